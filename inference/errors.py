@@ -19,6 +19,16 @@ class ContextTooLong(Invalid):
     code = "context_length_exceeded"
 
 
+class EngineRefusal(BadRequest):
+    """The model server refuses this request: one of its fields, or several together, are not valid. The API's
+    documentation lists what each field takes."""
+
+
+class RefusedGrammar(BadRequest):
+    """The model server can't follow the schema, the pattern or the tools of this request. Simplify them; the
+    same request would be refused again."""
+
+
 class UnservableInput(BadRequest):
     """The model server can't work with this request: its schema, grammar, tools or tool calls are not
     supported, too large or nested too deeply. Simplify them; the same request would fail again."""
@@ -52,10 +62,27 @@ class UnknownEncoding(Invalid):
 
 
 class UnknownPath(NotFound):
-    """There is no such endpoint. The endpoints are GET /v1/models, /v1/key and /v1/usage, and POST
-    /v1/chat/completions, /v1/completions, /v1/responses, /v1/messages and /v1/messages/count_tokens."""
+    """There is no such endpoint. The endpoints are GET /v1/models, /v1/key, /v1/usage, /v1/tokenizer_info and
+    /version, and POST /v1/chat/completions, /v1/completions, /v1/responses, /v1/responses/input_tokens,
+    /v1/messages, /v1/messages/count_tokens, /v1/tokenize and /v1/detokenize."""
 
     code = "unknown_url"
+
+
+class UnknownAddress(UnknownPath):
+    """There is nothing at this address. Programs write text at {site}/v1 and manage styles, keys and usage at
+    {site}/api/v1; {site}/docs/api/ lists all their addresses."""
+
+
+class NoEmbeddings(UnknownPath):
+    """Styles write text and compute no vectors, so ask a service with an embedding model for them, and send
+    the texts that it finds as a message."""
+
+
+class NoTokenizer(NotFound):
+    """The base model's tokenizer is not on this server, so it can't split texts into tokens."""
+
+    code = "no_tokenizer"
 
 
 class WrongMethod(DomainError):

@@ -18,22 +18,25 @@ from foundation.draining import is_draining
 from inference import telemetry, tracing
 from inference.api import cors, idempotency
 from inference.api.endpoints import (
-    ALIVE,
-    COUNT_TOKENS,
+    COUNTS,
     ENDPOINTS,
     GET,
     KEY,
-    MODELS,
+    OPEN,
     READY,
+    TOKEN_TASKS,
+    TOKENIZER_INFO,
     USAGE,
+    VERSION,
     Endpoint,
     allowed_methods,
     name_endpoint,
 )
 from inference.api.exchange import STREAM_HEADERS, Exchange, Receive, Scope, Send
 from inference.api.key_endpoint import describe_key, describe_usage
-from inference.api.models_endpoint import list_models
+from inference.api.models_endpoint import answer_models
 from inference.api.refusal_counts import CLIENT_ERRORS, count_refusal, count_work
+from inference.api.tokenizer_endpoints import describe_tokenizer, run_task
 from inference.contract import http_errors
 from inference.contract.dialects import anthropic_messages
 from inference.contract.streams import Stream
@@ -75,7 +78,7 @@ async def app(scope: Scope, receive: Receive, send: Send) -> None:
 
 
 async def _route(gateway: Gateway, exchange: Exchange) -> None:
-    """Call what answers this path. Preflights and health checks need no key."""
+    """Call what answers this path. Preflights, health checks and the version need no key."""
     path = exchange.path
     method = exchange.method
     allowed = allowed_methods(path)
@@ -83,33 +86,46 @@ async def _route(gateway: Gateway, exchange: Exchange) -> None:
         return await _answer_preflight(exchange, allowed)
     if method not in allowed:
         raise WrongMethod(allowed=", ".join(allowed), method=method[:20])
-    if path == ALIVE or path in READY:
-        if is_draining():
-            return await exchange.send_json(503, b'{"status":"draining"}', [])
-        if path in READY:
-            await gateway.check()
-        return await exchange.send_json(200, b'{"status":"ok"}', [])
+    if path in OPEN:
+        status, answer = await _answer_anybody(gateway, path)
+        return await exchange.send_json(status, orjson.dumps(answer), [])
     caller = await _authenticate(gateway, exchange)
     if method in GET:
         answer = await _read(gateway, caller, exchange)
         return await exchange.send_json(200, orjson.dumps(answer), [])
     try:
         body = await exchange.read_body(gateway, caller)
-        if path == COUNT_TOKENS:
-            return await _count_tokens(gateway, caller, exchange, body)
+        if path in COUNTS or path in TOKEN_TASKS:
+            answer = await _ask_tokenizer(gateway, caller, exchange, body)
+            return await exchange.send_json(200, orjson.dumps(answer), [])
         return await _generate(gateway, caller, exchange, body)
     finally:
         exchange.release_body(gateway, caller)
 
 
+async def _answer_anybody(gateway: Gateway, path: str) -> tuple[int, dict[str, str]]:
+    """Return the status and the answer of a path that needs no key. Raises what is wrong with a part."""
+    if path == VERSION:
+        return 200, {"version": settings.VERSION}
+    if is_draining():
+        return 503, {"status": "draining"}
+    if path in READY:
+        await gateway.check()
+    return 200, {"status": "ok"}
+
+
 async def _read(gateway: Gateway, caller: Caller, exchange: Exchange) -> dict[str, Any]:
-    """Return what a GET is for: the styles that a key may use, the key itself, or what it used."""
+    """Return what a GET is for: the styles that a key may use, the key itself, what it used, …"""
+    query = exchange.scope.get("query_string", b"")
     if exchange.path == KEY:
         return await describe_key(gateway, caller)
     if exchange.path == USAGE:
-        return await describe_usage(gateway, caller, exchange.scope.get("query_string", b""))
-    model = exchange.path.removeprefix(MODELS).removeprefix("/")
-    return await list_models(gateway, caller, model)
+        return await describe_usage(gateway, caller, query)
+    if exchange.path == TOKENIZER_INFO:
+        return await describe_tokenizer(gateway, caller)
+    return await answer_models(
+        gateway, caller, exchange.path, query=query, is_anthropics=exchange.is_anthropics
+    )
 
 
 async def _authenticate(gateway: Gateway, exchange: Exchange) -> Caller:
@@ -189,10 +205,16 @@ async def _send_stream(exchange: Exchange, stream: Stream) -> None:
         await stream.aclose()
 
 
-async def _count_tokens(gateway: Gateway, caller: Caller, exchange: Exchange, body: bytes) -> None:
-    parsed = anthropic_messages.parse_count_tokens(body)
-    tokens = await count_tokens(gateway, caller, parsed, exchange.request_id)
-    await exchange.send_json(200, orjson.dumps({"input_tokens": tokens}), [])
+async def _ask_tokenizer(gateway: Gateway, caller: Caller, exchange: Exchange, body: bytes) -> dict[str, Any]:
+    """Return how many tokens a prompt has, or what they are."""
+    task = TOKEN_TASKS.get(exchange.path)
+    if task:
+        return await run_task(
+            gateway, caller, task(body), request_id=exchange.request_id, body_bytes=len(body)
+        )
+    endpoint = COUNTS[exchange.path]
+    parsed = endpoint.parse(body)
+    return endpoint.describe(await count_tokens(gateway, caller, parsed, exchange.request_id))
 
 
 async def _answer_preflight(exchange: Exchange, methods: tuple[str, ...]) -> None:
@@ -238,8 +260,7 @@ def _count_refusal(gateway: Gateway, exchange: Exchange, error: DomainError) -> 
 
 async def _send_error(exchange: Exchange, error: DomainError) -> None:
     """Send an error in Anthropic's form to its clients, else in OpenAI's."""
-    is_anthropic = exchange.scope["path"].startswith("/v1/messages")
-    dialect = anthropic_messages if is_anthropic else http_errors
+    dialect = anthropic_messages if exchange.is_anthropics else http_errors
     status, body, headers = dialect.error(error)
     exchange.record.code = error.code
     rates = error.facts.get("rates")

@@ -3,19 +3,25 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
+from inference.contract import token_texts
 from inference.contract.dialects import anthropic_messages, openai_responses
 from inference.contract.requests import ParsedRequest, parse_request
 from inference.contract.streams import Stream
-from inference.errors import UnknownPath
+from inference.contract.token_texts import TokenTask
+from inference.errors import NoEmbeddings, UnknownPath
 
-COUNT_TOKENS = "/v1/messages/count_tokens"
 MODELS = "/v1/models"
 KEY = "/v1/key"
 USAGE = "/v1/usage"
+TOKENIZER_INFO = "/v1/tokenizer_info"
+VERSION = "/version"
 ALIVE = "/healthz"
 READY = ("/readyz", "/health")
-READ_ONLY = (MODELS, KEY, USAGE, ALIVE, *READY)
+EMBEDDINGS = "/v1/embeddings"
+OPEN = (VERSION, ALIVE, *READY)  # without a key
+READ_ONLY = (MODELS, KEY, USAGE, TOKENIZER_INFO, *OPEN)
 POST = ("POST",)
 GET = ("GET", "HEAD")  # the server drops the body of an answer to HEAD
 
@@ -32,6 +38,18 @@ class Endpoint:
     translate_events: Callable[[Stream, bytes, str], Stream] = lambda events, *_: events
 
 
+@dataclass(frozen=True)
+class TokenCount:
+    """An endpoint that counts a prompt's tokens; `kind` is the answer's `object`, where it has one."""
+
+    parse: Callable[[bytes], ParsedRequest]
+    kind: str = ""
+
+    def describe(self, tokens: int) -> dict[str, Any]:
+        """Return the answer."""
+        return ({"object": self.kind} if self.kind else {}) | {"input_tokens": tokens}
+
+
 ENDPOINTS = {
     "/v1/chat/completions": Endpoint(partial(parse_request, "chat")),
     "/v1/completions": Endpoint(partial(parse_request, "text")),
@@ -46,19 +64,30 @@ ENDPOINTS = {
         openai_responses.translate_events,
     ),
 }
+COUNTS = {
+    "/v1/messages/count_tokens": TokenCount(anthropic_messages.parse_count_tokens),
+    "/v1/responses/input_tokens": TokenCount(openai_responses.parse_input_tokens, "response.input_tokens"),
+}
+TOKEN_TASKS: dict[str, Callable[[bytes], TokenTask]] = {
+    "/v1/tokenize": token_texts.parse_tokenize,
+    "/v1/detokenize": token_texts.parse_detokenize,
+}
+# vLLM has these beside `/v1`, and its clients ask there.
+BESIDE_V1 = {path.removeprefix("/v1"): path for path in (*TOKEN_TASKS, TOKENIZER_INFO)}
+ROOT_PATHS = (*BESIDE_V1, VERSION, "/health")
 
 
 def name_endpoint(path: str) -> str:
     """Return the endpoint of a path for metrics and logs: one of a few words, whatever path a client sent."""
-    if path in ENDPOINTS or path == COUNT_TOKENS or path in READ_ONLY:
+    if path in ENDPOINTS or path in COUNTS or path in TOKEN_TASKS or path in READ_ONLY:
         return path
     return MODELS if path.startswith(f"{MODELS}/") else "other"
 
 
 def allowed_methods(path: str) -> tuple[str, ...]:
     """Return the methods that a path answers. Raises UnknownPath."""
-    if path in ENDPOINTS or path == COUNT_TOKENS:
+    if path in ENDPOINTS or path in COUNTS or path in TOKEN_TASKS:
         return POST
     if path in READ_ONLY or path.startswith(f"{MODELS}/"):
         return GET
-    raise UnknownPath
+    raise NoEmbeddings if path == EMBEDDINGS else UnknownPath

@@ -12,6 +12,7 @@ from foundation.addresses import network_of
 from foundation.disconnects import DISCONNECT, Disconnects
 from foundation.request_ids import new_request_id
 from inference.api import cors
+from inference.api.endpoints import BESIDE_V1
 from inference.contract.http_errors import Headers
 from inference.errors import TooLarge
 from inference.proxy import bodies
@@ -66,8 +67,14 @@ class Exchange:
 
     @property
     def path(self) -> str:
-        """The path, without a slash at its end."""
-        return str(self.scope["path"].rstrip("/"))
+        """The path, without a slash at its end; of what vLLM has beside `/v1` the one that is below it."""
+        path = str(self.scope["path"].rstrip("/"))
+        return BESIDE_V1.get(path, path)
+
+    @property
+    def is_anthropics(self) -> bool:
+        """Whether the client speaks Anthropic's dialect."""
+        return b"anthropic-version" in self._headers or self.path.startswith("/v1/messages")
 
     @property
     def server(self) -> Disconnects | None:

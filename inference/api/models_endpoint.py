@@ -6,6 +6,8 @@ import time
 from typing import Any, NamedTuple
 
 from foundation import months
+from inference.api.endpoints import MODELS
+from inference.contract.dialects import anthropic_models
 from inference.contract.field_checks import MAX_MODEL_CHARACTERS
 from inference.contract.route import Route, read_target
 from inference.errors import LimitsUnavailable, UnknownModel
@@ -22,6 +24,19 @@ class Model(NamedTuple):
 
     route: Route
     about: str
+
+
+async def answer_models(
+    gateway: Gateway, caller: Caller, path: str, *, query: bytes, is_anthropics: bool
+) -> dict[str, Any]:
+    """Return the models below a path, in OpenAI's form or Anthropic's. Raises what `list_models` raises."""
+    name = path.removeprefix(MODELS).removeprefix("/")
+    answer = await list_models(gateway, caller, name)
+    if not is_anthropics:
+        return answer
+    if name:
+        return anthropic_models.translate_model(answer)
+    return anthropic_models.translate_list(answer, query)
 
 
 async def list_models(gateway: Gateway, caller: Caller, name: str = "") -> dict[str, Any]:

@@ -19,12 +19,23 @@ if TYPE_CHECKING:
 
 SHORTENS = re.compile(r"trim|strip|split|replace")  # Jinja's filters and Python's methods in a template
 SPECIAL_TOKENS = ("bos_token", "eos_token", "unk_token", "pad_token", "sep_token", "cls_token", "mask_token")
+# The others are paths, or arguments of Python classes.
+TOKENIZER_SETTINGS = ("tokenizer_class", "add_bos_token", "add_eos_token", "clean_up_tokenization_spaces")
 
 
 def tokenizer() -> "Tokenizer | None":
     """Return the base model's tokenizer, or None."""
     path = settings.BASE_MODEL_DIR / "tokenizer.json"
     return _load_tokenizer(path) if path.exists() else None
+
+
+def describe_tokenizer() -> dict[str, Any]:
+    """Return what clients read of the tokenizer's settings, and the chat template, None without one."""
+    config = _read_tokenizer_config(settings.BASE_MODEL_DIR)
+    described = {name: config[name] for name in TOKENIZER_SETTINGS if name in config}
+    template = _find_template(settings.BASE_MODEL_DIR)
+    special_tokens = dict.fromkeys(SPECIAL_TOKENS) | _read_special_tokens(settings.BASE_MODEL_DIR)
+    return described | special_tokens | {"chat_template": template}
 
 
 def vocabulary_size() -> int | None:
@@ -36,7 +47,13 @@ def vocabulary_size() -> int | None:
 def has_tools() -> bool:
     """Return whether the chat template shows tools to the model; True where the template is not known."""
     template = _find_template(settings.BASE_MODEL_DIR)
-    return template is None or _uses_tools(template)
+    return template is None or "tools" in _variables_of(template)
+
+
+def reads_variable(name: str) -> bool:
+    """Return whether the chat template reads a variable; False where the template is not known."""
+    template = _find_template(settings.BASE_MODEL_DIR)
+    return template is not None and name in _variables_of(template)
 
 
 def keeps_blanks() -> bool:
@@ -144,11 +161,11 @@ def _read_json(path: Path) -> Mapping[str, Any]:
 
 
 @cache
-def _uses_tools(template: str) -> bool:
+def _variables_of(template: str) -> set[str]:
     from jinja2 import meta  # noqa: PLC0415
 
     syntax_tree = _template_environment().parse(template)
-    return "tools" in meta.find_undeclared_variables(syntax_tree)
+    return meta.find_undeclared_variables(syntax_tree)
 
 
 @cache

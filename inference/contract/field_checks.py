@@ -7,7 +7,7 @@ from inference.contract.field_reader import SHOWN_CHARACTERS, Check
 from inference.contract.place_errors import refuse_unknown_keys
 from inference.errors import BadRequest
 
-MAX_STOPS = 4
+MAX_STOPS = 16  # OpenAI has 4; editors send a list of their own, Continue 8 and more
 MAX_STOP_CHARACTERS = 1024
 MAX_BIASED_TOKENS = 300
 MAX_STOP_TOKENS = 64
@@ -18,6 +18,9 @@ MAX_INT64 = 2**63 - 1
 STREAM_OPTIONS = ("include_usage", "include_obfuscation", "continuous_usage_stats")
 RESPONSE_FORMATS = ("text", "json_object", "json_schema")
 JSON_SCHEMA_KEYS = ("name", "description", "schema", "strict")
+THINKING_TYPES = ("disabled", "adaptive")
+THINKING_SWITCHES = ("enable_thinking", "thinking")  # variables of chat templates
+CLEARS_THINKING = "clear_thinking"  # an edit that drops earlier thoughts; no prompt has them
 CONSTRAINTS = ("json", "regex", "choice")  # of vLLM's `structured_outputs`
 
 
@@ -72,6 +75,11 @@ def check_token_ids(name: str, token_ids: list[Any]) -> None:
         raise BadRequest(f"`{name}` must have ids of the base model's tokens, 0 … {size - 1}.", param=name)
 
 
+def check_token_list(name: str, value: Any) -> None:
+    check_list(name, value)
+    check_token_ids(name, value)
+
+
 def check_stop_token_ids(name: str, value: Any) -> None:
     if not isinstance(value, list) or len(value) > MAX_STOP_TOKENS:
         raise BadRequest(f"`{name}` must be a list of at most {MAX_STOP_TOKENS} token ids.", param=name)
@@ -99,11 +107,62 @@ def check_stream_options(name: str, value: Any) -> None:
             raise BadRequest(f"`{name}.{option[:SHOWN_CHARACTERS]}` is not served; leave it out.", param=name)
         if chosen is not None and not isinstance(chosen, bool):
             raise BadRequest(f"`{name}.{option}` must be true or false.", param=name)
+
+
+def check_response_stream_options(name: str, value: Any) -> None:
+    check_stream_options(name, value)
     if value.get("continuous_usage_stats"):
         raise BadRequest(
-            f"`{name}.continuous_usage_stats` is not served: `include_usage` reports the usage at the end.",
+            f"`{name}.continuous_usage_stats` is not served here: `response.completed` reports the usage.",
             param=name,
         )
+
+
+def check_thinking(name: str, value: Any) -> None:
+    kind = value.get("type", "disabled") if isinstance(value, dict) else None
+    if kind not in THINKING_TYPES:
+        raise BadRequest(
+            f"`{name}` is not served: the base model does not reason. Its type may be "
+            f"{' or '.join(THINKING_TYPES)}.",
+            param=name,
+        )
+
+
+def check_context_management(name: str, value: Any) -> None:
+    """Accept edits that change no prompt: none at all, or such as drop what the model once thought."""
+    edits = value
+    if isinstance(value, dict):
+        edits = value.get("edits") or []
+        refuse_unknown_keys(value, {"edits"}, name)
+    if not isinstance(edits, list) or not all(_clears_thinking(edit) for edit in edits):
+        raise BadRequest(
+            f"`{name}` is not served: nothing is truncated; send only what the model is to read.", param=name
+        )
+
+
+def _clears_thinking(edit: Any) -> bool:
+    kind = edit.get("type") if isinstance(edit, dict) else None
+    return isinstance(kind, str) and kind.startswith(CLEARS_THINKING)
+
+
+def check_template_variables(name: str, value: Any) -> None:
+    """Accept variables that turn thinking off, where the base model's chat template reads none of them."""
+    variables = value if isinstance(value, dict) else {"": value}
+    for variable, chosen in variables.items():
+        is_off = variable in THINKING_SWITCHES and chosen is False
+        if chosen is not None and (not is_off or base_model.reads_variable(variable)):
+            shown = f"{name}.{variable[:SHOWN_CHARACTERS]}".removesuffix(".")
+            raise BadRequest(
+                f"`{shown}` is not served: the base model's chat template is used with its own settings.",
+                param=name,
+            )
+
+
+def check_usage(name: str, value: Any) -> None:
+    check_object(name, value)
+    refuse_unknown_keys(value, {"include"}, name)
+    if not isinstance(value.get("include") or False, bool):
+        raise BadRequest(f"`{name}.include` must be true or false.", param=name)
 
 
 def check_response_format(name: str, value: Any) -> None:

@@ -21,7 +21,8 @@ class Field:
     """What the API does with one field.
 
     `says` is for people: the bounds of a served field, why an ignored one is harmless, what to do instead of
-    a refused one. `check` raises BadRequest for a value out of bounds. `ends` are values at the bounds, which
+    a refused one. `check` raises BadRequest for a value out of bounds; of an ignored field, for one that
+    would change the answer. `ends` are values at the bounds, which
     trials send to the real engine. `neutral` are the values of a refused field that are accepted: they
     change nothing.
     """
@@ -40,8 +41,8 @@ def served(says: str, check: Check | None = None, *ends: Any) -> Field:
     return Field("served", says, check, ends)
 
 
-def ignored(says: str) -> Field:
-    return Field("ignored", says)
+def ignored(says: str, check: Check | None = None, *ends: Any) -> Field:
+    return Field("ignored", says, check, ends)
 
 
 def refused(says: str, *neutral: Any) -> Field:
@@ -62,9 +63,9 @@ def read_fields(table: Table, raw: dict[str, Any]) -> dict[str, Any]:
                 "that are served.",
                 param=shown,
             )
+        if field.check:
+            field.check(name, value)
         if field.fate == "served":
-            if field.check:
-                field.check(name, value)
             served_fields[name] = value
         elif field.fate == "refused" and not _is_neutral(field, value):
             raise BadRequest(f"`{name}` is not served: {field.says}.", param=name)

@@ -8,16 +8,22 @@ from inference.contract.field_checks import (
     MAX_STOP_TOKENS,
     MAX_STOPS,
     check_bool,
+    check_context_management,
     check_list,
     check_logit_bias,
     check_model,
     check_object,
     check_response_format,
+    check_response_stream_options,
     check_stop,
     check_stop_token_ids,
     check_stream_options,
     check_structured_outputs,
+    check_template_variables,
     check_text,
+    check_thinking,
+    check_token_list,
+    check_usage,
     number,
 )
 from inference.contract.field_reader import Field, Table, ignored, refused, served
@@ -46,10 +52,35 @@ def _number_between(low: float, high: float) -> Field:
     return served(f"{low} … {high}", number(low, high), low, high)
 
 
-COMMON: Table = {
+# What clients of other services send in every form.
+HARMLESS: Table = {
+    "reasoning": ignored(NO_REASONING),
+    "thinking": ignored(
+        f"disabled or adaptive: {NO_REASONING}", check_thinking, {"type": "disabled"}, {"type": "adaptive"}
+    ),
+    "context_management": ignored(
+        "without edits, or such as clear thinking: no prompt has it", check_context_management,
+        {}, [], {"edits": []}, {"edits": [{"type": "clear_thinking_20251015", "keep": "all"}]},
+    ),
+    "chat_template_kwargs": ignored(
+        "without variables, or with thinking turned off, if the base model's template reads no such variable",
+        check_template_variables,
+        {}, {"enable_thinking": False}, {"thinking": False},
+    ),
+    "cache_prompt": ignored(HINT),
+}  # fmt: skip
+USAGE_IS_REPORTED = ignored("`include`: usage is always reported", check_usage, {"include": True})
+
+COMMON: Table = HARMLESS | {
     "model": served("the style's name", check_model),
     "stream": served("true or false", check_bool, False, True),
-    "stream_options": served("with `stream`: `include_usage`", check_stream_options),
+    "stream_options": served(
+        "with `stream`: `include_usage`, at the end; `continuous_usage_stats`, in each chunk, as vLLM has it",
+        check_stream_options,
+    ),
+    "usage": served(
+        "`include`: as `stream_options.include_usage`", check_usage, {"include": False}, {"include": True}
+    ),
     "user": served(
         "the end user's id; while a canary runs, each user gets always the same version", check_text, "ada"
     ),
@@ -67,7 +98,7 @@ COMMON: Table = {
     "seed": served("64 bits", number(-MAX_INT64 - 1, MAX_INT64, whole=True), -MAX_INT64 - 1, 0, 7, MAX_INT64),
     "stop": served(
         f"up to {MAX_STOPS} texts of up to {MAX_STOP_CHARACTERS} characters", check_stop,
-        "\n", ["a", "b", "c", "d"],
+        "\n", [*"abcdefghijklmnop"],
     ),
     "stop_token_ids": served(
         f"up to {MAX_STOP_TOKENS} ids within the vocabulary", check_stop_token_ids, [], [0], [2, 3]
@@ -173,7 +204,6 @@ CHAT: Table = COMMON | {
     "continue_final_message": refused("no answer is continued; ask for it in a user message", False),
     "documents": refused("send them as messages", []),
     "chat_template": refused(TEMPLATE),
-    "chat_template_kwargs": refused(TEMPLATE, {}),
 }  # fmt: skip
 
 TEXT: Table = COMMON | {
@@ -190,7 +220,7 @@ TEXT: Table = COMMON | {
 
 # Anthropic's form.
 
-COUNT: Table = {
+COUNT: Table = HARMLESS | {
     "model": CHAT["model"],
     "messages": served(
         "roles user, assistant, system; blocks text, tool_use, tool_result; of a result with `is_error` the "
@@ -203,13 +233,12 @@ COUNT: Table = {
         "and `x-polyscribe-tool-choice` is none"
     ),
     "output_config": served("`format` of type json_schema, within the bounds of schemas", check_object),
-    "thinking": served(f"disabled or adaptive: {NO_REASONING}", check_object),
+    "usage": USAGE_IS_REPORTED,
     "cache_control": ignored(HINT),
     "speed": ignored(HINT),
     "user_profile_id": ignored(HINT),
     "workspace_id": ignored(HINT),
     "betas": ignored("it is the list of a header"),
-    "context_management": refused(NO_TRUNCATION, {}),
     "mcp_servers": refused("call the server yourself and send its answer as a `tool_result`", []),
 }  # fmt: skip
 
@@ -239,12 +268,12 @@ MESSAGES: Table = COUNT | {
 
 CONVERSATION = "nothing is stored; send the whole conversation in `input`"
 
-RESPONSES: Table = {
+RESPONSES: Table = HARMLESS | {
     name: COMMON[name]
     for name in (
         "model", "stream", "user", "temperature", "top_p", "top_k", "min_p", "presence_penalty",
-        "frequency_penalty", "repetition_penalty", "seed", "stop", "service_tier", "metadata", "store",
-        "safety_identifier", "prompt_cache_key", "prompt_cache_options", "prompt_cache_retention",
+        "frequency_penalty", "repetition_penalty", "seed", "stop", "ignore_eos", "service_tier", "metadata",
+        "store", "safety_identifier", "prompt_cache_key", "prompt_cache_options", "prompt_cache_retention",
         "moderation",
     )
 } | {
@@ -252,7 +281,8 @@ RESPONSES: Table = {
     "instructions": served("a text: the first system message"),
     "max_output_tokens": served("1 …; the plan's longest answer if it is not set", LENGTH, 1),
     "parallel_tool_calls": CHAT["parallel_tool_calls"],
-    "stream_options": served("with `stream`", check_stream_options),
+    "stream_options": served("with `stream`", check_response_stream_options),
+    "usage": USAGE_IS_REPORTED,
     "text": served(
         "`format`: text, json_object, or a json_schema within the bounds of schemas", check_object
     ),
@@ -260,18 +290,48 @@ RESPONSES: Table = {
     "tool_choice": CHAT["tool_choice"],
     "truncation": served("disabled or auto: no prompt is truncated, one that is too long is refused"),
     "include": served("it adds nothing; `message.output_text.logprobs` is refused by name", check_list),
-    "reasoning": ignored(NO_REASONING),
     "max_tool_calls": ignored("it counts built-in tools; there are none"),
     "background": refused("wait for the answer, or stream it", False),
     "background_options": refused("wait for the answer, or stream it", {}),
     "previous_response_id": refused(CONVERSATION),
     "conversation": refused(CONVERSATION),
-    "context_management": refused(NO_TRUNCATION, []),
     "prompt": refused("no prompts are stored; send the text in `input`"),
     "top_logprobs": refused("ask /v1/chat/completions for probabilities", 0),
     "image": refused(ONLY_TEXT),
     "access_programs": refused("there are none here"),
 }  # fmt: skip
+
+INPUT_TOKENS: Table = {
+    name: RESPONSES[name]
+    for name in (
+        *HARMLESS, "model", "input", "instructions", "parallel_tool_calls", "text", "tools", "tool_choice",
+        "truncation", "previous_response_id", "conversation",
+    )
+} | {"personality": refused("choose a style; its name is the `model`")}  # fmt: skip
+
+
+# vLLM's forms for the tokenizer.
+
+TOKENIZE: Table = HARMLESS | {
+    "model": served("a style's name, if you like: all styles share one tokenizer", check_model),
+    "prompt": served("a text", check_text),
+    "messages": served("instead of `prompt`: a chat, as the base model's template writes it"),
+    "tools": served("of the chat"),
+    "add_special_tokens": served(
+        "true or false; true is the default for a text, false for a chat", check_bool, False, True
+    ),
+    "return_token_strs": served("true: `token_strs` has the tokens' texts", check_bool, False, True),
+    "add_generation_prompt": CHAT["add_generation_prompt"],
+    "continue_final_message": CHAT["continue_final_message"],
+    "chat_template": CHAT["chat_template"],
+    "media_io_kwargs": COMMON["media_io_kwargs"],
+    "mm_processor_kwargs": COMMON["mm_processor_kwargs"],
+}
+
+DETOKENIZE: Table = {
+    "model": TOKENIZE["model"],
+    "tokens": served("token ids within the vocabulary", check_token_list),
+}
 
 FORMS: dict[str, Table] = {
     "/v1/chat/completions": CHAT,
@@ -279,4 +339,7 @@ FORMS: dict[str, Table] = {
     "/v1/messages": MESSAGES,
     "/v1/messages/count_tokens": COUNT,
     "/v1/responses": RESPONSES,
+    "/v1/responses/input_tokens": INPUT_TOKENS,
+    "/v1/tokenize": TOKENIZE,
+    "/v1/detokenize": DETOKENIZE,
 }

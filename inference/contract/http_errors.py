@@ -76,6 +76,8 @@ def headers(error: DomainError) -> Headers:
         retry_after = [(b"retry-after", str(retry_s).encode())]
         state = error.facts.get("adapter_state")
         return retry_after + adapter_state(state) if isinstance(state, str) else retry_after
+    if isinstance(error, errors.UnknownKey):
+        return [(b"www-authenticate", b"Bearer")]
     if isinstance(error, errors.WrongMethod):
         return [(b"allow", str(error.facts["allowed"]).encode())]
     return []

@@ -12,6 +12,9 @@ REQUIRED = {
     "/v1/messages": ["model", "messages", "max_tokens"],
     "/v1/messages/count_tokens": ["model", "messages"],
     "/v1/responses": ["model", "input"],
+    "/v1/responses/input_tokens": ["model", "input"],
+    "/v1/tokenize": ["prompt"],
+    "/v1/detokenize": ["tokens"],
 }
 SUMMARIES = {
     "/v1/chat/completions": "Write an answer to a conversation, in a style",
@@ -19,6 +22,9 @@ SUMMARIES = {
     "/v1/messages": "Write an answer in Anthropic's form",
     "/v1/messages/count_tokens": "Count the tokens of a prompt, in Anthropic's form",
     "/v1/responses": "Write an answer in OpenAI's newer form; nothing is stored",
+    "/v1/responses/input_tokens": "Count the tokens of a prompt, in OpenAI's newer form",
+    "/v1/tokenize": "Split a text into tokens; the same without `/v1`",
+    "/v1/detokenize": "Put tokens together to a text; the same without `/v1`",
 }
 EXAMPLES: dict[str, dict[str, Any]] = {
     "/v1/chat/completions": {"model": "poetry", "messages": EXAMPLE_MESSAGES, "max_tokens": 60},
@@ -26,6 +32,9 @@ EXAMPLES: dict[str, dict[str, Any]] = {
     "/v1/messages": {"model": "poetry", "messages": EXAMPLE_MESSAGES, "max_tokens": 60},
     "/v1/messages/count_tokens": {"model": "poetry", "messages": EXAMPLE_MESSAGES},
     "/v1/responses": {"model": "poetry", "input": "Describe the rain.", "max_output_tokens": 60},
+    "/v1/responses/input_tokens": {"model": "poetry", "input": "Describe the rain."},
+    "/v1/tokenize": {"prompt": "The rain"},
+    "/v1/detokenize": {"tokens": [504, 5659]},
 }
 ANSWERS: dict[str, dict[str, Any]] = {
     "/v1/chat/completions": {
@@ -74,6 +83,9 @@ ANSWERS: dict[str, dict[str, Any]] = {
         ],
         "usage": {"input_tokens": 34, "output_tokens": 6, "total_tokens": 40},
     },
+    "/v1/responses/input_tokens": {"object": "response.input_tokens", "input_tokens": 34},
+    "/v1/tokenize": {"count": 2, "max_model_len": 2048, "tokens": [504, 5659], "token_strs": None},
+    "/v1/detokenize": {"prompt": "The rain"},
 }
 LIMIT_EXAMPLE = {"limit": 20_000_000, "used": 1_200_000, "in_flight": 1000, "remaining": 18_799_000}
 CREDITS_EXAMPLE = {"left_nanousd": 12_400_000_000, "left_usd": "12.40"}
@@ -117,6 +129,11 @@ READS: dict[str, tuple[str, str, dict[str, Any]]] = {
             "total": {"requests": 0},
             "credits": CREDITS_EXAMPLE,
         },
+    ),
+    "/v1/tokenizer_info": (
+        "tokenizer.get",
+        "Get the tokenizer's special tokens and the chat template; the same without `/v1`",
+        {"tokenizer_class": "GPT2Tokenizer", "eos_token": "<|im_end|>", "chat_template": "{% for …"},
     ),
 }
 ERRORS = {

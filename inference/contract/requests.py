@@ -4,8 +4,8 @@
 where that is simple, by the name of its field: the engine's own messages tell its internals.
 """
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import orjson
@@ -23,7 +23,7 @@ TEXT_OVERHEAD_TOKENS = 64  # the chat template's own: a default system message, 
 TOOLS_GROWTH = 4  # chat templates write tools with indentation
 DEFAULT_COMPLETION_TOKENS = 16  # of /v1/completions, as at OpenAI
 # The gateway reads these; the engine gets its own.
-GATEWAY_FIELDS = ("model", "stream", "stream_options", "user", "max_completion_tokens")
+GATEWAY_FIELDS = ("model", "stream", "stream_options", "usage", "user", "max_completion_tokens")
 BOUNDED_FIELDS = ("max_tokens", "min_tokens")
 TOOL_FIELDS = frozenset({"tools", "tool_choice", "parallel_tool_calls"})
 TABLES: dict[Kind, Table] = {"chat": fields.CHAT, "text": fields.TEXT}
@@ -36,8 +36,10 @@ class ParsedRequest:
     `choices` is the number of its sequences: prompts times `n`. `user` is the end user's id that the client
     sent. `prompt_field` is the name of the prompt in the client's dialect. `grammar` is a digest of what the
     answer must look like, "" where it is free. `drops_tools` says that the request lets the model choose a
-    tool and the engine gets none: the model's chat template shows none. `is_translated` says that the answer
-    is translated into another dialect, which needs facts of the engine that OpenAI's form lacks.
+    tool and the engine gets none: the model's chat template shows none. With `running_usage` each chunk of a
+    stream reports the usage until then. `is_translated` says that the answer is translated into another
+    dialect, which needs facts of the engine that OpenAI's form lacks; `names` are its names of a chat's
+    fields, where they differ.
     """
 
     kind: Kind
@@ -53,7 +55,9 @@ class ParsedRequest:
     user: str = ""
     grammar: str = ""
     drops_tools: bool = False
+    running_usage: bool = False
     is_translated: bool = False
+    names: Mapping[str, str] = field(default_factory=dict)
     _serialized: bytes | None = None
 
     def serialize(self) -> bytes:
@@ -93,6 +97,7 @@ def parse_request(kind: Kind, body: bytes) -> ParsedRequest:
     user = served.pop("user", "")
     stream = served.pop("stream", False)
     stream_options = served.pop("stream_options", None)
+    includes_usage = served.pop("usage", {}).get("include")
     max_completion_tokens = served.pop("max_completion_tokens", 0)
     if stream_options is not None and not stream:
         raise BadRequest("`stream_options` is for streams: set `stream`.", param="stream_options")
@@ -112,7 +117,8 @@ def parse_request(kind: Kind, body: bytes) -> ParsedRequest:
         model=model,
         fields=served,
         stream=stream,
-        include_usage=bool(stream_options and stream_options.get("include_usage")),
+        include_usage=bool(includes_usage or (stream_options or {}).get("include_usage")),
+        running_usage=bool((stream_options or {}).get("continuous_usage_stats")),
         output_tokens=output_tokens,
         choices=1,
         choices_per_prompt=served.get("n", 1),

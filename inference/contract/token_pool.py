@@ -3,7 +3,9 @@
 import asyncio
 import os
 from collections import Counter
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from uuid import UUID
 
 from inference.contract import tokenizer
@@ -26,6 +28,10 @@ class TokenPool:
 
     async def count(self, tenant_id: UUID, parsed: ParsedRequest) -> int:
         """Return a close upper bound of a prompt's tokens. Raises EngineBusy when too many wait."""
+        return await self.run(tenant_id, partial(tokenizer.count_prompt_tokens, parsed))
+
+    async def run[T](self, tenant_id: UUID, task: Callable[[], T]) -> T:
+        """Return what a task of the tokenizer returns. Raises EngineBusy when too many wait."""
         waiting = self._waiting
         if waiting[tenant_id] >= WAITING_MAX_PER_TENANT or waiting.total() >= WAITING_MAX:
             raise EngineBusy(retry_s=2)
@@ -34,7 +40,7 @@ class TokenPool:
         try:
             async with lock:
                 loop = asyncio.get_running_loop()
-                return await loop.run_in_executor(self._threads, tokenizer.count_prompt_tokens, parsed)
+                return await loop.run_in_executor(self._threads, task)
         finally:
             waiting[tenant_id] -= 1
             if not waiting[tenant_id]:

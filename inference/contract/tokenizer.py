@@ -20,12 +20,17 @@ def count_prompt_tokens(parsed: ParsedRequest) -> int:
         return parsed.prompt_bound()
     if parsed.kind == "text":
         return sum(_count_prompt(tokenizer, prompt) for prompt in parsed.prompts())
-    messages = [_as_template_message(message) for message in parsed.fields["messages"]]
-    tools = [_as_template_tool(tool) for tool in parsed.fields.get("tools") or ()]
-    prompt = base_model.render_prompt(messages, tools or None)
+    prompt = render_chat(parsed)
     if prompt is None:
         return parsed.prompt_bound()
     return len(tokenizer.encode(prompt, add_special_tokens=False).ids)
+
+
+def render_chat(parsed: ParsedRequest) -> str | None:
+    """Return the prompt that the engine makes of a chat; None where that is not known."""
+    messages = [_as_template_message(message) for message in parsed.fields["messages"]]
+    tools = [_as_template_tool(tool) for tool in parsed.fields.get("tools") or ()]
+    return base_model.render_prompt(messages, tools or None)
 
 
 def _count_prompt(tokenizer: "Tokenizer", text_or_ids: str | list[int]) -> int:

@@ -14,17 +14,20 @@ class Usage:
     cached: int = 0
     completion: int = 0
     finish_reason: str = ""
+    cache_written: int = 0  # of the prompt, too; it is shown and not billed apart
 
     def read_reported(self, reported: dict[str, Any]) -> None:
         """Keep the counts of a `usage` object that the engine reported."""
         details = reported.get("prompt_tokens_details") or {}
         self.prompt = reported.get("prompt_tokens") or 0
         self.cached = min(details.get("cached_tokens") or 0, self.prompt)
+        written = details.get("created_cache_tokens") or 0
+        self.cache_written = min(written, self.prompt - self.cached)
         self.completion = reported.get("completion_tokens") or 0
 
     def reset(self) -> None:
         """Reset all counts: the engine failed before the first token."""
-        self.prompt = self.cached = self.completion = 0
+        self.prompt = self.cached = self.completion = self.cache_written = 0
         self.finish_reason = ""
 
     def mark_empty(self, choices: int) -> None:
@@ -42,3 +45,20 @@ class Usage:
     def serialize(self) -> str:
         """Return the counts as a hold stores them."""
         return f"{self.prompt} {self.cached} {self.completion}"
+
+
+def describe_usage(reported: dict[str, Any]) -> dict[str, Any]:
+    """Return a `usage` object of the engine in OpenAI's form, without what only vLLM has."""
+    usage = Usage()
+    usage.read_reported(reported)
+    described: dict[str, Any] = {
+        "prompt_tokens": usage.prompt,
+        "completion_tokens": usage.completion,
+        "total_tokens": usage.tokens,
+    }
+    if reported.get("prompt_tokens_details"):
+        described["prompt_tokens_details"] = {
+            "cached_tokens": usage.cached,
+            "cache_write_tokens": usage.cache_written,
+        }
+    return described

@@ -6,6 +6,8 @@ attempt is followed by another one at the next engine.
 
 import asyncio
 import time
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
 from enum import StrEnum
 
 from inference import metrics, telemetry, tracing
@@ -64,18 +66,24 @@ async def relay_request(
     return await request.answer_whole()
 
 
-async def count_tokens(gateway: Gateway, caller: Caller, parsed: ParsedRequest, request_id: str) -> int:
-    """Return a close upper bound of a prompt's tokens: its texts' own count and what a template adds.
-
-    To every limit this is a request of no tokens: it is admitted, and settled with nothing used.
-    """
+@asynccontextmanager
+async def admit_without_tokens(
+    gateway: Gateway, caller: Caller, parsed: ParsedRequest, request_id: str
+) -> AsyncGenerator[Grant]:
+    """Admit a request that no engine gets, and settle it with nothing used: to limits it is one request."""
     request = ProxyRequest(gateway, caller, parsed, request_id)
-    await request.admit()
+    grant = await request.admit()
     try:
-        counted_tokens = await gateway.tokens.count(caller.tenant_id, parsed)
-        return min(counted_tokens, parsed.prompt_bound())
+        yield grant
     finally:
         await request.settle("complete")
+
+
+async def count_tokens(gateway: Gateway, caller: Caller, parsed: ParsedRequest, request_id: str) -> int:
+    """Return a close upper bound of a prompt's tokens: its texts' own count and what a template adds."""
+    async with admit_without_tokens(gateway, caller, parsed, request_id):
+        counted_tokens = await gateway.tokens.count(caller.tenant_id, parsed)
+        return min(counted_tokens, parsed.prompt_bound())
 
 
 class ProxyRequest:

@@ -1,6 +1,7 @@
 """What the gateway changes in vLLM's event streams: as few bytes as it can, whole buffers at a time.
 
-Every event carries the running usage: the gateway keeps it and takes it out. The engine's name of the adapter
+Every event carries the running usage: the gateway keeps it and takes it out, unless the client asked for it
+(`continuous_usage_stats`). The engine's name of the adapter
 becomes the style's name. The gateway parses nothing else. In JSON a quote inside generated text is escaped,
 so an unescaped `,"usage":` or `"model":` can only be the key itself.
 
@@ -16,7 +17,7 @@ import orjson
 
 from inference.contract.requests import ParsedRequest
 from inference.contract.route import Place, Route
-from inference.contract.usage import Usage
+from inference.contract.usage import Usage, describe_usage
 from inference.errors import DomainError, EngineBroke
 from inference.proxy.vllm import refusal, system_fingerprint
 
@@ -60,7 +61,6 @@ class EventStream:
     def __init__(self, parsed: ParsedRequest, route: Route, place: Place, usage: Usage) -> None:
         self._parsed = parsed
         self._route = route
-        self._place = place
         self._usage = usage
         self._internal_model = _model_field(place.model)
         self._public_model = _model_field(route.name)
@@ -70,8 +70,9 @@ class EventStream:
         self._is_done = False
         self._template: Template | None = None
         # Events of several choices differ in more than text and count. Translated answers are not passed on
-        # as they are.
-        self._learns_from = LEARNING_EVENTS if parsed.choices == 1 and not parsed.is_translated else 0
+        # as they are, nor is a running usage.
+        is_alike = parsed.choices == 1 and not parsed.is_translated and not parsed.running_usage
+        self._learns_from = LEARNING_EVENTS if is_alike else 0
 
     def feed(self, data: bytes) -> bytes:
         """Return what of these bytes goes to the client. Raises the error that an error event means."""
@@ -160,8 +161,9 @@ class EventStream:
             return events.replace(self._internal_model, self._public_model)
         # Splitting takes 0.2 µs an event, a pattern 10.6 µs.
         before, *others = events.split(USAGE)
-        without_usage = b"".join([before, *map(_without_usage, others)])
-        return self._in_openais_form(without_usage).replace(self._internal_model, self._public_model)
+        read_rest = _with_public_usage if self._parsed.running_usage else _without_usage
+        public = b"".join([before, *map(read_rest, others)])
+        return self._in_openais_form(public).replace(self._internal_model, self._public_model)
 
     def _in_openais_form(self, events: bytes) -> bytes:
         """Return the events without the fields that only vLLM's form has."""
@@ -179,7 +181,7 @@ class EventStream:
             status = int(orjson.loads(event)["error"]["code"])
         except (ValueError, KeyError, TypeError):
             status = 500
-        return refusal(status, event, self._parsed, self._route, self._place)
+        return refusal(status, event, self._parsed, self._route)
 
     def _count(self, events: bytes) -> None:
         if b'"finish_reason":"' in events:
@@ -225,8 +227,12 @@ class EventStream:
         if not self._parsed.include_usage:
             return kept
         public = last.replace(self._internal_model, self._public_model)
-        # The blank hides this usage from `feed`, which takes it out of all other events.
-        return kept + public.replace(b',"usage":', b', "usage":') + b"\n\n"
+        if self._parsed.is_translated:
+            return kept + public + b"\n\n"
+        before, *others = public.split(USAGE)
+        usage = b"".join(map(_with_public_usage, others))
+        # The blank hides this usage from `_translate`, which takes it out of all other events.
+        return kept + before + usage.replace(USAGE, b', "usage":') + b"\n\n"
 
 
 def _model_field(name: str) -> bytes:
@@ -237,6 +243,14 @@ def _without_usage(after: bytes) -> bytes:
     """Return what follows a usage object, or all of it where the word was a token among probabilities."""
     is_usage = after.startswith((b"{", b"null"))
     return after[_usage_end(after) :] if is_usage else USAGE + after
+
+
+def _with_public_usage(after: bytes) -> bytes:
+    """Return what follows the name of a usage object, and that name, with the object in its public form."""
+    if not after.startswith(b"{"):
+        return USAGE + after
+    end = _usage_end(after)
+    return USAGE + orjson.dumps(describe_usage(orjson.loads(after[:end]))) + after[end:]
 
 
 def _read_usage(after: bytes) -> dict[str, Any]:

@@ -2,7 +2,6 @@
 
 import hashlib
 import hmac
-import json
 import re
 from functools import lru_cache
 from typing import Any
@@ -13,11 +12,9 @@ from django.conf import settings
 
 from inference.contract.requests import ParsedRequest
 from inference.contract.route import Place, Route
-from inference.contract.usage import Usage
+from inference.contract.usage import Usage, describe_usage
 from inference.errors import (
     AdapterAbsent,
-    BadRequest,
-    ContextTooLong,
     DomainError,
     EngineBroke,
     EngineDied,
@@ -26,12 +23,12 @@ from inference.errors import (
     RequestFailed,
     UnservableInput,
 )
+from inference.proxy import engine_refusals
 from inference.proxy.suspects import SUSPECT_FOR_S
 from inference.quota.admission import Grant
 from inference.wire.http_client import HttpClient, Response
 
 PATHS = {"chat": "/v1/chat/completions", "text": "/v1/completions"}
-RAY_FRAME = re.compile(r"Message: (?P<own>.*?) \(Request ID: .*", re.DOTALL)  # around vLLM's own message
 # vLLM answers some invalid requests with 500. These are words of xgrammar and of the JSON parser.
 BAD_INPUT = re.compile(rb"schema|grammar|regex|recursi|json|nested|tool", re.IGNORECASE)
 # What is said of an engine's core that has died, or of a dead replica by Ray's proxy, which is well. A client
@@ -52,11 +49,6 @@ ENGINE_STATUSES: dict[int, type[EngineUnavailable]] = {
 PUBLIC_FIELDS = ("id", "object", "created", "model", "choices", "usage", "service_tier", "system_fingerprint")
 CHOICE_FIELDS = ("index", "message", "text", "logprobs", "finish_reason")
 MESSAGE_FIELDS = ("role", "content", "refusal", "annotations", "audio", "function_call", "tool_calls")
-MAX_MESSAGE_CHARACTERS = 200  # vLLM repeats what the client sent
-# Names of classes, files and settings of the engine.
-INTERNAL_NAMES = re.compile(
-    r"[/{}\\]|\b[A-Z]\w*[a-z]\w*[A-Z]\w*|__|--\w|(?i:vllm|xgrammar|pydantic|guidance|outlines)"
-)
 
 
 async def send_request(
@@ -70,9 +62,9 @@ async def send_request(
 ) -> Response:
     """Return vLLM's answer once it has begun. vLLM reads the waiting prompt of the lowest rank first.
 
-    Raises BadRequest with vLLM's reason, RequestFailed when vLLM says that it failed at this request, or
-    EngineUnavailable: EngineBroke when vLLM broke off while it had this request, AdapterAbsent when vLLM does
-    not know the adapter (any more).
+    Raises BadRequest or ContextTooLong for what vLLM refuses, RequestFailed when vLLM says that it failed at
+    this request, or EngineUnavailable: EngineBroke when vLLM broke off while it had this request,
+    AdapterAbsent when vLLM does not know the adapter (any more).
     """
     own_fields: dict[str, Any] = {
         "model": place.model,
@@ -98,7 +90,7 @@ async def send_request(
     if response.status == 200:
         return response
     try:
-        raise refusal(response.status, await response.read(), parsed, grant.route, place)
+        raise refusal(response.status, await response.read(), parsed, grant.route)
     finally:
         response.close()
 
@@ -115,8 +107,8 @@ def _cache_salt(tenant: str) -> str:
     return hmac.new(settings.CACHE_SALT_SECRET, UUID(tenant).bytes, hashlib.sha256).hexdigest()[:32]
 
 
-def refusal(status: int, body: bytes, parsed: ParsedRequest, route: Route, place: Place) -> DomainError:
-    """Return our error for vLLM's: its own may carry disk paths and internal names.
+def refusal(status: int, body: bytes, parsed: ParsedRequest, route: Route) -> DomainError:
+    """Return our error for vLLM's, of whose words none goes out.
 
     A complete 5xx counts as the fault of its request, else one request could speak for the whole engine. Only
     503, and what a proxy in front of the engine says, counts as the engine's fault.
@@ -129,28 +121,7 @@ def refusal(status: int, body: bytes, parsed: ParsedRequest, route: Route, place
         return UnservableInput() if BAD_INPUT.search(body) else RequestFailed()
     if status < 400:
         return EngineRefuses(retry_s=2)
-    return _bad_request(body, parsed, route, place)
-
-
-def _bad_request(body: bytes, parsed: ParsedRequest, route: Route, place: Place) -> DomainError:
-    try:
-        error = json.loads(body)["error"]
-        message = RAY_FRAME.sub(r"\g<own>", str(error["message"]))
-        param = str(error.get("param") or "").removeprefix("body.") or None
-    except (ValueError, KeyError, TypeError):
-        return BadRequest("The model server refused the request.")
-    if "maximum context length" in message or "max_model_len" in message:
-        return ContextTooLong(max_model_len=route.max_model_len, param=parsed.prompt_field)
-    public_message = _public_message(message.replace(place.model, parsed.model), param)
-    return BadRequest(public_message, param=param)
-
-
-def _public_message(message: str, param: str | None) -> str:
-    """Return vLLM's reason where a client can read it, else only which field it is about."""
-    one_line = " ".join(message.split())
-    if len(one_line) <= MAX_MESSAGE_CHARACTERS and not INTERNAL_NAMES.search(one_line):
-        return one_line
-    return f"`{param}` is not valid." if param else "The model server refused the request."
+    return engine_refusals.read_refusal(body, parsed, route)
 
 
 def system_fingerprint(route: Route) -> str:
@@ -192,6 +163,7 @@ class UnaryAnswer:
         answer["system_fingerprint"] = system_fingerprint(self._route)
         if not self._parsed.is_translated:
             answer["choices"] = [_public_choice(choice) for choice in answer["choices"]]
+            answer["usage"] = describe_usage(answer.get("usage") or {})
         return orjson.dumps({name: answer[name] for name in PUBLIC_FIELDS if name in answer})
 
 

@@ -10,6 +10,8 @@ from aiohttp.test_utils import TestServer
 
 from labs.fake_vllm import answers
 
+CACHED = {"cached_tokens": 4, "created_cache_tokens": 3, "multimodal_tokens": None}
+
 
 class FakeVllm:
     """Answers with `words`, a token each, `pace_s` apart, and reports usage in every chunk.
@@ -27,6 +29,7 @@ class FakeVllm:
         self.hangs = False
         self.may_begin: asyncio.Event | None = None  # streams wait for it after their head
         self.error_event: dict[str, Any] | None = None
+        self.error_after = 0  # words
         self.health = 200
         self.received: list[dict[str, Any]] = []
         self.headers: list[dict[str, str]] = []  # of the same requests
@@ -79,11 +82,11 @@ class FakeVllm:
         await response.prepare(request)
         if self.may_begin and "structured_outputs" in body:
             await self.may_begin.wait()
-        if self.error_event:
-            await response.write(self.frame(self.error_event) + b"data: [DONE]\n\n")
-            return response
         try:
             for count, word in enumerate(self.words, start=1):
+                if self.error_event and count > self.error_after:
+                    await response.write(self.frame(self.error_event) + b"data: [DONE]\n\n")
+                    return response
                 if self.breaks_after is not None and count > self.breaks_after:
                     abort(request)
                     return response
@@ -118,7 +121,7 @@ class FakeVllm:
             "created": 1,
             "model": body["model"],
             "choices": [{"index": 0, part: {"role": "assistant", "content": text}, "finish_reason": last}],
-            "usage": answers.usage(10, count) | {"prompt_tokens_details": {"cached_tokens": 4}},
+            "usage": answers.usage(10, count) | {"prompt_tokens_details": CACHED},
         }
 
     @staticmethod

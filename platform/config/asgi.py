@@ -16,10 +16,11 @@ from config.page_bodies import PageBodies  # noqa: E402
 from config.preloading import load_pages  # noqa: E402
 from config.proxies import behind_trusted_proxies  # noqa: E402
 from inference.api.app import app, lifespan  # noqa: E402
+from inference.api.endpoints import ROOT_PATHS  # noqa: E402
 
 refuse_half_configured()
 django_app = PageBodies(ASGIHandler())
-API_PATHS = ("/v1", "/health")  # beside all that is under `/v1/`
+API_PATHS = ("/v1", *ROOT_PATHS)  # beside all that is under `/v1/`
 
 
 async def site(

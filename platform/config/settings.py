@@ -16,6 +16,7 @@ SECRET_KEY = env.read("DJANGO_SECRET_KEY")
 SECRET_KEY_FALLBACKS = env.read_list("DJANGO_SECRET_KEY_FALLBACKS")
 DEBUG = env.read_flag("DJANGO_DEBUG")
 ALLOWED_HOSTS = env.read_list("DJANGO_ALLOWED_HOSTS")
+VERSION = "0.1.0"  # that of pyproject.toml
 SITE_URL = env.read("SITE_URL").rstrip("/")
 CSRF_TRUSTED_ORIGINS = [SITE_URL]
 SECURE = urlsplit(SITE_URL).scheme == "https"

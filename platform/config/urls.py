@@ -14,6 +14,7 @@ from config import (
     welcome,
 )
 
+handler404 = "config.programs.not_found"
 handler500 = "config.pages.server_error"
 
 urlpatterns = [

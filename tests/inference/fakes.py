@@ -64,6 +64,7 @@ class Client:
         secret=None,
         method="POST",
         headers=None,
+        query=b"",
     ):
         sent, gone = [], asyncio.Event()
         sent_body = body if isinstance(body, bytes) else json.dumps(body).encode()
@@ -84,7 +85,7 @@ class Client:
         more = [(name.encode(), value.encode()) for name, value in (headers or {}).items()]
         scope = {
             "type": "http", "path": path, "method": method, "headers": [(b"authorization", bearer), *more],
-            "state": {"gateway": self.gateway},
+            "state": {"gateway": self.gateway}, "query_string": query,
         }  # fmt: skip
         await app(scope, receive, send)
         head = {name.decode(): value.decode() for name, value in sent[0]["headers"]}

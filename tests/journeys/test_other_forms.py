@@ -39,7 +39,8 @@ def request_of(answer) -> str:
 
 def counts(usage) -> tuple[int, int]:
     """What Anthropic's form says was read and written, whether a cache had it or not."""
-    return usage.input_tokens + usage.cache_read_input_tokens, usage.output_tokens
+    read = usage.cache_read_input_tokens + usage.cache_creation_input_tokens
+    return usage.input_tokens + read, usage.output_tokens
 
 
 def test_a_message_is_answered_as_a_chat_is(demo, claude):

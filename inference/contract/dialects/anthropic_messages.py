@@ -128,8 +128,6 @@ def _translate_request(raw: dict[str, Any]) -> dict[str, Any]:
     """Return the fields of a chat; None for those that are not set."""
     chat = {name: raw.get(name) for name in SHARED_FIELDS}
     chat["messages"] = _translate_messages(raw)
-    if raw.get("thinking", {}).get("type", "disabled") not in ("disabled", "adaptive"):
-        raise BadRequest("`thinking` is not served: the base model does not reason.", param="thinking")
     chat["stop"] = raw.get("stop_sequences")
     chat["user"] = raw.get("metadata", {}).get("user_id")
     return chat | _translate_tools(raw) | _translate_format(raw)

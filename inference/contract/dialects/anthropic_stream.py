@@ -112,12 +112,12 @@ def describe_end(choice: dict[str, Any], *, has_called: bool) -> dict[str, Any]:
 
 
 def count_usage(counts: dict[str, Any]) -> dict[str, int]:
-    """Return the counts that are billed. Anthropic's `input_tokens` are those that no cache had."""
+    """Return the counts that are billed. `input_tokens` are those that no cache had, nor has from now on."""
     usage = Usage()
     usage.read_reported(counts)
     return {
-        "input_tokens": usage.prompt - usage.cached,
-        "cache_creation_input_tokens": 0,
+        "input_tokens": usage.prompt - usage.cached - usage.cache_written,
+        "cache_creation_input_tokens": usage.cache_written,
         "cache_read_input_tokens": usage.cached,
         "output_tokens": usage.completion,
     }

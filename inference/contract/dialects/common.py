@@ -92,6 +92,7 @@ def parse_as_chat(
         raise BadRequest(message, param=name or None) from None
     # The larger one, so that the bound of the prompt's tokens holds for what the engine reads.
     parsed.body_bytes = max(len(body), parsed.body_bytes)
+    parsed.names = names
     parsed.prompt_field = names.get(parsed.prompt_field, parsed.prompt_field)
     parsed.include_usage = True  # these dialects always report it
     parsed.is_translated = True

@@ -188,12 +188,15 @@ def _describe_text(text: str) -> dict[str, Any]:
 
 
 def _describe_usage(counts: dict[str, Any]) -> dict[str, Any]:
-    """Return the counts that are billed, and how many tokens of the prompt a cache had."""
+    """Return the counts that are billed, and how many tokens of the prompt a cache had or has from now on."""
     usage = Usage()
     usage.read_reported(counts)
     return {
         "input_tokens": usage.prompt,
-        "input_tokens_details": {"cached_tokens": usage.cached, "cache_write_tokens": 0},
+        "input_tokens_details": {
+            "cached_tokens": usage.cached,
+            "cache_write_tokens": usage.cache_written,
+        },
         "output_tokens": usage.completion,
         "output_tokens_details": {"reasoning_tokens": 0},
         "total_tokens": usage.tokens,

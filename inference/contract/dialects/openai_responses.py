@@ -27,6 +27,7 @@ from inference.errors import BadRequest
 SHARED_FIELDS = (
     "model", "temperature", "top_p", "top_k", "min_p", "presence_penalty", "frequency_penalty",
     "repetition_penalty", "seed", "stop", "parallel_tool_calls", "stream", "stream_options", "user",
+    "ignore_eos",
 )  # fmt: skip
 # The names of responses by those of a chat.
 NAMES = {"messages": "input", "max_tokens": "max_output_tokens", "response_format": "text.format"}
@@ -48,6 +49,11 @@ ROLES = {"user": "user", "assistant": "assistant", "system": "system", "develope
 def parse_response_request(body: bytes) -> ParsedRequest:
     """Return the request as a checked chat. Raises BadRequest naming the field that is wrong."""
     return parse_as_chat(body, _translate_request, table=fields.RESPONSES, names=NAMES)
+
+
+def parse_input_tokens(body: bytes) -> ParsedRequest:
+    """Return a request whose prompt is only to be counted. Raises BadRequest."""
+    return parse_as_chat(body, _translate_request, table=fields.INPUT_TOKENS, names=NAMES)
 
 
 def translate_answer(answer: bytes, request_body: bytes, request_id: str) -> bytes:

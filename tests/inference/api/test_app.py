@@ -113,6 +113,49 @@ async def test_a_stream_ends_settled_and_carries_usage_only_if_asked(client, eng
     assert account.held() == 0
 
 
+COUNTED = {
+    "prompt_tokens": 10, "completion_tokens": 4, "total_tokens": 14,
+    "prompt_tokens_details": {"cached_tokens": 4, "cache_write_tokens": 3},
+}  # fmt: skip
+
+
+async def test_usage_has_openais_fields_alone(client, engine, account):
+    _, _, whole = await client.ask(chat())
+    assert json.loads(whole)["usage"] == COUNTED
+    _, _, stream = await client.ask(chat(stream=True, stream_options={"include_usage": True}))
+    assert chunks(stream)[-1]["usage"] == COUNTED
+
+
+async def test_what_guidellm_sends_by_default_has_a_running_usage_in_each_chunk(client, engine, account):
+    options = {"include_usage": True, "continuous_usage_stats": True}
+    _, _, stream = await client.ask(chat(stream=True, stream_options=options))
+    usages = [chunk["usage"] for chunk in chunks(stream)]
+    assert usages[-1] == COUNTED
+    assert [usage["completion_tokens"] for usage in usages] == [1, 2, 3, 4, 4]
+    assert {tuple(usage) for usage in usages} == {tuple(COUNTED)}
+    assert account.used() == 14
+
+
+@pytest.mark.parametrize("stream", [False, True])
+async def test_other_forms_tell_what_a_cache_had_and_what_it_has_now(client, engine, stream):
+    body = {"model": "poetry", "max_tokens": 20, "messages": [{"role": "user", "content": "Rain?"}]}
+    _, _, message = await client.ask(body | {"stream": stream}, path="/v1/messages")
+    asked = {"model": "poetry", "input": "Rain?", "stream": stream}
+    _, _, response = await client.ask(asked, path="/v1/responses")
+    if stream:
+        [told] = [line for line in message.split(b"\n\n") if line.startswith(b"event: message_delta")]
+        message = told.partition(b"data: ")[2]
+        response = response.rstrip().split(b"data: ")[-1]
+    told = json.loads(response)
+    details = told.get("response", told)["usage"]["input_tokens_details"]
+    assert details == {"cached_tokens": 4, "cache_write_tokens": 3}
+    usage = json.loads(message)["usage"]
+    del usage["output_tokens"]
+    assert usage == {
+        "input_tokens": 3, "cache_creation_input_tokens": 3, "cache_read_input_tokens": 4,
+    }  # fmt: skip
+
+
 async def test_a_hang_up_stops_the_engine_and_is_billed_what_was_made(client, engine, account):
     engine.words, engine.pace_s = ["word "] * 200, 0.02
     await client.ask(chat(stream=True), hang_up_after=3)

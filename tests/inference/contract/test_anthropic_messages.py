@@ -23,7 +23,7 @@ pytestmark = pytest.mark.usefixtures("taught")
 EVENTS = TypeAdapter(RawMessageStreamEvent)
 COUNTS = {
     "prompt_tokens": 31, "completion_tokens": 7, "total_tokens": 38,
-    "prompt_tokens_details": {"cached_tokens": 16},
+    "prompt_tokens_details": {"cached_tokens": 16, "created_cache_tokens": 8},
 }  # fmt: skip
 WEATHER = {
     "name": "weather", "description": "Tells the weather.",
@@ -403,7 +403,12 @@ def test_a_whole_answer_becomes_a_message(name, reason, sequence, kinds):
         [{"city": "Rome"}, {"city": "Oslo"}][: kinds.count("tool_use")]
     )
     usage = message.usage
-    assert (usage.input_tokens, usage.cache_read_input_tokens, usage.output_tokens) == (15, 16, 7)
+    assert (usage.input_tokens, usage.cache_creation_input_tokens, usage.cache_read_input_tokens) == (
+        7,
+        8,
+        16,
+    )
+    assert usage.output_tokens == 7
 
 
 @pytest.mark.parametrize("arguments", ['{"city": "Ro', "true", ""])

@@ -12,7 +12,7 @@ from anthropic.types import message_count_tokens_params, message_create_params
 from anthropic.types.beta import message_create_params as beta_message_create_params
 from openai.types import completion_create_params
 from openai.types.chat import completion_create_params as chat_create_params
-from openai.types.responses import response_create_params
+from openai.types.responses import input_token_count_params, response_create_params
 
 from inference import errors
 from inference.contract import base_model, fields, requests
@@ -48,6 +48,11 @@ VLLMS_CHAT = VLLMS | {
     "chat_template_kwargs", "media_io_kwargs", "mm_processor_kwargs", "return_prompt_text",
 }  # fmt: skip
 VLLMS_TEXT = VLLMS | {"prompt_embeds"}
+VLLMS_TOKENIZE = {
+    "model", "prompt", "messages", "tools", "add_special_tokens", "return_token_strs",
+    "add_generation_prompt", "continue_final_message", "chat_template", "chat_template_kwargs",
+    "media_io_kwargs", "mm_processor_kwargs",
+}  # fmt: skip
 
 
 def names_of(*forms) -> set[str]:
@@ -62,6 +67,19 @@ def complete(**changes):
     return requests.parse_request("text", json.dumps(TEXT | changes).encode())
 
 
+def message(**changes):
+    return anthropic_messages.parse_messages(json.dumps(CHAT | {"max_tokens": 5} | changes).encode())
+
+
+def count(**changes):
+    return anthropic_messages.parse_count_tokens(json.dumps(CHAT | changes).encode())
+
+
+def respond(**changes):
+    body = {"model": "poetry", "input": "Rain?"} | changes
+    return openai_responses.parse_response_request(json.dumps(body).encode())
+
+
 def refusal(parse, **changes) -> errors.BadRequest:
     with pytest.raises(errors.BadRequest) as raised:
         parse(**changes)
@@ -74,6 +92,8 @@ def refusal(parse, **changes) -> errors.BadRequest:
         (fields.CHAT, names_of(chat_create_params.CompletionCreateParamsBase) | VLLMS_CHAT),
         (fields.TEXT, names_of(completion_create_params.CompletionCreateParamsBase) | VLLMS_TEXT),
         (fields.RESPONSES, names_of(response_create_params.ResponseCreateParamsBase)),
+        (fields.INPUT_TOKENS, names_of(input_token_count_params.InputTokenCountParams)),
+        (fields.TOKENIZE, VLLMS_TOKENIZE),
         (fields.COUNT, names_of(message_count_tokens_params.MessageCountTokensParams)),
         (
             fields.MESSAGES,
@@ -83,7 +103,7 @@ def refusal(parse, **changes) -> errors.BadRequest:
             ),
         ),
     ],
-    ids=["chat", "text", "responses", "count", "messages"],
+    ids=["chat", "text", "responses", "input tokens", "tokenize", "count", "messages"],
 )
 def test_every_field_of_the_clients_and_of_vllm_is_in_a_table(table, names):
     assert len(names) > 10
@@ -131,14 +151,16 @@ def test_a_served_field_is_served_to_its_bounds_and_an_ignored_one_never_reaches
         "parallel_tool_calls": {"tools": [WEATHER], "tool_choice": "required"},
     }
     for name, field in table.items():
-        for end in field.ends:
+        for end in field.ends if field.fate == "served" else ():
             parsed = requests.parse_request(
                 form, json.dumps(base | needs.get(name, {}) | {name: end}).encode()
             )
             if name not in requests.GATEWAY_FIELDS:
                 assert parsed.fields[name] == end
         if field.fate == "ignored":
-            assert name not in requests.parse_request(form, json.dumps(base | {name: "x"}).encode()).fields
+            for value in field.ends or ("x",):
+                parsed = requests.parse_request(form, json.dumps(base | {name: value}).encode())
+                assert name not in parsed.fields
 
 
 @pytest.mark.parametrize(
@@ -147,7 +169,6 @@ def test_a_served_field_is_served_to_its_bounds_and_an_ignored_one_never_reaches
         ({"stream": "true"}, "stream"),
         ({"stream": 1}, "stream"),
         ({"stream_options": {"include_usage": True}}, "stream_options"),
-        ({"stream": True, "stream_options": {"continuous_usage_stats": True}}, "stream_options"),
         ({"stream": True, "stream_options": {"more": True}}, "stream_options"),
         ({"model": "x" * 300}, "model"),
         ({"min_tokens": 9, "max_tokens": 8}, "min_tokens"),
@@ -155,6 +176,10 @@ def test_a_served_field_is_served_to_its_bounds_and_an_ignored_one_never_reaches
         ({"n": 129}, "n"),
         ({"ignore_eos": "yes"}, "ignore_eos"),
         ({"stop": "x" * 2000}, "stop"),
+        ({"stop": ["x"] * 17}, "stop"),
+        ({"usage": {"include": "yes"}}, "usage"),
+        ({"usage": {"more": True}}, "usage"),
+        ({"usage": True}, "usage"),
         ({"structured_outputs": {"regex": "a", "choice": ["a"]}}, "structured_outputs"),
         ({"structured_outputs": {"grammar": "root ::= x"}}, "structured_outputs"),
         ({"response_format": {"type": "json_object", "schema": SKY}}, "response_format"),
@@ -171,6 +196,77 @@ def test_a_served_field_is_served_to_its_bounds_and_an_ignored_one_never_reaches
 )  # fmt: skip
 def test_an_invalid_field_is_named(changes, param):
     assert refusal(parse, **changes).facts["param"] == param
+
+
+FORMS = {
+    "chat": parse,
+    "text": complete,
+    "messages": message,
+    "count": count,
+    "responses": respond,
+}
+WOULD_CHANGE_THE_ANSWER = [
+    ("thinking", {"type": "enabled", "budget_tokens": 1024}),
+    ("thinking", "enabled"),
+    ("context_management", {"edits": [{"type": "clear_tool_uses_20250919"}]}),
+    ("context_management", [{"type": "compaction", "compact_threshold": 1000}]),
+    ("context_management", "auto"),
+    ("chat_template_kwargs", {"enable_thinking": True}),
+    ("chat_template_kwargs", {"continue_final_message": True}),
+    ("chat_template_kwargs", {"tools": []}),
+    ("chat_template_kwargs", "x"),
+]
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_every_form_takes_what_changes_no_answer_and_refuses_what_would(form):
+    parse_form = FORMS[form]
+    plain = parse_form().fields
+    for name, field in fields.HARMLESS.items():
+        for value in field.ends or (True, False, {"effort": "high"}):
+            assert parse_form(**{name: value}).fields == plain, (name, value)
+    for include in (True, False):
+        assert parse_form(usage={"include": include}).fields == plain
+    for name, value in WOULD_CHANGE_THE_ANSWER:
+        error = refusal(parse_form, **{name: value})
+        assert (error.facts["param"], f"`{name}" in error.message) == (name, True)
+
+
+def test_a_variable_that_the_template_reads_is_not_set_by_a_request(settings, tmp_path):
+    settings.BASE_MODEL_DIR = tmp_path
+    (tmp_path / "chat_template.jinja").write_text("{% if enable_thinking %}<think>{% endif %}{{ messages }}")
+    assert parse(chat_template_kwargs={"thinking": False})
+    for off in ({"enable_thinking": False}, {"thinking": False, "enable_thinking": False}):
+        error = refusal(parse, chat_template_kwargs=off)
+        assert "`chat_template_kwargs.enable_thinking`" in error.message
+
+
+@pytest.mark.parametrize("parse_form", [parse, complete])
+def test_a_stream_reports_usage_as_it_is_asked_to(parse_form):
+    def told(**more):
+        parsed = parse_form(stream=True, **more)
+        return parsed.include_usage, parsed.running_usage
+
+    guidellms = {"include_usage": True, "continuous_usage_stats": True}
+    assert told(stream_options=guidellms) == (True, True)
+    assert told(stream_options={"continuous_usage_stats": True}) == (False, True)
+    assert told(usage={"include": True}) == (True, False)  # OpenRouter's name
+    assert told(usage={"include": False}, stream_options={"include_usage": True}) == (True, False)
+    assert told() == (False, False)
+
+
+def test_a_response_has_no_running_usage():
+    assert respond(stream=True, stream_options={"continuous_usage_stats": False})
+    error = refusal(respond, stream=True, stream_options={"continuous_usage_stats": True})
+    assert "response.completed" in error.message
+
+
+def test_editors_may_send_16_stops():
+    stops = ["<|endoftext|>", "<|fim_prefix|>", "<|fim_middle|>", "<|fim_suffix|>", "<|im_end|>",
+             "/src/", "#- coding: utf-8", "```", "\nfunction", "\nclass"]  # fmt: skip
+    for form in ("chat", "text", "responses"):
+        assert FORMS[form](stop=stops).fields["stop"] == stops
+    assert message(stop_sequences=stops).fields["stop"] == stops
 
 
 def test_a_completion_without_a_length_has_16_tokens():

@@ -259,6 +259,7 @@ def test_a_whole_answer_becomes_a_response(name, status, kinds):
     usage = response.usage
     assert (usage.input_tokens, usage.output_tokens, usage.total_tokens) == (31, 7, 38)
     assert usage.input_tokens_details.cached_tokens == 16
+    assert usage.input_tokens_details.cache_write_tokens == 8
 
 
 def test_a_response_repeats_its_request():
