@@ -3,6 +3,7 @@
 from typing import Any
 
 from django.db import transaction
+from django.db.models import Q
 from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -29,7 +30,6 @@ from adapters.catalog import queries
 from adapters.catalog.queries import Kind
 from adapters.catalog.terms import AMOUNTS, Terms, asked_terms
 from adapters.catalog.words import MOST_TAGS, WORDS_CHARACTERS
-from adapters.errors import StyleNotFound
 from adapters.models import Erasure, Selection, Style
 from adapters.releases import diff
 from foundation.rest.bodies import StrictSerializer, TextField
@@ -255,12 +255,11 @@ class SelectionView(WorkspaceView):
     @transaction.atomic
     def delete(self, request: Request, style: StyleAddress) -> Response:
         """Take a style out of the library, also one that is not there for others any more."""
-        selected = Selection.objects.filter(tenant=self.access.tenant).values("style")
-        chosen = Style.objects.filter(style.condition, pk__in=selected).first()
-        if chosen:
-            actions.unselect_style(self.access, chosen)
-        elif not Style.objects.visible_to(self.access.tenant.pk).filter(style.condition).exists():
-            raise StyleNotFound
+        tenant = self.access.tenant
+        selected = Selection.objects.filter(tenant=tenant).values("style")
+        visible = Style.objects.visible_to(tenant.pk).values("pk")
+        known = Style.objects.filter(Q(pk__in=selected) | Q(pk__in=visible)).select_related("owner")
+        actions.unselect_style(self.access, style.choose(known, tenant))
         return Response(status=204)
 
 
