@@ -57,9 +57,7 @@ class StyleAddress:
 
     def choose(self, styles: QuerySet[Style], tenant: Tenant) -> Style:
         """Return the one of some styles that a workspace names so; its own first. Raises NoSuchStyle."""
-        named = sorted(
-            styles.filter(self.condition(tenant)), key=lambda style: style.owner_id != tenant.pk
-        )
+        named = sorted(styles.filter(self.condition(tenant)), key=lambda style: style.owner_id != tenant.pk)
         if not named:
             raise NoSuchStyle(style=str(self)[:MAX_REPEATED])
         return named[0]

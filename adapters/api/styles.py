@@ -49,24 +49,19 @@ class StylesQuery(StrictSerializer):
     """Which styles, and in which order."""
 
     kind = serializers.ChoiceField(
-        Kind.choices, required=False, default="", help_text="How the workspace comes to them; default: all."
+        Kind.choices, required=False, help_text="How the workspace comes to them; default: all."
     )
     search = TextField(
         max_length=MAX_SEARCH_CHARACTERS,
         required=False,
-        default="",
         allow_blank=True,
         help_text="Words that name, description, sample, short name or owner contain, all of them.",
     )
-    tag = TextField(
-        max_length=30, required=False, default="", allow_blank=True, help_text="A tag that they have."
-    )
+    tag = TextField(max_length=30, required=False, allow_blank=True, help_text="A tag that they have.")
     language = TextField(
-        max_length=10, required=False, default="", allow_blank=True, help_text="In which they write, as `en`."
+        max_length=10, required=False, allow_blank=True, help_text="In which they write, as `en`."
     )
-    order = serializers.ChoiceField(
-        list(ORDERS), required=False, default="-created_at", help_text="Default: newest first."
-    )
+    order = serializers.ChoiceField(list(ORDERS), default="-created_at", help_text="Default: newest first.")
 
 
 class WordsBody(StrictSerializer):
@@ -143,8 +138,8 @@ class StylesView(WorkspaceView):
         """Return the styles that the workspace may see, as it may see them."""
         query = self.read_query(StylesQuery)
         tenant = self.access.tenant
-        styles = queries.list_styles(tenant, query["kind"], query["search"])
-        styles = queries.narrow(styles, tag=query["tag"], language=query["language"])
+        styles = queries.list_styles(tenant, query.get("kind", ""), query.get("search", ""))
+        styles = queries.narrow(styles, tag=query.get("tag", ""), language=query.get("language", ""))
         styles = only_allowed(self.access, styles)
         if "name" in query["order"]:
             styles = queries.with_shown_name(tenant, styles)
