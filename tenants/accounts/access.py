@@ -30,7 +30,7 @@ NOTHING_DONE = _("You were logged out, so nothing was done. Log in, then send it
 
 
 class InsufficientScope(NotAllowed):
-    """This API key lacks the scope `{scope}`. Make a key with it on the page "API keys"."""
+    """This API key lacks the scope `{scope}`. Use one that has it: the studio makes it under "API keys"."""
 
     code = "insufficient_scope"
 
