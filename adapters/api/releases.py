@@ -44,7 +44,9 @@ class PromoteBody(StrictSerializer):
 class ReleasesQuery(StrictSerializer):
     """Which moves."""
 
-    alias = serializers.ChoiceField(Release.Alias.choices, required=False)
+    alias = serializers.ChoiceField(
+        Release.Alias.choices, required=False, help_text="Which alias moved; default: any."
+    )
 
 
 class PromoteView(WorkspaceView):

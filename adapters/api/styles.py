@@ -3,6 +3,7 @@
 from typing import Any
 
 from django.db import transaction
+from django.db.models import Q
 from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -29,7 +30,6 @@ from adapters.catalog import queries
 from adapters.catalog.queries import Kind
 from adapters.catalog.terms import AMOUNTS, Terms, asked_terms
 from adapters.catalog.words import MOST_TAGS, WORDS_CHARACTERS
-from adapters.errors import StyleNotFound
 from adapters.models import Erasure, Selection, Style
 from adapters.releases import diff
 from foundation.rest.bodies import StrictSerializer, TextField
@@ -49,24 +49,19 @@ class StylesQuery(StrictSerializer):
     """Which styles, and in which order."""
 
     kind = serializers.ChoiceField(
-        Kind.choices, required=False, default="", help_text="How the workspace comes to them; default: all."
+        Kind.choices, required=False, help_text="How the workspace comes to them; default: all."
     )
     search = TextField(
         max_length=MAX_SEARCH_CHARACTERS,
         required=False,
-        default="",
         allow_blank=True,
         help_text="Words that name, description, sample, short name or owner contain, all of them.",
     )
-    tag = TextField(
-        max_length=30, required=False, default="", allow_blank=True, help_text="A tag that they have."
-    )
+    tag = TextField(max_length=30, required=False, allow_blank=True, help_text="A tag that they have.")
     language = TextField(
-        max_length=10, required=False, default="", allow_blank=True, help_text="In which they write, as `en`."
+        max_length=10, required=False, allow_blank=True, help_text="In which they write, as `en`."
     )
-    order = serializers.ChoiceField(
-        list(ORDERS), required=False, default="-created_at", help_text="Default: newest first."
-    )
+    order = serializers.ChoiceField(list(ORDERS), default="-created_at", help_text="Default: newest first.")
 
 
 class WordsBody(StrictSerializer):
@@ -143,8 +138,8 @@ class StylesView(WorkspaceView):
         """Return the styles that the workspace may see, as it may see them."""
         query = self.read_query(StylesQuery)
         tenant = self.access.tenant
-        styles = queries.list_styles(tenant, query["kind"], query["search"])
-        styles = queries.narrow(styles, tag=query["tag"], language=query["language"])
+        styles = queries.list_styles(tenant, query.get("kind", ""), query.get("search", ""))
+        styles = queries.narrow(styles, tag=query.get("tag", ""), language=query.get("language", ""))
         styles = only_allowed(self.access, styles)
         if "name" in query["order"]:
             styles = queries.with_shown_name(tenant, styles)
@@ -255,12 +250,11 @@ class SelectionView(WorkspaceView):
     @transaction.atomic
     def delete(self, request: Request, style: StyleAddress) -> Response:
         """Take a style out of the library, also one that is not there for others any more."""
-        selected = Selection.objects.filter(tenant=self.access.tenant).values("style")
-        chosen = Style.objects.filter(style.condition, pk__in=selected).first()
-        if chosen:
-            actions.unselect_style(self.access, chosen)
-        elif not Style.objects.visible_to(self.access.tenant.pk).filter(style.condition).exists():
-            raise StyleNotFound
+        tenant = self.access.tenant
+        selected = Selection.objects.filter(tenant=tenant).values("style")
+        visible = Style.objects.visible_to(tenant.pk).values("pk")
+        known = Style.objects.filter(Q(pk__in=selected) | Q(pk__in=visible)).select_related("owner")
+        actions.unselect_style(self.access, style.choose(known, tenant))
         return Response(status=204)
 
 

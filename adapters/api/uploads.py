@@ -32,15 +32,12 @@ class UploadQuery(StrictSerializer):
 
     parts = TextField(
         required=False,
-        default=None,
         max_length=11,
         help_text="As `1-50` or `7`: URLs of those that are missing, 100 a file at most.",
     )
 
-    def validate_parts(self, written: str | None) -> range:
+    def validate_parts(self, written: str) -> range:
         """Return the numbers that are asked for."""
-        if written is None:
-            return range(0)
         found = RANGE.fullmatch(written)
         first = int(found.group(1)) if found else 0
         last = int(found.group(2) or first) if found else 0
@@ -79,7 +76,7 @@ class UploadView(WorkspaceView):
     )
     def get(self, request: Request, version_id: UUID) -> Response:
         """Return an upload. URLs need the scope `styles:write`, and are given until it is finished."""
-        numbers = self.read_query(UploadQuery)["parts"]
+        numbers = self.read_query(UploadQuery).get("parts", range(0))
         version = find_upload(self.access, version_id)
         return self.answer_object(present_upload(version, _look_at_files(version, numbers)))
 
@@ -137,7 +134,8 @@ class UploadEventsView(WorkspaceView):
         "uploads.events",
         "Watch an upload's steps as server-sent events",
         scope=read_scope,
-        answer=OpenApiTypes.STR,
+        others={EVENT_STREAM: OpenApiTypes.STR},
+        says="Events `step` and `end`; the `data:` of each is an `UploadObject` as JSON, on one line.",
         example=EVENTS_EXAMPLE,
     )
     def get(self, request: Request, version_id: UUID) -> StreamingHttpResponse:

@@ -59,7 +59,9 @@ MAX_NUMBER = 2**31 - 1
 class VersionsQuery(StrictSerializer):
     """Which versions."""
 
-    status = serializers.ChoiceField(Status.choices, required=False)
+    status = serializers.ChoiceField(
+        Status.choices, required=False, help_text="How far they are; default: any."
+    )
 
 
 class PairQuery(StrictSerializer):
@@ -326,6 +328,7 @@ class CompareView(WorkspaceView):
         scope=read_scope,
         query=PairQuery,
         answer=ComparisonObject,
+        can_conflict=True,
         example=COMPARISON_EXAMPLE,
     )
     def get(self, request: Request, style: StyleAddress) -> Response:

@@ -107,7 +107,11 @@ def file_faults(files: dict[str, int]) -> list[str]:
 
 def _archive_faults(files: dict[str, int]) -> list[str]:
     if len(files) > 1:
-        return [gettext("An archive is chosen beside other files: choose {choice}.").format(choice=CHOICE)]
+        return [
+            gettext("An archive holds both files, so nothing goes with it. Choose {choice}.").format(
+                choice=CHOICE
+            )
+        ]
     [(file, size_bytes)] = files.items()
     return _size_faults(file[:80], size_bytes, ARCHIVE_LIMIT)
 

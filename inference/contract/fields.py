@@ -44,7 +44,10 @@ NO_TRUNCATION = "nothing is truncated; send only what the model is to read"
 TEMPLATE = "the base model's own chat template is used, with its own settings"
 SCHEMA = {
     "type": "object", "additionalProperties": False, "required": ["colour"],
-    "properties": {"colour": {"enum": ["blue", "red"]}, "shades": {"type": "array", "maxItems": 3}},
+    "properties": {
+        "colour": {"enum": ["blue", "red"]},
+        "shades": {"type": "array", "items": {"type": "string"}, "maxItems": 3},
+    },
 }  # fmt: skip
 
 

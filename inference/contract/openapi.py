@@ -154,21 +154,42 @@ POST_ERRORS = {
 ERROR_SCHEMA = {
     "type": "object",
     "required": ["error"],
+    "properties": {"error": {"$ref": "#/components/schemas/DataPlaneFault"}},
+}
+FAULT_SCHEMA = {
+    "type": "object",
+    "required": ["message", "type", "param", "code"],
     "properties": {
-        "error": {
-            "type": "object",
-            "required": ["message", "type", "param", "code"],
-            "properties": {
-                "message": {"type": "string"},
-                "type": {"type": "string"},
-                "param": {"type": ["string", "null"]},
-                "code": {"type": ["string", "null"]},
-            },
-        }
+        "message": {"type": "string"},
+        "type": {"type": "string"},
+        "param": {"type": ["string", "null"]},
+        "code": {"type": ["string", "null"]},
     },
 }
 ERROR_NAME = "DataPlaneError"
+NAMES = {  # of the components: with `Request` for the body, with `Answer` for what comes back
+    "/v1/chat/completions": "Chat",
+    "/v1/completions": "Completion",
+    "/v1/messages": "Message",
+    "/v1/messages/count_tokens": "TokenCount",
+    "/v1/responses": "Response",
+    "/v1/models": "Models",
+    "/v1/models/{name}": "Model",
+    "/v1/key": "OwnKey",
+    "/v1/usage": "OwnUsage",
+}
 STREAMING = "With `stream: true` the answer is a stream of server-sent events."
+
+
+def data_plane_schemas() -> dict[str, Any]:
+    """Return the components that the paths of `/v1` refer to."""
+    schemas: dict[str, Any] = {ERROR_NAME: ERROR_SCHEMA, "DataPlaneFault": FAULT_SCHEMA}
+    for path, table in FORMS.items():
+        schemas[f"{NAMES[path]}Request"] = _describe_body(path, table)
+        schemas[f"{NAMES[path]}Answer"] = _shape_of(ANSWERS[path])
+    for path, (_, _, example) in READS.items():
+        schemas[f"{NAMES[path]}Answer"] = _shape_of(example)
+    return schemas
 
 
 def data_plane_paths() -> dict[str, Any]:
@@ -194,18 +215,12 @@ def _describe_post(path: str, table: Table) -> dict[str, Any]:
             "required": True,
             "content": {
                 "application/json": {
-                    "schema": {
-                        "type": "object",
-                        "required": REQUIRED[path],
-                        "properties": {
-                            name: _describe_field(field) for name, field in _served(table).items()
-                        },
-                    },
+                    "schema": _refer_to(f"{NAMES[path]}Request"),
                     "example": EXAMPLES[path],
                 }
             },
         },
-        "responses": _responses(ANSWERS[path], streams=streams, errors=ERRORS | POST_ERRORS),
+        "responses": _responses(path, ANSWERS[path], streams=streams, errors=ERRORS | POST_ERRORS),
     }
 
 
@@ -216,11 +231,12 @@ def _describe_get(path: str, name: str, summary: str, example: dict[str, Any]) -
         "description": f"{summary}.",
         "tags": ["writing"],
         "security": [{"apiKey": []}],
-        "responses": _responses(example, streams=False, errors=ERRORS),
+        "responses": _responses(path, example, streams=False, errors=ERRORS),
     }
     if "{name}" in path:
         schema = {"type": "string"}
-        operation["parameters"] = [{"name": "name", "in": "path", "required": True, "schema": schema}]
+        parameter = {"name": "name", "in": "path", "required": True, "schema": schema}
+        operation["parameters"] = [parameter | {"description": "As in `model`."}]
     return operation
 
 
@@ -236,12 +252,41 @@ def _describe_field(field: Field) -> dict[str, Any]:
     return described
 
 
-def _responses(example: dict[str, Any], *, streams: bool, errors: dict[str, str]) -> dict[str, Any]:
-    content: dict[str, Any] = {"application/json": {"schema": {"type": "object"}, "example": example}}
+def _describe_body(path: str, table: Table) -> dict[str, Any]:
+    properties = {name: _describe_field(field) for name, field in _served(table).items()}
+    return {"type": "object", "required": REQUIRED[path], "properties": properties}
+
+
+def _shape_of(example: Any) -> dict[str, Any]:
+    """Return the schema of an answer as its example shows it; engines add fields, so none is excluded."""
+    match example:
+        case dict():
+            properties = {name: _shape_of(value) for name, value in example.items()}
+            return {"type": "object", "properties": properties}
+        case list():
+            return {"type": "array", "items": _shape_of(example[0]) if example else {}}
+        case bool():
+            return {"type": "boolean"}
+        case int():
+            return {"type": "integer"}
+        case str():
+            return {"type": "string"}
+    return {}
+
+
+def _refer_to(name: str) -> dict[str, str]:
+    return {"$ref": f"#/components/schemas/{name}"}
+
+
+def _responses(
+    path: str, example: dict[str, Any], *, streams: bool, errors: dict[str, str]
+) -> dict[str, Any]:
+    shape = _refer_to(f"{NAMES[path]}Answer")
+    content: dict[str, Any] = {"application/json": {"schema": shape, "example": example}}
     if streams:
         content["text/event-stream"] = {"schema": {"type": "string"}}
     responses: dict[str, Any] = {"200": {"description": "The answer.", "content": content}}
     for status, description in errors.items():
-        schema = {"$ref": f"#/components/schemas/{ERROR_NAME}"}
+        schema = _refer_to(ERROR_NAME)
         responses[status] = {"description": description, "content": {"application/json": {"schema": schema}}}
     return responses

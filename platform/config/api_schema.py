@@ -13,7 +13,7 @@ from django.utils.translation import override
 from django.views.decorators.http import require_GET
 from drf_spectacular.generators import SchemaGenerator
 
-from inference.contract.openapi import ERROR_NAME, ERROR_SCHEMA, data_plane_paths
+from inference.contract.openapi import data_plane_paths, data_plane_schemas
 
 TAGS = {
     "writing": "Write text in a style: OpenAI's and Anthropic's forms",
@@ -21,11 +21,14 @@ TAGS = {
     "versions": "Versions of a style: upload, report, release",
     "uploads": "How far an upload is",
     "erasures": "What became of deleted files",
+    "earnings": "What public styles earned",
     "keys": "API keys",
     "usage": "What was used",
-    "billing": "Plan, limits, prices",
+    "billing": "Plan, limits, prices, credits and payments",
+    "invoices": "Invoices and credit notes",
     "workspace": "The workspace and its audit log",
-    "members": "Members and invitations",
+    "members": "Members",
+    "invitations": "Invitations to the workspace",
     "webhooks": "Webhooks and their deliveries",
 }
 
@@ -58,11 +61,8 @@ class Group:
 def add_data_plane(result: dict[str, Any], **_: Any) -> dict[str, Any]:
     """Add the operations of `/v1` to the document (drf-spectacular calls this last)."""
     result["paths"] |= data_plane_paths()
-    result["components"]["schemas"][ERROR_NAME] = ERROR_SCHEMA
-    used = {
-        tag for path in result["paths"].values() for operation in path.values() for tag in operation["tags"]
-    }
-    result["tags"] = [{"name": tag, "description": text} for tag, text in TAGS.items() if tag in used]
+    result["components"]["schemas"] |= data_plane_schemas()
+    result["tags"] = [{"name": tag, "description": text} for tag, text in TAGS.items()]
     return result
 
 
@@ -96,9 +96,7 @@ def _groups() -> list[Group]:
         for method, described in methods.items():
             for tag in described["tags"]:
                 operations.setdefault(tag, []).append(_operation(path, method, described))
-    known = [tag for tag in TAGS if tag in operations]
-    others = [tag for tag in operations if tag not in TAGS]
-    return [Group(tag, TAGS.get(tag, tag), operations[tag]) for tag in known + others]
+    return [Group(tag, title, operations[tag]) for tag, title in TAGS.items()]
 
 
 def _operation(path: str, method: str, described: dict[str, Any]) -> Operation:

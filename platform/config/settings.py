@@ -522,6 +522,8 @@ SPECTACULAR_SETTINGS = {
     "SERVE_INCLUDE_SCHEMA": False,
     "SCHEMA_PATH_PREFIX": "/api/v1",
     "SERVERS": [{"url": SITE_URL}],
+    "CONTACT": {"name": "Polyscribe", "url": f"{SITE_URL}/docs/"},
+    "LICENSE": {"name": "Apache License 2.0", "identifier": "Apache-2.0"},
     "POSTPROCESSING_HOOKS": [
         "drf_spectacular.hooks.postprocess_schema_enums",
         "config.api_schema.add_data_plane",

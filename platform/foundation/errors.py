@@ -1,6 +1,8 @@
 """The tree of errors that actions raise. HTTP statuses are decided elsewhere, in one table a floor.
 
 `error.message` is for people, in their language. `str(error)` is English: what is logged or stored.
+`error.program_message` is English for callers of an API, who see no page: `for_programs`, where a class has
+it, says the same with the API's own names.
 """
 
 from django.utils.functional import Promise
@@ -11,6 +13,7 @@ class DomainError(Exception):
     """What a person requested can't be done."""
 
     code = "error"
+    for_programs = ""
 
     def __init__(self, message: str | Promise | None = None, **facts: object) -> None:
         self.facts = facts
@@ -25,6 +28,14 @@ class DomainError(Exception):
             return str(self._given)
         sentence = " ".join((type(self).__doc__ or "").split())
         return gettext(sentence).format(**self.facts)
+
+    @property
+    def program_message(self) -> str:
+        """The English sentence for callers of an API. A class never speaks with its parent's."""
+        sentence = type(self).__dict__.get("for_programs", "")
+        if self._given is None and sentence:
+            return str(sentence).format(**self.facts)
+        return str(self)
 
 
 class Invalid(DomainError):
@@ -49,6 +60,7 @@ class Conflict(DomainError):
     """The thing has changed meanwhile; reload and try again."""
 
     code = "conflict"
+    for_programs = "The object has changed meanwhile. Get it again, then try again."
 
 
 class Unavailable(DomainError):

@@ -38,7 +38,7 @@ def validate_name(name: str) -> None:
         raise ValidationError(
             gettext(
                 "A name can't contain invisible characters: control, zero-width or bidirectional marks. "
-                "Type it again instead of pasting it."
+                "They often come with pasted text: take them out."
             ),
             code="hidden_characters",
         )
@@ -48,7 +48,9 @@ def validate_text(text: str) -> None:
     """Raise ValidationError for a text with marks that turn its direction. Joiners are allowed."""
     if not BIDIRECTIONAL.isdisjoint(text):
         raise ValidationError(
-            gettext("A text can't contain bidirectional marks. Type it again instead of pasting it."),
+            gettext(
+                "A text can't contain bidirectional marks. They often come with pasted text: take them out."
+            ),
             code="bidirectional_marks",
         )
 

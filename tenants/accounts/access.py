@@ -36,7 +36,7 @@ class RoleAboveMaker(NotAllowed):
 
 
 class InsufficientScope(NotAllowed):
-    """This API key lacks the scope `{scope}`. Make a key with it on the page "API keys"."""
+    """This API key lacks the scope `{scope}`. Use one that has it: the studio makes it under "API keys"."""
 
     code = "insufficient_scope"
 

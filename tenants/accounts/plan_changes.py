@@ -37,6 +37,7 @@ class UnpaidInvoice(Conflict):
     """{invoice} is unpaid. Pay it under "Invoices"; then you can change to {plan}."""
 
     code = "unpaid_invoice"
+    for_programs = "{invoice} is unpaid. Pay it (`invoices.pay`); then you can change to {plan}."
 
 
 class AlreadyScheduled(Conflict):

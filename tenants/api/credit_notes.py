@@ -5,12 +5,11 @@ from uuid import UUID
 from django.db.models import QuerySet
 from django.http import HttpResponse
 from django.shortcuts import get_object_or_404
-from drf_spectacular.types import OpenApiTypes
 from rest_framework.renderers import JSONRenderer
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from tenants.api.invoices import PdfRenderer
+from tenants.api.invoices import PDF, BytesRenderer, PdfRenderer
 from tenants.api.presenters import CREDIT_NOTE_EXAMPLE, CreditNoteObject, present_credit_note
 from tenants.api.schema import operation
 from tenants.api.views import WorkspaceView
@@ -68,20 +67,20 @@ class CreditNotePdfView(WorkspaceView):
 
     read_scope = Scope.BILLING_READ
     write_scope = Scope.BILLING_READ
-    renderer_classes = [PdfRenderer, JSONRenderer]
+    renderer_classes = [PdfRenderer, BytesRenderer, JSONRenderer]
 
     @operation(
         "credit_notes.pdf",
         "Get a credit note as a PDF",
         scope=read_scope,
-        answer=OpenApiTypes.BINARY,
-        media_type="application/pdf",
+        others=PDF,
+        says="The document.",
         tag="invoices",
     )
     def get(self, request: Request, note_id: UUID) -> HttpResponse:
         """Return the document."""
         note = get_object_or_404(_own_notes(self.access.tenant.pk), pk=note_id)
-        return HttpResponse(pdf.credit_note_pdf(note), content_type=PdfRenderer.media_type)
+        return HttpResponse(pdf.credit_note_pdf(note), content_type=request.accepted_media_type)
 
 
 def _own_notes(tenant_id: UUID) -> QuerySet[CreditNote]:

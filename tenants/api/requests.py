@@ -66,14 +66,16 @@ class RequestObject(serializers.Serializer[LoggedRequest]):
 class RequestsQuery(StrictSerializer):
     """Which requests."""
 
-    start = MomentField(required=False, default=None, help_text="From then on; default: 31 days ago.")
-    end = MomentField(required=False, default=None, help_text="Before then; default: now.")
-    style = TextField(required=False, default="", max_length=100)  # type: ignore[assignment]
-    key = serializers.UUIDField(required=False, default=None)
+    start = MomentField(required=False, help_text="From then on; default: 31 days before `end`.")
+    end = MomentField(required=False, help_text="Before then; default: now.")
+    style = TextField(required=False, max_length=100, help_text="A model's name.")  # type: ignore[assignment]
+    key = serializers.UUIDField(required=False, help_text="A key's id.")
     outcome = serializers.ChoiceField(
-        [name for name, _ in request_log.OUTCOMES if name], required=False, default=""
+        [name for name, _ in request_log.OUTCOMES if name],
+        required=False,
+        help_text="What became of them; default: any.",
     )
-    request_id = TextField(required=False, default="", max_length=100)
+    request_id = TextField(required=False, max_length=100, help_text="One request, by its id.")
 
 
 class RequestsView(WorkspaceView):
@@ -107,16 +109,16 @@ class RequestsView(WorkspaceView):
     def _read_filter(self) -> LogFilter:
         query = self.read_query(RequestsQuery)
         now = timezone.now()
-        end = query["end"] or now + timedelta(minutes=1)  # the gateway's clock may be ahead
-        key_id: UUID | None = query["key"]
+        end = query.get("end") or now + timedelta(minutes=1)  # the gateway's clock may be ahead
+        key_id: UUID | None = query.get("key")
         return LogFilter(
             tenant=self.access.tenant,
-            start=query["start"] or min(end, now) - RECENT,
+            start=query.get("start") or min(end, now) - RECENT,
             end=end,
-            style=query["style"],
+            style=query.get("style", ""),
             key_id=key_id,
-            outcome=query["outcome"],
-            request_id=query["request_id"],
+            outcome=query.get("outcome", ""),
+            request_id=query.get("request_id", ""),
         )
 
 

@@ -1,7 +1,7 @@
 """How operations of the management API describe themselves in the OpenAPI document."""
 
 import inspect
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from django.conf import settings
@@ -17,9 +17,14 @@ from drf_spectacular.utils import (
 )
 from rest_framework import serializers
 
+from foundation.rest.bodies import StrictSerializer
+from foundation.rest.pages import DEFAULT_LIMIT, MAX_LIMIT
 from foundation.rest.problems import CONTENT_TYPE
 from tenants.accounts.roles import Permission, describe_allowed
+from tenants.api import idempotency
 from tenants.models import Scope
+
+JSON = "application/json"
 
 type Shape = type[serializers.Serializer[Any]]
 
@@ -39,9 +44,10 @@ ERRORS_OF_CHANGES = {
     413: "The body is too large.",
     415: "The body is not JSON.",
 }
+CONFLICT = "The state of things does not allow this now; `code` says what is in the way."
 IDEMPOTENCY_KEY = OpenApiParameter(
     "Idempotency-Key",
-    OpenApiTypes.STR,
+    {"type": "string", "minLength": 1, "maxLength": idempotency.MAX_NAME},
     OpenApiParameter.HEADER,
     description="Any name of up to 255 characters. The same request under it acts once within 24 hours.",
 )
@@ -51,12 +57,45 @@ IF_MATCH = OpenApiParameter(
     OpenApiParameter.HEADER,
     description="The object's ETag: the change is made only if the object is still as you read it.",
 )
-LIMIT = OpenApiParameter("limit", OpenApiTypes.INT, description="Rows of a page, 1 to 100; 20 by default.")
+LIMIT = OpenApiParameter(
+    "limit",
+    {"type": "integer", "minimum": 1, "maximum": MAX_LIMIT, "default": DEFAULT_LIMIT},
+    description="Rows of a page.",
+)
 CURSOR = OpenApiParameter("cursor", OpenApiTypes.STR, description="`next_cursor` of the page before.")
+PATH_PARAMETERS = {
+    "style": "As in `model`, without a version: `brand-voice`, `acme/brand-voice`; or the style's id.",
+    "number": "The version's number.",
+    "workspace": "The workspace's slug.",
+    "version_id": "The version's id.",
+    "key_id": "The key's id.",
+    "member_id": "The member's id.",
+    "invitation_id": "The invitation's id.",
+    "invoice_id": "The invoice's id.",
+    "note_id": "The credit note's id.",
+    "payment_id": "The payment's id.",
+    "endpoint_id": "The endpoint's id.",
+    "delivery_id": "The delivery's id.",
+}
 
 
 class ApiSchema(AutoSchema):
-    """Describes an operation as drf-spectacular does, with the body that a DELETE may have, too."""
+    """Describes an operation as drf-spectacular does, with what it leaves out.
+
+    That is the body of a DELETE, what a part of a path names, and that bodies have no unknown fields.
+    """
+
+    def _map_basic_serializer(self, serializer: Any, direction: str) -> Any:
+        schema = super()._map_basic_serializer(serializer, direction)  # type: ignore[no-untyped-call]
+        if isinstance(serializer, StrictSerializer):
+            schema["additionalProperties"] = False
+        return schema
+
+    def _resolve_path_parameters(self, variables: Any) -> Any:
+        parameters = super()._resolve_path_parameters(variables)  # type: ignore[no-untyped-call]
+        for parameter in parameters:
+            parameter["description"] = PATH_PARAMETERS[parameter["name"]]
+        return parameters
 
     def _get_request_body(self, direction: str = "request") -> Any:
         if self.method != "DELETE":
@@ -125,21 +164,31 @@ def operation(
     is_edit: bool = False,
     is_post: bool = False,
     is_change: bool = False,
+    can_conflict: bool = False,
     example: Any = None,
     body_example: Any = None,
     tag: str = "",
-    media_type: str = "",
+    others: Mapping[str, Any] | None = None,
+    says: str = "The answer.",
 ) -> Callable[[Any], Any]:
     """Return a decorator that describes one operation: its name, body, answer, examples and every error.
 
     `is_page`: the answer is a page of a list; `is_edit`: it honours `If-Match`; `is_post`: `Idempotency-Key`;
-    `is_change`: it changes something without any of these; `media_type`: of an answer that is no JSON;
-    `needs`: what a person must be allowed, if the scope does not say it.
+    `is_change`: it changes something without any of these; `can_conflict`: it changes nothing and may still
+    be 409; `others`: media type → shape of answers that are no JSON; `says`: what the answer is; `needs`:
+    what a person must be allowed, if the scope does not say it.
     """
     shape = _page_of(answer) if is_page and answer else answer
-    answered = (status, media_type) if media_type else status
-    responses: dict[Any, Any] = {answered: shape if shape else OpenApiResponse(description="Done.")}
+    responses: dict[Any, Any] = {}
+    if shape:
+        responses[(status, JSON) if others else status] = OpenApiResponse(shape, description=says)
+    for media_type, other in (others or {}).items():
+        responses[(status, media_type)] = OpenApiResponse(other, description=says)
+    if not responses:
+        responses[status] = OpenApiResponse(description="Done.")
     errors = COMMON_ERRORS | (ERRORS_OF_CHANGES if body or is_edit or is_post or is_change else {})
+    if can_conflict:
+        errors = {**errors, 409: CONFLICT}
     for code, description in errors.items():
         responses[(code, CONTENT_TYPE)] = OpenApiResponse(Problem, description=description)
     parameters: list[Any] = [query] if query else []
@@ -149,6 +198,8 @@ def operation(
         parameters.append(IDEMPOTENCY_KEY)
     if is_edit:
         parameters.append(IF_MATCH)
+    shown_as = JSON if shape or not others else next(iter(others))
+    examples = _examples(example, body_example, status=status, is_page=is_page, media_type=shown_as)
     scope_words = f"Needs the scope `{scope.value}`." if scope else "Any key may do this."
     role_words = f" Of people: {describe_allowed(needs)}." if needs else ""
 
@@ -161,7 +212,7 @@ def operation(
             request=body,
             responses=responses,
             parameters=parameters,
-            examples=_examples(example, body_example, status=status, is_page=is_page),
+            examples=examples,
             tags=[tag or name.partition(".")[0]],
         )(handler)
         described.permission = needs  # type: ignore[attr-defined]
@@ -182,11 +233,16 @@ def _page_of(shape: Shape) -> Any:
     )
 
 
-def _examples(example: Any, body_example: Any, *, status: int, is_page: bool) -> Sequence[OpenApiExample]:
+def _examples(
+    example: Any, body_example: Any, *, status: int, is_page: bool, media_type: str
+) -> Sequence[OpenApiExample]:
     examples = []
     if body_example is not None:
         examples.append(OpenApiExample("Request", body_example, request_only=True))
     if example is not None:
         value = {"data": [example], "has_more": False, "next_cursor": None} if is_page else example
-        examples.append(OpenApiExample("Answer", value, response_only=True, status_codes=[str(status)]))
+        codes = [str(status)]
+        examples.append(
+            OpenApiExample("Answer", value, response_only=True, status_codes=codes, media_type=media_type)
+        )
     return examples

@@ -4,6 +4,7 @@ from typing import Any
 
 from django.db.models import Q, QuerySet
 from django.http import StreamingHttpResponse
+from drf_spectacular.types import OpenApiTypes
 from rest_framework import serializers
 from rest_framework.renderers import BaseRenderer, JSONRenderer
 from rest_framework.request import Request
@@ -20,6 +21,7 @@ from tenants.models import Scope, UsageEvent
 
 CSV = "text/csv"
 CSV_CHUNK = 2000  # rows that are read at once
+COLUMNS = {"style": "style_name", "key": "key", "outcome": "outcome"}  # by the query's names
 
 SUM_EXAMPLE = {
     "day": "2026-11-26",
@@ -99,11 +101,9 @@ class UsageQuery(StrictSerializer):
 
     start = serializers.DateField(required=False, help_text="First UTC day; default: the month's first.")
     end = serializers.DateField(required=False, help_text="First UTC day not counted; default: tomorrow.")
-    group_by = TextField(
-        required=False, default="day", help_text="`day`, `style`, `key`, `version`, by commas."
-    )
-    style = TextField(required=False, default="", max_length=100, help_text="A model's name.")  # type: ignore[assignment]
-    key = serializers.UUIDField(required=False, default=None)
+    group_by = TextField(default="day", help_text="`day`, `style`, `key`, `version`, by commas.")
+    style = TextField(required=False, max_length=100, help_text="A model's name.")  # type: ignore[assignment]
+    key = serializers.UUIDField(required=False, help_text="A key's id.")
 
     def validate_group_by(self, written: str) -> list[str]:
         """Return the groups that are named."""
@@ -117,11 +117,13 @@ class UsageQuery(StrictSerializer):
 class EventsQuery(StrictSerializer):
     """Which requests."""
 
-    start = MomentField(required=False, default=None)
-    end = MomentField(required=False, default=None)
-    style = TextField(required=False, default="", max_length=100)  # type: ignore[assignment]
-    key = serializers.UUIDField(required=False, default=None)
-    outcome = serializers.ChoiceField(UsageEvent.Outcome.choices, required=False, default="")
+    start = MomentField(required=False, help_text="From then on; default: all.")
+    end = MomentField(required=False, help_text="Before then; default: now.")
+    style = TextField(required=False, max_length=100, help_text="A model's name.")  # type: ignore[assignment]
+    key = serializers.UUIDField(required=False, help_text="A key's id.")
+    outcome = serializers.ChoiceField(
+        UsageEvent.Outcome.choices, required=False, help_text="What became of them; default: any."
+    )
 
 
 class CsvRenderer(BaseRenderer):
@@ -147,6 +149,7 @@ class UsageView(WorkspaceView):
         scope=read_scope,
         query=UsageQuery,
         answer=UsageReport,
+        can_conflict=True,
         example={
             "start": "2026-11-01",
             "end": "2026-11-27",
@@ -157,7 +160,7 @@ class UsageView(WorkspaceView):
     def get(self, request: Request) -> Response:
         """Return the sums of a span of days, this month's by default."""
         query = self.read_query(UsageQuery)
-        return Response(report_usage(self.access.tenant, query, key_id=query["key"]))
+        return Response(report_usage(self.access.tenant, query, key_id=query.get("key")))
 
 
 class UsageEventsView(WorkspaceView):
@@ -174,15 +177,18 @@ class UsageEventsView(WorkspaceView):
         query=EventsQuery,
         answer=UsageEventObject,
         is_page=True,
+        others={CSV: OpenApiTypes.STR},
+        can_conflict=True,
         example=EVENT_EXAMPLE,
         tag="usage",
     )
     def get(self, request: Request) -> Response | StreamingHttpResponse:
         """Return requests, newest first."""
         query = self.read_query(EventsQuery)
-        events = usage.usage_events(self.access.tenant, start=query["start"], end=query["end"])
-        columns = {"style_name": query["style"], "key": query["key"], "outcome": query["outcome"]}
-        events = events.filter(**{column: value for column, value in columns.items() if value})
+        events = usage.usage_events(self.access.tenant, start=query.get("start"), end=query.get("end"))
+        for name, column in COLUMNS.items():
+            if name in query:
+                events = events.filter(**{column: query[name]})
         if request.accepted_media_type == CSV:
             return _stream_csv(events)
         return self.answer_page(events, lambda rows: [dict(UsageEventObject(row).data) for row in rows])

@@ -51,7 +51,7 @@ def report_usage(tenant: Tenant, query: Mapping[str, Any], *, key_id: UUID | Non
     month_begins, _ = months.bounds(months.period_of(now))
     start = query.get("start") or month_begins.date()
     end = query.get("end") or now.date() + timedelta(days=1)
-    chosen = usage.UsageFilter(tenant, start=start, end=end, style=query["style"], key_id=key_id)
+    chosen = usage.UsageFilter(tenant, start=start, end=end, style=query.get("style", ""), key_id=key_id)
     rows = [_present_sum(row) for row in usage.sum_usage(chosen, query["group_by"])]
     return {"start": start.isoformat(), "end": end.isoformat(), "data": rows, "total": _total(rows)}
 

@@ -91,13 +91,15 @@ class NewEndpointBody(EndpointBody):
 class DeliveriesQuery(StrictSerializer):
     """Which deliveries."""
 
-    status = serializers.ChoiceField(WebhookDelivery.Status.choices, required=False)
+    status = serializers.ChoiceField(
+        WebhookDelivery.Status.choices, required=False, help_text="How far they are; default: any."
+    )
 
 
 class EventsQuery(StrictSerializer):
     """Which events."""
 
-    type = serializers.ChoiceField(EventType.choices, required=False)
+    type = serializers.ChoiceField(EventType.choices, required=False, help_text="Of one type; default: any.")
     since = serializers.DateTimeField(required=False, help_text="Those from this moment on.")
 
 

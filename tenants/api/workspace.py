@@ -104,7 +104,7 @@ class AuditQuery(StrictSerializer):
     """Filters of the audit log."""
 
     action = serializers.CharField(max_length=60, required=False, help_text="As `api_key.created`.")
-    object_id = serializers.CharField(max_length=100, required=False)
+    object_id = serializers.CharField(max_length=100, required=False, help_text="The id of what was changed.")
     person = serializers.CharField(
         max_length=100, required=False, help_text="Part of an address or of a key's name."
     )

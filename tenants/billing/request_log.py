@@ -54,6 +54,7 @@ class BadCursor(Invalid):
     """This page of the log is not there. Begin at its first page."""
 
     code = "invalid_cursor"
+    for_programs = "This cursor is not one of this list. Begin again without `cursor`."
 
 
 class Cursor(NamedTuple):

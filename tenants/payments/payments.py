@@ -84,6 +84,7 @@ class OtherPayment(Conflict):
     """This form was used for another payment. Reload the page and try again."""
 
     code = "other_payment"
+    for_programs = "This Idempotency-Key was used for another payment. Use a new key for each."
 
 
 class NotOpen(Conflict):

@@ -6,6 +6,7 @@
 import os
 import re
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 import schemathesis
@@ -15,6 +16,7 @@ from django.core.wsgi import get_wsgi_application
 from django.db import close_old_connections
 from django.urls import URLPattern, URLResolver, get_resolver, reverse
 from hypothesis import HealthCheck, settings
+from jsonschema import Draft202012Validator
 from schemathesis import checks
 from schemathesis.specs.openapi import checks as openapi_checks
 
@@ -104,7 +106,8 @@ def test_the_data_plane_is_in_the_document_field_by_field():
     paths = api_schema.document()["paths"]
     for path, table in FORMS.items():
         operation = paths[path]["post"]
-        schema = operation["requestBody"]["content"]["application/json"]["schema"]
+        reference = operation["requestBody"]["content"]["application/json"]["schema"]["$ref"]
+        schema = api_schema.document()["components"]["schemas"][reference.rpartition("/")[2]]
         served = {name for name, field in table.items() if field.fate == "served"}
         assert set(schema["properties"]) == served
         assert set(schema["required"]) <= served
@@ -126,6 +129,100 @@ def test_every_operation_has_a_summary_an_example_and_its_errors():
         for body in bodies:
             content = body["content"].get("application/json")
             assert content is None or content.get("example") or content.get("examples"), where
+
+
+def _nodes(node: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Yield every object of the document with where it stands, but not what examples hold."""
+    if isinstance(node, dict):
+        yield "/".join(path), node
+        for name, inner in node.items():
+            if name not in ("example", "examples"):
+                yield from _nodes(inner, (*path, name))
+    elif isinstance(node, list):
+        for place, inner in enumerate(node):
+            yield from _nodes(inner, (*path, str(place)))
+
+
+def _schemas() -> Iterator[tuple[str, dict[str, Any]]]:
+    for where, node in _nodes(api_schema.document()):
+        if not where.endswith("/properties") and ("type" in node or "enum" in node or "$ref" in node):
+            yield where, node
+
+
+def _parameters() -> Iterator[tuple[str, dict[str, Any]]]:
+    for path, method in _documented():
+        for parameter in api_schema.document()["paths"][path][method].get("parameters", []):
+            yield f"{method} {path} {parameter['name']}", parameter
+
+
+def test_no_default_is_one_that_its_own_schema_forbids():
+    components = {"components": api_schema.document()["components"]}
+    for where, schema in _schemas():
+        if "default" in schema:
+            faults = Draft202012Validator({**components, **schema}).iter_errors(schema["default"])
+            assert not [fault.message for fault in faults], where
+
+
+def test_a_client_that_sends_the_defaults_of_parameters_sends_nothing_empty():
+    for where, parameter in _parameters():
+        assert parameter["schema"].get("default") != "", where
+
+
+def test_every_parameter_says_what_it_is_and_how_far_it_goes():
+    found = dict(_parameters())
+    for where, parameter in found.items():
+        assert parameter.get("description") or parameter["name"] == "format", where
+    limit = found["get /api/v1/styles limit"]["schema"]
+    assert (limit["minimum"], limit["maximum"], limit["default"]) == (1, 100, 20)
+    name = found["post /api/v1/styles Idempotency-Key"]["schema"]
+    assert (name["minLength"], name["maxLength"]) == (1, 255)
+
+
+def test_bodies_of_the_management_api_have_no_unknown_fields():
+    schemas = api_schema.document()["components"]["schemas"]
+    bodies = set()
+    for path, method in _documented():
+        body = api_schema.document()["paths"][path][method].get("requestBody")
+        if body and path.startswith("/api/v1/"):
+            bodies.add(body["content"]["application/json"]["schema"]["$ref"].rpartition("/")[2])
+    assert bodies
+    for name in bodies:
+        assert schemas[name]["additionalProperties"] is False, name
+        for where, node in _nodes(schemas[name]):
+            inner = schemas[node["$ref"].rpartition("/")[2]] if "$ref" in node else {}
+            if inner.get("type") == "object":
+                assert inner["additionalProperties"] is False, (name, where)
+
+
+def test_objects_are_components_and_arrays_say_what_they_hold():
+    for where, schema in _schemas():
+        kind = schema.get("type")
+        if kind == "array":
+            assert "items" in schema, where
+        if kind == "object" and "properties" in schema:
+            assert re.match(r"components/schemas/\w+(/properties/.*)?$", where), where
+        if kind == "object" and where.startswith("paths/"):
+            raise AssertionError(f"{where} is not a component")
+
+
+def test_every_tag_is_described_and_the_document_says_whose_it_is():
+    document = api_schema.document()
+    used = {tag for path, method in _documented() for tag in document["paths"][path][method]["tags"]}
+    assert used == {tag["name"] for tag in document["tags"]}
+    assert all(tag["description"] for tag in document["tags"])
+    assert document["info"]["contact"]["url"]
+    assert document["info"]["license"]["identifier"] == "Apache-2.0"
+
+
+def test_answers_are_described_as_they_are():
+    paths = api_schema.document()["paths"]
+    events = paths["/api/v1/uploads/{version_id}/events"]["get"]["responses"]["200"]
+    assert list(events["content"]) == ["text/event-stream"]
+    assert events["content"]["text/event-stream"]["examples"]
+    assert "UploadObject" in events["description"]
+    table = paths["/api/v1/usage/events"]["get"]["responses"]["200"]["content"]
+    assert table["text/csv"]["schema"] == {"type": "string"}
+    assert table["application/json"]["schema"] == {"$ref": "#/components/schemas/UsageEventObjectPage"}
 
 
 def test_the_page_shows_every_operation_without_javascript(client):

@@ -104,7 +104,7 @@ def _answer_domain_error(error: errors.DomainError) -> Response:
     field = error.facts.get("field")
     fields: list[FieldError] = []
     if field:
-        fields.append({"field": str(field), "code": error.code, "message": error.message})
+        fields.append({"field": str(field), "code": error.code, "message": error.program_message})
     by_field = getattr(error, "errors", None)
     if isinstance(by_field, Mapping):
         fields += list(_field_errors(by_field))
@@ -112,7 +112,7 @@ def _answer_domain_error(error: errors.DomainError) -> Response:
     if retry_s is None and status == 503:
         retry_s = RETRY_AFTER_S
     retry_after_s = int(str(retry_s)) if retry_s is not None else None
-    return problem(status, error.code, error.message, fields=fields, retry_after_s=retry_after_s)
+    return problem(status, error.code, error.program_message, fields=fields, retry_after_s=retry_after_s)
 
 
 def _answer_api_exception(error: exceptions.APIException) -> Response:

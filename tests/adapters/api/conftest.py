@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 
 from tenants.models import AuditEntry, Tenant
-from tests.tenants.api.conftest import ApiClient, admin, with_key
+from tests.tenants.api.conftest import ApiClient, admin, documented_answers, with_key
 
-__all__ = ["ApiClient", "admin", "with_key"]
+__all__ = ["ApiClient", "admin", "documented_answers", "with_key"]
 
 
 @pytest.fixture

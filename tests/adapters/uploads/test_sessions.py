@@ -40,7 +40,7 @@ def faults(tenant, files=GOOD, **about):
         ({**GOOD, "../adapter_config.json": 10}, "is not taken"),
         ({"adapter_config.json": 700, "adapter_model.bin": 10}, "adapter_model.bin is a pickle file"),
         ({"adapter_config.json": 700, "WEIGHTS.PT": 10}, "WEIGHTS.PT is a pickle file"),
-        ({**GOOD, "more.zip": 10}, "An archive is chosen beside other files"),
+        ({**GOOD, "more.zip": 10}, "An archive holds both files"),
         ({"noir.zip": 1056 * 1024**2 + 1}, "at most 1,056.0 MiB"),
         ({"noir.tar.gz": 0}, "is empty"),
         ({"noir.tar.bz2": 10}, "noir.tar.bz2 is not taken"),

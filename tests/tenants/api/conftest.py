@@ -1,10 +1,13 @@
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
 from django.test import Client
 
+from config import api_schema
+from tenants.api.views import WorkspaceView
 from tenants.api_keys.lifecycle import issue_key
 from tenants.models import ApiKey, Tenant, User
 
@@ -57,3 +60,22 @@ def with_key(acme: Tenant, valkey) -> Callable[..., ApiClient]:
 def admin(with_key) -> ApiClient:
     """A program that may do everything in Acme."""
     return with_key("admin")
+
+
+@pytest.fixture(autouse=True)
+def documented_answers(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Fails a test to which the API gave a status that its OpenAPI document does not name there."""
+    finalize = WorkspaceView.finalize_response
+    undocumented = []
+
+    def finalize_documented(view: Any, request: Any, *args: Any, **kwargs: Any) -> Any:
+        final = finalize(view, request, *args, **kwargs)
+        path = "/" + re.sub(r"<(?:\w+:)?(\w+)>", r"{\1}", request.resolver_match.route)
+        described = api_schema.document()["paths"][path].get(request.method.lower())
+        if described and final.status_code != 500 and str(final.status_code) not in described["responses"]:
+            undocumented.append(f"{request.method} {path}: {final.status_code} {final.data}")
+        return final
+
+    monkeypatch.setattr(WorkspaceView, "finalize_response", finalize_documented)
+    yield
+    assert not undocumented

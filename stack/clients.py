@@ -1,0 +1,154 @@
+"""Part of `make check`: the OpenAPI document, by two linters, and the clients that two generators make of it.
+
+The tools are pinned in stack/api_clients and installed into var/clients once. A document that passed is not
+read again before it or a tool changes. Where npm is missing nothing of that is checked, and the check says
+so; on CI that fails.
+"""
+
+import hashlib
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from stack.bootstrap import find_uv
+from stack.folders import ROOT
+from stack.outcome import NOT_CHECKED
+
+TOOLS = ROOT / "stack" / "api_clients"
+FOLDER = ROOT / "var" / "clients"
+DOCUMENT = FOLDER / "openapi.json"
+NODE = FOLDER / "node"
+PYTHON = FOLDER / "python"
+PASSED = FOLDER / "passed.sha256"
+BINARIES = Path(sys.executable).parent
+# As users of the tools have them: no rule is switched off.
+SPECTRAL = 'extends: ["spectral:oas"]\n'
+
+
+class Fault(Exception):
+    """A tool found a fault; the message is what it printed."""
+
+
+def check() -> int:
+    """Write the document, lint it, generate both clients and check their types; return an exit code."""
+    FOLDER.mkdir(parents=True, exist_ok=True)
+    try:
+        write_document()
+        passed = _digest([DOCUMENT, *sorted(TOOLS.iterdir()), Path(__file__)])
+        if PASSED.exists() and PASSED.read_text() == passed:
+            return 0
+        if not shutil.which("npm"):
+            print(f"{NOT_CHECKED}npm is not installed, so no client was generated.")
+            return 1 if os.environ.get("CI") else 0
+        with ThreadPoolExecutor(2) as pool:
+            for chain in [pool.submit(check_by_node), pool.submit(check_by_python)]:
+                chain.result()
+    except Fault as fault:
+        print(fault)
+        return 1
+    PASSED.write_text(passed)
+    return 0
+
+
+def write_document() -> None:
+    """Write the document as the site serves it. Raises Fault, also for a warning."""
+    options = ("--fail-on-warn", "--validate", "--format", "openapi-json", "--file", str(DOCUMENT))
+    run([sys.executable, "manage.py", "spectacular", *options], ROOT)
+
+
+def check_by_node() -> None:
+    """Lint the document with spectral and redocly, and generate a TypeScript client. Raises Fault."""
+    install_node_tools()
+    tools = NODE / "node_modules" / ".bin"
+    (NODE / "spectral.yaml").write_text(SPECTRAL)
+    lint = [str(tools / "spectral"), "lint", str(DOCUMENT), "--ruleset", "spectral.yaml"]
+    run([*lint, "--fail-severity", "hint"], NODE)
+    report = run([str(tools / "redocly"), "lint", str(DOCUMENT), "--format", "json"], NODE)
+    require_no_problems(report)
+    run([str(tools / "openapi-typescript"), str(DOCUMENT), "--output", "client.ts"], NODE)
+    run([str(tools / "tsc"), "--strict", "--noEmit", "client.ts"], NODE)
+
+
+def check_by_python() -> None:
+    """Generate a Python client without a warning, and check its types. Raises Fault."""
+    install_python_tools()
+    generate = [str(PYTHON / "bin" / "openapi-python-client"), "generate", "--path", str(DOCUMENT)]
+    options = ["--meta", "none", "--output-path", "polyscribe_client", "--overwrite", "--fail-on-warning"]
+    run([*generate, *options], FOLDER)
+    own = ["--config-file=", "--cache-dir", str(FOLDER / "mypy")]
+    libraries = ["--python-executable", str(PYTHON / "bin" / "python")]
+    run([str(BINARIES / "mypy"), "--strict", *own, *libraries, "polyscribe_client"], FOLDER)
+
+
+def install_node_tools() -> None:
+    """Install what the lock names, unless it is there. Raises Fault."""
+    names = ("package.json", "package-lock.json")
+    if _is_installed(NODE, names):
+        return
+    NODE.mkdir(exist_ok=True)
+    for name in names:
+        shutil.copy(TOOLS / name, NODE)
+    quietly = ("--ignore-scripts", "--no-audit", "--no-fund", "--prefer-offline")
+    run(["npm", "ci", *quietly], NODE)
+    _mark_installed(NODE, names)
+
+
+def install_python_tools() -> None:
+    """Install what the lock names, unless it is there. Raises Fault."""
+    if _is_installed(PYTHON, ["python.txt"]):
+        return
+    uv = find_uv()
+    run([uv, "venv", "--quiet", "--clear", "--python", sys.executable, str(PYTHON)], FOLDER)
+    into = ["--python", str(PYTHON / "bin" / "python")]
+    run([uv, "pip", "install", "--quiet", *into, "--require-hashes", "-r", str(TOOLS / "python.txt")], FOLDER)
+    _mark_installed(PYTHON, ["python.txt"])
+
+
+def require_no_problems(report: str) -> None:
+    """Raise Fault for errors and warnings of redocly, which exits with 0 where there are only warnings."""
+    problems = json.loads(report)["problems"]
+    if problems:
+        lines = [f"{one['severity']} {one['ruleId']}: {one['message']}" for one in problems]
+        raise Fault("redocly:\n" + "\n".join(lines))
+
+
+def run(command: Sequence[str], folder: Path) -> str:
+    """Return what a tool prints. Raises Fault unless it exits with 0."""
+    quiet = {"REDOCLY_TELEMETRY": "off", "REDOCLY_SUPPRESS_UPDATE_NOTICE": "true", "NO_COLOR": "1"}
+    path = f"{PYTHON / 'bin'}{os.pathsep}{os.environ['PATH']}"  # openapi-python-client looks for ruff there
+    done = subprocess.run(
+        command,
+        cwd=folder,
+        env={**os.environ, **quiet, "PATH": path, "VIRTUAL_ENV": ""},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+    )
+    if done.returncode:
+        raise Fault(f"{' '.join(command)}\n{done.stdout}{done.stderr}")
+    return done.stdout
+
+
+def _is_installed(folder: Path, names: Sequence[str]) -> bool:
+    stamp = folder / "installed.sha256"
+    return stamp.exists() and stamp.read_text() == _digest([TOOLS / name for name in names])
+
+
+def _mark_installed(folder: Path, names: Sequence[str]) -> None:
+    (folder / "installed.sha256").write_text(_digest([TOOLS / name for name in names]))
+
+
+def _digest(files: Sequence[Path]) -> str:
+    digest = hashlib.sha256()
+    for file in files:
+        digest.update(file.read_bytes())
+    return digest.hexdigest()
+
+
+if __name__ == "__main__":
+    sys.exit(check())

@@ -1,0 +1,91 @@
+"""What `make check` says of what it could not look at."""
+
+import os
+import sys
+from io import StringIO
+
+import pytest
+
+from stack import auditing, checking, clients
+from stack.outcome import Outcome, closing_line
+from stack.steps import Steps
+
+AWAY = "not audited: no database was reached, none of 900 pins was compared (PyPI: ConnectionError)"
+
+
+def read(title: str, code: int, printed: str) -> Outcome:
+    return Outcome.read(title, code, printed)
+
+
+def test_the_closing_line_counts_what_passed_and_failed():
+    outcomes = [read("code", 0, "All checks passed!\n"), read("types", 1, "error"), read("site", 0, "")]
+    assert closing_line(outcomes) == "2 passed, 1 failed"
+
+
+def test_the_closing_line_says_that_nothing_was_audited_and_counts_it_as_skipped():
+    outcomes = [read("code", 0, ""), read("known vulnerabilities", 0, f"note: 3 pins\n{AWAY}\n")]
+    line = closing_line(outcomes)
+    assert line.startswith("1 passed, 0 failed, 1 skipped: known vulnerabilities not audited: ")
+    assert "\n" not in line
+
+
+def test_a_check_that_failed_is_no_skipped_one():
+    assert closing_line([read("clients", 1, "not checked: npm is not installed")]) == "0 passed, 1 failed"
+
+
+def test_an_audit_that_reached_nothing_is_not_ticked_in_the_summary():
+    said = StringIO()
+    code = f"print({AWAY!r}); print('note: and more')"
+    one = ("known vulnerabilities", [sys.executable, "-c", code])
+    outcome = checking._run_check(one, variables=os.environ, steps=Steps(out=_Utf8(said)))
+    assert outcome.passed
+    assert f"- known vulnerabilities: {AWAY}" in said.getvalue()
+    assert "note: and more" in said.getvalue()
+    assert "✓" not in said.getvalue()
+
+
+class _Utf8(StringIO):
+    """A text stream with an encoding, as terminals have."""
+
+    encoding = "utf-8"  # type: ignore[assignment]
+
+    def __init__(self, into: StringIO) -> None:
+        super().__init__()
+        self._into = into
+
+    def write(self, text: str) -> int:
+        return self._into.write(text)
+
+
+@pytest.mark.parametrize(("on_ci", "code"), [("", 0), ("true", 1)])
+def test_without_npm_no_client_is_checked_and_that_fails_on_ci(monkeypatch, capsys, tmp_path, on_ci, code):
+    monkeypatch.setattr(clients, "FOLDER", tmp_path)
+    monkeypatch.setattr(clients, "DOCUMENT", tmp_path / "openapi.json")
+    monkeypatch.setattr(clients, "PASSED", tmp_path / "passed.sha256")
+    monkeypatch.setattr(clients, "write_document", (tmp_path / "openapi.json").touch)
+    monkeypatch.setattr("shutil.which", lambda _: None)
+    monkeypatch.setenv("CI", on_ci)
+    assert clients.check() == code
+    assert capsys.readouterr().out.startswith("not checked: npm is not installed")
+    assert not (tmp_path / "passed.sha256").exists()
+
+
+def test_a_warning_of_redocly_is_a_fault():
+    clients.require_no_problems('{"problems": []}')
+    problem = '{"severity": "warn", "ruleId": "info-license", "message": "No license."}'
+    with pytest.raises(clients.Fault, match="info-license"):
+        clients.require_no_problems(f'{{"problems": [{problem}]}}')
+
+
+def test_a_lock_that_a_database_did_not_compare_is_not_audited(monkeypatch, capsys):
+    def ask(pins, options):
+        if "vllm" in pins:
+            raise auditing.DatabaseAway("ConnectionError")
+        return auditing.Report(compared=1, unknown=(), found=())
+
+    monkeypatch.setattr(auditing, "ask", ask)
+    monkeypatch.setattr(auditing, "read_uv_lock", lambda: "django==6.1.3")
+    assert auditing.audit() == 0
+    said = capsys.readouterr().out
+    assert "not audited: engine/locks/cpu.txt, engine/locks/cuda.txt" in said
+    assert "pins compared with PyPI" in said
