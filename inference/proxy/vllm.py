@@ -118,15 +118,17 @@ def _cache_salt(tenant: str) -> str:
 def refusal(status: int, body: bytes, parsed: ParsedRequest, route: Route, place: Place) -> DomainError:
     """Return our error for vLLM's: its own may carry disk paths and internal names.
 
-    A complete 5xx counts as the fault of its request, else one request could speak for the whole engine. Only
-    503, and what a proxy in front of the engine says, counts as the engine's fault.
+    A 5xx is marked as a complete answer: where the engine's health is good, it says nothing about the engine,
+    else requests could speak for all of it (`diagnosis.py`).
     """
-    if status >= 500 and ENGINE_DEATH.search(body):
-        return EngineDied(minutes=SUSPECT_FOR_S // 60)
+    is_complete = status >= 500
+    if is_complete and ENGINE_DEATH.search(body):
+        return EngineDied(minutes=SUSPECT_FOR_S // 60, is_complete=True)
     if status in ENGINE_STATUSES:
-        return ENGINE_STATUSES[status](retry_s=2)
-    if status >= 500:
-        return UnservableInput() if BAD_INPUT.search(body) else RequestFailed()
+        return ENGINE_STATUSES[status](retry_s=2, is_complete=is_complete)
+    if is_complete:
+        is_known = BAD_INPUT.search(body)
+        return UnservableInput(is_complete=True) if is_known else RequestFailed(is_complete=True)
     if status < 400:
         return EngineRefuses(retry_s=2)
     return _bad_request(body, parsed, route, place)
