@@ -45,7 +45,7 @@ class Attempt:
         self._backend = backend
         self._compilation: Compilation | None = None
         self._ticket = Ticket(
-            tenant=grant.caller.names.tenant,
+            tenant=grant.pool_id,
             style=place.adapter,
             weight=grant.weight,
             cost=grant.output_tokens * parsed.choices,

@@ -1,9 +1,9 @@
 """What a failure at an engine means: the request's own fault, the engine's death, or an engine that is away.
 
 Only the party at fault bears the failure. A complete 5xx is the request's own fault, unless the engine
-says that it is ill: however many such requests there are, the engine stays open to all others. A request that
-broke off is the engine's fault. Where the engine is down, or others broke off with it, the request may be what
-killed it.
+says that it is ill: however many such requests there are, the engine stays open to all others. A request
+that broke off is the engine's fault. Where the engine is down, or others broke off with it, the request may be
+what killed it.
 """
 
 from contextlib import suppress

@@ -28,6 +28,9 @@ class ProxySettings:
     queue_max: int = 2048
     queue_max_per_tenant: int = 512
     queue_wait_s: float = 60
+    # Tenants that run nothing and begin at once although no place or slot is free. The engine interrupts
+    # others for them (engine/extensions/polyscribe_scheduler.py). Beyond these the queue decides.
+    entrants_max: int = 16
     idle_tenants_max: int = 512  # whose shares are remembered
 
     # Streams and bodies.

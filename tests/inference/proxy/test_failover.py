@@ -223,7 +223,7 @@ async def test_a_requests_own_failure_goes_to_no_other_engine_and_closes_none(
     ],
 )
 async def test_complete_failures_of_however_many_workspaces_close_no_healthy_engine(
-    gateway, account, engines, of_others, refuses, stream
+    gateway, account, engines, of_others, *, refuses, stream
 ):
     for engine in engines:
         engine.refuses = refuses
@@ -584,7 +584,7 @@ async def test_whoever_hangs_up_just_then_leaves_nothing_behind(gateway, account
     assert gateway.in_flight == {}
 
 
-@pytest.mark.proxy_settings(queue_wait_s=1)
+@pytest.mark.proxy_settings(queue_wait_s=1, entrants_max=0)
 @pytest.mark.parametrize("is_free", [True, False])
 async def test_who_waited_too_long_in_one_queue_tries_another_engine(gateway, account, engines, ask, is_free):
     account.offer("poetry", places=[at | {"max_num_seqs": 1} for at in account.places("poetry")])
