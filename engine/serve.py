@@ -27,6 +27,7 @@ LONGEST_SOCKET_PATH_BYTES = 107  # Linux takes no longer ones
 EXTENSIONS = Path(__file__).resolve().parent / "extensions"  # our modules that vLLM's processes import
 GUARD = "polyscribe_guard.Guard"
 CPU_WORKER = "polyscribe_worker.Worker"
+CPU_SCHEDULER = "polyscribe_scheduler.FairScheduler"
 MEDIA_LIMITS = {"image": 0, "video": 0, "audio": 0}  # a prompt: the platform serves text
 NO_MEDIA_DOMAIN = "media.invalid"  # an empty list would allow every domain
 # By itself vLLM chooses a compiler of grammars by the first request that wants one, until it restarts.
@@ -163,6 +164,7 @@ def server_arguments(settings: Settings) -> list[str]:
     for_cpu = []
     if settings.device == "cpu":
         for_cpu = ["--max-num-batched-tokens", str(step_tokens(settings)), "--worker-cls", CPU_WORKER]
+        for_cpu += ["--scheduler-cls", CPU_SCHEDULER]
         if missing_for_compiling():
             for_cpu.append("--enforce-eager")  # else the engine process would die at the first request
     return [
@@ -189,6 +191,7 @@ def server_arguments(settings: Settings) -> list[str]:
         "--enable-prompt-tokens-details",
         "--limit-mm-per-prompt", json.dumps(MEDIA_LIMITS),
         "--allowed-media-domains", NO_MEDIA_DOMAIN,
+        "--enable-scale-out",  # its /inference/v1/abort_requests; the guard lets nothing else of it through
         "--middleware", GUARD,
         "--disable-fastapi-docs",
         "--disable-uvicorn-access-log",

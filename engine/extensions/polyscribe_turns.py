@@ -53,8 +53,9 @@ class Seats:
         self._seats = seats
         self._slots = slots
         self._by_pool = Counter(sequence.pool for sequence in self.running)
+        self._just_seated: set[Sequence] = set()
 
-    def order(self, waiting: Iterable[Sequence], now_s: float) -> list[Sequence]:
+    def order(self, waiting: Iterable[Sequence]) -> list[Sequence]:
         """Return those that wait in the order in which they get seats."""
         ahead = Counter(self._by_pool)
         ranked = []
@@ -64,8 +65,10 @@ class Seats:
             ahead[sequence.pool] += 1
         return [sequence for _, _, sequence in sorted(ranked, key=lambda one: one[:2])]
 
-    def interrupt_for(self, waiting: list[Sequence], now_s: float) -> tuple[list[Sequence], list[Sequence]]:
-        """Return who gets a seat now, of those in order, and whose seats they take."""
+    def give(
+        self, waiting: Iterable[Sequence], now_s: float
+    ) -> tuple[list[Sequence], list[Sequence]]:
+        """Return who gets a seat now, of those that wait in order, and whose seats they take."""
         seated: list[Sequence] = []
         interrupted: list[Sequence] = []
         for sequence in waiting:
@@ -78,8 +81,9 @@ class Seats:
             interrupted += victims
             self.running.append(sequence)
             self._by_pool[sequence.pool] += 1
+            self._just_seated.add(sequence)
             seated.append(sequence)
-        return seated, [victim for victim in interrupted if victim not in seated]
+        return seated, interrupted
 
     def _victims(self, sequence: Sequence, now_s: float) -> list[Sequence] | None:
         """Return who must leave so that a sequence can run: nobody, some, or None where it has to wait."""
@@ -106,7 +110,7 @@ class Seats:
         return min(freed, key=lambda users: max(one.since_s for one in users), default=None)
 
     def _may_interrupt(self, sequence: Sequence, other: Sequence, now_s: float) -> bool:
-        if other.pool == sequence.pool or other.is_new and other.since_s == now_s:
+        if other.pool == sequence.pool or other in self._just_seated:
             return False
         own_level = self._by_pool[sequence.pool] / sequence.weight
         level = self._level(other)

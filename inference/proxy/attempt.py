@@ -94,6 +94,11 @@ class Attempt:
                 took_s=self._compilation.finish(),
             )
 
+    async def abort(self) -> bool:
+        """Have the engine end an answer that is not streamed; return whether it can. Raises EngineUnavailable."""
+        upstream = self._gateway.upstream
+        return await vllm.abort_request(upstream, self._parsed, self._grant.request_id, self.place)
+
     async def diagnose(self, error: DomainError, *, state: str) -> DomainError:
         """Return what a failure means. `state` is how far the request was, for the log.
 

@@ -44,6 +44,8 @@ class ProxySettings:
     # checks its engine's health.
     heartbeat_every_s: float = 2
     health_recheck_every_s: float = 1
+    # An engine that has not read a request yet can't end it: it is told so again.
+    abort_every_s: float = 0.5
     metrics_every_s: float = 5  # what a process that is killed may leave uncounted
     # Less than a lease, so that no request in flight loses its hold while a loop is down.
     loop_restart_s: float = 0.5

@@ -30,6 +30,7 @@ from inference.quota.admission import Grant
 from inference.wire.http_client import HttpClient, Response
 
 PATHS = {"chat": "/v1/chat/completions", "text": "/v1/completions"}
+ABORT_PATH = "/inference/v1/abort_requests"  # with --enable-scale-out; another server answers 404
 RAY_FRAME = re.compile(r"Message: (?P<own>.*?) \(Request ID: .*", re.DOTALL)  # around vLLM's own message
 # vLLM answers some invalid requests with 500. These are words of xgrammar and of the JSON parser.
 BAD_INPUT = re.compile(rb"schema|grammar|regex|recursi|json|nested|tool", re.IGNORECASE)
@@ -102,6 +103,21 @@ async def send_request(
         raise refusal(response.status, await response.read(), parsed, grant.route, place)
     finally:
         response.close()
+
+
+async def abort_request(upstream: HttpClient, parsed: ParsedRequest, request_id: str, place: Place) -> bool:
+    """Have vLLM end a request whose answer is not streamed: it answers with what it has, and its usage.
+
+    Return whether vLLM can do so. Raises EngineUnavailable.
+    """
+    if parsed.kind == "chat":
+        names = [f"chatcmpl-{request_id}"]
+    else:
+        names = [f"cmpl-{request_id}-{prompt}" for prompt in range(parsed.choices)]  # one at least for each
+    body = orjson.dumps({"request_ids": names})
+    response = await upstream.post(place.url, ABORT_PATH, request_headers(), body)
+    response.close()
+    return response.status < 300
 
 
 @lru_cache(maxsize=1)

@@ -28,6 +28,8 @@ async def test_a_whole_answer_names_the_style_and_is_metered(client, engine, acc
     assert engine.received[0]["model"] == "v_secret"
     assert not {"store", "user"} & engine.received[0].keys()
     assert engine.received[0]["priority"] == 0  # the gateway's own
+    pool = engine.received[0]["vllm_xargs"]
+    assert (pool["weight"], str(account.tenant) in pool["pool"]) == (1, False)
     [event] = account.events()
     assert event["request_id"] == head["x-request-id"]
     assert (event["prompt_tokens"], event["cached_tokens"], event["completion_tokens"]) == (10, 4, 4)
