@@ -28,6 +28,7 @@ EXTENSIONS = Path(__file__).resolve().parent / "extensions"  # our modules that 
 GUARD = "polyscribe_guard.Guard"
 CPU_WORKER = "polyscribe_worker.Worker"
 TOOL_PARSER = "polyscribe"  # the name of that of polyscribe_tools.py, around ENGINE_TOOL_CALL_PARSER's
+CPU_SCHEDULER = "polyscribe_scheduler.FairScheduler"
 MEDIA_LIMITS = {"image": 0, "video": 0, "audio": 0}  # a prompt: the platform serves text
 NO_MEDIA_DOMAIN = "media.invalid"  # an empty list would allow every domain
 # By itself vLLM chooses a compiler of grammars by the first request that wants one, until it restarts.
@@ -165,6 +166,7 @@ def server_arguments(settings: Settings) -> list[str]:
     for_cpu = []
     if settings.device == "cpu":
         for_cpu = ["--max-num-batched-tokens", str(step_tokens(settings)), "--worker-cls", CPU_WORKER]
+        for_cpu += ["--scheduler-cls", CPU_SCHEDULER]
         if missing_for_compiling():
             for_cpu.append("--enforce-eager")  # else the engine process would die at the first request
     return [
@@ -192,6 +194,7 @@ def server_arguments(settings: Settings) -> list[str]:
         "--enable-prompt-tokens-details",
         "--limit-mm-per-prompt", json.dumps(MEDIA_LIMITS),
         "--allowed-media-domains", NO_MEDIA_DOMAIN,
+        "--enable-scale-out",  # its /inference/v1/abort_requests; the guard lets nothing else of it through
         "--middleware", GUARD,
         "--disable-fastapi-docs",
         "--disable-uvicorn-access-log",

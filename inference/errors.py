@@ -34,6 +34,11 @@ class UnservableInput(BadRequest):
     supported, too large or nested too deeply. Simplify them; the same request would fail again."""
 
 
+class FailingRequest(UnservableInput):
+    """The model server failed at this request and would fail at it again, though it serves others. Nothing
+    was billed but what was sent; change the request."""
+
+
 class SuspectRequest(Invalid):
     """The model server stopped while it had this same request, which may be the cause. So the request is
     refused for {wait_s} s more. Change it, or send it again after that."""

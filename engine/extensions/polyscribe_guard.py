@@ -27,6 +27,7 @@ KEYED_ADDRESSES = frozenset(
         ("GET", "/v1/models"),
         ("POST", "/v1/chat/completions"),
         ("POST", "/v1/completions"),
+        ("POST", "/inference/v1/abort_requests"),
         ("POST", "/v1/load_lora_adapter"),
         ("POST", "/v1/unload_lora_adapter"),
     }

@@ -155,7 +155,7 @@ async def _generate(gateway: Gateway, caller: Caller, exchange: Exchange, body: 
     request_id = exchange.request_id
     key = exchange.header(b"idempotency-key")
     if not key:
-        answer = await relay_request(gateway, caller, parsed, request_id, exchange.record)
+        answer = await relay_request(gateway, caller, parsed, request_id, exchange.record, client=exchange)
         return await _send_answer(exchange, endpoint, body, answer)
     # The same body at another endpoint is another request.
     identity = exchange.path.encode() + body
@@ -165,7 +165,7 @@ async def _generate(gateway: Gateway, caller: Caller, exchange: Exchange, body: 
         count_work(gateway, caller, exchange.unpacked_bytes)
         return await _send_answer(exchange, endpoint, body, lock)
     try:
-        answer = await relay_request(gateway, caller, parsed, request_id, exchange.record)
+        answer = await relay_request(gateway, caller, parsed, request_id, exchange.record, client=exchange)
         return await _send_answer(exchange, endpoint, body, await lock.record(answer))
     finally:
         await lock.release()

@@ -27,6 +27,15 @@ class Writer(Protocol):
         """Write a part."""
 
 
+class Client(Protocol):
+    """The client of an answer that is not streamed, as far as it can hang up."""
+
+    unwatch_disconnect: Callable[[], object]
+
+    def watch_disconnect(self, callback: Callable[[], object]) -> None:
+        """Call back once the client hangs up, until `unwatch_disconnect`."""
+
+
 @dataclass(eq=False, slots=True)
 class Answer:
     """An answer to one request: a body, or a stream that must be read to its end or closed to settle it."""

@@ -45,7 +45,7 @@ class Attempt:
         self._backend = backend
         self._compilation: Compilation | None = None
         self._ticket = Ticket(
-            tenant=grant.caller.names.tenant,
+            tenant=grant.pool_id,
             style=place.adapter,
             weight=grant.weight,
             cost=grant.output_tokens * parsed.choices,
@@ -93,6 +93,11 @@ class Attempt:
                 grammar=self._parsed.grammar[:12],
                 took_s=self._compilation.finish(),
             )
+
+    async def abort(self) -> bool:
+        """Have the engine end an answer that is not streamed; return whether it can. Raises EngineUnavailable."""
+        upstream = self._gateway.upstream
+        return await vllm.abort_request(upstream, self._parsed, self._grant.request_id, self.place)
 
     async def diagnose(self, error: DomainError, *, state: str) -> DomainError:
         """Return what a failure means. `state` is how far the request was, for the log.

@@ -144,8 +144,9 @@ class Backend:
     ) -> None:
         """Note a failure, and of what: the adapter, the engine, or one tenant's request.
 
-        `is_down` is the engine's own word on its health. Without it, a failure of a request that the engine
-        had is that request's fault, until requests of several tenants fail.
+        `is_down` is the engine's own word on its health. Without it, a request that broke off is at fault
+        itself, until requests of several tenants break off. A complete 5xx of a healthy engine is none of
+        these (`diagnosis.py`).
         """
         if isinstance(error, AdapterAbsent):
             self.mark_working()  # a 404 for an adapter is an answer

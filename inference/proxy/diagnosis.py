@@ -1,8 +1,9 @@
 """What a failure at an engine means: the request's own fault, the engine's death, or an engine that is away.
 
 Only the party at fault bears the failure. A complete 5xx is the request's own fault, unless the engine
-says that it is ill. A request that broke off is the engine's fault. Where the engine is down, or others broke
-off with it, the request may be what killed it.
+says that it is ill: however many such requests there are, the engine stays open to all others. A request
+that broke off is the engine's fault. Where the engine is down, or others broke off with it, the request may be
+what killed it.
 """
 
 from contextlib import suppress
@@ -15,6 +16,7 @@ from inference.errors import (
     EngineBroke,
     EngineDied,
     EngineSilent,
+    FailingRequest,
     LimitsUnavailable,
     RequestFailed,
     UnservableInput,
@@ -39,19 +41,25 @@ async def diagnose(
     """Return the error that a failure is, and note it for the requests that come after."""
     tenant = grant.caller.names.tenant
     health: Health | None = None
-    if isinstance(error, EngineBroke):
+    is_complete = _is_complete(error)
+    if isinstance(error, EngineBroke) and not is_complete:
         backend.mark_broken_off()
-    engine_had_request = isinstance(error, EngineBroke | RequestFailed | UnservableInput)
-    if engine_had_request:
+    if is_complete or isinstance(error, EngineBroke):  # the engine had the request
         health = await gateway.health.check(place.url)
-    if health == "up" and isinstance(error, RequestFailed | UnservableInput):  # a complete answer
-        backend.mark_working()
-    failure = _name_failure(error, health, is_alone=not backend.broke_off_others())
+    is_own_fault = is_complete and health == "up"
+    if is_own_fault:
+        is_500 = isinstance(error, RequestFailed) and error.facts.get("is_complete")
+        failure = FailingRequest() if is_500 else error
+    else:
+        failure = _name_failure(error, health, is_alone=not backend.broke_off_others())
     if isinstance(failure, EngineDied):
         await mark_suspect(gateway, grant.caller, parsed)
-    backend.mark_failed(
-        place.adapter, failure, tenant=tenant, request=grant.request_id, is_down=health == "down"
-    )
+    if is_own_fault:
+        backend.mark_working()
+    else:
+        backend.mark_failed(
+            place.adapter, failure, tenant=tenant, request=grant.request_id, is_down=health == "down"
+        )
     telemetry.engine_failure(
         request=grant.request_id,
         tenant=tenant,
@@ -68,6 +76,11 @@ async def mark_suspect(gateway: Gateway, caller: Caller, parsed: ParsedRequest) 
     # The client waits for its error. A request that can't be marked may come once more.
     with suppress(LimitsUnavailable):
         await suspects.add_suspect(gateway.valkey, caller, parsed)
+
+
+def _is_complete(error: DomainError) -> bool:
+    """Return whether the engine answered to the end, although with a failure."""
+    return bool(error.facts.get("is_complete")) or isinstance(error, RequestFailed | UnservableInput)
 
 
 def _name_failure(error: DomainError, health: Health | None, *, is_alone: bool) -> DomainError:

@@ -5,7 +5,11 @@ where turns are fair, and not in the engine, where no wait ever counts. A reques
 its sequences (prompts times choices), but no more than one tenant may have: vLLM itself queues the rest.
 Next is the tenant that was served least for its weight, and of its styles the one that was served least
 (start-time fair queueing). A tenant that was away begins at the present, with no credit for that time. No
-tenant alone takes the last places, so a newcomer begins at once, however much another tenant has sent.
+tenant alone takes the last places.
+
+A tenant that runs nothing at all begins one request at once, whatever others run: as an entrant, beyond the
+places and slots, if there is no other way. The engine then interrupts a sequence of a tenant that has more, or
+that has had its turn. A tenant here is a pool: one person's workspaces on the free plan together.
 
 Where there are more styles than slots, they take turns in them. A style that has had its slot for a quantum
 begins nothing more while others wait for a slot, so it drains and leaves. As many must leave as wait, the
@@ -52,17 +56,18 @@ class FairQueue:
         self._held: Candidate | None = None  # the wide request for which free places are held
         self._holds = 0  # how often places were held: the number of the current hold
         self._overtaking = 0  # places of requests that began during this hold and still run
+        self._entrants = 0
         self.resize(capacity, slots=slots)
 
     @property
     def load(self) -> float:
         """What runs or waits, over what the engine runs at a time."""
-        return (self._places.running + self.waiting) / self._places.capacity
+        return (self._places.running + self._entrants + self.waiting) / self._places.capacity
 
     @property
     def running(self) -> int:
-        """How many places are taken."""
-        return self._places.running
+        """How many places are taken, and how many requests run beyond them."""
+        return self._places.running + self._entrants
 
     @property
     def capacity(self) -> int:
@@ -90,6 +95,7 @@ class FairQueue:
             return
         turn = self._enqueue(ticket, share)
         self._start_waiting()
+        self._enter_waiting()
         try:
             async with asyncio.timeout(self._settings.queue_wait_s):
                 await turn
@@ -107,8 +113,18 @@ class FairQueue:
         if not ticket.is_running:
             return
         ticket.is_running = False
+        share = self._shares[ticket.tenant]
+        if ticket.is_entrant:
+            self._entrants -= 1
+            share.entrants -= 1
+        else:
+            self._release_places(ticket, share)
+        if self.waiting:
+            self._enter_waiting()
+
+    def _release_places(self, ticket: Ticket, share: TenantShare) -> None:
         self._places.running -= ticket.places
-        self._shares[ticket.tenant].running -= ticket.places
+        share.running -= ticket.places
         if ticket.overtook and ticket.overtook == self._holds:
             self._overtaking -= ticket.places
         if ticket.style:
@@ -129,7 +145,9 @@ class FairQueue:
     def _forget_idle_tenants(self) -> None:
         # An idle tenant loses nothing: it would begin at the present in any case (`_catch_up`).
         self._shares = {
-            tenant: share for tenant, share in self._shares.items() if share.running or share.waiting
+            tenant: share
+            for tenant, share in self._shares.items()
+            if share.running or share.waiting or share.entrants
         }
 
     def _catch_up(self, share: TenantShare) -> None:
@@ -146,7 +164,8 @@ class FairQueue:
     def _enqueue(self, ticket: Ticket, share: TenantShare) -> asyncio.Future[None]:
         """Return the future of a ticket's turn. Raises EngineBusy where too many wait."""
         settings = self._settings
-        if self.waiting >= settings.queue_max or share.waiting >= settings.queue_max_per_tenant:
+        is_full = self.waiting >= settings.queue_max or share.waiting >= settings.queue_max_per_tenant
+        if is_full and not self._may_enter(share):
             raise EngineBusy(retry_s=5)
         queue = share.queues.setdefault(ticket.style, StyleQueue(ticket.style))
         if not queue.waiting:
@@ -175,6 +194,34 @@ class FairQueue:
         if not share.waiting:
             share.queues.clear()  # the styles of a tenant that waits for nothing are even
 
+    # Entrants
+
+    def _may_enter(self, share: TenantShare) -> bool:
+        is_newcomer = not share.running and not share.entrants
+        return is_newcomer and self._entrants < self._settings.entrants_max
+
+    def _enter(self, ticket: Ticket, share: TenantShare) -> None:
+        """Start a request beyond the places and slots; its tokens count like all others."""
+        self._present.served = max(self._present.served, share.served)
+        share.served += ticket.cost / ticket.weight
+        share.entrants += 1
+        self._entrants += 1
+        ticket.is_running = ticket.is_entrant = True
+
+    def _enter_waiting(self) -> None:
+        """Let tenants in that wait although they run nothing."""
+        for share in sorted(self._shares.values(), key=lambda one: one.served):
+            while share.waiting and self._may_enter(share):
+                queue = min(share.waiting_queues(), key=lambda one: one.served)
+                ticket = queue.waiting.popleft()
+                if self._held and self._held.ticket is ticket:
+                    self._held = None
+                if ticket.turn and not ticket.turn.cancelled():  # else it gave up and was not told yet
+                    queue.served += ticket.cost
+                    self._enter(ticket, share)
+                    ticket.turn.set_result(None)
+                self._count_one_less(share)
+
     # Starting
 
     def _start_waiting(self) -> None:
@@ -196,7 +243,7 @@ class FairQueue:
         if self.waiting:
             self._level_full_tenants(share)
         share.served += ticket.cost / ticket.weight
-        ticket.rank = share.running
+        ticket.rank = share.running + share.entrants
         ticket.is_running = True
         ticket.places = self._places.needed(ticket)
         share.running += ticket.places

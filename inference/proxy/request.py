@@ -7,7 +7,7 @@ attempt is followed by another one at the next engine.
 import asyncio
 import time
 from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from enum import StrEnum
 
 from inference import metrics, telemetry, tracing
@@ -25,7 +25,7 @@ from inference.errors import (
 )
 from inference.proxy import diagnosis, response_headers
 from inference.proxy.admission_wait import admit_request
-from inference.proxy.answer import Answer, AnswerStream, Writer, frame_error, headers_of
+from inference.proxy.answer import Answer, AnswerStream, Client, Writer, frame_error, headers_of
 from inference.proxy.attempt import Attempt
 from inference.proxy.failover import Failover
 from inference.proxy.runtime import Gateway
@@ -53,17 +53,19 @@ async def relay_request(
     parsed: ParsedRequest,
     request_id: str,
     record: RequestRecord | None = None,
+    *,
+    client: Client | None = None,
 ) -> Answer:
     """Return the answer once its first bytes are there. Raises DomainError; then nothing is billed.
 
-    When its client hangs up, a streamed answer is stopped and billed what the engine reported until then. One
-    that is not streamed runs to its end and is billed whole: the engine reports its count only there.
-    `record` gets the outcome.
+    When its client hangs up, an answer is stopped and billed what the engine reported until then. `client`
+    tells so of one that is not streamed, which ends with ConnectionAbortedError; a stream is closed by its
+    reader. `record` gets the outcome.
     """
     request = ProxyRequest(gateway, caller, parsed, request_id, record)
     if parsed.stream:
         return await request.start_stream()
-    return await request.answer_whole()
+    return await request.answer_whole(client)
 
 
 @asynccontextmanager
@@ -118,15 +120,31 @@ class ProxyRequest:
         self._first_byte_after_s: float | None = None
         self._has_begun = False
         self._is_over = False
+        self._is_abandoned = False  # its client hung up before its answer, which is not streamed
 
     @property
     def is_over(self) -> bool:
         """Whether the last part was returned, or the request failed."""
         return self._is_over
 
-    async def answer_whole(self) -> Answer:
-        """Return the answer in one piece."""
-        body = await self.next_part()
+    async def answer_whole(self, client: Client | None = None) -> Answer:
+        """Return the answer in one piece. Raises ConnectionAbortedError where its client hung up meanwhile."""
+        answering = asyncio.current_task()
+        assert answering
+        if client:
+            client.watch_disconnect(lambda: self._abandon(answering))
+        try:
+            body = await self.next_part()
+        except asyncio.CancelledError:
+            if not self._is_abandoned:  # the server is stopping
+                raise
+            answering.uncancel()
+            raise ConnectionAbortedError from None
+        finally:
+            if client:
+                client.unwatch_disconnect()
+        if self._is_abandoned:  # nobody reads it, and it may be cut
+            raise ConnectionAbortedError
         return Answer(self._request_id, self._headers(has_begun=True), body=body)
 
     async def start_stream(self) -> Answer:
@@ -209,6 +227,8 @@ class ProxyRequest:
                 part = await self._read(attempt)
             except (EngineUnavailable, RequestFailed, UnservableInput) as error:
                 await self._leave(attempt, error)
+                if self._is_abandoned:
+                    raise ConnectionAbortedError from error
                 continue
             if part is not None:
                 return part
@@ -254,8 +274,30 @@ class ProxyRequest:
                 return part
         last_part = reader.end()
         self._usage.mark_empty(self._parsed.choices)
-        await self._end("complete")
+        await self._end(self._end_abandoned() if self._is_abandoned else "complete")
         return last_part
+
+    def _abandon(self, answering: asyncio.Task[object]) -> None:
+        """Stop an answer that is not streamed: its client hung up."""
+        self._is_abandoned = True
+        if self.state == State.SENT and self._attempt:
+            # Its connection stays: vLLM reports the usage of what it wrote there, and nowhere else.
+            self._gateway.keep(self._abort_at_engine(self._attempt))
+        else:
+            answering.cancel()
+
+    def _end_abandoned(self) -> str:
+        """Count an answer that ended after its client had gone as a stream would; return the outcome."""
+        self._usage.finish_reason = ""
+        if not self._usage.completion:
+            self._usage.reset()
+        return "client_disconnect"
+
+    async def _abort_at_engine(self, attempt: Attempt) -> None:
+        """Have the engine end its answer. One that can't be told so writes to its end (decision 48)."""
+        with suppress(EngineUnavailable):
+            while self._attempt is attempt and await attempt.abort():
+                await asyncio.sleep(self._gateway.settings.abort_every_s)
 
     def _pass_on(self, data: bytes) -> bool:
         """Write what these bytes are for the client; return False, and read none, where it is too slow."""

@@ -28,6 +28,9 @@ class ProxySettings:
     queue_max: int = 2048
     queue_max_per_tenant: int = 512
     queue_wait_s: float = 60
+    # Tenants that run nothing and begin at once although no place or slot is free. The engine interrupts
+    # others for them (engine/extensions/polyscribe_scheduler.py). Beyond these the queue decides.
+    entrants_max: int = 16
     idle_tenants_max: int = 512  # whose shares are remembered
 
     # Streams and bodies.
@@ -41,6 +44,8 @@ class ProxySettings:
     # checks its engine's health.
     heartbeat_every_s: float = 2
     health_recheck_every_s: float = 1
+    # An engine that has not read a request yet can't end it: it is told so again.
+    abort_every_s: float = 0.5
     metrics_every_s: float = 5  # what a process that is killed may leave uncounted
     # Less than a lease, so that no request in flight loses its hold while a loop is down.
     loop_restart_s: float = 0.5

@@ -14,7 +14,8 @@ class Ticket:
 
     `cost` is in tokens that it may need. `style` is the engine's name of the adapter, "" for the base model,
     which needs no slot. `places` are those that it has while it runs. `overtook` is the number of the hold
-    during which it began, 0 outside of one.
+    during which it began, 0 outside of one. `tenant` is the pool of workspaces whose turn it is: one person's
+    free workspaces take turns together. `is_entrant` says that it began beyond the places.
 
     `rank` is how many sequences its tenant ran when it began. The engine reads prompts in that order, so that
     nobody's first words wait for all that one tenant sent at once.
@@ -29,6 +30,7 @@ class Ticket:
     overtook: int = 0
     rank: int = 0
     is_running: bool = False
+    is_entrant: bool = False
     queued_s: float = 0.0
     turn: asyncio.Future[None] | None = None
 
@@ -48,6 +50,7 @@ class TenantShare(SlotTime):
 
     served: float = 0.0
     running: int = 0
+    entrants: int = 0  # requests that run beyond the places
     waiting: int = 0
     queues: dict[str, StyleQueue] = field(default_factory=dict)
 

@@ -5,7 +5,6 @@ import hmac
 import re
 from functools import lru_cache
 from typing import Any
-from uuid import UUID
 
 import orjson
 from django.conf import settings
@@ -29,6 +28,7 @@ from inference.quota.admission import Grant
 from inference.wire.http_client import HttpClient, Response
 
 PATHS = {"chat": "/v1/chat/completions", "text": "/v1/completions"}
+ABORT_PATH = "/inference/v1/abort_requests"  # with --enable-scale-out; another server answers 404
 # vLLM answers some invalid requests with 500. These are words of xgrammar and of the JSON parser.
 BAD_INPUT = re.compile(rb"schema|grammar|regex|recursi|json|nested|tool", re.IGNORECASE)
 # What is said of an engine's core that has died, or of a dead replica by Ray's proxy, which is well. A client
@@ -73,6 +73,8 @@ async def send_request(
         "cache_salt": _cache_salt(grant.caller.names.tenant),
         # Ignored where vLLM's policy is first come, first served (decision 13).
         "priority": rank,
+        # For our scheduler (decision 48); any other ignores them.
+        "vllm_xargs": {"pool": _cache_salt(grant.pool_id), "weight": grant.weight},
     }
     if "min_tokens" in parsed.fields:  # the plan's limit may be lower
         own_fields["min_tokens"] = min(parsed.fields["min_tokens"], grant.output_tokens)
@@ -95,6 +97,21 @@ async def send_request(
         response.close()
 
 
+async def abort_request(upstream: HttpClient, parsed: ParsedRequest, request_id: str, place: Place) -> bool:
+    """Have vLLM end a request whose answer is not streamed: it answers with what it has, and its usage.
+
+    Return whether vLLM can do so. Raises EngineUnavailable.
+    """
+    if parsed.kind == "chat":
+        names = [f"chatcmpl-{request_id}"]
+    else:
+        names = [f"cmpl-{request_id}-{prompt}" for prompt in range(parsed.choices)]  # one at least for each
+    body = orjson.dumps({"request_ids": names})
+    response = await upstream.post(place.url, ABORT_PATH, request_headers(), body)
+    response.close()
+    return response.status < 300
+
+
 @lru_cache(maxsize=1)
 def request_headers() -> str:
     """Return the header lines that every request to an engine has."""
@@ -103,22 +120,27 @@ def request_headers() -> str:
 
 @lru_cache(maxsize=65536)
 def _cache_salt(tenant: str) -> str:
-    """Return the tenant's secret prefix-cache salt: nobody can time another tenant's cached prompts."""
-    return hmac.new(settings.CACHE_SALT_SECRET, UUID(tenant).bytes, hashlib.sha256).hexdigest()[:32]
+    """Return the tenant's secret prefix-cache salt: nobody can time another tenant's cached prompts.
+
+    The engine knows a pool by such a word, too, and learns no tenant's id.
+    """
+    return hmac.new(settings.CACHE_SALT_SECRET, tenant.encode(), hashlib.sha256).hexdigest()[:32]
 
 
 def refusal(status: int, body: bytes, parsed: ParsedRequest, route: Route) -> DomainError:
     """Return our error for vLLM's, of whose words none goes out.
 
-    A complete 5xx counts as the fault of its request, else one request could speak for the whole engine. Only
-    503, and what a proxy in front of the engine says, counts as the engine's fault.
+    A 5xx is marked as a complete answer: where the engine's health is good, it says nothing about the engine,
+    else requests could speak for all of it (`diagnosis.py`).
     """
-    if status >= 500 and ENGINE_DEATH.search(body):
-        return EngineDied(minutes=SUSPECT_FOR_S // 60)
+    is_complete = status >= 500
+    if is_complete and ENGINE_DEATH.search(body):
+        return EngineDied(minutes=SUSPECT_FOR_S // 60, is_complete=True)
     if status in ENGINE_STATUSES:
-        return ENGINE_STATUSES[status](retry_s=2)
-    if status >= 500:
-        return UnservableInput() if BAD_INPUT.search(body) else RequestFailed()
+        return ENGINE_STATUSES[status](retry_s=2, is_complete=is_complete)
+    if is_complete:
+        is_known = BAD_INPUT.search(body)
+        return UnservableInput(is_complete=True) if is_known else RequestFailed(is_complete=True)
     if status < 400:
         return EngineRefuses(retry_s=2)
     return engine_refusals.read_refusal(body, parsed, route)

@@ -31,6 +31,8 @@ class FakeVllm:
         self.error_event: dict[str, Any] | None = None
         self.error_after = 0  # words
         self.health = 200
+        self.can_abort = True
+        self.aborted: set[str] = set()
         self.received: list[dict[str, Any]] = []
         self.headers: list[dict[str, str]] = []  # of the same requests
         self.written = 0
@@ -42,6 +44,7 @@ class FakeVllm:
         """Yield its address; at the same port it is the same engine after a restart."""
         app = web.Application()
         app.router.add_post("/v1/chat/completions", self.answer)
+        app.router.add_post("/inference/v1/abort_requests", self.abort_requests)
         app.router.add_get("/health", self.say_health)
         server = self._server = TestServer(app, port=port)
         await server.start_server()
@@ -76,8 +79,8 @@ class FakeVllm:
             status, message = refuses
             return web.json_response(answers.error(status, "x", message), status=status)
         if not body["stream"]:
-            await asyncio.sleep(self.pace_s * len(self.words))
-            return web.json_response(self.chunk(body, "".join(self.words), len(self.words), "message"))
+            count = await self.write_whole(f"chatcmpl-{request.headers['x-request-id']}")
+            return web.json_response(self.chunk(body, "".join(self.words[:count]), count, "message"))
         response = web.StreamResponse(headers={"content-type": "text/event-stream"})
         await response.prepare(request)
         if self.may_begin and "structured_outputs" in body:
@@ -99,6 +102,22 @@ class FakeVllm:
             self.hung_up.set()
             raise
         return response
+
+    async def write_whole(self, name: str) -> int:
+        """Return how many words were written until the end, or until the request was aborted."""
+        self.written = 0
+        for _ in self.words:
+            if name in self.aborted:
+                break
+            await asyncio.sleep(self.pace_s)
+            self.written += 1
+        return self.written
+
+    async def abort_requests(self, request: web.Request) -> web.Response:
+        if not self.can_abort:
+            return web.Response(status=404)
+        self.aborted.update((await request.json())["request_ids"])
+        return web.Response()
 
     async def hang(self, request: web.Request, body: dict[str, Any]) -> None:
         """Say nothing until the client hangs up; where a stream is asked for, nothing but its head,

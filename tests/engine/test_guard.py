@@ -13,6 +13,7 @@ USED = [
     ("GET", "/v1/models"),
     ("POST", "/v1/chat/completions"),
     ("POST", "/v1/completions"),
+    ("POST", "/inference/v1/abort_requests"),
     ("POST", "/v1/load_lora_adapter"),
     ("POST", "/v1/unload_lora_adapter"),
 ]
@@ -21,6 +22,8 @@ UNUSED = [
     ("POST", "/adapters"),
     ("POST", "/tokenize"),
     ("POST", "/reset_prefix_cache"),
+    ("POST", "/inference/v1/generate"),
+    ("POST", "/abort_requests"),
     ("POST", "/collective_rpc"),
     ("POST", "/pause"),
     ("GET", "/server_info"),

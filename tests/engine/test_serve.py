@@ -134,9 +134,10 @@ def test_what_vllm_imports_of_ours_is_on_its_path(device):
     settings = serve.read_settings({"ENGINE_DEVICE": device})
     arguments = serve.server_arguments(settings)
     named = [option(arguments, "--middleware")]
-    named += [option(arguments, "--worker-cls")] if device == "cpu" else []
+    if device == "cpu":
+        named += [option(arguments, "--worker-cls"), option(arguments, "--scheduler-cls")]
 
-    assert ("--worker-cls" in arguments) == (device == "cpu")
+    assert ("--worker-cls" in arguments) == ("--scheduler-cls" in arguments) == (device == "cpu")
     for module, _, name in (dotted.partition(".") for dotted in named):
         file = Path(serve.engine_environment(settings)["PYTHONPATH"]) / f"{module}.py"
         assert f"class {name}" in file.read_text()

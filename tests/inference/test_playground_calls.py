@@ -82,7 +82,7 @@ async def test_what_a_page_is_refused_is_counted_noted_and_told_with_its_id(
             await asyncio.wait(writing)
         return answered
 
-    engine.refuses = (500, "no")
+    engine.refuses, engine.health = (500, "no"), 503
     failed = await answer(chat(stream=True))
     assert failed.status_code == 502
     assert f"request={failed['x-request-id']} status=502" in caplog.text

@@ -11,7 +11,7 @@ from foundation.request_ids import new_request_id
 from inference import telemetry
 from inference.contract.requests import parse_request
 from inference.contract.usage import Usage
-from inference.errors import EngineDied, EngineUnavailable, RequestFailed
+from inference.errors import EngineDied, EngineUnavailable, FailingRequest
 from inference.proxy.admission_wait import admit_request
 from inference.proxy.backends import MAX_FAILURES
 from inference.proxy.request import relay_request
@@ -66,7 +66,7 @@ async def test_a_new_grammar_is_a_line_with_what_it_took(engine, account, ask, l
 @pytest.mark.parametrize("health", [200, 503])
 async def test_a_failure_at_an_engine_is_a_line_with_its_request(engine, account, ask, lines, health):
     engine.refuses, engine.health = (500, f"no: {SECRET}"), health
-    with pytest.raises(RequestFailed if health == 200 else EngineDied):
+    with pytest.raises(FailingRequest if health == 200 else EngineDied):
         await ask()
     [line] = lines("engine_failure")
     assert line["request"].startswith("req_")
@@ -101,9 +101,12 @@ async def test_a_5xx_is_a_line_with_its_request_and_a_4xx_is_none(client, engine
     assert (await client.ask(chat()))[0] == 400
     assert lines("answered_5xx") == []
     engine.refuses = (500, f"no: {SECRET}")
-    status, head, _ = await client.ask(chat())
+    assert (await client.ask(chat()))[0] == 400  # the request's own fault, as long as the engine is well
+    assert lines("answered_5xx") == []
+    engine.health = 503
+    status, head, _ = await client.ask(chat(max_tokens=3))
     [line] = lines("answered_5xx")
-    assert line == {"request": head["x-request-id"], "status": str(status), "code": "request_failed"}
+    assert line == {"request": head["x-request-id"], "status": str(status), "code": "engine_stopped"}
 
 
 async def test_a_settlement_without_a_hold_is_a_line(gateway, account, ask, lines, engine):

@@ -3,7 +3,7 @@
 import asyncio
 import json
 from collections import Counter
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import replace
 from uuid import uuid4
 
@@ -19,8 +19,8 @@ from inference.errors import (
     EngineDied,
     EngineUnavailable,
     ExpiredKey,
+    FailingRequest,
     LimitsUnavailable,
-    RequestFailed,
     RevokedKey,
     StyleLoading,
     SuspectRequest,
@@ -201,8 +201,9 @@ async def test_a_requests_own_failure_goes_to_no_other_engine_and_closes_none(
     engines[0].refuses = FAILED
     for tenant in (ask, of_others):
         for number in range(3 * MAX_FAILURES if tenant is ask else 1):
-            with pytest.raises(RequestFailed):
+            with pytest.raises(FailingRequest) as told:
                 await tenant(number) if tenant is of_others else await ask(user=str(number))
+            assert http_errors.error(told.value)[0] == 400
     assert engines[1].received == []
     engines[0].refuses = None
     headers, _ = await ask()
@@ -210,15 +211,47 @@ async def test_a_requests_own_failure_goes_to_no_other_engine_and_closes_none(
 
 
 @pytest.mark.proxy_settings(circuit_open_s=30)
-async def test_where_requests_of_several_tenants_fail_the_engine_is_left_alone_for_once(
+@pytest.mark.parametrize("stream", [False, True])
+@pytest.mark.parametrize(
+    "refuses",
+    [
+        FAILED,
+        (500, "The grammar matches nothing."),
+        (502, "Bad Gateway"),
+        (503, "no"),
+        (500, "The actor died unexpectedly."),
+    ],
+)
+async def test_complete_failures_of_however_many_workspaces_close_no_healthy_engine(
+    gateway, account, engines, of_others, *, refuses, stream
+):
+    for engine in engines:
+        engine.refuses = refuses
+        if stream and refuses[0] == 500:  # vLLM says it in the stream's first event
+            engine.refuses = None
+            engine.error_event = {"error": {"message": refuses[1], "code": 500}}
+    for number in range(4 * TROUBLED_TENANTS):
+        with suppress(DomainError):
+            answer = await of_others(number, stream=stream)
+            if answer.stream:
+                await answer.stream.aclose()
+    assert len(engines[0].received) >= 4 * TROUBLED_TENANTS
+    for place_of_engine in account.route("poetry").places:
+        assert gateway.backends.backend(place_of_engine).can_try("v_secret")
+
+
+@pytest.mark.proxy_settings(circuit_open_s=30)
+async def test_where_requests_of_several_tenants_break_off_the_engine_is_left_alone_for_once(
     gateway, account, engines, of_others
 ):
-    engines[0].refuses = FAILED
+    for engine in engines:
+        engine.aborts = True
     for number in range(TROUBLED_TENANTS):
-        with pytest.raises(RequestFailed):
+        with pytest.raises(EngineUnavailable):
             await of_others(number)
-    await of_others("fine")
-    assert (len(engines[0].received), len(engines[1].received)) == (TROUBLED_TENANTS, 1)
+    circuit = gateway.backends.backend(account.route("poetry").places[0])._circuit
+    assert circuit.is_open()
+    assert not circuit.has_tripped  # all may try again afterwards
 
 
 @pytest.mark.proxy_settings(circuit_open_s=30)
@@ -551,7 +584,7 @@ async def test_whoever_hangs_up_just_then_leaves_nothing_behind(gateway, account
     assert gateway.in_flight == {}
 
 
-@pytest.mark.proxy_settings(queue_wait_s=1)
+@pytest.mark.proxy_settings(queue_wait_s=1, entrants_max=0)
 @pytest.mark.parametrize("is_free", [True, False])
 async def test_who_waited_too_long_in_one_queue_tries_another_engine(gateway, account, engines, ask, is_free):
     account.offer("poetry", places=[at | {"max_num_seqs": 1} for at in account.places("poetry")])

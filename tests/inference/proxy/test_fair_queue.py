@@ -22,7 +22,7 @@ class Engine:
 
     def __init__(self, capacity: int, slots: int = 1000, **settings: float) -> None:
         self.now_s = 0.0
-        proxy_settings = ProxySettings(**settings)
+        proxy_settings = ProxySettings(**{"entrants_max": 0} | settings)
         self.queue = FairQueue(capacity, slots=slots, settings=proxy_settings, clock=lambda: self.now_s)
         self.running: list[Ticket] = []
         self.begun: list[Ticket] = []
@@ -378,6 +378,43 @@ async def test_many_tenants_are_not_remembered_for_ever():
     assert len(engine.queue._shares) <= 52
 
 
+@with_settings(entrants_max=16)
+async def test_who_runs_nothing_begins_at_once_whatever_eight_others_run(engine):
+    others = [str(number) for number in range(8)]
+    for tenant in others:
+        await flood(engine, tenant, 40, sequences=4)
+    running = Counter(ticket.tenant for ticket in engine.running)
+    assert running.keys() == set(others)
+    [newcomer] = await flood(engine, "newcomer", 1)
+    assert newcomer in engine.running
+    [second] = await flood(engine, "newcomer", 1)
+    assert second in engine.waiting()  # only the first is let in beyond the places
+    await engine.end(newcomer)
+    assert second in engine.running  # now it is the first
+
+
+async def test_who_runs_nothing_begins_at_once_whatever_styles_have_the_slots():
+    engine = Engine(8, slots=2, entrants_max=16)
+    for tenant in (A, B):
+        await flood(engine, tenant, 2, style=f"style of {tenant}")
+    [newcomer] = await flood(engine, C, 1, style="another")
+    assert newcomer in engine.running
+    await engine.end(newcomer)
+    assert engine.queue._slots.taken.keys() == {"style of a", "style of b"}
+    await engine.aclose()
+
+
+@with_settings(entrants_max=2)
+async def test_those_who_begin_beyond_the_places_are_few_and_the_others_wait_for_their_turn(engine):
+    for tenant in (A, B):
+        await flood(engine, tenant, 20)
+    begun = [(await flood(engine, tenant, 1))[0] for tenant in ("one", "two", "three")]
+    assert [ticket in engine.running for ticket in begun] == [True, True, False]
+    await engine.end(begun[0])
+    assert begun[2] in engine.running
+    assert engine.queue._entrants == 2
+
+
 steps = st.lists(
     st.one_of(
         st.tuples(st.just("ask"), st.integers(0, 3), st.integers(0, 3), st.integers(1, 300)),
@@ -407,6 +444,36 @@ wide_steps = st.lists(
     ),
     max_size=120,
 )
+
+
+@given(capacity=st.integers(1, 12), slots=st.sampled_from([1, 2, 9]), steps=wide_steps)
+@settings(max_examples=300, deadline=None)
+def test_whoever_waits_runs_something_and_no_entrant_is_lost(capacity, slots, steps):
+    asyncio.run(_play_entrants(capacity, slots, steps))
+
+
+async def _play_entrants(capacity, slots, steps):
+    engine = Engine(capacity, slots, entrants_max=16)
+    for name, *args in steps:
+        if name == "ask":
+            tenant, style, sequences = args
+            engine.ask(str(tenant), style=f"s{style}" if style else "", cost=sequences, sequences=sequences)
+        elif name == "resize":
+            engine.queue.resize(args[0], slots=slots)
+        elif name == "cancel" and (waiting := engine.waiting()):
+            engine.tasks[waiting[args[0] % len(waiting)]].cancel()
+        elif name == "end" and engine.running:
+            engine.queue.release(engine.running.pop(args[0] % len(engine.running)))
+        await engine.settle_down()
+        entrants = [ticket for ticket in engine.running if ticket.is_entrant]
+        assert engine.queue._entrants == len(entrants)
+        assert len({ticket.tenant for ticket in entrants}) == len(entrants)
+        assert {ticket.tenant for ticket in engine.waiting()} <= {ticket.tenant for ticket in engine.running}
+    while engine.running:
+        await engine.end()
+    assert not engine.waiting()
+    assert (engine.queue.running, engine.queue.waiting) == (0, 0)
+    await engine.aclose()
 
 
 @given(capacity=st.integers(1, 12), slots=st.sampled_from([1, 2, 9]), steps=wide_steps)

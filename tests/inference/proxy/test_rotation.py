@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from inference.proxy.adapter_slots import QUANTUM_S
 from inference.proxy.fair_queue import FairQueue
+from inference.proxy.settings import ProxySettings
 from inference.proxy.tickets import Ticket
 
 A, B = "ab"
@@ -35,7 +36,8 @@ class Engine:
 
     def __init__(self, capacity: int, slots: int) -> None:
         self.now_s = 0.0
-        self.queue = FairQueue(capacity, slots=slots, clock=lambda: self.now_s)
+        without_entrants = ProxySettings(entrants_max=0)  # the turns alone
+        self.queue = FairQueue(capacity, slots=slots, settings=without_entrants, clock=lambda: self.now_s)
         self.running: list[tuple[float, int, Ticket, Client]] = []
         self.asked_s: dict[Client, list[float]] = defaultdict(list)
         self.waits_s: dict[Client, list[float]] = defaultdict(list)
