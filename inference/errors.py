@@ -24,6 +24,25 @@ class UnservableInput(BadRequest):
     supported, too large or nested too deeply. Simplify them; the same request would fail again."""
 
 
+class GrammarFailed(Invalid):
+    """The model server could not follow the form that this request gives the answer."""
+
+
+class GrammarTooExpensive(GrammarFailed):
+    """The form of the answer (schema, pattern, choices or tools) took more processor time than one request may
+    use, so the answer was ended. What was written until then is billed. Use fewer or shorter repetitions,
+    lengths, alternatives and optional parts; the same request would end again."""
+
+    code = "grammar_too_expensive"
+
+
+class InvalidGrammar(GrammarFailed):
+    """No answer can have the form that this request gives it: its schema, pattern, choices or tools are not
+    valid, or nothing matches them. What was written until then is billed. The same request would fail again."""
+
+    code = "invalid_grammar"
+
+
 class SuspectRequest(Invalid):
     """The model server stopped while it had this same request, which may be the cause. So the request is
     refused for {wait_s} s more. Change it, or send it again after that."""

@@ -23,6 +23,9 @@ from inference.errors import (
     EngineDied,
     EngineRefuses,
     EngineUnavailable,
+    GrammarFailed,
+    GrammarTooExpensive,
+    InvalidGrammar,
     RequestFailed,
     UnservableInput,
 )
@@ -47,6 +50,12 @@ ENGINE_STATUSES: dict[int, type[EngineUnavailable]] = {
     502: EngineBroke,
     503: EngineRefuses,
     504: EngineBroke,
+}
+# How our extension of vLLM says why it ended an answer: in the place of the stop text that was found. Clients'
+# own are shorter than it (engine/extensions/grammar_processes.py).
+STOPPED_BY_GRAMMAR = "polyscribe:"
+GRAMMAR_FAILURES: dict[str, type[GrammarFailed]] = {
+    failure.code: failure for failure in (GrammarTooExpensive, InvalidGrammar)
 }
 # vLLM adds fields of its own (token ids, KV transfer, routed experts, …) that no client should see.
 PUBLIC_FIELDS = ("id", "object", "created", "model", "choices", "usage", "service_tier", "system_fingerprint")
@@ -153,6 +162,14 @@ def _public_message(message: str, param: str | None) -> str:
     return f"`{param}` is not valid." if param else "The model server refused the request."
 
 
+def check_grammar_held(stop_reason: Any, usage: Usage) -> None:
+    """Raise GrammarFailed where the engine ended an answer whose form it could not follow."""
+    if isinstance(stop_reason, str) and stop_reason.startswith(STOPPED_BY_GRAMMAR):
+        code = stop_reason.removeprefix(STOPPED_BY_GRAMMAR).rstrip(".")
+        usage.finish_reason = code
+        raise GRAMMAR_FAILURES.get(code, InvalidGrammar)
+
+
 def system_fingerprint(route: Route) -> str:
     """Return the `system_fingerprint` of a route: the same weights have the same one."""
     return _system_fingerprint(route.base_model, route.sha256)
@@ -179,13 +196,15 @@ class UnaryAnswer:
         return b""
 
     def end(self) -> bytes:
-        """Return the answer. Raises RequestFailed when the body, which was complete, is no answer."""
+        """Return the answer. Raises GrammarFailed, or RequestFailed when the body, which was complete, is none."""
         try:
             answer = orjson.loads(b"".join(self._parts))
             self._usage.finish_reason = answer["choices"][0].get("finish_reason") or ""
         except (ValueError, KeyError, IndexError, TypeError) as error:
             raise RequestFailed from error
         self._usage.read_reported(answer.get("usage") or {})
+        for choice in answer["choices"]:
+            check_grammar_held(choice.get("stop_reason"), self._usage)
         answer["model"] = self._route.name
         answer["system_fingerprint"] = system_fingerprint(self._route)
         if not self._parsed.is_translated:
