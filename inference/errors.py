@@ -29,16 +29,16 @@ class GrammarFailed(Invalid):
 
 
 class GrammarTooExpensive(GrammarFailed):
-    """The form of the answer (schema, pattern, choices or tools) took more processor time than one request may
-    use, so the answer was ended. What was written until then is billed. Use fewer or shorter repetitions,
-    lengths, alternatives and optional parts; the same request would end again."""
+    """The answer's schema, pattern, choices or tools took more processor time than one request may use, so it
+    was ended; what was written until then is billed. Use fewer or shorter repetitions, lengths, alternatives
+    and optional parts. The same request would end again."""
 
     code = "grammar_too_expensive"
 
 
 class InvalidGrammar(GrammarFailed):
-    """No answer can have the form that this request gives it: its schema, pattern, choices or tools are not
-    valid, or nothing matches them. What was written until then is billed. The same request would fail again."""
+    """No answer can follow this request's schema, pattern, choices or tools: they are not valid, or nothing
+    matches them. What was written until then is billed. Change them; the same request would fail again."""
 
     code = "invalid_grammar"
 

@@ -1,8 +1,8 @@
 """The engine's side of `grammar_server.py`: it asks, waits, measures, and kills what takes too long.
 
-A call into xgrammar can't be interrupted, and the cost of one step may jump from a fraction of a millisecond to
-seconds, or grow without end. No model of such costs was ever complete. So each grammar is compiled, and each
-sequence follows its grammar, in a process of its own, whose processor time is measured and bounded.
+A call into xgrammar can't be interrupted, and the cost of one step may jump from a fraction of a millisecond
+to seconds, or grow without end. No model of such costs was ever complete. So each grammar is compiled, and
+each sequence follows its grammar, in a process of its own, whose processor time is measured and bounded.
 """
 
 import array
@@ -18,6 +18,7 @@ import threading
 import time
 from collections import OrderedDict
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -32,9 +33,9 @@ from grammar_server import (
     HEADER,
     INVALID,
     MASK,
-    READY,
     ROLLBACK,
     START,
+    STUCK,
     VALIDATE,
 )
 
@@ -43,7 +44,6 @@ SERVER = Path(__file__).with_name("grammar_server.py")
 PADDING = "." * 1100
 TOO_EXPENSIVE = "polyscribe:grammar_too_expensive" + PADDING
 INVALID_GRAMMAR = "polyscribe:invalid_grammar" + PADDING
-REJECTED_TOKEN = "polyscribe:rejected_token"  # noqa: S105  what the sampler took was not in the mask: a fault
 
 
 @dataclass(frozen=True)
@@ -78,15 +78,13 @@ class Process:
     def __init__(self, connection: socket.socket, process_id: int) -> None:
         self.connection = connection
         self._descriptor = os.pidfd_open(process_id)
-        self._clock = (~process_id << 3) | 2  # the process's CPUCLOCK_SCHED, as clock_getcpuclockid(3) makes it
+        self._clock = (~process_id << 3) | 2  # as clock_getcpuclockid(3) makes it: CPUCLOCK_SCHED
         self._used_s = 0.0
 
     def used_s(self) -> float:
         """Return its processor time so far, in seconds."""
-        try:
+        with suppress(OSError):  # it has ended
             self._used_s = time.clock_gettime(self._clock)
-        except OSError:  # it has ended
-            pass
         return self._used_s
 
     def send(self, kind: int, content: bytes = b"") -> None:
@@ -95,17 +93,7 @@ class Process:
 
     def receive(self) -> tuple[int, bytes]:
         """Return the next message. Raises OSError where the process has ended."""
-        kind, size = HEADER.unpack(self._read(HEADER.size))
-        return kind, self._read(size)
-
-    def _read(self, size: int) -> bytes:
-        content = b""
-        while len(content) < size:
-            part = self.connection.recv(size - len(content))
-            if not part:
-                raise ConnectionResetError
-            content += part
-        return content
+        return receive_message(self.connection)
 
     def is_readable(self, timeout_s: float) -> bool:
         """Return whether something has come, after waiting for it."""
@@ -117,10 +105,8 @@ class Process:
         """End the process, whatever it does just now. Safe to repeat."""
         if self._descriptor < 0:
             return
-        try:
+        with suppress(ProcessLookupError):
             signal.pidfd_send_signal(self._descriptor, signal.SIGKILL)
-        except ProcessLookupError:
-            pass
         self.release()
 
     def release(self) -> None:
@@ -129,6 +115,22 @@ class Process:
             os.close(self._descriptor)
             self._descriptor = -1
             self.connection.close()
+
+
+def receive_message(connection: socket.socket) -> tuple[int, bytes]:
+    """Return the kind and the content of the next message. Raises OSError where the other side has closed."""
+    kind, size = HEADER.unpack(_receive_exactly(connection, HEADER.size))
+    return kind, _receive_exactly(connection, size)
+
+
+def _receive_exactly(connection: socket.socket, size: int) -> bytes:
+    content = b""
+    while len(content) < size:
+        part = connection.recv(size - len(content))
+        if not part:
+            raise ConnectionResetError
+        content += part
+    return content
 
 
 class ForkServer:
@@ -141,17 +143,9 @@ class ForkServer:
     def fork(self) -> Process:
         """Return a new process. Raises OSError where the server has ended."""
         ours, theirs = socket.socketpair()
-        with theirs:
-            with self._lock:
-                socket.send_fds(self._control, [bytes([FORK])], [theirs.fileno()])
-                answer = b""
-                while len(answer) < HEADER.size + 4:
-                    part = self._control.recv(HEADER.size + 4 - len(answer))
-                    if not part:
-                        ours.close()
-                        raise ConnectionResetError
-                    answer += part
-        (process_id,) = struct.unpack("=I", answer[HEADER.size :])
+        with theirs, self._lock:
+            socket.send_fds(self._control, [bytes([FORK])], [theirs.fileno()])
+            (process_id,) = struct.unpack("=I", receive_message(self._control)[1])
         return Process(ours, process_id)
 
 
@@ -224,7 +218,7 @@ class Grammars:
         self._server.wait()
 
     def _find(self, digest: bytes) -> Compiler | None:
-        """Return the compiler of a grammar that is kept, if it is. Raises GrammarError for one refused before."""
+        """Return the compiler of a grammar that is kept. Raises GrammarError for one refused before."""
         with self._lock:
             if digest in self._refusals:
                 raise GrammarError(self._refusals[digest])
@@ -284,7 +278,7 @@ class Budget:
 
 
 class Sequence:
-    """A grammar that is followed through one sequence. `failure` is the `stop_reason` of one that has to end."""
+    """A grammar that is followed through one sequence; `failure` is the `stop_reason` of one that ends."""
 
     def __init__(self, process: Process, budget: Budget, limits: Limits) -> None:
         self.failure = ""
@@ -340,8 +334,8 @@ class Sequence:
             self.mask = np.frombuffer(content, dtype=np.int32)
         elif kind == ENDED:
             self.has_ended = True
-        elif kind != READY:
-            return self.fail(REJECTED_TOKEN)
+        elif kind == STUCK:
+            return self.fail(INVALID_GRAMMAR)
         used_s = self._process.used_s()
         has_time = self._budget.spend(used_s - self._used_s)
         self._used_s = used_s
@@ -374,7 +368,7 @@ class Sequence:
 
 
 def wait_for_steps(sequences: Iterable[Sequence]) -> None:
-    """Wait for the answers of some sequences, all together so long as the limits say; end those that are late."""
+    """Wait for some sequences, all together as long as their limits say; end those that are late."""
     waiting = {sequence.fileno(): sequence for sequence in sequences if sequence.is_waiting}
     if not waiting:
         return
@@ -393,12 +387,9 @@ def wait_for_steps(sequences: Iterable[Sequence]) -> None:
         if now_s < round_until_s:
             continue
         is_last = now_s - began_s >= limits.last_step_wall_s
-        late = {
-            descriptor: sequence
-            for descriptor, sequence in waiting.items()
-            if is_last or sequence.is_dear()
-        }
-        for descriptor, sequence in late.items():
-            poll.unregister(descriptor)
-            waiting.pop(descriptor).fail(TOO_EXPENSIVE)
+        for descriptor, sequence in list(waiting.items()):
+            if is_last or sequence.is_dear():
+                poll.unregister(descriptor)
+                waiting.pop(descriptor)
+                sequence.fail(TOO_EXPENSIVE)
         round_until_s = now_s + limits.step_wall_s

@@ -1,4 +1,4 @@
-"""The processes that compile grammars and follow them: `python grammar_server.py FD` (see polyscribe_grammars.py).
+"""The processes that compile grammars and follow them: `python grammar_server.py FD`.
 
 Three kinds, each forked from the one before, so that none of them loads anything again:
 
@@ -6,8 +6,8 @@ Three kinds, each forked from the one before, so that none of them loads anythin
     compiler    has one compiled grammar; one for each grammar that is kept
     follower    follows that grammar through the answer of one sequence
 
-A process that takes too long is killed, and nobody else notices. Nothing here imports torch or vLLM: a fork of
-this process takes a millisecond.
+`grammar_processes.py` asks them, and kills one that takes too long: nobody else notices. Nothing here imports
+torch or vLLM, so a fork takes a millisecond.
 """
 
 import array
@@ -28,7 +28,7 @@ import numpy as np
 
 HEADER = struct.Struct("=BI")  # kind, bytes that follow
 FORK, COMPILE, START, ACCEPT, ROLLBACK, VALIDATE = range(6)
-READY, INVALID, MASK, ENDED, REJECTED, COUNT = range(6)
+READY, INVALID, MASK, ENDED, STUCK, COUNT = range(6)
 PR_SET_PDEATHSIG = 1
 COMPILER_NICENESS = 5  # a step of the engine comes before a new grammar
 MAX_MEMORY_BYTES = 256 * 1024**2  # beyond what the process has when it is forked
@@ -73,7 +73,7 @@ def send_message(connection: socket.socket, kind: int, content: bytes = b"") -> 
 
 
 def fork_on_request(control: socket.socket) -> socket.socket:
-    """Fork for each socket that comes, and answer with the process's id. Returns only in the new processes."""
+    """Fork for each socket that comes, and answer with the process's id. Returns in the new processes."""
     while True:
         message, descriptors, _, _ = socket.recv_fds(control, 1, 1)
         if not message:
@@ -160,6 +160,8 @@ class Follower:
         if self._matcher.is_terminated():
             return ENDED, b""
         self._matcher.fill_next_token_bitmask(self._mask, 0, False)
+        if not self._mask.any():  # nothing matches, as with `[^\s\S]`
+            return STUCK, b""
         return MASK, self._mask.tobytes()
 
     def answer(self, kind: int, content: bytes) -> tuple[int, bytes]:
@@ -169,8 +171,9 @@ class Follower:
             for token in numbers:
                 if self._matcher.is_terminated():
                     break
+                # No token of the mask could be taken: `min_tokens` forbids the one that ends the answer.
                 if not self._matcher.accept_token(token, False):
-                    return REJECTED, b""
+                    return STUCK, b""
         elif kind == ROLLBACK:
             self._matcher.rollback(numbers[0])
         elif kind == VALIDATE:

@@ -1,8 +1,8 @@
 """A plugin of vLLM's: grammars are followed in processes of their own, within a measured budget.
 
-vLLM loads it in each of its processes, Ray's replicas among them (`polyscribe_plugin.py`). It puts our backend
-in the place of vLLM's own for xgrammar, ends a request whose grammar takes too much, and has the server parse
-no grammar itself. vLLM has no options for these.
+vLLM loads it in each of its processes, Ray's replicas among them (`polyscribe_plugin.py`). It puts our
+backend in the place of vLLM's own for xgrammar, ends a request whose grammar takes too much, and has the
+server parse no grammar itself. vLLM has no options for these.
 """
 
 import json
@@ -12,18 +12,10 @@ from typing import Any
 from weakref import WeakValueDictionary
 
 import torch
-import vllm.v1.structured_output as structured_output
-from grammar_processes import (
-    INVALID_GRAMMAR,
-    REJECTED_TOKEN,
-    Budget,
-    GrammarError,
-    Grammars,
-    Sequence,
-    wait_for_steps,
-)
+from grammar_processes import INVALID_GRAMMAR, Budget, GrammarError, Grammars, Sequence, wait_for_steps
 from vllm.config import VllmConfig
 from vllm.exceptions import VLLMValidationError
+from vllm.logger import init_logger
 from vllm.sampling_params import SamplingParams
 from vllm.v1.core.sched.scheduler import Scheduler
 from vllm.v1.engine import EngineCoreOutput, EngineCoreOutputs
@@ -36,6 +28,7 @@ from vllm.v1.structured_output.backend_xgrammar import (
 )
 from vllm.v1.structured_output.utils import choice_as_grammar, grammar_is_likely_lark
 
+logger = init_logger(__name__)
 MAX_COMPILERS = 16  # at once; each waits in a thread
 
 
@@ -149,7 +142,7 @@ def create_grammar(manager: StructuredOutputManager, request: Request) -> Follow
     except GrammarError:
         raise
     except Exception as error:
-        structured_output.logger.exception("The grammar of request %s failed", request.request_id)
+        logger.exception("The grammar of request %s failed", request.request_id)
         raise GrammarError(INVALID_GRAMMAR) from error
 
 
@@ -217,8 +210,7 @@ def _with_failed_steps(original: Callable[..., Any]) -> Callable[..., Any]:
             updated: tuple[list[int], bool] = original(self, request, new_token_ids, *others, **keywords)
             return updated
         # The token was taken without a mask, so it is dropped.
-        is_fault = failure == REJECTED_TOKEN
-        request.status = RequestStatus.FINISHED_ERROR if is_fault else RequestStatus.FINISHED_STOPPED
+        request.status = RequestStatus.FINISHED_STOPPED
         request.stop_reason = failure
         request.resumable = False
         return [], True

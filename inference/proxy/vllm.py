@@ -51,8 +51,8 @@ ENGINE_STATUSES: dict[int, type[EngineUnavailable]] = {
     503: EngineRefuses,
     504: EngineBroke,
 }
-# How our extension of vLLM says why it ended an answer: in the place of the stop text that was found. Clients'
-# own are shorter than it (engine/extensions/grammar_processes.py).
+# How our extension of vLLM says why it ended an answer: in the place of the stop text that was found. It is
+# longer than those of clients may be (engine/extensions/grammar_processes.py).
 STOPPED_BY_GRAMMAR = "polyscribe:"
 GRAMMAR_FAILURES: dict[str, type[GrammarFailed]] = {
     failure.code: failure for failure in (GrammarTooExpensive, InvalidGrammar)
@@ -196,7 +196,10 @@ class UnaryAnswer:
         return b""
 
     def end(self) -> bytes:
-        """Return the answer. Raises GrammarFailed, or RequestFailed when the body, which was complete, is none."""
+        """Return the answer.
+
+        Raises RequestFailed when the body, which was complete, is no answer, and GrammarFailed.
+        """
         try:
             answer = orjson.loads(b"".join(self._parts))
             self._usage.finish_reason = answer["choices"][0].get("finish_reason") or ""
