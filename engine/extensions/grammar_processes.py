@@ -77,6 +77,7 @@ class Process:
 
     def __init__(self, connection: socket.socket, process_id: int) -> None:
         self.connection = connection
+        self.process_id = process_id
         self._descriptor = os.pidfd_open(process_id)
         self._clock = (~process_id << 3) | 2  # as clock_getcpuclockid(3) makes it: CPUCLOCK_SCHED
         self._used_s = 0.0
@@ -116,6 +117,9 @@ class Process:
             self._descriptor = -1
             self.connection.close()
 
+    def __del__(self) -> None:
+        self.kill()
+
 
 def receive_message(connection: socket.socket) -> tuple[int, bytes]:
     """Return the kind and the content of the next message. Raises OSError where the other side has closed."""
@@ -143,10 +147,14 @@ class ForkServer:
     def fork(self) -> Process:
         """Return a new process. Raises OSError where the server has ended."""
         ours, theirs = socket.socketpair()
-        with theirs, self._lock:
-            socket.send_fds(self._control, [bytes([FORK])], [theirs.fileno()])
-            (process_id,) = struct.unpack("=I", receive_message(self._control)[1])
-        return Process(ours, process_id)
+        try:
+            with theirs, self._lock:
+                socket.send_fds(self._control, [bytes([FORK])], [theirs.fileno()])
+                (process_id,) = struct.unpack("=I", receive_message(self._control)[1])
+            return Process(ours, process_id)
+        except OSError:
+            ours.close()
+            raise
 
 
 class Compiler:
@@ -169,8 +177,11 @@ class Compiler:
 class Grammars:
     """The compiled grammars of one engine. Equal ones are compiled once, as long as they are kept."""
 
-    def __init__(self, tokenizer_info: str, limits: Limits | None = None) -> None:
+    def __init__(
+        self, tokenizer_info: str, limits: Limits | None = None, *, python: str = sys.executable
+    ) -> None:
         self.limits = limits or Limits()
+        self._python = python
         self._tokenizer_info = tokenizer_info.encode()
         self._lock = threading.Lock()
         self._compilers: OrderedDict[bytes, Compiler] = OrderedDict()
@@ -182,7 +193,7 @@ class Grammars:
         self._control, theirs = socket.socketpair()
         with theirs:
             self._server = subprocess.Popen(
-                [sys.executable, str(SERVER), str(theirs.fileno())],
+                [self._python, str(SERVER), str(theirs.fileno())],
                 pass_fds=[theirs.fileno()],
                 env={**os.environ, "OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"},
                 stdin=subprocess.DEVNULL,
@@ -231,6 +242,7 @@ class Grammars:
         try:
             process = self._forks.fork()
         except OSError:  # somebody ended it
+            self.close()
             self._start()
             process = self._forks.fork()
         process.send(COMPILE, content)

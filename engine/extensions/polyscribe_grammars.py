@@ -68,9 +68,6 @@ class FollowedGrammar(StructuredOutputGrammar):
         """vLLM never calls it."""
         raise NotImplementedError
 
-    def __del__(self) -> None:
-        self.sequence.close()
-
 
 class ProcessBackend(XgrammarBackend):
     """vLLM's backend for xgrammar, with the compiling and the following in other processes."""
