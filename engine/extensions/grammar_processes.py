@@ -37,6 +37,7 @@ from grammar_server import (
     START,
     STUCK,
     VALIDATE,
+    receive_message,
 )
 
 SERVER = Path(__file__).with_name("grammar_server.py")
@@ -84,8 +85,10 @@ class Process:
 
     def used_s(self) -> float:
         """Return its processor time so far, in seconds."""
-        with suppress(OSError):  # it has ended
+        try:
             self._used_s = time.clock_gettime(self._clock)
+        except OSError:  # it has ended
+            return self._used_s
         return self._used_s
 
     def send(self, kind: int, content: bytes = b"") -> None:
@@ -119,22 +122,6 @@ class Process:
 
     def __del__(self) -> None:
         self.kill()
-
-
-def receive_message(connection: socket.socket) -> tuple[int, bytes]:
-    """Return the kind and the content of the next message. Raises OSError where the other side has closed."""
-    kind, size = HEADER.unpack(_receive_exactly(connection, HEADER.size))
-    return kind, _receive_exactly(connection, size)
-
-
-def _receive_exactly(connection: socket.socket, size: int) -> bytes:
-    content = b""
-    while len(content) < size:
-        part = connection.recv(size - len(content))
-        if not part:
-            raise ConnectionResetError
-        content += part
-    return content
 
 
 class ForkServer:

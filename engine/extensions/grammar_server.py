@@ -29,6 +29,7 @@ import numpy as np
 HEADER = struct.Struct("=BI")  # kind, bytes that follow
 FORK, COMPILE, START, ACCEPT, ROLLBACK, VALIDATE = range(6)
 READY, INVALID, MASK, ENDED, STUCK, COUNT = range(6)
+MAX_PART_BYTES = 256 * 1024
 PR_SET_PDEATHSIG = 1
 COMPILER_NICENESS = 5  # a step of the engine comes before a new grammar
 MAX_MEMORY_BYTES = 256 * 1024**2  # beyond what the process has when it is forked
@@ -49,22 +50,21 @@ def load_bindings() -> Any:
     return _ffi_api
 
 
-def read_exactly(connection: socket.socket, size: int) -> bytes:
-    """Return so many bytes. Raises SystemExit where the other side has closed: this process is done."""
-    parts = []
-    while size:
-        part = connection.recv(size)
+def receive_message(connection: socket.socket) -> tuple[int, bytes]:
+    """Return the kind and the content of the next message. Raises OSError where the other side has closed.
+
+    Each side waits for the other's answer before it sends more, so one call takes what is there.
+    """
+    data = b""
+    size = HEADER.size
+    while len(data) < size:
+        part = connection.recv(MAX_PART_BYTES)
         if not part:
-            sys.exit()
-        parts.append(part)
-        size -= len(part)
-    return b"".join(parts)
-
-
-def read_message(connection: socket.socket) -> tuple[int, bytes]:
-    """Return the kind and the content of the next message."""
-    kind, size = HEADER.unpack(read_exactly(connection, HEADER.size))
-    return kind, read_exactly(connection, size)
+            raise ConnectionResetError
+        data = data + part if data else part
+        if len(data) >= HEADER.size:
+            size = HEADER.size + HEADER.unpack_from(data)[1]
+    return data[0], data[HEADER.size :]
 
 
 def send_message(connection: socket.socket, kind: int, content: bytes = b"") -> None:
@@ -196,7 +196,7 @@ def serve() -> None:
     """Be the server, then a compiler, then a follower, until the other side closes."""
     control = socket.socket(fileno=int(sys.argv[1]))
     bindings = load_bindings()
-    _, serialized = read_message(control)
+    _, serialized = receive_message(control)
     tokenizer = bindings.TokenizerInfo.deserialize_json(serialized.decode())
     mask_words = math.ceil(tokenizer.vocab_size() / 32)
     send_message(control, READY)
@@ -206,7 +206,7 @@ def serve() -> None:
 
     connection = fork_on_request(control)  # from here on: a compiler
     bound_resources()
-    _, content = read_message(connection)
+    _, content = receive_message(connection)
     kind, whitespace, text = content.decode().split("\n", 2)
     compilation = Compilation(bindings, tokenizer, kind, text=text, has_whitespace=whitespace == "any")
     compilation.start()
@@ -217,20 +217,18 @@ def serve() -> None:
 
     connection = fork_on_request(connection)  # from here on: a follower
     bound_resources()
-    _, content = read_message(connection)
+    _, content = receive_message(connection)
     follower = Follower(bindings, compilation.grammar, list(array.array("i", content)), mask_words=mask_words)
     send_message(connection, *follower.next_mask())
     while True:
-        send_message(connection, *follower.answer(*read_message(connection)))
+        send_message(connection, *follower.answer(*receive_message(connection)))
 
 
 def main() -> None:
     try:
         serve()
-    except SystemExit:
+    except (SystemExit, OSError):  # the other side has closed
         os._exit(0)  # at once: a forked process has nothing to tidy up
-    except OSError:
-        os._exit(1)
 
 
 if __name__ == "__main__":
