@@ -132,13 +132,15 @@ class ForkServer:
         self._lock = threading.Lock()
 
     def fork(self) -> Process:
-        """Return a new process. Raises OSError where the server has ended."""
+        """Return a new process. Raises OSError where the server has ended, or can't fork."""
         ours, theirs = socket.socketpair()
         try:
             with theirs, self._lock:
                 socket.send_fds(self._control, [bytes([FORK])], [theirs.fileno()])
-                (process_id,) = struct.unpack("=I", receive_message(self._control)[1])
-            return Process(ours, process_id)
+                kind, content = receive_message(self._control)
+            if kind == INVALID:
+                raise BlockingIOError
+            return Process(ours, *struct.unpack("=I", content))
         except OSError:
             ours.close()
             raise
@@ -226,25 +228,34 @@ class Grammars:
             return compiler
 
     def _compile(self, digest: bytes, content: bytes) -> Compiler:
-        try:
-            process = self._forks.fork()
-        except OSError:  # somebody ended it
-            self.close()
-            self._start()
-            process = self._forks.fork()
+        process = self._fork()
         process.send(COMPILE, content)
         stop_reason = self._wait_for_compiler(process)
         with self._lock:
             if stop_reason:
-                process.kill()
-                self._refusals[digest] = stop_reason
+                # One that only waited for a processor may be compiled the next time.
+                if stop_reason == INVALID_GRAMMAR or process.used_s() > self.limits.compile_s:
+                    self._refusals[digest] = stop_reason
                 if len(self._refusals) > self.limits.kept_refusals:
                     self._refusals.popitem(last=False)
+                process.kill()
                 raise GrammarError(stop_reason)
             compiler = self._compilers[digest] = Compiler(process)
             if len(self._compilers) > self.limits.kept_grammars:
                 self._compilers.popitem(last=False)  # it ends with the last sequence that follows it
         return compiler
+
+    def _fork(self) -> Process:
+        """Return a new process of the server, which is started again if somebody ended it. Raises OSError."""
+        forks = self._forks
+        try:
+            return forks.fork()
+        except ConnectionError:
+            with self._lock:
+                if self._forks is forks:  # nobody else was first
+                    self.close()
+                    self._start()
+            return self._forks.fork()
 
     def _wait_for_compiler(self, process: Process) -> str:
         """Return "" once a grammar is compiled, else why it isn't."""

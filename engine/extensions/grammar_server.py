@@ -80,7 +80,12 @@ def fork_on_request(control: socket.socket) -> socket.socket:
             wait_for_children()
             sys.exit()
         connection = socket.socket(fileno=descriptors[0])
-        process_id = os.fork()
+        try:
+            process_id = os.fork()
+        except OSError:  # the machine, or the container, has no more processes
+            connection.close()
+            send_message(control, INVALID)
+            continue
         if process_id == 0:
             control.close()
             end_with_parent()
