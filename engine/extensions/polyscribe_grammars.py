@@ -12,6 +12,7 @@ from typing import Any
 from weakref import WeakValueDictionary
 
 import torch
+import xgrammar
 from grammar_processes import INVALID_GRAMMAR, Budget, GrammarError, Grammars, Sequence, wait_for_steps
 from vllm.config import VllmConfig
 from vllm.exceptions import VLLMValidationError
@@ -74,10 +75,11 @@ class ProcessBackend(XgrammarBackend):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        # A compiler doesn't tell its tokenizer, but a grammar does. This process compiles no other.
-        tokenizer_info = self.compiler.compile_grammar('root ::= "a"').tokenizer_info
-        self.grammars = Grammars(tokenizer_info.serialize_json())
-        del self.compiler
+        self.grammars = start_processes(self.compiler)
+        # vLLM 0.33 follows structural tags and Lark's grammars with a tokenizer that has special tokens, too.
+        full_compiler = getattr(self, "full_vocab_compiler", self.compiler)
+        has_two = full_compiler is not self.compiler
+        self.full_grammars = start_processes(full_compiler) if has_two else self.grammars
         # Weak: a budget ends with the last sequence of its request.
         self._budgets: WeakValueDictionary[str, Budget] = WeakValueDictionary()
 
@@ -89,9 +91,12 @@ class ProcessBackend(XgrammarBackend):
         kind = option.name.lower()
         if option == StructuredOutputOptions.JSON_OBJECT:
             kind, text = "json", '{"type": "object"}'
+        elif option == StructuredOutputOptions.CHOICE:
+            kind, text = "grammar", choice_as_grammar(json.loads(text))
         elif option == StructuredOutputOptions.GRAMMAR and grammar_is_likely_lark(text):
             kind = "lark"
-        process = self.grammars.open(
+        grammars = self.full_grammars if kind in ("structural_tag", "lark") else self.grammars
+        process = grammars.open(
             kind,
             text,
             whitespace="none" if self.disable_any_whitespace else "any",
@@ -106,6 +111,14 @@ class ProcessBackend(XgrammarBackend):
     def destroy(self) -> None:
         """End all processes."""
         self.grammars.close()
+        self.full_grammars.close()
+
+
+def start_processes(compiler: xgrammar.GrammarCompiler) -> Grammars:
+    """Return processes that compile as a compiler of vLLM's does."""
+    # It doesn't tell its tokenizer, but a grammar does. Nothing else is compiled in this process.
+    tokenizer_info = compiler.compile_grammar('root ::= "a"').tokenizer_info
+    return Grammars(tokenizer_info.serialize_json())
 
 
 def check_grammar(params: SamplingParams) -> None:
@@ -223,7 +236,12 @@ def _with_failed_compilations(original: Callable[..., Any]) -> Callable[..., Any
             if request_id in self.requests
         }
         named = [request_id for request_id, reason in reasons.items() if reason]
-        self.grammar_compile_error_reqs.difference_update(named)
+        errors = self.grammar_compile_error_reqs
+        for request_id in named:
+            if isinstance(errors, dict):  # vLLM 0.33
+                del errors[request_id]
+            else:
+                errors.discard(request_id)
         ended = self.finish_requests(named, RequestStatus.FINISHED_STOPPED) if named else []
         outputs: dict[int, EngineCoreOutputs] = original(self, *arguments, **keywords)
         for request in ended:

@@ -30,10 +30,11 @@ from trials.verdict import Say, Verdict
 
 QUESTION = "What is rain?"
 QUESTION_TOKENS = 8
-ANSWER_TOKENS = 32
-BLOCK_CASES = 20  # between two measurements without grammars
-QUIET_QUESTIONS = 6
-AT_ONCE = 2  # cases
+ANSWER_TOKENS = 24
+BLOCK_CASES = 25  # between two measurements without grammars
+PLAIN_REQUESTS = 10
+QUIET_QUESTIONS = 5
+AT_ONCE = 4  # cases, or plain requests
 PATIENCE = aiohttp.ClientTimeout(total=180)
 MAX_MEDIAN_TIMES = 1.5
 MAX_WORST_MORE_S = 2.0
@@ -47,6 +48,7 @@ class GrammarsVerdict(Verdict):
     title = "FUZZ-GRAMMARS"
 
     seed: int
+    chosen: int
     cases: int = 0
     ends: Counter[str] = field(default_factory=Counter)
     faults: list[dict[str, str]] = field(default_factory=list)
@@ -128,7 +130,7 @@ def trial(
 ) -> GrammarsVerdict:
     """Send the cases to a running engine while a neighbour asks it."""
     say(f"\nfuzz-grammars: {len(cases)} cases, seed {seed}, notes in {shown(notes)}/")
-    verdict = GrammarsVerdict(seed)
+    verdict = GrammarsVerdict(seed, len(cases))
 
     def write() -> None:
         verdict.write(notes)
@@ -145,7 +147,7 @@ def trial(
 def summary(verdict: GrammarsVerdict) -> dict[str, Any]:
     """Return what is published."""
     return {
-        "how": f"make fuzz-grammars ARGS='--cases {verdict.cases - len(hand_made())} --seed {verdict.seed}'",
+        "how": f"make fuzz-grammars ARGS='--cases {verdict.chosen - len(hand_made())} --seed {verdict.seed}'",
         "cores": os.cpu_count(),
         "machine_load": [round(load, 1) for load in os.getloadavg()],
         "verdict": verdict.line(),
@@ -186,7 +188,9 @@ class _Run:
             for first in range(0, len(cases), BLOCK_CASES):
                 block = cases[first : first + BLOCK_CASES]
                 self._verdict.alone_s += await self._ask_times(QUIET_QUESTIONS)
-                self._verdict.beside_plain_s += await self._ask_beside(self._write_plain() for _ in block)
+                self._verdict.beside_plain_s += await self._ask_beside(
+                    self._write_plain() for _ in range(PLAIN_REQUESTS)
+                )
                 self._verdict.beside_grammars_s += await self._ask_beside(self._send(case) for case in block)
                 self._write()
 
