@@ -2,7 +2,7 @@
 
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-ray test test-quick test-ray check translations sbom smoke styles bench-gateway bench-month bench-peers bench-engine bench-fairness bench-neighbours bench-rotation bench-multilora bench-memory bench-eager bench-upload bench-push bench-console bench-billing bench-metering bench-api bench-pages bench-ray bench-webhooks bench-routes screens seed-large chaos quota-storm fuzz trial-requests fuzz-api trial-restart trial-scale soak trial-bare trial-compose pin-images secrets clean
+.PHONY: help demo demo-ray test test-quick test-ray check translations sbom smoke styles bench-gateway bench-month bench-peers bench-engine bench-fairness bench-neighbours bench-rotation bench-multilora bench-memory bench-eager bench-upload bench-push bench-console bench-billing bench-metering bench-api bench-pages bench-ray bench-webhooks bench-routes screens seed-large chaos quota-storm fuzz fuzz-grammars trial-requests fuzz-api trial-restart trial-scale soak trial-bare trial-compose pin-images secrets clean
 
 # The first Python that really runs: one that is found on PATH may be a version manager's stub.
 CANDIDATES = $(PYTHON) python3 python3.14 python3.13 python3.12 /usr/bin/python3 /usr/local/bin/python3 \
@@ -97,6 +97,10 @@ trial-compose: ## docker-compose.yml by podman from stand-in images, used, crash
 fuzz: ## Thousands of mutated adapters against a real engine; ARGS='--cases 2000 --seed 2'
 	$(call BOOTSTRAP,--engine)
 	@$(TRIALS) fuzz $(ARGS)
+
+fuzz-grammars: ## Dear grammars against a real engine while a neighbour asks; ARGS='--cases 200 --seed 2'
+	$(call BOOTSTRAP,--engine)
+	@$(TRIALS) fuzz-grammars $(ARGS)
 
 trial-requests: ## Every field of a request at its ends, alone and in pairs, against the real engine
 	$(call BOOTSTRAP,--engine)

@@ -32,7 +32,8 @@ CPU_SCHEDULER = "polyscribe_scheduler.FairScheduler"
 MEDIA_LIMITS = {"image": 0, "video": 0, "audio": 0}  # a prompt: the platform serves text
 NO_MEDIA_DOMAIN = "media.invalid"  # an empty list would allow every domain
 # By itself vLLM chooses a compiler of grammars by the first request that wants one, until it restarts.
-STRUCTURED_OUTPUTS = {"backend": "xgrammar"}  # whose costs the gateway's bounds of schemas are measured with
+STRUCTURED_OUTPUTS = {"backend": "xgrammar"}  # the one that our plugin runs in processes of its own
+PLUGIN = EXTENSIONS / "polyscribe-1.dist-info" / "entry_points.txt"  # by which vLLM finds it
 # Tokens that a CPU reads and writes in one step: nobody's next token waits longer than one such step.
 CPU_STEP_TOKENS = 48
 KV_CACHE_GIB = 1  # about 45,000 tokens of the small base model in bfloat16
@@ -115,6 +116,8 @@ def check_installation(settings: Settings) -> None:
         raise CannotServe(
             "vLLM is not in this Python: run engine/install.py and use .venv-engine/bin/python."
         )
+    if not PLUGIN.is_file():
+        raise CannotServe(f"{PLUGIN} is missing: without it nothing bounds what a request's schema may cost.")
     if not (settings.base_model_dir / "config.json").is_file():
         folder = settings.base_model_dir
         raise CannotServe(f"{folder} holds no base model: run engine/prepare.py --out {folder}")

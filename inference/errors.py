@@ -39,6 +39,25 @@ class FailingRequest(UnservableInput):
     was billed but what was sent; change the request."""
 
 
+class GrammarFailed(Invalid):
+    """The model server could not follow the form that this request gives the answer."""
+
+
+class GrammarTooExpensive(GrammarFailed):
+    """The answer's schema, pattern, choices or tools took more processor time than one request may use, so it
+    was ended; what was written until then is billed. Use fewer or shorter repetitions, lengths, alternatives
+    and optional parts. The same request would end again."""
+
+    code = "grammar_too_expensive"
+
+
+class InvalidGrammar(GrammarFailed):
+    """No answer can follow this request's schema, pattern, choices or tools: they are not valid, or nothing
+    matches them. What was written until then is billed. Change them; the same request would fail again."""
+
+    code = "invalid_grammar"
+
+
 class SuspectRequest(Invalid):
     """The model server stopped while it had this same request, which may be the cause. So the request is
     refused for {wait_s} s more. Change it, or send it again after that."""

@@ -1,4 +1,7 @@
-"""`python -m trials chaos | quota-storm | fuzz | requests | restart | scale | soak | bare | compose`."""
+"""What proves the stack: `python -m trials` with one of
+
+chaos | quota-storm | fuzz | fuzz-grammars | requests | restart | scale | soak | bare | compose
+"""
 
 import argparse
 import sys
@@ -39,6 +42,16 @@ def build_parser() -> argparse.ArgumentParser:
     fuzz.add_argument("--cases", type=int, default=10_000, help="how many (default: 10,000)")
     fuzz.add_argument("--seed", type=int, default=1, help="another seed, other mutants (default: 1)")
     fuzz.add_argument("--case", type=int, help="only this one of the seed's cases")
+
+    grammars = add_command(
+        commands,
+        "fuzz-grammars",
+        calls="trials.grammars.trial:fuzz_grammars",
+        help="dear grammars at a real engine, and a neighbour beside them",
+    )
+    grammars.add_argument("--cases", type=int, default=1000, help="of chance, beside the 50 (default: 1000)")
+    grammars.add_argument("--seed", type=int, default=1, help="another seed, other cases (default: 1)")
+    grammars.add_argument("--results", type=Path, help="write the figures into this file, too")
 
     requests = add_command(
         commands,

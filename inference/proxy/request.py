@@ -18,6 +18,7 @@ from inference.errors import (
     DomainError,
     EngineDied,
     EngineUnavailable,
+    GrammarFailed,
     LimitsUnavailable,
     RequestFailed,
     Unavailable,
@@ -360,6 +361,8 @@ class ProxyRequest:
         """Return the outcome of a request that ends with an error."""
         if isinstance(error, EngineDied):
             await diagnosis.mark_suspect(self._gateway, self._caller, self._parsed)
+        if isinstance(error, GrammarFailed) and self._usage.completion:
+            return "complete"  # the engine did what was asked as far as it may, and that is billed
         if self._has_begun:
             return "upstream_error"
         self._usage.reset()  # what was counted never reached the client

@@ -19,7 +19,12 @@ from inference.contract.requests import ParsedRequest
 from inference.contract.route import Place, Route
 from inference.contract.usage import Usage, describe_usage
 from inference.errors import DomainError, EngineBroke
-from inference.proxy.vllm import refusal, system_fingerprint
+from inference.proxy.vllm import (
+    STOPPED_BY_GRAMMAR,
+    check_grammar_held,
+    refusal,
+    system_fingerprint,
+)
 
 DONE = b"data: [DONE]\n\n"
 ERROR = b'data: {"error"'
@@ -34,6 +39,7 @@ NULL_FIELDS = (
     b',"reasoning":null',
 )
 STOP_REASON = re.compile(rb',"stop_reason":(?:null|\d+(?=[,}])|"(?:[^"\\]|\\.)*")')
+GRAMMAR_FAILED = b'"stop_reason":"' + STOPPED_BY_GRAMMAR.encode()
 FINGERPRINT = re.compile(rb'"system_fingerprint":"[^"]*"')
 INDEX = re.compile(rb'"choices":\[\{"index":(\d+)')
 # An event with a text and a flat count, as they are between the first one and the last one.
@@ -151,6 +157,8 @@ class EventStream:
             self._count(events[:error_at])
             error_event = events[error_at + len(b"data: ") : events.index(b"\n\n", error_at)]
             raise self._failure(error_event)
+        if GRAMMAR_FAILED in events:
+            self._raise_grammar_failure(events)
         if events.endswith(DONE):
             self._is_done = True
             events = events[: -len(DONE)]
@@ -182,6 +190,13 @@ class EventStream:
         except (ValueError, KeyError, TypeError):
             status = 500
         return refusal(status, event, self._parsed, self._route)
+
+    def _raise_grammar_failure(self, events: bytes) -> None:
+        """Raise what an event means that ended an answer whose form the engine could not follow."""
+        failed_at = events.index(GRAMMAR_FAILED)
+        self._count(events[: events.index(b"\n\n", failed_at) + 2])
+        reason = events[failed_at + len(b'"stop_reason":"') :].split(b'"', 1)[0]
+        check_grammar_held(reason.decode(), self._usage)
 
     def _count(self, events: bytes) -> None:
         if b'"finish_reason":"' in events:

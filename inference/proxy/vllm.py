@@ -19,6 +19,9 @@ from inference.errors import (
     EngineDied,
     EngineRefuses,
     EngineUnavailable,
+    GrammarFailed,
+    GrammarTooExpensive,
+    InvalidGrammar,
     RequestFailed,
     UnservableInput,
 )
@@ -44,6 +47,12 @@ ENGINE_STATUSES: dict[int, type[EngineUnavailable]] = {
     502: EngineBroke,
     503: EngineRefuses,
     504: EngineBroke,
+}
+# How our extension of vLLM says why it ended an answer: in the place of the stop text that was found. It is
+# longer than those of clients may be (engine/extensions/grammar_processes.py).
+STOPPED_BY_GRAMMAR = "polyscribe:"
+GRAMMAR_FAILURES: dict[str, type[GrammarFailed]] = {
+    failure.code: failure for failure in (GrammarTooExpensive, InvalidGrammar)
 }
 # vLLM adds fields of its own (token ids, KV transfer, routed experts, …) that no client should see.
 PUBLIC_FIELDS = ("id", "object", "created", "model", "choices", "usage", "service_tier", "system_fingerprint")
@@ -146,6 +155,14 @@ def refusal(status: int, body: bytes, parsed: ParsedRequest, route: Route) -> Do
     return engine_refusals.read_refusal(body, parsed, route)
 
 
+def check_grammar_held(stop_reason: Any, usage: Usage) -> None:
+    """Raise GrammarFailed where the engine ended an answer whose form it could not follow."""
+    if isinstance(stop_reason, str) and stop_reason.startswith(STOPPED_BY_GRAMMAR):
+        code = stop_reason.removeprefix(STOPPED_BY_GRAMMAR).rstrip(".")
+        usage.finish_reason = code
+        raise GRAMMAR_FAILURES.get(code, InvalidGrammar)
+
+
 def system_fingerprint(route: Route) -> str:
     """Return the `system_fingerprint` of a route: the same weights have the same one."""
     return _system_fingerprint(route.base_model, route.sha256)
@@ -172,7 +189,10 @@ class UnaryAnswer:
         return b""
 
     def end(self) -> bytes:
-        """Return the answer. Raises RequestFailed when the body, which was complete, is no answer."""
+        """Return the answer.
+
+        Raises RequestFailed when the body, which was complete, is no answer, and GrammarFailed.
+        """
         try:
             answer = orjson.loads(b"".join(self._parts))
             for choice in answer["choices"]:
@@ -181,6 +201,8 @@ class UnaryAnswer:
         except (ValueError, KeyError, IndexError, TypeError) as error:
             raise RequestFailed from error
         self._usage.read_reported(answer.get("usage") or {})
+        for choice in answer["choices"]:
+            check_grammar_held(choice.get("stop_reason"), self._usage)
         answer["model"] = self._route.name
         answer["system_fingerprint"] = system_fingerprint(self._route)
         if not self._parsed.is_translated:

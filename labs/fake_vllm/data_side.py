@@ -22,6 +22,8 @@ class FakeVllm:
     def __init__(self) -> None:
         self.words = ["Roses ", "are ", 'red, "dear" ', "usage: "]
         self.pace_s = 0.0
+        self.stop_reason: str | None = None  # of an answer's end
+        self.words_counted: int | None = None  # as tokens, if not all
         self.breaks_after: int | None = None
         self.refuses: tuple[int, str] | None = None
         self.knows: set[str] | None = None
@@ -134,13 +136,17 @@ class FakeVllm:
 
     def chunk(self, body: dict[str, Any], text: str, count: int, part: str) -> dict[str, Any]:
         last = "stop" if count == len(self.words) else None
+        choice = {"index": 0, part: {"role": "assistant", "content": text}, "finish_reason": last}
+        if last:
+            choice["stop_reason"] = self.stop_reason
+        counted = count if self.words_counted is None else min(count, self.words_counted)
         return {
             "id": "chatcmpl-1",
             "object": "chat.completion.chunk",
             "created": 1,
             "model": body["model"],
-            "choices": [{"index": 0, part: {"role": "assistant", "content": text}, "finish_reason": last}],
-            "usage": answers.usage(10, count) | {"prompt_tokens_details": CACHED},
+            "choices": [choice],
+            "usage": answers.usage(10, counted) | {"prompt_tokens_details": CACHED},
         }
 
     @staticmethod

@@ -1,7 +1,7 @@
 """Bounds of what an answer may be made to look like: JSON schemas, regular expressions, choices.
 
-The engine compiles each into a grammar. A compilation can't be stopped, and it takes CPU from every request.
-So its cost is estimated here by structure, in microseconds, and refused before the engine sees it.
+These are cheap limits of size, depth and keywords. What following a grammar really costs is measured in the
+engine (decision 47), which ends a request whose grammar takes too much processor time.
 """
 
 from inference.contract.grammars.nesting import check_depth, next_level

@@ -1,4 +1,4 @@
-"""Bounds of schemas, patterns and choices. What is accepted was measured in the engine."""
+"""Bounds of schemas, patterns and choices: of size, depth and keywords. The engine measures the rest."""
 
 import time
 
@@ -33,11 +33,7 @@ def chain(length, alternatives=0):
     return {"$defs": definitions, "$ref": "#/$defs/0"}
 
 
-def a_list(number):
-    return {"type": "array", "items": {"type": "integer", "maximum": 10**6 + number}, "maxItems": 900}
-
-
-# Each made vLLM 0.32 answer 500, or took its CPU for seconds to minutes.
+# Each made vLLM 0.32 answer 500, or is larger than a schema may be.
 HARMFUL = {
     "beyond 64 bits": {"type": "integer", "minimum": 10**18, "maximum": 10**19},
     "a number without end": {"type": "number", "minimum": -1e308 * 10},
@@ -47,9 +43,6 @@ HARMFUL = {
     "no integer between": {"type": "integer", "minimum": 5, "maximum": 4},
     "itself": {"$ref": "#"},
     "a circle": {"$defs": {"a": {"$ref": "#/$defs/b"}, "b": {"$ref": "#/$defs/a"}}, "$ref": "#/$defs/a"},
-    "a circle of alternatives": {
-        "$defs": {"a": {"anyOf": [{"$ref": "#/$defs/a"}, TEXT]}}, "$ref": "#/$defs/a",
-    },
     "nowhere": {"$ref": "#/$defs/none"},
     "elsewhere": {"$ref": "http://127.0.0.1/schema"},
     "what nobody checks": {"$ref": "#/default/x", "default": {"x": an_object(300)}},
@@ -65,24 +58,12 @@ HARMFUL = {
     "deep": deep(40),
     "3,000 properties": an_object(3000),
     "300 properties": an_object(300),
-    "many bounded lists": {"anyOf": [a_list(number) for number in range(9)]},
-    "many bounded lists behind references": {
-        "$defs": {"a": {"anyOf": [a_list(number) for number in range(5)]}},
-        "anyOf": [{"$ref": "#/$defs/a"}, {"oneOf": [a_list(number) for number in range(5, 9)]}],
-    },
     "a large enum": {"enum": [f"v{i}" for i in range(2000)]},
-    "many patterns": {"anyOf": [{"type": "string", "pattern": f"^a{i}[a-z]{{1,40}}$"} for i in range(100)]},
-    "many lengths": an_object(64, additionalProperties=False) | {
-        "properties": {f"p{i}": {"type": "string", "maxLength": 30 + i} for i in range(64)}
-    },
     "a long length": {"type": "string", "maxLength": 500},
     "a costly format": {"type": "string", "format": "uri-template"},
     "an unknown format": {"type": "string", "format": "regex"},
     "a length and a pattern": {"type": "string", "pattern": "a", "maxLength": 3},
     "a repetition": {"type": "string", "pattern": "^[a-z]{1,500}$"},
-    "nested repetitions": {"type": "string", "pattern": "^([a-z]{1,10}){1,30}$"},
-    "adjacent repetitions": {"type": "string", "pattern": "^.{0,30}.{0,30}.{0,30}$"},
-    "many questions": {"type": "string", "pattern": "^" + ".?" * 30 + "$"},
     "not": {"not": TEXT},
     "unique": {"type": "array", "uniqueItems": True},
     "all of": {"allOf": [TEXT, {"enum": ["a"]}]},
@@ -118,8 +99,6 @@ def test_usual_schemas_are_served():
             an_object(60, required=[f"p{i}" for i in range(60)], additionalProperties=False),
             {"type": "object", "additionalProperties": {"type": "integer", "maximum": 2**63 - 1}},
             {"type": "array", "items": {"enum": ["a", 1, None]}, "minItems": 1, "maxItems": 100},
-            {"anyOf": [a_list(number) for number in range(8)]},
-            {"properties": {f"p{i}": {"anyOf": [a_list(i), {"type": "null"}]} for i in range(20)}},
             {"type": "string", "maxLength": 64},
             {"type": ["string", "null"], "format": "date-time", "default": None, "examples": ["x"]},
             {"type": "string", "pattern": r"^\+?[0-9]{3}-[0-9]{4}$"},
@@ -143,15 +122,11 @@ def test_usual_schemas_are_served():
 @pytest.mark.parametrize(
     "pattern",
     [
-        "(.{1,20})+", "(.{2}|.{3}|.{5}|.{7})*", ".{0,30}.{0,30}.{0,30}", "([a-z]{1,10}){1,30}", "(.?.?.?.?)*",
-        "(.+.?)+", "[a-z]{101}", "(?=a)b", r"(a)\1", "(", "a" * 257, "a\x00", ".?" * 8, r"\bword", 3,
-        "((((((((((a{2}){2}){2}){2}){2}){2}){2}){2}){2}){2}){999}",
-        "(x+x+)+y", "([a-z]+)+", "([a-z]+){20}", "([a-z]?)*0", "(([a-z]+)?)*0", "((a|b)*(a|b)*)*c",
-        "(,?[a-z]+)*0", "(a|b?)*c", "(b|b+,)*c", "(a|)*c", "(a{0}|b)*c", "((a|)a)*c", "(,(,[a-z]*)*)*0",
-        "(.{1,20}){1,}", "([a-z]?){0,}0", "([a-z]{1,})*0", "(^[a-z]?)*0", "([a-z]?$)*0", r"(\.[.,]*)*0",
+        "[a-z]{101}", "[a-z]{1,101}", "[a-z]{101,}", "a{999}", "(?=a)b", "(?P<n>a)", "(?<!a)b", r"(a)\1", "(",
+        "a" * 257, "a\x00", r"\bword", 3,
     ],
 )  # fmt: skip
-def test_a_pattern_that_stalls_the_engine_is_refused(pattern):
+def test_a_pattern_that_the_engine_can_not_follow_is_refused(pattern):
     with pytest.raises(BadRequest):
         grammars.check_regex(pattern, "structured_outputs")
 
@@ -162,7 +137,7 @@ def test_a_pattern_that_stalls_the_engine_is_refused(pattern):
         ".*", "[a-z]{1,100}", ".{1,100}", r"\d{4}-\d{2}-\d{2}", r"(\d{1,3}\.){3}\d{1,3}", "(yes|no)", "",
         r"[\w.]+@[a-z]+\.(com|org)", "([a-z]+,)*[a-z]+", r"-?\d+(\.\d{1,2})?", "([A-Z][a-z]+ )+[A-Z][a-z]+",
         r"\d+(\.\d+)*", "(a|b|ab)*c", "([a-z]{2})*", "(ab?)*", "(a,|[b-z]+;)*", "((yes|no)?;)*", "((a+;)+,)*",
-        "[a-z]{2,}",
+        "[a-z]{2,}", "(?:a|b)+", "[(?=]", r"\(\?=", r"[\]{999}]", r"\{999}",
     ],
 )  # fmt: skip
 def test_usual_patterns_are_served(pattern):

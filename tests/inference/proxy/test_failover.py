@@ -20,6 +20,8 @@ from inference.errors import (
     EngineUnavailable,
     ExpiredKey,
     FailingRequest,
+    GrammarTooExpensive,
+    InvalidGrammar,
     LimitsUnavailable,
     RevokedKey,
     StyleLoading,
@@ -208,6 +210,32 @@ async def test_a_requests_own_failure_goes_to_no_other_engine_and_closes_none(
     engines[0].refuses = None
     headers, _ = await ask()
     assert headers["x-polyscribe-engine"] == "engine-1"
+
+
+@pytest.mark.parametrize("stream", [False, True])
+@pytest.mark.parametrize("failure", [GrammarTooExpensive, InvalidGrammar])
+@pytest.mark.parametrize("words", [3, 0])
+async def test_an_answer_that_its_grammar_ends_is_billed_what_was_written_and_closes_no_engine(
+    account, engines, ask, *, failure, stream, words
+):
+    first, second = engines
+    first.words = ["{ "] * words or [""]
+    first.words_counted = words
+    first.stop_reason = f"polyscribe:{failure.code}" + "." * 1100
+    for number in range(2 * MAX_FAILURES):
+        if stream and words > 1:
+            _, text = await ask(stream=True, user=str(number))
+            assert f'"code": "{failure.code}"'.encode() in text
+            assert b"[DONE]" not in text
+            assert b"polyscribe:" not in text
+        else:
+            with pytest.raises(failure) as raised:
+                await ask(stream=stream, user=str(number))
+            assert http_errors.status_and_type(raised.value) == (400, "invalid_request_error")
+    events = account.events()
+    assert [event["completion_tokens"] for event in events] == [3] * (2 * MAX_FAILURES if words else 0)
+    assert {(event["outcome"], event["finish_reason"]) for event in events} <= {("complete", failure.code)}
+    assert (account.held(), len(second.received)) == (0, 0)
 
 
 @pytest.mark.proxy_settings(circuit_open_s=30)

@@ -1,0 +1,1 @@
+"""`make fuzz-grammars`: dear grammars at the engine, and a neighbour who must not feel them."""
