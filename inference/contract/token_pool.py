@@ -4,7 +4,6 @@ import asyncio
 import os
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
-from uuid import UUID
 
 from inference.contract import tokenizer
 from inference.contract.requests import ParsedRequest
@@ -16,29 +15,29 @@ WAITING_MAX_PER_TENANT = 512
 
 
 class TokenPool:
-    """Counts prompts with the base model's tokenizer, one prompt of a workspace at a time."""
+    """Counts prompts with the base model's tokenizer, one prompt of a workspace, or of a person's free ones, at a time."""
 
     def __init__(self) -> None:
         os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")  # else one prompt uses every core
         self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="tokens")
-        self._waiting: Counter[UUID] = Counter()
-        self._locks: dict[UUID, asyncio.Lock] = {}
+        self._waiting: Counter[str] = Counter()
+        self._locks: dict[str, asyncio.Lock] = {}
 
-    async def count(self, tenant_id: UUID, parsed: ParsedRequest) -> int:
+    async def count(self, pool_id: str, parsed: ParsedRequest) -> int:
         """Return a close upper bound of a prompt's tokens. Raises EngineBusy when too many wait."""
         waiting = self._waiting
-        if waiting[tenant_id] >= WAITING_MAX_PER_TENANT or waiting.total() >= WAITING_MAX:
+        if waiting[pool_id] >= WAITING_MAX_PER_TENANT or waiting.total() >= WAITING_MAX:
             raise EngineBusy(retry_s=2)
-        waiting[tenant_id] += 1
-        lock = self._locks.setdefault(tenant_id, asyncio.Lock())
+        waiting[pool_id] += 1
+        lock = self._locks.setdefault(pool_id, asyncio.Lock())
         try:
             async with lock:
                 loop = asyncio.get_running_loop()
                 return await loop.run_in_executor(self._threads, tokenizer.count_prompt_tokens, parsed)
         finally:
-            waiting[tenant_id] -= 1
-            if not waiting[tenant_id]:
-                del waiting[tenant_id], self._locks[tenant_id]
+            waiting[pool_id] -= 1
+            if not waiting[pool_id]:
+                del waiting[pool_id], self._locks[pool_id]
 
     def close(self) -> None:
         """Stop the threads; prompts that wait are not counted any more."""

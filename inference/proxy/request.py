@@ -71,7 +71,7 @@ async def count_tokens(gateway: Gateway, caller: Caller, parsed: ParsedRequest, 
     request = ProxyRequest(gateway, caller, parsed, request_id)
     await request.admit()
     try:
-        counted_tokens = await gateway.tokens.count(caller.tenant_id, parsed)
+        counted_tokens = await gateway.tokens.count(caller.pool_id, parsed)
         return min(counted_tokens, parsed.prompt_bound())
     finally:
         await request.settle("complete")

@@ -76,6 +76,10 @@ VARIABLES: dict[str, Variable] = {
     "API_REFUSALS_PER_ADDRESS": Variable(
         "300", "The same for requests without a valid key from one client address (IPv6: one /64)."
     ),
+    "WORKSPACES_PER_HOUR": Variable(
+        "3", "Workspaces that one person may create within an hour; those that were deleted since count."
+    ),
+    "WORKSPACES_PER_DAY": Variable("5", "The same within 24 hours."),
     "HTTP_MAX_CONNECTIONS": Variable("4096", "Open connections of one web process. Further ones get 503."),
     "HTTP_MAX_CONNECTIONS_PER_ADDRESS": Variable(
         "1024", "Of those, connections from one client address. Trusted proxies may have all."

@@ -15,6 +15,7 @@ from django.template.loader import render_to_string
 from django.urls import reverse
 from django.utils import timezone
 
+from tenants.billing.persons import keep_person
 from tenants.models import User
 
 UNCONFIRMED_KEPT = timedelta(days=30)
@@ -28,6 +29,7 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]
         """Mark an address as confirmed. If it replaces another one, ask for a review of the keys."""
         others = EmailAddress.objects.filter(user_id=email_address.user_id, verified=True)
         replaces = others.exclude(pk=email_address.pk).exists()
+        keep_person(email_address.user)  # a new address is no new person
         confirmed: bool = super().confirm_email(request, email_address)
         if confirmed and replaces:
             ask_to_review_keys(email_address.user)

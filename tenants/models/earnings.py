@@ -17,6 +17,9 @@ class AuthorEarning(models.Model):
     tokens = models.BigIntegerField()
     cost_nanousd = models.BigIntegerField(help_text="Of the usage.")
     share_nanousd = models.BigIntegerField(help_text="Of each request's cost, rounded down.")
+    earned_nanousd = models.BigIntegerField(
+        null=True, help_text="What of the share is earned: of usage that was paid. Empty: not known yet."
+    )
 
     class Meta:
         constraints = [
