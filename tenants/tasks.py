@@ -36,7 +36,7 @@ WEBHOOK_THREADS = 8  # of the worker, in stack/application.py and docker-compose
 
 @shared_task
 def prune_sign_ups() -> None:
-    """Delete accounts that nobody confirmed, ended invitations, what is left of erased workspaces and persons."""
+    """Delete accounts that nobody confirmed, ended invitations, and what is left of workspaces and people."""
     adapter.prune_unconfirmed()
     invitations.prune_expired()
     deleted_workspaces.prune_memberships()

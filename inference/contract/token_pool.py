@@ -15,7 +15,10 @@ WAITING_MAX_PER_TENANT = 512
 
 
 class TokenPool:
-    """Counts prompts with the base model's tokenizer, one prompt of a workspace, or of a person's free ones, at a time."""
+    """Counts prompts with the base model's tokenizer, one prompt of a pool at a time.
+
+    A pool is a workspace, or all free ones of a person.
+    """
 
     def __init__(self) -> None:
         os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")  # else one prompt uses every core

@@ -12,8 +12,8 @@ TENANT_SHARE = 8  # a tenant may take one part in so many of the free memory
 class BodyMemory:
     """The memory for bodies in one process. A request keeps its part until its answer is done.
 
-    A workspace, or all free ones of a person together, may take an eighth of what is free: alone 28 MiB of 256. When twenty workspaces have taken all
-    that they may, there are still 2 MiB for the next one.
+    A workspace, or all free ones of a person together, may take an eighth of what is free: alone 28 MiB of
+    256. When twenty of them have taken all that they may, there are still 2 MiB for the next one.
     """
 
     def __init__(self, max_bytes: int) -> None:

@@ -1,4 +1,7 @@
-"""One new grammar of a workspace, or of a person's free ones, at a time: compiling takes CPU from everybody, and nothing can stop it."""
+"""One new grammar at a time of a workspace, or of all free ones of a person.
+
+Compiling takes CPU from everybody, and nothing can stop it.
+"""
 
 import asyncio
 import time

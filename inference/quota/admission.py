@@ -88,7 +88,7 @@ class Caller:
             leases=valkey.leases_key(),
             stream=valkey.usage_key(),
             suspect=valkey.suspect_key(tenant, ""),
-            # A key's own, so that no other key of a workspace can use it up. Free workspaces have one together.
+            # A key's own: no other key of a workspace can use it up. Free workspaces have one together.
             refusals=valkey.refusals_key(pool_id, "all" if self.pool else key),
             versions=valkey.route_versions_key(),
         )
@@ -196,7 +196,8 @@ async def admit(
     the users, each always the same version, or of the requests where they name no user.
 
     Raises CacheMiss, AdapterNotLoaded, PromptEstimateTooHigh, PeriodRollover, OtherPool, ContextTooLong when
-    not even the lower bound fits, or the error that says which limit is reached, what is left and when it resets.
+    not even the lower bound fits, or the error that says which limit is reached, what is left and when it
+    resets.
     """
     period = period or months.current()
     if min_prompt_tokens is None:

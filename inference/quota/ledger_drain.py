@@ -99,7 +99,7 @@ def _rebuild(
 
 
 def record_pending(client: Store, of: str, owner_id: str) -> str:
-    """Record events of one `tenant` or `pool` that are still in the stream; return its last id before that."""
+    """Record a `tenant`'s or a `pool`'s events that are still in the stream; return its last id before."""
     stream = valkey.usage_key()
     # Read before the entries: what comes after it makes the script refuse the sums.
     last_id = "0-0"

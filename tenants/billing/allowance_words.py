@@ -62,7 +62,8 @@ def shared_sentence(*, others: int) -> str:
     if not others:
         return ""
     sentence = gettext(
-        "All free workspaces of one person share the free plan: {count} of the used tokens are other workspaces'."
+        "All free workspaces of one person share the free plan: {count} of the used tokens were used in "
+        "others."
     )
     return sentence.format(count=intcomma(others))
 

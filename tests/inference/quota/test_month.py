@@ -28,7 +28,7 @@ from inference import errors, tasks
 from inference.contract.route_tables import RouteTables
 from inference.contract.usage import Usage
 from inference.quota import ledger_drain, reconciliation, scripts, settlement
-from inference.quota.admission import CacheMiss, Caller, Grant, admit
+from inference.quota.admission import CacheMiss, Caller, Grant, OtherPool, admit
 from inference.quota.settlement import Settlement, sweep_expired_holds
 from inference.wire.valkey_client import ValkeyClient
 from labs import fake_stripe
@@ -297,7 +297,7 @@ class World:
         """Admit a request as a gateway does; None if a limit refuses it."""
         book = self.books[number]
         self._expire(book)
-        for _ in range(4):
+        for _ in range(6):
             try:
                 return self.runner.run(
                     admit(
@@ -307,6 +307,8 @@ class World:
                 )  # fmt: skip
             except CacheMiss:
                 self._warm(book)
+            except OtherPool as moved:
+                book.caller = book.caller.move(moved.pool_id)
             except errors.Limited as error:
                 self.refused[type(error).__name__] += 1
                 return None
