@@ -20,7 +20,16 @@ from tenants.accounts import (
 )
 from tenants.api import idempotency
 from tenants.audit import chain, pruning
-from tenants.billing import archive, closing, partitions, persons, pools, request_log, thresholds
+from tenants.billing import (
+    archive,
+    closing,
+    earned_shares,
+    partitions,
+    persons,
+    pools,
+    request_log,
+    thresholds,
+)
 from tenants.billing.figures import MINUTES_KEPT, prune_minutes
 from tenants.events import outbox
 from tenants.notices import sending
@@ -129,6 +138,12 @@ def finalize_invoices() -> None:
     for invoice_ids in closing.batches_to_finalize(now):
         finalize_batch.apply_async((invoice_ids,), expires=CLOSE_INTERVAL_S)
     closing.pay_authors(now)
+
+
+@shared_task
+def decide_author_shares() -> None:
+    """Decide what authors have earned this month and in the one before. Safe to repeat."""
+    earned_shares.decide_shares(timezone.now(), months_back=1)
 
 
 @shared_task

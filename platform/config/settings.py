@@ -225,6 +225,7 @@ CELERY_TASK_ROUTES = {
     "tenants.tasks.publish_planned_changes": {"queue": "housekeeping"},
     "inference.tasks.prune_metrics": {"queue": "housekeeping"},
     "tenants.tasks.check_thresholds": {"queue": "housekeeping"},
+    "tenants.tasks.decide_author_shares": {"queue": "billing"},
     "tenants.tasks.link_audit": {"queue": "housekeeping"},
     "tenants.tasks.prune_audit": {"queue": "billing"},  # many rows of a year may take minutes
     "tenants.tasks.prune_events": {"queue": "housekeeping"},
@@ -335,6 +336,11 @@ CELERY_BEAT_SCHEDULE = {
         "task": "tenants.tasks.check_thresholds",
         "schedule": 60.0,
         "options": {"expires": 60},
+    },
+    "decide-author-shares": {
+        "task": "tenants.tasks.decide_author_shares",
+        "schedule": 300.0,
+        "options": {"expires": 300},
     },
     "sweep-webhooks": {"task": "tenants.tasks.sweep_webhooks", "schedule": 2.0, "options": {"expires": 2}},
     "sweep-notices": {"task": "tenants.tasks.sweep_notices", "schedule": 5.0, "options": {"expires": 5}},

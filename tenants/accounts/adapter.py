@@ -1,4 +1,4 @@
-"""Our part of allauth: the page after a login, its mail's look, and a review of API keys.
+"""Our part of allauth: the page after a login, its mail's look, invited addresses, a review of API keys.
 
 The review comes after an account changed hands.
 """
@@ -16,7 +16,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from tenants.billing.persons import keep_person
-from tenants.models import User
+from tenants.models import Invitation, User
 
 UNCONFIRMED_KEPT = timedelta(days=30)
 PRUNE_BATCH_SIZE = 1_000  # accounts; the next run takes the rest
@@ -34,6 +34,16 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]
         if confirmed and replaces:
             ask_to_review_keys(email_address.user)
         return confirmed
+
+    def is_email_verified(self, request: HttpRequest, email: str) -> bool:
+        """Return whether an open invitation's link, followed in this browser, was mailed to an address."""
+        if not super().is_email_verified(request, email):
+            return False
+        return bool(Invitation.objects.open(timezone.now()).filter(email__iexact=email).exists())
+
+    def unstash_verified_email(self, request: HttpRequest) -> str | None:
+        """Return None: the invited address is no address of an account that signs up with another one."""
+        return None
 
     def render_mail(
         self,
