@@ -199,6 +199,11 @@ class QuotaExhausted(Limited):
     code = "insufficient_quota"
 
 
+class FreePlanExhausted(QuotaExhausted):
+    """All free workspaces of one person share {allowed} tokens a month: {left} is left and this request may
+    need {needed}. They reset on {resets_on}; a paid plan counts at once."""
+
+
 class CreditsExhausted(QuotaExhausted):
     """The tokens that the plan includes are used. Beyond them this request may cost {needed} of credits, and
     {left} of credits is left. Top up on the studio's page "Credits" or choose a larger plan: both count at

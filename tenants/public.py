@@ -29,6 +29,7 @@ from tenants.billing.hosting import Hosted, note_hosted
 from tenants.billing.ledger import Event, record_events, usage_of
 from tenants.billing.partitions import list_partitioned_months, make_partition
 from tenants.billing.plans import Limits, limits_of, newest_plan_version
+from tenants.billing.pools import free_tokens_used
 from tenants.billing.price_book import (
     Entry,
     Schedule,
@@ -136,6 +137,7 @@ __all__ = [
     "find_owner",
     "find_price",
     "first_party_tenant",
+    "free_tokens_used",
     "has_earnings_to_compare",
     "hide_steps",
     "is_published",

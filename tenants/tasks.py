@@ -10,10 +10,26 @@ from django.contrib.sessions.backends.db import SessionStore
 from django.utils import timezone
 
 from foundation import valkey
-from tenants.accounts import adapter, deleted_workspaces, invitations, raised_limits, sessions
+from tenants.accounts import (
+    adapter,
+    deleted_workspaces,
+    invitations,
+    raised_limits,
+    sessions,
+    workspaces,
+)
 from tenants.api import idempotency
 from tenants.audit import chain, pruning
-from tenants.billing import archive, closing, partitions, request_log, thresholds
+from tenants.billing import (
+    archive,
+    closing,
+    earned_shares,
+    partitions,
+    persons,
+    pools,
+    request_log,
+    thresholds,
+)
 from tenants.billing.figures import MINUTES_KEPT, prune_minutes
 from tenants.events import outbox
 from tenants.notices import sending
@@ -29,12 +45,15 @@ WEBHOOK_THREADS = 8  # of the worker, in stack/application.py and docker-compose
 
 @shared_task
 def prune_sign_ups() -> None:
-    """Delete accounts that nobody confirmed, ended invitations, what is left of erased workspaces."""
+    """Delete accounts that nobody confirmed, ended invitations, and what is left of workspaces and people."""
     adapter.prune_unconfirmed()
     invitations.prune_expired()
     deleted_workspaces.prune_memberships()
     deleted_workspaces.prune_notes()
     raised_limits.prune_raised_limits(timezone.now())
+    workspaces.prune_foundings()
+    persons.prune_former_members(timezone.now())
+    pools.prune_free_usage(timezone.now())
 
 
 @shared_task
@@ -119,6 +138,12 @@ def finalize_invoices() -> None:
     for invoice_ids in closing.batches_to_finalize(now):
         finalize_batch.apply_async((invoice_ids,), expires=CLOSE_INTERVAL_S)
     closing.pay_authors(now)
+
+
+@shared_task
+def decide_author_shares() -> None:
+    """Decide what authors have earned this month and in the one before. Safe to repeat."""
+    earned_shares.decide_shares(timezone.now(), months_back=1)
 
 
 @shared_task

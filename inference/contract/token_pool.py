@@ -6,7 +6,6 @@ from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from uuid import UUID
 
 from inference.contract import tokenizer
 from inference.contract.requests import ParsedRequest
@@ -18,33 +17,36 @@ WAITING_MAX_PER_TENANT = 512
 
 
 class TokenPool:
-    """Counts prompts with the base model's tokenizer, one prompt of a workspace at a time."""
+    """Counts prompts with the base model's tokenizer, one prompt of a pool at a time.
+
+    A pool is a workspace, or all free ones of a person.
+    """
 
     def __init__(self) -> None:
         os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")  # else one prompt uses every core
         self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="tokens")
-        self._waiting: Counter[UUID] = Counter()
-        self._locks: dict[UUID, asyncio.Lock] = {}
+        self._waiting: Counter[str] = Counter()
+        self._locks: dict[str, asyncio.Lock] = {}
 
-    async def count(self, tenant_id: UUID, parsed: ParsedRequest) -> int:
+    async def count(self, pool_id: str, parsed: ParsedRequest) -> int:
         """Return a close upper bound of a prompt's tokens. Raises EngineBusy when too many wait."""
-        return await self.run(tenant_id, partial(tokenizer.count_prompt_tokens, parsed))
+        return await self.run(pool_id, partial(tokenizer.count_prompt_tokens, parsed))
 
-    async def run[T](self, tenant_id: UUID, task: Callable[[], T]) -> T:
+    async def run[T](self, pool_id: str, task: Callable[[], T]) -> T:
         """Return what a task of the tokenizer returns. Raises EngineBusy when too many wait."""
         waiting = self._waiting
-        if waiting[tenant_id] >= WAITING_MAX_PER_TENANT or waiting.total() >= WAITING_MAX:
+        if waiting[pool_id] >= WAITING_MAX_PER_TENANT or waiting.total() >= WAITING_MAX:
             raise EngineBusy(retry_s=2)
-        waiting[tenant_id] += 1
-        lock = self._locks.setdefault(tenant_id, asyncio.Lock())
+        waiting[pool_id] += 1
+        lock = self._locks.setdefault(pool_id, asyncio.Lock())
         try:
             async with lock:
                 loop = asyncio.get_running_loop()
                 return await loop.run_in_executor(self._threads, task)
         finally:
-            waiting[tenant_id] -= 1
-            if not waiting[tenant_id]:
-                del waiting[tenant_id], self._locks[tenant_id]
+            waiting[pool_id] -= 1
+            if not waiting[pool_id]:
+                del waiting[pool_id], self._locks[pool_id]
 
     def close(self) -> None:
         """Stop the threads; prompts that wait are not counted any more."""

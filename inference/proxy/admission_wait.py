@@ -8,7 +8,6 @@ import asyncio
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from uuid import UUID
 
 from foundation import months
 from inference.contract.prompt_length import min_tokens
@@ -28,6 +27,7 @@ from inference.quota.admission import (
     CacheMiss,
     Caller,
     Grant,
+    OtherPool,
     PeriodRollover,
     PromptEstimateTooHigh,
     admit,
@@ -70,8 +70,11 @@ async def admit_request(gateway: Gateway, caller: Caller, parsed: ParsedRequest,
         except PeriodRollover as error:
             period = period_at(error.now_ms)
             was_published = False  # not for this month
+        except OtherPool as error:
+            caller = gateway.move_caller(caller, error.pool_id)
+            was_published = False  # not of this pool
         except PromptEstimateTooHigh:
-            await prompt.tighten(caller.tenant_id)
+            await prompt.tighten(caller.pool_id)
         except AdapterNotLoaded as missing:
             if load_deadline_s is None:
                 load_deadline_s = time.monotonic() + gateway.settings.adapter_wait_s
@@ -104,7 +107,7 @@ class _PromptBounds:
         if self.most_tokens >= gateway.routes.tables.base_context:
             self._measure()
 
-    async def tighten(self, tenant_id: UUID) -> None:
+    async def tighten(self, pool_id: str) -> None:
         """Learn more, by the cheapest means that is left. Raises LimitsUnavailable or EngineBusy."""
         if not self._is_measured:
             self._measure()
@@ -112,7 +115,7 @@ class _PromptBounds:
             if self.least_tokens:
                 return
         # The byte bound is crude. Where the difference matters, the base model's own tokenizer decides.
-        counted_tokens = await self._gateway.tokens.count(tenant_id, self._parsed)
+        counted_tokens = await self._gateway.tokens.count(pool_id, self._parsed)
         self.most_tokens = min(self.most_tokens, counted_tokens)
         self.least_tokens = min(self.most_tokens, self.least_tokens)
         self.is_exact = True
@@ -137,7 +140,7 @@ async def _await_adapter(
     """
     version_id = missing.version_id
     is_loading = True
-    with _count_loading(gateway, caller.tenant_id, parsed.body_bytes):
+    with _count_loading(gateway, caller.pool_id, parsed.body_bytes):
         while is_loading:
             if time.monotonic() >= deadline_s:
                 raise StyleLoading(model=parsed.model, retry_s=5, adapter_state="loading")
@@ -155,27 +158,27 @@ async def _await_adapter(
 
 
 @contextmanager
-def _count_loading(gateway: Gateway, tenant_id: UUID, body_bytes: int) -> Iterator[None]:
+def _count_loading(gateway: Gateway, pool_id: str, body_bytes: int) -> Iterator[None]:
     """Count one request that waits for a style. Raises EngineBusy when too many or too large ones wait."""
     settings = gateway.settings
     requests = gateway.loading
     sizes = gateway.loading_bytes
     is_senders_doing = (
-        requests[tenant_id] >= settings.loading_max_per_tenant
-        or sizes[tenant_id] + body_bytes > settings.loading_max_bytes_per_tenant
+        requests[pool_id] >= settings.loading_max_per_tenant
+        or sizes[pool_id] + body_bytes > settings.loading_max_bytes_per_tenant
     )
     is_full = (
         requests.total() >= settings.loading_max or sizes.total() + body_bytes > settings.loading_max_bytes
     )
     if is_senders_doing or is_full:
         raise EngineBusy(retry_s=5, adapter_state="loading", is_senders_doing=is_senders_doing)
-    requests[tenant_id] += 1
-    sizes[tenant_id] += body_bytes
+    requests[pool_id] += 1
+    sizes[pool_id] += body_bytes
     try:
         yield
     finally:
-        requests[tenant_id] -= 1
-        sizes[tenant_id] -= body_bytes
+        requests[pool_id] -= 1
+        sizes[pool_id] -= body_bytes
         # A Counter keeps keys at zero, so it would grow with every workspace that ever waited.
-        if not requests[tenant_id]:
-            del requests[tenant_id], sizes[tenant_id]
+        if not requests[pool_id]:
+            del requests[pool_id], sizes[pool_id]

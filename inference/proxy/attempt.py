@@ -127,7 +127,7 @@ class Attempt:
         """Wait until the engine compiles no other new grammar of this workspace."""
         if self._parsed.grammar:
             self._compilation = await self._gateway.compilations.begin(
-                self._grant.caller.tenant_id, self._backend.memory, self._parsed.grammar
+                self._grant.pool_id, self._backend.memory, self._parsed.grammar
             )
 
     async def _post(self, traceparent: str) -> None:

@@ -1,9 +1,11 @@
-"""One new grammar of a workspace at a time: compiling takes CPU from everybody, and nothing can stop it."""
+"""One new grammar at a time of a workspace, or of all free ones of a person.
+
+Compiling takes CPU from everybody, and nothing can stop it.
+"""
 
 import asyncio
 import time
 from collections import OrderedDict
-from uuid import UUID
 from weakref import WeakValueDictionary
 
 # Hashes of grammars. One that falls out costs its next request a lock that it did not need.
@@ -19,17 +21,17 @@ class Compilations:
     def __init__(self, lock_s: float) -> None:
         self.lock_s = lock_s
         # A lock lives while somebody holds it or waits for it, so quiet workspaces keep none.
-        self._locks: WeakValueDictionary[UUID, asyncio.Lock] = WeakValueDictionary()
+        self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
         self._known: OrderedDict[tuple[str, str], None] = OrderedDict()
 
-    async def begin(self, tenant_id: UUID, memory: str, grammar: str) -> "Compilation | None":
+    async def begin(self, pool_id: str, memory: str, grammar: str) -> "Compilation | None":
         """Return the lock to send a new grammar to an engine, once the workspace has no other under way.
 
         Returns None where the engine's `memory` has it already. `release` must follow.
         """
         if (memory, grammar) in self._known:
             return None
-        lock = self._locks.setdefault(tenant_id, asyncio.Lock())
+        lock = self._locks.setdefault(pool_id, asyncio.Lock())
         await lock.acquire()
         compilation = Compilation(self, lock, (memory, grammar))
         if (memory, grammar) in self._known:  # compiled while this one waited

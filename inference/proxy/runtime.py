@@ -73,12 +73,12 @@ class Gateway:
         self.in_flight: dict[str, tuple[Grant, Usage]] = {}
         # By request without a first byte: what rechecks its engine's health.
         self.unanswered: dict[str, Callable[[], None]] = {}
-        # By tenant: requests that wait for a style and are not admitted yet, and the bytes of their bodies.
-        self.loading: Counter[UUID] = Counter()
-        self.loading_bytes: Counter[UUID] = Counter()
+        # By pool: requests that wait for a style and are not admitted yet, and the bytes of their bodies.
+        self.loading: Counter[str] = Counter()
+        self.loading_bytes: Counter[str] = Counter()
         self.held_locks: set[str] = set()  # of idempotency keys
-        # A key never changes its owner, so this needs no expiry. Admission asks each time whether it is live,
-        # and `require_published` forgets one that died long ago.
+        # A key never changes its owner, so this needs no expiry. Admission asks each time whether it is live
+        # and in which pool, and `require_published` forgets one that died long ago.
         self._key_owners: OrderedDict[str, Caller] = OrderedDict()
         self._placement_requested_s: OrderedDict[str, float] = OrderedDict()
         self._warming: dict[tuple[UUID, str], asyncio.Future[None]] = {}
@@ -120,6 +120,13 @@ class Gateway:
                 if caller:
                     return caller
         raise UnknownKey
+
+    def move_caller(self, caller: Caller, pool_id: str) -> Caller:
+        """Return a caller in the pool that admission named, and remember it for all keys of the tenant."""
+        for digest, owner in self._key_owners.items():
+            if owner.tenant_id == caller.tenant_id:
+                self._key_owners[digest] = owner.move(pool_id)
+        return caller.move(pool_id)
 
     async def warm(self, tenant_id: UUID, period: str) -> None:
         """Write into Valkey all that admission must know of a tenant, once for all concurrent requests.
@@ -256,7 +263,10 @@ class Gateway:
             owner = await run_in_thread(find_owner, digest)
         if owner is None:
             return None
-        caller = self._key_owners[digest] = Caller(*owner)
+        caller = Caller(*owner)
+        pool_id = await self.valkey.execute("HGET", valkey.limits_key(caller.tenant_id), "pool_id")
+        # Where nothing is published yet, admission says it.
+        caller = self._key_owners[digest] = caller.move(pool_id) if pool_id else caller
         if len(self._key_owners) > MAX_KEY_OWNERS:
             self._key_owners.popitem(last=False)
         return caller

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import cached_property, lru_cache
 from typing import Any, NamedTuple
@@ -25,15 +25,18 @@ LEASE_MS = 30_000
 class ValkeyKeys(NamedTuple):
     """The keys in Valkey that a request of one caller touches.
 
-    `account`, `hold` and `suspect` are prefixes: a period, a request id or a fingerprint follows.
+    `account`, `pool_account`, `hold` and `suspect` are prefixes: a period, a request id or a fingerprint
+    follows.
     """
 
     tenant: str
     key: str
+    pool: str  # "" where the workspace shares its allowance with none
     limits: str
     api_key: str
     styles: str
     account: str
+    pool_account: str
     bucket: str
     hold: str
     leases: str
@@ -45,29 +48,48 @@ class ValkeyKeys(NamedTuple):
 
 @dataclass(frozen=True)
 class Caller:
-    """The tenant and the API key of a request."""
+    """The tenant and the API key of a request, and with whom the tenant shares its allowance.
+
+    `pool` is the id of the person's free workspaces, "" where there is nothing to share. Admission says when
+    it is another one by now.
+    """
 
     tenant_id: UUID
     key_id: UUID
+    pool: str = ""
+
+    @property
+    def pool_id(self) -> str:
+        """Whose allowance, turn, buckets and locks a request takes: the pool's, or the tenant's own id."""
+        return self.names.pool or self.names.tenant
+
+    def move(self, pool_id: str) -> "Caller":
+        """Return the same caller in another pool; the tenant's own id is none."""
+        pool = "" if pool_id == str(self.tenant_id) else pool_id
+        return self if pool == self.pool else replace(self, pool=pool)
 
     @cached_property
     def names(self) -> ValkeyKeys:
         """The caller's keys in Valkey, made once."""
         tenant = str(self.tenant_id)
         key = str(self.key_id)
+        pool_id = self.pool or tenant
         return ValkeyKeys(
             tenant=tenant,
             key=key,
+            pool=self.pool,
             limits=valkey.limits_key(tenant),
             api_key=valkey.key_key(tenant, key),
             styles=valkey.styles_key(tenant),
             account=valkey.account_key(tenant, ""),
-            bucket=valkey.bucket_key(tenant),
+            pool_account=valkey.pool_account_key(pool_id, ""),
+            bucket=valkey.bucket_key(pool_id),
             hold=valkey.hold_key(tenant, ""),
             leases=valkey.leases_key(),
             stream=valkey.usage_key(),
             suspect=valkey.suspect_key(tenant, ""),
-            refusals=valkey.refusals_key(tenant, key),
+            # A key's own: no other key of a workspace can use it up. Free workspaces have one together.
+            refusals=valkey.refusals_key(pool_id, "all" if self.pool else key),
             versions=valkey.route_versions_key(),
         )
 
@@ -120,6 +142,11 @@ class Grant:
     def __post_init__(self) -> None:
         self.pool_id = self.pool_id or self.caller.names.tenant
 
+    @property
+    def pool_id(self) -> str:
+        """Whose share of the engine and whose locks this request takes: that of all its free workspaces."""
+        return self.caller.pool_id
+
 
 class CacheMiss(Exception):
     """Valkey does not know this tenant (any more). The caller publishes the tenant and tries again."""
@@ -144,6 +171,13 @@ class PeriodRollover(Exception):
     now_ms: int
 
 
+@dataclass(frozen=True)
+class OtherPool(Exception):
+    """The tenant shares its allowance with others than the caller knew. The caller tries again with them."""
+
+    pool_id: str
+
+
 async def admit(
     script: Script,
     tables: RouteTables,
@@ -166,8 +200,9 @@ async def admit(
     `output_tokens` is what the client asks for, 0 for the default. Where a canary runs, it gets its share of
     the users, each always the same version, or of the requests where they name no user.
 
-    Raises CacheMiss, AdapterNotLoaded, PromptEstimateTooHigh, PeriodRollover, ContextTooLong when not even
-    the lower bound fits, or the error that says which limit is reached, what is left and when it resets.
+    Raises CacheMiss, AdapterNotLoaded, PromptEstimateTooHigh, PeriodRollover, OtherPool, ContextTooLong when
+    not even the lower bound fits, or the error that says which limit is reached, what is left and when it
+    resets.
     """
     period = period or months.current()
     if min_prompt_tokens is None:
@@ -184,6 +219,7 @@ async def admit(
         names.leases,
         names.suspect + fingerprint,
         names.versions,
+        names.pool_account + period,
     )
     args = (
         request_id,
@@ -200,6 +236,7 @@ async def admit(
         canary_bucket(model, user or request_id),
         min_prompt_tokens,
         tables.base_context,
+        caller.pool_id,
     )
     answer = await script(keys, args)
     if answer[0] != "admitted":
@@ -263,6 +300,8 @@ def _refusal(answer: list[Any], *, model: str, period: str, sequences: int) -> E
             return PromptEstimateTooHigh()
         case ["other_month", now_ms]:
             return PeriodRollover(now_ms)
+        case ["other_pool", pool_id]:
+            return OtherPool(pool_id)
         case ["loading", field, version_id]:
             return AdapterNotLoaded(field, "" if version_id == BASE else version_id)
         case _:
@@ -285,7 +324,12 @@ def _client_error(answer: list[Any], *, model: str, period: str, sequences: int)
             return _limit_reached(answer, period, sequences)
 
 
-SCOPES = (gettext_noop("key"), gettext_noop("workspace"))  # as the script names them
+# As readers know what the script names.
+SCOPES = {
+    "key": gettext_noop("key"),
+    "workspace": gettext_noop("workspace"),
+    "pool": gettext_noop("free plan"),
+}
 LIMITS: dict[str, tuple[type[errors.Limited], str, str]] = {
     "tokens_spent": (errors.QuotaExhausted, gettext_noop("tokens a month"), "insufficient_quota"),
     "nanousd_spent": (errors.QuotaExhausted, gettext_noop("budget a month"), "insufficient_quota"),
@@ -304,11 +348,13 @@ LIMITS: dict[str, tuple[type[errors.Limited], str, str]] = {
 def _limit_reached(answer: list[Any], period: str, sequences: int) -> errors.Limited:
     _, name, scope, retry_ms, allowed, left, tokens, nanousd, *rates = answer
     error, limit, kind = LIMITS[name]
+    if scope == "pool" and error is errors.QuotaExhausted:
+        error = errors.FreePlanExhausted
     is_money = name.startswith(("nanousd", "credits"))
     show: Callable[[int], str] = usd if is_money else "{:,}".format
     _, period_ends = months.bounds(period)
     return error(
-        scope=gettext_lazy(scope),
+        scope=gettext_lazy(SCOPES[scope]),
         limit=gettext_lazy(limit),
         type=kind,
         allowed=show(allowed),

@@ -18,7 +18,7 @@ from inference.contract.route import read_provenance
 from inference.quota.admission import read_prices
 from inference.quota.scripts import PRUNE_CONSUMERS, REBUILD_COUNTERS
 from inference.quota.shard_merge import require_merged
-from tenants.public import Event, record_events, usage_of
+from tenants.public import Event, free_tokens_used, record_events, usage_of
 
 # redis-py types each answer as the union of all its modes; ours is one: decoded text, protocol 2.
 type Store = Any
@@ -63,24 +63,43 @@ def prune_consumers(client: Store, *, dead_after_ms: int = DEAD_AFTER_MS) -> int
 def rebuild_counters(client: Store, tenant_id: UUID, period: str) -> None:
     """Set a period's counters from the ledger and the events that are still on their way to it.
 
-    Raises TimeoutError when requests of the tenant keep ending while this adds them up, and ShardsRemain.
+    With them those of the pool whose allowance the tenant's published limits share. Raises TimeoutError when
+    requests keep ending while this adds them up, and ShardsRemain.
     """
     require_merged(client)
+    sum_ledger = partial(_sum_ledger, tenant_id, period)
+    _rebuild(client, valkey.account_key(tenant_id, period), "tenant", str(tenant_id), sum_ledger)
+    pool_id = client.hget(valkey.limits_key(tenant_id), "pool_id")
+    if pool_id and pool_id != str(tenant_id):
+        rebuild_pool(client, pool_id, period)
+
+
+def rebuild_pool(client: Store, pool_id: str, period: str) -> None:
+    """Set what all free workspaces of a person used in a period. Raises TimeoutError."""
+
+    def sum_pool() -> dict[str, int]:
+        return {"used": free_tokens_used(pool_id, period)}
+
+    _rebuild(client, valkey.pool_account_key(pool_id, period), "pool", pool_id, sum_pool)
+
+
+def _rebuild(
+    client: Store, account: str, of: str, owner_id: str, sum_ledger: Callable[[], dict[str, int]]
+) -> None:
+    """Set an account's counters where they are absent. `of` and `owner_id` say whose events change them."""
     script = client.register_script(REBUILD_COUNTERS)
-    keys = [valkey.account_key(tenant_id, period), valkey.usage_key()]
-    if client.hexists(keys[0], "used"):
+    if client.hexists(account, "used"):
         return  # the script would say the same, after the whole stream was read
     for _ in range(MAX_REBUILDS):
-        last_id = record_pending(client, tenant_id)
-        counters = _sum_ledger(tenant_id, period)
-        words = chain.from_iterable(counters.items())
-        if script(keys, [str(tenant_id), period, last_id, *words]):
+        last_id = record_pending(client, of, owner_id)
+        words = chain.from_iterable(sum_ledger().items())
+        if script([account, valkey.usage_key()], [of, owner_id, last_id, *words]):
             return
-    raise TimeoutError(f"the counters of {tenant_id} changed while they were added up")
+    raise TimeoutError(f"the counters of {owner_id} changed while they were added up")
 
 
-def record_pending(client: Store, tenant_id: UUID) -> str:
-    """Record a tenant's events that are still in the stream; return the stream's last id before that."""
+def record_pending(client: Store, of: str, owner_id: str) -> str:
+    """Record a `tenant`'s or a `pool`'s events that are still in the stream; return its last id before."""
     stream = valkey.usage_key()
     # Read before the entries: what comes after it makes the script refuse the sums.
     last_id = "0-0"
@@ -88,7 +107,7 @@ def record_pending(client: Store, tenant_id: UUID) -> str:
         last_id = client.xinfo_stream(stream)["last-generated-id"]
     events = []
     for _, fields in client.xrange(stream, max=last_id):
-        if fields.get("tenant") == str(tenant_id):
+        if fields.get(of) == owner_id:
             event = _parse_event(fields)
             if event:
                 events.append(event)
@@ -203,5 +222,6 @@ def read_event(fields: dict[str, str]) -> Event:
         finish_reason=fields["finish"],
         outcome=fields["outcome"],
         cost_nanousd=int(fields["cost"]),
+        pool=fields.get("pool", ""),
         **read_prices(fields["prices"])._asdict(),
     )

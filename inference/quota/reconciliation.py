@@ -6,7 +6,7 @@ from uuid import UUID
 
 from foundation import valkey
 from inference.quota import ledger_drain
-from tenants.public import Amount, Disagreement, Tenant, usage_of
+from tenants.public import Amount, Disagreement, Tenant, free_tokens_used, usage_of
 
 # redis-py types each answer as the union of all its modes; ours is one: decoded text, protocol 2.
 type Store = Any
@@ -26,7 +26,7 @@ def compare_counters(client: Store, period: str) -> Iterator[Disagreement | str]
             before = _read_counters(client, tenant_id, period)
             if before is None:
                 break
-            ledger_drain.record_pending(client, tenant_id)
+            ledger_drain.record_pending(client, "tenant", str(tenant_id))
             usage = usage_of(tenant_id, period)
             recorded = Amount(usage.tokens, usage.nanousd)
             if recorded == before:
@@ -39,6 +39,25 @@ def compare_counters(client: Store, period: str) -> Iterator[Disagreement | str]
             yield f"{slug}: its requests kept ending; it was not compared"
 
 
+def compare_pools(client: Store, period: str) -> Iterator[Disagreement | str]:
+    """Yield where Valkey's counters and the rows differ about what people's free workspaces used together."""
+    for name in client.scan_iter(match=valkey.pool_account_key("*", period)):
+        pool_id = name.split(":")[1]
+        for _ in range(ATTEMPTS):
+            before = client.hget(name, "used")
+            if before is None:
+                break
+            ledger_drain.record_pending(client, "pool", pool_id)
+            recorded = free_tokens_used(pool_id, period)
+            if recorded == int(before):
+                break
+            if client.hget(name, "used") == before:
+                yield Disagreement(pool_id, ("Valkey", "ledger"), (Amount(int(before)), Amount(recorded)))
+                break
+        else:
+            yield f"{pool_id}: its requests kept ending; it was not compared"
+
+
 def rebuild_counters(client: Store, tenant_id: UUID, period: str) -> None:
     """Make a workspace's counters of a month anew from the ledger; what its open requests hold stays.
 
@@ -49,6 +68,9 @@ def rebuild_counters(client: Store, tenant_id: UUID, period: str) -> None:
     stale = [field for field in client.hkeys(account) if field.startswith(COUNTERS)]
     if stale:
         client.hdel(account, *stale)
+    pool_id = client.hget(valkey.limits_key(tenant_id), "pool_id")
+    if pool_id:
+        client.hdel(valkey.pool_account_key(pool_id, period), "used")
     ledger_drain.rebuild_counters(client, tenant_id, period)
 
 

@@ -51,6 +51,7 @@ class Settlement:
             names.account + grant.period,
             names.bucket,
             names.stream,
+            names.pool_account + grant.period,
         )
         args = (
             grant.request_id,
@@ -102,7 +103,13 @@ class Settlement:
     async def restore(self, grant: Grant, usage: Usage) -> None:
         """Put back the hold of a request in flight, after a flush."""
         names = grant.caller.names
-        keys = (names.hold + grant.request_id, names.leases, names.account + grant.period, names.bucket)
+        keys = (
+            names.hold + grant.request_id,
+            names.leases,
+            names.account + grant.period,
+            names.bucket,
+            names.pool_account + grant.period,
+        )
         args = (
             *_heartbeat(grant, usage),
             names.key,
@@ -112,6 +119,7 @@ class Settlement:
             grant.admitted_ms,
             _serialize_prices(grant),
             grant.sequences,
+            names.pool,
         )
         await self._restore_hold(keys, args)
 
@@ -136,6 +144,7 @@ class Settlement:
             "cost": cost,
             "finish": usage.finish_reason,
             "outcome": outcome,
+            "pool": names.pool,
         }
         words = chain.from_iterable(fields.items())
         await self._client.execute("XADD", names.stream, "*", *words)
@@ -186,12 +195,14 @@ def _sweep_hold(client: Store, script: Store, tenant: str, request_id: str) -> b
     prompt, cached, completion = map(int, hold.get("usage", "0 0 0").split())
     cost = cost_nanousd(read_prices(hold["prices"]), prompt, cached, completion) if hold else 0
     period = hold.get("period", months.current())
+    pool_id = hold.get("pool") or tenant
     keys = [
         hold_key,
         valkey.leases_key(),
         valkey.account_key(tenant, period),
-        valkey.bucket_key(tenant),
+        valkey.bucket_key(pool_id),
         valkey.usage_key(),
+        valkey.pool_account_key(pool_id, period),
     ]
     args = [request_id, tenant, prompt, cached, completion, cost, "", "swept", "", "", "sweep"]
     return bool(script(keys, args) == 1)

@@ -81,6 +81,10 @@ VARIABLES: dict[str, Variable] = {
         "What `tool_choice: auto` means where the base model's chat template shows no tools. none: a plain "
         "answer, and `x-polyscribe-tool-choice: none` says so. refuse: 400.",
     ),
+    "WORKSPACES_PER_HOUR": Variable(
+        "3", "Workspaces that one person may create within an hour; those that were deleted since count."
+    ),
+    "WORKSPACES_PER_DAY": Variable("5", "The same within 24 hours."),
     "HTTP_MAX_CONNECTIONS": Variable("4096", "Open connections of one web process. Further ones get 503."),
     "HTTP_MAX_CONNECTIONS_PER_ADDRESS": Variable(
         "1024", "Of those, connections from one client address. Trusted proxies may have all."

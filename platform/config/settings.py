@@ -226,6 +226,7 @@ CELERY_TASK_ROUTES = {
     "tenants.tasks.publish_planned_changes": {"queue": "housekeeping"},
     "inference.tasks.prune_metrics": {"queue": "housekeeping"},
     "tenants.tasks.check_thresholds": {"queue": "housekeeping"},
+    "tenants.tasks.decide_author_shares": {"queue": "billing"},
     "tenants.tasks.link_audit": {"queue": "housekeeping"},
     "tenants.tasks.prune_audit": {"queue": "billing"},  # many rows of a year may take minutes
     "tenants.tasks.prune_events": {"queue": "housekeeping"},
@@ -337,6 +338,11 @@ CELERY_BEAT_SCHEDULE = {
         "schedule": 60.0,
         "options": {"expires": 60},
     },
+    "decide-author-shares": {
+        "task": "tenants.tasks.decide_author_shares",
+        "schedule": 300.0,
+        "options": {"expires": 300},
+    },
     "sweep-webhooks": {"task": "tenants.tasks.sweep_webhooks", "schedule": 2.0, "options": {"expires": 2}},
     "sweep-notices": {"task": "tenants.tasks.sweep_notices", "schedule": 5.0, "options": {"expires": 5}},
     "drain": {"task": "inference.tasks.drain", "schedule": 2.0, "options": {"expires": 2}},
@@ -385,6 +391,8 @@ API_ALLOWED_ORIGINS = env.read_origins("API_ALLOWED_ORIGINS")
 API_REFUSALS_PER_KEY = env.read_int("API_REFUSALS_PER_KEY")
 API_REFUSALS_PER_ADDRESS = env.read_int("API_REFUSALS_PER_ADDRESS")
 API_AUTO_TOOL_CHOICE = env.read_choice("API_AUTO_TOOL_CHOICE", ("none", "refuse"))
+WORKSPACES_PER_HOUR = env.read_int("WORKSPACES_PER_HOUR")
+WORKSPACES_PER_DAY = env.read_int("WORKSPACES_PER_DAY")
 CACHE_SALT_SECRET = bytes.fromhex(env.read("CACHE_SALT_SECRET"))
 
 WEBHOOKS_TO_LOOPBACK = env.read_flag("WEBHOOKS_TO_LOOPBACK") and not SECURE

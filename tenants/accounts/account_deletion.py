@@ -14,7 +14,9 @@ from foundation.errors import Conflict
 from tenants.accounts import deletion
 from tenants.accounts.access import Access
 from tenants.audit import record_audit
+from tenants.billing.persons import end_memberships
 from tenants.models import Membership, Tenant, User
+from tenants.quota_sync import snapshot
 
 GONE_DOMAIN = "deleted.invalid"  # RFC 2606: no mail can be sent there
 
@@ -82,7 +84,10 @@ def _owner_access(user: User, tenant: Tenant, address: str | None) -> Access:
 
 def _forget_person(user: User) -> None:
     """Take away all that says who a person was, and all that lets them in."""
-    Membership.objects.filter(user=user).delete()
+    left = list(Membership.objects.filter(user=user).values_list("tenant_id", flat=True))
+    end_memberships(Membership.objects.filter(user=user))
+    for tenant_id in left:
+        snapshot.mark_changed(tenant_id)
     EmailAddress.objects.filter(user=user).delete()
     Authenticator.objects.filter(user=user).delete()
     for session in UserSession.objects.filter(user=user):
@@ -93,6 +98,7 @@ def _forget_person(user: User) -> None:
     user.is_active = False
     user.is_staff = False
     user.is_superuser = False
+    user.person = ""
     user.default_workspace = None
     user.set_unusable_password()
     user.save()

@@ -1,4 +1,4 @@
-"""Our part of allauth: the page after a login, its mail's look, a review of API keys, and who is locked out.
+"""Our part of allauth: the page after a login, its mails, invited addresses, lock-outs, a review of API keys.
 
 The review comes after an account changed hands.
 """
@@ -19,7 +19,8 @@ from django.utils import timezone
 
 from foundation import valkey
 from tenants.accounts.known_devices import read_device, remember_device
-from tenants.models import User
+from tenants.billing.persons import keep_person
+from tenants.models import Invitation, User
 
 logger = logging.getLogger(__name__)
 
@@ -34,10 +35,21 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]
         """Mark an address as confirmed. If it replaces another one, ask for a review of the keys."""
         others = EmailAddress.objects.filter(user_id=email_address.user_id, verified=True)
         replaces = others.exclude(pk=email_address.pk).exists()
+        keep_person(email_address.user)  # a new address is no new person
         confirmed: bool = super().confirm_email(request, email_address)
         if confirmed and replaces:
             ask_to_review_keys(email_address.user)
         return confirmed
+
+    def is_email_verified(self, request: HttpRequest, email: str) -> bool:
+        """Return whether an open invitation's link, followed in this browser, was mailed to an address."""
+        if not super().is_email_verified(request, email):
+            return False
+        return bool(Invitation.objects.open(timezone.now()).filter(email__iexact=email).exists())
+
+    def unstash_verified_email(self, request: HttpRequest) -> str | None:
+        """Return None: the invited address is no address of an account that signs up with another one."""
+        return None
 
     def pre_authenticate(self, request: HttpRequest, **credentials: Any) -> None:
         """Count the attempt: a known device by itself, all others together. Raises ValidationError.

@@ -13,6 +13,7 @@ from tenants.accounts.access import Access
 from tenants.accounts.plan_changes import assign_plan
 from tenants.accounts.roles import Permission
 from tenants.billing import plans
+from tenants.billing.persons import end_memberships
 from tenants.models import (
     ApiKey,
     Invitation,
@@ -78,7 +79,7 @@ def _close(tenant: Tenant) -> None:
     Invitation.objects.filter(tenant=tenant).delete()
     WebhookEndpoint.objects.filter(tenant=tenant).delete()
     ApiKey.objects.live(now).filter(tenant=tenant).update(revoked_at=now)
-    Membership.objects.filter(tenant=tenant).exclude(role=Membership.Role.OWNER).delete()
+    end_memberships(Membership.objects.filter(tenant=tenant).exclude(role=Membership.Role.OWNER))
     # Suspended as well: that is what the data plane reads.
     Tenant.objects.filter(pk=tenant.pk).update(
         deleted_at=now, suspended_at=tenant.suspended_at or now, monthly_nanousd=None

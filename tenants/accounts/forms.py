@@ -27,6 +27,8 @@ class SignUpForm(SignupForm):  # type: ignore[misc]
         if self.account_already_exists:
             make_password(self.cleaned_data["password1"])  # most of the time that a new account takes
         saved: tuple[User | None, HttpResponseBase | None] = super().try_save(request)
+        # The invitation that was followed here has confirmed what it can: a later account confirms itself.
+        request.session.pop("account_verified_email", None)
         return saved
 
 

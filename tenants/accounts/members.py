@@ -8,7 +8,9 @@ from django.db import transaction
 from foundation.errors import Conflict
 from tenants.accounts.access import Access
 from tenants.accounts.roles import Permission
+from tenants.billing.persons import end_memberships
 from tenants.models import Membership, Tenant
+from tenants.quota_sync import snapshot
 
 Role = Membership.Role
 
@@ -46,6 +48,7 @@ def change_role(membership: Membership, role: str, *, by: Access) -> None:
     _require_other_owner(membership, keeps=role == Role.OWNER)
     Membership.objects.filter(pk=membership.pk).update(role=role)
     membership.role = role
+    _publish_owner(membership, role, before)
     by.audit("member.edited", membership, before={"role": before}, after={"role": role})
 
 
@@ -60,7 +63,8 @@ def remove_member(membership: Membership, *, by: Access) -> None:
     by.require_assignable(role)
     _require_other_owner(membership, keeps=False)
     by.audit("member.removed", membership, before={"role": role})
-    Membership.objects.filter(pk=membership.pk).delete()
+    end_memberships(Membership.objects.filter(pk=membership.pk))
+    _publish_owner(membership, role)
 
 
 @transaction.atomic
@@ -72,7 +76,8 @@ def leave(by: Access) -> None:
     role = _lock(membership)
     _require_other_owner(membership, keeps=False)
     by.audit("member.left", membership, before={"role": role})
-    Membership.objects.filter(pk=membership.pk).delete()
+    end_memberships(Membership.objects.filter(pk=membership.pk))
+    _publish_owner(membership, role)
 
 
 @transaction.atomic
@@ -90,6 +95,7 @@ def transfer_ownership(membership: Membership, *, by: Access) -> None:
     Membership.objects.filter(pk=membership.pk).update(role=Role.OWNER)
     Membership.objects.filter(tenant=by.tenant, user=by.user).update(role=Role.ADMIN)
     membership.role = Role.OWNER
+    _publish_owner(membership, Role.OWNER)
     by.audit(
         "workspace.transferred",
         membership,
@@ -106,6 +112,12 @@ def _lock(membership: Membership) -> str:
     Tenant.objects.select_for_update(no_key=True).get(pk=membership.tenant_id)
     membership.refresh_from_db(fields=["role"])
     return membership.role
+
+
+def _publish_owner(membership: Membership, *roles: str) -> None:
+    """Publish whose free plan the workspace uses now, if the change was one of owners (billing/pools.py)."""
+    if Role.OWNER in roles:
+        snapshot.mark_changed(membership.tenant_id)
 
 
 def _require_other_owner(membership: Membership, *, keeps: bool) -> None:

@@ -1,25 +1,29 @@
 """Create, find, subscribe, limit and suspend workspaces (tenants)."""
 
 from collections.abc import Iterator, Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from secrets import token_hex
 from typing import Any
 
+from django.conf import settings
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 from django.utils.text import slugify
 
-from foundation import names
+from foundation import locks, names
 from foundation.errors import Conflict, Invalid, NotFound
 from tenants.accounts.access import Access
 from tenants.accounts.roles import Permission
 from tenants.api_keys import lifecycle
 from tenants.billing import plans
+from tenants.billing.persons import keep_person
 from tenants.events.outbox import record_event
-from tenants.models import EventType, Membership, PlanVersion, Subscription, Tenant, User
+from tenants.models import EventType, Founding, Membership, PlanVersion, Subscription, Tenant, User
 from tenants.quota_sync import snapshot
 
-MAX_OWNED = 10  # of one person: each begins on the free plan
+MAX_OWNED = 10  # of one person
+HOUR = timedelta(hours=1)
+DAY = timedelta(days=1)
 STARTS = ("default_style", "key_limits", "key_lifetime_days")  # what pages and new keys start with
 FIRST_PARTY_NAME = "Polyscribe"
 FIRST_PARTY_SLUG = "polyscribe"
@@ -47,6 +51,13 @@ class TooManyWorkspaces(Conflict):
     """A person owns at most {most} workspaces. Delete one, or write to support."""
 
     code = "too_many_workspaces"
+
+
+class CreatedTooOften(Conflict):
+    """You have created {count} workspaces lately, the most that we allow. You can create the next one after
+    {after} (UTC)."""
+
+    code = "created_too_often"
 
 
 class LaterSubscription(Conflict):
@@ -80,20 +91,41 @@ def create_tenant(user: User, *, name: str, slug: str | None = None) -> Tenant:
 
 
 def create_own_tenant(user: User, *, name: str) -> Tenant:
-    """Return a new tenant for a person who may have others.
+    """Return a new tenant for a person who may have others, also by other spellings of the address.
 
-    Raises SameName, TooManyWorkspaces and ReservedName.
+    Raises SameName, TooManyWorkspaces, CreatedTooOften and ReservedName.
     """
     with transaction.atomic():
-        User.objects.select_for_update(no_key=True).get(pk=user.pk)  # a form that is sent twice comes twice
+        keep_person(user)
+        # A form that is sent twice comes twice, and a person may have several accounts.
+        locks.one_at_a_time(f"founding by {user.person}")
         own = Tenant.objects.filter(
-            memberships__user=user, memberships__role=Membership.Role.OWNER, deleted_at=None
-        )
-        if own.filter(name__iexact=name).exists():
+            memberships__user__person=user.person, memberships__role=Membership.Role.OWNER, deleted_at=None
+        ).distinct()
+        if own.filter(memberships__user=user, name__iexact=name).exists():
             raise SameName(name=name, field="workspace")
         if own.count() >= MAX_OWNED:
             raise TooManyWorkspaces(most=MAX_OWNED)
-        return create_tenant(user, name=name)
+        _require_seldom(user.person, timezone.now())
+        tenant = create_tenant(user, name=name)
+        Founding.objects.create(person=user.person)
+    return tenant
+
+
+def prune_foundings() -> int:
+    """Delete foundings that no limit counts any more; return how many."""
+    deleted, _ = Founding.objects.filter(created_at__lt=timezone.now() - DAY).delete()
+    return deleted
+
+
+def _require_seldom(person: str, now: datetime) -> None:
+    """Raise CreatedTooOften where a person founded too many workspaces; deleted ones count."""
+    for span, most in ((HOUR, settings.WORKSPACES_PER_HOUR), (DAY, settings.WORKSPACES_PER_DAY)):
+        lately = Founding.objects.filter(person=person, created_at__gt=now - span).order_by("-created_at")
+        counted = list(lately.values_list("created_at", flat=True)[:most])
+        if len(counted) >= most:
+            after = counted[-1] + span if counted else now + span
+            raise CreatedTooOften(count=most, after=f"{after:%Y-%m-%d %H:%M}", field="workspace")
 
 
 def default_tenant(user: User) -> Tenant:

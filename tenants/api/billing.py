@@ -62,6 +62,7 @@ BILLING_EXAMPLE = {
         "included_tokens": 200_000,
         "included_tokens_left": 176_400,
         "max_tokens": 1_000_000,
+        "shared_tokens": None,
         "beyond": "credits",
         "cost_nanousd": 12_940_000,
         "cost_usd": "0.01294",
@@ -120,6 +121,11 @@ class MonthObject(serializers.Serializer[Any]):
     included_tokens = serializers.IntegerField(help_text="Of the dearest plan within the month.")
     included_tokens_left = serializers.IntegerField()
     max_tokens = serializers.IntegerField(help_text="The plan's cap: no request passes it.")
+    shared_tokens = serializers.IntegerField(
+        allow_null=True,
+        help_text="Used by all free workspaces of the person who has owned this one for longest: they share "
+        "the included tokens. `null` on a paid plan.",
+    )
     beyond = serializers.ChoiceField(
         BEYOND,
         help_text="What happens beyond the included tokens: `credits` pay or the request is refused; "
@@ -184,8 +190,9 @@ class BillingView(WorkspaceView):
                 "period": period,
                 "tokens": used.tokens,
                 "included_tokens": allowance.included_tokens,
-                "included_tokens_left": max(0, allowance.included_tokens - used.tokens),
+                "included_tokens_left": max(0, allowance.included_tokens - allowance.counted(used.tokens)),
                 "max_tokens": allowance.max_tokens,
+                "shared_tokens": allowance.shared_tokens,
                 "beyond": allowance.beyond.value,
                 "cost_nanousd": used.nanousd,
                 "cost_usd": dollars(used.nanousd),

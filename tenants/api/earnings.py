@@ -57,7 +57,10 @@ class EarnedTotal(serializers.Serializer[Any]):
 
     requests = serializers.IntegerField()
     tokens = serializers.IntegerField()
-    share_nanousd = serializers.IntegerField()
+    share_nanousd = serializers.IntegerField(
+        help_text="Of usage that others paid for: not of included tokens, of promotional credits, of unpaid "
+        "invoices or of workspaces with a common member. It is decided every five minutes."
+    )
     share_usd = serializers.CharField()
 
 

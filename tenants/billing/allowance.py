@@ -7,7 +7,7 @@ from enum import StrEnum
 from uuid import UUID
 
 from foundation import months
-from tenants.billing import plans
+from tenants.billing import plans, pools
 from tenants.models import PlanVersion, Subscription, Tenant
 
 
@@ -30,6 +30,11 @@ class Allowance:
     included_tokens: int
     max_tokens: int
     is_overage_allowed: bool
+    shared_tokens: int | None = None  # used by all free workspaces of the person; None: shared with nobody
+
+    def counted(self, used: int) -> int:
+        """Return what counts of a month's tokens, of which the workspace itself `used` so many."""
+        return max(used, self.shared_tokens or 0)
 
     @property
     def beyond(self) -> Beyond:
@@ -58,17 +63,26 @@ class MonthLimits:
 
 
 def allowance_of(tenant: Tenant, at: datetime) -> Allowance:
-    """Return what a workspace may use in the month that holds a moment; one query."""
-    return make_allowance(*plans.month_versions(tenant, at))
+    """Return what a workspace may use in the month that holds a moment."""
+    present, dearest = plans.month_versions(tenant, at)
+    return find_allowance(tenant, present, dearest, months.period_of(at))
 
 
-def make_allowance(present: PlanVersion, dearest: PlanVersion) -> Allowance:
-    """Return what a plan version and the dearest one of the month allow together."""
-    return Allowance(dearest.included_tokens, present.monthly_tokens, present.overage_allowed)
+def find_allowance(tenant: Tenant, present: PlanVersion, dearest: PlanVersion, period: str) -> Allowance:
+    """Return the same where the two plan versions are known."""
+    free = [tenant.pk] if present.plan_id == plans.FREE else []
+    shared = pools.shared_tokens(free, period) if free else {}
+    return _make_allowance(present, dearest, shared.get(tenant.pk))
+
+
+def _make_allowance(present: PlanVersion, dearest: PlanVersion, shared_tokens: int | None) -> Allowance:
+    return Allowance(
+        dearest.included_tokens, present.monthly_tokens, present.overage_allowed, shared_tokens=shared_tokens
+    )
 
 
 def month_limits(tenant_ids: Iterable[UUID], at: datetime) -> dict[UUID, MonthLimits]:
-    """Return tenant → what it may use in the month that holds a moment; three queries for any number."""
+    """Return tenant → what it may use in the month that holds a moment; five queries for any number."""
     tenant_ids = list(tenant_ids)
     start, end = months.bounds(months.period_of(at))
     free = plans.newest_plan_version(plans.FREE)
@@ -80,11 +94,13 @@ def month_limits(tenant_ids: Iterable[UUID], at: datetime) -> dict[UUID, MonthLi
         dearest[subscription.tenant_id] = subscription.plan_version
         if subscription.is_in_force(at):
             present[subscription.tenant_id] = subscription.plan_version
+    free_tenants = [one for one in tenant_ids if present.get(one, free).plan_id == plans.FREE]
+    shared = pools.shared_tokens(free_tenants, months.period_of(at))
     limits = {}
     budgets = Tenant.objects.filter(pk__in=tenant_ids).values_list("pk", "monthly_nanousd")
     for tenant_id, own_budget in budgets:
         version = present.get(tenant_id, free)
         amounts = [amount for amount in (version.monthly_nanousd, own_budget) if amount is not None]
-        allowance = make_allowance(version, dearest.get(tenant_id, free))
+        allowance = _make_allowance(version, dearest.get(tenant_id, free), shared.get(tenant_id))
         limits[tenant_id] = MonthLimits(allowance, min(amounts, default=None))
     return limits

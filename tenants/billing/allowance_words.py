@@ -57,6 +57,17 @@ def usage_sentence(*, used: int, allowance: Allowance, now: datetime) -> str:
     return sentence.format(**words)
 
 
+def shared_sentence(*, others: int) -> str:
+    """Return that other free workspaces of the person use the same tokens; "" where none has used any."""
+    if not others:
+        return ""
+    sentence = gettext(
+        "All free workspaces of one person share the free plan: {count} of the used tokens were used in "
+        "others."
+    )
+    return sentence.format(count=intcomma(others))
+
+
 def beyond_sentence(
     *, used: int, allowance: Allowance, prices: Prices, credits_nanousd: int, now: datetime
 ) -> str:

@@ -1,7 +1,7 @@
 """Authors' shares: booked with the usage of others, and paid out as credits when a month is finalized.
 
-The share is of what the tokens cost at their prices, whether a plan included them or credits paid them. An
-author's own usage earns nothing.
+A share is booked of what each request's tokens cost at their prices. What of it is earned, because somebody
+paid for them, is decided by the month (earned_shares.py). An author's own usage earns nothing.
 """
 
 import logging
@@ -18,6 +18,7 @@ from django.db.models.functions import TruncMonth
 from foundation import months
 from foundation.errors import Invalid
 from tenants.billing import credits
+from tenants.billing.earned_shares import decide_shares
 from tenants.models import AuthorEarning, CreditGrant, Invoice, Price, Tenant
 
 logger = logging.getLogger(__name__)
@@ -111,7 +112,7 @@ class Span:
 
 @dataclass(frozen=True)
 class Earned:
-    """What a style earned its author in a month."""
+    """What a style earned its author in a month. Not all usage is paid for: see earned_shares.py."""
 
     period: str
     style_id: UUID
@@ -181,12 +182,13 @@ def payouts_of(author_id: UUID, span: Span) -> list[CreditGrant]:
 
 
 def unpaid_nanousd(author_id: UUID, *, until: str) -> int:
-    """Return what an author earned up to a month, that month too, less what was paid out."""
+    """Return what an author earned up to a month, that month too, less what was paid out; 0 at least."""
     _, end = months.bounds(until)
     earned = AuthorEarning.objects.filter(author=author_id, day__lt=end.date())
     paid = CreditGrant.objects.filter(tenant=author_id, source=CreditGrant.Source.AUTHOR_SHARE)
-    total = earned.aggregate(total=Sum("share_nanousd", default=0))["total"]
-    return int(total - paid.aggregate(total=Sum("amount_nanousd", default=0))["total"])
+    total = earned.aggregate(total=Sum("earned_nanousd", default=0))["total"]
+    # An invoice that turned void after its share was paid out is set off against later shares.
+    return max(0, int(total - paid.aggregate(total=Sum("amount_nanousd", default=0))["total"]))
 
 
 def pay_due(now: datetime) -> int:
@@ -203,6 +205,7 @@ def pay_due(now: datetime) -> int:
     if drafts and now < end + PAID_AFTER + WAIT_FOR_DRAFTS:
         logger.warning("authors' shares of %s wait for %d drafts of invoices", period, drafts)
         return 0
+    decide_shares(now)
     authors = AuthorEarning.objects.filter(day__lt=end.date()).order_by().values("author").distinct()
     count = 0
     for author in Tenant.objects.filter(pk__in=authors).order_by("pk"):
@@ -244,7 +247,7 @@ def _sum_by_month(rows: QuerySet[AuthorEarning], most: int) -> list[Earned]:
             name=Max("style_name"),
             requests=Sum("requests"),
             tokens=Sum("tokens"),
-            share=Sum("share_nanousd"),
+            share=Sum("earned_nanousd", default=0),
         )
         .order_by("-month", "name", "style")
     )

@@ -11,6 +11,7 @@ from django.db.models import F, Sum
 
 from foundation import months
 from tenants.billing.author_shares import add_to_earnings
+from tenants.billing.pools import add_to_free_usage
 from tenants.models import ApiKey, UsageDaily
 
 
@@ -38,6 +39,12 @@ class Event:
     cached_input_nanousd: int
     output_nanousd: int
     cost_nanousd: int
+    pool: str = ""  # of free workspaces that share an allowance (pools.py)
+
+    @property
+    def pooled(self) -> tuple[str, str, int]:
+        """What it adds to its pool's month: the pool, the month and the tokens."""
+        return self.pool, self.period, self.prompt_tokens + self.completion_tokens
 
 
 @dataclass(frozen=True)
@@ -50,7 +57,7 @@ class PeriodUsage:
     nanousd_by_key: dict[UUID, int]
 
 
-COLUMNS = ", ".join(field.name for field in fields(Event))
+COLUMNS = ", ".join(field.name for field in fields(Event) if field.name != "pool")
 
 # Two recorders of one request meet here: the second waits for the first's commit and gets no row back.
 # Rows go in by request id, so that two recorders of the same batch can't wait for each other. What the ledger
@@ -157,6 +164,7 @@ def record_events(events: Iterable[Event]) -> int:
             cursor.execute(ADD_TO_MINUTES, [new_ids, periods])
             styles = {batch[request_id].style for request_id in new_ids}
             add_to_earnings(cursor, new_ids, periods, [style for style in styles if style])
+            add_to_free_usage(cursor, [batch[request_id].pooled for request_id in new_ids])
             # Last: these rows are shared by all drains, and are locked for as short as can be.
             _lock_keys({batch[request_id].key_id for request_id in new_ids})
             cursor.execute(MARK_KEYS_USED, [new_ids, periods])

@@ -1,7 +1,9 @@
 """What a tenant may use at a moment, and at which prices."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
+from uuid import UUID
 
 from django.db.models import Min, QuerySet
 from django.utils import timezone
@@ -112,6 +114,16 @@ def dearest_version(tenant: Tenant, start: datetime, end: datetime) -> PlanVersi
     # The month's invoice takes the dearest fee, so its included tokens count for the whole month.
     dearest = subscriptions.order_by("plan_version__monthly_fee_nanousd", "starts_at").last()
     return dearest.plan_version if dearest else newest_plan_version(FREE)
+
+
+def included_tokens(tenant_ids: Collection[UUID], start: datetime, end: datetime) -> dict[UUID, int]:
+    """Return tenant → the tokens that [start, end) includes; two queries for any number."""
+    free = newest_plan_version(FREE)
+    included = dict.fromkeys(tenant_ids, free.included_tokens)
+    within = Subscription.objects.within(start, end).filter(tenant__in=tenant_ids)
+    by_fee = within.order_by("plan_version__monthly_fee_nanousd", "starts_at")
+    included.update(by_fee.values_list("tenant_id", "plan_version__included_tokens"))  # the dearest is last
+    return included
 
 
 def month_versions(tenant: Tenant, at: datetime) -> tuple[PlanVersion, PlanVersion]:

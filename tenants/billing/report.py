@@ -11,7 +11,7 @@ from django.utils.translation import gettext
 from foundation import months
 from foundation.money import usd
 from tenants.billing import allowance_words, plans, price_book
-from tenants.billing.allowance import Allowance, make_allowance
+from tenants.billing.allowance import Allowance, find_allowance
 from tenants.billing.credits import credits_left
 from tenants.billing.month_sums import MonthSums
 from tenants.billing.pricing import Prices
@@ -65,7 +65,7 @@ def monthly_report(tenant: Tenant, now: datetime, *, used: Used | None = None) -
     start, end = months.bounds(months.period_of(now))
     present, dearest = plans.month_versions(tenant, now)
     prices, _ = price_book.find_prices(now)
-    allowance = make_allowance(present, dearest)
+    allowance = find_allowance(tenant, present, dearest, months.period_of(now))
     used = used or _sum_month(tenant, start.date(), end.date(), now.date())
     spent = used.cost_nanousd
     budget = plans.budget_of(tenant, present)
@@ -108,8 +108,13 @@ def used_of(sums: MonthSums, day: date) -> Used:
 def month_meter(
     tenant: Tenant, allowance: Allowance, prices: Prices, *, used: int, now: datetime
 ) -> dict[str, Any]:
-    """Return how a month's tokens stand: what the meter counts to, and what comes after, in words."""
+    """Return how a month's tokens stand: what the meter counts to, and what comes after, in words.
+
+    `used` is the workspace's own; what other free workspaces of the person used counts, too.
+    """
     meter = allowance.meter_tokens
+    own = used
+    used = allowance.counted(own)
     period = months.period_of(now)
     start, _ = months.bounds(period)
     beyond = allowance_words.beyond_sentence(
@@ -129,6 +134,7 @@ def month_meter(
         "percent": _percent(used, meter),
         "sentence": allowance_words.usage_sentence(used=used, allowance=allowance, now=now),
         "beyond": beyond,
+        "shared": allowance_words.shared_sentence(others=used - own),
     }
 
 

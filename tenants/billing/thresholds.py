@@ -65,7 +65,7 @@ def _find_crossings(period: str, now: datetime) -> list[Crossing]:
     crossings: list[Crossing] = []
     for tenant_id, (tokens, nanousd) in usage.items():
         allowance = limits[tenant_id].allowance
-        crossings += _token_crossings(tenant_id, tokens, allowance)
+        crossings += _token_crossings(tenant_id, allowance.counted(tokens), allowance)
         crossings += _crossings(tenant_id, Measure.BUDGET, nanousd, limits[tenant_id].budget_nanousd)
     return crossings + _credit_crossings(usage, period)
 

@@ -21,6 +21,7 @@ from tenants.models.ledger import LedgerEntry, UsageDaily, UsageEvent, UsageMinu
 from tenants.models.notices import NoticeKind, NoticeMail
 from tenants.models.payments import Payment, PaymentAccount, PaymentEvent
 from tenants.models.people import Membership, Tenant, User
+from tenants.models.persons import FormerMember, Founding, FreeUsage
 from tenants.models.plans import Plan, PlanVersion, Price, PriceBook, Subscription
 from tenants.models.refusals import RefusedRequest
 from tenants.models.samples import ServiceSample
@@ -40,6 +41,9 @@ __all__ = [
     "CreditNoteNumber",
     "EventType",
     "FailedTask",
+    "FormerMember",
+    "Founding",
+    "FreeUsage",
     "HostedStyle",
     "Invitation",
     "Invoice",

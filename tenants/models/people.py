@@ -68,6 +68,15 @@ class User(AbstractUser):
         help_text="Of pages and mail, as far as they are translated.",
     )
 
+    person = models.CharField(
+        max_length=64,
+        blank=True,
+        db_default="",
+        default="",
+        editable=False,
+        help_text="Who shares the free plan (billing/persons.py), once the address has changed.",
+    )
+
     USERNAME_FIELD = "email"
     REQUIRED_FIELDS: ClassVar[list[str]] = []
     objects = UserManager()  # type: ignore[misc, assignment]

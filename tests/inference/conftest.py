@@ -53,7 +53,9 @@ class Account:
 
     @property
     def caller(self) -> Caller:
-        return Caller(self.tenant, self.key)
+        caller = Caller(self.tenant, self.key)
+        pool_id = self.store.hget(names.limits_key(self.tenant), "pool_id")
+        return caller.move(pool_id) if pool_id else caller
 
     def open(self) -> None:
         """Publish its limits and its key, in a Valkey that knows of all holds."""
@@ -129,7 +131,7 @@ class Account:
         return [self.store.hgetall(name) for name in self.store.keys(names.hold_key(self.tenant, "*"))]
 
     def bucket(self) -> dict[str, str]:
-        return self.store.hgetall(names.bucket_key(self.tenant))
+        return self.store.hgetall(self.caller.names.bucket)
 
     def withdraw(self, *typed: str) -> None:
         self.store.hdel(names.styles_key(self.tenant), *typed)

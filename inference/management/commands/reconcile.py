@@ -6,7 +6,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError
 
 from foundation import months, valkey
-from inference.quota.reconciliation import compare_counters
+from inference.quota.reconciliation import compare_counters, compare_pools
 from tenants.public import (
     compare_credits,
     compare_earnings,
@@ -35,6 +35,7 @@ class Command(BaseCommand):
         except ValueError as error:
             raise CommandError(f"{period!r} is no month; write one as {months.current()}.") from error
         found += compare_counters(valkey.client(), period)
+        found += compare_pools(valkey.client(), period)
         for disagreement in found:
             self.stdout.write(str(disagreement))
         if not has_earnings_to_compare(period):

@@ -1,14 +1,15 @@
 -- Checks every limit of a request, the workspace's and its key's, and takes the hold, or changes nothing.
--- KEYS: limits, key, names, account, bucket, hold, leases, suspect, versions
+-- KEYS: limits, key, names, account, bucket, hold, leases, suspect, versions, pool's account
 -- ARGV: request id, tenant id, key id, model name, prompt tokens (upper bound), output tokens asked (0: default),
 --       sequences (prompts times choices), period, its first and its end's millisecond, lease in ms,
 --       1 if the prompt was counted exactly, the caller's bucket for canaries (0 … 99), prompt tokens (lower bound),
---       the base model's context in tokens (0: no engine serves it)
--- Returns a flat array that begins with the verdict: admitted, cold, other_month, denied, suspect, sequences,
+--       the base model's context in tokens (0: no engine serves it), the pool that bucket and account are of
+-- A pool is what shares an allowance: all free workspaces of one person, or else the workspace alone, whose id it has.
+-- Returns a flat array that begins with the verdict: admitted, cold, other_month, other_pool, denied, suspect, sequences,
 -- unknown_model, too_long, loading, crude (an exact count of the prompt could change the answer), or limited.
 -- An absent or empty limit (of a key, of spending) means that there is none.
-local limits_key, key_key, names_key, account_key, bucket_key, hold_key, leases_key, suspect_key, versions_key =
-  unpack(KEYS)
+local limits_key, key_key, names_key, account_key, bucket_key, hold_key, leases_key, suspect_key, versions_key,
+  pool_account_key = unpack(KEYS)
 local request_id, tenant, key, model = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
 local max_prompt, output_asked, sequences, period = tonumber(ARGV[5]), tonumber(ARGV[6]), tonumber(ARGV[7]), ARGV[8]
 local lease_ms, is_exact = tonumber(ARGV[11]), ARGV[12] == '1'
@@ -24,7 +25,7 @@ local limits
 repeat
   limits = call('HMGET', limits_key, 'state', 'monthly_tokens', 'monthly_nanousd', 'parallel_requests',
     'requests_per_minute', 'tokens_per_minute', 'max_output_tokens', 'weight',
-    'input_nanousd', 'cached_input_nanousd', 'output_nanousd', 'sequences_per_request', 'credits', 'coming_at')
+    'input_nanousd', 'cached_input_nanousd', 'output_nanousd', 'sequences_per_request', 'credits', 'coming_at', 'pool_id')
   -- A change that was known ahead takes effect here (quota_sync/planned_changes.py): nobody has to publish it now.
   local coming_at = tonumber(limits[14])
   local is_due = coming_at and coming_at <= now
@@ -43,6 +44,14 @@ local names = call('HMGET', names_key, model, 'canary:' .. model)
 local target, canary = names[1], names[2]
 if not limits[1] or not api_key[1] or not sums[1] or (not target and call('EXISTS', names_key) == 0) then
   return {'cold'}
+end
+local pool_id = limits[15] or tenant -- published before there were pools
+if pool_id ~= ARGV[16] then return {'other_pool', pool_id} end
+local pool -- an account with the workspace's cap alone
+if pool_id ~= tenant then
+  local pool_sums = call('HMGET', pool_account_key, 'used', 'held')
+  if not pool_sums[1] then return {'cold'} end
+  pool = {scope = 'pool', cap = tonumber(limits[2]), used = tonumber(pool_sums[1]), held = tonumber(pool_sums[2]) or 0}
 end
 
 -- Who may ask at all.
@@ -243,8 +252,8 @@ local function busy(of)
 end
 local function refused(prompt)
   set_needed(prompt)
-  return exhausted(workspace) or exhausted(own) or (unpaid and unpaid(false)) or busy(workspace) or busy(own)
-    or (unpaid and unpaid(true))
+  return pool and exhausted(pool) or exhausted(workspace) or exhausted(own) or (unpaid and unpaid(false))
+    or pool and busy(pool) or busy(workspace) or busy(own) or (unpaid and unpaid(true))
 end
 local refusal = refused(max_prompt)
 if not is_exact and (refusal or is_cut) then
@@ -260,6 +269,10 @@ if needs_loading then return {'loading', field, version} end
 -- Take the hold.
 call('HSET', account_key, 'held', workspace.held + tokens, 'reserved', workspace.reserved + nanousd,
   held_k, own.held + tokens, reserved_k, own.reserved + nanousd)
+if pool then
+  call('HSET', pool_account_key, 'held', pool.held + tokens)
+  call('PEXPIRE', bucket_key, 86400000) -- a day: no request lasts longer, and no level matters then
+end
 workspace.requests, workspace.tokens = workspace.requests - 1, workspace.tokens - tokens
 call('HSET', bucket_key, 'at', now, 'open', workspace.open + sequences, 'requests', workspace.requests,
   'tokens', workspace.tokens, open_k, own.open + sequences)
@@ -272,5 +285,5 @@ call('ZADD', leases_key, now + lease_ms, tenant .. ' ' .. request_id)
 local held_prices = table.concat(prices, ' ')
 call('HSET', hold_key, 'key', key, 'period', period, 'tokens', tokens, 'nanousd', nanousd,
   'admitted_ms', now, 'version', version == 'base' and '' or version, 'prices', held_prices, 'usage', '0 0 0',
-  'sequences', sequences)
+  'sequences', sequences, 'pool', pool and pool_id or '')
 return {'admitted', field, version, output, tokens, nanousd, now, held_prices, tonumber(limits[8]) or 1, rates()}

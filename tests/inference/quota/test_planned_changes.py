@@ -55,6 +55,7 @@ def copies(valkey, acme, clock):
         pipeline = valkey.pipeline(transaction=False)
         for tenant in tenants:
             pipeline.copy(names.limits_key(acme.pk), names.limits_key(tenant), replace=True)
+            pipeline.hset(names.limits_key(tenant), "pool_id", tenant)
             pipeline.copy(names.key_key(acme.pk, key.pk), names.key_key(tenant, "key"), replace=True)
             pipeline.copy(names.styles_key(acme.pk), names.styles_key(tenant), replace=True)
             for period in (APRIL, MAY):
@@ -77,8 +78,9 @@ def ask_all(valkey, tenants: list[str], now: datetime) -> list[str]:
             names.limits_key(tenant), names.key_key(tenant, "key"), names.styles_key(tenant),
             names.account_key(tenant, period), names.bucket_key(tenant), names.hold_key(tenant, "r"),
             names.leases_key(), names.suspect_key(tenant, ""), names.route_versions_key(),
+            names.pool_account_key(tenant, period),
         ]  # fmt: skip
-        args = ["r", tenant, "key", "base", 10, 20, 1, period, *bounds_ms, 60_000, 1, 0, 10, 2048]
+        args = ["r", tenant, "key", "base", 10, 20, 1, period, *bounds_ms, 60_000, 1, 0, 10, 2048, tenant]
         admission(keys, args, client=pipeline)
     return [answer[0] for answer in pipeline.execute()]
 
@@ -91,7 +93,7 @@ def test_no_workspace_is_published_when_the_month_turns(valkey, acme, clock, cop
     publish_snapshot(acme.pk)
     fresh = valkey.hgetall(names.limits_key(acme.pk))
     assert fresh["wallet"].startswith(MAY)
-    assert valkey.hgetall(names.limits_key(tenants[-1])) == fresh
+    assert valkey.hgetall(names.limits_key(tenants[-1])) == fresh | {"pool_id": tenants[-1]}
     assert valkey.ttl(names.limits_key(tenants[-1])) == -1  # never
 
 

@@ -199,6 +199,7 @@ def world(acme, valkey, settings):
     caller = Caller(acme.pk, playground_key(acme).pk)
     valkey.hset(names.account_key(acme.pk, months.current()), "used", 0)
     plenty = {"requests_per_minute": 10**6, "tokens_per_minute": 10**9, "monthly_tokens": 10**9}
+    plenty |= {"pool_id": str(acme.pk)}
     valkey.hset(names.limits_key(acme.pk), mapping=plenty)
     with asyncio.Runner() as runner:
         client = ValkeyClient(settings.VALKEY_URL)

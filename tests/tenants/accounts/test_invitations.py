@@ -103,11 +103,29 @@ def test_a_new_account_signs_up_without_a_second_mail_and_comes_back(invite, val
     assert Membership.objects.get(user__email="dora@example.org").role == Role.MEMBER
 
 
-def test_the_link_confirms_no_other_address(invite, valkey, client):
-    client.get(invite("dora@example.org"))
-    sent = {"email": "eve@example.org", "password1": "correct horse battery staple"}
-    client.post(reverse("account_signup"), sent)
+def test_the_link_confirms_no_other_address_and_ties_up_none(invite, valkey, client):
+    path = invite("dora@example.org")
+    client.get(path)
+    assert "address that the invitation was mailed to" in client.get(reverse("account_signup")).text
+    sent = {"email": "eve@example.org", "password1": "correct horse battery staple", "next": path}
+    answer = client.post(reverse("account_signup"), sent)
+    assert answer["Location"] == reverse("account_email_verification_sent")
     assert not EmailAddress.objects.get(email="eve@example.org").verified
+    assert User.objects.get(email="eve@example.org").last_login is None
+    assert not EmailAddress.objects.filter(email="dora@example.org").exists()
+    assert not User.objects.filter(email="dora@example.org").exists()
+    # Nor does it in the same browser later: only following the link again does.
+    sent = {"email": "dora@example.org", "password1": "correct horse battery staple"}
+    client.post(reverse("account_signup"), sent)
+    assert not EmailAddress.objects.get(email="dora@example.org").verified
+
+
+def test_a_link_that_was_withdrawn_meanwhile_confirms_no_address(invite, owner, valkey, client):
+    client.get(invite("dora@example.org"))
+    invitations.withdraw(Invitation.objects.get(), by=owner)
+    sent = {"email": "dora@example.org", "password1": "correct horse battery staple"}
+    client.post(reverse("account_signup"), sent)
+    assert not EmailAddress.objects.get(email="dora@example.org").verified
 
 
 def test_the_page_says_the_same_whether_an_account_exists(invite, client):

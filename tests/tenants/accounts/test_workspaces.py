@@ -1,9 +1,15 @@
+from datetime import timedelta
+
 import pytest
+from django.urls import reverse
 from django.utils import timezone
 
-from tenants.accounts import workspaces
-from tenants.billing import plans
-from tenants.models import Membership, Tenant, User
+from foundation.valkey import limits_key
+from tenants.accounts import members, workspaces
+from tenants.accounts.access import Access
+from tenants.billing import plans, pools
+from tenants.billing.persons import keep_person, normalize_address, person_of
+from tenants.models import Founding, Membership, Tenant, User
 
 
 def test_a_founder_owns_a_tenant_on_the_free_plan_with_a_studio_key(alice, acme):
@@ -35,6 +41,70 @@ def test_a_short_name_of_ones_own_is_free_and_readable(alice, acme, slug, error)
 def test_a_person_without_a_workspace_gets_an_error(db):
     with pytest.raises(workspaces.NoTenant):
         workspaces.default_tenant(User.objects.create_user("new@example.org"))
+
+
+def test_a_person_creates_three_workspaces_an_hour_and_five_a_day_by_any_spelling(db, monkeypatch):
+    now = timezone.now()
+    monkeypatch.setattr(workspaces.timezone, "now", lambda: now)
+    accounts = [User.objects.create_user(f"dora+{n}@example.org") for n in range(2)]
+    made = [workspaces.create_own_tenant(accounts[n % 2], name=f"W{n}") for n in range(3)]
+    Tenant.objects.filter(pk=made[0].pk).update(deleted_at=now)  # it counts all the same
+    with pytest.raises(workspaces.CreatedTooOften, match="created 3 workspaces lately"):
+        workspaces.create_own_tenant(accounts[1], name="W3")
+    workspaces.create_own_tenant(User.objects.create_user("eve@example.org"), name="Eve's")
+    Founding.objects.update(created_at=now - timedelta(hours=2))
+    for n in range(3, 5):
+        workspaces.create_own_tenant(accounts[0], name=f"W{n}")
+    with pytest.raises(workspaces.CreatedTooOften, match="created 5 workspaces lately"):
+        workspaces.create_own_tenant(accounts[0], name="W5")
+    Founding.objects.update(created_at=now - timedelta(hours=25))
+    workspaces.create_own_tenant(accounts[0], name="W5")
+    assert workspaces.prune_foundings() == 6
+
+
+def test_what_was_typed_stays_when_a_workspace_comes_too_soon(alice, alice_client, settings):
+    settings.WORKSPACES_PER_HOUR = 0
+    page = alice_client.post(reverse("tenants:create_workspace"), {"workspace": "Second Press"})
+    assert page.status_code == 400
+    assert 'value="Second Press"' in page.text
+    assert "the most that we allow" in page.text
+
+
+def test_another_address_is_no_new_person(alice, acme, valkey):
+    before = pools.pool_of(acme, plans.newest_plan_version("free"))
+    keep_person(alice)
+    User.objects.filter(pk=alice.pk).update(email="other@example.org")
+    assert pools.pool_of(acme, plans.newest_plan_version("free")) == before
+    keep_person(alice)
+    assert pools.pool_of(acme, plans.newest_plan_version("free")) == before
+
+
+def test_the_oldest_owner_pays_and_a_transfer_publishes_the_pool(
+    alice, acme, bob, valkey, django_capture_on_commit_callbacks
+):
+    free = plans.newest_plan_version("free")
+    before = pools.pool_of(acme, free)
+    member = Membership.objects.get(user=bob)
+    with django_capture_on_commit_callbacks(execute=True):
+        members.transfer_ownership(member, by=Access(tenant=acme, user=alice, role="owner"))
+    after = pools.pool_of(acme, free)
+    assert after == pools.pool_of_person(person_of(bob)) != before
+    assert valkey.hget(limits_key(acme.pk), "pool_id") == after
+
+
+@pytest.mark.parametrize(
+    ("address", "normal"),
+    [
+        ("Dora@Example.org", "dora@example.org"),
+        ("d.o.ra+a+b@GoogleMail.com", "dora@gmail.com"),
+        ("d.ora@example.org", "d.ora@example.org"),
+        ("do_ra-1+x@pm.me", "dora1@pm.me"),
+        ("+x@example.org", "+x@example.org"),
+        ("...@gmail.com", "...@gmail.com"),
+    ],
+)
+def test_addresses_of_one_mailbox_have_one_spelling(address, normal):
+    assert normalize_address(address) == normal
 
 
 def test_there_is_one_first_party_tenant(db):

@@ -16,7 +16,8 @@ from hypothesis.extra.django import TestCase
 
 from tenants.accounts.workspaces import create_tenant
 from tenants.api_keys.lifecycle import issue_key
-from tenants.billing import author_shares
+from tenants.billing import author_shares, plans
+from tenants.billing.earned_shares import decide_shares
 from tenants.billing.ledger import record_events
 from tenants.billing.reconciliation import compare_earnings
 from tenants.models import (
@@ -24,8 +25,10 @@ from tenants.models import (
     CreditGrant,
     Invoice,
     LedgerEntry,
+    PlanVersion,
     Price,
     PriceBook,
+    Subscription,
     User,
 )
 from tests.tenants.conftest import make_event
@@ -42,6 +45,22 @@ def share(author, percent, begins, style=STYLE):
     Price.objects.create(book=book, **amounts)
     if percent:
         Price.objects.create(book=book, style=style, author=author, author_percent=percent, **amounts)
+
+
+def pays_all(tenant):
+    """Put a workspace on a plan that includes no tokens: all of its usage is paid."""
+    before = plans.newest_plan_version("writer")
+    terms = {field.name: getattr(before, field.name) for field in PlanVersion._meta.concrete_fields}
+    version = PlanVersion.objects.create(**terms | {"id": None, "number": 99, "included_tokens": 0})
+    Subscription.objects.filter(tenant=tenant).delete()
+    begins = datetime(2026, 1, 1, tzinfo=UTC)
+    Subscription.objects.create(tenant=tenant, plan_version=version, starts_at=begins)
+
+
+@pytest.fixture
+def charlies(charlies):
+    pays_all(charlies)
+    return charlies
 
 
 def paid_to(tenant):
@@ -71,6 +90,7 @@ class SharesAreExact(TestCase):
         for name in ("acme", "charlies"):
             user = User.objects.create_user(f"{name}@example.net")
             tenants[name] = create_tenant(user, name=name)
+        pays_all(tenants["charlies"])
         for day, percent in enumerate(percents):
             share(tenants["acme"], percent, OCTOBER + timedelta(days=day))
         styles = {"shared": STYLE, "other": uuid4(), "base": None}
@@ -114,6 +134,7 @@ def test_what_comes_late_is_paid_with_the_next_month_and_drafts_hold_payment_up(
     use(OCTOBER)
     use(PAYDAY)
     assert author_shares.pay_due(PAYDAY) == 0
+    decide_shares(PAYDAY)
     assert author_shares.unpaid_nanousd(acme.pk, until="2026-10") == 800
     assert author_shares.pay_due(datetime(2026, 12, 3, tzinfo=UTC)) == 1
     assert paid_to(acme) == 3 * 800
@@ -165,6 +186,7 @@ def test_programs_read_earnings_by_month_and_style(client, acme, charlies):
     share(acme, 10, OCTOBER)
     for moment in (OCTOBER, OCTOBER + timedelta(days=30)):
         record_events([make_event(charlies, style=STYLE, admitted_at=moment, completion_tokens=50)])
+    decide_shares(PAYDAY)
     _, secret = issue_key(acme, name="books", by=None, scopes=["billing:read"])
     options = {"headers": {"Authorization": f"Bearer {secret}"}}
     months = "?first_period=2026-09&last_period=2026-11"

@@ -1,0 +1,86 @@
+"""Free workspaces of one person share an allowance: they are one pool.
+
+The oldest owner of a workspace decides whose it is. What a pool used is booked with each request, under the
+pool that admitted it, so neither a deletion nor another owner gives anything back.
+"""
+
+from collections import Counter
+from collections.abc import Iterable
+from datetime import datetime
+from uuid import UUID
+
+from django.db.backends.utils import CursorWrapper
+
+from foundation import months
+from tenants.billing import plans
+from tenants.billing.persons import person_of
+from tenants.models import FreeUsage, Membership, PlanVersion, Tenant, User
+
+PREFIX = "free-"
+DIGITS = 32  # 128 bits of the person's digest
+
+ADD_TO_FREE_USAGE = """
+    INSERT INTO tenants_freeusage AS usage (pool, period, tokens) VALUES (%s, %s, %s)
+    ON CONFLICT (period, pool) DO UPDATE SET tokens = usage.tokens + excluded.tokens
+"""
+
+
+def pool_of(tenant: Tenant, version: PlanVersion) -> str:
+    """Return the id of whatever shares the allowance of a workspace on a plan version.
+
+    That is the workspace's own id, except for free workspaces that somebody owns.
+    """
+    if version.plan_id != plans.FREE:
+        return str(tenant.pk)
+    owner = find_payer(tenant)
+    return str(tenant.pk) if owner is None else pool_of_person(person_of(owner))
+
+
+def pool_of_person(person: str) -> str:
+    """Return the id that a person's free workspaces share."""
+    return PREFIX + person[:DIGITS]
+
+
+def find_payer(tenant: Tenant) -> User | None:
+    """Return the oldest owner of a workspace: the founder, as long as the founder owns it."""
+    owners = Membership.objects.filter(tenant=tenant, role=Membership.Role.OWNER)
+    oldest = owners.select_related("user").order_by("created_at", "pk").first()
+    return oldest.user if oldest else None
+
+
+def free_tokens_used(pool: str, period: str) -> int:
+    """Return the tokens that a pool used in a month."""
+    usage = FreeUsage.objects.filter(pool=pool, period=period).values_list("tokens", flat=True).first()
+    return usage or 0
+
+
+def shared_tokens(free_tenants: Iterable[UUID], period: str) -> dict[UUID, int]:
+    """Return free workspace → what all in its pool used in a month; two queries for any number.
+
+    A workspace that nobody owns is left out.
+    """
+    owners = Membership.objects.filter(tenant__in=list(free_tenants), role=Membership.Role.OWNER)
+    pools: dict[UUID, str] = {}
+    for owner in owners.select_related("user").order_by("created_at", "pk"):
+        if owner.tenant_id not in pools:
+            pools[owner.tenant_id] = pool_of_person(person_of(owner.user))
+    usage = FreeUsage.objects.filter(period=period, pool__in=pools.values())
+    used = dict(usage.values_list("pool", "tokens"))
+    return {tenant_id: used.get(pool, 0) for tenant_id, pool in pools.items()}
+
+
+def add_to_free_usage(cursor: CursorWrapper, used: Iterable[tuple[str, str, int]]) -> None:
+    """Book (pool, period, tokens) of usage events, in the transaction that writes the events."""
+    sums: Counter[tuple[str, str]] = Counter()
+    for pool, period, tokens in used:
+        if pool and tokens:
+            sums[pool, period] += tokens
+    # In one order, so that two recorders can't wait for each other.
+    for (pool, period), tokens in sorted(sums.items()):
+        cursor.execute(ADD_TO_FREE_USAGE, [pool, period, tokens])
+
+
+def prune_free_usage(now: datetime) -> int:
+    """Delete what was used in months before the last one; return how many rows."""
+    deleted, _ = FreeUsage.objects.filter(period__lt=months.before(months.period_of(now))).delete()
+    return deleted

@@ -1,0 +1,50 @@
+"""What is kept of a person apart from the account, so that the free plan is once a person and month.
+
+A person is named by a digest of a normalised address (billing/persons.py), never by the address itself.
+"""
+
+from django.db import models
+
+from tenants.models.people import Tenant
+
+
+class FreeUsage(models.Model):
+    """The tokens that all free workspaces of a person used in a month, deleted ones included."""
+
+    pool = models.CharField(max_length=64)
+    period = models.CharField(max_length=7)
+    tokens = models.BigIntegerField(default=0)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["period", "pool"], name="one_free_usage_a_month")]
+        verbose_name_plural = "free usage"
+
+    def __str__(self) -> str:
+        return f"{self.pool} in {self.period}"
+
+
+class Founding(models.Model):
+    """A workspace that a person founded lately; the rate of foundings counts these."""
+
+    person = models.CharField(max_length=64)
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        indexes = [models.Index(fields=["person", "created_at"], name="founding_of_person")]
+
+    def __str__(self) -> str:
+        return f"{self.person} at {self.created_at:%Y-%m-%d %H:%M}"
+
+
+class FormerMember(models.Model):
+    """A person who is no longer a member of a workspace. Authors' shares of that month look here."""
+
+    tenant = models.ForeignKey(Tenant, on_delete=models.CASCADE, related_name="former_members")
+    person = models.CharField(max_length=64)
+    left_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        indexes = [models.Index(fields=["left_at"], name="former_members_oldest")]
+
+    def __str__(self) -> str:
+        return f"{self.person} until {self.left_at:%Y-%m-%d}"
