@@ -8,6 +8,7 @@ from uuid import UUID
 
 from foundation import months
 from tenants.billing import plans
+from tenants.billing.proration import MonthTerms, month_terms
 from tenants.models import PlanVersion, Subscription, Tenant
 
 
@@ -23,7 +24,7 @@ class Beyond(StrEnum):
 class Allowance:
     """What a workspace may use in a month.
 
-    The included tokens are those of the month's dearest plan, as on its invoice. The cap is that of the plan
+    The included tokens are those of the month's plans by day, as on its invoice. The cap is that of the plan
     on which it is now.
     """
 
@@ -58,13 +59,13 @@ class MonthLimits:
 
 
 def allowance_of(tenant: Tenant, at: datetime) -> Allowance:
-    """Return what a workspace may use in the month that holds a moment; one query."""
+    """Return what a workspace may use in the month that holds a moment; two queries."""
     return make_allowance(*plans.month_versions(tenant, at))
 
 
-def make_allowance(present: PlanVersion, dearest: PlanVersion) -> Allowance:
-    """Return what a plan version and the dearest one of the month allow together."""
-    return Allowance(dearest.included_tokens, present.monthly_tokens, present.overage_allowed)
+def make_allowance(present: PlanVersion, terms: MonthTerms) -> Allowance:
+    """Return what a plan version and the month's terms allow together."""
+    return Allowance(terms.included_tokens, present.monthly_tokens, present.overage_allowed)
 
 
 def month_limits(tenant_ids: Iterable[UUID], at: datetime) -> dict[UUID, MonthLimits]:
@@ -73,18 +74,15 @@ def month_limits(tenant_ids: Iterable[UUID], at: datetime) -> dict[UUID, MonthLi
     start, end = months.bounds(months.period_of(at))
     free = plans.newest_plan_version(plans.FREE)
     within = Subscription.objects.within(start, end).filter(tenant__in=tenant_ids)
-    by_fee = within.order_by("plan_version__monthly_fee_nanousd", "starts_at").select_related("plan_version")
-    dearest: dict[UUID, PlanVersion] = {}
-    present: dict[UUID, PlanVersion] = {}
-    for subscription in by_fee:
-        dearest[subscription.tenant_id] = subscription.plan_version
-        if subscription.is_in_force(at):
-            present[subscription.tenant_id] = subscription.plan_version
+    subscriptions: dict[UUID, list[Subscription]] = {}
+    for subscription in within.select_related("plan_version"):
+        subscriptions.setdefault(subscription.tenant_id, []).append(subscription)
     limits = {}
     budgets = Tenant.objects.filter(pk__in=tenant_ids).values_list("pk", "monthly_nanousd")
     for tenant_id, own_budget in budgets:
-        version = present.get(tenant_id, free)
+        stays = plans.stays_of(subscriptions.get(tenant_id, ()))
+        version = plans.version_at(stays, free, at)
         amounts = [amount for amount in (version.monthly_nanousd, own_budget) if amount is not None]
-        allowance = make_allowance(version, dearest.get(tenant_id, free))
+        allowance = make_allowance(version, month_terms(stays, free, start, end))
         limits[tenant_id] = MonthLimits(allowance, min(amounts, default=None))
     return limits

@@ -216,6 +216,11 @@ def cheaper_plan(of_acme: Arguments) -> None:
     choose_plan(acme, "free")
 
 
+def dearer_plan(of_acme: Arguments) -> None:
+    """Let an upgrade have just begun."""
+    choose_plan(Tenant.objects.get(slug="acme"), "writer")
+
+
 def saved_card(of_acme: Arguments) -> None:
     """Acme has paid by card, and is on a plan where credits pay for something."""
     acme = Tenant.objects.get(slug="acme")
@@ -297,6 +302,7 @@ PAGES = {
     ),
     "tenants:change_plan": Change({"plan": "writer"}, "plan.changed"),
     "tenants:keep_plan": Change(audits="plan.kept", prepare=cheaper_plan),
+    "tenants:undo_plan": Change(audits="plan.undone", prepare=dearer_plan),
     "tenants:create_workspace": Change({"workspace": "Fourth"}, "workspace.created", no_workspace),
     "tenants:switch_workspace": Change(
         {"workspace": "third"}, unaudited="It changes only which of their workspaces a person looks at."
@@ -368,6 +374,7 @@ OPERATIONS = {
     "invoices.pay": Change(audits="payment.begun", prepare=owed),
     "billing.change_plan": Change({"plan": "writer"}, "plan.changed"),
     "billing.keep_plan": Change(audits="plan.kept", prepare=cheaper_plan),
+    "billing.undo_plan": Change(audits="plan.undone", prepare=dearer_plan),
     "keys.create": Change({"name": "newsletter"}, "api_key.created"),
     "keys.edit": Change({"limits": {"monthly_tokens": 5}}, "api_key.edited"),
     "keys.revoke": Change(audits="api_key.revoked"),
