@@ -10,7 +10,7 @@ from django.contrib.sessions.backends.db import SessionStore
 from django.utils import timezone
 
 from foundation import valkey
-from tenants.accounts import adapter, deleted_workspaces, invitations, raised_limits, sessions
+from tenants.accounts import adapter, deleted_workspaces, deletion, invitations, raised_limits, sessions
 from tenants.api import idempotency
 from tenants.audit import chain, pruning
 from tenants.billing import archive, closing, partitions, request_log, thresholds
@@ -35,6 +35,12 @@ def prune_sign_ups() -> None:
     deleted_workspaces.prune_memberships()
     deleted_workspaces.prune_notes()
     raised_limits.prune_raised_limits(timezone.now())
+
+
+@shared_task
+def delete_workspaces() -> None:
+    """Delete the workspaces that no owner kept within a day."""
+    deletion.delete_due(timezone.now())
 
 
 @shared_task

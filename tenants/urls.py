@@ -84,6 +84,7 @@ urlpatterns = [
     path("settings/new-keys/", settings.limit_new_keys, name="limit_new_keys"),
     path("settings/profile/", settings.edit_profile, name="edit_profile"),
     path("settings/delete-workspace/", settings.delete_workspace, name="delete_workspace"),
+    path("settings/keep-workspace/", settings.stop_deletion, name="stop_deletion"),
     path("settings/delete-account/", settings.delete_account, name="delete_account"),
     path("invitations/<str:token>/", team.show_invitation, name="join"),
     path("workspaces/switch/", workspaces.switch_workspace, name="switch_workspace"),

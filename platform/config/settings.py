@@ -247,6 +247,7 @@ CELERY_TASK_ROUTES = {
     "adapters.tasks.compare_routes": {"queue": "housekeeping"},
     "adapters.tasks.watch_canaries": {"queue": "housekeeping"},
     "tenants.tasks.prune_sign_ups": {"queue": "housekeeping"},
+    "tenants.tasks.delete_workspaces": {"queue": "housekeeping"},
     "adapters.tasks.advance": {"queue": "uploads"},
     "adapters.tasks.erase": {"queue": "uploads"},
     "adapters.tasks.prune_storage": {"queue": "uploads"},
@@ -359,6 +360,11 @@ CELERY_BEAT_SCHEDULE = {
     },
     "erase": {"task": "adapters.tasks.erase_all", "schedule": 5.0, "options": {"expires": 5}},
     "end-sharing": {"task": "adapters.tasks.end_sharing", "schedule": 5.0, "options": {"expires": 5}},
+    "delete-workspaces": {
+        "task": "tenants.tasks.delete_workspaces",
+        "schedule": 60.0,
+        "options": {"expires": 60},
+    },
     "prune-sign-ups": {
         "task": "tenants.tasks.prune_sign_ups",
         "schedule": 3600.0,

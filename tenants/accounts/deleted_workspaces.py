@@ -34,6 +34,12 @@ def find_deleted_workspace(user: User, tenant_id: UUID) -> Tenant | None:
     return own.exclude(deleted_at=None).filter(pk=tenant_id).first()
 
 
+def list_deleted(user: User) -> list[Tenant]:
+    """Return the deleted workspaces that a person was in, the newest deletion first, for a month at least."""
+    own = Tenant.objects.filter(memberships__user=user).exclude(deleted_at=None)
+    return list(own.select_related("deletion_asked_by").order_by("-deleted_at"))
+
+
 def prune_memberships() -> int:
     """Delete memberships of workspaces that were erased a month ago; return how many."""
     old = Membership.objects.filter(tenant__erased_at__lt=timezone.now() - OWNERS_KEPT)

@@ -21,6 +21,11 @@ from tenants.api import (
 
 urlpatterns = [
     path("workspace", workspace.WorkspaceDetailView.as_view(), name="workspace"),
+    path(
+        "workspace/stop-deletion",
+        workspace.StopDeletionView.as_view(),
+        name="stop_deletion",
+    ),
     path("workspace/audit-log", workspace.AuditLogView.as_view(), name="audit_log"),
     path("keys", keys.KeysView.as_view(), name="keys"),
     path("keys/<uuid:key_id>", keys.KeyView.as_view(), name="key"),

@@ -44,6 +44,11 @@ class EventType(models.TextChoices):
     PAYMENT_FAILED = "payment.failed", _("A payment was declined, such as an automatic top-up.")
     WORKSPACE_SUSPENDED = "workspace.suspended", _("The workspace is served no more.")
     WORKSPACE_RESUMED = "workspace.resumed", _("The workspace is served again.")
+    WORKSPACE_DELETION_REQUESTED = (
+        "workspace.deletion_requested",
+        _("An owner asked to delete the workspace. Until `deletion_at` any owner can stop it."),
+    )
+    WORKSPACE_DELETION_STOPPED = "workspace.deletion_stopped", _("The workspace is not deleted after all.")
     ERASURE_COMPLETED = "erasure.completed", _("A version's files are gone from everywhere.")
     WEBHOOK_DISABLED = (
         "webhook.disabled",

@@ -38,6 +38,7 @@ TIMES = (
     "revoked_at",
     "old_secret_until",
     "takes_effect_at",
+    "deletion_at",
     "prices_from",
     "effective_from",
 )  # in JSON they are texts

@@ -24,6 +24,8 @@ from adapters.models import AdapterVersion, Release, Status, Style
 from adapters.releases import votes
 from config import api_schema
 from foundation.money import NANO
+from tenants.accounts import deletion
+from tenants.accounts.access import Access
 from tenants.accounts.plan_changes import choose_plan
 from tenants.models import (
     ApiKey,
@@ -221,6 +223,12 @@ def dearer_plan(of_acme: Arguments) -> None:
     choose_plan(Tenant.objects.get(slug="acme"), "writer")
 
 
+def to_be_deleted(of_acme: Arguments) -> None:
+    """Let an owner have asked for the deletion."""
+    acme, alice = Tenant.objects.get(slug="acme"), User.objects.get(email="alice@example.org")
+    deletion.request_deletion(Access(tenant=acme, user=alice, role=Membership.Role.OWNER))
+
+
 def saved_card(of_acme: Arguments) -> None:
     """Acme has paid by card, and is on a plan where credits pay for something."""
     acme = Tenant.objects.get(slug="acme")
@@ -317,7 +325,8 @@ PAGES = {
     "tenants:edit_workspace": Change({"name": "Acme Letters"}, "workspace.edited"),
     "tenants:limit_new_keys": Change({"monthly_tokens": "5"}, "workspace.edited"),
     "tenants:edit_profile": Change({"language": "de"}, "profile.edited"),
-    "tenants:delete_workspace": Change({"confirm": "Acme"}, "workspace.deleted"),
+    "tenants:delete_workspace": Change({"confirm": "Acme"}, "workspace.deletion_requested"),
+    "tenants:stop_deletion": Change(audits="workspace.deletion_stopped", prepare=to_be_deleted),
     "adapters:create_version": Change(
         {"slug": "secret", "name": "Secret", "files": FILES},
         "version.created",
@@ -384,7 +393,8 @@ OPERATIONS = {
     "invitations.create": Change({"email": "dora@example.org"}, "invitation.created"),
     "invitations.resend": Change(audits="invitation.resent"),
     "invitations.withdraw": Change(audits="invitation.withdrawn"),
-    "workspace.delete": Change({"confirm": "acme"}, "workspace.deleted"),
+    "workspace.delete": Change({"confirm": "acme"}, "workspace.deletion_requested"),
+    "workspace.stop_deletion": Change(audits="workspace.deletion_stopped", prepare=to_be_deleted),
     "votes.ask": Change({"before_promotion": 5}, "style.edited"),
     "styles.create": Change({"slug": "tide", "name": "Tide"}, "style.created"),
     "styles.edit": Change({"description": "Rain."}, "style.edited"),
