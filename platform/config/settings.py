@@ -92,6 +92,7 @@ TEMPLATES = [
                 "django.templatetags.i18n",
                 "config.templatetags.times",
                 "config.templatetags.texts",
+                "config.templatetags.support",
             ],
         },
     }
@@ -541,4 +542,5 @@ STRIPE_SECRET_KEY = env.read("STRIPE_SECRET_KEY")
 STRIPE_WEBHOOK_SECRET = env.read("STRIPE_WEBHOOK_SECRET")
 STRIPE_API_BASE = env.read("STRIPE_API_BASE").rstrip("/")
 INVOICE_ISSUER = env.read("INVOICE_ISSUER").replace("|", "\n")
+SUPPORT_EMAIL = env.read("SUPPORT_EMAIL").strip()
 PAYMENT_INSTRUCTIONS = env.read("PAYMENT_INSTRUCTIONS").replace("|", "\n")

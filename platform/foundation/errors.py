@@ -3,6 +3,7 @@
 `error.message` is for people, in their language. `str(error)` is English: what is logged or stored.
 """
 
+from django.conf import settings
 from django.utils.functional import Promise
 from django.utils.translation import gettext, override
 
@@ -11,6 +12,9 @@ class DomainError(Exception):
     """What a person requested can't be done."""
 
     code = "error"
+    names_support = (
+        False  # of errors about money: the message ends with the address of support, if there is one
+    )
 
     def __init__(self, message: str | Promise | None = None, **facts: object) -> None:
         self.facts = facts
@@ -22,9 +26,13 @@ class DomainError(Exception):
     def message(self) -> str:
         """The sentence in the active language."""
         if self._given is not None:
-            return str(self._given)
-        sentence = " ".join((type(self).__doc__ or "").split())
-        return gettext(sentence).format(**self.facts)
+            sentence = str(self._given)
+        else:
+            sentence = gettext(" ".join((type(self).__doc__ or "").split())).format(**self.facts)
+        if self.names_support and settings.SUPPORT_EMAIL:
+            contact = gettext("Questions? Write to {address}.").format(address=settings.SUPPORT_EMAIL)
+            return f"{sentence} {contact}"
+        return sentence
 
 
 class Invalid(DomainError):

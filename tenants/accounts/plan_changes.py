@@ -31,6 +31,7 @@ class UnknownPlan(NotFound):
     """There is no plan "{code}" to choose. Other plans are by arrangement: ask us."""
 
     code = "unknown_plan"
+    names_support = True
 
 
 class SamePlan(Conflict):
@@ -43,6 +44,7 @@ class UnpaidInvoice(Conflict):
     """{invoice} is unpaid. Pay it under "Invoices"; then you can change to {plan}."""
 
     code = "unpaid_invoice"
+    names_support = True
 
 
 class AlreadyScheduled(Conflict):
