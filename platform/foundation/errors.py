@@ -28,7 +28,8 @@ class DomainError(Exception):
         if self._given is not None:
             sentence = str(self._given)
         else:
-            sentence = gettext(" ".join((type(self).__doc__ or "").split())).format(**self.facts)
+            words = " ".join((type(self).__doc__ or "").split())
+            sentence = gettext(words).format(**self.facts)
         if self.names_support and settings.SUPPORT_EMAIL:
             contact = gettext("Questions? Write to {address}.").format(address=settings.SUPPORT_EMAIL)
             return f"{sentence} {contact}"
