@@ -185,16 +185,21 @@ def leave_share(access: Access, style: Style) -> None:
 
 
 @transaction.atomic
-def promote_version(access: Access, version: AdapterVersion, *, without_votes: bool = False) -> None:
-    """Let a version answer for its style. Raises NotServing; NotEnoughVotes unless `without_votes`."""
+def promote_version(access: Access, version: AdapterVersion, *, without_votes: bool = False) -> bool:
+    """Let a version answer for its style; return False if it did so already.
+
+    Raises NotServing; NotEnoughVotes unless `without_votes`.
+    """
     before = version.style.live_version
-    aliases.promote(version, access.user, key=access.key, without_votes=without_votes)
+    if not aliases.promote(version, access.user, key=access.key, without_votes=without_votes):
+        return False
     access.audit(
         "version.promoted",
         version,
         before={"live_version": before.number if before else None},
         after={"live_version": version.number},
     )
+    return True
 
 
 @transaction.atomic

@@ -147,6 +147,7 @@ class Suspended(NotAllowed):
     """This workspace is suspended; please write to support."""
 
     code = "workspace_suspended"
+    names_support = True
 
 
 class UnknownModel(NotFound):
@@ -197,6 +198,7 @@ class QuotaExhausted(Limited):
     {needed}. It resets on {resets_on}; a higher limit counts at once."""
 
     code = "insufficient_quota"
+    names_support = True
 
 
 class FreePlanExhausted(QuotaExhausted):

@@ -13,6 +13,7 @@ from foundation import valkey
 from tenants.accounts import (
     adapter,
     deleted_workspaces,
+    deletion,
     invitations,
     raised_limits,
     sessions,
@@ -54,6 +55,12 @@ def prune_sign_ups() -> None:
     workspaces.prune_foundings()
     persons.prune_former_members(timezone.now())
     pools.prune_free_usage(timezone.now())
+
+
+@shared_task
+def delete_workspaces() -> None:
+    """Delete the workspaces that no owner kept within a day."""
+    deletion.delete_due(timezone.now())
 
 
 @shared_task

@@ -29,16 +29,20 @@ def promote(
     *,
     key: ApiKey | None = None,
     without_votes: bool = False,
-) -> None:
+) -> bool:
     """Let a version answer for its style, and end the canary: what it is compared with is live no more.
 
+    Return False, and change nothing, if it was live already.
     Raises NotServing; NotEnoughVotes unless it is promoted `without_votes`.
     """
     with _locked(version.style_id) as style:
+        if style.live_version_id == version.pk:
+            return False
         _require_serving(version)
         if not without_votes:
             votes.require_votes(style, version)
         _move_live(style, version, actor=actor, key=key, reason=reason)
+    return True
 
 
 def roll_back(

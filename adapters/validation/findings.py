@@ -21,23 +21,40 @@ class Finding:
 
 
 class Findings:
-    """The findings of one validation. Keeps the first LISTED and counts the rest."""
+    """The findings of one validation: each once, however many tensors have it. Keeps the first LISTED.
+
+    The rest is counted.
+    """
 
     def __init__(self) -> None:
         self._listed: list[Finding] = []
+        self._said: set[tuple[object, ...]] = set()
         self.count = 0
 
     def add(self, code: str, *, tensor: str = "", **facts: object) -> None:
         """Add one finding. Facts may be a stranger's text, so they are shortened and made printable."""
         self.count += 1
-        if len(self._listed) >= LISTED:
-            return
-        problem = PROBLEMS[code]
         shown = {name: plain(fact) for name, fact in facts.items()}
+        # One mistake of a training run is in hundreds of tensors: it has one cause and one fix.
+        said = (code, *sorted(shown.items()))
+        if len(self._listed) >= LISTED or said in self._said:
+            return
+        self._said.add(said)
+        problem = PROBLEMS[code]
         shown["tensor"] = plain(tensor)
         sentence = problem.sentence.format(**shown)
         fix = problem.fix.format(**shown)
         self._listed.append(Finding(code, sentence, fix, shown["tensor"]))
+
+    def has(self, code: str) -> bool:
+        """Return whether a finding with a code is listed."""
+        return any(finding.code == code for finding in self._listed)
+
+    def drop(self, code: str) -> None:
+        """Forget findings that another one explains better."""
+        kept = [finding for finding in self._listed if finding.code != code]
+        self.count -= len(self._listed) - len(kept)
+        self._listed = kept
 
     def as_tuple(self) -> tuple[Finding, ...]:
         """Return the findings, with a closing line when there are more than are listed."""

@@ -43,6 +43,7 @@ def identify_factors(
     """Return the tensors that fit the base and the config, in their order; the rest goes to `findings`."""
     factors: list[Factor] = []
     sides_by_module: defaultdict[str, dict[str, str]] = defaultdict(dict)
+    ranks: set[int] = set()
     for tensor in content.tensors:
         match = LORA.fullmatch(tensor.name)
         if match is None:
@@ -54,9 +55,14 @@ def identify_factors(
             continue
         sides_by_module[module][match["side"]] = tensor.name
         factor = Factor(tensor, module, match["side"], settings.scale_of(module))
+        if len(tensor.shape) == 2:
+            ranks.add(factor.rank)
         fits = _check_factor(factor, base=base, settings=settings, findings=findings)
         if fits and factor.rank <= max_rank:
             factors.append(factor)
+    # The weights' rank is fine and the config lies about it: another training would mend nothing.
+    if findings.has("rank_mismatch") and max(ranks) <= max_rank:
+        findings.drop("rank_too_high")
     if content.is_sound:  # else a missing partner may be among the malformed
         for sides in sides_by_module.values():
             _check_pair(sides, findings)

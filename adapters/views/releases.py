@@ -50,8 +50,17 @@ def promote(request: MemberRequest, version_id: UUID) -> HttpResponse:
             "Version {version} answers your workspace; everybody else gets it once it is approved."
         ).format(version=version.number)
     without_votes = "without_votes" in request.POST
-    action = partial(actions.promote_version, access_of(request), version, without_votes=without_votes)
-    return run_action(request, version.style, action, done=done, tab=VERSIONS)
+
+    def promote() -> None:
+        # Another tab, or another person, was first: nothing changed, and the message says so.
+        if actions.promote_version(access_of(request), version, without_votes=without_votes):
+            messages.success(request, done)
+        else:
+            messages.info(
+                request, gettext("Version {version} is live already.").format(version=version.number)
+            )
+
+    return run_action(request, version.style, promote, tab=VERSIONS)
 
 
 @require_POST

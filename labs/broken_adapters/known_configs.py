@@ -42,7 +42,7 @@ SETTINGS: dict[str, tuple[str, dict[str, Any]]] = {
     "rank_pattern_text": ("pattern_invalid", {"rank_pattern": {"q_proj": "4"}}),
     "rank_pattern_list": ("pattern_invalid", {"rank_pattern": [4]}),
     "rank_pattern_lies": ("rank_mismatch", {"rank_pattern": {"layers.1.self_attn.q_proj": 4}}),
-    "rank_pattern_high": ("rank_too_high", {"rank_pattern": {"q_proj": 64}}),
+    "rank_pattern_high": ("rank_mismatch", {"rank_pattern": {"q_proj": 64}}),
     "rank_pattern_long": ("patterns_too_many", {"rank_pattern": {f"m{n}": 8 for n in range(1000)}}),
     "config_large": ("config_too_large", {"note": "x" * 70_000}),
 }

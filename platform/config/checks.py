@@ -9,15 +9,28 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from django.conf import settings
-from django.core.checks import CheckMessage, Error, register
+from django.core.checks import CheckMessage, Error, Warning, register
 
 MIN_PEPPER_BYTES = 16
 
 
 @register("polyscribe")
 def check_settings(app_configs: Any = None, **_: Any) -> Sequence[CheckMessage]:
-    """Return every contradiction."""
-    return find_faults()
+    """Return every contradiction, and what a public site should not lack."""
+    return [*find_faults(), *find_gaps()]
+
+
+def find_gaps() -> list[CheckMessage]:
+    """Return what a public site lacks, and works without."""
+    if not settings.SECURE or settings.SUPPORT_EMAIL:
+        return []
+    return [
+        Warning(
+            "SUPPORT_EMAIL is empty: nobody is named whom customers could ask about money.",
+            hint="Set it to an address that somebody reads.",
+            id="polyscribe.no_support",
+        )
+    ]
 
 
 def find_faults() -> list[CheckMessage]:

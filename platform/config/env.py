@@ -134,6 +134,11 @@ VARIABLES: dict[str, Variable] = {
         "Polyscribe",
         "Who sends invoices: name, address, tax id, with `|` between lines. Each invoice keeps what it was.",
     ),
+    "SUPPORT_EMAIL": Variable(
+        "",
+        "Where people write about money and problems. It stands in the footer, on error pages, and on pages, "
+        "in mails and errors about money. Empty: nobody is named.",
+    ),
     "PAYMENT_INSTRUCTIONS": Variable(
         "",
         "How to pay without a card, such as a bank account, with `|` between lines. It stands on unpaid "

@@ -93,6 +93,7 @@ TEMPLATES = [
                 "django.templatetags.i18n",
                 "config.templatetags.times",
                 "config.templatetags.texts",
+                "config.templatetags.support",
             ],
         },
     }
@@ -249,6 +250,7 @@ CELERY_TASK_ROUTES = {
     "adapters.tasks.compare_routes": {"queue": "housekeeping"},
     "adapters.tasks.watch_canaries": {"queue": "housekeeping"},
     "tenants.tasks.prune_sign_ups": {"queue": "housekeeping"},
+    "tenants.tasks.delete_workspaces": {"queue": "housekeeping"},
     "adapters.tasks.advance": {"queue": "uploads"},
     "adapters.tasks.erase": {"queue": "uploads"},
     "adapters.tasks.prune_storage": {"queue": "uploads"},
@@ -366,6 +368,11 @@ CELERY_BEAT_SCHEDULE = {
     },
     "erase": {"task": "adapters.tasks.erase_all", "schedule": 5.0, "options": {"expires": 5}},
     "end-sharing": {"task": "adapters.tasks.end_sharing", "schedule": 5.0, "options": {"expires": 5}},
+    "delete-workspaces": {
+        "task": "tenants.tasks.delete_workspaces",
+        "schedule": 60.0,
+        "options": {"expires": 60},
+    },
     "prune-sign-ups": {
         "task": "tenants.tasks.prune_sign_ups",
         "schedule": 3600.0,
@@ -547,4 +554,5 @@ STRIPE_SECRET_KEY = env.read("STRIPE_SECRET_KEY")
 STRIPE_WEBHOOK_SECRET = env.read("STRIPE_WEBHOOK_SECRET")
 STRIPE_API_BASE = env.read("STRIPE_API_BASE").rstrip("/")
 INVOICE_ISSUER = env.read("INVOICE_ISSUER").replace("|", "\n")
+SUPPORT_EMAIL = env.read("SUPPORT_EMAIL").strip()
 PAYMENT_INSTRUCTIONS = env.read("PAYMENT_INSTRUCTIONS").replace("|", "\n")

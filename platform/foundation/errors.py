@@ -5,6 +5,7 @@
 it, says the same with the API's own names.
 """
 
+from django.conf import settings
 from django.utils.functional import Promise
 from django.utils.translation import gettext, override
 
@@ -14,6 +15,7 @@ class DomainError(Exception):
 
     code = "error"
     for_programs = ""
+    names_support = False  # errors about money end with the address of support, if there is one
 
     def __init__(self, message: str | Promise | None = None, **facts: object) -> None:
         self.facts = facts
@@ -25,9 +27,14 @@ class DomainError(Exception):
     def message(self) -> str:
         """The sentence in the active language."""
         if self._given is not None:
-            return str(self._given)
-        sentence = " ".join((type(self).__doc__ or "").split())
-        return gettext(sentence).format(**self.facts)
+            sentence = str(self._given)
+        else:
+            words = " ".join((type(self).__doc__ or "").split())
+            sentence = gettext(words).format(**self.facts)
+        if self.names_support and settings.SUPPORT_EMAIL:
+            contact = gettext("Questions? Write to {address}.").format(address=settings.SUPPORT_EMAIL)
+            return f"{sentence} {contact}"
+        return sentence
 
     @property
     def program_message(self) -> str:

@@ -1,7 +1,14 @@
 // <button data-opens="dialog id">; in it, <input data-must-equal="name"> frees the dialog's submit button.
+// A dialog begins on its harmless button, or on the field that was wrong: Enter alone must lose nothing.
+function open(dialog) {
+  if (!dialog) return;
+  dialog.showModal();
+  (dialog.querySelector("[aria-invalid=true]") ?? dialog.querySelector("[data-closes]"))?.focus();
+}
+
 document.addEventListener("click", (event) => {
   const opener = event.target.closest("[data-opens]");
-  if (opener) document.getElementById(opener.dataset.opens)?.showModal();
+  if (opener) open(document.getElementById(opener.dataset.opens));
   if (event.target.closest("[data-closes]")) event.target.closest("dialog")?.close();
   if (event.target.matches("dialog") && outside(event)) event.target.close();
 });
@@ -20,4 +27,4 @@ document.addEventListener("input", (event) => {
   if (event.target.matches("[data-must-equal]")) guard(event.target);
 });
 for (const input of document.querySelectorAll("[data-must-equal]")) guard(input);
-document.querySelector("dialog[data-open-now]")?.showModal();
+open(document.querySelector("dialog[data-open-now]"));

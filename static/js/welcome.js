@@ -22,6 +22,7 @@ async function write(voice, prompt) {
       text.append(textOf(chunk));
     }
     part("about").textContent = gettext("Written for your prompt");
+    Object.assign(voice.dataset, { heard: text.textContent, prompt });
   } catch (error) {
     const isStopped = error.name === "AbortError";
     part("about").textContent = isStopped ? gettext("Stopped") : "";
@@ -30,6 +31,13 @@ async function write(voice, prompt) {
   } finally {
     text.ariaBusy = "false";
   }
+}
+
+// The playground goes on from the text that was chosen here (playground/main.js).
+function takeAlong({ dataset: { model, heard, prompt } }) {
+  try {
+    if (heard) sessionStorage.setItem("heard", JSON.stringify({ model, prompt, text: heard }));
+  } catch { /* a browser that keeps nothing */ }
 }
 
 function busy(isBusy) {
@@ -73,6 +81,9 @@ if (form) {
   at("stop").addEventListener("click", () => stopper?.abort());
   document.addEventListener("keydown", (event) => { if (event.key === "Escape") stopper?.abort(); });
   for (const choice of document.querySelectorAll("[data-choose]")) {
-    choice.addEventListener("submit", () => { choice.elements.prompt.value = form.elements.prompt.value.trim(); });
+    choice.addEventListener("submit", () => {
+      choice.elements.prompt.value = form.elements.prompt.value.trim();
+      takeAlong(choice.closest("[data-voice]"));
+    });
   }
 }

@@ -66,7 +66,7 @@ def delete_account(user: User, *, address: str | None) -> AccountPlan:
             names = ", ".join(tenant.name for tenant in plan.to_transfer)
             raise OwnsSharedWorkspaces(names=names)
         for tenant in plan.deleted:
-            deletion.delete_workspace(_owner_access(user, tenant, address))
+            deletion.delete_at_once(_owner_access(user, tenant, address))
         for tenant in plan.left:
             membership = Membership.objects.get(user=user, tenant=tenant)
             role = membership.role

@@ -5,7 +5,7 @@ The review comes after an account changed hands.
 
 import logging
 from datetime import timedelta
-from typing import Any
+from typing import Any, ClassVar
 
 from allauth.account.adapter import DefaultAccountAdapter
 from allauth.account.models import EmailAddress
@@ -16,6 +16,7 @@ from django.http import HttpRequest, HttpResponse
 from django.template.loader import render_to_string
 from django.urls import reverse
 from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
 
 from foundation import valkey
 from tenants.accounts.known_devices import read_device, remember_device
@@ -30,6 +31,14 @@ PRUNE_BATCH_SIZE = 1_000  # accounts; the next run takes the rest
 
 class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]
     """allauth's behaviour, with a review of API keys after an account changed hands."""
+
+    error_messages: ClassVar[dict[str, Any]] = {
+        **DefaultAccountAdapter.error_messages,
+        # ACCOUNT_RATE_LIMITS, `login_failed`: an account's five tries come back within five minutes.
+        "too_many_login_attempts": _(
+            "Too many failed log-ins for this account. Try again in 5 minutes, or reset your password."
+        ),
+    }
 
     def confirm_email(self, request: HttpRequest, email_address: EmailAddress) -> bool:
         """Mark an address as confirmed. If it replaces another one, ask for a review of the keys."""

@@ -9,6 +9,7 @@ from uuid import UUID
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
+from tenants.billing.persons import end_memberships
 from tenants.models import Membership, Tenant, User, WorkspaceNote
 
 OWNERS_KEPT = timedelta(days=30)  # after the erasure: so long an owner can open its report
@@ -34,11 +35,18 @@ def find_deleted_workspace(user: User, tenant_id: UUID) -> Tenant | None:
     return own.exclude(deleted_at=None).filter(pk=tenant_id).first()
 
 
+def list_deleted(user: User) -> list[Tenant]:
+    """Return the deleted workspaces that a person was in, the newest deletion first, for a month at least."""
+    own = Tenant.objects.filter(memberships__user=user).exclude(deleted_at=None)
+    return list(own.select_related("deletion_asked_by").order_by("-deleted_at"))
+
+
 def prune_memberships() -> int:
     """Delete memberships of workspaces that were erased a month ago; return how many."""
     old = Membership.objects.filter(tenant__erased_at__lt=timezone.now() - OWNERS_KEPT)
-    deleted, _ = old.delete()
-    return deleted
+    count = old.count()
+    end_memberships(old)
+    return count
 
 
 def prune_notes() -> int:

@@ -1,9 +1,12 @@
-"""Delete a workspace.
+"""Delete a workspace: a day after an owner asked, and unless an owner stops it until then.
 
-A deleted workspace opens nothing from the next request on: no key, no page, no invitation. Its styles are
-erased by the floor above, with a proof of each step. What the law wants kept stays: invoices, credit notes,
-the ledger they are made of, and the audit log.
+The workspace works as before for that day. A deleted workspace opens nothing from the next request on: no
+key, no page, no invitation. Its styles are erased by the floor above, with a proof of each step. What the
+law wants kept stays: invoices, credit notes, the ledger they are made of, and the audit log. Memberships
+stay for a month, so that its people read what happened.
 """
+
+from datetime import datetime, timedelta
 
 from django.db import transaction
 from django.utils import timezone
@@ -12,18 +15,21 @@ from foundation.errors import Conflict
 from tenants.accounts.access import Access
 from tenants.accounts.plan_changes import assign_plan
 from tenants.accounts.roles import Permission
+from tenants.audit import record_audit
 from tenants.billing import plans
-from tenants.billing.persons import end_memberships
+from tenants.events.outbox import record_event
 from tenants.models import (
     ApiKey,
+    EventType,
     Invitation,
-    Membership,
     Scope,
     Tenant,
     WebhookEndpoint,
 )
 from tenants.payments import auto_top_up
 from tenants.quota_sync import snapshot
+
+STOPPABLE_FOR = timedelta(hours=24)
 
 
 class NotDeletable(Conflict):
@@ -38,10 +44,87 @@ class AlreadyDeleted(Conflict):
     code = "already_deleted"
 
 
-def delete_workspace(by: Access) -> None:
-    """Delete a workspace: close it at once, and let its styles be erased. A second call does nothing.
+class NothingToStop(Conflict):
+    """Nobody asked to delete this workspace."""
 
-    Raises NotDeletable, RoleNotAllowed and InsufficientScope.
+    code = "nothing_to_stop"
+
+
+def request_deletion(by: Access, *, now: datetime | None = None) -> datetime:
+    """Have a workspace deleted a day from now, and tell its owners; return when.
+
+    A second call changes nothing.
+    Raises NotDeletable, AlreadyDeleted, RoleNotAllowed and InsufficientScope.
+    """
+    by.require_permission(Permission.DELETE_WORKSPACE)
+    by.require(Scope.ADMIN)
+    with transaction.atomic():
+        tenant = _lock_to_delete(by.tenant)
+        if tenant.deleted_at:
+            raise AlreadyDeleted
+        if tenant.deletion_at is None:
+            tenant.deletion_at = (now or timezone.now()) + STOPPABLE_FOR
+            tenant.deletion_asked_by = by.user
+            tenant.save(update_fields=["deletion_at", "deletion_asked_by"])
+            facts = {"deletion_at": tenant.deletion_at.isoformat()}
+            by.audit("workspace.deletion_requested", tenant, after=facts)
+            asked_by = by.user.email if by.user else None
+            record_event(
+                tenant.pk, EventType.WORKSPACE_DELETION_REQUESTED, tenant, **facts, asked_by=asked_by
+            )
+    by.tenant.deletion_at = tenant.deletion_at
+    return tenant.deletion_at
+
+
+def stop_deletion(by: Access) -> None:
+    """Keep a workspace that was to be deleted. Raises NothingToStop, RoleNotAllowed and InsufficientScope."""
+    by.require_permission(Permission.DELETE_WORKSPACE)
+    by.require(Scope.ADMIN)
+    with transaction.atomic():
+        tenant = _lock_to_delete(by.tenant)
+        if tenant.deletion_at is None or tenant.deleted_at:
+            raise NothingToStop
+        before = {"deletion_at": tenant.deletion_at.isoformat()}
+        tenant.deletion_at = None
+        tenant.deletion_asked_by = None
+        tenant.save(update_fields=["deletion_at", "deletion_asked_by"])
+        by.audit("workspace.deletion_stopped", tenant, before=before)
+        stopped_by = by.user.email if by.user else None
+        record_event(tenant.pk, EventType.WORKSPACE_DELETION_STOPPED, tenant, stopped_by=stopped_by)
+    by.tenant.deletion_at = None
+
+
+def delete_due(now: datetime) -> int:
+    """Delete the workspaces whose day is over; return how many.
+
+    Safe to repeat, and from two workers at once.
+    """
+    count = 0
+    for tenant_id in Tenant.objects.filter(deletion_at__lte=now, deleted_at=None).values_list(
+        "pk", flat=True
+    ):
+        with transaction.atomic():
+            tenant = Tenant.objects.select_for_update(no_key=True).get(pk=tenant_id)
+            # Stopped, or deleted by another worker, since it was looked for.
+            if tenant.deleted_at or tenant.deletion_at is None or tenant.deletion_at > now:
+                continue
+            asked_at = tenant.deletion_at - STOPPABLE_FOR
+            record_audit(
+                tenant.deletion_asked_by,
+                action="workspace.deleted",
+                row=tenant,
+                tenant=tenant,
+                after={"requested_at": asked_at.isoformat()},
+            )
+            _close(tenant)
+            count += 1
+    return count
+
+
+def delete_at_once(by: Access) -> None:
+    """Delete a workspace without a day to stop it, as goes with the account of the last person in it.
+
+    A second call does nothing. Raises NotDeletable, RoleNotAllowed and InsufficientScope.
     """
     by.require_permission(Permission.DELETE_WORKSPACE)
     by.require(Scope.ADMIN)
@@ -50,6 +133,7 @@ def delete_workspace(by: Access) -> None:
         if tenant.deleted_at:
             return
         by.audit("workspace.deleted", tenant)
+        Tenant.objects.filter(pk=tenant.pk).update(deletion_asked_by=by.user)
         _close(tenant)
 
 
@@ -79,7 +163,6 @@ def _close(tenant: Tenant) -> None:
     Invitation.objects.filter(tenant=tenant).delete()
     WebhookEndpoint.objects.filter(tenant=tenant).delete()
     ApiKey.objects.live(now).filter(tenant=tenant).update(revoked_at=now)
-    end_memberships(Membership.objects.filter(tenant=tenant).exclude(role=Membership.Role.OWNER))
     # Suspended as well: that is what the data plane reads.
     Tenant.objects.filter(pk=tenant.pk).update(
         deleted_at=now, suspended_at=tenant.suspended_at or now, monthly_nanousd=None

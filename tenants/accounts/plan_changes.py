@@ -1,4 +1,7 @@
-"""Owners change the plan: a dearer one holds at once, a cheaper one from the next month on."""
+"""Owners change the plan: a higher fee begins at once, by the day; a lower one with the next month.
+
+A change that began at once can be undone for an hour, while nothing was used under it (decision 50).
+"""
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -13,18 +16,22 @@ from foundation.errors import Conflict, NotFound
 from tenants.accounts.workspaces import subscribe_tenant
 from tenants.billing import plans
 from tenants.billing.holdings import holdings_of
+from tenants.billing.ledger import usage_of
 from tenants.billing.plan_words import Difference, compare_plans, describe_refusals
+from tenants.billing.proration import MonthTerms
 from tenants.events.outbox import record_event
-from tenants.models import EventType, Invoice, PlanVersion, Subscription, Tenant
+from tenants.models import EventType, Invoice, PlanVersion, Subscription, Tenant, UsageEvent
 from tenants.quota_sync import snapshot
 
 TIME_TO_PAY = timedelta(days=14)  # after which an unpaid invoice keeps a workspace from dearer plans
+UNDO_FOR = timedelta(hours=1)
 
 
 class UnknownPlan(NotFound):
     """There is no plan "{code}" to choose. Other plans are by arrangement: ask us."""
 
     code = "unknown_plan"
+    names_support = True
 
 
 class SamePlan(Conflict):
@@ -38,6 +45,7 @@ class UnpaidInvoice(Conflict):
 
     code = "unpaid_invoice"
     for_programs = "{invoice} is unpaid. Pay it (`invoices.pay`); then you can change to {plan}."
+    names_support = True
 
 
 class AlreadyScheduled(Conflict):
@@ -50,6 +58,28 @@ class NothingScheduled(Conflict):
     """No change of the plan is scheduled."""
 
     code = "nothing_scheduled"
+
+
+class NothingToUndo(Conflict):
+    """There is no change of the plan to undo. A change can be undone for an hour after it began."""
+
+    code = "nothing_to_undo"
+
+
+class PlanUsed(Conflict):
+    """{plan} has been used since the change, so it can't be undone. You can change to {before} on {day}."""
+
+    code = "plan_used"
+
+
+@dataclass(frozen=True)
+class Undo:
+    """A change that can be undone until a moment, unless the new plan was used by then."""
+
+    subscription: Subscription
+    before: Subscription
+    until: datetime
+    is_used: bool
 
 
 @dataclass(frozen=True)
@@ -65,12 +95,13 @@ class Unpaid:
 class Offer:
     """A plan that a workspace can change to, and what that means for it.
 
-    `unpaid` is the invoice that has to be paid before.
+    `terms` are those of this month after the change; `unpaid` is the invoice that has to be paid before.
     """
 
     version: PlanVersion
     takes_effect_at: datetime
     is_at_once: bool
+    terms: MonthTerms
     differences: list[Difference]
     refusals: list[str]
     unpaid: Invoice | None
@@ -82,6 +113,7 @@ def list_offers(tenant: Tenant, now: datetime) -> list[Offer]:
     held = holdings_of(tenant)
     unpaid = find_unpaid(tenant, now)
     blocking = unpaid.invoice if unpaid and unpaid.is_blocking else None
+    present_terms = plans.terms_of(tenant, months.period_of(now))
     offers = []
     for version in plans.offered_plans():
         if version.pk == current.pk:
@@ -91,6 +123,7 @@ def list_offers(tenant: Tenant, now: datetime) -> list[Offer]:
             version=version,
             takes_effect_at=now if is_at_once else _next_month(now),
             is_at_once=is_at_once,
+            terms=plans.terms_with(tenant, version, now) if is_at_once else present_terms,
             differences=compare_plans(current, version),
             refusals=describe_refusals(version, held),
             unpaid=blocking if _is_dearer(current, version) else None,
@@ -182,6 +215,56 @@ def keep_plan(tenant: Tenant, *, now: datetime | None = None) -> PlanVersion:
         current = plans.plan_version_at(tenant, now)
         _record(tenant, scheduled.plan_version, current, now)
     return current
+
+
+def find_undo(tenant: Tenant, now: datetime) -> Undo | None:
+    """Return the change of the last hour that can be undone, or None.
+
+    Operators' changes count too; what was moved to a lower fee does not.
+    """
+    current = Subscription.objects.filter(tenant=tenant, ends_at=None, starts_at__lte=now)
+    subscription = current.select_related("plan_version__plan").first()
+    if subscription is None or subscription.starts_at <= now - UNDO_FOR:
+        return None
+    earlier = Subscription.objects.filter(tenant=tenant, ends_at=subscription.starts_at)
+    before = earlier.select_related("plan_version__plan").order_by("starts_at").last()
+    if before is None or not _is_at_once(before.plan_version, subscription.plan_version):
+        return None
+    is_used = _is_used(tenant, before.plan_version, since=subscription.starts_at, now=now)
+    return Undo(subscription, before, subscription.starts_at + UNDO_FOR, is_used)
+
+
+def undo_change(tenant: Tenant, *, now: datetime | None = None) -> Undo:
+    """Undo the last change as if it had never been: it leaves no fee. Raises NothingToUndo and PlanUsed."""
+    now = now or timezone.now()
+    # Valkey is asked before the lock: nobody may wait for it in a transaction that others wait for.
+    undo = find_undo(tenant, now)
+    if undo is None:
+        raise NothingToUndo
+    undone, before = undo.subscription.plan_version, undo.before.plan_version
+    if undo.is_used:
+        raise PlanUsed(plan=undone.plan.name, before=before.plan.name, day=_day(_next_month(now)))
+    with transaction.atomic():
+        Tenant.objects.select_for_update(no_key=True).get(pk=tenant.pk)
+        if not Subscription.objects.filter(pk=undo.subscription.pk, ends_at=None).exists():
+            raise NothingToUndo
+        _forget(undo.subscription)
+        snapshot.mark_changed(tenant.pk)
+        _record(tenant, undone, before, now)
+    return undo
+
+
+def _is_used(tenant: Tenant, before: PlanVersion, *, since: datetime, now: datetime) -> bool:
+    """Return whether a workspace has asked anything since a moment, or holds what the plan before refuses."""
+    periods = {months.period_of(since), months.period_of(now)}
+    asked = UsageEvent.objects.filter(tenant=tenant, period__in=periods, admitted_at__gte=since)
+    if asked.exists() or describe_refusals(before, holdings_of(tenant)):
+        return True
+    # What is open, or on its way into the ledger, may have begun under the new limits.
+    return any(
+        snapshot.has_unrecorded_usage(tenant.pk, period, usage_of(tenant.pk, period).tokens)
+        for period in periods
+    )
 
 
 def _is_at_once(current: PlanVersion, chosen: PlanVersion) -> bool:

@@ -30,6 +30,7 @@ class Suspended(NotAllowed):
     """This workspace is suspended; please write to support."""
 
     code = "workspace_suspended"
+    names_support = True
 
 
 class WithoutWorkspace(NotAllowed):

@@ -118,7 +118,7 @@ class MonthObject(serializers.Serializer[Any]):
 
     period = serializers.CharField()
     tokens = serializers.IntegerField()
-    included_tokens = serializers.IntegerField(help_text="Of the dearest plan within the month.")
+    included_tokens = serializers.IntegerField(help_text="Of the month's plans, counted by the day.")
     included_tokens_left = serializers.IntegerField()
     max_tokens = serializers.IntegerField(help_text="The plan's cap: no request passes it.")
     shared_tokens = serializers.IntegerField(

@@ -8,6 +8,7 @@ from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from foundation import months
 from foundation.money import dollars
 from foundation.rest.bodies import StrictSerializer, TextField
 from tenants.accounts import plan_changes
@@ -16,6 +17,7 @@ from tenants.api.schema import operation
 from tenants.api.views import WorkspaceView, idempotent
 from tenants.billing import plan_words, plans
 from tenants.billing.holdings import holdings_of
+from tenants.billing.proration import MonthTerms
 from tenants.models import PlanVersion, Scope, Tenant
 
 OFFER_EXAMPLE = {
@@ -29,6 +31,9 @@ OFFER_EXAMPLE = {
     "is_overage_allowed": True,
     "is_current": False,
     "takes_effect_at": "2026-12-01T00:00:00Z",
+    "month_fee_nanousd": 48_000_000_000,
+    "month_fee_usd": "48.00",
+    "month_included_tokens": 20_000_000,
     "refusals": ["You have 5 private styles and Writer holds 3. …"],
     "unpaid_invoice": None,
 }
@@ -37,6 +42,14 @@ CHANGE_EXAMPLE = {
     "plan": "writer",
     "previous_plan": "studio",
     "takes_effect_at": "2026-12-01T00:00:00Z",
+}
+
+
+UNDO_EXAMPLE = {
+    "object": "plan_change",
+    "plan": "free",
+    "previous_plan": "writer",
+    "takes_effect_at": "2026-11-29T12:40:00Z",
 }
 
 
@@ -54,6 +67,13 @@ class PlanOfferObject(serializers.Serializer[Any]):
     is_current = serializers.BooleanField()
     takes_effect_at = serializers.DateTimeField(
         allow_null=True, help_text="When it would hold if it were chosen now; null: it holds."
+    )
+    month_fee_nanousd = serializers.IntegerField(
+        help_text="All fees on this month's invoice if it were chosen now. Fees count by the UTC day."
+    )
+    month_fee_usd = serializers.CharField()
+    month_included_tokens = serializers.IntegerField(
+        help_text="What this month would include if it were chosen now, counted by the day as well."
     )
     refusals = serializers.ListField(
         child=serializers.CharField(), help_text="What it would refuse of what the workspace holds."
@@ -125,7 +145,11 @@ class PlanView(WorkspaceView):
     )
     @idempotent
     def post(self, request: Request) -> Response:
-        """Change to a dearer plan at once, to a cheaper one from the next month on. Owners may."""
+        """Change to a plan with a higher fee at once, to one with a lower fee from the next month on.
+
+        The fee counts by the UTC day, today included; `GET /billing/plans` tells what this month's invoice
+        would have. A change that began at once can be undone for an hour: `POST /billing/plan/undo`.
+        """
         body = self.read_body(PlanBody)
         now = timezone.now()
         before = plans.plan_version_at(self.access.tenant, now)
@@ -160,21 +184,56 @@ class PlanView(WorkspaceView):
         return Response(status=204)
 
 
+class UndoPlanView(WorkspaceView):
+    """The change of the plan within the last hour."""
+
+    read_scope = Scope.ADMIN
+    write_scope = Scope.ADMIN
+
+    @operation(
+        "billing.undo_plan",
+        "Undo the change of the plan",
+        scope=write_scope,
+        needs=Permission.MANAGE_BILLING,
+        answer=PlanChangeObject,
+        is_post=True,
+        example=UNDO_EXAMPLE,
+    )
+    @idempotent
+    def post(self, request: Request) -> Response:
+        """Undo a change that began within the last hour, while nothing was used since. It leaves no fee."""
+        now = timezone.now()
+        undo = plan_changes.undo_change(self.access.tenant, now=now)
+        before, undone = undo.before.plan_version, undo.subscription.plan_version
+        self.access.audit(
+            "plan.undone",
+            self.access.tenant,
+            before={"plan": str(undone)},
+            after={"plan": str(before)},
+        )
+        change = {"plan": before.plan_id, "previous_plan": undone.plan_id, "takes_effect_at": now}
+        return Response(PlanChangeObject(change).data)
+
+
 def _present_plans(tenant: Tenant) -> list[dict[str, Any]]:
     now = timezone.now()
     current = plans.plan_version_at(tenant, now)
     held = holdings_of(tenant)
     offers = {offer.version.pk: offer for offer in plan_changes.list_offers(tenant, now)}
-    shown = [_present_plan(current, None, plan_words.describe_refusals(current, held), is_current=True)]
+    refusals = plan_words.describe_refusals(current, held)
+    terms = plans.terms_of(tenant, months.period_of(now))
+    shown = [_present_plan(current, None, refusals, terms=terms, is_current=True)]
     for offer in offers.values():
-        row = _present_plan(offer.version, offer.takes_effect_at, offer.refusals, is_current=False)
+        row = _present_plan(
+            offer.version, offer.takes_effect_at, offer.refusals, terms=offer.terms, is_current=False
+        )
         row["unpaid_invoice"] = str(offer.unpaid.pk) if offer.unpaid else None
         shown.append(row)
     return sorted(shown, key=lambda row: (row["monthly_fee_nanousd"], row["code"]))
 
 
 def _present_plan(
-    version: PlanVersion, takes_effect_at: Any, refusals: list[str], *, is_current: bool
+    version: PlanVersion, takes_effect_at: Any, refusals: list[str], *, terms: MonthTerms, is_current: bool
 ) -> dict[str, Any]:
     facts = {
         "code": version.plan_id,
@@ -186,6 +245,9 @@ def _present_plan(
         "is_overage_allowed": version.overage_allowed,
         "is_current": is_current,
         "takes_effect_at": takes_effect_at,
+        "month_fee_nanousd": terms.fee_nanousd,
+        "month_fee_usd": dollars(terms.fee_nanousd),
+        "month_included_tokens": terms.included_tokens,
         "refusals": refusals,
         "unpaid_invoice": None,
     }

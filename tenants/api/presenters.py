@@ -92,6 +92,9 @@ class WorkspaceObject(serializers.Serializer[Tenant]):
         allow_null=True, help_text="After how many days a new API key ends by itself."
     )
     is_suspended = serializers.SerializerMethodField()
+    deletion_at = serializers.DateTimeField(
+        allow_null=True, help_text="When it will be deleted, as an owner asked; null: it will not."
+    )
     created_at = serializers.DateTimeField()
 
     def get_monthly_usd(self, tenant: Tenant) -> str | None:

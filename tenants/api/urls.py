@@ -21,6 +21,11 @@ from tenants.api import (
 
 urlpatterns = [
     path("workspace", workspace.WorkspaceDetailView.as_view(), name="workspace"),
+    path(
+        "workspace/stop-deletion",
+        workspace.StopDeletionView.as_view(),
+        name="stop_deletion",
+    ),
     path("workspace/audit-log", workspace.AuditLogView.as_view(), name="audit_log"),
     path("keys", keys.KeysView.as_view(), name="keys"),
     path("keys/<uuid:key_id>", keys.KeyView.as_view(), name="key"),
@@ -61,6 +66,7 @@ urlpatterns = [
     path("invoices/<uuid:invoice_id>/pay", payments.PayInvoiceView.as_view(), name="pay_invoice"),
     path("billing/plans", plans.PlansView.as_view(), name="plans"),
     path("billing/plan", plans.PlanView.as_view(), name="plan"),
+    path("billing/plan/undo", plans.UndoPlanView.as_view(), name="undo_plan"),
     path("billing/credits", payments.CreditsView.as_view(), name="credits"),
     path("billing/top-ups", payments.TopUpsView.as_view(), name="top_ups"),
     path("billing/auto-top-up", payments.AutoTopUpView.as_view(), name="auto_top_up"),

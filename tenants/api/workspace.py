@@ -19,7 +19,7 @@ from tenants.accounts.roles import Permission
 from tenants.api.keys import LimitsBody
 from tenants.api.presenters import AuditObject, WorkspaceObject, present_workspace
 from tenants.api.schema import operation
-from tenants.api.views import WorkspaceView
+from tenants.api.views import WorkspaceView, idempotent
 from tenants.api_keys.forms import LIFETIMES_DAYS
 from tenants.api_keys.style_choices import find_style_choices
 from tenants.billing.forms import MAX_USD
@@ -36,6 +36,7 @@ WORKSPACE_EXAMPLE = {
     "key_limits": {"monthly_tokens": 2_000_000},
     "key_lifetime_days": 365,
     "is_suspended": False,
+    "deletion_at": None,
     "created_at": "2026-11-01T08:00:00Z",
 }
 AUDIT_EXAMPLE = {
@@ -151,20 +152,49 @@ class WorkspaceDetailView(WorkspaceView):
 
     @operation(
         "workspace.delete",
-        "Delete the workspace",
+        "Delete the workspace in 24 hours",
         scope=write_scope,
         needs=Permission.DELETE_WORKSPACE,
         body=DeleteBody,
-        status=204,
+        answer=WorkspaceObject,
+        status=202,
         is_change=True,
+        example={**WORKSPACE_EXAMPLE, "deletion_at": "2026-11-30T09:30:00Z"},
         body_example={"confirm": "acme"},
     )
     def delete(self, request: Request) -> Response:
-        """Close the workspace at once and erase all its styles; invoices and the ledger are kept."""
+        """Have the workspace closed and all its styles erased at `deletion_at`.
+
+        Invoices and the ledger are kept. Every owner gets a mail. Until then it works as before, and any
+        owner can stop it: `POST /workspace/stop-deletion`.
+        """
         if self.read_body(DeleteBody)["confirm"] != self.access.tenant.slug:
             raise NotConfirmed(slug=self.access.tenant.slug, field="confirm")
-        deletion.delete_workspace(self.access)
-        return Response(status=204)
+        deletion.request_deletion(self.access)
+        return Response(present_workspace(self.access.tenant), status=202)
+
+
+class StopDeletionView(WorkspaceView):
+    """The deletion that was asked for."""
+
+    read_scope = Scope.ADMIN
+    write_scope = Scope.ADMIN
+
+    @operation(
+        "workspace.stop_deletion",
+        "Stop the deletion of the workspace",
+        scope=write_scope,
+        needs=Permission.DELETE_WORKSPACE,
+        answer=WorkspaceObject,
+        is_post=True,
+        example=WORKSPACE_EXAMPLE,
+        tag="workspace",
+    )
+    @idempotent
+    def post(self, request: Request) -> Response:
+        """Keep the workspace that was to be deleted."""
+        deletion.stop_deletion(self.access)
+        return Response(present_workspace(self.access.tenant))
 
 
 class AuditLogView(WorkspaceView):

@@ -8,7 +8,8 @@ from uuid import UUID
 
 from foundation import months
 from tenants.billing import plans, pools
-from tenants.models import PlanVersion, Subscription, Tenant
+from tenants.billing.proration import MonthTerms, month_terms
+from tenants.models import PlanVersion, Tenant
 
 
 class Beyond(StrEnum):
@@ -23,7 +24,7 @@ class Beyond(StrEnum):
 class Allowance:
     """What a workspace may use in a month.
 
-    The included tokens are those of the month's dearest plan, as on its invoice. The cap is that of the plan
+    The included tokens are those of the month's plans by day, as on its invoice. The cap is that of the plan
     on which it is now.
     """
 
@@ -64,20 +65,20 @@ class MonthLimits:
 
 def allowance_of(tenant: Tenant, at: datetime) -> Allowance:
     """Return what a workspace may use in the month that holds a moment."""
-    present, dearest = plans.month_versions(tenant, at)
-    return find_allowance(tenant, present, dearest, months.period_of(at))
+    present, terms = plans.month_versions(tenant, at)
+    return find_allowance(tenant, present, terms, months.period_of(at))
 
 
-def find_allowance(tenant: Tenant, present: PlanVersion, dearest: PlanVersion, period: str) -> Allowance:
-    """Return the same where the two plan versions are known."""
+def find_allowance(tenant: Tenant, present: PlanVersion, terms: MonthTerms, period: str) -> Allowance:
+    """Return the same where the plan version and the month's terms are known."""
     free = [tenant.pk] if present.plan_id == plans.FREE else []
     shared = pools.shared_tokens(free, period) if free else {}
-    return _make_allowance(present, dearest, shared.get(tenant.pk))
+    return _make_allowance(present, terms, shared.get(tenant.pk))
 
 
-def _make_allowance(present: PlanVersion, dearest: PlanVersion, shared_tokens: int | None) -> Allowance:
+def _make_allowance(present: PlanVersion, terms: MonthTerms, shared_tokens: int | None) -> Allowance:
     return Allowance(
-        dearest.included_tokens, present.monthly_tokens, present.overage_allowed, shared_tokens=shared_tokens
+        terms.included_tokens, present.monthly_tokens, present.overage_allowed, shared_tokens=shared_tokens
     )
 
 
@@ -86,21 +87,16 @@ def month_limits(tenant_ids: Iterable[UUID], at: datetime) -> dict[UUID, MonthLi
     tenant_ids = list(tenant_ids)
     start, end = months.bounds(months.period_of(at))
     free = plans.newest_plan_version(plans.FREE)
-    within = Subscription.objects.within(start, end).filter(tenant__in=tenant_ids)
-    by_fee = within.order_by("plan_version__monthly_fee_nanousd", "starts_at").select_related("plan_version")
-    dearest: dict[UUID, PlanVersion] = {}
-    present: dict[UUID, PlanVersion] = {}
-    for subscription in by_fee:
-        dearest[subscription.tenant_id] = subscription.plan_version
-        if subscription.is_in_force(at):
-            present[subscription.tenant_id] = subscription.plan_version
-    free_tenants = [one for one in tenant_ids if present.get(one, free).plan_id == plans.FREE]
+    stays = plans.stays_by_tenant(tenant_ids, start, end)
+    versions = {one: plans.version_at(stays.get(one, ()), free, at) for one in tenant_ids}
+    free_tenants = [one for one, version in versions.items() if version.plan_id == plans.FREE]
     shared = pools.shared_tokens(free_tenants, months.period_of(at))
     limits = {}
     budgets = Tenant.objects.filter(pk__in=tenant_ids).values_list("pk", "monthly_nanousd")
     for tenant_id, own_budget in budgets:
-        version = present.get(tenant_id, free)
+        version = versions[tenant_id]
         amounts = [amount for amount in (version.monthly_nanousd, own_budget) if amount is not None]
-        allowance = _make_allowance(version, dearest.get(tenant_id, free), shared.get(tenant_id))
+        terms = month_terms(stays.get(tenant_id, ()), free, start, end)
+        allowance = _make_allowance(version, terms, shared.get(tenant_id))
         limits[tenant_id] = MonthLimits(allowance, min(amounts, default=None))
     return limits

@@ -260,9 +260,8 @@ def open_charges(tenant: Tenant, credits: Sequence[Credit], *, until: str) -> di
         # All of it is on final invoices, which wrote their own burns.
         if nanousd == usage:
             continue
-        start, end = months.bounds(period)
-        version = plans.dearest_version(tenant, start, end)
-        charge = payable_nanousd(nanousd, tokens, version.included_tokens) - usage - included
+        included_tokens = plans.terms_of(tenant, period).included_tokens
+        charge = payable_nanousd(nanousd, tokens, included_tokens) - usage - included
         if charge > 0:
             charges[period] = charge
     return charges

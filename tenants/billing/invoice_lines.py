@@ -5,9 +5,10 @@ from dataclasses import dataclass
 
 from django.utils.translation import gettext_noop
 
-from foundation.money import NANO
+from foundation.money import NANO, usd
 from tenants.billing.credits import Burn, Credit, burn_credits
 from tenants.billing.pricing import payable_nanousd
+from tenants.billing.proration import FeeShare
 from tenants.models import InvoiceLine
 
 CENT = NANO // 100
@@ -72,8 +73,7 @@ class Month:
     """
 
     period: str
-    plan: str
-    fee_nanousd: int
+    fees: Sequence[FeeShare]
     usage: Sequence[Metered]
     allowances: Sequence[Allowance]
     adjustments: Sequence[Adjustment] = ()
@@ -104,10 +104,9 @@ def invoice_lines(month: Month) -> list[Line]:
     take off beyond the rest is kept as credits, which the last line says.
     """
     lines: list[Line] = []
-    if month.fee_nanousd:
-        text = gettext_noop("{plan}, monthly fee").format(plan=month.plan)
-        fee = month.fee_nanousd
-        lines.append(Line(Kind.FEE, month.period, text, fee, unit_nanousd=fee))
+    for share in month.fees:
+        if share.amount_nanousd:
+            lines.append(_fee_line(share, month.period))
     if month.hosting.styles and month.hosting.style_month_nanousd:
         lines.append(_hosting_line(month.hosting, month.period))
     for usage in month.usage:
@@ -142,6 +141,17 @@ def burns_of(month: Month, lines: Iterable[Line]) -> list[Burn]:
 def sum_lines(lines: Sequence[Line]) -> int:
     """Return the sum in nano-USD."""
     return sum(line.amount_nanousd for line in lines)
+
+
+def _fee_line(share: FeeShare, period: str) -> Line:
+    """Return the line of a plan's fee: whole, or for the days on which the workspace was on it."""
+    plan, fee, amount = share.version.plan.name, share.version.monthly_fee_nanousd, share.amount_nanousd
+    if share.days == share.month_days:
+        text = gettext_noop("{plan}, monthly fee").format(plan=plan)
+        return Line(Kind.FEE, period, text, amount, unit_nanousd=fee)
+    text = gettext_noop("{plan}, {days} of {month_days} days of the monthly fee of {fee}")
+    text = text.format(plan=plan, days=share.days, month_days=share.month_days, fee=usd(fee))
+    return Line(Kind.FEE, period, text, amount)
 
 
 def _hosting_line(hosting: Hosting, period: str) -> Line:

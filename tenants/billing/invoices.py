@@ -31,6 +31,7 @@ from tenants.billing.invoice_lines import (
     sum_lines,
 )
 from tenants.billing.ledger import usage_of
+from tenants.billing.proration import MonthTerms
 from tenants.events.outbox import record_event
 from tenants.models import (
     ArchivedUsage,
@@ -42,7 +43,6 @@ from tenants.models import (
     InvoiceLine,
     InvoiceNumber,
     LedgerEntry,
-    PlanVersion,
     Subscription,
     Tenant,
     UsageArchive,
@@ -373,21 +373,20 @@ def balance_nanousd(tenant_id: UUID) -> int:
 
 
 def _preview(tenant: Tenant, period: str, read: ReadUsage, columns: Columns) -> Preview:
-    version = _plan_of_month(tenant, period)
+    terms = plans.terms_of(tenant, period)
     usage = read(tenant.pk, period)
-    allowances = [_allowance(version, period, usage)]
+    allowances = [_allowance(terms, period, usage)]
     late_periods = _late_periods(tenant.pk, period)
     for late_period in late_periods:
         all_of_it = read(tenant.pk, late_period)
         invoiced = _sum_invoiced_usage(tenant.pk, late_period, columns)
         usage = usage + _subtract(all_of_it, invoiced, columns)
-        allowance = _allowance(_plan_of_month(tenant, late_period), late_period, all_of_it)
+        allowance = _allowance(plans.terms_of(tenant, late_period), late_period, all_of_it)
         taken_off = -_sum_invoiced(tenant.pk, late_period, InvoiceLine.Kind.INCLUDED)
         allowances.append(replace(allowance, taken_off_nanousd=taken_off))
     month = Month(
         period=period,
-        plan=version.plan.name,
-        fee_nanousd=version.monthly_fee_nanousd,
+        fees=terms.fees,
         usage=usage,
         allowances=allowances,
         adjustments=_adjustments(tenant.pk, period),
@@ -395,7 +394,7 @@ def _preview(tenant: Tenant, period: str, read: ReadUsage, columns: Columns) -> 
         credits=_credits_for(tenant, period, late_periods),
     )
     lines = invoice_lines(month)
-    return Preview(period, str(version), lines, burns_of(month, lines))
+    return Preview(period, str(terms.dearest), lines, burns_of(month, lines))
 
 
 def _credits_for(tenant: Tenant, period: str, late_periods: list[str]) -> list[credits.Credit]:
@@ -407,17 +406,11 @@ def _credits_for(tenant: Tenant, period: str, late_periods: list[str]) -> list[c
     return credits.settle_charges(left, elsewhere)
 
 
-def _plan_of_month(tenant: Tenant, period: str) -> PlanVersion:
-    """Return the dearest plan version on which a workspace was in a month: a change moves no usage."""
-    start, end = months.bounds(period)
-    return plans.dearest_version(tenant, start, end)
-
-
-def _allowance(version: PlanVersion, period: str, usage: list[Metered]) -> Allowance:
+def _allowance(terms: MonthTerms, period: str, usage: list[Metered]) -> Allowance:
     return Allowance(
         period=period,
-        plan=version.plan.name,
-        included_tokens=version.included_tokens,
+        plan=terms.dearest.plan.name,
+        included_tokens=terms.included_tokens,
         tokens=sum(metered.tokens for metered in usage),
         cost_nanousd=sum(metered.cost_nanousd for metered in usage),
     )
@@ -558,6 +551,8 @@ def _book_line(invoice: Invoice, line: InvoiceLine) -> None:
         part = "" if line.period == invoice.period else line.period
         if line.kind == InvoiceLine.Kind.KEPT:  # its kind in the ledger is that of the included tokens too
             part = "kept"
+        if line.kind == InvoiceLine.Kind.FEE and line.position > 1:  # a month of several plans
+            part = f"line {line.position}"
         _add_entry(invoice, kind, line.amount_nanousd, invoice.period, reason=line.text, part=part)
 
 

@@ -1,7 +1,7 @@
 """What a tenant may use at a moment, and at which prices."""
 
-from collections.abc import Collection
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 from uuid import UUID
 
@@ -11,6 +11,7 @@ from django.utils import timezone
 from foundation import months
 from tenants.billing import price_book
 from tenants.billing.pricing import Prices
+from tenants.billing.proration import MonthTerms, Stay, month_terms
 from tenants.models import PlanVersion, RaisedLimit, Subscription, Tenant
 
 FREE = "free"
@@ -104,44 +105,64 @@ def plan_version_at(tenant: Tenant, at: datetime) -> PlanVersion:
     return subscription.plan_version if subscription else newest_plan_version(FREE)
 
 
-def dearest_version(tenant: Tenant, start: datetime, end: datetime) -> PlanVersion:
-    """Return the plan version with the highest fee on which a tenant was within [start, end).
-
-    Without any it is the free plan's newest.
-    """
-    subscriptions = Subscription.objects.within(start, end).filter(tenant=tenant)
-    subscriptions = subscriptions.select_related("plan_version__plan")
-    # The month's invoice takes the dearest fee, so its included tokens count for the whole month.
-    dearest = subscriptions.order_by("plan_version__monthly_fee_nanousd", "starts_at").last()
-    return dearest.plan_version if dearest else newest_plan_version(FREE)
+def terms_of(tenant: Tenant, period: str) -> MonthTerms:
+    """Return the fees and included tokens of a workspace's month, as on its invoice; two queries."""
+    return month_terms(_stays(tenant, period), newest_plan_version(FREE), *months.bounds(period))
 
 
 def included_tokens(tenant_ids: Collection[UUID], start: datetime, end: datetime) -> dict[UUID, int]:
-    """Return tenant → the tokens that [start, end) includes; two queries for any number."""
+    """Return tenant → the tokens that the month [start, end) includes; two queries for any number."""
     free = newest_plan_version(FREE)
-    included = dict.fromkeys(tenant_ids, free.included_tokens)
+    stays = stays_by_tenant(tenant_ids, start, end)
+    return {one: month_terms(stays.get(one, ()), free, start, end).included_tokens for one in tenant_ids}
+
+
+def stays_by_tenant(
+    tenant_ids: Collection[UUID], start: datetime, end: datetime
+) -> Mapping[UUID, Sequence[Stay]]:
+    """Return tenant → the plans on which it was within [start, end), if any; one query for any number."""
     within = Subscription.objects.within(start, end).filter(tenant__in=tenant_ids)
-    by_fee = within.order_by("plan_version__monthly_fee_nanousd", "starts_at")
-    included.update(by_fee.values_list("tenant_id", "plan_version__included_tokens"))  # the dearest is last
-    return included
+    found: dict[UUID, list[Stay]] = {}
+    for subscription in within.select_related("plan_version__plan"):
+        found.setdefault(subscription.tenant_id, []).append(_stay_of(subscription))
+    return found
 
 
-def month_versions(tenant: Tenant, at: datetime) -> tuple[PlanVersion, PlanVersion]:
-    """Return the plan version at a moment, and the dearest one of the month that holds it; one query.
+def terms_with(tenant: Tenant, version: PlanVersion, at: datetime) -> MonthTerms:
+    """Return the same of the month that holds a moment, if a plan version began at that moment."""
+    period = months.period_of(at)
+    stays = [Stay(version, at, None)]
+    for stay in _stays(tenant, period):
+        ends_at = at if stay.ends_at is None else min(stay.ends_at, at)
+        stays.append(replace(stay, ends_at=ends_at))
+    return month_terms(stays, newest_plan_version(FREE), *months.bounds(period))
 
-    Where there is none, it is the free plan's newest.
-    """
-    start, end = months.bounds(months.period_of(at))
-    within = Subscription.objects.within(start, end).filter(tenant=tenant)
-    within = within.select_related("plan_version__plan")
-    by_fee = list(within.order_by("plan_version__monthly_fee_nanousd", "starts_at"))
-    if not by_fee:
-        free = newest_plan_version(FREE)
-        return free, free
-    in_force = [subscription for subscription in by_fee if subscription.is_in_force(at)]
-    in_force.sort(key=lambda subscription: subscription.starts_at)
-    present = in_force[-1].plan_version if in_force else newest_plan_version(FREE)
-    return present, by_fee[-1].plan_version
+
+def month_versions(tenant: Tenant, at: datetime) -> tuple[PlanVersion, MonthTerms]:
+    """Return the plan version at a moment, and what the month that holds it comes to; two queries."""
+    period = months.period_of(at)
+    free = newest_plan_version(FREE)
+    stays = _stays(tenant, period)
+    terms = month_terms(stays, free, *months.bounds(period))
+    return version_at(stays, free, at), terms
+
+
+def version_at(stays: Sequence[Stay], free: PlanVersion, at: datetime) -> PlanVersion:
+    """Return the version of the newest of some stays that holds a moment, else the free plan's."""
+    in_force = [
+        stay for stay in stays if stay.starts_at <= at and (stay.ends_at is None or stay.ends_at > at)
+    ]
+    newest = max(in_force, key=lambda stay: stay.starts_at, default=None)
+    return newest.version if newest else free
+
+
+def _stays(tenant: Tenant, period: str) -> list[Stay]:
+    within = Subscription.objects.within(*months.bounds(period)).filter(tenant=tenant)
+    return list(map(_stay_of, within.select_related("plan_version__plan")))
+
+
+def _stay_of(subscription: Subscription) -> Stay:
+    return Stay(subscription.plan_version, subscription.starts_at, subscription.ends_at)
 
 
 def offered_plans() -> list[PlanVersion]:

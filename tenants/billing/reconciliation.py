@@ -189,8 +189,8 @@ def _find_overspent(period: str) -> list[str]:
 def _overspent_nanousd(tenant: Tenant, period: str) -> int:
     """Return what a month's usage costs beyond included tokens and credits."""
     usage = usage_of(tenant.pk, period)
-    version = plans.dearest_version(tenant, *months.bounds(period))
-    payable = payable_nanousd(usage.nanousd, usage.tokens, version.included_tokens)
+    terms = plans.terms_of(tenant, period)
+    payable = payable_nanousd(usage.nanousd, usage.tokens, terms.included_tokens)
     if not payable:
         return 0
     paid = CreditBurn.objects.filter(grant__tenant=tenant, period=period, amount_nanousd__gt=0)

@@ -63,9 +63,9 @@ def monthly_report(tenant: Tenant, now: datetime, *, used: Used | None = None) -
     A page that has added up the month for its own pictures says what was `used`.
     """
     start, end = months.bounds(months.period_of(now))
-    present, dearest = plans.month_versions(tenant, now)
+    present, terms = plans.month_versions(tenant, now)
     prices, _ = price_book.find_prices(now)
-    allowance = find_allowance(tenant, present, dearest, months.period_of(now))
+    allowance = find_allowance(tenant, present, terms, months.period_of(now))
     used = used or _sum_month(tenant, start.date(), end.date(), now.date())
     spent = used.cost_nanousd
     budget = plans.budget_of(tenant, present)

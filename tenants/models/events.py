@@ -8,6 +8,7 @@ from django.contrib.postgres.fields import ArrayField
 from django.core.serializers.json import DjangoJSONEncoder
 from django.db import models
 from django.db.models import OuterRef, Q, Subquery
+from django.db.models.functions import Least
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
@@ -44,6 +45,11 @@ class EventType(models.TextChoices):
     PAYMENT_FAILED = "payment.failed", _("A payment was declined, such as an automatic top-up.")
     WORKSPACE_SUSPENDED = "workspace.suspended", _("The workspace is served no more.")
     WORKSPACE_RESUMED = "workspace.resumed", _("The workspace is served again.")
+    WORKSPACE_DELETION_REQUESTED = (
+        "workspace.deletion_requested",
+        _("An owner asked to delete the workspace. Until `deletion_at` any owner can stop it."),
+    )
+    WORKSPACE_DELETION_STOPPED = "workspace.deletion_stopped", _("The workspace is not deleted after all.")
     ERASURE_COMPLETED = "erasure.completed", _("A version's files are gone from everywhere.")
     WEBHOOK_DISABLED = (
         "webhook.disabled",
@@ -78,12 +84,15 @@ class WebhookEndpointQuerySet(models.QuerySet["WebhookEndpoint"]):
         return self.filter(Q(event_types=[]) | Q(event_types__contains=[event_type]), is_enabled=True)
 
     def due(self, now: datetime) -> "WebhookEndpointQuerySet":
-        """Return enabled endpoints whose oldest pending delivery is due, those that wait longest first.
+        """Return enabled endpoints with a due test or oldest delivery, those that wait longest first.
 
         An endpoint that a worker has leased is left out.
         """
         pending = WebhookDelivery.objects.pending().filter(endpoint=OuterRef("pk"))
-        next_attempt_at = Subquery(pending.order_by("pk").values("next_attempt_at")[:1])
+        is_test = Q(event__type=EventType.WEBHOOK_TEST)
+        oldest = Subquery(pending.exclude(is_test).order_by("pk").values("next_attempt_at")[:1])
+        test = Subquery(pending.filter(is_test).order_by("next_attempt_at").values("next_attempt_at")[:1])
+        next_attempt_at = Least(oldest, test)  # PostgreSQL's passes over NULL
         free = self.filter(Q(leased_until=None) | Q(leased_until__lt=now), is_enabled=True)
         due = free.annotate(next_attempt_at=next_attempt_at).filter(next_attempt_at__lte=now)
         return due.order_by("next_attempt_at")

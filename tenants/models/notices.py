@@ -30,7 +30,7 @@ class NoticeKind(models.TextChoices):
         _("The plan or a selected style's price changes, or an automatic top-up is declined"),
     )
     KEYS = "keys", _("An API key is made, replaced or revoked")
-    WORKSPACE = "workspace", _("The workspace is suspended, or served again")
+    WORKSPACE = "workspace", _("The workspace is suspended, served again, or to be deleted")
 
 
 class NoticeMailQuerySet(models.QuerySet["NoticeMail"]):

@@ -132,6 +132,21 @@ class Tenant(models.Model):
     suspended_reason = models.CharField(
         max_length=300, blank=True, db_default="", editable=False, help_text="Its members read it."
     )
+    deletion_at = models.DateTimeField(
+        null=True,
+        blank=True,
+        editable=False,
+        help_text="When it is deleted, as an owner asked. Until then any owner can stop it.",
+    )
+    deletion_asked_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL,
+        on_delete=models.SET_NULL,
+        null=True,
+        blank=True,
+        editable=False,
+        related_name="+",
+        help_text="The person who asked for it; empty: a key did, or operators.",
+    )
     deleted_at = models.DateTimeField(
         null=True,
         blank=True,

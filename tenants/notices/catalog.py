@@ -15,6 +15,7 @@ CHOOSABLE = tuple(kind for kind in NoticeKind if kind not in ALWAYS_SENT)
 class Audience(Enum):
     """Who hears of an event. The member concerned is the one who made what it tells of."""
 
+    OWNERS = auto()
     MANAGERS = auto()  # owners and admins
     PAYERS = auto()  # all who may pay: billing managers, too
     MEMBERS = auto()
@@ -61,4 +62,10 @@ NOTICES: dict[str, Notice] = {
     EventType.KEY_REVOKED: Notice(NoticeKind.KEYS, Audience.MANAGERS_AND_CONCERNED, "key_revoked"),
     EventType.WORKSPACE_SUSPENDED: Notice(NoticeKind.WORKSPACE, Audience.MEMBERS, "workspace_suspended"),
     EventType.WORKSPACE_RESUMED: Notice(NoticeKind.WORKSPACE, Audience.MEMBERS, "workspace_resumed"),
+    EventType.WORKSPACE_DELETION_REQUESTED: Notice(
+        NoticeKind.WORKSPACE, Audience.OWNERS, "workspace_deletion_requested"
+    ),
+    EventType.WORKSPACE_DELETION_STOPPED: Notice(
+        NoticeKind.WORKSPACE, Audience.OWNERS, "workspace_deletion_stopped"
+    ),
 }

@@ -33,11 +33,14 @@ Measure = ReachedThreshold.Measure
 FOLDER = "tenants/mail"
 LAYOUTS = ("subject.txt", "letter.txt", "letter.html")
 FINDINGS_SHOWN = 3
+# Mails whose readers may have a question that only support can answer.
+ABOUT_MONEY = frozenset({NoticeKind.USAGE, NoticeKind.INVOICES, NoticeKind.PAYMENTS, NoticeKind.WORKSPACE})
 TIMES = (
     "created_at",
     "revoked_at",
     "old_secret_until",
     "takes_effect_at",
+    "deletion_at",
     "prices_from",
     "effective_from",
 )  # in JSON they are texts
@@ -90,6 +93,7 @@ def _write(mail: NoticeMail, *, skipped_before: int, is_last: bool) -> Letter:
         "kind": kind,
         "site_url": settings.SITE_URL,
         "stop_url": stop_url,
+        "support": settings.SUPPORT_EMAIL if kind in ABOUT_MONEY else "",
         "skipped_before": skipped_before,
         "is_last": is_last,
     }
@@ -99,6 +103,7 @@ def _write(mail: NoticeMail, *, skipped_before: int, is_last: bool) -> Letter:
         body=_tidy(text),
         to=[member.user.email],
         headers=_headers(mail, stop_url),
+        reply_to=[settings.SUPPORT_EMAIL] if context["support"] else None,
     )
     letter.attach_alternative(html.strip() + "\n", "text/html")
     return letter

@@ -25,6 +25,8 @@ def _audience_of(event: OutboxEvent, audience: Audience) -> MembershipQuerySet:
     # Objects name the person who made them as the API does: by address.
     made_by = event.object.get("created_by")
     concerned = members.filter(user__email=made_by) if made_by else members.none()
+    if audience is Audience.OWNERS:
+        return members.filter(role=Membership.Role.OWNER)
     if audience is Audience.MANAGERS:
         return managers
     if audience is Audience.PAYERS:

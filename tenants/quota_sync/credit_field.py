@@ -75,6 +75,5 @@ def _merge(entries: Iterable[Entry]) -> list[Entry]:
 
 
 def _included_tokens(tenant: Tenant, period: str) -> int:
-    """Return the tokens that a month includes: those of the dearest plan, as on its invoice."""
-    start, end = months.bounds(period)
-    return plans.dearest_version(tenant, start, end).included_tokens
+    """Return the tokens that a month includes: those of its plans by day, as on its invoice."""
+    return plans.terms_of(tenant, period).included_tokens

@@ -1,6 +1,6 @@
 """The page about the plan: what it allows, what another one would bring, and the change."""
 
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from django.contrib import messages
@@ -14,6 +14,7 @@ from django.views.decorators.http import require_GET, require_POST
 
 from foundation import months
 from foundation.errors import DomainError
+from foundation.money import usd
 from tenants.accounts import plan_changes
 from tenants.accounts.access import MemberRequest, access_of, member_required
 from tenants.accounts.plan_changes import Offer
@@ -45,6 +46,9 @@ def show_plan(request: MemberRequest) -> HttpResponse:
         "allows": plan_words.describe_plan(version),
         "scheduled": scheduled,
         "offers": offers,
+        "undo": plan_changes.find_undo(request.tenant, now),
+        "invoiced": _invoiced(now),
+        "month_fee": usd(plans.terms_of(request.tenant, months.period_of(now)).fee_nanousd),
     }
     return render(request, "tenants/plan.html", context)
 
@@ -77,10 +81,33 @@ def change_plan(request: MemberRequest) -> HttpResponse:
         day = date_format(subscription.starts_at, gettext("j F"))
         messages.success(
             request,
-            gettext("{name} begins on {day}. Until then all stays as it is.").format(name=name, day=day),
+            gettext("{name} begins on {day}. Nothing changes until then.").format(name=name, day=day),
         )
     else:
-        messages.success(request, gettext("{name} holds from the next request on.").format(name=name))
+        messages.success(request, gettext("You're now on {name}.").format(name=name))
+    return redirect("tenants:plan")
+
+
+@require_POST
+@member_required
+@requires(Permission.MANAGE_BILLING, to_read=Permission.READ_BILLING)
+def undo_plan(request: MemberRequest) -> HttpResponse:
+    """Undo the change of the last hour."""
+    access = access_of(request)
+    try:
+        with transaction.atomic():
+            undo = plan_changes.undo_change(request.tenant)
+            access.audit(
+                "plan.undone",
+                request.tenant,
+                before={"plan": str(undo.subscription.plan_version)},
+                after={"plan": str(undo.before.plan_version)},
+            )
+    except DomainError as error:
+        messages.error(request, error.message)
+    else:
+        name = undo.before.plan_version.plan.name
+        messages.success(request, gettext("You're on {plan} again. No fee was charged.").format(plan=name))
     return redirect("tenants:plan")
 
 
@@ -97,7 +124,7 @@ def keep_plan(request: MemberRequest) -> HttpResponse:
     except DomainError as error:
         messages.error(request, error.message)
     else:
-        messages.success(request, gettext("{plan} goes on.").format(plan=kept.plan.name))
+        messages.success(request, gettext("You're staying on {plan}.").format(plan=kept.plan.name))
     return redirect("tenants:plan")
 
 
@@ -107,8 +134,29 @@ def _month(tenant: Tenant, version: PlanVersion, now: datetime) -> dict[str, Any
     return month_meter(tenant, allowance_of(tenant, now), prices, used=used, now=now)
 
 
-def _offer_context(offer: Offer, *, is_scheduled: bool) -> dict[str, Any]:
+def _invoiced(now: datetime) -> dict[str, Any]:
+    """Return the days that a change today is invoiced for, and when: the day after the drafts."""
+    start, end = months.bounds(months.period_of(now))
     return {
+        "first_day": now.astimezone(UTC),
+        "last_day": end - timedelta(days=1),
+        "month": start,
+        "next_month": end,
+        "on": end + timedelta(days=1),
+    }
+
+
+def _offer_context(offer: Offer, *, is_scheduled: bool) -> dict[str, Any]:
+    fees = [
+        {"plan": share.version.plan.name, "days": share.days, "amount": usd(share.amount_nanousd)}
+        for share in offer.terms.fees
+        if share.amount_nanousd
+    ]
+    return {
+        "fees": fees,
+        "month_days": len(offer.terms.days),
+        "month_fee": usd(offer.terms.fee_nanousd),
+        "month_included_tokens": offer.terms.included_tokens,
         "version": offer.version,
         "fee": plan_words.fee_text(offer.version),
         "is_at_once": offer.is_at_once,

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from allauth.account.internal.flows.reauthentication import raise_if_reauthentication_required
 from allauth.core import ratelimit
 from django.contrib import messages
 from django.contrib.auth import logout
@@ -85,18 +86,36 @@ def edit_profile(request: MemberRequest) -> HttpResponse:
 @member_required
 @requires(Permission.DELETE_WORKSPACE, to_read=Permission.DELETE_WORKSPACE)
 def delete_workspace(request: MemberRequest) -> HttpResponse:
-    """Show what is lost with the workspace; delete it when its name was typed."""
+    """Show what is lost with the workspace; have it deleted in a day when its name was typed.
+
+    Who has just shown a password or a second factor need not do it again.
+    """
     form = DeleteWorkspaceForm(request.POST or None, name=request.tenant.name)
     if form.is_valid():
+        raise_if_reauthentication_required(request, app="tenants")
         try:
-            deletion.delete_workspace(access_of(request))
+            deletion.request_deletion(access_of(request))
         except DomainError as error:
             form.add_failure(error)
         else:
-            return redirect("adapters:workspace_erasure", request.tenant.pk)
+            return redirect("tenants:delete_workspace")
     context = {"form": form, "stays": deleted_workspaces.STAYS}
     status = 400 if form.is_bound else 200
     return render(request, "tenants/settings/delete_workspace.html", context, status=status)
+
+
+@require_POST
+@member_required
+@requires(Permission.DELETE_WORKSPACE)
+def stop_deletion(request: MemberRequest) -> HttpResponse:
+    """Keep the workspace."""
+    try:
+        deletion.stop_deletion(access_of(request))
+    except DomainError as error:
+        messages.error(request, error.message)
+    else:
+        messages.success(request, gettext("{name} is not deleted.").format(name=request.tenant.name))
+    return redirect("tenants:settings")
 
 
 @require_http_methods(["GET", "POST"])

@@ -11,7 +11,7 @@ from django.utils.translation import gettext
 from django.views.decorators.http import require_http_methods, require_POST
 
 from foundation.errors import DomainError
-from tenants.accounts import current, workspaces
+from tenants.accounts import current, deleted_workspaces, workspaces
 from tenants.accounts.access import access_of_person, ask_to_log_in
 from tenants.accounts.forms import CreateWorkspaceForm
 from tenants.models import Tenant, User
@@ -33,7 +33,11 @@ def create_workspace(request: HttpRequest) -> HttpResponse:
         else:
             current.open_workspace(request, user, tenant.pk)
             return redirect("welcome")
-    context = {"form": form, "is_first": not current.list_memberships(request)}
+    context = {
+        "form": form,
+        "is_first": not current.list_memberships(request),
+        "deleted": deleted_workspaces.list_deleted(user),
+    }
     return render(request, "tenants/create_workspace.html", context, status=400 if form.is_bound else 200)
 
 

@@ -1,6 +1,7 @@
 """Deliver events to endpoints: signed, in order an endpoint, at least once, for three days.
 
-An endpoint's oldest pending delivery is the only one that is tried; later ones wait behind it. A worker
+An endpoint's oldest pending delivery is the only one that is tried; later ones wait behind it. Tests stand
+apart: they go at once, past what waits, and nothing waits behind them. A worker
 holds an endpoint by a lease, not by a lock: no transaction is open while a receiver takes its time. If the
 worker is killed, the lease ends by itself, and the delivery is made again: receivers know it by its id.
 """
@@ -141,13 +142,19 @@ def _leased(lease: EndpointLease) -> WebhookEndpointQuerySet:
 
 
 def _next_delivery(lease: EndpointLease) -> WebhookDelivery | None:
-    """Return the oldest pending delivery if it is due, and the endpoint is still ours to serve."""
+    """Return a test that is due, else the oldest pending delivery if it is due.
+
+    None once the endpoint is no longer ours to serve.
+    """
     if not _leased(lease).filter(is_enabled=True).exists():
         return None
-    pending = WebhookDelivery.objects.pending().filter(endpoint=lease.endpoint)
+    now = timezone.now()
     # With the endpoint as it is now: its address may have been edited meanwhile.
-    oldest = pending.select_related("event", "endpoint").order_by("pk").first()
-    return oldest if oldest and oldest.next_attempt_at <= timezone.now() else None
+    pending = WebhookDelivery.objects.pending().filter(endpoint=lease.endpoint)
+    pending = pending.select_related("event", "endpoint").order_by("pk")
+    test = pending.filter(event__type=EventType.WEBHOOK_TEST, next_attempt_at__lte=now).first()
+    oldest = test or pending.exclude(event__type=EventType.WEBHOOK_TEST).first()
+    return oldest if oldest and oldest.next_attempt_at <= now else None
 
 
 def _attempt(delivery: WebhookDelivery, lease: EndpointLease) -> bool:

@@ -174,14 +174,14 @@ def forget_previous_secrets() -> int:
 
 
 def send_test(endpoint: WebhookEndpoint, *, by: Access) -> WebhookDelivery:
-    """Send an endpoint a `webhook.test` event, and return its delivery. Raises EndpointDisabled.
+    """Send an endpoint a `webhook.test` event at once, and return its delivery. Raises EndpointDisabled.
 
-    What waits for its next attempt is tried at once, since the test comes behind it.
+    It goes past what waits for its next attempt, which is tried after it: the server may be mended.
     """
     with transaction.atomic():
         _lock_enabled(endpoint)
         _try_now(endpoint)
-        # An event like others, so the test shows the same signature, order and retries.
+        # An event like others, so the test shows the same signature and retries.
         event = record_event(endpoint.tenant_id, EventType.WEBHOOK_TEST, endpoint)
         sent = WebhookDelivery.objects.create(endpoint=endpoint, event=event)
         by.audit("webhook_endpoint.tested", endpoint)

@@ -216,6 +216,16 @@ def cheaper_plan(of_acme: Arguments) -> None:
     choose_plan(acme, "free")
 
 
+def dearer_plan(of_acme: Arguments) -> None:
+    """Let an upgrade have just begun."""
+    choose_plan(Tenant.objects.get(slug="acme"), "writer")
+
+
+def to_be_deleted(of_acme: Arguments) -> None:
+    """Let an owner have asked for the deletion."""
+    Tenant.objects.filter(slug="acme").update(deletion_at=timezone.now() + timedelta(days=1))
+
+
 def saved_card(of_acme: Arguments) -> None:
     """Acme has paid by card, and is on a plan where credits pay for something."""
     acme = Tenant.objects.get(slug="acme")
@@ -297,6 +307,7 @@ PAGES = {
     ),
     "tenants:change_plan": Change({"plan": "writer"}, "plan.changed"),
     "tenants:keep_plan": Change(audits="plan.kept", prepare=cheaper_plan),
+    "tenants:undo_plan": Change(audits="plan.undone", prepare=dearer_plan),
     "tenants:create_workspace": Change({"workspace": "Fourth"}, "workspace.created", no_workspace),
     "tenants:switch_workspace": Change(
         {"workspace": "third"}, unaudited="It changes only which of their workspaces a person looks at."
@@ -311,7 +322,8 @@ PAGES = {
     "tenants:edit_workspace": Change({"name": "Acme Letters"}, "workspace.edited"),
     "tenants:limit_new_keys": Change({"monthly_tokens": "5"}, "workspace.edited"),
     "tenants:edit_profile": Change({"language": "de"}, "profile.edited"),
-    "tenants:delete_workspace": Change({"confirm": "Acme"}, "workspace.deleted"),
+    "tenants:delete_workspace": Change({"confirm": "Acme"}, "workspace.deletion_requested"),
+    "tenants:stop_deletion": Change(audits="workspace.deletion_stopped", prepare=to_be_deleted),
     "adapters:create_version": Change(
         {"slug": "secret", "name": "Secret", "files": FILES},
         "version.created",
@@ -368,6 +380,7 @@ OPERATIONS = {
     "invoices.pay": Change(audits="payment.begun", prepare=owed),
     "billing.change_plan": Change({"plan": "writer"}, "plan.changed"),
     "billing.keep_plan": Change(audits="plan.kept", prepare=cheaper_plan),
+    "billing.undo_plan": Change(audits="plan.undone", prepare=dearer_plan),
     "keys.create": Change({"name": "newsletter"}, "api_key.created"),
     "keys.edit": Change({"limits": {"monthly_tokens": 5}}, "api_key.edited"),
     "keys.revoke": Change(audits="api_key.revoked"),
@@ -377,7 +390,8 @@ OPERATIONS = {
     "invitations.create": Change({"email": "dora@example.org"}, "invitation.created"),
     "invitations.resend": Change(audits="invitation.resent"),
     "invitations.withdraw": Change(audits="invitation.withdrawn"),
-    "workspace.delete": Change({"confirm": "acme"}, "workspace.deleted"),
+    "workspace.delete": Change({"confirm": "acme"}, "workspace.deletion_requested"),
+    "workspace.stop_deletion": Change(audits="workspace.deletion_stopped", prepare=to_be_deleted),
     "votes.ask": Change({"before_promotion": 5}, "style.edited"),
     "styles.create": Change({"slug": "tide", "name": "Tide"}, "style.created"),
     "styles.edit": Change({"description": "Rain."}, "style.edited"),

@@ -43,3 +43,14 @@ export function readLink(hash) {
     return null;
   }
 }
+
+// What the first page took along for the playground (welcome.js), once.
+export function takeHeard() {
+  try {
+    const heard = JSON.parse(sessionStorage.getItem("heard"));
+    sessionStorage.removeItem("heard");
+    return heard;
+  } catch {
+    return null;
+  }
+}

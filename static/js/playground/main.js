@@ -1,6 +1,6 @@
 // The playground: one prompt, up to four styles beside each other, all writing at once.
 import { asCurl, asJavaScript, asPython, makeCall, settingsOf } from "./call.js";
-import { addToHistory, clearHistory, linkTo, readHistory, readLink } from "./history.js";
+import { addToHistory, clearHistory, linkTo, readHistory, readLink, takeHeard } from "./history.js";
 import { Pane } from "./pane.js";
 import { gettext } from "../words.js";
 
@@ -173,9 +173,22 @@ function nextModel() {
   return [...panes[0].select.options].map(({ value }) => value).find((model) => !used.includes(model));
 }
 
+// What was heard on the first page, before the style was chosen: it stands in its pane, and a reply goes on from it.
+function showHeard({ model, prompt, text }) {
+  const pane = panes.find((one) => one.model === model);
+  if (!pane) return;
+  const answer = { model, text, ended: gettext("Ended") };
+  fill({ prompt });
+  pane.restore({ prompt, ...answer });
+  addToHistory(historyKey, { at: new Date().toISOString(), prompt, system: "", settings: settingsOf(form), answers: [answer] });
+  arrange();
+}
+
 const asked = readLink(location.hash);
 setModels(asked?.models ?? JSON.parse(form.dataset.models));
 if (asked) fill(asked);
+const heard = takeHeard();
+if (heard) showHeard(heard);
 showTemperature();
 showHistory();
 showCall();

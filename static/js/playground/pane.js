@@ -94,6 +94,7 @@ export class Pane {
     const place = this.#addTurn(prompt);
     place.textContent = text;
     place.ariaBusy = "false";
+    if (text) this.#turns.push({ role: "user", content: prompt }, { role: "assistant", content: text });
     this.#at("state").textContent = ended;
   }
 

@@ -73,8 +73,8 @@ def test_an_engine_that_loads_a_version_again_moves_no_alias(acme, engine, versi
 
 def test_promoting_and_rolling_back_are_recorded(alice, versions):
     first, second, third = versions
-    aliases.promote(second, alice, "It rhymes.")
-    aliases.promote(second, alice)  # twice is once
+    assert aliases.promote(second, alice, "It rhymes.")
+    assert not aliases.promote(second, alice), "another tab was first"
     aliases.promote(third, alice)
     assert aliases.roll_back(style(), alice) == second
     assert aliases.roll_back(style(), alice) == first, "a step further back, not forward again"

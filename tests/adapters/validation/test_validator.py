@@ -186,7 +186,7 @@ def test_pattern_scales_count(base):
 def test_each_broken_kind_is_refused_for_its_reason(base, tmp_path, kind):
     broken.make(kind, tmp_path, base)
     report = validate_folder(tmp_path, base, MAX_RANK)
-    assert codes(report) - {"more"} == {broken.CODES[kind]} | ALSO.get(kind, set())
+    assert codes(report) - {"more"} == {broken.CODES[kind]}
     assert not report.is_valid
     for finding in report.findings:
         assert finding.sentence.endswith(".")
@@ -194,7 +194,16 @@ def test_each_broken_kind_is_refused_for_its_reason(base, tmp_path, kind):
         assert "{" not in finding.sentence + finding.fix
 
 
-ALSO = {"rank_pattern_high": {"rank_mismatch"}}  # second findings that are as true as the first
+@pytest.mark.parametrize("config_rank", [4, 512])
+def test_a_mistake_about_the_rank_is_said_once_with_one_advice(config_rank):
+    """It gave 51 reasons: each tensor's, and the advice to train again beside that to take the right config."""
+    base = tiny_base(layers=30)
+    adapter = valid_adapter(base)
+    adapter.config["r"] = config_rank
+    finding, *rest = check(adapter, base).findings
+    assert finding.code == "rank_mismatch"
+    assert finding.fix == "Give the adapter_config.json that was saved with these weights."
+    assert [one.code for one in rest] == ["more"]
 
 
 def test_a_finding_names_the_tensor_and_the_way_out(base):

@@ -408,24 +408,39 @@ class World:
             tokens += event.prompt_tokens + event.completion_tokens
         return cost, tokens
 
-    def plan_of(self, book: Book, period: str) -> PlanVersion:
-        """Return the dearest plan that held at some moment of a month."""
-        begins, ends = (BEGIN, TURN) if period == APRIL else (TURN, JUNE)
-        holding = []
-        for (at, version), (until, _) in zip(book.plans, [*book.plans[1:], (JUNE, None)], strict=True):
-            if at < ends and until > begins:
-                holding.append(version)
-        return max(holding, key=lambda version: version.monthly_fee_nanousd)
+    def plans_by_day(self, book: Book, period: str) -> list[PlanVersion]:
+        """Return the dearest plan that held at some moment of each day of a month."""
+        begins, days = (BEGIN, 30) if period == APRIL else (TURN, 31)
+        dearest = []
+        for number in range(days):
+            starts, ends = begins + timedelta(days=number), begins + timedelta(days=number + 1)
+            holding = []
+            for (at, version), (until, _) in zip(book.plans, [*book.plans[1:], (JUNE, None)], strict=True):
+                if at < ends and until > starts:
+                    holding.append(version)
+            dearest.append(max(holding, key=lambda version: version.monthly_fee_nanousd))
+        return dearest
+
+    def fees_of(self, book: Book, period: str) -> int:
+        """Return each plan's fee for its days, in whole cents that are rounded down."""
+        by_day = self.plans_by_day(book, period)
+        days = Counter(version.plan_id for version in by_day)
+        fees = {version.plan_id: version.monthly_fee_nanousd for version in by_day}
+        return sum(fees[code] * count // len(by_day) // CENT * CENT for code, count in days.items())
+
+    def included_of(self, book: Book, period: str) -> int:
+        """Return the included tokens: the mean of the days, none of which includes less than one before."""
+        by_day = [version.included_tokens for version in self.plans_by_day(book, period)]
+        return sum(max(by_day[: number + 1]) for number in range(len(by_day))) // len(by_day)
 
     def expected_total(self, book: Book, period: str) -> int:
         """Return what a month's invoice asks for; burn credits and keep what is left over."""
-        plan = self.plan_of(book, period)
-        owed = plan.monthly_fee_nanousd + book.hosted[period] * STYLE_MONTH[
+        owed = self.fees_of(book, period) + book.hosted[period] * STYLE_MONTH[
             BEGIN - timedelta(days=9) if period == APRIL else MIDDLE
         ]  # fmt: skip
         for month in dict.fromkeys([APRIL, period]):
             cost, tokens = self.usage_of(book, month)
-            included = self.plan_of(book, month).included_tokens
+            included = self.included_of(book, month)
             covered = cost if tokens <= included else cost * included // tokens
             before = book.invoiced.get(month, (0, 0))
             book.invoiced[month] = (cost, covered)

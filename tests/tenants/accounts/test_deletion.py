@@ -13,7 +13,7 @@ from tenants.accounts import deleted_workspaces, deletion, sessions, workspaces
 from tenants.accounts.access import Access
 from tenants.accounts.roles import Role
 from tenants.api_keys.lifecycle import issue_key
-from tenants.models import ApiKey, AuditEntry, Invitation, Invoice, Membership, Tenant, User
+from tenants.models import ApiKey, AuditEntry, Invitation, Invoice, Membership, NoticeMail, Tenant, User
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("valkey")]
 
@@ -40,18 +40,92 @@ def typed(user: User) -> dict[str, str]:
     return {"confirm": user.email, "password": PASSWORD}
 
 
+def test_the_workspace_works_for_a_day_until_it_is_deleted(alice, alice_client, bob_client, acme):
+    _, secret = issue_key(acme, name="laptop", by=alice)
+    headers = {"Authorization": f"Bearer {secret}"}
+    answer = alice_client.post(reverse("tenants:delete_workspace"), {"confirm": "Acme"})
+    assert answer["Location"] == reverse("tenants:delete_workspace")
+    acme.refresh_from_db()
+    asked_at = acme.deletion_at - timedelta(hours=24)
+    assert timezone.now() - asked_at < timedelta(minutes=1)
+    assert deletion.delete_due(acme.deletion_at - timedelta(seconds=1)) == 0
+    assert Client().get("/api/v1/workspace", headers=headers).json()["deletion_at"]
+    assert "will be deleted" in bob_client.get(reverse("tenants:team")).text
+    assert deletion.delete_due(acme.deletion_at) == 1
+    assert deletion.delete_due(acme.deletion_at) == 0
+    assert Client().get("/api/v1/workspace", headers=headers).status_code == 401
+    actions = ["workspace.deletion_requested", "workspace.deleted"]
+    entries = AuditEntry.objects.filter(tenant=acme, action__startswith="workspace.del").order_by("pk")
+    assert [(entry.action, entry.actor) for entry in entries] == [(action, alice) for action in actions]
+
+
+def test_any_owner_stops_it_and_every_owner_has_a_mail(alice_client, bob, bob_client, acme):
+    Membership.objects.filter(user=bob).update(role=Role.OWNER)
+    alice_client.post(reverse("tenants:delete_workspace"), {"confirm": "Acme"})
+    mails = NoticeMail.objects.filter(event__type="workspace.deletion_requested")
+    assert mails.count() == 2
+    assert "Stop the deletion" in bob_client.get(reverse("tenants:delete_workspace")).text
+    bob_client.post(reverse("tenants:stop_deletion"))
+    acme.refresh_from_db()
+    assert (acme.deletion_at, acme.deletion_asked_by) == (None, None)
+    assert deletion.delete_due(timezone.now() + timedelta(days=2)) == 0
+    assert AuditEntry.objects.filter(action="workspace.deletion_stopped", actor=bob).exists()
+    answer = bob_client.post(reverse("tenants:stop_deletion"), follow=True)
+    assert "Nobody asked to delete this workspace." in answer.text
+
+
+def test_a_member_can_neither_ask_nor_stop(alice_client, bob_client, acme):
+    assert bob_client.post(reverse("tenants:delete_workspace"), {"confirm": "Acme"}).status_code == 403
+    alice_client.post(reverse("tenants:delete_workspace"), {"confirm": "Acme"})
+    assert "Stop the deletion" not in bob_client.get(reverse("tenants:team")).text
+    assert bob_client.post(reverse("tenants:stop_deletion")).status_code == 403
+
+
+def test_the_password_is_asked_for_and_nothing_typed_is_lost(alice, acme, client_of):
+    client = client_of(alice)
+    typed_name = {"confirm": "Acme"}
+    asked = client.post(reverse("tenants:delete_workspace"), typed_name)
+    assert asked["Location"].startswith(reverse("account_reauthenticate"))
+    acme.refresh_from_db()
+    assert acme.deletion_at is None
+    client.post(asked["Location"], {"password": "guess"})
+    acme.refresh_from_db()
+    assert acme.deletion_at is None
+    client.post(asked["Location"], {"password": PASSWORD})
+    acme.refresh_from_db()
+    assert acme.deletion_at
+
+
+def test_members_read_afterwards_what_happened(alice, bob_client, acme):
+    owner = Access(tenant=acme, user=alice, role=Role.OWNER)
+    deletion.delete_due(deletion.request_deletion(owner))
+    page = bob_client.get(reverse("tenants:create_workspace")).text
+    assert "<strong>Acme</strong> was deleted" in page
+    assert f"by {alice.email}" in page
+    assert "Name your workspace" not in page.split("<main")[1]
+
+
+def test_programs_ask_and_stop(client, acme):
+    _, secret = issue_key(acme, name="books", by=None, scopes=["admin"])
+    options = {"content_type": "application/json", "headers": {"Authorization": f"Bearer {secret}"}}
+    asked = client.delete("/api/v1/workspace", {"confirm": "acme"}, **options)
+    assert (asked.status_code, bool(asked.json()["deletion_at"])) == (202, True)
+    stopped = client.post("/api/v1/workspace/stop-deletion", **options)
+    assert (stopped.status_code, stopped.json()["deletion_at"]) == (200, None)
+    again = client.post("/api/v1/workspace/stop-deletion", **options)
+    assert (again.status_code, again.json()["code"]) == (409, "nothing_to_stop")
+
+
 def test_a_deleted_workspace_opens_nothing(alice, alice_client, bob_client, acme):
     _, secret = issue_key(acme, name="laptop", by=alice)
     Invitation.objects.create(
         tenant=acme, email="d@example.org", digest="d" * 64, expires_at=timezone.now() + timedelta(days=1)
     )
-    answer = alice_client.post(reverse("tenants:delete_workspace"), {"confirm": "Acme"})
-    assert answer["Location"] == reverse("adapters:workspace_erasure", args=[acme.pk])
+    deletion.delete_at_once(Access(tenant=acme, user=alice, role=Role.OWNER))
     headers = {"Authorization": f"Bearer {secret}"}
     assert Client().get("/api/v1/workspace", headers=headers).status_code == 401
     assert not ApiKey.objects.live(timezone.now()).filter(tenant=acme).exists()
     assert not Invitation.objects.exists()
-    assert list(Membership.objects.values_list("role", flat=True)) == [Role.OWNER]
     for client in (alice_client, bob_client):
         assert client.get(reverse("tenants:team"))["Location"] == reverse("tenants:create_workspace")
     acme.refresh_from_db()
@@ -60,7 +134,7 @@ def test_a_deleted_workspace_opens_nothing(alice, alice_client, bob_client, acme
 
 
 def test_a_deleted_workspace_never_serves_again(alice, acme):
-    deletion.delete_workspace(Access(tenant=acme, user=alice, role=Role.OWNER))
+    deletion.delete_at_once(Access(tenant=acme, user=alice, role=Role.OWNER))
     workspaces.resume_tenant(acme)
     acme.refresh_from_db()
     assert acme.suspended_at
@@ -71,20 +145,20 @@ def test_the_name_is_asked_for(alice_client, acme):
     assert answer.status_code == 400
     assert "That is not its name" in answer.text
     acme.refresh_from_db()
-    assert acme.deleted_at is None
+    assert acme.deletion_at is None
 
 
 def test_the_first_party_is_not_deleted(alice):
     tenant = workspaces.first_party_tenant()
     with pytest.raises(deletion.NotDeletable):
-        deletion.delete_workspace(Access(tenant=tenant, user=alice, role=Role.OWNER))
+        deletion.delete_at_once(Access(tenant=tenant, user=alice, role=Role.OWNER))
 
 
 def test_invoices_and_the_log_are_kept(alice, acme):
     Invoice.objects.create(
         tenant=acme, period="2026-10", state="paid", number=1, plan="Free v1", total_nanousd=0
     )
-    deletion.delete_workspace(Access(tenant=acme, user=alice, role=Role.OWNER))
+    deletion.delete_at_once(Access(tenant=acme, user=alice, role=Role.OWNER))
     assert Invoice.objects.filter(tenant=acme).exists()
     assert AuditEntry.objects.filter(tenant=acme, action="workspace.deleted").exists()
 

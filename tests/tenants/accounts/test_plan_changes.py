@@ -1,6 +1,7 @@
 """Owners change the plan: dearer at once, cheaper from the next month on, refusals said before."""
 
 from datetime import UTC, datetime, timedelta
+from html import unescape
 
 import pytest
 from django.urls import reverse
@@ -8,9 +9,13 @@ from django.utils import timezone
 
 from adapters.models import BaseModel, Style
 from foundation import months
+from foundation import valkey as names
+from foundation.money import usd
 from tenants.accounts import plan_changes
 from tenants.accounts.plan_changes import (
     AlreadyScheduled,
+    NothingToUndo,
+    PlanUsed,
     SamePlan,
     UnknownPlan,
     UnpaidInvoice,
@@ -20,14 +25,26 @@ from tenants.accounts.plan_changes import (
 from tenants.accounts.workspaces import subscribe_tenant
 from tenants.api_keys.lifecycle import issue_key
 from tenants.billing import invoices, plans
+from tenants.billing.allowance import allowance_of
+from tenants.billing.ledger import record_events
 from tenants.billing.plans import newest_plan_version
-from tenants.models import AuditEntry, Invoice, OutboxEvent, Plan, PlanVersion, Subscription, Tenant
+from tenants.models import (
+    AuditEntry,
+    Invoice,
+    LedgerEntry,
+    OutboxEvent,
+    Plan,
+    PlanVersion,
+    Subscription,
+    Tenant,
+)
 
 pytestmark = pytest.mark.usefixtures("valkey")
 
 BEGAN = datetime(2026, 9, 3, tzinfo=UTC)
 NOW = datetime(2026, 10, 12, 12, tzinfo=UTC)
 NEXT_MONTH = datetime(2026, 11, 1, tzinfo=UTC)
+CENT = 10**7
 
 
 @pytest.fixture
@@ -57,8 +74,111 @@ def test_a_cheaper_plan_begins_with_the_month_and_costs_nothing_before(old_acme)
     studio, writer = newest_plan_version("studio"), newest_plan_version("writer")
     october = invoices.preview_invoice(old_acme, "2026-10")
     november = invoices.preview_invoice(old_acme, "2026-11")
-    assert october.total_nanousd == studio.monthly_fee_nanousd
+    assert october.total_nanousd == studio.monthly_fee_nanousd * 20 // 31 // CENT * CENT
     assert november.total_nanousd == writer.monthly_fee_nanousd
+
+
+def test_an_upgrade_late_in_the_month_costs_its_days_and_includes_their_tokens(old_acme):
+    late = datetime(2026, 10, 30, 9, tzinfo=UTC)
+    [writer] = [offer for offer in list_offers(old_acme, late) if offer.version.plan_id == "writer"]
+    choose_plan(old_acme, "writer", now=late)
+    fee = newest_plan_version("writer").monthly_fee_nanousd
+    [line] = invoices.preview_invoice(old_acme, "2026-10").lines
+    assert line.amount_nanousd == writer.terms.fee_nanousd == fee * 2 // 31 // CENT * CENT
+    assert line.text == "Writer, 2 of 31 days of the monthly fee of $12.00"
+    included = (
+        newest_plan_version("free").included_tokens * 29 + newest_plan_version("writer").included_tokens * 2
+    )
+    assert allowance_of(old_acme, late).included_tokens == writer.terms.included_tokens == included // 31
+
+
+def test_a_change_within_the_month_is_two_lines_and_two_entries(old_acme):
+    choose_plan(old_acme, "writer", now=BEGAN)
+    choose_plan(old_acme, "studio", now=NOW)
+    draft = invoices.draft_invoice(old_acme, "2026-10")
+    invoice = invoices.finalize_invoice(draft, NEXT_MONTH + timedelta(days=1))
+    fees = invoice.lines.filter(kind="fee").values_list("text", "amount_nanousd")
+    assert list(fees) == [
+        ("Writer, 11 of 31 days of the monthly fee of $12.00", 425 * CENT),
+        ("Studio, 20 of 31 days of the monthly fee of $48.00", 3096 * CENT),
+    ]
+    booked = LedgerEntry.objects.filter(tenant=old_acme, kind="fee", period="2026-10").order_by("pk")
+    assert list(booked.values_list("reason", "amount_nanousd")) == list(fees)
+
+
+def test_an_upgrade_can_be_undone_for_an_hour_and_leaves_no_fee(old_acme):
+    choose_plan(old_acme, "writer", now=NOW)
+    plan_changes.undo_change(old_acme, now=NOW + timedelta(minutes=59))
+    assert plan_at(old_acme, NOW) == plan_at(old_acme, NEXT_MONTH) == "free"
+    assert invoices.preview_invoice(old_acme, "2026-10").lines == []
+    with pytest.raises(NothingToUndo):
+        plan_changes.undo_change(old_acme, now=NOW + timedelta(minutes=59))
+    choose_plan(old_acme, "writer", now=NOW + timedelta(hours=2))
+    with pytest.raises(NothingToUndo):
+        plan_changes.undo_change(old_acme, now=NOW + timedelta(hours=3))
+
+
+def test_a_downgrade_is_nothing_to_undo(old_acme):
+    choose_plan(old_acme, "writer", now=BEGAN)
+    choose_plan(old_acme, "free", now=NOW)
+    with pytest.raises(NothingToUndo):
+        plan_changes.undo_change(old_acme, now=NOW)
+
+
+def test_what_was_used_since_keeps_an_upgrade(old_acme, event):
+    record_events([event(old_acme, admitted_at=NOW - timedelta(minutes=1))])
+    choose_plan(old_acme, "writer", now=NOW)
+    assert not plan_changes.find_undo(old_acme, NOW).is_used
+    record_events([event(old_acme, admitted_at=NOW + timedelta(minutes=1))])
+    with pytest.raises(PlanUsed, match="Writer has been used since the change"):
+        plan_changes.undo_change(old_acme, now=NOW + timedelta(minutes=2))
+    assert plan_at(old_acme, NOW + timedelta(minutes=2)) == "writer"
+
+
+@pytest.mark.parametrize(("used", "held"), [("0", "12"), ("130", "0")])
+def test_what_is_open_or_not_booked_yet_keeps_an_upgrade(old_acme, valkey, used, held):
+    choose_plan(old_acme, "writer", now=NOW)
+    valkey.hset(names.account_key(old_acme.pk, "2026-10"), mapping={"used": used, "held": held})
+    with pytest.raises(PlanUsed):
+        plan_changes.undo_change(old_acme, now=NOW)
+
+
+def test_what_the_plan_before_would_refuse_keeps_an_upgrade(old_acme):
+    choose_plan(old_acme, "studio", now=NOW)
+    base_model = BaseModel.objects.create(name="base", config={}, modules={})
+    for number in range(newest_plan_version("free").private_styles + 1):
+        Style.objects.create(owner=old_acme, slug=f"s{number}", name=f"S{number}", base_model=base_model)
+    with pytest.raises(PlanUsed):
+        plan_changes.undo_change(old_acme, now=NOW)
+
+
+def test_the_page_asks_before_and_offers_to_undo(old_acme, alice_client):
+    now = timezone.now()
+    [writer] = [offer for offer in list_offers(old_acme, now) if offer.version.plan_id == "writer"]
+    page = alice_client.get(reverse("tenants:plan")).text
+    assert "Change to Writer?" in page
+    assert usd(writer.terms.fee_nanousd) in page
+    alice_client.post(reverse("tenants:change_plan"), {"plan": "writer"})
+    assert "Undo, back to Free" in alice_client.get(reverse("tenants:plan")).text
+    answer = alice_client.post(reverse("tenants:undo_plan"), follow=True)
+    assert "You're on Free again. No fee was charged." in unescape(answer.text)
+    assert AuditEntry.objects.latest("pk").action == "plan.undone"
+    answer = alice_client.post(reverse("tenants:undo_plan"), follow=True)
+    assert "There is no change of the plan to undo." in answer.text
+
+
+def test_programs_read_what_a_change_costs_and_undo_it(client, acme):
+    _, secret = issue_key(acme, name="books", by=None, scopes=["admin"])
+    options = {"content_type": "application/json", "headers": {"Authorization": f"Bearer {secret}"}}
+    listed = {plan["code"]: plan for plan in client.get("/api/v1/billing/plans", **options).json()["data"]}
+    client.post("/api/v1/billing/plan", {"plan": "writer"}, **options)
+    preview = client.get("/api/v1/invoices/preview", **options).json()
+    assert listed["writer"]["month_fee_nanousd"] == preview["total_nanousd"] > 0
+    undone = client.post("/api/v1/billing/plan/undo", **options)
+    assert (undone.status_code, undone.json()["plan"]) == (200, "free")
+    again = client.post("/api/v1/billing/plan/undo", **options)
+    assert (again.status_code, again.json()["code"]) == (409, "nothing_to_undo")
+    assert client.get("/api/v1/invoices/preview", **options).json()["total_nanousd"] == 0
 
 
 def test_what_is_scheduled_can_be_kept_off_or_replaced(old_acme):
@@ -141,7 +261,7 @@ def test_an_unpaid_invoice_is_told_of_before_an_attempt(old_acme, alice_client, 
 def test_a_newer_version_of_ones_own_plan_is_offered(old_acme, alice_client):
     """Writer's first version has no tokens beyond the included ones: who is on it stays, and may change."""
     first = PlanVersion.objects.get(plan="writer", number=1)
-    subscribe_tenant(old_acme, first)
+    subscribe_tenant(old_acme, first, at=months.bounds(months.current())[0])
     page = alice_client.get(reverse("tenants:plan")).text
     assert "Once they are used" in page
     assert "Change to the newest version now" in page
@@ -174,11 +294,11 @@ def test_owners_change_it_by_page_and_others_only_read(alice_client, bob_client,
     assert bob_client.get(reverse("tenants:plan")).status_code == 200
     assert bob_client.post(reverse("tenants:change_plan"), {"plan": "writer"}).status_code == 403
     answer = alice_client.post(reverse("tenants:change_plan"), {"plan": "writer"}, follow=True)
-    assert "Writer holds from the next request on." in answer.text
+    assert "You're now on Writer." in unescape(answer.text)
     answer = alice_client.post(reverse("tenants:change_plan"), {"plan": "free"}, follow=True)
-    assert "Until then all stays as it is." in answer.text
+    assert "Nothing changes until then" in answer.text
     answer = alice_client.post(reverse("tenants:keep_plan"), follow=True)
-    assert "Writer goes on." in answer.text
+    assert "You're staying on Writer." in unescape(answer.text)
     assert list(AuditEntry.objects.order_by("pk").values_list("action", flat=True)) == [
         "plan.changed",
         "plan.changed",

@@ -20,6 +20,7 @@ from tenants.billing import invoices
 from tenants.billing.invoice_lines import Allowance, Metered, Month, invoice_lines, sum_lines
 from tenants.billing.ledger import record_events
 from tenants.billing.plans import newest_plan_version
+from tenants.billing.proration import FeeShare
 from tenants.models import (
     Invoice,
     LedgerEntry,
@@ -308,6 +309,12 @@ def test_an_event_that_the_ledger_has_otherwise_makes_no_invoice(spring_acme, ev
     assert "no invoice of 2026-10 could be made" in caplog.text
 
 
+def fees_of(fee: int) -> list[FeeShare]:
+    """Return the whole fee of one plan."""
+    version = PlanVersion(plan=Plan(name="Writer"), monthly_fee_nanousd=fee)
+    return [FeeShare(version, 31, 31)]
+
+
 @given(
     tokens=st.lists(st.integers(1, 10**12), min_size=1, max_size=6),
     unit=st.integers(1, 10**6),
@@ -321,7 +328,7 @@ def test_lines_are_whole_cents_and_never_below_the_fee(tokens, unit, included, f
     ]
     cost = sum(metered.cost_nanousd for metered in usage)
     allowance = Allowance("2026-10", "Writer", included, sum(tokens), cost)
-    lines = invoice_lines(Month("2026-10", "Writer", fee, usage, [allowance]))
+    lines = invoice_lines(Month("2026-10", fees_of(fee), usage, [allowance]))
     total = sum_lines(lines)
     assert total % CENT == 0
     assert total + CENT > fee

@@ -110,6 +110,11 @@ EVENTS: dict[str, tuple[dict[str, object], dict[str, object]]] = {
     EventType.KEY_REVOKED: (KEY, {}),
     EventType.WORKSPACE_SUSPENDED: (WORKSPACE, {}),
     EventType.WORKSPACE_RESUMED: (WORKSPACE, {}),
+    EventType.WORKSPACE_DELETION_REQUESTED: (
+        WORKSPACE,
+        {"deletion_at": "2026-11-30T09:30:00Z", "asked_by": "alice@example.org"},
+    ),
+    EventType.WORKSPACE_DELETION_STOPPED: (WORKSPACE, {"stopped_by": "alice@example.org"}),
 }
 
 

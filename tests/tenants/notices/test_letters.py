@@ -58,6 +58,16 @@ SAID = {
     EventType.KEY_REVOKED: ("was revoked", "refused from now on", "/keys/"),
     EventType.WORKSPACE_SUSPENDED: ("Acme is suspended", "no request", "/usage/"),
     EventType.WORKSPACE_RESUMED: ("is served again", "same keys", "/usage/"),
+    EventType.WORKSPACE_DELETION_REQUESTED: (
+        "Acme will be deleted on 30 November 2026, 09:30 UTC",
+        "any owner can stop it",
+        "/settings/delete-workspace/",
+    ),
+    EventType.WORKSPACE_DELETION_STOPPED: (
+        "Acme is not deleted",
+        "alice@example.org stopped the deletion",
+        "/settings/",
+    ),
 }
 
 

@@ -29,6 +29,7 @@ ALICE, BOB = "alice@example.org", "bob@example.org"
         (EventType.KEY_REVOKED, {"created_by": "charlie@example.org"}, {ALICE}),
         (EventType.STYLE_SHARED, {}, {ALICE, BOB}),
         (EventType.WORKSPACE_SUSPENDED, {}, {ALICE, BOB}),
+        (EventType.WORKSPACE_DELETION_REQUESTED, {}, {ALICE}),
         (EventType.CANARY_ENDED, {}, {ALICE, BOB}),
         (EventType.CANARY_ENDED, {"is_automatic": False}, set()),
     ],

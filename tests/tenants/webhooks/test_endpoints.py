@@ -143,15 +143,33 @@ def test_what_waits_for_its_next_attempt_is_sent_now(owner, new_receiver, new_en
     assert (waiting.status, waiting.attempts) == (Status.DELIVERED, 2)
 
 
-def test_a_test_of_a_mended_server_brings_what_waited_before_it(owner, new_receiver, new_endpoint, happen):
+def test_a_test_of_a_mended_server_comes_first_and_brings_what_waited(
+    owner, new_receiver, new_endpoint, happen
+):
     receiver = new_receiver(answering(500), answering(200))
     endpoint = new_endpoint(receiver)
     waiting = [happen(), happen()]
     delivery.deliver_due(LIMITS)
     sent = endpoints.send_test(endpoint, by=owner)
     assert delivery.deliver_due(LIMITS) == 3
-    ids = [str(event.pk) for event in (waiting[0], *waiting, sent.event)]
+    ids = [str(event.pk) for event in (waiting[0], sent.event, *waiting)]
     assert receiver.event_ids == ids
+
+
+def test_a_test_waits_behind_no_failed_event_and_nothing_waits_behind_it(
+    owner, new_receiver, new_endpoint, happen, clock
+):
+    receiver = new_receiver(answering(500), answering(500), answering(200))
+    endpoint = new_endpoint(receiver)
+    event = happen()
+    delivery.deliver_due(LIMITS)
+    sent = endpoints.send_test(endpoint, by=owner)
+    endpoint.deliveries.filter(event=event).update(next_attempt_at=clock.at + timedelta(hours=1))
+    assert delivery.deliver_due(LIMITS) == 1
+    assert receiver.event_ids[1:] == [str(sent.event_id)]
+    endpoint.deliveries.filter(event=event).update(next_attempt_at=clock.at)
+    assert delivery.deliver_due(LIMITS) == 1  # the test failed, and waits by itself
+    assert receiver.event_ids[2:] == [str(event.pk)]
 
 
 def test_a_new_address_is_tried_at_once(owner, new_receiver, receiver, new_endpoint, happen):
