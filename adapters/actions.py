@@ -72,6 +72,18 @@ def select_style(access: Access, style: Style) -> None:
 
 
 @transaction.atomic
+def select_first_party_styles(access: Access) -> list[Style]:
+    """Select the first party's public styles; return those that were not selected before.
+
+    A new workspace begins with them, so that its first request has a style to name.
+    """
+    new = library.select_first_party_styles(access.tenant)
+    for style in new:
+        access.audit("style.selected", style)
+    return new
+
+
+@transaction.atomic
 def hear_styles(access: Access, styles: Sequence[Style]) -> list[Style]:
     """Select the styles that a person wants to hear; return those that were not selected before.
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 import adapters.public
 from adapters.models import BaseModel, Style
-from adapters.public import select_style
+from adapters.catalog.library import select_style
 from foundation.money import NANO, usd
 from foundation.valkey import key_key, limits_key
 from tenants.accounts import workspaces
