@@ -19,7 +19,8 @@ from adapters.models import AdapterVersion, BlindVote, Erasure, PriceChange, Sel
 from adapters.object_store import Upload
 from adapters.placement import transitions
 from adapters.releases import aliases, votes
-from adapters.uploads import conversions, sessions
+from adapters.uploads import conversions, downloads, sessions
+from adapters.uploads.downloads import DownloadableFile
 from adapters.uploads.upload_request import StyleDescription
 from tenants.public import Access
 
@@ -278,6 +279,14 @@ def retire_version(access: Access, version: AdapterVersion, *, at_once: bool) ->
     workflow.retire_unused(version, at_once=at_once)
     if not was_retired:
         access.audit("version.retired", version)
+
+
+def download_version(access: Access, version: AdapterVersion) -> list[DownloadableFile]:
+    """Return where a version's files are read for some minutes. Raises NothingToDownload."""
+    files = downloads.list_files(version)  # asks the storage, so no row is locked meanwhile
+    with transaction.atomic():
+        access.audit("version.downloaded", version)
+    return files
 
 
 @transaction.atomic

@@ -18,6 +18,7 @@ from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 
+from adapters import object_store
 from adapters.catalog import price_changes, sharing
 from adapters.catalog.terms import Terms
 from adapters.models import AdapterVersion, Release, Status, Style
@@ -125,6 +126,12 @@ def status(of_acme: Arguments, status: Status, **facts: Any) -> None:
 
 def serving(of_acme: Arguments) -> None:
     status(of_acme, Status.SERVING)
+
+
+def stored(of_acme: Arguments) -> None:
+    status(of_acme, Status.SERVING, sha256="a" * 64, config_sha256="b" * 64)
+    for file in ("adapter_config.json", "adapter_model.safetensors"):
+        object_store.write(of_acme["version_id"], file, [b"{}"])
 
 
 def failed(of_acme: Arguments) -> None:
@@ -396,6 +403,7 @@ OPERATIONS = {
     "versions.create": Change({"files": SIZED_FILES}, "version.created"),
     "versions.delete": Change({"at_once": True}, "version.deleted", serving),
     "versions.autofix": Change(audits="version.converted", prepare=convertible),
+    "versions.download": Change(audits="version.downloaded", prepare=stored, each_time=True),
     "versions.promote": Change(audits="version.promoted", prepare=two_versions),
     "versions.retire": Change({"at_once": True}, "version.retired", serving),
     "versions.retry": Change(audits="version.retried", prepare=failed),
