@@ -116,6 +116,7 @@ def operation(
     summary: str,
     *,
     scope: Scope | None,
+    needs_key: bool = True,
     needs: Permission | None = None,
     body: Shape | None = None,
     answer: Shape | Any = None,
@@ -150,6 +151,8 @@ def operation(
     if is_edit:
         parameters.append(IF_MATCH)
     scope_words = f"Needs the scope `{scope.value}`." if scope else "Any key may do this."
+    if not needs_key:
+        scope_words = "Needs no key."
     role_words = f" Of people: {describe_allowed(needs)}." if needs else ""
 
     def describe(handler: Callable[..., Any]) -> Callable[..., Any]:
@@ -161,6 +164,7 @@ def operation(
             request=body,
             responses=responses,
             parameters=parameters,
+            auth=None if needs_key else [],
             examples=_examples(example, body_example, status=status, is_page=is_page),
             tags=[tag or name.partition(".")[0]],
         )(handler)

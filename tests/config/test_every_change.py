@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
+from unittest.mock import patch
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
@@ -25,6 +26,7 @@ from adapters.models import AdapterVersion, Release, Status, Style
 from adapters.releases import votes
 from config import api_schema
 from foundation.money import NANO
+from tenants.accounts import device_logins
 from tenants.accounts.plan_changes import choose_plan
 from tenants.models import (
     ApiKey,
@@ -46,6 +48,7 @@ __all__ = ["of_acme"]
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("valkey", "ready")]
 
+LOGIN_CODE = "BCDF-GHJK"
 NEXT_MONTH = (timezone.now() + timedelta(days=30)).date()
 NEW_PRICE = {
     "input_nanousd": "0.6",
@@ -203,6 +206,12 @@ def review_of_keys(of_acme: Arguments) -> None:
     User.objects.filter(email="alice@example.org").update(review_keys_since="2026-01-01T00:00:00Z")
 
 
+def login_begun(of_acme: Arguments) -> None:
+    """Let a command line wait for a member."""
+    with patch.object(device_logins, "new_user_code", return_value=LOGIN_CODE):
+        device_logins.begin_login("CLI on laptop", ["inference"], address="")
+
+
 def disabled(of_acme: Arguments) -> None:
     delivery.disable(WebhookEndpoint.objects.get(pk=of_acme["endpoint_id"]), "By a test.")
 
@@ -281,6 +290,9 @@ PAGES = {
     "tenants:revoke_key": Change({"name": "laptop"}, "api_key.revoked"),
     "tenants:keys_reviewed": Change(
         prepare=review_of_keys, unaudited="It takes a notice to one person away; no key changes."
+    ),
+    "tenants:decide_login": Change(
+        {"code": LOGIN_CODE, "decision": "approved", "scopes": ["inference"]}, "login.approved", login_begun
     ),
     "tenants:create_webhook": Change({"url": "https://example.org/hook"}, "webhook_endpoint.created"),
     "tenants:edit_webhook": Change(
@@ -420,6 +432,9 @@ OPERATIONS = {
     "workspace.edit": Change({"monthly_nanousd": 5_000_000_000}, "workspace.edited"),
 }
 
+# What needs no key, and has no workspace before a member has confirmed it: tests/tenants/api/test_logins.py.
+OPEN_OPERATIONS = {"logins.begin", "logins.redeem"}
+
 # What only a person can do: tests/tenants/accounts/test_members.py does it.
 PERSONS_OPERATIONS = {"members.leave", "members.transfer"}
 
@@ -529,7 +544,7 @@ def operations() -> dict[str, tuple[str, str]]:
 
 
 def test_every_operation_that_changes_something_is_listed():
-    assert operations().keys() == OPERATIONS.keys() | PERSONS_OPERATIONS
+    assert operations().keys() == OPERATIONS.keys() | PERSONS_OPERATIONS | OPEN_OPERATIONS
 
 
 @pytest.mark.parametrize("name", OPERATIONS)
