@@ -10,12 +10,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from secrets import choice, token_urlsafe
-from typing import cast
+from typing import Any, cast
 from uuid import UUID
 
 from django.db import transaction
 from django.utils.crypto import salted_hmac
-from redis import WatchError
 
 from foundation import valkey
 from foundation.errors import Conflict, Invalid, NotFound
@@ -30,6 +29,7 @@ POLL_EVERY_S = 3
 CODE_LETTERS = "BCDFGHJKLMNPQRSTVWXZ"
 CODE_HALF = 4  # letters: 20 ** 8 codes, of which a person may try ten a minute
 PENDING, APPROVED, DENIED = "pending", "approved", "denied"
+DECISION = "decision"  # the field that is written once
 MOST_NAMES = 100  # that are tried for a key
 
 
@@ -84,8 +84,7 @@ def begin_login(name: str, scopes: Sequence[str], *, address: str) -> BegunLogin
     device_code = token_urlsafe(32)
     user_code = new_user_code()
     digest = _digest(device_code)
-    facts = {
-        "state": PENDING,
+    facts: dict[Any, Any] = {
         "name": name,
         "scopes": json.dumps(list(scopes)),
         "address": address,
@@ -110,15 +109,15 @@ def find_login(typed_code: str) -> WaitingLogin:
     letters = "".join(letter for letter in typed_code.upper() if letter in CODE_LETTERS)
     code = f"{letters[:CODE_HALF]}-{letters[CODE_HALF:]}"
     digest = valkey.client().get(valkey.login_code_key(_digest(code)))
-    facts = _read(digest) if digest else {}
-    if facts.get("state") != PENDING:
+    facts = _read(str(digest)) if digest else {}
+    if "name" not in facts or DECISION in facts:
         raise LoginOver
     return WaitingLogin(
         name=facts["name"],
         scopes=json.loads(facts["scopes"]),
         address=facts["address"],
         begun_at=datetime.fromisoformat(facts["begun_at"]),
-        digest=cast(str, digest),
+        digest=str(digest),
     )
 
 
@@ -134,7 +133,7 @@ def approve_login(login: WaitingLogin, scopes: Sequence[str], *, by: Access) -> 
     if not chosen or len(chosen) != len(set(scopes)):
         raise NoScopeChosen
     # Decided first, for no row may be locked while Valkey is asked. The key's making has a line of its own.
-    _decide(login, state=APPROVED, tenant=str(by.tenant.pk), user=str(user.pk), granted=json.dumps(chosen))
+    _decide(login, {"state": APPROVED, "tenant": str(by.tenant.pk), "user": user.pk, "scopes": chosen})
     with transaction.atomic():
         by.audit("login.approved", by.tenant, name=login.name, after={"scopes": chosen})
 
@@ -142,7 +141,7 @@ def approve_login(login: WaitingLogin, scopes: Sequence[str], *, by: Access) -> 
 def deny_login(login: WaitingLogin, *, by: Access) -> None:
     """Refuse a login. Raises RoleNotAllowed; LoginOver if it was decided meanwhile."""
     by.require_permission(Permission.MAKE_KEYS)
-    _decide(login, state=DENIED)
+    _decide(login, {"state": DENIED})
     with transaction.atomic():
         by.audit("login.denied", by.tenant, name=login.name)
 
@@ -151,20 +150,21 @@ def redeem_login(device_code: str) -> LoginState:
     """Return how a login stands; an approved one becomes its key, once. Raises LoginOver, TooManyKeys."""
     digest = _digest(device_code)
     facts = _read(digest)
-    if not facts:
+    if "name" not in facts:
         raise LoginOver
-    if facts["state"] == PENDING:
+    if DECISION not in facts:
         return LoginState(PENDING)
     if not valkey.client().delete(valkey.login_key(digest)):
         raise LoginOver  # the same program asked twice at once
-    return _make_key(facts) if facts["state"] == APPROVED else LoginState(DENIED)
+    decision = json.loads(facts[DECISION])
+    return _make_key(facts, decision) if decision["state"] == APPROVED else LoginState(DENIED)
 
 
-def _make_key(facts: dict[str, str]) -> LoginState:
+def _make_key(facts: dict[str, str], decision: dict[str, Any]) -> LoginState:
     """Issue the key of an approved login, if the member who approved it may still do so."""
-    tenant = Tenant.objects.filter(pk=UUID(facts["tenant"]), suspended_at=None, deleted_at=None).first()
-    user = User.objects.filter(pk=facts["user"], is_active=True).first()
-    scopes = json.loads(facts["granted"])
+    tenant = Tenant.objects.filter(pk=UUID(decision["tenant"]), suspended_at=None, deleted_at=None).first()
+    user = User.objects.filter(pk=decision["user"], is_active=True).first()
+    scopes = decision["scopes"]
     if tenant is None or user is None or not set(scopes) <= set(grantable_scopes(user, tenant)):
         raise LoginOver
     with transaction.atomic():
@@ -194,24 +194,19 @@ def _free_name(tenant: Tenant, name: str) -> str:
     return name
 
 
-def _decide(login: WaitingLogin, **facts: str) -> None:
+def _decide(login: WaitingLogin, decision: dict[str, Any]) -> None:
     """Write what was decided, if nothing was before. Raises LoginOver."""
     key = valkey.login_key(login.digest)
-    with valkey.client().pipeline() as pipeline:
-        pipeline.watch(key)
-        if pipeline.hget(key, "state") != PENDING:
-            raise LoginOver
-        pipeline.multi()
-        pipeline.hset(key, mapping=facts)
-        try:
-            pipeline.execute()
-        except WatchError:
-            raise LoginOver from None
+    pipeline = valkey.client().pipeline(transaction=True)
+    pipeline.hsetnx(key, DECISION, json.dumps(decision))
+    pipeline.expire(key, LASTS_S)  # also of one that expired at this moment: it has no name, so it is over
+    is_first, _ = pipeline.execute()
+    if not is_first:
+        raise LoginOver
 
 
 def _read(digest: str) -> dict[str, str]:
-    facts: dict[str, str] = valkey.client().hgetall(valkey.login_key(digest))
-    return facts
+    return cast("dict[str, str]", valkey.client().hgetall(valkey.login_key(digest)))
 
 
 def _digest(code: str) -> str:
