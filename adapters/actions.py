@@ -19,7 +19,8 @@ from adapters.models import AdapterVersion, BlindVote, Erasure, PriceChange, Sel
 from adapters.object_store import Upload
 from adapters.placement import transitions
 from adapters.releases import aliases, votes
-from adapters.uploads import conversions, sessions
+from adapters.uploads import conversions, downloads, sessions
+from adapters.uploads.downloads import DownloadableFile
 from adapters.uploads.upload_request import StyleDescription
 from tenants.public import Access
 
@@ -69,6 +70,18 @@ def select_style(access: Access, style: Style) -> None:
     """Take a style into the workspace's library. Raises StyleNotFound for one that is not offered to it."""
     library.select_style(access.tenant, style)
     access.audit("style.selected", style)
+
+
+@transaction.atomic
+def select_first_party_styles(access: Access) -> list[Style]:
+    """Select the first party's public styles; return those that were not selected before.
+
+    A new workspace begins with them, so that its first request has a style to name.
+    """
+    new = library.select_first_party_styles(access.tenant)
+    for style in new:
+        access.audit("style.selected", style)
+    return new
 
 
 @transaction.atomic
@@ -271,6 +284,14 @@ def retire_version(access: Access, version: AdapterVersion, *, at_once: bool) ->
     workflow.retire_unused(version, at_once=at_once)
     if not was_retired:
         access.audit("version.retired", version)
+
+
+def download_version(access: Access, version: AdapterVersion) -> list[DownloadableFile]:
+    """Return where a version's files are read for some minutes. Raises NothingToDownload."""
+    files = downloads.list_files(version)  # asks the storage, so no row is locked meanwhile
+    with transaction.atomic():
+        access.audit("version.downloaded", version)
+    return files
 
 
 @transaction.atomic

@@ -81,6 +81,12 @@ class NoCanary(NotFound):
     code = "no_canary"
 
 
+class NothingToDownload(Conflict):
+    """Version {number} has no files to download: they were not accepted, or they are deleted."""
+
+    code = "nothing_to_download"
+
+
 class NotShared(NotFound):
     """The style is not shared with a workspace named “{slug}”."""
 

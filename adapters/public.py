@@ -1,13 +1,13 @@
 """What other floors may use of this one. What the gateway needs is in `data_plane`."""
 
-from adapters.actions import cast_vote, choose_style, hear_styles
+from adapters.actions import cast_vote, choose_style, hear_styles, select_first_party_styles
 from adapters.catalog.export import list_exported
-from adapters.catalog.library import select_style
 from adapters.catalog.priced import STYLE_SOURCE
 from adapters.catalog.queries import ModelChoice, model_choices, public_styles, style_choices
 from adapters.catalog.sharing import set_public
 from adapters.catalog.shelf import (
     find_to_hear,
+    name_answering_style,
     newest_uploads,
     styles_in_use,
     styles_to_hear,
@@ -78,6 +78,7 @@ __all__ = [
     "list_exported",
     "list_objects",
     "model_choices",
+    "name_answering_style",
     "newest_uploads",
     "oldest_missing_s",
     "public_styles",
@@ -89,7 +90,7 @@ __all__ = [
     "refused_origin",
     "request_version",
     "routes_of",
-    "select_style",
+    "select_first_party_styles",
     "set_public",
     "show_side",
     "style_choices",

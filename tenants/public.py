@@ -1,11 +1,12 @@
 """What other floors may use of this one. What needs REST framework is in `rest`."""
 
-from tenants.accounts.access import Access, MemberRequest, access_of, member_required
+from tenants.accounts.access import Access, MemberRequest, access_of, access_of_person, member_required
 from tenants.accounts.current import current_membership
 from tenants.accounts.deleted_workspaces import STAYS as KEPT_OF_WORKSPACE
 from tenants.accounts.deleted_workspaces import find_deleted_workspace, list_to_erase, mark_erased
 from tenants.accounts.export import list_tables as export_tables
 from tenants.accounts.first_steps import Beginnings, beginnings_of, hide_steps
+from tenants.accounts.founding import register_founding
 from tenants.accounts.looking import end_look, read_look
 from tenants.accounts.roles import Permission, require_role, requires
 from tenants.accounts.workspaces import (
@@ -18,7 +19,11 @@ from tenants.accounts.workspaces import (
 from tenants.api.usage_report import report_usage_of_key
 from tenants.api_keys.key_format import digest_by_peppers, is_well_formed
 from tenants.api_keys.lifecycle import issue_key, peppers_in_use, playground_key, verify_key
-from tenants.api_keys.style_choices import name_default_style, register_style_choices
+from tenants.api_keys.style_choices import (
+    name_default_style,
+    register_answering_style,
+    register_style_choices,
+)
 from tenants.audit import record_audit, record_command
 from tenants.billing.archive_store import ArchiveStore, register_archive_store
 from tenants.billing.demand import Demand, recent_requests
@@ -116,6 +121,7 @@ __all__ = [
     "VersionFigures",
     "WebhookDelivery",
     "access_of",
+    "access_of_person",
     "announced_entry",
     "base_schedule",
     "beginnings_of",
@@ -170,7 +176,9 @@ __all__ = [
     "record_event",
     "record_events",
     "record_refusals",
+    "register_answering_style",
     "register_archive_store",
+    "register_founding",
     "register_holdings",
     "register_presenter",
     "register_style_choices",

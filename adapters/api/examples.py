@@ -261,6 +261,19 @@ NEW_VERSION_BODY_EXAMPLE = {
     "method": "multipart",
     "goes_live": False,
 }
+DOWNLOAD_EXAMPLE = {
+    "object": "download",
+    "model": "acme/brand-voice@4",
+    "files": [
+        {
+            "name": "adapter_config.json",
+            "size_bytes": 812,
+            "sha256": "9f2c" + "0" * 60,
+            "url": "https://storage.example.com/polyscribe/adapters/9a1c7e52/adapter_config.json?X-Amz-Signature=…",
+        }
+    ],
+    "urls_valid_s": 600,
+}
 NEW_VERSION_EXAMPLE = {
     **VERSION_EXAMPLE,
     "status": "uploading",

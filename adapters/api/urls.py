@@ -24,6 +24,7 @@ urlpatterns = [
     path(f"{VERSION}/autofix", versions.AutofixView.as_view(), name="autofix"),
     path(f"{VERSION}/retry", versions.RetryView.as_view(), name="retry"),
     path(f"{VERSION}/retire", versions.RetireView.as_view(), name="retire"),
+    path(f"{VERSION}/download", versions.DownloadView.as_view(), name="download_version"),
     path(f"{VERSION}/promote", releases.PromoteView.as_view(), name="promote"),
     path(f"{VERSION}/card", versions.CardView.as_view(), name="card"),
     path(f"{STYLE}/rollback", releases.RollbackView.as_view(), name="rollback"),

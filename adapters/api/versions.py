@@ -1,6 +1,7 @@
 """Versions of a style: list, begin, get, delete, their reports and cards, and what moves one on."""
 
 from collections.abc import Sequence
+from dataclasses import asdict
 from datetime import timedelta
 from typing import Any
 
@@ -23,6 +24,7 @@ from adapters.api.bodies import AtOnceBody, NewVersionBody
 from adapters.api.examples import (
     CARD_EXAMPLE,
     COMPARISON_EXAMPLE,
+    DOWNLOAD_EXAMPLE,
     ERASURE_EXAMPLE,
     NEW_VERSION_BODY_EXAMPLE,
     NEW_VERSION_EXAMPLE,
@@ -44,13 +46,14 @@ from adapters.api.presenters import (
 from adapters.api.upload_object import NewVersionObject, present_new_upload
 from adapters.errors import NoCard, NoPair, VersionNotFound
 from adapters.models import AdapterVersion, Erasure, Probe, Status, Style
+from adapters.object_store import DOWNLOAD_VALID_S
 from adapters.quality import cards
 from adapters.releases import diff, pairs
 from adapters.uploads import conversions
 from adapters.uploads.upload_request import StyleDescription
 from foundation.rest.bodies import StrictSerializer
 from tenants.public import Scope, VersionFigures, version_figures
-from tenants.rest import WorkspaceView, idempotent, operation
+from tenants.rest import WorkspaceView, idempotent, operation, repeatable
 
 FIGURES_OF = timedelta(days=1)
 MAX_NUMBER = 2**31 - 1
@@ -290,6 +293,52 @@ class RetireView(WorkspaceView):
         body = self.read_body(AtOnceBody)
         actions.retire_version(self.access, version, at_once=body["at_once"])
         return self.answer_object(present_version(find_own_version(self.access, style, number)))
+
+
+class FileObject(serializers.Serializer[Any]):
+    """A file of a version, and where to GET it."""
+
+    name = serializers.CharField()
+    size_bytes = serializers.IntegerField()
+    sha256 = serializers.CharField(help_text="Of the file; compare it once you have it.")
+    url = serializers.URLField(help_text="Send no key there: whoever has the address can read the file.")
+
+
+class DownloadObject(serializers.Serializer[Any]):
+    """A version's files."""
+
+    object = serializers.CharField(default="download", read_only=True)
+    model = serializers.CharField()
+    files = FileObject(many=True)
+    urls_valid_s = serializers.IntegerField(help_text="For how many seconds the addresses are valid.")
+
+
+class DownloadView(WorkspaceView):
+    """A version's files, for its owner."""
+
+    read_scope = Scope.STYLES_READ
+    write_scope = Scope.STYLES_WRITE
+
+    @operation(
+        "versions.download",
+        "Get addresses to download a version's files from",
+        scope=write_scope,
+        answer=DownloadObject,
+        is_change=True,
+        example=DOWNLOAD_EXAMPLE,
+    )
+    @repeatable
+    def post(self, request: Request, style: StyleAddress, number: int) -> Response:
+        """Return where the files of a version of your own are read; it is in the audit log."""
+        version = find_own_version(self.access, style, number)
+        files = actions.download_version(self.access, version)
+        shown = {
+            "object": "download",
+            "model": f"{version.style.model_name}@{version.number}",
+            "files": [asdict(file) for file in files],
+            "urls_valid_s": DOWNLOAD_VALID_S,
+        }
+        return Response(shown)
 
 
 class CardView(WorkspaceView):

@@ -22,6 +22,19 @@ def select_style(tenant: Tenant, style: Style) -> None:
         publisher.mark_tenants_changed([tenant.pk])
 
 
+def select_first_party_styles(tenant: Tenant) -> list[Style]:
+    """Take the first party's public styles into a tenant's library; return those that were not there."""
+    known = Selection.objects.filter(tenant=tenant).values("style")
+    offered = Style.objects.selectable_by(tenant.pk).filter(is_public=True, owner__is_first_party=True)
+    new = list(offered.exclude(pk__in=known).order_by("created_at", "pk"))
+    if new:
+        with transaction.atomic():
+            selections = [Selection(tenant=tenant, style=style) for style in new]
+            Selection.objects.bulk_create(selections, ignore_conflicts=True)
+            publisher.mark_tenants_changed([tenant.pk])
+    return new
+
+
 def unselect_style(tenant: Tenant, style: Style) -> bool:
     """Take a style out of a tenant's library; it may be selected again. Return False if it is not there."""
     with transaction.atomic():

@@ -66,6 +66,17 @@ def styles_in_use(tenant: Tenant, most_used: Collection[str]) -> list[Style]:
     return found[:SHOWN_IN_USE]
 
 
+def name_answering_style(tenant: Tenant, among: Collection[UUID] | None) -> str | None:
+    """Return the model name of a style that answers a tenant, the one that its pages begin with first."""
+    usable = Style.objects.usable_by(tenant.pk).answering(tenant.pk)
+    if among is not None:
+        usable = usable.filter(pk__in=among)
+    ordered = usable.alias(is_default=Q(pk=tenant.default_style)) if tenant.default_style else usable
+    order = ("-is_default",) if tenant.default_style else ()
+    style = ordered.order_by(*order, "created_at", "pk").first()
+    return style.model_name if style else None
+
+
 def newest_uploads(tenant: Tenant) -> list[NewestUpload]:
     """Return the newest version of each own style that had an upload lately; one query."""
     versions = AdapterVersion.objects.filter(style__owner=tenant, style__retired_at=None)

@@ -38,10 +38,19 @@ from adapters.object_store.pruning import (
     remaining,
     versions,
 )
-from adapters.object_store.sealed_files import download, reading, seal, sealed_sizes, write
+from adapters.object_store.sealed_files import (
+    DOWNLOAD_VALID_S,
+    download,
+    presign_download,
+    reading,
+    seal,
+    sealed_sizes,
+    write,
+)
 from adapters.object_store.uploads import Upload, form_valid_s, presign, uploaded_size
 
 __all__ = [
+    "DOWNLOAD_VALID_S",
     "MAX_PARTS",
     "PART_BYTES",
     "POSTED",
@@ -68,6 +77,7 @@ __all__ = [
     "open_uploads",
     "part_bytes_for",
     "presign",
+    "presign_download",
     "presign_part",
     "put_as_browser",
     "put_object",

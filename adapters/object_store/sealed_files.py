@@ -11,11 +11,12 @@ from uuid import UUID
 from django.conf import settings
 
 from adapters.errors import DiskUnavailable, NotStored, NotTheCheckedFile
-from adapters.object_store.client import head, reach_storage, sealed_key, upload_key
+from adapters.object_store.client import head, presigning_client, reach_storage, sealed_key, upload_key
 from adapters.object_store.objects import write_object
 from adapters.validation.sources import ReadAhead, Source
 
 DOWNLOAD_CHUNK_BYTES = 4 * 1024 * 1024
+DOWNLOAD_VALID_S = 600
 COPY_PART_BYTES = 64 * 1024 * 1024
 
 
@@ -91,6 +92,15 @@ def reading(version_id: UUID, file: str) -> Iterator[Source]:
         raise NotStored(file=file)
     with ReadAhead(SealedFile(version_id, file, size=found[0])) as source:
         yield source
+
+
+def presign_download(version_id: UUID, file: str) -> str:
+    """Return a URL to GET a sealed file from for DOWNLOAD_VALID_S seconds. Sends nothing to the storage."""
+    return presigning_client().generate_presigned_url(
+        "get_object",
+        Params={"Bucket": settings.S3_BUCKET, "Key": sealed_key(version_id, file)},
+        ExpiresIn=DOWNLOAD_VALID_S,
+    )
 
 
 def write(version_id: UUID, file: str, chunks: Iterable[bytes]) -> None:

@@ -22,19 +22,25 @@ class ProjectConfig(AppConfig):
         from adapters.public import (  # noqa: PLC0415 (models are not loaded before)
             STYLE_SOURCE,
             count_holdings,
+            name_answering_style,
             read_object,
+            select_first_party_styles,
             style_choices,
             write_object,
         )
         from tenants.public import (  # noqa: PLC0415
             ArchiveStore,
+            register_answering_style,
             register_archive_store,
+            register_founding,
             register_holdings,
             register_style_choices,
             register_style_source,
         )
 
+        register_answering_style(name_answering_style)
         register_archive_store(ArchiveStore(write_object, read_object))
+        register_founding(select_first_party_styles)
         register_holdings(count_holdings)
         register_style_choices(style_choices)
         register_style_source(STYLE_SOURCE)

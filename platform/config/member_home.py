@@ -59,7 +59,7 @@ def show_home(request: MemberRequest) -> HttpResponse:
     styles = styles_in_use(request.tenant, report["most_used"])
     uploads = newest_uploads(request.tenant)
     beginnings = beginnings_of(request.user, request.tenant)
-    steps = _next_steps(beginnings, has_style=bool(styles), has_upload=bool(uploads))
+    steps = _next_steps(beginnings, has_upload=bool(uploads))
     quick = styles[0] if styles else None
     context = {
         **report,
@@ -93,19 +93,12 @@ def hide_next_steps(request: MemberRequest) -> HttpResponse:
     return redirect("member_home")
 
 
-def _next_steps(done: Beginnings, *, has_style: bool, has_upload: bool) -> list[Step]:
-    playground = reverse("inference:playground")
+def _next_steps(done: Beginnings, *, has_upload: bool) -> list[Step]:
     return [
         Step(
             gettext("Hear the styles"),
             gettext("One prompt, several styles; choose one."),
             reverse("welcome"),
-            has_style,
-        ),
-        Step(
-            gettext("Write something"),
-            gettext("In the playground, with a prompt of yours."),
-            playground,
             done.has_written,
         ),
         Step(

@@ -24,7 +24,7 @@ from adapters.public import (
     enqueue_advance,
     finish_upload,
     is_answering,
-    select_style,
+    select_first_party_styles,
     set_public,
 )
 from foundation.errors import DomainError, NotFound, Unavailable
@@ -32,6 +32,7 @@ from tenants.public import (
     Scope,
     Tenant,
     User,
+    access_of_person,
     create_tenant,
     default_tenant,
     first_party_tenant,
@@ -84,8 +85,9 @@ def seed(styles: Path, secrets: Path, *, say: Print) -> None:
     tenant = _ensure_workspace(user)
     key = _ensure_key(tenant, user, known.get("api_key", ""))
     secrets.write_text(json.dumps({"login": EMAIL, "password": password, "api_key": key}))
-    for style in publish(styles, say=say):
-        select_style(tenant, style)
+    publish(styles, say=say)
+    # The demo's workspace was founded before there was a style.
+    select_first_party_styles(access_of_person(user, tenant, address=None))
 
 
 def publish(styles: Path, *, say: Print) -> list[Style]:

@@ -143,6 +143,16 @@ def kept_bytes_key(pool_id: UUID | str) -> str:
     return _of_workspace(pool_id, "kept_bytes")
 
 
+def login_key(digest: str) -> str:
+    """Hash: a login of a command line that waits, or was decided; by its device code. It expires."""
+    return f"login:{digest}"
+
+
+def login_code_key(digest: str) -> str:
+    """String: the digest of a login's device code, by the code that a person types. It expires."""
+    return f"login:code:{digest}"
+
+
 def refusals_key(pool_id: UUID | str, key_id: UUID | str) -> str:
     """Number: refused requests of one key in this minute, or of all keys of a pool (`all`); it expires."""
     return _of_workspace(pool_id, f"refusals:{key_id}")

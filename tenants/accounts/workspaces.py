@@ -12,7 +12,8 @@ from django.utils.text import slugify
 
 from foundation import locks, names
 from foundation.errors import Conflict, Invalid, NotFound
-from tenants.accounts.access import Access
+from tenants.accounts.access import Access, access_of_person
+from tenants.accounts.founding import equip_workspace
 from tenants.accounts.roles import Permission
 from tenants.api_keys import lifecycle
 from tenants.billing import plans
@@ -77,7 +78,9 @@ class ReservedName(Invalid):
 
 
 def create_tenant(user: User, *, name: str, slug: str | None = None) -> Tenant:
-    """Return a new tenant on the free plan, owned by a user. Without a slug, the name makes one.
+    """Return a new tenant on the free plan, owned by a user, with the first party's styles selected.
+
+    Without a slug, the name makes one.
 
     Raises ReservedName; and SlugTaken or BadSlug for a given slug.
     """
@@ -87,6 +90,7 @@ def create_tenant(user: User, *, name: str, slug: str | None = None) -> Tenant:
         tenant = _create_with_slug(name, slug) if slug else _create_with_slug_of_name(name)
         Membership.objects.create(tenant=tenant, user=user, role=Membership.Role.OWNER)
         _subscribe_and_add_playground_key(tenant, plans.FREE)
+        equip_workspace(access_of_person(user, tenant, address=None))
     return tenant
 
 

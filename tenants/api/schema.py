@@ -155,6 +155,7 @@ def operation(
     summary: str,
     *,
     scope: Scope | None,
+    needs_key: bool = True,
     needs: Permission | None = None,
     body: Shape | None = None,
     answer: Shape | Any = None,
@@ -201,6 +202,8 @@ def operation(
     shown_as = JSON if shape or not others else next(iter(others))
     examples = _examples(example, body_example, status=status, is_page=is_page, media_type=shown_as)
     scope_words = f"Needs the scope `{scope.value}`." if scope else "Any key may do this."
+    if not needs_key:
+        scope_words = "Needs no key."
     role_words = f" Of people: {describe_allowed(needs)}." if needs else ""
 
     def describe(handler: Callable[..., Any]) -> Callable[..., Any]:
@@ -212,6 +215,7 @@ def operation(
             request=body,
             responses=responses,
             parameters=parameters,
+            auth=None if needs_key else [],
             examples=examples,
             tags=[tag or name.partition(".")[0]],
         )(handler)

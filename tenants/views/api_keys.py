@@ -1,5 +1,6 @@
 """Pages about API keys."""
 
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -28,7 +29,8 @@ from tenants.accounts.roles import (
 )
 from tenants.api_keys import lifecycle, listing
 from tenants.api_keys.forms import KeyForm, LimitsForm, RotateForm
-from tenants.models import ApiKey
+from tenants.api_keys.style_choices import name_example_model
+from tenants.models import ApiKey, Scope
 
 MAX_SEARCH = 60  # characters
 
@@ -60,7 +62,7 @@ def issue_key(request: MemberRequest) -> HttpResponse:
             **form.limits(),
         )
         access_of(request).audit("api_key.created", key, after={"scopes": key.scopes})
-    return _keys_page(request, _empty_form(request), issued_key=key, secret=secret)
+    return _secret_page(request, key, secret)
 
 
 @require_http_methods(["GET", "POST"])
@@ -131,9 +133,7 @@ def rotate_key(request: MemberRequest, key_id: UUID) -> HttpResponse:
     except Conflict as error:
         form.add_error(None, error.message)
         return render(request, "tenants/key_rotate.html", {"key": key, "form": form}, status=409)
-    return _keys_page(
-        request, _empty_form(request), issued_key=new_key, secret=secret, old_ends_at=key.expires_at
-    )
+    return _secret_page(request, new_key, secret, old_ends_at=key.expires_at)
 
 
 @require_POST
@@ -143,6 +143,21 @@ def end_review(request: MemberRequest) -> HttpResponse:
     """Take away the notice that asks a person to review the account's keys."""
     adapter.end_review_of_keys(request.user)
     return redirect("tenants:keys")
+
+
+def _secret_page(
+    request: MemberRequest, key: ApiKey, secret: str, *, old_ends_at: datetime | None = None
+) -> HttpResponse:
+    """Show a new secret, this once, and a call that is answered as it stands if the key may write."""
+    may_write = {Scope.INFERENCE, Scope.ADMIN} & set(key.scopes)
+    return _keys_page(
+        request,
+        _empty_form(request),
+        issued_key=key,
+        secret=secret,
+        old_ends_at=old_ends_at,
+        example_model=name_example_model(request.tenant, key.styles) if may_write else "",
+    )
 
 
 def _empty_form(request: MemberRequest) -> KeyForm:

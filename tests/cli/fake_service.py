@@ -30,6 +30,15 @@ ENDPOINT = {
     "disabled_reason": "",
 }
 STEPS = ("Uploading files", "Uploaded", "Checked", "Pushed to the engine", "Serving")
+LOGIN = {
+    "object": "login",
+    "device_code": "dev-" + "c" * 40,
+    "user_code": "BCDF-GHJK",
+    "verification_url": f"{BASE_URL}/connect/",
+    "verification_url_complete": f"{BASE_URL}/connect/?code=BCDF-GHJK",
+    "expires_in_s": 600,
+    "interval_s": 3,
+}
 CURRENT_STEP = {"uploading": 0, "uploaded": 2, "pushing": 3, "serving": 5, "rejected": 2, "failed": 3}
 
 Answer = httpx.Response
@@ -79,9 +88,13 @@ class FakeService:
         self.outcome = "serving"  # what becomes of what is finished
         self.findings: list[dict[str, str]] = []
         self.has_events = True
+        self.damage = b""  # what the storage adds to what it gives
+        self.asked_logins: list[dict[str, Any]] = []
+        self.login_states = ["pending", "approved"]
         self.is_interrupted_at_the_end = False
         self.events: list[dict[str, Any]] = []  # oldest first
         self.delivery = {"status": "delivered", "attempts": 1, "status_code": 200, "latency_ms": 84}
+        self.deleted_endpoints: list[str] = []
         self.received: list[httpx.Request] = []  # by a receiver of events on this machine
         self.happens: list[Callable[[], None]] = []  # while the client sleeps, one after the other
         self._lock = threading.Lock()
@@ -126,7 +139,10 @@ class FakeService:
             if isinstance(fault, Exception):
                 raise fault
             return fault
-        if request.headers.get("Authorization") != f"Bearer {API_KEY}":
+        if path.startswith("/api/v1/logins"):
+            assert "Authorization" not in request.headers
+            return self._answer_login(request, path)
+        if request.headers.get("Authorization") not in (f"Bearer {API_KEY}", f"Bearer {SECRET}"):
             return problem(401, "invalid_api_key", "The API key is missing, malformed, expired or revoked.")
         name = request.headers.get("Idempotency-Key", "")
         if request.method == "POST" and name in self.idempotent:
@@ -139,6 +155,10 @@ class FakeService:
     def store(self, request: httpx.Request) -> Answer:
         """Take a part, of exactly the length that was signed."""
         body = request.read()
+        if request.method == "GET":
+            assert "Authorization" not in request.headers
+            _, version_id, file, _ = request.url.path.split("/")
+            return httpx.Response(200, content=self._version(version_id).content(file) + self.damage)
         with self._lock:
             if self.put_faults:
                 fault = self.put_faults.pop(0)
@@ -157,8 +177,9 @@ class FakeService:
     def _route(self, request: httpx.Request, path: str) -> Answer:
         if found := re.fullmatch(r"/api/v1/uploads/([0-9a-f-]+)(/\w+)?", path):
             return self._answer_upload(request, self._version(found[1]), found[2] or "")
-        if found := re.fullmatch(r"/api/v1/styles/([\w-]+/[\w-]+)(/.*)?", path):
-            return self._answer_style(request, found[1], found[2] or "")
+        if found := re.fullmatch(r"/api/v1/styles/([0-9a-f-]{36}|[\w-]+/[\w-]+)(/.*)?", path):
+            by_id = {style["id"]: model for model, style in self.styles.items()}
+            return self._answer_style(request, by_id.get(found[1], found[1]), found[2] or "")
         if found := re.fullmatch(r"/api/v1/webhooks/([0-9a-f-]+)(/.+)?", path):
             return self._answer_webhook(request, found[2] or "")
         if path.startswith("/api/v1/keys"):
@@ -183,7 +204,8 @@ class FakeService:
             self.styles[model] = style_object(model, body["name"])
             self.versions[model] = []
             return httpx.Response(201, json=self.styles[model])
-        rows = list(self.styles.values())
+        words = request.url.params.get("search", "")
+        rows = [style for style in self.styles.values() if words in style["model"]]
         start = int(request.url.params.get("cursor", "0"))
         end = start + 2  # fewer than were asked for: a client goes by the cursor
         more = str(end) if end < len(rows) else None
@@ -193,17 +215,60 @@ class FakeService:
     def _answer_style(self, request: httpx.Request, model: str, rest: str) -> Answer:
         if model not in self.styles:
             return problem(404, "style_not_found", "There is no such style.")
+        if found := re.fullmatch(r"/versions/(\d+)/download", rest):
+            return self._answer_download(self.versions[model][int(found[1]) - 1])
         if found := re.fullmatch(r"/versions/(\d+)(/\w+)?", rest):
             if found[2] == "/promote":
                 self.live[model] = int(found[1])
             return self._answer_version(model, int(found[1]))
         answers = {
-            "": lambda request, model: httpx.Response(200, json=self.styles[model]),
+            "": self._answer_one_style,
+            "/selection": self._answer_selection,
             "/versions": self._answer_versions,
             "/canary": self._answer_canary,
             "/rollback": self._roll_back,
         }
         return answers[rest](request, model)
+
+    def _answer_one_style(self, request: httpx.Request, model: str) -> Answer:
+        if request.method == "PATCH":
+            self.styles[model] |= json.loads(request.read())
+        if request.method == "DELETE":
+            del self.styles[model]
+            erasures = [{"id": str(uuid4()), "version": one.number} for one in self.versions[model]]
+            return httpx.Response(202, json={"data": erasures})
+        return httpx.Response(200, json=self.styles[model] | {"live_version": self.live.get(model)})
+
+    def _answer_selection(self, request: httpx.Request, model: str) -> Answer:
+        self.styles[model]["is_selected"] = request.method == "PUT"
+        if request.method == "DELETE":
+            return httpx.Response(204)
+        return httpx.Response(200, json=self.styles[model])
+
+    def _answer_download(self, version: FakeVersion) -> Answer:
+        files = [
+            {
+                "name": name,
+                "size_bytes": size_bytes,
+                "sha256": version.digest(name),
+                "url": f"{STORAGE_URL}/{version.id}/{name}/whole?X-Amz-Signature=secret",
+            }
+            for name, size_bytes in version.files.items()
+        ]
+        return httpx.Response(200, json={"object": "download", "files": files, "urls_valid_s": 600})
+
+    def _answer_login(self, request: httpx.Request, path: str) -> Answer:
+        """Begin a login; tell its state, which is confirmed after some polls."""
+        body = json.loads(request.read())
+        if path == "/api/v1/logins":
+            self.asked_logins.append(body)
+            return httpx.Response(201, json=LOGIN)
+        assert body == {"device_code": LOGIN["device_code"]}
+        status = self.login_states.pop(0)
+        if status == "over":
+            return problem(404, "login_not_found", "This login is over.")
+        key = {**KEY, "secret": SECRET} if status == "approved" else None
+        return httpx.Response(200, json={"object": "login", "status": status, "key": key})
 
     def _answer_versions(self, request: httpx.Request, model: str) -> Answer:
         if request.method == "POST":
@@ -312,6 +377,7 @@ class FakeService:
 
     def _answer_webhook(self, request: httpx.Request, rest: str) -> Answer:
         if request.method == "DELETE":
+            self.deleted_endpoints.append(request.url.path.rpartition("/")[2])
             return httpx.Response(204)
         delivery = {"id": str(uuid4()), "status": "pending", "attempts": 0}
         if rest != "/test":
@@ -425,10 +491,16 @@ def busy(status: int = 503, retry_after: str = "7") -> Answer:
     return answer
 
 
-def style_object(model: str, name: str) -> dict[str, Any]:
-    """Return a style."""
+def style_object(model: str, name: str, *, is_selected: bool = False) -> dict[str, Any]:
+    """Return a style; a model without a workspace is the first party's."""
+    owner, _, slug = f"polyscribe/{model}".rpartition("/") if "/" not in model else model.partition("/")
     return {
+        "id": str(uuid4()),
         "object": "style",
+        "owner": owner,
+        "slug": slug,
+        "is_own": owner == "acme",
+        "is_selected": is_selected,
         "model": model,
         "name": name,
         "description": "",

@@ -24,7 +24,8 @@ def test_a_login_stores_the_key_for_its_owner_only(command, config_folder):
     assert API_KEY not in done.out + done.err
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
     assert stat.S_IMODE(config_folder.stat().st_mode) == 0o700
-    assert json.loads(file.read_text()) == {"base_url": BASE_URL, "api_key": API_KEY, "workspace": "acme"}
+    stored = {"base_url": BASE_URL, "api_key": API_KEY, "workspace": "acme"}
+    assert json.loads(file.read_text()) == {"current": "acme", "profiles": {"acme": stored}}
 
 
 def test_a_key_that_the_service_does_not_know_is_not_stored(command, config_folder):
@@ -150,10 +151,10 @@ def test_only_a_new_key_is_printed_and_alone(logged_in, service):
 def test_a_key_is_revoked_by_its_name(logged_in, service):
     service.keys = [key_object("newsletter")]
 
-    assert logged_in("keys", "revoke", "newsletter").code == 0
+    assert logged_in("keys", "revoke", "newsletter", "--yes").code == 0
     assert service.keys[0]["is_live"] is False
 
-    done = logged_in("keys", "revoke", "newsletter")
+    done = logged_in("keys", "revoke", "newsletter", "--yes")
     assert done.code == 1
     assert "keys list" in done.err
 
@@ -161,10 +162,10 @@ def test_a_key_is_revoked_by_its_name(logged_in, service):
 def test_who_rotates_the_own_key_stays_logged_in(logged_in, service):
     service.keys = [key_object("laptop"), key_object("newsletter")]
 
-    logged_in("keys", "rotate", "newsletter")
+    logged_in("keys", "rotate", "newsletter", "--yes")
     assert settings.load_settings().api_key == API_KEY
 
-    logged_in("keys", "rotate", "laptop")
+    logged_in("keys", "rotate", "laptop", "--yes")
     assert settings.load_settings().api_key == SECRET
 
 
@@ -173,11 +174,11 @@ def test_an_error_names_each_field_and_is_json_when_asked(logged_in, service):
     answer = problem(400, "invalid", "Some fields are not valid.", errors=errors)
     service.faults = [answer, answer]
 
-    done = logged_in("keys", "create", "x", "--scope", "everything")
+    done = logged_in("keys", "create", "x", "--scope", "admin")
     assert done.code == 1
     assert done.err.splitlines() == ["Some fields are not valid.", "  scopes.0: There is no such scope."]
 
-    done = logged_in("keys", "create", "x", "--scope", "everything", "--json")
+    done = logged_in("keys", "create", "x", "--scope", "admin", "--json")
     assert done.json["error"]["errors"] == errors
 
 

@@ -20,6 +20,8 @@ NOT_RUN = {
     "polyscribe --install-completion": "writes into the start file of a person's shell",
 }
 
+SEND_NOTHING = {"profiles"}  # they are this machine's own
+
 
 class TrainedModel:
     """What a training script has at its end."""
@@ -49,7 +51,7 @@ def test_a_line_of_the_documents_runs(line, command, service, tmp_path, monkeypa
     done = command(*words, stdin=typed if words == ["login"] else "")
 
     assert done.code == 0, done.err
-    assert service.requests
+    assert service.requests or words[0] in SEND_NOTHING
 
 
 @pytest.mark.parametrize("block", blocks(*FOR_THE_COMMAND_LINE, language="python"), ids=str)

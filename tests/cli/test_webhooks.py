@@ -108,7 +108,7 @@ def test_endpoints_are_listed_and_created_with_a_secret_that_is_told_once(logged
     done = logged_in("webhooks", "create", "https://example.com/hook", "--event", "key.created")
     assert done.out == f"{WEBHOOK_SECRET}\n"
     assert WEBHOOK_SECRET not in done.err
-    assert logged_in("webhooks", "delete", ENDPOINT["id"]).code == 0
+    assert logged_in("webhooks", "delete", ENDPOINT["id"], "--yes").code == 0
 
 
 def test_a_test_waits_for_the_answer_of_the_endpoint(logged_in, service):

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
+from unittest.mock import patch
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
@@ -18,12 +19,14 @@ from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 
+from adapters import object_store
 from adapters.catalog import price_changes, sharing
 from adapters.catalog.terms import Terms
 from adapters.models import AdapterVersion, Release, Status, Style
 from adapters.releases import votes
 from config import api_schema
 from foundation.money import NANO
+from tenants.accounts import device_logins
 from tenants.accounts.plan_changes import choose_plan
 from tenants.models import (
     ApiKey,
@@ -45,6 +48,7 @@ __all__ = ["of_acme"]
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("valkey", "ready")]
 
+LOGIN_CODE = "BCDF-GHJK"
 NEXT_MONTH = (timezone.now() + timedelta(days=30)).date()
 NEW_PRICE = {
     "input_nanousd": "0.6",
@@ -127,6 +131,12 @@ def serving(of_acme: Arguments) -> None:
     status(of_acme, Status.SERVING)
 
 
+def stored(of_acme: Arguments) -> None:
+    status(of_acme, Status.SERVING, sha256="a" * 64, config_sha256="b" * 64)
+    for file in ("adapter_config.json", "adapter_model.safetensors"):
+        object_store.write(of_acme["version_id"], file, [b"{}"])
+
+
 def failed(of_acme: Arguments) -> None:
     status(of_acme, Status.FAILED)
 
@@ -194,6 +204,12 @@ def no_workspace(of_acme: Arguments) -> None:
 
 def review_of_keys(of_acme: Arguments) -> None:
     User.objects.filter(email="alice@example.org").update(review_keys_since="2026-01-01T00:00:00Z")
+
+
+def login_begun(of_acme: Arguments) -> None:
+    """Let a command line wait for a member."""
+    with patch.object(device_logins, "new_user_code", return_value=LOGIN_CODE):
+        device_logins.begin_login("CLI on laptop", ["inference"], address="")
 
 
 def disabled(of_acme: Arguments) -> None:
@@ -284,6 +300,9 @@ PAGES = {
     "tenants:revoke_key": Change({"name": "laptop"}, "api_key.revoked"),
     "tenants:keys_reviewed": Change(
         prepare=review_of_keys, unaudited="It takes a notice to one person away; no key changes."
+    ),
+    "tenants:decide_login": Change(
+        {"code": LOGIN_CODE, "decision": "approved", "scopes": ["inference"]}, "login.approved", login_begun
     ),
     "tenants:create_webhook": Change({"url": "https://example.org/hook"}, "webhook_endpoint.created"),
     "tenants:edit_webhook": Change(
@@ -410,6 +429,7 @@ OPERATIONS = {
     "versions.create": Change({"files": SIZED_FILES}, "version.created"),
     "versions.delete": Change({"at_once": True}, "version.deleted", serving),
     "versions.autofix": Change(audits="version.converted", prepare=convertible),
+    "versions.download": Change(audits="version.downloaded", prepare=stored, each_time=True),
     "versions.promote": Change(audits="version.promoted", prepare=two_versions),
     "versions.retire": Change({"at_once": True}, "version.retired", serving),
     "versions.retry": Change(audits="version.retried", prepare=failed),
@@ -425,6 +445,9 @@ OPERATIONS = {
     "webhooks.test": Change(audits="webhook_endpoint.tested"),
     "workspace.edit": Change({"monthly_nanousd": 5_000_000_000}, "workspace.edited"),
 }
+
+# What needs no key, and has no workspace before a member has confirmed it: tests/tenants/api/test_logins.py.
+OPEN_OPERATIONS = {"logins.begin", "logins.redeem"}
 
 # What only a person can do: tests/tenants/accounts/test_members.py does it.
 PERSONS_OPERATIONS = {"members.leave", "members.transfer"}
@@ -535,7 +558,7 @@ def operations() -> dict[str, tuple[str, str]]:
 
 
 def test_every_operation_that_changes_something_is_listed():
-    assert operations().keys() == OPERATIONS.keys() | PERSONS_OPERATIONS
+    assert operations().keys() == OPERATIONS.keys() | PERSONS_OPERATIONS | OPEN_OPERATIONS
 
 
 @pytest.mark.parametrize("name", OPERATIONS)

@@ -5,6 +5,7 @@ import shlex
 import sys
 from base64 import urlsafe_b64decode
 from datetime import timedelta
+from html import unescape
 from types import SimpleNamespace
 
 import pytest
@@ -15,10 +16,19 @@ from django.utils import timezone
 from adapters.catalog import sharing, shelf
 from adapters.engines import readiness
 from adapters.models import AdapterVersion, Engine, Selection, Status, Style
+from adapters.public import routes_of
 from config import remedies, snippets
 from tenants.billing.ledger import Event, record_events
 from tenants.models import Invoice, Membership
-from tenants.public import Refusal, Tenant, issue_key, playground_key, record_refusals
+from tenants.public import (
+    AuditEntry,
+    Refusal,
+    Tenant,
+    create_tenant,
+    issue_key,
+    playground_key,
+    record_refusals,
+)
 from tests.adapters.conftest import base_model, engine, folder, known, poetry, polyscribe, vllm
 
 __all__ = ["base_model", "engine", "folder", "poetry", "polyscribe", "vllm"]
@@ -69,6 +79,48 @@ def test_a_new_workspace_begins_by_hearing(client, charlie, operator_client):
     assert operator_client.post(reverse("tenants:create_workspace"), {"workspace": "Desk"})["Location"] == (
         reverse("welcome")
     )
+
+
+def test_a_new_workspace_has_the_first_partys_styles_selected(
+    charlie_client, charlies, operator, poetry, legal
+):
+    """Whichever way it is founded: the page, the demo's seed and trials call one action."""
+    selected = Selection.objects.filter(tenant=charlies).values_list("style__slug", flat=True)
+    assert not selected, "it was founded before there was a style"
+    charlie_client.post(reverse("tenants:create_workspace"), {"workspace": "Desk"})
+    desk = Tenant.objects.get(slug="desk")
+    for tenant in (desk, create_tenant(operator, name="By a command")):
+        slugs = Selection.objects.filter(tenant=tenant).values_list("style__slug", flat=True)
+        assert set(slugs) == {"poetry", "legal"}
+        assert set(routes_of(tenant.pk)) >= {"poetry", "legal"}
+    actions = AuditEntry.objects.filter(tenant=desk).values_list("action", flat=True)
+    assert sorted(actions) == ["style.selected", "style.selected", "workspace.created"]
+
+
+def test_styles_of_others_and_those_that_leave_are_not_selected_from_the_start(
+    charlie, charlies, engine, poetry, legal
+):
+    Style.objects.filter(pk=legal.pk).update(public_until=timezone.now() + timedelta(days=1))
+    sharing.set_public(known(charlies, "tide", engine).style)
+    desk = create_tenant(charlie, name="Desk")
+    assert [one.style.slug for one in Selection.objects.filter(tenant=desk)] == ["poetry"]
+
+
+def test_the_call_on_the_keys_page_names_a_style_that_answers(alice, alice_client, acme, poetry, engine):
+    def called(**facts: str) -> str:
+        facts = {"scopes": ["inference"], "lifetime_days": "", **facts}
+        page = alice_client.post(reverse("tenants:issue_key"), facts).text
+        assert "Copy" in page
+        return unescape(page.partition("-d '")[2].partition("'")[0])
+
+    assert json.loads(called(name="one"))["model"] == "base", "nothing is selected"
+    Selection.objects.create(tenant=acme, style=poetry)
+    assert json.loads(called(name="two"))["model"] == "poetry"
+    noir = known(acme, "noir", engine).style
+    assert json.loads(called(name="three", styles=[str(noir.pk)]))["model"] == "acme/noir"
+    Tenant.objects.update(default_style=noir.pk)
+    assert json.loads(called(name="four"))["model"] == "acme/noir"
+    assert called(name="five", scopes=["usage:read"]) == "", "it may not write"
 
 
 def test_public_styles_are_heard_at_once_and_only_the_chosen_one_stays(alice_client, acme, poetry, legal):
@@ -196,13 +248,13 @@ def test_the_next_steps_are_read_from_rows_and_can_be_hidden(alice_client, bob_c
     def done() -> list[bool]:
         return [step.is_done for step in alice_client.get(HOME).context["steps"]]
 
-    assert done() == [False] * 5
+    assert done() == [False] * 4
     Selection.objects.create(tenant=acme, style=poetry)
     used(acme, "poetry")
-    assert done() == [True, True, False, False, False]
+    assert done() == [True, False, False, False]
     key, _ = issue_key(acme, name="laptop", by=alice)
     used(acme, "base", key=key)
-    assert done() == [True, True, True, True, False]
+    assert done() == [True, True, True, False]
     assert alice_client.post(reverse("hide_steps")).status_code == 302
     assert done() == []
     assert bob_client.get(HOME).context["steps"], "each person hides them alone"

@@ -5,26 +5,30 @@ from polyscribe import Client
 Client().push("out/adapter", style="brand-voice")
 """
 
-from polyscribe.client import Client
-from polyscribe.errors import (
-    ApiError,
-    Conflict,
-    FolderChanged,
-    FolderRejected,
-    NotAllowed,
-    NotFound,
-    NotLoggedIn,
-    NotServingYet,
-    PolyscribeError,
-    RateLimited,
-    Unavailable,
-    Unreachable,
-    VersionFailed,
-    VersionNotServing,
-    VersionRejected,
-)
-from polyscribe.push.observer import PushObserver
-from polyscribe.transport import RetryPolicy, Timeouts
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from polyscribe.client import Client
+    from polyscribe.errors import (
+        ApiError,
+        Conflict,
+        FolderChanged,
+        FolderRejected,
+        NotAllowed,
+        NotFound,
+        NotLoggedIn,
+        NotServingYet,
+        PolyscribeError,
+        RateLimited,
+        Unavailable,
+        Unreachable,
+        VersionFailed,
+        VersionNotServing,
+        VersionRejected,
+    )
+    from polyscribe.push.observer import PushObserver
+    from polyscribe.transport import RetryPolicy, Timeouts
 
 __version__ = "0.1.0"
 
@@ -50,3 +54,17 @@ __all__ = [
     "VersionRejected",
     "__version__",
 ]
+
+MODULES = {
+    "Client": "polyscribe.client",
+    "PushObserver": "polyscribe.push.observer",
+    "RetryPolicy": "polyscribe.transport",
+    "Timeouts": "polyscribe.transport",
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Load what is asked for (PEP 562): an HTTP client takes half a second, and `--version` needs none."""
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(MODULES.get(name, "polyscribe.errors")), name)

@@ -1,5 +1,6 @@
 """The public face of the client: one service, one key, and what it may do there."""
 
+from collections.abc import Iterator
 from functools import cached_property
 from pathlib import Path
 from types import TracebackType
@@ -9,6 +10,7 @@ from uuid import UUID
 
 import httpx
 
+from polyscribe.errors import DownloadFailed, NotFound, Unreachable
 from polyscribe.push.observer import PushObserver
 from polyscribe.push.request import PushRequest
 from polyscribe.push.uploader import Pusher
@@ -18,14 +20,18 @@ from polyscribe.resources.styles import Releases, Styles, Versions
 from polyscribe.resources.uploads import Uploads
 from polyscribe.resources.webhooks import Webhooks
 from polyscribe.settings import hint_of, resolve_settings
-from polyscribe.transport import MANAGEMENT, WRITING, RetryPolicy, Timeouts, Transport
+from polyscribe.transport import MANAGEMENT, WRITING, Query, RetryPolicy, Timeouts, Transport, describe
+
+STORAGE_TIMEOUT_S = 60.0
+CHUNK_BYTES = 1024 * 1024
 
 
 class Client:
     """What a key may do at a service. Objects are dictionaries, with the fields that docs/api.md describes.
 
     The key and the address come from the arguments, else from POLYSCRIBE_API_KEY and POLYSCRIBE_BASE_URL,
-    else from what `polyscribe login` stored. A client may be used from several threads.
+    else from what `polyscribe login` stored: under the name `profile`, or POLYSCRIBE_PROFILE, or as the
+    current one. A client may be used from several threads.
 
         from polyscribe import Client
 
@@ -39,13 +45,14 @@ class Client:
         api_key: str | None = None,
         base_url: str | None = None,
         *,
+        profile: str | None = None,
         retries: RetryPolicy | None = None,
         timeouts: Timeouts | None = None,
         http_transport: httpx.BaseTransport | None = None,
         storage_transport: httpx.BaseTransport | None = None,
     ) -> None:
-        """Raises NotLoggedIn without a key, and BadAddress. Nothing is sent yet."""
-        self.settings = resolve_settings(api_key, base_url)
+        """Raises NotLoggedIn without a key, NoSuchProfile and BadAddress. Nothing is sent yet."""
+        self.settings = resolve_settings(api_key, base_url, profile)
         self._retries = retries or RetryPolicy()
         self._transport = Transport(
             self.settings,
@@ -85,6 +92,33 @@ class Client:
         """Return the key: its name, hint, scopes, workspace, styles, and limits with what is left of them."""
         key: dict[str, Any] = self._transport.call("GET", f"{WRITING}/key")
         return key
+
+    def request(self, method: str, path: str, *, query: Query | None = None, body: object = None) -> Any:
+        """Return what any address of the service answers, parsed. Raises ApiError, Unreachable.
+
+        `path` begins with /v1/ or /api/v1/.
+        """
+        return self._transport.call(method, path, query=query, body=body)
+
+    def pages(self, path: str, query: Query | None = None) -> Iterator[dict[str, Any]]:
+        """Yield every object of a list of the API, page by page."""
+        return self._transport.pages(path, query)
+
+    def read_stored_file(self, url: str) -> Iterator[bytes]:
+        """Yield the bytes behind an address that the service signed. The key is not sent there.
+
+        Raises Unreachable, DownloadFailed.
+        """
+        try:
+            with (
+                httpx.Client(timeout=STORAGE_TIMEOUT_S, transport=self._storage_transport) as storage,
+                storage.stream("GET", url) as answer,
+            ):
+                if not answer.is_success:
+                    raise DownloadFailed
+                yield from answer.iter_bytes(CHUNK_BYTES)
+        except httpx.TransportError as error:
+            raise Unreachable(f"The storage does not answer ({describe(error)}).") from error
 
     @cached_property
     def workspace(self) -> str:
@@ -136,6 +170,17 @@ class Client:
             storage_transport=self._storage_transport,
         )
         return pusher.push(request, observer or PushObserver())
+
+    def find_style(self, name: str) -> dict[str, Any]:
+        """Return a style by what `model` takes, as `poetry`, or by its id. Raises NotFound."""
+        if "/" in name or is_id(name):
+            return self.styles.get(name)
+        own = f"{self.workspace}/{name}"
+        for style in self.styles.list(search=name):
+            if style["model"] in (name, own):
+                return style
+        sentence = f"There is no style “{name}” that you can see. See polyscribe styles."
+        raise NotFound(sentence, status=404, code="style_not_found")
 
     def full_name(self, style: str) -> str:
         """Return a style's full name, `owner/style`; a short one is the workspace's own, an id stays."""

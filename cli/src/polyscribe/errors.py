@@ -32,6 +32,26 @@ class BadSettings(PolyscribeError):
     """The settings file can't be read. Run `polyscribe login` to write it again."""
 
 
+class NoSuchProfile(PolyscribeError):
+    """There is no profile by that name. See `polyscribe profiles list`."""
+
+
+class NotConfirmed(PolyscribeError):
+    """This can't be undone, and nobody is at a terminal to be asked. Add --yes to do it all the same."""
+
+
+class LoginRefused(PolyscribeError):
+    """The login was refused in the browser. Run `polyscribe login` to try again."""
+
+
+class LoginExpired(PolyscribeError):
+    """Nobody confirmed the login in time. Run `polyscribe login` to get a new code."""
+
+
+class DownloadFailed(PolyscribeError):
+    """A file did not arrive as the service has it. Run the same command again."""
+
+
 class Unreachable(PolyscribeError):
     """The service does not answer. Check the address and the network, then try again."""
 

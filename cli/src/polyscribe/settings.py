@@ -1,17 +1,30 @@
-"""What `polyscribe login` stores: one file in the system's config folder that only its owner can read."""
+"""What `polyscribe login` stores: one file in the system's config folder that only its owner can read.
+
+It holds a profile for each workspace that one is logged in to.
+"""
 
 import json
 import os
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 from platformdirs import user_config_path
 
-from polyscribe.errors import BadAddress, BadKey, BadSettings, KeyOfAnotherService, NotLoggedIn
+from polyscribe.errors import (
+    BadAddress,
+    BadKey,
+    BadSettings,
+    KeyOfAnotherService,
+    NoSuchProfile,
+    NotLoggedIn,
+)
 
 FOLDER_VARIABLE = "POLYSCRIBE_CONFIG_DIR"
 KEY_VARIABLE = "POLYSCRIBE_API_KEY"
 ADDRESS_VARIABLE = "POLYSCRIBE_BASE_URL"
+PROFILE_VARIABLE = "POLYSCRIBE_PROFILE"
+DEFAULT_PROFILE = "default"
 FILE_NAME = "config.json"
 OWNER_ONLY_FILE = 0o600
 OWNER_ONLY_FOLDER = 0o700
@@ -35,52 +48,136 @@ def config_folder() -> Path:
     return Path(named) if named else user_config_path("polyscribe")
 
 
-def load_settings() -> Settings | None:
-    """Return what was stored, or None. Raises BadSettings."""
+@dataclass(frozen=True)
+class Profiles:
+    """What is stored: a key for each workspace, and which one is used where none is named."""
+
+    current: str = ""
+    stored: Mapping[str, Settings] = field(default_factory=dict)
+
+    def find(self, name: str = "") -> Settings | None:
+        """Return a profile by its name, or the current one; None without one. Raises NoSuchProfile."""
+        wanted = name or self.current
+        if name and name not in self.stored:
+            known = ", ".join(self.stored) or "none yet"
+            raise NoSuchProfile(
+                f"There is no profile “{name}”. Stored: {known}. See polyscribe profiles list."
+            )
+        return self.stored.get(wanted)
+
+    def name_for(self, settings: Settings) -> str:
+        """Return the name for a login: its workspace's, with its host's if another service has that name."""
+        name = settings.workspace or DEFAULT_PROFILE
+        taken = self.stored.get(name)
+        if taken is None or taken.base_url == settings.base_url:
+            return name
+        return f"{name}@{settings.base_url.partition('://')[2]}"
+
+
+def load_profiles() -> Profiles:
+    """Return what was stored. Raises BadSettings."""
     file = config_folder() / FILE_NAME
     try:
         stored = json.loads(file.read_bytes())
-        return Settings(stored["base_url"], stored["api_key"], stored.get("workspace", ""))
+        if "profiles" not in stored:  # a file of before there were profiles
+            only = _read_settings(stored)
+            name = only.workspace or DEFAULT_PROFILE
+            return Profiles(name, {name: only})
+        profiles = {name: _read_settings(facts) for name, facts in stored["profiles"].items()}
+        return Profiles(stored["current"], profiles)
     except FileNotFoundError:
-        return None
+        return Profiles()
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         message = f"{file} can't be read. Run `polyscribe login` to write it again."
         raise BadSettings(message) from error
 
 
-def save_settings(settings: Settings) -> Path:
-    """Store the settings; return the file."""
+def load_settings(profile: str = "") -> Settings | None:
+    """Return a profile that was stored, or the current one. Raises BadSettings and NoSuchProfile."""
+    return load_profiles().find(profile)
+
+
+def save_settings(settings: Settings, profile: str = "") -> Path:
+    """Store a login under its profile, which is the current one from now on; return the file.
+
+    A file that can't be read is written anew.
+    """
+    try:
+        known = load_profiles()
+    except BadSettings:
+        known = Profiles()
+    name = profile or known.name_for(settings)
+    return save_profiles(Profiles(name, {**known.stored, name: settings}))
+
+
+def replace_key(old_hint: str, secret: str) -> bool:
+    """Store the new secret of a key that some profile is logged in with; return whether one is."""
+    known = load_profiles()
+    for name, settings in known.stored.items():
+        if hint_of(settings.api_key) == old_hint:
+            new = replace(settings, api_key=secret)
+            save_profiles(replace(known, stored={**known.stored, name: new}))
+            return True
+    return False
+
+
+def delete_settings(profile: str = "") -> bool:
+    """Delete a profile, or the current one; return whether there was one.
+
+    Raises NoSuchProfile and BadSettings.
+    """
+    known = load_profiles()
+    if known.find(profile) is None:
+        return False
+    name = profile or known.current
+    left = {other: settings for other, settings in known.stored.items() if other != name}
+    if left:
+        current = known.current if known.current in left else next(iter(left))
+        save_profiles(Profiles(current, left))
+    else:
+        (config_folder() / FILE_NAME).unlink(missing_ok=True)
+    return True
+
+
+def save_profiles(profiles: Profiles) -> Path:
+    """Write all profiles; return the file."""
     file = config_folder() / FILE_NAME
-    write_private(file, json.dumps(asdict(settings), indent=2))
+    stored = {name: asdict(settings) for name, settings in profiles.stored.items()}
+    write_private(file, json.dumps({"current": profiles.current, "profiles": stored}, indent=2))
     return file
 
 
-def delete_settings() -> bool:
-    """Delete the stored key; return whether there was one."""
-    file = config_folder() / FILE_NAME
-    was_there = file.exists()
-    file.unlink(missing_ok=True)
-    return was_there
-
-
-def resolve_settings(api_key: str | None = None, base_url: str | None = None) -> Settings:
+def resolve_settings(
+    api_key: str | None = None, base_url: str | None = None, profile: str | None = None
+) -> Settings:
     """Return the settings in force: an argument goes before the environment, and that before the file.
 
-    The stored key goes to the stored address only, so that no other one can be made to receive it.
-    Raises NotLoggedIn, KeyOfAnotherService, BadKey, BadAddress or BadSettings.
+    A profile that is named as an argument is used whole. The stored key goes to the stored address only, so
+    that no other one can be made to receive it.
+    Raises NotLoggedIn, NoSuchProfile, KeyOfAnotherService, BadKey, BadAddress or BadSettings.
     """
+    if profile:
+        return _require_login(load_settings(profile))
     address = base_url or os.environ.get(ADDRESS_VARIABLE, "")
     key = clean_key(api_key or os.environ.get(KEY_VARIABLE, ""))
     if address and key:
         return Settings(clean_address(address), key)
-    stored = load_settings()
-    if stored is None:
-        raise NotLoggedIn
+    stored = _require_login(load_settings(os.environ.get(PROFILE_VARIABLE, "")))
     if key:
         return Settings(stored.base_url, key)
     if address and clean_address(address) != stored.base_url:
         raise KeyOfAnotherService
     return stored
+
+
+def _require_login(stored: Settings | None) -> Settings:
+    if stored is None:
+        raise NotLoggedIn
+    return stored
+
+
+def _read_settings(facts: Mapping[str, str]) -> Settings:
+    return Settings(facts["base_url"], facts["api_key"], facts.get("workspace", ""))
 
 
 def clean_key(written: str) -> str:

@@ -61,9 +61,12 @@ class Transport:
     ) -> None:
         self._retries = retries
         self._timeouts = timeouts
+        headers = {"User-Agent": USER_AGENT}
+        if settings.api_key:  # a login by a browser begins without one
+            headers["Authorization"] = f"Bearer {settings.api_key}"
         self._http = httpx.Client(
             base_url=settings.base_url,
-            headers={"Authorization": f"Bearer {settings.api_key}", "User-Agent": USER_AGENT},
+            headers=headers,
             timeout=httpx.Timeout(timeouts.answer_s, connect=timeouts.connect_s),
             transport=http_transport,
         )

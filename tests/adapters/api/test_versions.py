@@ -1,7 +1,12 @@
 """Versions over the management API."""
 
-import pytest
+from hashlib import sha256
+from urllib.request import urlopen
 
+import pytest
+from django.utils import timezone
+
+from adapters import object_store
 from adapters.catalog import sharing
 from adapters.models import AdapterVersion, Erasure, Probe, Status, Style
 from adapters.placement import transitions
@@ -135,3 +140,27 @@ def test_two_versions_are_compared_on_what_both_were_asked(program, acme, engine
     problem(program.get("styles/acme/noir/compare?a=9"), 404, "version_not_found")
     problem(program.get("styles/acme/noir/compare?a=x"), 400, "invalid")
     problem(program.get("styles/acme/noir/compare?c=1"), 400, "invalid")
+
+
+def test_the_files_of_an_own_version_are_downloaded_from_signed_addresses(program, acme, engine, version):
+    digests = {"sha256": sha256(b"weights").hexdigest(), "config_sha256": sha256(b"{}").hexdigest()}
+    AdapterVersion.objects.filter(pk=version.pk).update(**digests)
+    problem(program.post(f"{NOIR}/1/download"), 409, "nothing_to_download")
+    object_store.write(version.pk, "adapter_config.json", [b"{}"])
+    object_store.write(version.pk, "adapter_model.safetensors", [b"weights"])
+
+    answer = program.post(f"{NOIR}/1/download").json()
+
+    assert answer["model"] == "acme/noir@1"
+    for file in answer["files"]:
+        with urlopen(file["url"]) as stored:  # it takes no key of ours
+            content = stored.read()
+        assert (sha256(content).hexdigest(), len(content)) == (file["sha256"], file["size_bytes"])
+    assert logged_actions(acme) == ["version.downloaded"]
+    AdapterVersion.objects.update(files_gone_at=timezone.now())
+    problem(program.post(f"{NOIR}/1/download"), 409, "nothing_to_download")
+
+
+def test_files_of_others_are_not_downloaded_even_of_a_public_style(program, charlies, engine):
+    sharing.set_public(known(charlies, "tide", engine).style)
+    problem(program.post("styles/charlies-prose/tide/versions/1/download"), 404, "style_not_found")

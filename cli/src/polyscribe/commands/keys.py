@@ -5,14 +5,19 @@ from typing import Annotated, Any
 import typer
 
 from polyscribe.client import Client, is_id
-from polyscribe.commands import show
-from polyscribe.commands.session import JsonFlag, open_client
+from polyscribe.commands import completion, show
+from polyscribe.commands.choices import Scope, read_end
+from polyscribe.commands.session import JsonFlag, YesFlag, confirm, open_client, require_terminal
+from polyscribe.commands.wording import moment
 from polyscribe.errors import NotFound
-from polyscribe.settings import Settings, hint_of, load_settings, save_settings
+from polyscribe.settings import replace_key
 
 app = typer.Typer(name="keys", help="The workspace's API keys.", no_args_is_help=True)
 
-KeyArgument = Annotated[str, typer.Argument(metavar="KEY", help="A key's name or id.")]
+KeyArgument = Annotated[
+    str,
+    typer.Argument(metavar="KEY", help="A key's name or id.", autocompletion=completion.complete_key),
+]
 
 
 @app.command("list")
@@ -22,7 +27,7 @@ def list_keys(context: typer.Context, as_json: JsonFlag = False) -> None:
         keys = list(client.keys.list())
     if as_json:
         return show.print_json(keys)
-    columns = ("NAME", "HINT", "SCOPES", "STATE", "LAST USED", "ID")
+    columns = ("NAME", "HINT", "SCOPES", "STATE", "LAST USED", "EXPIRES", "ID")
     show.print_table(columns, [key_row(key) for key in keys])
 
 
@@ -32,7 +37,8 @@ def create_key(
     *,
     name: Annotated[str, typer.Argument(help="What the key is for.")],
     scope: Annotated[
-        list[str] | None, typer.Option("--scope", help="What it may do; again for more. Default: inference.")
+        list[Scope] | None,
+        typer.Option("--scope", help="What it may do; again for more. Default: inference."),
     ] = None,
     monthly_tokens: Annotated[
         int | None, typer.Option(min=1, help="Its own limit of tokens a month.")
@@ -40,42 +46,51 @@ def create_key(
     expires_at: Annotated[
         str,
         typer.Option(
-            help="When it ends: 2027-01-01T00:00:00Z, or never. Default: as the workspace's new keys."
+            callback=read_end,
+            help="When it expires: 2027-01-01T00:00:00Z, or never. Default: as the workspace's new keys.",
         ),
     ] = "",
     as_json: JsonFlag = False,
 ) -> None:
     """Make a key. Its secret is printed this once: keep it where others can't read it."""
     limits = {"monthly_tokens": monthly_tokens} if monthly_tokens else None
+    scopes = [one.value for one in scope or [Scope.INFERENCE]]
     with open_client(context) as client:
-        key = client.keys.create(
-            name, scopes=scope or ["inference"], limits=limits, expires_at=expires_at or None
-        )
+        key = client.keys.create(name, scopes=scopes, limits=limits, expires_at=expires_at or None)
     print_secret(key, as_json=as_json)
 
 
 @app.command("rotate")
 def rotate_key(
     context: typer.Context,
+    *,
     key: KeyArgument,
     old_secret_hours: Annotated[
         int, typer.Option(min=0, max=168, help="How long the old secret works.")
     ] = 24,
+    yes: YesFlag = False,
     as_json: JsonFlag = False,
 ) -> None:
     """Give a key a new secret, printed this once. The key of this command line is stored anew, too."""
+    require_terminal(yes)
     with open_client(context) as client:
         old = find_key(client, key)
+        confirm(f"Replace the secret of “{old['name']}”? {old_lives(old_secret_hours)}", yes)
         new = client.keys.rotate(old["id"], old_secret_hours=old_secret_hours)
     print_secret(new, as_json=as_json)  # first: it can't be had again
     keep_own_secret(old, new)
 
 
 @app.command("revoke")
-def revoke_key(context: typer.Context, key: KeyArgument, as_json: JsonFlag = False) -> None:
-    """End a key from the next request on, for good."""
+def revoke_key(
+    context: typer.Context, key: KeyArgument, yes: YesFlag = False, as_json: JsonFlag = False
+) -> None:
+    """Revoke a key for good: its next request is refused."""
+    require_terminal(yes)
     with open_client(context) as client:
-        revoked = client.keys.revoke(find_key(client, key)["id"])
+        found = find_key(client, key)
+        confirm(f"Revoke “{found['name']}” ({found['hint']})? Programs that use it stop working.", yes)
+        revoked = client.keys.revoke(found["id"])
     if as_json:
         return show.print_json(revoked)
     show.print_line(f"The key “{revoked['name']}” is revoked.")
@@ -93,10 +108,13 @@ def find_key(client: Client, name_or_id: str) -> dict[str, Any]:
 
 def keep_own_secret(old: dict[str, Any], new: dict[str, Any]) -> None:
     """Store the new secret if the old one is what this command line is logged in with."""
-    stored = load_settings()
-    if stored and hint_of(stored.api_key) == old["hint"]:
-        save_settings(Settings(stored.base_url, new["secret"], stored.workspace))
+    if replace_key(old["hint"], new["secret"]):
         show.print_note("This was the key that you are logged in with: the new one is stored.")
+
+
+def old_lives(hours: int) -> str:
+    """Return how long the old secret still works."""
+    return f"The old one works for {hours} more hours." if hours else "The old one stops working at once."
 
 
 def print_secret(key: dict[str, Any], *, as_json: bool) -> None:
@@ -106,10 +124,18 @@ def print_secret(key: dict[str, Any], *, as_json: bool) -> None:
     show.print_line(key["secret"])
     show.print_note(f"This is the secret of “{key['name']}”. It is not shown again.")
     if key["expires_at"]:
-        show.print_note(f"It ends at {key['expires_at']}.")
+        show.print_note(f"It expires {moment(key['expires_at'])}, at {key['expires_at']}.")
 
 
 def key_row(key: dict[str, Any]) -> tuple[object, ...]:
     """Return a key as a row of a table."""
     state = "live" if key["is_live"] else "revoked" if key["revoked_at"] else "expired"
-    return key["name"], key["hint"], ", ".join(key["scopes"]), state, key["last_used_at"], key["id"]
+    return (
+        key["name"],
+        key["hint"],
+        ", ".join(key["scopes"]),
+        state,
+        moment(key["last_used_at"], never="never"),
+        moment(key["expires_at"], never="never"),
+        key["id"],
+    )

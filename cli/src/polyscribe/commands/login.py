@@ -1,13 +1,16 @@
 """`login`, `logout`, `whoami`: which service, which key, whose."""
 
 import os
+import platform
 import sys
 from typing import Annotated, Any
 
 import typer
 
 from polyscribe.commands import show
+from polyscribe.commands.choices import Scope
 from polyscribe.commands.session import JsonFlag, open_client, session_of
+from polyscribe.resources.logins import Logins
 from polyscribe.settings import (
     ADDRESS_VARIABLE,
     KEY_VARIABLE,
@@ -17,6 +20,15 @@ from polyscribe.settings import (
     save_settings,
 )
 
+MOST_NAME = 60  # characters of a key's name
+ASKED_SCOPES = (  # of what the commands need; nothing that would change people or the workspace
+    Scope.INFERENCE,
+    Scope.STYLES_READ,
+    Scope.STYLES_WRITE,
+    Scope.USAGE_READ,
+    Scope.KEYS_WRITE,
+    Scope.WEBHOOKS_WRITE,
+)
 LOOPBACK = ("http://localhost", "http://127.0.0.1", "http://[::1]")
 
 
@@ -32,30 +44,60 @@ def login(
     base_url: Annotated[
         str, typer.Option("--base-url", envvar=ADDRESS_VARIABLE, help="The service's address.")
     ] = "",
+    with_key: Annotated[
+        bool, typer.Option("--with-key", help="Type an API key instead of confirming a code in a browser.")
+    ] = False,
+    scope: Annotated[
+        list[Scope] | None,
+        typer.Option(
+            "--scope", help="What the browser's key may do; again for more. You can narrow it there."
+        ),
+    ] = None,
     as_json: JsonFlag = False,
 ) -> None:
-    """Store a service's address and an API key, once the service knows the key.
+    """Log in to a workspace: confirm a code in your browser, and its key is stored here.
 
-    The key is asked for, or read from stdin or POLYSCRIBE_API_KEY; never from an option, which others see.
+    A key is also read from stdin, from POLYSCRIBE_API_KEY, or typed (--with-key); never from an option,
+    which others see. Each workspace has a profile of its own.
     """
     address = clean_address(base_url or typer.prompt("Address of the service", err=True))
     if address.startswith("http://") and not address.startswith(LOOPBACK):
         show.print_note("Over http:// others on the way can read the key. Use https:// where you can.")
-    api_key = read_key()
+    by_browser = not with_key and not os.environ.get(KEY_VARIABLE) and sys.stdin.isatty()
+    scopes = [one.value for one in scope or ASKED_SCOPES]
+    api_key = log_in_by_browser(context, address, scopes) if by_browser else read_key()
     if not api_key:
         raise typer.BadParameter("no API key was given. Make one in the studio, on the page API keys.")
-    with session_of(context).open_client(api_key, address) as client:
+    session = session_of(context)
+    with session.open_client(api_key, address) as client:
         key = client.whoami()
-    file = save_settings(Settings(address, api_key, key["workspace"]["slug"]))
+    file = save_settings(Settings(address, api_key, key["workspace"]["slug"]), session.profile)
     if as_json:
         return show.print_json(key)
     show.print_line(f"Logged in to {key['workspace']['name']} with the key “{key['name']}”.")
     show.print_note(f"The key is in {file}, which only you can read.")
+    if key["styles"]:
+        show.print_note(f"Write something: polyscribe chat --style {key['styles'][0]} “Describe the rain.”")
 
 
-def logout(as_json: JsonFlag = False) -> None:
+def log_in_by_browser(context: typer.Context, address: str, scopes: list[str]) -> str:
+    """Return the secret of a new key that a person confirmed in a browser."""
+    session = session_of(context)
+    logins = Logins(address, retries=session.retries, http_transport=session.http_transport)
+    try:
+        begun = logins.begin(f"CLI on {platform.node() or 'a machine'}"[:MOST_NAME], scopes)
+        show.print_note(f"Your code: {begun['user_code']}")
+        show.print_note(f"Confirm it in your browser: {begun['verification_url']}")
+        typer.launch(begun["verification_url_complete"])
+        secret: str = logins.wait_for_key(begun)["secret"]
+        return secret
+    finally:
+        logins.close()
+
+
+def logout(context: typer.Context, as_json: JsonFlag = False) -> None:
     """Forget the stored key. It stays valid: revoke it if nobody needs it any more."""
-    was_logged_in = delete_settings()
+    was_logged_in = delete_settings(session_of(context).profile)
     if as_json:
         return show.print_json({"was_logged_in": was_logged_in})
     show.print_line("The key is forgotten." if was_logged_in else "No key was stored.")

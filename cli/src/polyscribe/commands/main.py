@@ -3,20 +3,41 @@
 import os
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
+from itertools import islice
 from types import TracebackType
 from typing import Annotated
 
 import typer
 
 import polyscribe
-from polyscribe.commands import keys, login, push, releases, show, styles, usage, webhooks, writing
-from polyscribe.commands.session import Session
+from polyscribe.commands import (
+    completion,
+    keys,
+    login,
+    profiles,
+    push,
+    raw,
+    releases,
+    show,
+    styles,
+    usage,
+    versions,
+    webhooks,
+    writing,
+)
+from polyscribe.commands.pipes import ReaderGone, drop_output, watch_output
+from polyscribe.commands.session import Session, session_of
 from polyscribe.errors import (
     BadAddress,
     BadKey,
     BadSettings,
     KeyOfAnotherService,
+    LoginExpired,
+    LoginRefused,
+    NoSuchProfile,
     NotAllowed,
+    NotConfirmed,
     NotLoggedIn,
     NotServingYet,
     PolyscribeError,
@@ -27,12 +48,15 @@ from polyscribe.errors import (
 )
 
 DEBUG_VARIABLE = "POLYSCRIBE_DEBUG"
+PROFILE_OPTION = "--profile"
 REFUSED = 1
 # (error, exit code). The first row that matches counts; all others are REFUSED. docs/cli.md lists the codes.
 EXIT_CODES: tuple[tuple[type[PolyscribeError], int], ...] = (
     (BadAddress, 2),
     (BadKey, 4),
     (BadSettings, 2),
+    (NoSuchProfile, 2),
+    (NotConfirmed, 2),
     (Unreachable, 3),
     (Unavailable, 3),
     (StorageRefused, 3),
@@ -40,6 +64,8 @@ EXIT_CODES: tuple[tuple[type[PolyscribeError], int], ...] = (
     (NotAllowed, 4),
     (NotLoggedIn, 4),
     (KeyOfAnotherService, 4),
+    (LoginRefused, 4),
+    (LoginExpired, 4),
     (NotServingYet, 5),
 )
 
@@ -50,13 +76,17 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 login.add_commands(app)
+app.add_typer(profiles.app)
+app.add_typer(styles.app)
 styles.add_commands(app)
+versions.add_commands(app)
 push.add_commands(app)
 releases.add_commands(app)
 writing.add_commands(app)
 usage.add_commands(app)
 app.add_typer(keys.app)
 app.add_typer(webhooks.app)
+raw.add_commands(app)
 
 
 def print_version(is_asked: bool) -> None:
@@ -68,18 +98,35 @@ def print_version(is_asked: bool) -> None:
 
 @app.callback()
 def options(
+    context: typer.Context,
+    profile: Annotated[
+        str,
+        typer.Option(
+            PROFILE_OPTION,
+            help="Which login to use, by its name; else POLYSCRIBE_PROFILE, else the current one.",
+            autocompletion=completion.complete_profile,
+        ),
+    ] = "",
     version: Annotated[
         bool, typer.Option("--version", callback=print_version, is_eager=True, help="Print the version.")
     ] = False,
 ) -> None:
     """Push writing styles to Polyscribe, release them, and write with them."""
+    context.obj = replace(session_of(context), profile=profile)
 
 
 def main() -> None:
     """Run the command that was typed, and exit with its code."""
+    watch_output()
     if not os.environ.get(DEBUG_VARIABLE):
         sys.excepthook = tell_fault
-    sys.exit(run(sys.argv[1:], Session()))
+    try:
+        code = run(sys.argv[1:], Session())
+        sys.stdout.flush()
+    except ReaderGone:
+        code = 0
+        drop_output()
+    sys.exit(code)
 
 
 def tell_fault(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
@@ -89,9 +136,9 @@ def tell_fault(kind: type[BaseException], error: BaseException, trace: Traceback
 
 
 def run(arguments: Sequence[str], session: Session) -> int:
-    """Run a command; return its exit code."""
+    """Run a command; return its exit code. Raises ReaderGone."""
     try:
-        app(args=[*arguments], prog_name="polyscribe", obj=session)
+        app(args=profile_first(arguments), prog_name="polyscribe", obj=session)
     except PolyscribeError as error:
         if "--json" in arguments:
             show.print_json(show.describe_error(error))
@@ -100,6 +147,23 @@ def run(arguments: Sequence[str], session: Session) -> int:
     except SystemExit as done:  # how typer ends every command
         return done.code if isinstance(done.code, int) else 0
     return 0
+
+
+def profile_first(arguments: Sequence[str]) -> list[str]:
+    """Return the arguments with --profile in front, where it belongs: people also type it at the end."""
+    first: list[str] = []
+    rest: list[str] = []
+    words = iter(arguments)
+    for word in words:
+        if word == "--":
+            rest += [word, *words]
+        elif word == PROFILE_OPTION:
+            first += [word, *islice(words, 1)]
+        elif word.startswith(f"{PROFILE_OPTION}="):
+            first.append(word)
+        else:
+            rest.append(word)
+    return first + rest
 
 
 def exit_code_of(error: PolyscribeError) -> int:

@@ -14,8 +14,9 @@ from rich.progress import (
     TransferSpeedColumn,
 )
 
-from polyscribe.commands import show
+from polyscribe.commands import completion, show
 from polyscribe.commands.session import JsonFlag, open_client
+from polyscribe.push.folder import require_files
 from polyscribe.push.observer import PushObserver
 
 MARKS = {"done": "✓", "current": "…", "failed": "✗"}
@@ -32,7 +33,13 @@ def push(
     folder: Annotated[
         Path, typer.Argument(metavar="DIR", help="The folder that PEFT's save_pretrained wrote.")
     ],
-    style: Annotated[str, typer.Option(help="The style that it is a version of; a new one is created.")],
+    style: Annotated[
+        str,
+        typer.Option(
+            help="The style that it is a version of; a new one is created.",
+            autocompletion=completion.complete_style,
+        ),
+    ],
     name: Annotated[str, typer.Option(help="A new style's name for people.")] = "",
     description: Annotated[str, typer.Option(help="A new style's description.")] = "",
     sample_prompt: Annotated[str, typer.Option(help="What a new style's sample answers.")] = "",
@@ -59,6 +66,7 @@ def push(
     Exit codes: 0 it serves; 1 rejected, failed, or the folder changed; 2 usage; 3 not reachable;
     4 not allowed; 5 all is sent, and it does not serve yet.
     """
+    require_files(folder)
     observer = PushObserver() if as_json else ProgressBar()
     with open_client(context) as client:
         version = client.push(

@@ -4,8 +4,16 @@ from typing import Annotated, Any
 
 import typer
 
-from polyscribe.commands import show
-from polyscribe.commands.session import JsonFlag, StyleArgument, VersionArgument, open_client
+from polyscribe.commands import completion, show
+from polyscribe.commands.session import (
+    JsonFlag,
+    StyleArgument,
+    VersionArgument,
+    YesFlag,
+    confirm,
+    open_client,
+    require_terminal,
+)
 
 
 def add_commands(app: typer.Typer) -> None:
@@ -44,7 +52,10 @@ def canary(
     context: typer.Context,
     *,
     style: StyleArgument,
-    version: Annotated[int | None, typer.Argument(min=1, help="The version to try.")] = None,
+    version: Annotated[
+        int | None,
+        typer.Argument(min=1, help="The version to try.", autocompletion=completion.complete_version),
+    ] = None,
     percent: Annotated[int | None, typer.Argument(min=1, max=99, help="Its share of the requests.")] = None,
     end: Annotated[bool, typer.Option("--end", help="End the canary.")] = False,
     as_json: JsonFlag = False,
@@ -67,15 +78,19 @@ def canary(
 
 def retire(
     context: typer.Context,
+    *,
     style: StyleArgument,
     version: VersionArgument,
     at_once: Annotated[bool, typer.Option("--at-once", help="Also if other workspaces lose it.")] = False,
+    yes: YesFlag = False,
     as_json: JsonFlag = False,
 ) -> None:
     """Take a version out of service for good; its files are kept."""
+    require_terminal(yes)
     with open_client(context) as client:
-        answer = client.versions.retire(style, version, at_once=at_once)
         model = client.full_name(style)
+        confirm(f"Retire {model}@{version}? It never serves again.", yes)
+        answer = client.versions.retire(style, version, at_once=at_once)
     print_answer(answer, f"{model}@{version} is retired.", as_json=as_json)
 
 

@@ -1,60 +1,223 @@
-"""`styles`, `versions`: what there is."""
+"""`styles`, `select`, `unselect`: what one can write in, and what people read about a style."""
 
 from typing import Annotated, Any
 
 import typer
-from rich.filesize import decimal
 
-from polyscribe.commands import show
-from polyscribe.commands.session import JsonFlag, StyleArgument, open_client
+from polyscribe.client import Client
+from polyscribe.commands import completion, show
+from polyscribe.commands.choices import Kind
+from polyscribe.commands.session import (
+    JsonFlag,
+    StyleArgument,
+    YesFlag,
+    confirm,
+    open_client,
+    require_terminal,
+)
+from polyscribe.commands.versions import download_files
+
+app = typer.Typer(
+    name="styles", help="The styles that you can see and write in.", invoke_without_command=True
+)
+
+SearchOption = Annotated[str, typer.Option(help="Only styles in whose words this is.")]
+KindOption = Annotated[Kind | None, typer.Option(help="How the workspace comes to them; all by default.")]
+SelectedOption = Annotated[
+    bool, typer.Option("--selected", help="Only those that you can write in: your own and selected ones.")
+]
 
 
 def add_commands(app: typer.Typer) -> None:
-    """Add these commands."""
-    app.command("styles")(list_styles)
-    app.command("versions")(list_versions)
+    """Add the commands that have no group."""
+    app.command("select")(select_style)
+    app.command("unselect")(unselect_style)
 
 
-def list_styles(
+@app.callback()
+def list_without_command(
     context: typer.Context,
-    search: Annotated[str, typer.Option(help="Only styles in whose words this is.")] = "",
-    kind: Annotated[str, typer.Option(help="own, shared, public or selected; all by default.")] = "",
+    search: SearchOption = "",
+    kind: KindOption = None,
+    selected: SelectedOption = False,
     as_json: JsonFlag = False,
 ) -> None:
-    """List the styles that you can write in."""
+    """List styles, and which are selected; or do something with one of them."""
+    if context.invoked_subcommand is None:
+        list_styles(context, search=search, kind=kind, selected=selected, as_json=as_json)
+
+
+@app.command("list")
+def list_styles(
+    context: typer.Context,
+    search: SearchOption = "",
+    kind: KindOption = None,
+    selected: SelectedOption = False,
+    as_json: JsonFlag = False,
+) -> None:
+    """List styles, and which are selected: you can write in those and in your own."""
     with open_client(context) as client:
-        styles = list(client.styles.list(search=search, kind=kind))
+        found = list(client.styles.list(search=search, kind=kind.value if kind else ""))
+    styles = [style for style in found if is_usable(style)] if selected else found
     if as_json:
         return show.print_json(styles)
     if not styles:
         return show.print_note("There is none. Push one: polyscribe push FOLDER --style brand-voice")
-    show.print_table(
-        ("STYLE", "NAME", "LIVE", "CANARY", "DESCRIPTION"), [style_row(style) for style in styles]
-    )
+    rows = [style_row(style) for style in sorted(styles, key=is_usable, reverse=True)]
+    show.print_table(("STYLE", "NAME", "SELECTED", "LIVE", "CANARY", "DESCRIPTION"), rows)
+    others = [style for style in styles if not is_usable(style)]
+    if others:
+        show.print_note(f"To write in another one: polyscribe select {others[0]['model']}")
 
 
-def list_versions(context: typer.Context, style: StyleArgument, as_json: JsonFlag = False) -> None:
-    """List a style's versions, newest first."""
+def select_style(
+    context: typer.Context,
+    style: Annotated[
+        str,
+        typer.Argument(
+            metavar="STYLE",
+            help="A public or shared style: poetry, others/noir.",
+            autocompletion=completion.complete_selectable,
+        ),
+    ],
+    as_json: JsonFlag = False,
+) -> None:
+    """Select a style of others, to write in it."""
     with open_client(context) as client:
-        versions = list(client.versions.list(style))
+        found = client.find_style(style)
+        answer = found if found["is_own"] else client.styles.select(found["id"])
     if as_json:
-        return show.print_json(versions)
-    show.print_table(
-        ("VERSION", "STATUS", "CREATED", "SIZE", ""), [version_row(version) for version in versions]
-    )
+        return show.print_json(answer)
+    model = answer["model"]
+    word = "is your own" if found["is_own"] else "is selected"
+    show.print_line(f"{model} {word}. Write in it: polyscribe chat --style {model}")
+
+
+def unselect_style(
+    context: typer.Context,
+    style: Annotated[
+        str,
+        typer.Argument(
+            metavar="STYLE", help="A selected style.", autocompletion=completion.complete_selected
+        ),
+    ],
+    as_json: JsonFlag = False,
+) -> None:
+    """Unselect a style of others: requests that name it are refused. You can select it again."""
+    with open_client(context) as client:
+        found = client.find_style(style)
+        if found["is_own"]:
+            raise typer.BadParameter("it is your own; only styles of others are selected.")
+        client.styles.unselect(found["id"])
+    if as_json:
+        return show.print_json({"unselected": found["model"]})
+    show.print_line(f"{found['model']} is no longer selected.")
+
+
+@app.command("edit")
+def edit_style(
+    context: typer.Context,
+    *,
+    style: StyleArgument,
+    name: Annotated[str | None, typer.Option(help="Its name for people.")] = None,
+    description: Annotated[str | None, typer.Option(help="What it writes.")] = None,
+    sample_prompt: Annotated[str | None, typer.Option(help="What its sample answers.")] = None,
+    author: Annotated[str | None, typer.Option(help="Who trained it.")] = None,
+    licence: Annotated[str | None, typer.Option(help="CC BY 4.0, or terms of your own.")] = None,
+    language: Annotated[str | None, typer.Option(help="In which it writes: en, pt-br.")] = None,
+    tag: Annotated[list[str] | None, typer.Option("--tag", help="What it is for; again for more.")] = None,
+    as_json: JsonFlag = False,
+) -> None:
+    """Change what people read about a style; what you don't name stays."""
+    given = {
+        "name": name,
+        "description": description,
+        "sample_prompt": sample_prompt,
+        "author": author,
+        "licence": licence,
+        "language": language,
+        "tags": tag or None,
+    }
+    words = {field: text for field, text in given.items() if text is not None}
+    if not words:
+        raise typer.BadParameter("name what to change, as --description “How we write to customers.”")
+    with open_client(context) as client:
+        edited = client.styles.edit(style, **words)
+    if as_json:
+        return show.print_json(edited)
+    show.print_line(f"{edited['model']} is changed: {', '.join(words)}.")
+
+
+@app.command("delete")
+def delete_style(
+    context: typer.Context,
+    *,
+    style: StyleArgument,
+    at_once: Annotated[bool, typer.Option("--at-once", help="Also if other workspaces lose it.")] = False,
+    yes: YesFlag = False,
+    as_json: JsonFlag = False,
+) -> None:
+    """Delete a style: all its versions are erased."""
+    require_terminal(yes)
+    with open_client(context) as client:
+        model = client.full_name(style)
+        count = count_versions(client, style)
+        confirm(f"Delete {model} and erase its {count}?", yes)
+        erasures = client.styles.delete(style, at_once=at_once)
+    if as_json:
+        return show.print_json(erasures)
+    show.print_line(f"{model} is deleted; {count} being erased.")
+
+
+@app.command("download")
+def download_style(
+    context: typer.Context,
+    *,
+    style: StyleArgument,
+    version: Annotated[
+        int | None,
+        typer.Argument(
+            min=1,
+            help="The version's number; else the live one.",
+            autocompletion=completion.complete_version,
+        ),
+    ] = None,
+    to: Annotated[str, typer.Option("--to", help="A folder; it is made if there is none.")] = ".",
+    force: Annotated[bool, typer.Option("--force", help="Also over files that are there.")] = False,
+    as_json: JsonFlag = False,
+) -> None:
+    """Download the files of a version of your own style, and verify their SHA-256."""
+    with open_client(context) as client:
+        number = version or find_live_version(client, style)
+        files = download_files(client, style, number, folder=to, force=force)
+    if as_json:
+        return show.print_json({"version": number, "files": files})
+    for file in files:
+        show.print_line(file)
+
+
+def find_live_version(client: Client, style: str) -> int:
+    """Return the number of the version that answers. Raises typer.BadParameter without one."""
+    number: int | None = client.styles.get(style)["live_version"]
+    if number is None:
+        raise typer.BadParameter("no version answers for this style: name one, see polyscribe versions.")
+    return number
+
+
+def count_versions(client: Client, style: str) -> str:
+    """Return how many versions a style has, in words."""
+    count = sum(1 for _ in client.versions.list(style))
+    return f"{count} version{'' if count == 1 else 's'}"
+
+
+def is_usable(style: dict[str, Any]) -> bool:
+    """Return whether requests may name a style in `model`."""
+    return bool(style["is_own"] or style["is_selected"])
 
 
 def style_row(style: dict[str, Any]) -> tuple[object, ...]:
     """Return a style as a row of a table."""
     canary = style["canary"]
     share = f"{canary['version']} ({canary['percent']} %)" if canary else None
-    return style["model"], style["name"], style["live_version"], share, style["description"]
-
-
-def version_row(version: dict[str, Any]) -> tuple[object, ...]:
-    """Return a version as a row of a table."""
-    words = ["live"] if version["is_live"] else []
-    words += ["canary"] if version["is_canary"] else []
-    words += [version["failure"] or version["note"] or ", ".join(version["effects"])]
-    size = decimal(version["size_bytes"])
-    return version["number"], version["status"], version["created_at"], size, " · ".join(filter(None, words))
+    selected = "own" if style["is_own"] else "yes" if style["is_selected"] else "no"
+    return style["model"], style["name"], selected, style["live_version"], share, style["description"]

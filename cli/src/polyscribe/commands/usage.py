@@ -1,13 +1,17 @@
 """`usage` and `requests`: what was used and what it cost; what became of each request."""
 
-from enum import StrEnum
+import json
+from collections.abc import Callable, Iterator
 from itertools import islice
 from typing import Annotated, Any
 
 import typer
 
-from polyscribe.commands import show
-from polyscribe.commands.session import JsonFlag, open_client
+from polyscribe.client import Client
+from polyscribe.commands import completion, show
+from polyscribe.commands.choices import Outcome, read_day, read_groups
+from polyscribe.commands.session import JsonFlag, open_client, session_of
+from polyscribe.commands.wording import clock, count, dollars, moment
 
 LOG_COLUMNS = (
     "at",
@@ -20,14 +24,30 @@ LOG_COLUMNS = (
     "reason",
 )
 MEASURES = ("requests", "prompt_tokens", "completion_tokens", "cost_usd")
+WORDS: dict[str, Callable[[Any], str | None]] = {
+    "at": moment,
+    "requests": count,
+    "prompt_tokens": count,
+    "completion_tokens": count,
+    "cost_usd": dollars,
+}
+TITLES = {
+    "at": "WHEN",
+    "request_id": "REQUEST",
+    "prompt_tokens": "PROMPT TOKENS",
+    "completion_tokens": "COMPLETION TOKENS",
+    "cost_usd": "COST",
+}
+POLL_S = 2.0
+FIRST_SHOWN = 10  # before the first new one
+MOST_AT_ONCE = 1000  # in two seconds
 
-
-class Outcome(StrEnum):
-    """What became of a request."""
-
-    COMPLETE = "complete"
-    BROKEN = "broken"
-    REFUSED = "refused"
+StyleFilter = Annotated[
+    str,
+    typer.Option(
+        "--style", help="Only this style, by its full name.", autocompletion=completion.complete_style
+    ),
+]
 
 
 def add_commands(app: typer.Typer) -> None:
@@ -39,50 +59,94 @@ def add_commands(app: typer.Typer) -> None:
 def show_usage(
     context: typer.Context,
     *,
-    group_by: Annotated[str, typer.Option(help="day, style, key, version; several by commas.")] = "day",
-    start: Annotated[str, typer.Option(help="First UTC day, 2026-11-01; else the month's first.")] = "",
-    end: Annotated[str, typer.Option(help="First UTC day that is not counted; else tomorrow.")] = "",
-    style: Annotated[str, typer.Option(help="Only this style, by its full name.")] = "",
+    group_by: Annotated[
+        str, typer.Option(callback=read_groups, help="day, style, key, version; several by commas.")
+    ] = "day",
+    start: Annotated[
+        str, typer.Option(callback=read_day, help="First UTC day, 2026-11-01; else the month's first.")
+    ] = "",
+    end: Annotated[
+        str, typer.Option(callback=read_day, help="First UTC day that is not counted; else tomorrow.")
+    ] = "",
+    style: StyleFilter = "",
     as_csv: Annotated[bool, typer.Option("--csv", help="Print CSV.")] = False,
     as_json: JsonFlag = False,
 ) -> None:
     """Sum up the workspace's usage."""
-    groups = [group.strip() for group in group_by.split(",")]
+    groups = group_by.split(",")
     with open_client(context) as client:
         report = client.usage.sum(groups, start=start, end=end, style=style)
     if as_json:
         return show.print_json(report)
     columns = (*groups, *MEASURES)
-    rows = [usage_row(entry, columns) for entry in report["data"]]
     if as_csv:
-        return show.print_csv(columns, rows)
+        return show.print_csv(columns, [exact_row(entry, columns) for entry in report["data"]])
     total = usage_row(report["total"], columns)
     total[0] = "total"
-    titles = [column.replace("_", " ").upper() for column in columns]
-    show.print_table(titles, [*rows, total])
+    rows = [usage_row(entry, columns) for entry in report["data"]]
+    show.print_table([TITLES.get(column, column.upper()) for column in columns], [*rows, total])
+
+
+def exact_row(entry: dict[str, Any], columns: tuple[str, ...]) -> list[object]:
+    """Return an object's fields as a program reads them."""
+    return [entry[column] for column in columns]
 
 
 def usage_row(entry: dict[str, Any], columns: tuple[str, ...]) -> list[object]:
-    """Return a sum as a row of a table."""
-    return [entry[column] for column in columns]
+    """Return an object's fields as a person reads them."""
+    return [WORDS[column](entry[column]) if column in WORDS else entry[column] for column in columns]
 
 
 def list_requests(
     context: typer.Context,
     *,
     outcome: Annotated[Outcome | None, typer.Option(help="Only those that ended so.")] = None,
-    style: Annotated[str, typer.Option(help="Only this style, by its full name.")] = "",
+    style: StyleFilter = "",
     limit: Annotated[int, typer.Option(min=1, help="How many, the newest first.")] = 20,
+    follow: Annotated[
+        bool, typer.Option("--follow", "-f", help="Print new ones as they come, until Ctrl-C.")
+    ] = False,
     as_csv: Annotated[bool, typer.Option("--csv", help="Print CSV.")] = False,
     as_json: JsonFlag = False,
 ) -> None:
-    """List the newest requests: what became of each, and why one was refused or broke off."""
+    """List the newest requests: what became of each, and why one was refused or failed."""
+    if follow and as_csv:
+        raise typer.BadParameter("--follow prints lines: take --json for programs.")
+    wanted = outcome.value if outcome else ""
     with open_client(context) as client:
-        wanted = outcome.value if outcome else None
+        if follow:
+            for entry in follow_requests(context, client, outcome=wanted, style=style):
+                print_request(entry, as_json=as_json)
         found = list(islice(client.usage.requests(outcome=wanted, style=style), limit))
     if as_json:
         return show.print_json(found)
-    rows = [usage_row(entry, LOG_COLUMNS) for entry in found]
     if as_csv:
-        return show.print_csv(LOG_COLUMNS, rows)
-    show.print_table([column.replace("_", " ").upper() for column in LOG_COLUMNS], rows)
+        return show.print_csv(LOG_COLUMNS, [exact_row(entry, LOG_COLUMNS) for entry in found])
+    titles = [TITLES.get(column, column.upper()) for column in LOG_COLUMNS]
+    show.print_table(titles, [usage_row(entry, LOG_COLUMNS) for entry in found])
+
+
+def follow_requests(
+    context: typer.Context, client: Client, *, outcome: str, style: str
+) -> Iterator[dict[str, Any]]:
+    """Yield a few of the newest requests, then new ones as they come, each once, the oldest first."""
+    known: set[str] = set()
+    most = FIRST_SHOWN
+    while True:
+        newest = list(islice(client.usage.requests(outcome=outcome, style=style), most))
+        for entry in reversed(newest):
+            if entry["request_id"] not in known:
+                yield entry
+        # One that is not listed any more is older than all that are, so it need not be remembered.
+        known = {entry["request_id"] for entry in newest} or known
+        most = MOST_AT_ONCE
+        session_of(context).retries.sleep(POLL_S)
+
+
+def print_request(entry: dict[str, Any], *, as_json: bool) -> None:
+    """Print what became of a request, on a line."""
+    if as_json:
+        return show.print_raw(json.dumps(entry, ensure_ascii=False))
+    tokens = f"{count(entry['prompt_tokens'])} + {count(entry['completion_tokens'])} tokens"
+    facts = entry["reason"] or f"{tokens}, {dollars(entry['cost_usd'])}"
+    show.print_line(f"{clock(entry['at'])}  {entry['outcome']:<8}  {entry['style']}  {facts}")

@@ -5,8 +5,19 @@ from typing import Annotated, Any
 
 import typer
 
-from polyscribe.commands import show
-from polyscribe.commands.session import JsonFlag, open_client, session_of
+from polyscribe.client import Client
+from polyscribe.commands import completion, show
+from polyscribe.commands.choices import read_event_types, read_https, read_local_address
+from polyscribe.commands.session import (
+    JsonFlag,
+    YesFlag,
+    confirm,
+    open_client,
+    require_terminal,
+    session_of,
+)
+from polyscribe.commands.wording import clock
+from polyscribe.errors import NotFound
 from polyscribe.listening import POLL_S, EventForwarder, Forwarded, new_secret, sign_event
 
 TEST_POLLS = 15  # a test waits behind what the endpoint did not take before
@@ -14,9 +25,17 @@ SECRET_VARIABLE = "POLYSCRIBE_WEBHOOK_SECRET"
 
 app = typer.Typer(name="webhooks", help="Addresses that get the workspace's events.", no_args_is_help=True)
 
-EndpointArgument = Annotated[str, typer.Argument(metavar="ENDPOINT", help="An endpoint's id.")]
+EndpointArgument = Annotated[
+    str,
+    typer.Argument(
+        metavar="ENDPOINT", help="An endpoint's id or URL.", autocompletion=completion.complete_endpoint
+    ),
+]
 EventOption = Annotated[
-    list[str] | None, typer.Option("--event", help="Only this type, version.serving; again for more.")
+    list[str] | None,
+    typer.Option(
+        "--event", callback=read_event_types, help="Only this type, version.serving; again for more."
+    ),
 ]
 
 
@@ -34,7 +53,7 @@ def list_endpoints(context: typer.Context, as_json: JsonFlag = False) -> None:
 @app.command("create")
 def create_endpoint(
     context: typer.Context,
-    url: Annotated[str, typer.Argument(help="A public https address of your own.")],
+    url: Annotated[str, typer.Argument(callback=read_https, help="A public https address of your own.")],
     event: EventOption = None,
     description: Annotated[str, typer.Option(help="What it is for.")] = "",
     as_json: JsonFlag = False,
@@ -49,20 +68,27 @@ def create_endpoint(
 
 
 @app.command("delete")
-def delete_endpoint(context: typer.Context, endpoint: EndpointArgument, as_json: JsonFlag = False) -> None:
+def delete_endpoint(
+    context: typer.Context, endpoint: EndpointArgument, yes: YesFlag = False, as_json: JsonFlag = False
+) -> None:
     """Delete an endpoint with what was sent to it."""
+    require_terminal(yes)
     with open_client(context) as client:
-        client.webhooks.delete(endpoint)
+        found = find_endpoint(client, endpoint)
+        confirm(f"Delete the endpoint {found['url']} with its deliveries?", yes)
+        client.webhooks.delete(found["id"])
     if as_json:
         return show.print_json({"deleted": True})
     show.print_line("The endpoint is deleted.")
 
 
-@app.command("test")
-def send_test(context: typer.Context, endpoint: EndpointArgument, as_json: JsonFlag = False) -> None:
-    """Send an endpoint a test event, and show what it answered."""
+@app.command("trigger")
+@app.command("test", hidden=True)  # what it was called at first
+def trigger_event(context: typer.Context, endpoint: EndpointArgument, as_json: JsonFlag = False) -> None:
+    """Send an endpoint a test event, webhook.test, and show what it answered."""
     session = session_of(context)
     with open_client(context) as client:
+        endpoint = find_endpoint(client, endpoint)["id"]
         delivery = client.webhooks.test(endpoint)
         for _ in range(TEST_POLLS):
             if delivery["status"] != "pending" or delivery["attempts"]:
@@ -86,7 +112,9 @@ def send_test(context: typer.Context, endpoint: EndpointArgument, as_json: JsonF
 @app.command("listen")
 def listen(
     context: typer.Context,
-    forward: Annotated[str, typer.Option(help="Where to, http://localhost:9000/hook.")],
+    forward: Annotated[
+        str, typer.Option(callback=read_local_address, help="Where to, http://localhost:9000/hook.")
+    ],
     event: EventOption = None,
     secret: Annotated[
         str, typer.Option(envvar=SECRET_VARIABLE, show_envvar=True, help="Signs the events; else a new one.")
@@ -118,6 +146,15 @@ def listen(
             session.retries.sleep(POLL_S)
 
 
+def find_endpoint(client: Client, id_or_url: str) -> dict[str, Any]:
+    """Return an endpoint by its id or its URL. Raises NotFound."""
+    for endpoint in client.webhooks.list():
+        if id_or_url in (endpoint["id"], endpoint["url"]):
+            return endpoint
+    sentence = f"There is no endpoint “{id_or_url}”. See polyscribe webhooks list."
+    raise NotFound(sentence, status=404, code="not_found")
+
+
 def require_secret(secret: str) -> None:
     """Raise typer.BadParameter for a text that can't sign anything."""
     try:
@@ -133,7 +170,7 @@ def print_forwarded(forwarded: Forwarded, *, as_json: bool) -> None:
         line = {"event": event, "status": forwarded.status, "failure": forwarded.failure}
         return show.print_raw(json.dumps(line, ensure_ascii=False))
     outcome = forwarded.status or forwarded.failure
-    show.print_line(f"{event['timestamp']} {event['type']} {event['id']} → {outcome}")
+    show.print_line(f"{clock(event['timestamp'])}  {event['type']}  {event['id']} → {outcome}")
 
 
 def endpoint_row(endpoint: dict[str, Any]) -> tuple[object, ...]:

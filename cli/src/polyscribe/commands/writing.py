@@ -10,7 +10,8 @@ from rich.table import Table
 from rich.text import Text
 
 from polyscribe.client import Client
-from polyscribe.commands import show
+from polyscribe.commands import completion, show
+from polyscribe.commands.choices import read_version_name
 from polyscribe.commands.session import JsonFlag, StyleArgument, open_client
 from polyscribe.errors import PolyscribeError
 
@@ -28,7 +29,12 @@ def chat(
     context: typer.Context,
     *,
     prompt: Annotated[str, typer.Argument(help="What to write; - reads it from stdin.")] = "",
-    style: Annotated[str, typer.Option(help="A style, or a version of it: brand-voice@3.")] = "base",
+    style: Annotated[
+        str,
+        typer.Option(
+            help="A style, or a version of it: brand-voice@3.", autocompletion=completion.complete_style
+        ),
+    ] = "base",
     max_tokens: MaxTokens = None,
     temperature: Temperature = None,
     as_json: JsonFlag = False,
@@ -53,8 +59,24 @@ def compare(
     context: typer.Context,
     *,
     style: StyleArgument,
-    a: Annotated[str, typer.Argument(metavar="A", help="A version's number, live or canary.")],
-    b: Annotated[str, typer.Argument(metavar="B", help="The other one.")],
+    a: Annotated[
+        str,
+        typer.Argument(
+            metavar="A",
+            help="A version's number, live or canary.",
+            callback=read_version_name,
+            autocompletion=completion.complete_version,
+        ),
+    ],
+    b: Annotated[
+        str,
+        typer.Argument(
+            metavar="B",
+            help="The other one.",
+            callback=read_version_name,
+            autocompletion=completion.complete_version,
+        ),
+    ],
     prompt: Annotated[str, typer.Option(help="What both write about.")],
     max_tokens: MaxTokens = None,
     temperature: Temperature = 0.0,

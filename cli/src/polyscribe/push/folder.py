@@ -57,11 +57,19 @@ class AdapterFolder:
         return next(file for file in self.files if file.name == name)
 
 
-def read_folder(folder: Path) -> AdapterFolder:
-    """Return the adapter in a folder. Raises FolderRejected with every finding."""
+def require_files(folder: Path) -> None:
+    """Raise FolderRejected for a folder that is none, or that lacks a file; nothing is read of them."""
     if not folder.is_dir():
         sentence = f"{folder} is no folder."
         raise FolderRejected([finding("folder_missing", sentence, "Name the folder that PEFT wrote.")])
+    missing = [_missing_file(folder, name) for name in LIMITS_BYTES if not (folder / name).is_file()]
+    if missing:
+        raise FolderRejected(missing)
+
+
+def read_folder(folder: Path) -> AdapterFolder:
+    """Return the adapter in a folder. Raises FolderRejected with every finding."""
+    require_files(folder)
     findings: list[Finding] = []
     files = []
     for name in LIMITS_BYTES:
@@ -83,9 +91,6 @@ def finding(code: str, sentence: str, fix: str) -> Finding:
 
 def _read_file(folder: Path, name: str, findings: list[Finding]) -> LocalFile | None:
     path = folder / name
-    if not path.is_file():
-        findings.append(_missing_file(folder, name))
-        return None
     try:
         with path.open("rb") as opened:
             facts = os.stat(opened.fileno())

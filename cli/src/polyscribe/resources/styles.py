@@ -8,6 +8,7 @@ from polyscribe.transport import MANAGEMENT, Transport
 STYLES = f"{MANAGEMENT}/styles"
 
 AddressOfStyle = Callable[[str], str]
+Erasures = list[dict[str, Any]]  # in a class with a method `list`, `list` is that
 
 
 class Styles:
@@ -31,6 +32,29 @@ class Styles:
         body = {"slug": slug, "name": name, **texts}
         style: dict[str, Any] = self._transport.call("POST", STYLES, body=body)
         return style
+
+    def edit(self, style: str, **words: Any) -> dict[str, Any]:
+        """Change what people read about a style: its name, description, tags and so on; return it."""
+        edited: dict[str, Any] = self._transport.call("PATCH", self._address_of(style), body=words)
+        return edited
+
+    def delete(self, style: str, *, at_once: bool = False) -> Erasures:
+        """Begin to erase a style for good; return the erasures of its versions.
+
+        `at_once`: though other workspaces lose it.
+        """
+        answer = self._transport.call("DELETE", self._address_of(style), body={"at_once": at_once})
+        erasures: Erasures = answer["data"]
+        return erasures
+
+    def select(self, style: str) -> dict[str, Any]:
+        """Let the workspace write in a public or shared style; return it."""
+        selected: dict[str, Any] = self._transport.call("PUT", f"{self._address_of(style)}/selection")
+        return selected
+
+    def unselect(self, style: str) -> None:
+        """Take a style of others out of the workspace's library."""
+        self._transport.call("DELETE", f"{self._address_of(style)}/selection")
 
 
 class Versions:
@@ -90,6 +114,11 @@ class Versions:
         address = f"{self._address(style, number)}/retire"
         version: dict[str, Any] = self._transport.call("POST", address, body={"at_once": at_once})
         return version
+
+    def download_urls(self, style: str, number: int) -> dict[str, Any]:
+        """Return the files of an own version, each with an address that is valid for some minutes."""
+        files: dict[str, Any] = self._transport.call("POST", f"{self._address(style, number)}/download")
+        return files
 
     def _address(self, style: str, number: int | None = None) -> str:
         address = f"{self._address_of(style)}/versions"

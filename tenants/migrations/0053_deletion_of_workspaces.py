@@ -7,7 +7,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("tenants", "0050_name_workspaces"),
+        ("tenants", "0052_keep_earlier_shares"),
     ]
 
     operations = [

@@ -1,0 +1,157 @@
+"""What arguments may be. They are checked as they are read, so a wrong one is told before any log-in."""
+
+import re
+from collections.abc import Callable
+from datetime import date, datetime
+from enum import Enum
+
+import typer
+
+from polyscribe.commands.wording import parse_time
+from polyscribe.resources.account import NEVER
+
+EVENT_TYPE = re.compile(r"[a-z_]+\.[a-z_]+")
+VERSION_NAME = re.compile(r"live|canary|[1-9][0-9]*")
+
+# Pages that `open` knows, and their paths.
+PAGES = {
+    "home": "/home/",
+    "styles": "/styles/",
+    "playground": "/playground/",
+    "usage": "/usage/",
+    "requests": "/usage/requests/",
+    "keys": "/keys/",
+    "webhooks": "/webhooks/",
+    "plan": "/billing/plan/",
+    "team": "/team/",
+    "settings": "/settings/",
+    "docs": "/docs/",
+}
+
+
+class Scope(str, Enum):
+    """What a key may do; a test compares these with the service's."""
+
+    INFERENCE = "inference"
+    STYLES_READ = "styles:read"
+    STYLES_WRITE = "styles:write"
+    KEYS_WRITE = "keys:write"
+    USAGE_READ = "usage:read"
+    BILLING_READ = "billing:read"
+    MEMBERS_WRITE = "members:write"
+    WEBHOOKS_WRITE = "webhooks:write"
+    ADMIN = "admin"
+
+
+class Kind(str, Enum):
+    """How a workspace comes to a style."""
+
+    OWN = "own"
+    SHARED = "shared"
+    PUBLIC = "public"
+    SELECTED = "selected"
+
+
+class Outcome(str, Enum):
+    """What became of a request."""
+
+    COMPLETE = "complete"
+    BROKEN = "broken"
+    REFUSED = "refused"
+
+
+class Method(str, Enum):
+    """What a request does."""
+
+    GET = "GET"
+    POST = "POST"
+    PUT = "PUT"
+    PATCH = "PATCH"
+    DELETE = "DELETE"
+
+
+class Group(str, Enum):
+    """By what usage is summed up."""
+
+    DAY = "day"
+    STYLE = "style"
+    KEY = "key"
+    VERSION = "version"
+
+
+def read_groups(written: str) -> str:
+    """Return groups that are separated by commas. Raises typer.BadParameter."""
+    known = [group.value for group in Group]
+    groups = [group.strip() for group in written.split(",")]
+    for group in groups:
+        if group not in known:
+            raise typer.BadParameter(f"“{group}” is none of {', '.join(known)}.")
+    return ",".join(groups)
+
+
+def read_day(written: str) -> str:
+    """Return a day as it was written, or nothing. Raises typer.BadParameter."""
+    return _read(written, date.fromisoformat, "“{written}” is no day. Give it as 2026-11-01.")
+
+
+def read_end(written: str) -> str:
+    """Return when something ends, or never. Raises typer.BadParameter."""
+    if written == NEVER:
+        return written
+    return _read(
+        written, _future, "“{written}” is no moment to come. Give it as 2027-01-01T00:00:00Z, or never."
+    )
+
+
+def read_event_types(written: list[str] | None) -> list[str] | None:
+    """Return types of events. Raises typer.BadParameter for what can't be one."""
+    for event_type in written or ():
+        if not EVENT_TYPE.fullmatch(event_type):
+            raise typer.BadParameter(f"“{event_type}” is no type of event, as version.serving is.")
+    return written
+
+
+def read_https(written: str) -> str:
+    """Return an address of a receiver of events. Raises typer.BadParameter."""
+    return _require_scheme(written, "https://", "http://")
+
+
+def read_version_name(written: str) -> str:
+    """Return a version's number, `live` or `canary`. Raises typer.BadParameter."""
+    if not VERSION_NAME.fullmatch(written):
+        raise typer.BadParameter(f"“{written}” is no version: give a number, live or canary.")
+    return written
+
+
+def read_api_path(written: str) -> str:
+    """Return the whole path of an address of the API. Raises typer.BadParameter."""
+    if not written.startswith("/") or written.startswith("//"):
+        raise typer.BadParameter("give a path of the API, as /styles or /v1/models.")
+    return written if written.startswith(("/v1/", "/api/")) else f"/api/v1{written}"
+
+
+def read_local_address(written: str) -> str:
+    """Return an address to forward to. Raises typer.BadParameter."""
+    return _require_scheme(written, "http://", "https://")
+
+
+def _require_scheme(written: str, *schemes: str) -> str:
+    if not written.startswith(schemes) or written in schemes:
+        raise typer.BadParameter(f"“{written}” is no address. It begins with {' or '.join(schemes)}.")
+    return written
+
+
+def _future(written: str) -> datetime:
+    at = parse_time(written)
+    if at.tzinfo is None or at <= datetime.now(at.tzinfo):
+        raise ValueError(written)
+    return at
+
+
+def _read(written: str, parse: Callable[[str], object], sentence: str) -> str:
+    if written:
+        try:
+            parse(written)
+        except ValueError:
+            raise typer.BadParameter(sentence.format(written=written)) from None
+    return written

@@ -1,0 +1,243 @@
+"""Habits of a command line: confirm, check arguments first, complete names, end quietly, start fast."""
+
+import os
+import resource
+import subprocess
+import sys
+from datetime import UTC, datetime, timedelta
+
+import httpx
+import pytest
+import typer
+
+from polyscribe.commands import raw
+from polyscribe.commands.choices import Scope
+from polyscribe.commands.main import app
+from polyscribe.commands.wording import dollars, moment
+from tenants.models import Scope as ServiceScope
+from tests.cli.conftest import Terminal
+from tests.cli.fake_service import BASE_URL, ENDPOINT, key_object, problem, style_object
+
+VERSION_CPU_S = 0.2
+
+UNDOABLE = [
+    ["keys", "revoke", "newsletter"],
+    ["keys", "rotate", "newsletter"],
+    ["retire", "brand-voice", 1],
+    ["styles", "delete", "brand-voice"],
+    ["webhooks", "delete", ENDPOINT["id"]],
+]
+WRONG = [
+    ["api", "GET", "https://elsewhere.example/"],
+    ["api", "FETCH", "/styles"],
+    ["api", "POST", "/keys", "--field", "name"],
+    ["canary", "brand-voice", 1],
+    ["chat", "--max-tokens", 0, "Hello"],
+    ["chat", "--json"],
+    ["compare", "brand-voice", "1", "newest", "--prompt", "Hello"],
+    ["keys", "create", "x", "--scope", "everything"],
+    ["keys", "create", "x", "--expires-at", "tomorrow"],
+    ["keys", "create", "x", "--expires-at", "2001-01-01T00:00:00Z"],
+    ["login", "--scope", "everything"],
+    ["promote", "brand-voice", "newest"],
+    ["requests", "--outcome", "lost"],
+    ["requests", "--follow", "--csv"],
+    ["retire", "brand-voice", 0, "--yes"],
+    ["styles", "--kind", "mine"],
+    ["styles", "edit", "brand-voice"],
+    ["usage", "--group-by", "day,colour"],
+    ["usage", "--start", "2026-13-01"],
+    ["webhooks", "create", "example.com/hook"],
+    ["webhooks", "create", "https://example.com/hook", "--event", "everything"],
+    ["webhooks", "listen", "--forward", "localhost:9000"],
+]
+
+
+@pytest.fixture
+def things(service):
+    """A style with a version, a key and an endpoint."""
+    service.keys = [key_object("newsletter")]
+    service.styles["acme/brand-voice"] = style_object("acme/brand-voice", "Brand voice")
+    service.versions["acme/brand-voice"] = []
+    return service
+
+
+@pytest.fixture
+def pushed(logged_in, things, adapter):
+    """The same, and the style has a version."""
+    assert logged_in("push", adapter, "--style", "brand-voice").code == 0
+    return things
+
+
+@pytest.mark.parametrize("arguments", UNDOABLE, ids=lambda words: " ".join(map(str, words[:2])))
+def test_what_cannot_be_undone_is_confirmed(logged_in, things, monkeypatch, arguments):
+    things.requests.clear()
+    unattended = logged_in(*arguments)
+    assert unattended.code == 2
+    assert "--yes" in unattended.err
+    assert things.requests == []
+
+    monkeypatch.setattr(Terminal, "isatty", lambda _: True)
+    declined = logged_in(*arguments, stdin="n\n")
+    assert declined.code == 1
+    assert "can't be undone" in declined.err
+    assert {method for method, _ in things.requests} <= {"GET"}
+
+
+def test_every_command_that_asks_is_in_the_list_above():
+    asking = set()
+    for name, command in typer.main.get_command(app).commands.items():
+        for inner, one in getattr(command, "commands", {"": command}).items():
+            if any(parameter.name == "yes" for parameter in one.params):
+                asking.add(f"{name} {inner}".rstrip())
+    listed = {" ".join(map(str, words)) for words in UNDOABLE}
+    assert len(asking) == len(listed)
+    assert all(any(line.startswith(words) for line in listed) for words in asking)
+
+
+@pytest.mark.parametrize("arguments", WRONG, ids=lambda words: " ".join(map(str, words)))
+def test_arguments_are_checked_before_the_login(command, service, arguments):
+    assert command(*arguments).code == 2
+    assert service.requests == []
+
+
+def test_a_folder_is_checked_before_the_login(command, service, tmp_path):
+    done = command("push", tmp_path, "--style", "brand-voice")
+
+    assert done.code == 1
+    assert "adapter_config.json is missing" in done.err
+
+
+def test_a_wrong_scope_is_told_the_right_ones(command):
+    done = command("keys", "create", "x", "--scope", "everything")
+
+    words = "".join(done.err.split()).replace("│", "")
+    assert all(f"'{scope.value}'" in words for scope in Scope)
+    assert {scope.value for scope in Scope} == set(ServiceScope.values)
+
+
+def ago(**span: float) -> str:
+    return (datetime.now(UTC) - timedelta(**span)).isoformat()
+
+
+def test_people_read_dollars_and_how_long_ago(logged_in, things, monkeypatch):
+    assert [dollars(amount) for amount in ("0", "0.01", "1234.5", "0.000045", "0.0000000301", "-3")] == [
+        "$0.00", "$0.01", "$1,234.50", "$0.000045", "$0.00000003", "$-3.00",
+    ]  # fmt: skip
+    assert moment(ago(minutes=2)) == "2 minutes ago"
+    assert moment(ago(hours=1, minutes=3)) == "1 hour ago"
+    assert moment(ago(days=-3, minutes=-1)) == "in 3 days"
+    assert moment("2001-01-01T00:00:00Z") == "2001-01-01"
+    assert moment(None, never="never") == "never"
+
+    things.keys[0]["last_used_at"] = ago(minutes=2)
+    assert "2 minutes ago" in logged_in("keys", "list").out
+    assert logged_in("keys", "list", "--json").json[0]["last_used_at"] == things.keys[0]["last_used_at"]
+    assert "$0.01" in logged_in("requests").out
+    assert logged_in("requests", "--json").json[0]["cost_usd"] == "0.01"
+    assert "$" not in logged_in("usage", "--csv").out
+
+
+def test_new_requests_are_followed_each_once(logged_in, service, monkeypatch):
+    rows = [request_row(1)]
+    monkeypatch.setattr(service, "answer", lambda request: httpx.Response(200, json={"data": rows[::-1]}))
+    service.happens = [lambda: rows.append(request_row(2)), lambda: None, lambda: rows.append(request_row(3))]
+    service.is_interrupted_at_the_end = True
+
+    done = logged_in("requests", "--follow", "--json")
+
+    assert done.code == 130
+    assert [line.count("req_") for line in done.out.splitlines()] == [1, 1, 1]
+    assert done.out.index("req_1") < done.out.index("req_2") < done.out.index("req_3")
+
+
+def request_row(number: int) -> dict[str, object]:
+    return {
+        "at": ago(minutes=1), "request_id": f"req_{number}", "style": "poetry", "outcome": "complete",
+        "prompt_tokens": 1, "completion_tokens": 1, "cost_usd": "0.01", "reason": "",
+    }  # fmt: skip
+
+
+def test_any_request_of_the_api_can_be_sent(logged_in, things):
+    assert logged_in("api", "get", "/styles").json["data"][0]["model"] == "acme/brand-voice"
+    assert logged_in("api", "GET", "/v1/key").json["name"] == "laptop"
+    lines = logged_in("api", "GET", "/api/v1/styles", "--paginate").out.splitlines()
+    assert len(lines) == 1
+    made = logged_in("api", "POST", "/keys", "--field", "name=other").json
+    assert made["name"] == "other"
+    missing = logged_in("api", "GET", "/nothing")
+    assert missing.code == 1
+    assert "no such address" in missing.err
+
+
+def test_pages_are_opened(logged_in, things, monkeypatch):
+    opened: list[str] = []
+    monkeypatch.setattr(raw.typer, "launch", opened.append)
+
+    logged_in("open", "usage")
+    logged_in("open", "brand-voice")
+    assert opened == [
+        f"{BASE_URL}/usage/?workspace=acme",
+        f"{BASE_URL}/styles/acme/brand-voice/?workspace=acme",
+    ]
+    assert logged_in("open", "keys", "--print").out == f"{BASE_URL}/keys/?workspace=acme\n"
+    assert len(opened) == 2
+
+
+@pytest.mark.parametrize(
+    ("typed", "expected"),
+    [
+        ("polyscribe promote ", ["brand-voice"]),
+        ("polyscribe promote acme/", ["acme/brand-voice"]),
+        ("polyscribe promote brand-voice ", ["1"]),
+        ("polyscribe select ", ["poetry"]),
+        ("polyscribe keys revoke ", ["newsletter"]),
+        ("polyscribe webhooks delete ", [ENDPOINT["id"]]),
+        ("polyscribe open us", ["usage"]),
+        ("polyscribe --profile ", ["acme"]),
+    ],
+)
+def test_names_are_completed(logged_in, pushed, monkeypatch, typed, expected):
+    pushed.styles["poetry"] = style_object("poetry", "Poetry")
+    done = complete(logged_in, monkeypatch, typed)
+
+    assert [line.partition("\t")[0] for line in done.out.splitlines()][: len(expected)] == expected
+
+
+def test_completion_is_silent_when_the_service_fails(logged_in, things, monkeypatch):
+    things.faults = [problem(500, "server_error", "Something went wrong on our side.")]
+
+    done = complete(logged_in, monkeypatch, "polyscribe promote ")
+
+    assert (done.out.strip(), done.err.strip()) == ("", "")
+
+
+def complete(command, monkeypatch, typed: str):
+    """Ask as fish does, which also gets descriptions."""
+    monkeypatch.setenv("_POLYSCRIBE_COMPLETE", "complete_fish")
+    monkeypatch.setenv("_TYPER_COMPLETE_FISH_ACTION", "get-args")
+    monkeypatch.setenv("_TYPER_COMPLETE_ARGS", typed)
+    return command()
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["profiles", "list", "--json"], ["keys", "--help"]])
+def test_a_reader_that_has_gone_is_no_fault(arguments):
+    reader, writer = os.pipe()
+    os.close(reader)
+    done = subprocess.run(
+        [sys.executable, "-m", "polyscribe", *arguments], stdout=writer, stderr=subprocess.PIPE, timeout=60
+    )
+    os.close(writer)
+
+    assert (done.returncode, done.stderr) == (0, b"")
+
+
+def test_the_version_takes_little_time():
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    done = subprocess.run(
+        [sys.executable, "-m", "polyscribe", "--version"], capture_output=True, text=True, timeout=60
+    )
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+
+    assert done.stdout.startswith("polyscribe ")
+    assert (after.ru_utime - before.ru_utime) + (after.ru_stime - before.ru_stime) <= VERSION_CPU_S
