@@ -118,8 +118,7 @@ class Grant:
     """An admitted request: its route, its hold, the prices that count for it, and where it went.
 
     `field` is the name whose route it has: the model name, or that of its canary. `engine`, "" at first, and
-    `state`, how near the adapter was, are those of the last place. `pool_id` is who shares an engine with
-    others: a person's free workspaces are one pool, any other workspace is its own.
+    `state`, how near the adapter was, are those of the last place.
     """
 
     request_id: str
@@ -137,10 +136,6 @@ class Grant:
     sequences: int = 1
     engine: str = ""
     state: State | None = None
-    pool_id: str = ""
-
-    def __post_init__(self) -> None:
-        self.pool_id = self.pool_id or self.caller.names.tenant
 
     @property
     def pool_id(self) -> str:
