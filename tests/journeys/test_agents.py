@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from typing import Literal, get_args
 
 import anthropic
 import httpx2
@@ -28,9 +29,10 @@ set_tracing_disabled(True)  # else the SDK sends what it does to OpenAI
 
 QUESTION = "What is the weather in Oslo?"
 ASKED = {"model": "poetry", "messages": [{"role": "user", "content": QUESTION}], "temperature": 0}
+City = Literal["Oslo", "Rome"]
 NOTHING = {"type": "function", "function": {"name": "get_time"}}
 CITY = {
-    "type": "object", "properties": {"city": {"type": "string", "enum": ["Oslo", "Rome"]}},
+    "type": "object", "properties": {"city": {"type": "string", "enum": [*get_args(City)]}},
     "required": ["city"], "additionalProperties": False,
 }  # fmt: skip
 WEATHER = {"type": "function", "function": {"name": "get_weather", "parameters": CITY}}
@@ -58,7 +60,7 @@ async def asynchronous(demo):
         yield client
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def claude(demo) -> Iterator[anthropic.Anthropic]:
     with anthropic.Anthropic(base_url=demo.site, api_key=demo.api_key, max_retries=0, timeout=120) as client:
         yield client
@@ -112,7 +114,8 @@ def test_a_call_that_the_limit_cuts_is_given_as_a_call(demo, limit, choice):
             "length", "get_weather", "",
         )  # fmt: skip
         assert call.id
-        assert '{"city": "Oslo"}'.startswith((call.function.arguments or "").replace("{ ", "{"))
+        arguments = (call.function.arguments or "").replace(" ", "")
+        assert any(f'{{"city":"{city}"}}'.startswith(arguments) for city in get_args(City))
 
 
 @pytest.mark.parametrize("limit", [2, 12, 42])
@@ -167,7 +170,7 @@ def test_auto_is_answered_in_words_where_the_base_knows_no_tools(demo, choice, s
 
 def weather_agent(model, calls: list[str], **settings: object) -> Agent:
     @function_tool
-    def get_weather(city: str) -> str:
+    def get_weather(city: City) -> str:
         """Tell the weather of a city."""
         calls.append(city)
         return "It rains."
@@ -185,7 +188,7 @@ async def test_openais_agent_ends_with_an_answer(asynchronous, kind, choice):
     agent = weather_agent(kind("poetry", asynchronous), calls, tool_choice=choice)
     result = await Runner.run(agent, QUESTION, max_turns=3)
     assert result.final_output
-    assert len(calls) == (1 if choice else 0)
+    assert bool(calls) == bool(choice)
 
 
 @pytest.mark.parametrize("kind", [OpenAIChatCompletionsModel, OpenAIResponsesModel])
@@ -195,14 +198,14 @@ async def test_openais_agent_ends_with_a_streamed_answer(asynchronous, kind):
     run = Runner.run_streamed(agent, QUESTION, max_turns=3)
     assert [event async for event in run.stream_events()]
     assert run.final_output
-    assert len(calls) == 1
+    assert calls
 
 
 # LangChain's model in a loop of LangGraph.
 
 
 @tool
-def get_weather(city: str) -> str:
+def get_weather(city: City) -> str:
     """Tell the weather of a city."""
     return f"It rains in {city}."
 
@@ -235,8 +238,9 @@ def test_langchains_agent_ends_with_an_answer(demo, first):
     assert messages[-1].content
     assert not messages[-1].tool_calls
     kinds = [type(message).__name__ for message in messages]
-    called = ["AIMessage", "ToolMessage"] if first == "any" else []
+    called = ["AIMessage", *["ToolMessage"] * kinds.count("ToolMessage")] if first == "any" else []
     assert kinds == ["HumanMessage", *called, "AIMessage"]
+    assert (first == "any") == ("ToolMessage" in kinds)
 
 
 # Anthropic's tool runner, and a stream as Claude Code asks for it.
@@ -246,7 +250,7 @@ def test_anthropics_tool_runner_ends_with_an_answer(claude):
     calls: list[str] = []
 
     @beta_tool
-    def get_weather(city: str) -> str:
+    def get_weather(city: City) -> str:
         """Tell the weather of a city."""
         calls.append(city)
         return "It rains."
@@ -259,12 +263,14 @@ def test_anthropics_tool_runner_ends_with_an_answer(claude):
     forced = claude.beta.messages.create(
         **asked, messages=messages, tools=[get_weather.to_dict()], tool_choice={"type": "any"}
     )
-    [used] = forced.content
-    result = {"type": "tool_result", "tool_use_id": used.id, "content": get_weather.call(used.input)}
-    turns = [*messages, forced.to_param(), {"role": "user", "content": [result]}]
+    results = [
+        {"type": "tool_result", "tool_use_id": used.id, "content": get_weather.call(used.input)}
+        for used in forced.content
+    ]
+    turns = [*messages, forced.to_param(), {"role": "user", "content": results}]
     final = claude.beta.messages.tool_runner(**asked, messages=turns, tools=[get_weather]).until_done()
     assert final.content[0].type == "text"
-    assert len(calls) == 1
+    assert calls
 
 
 HINT = {"cache_control": {"type": "ephemeral"}}
