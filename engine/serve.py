@@ -129,6 +129,7 @@ def engine_environment(settings: Settings) -> dict[str, str]:
         "ENGINE_TOOL_CALL_PARSER": settings.tool_call_parser,
         "VLLM_ALLOW_RUNTIME_LORA_UPDATING": "1",
         "VLLM_LOGGING_LEVEL": "WARNING",
+        "VLLM_MAX_STOP_STRINGS": "16",  # as many as the gateway serves; vLLM's own default is OpenAI's 4
         "VLLM_NO_USAGE_STATS": "1",
         "DO_NOT_TRACK": "1",
         "HF_HUB_OFFLINE": "1",  # a path that does not exist must fail, not be fetched from a hub

@@ -61,7 +61,7 @@ def _read_error(body: bytes) -> tuple[str, str]:
 def _find_field(param: str, message: str, parsed: ParsedRequest) -> str | None:
     """Return the field that an error is about; None unless it is one that the request has."""
     table = TABLES[parsed.kind]
-    candidates = [re.split(r"[.\[]", param.removeprefix("body."))[0], *NAMED.findall(message)]
+    candidates: list[str] = [re.split(r"[.\[]", param.removeprefix("body."))[0], *NAMED.findall(message)]
     for name in candidates:
         if name in parsed.fields and name in table:
             return name

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from engine import serve
+from inference.contract.field_checks import MAX_STOPS
 
 CPU = {"ENGINE_DEVICE": "cpu"}
 ENGINE_PYTHON = Path(serve.__file__).parents[1] / ".venv-engine" / "bin" / "python"
@@ -105,6 +106,12 @@ def test_adapters_may_be_loaded_while_it_runs_and_nothing_is_fetched_or_reported
     assert environment["VLLM_ALLOW_RUNTIME_LORA_UPDATING"] == "1"
     assert environment["HF_HUB_OFFLINE"] == "1"
     assert environment["VLLM_NO_USAGE_STATS"] == "1"
+
+
+def test_it_takes_as_many_stops_as_the_gateway_serves():
+    environment = serve.engine_environment(serve.read_settings(CPU))
+
+    assert int(environment["VLLM_MAX_STOP_STRINGS"]) == MAX_STOPS
 
 
 @pytest.mark.parametrize(("requests", "tokens"), [("8", "48"), ("64", "64")])
