@@ -44,6 +44,10 @@ def test_the_same_invoice_gives_the_same_bytes_by_page_and_api(client, invoice):
     _, secret = issue_key(invoice.tenant, name="books", by=None, scopes=["billing:read"])
     answer = client.get(f"/api/v1/invoices/{invoice.pk}/pdf", headers={"Authorization": f"Bearer {secret}"})
     assert answer["Content-Type"] == "application/pdf"
+    wanted = {"Authorization": f"Bearer {secret}", "Accept": "application/octet-stream"}
+    as_bytes = client.get(f"/api/v1/invoices/{invoice.pk}/pdf", headers=wanted)
+    assert as_bytes["Content-Type"] == "application/octet-stream"
+    assert as_bytes.content.startswith(b"%PDF")
     assert answer.content == pdf.invoice_pdf(Invoice.objects.get(pk=invoice.pk))
 
 
