@@ -47,6 +47,11 @@ TOO_EXPENSIVE = "polyscribe:grammar_too_expensive" + PADDING
 INVALID_GRAMMAR = "polyscribe:invalid_grammar" + PADDING
 
 
+# A compiler that goes on for so long would, with some others, take a core from the engine.
+SLOWED_AFTER_S = 0.1
+SLOW_NICENESS = 12
+
+
 @dataclass(frozen=True)
 class Limits:
     """How much processor time grammars may take. Ordinary ones take 10 to 100 ms, and 0.1 ms a token."""
@@ -54,12 +59,12 @@ class Limits:
     compile_s: float = 3.0
     compile_wall_s: float = 60.0  # compilers wait for the engine, and for each other
     # Of all sequences of a request together, and more for each token.
-    follow_s: float = 0.5
+    follow_s: float = 0.25
     follow_token_s: float = 0.001
     # A step of the engine waits so long for all grammars together. Who is late then and took `dear_step_s` of
     # processor time is ended; the others waited for a processor, and get as much again.
     step_wall_s: float = 0.05
-    dear_step_s: float = 0.04
+    dear_step_s: float = 0.03
     last_step_wall_s: float = 1.0
     kept_grammars: int = 64
     kept_refusals: int = 1000
@@ -104,6 +109,14 @@ class Process:
         poll = select.poll()
         poll.register(self.connection, select.POLLIN)
         return bool(poll.poll(timeout_s * 1000))
+
+    def slow_down(self) -> None:
+        """Let everybody else go first, but in what is forked from the process later."""
+        with suppress(OSError):  # it has ended
+            # On Linux niceness is a thread's, and a fork takes that of the thread that calls it: the first one.
+            threads = map(int, os.listdir(f"/proc/{self.process_id}/task"))
+            for thread in set(threads) - {self.process_id}:
+                os.setpriority(os.PRIO_PROCESS, thread, SLOW_NICENESS)
 
     def kill(self) -> None:
         """End the process, whatever it does just now. Safe to repeat."""
@@ -260,9 +273,14 @@ class Grammars:
     def _wait_for_compiler(self, process: Process) -> str:
         """Return "" once a grammar is compiled, else why it isn't."""
         until_s = time.monotonic() + self.limits.compile_wall_s
+        is_slowed = False
         while not process.is_readable(timeout_s=0.02):
-            if process.used_s() > self.limits.compile_s or time.monotonic() > until_s:
+            used_s = process.used_s()
+            if used_s > self.limits.compile_s or time.monotonic() > until_s:
                 return TOO_EXPENSIVE
+            if used_s > SLOWED_AFTER_S and not is_slowed:
+                is_slowed = True
+                process.slow_down()
         try:
             kind, _ = process.receive()
         except OSError:

@@ -10,6 +10,8 @@ from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager, suppress
 from enum import StrEnum
 
+from django.conf import settings
+
 from inference import metrics, telemetry, tracing
 from inference.contract.http_errors import Headers
 from inference.contract.requests import ParsedRequest
@@ -19,6 +21,7 @@ from inference.errors import (
     EngineDied,
     EngineUnavailable,
     GrammarFailed,
+    GrammarTooExpensive,
     LimitsUnavailable,
     RequestFailed,
     Unavailable,
@@ -33,7 +36,11 @@ from inference.proxy.runtime import Gateway
 from inference.proxy.sse import EventStream
 from inference.proxy.vllm import UnaryAnswer
 from inference.quota.admission import Caller, Grant
+from inference.quota.refusals import BODY_BYTES_PER_REFUSAL
 from inference.telemetry import RequestRecord
+
+# One may have taken the engine seconds of processor time: by default ten a minute of a key are served.
+DEAR_GRAMMAR_REFUSALS = 120
 
 
 class State(StrEnum):
@@ -328,6 +335,8 @@ class ProxyRequest:
         """End with an error; return it as the last part of a stream that has begun, else raise it."""
         self._close_attempt()
         self._record.code = error.code
+        if isinstance(error, GrammarTooExpensive):
+            self._count_dear_grammar()
         # It stays so where `_outcome_of` is cancelled: then the client has hung up.
         outcome = "client_disconnect"
         try:
@@ -337,6 +346,15 @@ class ProxyRequest:
         if not self._has_begun:
             raise error
         return frame_error(error)
+
+    def _count_dear_grammar(self) -> None:
+        """Count a dear grammar as many refusals: no limit of the plan counts the engine's processor time."""
+        counting = self._gateway.refusals.count(
+            self._caller.names.refusals,
+            body_bytes=DEAR_GRAMMAR_REFUSALS * BODY_BYTES_PER_REFUSAL,
+            most=settings.API_REFUSALS_PER_KEY,
+        )
+        self._gateway.keep(counting)
 
     async def _end(self, outcome: str) -> None:
         """Give everything back, and settle."""

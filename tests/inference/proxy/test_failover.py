@@ -8,6 +8,7 @@ from dataclasses import replace
 from uuid import uuid4
 
 import pytest
+from django.conf import settings
 
 from foundation import valkey as names
 from foundation.request_ids import new_request_id
@@ -27,12 +28,13 @@ from inference.errors import (
     StyleLoading,
     SuspectRequest,
     Suspended,
+    TooManyRefusals,
     UnknownModel,
 )
 from inference.proxy import failover
 from inference.proxy import runtime as gateway_module
 from inference.proxy.backends import MAX_FAILURES, TROUBLED_TENANTS
-from inference.proxy.request import relay_request
+from inference.proxy.request import DEAR_GRAMMAR_REFUSALS, relay_request
 from inference.proxy.suspects import SUSPECT_FOR_S
 from inference.proxy.tickets import Ticket
 from labs.fake_vllm.data_side import FakeVllm
@@ -236,6 +238,25 @@ async def test_an_answer_that_its_grammar_ends_is_billed_what_was_written_and_cl
     assert [event["completion_tokens"] for event in events] == [3] * (2 * MAX_FAILURES if words else 0)
     assert {(event["outcome"], event["finish_reason"]) for event in events} <= {("complete", failure.code)}
     assert (account.held(), len(second.received)) == (0, 0)
+
+
+@pytest.mark.parametrize("stream", [False, True])
+async def test_who_sends_dear_grammars_again_and_again_is_refused_everything_for_a_while(
+    gateway, account, engines, ask, stream
+):
+    engines[0].stop_reason = "polyscribe:grammar_too_expensive"
+    refusals, counter = gateway.refusals, account.caller.names.refusals
+    for _ in range(settings.API_REFUSALS_PER_KEY // DEAR_GRAMMAR_REFUSALS + 1):
+        refusals.check(counter)
+        with suppress(GrammarTooExpensive):
+            await ask(stream=stream)
+
+    def is_refused():
+        with suppress(TooManyRefusals):
+            return refusals.check(counter)
+        return True
+
+    await eventually(is_refused)
 
 
 @pytest.mark.proxy_settings(circuit_open_s=30)

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from inference.contract.requests import ParsedRequest
 from inference.contract.usage import Usage
-from inference.errors import BadRequest, EngineBroke, RequestFailed
+from inference.errors import BadRequest, EngineBroke, GrammarTooExpensive, InvalidGrammar, RequestFailed
 from inference.proxy.sse import DONE, EventStream
 from inference.proxy.vllm import system_fingerprint
 from tests.inference.conftest import place, route_of
@@ -268,3 +268,19 @@ def test_an_error_event_cut_anywhere_is_told_and_what_came_before_is_counted(err
         assert usage.completion == (3 if before else 0), at
         with pytest.raises(EngineBroke):
             stream.end()
+
+
+@pytest.mark.parametrize(
+    ("code", "kind"), [(kind.code, kind) for kind in (GrammarTooExpensive, InvalidGrammar)]
+)
+@pytest.mark.parametrize("before", [0, 2])
+def test_an_end_by_a_grammar_cut_anywhere_is_an_error_and_what_came_before_is_counted(code, kind, before):
+    ending = chat_choice(0, {"content": ""}, reason="stop") | {"stop_reason": f"polyscribe:{code}..."}
+    events = [token()] * before + [head("chat") | {"choices": [ending], "usage": usage_of(31, before)}]
+    data = b"".join(map(frame, events)) + DONE
+    for at in range(1, len(data)):
+        usage = Usage()
+        stream = EventStream(asked_for(), ROUTE, ROUTE.places[0], usage)
+        with pytest.raises(kind):
+            _ = [stream.feed(piece) for piece in (data[:at], data[at:])]
+        assert (usage.completion, usage.finish_reason) == (before, code), at
