@@ -37,6 +37,7 @@ from tenants.accounts import deletion, looking, workspaces
 from tenants.admin import workspace_page
 from tenants.admin.amounts import AmountsInDollars
 from tenants.admin.permissions import NoDelete, ReadOnly, SuperusersOnly
+from tenants.billing.persons import keep_former_members
 from tenants.models import Membership, Tenant, User
 from tenants.quota_sync import snapshot
 
@@ -115,6 +116,12 @@ class TenantAdmin(NoDelete, AmountsInDollars, DescribedRow, OperatorAdmin):
         # Saving the whole row would set a generation back that another action counted up meanwhile.
         obj.save(update_fields=form.changed_data)
         snapshot.mark_changed(obj.pk)
+
+    def save_formset(self, request: HttpRequest, form: Any, formset: Any, change: bool) -> None:
+        """Save members, and note who is taken out: authors' shares of this month ask."""
+        gone = [row.instance.pk for row in formset.deleted_forms]
+        keep_former_members(Membership.objects.filter(pk__in=gone))
+        super().save_formset(request, form, formset, change)
 
     @operator_action(
         "Suspend",

@@ -14,6 +14,7 @@ from foundation import months
 from foundation.money import usd
 from tenants.accounts import looking
 from tenants.billing import plans
+from tenants.billing.allowance import allowance_of
 from tenants.billing.ledger import usage_of
 from tenants.models import (
     ApiKey,
@@ -102,6 +103,11 @@ def _facts(tenant: Tenant) -> Iterable[Fact]:
     share = f"{100 * usage.tokens / limits.monthly_tokens:.0f} %" if limits.monthly_tokens else "all"
     is_full = usage.tokens >= limits.monthly_tokens
     yield Fact("Tokens this month", f"{usage.tokens:,} of {limits.monthly_tokens:,} ({share})", is_full)
+    shared = allowance_of(tenant, now).shared_tokens
+    if shared is not None:
+        yield Fact(
+            "Of the owner's free workspaces together", f"{shared:,} tokens", shared >= limits.monthly_tokens
+        )
     cap = limits.monthly_nanousd
     spent = usd(usage.nanousd)
     is_spent = cap is not None and usage.nanousd >= cap

@@ -44,12 +44,17 @@ def person_of(user: User) -> str:
 
 
 def end_memberships(memberships: QuerySet[Membership]) -> None:
-    """Delete memberships, and keep for a while which persons were members: authors' shares ask."""
+    """Delete memberships, and keep for a while which persons were members."""
+    keep_former_members(memberships)
+    memberships.delete()
+
+
+def keep_former_members(memberships: QuerySet[Membership]) -> None:
+    """Note whose memberships end: authors' shares of that month ask."""
     rows = memberships.select_related("user")
     FormerMember.objects.bulk_create(
         [FormerMember(tenant_id=row.tenant_id, person=person_of(row.user)) for row in rows]
     )
-    memberships.delete()
 
 
 def prune_former_members(now: datetime) -> int:

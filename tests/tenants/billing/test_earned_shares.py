@@ -12,17 +12,17 @@ from hypothesis.extra.django import TestCase
 from tenants.accounts import members
 from tenants.accounts.access import Access
 from tenants.accounts.workspaces import create_tenant
-from tenants.billing import author_shares, plans
+from tenants.billing import author_shares, invoices, plans
 from tenants.billing.credits import grant_credit
 from tenants.billing.earned_shares import decide_shares
 from tenants.billing.ledger import record_events
 from tenants.models import (
     AuthorEarning,
-    CreditBurn,
     Invoice,
     Membership,
     PlanVersion,
     Subscription,
+    Tenant,
     User,
 )
 from tests.tenants.billing.test_author_shares import OCTOBER, PAYDAY, STYLE, share
@@ -47,6 +47,21 @@ def use(tenant, tokens, *, at=OCTOBER, style=STYLE):
     event = make_event(tenant, style=style, admitted_at=at, prompt_tokens=0, completion_tokens=tokens)
     record_events([event])
     return event.cost_nanousd
+
+
+def bill(tenant, state="paid"):
+    """Draft October's invoice, and bring it so far."""
+    Tenant.objects.update(created_at=datetime(2026, 1, 1, tzinfo=UTC))  # who is newer owes nothing
+    invoices.draft_month("2026-10", [tenant.pk])
+    invoice = Invoice.objects.get(tenant=tenant)
+    if state != "draft":
+        invoices.finalize_invoice(invoice, PAYDAY)
+        invoice.refresh_from_db()
+    if state == "paid":
+        invoices.pay_invoice(invoice, actor="op", reason="Transfer")
+    elif state == "void":
+        invoices.void_invoice(invoice, actor="op", reason="A mistake")
+    return invoice
 
 
 def earned():
@@ -83,29 +98,26 @@ def test_only_the_paid_part_of_a_month_earns(author, customer):
 @pytest.mark.parametrize(("state", "part"), [("finalized", 0), ("void", 0), ("paid", 7), ("draft", 7)])
 def test_an_invoice_that_is_not_paid_earns_nothing_until_it_is(author, customer, state, part):
     cost = use(customer, 2000)
-    Invoice.objects.create(tenant=customer, period="2026-10", plan="W", total_nanousd=cost, state=state)
+    assert bill(customer, state).state == state
     decide_shares(PAYDAY)
     assert earned() == [cost * 20 // 100 * part // 10]
 
 
 def test_a_late_payment_counts_with_the_next_payout(author, customer):
-    cost = use(customer, 2000)
-    invoice = Invoice.objects.create(tenant=customer, period="2026-10", plan="W", total_nanousd=cost)
-    Invoice.objects.update(state=Invoice.State.FINALIZED)
+    use(customer, 2000)
+    invoice = bill(customer, "finalized")
     assert author_shares.pay_due(PAYDAY) == 0
-    Invoice.objects.filter(pk=invoice.pk).update(state=Invoice.State.PAID)
+    invoices.pay_invoice(invoice, actor="op", reason="Transfer")
     assert author_shares.pay_due(datetime(2026, 12, 3, tzinfo=UTC)) == 1
 
 
 def test_promotional_credits_pay_no_author(author, customer):
     cost = use(customer, 2000)
-    gift = grant_credit(
+    grant_credit(
         customer, cost // 10, source="promotion", source_id="gift", reason="Try it", actor="op",
         now=OCTOBER,
     )  # fmt: skip
-    invoice = Invoice.objects.create(tenant=customer, period="2026-10", plan="W", total_nanousd=0)
-    CreditBurn.objects.create(grant=gift, invoice=invoice, period="2026-10", amount_nanousd=cost // 10)
-    Invoice.objects.update(state=Invoice.State.PAID)
+    bill(customer)
     decide_shares(PAYDAY)
     assert earned() == [cost * 20 // 100 * 6 // 10]
 
@@ -117,7 +129,7 @@ def test_workspaces_that_had_a_member_in_common_within_the_month_earn_nothing(
     address = "alice+second@example.org" if ending == "another spelling" else None
     friend = User.objects.create_user(address) if address else alice
     membership = Membership.objects.create(tenant=customer, user=friend)
-    Membership.objects.filter(pk=membership.pk).update(created_at=datetime(2026, 9, 1, tzinfo=UTC))
+    Membership.objects.update(created_at=datetime(2026, 9, 1, tzinfo=UTC))  # all of them
     if ending.startswith("left"):
         at = OCTOBER if ending == "left" else datetime(2026, 9, 20, tzinfo=UTC)
         time_machine_of_leaving(membership, at)

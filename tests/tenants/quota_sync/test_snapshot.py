@@ -12,7 +12,8 @@ from foundation import months
 from foundation.valkey import key_key, limits_key, owner_key, published_key
 from tenants.accounts import workspaces
 from tenants.api_keys import lifecycle
-from tenants.billing import plans
+from tenants.billing import plans, pools
+from tenants.billing.persons import person_of
 from tenants.models import ApiKey, PlanVersion, Price, PriceBook, Tenant
 from tenants.models.keys import PUBLISHED_AFTER_DEATH
 from tenants.quota_sync import snapshot
@@ -27,7 +28,7 @@ def everything(valkey: redis.Redis) -> dict[str, object]:
     return present
 
 
-def test_publishing_writes_limits_prices_and_keys_and_again_the_same(acme, valkey, monkeypatch):
+def test_publishing_writes_limits_prices_and_keys_and_again_the_same(alice, acme, valkey, monkeypatch):
     monkeypatch.setattr(snapshot, "COMING_KNOWN_BEFORE", timedelta(0))
     until = timezone.now().replace(microsecond=0) + timedelta(days=3)
     key, _ = lifecycle.issue_key(acme, name="laptop", by=None, monthly_tokens=1000, expires_at=until)
@@ -50,6 +51,7 @@ def test_publishing_writes_limits_prices_and_keys_and_again_the_same(acme, valke
         "wallet": f"{months.current()} {months.before(months.current())} 200000 200000",
         "coming_at": "",
         "coming": "",
+        "pool_id": pools.pool_of_person(person_of(alice)),
         "state": "live",
         "slug": "acme",
         "name": "Acme",
