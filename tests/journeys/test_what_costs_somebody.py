@@ -10,11 +10,11 @@ from django.utils import timezone
 from playwright.sync_api import Page, expect
 
 from adapters.models import BaseModel
-from tenants.models import Tenant
+from tenants.models import Tenant, User
 from tests.journeys.conftest import look
 from tests.journeys.walking import AXE, EVERYTHING, PHONE, WIDE, check, check_width, enter
 
-pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("valkey")]
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("valkey", "acme")]
 
 PASSWORD = "correct horse battery staple"
 
@@ -33,7 +33,7 @@ def see(page: Page, name: str) -> None:
 
 @pytest.mark.parametrize("language", ["en", "de"])
 def test_a_change_of_plan_asks_before_and_can_be_undone(
-    settings, acme, alice_client, live_server, browser, language
+    settings, alice_client, live_server, browser, language
 ):
     settings.SUPPORT_EMAIL = "help@example.org"
     context = enter(browser, live_server, alice_client, locale=language)
@@ -59,7 +59,7 @@ def test_a_change_of_plan_asks_before_and_can_be_undone(
 
 @pytest.mark.parametrize("language", ["en", "de"])
 def test_a_deletion_is_announced_stopped_and_explained(
-    acme, alice, alice_client, bob_client, live_server, browser, language
+    alice_client, bob_client, live_server, browser, language
 ):
     page = enter(browser, live_server, alice_client, locale=language).new_page()
     page.goto(reverse("tenants:delete_workspace"))
@@ -71,7 +71,8 @@ def test_a_deletion_is_announced_stopped_and_explained(
     see(page, f"delete-asked-{language}")
     stop.click()
     expect(stop).to_have_count(0)
-    Tenant.objects.filter(pk=acme.pk).update(deleted_at=timezone.now(), deletion_asked_by=alice)
+    alice = User.objects.get(email="alice@example.org")
+    Tenant.objects.filter(slug="acme").update(deleted_at=timezone.now(), deletion_asked_by=alice)
     page = enter(browser, live_server, bob_client, locale=language).new_page()
     page.goto(reverse("home"))
     page.goto(reverse("tenants:create_workspace"))
@@ -79,7 +80,7 @@ def test_a_deletion_is_announced_stopped_and_explained(
     see(page, f"deleted-{language}")
 
 
-def test_a_typed_name_survives_a_session_that_ended(acme, alice, alice_client, live_server, browser):
+def test_a_typed_name_survives_a_session_that_ended(alice, alice_client, live_server, browser):
     alice.set_password(PASSWORD)
     alice.save()
     EmailAddress.objects.create(user=alice, email=alice.email, verified=True, primary=True)
@@ -100,7 +101,7 @@ def test_a_typed_name_survives_a_session_that_ended(acme, alice, alice_client, l
     assert page.evaluate("sessionStorage.typed ?? null") is None
 
 
-def test_a_mark_of_a_wrong_field_goes_when_it_is_filled(acme, alice_client, live_server, browser):
+def test_a_mark_of_a_wrong_field_goes_when_it_is_filled(alice_client, live_server, browser):
     BaseModel.objects.create(name="base", config={}, modules={})
     page = enter(browser, live_server, alice_client).new_page()
     page.goto(reverse("adapters:upload"))
@@ -116,7 +117,7 @@ def test_a_mark_of_a_wrong_field_goes_when_it_is_filled(acme, alice_client, live
     expect(error).to_have_count(0)
 
 
-def test_a_heard_text_comes_along_to_the_playground(acme, alice_client, live_server, browser):
+def test_a_heard_text_comes_along_to_the_playground(alice_client, live_server, browser):
     page = enter(browser, live_server, alice_client).new_page()
     page.goto(reverse("inference:playground"))
     model = page.locator("[data-pane] select, [data-panes] select").first.input_value()
