@@ -196,7 +196,7 @@ def test_each_broken_kind_is_refused_for_its_reason(base, tmp_path, kind):
 
 @pytest.mark.parametrize("config_rank", [4, 512])
 def test_a_mistake_about_the_rank_is_said_once_with_one_advice(config_rank):
-    """It gave 51 reasons: each tensor's, and the advice to train again beside that to take the right config."""
+    """It gave 51 reasons: each tensor's, and the advice to train again beside the right one."""
     base = tiny_base(layers=30)
     adapter = valid_adapter(base)
     adapter.config["r"] = config_rank
