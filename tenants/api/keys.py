@@ -28,7 +28,9 @@ from tenants.api_keys.style_choices import find_style_choices
 from tenants.billing.forms import MAX_USD
 from tenants.models import ApiKey, Scope
 
-WRONG_SCOPE = {"invalid_choice": f"There is no scope “{{input}}”. There are {', '.join(Scope.values)}."}
+WRONG_SCOPE: dict[str, Any] = {
+    "invalid_choice": f"There is no scope “{{input}}”. There are {', '.join(Scope.values)}."
+}
 MAX_STYLES = 1000  # that one key may name
 OLD_SECRET_HOURS = 24
 MAX_OLD_SECRET_HOURS = 24 * 7
