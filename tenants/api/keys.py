@@ -28,6 +28,9 @@ from tenants.api_keys.style_choices import find_style_choices
 from tenants.billing.forms import MAX_USD
 from tenants.models import ApiKey, Scope
 
+WRONG_SCOPE: dict[str, Any] = {
+    "invalid_choice": f"There is no scope “{{input}}”. There are {', '.join(Scope.values)}."
+}
 MAX_STYLES = 1000  # that one key may name
 OLD_SECRET_HOURS = 24
 MAX_OLD_SECRET_HOURS = 24 * 7
@@ -126,7 +129,10 @@ class KeyBody(StrictSerializer):
 
     name = TextField(max_length=60, validators=[validate_name], required=False)
     scopes = serializers.ListField(
-        child=serializers.ChoiceField(Scope.choices), min_length=1, max_length=len(Scope), required=False
+        child=serializers.ChoiceField(Scope.choices, error_messages=WRONG_SCOPE),
+        min_length=1,
+        max_length=len(Scope),
+        required=False,
     )
     limits = LimitsBody(required=False)
     expires_at = serializers.DateTimeField(

@@ -15,7 +15,7 @@ from foundation.names import validate_name
 from foundation.rest.bodies import StrictSerializer, TextField
 from tenants.accounts import device_logins
 from tenants.api import rate_limit
-from tenants.api.keys import SECRET_EXAMPLE, KeyWithSecret
+from tenants.api.keys import SECRET_EXAMPLE, WRONG_SCOPE, KeyWithSecret
 from tenants.api.presenters import present_key
 from tenants.api.schema import operation
 from tenants.api.views import WorkspaceView, repeatable
@@ -31,7 +31,7 @@ class NewLoginBody(StrictSerializer):
 
     name = TextField(max_length=60, validators=[validate_name], help_text="The name of the key that it gets.")
     scopes = serializers.ListField(
-        child=serializers.ChoiceField(Scope.choices),
+        child=serializers.ChoiceField(Scope.choices, error_messages=WRONG_SCOPE),
         min_length=1,
         max_length=len(Scope),
         required=False,

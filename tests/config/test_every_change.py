@@ -281,6 +281,7 @@ FILES = [{"name": "adapter_config.json", "size": 700}, {"name": "adapter_model.s
 SIZED_FILES = [{"name": one["name"], "size_bytes": one["size"]} for one in FILES]
 TYPED = {"confirm": "secret", "at_once": "on"}  # another workspace has the style
 OWN_SIGHT = "What a person keeps in sight is that person's own matter."
+IN_VALKEY = "What it changes is in Valkey alone; test_logins.py decides a login twice."
 OWN_MAIL = "What mail a member gets is that member's own matter."
 OWN_UPLOAD = (
     "Each is an upload of its own, as two tabs begin them; one that is not finished goes after a day."
@@ -302,7 +303,10 @@ PAGES = {
         prepare=review_of_keys, unaudited="It takes a notice to one person away; no key changes."
     ),
     "tenants:decide_login": Change(
-        {"code": LOGIN_CODE, "decision": "approved", "scopes": ["inference"]}, "login.approved", login_begun
+        {"code": LOGIN_CODE, "decision": "approved", "scopes": ["inference"]},
+        "login.approved",
+        login_begun,
+        each_time=IN_VALKEY,
     ),
     "tenants:create_webhook": Change({"url": "https://example.org/hook"}, "webhook_endpoint.created"),
     "tenants:edit_webhook": Change(
@@ -429,7 +433,7 @@ OPERATIONS = {
     "versions.create": Change({"files": SIZED_FILES}, "version.created"),
     "versions.delete": Change({"at_once": True}, "version.deleted", serving),
     "versions.autofix": Change(audits="version.converted", prepare=convertible),
-    "versions.download": Change(audits="version.downloaded", prepare=stored, each_time=True),
+    "versions.download": Change(audits="version.downloaded", prepare=stored),
     "versions.promote": Change(audits="version.promoted", prepare=two_versions),
     "versions.retire": Change({"at_once": True}, "version.retired", serving),
     "versions.retry": Change(audits="version.retried", prepare=failed),

@@ -275,7 +275,7 @@ def test_a_receiver_sees_each_event_of_a_push_once(command):
     with receiver() as server:
         address = f"http://127.0.0.1:{server.server_port}"
         endpoint = command.json("webhooks", "create", f"{address}/delivered", "--event", "version.serving")
-        assert command.run("webhooks", "test", endpoint["id"]).returncode == 0
+        assert command.run("webhooks", "trigger", endpoint["id"]).returncode == 0
         secret = endpoint["secret"]
         listener = command.start("webhooks", "listen", "--forward", f"{address}/heard", "--secret", secret)
 
@@ -294,7 +294,7 @@ def test_a_receiver_sees_each_event_of_a_push_once(command):
         assert [event_type for event_type, _ in delivered] == ["version.serving"]
         assert set(delivered) <= set(heard)
         assert len(heard) == len(set(heard))
-    assert command.run("webhooks", "delete", endpoint["id"]).returncode == 0
+    assert command.run("webhooks", "delete", endpoint["id"], "--yes").returncode == 0
 
 
 @pytest.mark.timeout(600)
@@ -317,6 +317,10 @@ def test_from_a_login_to_the_usage_that_was_billed(command, tmp_path):
     assert len(sent) == count_parts(padded) > 2
     assert set(sent.values()) == {1}
 
+    copy = tmp_path / "copy"
+    assert command.json("styles", "download", style, 1, "--to", copy)["version"] == 1
+    assert (copy / WEIGHTS).read_bytes() == (SHIPPED / WEIGHTS).read_bytes()
+
     answers = [
         command.run("chat", PROMPT, "--style", name, "--max-tokens", 8) for name in (style, f"{style}@2")
     ]
@@ -337,7 +341,7 @@ def test_from_a_login_to_the_usage_that_was_billed(command, tmp_path):
         return counts == {1: 2, 2: 2}
 
     eventually(is_counted, within_s=60, what="the usage of four requests")
-    assert command.run("retire", style, 2).returncode == 0
+    assert command.run("retire", style, 2, "--yes").returncode == 0
 
 
 @pytest.mark.timeout(600)
@@ -368,7 +372,7 @@ def test_a_key_that_was_revoked_opens_nothing(command, demo, tmp_path):
     assert refused.returncode == 4
     assert "styles:write" in refused.stderr
 
-    assert command.run("keys", "revoke", key["id"]).returncode == 0
+    assert command.run("keys", "revoke", key["id"], "--yes").returncode == 0
     assert other.run("styles").returncode == 4
 
 

@@ -26,6 +26,7 @@ def test_sign_up_upload_write_key_usage(page, site):  # noqa: PLR0915
 
     page.goto("/styles/")
     card = page.locator("article, li").filter(has_text="Poetry").first
+    card.get_by_role("button", name=re.compile("Unselect|Remove")).click()  # selected from the start
     card.get_by_role("button", name=re.compile("Select")).click()
     expect(card.get_by_role("button", name=re.compile("Unselect|Remove"))).to_be_visible()
     look(page, "catalogue")

@@ -416,14 +416,29 @@ def test_a_key_that_is_wrong_is_refused(demo):
         assert raised.value.code == "invalid_api_key"
 
 
-def test_a_stranger_sees_only_what_it_selected(demo, stranger, random_adapters):
+def test_a_stranger_has_the_first_partys_styles_from_the_start_and_nothing_of_others(
+    demo, stranger, random_adapters
+):
     own = demo.upload(random_adapters[0]).model
     assert demo.say(own, "Hello", max_tokens=4)
     assert demo.client.models.retrieve(own).id == own
-    for model in (own, "poetry"):  # another tenant's, and a public one that was not selected
-        with pytest.raises(openai.NotFoundError):
-            stranger.say(model, "Hello", max_tokens=4)
-    assert [model.id for model in stranger.client.models.list()] == ["base"]
+    with pytest.raises(openai.NotFoundError):
+        stranger.say(own, "Hello", max_tokens=4)
+    models = {model.id for model in stranger.client.models.list()}
+    assert {"base", "poetry"} <= models
+    assert not any("/" in model for model in models)
+    assert stranger.say("poetry", "Hello", max_tokens=4)
+
+    headers = {"Authorization": f"Bearer {stranger.api_key}"}
+    answer = stranger.session.delete("/api/v1/styles/polyscribe/poetry/selection", headers=headers)
+    assert answer.status_code == 204
+
+    def is_gone() -> bool:
+        return "poetry" not in {model.id for model in stranger.client.models.list()}
+
+    eventually(is_gone, within_s=30, what="an unselected style is still there")
+    with pytest.raises(openai.NotFoundError):
+        stranger.say("poetry", "Hello", max_tokens=4)
 
 
 def test_a_revoked_key_is_refused_from_the_next_request_on(stranger):
