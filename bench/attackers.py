@@ -21,8 +21,8 @@ django.setup()
 from allauth.account.models import EmailAddress  # noqa: E402
 from django.db.models import Count, Sum  # noqa: E402
 
+from adapters.catalog.library import select_style  # noqa: E402
 from adapters.models import AdapterVersion, BaseModel, Engine, Placement, Status, Style  # noqa: E402
-from adapters.public import select_style  # noqa: E402
 from inference.tasks import drain  # noqa: E402
 from tenants.models import UsageEvent  # noqa: E402
 from tenants.public import User, create_tenant, issue_key  # noqa: E402

@@ -36,6 +36,7 @@ UPLOADS_S = 900.0  # so long may large uploads and their checks take
 MIB = 1024 * 1024
 LARGE_BYTES = 1023 * MIB  # of an upload: just below what is taken
 RETRIES = 2
+HUNG_UP_AFTER_S = 2.0
 THEIRS = "legal"
 
 
@@ -139,6 +140,41 @@ async def sequences(scene: Scene) -> None:
     wide = COMPLETIONS, {"model": THEIRS, "prompt": prompts, "n": 16, "max_tokens": 64}
     allowed = COMPLETIONS, {"model": THEIRS, "prompt": prompts[:2], "n": 2, "max_tokens": 64}
     await scene.send_all([wide, chat("Rain?", n=16, max_tokens=64), *[allowed] * 6])
+
+
+LONG_TOKENS = 480
+OTHERS = 8  # pools of the attacks that fill the engine
+
+
+async def long_sequences(scene: Scene) -> None:
+    """Issue 26, part 12: several pools that ask for as many long sequences as their plan allows."""
+    long = chat("Write a long text about the sea.", n=4, max_tokens=LONG_TOKENS, stream=True)
+    await scene.send_all([long] * 4)
+
+
+async def long_whole(scene: Scene) -> None:
+    """Issue 26, part 12: the same, not streamed, with long prompts."""
+    text = "Write about the sea and the wind and the rain. " * 60
+    await scene.send_all(chat(f"{number} {text}", max_tokens=LONG_TOKENS) for number in range(8))
+
+
+async def hung_up(scene: Scene) -> None:
+    """Issue 26, part 12: long answers, not streamed, whose clients hang up and ask again."""
+    path, body = chat("Write a long text about the sea.", n=4, max_tokens=LONG_TOKENS)
+
+    async def again(attacker: Attacker) -> None:
+        for _ in range(10):
+            reply = await scene.client.post(path, body, key=attacker.api_key, timeout_s=HUNG_UP_AFTER_S)
+            scene.answers[reply.error or str(reply.status)] += 1
+
+    await asyncio.gather(*map(again, scene.attackers))
+
+
+async def matches_nothing(scene: Scene) -> None:
+    """Issue 26, part 13: expressions that match nothing, from several workspaces at once."""
+    expressions = [r"[^\s\S]", r"[^\w\W]a", r"a[^\d\D]b"]
+    bodies = [chat("Rain?", structured_outputs={"regex": one}) for one in expressions]
+    await scene.send_all(bodies * 4)
 
 
 async def large_schema(scene: Scene) -> None:
@@ -281,6 +317,10 @@ ATTACKS = {
     "seed": Attack(0, seed),
     "request_500": Attack(1, request_500),
     "sequences": Attack(2, sequences),
+    "long_sequences": Attack(12, long_sequences, attackers=OTHERS),
+    "long_whole": Attack(12, long_whole, attackers=OTHERS),
+    "hung_up": Attack(12, hung_up, attackers=OTHERS),
+    "matches_nothing": Attack(13, matches_nothing, attackers=6),
     "schema": Attack(3, large_schema),
     "costly_schema": Attack(3, costly_schema),
     "refused": Attack(4, refused),

@@ -2,8 +2,8 @@
 
 `python -m stack run --all -- python -m bench.neighbours [ATTACK …]`. A workspace asks one short question
 after the other; its time to the first token is taken before and during each attack by workspaces on the
-free plan. What the attackers paid is read from the ledger. Writes bench/results/neighbours.json after each
-attack; figures of attacks that are not named are kept.
+free plan: as many as the attack names, or BENCH_ATTACKERS. What the attackers paid is read from the ledger.
+Writes bench/results/neighbours.json after each attack; figures of attacks that are not named are kept.
 """
 
 import asyncio
@@ -12,7 +12,7 @@ import os
 import sys
 import time
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from statistics import median
 from typing import Any
 
@@ -88,7 +88,8 @@ class Neighbour:
 async def measure_attack(name: str, client: ChatClient, neighbour: Neighbour) -> dict[str, Any]:
     """Return what the neighbour felt before and during one attack, and what it cost the attackers."""
     attack = ATTACKS[name]
-    attackers = [Attacker(**facts) for facts in await run_on_site("create", str(attack.attackers))]
+    number = int(os.environ.get("BENCH_ATTACKERS") or attack.attackers)
+    attackers = [Attacker(**facts) for facts in await run_on_site("create", str(number))]
     scene = Scene(client, os.environ["SITE_URL"], attackers)
     before = Felt()
     during = Felt()
@@ -103,7 +104,9 @@ async def measure_attack(name: str, client: ChatClient, neighbour: Neighbour) ->
     calm_after_s = await neighbour.calm(median(before.times_s))
     return {
         "item": attack.item,
-        "attackers": attack.attackers,
+        "attackers": number,
+        "measured": f"{datetime.now(UTC):%Y-%m-%d}",
+        "load": round(os.getloadavg()[0], 1),
         "before": before.figures(),
         "during": during.figures(),
         "attack_s": round(took_s, 1),

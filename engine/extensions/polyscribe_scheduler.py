@@ -1,4 +1,4 @@
-"""A scheduler for vLLM (`--scheduler-cls`) in which pools take turns: no long answer keeps a newcomer waiting.
+"""A scheduler for vLLM (`--scheduler-cls`) in which pools take turns: no long answer holds a newcomer up.
 
 vLLM itself interrupts a sequence only where the KV cache is full. Then its blocks are freed, the prefix cache
 keeps the whole ones, and the sequence goes on later where it was. This does the same where all seats, or all
@@ -93,7 +93,7 @@ class FairScheduler(Scheduler):
             self.waiting.add_request(request)
 
     def _share_step(self, seated: list[Request]) -> None:
-        """Leave those that begin in this step their part of its tokens, beside prompts that are being read."""
+        """Leave those that begin in this step their part of its tokens, beside prompts that are read."""
         reading = sum(map(is_reading, self.running))
         if seated and reading + len(seated) > 1:
             writing = len(self.running) - reading

@@ -65,9 +65,7 @@ class Seats:
             ahead[sequence.pool] += 1
         return [sequence for _, _, sequence in sorted(ranked, key=lambda one: one[:2])]
 
-    def give(
-        self, waiting: Iterable[Sequence], now_s: float
-    ) -> tuple[list[Sequence], list[Sequence]]:
+    def give(self, waiting: Iterable[Sequence], now_s: float) -> tuple[list[Sequence], list[Sequence]]:
         """Return who gets a seat now, of those that wait in order, and whose seats they take."""
         seated: list[Sequence] = []
         interrupted: list[Sequence] = []

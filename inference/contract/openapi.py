@@ -173,10 +173,14 @@ NAMES = {  # of the components: with `Request` for the body, with `Answer` for w
     "/v1/messages": "Message",
     "/v1/messages/count_tokens": "TokenCount",
     "/v1/responses": "Response",
+    "/v1/responses/input_tokens": "ResponseTokenCount",
+    "/v1/tokenize": "Tokenize",
+    "/v1/detokenize": "Detokenize",
     "/v1/models": "Models",
     "/v1/models/{name}": "Model",
     "/v1/key": "OwnKey",
     "/v1/usage": "OwnUsage",
+    "/v1/tokenizer_info": "TokenizerInfo",
 }
 STREAMING = "With `stream: true` the answer is a stream of server-sent events."
 

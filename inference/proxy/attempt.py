@@ -95,7 +95,10 @@ class Attempt:
             )
 
     async def abort(self) -> bool:
-        """Have the engine end an answer that is not streamed; return whether it can. Raises EngineUnavailable."""
+        """Have the engine end an answer that is not streamed; return whether it can.
+
+        Raises EngineUnavailable.
+        """
         upstream = self._gateway.upstream
         return await vllm.abort_request(upstream, self._parsed, self._grant.request_id, self.place)
 

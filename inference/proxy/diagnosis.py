@@ -2,8 +2,8 @@
 
 Only the party at fault bears the failure. A complete 5xx is the request's own fault, unless the engine
 says that it is ill: however many such requests there are, the engine stays open to all others. A request
-that broke off is the engine's fault. Where the engine is down, or others broke off with it, the request may be
-what killed it.
+that broke off is the engine's fault. Where the engine is down, or others broke off with it, the request may
+be what killed it.
 """
 
 from contextlib import suppress

@@ -8,8 +8,8 @@ Next is the tenant that was served least for its weight, and of its styles the o
 tenant alone takes the last places.
 
 A tenant that runs nothing at all begins one request at once, whatever others run: as an entrant, beyond the
-places and slots, if there is no other way. The engine then interrupts a sequence of a tenant that has more, or
-that has had its turn. A tenant here is a pool: one person's workspaces on the free plan together.
+places and slots, if there is no other way. The engine then interrupts a sequence of a tenant that has more,
+or that has had its turn. A tenant here is a pool: one person's workspaces on the free plan together.
 
 Where there are more styles than slots, they take turns in them. A style that has had its slot for a quantum
 begins nothing more while others wait for a slot, so it drains and leaves. As many must leave as wait, the

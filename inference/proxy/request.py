@@ -136,7 +136,7 @@ class ProxyRequest:
         return self._is_over
 
     async def answer_whole(self, client: Client | None = None) -> Answer:
-        """Return the answer in one piece. Raises ConnectionAbortedError where its client hung up meanwhile."""
+        """Return the answer in one piece. Raises ConnectionAbortedError where its client hung up."""
         answering = asyncio.current_task()
         assert answering
         if client:
@@ -304,7 +304,7 @@ class ProxyRequest:
     async def _abort_at_engine(self, attempt: Attempt) -> None:
         """Have the engine end its answer. One that can't be told so writes to its end (decision 48)."""
         with suppress(EngineUnavailable):
-            while self._attempt is attempt and await attempt.abort():
+            while self._attempt is attempt and await attempt.abort():  # noqa: ASYNC110 it is vLLM that ends it
                 await asyncio.sleep(self._gateway.settings.abort_every_s)
 
     def _pass_on(self, data: bytes) -> bool:

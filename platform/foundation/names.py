@@ -86,7 +86,7 @@ def _reserved_skeletons() -> frozenset[str]:
 def _read_ascii_lookalikes() -> dict[str, str]:
     """Return the ASCII letter that each character of another script looks like, from Unicode's table."""
     table = json.loads((files("confusable_homoglyphs") / "confusables.json").read_text())
-    found = {}
+    found: dict[str, str] = {}
     for character, similar in table.items():
         for other in similar:
             if not character.isascii() and other["c"].isascii() and other["c"].isalnum():

@@ -7,7 +7,7 @@ import pytest
 
 sys.path.append(str(Path(__file__).resolve().parents[2] / "engine" / "extensions"))
 
-from polyscribe_turns import PAUSE_S, TURN_S, TURN_TOKENS, Seats, Sequence  # noqa: E402
+from polyscribe_turns import PAUSE_S, TURN_S, TURN_TOKENS, Seats, Sequence
 
 SEATS = 8
 LONG_AGO_S, NOW_S = 0.0, 100.0
@@ -53,12 +53,10 @@ def test_pools_end_with_equal_shares_and_then_nobody_interrupts_anybody():
 
 
 def test_a_pool_of_more_weight_keeps_more_seats():
-    runs = running("heavy", 6, weight=3.0) + running("light", 2)
-    waits = [newcomer("light", 9)]
-    assert give(runs, waits) == ([], [])
-    assert give(running("light", 6) + running("heavy", 2, weight=3.0), [newcomer("heavy", 9, weight=3.0)])[1] == [
-        "light"
-    ]
+    light = [*running("light", 2), newcomer("light", 9)]
+    assert give(running("heavy", 6, weight=3.0) + light[:2], light[2:]) == ([], [])
+    heavy = [*running("heavy", 2, weight=3.0), newcomer("heavy", 9, weight=3.0)]
+    assert give(running("light", 6) + heavy[:2], heavy[2:])[1] == ["light"]
 
 
 @pytest.mark.parametrize(

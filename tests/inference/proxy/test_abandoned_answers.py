@@ -1,4 +1,4 @@
-"""Answers that are not streamed, and whose clients hang up: the engine ends them, and what it wrote is billed."""
+"""Answers that are not streamed, whose clients hang up: the engine ends them, and what it wrote is billed."""
 
 import asyncio
 import json
