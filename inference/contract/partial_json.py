@@ -7,8 +7,8 @@ from typing import Any
 import orjson
 
 CLOSERS = {"{": "}", "[": "]"}
-# A whole string, or a sign of structure. A string that breaks off is neither.
-SIGN = re.compile(r'"(?:[^"\\]|\\.)*"|[{}\[\],]', re.DOTALL)
+# A whole string, the beginning of one that breaks off, or a sign of structure.
+SIGN = re.compile(r'"(?:[^"\\]|\\.)*"|["{}\[\],]', re.DOTALL)
 # The last end may be that of a key. Before it is a comma, or a bracket that opens.
 ENDS_TRIED = 3
 
@@ -30,6 +30,8 @@ def parse_begun(text: str) -> Any:
                 return None
         elif sign[0] == ",":
             end -= 1
+        elif sign[0] == '"':
+            break
         ends.append((end, "".join(reversed(closers))))
     for end, closing in reversed(ends):
         try:
