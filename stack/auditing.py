@@ -85,8 +85,8 @@ def audit() -> int:
         if reports:  # what was found counts, also where the database went away in between
             tell_missing(locks.keys() - reports.keys(), away)
             return tell(name, reports, accepted)
-    pins = sum(len(lock.splitlines()) for lock in locks.values())
-    print(f"{NOT_AUDITED}no database was reached, none of {pins} pins was compared ({'; '.join(away)})")
+    count = sum(len(pins.splitlines()) for pins in locks.values())
+    print(f"{NOT_AUDITED}no database was reached, none of {count} pins was compared ({'; '.join(away)})")
     return 0
 
 
