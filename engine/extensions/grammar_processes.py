@@ -113,7 +113,7 @@ class Process:
     def slow_down(self) -> None:
         """Let everybody else go first, but in what is forked from the process later."""
         with suppress(OSError):  # it has ended
-            # On Linux niceness is a thread's, and a fork takes that of the thread that calls it: the first one.
+            # On Linux niceness is a thread's, and a fork takes that of its own: the first one.
             threads = map(int, os.listdir(f"/proc/{self.process_id}/task"))
             for thread in set(threads) - {self.process_id}:
                 os.setpriority(os.PRIO_PROCESS, thread, SLOW_NICENESS)

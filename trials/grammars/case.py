@@ -77,10 +77,11 @@ def make_schema(chance: random.Random, level: int = 0) -> dict[str, Any]:
         return make_schema(chance, 1) | {
             "$defs": definitions | {f"d{i}": TEXT for i in range(5)} | definitions
         }
-    kinds = ("text", "length", "pattern", "number", "enum", "format", "ref")
+    kinds = ["text", "length", "pattern", "number", "enum", "format", "ref"]
     if level < MAX_LEVELS:
-        kinds += ("object", "object", "array", "prefix", "any", "any")
-    return SCHEMA_MAKERS[chance.choice(kinds)](chance, level)
+        kinds += ["object", "object", "array", "prefix", "any", "any"]
+    schema: dict[str, Any] = SCHEMA_MAKERS[chance.choice(kinds)](chance, level)
+    return schema
 
 
 TEXT = {"type": "string"}

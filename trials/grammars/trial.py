@@ -209,7 +209,7 @@ class _Run:
                 await request
 
         working = asyncio.gather(*(work() for _ in range(AT_ONCE)))
-        times = []
+        times: list[float] = []
         while not working.done() or len(times) < 2:
             times.append(await self._ask())
         await working
