@@ -70,9 +70,11 @@ def allowance_of(tenant: Tenant, at: datetime) -> Allowance:
 
 def find_allowance(tenant: Tenant, present: PlanVersion, dearest: PlanVersion, period: str) -> Allowance:
     """Return the same where the two plan versions are known."""
-    free = [tenant.pk] if present.plan_id == plans.FREE else []
-    shared = pools.shared_tokens(free, period) if free else {}
-    return _make_allowance(present, dearest, shared.get(tenant.pk))
+    shared = None
+    if present.plan_id == plans.FREE:
+        [bounds] = pools.read_bounds(Tenant.objects.filter(pk=tenant.pk), period).values()
+        shared = bounds.shared_tokens
+    return _make_allowance(present, dearest, shared)
 
 
 def _make_allowance(present: PlanVersion, dearest: PlanVersion, shared_tokens: int | None) -> Allowance:
@@ -82,7 +84,7 @@ def _make_allowance(present: PlanVersion, dearest: PlanVersion, shared_tokens: i
 
 
 def month_limits(tenant_ids: Iterable[UUID], at: datetime) -> dict[UUID, MonthLimits]:
-    """Return tenant → what it may use in the month that holds a moment; five queries for any number."""
+    """Return tenant → what it may use in the month that holds a moment; three queries for any number."""
     tenant_ids = list(tenant_ids)
     start, end = months.bounds(months.period_of(at))
     free = plans.newest_plan_version(plans.FREE)
@@ -94,13 +96,12 @@ def month_limits(tenant_ids: Iterable[UUID], at: datetime) -> dict[UUID, MonthLi
         dearest[subscription.tenant_id] = subscription.plan_version
         if subscription.is_in_force(at):
             present[subscription.tenant_id] = subscription.plan_version
-    free_tenants = [one for one in tenant_ids if present.get(one, free).plan_id == plans.FREE]
-    shared = pools.shared_tokens(free_tenants, months.period_of(at))
     limits = {}
-    budgets = Tenant.objects.filter(pk__in=tenant_ids).values_list("pk", "monthly_nanousd")
-    for tenant_id, own_budget in budgets:
+    bounds = pools.read_bounds(Tenant.objects.filter(pk__in=tenant_ids), months.period_of(at))
+    for tenant_id, own in bounds.items():
         version = present.get(tenant_id, free)
-        amounts = [amount for amount in (version.monthly_nanousd, own_budget) if amount is not None]
-        allowance = _make_allowance(version, dearest.get(tenant_id, free), shared.get(tenant_id))
+        amounts = [amount for amount in (version.monthly_nanousd, own.budget_nanousd) if amount is not None]
+        shared = own.shared_tokens if version.plan_id == plans.FREE else None
+        allowance = _make_allowance(version, dearest.get(tenant_id, free), shared)
         limits[tenant_id] = MonthLimits(allowance, min(amounts, default=None))
     return limits
