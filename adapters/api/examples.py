@@ -269,7 +269,7 @@ DOWNLOAD_EXAMPLE = {
             "name": "adapter_config.json",
             "size_bytes": 812,
             "sha256": "9f2c" + "0" * 60,
-            "url": "https://storage.example.com/polyscribe/adapters/9a1c7e52/adapter_config.json?X-Amz-Signature=…",
+            "url": "https://storage.example.com/polyscribe/adapters/9a1c7e52/adapter_config.json?X-Amz-Signature=4f1c",
         }
     ],
     "urls_valid_s": 600,

@@ -123,10 +123,16 @@ class Gateway:
 
     def move_caller(self, caller: Caller, pool_id: str) -> Caller:
         """Return a caller in the pool that admission named, and remember it for all keys of the tenant."""
-        for digest, owner in self._key_owners.items():
+        for digest, owner in list(self._key_owners.items()):
             if owner.tenant_id == caller.tenant_id:
                 self._key_owners[digest] = owner.move(pool_id)
         return caller.move(pool_id)
+
+    async def find_pool(self, caller: Caller) -> Caller:
+        """Return a caller in the pool that its published limits name. Raises LimitsUnavailable."""
+        pool_id = await self.valkey.execute("HGET", caller.names.limits, "pool_id")
+        # Where nothing is published yet, admission says it.
+        return caller.move(pool_id) if pool_id else caller
 
     async def warm(self, tenant_id: UUID, period: str) -> None:
         """Write into Valkey all that admission must know of a tenant, once for all concurrent requests.
@@ -263,10 +269,7 @@ class Gateway:
             owner = await run_in_thread(find_owner, digest)
         if owner is None:
             return None
-        caller = Caller(*owner)
-        pool_id = await self.valkey.execute("HGET", valkey.limits_key(caller.tenant_id), "pool_id")
-        # Where nothing is published yet, admission says it.
-        caller = self._key_owners[digest] = caller.move(pool_id) if pool_id else caller
+        caller = self._key_owners[digest] = await self.find_pool(Caller(*owner))
         if len(self._key_owners) > MAX_KEY_OWNERS:
             self._key_owners.popitem(last=False)
         return caller

@@ -87,6 +87,7 @@ def create_tenant(user: User, *, name: str, slug: str | None = None) -> Tenant:
     if names.is_reserved(name):
         raise ReservedName(name=name)
     with transaction.atomic():
+        keep_person(user)
         tenant = _create_with_slug(name, slug) if slug else _create_with_slug_of_name(name)
         Membership.objects.create(tenant=tenant, user=user, role=Membership.Role.OWNER)
         _subscribe_and_add_playground_key(tenant, plans.FREE)

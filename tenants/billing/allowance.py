@@ -71,9 +71,11 @@ def allowance_of(tenant: Tenant, at: datetime) -> Allowance:
 
 def find_allowance(tenant: Tenant, present: PlanVersion, terms: MonthTerms, period: str) -> Allowance:
     """Return the same where the plan version and the month's terms are known."""
-    free = [tenant.pk] if present.plan_id == plans.FREE else []
-    shared = pools.shared_tokens(free, period) if free else {}
-    return _make_allowance(present, terms, shared.get(tenant.pk))
+    shared = None
+    if present.plan_id == plans.FREE:
+        [bounds] = pools.read_bounds(Tenant.objects.filter(pk=tenant.pk), period).values()
+        shared = bounds.shared_tokens
+    return _make_allowance(present, terms, shared)
 
 
 def _make_allowance(present: PlanVersion, terms: MonthTerms, shared_tokens: int | None) -> Allowance:
@@ -83,20 +85,18 @@ def _make_allowance(present: PlanVersion, terms: MonthTerms, shared_tokens: int 
 
 
 def month_limits(tenant_ids: Iterable[UUID], at: datetime) -> dict[UUID, MonthLimits]:
-    """Return tenant → what it may use in the month that holds a moment; five queries for any number."""
+    """Return tenant → what it may use in the month that holds a moment; three queries for any number."""
     tenant_ids = list(tenant_ids)
     start, end = months.bounds(months.period_of(at))
     free = plans.newest_plan_version(plans.FREE)
     stays = plans.stays_by_tenant(tenant_ids, start, end)
-    versions = {one: plans.version_at(stays.get(one, ()), free, at) for one in tenant_ids}
-    free_tenants = [one for one, version in versions.items() if version.plan_id == plans.FREE]
-    shared = pools.shared_tokens(free_tenants, months.period_of(at))
     limits = {}
-    budgets = Tenant.objects.filter(pk__in=tenant_ids).values_list("pk", "monthly_nanousd")
-    for tenant_id, own_budget in budgets:
-        version = versions[tenant_id]
-        amounts = [amount for amount in (version.monthly_nanousd, own_budget) if amount is not None]
+    bounds = pools.read_bounds(Tenant.objects.filter(pk__in=tenant_ids), months.period_of(at))
+    for tenant_id, own in bounds.items():
+        version = plans.version_at(stays.get(tenant_id, ()), free, at)
+        amounts = [amount for amount in (version.monthly_nanousd, own.budget_nanousd) if amount is not None]
+        shared = own.shared_tokens if version.plan_id == plans.FREE else None
         terms = month_terms(stays.get(tenant_id, ()), free, start, end)
-        allowance = _make_allowance(version, terms, shared.get(tenant_id))
+        allowance = _make_allowance(version, terms, shared)
         limits[tenant_id] = MonthLimits(allowance, min(amounts, default=None))
     return limits

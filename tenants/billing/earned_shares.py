@@ -12,6 +12,7 @@ it is decided again and again until the month's invoice is paid:
 from collections import defaultdict
 from collections.abc import Collection
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
 from django.db import connection, transaction
@@ -78,7 +79,7 @@ def _decide_month(period: str) -> int:
             related = rows.filter(author=author_id, tenant=tenant_id, shares_member=False)
             related.update(shares_member=True)
         parts = _find_paid({tenant_id for _, tenant_id in pairs}, period)
-        columns = {
+        columns: dict[str, Any] = {
             "tenants": list(parts),
             "paid": [paid for paid, _ in parts.values()],
             "cost": [max(1, cost) for _, cost in parts.values()],

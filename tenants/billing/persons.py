@@ -38,9 +38,12 @@ def normalize_address(address: str) -> str:
 
 def person_of(user: User) -> str:
     """Return the digest that names the person behind an account."""
-    if user.person:
-        return user.person
-    return salted_hmac(SALT, normalize_address(user.email), algorithm="sha256").hexdigest()
+    return user.person or person_of_address(user.email)
+
+
+def person_of_address(address: str) -> str:
+    """Return the digest that names whoever reads a mailbox."""
+    return salted_hmac(SALT, normalize_address(address), algorithm="sha256").hexdigest()
 
 
 def end_memberships(memberships: QuerySet[Membership]) -> None:

@@ -7,13 +7,16 @@ pool that admitted it, so neither a deletion nor another owner gives anything ba
 from collections import Counter
 from collections.abc import Iterable
 from datetime import datetime
+from typing import NamedTuple
 from uuid import UUID
 
 from django.db.backends.utils import CursorWrapper
+from django.db.models import OuterRef, QuerySet, Subquery, Value
+from django.db.models.functions import Concat, Left
 
 from foundation import months
 from tenants.billing import plans
-from tenants.billing.persons import person_of
+from tenants.billing.persons import person_of, person_of_address
 from tenants.models import FreeUsage, Membership, PlanVersion, Tenant, User
 
 PREFIX = "free-"
@@ -54,19 +57,38 @@ def free_tokens_used(pool: str, period: str) -> int:
     return usage or 0
 
 
-def shared_tokens(free_tenants: Iterable[UUID], period: str) -> dict[UUID, int]:
-    """Return free workspace → what all in its pool used in a month; two queries for any number.
+class OwnBounds(NamedTuple):
+    """What bounds a workspace beside its plan: its own budget, and what its pool used (None: no owner)."""
 
-    A workspace that nobody owns is left out.
+    budget_nanousd: int | None
+    shared_tokens: int | None
+
+
+def read_bounds(tenants: QuerySet[Tenant], period: str) -> dict[UUID, OwnBounds]:
+    """Return workspace → its own bounds in a month; one query, and one more for accounts of old.
+
+    What the pool used means something for free workspaces alone.
     """
-    owners = Membership.objects.filter(tenant__in=list(free_tenants), role=Membership.Role.OWNER)
-    pools: dict[UUID, str] = {}
-    for owner in owners.select_related("user").order_by("created_at", "pk"):
-        if owner.tenant_id not in pools:
-            pools[owner.tenant_id] = pool_of_person(person_of(owner.user))
-    usage = FreeUsage.objects.filter(period=period, pool__in=pools.values())
-    used = dict(usage.values_list("pool", "tokens"))
-    return {tenant_id: used.get(pool, 0) for tenant_id, pool in pools.items()}
+    owners = Membership.objects.filter(tenant=OuterRef("pk"), role=Membership.Role.OWNER)
+    oldest = owners.order_by("created_at", "pk")
+    pool = Concat(Value(PREFIX), Left(OuterRef("payer_person"), DIGITS))
+    rows = tenants.annotate(
+        payer_person=Subquery(oldest.values("user__person")[:1]),
+        payer_email=Subquery(oldest.values("user__email")[:1]),
+        pool_tokens=Subquery(FreeUsage.objects.filter(period=period, pool=pool).values("tokens")[:1]),
+    ).values_list("pk", "monthly_nanousd", "payer_person", "payer_email", "pool_tokens")
+    bounds: dict[UUID, OwnBounds] = {}
+    unnamed: dict[UUID, str] = {}  # of accounts whose person is not kept yet
+    for tenant_id, budget_nanousd, person, email, tokens in rows:
+        bounds[tenant_id] = OwnBounds(budget_nanousd, (tokens or 0) if person else None)
+        if email and not person:
+            unnamed[tenant_id] = pool_of_person(person_of_address(email))
+    if unnamed:
+        usage = FreeUsage.objects.filter(period=period, pool__in=unnamed.values())
+        by_pool = dict(usage.values_list("pool", "tokens"))
+        for tenant_id, pool_id in unnamed.items():
+            bounds[tenant_id] = bounds[tenant_id]._replace(shared_tokens=by_pool.get(pool_id, 0))
+    return bounds
 
 
 def add_to_free_usage(cursor: CursorWrapper, used: Iterable[tuple[str, str, int]]) -> None:

@@ -196,8 +196,8 @@ def _delete_buckets_of_dead_keys() -> None:
         # A workspace that became a paid one has left its keys' fields in the bucket of the free ones: that
         # bucket expires.
         pool_id = client.hget(valkey.limits_key(tenant_id), "pool_id")
-        for owner in {str(tenant_id), pool_id or str(tenant_id)}:
-            client.hdel(valkey.bucket_key(owner), *fields)
+        for owner_id in {str(tenant_id), str(pool_id or tenant_id)}:
+            client.hdel(valkey.bucket_key(owner_id), *fields)
 
 
 def _coming_change(tenant: Tenant, now: datetime) -> datetime | None:
