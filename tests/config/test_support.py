@@ -1,4 +1,4 @@
-"""SUPPORT_EMAIL: whom people ask about money and problems, on pages, in errors, and not at all where it is empty."""
+"""SUPPORT_EMAIL: whom people ask about money and problems; nobody is named where it is empty."""
 
 import pytest
 from django.template.loader import render_to_string
