@@ -59,7 +59,7 @@ class MonthLimits:
 
 
 def allowance_of(tenant: Tenant, at: datetime) -> Allowance:
-    """Return what a workspace may use in the month that holds a moment; two queries."""
+    """Return what a workspace may use in the month that holds a moment; one query or two."""
     return make_allowance(*plans.month_versions(tenant, at))
 
 
@@ -72,7 +72,7 @@ def month_limits(tenant_ids: Iterable[UUID], at: datetime) -> dict[UUID, MonthLi
     """Return tenant → what it may use in the month that holds a moment; three queries for any number."""
     tenant_ids = list(tenant_ids)
     start, end = months.bounds(months.period_of(at))
-    free = plans.newest_plan_version(plans.FREE)
+    find_free = plans.free_finder()
     within = Subscription.objects.within(start, end).filter(tenant__in=tenant_ids)
     subscriptions: dict[UUID, list[Subscription]] = {}
     for subscription in within.select_related("plan_version"):
@@ -81,8 +81,8 @@ def month_limits(tenant_ids: Iterable[UUID], at: datetime) -> dict[UUID, MonthLi
     budgets = Tenant.objects.filter(pk__in=tenant_ids).values_list("pk", "monthly_nanousd")
     for tenant_id, own_budget in budgets:
         stays = plans.stays_of(subscriptions.get(tenant_id, ()))
-        version = plans.version_at(stays, free, at)
+        version = plans.version_at(stays, find_free, at)
         amounts = [amount for amount in (version.monthly_nanousd, own_budget) if amount is not None]
-        allowance = make_allowance(version, month_terms(stays, free, start, end))
+        allowance = make_allowance(version, month_terms(stays, find_free, start, end))
         limits[tenant_id] = MonthLimits(allowance, min(amounts, default=None))
     return limits
