@@ -88,15 +88,15 @@ def month_limits(tenant_ids: Iterable[UUID], at: datetime) -> dict[UUID, MonthLi
     """Return tenant → what it may use in the month that holds a moment; three queries for any number."""
     tenant_ids = list(tenant_ids)
     start, end = months.bounds(months.period_of(at))
-    free = plans.newest_plan_version(plans.FREE)
+    find_free = plans.free_finder()
     stays = plans.stays_by_tenant(tenant_ids, start, end)
     limits = {}
     bounds = pools.read_bounds(Tenant.objects.filter(pk__in=tenant_ids), months.period_of(at))
     for tenant_id, own in bounds.items():
-        version = plans.version_at(stays.get(tenant_id, ()), free, at)
+        version = plans.version_at(stays.get(tenant_id, ()), find_free, at)
         amounts = [amount for amount in (version.monthly_nanousd, own.budget_nanousd) if amount is not None]
         shared = own.shared_tokens if version.plan_id == plans.FREE else None
-        terms = month_terms(stays.get(tenant_id, ()), free, start, end)
+        terms = month_terms(stays.get(tenant_id, ()), find_free, start, end)
         allowance = _make_allowance(version, terms, shared)
         limits[tenant_id] = MonthLimits(allowance, min(amounts, default=None))
     return limits

@@ -1,8 +1,9 @@
 """What a tenant may use at a moment, and at which prices."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import cache, partial
 from uuid import UUID
 
 from django.db.models import Min, QuerySet
@@ -106,15 +107,15 @@ def plan_version_at(tenant: Tenant, at: datetime) -> PlanVersion:
 
 
 def terms_of(tenant: Tenant, period: str) -> MonthTerms:
-    """Return the fees and included tokens of a workspace's month, as on its invoice; two queries."""
-    return month_terms(_stays(tenant, period), newest_plan_version(FREE), *months.bounds(period))
+    """Return the fees and included tokens of a workspace's month, as on its invoice; one query or two."""
+    return month_terms(_stays(tenant, period), free_finder(), *months.bounds(period))
 
 
 def included_tokens(tenant_ids: Collection[UUID], start: datetime, end: datetime) -> dict[UUID, int]:
     """Return tenant → the tokens that the month [start, end) includes; two queries for any number."""
-    free = newest_plan_version(FREE)
+    find_free = free_finder()
     stays = stays_by_tenant(tenant_ids, start, end)
-    return {one: month_terms(stays.get(one, ()), free, start, end).included_tokens for one in tenant_ids}
+    return {one: month_terms(stays.get(one, ()), find_free, start, end).included_tokens for one in tenant_ids}
 
 
 def stays_by_tenant(
@@ -135,25 +136,30 @@ def terms_with(tenant: Tenant, version: PlanVersion, at: datetime) -> MonthTerms
     for stay in _stays(tenant, period):
         ends_at = at if stay.ends_at is None else min(stay.ends_at, at)
         stays.append(replace(stay, ends_at=ends_at))
-    return month_terms(stays, newest_plan_version(FREE), *months.bounds(period))
+    return month_terms(stays, free_finder(), *months.bounds(period))
+
+
+def free_finder() -> Callable[[], PlanVersion]:
+    """Return what finds the free plan's newest version, with one query, and none unless it is called."""
+    return cache(partial(newest_plan_version, FREE))
 
 
 def month_versions(tenant: Tenant, at: datetime) -> tuple[PlanVersion, MonthTerms]:
-    """Return the plan version at a moment, and what the month that holds it comes to; two queries."""
+    """Return the plan version at a moment, and what the month that holds it comes to; one query or two."""
     period = months.period_of(at)
-    free = newest_plan_version(FREE)
+    find_free = free_finder()
     stays = _stays(tenant, period)
-    terms = month_terms(stays, free, *months.bounds(period))
-    return version_at(stays, free, at), terms
+    terms = month_terms(stays, find_free, *months.bounds(period))
+    return version_at(stays, find_free, at), terms
 
 
-def version_at(stays: Sequence[Stay], free: PlanVersion, at: datetime) -> PlanVersion:
+def version_at(stays: Sequence[Stay], find_free: Callable[[], PlanVersion], at: datetime) -> PlanVersion:
     """Return the version of the newest of some stays that holds a moment, else the free plan's."""
     in_force = [
         stay for stay in stays if stay.starts_at <= at and (stay.ends_at is None or stay.ends_at > at)
     ]
     newest = max(in_force, key=lambda stay: stay.starts_at, default=None)
-    return newest.version if newest else free
+    return newest.version if newest else find_free()
 
 
 def _stays(tenant: Tenant, period: str) -> list[Stay]:

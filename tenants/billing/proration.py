@@ -4,7 +4,7 @@ Each UTC day belongs to the dearest plan that was in force within it. A plan's f
 so are its included tokens (decision 50).
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -69,7 +69,9 @@ class MonthTerms:
         return sum(share.amount_nanousd for share in self.fees)
 
 
-def month_terms(stays: Iterable[Stay], free: PlanVersion, start: datetime, end: datetime) -> MonthTerms:
+def month_terms(
+    stays: Iterable[Stay], find_free: Callable[[], PlanVersion], start: datetime, end: datetime
+) -> MonthTerms:
     """Return what plan versions come to in the month [start, end). Days without one are on the free plan.
 
     The included tokens are the mean of what each day's plan includes in a month, rounded down. A day counts
@@ -81,13 +83,13 @@ def month_terms(stays: Iterable[Stay], free: PlanVersion, start: datetime, end: 
     day = start
     while day < end:
         until = day + timedelta(days=1)
-        of_day = [stay.version for stay in by_time if _overlaps(stay, day, until)] or [free]
+        of_day = [stay.version for stay in by_time if _overlaps(stay, day, until)] or [find_free()]
         days.append(_dearest(of_day))
         included = max(included, *(version.included_tokens for version in of_day))
         included_sum += included
         day = until
     within = [stay.version for stay in by_time if _overlaps(stay, start, end)]
-    return MonthTerms(_dearest(within or [free]), days, included_sum // len(days))
+    return MonthTerms(_dearest(within or days), days, included_sum // len(days))
 
 
 def _dearest(versions: Sequence[PlanVersion]) -> PlanVersion:

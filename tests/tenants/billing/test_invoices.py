@@ -53,12 +53,15 @@ def _backdate(tenant):
 
 
 def _put_on(tenant, **terms):
-    """Put a tenant on a plan of its own."""
+    """Put a tenant on a plan of its own, since before October: fees and included tokens count by the day."""
     free = newest_plan_version("free")
     plan, _ = Plan.objects.get_or_create(code="trial", defaults={"name": "Trial"})
     version = replace_version(free, plan, **terms)
     subscribe_tenant(tenant, version)
-    Subscription.objects.filter(tenant=tenant, ends_at=None).update(starts_at=OCTOBER - timedelta(days=5))
+    september = OCTOBER - timedelta(days=20)
+    own = Subscription.objects.filter(tenant=tenant)
+    own.exclude(ends_at=None).update(starts_at=september, ends_at=september)
+    own.filter(ends_at=None).update(starts_at=september)
 
 
 def replace_version(version, plan, **terms):

@@ -40,7 +40,7 @@ def terms_of(*changes: tuple[datetime, PlanVersion]):
     stays = [
         Stay(version, begins, until) for (begins, version), until in zip(changes, [*ends, None], strict=True)
     ]
-    return month_terms(stays, FREE, START, END)
+    return month_terms(stays, lambda: FREE, START, END)
 
 
 def test_a_whole_month_has_the_whole_fee_and_all_its_tokens():
@@ -91,7 +91,7 @@ changes = st.lists(
 @given(drawn=changes)
 def test_whatever_the_changes_a_month_costs_no_more_than_its_highest_fee(drawn):
     moments = moments_of(drawn)
-    terms = terms_of(*moments) if moments else month_terms([], FREE, START, END)
+    terms = terms_of(*moments) if moments else month_terms([], lambda: FREE, START, END)
     assert sum(share.days for share in terms.fees) == 30
     assert 0 <= terms.fee_nanousd <= terms.dearest.monthly_fee_nanousd
     exact = sum(version.monthly_fee_nanousd for version in terms.days) / 30

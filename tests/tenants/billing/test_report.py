@@ -6,7 +6,6 @@ from django.utils import timezone
 
 from foundation import months
 from foundation.money import NANO, usd
-from tenants.accounts.workspaces import subscribe_tenant
 from tenants.api_keys import lifecycle
 from tenants.billing import report
 from tenants.billing.allowance import Allowance, allowance_of, month_limits
@@ -196,7 +195,9 @@ def test_credits_count_on_the_plans_as_shipped(acme, code):
 
 
 def test_pages_and_api_count_to_the_included_tokens(alice_client, acme, event):
-    subscribe_tenant(acme, newest_plan_version("writer"))
+    Subscription.objects.filter(tenant=acme).update(
+        plan_version=newest_plan_version("writer"), starts_at=months.bounds(months.current())[0]
+    )
     grant_credit(acme, 12 * NANO, source="promotion", source_id="1", reason="", actor="")
     record_events([event(acme, admitted_at=timezone.now(), prompt_tokens=0, completion_tokens=50_000)])
     for name in ("tenants:usage", "tenants:plan"):

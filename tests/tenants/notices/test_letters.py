@@ -211,3 +211,16 @@ def test_the_cap_of_a_month_is_an_end(happen):
     )
     assert "Acme has used all of the tokens that November allows" in text
     assert "Further requests are refused until then." in text
+
+
+@pytest.mark.parametrize("event_type", [EventType.PAYMENT_FAILED, EventType.WORKSPACE_SUSPENDED])
+def test_mails_about_money_name_support_and_can_be_answered(happen, settings, event_type):
+    settings.SUPPORT_EMAIL = "help@example.org"
+    message, text, html = written(happen, event_type)
+    assert message["Reply-To"] == "help@example.org"
+    for part in (text, html):
+        assert "Questions? Write to help@example.org" in part
+    settings.SUPPORT_EMAIL = ""
+    message, text, html = written(happen, event_type)
+    assert message["Reply-To"] is None
+    assert "Questions?" not in text + html

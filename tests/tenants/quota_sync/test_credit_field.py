@@ -65,7 +65,7 @@ def test_a_dearer_plan_earlier_in_the_month_leaves_the_next_month_bounded(acme, 
     dearer.pk, dearer.number, dearer.monthly_fee_nanousd = None, 10, 1
     dearer.included_tokens = dearer.monthly_tokens
     dearer.save()
-    subscribe_tenant(acme, dearer, at=datetime(2026, 11, 2, tzinfo=UTC))
+    subscribe_tenant(acme, dearer, at=datetime(2026, 11, 1, tzinfo=UTC))
     subscribe_tenant(acme, bounded, at=datetime(2026, 11, 9, tzinfo=UTC))
     assert credit_field(acme, dearer, NOVEMBER) == ""
     assert credit_field(acme, bounded, NOVEMBER) == "2026-11 2026-10 1000000 100"
