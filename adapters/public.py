@@ -2,6 +2,7 @@
 
 from adapters.actions import cast_vote, choose_style, hear_styles, select_first_party_styles
 from adapters.catalog.export import list_exported
+from adapters.catalog.library import select_style
 from adapters.catalog.priced import STYLE_SOURCE
 from adapters.catalog.queries import ModelChoice, model_choices, public_styles, style_choices
 from adapters.catalog.sharing import set_public
@@ -91,6 +92,7 @@ __all__ = [
     "request_version",
     "routes_of",
     "select_first_party_styles",
+    "select_style",
     "set_public",
     "show_side",
     "style_choices",

@@ -71,7 +71,9 @@ def test_a_program_of_the_documents_runs(block, client, service, tmp_path, monke
 def test_every_command_is_in_the_document():
     text = DOCUMENT.read_text()
     for name, command in typer.main.get_command(app).commands.items():
-        for inner in getattr(command, "commands", {"": None}):
+        for inner, one in getattr(command, "commands", {"": command}).items():
+            if one.hidden:
+                continue  # an older name of another one
             assert f"`{name} {inner}".rstrip() in text or f"`{inner}`" in text, (name, inner)
         assert f"`{name}" in text
 

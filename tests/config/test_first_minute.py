@@ -81,6 +81,7 @@ def test_a_new_workspace_begins_by_hearing(client, charlie, operator_client):
     )
 
 
+@pytest.mark.usefixtures("founded_equipped")
 def test_a_new_workspace_has_the_first_partys_styles_selected(
     charlie_client, charlies, operator, poetry, legal
 ):
@@ -97,6 +98,7 @@ def test_a_new_workspace_has_the_first_partys_styles_selected(
     assert sorted(actions) == ["style.selected", "style.selected", "workspace.created"]
 
 
+@pytest.mark.usefixtures("founded_equipped")
 def test_styles_of_others_and_those_that_leave_are_not_selected_from_the_start(
     charlie, charlies, engine, poetry, legal
 ):

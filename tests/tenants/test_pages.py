@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import adapters.public
-from adapters.catalog.library import select_style
 from adapters.models import BaseModel, Style
+from adapters.public import select_style
 from foundation.money import NANO, usd
 from foundation.valkey import key_key, limits_key
 from tenants.accounts import workspaces
