@@ -3,8 +3,9 @@
 Each sequence belongs to a pool, which shares the engine with the others. The engine runs so many sequences at
 a time, its seats, with adapters in so many slots. A pool's first sequence goes before the second of another
 one (for its weight). So a sequence that waits takes the seat of a pool that has more of them than it would
-have. Among equals a sequence gives its seat up after a turn: to one that has written nothing yet at once, to
-one that was interrupted after a pause.
+have. Among equals a sequence gives its seat up after a turn: to a newcomer after a short one, to a pool that
+was interrupted after a long one, and only when that pool has paused. It goes on later where it was, but reads
+again what the prefix cache did not keep. So the turns are not shorter, and who loses least is interrupted.
 """
 
 from collections import Counter
@@ -13,18 +14,27 @@ from dataclasses import dataclass
 
 # A newcomer waits for the end of one turn at most, and reads its own prompt then.
 TURN_S = 2.0
-# Who was interrupted comes back at the cost of an equal only after that: reading its text again costs steps.
-PAUSE_S = 4.0
+# On a slow engine: a turn in which less is written than is read again afterwards leads nowhere.
+TURN_STEPS = 6
+# So many turns are the long turn, and the pause. With 16 pools of long answers a CPU engine then writes two
+# thirds of what it writes without turns (`engine/try_turns.py`).
+PAUSE_TURNS = 4
 # A turn is not over before something came of it: as many tokens, or twice the time where a prompt is read.
 TURN_TOKENS = 4
+
+
+def turn_s(step_s: float) -> float:
+    """Return how long a turn is where a step takes so long."""
+    return max(TURN_S, TURN_STEPS * step_s)
 
 
 @dataclass(eq=False, slots=True)
 class Sequence:
     """One sequence, and what decides about its seat.
 
-    `adapter` is 0 for the base model. `since_s` is when its seat or its wait began. `written` are the tokens
-    that it wrote in its seat so far; `is_new` says that it never had one.
+    `adapter` is 0 for the base model. `since_s` is when its seat began; of one that waits, since when it may
+    take an equal's seat. `written` are the tokens that it wrote in its seat so far, `loss` those that it
+    would read again. `is_returning` says that its pool was interrupted lately.
     """
 
     id: str
@@ -33,25 +43,23 @@ class Sequence:
     weight: float = 1.0
     adapter: int = 0
     written: int = 0
-    is_new: bool = True
+    loss: int = 0
+    is_returning: bool = False
 
-    def has_had_its_turn(self, now_s: float) -> bool:
-        """Return whether it may be interrupted for an equal."""
+    def has_had(self, turns: int, turn: float, now_s: float) -> bool:
+        """Return whether it had so many turns, of `turn` seconds, and may be interrupted for an equal."""
         seated_s = now_s - self.since_s
-        return seated_s >= TURN_S and (self.written >= TURN_TOKENS or seated_s >= 2 * TURN_S)
-
-    def may_interrupt_equals(self, now_s: float) -> bool:
-        """Return whether it may take an equal's seat."""
-        return self.is_new or now_s - self.since_s >= PAUSE_S
+        return seated_s >= turns * turn and (self.written >= TURN_TOKENS or seated_s >= 2 * turn)
 
 
 class Seats:
-    """The seats and adapter slots of one engine, and who has them."""
+    """The seats and adapter slots of one engine, and who has them; `turn` is in seconds."""
 
-    def __init__(self, running: Iterable[Sequence], *, seats: int, slots: int) -> None:
+    def __init__(self, running: Iterable[Sequence], *, seats: int, slots: int, turn: float = TURN_S) -> None:
         self.running = list(running)
         self._seats = seats
         self._slots = slots
+        self._turn = turn
         self._by_pool = Counter(sequence.pool for sequence in self.running)
         self._just_seated: set[Sequence] = set()
 
@@ -59,8 +67,7 @@ class Seats:
         """Return those that wait in the order in which they get seats."""
         ahead = Counter(self._by_pool)
         ranked = []
-        # An interrupted one waits behind the newcomers of a pause.
-        for sequence in sorted(waiting, key=lambda one: one.since_s + (0 if one.is_new else PAUSE_S)):
+        for sequence in sorted(waiting, key=lambda one: one.since_s):
             ranked.append((ahead[sequence.pool] / sequence.weight, len(ranked), sequence))
             ahead[sequence.pool] += 1
         return [sequence for _, _, sequence in sorted(ranked, key=lambda one: one[:2])]
@@ -94,18 +101,18 @@ class Seats:
         candidates = [one for one in self.running if self._may_interrupt(sequence, one, now_s)]
         if not candidates:
             return None
-        return [max(candidates, key=lambda one: (self._level(one), -one.since_s))]
+        return [max(candidates, key=lambda one: (self._level(one), -one.loss, -one.since_s))]
 
     def _all_of_one_adapter(
         self, sequence: Sequence, adapters: set[int], now_s: float
     ) -> list[Sequence] | None:
-        """Return all sequences of the adapter whose slot is taken away: the one that had its slot longest."""
+        """Return all sequences of the adapter whose slot is taken away: what loses least, then the oldest."""
         freed = []
         for adapter in adapters:
             users = [one for one in self.running if one.adapter == adapter]
             if all(self._may_interrupt(sequence, one, now_s) for one in users):
                 freed.append(users)
-        return min(freed, key=lambda users: max(one.since_s for one in users), default=None)
+        return min(freed, key=_loss_and_begin, default=None)
 
     def _may_interrupt(self, sequence: Sequence, other: Sequence, now_s: float) -> bool:
         if other.pool == sequence.pool or other in self._just_seated:
@@ -114,9 +121,14 @@ class Seats:
         level = self._level(other)
         if level > own_level:
             return True
-        is_equal = level == own_level
-        return is_equal and sequence.may_interrupt_equals(now_s) and other.has_had_its_turn(now_s)
+        if level < own_level or now_s < sequence.since_s:
+            return False
+        return other.has_had(PAUSE_TURNS if sequence.is_returning else 1, self._turn, now_s)
 
     def _level(self, sequence: Sequence) -> float:
         """Return what a pool would still have without one of its sequences, for its weight."""
         return (self._by_pool[sequence.pool] - 1) / sequence.weight
+
+
+def _loss_and_begin(users: list[Sequence]) -> tuple[int, float]:
+    return sum(one.loss for one in users), max(one.since_s for one in users)

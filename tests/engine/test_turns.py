@@ -7,14 +7,15 @@ import pytest
 
 sys.path.append(str(Path(__file__).resolve().parents[2] / "engine" / "extensions"))
 
-from polyscribe_turns import PAUSE_S, TURN_S, TURN_TOKENS, Seats, Sequence
+from polyscribe_turns import PAUSE_TURNS, TURN_S, TURN_TOKENS, Seats, Sequence, turn_s
 
 SEATS = 8
+PAUSE_S = PAUSE_TURNS * TURN_S
 LONG_AGO_S, NOW_S = 0.0, 100.0
 
 
 def running(pool, number=1, *, since_s=LONG_AGO_S, **more):
-    facts = {"written": TURN_TOKENS, "is_new": False} | more
+    facts = {"written": TURN_TOKENS} | more
     return [Sequence(f"{pool}-{index}", pool, since_s, **facts) for index in range(number)]
 
 
@@ -38,7 +39,7 @@ def test_a_newcomer_takes_the_seat_of_whoever_has_more_at_once():
 
 
 def test_a_request_that_is_wider_than_the_engine_keeps_one_seat_from_nobody():
-    waits = [*(newcomer("wide", number, is_new=True) for number in range(9, 17)), newcomer("one")]
+    waits = [*(newcomer("wide", number) for number in range(9, 17)), newcomer("one")]
     seated, interrupted = give(running("wide", 8), waits)
     assert (seated, interrupted) == (["one-0"], ["wide"])
 
@@ -75,16 +76,34 @@ def test_among_equals_a_newcomer_waits_for_the_end_of_a_turn(seated_s, written, 
 
 def test_who_was_interrupted_comes_back_after_a_pause_and_takes_the_longest_seat():
     runs = [one for at, pool in enumerate("abcdefgh") for one in running(pool, since_s=at)]
-    [away] = running("away", since_s=NOW_S)
+    [away] = running("away", since_s=NOW_S + PAUSE_S, is_returning=True)
     assert give(runs, [away], now_s=NOW_S + PAUSE_S / 2) == ([], [])
     assert give(runs, [away], now_s=NOW_S + PAUSE_S) == (["away-0"], ["a"])
 
 
+def test_who_was_interrupted_waits_for_the_end_of_a_long_turn():
+    [away] = running("away", since_s=NOW_S, is_returning=True)
+    for seated_s, is_over in ((TURN_S, False), (PAUSE_S, True)):
+        runs = [one for pool in "abcdefgh" for one in running(pool, since_s=NOW_S - seated_s)]
+        assert bool(give(runs, [away])[0]) is is_over
+
+
+def test_whoever_would_read_least_again_is_interrupted():
+    runs = [one for loss, pool in enumerate("hgfedcba") for one in running(pool, loss=100 - loss)]
+    assert give(runs, [newcomer()])[1] == ["a"]
+    runs = [
+        one
+        for at, pool in enumerate("abcd")
+        for one in running(pool, since_s=at, adapter=at + 1, loss=9 - at)
+    ]
+    assert give(runs, [newcomer(adapter=9)], slots=4)[1] == ["d"]
+
+
 def test_newcomers_go_before_the_interrupted_but_not_for_ever():
-    [away] = running("away", since_s=NOW_S - PAUSE_S / 2)
     seats = Seats([], seats=1, slots=8)
+    [away] = running("away", since_s=NOW_S + PAUSE_S / 2, is_returning=True)
     assert [one.pool for one in seats.order([away, newcomer()])] == ["new", "away"]
-    [long_away] = running("away", since_s=NOW_S - 2 * PAUSE_S)
+    [long_away] = running("away", since_s=NOW_S - PAUSE_S, is_returning=True)
     assert [one.pool for one in seats.order([newcomer(), long_away])] == ["away", "new"]
 
 
@@ -99,3 +118,8 @@ def test_a_newcomer_whose_adapter_has_no_slot_gets_the_one_that_was_taken_longes
 def test_who_waits_for_a_slot_keeps_nobody_else_from_a_free_seat():
     runs = [one for at, pool in enumerate("ab") for one in running(pool, since_s=NOW_S, adapter=at + 1)]
     assert give(runs, [newcomer(adapter=9), newcomer("base")], slots=2)[0] == ["base-0"]
+
+
+def test_on_a_slow_engine_turns_are_longer():
+    assert turn_s(0.2) == TURN_S
+    assert turn_s(5.0) >= 5 * TURN_TOKENS

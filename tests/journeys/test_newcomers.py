@@ -1,12 +1,14 @@
 """Whoever runs nothing gets a first token at once, whatever eight others ask of the real engine."""
 
 import asyncio
+import json
 import os
 import time
 
 import pytest
 
 from labs.chat_client import CHAT, COMPLETIONS, ChatClient, Outcome, open_client
+from tests.journeys.conftest import run_engine_script
 from trials.harness import create_tenants
 
 OTHERS = 8
@@ -84,3 +86,24 @@ def test_a_newcomers_first_token_comes_within_seconds_whatever_eight_others_ask(
     calm_s = asyncio.run(wait_until_quiet(tenants))
     print(f"{attack}: quiet {quiet_s:.2f} s, then {times_s}, calm after {calm_s:.1f} s")
     assert max(times_s) <= max(FIRST_TOKEN_S, TIMES_QUIET * quiet_s)
+
+
+@pytest.fixture(scope="module")
+def tried() -> dict:
+    """What vLLM's real scheduler does on a clock of its own, with steps as on two quiet cores."""
+    return json.loads(run_engine_script("try_turns.py"))
+
+
+@pytest.mark.timeout(600)
+def test_by_the_engines_own_clock_a_newcomer_waits_for_seconds_and_without_turns_for_minutes(tried):
+    for attack, found in tried.items():
+        if "slow machine" not in attack:
+            assert found["ours"]["worst_s"] <= FIRST_TOKEN_S, attack
+            assert found["vllm"]["worst_s"] > 10 * FIRST_TOKEN_S, attack
+
+
+def test_turns_cost_no_more_than_a_part_and_keep_every_pool_writing(tried):
+    for attack, found in tried.items():
+        fewest, most = found["ours"]["fewest_and_most_tokens_of_a_pool"]
+        assert fewest >= most / 4, attack
+        assert found["ours"]["tokens_a_s"] >= 0.55 * found["vllm"]["tokens_a_s"], attack
