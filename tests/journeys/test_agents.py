@@ -49,6 +49,8 @@ EMPTY = {
         },
     },
 }
+# No letter of the calls below: an answer in words ends soon, where the SDK's responses take no cut one.
+STOPS = ["d", "f", "p", "b"]
 LONGEST_CALL = 100  # tokens; a call of these tools takes about 45
 
 
@@ -114,7 +116,7 @@ def test_a_call_that_the_limit_cuts_is_given_as_a_call(demo, limit, choice):
             "length", "get_weather", "",
         )  # fmt: skip
         assert call.id
-        arguments = (call.function.arguments or "").replace(" ", "")
+        arguments = "".join((call.function.arguments or "").split())
         assert any(f'{{"city":"{city}"}}'.startswith(arguments) for city in get_args(City))
 
 
@@ -175,7 +177,7 @@ def weather_agent(model, calls: list[str], **settings: object) -> Agent:
         calls.append(city)
         return "It rains."
 
-    options = ModelSettings(temperature=0, max_tokens=LONGEST_CALL, **settings)
+    options = ModelSettings(temperature=0, max_tokens=LONGEST_CALL, extra_body={"stop": STOPS}, **settings)
     return Agent(
         name="poet", instructions="Answer.", model=model, model_settings=options, tools=[get_weather]
     )
