@@ -72,18 +72,22 @@ class MonthTerms:
 def month_terms(
     stays: Iterable[Stay], find_free: Callable[[], PlanVersion], start: datetime, end: datetime
 ) -> MonthTerms:
-    """Return what plan versions come to in the month [start, end). Days without one are on the free plan.
+    """Return what plan versions come to in the month [start, end).
+
+    Days without one, as before the workspace was founded, have no fee and include what its version without a
+    fee does, else the free plan.
 
     The included tokens are the mean of what each day's plan includes in a month, rounded down. A day counts
     at least as many as the days before it, so a change of plan makes no usage dearer that came before it.
     """
     by_time = sorted(stays, key=lambda stay: stay.starts_at)
+    free = next((stay.version for stay in by_time if not stay.version.monthly_fee_nanousd), None)
     days: list[PlanVersion] = []
     included_sum = included = 0
     day = start
     while day < end:
         until = day + timedelta(days=1)
-        of_day = [stay.version for stay in by_time if _overlaps(stay, day, until)] or [find_free()]
+        of_day = [stay.version for stay in by_time if _overlaps(stay, day, until)] or [free or find_free()]
         days.append(_dearest(of_day))
         included = max(included, *(version.included_tokens for version in of_day))
         included_sum += included

@@ -180,13 +180,14 @@ def test_usage_that_is_two_months_late_is_charged_too(spring_acme, event):
     assert [(line.period, line.quantity) for line in late] == [("2026-10", 50_000)]
 
 
-def test_the_dearest_plan_of_a_month_counts_so_no_change_makes_usage_dearer(spring_acme, event):
+def test_a_fee_ends_with_its_plan_and_no_change_makes_usage_dearer(spring_acme, event):
     _put_on(spring_acme, included_tokens=150_000, monthly_fee_nanousd=5 * NANO)
     record_events([event(spring_acme, admitted_at=OCTOBER, completion_tokens=100_000)])
     free = newest_plan_version("free")
     Subscription.objects.filter(tenant=spring_acme, ends_at=None).update(ends_at=OCTOBER)
     Subscription.objects.create(tenant=spring_acme, plan_version=free, starts_at=OCTOBER)
-    assert invoices.preview_invoice(spring_acme, "2026-10").total_nanousd == 5 * NANO
+    twelve_days = 5 * NANO * 12 // 31 // CENT * CENT
+    assert invoices.preview_invoice(spring_acme, "2026-10").total_nanousd == twelve_days
     assert invoices.preview_invoice(spring_acme, "2026-11").total_nanousd == 0
 
 
