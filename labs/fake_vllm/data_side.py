@@ -107,13 +107,14 @@ class FakeVllm:
 
     async def write_whole(self, name: str) -> int:
         """Return how many words were written until the end, or until the request was aborted."""
-        self.written = 0
+        count = 0
         for _ in self.words:
             if name in self.aborted:
                 break
             await asyncio.sleep(self.pace_s)
-            self.written += 1
-        return self.written
+            count += 1
+            self.written = count
+        return count
 
     async def abort_requests(self, request: web.Request) -> web.Response:
         if not self.can_abort:
