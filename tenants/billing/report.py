@@ -11,7 +11,7 @@ from django.utils.translation import gettext
 from foundation import months
 from foundation.money import usd
 from tenants.billing import allowance_words, plans, price_book
-from tenants.billing.allowance import Allowance, find_allowance
+from tenants.billing.allowance import Allowance, Beyond, find_allowance
 from tenants.billing.credits import credits_left
 from tenants.billing.month_sums import MonthSums
 from tenants.billing.pricing import Prices
@@ -121,7 +121,8 @@ def month_meter(
         used=used,
         allowance=allowance,
         prices=prices,
-        credits_nanousd=credits_left(tenant, period),
+        # Where further tokens are refused, credits buy nothing.
+        credits_nanousd=0 if allowance.beyond == Beyond.REFUSED else credits_left(tenant, period),
         now=now,
     )
     return {
