@@ -15,6 +15,7 @@ from foundation.request_ids import new_request_id
 from inference.contract import http_errors
 from inference.contract.requests import parse_request
 from inference.errors import (
+    BadRequest,
     DomainError,
     EngineBusy,
     EngineDied,
@@ -134,7 +135,7 @@ async def test_after_the_first_token_nobody_else_is_asked(account, engines, ask)
 
 async def test_what_the_client_did_wrong_is_asked_of_nobody_else(engines, ask):
     engines[0].refuses = (400, "top_k must be odd")
-    with pytest.raises(Exception, match="top_k"):
+    with pytest.raises(BadRequest, match="refuses this request"):
         await ask()
     assert engines[1].received == []
 
