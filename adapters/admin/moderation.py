@@ -50,7 +50,7 @@ class Waiting:
 
 @dataclass(frozen=True)
 class Known:
-    """What the database says of all styles that are shown, by style; probes and copies by version."""
+    """What the database says of all styles that are shown, by style; probes by version."""
 
     probes: Mapping[UUID, Probe]
     audiences: Counter[UUID]
@@ -70,7 +70,7 @@ def read_queue() -> dict[str, Any]:
     shown = waiting_styles[:SHOWN]
     live = [style.live_version for style in shown if style.live_version]
     known = Known(
-        _read_probes(live), sharing.count_audiences(shown), _find_twins(shown), copies.find_copied(live)
+        _read_probes(live), sharing.count_audiences(shown), _find_twins(shown), copies.find_copied(shown)
     )
     waiting = [_describe(style, known) for style in shown]
     return {"waiting": waiting, "more": total - len(waiting)}
@@ -95,7 +95,7 @@ def _describe(style: Style, known: Known) -> Waiting:
     }
     remarks = screening.screen_words(texts)
     if version:
-        remarks += map(str, known.copied[version.pk])
+        remarks += map(str, known.copied[style.pk])
         remarks += screening.screen_probe(probe)
     if twins := known.twins.get(style.pk):
         remarks.append(f"Others know {', '.join(twins)} by the same name.")

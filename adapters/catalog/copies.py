@@ -39,18 +39,20 @@ class Copied:
         return f"Its weights are nearly those of {name} (cosine {self.cosine:.2f})."
 
 
-def find_copied(versions: Sequence[AdapterVersion]) -> dict[UUID, list[Copied]]:
-    """Return, for each version, what it copies of the styles that others than their owner may use."""
+def find_copied(styles: Sequence[Style]) -> dict[UUID, list[Copied]]:
+    """Return, for each style, what its live version copies of styles that others than their owner may use.
+
+    One query, with the live versions at hand.
+    """
     usable = list(_usable_by_others())
-    return {version.pk: _compare(version, usable) for version in versions}
+    return {style.pk: _compare(style, usable) for style in styles}
 
 
 def require_no_copy(style: Style) -> None:
     """Raise CopiedStyle if the live version's file is that of somebody else's public style."""
-    version = style.live_version
-    if version is None or style.owner.is_first_party:
+    if style.owner.is_first_party:
         return
-    for copied in find_copied([version])[version.pk]:
+    for copied in find_copied([style])[style.pk]:
         if copied.is_identical and copied.version.style.is_public:
             raise CopiedStyle(name=copied.version.style.model_name)
 
@@ -62,12 +64,13 @@ def _usable_by_others() -> QuerySet[AdapterVersion]:
     return usable.select_related("style__owner").order_by("created_at")
 
 
-def _compare(version: AdapterVersion, others: Sequence[AdapterVersion]) -> list[Copied]:
+def _compare(style: Style, others: Sequence[AdapterVersion]) -> list[Copied]:
+    version = style.live_version
+    if version is None:
+        return []
     found = []
     for other in others:
-        if other.style.owner_id == version.style.owner_id:
-            continue
-        if other.style.base_model_id != version.style.base_model_id:
+        if other.style.owner_id == style.owner_id or other.style.base_model_id != style.base_model_id:
             continue
         cosine = 1.0 if other.sha256 == version.sha256 else min(_cosine(version, other), 0.9999)
         if cosine >= LEAST_COSINE:
