@@ -20,8 +20,9 @@ from tenants.accounts.access import MemberRequest, access_of, member_required
 from tenants.accounts.plan_changes import Offer
 from tenants.accounts.roles import Permission, requires
 from tenants.billing import plan_words, plans
-from tenants.billing.allowance import allowance_of
+from tenants.billing.allowance import find_allowance
 from tenants.billing.ledger import usage_of
+from tenants.billing.proration import MonthTerms
 from tenants.billing.report import month_meter
 from tenants.models import PlanVersion, Tenant
 
@@ -32,7 +33,7 @@ from tenants.models import PlanVersion, Tenant
 def show_plan(request: MemberRequest) -> HttpResponse:
     """Show the plan in words, and the other ones."""
     now = timezone.now()
-    version = plans.plan_version_at(request.tenant, now)
+    version, terms = plans.month_versions(request.tenant, now)
     scheduled = plan_changes.scheduled_change(request.tenant, now)
     offers = []
     for offer in plan_changes.list_offers(request.tenant, now):
@@ -41,14 +42,14 @@ def show_plan(request: MemberRequest) -> HttpResponse:
     context = {
         "version": version,
         "fee": plan_words.fee_text(version),
-        "month": _month(request.tenant, version, now),
+        "month": _month(request.tenant, version, terms, now),
         "unpaid": plan_changes.find_unpaid(request.tenant, now),
         "allows": plan_words.describe_plan(version),
         "scheduled": scheduled,
         "offers": offers,
         "undo": plan_changes.find_undo(request.tenant, now),
         "invoiced": _invoiced(now),
-        "month_fee": usd(plans.terms_of(request.tenant, months.period_of(now)).fee_nanousd),
+        "month_fee": usd(terms.fee_nanousd),
     }
     return render(request, "tenants/plan.html", context)
 
@@ -128,10 +129,12 @@ def keep_plan(request: MemberRequest) -> HttpResponse:
     return redirect("tenants:plan")
 
 
-def _month(tenant: Tenant, version: PlanVersion, now: datetime) -> dict[str, Any]:
-    used = usage_of(tenant.pk, months.period_of(now)).tokens
+def _month(tenant: Tenant, version: PlanVersion, terms: MonthTerms, now: datetime) -> dict[str, Any]:
+    period = months.period_of(now)
+    used = usage_of(tenant.pk, period).tokens
     prices = plans.limits_of(tenant, now, version)
-    return month_meter(tenant, allowance_of(tenant, now), prices, used=used, now=now)
+    allowance = find_allowance(tenant, version, terms, period)
+    return month_meter(tenant, allowance, prices, used=used, now=now)
 
 
 def _invoiced(now: datetime) -> dict[str, Any]:
