@@ -17,7 +17,7 @@ MORE = {
     "tenants:invoices": (15, "It draws up the running month's invoice: usage, hosting, credits, prices."),
     "tenants:plan": (
         24,
-        "It previews each plan on this month's usage, beside what is announced, raised, shared and can be undone.",
+        "It previews each plan on this month's usage, beside what is announced, raised, shared, undone.",
     ),
 }
 
