@@ -17,6 +17,7 @@ from django.contrib.auth import get_user_model  # noqa: E402
 
 from adapters.catalog.library import select_style  # noqa: E402
 from adapters.public import Style  # noqa: E402
+from foundation import months  # noqa: E402
 from tenants.billing.credits import grant_credit  # noqa: E402
 from tenants.models import Plan, PlanVersion  # noqa: E402
 from tenants.public import create_tenant, issue_key, subscribe_tenant  # noqa: E402
@@ -39,7 +40,10 @@ def create_tenant_with_key(
     """
     user = get_user_model().objects.create_user(f"{name}-{token_hex(4)}@polyscribe.example")
     tenant = create_tenant(user, name=f"Trial {name}")
-    subscribe_tenant(tenant, create_plan_version(monthly_tokens, overage_allowed=credit_nanousd is None))
+    # Since the month began: days on the free plan would bring a part of its included tokens.
+    begins_at, _ = months.bounds(months.current())
+    version = create_plan_version(monthly_tokens, overage_allowed=credit_nanousd is None)
+    subscribe_tenant(tenant, version, at=begins_at)
     if credit_nanousd is not None:
         grant_credit(
             tenant,
