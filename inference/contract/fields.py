@@ -192,7 +192,9 @@ CHAT: Table = COMMON | {
         "chooses if its template has tools, else the answer is plain text and `x-polyscribe-tool-choice` is "
         "none"
     ),
-    "parallel_tool_calls": served("true or false", check_bool, False, True),
+    "parallel_tool_calls": served(
+        "true or false; several calls that are forced need true", check_bool, False, True
+    ),
     "reasoning_effort": ignored(NO_REASONING),
     "include_reasoning": ignored(NO_REASONING),
     "prediction": ignored("it speeds nothing up here"),

@@ -79,6 +79,7 @@ def _tool_constraint(fields: dict[str, Any]) -> list[Any]:
         # arguments until the limit.
         for function in functions:
             function["strict"] = True
+        fields.setdefault("parallel_tool_calls", False)  # else it repeats its call until the limit
     for function in functions:
         if function.get("strict"):
             function["parameters"] = _as_object(function.get("parameters", {}))
