@@ -42,6 +42,7 @@ def create_tenant_with_key(
     tenant = create_tenant(user, name=f"Trial {name}")
     # Since the month began: days on the free plan would bring a part of its included tokens.
     begins_at, _ = months.bounds(months.current())
+    tenant.subscriptions.all().delete()
     version = create_plan_version(monthly_tokens, overage_allowed=credit_nanousd is None)
     subscribe_tenant(tenant, version, at=begins_at)
     if credit_nanousd is not None:
