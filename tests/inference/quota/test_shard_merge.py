@@ -21,7 +21,7 @@ def divide(store) -> None:
     """Give all keys the names that they had in a shard; the drain had read one event and died."""
     store.xgroup_create(names.usage_key(), "ledger", id="0")
     store.xreadgroup("ledger", "dead", {names.usage_key(): ">"}, count=1)
-    for name in store.keys("workspace:*"):
+    for name in store.keys("workspace:*-*-*-*-*:*"):  # pools came after the shards
         store.rename(name, name.replace("workspace:", "{s3}:"))
     for name in (names.usage_key(), names.leases_key()):
         store.rename(name, f"{{s3}}:{name}")
