@@ -478,7 +478,7 @@ class World:
             if tenant_id in unpaid:
                 continue
             cost, tokens = self.usage_of(books[tenant_id], period)
-            included = self.plan_of(books[tenant_id], period).included_tokens
+            included = self.included_of(books[tenant_id], period)
             covered = cost if tokens <= included else cost * included // tokens
             gifts = CreditBurn.objects.filter(
                 grant__tenant=tenant_id, grant__source="promotion", period=period, invoice__isnull=False
