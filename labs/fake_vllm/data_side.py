@@ -81,7 +81,7 @@ class FakeVllm:
             status, message = refuses
             return web.json_response(answers.error(status, "x", message), status=status)
         if not body["stream"]:
-            count = await self.write_whole(f"chatcmpl-{request.headers['x-request-id']}")
+            count = await self.write_whole(f"chatcmpl-{request.headers.get('x-request-id')}")
             return web.json_response(self.chunk(body, "".join(self.words[:count]), count, "message"))
         response = web.StreamResponse(headers={"content-type": "text/event-stream"})
         await response.prepare(request)
