@@ -109,11 +109,10 @@ class Offer:
 
 def list_offers(tenant: Tenant, now: datetime) -> list[Offer]:
     """Return the plans offered to everybody that a workspace can change to, the cheapest first."""
-    current = plans.plan_version_at(tenant, now)
+    current, present_terms = plans.month_versions(tenant, now)
     held = holdings_of(tenant)
     unpaid = find_unpaid(tenant, now)
     blocking = unpaid.invoice if unpaid and unpaid.is_blocking else None
-    present_terms = plans.terms_of(tenant, months.period_of(now))
     offers = []
     for version in plans.offered_plans():
         if version.pk == current.pk:

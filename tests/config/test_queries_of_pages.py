@@ -16,8 +16,8 @@ MOST = 12
 MORE = {
     "tenants:invoices": (15, "It draws up the running month's invoice: usage, hosting, credits, prices."),
     "tenants:plan": (
-        24,
-        "It previews each plan on this month's usage, beside what is announced, raised, shared, undone.",
+        23,
+        "It previews each plan on this month's usage, beside what is announced and what is raised.",
     ),
 }
 
