@@ -46,7 +46,7 @@ check: ## Style, types, layers, migrations, templates, the compose file, known v
 
 translations: ## The catalogues in locale/ from the sources, and what is not translated; ARGS=--check only looks
 	$(call BOOTSTRAP)
-	@.venv/bin/python -m config.catalogs $(ARGS)
+	@.venv/bin/python -m website.catalogs $(ARGS)
 	@.venv/bin/python locale/compile.py
 
 sbom: ## What an installation is made of: CycloneDX files in var/sbom/, licences in docs/licences.md
@@ -109,7 +109,7 @@ trial-requests: ## Every field of a request at its ends, alone and in pairs, aga
 fuzz-api: ## The OpenAPI document against the running management API, with many examples
 	$(call BOOTSTRAP)
 	@API_EXAMPLES=$(or $(EXAMPLES),300) $(STACK) run --services -- .venv/bin/python -m pytest --timeout 7200 \
-		tests/config/test_api_schema.py $(ARGS)
+		tests/website/test_api_schema.py $(ARGS)
 
 bench-gateway: ## What the gateway costs, against nginx, LiteLLM, Portkey and TensorZero
 	$(call BOOTSTRAP)

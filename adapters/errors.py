@@ -1,6 +1,6 @@
 """What can go wrong with styles and engines."""
 
-from foundation.errors import Conflict, DomainError, Invalid, NotFound, Unavailable
+from core.errors import Conflict, DomainError, Invalid, NotFound, Unavailable
 
 
 class StorageUnavailable(Unavailable):

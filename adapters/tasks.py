@@ -22,7 +22,7 @@ from adapters.quality import samples
 from adapters.releases import aliases, votes
 from adapters.routing import publisher
 from adapters.uploads import conversions, pipeline, pruner, sessions
-from foundation import locks
+from core import locks
 
 SWEEP_INTERVAL_S = 5
 RECONCILE_INTERVAL_S = 2

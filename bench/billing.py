@@ -27,10 +27,12 @@ from django.db.models import Count  # noqa: E402
 from django.test.utils import CaptureQueriesContext  # noqa: E402
 from django.utils import timezone  # noqa: E402
 
+from billing import archive  # noqa: E402
+from billing.invoices import closing, invoices  # noqa: E402
 from config.celery import app  # noqa: E402
-from foundation import months  # noqa: E402
+from core import months  # noqa: E402
 from stack import application  # noqa: E402
-from tenants.billing import archive, archive_store, closing, invoices, partitions  # noqa: E402
+from tenants.metering import archive_store, partitions  # noqa: E402
 from tenants.models import Invoice, LedgerEntry, Tenant  # noqa: E402
 from tenants.tasks import draft_invoices, finalize_invoices  # noqa: E402
 

@@ -29,12 +29,12 @@ from django.db.models import Sum  # noqa: E402
 from django.utils import timezone  # noqa: E402
 
 from bench.billing import write_figures  # noqa: E402
-from foundation import months, valkey  # noqa: E402
+from billing.invoices import invoices  # noqa: E402
+from core import months, valkey  # noqa: E402
 from inference.contract.route import Provenance  # noqa: E402
 from inference.quota.ledger_drain import drain_usage  # noqa: E402
 from tenants.accounts.workspaces import create_tenant  # noqa: E402
 from tenants.api_keys.lifecycle import issue_key, playground_key  # noqa: E402
-from tenants.billing import invoices  # noqa: E402
 from tenants.models import AuthorEarning, LedgerEntry, Price, PriceBook, Tenant, User  # noqa: E402
 from tenants.quota_sync.editions import complete_edition  # noqa: E402
 

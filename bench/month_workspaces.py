@@ -17,7 +17,7 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
 django.setup()
 
 from adapters.models import Selection, Style  # noqa: E402
-from foundation import months, valkey  # noqa: E402
+from core import months, valkey  # noqa: E402
 from inference.quota import month_turn  # noqa: E402
 from labs.fake_vllm.prepared_bytes import INSTANT  # noqa: E402
 from tenants.api_keys.key_format import new_secret  # noqa: E402

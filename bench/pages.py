@@ -35,7 +35,7 @@ from django.utils import timezone  # noqa: E402
 from adapters.models import AdapterVersion, BaseModel, BlindVote, Selection, Style  # noqa: E402
 from bench.api import OTHERS, STYLES, make_styles  # noqa: E402
 from config.preloading import load_pages  # noqa: E402
-from foundation import months  # noqa: E402
+from core import months  # noqa: E402
 from tenants.management import large  # noqa: E402
 from tenants.models import ApiKey, Membership, RefusedRequest, Tenant, UsageDaily, UsageEvent, User  # noqa: E402
 from tenants.public import create_tenant, newest_plan_version, subscribe_tenant  # noqa: E402
@@ -133,7 +133,7 @@ def addresses() -> dict[str, str]:
     place = {"owner": WORKSPACE, "slug": "style-0"}
     for tab in STYLE_TABS:
         found[f"adapters:{tab}"] = reverse(f"adapters:{tab}", kwargs=place)
-    usage, log = reverse("tenants:usage"), reverse("tenants:requests")
+    usage, log = reverse("billing:usage"), reverse("billing:requests")
     last_month = months.before(months.current())
     return found | {
         "usage, last month": f"{usage}?month={last_month}",

@@ -32,7 +32,7 @@ from django.utils import timezone  # noqa: E402
 from adapters.models import AdapterVersion, BaseModel, Engine, Placement, Selection, Status, Style  # noqa: E402
 from adapters.public import publish_routes, set_public  # noqa: E402
 from adapters.routing import publisher  # noqa: E402
-from foundation import valkey  # noqa: E402
+from core import valkey  # noqa: E402
 from inference.contract.route import BASE, Route  # noqa: E402
 from inference.proxy.runtime import Gateway  # noqa: E402
 from labs import machine  # noqa: E402

@@ -24,7 +24,7 @@ from django.utils import timezone  # noqa: E402
 from adapters.catalog.library import select_style  # noqa: E402
 from adapters.models import AdapterVersion, BaseModel, Engine, Placement, Status, Style  # noqa: E402
 from adapters.public import routes_of, set_public  # noqa: E402
-from foundation import months, valkey  # noqa: E402
+from core import months, valkey  # noqa: E402
 from inference.tasks import drain  # noqa: E402
 from labs.fake_vllm.prepared_bytes import MODELS  # noqa: E402
 from tenants.models import Plan, PlanVersion, UsageEvent  # noqa: E402

@@ -1,6 +1,6 @@
 """The errors of the data plane. `contract/http_errors.py` has the HTTP status of each."""
 
-from foundation.errors import Conflict, DomainError, Invalid, NotAllowed, NotFound, Unavailable
+from core.errors import Conflict, DomainError, Invalid, NotAllowed, NotFound, Unavailable
 
 __all__ = ["Conflict", "DomainError", "Invalid", "NotAllowed", "NotFound", "Unavailable"]
 

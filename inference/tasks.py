@@ -6,7 +6,7 @@ import socket
 from celery import current_app, shared_task
 from django.utils import timezone
 
-from foundation import months, valkey
+from core import months, valkey
 from inference.quota import ledger_drain, metric_totals, month_turn, refusal_log, settlement
 
 
@@ -32,7 +32,7 @@ def sweep() -> None:
 MONTHS_BACK = 3  # a month whose closing failed is tried again in the next ones
 CLOSE_INTERVAL_S = 3600
 # Named, not imported: a gateway process would load what only workers and pages need.
-DRAFT_INVOICES = "tenants.tasks.draft_invoices"
+DRAFT_INVOICES = "billing.tasks.draft_invoices"
 
 
 @shared_task

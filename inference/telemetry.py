@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from foundation import log_lines
+from core import log_lines
 from inference import metrics
 
 LINES_PER_S = 50

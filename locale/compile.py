@@ -1,7 +1,7 @@
 """Make the catalogues that Django reads (.mo) of those that people write (.po): `python locale/compile.py`.
 
 It is no `pybabel compile`: that takes every "100 % of" for a placeholder and refuses it. Placeholders are
-compared by tests/config/test_languages.py.
+compared by tests/website/test_languages.py.
 """
 
 from pathlib import Path

@@ -51,7 +51,7 @@ def build_parser() -> argparse.ArgumentParser:
         calls="stack.quick:test_quick",
         help="one floor's tests; the services stay up between runs",
     )
-    quick.add_argument("floor", help="tenants, adapters, inference, or a path below tests/")
+    quick.add_argument("floor", help="tenants, adapters, inference, billing, or a path below tests/")
     quick.add_argument("options", nargs=argparse.REMAINDER)
 
     beside = add_command(

@@ -17,7 +17,7 @@ STATIC_MODULES = "--lora-modules " + " ".join(
     f"{style}-bot={shlex.quote(str(ROOT / 'engine' / 'styles' / style))}" for style in ("poetry", "legal")
 )
 PYTEST = [sys.executable, "-m", "pytest"]
-FLOORS = ("tenants", "adapters", "inference", "platform")
+FLOORS = ("tenants", "adapters", "inference", "billing", "platform")
 # Branches, too; files that are covered whole are not listed. The journeys' processes are not measured.
 COVERAGE = [*(f"--cov={floor}" for floor in FLOORS), "--cov-branch", "--cov-report=term:skip-covered"]
 

@@ -18,24 +18,12 @@ class TenantsSiteConfig(TenantsConfig):
         """Tell the outbox how the API shows this floor's objects, and who carries events on."""
         from tenants.api import presenters  # noqa: PLC0415 (models are not loaded before)
         from tenants.events.outbox import register_presenter, register_subscriber  # noqa: PLC0415
-        from tenants.models import (  # noqa: PLC0415
-            ApiKey,
-            CreditGrant,
-            CreditNote,
-            Invoice,
-            Payment,
-            Tenant,
-            WebhookEndpoint,
-        )
+        from tenants.models import ApiKey, Tenant, WebhookEndpoint  # noqa: PLC0415
         from tenants.notices.recipients import queue_mails  # noqa: PLC0415
         from tenants.quota_sync.snapshot import publish_after  # noqa: PLC0415
         from tenants.webhooks.delivery import queue_deliveries  # noqa: PLC0415
 
         register_presenter(ApiKey, presenters.present_key)
-        register_presenter(CreditGrant, presenters.present_credit_grant)
-        register_presenter(CreditNote, presenters.present_credit_note)
-        register_presenter(Invoice, presenters.present_invoice)
-        register_presenter(Payment, presenters.present_payment)
         register_presenter(Tenant, presenters.present_workspace)
         register_presenter(WebhookEndpoint, presenters.present_endpoint)
         register_subscriber(queue_deliveries)

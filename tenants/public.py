@@ -1,5 +1,18 @@
 """What other floors may use of this one. What needs REST framework is in `rest`."""
 
+from adapters.catalog.choices import name_default_style, register_answering_style, register_style_choices
+from billing.forms import MILLION, PriceField
+from billing.reconciliation import (
+    Amount,
+    Disagreement,
+    compare_credits,
+    compare_earnings,
+    compare_invoices,
+    compare_usage,
+    has_earnings_to_compare,
+)
+from billing.report import latest_requests, monthly_report
+from billing.turnover import used_nanousd
 from tenants.accounts.access import Access, MemberRequest, access_of, access_of_person, member_required
 from tenants.accounts.current import current_membership
 from tenants.accounts.deleted_workspaces import STAYS as KEPT_OF_WORKSPACE
@@ -19,23 +32,18 @@ from tenants.accounts.workspaces import (
 from tenants.api.usage_report import report_usage_of_key
 from tenants.api_keys.key_format import digest_by_peppers, is_well_formed
 from tenants.api_keys.lifecycle import issue_key, peppers_in_use, playground_key, verify_key
-from tenants.api_keys.style_choices import (
-    name_default_style,
-    register_answering_style,
-    register_style_choices,
-)
 from tenants.audit import record_audit, record_command
-from tenants.billing.archive_store import ArchiveStore, register_archive_store
-from tenants.billing.demand import Demand, recent_requests
-from tenants.billing.figures import EMPTY, VersionFigures, version_figures
-from tenants.billing.forms import MILLION, PriceField
-from tenants.billing.holdings import Holdings, register_holdings
-from tenants.billing.hosting import Hosted, note_hosted
-from tenants.billing.ledger import Event, record_events, usage_of
-from tenants.billing.partitions import list_partitioned_months, make_partition
-from tenants.billing.plans import Limits, limits_of, newest_plan_version
-from tenants.billing.pools import free_tokens_used
-from tenants.billing.price_book import (
+from tenants.events.outbox import record_event, register_presenter
+from tenants.metering.archive_store import ArchiveStore, register_archive_store
+from tenants.metering.demand import Demand, recent_requests
+from tenants.metering.figures import EMPTY, VersionFigures, version_figures
+from tenants.metering.holdings import Holdings, register_holdings
+from tenants.metering.hosting import Hosted, note_hosted
+from tenants.metering.ledger import Event, record_events, usage_of
+from tenants.metering.partitions import list_partitioned_months, make_partition
+from tenants.metering.plans import Limits, limits_of, newest_plan_version
+from tenants.metering.pools import free_tokens_used
+from tenants.metering.price_book import (
     Entry,
     Schedule,
     announced_entry,
@@ -45,24 +53,12 @@ from tenants.billing.price_book import (
     prices_now,
     schedules_of,
 )
-from tenants.billing.price_book import amounts as price_amounts
-from tenants.billing.pricing import cost_nanousd, payable_nanousd
-from tenants.billing.reconciliation import (
-    Amount,
-    Disagreement,
-    compare_credits,
-    compare_earnings,
-    compare_invoices,
-    compare_usage,
-    has_earnings_to_compare,
-)
-from tenants.billing.refusals import RefusedLately
-from tenants.billing.report import latest_requests, monthly_report
-from tenants.billing.request_log import Refusal, record_refusals
-from tenants.billing.style_source import StyleFacts, StyleSource, register_style_source
-from tenants.billing.style_usage import StyleUsage, style_usage
-from tenants.billing.turnover import used_nanousd
-from tenants.events.outbox import record_event, register_presenter
+from tenants.metering.price_book import amounts as price_amounts
+from tenants.metering.pricing import cost_nanousd, payable_nanousd
+from tenants.metering.refusals import RefusedLately
+from tenants.metering.request_log import Refusal, record_refusals
+from tenants.metering.style_source import StyleFacts, StyleSource, register_style_source
+from tenants.metering.style_usage import StyleUsage, style_usage
 from tenants.models import (
     ApiKey,
     AuditEntry,

@@ -1,15 +1,13 @@
 """Periodic tasks: pruning, thresholds, invoices, the delivery of webhooks and notices. Safe to repeat."""
 
-from collections.abc import Sequence
 from datetime import timedelta
-from uuid import UUID
 
 from celery import shared_task
 from django.conf import settings
 from django.contrib.sessions.backends.db import SessionStore
 from django.utils import timezone
 
-from foundation import valkey
+from core import valkey
 from tenants.accounts import (
     adapter,
     deleted_workspaces,
@@ -21,24 +19,13 @@ from tenants.accounts import (
 )
 from tenants.api import idempotency
 from tenants.audit import chain, pruning
-from tenants.billing import (
-    archive,
-    closing,
-    earned_shares,
-    partitions,
-    persons,
-    pools,
-    request_log,
-    thresholds,
-)
-from tenants.billing.figures import MINUTES_KEPT, prune_minutes
 from tenants.events import outbox
+from tenants.metering import partitions, persons, pools, request_log
+from tenants.metering.figures import MINUTES_KEPT, prune_minutes
 from tenants.notices import sending
-from tenants.payments import auto_top_up, payments
 from tenants.quota_sync import planned_changes, snapshot
 from tenants.webhooks import delivery, endpoints
 
-CLOSE_INTERVAL_S = 3600  # what no worker did until then is enqueued anew
 WEBHOOK_SWEEP_INTERVAL_S = 2
 NOTICE_SWEEP_INTERVAL_S = 5
 WEBHOOK_THREADS = 8  # of the worker, in stack/application.py and docker-compose.yml
@@ -113,10 +100,6 @@ def publish_planned_changes() -> None:
     planned_changes.publish_planned_changes(valkey.client(), timezone.now())
 
 
-@shared_task
-def archive_usage() -> None:
-    """Archive the months of usage events that operators requested in the console. Safe to repeat."""
-    archive.archive_requested(timezone.now())
 
 
 @shared_task
@@ -125,56 +108,20 @@ def prune_quota_snapshots() -> None:
     snapshot.prune_snapshots()
 
 
-@shared_task
-def draft_invoices(period: str) -> None:
-    """Have the invoices drafted of a month that has none of its requests open any more."""
-    for tenant_ids in closing.batches_to_draft(period):
-        draft_batch.apply_async((period, tenant_ids), expires=CLOSE_INTERVAL_S)
 
 
-@shared_task
-def draft_batch(period: str, tenant_ids: Sequence[UUID]) -> None:
-    """Draft a past month's invoices of some workspaces. Safe to repeat."""
-    closing.draft(period, tenant_ids)
 
 
-@shared_task
-def finalize_invoices() -> None:
-    """Have the invoices finalized that were drafts for a day, and pay authors their shares of that month."""
-    now = timezone.now()
-    for invoice_ids in closing.batches_to_finalize(now):
-        finalize_batch.apply_async((invoice_ids,), expires=CLOSE_INTERVAL_S)
-    closing.pay_authors(now)
 
 
-@shared_task
-def decide_author_shares() -> None:
-    """Decide what authors have earned this month and in the one before. Safe to repeat."""
-    earned_shares.decide_shares(timezone.now(), months_back=1)
 
 
-@shared_task
-def finalize_batch(invoice_ids: Sequence[UUID]) -> None:
-    """Finalize some drafts that are due. Safe to repeat."""
-    closing.finalize(timezone.now(), invoice_ids)
 
 
-@shared_task
-def sweep_payments() -> None:
-    """Ask the payment provider what came of open payments whose event got lost."""
-    payments.sweep_payments(timezone.now())
 
 
-@shared_task
-def top_up() -> None:
-    """Top up workspaces that have fewer credits left than they want."""
-    auto_top_up.top_up_due(timezone.now())
 
 
-@shared_task
-def prune_payments() -> None:
-    """Forget old events of the payment provider and payments that nobody made."""
-    payments.prune_payments(timezone.now())
 
 
 @shared_task
@@ -207,11 +154,6 @@ def send_notices() -> None:
 def prune_events() -> None:
     """Delete events with all that was sent about them after a month, and replaced secrets of webhooks."""
     outbox.prune_events()
-    thresholds.prune_thresholds()
     endpoints.forget_previous_secrets()
 
 
-@shared_task
-def check_thresholds() -> None:
-    """Record that workspaces have reached 50, 80 or 100 % of a month's limit."""
-    thresholds.check_thresholds(timezone.now())

@@ -16,7 +16,7 @@ from django.test import Client
 from hypothesis import HealthCheck
 from hypothesis import settings as hypothesis_settings
 
-from foundation import valkey as valkey_names
+from core import valkey as valkey_names
 from tenants.accounts import founding
 from tenants.accounts.workspaces import create_tenant
 from tenants.models import Membership, Tenant, User

@@ -1,7 +1,7 @@
 """The code blocks of README and docs: where each stands and what it says.
 
-`tests/config/test_code_blocks.py` lists which test runs which; a block without a language is a drawing.
-Translated guides are left out: `tests/config/test_guide_translations.py` compares their blocks with these.
+`tests/website/test_code_blocks.py` lists which test runs which; a block without a language is a drawing.
+Translated guides are left out: `tests/website/test_guide_translations.py` compares their blocks with these.
 """
 
 import re
@@ -9,8 +9,8 @@ import shlex
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from config.catalogs import languages
 from stack.folders import ROOT
+from website.catalogs import languages
 
 FOR_CLIENTS = ("README.md", "docs/api.md")  # run by the journeys
 FOR_THE_COMMAND_LINE = ("docs/cli.md", "cli/README.md")

@@ -11,7 +11,7 @@ from typing import Any
 
 import redis
 
-from foundation import valkey
+from core import valkey
 from inference.contract.route_tables import RouteTables
 from stack import engine
 from stack.errors import Miss, ServiceFailed

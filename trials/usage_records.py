@@ -8,7 +8,7 @@ import psycopg
 import redis
 from psycopg.rows import namedtuple_row
 
-from foundation import months, valkey
+from core import months, valkey
 
 # A period's sums by three ways that must agree: the events, the ledger, and the days that pages show.
 SUMS = """

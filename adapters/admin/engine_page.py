@@ -12,7 +12,7 @@ from adapters.models import Engine, Placement
 from adapters.models.engines import SILENT_AFTER
 from adapters.placement import history
 from adapters.placement.history import SampledInterval
-from foundation.charts import SPANS, Chart, Span, draw_bars, find_span
+from core.charts import SPANS, Chart, Span, draw_bars, find_span
 
 SHOWN = 20
 

@@ -19,7 +19,7 @@ from adapters.errors import EngineUnavailable, NothingNew
 from adapters.models import BaseModel, Engine, Placement
 from adapters.placement import steering
 from adapters.routing import publisher
-from foundation.console import DescribedRow, ListAdmin, OperatorAdmin, operator_action
+from core.console import DescribedRow, ListAdmin, OperatorAdmin, operator_action
 
 
 @admin.register(Engine)

@@ -19,7 +19,7 @@ from adapters.erasure import engine_purge
 from adapters.erasure.report import erasure_report
 from adapters.models import EngineErasure, Erasure
 from adapters.views.workspace_erasure import workspace_report
-from foundation.console import OperatorAdmin, operator_action
+from core.console import OperatorAdmin, operator_action
 from tenants.public import Tenant
 
 

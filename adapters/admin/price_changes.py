@@ -11,7 +11,7 @@ from adapters.admin.rows import ReadOnly
 from adapters.admin.styles import SeenForm
 from adapters.catalog import price_changes, priced, terms
 from adapters.models import PriceChange
-from foundation.console import OperatorAdmin, operator_action
+from core.console import OperatorAdmin, operator_action
 
 
 @admin.register(PriceChange)

@@ -25,7 +25,7 @@ from adapters.models import AdapterVersion, Release, Share, Style
 from adapters.models.styles import REVIEWED_WORDS
 from adapters.releases import review
 from adapters.routing import publisher
-from foundation.console import ListAdmin, OperatorAdmin, operator_action
+from core.console import ListAdmin, OperatorAdmin, operator_action
 
 
 def _now() -> str:

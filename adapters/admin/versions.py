@@ -14,7 +14,7 @@ from adapters.admin.rows import ReadOnly
 from adapters.catalog import sharing
 from adapters.models import AdapterVersion, Placement
 from adapters.placement import transitions
-from foundation.console import OperatorAdmin, operator_action
+from core.console import OperatorAdmin, operator_action
 
 
 class PlacementInline(ReadOnly, TabularInline):

@@ -9,7 +9,7 @@ from django.db.models import Model, Prefetch, Q, QuerySet
 
 from adapters.errors import StyleNotFound, VersionNotFound
 from adapters.models import AdapterVersion, BaseModel, Style
-from foundation.rest.problems import MAX_REPEATED
+from core.rest.problems import MAX_REPEATED
 from tenants.public import Access, Tenant
 
 UUID_PATTERN = "[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"

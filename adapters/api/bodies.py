@@ -7,7 +7,7 @@ from rest_framework import serializers
 from adapters.api.upload_object import METHODS
 from adapters.catalog.terms import MAX_PERCENT, MAX_PRICE_NANOUSD
 from adapters.uploads.upload_request import QUANTISATIONS
-from foundation.rest.bodies import StrictSerializer, TextField
+from core.rest.bodies import StrictSerializer, TextField
 
 MAX_FILES = 10  # more than are ever taken, so that each that is not is named
 MAX_FILE_BYTES = 2**62  # beyond every limit, and still a number that a sentence can give in MiB

@@ -12,7 +12,7 @@ from adapters.api.examples import ERASURE_EXAMPLE
 from adapters.api.presenters import ErasureObject, present_erasure, present_erasures
 from adapters.errors import ErasureNotFound
 from adapters.models import Erasure
-from foundation.rest.bodies import StrictSerializer
+from core.rest.bodies import StrictSerializer
 from tenants.public import Access, Scope
 from tenants.rest import WorkspaceView, operation
 

@@ -17,7 +17,7 @@ from adapters.quality import cards
 from adapters.quality.cards import StyleCard
 from adapters.releases import review
 from adapters.releases.canary_analysis import CanaryComparison
-from foundation.money import usd
+from core.money import usd
 from tenants.public import (
     MILLION,
     Entry,

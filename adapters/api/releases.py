@@ -19,7 +19,7 @@ from adapters.api.presenters import (
 from adapters.errors import NoCanary
 from adapters.models import Release, Style
 from adapters.releases import canary_analysis
-from foundation.rest.bodies import StrictSerializer
+from core.rest.bodies import StrictSerializer
 from tenants.public import Scope
 from tenants.rest import WorkspaceView, idempotent, operation
 

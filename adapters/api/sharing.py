@@ -10,7 +10,7 @@ from adapters.api.examples import SHARE_EXAMPLE
 from adapters.api.presenters import ShareObject, present_share
 from adapters.errors import NotShared, StyleNotFound
 from adapters.models import Share
-from foundation.rest.bodies import StrictSerializer, TextField
+from core.rest.bodies import StrictSerializer, TextField
 from tenants.public import Access, Scope
 from tenants.rest import WorkspaceView, idempotent, operation
 

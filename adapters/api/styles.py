@@ -32,7 +32,7 @@ from adapters.catalog.terms import AMOUNTS, Terms, asked_terms
 from adapters.catalog.words import MOST_TAGS, WORDS_CHARACTERS
 from adapters.models import Erasure, Selection, Style
 from adapters.releases import diff
-from foundation.rest.bodies import StrictSerializer, TextField
+from core.rest.bodies import StrictSerializer, TextField
 from tenants.public import Scope
 from tenants.rest import WorkspaceView, idempotent, operation
 

@@ -20,7 +20,7 @@ from adapters.api.upload_object import SentFile, UploadObject, present_upload
 from adapters.models import AdapterVersion, Status
 from adapters.object_store import MAX_PARTS
 from adapters.uploads import parts, sessions
-from foundation.rest.bodies import StrictSerializer, TextField
+from core.rest.bodies import StrictSerializer, TextField
 from tenants.public import Access, Scope
 from tenants.rest import WorkspaceView, operation, repeatable
 

@@ -51,7 +51,7 @@ from adapters.quality import cards
 from adapters.releases import diff, pairs
 from adapters.uploads import conversions
 from adapters.uploads.upload_request import StyleDescription
-from foundation.rest.bodies import StrictSerializer
+from core.rest.bodies import StrictSerializer
 from tenants.public import Scope, VersionFigures, version_figures
 from tenants.rest import WorkspaceView, idempotent, operation, repeatable
 

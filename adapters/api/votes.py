@@ -13,7 +13,7 @@ from adapters.api.examples import VOTES_EXAMPLE
 from adapters.models import Style
 from adapters.releases import votes
 from adapters.releases.strengths import Chance
-from foundation.rest.bodies import StrictSerializer
+from core.rest.bodies import StrictSerializer
 from tenants.public import Scope
 from tenants.rest import WorkspaceView, operation
 

@@ -19,7 +19,7 @@ from adapters.catalog.words import (
     word_faults,
 )
 from adapters.models import Style
-from foundation.errors import DomainError
+from core.errors import DomainError
 from tenants.public import PriceField
 
 # Common terms and where they are written out. Other terms are written by hand.

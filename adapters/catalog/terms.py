@@ -13,7 +13,7 @@ from django.utils.translation import gettext_lazy as _
 
 from adapters.errors import SharePercent, TermsOutOfBounds
 from adapters.models import Style
-from foundation.money import usd
+from core.money import usd
 from tenants.public import MILLION, find_price, price_amounts, price_style
 
 MAX_PRICE_NANOUSD = 100_000  # a token: $100 a million

@@ -14,7 +14,7 @@ from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from adapters.models import Style
-from foundation.names import reads_as_product, validate_name, validate_text
+from core.names import reads_as_product, validate_name, validate_text
 from tenants.public import Tenant
 
 # As wide as the columns of Style; the licence is bounded, too, though its column is a text.

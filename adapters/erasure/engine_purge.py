@@ -29,7 +29,7 @@ from adapters.errors import EngineUnavailable, NothingToAttest
 from adapters.models import AdapterVersion, Engine, EngineErasure, Erasure, Placement
 from adapters.placement import local_cache
 from adapters.routing import publisher
-from foundation import locks
+from core import locks
 
 STARTED_WITH = gettext_noop(
     "The engine lists it as {name}: if that is a module it was started with, start it without."

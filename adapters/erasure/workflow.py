@@ -25,8 +25,8 @@ from adapters.quality import samples
 from adapters.routing import in_flight
 from adapters.uploads import sessions
 from adapters.validation.limits import ARCHIVE_LIMIT, LIMITS_BYTES
-from foundation import locks
-from foundation.errors import Unavailable
+from core import locks
+from core.errors import Unavailable
 from tenants.public import EventType, User, record_event
 
 # A presigned form can't be called back: when the longest one has expired, the storage is emptied once more.

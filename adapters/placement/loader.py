@@ -25,7 +25,7 @@ from adapters.models import AdapterVersion, Engine, Placement, Status
 from adapters.placement import local_cache, transitions
 from adapters.placement.planner import REQUEST_LASTS
 from adapters.quality import effect_probe
-from foundation.errors import DomainError, Unavailable
+from core.errors import DomainError, Unavailable
 from tenants.public import Demand, recent_requests
 
 logger = logging.getLogger(__name__)

@@ -14,7 +14,7 @@ from django.utils.translation import gettext_noop
 from adapters.models import AdapterVersion, Engine, Placement, Status, Style
 from adapters.placement import policy
 from adapters.routing import publisher
-from foundation import locks
+from core import locks
 from tenants.public import Demand, recent_requests
 
 # A version that a request waits for has priority so long. The gateway repeats the request for it every 5 s;

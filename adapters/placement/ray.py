@@ -8,7 +8,7 @@ models reads the whole bucket and says no more than our rows do: nobody asks for
 from adapters.engines import identity
 from adapters.models import Engine, Placement, Status
 from adapters.placement import loader
-from foundation.errors import Unavailable
+from core.errors import Unavailable
 
 MAX_PROBES_PER_PASS = 10  # each takes about a second
 

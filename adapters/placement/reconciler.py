@@ -23,7 +23,7 @@ from adapters.models import IDENTITY, Engine, Placement, Status, engine_name_of
 from adapters.placement import loader, local_cache, ray, static_modules, transitions
 from adapters.placement.static_modules import OUR_NAME, Modules, Present
 from adapters.routing import publisher
-from foundation import locks
+from core import locks
 
 logger = logging.getLogger(__name__)
 

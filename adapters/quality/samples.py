@@ -16,7 +16,7 @@ from adapters.engines import client as engine_client
 from adapters.errors import EngineUnavailable
 from adapters.models import AdapterVersion, Engine, Placement, Probe, Status, Style
 from adapters.quality.prose_metrics import measure_prose
-from foundation import locks
+from core import locks
 
 logger = logging.getLogger(__name__)
 

@@ -16,7 +16,7 @@ from redis.client import Pipeline
 
 from adapters.models import Selection, Style
 from adapters.routing import route_table
-from foundation import valkey
+from core import valkey
 
 UPDATE_NAMES = (Path(__file__).parent / "update_names.lua").read_text()
 REPLACE_NAMES = (Path(__file__).parent / "replace_names.lua").read_text()

@@ -7,7 +7,7 @@ from typing import Any
 from django.utils.translation import gettext_noop
 
 from adapters.models import AdapterVersion, Style
-from foundation import valkey
+from core import valkey
 from tenants.public import Tenant
 
 HASHES_PER_BATCH = 100

@@ -23,7 +23,7 @@ from redis import WatchError
 from adapters.models import AdapterVersion, Engine, Selection, Status, Style
 from adapters.routing import engine_table, hash_writer, route_table, row_writer, version_table
 from adapters.routing.row_writer import Source
-from foundation import locks
+from core import locks
 from tenants.public import bump_generations, observe_generation, publish_snapshot, stale_generations
 
 TENANTS_ON_COMMIT = 20  # a person waits for the commit; beat's sweep publishes the other tenants

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Literal, NamedTuple
 from uuid import uuid4
 
-from foundation import valkey
+from core import valkey
 
 WRITE_ROWS = (Path(__file__).parent / "write_rows.lua").read_text()
 SOURCES_PER_BATCH = 200

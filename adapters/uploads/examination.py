@@ -18,8 +18,8 @@ from adapters.models import AdapterVersion, Engine, Status
 from adapters.uploads import conversions, sessions, storage_quota
 from adapters.validation import BaseShape, Finding, Report, archive_reader, autofix, validate_adapter
 from adapters.validation.limits import CONFIG_FILE, CONFIG_LIMIT, LIMITS_BYTES, WEIGHTS_FILE
-from foundation import locks
-from foundation.errors import Unavailable
+from core import locks
+from core.errors import Unavailable
 from tenants.public import EventType, record_event
 
 logger = logging.getLogger(__name__)

@@ -13,8 +13,8 @@ from adapters.models import AdapterVersion, Engine, Placement, Status
 from adapters.placement import planner
 from adapters.routing import publisher
 from adapters.uploads import examination, sessions
-from foundation import locks
-from foundation.errors import Unavailable
+from core import locks
+from core.errors import Unavailable
 
 logger = logging.getLogger(__name__)
 

@@ -24,7 +24,7 @@ from adapters import object_store
 from adapters.models import AdapterVersion, BaseModel, Status
 from adapters.object_store import OpenUpload
 from adapters.uploads import parts, sessions
-from foundation import locks
+from core import locks
 
 logger = logging.getLogger(__name__)
 

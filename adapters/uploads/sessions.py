@@ -35,7 +35,7 @@ from adapters.uploads import parts
 from adapters.uploads.upload_request import TEXTS, StyleDescription, request_faults, style_faults
 from adapters.validation import Finding
 from adapters.validation.limits import archive_of
-from foundation import locks
+from core import locks
 from tenants.public import EventType, Tenant, User, record_event
 
 ABANDONED_AFTER = timedelta(hours=24)

@@ -23,8 +23,8 @@ from adapters.validation.limits import (
     WEIGHTS_FILE,
     archive_of,
 )
-from foundation.names import reads_as_product
-from foundation.wording import join_and
+from core.names import reads_as_product
+from core.wording import join_and
 from tenants.public import Tenant, limits_of
 
 KIB = 1024

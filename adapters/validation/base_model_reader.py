@@ -14,7 +14,7 @@ from adapters.validation.header import Tensor, read_header
 from adapters.validation.shapes import last_name
 from adapters.validation.tensors import DTYPES, EMBEDDINGS
 from adapters.validation.weights import TYPES
-from foundation.errors import Invalid
+from core.errors import Invalid
 
 BLOCK_BYTES = 4 * 1024 * 1024  # a read
 INDEX = "model.safetensors.index.json"

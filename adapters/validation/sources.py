@@ -6,7 +6,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Protocol, Self
 
-from foundation.errors import Conflict
+from core.errors import Conflict
 
 
 class Shortened(Conflict):

@@ -11,7 +11,7 @@ from django.urls import reverse
 
 from adapters.models import AdapterVersion, Style
 from adapters.uploads import conversions, progress
-from foundation.errors import DomainError
+from core.errors import DomainError
 from tenants.public import MemberRequest
 
 

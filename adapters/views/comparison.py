@@ -12,7 +12,7 @@ from adapters.errors import PromptTooLong, TooManyPrompts
 from adapters.models import Style
 from adapters.quality import samples
 from adapters.releases import diff, pairs
-from foundation.money import usd
+from core.money import usd
 from tenants.public import MemberRequest, Permission, access_of, limits_of, member_required, requires
 
 MILLION = 1_000_000

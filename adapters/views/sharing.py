@@ -26,7 +26,7 @@ from adapters.errors import (
 from adapters.models import Share, Style
 from adapters.views.common import own_style, page_of
 from adapters.views.style import settings_page, sharing_page
-from foundation.errors import DomainError
+from core.errors import DomainError
 from tenants.public import MemberRequest, Permission, access_of, member_required, requires
 
 CATALOGUE_ACTIONS = {

@@ -13,8 +13,8 @@ from typing import Any
 import orjson
 from django.conf import settings
 
-from foundation import valkey
-from foundation.draining import is_draining
+from core import valkey
+from core.draining import is_draining
 from inference import telemetry, tracing
 from inference.api import cors, idempotency
 from inference.api.endpoints import (

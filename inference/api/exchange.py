@@ -7,10 +7,10 @@ from typing import Any
 
 from django.conf import settings
 
-from foundation import valkey
-from foundation.addresses import network_of
-from foundation.disconnects import DISCONNECT, Disconnects
-from foundation.request_ids import new_request_id
+from core import valkey
+from core.addresses import network_of
+from core.disconnects import DISCONNECT, Disconnects
+from core.request_ids import new_request_id
 from inference.api import cors
 from inference.api.endpoints import BESIDE_V1
 from inference.contract.http_errors import Headers

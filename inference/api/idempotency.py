@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 
 import orjson
 
-from foundation import months, valkey
+from core import months, valkey
 from inference.contract.http_errors import Headers
 from inference.contract.streams import Stream
 from inference.errors import BadRequest, KeyInUse, KeyUsedOtherwise, LimitsUnavailable

@@ -5,8 +5,8 @@ from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import parse_qsl
 
-from foundation import months
-from foundation.money import dollars
+from core import months
+from core.money import dollars
 from inference.api.models_endpoint import Hash, check_key, read_snapshot, usable_models
 from inference.errors import BadRequest
 from inference.proxy.runtime import Gateway, run_in_thread

@@ -5,7 +5,7 @@ import json
 import time
 from typing import Any, NamedTuple
 
-from foundation import months
+from core import months
 from inference.api.endpoints import MODELS
 from inference.contract.dialects import anthropic_models
 from inference.contract.field_checks import MAX_MODEL_CHARACTERS

@@ -2,8 +2,8 @@
 
 import json
 
-from foundation.errors import DomainError
-from foundation.rest.errors import TooManyRequests
+from core.errors import DomainError
+from core.rest.errors import TooManyRequests
 from inference import errors
 from inference.contract.route import NEAREST
 

@@ -23,7 +23,7 @@ from adapters.public import (
     show_side,
     vote_standings,
 )
-from foundation.errors import DomainError
+from core.errors import DomainError
 from inference.playground.calls import Call, answer_call, open_caller, read_call
 from tenants.public import (
     MemberRequest,

@@ -9,8 +9,8 @@ from asgiref.sync import sync_to_async
 from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
 from django.http.response import HttpResponseBase
 
-from foundation.errors import DomainError
-from foundation.request_ids import new_request_id
+from core.errors import DomainError
+from core.request_ids import new_request_id
 from inference import telemetry
 from inference.api.exchange import STREAM_HEADERS
 from inference.api.refusal_counts import count_refusal

@@ -9,7 +9,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
-from foundation import months
+from core import months
 from inference.contract.prompt_length import min_tokens
 from inference.contract.requests import ParsedRequest
 from inference.errors import (

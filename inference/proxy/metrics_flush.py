@@ -6,7 +6,7 @@ import socket
 import time
 from uuid import uuid4
 
-from foundation import valkey
+from core import valkey
 from inference import metrics
 from inference.errors import LimitsUnavailable
 from inference.proxy.backends import Backends

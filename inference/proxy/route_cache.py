@@ -12,7 +12,7 @@ from typing import Any
 import redis.asyncio
 from redis.exceptions import RedisError
 
-from foundation import valkey
+from core import valkey
 from inference.contract.route_tables import RouteTables
 from inference.errors import LimitsUnavailable
 from inference.wire.valkey_client import ValkeyClient

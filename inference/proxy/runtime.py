@@ -16,7 +16,7 @@ from django.db import OperationalError, close_old_connections
 from redis.exceptions import RedisError
 
 from adapters.data_plane import publish_missing_tables, publish_routes, request_version
-from foundation import months, valkey
+from core import months, valkey
 from inference.contract.prompt_length import longest_token
 from inference.contract.token_pool import TokenPool
 from inference.contract.usage import Usage

@@ -11,8 +11,8 @@ from zlib import crc32
 
 from django.utils.translation import gettext_lazy, gettext_noop
 
-from foundation import months, valkey
-from foundation.money import usd
+from core import months, valkey
+from core.money import usd
 from inference import errors
 from inference.contract.route import BASE, Route, State
 from inference.contract.route_tables import RouteTables

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
-from foundation import valkey
+from core import valkey
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from uuid import UUID
 import redis
 from django.db import InterfaceError, OperationalError, ProgrammingError
 
-from foundation import valkey
+from core import valkey
 from inference.contract.route import read_provenance
 from inference.quota.admission import read_prices
 from inference.quota.scripts import PRUNE_CONSUMERS, REBUILD_COUNTERS

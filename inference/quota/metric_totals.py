@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from foundation import valkey
+from core import valkey
 from inference import metrics
 
 # One command is one step of Valkey's single thread: requests wait while it runs.

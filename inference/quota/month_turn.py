@@ -9,7 +9,7 @@ from itertools import batched
 from typing import Any
 from uuid import UUID
 
-from foundation import months, valkey
+from core import months, valkey
 from inference.quota.ledger_drain import rebuild_counters
 from tenants.public import Tenant
 

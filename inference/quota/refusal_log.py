@@ -11,8 +11,8 @@ from uuid import UUID
 
 from django.utils.translation import gettext_noop
 
-from foundation import valkey
-from foundation.errors import DomainError, Invalid
+from core import valkey
+from core.errors import DomainError, Invalid
 from inference.errors import ContextTooLong, TooManySequences
 from inference.quota.admission import Caller
 from inference.quota.scripts import FORGET_REFUSALS

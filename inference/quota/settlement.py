@@ -9,7 +9,7 @@ import asyncio
 from itertools import chain
 from typing import Any
 
-from foundation import months, valkey
+from core import months, valkey
 from inference import metrics, telemetry
 from inference.contract.usage import Usage
 from inference.errors import LimitsUnavailable

@@ -6,7 +6,7 @@ Delete this module, its command, its calls and its test once no installation is 
 from itertools import batched
 from typing import Any, NamedTuple
 
-from foundation import valkey
+from core import valkey
 
 # redis-py types each answer as the union of all its modes; ours is one: decoded text, protocol 2.
 type Store = Any

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import httptools
 
-from foundation.lazy_event import LazyEvent
+from core.lazy_event import LazyEvent
 from inference.errors import EngineBroke, EngineSilent
 
 SILENT_FOR_S = 600  # the longest silence of an engine: a long prompt on a slow one

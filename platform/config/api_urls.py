@@ -4,8 +4,8 @@ from django.http import HttpRequest, JsonResponse
 from django.urls import include, path, re_path
 from django.views.decorators.csrf import csrf_exempt
 
-from foundation.request_ids import new_request_id
-from foundation.rest.problems import CONTENT_TYPE
+from core.request_ids import new_request_id
+from core.rest.problems import CONTENT_TYPE
 
 app_name = "api"
 
@@ -30,5 +30,7 @@ def unknown_address(request: HttpRequest) -> JsonResponse:
 urlpatterns = [
     path("", include("adapters.api.urls")),
     path("", include("tenants.api.urls")),
+    path("", include("billing.api.urls")),
+    path("", include("website.api.urls")),
     re_path("", unknown_address),
 ]

@@ -26,9 +26,9 @@ from uvicorn.protocols.http.httptools_impl import (
 )
 
 from config.http_connections import Connections, Limits
-from foundation.addresses import network_of
-from foundation.disconnects import DISCONNECT
-from foundation.lazy_event import LazyEvent
+from core.addresses import network_of
+from core.disconnects import DISCONNECT
+from core.lazy_event import LazyEvent
 
 CONTROLS = bytes({*range(32), 127} - {*b"\t\r\n"})  # no header may hold them
 REASONS = {

@@ -7,7 +7,7 @@ from typing import Any
 
 from django.conf import settings
 
-from foundation.addresses import network_of
+from core.addresses import network_of
 from inference.errors import TooMuchAtOnce
 from inference.proxy.bodies import BodyMemory
 

@@ -6,12 +6,13 @@ from urllib.parse import unquote, urlsplit
 from django.templatetags.static import static
 from django.utils.csp import CSP
 
-from config import env, strength
-from foundation import log_lines
+from config import env
+from core import log_lines
+from operations import secret_checks
 
 BASE_DIR = Path(__file__).resolve().parents[2]
 
-strength.refuse_weak(env.read_all())
+secret_checks.refuse_weak(env.read_all())
 SECRET_KEY = env.read("DJANGO_SECRET_KEY")
 SECRET_KEY_FALLBACKS = env.read_list("DJANGO_SECRET_KEY_FALLBACKS")
 DEBUG = env.read_flag("DJANGO_DEBUG")
@@ -29,12 +30,14 @@ OPERATOR_LAW = env.read("OPERATOR_LAW")
 INSTALLED_APPS = [
     "unfold.apps.BasicAppConfig",
     "unfold.contrib.filters",
-    "config.apps.ConsoleConfig",
+    "operations.apps.ConsoleConfig",
     "django.contrib.auth",
     "django.contrib.contenttypes",
     "django.contrib.sessions",
     "django.contrib.messages",
-    "config.apps.ProjectConfig",  # before staticfiles: `runserver` is ours
+    "config.apps.ProjectConfig",
+    "operations",  # before staticfiles: `runserver` is ours
+    "website",
     "django.contrib.staticfiles",
     "django.contrib.humanize",
     "django.contrib.postgres",
@@ -49,26 +52,27 @@ INSTALLED_APPS = [
     "tenants",
     "adapters",
     "inference",
+    "billing",
 ]
 
 MIDDLEWARE = [
-    "config.watching.request_lines.request_lines",
+    "operations.monitoring.request_lines.request_lines",
     "django.middleware.security.SecurityMiddleware",
     "config.static_files.StaticFilesMiddleware",
     "django.middleware.csp.ContentSecurityPolicyMiddleware",
-    "config.privacy.private_pages",
+    "website.privacy.private_pages",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
-    "config.operators.operator_sessions",
-    "config.languages.choose_language",
-    "config.looking.read_only_looks",
+    "operations.console.operators.operator_sessions",
+    "website.languages.choose_language",
+    "operations.console.impersonation.read_only_looks",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
     "allauth.account.middleware.AccountMiddleware",
-    "config.wrong_method.explain_wrong_method",
+    "website.wrong_method.explain_wrong_method",
 ]
 
 ROOT_URLCONF = "config.urls"
@@ -86,14 +90,14 @@ TEMPLATES = [
                 "django.contrib.auth.context_processors.auth",
                 "django.contrib.messages.context_processors.messages",
                 "tenants.context_processors.tenant",
-                "config.legal_pages.legal_links",
+                "website.legal_pages.legal_links",
             ],
             # Nearly every template says something to people, and when something was.
             "builtins": [
                 "django.templatetags.i18n",
-                "config.templatetags.times",
-                "config.templatetags.texts",
-                "config.templatetags.support",
+                "website.templatetags.times",
+                "website.templatetags.texts",
+                "website.templatetags.support",
             ],
         },
     }
@@ -180,7 +184,7 @@ STATICFILES_DIRS = [BASE_DIR / "static"]
 STATICFILES_FINDERS = [
     "django.contrib.staticfiles.finders.FileSystemFinder",
     "django.contrib.staticfiles.finders.AppDirectoriesFinder",
-    "config.web_fonts.WebFontFinder",
+    "website.web_fonts.WebFontFinder",
 ]
 WHITENOISE_USE_FINDERS = True  # the demo and the tests serve without a collectstatic step
 STORAGES = {
@@ -215,9 +219,9 @@ CELERY_WORKER_PREFETCH_MULTIPLIER = 1  # a long task must not sit on others that
 # A task that must run every second never shares a queue with one that runs for minutes or waits for storage.
 CELERY_TASK_DEFAULT_QUEUE = "housekeeping"
 CELERY_TASK_ROUTES = {
-    "config.tasks.sample_service": {"queue": "housekeeping"},
-    "config.tasks.prune_failures": {"queue": "housekeeping"},
-    "config.tasks.prune_console_history": {"queue": "housekeeping"},
+    "operations.tasks.sample_service": {"queue": "housekeeping"},
+    "operations.tasks.prune_failures": {"queue": "housekeeping"},
+    "operations.tasks.prune_console_history": {"queue": "housekeeping"},
     "inference.tasks.drain": {"queue": "housekeeping"},
     "inference.tasks.drain_refusals": {"queue": "housekeeping"},
     "inference.tasks.sweep": {"queue": "housekeeping"},
@@ -226,8 +230,8 @@ CELERY_TASK_ROUTES = {
     "inference.tasks.prune_consumers": {"queue": "housekeeping"},
     "tenants.tasks.publish_planned_changes": {"queue": "housekeeping"},
     "inference.tasks.prune_metrics": {"queue": "housekeeping"},
-    "tenants.tasks.check_thresholds": {"queue": "housekeeping"},
-    "tenants.tasks.decide_author_shares": {"queue": "billing"},
+    "billing.tasks.check_thresholds": {"queue": "housekeeping"},
+    "billing.tasks.decide_author_shares": {"queue": "billing"},
     "tenants.tasks.link_audit": {"queue": "housekeeping"},
     "tenants.tasks.prune_audit": {"queue": "billing"},  # many rows of a year may take minutes
     "tenants.tasks.prune_events": {"queue": "housekeeping"},
@@ -255,15 +259,15 @@ CELERY_TASK_ROUTES = {
     "adapters.tasks.erase": {"queue": "uploads"},
     "adapters.tasks.prune_storage": {"queue": "uploads"},
     "adapters.tasks.withdraw_conversions": {"queue": "uploads"},
-    "tenants.tasks.draft_invoices": {"queue": "billing"},
-    "tenants.tasks.archive_usage": {"queue": "billing"},  # takes minutes
-    "tenants.tasks.draft_batch": {"queue": "billing"},
-    "tenants.tasks.finalize_batch": {"queue": "billing"},
+    "billing.tasks.draft_invoices": {"queue": "billing"},
+    "billing.tasks.archive_usage": {"queue": "billing"},  # takes minutes
+    "billing.tasks.draft_batch": {"queue": "billing"},
+    "billing.tasks.finalize_batch": {"queue": "billing"},
     "tenants.tasks.make_usage_partitions": {"queue": "billing"},  # may wait for a lock
-    "tenants.tasks.finalize_invoices": {"queue": "billing"},
-    "tenants.tasks.sweep_payments": {"queue": "webhooks"},  # waits for the payment provider
-    "tenants.tasks.top_up": {"queue": "webhooks"},  # the same
-    "tenants.tasks.prune_payments": {"queue": "housekeeping"},
+    "billing.tasks.finalize_invoices": {"queue": "billing"},
+    "billing.tasks.sweep_payments": {"queue": "webhooks"},  # waits for the payment provider
+    "billing.tasks.top_up": {"queue": "webhooks"},  # the same
+    "billing.tasks.prune_payments": {"queue": "housekeeping"},
     "tenants.tasks.deliver_webhooks": {"queue": "webhooks"},  # waits for other people's servers
     "tenants.tasks.send_notices": {"queue": "webhooks"},  # waits for the mail server
     # Each engine has a queue of its own; who enqueues names it.
@@ -285,7 +289,7 @@ CELERY_TIMEZONE = "UTC"
 CELERY_BEAT_SCHEDULE = {
     "close-month": {"task": "inference.tasks.close_month", "schedule": 3600.0, "options": {"expires": 3600}},
     "finalize-invoices": {
-        "task": "tenants.tasks.finalize_invoices",
+        "task": "billing.tasks.finalize_invoices",
         "schedule": 3600.0,
         "options": {"expires": 3600},
     },
@@ -295,21 +299,21 @@ CELERY_BEAT_SCHEDULE = {
         "options": {"expires": 60},
     },
     "archive-usage": {
-        "task": "tenants.tasks.archive_usage",
+        "task": "billing.tasks.archive_usage",
         "schedule": 60.0,
         "options": {"expires": 60},
     },
     "sample-service": {
-        "task": "config.tasks.sample_service",
+        "task": "operations.tasks.sample_service",
         "schedule": 60.0,
         "options": {"expires": 60},
     },
     "prune-failures": {
-        "task": "config.tasks.prune_failures",
+        "task": "operations.tasks.prune_failures",
         "schedule": 3600.0,
         "options": {"expires": 3600},
     },
-    "prune-console-history": {"task": "config.tasks.prune_console_history", "schedule": 86400.0},
+    "prune-console-history": {"task": "operations.tasks.prune_console_history", "schedule": 86400.0},
     "open-next-month": {
         "task": "inference.tasks.open_next_month",
         "schedule": 20.0,
@@ -332,16 +336,16 @@ CELERY_BEAT_SCHEDULE = {
     "prune-audit": {"task": "tenants.tasks.prune_audit", "schedule": 86400.0},
     "make-usage-partitions": {"task": "tenants.tasks.make_usage_partitions", "schedule": 3600.0},
     "prune-events": {"task": "tenants.tasks.prune_events", "schedule": 3600.0},
-    "prune-payments": {"task": "tenants.tasks.prune_payments", "schedule": 86400.0},
-    "sweep-payments": {"task": "tenants.tasks.sweep_payments", "schedule": 60.0, "options": {"expires": 60}},
-    "top-up": {"task": "tenants.tasks.top_up", "schedule": 60.0, "options": {"expires": 60}},
+    "prune-payments": {"task": "billing.tasks.prune_payments", "schedule": 86400.0},
+    "sweep-payments": {"task": "billing.tasks.sweep_payments", "schedule": 60.0, "options": {"expires": 60}},
+    "top-up": {"task": "billing.tasks.top_up", "schedule": 60.0, "options": {"expires": 60}},
     "check-thresholds": {
-        "task": "tenants.tasks.check_thresholds",
+        "task": "billing.tasks.check_thresholds",
         "schedule": 60.0,
         "options": {"expires": 60},
     },
     "decide-author-shares": {
-        "task": "tenants.tasks.decide_author_shares",
+        "task": "billing.tasks.decide_author_shares",
         "schedule": 300.0,
         "options": {"expires": 300},
     },
@@ -479,9 +483,9 @@ LOGGING = {
     "disable_existing_loggers": False,
     "formatters": {
         log_lines.TEXT: {"format": "%(asctime)s %(levelname)s %(name)s %(message)s"},
-        log_lines.JSON: {"()": "foundation.log_lines.formatter"},
+        log_lines.JSON: {"()": "core.log_lines.formatter"},
     },
-    "filters": {"routes": {"()": "foundation.log_lines.HideAddresses"}},
+    "filters": {"routes": {"()": "core.log_lines.HideAddresses"}},
     "handlers": {
         "stderr": {"class": "logging.StreamHandler", "formatter": LOG_FORMAT, "filters": ["routes"]},
     },
@@ -520,7 +524,7 @@ UNFOLD = {
     "COLORS": {"primary": PRIMARY},
     "STYLES": [lambda request: static("css/console.css")],
     "SCRIPTS": [lambda request: static("js/console.js")],
-    "SIDEBAR": {"navigation": "config.console_menu.navigation"},
+    "SIDEBAR": {"navigation": "operations.console.menu.navigation"},
 }
 REST_FRAMEWORK: dict[str, object] = {
     "DEFAULT_AUTHENTICATION_CLASSES": [],
@@ -541,7 +545,7 @@ SPECTACULAR_SETTINGS = {
     "LICENSE": {"name": "Apache License 2.0", "identifier": "Apache-2.0"},
     "POSTPROCESSING_HOOKS": [
         "drf_spectacular.hooks.postprocess_schema_enums",
-        "config.api_schema.add_data_plane",
+        "website.api_schema.add_data_plane",
     ],
     "ENUM_NAME_OVERRIDES": {
         "ScopeEnum": "tenants.models.Scope",

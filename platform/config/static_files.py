@@ -4,7 +4,7 @@ from django.http import HttpRequest
 from whitenoise.middleware import WhiteNoiseFileResponse, WhiteNoiseMiddleware
 from whitenoise.responders import StaticFile
 
-from foundation.streaming import StreamedResponse
+from core.streaming import StreamedResponse
 
 
 class StaticFileResponse(StreamedResponse, WhiteNoiseFileResponse):  # type: ignore[misc]  # it has no types

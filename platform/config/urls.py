@@ -2,20 +2,20 @@ from django.conf import settings
 from django.contrib import admin
 from django.urls import include, path
 
-from config import (
+from website import (
     api_schema,
     guide_pages,
+    js_catalog,
     legal_pages,
     mailbox,
     member_home,
     pages,
-    script_words,
     status_page,
     welcome,
 )
 
-handler404 = "config.programs.not_found"
-handler500 = "config.pages.server_error"
+handler404 = "website.programs.not_found"
+handler500 = "website.pages.server_error"
 
 urlpatterns = [
     path("", pages.home, name="home"),
@@ -34,13 +34,15 @@ urlpatterns = [
     path("docs/", guide_pages.list_guides, name="guides"),
     path("docs/api/", api_schema.show_reference, name="api_reference"),
     path("docs/<slug:slug>/", guide_pages.show_guide, name="guide"),
-    path("words/<slug:language>.js", script_words.show_words, name="script_words"),
+    path("words/<slug:language>.js", js_catalog.show_words, name="script_words"),
     path("status/", status_page.show_status, name="status"),
     path("terms/", legal_pages.show_terms, name="terms"),
     path("privacy/", legal_pages.show_privacy, name="privacy"),
     path("console/", admin.site.urls),
     path("styles/", include("adapters.urls")),
     path("playground/", include("inference.playground.urls")),
+    path("", include("billing.urls")),
+    path("", include("website.urls")),
     path("", include("tenants.urls")),
 ]
 

@@ -19,7 +19,7 @@ from django.shortcuts import redirect, render, resolve_url
 from django.utils.http import url_has_allowed_host_and_scheme
 from django.utils.translation import gettext_lazy as _
 
-from foundation.errors import NotAllowed
+from core.errors import NotAllowed
 from tenants.accounts import current
 from tenants.accounts.roles import ALLOWED, Permission, RoleNotAllowed, allows, find_role, require_role
 from tenants.audit import record_audit
@@ -151,7 +151,7 @@ def member_required[**P](
         membership = current.current_membership(request)
         if membership is None:
             is_operator = member_request.user.is_staff
-            return redirect("admin:index" if is_operator else "tenants:create_workspace")
+            return redirect("admin:index" if is_operator else "website:create_workspace")
         named = request.GET.get(WORKSPACE_PARAMETER) if request.method in ("GET", "HEAD") else None
         if named and named != membership.tenant.slug:
             return _offer_switch(request, named)
@@ -172,7 +172,7 @@ def _offer_switch(request: HttpRequest, slug: str) -> HttpResponse:
     own = {one.tenant.slug: one.tenant for one in current.list_memberships(request)}
     if slug not in own:
         raise Http404
-    return render(request, "tenants/switch.html", {"wanted": own[slug]})
+    return render(request, "website/switch.html", {"wanted": own[slug]})
 
 
 def _needed(view: Callable[..., object], request: HttpRequest) -> Permission:

@@ -10,11 +10,11 @@ from allauth.mfa.models import Authenticator
 from allauth.usersessions.models import UserSession
 from django.db import transaction
 
-from foundation.errors import Conflict
+from core.errors import Conflict
 from tenants.accounts import deletion
 from tenants.accounts.access import Access
 from tenants.audit import record_audit
-from tenants.billing.persons import end_memberships
+from tenants.metering.persons import end_memberships
 from tenants.models import Membership, Tenant, User
 from tenants.quota_sync import snapshot
 

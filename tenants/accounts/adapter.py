@@ -18,9 +18,9 @@ from django.urls import reverse
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
-from foundation import valkey
+from core import valkey
 from tenants.accounts.known_devices import read_device, remember_device
-from tenants.billing.persons import keep_person
+from tenants.metering.persons import keep_person
 from tenants.models import Invitation, User
 
 logger = logging.getLogger(__name__)
@@ -100,7 +100,7 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]
         """Return the first page after a login: the keys, while a review is due."""
         user = request.user
         if isinstance(user, User) and user.review_keys_since is not None:
-            return reverse("tenants:keys")
+            return reverse("website:keys")
         return str(super().get_login_redirect_url(request))
 
 

@@ -7,7 +7,7 @@ from datetime import UTC, date, datetime, time, timedelta
 from django.db.models import Q, QuerySet
 from django.utils.translation import gettext
 
-from foundation.spreadsheets import stream_csv
+from core.spreadsheets import stream_csv
 from tenants.accounts.account_deletion import GONE_DOMAIN
 from tenants.models import AuditEntry, Tenant
 

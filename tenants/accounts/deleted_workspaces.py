@@ -9,7 +9,7 @@ from uuid import UUID
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
-from tenants.billing.persons import end_memberships
+from tenants.metering.persons import end_memberships
 from tenants.models import Membership, Tenant, User, WorkspaceNote
 
 OWNERS_KEPT = timedelta(days=30)  # after the erasure: so long an owner can open its report

@@ -11,13 +11,14 @@ from datetime import datetime, timedelta
 from django.db import transaction
 from django.utils import timezone
 
-from foundation.errors import Conflict
+from billing.payments import auto_top_up
+from billing.plan_changes import assign_plan
+from core.errors import Conflict
 from tenants.accounts.access import Access
-from tenants.accounts.plan_changes import assign_plan
 from tenants.accounts.roles import Permission
 from tenants.audit import record_audit
-from tenants.billing import plans
 from tenants.events.outbox import record_event
+from tenants.metering import plans
 from tenants.models import (
     ApiKey,
     EventType,
@@ -26,7 +27,6 @@ from tenants.models import (
     Tenant,
     WebhookEndpoint,
 )
-from tenants.payments import auto_top_up
 from tenants.quota_sync import snapshot
 
 STOPPABLE_FOR = timedelta(hours=24)

@@ -16,8 +16,8 @@ from uuid import UUID
 from django.db import transaction
 from django.utils.crypto import salted_hmac
 
-from foundation import valkey
-from foundation.errors import Conflict, Invalid, NotFound
+from core import valkey
+from core.errors import Conflict, Invalid, NotFound
 from tenants.accounts.access import Access, access_of_person
 from tenants.accounts.roles import Permission, grantable_scopes
 from tenants.api_keys import lifecycle

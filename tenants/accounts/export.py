@@ -9,9 +9,6 @@ from django.db.models import Case, CharField, F, Func, JSONField, QuerySet, Valu
 from tenants.models import (
     ApiKey,
     AuditEntry,
-    BillingDetails,
-    Invoice,
-    InvoiceLine,
     Membership,
     Tenant,
     UsageDaily,
@@ -34,51 +31,34 @@ class Table:
 def list_tables(tenant: Tenant) -> list[Table]:
     """Return what this floor knows of a workspace. Digests and secrets are in none of it."""
     return [
-        _table(
+        make_table(
             "workspace",
             Tenant.objects.filter(pk=tenant.pk),
             "id", "slug", "name", "monthly_nanousd", "suspended_at", "suspended_reason", "created_at",
         ),
-        _table(
-            "billing_details",
-            BillingDetails.objects.filter(tenant=tenant),
-            "name", "address", "tax_id", "reference",
-        ),
-        _table(
+        make_table(
             "members",
             Membership.objects.filter(tenant=tenant).order_by("pk"),
             "user__email", "user__first_name", "user__last_name", "role", "created_at", "last_seen_at",
         ),
-        _table(
+        make_table(
             "api_keys",
             ApiKey.objects.filter(tenant=tenant).shown(),
             "id", "name", "prefix", "last4", "scopes", "styles", "monthly_tokens", "monthly_nanousd",
             "created_at", "expires_at", "revoked_at", "last_used_at",
         ),
-        _table(
+        make_table(
             "webhooks",
             WebhookEndpoint.objects.filter(tenant=tenant).annotate(host=HOST).order_by("created_at"),
             "id", "host", "description", "event_types", "is_enabled", "created_at",
         ),
-        _table(
+        make_table(
             "usage_by_day",
             UsageDaily.objects.filter(tenant=tenant).order_by("day", "pk"),
             "day", "key", "key__name", "style_name", "requests", "prompt_tokens", "completion_tokens",
             "cost_nanousd",
         ),
-        _table(
-            "invoices",
-            Invoice.objects.filter(tenant=tenant).exclude(state=Invoice.State.DRAFT).order_by("period"),
-            "id", "number", "period", "state", "plan", "total_nanousd", "bill_to", "finalized_at",
-            "closed_at",
-        ),
-        _table(
-            "invoice_lines",
-            InvoiceLine.objects.filter(invoice__tenant=tenant).exclude(invoice__state=Invoice.State.DRAFT)
-            .order_by("invoice__period", "pk"),
-            "invoice__number", "kind", "text", "amount_nanousd",
-        ),
-        _table(
+        make_table(
             "audit_log",
             AuditEntry.objects.filter(tenant=tenant).order_by("pk")
             .annotate(was=_without_urls("before"), became=_without_urls("after")),
@@ -94,5 +74,6 @@ def _without_urls(column: str) -> Case:
     return Case(of_endpoint, default=F(column))
 
 
-def _table(name: str, rows: QuerySet[Any], *columns: str) -> Table:
+def make_table(name: str, rows: QuerySet[Any], *columns: str) -> Table:
+    """Return some columns of rows as a table of an export."""
     return Table(name, columns, rows.values_list(*columns))

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from django.db.models import Exists, OuterRef, Subquery
 from django.utils import timezone
 
-from tenants.billing.refusals import RefusedLately, read_refusals, refused_lately
+from tenants.metering.refusals import RefusedLately, read_refusals, refused_lately
 from tenants.models import ApiKey, Invoice, Membership, Tenant, UsageDaily, User
 
 

@@ -10,8 +10,8 @@ from django.http import HttpRequest, HttpResponseBase
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
-from foundation.errors import DomainError
-from foundation.names import is_reserved, validate_name
+from core.errors import DomainError
+from core.names import is_reserved, validate_name
 from tenants.accounts import adapter, workspaces
 from tenants.accounts.roles import DESCRIPTIONS, Permission, allows
 from tenants.models import Membership, User

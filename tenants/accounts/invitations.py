@@ -19,8 +19,8 @@ from django.template.loader import render_to_string
 from django.urls import reverse
 from django.utils import timezone
 
-from foundation.errors import Conflict, NotAllowed, NotFound
-from foundation.wording import within_sentence
+from core.errors import Conflict, NotAllowed, NotFound
+from core.wording import within_sentence
 from tenants.accounts.access import Access
 from tenants.accounts.roles import DESCRIPTIONS, Permission
 from tenants.models import AuditEntry, Invitation, Membership, Tenant, User

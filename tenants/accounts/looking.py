@@ -11,7 +11,7 @@ from uuid import UUID
 
 from django.http import HttpRequest
 
-from foundation.errors import NotFound
+from core.errors import NotFound
 from tenants.audit import record_audit
 from tenants.models import Tenant, User
 

@@ -5,10 +5,10 @@ Each action is one transaction with its line in the audit log.
 
 from django.db import transaction
 
-from foundation.errors import Conflict
+from core.errors import Conflict
 from tenants.accounts.access import Access
 from tenants.accounts.roles import Permission
-from tenants.billing.persons import end_memberships
+from tenants.metering.persons import end_memberships
 from tenants.models import Membership, Tenant
 from tenants.quota_sync import snapshot
 

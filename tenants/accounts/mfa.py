@@ -5,7 +5,7 @@ from allauth.mfa.models import Authenticator
 from cryptography.fernet import InvalidToken
 from django.db import transaction
 
-from foundation.sealing import reseal, seal, unseal
+from core.sealing import reseal, seal, unseal
 
 PURPOSE = b"polyscribe: second factors"
 SECRETS = ("secret", "seed")  # where allauth keeps an app's secret, and what recovery codes derive from

@@ -5,8 +5,8 @@ from datetime import datetime, timedelta
 from django.db import transaction
 from django.utils import timezone
 
-from foundation.errors import Conflict, Invalid
-from tenants.billing import plans
+from core.errors import Conflict, Invalid
+from tenants.metering import plans
 from tenants.models import RaisedLimit, Tenant, User
 from tenants.quota_sync import snapshot
 

@@ -12,8 +12,8 @@ from django.utils.functional import Promise
 from django.utils.translation import gettext, gettext_noop
 from django.utils.translation import gettext_lazy as _
 
-from foundation.errors import NotAllowed
-from foundation.wording import join_and
+from core.errors import NotAllowed
+from core.wording import join_and
 from tenants.models import ApiKey, Membership, Scope, Tenant, User
 
 Role = Membership.Role

@@ -10,15 +10,15 @@ from django.db import IntegrityError, transaction
 from django.utils import timezone
 from django.utils.text import slugify
 
-from foundation import locks, names
-from foundation.errors import Conflict, Invalid, NotFound
+from core import locks, names
+from core.errors import Conflict, Invalid, NotFound
 from tenants.accounts.access import Access, access_of_person
 from tenants.accounts.founding import equip_workspace
 from tenants.accounts.roles import Permission
 from tenants.api_keys import lifecycle
-from tenants.billing import plans
-from tenants.billing.persons import keep_person
 from tenants.events.outbox import record_event
+from tenants.metering import plans
+from tenants.metering.persons import keep_person
 from tenants.models import EventType, Founding, Membership, PlanVersion, Subscription, Tenant, User
 from tenants.quota_sync import snapshot
 

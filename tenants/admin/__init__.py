@@ -1,31 +1,11 @@
 """Operators' view of tenants in the console, one module a capability."""
 
-from tenants.admin import (
-    accounts,
-    api_keys,
-    archives,
-    audit,
-    billing,
-    credits,
-    hosting,
-    invoices,
-    payments,
-    prices,
-    support,
-    webhooks,
-)
+from tenants.admin import accounts, api_keys, audit, support, webhooks
 
 __all__ = [
     "accounts",
     "api_keys",
-    "archives",
     "audit",
-    "billing",
-    "credits",
-    "hosting",
-    "invoices",
-    "payments",
-    "prices",
     "support",
     "webhooks",
 ]

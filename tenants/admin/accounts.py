@@ -23,7 +23,7 @@ from django.views.decorators.http import require_POST
 from unfold.admin import TabularInline
 from unfold.forms import UserCreationForm
 
-from foundation.console import (
+from core.console import (
     Confirmation,
     DescribedRow,
     ListAdmin,
@@ -37,7 +37,7 @@ from tenants.accounts import deletion, looking, workspaces
 from tenants.admin import workspace_page
 from tenants.admin.amounts import AmountsInDollars
 from tenants.admin.permissions import NoDelete, ReadOnly, SuperusersOnly
-from tenants.billing.persons import keep_former_members
+from tenants.metering.persons import keep_former_members
 from tenants.models import Membership, Tenant, User
 from tenants.quota_sync import snapshot
 

@@ -5,8 +5,8 @@
 from django.contrib import admin
 from django.http import HttpRequest
 
-from foundation.console import OperatorAdmin, operator_action
-from foundation.errors import Invalid
+from core.console import OperatorAdmin, operator_action
+from core.errors import Invalid
 from tenants.admin.amounts import AmountsInDollars
 from tenants.admin.permissions import ReadOnly
 from tenants.api_keys import lifecycle

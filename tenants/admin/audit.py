@@ -15,8 +15,8 @@ from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
-from foundation.console import ListAdmin
-from foundation.spreadsheets import csv_text
+from core.console import ListAdmin
+from core.spreadsheets import csv_text
 from tenants.admin.lists import MomentFilter, ValueFilter
 from tenants.admin.permissions import ReadOnly
 from tenants.audit import BY_COMMAND

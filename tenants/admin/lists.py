@@ -12,7 +12,7 @@ from django.db.models import Model, QuerySet
 from django.http import HttpRequest
 from unfold.contrib.filters.admin import RangeDateTimeFilter
 
-from foundation import months
+from core import months
 from tenants.models import LedgerEntry, Tenant, UsageEvent
 
 # One descent of the index for each name; DISTINCT would read every row.

@@ -8,8 +8,8 @@ from django.contrib import admin
 from django.http import HttpRequest
 from django.utils import timezone
 
-from foundation.console import OperatorAdmin, OperatorForm, operator_action
-from foundation.errors import DomainError
+from core.console import OperatorAdmin, OperatorForm, operator_action
+from core.errors import DomainError
 from tenants.accounts import raised_limits
 from tenants.admin.permissions import Immutable
 from tenants.models import RaisedLimit, User, WorkspaceNote

@@ -9,7 +9,7 @@ from django.contrib import admin
 from django.db.models import OuterRef, QuerySet, Subquery
 from django.http import HttpRequest
 
-from foundation.console import ListAdmin, OperatorAdmin, operator_action
+from core.console import ListAdmin, OperatorAdmin, operator_action
 from tenants.admin.permissions import ReadOnly
 from tenants.models import NoticeMail, Tenant, WebhookDelivery, WebhookEndpoint
 from tenants.webhooks import endpoints

@@ -10,12 +10,12 @@ from django.urls import reverse
 from django.utils import timezone
 from django.utils.text import Truncator
 
-from foundation import months
-from foundation.money import usd
+from core import months
+from core.money import usd
 from tenants.accounts import looking
-from tenants.billing import plans
-from tenants.billing.allowance import allowance_of
-from tenants.billing.ledger import usage_of
+from tenants.metering import plans
+from tenants.metering.allowance import allowance_of
+from tenants.metering.ledger import usage_of
 from tenants.models import (
     ApiKey,
     AuditEntry,

@@ -6,8 +6,8 @@ from django.utils import timezone
 from rest_framework import authentication, exceptions
 from rest_framework.request import Request
 
-from foundation.addresses import network_of
-from foundation.errors import NotAllowed
+from core.addresses import network_of
+from core.errors import NotAllowed
 from tenants.accounts.access import Access
 from tenants.accounts.current import current_membership
 from tenants.api import rate_limit

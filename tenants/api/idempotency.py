@@ -18,7 +18,7 @@ from django.conf import settings
 from django.db import connection
 from django.utils import timezone
 
-from foundation.errors import Conflict, Invalid
+from core.errors import Conflict, Invalid
 from tenants.accounts.access import Access
 from tenants.models import KeptAnswer
 

@@ -10,7 +10,7 @@ from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from foundation.rest.bodies import StrictSerializer
+from core.rest.bodies import StrictSerializer
 from tenants.accounts import invitations
 from tenants.accounts.access import Access
 from tenants.api.schema import operation

@@ -9,7 +9,7 @@ from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from foundation.rest.bodies import StrictSerializer
+from core.rest.bodies import StrictSerializer
 from tenants.accounts import members
 from tenants.accounts.access import Access
 from tenants.accounts.roles import Permission

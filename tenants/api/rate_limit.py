@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass
 
-from foundation import valkey
-from foundation.rest.errors import TooManyRequests
+from core import valkey
+from core.rest.errors import TooManyRequests
 
 WINDOW_S = 60
 

@@ -8,13 +8,13 @@ from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from foundation.money import dollars
-from foundation.rest import pages
-from foundation.rest.bodies import MomentField, StrictSerializer, TextField
+from core.money import dollars
+from core.rest import pages
+from core.rest.bodies import MomentField, StrictSerializer, TextField
 from tenants.api.schema import operation
 from tenants.api.views import WorkspaceView
-from tenants.billing import request_log
-from tenants.billing.request_log import Cursor, LogFilter, LoggedRequest
+from tenants.metering import request_log
+from tenants.metering.request_log import Cursor, LogFilter, LoggedRequest
 from tenants.models import Scope
 
 RECENT = timedelta(days=31)  # what is listed where nothing is said: a partition or two

@@ -17,9 +17,9 @@ from drf_spectacular.utils import (
 )
 from rest_framework import serializers
 
-from foundation.rest.bodies import StrictSerializer
-from foundation.rest.pages import DEFAULT_LIMIT, MAX_LIMIT
-from foundation.rest.problems import CONTENT_TYPE
+from core.rest.bodies import StrictSerializer
+from core.rest.pages import DEFAULT_LIMIT, MAX_LIMIT
+from core.rest.problems import CONTENT_TYPE
 from tenants.accounts.roles import Permission, describe_allowed
 from tenants.api import idempotency
 from tenants.models import Scope

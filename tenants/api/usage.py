@@ -10,13 +10,13 @@ from rest_framework.renderers import BaseRenderer, JSONRenderer
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from foundation.money import dollars
-from foundation.rest.bodies import MomentField, StrictSerializer, TextField
-from foundation.spreadsheets import stream_csv
+from core.money import dollars
+from core.rest.bodies import MomentField, StrictSerializer, TextField
+from core.spreadsheets import stream_csv
 from tenants.api.schema import operation
 from tenants.api.usage_report import report_usage
 from tenants.api.views import WorkspaceView
-from tenants.billing import usage
+from tenants.metering import usage
 from tenants.models import Scope, UsageEvent
 
 CSV = "text/csv"

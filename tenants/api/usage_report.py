@@ -9,13 +9,13 @@ from django import forms
 from django.core.exceptions import ValidationError
 from django.utils import timezone
 
-from foundation import months
-from foundation.errors import Invalid
-from foundation.money import dollars
+from core import months
+from core.errors import Invalid
+from core.money import dollars
 from tenants.api import rate_limit
-from tenants.billing import usage
-from tenants.billing.credits import credits_left
-from tenants.billing.plans import api_requests_per_minute
+from tenants.metering import usage
+from tenants.metering.credits import credits_left
+from tenants.metering.plans import api_requests_per_minute
 from tenants.models import Tenant
 
 DAY_FORMAT = "%Y-%m-%d"

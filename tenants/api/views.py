@@ -14,17 +14,17 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from foundation.request_ids import new_request_id
-from foundation.rest.bodies import StrictParser, StrictSerializer
-from foundation.rest.errors import TooManyRequests
-from foundation.rest.etags import etag_of, require_match
-from foundation.rest.pages import CursorPages
-from foundation.rest.problems import CONTENT_TYPE, answer_failure
+from core.request_ids import new_request_id
+from core.rest.bodies import StrictParser, StrictSerializer
+from core.rest.errors import TooManyRequests
+from core.rest.etags import etag_of, require_match
+from core.rest.pages import CursorPages
+from core.rest.problems import CONTENT_TYPE, answer_failure
 from tenants.accounts.access import Access
 from tenants.accounts.roles import needed_by_scope
 from tenants.api import idempotency, rate_limit
 from tenants.api.authentication import KeyAuthentication, StudioAuthentication
-from tenants.billing.plans import api_requests_per_minute
+from tenants.metering.plans import api_requests_per_minute
 from tenants.models import Scope
 
 SAFE = ("GET", "HEAD", "OPTIONS")

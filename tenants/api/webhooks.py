@@ -10,7 +10,7 @@ from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from foundation.rest.bodies import StrictSerializer, TextField
+from core.rest.bodies import StrictSerializer, TextField
 from tenants.accounts.access import Access
 from tenants.api.presenters import DeliveryObject, EndpointObject, present_delivery, present_endpoint
 from tenants.api.schema import operation

@@ -12,7 +12,7 @@ from secrets import choice
 
 from django.conf import settings
 
-from foundation.peppers import current_pepper
+from core.peppers import current_pepper
 
 PREFIX = "sk-ps-"
 BODY_DIGITS = 30

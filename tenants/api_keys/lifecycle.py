@@ -9,9 +9,9 @@ from django.db import transaction
 from django.db.models import Count
 from django.utils import timezone
 
-from foundation import locks
-from foundation.errors import Conflict, Invalid
-from foundation.peppers import current_pepper
+from core import locks
+from core.errors import Conflict, Invalid
+from core.peppers import current_pepper
 from tenants.api_keys.key_format import (
     PREFIX,
     digest_by_peppers,

@@ -6,8 +6,8 @@ from datetime import datetime
 from django.core.paginator import Page, Paginator
 from django.db.models import BooleanField, Case, Q, QuerySet, Sum, Value, When
 
-from foundation import months
-from foundation.money import usd
+from core import months
+from core.money import usd
 from tenants.models import ApiKey, Tenant, UsageDaily
 
 PAGE_SIZE = 50

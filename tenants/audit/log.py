@@ -7,7 +7,7 @@ from typing import Any
 from django.db import transaction
 from django.db.models import Model
 
-from foundation import log_lines
+from core import log_lines
 from tenants.audit import chain
 from tenants.models import ApiKey, AuditEntry, Tenant, User
 

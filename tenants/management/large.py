@@ -10,8 +10,8 @@ from uuid import UUID, uuid4
 from django.db import connection
 from django.utils import timezone
 
-from foundation import months
-from tenants.billing import partitions
+from core import months
+from tenants.metering import partitions
 from tenants.models import ApiKey, Tenant
 
 KEYS_PER_TENANT = 3

@@ -1,7 +1,6 @@
 """Names hold no marks that can't be seen. State only: the database has nothing to change."""
 
 from django.db import migrations, models
-
 from foundation.names import validate_name
 
 

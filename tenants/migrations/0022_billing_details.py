@@ -1,9 +1,8 @@
 """Whom invoices are made out to: kept on the invoice, and frozen with it."""
 
 import django.db.models.deletion
-from django.db import migrations, models
-
 import foundation.names
+from django.db import migrations, models
 
 GUARD = """
 CREATE OR REPLACE FUNCTION tenants_refuse_invoice_change() RETURNS trigger LANGUAGE plpgsql AS $$

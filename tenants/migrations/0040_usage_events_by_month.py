@@ -6,7 +6,6 @@ disk once more, and as measured about a minute for two million rows: docs/runnin
 """
 
 from django.db import migrations, models
-
 from foundation import months
 
 BEGIN = """

@@ -1,7 +1,5 @@
 from tenants.models.archives import ArchivedShare, ArchivedUsage, UsageArchive
 from tenants.models.audit import AuditCheckpoint, AuditEntry
-from tenants.models.billing_details import BillingDetails
-from tenants.models.credit_notes import CreditNote, CreditNoteNumber
 from tenants.models.credits import CreditBurn, CreditGrant
 from tenants.models.earnings import AuthorEarning
 from tenants.models.events import (
@@ -19,7 +17,6 @@ from tenants.models.jobs import FailedTask
 from tenants.models.keys import ApiKey, Scope
 from tenants.models.ledger import LedgerEntry, UsageDaily, UsageEvent, UsageMinute
 from tenants.models.notices import NoticeKind, NoticeMail
-from tenants.models.payments import Payment, PaymentAccount, PaymentEvent
 from tenants.models.people import Membership, Tenant, User
 from tenants.models.persons import FormerMember, Founding, FreeUsage
 from tenants.models.plans import Plan, PlanVersion, Price, PriceBook, Subscription
@@ -34,11 +31,8 @@ __all__ = [
     "AuditCheckpoint",
     "AuditEntry",
     "AuthorEarning",
-    "BillingDetails",
     "CreditBurn",
     "CreditGrant",
-    "CreditNote",
-    "CreditNoteNumber",
     "EventType",
     "FailedTask",
     "FormerMember",
@@ -55,9 +49,6 @@ __all__ = [
     "NoticeKind",
     "NoticeMail",
     "OutboxEvent",
-    "Payment",
-    "PaymentAccount",
-    "PaymentEvent",
     "Plan",
     "PlanVersion",
     "Price",

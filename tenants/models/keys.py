@@ -11,8 +11,8 @@ from django.utils import timezone
 from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
 
-from foundation.money import usd
-from foundation.names import validate_name
+from core.money import usd
+from core.names import validate_name
 from tenants.models.people import Tenant, User
 
 PUBLISHED_AFTER_DEATH = timedelta(days=90)  # so long the data plane tells why a key does not work any more

@@ -11,7 +11,7 @@ from django.db import models
 from django.db.models.functions import Lower
 from django.utils.translation import gettext_lazy as _
 
-from foundation.names import validate_name
+from core.names import validate_name
 
 
 class UserManager(BaseUserManager["User"]):

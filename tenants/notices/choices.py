@@ -7,7 +7,7 @@ from django.core import signing
 from django.db import transaction
 from django.urls import reverse
 
-from foundation.errors import NotFound
+from core.errors import NotFound
 from tenants.models import Membership, NoticeKind
 from tenants.notices.catalog import CHOOSABLE
 

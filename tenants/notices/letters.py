@@ -21,10 +21,10 @@ from django.utils.dateparse import parse_datetime
 from django.utils.formats import date_format
 from django.utils.translation import gettext, override
 
-from foundation import months
-from foundation.money import usd
-from foundation.wording import within_sentence
-from tenants.billing.allowance import Beyond
+from core import months
+from core.money import usd
+from core.wording import within_sentence
+from tenants.metering.allowance import Beyond
 from tenants.models import NoticeKind, NoticeMail, OutboxEvent, ReachedThreshold, Scope
 from tenants.notices.catalog import ALWAYS_SENT, NOTICES
 from tenants.notices.choices import unsubscribe_url

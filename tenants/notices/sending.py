@@ -14,7 +14,7 @@ from django.core.mail import mailers
 from django.db import transaction
 from django.utils import timezone
 
-from foundation import locks
+from core import locks
 from tenants.models import Membership, NoticeMail
 from tenants.notices.letters import Letter, write_letter
 

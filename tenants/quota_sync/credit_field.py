@@ -3,9 +3,9 @@
 from collections.abc import Iterable
 from datetime import datetime
 
-from foundation import months
-from tenants.billing import plans
-from tenants.billing.credits import MAX_CREDIT_NANOUSD, open_charges, open_credits, settle_charges
+from core import months
+from tenants.metering import plans
+from tenants.metering.credits import MAX_CREDIT_NANOUSD, open_charges, open_credits, settle_charges
 from tenants.models import Invoice, PlanVersion, Tenant
 
 type Entry = tuple[int, str]  # nano-USD, and the months that it pays

@@ -7,8 +7,8 @@ from uuid import UUID
 from django.db import transaction
 from django.utils import timezone
 
-from foundation import locks
-from tenants.billing import price_book, style_source
+from core import locks
+from tenants.metering import price_book, style_source
 from tenants.models import Price, PriceBook, Tenant
 from tenants.quota_sync.generations import bump_all_generations
 

@@ -15,8 +15,8 @@ from uuid import UUID
 
 from django.db import DatabaseError
 
-from foundation import months, valkey
-from tenants.billing import plans
+from core import months, valkey
+from tenants.metering import plans
 from tenants.models import Tenant
 from tenants.quota_sync.snapshot import COMING_KNOWN_BEFORE, publish_snapshot
 

@@ -16,8 +16,8 @@ from django.db import transaction
 from django.db.models import Q
 from django.utils import timezone
 
-from foundation import months, valkey
-from tenants.billing import plans, pools
+from core import months, valkey
+from tenants.metering import plans, pools
 from tenants.models import ApiKey, EventType, OutboxEvent, Scope, Tenant
 from tenants.quota_sync.credit_field import is_bounded, wallet_field
 from tenants.quota_sync.generations import bump_generations, overtake_generation

@@ -14,7 +14,7 @@ from django.utils.translation import gettext
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
-from foundation.errors import DomainError
+from core.errors import DomainError
 from tenants.accounts import current, invitations, members
 from tenants.accounts.access import MemberRequest, access_of, member_required
 from tenants.accounts.forms import InviteForm, RoleForm

@@ -17,7 +17,7 @@ from urllib.parse import SplitResult, urlsplit
 
 from django.utils.translation import gettext
 
-from foundation.errors import Invalid
+from core.errors import Invalid
 from tenants.models.events import MAX_URL_LENGTH
 
 HTTPS_PORT = 443

@@ -14,8 +14,8 @@ from django.db import transaction
 from django.utils import timezone
 from django.utils.translation import gettext_noop
 
-from foundation import locks
-from foundation.errors import Conflict, Invalid
+from core import locks
+from core.errors import Conflict, Invalid
 from tenants.accounts.access import Access
 from tenants.events.outbox import record_event
 from tenants.models import EventType, Tenant, WebhookDelivery, WebhookEndpoint

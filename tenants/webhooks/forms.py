@@ -4,8 +4,8 @@ from django import forms
 from django.utils.html import format_html
 from django.utils.translation import gettext_lazy as _
 
-from foundation.errors import DomainError
-from foundation.names import validate_text
+from core.errors import DomainError
+from core.names import validate_text
 from tenants.models import EventType
 from tenants.models.events import MAX_URL_LENGTH
 from tenants.webhooks.endpoints import NOT_CHOSEN

@@ -10,7 +10,7 @@ from secrets import token_bytes
 
 from standardwebhooks import Webhook
 
-from foundation.sealing import reseal, seal, unseal
+from core.sealing import reseal, seal, unseal
 
 PREFIX = "whsec_"
 SECRET_BYTES = 32  # the specification asks for 24 to 64

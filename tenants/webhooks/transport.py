@@ -19,7 +19,7 @@ from typing import Any
 from django.conf import settings
 from django.utils.translation import gettext_noop
 
-from foundation.errors import DomainError
+from core.errors import DomainError
 from tenants.webhooks import addresses
 from tenants.webhooks.addresses import ResolvedTooLate, Target
 

@@ -22,7 +22,7 @@ from adapters.routing import lookup, publisher
 from adapters.uploads import pipeline, sessions
 from adapters.uploads.upload_request import StyleDescription
 from config.celery import app
-from foundation import valkey as valkey_keys
+from core import valkey as valkey_keys
 from labs.fake_vllm.control_side import BASE, FakeVllm
 from tenants.public import Tenant, first_party_tenant
 

@@ -11,8 +11,8 @@ from adapters.catalog import sharing
 from adapters.catalog.priced import find_style, prices_of
 from adapters.models import Style
 from adapters.public import model_choices
-from foundation.valkey import limits_key
-from tenants.billing import price_book
+from core.valkey import limits_key
+from tenants.metering import price_book
 from tenants.models import AuditEntry, Price, PriceBook, Tenant
 from tenants.quota_sync import editions, snapshot
 from tests.adapters.conftest import known
@@ -148,7 +148,7 @@ def test_pages_and_api_tell_own_prices_and_what_is_announced(
     operator_client.post(
         ADD, edition_form(BEGINS, ("acme/noir", "3.21", "1", "6.54"), ("poetry", "7", "7", "7"))
     )
-    public = charlie_client.get(reverse("tenants:prices")).text
+    public = charlie_client.get(reverse("billing:prices")).text
     assert "poetry" in public
     assert "noir" not in public, "a private style is nobody's business"
     page = alice_client.get(reverse("adapters:style", args=["acme", "noir"])).text
@@ -181,7 +181,7 @@ def test_only_a_public_style_of_a_workspaces_own_may_have_a_share(operator_clien
     later = edition_form(BEGINS + timedelta(days=1), ("", "2", "2", "2"))
     assert operator_client.post(ADD, later).status_code == 302
     assert Price.objects.filter(style=noir.pk, author=acme, author_percent=20).count() == 2
-    assert "20 % to its author" in operator_client.get(reverse("tenants:prices")).text
+    assert "20 % to its author" in operator_client.get(reverse("billing:prices")).text
 
 
 def test_the_playground_knows_a_models_own_price_of_now(alice_client, noir, acme):

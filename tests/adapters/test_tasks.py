@@ -8,7 +8,7 @@ from django.db import connection
 
 from adapters import tasks
 from adapters.routing import publisher
-from foundation import locks
+from core import locks
 
 
 @contextmanager

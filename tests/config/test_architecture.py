@@ -10,7 +10,7 @@ import pytest
 from stack.folders import ROOT
 
 PAGE = (ROOT / "docs/architecture.md").read_text()
-FLOORS = ("tenants", "adapters", "inference")
+FLOORS = ("tenants", "adapters", "inference", "billing")
 BLOCKS = re.findall(r"^```\n(.*?)^```$", PAGE, re.DOTALL | re.MULTILINE)
 ROOTS = (ROOT, *(ROOT / floor for floor in FLOORS), ROOT / "inference/quota")
 

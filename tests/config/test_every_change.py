@@ -24,25 +24,17 @@ from adapters.catalog import price_changes, sharing
 from adapters.catalog.terms import Terms
 from adapters.models import AdapterVersion, Release, Status, Style
 from adapters.releases import votes
-from config import api_schema
-from foundation.money import NANO
+from billing.models import PaymentAccount
+from billing.payments import payments
+from billing.payments.manual_provider import ManualProvider
+from billing.plan_changes import choose_plan
+from core.money import NANO
 from tenants.accounts import device_logins
-from tenants.accounts.plan_changes import choose_plan
-from tenants.models import (
-    ApiKey,
-    AuditEntry,
-    Invoice,
-    Membership,
-    PaymentAccount,
-    Tenant,
-    User,
-    WebhookEndpoint,
-)
-from tenants.payments import payments
-from tenants.payments.manual_provider import ManualProvider
+from tenants.models import ApiKey, AuditEntry, Invoice, Membership, Tenant, User, WebhookEndpoint
 from tenants.public import issue_key
 from tenants.webhooks import delivery, signing
-from tests.config.test_every_address import ALL, API, address_of, of_acme
+from tests.website.test_every_address import ALL, API, address_of, of_acme
+from website import api_schema
 
 __all__ = ["of_acme"]
 
@@ -293,16 +285,16 @@ PAGES = {
     "hide_steps": Change(unaudited="Which steps a person wants to see is that person's own matter."),
     "hear_styles": Change(audits="style.selected", prepare=public_style),
     "choose_style": Change({"prompt": "Describe the rain."}, "style.selected", prepare=public_style),
-    "tenants:issue_key": Change(
+    "website:issue_key": Change(
         {"name": "newsletter", "lifetime_days": "", "scopes": ["inference"]}, "api_key.created"
     ),
-    "tenants:limit_key": Change({"requests_per_minute": 5}, "api_key.edited"),
-    "tenants:rotate_key": Change({"old_secret_hours": "1"}, "api_key.rotated"),
-    "tenants:revoke_key": Change({"name": "laptop"}, "api_key.revoked"),
-    "tenants:keys_reviewed": Change(
+    "website:limit_key": Change({"requests_per_minute": 5}, "api_key.edited"),
+    "website:rotate_key": Change({"old_secret_hours": "1"}, "api_key.rotated"),
+    "website:revoke_key": Change({"name": "laptop"}, "api_key.revoked"),
+    "website:keys_reviewed": Change(
         prepare=review_of_keys, unaudited="It takes a notice to one person away; no key changes."
     ),
-    "tenants:decide_login": Change(
+    "website:decide_login": Change(
         {"code": LOGIN_CODE, "decision": "approved", "scopes": ["inference"]},
         "login.approved",
         login_begun,
@@ -319,20 +311,20 @@ PAGES = {
     "tenants:delete_webhook": Change(audits="webhook_endpoint.deleted"),
     "tenants:redeliver_webhook": Change(audits="webhook_endpoint.redelivered", each_time=ASKED_AGAIN),
     "tenants:notices": Change({"kinds": []}, unaudited=OWN_MAIL),
-    "tenants:set_budget": Change({"budget": "5"}, "workspace.edited"),
-    "tenants:billing_details": Change({"name": "Acme Ltd", "tax_id": "GB1"}, "billing_details.edited"),
-    "tenants:top_up": Change(
+    "billing:set_budget": Change({"budget": "5"}, "workspace.edited"),
+    "billing:billing_details": Change({"name": "Acme Ltd", "tax_id": "GB1"}, "billing_details.edited"),
+    "billing:top_up": Change(
         {"amount_nanousd": "25", "payment": "0b1c2d3e-4f50-4162-8738-495a6b7c8d9e"}, "payment.begun"
     ),
-    "tenants:pay_invoice": Change(audits="payment.begun", prepare=owed),
-    "tenants:auto_top_up": Change(
+    "billing:pay_invoice": Change(audits="payment.begun", prepare=owed),
+    "billing:auto_top_up": Change(
         {"threshold_nanousd": "5", "amount_nanousd": "25"}, "auto_top_up.edited", saved_card
     ),
-    "tenants:change_plan": Change({"plan": "writer"}, "plan.changed"),
-    "tenants:keep_plan": Change(audits="plan.kept", prepare=cheaper_plan),
-    "tenants:undo_plan": Change(audits="plan.undone", prepare=dearer_plan),
-    "tenants:create_workspace": Change({"workspace": "Fourth"}, "workspace.created", no_workspace),
-    "tenants:switch_workspace": Change(
+    "billing:change_plan": Change({"plan": "writer"}, "plan.changed"),
+    "billing:keep_plan": Change(audits="plan.kept", prepare=cheaper_plan),
+    "billing:undo_plan": Change(audits="plan.undone", prepare=dearer_plan),
+    "website:create_workspace": Change({"workspace": "Fourth"}, "workspace.created", no_workspace),
+    "website:switch_workspace": Change(
         {"workspace": "third"}, unaudited="It changes only which of their workspaces a person looks at."
     ),
     "tenants:invite": Change({"email": "dora@example.org", "role": "member"}, "invitation.created"),
@@ -342,11 +334,11 @@ PAGES = {
     "tenants:remove_member": Change(audits="member.removed", prepare=teammate),
     "tenants:transfer_ownership": Change(audits="workspace.transferred", prepare=teammate),
     "tenants:leave_workspace": Change(audits="member.left", prepare=second_owner),
-    "tenants:edit_workspace": Change({"name": "Acme Letters"}, "workspace.edited"),
-    "tenants:limit_new_keys": Change({"monthly_tokens": "5"}, "workspace.edited"),
-    "tenants:edit_profile": Change({"language": "de"}, "profile.edited"),
-    "tenants:delete_workspace": Change({"confirm": "Acme"}, "workspace.deletion_requested"),
-    "tenants:stop_deletion": Change(audits="workspace.deletion_stopped", prepare=to_be_deleted),
+    "website:edit_workspace": Change({"name": "Acme Letters"}, "workspace.edited"),
+    "website:limit_new_keys": Change({"monthly_tokens": "5"}, "workspace.edited"),
+    "website:edit_profile": Change({"language": "de"}, "profile.edited"),
+    "website:delete_workspace": Change({"confirm": "Acme"}, "workspace.deletion_requested"),
+    "website:stop_deletion": Change(audits="workspace.deletion_stopped", prepare=to_be_deleted),
     "adapters:create_version": Change(
         {"slug": "secret", "name": "Secret", "files": FILES},
         "version.created",
@@ -387,7 +379,7 @@ PAGES = {
     "adapters:compare": Change({"prompts": "Describe the rain."}, "style.prompts_set"),
 }
 CHANGE_NOTHING = {
-    "tenants:delete_account": "Without the right password, which test_deletion.py has.",
+    "website:delete_account": "Without the right password, which test_deletion.py has.",
     "adapters:compare_answers": "It marks differences in what the page sends.",
     "inference:playground_stream": "It writes text, which the ledger books.",
     "inference:stream_side": "It writes text, which the ledger books.",
@@ -450,7 +442,7 @@ OPERATIONS = {
     "workspace.edit": Change({"monthly_nanousd": 5_000_000_000}, "workspace.edited"),
 }
 
-# What needs no key, and has no workspace before a member has confirmed it: tests/tenants/api/test_logins.py.
+# What needs no key, and has no workspace before a member has confirmed it: tests/website/api/test_logins.py.
 OPEN_OPERATIONS = {"logins.begin", "logins.redeem"}
 
 # What only a person can do: tests/tenants/accounts/test_members.py does it.
@@ -475,7 +467,7 @@ def ready(of_acme, charlies, settings, monkeypatch) -> None:
 def state() -> dict[str, list[dict[str, Any]]]:
     """Return what the product's tables hold, without logs and what changes by itself."""
     rows = {}
-    for app in ("tenants", "adapters"):
+    for app in ("tenants", "adapters", "billing"):
         for model in apps.get_app_config(app).get_models():
             if model.__name__ not in LOGS:
                 fields = [one.attname for one in model._meta.concrete_fields if one.name not in VOLATILE]
@@ -528,7 +520,7 @@ def test_a_form_that_comes_after_the_session_ended_does_nothing_and_leads_back(
     assert login.path == reverse("account_login")
     assert (state(), logged()) == (before, [])
     [back] = parse_qs(login.query)["next"]
-    if name != "tenants:create_workspace":  # its own page shows its form
+    if name != "website:create_workspace":  # its own page shows its form
         assert back == OPEN_PAGE
         assert "so nothing was done" in client.get(answer["Location"]).text
     assert alice_client.get(back).status_code in (200, 302)
@@ -596,6 +588,6 @@ def test_a_part_of_a_page_leads_the_whole_page_to_the_login(client, of_acme):
     "referer", ["https://evil.example/usage/", "", "javascript:alert(1)", "//evil.example/"]
 )
 def test_a_form_of_another_site_leads_to_no_other_site(client, of_acme, referer):
-    answer = client.post(reverse("tenants:set_budget"), headers={"Referer": referer})
+    answer = client.post(reverse("billing:set_budget"), headers={"Referer": referer})
     [back] = parse_qs(urlsplit(answer["Location"]).query)["next"]
     assert back == reverse("member_home")

@@ -8,7 +8,6 @@ from django.urls import resolve
 
 from tenants.accounts.roles import ALLOWED, Permission, Role, needed_by_scope
 from tenants.models import Membership, Tenant, User
-from tests.config.test_every_address import ALL, API, address_of, of_acme
 from tests.config.test_every_change import (
     OPERATIONS,
     PAGES,
@@ -19,15 +18,16 @@ from tests.config.test_every_change import (
     state,
     two_versions,
 )
+from tests.website.test_every_address import ALL, API, address_of, of_acme
 
 __all__ = ["of_acme", "ready"]
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("valkey", "ready")]
 
 # They are about the person, who may have no workspace at all.
-PERSONAL = {"tenants:create_workspace", "tenants:switch_workspace", "tenants:delete_account"}
+PERSONAL = {"website:create_workspace", "website:switch_workspace", "website:delete_account"}
 # The first is of owners of a deleted workspace, the others of whoever made the key.
-OF_SOME = {"adapters:workspace_erasure", "tenants:limit_key", "tenants:rotate_key"}
+OF_SOME = {"adapters:workspace_erasure", "website:limit_key", "website:rotate_key"}
 
 
 @pytest.fixture
@@ -126,12 +126,12 @@ def test_an_operation_asks_the_table(people, of_acme, name):
 @pytest.mark.parametrize(
     ("name", "role"),
     [
-        ("tenants:issue_key", Role.MEMBER),
+        ("website:issue_key", Role.MEMBER),
         ("adapters:describe", Role.MEMBER),
         ("tenants:create_webhook", Role.ADMIN),
-        ("tenants:edit_workspace", Role.ADMIN),
-        ("tenants:billing_details", Role.BILLING),
-        ("tenants:change_plan", Role.BILLING),
+        ("website:edit_workspace", Role.ADMIN),
+        ("billing:billing_details", Role.BILLING),
+        ("billing:change_plan", Role.BILLING),
         ("tenants:notices", Role.VIEWER),
     ],
 )

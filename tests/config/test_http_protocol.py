@@ -13,7 +13,7 @@ import uvicorn
 
 from config.http_connections import Limits
 from config.http_protocol import BoundedProtocol
-from foundation.disconnects import DISCONNECT
+from core.disconnects import DISCONNECT
 
 CHECK_EVERY_S = 0.02
 QUICK = Limits(

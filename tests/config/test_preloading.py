@@ -12,7 +12,7 @@ from config.preloading import load_pages
 pytestmark = pytest.mark.django_db
 
 
-@pytest.mark.parametrize("name", ["home", "tenants:prices", "status", "guides"])
+@pytest.mark.parametrize("name", ["home", "billing:prices", "status", "guides"])
 def test_a_page_reads_no_template_once_all_are_loaded(
     name: str, client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -4,9 +4,9 @@ import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
-from tests.config.test_every_address import ALL, API, address_of, of_acme
 from tests.config.test_every_change import two_versions
-from tests.config.test_first_minute import used
+from tests.website.test_every_address import ALL, API, address_of, of_acme
+from tests.website.test_first_minute import used
 
 __all__ = ["of_acme"]
 
@@ -14,8 +14,8 @@ pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("valkey")]
 
 MOST = 12
 MORE = {
-    "tenants:invoices": (15, "It draws up the running month's invoice: usage, hosting, credits, prices."),
-    "tenants:plan": (
+    "billing:invoices": (15, "It draws up the running month's invoice: usage, hosting, credits, prices."),
+    "billing:plan": (
         23,
         "It previews each plan on this month's usage, beside what is announced and what is raised.",
     ),

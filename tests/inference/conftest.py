@@ -11,8 +11,8 @@ import redis
 
 from adapters.routing import row_writer
 from adapters.routing.row_writer import Source
-from foundation import months
-from foundation import valkey as names
+from core import months
+from core import valkey as names
 from inference.contract import base_model
 from inference.contract.route import Route, read_target
 from inference.contract.route_tables import RouteTables

@@ -4,8 +4,8 @@ import json
 
 import pytest
 
-from foundation import valkey as names
-from foundation.request_ids import new_request_id
+from core import valkey as names
+from core.request_ids import new_request_id
 from inference import metrics
 from inference.contract.requests import parse_request
 from inference.errors import LimitsUnavailable

@@ -6,7 +6,7 @@ import json
 import pytest
 from django.test import RequestFactory
 
-from foundation import valkey as names
+from core import valkey as names
 from inference.playground.calls import Call, answer_call, hide_model
 from tests.inference.fakes import chat
 

@@ -5,7 +5,7 @@ import json
 
 import pytest
 
-from foundation import log_lines
+from core import log_lines
 from tests.inference.conftest import SHORT_WAITS
 from tests.inference.fakes import chat
 

@@ -7,7 +7,7 @@ import shlex
 
 import pytest
 
-from foundation.request_ids import new_request_id
+from core.request_ids import new_request_id
 from inference import telemetry
 from inference.contract.requests import parse_request
 from inference.contract.usage import Usage

@@ -24,11 +24,12 @@ from django.contrib.auth import (  # noqa: E402
 )
 from django.utils import timezone  # noqa: E402
 
-from foundation import months  # noqa: E402
+from billing.invoices import invoices  # noqa: E402
+from billing.payments import auto_top_up  # noqa: E402
+from core import months  # noqa: E402
 from tenants.accounts.workspaces import create_tenant  # noqa: E402
-from tenants.billing import credits, invoices  # noqa: E402
+from tenants.metering import credits  # noqa: E402
 from tenants.models import PlanVersion, Subscription, Tenant  # noqa: E402
-from tenants.payments import auto_top_up  # noqa: E402
 
 
 def make_people() -> dict[str, str]:

@@ -26,23 +26,21 @@ from adapters.models import (
     Status,
     Style,
 )
-from foundation import months
-from foundation.money import NANO
+from billing.models import BillingDetails, Payment, PaymentAccount
+from billing.plan_changes import choose_plan
+from core import months
+from core.money import NANO
 from tenants.accounts.invitations import digest_of
-from tenants.accounts.plan_changes import choose_plan
 from tenants.api_keys.lifecycle import issue_key, revoke_key, rotate_key
 from tenants.models import (
     ApiKey,
     AuthorEarning,
-    BillingDetails,
     CreditGrant,
     EventType,
     Invitation,
     Invoice,
     Membership,
     OutboxEvent,
-    Payment,
-    PaymentAccount,
     Tenant,
     User,
     WebhookDelivery,
@@ -261,7 +259,7 @@ def lay_styles_of_others(acme: Tenant, alice: User, others: Tenant, engine: Engi
         "language=en",
     ):
         addresses.append(f"{catalogue}?{query}")
-    return [*addresses, reverse("tenants:prices"), reverse("inference:playground"), reverse("welcome")]
+    return [*addresses, reverse("billing:prices"), reverse("inference:playground"), reverse("welcome")]
 
 
 def lay_money(acme: Tenant, settings) -> list[str]:
@@ -328,8 +326,8 @@ def lay_money(acme: Tenant, settings) -> list[str]:
     )  # fmt: skip
     pages = [f"tenants:{name}" for name in ("invoices", "plan", "credits", "billing_details", "earnings")]
     addresses = [reverse(name) for name in pages]
-    addresses.append(reverse("tenants:invoice", args=[invoice.pk]))
-    return addresses + [reverse("tenants:payment", args=[payment.pk]) for payment in payments]
+    addresses.append(reverse("billing:invoice", args=[invoice.pk]))
+    return addresses + [reverse("billing:payment", args=[payment.pk]) for payment in payments]
 
 
 def lay_keys(acme: Tenant, alice: User) -> list[str]:
@@ -351,10 +349,10 @@ def lay_keys(acme: Tenant, alice: User) -> list[str]:
     for number in range(60):
         issue_key(acme, name=f"program {number}", by=alice)
     User.objects.filter(pk=alice.pk).update(review_keys_since=now)
-    keys = reverse("tenants:keys")
+    keys = reverse("website:keys")
     addresses = [keys, f"{keys}?page=2", f"{keys}?q=program", f"{keys}?q=nothing"]
     addresses += [reverse(f"tenants:{name}", args=[limited.pk]) for name in ("limit_key", "rotate_key")]
-    return [*addresses, reverse("member_home"), reverse("tenants:settings")]
+    return [*addresses, reverse("member_home"), reverse("website:settings")]
 
 
 def lay_team(acme: Tenant, alice: User) -> list[str]:
@@ -381,7 +379,7 @@ def lay_team(acme: Tenant, alice: User) -> list[str]:
     log = reverse("tenants:audit_log")
     addresses = [reverse("tenants:team"), reverse("tenants:member", args=[member.pk]), log]
     addresses += [f"{log}?person=nobody", reverse("usersessions_list")]
-    return [*addresses, reverse("tenants:notices"), reverse("tenants:delete_account")]
+    return [*addresses, reverse("tenants:notices"), reverse("website:delete_account")]
 
 
 def lay_webhooks(acme: Tenant) -> list[str]:

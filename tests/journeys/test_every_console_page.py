@@ -17,7 +17,6 @@ from playwright.sync_api import Page
 
 from adapters.models import Engine
 from tenants.models import Tenant
-from tests.config.console_rows import Rows
 from tests.journeys.test_every_page import is_whole_page
 from tests.journeys.walking import (
     AXE,
@@ -30,6 +29,7 @@ from tests.journeys.walking import (
     check_width,
     send_empty,
 )
+from tests.operations.console_rows import Rows
 
 ROWS = 2  # of each list
 SHOWN = ("changelist", "add", "change", "history")
@@ -75,7 +75,7 @@ def own_addresses(rows: Rows) -> Iterator[str]:
         if name in NO_PAGES or name.endswith(ENDS):
             continue
         if name == "app_list":
-            yield from (reverse("admin:app_list", args=[app]) for app in ("tenants", "adapters", "auth"))
+            yield from (reverse("admin:app_list", args=[app]) for app in ("tenants", "adapters", "billing", "auth"))
             continue
         yield reverse(f"admin:{name}", kwargs={argument: known[argument] for argument in arguments})
 

@@ -15,14 +15,14 @@ from django.urls import get_resolver, reverse
 from django.utils import timezone
 from playwright.sync_api import BrowserContext, Route
 
-from foundation import months
+from core import months
 from tenants.api_keys.lifecycle import issue_key
-from tenants.billing.ledger import record_events
-from tenants.billing.request_log import Refusal, record_refusals
+from tenants.metering.ledger import record_events
+from tenants.metering.request_log import Refusal, record_refusals
 from tenants.models import Tenant, User
-from tests.config.test_every_address import ALL, API, SEEN_BY_ALL, address_of, of_acme
 from tests.journeys.walking import AFTER_TWO_FRAMES, WATCH_SHIFTS, WIDE, Walk, enter, prove_who_it_is
 from tests.tenants.conftest import make_event
+from tests.website.test_every_address import ALL, API, SEEN_BY_ALL, address_of, of_acme
 
 __all__ = ["of_acme"]
 
@@ -51,13 +51,13 @@ IN_GERMAN = [
     "adapters:style_sharing",
     "adapters:style_settings",
     "inference:playground",
-    "tenants:keys",
-    "tenants:usage",
-    "tenants:requests",
-    "tenants:plan",
-    "tenants:invoices",
+    "website:keys",
+    "billing:usage",
+    "billing:requests",
+    "billing:plan",
+    "billing:invoices",
     "tenants:team",
-    "tenants:settings",
+    "website:settings",
     "tenants:notices",
     "tenants:webhooks",
 ]
@@ -107,7 +107,7 @@ def pages(alice_client: Client, of_acme, legal_pages) -> list[str]:
     open_to_all = sorted((SEEN_BY_ALL - {"guide", "script_words", "mail_html", "unsubscribe"}) & known)
     addresses += [reverse(name) for name in [*open_to_all, *ACCOUNTS]]
     addresses += [reverse("guide", args=[slug]) for slug in GUIDES]
-    addresses += [reverse("tenants:usage") + "?by=key", reverse("tenants:requests") + "?q=nothing"]
+    addresses += [reverse("billing:usage") + "?by=key", reverse("billing:requests") + "?q=nothing"]
     addresses.append("/there-is-nothing-here/")
     return [address for address in dict.fromkeys(addresses) if is_whole_page(alice_client, address)]
 
@@ -144,7 +144,7 @@ def test_nothing_moves_when_the_fonts_come_late(members):
     page = members.new_page()
     held: list[Route] = []
     page.route("**/*.woff2", lambda route: held.append(route))  # noqa: PLW0108 (Playwright marks the function)
-    for address in (reverse("tenants:keys"), reverse("tenants:usage")):
+    for address in (reverse("website:keys"), reverse("billing:usage")):
         page.goto(address, wait_until="domcontentloaded")
         page.evaluate(FIRST_PAINT)
         assert held
@@ -185,7 +185,7 @@ def test_pages_of_a_second_factor(alice, members):
 def test_pages_of_visitors(live_server, browser):
     faults: list[str] = []
     visitors = browser.new_context(base_url=live_server.url, viewport=WIDE)
-    known = [reverse(name if name != "prices" else "tenants:prices") for name in VISITORS]
+    known = [reverse(name if name != "prices" else "billing:prices") for name in VISITORS]
     Walk(visitors, "visitor", faults).see(known, status=200)
     assert faults == [], "\n".join(faults)
 

@@ -38,9 +38,9 @@ __all__ = ["base_model", "engine", "folder", "poetry", "polyscribe", "vllm"]
 
 ROOMS = [
     "member_home", "adapters:catalogue", "adapters:upload", "adapters:deleted", "inference:playground",
-    "inference:blind", "tenants:keys", "tenants:usage", "tenants:requests", "tenants:invoices",
-    "tenants:plan", "tenants:credits", "tenants:billing_details", "tenants:earnings", "tenants:webhooks",
-    "tenants:team", "tenants:audit_log", "tenants:settings", "tenants:notices",
+    "inference:blind", "website:keys", "billing:usage", "billing:requests", "billing:invoices",
+    "billing:plan", "billing:credits", "billing:billing_details", "billing:earnings", "tenants:webhooks",
+    "tenants:team", "tenants:audit_log", "website:settings", "tenants:notices",
 ]  # fmt: skip
 USAGE = {"prompt_tokens": 12, "completion_tokens": 40}
 
@@ -101,10 +101,10 @@ def test_what_lesser_roles_and_newcomers_see(bob, bob_client, walk):
     create_tenant(dora, name="Nothing yet")
     rooms = [reverse(name) for name in ROOMS]
     viewer, newcomer = walk(bob_client, "viewer"), walk(client_of(dora), "newcomer")
-    viewer.see([*rooms, reverse("adapters:style", args=["acme", "letters"]), reverse("tenants:set_budget")])
+    viewer.see([*rooms, reverse("adapters:style", args=["acme", "letters"]), reverse("billing:set_budget")])
     newcomer.see([*rooms, reverse("welcome")])
     nobody = walk(client_of(User.objects.create_user("erin@example.org")), "without a workspace")
-    nobody.see([reverse("tenants:create_workspace")], status=200)
+    nobody.see([reverse("website:create_workspace")], status=200)
     assert_no_faults(viewer, newcomer, nobody)
 
 
@@ -286,11 +286,11 @@ def test_without_javascript_pages_read_forms_post_and_what_needs_it_says_so(
             faults.append(f"{address} does not say that it needs JavaScript")
     assert faults == [], "\n".join(faults)
 
-    page.goto(reverse("tenants:keys"))
+    page.goto(reverse("website:keys"))
     page.get_by_label("Name", exact=True).fill("by hand")
     page.get_by_role("button", name="Create key").click()
     expect(page.locator("#secret")).to_have_text(re.compile("^sk-ps-"))
-    page.goto(reverse("tenants:keys"))
+    page.goto(reverse("website:keys"))
     revoke = dialog_of(page, "Revoke “by hand”?")
     revoke.get_by_role("textbox").fill("by hand")
     revoke.get_by_role("button", name="Revoke this key").click()
@@ -304,19 +304,19 @@ def dialog_of(page: Page, heading: str) -> Locator:
 
 def test_shortcuts_lead_somewhere_and_can_be_turned_off(acme, alice_client, browser, live_server):
     page = enter(browser, live_server, alice_client).new_page()
-    page.goto(reverse("tenants:keys"))
+    page.goto(reverse("website:keys"))
     page.keyboard.press("Tab")
     expect(page.get_by_role("link", name="Skip to the page")).to_be_focused()
     page.keyboard.press("Enter")
     page.keyboard.type("gu")
-    expect(page).to_have_url(re.compile(reverse("tenants:usage")))
+    expect(page).to_have_url(re.compile(reverse("billing:usage")))
     page.get_by_role("button", name=acme.name).click()
     page.get_by_label("Keyboard shortcuts").uncheck()
     page.keyboard.press("Escape")
     for _ in range(2):  # also after a reload
         page.keyboard.type("gk")
         expect(page.locator(".foot-keys")).to_be_hidden()
-        expect(page).to_have_url(re.compile(reverse("tenants:usage")))
+        expect(page).to_have_url(re.compile(reverse("billing:usage")))
         page.reload()
 
 

@@ -18,7 +18,7 @@ import httpx2
 import pytest
 from playwright.sync_api import Page, expect
 
-from foundation.money import NANO
+from core.money import NANO
 from labs import fake_stripe
 from labs.fake_stripe import FakeStripe
 from stack import application

@@ -4,11 +4,11 @@ from uuid import uuid4
 
 import pytest
 
-from foundation import months
+from core import months
 from tenants.api_keys.lifecycle import playground_key
-from tenants.billing.ledger import Event
-from tenants.billing.plans import limits_of
-from tenants.billing.pricing import cost_nanousd
+from tenants.metering.ledger import Event
+from tenants.metering.plans import limits_of
+from tenants.metering.pricing import cost_nanousd
 from tenants.models import ApiKey, Tenant
 
 NOW = datetime(2026, 11, 12, 12, tzinfo=UTC)

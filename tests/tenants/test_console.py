@@ -8,13 +8,14 @@ from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 
-from foundation.console import OperatorAdmin
-from foundation.valkey import limits_key
-from tenants.accounts.plan_changes import choose_plan
+from billing.invoices import invoices
+from billing.plan_changes import choose_plan
+from core.console import OperatorAdmin
+from core.valkey import limits_key
 from tenants.api_keys import lifecycle
 from tenants.audit import record_audit
-from tenants.billing import invoices, plans
-from tenants.billing.ledger import record_events
+from tenants.metering import plans
+from tenants.metering.ledger import record_events
 from tenants.models import (
     ApiKey,
     AuditEntry,
@@ -354,7 +355,7 @@ def test_a_workspace_has_one_page_with_what_it_is_and_has(operator_client, acme,
 def test_members_read_why_their_workspace_is_suspended(operator_client, alice_client, acme):
     suspend = {"action": "suspend", "_selected_action": [acme.pk], **SURE}
     operator_client.post(page("tenant"), suspend)
-    assert "wrote why: They asked for it." in alice_client.get(reverse("tenants:usage")).text
+    assert "wrote why: They asked for it." in alice_client.get(reverse("billing:usage")).text
     assert OutboxEvent.objects.get(type=EventType.WORKSPACE_SUSPENDED).facts == {
         "reason": "They asked for it."
     }

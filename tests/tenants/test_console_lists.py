@@ -9,10 +9,10 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
-from foundation import estimated_paginator, months
-from foundation.estimated_paginator import EstimatedPaginator
-from tenants.billing.figures import VersionFigures, prune_minutes, version_figures
-from tenants.billing.ledger import record_events
+from core import estimated_paginator, months
+from core.estimated_paginator import EstimatedPaginator
+from tenants.metering.figures import VersionFigures, prune_minutes, version_figures
+from tenants.metering.ledger import record_events
 from tenants.models import LedgerEntry, UsageEvent, UsageMinute
 from tests.tenants.conftest import NOW
 

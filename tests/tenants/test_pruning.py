@@ -6,8 +6,8 @@ import pytest
 from django.contrib.sessions.models import Session
 from django.utils import timezone
 
-from foundation import months
-from foundation.valkey import account_key, bucket_key
+from core import months
+from core.valkey import account_key, bucket_key
 from tenants import tasks
 from tenants.api_keys import lifecycle
 from tenants.models import ApiKey

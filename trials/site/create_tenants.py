@@ -17,8 +17,8 @@ from django.contrib.auth import get_user_model  # noqa: E402
 
 from adapters.catalog.library import select_style  # noqa: E402
 from adapters.public import Style  # noqa: E402
-from foundation import months  # noqa: E402
-from tenants.billing.credits import grant_credit  # noqa: E402
+from core import months  # noqa: E402
+from tenants.metering.credits import grant_credit  # noqa: E402
 from tenants.models import Plan, PlanVersion  # noqa: E402
 from tenants.public import create_tenant, issue_key, subscribe_tenant  # noqa: E402
 

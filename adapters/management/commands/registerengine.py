@@ -5,7 +5,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError
 
 from adapters.placement import registering
-from foundation.errors import DomainError
+from core.errors import DomainError
 
 
 class Command(BaseCommand):

@@ -4,7 +4,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand
 
-from foundation import valkey
+from core import valkey
 from inference.quota.shard_merge import merge_shards
 from tenants.public import record_command
 

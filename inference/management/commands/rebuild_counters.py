@@ -5,8 +5,8 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
-from foundation import months, valkey
-from inference.quota.reconciliation import rebuild_counters
+from billing.counters import rebuild_counters
+from core import months, valkey
 from tenants.public import Tenant, record_command
 
 

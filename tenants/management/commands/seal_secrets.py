@@ -5,7 +5,7 @@ from typing import Any
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 
-from foundation.peppers import current_pepper
+from core.peppers import current_pepper
 from tenants.accounts.mfa import seal_factors
 from tenants.api_keys.lifecycle import peppers_in_use
 from tenants.audit import record_command

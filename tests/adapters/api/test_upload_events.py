@@ -16,7 +16,7 @@ from adapters.api.upload_events import StreamLimits
 from adapters.api.uploads import UploadEventsView
 from adapters.models import AdapterVersion, Status, Style
 from config.asgi import django_app
-from foundation import valkey as valkey_names
+from core import valkey as valkey_names
 from tenants.models import Scope
 from tenants.public import issue_key
 from tests.waiting import eventually

@@ -22,7 +22,7 @@ from adapters.errors import (
 )
 from adapters.models import PriceChange, Selection, Style
 from tenants.api_keys.lifecycle import issue_key
-from tenants.billing import price_book
+from tenants.metering import price_book
 from tenants.models import AuditEntry, OutboxEvent, Price, PriceBook
 from tests.adapters.conftest import known
 

@@ -15,7 +15,7 @@ from adapters.catalog import library, queries, sharing
 from adapters.errors import StyleNotFound
 from adapters.models import Share, Style
 from adapters.routing import lookup
-from foundation.valkey import client, styles_key
+from core.valkey import client, styles_key
 from tenants.accounts.workspaces import create_tenant
 from tenants.models import Tenant, User
 from tests.adapters.conftest import known, others_styles

@@ -10,7 +10,7 @@ from adapters.errors import NotSuspended, SuspendedAlready
 from adapters.models import Placement, Style
 from adapters.placement import planner
 from adapters.routing import lookup, publisher
-from foundation.valkey import client, route_versions_key, styles_key
+from core.valkey import client, route_versions_key, styles_key
 from tenants.accounts.workspaces import create_tenant
 from tenants.models import AuditEntry, Tenant, User
 from tests.adapters.conftest import known

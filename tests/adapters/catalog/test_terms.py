@@ -11,7 +11,7 @@ from adapters.catalog.terms import Terms, asked_terms, describe_terms
 from adapters.errors import ChangedMeanwhile, SharePercent, TermsOutOfBounds
 from adapters.models import Style
 from tenants.api_keys.lifecycle import issue_key
-from tenants.billing import price_book
+from tenants.metering import price_book
 from tenants.models import AuditEntry, OutboxEvent, Price, PriceBook
 from tests.adapters.conftest import known
 

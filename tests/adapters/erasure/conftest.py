@@ -5,7 +5,7 @@ import pytest
 from adapters import tasks
 from adapters.erasure import report, workflow
 from adapters.models import AdapterVersion, EngineErasure, Erasure
-from foundation import valkey as keys
+from core import valkey as keys
 from tests.adapters.conftest import eager_tasks, served
 
 FILES = ("adapter_config.json", "adapter_model.safetensors")

@@ -7,9 +7,9 @@ import pytest
 from adapters.catalog import sharing
 from adapters.models import Placement, Style
 from adapters.placement import hosting, transitions
-from foundation import months
-from foundation.money import NANO
-from tenants.billing import invoices
+from billing.invoices import invoices
+from core import months
+from core.money import NANO
 from tenants.models import HostedStyle, LedgerEntry, PriceBook
 from tests.adapters.conftest import known
 

@@ -14,7 +14,7 @@ from adapters.placement import transitions
 from adapters.public import model_choices
 from adapters.releases import aliases
 from adapters.routing import lookup, publisher
-from foundation.valkey import client, styles_key
+from core.valkey import client, styles_key
 from tenants.accounts.workspaces import create_tenant
 from tenants.models import Tenant, User
 from tests.adapters.conftest import known, others_styles, published_routes

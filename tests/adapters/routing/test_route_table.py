@@ -14,7 +14,7 @@ from adapters.placement import reconciler, transitions
 from adapters.public import model_choices
 from adapters.releases import aliases
 from adapters.routing import lookup, publisher, route_table
-from foundation import valkey as keys
+from core import valkey as keys
 from tenants.public import Tenant
 from tests.adapters.conftest import known, published_routes, twin_of
 

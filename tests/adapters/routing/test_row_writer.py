@@ -19,7 +19,7 @@ from adapters.models import Engine, Placement
 from adapters.placement import reconciler, transitions
 from adapters.routing import publisher, row_writer
 from adapters.routing.row_writer import Source, write_rows
-from foundation import valkey as keys
+from core import valkey as keys
 from inference.proxy.route_cache import RouteCache
 from inference.wire.valkey_client import ValkeyClient
 from tests.adapters.conftest import known, published_routes, twin_of

@@ -12,7 +12,7 @@ from adapters.enqueue import MAX_QUEUED_UPLOADS
 from adapters.models import AdapterVersion, Status
 from adapters.uploads import examination, pipeline
 from config.celery import app
-from foundation import locks
+from core import locks
 from tests.adapters.conftest import known, uploaded
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("engine")]

@@ -7,17 +7,17 @@ import time
 import pytest
 from django.utils import timezone
 
-from foundation import months
-from foundation import valkey as names
-from foundation.errors import Invalid
-from foundation.money import NANO
-from foundation.rest.errors import TooManyRequests
+from core import months
+from core import valkey as names
+from core.errors import Invalid
+from core.money import NANO
+from core.rest.errors import TooManyRequests
 from inference.api import key_endpoint
 from inference.contract import http_errors
 from inference.proxy.runtime import Gateway
 from tenants.api_keys.lifecycle import issue_key
-from tenants.billing.credits import grant_credit
-from tenants.billing.ledger import record_events
+from tenants.metering.credits import grant_credit
+from tenants.metering.ledger import record_events
 from tenants.models import PlanVersion
 from tenants.public import publish_snapshot
 from tests.inference.conftest import open_tables

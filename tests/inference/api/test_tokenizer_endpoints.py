@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors
 
-from foundation import valkey as names
+from core import valkey as names
 from inference.contract.token_texts import MAX_BODY_BYTES
 from tests.inference.fakes import chat, eventually
 

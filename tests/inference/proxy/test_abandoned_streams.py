@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from foundation.request_ids import new_request_id
+from core.request_ids import new_request_id
 from inference.contract.requests import parse_request
 from inference.proxy.request import relay_request
 from tests.inference.fakes import eventually

@@ -15,9 +15,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from foundation import months
-from foundation import valkey as names
-from foundation.request_ids import new_request_id
+from core import months
+from core import valkey as names
+from core.request_ids import new_request_id
 from inference.contract.requests import parse_request
 from inference.errors import DomainError
 from inference.proxy import failover

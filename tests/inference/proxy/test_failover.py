@@ -10,8 +10,8 @@ from uuid import uuid4
 import pytest
 from django.conf import settings
 
-from foundation import valkey as names
-from foundation.request_ids import new_request_id
+from core import valkey as names
+from core.request_ids import new_request_id
 from inference.contract import http_errors
 from inference.contract.requests import parse_request
 from inference.errors import (

@@ -6,7 +6,7 @@ from contextlib import AsyncExitStack
 
 import pytest
 
-from foundation import valkey as names
+from core import valkey as names
 from inference.errors import LimitsUnavailable
 from inference.proxy import route_cache as module
 from inference.proxy.route_cache import RouteCache

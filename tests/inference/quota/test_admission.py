@@ -2,7 +2,7 @@ import asyncio
 
 import pytest
 
-from foundation import valkey as valkey_keys
+from core import valkey as valkey_keys
 from inference.contract import http_errors
 from inference.contract.usage import Usage
 from inference.errors import (

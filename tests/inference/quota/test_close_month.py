@@ -2,8 +2,8 @@
 
 import pytest
 
-from foundation import months
-from foundation import valkey as names
+from core import months
+from core import valkey as names
 from inference import tasks
 
 LAST_MONTH = months.before(months.current())

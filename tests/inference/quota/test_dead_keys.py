@@ -6,8 +6,8 @@ from datetime import timedelta
 import pytest
 from django.utils import timezone
 
-from foundation import months
-from foundation import valkey as names
+from core import months
+from core import valkey as names
 from inference.proxy import runtime as module
 from inference.proxy.runtime import run_in_thread
 from tenants.api_keys import lifecycle

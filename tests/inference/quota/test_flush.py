@@ -9,8 +9,8 @@ from itertools import count
 import pytest
 from django.db import OperationalError
 
-from foundation import months
-from foundation import valkey as names
+from core import months
+from core import valkey as names
 from inference.contract import tokenizer
 from inference.contract.requests import ParsedRequest, parse_request
 from inference.errors import EngineBusy, InFlightFull, LimitsUnavailable

@@ -22,28 +22,30 @@ from django.core.management import call_command
 from django.db import connection
 
 from adapters.routing import version_table
-from foundation import months
-from foundation import valkey as names
+from billing import adjustments, counters, plan_changes
+from billing.invoices import closing, invoices
+from billing.models import PaymentAccount
+from billing.payments import auto_top_up, payments
+from core import months
+from core import valkey as names
 from inference import errors, tasks
 from inference.contract.route_tables import RouteTables
 from inference.contract.usage import Usage
-from inference.quota import ledger_drain, reconciliation, scripts, settlement
+from inference.quota import ledger_drain, scripts, settlement
 from inference.quota.admission import CacheMiss, Caller, Grant, OtherPool, admit
 from inference.quota.settlement import Settlement, sweep_expired_holds
 from inference.wire.valkey_client import ValkeyClient
 from labs import fake_stripe
 from tenants import tasks as tenants_tasks
-from tenants.accounts import plan_changes
 from tenants.accounts.workspaces import create_tenant, subscribe_tenant
 from tenants.api_keys.lifecycle import playground_key
-from tenants.billing import adjustments, closing, hosting, invoices, partitions, price_book
-from tenants.billing.credits import grant_credit
+from tenants.metering import hosting, partitions, price_book
+from tenants.metering.credits import grant_credit
 from tenants.models import (
     CreditBurn,
     CreditGrant,
     Invoice,
     LedgerEntry,
-    PaymentAccount,
     Plan,
     PlanVersion,
     Price,
@@ -52,7 +54,6 @@ from tenants.models import (
     UsageEvent,
     User,
 )
-from tenants.payments import auto_top_up, payments
 from tenants.public import publish_snapshot
 from tenants.quota_sync import planned_changes
 from tests.inference.conftest import (
@@ -157,7 +158,7 @@ def clock(valkey, monkeypatch) -> Clock:
 
 @pytest.fixture
 def stripe(settings, monkeypatch):
-    monkeypatch.setattr("tenants.payments.stripe_provider.RETRIES", 0)
+    monkeypatch.setattr("billing.payments.stripe_provider.RETRIES", 0)
     with fake_stripe.running() as fake:
         settings.STRIPE_SECRET_KEY = "sk_test"
         settings.STRIPE_API_BASE = fake.url
@@ -675,7 +676,7 @@ def check_rebuilt(world: World, period: str) -> None:
         if not before:
             continue
         assert not [name for name in before if name.startswith(("held", "reserved"))]
-        reconciliation.rebuild_counters(world.store, book.tenant.pk, period)
+        counters.rebuild_counters(world.store, book.tenant.pk, period)
         after = {name: value for name, value in world.store.hgetall(key).items() if value != "0"}
         assert after == before
 

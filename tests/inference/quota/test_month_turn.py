@@ -4,8 +4,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from foundation import months
-from foundation import valkey as names
+from core import months
+from core import valkey as names
 from inference.quota import ledger_drain, month_turn
 from inference.quota.ledger_drain import rebuild_counters
 from inference.quota.month_turn import OPENS_BEFORE, open_next_month

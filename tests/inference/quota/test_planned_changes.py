@@ -4,12 +4,12 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from foundation import months
-from foundation import valkey as names
+from core import months
+from core import valkey as names
 from inference.quota import scripts
 from tenants.accounts.workspaces import subscribe_tenant
 from tenants.api_keys.lifecycle import playground_key
-from tenants.billing import plans
+from tenants.metering import plans
 from tenants.public import publish_snapshot
 from tenants.quota_sync import planned_changes, snapshot
 

@@ -23,19 +23,20 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from foundation import months
-from foundation import valkey as names
+from billing import counters
+from core import months
+from core import valkey as names
 from inference.contract.route_tables import RouteTables
 from inference.contract.usage import Usage
 from inference.errors import FreePlanExhausted, Limited
-from inference.quota import reconciliation, scripts
+from inference.quota import scripts
 from inference.quota.admission import CacheMiss, Caller, Grant, OtherPool, admit
 from inference.quota.ledger_drain import drain_usage, rebuild_counters
 from inference.quota.settlement import Settlement, sweep_expired_holds
 from inference.wire.valkey_client import ValkeyClient
 from tenants.accounts.workspaces import create_tenant
-from tenants.billing import plans
-from tenants.billing.pools import free_tokens_used
+from tenants.metering import plans
+from tenants.metering.pools import free_tokens_used
 from tenants.models import Membership, Tenant, UsageEvent, User
 from tenants.public import playground_key, publish_snapshot, subscribe_tenant
 from tests.inference.conftest import place, target, version_row, write_version
@@ -208,7 +209,7 @@ class Person(RuleBasedStateMachine):
             self.sweep()
         self.drain()
         self.no_pool_has_more_than_one_allowance()
-        assert not list(reconciliation.compare_pools(self.store, self.period))
+        assert not list(counters.compare_pools(self.store, self.period))
         before = self._account()
         self.store.delete(names.pool_account_key(self.pool, self.period))
         rebuild_counters(self.store, self.workspaces[0].tenant.pk, self.period)

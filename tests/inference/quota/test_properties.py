@@ -30,9 +30,9 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )  # fmt: skip
 
-from foundation import months
-from foundation import valkey as names
-from foundation.money import usd
+from core import months
+from core import valkey as names
+from core.money import usd
 from inference.contract.route_tables import RouteTables
 from inference.contract.usage import Usage
 from inference.errors import CreditsExhausted, FreePlanExhausted, InFlightFull, Limited, QuotaExhausted

@@ -6,8 +6,8 @@ from uuid import uuid4
 import pytest
 from django.utils import timezone
 
-from foundation import valkey as names
-from foundation.errors import Unavailable
+from core import valkey as names
+from core.errors import Unavailable
 from inference.errors import BadRequest, EngineBusy, UnknownModel
 from inference.quota import refusal_log
 from inference.quota.admission import Caller

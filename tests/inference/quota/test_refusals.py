@@ -9,8 +9,8 @@ from uuid import uuid4
 
 import pytest
 
-from foundation import valkey as names
-from foundation.addresses import network_of
+from core import valkey as names
+from core.addresses import network_of
 from inference.api import idempotency
 from inference.contract import tokenizer
 from inference.contract.prompt_length import Size

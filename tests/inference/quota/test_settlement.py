@@ -4,8 +4,8 @@ from uuid import uuid4
 import pytest
 from django.db import OperationalError, connection
 
-from foundation import months
-from foundation import valkey as names
+from core import months
+from core import valkey as names
 from inference.contract.usage import Usage
 from inference.quota import ledger_drain
 from inference.quota.admission import admit

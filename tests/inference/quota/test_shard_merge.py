@@ -4,8 +4,8 @@ from contextlib import suppress
 import pytest
 from django.core.management import call_command
 
-from foundation import months
-from foundation import valkey as names
+from core import months
+from core import valkey as names
 from inference.api.app import lifespan
 from inference.contract.usage import Usage
 from inference.quota.ledger_drain import drain_usage, rebuild_counters

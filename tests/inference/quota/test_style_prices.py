@@ -16,8 +16,9 @@ from hypothesis import strategies as st
 
 from adapters.models import BaseModel, Engine
 from adapters.routing import publisher, version_table
-from foundation import months
-from foundation import valkey as names
+from billing.invoices import invoices
+from core import months
+from core import valkey as names
 from inference.contract.route_tables import RouteTables
 from inference.contract.usage import Usage
 from inference.errors import QuotaExhausted
@@ -27,8 +28,7 @@ from inference.quota.ledger_drain import drain_usage
 from inference.quota.settlement import Settlement
 from inference.wire.valkey_client import ValkeyClient
 from tenants.api_keys.lifecycle import playground_key
-from tenants.billing import invoices
-from tenants.billing.price_book import Entry
+from tenants.metering.price_book import Entry
 from tenants.models import LedgerEntry, Price, PriceBook, UsageEvent
 from tenants.public import publish_snapshot
 from tenants.quota_sync import editions

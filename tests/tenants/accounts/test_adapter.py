@@ -12,7 +12,7 @@ from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 
-from foundation import valkey as names
+from core import valkey as names
 from tenants.accounts import adapter
 from tenants.accounts.passwords import StrengthValidator
 from tenants.api_keys import lifecycle
@@ -20,11 +20,11 @@ from tenants.models import Tenant, User
 
 PASSWORD = "a long winding road"
 PLACES = [
-    "tenants:keys",
-    "tenants:usage",
+    "website:keys",
+    "billing:usage",
     "adapters:catalogue",
     "inference:playground",
-    "tenants:create_workspace",
+    "website:create_workspace",
 ]
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("valkey")]
@@ -66,11 +66,11 @@ def test_nothing_can_be_used_before_the_address_is_confirmed():
     assert not Tenant.objects.exists(), "a name is taken only by who can be reached"
 
     client.post(link_in(mail.outbox[0]))
-    assert client.get(reverse("tenants:keys"))["Location"] == reverse("tenants:create_workspace")
-    client.post(reverse("tenants:create_workspace"), {"workspace": "Quill & Co"})
+    assert client.get(reverse("website:keys"))["Location"] == reverse("website:create_workspace")
+    client.post(reverse("website:create_workspace"), {"workspace": "Quill & Co"})
     tenant = Tenant.objects.of(User.objects.get(email="dora@example.org")).get()
     assert (tenant.name, tenant.slug) == ("Quill & Co", "quill-co")
-    assert "Quill &amp; Co" in client.get(reverse("tenants:keys")).text
+    assert "Quill &amp; Co" in client.get(reverse("website:keys")).text
 
 
 def test_a_link_that_is_followed_elsewhere_logs_nobody_in():
@@ -78,7 +78,7 @@ def test_a_link_that_is_followed_elsewhere_logs_nobody_in():
     other = Client()
     other.post(link_in(mail.outbox[0]))
     assert EmailAddress.objects.get().verified
-    assert other.get(reverse("tenants:create_workspace"))["Location"].startswith(reverse("account_login"))
+    assert other.get(reverse("website:create_workspace"))["Location"].startswith(reverse("account_login"))
 
 
 @pytest.mark.parametrize("way", ["account_signup", "account_reset_password"])
@@ -192,24 +192,24 @@ def test_a_strong_password_of_any_length_passes():
 def test_a_reset_password_asks_to_review_the_keys_made_before():
     alice = verified("alice@example.org")
     client = logged_in("alice@example.org")
-    client.post(reverse("tenants:create_workspace"), {"workspace": "Acme"})
+    client.post(reverse("website:create_workspace"), {"workspace": "Acme"})
     key, _ = lifecycle.issue_key(Tenant.objects.get(), name="an old laptop", by=alice)
-    assert "Review the keys" not in client.get(reverse("tenants:keys")).text
+    assert "Review the keys" not in client.get(reverse("website:keys")).text
 
     browser = Client()
     browser.post(reverse("account_reset_password"), {"email": "alice@example.org"})
     form = browser.get(link_in(mail.outbox[-1]), follow=True)
     new = "another winding river"
     browser.post(form.redirect_chain[-1][0], {"password1": new, "password2": new})
-    assert client.get(reverse("tenants:keys")).status_code == 302, "the old password's sessions end"
+    assert client.get(reverse("website:keys")).status_code == 302, "the old password's sessions end"
 
     answer = browser.post(reverse("account_login"), {"login": "alice@example.org", "password": new})
-    assert answer["Location"] == reverse("tenants:keys")
-    page = browser.get(reverse("tenants:keys"))
+    assert answer["Location"] == reverse("website:keys")
+    page = browser.get(reverse("website:keys"))
     assert "Review the keys" in page.text
     assert list(page.context["to_review"]) == [key]
-    browser.post(reverse("tenants:keys_reviewed"))
-    assert "Review the keys" not in browser.get(reverse("tenants:keys")).text
+    browser.post(reverse("website:keys_reviewed"))
+    assert "Review the keys" not in browser.get(reverse("website:keys")).text
 
 
 def test_a_new_address_needs_the_password_tells_the_old_one_and_asks_to_review_keys():

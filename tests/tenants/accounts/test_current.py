@@ -19,7 +19,7 @@ def beta(alice, acme) -> Tenant:
 
 
 def heading(client: Client) -> str:
-    return client.get(reverse("tenants:settings")).context["tenant"].slug
+    return client.get(reverse("website:settings")).context["tenant"].slug
 
 
 def test_a_switch_holds_in_the_session_and_begins_the_next_one(alice, alice_client, beta):
@@ -28,7 +28,7 @@ def test_a_switch_holds_in_the_session_and_begins_the_next_one(alice, alice_clie
     other.force_login(alice, backend="allauth.account.auth_backends.AuthenticationBackend")
     heading(other)
     answer = alice_client.post(
-        reverse("tenants:switch_workspace"), {"workspace": "beta", "next": reverse("tenants:team")}
+        reverse("website:switch_workspace"), {"workspace": "beta", "next": reverse("tenants:team")}
     )
     assert answer["Location"] == reverse("tenants:team")
     assert heading(alice_client) == "beta"
@@ -39,26 +39,26 @@ def test_a_switch_holds_in_the_session_and_begins_the_next_one(alice, alice_clie
 
 def test_pages_and_the_api_are_of_the_open_workspace(valkey, alice_client, acme, beta):
     issue_key(beta, name="of beta", by=None)
-    alice_client.post(reverse("tenants:switch_workspace"), {"workspace": "beta"})
-    assert "of beta" in alice_client.get(reverse("tenants:keys")).text
+    alice_client.post(reverse("website:switch_workspace"), {"workspace": "beta"})
+    assert "of beta" in alice_client.get(reverse("website:keys")).text
     assert alice_client.get("/api/v1/workspace").json()["slug"] == "beta"
 
 
 def test_nobody_switches_to_a_strangers_workspace(charlie_client, acme):
-    assert charlie_client.post(reverse("tenants:switch_workspace"), {"workspace": "acme"}).status_code == 404
+    assert charlie_client.post(reverse("website:switch_workspace"), {"workspace": "acme"}).status_code == 404
     assert heading(charlie_client) == "charlies-prose"
 
 
 @pytest.mark.parametrize("next_page", ["https://evil.example/", "//evil.example", "javascript:alert(1)"])
 def test_a_switch_leads_to_no_other_site(alice_client, beta, next_page):
     sent = {"workspace": "beta", "next": next_page}
-    answer = alice_client.post(reverse("tenants:switch_workspace"), sent)
+    answer = alice_client.post(reverse("website:switch_workspace"), sent)
     assert answer["Location"] == reverse("member_home")
 
 
 def test_a_page_of_another_own_workspace_offers_the_switch(alice_client, charlie_client, beta):
     key, _ = issue_key(beta, name="of beta", by=None)
-    address = reverse("tenants:limit_key", args=[key.pk])
+    address = reverse("website:limit_key", args=[key.pk])
     missing = alice_client.get(address)
     assert missing.status_code == 404
     assert "Switch to Beta" in missing.text
@@ -67,22 +67,22 @@ def test_a_page_of_another_own_workspace_offers_the_switch(alice_client, charlie
 
 
 def test_a_link_that_names_another_own_workspace_offers_the_switch(alice_client, charlie_client, beta):
-    link = reverse("tenants:keys") + "?workspace=beta"
+    link = reverse("website:keys") + "?workspace=beta"
     page = alice_client.get(link)
     assert "This page is about Beta" in page.text
     assert f'value="{link}"' in page.text
-    assert alice_client.get(reverse("tenants:keys") + "?workspace=acme").context["keys"] == []
+    assert alice_client.get(reverse("website:keys") + "?workspace=acme").context["keys"] == []
     assert charlie_client.get(link).status_code == 404
 
 
 def test_a_workspace_that_was_left_or_deleted_is_open_no_more(alice, alice_client, beta):
-    alice_client.post(reverse("tenants:switch_workspace"), {"workspace": "beta"})
+    alice_client.post(reverse("website:switch_workspace"), {"workspace": "beta"})
     Tenant.objects.filter(pk=beta.pk).update(deleted_at=timezone.now())
     assert heading(alice_client) == "acme"
 
 
 def test_another_workspace_is_created_once_and_opened(alice_client):
-    page = reverse("tenants:create_workspace")
+    page = reverse("website:create_workspace")
     assert alice_client.post(page, {"workspace": "Gamma"}).status_code == 302
     assert heading(alice_client) == "gamma"
     again = alice_client.post(page, {"workspace": "Gamma"})

@@ -18,7 +18,7 @@ from tenants.models import ApiKey, AuditEntry, Invitation, Invoice, Membership, 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("valkey")]
 
 PASSWORD = "correct horse battery staple"
-DELETE_ACCOUNT = reverse("tenants:delete_account")
+DELETE_ACCOUNT = reverse("website:delete_account")
 
 
 @pytest.fixture
@@ -43,8 +43,8 @@ def typed(user: User) -> dict[str, str]:
 def test_the_workspace_works_for_a_day_until_it_is_deleted(alice, alice_client, bob_client, acme):
     _, secret = issue_key(acme, name="laptop", by=alice)
     headers = {"Authorization": f"Bearer {secret}"}
-    answer = alice_client.post(reverse("tenants:delete_workspace"), {"confirm": "Acme"})
-    assert answer["Location"] == reverse("tenants:delete_workspace")
+    answer = alice_client.post(reverse("website:delete_workspace"), {"confirm": "Acme"})
+    assert answer["Location"] == reverse("website:delete_workspace")
     acme.refresh_from_db()
     asked_at = acme.deletion_at - timedelta(hours=24)
     assert timezone.now() - asked_at < timedelta(minutes=1)
@@ -61,30 +61,30 @@ def test_the_workspace_works_for_a_day_until_it_is_deleted(alice, alice_client, 
 
 def test_any_owner_stops_it_and_every_owner_has_a_mail(alice_client, bob, bob_client, acme):
     Membership.objects.filter(user=bob).update(role=Role.OWNER)
-    alice_client.post(reverse("tenants:delete_workspace"), {"confirm": "Acme"})
+    alice_client.post(reverse("website:delete_workspace"), {"confirm": "Acme"})
     mails = NoticeMail.objects.filter(event__type="workspace.deletion_requested")
     assert mails.count() == 2
-    assert "Stop the deletion" in bob_client.get(reverse("tenants:delete_workspace")).text
-    bob_client.post(reverse("tenants:stop_deletion"))
+    assert "Stop the deletion" in bob_client.get(reverse("website:delete_workspace")).text
+    bob_client.post(reverse("website:stop_deletion"))
     acme.refresh_from_db()
     assert (acme.deletion_at, acme.deletion_asked_by) == (None, None)
     assert deletion.delete_due(timezone.now() + timedelta(days=2)) == 0
     assert AuditEntry.objects.filter(action="workspace.deletion_stopped", actor=bob).exists()
-    answer = bob_client.post(reverse("tenants:stop_deletion"), follow=True)
+    answer = bob_client.post(reverse("website:stop_deletion"), follow=True)
     assert "Nobody asked to delete this workspace." in answer.text
 
 
 def test_a_member_can_neither_ask_nor_stop(alice_client, bob_client, acme):
-    assert bob_client.post(reverse("tenants:delete_workspace"), {"confirm": "Acme"}).status_code == 403
-    alice_client.post(reverse("tenants:delete_workspace"), {"confirm": "Acme"})
+    assert bob_client.post(reverse("website:delete_workspace"), {"confirm": "Acme"}).status_code == 403
+    alice_client.post(reverse("website:delete_workspace"), {"confirm": "Acme"})
     assert "Stop the deletion" not in bob_client.get(reverse("tenants:team")).text
-    assert bob_client.post(reverse("tenants:stop_deletion")).status_code == 403
+    assert bob_client.post(reverse("website:stop_deletion")).status_code == 403
 
 
 def test_the_password_is_asked_for_and_nothing_typed_is_lost(alice, acme, client_of):
     client = client_of(alice)
     typed_name = {"confirm": "Acme"}
-    asked = client.post(reverse("tenants:delete_workspace"), typed_name)
+    asked = client.post(reverse("website:delete_workspace"), typed_name)
     assert asked["Location"].startswith(reverse("account_reauthenticate"))
     acme.refresh_from_db()
     assert acme.deletion_at is None
@@ -99,7 +99,7 @@ def test_the_password_is_asked_for_and_nothing_typed_is_lost(alice, acme, client
 def test_members_read_afterwards_what_happened(alice, bob_client, acme):
     owner = Access(tenant=acme, user=alice, role=Role.OWNER)
     deletion.delete_due(deletion.request_deletion(owner))
-    page = bob_client.get(reverse("tenants:create_workspace")).text
+    page = bob_client.get(reverse("website:create_workspace")).text
     assert "<strong>Acme</strong> was deleted" in page
     assert f"by {alice.email}" in page
     assert "Name your workspace" not in page.split("<main")[1]
@@ -127,7 +127,7 @@ def test_a_deleted_workspace_opens_nothing(alice, alice_client, bob_client, acme
     assert not ApiKey.objects.live(timezone.now()).filter(tenant=acme).exists()
     assert not Invitation.objects.exists()
     for client in (alice_client, bob_client):
-        assert client.get(reverse("tenants:team"))["Location"] == reverse("tenants:create_workspace")
+        assert client.get(reverse("tenants:team"))["Location"] == reverse("website:create_workspace")
     acme.refresh_from_db()
     assert acme.suspended_at
     assert acme.generation > acme.observed_generation
@@ -141,7 +141,7 @@ def test_a_deleted_workspace_never_serves_again(alice, acme):
 
 
 def test_the_name_is_asked_for(alice_client, acme):
-    answer = alice_client.post(reverse("tenants:delete_workspace"), {"confirm": "Acme Ltd"})
+    answer = alice_client.post(reverse("website:delete_workspace"), {"confirm": "Acme Ltd"})
     assert answer.status_code == 400
     assert "That is not its name" in answer.text
     acme.refresh_from_db()
@@ -189,7 +189,7 @@ def test_an_account_goes_with_the_workspaces_that_it_is_alone_in(alice, acme, ch
     assert charlies.deleted_at is None
     assert not Membership.objects.filter(user=alice).exists()
     for browser in (client, elsewhere):
-        assert reverse("account_login") in browser.get(reverse("tenants:settings"))["Location"]
+        assert reverse("account_login") in browser.get(reverse("website:settings"))["Location"]
     assert not UserSession.objects.filter(user=alice).exists()
     log = AuditEntry.objects.filter(actor=alice).values_list("action", flat=True)
     assert set(log) == {"workspace.deleted", "member.left", "account.deleted"}

@@ -99,7 +99,7 @@ def test_the_api_hands_over_and_leaves_for_persons_alone(valkey, alice_client, b
 def test_a_removed_member_is_out_with_the_next_page(alice_client, bob_client, bobs):
     assert bob_client.get(reverse("tenants:team")).status_code == 200
     alice_client.post(reverse("tenants:remove_member", args=[bobs.pk]))
-    assert bob_client.get(reverse("tenants:team"))["Location"] == reverse("tenants:create_workspace")
+    assert bob_client.get(reverse("tenants:team"))["Location"] == reverse("website:create_workspace")
 
 
 def test_the_team_page_shows_buttons_to_those_who_may(alice_client, bob_client, bobs):

@@ -4,9 +4,9 @@ import pytest
 from django.urls import reverse
 from django.utils import timezone
 
-from foundation.valkey import limits_key
+from core.valkey import limits_key
 from tenants.accounts import raised_limits
-from tenants.billing import plans
+from tenants.metering import plans
 from tenants.models import AuditEntry, RaisedLimit, WorkspaceNote
 
 pytestmark = pytest.mark.usefixtures("valkey")
@@ -113,7 +113,7 @@ def test_notes_have_an_author_and_are_never_edited(operator_client, operator, al
     assert (entry.actor, entry.object_id) == (operator, str(note.pk))
     facts = AuditEntry.objects.filter(pk=entry.pk).values("after", "before", "reason", "object_name").get()
     assert "March" not in str(facts), "the log outlives the note"
-    assert "March" not in alice_client.get(reverse("tenants:settings")).text
+    assert "March" not in alice_client.get(reverse("website:settings")).text
 
 
 def sections(client, workspace: str):

@@ -3,7 +3,7 @@
 import pytest
 from django.urls import reverse
 
-from foundation import names
+from core import names
 from tenants.accounts import workspaces
 from tenants.accounts.roles import ALLOWED, NEEDED_TO_GRANT, KeyAction, Permission, Role
 from tenants.api_keys import lifecycle
@@ -34,7 +34,7 @@ def test_pages_do_what_the_table_says(people, role, action, whose, allowed):
     key.refresh_from_db()
     assert answer.status_code == (302 if allowed else 403)
     assert bool(key.revoked_at or key.parallel_requests) is allowed
-    assert (address in client.get(reverse("tenants:keys")).text) is (allowed and not key.revoked_at)
+    assert (address in client.get(reverse("website:keys")).text) is (allowed and not key.revoked_at)
 
 
 def test_the_table_is_as_decided():
@@ -56,18 +56,18 @@ def test_the_table_is_as_decided():
 def test_an_admin_makes_no_key_that_could_make_owners(bob, bob_client, acme):
     Membership.objects.filter(user=bob).update(role=Role.ADMIN)
     sent = {"name": "all", "lifetime_days": "", "scopes": ["admin"]}
-    assert bob_client.post(reverse("tenants:issue_key"), sent).status_code == 400
+    assert bob_client.post(reverse("website:issue_key"), sent).status_code == 400
     sent["scopes"] = ["members:write"]
-    assert bob_client.post(reverse("tenants:issue_key"), sent).status_code == 200
+    assert bob_client.post(reverse("website:issue_key"), sent).status_code == 200
 
 
 @pytest.mark.parametrize(
     "mark", ["\u202e", "\u200b", "\u2066", "\ufeff", "\x07", "\u00ad", "\u2028", "\U000e0061"]
 )
 def test_names_hold_no_marks_that_cannot_be_seen(alice_client, operator_client, acme, mark):
-    assert alice_client.post(reverse("tenants:issue_key"), {"name": f"lap{mark}top"}).status_code == 400
+    assert alice_client.post(reverse("website:issue_key"), {"name": f"lap{mark}top"}).status_code == 400
     assert (
-        operator_client.post(reverse("tenants:create_workspace"), {"workspace": f"De{mark}sk"}).status_code
+        operator_client.post(reverse("website:create_workspace"), {"workspace": f"De{mark}sk"}).status_code
         == 400
     )
     inline = {f"memberships-{name}": 0 for name in ("TOTAL_FORMS", "INITIAL_FORMS")}
@@ -96,7 +96,7 @@ def test_names_hold_no_marks_that_cannot_be_seen(alice_client, operator_client, 
     ],
 )
 def test_names_that_read_as_polyscribe_are_reserved(charlie, operator_client, name):
-    page = operator_client.post(reverse("tenants:create_workspace"), {"workspace": name})
+    page = operator_client.post(reverse("website:create_workspace"), {"workspace": name})
     assert page.status_code == 400
     assert "is reserved" in page.text
     with pytest.raises(workspaces.ReservedName):

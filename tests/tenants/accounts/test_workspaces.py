@@ -4,11 +4,11 @@ import pytest
 from django.urls import reverse
 from django.utils import timezone
 
-from foundation.valkey import limits_key
+from core.valkey import limits_key
 from tenants.accounts import members, workspaces
 from tenants.accounts.access import Access
-from tenants.billing import plans, pools
-from tenants.billing.persons import keep_person, normalize_address, person_of
+from tenants.metering import plans, pools
+from tenants.metering.persons import keep_person, normalize_address, person_of
 from tenants.models import Founding, Membership, Tenant, User
 
 
@@ -64,7 +64,7 @@ def test_a_person_creates_three_workspaces_an_hour_and_five_a_day_by_any_spellin
 
 def test_what_was_typed_stays_when_a_workspace_comes_too_soon(alice, alice_client, settings):
     settings.WORKSPACES_PER_HOUR = 0
-    page = alice_client.post(reverse("tenants:create_workspace"), {"workspace": "Second Press"})
+    page = alice_client.post(reverse("website:create_workspace"), {"workspace": "Second Press"})
     assert page.status_code == 400
     assert 'value="Second Press"' in page.text
     assert "the most that we allow" in page.text

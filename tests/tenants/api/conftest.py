@@ -6,10 +6,10 @@ from typing import Any
 import pytest
 from django.test import Client
 
-from config import api_schema
 from tenants.api.views import WorkspaceView
 from tenants.api_keys.lifecycle import issue_key
 from tenants.models import ApiKey, Tenant, User
+from website import api_schema
 
 BASE = "/api/v1/"
 

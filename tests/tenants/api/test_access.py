@@ -8,13 +8,13 @@ from django.db import OperationalError
 from django.test import AsyncClient, Client
 from django.utils import timezone
 
-from foundation.rest import problems
+from core.rest import problems
 from tenants.accounts.workspaces import suspend_tenant
-from tenants.api import keys as key_views
 from tenants.api import rate_limit
 from tenants.api.views import WorkspaceView
 from tenants.api_keys import lifecycle
 from tenants.models import ApiKey, PlanVersion, Scope
+from website.api import keys as key_views
 
 pytestmark = pytest.mark.django_db
 

@@ -4,7 +4,7 @@ import pytest
 from django.db import connection
 from django.utils import timezone
 
-from foundation.valkey import key_key, owner_key
+from core.valkey import key_key, owner_key
 from tenants.api_keys import key_format, lifecycle
 from tenants.models import ApiKey
 from tenants.quota_sync.snapshot import find_owner

@@ -63,7 +63,7 @@ def test_what_cannot_be_switched_off_is_said_and_cannot_be_sent(alice_client, al
 
 
 def test_the_settings_lead_to_the_page(alice_client):
-    assert f'href="{PAGE}"' in alice_client.get(reverse("tenants:settings")).text
+    assert f'href="{PAGE}"' in alice_client.get(reverse("website:settings")).text
 
 
 def test_the_link_in_a_mail_asks_first_then_switches_one_kind_off_and_on(

@@ -5,10 +5,10 @@ from datetime import UTC, datetime
 import pytest
 
 from tenants.accounts.workspaces import subscribe_tenant
-from tenants.billing import credits
-from tenants.billing.credits import grant_credit
-from tenants.billing.ledger import record_events
-from tenants.billing.plans import newest_plan_version
+from tenants.metering import credits
+from tenants.metering.credits import grant_credit
+from tenants.metering.ledger import record_events
+from tenants.metering.plans import newest_plan_version
 from tenants.models import CreditBurn, PlanVersion, Subscription
 from tenants.quota_sync.credit_field import credit_field, wallet_field
 from tests.tenants.conftest import make_event

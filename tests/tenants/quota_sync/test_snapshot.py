@@ -8,12 +8,12 @@ import redis
 from django.db import connection, transaction
 from django.utils import timezone
 
-from foundation import months
-from foundation.valkey import key_key, limits_key, owner_key, published_key
+from core import months
+from core.valkey import key_key, limits_key, owner_key, published_key
 from tenants.accounts import workspaces
 from tenants.api_keys import lifecycle
-from tenants.billing import plans, pools
-from tenants.billing.persons import person_of
+from tenants.metering import plans, pools
+from tenants.metering.persons import person_of
 from tenants.models import ApiKey, PlanVersion, Price, PriceBook, Tenant
 from tenants.models.keys import PUBLISHED_AFTER_DEATH
 from tenants.quota_sync import snapshot

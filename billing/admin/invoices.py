@@ -1,0 +1,153 @@
+"""Invoices: to read, finalize, mark as paid, make void."""
+
+# mypy: disallow-subclassing-any=False
+
+from typing import Any
+
+from django.contrib import admin
+from django.http import HttpRequest
+from unfold.admin import TabularInline
+
+from billing.forms import MILLION
+from billing.invoices import credit_notes, invoices
+from billing.models import CreditNote
+from core.console import OperatorAdmin, OperatorForm, operator_action
+from core.errors import DomainError
+from core.money import usd
+from tenants.admin.amounts import AmountsInDollars
+from tenants.admin.permissions import Immutable, NoDelete
+from tenants.models import Invoice, InvoiceLine
+
+
+class InvoiceLineInline(TabularInline):
+    model = InvoiceLine
+    fields = ["text", "quantity", "unit", "amount", "first_entry", "last_entry"]
+    readonly_fields = fields
+    extra = 0
+    can_delete = False
+
+    def has_add_permission(self, request: HttpRequest, obj: Invoice | None = None) -> bool:
+        return False
+
+    @admin.display(description="a million")
+    def unit(self, line: InvoiceLine) -> str:
+        if line.kind != InvoiceLine.Kind.USAGE or line.unit_nanousd is None:
+            return ""
+        return usd(MILLION * line.unit_nanousd)
+
+    @admin.display(description="amount")
+    def amount(self, line: InvoiceLine) -> str:
+        return usd(line.amount_nanousd)
+
+
+@admin.register(Invoice)
+class InvoiceAdmin(NoDelete, OperatorAdmin):
+    list_display = ["__str__", "tenant", "period", "state", "total", "plan", "finalized_at"]
+    list_filter = ["state"]
+    list_select_related = ["tenant"]
+    search_fields = ["number", "tenant__slug", "period"]
+    ordering = ["-period", "-number"]
+    fields = [
+        "tenant",
+        "period",
+        "state",
+        "plan",
+        "total",
+        "created_at",
+        "finalized_at",
+        "closed_at",
+    ]
+    readonly_fields = fields
+    inlines = [InvoiceLineInline]
+    actions = ["finalize", "mark_paid", "make_void"]
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        """Return False: beat drafts the invoices of a month when it is over."""
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Let operators with the right act on the list; an invoice itself has nothing to edit."""
+        return obj is None and bool(super().has_change_permission(request))
+
+    @admin.display(description="total")
+    def total(self, invoice: Invoice) -> str:
+        return usd(invoice.total_nanousd)
+
+    @operator_action(
+        "Finalize",
+        effect="It gets its number and never changes again; its owners get a mail.",
+        done="Finalized",
+        permissions=["change"],
+    )
+    def finalize(self, request: HttpRequest, invoice: Invoice, reason: str) -> None:
+        invoices.require_draft(invoice)
+        invoices.finalize_invoice(invoice)
+
+    @operator_action(
+        "Mark as paid",
+        effect="A payment of its total is written into the ledger. Name the payment in the reason.",
+        done="Paid",
+        permissions=["change"],
+    )
+    def mark_paid(self, request: HttpRequest, invoice: Invoice, reason: str) -> None:
+        invoices.pay_invoice(invoice, actor=str(request.user), reason=reason)
+
+    @operator_action(
+        "Make void",
+        effect="Its total is written off in the ledger, and nobody has to pay it. Its number stays taken.",
+        done="Void",
+        permissions=["change"],
+        types_name=True,
+        is_danger=True,
+    )
+    def make_void(self, request: HttpRequest, invoice: Invoice, reason: str) -> None:
+        invoices.void_invoice(invoice, actor=str(request.user), reason=reason)
+
+
+class CreditNoteForm(OperatorForm):
+    """A new credit note. What is wrong about it is known once it is tried, in the form's own transaction."""
+
+    def clean(self) -> dict[str, Any]:
+        """Refuse what the action would refuse."""
+        cleaned: dict[str, Any] = super().clean() or self.cleaned_data
+        if {"invoice", "amount_nanousd", "settlement"} <= cleaned.keys():
+            try:
+                credit_notes.check_credit_note(
+                    cleaned["invoice"], cleaned["amount_nanousd"], cleaned["settlement"]
+                )
+            except DomainError as error:
+                self.add_error(None, error.message)
+        return cleaned
+
+
+@admin.register(CreditNote)
+class CreditNoteAdmin(Immutable, AmountsInDollars, OperatorAdmin):
+    form = CreditNoteForm
+    list_display = ["__str__", "invoice", "amount", "settlement", "reason", "actor", "created_at"]
+    list_filter = ["settlement"]
+    list_select_related = ["invoice"]
+    search_fields = ["number", "invoice__number", "invoice__tenant__slug"]
+    ordering = ["-number"]
+    autocomplete_fields = ["invoice"]
+
+    def get_fields(self, request: HttpRequest, obj: Any = None) -> list[str]:
+        """Ask for what an operator decides; the rest is written by the action."""
+        decided = ["invoice", "amount_nanousd", "settlement", "reason"]
+        return decided if obj is None else ["number", *decided, "actor", "created_at"]
+
+    @admin.display(description="amount")
+    def amount(self, note: CreditNote) -> str:
+        return usd(note.amount_nanousd)
+
+    def save_model(self, request: HttpRequest, obj: CreditNote, form: Any, change: bool) -> None:
+        """Issue the note, and take the new row over into the console's own object."""
+        note = credit_notes.issue_credit_note(
+            obj.invoice,
+            obj.amount_nanousd,
+            settlement=obj.settlement,
+            reason=obj.reason,
+            actor=str(request.user),
+        )
+        obj.pk = note.pk
+        obj.number = note.number
+        obj.created_at = note.created_at

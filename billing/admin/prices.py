@@ -1,0 +1,221 @@
+"""Price books: an operator makes the next edition, whole and with a date, and nobody edits one."""
+
+# mypy: disallow-subclassing-any=False
+
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from django import forms
+from django.contrib import admin
+from django.db.models import Count, Max, QuerySet
+from django.http import HttpRequest
+from django.template.response import TemplateResponse
+from django.utils import timezone
+from unfold.admin import TabularInline
+from unfold.decorators import action
+from unfold.widgets import UnfoldAdminTextInputWidget
+
+from billing.admin.what_if import what_if_context
+from billing.forms import MILLION
+from core.console import OperatorAdmin, OperatorForm
+from core.money import usd
+from tenants.admin.amounts import AmountsInDollars
+from tenants.admin.permissions import Immutable, ReadOnly
+from tenants.metering import price_book, style_source
+from tenants.metering.style_source import StyleFacts
+from tenants.models import Price, PriceBook
+from tenants.quota_sync import editions
+
+BASE = "base"
+EVERY_STYLE = "every style"
+NOTICE = timedelta(minutes=1)  # in which every copy of the prices learns of the new ones
+UNKNOWN = "No style is named {name}. Write it as in model=, for example poetry or acme/brand-voice."
+
+
+class EditionForm(OperatorForm):
+    """A new edition: from when, and which styles no longer have a price of their own."""
+
+    ended = forms.CharField(
+        label="Styles that get the price of every style again",
+        required=False,
+        help_text="Their names as in model=, with spaces between them.",
+        widget=UnfoldAdminTextInputWidget({"autocomplete": "off"}),
+    )
+
+    def clean_effective_from(self) -> datetime:
+        """Return a whole minute after every other edition. What begins at once could reach some later."""
+        begins: datetime = self.cleaned_data["effective_from"]
+        begins = begins.replace(second=0, microsecond=0)
+        if begins < timezone.now() + NOTICE:
+            raise forms.ValidationError("New prices begin in a minute at the earliest.")
+        latest = price_book.whole_editions().aggregate(at=Max("effective_from"))["at"]
+        if latest and begins <= latest:
+            raise forms.ValidationError(f"An edition begins on {latest:%Y-%m-%d %H:%M} UTC: begin later.")
+        return begins
+
+    def clean_ended(self) -> set[UUID]:
+        """Return the styles that are named."""
+        return {_find_style(name).id for name in self.cleaned_data["ended"].split()}
+
+
+class PriceForm(forms.ModelForm):  # type: ignore[type-arg]
+    """One price of a new edition, in dollars a million tokens."""
+
+    style_name = forms.CharField(
+        label="Model",
+        required=False,
+        help_text="A style as in model=, or base. Empty: every style without a price of its own.",
+        widget=UnfoldAdminTextInputWidget({"autocomplete": "off", "placeholder": EVERY_STYLE}),
+    )
+
+    author_percent = forms.IntegerField(
+        label="Author's share, %",
+        required=False,
+        min_value=0,
+        max_value=100,
+        help_text="Of what others' usage costs; of a public style.",
+        widget=UnfoldAdminTextInputWidget({"inputmode": "numeric"}),
+    )
+
+    def clean_author_percent(self) -> int:
+        """Return the share, 0 if it is left empty; it needs the style, which is cleaned before."""
+        percent: int = self.cleaned_data["author_percent"] or 0
+        if not percent:
+            return 0
+        facts = style_source.describe_styles([self.instance.style]) if self.instance.style else {}
+        author = facts.get(self.instance.style)
+        if author is None or not author.is_public or author.is_first_party:
+            raise forms.ValidationError("A share is for a public style of a workspace's own.")
+        self.instance.author_id = author.owner_id
+        return percent
+
+    def clean_style_name(self) -> str:
+        """Set what the price is of, and return the style's name."""
+        name = str(self.cleaned_data["style_name"]).strip()
+        self.instance.is_base = name == BASE
+        if not name or name == BASE:
+            return ""
+        facts = _find_style(name)
+        self.instance.style = facts.id
+        return facts.model_name
+
+
+class PriceFormSet(forms.BaseInlineFormSet):  # type: ignore[type-arg]
+    """The prices of a new edition."""
+
+    def clean(self) -> None:
+        """Refuse two prices of the same, and a first edition without a price of every style."""
+        super().clean()
+        seen: set[str] = set()
+        for form in self.forms:
+            if not form.has_changed():
+                continue
+            of = form.instance.of
+            if of in seen:
+                raise forms.ValidationError(f"Two prices of {of}: write one.")
+            seen.add(of)
+        if EVERY_STYLE not in seen and not price_book.whole_editions().exists():
+            raise forms.ValidationError("The first edition needs a price of every style.")
+
+
+class PriceInline(AmountsInDollars, TabularInline):
+    model = Price
+    form = PriceForm
+    formset = PriceFormSet
+    fields = ["style_name", "input_nanousd", "cached_input_nanousd", "output_nanousd", "author_percent"]
+    extra = 3
+
+
+class PriceColumns:
+    """Prices to read, in dollars a million tokens."""
+
+    @admin.display(description="input")
+    def input_price(self, price: Price) -> str:
+        return usd(MILLION * price.input_nanousd)
+
+    @admin.display(description="cached input")
+    def cached_input_price(self, price: Price) -> str:
+        return usd(MILLION * price.cached_input_nanousd)
+
+    @admin.display(description="output")
+    def output_price(self, price: Price) -> str:
+        return usd(MILLION * price.output_nanousd)
+
+
+class ShownPriceInline(PriceColumns, ReadOnly, TabularInline):
+    model = Price
+    fields = ["of", "input_price", "cached_input_price", "output_price", "author_percent"]
+    readonly_fields = fields
+    extra = 0
+
+
+@admin.register(PriceBook)
+class PriceBookAdmin(Immutable, AmountsInDollars, OperatorAdmin):
+    form = EditionForm
+    list_display = ["effective_from", "hosting", "styles_with_prices"]
+    search_fields = ["effective_from"]
+    actions_list = ["what_if"]
+
+    @action(description="What if", url_path="what-if", permissions=["view"])  # type: ignore[untyped-decorator]
+    def what_if(self, request: HttpRequest) -> TemplateResponse:
+        """Show what a month would have cost under other prices."""
+        context = {
+            **self.admin_site.each_context(request),
+            "opts": self.opts,
+            "title": "What if",
+            **what_if_context(request),
+        }
+        return TemplateResponse(request, "admin/what_if.html", context)
+
+    def get_inlines(self, request: HttpRequest, obj: PriceBook | None) -> list[Any]:
+        """Return a table to write prices in, or to read those of an edition."""
+        return [ShownPriceInline] if obj else [PriceInline]
+
+    def get_fields(self, request: HttpRequest, obj: PriceBook | None = None) -> list[str]:
+        """Ask for what ends when an edition is made."""
+        shown = ["effective_from", "style_month_nanousd"]
+        return shown if obj else [*shown, "ended"]
+
+    def get_changeform_initial_data(self, request: HttpRequest) -> dict[str, Any]:
+        """Suggest the first of the next month, and to leave the price of hosting as it is."""
+        now = timezone.now()
+        latest = price_book.whole_editions().order_by("-effective_from").first()
+        next_month = (now.replace(day=1) + timedelta(days=32)).replace(day=1)
+        return {
+            "style_month_nanousd": latest.style_month_nanousd if latest else 0,
+            "effective_from": next_month.replace(hour=0, minute=0, second=0, microsecond=0),
+        }
+
+    def save_related(self, request: HttpRequest, form: Any, formsets: Any, change: bool) -> None:
+        """Save the prices, and take over the others from the edition before."""
+        super().save_related(request, form, formsets, change)
+        editions.complete_edition(form.instance, ended=form.cleaned_data["ended"])
+
+    @admin.display(description="hosting of a style a month")
+    def hosting(self, book: PriceBook) -> str:
+        return usd(book.style_month_nanousd)
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[PriceBook]:
+        """Return the editions with how many styles have a price of their own in each."""
+        books: QuerySet[PriceBook] = super().get_queryset(request)
+        return books.annotate(priced_styles=Count("prices__style"))  # without those of no style
+
+    @admin.display(description="styles with a price of their own")
+    def styles_with_prices(self, book: Any) -> int:
+        return int(book.priced_styles)
+
+
+@admin.register(Price)
+class PriceAdmin(PriceColumns, ReadOnly, OperatorAdmin):
+    list_display = ["book", "of", "input_price", "cached_input_price", "output_price", "author_percent"]
+    list_select_related = ["book"]
+    search_fields = ["style_name"]
+    ordering = ["-book__effective_from", "style_name", "is_base"]
+
+
+def _find_style(name: str) -> StyleFacts:
+    facts = style_source.find_style(name)
+    if facts is None:
+        raise forms.ValidationError(UNKNOWN.format(name=name))
+    return facts

@@ -1,0 +1,208 @@
+"""Billing: the plan, its limits, the prices in force, and what the month has cost until now."""
+
+from dataclasses import asdict
+from typing import Any
+
+from django.utils import timezone
+from rest_framework import serializers
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from billing.invoices.invoices import balance_nanousd
+from billing.plan_changes import scheduled_change
+from core import months
+from core.money import dollars
+from tenants.api.schema import operation
+from tenants.api.views import WorkspaceView
+from tenants.metering.allowance import Beyond, allowance_of
+from tenants.metering.credits import credits_left
+from tenants.metering.ledger import usage_of
+from tenants.metering.plans import limits_of
+from tenants.models import Plan, Scope, Subscription
+
+LIMITS = (
+    "requests_per_minute",
+    "tokens_per_minute",
+    "parallel_requests",
+    "max_output_tokens",
+    "sequences_per_request",
+    "monthly_tokens",
+    "monthly_nanousd",
+    "private_styles",
+    "stored_versions",
+    "stored_bytes",
+    "open_uploads",
+    "api_requests_per_minute",
+)
+BEYOND = [beyond.value for beyond in Beyond]
+PRICES = ("input_nanousd", "cached_input_nanousd", "output_nanousd")
+
+BILLING_EXAMPLE = {
+    "object": "billing",
+    "plan": {"code": "free", "name": "Free"},
+    "limits": {
+        "requests_per_minute": 60,
+        "tokens_per_minute": 20_000,
+        "parallel_requests": 4,
+        "max_output_tokens": 1024,
+        "sequences_per_request": 16,
+        "monthly_tokens": 1_000_000,
+        "monthly_nanousd": None,
+        "private_styles": 3,
+        "stored_versions": 30,
+        "stored_bytes": 2_147_483_648,
+        "open_uploads": 3,
+        "api_requests_per_minute": 300,
+    },
+    "prices": {"input_nanousd": 200, "cached_input_nanousd": 100, "output_nanousd": 600},
+    "base_prices": None,
+    "month": {
+        "period": "2026-11",
+        "tokens": 23_600,
+        "included_tokens": 200_000,
+        "included_tokens_left": 176_400,
+        "max_tokens": 1_000_000,
+        "shared_tokens": None,
+        "beyond": "credits",
+        "cost_nanousd": 12_940_000,
+        "cost_usd": "0.01294",
+    },
+    "scheduled_plan": None,
+    "credits_left_nanousd": 21_500_000_000,
+    "credits_left_usd": "21.50",
+    "balance_nanousd": 0,
+    "balance_usd": "0.00",
+}
+
+
+class PlanObject(serializers.Serializer[Any]):
+    """A plan."""
+
+    code = serializers.CharField()
+    name = serializers.CharField()
+
+
+class ScheduledPlanObject(PlanObject):
+    """A plan that begins later."""
+
+    takes_effect_at = serializers.DateTimeField()
+
+
+class LimitsObject(serializers.Serializer[Any]):
+    """What the plan allows the workspace; null: no limit."""
+
+    requests_per_minute = serializers.IntegerField()
+    tokens_per_minute = serializers.IntegerField()
+    parallel_requests = serializers.IntegerField()
+    max_output_tokens = serializers.IntegerField()
+    sequences_per_request = serializers.IntegerField()
+    monthly_tokens = serializers.IntegerField()
+    monthly_nanousd = serializers.IntegerField(allow_null=True)
+    private_styles = serializers.IntegerField()
+    stored_versions = serializers.IntegerField()
+    stored_bytes = serializers.IntegerField()
+    open_uploads = serializers.IntegerField()
+    api_requests_per_minute = serializers.IntegerField()
+
+
+class PricesObject(serializers.Serializer[Any]):
+    """Prices in force, in 10⁻⁹ dollars a token."""
+
+    input_nanousd = serializers.IntegerField()
+    cached_input_nanousd = serializers.IntegerField()
+    output_nanousd = serializers.IntegerField()
+
+
+class MonthObject(serializers.Serializer[Any]):
+    """What this UTC month has used until now; it equals the ledger's sum."""
+
+    period = serializers.CharField()
+    tokens = serializers.IntegerField()
+    included_tokens = serializers.IntegerField(help_text="Of the month's plans, counted by the day.")
+    included_tokens_left = serializers.IntegerField()
+    max_tokens = serializers.IntegerField(help_text="The plan's cap: no request passes it.")
+    shared_tokens = serializers.IntegerField(
+        allow_null=True,
+        help_text="Used by all free workspaces of the person who has owned this one for longest: they share "
+        "the included tokens. `null` on a paid plan.",
+    )
+    beyond = serializers.ChoiceField(
+        BEYOND,
+        help_text="What happens beyond the included tokens: `credits` pay or the request is refused; "
+        "with `overage` credits pay first and the rest is owed; `refused`: there are no further tokens.",
+    )
+    cost_nanousd = serializers.IntegerField()
+    cost_usd = serializers.CharField()
+
+
+class BillingObject(serializers.Serializer[Any]):
+    """The plan, limits, prices and this month's cost."""
+
+    object = serializers.CharField(default="billing", read_only=True)
+    plan = PlanObject()
+    limits = LimitsObject()
+    prices = PricesObject(help_text="Of every style that has none of its own: `styles.get`.")
+    base_prices = PricesObject(allow_null=True, help_text="Of the base model, if it has its own.")
+    month = MonthObject()
+    scheduled_plan = ScheduledPlanObject(allow_null=True, help_text="The plan that begins later.")
+    credits_left_nanousd = serializers.IntegerField()
+    credits_left_usd = serializers.CharField()
+    balance_nanousd = serializers.IntegerField(help_text="To be paid on finalized invoices.")
+    balance_usd = serializers.CharField()
+
+
+class BillingView(WorkspaceView):
+    """What the workspace pays for."""
+
+    read_scope = Scope.BILLING_READ
+    write_scope = Scope.BILLING_READ
+
+    @operation(
+        "billing.get",
+        "Get the plan, limits, prices and the month's cost until now",
+        scope=read_scope,
+        answer=BillingObject,
+        example=BILLING_EXAMPLE,
+    )
+    def get(self, request: Request) -> Response:
+        """Return what holds at this moment."""
+        now = timezone.now()
+        in_force = limits_of(self.access.tenant, now)
+        limits = asdict(in_force)
+        plan = Plan.objects.get(pk=in_force.plan)
+        period = months.period_of(now)
+        used = usage_of(self.access.tenant.pk, period)
+        tenant = self.access.tenant
+        left = credits_left(tenant, period)
+        owed = balance_nanousd(tenant.pk)
+        allowance = allowance_of(tenant, now)
+        billing = {
+            "scheduled_plan": _present_scheduled(scheduled_change(tenant, now)),
+            "credits_left_nanousd": left,
+            "credits_left_usd": dollars(left),
+            "balance_nanousd": owed,
+            "balance_usd": dollars(owed),
+            "plan": {"code": plan.code, "name": plan.name},
+            "limits": {name: limits[name] for name in LIMITS},
+            "prices": {name: limits[name] for name in PRICES},
+            "base_prices": in_force.base_prices,
+            "month": {
+                "period": period,
+                "tokens": used.tokens,
+                "included_tokens": allowance.included_tokens,
+                "included_tokens_left": max(0, allowance.included_tokens - allowance.counted(used.tokens)),
+                "max_tokens": allowance.max_tokens,
+                "shared_tokens": allowance.shared_tokens,
+                "beyond": allowance.beyond.value,
+                "cost_nanousd": used.nanousd,
+                "cost_usd": dollars(used.nanousd),
+            },
+        }
+        return Response(BillingObject(billing).data)
+
+
+def _present_scheduled(subscription: Subscription | None) -> dict[str, Any] | None:
+    if subscription is None:
+        return None
+    plan = subscription.plan_version.plan
+    return {"code": plan.code, "name": plan.name, "takes_effect_at": subscription.starts_at}

@@ -1,0 +1,90 @@
+"""Whom invoices are made out to."""
+
+from typing import Any
+
+from django.db import transaction
+from rest_framework import serializers
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from billing.invoices import details
+from billing.models import BillingDetails
+from billing.models.billing_details import MAX_ADDRESS
+from core.names import validate_name, validate_text
+from core.rest.bodies import StrictSerializer, TextField
+from tenants.accounts.roles import Permission
+from tenants.api.schema import operation
+from tenants.api.views import WorkspaceView
+from tenants.models import Scope, Tenant
+
+DETAILS_EXAMPLE = {
+    "object": "billing_details",
+    "name": "Acme Letters Ltd",
+    "address": "1 High Street\nLondon\nUnited Kingdom",
+    "tax_id": "GB123456789",
+    "reference": "PO 4711",
+}
+
+
+class DetailsObject(serializers.Serializer[BillingDetails]):
+    """What stands on the next invoices."""
+
+    object = serializers.CharField(default="billing_details", read_only=True)
+    name = serializers.CharField(allow_blank=True, help_text="Empty: the workspace's name.")
+    address = serializers.CharField(allow_blank=True)
+    tax_id = serializers.CharField(allow_blank=True)
+    reference = serializers.CharField(allow_blank=True)
+
+
+class DetailsBody(StrictSerializer):
+    """What an edit may change."""
+
+    name = TextField(max_length=100, validators=[validate_name], allow_blank=True, required=False)
+    address = TextField(max_length=MAX_ADDRESS, validators=[validate_text], allow_blank=True, required=False)
+    tax_id = TextField(max_length=40, validators=[validate_name], allow_blank=True, required=False)
+    reference = TextField(max_length=60, validators=[validate_name], allow_blank=True, required=False)
+
+
+class BillingDetailsView(WorkspaceView):
+    """The billing details."""
+
+    read_scope = Scope.BILLING_READ
+    write_scope = Scope.ADMIN
+
+    @operation(
+        "billing.details",
+        "Get whom invoices are made out to",
+        scope=read_scope,
+        answer=DetailsObject,
+        example=DETAILS_EXAMPLE,
+    )
+    def get(self, request: Request) -> Response:
+        """Return the billing details."""
+        return self.answer_object(_present(details.details_of(self.access.tenant)))
+
+    @operation(
+        "billing.edit_details",
+        "Change whom invoices are made out to",
+        scope=write_scope,
+        needs=Permission.MANAGE_BILLING,
+        body=DetailsBody,
+        answer=DetailsObject,
+        is_edit=True,
+        example=DETAILS_EXAMPLE,
+        body_example={"tax_id": "GB123456789"},
+    )
+    @transaction.atomic
+    def patch(self, request: Request) -> Response:
+        """Change what the body names, from the next invoice on. Only owners, and keys with `admin`, may."""
+        tenant = Tenant.objects.select_for_update(no_key=True).get(pk=self.access.tenant.pk)
+        before = details.details_of(tenant)
+        self.require_match(_present(before))
+        body = self.read_body(DetailsBody)
+        earlier = {name: getattr(before, name) for name in body}
+        saved = details.set_details(tenant, **body)
+        self.access.audit("billing_details.edited", saved, before=earlier, after=body)
+        return self.answer_object(_present(saved))
+
+
+def _present(row: BillingDetails) -> dict[str, Any]:
+    return dict(DetailsObject(row).data)

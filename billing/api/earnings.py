@@ -1,0 +1,153 @@
+"""What the workspace's public styles earn by other workspaces' usage, and what was paid out of it."""
+
+from typing import Any, cast
+
+from django.utils import timezone
+from rest_framework import serializers
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from billing import author_shares
+from billing.author_shares import Earned, Span
+from core import months
+from core.money import dollars
+from core.rest.bodies import StrictSerializer, TextField
+from tenants.api.presenters import CreditGrantObject, present_credit_grant
+from tenants.api.schema import operation
+from tenants.api.views import WorkspaceView
+from tenants.models import Scope, Tenant
+
+DEFAULT_MONTHS = 12
+
+EARNED_EXAMPLE = {
+    "period": "2026-10",
+    "style_id": "4c1e7a52-0a7e-4a6e-9a55-6b2f0c2f7d10",
+    "style": "acme/brand-voice",
+    "requests": 4210,
+    "tokens": 1_870_000,
+    "share_nanousd": 2_040_000_000,
+    "share_usd": "2.04",
+}
+EARNINGS_EXAMPLE = {
+    "object": "earnings",
+    "first_period": "2025-12",
+    "last_period": "2026-11",
+    "data": [EARNED_EXAMPLE],
+    "total": {"requests": 4210, "tokens": 1_870_000, "share_nanousd": 2_040_000_000, "share_usd": "2.04"},
+    "unpaid_nanousd": 0,
+    "unpaid_usd": "0.00",
+    "payouts": [
+        {
+            "id": 9,
+            "object": "credit_grant",
+            "source": "author_share",
+            "amount_nanousd": 2_040_000_000,
+            "amount_usd": "2.04",
+            "first_period": "2026-11",
+            "last_period": None,
+            "reason": "Author's share of usage until the end of 2026-10",
+            "created_at": "2026-11-03T00:10:00Z",
+        }
+    ],
+}
+
+
+class EarnedTotal(serializers.Serializer[Any]):
+    """What was earned in all."""
+
+    requests = serializers.IntegerField()
+    tokens = serializers.IntegerField()
+    share_nanousd = serializers.IntegerField(
+        help_text="Of usage that others paid for: not of included tokens, of promotional credits, of unpaid "
+        "invoices or of workspaces with a common member. It is decided every five minutes."
+    )
+    share_usd = serializers.CharField()
+
+
+class EarnedObject(EarnedTotal):
+    """What a style earned in a month."""
+
+    period = serializers.CharField()
+    style_id = serializers.UUIDField()
+    style = serializers.CharField(help_text="The model's name.")  # type: ignore[assignment]  # a field named so
+
+
+class EarningsObject(serializers.Serializer[Any]):
+    """The author's shares of a span of months, the newest first, and the payouts within it."""
+
+    object = serializers.CharField(default="earnings", read_only=True)
+    first_period = serializers.CharField()
+    last_period = serializers.CharField()
+    data = EarnedObject(many=True)  # type: ignore[assignment]  # a field named so
+    total = EarnedTotal()
+    unpaid_nanousd = serializers.IntegerField(help_text="Earned until now, of all months, and not paid out.")
+    unpaid_usd = serializers.CharField()
+    payouts = CreditGrantObject(many=True, help_text="Paid as credits.")
+
+
+class EarningsQuery(StrictSerializer):
+    """Which months (UTC)."""
+
+    first_period = TextField(required=False, max_length=7, help_text="As 2026-01; default: 11 months before.")
+    last_period = TextField(required=False, max_length=7, help_text="As 2026-11; default: this month.")
+
+
+class EarningsView(WorkspaceView):
+    """Earnings."""
+
+    read_scope = Scope.BILLING_READ
+    write_scope = Scope.BILLING_READ
+
+    @operation(
+        "earnings.get",
+        "Get what the workspace's public styles earned, by month and style",
+        scope=read_scope,
+        query=EarningsQuery,
+        answer=EarningsObject,
+        example=EARNINGS_EXAMPLE,
+    )
+    def get(self, request: Request) -> Response:
+        """Return the shares of at most 36 months, the last 12 by default."""
+        query = self.read_query(EarningsQuery)
+        last = query.get("last_period") or months.period_of(timezone.now())
+        first = query.get("first_period") or author_shares.months_before(last, DEFAULT_MONTHS - 1)
+        return Response(_present_earnings(self.access.tenant, author_shares.make_span(first, last)))
+
+
+def _present_earnings(author: Tenant, span: Span) -> dict[str, Any]:
+    earned = author_shares.earnings_of(author.pk, span)
+    unpaid = author_shares.unpaid_nanousd(author.pk, until=months.current())
+    facts = {
+        "first_period": span.first_period,
+        "last_period": span.last_period,
+        "data": [_present_earned(row) for row in earned],
+        "total": _sum_up(earned),
+        "unpaid_nanousd": unpaid,
+        "unpaid_usd": dollars(unpaid),
+        "payouts": [],
+    }
+    payouts = [present_credit_grant(grant) for grant in author_shares.payouts_of(author.pk, span)]
+    shown = cast(dict[str, Any], EarningsObject(facts).data)
+    return {**shown, "payouts": payouts}
+
+
+def _present_earned(row: Earned) -> dict[str, Any]:
+    return {
+        "period": row.period,
+        "style_id": row.style_id,
+        "style": row.style_name,
+        "requests": row.requests,
+        "tokens": row.tokens,
+        "share_nanousd": row.share_nanousd,
+        "share_usd": dollars(row.share_nanousd),
+    }
+
+
+def _sum_up(earned: list[Earned]) -> dict[str, Any]:
+    share = sum(row.share_nanousd for row in earned)
+    return {
+        "requests": sum(row.requests for row in earned),
+        "tokens": sum(row.tokens for row in earned),
+        "share_nanousd": share,
+        "share_usd": dollars(share),
+    }

@@ -1,0 +1,159 @@
+"""Invoices: list, get, and the month until now."""
+
+from typing import Any
+from uuid import UUID
+
+from django.db.models import QuerySet
+from django.http import HttpResponse
+from django.shortcuts import get_object_or_404
+from drf_spectacular.types import OpenApiTypes
+from rest_framework import serializers
+from rest_framework.renderers import BaseRenderer, JSONRenderer
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from billing.invoices import invoices, pdf
+from core import months
+from core.money import dollars
+from tenants.api.presenters import (
+    INVOICE_EXAMPLE,
+    InvoiceLineObject,
+    InvoiceObject,
+    present_invoice,
+)
+from tenants.api.schema import operation
+from tenants.api.views import WorkspaceView
+from tenants.models import Invoice, Scope
+
+PREVIEW_EXAMPLE = {
+    "object": "invoice_preview",
+    "period": "2026-11",
+    "plan": "Writer v1",
+    "total_nanousd": 12_000_000_000,
+    "total_usd": "12",
+    "lines": INVOICE_EXAMPLE["lines"],
+}
+
+
+class PreviewObject(serializers.Serializer[Any]):
+    """This month's invoice as it would be now."""
+
+    object = serializers.CharField(default="invoice_preview", read_only=True)
+    period = serializers.CharField()
+    plan = serializers.CharField()
+    total_nanousd = serializers.IntegerField()
+    total_usd = serializers.CharField()
+    lines = InvoiceLineObject(many=True)
+
+
+class InvoicesView(WorkspaceView):
+    """The workspace's invoices."""
+
+    read_scope = Scope.BILLING_READ
+    write_scope = Scope.BILLING_READ
+
+    @operation(
+        "invoices.list",
+        "List the invoices",
+        scope=read_scope,
+        answer=InvoiceObject,
+        is_page=True,
+        example=INVOICE_EXAMPLE,
+    )
+    def get(self, request: Request) -> Response:
+        """Return the finalized invoices, the newest first."""
+        own = _own_invoices(self.access.tenant.pk).prefetch_related("lines")
+        return self.answer_page(own, lambda rows: [present_invoice(row) for row in rows])
+
+    def order_by(self, request: Request) -> tuple[str, ...]:
+        """Return the order: the newest month first. A workspace has one a month."""
+        return ("-period",)
+
+
+class InvoiceView(WorkspaceView):
+    """One invoice."""
+
+    read_scope = Scope.BILLING_READ
+    write_scope = Scope.BILLING_READ
+
+    @operation(
+        "invoices.get", "Get an invoice", scope=read_scope, answer=InvoiceObject, example=INVOICE_EXAMPLE
+    )
+    def get(self, request: Request, invoice_id: UUID) -> Response:
+        """Return an invoice."""
+        invoice = get_object_or_404(_own_invoices(self.access.tenant.pk), pk=invoice_id)
+        return self.answer_object(present_invoice(invoice))
+
+
+class PdfRenderer(BaseRenderer):
+    """Lets a request ask for a PDF. The view writes it."""
+
+    media_type = "application/pdf"
+    format = "pdf"
+
+    def render(self, data: Any, *_: Any) -> bytes:
+        """Return an error as JSON: only errors come here."""
+        return JSONRenderer().render(data)
+
+
+class BytesRenderer(PdfRenderer):
+    """Lets a request ask for the same document as bytes: some clients know no other type of a file."""
+
+    media_type = "application/octet-stream"
+    format = "bytes"
+
+
+PDF = {PdfRenderer.media_type: OpenApiTypes.BINARY, BytesRenderer.media_type: OpenApiTypes.BINARY}
+
+
+class InvoicePdfView(WorkspaceView):
+    """One invoice as a document."""
+
+    read_scope = Scope.BILLING_READ
+    write_scope = Scope.BILLING_READ
+    renderer_classes = [PdfRenderer, BytesRenderer, JSONRenderer]
+
+    @operation(
+        "invoices.pdf",
+        "Get an invoice as a PDF",
+        scope=read_scope,
+        others=PDF,
+        says="The document.",
+    )
+    def get(self, request: Request, invoice_id: UUID) -> HttpResponse:
+        """Return the document."""
+        invoice = get_object_or_404(
+            _own_invoices(self.access.tenant.pk).select_related("tenant"), pk=invoice_id
+        )
+        return HttpResponse(pdf.invoice_pdf(invoice), content_type=request.accepted_media_type)
+
+
+class InvoicePreviewView(WorkspaceView):
+    """The month until now."""
+
+    read_scope = Scope.BILLING_READ
+    write_scope = Scope.BILLING_READ
+
+    @operation(
+        "invoices.preview",
+        "Get this month's invoice as it would be now",
+        scope=read_scope,
+        answer=PreviewObject,
+        example=PREVIEW_EXAMPLE,
+    )
+    def get(self, request: Request) -> Response:
+        """Return this month's lines until now."""
+        preview = invoices.preview_invoice(self.access.tenant, months.current())
+        facts = {
+            "period": preview.period,
+            "plan": preview.plan,
+            "total_nanousd": preview.total_nanousd,
+            "total_usd": dollars(preview.total_nanousd),
+            "lines": preview.lines,
+        }
+        return Response(PreviewObject(facts).data)
+
+
+def _own_invoices(tenant_id: UUID) -> QuerySet[Invoice]:
+    """Return a workspace's invoices; drafts are for operators."""
+    return Invoice.objects.filter(tenant=tenant_id).exclude(state=Invoice.State.DRAFT)

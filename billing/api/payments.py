@@ -1,0 +1,302 @@
+"""Credits and payments: what is left, top-ups, automatic ones, invoices."""
+
+from functools import partial
+from typing import Any
+from uuid import UUID, uuid4, uuid5
+
+from django.db import transaction
+from django.db.models import QuerySet
+from django.shortcuts import get_object_or_404
+from rest_framework import serializers
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from billing.models import Payment, PaymentAccount
+from billing.payments import auto_top_up, backoff, payments
+from core import months
+from core.money import dollars
+from core.rest.bodies import StrictSerializer
+from tenants.accounts.access import Access
+from tenants.accounts.roles import Permission
+from tenants.api.presenters import (
+    PAYMENT_EXAMPLE,
+    CreditGrantObject,
+    PaymentObject,
+    present_credit_grant,
+    present_payment,
+)
+from tenants.api.schema import operation
+from tenants.api.views import WorkspaceView, repeatable
+from tenants.metering import credits
+from tenants.models import CreditGrant, Invoice, Scope, Tenant
+
+CREDITS_EXAMPLE = {
+    "object": "credits",
+    "left_nanousd": 21_500_000_000,
+    "left_usd": "21.50",
+    "grants": [
+        {
+            "id": 7,
+            "object": "credit_grant",
+            "source": "top_up",
+            "amount_nanousd": 25_000_000_000,
+            "amount_usd": "25.00",
+            "first_period": "2026-11",
+            "last_period": None,
+            "reason": "Top-up PAY-9B1DEB4D",
+            "created_at": "2026-11-05T09:00:10Z",
+            "left_nanousd": 21_500_000_000,
+            "left_usd": "21.50",
+        }
+    ],
+}
+AUTO_EXAMPLE = {
+    "object": "auto_top_up",
+    "threshold_nanousd": 5_000_000_000,
+    "amount_nanousd": 25_000_000_000,
+    "is_paused": False,
+    "retry_at": None,
+}
+
+
+class LeftObject(CreditGrantObject):
+    """A grant, with what is left of it."""
+
+    left_nanousd = serializers.IntegerField()
+    left_usd = serializers.CharField()
+
+
+class CreditsObject(serializers.Serializer[Any]):
+    """The credits that count in this month, in the order in which they burn."""
+
+    object = serializers.CharField(default="credits", read_only=True)
+    left_nanousd = serializers.IntegerField()
+    left_usd = serializers.CharField()
+    grants = LeftObject(many=True)
+
+
+class TopUpBody(StrictSerializer):
+    """How much to buy."""
+
+    amount_nanousd = serializers.IntegerField(
+        min_value=payments.MIN_TOP_UP_NANOUSD,
+        max_value=payments.MAX_TOP_UP_NANOUSD,
+        help_text="In whole cents.",
+    )
+
+
+class AutoTopUpBody(StrictSerializer):
+    """When credits are bought without asking. Both null: never."""
+
+    threshold_nanousd = serializers.IntegerField(
+        min_value=1, max_value=payments.MAX_TOP_UP_NANOUSD, allow_null=True
+    )
+    amount_nanousd = serializers.IntegerField(
+        min_value=payments.MIN_TOP_UP_NANOUSD, max_value=payments.MAX_TOP_UP_NANOUSD, allow_null=True
+    )
+
+
+class AutoTopUpObject(serializers.Serializer[PaymentAccount]):
+    """When credits are bought with the saved card."""
+
+    object = serializers.CharField(default="auto_top_up", read_only=True)
+    threshold_nanousd = serializers.IntegerField(allow_null=True, help_text="Null: never.")
+    amount_nanousd = serializers.IntegerField(allow_null=True)
+    is_paused = serializers.SerializerMethodField(help_text="Declined too often: save it again.")
+    retry_at = serializers.DateTimeField(allow_null=True, help_text="No attempt before.")
+
+    def get_is_paused(self, account: PaymentAccount) -> bool:
+        """Return whether nothing is tried any more."""
+        return backoff.is_paused(account)
+
+
+class CreditsView(WorkspaceView):
+    """The workspace's credits."""
+
+    read_scope = Scope.BILLING_READ
+    write_scope = Scope.BILLING_READ
+
+    @operation(
+        "billing.credits",
+        "Get what is left of the credits",
+        scope=read_scope,
+        answer=CreditsObject,
+        example=CREDITS_EXAMPLE,
+    )
+    def get(self, request: Request) -> Response:
+        """Return the grants that pay for this month, without those that are used up."""
+        return Response(_present_credits(self.access.tenant))
+
+
+class TopUpsView(WorkspaceView):
+    """Credits are bought here."""
+
+    read_scope = Scope.ADMIN
+    write_scope = Scope.ADMIN
+
+    @operation(
+        "billing.top_up",
+        "Buy credits",
+        scope=write_scope,
+        needs=Permission.MANAGE_BILLING,
+        body=TopUpBody,
+        answer=PaymentObject,
+        status=201,
+        is_post=True,
+        example=PAYMENT_EXAMPLE,
+        body_example={"amount_nanousd": 25_000_000_000},
+    )
+    @repeatable
+    def post(self, request: Request) -> Response:
+        """Begin a payment: a person pays at its `url`, or by transfer. Owners, and keys with `admin`, may."""
+        body = self.read_body(TopUpBody)
+        payment = payments.begin_top_up(
+            self.access.tenant,
+            body["amount_nanousd"],
+            payment_id=_payment_id(self.access, request.headers.get("Idempotency-Key")),
+            actor=self.access.caller,
+            note=partial(note_payment, self.access),
+        )
+        return self.answer_object(present_payment(payment), status=201)
+
+
+class AutoTopUpView(WorkspaceView):
+    """Automatic top-ups."""
+
+    read_scope = Scope.BILLING_READ
+    write_scope = Scope.ADMIN
+
+    @operation(
+        "billing.auto_top_up",
+        "Get when credits are bought automatically",
+        scope=read_scope,
+        answer=AutoTopUpObject,
+        example=AUTO_EXAMPLE,
+    )
+    def get(self, request: Request) -> Response:
+        """Return the settings."""
+        return self.answer_object(_present_auto(payments.account_of(self.access.tenant)))
+
+    @operation(
+        "billing.set_auto_top_up",
+        "Buy credits automatically when few are left",
+        scope=write_scope,
+        needs=Permission.MANAGE_BILLING,
+        body=AutoTopUpBody,
+        answer=AutoTopUpObject,
+        is_edit=True,
+        example=AUTO_EXAMPLE,
+        body_example={"threshold_nanousd": 5_000_000_000, "amount_nanousd": 25_000_000_000},
+    )
+    @transaction.atomic
+    def put(self, request: Request) -> Response:
+        """Change the settings: the card of the last payment is charged. Owners and `admin` keys may."""
+        tenant = Tenant.objects.select_for_update(no_key=True).get(pk=self.access.tenant.pk)
+        before = payments.account_of(tenant)
+        self.require_match(_present_auto(before))
+        body = self.read_body(AutoTopUpBody)
+        account = auto_top_up.set_auto_top_up(tenant, **body)
+        self.access.audit("auto_top_up.edited", account, before=auto_top_up.values_of(before), after=body)
+        return self.answer_object(_present_auto(account))
+
+
+class PaymentsView(WorkspaceView):
+    """The workspace's payments."""
+
+    read_scope = Scope.BILLING_READ
+    write_scope = Scope.BILLING_READ
+
+    @operation(
+        "payments.list",
+        "List the payments",
+        scope=read_scope,
+        answer=PaymentObject,
+        is_page=True,
+        example=PAYMENT_EXAMPLE,
+        tag="billing",
+    )
+    def get(self, request: Request) -> Response:
+        """Return top-ups and payments of invoices, the newest first."""
+        own = Payment.objects.filter(tenant=self.access.tenant)
+        return self.answer_page(own, lambda rows: [present_payment(row) for row in rows])
+
+
+class PaymentView(WorkspaceView):
+    """One payment."""
+
+    read_scope = Scope.BILLING_READ
+    write_scope = Scope.BILLING_READ
+
+    @operation(
+        "payments.get",
+        "Get a payment",
+        scope=read_scope,
+        answer=PaymentObject,
+        example=PAYMENT_EXAMPLE,
+        tag="billing",
+    )
+    def get(self, request: Request, payment_id: UUID) -> Response:
+        """Return a payment as it was last seen."""
+        payment = get_object_or_404(Payment, tenant=self.access.tenant, pk=payment_id)
+        return self.answer_object(present_payment(payment))
+
+
+class PayInvoiceView(WorkspaceView):
+    """The payment of an invoice."""
+
+    read_scope = Scope.ADMIN
+    write_scope = Scope.ADMIN
+
+    @operation(
+        "invoices.pay",
+        "Pay an invoice by card",
+        scope=write_scope,
+        needs=Permission.MANAGE_BILLING,
+        answer=PaymentObject,
+        status=201,
+        is_post=True,
+        example=PAYMENT_EXAMPLE,
+    )
+    @repeatable
+    def post(self, request: Request, invoice_id: UUID) -> Response:
+        """Return the open payment of what is due, begun if there is none. A person pays at its `url`."""
+        invoice = get_object_or_404(_own_invoices(self.access.tenant), pk=invoice_id)
+        payment = payments.begin_invoice_payment(
+            invoice, actor=self.access.caller, note=partial(note_payment, self.access)
+        )
+        return self.answer_object(present_payment(payment), status=201)
+
+
+def note_payment(access: Access, payment: Payment) -> None:
+    """Write a new payment into the audit log."""
+    after = {"purpose": payment.purpose, "amount_nanousd": payment.amount_nanousd}
+    access.audit("payment.begun", payment, after=after)
+
+
+def _own_invoices(tenant: Tenant) -> QuerySet[Invoice]:
+    own = Invoice.objects.filter(tenant=tenant).exclude(state=Invoice.State.DRAFT)
+    return own.select_related("tenant")
+
+
+def _payment_id(access: Access, key: str | None) -> UUID:
+    """Return the id of a payment: the same one for the same Idempotency-Key of the same caller."""
+    return uuid5(access.tenant.pk, f"{access.caller} {key}") if key else uuid4()
+
+
+def _present_auto(account: PaymentAccount) -> dict[str, Any]:
+    return dict(AutoTopUpObject(account).data)
+
+
+def _present_credits(tenant: Tenant) -> dict[str, Any]:
+    period = months.current()
+    left = credits.left_of_grants(tenant, period)
+    grants = CreditGrant.objects.in_bulk([credit.grant_id for credit in left])
+    rows = []
+    total = 0
+    for credit in left:
+        if credit.left_nanousd > 0 and credit.covers(period):
+            total += credit.left_nanousd
+            shown = present_credit_grant(grants[credit.grant_id])
+            amounts = {"left_nanousd": credit.left_nanousd, "left_usd": dollars(credit.left_nanousd)}
+            rows.append({**shown, **amounts})
+    return {"object": "credits", "left_nanousd": total, "left_usd": dollars(total), "grants": rows}

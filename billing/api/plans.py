@@ -1,0 +1,254 @@
+"""The plans: what each allows, and the workspace's change from one to another."""
+
+from typing import Any
+
+from django.db import transaction
+from django.utils import timezone
+from rest_framework import serializers
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from billing import plan_changes, plan_words
+from core import months
+from core.money import dollars
+from core.rest.bodies import StrictSerializer, TextField
+from tenants.accounts.roles import Permission
+from tenants.api.schema import operation
+from tenants.api.views import WorkspaceView, idempotent
+from tenants.metering import plans
+from tenants.metering.holdings import holdings_of
+from tenants.metering.proration import MonthTerms
+from tenants.models import PlanVersion, Scope, Tenant
+
+OFFER_EXAMPLE = {
+    "object": "plan",
+    "code": "writer",
+    "name": "Writer",
+    "monthly_fee_nanousd": 12_000_000_000,
+    "monthly_fee_usd": "12.00",
+    "included_tokens": 5_000_000,
+    "monthly_tokens": 20_000_000,
+    "is_overage_allowed": True,
+    "is_current": False,
+    "takes_effect_at": "2026-12-01T00:00:00Z",
+    "month_fee_nanousd": 48_000_000_000,
+    "month_fee_usd": "48.00",
+    "month_included_tokens": 20_000_000,
+    "refusals": ["You have 5 private styles and Writer holds 3. …"],
+    "unpaid_invoice": None,
+}
+CHANGE_EXAMPLE = {
+    "object": "plan_change",
+    "plan": "writer",
+    "previous_plan": "studio",
+    "takes_effect_at": "2026-12-01T00:00:00Z",
+}
+
+
+UNDO_EXAMPLE = {
+    "object": "plan_change",
+    "plan": "free",
+    "previous_plan": "writer",
+    "takes_effect_at": "2026-11-29T12:40:00Z",
+}
+
+
+class PlanOfferObject(serializers.Serializer[Any]):
+    """A plan, and what it would mean for the workspace."""
+
+    object = serializers.CharField(default="plan", read_only=True)
+    code = serializers.CharField()
+    name = serializers.CharField()
+    monthly_fee_nanousd = serializers.IntegerField()
+    monthly_fee_usd = serializers.CharField()
+    included_tokens = serializers.IntegerField()
+    monthly_tokens = serializers.IntegerField()
+    is_overage_allowed = serializers.BooleanField()
+    is_current = serializers.BooleanField()
+    takes_effect_at = serializers.DateTimeField(
+        allow_null=True, help_text="When it would hold if it were chosen now; null: it holds."
+    )
+    month_fee_nanousd = serializers.IntegerField(
+        help_text="All fees on this month's invoice if it were chosen now. Fees count by the UTC day."
+    )
+    month_fee_usd = serializers.CharField()
+    month_included_tokens = serializers.IntegerField(
+        help_text="What this month would include if it were chosen now, counted by the day as well."
+    )
+    refusals = serializers.ListField(
+        child=serializers.CharField(), help_text="What it would refuse of what the workspace holds."
+    )
+    unpaid_invoice = serializers.UUIDField(
+        allow_null=True, help_text="The invoice that has to be paid before; null: none."
+    )
+
+
+class PlansObject(serializers.Serializer[Any]):
+    """The workspace's plan and those that it can change to, the cheapest first."""
+
+    data = PlanOfferObject(many=True)  # type: ignore[assignment]  # a field named so
+
+
+class PlanBody(StrictSerializer):
+    """Which plan."""
+
+    plan = TextField(max_length=40, help_text="Its code.")
+
+
+class PlanChangeObject(serializers.Serializer[Any]):
+    """A change of the plan."""
+
+    object = serializers.CharField(default="plan_change", read_only=True)
+    plan = serializers.CharField()
+    previous_plan = serializers.CharField()
+    takes_effect_at = serializers.DateTimeField()
+
+
+class PlansView(WorkspaceView):
+    """The plans."""
+
+    read_scope = Scope.BILLING_READ
+    write_scope = Scope.BILLING_READ
+
+    @operation(
+        "billing.plans",
+        "List the plans, and what each would mean",
+        scope=read_scope,
+        answer=PlansObject,
+        example={"data": [OFFER_EXAMPLE]},
+    )
+    def get(self, request: Request) -> Response:
+        """Return the workspace's plan and those offered to everybody.
+
+        Each with what it would refuse of what the workspace holds.
+        """
+        return Response({"data": _present_plans(self.access.tenant)})
+
+
+class PlanView(WorkspaceView):
+    """The workspace's plan."""
+
+    read_scope = Scope.ADMIN
+    write_scope = Scope.ADMIN
+
+    @operation(
+        "billing.change_plan",
+        "Change the plan",
+        scope=write_scope,
+        needs=Permission.MANAGE_BILLING,
+        body=PlanBody,
+        answer=PlanChangeObject,
+        status=201,
+        is_post=True,
+        example=CHANGE_EXAMPLE,
+        body_example={"plan": "studio"},
+    )
+    @idempotent
+    def post(self, request: Request) -> Response:
+        """Change to a plan with a higher fee at once, to one with a lower fee from the next month on.
+
+        The fee counts by the UTC day, today included; `GET /billing/plans` tells what this month's invoice
+        would have. A change that began at once can be undone for an hour: `POST /billing/plan/undo`.
+        """
+        body = self.read_body(PlanBody)
+        now = timezone.now()
+        before = plans.plan_version_at(self.access.tenant, now)
+        subscription = plan_changes.choose_plan(self.access.tenant, body["plan"], now=now)
+        starts_at = subscription.starts_at
+        self.access.audit(
+            "plan.changed",
+            subscription,
+            before={"plan": str(before)},
+            after={"plan": str(subscription.plan_version), "takes_effect_at": starts_at.isoformat()},
+        )
+        change = {
+            "plan": subscription.plan_version.plan_id,
+            "previous_plan": before.plan_id,
+            "takes_effect_at": starts_at,
+        }
+        return Response(PlanChangeObject(change).data, status=201)
+
+    @operation(
+        "billing.keep_plan",
+        "Forget the change of the plan that is scheduled",
+        scope=write_scope,
+        needs=Permission.MANAGE_BILLING,
+        status=204,
+        is_change=True,
+    )
+    @transaction.atomic
+    def delete(self, request: Request) -> Response:
+        """Let the present plan go on after this month. Owners may."""
+        kept = plan_changes.keep_plan(self.access.tenant)
+        self.access.audit("plan.kept", self.access.tenant, after={"plan": str(kept)})
+        return Response(status=204)
+
+
+class UndoPlanView(WorkspaceView):
+    """The change of the plan within the last hour."""
+
+    read_scope = Scope.ADMIN
+    write_scope = Scope.ADMIN
+
+    @operation(
+        "billing.undo_plan",
+        "Undo the change of the plan",
+        scope=write_scope,
+        needs=Permission.MANAGE_BILLING,
+        answer=PlanChangeObject,
+        is_post=True,
+        example=UNDO_EXAMPLE,
+    )
+    @idempotent
+    def post(self, request: Request) -> Response:
+        """Undo a change that began within the last hour, while nothing was used since. It leaves no fee."""
+        now = timezone.now()
+        undo = plan_changes.undo_change(self.access.tenant, now=now)
+        before, undone = undo.before.plan_version, undo.subscription.plan_version
+        self.access.audit(
+            "plan.undone",
+            self.access.tenant,
+            before={"plan": str(undone)},
+            after={"plan": str(before)},
+        )
+        change = {"plan": before.plan_id, "previous_plan": undone.plan_id, "takes_effect_at": now}
+        return Response(PlanChangeObject(change).data)
+
+
+def _present_plans(tenant: Tenant) -> list[dict[str, Any]]:
+    now = timezone.now()
+    current = plans.plan_version_at(tenant, now)
+    held = holdings_of(tenant)
+    offers = {offer.version.pk: offer for offer in plan_changes.list_offers(tenant, now)}
+    refusals = plan_words.describe_refusals(current, held)
+    terms = plans.terms_of(tenant, months.period_of(now))
+    shown = [_present_plan(current, None, refusals, terms=terms, is_current=True)]
+    for offer in offers.values():
+        row = _present_plan(
+            offer.version, offer.takes_effect_at, offer.refusals, terms=offer.terms, is_current=False
+        )
+        row["unpaid_invoice"] = str(offer.unpaid.pk) if offer.unpaid else None
+        shown.append(row)
+    return sorted(shown, key=lambda row: (row["monthly_fee_nanousd"], row["code"]))
+
+
+def _present_plan(
+    version: PlanVersion, takes_effect_at: Any, refusals: list[str], *, terms: MonthTerms, is_current: bool
+) -> dict[str, Any]:
+    facts = {
+        "code": version.plan_id,
+        "name": version.plan.name,
+        "monthly_fee_nanousd": version.monthly_fee_nanousd,
+        "monthly_fee_usd": dollars(version.monthly_fee_nanousd),
+        "included_tokens": version.included_tokens,
+        "monthly_tokens": version.monthly_tokens,
+        "is_overage_allowed": version.overage_allowed,
+        "is_current": is_current,
+        "takes_effect_at": takes_effect_at,
+        "month_fee_nanousd": terms.fee_nanousd,
+        "month_fee_usd": dollars(terms.fee_nanousd),
+        "month_included_tokens": terms.included_tokens,
+        "refusals": refusals,
+        "unpaid_invoice": None,
+    }
+    return dict(PlanOfferObject(facts).data)

@@ -1,0 +1,212 @@
+"""Invoices, credits and payments as the API shows them, and as their events carry them."""
+
+from typing import Any
+
+from rest_framework import serializers
+
+from billing.invoices.credit_notes import due_nanousd
+from billing.models import CreditNote, Payment
+from core.money import dollars
+from tenants.models import CreditGrant, Invoice, InvoiceLine
+
+
+class CreditGrantObject(serializers.Serializer[CreditGrant]):
+    """An amount that pays usage beyond the plan's included tokens."""
+
+    id = serializers.IntegerField()
+    object = serializers.CharField(default="credit_grant", read_only=True)
+    source = serializers.ChoiceField(CreditGrant.Source.choices)  # type: ignore[assignment]  # a field named so
+    amount_nanousd = serializers.IntegerField()
+    amount_usd = serializers.SerializerMethodField()
+    first_period = serializers.CharField(help_text="The month in which it was granted.")
+    last_period = serializers.SerializerMethodField()
+    reason = serializers.CharField(allow_blank=True)
+    created_at = serializers.DateTimeField()
+
+    def get_amount_usd(self, grant: CreditGrant) -> str | None:
+        """Return the amount in dollars."""
+        return dollars(grant.amount_nanousd)
+
+    def get_last_period(self, grant: CreditGrant) -> str | None:
+        """Return the month at whose end (UTC) it expires; null: it never does."""
+        return grant.last_period or None
+
+
+class InvoiceLineObject(serializers.Serializer[Any]):
+    """One line of an invoice. A usage line names the first and last ledger entry that it sums."""
+
+    kind = serializers.ChoiceField(InvoiceLine.Kind.choices)
+    period = serializers.CharField(help_text="An earlier month than the invoice's: it was recorded late.")
+    text = serializers.CharField()
+    style_name = serializers.CharField(allow_blank=True)
+    meter = serializers.CharField(allow_blank=True, help_text="`input`, `cached input` or `output`.")
+    quantity = serializers.IntegerField()
+    unit_nanousd = serializers.IntegerField(allow_null=True)
+    amount_nanousd = serializers.IntegerField()
+    amount_usd = serializers.SerializerMethodField()
+    first_entry = serializers.IntegerField(allow_null=True)
+    last_entry = serializers.IntegerField(allow_null=True)
+
+    def get_amount_usd(self, line: Any) -> str | None:
+        """Return the amount in dollars."""
+        return dollars(line.amount_nanousd)
+
+
+class InvoiceObject(serializers.Serializer[Invoice]):
+    """What the workspace owes for a month. It never changes but for its state."""
+
+    id = serializers.UUIDField()
+    object = serializers.CharField(default="invoice", read_only=True)
+    number = serializers.CharField(source="__str__")
+    period = serializers.CharField()
+    state = serializers.ChoiceField(["finalized", "paid", "void"])
+    plan = serializers.CharField(help_text="The plan version at the month's end.")
+    total_nanousd = serializers.IntegerField()
+    total_usd = serializers.SerializerMethodField()
+    due_nanousd = serializers.SerializerMethodField(help_text="To be paid: the total less credit notes.")
+    due_usd = serializers.SerializerMethodField()
+    finalized_at = serializers.DateTimeField()
+    closed_at = serializers.DateTimeField(allow_null=True, help_text="When it was paid or made void.")
+    lines = InvoiceLineObject(many=True)
+
+    def get_total_usd(self, invoice: Invoice) -> str | None:
+        """Return the total in dollars."""
+        return dollars(invoice.total_nanousd)
+
+    def get_due_nanousd(self, invoice: Invoice) -> int:
+        """Return what is to be paid, nothing once it is paid or void."""
+        return due_nanousd(invoice)
+
+    def get_due_usd(self, invoice: Invoice) -> str | None:
+        """Return what is to be paid in dollars."""
+        return dollars(due_nanousd(invoice))
+
+
+class CreditNoteObject(serializers.Serializer[CreditNote]):
+    """What corrects an invoice. It never changes."""
+
+    id = serializers.UUIDField()
+    object = serializers.CharField(default="credit_note", read_only=True)
+    number = serializers.CharField(source="__str__")
+    invoice = serializers.UUIDField(source="invoice_id")
+    invoice_number = serializers.CharField(source="invoice.__str__")
+    amount_nanousd = serializers.IntegerField()
+    amount_usd = serializers.SerializerMethodField()
+    settlement = serializers.ChoiceField(
+        CreditNote.Settlement.choices,
+        help_text="`owed`: less is to be paid; `credits` and `refund`: a paid invoice's amount came back.",
+    )
+    reason = serializers.CharField()
+    created_at = serializers.DateTimeField()
+
+    def get_amount_usd(self, note: CreditNote) -> str | None:
+        """Return the amount in dollars."""
+        return dollars(note.amount_nanousd)
+
+
+CREDIT_NOTE_EXAMPLE = {
+    "id": "5f3d0a52-7c1e-4f0c-9d2b-0b8a1c6e7f21",
+    "object": "credit_note",
+    "number": "CN-000007",
+    "invoice": "0b9e6c1e-6f0e-4a34-8a41-6a3d7c1f2b55",
+    "invoice_number": "PS-000042",
+    "amount_nanousd": 2_000_000_000,
+    "amount_usd": "2.00",
+    "settlement": "owed",
+    "reason": "Half a day without an engine.",
+    "created_at": "2026-11-05T09:00:00Z",
+}
+
+
+class PaymentObject(serializers.Serializer[Payment]):
+    """An amount that is to be paid, or was."""
+
+    id = serializers.UUIDField()
+    object = serializers.CharField(default="payment", read_only=True)
+    number = serializers.CharField(source="__str__", help_text="Name it when you pay by transfer.")
+    purpose = serializers.ChoiceField(Payment.Purpose.choices)
+    invoice = serializers.UUIDField(source="invoice_id", allow_null=True)
+    amount_nanousd = serializers.IntegerField()
+    amount_usd = serializers.SerializerMethodField()
+    state = serializers.ChoiceField(Payment.State.choices)
+    provider = serializers.ChoiceField(Payment.Provider.choices)
+    url = serializers.SerializerMethodField(help_text="Where a person pays, while it is open.")
+    failure = serializers.CharField(allow_blank=True)
+    created_at = serializers.DateTimeField()
+    closed_at = serializers.DateTimeField(allow_null=True)
+
+    def get_amount_usd(self, payment: Payment) -> str | None:
+        """Return the amount in dollars."""
+        return dollars(payment.amount_nanousd)
+
+    def get_url(self, payment: Payment) -> str | None:
+        """Return where to pay; null once there is nothing to pay."""
+        return payment.url if payment.url and payment.state == Payment.State.OPEN else None
+
+
+PAYMENT_EXAMPLE = {
+    "id": "9b1deb4d-3b7d-4bad-9bdd-2b0d7b3dcb6d",
+    "object": "payment",
+    "number": "PAY-9B1DEB4D",
+    "purpose": "top_up",
+    "invoice": None,
+    "amount_nanousd": 25_000_000_000,
+    "amount_usd": "25.00",
+    "state": "open",
+    "provider": "stripe",
+    "url": "https://checkout.stripe.com/c/pay/cs_live_a1",
+    "failure": "",
+    "created_at": "2026-11-05T09:00:00Z",
+    "closed_at": None,
+}
+
+
+INVOICE_EXAMPLE = {
+    "id": "0b9e6c1e-6f0e-4a34-8a41-6a3d7c1f2b55",
+    "object": "invoice",
+    "number": "PS-000042",
+    "period": "2026-10",
+    "state": "finalized",
+    "plan": "Writer v1",
+    "total_nanousd": 12_000_000_000,
+    "total_usd": "12.00",
+    "due_nanousd": 12_000_000_000,
+    "due_usd": "12.00",
+    "finalized_at": "2026-11-02T01:00:00Z",
+    "closed_at": None,
+    "lines": [
+        {
+            "kind": "fee",
+            "period": "2026-10",
+            "text": "Writer, monthly fee",
+            "style_name": "",
+            "meter": "",
+            "quantity": 1,
+            "unit_nanousd": 12_000_000_000,
+            "amount_nanousd": 12_000_000_000,
+            "amount_usd": "12.00",
+            "first_entry": None,
+            "last_entry": None,
+        }
+    ],
+}
+
+
+def present_credit_grant(grant: CreditGrant) -> dict[str, Any]:
+    """Return a grant of credits as the API shows it."""
+    return dict(CreditGrantObject(grant).data)
+
+
+def present_invoice(invoice: Invoice) -> dict[str, Any]:
+    """Return a finalized invoice with its lines as the API shows it."""
+    return dict(InvoiceObject(invoice).data)
+
+
+def present_credit_note(note: CreditNote) -> dict[str, Any]:
+    """Return a credit note as the API shows it."""
+    return dict(CreditNoteObject(note).data)
+
+
+def present_payment(payment: Payment) -> dict[str, Any]:
+    """Return a payment as the API shows it."""
+    return dict(PaymentObject(payment).data)

@@ -1,0 +1,20 @@
+from django.apps import AppConfig
+
+
+class BillingConfig(AppConfig):
+    """Invoices, credits, payments and authors' shares: above styles, so that it may ask about them."""
+
+    name = "billing"
+    verbose_name = "Billing"
+
+    def ready(self) -> None:
+        """Tell the outbox how the API shows this app's objects."""
+        from billing.api import presenters  # noqa: PLC0415 (models are not loaded before)
+        from billing.models import CreditNote, Payment  # noqa: PLC0415
+        from tenants.models import CreditGrant, Invoice  # noqa: PLC0415
+        from tenants.public import register_presenter  # noqa: PLC0415
+
+        register_presenter(CreditGrant, presenters.present_credit_grant)
+        register_presenter(CreditNote, presenters.present_credit_note)
+        register_presenter(Invoice, presenters.present_invoice)
+        register_presenter(Payment, presenters.present_payment)

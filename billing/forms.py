@@ -1,0 +1,63 @@
+"""Forms about money."""
+
+from typing import Any
+
+from django import forms
+from django.utils.translation import gettext_lazy as _
+
+from billing.invoices.details import FIELDS
+from billing.models import BillingDetails
+from core.errors import DomainError
+
+
+class BudgetForm(forms.Form):
+    """A workspace's own budget."""
+
+    budget = DollarsField(
+        label=_("Budget a month"),
+        required=False,
+        help_text=_("A request that could pass it is refused. Empty: no budget."),
+    )
+
+
+class FailureForm(forms.Form):
+    """A form that shows why an action refused what was filled in, beside its field."""
+
+    def add_failure(self, error: DomainError) -> None:
+        """Show an action's refusal."""
+        field = error.facts.get("field")
+        self.add_error(str(field) if field in self.fields else None, error.message)
+
+
+class TopUpForm(FailureForm):
+    """How much credit to buy. The hidden id makes one payment of a form, however often it is sent."""
+
+    amount_nanousd = DollarsField(label=_("Amount"), help_text=_("From $5 to $10,000. They do not expire."))
+    payment = forms.UUIDField(widget=forms.HiddenInput)
+
+
+class AutoTopUpForm(FailureForm):
+    """When to buy credits without asking; both empty: never."""
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        # It stands on one page with TopUpForm, whose amount has the same name.
+        options["auto_id"] = "id_auto_%s"
+        super().__init__(*args, **options)
+
+    threshold_nanousd = DollarsField(label=_("When less is left than"), required=False)
+    amount_nanousd = DollarsField(label=_("Buy credits for"), required=False)
+
+
+class BillingDetailsForm(forms.ModelForm):  # type: ignore[type-arg]
+    """What stands on a workspace's invoices."""
+
+    class Meta:
+        model = BillingDetails
+        fields = FIELDS
+        labels = {"address": _("Address")}
+        widgets = {
+            "name": forms.TextInput({"autocomplete": "organization"}),
+            "address": forms.Textarea({"rows": 4, "autocomplete": "street-address"}),
+            "tax_id": forms.TextInput({"autocomplete": "off", "spellcheck": "false"}),
+            "reference": forms.TextInput({"autocomplete": "off", "spellcheck": "false"}),
+        }

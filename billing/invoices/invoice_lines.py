@@ -1,0 +1,240 @@
+"""The lines of an invoice: pure arithmetic in nano-USD. Previews and invoices come from here alike."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from django.utils.translation import gettext_noop
+
+from core.money import NANO, usd
+from tenants.metering.credits import Burn, Credit, burn_credits
+from tenants.metering.pricing import payable_nanousd
+from tenants.metering.proration import FeeShare
+from tenants.models import InvoiceLine
+
+CENT = NANO // 100
+
+Kind = InvoiceLine.Kind
+
+
+@dataclass(frozen=True)
+class Metered:
+    """Tokens of one style in one period: in an invoice of one meter at one price, with their ledger entries.
+
+    In a preview of all meters together.
+    """
+
+    period: str
+    style_name: str
+    tokens: int
+    cost_nanousd: int
+    meter: str = ""  # "input" (what was not cached), "cached input" or "output"
+    unit_nanousd: int | None = None
+    first_entry: int | None = None
+    last_entry: int | None = None
+
+
+@dataclass(frozen=True)
+class Adjustment:
+    """What an operator added to the ledger by hand, with the reason that the customer reads."""
+
+    entry: int
+    reason: str
+    amount_nanousd: int
+
+
+@dataclass(frozen=True)
+class Allowance:
+    """A period's plan and its included tokens, beside all that the period used.
+
+    `taken_off` is what earlier invoices took off for this period.
+    """
+
+    period: str
+    plan: str
+    included_tokens: int
+    tokens: int
+    cost_nanousd: int
+    taken_off_nanousd: int = 0
+
+
+@dataclass(frozen=True)
+class Hosting:
+    """Private styles that were hosted in the month, and what each costs."""
+
+    styles: int
+    style_month_nanousd: int
+
+
+@dataclass(frozen=True)
+class Month:
+    """All that decides an invoice. Earlier periods have usage in it that came after their own invoices.
+
+    `credits` are in burn order, less what other months take that have no invoice yet.
+    """
+
+    period: str
+    fees: Sequence[FeeShare]
+    usage: Sequence[Metered]
+    allowances: Sequence[Allowance]
+    adjustments: Sequence[Adjustment] = ()
+    hosting: Hosting = Hosting(0, 0)
+    credits: Sequence[Credit] = ()
+
+
+@dataclass(frozen=True)
+class Line:
+    """One line, as InvoiceLine keeps it."""
+
+    kind: str
+    period: str
+    text: str
+    amount_nanousd: int
+    style_name: str = ""
+    meter: str = ""
+    quantity: int = 1
+    unit_nanousd: int | None = None
+    first_entry: int | None = None
+    last_entry: int | None = None
+
+
+def invoice_lines(month: Month) -> list[Line]:
+    """Return the lines of a month's invoice, in their order; none where there is nothing to say.
+
+    Their sum is a whole number of cents, rounded to the nearest one, and never negative: what adjustments
+    take off beyond the rest is kept as credits, which the last line says.
+    """
+    lines: list[Line] = []
+    for share in month.fees:
+        if share.amount_nanousd:
+            lines.append(_fee_line(share, month.period))
+    if month.hosting.styles and month.hosting.style_month_nanousd:
+        lines.append(_hosting_line(month.hosting, month.period))
+    for usage in month.usage:
+        lines.append(_usage_line(usage, month.period))
+    for allowance in month.allowances:
+        included = _included_line(allowance)
+        if included:
+            lines.append(included)
+    # Before the adjustments: credits pay for usage alone.
+    lines += _credit_lines(burns_of(month, lines), month)
+    for adjustment in month.adjustments:
+        lines.append(_adjustment_line(adjustment, month.period))
+    # Once, of the total: rounded lines would not add up to the ledger (decision 25).
+    rounding = _rounding_nanousd(sum_lines(lines))
+    if rounding:
+        lines.append(Line(Kind.ROUNDING, month.period, gettext_noop("Rounding to whole cents"), rounding))
+    total = sum_lines(lines)
+    if total < 0:
+        lines.append(Line(Kind.KEPT, month.period, gettext_noop("Kept as credits for later months"), -total))
+    return lines
+
+
+def burns_of(month: Month, lines: Iterable[Line]) -> list[Burn]:
+    """Return what the usage on an invoice, beyond the included tokens, takes from credits."""
+    charges: dict[str, int] = {}
+    for line in lines:
+        if line.kind in (Kind.USAGE, Kind.INCLUDED):
+            charges[line.period] = charges.get(line.period, 0) + line.amount_nanousd
+    return burn_credits(month.credits, charges)
+
+
+def sum_lines(lines: Sequence[Line]) -> int:
+    """Return the sum in nano-USD."""
+    return sum(line.amount_nanousd for line in lines)
+
+
+def _fee_line(share: FeeShare, period: str) -> Line:
+    """Return the line of a plan's fee: whole, or for the days on which the workspace was on it."""
+    plan, fee, amount = share.version.plan.name, share.version.monthly_fee_nanousd, share.amount_nanousd
+    if share.days == share.month_days:
+        text = gettext_noop("{plan}, monthly fee").format(plan=plan)
+        return Line(Kind.FEE, period, text, amount, unit_nanousd=fee)
+    text = gettext_noop("{plan}, {days} of {month_days} days of the monthly fee of {fee}")
+    text = text.format(plan=plan, days=share.days, month_days=share.month_days, fee=usd(fee))
+    return Line(Kind.FEE, period, text, amount)
+
+
+def _hosting_line(hosting: Hosting, period: str) -> Line:
+    count = hosting.styles
+    text = gettext_noop("Hosting of {count} private styles")
+    if count == 1:
+        text = gettext_noop("Hosting of {count} private style")
+    return Line(
+        Kind.HOSTING,
+        period,
+        text.format(count=f"{count:,}"),
+        count * hosting.style_month_nanousd,
+        quantity=count,
+        unit_nanousd=hosting.style_month_nanousd,
+    )
+
+
+def _usage_line(usage: Metered, period: str) -> Line:
+    text = gettext_noop("{style}, {meter} tokens") if usage.meter else gettext_noop("{style}, tokens")
+    text = text.format(style=usage.style_name, meter=usage.meter)
+    if usage.period != period:
+        late = gettext_noop("{usage}, recorded after the invoice of {period}")
+        text = late.format(usage=text, period=usage.period)
+    return Line(
+        Kind.USAGE,
+        usage.period,
+        text,
+        usage.cost_nanousd,
+        style_name=usage.style_name,
+        meter=usage.meter,
+        quantity=usage.tokens,
+        unit_nanousd=usage.unit_nanousd,
+        first_entry=usage.first_entry,
+        last_entry=usage.last_entry,
+    )
+
+
+def _included_line(allowance: Allowance) -> Line | None:
+    """Return what a plan's included tokens take off: their share of the tokens, of all the usage's cost.
+
+    A share, so that it does not matter in which order requests with dear and cheap tokens came.
+    """
+    tokens = allowance.tokens
+    covered = min(tokens, allowance.included_tokens)
+    share = allowance.cost_nanousd - payable_nanousd(
+        allowance.cost_nanousd, tokens, allowance.included_tokens
+    )
+    amount = share - allowance.taken_off_nanousd
+    if not amount:
+        return None
+    text = gettext_noop("Included in {plan}: {covered} of {tokens} tokens")
+    if allowance.taken_off_nanousd:
+        text = gettext_noop(
+            "Included in {plan}: {covered} of {tokens} tokens of {period}, less what its invoice took off"
+        )
+    text = text.format(
+        plan=allowance.plan, covered=f"{covered:,}", tokens=f"{tokens:,}", period=allowance.period
+    )
+    return Line(Kind.INCLUDED, allowance.period, text, -amount, quantity=covered)
+
+
+def _credit_lines(burns: Sequence[Burn], month: Month) -> list[Line]:
+    """Return a line for each grant that the invoice burns of."""
+    lines = []
+    for credit in month.credits:
+        amount = sum(burn.amount_nanousd for burn in burns if burn.grant_id == credit.grant_id)
+        if amount:
+            text = gettext_noop("Credits: {name}").format(name=credit.name)[:200]
+            lines.append(Line(Kind.CREDIT, month.period, text, -amount))
+    return lines
+
+
+def _adjustment_line(adjustment: Adjustment, period: str) -> Line:
+    return Line(
+        Kind.ADJUSTMENT,
+        period,
+        adjustment.reason,
+        adjustment.amount_nanousd,
+        first_entry=adjustment.entry,
+        last_entry=adjustment.entry,
+    )
+
+
+def _rounding_nanousd(total: int) -> int:
+    """Return what makes a total a whole number of cents, the nearest one; a half goes up."""
+    return (total + CENT // 2) // CENT * CENT - total

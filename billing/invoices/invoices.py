@@ -1,0 +1,604 @@
+"""Invoices of workspaces: previewed, drafted, finalized, paid, made void. Each step is safe to repeat.
+
+An invoice sums the ledger entries of its month. Usage that the ledger gets after that (an engine's machine
+was away) comes onto the next one.
+"""
+
+import logging
+from collections.abc import Callable, Collection, Iterable, Mapping
+from dataclasses import asdict, dataclass, field, replace
+from datetime import datetime, timedelta
+from uuid import UUID
+
+from django.conf import settings
+from django.db import connection, transaction
+from django.db.models import Exists, F, OuterRef, QuerySet, Sum
+from django.utils import timezone
+
+from billing.invoices import details
+from billing.invoices.credit_notes import due_nanousd
+from billing.invoices.invoice_lines import (
+    Adjustment,
+    Allowance,
+    Hosting,
+    Line,
+    Metered,
+    Month,
+    burns_of,
+    invoice_lines,
+    sum_lines,
+)
+from billing.models import CreditNote
+from core import months
+from core.errors import Conflict
+from tenants.events.outbox import record_event
+from tenants.metering import credits, hosting, plans
+from tenants.metering.ledger import usage_of
+from tenants.metering.proration import MonthTerms
+from tenants.models import (
+    ArchivedUsage,
+    CreditGrant,
+    EventType,
+    HostedStyle,
+    Invoice,
+    InvoiceLine,
+    InvoiceNumber,
+    LedgerEntry,
+    Subscription,
+    Tenant,
+    UsageArchive,
+    UsageDaily,
+)
+
+logger = logging.getLogger(__name__)
+
+State = Invoice.State
+Kind = LedgerEntry.Kind
+DRAFT_FOR = timedelta(days=1)  # in which operators may look at drafts before they are finalized
+
+# Entries and events are read by one statement: a drain that commits meanwhile is in both or in neither. The
+# last row is the ledger's own sum.
+USAGE = """
+    WITH used AS MATERIALIZED (
+        SELECT entry.id, entry.amount_nanousd, event.*
+        FROM tenants_ledgerentry AS entry
+        LEFT JOIN (
+            SELECT request_id, style_name, prompt_tokens, cached_tokens, completion_tokens,
+                   input_nanousd, cached_input_nanousd, output_nanousd
+            FROM tenants_usageevent
+            WHERE tenant_id = %(tenant)s AND period = %(period)s
+        ) AS event ON event.request_id = entry.source_id
+        WHERE entry.tenant_id = %(tenant)s AND entry.period = %(period)s AND entry.kind = 'usage'
+    )
+    SELECT style_name, meter.name, sum(meter.tokens), meter.nanousd, min(id), max(id)
+    FROM used, LATERAL (VALUES
+        ('input', prompt_tokens::bigint - cached_tokens, input_nanousd),
+        ('cached input', cached_tokens::bigint, cached_input_nanousd),
+        ('output', completion_tokens::bigint, output_nanousd)
+    ) AS meter(name, tokens, nanousd)
+    WHERE meter.tokens > 0
+    GROUP BY style_name, meter.name, meter.nanousd
+    UNION ALL
+    SELECT '', '', coalesce(sum(amount_nanousd), 0), 1, 0, 0 FROM used
+    ORDER BY 1, 2, 4
+"""
+
+
+type Columns = tuple[str, ...]  # of Metered and InvoiceLine alike
+type Invoiced = dict[tuple[object, ...], tuple[int, int]]  # the columns' values → tokens, nano-USD
+type ReadUsage = Callable[[UUID, str], list[Metered]]
+
+BY_STYLE: Columns = ("style_name",)
+BY_METER: Columns = ("style_name", "meter", "unit_nanousd")
+
+
+class UsageMismatch(Conflict):
+    """Tokens times prices are not what the ledger has of {period}: run `manage.py reconcile` for it."""
+
+    code = "usage_mismatch"
+
+
+class NotThisState(Conflict):
+    """This invoice is {state}; only one that is {wanted} can be changed so."""
+
+    code = "invoice_state"
+
+
+class MonthNotOver(Conflict):
+    """{period} is not over yet: its invoice can be finalized from the first of the next month on."""
+
+    code = "month_not_over"
+
+
+@dataclass(frozen=True)
+class Preview:
+    """A month's invoice as it would be now."""
+
+    period: str
+    plan: str
+    lines: list[Line]
+    burns: list[credits.Burn] = field(default_factory=list)  # what it takes from credits
+
+    @property
+    def total_nanousd(self) -> int:
+        return sum_lines(self.lines)
+
+
+def preview_invoice(tenant: Tenant, period: str) -> Preview:
+    """Return the invoice of a month as it would be now, with one line a style: its total is the invoice's.
+
+    It reads usage by day, so it is quick however many requests a workspace has.
+    """
+    return _preview(tenant, period, _usage_by_style, BY_STYLE)
+
+
+def unbilled_workspaces(period: str) -> QuerySet[Tenant]:
+    """Return the workspaces that may owe something for a month and have no invoice of it."""
+    start, end = months.bounds(period)
+    # Usage of the month before may have come late.
+    first_day = months.bounds(months.before(period))[0].date()
+    used = UsageDaily.objects.filter(tenant=OuterRef("pk"), day__gte=first_day, day__lt=end.date())
+    paying = Subscription.objects.within(start, end).filter(
+        tenant=OuterRef("pk"), plan_version__monthly_fee_nanousd__gt=0
+    )
+    adjusted = LedgerEntry.objects.filter(tenant=OuterRef("pk"), period=period, kind=Kind.ADJUSTMENT)
+    hosted = HostedStyle.objects.filter(tenant=OuterRef("pk"), period=period)
+    owing = Tenant.objects.filter(
+        Exists(used) | Exists(paying) | Exists(adjusted) | Exists(hosted), is_first_party=False
+    )
+    # A workspace that is newer than the month owes nothing for it.
+    return owing.filter(created_at__lt=end).exclude(invoices__period=period).order_by("pk")
+
+
+def draft_month(period: str, tenant_ids: Collection[UUID] | None = None) -> int:
+    """Draft the invoices of a month that is over, of the workspaces that have none; return how many.
+
+    With `tenant_ids` only of some workspaces. Safe to repeat, and from two workers at once. A workspace whose
+    usage is not what its ledger says gets none: it is logged, and the others get theirs. What else fails for
+    one is raised once the others have theirs.
+    """
+    tenants = unbilled_workspaces(period)
+    if tenant_ids is not None:
+        tenants = tenants.filter(pk__in=tenant_ids)
+    return _count_done(
+        tenants,
+        lambda tenant: _draft_once(tenant, period),
+        lambda tenant: f"no invoice of {period} could be made for {tenant.slug}",
+    )
+
+
+def draft_invoice(tenant: Tenant, period: str) -> Invoice | None:
+    """Draft a workspace's invoice of a month, anew while it is a draft; None where there is nothing on it.
+
+    Raises UsageMismatch.
+    """
+    return _draft(tenant, period)[0]
+
+
+def _draft_once(tenant: Tenant, period: str) -> bool:
+    """Draft the invoice of a month unless another worker was first; return whether one came of it."""
+    with transaction.atomic():
+        credits.lock_tenant(tenant.pk)
+        if Invoice.objects.filter(tenant=tenant, period=period).exists():
+            return False
+        return draft_invoice(tenant, period) is not None
+
+
+def _draft(tenant: Tenant, period: str) -> tuple[Invoice | None, list[credits.Burn]]:
+    """Return the invoice of a month, drafted anew while it is a draft, and what a draft burns of credits."""
+    with transaction.atomic():
+        credits.lock_tenant(tenant.pk)
+        invoice = Invoice.objects.filter(tenant=tenant, period=period).first()
+        if invoice and invoice.state != State.DRAFT:
+            return invoice, []
+        # Drafts may be days old. Each time the lines are read anew, so usage that came late is on them.
+        preview = _preview(tenant, period, _read_ledger, BY_METER)
+        if invoice is None:
+            if not preview.lines:
+                return None, []
+            invoice = Invoice(tenant=tenant, period=period)
+        invoice.plan = preview.plan
+        invoice.total_nanousd = preview.total_nanousd
+        invoice.save()
+        invoice.lines.all().delete()
+        rows = []
+        for position, line in enumerate(preview.lines, 1):
+            rows.append(InvoiceLine(invoice=invoice, position=position, **asdict(line)))
+        InvoiceLine.objects.bulk_create(rows)
+        return invoice, preview.burns
+
+
+def due_drafts(now: datetime) -> QuerySet[Invoice]:
+    """Return the drafts that operators had their time to look at."""
+    return Invoice.objects.filter(state=State.DRAFT, created_at__lte=now - DRAFT_FOR).order_by("created_at")
+
+
+def finalize_invoice(invoice: Invoice, now: datetime | None = None) -> Invoice:
+    """Give a draft the next number and freeze it; one of $0.00 is paid. Raises MonthNotOver, UsageMismatch.
+
+    Its lines are read once more, and what is no usage goes into the ledger, all in one transaction. What
+    adjustments took off beyond the rest is granted as credits.
+    """
+    now = now or timezone.now()
+    if months.bounds(invoice.period)[1] > now:
+        raise MonthNotOver(period=invoice.period)
+    with transaction.atomic():
+        fresh, burns = _draft(invoice.tenant, invoice.period)
+        # Another worker was first, or the ledger has nothing for it any more.
+        if fresh is None or fresh.state != State.DRAFT:
+            return fresh or invoice
+        final = Finalizing(fresh, burns, now)
+        for step in FINALIZING:
+            step(final)
+    return fresh
+
+
+@dataclass(frozen=True)
+class Finalizing:
+    """A draft that becomes final, what it burns of credits, and when."""
+
+    invoice: Invoice
+    burns: list[credits.Burn]
+    now: datetime
+
+
+def _book_lines(final: Finalizing) -> None:
+    for line in final.invoice.lines.all():
+        _book_line(final.invoice, line)
+        if line.kind == InvoiceLine.Kind.KEPT:
+            _keep_as_credits(final.invoice, line, final.now)
+
+
+def _book_burns(final: Finalizing) -> None:
+    credits.book_burns(final.invoice, final.burns)
+
+
+def _take_number(final: Finalizing) -> None:
+    # Not a sequence: those leave gaps where a transaction rolls back, and invoice numbers may have none.
+    number = InvoiceNumber.objects.select_for_update().get()
+    number.last += 1
+    number.save()
+    final.invoice.number = number.last
+
+
+def _freeze(final: Finalizing) -> None:
+    invoice = final.invoice
+    # A copy: an invoice must show the addresses of its day, however they change later.
+    invoice.bill_to = details.details_of(invoice.tenant).as_text()
+    invoice.issuer = settings.INVOICE_ISSUER
+    invoice.finalized_at = final.now
+    invoice.state = State.FINALIZED
+    if invoice.total_nanousd == 0:
+        invoice.state = State.PAID
+        invoice.closed_at = final.now
+    invoice.save()
+
+
+def _tell(final: Finalizing) -> None:
+    invoice = final.invoice
+    record_event(invoice.tenant_id, EventType.INVOICE_FINALIZED, invoice)
+    if invoice.state == State.PAID:
+        record_event(invoice.tenant_id, EventType.INVOICE_PAID, invoice)
+
+
+def _expire_rest(final: Finalizing) -> None:
+    credits.expire_credits(final.invoice.tenant, final.invoice.period)
+
+
+# In one transaction. The number comes late: its row is locked until the end.
+FINALIZING: tuple[Callable[[Finalizing], None], ...] = (
+    _book_lines,
+    _book_burns,
+    _take_number,
+    _freeze,
+    _tell,
+    _expire_rest,
+)
+
+
+def require_draft(invoice: Invoice) -> None:
+    """Raise NotThisState if an invoice is final."""
+    if invoice.state != State.DRAFT:
+        raise NotThisState(state=invoice.get_state_display(), wanted=State.DRAFT.label)
+
+
+def finalize_due(now: datetime, invoice_ids: Collection[UUID] | None = None) -> int:
+    """Finalize the drafts that are a day old, or some of them; return how many.
+
+    Safe to repeat, and from two workers at once. What fails for one is raised once the others are final.
+    """
+    drafts = due_drafts(now).select_related("tenant")
+    if invoice_ids is not None:
+        drafts = drafts.filter(pk__in=invoice_ids)
+    return _count_done(
+        drafts,
+        lambda invoice: finalize_invoice(invoice, now),
+        lambda invoice: f"the invoice of {invoice.period} for {invoice.tenant.slug} stays a draft",
+    )
+
+
+def _count_done[Row](
+    rows: Iterable[Row], act: Callable[[Row], object], describe_fault: Callable[[Row], str]
+) -> int:
+    """Act on each row; return for how many `act` returned something true.
+
+    A fault of one is logged. Unless it is a UsageMismatch, it is raised once the others had their turn.
+    """
+    count = 0
+    fault: Exception | None = None
+    # Read before the first one: what is done changes which rows the query finds.
+    for row in list(rows):
+        try:
+            count += bool(act(row))
+        except Exception as error:
+            logger.exception(describe_fault(row))
+            if not isinstance(error, UsageMismatch):
+                fault = fault or error
+    if fault:
+        raise fault
+    return count
+
+
+def pay_invoice(invoice: Invoice, *, actor: str, reason: str) -> None:
+    """Note that a finalized invoice was paid. Raises NotThisState."""
+    with transaction.atomic():
+        paid = _lock(invoice, State.FINALIZED)
+        _add_entry(paid, Kind.PAYMENT, -due_nanousd(paid), months.current(), actor=actor, reason=reason)
+        _close(paid, State.PAID)
+        record_event(paid.tenant_id, EventType.INVOICE_PAID, paid)
+    invoice.refresh_from_db()
+
+
+def void_invoice(invoice: Invoice, *, actor: str, reason: str) -> None:
+    """Ask nothing for a finalized invoice any more; its number stays taken. Raises NotThisState.
+
+    The credits that it burned come back, but of grants that expired since.
+    """
+    with transaction.atomic():
+        credits.lock_tenant(invoice.tenant_id)
+        void = _lock(invoice, State.FINALIZED)
+        # What credits had paid of it is owed no more, either.
+        written_off = due_nanousd(void) + credits.give_back(void)
+        _add_entry(void, Kind.WRITEOFF, -written_off, months.current(), actor=actor, reason=reason)
+        _close(void, State.VOID)
+        record_event(void.tenant_id, EventType.INVOICE_VOIDED, void)
+    invoice.refresh_from_db()
+
+
+def balance_nanousd(tenant_id: UUID) -> int:
+    """Return what a workspace owes on finalized invoices, less their credit notes."""
+    owed = Invoice.objects.filter(tenant=tenant_id, state=State.FINALIZED)
+    credited = CreditNote.objects.filter(invoice__in=owed)
+    total = owed.aggregate(total=Sum("total_nanousd", default=0))["total"]
+    return int(total - credited.aggregate(total=Sum("amount_nanousd", default=0))["total"])
+
+
+def _preview(tenant: Tenant, period: str, read: ReadUsage, columns: Columns) -> Preview:
+    terms = plans.terms_of(tenant, period)
+    usage = read(tenant.pk, period)
+    allowances = [_allowance(terms, period, usage)]
+    late_periods = _late_periods(tenant.pk, period)
+    for late_period in late_periods:
+        all_of_it = read(tenant.pk, late_period)
+        invoiced = _sum_invoiced_usage(tenant.pk, late_period, columns)
+        usage = usage + _subtract(all_of_it, invoiced, columns)
+        allowance = _allowance(plans.terms_of(tenant, late_period), late_period, all_of_it)
+        taken_off = -_sum_invoiced(tenant.pk, late_period, InvoiceLine.Kind.INCLUDED)
+        allowances.append(replace(allowance, taken_off_nanousd=taken_off))
+    month = Month(
+        period=period,
+        fees=terms.fees,
+        usage=usage,
+        allowances=allowances,
+        adjustments=_adjustments(tenant.pk, period),
+        hosting=Hosting(hosting.count_hosted(tenant.pk, period), hosting.style_month_nanousd(period)),
+        credits=_credits_for(tenant, period, late_periods),
+    )
+    lines = invoice_lines(month)
+    return Preview(period, str(terms.dearest), lines, burns_of(month, lines))
+
+
+def _credits_for(tenant: Tenant, period: str, late_periods: list[str]) -> list[credits.Credit]:
+    """Return what a month's invoice finds of credits: earlier months without a final invoice burn first."""
+    left = credits.open_credits(tenant.pk)
+    # Late periods are on this invoice, so what they owe is not taken off twice.
+    charges = credits.open_charges(tenant, left, until=months.before(period))
+    elsewhere = {earlier: owed for earlier, owed in charges.items() if earlier not in late_periods}
+    return credits.settle_charges(left, elsewhere)
+
+
+def _allowance(terms: MonthTerms, period: str, usage: list[Metered]) -> Allowance:
+    return Allowance(
+        period=period,
+        plan=terms.dearest.plan.name,
+        included_tokens=terms.included_tokens,
+        tokens=sum(metered.tokens for metered in usage),
+        cost_nanousd=sum(metered.cost_nanousd for metered in usage),
+    )
+
+
+def _late_periods(tenant_id: UUID, period: str) -> list[str]:
+    """Return the earlier months with a final invoice of which the ledger has more than is invoiced."""
+    months_invoiced = Invoice.objects.filter(tenant=tenant_id, period__lt=period).exclude(state=State.DRAFT)
+    late = []
+    for earlier in months_invoiced.order_by("period").values_list("period", flat=True):
+        used = usage_of(tenant_id, earlier)
+        # Sums, not ids of entries: an entry with a lower id may be committed later (decision 25).
+        if used.nanousd != _sum_invoiced(tenant_id, earlier, InvoiceLine.Kind.USAGE):
+            late.append(earlier)
+    return late
+
+
+def _sum_invoiced(tenant_id: UUID, period: str, kind: InvoiceLine.Kind) -> int:
+    """Return the nano-USD that final invoices have of a period, in lines of one kind."""
+    lines = _invoiced_lines(tenant_id, period, kind)
+    return int(lines.aggregate(total=Sum("amount_nanousd", default=0))["total"])
+
+
+def _usage_by_style(tenant_id: UUID, period: str) -> list[Metered]:
+    """Return what each style used in a period, over all meters."""
+    start, end = months.bounds(period)
+    days = UsageDaily.objects.filter(tenant=tenant_id, day__gte=start.date(), day__lt=end.date())
+    by_style = days.values_list("style_name").order_by("style_name")
+    rows = by_style.annotate(
+        tokens=Sum(F("prompt_tokens") + F("completion_tokens")), cost=Sum("cost_nanousd")
+    )
+    return [Metered(period, style_name, int(tokens), int(cost)) for style_name, tokens, cost in rows]
+
+
+def _read_ledger(tenant_id: UUID, period: str) -> list[Metered]:
+    """Return what the ledger has of a period. Raises UsageMismatch."""
+    usage = _archived_usage(tenant_id, period)
+    ledger_nanousd = 0
+    with connection.cursor() as cursor:
+        cursor.execute(USAGE, {"tenant": tenant_id, "period": period})
+        for style_name, meter, amount, unit_nanousd, first_entry, last_entry in cursor.fetchall():
+            if not meter:
+                ledger_nanousd = int(amount)
+                continue
+            tokens = int(amount)
+            cost = tokens * unit_nanousd
+            usage.append(
+                Metered(period, style_name, tokens, cost, meter, unit_nanousd, first_entry, last_entry)
+            )
+    if sum(metered.cost_nanousd for metered in usage) != ledger_nanousd:
+        raise UsageMismatch(period=period)
+    return _merge(usage)
+
+
+def _archived_usage(tenant_id: UUID, period: str) -> list[Metered]:
+    """Return what the events of a month used that are archived; there may be others, which came later."""
+    rows = ArchivedUsage.objects.filter(
+        tenant=tenant_id, archive__period=period, archive__in=UsageArchive.objects.gone()
+    )
+    usage = []
+    for row in rows.order_by("style_name", "meter", "unit_nanousd"):
+        cost = row.tokens * row.unit_nanousd
+        usage.append(Metered(period, row.style_name, row.tokens, cost, row.meter, row.unit_nanousd))
+    return usage
+
+
+def _merge(usage: list[Metered]) -> list[Metered]:
+    """Return usage with one entry for each style, meter and price."""
+    merged: dict[tuple[object, ...], Metered] = {}
+    for one in usage:
+        key = tuple(getattr(one, column) for column in BY_METER)
+        other = merged.get(key)
+        if other is None:
+            merged[key] = one
+            continue
+        merged[key] = replace(
+            one, tokens=one.tokens + other.tokens, cost_nanousd=one.cost_nanousd + other.cost_nanousd
+        )
+    return list(merged.values())
+
+
+def _invoiced_lines(tenant_id: UUID, period: str, kind: InvoiceLine.Kind) -> QuerySet[InvoiceLine]:
+    """Return the lines of final invoices, of whichever month, that are about a period."""
+    lines = InvoiceLine.objects.filter(invoice__tenant=tenant_id, period=period, kind=kind)
+    return lines.exclude(invoice__state=State.DRAFT).order_by()
+
+
+def _sum_invoiced_usage(tenant_id: UUID, period: str, columns: Columns) -> Invoiced:
+    """Return what final invoices have of a period's usage, summed by some columns."""
+    lines = _invoiced_lines(tenant_id, period, InvoiceLine.Kind.USAGE)
+    invoiced: Invoiced = {}
+    for *key, tokens, cost in lines.values_list(*columns).annotate(Sum("quantity"), Sum("amount_nanousd")):
+        invoiced[tuple(key)] = (tokens, cost)
+    return invoiced
+
+
+def _subtract(usage: list[Metered], invoiced: Invoiced, columns: Columns) -> list[Metered]:
+    """Return what of some usage no final invoice has. Both are summed by the same columns."""
+    left = []
+    for metered in usage:
+        key = tuple(getattr(metered, column) for column in columns)
+        tokens, cost = invoiced.get(key, (0, 0))
+        # Fewer can't be left: the ledger only grows.
+        if metered.tokens > tokens:
+            rest = replace(
+                metered,
+                tokens=metered.tokens - tokens,
+                cost_nanousd=metered.cost_nanousd - cost,
+                first_entry=None,  # the range has entries that are invoiced
+                last_entry=None,
+            )
+            left.append(rest)
+    return left
+
+
+def _adjustments(tenant_id: UUID, period: str) -> list[Adjustment]:
+    entries = LedgerEntry.objects.filter(tenant=tenant_id, period=period, kind=Kind.ADJUSTMENT)
+    rows = entries.order_by("pk").values_list("pk", "reason", "amount_nanousd")
+    return [Adjustment(*row) for row in rows]
+
+
+# What a line without entries of its own is in the ledger.
+# Credits are not in it: their money moved when they were granted (decision 26).
+BOOKED: Mapping[str, LedgerEntry.Kind] = {
+    InvoiceLine.Kind.FEE: Kind.FEE,
+    InvoiceLine.Kind.HOSTING: Kind.HOSTING,
+    InvoiceLine.Kind.INCLUDED: Kind.GRANT,
+    InvoiceLine.Kind.ROUNDING: Kind.ROUNDING,
+    InvoiceLine.Kind.KEPT: Kind.GRANT,
+}
+
+
+def _book_line(invoice: Invoice, line: InvoiceLine) -> None:
+    """Write a line into the ledger if it is not there: usage and adjustments are."""
+    kind = BOOKED.get(line.kind)
+    if kind:
+        # Included tokens of an earlier month have a line and an entry of their own.
+        part = "" if line.period == invoice.period else line.period
+        if line.kind == InvoiceLine.Kind.KEPT:  # its kind in the ledger is that of the included tokens too
+            part = "kept"
+        if line.kind == InvoiceLine.Kind.FEE and line.position > 1:  # a month of several plans
+            part = f"line {line.position}"
+        _add_entry(invoice, kind, line.amount_nanousd, invoice.period, reason=line.text, part=part)
+
+
+def _keep_as_credits(invoice: Invoice, line: InvoiceLine, now: datetime) -> None:
+    """Grant what an invoice has less than nothing to ask for. The line's own entry brings it to $0."""
+    credits.grant_any_amount(
+        invoice.tenant,
+        line.amount_nanousd,
+        source=CreditGrant.Source.GOODWILL,
+        source_id=f"invoice {invoice.pk}",
+        reason=f"Kept from the invoice of {invoice.period}",
+        actor="",
+        now=now,
+    )
+
+
+def _add_entry(
+    invoice: Invoice,
+    kind: LedgerEntry.Kind,
+    amount: int,
+    period: str,
+    *,
+    reason: str,
+    actor: str = "",
+    part: str = "",
+) -> None:
+    LedgerEntry.objects.create(
+        tenant_id=invoice.tenant_id,
+        kind=kind,
+        source_id=f"invoice {invoice.pk} {part}".rstrip(),
+        period=period,
+        amount_nanousd=amount,
+        actor=actor[:80],
+        reason=reason[:200],
+    )
+
+
+def _lock(invoice: Invoice, wanted: Invoice.State) -> Invoice:
+    locked = Invoice.objects.select_for_update(no_key=True).get(pk=invoice.pk)
+    if locked.state != wanted:
+        raise NotThisState(state=locked.get_state_display(), wanted=wanted.label)
+    return locked
+
+
+def _close(invoice: Invoice, state: Invoice.State) -> None:
+    invoice.state = state
+    invoice.closed_at = timezone.now()
+    invoice.save(update_fields=["state", "closed_at"])

@@ -1,0 +1,48 @@
+"""`manage.py reconcile`: whether Valkey, ledger, usage, invoices, credits and shares agree about a month."""
+
+from argparse import ArgumentParser
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError
+
+from billing.counters import compare_counters, compare_pools
+from core import months, valkey
+from tenants.public import (
+    compare_credits,
+    compare_earnings,
+    compare_invoices,
+    compare_usage,
+    has_earnings_to_compare,
+)
+
+
+class Command(BaseCommand):
+    """Prints each disagreement on a line of its own, and fails if there is any. It mends none."""
+
+    help = (
+        "Compare Valkey's counters, ledger, usage events, usage by day, invoices, credits and authors' "
+        "of a month."
+    )
+    audit_action = None  # it changes nothing
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("--period", default=months.current(), help="(default: this month, %(default)s)")
+
+    def handle(self, *, period: str, **_: Any) -> None:
+        try:
+            found: list[object] = [*compare_usage(period), *compare_invoices(period)]
+            found += [*compare_credits(period), *compare_earnings(period)]
+        except ValueError as error:
+            raise CommandError(f"{period!r} is no month; write one as {months.current()}.") from error
+        found += compare_counters(valkey.client(), period)
+        found += compare_pools(valkey.client(), period)
+        for disagreement in found:
+            self.stdout.write(str(disagreement))
+        if not has_earnings_to_compare(period):
+            self.stdout.write(
+                f"Authors' shares of {period} were not compared: it was archived by a release that did not "
+                "keep what its requests made."
+            )
+        if found:
+            raise CommandError(f"{len(found)} disagreements about {period}")
+        self.stdout.write(f"All agree about {period}.")

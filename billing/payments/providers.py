@@ -1,0 +1,94 @@
+"""What a payment provider does, in our words. Amounts are whole cents of US dollars."""
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from billing.models import Payment, PaymentAccount
+from core.errors import Conflict, Unavailable
+
+
+class ProviderUnavailable(Unavailable):
+    """The payment provider does not answer. Nothing was charged; try again in a minute."""
+
+    code = "payment_provider_unavailable"
+
+
+class NoSavedCard(Conflict):
+    """No card is saved yet. Top up once by card; automatic top-ups use the same card."""
+
+    code = "no_saved_card"
+
+
+class CustomerGone(NoSavedCard):
+    """No card is saved any more. Top up once by card; automatic top-ups use the same card."""
+
+
+class NotByProvider(Conflict):
+    """Cards can't be used here: this installation has no payment provider. Pay by transfer."""
+
+    code = "no_payment_provider"
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a provider says of a payment at a moment."""
+
+    state: Payment.State
+    reference: str
+    amount_cents: int
+    currency: str = "usd"
+    url: str = ""
+    customer_id: str = ""
+    payment_method_id: str = ""
+    failure: str = ""
+    payment_id: str = ""  # of ours, as the provider's object names it
+    is_method_gone: bool = False  # the saved card can't be charged again
+
+
+@dataclass(frozen=True)
+class SavedMethod:
+    """What is charged without a person: the provider's ids of a customer and of its card."""
+
+    customer_id: str
+    payment_method_id: str
+
+
+@dataclass(frozen=True)
+class ProviderEvent:
+    """A verified event: it only says which payment to ask about, and by which of the provider's ids."""
+
+    event_id: str
+    type: str
+    payment_id: str
+    reference: str = ""
+
+
+class PaymentProvider(Protocol):
+    """A rail for money. Each call may be repeated: the payment's id is its idempotency key."""
+
+    name: Payment.Provider
+    takes_cards: bool
+
+    def start(self, payment: Payment, account: PaymentAccount, *, back_url: str) -> Outcome:
+        """Let a person pay; return where. Raises ProviderUnavailable."""
+        ...
+
+    def choose_method(self, account: PaymentAccount) -> SavedMethod:
+        """Return what was saved for later. Raises ProviderUnavailable, NoSavedCard and CustomerGone."""
+        ...
+
+    def charge(self, payment: Payment) -> Outcome:
+        """Charge what the payment's row names, without a person. Raises ProviderUnavailable."""
+        ...
+
+    def read(self, payment: Payment) -> Outcome:
+        """Return a payment's state now. Raises ProviderUnavailable."""
+        ...
+
+    def cancel(self, payment: Payment) -> Outcome:
+        """Let nobody pay any more; return what holds then: it may be paid. Raises ProviderUnavailable."""
+        ...
+
+    def portal_url(self, account: PaymentAccount, *, back_url: str) -> str:
+        """Return where a person changes cards and sees receipts. Raises ProviderUnavailable, NoSavedCard."""
+        ...

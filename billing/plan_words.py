@@ -1,0 +1,112 @@
+"""Plans in words: what one allows, what another one changes, and what will be refused under it."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from django.contrib.humanize.templatetags.humanize import intcomma
+from django.utils.formats import number_format
+from django.utils.functional import Promise
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
+
+from core.money import usd
+from tenants.metering.holdings import Holdings
+from tenants.models import PlanVersion
+from tenants.models.plans import GIB
+
+type Show = Callable[[int], str]
+
+
+def _count(number: int) -> str:
+    return intcomma(number)
+
+
+def _gigabytes(count: int) -> str:
+    gigabytes = round(count / GIB, 1)
+    digits = 0 if gigabytes == int(gigabytes) else 1
+    return f"{number_format(gigabytes, digits, force_grouping=True)} GB"
+
+
+LIMITS: tuple[tuple[str, str | Promise, Show], ...] = (
+    ("included_tokens", _("tokens included a month"), _count),
+    ("monthly_tokens", _("tokens a month at most"), _count),
+    ("requests_per_minute", _("requests a minute"), _count),
+    ("tokens_per_minute", _("tokens a minute"), _count),
+    ("parallel_requests", _("requests at once"), _count),
+    ("max_output_tokens", _("tokens an answer"), _count),
+    ("private_styles", _("private styles"), _count),
+    ("stored_versions", _("stored versions"), _count),
+    ("stored_bytes", _("of stored files"), _gigabytes),
+    ("open_uploads", _("open uploads"), _count),
+    ("api_requests_per_minute", _("API requests a minute"), _count),
+)
+
+
+@dataclass(frozen=True)
+class Difference:
+    """One limit under two plans, in words."""
+
+    name: str
+    before: str
+    after: str
+    is_more: bool
+
+
+def describe_plan(version: PlanVersion) -> list[str]:
+    """Return what a plan allows, a phrase a limit: `5,000,000 tokens included a month`."""
+    return [f"{show(getattr(version, field))} {words}" for field, words, show in LIMITS]
+
+
+def describe_overage(version: PlanVersion) -> str:
+    """Return what happens to tokens beyond those that a plan includes."""
+    if version.monthly_tokens <= version.included_tokens:
+        return gettext("All of its tokens are included.")
+    if version.overage_allowed:
+        return gettext("Further tokens cost their price: credits pay first, the rest comes onto the invoice.")
+    return gettext("Further tokens are paid from credits; without credits, requests are refused then.")
+
+
+def compare_plans(before: PlanVersion, after: PlanVersion) -> list[Difference]:
+    """Return the limits that differ."""
+    differences = []
+    for field, words, show in LIMITS:
+        old, new = getattr(before, field), getattr(after, field)
+        if old != new:
+            differences.append(Difference(str(words), show(old), show(new), new > old))
+    return differences
+
+
+def describe_refusals(version: PlanVersion, held: Holdings) -> list[str]:
+    """Return what a plan will refuse of what a workspace holds: a sentence each, none if all of it fits."""
+    name = version.plan.name
+    refusals = []
+    if held.private_styles > version.private_styles:
+        refusals.append(
+            gettext(
+                "You have {held} private styles and {plan} holds {most}. They go on answering; a new one is "
+                "refused until you have fewer."
+            ).format(held=intcomma(held.private_styles), plan=name, most=intcomma(version.private_styles))
+        )
+    if held.stored_versions > version.stored_versions:
+        refusals.append(
+            gettext(
+                "You keep {held} versions and {plan} keeps {most}. None is deleted; uploads are "
+                "refused until "
+                "you have fewer."
+            ).format(held=intcomma(held.stored_versions), plan=name, most=intcomma(version.stored_versions))
+        )
+    if held.stored_bytes > version.stored_bytes:
+        stored = _gigabytes(held.stored_bytes)
+        refusals.append(
+            gettext(
+                "You store {held} and {plan} stores {most}. Nothing is deleted; uploads are refused "
+                "until it fits."
+            ).format(held=stored, plan=name, most=_gigabytes(version.stored_bytes))
+        )
+    return refusals
+
+
+def fee_text(version: PlanVersion) -> str:
+    """Return what a plan costs: `$12.00 a month`, `no fee`."""
+    fee = version.monthly_fee_nanousd
+    return gettext("{amount} a month").format(amount=usd(fee)) if fee else gettext("no fee")

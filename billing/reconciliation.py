@@ -1,0 +1,217 @@
+"""Compare what is written in several places of a month's usage. Nothing here changes anything."""
+
+from collections import defaultdict
+from dataclasses import dataclass
+from itertools import combinations
+from typing import Any, NamedTuple
+from uuid import UUID
+
+from django.db import connection
+from django.db.models import F, Sum
+
+from billing.author_shares import SHARES_OF_EVENTS
+from core import months
+from tenants.metering import credits, plans
+from tenants.metering.ledger import usage_of
+from tenants.metering.pricing import payable_nanousd
+from tenants.models import CreditBurn, Invoice, InvoiceLine, Subscription, Tenant, UsageArchive, UsageDaily
+
+MAX_NAMED = 20  # requests of one workspace
+
+# One statement, so one moment: a drain that commits meanwhile is in all sums or in none.
+SUMS = """
+    SELECT source, tenant_id, sum(tokens), sum(nanousd)
+    FROM (
+        SELECT 'ledger' AS source, tenant_id, tokens, amount_nanousd AS nanousd
+        FROM tenants_ledgerentry WHERE period = %(period)s AND kind = 'usage'
+        UNION ALL
+        SELECT 'events', tenant_id, prompt_tokens::bigint + completion_tokens, cost_nanousd
+        FROM tenants_usageevent WHERE period = %(period)s
+        UNION ALL
+        SELECT 'events', tenant_id, usage.tokens, usage.tokens * unit_nanousd
+        FROM tenants_archivedusage AS usage JOIN tenants_usagearchive AS archive ON archive.id = archive_id
+        WHERE period = %(period)s AND state IN ('detached', 'archived')
+        UNION ALL
+        SELECT 'days', tenant_id, prompt_tokens + completion_tokens, cost_nanousd
+        FROM tenants_usagedaily WHERE day >= %(start)s AND day < %(end)s
+    ) AS usage
+    GROUP BY source, tenant_id
+"""
+
+# The requests of a workspace whose event and ledger entry differ, or of which one is missing.
+REQUESTS = """
+    SELECT coalesce(event.request_id, entry.source_id), event.cost_nanousd, entry.amount_nanousd
+    FROM (SELECT request_id, cost_nanousd FROM tenants_usageevent
+          WHERE tenant_id = %(tenant)s AND period = %(period)s
+            AND (prompt_tokens > 0 OR completion_tokens > 0)) AS event
+    FULL JOIN (SELECT source_id, amount_nanousd FROM tenants_ledgerentry
+               WHERE tenant_id = %(tenant)s AND period = %(period)s AND kind = 'usage') AS entry
+        ON entry.source_id = event.request_id
+    WHERE event.cost_nanousd IS DISTINCT FROM entry.amount_nanousd
+    ORDER BY 1 LIMIT %(most)s
+"""
+
+# What the month's events make, and the archived ones made, beside what was booked with them.
+EARNINGS = f"""
+    SELECT author_id, tenant_id, style, sum(made), sum(booked)
+    FROM (
+        SELECT author_id, tenant_id, style, share_nanousd AS made, 0 AS booked
+        FROM ({SHARES_OF_EVENTS}) AS of_events
+        UNION ALL
+        SELECT author_id, tenant_id, style, share_nanousd, 0
+        FROM tenants_archivedshare AS share JOIN tenants_usagearchive AS archive ON archive.id = archive_id
+        WHERE period = %(period)s AND state IN ('detached', 'archived')
+        UNION ALL
+        SELECT author_id, tenant_id, style, 0, share_nanousd
+        FROM tenants_authorearning WHERE day >= %(start)s AND day < %(end)s
+    ) AS shares
+    GROUP BY author_id, tenant_id, style HAVING sum(made) <> sum(booked)
+"""
+
+
+class Amount(NamedTuple):
+    """What one place has: tokens and nano-USD."""
+
+    tokens: int = 0
+    nanousd: int = 0
+
+
+@dataclass(frozen=True)
+class Disagreement:
+    """Two places that differ about one workspace's month, and the requests that are to blame, where known."""
+
+    workspace: str
+    places: tuple[str, str]
+    amounts: tuple[Amount, Amount]
+    requests: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        (first, second), (one, other) = self.places, self.amounts
+        text = (
+            f"{self.workspace}: {first} {one.tokens:,} tokens and {one.nanousd:,} nano-USD, "
+            f"{second} {other.tokens:,} and {other.nanousd:,}"
+        )
+        return f"{text}: {', '.join(self.requests)}" if self.requests else text
+
+
+def compare_usage(period: str) -> list[Disagreement]:
+    """Return where ledger, usage events and usage by day differ about a month, workspace by workspace.
+
+    Raises ValueError for a malformed period.
+    """
+    amounts: defaultdict[UUID, dict[str, Amount]] = defaultdict(dict)
+    with connection.cursor() as cursor:
+        cursor.execute(SUMS, _parameters(period))
+        for place, tenant_id, tokens, nanousd in cursor.fetchall():
+            amounts[tenant_id][place] = Amount(int(tokens), int(nanousd))
+    is_archived = UsageArchive.objects.gone().filter(period=period).exists()
+    slugs = dict(Tenant.objects.filter(pk__in=amounts).values_list("pk", "slug"))
+    found = []
+    for tenant_id, by_place in amounts.items():
+        for first, second in combinations(("ledger", "events", "days"), 2):
+            one, other = by_place.get(first, Amount()), by_place.get(second, Amount())
+            if one != other:
+                # Of an archived month the requests are in a file.
+                is_by_request = second == "events" and not is_archived
+                requests = _differing_requests(tenant_id, period) if is_by_request else ()
+                found.append(Disagreement(slugs[tenant_id], (first, second), (one, other), requests))
+    return found
+
+
+def compare_invoices(period: str) -> list[str]:
+    """Return which invoices of a month are not the sum of their lines."""
+    summed = Invoice.objects.filter(period=period).annotate(sum=Sum("lines__amount_nanousd", default=0))
+    wrong = summed.exclude(sum=F("total_nanousd")).select_related("tenant")
+    return [f"{one.tenant.slug}: {one} is {one.total_nanousd:,}, its lines {one.sum:,}" for one in wrong]
+
+
+def compare_credits(period: str) -> list[str]:
+    """Return where credits of a month do not add up: invoices, and workspaces that used more than they had.
+
+    A workspace that was on a plan with overage within the month may owe what no credit covers.
+    """
+    return [*_compare_burns(period), *_find_overspent(period)]
+
+
+def compare_earnings(period: str) -> list[str]:
+    """Return where authors' shares of a month are not what its usage events make.
+
+    Of an archived month its archive says what they made. Where it does not, nothing is compared. Raises
+    ValueError for a malformed period.
+    """
+    if not has_earnings_to_compare(period):
+        return []
+    with connection.cursor() as cursor:
+        cursor.execute(EARNINGS, _parameters(period))
+        differing = cursor.fetchall()
+    tenant_ids = {tenant_id for author_id, user_id, *_ in differing for tenant_id in (author_id, user_id)}
+    slugs = dict(Tenant.objects.filter(pk__in=tenant_ids).values_list("pk", "slug"))
+    wrong = []
+    for author_id, user_id, style, made, booked in differing:
+        of = f"share of {slugs[user_id]}'s usage of style {style}"
+        wrong.append(f"{slugs[author_id]}: {of}: events {made:,} nano-USD, booked {booked:,}")
+    return sorted(wrong)
+
+
+def has_earnings_to_compare(period: str) -> bool:
+    """Return whether it is known what a month's usage events made: old archives did not keep that."""
+    return not UsageArchive.objects.gone().filter(period=period, has_shares=False).exists()
+
+
+def _compare_burns(period: str) -> list[str]:
+    """Return which final invoices have other credits on their lines than they burned."""
+    final = Invoice.objects.filter(period=period).exclude(state=Invoice.State.DRAFT).select_related("tenant")
+    wrong = []
+    for invoice in final:
+        shown = invoice.lines.filter(kind=InvoiceLine.Kind.CREDIT)
+        shown_nanousd = -shown.aggregate(total=Sum("amount_nanousd", default=0))["total"]
+        burned = invoice.credit_burns.filter(amount_nanousd__gt=0)
+        burned_nanousd = burned.aggregate(total=Sum("amount_nanousd", default=0))["total"]
+        if shown_nanousd != burned_nanousd:
+            text = f"{invoice.tenant.slug}: {invoice} takes off {shown_nanousd:,} nano-USD of credits"
+            wrong.append(f"{text}, and burned {burned_nanousd:,}")
+    return wrong
+
+
+def _find_overspent(period: str) -> list[str]:
+    """Return which workspaces without overage owe for usage of a month that no credit covers."""
+    start, end = months.bounds(period)
+    used = UsageDaily.objects.filter(day__gte=start.date(), day__lt=end.date()).values("tenant")
+    with_overage = Subscription.objects.within(start, end).filter(plan_version__overage_allowed=True)
+    found = []
+    for tenant in Tenant.objects.filter(pk__in=used).exclude(pk__in=with_overage.values("tenant")):
+        overspent = _overspent_nanousd(tenant, period)
+        if overspent:
+            found.append(f"{tenant.slug}: {overspent:,} nano-USD more than its credits")
+    return found
+
+
+def _overspent_nanousd(tenant: Tenant, period: str) -> int:
+    """Return what a month's usage costs beyond included tokens and credits."""
+    usage = usage_of(tenant.pk, period)
+    terms = plans.terms_of(tenant, period)
+    payable = payable_nanousd(usage.nanousd, usage.tokens, terms.included_tokens)
+    if not payable:
+        return 0
+    paid = CreditBurn.objects.filter(grant__tenant=tenant, period=period, amount_nanousd__gt=0)
+    # Burns without an invoice are what expired: they paid nothing.
+    paid_nanousd = paid.exclude(invoice=None).aggregate(total=Sum("amount_nanousd", default=0))["total"]
+    left = credits.open_credits(tenant.pk)
+    burns = credits.burn_credits(left, credits.open_charges(tenant, left, until=period))
+    to_be_paid = sum(burn.amount_nanousd for burn in burns if burn.period == period)
+    return int(payable - paid_nanousd - to_be_paid)
+
+
+def _differing_requests(tenant_id: UUID, period: str) -> tuple[str, ...]:
+    with connection.cursor() as cursor:
+        cursor.execute(REQUESTS, {**_parameters(period), "tenant": tenant_id, "most": MAX_NAMED})
+        return tuple(request_id for request_id, _, _ in cursor.fetchall())
+
+
+def _parameters(period: str) -> dict[str, Any]:
+    start, end = months.bounds(period)
+    return {
+        "period": period,
+        "start": start.date(),
+        "end": end.date(),
+    }

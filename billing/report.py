@@ -1,0 +1,199 @@
+"""A month's usage in numbers and one sentence, from sums of usage by day; and the newest requests."""
+
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Any
+
+from django.db import connection
+from django.utils.formats import date_format
+from django.utils.translation import gettext
+
+from billing.invoices.month_sums import MonthSums
+from core import months
+from core.money import usd
+from tenants.metering import allowance_words, plans, price_book
+from tenants.metering.allowance import Allowance, Beyond, find_allowance
+from tenants.metering.credits import credits_left
+from tenants.metering.pricing import Prices
+from tenants.models import Tenant, UsageDaily, UsageEvent
+
+MOST_USED = 100  # styles that are named
+# The database adds up: 10,000 styles are 300,000 rows, so each is added once, to its style's sum.
+MONTH_AND_STYLES = f"""
+    WITH of_style AS (
+        SELECT style_name, sum(prompt_tokens + completion_tokens) AS tokens, sum(cost_nanousd) AS cost
+          FROM {UsageDaily._meta.db_table}
+         WHERE tenant_id = %(tenant)s AND day >= %(start)s AND day < %(end)s
+         GROUP BY style_name
+    ), of_day AS (
+        SELECT sum(requests) AS requests, sum(prompt_tokens + completion_tokens) AS tokens,
+               sum(cost_nanousd) AS cost
+          FROM {UsageDaily._meta.db_table}
+         WHERE tenant_id = %(tenant)s AND day = %(day)s
+    )
+    SELECT (SELECT coalesce(sum(tokens), 0) FROM of_style),
+           (SELECT coalesce(sum(cost), 0) FROM of_style),
+           coalesce(of_day.requests, 0), coalesce(of_day.tokens, 0), coalesce(of_day.cost, 0),
+           ARRAY(SELECT style_name FROM of_style ORDER BY tokens DESC, style_name LIMIT %(styles)s)
+      FROM of_day
+"""
+BADGES = {
+    UsageEvent.Outcome.COMPLETE: "ok",
+    UsageEvent.Outcome.CLIENT_DISCONNECT: "cut",
+    UsageEvent.Outcome.UPSTREAM_ERROR: "failed",
+    UsageEvent.Outcome.SWEPT: "cut",
+}
+
+
+@dataclass(frozen=True)
+class Used:
+    """What a workspace used in a month and on one of its days, and in which styles most."""
+
+    tokens: int
+    cost_nanousd: int
+    day_requests: int
+    day_tokens: int
+    day_cost_nanousd: int
+    most_used: list[str]
+
+
+def monthly_report(tenant: Tenant, now: datetime, *, used: Used | None = None) -> dict[str, Any]:
+    """Return what Home and the usage page show of the month that holds an aware moment.
+
+    A page that has added up the month for its own pictures says what was `used`.
+    """
+    start, end = months.bounds(months.period_of(now))
+    present, terms = plans.month_versions(tenant, now)
+    prices, _ = price_book.find_prices(now)
+    allowance = find_allowance(tenant, present, terms, months.period_of(now))
+    used = used or _sum_month(tenant, start.date(), end.date(), now.date())
+    spent = used.cost_nanousd
+    budget = plans.budget_of(tenant, present)
+    return {
+        "month": {**month_meter(tenant, allowance, prices, used=used.tokens, now=now), "cost": usd(spent)},
+        "budget": {
+            "percent": _percent(spent, budget),
+            "sentence": budget_sentence(spent=spent, budget=budget, start=start, end=end),
+            "amount": None if budget is None else usd(budget),
+            "is_spent": budget is not None and spent >= budget,
+            "is_plans": budget != tenant.monthly_nanousd,
+        },
+        "today": {
+            "requests": used.day_requests,
+            "tokens": used.day_tokens,
+            "cost": usd(used.day_cost_nanousd),
+        },
+        "plan_tokens": present.monthly_tokens,
+        "most_used": used.most_used,
+    }
+
+
+def used_of(sums: MonthSums, day: date) -> Used:
+    """Return the usage of a month and of one of its days from the month's sums.
+
+    Styles are named where the sums are by style.
+    """
+    today = sums.bars[day.day - 1].sums
+    most_used = [row.value for row in sums.rows if row.value] if sums.by == "style" else []
+    return Used(
+        tokens=sums.total.tokens,
+        cost_nanousd=sums.total.cost_nanousd,
+        day_requests=today.requests,
+        day_tokens=today.tokens,
+        day_cost_nanousd=today.cost_nanousd,
+        most_used=most_used,
+    )
+
+
+def month_meter(
+    tenant: Tenant, allowance: Allowance, prices: Prices, *, used: int, now: datetime
+) -> dict[str, Any]:
+    """Return how a month's tokens stand: what the meter counts to, and what comes after, in words.
+
+    `used` is the workspace's own; what other free workspaces of the person used counts, too.
+    """
+    meter = allowance.meter_tokens
+    own = used
+    used = allowance.counted(own)
+    period = months.period_of(now)
+    start, _ = months.bounds(period)
+    beyond = allowance_words.beyond_sentence(
+        used=used,
+        allowance=allowance,
+        prices=prices,
+        # Where further tokens are refused, credits buy nothing.
+        credits_nanousd=0 if allowance.beyond == Beyond.REFUSED else credits_left(tenant, period),
+        now=now,
+    )
+    return {
+        "name": date_format(start, "F"),
+        "used_tokens": used,
+        "meter_tokens": meter,
+        "counts_included": allowance.counts_included,
+        "max_tokens": allowance.max_tokens,
+        "is_spent": used >= allowance.max_tokens,
+        "percent": _percent(used, meter),
+        "sentence": allowance_words.usage_sentence(used=used, allowance=allowance, now=now),
+        "beyond": beyond,
+        "shared": allowance_words.shared_sentence(others=used - own),
+    }
+
+
+def budget_sentence(*, spent: int, budget: int | None, start: datetime, end: datetime) -> str:
+    """Return how much of a month's budget is spent (nano-USD), and when a new one begins."""
+    words = {"spent": usd(spent), "month": date_format(start, "F")}
+    if budget is None:
+        return gettext("{spent} is spent in {month}; no budget bounds it.").format(**words)
+    words["budget"] = usd(budget)
+    if spent < budget:
+        return gettext("{spent} of {month}'s budget of {budget} is spent.").format(**words)
+    words["day"] = date_format(end, gettext("j F"))
+    return gettext("All of {month}'s budget of {budget} is spent; a new one begins on {day}.").format(**words)
+
+
+def _percent(used: int, cap: int | None) -> int:
+    """Return how full a meter is, 100 at most; without a cap it is full."""
+    return min(100, 100 * used // cap) if cap else 100
+
+
+def _sum_month(tenant: Tenant, start: date, end: date, day: date) -> Used:
+    """Return the usage of [start, end) and of one day of it; one query, whatever the number of styles."""
+    parameters: dict[str, Any] = {
+        "tenant": tenant.pk,
+        "start": start,
+        "end": end,
+        "day": day,
+        "styles": MOST_USED,
+    }
+    with connection.cursor() as cursor:
+        cursor.execute(MONTH_AND_STYLES, parameters)
+        *sums, most_used = cursor.fetchone()
+    tokens, cost_nanousd, day_requests, day_tokens, day_cost_nanousd = map(int, sums)
+    return Used(
+        tokens=tokens,
+        cost_nanousd=cost_nanousd,
+        day_requests=day_requests,
+        day_tokens=day_tokens,
+        day_cost_nanousd=day_cost_nanousd,
+        most_used=most_used,
+    )
+
+
+def latest_requests(tenant: Tenant, now: datetime, count: int) -> list[dict[str, Any]]:
+    """Return the newest requests of the month that holds a moment."""
+    start, end = months.bounds(months.period_of(now))
+    events = UsageEvent.objects.filter(tenant=tenant, admitted_at__gte=start, admitted_at__lt=end)
+    return [
+        {
+            "request_id": event.request_id,
+            "at": event.admitted_at,
+            "style": event.style_name,
+            "version": event.version_number,
+            "prompt_tokens": event.prompt_tokens,
+            "completion_tokens": event.completion_tokens,
+            "outcome": event.get_outcome_display(),
+            "badge": BADGES[UsageEvent.Outcome(event.outcome)],
+            "cost": usd(event.cost_nanousd),
+        }
+        for event in events.order_by("-admitted_at")[:count]
+    ]

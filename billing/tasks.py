@@ -1,0 +1,77 @@
+"""Periodic tasks: invoices, payments, authors' shares, archives, thresholds. Safe to repeat."""
+
+from collections.abc import Sequence
+from uuid import UUID
+
+from celery import shared_task
+from django.utils import timezone
+
+from billing import archive, earned_shares, thresholds
+from billing.invoices import closing
+from billing.payments import auto_top_up, payments
+
+CLOSE_INTERVAL_S = 3600  # what no worker did until then is enqueued anew
+
+
+@shared_task
+def archive_usage() -> None:
+    """Archive the months of usage events that operators requested in the console. Safe to repeat."""
+    archive.archive_requested(timezone.now())
+
+
+@shared_task
+def draft_invoices(period: str) -> None:
+    """Have the invoices drafted of a month that has none of its requests open any more."""
+    for tenant_ids in closing.batches_to_draft(period):
+        draft_batch.apply_async((period, tenant_ids), expires=CLOSE_INTERVAL_S)
+
+
+@shared_task
+def draft_batch(period: str, tenant_ids: Sequence[UUID]) -> None:
+    """Draft a past month's invoices of some workspaces. Safe to repeat."""
+    closing.draft(period, tenant_ids)
+
+
+@shared_task
+def finalize_invoices() -> None:
+    """Have the invoices finalized that were drafts for a day, and pay authors their shares of that month."""
+    now = timezone.now()
+    for invoice_ids in closing.batches_to_finalize(now):
+        finalize_batch.apply_async((invoice_ids,), expires=CLOSE_INTERVAL_S)
+    closing.pay_authors(now)
+
+
+@shared_task
+def decide_author_shares() -> None:
+    """Decide what authors have earned this month and in the one before. Safe to repeat."""
+    earned_shares.decide_shares(timezone.now(), months_back=1)
+
+
+@shared_task
+def finalize_batch(invoice_ids: Sequence[UUID]) -> None:
+    """Finalize some drafts that are due. Safe to repeat."""
+    closing.finalize(timezone.now(), invoice_ids)
+
+
+@shared_task
+def sweep_payments() -> None:
+    """Ask the payment provider what came of open payments whose event got lost."""
+    payments.sweep_payments(timezone.now())
+
+
+@shared_task
+def top_up() -> None:
+    """Top up workspaces that have fewer credits left than they want."""
+    auto_top_up.top_up_due(timezone.now())
+
+
+@shared_task
+def prune_payments() -> None:
+    """Forget old events of the payment provider and payments that nobody made."""
+    payments.prune_payments(timezone.now())
+
+
+@shared_task
+def check_thresholds() -> None:
+    """Record that workspaces have reached 50, 80 or 100 % of a month's limit."""
+    thresholds.check_thresholds(timezone.now())

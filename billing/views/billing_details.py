@@ -1,0 +1,38 @@
+"""The page about whom invoices are made out to."""
+
+from django.contrib import messages
+from django.db import transaction
+from django.http import HttpResponse
+from django.shortcuts import redirect, render
+from django.utils.translation import gettext
+from django.views.decorators.http import require_http_methods
+
+from billing.forms import BillingDetailsForm
+from billing.invoices import details
+from tenants.accounts.access import MemberRequest, access_of, member_required
+from tenants.accounts.roles import Permission, requires
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@member_required
+@requires(Permission.MANAGE_BILLING, to_read=Permission.READ_BILLING)
+def edit_details(request: MemberRequest) -> HttpResponse:
+    """Show what stands on invoices, and change it."""
+    access = access_of(request)
+    current = details.details_of(request.tenant)
+    if request.method != "POST":
+        return _page(request, BillingDetailsForm(instance=current))
+    before = details.values_of(current)
+    form = BillingDetailsForm(request.POST, instance=current)
+    if not form.is_valid():
+        return _page(request, form, status=400)
+    with transaction.atomic():
+        saved = details.set_details(request.tenant, **form.cleaned_data)
+        access.audit("billing_details.edited", saved, before=before, after=details.values_of(saved))
+    messages.success(request, gettext("Invoices have this from the next one on."))
+    return redirect("billing:billing_details")
+
+
+def _page(request: MemberRequest, form: BillingDetailsForm, *, status: int = 200) -> HttpResponse:
+    context = {"form": form}
+    return render(request, "billing/billing_details.html", context, status=status)

@@ -1,0 +1,213 @@
+"""Pages about credits and payments, and the address that Stripe sends events to."""
+
+from functools import partial
+from typing import Any
+from uuid import UUID, uuid4
+
+from django.conf import settings
+from django.contrib import messages
+from django.db import transaction
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, redirect, render
+from django.utils import timezone
+from django.utils.translation import gettext
+from django.views.decorators.csrf import csrf_exempt
+from django.views.decorators.http import require_GET, require_POST
+
+from billing.api.payments import note_payment
+from billing.forms import AutoTopUpForm, TopUpForm
+from billing.models import Payment
+from billing.payments import auto_top_up, backoff, payments
+from billing.payments.providers import ProviderUnavailable
+from billing.payments.stripe_provider import BadSignature, verify_event
+from core import months
+from core.errors import DomainError
+from core.money import usd
+from tenants.accounts.access import MemberRequest, access_of, member_required
+from tenants.accounts.looking import read_look
+from tenants.accounts.roles import Permission, requires
+from tenants.metering import credits, plans
+from tenants.metering.allowance import allowance_of
+from tenants.models import CreditGrant, Invoice
+
+PAYMENTS_SHOWN = 20
+MAX_EVENT_BYTES = 512 * 1024
+
+
+@require_GET
+@member_required
+@requires(to_read=Permission.READ_BILLING)
+def show_credits(request: MemberRequest) -> HttpResponse:
+    """Show what is left of the credits, and buy some."""
+    return _credits_page(request)
+
+
+@require_POST
+@member_required
+@requires(Permission.MANAGE_BILLING, to_read=Permission.READ_BILLING)
+def top_up(request: MemberRequest) -> HttpResponse:
+    """Begin a payment for credits, and lead to its page."""
+    access = access_of(request)
+    form = TopUpForm(request.POST)
+    if form.is_valid():
+        try:
+            payment = payments.begin_top_up(
+                request.tenant,
+                form.cleaned_data["amount_nanousd"],
+                payment_id=form.cleaned_data["payment"],
+                actor=str(request.user),
+                note=partial(note_payment, access),
+            )
+        except DomainError as error:
+            form.add_failure(error)
+        else:
+            return redirect("billing:payment", payment.pk)
+    return _credits_page(request, top_up=form, status=400)
+
+
+@require_POST
+@member_required
+@requires(Permission.MANAGE_BILLING, to_read=Permission.READ_BILLING)
+def set_auto_top_up(request: MemberRequest) -> HttpResponse:
+    """Say when credits are bought without asking."""
+    access = access_of(request)
+    form = AutoTopUpForm(request.POST)
+    if not form.is_valid():
+        return _credits_page(request, automatic=form, status=400)
+    before = auto_top_up.values_of(payments.account_of(request.tenant))
+    try:
+        with transaction.atomic():
+            account = auto_top_up.set_auto_top_up(request.tenant, **form.cleaned_data)
+            access.audit("auto_top_up.edited", account, before=before, after=auto_top_up.values_of(account))
+    except DomainError as error:
+        form.add_failure(error)
+        return _credits_page(request, automatic=form, status=400)
+    is_on = account.threshold_nanousd is not None
+    said = gettext("Automatic top-ups are on.") if is_on else gettext("Automatic top-ups are off.")
+    messages.success(request, said)
+    return redirect("billing:credits")
+
+
+@require_POST
+@member_required
+@requires(Permission.MANAGE_BILLING, to_read=Permission.READ_BILLING)
+def pay_invoice(request: MemberRequest, invoice_id: UUID) -> HttpResponse:
+    """Begin the payment of an invoice, and lead to its page."""
+    own = Invoice.objects.filter(tenant=request.tenant).exclude(state=Invoice.State.DRAFT)
+    invoice = get_object_or_404(own.select_related("tenant"), pk=invoice_id)
+    access = access_of(request)
+    try:
+        payment = payments.begin_invoice_payment(
+            invoice, actor=str(request.user), note=partial(note_payment, access)
+        )
+    except DomainError as error:
+        messages.error(request, error.message)
+        return redirect("billing:invoice", invoice.pk)
+    return redirect("billing:payment", payment.pk)
+
+
+@require_GET
+@member_required
+@requires(to_read=Permission.READ_BILLING)
+def show_payment(request: MemberRequest, payment_id: UUID) -> HttpResponse:
+    """Show a payment, as the provider has it now: people come back to here from the provider's page."""
+    own = Payment.objects.filter(tenant=request.tenant).select_related("tenant", "invoice")
+    payment = get_object_or_404(own, pk=payment_id)
+    is_unanswered = False
+    if payment.state == Payment.State.OPEN and read_look(request) is None:
+        try:
+            payments.refresh_payment(payment)
+        except ProviderUnavailable:
+            is_unanswered = True
+        payment.refresh_from_db()
+    context = {
+        "payment": payment,
+        "amount": usd(payment.amount_nanousd),
+        "is_unanswered": is_unanswered,
+        "instructions": settings.PAYMENT_INSTRUCTIONS,
+    }
+    return render(request, "billing/payment.html", context)
+
+
+@require_GET
+@member_required
+@requires(to_read=Permission.MANAGE_BILLING)
+def open_portal(request: MemberRequest) -> HttpResponse:
+    """Lead to the provider's page about cards and receipts."""
+    account = payments.account_of(request.tenant)
+    back_url = request.build_absolute_uri("/billing/credits/")
+    try:
+        return redirect(payments.current_provider().portal_url(account, back_url=back_url))
+    except DomainError as error:
+        messages.error(request, error.message)
+        return redirect("billing:credits")
+
+
+@csrf_exempt
+@require_POST
+def receive_stripe_event(request: HttpRequest) -> HttpResponse:
+    """Take an event of Stripe's: 200 once it had its effect, else Stripe sends it again."""
+    if not (settings.STRIPE_SECRET_KEY and settings.STRIPE_WEBHOOK_SECRET):
+        raise Http404
+    if int(request.headers.get("Content-Length") or 0) > MAX_EVENT_BYTES:
+        return HttpResponse(status=413)
+    signature = request.headers.get("Stripe-Signature", "")
+    try:
+        event = verify_event(request.body, signature, secret=settings.STRIPE_WEBHOOK_SECRET)
+        if event:
+            payments.receive_event(event)
+    except BadSignature:
+        return HttpResponse(status=400)
+    except ProviderUnavailable:
+        return HttpResponse(status=503)
+    return HttpResponse(status=200)
+
+
+def _credits_page(
+    request: MemberRequest,
+    *,
+    top_up: TopUpForm | None = None,
+    automatic: AutoTopUpForm | None = None,
+    status: int = 200,
+) -> HttpResponse:
+    now = timezone.now()
+    account = payments.account_of(request.tenant)
+    provider = payments.current_provider()
+    own = Payment.objects.filter(tenant=request.tenant).order_by("-created_at")[:PAYMENTS_SHOWN]
+    context = {
+        **_left(request),
+        "top_up": top_up or TopUpForm(initial={"payment": uuid4()}),
+        "automatic": automatic or AutoTopUpForm(initial=auto_top_up.values_of(account)),
+        "account": account,
+        "is_paused": backoff.is_paused(account),
+        "takes_cards": provider.takes_cards,
+        "payments": [(payment, usd(payment.amount_nanousd)) for payment in own],
+        "plan": plans.plan_version_at(request.tenant, now).plan.name,
+        "beyond": allowance_of(request.tenant, now).beyond.value,
+        "max_top_ups": auto_top_up.MAX_TOP_UPS,
+        "is_waiting": account.retry_at is not None and account.retry_at > now,
+    }
+    return render(request, "billing/credits.html", context, status=status)
+
+
+def _left(request: MemberRequest) -> dict[str, Any]:
+    """Return what is left of each grant, in the order in which they burn."""
+    period = months.current()
+    left = credits.left_of_grants(request.tenant, period)
+    grants = CreditGrant.objects.in_bulk([credit.grant_id for credit in left])
+    rows = []
+    total = 0
+    for credit in left:
+        if credit.left_nanousd <= 0 or not credit.covers(period):
+            continue
+        grant = grants[credit.grant_id]
+        total += credit.left_nanousd
+        last_month = months.bounds(grant.last_period)[0] if grant.last_period else None
+        row = {
+            "grant": grant,
+            "left": usd(credit.left_nanousd),
+            "amount": usd(grant.amount_nanousd),
+            "last_month": last_month,
+        }
+        rows.append(row)
+    return {"grants": rows, "left": usd(total) if total else ""}

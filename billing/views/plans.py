@@ -1,0 +1,173 @@
+"""The page about the plan: what it allows, what another one would bring, and the change."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from django.contrib import messages
+from django.db import transaction
+from django.http import HttpResponse
+from django.shortcuts import redirect, render
+from django.utils import timezone
+from django.utils.formats import date_format
+from django.utils.translation import gettext
+from django.views.decorators.http import require_GET, require_POST
+
+from billing import plan_changes, plan_words
+from billing.plan_changes import Offer
+from billing.report import month_meter
+from core import months
+from core.errors import DomainError
+from core.money import usd
+from tenants.accounts.access import MemberRequest, access_of, member_required
+from tenants.accounts.roles import Permission, requires
+from tenants.metering import plans
+from tenants.metering.allowance import find_allowance
+from tenants.metering.ledger import usage_of
+from tenants.metering.proration import MonthTerms
+from tenants.models import PlanVersion, Tenant
+
+
+@require_GET
+@member_required
+@requires(to_read=Permission.READ_BILLING)
+def show_plan(request: MemberRequest) -> HttpResponse:
+    """Show the plan in words, and the other ones."""
+    now = timezone.now()
+    version, terms = plans.month_versions(request.tenant, now)
+    scheduled = plan_changes.scheduled_change(request.tenant, now)
+    offers = []
+    for offer in plan_changes.list_offers(request.tenant, now):
+        is_scheduled = scheduled is not None and scheduled.plan_version_id == offer.version.pk
+        offers.append(_offer_context(offer, is_scheduled=is_scheduled))
+    context = {
+        "version": version,
+        "fee": plan_words.fee_text(version),
+        "month": _month(request.tenant, version, terms, now),
+        "unpaid": plan_changes.find_unpaid(request.tenant, now),
+        "allows": plan_words.describe_plan(version),
+        "scheduled": scheduled,
+        "offers": offers,
+        "undo": plan_changes.find_undo(request.tenant, now),
+        "invoiced": _invoiced(now),
+        "month_fee": usd(terms.fee_nanousd),
+    }
+    return render(request, "billing/plan.html", context)
+
+
+@require_POST
+@member_required
+@requires(Permission.MANAGE_BILLING, to_read=Permission.READ_BILLING)
+def change_plan(request: MemberRequest) -> HttpResponse:
+    """Change the plan: at once, or from the next month on."""
+    access = access_of(request)
+    now = timezone.now()
+    before = plans.plan_version_at(request.tenant, now)
+    try:
+        with transaction.atomic():
+            subscription = plan_changes.choose_plan(request.tenant, request.POST.get("plan", ""), now=now)
+            access.audit(
+                "plan.changed",
+                subscription,
+                before={"plan": str(before)},
+                after={
+                    "plan": str(subscription.plan_version),
+                    "takes_effect_at": subscription.starts_at.isoformat(),
+                },
+            )
+    except DomainError as error:
+        messages.error(request, error.message)
+        return redirect("billing:plan")
+    name = subscription.plan_version.plan.name
+    if subscription.starts_at > now:
+        day = date_format(subscription.starts_at, gettext("j F"))
+        messages.success(
+            request,
+            gettext("{name} begins on {day}. Nothing changes until then.").format(name=name, day=day),
+        )
+    else:
+        messages.success(request, gettext("You're now on {name}.").format(name=name))
+    return redirect("billing:plan")
+
+
+@require_POST
+@member_required
+@requires(Permission.MANAGE_BILLING, to_read=Permission.READ_BILLING)
+def undo_plan(request: MemberRequest) -> HttpResponse:
+    """Undo the change of the last hour."""
+    access = access_of(request)
+    try:
+        with transaction.atomic():
+            undo = plan_changes.undo_change(request.tenant)
+            access.audit(
+                "plan.undone",
+                request.tenant,
+                before={"plan": str(undo.subscription.plan_version)},
+                after={"plan": str(undo.before.plan_version)},
+            )
+    except DomainError as error:
+        messages.error(request, error.message)
+    else:
+        name = undo.before.plan_version.plan.name
+        messages.success(request, gettext("You're on {plan} again. No fee was charged.").format(plan=name))
+    return redirect("billing:plan")
+
+
+@require_POST
+@member_required
+@requires(Permission.MANAGE_BILLING, to_read=Permission.READ_BILLING)
+def keep_plan(request: MemberRequest) -> HttpResponse:
+    """Forget the change that is scheduled."""
+    access = access_of(request)
+    try:
+        with transaction.atomic():
+            kept = plan_changes.keep_plan(request.tenant)
+            access.audit("plan.kept", request.tenant, after={"plan": str(kept)})
+    except DomainError as error:
+        messages.error(request, error.message)
+    else:
+        messages.success(request, gettext("You're staying on {plan}.").format(plan=kept.plan.name))
+    return redirect("billing:plan")
+
+
+def _month(tenant: Tenant, version: PlanVersion, terms: MonthTerms, now: datetime) -> dict[str, Any]:
+    period = months.period_of(now)
+    used = usage_of(tenant.pk, period).tokens
+    prices = plans.limits_of(tenant, now, version)
+    allowance = find_allowance(tenant, version, terms, period)
+    return month_meter(tenant, allowance, prices, used=used, now=now)
+
+
+def _invoiced(now: datetime) -> dict[str, Any]:
+    """Return the days that a change today is invoiced for, and when: the day after the drafts."""
+    start, end = months.bounds(months.period_of(now))
+    return {
+        "first_day": now.astimezone(UTC),
+        "last_day": end - timedelta(days=1),
+        "month": start,
+        "next_month": end,
+        "on": end + timedelta(days=1),
+    }
+
+
+def _offer_context(offer: Offer, *, is_scheduled: bool) -> dict[str, Any]:
+    fees = [
+        {"plan": share.version.plan.name, "days": share.days, "amount": usd(share.amount_nanousd)}
+        for share in offer.terms.fees
+        if share.amount_nanousd
+    ]
+    return {
+        "fees": fees,
+        "month_days": len(offer.terms.days),
+        "month_fee": usd(offer.terms.fee_nanousd),
+        "month_included_tokens": offer.terms.included_tokens,
+        "version": offer.version,
+        "fee": plan_words.fee_text(offer.version),
+        "is_at_once": offer.is_at_once,
+        "takes_effect_at": offer.takes_effect_at,
+        "more": [one for one in offer.differences if one.is_more],
+        "less": [one for one in offer.differences if not one.is_more],
+        "refusals": offer.refusals,
+        "overage": plan_words.describe_overage(offer.version),
+        "is_scheduled": is_scheduled,
+        "unpaid": offer.unpaid,
+    }

@@ -1,0 +1,55 @@
+"""The price list, which everybody may read."""
+
+from datetime import datetime
+from operator import itemgetter
+from typing import Any
+
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.utils import timezone
+from django.views.decorators.http import require_GET
+
+from core.money import usd
+from tenants.metering import plans, price_book, style_source
+from tenants.metering.price_book import Entry, Schedule
+
+
+@require_GET
+def show_prices(request: HttpRequest) -> HttpResponse:
+    """Show everybody the plans, and what tokens cost."""
+    now = timezone.now()
+    general = [Entry(price.book.effective_from, price) for price in price_book.announced_prices(now)]
+    prices = _price_rows(general, now)
+    own_prices = []
+    for name, schedule in _public_schedules(now):
+        own_prices.append((name, _price_rows(schedule, now)))
+    versions = []
+    for version in [*plans.offered_plans(), *plans.announced_plans()]:
+        begins = version.effective_from if version.effective_from > now else None
+        versions.append((version, usd(version.monthly_fee_nanousd), begins))
+    context = {"versions": versions, "prices": prices, "own_prices": own_prices}
+    return render(request, "billing/prices.html", context)
+
+
+def _public_schedules(now: datetime) -> list[tuple[str, Schedule]]:
+    """Return name and prices of what has its own: the base model, and public styles in their order."""
+    schedules = price_book.all_schedules(now)
+    shown = []
+    for facts in style_source.describe_styles(schedules.keys()).values():
+        if facts.is_public:
+            shown.append((facts.model_name, schedules[facts.id]))
+    shown.sort(key=itemgetter(0))
+    base = price_book.base_schedule(now)
+    return [("base", base), *shown] if base else shown
+
+
+def _price_rows(schedule: Schedule, now: datetime) -> list[dict[str, Any]]:
+    """Return prices in dollars a million tokens; an entry without any means the price of every style."""
+    rows = []
+    for entry in schedule:
+        row: dict[str, Any] = {"from": entry.effective_from if entry.effective_from > now else None}
+        if entry.price:
+            row |= price_book.dollars_a_million(entry.price)
+            row["author_percent"] = entry.price.author_percent
+        rows.append(row)
+    return rows

@@ -1,0 +1,157 @@
+"""Pages about what was used: a month's sums, and the log of requests."""
+
+from datetime import UTC, datetime
+from typing import Any, get_args
+from uuid import UUID
+
+from django.core.exceptions import BadRequest
+from django.http import HttpResponse, StreamingHttpResponse
+from django.shortcuts import render
+from django.utils import timezone
+from django.views.decorators.http import require_GET
+
+from billing.invoices import month_sums
+from core import months
+from core.errors import Conflict
+from tenants.accounts.access import MemberRequest, member_required
+from tenants.metering import request_log, usage
+from tenants.models import ApiKey
+
+BYS: tuple[str, ...] = get_args(month_sums.By.__value__)
+MAX_NAME = 100  # characters of a style's name or a request id
+MAX_KEYS = 500  # that the filter offers
+FIRST_MONTH = datetime(2020, 1, 1, tzinfo=UTC)  # nobody wrote earlier
+
+
+@require_GET
+@member_required
+def list_requests(request: MemberRequest) -> HttpResponse:
+    """Show the log of a month's requests, a page of it, or what the filters leave of it."""
+    chosen, period = _read_filter(request)
+    try:
+        after = _read_cursor(request)
+    except request_log.BadCursor as error:
+        raise BadRequest(error.message) from error
+    found = request_log.list_requests(chosen, after, size=request_log.PAGE_SIZE + 1)
+    rows = found[: request_log.PAGE_SIZE]
+    context = {
+        "rows": rows,
+        "next_cursor": rows[-1].cursor if len(found) > len(rows) else None,
+        "is_first_page": after is None,
+        "has_filter": bool(chosen.style or chosen.key_id or chosen.outcome or chosen.request_id),
+        "key_names": _key_names(request),
+        "period": period,
+        "period_name": months.in_words(period),
+        "archive": usage.archive_of(request.tenant, period),
+        "periods": _periods(request),
+        "outcomes": request_log.OUTCOMES,
+        "chosen": chosen,
+        "query": _query(request),
+    }
+    return render(request, "billing/requests.html", context)
+
+
+@require_GET
+@member_required
+def export_requests(request: MemberRequest) -> StreamingHttpResponse:
+    """Send the month's requests, or what the filters leave of them, as CSV."""
+    chosen, period = _read_filter(request)
+    lines = request_log.csv_lines(chosen)
+    answer = StreamingHttpResponse(lines, content_type="text/csv; charset=utf-8")
+    # Of an archived month there is only what came after it.
+    part = "-late" if usage.archive_of(request.tenant, period) else ""
+    answer["Content-Disposition"] = f'attachment; filename="requests-{period}{part}.csv"'
+    return answer
+
+
+def usage_context(request: MemberRequest, *, plan_tokens: int) -> dict[str, Any]:
+    """Return what the usage page shows of the month and the grouping that its address names.
+
+    `plan_tokens` are those that the present plan allows a month.
+    """
+    now = timezone.now()
+    period = _read_period(request, now)
+    by = request.GET.get("by", "style")
+    if by not in BYS:
+        by = "style"
+    style = request.GET.get("style", "")[:MAX_NAME].replace("\x00", "")
+    is_current = period == months.period_of(now)
+    cap = plan_tokens if is_current else None
+    context = {
+        "period": period,
+        "period_name": months.in_words(period),
+        "periods": _periods(request),
+        "is_current": is_current,
+        "by": by,
+        "style": style,
+        "bys": BYS,
+    }
+    try:
+        context["sums"] = month_sums.sum_month(request.tenant, period, by, style=style, cap=cap, now=now)  # type: ignore[arg-type]
+    except Conflict as error:
+        context["sums"] = month_sums.sum_month(request.tenant, period, "style", style=style, cap=cap, now=now)
+        context |= {"sums_error": error.message, "by": "style"}
+    return context
+
+
+def _read_filter(request: MemberRequest) -> tuple[request_log.LogFilter, str]:
+    """Return what the address filters by; what it says wrongly filters nothing, but a key that is none."""
+    now = timezone.now()
+    period = _read_period(request, now)
+    start, end = months.bounds(period)
+    outcome = request.GET.get("outcome", "")
+    chosen = request_log.LogFilter(
+        tenant=request.tenant,
+        start=start,
+        end=end,
+        style=_read_text(request, "style"),
+        key_id=_read_key(request),
+        outcome=outcome if outcome in dict(request_log.OUTCOMES) else "",
+        request_id=_read_text(request, "q"),
+    )
+    return chosen, period
+
+
+def _read_text(request: MemberRequest, name: str) -> str:
+    return request.GET.get(name, "").strip()[:MAX_NAME].replace("\x00", "")
+
+
+def _read_key(request: MemberRequest) -> UUID | None:
+    """Return the key that is chosen. A key of others is in no row, so it finds nothing."""
+    try:
+        return UUID(request.GET.get("key", ""))
+    except ValueError:
+        return None
+
+
+def _read_cursor(request: MemberRequest) -> request_log.Cursor | None:
+    written = request.GET.get("after", "")
+    return request_log.Cursor.read(written) if written else None
+
+
+def _read_period(request: MemberRequest, now: datetime) -> str:
+    """Return the month that the address names, this one where it names none."""
+    written = request.GET.get("month", "")
+    try:
+        named = datetime.strptime(written, "%Y-%m").replace(tzinfo=UTC)
+    except ValueError:
+        return months.period_of(now)
+    return months.period_of(max(FIRST_MONTH, min(named, now)))
+
+
+def _periods(request: MemberRequest) -> list[tuple[str, str]]:
+    known = month_sums.known_periods(request.tenant, timezone.now())
+    return [(period, months.in_words(period)) for period in known]
+
+
+def _key_names(request: MemberRequest) -> list[tuple[str, str]]:
+    """Return the keys that the filter offers, the newest first."""
+    keys = ApiKey.objects.filter(tenant=request.tenant).order_by("-created_at")[:MAX_KEYS]
+    return [(str(key.pk), f"{key.name} …{key.last4}" if key.last4 else key.name) for key in keys]
+
+
+def _query(request: MemberRequest) -> str:
+    """Return the address's filters, without the place in the list."""
+    parameters = request.GET.copy()
+    parameters.pop("after", None)
+    return parameters.urlencode()

@@ -1,6 +1,0 @@
-"""`manage.py doctor`: what is wrong with this installation, and how to mend it."""
-
-from config.watching.doctor.checkup import check_all
-from config.watching.doctor.findings import Finding, Level
-
-__all__ = ["Finding", "Level", "check_all"]

@@ -1,0 +1,15 @@
+"""Errors of the management API's common parts, apart from REST framework: the data plane knows them, too."""
+
+from core import errors
+
+
+class PreconditionFailed(errors.DomainError):
+    """The object has changed since you read it. Get it again, and send its new ETag as If-Match."""
+
+    code = "precondition_failed"
+
+
+class TooManyRequests(errors.DomainError):
+    """Too many requests: {limit} a minute are allowed for this key. Try again in {retry_s} s."""
+
+    code = "rate_limit_exceeded"

@@ -1,0 +1,78 @@
+"""While an operator looks at a workspace as its owner sees it, nothing outside the console is changed."""
+
+from collections.abc import Callable
+from typing import Any
+
+from asgiref.sync import iscoroutinefunction, sync_to_async
+from django.conf import settings
+from django.http import HttpRequest, HttpResponse, HttpResponseBase, JsonResponse
+from django.shortcuts import render
+from django.urls import reverse
+from django.utils.decorators import sync_and_async_middleware
+from django.utils.translation import gettext_lazy as _
+
+from operations.console.operators import has_second_factor
+from tenants.public import end_look, read_look
+
+READS = ("GET", "HEAD", "OPTIONS")
+REFUSED = _("You look at this workspace as its owner sees it: nothing can be changed. End that first.")
+CLOSED = _("This stays closed while you look at a workspace: it gives what its owner alone may have.")
+
+
+@sync_and_async_middleware
+def read_only_looks(get_response: Callable[[HttpRequest], Any]) -> Callable[[HttpRequest], Any]:
+    """Refuse what would change something during a look. It stands after the middleware of sessions."""
+    if iscoroutinefunction(get_response):
+
+        async def guard_async(request: HttpRequest) -> HttpResponseBase:
+            # Visitors have no session, and a thread costs time.
+            has_session = settings.SESSION_COOKIE_NAME in request.COOKIES
+            refusal = await sync_to_async(_guard)(request) if has_session else None
+            return refusal or await get_response(request)
+
+        return guard_async
+
+    def guard(request: HttpRequest) -> HttpResponseBase:
+        response: HttpResponseBase = _guard(request) or get_response(request)
+        return response
+
+    return guard
+
+
+def _guard(request: HttpRequest) -> HttpResponse | None:
+    look = read_look(request)
+    if look is None:
+        return None
+    if look.is_over or not has_second_factor(request):
+        reason = "Its time was over." if look.is_over else "The second factor was removed."
+        end_look(request, reason=reason)
+        return None
+    if request.path == reverse("account_logout") and request.method == "POST":
+        end_look(request, reason="By logging out.")
+    if request.path.startswith(_open_paths()):
+        return None
+    if request.method not in READS:
+        return _refuse(request, str(REFUSED))
+    if request.path.startswith(_closed_paths()):
+        return _refuse(request, str(CLOSED))
+    return None
+
+
+def _refuse(request: HttpRequest, sentence: str) -> HttpResponse:
+    if request.get_preferred_type(["text/html", "application/json"]) == "application/json":
+        return JsonResponse({"errors": {"__all__": [sentence]}}, status=403)
+    return render(request, "looking.html", {"refused": sentence}, status=403)
+
+
+def _open_paths() -> tuple[str, ...]:
+    """Return where forms work all the same: the console, and the log-out."""
+    return reverse("admin:index"), reverse("account_logout")
+
+
+def _closed_paths() -> tuple[str, ...]:
+    """Return where reading gives away too much.
+
+    Addresses of webhooks are as good as passwords, the API signs uploads, and the portal opens an account
+    at the payment provider's.
+    """
+    return "/api/", reverse("tenants:webhooks"), reverse("billing:payment_portal")

@@ -1,0 +1,74 @@
+"""The console's menu: what operators look for, by what it is about."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+from django.apps import apps
+from django.contrib import admin
+from django.db.models import Model
+from django.http import HttpRequest
+from django.urls import reverse
+from django.utils.text import capfirst
+
+
+@dataclass(frozen=True)
+class PageOfOurs:
+    """A page that is no list of rows."""
+
+    title: str
+    name: str  # of its address
+    permission: str = ""  # "": every operator
+
+
+MENU: Mapping[str, list[str | PageOfOurs]] = {
+    "": [
+        PageOfOurs("Overview", "admin:index"),
+        PageOfOurs("What workers do", "admin:jobs", "tenants.view_failedtask"),
+        "tenants.FailedTask",
+        "tenants.AuditEntry",
+    ],
+    "Workspaces": [
+        "tenants.Tenant", "tenants.ApiKey", "tenants.RaisedLimit", "tenants.WorkspaceNote",
+        "tenants.WebhookEndpoint", "tenants.NoticeMail",
+    ],
+    "Styles": [
+        PageOfOurs("What waits for approval", "admin:adapters_style_queue", "adapters.view_style"),
+        "adapters.Style", "adapters.AdapterVersion", "adapters.Release", "adapters.Share",
+        "adapters.PriceChange", "adapters.Erasure",
+    ],
+    "Engines": ["adapters.Engine", "adapters.Placement", "adapters.BaseModel"],
+    "Usage": [
+        "tenants.UsageEvent", "tenants.UsageDaily", "tenants.HostedStyle", "tenants.UsageArchive",
+    ],
+    "Money": [
+        "tenants.Invoice", "billing.CreditNote", "billing.Payment", "tenants.CreditGrant",
+        "tenants.LedgerEntry", "tenants.Plan", "tenants.PlanVersion", "tenants.Subscription",
+        "tenants.PriceBook", "tenants.Price",
+    ],
+    "People": ["tenants.User", "account.EmailAddress", "mfa.Authenticator", "auth.Group"],
+}  # fmt: skip
+
+
+def navigation(request: HttpRequest) -> list[dict[str, Any]]:
+    """Return the menu in the form that unfold takes; it leaves out what the operator may not see."""
+    return [{"title": title, "items": [_item(one) for one in pages]} for title, pages in MENU.items()]
+
+
+def _item(page: str | PageOfOurs) -> dict[str, Any]:
+    if isinstance(page, PageOfOurs):
+        return {"title": page.title, "link": reverse(page.name), "permission": partial(_may_open, page)}
+    model = apps.get_model(page)
+    title = capfirst(str(model._meta.verbose_name_plural))
+    link = reverse(f"admin:{model._meta.label_lower.replace('.', '_')}_changelist")
+    return {"title": title, "link": link, "permission": _may_see(model)}
+
+
+def _may_open(page: PageOfOurs, request: HttpRequest) -> bool:
+    return not page.permission or request.user.has_perm(page.permission)
+
+
+def _may_see(model: type[Model]) -> Callable[[HttpRequest], bool]:
+    page = admin.site._registry[model]
+    return lambda request: page.has_module_permission(request) and page.has_view_permission(request)

@@ -1,0 +1,114 @@
+"""PostgreSQL and Valkey: whether they answer, fit, and have our clock."""
+
+import time
+from collections.abc import Iterator
+from typing import Any
+
+from django.conf import settings
+from django.db import connection
+from redis.connection import parse_url
+
+from core import valkey
+from operations.doctor.findings import Finding, fault, note, ok
+from operations.monitoring import health
+from tenants.public import peppers_in_use
+
+OLDEST_POSTGRESQL = 150_000
+CLOCK_OFF_S = 2.0
+CLOCK_FIX = (
+    "Have both machines set their clocks (chrony, systemd-timesyncd): minutes and months are counted by them."
+)
+MEMORY_SHARE = 0.8
+
+
+def check_postgresql() -> Iterator[Finding]:
+    """Look at PostgreSQL's version, encoding and clock."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT current_setting('server_version_num')::int, current_setting('server_version'),"
+            " current_setting('server_encoding'), extract(epoch FROM clock_timestamp())"
+        )
+        number, version, encoding, clock_s = cursor.fetchone()
+    if number < OLDEST_POSTGRESQL:
+        yield fault("PostgreSQL", f"it is {version}", "Upgrade it to 15 or newer.")
+    elif encoding != "UTF8":
+        yield fault("PostgreSQL", f"its encoding is {encoding}", "Make the database anew with UTF8.")
+    else:
+        yield ok("PostgreSQL", f"{version} answers")
+    yield from _judge_clock("PostgreSQL", float(clock_s))
+
+
+def check_migrations() -> Iterator[Finding]:
+    """Look for migrations that are not applied."""
+    missing = health.missing_migrations()
+    if missing:
+        yield fault(
+            "migrations",
+            f"{len(missing)} are not applied, {missing[0]} first",
+            "Run `manage.py migrate` (compose: `docker compose run --rm migrate`).",
+        )
+    else:
+        yield ok("migrations", "all are applied")
+
+
+def check_peppers() -> Iterator[Finding]:
+    """Look for live API keys whose pepper API_KEY_PEPPERS no longer has: they are refused."""
+    in_use = peppers_in_use()
+    lost = {number: count for number, count in in_use.items() if number not in settings.API_KEY_PEPPERS}
+    for number, count in sorted(lost.items()):
+        yield fault(
+            "peppers",
+            f"{count} live API keys are under pepper {number}, which API_KEY_PEPPERS lacks: they are refused",
+            "Put the old pepper back beside the new one, as 1:HEX,2:HEX, until those keys are rotated.",
+        )
+    if not lost:
+        numbers = ", ".join(map(str, sorted(settings.API_KEY_PEPPERS)))
+        yield ok("peppers", f"API_KEY_PEPPERS has {numbers}; every live key is under one of them")
+
+
+def check_valkey() -> Iterator[Finding]:
+    """Look at Valkey's memory, what it does when that is full, whether it writes to disk, and its clock."""
+    client: Any = valkey.client()
+    facts = client.info()
+    yield ok("Valkey", f"{facts.get('valkey_version') or facts['redis_version']} answers")
+    if facts.get("maxmemory_policy") != "noeviction":
+        yield fault(
+            "Valkey",
+            f"when its memory is full it drops keys ({facts.get('maxmemory_policy')}): holds and counters",
+            "Start it with --maxmemory-policy noeviction.",
+        )
+    if not facts.get("aof_enabled"):
+        yield note(
+            "Valkey",
+            "it writes nothing to disk: usage that the drain has not moved yet is lost when it stops",
+            "Start it with --appendonly yes.",
+        )
+    most_bytes = facts.get("maxmemory") or facts.get("total_system_memory") or 0
+    if most_bytes and facts["used_memory"] > MEMORY_SHARE * most_bytes:
+        yield fault("Valkey", f"{facts['used_memory_human']} of its memory are used", "Give it more memory.")
+    if facts["role"] != "master":
+        yield fault("Valkey", "it is a replica, which takes no writes", "Point VALKEY_URL to the primary.")
+    seconds, microseconds = client.time()
+    yield from _judge_clock("Valkey", seconds + microseconds / 1_000_000)
+    if _is_same_database():
+        yield fault(
+            "Valkey",
+            "VALKEY_URL and CELERY_BROKER_URL are one database",
+            "Give the broker another one, such as …/1: a purge of queues would take the holds along.",
+        )
+
+
+def _is_same_database() -> bool:
+    own = parse_url(settings.VALKEY_URL)  # type: ignore[no-untyped-call]
+    broker = parse_url(settings.CELERY_BROKER_URL)  # type: ignore[no-untyped-call]
+    names = ("host", "port", "path")
+    is_same_server: bool = [own.get(name) for name in names] == [broker.get(name) for name in names]
+    return is_same_server and bool(own.get("db", 0) == broker.get("db", 0))
+
+
+def _judge_clock(subject: str, clock_s: float) -> Iterator[Finding]:
+    off_s = clock_s - time.time()
+    if abs(off_s) > CLOCK_OFF_S:
+        yield fault(f"{subject}'s clock", f"it differs from ours by {off_s:+.1f} s", CLOCK_FIX)
+    else:
+        yield ok(f"{subject}'s clock", f"it differs from ours by {abs(off_s):.1f} s")

@@ -1,0 +1,64 @@
+"""Disks of this machine, and the certificates of the TLS proxy in front."""
+
+import shutil
+import socket
+import ssl
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from django.conf import settings
+
+from operations.doctor.findings import Finding, fault, note, ok
+from operations.doctor.setup import site_hosts
+
+GIB = 1024**3
+LITTLE_BYTES = 5 * GIB
+TOO_LITTLE_BYTES = GIB
+RENEW_DAYS = 14
+TIMEOUT_S = 5.0
+
+
+def check_disks() -> Iterator[Finding]:
+    """Look at the disks under the folders that this service writes."""
+    seen: set[int] = set()
+    for folder in (settings.ENGINE_ADAPTERS_DIR, Path("/tmp")):
+        if folder.exists() and folder.stat().st_dev not in seen:
+            seen.add(folder.stat().st_dev)
+            yield _judge_disk(folder, shutil.disk_usage(folder).free)
+
+
+def _judge_disk(folder: Path, free_bytes: int) -> Finding:
+    seen = f"{free_bytes / GIB:.1f} GiB are free under {folder}"
+    fix = "Free space or a larger disk; adapters that are not wanted go by themselves."
+    if free_bytes < TOO_LITTLE_BYTES:
+        return fault("disk", seen, fix)
+    return note("disk", seen, fix) if free_bytes < LITTLE_BYTES else ok("disk", seen)
+
+
+def check_certificates() -> Iterator[Finding]:
+    """Look at the certificate of each public address, as a browser sees it."""
+    for host, port in site_hosts():
+        try:
+            left_days = _days_left(host, port)
+        except (OSError, ssl.SSLError) as error:
+            yield fault("certificate", f"{host}:{port}: {error}", "Mend the TLS proxy or its name in DNS.")
+            continue
+        seen = f"{host} has one for {left_days:.0f} days more"
+        if left_days < RENEW_DAYS:
+            yield fault(
+                "certificate", seen, "Renew it; Caddy does so by itself, and its log says why it did not."
+            )
+        else:
+            yield ok("certificate", seen)
+
+
+def _days_left(host: str, port: int) -> float:
+    context = ssl.create_default_context()
+    with (
+        socket.create_connection((host, port), timeout=TIMEOUT_S) as plain,
+        context.wrap_socket(plain, server_hostname=host) as secured,
+    ):
+        certificate = secured.getpeercert() or {}
+    ends_s = ssl.cert_time_to_seconds(str(certificate["notAfter"]))
+    return (ends_s - time.time()) / 86_400

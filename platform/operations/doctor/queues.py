@@ -1,0 +1,80 @@
+"""Whether workers serve every queue, and whether the drain keeps up."""
+
+import time
+from collections.abc import Iterator
+
+from django.conf import settings
+
+from core import valkey
+from inference.public import read_backlog
+from operations.doctor.findings import Finding, fault, note, ok
+from operations.monitoring import task_counts
+from operations.monitoring.broker import read_queue_lengths
+from operations.monitoring.service_metrics import queue_names
+
+DRAIN = "inference.tasks.drain"
+SILENT_AFTER_S = 120
+MANY_MESSAGES = 200
+LAG_S = 60
+
+
+def check_queues() -> Iterator[Finding]:
+    """Look at how many messages wait, and when a task of each queue last went well."""
+    last_s = _last_success_by_queue()
+    now_s = time.time()
+    for queue, waiting in read_queue_lengths(queue_names()).items():
+        silent_s = now_s - last_s[queue] if queue in last_s else None
+        yield _judge_queue(queue, waiting, silent_s)
+    drained_s = task_counts.read_last_successes(valkey.client()).get(DRAIN)
+    if drained_s is None or now_s - drained_s > SILENT_AFTER_S:
+        since = "never" if drained_s is None else f"{now_s - drained_s:.0f} s ago"
+        yield fault(
+            "beat",
+            f"the drain last ran {since}",
+            "Start beat, exactly one, and the worker of `housekeeping`; their logs say why they ended.",
+        )
+    else:
+        yield ok("beat", f"the drain ran {now_s - drained_s:.0f} s ago")
+
+
+def _judge_queue(queue: str, waiting: int, silent_s: float | None) -> Finding:
+    since = "nothing has been done yet" if silent_s is None else f"the last task ended {silent_s:.0f} s ago"
+    seen = f"{waiting} messages wait, {since}"
+    is_silent = silent_s is None or silent_s > SILENT_AFTER_S
+    if waiting and is_silent:
+        return fault(f"queue {queue}", seen, f"Start its worker: `celery -A config worker -Q {queue}`.")
+    if waiting > MANY_MESSAGES:
+        return note(f"queue {queue}", seen, "Give this queue more workers.")
+    return ok(f"queue {queue}", seen)
+
+
+def _last_success_by_queue() -> dict[str, int]:
+    last_s: dict[str, int] = {}
+    for task, at_s in task_counts.read_last_successes(valkey.client()).items():
+        route = settings.CELERY_TASK_ROUTES.get(task)
+        if route:
+            queue = str(route["queue"])
+            last_s[queue] = max(at_s, last_s.get(queue, 0))
+    return last_s
+
+
+def check_ledger() -> Iterator[Finding]:
+    """Look at the usage that waits for PostgreSQL, and at what it refused."""
+    backlog = read_backlog(valkey.client())
+    seen = f"{backlog.pending_events} events wait, the oldest for {backlog.oldest_event_s:.0f} s"
+    if backlog.oldest_event_s > LAG_S:
+        yield fault("ledger", seen, "See to the worker of `housekeeping` and to PostgreSQL's locks.")
+    else:
+        yield ok("ledger", seen)
+    if backlog.refused_events:
+        yield fault(
+            "ledger",
+            f"{backlog.refused_events} events were refused for good",
+            "Read them in Valkey's stream `usage:refused`; the worker's log says why.",
+        )
+    if backlog.overdue_holds:
+        yield note(
+            "holds",
+            f"{backlog.overdue_holds} of {backlog.open_holds} are over and not swept",
+            "The task inference.tasks.sweep settles them; see to beat and `housekeeping`.",
+        )

@@ -1,0 +1,62 @@
+"""Settings, and the base model's files beside them."""
+
+from collections.abc import Iterator
+from urllib.parse import urlsplit
+
+from django.conf import settings
+
+from config import env
+from operations import secret_checks, settings_checks
+from operations.doctor.findings import Finding, fault, note, ok
+
+
+def check_settings() -> Iterator[Finding]:
+    """Compare the settings with each other; `strength` judges the secrets of a public site."""
+    faults = [fault("settings", one.msg, one.hint or "") for one in settings_checks.find_faults()]
+    for weakness in secret_checks.find_weaknesses(env.read_all()):
+        faults.append(fault("settings", weakness, "Change it in .env, then `docker compose up -d`."))
+    yield from faults
+    if not faults:
+        yield ok("settings", "they fit together")
+    if not settings.SECURE:
+        yield note(
+            "settings",
+            f"SITE_URL is {settings.SITE_URL}, without TLS",
+            "Fine on your own machine. For others, put a TLS proxy in front and set SITE_URL to https://….",
+        )
+    elif not settings.TRUSTED_PROXIES:
+        yield note(
+            "settings",
+            "TRUSTED_PROXIES is empty: all clients seem to have the proxy's address and share its limits",
+            "Set it to the proxy's address as the site sees it.",
+        )
+    if settings.WEB_WORKERS >= settings.ENGINE_MAX_LORAS:
+        yield note(
+            "settings",
+            f"WEB_WORKERS is {settings.WEB_WORKERS}, with {settings.ENGINE_MAX_LORAS} slots an engine",
+            "Lower WEB_WORKERS below ENGINE_MAX_LORAS: each process uses one slot at least.",
+        )
+
+
+def check_base_model() -> Iterator[Finding]:
+    """Look for the base model's tokenizer, which counts prompts, and its config."""
+    folder = settings.BASE_MODEL_DIR
+    missing = [name for name in ("config.json", "tokenizer.json") if not (folder / name).is_file()]
+    if missing:
+        yield fault(
+            "base model",
+            f"{folder} lacks {' and '.join(missing)}",
+            "Run engine/prepare.py, or set BASE_MODEL_DIR to the model's folder.",
+        )
+    else:
+        yield ok("base model", f"{settings.BASE_MODEL} in {folder}")
+
+
+def site_hosts() -> list[tuple[str, int]]:
+    """Return host and port of each address of ours that has TLS."""
+    hosts = []
+    for address in (settings.SITE_URL, settings.S3_PUBLIC_ENDPOINT_URL or ""):
+        parts = urlsplit(address)
+        if parts.scheme == "https" and parts.hostname:
+            hosts.append((parts.hostname, parts.port or 443))
+    return hosts

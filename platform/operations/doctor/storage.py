@@ -1,0 +1,39 @@
+"""Storage: the bucket, and what a browser may do with it."""
+
+from collections.abc import Iterator
+
+from django.conf import settings
+
+from adapters.public import check_storage, put_as_browser, refused_origin
+from core.errors import NotFound
+from operations.doctor.findings import Finding, fault, ok
+
+
+def check_bucket() -> Iterator[Finding]:
+    """Look for the bucket, put an object as a browser would, and ask whether pages may."""
+    try:
+        check_storage()
+    except NotFound:
+        yield fault(
+            "storage", f"there is no bucket {settings.S3_BUCKET}", "Make it, private, or mend S3_BUCKET."
+        )
+        return
+    yield ok("storage", f"the bucket {settings.S3_BUCKET} answers")
+    refused = put_as_browser()
+    if refused:
+        yield fault(
+            "uploads",
+            refused,
+            "S3_PUBLIC_ENDPOINT_URL must be what browsers use, and the proxy there must pass Host on.",
+        )
+    else:
+        yield ok("uploads", f"a signed PUT to {settings.S3_PUBLIC_ENDPOINT_URL} is taken")
+    refused = refused_origin(settings.SITE_URL)
+    if refused:
+        yield fault(
+            "uploads",
+            refused,
+            f"Give the bucket a CORS rule that allows PUT and POST from {settings.SITE_URL}.",
+        )
+    else:
+        yield ok("uploads", f"pages of {settings.SITE_URL} may upload")

@@ -1,0 +1,41 @@
+"""`manage.py doctor`: look at everything that this installation needs."""
+
+import json
+from argparse import ArgumentParser
+from dataclasses import asdict
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError
+
+from operations.doctor import Finding, Level, check_all
+
+MARKS = {Level.OK: "✓", Level.NOTE: "!", Level.FAULT: "✗"}
+
+
+class Command(BaseCommand):
+    """Prints what it finds, with how to mend it. The exit code is 1 where something does not work."""
+
+    help = "Check settings, databases, storage, engines, queues, clocks, disks and certificates."
+    audit_action = None  # it changes nothing
+    requires_system_checks: list[str] = []  # it tells of them itself
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        """Take the form of the output."""
+        parser.add_argument("--json", action="store_true", help="One JSON object a line.")
+        parser.add_argument("--quiet", action="store_true", help="Only what is not well.")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        """Print each finding when it is known. Raises CommandError where there is a fault."""
+        faults = 0
+        for finding in check_all():
+            faults += finding.level is Level.FAULT
+            if finding.level is Level.OK and options["quiet"]:
+                continue
+            self.stdout.write(json.dumps(asdict(finding)) if options["json"] else _sentence(finding))
+        if faults:
+            raise CommandError(f"{faults} things do not work.")
+
+
+def _sentence(finding: Finding) -> str:
+    line = f"{MARKS[finding.level]} {finding.subject}: {finding.seen}"
+    return f"{line}\n    → {finding.fix}" if finding.fix else line

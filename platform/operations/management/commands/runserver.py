@@ -1,0 +1,37 @@
+"""`manage.py runserver`: serve pages and `/v1` with uvicorn, as on a server; restart when code changes."""
+
+from argparse import ArgumentParser
+from typing import Any
+
+import uvicorn
+from django.conf import settings
+from django.core.management.base import BaseCommand, CommandError
+
+SOURCES = ("platform", "tenants", "adapters", "inference", "billing", "templates")
+
+
+class Command(BaseCommand):
+    help = "Serve the whole site, pages and /v1, on this machine. Django's own runserver would leave /v1 out."
+    audit_action = None  # it changes nothing
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        """Take the address, as Django's own command does."""
+        parser.add_argument("addrport", nargs="?", default="127.0.0.1:8000", help="A port, or address:port.")
+        parser.add_argument("--noreload", action="store_true", help="Don't look for changed code.")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        """Serve until stopped."""
+        host, _, port = options["addrport"].rpartition(":")
+        if not port.isdigit():
+            raise CommandError(f"{options['addrport']} is no port and no address:port.")
+        self.check_migrations()
+        uvicorn.run(
+            "config.asgi:application",
+            host=host.strip("[]") or "127.0.0.1",
+            port=int(port),
+            http="config.http_protocol:BoundedProtocol",
+            proxy_headers=False,
+            server_header=False,
+            reload=not options["noreload"],
+            reload_dirs=[str(settings.BASE_DIR / name) for name in SOURCES],
+        )

@@ -1,0 +1,31 @@
+"""`manage.py seed`: one workspace, a login, an API key and the shipped styles, through the real path."""
+
+from argparse import ArgumentParser
+from pathlib import Path
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError
+
+from core.errors import DomainError
+from operations import seeding
+
+
+class Command(BaseCommand):
+    help = "Make the demo's workspace and styles, and a file with their login and API key. Safe to repeat."
+    audit_action = "operator.created"
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        """Take the folder of the styles and the file of the login."""
+        parser.add_argument("--styles", type=Path, default=seeding.SHIPPED)
+        parser.add_argument("--secrets", type=Path, default=seeding.secrets_file())
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        """Seed and print each step."""
+        try:
+            seeding.seed(options["styles"], options["secrets"], say=self._say)
+        except DomainError as error:
+            raise CommandError(error.message) from error
+
+    def _say(self, line: str) -> None:
+        self.stdout.write(line)
+        self.stdout.flush()

@@ -1,0 +1,119 @@
+"""What PostgreSQL, Valkey and the broker say of the service's health, as Prometheus metrics."""
+
+from collections.abc import Iterator
+
+from django.conf import settings
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+
+from adapters.public import count_unpublished, count_versions, oldest_missing_s, summarize_engines
+from core import valkey
+from inference.public import read_backlog
+from operations.monitoring import task_counts
+from operations.monitoring.broker import read_queue_lengths
+from operations.monitoring.gateway_metrics import Store
+
+PREFIX = "polyscribe_"
+
+
+def collect_backlog(store: Store) -> Iterator[Metric]:
+    """Yield the open holds and the drain's lag. Raises redis.RedisError."""
+    backlog = read_backlog(store)
+    yield _gauge("holds_open", "Admitted requests whose hold is open.", backlog.open_holds)
+    yield _gauge(
+        "holds_overdue", "Holds whose lease is over: the sweeper settles them.", backlog.overdue_holds
+    )
+    yield _gauge("ledger_pending_events", "Usage events on their way to the ledger.", backlog.pending_events)
+    yield _gauge("ledger_lag_seconds", "How long the oldest of them has waited.", backlog.oldest_event_s)
+    yield _gauge(
+        "ledger_refused_events", "Usage events that the ledger refused for good.", backlog.refused_events
+    )
+
+
+def collect_tasks(store: Store) -> Iterator[Metric]:
+    """Yield what workers did, by task. Raises redis.RedisError."""
+    done = CounterMetricFamily(
+        f"{PREFIX}tasks", "Tasks that workers ended, by how.", labels=("task", "outcome")
+    )
+    seconds = CounterMetricFamily(
+        f"{PREFIX}task_seconds", "How long workers were busy with a task.", labels=("task",)
+    )
+    for task, counts in sorted(task_counts.read_counts(store).items()):
+        done.add_metric((task, "success"), counts.succeeded)
+        done.add_metric((task, "failure"), counts.failed)
+        seconds.add_metric((task,), counts.busy_s)
+    last = GaugeMetricFamily(
+        f"{PREFIX}task_last_success_timestamp_seconds", "When a task last went well.", labels=("task",)
+    )
+    for task, at_s in sorted(task_counts.read_last_successes(store).items()):
+        last.add_metric((task,), at_s)
+    yield from (done, seconds, last)
+
+
+def collect_logins(store: Store) -> Iterator[Metric]:
+    """Yield how many log-ins were refused after too many wrong passwords. Raises redis.RedisError."""
+    lockouts = CounterMetricFamily(
+        f"{PREFIX}login_lockouts", "Log-ins that were refused after too many wrong passwords."
+    )
+    lockouts.add_metric((), int(store.get(valkey.login_lockouts_key()) or 0))
+    yield lockouts
+
+
+def collect_queues() -> Iterator[Metric]:
+    """Yield how many messages wait in each queue. Raises redis.RedisError."""
+    waiting = GaugeMetricFamily(
+        f"{PREFIX}queue_messages", "Messages that wait for a worker.", labels=("queue",)
+    )
+    for queue, length in read_queue_lengths(queue_names()).items():
+        waiting.add_metric((queue,), length)
+    yield waiting
+
+
+def queue_names() -> list[str]:
+    """Return every queue that a task or an engine has. Raises DatabaseError."""
+    names = {str(route["queue"]) for route in settings.CELERY_TASK_ROUTES.values()}
+    names |= {engine.queue for engine in summarize_engines()}
+    return sorted(names)
+
+
+def collect_engines() -> Iterator[Metric]:
+    """Yield engines and their placements. Raises django.db.DatabaseError."""
+    engines = summarize_engines()
+    healthy = _by_engine("engine_healthy", "1 while an engine answers its worker.")
+    silent = _by_engine("engine_silent", "1 while an engine's worker does not report.")
+    draining = _by_engine("engine_draining", "1 while an engine is being emptied.")
+    placements = GaugeMetricFamily(
+        f"{PREFIX}placements",
+        "Style versions on an engine: wanted there, loaded there, wanted and not loaded yet (missing).",
+        labels=("engine", "state"),
+    )
+    for engine in engines:
+        healthy.add_metric((engine.name,), engine.is_healthy)
+        silent.add_metric((engine.name,), engine.is_silent)
+        draining.add_metric((engine.name,), engine.is_draining)
+        for state in ("wanted", "loaded", "missing"):
+            placements.add_metric((engine.name, state), getattr(engine, state))
+    yield from (healthy, silent, draining, placements)
+    yield _gauge(
+        "placement_longest_wait_seconds",
+        "How long ago a request asked in vain for the style that waits longest.",
+        oldest_missing_s(),
+    )
+    yield _gauge(
+        "routes_unpublished", "Engines whose change the gateways don't know yet.", count_unpublished()
+    )
+
+
+def collect_versions() -> Iterator[Metric]:
+    """Yield how many style versions there are of each status. Raises django.db.DatabaseError."""
+    versions = GaugeMetricFamily(f"{PREFIX}versions", "Style versions by status.", labels=("status",))
+    for status, count in sorted(count_versions().items()):
+        versions.add_metric((status,), count)
+    yield versions
+
+
+def _gauge(name: str, about: str, value: float) -> GaugeMetricFamily:
+    return GaugeMetricFamily(f"{PREFIX}{name}", about, value=value)
+
+
+def _by_engine(name: str, about: str) -> GaugeMetricFamily:
+    return GaugeMetricFamily(f"{PREFIX}{name}", about, labels=("engine",))

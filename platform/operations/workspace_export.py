@@ -1,0 +1,85 @@
+"""A workspace's own data as one zip of CSV files, and the console's page that hands it out."""
+
+import json
+import tempfile
+import zipfile
+from collections.abc import Iterable, Sequence
+from itertools import batched
+from typing import IO, Any
+from uuid import UUID
+
+from django.core.exceptions import PermissionDenied
+from django.http import HttpRequest, HttpResponseBase
+from django.shortcuts import get_object_or_404
+from django.utils import timezone
+
+from adapters.public import list_exported
+from core.console import Confirmation, ask_first
+from core.spreadsheets import csv_text
+from core.streaming import StreamedFileResponse
+from tenants.public import Tenant, export_tables
+
+ROWS_AT_ONCE = 2_000
+IN_MEMORY_BYTES = 8 * 1024**2  # a larger file lies on the disk until it is sent
+PERMISSION = "tenants.change_tenant"
+README = """Data of the workspace {slug}, as of {now} UTC.
+
+Each file is CSV in UTF-8; a text that a spreadsheet would take for a formula begins with an apostrophe.
+Amounts ending in _nanousd are billionths of a US dollar. Secrets are in none of the files: of API keys only
+a digest is kept at all. The files of styles are downloaded or erased by version.
+"""
+EXPORT = Confirmation(
+    title="Export its data",
+    effect="You get a zip: profile, members, styles, API keys without secrets, webhooks, usage by day, "
+    "invoices and audit log. It holds names and addresses of people: hand it only to the workspace's owner.",
+    done="",
+)
+
+
+def write_export(tenant: Tenant, file: IO[bytes]) -> None:
+    """Write the zip; memory stays flat however much there is."""
+    with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
+        now = f"{timezone.now():%Y-%m-%d %H:%M}"
+        archive.writestr("README.txt", README.format(slug=tenant.slug, now=now))
+        for table in export_tables(tenant):
+            rows = table.rows.iterator(chunk_size=ROWS_AT_ONCE)
+            _write_table(archive, table.name, table.columns, rows)
+        styles = list_exported(tenant)
+        _write_table(archive, "styles", styles.columns, styles.rows.iterator(chunk_size=ROWS_AT_ONCE))
+
+
+def _write_table(
+    archive: zipfile.ZipFile, name: str, columns: Sequence[str], rows: Iterable[Sequence[Any]]
+) -> None:
+    heads = [column.replace("__", "_") for column in columns]
+    with archive.open(f"{name}.csv", "w") as file:
+        file.write(csv_text([heads]).encode())
+        for some in batched(rows, ROWS_AT_ONCE):
+            lines = [[_cell(value) for value in row] for row in some]
+            file.write(csv_text(lines).encode())
+
+
+def _cell(value: Any) -> str | int:
+    if value is None:
+        return ""
+    if isinstance(value, int):
+        return value
+    if isinstance(value, dict | list):
+        return json.dumps(value, ensure_ascii=False)
+    return str(value)
+
+
+def show_export(console: Any, request: HttpRequest, tenant_id: UUID) -> HttpResponseBase:
+    """Ask why, then hand the zip out. Raises Http404 and PermissionDenied."""
+    tenant = get_object_or_404(Tenant, pk=tenant_id)
+    if not request.user.has_perm(PERMISSION):
+        raise PermissionDenied
+    form = EXPORT.form(request, [tenant])
+    if not form.is_valid():
+        return ask_first(console, request, page=EXPORT, form=form, rows=[tenant], action="export")
+    file = tempfile.SpooledTemporaryFile(max_size=IN_MEMORY_BYTES)  # noqa: SIM115 (the response closes it)
+    write_export(tenant, file)
+    file.seek(0)
+    console.record(request, action="workspace.exported", row=tenant, reason=form.cleaned_data["why"])
+    name = f"{tenant.slug}-{timezone.now():%Y-%m-%d}.zip"
+    return StreamedFileResponse(file, as_attachment=True, filename=name, content_type="application/zip")

@@ -1,0 +1,152 @@
+"""Logins of a command line, without a key: begin one, and ask for its key once a member confirmed it."""
+
+from typing import Any
+from urllib.parse import urlencode
+
+from django.conf import settings
+from django.urls import reverse
+from rest_framework import serializers
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from core.addresses import network_of
+from core.names import validate_name
+from core.rest.bodies import StrictSerializer, TextField
+from tenants.accounts import device_logins
+from tenants.api import rate_limit
+from tenants.api.presenters import present_key
+from tenants.api.schema import operation
+from tenants.api.views import WorkspaceView, repeatable
+from tenants.models import Scope
+from website.api.keys import SECRET_EXAMPLE, WRONG_SCOPE, KeyWithSecret
+
+BEGUN_PER_MINUTE = 10  # from one network
+POLLS_PER_MINUTE = 120  # from one network; a program asks twenty times
+STATES = (device_logins.PENDING, device_logins.APPROVED, device_logins.DENIED)
+
+
+class NewLoginBody(StrictSerializer):
+    """What a program calls itself, and what it asks for."""
+
+    name = TextField(max_length=60, validators=[validate_name], help_text="The name of the key that it gets.")
+    scopes = serializers.ListField(
+        child=serializers.ChoiceField(Scope.choices, error_messages=WRONG_SCOPE),
+        min_length=1,
+        max_length=len(Scope),
+        required=False,
+        help_text="What it asks for; the member who confirms chooses among these. Default: inference.",
+    )
+
+
+class BegunLoginObject(serializers.Serializer[Any]):
+    """A login that waits for a member."""
+
+    object = serializers.CharField(default="login", read_only=True)
+    device_code = serializers.CharField(help_text="For the program alone: it gets the key.")
+    user_code = serializers.CharField(help_text="Show it: a member compares it in the browser.")
+    verification_url = serializers.URLField(help_text="Where a member confirms.")
+    verification_url_complete = serializers.URLField(help_text="The same with the code.")
+    expires_in_s = serializers.IntegerField()
+    interval_s = serializers.IntegerField(help_text="Ask for the key no more often than that.")
+
+
+class RedeemBody(StrictSerializer):
+    """Which login."""
+
+    device_code = TextField(max_length=100)
+
+
+class LoginStateObject(serializers.Serializer[Any]):
+    """How a login stands."""
+
+    object = serializers.CharField(default="login", read_only=True)
+    status = serializers.ChoiceField(STATES)
+    key = KeyWithSecret(allow_null=True, help_text="Once it is approved, and only this once.")
+
+
+BEGUN_EXAMPLE = {
+    "object": "login",
+    "device_code": "kV3x" + "0" * 39,
+    "user_code": "BCDF-GHJK",
+    "verification_url": "https://polyscribe.example.com/connect/",
+    "verification_url_complete": "https://polyscribe.example.com/connect/?code=BCDF-GHJK",
+    "expires_in_s": 600,
+    "interval_s": 3,
+}
+
+
+class OpenView(WorkspaceView):
+    """A view that needs no key. Requests are counted by the network that they come from."""
+
+    authentication_classes = []
+    read_scope = None
+    write_scope = None
+    limit_per_minute: int
+
+    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
+        """Let in whoever has requests left."""
+        APIView.initial(self, request, *args, **kwargs)
+        network = network_of(request.META.get("REMOTE_ADDR") or "")
+        self._rate = rate_limit.take(f"{type(self).__name__}:{network}", self.limit_per_minute)
+
+
+class LoginsView(OpenView):
+    """New logins."""
+
+    limit_per_minute = BEGUN_PER_MINUTE
+
+    @operation(
+        "logins.begin",
+        "Begin a login that a member confirms in a browser",
+        scope=None,
+        needs_key=False,
+        body=NewLoginBody,
+        answer=BegunLoginObject,
+        status=201,
+        example=BEGUN_EXAMPLE,
+        body_example={"name": "CLI on laptop", "scopes": ["inference", "styles:read"]},
+        tag="keys",
+    )
+    @repeatable
+    def post(self, request: Request) -> Response:
+        """Return two codes: show one to a person, and ask for the key with the other one."""
+        body = self.read_body(NewLoginBody)
+        scopes = body.get("scopes") or [Scope.INFERENCE.value]
+        address = request.META.get("REMOTE_ADDR") or ""
+        begun = device_logins.begin_login(body["name"], scopes, address=address)
+        page = f"{settings.SITE_URL}{reverse('website:connect')}"
+        shown = {
+            "object": "login",
+            "device_code": begun.device_code,
+            "user_code": begun.user_code,
+            "verification_url": page,
+            "verification_url_complete": f"{page}?{urlencode({'code': begun.user_code})}",
+            "expires_in_s": device_logins.LASTS_S,
+            "interval_s": device_logins.POLL_EVERY_S,
+        }
+        return Response(shown, status=201)
+
+
+class RedeemLoginView(OpenView):
+    """The key of a login."""
+
+    limit_per_minute = POLLS_PER_MINUTE
+
+    @operation(
+        "logins.redeem",
+        "Ask whether a login was confirmed, and get its key",
+        scope=None,
+        needs_key=False,
+        body=RedeemBody,
+        answer=LoginStateObject,
+        example={"object": "login", "status": "approved", "key": SECRET_EXAMPLE},
+        body_example={"device_code": BEGUN_EXAMPLE["device_code"]},
+        tag="keys",
+    )
+    @repeatable
+    def post(self, request: Request) -> Response:
+        """Return how a login stands. Once it was approved, the key with its secret comes, and only once."""
+        state = device_logins.redeem_login(self.read_body(RedeemBody)["device_code"])
+        key = {**present_key(state.key), "secret": state.secret} if state.key else None
+        return Response({"object": "login", "status": state.status, "key": key})

@@ -1,0 +1,231 @@
+"""The workspace: its name, its budget, its audit log; and who is calling."""
+
+from dataclasses import replace
+from typing import Any
+from uuid import UUID
+
+from django.db import transaction
+from rest_framework import serializers
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from adapters.catalog.choices import find_style_choices
+from billing.forms import MAX_USD
+from core.errors import Invalid
+from core.money import NANO
+from core.names import validate_name
+from core.rest.bodies import StrictSerializer, TextField
+from tenants.accounts import audit_log, deletion, workspaces
+from tenants.accounts.access import Access
+from tenants.accounts.roles import Permission
+from tenants.api.presenters import AuditObject, WorkspaceObject, present_workspace
+from tenants.api.schema import operation
+from tenants.api.views import WorkspaceView, idempotent
+from tenants.api_keys.forms import LIFETIMES_DAYS
+from tenants.models import AuditEntry, Scope, Tenant
+from website.api.keys import LimitsBody
+
+WORKSPACE_EXAMPLE = {
+    "id": "0b1c2d3e-4f50-4162-8738-495a6b7c8d9e",
+    "object": "workspace",
+    "slug": "acme",
+    "name": "Acme",
+    "monthly_nanousd": 50_000_000_000,
+    "monthly_usd": "50.00",
+    "default_style": None,
+    "key_limits": {"monthly_tokens": 2_000_000},
+    "key_lifetime_days": 365,
+    "is_suspended": False,
+    "deletion_at": None,
+    "created_at": "2026-11-01T08:00:00Z",
+}
+AUDIT_EXAMPLE = {
+    "id": 42,
+    "object": "audit_entry",
+    "at": "2026-11-26T09:30:00Z",
+    "action": "api_key.created",
+    "actor": "alice@example.com",
+    "api_key": None,
+    "object_type": "tenants.apikey",
+    "object_id": "7f2c1b4e-9d0a-4c55-8a3e-1b2c3d4e5f60",
+    "object_name": "newsletter (sk-ps-aB3d…9xYz)",
+    "before": {},
+    "after": {"scopes": ["inference"]},
+    "address": "203.0.113.7",
+}
+
+
+class NotConfirmed(Invalid):
+    """Send the workspace's short name, `{slug}`, as `confirm`."""
+
+    code = "not_confirmed"
+
+
+class NewKeysBody(LimitsBody):
+    """The limits that new keys start with."""
+
+    styles = None  # type: ignore[assignment]  # so REST framework leaves out a field of the class above
+
+
+class WorkspaceBody(StrictSerializer):
+    """What an edit of the workspace may change."""
+
+    name = TextField(max_length=80, validators=[validate_name], required=False)
+    monthly_nanousd = serializers.IntegerField(
+        min_value=1, max_value=MAX_USD * NANO, allow_null=True, required=False
+    )
+    default_style = serializers.UUIDField(
+        allow_null=True, required=False, help_text="The style that the playground begins with, by its id."
+    )
+    key_limits = NewKeysBody(
+        allow_null=True, required=False, help_text="The limits that new API keys start with."
+    )
+    key_lifetime_days = serializers.ChoiceField(
+        choices=LIFETIMES_DAYS,
+        allow_null=True,
+        required=False,
+        help_text="After how many days a new API key ends that does not name its end; null: never.",
+    )
+
+    def validate_default_style(self, style_id: UUID | None) -> UUID | None:
+        """Refuse a style that the workspace can't use."""
+        access: Access = self.context["access"]
+        if style_id and not find_style_choices(access.tenant, [style_id]):
+            raise serializers.ValidationError("This workspace can't use a style with this id.")
+        return style_id
+
+
+class DeleteBody(StrictSerializer):
+    """The proof that the deletion is meant."""
+
+    confirm = serializers.CharField(max_length=80, help_text="The workspace's short name, `slug`.")
+
+
+class AuditQuery(StrictSerializer):
+    """Filters of the audit log."""
+
+    action = serializers.CharField(max_length=60, required=False, help_text="As `api_key.created`.")
+    object_id = serializers.CharField(max_length=100, required=False, help_text="The id of what was changed.")
+    person = serializers.CharField(
+        max_length=100, required=False, help_text="Part of an address or of a key's name."
+    )
+    first_day = serializers.DateField(required=False, help_text="UTC.")
+    last_day = serializers.DateField(required=False, help_text="UTC, included.")
+
+
+class WorkspaceDetailView(WorkspaceView):
+    """The workspace of the key or the session."""
+
+    read_scope = None
+    write_scope = Scope.ADMIN
+
+    @operation(
+        "workspace.get",
+        "Get the workspace",
+        scope=read_scope,
+        answer=WorkspaceObject,
+        example=WORKSPACE_EXAMPLE,
+    )
+    def get(self, request: Request) -> Response:
+        """Return the workspace."""
+        return self.answer_object(present_workspace(self.access.tenant))
+
+    @operation(
+        "workspace.edit",
+        "Rename the workspace, set its budget, its style to begin with or new keys' limits",
+        scope=write_scope,
+        body=WorkspaceBody,
+        answer=WorkspaceObject,
+        is_edit=True,
+        example=WORKSPACE_EXAMPLE,
+        body_example={"monthly_nanousd": 50_000_000_000},
+    )
+    @transaction.atomic
+    def patch(self, request: Request) -> Response:
+        """Change what the body names. Only owners, and keys with `admin`, may."""
+        tenant = Tenant.objects.select_for_update(no_key=True).get(pk=self.access.tenant.pk)
+        before = present_workspace(tenant)
+        self.require_match(before)
+        body = self.read_body(WorkspaceBody)
+        workspaces.edit_workspace(replace(self.access, tenant=tenant), body)
+        return self.answer_object(present_workspace(tenant))
+
+    @operation(
+        "workspace.delete",
+        "Delete the workspace in 24 hours",
+        scope=write_scope,
+        needs=Permission.DELETE_WORKSPACE,
+        body=DeleteBody,
+        answer=WorkspaceObject,
+        status=202,
+        is_change=True,
+        example={**WORKSPACE_EXAMPLE, "deletion_at": "2026-11-30T09:30:00Z"},
+        body_example={"confirm": "acme"},
+    )
+    def delete(self, request: Request) -> Response:
+        """Have the workspace closed and all its styles erased at `deletion_at`.
+
+        Invoices and the ledger are kept. Every owner gets a mail. Until then it works as before, and any
+        owner can stop it: `POST /workspace/stop-deletion`.
+        """
+        if self.read_body(DeleteBody)["confirm"] != self.access.tenant.slug:
+            raise NotConfirmed(slug=self.access.tenant.slug, field="confirm")
+        deletion.request_deletion(self.access)
+        return Response(present_workspace(self.access.tenant), status=202)
+
+
+class StopDeletionView(WorkspaceView):
+    """The deletion that was asked for."""
+
+    read_scope = Scope.ADMIN
+    write_scope = Scope.ADMIN
+
+    @operation(
+        "workspace.stop_deletion",
+        "Stop the deletion of the workspace",
+        scope=write_scope,
+        needs=Permission.DELETE_WORKSPACE,
+        answer=WorkspaceObject,
+        is_post=True,
+        example=WORKSPACE_EXAMPLE,
+        tag="workspace",
+    )
+    @idempotent
+    def post(self, request: Request) -> Response:
+        """Keep the workspace that was to be deleted."""
+        deletion.stop_deletion(self.access)
+        return Response(present_workspace(self.access.tenant))
+
+
+class AuditLogView(WorkspaceView):
+    """What was done in the workspace, and by whom."""
+
+    read_scope = Scope.ADMIN
+    write_scope = Scope.ADMIN
+
+    @operation(
+        "workspace.audit_log",
+        "List what was done in the workspace",
+        scope=read_scope,
+        answer=AuditObject,
+        is_page=True,
+        query=AuditQuery,
+        example=AUDIT_EXAMPLE,
+        tag="workspace",
+    )
+    def get(self, request: Request) -> Response:
+        """Return the log, newest first."""
+        filters = self.read_query(AuditQuery)
+        object_id = filters.pop("object_id", None)
+        entries = audit_log.find_entries(self.access.tenant, **filters)
+        if object_id:
+            entries = entries.filter(object_id=object_id)
+        return self.answer_page(entries, _present_entries)
+
+    def order_by(self, request: Request) -> tuple[str, ...]:
+        """Return the order: newest first."""
+        return ("-id",)
+
+
+def _present_entries(entries: list[AuditEntry]) -> list[dict[str, Any]]:
+    return [dict(AuditObject(entry).data) for entry in entries]

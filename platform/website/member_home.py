@@ -1,0 +1,131 @@
+"""Home: what a member's workspace does today, what needs a hand, and what comes next."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from django.conf import settings
+from django.http import HttpResponse
+from django.shortcuts import redirect, render
+from django.urls import reverse
+from django.utils import timezone
+from django.utils.translation import gettext
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_GET, require_POST
+
+from adapters.public import engine_readiness, newest_uploads, styles_in_use
+from tenants.public import (
+    Beginnings,
+    MemberRequest,
+    Permission,
+    RefusedLately,
+    beginnings_of,
+    hide_steps,
+    latest_requests,
+    member_required,
+    monthly_report,
+    requires,
+)
+from website import snippets
+from website.remedies import Remedy, find_remedy
+
+SHOWN_REQUESTS = 5
+FIRST_PROMPT = "Describe a morning in the city."
+
+
+@dataclass(frozen=True)
+class Step:
+    """Something to do first, and whether it is done."""
+
+    label: str
+    note: str
+    address: str
+    is_done: bool
+
+
+@dataclass(frozen=True)
+class RefusalAdvice:
+    """Why requests were refused, and what to do about it."""
+
+    refused: RefusedLately
+    remedy: Remedy
+
+
+@require_GET
+@member_required
+def show_home(request: MemberRequest) -> HttpResponse:
+    """Show today, the month, the styles in use, what failed and what to do next."""
+    now = timezone.now()
+    report = monthly_report(request.tenant, now)
+    styles = styles_in_use(request.tenant, report["most_used"])
+    uploads = newest_uploads(request.tenant)
+    beginnings = beginnings_of(request.user, request.tenant)
+    steps = _next_steps(beginnings, has_upload=bool(uploads))
+    quick = styles[0] if styles else None
+    context = {
+        **report,
+        "latest": latest_requests(request.tenant, now, SHOWN_REQUESTS),
+        "refusals": [RefusalAdvice(one, find_remedy(one.code)) for one in beginnings.refusals],
+        "styles": styles,
+        "quick_style": quick,
+        "snippets": _snippets(quick.model_name if quick else "base", quick.sample_prompt if quick else ""),
+        "failed_uploads": [upload for upload in uploads if upload.needs_a_hand],
+        "beginnings": beginnings,
+        "steps": [] if beginnings.is_hidden or all(step.is_done for step in steps) else steps,
+        "engine": engine_readiness(),
+    }
+    return render(request, "member_home.html", context)
+
+
+@require_GET
+@never_cache
+@member_required
+def show_engine(request: MemberRequest) -> HttpResponse:
+    """Show whether the model answers; the page asks again until it does."""
+    return render(request, "_engine.html", {"engine": engine_readiness()})
+
+
+@require_POST
+@member_required
+@requires(Permission.READ)
+def hide_next_steps(request: MemberRequest) -> HttpResponse:
+    """Take the list of next steps off this member's Home."""
+    hide_steps(request.user, request.tenant)
+    return redirect("member_home")
+
+
+def _next_steps(done: Beginnings, *, has_upload: bool) -> list[Step]:
+    return [
+        Step(
+            gettext("Hear the styles"),
+            gettext("One prompt, several styles; choose one."),
+            reverse("welcome"),
+            done.has_written,
+        ),
+        Step(
+            gettext("Make an API key"),
+            gettext("So that a program can write, too."),
+            reverse("website:keys"),
+            done.has_key,
+        ),
+        Step(
+            gettext("Call it from your code"),
+            gettext("The lines below work as they are."),
+            "#quick-start",
+            done.has_called,
+        ),
+        Step(
+            gettext("Bring a style of your own"),
+            gettext("When you have trained one."),
+            reverse("adapters:upload"),
+            has_upload,
+        ),
+    ]
+
+
+def _snippets(model: str, prompt: str) -> list[dict[str, Any]]:
+    base = f"{settings.SITE_URL}/v1"
+    asked = prompt or FIRST_PROMPT
+    return [
+        {"id": "python", "name": "Python", "text": snippets.python_call(base, model, asked)},
+        {"id": "curl", "name": "curl", "text": snippets.curl_call(base, model, asked)},
+    ]

@@ -1,0 +1,27 @@
+"""Addresses of the pages that several apps share: keys, settings, a workspace's beginning."""
+
+from django.urls import path
+
+from website.views import api_keys, connect, settings, workspaces
+
+app_name = "website"
+
+urlpatterns = [
+    path("keys/", api_keys.list_keys, name="keys"),
+    path("keys/reviewed/", api_keys.end_review, name="keys_reviewed"),
+    path("keys/issue/", api_keys.issue_key, name="issue_key"),
+    path("keys/<uuid:key_id>/limits/", api_keys.limit_key, name="limit_key"),
+    path("keys/<uuid:key_id>/rotate/", api_keys.rotate_key, name="rotate_key"),
+    path("keys/<uuid:key_id>/revoke/", api_keys.revoke_key, name="revoke_key"),
+    path("connect/", connect.show_login, name="connect"),
+    path("connect/decide/", connect.decide_login, name="decide_login"),
+    path("settings/", settings.show_settings, name="settings"),
+    path("settings/workspace/", settings.edit_workspace, name="edit_workspace"),
+    path("settings/new-keys/", settings.limit_new_keys, name="limit_new_keys"),
+    path("settings/profile/", settings.edit_profile, name="edit_profile"),
+    path("settings/delete-workspace/", settings.delete_workspace, name="delete_workspace"),
+    path("settings/keep-workspace/", settings.stop_deletion, name="stop_deletion"),
+    path("settings/delete-account/", settings.delete_account, name="delete_account"),
+    path("workspaces/switch/", workspaces.switch_workspace, name="switch_workspace"),
+    path("found/", workspaces.create_workspace, name="create_workspace"),
+]

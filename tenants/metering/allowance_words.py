@@ -1,0 +1,112 @@
+"""A month's tokens in sentences: how many of the included ones are used, and what pays for further ones."""
+
+from datetime import UTC, datetime, timedelta
+
+from django.contrib.humanize.templatetags.humanize import intcomma, ordinal
+from django.utils.formats import date_format
+from django.utils.translation import gettext
+
+from billing.forms import MILLION
+from core import months
+from core.money import usd
+from tenants.metering.allowance import Allowance, Beyond
+from tenants.metering.pricing import Prices
+
+FIRST_DAYS = timedelta(days=1)  # too early for a pace
+
+
+def usage_sentence(*, used: int, allowance: Allowance, now: datetime) -> str:
+    """Return how much of a month's tokens is used, and when they end at this pace."""
+    start, end = months.bounds(months.period_of(now))
+    meter = allowance.meter_tokens
+    words = {
+        "month": date_format(start, "F"),
+        "tokens": gettext("included tokens") if allowance.counts_included else gettext("tokens"),
+        "meter": intcomma(meter),
+    }
+    if used >= allowance.max_tokens:
+        words |= {"count": intcomma(allowance.max_tokens), "day": date_format(end, gettext("j F"))}
+        sentence = gettext("All of {month}'s {count} tokens are used; new ones come on {day}.")
+    elif used > meter:
+        words["more"] = intcomma(used - meter)
+        sentence = gettext("All of {month}'s {meter} {tokens} are used, and {more} more.")
+    elif used == meter:
+        sentence = gettext("All of {month}'s {meter} {tokens} are used.")
+    elif not used:
+        sentence = gettext("None of {month}'s {meter} {tokens} are used yet.")
+    else:
+        percent = 100 * used // meter
+        words["share"] = f"{percent} %" if percent else gettext("less than 1 %")
+        elapsed = now - start
+        if elapsed < FIRST_DAYS:
+            sentence = gettext("You have used {share} of {month}'s {tokens}.")
+        elif meter / used >= (end - start) / elapsed:
+            sentence = gettext(
+                "You have used {share} of {month}'s {tokens}; at this pace they last the month."
+            )
+        else:
+            reached = start + elapsed * (meter / used)
+            words["day"] = str(ordinal(reached.astimezone(UTC).day))
+            sentence = gettext(
+                "You have used {share} of {month}'s {tokens}; at this pace the cap comes on the {day}."
+            )
+            if allowance.counts_included:
+                sentence = gettext(
+                    "You have used {share} of {month}'s {tokens}; at this pace they are used up on the {day}."
+                )
+    return sentence.format(**words)
+
+
+def shared_sentence(*, others: int) -> str:
+    """Return that other free workspaces of the person use the same tokens; "" where none has used any."""
+    if not others:
+        return ""
+    sentence = gettext(
+        "All free workspaces of one person share the free plan: {count} of the used tokens were used in "
+        "others."
+    )
+    return sentence.format(count=intcomma(others))
+
+
+def beyond_sentence(
+    *, used: int, allowance: Allowance, prices: Prices, credits_nanousd: int, now: datetime
+) -> str:
+    """Return what becomes of tokens beyond the included ones: refused, on the invoice, or from credits."""
+    _, end = months.bounds(months.period_of(now))
+    words = {
+        "begins": date_format(end, gettext("j F")),
+        "read": usd(MILLION * prices.input_nanousd),
+        "written": usd(MILLION * prices.output_nanousd),
+        "max_tokens": intcomma(allowance.max_tokens),
+        "credits": usd(credits_nanousd),
+    }
+    if used >= allowance.max_tokens:
+        sentence = gettext(
+            "Requests are refused until {begins}; a plan with more tokens lets them through at once."
+        )
+        return sentence.format(**words)
+    if allowance.beyond == Beyond.REFUSED:
+        sentence = gettext("Once they are used, requests are refused until {begins}.")
+        return sentence.format(**words)
+    words["price"] = gettext("{read} a million tokens read and {written} a million written").format(**words)
+    words["most"] = gettext("at most {max_tokens} tokens this month").format(**words)
+    if allowance.beyond == Beyond.OVERAGE:
+        if credits_nanousd:
+            sentence = gettext(
+                "Further ones cost {price}: your {credits} of credits pay first, the rest comes onto the "
+                "invoice, {most}."
+            )
+        else:
+            sentence = gettext("Further ones cost {price}: they come onto the invoice, {most}.")
+    elif credits_nanousd:
+        sentence = gettext("Further ones cost {price}, paid from your {credits} of credits; {most}.")
+    elif used >= allowance.included_tokens:
+        sentence = gettext(
+            "No credits are left: requests are refused until {begins}. With credits further ones cost "
+            "{price}; {most}."
+        )
+    else:
+        sentence = gettext(
+            "Without credits, requests are refused then. With credits further ones cost {price}; {most}."
+        )
+    return sentence.format(**words)

@@ -1,0 +1,200 @@
+"""Record each served request exactly once, and sum up what a period has used."""
+
+import json
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, fields
+from datetime import datetime
+from uuid import UUID
+
+from django.db import connection, transaction
+from django.db.models import F, Sum
+
+from billing.author_shares import add_to_earnings
+from core import months
+from tenants.metering.pools import add_to_free_usage
+from tenants.models import ApiKey, UsageDaily
+
+
+@dataclass(frozen=True)
+class Event:
+    """One served request. Prices are those that were used, in nano-USD a token."""
+
+    request_id: str
+    tenant_id: UUID
+    key_id: UUID
+    style: UUID | None
+    style_name: str
+    version_number: int | None
+    adapter_sha256: str
+    base_model: str
+    engine: str
+    period: str
+    admitted_at: datetime
+    prompt_tokens: int
+    cached_tokens: int
+    completion_tokens: int
+    finish_reason: str
+    outcome: str
+    input_nanousd: int
+    cached_input_nanousd: int
+    output_nanousd: int
+    cost_nanousd: int
+    pool: str = ""  # of free workspaces that share an allowance (pools.py)
+
+    @property
+    def pooled(self) -> tuple[str, str, int]:
+        """What it adds to its pool's month: the pool, the month and the tokens."""
+        return self.pool, self.period, self.prompt_tokens + self.completion_tokens
+
+
+@dataclass(frozen=True)
+class PeriodUsage:
+    """What a tenant and each of its keys have used in a period. It equals the ledger's sum."""
+
+    tokens: int
+    nanousd: int
+    tokens_by_key: dict[UUID, int]
+    nanousd_by_key: dict[UUID, int]
+
+
+COLUMNS = ", ".join(field.name for field in fields(Event) if field.name != "pool")
+
+# Two recorders of one request meet here: the second waits for the first's commit and gets no row back.
+# Rows go in by request id, so that two recorders of the same batch can't wait for each other. What the ledger
+# has is left out: its event may be archived, so that no partition would refuse it.
+INSERT_NEW = f"""
+    INSERT INTO tenants_usageevent ({COLUMNS}, recorded_at)
+    SELECT {COLUMNS}, now() FROM jsonb_populate_recordset(NULL::tenants_usageevent, %s::jsonb) AS new
+    WHERE NOT EXISTS (
+        SELECT FROM tenants_ledgerentry WHERE kind = 'usage' AND source_id = new.request_id
+    )
+    ORDER BY request_id
+    ON CONFLICT (request_id, period) DO NOTHING
+    RETURNING request_id
+"""
+
+# A request that failed before its first token is an event, because it tells something about engines and
+# versions. It used nothing, so it adds nothing to the ledger and the days.
+ADD_TO_LEDGER = """
+    INSERT INTO tenants_ledgerentry
+        (tenant_id, kind, source_id, period, amount_nanousd, tokens, actor, reason, created_at)
+    SELECT tenant_id, 'usage', request_id, period, cost_nanousd,
+           prompt_tokens::bigint + completion_tokens, '', '', now()
+    FROM tenants_usageevent
+    WHERE request_id = ANY(%s) AND period = ANY(%s) AND (prompt_tokens > 0 OR completion_tokens > 0)
+    ORDER BY request_id
+"""
+
+# A day always lies within its event's period, also when two machines' clocks disagree about a month's last
+# moment. So the days of a month sum up to the ledger's sum of that period.
+ADD_TO_DAYS = """
+    INSERT INTO tenants_usagedaily AS daily
+        (tenant_id, key_id, style_name, day, requests, prompt_tokens, completion_tokens, cost_nanousd)
+    SELECT tenant_id, key_id, style_name,
+           least(greatest((admitted_at AT TIME ZONE 'UTC')::date, first), last) AS day,
+           count(*), sum(prompt_tokens), sum(completion_tokens), sum(cost_nanousd)
+    FROM tenants_usageevent,
+         LATERAL (SELECT (period || '-01')::date AS first) AS begin,
+         LATERAL (SELECT (first + interval '1 month - 1 day')::date AS last) AS ending
+    WHERE request_id = ANY(%s) AND period = ANY(%s) AND (prompt_tokens > 0 OR completion_tokens > 0)
+    GROUP BY tenant_id, key_id, style_name, day
+    ORDER BY tenant_id, day, style_name, key_id
+    ON CONFLICT (tenant_id, day, style_name, key_id) DO UPDATE SET
+        requests = daily.requests + excluded.requests,
+        prompt_tokens = daily.prompt_tokens + excluded.prompt_tokens,
+        completion_tokens = daily.completion_tokens + excluded.completion_tokens,
+        cost_nanousd = daily.cost_nanousd + excluded.cost_nanousd
+"""
+
+# Outcomes that say nothing about a version are left out, such as a client that hung up: see figures.py.
+ADD_TO_MINUTES = """
+    INSERT INTO tenants_usageminute AS minutes
+        (style, version_number, minute, requests, errors, empty, completion_tokens)
+    SELECT style, version_number, date_trunc('minute', admitted_at, 'UTC') AS minute, count(*),
+           count(*) FILTER (WHERE outcome = 'upstream_error'),
+           count(*) FILTER (WHERE outcome = 'complete' AND finish_reason = 'empty'),
+           coalesce(sum(completion_tokens) FILTER (WHERE outcome = 'complete'), 0)
+    FROM tenants_usageevent
+    WHERE request_id = ANY(%s) AND period = ANY(%s) AND outcome IN ('complete', 'upstream_error')
+      AND style IS NOT NULL AND version_number IS NOT NULL
+    GROUP BY style, version_number, minute
+    ORDER BY style, minute, version_number
+    ON CONFLICT (style, minute, version_number) DO UPDATE SET
+        requests = minutes.requests + excluded.requests,
+        errors = minutes.errors + excluded.errors,
+        empty = minutes.empty + excluded.empty,
+        completion_tokens = minutes.completion_tokens + excluded.completion_tokens
+"""
+
+# Drains record batches out of order, so the later moment stays.
+MARK_KEYS_USED = """
+    UPDATE tenants_apikey SET last_used_at = greatest(last_used_at, new.at)
+    FROM (
+        SELECT key_id, max(admitted_at) AS at
+        FROM tenants_usageevent WHERE request_id = ANY(%s) AND period = ANY(%s)
+        GROUP BY key_id
+    ) AS new
+    WHERE tenants_apikey.id = new.key_id
+"""
+
+
+def record_events(events: Iterable[Event]) -> int:
+    """Record events in one transaction, each request id only once ever; return how many were new.
+
+    Safe to repeat, and safe from several processes at once. Raises IntegrityError, and records nothing of
+    the batch, when an event names a missing tenant or key or has impossible counts.
+    """
+    batch: dict[str, Event] = {}
+    for event in events:
+        batch.setdefault(event.request_id, event)
+    if not batch:
+        return 0
+    # As JSON, so that one statement takes a batch of any size.
+    rows = json.dumps([asdict(event) for event in batch.values()], default=str)
+    with transaction.atomic(), connection.cursor() as cursor:
+        # Without this, PostgreSQL would refuse a missing tenant only at the commit.
+        cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")
+        cursor.execute(INSERT_NEW, [rows])
+        new_ids = [request_id for (request_id,) in cursor.fetchall()]
+        # All sums are of the rows that this transaction wrote, so a repeated batch adds nothing.
+        if new_ids:
+            periods = sorted({batch[request_id].period for request_id in new_ids})
+            cursor.execute(ADD_TO_LEDGER, [new_ids, periods])
+            cursor.execute(ADD_TO_DAYS, [new_ids, periods])
+            cursor.execute(ADD_TO_MINUTES, [new_ids, periods])
+            styles = {batch[request_id].style for request_id in new_ids}
+            add_to_earnings(cursor, new_ids, periods, [style for style in styles if style])
+            add_to_free_usage(cursor, [batch[request_id].pooled for request_id in new_ids])
+            # Last: these rows are shared by all drains, and are locked for as short as can be.
+            _lock_keys({batch[request_id].key_id for request_id in new_ids})
+            cursor.execute(MARK_KEYS_USED, [new_ids, periods])
+    return len(new_ids)
+
+
+def usage_of(tenant_id: UUID, period: str) -> PeriodUsage:
+    """Return what a tenant has used in a period. Reads usage by day, not events.
+
+    Raises ValueError for a malformed period.
+    """
+    start, end = months.bounds(period)
+    days = UsageDaily.objects.filter(tenant=tenant_id, day__gte=start.date(), day__lt=end.date())
+    tokens_by_key: dict[UUID, int] = {}
+    nanousd_by_key: dict[UUID, int] = {}
+    by_key = days.values_list("key").annotate(
+        tokens=Sum(F("prompt_tokens") + F("completion_tokens")), nanousd=Sum("cost_nanousd")
+    )
+    for key_id, tokens, nanousd in by_key:
+        tokens_by_key[key_id] = tokens
+        nanousd_by_key[key_id] = nanousd
+    return PeriodUsage(
+        tokens=sum(tokens_by_key.values()),
+        nanousd=sum(nanousd_by_key.values()),
+        tokens_by_key=tokens_by_key,
+        nanousd_by_key=nanousd_by_key,
+    )
+
+
+def _lock_keys(key_ids: set[UUID]) -> None:
+    """Lock keys in one order, so that two recorders with the same keys can't wait for each other."""
+    keys = ApiKey.objects.filter(pk__in=key_ids).order_by("pk")
+    list(keys.select_for_update(no_key=True).values_list("pk"))  # `list` runs the query

@@ -1,0 +1,205 @@
+"""What a tenant may use at a moment, and at which prices."""
+
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from functools import cache, partial
+from uuid import UUID
+
+from django.db.models import Min, QuerySet
+from django.utils import timezone
+
+from core import months
+from tenants.metering import price_book
+from tenants.metering.pricing import Prices
+from tenants.metering.proration import MonthTerms, Stay, month_terms
+from tenants.models import PlanVersion, RaisedLimit, Subscription, Tenant
+
+FREE = "free"
+STUDIO = "studio"
+
+
+@dataclass(frozen=True)
+class Limits:
+    """One tenant's limits and prices (nano-USD a token) at a moment.
+
+    `monthly_nanousd` is the smaller of the plan's cap and the tenant's own, None without either; `weight` is
+    the plan's share of an engine that is full. `base_prices` are those of the base model, if it has its own.
+    """
+
+    requests_per_minute: int
+    tokens_per_minute: int
+    parallel_requests: int
+    max_output_tokens: int
+    monthly_tokens: int
+    monthly_nanousd: int | None
+    input_nanousd: int
+    cached_input_nanousd: int
+    output_nanousd: int
+    base_prices: Prices | None
+    sequences_per_request: int
+    api_requests_per_minute: int
+    private_styles: int
+    stored_versions: int
+    stored_bytes: int
+    open_uploads: int
+    weight: int
+    plan: str
+
+
+def newest_plan_version(code: str) -> PlanVersion:
+    """Return the version of a plan that new subscriptions get. Raises PlanVersion.DoesNotExist."""
+    # A version may be announced: nobody gets it before its day.
+    begun = PlanVersion.objects.filter(plan=code, effective_from__lte=timezone.now())
+    return begun.select_related("plan").latest("number")
+
+
+def limits_of(tenant: Tenant, at: datetime, version: PlanVersion | None = None) -> Limits:
+    """Return a tenant's limits at a moment. A tenant without a subscription is on the free plan.
+
+    What operators raised counts until its end, unless the plan allows more. Who knows its plan version at
+    that moment gives it, and saves a query. Raises Price.DoesNotExist when no price book is in force yet at
+    that moment.
+    """
+    version = version or plan_version_at(tenant, at)
+    price, base_price = price_book.find_prices(at)
+    raisable = _raise_limits(tenant, at, version)
+    return Limits(
+        **raisable,
+        monthly_tokens=version.monthly_tokens,
+        monthly_nanousd=budget_of(tenant, version),
+        input_nanousd=price.input_nanousd,
+        cached_input_nanousd=price.cached_input_nanousd,
+        output_nanousd=price.output_nanousd,
+        base_prices=base_price,
+        api_requests_per_minute=version.api_requests_per_minute,
+        weight=version.weight,
+        plan=version.plan_id,
+    )
+
+
+def budget_of(tenant: Tenant, version: PlanVersion) -> int | None:
+    """Return the smaller of the plan's cap of spend a month and the tenant's own; None without either."""
+    caps = [cap for cap in (version.monthly_nanousd, tenant.monthly_nanousd) if cap is not None]
+    return min(caps, default=None)
+
+
+def _raise_limits(tenant: Tenant, at: datetime, version: PlanVersion) -> dict[str, int]:
+    """Return the plan's limits, and instead of some what operators raised them to."""
+    limits: dict[str, int] = {}
+    for name in RaisedLimit.Limit.values:
+        limits[name] = getattr(version, name)
+    for raised in RaisedLimit.objects.filter(tenant=tenant).at(at):
+        limits[raised.limit] = max(limits[raised.limit], raised.amount)
+    return limits
+
+
+def api_requests_per_minute(tenant: Tenant, at: datetime) -> int:
+    """Return how often one key may call the management API; one query, where `limits_of` needs three."""
+    return plan_version_at(tenant, at).api_requests_per_minute
+
+
+def plan_version_at(tenant: Tenant, at: datetime) -> PlanVersion:
+    """Return the plan version that a tenant was on at a moment: the free plan's newest without another."""
+    subscriptions = Subscription.objects.filter(tenant=tenant).at(at).select_related("plan_version__plan")
+    subscription = subscriptions.order_by("starts_at").last()
+    return subscription.plan_version if subscription else newest_plan_version(FREE)
+
+
+def terms_of(tenant: Tenant, period: str) -> MonthTerms:
+    """Return the fees and included tokens of a workspace's month, as on its invoice; one query or two."""
+    return month_terms(_stays(tenant, period), free_finder(), *months.bounds(period))
+
+
+def included_tokens(tenant_ids: Collection[UUID], start: datetime, end: datetime) -> dict[UUID, int]:
+    """Return tenant → the tokens that the month [start, end) includes; two queries for any number."""
+    find_free = free_finder()
+    stays = stays_by_tenant(tenant_ids, start, end)
+    return {one: month_terms(stays.get(one, ()), find_free, start, end).included_tokens for one in tenant_ids}
+
+
+def stays_by_tenant(
+    tenant_ids: Collection[UUID], start: datetime, end: datetime
+) -> Mapping[UUID, Sequence[Stay]]:
+    """Return tenant → the plans on which it was within [start, end), if any; one query for any number."""
+    within = Subscription.objects.within(start, end).filter(tenant__in=tenant_ids)
+    found: dict[UUID, list[Stay]] = {}
+    for subscription in within.select_related("plan_version__plan"):
+        found.setdefault(subscription.tenant_id, []).append(_stay_of(subscription))
+    return found
+
+
+def terms_with(tenant: Tenant, version: PlanVersion, at: datetime) -> MonthTerms:
+    """Return the same of the month that holds a moment, if a plan version began at that moment."""
+    period = months.period_of(at)
+    stays = [Stay(version, at, None)]
+    for stay in _stays(tenant, period):
+        ends_at = at if stay.ends_at is None else min(stay.ends_at, at)
+        stays.append(replace(stay, ends_at=ends_at))
+    return month_terms(stays, free_finder(), *months.bounds(period))
+
+
+def free_finder() -> Callable[[], PlanVersion]:
+    """Return what finds the free plan's newest version, with one query, and none unless it is called."""
+    return cache(partial(newest_plan_version, FREE))
+
+
+def month_versions(tenant: Tenant, at: datetime) -> tuple[PlanVersion, MonthTerms]:
+    """Return the plan version at a moment, and what the month that holds it comes to; one query or two."""
+    period = months.period_of(at)
+    find_free = free_finder()
+    stays = _stays(tenant, period)
+    terms = month_terms(stays, find_free, *months.bounds(period))
+    return version_at(stays, find_free, at), terms
+
+
+def version_at(stays: Sequence[Stay], find_free: Callable[[], PlanVersion], at: datetime) -> PlanVersion:
+    """Return the version of the newest of some stays that holds a moment, else the free plan's."""
+    in_force = [
+        stay for stay in stays if stay.starts_at <= at and (stay.ends_at is None or stay.ends_at > at)
+    ]
+    newest = max(in_force, key=lambda stay: stay.starts_at, default=None)
+    return newest.version if newest else find_free()
+
+
+def _stays(tenant: Tenant, period: str) -> list[Stay]:
+    within = Subscription.objects.within(*months.bounds(period)).filter(tenant=tenant)
+    return list(map(_stay_of, within.select_related("plan_version__plan")))
+
+
+def _stay_of(subscription: Subscription) -> Stay:
+    return Stay(subscription.plan_version, subscription.starts_at, subscription.ends_at)
+
+
+def offered_plans() -> list[PlanVersion]:
+    """Return the version of each plan offered to everybody that new subscriptions get, the cheapest first."""
+    begun = PlanVersion.objects.filter(plan__is_offered=True, effective_from__lte=timezone.now())
+    newest = begun.order_by("plan", "-number").distinct("plan").select_related("plan")
+    return sorted(newest, key=lambda version: (version.monthly_fee_nanousd, version.monthly_tokens))
+
+
+def announced_plans() -> list[PlanVersion]:
+    """Return the versions that are to come of plans offered to everybody, the next one first."""
+    later = PlanVersion.objects.filter(plan__is_offered=True, effective_from__gt=timezone.now())
+    later = later.select_related("plan")
+    return list(later.order_by("effective_from", "monthly_fee_nanousd"))
+
+
+def next_change(tenant: Tenant, after: datetime) -> datetime | None:
+    """Return the next moment after which known limits or prices change by themselves, or None."""
+    return _earliest_change(tenant.subscriptions.all(), tenant.raised_limits.all(), after)
+
+
+def next_change_of_any(after: datetime) -> datetime | None:
+    """Return the same for whichever tenant it comes first."""
+    return _earliest_change(Subscription.objects.all(), RaisedLimit.objects.all(), after)
+
+
+def _earliest_change(
+    subscriptions: QuerySet[Subscription], raised_limits: QuerySet[RaisedLimit], after: datetime
+) -> datetime | None:
+    starts = subscriptions.filter(starts_at__gt=after).aggregate(at=Min("starts_at"))
+    ends = subscriptions.filter(ends_at__gt=after).aggregate(at=Min("ends_at"))
+    raised = raised_limits.filter(ends_at__gt=after).aggregate(at=Min("ends_at"))
+    moments = [price_book.next_change(after), starts["at"], ends["at"], raised["at"]]
+    return min((moment for moment in moments if moment is not None), default=None)

@@ -1,0 +1,294 @@
+"""The log of a workspace's requests: those that were served and those that were refused, newest first.
+
+It holds metadata only. Served ones are usage events; refused ones cost nothing and are kept for two weeks.
+"""
+
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from typing import Any, Literal, NamedTuple
+from uuid import UUID
+
+from django.db import transaction
+from django.db.models import Q, QuerySet
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
+
+from core.errors import Invalid
+from core.money import usd
+from core.spreadsheets import stream_csv
+from tenants.models import ApiKey, RefusedRequest, Tenant, UsageEvent
+
+PAGE_SIZE = 50
+EXPORT_CHUNK = 2000  # rows that are read at once
+REFUSED_KEPT = timedelta(days=14)
+# The limit in Valkey bounds a moment, this one two weeks of a client that never stops.
+REFUSED_KEPT_ROWS = 5000  # of one workspace
+SERVED: Literal[1] = 1
+REFUSED: Literal[0] = 0  # of one moment the served ones stand first
+OUTCOMES = (
+    ("", _("All")),
+    ("complete", _("Complete")),
+    ("broken", _("Broke off")),
+    ("refused", _("Refused")),
+)
+BADGES = {
+    UsageEvent.Outcome.COMPLETE: "ok",
+    UsageEvent.Outcome.CLIENT_DISCONNECT: "cut",
+    UsageEvent.Outcome.UPSTREAM_ERROR: "failed",
+    UsageEvent.Outcome.SWEPT: "cut",
+}
+REASONS = {
+    UsageEvent.Outcome.CLIENT_DISCONNECT: _("The client hung up. What was written until then is billed."),
+    UsageEvent.Outcome.UPSTREAM_ERROR: _("The model server failed. Only what was sent is billed."),
+    UsageEvent.Outcome.SWEPT: _("Our process died. What it had counted last is billed."),
+}
+CSV_COLUMNS = (
+    "request_id", "at", "style", "version", "key", "prompt_tokens", "cached_tokens", "completion_tokens",
+    "cost_usd", "outcome", "reason",
+)  # fmt: skip
+
+
+class BadCursor(Invalid):
+    """This page of the log is not there. Begin at its first page."""
+
+    code = "invalid_cursor"
+    for_programs = "This cursor is not one of this list. Begin again without `cursor`."
+
+
+class Cursor(NamedTuple):
+    """The row after which a page begins."""
+
+    at: datetime
+    kind: int
+    pk: int
+
+    def __str__(self) -> str:
+        # Whole microseconds: a float would lose the last digits, and the page a row.
+        microseconds = int(self.at.timestamp()) * 1_000_000 + self.at.microsecond
+        return f"{microseconds}.{self.kind}.{self.pk}"
+
+    @classmethod
+    def read(cls, text: str) -> "Cursor":
+        """Return the cursor that a text is. Raises BadCursor."""
+        try:
+            microseconds, kind, pk = map(int, text.split("."))
+            seconds, rest = divmod(microseconds, 1_000_000)
+            at = datetime.fromtimestamp(seconds, UTC).replace(microsecond=rest)
+        except (ValueError, OverflowError, OSError) as error:
+            raise BadCursor from error
+        if kind not in (SERVED, REFUSED) or not 0 <= pk < 2**63:
+            raise BadCursor
+        return cls(at, kind, pk)
+
+
+@dataclass(frozen=True)
+class LogFilter:
+    """Which requests: of a workspace, in [start, end), and what else is given."""
+
+    tenant: Tenant
+    start: datetime
+    end: datetime
+    style: str = ""
+    key_id: UUID | None = None
+    outcome: str = ""
+    request_id: str = ""
+
+
+@dataclass(frozen=True)
+class LoggedRequest:
+    """One row of the log."""
+
+    cursor: Cursor
+    request_id: str
+    style: str
+    version: int | None
+    key_id: UUID
+    prompt_tokens: int
+    cached_tokens: int
+    completion_tokens: int
+    cost_nanousd: int
+    outcome: str
+    badge: str
+    reason: str
+    status: int | None = None  # of a refused one
+    code: str = ""
+
+    @property
+    def kind(self) -> str:
+        """Which of OUTCOMES it is."""
+        if self.is_refused:
+            return "refused"
+        return "complete" if self.badge == BADGES[UsageEvent.Outcome.COMPLETE] else "broken"
+
+    @property
+    def at(self) -> datetime:
+        return self.cursor.at
+
+    @property
+    def cost(self) -> str:
+        return usd(self.cost_nanousd)
+
+    @property
+    def is_refused(self) -> bool:
+        return self.cursor.kind == REFUSED
+
+
+class Refusal(NamedTuple):
+    """A refused request, as the gateway noted it."""
+
+    request_id: str
+    tenant_id: UUID
+    key_id: UUID
+    at: datetime
+    model_name: str
+    status: int
+    code: str
+    reason: str
+
+
+def list_requests(
+    chosen: LogFilter, after: Cursor | None = None, *, size: int = PAGE_SIZE
+) -> list[LoggedRequest]:
+    """Return the next rows after a cursor, newest first; `size` at most."""
+    served: Sequence[LoggedRequest] = []
+    refused: Sequence[LoggedRequest] = []
+    if chosen.outcome != "refused":
+        served = [_show_served(event) for event in _following(_served(chosen), after, SERVED)[:size]]
+    if chosen.outcome in ("", "refused"):
+        refused = [_show_refused(row) for row in _following(_refused(chosen), after, REFUSED)[:size]]
+    merged = sorted([*served, *refused], key=lambda row: row.cursor, reverse=True)
+    return merged[:size]
+
+
+def csv_lines(chosen: LogFilter) -> AsyncIterator[str]:
+    """Return the log as lines of CSV, a chunk of rows at a time; it may be millions."""
+    names = dict(ApiKey.objects.filter(tenant=chosen.tenant).values_list("pk", "name"))
+
+    def read(last: LoggedRequest | None) -> list[LoggedRequest]:
+        return list_requests(chosen, last.cursor if last else None, size=EXPORT_CHUNK)
+
+    return stream_csv(CSV_COLUMNS, read, partial(_csv_row, names=names))
+
+
+def record_refusals(refusals: Sequence[Refusal]) -> int:
+    """Keep refused requests, once each; return how many were given. The oldest make room for them."""
+    keys = {refusal.key_id for refusal in refusals}
+    known = set(ApiKey.objects.filter(pk__in=keys).values_list("pk", flat=True))
+    # A workspace may have been deleted since.
+    rows = [RefusedRequest(**refusal._asdict()) for refusal in refusals if refusal.key_id in known]
+    with transaction.atomic():
+        RefusedRequest.objects.bulk_create(rows, ignore_conflicts=True)
+        for tenant_id in {refusal.tenant_id for refusal in refusals}:
+            _keep_newest(tenant_id)
+    return len(rows)
+
+
+def prune_refusals(now: datetime) -> int:
+    """Delete refused requests that are two weeks old; return how many rows."""
+    return RefusedRequest.objects.filter(at__lt=now - REFUSED_KEPT).delete()[0]
+
+
+def _keep_newest(tenant_id: UUID) -> None:
+    of_tenant = RefusedRequest.objects.filter(tenant=tenant_id).order_by("-at", "-id")
+    # The newest row that is too many: one DELETE takes it and all older ones.
+    too_old = of_tenant.values_list("at", flat=True)[REFUSED_KEPT_ROWS : REFUSED_KEPT_ROWS + 1].first()
+    if too_old:
+        of_tenant.filter(at__lte=too_old).delete()
+
+
+def _served(chosen: LogFilter) -> QuerySet[UsageEvent]:
+    events = UsageEvent.objects.filter(
+        tenant=chosen.tenant, admitted_at__gte=chosen.start, admitted_at__lt=chosen.end
+    )
+    if chosen.request_id:
+        events = events.filter(request_id=chosen.request_id)
+    if chosen.style:
+        events = events.filter(style_name=chosen.style)
+    if chosen.key_id:
+        events = events.filter(key=chosen.key_id)
+    if chosen.outcome == "complete":
+        events = events.filter(outcome=UsageEvent.Outcome.COMPLETE)
+    elif chosen.outcome == "broken":
+        events = events.exclude(outcome=UsageEvent.Outcome.COMPLETE)
+    return events.order_by("-admitted_at", "-pk")
+
+
+def _refused(chosen: LogFilter) -> QuerySet[RefusedRequest]:
+    rows = RefusedRequest.objects.filter(tenant=chosen.tenant, at__gte=chosen.start, at__lt=chosen.end)
+    if chosen.request_id:
+        rows = rows.filter(request_id=chosen.request_id)
+    if chosen.style:
+        rows = rows.filter(model_name=chosen.style)
+    if chosen.key_id:
+        rows = rows.filter(key=chosen.key_id)
+    return rows.order_by("-at", "-pk")
+
+
+def _following(rows: Any, after: Cursor | None, kind: int) -> Any:
+    """Return the rows of one kind that come after a cursor."""
+    if after is None:
+        return rows
+    # Keyset, not OFFSET: a page far back costs as much as the first, and new rows shift none.
+    moment = "admitted_at" if kind == SERVED else "at"
+    older = Q(**{f"{moment}__lt": after.at})
+    if kind == after.kind:
+        older |= Q(**{moment: after.at, "pk__lt": after.pk})
+    elif kind < after.kind:
+        older |= Q(**{moment: after.at})
+    # The second condition says no more than the first, but an index can begin there.
+    return rows.filter(older, **{f"{moment}__lte": after.at})
+
+
+def _show_served(event: UsageEvent) -> LoggedRequest:
+    outcome = UsageEvent.Outcome(event.outcome)
+    return LoggedRequest(
+        cursor=Cursor(event.admitted_at, SERVED, event.pk),
+        request_id=event.request_id,
+        style=event.style_name,
+        version=event.version_number,
+        key_id=event.key_id,
+        prompt_tokens=event.prompt_tokens,
+        cached_tokens=event.cached_tokens,
+        completion_tokens=event.completion_tokens,
+        cost_nanousd=event.cost_nanousd,
+        outcome=str(outcome.label),
+        badge=BADGES[outcome],
+        reason=str(REASONS.get(outcome, "")),
+    )
+
+
+def _show_refused(row: RefusedRequest) -> LoggedRequest:
+    return LoggedRequest(
+        cursor=Cursor(row.at, REFUSED, row.pk),
+        request_id=row.request_id,
+        style=row.model_name,
+        version=None,
+        key_id=row.key_id,
+        prompt_tokens=0,
+        cached_tokens=0,
+        completion_tokens=0,
+        cost_nanousd=0,
+        outcome=gettext("refused ({status})").format(status=row.status),
+        badge="failed",
+        reason=row.reason,
+        status=row.status,
+        code=row.code,
+    )
+
+
+def _csv_row(row: LoggedRequest, *, names: dict[UUID, str]) -> tuple[object, ...]:
+    return (
+        row.request_id,
+        row.at.isoformat(),
+        row.style,
+        row.version or "",
+        names.get(row.key_id, ""),
+        row.prompt_tokens,
+        row.cached_tokens,
+        row.completion_tokens,
+        row.cost.removeprefix("$").replace(",", ""),
+        row.outcome,
+        row.reason,
+    )

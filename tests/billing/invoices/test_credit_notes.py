@@ -1,0 +1,138 @@
+"""What corrects a finalized invoice: numbers, bounds, ledger entries, and where people read it."""
+
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+from django.db import IntegrityError, close_old_connections, transaction
+from django.db.models import Sum
+from django.urls import reverse
+
+from billing.invoices import credit_notes, invoices, pdf
+from billing.invoices.credit_notes import TooMuchCredited, WrongSettlement, due_nanousd, issue_credit_note
+from billing.models import CreditNote, CreditNoteNumber
+from core.money import NANO
+from tenants.api_keys.lifecycle import issue_key
+from tenants.metering import credits
+from tenants.models import AuditEntry, Invoice, LedgerEntry, OutboxEvent
+from tests.billing.test_invoice_pages import LAST_MONTH, invoice, on_writer
+from tests.billing.test_invoice_pdf import read
+
+__all__ = ["invoice", "on_writer"]
+
+CENT = NANO // 100
+
+
+def issue(invoice, amount, settlement="owed", reason="Half a day without an engine."):
+    return issue_credit_note(invoice, amount, settlement=settlement, reason=reason, actor="op@example.org")
+
+
+def balance(invoice) -> int:
+    """Return what the ledger says that the workspace owes in all."""
+    entries = LedgerEntry.objects.filter(tenant=invoice.tenant_id)
+    return entries.aggregate(total=Sum("amount_nanousd"))["total"]
+
+
+def test_an_unpaid_invoice_costs_less_and_is_paid_once_nothing_is_left(invoice):
+    first = issue(invoice, 2 * NANO)
+    assert (str(first), due_nanousd(invoice), balance(invoice)) == ("CN-000001", 10 * NANO, 10 * NANO)
+    assert invoices.balance_nanousd(invoice.tenant_id) == 10 * NANO
+    assert invoice.state == "finalized"
+    second = issue(invoice, 10 * NANO, reason="All of it.")
+    assert (str(second), invoice.state, balance(invoice)) == ("CN-000002", "paid", 0)
+    assert OutboxEvent.objects.filter(type="credit_note.issued").count() == 2
+    assert OutboxEvent.objects.filter(type="invoice.paid").count() == 1
+
+
+def test_paying_and_voiding_ask_only_for_what_is_left(invoice):
+    issue(invoice, 2 * NANO)
+    invoices.pay_invoice(invoice, actor="op", reason="Transfer 7")
+    assert LedgerEntry.objects.get(kind="payment").amount_nanousd == -10 * NANO
+    assert balance(invoice) == 0
+
+
+def test_a_void_invoice_writes_off_what_is_left_and_takes_no_more_notes(invoice):
+    issue(invoice, 2 * NANO)
+    invoices.void_invoice(invoice, actor="op", reason="Never ordered")
+    assert balance(invoice) == 0
+    with pytest.raises(credit_notes.NotCorrectable):
+        issue(invoice, NANO, reason="Again")
+
+
+def test_of_a_paid_invoice_the_amount_comes_back_as_credits_or_as_money(invoice):
+    invoices.pay_invoice(invoice, actor="op", reason="Transfer 7")
+    issue(invoice, 3 * NANO, "credits")
+    assert credits.credits_left(invoice.tenant, LAST_MONTH) == 0
+    grant = invoice.tenant.credit_grants.get()
+    assert (grant.amount_nanousd, balance(invoice)) == (3 * NANO, -3 * NANO)
+    issue(invoice, NANO, "refund", "Sent back.")
+    assert balance(invoice) == -3 * NANO  # what was written off was paid back
+    with pytest.raises(WrongSettlement):
+        issue(invoice, NANO, "owed", "Less.")
+
+
+@pytest.mark.parametrize("amount", [0, -NANO, 12 * NANO + CENT, NANO + 1])
+def test_an_amount_that_is_not_left_or_no_whole_cent_is_refused_and_takes_no_number(invoice, amount):
+    with pytest.raises(TooMuchCredited):
+        issue(invoice, amount)
+    assert CreditNoteNumber.objects.get().last == 0
+
+
+def test_a_note_never_changes(invoice):
+    note = issue(invoice, NANO)
+    with pytest.raises(IntegrityError), transaction.atomic():
+        CreditNote.objects.filter(pk=note.pk).update(amount_nanousd=1)
+    with pytest.raises(IntegrityError), transaction.atomic():
+        CreditNote.objects.filter(pk=note.pk).delete()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_two_at_once_never_credit_more_than_the_invoice_and_leave_no_gap(invoice):
+    def try_to_issue(number):
+        try:
+            issue(Invoice.objects.get(pk=invoice.pk), 5 * NANO, reason=f"Reason {number}")
+        except (TooMuchCredited, credit_notes.NotCorrectable):
+            pass
+        finally:
+            close_old_connections()
+
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(try_to_issue, range(6)))
+    numbers = list(CreditNote.objects.order_by("number").values_list("number", flat=True))
+    assert numbers == [1, 2]
+    assert due_nanousd(Invoice.objects.get(pk=invoice.pk)) == 2 * NANO
+
+
+def test_people_and_programs_read_it(client, alice_client, invoice):
+    note = issue(invoice, 2 * NANO)
+    page = alice_client.get(reverse("billing:invoice", args=[invoice.pk])).text
+    assert "CN-000001" in page
+    assert "$10.00 is to be paid." in page
+    assert "CN-000001: $2.00" in alice_client.get(reverse("billing:credit_note", args=[note.pk])).text
+    answer = alice_client.get(reverse("billing:credit_note_pdf", args=[note.pk]))
+    assert "Half a day without an engine." in read(answer.content)[1]
+    _, text = read(pdf.invoice_pdf(Invoice.objects.get(pk=invoice.pk)))
+    assert "Credited by CN-000001" in text
+    assert "$10.00" in text
+    _, secret = issue_key(invoice.tenant, name="books", by=None, scopes=["billing:read"])
+    headers = {"Authorization": f"Bearer {secret}"}
+    (listed,) = client.get("/api/v1/credit-notes", headers=headers).json()["data"]
+    assert listed == client.get(f"/api/v1/credit-notes/{note.pk}", headers=headers).json()
+    assert (listed["invoice_number"], listed["amount_usd"]) == ("PS-000001", "2.00")
+    assert client.get(f"/api/v1/invoices/{invoice.pk}", headers=headers).json()["due_usd"] == "10.00"
+
+
+def test_an_operator_issues_one_in_dollars_once_with_a_reason(operator_client, invoice):
+    form = {
+        "invoice": invoice.pk, "amount_nanousd": "2.50", "settlement": "owed", "reason": "An outage.",
+        "why": "Ticket 9",
+    }  # fmt: skip
+    address = reverse("admin:billing_creditnote_add")
+    assert operator_client.post(address, form).status_code == 302
+    note = CreditNote.objects.get()
+    assert (note.amount_nanousd, str(note)) == (5 * NANO // 2, "CN-000001")
+    assert AuditEntry.objects.get(action="add").object_id == str(note.pk)
+    again = operator_client.post(address, form)
+    assert "a credit note with this reason already" in again.text
+    too_much = operator_client.post(address, {**form, "amount_nanousd": "10.00", "reason": "More."})
+    assert "$9.50 is left to be credited" in too_much.text
+    assert CreditNote.objects.count() == 1

@@ -1,0 +1,339 @@
+"""Invoices against an independent computation from the raw events, repeats, crashes, and two at once."""
+
+from collections import defaultdict
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from django.db import IntegrityError, close_old_connections, transaction
+from django.db.models import Sum
+from django.utils import timezone
+from hypothesis import given
+from hypothesis import settings as hypothesis_settings
+from hypothesis import strategies as st
+from hypothesis.extra.django import TestCase
+
+from billing.invoices import invoices
+from billing.invoices.invoice_lines import Allowance, Metered, Month, invoice_lines, sum_lines
+from core.money import NANO
+from tenants.accounts.workspaces import create_tenant, subscribe_tenant
+from tenants.metering.ledger import record_events
+from tenants.metering.plans import newest_plan_version
+from tenants.metering.proration import FeeShare
+from tenants.models import (
+    Invoice,
+    LedgerEntry,
+    OutboxEvent,
+    Plan,
+    PlanVersion,
+    Subscription,
+    Tenant,
+    UsageEvent,
+    User,
+)
+from tests.tenants.conftest import make_event
+
+OCTOBER = datetime(2026, 10, 12, 12, tzinfo=UTC)
+NOVEMBER = datetime(2026, 11, 2, 1, tzinfo=UTC)
+CENT = NANO // 100
+
+
+@pytest.fixture
+def spring_acme(acme):
+    """Acme as it was in October already."""
+    return _backdate(acme)
+
+
+def _backdate(tenant):
+    Tenant.objects.filter(pk=tenant.pk).update(created_at=OCTOBER - timedelta(days=10))
+    Subscription.objects.filter(tenant=tenant).update(starts_at=OCTOBER - timedelta(days=10))
+    tenant.refresh_from_db()
+    return tenant
+
+
+def _put_on(tenant, **terms):
+    """Put a tenant on a plan of its own, since before October: fees and included tokens count by the day."""
+    free = newest_plan_version("free")
+    plan, _ = Plan.objects.get_or_create(code="trial", defaults={"name": "Trial"})
+    version = replace_version(free, plan, **terms)
+    subscribe_tenant(tenant, version)
+    september = OCTOBER - timedelta(days=20)
+    own = Subscription.objects.filter(tenant=tenant)
+    own.exclude(ends_at=None).update(starts_at=september, ends_at=september)
+    own.filter(ends_at=None).update(starts_at=september)
+
+
+def replace_version(version, plan, **terms):
+    fields = {
+        field.name: getattr(version, field.name)
+        for field in PlanVersion._meta.concrete_fields
+        if field.name not in ("id", "plan", "number", "created_at")
+    }
+    return PlanVersion.objects.create(plan=plan, number=plan.versions.count() + 1, **fields | terms)
+
+
+def expected_total(events, *, fee, included):
+    """Compute what is owed from raw events, in another way than the product does."""
+    cost = 0
+    tokens = 0
+    for one in events:
+        fresh = one.prompt_tokens - one.cached_tokens
+        cost += fresh * one.input_nanousd + one.cached_tokens * one.cached_input_nanousd
+        cost += one.completion_tokens * one.output_nanousd
+        tokens += one.prompt_tokens + one.completion_tokens
+    free = cost if tokens <= included else cost * included // tokens
+    exact = fee + cost - free
+    cents, rest = divmod(exact, CENT)
+    return (cents + (2 * rest >= CENT)) * CENT
+
+
+tokens_of_a_request = st.tuples(
+    st.integers(0, 5000), st.integers(0, 5000), st.integers(0, 3000), st.sampled_from(["poetry", "legal"])
+)
+
+
+class TestAgainstRawEvents(TestCase):
+    @hypothesis_settings(max_examples=25, deadline=None)
+    @given(
+        requests=st.lists(tokens_of_a_request, max_size=12),
+        fee=st.integers(0, 50) | st.integers(0, 50 * NANO),
+        included=st.integers(0, 20_000),
+        dearer=st.booleans(),
+    )
+    def test_an_invoice_is_what_its_events_cost(self, requests, fee, included, dearer):
+        tenant = _backdate(create_tenant(User.objects.create_user("prop@example.org"), name="Prop"))
+        _put_on(tenant, monthly_fee_nanousd=fee, included_tokens=included)
+        events = []
+        for number, (prompt, cached, completion, style) in enumerate(requests):
+            one = make_event(
+                tenant,
+                admitted_at=OCTOBER,
+                prompt_tokens=prompt,
+                cached_tokens=cached,
+                completion_tokens=completion,
+                style_name=style,
+            )
+            if dearer and number % 2:  # a new price book in mid-month
+                more = one.completion_tokens * 100
+                one = replace(
+                    one, output_nanousd=one.output_nanousd + 100, cost_nanousd=one.cost_nanousd + more
+                )
+            events.append(one)
+        record_events(events)
+
+        preview = invoices.preview_invoice(tenant, "2026-10")
+        draft = invoices.draft_invoice(tenant, "2026-10")
+        total = expected_total(events, fee=fee, included=included)
+        assert preview.total_nanousd == total
+        if draft is None:
+            assert not preview.lines
+            return
+        invoice = invoices.finalize_invoice(draft, NOVEMBER)
+        lines = list(invoice.lines.all())
+        assert sum(line.amount_nanousd for line in lines) == invoice.total_nanousd == total
+        booked = LedgerEntry.objects.filter(tenant=tenant, period="2026-10")
+        assert booked.aggregate(total=Sum("amount_nanousd", default=0))["total"] == total
+        by_style = defaultdict(int)
+        for one in events:
+            by_style[one.style_name] += one.prompt_tokens + one.completion_tokens
+        for style, tokens in by_style.items():
+            for shown in (lines, preview.lines):
+                assert sum(line.quantity for line in shown if line.style_name == style) == tokens
+
+
+def test_usage_that_comes_after_the_invoice_is_on_the_next_one(spring_acme, event):
+    record_events([event(spring_acme, admitted_at=OCTOBER, prompt_tokens=10_000, completion_tokens=90_000)])
+    _put_on(spring_acme, included_tokens=0)
+    invoices.finalize_invoice(invoices.draft_invoice(spring_acme, "2026-10"), NOVEMBER)
+    record_events([event(spring_acme, admitted_at=OCTOBER, prompt_tokens=0, completion_tokens=50_000)])
+    late = invoices.preview_invoice(spring_acme, "2026-11")
+    assert [(line.period, line.quantity) for line in late.lines if line.kind == "usage"] == [
+        ("2026-10", 50_000)
+    ]
+    december = datetime(2026, 12, 2, tzinfo=UTC)
+    invoices.finalize_invoice(invoices.draft_invoice(spring_acme, "2026-11"), december)
+    assert invoices.preview_invoice(spring_acme, "2026-12").lines == []
+    total = Invoice.objects.aggregate(total=Sum("total_nanousd"))["total"]
+    assert total == LedgerEntry.objects.aggregate(total=Sum("amount_nanousd"))["total"]
+
+
+def test_late_usage_meets_the_allowance_of_its_own_month(spring_acme, event):
+    _put_on(spring_acme, included_tokens=150_000)
+    record_events([event(spring_acme, admitted_at=OCTOBER, prompt_tokens=0, completion_tokens=100_000)])
+    invoices.finalize_invoice(invoices.draft_invoice(spring_acme, "2026-10"), NOVEMBER)
+    record_events([event(spring_acme, admitted_at=OCTOBER, prompt_tokens=0, completion_tokens=100_000)])
+    november = datetime(2026, 11, 20, tzinfo=UTC)
+    record_events([event(spring_acme, admitted_at=november, prompt_tokens=0, completion_tokens=150_000)])
+    # Of October's 200,000 tokens 50,000 are beyond what it included; November's are all included.
+    assert invoices.preview_invoice(spring_acme, "2026-11").total_nanousd == 50_000 * 400
+    draft = invoices.draft_invoice(spring_acme, "2026-11")
+    assert draft.total_nanousd == 50_000 * 400
+
+
+def test_usage_that_is_two_months_late_is_charged_too(spring_acme, event):
+    _put_on(spring_acme, included_tokens=0, monthly_fee_nanousd=5 * NANO)
+    for period, now in (("2026-10", NOVEMBER), ("2026-11", datetime(2026, 12, 2, tzinfo=UTC))):
+        invoices.finalize_invoice(invoices.draft_invoice(spring_acme, period), now)
+    record_events([event(spring_acme, admitted_at=OCTOBER, prompt_tokens=0, completion_tokens=50_000)])
+    late = [line for line in invoices.preview_invoice(spring_acme, "2026-12").lines if line.kind == "usage"]
+    assert [(line.period, line.quantity) for line in late] == [("2026-10", 50_000)]
+
+
+def test_a_fee_ends_with_its_plan_and_no_change_makes_usage_dearer(spring_acme, event):
+    _put_on(spring_acme, included_tokens=150_000, monthly_fee_nanousd=5 * NANO)
+    record_events([event(spring_acme, admitted_at=OCTOBER, completion_tokens=100_000)])
+    free = newest_plan_version("free")
+    Subscription.objects.filter(tenant=spring_acme, ends_at=None).update(ends_at=OCTOBER)
+    Subscription.objects.create(tenant=spring_acme, plan_version=free, starts_at=OCTOBER)
+    twelve_days = 5 * NANO * 12 // 31 // CENT * CENT
+    assert invoices.preview_invoice(spring_acme, "2026-10").total_nanousd == twelve_days
+    assert invoices.preview_invoice(spring_acme, "2026-11").total_nanousd == 0
+
+
+def test_a_plan_that_was_left_in_the_month_is_invoiced_also_without_usage(spring_acme):
+    _put_on(spring_acme, monthly_fee_nanousd=5 * NANO)
+    Subscription.objects.filter(tenant=spring_acme, ends_at=None).update(ends_at=OCTOBER)
+    assert invoices.draft_month("2026-10") == 1
+    assert invoices.draft_month("2026-11") == 0
+
+
+def test_one_draft_that_cannot_be_finalized_holds_up_no_other(spring_acme, charlies, event, caplog):
+    for tenant in (spring_acme, _backdate(charlies)):
+        _put_on(tenant, included_tokens=0, monthly_fee_nanousd=5 * NANO)
+        record_events([event(tenant, admitted_at=OCTOBER)])
+    assert invoices.draft_month("2026-10") == 2
+    UsageEvent.objects.filter(tenant=spring_acme).update(completion_tokens=1)
+    assert invoices.finalize_due(timezone.now() + timedelta(days=60)) == 1
+    assert "stays a draft" in caplog.text
+
+
+def test_while_the_draft_waits_its_usage_is_not_on_the_next_one_too(spring_acme, event):
+    _put_on(spring_acme, included_tokens=0)
+    record_events([event(spring_acme, admitted_at=OCTOBER, completion_tokens=90_000)])
+    invoices.draft_invoice(spring_acme, "2026-10")
+    assert invoices.preview_invoice(spring_acme, "2026-11").lines == []
+
+
+def test_a_crash_while_finalizing_leaves_a_draft_and_no_number(spring_acme, monkeypatch):
+    _put_on(spring_acme, monthly_fee_nanousd=5 * NANO)
+    draft = invoices.draft_invoice(spring_acme, "2026-10")
+
+    def crash(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    for step in ("_book_line", "record_event"):
+        with monkeypatch.context() as patch:
+            patch.setattr(invoices, step, crash)
+            with pytest.raises(KeyboardInterrupt):
+                invoices.finalize_invoice(draft, NOVEMBER)
+        assert Invoice.objects.get().state == "draft"
+        assert not LedgerEntry.objects.exists()
+    first = invoices.finalize_invoice(draft, NOVEMBER)
+    again = invoices.finalize_invoice(draft, NOVEMBER)
+    assert first.number == again.number == 1
+    assert LedgerEntry.objects.count() == 1
+    assert OutboxEvent.objects.filter(type="invoice.finalized").count() == 1
+
+
+def test_a_month_is_finalized_only_when_it_is_over(spring_acme):
+    _put_on(spring_acme, monthly_fee_nanousd=5 * NANO)
+    draft = invoices.draft_invoice(spring_acme, "2026-10")
+    with pytest.raises(invoices.MonthNotOver):
+        invoices.finalize_invoice(draft, OCTOBER)
+
+
+def test_the_database_refuses_to_change_a_finalized_invoice(spring_acme):
+    _put_on(spring_acme, monthly_fee_nanousd=5 * NANO)
+    invoice = invoices.finalize_invoice(invoices.draft_invoice(spring_acme, "2026-10"), NOVEMBER)
+    stray = Invoice.objects.create(tenant=spring_acme, period="2026-11", plan="Free v1", total_nanousd=0)
+    stray.lines.create(position=9, kind="fee", period="2026-11", text="x", amount_nanousd=1)
+    changes = (
+        lambda: Invoice.objects.update(total_nanousd=1),
+        lambda: Invoice.objects.update(state="draft", number=None),
+        lambda: invoice.lines.update(amount_nanousd=1),
+        lambda: invoice.lines.all().delete(),
+        lambda: stray.lines.update(invoice=invoice),
+        lambda: invoice.lines.create(position=9, kind="fee", period="2026-10", text="x", amount_nanousd=1),
+    )
+    for change in changes:
+        with pytest.raises(IntegrityError), transaction.atomic():
+            change()
+
+
+def test_an_invoice_is_paid_or_void_once(spring_acme):
+    _put_on(spring_acme, monthly_fee_nanousd=5 * NANO)
+    invoice = invoices.finalize_invoice(invoices.draft_invoice(spring_acme, "2026-10"), NOVEMBER)
+    assert invoices.balance_nanousd(spring_acme.pk) == 5 * NANO
+    invoices.pay_invoice(invoice, actor="op@example.org", reason="bank transfer 77")
+    assert invoices.balance_nanousd(spring_acme.pk) == 0
+    for again in (invoices.pay_invoice, invoices.void_invoice):
+        with pytest.raises(invoices.NotThisState):
+            again(invoice, actor="op@example.org", reason="twice")
+    assert LedgerEntry.objects.aggregate(total=Sum("amount_nanousd"))["total"] == 0
+
+
+@pytest.mark.django_db(transaction=True)
+def test_two_workers_give_each_invoice_one_number_without_gaps(acme, charlies):
+    tenants = [_backdate(acme), _backdate(charlies)]
+    for tenant in tenants:
+        _put_on(tenant, monthly_fee_nanousd=5 * NANO)
+
+    def close() -> None:
+        try:
+            invoices.draft_month("2026-10")
+            for draft in Invoice.objects.order_by("pk"):
+                invoices.finalize_invoice(draft, NOVEMBER)
+        finally:
+            close_old_connections()
+
+    with ThreadPoolExecutor(4) as pool:
+        for done in [pool.submit(close) for _ in range(4)]:
+            done.result()
+    assert sorted(Invoice.objects.values_list("number", flat=True)) == [1, 2]
+    assert LedgerEntry.objects.filter(kind="fee").count() == 2
+
+
+def test_beat_waits_a_day_before_it_finalizes(spring_acme):
+    _put_on(spring_acme, monthly_fee_nanousd=5 * NANO)
+    assert invoices.draft_month("2026-10") == 1
+    assert invoices.draft_month("2026-10") == 0
+    drafted_at = Invoice.objects.get().created_at
+    assert invoices.finalize_due(drafted_at + timedelta(hours=23)) == 0
+    assert invoices.finalize_due(drafted_at + timedelta(hours=25)) == 1
+
+
+def test_an_event_that_the_ledger_has_otherwise_makes_no_invoice(spring_acme, event, caplog):
+    _put_on(spring_acme, included_tokens=0)
+    record_events([event(spring_acme, admitted_at=OCTOBER)])
+    UsageEvent.objects.update(completion_tokens=1)
+    with pytest.raises(invoices.UsageMismatch):
+        invoices.draft_invoice(spring_acme, "2026-10")
+    assert invoices.draft_month("2026-10") == 0
+    assert "no invoice of 2026-10 could be made" in caplog.text
+
+
+def fees_of(fee: int) -> list[FeeShare]:
+    """Return the whole fee of one plan."""
+    version = PlanVersion(plan=Plan(name="Writer"), monthly_fee_nanousd=fee)
+    return [FeeShare(version, 31, 31)]
+
+
+@given(
+    tokens=st.lists(st.integers(1, 10**12), min_size=1, max_size=6),
+    unit=st.integers(1, 10**6),
+    included=st.integers(0, 10**13),
+    fee=st.integers(0, 10**15),
+)
+def test_lines_are_whole_cents_and_never_below_the_fee(tokens, unit, included, fee):
+    usage = [
+        Metered("2026-10", f"style-{number}", amount, amount * unit, "output", unit, 1, 2)
+        for number, amount in enumerate(tokens)
+    ]
+    cost = sum(metered.cost_nanousd for metered in usage)
+    allowance = Allowance("2026-10", "Writer", included, sum(tokens), cost)
+    lines = invoice_lines(Month("2026-10", fees_of(fee), usage, [allowance]))
+    total = sum_lines(lines)
+    assert total % CENT == 0
+    assert total + CENT > fee
+    assert abs(sum(line.amount_nanousd for line in lines if line.kind == "rounding")) <= CENT // 2

@@ -1,0 +1,247 @@
+"""Authors' shares against an independent sum, repeats, two at once, and what people see of them."""
+
+from collections import defaultdict
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
+from uuid import uuid4
+
+import pytest
+from django.db import close_old_connections
+from django.db.models import Sum
+from django.urls import reverse
+from hypothesis import given
+from hypothesis import settings as hypothesis_settings
+from hypothesis import strategies as st
+from hypothesis.extra.django import TestCase
+
+from billing import author_shares
+from billing.earned_shares import decide_shares
+from billing.reconciliation import compare_earnings
+from tenants.accounts.workspaces import create_tenant
+from tenants.api_keys.lifecycle import issue_key
+from tenants.metering import plans
+from tenants.metering.ledger import record_events
+from tenants.models import (
+    AuthorEarning,
+    CreditGrant,
+    Invoice,
+    LedgerEntry,
+    PlanVersion,
+    Price,
+    PriceBook,
+    Subscription,
+    User,
+)
+from tests.tenants.conftest import make_event
+
+OCTOBER = datetime(2026, 10, 12, 12, tzinfo=UTC)
+PAYDAY = datetime(2026, 11, 3, tzinfo=UTC)
+STYLE = uuid4()
+
+
+def share(author, percent, begins, style=STYLE):
+    """Lay an edition in which a style has an author's share, or none."""
+    book = PriceBook.objects.create(effective_from=begins)
+    amounts = {"input_nanousd": 100, "cached_input_nanousd": 25, "output_nanousd": 400}
+    Price.objects.create(book=book, **amounts)
+    if percent:
+        Price.objects.create(book=book, style=style, author=author, author_percent=percent, **amounts)
+
+
+def pays_all(tenant):
+    """Put a workspace on a plan that includes no tokens: all of its usage is paid."""
+    before = plans.newest_plan_version("writer")
+    terms = {field.name: getattr(before, field.name) for field in PlanVersion._meta.concrete_fields}
+    version = PlanVersion.objects.create(**terms | {"id": None, "number": 99, "included_tokens": 0})
+    Subscription.objects.filter(tenant=tenant).delete()
+    begins = datetime(2026, 1, 1, tzinfo=UTC)
+    Subscription.objects.create(tenant=tenant, plan_version=version, starts_at=begins)
+
+
+@pytest.fixture
+def charlies(charlies):
+    pays_all(charlies)
+    return charlies
+
+
+def paid_to(tenant):
+    grants = CreditGrant.objects.filter(tenant=tenant, source="author_share")
+    return grants.aggregate(total=Sum("amount_nanousd", default=0))["total"]
+
+
+class SharesAreExact(TestCase):
+    """Whatever is recorded in whichever batches, an author has the sum of each request's share."""
+
+    @given(
+        percents=st.lists(st.integers(0, 100), min_size=1, max_size=4),
+        requests=st.lists(
+            st.tuples(
+                st.integers(0, 6 * 24 - 1),  # hours after the first edition, each of which lasts a day
+                st.integers(1, 997),  # completion tokens
+                st.sampled_from(["acme", "charlies"]),
+                st.sampled_from(["shared", "other", "base"]),
+            ),
+            max_size=25,
+        ),
+        cut=st.integers(0, 25),
+    )
+    @hypothesis_settings(max_examples=40, deadline=None)
+    def test_in_any_batches(self, percents, requests, cut):
+        tenants = {}
+        for name in ("acme", "charlies"):
+            user = User.objects.create_user(f"{name}@example.net")
+            tenants[name] = create_tenant(user, name=name)
+        pays_all(tenants["charlies"])
+        for day, percent in enumerate(percents):
+            share(tenants["acme"], percent, OCTOBER + timedelta(days=day))
+        styles = {"shared": STYLE, "other": uuid4(), "base": None}
+        events = []
+        expected = defaultdict(int)
+        for hours, completion, who, which in requests:
+            event = make_event(
+                tenants[who],
+                admitted_at=OCTOBER + timedelta(hours=hours),
+                completion_tokens=completion,
+                style=styles[which],
+            )
+            events.append(event)
+            percent = percents[min(hours // 24, len(percents) - 1)]
+            if who == "charlies" and which == "shared" and percent:
+                expected[event.admitted_at.date()] += event.cost_nanousd * percent // 100
+        record_events(events[:cut])
+        record_events(events)  # those before the cut for the second time
+        earned = AuthorEarning.objects.filter(author=tenants["acme"]).order_by("day")
+        assert dict(earned.values_list("day").annotate(Sum("share_nanousd"))) == expected
+        assert not AuthorEarning.objects.exclude(author=tenants["acme"], tenant=tenants["charlies"]).exists()
+
+        assert author_shares.pay_due(PAYDAY) == bool(sum(expected.values()))
+        assert author_shares.pay_due(PAYDAY) == 0
+        assert paid_to(tenants["acme"]) == sum(expected.values())
+
+
+def test_what_comes_late_is_paid_with_the_next_month_and_drafts_hold_payment_up(acme, charlies, event):
+    share(acme, 20, OCTOBER - timedelta(days=1))
+
+    def use(at):
+        record_events([event(charlies, style=STYLE, admitted_at=at, prompt_tokens=0, completion_tokens=10)])
+
+    use(OCTOBER)
+    draft = Invoice.objects.create(tenant=charlies, period="2026-10", plan="Free v1", total_nanousd=0)
+    assert author_shares.pay_due(PAYDAY) == 0
+    draft.delete()
+    assert author_shares.pay_due(datetime(2026, 11, 1, 12, tzinfo=UTC)) == 0, "drafts may still come"
+    assert author_shares.pay_due(PAYDAY) == 1
+    assert paid_to(acme) == 10 * 400 * 20 // 100
+    use(OCTOBER)
+    use(PAYDAY)
+    assert author_shares.pay_due(PAYDAY) == 0
+    decide_shares(PAYDAY)
+    assert author_shares.unpaid_nanousd(acme.pk, until="2026-10") == 800
+    assert author_shares.pay_due(datetime(2026, 12, 3, tzinfo=UTC)) == 1
+    assert paid_to(acme) == 3 * 800
+    booked = LedgerEntry.objects.filter(tenant=acme, kind="grant")
+    assert booked.aggregate(total=Sum("amount_nanousd"))["total"] == -3 * 800
+
+
+def test_a_stuck_draft_holds_payment_up_for_three_days_at_most(acme, charlies, event, caplog):
+    share(acme, 20, OCTOBER - timedelta(days=1))
+    record_events([event(charlies, style=STYLE, admitted_at=OCTOBER)])
+    Invoice.objects.create(tenant=charlies, period="2026-10", plan="Free v1", total_nanousd=0)
+    drafts_end = datetime(2026, 11, 2, tzinfo=UTC)
+    assert author_shares.pay_due(drafts_end + timedelta(days=3, seconds=-1)) == 0
+    assert "wait for 1 drafts" in caplog.text
+    assert author_shares.pay_due(drafts_end + timedelta(days=3)) == 1
+    assert "paid beside 1 drafts" in caplog.text
+    assert paid_to(acme) > 0
+
+
+@pytest.mark.django_db(transaction=True)
+def test_two_payers_at_once_pay_once(acme, charlies, event, valkey):
+    share(acme, 50, OCTOBER - timedelta(days=1))
+    record_events([event(charlies, style=STYLE, admitted_at=OCTOBER)])
+
+    def pay(_):
+        try:
+            return author_shares.pay_due(PAYDAY)
+        finally:
+            close_old_connections()
+
+    with ThreadPoolExecutor(2) as pool:
+        assert sorted(pool.map(pay, range(2))) == [0, 1]
+    assert paid_to(acme) == AuthorEarning.objects.get().share_nanousd
+
+
+def test_the_author_reads_what_it_earned_and_nobody_else_does(
+    acme, charlies, event, alice_client, charlie_client
+):
+    share(acme, 20, OCTOBER - timedelta(days=1))
+    record_events([event(charlies, style=STYLE, style_name="acme/noir", admitted_at=OCTOBER)])
+    author_shares.pay_due(PAYDAY)
+    page = alice_client.get(reverse("billing:earnings")).text
+    for text in ("acme/noir", "2026-10", "Paid as credits", "$0.00 is to come"):
+        assert text in page
+    assert "acme/noir" not in charlie_client.get(reverse("billing:earnings")).text
+
+
+def test_programs_read_earnings_by_month_and_style(client, acme, charlies):
+    share(acme, 10, OCTOBER)
+    for moment in (OCTOBER, OCTOBER + timedelta(days=30)):
+        record_events([make_event(charlies, style=STYLE, admitted_at=moment, completion_tokens=50)])
+    decide_shares(PAYDAY)
+    _, secret = issue_key(acme, name="books", by=None, scopes=["billing:read"])
+    options = {"headers": {"Authorization": f"Bearer {secret}"}}
+    months = "?first_period=2026-09&last_period=2026-11"
+    earned = client.get(f"/api/v1/earnings{months}", **options).json()
+    assert [row["period"] for row in earned["data"]] == ["2026-11", "2026-10"]
+    booked = AuthorEarning.objects.aggregate(total=Sum("share_nanousd"))["total"]
+    assert earned["total"]["share_nanousd"] == earned["unpaid_nanousd"] == booked > 0
+    assert {row["style_id"] for row in earned["data"]} == {str(STYLE)}
+    assert earned["payouts"] == []
+    october = client.get("/api/v1/earnings?first_period=2026-10&last_period=2026-10", **options).json()
+    assert october["data"] == earned["data"][1:]
+    author_shares.pay_due(PAYDAY)
+    paid = client.get(f"/api/v1/earnings{months}", **options).json()
+    assert paid["unpaid_nanousd"] == booked - october["total"]["share_nanousd"]
+    grant = CreditGrant.objects.get()
+    shown = client.get(f"/api/v1/earnings?first_period={grant.created_at:%Y-%m}", **options).json()
+    assert [one["amount_nanousd"] for one in shown["payouts"]] == [october["total"]["share_nanousd"]]
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "first_period=2026-13",
+        "last_period=soon",
+        "last_period=0001-01",
+        "first_period=9999-12&last_period=9999-12",
+        "first_period=2026-11&last_period=2026-10",
+        "first_period=2020-01&last_period=2026-10",
+        "month=2026-10",
+    ],
+)
+def test_a_span_that_makes_no_sense_is_refused(alice_client, query):
+    assert alice_client.get(f"/api/v1/earnings?{query}").status_code == 400
+
+
+def test_a_key_without_the_scope_reads_no_earnings(client, acme):
+    _, secret = issue_key(acme, name="letters", by=None, scopes=["inference"])
+    answer = client.get("/api/v1/earnings", headers={"Authorization": f"Bearer {secret}"})
+    assert answer.status_code == 403
+
+
+def test_reconciling_finds_shares_that_are_not_what_the_events_make(acme, charlies):
+    share(acme, 10, OCTOBER)
+    share(acme, 33, OCTOBER + timedelta(days=2))
+    share(acme, 0, OCTOBER + timedelta(days=4))
+    for days in range(6):
+        at = OCTOBER + timedelta(days=days)
+        for user in (charlies, acme):
+            record_events([make_event(user, style=STYLE, admitted_at=at, completion_tokens=7 + days)])
+    assert compare_earnings("2026-10") == []
+    row = AuthorEarning.objects.order_by("day").first()
+    AuthorEarning.objects.filter(pk=row.pk).update(share_nanousd=row.share_nanousd + 1)
+    [wrong] = compare_earnings("2026-10")
+    assert wrong.startswith(f"acme: share of charlies-prose's usage of style {STYLE}: events ")
+    AuthorEarning.objects.all().delete()
+    [wrong] = compare_earnings("2026-10")
+    assert wrong.endswith("booked 0")

@@ -1,0 +1,136 @@
+"""The invoice as a PDF, and whom it is made out to."""
+
+from datetime import timedelta
+from io import BytesIO
+
+import pytest
+from django.db import IntegrityError, transaction
+from django.urls import reverse
+from django.utils.formats import date_format
+from django.utils.translation import override
+from pypdf import PdfReader
+
+from billing.invoices import details, invoices, pdf
+from billing.invoices.credit_notes import issue_credit_note
+from core import months
+from core.money import NANO
+from tenants.api_keys.lifecycle import issue_key
+from tenants.metering.ledger import record_events
+from tenants.models import Invoice, InvoiceLine
+from tests.billing.test_invoice_pages import LAST_MONTH, invoice, on_writer
+
+__all__ = ["invoice", "on_writer"]
+
+
+def read(content: bytes) -> tuple[int, str]:
+    """Return how many pages a PDF has, and its text."""
+    pages = PdfReader(BytesIO(content)).pages
+    return len(pages), "\n".join(page.extract_text() for page in pages)
+
+
+def test_a_small_invoice_is_one_page_with_all_its_lines(alice_client, invoice):
+    answer = alice_client.get(reverse("billing:invoice_pdf", args=[invoice.pk]))
+    assert answer["Content-Type"] == "application/pdf"
+    assert "PS-000001.pdf" in answer["Content-Disposition"]
+    count, text = read(answer.content)
+    assert count == 1
+    assert "Invoice PS-000001" in text
+    assert "$12.00" in text
+    for line in invoice.lines.all():
+        assert line.text in text
+
+
+def test_the_same_invoice_gives_the_same_bytes_by_page_and_api(client, invoice):
+    _, secret = issue_key(invoice.tenant, name="books", by=None, scopes=["billing:read"])
+    answer = client.get(f"/api/v1/invoices/{invoice.pk}/pdf", headers={"Authorization": f"Bearer {secret}"})
+    assert answer["Content-Type"] == "application/pdf"
+    wanted = {"Authorization": f"Bearer {secret}", "Accept": "application/octet-stream"}
+    as_bytes = client.get(f"/api/v1/invoices/{invoice.pk}/pdf", headers=wanted)
+    assert as_bytes["Content-Type"] == "application/octet-stream"
+    assert as_bytes.content.startswith(b"%PDF")
+    assert answer.content == pdf.invoice_pdf(Invoice.objects.get(pk=invoice.pk))
+
+
+def test_a_page_in_german_gives_a_german_document(alice_client, invoice):
+    german = {"Accept-Language": "de"}
+    answer = alice_client.get(reverse("billing:invoice_pdf", args=[invoice.pk]), headers=german)
+    _, text = read(answer.content)
+    for words in (
+        "Rechnung PS-000001",
+        "Zu bezahlen",
+        "12,00\u00a0$",
+        "monatliche Grundgebühr",
+        "Seite 1 von 1",
+    ):
+        assert words in text
+    month, _ = months.bounds(LAST_MONTH)
+    with override("de"):
+        assert date_format(month, "F Y") in text
+        assert pdf.date_text(invoice.finalized_at) in text
+
+
+def test_a_credit_note_in_german(alice_client, invoice):
+    note = issue_credit_note(invoice, 2 * NANO, settlement="owed", reason="Two days off", actor="op")
+    address = reverse("billing:credit_note_pdf", args=[note.pk])
+    _, text = read(alice_client.get(address, headers={"Accept-Language": "de"}).content)
+    for words in ("Gutschrift CN-000001", "Weniger zu bezahlen", "2,00\u00a0$", "Two days off"):
+        assert words in text
+
+
+def test_numbers_in_the_lines_of_a_german_document_are_german(invoice):
+    text = "Included in Writer: 1,200 of 5,000,000 tokens"
+    line = InvoiceLine(kind="included", text=text, amount_nanousd=-NANO)
+    with override("de"):
+        [row] = pdf.line_rows([line])
+    assert row.text == "In Writer inklusive: 1.200 von 5.000.000 Tokens"
+    assert pdf.line_rows([line])[0].text == text
+
+
+def test_it_is_made_out_to_the_details_of_the_day_it_was_finalized(alice_client, on_writer, settings):
+    settings.INVOICE_ISSUER = "Scribes Ltd\n2 Low Street"
+    sent = {"name": "#Acme [*Ltd*]", "address": "1 High Street\n\nLondon", "tax_id": "GB1", "reference": ""}
+    alice_client.post(reverse("billing:billing_details"), sent)
+    invoice = invoices.finalize_invoice(invoices.draft_invoice(on_writer, LAST_MONTH))
+    details.set_details(on_writer, name="Another Ltd")
+    settings.INVOICE_ISSUER = "Others Ltd"
+    _, text = read(pdf.invoice_pdf(Invoice.objects.get(pk=invoice.pk)))
+    for line in ("#Acme [*Ltd*]", "1 High Street", "London", "Tax id GB1", "Scribes Ltd"):
+        assert line in text
+    assert "Another" not in text
+    assert "Others" not in text
+    with pytest.raises(IntegrityError), transaction.atomic():
+        Invoice.objects.filter(pk=invoice.pk).update(bill_to="Another Ltd")
+
+
+def test_three_styles_with_all_their_meters_fit_on_one_page(on_writer, event, settings):
+    settings.INVOICE_ISSUER = "Scribes Ltd\n2 Low Street\nDublin\nVAT IE1"
+    settings.PAYMENT_INSTRUCTIONS = "IBAN GB00\nwithin 14 days"
+    details.set_details(on_writer, name="Acme Ltd", address="1 High Street\nLondon\nUK", tax_id="GB1")
+    at = months.bounds(LAST_MONTH)[0] + timedelta(days=3)
+    used = {"prompt_tokens": 1_234_567, "cached_tokens": 230_000, "completion_tokens": 3_456_789}
+    for style in ("acme/noir", "acme/brand-voice", "poetry"):
+        record_events([event(on_writer, admitted_at=at, style_name=style, **used)])
+    invoice = invoices.finalize_invoice(invoices.draft_invoice(on_writer, LAST_MONTH))
+    count, text = read(pdf.invoice_pdf(invoice))
+    assert (count, invoice.lines.count()) == (1, 12)
+    assert "Please name PS-000001." in text
+
+
+def test_a_long_invoice_goes_on_with_its_head_on_each_page(invoice):
+    rows = [pdf.Row(f"Line {number}", "$1.00", quantity="1") for number in range(90)]
+    document = pdf.Document(
+        title="Invoice", heading="Invoice", summary="$90.00", issuer=["A"], bill_to=["B"], date=(2026, 1, 2),
+        facts=[("Issued", "today")], lines=rows, total=("Total", "$90.00"),
+    )  # fmt: skip
+    count, text = read(pdf.render(document))
+    assert count > 1
+    assert text.count("AMOUNT") == count
+    assert "Line 89" in text
+    assert f"Page {count} of {count}" in text
+
+
+def test_only_owners_change_the_details(bob_client, acme):
+    page = reverse("billing:billing_details")
+    assert bob_client.get(page).status_code == 200
+    assert bob_client.post(page, {"name": "Bob Ltd"}).status_code == 403
+    assert details.details_of(acme).name == ""

@@ -1,0 +1,325 @@
+"""Owners change the plan: dearer at once, cheaper from the next month on, refusals said before."""
+
+from datetime import UTC, datetime, timedelta
+from html import unescape
+
+import pytest
+from django.urls import reverse
+from django.utils import timezone
+
+from adapters.models import BaseModel, Style
+from billing import plan_changes
+from billing.invoices import invoices
+from billing.plan_changes import (
+    AlreadyScheduled,
+    NothingToUndo,
+    PlanUsed,
+    SamePlan,
+    UnknownPlan,
+    UnpaidInvoice,
+    choose_plan,
+    list_offers,
+)
+from core import months
+from core import valkey as names
+from core.money import usd
+from tenants.accounts.workspaces import subscribe_tenant
+from tenants.api_keys.lifecycle import issue_key
+from tenants.metering import plans
+from tenants.metering.allowance import allowance_of
+from tenants.metering.ledger import record_events
+from tenants.metering.plans import newest_plan_version
+from tenants.models import (
+    AuditEntry,
+    Invoice,
+    LedgerEntry,
+    OutboxEvent,
+    Plan,
+    PlanVersion,
+    Subscription,
+    Tenant,
+)
+
+pytestmark = pytest.mark.usefixtures("valkey")
+
+BEGAN = datetime(2026, 9, 3, tzinfo=UTC)
+NOW = datetime(2026, 10, 12, 12, tzinfo=UTC)
+NEXT_MONTH = datetime(2026, 11, 1, tzinfo=UTC)
+CENT = 10**7
+
+
+@pytest.fixture
+def old_acme(acme):
+    """Acme, on the free plan since September."""
+    Tenant.objects.filter(pk=acme.pk).update(created_at=BEGAN)
+    Subscription.objects.filter(tenant=acme).update(starts_at=BEGAN)
+    return acme
+
+
+def plan_at(tenant, moment):
+    return plans.plan_version_at(tenant, moment).plan_id
+
+
+def test_a_dearer_plan_holds_at_once(old_acme):
+    choose_plan(old_acme, "studio", now=NOW)
+    assert plan_at(old_acme, NOW) == "studio"
+    event = OutboxEvent.objects.get(type="plan.changed")
+    assert (event.facts["previous_plan"], event.facts["plan"]) == ("free", "studio")
+
+
+def test_a_cheaper_plan_begins_with_the_month_and_costs_nothing_before(old_acme):
+    choose_plan(old_acme, "studio", now=NOW)
+    choose_plan(old_acme, "writer", now=NOW)
+    assert plan_at(old_acme, NOW) == "studio"
+    assert plan_at(old_acme, NEXT_MONTH) == "writer"
+    studio, writer = newest_plan_version("studio"), newest_plan_version("writer")
+    october = invoices.preview_invoice(old_acme, "2026-10")
+    november = invoices.preview_invoice(old_acme, "2026-11")
+    assert october.total_nanousd == studio.monthly_fee_nanousd * 20 // 31 // CENT * CENT
+    assert november.total_nanousd == writer.monthly_fee_nanousd
+
+
+def test_an_upgrade_late_in_the_month_costs_its_days_and_includes_their_tokens(old_acme):
+    late = datetime(2026, 10, 30, 9, tzinfo=UTC)
+    [writer] = [offer for offer in list_offers(old_acme, late) if offer.version.plan_id == "writer"]
+    choose_plan(old_acme, "writer", now=late)
+    fee = newest_plan_version("writer").monthly_fee_nanousd
+    [line] = invoices.preview_invoice(old_acme, "2026-10").lines
+    assert line.amount_nanousd == writer.terms.fee_nanousd == fee * 2 // 31 // CENT * CENT
+    assert line.text == "Writer, 2 of 31 days of the monthly fee of $12.00"
+    included = (
+        newest_plan_version("free").included_tokens * 29 + newest_plan_version("writer").included_tokens * 2
+    )
+    assert allowance_of(old_acme, late).included_tokens == writer.terms.included_tokens == included // 31
+
+
+def test_a_change_within_the_month_is_two_lines_and_two_entries(old_acme):
+    choose_plan(old_acme, "writer", now=BEGAN)
+    choose_plan(old_acme, "studio", now=NOW)
+    draft = invoices.draft_invoice(old_acme, "2026-10")
+    invoice = invoices.finalize_invoice(draft, NEXT_MONTH + timedelta(days=1))
+    fees = invoice.lines.filter(kind="fee").values_list("text", "amount_nanousd")
+    assert list(fees) == [
+        ("Writer, 11 of 31 days of the monthly fee of $12.00", 425 * CENT),
+        ("Studio, 20 of 31 days of the monthly fee of $48.00", 3096 * CENT),
+    ]
+    booked = LedgerEntry.objects.filter(tenant=old_acme, kind="fee", period="2026-10").order_by("pk")
+    assert list(booked.values_list("reason", "amount_nanousd")) == list(fees)
+
+
+def test_an_upgrade_can_be_undone_for_an_hour_and_leaves_no_fee(old_acme):
+    choose_plan(old_acme, "writer", now=NOW)
+    plan_changes.undo_change(old_acme, now=NOW + timedelta(minutes=59))
+    assert plan_at(old_acme, NOW) == plan_at(old_acme, NEXT_MONTH) == "free"
+    assert invoices.preview_invoice(old_acme, "2026-10").lines == []
+    with pytest.raises(NothingToUndo):
+        plan_changes.undo_change(old_acme, now=NOW + timedelta(minutes=59))
+    choose_plan(old_acme, "writer", now=NOW + timedelta(hours=2))
+    with pytest.raises(NothingToUndo):
+        plan_changes.undo_change(old_acme, now=NOW + timedelta(hours=3))
+
+
+def test_a_downgrade_is_nothing_to_undo(old_acme):
+    choose_plan(old_acme, "writer", now=BEGAN)
+    choose_plan(old_acme, "free", now=NOW)
+    with pytest.raises(NothingToUndo):
+        plan_changes.undo_change(old_acme, now=NOW)
+
+
+def test_what_was_used_since_keeps_an_upgrade(old_acme, event):
+    record_events([event(old_acme, admitted_at=NOW - timedelta(minutes=1))])
+    choose_plan(old_acme, "writer", now=NOW)
+    assert not plan_changes.find_undo(old_acme, NOW).is_used
+    record_events([event(old_acme, admitted_at=NOW + timedelta(minutes=1))])
+    with pytest.raises(PlanUsed, match="Writer has been used since the change"):
+        plan_changes.undo_change(old_acme, now=NOW + timedelta(minutes=2))
+    assert plan_at(old_acme, NOW + timedelta(minutes=2)) == "writer"
+
+
+@pytest.mark.parametrize(("used", "held"), [("0", "12"), ("130", "0")])
+def test_what_is_open_or_not_booked_yet_keeps_an_upgrade(old_acme, valkey, used, held):
+    choose_plan(old_acme, "writer", now=NOW)
+    valkey.hset(names.account_key(old_acme.pk, "2026-10"), mapping={"used": used, "held": held})
+    with pytest.raises(PlanUsed):
+        plan_changes.undo_change(old_acme, now=NOW)
+
+
+def test_what_the_plan_before_would_refuse_keeps_an_upgrade(old_acme):
+    choose_plan(old_acme, "studio", now=NOW)
+    base_model = BaseModel.objects.create(name="base", config={}, modules={})
+    for number in range(newest_plan_version("free").private_styles + 1):
+        Style.objects.create(owner=old_acme, slug=f"s{number}", name=f"S{number}", base_model=base_model)
+    with pytest.raises(PlanUsed):
+        plan_changes.undo_change(old_acme, now=NOW)
+
+
+def test_the_page_asks_before_and_offers_to_undo(old_acme, alice_client):
+    now = timezone.now()
+    [writer] = [offer for offer in list_offers(old_acme, now) if offer.version.plan_id == "writer"]
+    page = alice_client.get(reverse("billing:plan")).text
+    assert "Change to Writer?" in page
+    assert usd(writer.terms.fee_nanousd) in page
+    alice_client.post(reverse("billing:change_plan"), {"plan": "writer"})
+    assert "Undo, back to Free" in alice_client.get(reverse("billing:plan")).text
+    answer = alice_client.post(reverse("billing:undo_plan"), follow=True)
+    assert "You're on Free again. No fee was charged." in unescape(answer.text)
+    assert AuditEntry.objects.latest("pk").action == "plan.undone"
+    answer = alice_client.post(reverse("billing:undo_plan"), follow=True)
+    assert "There is no change of the plan to undo." in answer.text
+
+
+def test_programs_read_what_a_change_costs_and_undo_it(client, acme):
+    _, secret = issue_key(acme, name="books", by=None, scopes=["admin"])
+    options = {"content_type": "application/json", "headers": {"Authorization": f"Bearer {secret}"}}
+    listed = {plan["code"]: plan for plan in client.get("/api/v1/billing/plans", **options).json()["data"]}
+    client.post("/api/v1/billing/plan", {"plan": "writer"}, **options)
+    preview = client.get("/api/v1/invoices/preview", **options).json()
+    assert listed["writer"]["month_fee_nanousd"] == preview["total_nanousd"] > 0
+    undone = client.post("/api/v1/billing/plan/undo", **options)
+    assert (undone.status_code, undone.json()["plan"]) == (200, "free")
+    again = client.post("/api/v1/billing/plan/undo", **options)
+    assert (again.status_code, again.json()["code"]) == (409, "nothing_to_undo")
+    assert client.get("/api/v1/invoices/preview", **options).json()["total_nanousd"] == 0
+
+
+def test_what_is_scheduled_can_be_kept_off_or_replaced(old_acme):
+    choose_plan(old_acme, "studio", now=NOW)
+    choose_plan(old_acme, "writer", now=NOW)
+    with pytest.raises(AlreadyScheduled):
+        choose_plan(old_acme, "writer", now=NOW)
+    choose_plan(old_acme, "free", now=NOW)
+    assert plan_at(old_acme, NEXT_MONTH) == "free"
+    plan_changes.keep_plan(old_acme, now=NOW)
+    assert plan_at(old_acme, NEXT_MONTH) == "studio"
+    assert Subscription.objects.filter(tenant=old_acme, ends_at=None).count() == 1
+    choose_plan(old_acme, "free", now=NOW)
+    Plan.objects.filter(code="enterprise").update(is_offered=True)
+    choose_plan(old_acme, "enterprise", now=NOW)  # dearer: at once, and nothing is scheduled any more
+    assert {plan_at(old_acme, NOW), plan_at(old_acme, NEXT_MONTH)} == {"enterprise"}
+
+
+def test_the_same_plan_and_an_unknown_one_are_refused(old_acme):
+    with pytest.raises(SamePlan):
+        choose_plan(old_acme, "free", now=NOW)
+    with pytest.raises(UnknownPlan):
+        choose_plan(old_acme, "gold", now=NOW)
+
+
+def test_plans_by_arrangement_are_nobodys_to_choose_and_on_no_page(old_acme, alice_client, client):
+    made = newest_plan_version("writer")
+    made.pk, made.number, made.plan = (
+        None,
+        1,
+        Plan.objects.create(code="charlies-own", name="Made for Charlie"),
+    )
+    made.save()
+    later = PlanVersion.objects.get(pk=made.pk)
+    later.pk, later.number, later.effective_from = None, 2, datetime(2100, 1, 1, tzinfo=UTC)
+    later.save()
+    for code in ("enterprise", "charlies-own"):
+        with pytest.raises(UnknownPlan, match="ask us"):
+            choose_plan(old_acme, code, now=NOW)
+    assert plan_at(old_acme, NOW) == "free"
+    assert [offer.version.plan_id for offer in list_offers(old_acme, NOW)] == ["writer", "studio"]
+    for page in (alice_client.get(reverse("billing:plan")), client.get(reverse("billing:prices"))):
+        assert "Studio" in page.text
+        assert "other plans are by arrangement" in page.text
+        assert "Enterprise" not in page.text
+        assert "Made for Charlie" not in page.text
+
+
+def test_a_dearer_plan_is_refused_while_an_older_invoice_is_unpaid(old_acme):
+    choose_plan(old_acme, "writer", now=BEGAN)
+    draft = invoices.draft_invoice(old_acme, "2026-09")
+    invoice = invoices.finalize_invoice(draft, NEXT_MONTH - timedelta(days=29))
+    overdue = NEXT_MONTH - timedelta(days=15)
+    assert invoice.total_nanousd > 0
+    with pytest.raises(UnpaidInvoice, match=f"{invoice} is unpaid. Pay it under"):
+        choose_plan(old_acme, "studio", now=overdue)
+    assert plan_at(old_acme, overdue) == "writer"
+    choose_plan(old_acme, "free", now=overdue)  # a cheaper one is free to choose
+    Invoice.objects.filter(pk=invoice.pk).update(state="paid", closed_at=overdue)
+    choose_plan(old_acme, "studio", now=overdue)
+    assert plan_at(old_acme, overdue) == "studio"
+
+
+@pytest.mark.parametrize(("age", "is_blocking"), [(timedelta(days=15), True), (timedelta(days=3), False)])
+def test_an_unpaid_invoice_is_told_of_before_an_attempt(old_acme, alice_client, age, is_blocking):
+    choose_plan(old_acme, "writer", now=BEGAN)
+    draft = invoices.draft_invoice(old_acme, "2026-09")
+    invoice = invoices.finalize_invoice(draft, timezone.now() - age)
+    page = alice_client.get(reverse("billing:plan")).text
+    assert f"{invoice}</a> is unpaid." in page
+    assert ("Until it is paid, Acme can\u2019t change to a plan with a higher fee." in page) == is_blocking
+    assert ("first; then you can change to Studio." in page) == is_blocking
+    assert ("Change to Studio now" in page) == (not is_blocking)
+    assert "Change to Free on" in page
+    plans_by_code = {plan["code"]: plan for plan in alice_client.get("/api/v1/billing/plans").json()["data"]}
+    assert plans_by_code["studio"]["unpaid_invoice"] == (str(invoice.pk) if is_blocking else None)
+    assert plans_by_code["free"]["unpaid_invoice"] is None
+
+
+def test_a_newer_version_of_ones_own_plan_is_offered(old_acme, alice_client):
+    """Writer's first version has no tokens beyond the included ones: who is on it stays, and may change."""
+    first = PlanVersion.objects.get(plan="writer", number=1)
+    subscribe_tenant(old_acme, first, at=months.bounds(months.current())[0])
+    page = alice_client.get(reverse("billing:plan")).text
+    assert "Once they are used" in page
+    assert "Change to the newest version now" in page
+    choose_plan(old_acme, "writer")
+    assert plans.plan_version_at(old_acme, timezone.now()).number == first.number + 1
+
+
+def test_a_young_invoice_stops_no_change(old_acme):
+    choose_plan(old_acme, "writer", now=BEGAN)
+    invoices.finalize_invoice(invoices.draft_invoice(old_acme, "2026-09"), NOW - timedelta(days=10))
+    choose_plan(old_acme, "studio", now=NOW)
+    assert plan_at(old_acme, NOW) == "studio"
+
+
+def test_the_page_says_before_what_a_cheaper_plan_will_refuse(alice_client, acme):
+    subscribe_tenant(acme, newest_plan_version("studio"))
+    free = newest_plan_version("free")
+    base_model = BaseModel.objects.create(name="base", config={}, modules={})
+    for number in range(free.private_styles + 2):
+        Style.objects.create(owner=acme, slug=f"s{number}", name=f"S{number}", base_model=base_model)
+    page = alice_client.get(reverse("billing:plan")).text
+    assert "Acme is on Studio" in page
+    assert f"You have {free.private_styles + 2} private styles and Free holds {free.private_styles}." in page
+    assert "Change to Writer on" in page
+    start = months.bounds(months.current())[1]
+    assert f"Change to Free on {start.day} {start:%B}" in page
+
+
+def test_owners_change_it_by_page_and_others_only_read(alice_client, bob_client, acme):
+    assert bob_client.get(reverse("billing:plan")).status_code == 200
+    assert bob_client.post(reverse("billing:change_plan"), {"plan": "writer"}).status_code == 403
+    answer = alice_client.post(reverse("billing:change_plan"), {"plan": "writer"}, follow=True)
+    assert "You're now on Writer." in unescape(answer.text)
+    answer = alice_client.post(reverse("billing:change_plan"), {"plan": "free"}, follow=True)
+    assert "Nothing changes until then" in answer.text
+    answer = alice_client.post(reverse("billing:keep_plan"), follow=True)
+    assert "You're staying on Writer." in unescape(answer.text)
+    assert list(AuditEntry.objects.order_by("pk").values_list("action", flat=True)) == [
+        "plan.changed",
+        "plan.changed",
+        "plan.kept",
+    ]
+
+
+def test_programs_read_plans_and_change_them(client, acme):
+    _, secret = issue_key(acme, name="books", by=None, scopes=["admin"])
+    options = {"content_type": "application/json", "headers": {"Authorization": f"Bearer {secret}"}}
+    listed = client.get("/api/v1/billing/plans", **options).json()["data"]
+    assert [(row["code"], row["is_current"]) for row in listed][:2] == [("free", True), ("writer", False)]
+    changed = client.post("/api/v1/billing/plan", {"plan": "writer"}, **options)
+    assert (changed.status_code, changed.json()["previous_plan"]) == (201, "free")
+    assert client.get("/api/v1/billing", **options).json()["plan"]["code"] == "writer"
+    client.post("/api/v1/billing/plan", {"plan": "free"}, **options)
+    scheduled = client.get("/api/v1/billing", **options).json()["scheduled_plan"]
+    assert scheduled["code"] == "free"
+    assert client.delete("/api/v1/billing/plan", **options).status_code == 204
+    assert client.get("/api/v1/billing", **options).json()["scheduled_plan"] is None
+    assert "enterprise" not in [row["code"] for row in listed]
+    for code in ("gold", "enterprise"):
+        assert client.post("/api/v1/billing/plan", {"plan": code}, **options).status_code == 404

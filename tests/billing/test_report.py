@@ -1,0 +1,210 @@
+from datetime import UTC, datetime
+
+import pytest
+from django.urls import reverse
+from django.utils import timezone
+
+from billing import report
+from core import months
+from core.money import NANO, usd
+from tenants.api_keys import lifecycle
+from tenants.metering.allowance import Allowance, allowance_of, month_limits
+from tenants.metering.allowance_words import beyond_sentence, usage_sentence
+from tenants.metering.credits import grant_credit
+from tenants.metering.ledger import record_events, usage_of
+from tenants.metering.plans import newest_plan_version
+from tenants.models import Price, Subscription
+
+START, END = months.bounds("2026-11")
+
+
+def test_the_usage_page_says_what_the_ledger_says(
+    alice_client, acme, charlies, event, django_assert_max_num_queries
+):
+    now = timezone.now()
+    laptop, _ = lifecycle.issue_key(acme, name="laptop", by=None)
+    record_events(
+        [event(acme, admitted_at=now, key=laptop, style_name="legal", completion_tokens=7) for _ in range(60)]
+    )
+    record_events([event(acme, admitted_at=now) for _ in range(3)])
+    record_events(
+        [event(charlies, admitted_at=now), event(acme, admitted_at=datetime(2026, 1, 1, tzinfo=UTC))]
+    )
+    ledger = usage_of(acme.pk, months.period_of(now))
+    with django_assert_max_num_queries(12):
+        page = alice_client.get(reverse("billing:usage"))
+    shown = page.context
+    assert shown["month"]["used_tokens"] == ledger.tokens
+    assert shown["month"]["cost"] == usd(ledger.nanousd)
+    assert shown["most_used"] == ["legal", "poetry"]
+    assert shown["today"] == {"requests": 63, "tokens": ledger.tokens, "cost": usd(ledger.nanousd)}
+    assert [row.name for row in shown["sums"].rows] == ["legal", "poetry"]
+    assert len(report.latest_requests(acme, now, 50)) == 50
+    assert shown["sums"].total.tokens == ledger.tokens
+    assert usd(ledger.nanousd) in page.text
+
+
+def test_an_empty_month_has_no_numbers(acme):
+    shown = report.monthly_report(acme, datetime(2026, 2, 3, tzinfo=UTC))
+    assert (shown["most_used"], shown["today"]["requests"]) == ([], 0)
+    assert shown["month"]["sentence"] == "None of February's 200,000 tokens are used yet."
+    assert shown["month"]["cost"] == "$0.00"
+
+
+@pytest.mark.parametrize(
+    ("spent", "budget", "said"),
+    [
+        (0, None, "$0.00 is spent in November; no budget bounds it."),
+        (4_200, None, "$0.0000042 is spent in November; no budget bounds it."),
+        (NANO, 2 * NANO, "$1.00 of November's budget of $2.00 is spent."),
+        (2 * NANO, 2 * NANO, "All of November's budget of $2.00 is spent; a new one begins on 1 December."),
+    ],
+)
+def test_the_budgets_sentence_is_exact(spent, budget, said):
+    assert report.budget_sentence(spent=spent, budget=budget, start=START, end=END) == said
+
+
+ALL_INCLUDED = Allowance(1000, 1000, is_overage_allowed=False)
+PREPAID = Allowance(1000, 5000, is_overage_allowed=False)
+WITH_OVERAGE = Allowance(1000, 5000, is_overage_allowed=True)
+PRICES = Price(input_nanousd=100, cached_input_nanousd=25, output_nanousd=400)
+COST = "$0.10 a million tokens read and $0.40 a million written"
+
+
+@pytest.mark.parametrize(
+    ("used", "day", "said"),
+    [
+        (0, 12, "None of November's 1,000 tokens are used yet."),
+        (5, 12, "You have used less than 1 % of November's tokens; at this pace they last the month."),
+        (410, 11, "You have used 41 % of November's tokens; at this pace the cap comes on the 25th."),
+        (410, 20, "You have used 41 % of November's tokens; at this pace they last the month."),
+        (410, 1, "You have used 41 % of November's tokens."),
+        (1000, 30, "All of November's 1,000 tokens are used; new ones come on 1 December."),
+    ],
+)
+def test_the_sentence_tells_the_share_and_the_pace(used, day, said):
+    now = datetime(2026, 11, day, tzinfo=UTC)
+    assert usage_sentence(used=used, allowance=ALL_INCLUDED, now=now) == said
+
+
+@pytest.mark.parametrize(
+    ("used", "said"),
+    [
+        (0, "None of November's 1,000 included tokens are used yet."),
+        (
+            410,
+            "You have used 41 % of November's included tokens; at this pace they are used up on the 25th.",
+        ),
+        (1000, "All of November's 1,000 included tokens are used."),
+        (1300, "All of November's 1,000 included tokens are used, and 300 more."),
+        (5000, "All of November's 5,000 tokens are used; new ones come on 1 December."),
+    ],
+)
+def test_where_further_tokens_can_be_paid_the_sentence_counts_the_included_ones(used, said):
+    assert usage_sentence(used=used, allowance=PREPAID, now=datetime(2026, 11, 11, tzinfo=UTC)) == said
+
+
+@pytest.mark.parametrize(
+    ("allowance", "used", "credits_nanousd", "said"),
+    [
+        (
+            ALL_INCLUDED,
+            9,
+            NANO,
+            "Once they are used, requests are refused until 1 December.",
+        ),
+        (
+            PREPAID,
+            5000,
+            NANO,
+            "Requests are refused until 1 December; a plan with more tokens lets them through at once.",
+        ),
+        (
+            PREPAID,
+            9,
+            12 * NANO,
+            f"Further ones cost {COST}, paid from your $12.00 of credits; at most 5,000 tokens this month.",
+        ),
+        (
+            PREPAID,
+            9,
+            0,
+            "Without credits, requests are refused then. "
+            f"With credits further ones cost {COST}; at most 5,000 tokens this month.",
+        ),
+        (
+            PREPAID,
+            1000,
+            0,
+            "No credits are left: requests are refused until 1 December. "
+            f"With credits further ones cost {COST}; at most 5,000 tokens this month.",
+        ),
+        (
+            WITH_OVERAGE,
+            9,
+            0,
+            f"Further ones cost {COST}: they come onto the invoice, at most 5,000 tokens this month.",
+        ),
+        (
+            WITH_OVERAGE,
+            9,
+            2 * NANO,
+            f"Further ones cost {COST}: your $2.00 of credits pay first, the rest comes onto the invoice, "
+            "at most 5,000 tokens this month.",
+        ),
+    ],
+)
+def test_what_comes_after_the_included_tokens_is_said(allowance, used, credits_nanousd, said):
+    now = datetime(2026, 11, 11, tzinfo=UTC)
+    sentence = beyond_sentence(
+        used=used, allowance=allowance, prices=PRICES, credits_nanousd=credits_nanousd, now=now
+    )
+    assert sentence == said
+
+
+def test_a_pace_that_would_last_for_ages_is_told_too():
+    now = datetime(2026, 11, 29, tzinfo=UTC)
+    said = usage_sentence(used=1, allowance=Allowance(0, 10**15, is_overage_allowed=False), now=now)
+    assert said.endswith("at this pace they last the month.")
+
+
+def test_the_month_includes_what_its_dearest_plan_includes(acme):
+    """As its invoice does, although the plan of now caps it."""
+    now = timezone.now()
+    start, _ = months.bounds(months.period_of(now))
+    studio = newest_plan_version("studio")
+    Subscription.objects.filter(tenant=acme).update(plan_version=studio, starts_at=start, ends_at=now)
+    writer = newest_plan_version("writer")
+    Subscription.objects.create(tenant=acme, plan_version=writer, starts_at=now)
+    allowance = allowance_of(acme, timezone.now())
+    assert (allowance.included_tokens, allowance.max_tokens) == (
+        studio.included_tokens,
+        writer.monthly_tokens,
+    )
+    assert month_limits([acme.pk], timezone.now())[acme.pk].allowance == allowance
+
+
+@pytest.mark.parametrize("code", ["writer", "studio"])
+def test_credits_count_on_the_plans_as_shipped(acme, code):
+    shipped = newest_plan_version(code)
+    allowance = Allowance(shipped.included_tokens, shipped.monthly_tokens, shipped.overage_allowed)
+    assert allowance.counts_included
+    first = shipped.plan.versions.get(number=1)
+    assert first.monthly_tokens == first.included_tokens == shipped.included_tokens
+    assert first.monthly_fee_nanousd == shipped.monthly_fee_nanousd
+
+
+def test_pages_and_api_count_to_the_included_tokens(alice_client, acme, event):
+    Subscription.objects.filter(tenant=acme).update(
+        plan_version=newest_plan_version("writer"), starts_at=months.bounds(months.current())[0]
+    )
+    grant_credit(acme, 12 * NANO, source="promotion", source_id="1", reason="", actor="")
+    record_events([event(acme, admitted_at=timezone.now(), prompt_tokens=0, completion_tokens=50_000)])
+    for name in ("billing:usage", "billing:plan"):
+        page = alice_client.get(reverse(name))
+        assert page.context["month"]["percent"] == 1
+        assert "50,000 of 5,000,000 included tokens" in page.text
+        assert "paid from your $12.00 of credits; at most 20,000,000 tokens this month." in page.text
+    month = alice_client.get("/api/v1/billing").json()["month"]
+    facts = (month["included_tokens"], month["included_tokens_left"], month["max_tokens"], month["beyond"])
+    assert facts == (5_000_000, 4_950_000, 20_000_000, "credits")

@@ -1,0 +1,155 @@
+"""A workspace hears once a month of each share of a limit that is used."""
+
+import threading
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from django.db import connection
+
+from billing import thresholds
+from tenants.api_keys.lifecycle import playground_key
+from tenants.events import outbox
+from tenants.metering.credits import grant_credit
+from tenants.metering.ledger import record_events
+from tenants.metering.plans import newest_plan_version
+from tenants.models import CreditGrant, OutboxEvent, PlanVersion, ReachedThreshold, Subscription, Tenant
+
+NOW = datetime(2026, 11, 12, 12, tzinfo=UTC)
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture(autouse=True)
+def presented(monkeypatch) -> None:
+    monkeypatch.setattr(outbox, "_presenters", {Tenant: lambda tenant: {"id": str(tenant.pk)}})
+
+
+@pytest.fixture
+def a_thousand_tokens(acme) -> None:
+    """Acme may use a thousand tokens a month."""
+    free = newest_plan_version("free")
+    limits = {"plan": free.plan, "number": 99, "monthly_tokens": 1_000}
+    copied = ("requests_per_minute", "tokens_per_minute", "parallel_requests", "max_output_tokens")
+    limits |= {name: getattr(free, name) for name in copied}
+    version = PlanVersion.objects.create(private_styles=free.private_styles, **limits)
+    Subscription.objects.filter(tenant=acme).update(plan_version=version, starts_at=NOW - timedelta(days=9))
+
+
+@pytest.fixture
+def use(event, acme):
+    """Records tokens that Acme used, and looks at the thresholds."""
+
+    def record(tokens: int, at: datetime = NOW) -> list[int]:
+        facts = {"prompt_tokens": tokens, "completion_tokens": 0, "admitted_at": at}
+        record_events([event(acme, playground_key(acme), **facts)])
+        thresholds.check_thresholds(at)
+        return reached()
+
+    return record
+
+
+def reached(measure: str = "tokens") -> list[int]:
+    events = OutboxEvent.objects.filter(facts__measure=measure).order_by("created_at")
+    return [event.facts["percent"] for event in events]
+
+
+def test_each_threshold_is_told_once_a_month(a_thousand_tokens, use, acme):
+    assert use(499) == []
+    assert use(1) == [50]
+    assert use(10) == [50]
+    assert use(300) == [50, 80]
+    assert use(900) == [50, 80, 100]
+    assert thresholds.check_thresholds(NOW) == 0
+    told = OutboxEvent.objects.filter(facts__measure="tokens").earliest("created_at")
+    assert (told.tenant, told.type) == (acme, "usage.threshold_reached")
+    assert told.facts == {
+        "period": "2026-11", "measure": "tokens", "percent": 50, "used_tokens": 500, "limit_tokens": 1000,
+        "max_tokens": 1000, "beyond": "credits",
+    }  # fmt: skip
+
+
+def test_tokens_are_the_included_ones_and_the_cap_is_told_too(a_thousand_tokens, use):
+    PlanVersion.objects.filter(number=99).update(included_tokens=200)
+    assert use(100) == [50]
+    assert use(100) == [50, 80, 100]
+    assert use(599) == [50, 80, 100]
+    assert reached("cap") == []
+    use(1)
+    assert reached("cap") == [80]
+    use(200)
+    assert reached("cap") == [80, 100]
+    told = OutboxEvent.objects.get(facts__measure="tokens", facts__percent=100)
+    assert (told.facts["used_tokens"], told.facts["limit_tokens"]) == (200, 200)
+    assert (told.facts["max_tokens"], told.facts["beyond"]) == (1000, "credits")
+
+
+def test_a_new_month_begins_anew(a_thousand_tokens, use):
+    assert use(500) == [50]
+    assert use(400, at=NOW + timedelta(days=30)) == [50]
+    assert use(100, at=NOW + timedelta(days=30)) == [50, 50]
+
+
+def test_one_leap_passes_several(a_thousand_tokens, use):
+    assert use(850) == [50, 80]
+
+
+def test_the_budget_counts_what_was_spent_and_none_is_no_limit(use, acme, charlies):
+    use(1_000)
+    assert reached("budget") == []
+    spent = acme.usage_days.get().cost_nanousd
+    Tenant.objects.filter(pk=acme.pk).update(monthly_nanousd=spent * 2)
+    assert thresholds.check_thresholds(NOW) == 1
+    told = OutboxEvent.objects.get(facts__measure="budget")
+    assert (told.facts["used_nanousd"], told.facts["limit_nanousd"]) == (spent, spent * 2)
+    Tenant.objects.filter(pk=acme.pk).update(monthly_nanousd=spent)
+    assert thresholds.check_thresholds(NOW) == 2
+    assert not OutboxEvent.objects.exclude(tenant=acme).exists()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_two_processes_at_once_tell_it_once(a_thousand_tokens, event, acme):
+    facts = {"prompt_tokens": 1_000, "completion_tokens": 0, "admitted_at": NOW}
+    record_events([event(acme, playground_key(acme), **facts)])
+    together = threading.Barrier(4)
+
+    def check() -> None:
+        together.wait(timeout=30)
+        try:
+            thresholds.check_thresholds(NOW)
+        finally:
+            connection.close()
+
+    threads = [threading.Thread(target=check) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(timeout=30)
+    assert sorted(reached()) == [50, 80, 100]
+
+
+def test_many_workspaces_take_a_few_queries(event, acme, charlies, django_assert_max_num_queries):
+    for tenant in (acme, charlies):
+        record_events([event(tenant, playground_key(tenant))])
+    with django_assert_max_num_queries(6):
+        thresholds.check_thresholds(NOW)
+
+
+def test_what_is_known_of_months_long_over_is_deleted(a_thousand_tokens, use):
+    use(500)
+    ReachedThreshold.objects.update(created_at=NOW - timedelta(days=365))
+    thresholds.prune_thresholds()
+    assert not ReachedThreshold.objects.exists()
+
+
+def test_credits_have_thresholds_too(a_thousand_tokens, use, acme, monkeypatch):
+    monkeypatch.setitem(outbox._presenters, CreditGrant, lambda grant: {"id": grant.pk})
+    grant_credit(acme, 100_000, source="promotion", source_id="1", reason="", actor="", now=NOW)
+    use(490)  # at 100 nano-USD, 20 of them cached at 25; none is included
+    assert reached("credits") == []
+    use(10)
+    use(400)
+    assert reached("credits") == [50, 80]
+    event = OutboxEvent.objects.get(facts__measure="credits", facts__percent=80)
+    assert (event.facts["used_nanousd"], event.facts["limit_nanousd"]) == (86_250, 100_000)
+    grant_credit(acme, 100_000, source="promotion", source_id="2", reason="", actor="", now=NOW)
+    use(100)  # half of what is there now: told before
+    assert reached("credits") == [50, 80]

@@ -1,0 +1,17 @@
+from core.errors import DomainError, NotFound
+
+
+class NoSuchStyle(NotFound):
+    """There is no style "{slug}";
+    look at the catalogue."""
+
+
+def test_the_docstring_is_the_message_and_facts_fill_it():
+    error = NoSuchStyle(slug="haiku")
+    assert str(error) == error.message == 'There is no style "haiku"; look at the catalogue.'
+    assert error.facts == {"slug": "haiku"}
+    assert error.code == "not_found"
+
+
+def test_a_message_of_its_own_wins():
+    assert str(DomainError("Not on Sundays.")) == "Not on Sundays."

@@ -1,0 +1,22 @@
+from fractions import Fraction
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from core.money import NANO, usd
+
+
+@given(st.integers(-(2**63), 2**63 - 1))
+def test_an_amount_is_shown_exactly(nanousd):
+    shown = usd(nanousd)
+    assert Fraction(shown.replace("$", "").replace(",", "")) * NANO == nanousd
+    assert len(shown.split(".")[1]) >= 2
+
+
+def test_amounts_read_like_money():
+    assert [usd(0), usd(12 * NANO), usd(4_200), usd(-1_234_500_000_000)] == [
+        "$0.00",
+        "$12.00",
+        "$0.0000042",
+        "-$1,234.50",
+    ]

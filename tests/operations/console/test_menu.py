@@ -1,0 +1,65 @@
+"""The console's menu: whatever has a list stands in it, and each operator sees only what they may open."""
+
+import hashlib
+from pathlib import Path
+
+import pytest
+import unfold
+from django.contrib import admin
+from django.contrib.auth.models import Group
+from django.test import Client
+from django.urls import reverse
+
+from operations.console.menu import MENU
+from stack.folders import ROOT
+from tenants.models import User
+
+# Of unfold's templates that ours were made from. Where one of these changes, take its changes over.
+UNFOLDS = Path(unfold.__file__).parent / "templates"
+MADE_FROM: dict[str, str] = {
+    "admin/base.html": "7428a8411d69",
+    "admin/index.html": "dd345254af4f",
+    "unfold/helpers/change_list_filter_button.html": "f5492043bcfa",
+    "unfold/helpers/change_list_filter_vertical.html": "6b9dffc9312c",
+    "unfold/helpers/edit_inline/tabular_field.html": "ab1aab4fedf9",
+    "unfold/helpers/edit_inline/tabular_heading.html": "eef46d03bc16",
+    "unfold/helpers/navigation_header.html": "ebf1a6c9aa19",
+    "unfold/helpers/navigation_user.html": "df49db2d72d7",
+    "unfold/helpers/theme_switch.html": "34db9918846b",
+    "unfold/helpers/welcomemsg.html": "91ac76169f4c",
+}
+
+
+def test_every_list_stands_in_the_menu_once():
+    listed = [page for pages in MENU.values() for page in pages if isinstance(page, str)]
+    assert sorted(listed) == sorted(model._meta.label for model in admin.site._registry)
+
+
+@pytest.mark.django_db
+def test_the_menu_names_what_an_operator_may_open(operator_client):
+    page = operator_client.get(reverse("admin:index"))
+    for group in page.context["sidebar_navigation"]:
+        for item in group["items"]:
+            assert operator_client.get(item["link"]).status_code == 200, item["title"]
+            assert item["title"] in page.text
+
+
+@pytest.mark.django_db
+def test_a_role_sees_no_more_in_the_menu_than_it_may_open():
+    clerk = User.objects.create_user("clerk@example.org", is_staff=True)
+    clerk.groups.set(Group.objects.filter(name="Engineer"))
+    client = Client()
+    client.force_login(clerk, backend="allauth.account.auth_backends.AuthenticationBackend")
+    navigation = client.get(reverse("admin:index")).context["sidebar_navigation"]
+    items = [item for group in navigation for item in group["items"]]
+    refused = [item["title"] for item in items if client.get(item["link"]).status_code != 200]
+    assert refused == [item["title"] for item in items if not item["has_permission"]]
+    assert "Invoices" in refused
+    assert "Engines" not in refused
+
+
+def test_unfolds_templates_are_those_that_ours_were_made_from():
+    ours = [file.relative_to(ROOT / "templates") for file in (ROOT / "templates").rglob("*.html")]
+    shared = sorted(str(file) for file in ours if (UNFOLDS / file).exists())
+    digests = {file: hashlib.sha256((UNFOLDS / file).read_bytes()).hexdigest()[:12] for file in shared}
+    assert digests == MADE_FROM

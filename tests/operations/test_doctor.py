@@ -1,0 +1,184 @@
+"""`manage.py doctor`: each fault is found, says how to mend it, and makes the exit code 1."""
+
+import json
+import time
+from io import StringIO
+from types import SimpleNamespace
+
+import pytest
+import redis
+from django.core.management import CommandError, call_command
+from django.utils import timezone
+
+from adapters.engines import doctor as engine_doctor
+from adapters.engines import own_limits
+from adapters.errors import EngineUnavailable
+from adapters.models import BaseModel, Engine
+from core import valkey as names
+from operations import settings_checks
+from operations.doctor import checkup, databases, machine, queues, storage
+from operations.doctor import engines as engine_checks
+from operations.doctor import setup as setup_checks
+from operations.monitoring import health, task_counts
+from tenants.models import ApiKey
+from tenants.public import issue_key
+
+pytestmark = pytest.mark.django_db
+GIB = 1024**3
+
+
+def levels(findings) -> set[str]:
+    """Return `subject level` of each finding that is not well; all say how to mend it."""
+    bad = [finding for finding in findings if finding.level != "ok"]
+    assert [finding for finding in bad if not finding.fix] == []
+    return {f"{finding.subject} {finding.level}" for finding in bad}
+
+
+@pytest.fixture
+def an_engine() -> Engine:
+    base = BaseModel.objects.create(name="base", config={}, modules={})
+    return Engine.objects.create(
+        name="engine-1", url="http://127.0.0.1:1", base_model=base, device="cpu", max_loras=2,
+        max_cpu_loras=4, max_lora_rank=8, max_model_len=2048, checked_at=timezone.now(),
+    )  # fmt: skip
+
+
+@pytest.fixture
+def working(valkey, monkeypatch) -> None:
+    """Workers did all tasks just now; what other tests sent, and nobody took, is not seen."""
+    monkeypatch.setattr(queues, "read_queue_lengths", lambda names: dict.fromkeys(names, 0))
+    for task in ("inference.tasks.drain", "adapters.tasks.advance", "tenants.tasks.deliver_webhooks"):
+        task_counts.count_task(valkey, task, is_success=True, busy_s=0)
+
+
+def test_an_installation_that_is_well_has_no_fault_and_one_that_is_not_exits_with_1(
+    monkeypatch, valkey, an_engine, working
+):
+    monkeypatch.setattr(engine_checks, "diagnose_engines", lambda: {"engine-1": []})
+    monkeypatch.setattr(setup_checks, "check_base_model", lambda: [])
+    out = StringIO()
+    call_command("doctor", "--json", stdout=out)
+    found = [json.loads(line) for line in out.getvalue().splitlines()]
+    assert {"PostgreSQL", "Valkey", "migrations", "storage", "uploads", "ledger", "beat"} <= {
+        one["subject"] for one in found
+    }
+    monkeypatch.setattr(checkup.databases.health, "missing_migrations", lambda: ["tenants.0001_initial"])
+    with pytest.raises(CommandError):
+        call_command("doctor", "--quiet", stdout=(quiet := StringIO()))
+    assert "manage.py migrate" in quiet.getvalue()
+    assert "✓" not in quiet.getvalue()
+
+
+def test_a_part_that_is_away_is_a_finding_and_ends_nothing(monkeypatch, valkey, an_engine):
+    def away(*_):
+        raise redis.ConnectionError("refused")
+
+    monkeypatch.setattr(databases.valkey, "client", away)
+    found = levels(checkup.check_all())
+    assert {"Valkey fault", "queues fault", "ledger fault"} <= found
+    assert "PostgreSQL fault" not in found
+
+
+def test_a_key_under_a_pepper_that_is_gone_is_found(acme, settings):
+    issue_key(acme, name="old", by=None)
+    assert levels(databases.check_peppers()) == set()
+    ApiKey.objects.update(pepper=7)
+    [finding] = databases.check_peppers()
+    assert (finding.level, "pepper 7" in finding.seen) == ("fault", True)
+
+
+def test_a_valkey_that_forgets_or_stands_by_is_found(monkeypatch, valkey):
+    facts = valkey.info() | {"maxmemory_policy": "allkeys-lru", "aof_enabled": 0, "role": "slave"}
+    ahead = (int(time.time()) + 60, 0)
+    monkeypatch.setattr(
+        databases.valkey, "client", lambda: SimpleNamespace(info=lambda: facts, time=lambda: ahead)
+    )
+    assert levels(databases.check_valkey()) == {"Valkey fault", "Valkey note", "Valkey's clock fault"}
+
+
+def test_a_queue_that_nobody_serves_and_a_beat_that_stopped_are_found(
+    monkeypatch, valkey, an_engine, working
+):
+    assert levels(queues.check_queues()) == set()
+    waiting = {"engine.engine-1": 3, "uploads": 500}
+    monkeypatch.setattr(queues, "read_queue_lengths", lambda names: dict.fromkeys(names, 0) | waiting)
+    assert levels(queues.check_queues()) == {"queue engine.engine-1 fault", "queue uploads note"}
+    valkey.delete(names.metrics_tasks_key())
+    assert "beat fault" in levels(queues.check_queues())
+
+
+def test_usage_that_waits_or_was_refused_is_found(valkey):
+    assert levels(queues.check_ledger()) == set()
+    valkey.xadd(names.usage_key(), {"a": "b"}, id=f"{int(time.time() * 1000) - 90_000}-0")
+    valkey.xadd(names.refused_usage_key(), {"a": "b"})
+    valkey.zadd(names.leases_key(), {"t r": 1})
+    assert levels(queues.check_ledger()) == {"ledger fault", "holds note"}
+
+
+def test_storage_takes_what_a_browser_sends_and_a_wrong_address_is_found(settings, valkey, monkeypatch):
+    assert levels(storage.check_bucket()) == set()
+    monkeypatch.setattr(storage, "put_as_browser", lambda: "it answers 403 to a signed PUT")
+    monkeypatch.setattr(storage, "refused_origin", lambda origin: "no origin")
+    assert levels(storage.check_bucket()) == {"uploads fault"}
+    settings.S3_BUCKET = "no-such-bucket"
+    assert levels(storage.check_bucket()) == {"storage fault"}
+
+
+def test_an_engine_with_other_flags_than_its_row_is_found(monkeypatch, an_engine):
+    pages = {
+        "/v1/models": json.dumps({"data": [{"id": "base", "max_model_len": 1024}]}),
+        "/metrics": 'vllm:lora_requests_info{max_lora="8",running_lora_adapters=""} 1.0\n',
+    }
+    monkeypatch.setattr(engine_doctor, "check_health", lambda engine: None)
+    monkeypatch.setattr(own_limits, "read_page", lambda engine, path: pages[path])
+    seen = [finding.seen for finding in engine_checks.check_engines() if finding.level == "fault"]
+    assert seen == ["its --max-model-len is 1024, its row says 2048", "its --max-loras is 8, its row says 2"]
+    pages["/v1/models"] = json.dumps({"data": [{"id": "other"}]})
+    assert "it serves other, not base" in str(list(engine_checks.check_engines()))
+
+    def away(engine):
+        raise EngineUnavailable
+
+    monkeypatch.setattr(engine_doctor, "check_health", away)
+    Engine.objects.update(checked_at=None)
+    found = list(engine_checks.check_engines())
+    assert levels(found) == {"engine engine-1 fault"}
+    assert len([finding for finding in found if finding.level == "fault"]) == 2
+
+
+@pytest.mark.parametrize(("free_bytes", "level"), [(GIB // 2, "fault"), (3 * GIB, "note"), (50 * GIB, "ok")])
+def test_a_disk_that_is_nearly_full_is_found(monkeypatch, free_bytes, level):
+    monkeypatch.setattr(machine.shutil, "disk_usage", lambda _: SimpleNamespace(free=free_bytes))
+    assert {finding.level for finding in machine.check_disks()} == {level}
+
+
+@pytest.mark.parametrize(("days", "level"), [(3, "fault"), (60, "ok")])
+def test_a_certificate_that_ends_soon_is_found(monkeypatch, settings, days, level):
+    settings.SITE_URL = "https://polyscribe.example.com"
+    settings.S3_PUBLIC_ENDPOINT_URL = ""
+    monkeypatch.setattr(machine, "_days_left", lambda host, port: days)
+    [finding] = machine.check_certificates()
+    assert finding.level == level
+
+
+@pytest.mark.parametrize(
+    ("change", "name"),
+    [
+        ({"SECURE": True, "S3_PUBLIC_ENDPOINT_URL": "http://files.example.com"}, "mixed_content"),
+        ({"SITE_URL": "https://example.com/polyscribe"}, "site_url"),
+        ({"API_KEY_PEPPERS": {}}, "no_pepper"),
+        ({"ENGINE_MAX_CPU_LORAS": 1}, "engine_memory"),
+        ({"VALKEY_URL": "http://valkey"}, "valkey_url"),
+    ],
+)
+def test_a_process_refuses_to_start_with_settings_that_contradict_each_other(settings, change, name):
+    settings_checks.refuse_half_configured()
+    for setting, value in change.items():
+        setattr(settings, setting, value)
+    assert [fault.id for fault in settings_checks.find_faults()] == [f"polyscribe.{name}"]
+    with pytest.raises(SystemExit, match="does not start"):
+        settings_checks.refuse_half_configured()
+
+
+def test_the_readiness_is_what_the_doctor_asks_too(valkey):
+    assert set(health.check_parts()) == {"postgresql", "migrations", "valkey", "broker", "storage"}

@@ -1,0 +1,107 @@
+"""A public site does not start with secrets that others know."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+from django.conf import settings
+
+from operations.secret_checks import find_weaknesses
+
+RANDOM = [f"{number:02d}c3a9f07b1e64d58260fe9b7a41c8d35e" for number in range(20)]
+GOOD = {
+    "SITE_URL": "https://polyscribe.example.com",
+    "DJANGO_SECRET_KEY": RANDOM[0],
+    "DATABASE_URL": f"postgres://polyscribe:{RANDOM[1]}@postgres:5432/polyscribe",
+    "VALKEY_URL": f"redis://:{RANDOM[2]}@valkey:6379/0",
+    "CELERY_BROKER_URL": f"redis://:{RANDOM[2]}@valkey:6379/1",
+    "AWS_SECRET_ACCESS_KEY": RANDOM[3],
+    "API_KEY_PEPPERS": f"2:{RANDOM[4]},1:{RANDOM[5]}",
+    "CACHE_SALT_SECRET": RANDOM[6],
+    "ENGINE_API_KEY": RANDOM[7],
+    "EMAIL_URL": "smtp://user:password@mail.example.com:587",
+}
+
+
+def test_a_well_set_site_starts_and_so_does_a_laptop_with_anything():
+    assert find_weaknesses(GOOD) == []
+    assert find_weaknesses(GOOD | {"AWS_SECRET_ACCESS_KEY": ""}) == []
+    while_replaced = {"DJANGO_SECRET_KEY_FALLBACKS": f"{RANDOM[8]},{GOOD['DJANGO_SECRET_KEY']}"}
+    assert find_weaknesses(GOOD | while_replaced) == []
+    assert find_weaknesses(GOOD | {"ENGINE_API_KEY": "", "ENGINE_KIND": "ray"}) == []
+    assert find_weaknesses({"SITE_URL": "http://127.0.0.1:8000", "DJANGO_SECRET_KEY": "x"}) == []
+
+
+@pytest.mark.parametrize(
+    ("bad", "named"),
+    [
+        ({"DJANGO_SECRET_KEY": "change-me"}, "DJANGO_SECRET_KEY is a known one"),
+        ({"DJANGO_SECRET_KEY": "django-insecure-" + RANDOM[9]}, "DJANGO_SECRET_KEY is a known one"),
+        ({"DJANGO_SECRET_KEY": RANDOM[9][:31]}, "DJANGO_SECRET_KEY is short"),
+        (
+            {"DJANGO_SECRET_KEY_FALLBACKS": f"{RANDOM[8]},change-me"},
+            "DJANGO_SECRET_KEY_FALLBACKS (number 2) is a known one",
+        ),
+        ({"SITE_URL": "HTTPS://example.com", "CACHE_SALT_SECRET": "00"}, "CACHE_SALT_SECRET is short"),
+        ({"CACHE_SALT_SECRET": "00"}, "CACHE_SALT_SECRET is short"),
+        ({"CACHE_SALT_SECRET": "0" * 64}, "CACHE_SALT_SECRET is not random"),
+        ({"API_KEY_PEPPERS": f"2:{RANDOM[4]},1:00"}, "API_KEY_PEPPERS (number 1) is short"),
+        ({"ENGINE_API_KEY": ""}, "ENGINE_API_KEY is missing"),
+        ({"ENGINE_API_KEY": RANDOM[0]}, "DJANGO_SECRET_KEY and ENGINE_API_KEY are equal"),
+        (
+            {"DATABASE_URL": "postgres://polyscribe@postgres/polyscribe"},
+            "the password in DATABASE_URL is missing",
+        ),
+        ({"VALKEY_URL": "redis://:change-me@valkey:6379/0"}, "the password in VALKEY_URL is a known one"),
+        ({"CELERY_BROKER_URL": "redis://broker:6379/1"}, "the password in CELERY_BROKER_URL is missing"),
+        ({"EMAIL_URL": ""}, "EMAIL_URL names no mail server"),
+        ({"EMAIL_URL": "file:///var/mail"}, "EMAIL_URL names no mail server"),
+        ({"STRIPE_API_BASE": "https://stripe.example.com"}, "STRIPE_API_BASE is for tests"),
+        ({"STRIPE_SECRET_KEY": "rk_live_1"}, "STRIPE_WEBHOOK_SECRET is missing"),
+        ({"MAILBOX": "1"}, "MAILBOX=1"),
+        ({"DJANGO_DEBUG": "1"}, "DJANGO_DEBUG=1"),
+    ],
+)
+def test_what_a_public_site_must_not_start_with_is_named_without_repeating_it(bad, named):
+    (found,) = find_weaknesses(GOOD | bad)
+    assert named in found
+    assert not any(secret in found for secret in RANDOM)
+
+
+def test_the_settings_themselves_refuse_so_that_every_process_does():
+    done = subprocess.run(
+        [sys.executable, "-c", "import config.settings"],
+        env={**os.environ, **GOOD, "DJANGO_SECRET_KEY": "change-me"},
+        cwd=settings.BASE_DIR, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 1
+    assert "DJANGO_SECRET_KEY is a known one" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+ANSWER = """
+import django
+from django.test import Client
+
+django.setup()
+answer = Client().get("/healthz", secure=True, headers={"host": "localhost"})
+print(answer.status_code, answer.headers.get("Strict-Transport-Security"))
+"""
+
+
+@pytest.mark.parametrize(
+    ("flags", "header"),
+    [
+        ({}, "max-age=31536000"),
+        ({"HSTS_SUBDOMAINS": "1"}, "max-age=31536000; includeSubDomains"),
+        ({"HSTS_SUBDOMAINS": "1", "HSTS_PRELOAD": "1"}, "max-age=31536000; includeSubDomains; preload"),
+    ],
+)
+def test_a_public_site_is_https_only_for_browsers_and_its_subdomains_by_setting(flags, header):
+    done = subprocess.run(
+        [sys.executable, "-c", ANSWER],
+        env={**os.environ, **GOOD, "MAILBOX": "0", **flags},
+        cwd=settings.BASE_DIR, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.stdout.splitlines()[-1:] == [f"200 {header}"], done.stderr

@@ -1,0 +1,118 @@
+"""The docs on the site: every guide, every link between them, the search; and what raw HTML becomes."""
+
+import re
+from html.parser import HTMLParser
+from urllib.parse import urldefrag, urlsplit
+
+import pytest
+from django.test import Client
+from django.urls import reverse
+
+from website import guides
+
+SLUGS = list(guides.guide_paths())
+
+
+class Page(HTMLParser):
+    """What a page links to, and what can be linked to on it."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.links: list[str] = []
+        self.ids: list[str] = []
+        self.feed(text)
+
+    def handle_starttag(self, tag: str, attrs) -> None:
+        known = dict(attrs)
+        if tag == "a":
+            self.links.append(known["href"])
+        if "id" in known:
+            self.ids.append(known["id"])
+
+
+@pytest.fixture(scope="module")
+def pages() -> dict[str, Page]:
+    visitor = Client()
+    return {slug: Page(visitor.get(reverse("guide", args=[slug])).text) for slug in SLUGS}
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("slug", SLUGS)
+def test_every_link_of_a_guide_leads_somewhere(client, pages, slug):
+    page = pages[slug]
+    assert len(set(page.ids)) == len(page.ids)
+    for link in set(page.links):
+        address, anchor = urldefrag(link)
+        if urlsplit(link).scheme in ("https", "mailto"):
+            continue
+        here = reverse("guide", args=[slug])
+        target = address or here
+        assert target.startswith("/"), f"{link} is no address of the site"
+        answer = client.get(target)
+        assert answer.status_code in (200, 302), link
+        if anchor:
+            assert anchor in Page(answer.text).ids, link
+
+
+def test_every_file_of_docs_is_a_guide(settings):
+    files = {f"docs/{file.name}" for file in (settings.BASE_DIR / "docs").glob("*.md")}
+    assert files <= set(guides.guide_paths().values())
+
+
+def test_a_guide_has_its_tables_code_and_headings(client):
+    page = client.get(reverse("guide", args=["writing-with-the-api"])).text
+    assert page.count("<h1") == 1
+    assert '<h2 id="limits">' in page
+    assert "<table>" in page
+    assert '<pre tabindex="0"><code>' in page
+
+
+@pytest.mark.parametrize(
+    ("text", "never"),
+    [("<script>alert(1)</script>", "<script>"), ("[x](javascript:alert(1))", 'href="javascript')],
+)
+def test_a_guide_is_text_not_html(settings, tmp_path, text, never):
+    (tmp_path / "guide.md").write_text(f"# Guide\n\n{text}\n")
+    settings.BASE_DIR = tmp_path
+    assert never not in guides._read_guide("guide", "guide.md").html
+
+
+@pytest.mark.parametrize("slug", SLUGS)
+def test_a_guide_has_no_style_in_its_markup(client, slug):
+    assert ' style="' not in client.get(reverse("guide", args=[slug])).text
+
+
+def test_a_column_is_aligned_as_its_text_says(client):
+    page = client.get(reverse("guide", args=["probing"])).text
+    assert '<th>adapter</th>\n<th data-align="right">bfloat16</th>' in page
+
+
+def test_two_headings_of_one_name_have_anchors_of_their_own(settings, tmp_path):
+    (tmp_path / "guide.md").write_text("# Guide\n\n## Files\n\n## Files\n")
+    settings.BASE_DIR = tmp_path
+    anchors = [one.anchor for one in guides._read_guide("guide", "guide.md").headings]
+    assert anchors == ["files", "files-1"]
+
+
+def test_the_search_finds_sections_by_the_beginnings_of_their_words(client):
+    page = client.get(reverse("guides"), {"q": "idempotency key"})
+    hits = page.context["hits"]
+    assert hits
+    for hit in hits:
+        assert re.search("idempotency", f"{hit.section.heading} {hit.section.text}", re.IGNORECASE)
+        address, anchor = urldefrag(hit.section.url)
+        assert not anchor or anchor in Page(client.get(address).text).ids
+    assert client.get(reverse("guides"), {"q": "IDEMPOT"}).context["hits"]
+
+
+@pytest.mark.parametrize("question", ["", "zzzzqq", "<zzz>", "%", "a" * 1000, "\x00"])
+def test_a_search_that_finds_nothing_shows_the_guides(client, question):
+    page = client.get(reverse("guides"), {"q": question})
+    assert page.status_code == 200
+    assert "For writers" in page.text
+    assert "<zzz>" not in page.text
+
+
+def test_an_unknown_guide_is_404(client):
+    assert client.get("/docs/../settings/").status_code == 404
+    assert client.get("/docs/nothing/").status_code == 404
