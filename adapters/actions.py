@@ -22,7 +22,8 @@ from adapters.releases import aliases, votes
 from adapters.uploads import conversions, downloads, sessions
 from adapters.uploads.downloads import DownloadableFile
 from adapters.uploads.upload_request import StyleDescription
-from tenants.public import Access
+from tenants.models import Tenant, User
+from tenants.public import Access, access_of_person, create_tenant
 
 
 @transaction.atomic
@@ -73,6 +74,17 @@ def select_style(access: Access, style: Style) -> None:
 
 
 @transaction.atomic
+def found_workspace(user: User, *, name: str, slug: str | None = None) -> Tenant:
+    """Return a new workspace of a person, with the first party's styles selected.
+
+    Raises ReservedName; and SlugTaken or BadSlug for a given slug.
+    """
+    with transaction.atomic():
+        tenant = create_tenant(user, name=name, slug=slug)
+        select_first_party_styles(access_of_person(user, tenant, address=None))
+    return tenant
+
+
 def select_first_party_styles(access: Access) -> list[Style]:
     """Select the first party's public styles; return those that were not selected before.
 

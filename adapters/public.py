@@ -1,21 +1,23 @@
-"""What other floors may use of this one. What the gateway needs is in `data_plane`."""
+"""What other apps may use of this one. What the gateway needs is in `data_plane`."""
 
-from adapters.actions import cast_vote, choose_style, hear_styles, select_first_party_styles
+from adapters.actions import cast_vote, choose_style, found_workspace, hear_styles, select_first_party_styles
+from adapters.catalog import price_book_versions
+from adapters.catalog.choices import (
+    StyleChoice,
+    find_style_choices,
+    list_style_choices,
+    name_default_style,
+    name_example_model,
+)
 from adapters.catalog.export import list_exported
 from adapters.catalog.library import select_style
-from adapters.catalog.priced import STYLE_SOURCE
-from adapters.catalog.queries import ModelChoice, model_choices, public_styles, style_choices
+from adapters.catalog.priced import StyleFacts, describe_styles, find_style
+from adapters.catalog.queries import ModelChoice, model_choices, public_styles
 from adapters.catalog.sharing import set_public
-from adapters.catalog.shelf import (
-    find_to_hear,
-    name_answering_style,
-    newest_uploads,
-    styles_in_use,
-    styles_to_hear,
-)
+from adapters.catalog.shelf import find_to_hear, newest_uploads, styles_in_use, styles_to_hear
 from adapters.engines.doctor import diagnose_engines
-from adapters.engines.readiness import Readiness, engine_readiness
-from adapters.enqueue import enqueue_advance, request_version
+from adapters.engines.readiness import engine_readiness
+from adapters.enqueue import enqueue_advance
 from adapters.errors import RoundNotFound
 from adapters.models import AdapterVersion, Engine, Erasure, Style
 from adapters.object_store import (
@@ -30,34 +32,28 @@ from adapters.object_store import (
     write_object,
 )
 from adapters.placement.history import take_samples as take_engine_samples
-from adapters.placement.summary import (
-    EngineSummary,
-    count_unpublished,
-    count_versions,
-    oldest_missing_s,
-    summarize_engines,
-)
+from adapters.placement.summary import count_unpublished, count_versions, oldest_missing_s, summarize_engines
 from adapters.placement.transitions import is_answering
 from adapters.releases.votes import begin_round, find_round, find_side_model, show_side
 from adapters.releases.votes import standings as vote_standings
 from adapters.routing.lookup import routes_of
-from adapters.routing.publisher import publish_missing_tables, publish_routes
-from adapters.uploads.holdings import count_holdings
+from adapters.routing.publisher import publish_routes
+from adapters.uploads.holdings import Holdings, count_holdings
 from adapters.uploads.sessions import begin_upload, finish_upload
 from adapters.uploads.upload_request import StyleDescription
 
 __all__ = [
-    "STYLE_SOURCE",
     "AdapterVersion",
     "Engine",
-    "EngineSummary",
     "Erasure",
+    "Holdings",
     "ModelChoice",
-    "Readiness",
     "RoundNotFound",
     "StoredObject",
     "Style",
+    "StyleChoice",
     "StyleDescription",
+    "StyleFacts",
     "begin_round",
     "begin_upload",
     "cast_vote",
@@ -66,36 +62,40 @@ __all__ = [
     "count_holdings",
     "count_unpublished",
     "count_versions",
+    "describe_styles",
     "diagnose_engines",
     "engine_readiness",
     "enqueue_advance",
     "find_round",
     "find_side_model",
+    "find_style",
+    "find_style_choices",
     "find_to_hear",
     "finish_upload",
+    "found_workspace",
     "hear_styles",
     "is_answering",
     "is_storage_answering",
     "list_exported",
     "list_objects",
+    "list_style_choices",
     "model_choices",
-    "name_answering_style",
+    "name_default_style",
+    "name_example_model",
     "newest_uploads",
     "oldest_missing_s",
+    "price_book_versions",
     "public_styles",
-    "publish_missing_tables",
     "publish_routes",
     "put_as_browser",
     "put_object",
     "read_object",
     "refused_origin",
-    "request_version",
     "routes_of",
     "select_first_party_styles",
     "select_style",
     "set_public",
     "show_side",
-    "style_choices",
     "styles_in_use",
     "styles_to_hear",
     "summarize_engines",

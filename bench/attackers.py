@@ -24,8 +24,8 @@ from django.db.models import Count, Sum  # noqa: E402
 from adapters.catalog.library import select_style  # noqa: E402
 from adapters.models import AdapterVersion, BaseModel, Engine, Placement, Status, Style  # noqa: E402
 from inference.tasks import drain  # noqa: E402
-from tenants.models import UsageEvent  # noqa: E402
-from tenants.public import User, create_tenant, issue_key  # noqa: E402
+from tenants.models import UsageEvent, User  # noqa: E402
+from tenants.public import create_tenant, issue_key  # noqa: E402
 
 
 def create(number: str) -> list[dict[str, str]]:

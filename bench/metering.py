@@ -28,6 +28,7 @@ from django.db import connection, connections  # noqa: E402
 from django.db.models import Sum  # noqa: E402
 from django.utils import timezone  # noqa: E402
 
+from adapters.catalog.price_book_versions import complete_edition  # noqa: E402
 from bench.billing import write_figures  # noqa: E402
 from billing.invoices import invoices  # noqa: E402
 from core import months, valkey  # noqa: E402
@@ -36,7 +37,6 @@ from inference.quota.ledger_drain import drain_usage  # noqa: E402
 from tenants.accounts.workspaces import create_tenant  # noqa: E402
 from tenants.api_keys.lifecycle import issue_key, playground_key  # noqa: E402
 from tenants.models import AuthorEarning, LedgerEntry, Price, PriceBook, Tenant, User  # noqa: E402
-from tenants.quota_sync.editions import complete_edition  # noqa: E402
 
 EVENTS = 30_000
 TENANTS = 20

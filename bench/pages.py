@@ -37,8 +37,9 @@ from bench.api import OTHERS, STYLES, make_styles  # noqa: E402
 from config.preloading import load_pages  # noqa: E402
 from core import months  # noqa: E402
 from tenants.management import large  # noqa: E402
+from tenants.metering.plans import newest_plan_version  # noqa: E402
 from tenants.models import ApiKey, Membership, RefusedRequest, Tenant, UsageDaily, UsageEvent, User  # noqa: E402
-from tenants.public import create_tenant, newest_plan_version, subscribe_tenant  # noqa: E402
+from tenants.public import create_tenant, subscribe_tenant  # noqa: E402
 
 RESULTS = Path(__file__).with_name("results") / "pages.json"
 WORKSPACE = "large-0"

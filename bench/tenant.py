@@ -27,8 +27,8 @@ from adapters.public import routes_of, set_public  # noqa: E402
 from core import months, valkey  # noqa: E402
 from inference.tasks import drain  # noqa: E402
 from labs.fake_vllm.prepared_bytes import MODELS  # noqa: E402
-from tenants.models import Plan, PlanVersion, UsageEvent  # noqa: E402
-from tenants.public import Tenant, User, create_tenant, first_party_tenant, issue_key, subscribe_tenant  # noqa: E402
+from tenants.models import Plan, PlanVersion, Tenant, UsageEvent, User  # noqa: E402  # noqa: E402
+from tenants.public import create_tenant, first_party_tenant, issue_key, subscribe_tenant  # noqa: E402
 
 SLUG = "bench"
 # So large that nobody meets them, and checked for every request all the same.

@@ -20,13 +20,13 @@ from django.db.models import Count, Sum
 from django.utils import timezone
 from psycopg import sql
 
+from adapters.public import read_object, write_object
 from billing.author_shares import SHARES_OF_EVENTS
 from core import locks, months
 from core.errors import Conflict, DomainError, Unavailable
-from tenants.audit import record_audit
 from tenants.metering import partitions
-from tenants.metering.archive_store import archive_store
 from tenants.models import ArchivedUsage, Invoice, InvoiceLine, LedgerEntry, Tenant, UsageArchive
+from tenants.public import record_audit
 
 MONTHS_KEPT = 2  # whole ones beside the present one: late usage of them is no rarity
 MAX_NAMED = 20  # workspaces in a message
@@ -218,14 +218,13 @@ def require_old_enough(period: str, now: datetime) -> None:
 def export_month(archive: UsageArchive, _: str) -> None:
     """Write a month's events into the bucket, read them back, and compare them with the ledger."""
     _unhurried(_require_invoiced, archive.period)
-    store = archive_store()
     table = partitions.partition_name(archive.period)
     written = hashlib.sha256()
     # A month is more than memory holds: rows go from PostgreSQL through gzip into the bucket in chunks.
     with closing(_copy_rows(table)) as rows:  # else a failed upload leaves the connection within the COPY
-        store.write(archive.object_key, _compress(rows, written.update))
+        write_object(archive.object_key, _compress(rows, written.update))
     # Rows are dropped for this file, so what counts is what the storage gives back, not what was sent.
-    content = _read_content(store.read(archive.object_key))
+    content = _read_content(read_object(archive.object_key))
     if content.sha256 != written.hexdigest():  # also of rows that cost nothing, which no ledger has
         raise FileDamaged(period=archive.period)
     _unhurried(_require_ledgers, archive.period, content)

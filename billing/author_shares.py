@@ -90,8 +90,6 @@ class Earned:
     share_nanousd: int
 
 
-
-
 def make_span(first: str, last: str) -> Span:
     """Return the months from one to another. Raises BadPeriods."""
     try:

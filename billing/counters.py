@@ -4,9 +4,12 @@ from collections.abc import Iterator
 from typing import Any
 from uuid import UUID
 
+from billing.reconciliation import Amount, Disagreement
 from core import valkey
-from inference.quota import ledger_drain
-from tenants.public import Amount, Disagreement, Tenant, free_tokens_used, usage_of
+from inference.public import ledger_drain
+from tenants.metering.ledger import usage_of
+from tenants.metering.pools import free_tokens_used
+from tenants.models import Tenant
 
 # redis-py types each answer as the union of all its modes; ours is one: decoded text, protocol 2.
 type Store = Any

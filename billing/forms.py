@@ -8,6 +8,7 @@ from django.utils.translation import gettext_lazy as _
 from billing.invoices.details import FIELDS
 from billing.models import BillingDetails
 from core.errors import DomainError
+from tenants.metering.forms import DollarsField
 
 
 class BudgetForm(forms.Form):

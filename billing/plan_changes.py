@@ -11,17 +11,15 @@ from django.utils import timezone
 from django.utils.formats import date_format
 from django.utils.translation import gettext
 
+from adapters.public import count_holdings
 from billing.plan_words import Difference, compare_plans, describe_refusals
 from core import months
 from core.errors import Conflict, NotFound
-from tenants.accounts.workspaces import subscribe_tenant
-from tenants.events.outbox import record_event
 from tenants.metering import plans
-from tenants.metering.holdings import holdings_of
 from tenants.metering.ledger import usage_of
 from tenants.metering.proration import MonthTerms
-from tenants.models import EventType, Invoice, PlanVersion, Subscription, Tenant, UsageEvent
-from tenants.quota_sync import snapshot
+from tenants.models import Invoice, PlanVersion, Subscription, Tenant, UsageEvent
+from tenants.public import cancel_scheduled, record_plan_change, scheduled_change, snapshot, subscribe_tenant
 
 TIME_TO_PAY = timedelta(days=14)  # after which an unpaid invoice keeps a workspace from dearer plans
 UNDO_FOR = timedelta(hours=1)
@@ -110,7 +108,7 @@ class Offer:
 def list_offers(tenant: Tenant, now: datetime) -> list[Offer]:
     """Return the plans offered to everybody that a workspace can change to, the cheapest first."""
     current, present_terms = plans.month_versions(tenant, now)
-    held = holdings_of(tenant)
+    held = count_holdings(tenant)
     unpaid = find_unpaid(tenant, now)
     blocking = unpaid.invoice if unpaid and unpaid.is_blocking else None
     offers = []
@@ -141,12 +139,6 @@ def find_unpaid(tenant: Tenant, now: datetime) -> Unpaid | None:
     return Unpaid(oldest, blocks_from, is_blocking=blocks_from <= now)
 
 
-def scheduled_change(tenant: Tenant, now: datetime) -> Subscription | None:
-    """Return the subscription that begins later, or None."""
-    later = Subscription.objects.filter(tenant=tenant, starts_at__gt=now)
-    return later.select_related("plan_version__plan").order_by("starts_at").first()
-
-
 def choose_plan(tenant: Tenant, code: str, *, now: datetime | None = None) -> Subscription:
     """Subscribe a workspace to a plan's newest version: at once, or from the next month on if it is cheaper.
 
@@ -167,10 +159,10 @@ def choose_plan(tenant: Tenant, code: str, *, now: datetime | None = None) -> Su
         if unpaid and unpaid.is_blocking and _is_dearer(current, chosen):
             raise UnpaidInvoice(invoice=unpaid.invoice, plan=chosen.plan.name)
         if scheduled:
-            _forget(scheduled)
+            cancel_scheduled(scheduled)
         starts_at = now if _is_at_once(current, chosen) else _next_month(now)
         subscription = subscribe_tenant(tenant, chosen, at=starts_at)
-        _record(tenant, current, chosen, starts_at)
+        record_plan_change(tenant, current, chosen, starts_at)
     return subscription
 
 
@@ -184,23 +176,6 @@ def _require_other_plan(current: PlanVersion, chosen: PlanVersion, scheduled: Su
         raise AlreadyScheduled(plan=chosen.plan.name, day=_day(scheduled.starts_at))
 
 
-def assign_plan(tenant: Tenant, version: PlanVersion, *, now: datetime | None = None) -> Subscription:
-    """Subscribe a workspace at once to any plan version, as operators may; return the subscription.
-
-    What was scheduled before is forgotten.
-    """
-    now = now or timezone.now()
-    with transaction.atomic():
-        Tenant.objects.select_for_update(no_key=True).get(pk=tenant.pk)
-        current = plans.plan_version_at(tenant, now)
-        scheduled = scheduled_change(tenant, now)
-        if scheduled:
-            _forget(scheduled)
-        subscription = subscribe_tenant(tenant, version, at=now)
-        _record(tenant, current, version, now)
-    return subscription
-
-
 def keep_plan(tenant: Tenant, *, now: datetime | None = None) -> PlanVersion:
     """Forget the change that is scheduled; return the plan that stays. Raises NothingScheduled."""
     now = now or timezone.now()
@@ -209,10 +184,10 @@ def keep_plan(tenant: Tenant, *, now: datetime | None = None) -> PlanVersion:
         scheduled = scheduled_change(tenant, now)
         if scheduled is None:
             raise NothingScheduled
-        _forget(scheduled)
+        cancel_scheduled(scheduled)
         snapshot.mark_changed(tenant.pk)
         current = plans.plan_version_at(tenant, now)
-        _record(tenant, scheduled.plan_version, current, now)
+        record_plan_change(tenant, scheduled.plan_version, current, now)
     return current
 
 
@@ -247,9 +222,9 @@ def undo_change(tenant: Tenant, *, now: datetime | None = None) -> Undo:
         Tenant.objects.select_for_update(no_key=True).get(pk=tenant.pk)
         if not Subscription.objects.filter(pk=undo.subscription.pk, ends_at=None).exists():
             raise NothingToUndo
-        _forget(undo.subscription)
+        cancel_scheduled(undo.subscription)
         snapshot.mark_changed(tenant.pk)
-        _record(tenant, undone, before, now)
+        record_plan_change(tenant, undone, before, now)
     return undo
 
 
@@ -257,7 +232,7 @@ def _is_used(tenant: Tenant, before: PlanVersion, *, since: datetime, now: datet
     """Return whether a workspace has asked anything since a moment, or holds what the plan before refuses."""
     periods = {months.period_of(since), months.period_of(now)}
     asked = UsageEvent.objects.filter(tenant=tenant, period__in=periods, admitted_at__gte=since)
-    if asked.exists() or describe_refusals(before, holdings_of(tenant)):
+    if asked.exists() or describe_refusals(before, count_holdings(tenant)):
         return True
     # What is open, or on its way into the ledger, may have begun under the new limits.
     return any(
@@ -280,21 +255,3 @@ def _next_month(now: datetime) -> datetime:
 
 def _day(moment: datetime) -> str:
     return date_format(moment, gettext("j F"))
-
-
-def _forget(scheduled: Subscription) -> None:
-    """Delete a subscription that has not begun, and let the one before it go on."""
-    Subscription.objects.filter(pk=scheduled.pk).delete()
-    before = Subscription.objects.filter(tenant=scheduled.tenant_id, ends_at=scheduled.starts_at)
-    before.update(ends_at=None)
-
-
-def _record(tenant: Tenant, before: PlanVersion, after: PlanVersion, starts_at: datetime) -> None:
-    record_event(
-        tenant.pk,
-        EventType.PLAN_CHANGED,
-        tenant,
-        plan=after.plan_id,
-        previous_plan=before.plan_id,
-        takes_effect_at=starts_at,
-    )

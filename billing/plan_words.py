@@ -9,10 +9,9 @@ from django.utils.functional import Promise
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
+from adapters.public import Holdings
 from core.money import usd
-from tenants.metering.holdings import Holdings
-from tenants.models import PlanVersion
-from tenants.models.plans import GIB
+from tenants.models import GIB, PlanVersion
 
 type Show = Callable[[int], str]
 

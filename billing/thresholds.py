@@ -14,10 +14,10 @@ from django.db.models import F, Q, Sum
 from django.utils import timezone
 
 from core import months
-from tenants.events.outbox import record_event
 from tenants.metering import credits
 from tenants.metering.allowance import Allowance, month_limits
 from tenants.models import CreditGrant, EventType, ReachedThreshold, Tenant, UsageDaily
+from tenants.public import record_event
 
 PERCENTS = (50, 80, 100)
 PERCENTS_OF_CAP = (80, 100)

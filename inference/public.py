@@ -1,8 +1,14 @@
-"""What the roof may use of this floor, beside its apps and tasks."""
+"""What the apps above may use of this one, beside its apps and tasks."""
 
+from inference.contract import http_errors
+from inference.contract.dialects import anthropic_messages
+from inference.contract.openapi import data_plane_paths, data_plane_schemas
+from inference.errors import TooMuchAtOnce, UnknownAddress
 from inference.metrics import ALL as ALL_METRICS
 from inference.metrics import FIRST_BYTE, REFUSALS, REQUESTS, SUM, TOKENS, Histogram, read_total
-from inference.quota.backlog import Backlog, read_backlog
+from inference.proxy.bodies import BodyMemory
+from inference.quota import ledger_drain
+from inference.quota.backlog import read_backlog
 from inference.quota.ledger_drain import drain_usage
 
 __all__ = [
@@ -12,9 +18,16 @@ __all__ = [
     "REQUESTS",
     "SUM",
     "TOKENS",
-    "Backlog",
+    "BodyMemory",
     "Histogram",
+    "TooMuchAtOnce",
+    "UnknownAddress",
+    "anthropic_messages",
+    "data_plane_paths",
+    "data_plane_schemas",
     "drain_usage",
+    "http_errors",
+    "ledger_drain",
     "read_backlog",
     "read_total",
 ]

@@ -1,6 +1,19 @@
-"""What the management APIs of other floors use of this one. It loads REST framework; `public` does not."""
+"""What the management APIs of other apps use of this one. It loads REST framework; `public` does not."""
 
+from tenants.api import rate_limit
+from tenants.api.presenters import AuditObject, KeyObject, WorkspaceObject, present_key, present_workspace
 from tenants.api.schema import operation
 from tenants.api.views import WorkspaceView, idempotent, repeatable
 
-__all__ = ["WorkspaceView", "idempotent", "operation", "repeatable"]
+__all__ = [
+    "AuditObject",
+    "KeyObject",
+    "WorkspaceObject",
+    "WorkspaceView",
+    "idempotent",
+    "operation",
+    "present_key",
+    "present_workspace",
+    "rate_limit",
+    "repeatable",
+]

@@ -100,28 +100,10 @@ def publish_planned_changes() -> None:
     planned_changes.publish_planned_changes(valkey.client(), timezone.now())
 
 
-
-
 @shared_task
 def prune_quota_snapshots() -> None:
     """Delete from Valkey what belongs to old months and dead keys."""
     snapshot.prune_snapshots()
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
 
 
 @shared_task
@@ -155,5 +137,3 @@ def prune_events() -> None:
     """Delete events with all that was sent about them after a month, and replaced secrets of webhooks."""
     outbox.prune_events()
     endpoints.forget_previous_secrets()
-
-

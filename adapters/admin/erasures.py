@@ -20,7 +20,7 @@ from adapters.erasure.report import erasure_report
 from adapters.models import EngineErasure, Erasure
 from adapters.views.workspace_erasure import workspace_report
 from core.console import OperatorAdmin, operator_action
-from tenants.public import Tenant
+from tenants.models import Tenant
 
 
 class EngineErasureInline(ReadOnly, TabularInline):

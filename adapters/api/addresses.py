@@ -10,7 +10,8 @@ from django.db.models import Model, Prefetch, Q, QuerySet
 from adapters.errors import StyleNotFound, VersionNotFound
 from adapters.models import AdapterVersion, BaseModel, Style
 from core.rest.problems import MAX_REPEATED
-from tenants.public import Access, Tenant
+from tenants.models import Tenant
+from tenants.public import Access
 
 UUID_PATTERN = "[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"
 SEGMENT = "[^/]+"

@@ -13,7 +13,8 @@ from adapters.api.presenters import ErasureObject, present_erasure, present_eras
 from adapters.errors import ErasureNotFound
 from adapters.models import Erasure
 from core.rest.bodies import StrictSerializer
-from tenants.public import Access, Scope
+from tenants.models import Scope
+from tenants.public import Access
 from tenants.rest import WorkspaceView, operation
 
 

@@ -18,16 +18,11 @@ from adapters.quality.cards import StyleCard
 from adapters.releases import review
 from adapters.releases.canary_analysis import CanaryComparison
 from core.money import usd
-from tenants.public import (
-    MILLION,
-    Entry,
-    Schedule,
-    Tenant,
-    VersionFigures,
-    find_price,
-    price_amounts,
-    schedules_of,
-)
+from tenants.metering.figures import VersionFigures
+from tenants.metering.forms import MILLION
+from tenants.metering.price_book import Entry, Schedule, find_price, schedules_of
+from tenants.metering.price_book import amounts as price_amounts
+from tenants.models import Tenant
 
 OFFER_STATES = ("none", "offered", "declined", "public", "leaving")
 

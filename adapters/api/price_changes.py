@@ -12,7 +12,7 @@ from adapters.api.presenters import PriceChangeObject, present_price_change
 from adapters.catalog import price_changes
 from adapters.catalog.terms import AMOUNTS, Terms
 from adapters.errors import NoPriceChange
-from tenants.public import Scope
+from tenants.models import Scope
 from tenants.rest import WorkspaceView, operation
 
 

@@ -20,7 +20,7 @@ from adapters.errors import NoCanary
 from adapters.models import Release, Style
 from adapters.releases import canary_analysis
 from core.rest.bodies import StrictSerializer
-from tenants.public import Scope
+from tenants.models import Scope
 from tenants.rest import WorkspaceView, idempotent, operation
 
 MAX_NUMBER = 2**31 - 1

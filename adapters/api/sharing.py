@@ -11,7 +11,8 @@ from adapters.api.presenters import ShareObject, present_share
 from adapters.errors import NotShared, StyleNotFound
 from adapters.models import Share
 from core.rest.bodies import StrictSerializer, TextField
-from tenants.public import Access, Scope
+from tenants.models import Scope
+from tenants.public import Access
 from tenants.rest import WorkspaceView, idempotent, operation
 
 MAX_SLUG = 40

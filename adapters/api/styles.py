@@ -33,7 +33,7 @@ from adapters.catalog.words import MOST_TAGS, WORDS_CHARACTERS
 from adapters.models import Erasure, Selection, Style
 from adapters.releases import diff
 from core.rest.bodies import StrictSerializer, TextField
-from tenants.public import Scope
+from tenants.models import Scope
 from tenants.rest import WorkspaceView, idempotent, operation
 
 ORDERS = {

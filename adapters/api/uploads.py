@@ -21,7 +21,8 @@ from adapters.models import AdapterVersion, Status
 from adapters.object_store import MAX_PARTS
 from adapters.uploads import parts, sessions
 from core.rest.bodies import StrictSerializer, TextField
-from tenants.public import Access, Scope
+from tenants.models import Scope
+from tenants.public import Access
 from tenants.rest import WorkspaceView, operation, repeatable
 
 RANGE = re.compile(r"([0-9]{1,5})(?:-([0-9]{1,5}))?")

@@ -52,7 +52,8 @@ from adapters.releases import diff, pairs
 from adapters.uploads import conversions
 from adapters.uploads.upload_request import StyleDescription
 from core.rest.bodies import StrictSerializer
-from tenants.public import Scope, VersionFigures, version_figures
+from tenants.metering.figures import VersionFigures, version_figures
+from tenants.models import Scope
 from tenants.rest import WorkspaceView, idempotent, operation, repeatable
 
 FIGURES_OF = timedelta(days=1)

@@ -14,7 +14,7 @@ from adapters.models import Style
 from adapters.releases import votes
 from adapters.releases.strengths import Chance
 from core.rest.bodies import StrictSerializer
-from tenants.public import Scope
+from tenants.models import Scope
 from tenants.rest import WorkspaceView, operation
 
 

@@ -19,7 +19,7 @@ from adapters.catalog.queries import Card, Kind
 from adapters.catalog.words import LANGUAGES, TAG
 from adapters.models import Selection, Style
 from adapters.models.styles import is_reviewed_for
-from tenants.public import Tenant, User
+from tenants.models import Tenant, User
 
 PAGE_SIZE = 24
 MAX_SEARCH_CHARACTERS = 100

@@ -1,37 +1,15 @@
-"""The styles that a key can be limited to.
+"""The styles that a key can be limited to, and the one that pages and examples begin with."""
 
-Styles live on a floor above this one. That floor's function is registered here when Django starts.
-"""
-
-from collections.abc import Callable, Collection
+from collections.abc import Collection
 from uuid import UUID
 
+from adapters.catalog import queries, shelf
 from tenants.models import Tenant
 
 type StyleChoice = tuple[UUID, str, str]  # id, name, model name
-# Of which workspace, among which ids or all, and how many at most.
-type ListStyles = Callable[[Tenant, Collection[UUID] | None, int | None], list[StyleChoice]]
-
-# Which of a workspace's styles answers, the one to begin with first; among which ids or all.
-type FindAnswering = Callable[[Tenant, Collection[UUID] | None], str | None]
 
 SHOWN_STYLES = 300  # of which a page lets people choose
 BASE_MODEL_NAME = "base"  # what every key that is not limited to styles may name
-
-_registered: list[ListStyles] = []
-_finders: list[FindAnswering] = []
-
-
-def register_style_choices(list_styles: ListStyles) -> None:
-    """Let keys be limited to the styles that a function lists for a tenant."""
-    if list_styles not in _registered:
-        _registered.append(list_styles)
-
-
-def register_answering_style(find: FindAnswering) -> None:
-    """Let examples name a style that a function knows to answer."""
-    if find not in _finders:
-        _finders.append(find)
 
 
 def name_example_model(tenant: Tenant, style_ids: Collection[UUID] | None) -> str:
@@ -40,10 +18,9 @@ def name_example_model(tenant: Tenant, style_ids: Collection[UUID] | None) -> st
     `style_ids`: those that the key is limited to. If none of these answers yet, it is still one of them.
     """
     among = style_ids or None
-    for find in _finders:
-        model = find(tenant, among)
-        if model:
-            return model
+    model = shelf.name_answering_style(tenant, among)
+    if model:
+        return model
     limited_to = find_style_choices(tenant, among) if among else []
     return limited_to[0][2] if limited_to else BASE_MODEL_NAME
 
@@ -58,7 +35,7 @@ def name_default_style(tenant: Tenant) -> str | None:
 
 def list_style_choices(tenant: Tenant, *, besides: Collection[UUID] = ()) -> list[StyleChoice]:
     """Return the styles that a page offers: the first by name, and `besides` some that are chosen already."""
-    shown = _list(tenant, None, SHOWN_STYLES)
+    shown = queries.style_choices(tenant, None, SHOWN_STYLES)
     known = {style_id for style_id, _, _ in shown}
     missing = set(besides) - known
     return shown + find_style_choices(tenant, missing) if missing else shown
@@ -66,12 +43,4 @@ def list_style_choices(tenant: Tenant, *, besides: Collection[UUID] = ()) -> lis
 
 def find_style_choices(tenant: Tenant, style_ids: Collection[UUID]) -> list[StyleChoice]:
     """Return those of some styles that a tenant may name in `model=`."""
-    return _list(tenant, style_ids, None)
-
-
-def _list(tenant: Tenant, among: Collection[UUID] | None, most: int | None) -> list[StyleChoice]:
-    """Ask what is registered; nothing while nothing is."""
-    choices: list[StyleChoice] = []
-    for list_styles in _registered:
-        choices += list_styles(tenant, among, most)
-    return choices
+    return queries.style_choices(tenant, style_ids, None)

@@ -7,7 +7,7 @@ from typing import Any
 from django.db.models import QuerySet
 
 from adapters.models import AdapterVersion
-from tenants.public import Tenant
+from tenants.models import Tenant
 
 COLUMNS = (
     "style__slug",

@@ -7,7 +7,7 @@ from django.db import transaction
 
 from adapters.errors import TooManyFavourites
 from adapters.models import Favourite, Style
-from tenants.public import User
+from tenants.models import User
 
 MOST_FAVOURITES = 500
 

@@ -20,7 +20,7 @@ from adapters.catalog.words import (
 )
 from adapters.models import Style
 from core.errors import DomainError
-from tenants.public import PriceField
+from tenants.metering.forms import PriceField
 
 # Common terms and where they are written out. Other terms are written by hand.
 LICENCES = {

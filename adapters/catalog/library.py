@@ -10,7 +10,7 @@ from adapters.catalog.words import edit_faults
 from adapters.errors import StyleNotFound, StyleRefused
 from adapters.models import Selection, Style
 from adapters.routing import publisher
-from tenants.public import Tenant
+from tenants.models import Tenant
 
 
 def select_style(tenant: Tenant, style: Style) -> None:

@@ -1,6 +1,7 @@
-"""What billing asks about styles, and how new prices reach the routes."""
+"""What billing asks about styles: their names, whose they are, and their prices."""
 
 from collections.abc import Collection
+from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
@@ -9,8 +10,19 @@ from django.utils import timezone
 from adapters.catalog.price_changes import add_agreed
 from adapters.models import Style
 from adapters.models.styles import is_public_now
-from adapters.routing import publisher
-from tenants.public import StyleFacts, StyleSource, dollars_a_million, schedules_of
+from tenants.metering.price_book import dollars_a_million, schedules_of
+
+
+@dataclass(frozen=True)
+class StyleFacts:
+    """One style, as everybody may know it if it is public."""
+
+    id: UUID
+    name: str
+    model_name: str
+    owner_id: UUID
+    is_public: bool
+    is_first_party: bool
 
 
 def find_style(model_name: str) -> StyleFacts | None:
@@ -19,13 +31,13 @@ def find_style(model_name: str) -> StyleFacts | None:
     styles = Style.objects.filter(slug=slug, retired_at=None)
     styles = styles.filter(owner__slug=owner) if owner else styles.filter(owner__is_first_party=True)
     style_id = styles.values_list("pk", flat=True).first()
-    return describe_styles([style_id])[0] if style_id else None
+    return describe_styles([style_id])[style_id] if style_id else None
 
 
-def describe_styles(style_ids: Collection[UUID]) -> list[StyleFacts]:
-    """Return the facts of some styles; those of public ones are what operators approved."""
+def describe_styles(style_ids: Collection[UUID]) -> dict[UUID, StyleFacts]:
+    """Return id → facts of those styles that exist; those of public ones are what operators approved."""
     public = set(Style.objects.filter(is_public_now(), retired_at=None, pk__in=style_ids).values_list("pk"))
-    facts = []
+    facts = {}
     for style in Style.objects.filter(pk__in=style_ids).select_related("owner", "approved_version"):
         shown = style.show_to(None)
         is_public = (style.pk,) in public
@@ -37,7 +49,7 @@ def describe_styles(style_ids: Collection[UUID]) -> list[StyleFacts]:
             is_public=is_public,
             is_first_party=style.owner.is_first_party,
         )
-        facts.append(one)
+        facts[style.pk] = one
     return facts
 
 
@@ -58,6 +70,3 @@ def prices_of(style: Style) -> list[dict[str, Any]]:
             row["author_percent"] = entry.price.author_percent
         rows.append(row)
     return rows
-
-
-STYLE_SOURCE = StyleSource(find=find_style, describe=describe_styles, mark_repriced=publisher.mark_repriced)

@@ -17,6 +17,7 @@ from django.utils import timezone
 
 from adapters.catalog import terms
 from adapters.catalog.copies import require_no_copy
+from adapters.catalog.price_book_versions import lock_editions
 from adapters.catalog.terms import Terms, asked_terms, require_bounds
 from adapters.errors import (
     AlreadyShared,
@@ -29,7 +30,8 @@ from adapters.errors import (
 from adapters.models import AdapterVersion, Selection, Share, Status, Style
 from adapters.releases import review
 from adapters.routing import publisher
-from tenants.public import EventType, Tenant, User, lock_editions, record_event
+from tenants.models import EventType, Tenant, User
+from tenants.public import record_event
 
 NOTICE = timedelta(days=7)
 

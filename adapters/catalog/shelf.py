@@ -9,7 +9,7 @@ from django.db.models import Q
 from django.utils import timezone
 
 from adapters.models import AdapterVersion, Status, Style
-from tenants.public import Tenant
+from tenants.models import Tenant
 
 HEARD_AT_ONCE = 3
 SHOWN_IN_USE = 3

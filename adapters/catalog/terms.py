@@ -11,10 +11,13 @@ from django.utils import timezone
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
+from adapters.catalog.price_book_versions import price_style
 from adapters.errors import SharePercent, TermsOutOfBounds
 from adapters.models import Style
 from core.money import usd
-from tenants.public import MILLION, find_price, price_amounts, price_style
+from tenants.metering.forms import MILLION
+from tenants.metering.price_book import amounts as price_amounts
+from tenants.metering.price_book import find_price
 
 MAX_PRICE_NANOUSD = 100_000  # a token: $100 a million
 MAX_PERCENT = 50

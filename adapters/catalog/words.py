@@ -15,7 +15,7 @@ from django.utils.translation import gettext_lazy as _
 
 from adapters.models import Style
 from core.names import reads_as_product, validate_name, validate_text
-from tenants.public import Tenant
+from tenants.models import Tenant
 
 # As wide as the columns of Style; the licence is bounded, too, though its column is a text.
 WORDS_CHARACTERS = {

@@ -27,7 +27,8 @@ from adapters.uploads import sessions
 from adapters.validation.limits import ARCHIVE_LIMIT, LIMITS_BYTES
 from core import locks
 from core.errors import Unavailable
-from tenants.public import EventType, User, record_event
+from tenants.models import EventType, User
+from tenants.public import record_event
 
 # A presigned form can't be called back: when the longest one has expired, the storage is emptied once more.
 FORM_LASTS = timedelta(seconds=object_store.form_valid_s(ARCHIVE_LIMIT) + 300)

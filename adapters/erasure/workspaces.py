@@ -4,7 +4,8 @@ from django.db.models import QuerySet
 
 from adapters.erasure import workflow
 from adapters.models import Erasure, Selection, Share, Style
-from tenants.public import Tenant, list_to_erase, mark_erased
+from tenants.models import Tenant
+from tenants.public import list_to_erase, mark_erased
 
 BATCH_SIZE = 20  # styles at once of one workspace: the sweep comes again in seconds
 

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from adapters.models import Placement, Style
 from adapters.models.styles import is_public_now
 from core import months
-from tenants.public import Hosted, note_hosted
+from tenants.metering.hosting import Hosted, note_hosted
 
 BATCH_SIZE = 500
 

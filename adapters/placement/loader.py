@@ -26,7 +26,7 @@ from adapters.placement import local_cache, transitions
 from adapters.placement.planner import REQUEST_LASTS
 from adapters.quality import effect_probe
 from core.errors import DomainError, Unavailable
-from tenants.public import Demand, recent_requests
+from tenants.metering.demand import Demand, recent_requests
 
 logger = logging.getLogger(__name__)
 

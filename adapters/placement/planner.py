@@ -15,7 +15,7 @@ from adapters.models import AdapterVersion, Engine, Placement, Status, Style
 from adapters.placement import policy
 from adapters.routing import publisher
 from core import locks
-from tenants.public import Demand, recent_requests
+from tenants.metering.demand import Demand, recent_requests
 
 # A version that a request waits for has priority so long. The gateway repeats the request for it every 5 s;
 # and since this is much less than a request waits, requests for other versions get their turn in time.

@@ -13,7 +13,8 @@ from adapters.models import AdapterVersion, Placement, Status
 from adapters.placement import hosting, planner
 from adapters.releases import aliases
 from adapters.routing import publisher
-from tenants.public import EventType, record_event
+from tenants.models import EventType
+from tenants.public import record_event
 
 # In the order of a life, so that a version that moves on meanwhile is met at one of the later tries.
 RETIRABLE = (

@@ -19,7 +19,8 @@ from adapters.models import AdapterVersion, Release, Status, Style
 from adapters.quality import samples
 from adapters.releases import canary_analysis, review, votes
 from adapters.routing import publisher
-from tenants.public import ApiKey, EventType, User, record_event
+from tenants.models import ApiKey, EventType, User
+from tenants.public import record_event
 
 
 def promote(

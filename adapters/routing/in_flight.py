@@ -8,7 +8,7 @@ from django.utils.translation import gettext_noop
 
 from adapters.models import AdapterVersion, Style
 from core import valkey
-from tenants.public import Tenant
+from tenants.models import Tenant
 
 HASHES_PER_BATCH = 100
 RECOVERING = gettext_noop(

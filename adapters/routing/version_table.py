@@ -20,7 +20,8 @@ from django.utils import timezone
 
 from adapters.models import BaseModel, Placement, Style
 from adapters.routing.route_table import Version, read_versions
-from tenants.public import Schedule, price_amounts, schedules_of
+from tenants.metering.price_book import Schedule, schedules_of
+from tenants.metering.price_book import amounts as price_amounts
 
 type Rows = dict[str, str]  # version id → row
 

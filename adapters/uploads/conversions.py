@@ -13,7 +13,7 @@ from adapters import object_store
 from adapters.errors import NothingToConvert, PlanFull
 from adapters.models import AdapterVersion, Status
 from adapters.uploads import sessions, storage_quota
-from tenants.public import Tenant, User
+from tenants.models import Tenant, User
 
 OFFERED_FOR = timedelta(days=7)  # the files of the rejected version are kept as long
 SENTENCES = {  # by code: a name of ours, or the field of adapter_config.json that is corrected

@@ -20,7 +20,8 @@ from adapters.validation import BaseShape, Finding, Report, archive_reader, auto
 from adapters.validation.limits import CONFIG_FILE, CONFIG_LIMIT, LIMITS_BYTES, WEIGHTS_FILE
 from core import locks
 from core.errors import Unavailable
-from tenants.public import EventType, record_event
+from tenants.models import EventType
+from tenants.public import record_event
 
 logger = logging.getLogger(__name__)
 

@@ -1,10 +1,21 @@
 """What a workspace holds that its plan limits, counted as uploads are held against it."""
 
+from dataclasses import dataclass
+
 from django.db.models import Exists, OuterRef, QuerySet
 
 from adapters.models import AdapterVersion, Status, Style
 from adapters.uploads import storage_quota
-from tenants.public import Holdings, Tenant
+from tenants.models import Tenant
+
+
+@dataclass(frozen=True)
+class Holdings:
+    """What a workspace holds at a moment."""
+
+    private_styles: int = 0
+    stored_versions: int = 0
+    stored_bytes: int = 0
 
 
 def private_styles_of(tenant: Tenant) -> QuerySet[Style]:

@@ -36,7 +36,8 @@ from adapters.uploads.upload_request import TEXTS, StyleDescription, request_fau
 from adapters.validation import Finding
 from adapters.validation.limits import archive_of
 from core import locks
-from tenants.public import EventType, Tenant, User, record_event
+from tenants.models import EventType, Tenant, User
+from tenants.public import record_event
 
 ABANDONED_AFTER = timedelta(hours=24)
 ABANDONED = Finding(

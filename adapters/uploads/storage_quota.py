@@ -12,7 +12,8 @@ from django.utils.translation import gettext, gettext_noop, ngettext
 from adapters import object_store
 from adapters.models import AdapterVersion, Status
 from adapters.validation.limits import ARCHIVE_LIMIT
-from tenants.public import Limits, Tenant, limits_of
+from tenants.metering.plans import Limits, limits_of
+from tenants.models import Tenant
 
 UPLOADS_PER_HOUR = 10  # for each upload that may be open at once
 MIB = 1024**2

@@ -25,7 +25,8 @@ from adapters.validation.limits import (
 )
 from core.names import reads_as_product
 from core.wording import join_and
-from tenants.public import Tenant, limits_of
+from tenants.metering.plans import limits_of
+from tenants.models import Tenant
 
 KIB = 1024
 MIB = 1024 * 1024

@@ -13,7 +13,8 @@ from adapters.models import Style
 from adapters.quality import samples
 from adapters.releases import diff, pairs
 from core.money import usd
-from tenants.public import MemberRequest, Permission, access_of, limits_of, member_required, requires
+from tenants.metering.plans import limits_of
+from tenants.public import MemberRequest, Permission, access_of, member_required, requires
 
 MILLION = 1_000_000
 ANSWER_TOKENS = 120

@@ -16,7 +16,8 @@ from adapters.quality import cards
 from adapters.releases import review, votes
 from adapters.views.common import steps_context
 from adapters.views.releases import release_context
-from tenants.public import MemberRequest, member_required, style_usage
+from tenants.metering.style_usage import style_usage
+from tenants.public import MemberRequest, member_required
 
 VERSIONS_SHOWN = 100
 

@@ -12,7 +12,8 @@ from django.views.decorators.http import require_GET
 from adapters.erasure.report import STAYS, erasure_reports
 from adapters.erasure.workspaces import open_styles, unfinished_erasures
 from adapters.models import Erasure
-from tenants.public import KEPT_OF_WORKSPACE, Tenant, User, find_deleted_workspace
+from tenants.models import Tenant, User
+from tenants.public import KEPT_OF_WORKSPACE, find_deleted_workspace
 
 VERSIONS_SHOWN = 200
 

@@ -13,7 +13,7 @@ from unfold.widgets import UnfoldAdminSelectWidget, UnfoldAdminTextInputWidget
 from billing import archive
 from core.console import OperatorAdmin, OperatorForm, operator_action
 from core.money import usd
-from tenants.admin.permissions import NoDelete
+from tenants.console import NoDelete
 from tenants.models import UsageArchive
 
 

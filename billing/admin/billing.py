@@ -10,12 +10,18 @@ from django.db.models import Model
 from django.http import HttpRequest
 from unfold.widgets import UnfoldAdminSelectWidget, UnfoldAdminTextInputWidget
 
-from billing import adjustments, plan_changes
+from billing import adjustments
 from core.console import ListAdmin, OperatorAdmin, OperatorForm
 from core.money import usd
-from tenants.admin.amounts import AmountsInDollars
-from tenants.admin.lists import EngineFilter, LongList, PeriodFilter
-from tenants.admin.permissions import Immutable, NoDelete, ReadOnly
+from tenants.console import (
+    AmountsInDollars,
+    EngineFilter,
+    Immutable,
+    LongList,
+    NoDelete,
+    PeriodFilter,
+    ReadOnly,
+)
 from tenants.models import (
     LedgerEntry,
     Plan,
@@ -24,6 +30,7 @@ from tenants.models import (
     UsageDaily,
     UsageEvent,
 )
+from tenants.public import subscriptions
 
 
 @admin.register(Plan)
@@ -72,7 +79,7 @@ class SubscriptionAdmin(Immutable, OperatorAdmin):
 
         A change that is scheduled is forgotten.
         """
-        subscription = plan_changes.assign_plan(obj.tenant, obj.plan_version)
+        subscription = subscriptions.assign_plan(obj.tenant, obj.plan_version)
         obj.pk = subscription.pk
         obj.starts_at = subscription.starts_at
 

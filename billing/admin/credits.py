@@ -16,8 +16,7 @@ from unfold.widgets import UnfoldAdminSelectWidget, UnfoldAdminTextInputWidget
 from core import months
 from core.console import OperatorAdmin, OperatorForm
 from core.money import usd
-from tenants.admin.amounts import AmountsInDollars
-from tenants.admin.permissions import Immutable
+from tenants.console import AmountsInDollars, Immutable
 from tenants.metering import credits
 from tenants.models import CreditBurn, CreditGrant
 

@@ -5,8 +5,7 @@
 from django.contrib import admin
 
 from core.console import ListAdmin
-from tenants.admin.lists import LongList, PeriodFilter
-from tenants.admin.permissions import ReadOnly
+from tenants.console import LongList, PeriodFilter, ReadOnly
 from tenants.models import HostedStyle
 
 

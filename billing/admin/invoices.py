@@ -8,14 +8,13 @@ from django.contrib import admin
 from django.http import HttpRequest
 from unfold.admin import TabularInline
 
-from billing.forms import MILLION
 from billing.invoices import credit_notes, invoices
 from billing.models import CreditNote
 from core.console import OperatorAdmin, OperatorForm, operator_action
 from core.errors import DomainError
 from core.money import usd
-from tenants.admin.amounts import AmountsInDollars
-from tenants.admin.permissions import Immutable, NoDelete
+from tenants.console import AmountsInDollars, Immutable, NoDelete
+from tenants.metering.forms import MILLION
 from tenants.models import Invoice, InvoiceLine
 
 

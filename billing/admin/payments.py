@@ -11,7 +11,7 @@ from billing.models import Payment
 from billing.payments import payments
 from core.console import OperatorAdmin, operator_action
 from core.money import usd
-from tenants.admin.permissions import NoDelete
+from tenants.console import NoDelete
 
 
 @admin.register(Payment)

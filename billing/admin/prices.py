@@ -16,16 +16,14 @@ from unfold.admin import TabularInline
 from unfold.decorators import action
 from unfold.widgets import UnfoldAdminTextInputWidget
 
+from adapters.public import StyleFacts, describe_styles, find_style, price_book_versions
 from billing.admin.what_if import what_if_context
-from billing.forms import MILLION
 from core.console import OperatorAdmin, OperatorForm
 from core.money import usd
-from tenants.admin.amounts import AmountsInDollars
-from tenants.admin.permissions import Immutable, ReadOnly
-from tenants.metering import price_book, style_source
-from tenants.metering.style_source import StyleFacts
+from tenants.console import AmountsInDollars, Immutable, ReadOnly
+from tenants.metering import price_book
+from tenants.metering.forms import MILLION
 from tenants.models import Price, PriceBook
-from tenants.quota_sync import editions
 
 BASE = "base"
 EVERY_STYLE = "every style"
@@ -83,7 +81,7 @@ class PriceForm(forms.ModelForm):  # type: ignore[type-arg]
         percent: int = self.cleaned_data["author_percent"] or 0
         if not percent:
             return 0
-        facts = style_source.describe_styles([self.instance.style]) if self.instance.style else {}
+        facts = describe_styles([self.instance.style]) if self.instance.style else {}
         author = facts.get(self.instance.style)
         if author is None or not author.is_public or author.is_first_party:
             raise forms.ValidationError("A share is for a public style of a workspace's own.")
@@ -190,7 +188,7 @@ class PriceBookAdmin(Immutable, AmountsInDollars, OperatorAdmin):
     def save_related(self, request: HttpRequest, form: Any, formsets: Any, change: bool) -> None:
         """Save the prices, and take over the others from the edition before."""
         super().save_related(request, form, formsets, change)
-        editions.complete_edition(form.instance, ended=form.cleaned_data["ended"])
+        price_book_versions.complete_edition(form.instance, ended=form.cleaned_data["ended"])
 
     @admin.display(description="hosting of a style a month")
     def hosting(self, book: PriceBook) -> str:
@@ -215,7 +213,7 @@ class PriceAdmin(PriceColumns, ReadOnly, OperatorAdmin):
 
 
 def _find_style(name: str) -> StyleFacts:
-    facts = style_source.find_style(name)
+    facts = find_style(name)
     if facts is None:
         raise forms.ValidationError(UNKNOWN.format(name=name))
     return facts

@@ -6,11 +6,11 @@ from django import forms
 from django.http import HttpRequest
 from unfold.widgets import UnfoldAdminDecimalFieldWidget, UnfoldAdminSelectWidget, UnfoldAdminTextInputWidget
 
-from billing.forms import PriceField
 from billing.what_if import BASE, Comparison, compare_prices
 from core import months
 from core.money import usd
 from tenants.metering import price_book
+from tenants.metering.forms import PriceField
 
 MONTHS_SHOWN = 12
 ROWS_SHOWN = 300

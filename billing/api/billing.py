@@ -9,16 +9,15 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from billing.invoices.invoices import balance_nanousd
-from billing.plan_changes import scheduled_change
 from core import months
 from core.money import dollars
-from tenants.api.schema import operation
-from tenants.api.views import WorkspaceView
 from tenants.metering.allowance import Beyond, allowance_of
 from tenants.metering.credits import credits_left
 from tenants.metering.ledger import usage_of
 from tenants.metering.plans import limits_of
 from tenants.models import Plan, Scope, Subscription
+from tenants.public import scheduled_change
+from tenants.rest import WorkspaceView, operation
 
 LIMITS = (
     "requests_per_minute",

@@ -12,10 +12,9 @@ from billing.models import BillingDetails
 from billing.models.billing_details import MAX_ADDRESS
 from core.names import validate_name, validate_text
 from core.rest.bodies import StrictSerializer, TextField
-from tenants.accounts.roles import Permission
-from tenants.api.schema import operation
-from tenants.api.views import WorkspaceView
 from tenants.models import Scope, Tenant
+from tenants.public import Permission
+from tenants.rest import WorkspaceView, operation
 
 DETAILS_EXAMPLE = {
     "object": "billing_details",

@@ -10,12 +10,11 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from billing.api.invoices import PDF, BytesRenderer, PdfRenderer
+from billing.api.presenters import CREDIT_NOTE_EXAMPLE, CreditNoteObject, present_credit_note
 from billing.invoices import pdf
 from billing.models import CreditNote
-from tenants.api.presenters import CREDIT_NOTE_EXAMPLE, CreditNoteObject, present_credit_note
-from tenants.api.schema import operation
-from tenants.api.views import WorkspaceView
 from tenants.models import Scope
+from tenants.rest import WorkspaceView, operation
 
 
 class CreditNotesView(WorkspaceView):

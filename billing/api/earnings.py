@@ -8,14 +8,13 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from billing import author_shares
+from billing.api.presenters import CreditGrantObject, present_credit_grant
 from billing.author_shares import Earned, Span
 from core import months
 from core.money import dollars
 from core.rest.bodies import StrictSerializer, TextField
-from tenants.api.presenters import CreditGrantObject, present_credit_grant
-from tenants.api.schema import operation
-from tenants.api.views import WorkspaceView
 from tenants.models import Scope, Tenant
+from tenants.rest import WorkspaceView, operation
 
 DEFAULT_MONTHS = 12
 

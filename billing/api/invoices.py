@@ -12,18 +12,12 @@ from rest_framework.renderers import BaseRenderer, JSONRenderer
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from billing.api.presenters import INVOICE_EXAMPLE, InvoiceLineObject, InvoiceObject, present_invoice
 from billing.invoices import invoices, pdf
 from core import months
 from core.money import dollars
-from tenants.api.presenters import (
-    INVOICE_EXAMPLE,
-    InvoiceLineObject,
-    InvoiceObject,
-    present_invoice,
-)
-from tenants.api.schema import operation
-from tenants.api.views import WorkspaceView
 from tenants.models import Invoice, Scope
+from tenants.rest import WorkspaceView, operation
 
 PREVIEW_EXAMPLE = {
     "object": "invoice_preview",

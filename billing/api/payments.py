@@ -11,24 +11,22 @@ from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from billing.models import Payment, PaymentAccount
-from billing.payments import auto_top_up, backoff, payments
-from core import months
-from core.money import dollars
-from core.rest.bodies import StrictSerializer
-from tenants.accounts.access import Access
-from tenants.accounts.roles import Permission
-from tenants.api.presenters import (
+from billing.api.presenters import (
     PAYMENT_EXAMPLE,
     CreditGrantObject,
     PaymentObject,
     present_credit_grant,
     present_payment,
 )
-from tenants.api.schema import operation
-from tenants.api.views import WorkspaceView, repeatable
+from billing.models import Payment, PaymentAccount
+from billing.payments import auto_top_up, backoff, payments
+from core import months
+from core.money import dollars
+from core.rest.bodies import StrictSerializer
 from tenants.metering import credits
 from tenants.models import CreditGrant, Invoice, Scope, Tenant
+from tenants.public import Access, Permission
+from tenants.rest import WorkspaceView, operation, repeatable
 
 CREDITS_EXAMPLE = {
     "object": "credits",

@@ -8,17 +8,16 @@ from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from adapters.public import count_holdings
 from billing import plan_changes, plan_words
 from core import months
 from core.money import dollars
 from core.rest.bodies import StrictSerializer, TextField
-from tenants.accounts.roles import Permission
-from tenants.api.schema import operation
-from tenants.api.views import WorkspaceView, idempotent
 from tenants.metering import plans
-from tenants.metering.holdings import holdings_of
 from tenants.metering.proration import MonthTerms
 from tenants.models import PlanVersion, Scope, Tenant
+from tenants.public import Permission
+from tenants.rest import WorkspaceView, idempotent, operation
 
 OFFER_EXAMPLE = {
     "object": "plan",
@@ -218,7 +217,7 @@ class UndoPlanView(WorkspaceView):
 def _present_plans(tenant: Tenant) -> list[dict[str, Any]]:
     now = timezone.now()
     current = plans.plan_version_at(tenant, now)
-    held = holdings_of(tenant)
+    held = count_holdings(tenant)
     offers = {offer.version.pk: offer for offer in plan_changes.list_offers(tenant, now)}
     refusals = plan_words.describe_refusals(current, held)
     terms = plans.terms_of(tenant, months.period_of(now))

@@ -9,9 +9,9 @@ from billing.models import CreditNote, CreditNoteNumber
 from core import months
 from core.errors import Conflict, Invalid
 from core.money import usd
-from tenants.events.outbox import record_event
 from tenants.metering.credits import grant_any_amount
 from tenants.models import CreditGrant, EventType, Invoice, LedgerEntry, Tenant
+from tenants.public import record_event
 
 Settlement = CreditNote.Settlement
 State = Invoice.State

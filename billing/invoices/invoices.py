@@ -31,7 +31,6 @@ from billing.invoices.invoice_lines import (
 from billing.models import CreditNote
 from core import months
 from core.errors import Conflict
-from tenants.events.outbox import record_event
 from tenants.metering import credits, hosting, plans
 from tenants.metering.ledger import usage_of
 from tenants.metering.proration import MonthTerms
@@ -49,6 +48,7 @@ from tenants.models import (
     UsageArchive,
     UsageDaily,
 )
+from tenants.public import record_event
 
 logger = logging.getLogger(__name__)
 

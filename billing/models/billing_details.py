@@ -5,7 +5,7 @@ from django.utils.translation import gettext_lazy as _
 from django.utils.translation import gettext_noop
 
 from core.names import validate_name, validate_text
-from tenants.models.people import Tenant
+from tenants.models import Tenant
 
 MAX_ADDRESS = 300  # characters
 

@@ -6,8 +6,7 @@ from django.db import models
 from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
 
-from tenants.models.invoices import Invoice
-from tenants.models.people import Tenant
+from tenants.models import Invoice, Tenant
 
 
 class PaymentAccount(models.Model):

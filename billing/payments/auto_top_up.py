@@ -14,10 +14,10 @@ from billing.payments.backoff import MAX_FAILURES
 from billing.payments.providers import NoSavedCard, NotByProvider
 from core import locks, months
 from core.errors import Conflict, DomainError, Invalid
-from tenants.events.outbox import record_event
 from tenants.metering.allowance import Beyond, allowance_of
 from tenants.metering.credits import credits_left
 from tenants.models import EventType, Tenant
+from tenants.public import record_event
 
 logger = logging.getLogger(__name__)
 

@@ -34,9 +34,9 @@ from billing.payments.providers import (
 from billing.payments.stripe_provider import StripeProvider, is_checkout
 from core.errors import Conflict, Invalid
 from core.money import NANO, usd
-from tenants.events.outbox import record_event
 from tenants.metering.credits import grant_credit
 from tenants.models import CreditGrant, EventType, Invoice, Tenant
+from tenants.public import record_event
 
 logger = logging.getLogger(__name__)
 

@@ -11,10 +11,8 @@ from django.views.decorators.http import require_GET, require_POST
 from billing.forms import BudgetForm
 from billing.report import monthly_report, used_of
 from billing.views.usage import usage_context
-from tenants.accounts import workspaces
-from tenants.accounts.access import MemberRequest, access_of, member_required
-from tenants.accounts.roles import Permission, requires
 from tenants.metering import plans
+from tenants.public import MemberRequest, Permission, access_of, member_required, requires, workspaces
 
 
 @require_GET

@@ -9,8 +9,7 @@ from django.views.decorators.http import require_http_methods
 
 from billing.forms import BillingDetailsForm
 from billing.invoices import details
-from tenants.accounts.access import MemberRequest, access_of, member_required
-from tenants.accounts.roles import Permission, requires
+from tenants.public import MemberRequest, Permission, access_of, member_required, requires
 
 
 @require_http_methods(["GET", "HEAD", "POST"])

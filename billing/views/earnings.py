@@ -7,9 +7,8 @@ from django.views.decorators.http import require_GET
 from billing import author_shares
 from core import months
 from core.money import usd
-from tenants.accounts.access import MemberRequest, member_required
-from tenants.accounts.roles import Permission, requires
 from tenants.models import CreditGrant
+from tenants.public import MemberRequest, Permission, member_required, requires
 
 MAX_SHOWN = 240  # rows: five years of four styles
 

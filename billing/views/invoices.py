@@ -17,10 +17,9 @@ from billing.models import CreditNote
 from billing.payments import payments
 from core import months
 from core.money import usd
-from tenants.accounts.access import MemberRequest, access_of, member_required
-from tenants.accounts.roles import Permission, requires
 from tenants.metering import usage
 from tenants.models import Invoice, InvoiceLine
+from tenants.public import MemberRequest, Permission, access_of, member_required, requires
 
 MAX_SHOWN = 60  # five years
 MAX_USAGE_ROWS = 100

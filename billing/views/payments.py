@@ -23,12 +23,10 @@ from billing.payments.stripe_provider import BadSignature, verify_event
 from core import months
 from core.errors import DomainError
 from core.money import usd
-from tenants.accounts.access import MemberRequest, access_of, member_required
-from tenants.accounts.looking import read_look
-from tenants.accounts.roles import Permission, requires
 from tenants.metering import credits, plans
 from tenants.metering.allowance import allowance_of
 from tenants.models import CreditGrant, Invoice
+from tenants.public import MemberRequest, Permission, access_of, member_required, read_look, requires
 
 PAYMENTS_SHOWN = 20
 MAX_EVENT_BYTES = 512 * 1024

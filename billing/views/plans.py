@@ -18,13 +18,12 @@ from billing.report import month_meter
 from core import months
 from core.errors import DomainError
 from core.money import usd
-from tenants.accounts.access import MemberRequest, access_of, member_required
-from tenants.accounts.roles import Permission, requires
 from tenants.metering import plans
 from tenants.metering.allowance import find_allowance
 from tenants.metering.ledger import usage_of
 from tenants.metering.proration import MonthTerms
 from tenants.models import PlanVersion, Tenant
+from tenants.public import MemberRequest, Permission, access_of, member_required, requires, subscriptions
 
 
 @require_GET
@@ -34,7 +33,7 @@ def show_plan(request: MemberRequest) -> HttpResponse:
     """Show the plan in words, and the other ones."""
     now = timezone.now()
     version, terms = plans.month_versions(request.tenant, now)
-    scheduled = plan_changes.scheduled_change(request.tenant, now)
+    scheduled = subscriptions.scheduled_change(request.tenant, now)
     offers = []
     for offer in plan_changes.list_offers(request.tenant, now):
         is_scheduled = scheduled is not None and scheduled.plan_version_id == offer.version.pk

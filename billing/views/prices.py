@@ -9,8 +9,9 @@ from django.shortcuts import render
 from django.utils import timezone
 from django.views.decorators.http import require_GET
 
+from adapters.public import describe_styles
 from core.money import usd
-from tenants.metering import plans, price_book, style_source
+from tenants.metering import plans, price_book
 from tenants.metering.price_book import Entry, Schedule
 
 
@@ -35,7 +36,7 @@ def _public_schedules(now: datetime) -> list[tuple[str, Schedule]]:
     """Return name and prices of what has its own: the base model, and public styles in their order."""
     schedules = price_book.all_schedules(now)
     shown = []
-    for facts in style_source.describe_styles(schedules.keys()).values():
+    for facts in describe_styles(schedules.keys()).values():
         if facts.is_public:
             shown.append((facts.model_name, schedules[facts.id]))
     shown.sort(key=itemgetter(0))

@@ -13,9 +13,9 @@ from django.views.decorators.http import require_GET
 from billing.invoices import month_sums
 from core import months
 from core.errors import Conflict
-from tenants.accounts.access import MemberRequest, member_required
 from tenants.metering import request_log, usage
 from tenants.models import ApiKey
+from tenants.public import MemberRequest, member_required
 
 BYS: tuple[str, ...] = get_args(month_sums.By.__value__)
 MAX_NAME = 100  # characters of a style's name or a request id

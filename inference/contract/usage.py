@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
-from tenants.public import EMPTY
+from tenants.metering.figures import EMPTY
 
 
 @dataclass

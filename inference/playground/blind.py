@@ -25,15 +25,9 @@ from adapters.public import (
 )
 from core.errors import DomainError
 from inference.playground.calls import Call, answer_call, open_caller, read_call
-from tenants.public import (
-    MemberRequest,
-    Permission,
-    User,
-    access_of,
-    limits_of,
-    member_required,
-    requires,
-)
+from tenants.metering.plans import limits_of
+from tenants.models import User
+from tenants.public import MemberRequest, Permission, access_of, member_required, requires
 
 ANSWER_TOKENS = 160
 MAX_BODY_BYTES = 10_000

@@ -11,18 +11,11 @@ from django.utils import timezone
 from django.utils.translation import gettext
 from django.views.decorators.http import require_GET, require_POST
 
-from adapters.public import ModelChoice, model_choices
+from adapters.public import ModelChoice, model_choices, name_default_style
 from inference.playground.calls import Call, answer_call, open_caller, read_call
-from tenants.public import (
-    MemberRequest,
-    Permission,
-    base_schedule,
-    limits_of,
-    member_required,
-    name_default_style,
-    prices_now,
-    requires,
-)
+from tenants.metering.plans import limits_of
+from tenants.metering.price_book import base_schedule, prices_now
+from tenants.public import MemberRequest, Permission, member_required, requires
 
 
 @require_GET

@@ -18,7 +18,8 @@ from inference.contract.route import read_provenance
 from inference.quota.admission import read_prices
 from inference.quota.scripts import PRUNE_CONSUMERS, REBUILD_COUNTERS
 from inference.quota.shard_merge import require_merged
-from tenants.public import Event, free_tokens_used, record_events, usage_of
+from tenants.metering.ledger import Event, record_events, usage_of
+from tenants.metering.pools import free_tokens_used
 
 # redis-py types each answer as the union of all its modes; ours is one: decoded text, protocol 2.
 type Store = Any

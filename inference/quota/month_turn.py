@@ -11,7 +11,7 @@ from uuid import UUID
 
 from core import months, valkey
 from inference.quota.ledger_drain import rebuild_counters
-from tenants.public import Tenant
+from tenants.models import Tenant
 
 # redis-py types each answer as the union of all its modes; ours is one: decoded text, protocol 2.
 type Store = Any

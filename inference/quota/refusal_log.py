@@ -16,7 +16,7 @@ from core.errors import DomainError, Invalid
 from inference.errors import ContextTooLong, TooManySequences
 from inference.quota.admission import Caller
 from inference.quota.scripts import FORGET_REFUSALS
-from tenants.public import Refusal, record_refusals
+from tenants.metering.request_log import Refusal, record_refusals
 
 type Store = Any
 type Note = tuple[str, ...]

@@ -16,7 +16,7 @@ from inference.errors import LimitsUnavailable
 from inference.quota.admission import LEASE_MS, Grant, read_prices
 from inference.quota.scripts import EXTEND_LEASE, RECOVERY_GRACE, RESTORE_HOLD, SETTLEMENT
 from inference.wire.valkey_client import ValkeyClient
-from tenants.public import cost_nanousd
+from tenants.metering.pricing import cost_nanousd
 
 # redis-py types each answer as the union of all its modes; ours is one: decoded text, protocol 2.
 type Store = Any

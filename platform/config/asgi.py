@@ -14,8 +14,11 @@ from django.core.handlers.asgi import ASGIHandler  # noqa: E402
 from config.page_bodies import PageBodies  # noqa: E402
 from config.preloading import load_pages  # noqa: E402
 from config.proxies import behind_trusted_proxies  # noqa: E402
-from inference.api.app import app, lifespan  # noqa: E402
-from inference.api.endpoints import ROOT_PATHS  # noqa: E402
+from inference.asgi import (  # noqa: E402
+    ROOT_PATHS,  # noqa: E402
+    app,
+    lifespan,
+)
 from operations.settings_checks import refuse_half_configured  # noqa: E402
 
 refuse_half_configured()

@@ -10,7 +10,7 @@ os.environ["DJANGO_SETTINGS_MODULE"] = "config.gateway_settings"
 django.setup()
 
 from config.proxies import behind_trusted_proxies  # noqa: E402
-from inference.api.app import app, lifespan  # noqa: E402
+from inference.asgi import app, lifespan  # noqa: E402
 from operations.settings_checks import refuse_half_configured  # noqa: E402
 
 refuse_half_configured()

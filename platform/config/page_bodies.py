@@ -8,8 +8,7 @@ from typing import Any
 from django.conf import settings
 
 from core.addresses import network_of
-from inference.errors import TooMuchAtOnce
-from inference.proxy.bodies import BodyMemory
+from inference.public import BodyMemory, TooMuchAtOnce
 
 type Scope = dict[str, Any]
 type Receive = Callable[[], Awaitable[dict[str, Any]]]

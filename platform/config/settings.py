@@ -30,7 +30,7 @@ OPERATOR_LAW = env.read("OPERATOR_LAW")
 INSTALLED_APPS = [
     "unfold.apps.BasicAppConfig",
     "unfold.contrib.filters",
-    "operations.apps.ConsoleConfig",
+    "operations.console.apps.ConsoleConfig",
     "django.contrib.auth",
     "django.contrib.contenttypes",
     "django.contrib.sessions",

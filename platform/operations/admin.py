@@ -13,7 +13,7 @@ from django.utils.safestring import SafeString
 from core.console import OperatorAdmin, operator_action
 from operations.monitoring import failed_tasks
 from operations.monitoring.service_metrics import queue_names
-from tenants.public import FailedTask
+from tenants.models import FailedTask
 
 
 class QueueFilter(admin.SimpleListFilter):

@@ -23,22 +23,19 @@ from adapters.public import (
     begin_upload,
     enqueue_advance,
     finish_upload,
+    found_workspace,
     is_answering,
     select_first_party_styles,
     set_public,
 )
 from core.errors import DomainError, NotFound, Unavailable
+from tenants.metering.plans import limits_of, newest_plan_version
+from tenants.models import Scope, Tenant, User
 from tenants.public import (
-    Scope,
-    Tenant,
-    User,
     access_of_person,
-    create_tenant,
     default_tenant,
     first_party_tenant,
     issue_key,
-    limits_of,
-    newest_plan_version,
     record_command,
     subscribe_tenant,
     verify_key,
@@ -145,7 +142,7 @@ def _ensure_workspace(user: User) -> Tenant:
     try:
         tenant = default_tenant(user)
     except NotFound:
-        tenant = create_tenant(user, name="Demo")
+        tenant = found_workspace(user, name="Demo")
     if limits_of(tenant, timezone.now()).plan != PLAN:
         subscribe_tenant(tenant, newest_plan_version(PLAN))
     return tenant

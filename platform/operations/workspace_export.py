@@ -14,10 +14,12 @@ from django.shortcuts import get_object_or_404
 from django.utils import timezone
 
 from adapters.public import list_exported
+from billing.public import list_exported as list_exported_invoices
 from core.console import Confirmation, ask_first
 from core.spreadsheets import csv_text
 from core.streaming import StreamedFileResponse
-from tenants.public import Tenant, export_tables
+from tenants.models import Tenant
+from tenants.public import export_tables
 
 ROWS_AT_ONCE = 2_000
 IN_MEMORY_BYTES = 8 * 1024**2  # a larger file lies on the disk until it is sent
@@ -41,7 +43,7 @@ def write_export(tenant: Tenant, file: IO[bytes]) -> None:
     with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
         now = f"{timezone.now():%Y-%m-%d %H:%M}"
         archive.writestr("README.txt", README.format(slug=tenant.slug, now=now))
-        for table in export_tables(tenant):
+        for table in [*export_tables(tenant), *list_exported_invoices(tenant)]:
             rows = table.rows.iterator(chunk_size=ROWS_AT_ONCE)
             _write_table(archive, table.name, table.columns, rows)
         styles = list_exported(tenant)

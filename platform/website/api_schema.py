@@ -13,7 +13,7 @@ from django.utils.translation import override
 from django.views.decorators.http import require_GET
 from drf_spectacular.generators import SchemaGenerator
 
-from inference.contract.openapi import data_plane_paths, data_plane_schemas
+from inference.public import data_plane_paths, data_plane_schemas
 
 TAGS = {
     "writing": "Write text in a style: OpenAI's and Anthropic's forms",

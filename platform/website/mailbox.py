@@ -24,7 +24,7 @@ from django.utils.csp import CSP
 from django.views.decorators.csp import csp_override
 from django.views.decorators.http import require_GET
 
-from tenants.public import User
+from tenants.models import User
 
 MAX_SHOWN = 50
 HTML_POLICY = {

@@ -13,16 +13,15 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_POST
 
 from adapters.public import engine_readiness, newest_uploads, styles_in_use
+from billing.public import latest_requests, monthly_report
+from tenants.metering.refusals import RefusedLately
 from tenants.public import (
     Beginnings,
     MemberRequest,
     Permission,
-    RefusedLately,
     beginnings_of,
     hide_steps,
-    latest_requests,
     member_required,
-    monthly_report,
     requires,
 )
 from website import snippets

@@ -5,9 +5,7 @@ from django.http import HttpRequest, HttpResponse
 from django.utils.translation import override
 from django.views.defaults import page_not_found
 
-from inference.contract import http_errors
-from inference.contract.dialects import anthropic_messages
-from inference.errors import UnknownAddress
+from inference.public import UnknownAddress, anthropic_messages, http_errors
 
 
 def is_program(request: HttpRequest) -> bool:

@@ -11,11 +11,10 @@ from datetime import datetime, timedelta
 from django.db import transaction
 from django.utils import timezone
 
-from billing.payments import auto_top_up
-from billing.plan_changes import assign_plan
 from core.errors import Conflict
 from tenants.accounts.access import Access
 from tenants.accounts.roles import Permission
+from tenants.accounts.subscriptions import assign_plan
 from tenants.audit import record_audit
 from tenants.events.outbox import record_event
 from tenants.metering import plans
@@ -171,7 +170,6 @@ def _close(tenant: Tenant) -> None:
 
 
 def _stop_paying(tenant: Tenant) -> None:
-    """End the plan and what pays by itself; what was used until now is still invoiced."""
+    """End the plan; what was used until now is still invoiced. Automatic top-ups pass by suspended workspaces."""
     if plans.plan_version_at(tenant, timezone.now()).plan_id != plans.FREE:
         assign_plan(tenant, plans.newest_plan_version(plans.FREE))
-    auto_top_up.set_auto_top_up(tenant, threshold_nanousd=None, amount_nanousd=None)

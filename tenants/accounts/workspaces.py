@@ -12,14 +12,14 @@ from django.utils.text import slugify
 
 from core import locks, names
 from core.errors import Conflict, Invalid, NotFound
-from tenants.accounts.access import Access, access_of_person
-from tenants.accounts.founding import equip_workspace
+from tenants.accounts.access import Access
 from tenants.accounts.roles import Permission
+from tenants.accounts.subscriptions import subscribe_tenant
 from tenants.api_keys import lifecycle
 from tenants.events.outbox import record_event
 from tenants.metering import plans
 from tenants.metering.persons import keep_person
-from tenants.models import EventType, Founding, Membership, PlanVersion, Subscription, Tenant, User
+from tenants.models import EventType, Founding, Membership, Tenant, User
 from tenants.quota_sync import snapshot
 
 MAX_OWNED = 10  # of one person
@@ -61,10 +61,6 @@ class CreatedTooOften(Conflict):
     code = "created_too_often"
 
 
-class LaterSubscription(Conflict):
-    """The present subscription begins later than that; choose a later moment."""
-
-
 class BadSlug(Invalid):
     """The name "{slug}" can't be used: take small letters, digits and hyphens, and no reserved word."""
 
@@ -78,7 +74,7 @@ class ReservedName(Invalid):
 
 
 def create_tenant(user: User, *, name: str, slug: str | None = None) -> Tenant:
-    """Return a new tenant on the free plan, owned by a user, with the first party's styles selected.
+    """Return a new tenant on the free plan, owned by a user.
 
     Without a slug, the name makes one.
 
@@ -91,7 +87,6 @@ def create_tenant(user: User, *, name: str, slug: str | None = None) -> Tenant:
         tenant = _create_with_slug(name, slug) if slug else _create_with_slug_of_name(name)
         Membership.objects.create(tenant=tenant, user=user, role=Membership.Role.OWNER)
         _subscribe_and_add_playground_key(tenant, plans.FREE)
-        equip_workspace(access_of_person(user, tenant, address=None))
     return tenant
 
 
@@ -150,23 +145,6 @@ def first_party_tenant() -> Tenant:
         if created:
             _subscribe_and_add_playground_key(tenant, plans.STUDIO)
     return tenant
-
-
-def subscribe_tenant(tenant: Tenant, version: PlanVersion, *, at: datetime | None = None) -> Subscription:
-    """Return a new open subscription from a moment on (default: now); the present one ends there.
-
-    Raises LaterSubscription when the present one began later than that.
-    """
-    at = at or timezone.now()
-    with transaction.atomic():
-        before = Subscription.objects.select_for_update().filter(tenant=tenant, ends_at=None).first()
-        if before and before.starts_at > at:
-            raise LaterSubscription
-        if before:
-            Subscription.objects.filter(pk=before.pk).update(ends_at=at)
-        subscription = Subscription.objects.create(tenant=tenant, plan_version=version, starts_at=at)
-        snapshot.mark_changed(tenant.pk)
-    return subscription
 
 
 def is_owner(user: User, tenant: Tenant) -> bool:

@@ -9,8 +9,8 @@ from django.db.models import Field
 from django.http import HttpRequest
 from unfold.widgets import UnfoldAdminDecimalFieldWidget
 
-from billing.forms import DollarsField, FeeField, PriceField
 from core.money import usd
+from tenants.metering.forms import DollarsField, FeeField, PriceField
 from tenants.models import ApiKey, PlanVersion, Tenant
 
 AMOUNTS: Mapping[str, tuple[type[forms.Field], str]] = {

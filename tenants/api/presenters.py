@@ -161,31 +161,9 @@ class DeliveryObject(serializers.Serializer[WebhookDelivery]):
         return str(serializers.DateTimeField().to_representation(delivery.next_attempt_at))
 
 
-
-
-
-
-
-
-
-
-
-
-
-
-
-
 def present_key(key: ApiKey) -> dict[str, Any]:
     """Return a key as the API shows it."""
     return dict(KeyObject(key).data)
-
-
-
-
-
-
-
-
 
 
 def present_workspace(tenant: Tenant) -> dict[str, Any]:

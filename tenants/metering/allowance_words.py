@@ -6,10 +6,10 @@ from django.contrib.humanize.templatetags.humanize import intcomma, ordinal
 from django.utils.formats import date_format
 from django.utils.translation import gettext
 
-from billing.forms import MILLION
 from core import months
 from core.money import usd
 from tenants.metering.allowance import Allowance, Beyond
+from tenants.metering.forms import MILLION
 from tenants.metering.pricing import Prices
 
 FIRST_DAYS = timedelta(days=1)  # too early for a pace

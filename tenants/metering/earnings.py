@@ -1,8 +1,11 @@
 """Authors' shares are booked with the usage of others, in the transaction that writes it."""
 
 from collections.abc import Collection
+from uuid import UUID
 
 from django.db.backends.utils import CursorWrapper
+
+from tenants.models import Price
 
 # The edition that counted when the request was admitted says who earns how much. Each request's share is
 # rounded down by itself, so the sum does not depend on how requests are batched. Days are those of

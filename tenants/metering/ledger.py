@@ -9,8 +9,8 @@ from uuid import UUID
 from django.db import connection, transaction
 from django.db.models import F, Sum
 
-from billing.author_shares import add_to_earnings
 from core import months
+from tenants.metering.earnings import add_to_earnings
 from tenants.metering.pools import add_to_free_usage
 from tenants.models import ApiKey, UsageDaily
 

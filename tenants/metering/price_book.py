@@ -11,8 +11,8 @@ from uuid import UUID
 
 from django.db.models import Exists, OuterRef, Q, QuerySet
 
-from billing.forms import MILLION
 from core.money import usd
+from tenants.metering.forms import MILLION
 from tenants.models import Price, PriceBook
 
 

@@ -24,7 +24,8 @@ from adapters.uploads.upload_request import StyleDescription
 from config.celery import app
 from core import valkey as valkey_keys
 from labs.fake_vllm.control_side import BASE, FakeVllm
-from tenants.public import Tenant, first_party_tenant
+from tenants.models import Tenant
+from tenants.public import first_party_tenant
 
 WIDTH, LAYERS = 64, 2
 CLOSED = "http://127.0.0.1:9"  # nothing listens on the discard port

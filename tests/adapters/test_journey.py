@@ -15,7 +15,7 @@ from adapters.models import AdapterVersion, Engine, Placement, Status, Style
 from adapters.placement import reconciler, transitions
 from adapters.routing import publisher
 from adapters.uploads import examination, pipeline, sessions
-from tenants.public import Tenant
+from tenants.models import Tenant
 from tests.adapters.conftest import (
     adapter_files,
     begin,

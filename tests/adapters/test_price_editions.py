@@ -7,14 +7,14 @@ from django.urls import reverse
 from django.utils import timezone
 
 from adapters.api.presenters import present_own_style
-from adapters.catalog import sharing
+from adapters.catalog import price_book_versions, sharing
 from adapters.catalog.priced import find_style, prices_of
 from adapters.models import Style
 from adapters.public import model_choices
 from core.valkey import limits_key
 from tenants.metering import price_book
 from tenants.models import AuditEntry, Price, PriceBook, Tenant
-from tenants.quota_sync import editions, snapshot
+from tenants.quota_sync import snapshot
 from tests.adapters.conftest import known
 
 BEGINS = datetime(2100, 1, 1, tzinfo=UTC)
@@ -119,11 +119,11 @@ def test_the_base_models_price_is_in_the_limits_and_expires_with_them(acme, valk
     now = timezone.now()
     book = PriceBook.objects.create(effective_from=now - timedelta(minutes=1))
     Price.objects.create(book=book, is_base=True, input_nanousd=1, cached_input_nanousd=2, output_nanousd=3)
-    editions.complete_edition(book)
+    price_book_versions.complete_edition(book)
     ahead = snapshot.COMING_KNOWN_BEFORE + timedelta(hours=1)  # later ones are in the limits already
     later = PriceBook.objects.create(effective_from=now + ahead)
     Price.objects.create(book=later, is_base=True, input_nanousd=7, cached_input_nanousd=8, output_nanousd=9)
-    editions.complete_edition(later)
+    price_book_versions.complete_edition(later)
     snapshot.publish_snapshot(acme.pk)
     assert valkey.hget(limits_key(acme.pk), "base_prices") == "1/2/3@0"
     expires_in = timedelta(seconds=valkey.ttl(limits_key(acme.pk)))
@@ -135,7 +135,7 @@ def test_an_edition_of_one_style_lets_no_limits_expire(acme, noir):
     book = PriceBook.objects.create(effective_from=now + timedelta(hours=1))
     Price.objects.create(book=book, style=noir.pk, input_nanousd=1, cached_input_nanousd=2, output_nanousd=3)
     assert price_book.next_change(now) is None, "it has no price of every style yet"
-    editions.complete_edition(book)
+    price_book_versions.complete_edition(book)
     assert price_book.next_change(now) is None
     general = PriceBook.objects.create(effective_from=now + timedelta(hours=2))
     Price.objects.create(book=general, input_nanousd=1, cached_input_nanousd=2, output_nanousd=3)

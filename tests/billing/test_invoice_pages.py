@@ -10,7 +10,7 @@ from billing.invoices import invoices
 from billing.views import invoices as invoice_views
 from core import months
 from core.money import NANO
-from tenants.accounts.workspaces import subscribe_tenant
+from tenants.accounts.subscriptions import subscribe_tenant
 from tenants.api_keys.lifecycle import issue_key
 from tenants.metering.ledger import record_events
 from tenants.metering.plans import newest_plan_version

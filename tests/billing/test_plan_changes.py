@@ -23,7 +23,7 @@ from billing.plan_changes import (
 from core import months
 from core import valkey as names
 from core.money import usd
-from tenants.accounts.workspaces import subscribe_tenant
+from tenants.accounts.subscriptions import subscribe_tenant
 from tenants.api_keys.lifecycle import issue_key
 from tenants.metering import plans
 from tenants.metering.allowance import allowance_of

@@ -12,7 +12,19 @@ from stack.folders import ROOT
 from tests.cli.fake_service import API_KEY, BASE_URL, SECRET, key_object, problem, style_object
 
 PACKAGE = ROOT / "cli" / "src" / "polyscribe"
-PRODUCT = {"config", "website", "operations", "billing", "core", "tenants", "adapters", "inference", "stack", "labs", "django"}
+PRODUCT = {
+    "config",
+    "website",
+    "operations",
+    "billing",
+    "core",
+    "tenants",
+    "adapters",
+    "inference",
+    "stack",
+    "labs",
+    "django",
+}
 
 
 def test_a_login_stores_the_key_for_its_owner_only(command, config_folder):

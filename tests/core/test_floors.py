@@ -14,6 +14,8 @@ def test_the_standard_platform_module_still_works():
     assert not Path(platform.__file__).is_relative_to(ROOT / "platform")
 
 
-@pytest.mark.parametrize("floor", ["config", "website", "operations", "billing", "core", "tenants", "adapters", "inference"])
+@pytest.mark.parametrize(
+    "floor", ["config", "website", "operations", "billing", "core", "tenants", "adapters", "inference"]
+)
 def test_a_floor_is_ours_and_not_a_package_of_that_name(floor):
     assert Path(import_module(floor).__file__).is_relative_to(ROOT)

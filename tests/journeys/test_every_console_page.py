@@ -75,7 +75,9 @@ def own_addresses(rows: Rows) -> Iterator[str]:
         if name in NO_PAGES or name.endswith(ENDS):
             continue
         if name == "app_list":
-            yield from (reverse("admin:app_list", args=[app]) for app in ("tenants", "adapters", "billing", "auth"))
+            yield from (
+                reverse("admin:app_list", args=[app]) for app in ("tenants", "adapters", "billing", "auth")
+            )
             continue
         yield reverse(f"admin:{name}", kwargs={argument: known[argument] for argument in arguments})
 

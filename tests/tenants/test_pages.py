@@ -13,14 +13,14 @@ import adapters.public
 from adapters.catalog import choices
 from adapters.models import BaseModel, Style
 from adapters.public import select_style
-from billing.forms import DollarsField
 from core.money import NANO, usd
 from core.valkey import key_key, limits_key
 from tenants.accounts import workspaces
 from tenants.api_keys import key_format, lifecycle
-from tenants.api_keys.forms import LimitsForm
+from tenants.metering.forms import DollarsField
 from tenants.metering.ledger import record_events
 from tenants.models import ApiKey, Tenant, User
+from website.key_forms import LimitsForm
 
 PAGES = ["website:keys", "billing:usage", "website:create_workspace"]
 ACTIONS = ["website:issue_key", "billing:set_budget", "website:keys_reviewed"]

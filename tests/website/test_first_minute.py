@@ -18,16 +18,9 @@ from adapters.engines import readiness
 from adapters.models import AdapterVersion, Engine, Selection, Status, Style
 from adapters.public import routes_of
 from tenants.metering.ledger import Event, record_events
-from tenants.models import Invoice, Membership
-from tenants.public import (
-    AuditEntry,
-    Refusal,
-    Tenant,
-    create_tenant,
-    issue_key,
-    playground_key,
-    record_refusals,
-)
+from tenants.metering.request_log import Refusal, record_refusals
+from tenants.models import AuditEntry, Invoice, Membership, Tenant
+from tenants.public import create_tenant, issue_key, playground_key
 from tests.adapters.conftest import base_model, engine, folder, known, poetry, polyscribe, vllm
 from website import remedies, snippets
 

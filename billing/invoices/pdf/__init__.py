@@ -18,12 +18,12 @@ from django.utils.formats import date_format
 from django.utils.text import capfirst
 from django.utils.translation import get_language, gettext, pgettext
 
-from billing.forms import MILLION
 from billing.invoices.credit_notes import due_nanousd
 from billing.models import CreditNote
 from core import months
 from core.money import usd
 from core.stored_texts import translate_stored
+from tenants.metering.forms import MILLION
 from tenants.models import Invoice, InvoiceLine
 
 # Messages here are written with %(name)s: one with {name} would also be looked for in stored texts

@@ -6,14 +6,14 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError
 
 from billing.counters import compare_counters, compare_pools
-from core import months, valkey
-from tenants.public import (
+from billing.reconciliation import (
     compare_credits,
     compare_earnings,
     compare_invoices,
     compare_usage,
     has_earnings_to_compare,
 )
+from core import months, valkey
 
 
 class Command(BaseCommand):

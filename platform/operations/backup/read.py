@@ -23,7 +23,7 @@ from operations.backup.manifest import (
     create_private,
     write_manifest,
 )
-from tenants.public import list_partitioned_months
+from tenants.metering.partitions import list_partitioned_months
 
 CONSUMER = "backup"
 

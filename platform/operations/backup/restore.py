@@ -12,7 +12,7 @@ from core import valkey
 from operations.backup import tables
 from operations.backup.errors import NotEmpty, OtherVersion
 from operations.backup.manifest import Manifest, read_manifest, read_objects, verify
-from tenants.public import make_partition
+from tenants.metering.partitions import make_partition
 
 # Where any of these has a row, somebody uses this installation.
 USED_TABLES = (

@@ -17,7 +17,7 @@ from core import valkey
 from operations.monitoring import task_counts
 from operations.monitoring.broker import read_oldest, read_queue_lengths
 from operations.monitoring.service_metrics import queue_names
-from tenants.public import AuditEntry, FailedTask, NoticeMail, Tenant, WebhookDelivery
+from tenants.models import AuditEntry, FailedTask, NoticeMail, Tenant, WebhookDelivery
 
 FAILURES_SHOWN = 10
 OVERDUE_FACTOR = 3  # of a task's interval without a success

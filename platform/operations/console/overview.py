@@ -13,13 +13,14 @@ from django.urls import reverse
 from django.utils import timezone
 
 from adapters.public import AdapterVersion, Engine, Style
+from billing.public import used_nanousd
 from core import valkey
 from core.charts import SPANS, Chart, Span, draw_bars, find_span
 from core.money import usd
 from inference.public import read_backlog
 from operations.monitoring import gateway_metrics, series
 from operations.monitoring.series import Interval
-from tenants.public import FailedTask, Tenant, used_nanousd
+from tenants.models import FailedTask, Tenant
 
 LAG_NOTICED_S = 60
 USED_KEPT_S = 300

@@ -24,7 +24,8 @@ from operations.console import operators
 from operations.console.jobs import jobs_context
 from operations.console.overview import overview_context
 from operations.workspace_export import show_export
-from tenants.public import User, record_audit
+from tenants.models import User
+from tenants.public import record_audit
 
 POLICY: dict[str, list[str]] = settings.SECURE_CSP | {
     "script-src": [CSP.SELF, CSP.UNSAFE_EVAL],

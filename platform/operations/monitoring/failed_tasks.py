@@ -20,7 +20,7 @@ from django.utils import timezone
 from core.errors import Conflict
 
 if TYPE_CHECKING:
-    from tenants.public import FailedTask
+    from tenants.models import FailedTask
 
 KEPT = timedelta(days=14)
 MAX_KEPT = 2_000  # rows; the newest stay

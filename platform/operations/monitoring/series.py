@@ -15,7 +15,7 @@ from django.db import connection
 from core import valkey
 from core.charts import Span
 from inference.public import FIRST_BYTE, REFUSALS, REQUESTS, SUM, TOKENS, read_total
-from tenants.public import ServiceSample
+from tenants.models import ServiceSample
 
 # An hour more than the chart of a day shows, so that its first interval has a beginning.
 MINUTES_KEPT = timedelta(hours=25)

@@ -13,20 +13,18 @@ from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from adapters.catalog.choices import find_style_choices
-from billing.forms import MAX_USD
+from adapters.public import find_style_choices
 from core.errors import NotAllowed
 from core.money import NANO
 from core.names import validate_name
 from core.rest.bodies import StrictSerializer, TextField
 from tenants.accounts.access import Access
 from tenants.accounts.roles import KeyAction, grantable_scopes, is_allowed
-from tenants.api.presenters import KeyObject, present_key
-from tenants.api.schema import operation
-from tenants.api.views import WorkspaceView, idempotent
 from tenants.api_keys import lifecycle
-from tenants.api_keys.forms import MAX_MONTHLY_TOKENS, MAX_PER_MINUTE
+from tenants.metering.forms import MAX_USD
 from tenants.models import ApiKey, Scope
+from tenants.rest import KeyObject, WorkspaceView, idempotent, operation, present_key
+from website.key_forms import MAX_MONTHLY_TOKENS, MAX_PER_MINUTE
 
 WRONG_SCOPE: dict[str, Any] = {
     "invalid_choice": f"There is no scope “{{input}}”. There are {', '.join(Scope.values)}."

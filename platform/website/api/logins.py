@@ -14,11 +14,8 @@ from core.addresses import network_of
 from core.names import validate_name
 from core.rest.bodies import StrictSerializer, TextField
 from tenants.accounts import device_logins
-from tenants.api import rate_limit
-from tenants.api.presenters import present_key
-from tenants.api.schema import operation
-from tenants.api.views import WorkspaceView, repeatable
 from tenants.models import Scope
+from tenants.rest import WorkspaceView, operation, present_key, rate_limit, repeatable
 from website.api.keys import SECRET_EXAMPLE, WRONG_SCOPE, KeyWithSecret
 
 BEGUN_PER_MINUTE = 10  # from one network

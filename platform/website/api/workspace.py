@@ -9,8 +9,7 @@ from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from adapters.catalog.choices import find_style_choices
-from billing.forms import MAX_USD
+from adapters.public import find_style_choices
 from core.errors import Invalid
 from core.money import NANO
 from core.names import validate_name
@@ -18,12 +17,11 @@ from core.rest.bodies import StrictSerializer, TextField
 from tenants.accounts import audit_log, deletion, workspaces
 from tenants.accounts.access import Access
 from tenants.accounts.roles import Permission
-from tenants.api.presenters import AuditObject, WorkspaceObject, present_workspace
-from tenants.api.schema import operation
-from tenants.api.views import WorkspaceView, idempotent
-from tenants.api_keys.forms import LIFETIMES_DAYS
+from tenants.metering.forms import MAX_USD
 from tenants.models import AuditEntry, Scope, Tenant
+from tenants.rest import AuditObject, WorkspaceObject, WorkspaceView, idempotent, operation, present_workspace
 from website.api.keys import LimitsBody
+from website.key_forms import LIFETIMES_DAYS
 
 WORKSPACE_EXAMPLE = {
     "id": "0b1c2d3e-4f50-4162-8738-495a6b7c8d9e",

@@ -15,7 +15,7 @@ from django.utils.translation import gettext, override
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
-from adapters.catalog.choices import name_example_model
+from adapters.public import name_example_model
 from core.errors import Conflict
 from tenants.accounts import adapter
 from tenants.accounts.access import MemberRequest, access_of, member_required
@@ -29,8 +29,8 @@ from tenants.accounts.roles import (
     requires,
 )
 from tenants.api_keys import lifecycle, listing
-from tenants.api_keys.forms import KeyForm, LimitsForm, RotateForm
 from tenants.models import ApiKey, Scope
+from website.key_forms import KeyForm, LimitsForm, RotateForm
 
 MAX_SEARCH = 60  # characters
 

@@ -13,8 +13,8 @@ from tenants.accounts import current, device_logins
 from tenants.accounts.access import MemberRequest, access_of, member_required
 from tenants.accounts.device_logins import LoginOver, TooManyCodes, WaitingLogin
 from tenants.accounts.roles import Permission, grantable_scopes, requires
-from tenants.api import rate_limit
 from tenants.models import Scope
+from tenants.rest import rate_limit
 
 CODES_PER_MINUTE = 10  # that a person may try
 MAX_CODE = 20  # characters

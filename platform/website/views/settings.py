@@ -12,7 +12,7 @@ from django.shortcuts import redirect, render
 from django.utils.translation import gettext
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
-from adapters.catalog.choices import StyleChoice, list_style_choices
+from adapters.public import StyleChoice, list_style_choices
 from core.errors import DomainError
 from tenants.accounts import account_deletion, deleted_workspaces, deletion, workspaces
 from tenants.accounts.access import MemberRequest, access_of, ask_to_log_in, member_required
@@ -23,8 +23,8 @@ from tenants.accounts.forms import (
     WorkspaceForm,
 )
 from tenants.accounts.roles import Permission, requires
-from tenants.api_keys.forms import NewKeysForm
 from tenants.models import User
+from website.key_forms import NewKeysForm
 
 
 @require_GET

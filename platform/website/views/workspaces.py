@@ -10,6 +10,7 @@ from django.utils.http import url_has_allowed_host_and_scheme
 from django.utils.translation import gettext
 from django.views.decorators.http import require_http_methods, require_POST
 
+from adapters.public import select_first_party_styles
 from core.errors import DomainError
 from tenants.accounts import current, deleted_workspaces, workspaces
 from tenants.accounts.access import access_of_person, ask_to_log_in
@@ -63,5 +64,7 @@ def _create(request: HttpRequest, user: User, name: str) -> Tenant:
     address = request.META.get("REMOTE_ADDR") or None
     with transaction.atomic():
         tenant = workspaces.create_own_tenant(user, name=name)
-        access_of_person(user, tenant, address=address).audit("workspace.created", tenant)
+        access = access_of_person(user, tenant, address=address)
+        access.audit("workspace.created", tenant)
+        select_first_party_styles(access)
     return tenant

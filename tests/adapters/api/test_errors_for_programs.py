@@ -40,7 +40,9 @@ def sentence_of(error: type[DomainError]) -> str:
 
 def test_no_error_that_the_api_may_raise_speaks_of_a_page():
     errors = [
-        error for error in every_error() if error.__module__.partition(".")[0] in ("tenants", "adapters", "billing", "website")
+        error
+        for error in every_error()
+        if error.__module__.partition(".")[0] in ("tenants", "adapters", "billing", "website")
     ]
     assert len(errors) > 100
     spoken = {

@@ -9,8 +9,8 @@ from django.utils import timezone
 from adapters import object_store
 from adapters.models import AdapterVersion, Status, Style
 from adapters.object_store import Upload, multipart
-from tenants.models import ApiKey, AuditEntry, Scope
-from tenants.public import Tenant, issue_key
+from tenants.models import ApiKey, AuditEntry, Scope, Tenant
+from tenants.public import issue_key
 from tests.adapters.conftest import post, put_part, storage_down
 
 WEIGHTS = "adapter_model.safetensors"

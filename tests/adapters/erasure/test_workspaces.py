@@ -6,8 +6,7 @@ from django.utils import timezone
 
 from adapters.erasure import workspaces
 from adapters.models import AdapterVersion, BaseModel, Erasure, Selection, Share, Status, Style
-from tenants.models import Membership
-from tenants.public import Tenant
+from tenants.models import Membership, Tenant
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("valkey")]
 

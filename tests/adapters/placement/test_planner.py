@@ -16,8 +16,9 @@ from adapters.routing import publisher
 from adapters.routing.lookup import routes_of
 from adapters.uploads import pipeline
 from labs.fake_vllm.control_side import FakeVllm
+from tenants.metering.demand import recent_requests
 from tenants.models import UsageEvent
-from tenants.public import issue_key, recent_requests
+from tenants.public import issue_key
 from tests.adapters.conftest import adapter_files, known, published_routes, served, twin_of, uploaded
 
 BEGAN = datetime(2026, 11, 1, tzinfo=UTC)

@@ -14,7 +14,7 @@ from adapters.errors import BadShare, NothingToCompare, NothingToRollBackTo, Not
 from adapters.models import AdapterVersion, Probe, Release, Status, Style
 from adapters.placement import transitions
 from adapters.releases import aliases, canary_analysis
-from tenants.public import record_events
+from tenants.metering.ledger import record_events
 from tests.adapters.conftest import known
 from tests.tenants.conftest import make_event
 

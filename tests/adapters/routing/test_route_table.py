@@ -15,7 +15,7 @@ from adapters.public import model_choices
 from adapters.releases import aliases
 from adapters.routing import lookup, publisher, route_table
 from core import valkey as keys
-from tenants.public import Tenant
+from tenants.models import Tenant
 from tests.adapters.conftest import known, published_routes, twin_of
 
 pytestmark = pytest.mark.django_db(transaction=True)

@@ -17,7 +17,8 @@ from hypothesis.extra.django import TestCase
 from billing.invoices import invoices
 from billing.invoices.invoice_lines import Allowance, Metered, Month, invoice_lines, sum_lines
 from core.money import NANO
-from tenants.accounts.workspaces import create_tenant, subscribe_tenant
+from tenants.accounts.subscriptions import subscribe_tenant
+from tenants.accounts.workspaces import create_tenant
 from tenants.metering.ledger import record_events
 from tenants.metering.plans import newest_plan_version
 from tenants.metering.proration import FeeShare

@@ -7,7 +7,7 @@ import pytest
 from core import months
 from core import valkey as names
 from inference.quota import scripts
-from tenants.accounts.workspaces import subscribe_tenant
+from tenants.accounts.subscriptions import subscribe_tenant
 from tenants.api_keys.lifecycle import playground_key
 from tenants.metering import plans
 from tenants.public import publish_snapshot

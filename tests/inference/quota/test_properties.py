@@ -41,8 +41,9 @@ from inference.quota.admission import Caller, Grant, PeriodRollover, Prices, Rat
 from inference.quota.ledger_drain import drain_usage, rebuild_counters
 from inference.quota.settlement import Settlement, sweep_expired_holds
 from inference.wire.valkey_client import ValkeyClient
+from tenants.metering.pricing import cost_nanousd
 from tenants.models import FreeUsage, LedgerEntry, UsageEvent
-from tenants.public import cost_nanousd, issue_key, playground_key
+from tenants.public import issue_key, playground_key
 from tests.inference.conftest import place, route_of, target, version_row, write_version
 
 pytestmark = pytest.mark.django_db(transaction=True)

@@ -14,6 +14,7 @@ from django.utils import timezone
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from adapters.catalog import price_book_versions
 from adapters.models import BaseModel, Engine
 from adapters.routing import publisher, version_table
 from billing.invoices import invoices
@@ -31,7 +32,6 @@ from tenants.api_keys.lifecycle import playground_key
 from tenants.metering.price_book import Entry
 from tenants.models import LedgerEntry, Price, PriceBook, UsageEvent
 from tenants.public import publish_snapshot
-from tenants.quota_sync import editions
 from tests.adapters.conftest import known
 from tests.inference.conftest import LIMITS, VERSIONS, place, version_row, write_version
 
@@ -217,7 +217,7 @@ def test_a_new_edition_takes_effect_at_its_moment_and_an_open_request_keeps_its_
         book=book, style=world.style.pk, style_name="acme/noir",
         input_nanousd=7000, cached_input_nanousd=9000, output_nanousd=11_000,
     )  # fmt: skip
-    editions.complete_edition(book)  # its commit publishes the style's row
+    price_book_versions.complete_edition(book)  # its commit publishes the style's row
     begins_ms = book.effective_from.timestamp() * 1000
     before, after = [], []
     while len(after) < 3:

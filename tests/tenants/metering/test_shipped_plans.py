@@ -5,7 +5,7 @@ from importlib import import_module
 import pytest
 from django.apps import apps
 
-from tenants.accounts.workspaces import subscribe_tenant
+from tenants.accounts.subscriptions import subscribe_tenant
 from tenants.metering.plans import newest_plan_version
 from tenants.models import Plan, PlanVersion
 

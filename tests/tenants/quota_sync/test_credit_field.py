@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from tenants.accounts.workspaces import subscribe_tenant
+from tenants.accounts.subscriptions import subscribe_tenant
 from tenants.metering import credits
 from tenants.metering.credits import grant_credit
 from tenants.metering.ledger import record_events

@@ -7,10 +7,11 @@ from uuid import UUID
 from django.db import transaction
 from django.utils import timezone
 
+from adapters.routing import publisher
 from core import locks
-from tenants.metering import price_book, style_source
+from tenants.metering import price_book
 from tenants.models import Price, PriceBook, Tenant
-from tenants.quota_sync.generations import bump_all_generations
+from tenants.public import bump_all_generations
 
 ACTION = "price editions"
 A_MINUTE = timedelta(minutes=1)
@@ -116,6 +117,6 @@ def _publish_changes(before: Prices, after: Prices) -> None:
         else:
             is_general_new = True
     if repriced:
-        style_source.mark_repriced(repriced)
+        publisher.mark_repriced(repriced)
     if is_general_new:
         bump_all_generations()

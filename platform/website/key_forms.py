@@ -12,10 +12,10 @@ from django.utils.html import format_html
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
-from adapters.catalog.choices import list_style_choices
-from billing.forms import DollarsField
+from adapters.public import list_style_choices
 from core.names import validate_name
 from tenants.api_keys.lifecycle import KeyLimits, NameTaken, require_free_name, starting_limits
+from tenants.metering.forms import DollarsField
 from tenants.models import ApiKey, Scope, Tenant
 
 MAX_MONTHLY_TOKENS = 10**15  # Valkey's Lua counts exactly up to 2⁵³ only

@@ -1,0 +1,6 @@
+"""The gateway as an ASGI app."""
+
+from inference.api.app import app, lifespan
+from inference.api.endpoints import ROOT_PATHS
+
+__all__ = ["ROOT_PATHS", "app", "lifespan"]
