@@ -16,6 +16,7 @@ COPY platform platform
 COPY tenants tenants
 COPY adapters adapters
 COPY inference inference
+COPY billing billing
 COPY templates templates
 COPY static static
 COPY locale locale

@@ -23,10 +23,15 @@ class UsageEvent(models.Model):
         SWEPT = "swept", _("swept after a crash")
 
     request_id = models.CharField(max_length=40)
+    # Without indexes of their own: those below begin with them.
     tenant = models.ForeignKey(
-        Tenant, on_delete=models.PROTECT, related_name="usage_events", verbose_name="workspace"
+        Tenant,
+        on_delete=models.PROTECT,
+        related_name="usage_events",
+        verbose_name="workspace",
+        db_index=False,
     )
-    key = models.ForeignKey(ApiKey, on_delete=models.PROTECT, related_name="usage_events")
+    key = models.ForeignKey(ApiKey, on_delete=models.PROTECT, related_name="usage_events", db_index=False)
     style = models.UUIDField(null=True, help_text="None: the base model.")
     style_name = models.CharField(max_length=100)
     version_number = models.PositiveIntegerField(null=True)

@@ -12,8 +12,8 @@ from django.db.migrations.loader import MigrationLoader
 from django.db.migrations.operations.base import Operation
 from django.db.migrations.state import ProjectState
 
-# The last ones from before this rule.
-BEFORE = {"tenants": 48, "adapters": 26}
+# The first ones make new tables, which nobody reads yet.
+BEFORE = {"tenants": 1, "adapters": 1, "billing": 1, "operations": 0}
 TAKEN_AWAY = (
     migrations.RemoveField,
     migrations.DeleteModel,

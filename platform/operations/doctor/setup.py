@@ -5,16 +5,13 @@ from urllib.parse import urlsplit
 
 from django.conf import settings
 
-from config import env
-from operations import secret_checks, settings_checks
+from operations import settings_checks
 from operations.doctor.findings import Finding, fault, note, ok
 
 
 def check_settings() -> Iterator[Finding]:
-    """Compare the settings with each other; `strength` judges the secrets of a public site."""
+    """Compare the settings with each other. A process with weak secrets does not start (secret_checks)."""
     faults = [fault("settings", one.msg, one.hint or "") for one in settings_checks.find_faults()]
-    for weakness in secret_checks.find_weaknesses(env.read_all()):
-        faults.append(fault("settings", weakness, "Change it in .env, then `docker compose up -d`."))
     yield from faults
     if not faults:
         yield ok("settings", "they fit together")

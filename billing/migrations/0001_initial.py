@@ -1,76 +1,95 @@
-"""Payments through a provider, or by transfer: no card data is kept."""
-
 import uuid
+from pathlib import Path
 
 import django.db.models.deletion
 from django.db import migrations, models
 
+import core.names
+
+SQL = Path(__file__).parent
+
 
 class Migration(migrations.Migration):
+    initial = True
+
     dependencies = [
-        ("tenants", "0026_hosting"),
+        ("tenants", "0001_initial"),
     ]
 
     operations = [
-        migrations.AlterField(
-            model_name="noticemail",
-            name="kind",
-            field=models.CharField(
-                choices=[
-                    ("usage", "Usage reaches 50, 80 or 100 % of a month's tokens, budget or credits"),
-                    ("uploads", "A version that was uploaded is rejected, or no engine can load it"),
-                    ("canaries", "A canary ends by itself"),
-                    ("shares", "Another workspace shares a style with this one"),
-                    ("offers", "An offer to the public catalogue is approved or declined"),
-                    (
-                        "webhooks",
-                        "A webhook endpoint is disabled, because it failed for three days or by operators",
+        migrations.CreateModel(
+            name="CreditNoteNumber",
+            fields=[
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
                     ),
-                    ("invoices", "A month's invoice is ready"),
-                    ("payments", "The plan is changed, or an automatic top-up is declined"),
-                    ("keys", "An API key is made, replaced or revoked"),
-                    ("workspace", "The workspace is suspended, or served again"),
-                ],
-                max_length=20,
-            ),
+                ),
+                ("last", models.PositiveIntegerField(default=0)),
+            ],
         ),
-        migrations.AlterField(
-            model_name="outboxevent",
-            name="type",
-            field=models.CharField(
-                choices=[
-                    ("version.serving", "A version began to serve."),
-                    ("version.rejected", "An upload was rejected by its validation."),
-                    ("version.failed", "A version could not be loaded by any engine."),
-                    ("version.retired", "A version was retired."),
-                    ("release.promoted", "Another version answers for a style."),
-                    ("release.rolled_back", "The version before answers for a style again."),
-                    ("canary.ended", "A canary ended, by a person or by its figures."),
-                    ("style.shared", "Another workspace shared a style with this one."),
-                    ("style.offer_decided", "Operators approved or declined what was offered."),
-                    ("key.created", "An API key was made."),
-                    ("key.rotated", "An API key got a new secret."),
-                    ("key.revoked", "An API key was revoked."),
-                    ("usage.threshold_reached", "50, 80 or 100 % of a month's limit is used."),
-                    ("credit.granted", "Credits were added to the workspace."),
-                    ("credit.expired", "What was left of some credits expired."),
-                    ("invoice.finalized", "A month's invoice has its number and is to be paid."),
-                    ("invoice.paid", "An invoice was paid."),
-                    ("invoice.voided", "Nothing is asked for an invoice any more."),
-                    ("credit_note.issued", "An invoice was corrected by a credit note."),
-                    ("payment.succeeded", "A payment came: a top-up or an invoice's."),
-                    ("payment.failed", "A payment was declined, such as an automatic top-up."),
-                    ("workspace.suspended", "The workspace is served no more."),
-                    ("workspace.resumed", "The workspace is served again."),
-                    ("erasure.completed", "A version's files are gone from everywhere."),
-                    (
-                        "webhook.disabled",
-                        "An endpoint answered 410, failed for three days, or was disabled by operators.",
+        migrations.CreateModel(
+            name="BillingDetails",
+            fields=[
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
                     ),
-                    ("webhook.test", "Somebody pressed “Send a test”. It goes to that endpoint alone."),
-                ],
-                max_length=40,
-            ),
+                ),
+                (
+                    "name",
+                    models.CharField(
+                        blank=True,
+                        help_text="A company or a person. Empty: the workspace's name.",
+                        max_length=100,
+                        validators=[core.names.validate_name],
+                        verbose_name="billed to",
+                    ),
+                ),
+                (
+                    "address",
+                    models.TextField(
+                        blank=True,
+                        help_text="As on a letter.",
+                        max_length=300,
+                        validators=[core.names.validate_text],
+                    ),
+                ),
+                (
+                    "tax_id",
+                    models.CharField(
+                        blank=True,
+                        help_text="Such as a VAT number. It is printed and not checked.",
+                        max_length=40,
+                        validators=[core.names.validate_name],
+                        verbose_name="tax id",
+                    ),
+                ),
+                (
+                    "reference",
+                    models.CharField(
+                        blank=True,
+                        help_text="Such as a purchase order.",
+                        max_length=60,
+                        validators=[core.names.validate_name],
+                        verbose_name="your reference",
+                    ),
+                ),
+                ("changed_at", models.DateTimeField(auto_now=True)),
+                (
+                    "tenant",
+                    models.OneToOneField(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="billing_details",
+                        to="tenants.tenant",
+                    ),
+                ),
+            ],
+            options={
+                "verbose_name_plural": "billing details",
+            },
         ),
         migrations.CreateModel(
             name="Payment",
@@ -116,6 +135,14 @@ class Migration(migrations.Migration):
                         blank=True, help_text="The provider's id, such as cs_… or pi_….", max_length=100
                     ),
                 ),
+                (
+                    "customer_id",
+                    models.CharField(blank=True, help_text="Who is charged without a person.", max_length=64),
+                ),
+                (
+                    "payment_method_id",
+                    models.CharField(blank=True, help_text="What is charged then.", max_length=64),
+                ),
                 ("url", models.TextField(blank=True, help_text="Where a person pays.")),
                 (
                     "failure",
@@ -148,6 +175,7 @@ class Migration(migrations.Migration):
                         on_delete=django.db.models.deletion.PROTECT,
                         related_name="payments",
                         to="tenants.tenant",
+                        verbose_name="workspace",
                     ),
                 ),
             ],
@@ -222,10 +250,56 @@ class Migration(migrations.Migration):
                     models.ForeignKey(
                         on_delete=django.db.models.deletion.CASCADE,
                         related_name="provider_events",
-                        to="tenants.payment",
+                        to="billing.payment",
                     ),
                 ),
             ],
+        ),
+        migrations.CreateModel(
+            name="CreditNote",
+            fields=[
+                (
+                    "id",
+                    models.UUIDField(default=uuid.uuid4, editable=False, primary_key=True, serialize=False),
+                ),
+                ("number", models.PositiveIntegerField(unique=True)),
+                ("amount_nanousd", models.BigIntegerField(help_text="Whole cents, more than none.")),
+                (
+                    "settlement",
+                    models.CharField(
+                        choices=[
+                            ("owed", "less is to be paid"),
+                            ("credits", "given back as credits"),
+                            ("refund", "paid back"),
+                        ],
+                        max_length=10,
+                    ),
+                ),
+                ("reason", models.CharField(help_text="The customer reads it.", max_length=200)),
+                ("actor", models.CharField(max_length=80)),
+                ("created_at", models.DateTimeField()),
+                (
+                    "invoice",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="credit_notes",
+                        to="tenants.invoice",
+                    ),
+                ),
+            ],
+            options={
+                "ordering": ["number"],
+                "constraints": [
+                    models.CheckConstraint(
+                        condition=models.Q(("amount_nanousd__gt", 0)), name="credit_notes_are_positive"
+                    ),
+                    models.UniqueConstraint(
+                        fields=("invoice", "reason"),
+                        name="one_credit_note_a_reason",
+                        violation_error_message="This invoice has a credit note with this reason already.",
+                    ),
+                ],
+            },
         ),
         migrations.AddIndex(
             model_name="payment",
@@ -283,4 +357,5 @@ class Migration(migrations.Migration):
             model_name="paymentevent",
             index=models.Index(fields=["created_at"], name="payment_events_oldest"),
         ),
+        migrations.RunSQL((SQL / "guards.sql").read_text(), migrations.RunSQL.noop),
     ]
