@@ -23,9 +23,10 @@ from django.db.models import Count, Sum  # noqa: E402
 
 from adapters.catalog.library import select_style  # noqa: E402
 from adapters.models import AdapterVersion, BaseModel, Engine, Placement, Status, Style  # noqa: E402
+from adapters.public import found_workspace  # noqa: E402
 from inference.tasks import drain  # noqa: E402
 from tenants.models import UsageEvent, User  # noqa: E402
-from tenants.public import create_tenant, issue_key  # noqa: E402
+from tenants.public import issue_key  # noqa: E402
 
 
 def create(number: str) -> list[dict[str, str]]:
@@ -52,7 +53,7 @@ def _workspace() -> dict[str, str]:
     login = f"{name}@polyscribe.example"
     user = User.objects.create_user(login, password=password)
     EmailAddress.objects.create(user=user, email=login, verified=True, primary=True)
-    tenant = create_tenant(user, name=name, slug=name)
+    tenant = found_workspace(user, name=name, slug=name)
     for style in Style.objects.filter(is_public=True):
         select_style(tenant, style)
     base = BaseModel.objects.earliest("pk")

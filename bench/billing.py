@@ -27,12 +27,13 @@ from django.db.models import Count  # noqa: E402
 from django.test.utils import CaptureQueriesContext  # noqa: E402
 from django.utils import timezone  # noqa: E402
 
+from adapters.public import read_object, write_object  # noqa: E402
 from billing import archive  # noqa: E402
 from billing.invoices import closing, invoices  # noqa: E402
 from config.celery import app  # noqa: E402
 from core import months  # noqa: E402
 from stack import application  # noqa: E402
-from tenants.metering import archive_store, partitions  # noqa: E402
+from tenants.metering import partitions  # noqa: E402
 from tenants.models import Invoice, LedgerEntry, Tenant  # noqa: E402
 from tenants.tasks import draft_invoices, finalize_invoices  # noqa: E402
 
@@ -131,19 +132,18 @@ def _take_back(period: str) -> None:
 def measure_export(period: str) -> dict[str, float]:
     """Return the seconds that a month's events take into the bucket, back, and beside the ledger."""
     key = f"archives/bench-{period}.csv.gz"
-    store = archive_store.archive_store()
     began = time.perf_counter()
     with closed(archive._copy_rows(partitions.partition_name(period))) as rows:
-        store.write(key, archive._compress(rows, lambda _: None))
+        write_object(key, archive._compress(rows, lambda _: None))
     written = time.perf_counter()
-    content = archive._read_content(store.read(key))
+    content = archive._read_content(read_object(key))
     archive._require_ledgers(period, content)
     ended = time.perf_counter()
     return {
         "events": content.events,
         "write_s": round(written - began, 1),
         "read_and_compare_s": round(ended - written, 1),
-        "bytes_an_event": round(sum(map(len, store.read(key))) / content.events),
+        "bytes_an_event": round(sum(map(len, read_object(key))) / content.events),
     }
 
 

@@ -23,12 +23,16 @@ from django.utils import timezone  # noqa: E402
 
 from adapters.catalog.library import select_style  # noqa: E402
 from adapters.models import AdapterVersion, BaseModel, Engine, Placement, Status, Style  # noqa: E402
-from adapters.public import routes_of, set_public  # noqa: E402
+from adapters.public import (  # noqa: E402
+    found_workspace,
+    routes_of,
+    set_public,
+)
 from core import months, valkey  # noqa: E402
 from inference.tasks import drain  # noqa: E402
 from labs.fake_vllm.prepared_bytes import MODELS  # noqa: E402
 from tenants.models import Plan, PlanVersion, Tenant, UsageEvent, User  # noqa: E402  # noqa: E402
-from tenants.public import create_tenant, first_party_tenant, issue_key, subscribe_tenant  # noqa: E402
+from tenants.public import first_party_tenant, issue_key, subscribe_tenant  # noqa: E402
 
 SLUG = "bench"
 # So large that nobody meets them, and checked for every request all the same.
@@ -46,7 +50,7 @@ SETTLED_WITHIN_S = 20.0
 
 def create(stub_url: str) -> dict[str, str]:
     """Return the key's secret, after tenant, plan, engine and styles were made."""
-    tenant = create_tenant(User.objects.create_user("bench@example.org"), name="Bench", slug=SLUG)
+    tenant = found_workspace(User.objects.create_user("bench@example.org"), name="Bench", slug=SLUG)
     plan = Plan.objects.create(code=SLUG, name="Bench")
     subscribe_tenant(tenant, PlanVersion.objects.create(plan=plan, number=1, **LIMITS))
     base = BaseModel.objects.create(name=settings.BASE_MODEL, config={}, modules={})

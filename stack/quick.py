@@ -38,7 +38,8 @@ def test_quick(floor: str, options: Sequence[str]) -> int:
     tests = ROOT / "tests" / floor
     if not tests.exists():
         raise StackError(
-            f"There is no {shown(tests)}: give FLOOR=tenants, adapters, inference, billing, or a path below tests/."
+            f"There is no {shown(tests)}: give FLOOR=tenants, adapters, inference, billing, or a "
+            "path below tests/."
         )
     FOLDERS.make()
     with (FOLDERS.var / "tests.lock").open("w") as lock:

@@ -17,7 +17,6 @@ from hypothesis import HealthCheck
 from hypothesis import settings as hypothesis_settings
 
 from core import valkey as valkey_names
-from tenants.accounts import founding
 from tenants.accounts.workspaces import create_tenant
 from tenants.models import Membership, Tenant, User
 from tests.held_locks import refuse_asking_under_locks
@@ -25,9 +24,6 @@ from tests.held_locks import refuse_asking_under_locks
 # What an example takes, or its making, is a matter of what else the machine does.
 hypothesis_settings.register_profile("any load", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 hypothesis_settings.load_profile("any load")
-
-
-EQUIPMENT = founding._registered  # what the site registered when it started
 
 
 def pytest_configure(config):
@@ -91,18 +87,6 @@ def valkey():
     client = valkey_names.client()
     client.flushdb()
     return client
-
-
-@pytest.fixture(autouse=True)
-def _founded_empty(monkeypatch) -> None:
-    """Found workspaces without a style: else a test would depend on which of its fixtures comes first."""
-    monkeypatch.setattr(founding, "_registered", [])
-
-
-@pytest.fixture
-def founded_equipped(_founded_empty, monkeypatch) -> None:
-    """Found workspaces as the site does."""
-    monkeypatch.setattr(founding, "_registered", EQUIPMENT)
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ from config.page_bodies import PageBodies  # noqa: E402
 from config.preloading import load_pages  # noqa: E402
 from config.proxies import behind_trusted_proxies  # noqa: E402
 from inference.asgi import (  # noqa: E402
-    ROOT_PATHS,  # noqa: E402
+    ROOT_PATHS,
     app,
     lifespan,
 )

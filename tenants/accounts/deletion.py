@@ -170,6 +170,6 @@ def _close(tenant: Tenant) -> None:
 
 
 def _stop_paying(tenant: Tenant) -> None:
-    """End the plan; what was used until now is still invoiced. Automatic top-ups pass by suspended workspaces."""
+    """End the plan; what was used until now is still invoiced. A suspended workspace is not topped up."""
     if plans.plan_version_at(tenant, timezone.now()).plan_id != plans.FREE:
         assign_plan(tenant, plans.newest_plan_version(plans.FREE))

@@ -3,7 +3,6 @@
 import csv
 import gzip
 import io
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -12,13 +11,14 @@ from django.db import connection
 from django.db.models import F
 from django.urls import reverse
 
+from adapters.public import read_object
 from billing import archive
 from billing.invoices import invoices
 from billing.reconciliation import compare_earnings, compare_invoices, compare_usage, has_earnings_to_compare
 from core import months
 from core.errors import Unavailable
 from tenants import tasks
-from tenants.metering import archive_store, partitions
+from tenants.metering import partitions
 from tenants.metering.ledger import record_events, usage_of
 from tenants.metering.usage import UsageArchived, UsageFilter, sum_usage, usage_events
 from tenants.models import (
@@ -84,7 +84,7 @@ def archive_april() -> None:
 
 
 def read_file() -> list[dict[str, str]]:
-    content = b"".join(archive_store.archive_store().read("archives/usage-2026-04.csv.gz"))
+    content = b"".join(read_object("archives/usage-2026-04.csv.gz"))
     return list(csv.DictReader(io.StringIO(gzip.decompress(content).decode())))
 
 
@@ -135,8 +135,7 @@ def test_a_crash_while_the_file_is_written_leaves_no_file_that_counts(acme, used
         next(iter(chunks))
         raise Crash
 
-    store = archive_store.archive_store()
-    monkeypatch.setattr(archive, "archive_store", lambda: replace(store, write=half))
+    monkeypatch.setattr(archive, "write_object", half)
     with pytest.raises(Crash):
         archive_april()
     assert UsageEvent.objects.count() == len(used)
@@ -211,13 +210,12 @@ def test_a_file_that_is_not_the_ledger_deletes_nothing(acme, used):
 
 def test_a_file_that_storage_lost_a_row_of_deletes_nothing(acme, used, monkeypatch):
     """The row that is lost cost nothing, so that the ledger can't tell."""
-    store = archive_store.archive_store()
 
     def lossy(key):
-        lines = gzip.decompress(b"".join(store.read(key))).splitlines(keepends=True)
+        lines = gzip.decompress(b"".join(read_object(key))).splitlines(keepends=True)
         yield gzip.compress(b"".join(line for line in lines if b"upstream_error" not in line))
 
-    monkeypatch.setattr(archive, "archive_store", lambda: replace(store, read=lossy))
+    monkeypatch.setattr(archive, "read_object", lossy)
     with pytest.raises(archive.FileDamaged):
         archive_april()
     assert UsageEvent.objects.count() == len(used)
@@ -314,11 +312,11 @@ def test_what_the_worker_could_not_archive_says_why_and_waits_for_an_operator(ac
 def test_while_the_storage_is_away_a_request_stays_and_is_tried_again(acme, used, monkeypatch):
     archive.request_archives(MONTH, now=NOW, reason="test")
 
-    def fail():
+    def fail(key, chunks):
         raise Unavailable
 
     with monkeypatch.context() as patch:
-        patch.setattr(archive, "archive_store", fail)
+        patch.setattr(archive, "write_object", fail)
         assert archive.archive_requested(NOW) == 0
     assert archive.archive_requested(NOW) == 1
     with pytest.raises(archive.NothingToArchive):

@@ -324,7 +324,7 @@ def lay_money(acme: Tenant, settings) -> list[str]:
         author=acme, tenant=reader, style=uuid4(), style_name="acme/letters", day=now.date(), requests=1200,
         tokens=345_678, cost_nanousd=7 * NANO, share_nanousd=2 * NANO,
     )  # fmt: skip
-    pages = [f"tenants:{name}" for name in ("invoices", "plan", "credits", "billing_details", "earnings")]
+    pages = [f"billing:{name}" for name in ("invoices", "plan", "credits", "billing_details", "earnings")]
     addresses = [reverse(name) for name in pages]
     addresses.append(reverse("billing:invoice", args=[invoice.pk]))
     return addresses + [reverse("billing:payment", args=[payment.pk]) for payment in payments]
@@ -351,7 +351,7 @@ def lay_keys(acme: Tenant, alice: User) -> list[str]:
     User.objects.filter(pk=alice.pk).update(review_keys_since=now)
     keys = reverse("website:keys")
     addresses = [keys, f"{keys}?page=2", f"{keys}?q=program", f"{keys}?q=nothing"]
-    addresses += [reverse(f"tenants:{name}", args=[limited.pk]) for name in ("limit_key", "rotate_key")]
+    addresses += [reverse(f"website:{name}", args=[limited.pk]) for name in ("limit_key", "rotate_key")]
     return [*addresses, reverse("member_home"), reverse("website:settings")]
 
 

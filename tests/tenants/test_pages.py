@@ -9,8 +9,7 @@ from django.utils import timezone
 from hypothesis import given
 from hypothesis import strategies as st
 
-import adapters.public
-from adapters.catalog import choices
+from adapters.catalog import queries
 from adapters.models import BaseModel, Style
 from adapters.public import select_style
 from core.money import NANO, usd
@@ -22,6 +21,7 @@ from tenants.metering.ledger import record_events
 from tenants.models import ApiKey, Tenant, User
 from website.key_forms import LimitsForm
 
+KNOWN_STYLES = queries.style_choices
 PAGES = ["website:keys", "billing:usage", "website:create_workspace"]
 ACTIONS = ["website:issue_key", "billing:set_budget", "website:keys_reviewed"]
 POETRY, LEGAL, CHARLIES_OWN = uuid4(), uuid4(), uuid4()
@@ -37,7 +37,7 @@ def list_styles(tenant: Tenant, among: Collection[UUID] | None, most: int | None
 
 @pytest.fixture(autouse=True)
 def _styles(monkeypatch):
-    monkeypatch.setattr(choices, "_registered", [list_styles])
+    monkeypatch.setattr(queries, "style_choices", list_styles)
 
 
 @pytest.fixture
@@ -46,7 +46,7 @@ def key(acme, alice) -> ApiKey:
 
 
 def test_strangers_are_asked_to_log_in(db, key):
-    own = [reverse(f"tenants:{action}", args=[key.pk]) for action in ("revoke_key", "limit_key")]
+    own = [reverse(f"website:{action}", args=[key.pk]) for action in ("revoke_key", "limit_key")]
     answers = [
         *(Client().get(reverse(page)) for page in PAGES),
         *(Client().post(address) for address in [*map(reverse, ACTIONS), *own]),
@@ -81,7 +81,7 @@ def test_another_tenants_key_is_not_there(charlie_client, key):
 def test_the_studio_key_cant_be_revoked_or_limited(alice_client, acme):
     studio = lifecycle.playground_key(acme)
     for action in ("revoke_key", "limit_key"):
-        answer = alice_client.post(reverse(f"tenants:{action}", args=[studio.pk]), {"name": studio.name})
+        answer = alice_client.post(reverse(f"website:{action}", args=[studio.pk]), {"name": studio.name})
         assert answer.status_code == 404
 
 
@@ -176,7 +176,7 @@ def test_a_key_is_bound_only_to_styles_that_its_tenant_may_use(alice_client, acm
 
 
 def test_the_styles_to_choose_are_own_ones_and_selected_public_ones(acme, charlies, monkeypatch):
-    monkeypatch.setattr(choices, "_registered", [adapters.public.style_choices])
+    monkeypatch.setattr(queries, "style_choices", KNOWN_STYLES)
     base = BaseModel.objects.create(name="base", config={}, modules={})
     own, secret, public = (
         Style.objects.create(owner=owner, slug=slug, name=slug, base_model=base, is_public=slug == "public")

@@ -16,11 +16,11 @@ from django.utils import timezone
 from adapters.catalog import sharing, shelf
 from adapters.engines import readiness
 from adapters.models import AdapterVersion, Engine, Selection, Status, Style
-from adapters.public import routes_of
+from adapters.public import found_workspace, routes_of
 from tenants.metering.ledger import Event, record_events
 from tenants.metering.request_log import Refusal, record_refusals
 from tenants.models import AuditEntry, Invoice, Membership, Tenant
-from tenants.public import create_tenant, issue_key, playground_key
+from tenants.public import issue_key, playground_key
 from tests.adapters.conftest import base_model, engine, folder, known, poetry, polyscribe, vllm
 from website import remedies, snippets
 
@@ -74,7 +74,6 @@ def test_a_new_workspace_begins_by_hearing(client, charlie, operator_client):
     )
 
 
-@pytest.mark.usefixtures("founded_equipped")
 def test_a_new_workspace_has_the_first_partys_styles_selected(
     charlie_client, charlies, operator, poetry, legal
 ):
@@ -83,7 +82,7 @@ def test_a_new_workspace_has_the_first_partys_styles_selected(
     assert not selected, "it was founded before there was a style"
     charlie_client.post(reverse("website:create_workspace"), {"workspace": "Desk"})
     desk = Tenant.objects.get(slug="desk")
-    for tenant in (desk, create_tenant(operator, name="By a command")):
+    for tenant in (desk, found_workspace(operator, name="By a command")):
         slugs = Selection.objects.filter(tenant=tenant).values_list("style__slug", flat=True)
         assert set(slugs) == {"poetry", "legal"}
         assert set(routes_of(tenant.pk)) >= {"poetry", "legal"}
@@ -91,13 +90,12 @@ def test_a_new_workspace_has_the_first_partys_styles_selected(
     assert sorted(actions) == ["style.selected", "style.selected", "workspace.created"]
 
 
-@pytest.mark.usefixtures("founded_equipped")
 def test_styles_of_others_and_those_that_leave_are_not_selected_from_the_start(
     charlie, charlies, engine, poetry, legal
 ):
     Style.objects.filter(pk=legal.pk).update(public_until=timezone.now() + timedelta(days=1))
     sharing.set_public(known(charlies, "tide", engine).style)
-    desk = create_tenant(charlie, name="Desk")
+    desk = found_workspace(charlie, name="Desk")
     assert [one.style.slug for one in Selection.objects.filter(tenant=desk)] == ["poetry"]
 
 

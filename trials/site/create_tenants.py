@@ -16,11 +16,14 @@ django.setup()
 from django.contrib.auth import get_user_model  # noqa: E402
 
 from adapters.catalog.library import select_style  # noqa: E402
-from adapters.public import Style  # noqa: E402
+from adapters.public import (
+    Style,
+    found_workspace,
+)
 from core import months  # noqa: E402
 from tenants.metering.credits import grant_credit  # noqa: E402
 from tenants.models import Plan, PlanVersion  # noqa: E402
-from tenants.public import create_tenant, issue_key, subscribe_tenant  # noqa: E402
+from tenants.public import issue_key, subscribe_tenant  # noqa: E402
 
 PLAN = "trial"
 WIDE = 10_000_000  # no minute's limit is meant to be met: the trials are about the month's
@@ -39,7 +42,7 @@ def create_tenant_with_key(
     With a credit it has no overage and no included tokens: the credit is all that it may spend.
     """
     user = get_user_model().objects.create_user(f"{name}-{token_hex(4)}@polyscribe.example")
-    tenant = create_tenant(user, name=f"Trial {name}")
+    tenant = found_workspace(user, name=f"Trial {name}")
     # Since the month began: days on the free plan would bring a part of its included tokens.
     begins_at, _ = months.bounds(months.current())
     tenant.subscriptions.all().delete()

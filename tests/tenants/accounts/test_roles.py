@@ -29,7 +29,7 @@ def people(alice, bob, alice_client, bob_client):
 def test_pages_do_what_the_table_says(people, role, action, whose, allowed):
     (person, client), (other, _client) = people if role == Role.OWNER else people[::-1]
     key, _ = lifecycle.issue_key(Tenant.objects.get(), name="laptop", by=person if whose == "own" else other)
-    address = reverse(f"tenants:{action}_key", args=[key.pk])
+    address = reverse(f"website:{action}_key", args=[key.pk])
     answer = client.post(address, {"name": "laptop", "parallel_requests": "3"})
     key.refresh_from_db()
     assert answer.status_code == (302 if allowed else 403)
