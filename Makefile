@@ -2,7 +2,7 @@
 
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-ray test test-quick test-ray check translations sbom smoke styles bench-gateway bench-month bench-peers bench-engine bench-fairness bench-neighbours bench-rotation bench-multilora bench-memory bench-eager bench-upload bench-push bench-console bench-billing bench-metering bench-api bench-pages bench-ray bench-webhooks bench-routes screens seed-large chaos quota-storm fuzz fuzz-grammars trial-requests fuzz-api trial-restart trial-scale soak trial-bare trial-compose pin-images secrets clean
+.PHONY: help demo demo-ray test test-long test-quick test-ray check translations sbom smoke styles bench-gateway bench-month bench-peers bench-engine bench-fairness bench-neighbours bench-rotation bench-multilora bench-memory bench-eager bench-upload bench-push bench-console bench-billing bench-metering bench-api bench-pages bench-ray bench-webhooks bench-routes screens seed-large chaos quota-storm fuzz fuzz-grammars trial-requests fuzz-api trial-restart trial-scale soak trial-bare trial-compose pin-images secrets clean
 
 # The first Python that really runs: one that is found on PATH may be a version manager's stub.
 CANDIDATES = $(PYTHON) python3 python3.14 python3.13 python3.12 /usr/bin/python3 /usr/local/bin/python3 \
@@ -27,9 +27,13 @@ demo-ray: ## The same on a Ray cluster of this machine in vLLM's place; ENGINE_R
 	$(call BOOTSTRAP,--ray)
 	@ENGINE_KIND=ray $(STACK) demo --var '$(or $(VAR),var/ray)'
 
-test: ## Every test, against real services and a real vLLM
+test: ## All tests but the long ones, against real services and a real vLLM: about ten minutes
 	$(call BOOTSTRAP,--engine)
 	@$(STACK) test -- $(ARGS)
+
+test-long: ## The tests marked `long`: every page in every form, chaos, storms, thousands of cases
+	$(call BOOTSTRAP,--engine)
+	@$(STACK) test-long -- $(ARGS)
 
 test-quick: ## One floor's tests, FLOOR=tenants; the services stay up between runs, so it takes seconds
 	$(call BOOTSTRAP)

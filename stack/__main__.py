@@ -40,10 +40,12 @@ def build_parser() -> argparse.ArgumentParser:
         help="ask the registries for the digests of docker-compose.yml's images",
     )
 
-    test = add_command(
-        commands, "test", calls="stack.testing:test", help="all tests; options after -- go to pytest"
-    )
-    test.add_argument("options", nargs=argparse.REMAINDER)
+    for name, help in (
+        ("test", "all tests but the long ones; options after -- go to pytest"),
+        ("test-long", "the tests that are marked long"),
+    ):
+        test = add_command(commands, name, calls=f"stack.testing:{name.replace('-', '_')}", help=help)
+        test.add_argument("options", nargs=argparse.REMAINDER)
 
     quick = add_command(
         commands,

@@ -1,8 +1,8 @@
 """`make test-quick FLOOR=tenants`: one floor's tests, beside services that stay up between runs.
 
 The first run starts PostgreSQL, Valkey and S3 in var/quick, in a process of their own, and migrates a
-database. Later runs find both; each copies that database for its tests. The services stop when no run has
-used them for IDLE_S.
+database. Later runs find both; each copies that database for its tests. A folder's tests run in as many
+processes as there are processors, a file's in one. The services stop when no run has used them for IDLE_S.
 """
 
 import fcntl
@@ -14,20 +14,18 @@ import sys
 import time
 from collections.abc import Mapping, Sequence
 
-import psycopg
-
-from stack import services
+from stack import services, template_database
 from stack.errors import ServiceFailed, StackError
 from stack.folders import ROOT, Folders, private, shown
 from stack.run import after_dashes
 from stack.steps import Steps
+from stack.testing import SIDE_BY_SIDE
 
 FOLDERS = Folders(ROOT / "var" / "quick", temporary=True)
 VARIABLES = FOLDERS.var / "variables.json"  # written when the services are ready; with their passwords
 USED = FOLDERS.var / "used"  # its time is that of the last run
 LOG = FOLDERS.var / "services.log"
 MIGRATIONS = FOLDERS.var / "migrations"  # the digest of those that made the template
-TEMPLATE = "quick_template"
 IDLE_S = 1800.0
 READY_WITHIN_S = 60.0
 POLL_S = 0.2
@@ -47,8 +45,9 @@ def test_quick(floor: str, options: Sequence[str]) -> int:
         USED.touch()
         variables = _variables()
         _migrate_template(variables)
-        command = [sys.executable, "-m", "pytest", str(tests), *after_dashes(options)]
-        environment = {**os.environ, **variables, "TEST_DATABASE_TEMPLATE": TEMPLATE}
+        workers = SIDE_BY_SIDE if tests.is_dir() else []
+        command = [sys.executable, "-m", "pytest", str(tests), *workers, *after_dashes(options)]
+        environment = {**os.environ, **variables, template_database.VARIABLE: template_database.NAME}
         code = subprocess.run(command, cwd=ROOT, env=environment).returncode
         USED.touch()
         return code
@@ -92,14 +91,7 @@ def _migrate_template(variables: Mapping[str, str]) -> None:
     digest = _digest_of_migrations()
     if MIGRATIONS.exists() and MIGRATIONS.read_text() == digest:
         return
-    url = variables["DATABASE_URL"]
-    with psycopg.connect(url, autocommit=True) as database:
-        database.execute(f"DROP DATABASE IF EXISTS {TEMPLATE}")
-        database.execute(f"CREATE DATABASE {TEMPLATE}")
-    environment = {**os.environ, **variables, "DATABASE_URL": f"{url.rpartition('/')[0]}/{TEMPLATE}"}
-    command = [sys.executable, "manage.py", "migrate", "-v", "0"]
-    if subprocess.run(command, cwd=ROOT, env=environment).returncode:
-        raise ServiceFailed("The migrations failed: see above.")
+    template_database.migrate_template(variables)
     MIGRATIONS.write_text(digest)
 
 
@@ -115,7 +107,7 @@ def _is_held() -> bool:
 
 def _digest_of_migrations() -> str:
     digest = hashlib.sha256()
-    for file in sorted(ROOT.glob("*/migrations/*.py")):
+    for file in sorted([*ROOT.glob("*/migrations/*.py"), *ROOT.glob("platform/*/migrations/*.py")]):
         digest.update(file.read_bytes())
     return digest.hexdigest()
 

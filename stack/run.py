@@ -15,14 +15,11 @@ from stack.leftovers import end_leftovers
 from stack.processes import POLL_S
 from stack.services import Stack
 from stack.steps import Steps
-from stack.whole import bring_up, prepare_base_model
+from stack.whole import bring_up
 
 
-def run(command: Sequence[str], *, whole: bool, var: Path | None, needs_base_model: bool = False) -> int:
-    """Start the services (or the whole stack), run the command with their addresses, return its exit code.
-
-    `needs_base_model` says that the command reads the model's files, which the whole stack has in any case.
-    """
+def run(command: Sequence[str], *, whole: bool, var: Path | None) -> int:
+    """Start the services (or the whole stack), run the command with their addresses, return its exit code."""
     command = after_dashes(command)
     if not command:
         raise StackError("Give a command: python -m stack run --services -- COMMAND …")
@@ -31,8 +28,6 @@ def run(command: Sequence[str], *, whole: bool, var: Path | None, needs_base_mod
         if whole:
             bring_up(stack)
         else:
-            if needs_base_model:
-                prepare_base_model(stack)
             stack.waiting.all(services.start(stack))
         return foreground(stack, command)
 

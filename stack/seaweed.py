@@ -140,24 +140,24 @@ def program(
     )
 
 
-def ready(client: BaseClient) -> bool:
-    """Return True once buckets can be made, and what was stored before can be read.
+def ready(client: BaseClient, bucket: str = BUCKET) -> bool:
+    """Return True once the bucket is there, and what was stored before can be read.
 
     /healthz answers before writes do, and after a restart volumes are served later than the API.
     """
     try:
-        client.create_bucket(Bucket=BUCKET)  # type: ignore[attr-defined]
+        client.create_bucket(Bucket=bucket)  # type: ignore[attr-defined]
     except ClientError as error:
         if error.response["Error"]["Code"] not in {"BucketAlreadyExists", "BucketAlreadyOwnedByYou"}:
             return False
     except BotoCoreError:
         return False
     try:
-        client.get_object(Bucket=BUCKET, Key=MARK)["Body"].read()  # type: ignore[attr-defined]
+        client.get_object(Bucket=bucket, Key=MARK)["Body"].read()  # type: ignore[attr-defined]
     except ClientError as error:
         if error.response["Error"]["Code"] != "NoSuchKey":
             return False
-        client.put_object(Bucket=BUCKET, Key=MARK, Body=b"ready")  # type: ignore[attr-defined]
+        client.put_object(Bucket=bucket, Key=MARK, Body=b"ready")  # type: ignore[attr-defined]
     except BotoCoreError:
         return False
     return True

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 from django.db import connection
-from django.test import Client
+from django.test import Client, TransactionTestCase
 from hypothesis import HealthCheck
 from hypothesis import settings as hypothesis_settings
 
@@ -20,6 +20,7 @@ from core import valkey as valkey_names
 from tenants.accounts.workspaces import create_tenant
 from tenants.models import Membership, Tenant, User
 from tests.held_locks import refuse_asking_under_locks
+from tests.migrated_rows import MigratedRows
 
 # What an example takes, or its making, is a matter of what else the machine does.
 hypothesis_settings.register_profile("any load", deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -27,32 +28,35 @@ hypothesis_settings.load_profile("any load")
 
 
 def pytest_configure(config):
+    config.addinivalue_line("markers", "long: part of `make test-long` and not of `make test`")
     config.addinivalue_line("markers", "proxy_settings(**changes): fields of the gateway's ProxySettings")
     # WhiteNoise: static files come from the finders here: nothing was collected.
     config.addinivalue_line("filterwarnings", "ignore:No directory at:UserWarning")
-    # Those of this tree: a checkout has only the sources of its catalogues.
-    runpy.run_path(str(Path(__file__).parents[1] / "locale" / "compile.py"), run_name="__main__")
+    if not hasattr(config, "workerinput"):
+        # Those of this tree: a checkout has only the sources of its catalogues.
+        runpy.run_path(str(Path(__file__).parents[1] / "locale" / "compile.py"), run_name="__main__")
+    if config.option.dist != "no":
+        os.environ["PYTEST_PLUGINS"] = "tests.worker_services"  # for workers, which start after this
     # django-unfold 0.110 has yet to take up a signature of Django 6.1.
     config.addinivalue_line("filterwarnings", "ignore:Overriding get_action_choices")
 
 
 @pytest.fixture(scope="session")
-def django_db_modify_db_settings():
-    """Let `make test-quick` copy a migrated database instead of migrating an empty one."""
+def django_db_modify_db_settings(django_db_modify_db_settings_parallel_suffix):
+    """Copy the database that the stack has migrated (stack/template_database.py), if there is one."""
     template = os.environ.get("TEST_DATABASE_TEMPLATE")
     if template:
         connection.settings_dict["TEST"]["TEMPLATE"] = template
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items):
-    """Let tests that really commit begin with the rows that migrations laid: their flush takes those away."""
-    committing = pytest.mark.django_db(transaction=True, serialized_rollback=True)
-    for item in items:
-        marker = item.get_closest_marker("django_db")
-        fixtures = set(getattr(item, "fixturenames", ()))
-        if (marker and marker.kwargs.get("transaction")) or fixtures & {"transactional_db", "live_server"}:
-            item.add_marker(committing, append=False)
+@pytest.fixture(scope="session")
+def django_db_setup(django_db_setup, django_db_blocker) -> Iterator[None]:
+    """Let tests that really commit leave the rows that migrations laid, and no other."""
+    with django_db_blocker.unblock():
+        migrated = MigratedRows.read()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(TransactionTestCase, "_fixture_teardown", lambda _case: migrated.restore())
+        yield
 
 
 @pytest.fixture(autouse=True, scope="session")

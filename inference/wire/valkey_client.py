@@ -9,6 +9,8 @@ import asyncio
 import hashlib
 import ssl
 from collections import deque
+from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import hiredis
@@ -17,12 +19,18 @@ from redis.exceptions import NoScriptError, RedisError, ResponseError
 
 from inference.errors import LimitsUnavailable
 
-CONNECT_WITHIN_S = 2
-ANSWER_WITHIN_S = 5
-CHECK_SILENCE_EVERY_S = 1
 BROKEN = "The connection to Valkey broke."
 
 type Arg = str | bytes | int | float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ValkeyTimeouts:
+    """How long a connection waits before it counts as broken."""
+
+    connect_s: float = 2
+    answer_s: float = 5
+    check_silence_every_s: float = 1
 
 
 class ValkeyClient:
@@ -32,8 +40,9 @@ class ValkeyClient:
     may have run) or when Valkey refuses the command; the cause says which.
     """
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, timeouts: ValkeyTimeouts = ValkeyTimeouts()) -> None:
         self._address: dict[str, Any] = parse_url(url)  # type: ignore[no-untyped-call]
+        self._timeouts = timeouts
         self._connection: _Connection | None = None
         self._opening: asyncio.Task[_Connection] | None = None
 
@@ -76,7 +85,7 @@ class ValkeyClient:
 
     async def _open(self) -> "_Connection":
         try:
-            async with asyncio.timeout(CONNECT_WITHIN_S):
+            async with asyncio.timeout(self._timeouts.connect_s):
                 connection = await self._connect()
                 try:
                     await self._authenticate(connection)
@@ -90,14 +99,15 @@ class ValkeyClient:
 
     async def _connect(self) -> "_Connection":
         loop = asyncio.get_running_loop()
+        open_connection = partial(_Connection, self._timeouts)
         path = self._address.get("path")
         if path:
-            _, connection = await loop.create_unix_connection(_Connection, path)
+            _, connection = await loop.create_unix_connection(open_connection, path)
             return connection
         tls = ssl.create_default_context() if "connection_class" in self._address else None
         host = self._address.get("host", "localhost")
         port = self._address.get("port", 6379)
-        _, connection = await loop.create_connection(_Connection, host, port, ssl=tls)
+        _, connection = await loop.create_connection(open_connection, host, port, ssl=tls)
         return connection
 
     async def _authenticate(self, connection: "_Connection") -> None:
@@ -130,8 +140,9 @@ class Script:
 class _Connection(asyncio.Protocol):
     """One connection: Valkey answers commands in their order."""
 
-    def __init__(self) -> None:
+    def __init__(self, timeouts: ValkeyTimeouts) -> None:
         self._loop = asyncio.get_running_loop()
+        self._timeouts = timeouts
         self._reader = hiredis.Reader(encoding="utf-8", errors="replace", replyError=_as_exception)
         self._waiting: deque[asyncio.Future[Any]] = deque()
         self._unsent: list[bytes] = []
@@ -165,7 +176,7 @@ class _Connection(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = transport  # type: ignore[assignment]
-        self._silence_timer = self._loop.call_later(CHECK_SILENCE_EVERY_S, self._check_silence)
+        self._check_silence_later()
 
     def data_received(self, data: bytes) -> None:
         self._last_data_s = self._loop.time()
@@ -193,10 +204,14 @@ class _Connection(asyncio.Protocol):
 
     def _check_silence(self) -> None:
         """Break a connection that stays silent: a Valkey that hangs must not block its callers."""
-        if self._waiting and self._loop.time() - self._last_data_s > ANSWER_WITHIN_S:
+        if self._waiting and self._loop.time() - self._last_data_s > self._timeouts.answer_s:
             self.close()
         else:
-            self._silence_timer = self._loop.call_later(CHECK_SILENCE_EVERY_S, self._check_silence)
+            self._check_silence_later()
+
+    def _check_silence_later(self) -> None:
+        every_s = self._timeouts.check_silence_every_s
+        self._silence_timer = self._loop.call_later(every_s, self._check_silence)
 
 
 def _pack(*args: Arg) -> bytes:

@@ -32,8 +32,7 @@ from tenants.models import (
     UsageArchive,
     UsageEvent,
 )
-from tests.billing.invoices.test_invoices import _put_on
-from tests.billing.test_author_shares import STYLE, share
+from tests.billing.builders import STYLE, put_on, share
 from tests.tenants.conftest import make_event
 
 MONTH = "2026-04"
@@ -61,7 +60,7 @@ def april(transactional_db):
 def used(acme, april):
     """Acme's usage of April, on a final invoice."""
     Tenant.objects.filter(pk=acme.pk).update(created_at=APRIL - timedelta(days=30))
-    _put_on(acme, included_tokens=500, overage_allowed=True)
+    put_on(acme, included_tokens=500, overage_allowed=True)
     Subscription.objects.filter(tenant=acme).update(starts_at=APRIL - timedelta(days=30))
     events = [make_event(acme, admitted_at=APRIL, style_name=name) for name in ("poetry", "legal", "a,\"b'")]
     events.append(
@@ -298,7 +297,7 @@ def test_what_the_worker_could_not_archive_says_why_and_waits_for_an_operator(ac
     assert "on no final invoice yet, of acme" in row.problem
     changelist = reverse("admin:tenants_usagearchive_changelist")
     assert "on no final invoice yet" in operator_client.get(changelist).content.decode()
-    _put_on(acme, overage_allowed=True)
+    put_on(acme, overage_allowed=True)
     invoices.finalize_invoice(invoices.draft_invoice(acme, MONTH), NOW)
     assert archive.archive_requested(NOW) == 0
     again = {"action": "try_again", "_selected_action": [row.pk], "confirmed": "1", "why": "Now it is"}

@@ -27,25 +27,11 @@ from tenants.models import (
     Invoice,
     LedgerEntry,
     PlanVersion,
-    Price,
-    PriceBook,
     Subscription,
     User,
 )
+from tests.billing.builders import OCTOBER, PAYDAY, STYLE, share
 from tests.tenants.conftest import make_event
-
-OCTOBER = datetime(2026, 10, 12, 12, tzinfo=UTC)
-PAYDAY = datetime(2026, 11, 3, tzinfo=UTC)
-STYLE = uuid4()
-
-
-def share(author, percent, begins, style=STYLE):
-    """Lay an edition in which a style has an author's share, or none."""
-    book = PriceBook.objects.create(effective_from=begins)
-    amounts = {"input_nanousd": 100, "cached_input_nanousd": 25, "output_nanousd": 400}
-    Price.objects.create(book=book, **amounts)
-    if percent:
-        Price.objects.create(book=book, style=style, author=author, author_percent=percent, **amounts)
 
 
 def pays_all(tenant):

@@ -10,13 +10,13 @@ from core import valkey as names
 from inference.contract.usage import Usage
 from inference.quota.ledger_drain import drain_usage
 from tenants.models import Invoice, UsageDaily, UsageEvent
-from tests.inference.quota.test_settlement import begin, known  # noqa: F401
+from tests.inference.quota.builders import begin
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
 
 @pytest.fixture
-async def settled(gateway, known):  # noqa: F811
+async def settled(gateway, known):
     """Two settled requests of 12 tokens each."""
     for name in ("r1", "r2"):
         grant = await begin(gateway, known, name)

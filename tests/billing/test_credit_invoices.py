@@ -18,7 +18,7 @@ from tenants.metering import credits
 from tenants.metering.credits import grant_credit
 from tenants.metering.ledger import record_events
 from tenants.models import CreditBurn, Invoice, LedgerEntry, User
-from tests.billing.invoices.test_invoices import CENT, _backdate, _put_on
+from tests.billing.builders import CENT, backdate, put_on
 from tests.tenants.conftest import make_event
 
 MONTHS = ["2026-09", "2026-10", "2026-11"]
@@ -109,8 +109,8 @@ class TestMonths(TestCase):
         voids=st.sampled_from([None, None, 0, 1]),
     )
     def test_an_invoice_takes_off_what_the_credits_cover(self, usage, grants, included, late, voids):
-        tenant = _backdate(create_tenant(User.objects.create_user("prop@example.org"), name="Prop"))
-        _put_on(tenant, included_tokens=included, monthly_fee_nanousd=0)
+        tenant = backdate(create_tenant(User.objects.create_user("prop@example.org"), name="Prop"))
+        put_on(tenant, included_tokens=included, monthly_fee_nanousd=0)
         tenant.subscriptions.filter(ends_at=None).update(starts_at=middle(0) - timedelta(days=11))
         tenant.subscriptions.exclude(ends_at=None).update(
             starts_at=middle(0) - timedelta(days=300), ends_at=middle(0) - timedelta(days=200)
@@ -211,8 +211,8 @@ class TestMonths(TestCase):
 @pytest.fixture
 def paying(acme):
     """Acme since August, without included tokens and without overage."""
-    tenant = _backdate(acme)
-    _put_on(tenant, included_tokens=0)
+    tenant = backdate(acme)
+    put_on(tenant, included_tokens=0)
     return tenant
 
 

@@ -27,7 +27,7 @@ from tenants.models import (
     Tenant,
     User,
 )
-from tests.billing.test_author_shares import OCTOBER, PAYDAY, STYLE, share
+from tests.billing.builders import OCTOBER, PAYDAY, STYLE, share
 from tests.tenants.conftest import make_event
 
 pytestmark = pytest.mark.django_db

@@ -8,34 +8,13 @@ from django.utils import timezone
 
 from billing.invoices import invoices
 from billing.views import invoices as invoice_views
-from core import months
 from core.money import NANO
-from tenants.accounts.subscriptions import subscribe_tenant
 from tenants.api_keys.lifecycle import issue_key
 from tenants.metering.ledger import record_events
 from tenants.metering.plans import newest_plan_version
-from tenants.models import NoticeMail, OutboxEvent, PlanVersion, Price, PriceBook, Subscription, Tenant
+from tenants.models import NoticeMail, OutboxEvent, PlanVersion, Price, PriceBook
 from tenants.notices.letters import write_letter
-
-LAST_MONTH = months.before(months.current())
-
-
-@pytest.fixture
-def on_writer(acme):
-    """Acme, on the Writer plan since long ago."""
-    long_ago = timezone.now() - timedelta(days=100)
-    subscribe_tenant(acme, newest_plan_version("writer"))
-    Subscription.objects.filter(tenant=acme, ends_at=None).update(starts_at=long_ago)
-    Tenant.objects.filter(pk=acme.pk).update(created_at=long_ago)
-    return acme
-
-
-@pytest.fixture
-def invoice(on_writer, event):
-    """Acme's invoice of last month: $12.00, with a little usage that the plan includes."""
-    at = months.bounds(LAST_MONTH)[0] + timedelta(days=3)
-    record_events([event(on_writer, admitted_at=at, style_name="acme/noir")])
-    return invoices.finalize_invoice(invoices.draft_invoice(on_writer, LAST_MONTH))
+from tests.billing.builders import LAST_MONTH
 
 
 def test_the_page_lists_what_is_owed_and_each_line_leads_to_the_ledger(alice_client, invoice):

@@ -1,14 +1,12 @@
 """The invoice as a PDF, and whom it is made out to."""
 
 from datetime import timedelta
-from io import BytesIO
 
 import pytest
 from django.db import IntegrityError, transaction
 from django.urls import reverse
 from django.utils.formats import date_format
 from django.utils.translation import override
-from pypdf import PdfReader
 
 from billing.invoices import details, invoices, pdf
 from billing.invoices.credit_notes import issue_credit_note
@@ -17,15 +15,7 @@ from core.money import NANO
 from tenants.api_keys.lifecycle import issue_key
 from tenants.metering.ledger import record_events
 from tenants.models import Invoice, InvoiceLine
-from tests.billing.test_invoice_pages import LAST_MONTH, invoice, on_writer
-
-__all__ = ["invoice", "on_writer"]
-
-
-def read(content: bytes) -> tuple[int, str]:
-    """Return how many pages a PDF has, and its text."""
-    pages = PdfReader(BytesIO(content)).pages
-    return len(pages), "\n".join(page.extract_text() for page in pages)
+from tests.billing.builders import LAST_MONTH, read
 
 
 def test_a_small_invoice_is_one_page_with_all_its_lines(alice_client, invoice):

@@ -69,6 +69,15 @@ def test_each_file_that_is_named_exists():
     assert missing == set()
 
 
+def test_no_test_module_imports_another_one():
+    """What several share is in a `conftest.py`, a `builders.py` or a module named for what it builds."""
+    sharing = subprocess.run(
+        ["git", "grep", "-nE", r"(from|import) tests\.([a-z_]+\.)*test_", "--", "tests"],
+        cwd=ROOT, capture_output=True, text=True,
+    )  # fmt: skip
+    assert sharing.stdout == ""
+
+
 @pytest.mark.parametrize("app", FLOORS)
 def test_a_face_is_small(app):
     """One that grows beyond 60 names shows that the two apps are cut at the wrong place."""

@@ -4,380 +4,25 @@ Sent after the session ended, a form does nothing and leads to the login and bac
 work once or says so; and whatever changes something is in the workspace's audit log.
 """
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from datetime import timedelta
-from typing import Any
-from unittest.mock import patch
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
-from django.apps import apps
 from django.contrib.messages import get_messages
-from django.db.models import F
 from django.test import Client
 from django.urls import reverse
-from django.utils import timezone
 
-from adapters import object_store
-from adapters.catalog import price_changes, sharing
-from adapters.catalog.terms import Terms
-from adapters.models import AdapterVersion, Release, Status, Style
-from adapters.releases import votes
-from billing.models import PaymentAccount
-from billing.payments import payments
-from billing.payments.manual_provider import ManualProvider
-from billing.plan_changes import choose_plan
-from core.money import NANO
-from tenants.accounts import device_logins
-from tenants.models import ApiKey, AuditEntry, Invoice, Membership, Tenant, User, WebhookEndpoint
+from tenants.models import (
+    ApiKey,
+    AuditEntry,
+    User,
+)
 from tenants.public import issue_key
-from tenants.webhooks import delivery, signing
-from tests.website.test_every_address import ALL, API, address_of, of_acme
-from website import api_schema
-
-__all__ = ["of_acme"]
+from tests.config.addresses import ALL, API, address_of
+from tests.config.changes import OPERATIONS, PAGES, Arguments, logged, operations, prepared, state
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("valkey", "ready")]
 
-LOGIN_CODE = "BCDF-GHJK"
-NEXT_MONTH = (timezone.now() + timedelta(days=30)).date()
-NEW_PRICE = {
-    "input_nanousd": "0.6",
-    "cached_input_nanousd": "0.15",
-    "output_nanousd": "2.4",
-    "author_percent": "25",
-    "first_day": NEXT_MONTH.isoformat(),
-}
-NEW_PRICE_BODY = {
-    "prices": {"input_nanousd": 600, "cached_input_nanousd": 150, "output_nanousd": 2400},
-    "author_percent": 25,
-    "first_day": NEXT_MONTH.isoformat(),
-}
 OPEN_PAGE = "/usage/?from=form"
-# What changes by itself, or with any change beside it.
-VOLATILE = {
-    "generation",
-    "observed_generation",
-    "versions_generation",
-    "observed_versions_generation",
-    "changed_at",
-    "checked_at",
-    "next_attempt_at",
-    "last_login",
-    "last_used_at",
-    "last_seen_at",
-}
-LOGS = {"AuditEntry", "OutboxEvent", "NoticeMail", "VersionStep", "KeptAnswer"}
-
-type Arguments = dict[str, Any]
-type Prepare = Callable[[Arguments], Mapping[str, Any] | None]
-
-
-def nothing(of_acme: Arguments) -> None:
-    """All is there already."""
-
-
-def two_versions(of_acme: Arguments) -> Mapping[str, Any]:
-    """Let version 1 be live and version 2 serve; the address names the second one."""
-    style = Style.objects.get(pk=of_acme["style_id"])
-    first = style.versions.get(number=1)
-    second = style.versions.create(number=2)
-    style.versions.update(status=Status.SERVING)
-    style.releases.create(alias=Release.Alias.LIVE, after=first)
-    Style.objects.filter(pk=style.pk).update(live_version=first)
-    return {"version_id": second.pk, "number": 2}
-
-
-def begun_round(of_acme: Arguments) -> Mapping[str, Any]:
-    """Let Alice have two sides to vote on."""
-    two_versions(of_acme)
-    alice = User.objects.get(email="alice@example.org")
-    begun = votes.begin_round(Tenant.objects.get(slug="acme"), alice, "acme/secret@1", "acme/secret@2")
-    return {"round_id": begun.pk}
-
-
-def three_releases(of_acme: Arguments) -> None:
-    """Let version 3 be live, and versions 2 and 1 have been before."""
-    two_versions(of_acme)
-    style = Style.objects.get(pk=of_acme["style_id"])
-    before = style.live_version
-    for number in (2, 3):
-        after, _ = style.versions.get_or_create(number=number, defaults={"status": Status.SERVING})
-        style.releases.create(alias=Release.Alias.LIVE, before=before, after=after)
-        before = after
-    Style.objects.filter(pk=style.pk).update(live_version=before)
-
-
-def canary(of_acme: Arguments) -> None:
-    """Let version 2 be tried."""
-    second = two_versions(of_acme)["version_id"]
-    Style.objects.filter(pk=of_acme["style_id"]).update(canary_version=second, canary_percent=10)
-
-
-def status(of_acme: Arguments, status: Status, **facts: Any) -> None:
-    AdapterVersion.objects.filter(pk=of_acme["version_id"]).update(status=status, **facts)
-
-
-def serving(of_acme: Arguments) -> None:
-    status(of_acme, Status.SERVING)
-
-
-def stored(of_acme: Arguments) -> None:
-    status(of_acme, Status.SERVING, sha256="a" * 64, config_sha256="b" * 64)
-    for file in ("adapter_config.json", "adapter_model.safetensors"):
-        object_store.write(of_acme["version_id"], file, [b"{}"])
-
-
-def failed(of_acme: Arguments) -> None:
-    status(of_acme, Status.FAILED)
-
-
-def convertible(of_acme: Arguments) -> None:
-    status(of_acme, Status.REJECTED, conversions=["r"], stored_bytes=1)
-
-
-def with_terms(of_acme: Arguments) -> None:
-    Style.objects.filter(pk=of_acme["style_id"]).update(author="Alice", licence="MIT")
-    two_versions(of_acme)
-
-
-def in_catalogue(of_acme: Arguments) -> None:
-    with_terms(of_acme)
-    sharing.set_public(Style.objects.get(pk=of_acme["style_id"]))
-
-
-def price_asked(of_acme: Arguments) -> None:
-    in_catalogue(of_acme)
-    style = Style.objects.get(pk=of_acme["style_id"])
-    price_changes.ask_price(style, Terms((600, 150, 2400), 25), NEXT_MONTH)
-
-
-def offered(of_acme: Arguments) -> None:
-    with_terms(of_acme)
-    sharing.offer_style(Style.objects.get(pk=of_acme["style_id"]))
-
-
-def others_style(of_acme: Arguments) -> Mapping[str, Any]:
-    """Let another workspace share a style with Acme."""
-    theirs = Tenant.objects.get(slug="charlies-prose")
-    base_model = Style.objects.get(pk=of_acme["style_id"]).base_model
-    style = Style.objects.create(owner=theirs, slug="tide", name="Tide", base_model=base_model)
-    version = style.versions.create(number=1, status=Status.SERVING)
-    Style.objects.filter(pk=style.pk).update(live_version=version)
-    style.refresh_from_db()
-    sharing.share_style(style, "acme", theirs.memberships.get().user)
-    return {"style_id": style.pk, "style": f"{theirs.slug}/{style.slug}"}
-
-
-def public_style(of_acme: Arguments) -> Mapping[str, Any]:
-    """Let another workspace have a public style that answers."""
-    arguments = others_style(of_acme)
-    style = Style.objects.filter(pk=arguments["style_id"])
-    style.update(is_public=True, approved_version=F("live_version"), approved_name="Tide")
-    return arguments
-
-
-def selected(of_acme: Arguments) -> Mapping[str, Any]:
-    arguments = others_style(of_acme)
-    style = Style.objects.get(pk=arguments["style_id"])
-    Tenant.objects.get(slug="acme").selections.get_or_create(style=style)
-    return arguments
-
-
-def liked(of_acme: Arguments) -> None:
-    alice = User.objects.get(email="alice@example.org")
-    alice.favourites.create(style_id=of_acme["style_id"])
-
-
-def no_workspace(of_acme: Arguments) -> None:
-    Membership.objects.filter(user__email="alice@example.org").delete()
-
-
-def review_of_keys(of_acme: Arguments) -> None:
-    User.objects.filter(email="alice@example.org").update(review_keys_since="2026-01-01T00:00:00Z")
-
-
-def login_begun(of_acme: Arguments) -> None:
-    """Let a command line wait for a member."""
-    with patch.object(device_logins, "new_user_code", return_value=LOGIN_CODE):
-        device_logins.begin_login("CLI on laptop", ["inference"], address="")
-
-
-def disabled(of_acme: Arguments) -> None:
-    delivery.disable(WebhookEndpoint.objects.get(pk=of_acme["endpoint_id"]), "By a test.")
-
-
-def owed(of_acme: Arguments) -> Mapping[str, Any]:
-    """Let an invoice be unpaid."""
-    acme = Tenant.objects.get(slug="acme")
-    invoice = Invoice.objects.create(
-        tenant=acme, period="2026-09", state="finalized", number=2, plan="Writer v1", total_nanousd=5 * NANO
-    )
-    return {"invoice_id": invoice.pk}
-
-
-def cheaper_plan(of_acme: Arguments) -> None:
-    """Let a downgrade be scheduled."""
-    acme = Tenant.objects.get(slug="acme")
-    choose_plan(acme, "writer")
-    choose_plan(acme, "free")
-
-
-def dearer_plan(of_acme: Arguments) -> None:
-    """Let an upgrade have just begun."""
-    choose_plan(Tenant.objects.get(slug="acme"), "writer")
-
-
-def to_be_deleted(of_acme: Arguments) -> None:
-    """Let an owner have asked for the deletion."""
-    Tenant.objects.filter(slug="acme").update(deletion_at=timezone.now() + timedelta(days=1))
-
-
-def saved_card(of_acme: Arguments) -> None:
-    """Acme has paid by card, and is on a plan where credits pay for something."""
-    acme = Tenant.objects.get(slug="acme")
-    choose_plan(acme, "writer")
-    PaymentAccount.objects.create(tenant=acme, customer_id="cus_1", payment_method_id="pm_1")
-
-
-def teammate(of_acme: Arguments) -> Mapping[str, Any]:
-    user = User.objects.create_user("dora@example.org")
-    member = Membership.objects.create(user=user, tenant=Tenant.objects.get(slug="acme"))
-    return {"member_id": member.pk}
-
-
-def second_owner(of_acme: Arguments) -> None:
-    """Let Acme have another owner."""
-    member_id = teammate(of_acme)["member_id"]
-    Membership.objects.filter(pk=member_id).update(role=Membership.Role.OWNER)
-
-
-@dataclass(frozen=True)
-class Change:
-    """What is sent to an address, and what it leaves behind.
-
-    `audits` is the action in the log; where there is none, `unaudited` says why. `each_time` says why the
-    same is done once more.
-    """
-
-    sent: Mapping[str, Any] = field(default_factory=dict)
-    audits: str = ""
-    prepare: Prepare = nothing
-    unaudited: str = ""
-    each_time: str = ""
-    is_json: bool = False
-
-
-FILES = [{"name": "adapter_config.json", "size": 700}, {"name": "adapter_model.safetensors", "size": 5000}]
-SIZED_FILES = [{"name": one["name"], "size_bytes": one["size"]} for one in FILES]
-TYPED = {"confirm": "secret", "at_once": "on"}  # another workspace has the style
-OWN_SIGHT = "What a person keeps in sight is that person's own matter."
-IN_VALKEY = "What it changes is in Valkey alone; test_logins.py decides a login twice."
-OWN_MAIL = "What mail a member gets is that member's own matter."
-OWN_UPLOAD = (
-    "Each is an upload of its own, as two tabs begin them; one that is not finished goes after a day."
-)
-NEW_SECRET = "Each makes a secret, which is shown once; the page sends a form once (once.js)."
-ASKED_AGAIN = "It is asked to be sent again, each time."
-
-PAGES = {
-    "hide_steps": Change(unaudited="Which steps a person wants to see is that person's own matter."),
-    "hear_styles": Change(audits="style.selected", prepare=public_style),
-    "choose_style": Change({"prompt": "Describe the rain."}, "style.selected", prepare=public_style),
-    "website:issue_key": Change(
-        {"name": "newsletter", "lifetime_days": "", "scopes": ["inference"]}, "api_key.created"
-    ),
-    "website:limit_key": Change({"requests_per_minute": 5}, "api_key.edited"),
-    "website:rotate_key": Change({"old_secret_hours": "1"}, "api_key.rotated"),
-    "website:revoke_key": Change({"name": "laptop"}, "api_key.revoked"),
-    "website:keys_reviewed": Change(
-        prepare=review_of_keys, unaudited="It takes a notice to one person away; no key changes."
-    ),
-    "website:decide_login": Change(
-        {"code": LOGIN_CODE, "decision": "approved", "scopes": ["inference"]},
-        "login.approved",
-        login_begun,
-        each_time=IN_VALKEY,
-    ),
-    "tenants:create_webhook": Change({"url": "https://example.org/hook"}, "webhook_endpoint.created"),
-    "tenants:edit_webhook": Change(
-        {"url": "https://example.com/", "description": "Chat"}, "webhook_endpoint.edited"
-    ),
-    "tenants:rotate_webhook_secret": Change(audits="webhook_endpoint.secret_rotated", each_time=NEW_SECRET),
-    "tenants:test_webhook": Change(audits="webhook_endpoint.tested", each_time=ASKED_AGAIN),
-    "tenants:enable_webhook": Change(audits="webhook_endpoint.enabled", prepare=disabled),
-    "tenants:disable_webhook": Change(audits="webhook_endpoint.disabled"),
-    "tenants:delete_webhook": Change(audits="webhook_endpoint.deleted"),
-    "tenants:redeliver_webhook": Change(audits="webhook_endpoint.redelivered", each_time=ASKED_AGAIN),
-    "tenants:notices": Change({"kinds": []}, unaudited=OWN_MAIL),
-    "billing:set_budget": Change({"budget": "5"}, "workspace.edited"),
-    "billing:billing_details": Change({"name": "Acme Ltd", "tax_id": "GB1"}, "billing_details.edited"),
-    "billing:top_up": Change(
-        {"amount_nanousd": "25", "payment": "0b1c2d3e-4f50-4162-8738-495a6b7c8d9e"}, "payment.begun"
-    ),
-    "billing:pay_invoice": Change(audits="payment.begun", prepare=owed),
-    "billing:auto_top_up": Change(
-        {"threshold_nanousd": "5", "amount_nanousd": "25"}, "auto_top_up.edited", saved_card
-    ),
-    "billing:change_plan": Change({"plan": "writer"}, "plan.changed"),
-    "billing:keep_plan": Change(audits="plan.kept", prepare=cheaper_plan),
-    "billing:undo_plan": Change(audits="plan.undone", prepare=dearer_plan),
-    "website:create_workspace": Change({"workspace": "Fourth"}, "workspace.created", no_workspace),
-    "website:switch_workspace": Change(
-        {"workspace": "third"}, unaudited="It changes only which of their workspaces a person looks at."
-    ),
-    "tenants:invite": Change({"email": "dora@example.org", "role": "member"}, "invitation.created"),
-    "tenants:resend_invitation": Change(audits="invitation.resent"),
-    "tenants:withdraw_invitation": Change(audits="invitation.withdrawn"),
-    "tenants:change_role": Change({"role": "viewer"}, "member.edited", teammate),
-    "tenants:remove_member": Change(audits="member.removed", prepare=teammate),
-    "tenants:transfer_ownership": Change(audits="workspace.transferred", prepare=teammate),
-    "tenants:leave_workspace": Change(audits="member.left", prepare=second_owner),
-    "website:edit_workspace": Change({"name": "Acme Letters"}, "workspace.edited"),
-    "website:limit_new_keys": Change({"monthly_tokens": "5"}, "workspace.edited"),
-    "website:edit_profile": Change({"language": "de"}, "profile.edited"),
-    "website:delete_workspace": Change({"confirm": "Acme"}, "workspace.deletion_requested"),
-    "website:stop_deletion": Change(audits="workspace.deletion_stopped", prepare=to_be_deleted),
-    "adapters:create_version": Change(
-        {"slug": "secret", "name": "Secret", "files": FILES},
-        "version.created",
-        is_json=True,
-        each_time=OWN_UPLOAD,
-    ),
-    "adapters:finish": Change(audits="upload.finished"),
-    "adapters:cancel": Change(audits="upload.aborted"),
-    "adapters:retry": Change(audits="version.retried", prepare=failed),
-    "adapters:convert": Change(audits="version.converted", prepare=convertible),
-    "adapters:retire": Change(TYPED, "version.retired", serving),
-    "adapters:promote": Change(audits="version.promoted", prepare=two_versions),
-    "adapters:begin_canary": Change({"percent": "10"}, "canary.begun", two_versions),
-    "adapters:end_canary": Change(audits="canary.ended", prepare=canary),
-    "adapters:roll_back": Change({"live": "3"}, "style.rolled_back", three_releases),
-    "adapters:erase_version": Change(TYPED, "version.deleted", serving),
-    "adapters:delete_style": Change(TYPED, "style.deleted", serving),
-    "adapters:describe": Change({"name": "Open secret"}, "style.edited"),
-    "adapters:offer": Change(audits="style.offered", prepare=with_terms),
-    "adapters:ask_price": Change(NEW_PRICE, "style.price_asked", in_catalogue),
-    "adapters:withdraw_price": Change(audits="style.price_withdrawn", prepare=price_asked),
-    "adapters:share": Change({"workspace": "charlies-prose"}, "style.shared"),
-    "adapters:change_share": Change(audits="style.share_revoked"),
-    "adapters:leave": Change(audits="style.share_left", prepare=others_style),
-    "adapters:like": Change(unaudited=OWN_SIGHT),
-    "adapters:unlike": Change(prepare=liked, unaudited=OWN_SIGHT),
-    "adapters:select": Change(audits="style.selected", prepare=others_style),
-    "adapters:unselect": Change(audits="style.unselected", prepare=selected),
-    "adapters:ask_for_votes": Change({"votes": "5"}, "style.edited"),
-    "inference:begin_round": Change(
-        {"first": "acme/secret@1", "second": "acme/secret@2"},
-        prepare=two_versions,
-        unaudited="A round is two sides: the vote on it is logged, and without one it goes after a day.",
-        each_time="Each is a round of its own.",
-        is_json=True,
-    ),
-    "inference:cast_vote": Change({"choice": "left"}, "vote.cast", begun_round, is_json=True),
-    "adapters:compare": Change({"prompts": "Describe the rain."}, "style.prompts_set"),
-}
 CHANGE_NOTHING = {
     "website:delete_account": "Without the right password, which test_deletion.py has.",
     "adapters:compare_answers": "It marks differences in what the page sends.",
@@ -385,62 +30,6 @@ CHANGE_NOTHING = {
     "inference:stream_side": "It writes text, which the ledger books.",
 }
 
-# By operation: what programs send. The log is the same as for a page; Idempotency-Key does the rest.
-OPERATIONS = {
-    "billing.edit_details": Change({"name": "Acme Ltd"}, "billing_details.edited"),
-    "billing.top_up": Change({"amount_nanousd": 25 * NANO}, "payment.begun"),
-    "billing.set_auto_top_up": Change(
-        {"threshold_nanousd": 5 * NANO, "amount_nanousd": 25 * NANO}, "auto_top_up.edited", saved_card
-    ),
-    "invoices.pay": Change(audits="payment.begun", prepare=owed),
-    "billing.change_plan": Change({"plan": "writer"}, "plan.changed"),
-    "billing.keep_plan": Change(audits="plan.kept", prepare=cheaper_plan),
-    "billing.undo_plan": Change(audits="plan.undone", prepare=dearer_plan),
-    "keys.create": Change({"name": "newsletter"}, "api_key.created"),
-    "keys.edit": Change({"limits": {"monthly_tokens": 5}}, "api_key.edited"),
-    "keys.revoke": Change(audits="api_key.revoked"),
-    "keys.rotate": Change({"old_secret_hours": 1}, "api_key.rotated"),
-    "members.edit": Change({"role": "owner"}, "member.edited", teammate),
-    "members.remove": Change(audits="member.removed", prepare=teammate),
-    "invitations.create": Change({"email": "dora@example.org"}, "invitation.created"),
-    "invitations.resend": Change(audits="invitation.resent"),
-    "invitations.withdraw": Change(audits="invitation.withdrawn"),
-    "workspace.delete": Change({"confirm": "acme"}, "workspace.deletion_requested"),
-    "workspace.stop_deletion": Change(audits="workspace.deletion_stopped", prepare=to_be_deleted),
-    "votes.ask": Change({"before_promotion": 5}, "style.edited"),
-    "styles.create": Change({"slug": "tide", "name": "Tide"}, "style.created"),
-    "styles.edit": Change({"description": "Rain."}, "style.edited"),
-    "styles.delete": Change({"at_once": True}, "style.deleted", serving),
-    "releases.set_canary": Change({"version": 2, "percent": 10}, "canary.begun", two_versions),
-    "releases.end_canary": Change(audits="canary.ended", prepare=canary),
-    "styles.offer": Change(audits="style.offered", prepare=with_terms),
-    "styles.withdraw": Change(audits="style.offer_withdrawn", prepare=offered),
-    "styles.ask_price": Change(NEW_PRICE_BODY, "style.price_asked", in_catalogue),
-    "styles.withdraw_price": Change(audits="style.price_withdrawn", prepare=price_asked),
-    "releases.rollback": Change(audits="style.rolled_back", prepare=three_releases),
-    "styles.select": Change(audits="style.selected", prepare=others_style),
-    "styles.unselect": Change(audits="style.unselected", prepare=selected),
-    "shares.create": Change({"workspace": "charlies-prose"}, "style.shared"),
-    "shares.revoke": Change(audits="style.share_revoked"),
-    "versions.create": Change({"files": SIZED_FILES}, "version.created"),
-    "versions.delete": Change({"at_once": True}, "version.deleted", serving),
-    "versions.autofix": Change(audits="version.converted", prepare=convertible),
-    "versions.download": Change(audits="version.downloaded", prepare=stored),
-    "versions.promote": Change(audits="version.promoted", prepare=two_versions),
-    "versions.retire": Change({"at_once": True}, "version.retired", serving),
-    "versions.retry": Change(audits="version.retried", prepare=failed),
-    "uploads.cancel": Change(audits="upload.aborted"),
-    "uploads.finish": Change(audits="upload.finished"),
-    "webhooks.create": Change({"url": "https://example.org/hook"}, "webhook_endpoint.created"),
-    "webhooks.edit": Change({"description": "Chat"}, "webhook_endpoint.edited"),
-    "webhooks.delete": Change(audits="webhook_endpoint.deleted"),
-    "webhooks.redeliver": Change(audits="webhook_endpoint.redelivered"),
-    "webhooks.disable": Change(audits="webhook_endpoint.disabled"),
-    "webhooks.enable": Change(audits="webhook_endpoint.enabled", prepare=disabled),
-    "webhooks.rotate": Change(audits="webhook_endpoint.secret_rotated"),
-    "webhooks.test": Change(audits="webhook_endpoint.tested"),
-    "workspace.edit": Change({"monthly_nanousd": 5_000_000_000}, "workspace.edited"),
-}
 
 # What needs no key, and has no workspace before a member has confirmed it: tests/website/api/test_logins.py.
 OPEN_OPERATIONS = {"logins.begin", "logins.redeem"}
@@ -449,45 +38,11 @@ OPEN_OPERATIONS = {"logins.begin", "logins.redeem"}
 PERSONS_OPERATIONS = {"members.leave", "members.transfer"}
 
 
-class CardsWithoutProvider(ManualProvider):
-    """Takes cards, and asks nobody."""
-
-    takes_cards = True
-
-
-@pytest.fixture
-def ready(of_acme, charlies, settings, monkeypatch) -> None:
-    """Let uploads begin, cards be taken, and endpoints have a secret that can be read."""
-    monkeypatch.setattr(payments, "current_provider", CardsWithoutProvider)
-    monkeypatch.setattr(payments, "_provider_of", lambda payment: CardsWithoutProvider())
-    settings.BASE_MODEL = "base"
-    WebhookEndpoint.objects.update(sealed_secret=signing.seal_secret(signing.new_secret()))
-
-
-def state() -> dict[str, list[dict[str, Any]]]:
-    """Return what the product's tables hold, without logs and what changes by itself."""
-    rows = {}
-    for app in ("tenants", "adapters", "billing"):
-        for model in apps.get_app_config(app).get_models():
-            if model.__name__ not in LOGS:
-                fields = [one.attname for one in model._meta.concrete_fields if one.name not in VOLATILE]
-                rows[model._meta.label] = list(model._default_manager.order_by("pk").values(*fields))
-    return rows
-
-
 def send(client: Client, name: str, of_acme: Arguments):
     change = PAGES[name]
     headers = {"Referer": f"http://testserver{OPEN_PAGE}"}
     options = {"content_type": "application/json"} if change.is_json else {}
     return client.post(address_of(name, of_acme), change.sent, headers=headers, **options)
-
-
-def prepared(change: Change, of_acme: Arguments) -> Arguments:
-    return {**of_acme, **(change.prepare(of_acme) or {})}
-
-
-def logged() -> list[str]:
-    return list(AuditEntry.objects.order_by("pk").values_list("action", flat=True))
 
 
 def says_so(answer) -> bool:
@@ -541,16 +96,6 @@ def test_a_form_that_is_sent_twice_works_once_or_says_so_and_is_audited(alice_cl
     if not change.each_time:
         assert state() == after
         assert says_so(second) or second.status_code == first.status_code
-
-
-def operations() -> dict[str, tuple[str, str]]:
-    """Return the method and the path of each operation of the management API that is no question."""
-    found = {}
-    for path, methods in api_schema.document()["paths"].items():
-        for method, operation in methods.items():
-            if path.startswith("/api/v1/") and method not in ("get", "parameters"):
-                found[operation["operationId"]] = (method, path)
-    return found
 
 
 def test_every_operation_that_changes_something_is_listed():

@@ -8,19 +8,16 @@ from django.urls import resolve
 
 from tenants.accounts.roles import ALLOWED, Permission, Role, needed_by_scope
 from tenants.models import Membership, Tenant, User
-from tests.config.test_every_change import (
+from tests.config.addresses import ALL, API, address_of
+from tests.config.changes import (
     OPERATIONS,
     PAGES,
     logged,
     operations,
     prepared,
-    ready,
     state,
     two_versions,
 )
-from tests.website.test_every_address import ALL, API, address_of, of_acme
-
-__all__ = ["of_acme", "ready"]
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("valkey", "ready")]
 

@@ -4,11 +4,9 @@ import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
-from tests.config.test_every_change import two_versions
-from tests.website.test_every_address import ALL, API, address_of, of_acme
-from tests.website.test_first_minute import used
-
-__all__ = ["of_acme"]
+from tests.config.addresses import ALL, API, address_of
+from tests.config.changes import two_versions
+from tests.operations.builders import used
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("valkey")]
 

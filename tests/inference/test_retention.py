@@ -3,7 +3,7 @@
 import re
 
 from tests.inference.fakes import chat
-from tests.operations.test_retention import read_table
+from tests.operations.builders import read_table
 
 
 async def test_what_a_request_leaves_in_valkey_is_in_the_table_and_expires_where_it_says_so(

@@ -4,6 +4,8 @@ import asyncio
 import json
 import logging
 import shlex
+import time
+from types import SimpleNamespace
 
 import pytest
 
@@ -12,6 +14,7 @@ from inference import telemetry
 from inference.contract.requests import parse_request
 from inference.contract.usage import Usage
 from inference.errors import EngineDied, EngineUnavailable, FailingRequest
+from inference.proxy import request
 from inference.proxy.admission_wait import admit_request
 from inference.proxy.backends import MAX_FAILURES
 from inference.proxy.request import relay_request
@@ -141,12 +144,13 @@ async def test_a_long_wait_is_a_line_with_how_it_ended(engine, ask, lines, strea
 
 
 async def test_a_long_whole_answer_is_no_long_wait(engine, ask, lines, monkeypatch):
-    monkeypatch.setattr(telemetry, "SLOW_FROM_S", 0.5)
-    engine.may_begin = asyncio.Event()
+    clock, passed_s = time.monotonic, 0.0
+    monkeypatch.setattr(request, "time", SimpleNamespace(monotonic=lambda: clock() + passed_s))
+    engine.pace_s = 0.02
     asking = asyncio.create_task(ask())
-    await eventually(lambda: engine.received)
-    await asyncio.sleep(0.6)
-    engine.may_begin.set()
+    await eventually(lambda: engine.written)
+    passed_s = 60.0
+    assert not asking.done()
     await asking
     assert lines("slow_request") == []
 

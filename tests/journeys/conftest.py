@@ -24,6 +24,7 @@ from playwright.sync_api import Browser, Page, expect, sync_playwright
 from stack.api import Api, Upload, await_serving, upload_style
 from stack.folders import ROOT, Folders
 from stack.pages import Session, fetched, link, mailed_link, signed_in, token
+from tests.journeys.quick import is_quick
 from tests.waiting import eventually
 
 ENGINE_PYTHON = ROOT / ".venv-engine" / "bin" / "python"
@@ -35,6 +36,13 @@ FLAGS = [
 ]  # fmt: skip
 # Playwright waits five seconds, in which a busy machine may not come to draw a page.
 expect.set_options(timeout=60_000)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items):
+    for item in items:
+        if item.path.parent == Path(__file__).parent and not is_quick(item.path.name, item.name):
+            item.add_marker(pytest.mark.long)
 
 
 @dataclass

@@ -17,7 +17,7 @@ from playwright.sync_api import Page
 
 from adapters.models import Engine
 from tenants.models import Tenant
-from tests.journeys.test_every_page import is_whole_page
+from tests.journeys.builders import is_whole_page
 from tests.journeys.walking import (
     AXE,
     CONTRAST,

@@ -5,7 +5,6 @@ states of them.
 """
 
 from datetime import timedelta
-from pathlib import Path
 
 import pytest
 from allauth.mfa.recovery_codes.internal.auth import RecoveryCodes
@@ -20,9 +19,10 @@ from tenants.api_keys.lifecycle import issue_key
 from tenants.metering.ledger import record_events
 from tenants.metering.request_log import Refusal, record_refusals
 from tenants.models import Tenant, User
+from tests.config.addresses import ALL, API, SEEN_BY_ALL, address_of, of_acme
+from tests.journeys.builders import is_whole_page
 from tests.journeys.walking import AFTER_TWO_FRAMES, WATCH_SHIFTS, WIDE, Walk, enter, prove_who_it_is
 from tests.tenants.conftest import make_event
-from tests.website.test_every_address import ALL, API, SEEN_BY_ALL, address_of, of_acme
 
 __all__ = ["of_acme"]
 
@@ -110,16 +110,6 @@ def pages(alice_client: Client, of_acme, legal_pages) -> list[str]:
     addresses += [reverse("billing:usage") + "?by=key", reverse("billing:requests") + "?q=nothing"]
     addresses.append("/there-is-nothing-here/")
     return [address for address in dict.fromkeys(addresses) if is_whole_page(alice_client, address)]
-
-
-def is_whole_page(client: Client, address: str) -> bool:
-    """Return whether an address shows a page of its own: no redirect, no file, no part of a page."""
-    if Path(address).suffix:  # a file that is not there shows the page of what is not there
-        return False
-    answer = client.get(address)
-    if answer.status_code not in (200, 404) or "text/html" not in answer.headers.get("Content-Type", ""):
-        return False
-    return not answer.streaming and "<html" in answer.text
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ from uuid import uuid4
 
 import pytest
 
-from tests.journeys.test_official_client import KEY, billed
+from tests.journeys.builders import KEY, billed
 
 SCRIPT = Path(__file__).parent / "javascript"
 

@@ -6,21 +6,17 @@ import os
 import re
 import subprocess
 from contextlib import suppress
-from typing import Literal
 
 import httpx2
 import openai
 import pytest
 from openai.lib.streaming.chat import ChatCompletionStreamState
-from pydantic import BaseModel
 
 from stack.api import await_serving, upload_style
-from stack.pages import rows
+from tests.journeys.builders import KEY, QUESTION, WEATHER, Sky, billed, hang_ups
 from tests.journeys.conftest import ENGINE_PYTHON
 from tests.waiting import eventually
 
-KEY = re.compile(r"sk-ps-[0-9A-Za-z]{36}")
-QUESTION = [{"role": "user", "content": "Why is the sky blue?"}]
 PICTURE = {"type": "image_url", "image_url": {"url": "http://127.0.0.1/secret.png"}}
 BENCHMARK = """
 from vllm.benchmarks.serve import add_cli_args, main
@@ -29,29 +25,6 @@ parser = FlexibleArgumentParser()
 add_cli_args(parser)
 main(parser.parse_args())
 """  # `vllm bench serve`: the `vllm` command itself fails in the CPU package
-
-
-def logged_requests(writer, **filters: str) -> list[list[str]]:
-    """Return the rows of the log of requests."""
-    return rows(writer.session.get("/usage/requests/", params=filters).text)
-
-
-def hang_ups(writer) -> list[list[str]]:
-    """Return the rows of requests whose client hung up."""
-    return [row for row in logged_requests(writer) if "hung up" in " ".join(row)]
-
-
-def billed(writer, request_id: str) -> tuple[int, int]:
-    """Return the prompt and written tokens that the log of requests has for a request, once it has it."""
-    found: list[list[str]] = []
-
-    def counted() -> bool:
-        found[:] = [row for row in logged_requests(writer, q=request_id) if row[-1] == request_id]
-        return bool(found)
-
-    eventually(counted, within_s=30, what=f"the log of requests does not have {request_id}")
-    [row] = found
-    return int(row[3].replace(",", "")), int(row[4].replace(",", ""))
 
 
 def test_the_lesson_runs_as_written(demo):
@@ -82,10 +55,6 @@ def test_a_streamed_answer_is_the_same_text_as_a_whole_one(demo):
     assert chunks[-1].usage.completion_tokens == whole.usage.completion_tokens
     assert all(chunk.usage is None for chunk in chunks[:-1])
     assert {chunk.model for chunk in chunks} == {"legal"}
-
-
-class Sky(BaseModel):
-    colour: Literal["blue", "red"]
 
 
 def _stopped(answer) -> None:
@@ -127,19 +96,6 @@ def _prose(answer) -> None:
 
 
 SCHEMA = {"type": "json_schema", "json_schema": {"name": "Sky", "schema": Sky.model_json_schema()}}
-WEATHER = {
-    "type": "function",
-    "function": {
-        "name": "weather",
-        "strict": True,
-        "parameters": {
-            "type": "object",
-            "properties": {"city": {"type": "string", "enum": ["Oslo", "Rome"]}},
-            "required": ["city"],
-            "additionalProperties": False,
-        },
-    },
-}
 FEATURES = {
     "stop": ({"stop": [" the", "The"], "max_tokens": 60, "temperature": 0}, _stopped),
     "max_completion_tokens": ({"max_completion_tokens": 5, "temperature": 0}, _five_tokens),

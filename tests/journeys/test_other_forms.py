@@ -8,8 +8,8 @@ import openai
 import pytest
 
 from stack.pages import Session
+from tests.journeys.builders import QUESTION, WEATHER, Sky, billed, hang_ups
 from tests.journeys.conftest import Writer
-from tests.journeys.test_official_client import QUESTION, WEATHER, Sky, billed, hang_ups
 from tests.waiting import eventually
 
 GREEDY = {"extra_body": {"temperature": 0}}  # Anthropic's client no longer knows it, its form does

@@ -7,7 +7,7 @@ import httpx2
 import openai
 import pytest
 
-from tests.journeys.test_official_client import billed
+from tests.journeys.builders import billed
 
 GUIDELLM = {"stream": True, "stream_options": {"include_usage": True, "continuous_usage_stats": True}}
 # The tokens of a synthetic dataset: exactly so many are to be written.

@@ -1,7 +1,6 @@
 """docs/retention.md names every table and every key of Valkey, and who lets them go."""
 
 import inspect
-import re
 from datetime import timedelta
 
 import pytest
@@ -14,26 +13,12 @@ from django.utils import timezone
 
 from core import valkey as names
 from operations import tasks
-from stack.folders import ROOT
 from tenants.models import User
+from tests.operations.builders import read_table
 
-GUIDE = (ROOT / "docs" / "retention.md").read_text()
 MODELS = {model.__name__: model for model in apps.get_models(include_auto_created=True)}
 # Of what stays, and why that is bounded.
 REASONS = {"bounded", "books", "expires", "operators"}
-
-
-def read_table(title: str) -> dict[str, str]:
-    """Return, of each name in a table's first column, what its last column says."""
-    section = GUIDE.split(f"\n## {title}\n")[1].split("\n## ")[0]
-    found: dict[str, str] = {}
-    for line in section.splitlines():
-        if line.startswith("| `"):
-            first, _, last = [cell.strip() for cell in line.strip("|").split(" | ")]
-            for name in re.findall(r"`([^`]+)`", first):
-                assert name not in found, name
-                found[name] = last.removesuffix(" |").strip()
-    return found
 
 
 def list_keys() -> set[str]:

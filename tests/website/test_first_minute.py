@@ -17,11 +17,11 @@ from adapters.catalog import sharing, shelf
 from adapters.engines import readiness
 from adapters.models import AdapterVersion, Engine, Selection, Status, Style
 from adapters.public import found_workspace, routes_of
-from tenants.metering.ledger import Event, record_events
 from tenants.metering.request_log import Refusal, record_refusals
 from tenants.models import AuditEntry, Invoice, Membership, Tenant
 from tenants.public import issue_key, playground_key
 from tests.adapters.conftest import base_model, engine, folder, known, poetry, polyscribe, vllm
+from tests.operations.builders import used
 from website import remedies, snippets
 
 __all__ = ["base_model", "engine", "folder", "poetry", "polyscribe", "vllm"]
@@ -35,37 +35,6 @@ def legal(polyscribe: Tenant, engine: Engine) -> Style:
     style = known(polyscribe, "legal", engine).style
     sharing.set_public(style)
     return style
-
-
-def used(tenant: Tenant, style: str, *, times: int = 1, key=None) -> None:
-    """Record some requests of now."""
-    events = []
-    for number in range(times):
-        events.append(
-            Event(
-                request_id=f"req-{style}-{number}-{key or ''}",
-                tenant_id=tenant.pk,
-                key_id=(key or playground_key(tenant)).pk,
-                style=None,
-                style_name=style,
-                version_number=1,
-                adapter_sha256="",
-                base_model="base",
-                engine="local",
-                period=f"{timezone.now():%Y-%m}",
-                admitted_at=timezone.now(),
-                prompt_tokens=10,
-                cached_tokens=0,
-                completion_tokens=20,
-                finish_reason="stop",
-                outcome="complete",
-                input_nanousd=1,
-                cached_input_nanousd=1,
-                output_nanousd=1,
-                cost_nanousd=30,
-            )
-        )
-    record_events(events)
 
 
 def test_a_new_workspace_begins_by_hearing(client, charlie, operator_client):

@@ -9,7 +9,7 @@ from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
 from stack.folders import ROOT
-from tests.website.test_guides import Page
+from tests.operations.builders import Page
 from website import catalogs, guides
 from website.guide_translations import changed_guides, original_of, translated_guides, translation_of
 

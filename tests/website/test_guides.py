@@ -1,33 +1,16 @@
 """The docs on the site: every guide, every link between them, the search; and what raw HTML becomes."""
 
 import re
-from html.parser import HTMLParser
 from urllib.parse import urldefrag, urlsplit
 
 import pytest
 from django.test import Client
 from django.urls import reverse
 
+from tests.operations.builders import Page
 from website import guides
 
 SLUGS = list(guides.guide_paths())
-
-
-class Page(HTMLParser):
-    """What a page links to, and what can be linked to on it."""
-
-    def __init__(self, text: str) -> None:
-        super().__init__()
-        self.links: list[str] = []
-        self.ids: list[str] = []
-        self.feed(text)
-
-    def handle_starttag(self, tag: str, attrs) -> None:
-        known = dict(attrs)
-        if tag == "a":
-            self.links.append(known["href"])
-        if "id" in known:
-            self.ids.append(known["id"])
 
 
 @pytest.fixture(scope="module")

@@ -7,7 +7,7 @@ from adapters.api.urls import STYLE, urlpatterns
 from adapters.catalog import sharing
 from adapters.models import Selection, Style
 from tests.adapters.conftest import known
-from tests.tenants.api.test_access import problem
+from tests.tenants.api.builders import problem
 
 pytestmark = pytest.mark.django_db
 

@@ -8,7 +8,7 @@ from adapters.erasure import workflow
 from adapters.models import Engine, EngineErasure, Erasure
 from tests.adapters.api.conftest import read_all
 from tests.adapters.conftest import known, twin_of
-from tests.tenants.api.test_access import problem
+from tests.tenants.api.builders import problem
 
 pytestmark = pytest.mark.django_db
 

@@ -14,7 +14,7 @@ from adapters.releases import aliases
 from tenants.models import PlanVersion
 from tests.adapters.api.conftest import logged_actions, read_all
 from tests.adapters.conftest import known
-from tests.tenants.api.test_access import problem
+from tests.tenants.api.builders import problem
 
 pytestmark = pytest.mark.django_db
 

@@ -100,7 +100,10 @@ def test_a_file_posted_after_the_erasure_goes_when_the_form_has_expired(acme, en
 def is_waiting_for_uploads_lock() -> bool:
     """Return whether a session of the database waits for an advisory lock."""
     with connection.cursor() as cursor:
-        cursor.execute("SELECT EXISTS (SELECT FROM pg_locks WHERE locktype = 'advisory' AND NOT granted)")
+        cursor.execute(
+            "SELECT EXISTS (SELECT FROM pg_locks WHERE locktype = 'advisory' AND NOT granted AND database ="
+            " (SELECT oid FROM pg_database WHERE datname = current_database()))"
+        )
         return bool(cursor.fetchone()[0])
 
 

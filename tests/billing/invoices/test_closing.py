@@ -13,7 +13,7 @@ from tenants.accounts.workspaces import create_tenant
 from tenants.metering import credits
 from tenants.metering.credits import grant_credit
 from tenants.models import Invoice, User
-from tests.billing.invoices.test_invoices import NOVEMBER, OCTOBER, _backdate, _put_on
+from tests.billing.builders import NOVEMBER, OCTOBER, backdate, put_on
 
 PERIOD = "2026-10"
 
@@ -24,8 +24,8 @@ def six(db):
     made = []
     for number in range(6):
         user = User.objects.create_user(f"closing-{number}@example.org")
-        tenant = _backdate(create_tenant(user, name=f"Closing {number}"))
-        _put_on(tenant, monthly_fee_nanousd=5 * NANO)
+        tenant = backdate(create_tenant(user, name=f"Closing {number}"))
+        put_on(tenant, monthly_fee_nanousd=5 * NANO)
         made.append(tenant)
     return sorted(made, key=lambda tenant: tenant.pk)
 
@@ -87,7 +87,7 @@ def test_a_batch_that_fails_holds_up_no_other_and_comes_again(six, enqueued, mon
 
 
 def test_a_workspace_without_an_invoice_is_in_a_batch_if_its_credits_end(acme, enqueued):
-    _backdate(acme)
+    backdate(acme)
     grant_credit(
         acme, NANO, source="promotion", source_id="x", reason="", actor="op", last_period=PERIOD, now=OCTOBER
     )

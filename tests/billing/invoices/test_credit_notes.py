@@ -14,10 +14,7 @@ from core.money import NANO
 from tenants.api_keys.lifecycle import issue_key
 from tenants.metering import credits
 from tenants.models import AuditEntry, Invoice, LedgerEntry, OutboxEvent
-from tests.billing.test_invoice_pages import LAST_MONTH, invoice, on_writer
-from tests.billing.test_invoice_pdf import read
-
-__all__ = ["invoice", "on_writer"]
+from tests.billing.builders import LAST_MONTH, read
 
 CENT = NANO // 100
 

@@ -17,7 +17,6 @@ from hypothesis.extra.django import TestCase
 from billing.invoices import invoices
 from billing.invoices.invoice_lines import Allowance, Metered, Month, invoice_lines, sum_lines
 from core.money import NANO
-from tenants.accounts.subscriptions import subscribe_tenant
 from tenants.accounts.workspaces import create_tenant
 from tenants.metering.ledger import record_events
 from tenants.metering.plans import newest_plan_version
@@ -29,49 +28,17 @@ from tenants.models import (
     Plan,
     PlanVersion,
     Subscription,
-    Tenant,
     UsageEvent,
     User,
 )
+from tests.billing.builders import CENT, NOVEMBER, OCTOBER, backdate, put_on
 from tests.tenants.conftest import make_event
-
-OCTOBER = datetime(2026, 10, 12, 12, tzinfo=UTC)
-NOVEMBER = datetime(2026, 11, 2, 1, tzinfo=UTC)
-CENT = NANO // 100
 
 
 @pytest.fixture
 def spring_acme(acme):
     """Acme as it was in October already."""
-    return _backdate(acme)
-
-
-def _backdate(tenant):
-    Tenant.objects.filter(pk=tenant.pk).update(created_at=OCTOBER - timedelta(days=10))
-    Subscription.objects.filter(tenant=tenant).update(starts_at=OCTOBER - timedelta(days=10))
-    tenant.refresh_from_db()
-    return tenant
-
-
-def _put_on(tenant, **terms):
-    """Put a tenant on a plan of its own, since before October: fees and included tokens count by the day."""
-    free = newest_plan_version("free")
-    plan, _ = Plan.objects.get_or_create(code="trial", defaults={"name": "Trial"})
-    version = replace_version(free, plan, **terms)
-    subscribe_tenant(tenant, version)
-    september = OCTOBER - timedelta(days=20)
-    own = Subscription.objects.filter(tenant=tenant)
-    own.exclude(ends_at=None).update(starts_at=september, ends_at=september)
-    own.filter(ends_at=None).update(starts_at=september)
-
-
-def replace_version(version, plan, **terms):
-    fields = {
-        field.name: getattr(version, field.name)
-        for field in PlanVersion._meta.concrete_fields
-        if field.name not in ("id", "plan", "number", "created_at")
-    }
-    return PlanVersion.objects.create(plan=plan, number=plan.versions.count() + 1, **fields | terms)
+    return backdate(acme)
 
 
 def expected_total(events, *, fee, included):
@@ -103,8 +70,8 @@ class TestAgainstRawEvents(TestCase):
         dearer=st.booleans(),
     )
     def test_an_invoice_is_what_its_events_cost(self, requests, fee, included, dearer):
-        tenant = _backdate(create_tenant(User.objects.create_user("prop@example.org"), name="Prop"))
-        _put_on(tenant, monthly_fee_nanousd=fee, included_tokens=included)
+        tenant = backdate(create_tenant(User.objects.create_user("prop@example.org"), name="Prop"))
+        put_on(tenant, monthly_fee_nanousd=fee, included_tokens=included)
         events = []
         for number, (prompt, cached, completion, style) in enumerate(requests):
             one = make_event(
@@ -145,7 +112,7 @@ class TestAgainstRawEvents(TestCase):
 
 def test_usage_that_comes_after_the_invoice_is_on_the_next_one(spring_acme, event):
     record_events([event(spring_acme, admitted_at=OCTOBER, prompt_tokens=10_000, completion_tokens=90_000)])
-    _put_on(spring_acme, included_tokens=0)
+    put_on(spring_acme, included_tokens=0)
     invoices.finalize_invoice(invoices.draft_invoice(spring_acme, "2026-10"), NOVEMBER)
     record_events([event(spring_acme, admitted_at=OCTOBER, prompt_tokens=0, completion_tokens=50_000)])
     late = invoices.preview_invoice(spring_acme, "2026-11")
@@ -160,7 +127,7 @@ def test_usage_that_comes_after_the_invoice_is_on_the_next_one(spring_acme, even
 
 
 def test_late_usage_meets_the_allowance_of_its_own_month(spring_acme, event):
-    _put_on(spring_acme, included_tokens=150_000)
+    put_on(spring_acme, included_tokens=150_000)
     record_events([event(spring_acme, admitted_at=OCTOBER, prompt_tokens=0, completion_tokens=100_000)])
     invoices.finalize_invoice(invoices.draft_invoice(spring_acme, "2026-10"), NOVEMBER)
     record_events([event(spring_acme, admitted_at=OCTOBER, prompt_tokens=0, completion_tokens=100_000)])
@@ -173,7 +140,7 @@ def test_late_usage_meets_the_allowance_of_its_own_month(spring_acme, event):
 
 
 def test_usage_that_is_two_months_late_is_charged_too(spring_acme, event):
-    _put_on(spring_acme, included_tokens=0, monthly_fee_nanousd=5 * NANO)
+    put_on(spring_acme, included_tokens=0, monthly_fee_nanousd=5 * NANO)
     for period, now in (("2026-10", NOVEMBER), ("2026-11", datetime(2026, 12, 2, tzinfo=UTC))):
         invoices.finalize_invoice(invoices.draft_invoice(spring_acme, period), now)
     record_events([event(spring_acme, admitted_at=OCTOBER, prompt_tokens=0, completion_tokens=50_000)])
@@ -182,7 +149,7 @@ def test_usage_that_is_two_months_late_is_charged_too(spring_acme, event):
 
 
 def test_a_fee_ends_with_its_plan_and_no_change_makes_usage_dearer(spring_acme, event):
-    _put_on(spring_acme, included_tokens=150_000, monthly_fee_nanousd=5 * NANO)
+    put_on(spring_acme, included_tokens=150_000, monthly_fee_nanousd=5 * NANO)
     record_events([event(spring_acme, admitted_at=OCTOBER, completion_tokens=100_000)])
     free = newest_plan_version("free")
     Subscription.objects.filter(tenant=spring_acme, ends_at=None).update(ends_at=OCTOBER)
@@ -193,15 +160,15 @@ def test_a_fee_ends_with_its_plan_and_no_change_makes_usage_dearer(spring_acme, 
 
 
 def test_a_plan_that_was_left_in_the_month_is_invoiced_also_without_usage(spring_acme):
-    _put_on(spring_acme, monthly_fee_nanousd=5 * NANO)
+    put_on(spring_acme, monthly_fee_nanousd=5 * NANO)
     Subscription.objects.filter(tenant=spring_acme, ends_at=None).update(ends_at=OCTOBER)
     assert invoices.draft_month("2026-10") == 1
     assert invoices.draft_month("2026-11") == 0
 
 
 def test_one_draft_that_cannot_be_finalized_holds_up_no_other(spring_acme, charlies, event, caplog):
-    for tenant in (spring_acme, _backdate(charlies)):
-        _put_on(tenant, included_tokens=0, monthly_fee_nanousd=5 * NANO)
+    for tenant in (spring_acme, backdate(charlies)):
+        put_on(tenant, included_tokens=0, monthly_fee_nanousd=5 * NANO)
         record_events([event(tenant, admitted_at=OCTOBER)])
     assert invoices.draft_month("2026-10") == 2
     UsageEvent.objects.filter(tenant=spring_acme).update(completion_tokens=1)
@@ -210,14 +177,14 @@ def test_one_draft_that_cannot_be_finalized_holds_up_no_other(spring_acme, charl
 
 
 def test_while_the_draft_waits_its_usage_is_not_on_the_next_one_too(spring_acme, event):
-    _put_on(spring_acme, included_tokens=0)
+    put_on(spring_acme, included_tokens=0)
     record_events([event(spring_acme, admitted_at=OCTOBER, completion_tokens=90_000)])
     invoices.draft_invoice(spring_acme, "2026-10")
     assert invoices.preview_invoice(spring_acme, "2026-11").lines == []
 
 
 def test_a_crash_while_finalizing_leaves_a_draft_and_no_number(spring_acme, monkeypatch):
-    _put_on(spring_acme, monthly_fee_nanousd=5 * NANO)
+    put_on(spring_acme, monthly_fee_nanousd=5 * NANO)
     draft = invoices.draft_invoice(spring_acme, "2026-10")
 
     def crash(*_: object) -> None:
@@ -238,14 +205,14 @@ def test_a_crash_while_finalizing_leaves_a_draft_and_no_number(spring_acme, monk
 
 
 def test_a_month_is_finalized_only_when_it_is_over(spring_acme):
-    _put_on(spring_acme, monthly_fee_nanousd=5 * NANO)
+    put_on(spring_acme, monthly_fee_nanousd=5 * NANO)
     draft = invoices.draft_invoice(spring_acme, "2026-10")
     with pytest.raises(invoices.MonthNotOver):
         invoices.finalize_invoice(draft, OCTOBER)
 
 
 def test_the_database_refuses_to_change_a_finalized_invoice(spring_acme):
-    _put_on(spring_acme, monthly_fee_nanousd=5 * NANO)
+    put_on(spring_acme, monthly_fee_nanousd=5 * NANO)
     invoice = invoices.finalize_invoice(invoices.draft_invoice(spring_acme, "2026-10"), NOVEMBER)
     stray = Invoice.objects.create(tenant=spring_acme, period="2026-11", plan="Free v1", total_nanousd=0)
     stray.lines.create(position=9, kind="fee", period="2026-11", text="x", amount_nanousd=1)
@@ -263,7 +230,7 @@ def test_the_database_refuses_to_change_a_finalized_invoice(spring_acme):
 
 
 def test_an_invoice_is_paid_or_void_once(spring_acme):
-    _put_on(spring_acme, monthly_fee_nanousd=5 * NANO)
+    put_on(spring_acme, monthly_fee_nanousd=5 * NANO)
     invoice = invoices.finalize_invoice(invoices.draft_invoice(spring_acme, "2026-10"), NOVEMBER)
     assert invoices.balance_nanousd(spring_acme.pk) == 5 * NANO
     invoices.pay_invoice(invoice, actor="op@example.org", reason="bank transfer 77")
@@ -276,9 +243,9 @@ def test_an_invoice_is_paid_or_void_once(spring_acme):
 
 @pytest.mark.django_db(transaction=True)
 def test_two_workers_give_each_invoice_one_number_without_gaps(acme, charlies):
-    tenants = [_backdate(acme), _backdate(charlies)]
+    tenants = [backdate(acme), backdate(charlies)]
     for tenant in tenants:
-        _put_on(tenant, monthly_fee_nanousd=5 * NANO)
+        put_on(tenant, monthly_fee_nanousd=5 * NANO)
 
     def close() -> None:
         try:
@@ -296,7 +263,7 @@ def test_two_workers_give_each_invoice_one_number_without_gaps(acme, charlies):
 
 
 def test_beat_waits_a_day_before_it_finalizes(spring_acme):
-    _put_on(spring_acme, monthly_fee_nanousd=5 * NANO)
+    put_on(spring_acme, monthly_fee_nanousd=5 * NANO)
     assert invoices.draft_month("2026-10") == 1
     assert invoices.draft_month("2026-10") == 0
     drafted_at = Invoice.objects.get().created_at
@@ -305,7 +272,7 @@ def test_beat_waits_a_day_before_it_finalizes(spring_acme):
 
 
 def test_an_event_that_the_ledger_has_otherwise_makes_no_invoice(spring_acme, event, caplog):
-    _put_on(spring_acme, included_tokens=0)
+    put_on(spring_acme, included_tokens=0)
     record_events([event(spring_acme, admitted_at=OCTOBER)])
     UsageEvent.objects.update(completion_tokens=1)
     with pytest.raises(invoices.UsageMismatch):

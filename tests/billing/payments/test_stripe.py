@@ -24,7 +24,7 @@ from core.money import NANO
 from labs import fake_stripe
 from tenants.metering.credits import credits_left
 from tenants.models import AuditEntry, CreditGrant, Invoice, LedgerEntry, NoticeMail, OutboxEvent, PlanVersion
-from tests.billing.test_invoice_pages import invoice, on_writer
+from tests.billing.builders import invoice, on_writer
 
 __all__ = ["invoice", "on_writer"]
 

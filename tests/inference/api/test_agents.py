@@ -14,8 +14,7 @@ from aiohttp import web
 from inference.api.app import app, lifespan
 from inference.contract import base_model
 from labs.fake_vllm.data_side import FakeVllm
-from tests.inference.conftest import open_tables
-from tests.journeys.test_agents import (  # noqa: F401  their fixtures and tests
+from tests.agents_of_others import (  # noqa: F401  their fixtures and tests
     asynchronous,
     claude,
     test_anthropics_tool_runner_ends_with_an_answer,
@@ -24,6 +23,7 @@ from tests.journeys.test_agents import (  # noqa: F401  their fixtures and tests
     test_openais_agent_ends_with_a_streamed_answer,
     test_openais_agent_ends_with_an_answer,
 )
+from tests.inference.conftest import open_tables
 from tests.waiting import eventually
 
 

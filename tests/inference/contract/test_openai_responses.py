@@ -12,7 +12,7 @@ from pydantic import TypeAdapter
 
 from inference import errors
 from inference.contract.dialects import openai_responses
-from tests.inference.contract.test_anthropic_messages import (
+from tests.inference.contract.builders import (
     DONE,
     STREAMS,
     WHOLE,

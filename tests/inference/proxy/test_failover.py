@@ -626,7 +626,8 @@ async def test_whoever_hangs_up_just_then_leaves_nothing_behind(gateway, account
         asking = [asyncio.create_task(ask(stream=n % 2 == 0)) for n in range(6)]
         await eventually(lambda: running_or_waiting(gateway, account) == 6)
         account.offer("poetry", places=[places[0] | {"healthy": False}, places[1]])
-        await asyncio.sleep(number * 0.001)  # each round hangs up at another moment of the move
+        for _ in range(number):  # each round hangs up at another moment of the move
+            await asyncio.sleep(0)
         for task in asking:
             task.cancel()
         await asyncio.wait(asking)

@@ -13,10 +13,8 @@ from inference.contract.usage import Usage
 from inference.errors import BadRequest, EngineBroke, GrammarTooExpensive, InvalidGrammar, RequestFailed
 from inference.proxy.sse import DONE, EventStream
 from inference.proxy.vllm import system_fingerprint
-from tests.inference.conftest import place, route_of
+from tests.inference.proxy.builders import INTERNAL, PUBLIC, ROUTE, asked_for
 
-INTERNAL, PUBLIC = "v_0f3a_internal", "acme/brünett"
-ROUTE = route_of(PUBLIC, places=[place("engine", "http://e", lora=INTERNAL)])
 NASTY = [
     ',"usage":{"prompt_tokens":1}', ',"usage":null', '"model":"v_0f3a_internal"', '"choices":[]',
     '"choices":[{"index":9', 'data: {"error"', "data: [DONE]\n\n", "\n\n", '"finish_reason":"length"',
@@ -210,15 +208,6 @@ def test_a_stream_that_ends_anywhere_counts_what_was_reported_until_there(stream
         assert (usage.prompt, usage.completion) == running(parsed, events[:whole])
         with pytest.raises(EngineBroke):
             state.end()
-
-
-def asked_for(choices=1, **more):
-    known = {
-        "kind": "chat", "model": PUBLIC, "fields": {}, "stream": True, "include_usage": False,
-        "output_tokens": 9, "choices": choices, "choices_per_prompt": choices, "body_bytes": 99,
-        "prompt_field": "messages",
-    }  # fmt: skip
-    return ParsedRequest(**known | more)
 
 
 def token(index=0, completion=3, **more):

@@ -6,7 +6,7 @@ import pytest
 
 from inference.contract.usage import Usage
 from inference.proxy.vllm import UnaryAnswer
-from tests.inference.proxy.test_sse import ROUTE, asked_for
+from tests.inference.proxy.builders import ROUTE, asked_for
 
 
 def reason_of(arguments: str, **ended: object) -> str:

@@ -4,42 +4,16 @@ from uuid import uuid4
 import pytest
 from django.db import OperationalError, connection
 
-from core import months
 from core import valkey as names
 from inference.contract.usage import Usage
 from inference.quota import ledger_drain
-from inference.quota.admission import admit
 from inference.quota.ledger_drain import drain_usage, rebuild_counters
 from inference.quota.settlement import sweep_expired_holds
 from tenants.models import LedgerEntry, UsageEvent
-from tenants.public import playground_key, publish_snapshot
-from tests.inference.conftest import Account
 from tests.inference.fakes import eventually
+from tests.inference.quota.builders import begin
 
 pytestmark = pytest.mark.django_db(transaction=True)
-
-
-@pytest.fixture
-def known(valkey, acme) -> Account:
-    """A tenant that PostgreSQL knows, too."""
-    account = Account(valkey, acme.pk, playground_key(acme).pk, months.current())
-    publish_snapshot(acme.pk)
-    rebuild_counters(valkey, acme.pk, account.period)
-    account.offer("poetry")
-    return account
-
-
-async def begin(gateway, account, name):
-    return await admit(
-        gateway.admission,
-        gateway.routes.tables,
-        account.caller,
-        request_id=name,
-        model="poetry",
-        prompt_tokens=10,
-        output_tokens=20,
-        sequences=1,
-    )
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ from inference.quota.ledger_drain import drain_usage, rebuild_counters
 from inference.quota.settlement import sweep_expired_holds
 from inference.quota.shard_merge import SHARDS, ShardsRemain
 from tenants.models import UsageEvent
-from tests.inference.quota.test_settlement import begin, known  # noqa: F401 a fixture
+from tests.inference.quota.builders import begin
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -31,7 +31,7 @@ def divide(store) -> None:
 
 
 @pytest.fixture
-async def divided(gateway, known, valkey):  # noqa: F811
+async def divided(gateway, known, valkey):
     """An installation of before, in which two requests were settled and a gateway died with a third."""
     for name in ("r1", "r2"):
         await gateway.meter.settle(
@@ -45,7 +45,7 @@ async def divided(gateway, known, valkey):  # noqa: F811
     return before
 
 
-def test_the_merge_keeps_counters_holds_answers_and_every_event(divided, known, valkey):  # noqa: F811
+def test_the_merge_keeps_counters_holds_answers_and_every_event(divided, known, valkey):
     call_command("merge_shards")
     assert valkey.hgetall(names.account_key(known.tenant, known.period)) == divided
     assert valkey.zrange(names.kept_key(known.tenant), 0, -1) == [f"9 {names.replay_key(known.tenant, 'd')}"]
@@ -60,7 +60,7 @@ def test_the_merge_keeps_counters_holds_answers_and_every_event(divided, known, 
     assert known.used() == 35
 
 
-def test_nothing_serves_or_drains_before_the_merge(divided, known, valkey):  # noqa: F811
+def test_nothing_serves_or_drains_before_the_merge(divided, known, valkey):
     with pytest.raises(ShardsRemain):
         drain_usage(valkey, "c")
     with pytest.raises(ShardsRemain):
@@ -70,7 +70,7 @@ def test_nothing_serves_or_drains_before_the_merge(divided, known, valkey):  # n
     assert asyncio.run(start()) == ["lifespan.startup.complete", "lifespan.shutdown.complete"]
 
 
-def test_a_merge_that_was_broken_off_goes_on(divided, known, valkey):  # noqa: F811
+def test_a_merge_that_was_broken_off_goes_on(divided, known, valkey):
     name = names.account_key(known.tenant, known.period)
     valkey.rename(name.replace("workspace:", "{s3}:"), name)
     call_command("merge_shards")

@@ -212,7 +212,7 @@ def test_a_new_edition_takes_effect_at_its_moment_and_an_open_request_keeps_its_
     first = world.admit()
     assert first.prices == GENERAL
 
-    book = PriceBook.objects.create(effective_from=timezone.now() + timedelta(seconds=5))
+    book = PriceBook.objects.create(effective_from=timezone.now() + timedelta(seconds=2))
     Price.objects.create(
         book=book, style=world.style.pk, style_name="acme/noir",
         input_nanousd=7000, cached_input_nanousd=9000, output_nanousd=11_000,

@@ -33,6 +33,7 @@ class RawEngine(RawServer):
         self.requests: list[bytes] = []
         self.hung_up = asyncio.Event()
         self.written = 0
+        self.is_blocked = False
         self.streams = False
 
     @asynccontextmanager
@@ -68,6 +69,7 @@ class RawEngine(RawServer):
         piece = b"%x\r\n%s\r\n" % (65536, b"x" * 65536)
         for _ in range(400):  # 25 MiB
             writer.write(piece)
+            self.is_blocked = writer.transport.get_write_buffer_size() > 0
             await writer.drain()
             self.written += len(piece)
         writer.write(b"0\r\n\r\n")
@@ -230,11 +232,20 @@ async def test_cancelling_before_the_answer_breaks_the_connection(engine, upstre
     await until(lambda: not engine.open)
 
 
+async def paused(engine, response):
+    """Return once nobody reads and the engine can't write any more."""
+    await until(lambda: response._connection._is_paused and engine.is_blocked)
+    written = engine.written
+    for _ in range(100):
+        await asyncio.sleep(0)
+    assert engine.written == written
+
+
 async def test_a_slow_reader_slows_the_engine_down(engine, upstream):
     engine.answer_parts, engine.streams = [ENDLESS], True
     response = await post(upstream, engine)
     size = len(await response.part())
-    await asyncio.sleep(0.3)
+    await paused(engine, response)
     assert engine.written < 12 * 1024 * 1024  # the sockets' buffers and ours, not all 25 MiB
     assert response._buffered_bytes < BUFFERED_MAX_BYTES + 1024 * 1024
     while part := await response.part():
@@ -248,7 +259,7 @@ async def test_a_slow_reader_slows_the_engine_down(engine, upstream):
 async def test_a_paused_answer_can_be_closed(engine, upstream):
     engine.answer_parts, engine.streams = [ENDLESS], True
     response = await post(upstream, engine)
-    await asyncio.sleep(0.1)
+    await paused(engine, response)
     response.close()
     await until(lambda: not engine.open)
 

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from inference.errors import LimitsUnavailable
 from inference.wire import valkey_client as module
-from inference.wire.valkey_client import ValkeyClient
+from inference.wire.valkey_client import ValkeyClient, ValkeyTimeouts
 from tests.inference.fakes import RawServer, eventually
 
 ECHO = "return {KEYS[1], ARGV[1]}"
@@ -217,8 +217,8 @@ async def test_a_broken_connection_fails_all_waiting_commands(fake, client):
     assert fake.connections == 2
 
 
-async def test_a_hanging_valkey_times_out_and_may_come_back(fake, client, monkeypatch):
-    monkeypatch.setattr(module, "ANSWER_WITHIN_S", 0.1)
+async def test_a_hanging_valkey_times_out_and_may_come_back(fake):
+    client = ValkeyClient(fake.url, ValkeyTimeouts(answer_s=0.1, check_silence_every_s=0.05))
     await client.execute("PING")
     fake.is_silent = True
     waiting = [asyncio.create_task(client.execute("ECHO", "x")) for _ in range(3)]
@@ -226,20 +226,23 @@ async def test_a_hanging_valkey_times_out_and_may_come_back(fake, client, monkey
     assert {type(answer) for answer in answers} == {LimitsUnavailable}
     fake.is_silent = False
     assert await client.execute("ECHO", "x") == "x"
+    await client.aclose()
 
 
-async def test_an_idle_connection_is_kept(fake, client, monkeypatch):
-    monkeypatch.setattr(module, "ANSWER_WITHIN_S", 0.1)
+async def test_an_idle_connection_is_kept(fake, client):
     await client.execute("PING")
-    await asyncio.sleep(1.3)
+    connection = client._connection
+    connection._last_data_s -= 3600
+    connection._silence_timer.cancel()
+    connection._check_silence()
     assert await client.execute("ECHO", "x") == "x"
     assert fake.connections == 1
 
 
-async def test_a_valkey_that_hangs_during_authentication_times_out(fake, monkeypatch):
-    monkeypatch.setattr(module, "CONNECT_WITHIN_S", 0.1)
+async def test_a_valkey_that_hangs_during_authentication_times_out(fake):
     fake.is_silent = True
-    client = ValkeyClient(fake.url.replace("redis://", "redis://:secret@"))
+    url = fake.url.replace("redis://", "redis://:secret@")
+    client = ValkeyClient(url, ValkeyTimeouts(connect_s=0.1))
     with pytest.raises(LimitsUnavailable):
         await client.execute("PING")
     await eventually(lambda: not fake.open)

@@ -14,21 +14,10 @@ from tenants.api import rate_limit
 from tenants.api.views import WorkspaceView
 from tenants.api_keys import lifecycle
 from tenants.models import ApiKey, PlanVersion, Scope
+from tests.tenants.api.builders import problem
 from website.api import keys as key_views
 
 pytestmark = pytest.mark.django_db
-
-
-def problem(answer, status: int, code: str) -> dict:
-    """Return a problem document after checking its form."""
-    assert answer.status_code == status, answer.content
-    assert answer["Content-Type"] == "application/problem+json"
-    body = answer.json()
-    assert {"type", "title", "status", "code", "detail", "errors", "request_id"} == set(body)
-    assert body["status"] == status
-    assert body["code"] == code
-    assert body["request_id"] == answer["x-request-id"]
-    return body
 
 
 @pytest.mark.parametrize("header", ["Bearer sk-ps-nothing", "Bearer ", "Basic abc", "Bearer " + "x" * 5000])

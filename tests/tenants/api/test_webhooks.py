@@ -3,7 +3,7 @@
 import pytest
 
 from tenants.models import AuditEntry, WebhookDelivery, WebhookEndpoint
-from tests.tenants.api.test_access import problem
+from tests.tenants.api.builders import problem
 
 pytestmark = pytest.mark.django_db
 URL = "https://example.com/webhooks"

@@ -13,7 +13,7 @@ from core import valkey as valkey_names
 from tenants.api import idempotency
 from tenants.api_keys import key_format, lifecycle
 from tenants.models import ApiKey, AuditEntry, KeptAnswer
-from tests.tenants.api.test_access import problem
+from tests.tenants.api.builders import problem
 
 pytestmark = pytest.mark.django_db
 

@@ -12,7 +12,7 @@ from core import valkey
 from tenants.accounts import device_logins
 from tenants.models import ApiKey, AuditEntry, Membership, Tenant
 from tenants.public import verify_key
-from tests.tenants.api.test_access import problem
+from tests.tenants.api.builders import problem
 from website.api import logins
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("valkey")]

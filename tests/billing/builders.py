@@ -1,0 +1,96 @@
+"""Months, plans, shares and invoices of tests about money."""
+
+from datetime import UTC, datetime, timedelta
+from io import BytesIO
+from uuid import uuid4
+
+import pytest
+from django.utils import timezone
+from pypdf import PdfReader
+
+from billing.invoices import invoices
+from core import months
+from core.money import NANO
+from tenants.accounts.subscriptions import subscribe_tenant
+from tenants.metering.ledger import record_events
+from tenants.metering.plans import newest_plan_version
+from tenants.models import (
+    Plan,
+    PlanVersion,
+    Price,
+    PriceBook,
+    Subscription,
+    Tenant,
+)
+
+OCTOBER = datetime(2026, 10, 12, 12, tzinfo=UTC)
+PAYDAY = datetime(2026, 11, 3, tzinfo=UTC)
+STYLE = uuid4()
+
+
+def share(author, percent, begins, style=STYLE):
+    """Lay an edition in which a style has an author's share, or none."""
+    book = PriceBook.objects.create(effective_from=begins)
+    amounts = {"input_nanousd": 100, "cached_input_nanousd": 25, "output_nanousd": 400}
+    Price.objects.create(book=book, **amounts)
+    if percent:
+        Price.objects.create(book=book, style=style, author=author, author_percent=percent, **amounts)
+
+
+NOVEMBER = datetime(2026, 11, 2, 1, tzinfo=UTC)
+CENT = NANO // 100
+
+
+def backdate(tenant):
+    Tenant.objects.filter(pk=tenant.pk).update(created_at=OCTOBER - timedelta(days=10))
+    Subscription.objects.filter(tenant=tenant).update(starts_at=OCTOBER - timedelta(days=10))
+    tenant.refresh_from_db()
+    return tenant
+
+
+def put_on(tenant, **terms):
+    """Put a tenant on a plan of its own, since before October: fees and included tokens count by the day."""
+    free = newest_plan_version("free")
+    plan, _ = Plan.objects.get_or_create(code="trial", defaults={"name": "Trial"})
+    version = replace_version(free, plan, **terms)
+    subscribe_tenant(tenant, version)
+    september = OCTOBER - timedelta(days=20)
+    own = Subscription.objects.filter(tenant=tenant)
+    own.exclude(ends_at=None).update(starts_at=september, ends_at=september)
+    own.filter(ends_at=None).update(starts_at=september)
+
+
+def replace_version(version, plan, **terms):
+    fields = {
+        field.name: getattr(version, field.name)
+        for field in PlanVersion._meta.concrete_fields
+        if field.name not in ("id", "plan", "number", "created_at")
+    }
+    return PlanVersion.objects.create(plan=plan, number=plan.versions.count() + 1, **fields | terms)
+
+
+LAST_MONTH = months.before(months.current())
+
+
+@pytest.fixture
+def on_writer(acme):
+    """Acme, on the Writer plan since long ago."""
+    long_ago = timezone.now() - timedelta(days=100)
+    subscribe_tenant(acme, newest_plan_version("writer"))
+    Subscription.objects.filter(tenant=acme, ends_at=None).update(starts_at=long_ago)
+    Tenant.objects.filter(pk=acme.pk).update(created_at=long_ago)
+    return acme
+
+
+@pytest.fixture
+def invoice(on_writer, event):
+    """Acme's invoice of last month: $12.00, with a little usage that the plan includes."""
+    at = months.bounds(LAST_MONTH)[0] + timedelta(days=3)
+    record_events([event(on_writer, admitted_at=at, style_name="acme/noir")])
+    return invoices.finalize_invoice(invoices.draft_invoice(on_writer, LAST_MONTH))
+
+
+def read(content: bytes) -> tuple[int, str]:
+    """Return how many pages a PDF has, and its text."""
+    pages = PdfReader(BytesIO(content)).pages
+    return len(pages), "\n".join(page.extract_text() for page in pages)

@@ -1,0 +1,93 @@
+"""Every address of the site, and Acme's things that the addresses name."""
+
+from collections.abc import Iterator
+from datetime import timedelta
+from uuid import uuid4
+
+import pytest
+from django.urls import URLPattern, URLResolver, get_resolver, reverse
+from django.utils import timezone
+
+from adapters.models import AdapterVersion, BaseModel, Share, Style
+from billing.models import CreditNote, Payment
+from core.money import NANO
+from tenants.models import Invitation, Invoice, Membership, OutboxEvent, WebhookDelivery, WebhookEndpoint
+from tenants.public import Tenant, create_tenant, issue_key
+
+# Of other packages, which have rules and tests of their own: who is signed in, and the console.
+OTHERS = ("accounts/", "console/")
+SEEN_BY_ALL = {
+    "home", "healthz", "readyz", "script_words", "security_txt", "mailbox", "mail_html", "api_schema",
+    "api_reference", "prices", "guides", "guide", "status", "terms", "privacy",
+    "unsubscribe",  # its token is what lets a person in
+    "join",  # the token of an invitation is what lets a person in
+    "logins", "redeem_login",  # the code, and who confirms it, let a program in
+    "stripe_events",  # its signature is what lets Stripe in
+}  # fmt: skip
+
+
+def addresses(
+    resolver: URLResolver, prefix: str = "", namespace: str = ""
+) -> Iterator[tuple[str, list[str]]]:
+    """Yield the name of every address, with its arguments."""
+    for entry in resolver.url_patterns:
+        route = prefix + str(entry.pattern)
+        if route.startswith(OTHERS):
+            continue
+        if isinstance(entry, URLResolver):
+            inner = f"{entry.namespace}:" if entry.namespace else namespace
+            yield from addresses(entry, route, inner)
+        elif isinstance(entry, URLPattern) and entry.name and entry.name not in SEEN_BY_ALL:
+            yield namespace + str(entry.name), list(entry.pattern.converters)
+
+
+# A word that an address does not know is 404 to the owner, too.
+ACTIONS = {"adapters:offer": "offer", "adapters:change_share": "revoke"}
+ALL = dict(addresses(get_resolver()))
+API = "api:"
+
+
+@pytest.fixture
+def of_acme(acme: Tenant, alice, charlies: Tenant) -> dict[str, object]:
+    """Return the arguments that name Acme's things; a share of them is with a third workspace."""
+    base_model = BaseModel.objects.create(name="base", config={}, modules={})
+    style = Style.objects.create(owner=acme, slug="secret", name="Secret", base_model=base_model)
+    version = AdapterVersion.objects.create(style=style, number=1)
+    key, _ = issue_key(acme, name="laptop", by=alice)
+    third = create_tenant(alice, name="Third")
+    share = Share.objects.create(style=style, tenant=third)
+    endpoint = WebhookEndpoint.objects.create(tenant=acme, url="https://example.com/", sealed_secret="none")
+    event = OutboxEvent.objects.create(tenant=acme, type="webhook.test", object={})
+    sent = WebhookDelivery.objects.create(endpoint=endpoint, event=event)
+    invoice = Invoice.objects.create(
+        tenant=acme, period="2026-10", state="paid", number=1, plan="Free v1", total_nanousd=0
+    )
+    note = CreditNote.objects.create(
+        invoice=invoice,
+        number=1,
+        amount_nanousd=1,
+        settlement="refund",
+        created_at=invoice.created_at,
+    )
+    payment = Payment.objects.create(
+        tenant=acme, purpose="top_up", amount_nanousd=5 * NANO, provider="manual", state="canceled"
+    )
+    invitation = Invitation.objects.create(
+        tenant=acme, email="eve@example.org", digest="0" * 64, expires_at=timezone.now() + timedelta(days=3)
+    )
+    return {
+        "workspace_id": acme.pk, "invitation_id": invitation.pk,
+        "invoice_id": invoice.pk, "note_id": note.pk, "payment_id": payment.pk,
+        "version_id": version.pk, "style_id": style.pk, "share_id": share.pk, "key_id": key.pk,
+        "member_id": Membership.objects.get(tenant=acme).pk,
+        "endpoint_id": endpoint.pk, "delivery_id": sent.public_id,
+        "round_id": uuid4(), "side": "left",
+        "owner": acme.slug, "slug": style.slug, "form": "json",
+        "style": f"{acme.slug}/{style.slug}", "number": 1, "workspace": third.slug,
+    }  # fmt: skip
+
+
+def address_of(name: str, of_acme: dict[str, object]) -> str:
+    """Return an address of Acme's."""
+    known = {**of_acme, "action": ACTIONS.get(name)}
+    return reverse(name, kwargs={argument: known[argument] for argument in ALL[name]})

@@ -1,0 +1,3 @@
+from tests.inference.quota.builders import known
+
+__all__ = ["known"]

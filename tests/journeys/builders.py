@@ -1,0 +1,67 @@
+"""What several journeys use."""
+
+import re
+from pathlib import Path
+from typing import Literal
+
+from django.test import Client
+from pydantic import BaseModel
+
+from stack.pages import rows
+from tests.waiting import eventually
+
+
+def is_whole_page(client: Client, address: str) -> bool:
+    """Return whether an address shows a page of its own: no redirect, no file, no part of a page."""
+    if Path(address).suffix:  # a file that is not there shows the page of what is not there
+        return False
+    answer = client.get(address)
+    if answer.status_code not in (200, 404) or "text/html" not in answer.headers.get("Content-Type", ""):
+        return False
+    return not answer.streaming and "<html" in answer.text
+
+
+KEY = re.compile(r"sk-ps-[0-9A-Za-z]{36}")
+QUESTION = [{"role": "user", "content": "Why is the sky blue?"}]
+
+
+def logged_requests(writer, **filters: str) -> list[list[str]]:
+    """Return the rows of the log of requests."""
+    return rows(writer.session.get("/usage/requests/", params=filters).text)
+
+
+def hang_ups(writer) -> list[list[str]]:
+    """Return the rows of requests whose client hung up."""
+    return [row for row in logged_requests(writer) if "hung up" in " ".join(row)]
+
+
+def billed(writer, request_id: str) -> tuple[int, int]:
+    """Return the prompt and written tokens that the log of requests has for a request, once it has it."""
+    found: list[list[str]] = []
+
+    def counted() -> bool:
+        found[:] = [row for row in logged_requests(writer, q=request_id) if row[-1] == request_id]
+        return bool(found)
+
+    eventually(counted, within_s=30, what=f"the log of requests does not have {request_id}")
+    [row] = found
+    return int(row[3].replace(",", "")), int(row[4].replace(",", ""))
+
+
+class Sky(BaseModel):
+    colour: Literal["blue", "red"]
+
+
+WEATHER = {
+    "type": "function",
+    "function": {
+        "name": "weather",
+        "strict": True,
+        "parameters": {
+            "type": "object",
+            "properties": {"city": {"type": "string", "enum": ["Oslo", "Rome"]}},
+            "required": ["city"],
+            "additionalProperties": False,
+        },
+    },
+}

@@ -1,0 +1,77 @@
+"""What several tests of the whole site use."""
+
+import re
+from html.parser import HTMLParser
+
+from django.utils import timezone
+
+from stack.folders import ROOT
+from tenants.metering.ledger import Event, record_events
+from tenants.public import (
+    Tenant,
+    playground_key,
+)
+
+
+class Page(HTMLParser):
+    """What a page links to, and what can be linked to on it."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.links: list[str] = []
+        self.ids: list[str] = []
+        self.feed(text)
+
+    def handle_starttag(self, tag: str, attrs) -> None:
+        known = dict(attrs)
+        if tag == "a":
+            self.links.append(known["href"])
+        if "id" in known:
+            self.ids.append(known["id"])
+
+
+def used(tenant: Tenant, style: str, *, times: int = 1, key=None) -> None:
+    """Record some requests of now."""
+    events = []
+    for number in range(times):
+        events.append(
+            Event(
+                request_id=f"req-{style}-{number}-{key or ''}",
+                tenant_id=tenant.pk,
+                key_id=(key or playground_key(tenant)).pk,
+                style=None,
+                style_name=style,
+                version_number=1,
+                adapter_sha256="",
+                base_model="base",
+                engine="local",
+                period=f"{timezone.now():%Y-%m}",
+                admitted_at=timezone.now(),
+                prompt_tokens=10,
+                cached_tokens=0,
+                completion_tokens=20,
+                finish_reason="stop",
+                outcome="complete",
+                input_nanousd=1,
+                cached_input_nanousd=1,
+                output_nanousd=1,
+                cost_nanousd=30,
+            )
+        )
+    record_events(events)
+
+
+GUIDE = (ROOT / "docs" / "retention.md").read_text()
+
+
+def read_table(title: str) -> dict[str, str]:
+    """Return, of each name in a table's first column, what its last column says."""
+    section = GUIDE.split(f"\n## {title}\n")[1].split("\n## ")[0]
+    found: dict[str, str] = {}
+    for line in section.splitlines():
+        if line.startswith("| `"):
+            first, _, last = [cell.strip() for cell in line.strip("|").split(" | ")]
+            for name in re.findall(r"`([^`]+)`", first):
+                assert name not in found, name
+                found[name] = last.removesuffix(" |").strip()
+    return found
