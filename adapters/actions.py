@@ -12,7 +12,7 @@ from uuid import UUID
 from django.db import transaction
 
 from adapters import enqueue
-from adapters.catalog import library, price_changes, sharing
+from adapters.catalog import price_changes, selection, sharing
 from adapters.catalog.terms import Terms, asked_terms
 from adapters.erasure import workflow
 from adapters.models import AdapterVersion, BlindVote, Erasure, PriceChange, Selection, Share, Status, Style
@@ -45,14 +45,14 @@ def edit_style(access: Access, style: Style, words: Mapping[str, Any]) -> None:
             before[field] = getattr(style, field)
             after[field] = text
     if after:
-        library.edit_style(style, after)
+        selection.edit_style(style, after)
         access.audit("style.edited", style, before=before, after=after)
 
 
 @transaction.atomic
 def set_test_prompts(access: Access, style: Style, prompts: Sequence[str]) -> None:
     """Set the prompts on which versions are compared."""
-    library.set_test_prompts(style, prompts)
+    selection.set_test_prompts(style, prompts)
     access.audit("style.prompts_set", style, after={"test_prompts": list(prompts)})
 
 
@@ -68,8 +68,8 @@ def delete_style(access: Access, style: Style, *, at_once: bool) -> list[Erasure
 
 @transaction.atomic
 def select_style(access: Access, style: Style) -> None:
-    """Take a style into the workspace's library. Raises StyleNotFound for one that is not offered to it."""
-    library.select_style(access.tenant, style)
+    """Take a style into the workspace's selection. Raises StyleNotFound for one that is not offered to it."""
+    selection.select_style(access.tenant, style)
     access.audit("style.selected", style)
 
 
@@ -90,14 +90,14 @@ def select_first_party_styles(access: Access) -> list[Style]:
 
     A new workspace begins with them, so that its first request has a style to name.
     """
-    new = library.select_first_party_styles(access.tenant)
+    new = selection.select_first_party_styles(access.tenant)
     for style in new:
         access.audit("style.selected", style)
     return new
 
 
 @transaction.atomic
-def hear_styles(access: Access, styles: Sequence[Style]) -> list[Style]:
+def try_styles(access: Access, styles: Sequence[Style]) -> list[Style]:
     """Select the styles that a person wants to hear; return those that were not selected before.
 
     Only what a workspace has selected answers it.
@@ -122,8 +122,8 @@ def choose_style(access: Access, style: Style, heard: Collection[UUID]) -> None:
 
 @transaction.atomic
 def unselect_style(access: Access, style: Style) -> None:
-    """Take a style out of the workspace's library. Doing it twice does nothing."""
-    if library.unselect_style(access.tenant, style):
+    """Take a style out of the workspace's selection. Doing it twice does nothing."""
+    if selection.unselect_style(access.tenant, style):
         access.audit("style.unselected", style)
 
 

@@ -1,6 +1,6 @@
 """What other apps may use of this one. What the gateway needs is in `data_plane`."""
 
-from adapters.actions import cast_vote, choose_style, found_workspace, hear_styles, select_first_party_styles
+from adapters.actions import cast_vote, choose_style, found_workspace, select_first_party_styles, try_styles
 from adapters.catalog import price_book_versions
 from adapters.catalog.choices import (
     StyleChoice,
@@ -10,11 +10,11 @@ from adapters.catalog.choices import (
     name_example_model,
 )
 from adapters.catalog.export import list_exported
-from adapters.catalog.library import select_style
+from adapters.catalog.home_styles import find_to_try, newest_uploads, styles_in_use, styles_to_try
 from adapters.catalog.priced import StyleFacts, describe_styles, find_style
 from adapters.catalog.queries import ModelChoice, model_choices, public_styles
+from adapters.catalog.selection import select_style
 from adapters.catalog.sharing import set_public
-from adapters.catalog.shelf import find_to_hear, newest_uploads, styles_in_use, styles_to_hear
 from adapters.engines.doctor import diagnose_engines
 from adapters.engines.readiness import engine_readiness
 from adapters.enqueue import enqueue_advance
@@ -70,10 +70,9 @@ __all__ = [
     "find_side_model",
     "find_style",
     "find_style_choices",
-    "find_to_hear",
+    "find_to_try",
     "finish_upload",
     "found_workspace",
-    "hear_styles",
     "is_answering",
     "is_storage_answering",
     "list_exported",
@@ -97,9 +96,10 @@ __all__ = [
     "set_public",
     "show_side",
     "styles_in_use",
-    "styles_to_hear",
+    "styles_to_try",
     "summarize_engines",
     "take_engine_samples",
+    "try_styles",
     "vote_standings",
     "write_object",
 ]

@@ -149,7 +149,7 @@ def prune_storage() -> None:
 
 
 @shared_task
-def note_hosted() -> None:
+def record_hosted() -> None:
     """Note which private styles engines have in this month, for its invoices."""
     hosting.note_all_hosted()
 

@@ -21,7 +21,7 @@ django.setup()
 from allauth.account.models import EmailAddress  # noqa: E402
 from django.db.models import Count, Sum  # noqa: E402
 
-from adapters.catalog.library import select_style  # noqa: E402
+from adapters.catalog.selection import select_style  # noqa: E402
 from adapters.models import AdapterVersion, BaseModel, Engine, Placement, Status, Style  # noqa: E402
 from adapters.public import found_workspace  # noqa: E402
 from inference.tasks import drain  # noqa: E402

@@ -26,7 +26,7 @@ from django.utils import timezone  # noqa: E402
 
 from core import months  # noqa: E402
 from tenants.management import large  # noqa: E402
-from tenants.metering.figures import version_figures  # noqa: E402
+from tenants.metering.version_stats import version_figures  # noqa: E402
 from tenants.models import UsageEvent, User  # noqa: E402
 
 RESULTS = Path(__file__).with_name("results") / "console.json"

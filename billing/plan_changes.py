@@ -12,7 +12,7 @@ from django.utils.formats import date_format
 from django.utils.translation import gettext
 
 from adapters.public import count_holdings
-from billing.plan_words import Difference, compare_plans, describe_refusals
+from billing.plan_text import Difference, compare_plans, describe_refusals
 from core import months
 from core.errors import Conflict, NotFound
 from tenants.metering import plans

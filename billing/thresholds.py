@@ -72,7 +72,7 @@ def _find_crossings(period: str, now: datetime) -> list[Crossing]:
 
 def _token_crossings(tenant_id: UUID, tokens: int, allowance: Allowance) -> list[Crossing]:
     """Return the shares of the included tokens that are used, and of the cap where there are further ones."""
-    facts = {"max_tokens": allowance.max_tokens, "beyond": allowance.beyond.value}
+    facts = {"max_tokens": allowance.max_tokens, "overage": allowance.overage.value}
     crossings = _crossings(tenant_id, Measure.TOKENS, tokens, allowance.meter_tokens)
     if allowance.counts_included:
         of_cap = _crossings(tenant_id, Measure.CAP, tokens, allowance.max_tokens)

@@ -59,10 +59,10 @@ class Api:
             "POST", path, json=body or {}, headers={"Idempotency-Key": secrets.token_hex(16)}
         )
 
-    def begin_upload(self, style: str, files: dict[str, int], *, goes_live: bool = True) -> dict[str, Any]:
+    def begin_upload(self, style: str, files: dict[str, int], *, auto_promote: bool = True) -> dict[str, Any]:
         """Return a new version of a style, with a form for each file. Raises Miss."""
         named = [{"name": name, "size_bytes": size} for name, size in files.items()]
-        return self.post(f"styles/{style}/versions", {"files": named, "goes_live": goes_live})
+        return self.post(f"styles/{style}/versions", {"files": named, "auto_promote": auto_promote})
 
     def _request(self, method: str, path: str, **options: Any) -> dict[str, Any]:
         answer = self._client.request(method, f"/{path}", **options)
@@ -86,7 +86,7 @@ def upload_style(
         created = api.post("styles", {"slug": slug, **words})
         style, model = created["id"], created["model"]
     files = {name: (folder / name).stat().st_size for name in FILES}
-    version = api.begin_upload(style, files, goes_live=after is None)
+    version = api.begin_upload(style, files, auto_promote=after is None)
     for file in version["upload"]["files"]:
         post_file(file["form"], folder / file["name"])
     api.post(f"uploads/{version['id']}/finish")

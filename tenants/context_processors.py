@@ -5,7 +5,7 @@ from typing import Any
 from django.http import HttpRequest
 from django.utils.functional import SimpleLazyObject
 
-from tenants.accounts import current, looking
+from tenants.accounts import current, impersonation
 from tenants.accounts.roles import Permission, allows
 from tenants.models import Membership, Tenant
 
@@ -24,9 +24,9 @@ def tenant(request: HttpRequest) -> dict[str, Any]:
     }
 
 
-def _find_look(request: HttpRequest) -> looking.Look | None:
+def _find_look(request: HttpRequest) -> impersonation.Impersonation | None:
     """Return the look of an operator at a workspace, which each page says; no query."""
-    look = looking.read_look(request)
+    look = impersonation.read_impersonation(request)
     return None if look is None or look.is_over else look
 
 

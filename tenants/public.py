@@ -8,8 +8,8 @@ from tenants.accounts.deleted_workspaces import find_deleted_workspace, list_to_
 from tenants.accounts.export import Table as ExportTable
 from tenants.accounts.export import list_tables as export_tables
 from tenants.accounts.export import make_table as make_export_table
-from tenants.accounts.first_steps import Beginnings, beginnings_of, hide_steps
-from tenants.accounts.looking import end_look, read_look
+from tenants.accounts.impersonation import end_impersonation, read_impersonation
+from tenants.accounts.onboarding import Onboarding, hide_steps, onboarding_of
 from tenants.accounts.roles import Permission, require_role, requires
 from tenants.accounts.subscriptions import (
     cancel_scheduled,
@@ -35,14 +35,13 @@ from tenants.quota_sync.snapshot import find_owner, is_published, publish_snapsh
 __all__ = [
     "KEPT_OF_WORKSPACE",
     "Access",
-    "Beginnings",
     "ExportTable",
     "MemberRequest",
     "NoTenant",
+    "Onboarding",
     "Permission",
     "access_of",
     "access_of_person",
-    "beginnings_of",
     "bump_all_generations",
     "bump_generations",
     "cancel_scheduled",
@@ -50,7 +49,7 @@ __all__ = [
     "current_membership",
     "default_tenant",
     "digest_by_peppers",
-    "end_look",
+    "end_impersonation",
     "export_tables",
     "find_deleted_workspace",
     "find_owner",
@@ -64,10 +63,11 @@ __all__ = [
     "mark_erased",
     "member_required",
     "observe_generation",
+    "onboarding_of",
     "peppers_in_use",
     "playground_key",
     "publish_snapshot",
-    "read_look",
+    "read_impersonation",
     "record_audit",
     "record_command",
     "record_event",

@@ -21,7 +21,7 @@ from tenants.api import idempotency
 from tenants.audit import chain, pruning
 from tenants.events import outbox
 from tenants.metering import partitions, persons, pools, request_log
-from tenants.metering.figures import MINUTES_KEPT, prune_minutes
+from tenants.metering.version_stats import MINUTES_KEPT, prune_minutes
 from tenants.notices import sending
 from tenants.quota_sync import planned_changes, snapshot
 from tenants.webhooks import delivery, endpoints
@@ -51,7 +51,7 @@ def delete_workspaces() -> None:
 
 
 @shared_task
-def prune_kept_answers() -> None:
+def prune_cached_answers() -> None:
     """Delete answers under an Idempotency-Key that are a day old."""
     idempotency.prune_answers(now=timezone.now())
 

@@ -39,7 +39,7 @@ class NewVersionBody(StrictSerializer):
         default="post",
         help_text="`multipart` for large files: in parts, several at once, resumable.",
     )
-    goes_live = serializers.BooleanField(
+    auto_promote = serializers.BooleanField(
         default=True, help_text="It answers as soon as it serves; else it waits to be promoted."
     )
     stated_quantisation = serializers.ChoiceField(

@@ -62,7 +62,7 @@ VERSION_EXAMPLE = {
     "is_live": False,
     "is_canary": True,
     "is_approved": False,
-    "goes_live": False,
+    "auto_promote": False,
     "note": "",
     "failure": "",
     "findings": [],
@@ -259,7 +259,7 @@ NEW_VERSION_BODY_EXAMPLE = {
         {"name": "adapter_model.safetensors", "size_bytes": 10_485_760},
     ],
     "method": "multipart",
-    "goes_live": False,
+    "auto_promote": False,
 }
 DOWNLOAD_EXAMPLE = {
     "object": "download",

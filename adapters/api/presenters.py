@@ -18,10 +18,10 @@ from adapters.quality.cards import StyleCard
 from adapters.releases import review
 from adapters.releases.canary_analysis import CanaryComparison
 from core.money import usd
-from tenants.metering.figures import VersionFigures
 from tenants.metering.forms import MILLION
 from tenants.metering.price_book import Entry, Schedule, find_price, schedules_of
 from tenants.metering.price_book import amounts as price_amounts
+from tenants.metering.version_stats import VersionFigures
 from tenants.models import Tenant
 
 OFFER_STATES = ("none", "offered", "declined", "public", "leaving")
@@ -42,7 +42,7 @@ class NewestVersion(serializers.Serializer[Any]):
     status = serializers.ChoiceField(Status.choices)
 
 
-class AskedPrices(serializers.Serializer[Any]):
+class QuotedPrices(serializers.Serializer[Any]):
     """What an owner asks for with an offer, in 10⁻⁹ dollars a token."""
 
     input_nanousd = serializers.IntegerField()
@@ -56,7 +56,7 @@ class Offer(serializers.Serializer[Any]):
     state = serializers.ChoiceField(OFFER_STATES)
     offered_at = serializers.DateTimeField(allow_null=True)
     declined_reason = serializers.CharField(help_text="Why operators declined it, or its last change.")
-    asked_prices = AskedPrices(allow_null=True, help_text="Null: the prices of every style.")
+    asked_prices = QuotedPrices(allow_null=True, help_text="Null: the prices of every style.")
     asked_author_percent = serializers.IntegerField(help_text="How much of what others' usage costs.")
     public_since = serializers.DateTimeField(allow_null=True)
     public_until = serializers.DateTimeField(allow_null=True, help_text="When it leaves the catalogue.")
@@ -142,7 +142,7 @@ class VersionObject(serializers.Serializer[Any]):
     is_approved = serializers.SerializerMethodField(
         help_text="Whether others get it of a public style; operators approve."
     )
-    goes_live = serializers.BooleanField(help_text="It answers for its style as soon as it serves.")
+    auto_promote = serializers.BooleanField(help_text="It answers for its style as soon as it serves.")
     note = serializers.CharField(help_text="What its present step waits for.")
     failure = serializers.CharField(help_text="Why no engine took it.")
     findings = FindingObject(many=True, help_text="Why it was rejected, each with its remedy.")
@@ -317,7 +317,7 @@ class PriceChangeObject(serializers.Serializer[Any]):
     object = serializers.CharField(default="price_change", read_only=True)
     model = serializers.CharField(source="change.style.model_name")
     state = serializers.ChoiceField(PriceChange.State.choices, source="change.state")
-    prices = AskedPrices(allow_null=True, help_text="Null: the prices of every style.")
+    prices = QuotedPrices(allow_null=True, help_text="Null: the prices of every style.")
     prices_usd = PricesInDollars(help_text="A million tokens.")
     author_percent = serializers.IntegerField(source="change.author_percent")
     first_day = serializers.DateField(source="change.first_day", help_text="From when its owner wants it.")

@@ -28,8 +28,8 @@ from adapters.api.presenters import (
 )
 from adapters.catalog import queries
 from adapters.catalog.queries import Kind
+from adapters.catalog.style_fields import MOST_TAGS, WORDS_CHARACTERS
 from adapters.catalog.terms import AMOUNTS, Terms, asked_terms
-from adapters.catalog.words import MOST_TAGS, WORDS_CHARACTERS
 from adapters.models import Erasure, Selection, Style
 from adapters.releases import diff
 from core.rest.bodies import StrictSerializer, TextField

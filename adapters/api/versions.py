@@ -52,7 +52,7 @@ from adapters.releases import diff, pairs
 from adapters.uploads import conversions
 from adapters.uploads.upload_request import StyleDescription
 from core.rest.bodies import StrictSerializer
-from tenants.metering.figures import VersionFigures, version_figures
+from tenants.metering.version_stats import VersionFigures, version_figures
 from tenants.models import Scope
 from tenants.rest import WorkspaceView, idempotent, operation, repeatable
 
@@ -160,7 +160,7 @@ class VersionsView(WorkspaceView):
         own = find_own_style(self.access, style)
         body = self.read_body(NewVersionBody)
         about = StyleDescription(
-            slug=own.slug, goes_live=body["goes_live"], stated_quantisation=body["stated_quantisation"]
+            slug=own.slug, auto_promote=body["auto_promote"], stated_quantisation=body["stated_quantisation"]
         )
         begun, forms = actions.begin_upload(self.access, about, body["files"], method=body["method"])
         version = version_of(own, begun.number)

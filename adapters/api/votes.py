@@ -12,7 +12,7 @@ from adapters.api.addresses import StyleAddress, find_own_style
 from adapters.api.examples import VOTES_EXAMPLE
 from adapters.models import Style
 from adapters.releases import votes
-from adapters.releases.strengths import Chance
+from adapters.releases.bradley_terry import Chance
 from core.rest.bodies import StrictSerializer
 from tenants.models import Scope
 from tenants.rest import WorkspaceView, operation

@@ -16,7 +16,7 @@ from django.utils.translation import gettext_lazy as _
 
 from adapters.catalog import favourites, queries
 from adapters.catalog.queries import Card, Kind
-from adapters.catalog.words import LANGUAGES, TAG
+from adapters.catalog.style_fields import LANGUAGES, TAG
 from adapters.models import Selection, Style
 from adapters.models.styles import is_reviewed_for
 from tenants.models import Tenant, User

@@ -3,7 +3,7 @@
 from collections.abc import Collection
 from uuid import UUID
 
-from adapters.catalog import queries, shelf
+from adapters.catalog import home_styles, queries
 from tenants.models import Tenant
 
 type StyleChoice = tuple[UUID, str, str]  # id, name, model name
@@ -18,7 +18,7 @@ def name_example_model(tenant: Tenant, style_ids: Collection[UUID] | None) -> st
     `style_ids`: those that the key is limited to. If none of these answers yet, it is still one of them.
     """
     among = style_ids or None
-    model = shelf.name_answering_style(tenant, among)
+    model = home_styles.name_answering_style(tenant, among)
     if model:
         return model
     limited_to = find_style_choices(tenant, among) if among else []

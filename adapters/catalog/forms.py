@@ -8,8 +8,7 @@ from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from adapters.catalog.price_changes import first_day_possible
-from adapters.catalog.terms import AMOUNTS, MAX_PERCENT, Terms, asked_terms
-from adapters.catalog.words import (
+from adapters.catalog.style_fields import (
     LANGUAGES,
     WORDS_CHARACTERS,
     Faults,
@@ -18,6 +17,7 @@ from adapters.catalog.words import (
     parse_tags,
     word_faults,
 )
+from adapters.catalog.terms import AMOUNTS, MAX_PERCENT, Terms, asked_terms
 from adapters.models import Style
 from core.errors import DomainError
 from tenants.metering.forms import PriceField

@@ -15,7 +15,7 @@ from adapters.erasure import engine_purge
 from adapters.models import Engine, EngineErasure, Erasure
 from adapters.object_store import sealed_key, upload_key
 from adapters.validation.limits import LIMITS_BYTES
-from core.wording import join_and
+from core.grammar import join_and
 
 Proof = EngineErasure.Proof
 ROUTELESS = _("No model name of any workspace leads to it.")

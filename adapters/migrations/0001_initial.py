@@ -152,7 +152,7 @@ class Migration(migrations.Migration):
                     ),
                 ),
                 (
-                    "goes_live",
+                    "auto_promote",
                     models.BooleanField(
                         default=True,
                         help_text="Answers for its style as soon as it serves; else it waits to be promoted.",

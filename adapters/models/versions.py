@@ -94,7 +94,7 @@ class AdapterVersion(models.Model):
     examined_at = models.DateTimeField(
         null=True, blank=True, help_text="When its check was begun last: workspaces take turns by it."
     )
-    goes_live = models.BooleanField(
+    auto_promote = models.BooleanField(
         default=True, help_text="Answers for its style as soon as it serves; else it waits to be promoted."
     )
     handed_in_at = models.DateTimeField(

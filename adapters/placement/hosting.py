@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from adapters.models import Placement, Style
 from adapters.models.styles import is_public_now
 from core import months
-from tenants.metering.hosting import Hosted, note_hosted
+from tenants.metering.hosting import Hosted, record_hosted
 
 BATCH_SIZE = 500
 
@@ -17,7 +17,7 @@ def note_hosted_styles(styles: Iterable[Style]) -> None:
     hosted = []
     for style in private.select_related("owner"):
         hosted.append(Hosted(style.owner_id, style.pk, style.model_name))
-    note_hosted(hosted, months.current())
+    record_hosted(hosted, months.current())
 
 
 def note_all_hosted() -> None:

@@ -127,7 +127,7 @@ def auto_promote(version: AdapterVersion) -> None:
                 style, version, actor=version.created_by, reason=gettext_noop("No other version served.")
             )
         # A larger upload may be ready only after the one that was uploaded later.
-        elif version.goes_live and version.number > live.number and not style.votes_before_promotion:
+        elif version.auto_promote and version.number > live.number and not style.votes_before_promotion:
             _move_live(
                 style, version, actor=version.created_by, reason=gettext_noop("Uploaded to answer at once.")
             )

@@ -7,7 +7,7 @@ from django.utils import timezone
 from django.utils.translation import gettext, gettext_noop
 
 from adapters.models import AdapterVersion, Style
-from tenants.metering.figures import VersionFigures, version_figures
+from tenants.metering.version_stats import VersionFigures, version_figures
 
 # With fewer, a single failure would be more than MARGIN_PERCENT.
 MIN_REQUESTS = 20

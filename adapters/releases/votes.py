@@ -29,7 +29,7 @@ from adapters.errors import (
 )
 from adapters.models import AdapterVersion, BlindVote, Status, Style
 from adapters.models.votes import BlindVoteQuerySet, name_for
-from adapters.releases.strengths import Chance, Strengths
+from adapters.releases.bradley_terry import Chance, Strengths
 from tenants.models import Tenant, User
 
 OPEN_FOR = timedelta(days=1)

@@ -68,7 +68,7 @@ def begin_conversion(version: AdapterVersion, user: User | None) -> AdapterVersi
             converted_from=version,
             size_bytes=version.size_bytes,
             stated_quantisation=version.stated_quantisation,
-            goes_live=version.goes_live,
+            auto_promote=version.auto_promote,
             handed_in_at=timezone.now(),
         )
         converted.move(before=Status.UPLOADING, after=Status.UPLOADED)

@@ -17,7 +17,7 @@ from django.utils import timezone
 from django.utils.translation import gettext_noop
 
 from adapters import object_store
-from adapters.catalog.words import WORDS_CHARACTERS
+from adapters.catalog.style_fields import WORDS_CHARACTERS
 from adapters.errors import (
     NoBaseModel,
     NotUploaded,
@@ -93,7 +93,7 @@ def begin_upload(
             size_bytes=max(sizes.values()),
             stored_bytes=sum(sizes.values()),
             stated_quantisation=about.stated_quantisation,
-            goes_live=about.goes_live,
+            auto_promote=about.auto_promote,
         )
     if method == "multipart":
         return version, []

@@ -11,7 +11,7 @@ from django.utils.text import format_lazy
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
-from adapters.catalog.words import Faults, word_faults
+from adapters.catalog.style_fields import Faults, word_faults
 from adapters.models import Style
 from adapters.uploads import storage_quota
 from adapters.uploads.holdings import private_styles_of
@@ -23,8 +23,8 @@ from adapters.validation.limits import (
     WEIGHTS_FILE,
     archive_of,
 )
+from core.grammar import join_and
 from core.names import reads_as_product
-from core.wording import join_and
 from tenants.metering.plans import limits_of
 from tenants.models import Tenant
 
@@ -56,7 +56,7 @@ class StyleDescription:
     sample_prompt: str = ""
     sample: str = ""
     stated_quantisation: str = ""  # one of QUANTISATIONS
-    goes_live: bool = True  # as soon as it serves; else it waits to be promoted
+    auto_promote: bool = True  # as soon as it serves; else it waits to be promoted
 
 
 def style_faults(tenant: Tenant, own: Style | None, slug: str, words: Mapping[str, Any]) -> Faults:

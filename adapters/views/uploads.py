@@ -135,11 +135,11 @@ def _parse_body(request: HttpRequest) -> tuple[StyleDescription, dict[str, int],
             texts[field] = _parse_text(body.get(field) or "").replace("\0", "").strip()
         for file in body["files"]:
             sizes[_parse_text(file["name"])] = min(int(file["size"]), SIZE_MAX)
-        goes_live = body.get("goes_live") not in (False, "false")
+        auto_promote = body.get("auto_promote") not in (False, "false")
     except (ValueError, OverflowError, KeyError, TypeError, AttributeError) as error:
         raise UploadRefused({"files": [BODY_FORMAT]}) from error
     method: Method = "multipart" if body.get("method") == "multipart" else "post"
-    return StyleDescription(**texts, goes_live=goes_live), sizes, method
+    return StyleDescription(**texts, auto_promote=auto_promote), sizes, method
 
 
 def _parse_text(value: object) -> str:

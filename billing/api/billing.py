@@ -11,7 +11,7 @@ from rest_framework.response import Response
 from billing.invoices.invoices import balance_nanousd
 from core import months
 from core.money import dollars
-from tenants.metering.allowance import Beyond, allowance_of
+from tenants.metering.allowance import OveragePolicy, allowance_of
 from tenants.metering.credits import credits_left
 from tenants.metering.ledger import usage_of
 from tenants.metering.plans import limits_of
@@ -33,7 +33,7 @@ LIMITS = (
     "open_uploads",
     "api_requests_per_minute",
 )
-BEYOND = [beyond.value for beyond in Beyond]
+OVERAGE_POLICIES = [overage.value for overage in OveragePolicy]
 PRICES = ("input_nanousd", "cached_input_nanousd", "output_nanousd")
 
 BILLING_EXAMPLE = {
@@ -62,7 +62,7 @@ BILLING_EXAMPLE = {
         "included_tokens_left": 176_400,
         "max_tokens": 1_000_000,
         "shared_tokens": None,
-        "beyond": "credits",
+        "overage": "credits",
         "cost_nanousd": 12_940_000,
         "cost_usd": "0.01294",
     },
@@ -125,8 +125,8 @@ class MonthObject(serializers.Serializer[Any]):
         help_text="Used by all free workspaces of the person who has owned this one for longest: they share "
         "the included tokens. `null` on a paid plan.",
     )
-    beyond = serializers.ChoiceField(
-        BEYOND,
+    overage = serializers.ChoiceField(
+        OVERAGE_POLICIES,
         help_text="What happens beyond the included tokens: `credits` pay or the request is refused; "
         "with `overage` credits pay first and the rest is owed; `refused`: there are no further tokens.",
     )
@@ -192,7 +192,7 @@ class BillingView(WorkspaceView):
                 "included_tokens_left": max(0, allowance.included_tokens - allowance.counted(used.tokens)),
                 "max_tokens": allowance.max_tokens,
                 "shared_tokens": allowance.shared_tokens,
-                "beyond": allowance.beyond.value,
+                "overage": allowance.overage.value,
                 "cost_nanousd": used.nanousd,
                 "cost_usd": dollars(used.nanousd),
             },

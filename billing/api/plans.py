@@ -9,7 +9,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from adapters.public import count_holdings
-from billing import plan_changes, plan_words
+from billing import plan_changes, plan_text
 from core import months
 from core.money import dollars
 from core.rest.bodies import StrictSerializer, TextField
@@ -219,7 +219,7 @@ def _present_plans(tenant: Tenant) -> list[dict[str, Any]]:
     current = plans.plan_version_at(tenant, now)
     held = count_holdings(tenant)
     offers = {offer.version.pk: offer for offer in plan_changes.list_offers(tenant, now)}
-    refusals = plan_words.describe_refusals(current, held)
+    refusals = plan_text.describe_refusals(current, held)
     terms = plans.terms_of(tenant, months.period_of(now))
     shown = [_present_plan(current, None, refusals, terms=terms, is_current=True)]
     for offer in offers.values():

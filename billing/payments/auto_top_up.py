@@ -14,7 +14,7 @@ from billing.payments.backoff import MAX_FAILURES
 from billing.payments.providers import NoSavedCard, NotByProvider
 from core import locks, months
 from core.errors import Conflict, DomainError, Invalid
-from tenants.metering.allowance import Beyond, allowance_of
+from tenants.metering.allowance import OveragePolicy, allowance_of
 from tenants.metering.credits import credits_left
 from tenants.models import EventType, Tenant
 from tenants.public import record_event
@@ -166,17 +166,18 @@ def _is_due(account: PaymentAccount, now: datetime) -> bool:
     # One that is not answered yet may still succeed: a second one would pay twice.
     if own.filter(state=Payment.State.OPEN).exists():
         return False
-    if allowance_of(account.tenant, now).beyond != Beyond.CREDITS:  # running out of credits stops nobody
+    # With overage, running out of credits stops nobody.
+    if allowance_of(account.tenant, now).overage != OveragePolicy.CREDITS:
         return False
     return credits_left(account.tenant, months.period_of(now)) < (account.threshold_nanousd or 0)
 
 
 def _require_need(tenant: Tenant, now: datetime) -> None:
     """Raise UsageIsInvoiced or NothingToPay on a plan where running out of credits stops nobody."""
-    match allowance_of(tenant, now).beyond:
-        case Beyond.OVERAGE:
+    match allowance_of(tenant, now).overage:
+        case OveragePolicy.OVERAGE:
             raise UsageIsInvoiced
-        case Beyond.REFUSED:
+        case OveragePolicy.REFUSED:
             raise NothingToPay
 
 

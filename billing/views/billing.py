@@ -9,7 +9,7 @@ from django.utils.translation import gettext
 from django.views.decorators.http import require_GET, require_POST
 
 from billing.forms import BudgetForm
-from billing.report import monthly_report, used_of
+from billing.month_report import monthly_report, used_of
 from billing.views.usage import usage_context
 from tenants.metering import plans
 from tenants.public import MemberRequest, Permission, access_of, member_required, requires, workspaces

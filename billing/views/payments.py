@@ -26,7 +26,7 @@ from core.money import usd
 from tenants.metering import credits, plans
 from tenants.metering.allowance import allowance_of
 from tenants.models import CreditGrant, Invoice
-from tenants.public import MemberRequest, Permission, access_of, member_required, read_look, requires
+from tenants.public import MemberRequest, Permission, access_of, member_required, read_impersonation, requires
 
 PAYMENTS_SHOWN = 20
 MAX_EVENT_BYTES = 512 * 1024
@@ -112,7 +112,7 @@ def show_payment(request: MemberRequest, payment_id: UUID) -> HttpResponse:
     own = Payment.objects.filter(tenant=request.tenant).select_related("tenant", "invoice")
     payment = get_object_or_404(own, pk=payment_id)
     is_unanswered = False
-    if payment.state == Payment.State.OPEN and read_look(request) is None:
+    if payment.state == Payment.State.OPEN and read_impersonation(request) is None:
         try:
             payments.refresh_payment(payment)
         except ProviderUnavailable:
@@ -181,7 +181,7 @@ def _credits_page(
         "takes_cards": provider.takes_cards,
         "payments": [(payment, usd(payment.amount_nanousd)) for payment in own],
         "plan": plans.plan_version_at(request.tenant, now).plan.name,
-        "beyond": allowance_of(request.tenant, now).beyond.value,
+        "overage": allowance_of(request.tenant, now).overage.value,
         "max_top_ups": auto_top_up.MAX_TOP_UPS,
         "is_waiting": account.retry_at is not None and account.retry_at > now,
     }

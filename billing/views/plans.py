@@ -12,9 +12,9 @@ from django.utils.formats import date_format
 from django.utils.translation import gettext
 from django.views.decorators.http import require_GET, require_POST
 
-from billing import plan_changes, plan_words
+from billing import plan_changes, plan_text
+from billing.month_report import month_meter
 from billing.plan_changes import Offer
-from billing.report import month_meter
 from core import months
 from core.errors import DomainError
 from core.money import usd
@@ -40,10 +40,10 @@ def show_plan(request: MemberRequest) -> HttpResponse:
         offers.append(_offer_context(offer, is_scheduled=is_scheduled))
     context = {
         "version": version,
-        "fee": plan_words.fee_text(version),
+        "fee": plan_text.fee_text(version),
         "month": _month(request.tenant, version, terms, now),
         "unpaid": plan_changes.find_unpaid(request.tenant, now),
-        "allows": plan_words.describe_plan(version),
+        "allows": plan_text.describe_plan(version),
         "scheduled": scheduled,
         "offers": offers,
         "undo": plan_changes.find_undo(request.tenant, now),
@@ -160,13 +160,13 @@ def _offer_context(offer: Offer, *, is_scheduled: bool) -> dict[str, Any]:
         "month_fee": usd(offer.terms.fee_nanousd),
         "month_included_tokens": offer.terms.included_tokens,
         "version": offer.version,
-        "fee": plan_words.fee_text(offer.version),
+        "fee": plan_text.fee_text(offer.version),
         "is_at_once": offer.is_at_once,
         "takes_effect_at": offer.takes_effect_at,
         "more": [one for one in offer.differences if one.is_more],
         "less": [one for one in offer.differences if not one.is_more],
         "refusals": offer.refusals,
-        "overage": plan_words.describe_overage(offer.version),
+        "overage": plan_text.describe_overage(offer.version),
         "is_scheduled": is_scheduled,
         "unpaid": offer.unpaid,
     }

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
-from tenants.metering.figures import EMPTY
+from tenants.metering.version_stats import EMPTY
 
 
 @dataclass

@@ -16,12 +16,12 @@ from adapters.public import engine_readiness, newest_uploads, styles_in_use
 from billing.public import latest_requests, monthly_report
 from tenants.metering.refusals import RefusedLately
 from tenants.public import (
-    Beginnings,
     MemberRequest,
+    Onboarding,
     Permission,
-    beginnings_of,
     hide_steps,
     member_required,
+    onboarding_of,
     requires,
 )
 from website import snippets
@@ -57,7 +57,7 @@ def show_home(request: MemberRequest) -> HttpResponse:
     report = monthly_report(request.tenant, now)
     styles = styles_in_use(request.tenant, report["most_used"])
     uploads = newest_uploads(request.tenant)
-    beginnings = beginnings_of(request.user, request.tenant)
+    beginnings = onboarding_of(request.user, request.tenant)
     steps = _next_steps(beginnings, has_upload=bool(uploads))
     quick = styles[0] if styles else None
     context = {
@@ -92,7 +92,7 @@ def hide_next_steps(request: MemberRequest) -> HttpResponse:
     return redirect("member_home")
 
 
-def _next_steps(done: Beginnings, *, has_upload: bool) -> list[Step]:
+def _next_steps(done: Onboarding, *, has_upload: bool) -> list[Step]:
     return [
         Step(
             gettext("Hear the styles"),

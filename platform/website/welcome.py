@@ -9,7 +9,7 @@ from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.views.decorators.http import require_GET, require_POST
 
-from adapters.public import choose_style, engine_readiness, find_to_hear, hear_styles, styles_to_hear
+from adapters.public import choose_style, engine_readiness, find_to_try, styles_to_try, try_styles
 from tenants.public import MemberRequest, Permission, access_of, member_required, requires
 
 HEARD = "heard_styles"  # of the session: what was selected for hearing alone
@@ -23,7 +23,7 @@ ANSWER_TOKENS = 120
 @requires(to_read=Permission.CHANGE_STYLES)
 def show_welcome(request: MemberRequest) -> HttpResponse:
     """Show a few public styles beside each other, and a prompt for all of them."""
-    styles = styles_to_hear(request.tenant)
+    styles = styles_to_try(request.tenant)
     context = {
         "styles": styles,
         "engine": engine_readiness(),
@@ -39,7 +39,7 @@ def show_welcome(request: MemberRequest) -> HttpResponse:
 @requires(Permission.CHANGE_STYLES)
 def hear(request: MemberRequest) -> JsonResponse:
     """Select the styles of the page, so that they answer; choosing one lets go of the others."""
-    new = hear_styles(access_of(request), styles_to_hear(request.tenant))
+    new = try_styles(access_of(request), styles_to_try(request.tenant))
     heard = set(request.session.get(HEARD, []))
     heard |= {str(style.pk) for style in new}
     request.session[HEARD] = sorted(heard)
@@ -51,7 +51,7 @@ def hear(request: MemberRequest) -> JsonResponse:
 @requires(Permission.CHANGE_STYLES)
 def choose(request: MemberRequest, style_id: UUID) -> HttpResponse:
     """Select one style and lead to the playground with it and the prompt."""
-    style = find_to_hear(request.tenant, style_id)
+    style = find_to_try(request.tenant, style_id)
     if style is None:
         raise Http404
     heard = [UUID(pk) for pk in request.session.pop(HEARD, [])]

@@ -6,7 +6,7 @@ from uuid import UUID
 from django.http import HttpRequest
 from django.utils import timezone
 
-from tenants.accounts import looking
+from tenants.accounts import impersonation
 from tenants.models import Membership, Tenant, User
 
 SESSION_KEY = "workspace"  # of the session: the workspace's id
@@ -34,7 +34,7 @@ def list_memberships(request: HttpRequest) -> list[Membership]:
         return []
     found: list[Membership] | None = getattr(request, "_memberships", None)
     if found is None:
-        seen = looking.find_seen_tenant(request)
+        seen = impersonation.find_seen_tenant(request)
         if seen:
             found = [Membership(tenant=seen, user=user, role=Membership.Role.OWNER)]
         else:

@@ -20,7 +20,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from core.errors import Conflict, NotAllowed, NotFound
-from core.wording import within_sentence
+from core.grammar import within_sentence
 from tenants.accounts.access import Access
 from tenants.accounts.roles import DESCRIPTIONS, Permission
 from tenants.models import AuditEntry, Invitation, Membership, Tenant, User

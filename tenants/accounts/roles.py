@@ -13,7 +13,7 @@ from django.utils.translation import gettext, gettext_noop
 from django.utils.translation import gettext_lazy as _
 
 from core.errors import NotAllowed
-from core.wording import join_and
+from core.grammar import join_and
 from tenants.models import ApiKey, Membership, Scope, Tenant, User
 
 Role = Membership.Role

@@ -33,7 +33,7 @@ from core.console import (
     ask_first,
     operator_action,
 )
-from tenants.accounts import deletion, looking, workspaces
+from tenants.accounts import deletion, impersonation, workspaces
 from tenants.admin import workspace_page
 from tenants.admin.amounts import AmountsInDollars
 from tenants.admin.permissions import NoDelete, ReadOnly, SuperusersOnly
@@ -80,7 +80,7 @@ class TenantAdmin(NoDelete, AmountsInDollars, DescribedRow, OperatorAdmin):
     def get_urls(self) -> list[URLPattern]:
         """Add where an operator begins and ends to look at a workspace as its owner sees it."""
         look = self.admin_site.admin_view(self.look)
-        end = self.admin_site.admin_view(require_POST(self.end_look))
+        end = self.admin_site.admin_view(require_POST(self.end_impersonation))
         urls: list[URLPattern] = super().get_urls()
         return [
             path("end-look/", end, name="tenants_tenant_end_look"),
@@ -91,22 +91,22 @@ class TenantAdmin(NoDelete, AmountsInDollars, DescribedRow, OperatorAdmin):
     def look(self, request: HttpRequest, tenant_id: UUID) -> HttpResponse:
         """Ask why, then open the workspace to read. Raises Http404 and PermissionDenied."""
         tenant = get_object_or_404(Tenant, pk=tenant_id, deleted_at=None)
-        if not request.user.has_perm(looking.PERMISSION):
+        if not request.user.has_perm(impersonation.PERMISSION):
             raise PermissionDenied
         form = LOOK.form(request, [tenant])
         if not form.is_valid():
             return ask_first(self.admin_site, request, page=LOOK, form=form, rows=[tenant], action="look")
         with transaction.atomic():
-            looking.end_look(request, reason="Another one began.")
-            look = looking.begin_look(request, tenant)
+            impersonation.end_impersonation(request, reason="Another one began.")
+            look = impersonation.begin_impersonation(request, tenant)
             facts = {"until": look.until.isoformat()}
             reason = form.cleaned_data["why"]
             self.admin_site.record(request, action="look.begun", row=tenant, reason=reason, after=facts)
         return redirect("member_home")
 
-    def end_look(self, request: HttpRequest) -> HttpResponse:
+    def end_impersonation(self, request: HttpRequest) -> HttpResponse:
         """Close the workspace that the operator looked at, and go back to its page."""
-        tenant = looking.end_look(request)
+        tenant = impersonation.end_impersonation(request)
         if tenant is None:
             return redirect("admin:index")
         return redirect("admin:tenants_tenant_change", tenant.pk)

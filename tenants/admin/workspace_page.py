@@ -12,7 +12,7 @@ from django.utils.text import Truncator
 
 from core import months
 from core.money import usd
-from tenants.accounts import looking
+from tenants.accounts import impersonation
 from tenants.metering import plans
 from tenants.metering.allowance import allowance_of
 from tenants.metering.ledger import usage_of
@@ -73,10 +73,10 @@ def describe_workspace(request: HttpRequest, tenant: Tenant) -> dict[str, Any]:
         for permission, page, name in LINKS
         if request.user.has_perm(permission)
     ]
-    may_look = request.user.has_perm(looking.PERMISSION) and not tenant.deleted_at
+    may_look = request.user.has_perm(impersonation.PERMISSION) and not tenant.deleted_at
     if may_look:
         links.append(("Look as its owner sees it", reverse("admin:tenants_tenant_look", args=[tenant.pk])))
-    if request.user.has_perm(looking.PERMISSION):
+    if request.user.has_perm(impersonation.PERMISSION):
         links.append(("Export its data", reverse("admin:workspace_export", args=[tenant.pk])))
     if tenant.deleted_at and request.user.has_perm("adapters.view_erasure"):
         report = reverse("admin:adapters_erasure_of_workspace", args=[tenant.pk])

@@ -20,7 +20,7 @@ from django.utils import timezone
 
 from core.errors import Conflict, Invalid
 from tenants.accounts.access import Access
-from tenants.models import KeptAnswer
+from tenants.models import CachedAnswer
 
 KEPT = timedelta(hours=24)
 MAX_NAME = 255  # characters of an Idempotency-Key
@@ -73,7 +73,7 @@ class Idempotent:
             [is_locked] = cursor.fetchone()
         if not is_locked:
             raise KeyInUse(retry_s=1)
-        kept = KeptAnswer.objects.filter(
+        kept = CachedAnswer.objects.filter(
             tenant=self.access.tenant, caller=self.access.caller, name_digest=self._name_digest
         ).first()
         if kept and kept.created_at < timezone.now() - KEPT:  # the pruner has yet to come
@@ -87,7 +87,7 @@ class Idempotent:
 
     def keep(self, answer: Answer) -> None:
         """Keep the answer, in the transaction of the action."""
-        KeptAnswer.objects.create(
+        CachedAnswer.objects.create(
             tenant=self.access.tenant,
             caller=self.access.caller,
             name_digest=self._name_digest,
@@ -120,9 +120,9 @@ def digest_request(method: str, path: str, body: bytes) -> str:
 
 def prune_answers(*, now: datetime) -> int:
     """Delete answers that were kept for a day; return how many. Safe to repeat."""
-    old = KeptAnswer.objects.filter(created_at__lt=now - KEPT).order_by("created_at")
+    old = CachedAnswer.objects.filter(created_at__lt=now - KEPT).order_by("created_at")
     deleted = 0
     while ids := list(old.values_list("pk", flat=True)[:PRUNE_BATCH_SIZE]):
-        KeptAnswer.objects.filter(pk__in=ids).delete()
+        CachedAnswer.objects.filter(pk__in=ids).delete()
         deleted += len(ids)
     return deleted

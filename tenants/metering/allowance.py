@@ -12,7 +12,7 @@ from tenants.metering.proration import MonthTerms, month_terms
 from tenants.models import PlanVersion, Tenant
 
 
-class Beyond(StrEnum):
+class OveragePolicy(StrEnum):
     """What happens to tokens beyond those that a plan includes."""
 
     REFUSED = "refused"
@@ -38,11 +38,11 @@ class Allowance:
         return max(used, self.shared_tokens or 0)
 
     @property
-    def beyond(self) -> Beyond:
+    def overage(self) -> OveragePolicy:
         """What happens to tokens beyond the included ones."""
         if self.included_tokens >= self.max_tokens:
-            return Beyond.REFUSED
-        return Beyond.OVERAGE if self.is_overage_allowed else Beyond.CREDITS
+            return OveragePolicy.REFUSED
+        return OveragePolicy.OVERAGE if self.is_overage_allowed else OveragePolicy.CREDITS
 
     @property
     def meter_tokens(self) -> int:

@@ -18,7 +18,7 @@ class Hosted:
     style_name: str
 
 
-def note_hosted(styles: Iterable[Hosted], period: str) -> None:
+def record_hosted(styles: Iterable[Hosted], period: str) -> None:
     """Write down that styles are hosted in a month, each once. Safe to repeat, and from many at once."""
     rows = []
     for hosted in sorted(styles, key=lambda one: one.style):  # in one order: two writers never wait crosswise

@@ -1062,39 +1062,6 @@ class Migration(migrations.Migration):
             },
         ),
         migrations.CreateModel(
-            name="KeptAnswer",
-            fields=[
-                (
-                    "id",
-                    models.BigAutoField(
-                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
-                    ),
-                ),
-                (
-                    "caller",
-                    models.CharField(
-                        help_text="key:<id> or user:<id>: others may use the same name.", max_length=50
-                    ),
-                ),
-                ("name_digest", models.CharField(help_text="SHA-256 of the Idempotency-Key.", max_length=64)),
-                (
-                    "request_digest",
-                    models.CharField(help_text="SHA-256 of method, path and body.", max_length=64),
-                ),
-                ("status", models.PositiveSmallIntegerField()),
-                ("body", models.BinaryField(help_text="Readable only with the Idempotency-Key itself.")),
-                ("created_at", models.DateTimeField(auto_now_add=True, db_index=True)),
-                (
-                    "tenant",
-                    models.ForeignKey(
-                        on_delete=django.db.models.deletion.CASCADE,
-                        related_name="kept_answers",
-                        to="tenants.tenant",
-                    ),
-                ),
-            ],
-        ),
-        migrations.CreateModel(
             name="Invoice",
             fields=[
                 (
@@ -1304,6 +1271,39 @@ class Migration(migrations.Migration):
                         related_name="credit_grants",
                         to="tenants.tenant",
                         verbose_name="workspace",
+                    ),
+                ),
+            ],
+        ),
+        migrations.CreateModel(
+            name="CachedAnswer",
+            fields=[
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                (
+                    "caller",
+                    models.CharField(
+                        help_text="key:<id> or user:<id>: others may use the same name.", max_length=50
+                    ),
+                ),
+                ("name_digest", models.CharField(help_text="SHA-256 of the Idempotency-Key.", max_length=64)),
+                (
+                    "request_digest",
+                    models.CharField(help_text="SHA-256 of method, path and body.", max_length=64),
+                ),
+                ("status", models.PositiveSmallIntegerField()),
+                ("body", models.BinaryField(help_text="Readable only with the Idempotency-Key itself.")),
+                ("created_at", models.DateTimeField(auto_now_add=True, db_index=True)),
+                (
+                    "tenant",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="cached_answers",
+                        to="tenants.tenant",
                     ),
                 ),
             ],
@@ -2154,12 +2154,6 @@ class Migration(migrations.Migration):
             model_name="ledgerentry",
             constraint=models.UniqueConstraint(fields=("kind", "source_id"), name="one_entry_a_source"),
         ),
-        migrations.AddConstraint(
-            model_name="keptanswer",
-            constraint=models.UniqueConstraint(
-                fields=("tenant", "caller", "name_digest"), name="one_answer_a_name"
-            ),
-        ),
         migrations.AddIndex(
             model_name="invoice",
             index=models.Index(fields=["-period", "-number"], name="invoices_newest"),
@@ -2228,6 +2222,12 @@ class Migration(migrations.Migration):
                     ("last_period", ""), ("last_period__gte", models.F("first_period")), _connector="OR"
                 ),
                 name="grants_end_after_they_begin",
+            ),
+        ),
+        migrations.AddConstraint(
+            model_name="cachedanswer",
+            constraint=models.UniqueConstraint(
+                fields=("tenant", "caller", "name_digest"), name="one_answer_a_name"
             ),
         ),
         migrations.AddIndex(

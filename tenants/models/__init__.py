@@ -10,7 +10,7 @@ from tenants.models.events import (
     WebhookEndpoint,
 )
 from tenants.models.hosting import HostedStyle
-from tenants.models.idempotency import KeptAnswer
+from tenants.models.idempotency import CachedAnswer
 from tenants.models.invitations import Invitation
 from tenants.models.invoices import Invoice, InvoiceLine, InvoiceNumber
 from tenants.models.jobs import FailedTask
@@ -32,6 +32,7 @@ __all__ = [
     "AuditCheckpoint",
     "AuditEntry",
     "AuthorEarning",
+    "CachedAnswer",
     "CreditBurn",
     "CreditGrant",
     "EventType",
@@ -44,7 +45,6 @@ __all__ = [
     "Invoice",
     "InvoiceLine",
     "InvoiceNumber",
-    "KeptAnswer",
     "LedgerEntry",
     "Membership",
     "NoticeKind",

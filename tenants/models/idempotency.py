@@ -5,10 +5,10 @@ from django.db import models
 from tenants.models.people import Tenant
 
 
-class KeptAnswer(models.Model):
+class CachedAnswer(models.Model):
     """The answer to one request with an Idempotency-Key, encrypted: it may hold a new key's secret."""
 
-    tenant = models.ForeignKey(Tenant, on_delete=models.CASCADE, related_name="kept_answers")
+    tenant = models.ForeignKey(Tenant, on_delete=models.CASCADE, related_name="cached_answers")
     caller = models.CharField(max_length=50, help_text="key:<id> or user:<id>: others may use the same name.")
     name_digest = models.CharField(max_length=64, help_text="SHA-256 of the Idempotency-Key.")
     request_digest = models.CharField(max_length=64, help_text="SHA-256 of method, path and body.")

@@ -22,9 +22,9 @@ from django.utils.formats import date_format
 from django.utils.translation import gettext, override
 
 from core import months
+from core.grammar import within_sentence
 from core.money import usd
-from core.wording import within_sentence
-from tenants.metering.allowance import Beyond
+from tenants.metering.allowance import OveragePolicy
 from tenants.models import NoticeKind, NoticeMail, OutboxEvent, ReachedThreshold, Scope
 from tenants.notices.catalog import ALWAYS_SENT, NOTICES
 from tenants.notices.choices import unsubscribe_url
@@ -191,8 +191,8 @@ def _usage_of(facts: dict[str, Any]) -> dict[str, str]:
         usage["used"] = gettext("%(count)s tokens") % {"count": intcomma(facts["used_tokens"])}
         usage["limit"] = intcomma(facts["limit_tokens"])
         usage["most"] = intcomma(facts.get("max_tokens", facts["limit_tokens"]))
-        has_further = facts["measure"] == Measure.TOKENS and facts.get("beyond") != Beyond.REFUSED
-        usage["further"] = facts.get("beyond", "") if has_further else ""
+        has_further = facts["measure"] == Measure.TOKENS and facts.get("overage") != OveragePolicy.REFUSED
+        usage["further"] = facts.get("overage", "") if has_further else ""
     else:
         usage["used"] = usd(facts["used_nanousd"])
         usage["limit"] = usd(facts["limit_nanousd"])

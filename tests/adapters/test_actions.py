@@ -22,7 +22,7 @@ def post(client, page: str, *arguments: object, **fields: object) -> None:
 
 
 def test_releases_are_logged(alice_client, alice, acme, engine, version):
-    second = known(acme, "noir", engine, goes_live=False)
+    second = known(acme, "noir", engine, auto_promote=False)
     post(alice_client, "promote", second.pk)
     post(alice_client, "roll_back", version.style_id)
     post(alice_client, "begin_canary", second.pk, percent="10")

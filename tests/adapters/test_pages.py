@@ -94,7 +94,7 @@ def test_pages_ask_the_same_few_questions_for_many_styles(
     with django_assert_max_num_queries(12):
         alice_client.get(reverse("adapters:catalogue"))
     for _ in range(12):
-        known(acme, "style-1", engine, goes_live=False)
+        known(acme, "style-1", engine, auto_promote=False)
     for tab in TABS:
         with django_assert_max_num_queries(12):
             assert alice_client.get(reverse(tab, args=["acme", "style-1"])).status_code == 200
@@ -137,7 +137,7 @@ def test_retiring_what_others_have_needs_a_second_word(alice_client, acme, engin
     sharing.share_style(version.style, "charlies-prose", None)
     page = reverse("adapters:style_versions", args=["acme", "noir"])
     retire = reverse("adapters:retire", args=[version.pk])
-    second = known(acme, "noir", engine, goes_live=False)
+    second = known(acme, "noir", engine, auto_promote=False)
     assert "at_once" not in alice_client.get(page).text, "the second one would answer"
     transitions.retire_version(second)
     assert "1 other workspace loses the style" in alice_client.get(page).text

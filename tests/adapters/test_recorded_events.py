@@ -36,7 +36,7 @@ def newest() -> OutboxEvent:
 @pytest.fixture
 def versions(acme, engine) -> list[AdapterVersion]:
     """Two serving versions of Acme's, of which the first is live."""
-    return [known(acme, "noir", engine, goes_live=False) for _ in range(2)]
+    return [known(acme, "noir", engine, auto_promote=False) for _ in range(2)]
 
 
 def test_what_serves_is_told_once_its_style_says_what_answers(acme, versions):

@@ -63,7 +63,7 @@ def test_each_threshold_is_told_once_a_month(a_thousand_tokens, use, acme):
     assert (told.tenant, told.type) == (acme, "usage.threshold_reached")
     assert told.facts == {
         "period": "2026-11", "measure": "tokens", "percent": 50, "used_tokens": 500, "limit_tokens": 1000,
-        "max_tokens": 1000, "beyond": "credits",
+        "max_tokens": 1000, "overage": "credits",
     }  # fmt: skip
 
 
@@ -79,7 +79,7 @@ def test_tokens_are_the_included_ones_and_the_cap_is_told_too(a_thousand_tokens,
     assert reached("cap") == [80, 100]
     told = OutboxEvent.objects.get(facts__measure="tokens", facts__percent=100)
     assert (told.facts["used_tokens"], told.facts["limit_tokens"]) == (200, 200)
-    assert (told.facts["max_tokens"], told.facts["beyond"]) == (1000, "credits")
+    assert (told.facts["max_tokens"], told.facts["overage"]) == (1000, "credits")
 
 
 def test_a_new_month_begins_anew(a_thousand_tokens, use):

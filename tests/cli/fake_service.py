@@ -51,7 +51,7 @@ class FakeVersion:
 
     number: int
     files: dict[str, int]
-    goes_live: bool
+    auto_promote: bool
     id: str = field(default_factory=lambda: str(uuid4()))
     status: str = "uploading"
     parts: dict[str, dict[int, bytes]] = field(default_factory=dict)
@@ -306,7 +306,7 @@ class FakeService:
     def _create_version(self, model: str, body: dict[str, Any]) -> Answer:
         assert body["method"] == "multipart"
         files = {file["name"]: file["size_bytes"] for file in body["files"]}
-        version = FakeVersion(len(self.versions[model]) + 1, files, body["goes_live"])
+        version = FakeVersion(len(self.versions[model]) + 1, files, body["auto_promote"])
         self.versions[model].append(version)
         return httpx.Response(201, json=self._version_object(model, version))
 
@@ -354,7 +354,7 @@ class FakeService:
         if version.status == "pushing":
             version.status = self.outcome
             model = self._model_of(version)
-            if version.status == "serving" and (version.goes_live or model not in self.live):
+            if version.status == "serving" and (version.auto_promote or model not in self.live):
                 self.live[model] = version.number
             version.failure = "No engine took it." if self.outcome == "failed" else ""
             version.findings = self.findings
@@ -462,7 +462,7 @@ class FakeService:
             "status": version.status,
             "is_live": self.live.get(model) == version.number,
             "is_canary": False,
-            "goes_live": version.goes_live,
+            "auto_promote": version.auto_promote,
             "note": "",
             "failure": version.failure,
             "effects": [],

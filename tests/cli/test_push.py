@@ -102,7 +102,7 @@ def test_a_second_push_is_a_version_of_the_same_style(client, service, adapter):
     version = client.push(adapter, style=STYLE, promote=False)
 
     assert version["number"] == 2
-    assert [one.goes_live for one in service.versions["acme/brand-voice"]] == [True, False]
+    assert [one.auto_promote for one in service.versions["acme/brand-voice"]] == [True, False]
 
 
 def test_a_pushed_folder_that_is_pushed_again_is_a_new_version(client, service, adapter):
@@ -349,7 +349,7 @@ def test_a_canary_gets_its_share_instead_of_all_requests(client, service, adapte
 
     client.push(adapter, style=STYLE, canary_percent=10)
 
-    assert service.newest().goes_live is False
+    assert service.newest().auto_promote is False
     assert service.canary == {"acme/brand-voice": (2, 10)}
 
 

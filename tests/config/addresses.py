@@ -11,8 +11,16 @@ from django.utils import timezone
 from adapters.models import AdapterVersion, BaseModel, Share, Style
 from billing.models import CreditNote, Payment
 from core.money import NANO
-from tenants.models import Invitation, Invoice, Membership, OutboxEvent, WebhookDelivery, WebhookEndpoint
-from tenants.public import Tenant, create_tenant, issue_key
+from tenants.models import (
+    Invitation,
+    Invoice,
+    Membership,
+    OutboxEvent,
+    Tenant,
+    WebhookDelivery,
+    WebhookEndpoint,
+)
+from tenants.public import create_tenant, issue_key
 
 # Of other packages, which have rules and tests of their own: who is signed in, and the console.
 OTHERS = ("accounts/", "console/")

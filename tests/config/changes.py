@@ -55,7 +55,7 @@ VOLATILE = {
     "last_used_at",
     "last_seen_at",
 }
-LOGS = {"AuditEntry", "OutboxEvent", "NoticeMail", "VersionStep", "KeptAnswer"}
+LOGS = {"AuditEntry", "OutboxEvent", "NoticeMail", "VersionStep", "CachedAnswer"}
 
 
 type Arguments = dict[str, Any]
@@ -272,7 +272,7 @@ NEW_SECRET = "Each makes a secret, which is shown once; the page sends a form on
 ASKED_AGAIN = "It is asked to be sent again, each time."
 PAGES = {
     "hide_steps": Change(unaudited="Which steps a person wants to see is that person's own matter."),
-    "hear_styles": Change(audits="style.selected", prepare=public_style),
+    "try_styles": Change(audits="style.selected", prepare=public_style),
     "choose_style": Change({"prompt": "Describe the rain."}, "style.selected", prepare=public_style),
     "website:issue_key": Change(
         {"name": "newsletter", "lifetime_days": "", "scopes": ["inference"]}, "api_key.created"

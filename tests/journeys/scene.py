@@ -122,7 +122,7 @@ def _style_with_history(acme: Tenant, alice: User, engine: Engine) -> Style:
     """Return a public style with a canary, votes, shares, a price change, and versions of every kind."""
     first = known(acme, "letters", engine, rank=16, size_bytes=50_000_000)
     live = known(acme, "letters", engine, rank=16, size_bytes=50_000_000)
-    canary = known(acme, "letters", engine, goes_live=False, rank=32)
+    canary = known(acme, "letters", engine, auto_promote=False, rank=32)
     AdapterVersion.objects.filter(pk=canary.pk).update(sha256="c" * 64)
     known(acme, "letters", engine, status=Status.REJECTED, findings=[FINDING], stored_bytes=1)
     known(acme, "letters", engine, status=Status.FAILED, failure="The engine ran out of memory.")

@@ -7,10 +7,8 @@ from django.utils import timezone
 
 from stack.folders import ROOT
 from tenants.metering.ledger import Event, record_events
-from tenants.public import (
-    Tenant,
-    playground_key,
-)
+from tenants.models import Tenant
+from tenants.public import playground_key
 
 
 class Page(HTMLParser):

@@ -11,8 +11,8 @@ from django.urls import reverse
 
 from core import estimated_paginator, months
 from core.estimated_paginator import EstimatedPaginator
-from tenants.metering.figures import VersionFigures, prune_minutes, version_figures
 from tenants.metering.ledger import record_events
+from tenants.metering.version_stats import VersionFigures, prune_minutes, version_figures
 from tenants.models import LedgerEntry, UsageEvent, UsageMinute
 from tests.tenants.conftest import NOW
 

@@ -149,7 +149,9 @@ def test_changing_a_keys_limits_is_published_and_shown(alice_client, acme, key, 
     assert valkey.hmget(key_key(acme.pk, key.pk), "monthly_nanousd", "styles") == ["", ""]
 
 
-@pytest.mark.parametrize("style", [str(CHARLIES_OWN), str(uuid4()), "poetry"])
+@pytest.mark.parametrize(
+    "style", [str(CHARLIES_OWN), str(uuid4()), "poetry"], ids=["Charlie's", "unknown", "a name"]
+)
 def test_a_key_is_bound_only_to_styles_that_its_tenant_may_use(alice_client, acme, key, style):
     facts = {"name": "bot", "styles": [str(POETRY), style]}
     for address in (reverse("website:issue_key"), reverse("website:limit_key", args=[key.pk])):

@@ -13,7 +13,7 @@ from django.db.models import F
 from django.urls import reverse
 from django.utils import timezone
 
-from adapters.catalog import sharing, shelf
+from adapters.catalog import home_styles, sharing
 from adapters.engines import readiness
 from adapters.models import AdapterVersion, Engine, Selection, Status, Style
 from adapters.public import found_workspace, routes_of
@@ -89,7 +89,7 @@ def test_public_styles_are_heard_at_once_and_only_the_chosen_one_stays(alice_cli
     page = alice_client.get(reverse("welcome"))
     assert [style.model_name for style in page.context["styles"]] == ["poetry", "legal"]
     assert "LoRA" not in page.text
-    assert alice_client.post(reverse("hear_styles")).json() == {"selected": 2}
+    assert alice_client.post(reverse("try_styles")).json() == {"selected": 2}
     assert Selection.objects.filter(tenant=acme).count() == 2
     answer = alice_client.post(reverse("choose_style", args=[legal.pk]), {"prompt": QUOTES})
     address, _, asked = answer["Location"].partition("#try=")
@@ -102,7 +102,7 @@ def test_what_a_teammate_selected_before_stays_when_another_is_chosen(
     alice_client, bob_client, acme, poetry, legal
 ):
     bob_client.post(reverse("adapters:select", args=[poetry.pk]))
-    alice_client.post(reverse("hear_styles"))
+    alice_client.post(reverse("try_styles"))
     alice_client.post(reverse("choose_style", args=[legal.pk]))
     chosen = Selection.objects.filter(tenant=acme).values_list("style__slug", flat=True)
     assert set(chosen) == {"poetry", "legal"}
@@ -118,7 +118,7 @@ def test_others_hear_a_style_as_it_was_approved(alice_client, acme, charlies, en
     style = known(charlies, "tide", engine).style
     approved = {"approved_version": F("live_version"), "approved_name": "Tide", "approved_sample": "Calm."}
     Style.objects.update(is_public=True, name="Not yet read", sample="Not yet read", **approved)
-    [heard] = shelf.styles_to_hear(acme)
+    [heard] = home_styles.styles_to_try(acme)
     assert (heard.pk, heard.name, heard.sample) == (style.pk, "Tide", "Calm.")
     assert "Not yet read" not in alice_client.get(reverse("welcome")).text
 

@@ -15,7 +15,7 @@ django.setup()
 
 from django.contrib.auth import get_user_model  # noqa: E402
 
-from adapters.catalog.library import select_style  # noqa: E402
+from adapters.catalog.selection import select_style  # noqa: E402
 from adapters.public import Style, found_workspace  # noqa: E402
 from core import months  # noqa: E402
 from tenants.metering.credits import grant_credit  # noqa: E402

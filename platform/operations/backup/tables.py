@@ -19,7 +19,7 @@ SECRET_TABLES = (
     "django_session",
     "usersessions_usersession",
     "account_emailconfirmation",
-    "tenants_keptanswer",
+    "tenants_cachedanswer",
 )
 LEFT_OUT = ("django_migrations", *SECRET_TABLES)  # migrations write their own table
 COMPRESSION = 3

@@ -12,7 +12,7 @@ from django.utils.decorators import sync_and_async_middleware
 from django.utils.translation import gettext_lazy as _
 
 from operations.console.operators import has_second_factor
-from tenants.public import end_look, read_look
+from tenants.public import end_impersonation, read_impersonation
 
 READS = ("GET", "HEAD", "OPTIONS")
 REFUSED = _("You look at this workspace as its owner sees it: nothing can be changed. End that first.")
@@ -40,15 +40,15 @@ def read_only_looks(get_response: Callable[[HttpRequest], Any]) -> Callable[[Htt
 
 
 def _guard(request: HttpRequest) -> HttpResponse | None:
-    look = read_look(request)
+    look = read_impersonation(request)
     if look is None:
         return None
     if look.is_over or not has_second_factor(request):
         reason = "Its time was over." if look.is_over else "The second factor was removed."
-        end_look(request, reason=reason)
+        end_impersonation(request, reason=reason)
         return None
     if request.path == reverse("account_logout") and request.method == "POST":
-        end_look(request, reason="By logging out.")
+        end_impersonation(request, reason="By logging out.")
     if request.path.startswith(_open_paths()):
         return None
     if request.method not in READS:

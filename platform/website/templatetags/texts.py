@@ -2,7 +2,7 @@
 
 from django import template
 
-from core import wording
+from core import grammar
 from core.stored_texts import translate_stored
 
 register = template.Library()
@@ -17,4 +17,4 @@ def translated(text: object) -> str:
 @register.filter
 def within_sentence(label: object) -> str:
     """Return a label as it stands within a sentence."""
-    return wording.within_sentence(str(label))
+    return grammar.within_sentence(str(label))

@@ -21,7 +21,11 @@ NOIR = "styles/acme/noir"
 def versions(acme, engine) -> list[AdapterVersion]:
     """Three versions that serve; the first one is live."""
     first = known(acme, "noir", engine)
-    return [first, known(acme, "noir", engine, goes_live=False), known(acme, "noir", engine, goes_live=False)]
+    return [
+        first,
+        known(acme, "noir", engine, auto_promote=False),
+        known(acme, "noir", engine, auto_promote=False),
+    ]
 
 
 def live_number() -> int:

@@ -8,7 +8,7 @@ from django.utils import timezone
 from rest_framework.serializers import DateTimeField
 
 from adapters.api.presenters import StyleObject
-from adapters.catalog import library, sharing
+from adapters.catalog import selection, sharing
 from adapters.models import Erasure, Probe, Selection, Share, Style
 from adapters.releases import aliases
 from tenants.models import PlanVersion
@@ -34,7 +34,7 @@ def reviewed(acme, engine) -> Style:
     style = known(acme, "noir", engine).style
     Style.objects.update(description="Approved.", sample="Approved sample.")
     sharing.set_public(Style.objects.get(pk=style.pk))
-    library.describe_style(Style.objects.get(pk=style.pk), name="Win money", description="Unapproved.")
+    selection.describe_style(Style.objects.get(pk=style.pk), name="Win money", description="Unapproved.")
     known(acme, "noir", engine)
     return Style.objects.get(pk=style.pk)
 
@@ -74,7 +74,7 @@ def test_a_style_lives_from_its_making_to_its_end(program, acme, base_model):
 def test_a_style_has_the_fields_of_the_document_as_a_serializer_writes_them(
     program, stranger, acme, engine, reviewed
 ):
-    library.set_test_prompts(reviewed, ["Why?"])
+    selection.set_test_prompts(reviewed, ["Why?"])
     aliases.begin_canary(reviewed.versions.get(number=1), 10, None)
     own = program.get("styles/acme/noir").json()
     assert own["canary"]
@@ -399,7 +399,7 @@ def many(acme, charlies, engine, poetry) -> None:
     for number in range(12):
         known(acme, f"own-{number}", engine)
         if number % 2:
-            aliases.begin_canary(known(acme, f"own-{number}", engine, goes_live=False), 10, None)
+            aliases.begin_canary(known(acme, f"own-{number}", engine, auto_promote=False), 10, None)
         sharing.share_style(known(charlies, f"ode-{number}", engine).style, "acme", None)
 
 

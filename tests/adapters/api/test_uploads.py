@@ -201,7 +201,7 @@ def test_strangers_find_neither_style_nor_upload(writer, noir, charlies):
         ({"files": [{"name": "noir.zip", "size_bytes": 2**61}]}, "files"),
         ({"files": "noir.zip"}, "files"),
         ({"method": "ftp"}, "method"),
-        ({"goes_live": 7}, "goes_live"),
+        ({"auto_promote": 7}, "auto_promote"),
         ({"stated_quantisation": "2-bit"}, "stated_quantisation"),
         ({"parts": 7}, "parts"),
     ],

@@ -31,7 +31,7 @@ def sample(prompt: str, text: str) -> dict[str, str]:
 
 def test_versions_are_listed_newest_first_and_shown_one_by_one(program, acme, engine, version):
     known(acme, "noir", engine, status=Status.FAILED, failure="No memory.")
-    known(acme, "noir", engine, goes_live=False)
+    known(acme, "noir", engine, auto_promote=False)
     listed = read_all(program, NOIR)
     assert [row["number"] for row in listed] == [3, 2, 1]
     assert [row["is_live"] for row in listed] == [False, False, True]
@@ -118,8 +118,8 @@ def test_what_was_not_measured_has_no_card(program, version):
 
 def test_two_versions_are_compared_on_what_both_were_asked(program, acme, engine, version):
     problem(program.get("styles/acme/noir/compare"), 409, "no_pair")
-    second = known(acme, "noir", engine, goes_live=False)
-    known(acme, "noir", engine, goes_live=False)
+    second = known(acme, "noir", engine, auto_promote=False)
+    known(acme, "noir", engine, auto_promote=False)
     shifts = [{"prompt": "Why?", "shift": 0.5}]
     for one, samples in (
         (version, [sample("Why?", "It rains."), sample("Who?", "Me.")]),

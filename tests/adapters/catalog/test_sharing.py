@@ -11,7 +11,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from adapters import tasks
-from adapters.catalog import library, queries, sharing
+from adapters.catalog import queries, selection, sharing
 from adapters.errors import StyleNotFound
 from adapters.models import Share, Style
 from adapters.routing import lookup
@@ -83,14 +83,14 @@ def test_a_shared_style_is_selected_and_used_by_its_receiver_only(
     assert is_routed(charlies)
     assert MODEL not in usable(doras)
     with pytest.raises(StyleNotFound):
-        library.select_style(doras, noir)
+        selection.select_style(doras, noir)
 
 
 def test_a_share_is_taken_back_with_notice_and_ends_when_that_is_over(
     alice_client, charlie_client, noir, charlies
 ):
     share = sharing.share_style(noir, "charlies-prose", None)
-    library.select_style(charlies, noir)
+    selection.select_style(charlies, noir)
     alice_client.post(reverse("adapters:change_share", args=[share.pk, "revoke"]))
     share.refresh_from_db()
     assert timedelta(days=6) < share.ends_at - timezone.now() <= sharing.NOTICE
@@ -117,7 +117,7 @@ def test_a_share_is_taken_back_with_notice_and_ends_when_that_is_over(
 @pytest.mark.parametrize("had", ["shared", "public"])
 def test_a_selection_that_lost_its_style_works_again_once_it_is_shared(noir, charlies, had):
     share = sharing.share_style(noir, "charlies-prose", None) if had == "shared" else sharing.set_public(noir)
-    library.select_style(charlies, noir)
+    selection.select_style(charlies, noir)
     assert is_routed(charlies)
     sharing.end_share(share) if share else sharing.set_public(noir, public=False)
     assert not is_routed(charlies)
@@ -150,7 +150,7 @@ def test_a_style_under_notice_can_not_be_selected(noir, charlies, charlie_client
 
 def test_a_workspace_may_leave_a_share(charlie_client, noir, charlies):
     sharing.share_style(noir, "charlies-prose", None)
-    library.select_style(charlies, noir)
+    selection.select_style(charlies, noir)
     charlie_client.post(reverse("adapters:leave", args=[noir.pk]))
     assert charlie_client.get(page_of(noir)).status_code == 404
     assert not is_routed(charlies)
@@ -196,7 +196,7 @@ def test_an_offer_needs_terms_waits_is_declined_and_approved(alice_client, opera
     alice_client.post(action_url(noir, "offer"))
     operator_client.post(offers, {"action": "approve", "_selected_action": [noir.pk], **SURE})
     assert "it is public" in alice_client.get(tab_of(noir, "sharing")).text
-    library.select_style(charlies, noir)
+    selection.select_style(charlies, noir)
     assert is_routed(charlies)
 
 
@@ -204,13 +204,13 @@ def test_a_public_style_leaves_with_notice_for_those_who_have_it_and_at_once_for
     alice_client, charlie_client, noir, charlies, doras
 ):
     sharing.set_public(noir)
-    library.select_style(charlies, noir)
+    selection.select_style(charlies, noir)
     assert "has ended or was answered" in alice_client.post(action_url(noir, "offer"), follow=True).text
     alice_client.post(action_url(noir, "take-back"))
     assert "takes this style back" in charlie_client.get(reverse("adapters:catalogue")).text
     assert not others_styles(doras)
     with pytest.raises(StyleNotFound):
-        library.select_style(doras, noir)
+        selection.select_style(doras, noir)
     alice_client.post(action_url(noir, "keep"))
     assert others_styles(doras)
 
@@ -238,7 +238,7 @@ def test_operators_take_a_style_from_everybody_at_once(alice_client, operator_cl
     sharing.set_public(noir)
     sharing.share_style(noir, "charlies-prose", None)
     for tenant in (charlies, doras):
-        library.select_style(tenant, noir)
+        selection.select_style(tenant, noir)
     action = {"action": "take_out", "_selected_action": [noir.pk], "confirmed": "1"}
     action["why"] = "Somebody else's voice."
     operator_client.post(reverse("admin:adapters_style_changelist"), action)

@@ -5,7 +5,7 @@ import time
 import pytest
 from django.urls import reverse
 
-from adapters.catalog import library, sharing, suspension
+from adapters.catalog import selection, sharing, suspension
 from adapters.errors import NotSuspended, SuspendedAlready
 from adapters.models import Placement, Style
 from adapters.placement import planner
@@ -26,10 +26,10 @@ def noir(acme, engine, charlies) -> Style:
     known(acme, "noir", engine)
     style = Style.objects.select_related("owner").get()
     sharing.set_public(style)
-    library.select_style(charlies, style)
+    selection.select_style(charlies, style)
     for number in range(29):
         user = User.objects.create_user(f"reader-{number}@example.org")
-        library.select_style(create_tenant(user, name=f"Reader {number}"), style)
+        selection.select_style(create_tenant(user, name=f"Reader {number}"), style)
     publisher.publish_routes(acme.pk)  # else its first request would
     return Style.objects.select_related("owner").get(pk=style.pk)
 

@@ -9,7 +9,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from adapters import object_store, tasks
-from adapters.catalog import library, sharing
+from adapters.catalog import selection, sharing
 from adapters.erasure import workflow
 from adapters.errors import StillUsed, VersionMoved
 from adapters.models import AdapterVersion, Erasure, Placement, Probe, Status, Style
@@ -46,7 +46,7 @@ def test_after_a_flush_nothing_counts_as_drained(valkey, acme, version):
 
 def test_a_route_that_is_not_published_yet_is_waited_for(valkey, acme, charlies, version):
     sharing.set_public(version.style)
-    library.select_style(charlies, version.style)
+    selection.select_style(charlies, version.style)
     stale = valkey.hgetall(keys.styles_key(charlies.pk))
     erasure = erase(version, at_once=True)
     valkey.hset(keys.styles_key(charlies.pk), mapping=stale)
@@ -138,7 +138,7 @@ def test_a_version_that_is_begun_while_its_style_is_deleted_goes_with_it(acme, e
 
 
 def test_the_sample_line_of_an_erased_version_is_replaced_by_that_of_the_one_which_answers(acme, engine):
-    first, second = known(acme, "noir", engine), known(acme, "noir", engine, goes_live=False)
+    first, second = known(acme, "noir", engine), known(acme, "noir", engine, auto_promote=False)
     for version in (first, second):
         row = {"prompt": "Why?", "base": "So.", "style": f"I am {version.number}."}
         Probe.objects.create(version=version, strength=1, noise=0, samples=[row])
@@ -182,7 +182,7 @@ def test_a_style_without_versions_leaves_every_list_and_its_slug_begins_private_
 def test_who_would_lose_a_style_is_counted_only_where_nothing_else_serves(acme, charlies, engine):
     first, second = known(acme, "noir", engine), known(acme, "noir", engine)
     sharing.set_public(first.style)
-    library.select_style(charlies, first.style)
+    selection.select_style(charlies, first.style)
     assert workflow.count_other_users(first) == workflow.count_other_users(second) == 0
     transitions.retire_version(first)
     assert workflow.count_other_users(AdapterVersion.objects.get(pk=second.pk)) == 1

@@ -24,7 +24,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 @pytest.fixture
 def versions(acme, engine) -> list[AdapterVersion]:
     """Three serving versions of one style, of which the first is live."""
-    return [known(acme, "noir", engine, goes_live=False) for _ in range(3)]
+    return [known(acme, "noir", engine, auto_promote=False) for _ in range(3)]
 
 
 def style() -> Style:
@@ -54,16 +54,16 @@ def answered(tenant, version, *, times, failed=0, empty=0, at=None):
 
 def test_the_first_version_answers_and_later_ones_only_if_they_were_uploaded_to(acme, engine, versions):
     assert (live(), moves()) == (1, ["Version 1 answers"])
-    known(acme, "noir", engine, goes_live=True)
+    known(acme, "noir", engine, auto_promote=True)
     assert live() == 4
     late = known(acme, "noir", engine, status=Status.PUSHING)
-    known(acme, "noir", engine, goes_live=True)
+    known(acme, "noir", engine, auto_promote=True)
     transitions.mark_loaded(late.placements.get(), late.engine_name)
     assert live() == 6, "one that comes late does not replace a newer one"
 
 
 def test_an_engine_that_loads_a_version_again_moves_no_alias(acme, engine, versions):
-    newest = known(acme, "noir", engine, goes_live=True)
+    newest = known(acme, "noir", engine, auto_promote=True)
     aliases.roll_back(style(), None)
     placement = newest.placements.get()
     transitions.mark_unloaded(placement)

@@ -6,7 +6,7 @@ Alice owns Acme, whose style Noir is public; Charlie has selected it; Dora only 
 import pytest
 from django.urls import reverse
 
-from adapters.catalog import library, queries, sharing
+from adapters.catalog import queries, selection, sharing
 from adapters.erasure import workflow
 from adapters.errors import ChangedMeanwhile, NotOffered
 from adapters.models import AdapterVersion, Placement, Probe, Status, Style
@@ -33,7 +33,7 @@ def noir(acme, engine, charlies) -> Style:
     style = Style.objects.select_related("owner").get(pk=style.pk)
     sharing.offer_style(style)
     sharing.approve_style(style)
-    library.select_style(charlies, style)
+    selection.select_style(charlies, style)
     publisher.publish_routes(acme.pk)
     return Style.objects.select_related("owner").get(pk=style.pk)
 
@@ -46,7 +46,7 @@ def doras(db) -> Tenant:
 
 def next_version(style: Style, engine) -> AdapterVersion:
     """Return a second version that answers as soon as it serves."""
-    return known(style.owner, style.slug, engine, goes_live=True)
+    return known(style.owner, style.slug, engine, auto_promote=True)
 
 
 def published(tenant: Tenant) -> dict[str, int]:
@@ -106,7 +106,7 @@ def test_who_has_an_approved_version_that_ends_gets_another_one_or_none(noir, en
 
 
 def test_a_canary_that_is_not_approved_takes_its_owners_requests_only(noir, engine, acme, charlies):
-    second = known(acme, "noir", engine, goes_live=False)
+    second = known(acme, "noir", engine, auto_promote=False)
     aliases.begin_canary(second, 10, None)
     field = f"canary:{MODEL}"
     assert client().hget(styles_key(acme.pk), field) == f"10 {MODEL}@canary"
@@ -142,7 +142,7 @@ def test_programs_read_the_approved_description_too(noir, acme, charlies):
     def described(tenant: Tenant) -> str:
         return published_routes(client(), tenant)[MODEL]["about"]
 
-    library.describe_style(noir, description="Win money!")
+    selection.describe_style(noir, description="Win money!")
 
     assert described(acme) == "Win money!"
     assert described(charlies) == "Rain."
@@ -153,7 +153,7 @@ def test_strangers_read_the_approved_sample_on_the_first_page(noir, engine):
     rows = [{"prompt": "Why?", "base": "So.", "style": "It rained."}]
     Probe.objects.create(version=version, strength=1, noise=0, samples=rows)
     sharing.approve_style(Style.objects.get())
-    library.describe_style(Style.objects.get(), name="Casino", sample_prompt="Where?")
+    selection.describe_style(Style.objects.get(), name="Casino", sample_prompt="Where?")
     [shown] = queries.public_styles()
     assert (shown.name, shown.sample, shown.sample_prompt) == ("Noir", "It rained.", "Why?")
 
@@ -177,7 +177,7 @@ def test_operators_see_what_waits_approve_or_decline_it(
     assert published(charlies)[MODEL] == 1
     with pytest.raises(NotOffered):
         sharing.decline_offer(Style.objects.get(), "Twice.")
-    library.describe_style(Style.objects.get(), description="Softer.")
+    selection.describe_style(Style.objects.get(), description="Softer.")
     assert waits()
     sharing.approve_style(Style.objects.get())
     assert not waits()
@@ -185,11 +185,11 @@ def test_operators_see_what_waits_approve_or_decline_it(
 
 
 def test_what_changed_after_an_operator_looked_is_not_approved(noir, engine, operator_client, charlies):
-    library.describe_style(noir, description="Harmless.")
+    selection.describe_style(noir, description="Harmless.")
     listed = operator_client.get(reverse(CONSOLE))
     seen_at = listed.context["action_form"]["seen_at"].value()
     assert f'name="seen_at" value="{seen_at}"' in listed.text
-    library.describe_style(noir, description="Win money!")
+    selection.describe_style(noir, description="Win money!")
     with pytest.raises(ChangedMeanwhile):
         sharing.approve_style(Style.objects.get(), seen_at=Style.objects.get().created_at)
     action = {"action": "approve", "_selected_action": [noir.pk], "seen_at": seen_at}
@@ -217,9 +217,9 @@ def test_a_style_that_is_shared_as_well_is_the_approved_one(noir, engine, charli
 
 
 def test_first_party_styles_need_no_approval(poetry, engine, charlies):
-    library.select_style(charlies, poetry)
+    selection.select_style(charlies, poetry)
     newer = poetry.versions.create(number=2, status=Status.PUSHING)
     transitions.mark_loaded(Placement.objects.create(engine=engine, version=newer), newer.engine_name)
     assert published(charlies)["poetry"] == 2
-    library.describe_style(poetry, name="Verse")
+    selection.describe_style(poetry, name="Verse")
     assert others_styles(charlies)[0].name == "Verse"

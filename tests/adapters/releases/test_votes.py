@@ -29,7 +29,7 @@ FIRST, SECOND = "acme/noir@1", "acme/noir@2"
 @pytest.fixture
 def versions(acme, engine) -> list[AdapterVersion]:
     """Two serving versions of one style, of which the first is live."""
-    return [known(acme, "noir", engine, goes_live=False) for _ in range(2)]
+    return [known(acme, "noir", engine, auto_promote=False) for _ in range(2)]
 
 
 def voted(tenant, voter, choice_for: str, times: int = 1) -> None:
@@ -119,7 +119,7 @@ def test_a_promotion_asks_for_votes_if_its_owner_wants_that(acme, alice, engine,
     voted(acme, alice, FIRST, 1)
     with pytest.raises(NotEnoughVotes, match="1 of the 2"):
         aliases.promote(versions[1], alice)
-    third = known(acme, "noir", engine, goes_live=True)
+    third = known(acme, "noir", engine, auto_promote=True)
     assert Style.objects.get().live_version == versions[0], "an upload waits, too"
     assert votes.missing_votes(style, [*versions, third]) == {versions[1].pk: 1, third.pk: 2}
     voted(acme, alice, "tie", 1)

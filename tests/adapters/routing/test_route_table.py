@@ -7,7 +7,7 @@ import pytest
 from django.utils import timezone
 from redis.exceptions import RedisError
 
-from adapters.catalog import library, sharing
+from adapters.catalog import selection, sharing
 from adapters.errors import StyleNotFound
 from adapters.models import AdapterVersion, Engine, Placement, Selection, Status, Style
 from adapters.placement import reconciler, transitions
@@ -66,7 +66,7 @@ def seconds(action, clock=time.process_time):
 
 
 def test_a_public_style_is_routed_for_its_owner_and_for_those_who_selected_it(valkey, poetry, acme, charlies):
-    library.select_style(acme, poetry)
+    selection.select_style(acme, poetry)
     for tenant in (charlies, poetry.owner):
         publisher.publish_routes(tenant.pk)
     names = {"poetry", "poetry@live", "poetry@1", "base"}
@@ -101,12 +101,12 @@ def test_a_public_style_is_routed_for_its_owner_and_for_those_who_selected_it(va
         ],
     }  # fmt: skip
 
-    library.unselect_style(acme, poetry)
+    selection.unselect_style(acme, poetry)
     assert set(published(valkey, acme)) == {"base"}
 
 
 def test_every_serving_version_has_a_name_and_aliases_lead_to_theirs(valkey, acme, engine):
-    _, second, third = (known(acme, "noir", engine, goes_live=number == 1) for number in (1, 2, 3))
+    _, second, third = (known(acme, "noir", engine, auto_promote=number == 1) for number in (1, 2, 3))
     known(acme, "noir", engine, status=Status.FAILED)
     publisher.publish_routes(acme.pk)
     short = {"noir": 1, "noir@live": 1, "noir@1": 1, "noir@2": 2, "noir@3": 3}
@@ -127,7 +127,7 @@ def test_every_serving_version_has_a_name_and_aliases_lead_to_theirs(valkey, acm
 
 
 def test_retiring_and_hiding_a_style_end_its_route_for_everybody(valkey, poetry, acme):
-    library.select_style(acme, poetry)
+    selection.select_style(acme, poetry)
     sharing.set_public(poetry, public=False)
     assert set(published(valkey, acme)) == {"base"}
     sharing.set_public(poetry)
@@ -138,7 +138,7 @@ def test_retiring_and_hiding_a_style_end_its_route_for_everybody(valkey, poetry,
 
 def test_a_private_style_is_its_owners_alone_and_its_short_name_wins(valkey, poetry, acme, charlies, engine):
     own = known(acme, "poetry", engine).style
-    library.select_style(acme, poetry)
+    selection.select_style(acme, poetry)
     known(poetry.owner, "poetry", engine)  # version 2 of the first-party style: `poetry@2` is not Acme's
     found = published(valkey, acme)
     mine = {"poetry", "poetry@live", "poetry@1"}
@@ -149,7 +149,7 @@ def test_a_private_style_is_its_owners_alone_and_its_short_name_wins(valkey, poe
 
     assert {choice.model for choice in model_choices(acme)} == {own.model_name, poetry.model_name}
     with pytest.raises(StyleNotFound):
-        library.select_style(charlies, own)
+        selection.select_style(charlies, own)
 
     transitions.retire_version(AdapterVersion.objects.get(style=own))
     assert route(valkey, acme, "poetry@2")["style"] == str(poetry.pk)
@@ -225,7 +225,7 @@ def test_routes_that_valkey_missed_are_published_when_it_is_back(valkey, acme, p
 
     with monkeypatch.context() as patch:
         patch.setattr(keys, "client", down)
-        library.select_style(acme, poetry)  # committed all the same
+        selection.select_style(acme, poetry)  # committed all the same
         transitions.retire_version(poetry.live_version)
         with pytest.raises(RedisError):
             publisher.republish_stale()

@@ -264,7 +264,7 @@ def test_a_storage_that_is_away_is_no_examination(acme, engine):
 
 def test_what_the_uploader_states_of_the_base_counts(acme, engine):
     files = adapter_files()
-    about = StyleDescription(slug="noir", name="Noir", stated_quantisation="4-bit", goes_live=False)
+    about = StyleDescription(slug="noir", name="Noir", stated_quantisation="4-bit", auto_promote=False)
     version, forms = sessions.begin_upload(
         acme, None, about, {name: len(content) for name, content in files.items()}
     )
@@ -273,4 +273,4 @@ def test_what_the_uploader_states_of_the_base_counts(acme, engine):
     sessions.finish_upload(version)
     pipeline.advance_version(version)
     assert [found["code"] for found in version.findings] == ["quantisation_mismatch"]
-    assert (version.stated_quantisation, version.goes_live) == ("4-bit", False)
+    assert (version.stated_quantisation, version.auto_promote) == ("4-bit", False)

@@ -270,7 +270,7 @@ class World:
         book = self.books[number]
         hosted = [hosting.Hosted(book.tenant.pk, uuid4(), f"style-{n}") for n in range(styles)]
         for _ in range(2):  # as every ten minutes
-            hosting.note_hosted(hosted, months.period_of(self.clock.now))
+            hosting.record_hosted(hosted, months.period_of(self.clock.now))
         book.hosted[months.period_of(self.clock.now)] += styles
 
     def save_card(self, number: int) -> None:

@@ -30,7 +30,7 @@ from operations.backup import manifest as manifests
 from operations.backup import restore_backup, tables, write_backup
 from operations.backup.errors import Damaged, FolderNotEmpty, NoBackup, NotEmpty
 from stack.folders import ROOT
-from tenants.models import AuditEntry, KeptAnswer, UsageEvent
+from tenants.models import AuditEntry, CachedAnswer, UsageEvent
 from tenants.public import issue_key, record_audit
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -207,7 +207,7 @@ def test_a_backup_opens_no_session_and_repeats_no_kept_answer(client, alice, acm
     client.force_login(alice)
     session = client.session
     UserSession.objects.create(user=alice, ip="192.0.2.1", user_agent="test", session_key=session.session_key)
-    KeptAnswer.objects.create(
+    CachedAnswer.objects.create(
         tenant=acme,
         caller="key",
         name_digest=b"n",

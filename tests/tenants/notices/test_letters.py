@@ -176,13 +176,13 @@ def test_a_budget_is_told_in_dollars_and_its_end_in_words(happen):
 
 
 @pytest.mark.parametrize(
-    ("beyond", "said"),
+    ("overage", "said"),
     [
         ("credits", "Further tokens are paid from credits, up to 20,000,000 tokens this month."),
         ("overage", "credits pay first, the rest comes onto the invoice."),
     ],
 )
-def test_used_up_included_tokens_are_no_end(happen, beyond, said):
+def test_used_up_included_tokens_are_no_end(happen, overage, said):
     _, text, _ = written(
         happen,
         EventType.USAGE_THRESHOLD_REACHED,
@@ -191,7 +191,7 @@ def test_used_up_included_tokens_are_no_end(happen, beyond, said):
         used_tokens=5_000_000,
         limit_tokens=5_000_000,
         max_tokens=20_000_000,
-        beyond=beyond,
+        overage=overage,
     )
     assert "Acme has used all of November's included tokens" in text
     assert said in text
@@ -207,7 +207,7 @@ def test_the_cap_of_a_month_is_an_end(happen):
         used_tokens=20_000_000,
         limit_tokens=20_000_000,
         max_tokens=20_000_000,
-        beyond="credits",
+        overage="credits",
     )
     assert "Acme has used all of the tokens that November allows" in text
     assert "Further requests are refused until then." in text

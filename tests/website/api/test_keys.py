@@ -12,7 +12,7 @@ from django.utils import timezone
 from core import valkey as valkey_names
 from tenants.api import idempotency
 from tenants.api_keys import key_format, lifecycle
-from tenants.models import ApiKey, AuditEntry, KeptAnswer
+from tenants.models import ApiKey, AuditEntry, CachedAnswer
 from tests.tenants.api.builders import problem
 
 pytestmark = pytest.mark.django_db
@@ -200,7 +200,7 @@ def test_the_same_request_under_a_name_acts_once(admin, acme):
     assert answers[1]["idempotent-replayed"] == "true"
     assert ApiKey.objects.shown().filter(name="once").count() == 1
     problem(admin.post("keys", {"name": "other"}, Idempotency_Key="n1"), 409, "idempotency_key_reused")
-    kept = bytes(KeptAnswer.objects.get().body)
+    kept = bytes(CachedAnswer.objects.get().body)
     assert answers[0].json()["secret"].encode() not in kept
 
 
@@ -254,7 +254,7 @@ def test_two_requests_at_once_under_one_name_make_one_key(admin, acme, monkeypat
 
 def test_an_answer_of_yesterday_is_not_given_again(admin):
     admin.post("keys", {"name": "once"}, Idempotency_Key="n5")
-    KeptAnswer.objects.update(created_at=timezone.now() - timedelta(hours=25))
+    CachedAnswer.objects.update(created_at=timezone.now() - timedelta(hours=25))
     again = admin.post("keys", {"name": "other"}, Idempotency_Key="n5")
     assert again.status_code == 201
 
@@ -263,4 +263,4 @@ def test_kept_answers_are_pruned_after_a_day(admin):
     admin.post("keys", {"name": "once"}, Idempotency_Key="n4")
     assert idempotency.prune_answers(now=timezone.now() + timedelta(hours=23)) == 0
     assert idempotency.prune_answers(now=timezone.now() + timedelta(hours=25)) == 1
-    assert not KeptAnswer.objects.exists()
+    assert not CachedAnswer.objects.exists()

@@ -71,7 +71,7 @@ def begin_push(file: Path) -> RememberedPush:
 def _digest_push(base_url: str, request: PushRequest, adapter: AdapterFolder) -> str:
     """Return the name under which a push is remembered: other files or other options are another push."""
     files = [[file.name, file.size_bytes, file.modified_ns, file.sha256] for file in adapter.files]
-    facts = [base_url, request.style, request.goes_live, request.quantisation, files]
+    facts = [base_url, request.style, request.auto_promote, request.quantisation, files]
     return hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:32]
 
 

@@ -21,6 +21,6 @@ class PushRequest:
     )
 
     @property
-    def goes_live(self) -> bool:
+    def auto_promote(self) -> bool:
         """Return whether the version answers all requests as soon as it serves."""
         return self.promote and self.canary_percent is None

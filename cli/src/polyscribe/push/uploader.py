@@ -99,7 +99,7 @@ class Pusher:
         version = self.versions.create(
             request.style,
             files=adapter.sizes,
-            goes_live=request.goes_live,
+            auto_promote=request.auto_promote,
             quantisation=request.quantisation,
             idempotency_key=push.idempotency_key,
         )

@@ -78,14 +78,14 @@ class Versions:
         style: str,
         *,
         files: Mapping[str, int],
-        goes_live: bool = True,
+        auto_promote: bool = True,
         quantisation: str = "",
         idempotency_key: str = "",
     ) -> dict[str, Any]:
         """Return a new version whose files, name → size in bytes, are still to be sent in parts."""
         body = {
             "files": [{"name": name, "size_bytes": size_bytes} for name, size_bytes in files.items()],
-            "goes_live": goes_live,
+            "auto_promote": auto_promote,
             "stated_quantisation": quantisation,
             "method": "multipart",
         }

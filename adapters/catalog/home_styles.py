@@ -37,7 +37,7 @@ class NewestUpload:
         return has_failed and self.created_at > timezone.now() - NEWS_FOR
 
 
-def styles_to_hear(tenant: Tenant) -> list[Style]:
+def styles_to_try(tenant: Tenant) -> list[Style]:
     """Return a few public styles that answer, the first party's first, as a tenant reads them; one query."""
     public = Style.objects.selectable_by(tenant.pk).answering(tenant.pk).filter(is_public=True)
     shown = public.exclude(owner=tenant).select_related("approved_version")
@@ -45,7 +45,7 @@ def styles_to_hear(tenant: Tenant) -> list[Style]:
     return [style.show_to(tenant.pk) for style in ordered[:HEARD_AT_ONCE]]
 
 
-def find_to_hear(tenant: Tenant, style_id: UUID) -> Style | None:
+def find_to_try(tenant: Tenant, style_id: UUID) -> Style | None:
     """Return a style that a tenant may choose: one that is offered to it."""
     return Style.objects.selectable_by(tenant.pk).filter(pk=style_id).first()
 

@@ -4,15 +4,15 @@ import pytest
 from django.urls import reverse
 from django.utils import timezone
 
-from billing import report
+from billing import month_report
 from core import months
 from core.money import NANO, usd
 from tenants.api_keys import lifecycle
 from tenants.metering.allowance import Allowance, allowance_of, month_limits
-from tenants.metering.allowance_words import beyond_sentence, usage_sentence
 from tenants.metering.credits import grant_credit
 from tenants.metering.ledger import record_events, usage_of
 from tenants.metering.plans import newest_plan_version
+from tenants.metering.usage_text import describe_overage, usage_sentence
 from tenants.models import Price, Subscription
 
 START, END = months.bounds("2026-11")
@@ -39,13 +39,13 @@ def test_the_usage_page_says_what_the_ledger_says(
     assert shown["most_used"] == ["legal", "poetry"]
     assert shown["today"] == {"requests": 63, "tokens": ledger.tokens, "cost": usd(ledger.nanousd)}
     assert [row.name for row in shown["sums"].rows] == ["legal", "poetry"]
-    assert len(report.latest_requests(acme, now, 50)) == 50
+    assert len(month_report.latest_requests(acme, now, 50)) == 50
     assert shown["sums"].total.tokens == ledger.tokens
     assert usd(ledger.nanousd) in page.text
 
 
 def test_an_empty_month_has_no_numbers(acme):
-    shown = report.monthly_report(acme, datetime(2026, 2, 3, tzinfo=UTC))
+    shown = month_report.monthly_report(acme, datetime(2026, 2, 3, tzinfo=UTC))
     assert (shown["most_used"], shown["today"]["requests"]) == ([], 0)
     assert shown["month"]["sentence"] == "None of February's 200,000 tokens are used yet."
     assert shown["month"]["cost"] == "$0.00"
@@ -61,7 +61,7 @@ def test_an_empty_month_has_no_numbers(acme):
     ],
 )
 def test_the_budgets_sentence_is_exact(spent, budget, said):
-    assert report.budget_sentence(spent=spent, budget=budget, start=START, end=END) == said
+    assert month_report.budget_sentence(spent=spent, budget=budget, start=START, end=END) == said
 
 
 ALL_INCLUDED = Allowance(1000, 1000, is_overage_allowed=False)
@@ -156,7 +156,7 @@ def test_where_further_tokens_can_be_paid_the_sentence_counts_the_included_ones(
 )
 def test_what_comes_after_the_included_tokens_is_said(allowance, used, credits_nanousd, said):
     now = datetime(2026, 11, 11, tzinfo=UTC)
-    sentence = beyond_sentence(
+    sentence = describe_overage(
         used=used, allowance=allowance, prices=PRICES, credits_nanousd=credits_nanousd, now=now
     )
     assert sentence == said
@@ -206,5 +206,5 @@ def test_pages_and_api_count_to_the_included_tokens(alice_client, acme, event):
         assert "50,000 of 5,000,000 included tokens" in page.text
         assert "paid from your $12.00 of credits; at most 20,000,000 tokens this month." in page.text
     month = alice_client.get("/api/v1/billing").json()["month"]
-    facts = (month["included_tokens"], month["included_tokens_left"], month["max_tokens"], month["beyond"])
+    facts = (month["included_tokens"], month["included_tokens_left"], month["max_tokens"], month["overage"])
     assert facts == (5_000_000, 4_950_000, 20_000_000, "credits")

@@ -6,7 +6,7 @@ from typing import Any
 from django.db import transaction
 from django.utils import timezone
 
-from adapters.catalog.words import edit_faults
+from adapters.catalog.style_fields import edit_faults
 from adapters.errors import StyleNotFound, StyleRefused
 from adapters.models import Selection, Style
 from adapters.routing import publisher

@@ -11,8 +11,8 @@ from django.utils.translation import gettext
 from billing.invoices.month_sums import MonthSums
 from core import months
 from core.money import usd
-from tenants.metering import allowance_words, plans, price_book
-from tenants.metering.allowance import Allowance, Beyond, find_allowance
+from tenants.metering import plans, price_book, usage_text
+from tenants.metering.allowance import Allowance, OveragePolicy, find_allowance
 from tenants.metering.credits import credits_left
 from tenants.metering.pricing import Prices
 from tenants.models import Tenant, UsageDaily, UsageEvent
@@ -117,12 +117,12 @@ def month_meter(
     used = allowance.counted(own)
     period = months.period_of(now)
     start, _ = months.bounds(period)
-    beyond = allowance_words.beyond_sentence(
+    overage = usage_text.describe_overage(
         used=used,
         allowance=allowance,
         prices=prices,
         # Where further tokens are refused, credits buy nothing.
-        credits_nanousd=0 if allowance.beyond == Beyond.REFUSED else credits_left(tenant, period),
+        credits_nanousd=0 if allowance.overage == OveragePolicy.REFUSED else credits_left(tenant, period),
         now=now,
     )
     return {
@@ -133,9 +133,9 @@ def month_meter(
         "max_tokens": allowance.max_tokens,
         "is_spent": used >= allowance.max_tokens,
         "percent": _percent(used, meter),
-        "sentence": allowance_words.usage_sentence(used=used, allowance=allowance, now=now),
-        "beyond": beyond,
-        "shared": allowance_words.shared_sentence(others=used - own),
+        "sentence": usage_text.usage_sentence(used=used, allowance=allowance, now=now),
+        "overage": overage,
+        "shared": usage_text.shared_sentence(others=used - own),
     }
 
 

@@ -10,7 +10,7 @@ from tenants.models import ApiKey, Invoice, Membership, Tenant, UsageDaily, User
 
 
 @dataclass(frozen=True)
-class Beginnings:
+class Onboarding:
     """What a workspace has done so far, what was refused to it, and whether a member reads the next steps."""
 
     is_hidden: bool
@@ -21,7 +21,7 @@ class Beginnings:
     refusals: list[RefusedLately]  # of the last day
 
 
-def beginnings_of(user: User, tenant: Tenant) -> Beginnings:
+def onboarding_of(user: User, tenant: Tenant) -> Onboarding:
     """Return what a member's workspace has done, and what was refused to it; one query.
 
     An operator who looks at a workspace has no place in it, and sees the steps.
@@ -40,7 +40,7 @@ def beginnings_of(user: User, tenant: Tenant) -> Beginnings:
     )
     columns = ("steps_hidden_at", "has_written", "has_key", "has_called", "owes", "refusals")
     row = workspaces.values(*columns).get()
-    return Beginnings(
+    return Onboarding(
         is_hidden=row["steps_hidden_at"] is not None,
         has_written=row["has_written"],
         has_key=row["has_key"],

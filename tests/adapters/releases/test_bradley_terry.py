@@ -7,7 +7,7 @@ import choix
 import numpy as np
 import pytest
 
-from adapters.releases.strengths import PRIOR_VOTES, Strengths
+from adapters.releases.bradley_terry import PRIOR_VOTES, Strengths
 
 
 @pytest.mark.parametrize("count", [2, 3, 12])

@@ -27,7 +27,7 @@ class NothingToSee(NotFound):
 
 
 @dataclass(frozen=True)
-class Look:
+class Impersonation:
     """A look that was begun, whether or not its time is over."""
 
     tenant_id: UUID
@@ -38,19 +38,19 @@ class Look:
         return self.until.timestamp() <= time.time()
 
 
-def begin_look(request: HttpRequest, tenant: Tenant) -> Look:
+def begin_impersonation(request: HttpRequest, tenant: Tenant) -> Impersonation:
     """Open a workspace in this session, to read. Raises NothingToSee for a deleted one."""
     if tenant.deleted_at:
         raise NothingToSee
     until_s = int(time.time()) + LASTS_S
     request.session[SESSION_KEY] = {"tenant": str(tenant.pk), "until": until_s}
     forget_memberships(request)
-    return Look(tenant.pk, datetime.fromtimestamp(until_s, UTC))
+    return Impersonation(tenant.pk, datetime.fromtimestamp(until_s, UTC))
 
 
-def end_look(request: HttpRequest, *, reason: str = "") -> Tenant | None:
+def end_impersonation(request: HttpRequest, *, reason: str = "") -> Tenant | None:
     """Close what is open, and write that into the audit log; return the workspace, None where none was."""
-    look = read_look(request)
+    look = read_impersonation(request)
     request.session.pop(SESSION_KEY, None)
     forget_memberships(request)
     tenant = Tenant.objects.filter(pk=look.tenant_id).first() if look else None
@@ -60,17 +60,17 @@ def end_look(request: HttpRequest, *, reason: str = "") -> Tenant | None:
     return tenant
 
 
-def read_look(request: HttpRequest) -> Look | None:
+def read_impersonation(request: HttpRequest) -> Impersonation | None:
     """Return the look of this session, also one that is over; no query."""
     kept = request.session.get(SESSION_KEY) if hasattr(request, "session") else None
     if not kept:
         return None
-    return Look(UUID(kept["tenant"]), datetime.fromtimestamp(kept["until"], UTC))
+    return Impersonation(UUID(kept["tenant"]), datetime.fromtimestamp(kept["until"], UTC))
 
 
 def find_seen_tenant(request: HttpRequest) -> Tenant | None:
     """Return the workspace that an operator looks at now. One who is no operator any more sees nothing."""
-    look = read_look(request)
+    look = read_impersonation(request)
     user = request.user
     if look is None or look.is_over or not isinstance(user, User):
         return None

@@ -8,7 +8,7 @@ from django.utils.translation import gettext
 
 from core import months
 from core.money import usd
-from tenants.metering.allowance import Allowance, Beyond
+from tenants.metering.allowance import Allowance, OveragePolicy
 from tenants.metering.forms import MILLION
 from tenants.metering.pricing import Prices
 
@@ -68,7 +68,7 @@ def shared_sentence(*, others: int) -> str:
     return sentence.format(count=intcomma(others))
 
 
-def beyond_sentence(
+def describe_overage(
     *, used: int, allowance: Allowance, prices: Prices, credits_nanousd: int, now: datetime
 ) -> str:
     """Return what becomes of tokens beyond the included ones: refused, on the invoice, or from credits."""
@@ -85,12 +85,12 @@ def beyond_sentence(
             "Requests are refused until {begins}; a plan with more tokens lets them through at once."
         )
         return sentence.format(**words)
-    if allowance.beyond == Beyond.REFUSED:
+    if allowance.overage == OveragePolicy.REFUSED:
         sentence = gettext("Once they are used, requests are refused until {begins}.")
         return sentence.format(**words)
     words["price"] = gettext("{read} a million tokens read and {written} a million written").format(**words)
     words["most"] = gettext("at most {max_tokens} tokens this month").format(**words)
-    if allowance.beyond == Beyond.OVERAGE:
+    if allowance.overage == OveragePolicy.OVERAGE:
         if credits_nanousd:
             sentence = gettext(
                 "Further ones cost {price}: your {credits} of credits pay first, the rest comes onto the "
