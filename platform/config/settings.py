@@ -8,6 +8,7 @@ from django.utils.csp import CSP
 
 from config import env
 from core import log_lines
+from core.version import VERSION
 from operations import secret_checks
 
 BASE_DIR = Path(__file__).resolve().parents[2]
@@ -17,7 +18,6 @@ SECRET_KEY = env.read("DJANGO_SECRET_KEY")
 SECRET_KEY_FALLBACKS = env.read_list("DJANGO_SECRET_KEY_FALLBACKS")
 DEBUG = env.read_flag("DJANGO_DEBUG")
 ALLOWED_HOSTS = env.read_list("DJANGO_ALLOWED_HOSTS")
-VERSION = "0.1.0"  # that of pyproject.toml
 SITE_URL = env.read("SITE_URL").rstrip("/")
 CSRF_TRUSTED_ORIGINS = [SITE_URL]
 SECURE = urlsplit(SITE_URL).scheme == "https"
@@ -516,6 +516,7 @@ PRIMARY = {
 UNFOLD = {
     "SITE_TITLE": "Polyscribe console",
     "SITE_HEADER": "Polyscribe",
+    "SITE_SUBHEADER": VERSION,
     "SITE_SYMBOL": "ink_pen",
     "SITE_FAVICONS": [
         {"rel": "icon", "type": "image/svg+xml", "href": lambda request: static("img/favicon.svg")}

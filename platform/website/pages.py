@@ -52,7 +52,7 @@ def healthz(request: HttpRequest) -> JsonResponse:
     """Say that this process lives, whatever is with the parts around it; 503 while it is being replaced."""
     if is_draining():
         return JsonResponse({"status": STATUS}, status=503)
-    return JsonResponse({"status": "ok"})
+    return JsonResponse({"status": "ok", "version": settings.VERSION})
 
 
 def readyz(request: HttpRequest) -> JsonResponse:

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from polyscribe.push.observer import PushObserver
     from polyscribe.transport import RetryPolicy, Timeouts
 
-__version__ = "0.1.0"
+__version__ = "1.0.0rc1"
 
 __all__ = [
     "ApiError",
