@@ -35,7 +35,7 @@ from core import months  # noqa: E402
 from stack import application  # noqa: E402
 from tenants.metering import partitions  # noqa: E402
 from tenants.models import Invoice, LedgerEntry, Tenant  # noqa: E402
-from tenants.tasks import draft_invoices, finalize_invoices  # noqa: E402
+from billing.tasks import draft_invoices, finalize_invoices  # noqa: E402
 
 RESULTS = Path(__file__).with_name("results") / "billing.json"
 TIMES = 7

@@ -1,0 +1,1 @@
+"""Invoices, credits, payments, authors' shares and plan changes. It lies above styles, so it may ask them."""

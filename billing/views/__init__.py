@@ -1,0 +1,1 @@
+"""Pages about usage, plans, prices, invoices and payments."""

@@ -1,3 +1,3 @@
-"""The version of everything that is released together. The build reads it here; the CLI's is compared by a test."""
+"""The version of everything that is released together. The build reads it; a test compares the CLI's."""
 
 VERSION = "1.0.0rc1"

@@ -1,0 +1,1 @@
+"""What operators run the service with: console, doctor, metrics, backup, seeding, checks of settings."""

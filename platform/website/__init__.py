@@ -1,0 +1,1 @@
+"""Pages that belong to no app, or to several: front page, home, keys, settings, guides, legal, status."""
