@@ -30,12 +30,12 @@ from django.utils import timezone  # noqa: E402
 from adapters.public import read_object, write_object  # noqa: E402
 from billing import archive  # noqa: E402
 from billing.invoices import closing, invoices  # noqa: E402
+from billing.tasks import draft_invoices, finalize_invoices  # noqa: E402
 from config.celery import app  # noqa: E402
 from core import months  # noqa: E402
 from stack import application  # noqa: E402
 from tenants.metering import partitions  # noqa: E402
 from tenants.models import Invoice, LedgerEntry, Tenant  # noqa: E402
-from billing.tasks import draft_invoices, finalize_invoices  # noqa: E402
 
 RESULTS = Path(__file__).with_name("results") / "billing.json"
 TIMES = 7

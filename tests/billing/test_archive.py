@@ -12,12 +12,11 @@ from django.db.models import F
 from django.urls import reverse
 
 from adapters.public import read_object
-from billing import archive
+from billing import archive, tasks
 from billing.invoices import invoices
 from billing.reconciliation import compare_earnings, compare_invoices, compare_usage, has_earnings_to_compare
 from core import months
 from core.errors import Unavailable
-from tenants import tasks
 from tenants.metering import partitions
 from tenants.metering.ledger import record_events, usage_of
 from tenants.metering.usage import UsageArchived, UsageFilter, sum_usage, usage_events

@@ -6,9 +6,9 @@ from threading import Barrier
 import pytest
 from django.db import close_old_connections
 
+from billing import tasks
 from billing.invoices import closing, invoices
 from core.money import NANO
-from tenants import tasks
 from tenants.accounts.workspaces import create_tenant
 from tenants.metering import credits
 from tenants.metering.credits import grant_credit

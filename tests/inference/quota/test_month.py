@@ -23,6 +23,7 @@ from django.db import connection
 
 from adapters.routing import version_table
 from billing import adjustments, counters, plan_changes
+from billing import tasks as billing_tasks
 from billing.invoices import closing, invoices
 from billing.models import PaymentAccount
 from billing.payments import auto_top_up, payments
@@ -36,7 +37,6 @@ from inference.quota.admission import CacheMiss, Caller, Grant, OtherPool, admit
 from inference.quota.settlement import Settlement, sweep_expired_holds
 from inference.wire.valkey_client import ValkeyClient
 from labs import fake_stripe
-from tenants import tasks as tenants_tasks
 from tenants.accounts.subscriptions import subscribe_tenant
 from tenants.accounts.workspaces import create_tenant
 from tenants.api_keys.lifecycle import playground_key
@@ -149,10 +149,10 @@ def clock(valkey, monkeypatch) -> Clock:
     patient = partial(ledger_drain.drain_usage, take_over_after_ms=10**9)
     monkeypatch.setattr(ledger_drain, "drain_usage", patient)
     monkeypatch.setattr(
-        tasks.current_app, "send_task", lambda _, args, **__: tenants_tasks.draft_invoices(*args)
+        tasks.current_app, "send_task", lambda _, args, **__: billing_tasks.draft_invoices(*args)
     )
     monkeypatch.setattr(closing, "BATCH_SIZE", 6)  # several for twenty workspaces
-    for batch in (tenants_tasks.draft_batch, tenants_tasks.finalize_batch):
+    for batch in (billing_tasks.draft_batch, billing_tasks.finalize_batch):
         monkeypatch.setattr(batch, "apply_async", lambda args, batch=batch, **_: batch(*args))
     return clock
 
@@ -168,7 +168,7 @@ def stripe(settings, monkeypatch):
 
 @pytest.fixture
 def world(clock, stripe, transactional_db):
-    tenants_tasks.make_usage_partitions()
+    billing_tasks.make_usage_partitions()
     with asyncio.Runner() as runner:
         client = ValkeyClient(django_settings.VALKEY_URL)
         yield World(clock, stripe, runner, client)
@@ -380,7 +380,7 @@ class World:
             if number < 0:
                 self.chores()
                 if at.hour == 18:
-                    tenants_tasks.check_thresholds()
+                    billing_tasks.check_thresholds()
             else:
                 self.request(number, kind)
 
@@ -609,11 +609,11 @@ def close(world: World, monkeypatch, period: str, *, crashing: bool) -> None:
     if crashing:
         one_by_one = steps_of(invoices)
         assert len(one_by_one) == len(invoices.FINALIZING)
-        crash_each(world, monkeypatch, one_by_one, tenants_tasks.finalize_invoices, at_call=2)
+        crash_each(world, monkeypatch, one_by_one, billing_tasks.finalize_invoices, at_call=2)
         whole = [one for one in steps_of(closing) if one[1] != "DRAFTING"]
-        crash_each(world, monkeypatch, whole, tenants_tasks.finalize_invoices, at_call=1)
+        crash_each(world, monkeypatch, whole, billing_tasks.finalize_invoices, at_call=1)
     for _ in range(2):
-        tenants_tasks.finalize_invoices()
+        billing_tasks.finalize_invoices()
         tasks.close_month()
     assert not Invoice.objects.filter(period=period, state="draft").exists()
     numbers = sorted(Invoice.objects.exclude(number=None).values_list("number", flat=True))
