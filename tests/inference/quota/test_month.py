@@ -37,7 +37,7 @@ from inference.quota.admission import CacheMiss, Caller, Grant, OtherPool, admit
 from inference.quota.settlement import Settlement, sweep_expired_holds
 from inference.wire.valkey_client import ValkeyClient
 from labs import fake_stripe
-from tenants.accounts.subscriptions import subscribe_tenant
+from tenants import tasks as tenants_tasks
 from tenants.accounts.workspaces import create_tenant
 from tenants.api_keys.lifecycle import playground_key
 from tenants.metering import hosting, partitions, price_book
@@ -168,7 +168,7 @@ def stripe(settings, monkeypatch):
 
 @pytest.fixture
 def world(clock, stripe, transactional_db):
-    billing_tasks.make_usage_partitions()
+    tenants_tasks.make_usage_partitions()
     with asyncio.Runner() as runner:
         client = ValkeyClient(django_settings.VALKEY_URL)
         yield World(clock, stripe, runner, client)
