@@ -38,6 +38,7 @@ from inference.quota.settlement import Settlement, sweep_expired_holds
 from inference.wire.valkey_client import ValkeyClient
 from labs import fake_stripe
 from tenants import tasks as tenants_tasks
+from tenants.accounts.subscriptions import subscribe_tenant
 from tenants.accounts.workspaces import create_tenant
 from tenants.api_keys.lifecycle import playground_key
 from tenants.metering import hosting, partitions, price_book
