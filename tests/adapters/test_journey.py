@@ -5,6 +5,7 @@ from datetime import timedelta
 from threading import Barrier, Event, Thread
 
 import pytest
+from django.conf import settings
 from django.db import connection
 from django.urls import reverse
 from django.utils import timezone
@@ -114,7 +115,9 @@ def test_sealed_files_that_are_not_the_checked_ones_never_reach_the_engine(acme,
     pipeline.advance_version(version)
     client = object_store.client.internal_client()
     for file, content in adapter_files(seed=9).items():
-        client.put_object(Bucket="polyscribe", Key=object_store.sealed_key(version.pk, file), Body=content)
+        client.put_object(
+            Bucket=settings.S3_BUCKET, Key=object_store.sealed_key(version.pk, file), Body=content
+        )
     reconciler.reconcile(engine)
     version.refresh_from_db()
     assert version.status == Status.FAILED

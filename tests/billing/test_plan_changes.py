@@ -260,8 +260,11 @@ def test_an_unpaid_invoice_is_told_of_before_an_attempt(old_acme, alice_client, 
 
 
 def test_a_newer_version_of_ones_own_plan_is_offered(old_acme, alice_client):
-    """Writer's first version has no tokens beyond the included ones: who is on it stays, and may change."""
+    """Who is on an older version of a plan stays on it, and may change."""
     first = PlanVersion.objects.get(plan="writer", number=1)
+    newer = PlanVersion.objects.get(pk=first.pk)
+    newer.pk, newer.number, newer.monthly_tokens = None, 2, 2 * first.monthly_tokens
+    newer.save()
     subscribe_tenant(old_acme, first, at=months.bounds(months.current())[0])
     page = alice_client.get(reverse("billing:plan")).text
     assert "Once they are used" in page

@@ -10,6 +10,7 @@ from uuid import uuid4
 
 import numpy as np
 import pytest
+from django.conf import settings
 from django.urls import reverse
 from django.utils import timezone
 from safetensors.numpy import load, save
@@ -40,9 +41,8 @@ def stored(version: AdapterVersion) -> dict[str, bytes]:
         key.rsplit("/", 1)[-1]: key
         for key in object_store.client.list_keys(object_store.sealed_key(version.pk, ""))
     }
-    return {
-        name: client.get_object(Bucket="polyscribe", Key=key)["Body"].read() for name, key in keys.items()
-    }
+    bucket = settings.S3_BUCKET
+    return {name: client.get_object(Bucket=bucket, Key=key)["Body"].read() for name, key in keys.items()}
 
 
 def packed(files: dict[str, bytes], folder: str = "") -> dict[str, bytes]:
