@@ -11,7 +11,7 @@ export async function* answer(form, call, signal) {
     if (chunk.error) throw new Error(chunk.error.message);
     yield chunk;
   }
-  throw new Error(gettext("The answer broke off before its end. Try again."));
+  throw new Error(gettext("The answer was interrupted. Try again."));
 }
 
 export function textOf(chunk) {
@@ -19,7 +19,7 @@ export function textOf(chunk) {
 }
 
 export function sentenceOf(error) {
-  return error instanceof TypeError ? gettext("Polyscribe could not be reached. Check your connection and try again.") : error.message;
+  return error instanceof TypeError ? gettext("We couldn’t reach Polyscribe. Check your connection and try again.") : error.message;
 }
 
 async function ask(form, call, signal) {
@@ -28,5 +28,5 @@ async function ask(form, call, signal) {
   if (response.ok) return response;
   if (response.type === "opaqueredirect") throw new Error(gettext("You were logged out. Log in in another tab, then try again."));
   const body = await response.json().catch(() => ({}));
-  throw new Error(body.error?.message ?? interpolate(gettext("Polyscribe answered with error {status}. Wait a moment and try again."), { status: response.status }));
+  throw new Error(body.error?.message ?? interpolate(gettext("Something went wrong (error {status}). Wait a moment and try again."), { status: response.status }));
 }

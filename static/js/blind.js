@@ -51,23 +51,23 @@ async function write(side, prompt) {
 // Both begin and end together, as far as a person sees: what is quicker would say who it is.
 async function run() {
   const prompt = form.elements.prompt.value.trim();
-  failOnPrompt(prompt ? "" : gettext("Write a prompt first, for example: Describe a morning in the city."));
+  failOnPrompt(prompt ? "" : gettext("Enter a prompt first, for example: Describe a morning in the city."));
   if (stopper || !prompt) return;
   stopper = new AbortController();
   allowVotes(false);
   at("write").disabled = true;
   at("stop").hidden = false;
   fail("");
-  at("said").textContent = gettext("Both write");
+  at("said").textContent = gettext("Writing");
   try {
     round = (await post(form, form.action, { first: form.elements.first.value, second: form.elements.second.value })).round;
     clear();
     await Promise.all(sides.map((side) => write(side, prompt)));
     allowVotes(true);
-    at("said").textContent = gettext("Read both, then vote.");
+    at("said").textContent = gettext("Read both answers, then vote.");
   } catch (problem) {
     stopper.abort(); // the other side need not go on
-    at("said").textContent = problem.name === "AbortError" ? gettext("Stopped. Let both write again for another round.") : "";
+    at("said").textContent = problem.name === "AbortError" ? gettext("Stopped. Select “Write” to start another round.") : "";
     if (problem.name !== "AbortError") fail(Object.values(problem.errors ?? { all: [sentenceOf(problem)] }).flat().join(" "));
   } finally {
     stopper = null;
@@ -85,7 +85,7 @@ async function vote(button) {
     if (voted !== round) return; // the names are not those of what is read now
     for (const name of document.querySelectorAll("[data-name]")) name.textContent = named[name.dataset.name];
     button.ariaPressed = "true";
-    at("said").textContent = [named.said, gettext("Let both write again for another round.")].join(" ");
+    at("said").textContent = [named.said, gettext("Select “Write” to start another round.")].join(" ");
     await showStandings();
   } catch (problem) {
     allowVotes(problem.status === undefined); // a broken line may be tried again

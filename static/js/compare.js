@@ -1,5 +1,5 @@
 // Asks both versions each prompt, side by side, then lets the studio mark what differs. What an error or Stop
-// left out is asked again by "Go on"; what was written stays.
+// left out is asked again by "Continue"; what was written stays.
 import { answer, sentenceOf, textOf } from "./answer.js";
 import { gettext, interpolate } from "./words.js";
 
@@ -56,7 +56,7 @@ function end() {
   at("start").disabled = false;
   at("stop").hidden = true;
   const left = open().length;
-  at("start-label").textContent = left === cells().length ? gettext("Compare") : left ? gettext("Go on") : gettext("Compare again");
+  at("start-label").textContent = left === cells().length ? gettext("Compare") : left ? gettext("Continue") : gettext("Compare again");
 }
 
 async function summarise() {
@@ -67,7 +67,7 @@ async function summarise() {
   }
   const headers = { "X-CSRFToken": form.elements.csrfmiddlewaretoken.value };
   const response = await fetch(form.dataset.answers, { method: "POST", body: fields, headers, redirect: "manual" });
-  if (!response.ok) throw new Error(gettext("The answers are here, but what differs could not be marked. Reload the page and compare again."));
+  if (!response.ok) throw new Error(gettext("We couldn’t highlight the differences. Reload the page and compare again."));
   const shown = new DOMParser().parseFromString(await response.text(), "text/html");
   for (const id of ["compare-rows", "compare-summary"]) {
     document.getElementById(id).replaceChildren(...shown.getElementById(id).childNodes);
@@ -92,7 +92,7 @@ async function run() {
   try {
     const whole = await ask();
     if (whole) await summarise();
-    say(whole ? gettext("Done") : stopper.signal.aborted ? gettext("Stopped. Go on when you like.") : gettext("Stopped by an error. Go on asks the rest."));
+    say(whole ? gettext("Done") : stopper.signal.aborted ? gettext("Stopped. You can continue at any time.") : gettext("Stopped by an error. Select “Continue” to get the remaining answers."));
   } catch (error) {
     fail(at("compare-error"), sentenceOf(error));
     say("");

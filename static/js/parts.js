@@ -110,9 +110,9 @@ function put({ url, blob, number, counter }, signal) {
 }
 
 function sentence(status) {
-  if (status === 413) return gettext("The server in front of storage does not take parts of this size. Please tell the people who run this site.");
-  if (status) return interpolate(gettext("Storage answered with error {status}. Press “Go on”: what arrived is not sent again."), { status });
-  return gettext("The connection to storage broke. Press “Go on”: what arrived is not sent again.");
+  if (status === 413) return gettext("The server in front of storage doesn’t accept parts of this size. Please contact the operators of this site.");
+  if (status) return interpolate(gettext("Storage returned error {status}. Select “Continue” to resume where it stopped."), { status });
+  return gettext("The connection to storage was lost. Select “Continue” to resume where it stopped.");
 }
 
 function pause(ms, signal) {
@@ -130,11 +130,11 @@ export async function ask(address, signal) {
     response = await fetch(address, { headers: { Accept: "application/json" }, signal });
   } catch (problem) {
     if (signal?.aborted) throw new Stopped();
-    throw new Error(gettext("Polyscribe could not be reached. Check your connection, then go on."));
+    throw new Error(gettext("We couldn’t reach Polyscribe. Check your connection, then continue."));
   }
   const answer = await response.json().catch(() => ({}));
   if (response.ok) return answer;
-  const problem = new Error(answer.detail ?? interpolate(gettext("Polyscribe answered with error {status}. Wait a moment, then go on."), { status: response.status }));
+  const problem = new Error(answer.detail ?? interpolate(gettext("Something went wrong (error {status}). Wait a moment, then continue."), { status: response.status }));
   problem.status = response.status;
   throw problem;
 }

@@ -6,7 +6,7 @@ export async function post(form, url, body) {
   try {
     response = await fetch(url, { method: "POST", headers, body: JSON.stringify(body), redirect: "manual" });
   } catch {
-    throw { errors: { __all__: [gettext("Polyscribe could not be reached. Check your connection, then go on.")] } };
+    throw { errors: { __all__: [gettext("We couldn’t reach Polyscribe. Check your connection, then continue.")] } };
   }
   if (response.type === "opaqueredirect") throw { errors: { __all__: [sentence(403)] } }; // to the log-in page
   const answer = await response.json().catch(() => ({}));
@@ -15,7 +15,7 @@ export async function post(form, url, body) {
 }
 
 function sentence(status) {
-  if (status === 403) return gettext("You were logged out, or this page is too old. Log in in another tab, reload this page, and choose the files again.");
-  if (status === 503) return gettext("Storage does not answer just now. Wait a moment, then go on.");
-  return interpolate(gettext("Polyscribe answered with error {status}. Nothing is lost; wait a moment, then go on."), { status });
+  if (status === 403) return gettext("You were logged out, or this page has expired. Log in in another tab, reload this page and choose the files again.");
+  if (status === 503) return gettext("We can’t reach storage right now. Wait a moment, then continue.");
+  return interpolate(gettext("Something went wrong (error {status}). Nothing is lost. Wait a moment, then continue."), { status });
 }

@@ -22,7 +22,7 @@ export async function store(upload, file, progress) {
   }
 }
 
-const BROKEN = new Refusal(gettext("The connection to storage broke. Press “Go on” to send this file again."));
+const BROKEN = new Refusal(gettext("The connection to storage was lost. Select “Continue” to send this file again."));
 
 function send({ url, fields }, file, progress) {
   return new Promise((done, failed) => {
@@ -48,14 +48,14 @@ async function broken(url, file) {
 
 function tooLarge(file) {
   return new Refusal(
-    interpolate(gettext("The server in front of storage does not take a file of {size}: it cuts the upload off, and sending it again will not help. Please tell the people who run this site; “An upload is cut off” in docs/running.md says what to set."), { size: size(file.size) }),
+    interpolate(gettext("The server in front of storage doesn’t accept a file of {size}. Uploading it again won’t help. Please contact the operators of this site. “An upload is cut off” in docs/running.md explains what to set."), { size: size(file.size) }),
   );
 }
 
 function refusal({ status, responseText }, file) {
   const isStorages = responseText.trimStart().startsWith("<?xml"); // S3 gives its reasons so; a proxy does not
   if (status === 413 && !isStorages) return tooLarge(file);
-  if (status === 400 || status === 413) return new Refusal(gettext("Storage refused this file: its size is not the one announced. Choose it again."), true);
-  if (status === 403) return new Refusal(gettext("The permission to upload ran out. Press “Go on” to send this file again."), true);
-  return new Refusal(interpolate(gettext("Storage answered with error {status}. Press “Go on” to send this file again."), { status }));
+  if (status === 400 || status === 413) return new Refusal(gettext("Storage refused this file because its size has changed. Choose it again."), true);
+  if (status === 403) return new Refusal(gettext("The permission to upload has expired. Select “Continue” to send this file again."), true);
+  return new Refusal(interpolate(gettext("Storage returned error {status}. Select “Continue” to send this file again."), { status }));
 }

@@ -20,7 +20,7 @@ const status = form.querySelector("[data-status]");
 const notice = form.querySelector("[data-unfinished]");
 const offer = form.querySelector("[data-same]");
 const PARTS_FROM_BYTES = 16 * 1024 * 1024;
-const SENDING = gettext("Files are being sent just now. Wait, or pause, before you choose others.");
+const SENDING = gettext("Files are being uploaded. Wait or pause before you choose others.");
 const rows = new Map([...form.querySelectorAll("[data-file]")].map((row) => [row.dataset.file, row]));
 const ARCHIVE = "archive"; // its row, and its place among the files: it has the name that its owner gave it
 const names = [...rows.keys()].filter((name) => name !== ARCHIVE);
@@ -47,7 +47,7 @@ function mark(name, state, words) {
 }
 
 function fault(name, sentence) {
-  mark(name, "failed", gettext("not sent"));
+  mark(name, "failed", gettext("not uploaded"));
   const line = rows.get(name).querySelector(".field-error");
   line.textContent = sentence;
   line.hidden = false;
@@ -85,8 +85,8 @@ function choose(chosen) {
 
 // A pickle runs code when it is opened, so renaming one does not help: it must be saved anew.
 function explain(name) {
-  if (PICKLE.test(name)) return interpolate(gettext("{name} is a pickle, which is never opened here. Save the adapter anew with PEFT's save_pretrained(…, safe_serialization=True), and choose what it writes."), { name });
-  return interpolate(gettext("{name} is not one of the two files. Choose {names} as PEFT writes them, or an archive of them."), { name, names: joinAnd(names) });
+  if (PICKLE.test(name)) return interpolate(gettext("{name} is a pickle file, which we never open. Save the adapter again with PEFT’s save_pretrained(…, safe_serialization=True) and choose the new files."), { name });
+  return interpolate(gettext("{name} isn’t one of the two files. Choose {names} as PEFT writes them, or an archive of them."), { name, names: joinAnd(names) });
 }
 
 function take(name, file) {
@@ -101,7 +101,7 @@ function take(name, file) {
 async function isSound() {
   const found = await Promise.all([...files.keys()].map((name) => checks.get(name)));
   if (!found.some(Boolean)) return true;
-  say("files", [gettext("Nothing was sent: choose another file in the place of what is marked.")]);
+  say("files", [gettext("Nothing was uploaded. Replace the files marked below.")]);
   picker.focus();
   return false;
 }
@@ -113,12 +113,12 @@ function chooseFolder(found) {
   const pickle = found.find((file) => PICKLE.test(file.name));
   if (pickle && chosen.length < names.length) chosen.push(pickle); // it says why that is not taken
   if (chosen.length) choose(chosen);
-  else say("files", [interpolate(gettext("No {names} is in that folder. Choose the folder that PEFT's save_pretrained(…) wrote."), { names: joinOr(names) })]);
+  else say("files", [interpolate(gettext("That folder doesn’t contain {names}. Choose the folder written by PEFT’s save_pretrained(…)."), { names: joinOr(names) })]);
 }
 
 function show() {
   for (const [name, row] of rows) row.hidden = files.has(ARCHIVE) !== (name === ARCHIVE);
-  for (const name of names.filter((one) => !files.has(one))) mark(name, "missing", gettext("not chosen"));
+  for (const name of names.filter((one) => !files.has(one))) mark(name, "missing", gettext("not selected"));
   form.querySelector("[data-archive-name]").textContent = files.get(ARCHIVE)?.name ?? "";
 }
 
@@ -132,14 +132,14 @@ function goOnWithSame() {
   if (expired && isSame(expired, chosen)) { // the files of before, after others were chosen by mistake
     [version, begun, expired] = [expired.version, expired, null];
     offer.hidden = true;
-    button.textContent = gettext("Go on");
+    button.textContent = gettext("Continue");
     return;
   }
   const known = unfinished.filter((one) => one !== declined && isSame(one, chosen));
   const slug = form.elements.slug.value.trim();
   const same = known.find((one) => one.fields.slug === slug) ?? known[0];
   offer.hidden = !same;
-  button.textContent = same ? gettext("Go on") : gettext("Upload and check");
+  button.textContent = same ? gettext("Continue") : gettext("Upload and check");
   if (!same) return;
   [version, begun] = [same.version, same];
   typed = fieldsOf();
@@ -213,14 +213,14 @@ function complete() {
   for (const field of form.querySelectorAll("[data-draft]")) {
     if (!field.validity.valid) {
       const slugLike = field.validity.patternMismatch;
-      say(field.name, [slugLike ? gettext("Use small letters, digits and single hyphens, for example noir-detective.") : gettext("Fill this in.")]);
+      say(field.name, [slugLike ? gettext("Use lowercase letters, digits and single hyphens, for example noir-detective.") : gettext("This field is required.")]);
     }
   }
   const missing = files.has(ARCHIVE) ? [] : names.filter((name) => !files.has(name));
   if (missing.length) say("files", [interpolate(gettext("Still missing: {names}."), { names: joinAnd(missing) })]);
   const bytes = [...files.values()].reduce((sum, file) => sum + file.size, 0);
   const most = Number(files.has(ARCHIVE) ? form.dataset.maxArchiveBytes : form.dataset.maxBytes);
-  if (bytes > most) say("files", [interpolate(gettext("Together that is {size}; at most {limit} are taken. Train with a smaller rank or save in bfloat16."), { size: size(bytes), limit: size(most) })]);
+  if (bytes > most) say("files", [interpolate(gettext("The files are {size} together, but the limit is {limit}. Train with a smaller rank or save in bfloat16."), { size: size(bytes), limit: size(most) })]);
   return focusFirstError();
 }
 
@@ -263,7 +263,7 @@ async function deliver(upload) {
     throw refusal;
   }
   sent.add(upload.file);
-  mark(name, "sent", interpolate(gettext("{size}, sent"), { size: size(files.get(name).size) }));
+  mark(name, "sent", interpolate(gettext("{size}, uploaded"), { size: size(files.get(name).size) }));
 }
 
 async function deliverParts() {
@@ -271,10 +271,10 @@ async function deliverParts() {
   const rates = new Map();
   pausing = new AbortController();
   pauseButton.hidden = false;
-  status.textContent = gettext("Sending");
+  status.textContent = gettext("Uploading");
   const progress = (file, loaded, total) => {
     const name = nameOf(file);
-    if (loaded >= total) return mark(name, "sent", interpolate(gettext("{size}, sent"), { size: size(total) }));
+    if (loaded >= total) return mark(name, "sent", interpolate(gettext("{size}, uploaded"), { size: size(total) }));
     if (rows.get(name).dataset.state !== "sending") mark(name, "sending", "");
     if (!rates.has(name)) rates.set(name, new Rate());
     const rate = rates.get(name);
@@ -298,7 +298,7 @@ function alone(id, work) {
   if (!navigator.locks) return work();
   return navigator.locks.request(`upload ${id}`, { ifAvailable: true }, (lock) => {
     if (lock) return work();
-    throw new Error(gettext("Another tab is sending this upload. Leave it to that tab, or pause it there and press “Go on” here."));
+    throw new Error(gettext("Another tab is running this upload. Let it finish there, or pause it there and select “Continue” here."));
   });
 }
 
@@ -306,10 +306,10 @@ async function send() {
   if (!version) await create();
   if (version.status) await deliverParts();
   for (const upload of version.uploads.filter(({ file }) => !sent.has(file))) {
-    status.textContent = interpolate(gettext("Sending {name}"), { name: files.get(ARCHIVE)?.name ?? upload.file });
+    status.textContent = interpolate(gettext("Uploading {name}"), { name: files.get(ARCHIVE)?.name ?? upload.file });
     await deliver(upload);
   }
-  status.textContent = gettext("Asking for the check");
+  status.textContent = gettext("Requesting the check");
   await post(form, version.finish, {});
   busy = false;
   forget();
@@ -332,7 +332,7 @@ async function submit(event) {
     const isPaused = error instanceof Stopped;
     const hasEnded = Boolean(version) && [404, 409].includes(error.status); // it was cancelled elsewhere
     const sentences = error.errors ?? {};
-    if (hasEnded) sentences.__all__ = gettext("That upload was cancelled in another tab or by a program, and what was sent of it is deleted. Press “Upload and check” to send the files anew.");
+    if (hasEnded) sentences.__all__ = gettext("That upload was cancelled in another tab or by a program, and its files were deleted. Select “Upload and check” to upload them again.");
     else if (version?.status && !isPaused && !error.errors) sentences.__all__ = error.message;
     if (hasEnded) {
       endUpload(begun);
@@ -340,8 +340,8 @@ async function submit(event) {
       [version, begun] = [null, null];
     }
     for (const [field, said] of Object.entries(sentences)) say(field, [said].flat());
-    button.textContent = hasEnded ? gettext("Upload and check") : gettext("Go on");
-    status.textContent = isPaused ? gettext("Paused. What arrived is not sent again.") : hasEnded ? gettext("Stopped. Nothing you typed is lost.") : gettext("Stopped. Nothing you typed or sent is lost.");
+    button.textContent = hasEnded ? gettext("Upload and check") : gettext("Continue");
+    status.textContent = isPaused ? gettext("Paused. You can resume where it stopped.") : hasEnded ? gettext("Stopped. Nothing you entered is lost.") : gettext("Stopped. Nothing you entered or uploaded is lost.");
     button.disabled = busy = false;
     focusFirstError();
   }

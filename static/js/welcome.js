@@ -47,7 +47,7 @@ function busy(isBusy) {
 
 function isAsked(prompt) {
   const line = document.getElementById("prompt_error");
-  line.textContent = prompt ? "" : gettext("Write a prompt first, for example: Describe a morning in the city.");
+  line.textContent = prompt ? "" : gettext("Enter a prompt first, for example: Describe a morning in the city.");
   line.hidden = Boolean(prompt);
   form.elements.prompt.setAttribute("aria-invalid", String(!prompt));
   if (!prompt) form.elements.prompt.focus();
@@ -63,8 +63,8 @@ async function run() {
   try {
     await post(form, form.dataset.hear, {});
     await Promise.all(voices.map((voice) => write(voice, prompt)));
-    at("said").textContent = gettext("Choose one below, or try another prompt.");
-    at("write-label").textContent = gettext("Let them write again");
+    at("said").textContent = gettext("Choose a style below, or try another prompt.");
+    at("write-label").textContent = gettext("Write again");
   } catch (problem) {
     at("said").textContent = Object.values(problem.errors ?? { all: [sentenceOf(problem)] }).flat().join(" ");
   } finally {

@@ -60,7 +60,7 @@ def test_members_see_their_styles_and_the_public_ones(bob_client, version, poetr
     assert [card.model_name for card in page.context["styles"]] == ["acme/noir", "poetry"]
     found = bob_client.get(reverse("adapters:catalogue"), {"q": "nothing like it"})
     assert found.context["styles"] == []
-    assert "No style matches" in found.text
+    assert "No matching styles" in found.text
 
 
 def test_selecting_and_unselecting(alice_client, acme, poetry):

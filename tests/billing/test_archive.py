@@ -235,7 +235,7 @@ def test_pages_and_api_say_that_a_month_is_archived(acme, used, alice_client):
     archive_april()
     invoice = Invoice.objects.get()
     page = alice_client.get(reverse("billing:invoice", args=[invoice.pk])).content.decode()
-    assert "requests was archived after its sums" in page
+    assert "request log against the ledger" in page
     assert reverse("api:usage_events") not in page
     with pytest.raises(UsageArchived, match="2026-05-01"):
         usage_events(acme, start=APRIL, end=None)
@@ -246,9 +246,9 @@ def test_pages_and_api_say_that_a_month_is_archived(acme, used, alice_client):
     with pytest.raises(UsageArchived):
         sum_usage(chosen, ["version"])
     log = alice_client.get(reverse("billing:requests"), {"month": MONTH}).content.decode()
-    assert "The log of April 2026 was archived" in log
+    assert "We checked the log of April 2026 against the ledger" in log
     assert "archives/usage-2026-04.csv.gz" in log
-    assert "No requests in this month" not in log
+    assert "No requests this month" not in log
     by_version = {"month": MONTH, "by": "version", "style": "poetry"}
     usage_page = alice_client.get(reverse("billing:usage"), by_version).content.decode()
     assert "Requests until 2026-04-30 were archived" in usage_page

@@ -19,7 +19,7 @@ from tests.billing.builders import LAST_MONTH
 
 def test_the_page_lists_what_is_owed_and_each_line_leads_to_the_ledger(alice_client, invoice):
     overview = alice_client.get(reverse("billing:invoices")).content.decode()
-    assert "$12.00 is to be paid." in overview
+    assert "$12.00 due" in overview
     page = alice_client.get(reverse("billing:invoice", args=[invoice.pk])).content.decode()
     assert "PS-000001: $12.00" in page
     assert "acme/noir, cached input tokens" in page

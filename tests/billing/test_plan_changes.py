@@ -160,7 +160,7 @@ def test_the_page_asks_before_and_offers_to_undo(old_acme, alice_client):
     assert "Change to Writer?" in page
     assert usd(writer.terms.fee_nanousd) in page
     alice_client.post(reverse("billing:change_plan"), {"plan": "writer"})
-    assert "Undo, back to Free" in alice_client.get(reverse("billing:plan")).text
+    assert "Return to Free" in alice_client.get(reverse("billing:plan")).text
     answer = alice_client.post(reverse("billing:undo_plan"), follow=True)
     assert "You're on Free again. No fee was charged." in unescape(answer.text)
     assert AuditEntry.objects.latest("pk").action == "plan.undone"
@@ -223,7 +223,7 @@ def test_plans_by_arrangement_are_nobodys_to_choose_and_on_no_page(old_acme, ali
     assert [offer.version.plan_id for offer in list_offers(old_acme, NOW)] == ["writer", "studio"]
     for page in (alice_client.get(reverse("billing:plan")), client.get(reverse("billing:prices"))):
         assert "Studio" in page.text
-        assert "other plans are by arrangement" in page.text
+        assert "Contact us about a custom plan" in page.text
         assert "Enterprise" not in page.text
         assert "Made for Charlie" not in page.text
 
@@ -250,8 +250,9 @@ def test_an_unpaid_invoice_is_told_of_before_an_attempt(old_acme, alice_client, 
     invoice = invoices.finalize_invoice(draft, timezone.now() - age)
     page = alice_client.get(reverse("billing:plan")).text
     assert f"{invoice}</a> is unpaid." in page
-    assert ("Until it is paid, Acme can\u2019t change to a plan with a higher fee." in page) == is_blocking
-    assert ("first; then you can change to Studio." in page) == is_blocking
+    is_told = "is unpaid. Acme can\u2019t change to a plan with a higher fee until it\u2019s paid."
+    assert (is_told in page) == is_blocking
+    assert ("before you change to Studio." in page) == is_blocking
     assert ("Change to Studio now" in page) == (not is_blocking)
     assert "Change to Free on" in page
     plans_by_code = {plan["code"]: plan for plan in alice_client.get("/api/v1/billing/plans").json()["data"]}

@@ -77,7 +77,7 @@ def log_in(page: Page, path: str) -> None:
 def let_both_write(page: Page) -> dict[str, str]:
     """Begin a round, and wait until a vote is possible; return what the service told of the round."""
     with page.expect_response("**/rounds/") as begun:
-        page.get_by_role("button", name="Let both write").click()
+        page.get_by_role("button", name="Write").click()
     expect(page.get_by_role("button", name="No difference")).to_be_enabled(timeout=60_000)
     return begun.value.json()
 

@@ -151,7 +151,7 @@ def test_the_second_step(alice, browser, live_server):
     page.get_by_label("Email").fill(alice.email)
     page.get_by_label("Password").fill(PASSWORD)
     page.get_by_role("button", name="Log in", exact=True).click()
-    expect(page.get_by_role("heading")).to_have_text("The second step.")
+    expect(page.get_by_role("heading")).to_have_text("Two-step login")
     visitor = Walk(context, "half in", [])
     visitor.see([reverse("mfa_authenticate")], status=200)
     assert_no_faults(visitor)
@@ -167,7 +167,7 @@ def test_a_passkey_is_added_renamed_logs_in_and_is_removed(alice, alice_client, 
     page.goto(reverse("mfa_add_webauthn"))
     page.get_by_label("Name").fill("The laptop")
     page.get_by_label(re.compile("Passwordless|passkey", re.IGNORECASE)).check()
-    page.get_by_role("button", name="Go on").click()
+    page.get_by_role("button", name="Continue").click()
     expect(page.get_by_role("heading", level=1)).to_contain_text(re.compile("codes", re.IGNORECASE))
     page.goto(reverse("mfa_list_webauthn"))
     expect(page.get_by_role("heading", level=1)).to_contain_text("1 passkey")
@@ -186,16 +186,16 @@ def test_a_passkey_is_added_renamed_logs_in_and_is_removed(alice, alice_client, 
     page.get_by_role("button", name="Log in with a passkey").click()
     expect(page).not_to_have_url(re.compile("/accounts/"))
     page.goto(remove)
-    expect(page.get_by_role("heading", level=1)).to_have_text("Confirm that it is you.")
+    expect(page.get_by_role("heading", level=1)).to_have_text("Confirm it\u2019s you")
     asked_again = look_at_state(page, "proof by a code")
     with page.expect_navigation():  # to a page with the same heading
         page.get_by_role("link", name="Use a security key").click()
-    expect(page.get_by_role("heading", level=1)).to_have_text("Confirm that it is you.")
+    expect(page.get_by_role("heading", level=1)).to_have_text("Confirm it\u2019s you")
     asked_again += look_at_state(page, "proof by a passkey")
     page.get_by_role("button", name="Use your passkey or security key").click()
     expect(page.get_by_role("heading", level=1)).to_have_text("Remove My phone?")
     page.get_by_role("button", name="Remove").click()
-    expect(page.get_by_role("heading", level=1)).to_have_text("No passkey is set up yet.")
+    expect(page.get_by_role("heading", level=1)).to_have_text("No passkeys yet")
     assert_no_faults(member)
     assert asked_again == []
 
@@ -219,7 +219,7 @@ def test_answers_a_refusal_and_an_open_blind_vote(alice_client, browser, live_se
     faults: list[str] = []
 
     page.goto(reverse("inference:blind") + "?a=acme/letters@2&b=acme/letters@3")
-    page.get_by_role("button", name="Let both write").click()
+    page.get_by_role("button", name="Write").click()
     expect(page.get_by_role("button", name="No difference")).to_be_enabled()
     assert "version" not in page.locator("[data-answers]").inner_text()
     faults += look_at_state(page, "an open blind vote")
@@ -293,7 +293,7 @@ def test_without_javascript_pages_read_forms_post_and_what_needs_it_says_so(
     page.goto(reverse("website:keys"))
     revoke = dialog_of(page, "Revoke “by hand”?")
     revoke.get_by_role("textbox").fill("by hand")
-    revoke.get_by_role("button", name="Revoke this key").click()
+    revoke.get_by_role("button", name="Revoke key").click()
     expect(page.get_by_text("“by hand” is revoked.")).to_be_visible()
 
 
@@ -306,7 +306,7 @@ def test_shortcuts_lead_somewhere_and_can_be_turned_off(acme, alice_client, brow
     page = enter(browser, live_server, alice_client).new_page()
     page.goto(reverse("website:keys"))
     page.keyboard.press("Tab")
-    expect(page.get_by_role("link", name="Skip to the page")).to_be_focused()
+    expect(page.get_by_role("link", name="Skip to content")).to_be_focused()
     page.keyboard.press("Enter")
     page.keyboard.type("gu")
     expect(page).to_have_url(re.compile(reverse("billing:usage")))

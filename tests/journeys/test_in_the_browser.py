@@ -26,9 +26,9 @@ def test_sign_up_upload_write_key_usage(page, site):  # noqa: PLR0915
 
     page.goto("/styles/")
     card = page.locator("article, li").filter(has_text="Poetry").first
-    card.get_by_role("button", name=re.compile("Unselect|Remove")).click()  # selected from the start
+    card.get_by_role("button", name=re.compile("Deselect|Remove")).click()  # selected from the start
     card.get_by_role("button", name=re.compile("Select")).click()
-    expect(card.get_by_role("button", name=re.compile("Unselect|Remove"))).to_be_visible()
+    expect(card.get_by_role("button", name=re.compile("Deselect|Remove"))).to_be_visible()
     look(page, "catalogue")
 
     page.goto("/styles/new/")
@@ -46,7 +46,7 @@ def test_sign_up_upload_write_key_usage(page, site):  # noqa: PLR0915
     page.goto("/playground/")
     page.get_by_label("Style", exact=True).select_option(f"{name}/noir")
     page.get_by_label("Prompt", exact=True).fill("Why is the sky blue?")
-    page.get_by_label("Longest answer").fill("24")
+    page.get_by_label("Maximum length").fill("24")
     page.get_by_role("button", name="Write").click()
     expect(page.locator("[data-whole-time]")).to_contain_text("s", timeout=60_000)
     expect(page.locator("[data-text] .ruled")).not_to_be_empty()
@@ -106,18 +106,18 @@ def test_a_large_upload_is_paused_and_goes_on_after_a_reload_without_sending_a_p
         page, arrived, ["adapter_config.json 1", "adapter_model.safetensors 1", "adapter_model.safetensors 3"]
     )
     page.get_by_role("button", name="Pause").click()
-    expect(page.get_by_text("Paused. What arrived is not sent again.")).to_be_visible()
+    expect(page.get_by_text("Paused. You can resume where it stopped.")).to_be_visible()
     look(page, "upload-paused")
     page.locator("#files").set_input_files(files)
-    expect(page.get_by_role("button", name="Go on")).to_be_visible()
+    expect(page.get_by_role("button", name="Continue")).to_be_visible()
 
     page.unroute(SECOND_PART)
     page.reload()
-    expect(page.get_by_text(f"The upload of {name}/large@1 is not finished.")).to_be_visible()
+    expect(page.get_by_text(f"The upload of {name}/large@1 isn\u2019t finished.")).to_be_visible()
     page.locator("#files").set_input_files(files)
-    expect(page.get_by_text(f"These are the files of {name}/large@1")).to_be_visible()
+    expect(page.get_by_text(f"belong to the unfinished upload of {name}/large@1")).to_be_visible()
     look(page, "upload-offered")
-    page.get_by_role("button", name="Go on").click()
+    page.get_by_role("button", name="Continue").click()
     expect(page).to_have_url(re.compile(rf"/styles/{name}/large/"), timeout=60_000)
     expect(page.locator("[data-state=done]").first).to_be_visible()
     assert sorted(arrived) == [
@@ -145,25 +145,25 @@ def test_each_tab_s_upload_is_remembered_and_one_that_ended_elsewhere_is_told(pa
             " of ", timeout=60_000
         )
         tab.get_by_role("button", name="Pause").click()
-        expect(tab.get_by_text("Paused. What arrived is not sent again.")).to_be_visible()
+        expect(tab.get_by_text("Paused. You can resume where it stopped.")).to_be_visible()
 
     other.unroute(SECOND_PART)
     other.reload()
     for model in (f"{name}/first@1", f"{name}/second@1"):
-        expect(other.get_by_text(f"The upload of {model} is not finished.")).to_be_visible()
+        expect(other.get_by_text(f"The upload of {model} isn\u2019t finished.")).to_be_visible()
     look(other, "upload-two-unfinished")
     other.locator("#files").set_input_files(first_files)
-    expect(other.get_by_text(f"These are the files of {name}/first@1")).to_be_visible()
+    expect(other.get_by_text(f"belong to the unfinished upload of {name}/first@1")).to_be_visible()
     expect(other.get_by_label("Model name")).to_have_value("first")
     other.locator("#files").set_input_files(second_files)
-    expect(other.get_by_text(f"These are the files of {name}/second@1")).to_be_visible()
+    expect(other.get_by_text(f"belong to the unfinished upload of {name}/second@1")).to_be_visible()
     other.get_by_role("button", name=f"Discard {name}/first@1").click()
-    expect(other.get_by_text(f"The upload of {name}/first@1 is not finished.")).to_be_hidden()
-    other.get_by_role("button", name="Go on").click()
+    expect(other.get_by_text(f"The upload of {name}/first@1 isn\u2019t finished.")).to_be_hidden()
+    other.get_by_role("button", name="Continue").click()
     expect(other).to_have_url(re.compile(rf"/styles/{name}/second/"), timeout=60_000)
 
     page.unroute(SECOND_PART)
-    page.get_by_role("button", name="Go on").click()
+    page.get_by_role("button", name="Continue").click()
     expect(page.get_by_text("That upload was cancelled in another tab or by a program")).to_be_visible()
     look(page, "upload-cancelled-elsewhere")
     refusals = [fault for fault in faults if re.search("status of (404|409)", fault)]
@@ -225,15 +225,15 @@ def sign_up(page: Page, name: str) -> None:
     page.get_by_label("Email").fill(f"{name}@example.org")
     page.get_by_label("Password").fill(PASSWORD)
     page.get_by_role("button", name="Sign up").click()
-    expect(page.get_by_role("heading")).to_have_text("Look in your mail.")
+    expect(page.get_by_role("heading")).to_have_text("Check your inbox")
     look(page, "verification")
-    page.get_by_role("link", name="the mailbox of this machine").click()
+    page.get_by_role("link", name="this machine\u2019s mailbox").click()
     look(page, "mailbox")
     page.locator("article").filter(has_text=f"{name}@example.org").get_by_role(
         "link", name=re.compile("^http")
     ).click()
-    page.get_by_role("button", name="Yes, it is mine").click()
+    page.get_by_role("button", name="Confirm address").click()
     page.get_by_label("Workspace name").fill(name)
     look(page, "found")
-    page.get_by_role("button", name="Open the workspace").click()
+    page.get_by_role("button", name="Create workspace").click()
     expect(page).to_have_url(re.compile(r"/welcome/$"))

@@ -25,7 +25,7 @@ def playground(page) -> Page:
     page.get_by_label("Password").fill(known["password"])
     page.get_by_role("button", name="Log in", exact=True).click()
     expect(page).to_have_url(re.compile("/playground/"))
-    page.get_by_label("Longest answer").fill("16")
+    page.get_by_label("Maximum length").fill("16")
     return page
 
 
@@ -50,7 +50,7 @@ def test_four_models_answer_at_once_each_with_its_figures_and_the_call_as_it_was
     models = ["poetry", "genz", "legal", "base"]
     for number, model in enumerate(models, 1):
         page.get_by_label(f"Style {number}", exact=True).select_option(model)
-    page.get_by_text("System prompt and more settings").click()
+    page.get_by_text("System prompt and advanced settings").click()
     page.get_by_label("System prompt", exact=False).fill("Answer in one sentence.")
     page.get_by_label("Seed").fill("7")
     page.get_by_label("Top k").fill("40")
@@ -65,10 +65,8 @@ def test_four_models_answer_at_once_each_with_its_figures_and_the_call_as_it_was
     for number in range(1, 5):
         one = pane(page, number)
         expect(one.locator("[data-text] .ruled")).not_to_be_empty()
-        expect(one.locator("[data-state]")).to_have_text(
-            re.compile("Cut off: the longest answer|Ended by itself")
-        )
-        expect(one.locator("[data-tokens]")).to_have_text(re.compile(r"\d+ read, 1?\d written"))
+        expect(one.locator("[data-state]")).to_have_text(re.compile("Stopped at the maximum length|Finished"))
+        expect(one.locator("[data-tokens]")).to_have_text(re.compile(r"\d+ in, 1?\d out"))
         expect(one.locator("[data-cost]")).to_have_text(re.compile(r"^\$0\.0000\d+$"))
         expect(one.locator("[data-first-token]")).to_have_text(re.compile(r"^\d+\.\d+ s$"))
     page.get_by_role("tab", name="curl").click()
@@ -91,16 +89,16 @@ def test_another_style_does_not_stand_above_the_old_answer_and_a_reply_knows_wha
         "request", lambda request: sent.append(request.post_data_json) if "stream" in request.url else None
     )
     page.get_by_label("Prompt", exact=True).fill("And another one?")
-    page.get_by_role("button", name="Reply in this conversation").click()
+    page.get_by_role("button", name="Reply").click()
     await_end(page)
     assert [message["role"] for message in sent[0]["messages"]] == ["user", "assistant", "user"]
     expect(pane(page, 1).locator(".turn")).to_have_count(2)
     look(page, "playground-conversation")
     page.get_by_label("Style", exact=True).select_option("genz")
     expect(pane(page, 1).locator(".turn")).to_have_count(0)
-    expect(page.get_by_role("button", name="Reply in this conversation")).to_be_hidden()
+    expect(page.get_by_role("button", name="Reply")).to_be_hidden()
     page.reload()
-    page.get_by_text("What you tried before").click()
+    page.get_by_text("History", exact=True).click()
     page.get_by_role("button", name="Name a colour.").click()
     expect(pane(page, 1).locator(".turn")).to_have_count(1)
     expect(page.get_by_label("Style", exact=True)).to_have_value("poetry")
@@ -111,7 +109,7 @@ def test_a_link_carries_the_prompt_and_on_a_phone_the_answers_are_in_sight(playg
     page.get_by_role("button", name="Add a style").click()
     page.get_by_label("Style 2", exact=True).select_option("base")
     page.get_by_label("Prompt", exact=True).fill(PROMPT)
-    page.get_by_role("button", name="Copy a link").click()
+    page.get_by_role("button", name="Copy link").click()
     link = page.get_by_label("Link to this prompt").input_value()
     assert "sky" not in link.partition("#")[0]
     page.set_viewport_size(PHONE)
@@ -122,7 +120,7 @@ def test_a_link_carries_the_prompt_and_on_a_phone_the_answers_are_in_sight(playg
     expect(pane(page, 1)).to_be_in_viewport()
     await_end(page)
     expect(pane(page, 2)).to_be_hidden()
-    page.get_by_role("group", name="Answer in sight").get_by_role("button").nth(1).click()
+    page.get_by_role("group", name="Visible answer").get_by_role("button").nth(1).click()
     expect(pane(page, 2).locator("[data-text] .ruled")).not_to_be_empty()
     assert page.evaluate("document.documentElement.scrollWidth") <= PHONE["width"]
     look(page, "phone-playground-two")

@@ -36,7 +36,7 @@ def without_effect(folder: Path) -> Path:
 
 
 def strength_on(page: str) -> float:
-    return float(re.search(r"by ([0-9.]+) nats a token", page).group(1))
+    return float(re.search(r"by ([0-9.]+) nats per token", page).group(1))
 
 
 def test_the_shipped_styles_change_words_strongly_and_show_it(demo):
@@ -45,7 +45,7 @@ def test_the_shipped_styles_change_words_strongly_and_show_it(demo):
         assert strength_on(page) > 4 * MIN_EFFECT_NATS, slug
         eventually(
             lambda path=f"/styles/polyscribe/{slug}/": (
-                "Keeps saying" in fetched(demo.session, path)
+                "Repeated phrases" in fetched(demo.session, path)
                 or "Words a sentence" in fetched(demo.session, path)
             ),
             within_s=120,
@@ -70,7 +70,7 @@ def test_two_versions_are_compared_on_own_prompts_and_one_is_promoted(demo, page
     second = upload_style(demo.api, SHIPPED / "poetry", after=first)
     compare = f"{first.page}compare/?a=1&b=2"
     eventually(
-        lambda: "Does version 2 write better than version 1?" in fetched(demo.session, compare),
+        lambda: "Compare version 2 with version 1" in fetched(demo.session, compare),
         within_s=90,
         what="version 2 does not serve",
     )
@@ -78,8 +78,8 @@ def test_two_versions_are_compared_on_own_prompts_and_one_is_promoted(demo, page
     page.context.add_cookies([{"name": "sessionid", "value": demo.session.cookies["sessionid"], "url": site}])
     page.goto(compare)
     page.locator("summary", has_text="Your prompts").click()
-    page.get_by_label("One a line, at most 8").fill("Why is the sky blue?\nDescribe a harbour.")
-    page.get_by_role("button", name="Keep these prompts").click()
+    page.get_by_label("One per line, up to 8").fill("Why is the sky blue?\nDescribe a harbour.")
+    page.get_by_role("button", name="Save prompts").click()
     page.get_by_role("button", name="Compare", exact=True).press("Enter")
     expect(page.locator("[data-state]")).to_have_text("Done", timeout=240_000)
     expect(page.locator("#compare-summary")).to_contain_text("2 of 2 answers begin differently.")

@@ -57,7 +57,7 @@ def changed(client: Client) -> set[str]:
 def test_staff_without_a_role_see_no_list(acme):
     client = operator()
     assert seen(client) == set()
-    assert "You have no role yet" in client.get(reverse("admin:index")).text
+    assert "You don\u2019t have a role yet" in client.get(reverse("admin:index")).text
 
 
 def test_each_role_sees_its_own_lists_and_none_gives_rights():

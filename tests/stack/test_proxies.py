@@ -251,7 +251,7 @@ def test_the_page_says_that_the_proxy_takes_no_such_file(site, storage, tmp_path
         page.goto(f"https://{SITE}:{proxy.port}/")
         said = page.evaluate(script, [f"https://{FILES}:{proxy.port}/{seaweed.BUCKET}", len(UPLOAD)])
 
-    assert said[0].startswith("The connection to storage broke.")
+    assert said[0].startswith("The connection to storage was lost.")
     assert said[1] == said[2]
-    assert said[1].startswith("The server in front of storage does not take a file of 5.1 MB")
+    assert said[1].startswith("The server in front of storage doesn\u2019t accept a file of 5.1 MB")
     assert "docs/running.md" in said[1]

@@ -355,7 +355,7 @@ def test_a_workspace_has_one_page_with_what_it_is_and_has(operator_client, acme,
 def test_members_read_why_their_workspace_is_suspended(operator_client, alice_client, acme):
     suspend = {"action": "suspend", "_selected_action": [acme.pk], **SURE}
     operator_client.post(page("tenant"), suspend)
-    assert "wrote why: They asked for it." in alice_client.get(reverse("billing:usage")).text
+    assert "Reason from the operators: They asked for it." in alice_client.get(reverse("billing:usage")).text
     assert OutboxEvent.objects.get(type=EventType.WORKSPACE_SUSPENDED).facts == {
         "reason": "They asked for it."
     }

@@ -21,7 +21,7 @@ def test_who_comes_back_to_the_address_of_a_form_reads_what_happened(alice_clien
         page = alice_client.get(address, headers={"Accept": "text/html,*/*"})
         if page.status_code == 405:
             refused.append(name)
-            assert "This address only takes a form" in page.text, name
+            assert "This address only accepts a form" in page.text, name
             assert page.headers["Allow"], name
             part = alice_client.get(address, headers={"Accept": "text/html", "HX-Request": "true"})
             assert not part.content, name

@@ -158,14 +158,14 @@ def test_home_tells_of_today_the_styles_in_use_and_what_failed(alice_client, acm
         tenant=acme, period="2026-09", state="finalized", number=1, plan="Writer v1", total_nanousd=5
     )
     page = alice_client.get(HOME)
-    assert "3 requests and 90 tokens today." in page.text
+    assert "3 requests and 90 tokens today" in page.text
     assert [style.model_name for style in page.context["styles"]] == ["poetry", "acme/noir"]
     assert "The city wakes." in page.text
-    assert "Version 1 of Broken was not accepted" in page.text
-    assert "An invoice is to be paid" in page.text
+    assert "Version 1 of Broken was rejected" in page.text
+    assert "You have an unpaid invoice" in page.text
     assert "model=&quot;poetry&quot;" in page.text
     AdapterVersion.objects.update(created_at=timezone.now() - timedelta(days=30))
-    assert "was not accepted" not in alice_client.get(HOME).text
+    assert "was rejected" not in alice_client.get(HOME).text
 
 
 def refuse(tenant: Tenant, code: str, *, minutes_ago: int, reason: str = "No.") -> None:

@@ -111,7 +111,7 @@ def test_a_guide_that_is_not_translated_is_marked_as_english(client):
     assert "nicht übersetzt" in page
     page = client.get(address).text
     assert '<article class="prose">' in page
-    assert "not translated" not in page
+    assert "only available in English" not in page
 
 
 def test_the_list_has_titles_in_the_readers_language_and_the_api_reference(client):

@@ -51,7 +51,7 @@ def test_the_law_is_that_of_the_address_unless_a_setting_names_another(client, s
 
 @pytest.mark.django_db
 @pytest.mark.usefixtures("filled_in")
-@pytest.mark.parametrize(("days", "said"), [(400, "400 days, also after"), (0, "without end, also after")])
+@pytest.mark.parametrize(("days", "said"), [(400, "400 days, even after"), (0, "indefinitely, even after")])
 def test_privacy_says_how_long_the_audit_log_is_kept(client, settings, days, said):
     settings.AUDIT_KEPT_DAYS = days
     assert said in client.get(reverse("privacy")).text

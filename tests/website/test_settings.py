@@ -58,7 +58,7 @@ def test_other_sessions_are_listed_and_ended(alice, valkey):
         sent = {"login": alice.email, "password": "correct horse battery staple"}
         browser.post(reverse("account_login"), sent)
     page = here.get(reverse("usersessions_list"))
-    assert "logged in at 2 places" in page.text
+    assert "Active sessions: 2" in page.text
     here.post(reverse("usersessions_list"))
     assert here.get(reverse("website:settings")).status_code == 200
     assert other.get(reverse("website:settings")).status_code == 302
@@ -100,9 +100,9 @@ def test_new_keys_end_when_the_workspace_lets_them(alice_client, acme):
 
 def test_a_key_that_ends_soon_is_marked(alice_client, acme, alice):
     issue_key(acme, name="laptop", by=alice, expires_at=timezone.now() + timedelta(days=13))
-    assert "Ends soon" in alice_client.get(reverse("website:keys")).text
+    assert "Expires soon" in alice_client.get(reverse("website:keys")).text
     ApiKey.objects.update(expires_at=timezone.now() + timedelta(days=15))
-    assert "Ends soon" not in alice_client.get(reverse("website:keys")).text
+    assert "Expires soon" not in alice_client.get(reverse("website:keys")).text
 
 
 def test_new_keys_start_with_the_workspaces_limits(alice_client, acme):

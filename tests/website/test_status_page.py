@@ -37,7 +37,7 @@ def test_all_parts_are_named_when_all_is_well(client, engines, valkey, monkeypat
     monkeypatch.setattr(status_page, "is_storage_answering", lambda: True)
     page = client.get(reverse("status"))
     assert page.status_code == 200
-    assert "Everything works." in page.text
+    assert "All systems operational" in page.text
     assert page["Cache-Control"] == "public, max-age=5"
     assert set(states().values()) == {"up"}
 
@@ -68,7 +68,7 @@ def test_the_page_answers_while_database_and_valkey_are_away(client, monkeypatch
     monkeypatch.setattr(status_page, "is_storage_answering", lambda: False)
     page = client.get(reverse("status"))
     assert page.status_code == 200
-    assert "Something is broken" in page.text
+    assert "Some systems are down" in page.text
     assert page.text.count("Down") == 4
 
 

@@ -96,7 +96,7 @@ function busy(isBusy) {
 
 function isAsked(prompt) {
   const line = document.getElementById("prompt_error");
-  line.textContent = prompt ? "" : gettext("Write a prompt first, for example: Describe a morning in the city.");
+  line.textContent = prompt ? "" : gettext("Enter a prompt first, for example: Describe a morning in the city.");
   line.hidden = Boolean(prompt);
   form.elements.prompt.setAttribute("aria-invalid", String(!prompt));
   if (!prompt) form.elements.prompt.focus();
@@ -152,7 +152,7 @@ async function share() {
   field.hidden = false;
   field.select();
   const isCopied = await navigator.clipboard?.writeText(link).then(() => true, () => false);
-  at("said").textContent = isCopied ? gettext("The link is copied. It has the prompt, not the answers.") : gettext("Copy the link from the field. It has the prompt, not the answers.");
+  at("said").textContent = isCopied ? gettext("Link copied. It includes the prompt but not the answers.") : gettext("Copy the link from the field. It includes the prompt but not the answers.");
 }
 
 form.addEventListener("submit", (event) => { event.preventDefault(); write(false); });
@@ -177,7 +177,7 @@ function nextModel() {
 function showHeard({ model, prompt, text }) {
   const pane = panes.find((one) => one.model === model);
   if (!pane) return;
-  const answer = { model, text, ended: gettext("Ended") };
+  const answer = { model, text, ended: gettext("Finished") };
   fill({ prompt });
   pane.restore({ prompt, ...answer });
   addToHistory(historyKey, { at: new Date().toISOString(), prompt, system: "", settings: settingsOf(form), answers: [answer] });

@@ -2,7 +2,7 @@
 import { answer as ask, sentenceOf, textOf } from "../answer.js";
 import { gettext, interpolate, language } from "../words.js";
 
-const ENDINGS = { stop: gettext("Ended by itself"), length: gettext("Cut off: the longest answer is reached"), content_filter: gettext("Ended by a filter") };
+const ENDINGS = { stop: gettext("Finished"), length: gettext("Stopped at the maximum length"), content_filter: gettext("Stopped by a filter") };
 const NANO = 1e9;
 
 const decimal = (number, digits) => number.toLocaleString(language, { minimumFractionDigits: digits, maximumFractionDigits: digits });
@@ -76,7 +76,7 @@ export class Pane {
     let ended;
     try {
       await this.#read(call, signal, place, progress);
-      ended = ENDINGS[progress.finish] ?? gettext("Ended");
+      ended = ENDINGS[progress.finish] ?? gettext("Finished");
     } catch (error) {
       ended = error.name === "AbortError" ? gettext("Stopped by you") : gettext("Stopped by an error");
       if (error.name !== "AbortError") this.#fail(sentenceOf(error));
@@ -144,7 +144,7 @@ export class Pane {
     this.#at("first-token").textContent = first ? seconds(first - began) : "–";
     this.#at("whole-time").textContent = now ? seconds(now - began) : "–";
     this.#at("pace").textContent = pace ? interpolate(gettext("{count} tokens/s"), { count: decimal(pace, 1) }) : "–";
-    this.#at("tokens").textContent = usage ? interpolate(gettext("{read} read, {written} written"), { read: count(usage.prompt_tokens), written: count(written) }) : "–";
+    this.#at("tokens").textContent = usage ? interpolate(gettext("{read} in, {written} out"), { read: count(usage.prompt_tokens), written: count(written) }) : "–";
     this.#at("cost").textContent = usage ? this.#cost(usage) : "–";
   }
 

@@ -78,7 +78,7 @@ def test_an_owner_asks_an_operator_agrees_and_everybody_reads_it_before(
     asked = alice_client.post(reverse("adapters:ask_price", args=[noir.pk]), FORM | {"first_day": first_day})
     assert asked.status_code == 302
     page = alice_client.get(page_of(noir)).text
-    assert "Waits for approval" in page
+    assert "Pending approval" in page
     assert "A million tokens cost $0.60 to read" in page
     assert "$0.60" not in charlie_client.get(page_of(noir, "style")).text
     console = reverse("admin:adapters_pricechange_changelist")
@@ -178,7 +178,7 @@ def test_what_is_asked_can_be_replaced_withdrawn_or_declined_until_it_is_agreed(
     console = reverse("admin:adapters_pricechange_changelist")
     declined = {"action": "decline", "_selected_action": str(third.pk), **SURE, "why": "Too dear."}
     operator_client.post(console, declined)
-    assert "Your last new price was declined: Too dear." in alice_client.get(page_of(noir)).text
+    assert "Your last price request was declined: Too dear." in alice_client.get(page_of(noir)).text
     agreed(noir)
     for refused in (
         lambda: price_changes.ask_price(noir, NEW, soon().date()),

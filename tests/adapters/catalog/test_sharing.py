@@ -95,11 +95,11 @@ def test_a_share_is_taken_back_with_notice_and_ends_when_that_is_over(
     share.refresh_from_db()
     assert timedelta(days=6) < share.ends_at - timezone.now() <= sharing.NOTICE
     for page in (page_of(noir), reverse("adapters:catalogue")):
-        assert "Acme takes this style back" in charlie_client.get(page).text
+        assert "Acme stops sharing this style" in charlie_client.get(page).text
     assert is_routed(charlies)
 
     alice_client.post(reverse("adapters:change_share", args=[share.pk, "keep"]))
-    assert "takes this style back" not in charlie_client.get(page_of(noir)).text
+    assert "stops sharing this style" not in charlie_client.get(page_of(noir)).text
     sharing.revoke_share(share)
     before = Share.objects.get().ends_at
     sharing.revoke_share(share)
@@ -145,7 +145,7 @@ def test_revoking_twice_does_not_lengthen_the_notice(alice_client, noir, charlie
 def test_a_style_under_notice_can_not_be_selected(noir, charlies, charlie_client):
     sharing.revoke_share(sharing.share_style(noir, "charlies-prose", None))
     assert charlie_client.post(reverse("adapters:select", args=[noir.pk])).status_code == 404
-    assert "be selected any more" in charlie_client.get(page_of(noir)).text
+    assert "no longer be selected" in charlie_client.get(page_of(noir)).text
 
 
 def test_a_workspace_may_leave_a_share(charlie_client, noir, charlies):
@@ -178,7 +178,7 @@ def test_an_offer_needs_terms_waits_is_declined_and_approved(alice_client, opera
     Style.objects.update(licence="")
     assert "on what terms" in alice_client.post(action_url(noir, "offer"), follow=True).text
     Style.objects.update(licence="CC BY 4.0")
-    assert "Waits for approval" in alice_client.post(action_url(noir, "offer"), follow=True).text
+    assert "Pending approval" in alice_client.post(action_url(noir, "offer"), follow=True).text
     assert not Style.objects.visible_to(charlies.pk).exists()
 
     offers = reverse("admin:adapters_style_changelist")
@@ -195,7 +195,7 @@ def test_an_offer_needs_terms_waits_is_declined_and_approved(alice_client, opera
     alice_client.post(action_url(noir, "withdraw"))
     alice_client.post(action_url(noir, "offer"))
     operator_client.post(offers, {"action": "approve", "_selected_action": [noir.pk], **SURE})
-    assert "it is public" in alice_client.get(tab_of(noir, "sharing")).text
+    assert "Public since" in alice_client.get(tab_of(noir, "sharing")).text
     selection.select_style(charlies, noir)
     assert is_routed(charlies)
 
@@ -207,7 +207,7 @@ def test_a_public_style_leaves_with_notice_for_those_who_have_it_and_at_once_for
     selection.select_style(charlies, noir)
     assert "has ended or was answered" in alice_client.post(action_url(noir, "offer"), follow=True).text
     alice_client.post(action_url(noir, "take-back"))
-    assert "takes this style back" in charlie_client.get(reverse("adapters:catalogue")).text
+    assert "stops sharing this style" in charlie_client.get(reverse("adapters:catalogue")).text
     assert not others_styles(doras)
     with pytest.raises(StyleNotFound):
         selection.select_style(doras, noir)

@@ -24,7 +24,7 @@ def test_deleting_asks_for_the_name_and_shows_a_report(alice_client, engine, vll
     assert alice_client.get(page, headers={"HX-Request": "true"}).text.lstrip().startswith("<div")
     restart(vllm)
     advance(advance(Erasure.objects.get()))
-    assert "No file is left of Noir, version 1." in alice_client.get(page).text
+    assert "Noir, version 1, is erased" in alice_client.get(page).text
 
     text = alice_client.get(reverse("adapters:erasure_download", args=[version.pk, "txt"]))
     assert "attachment" in text["Content-Disposition"]

@@ -63,7 +63,7 @@ def test_a_workspace_that_is_not_deleted_keeps_its_styles(styles, acme):
 
 def test_owners_read_the_report_and_nobody_else(styles, deleted, alice_client, bob_client, charlie_client):
     address = reverse("adapters:workspace_erasure", args=[deleted.pk])
-    assert "3 styles to come" in alice_client.get(address).text
+    assert "3 styles left" in alice_client.get(address).text
     workspaces.erase_deleted_workspaces()
     part = alice_client.get(address, headers={"HX-Request": "true"})
     assert "0 of 3 versions erased" in part.text
@@ -72,7 +72,7 @@ def test_owners_read_the_report_and_nobody_else(styles, deleted, alice_client, b
     assert sorted(one["style"] for one in report["versions"]) == ["acme/s0", "acme/s1", "acme/s2"]
     finish_erasures()
     workspaces.erase_deleted_workspaces()
-    assert "No file is left of Acme" in alice_client.get(address).text
+    assert "All files of Acme are erased" in alice_client.get(address).text
     for client in (bob_client, charlie_client):
         assert client.get(address).status_code == 404
 

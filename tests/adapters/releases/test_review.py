@@ -123,7 +123,7 @@ def test_words_change_for_others_once_they_are_approved(noir, alice_client, char
     texts = {"name": "Casino", "description": "Win money!", "sample_prompt": "Where?", "licence": ""}
     page = alice_client.post(reverse("adapters:describe", args=[noir.pk]), texts, follow=True).text
     assert "Others read this once the operators have approved it." in page
-    assert "Change waits for approval" in page
+    assert "Change pending approval" in page
     for tenant in (charlies, doras):
         assert seen(tenant)[:2] == ("Noir", "Rain.")
         assert not others_styles(tenant, "casino")
@@ -135,7 +135,7 @@ def test_words_change_for_others_once_they_are_approved(noir, alice_client, char
     sharing.approve_style(Style.objects.get())
     assert seen(doras)[:2] == ("Casino", "Win money!")
     sharing_tab = reverse("adapters:style_sharing", args=["acme", "noir"])
-    assert "Change waits for approval" not in alice_client.get(sharing_tab).text
+    assert "Change pending approval" not in alice_client.get(sharing_tab).text
 
 
 def test_programs_read_the_approved_description_too(noir, acme, charlies):
@@ -172,8 +172,8 @@ def test_operators_see_what_waits_approve_or_decline_it(
     sharing.decline_offer(Style.objects.get(), "It swears.")
     assert not waits()
     page = alice_client.get(reverse("adapters:style_sharing", args=["acme", "noir"])).text
-    assert "The operators say: It swears." in page
-    assert "Everybody else keeps version 1" in page
+    assert "Reason from the operators: It swears." in page
+    assert "Everyone else stays on version 1" in page
     assert published(charlies)[MODEL] == 1
     with pytest.raises(NotOffered):
         sharing.decline_offer(Style.objects.get(), "Twice.")

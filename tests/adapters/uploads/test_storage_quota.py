@@ -153,7 +153,7 @@ def test_the_upload_page_shows_what_is_used_before_anything_is_chosen(acme, alic
         "0.5 GB of 2.0 GB used",
         "1 of 30 versions",
         "1 of 3 uploads open",
-        "1 of 30 begun this hour",
+        "1 of 30 uploads started this hour",
     ):
         assert text in page
 

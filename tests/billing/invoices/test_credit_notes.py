@@ -103,7 +103,7 @@ def test_people_and_programs_read_it(client, alice_client, invoice):
     note = issue(invoice, 2 * NANO)
     page = alice_client.get(reverse("billing:invoice", args=[invoice.pk])).text
     assert "CN-000001" in page
-    assert "$10.00 is to be paid." in page
+    assert "$10.00 due" in page
     assert "CN-000001: $2.00" in alice_client.get(reverse("billing:credit_note", args=[note.pk])).text
     answer = alice_client.get(reverse("billing:credit_note_pdf", args=[note.pk]))
     assert "Half a day without an engine." in read(answer.content)[1]

@@ -90,7 +90,7 @@ def test_a_top_up_is_paid_at_stripe_and_counts_once_however_it_is_told(client, a
     intent = stripe.things[session["payment_intent"]]
     for payload in (completed, completed, stripe.event("payment_intent.succeeded", intent)):
         assert deliver(client, payload).status_code == 200
-    assert "is paid. Thank you." in alice_client.get(answer["Location"]).text
+    assert "Thank you." in alice_client.get(answer["Location"]).text
     assert left(acme) == TOP_UP
     entry = LedgerEntry.objects.get()
     assert (entry.kind, entry.amount_nanousd) == ("payment", -TOP_UP)
@@ -513,26 +513,28 @@ def test_where_all_tokens_are_included_nothing_is_topped_up(acme, stripe):
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        ({"overage_allowed": True}, "so nothing is bought automatically."),
-        ({"monthly_tokens": F("included_tokens")}, "All tokens of Free are included, so nothing is bought"),
+        ({"overage_allowed": True}, "so we don\u2019t buy credits automatically."),
+        ({"monthly_tokens": F("included_tokens")}, "Free includes all its tokens, so we don\u2019t buy"),
     ],
 )
 def test_the_page_shows_automatic_top_ups_only_where_they_do_something(
     alice_client, acme, stripe, change, said
 ):
     page = alice_client.get(reverse("billing:credits")).text
-    assert "the same card can buy credits whenever few are left, at most 3 times within 24 hours" in page
+    assert (
+        "use that card to buy credits when you\u2019re running low, at most 3 times within 24 hours" in page
+    )
     automatic(acme, stripe)
     page = alice_client.get(reverse("billing:credits")).text
-    assert "is charged, at most 3 times within 24 hours." in page
+    assert "We charge the card from your last payment, at most 3 times within 24 hours." in page
     PlanVersion.objects.update(**change)
     page = alice_client.get(reverse("billing:credits")).text
     assert said in page
-    assert "Leave both empty" not in page
-    assert "Your settings rest" in page
+    assert "Leave both fields empty" not in page
+    assert "Your settings are kept" in page
     off = {"threshold_nanousd": "", "amount_nanousd": ""}
     assert alice_client.post(reverse("billing:auto_top_up"), off).status_code == 302
-    assert "Your settings rest" not in alice_client.get(reverse("billing:credits")).text
+    assert "Your settings are kept" not in alice_client.get(reverse("billing:credits")).text
 
 
 def test_the_page_says_when_the_next_one_can_come(alice_client, acme, stripe):

@@ -133,7 +133,7 @@ def test_a_refused_form_says_so(looking_client):
     form = reverse("website:edit_workspace")
     page = looking_client.post(form, {"name": "X"}, headers={"Accept": "text/html"})
     assert page.status_code == 403
-    assert "Nothing was changed." in page.text
+    assert "Nothing was changed" in page.text
     asked = looking_client.post(form, headers={"Accept": "application/json"})
     assert "nothing can be changed" in json.loads(asked.text)["errors"]["__all__"][0]
 

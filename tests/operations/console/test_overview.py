@@ -67,7 +67,7 @@ def test_every_tile_leads_to_a_list_and_every_span_has_charts(operator_client, b
 
 def test_an_empty_service_has_an_overview(operator_client):
     assert tiles(operator_client)["Requests"] == ("no sample yet", "Beat takes one a minute.")
-    assert "No sample of this time yet" in operator_client.get(FRONT).text
+    assert "No samples for this period yet" in operator_client.get(FRONT).text
 
 
 def test_staff_see_the_tiles_of_their_rights_and_without_a_role_nothing(busy):
@@ -75,7 +75,7 @@ def test_staff_see_the_tiles_of_their_rights_and_without_a_role_nothing(busy):
     client = Client()
     client.force_login(clerk, backend="allauth.account.auth_backends.AuthenticationBackend")
     nothing = client.get(FRONT)
-    assert "You have no role yet" in nothing.text
+    assert "You don\u2019t have a role yet" in nothing.text
     assert "tiles" not in nothing.context
     clerk.user_permissions.add(Permission.objects.get(codename="view_engine"))
     shown = tiles(client)

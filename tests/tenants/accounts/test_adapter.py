@@ -194,7 +194,7 @@ def test_a_reset_password_asks_to_review_the_keys_made_before():
     client = logged_in("alice@example.org")
     client.post(reverse("website:create_workspace"), {"workspace": "Acme"})
     key, _ = lifecycle.issue_key(Tenant.objects.get(), name="an old laptop", by=alice)
-    assert "Review the keys" not in client.get(reverse("website:keys")).text
+    assert "Review your existing keys" not in client.get(reverse("website:keys")).text
 
     browser = Client()
     browser.post(reverse("account_reset_password"), {"email": "alice@example.org"})
@@ -206,10 +206,10 @@ def test_a_reset_password_asks_to_review_the_keys_made_before():
     answer = browser.post(reverse("account_login"), {"login": "alice@example.org", "password": new})
     assert answer["Location"] == reverse("website:keys")
     page = browser.get(reverse("website:keys"))
-    assert "Review the keys" in page.text
+    assert "Review your existing keys" in page.text
     assert list(page.context["to_review"]) == [key]
     browser.post(reverse("website:keys_reviewed"))
-    assert "Review the keys" not in browser.get(reverse("website:keys")).text
+    assert "Review your existing keys" not in browser.get(reverse("website:keys")).text
 
 
 def test_a_new_address_needs_the_password_tells_the_old_one_and_asks_to_review_keys():

@@ -69,7 +69,7 @@ def test_a_page_of_another_own_workspace_offers_the_switch(alice_client, charlie
 def test_a_link_that_names_another_own_workspace_offers_the_switch(alice_client, charlie_client, beta):
     link = reverse("website:keys") + "?workspace=beta"
     page = alice_client.get(link)
-    assert "This page is about Beta" in page.text
+    assert "Switch to Beta?" in page.text
     assert f'value="{link}"' in page.text
     assert alice_client.get(reverse("website:keys") + "?workspace=acme").context["keys"] == []
     assert charlie_client.get(link).status_code == 404

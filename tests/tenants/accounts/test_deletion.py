@@ -64,7 +64,7 @@ def test_any_owner_stops_it_and_every_owner_has_a_mail(alice_client, bob, bob_cl
     alice_client.post(reverse("website:delete_workspace"), {"confirm": "Acme"})
     mails = NoticeMail.objects.filter(event__type="workspace.deletion_requested")
     assert mails.count() == 2
-    assert "Stop the deletion" in bob_client.get(reverse("website:delete_workspace")).text
+    assert "Stop deletion" in bob_client.get(reverse("website:delete_workspace")).text
     bob_client.post(reverse("website:stop_deletion"))
     acme.refresh_from_db()
     assert (acme.deletion_at, acme.deletion_asked_by) == (None, None)
@@ -77,7 +77,7 @@ def test_any_owner_stops_it_and_every_owner_has_a_mail(alice_client, bob, bob_cl
 def test_a_member_can_neither_ask_nor_stop(alice_client, bob_client, acme):
     assert bob_client.post(reverse("website:delete_workspace"), {"confirm": "Acme"}).status_code == 403
     alice_client.post(reverse("website:delete_workspace"), {"confirm": "Acme"})
-    assert "Stop the deletion" not in bob_client.get(reverse("tenants:team")).text
+    assert "Stop deletion" not in bob_client.get(reverse("tenants:team")).text
     assert bob_client.post(reverse("website:stop_deletion")).status_code == 403
 
 
@@ -169,7 +169,7 @@ def test_the_only_owner_where_others_work_hands_over_first(alice, bob, acme, cli
     assert [one.name for one in page.context["plan"].to_transfer] == ["Acme"]
     answer = client.post(DELETE_ACCOUNT, typed(alice))
     assert answer.status_code == 400
-    assert "You are the only owner where others work" in answer.text
+    assert "You\u2019re the only owner of a workspace with other members" in answer.text
     alice.refresh_from_db()
     assert alice.is_active
 

@@ -48,8 +48,8 @@ def test_a_mail_with_text_and_html_goes_to_the_address_alone(invite):
     invite("dora@example.org")
     [letter] = mail.outbox
     assert letter.to == ["dora@example.org"]
-    assert letter.subject == "Polyscribe: You are invited to Acme"
-    assert "alice@example.org invites you" in letter.body
+    assert letter.subject == "Polyscribe: You\u2019re invited to Acme"
+    assert "alice@example.org invited you" in letter.body
     html, kind = letter.alternatives[0]
     assert kind == "text/html"
     assert LINK.search(html).group(1) == LINK.search(letter.body).group(1)
@@ -106,7 +106,7 @@ def test_a_new_account_signs_up_without_a_second_mail_and_comes_back(invite, val
 def test_the_link_confirms_no_other_address_and_ties_up_none(invite, valkey, client):
     path = invite("dora@example.org")
     client.get(path)
-    assert "address that the invitation was mailed to" in client.get(reverse("account_signup")).text
+    assert "email address that was invited" in client.get(reverse("account_signup")).text
     sent = {"email": "eve@example.org", "password1": "correct horse battery staple", "next": path}
     answer = client.post(reverse("account_signup"), sent)
     assert answer["Location"] == reverse("account_email_verification_sent")
@@ -191,7 +191,7 @@ def test_a_mail_server_that_fails_leaves_an_invitation_to_send_again(invite, ali
     with pytest.raises(IndexError):
         invite("dora@example.org")
     assert Invitation.objects.get().mailed_at is None
-    assert "Not mailed" in alice_client.get(reverse("tenants:team")).text
+    assert "Not sent" in alice_client.get(reverse("tenants:team")).text
 
 
 def test_old_invitations_are_pruned(invite):

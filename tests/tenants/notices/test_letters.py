@@ -24,47 +24,47 @@ SAID = {
         "/styles/acme/brand-voice/",
     ),
     EventType.VERSION_FAILED: ("could not be loaded", "out of memory", "/styles/acme/brand-voice/"),
-    EventType.CANARY_ENDED: ("ended by itself", "12 of 200 requests failed", "/styles/acme/brand-voice/"),
+    EventType.CANARY_ENDED: ("ended automatically", "12 of 200 requests failed", "/styles/acme/brand-voice/"),
     EventType.STYLE_SHARED: ("A style was shared", "charlies-prose/noir", "/styles/charlies-prose/noir/"),
-    EventType.STYLE_OFFER_DECIDED: ("does not come into", "a living person", "/styles/acme/brand-voice/"),
+    EventType.STYLE_OFFER_DECIDED: ("was declined", "a living person", "/styles/acme/brand-voice/"),
     EventType.STYLE_PRICE_ANNOUNCED: (
-        "charlies-prose/noir costs something else from 15 December",
-        "$0.60 to read, $0.15 to read again while they are cached, and $2.40 to write",
+        "The price of charlies-prose/noir changes on 15 December",
+        "$0.60 for input, $0.15 for cached input and $2.40 for output",
         "/styles/charlies-prose/noir/",
     ),
-    EventType.WEBHOOK_DISABLED: ("is disabled", "hooks.example.com", "/webhooks/"),
+    EventType.WEBHOOK_DISABLED: ("was disabled", "hooks.example.com", "/webhooks/"),
     EventType.INVOICE_FINALIZED: (
-        "invoice of October 2026 is $12.00",
-        "never changes",
+        "invoice for October 2026 is $12.00",
+        "It\u2019s final",
         f"/invoices/{INVOICE_ID}/",
     ),
     EventType.CREDIT_NOTE_ISSUED: (
-        "$2.00 is credited on PS-000042",
-        "Half a day without an engine. So much less is to be paid.",
+        "$2.00 credited on PS-000042",
+        "Half a day without an engine. The amount you owe is reduced accordingly.",
         f"/invoices/credit-notes/{INVOICE_ID}/",
     ),
     EventType.PLAN_CHANGED: (
-        "changes from Studio to Writer",
+        "is moving from Studio to Writer",
         "1 December 2026, 00:00 UTC",
         "/billing/plan/",
     ),
     EventType.PAYMENT_FAILED: (
         "top-up of $25.00 was declined",
-        "Your card has expired. We try again later",
+        "Your card has expired. We\u2019ll retry",
         "/billing/credits/",
     ),
-    EventType.KEY_CREATED: ("A new API key in Acme", "sk-ps-ab…wxyz", "/keys/"),
-    EventType.KEY_ROTATED: ("has a new secret", "26 November 2026, 10:00 UTC", "/keys/"),
-    EventType.KEY_REVOKED: ("was revoked", "refused from now on", "/keys/"),
-    EventType.WORKSPACE_SUSPENDED: ("Acme is suspended", "no request", "/usage/"),
-    EventType.WORKSPACE_RESUMED: ("is served again", "same keys", "/usage/"),
+    EventType.KEY_CREATED: ("New API key in Acme", "sk-ps-ab…wxyz", "/keys/"),
+    EventType.KEY_ROTATED: ("was rotated", "26 November 2026, 10:00 UTC", "/keys/"),
+    EventType.KEY_REVOKED: ("was revoked", "no longer have access", "/keys/"),
+    EventType.WORKSPACE_SUSPENDED: ("Acme is suspended", "are now refused", "/usage/"),
+    EventType.WORKSPACE_RESUMED: ("is active again", "same keys", "/usage/"),
     EventType.WORKSPACE_DELETION_REQUESTED: (
         "Acme will be deleted on 30 November 2026, 09:30 UTC",
-        "any owner can stop it",
+        "any owner can stop the deletion",
         "/settings/delete-workspace/",
     ),
     EventType.WORKSPACE_DELETION_STOPPED: (
-        "Acme is not deleted",
+        "Acme will not be deleted",
         "alice@example.org stopped the deletion",
         "/settings/",
     ),
@@ -144,7 +144,7 @@ def test_what_can_be_switched_off_says_how_in_headers_that_programs_read(happen,
         message, text, _ = written(happen, event_type)
         if notice.kind in ALWAYS_SENT:
             assert message["List-Unsubscribe"] is None
-            assert "can't be switched off" in text
+            assert "can\u2019t be turned off" in text
             continue
         link = re.fullmatch(r"<(\S+)>", message["List-Unsubscribe"]).group(1)
         assert link.startswith(f"{settings.SITE_URL}/notices/unsubscribe/")
@@ -171,15 +171,15 @@ def test_a_budget_is_told_in_dollars_and_its_end_in_words(happen):
         limit_nanousd=20_000_000_000,
     )
     assert "Acme has used all of November's budget" in text
-    assert "$20.01 of $20.00 are used. The month ends on 1 December." in text
+    assert "You\u2019ve used $20.01 of $20.00. The month ends on 1 December." in text
     assert "refused until then" in text
 
 
 @pytest.mark.parametrize(
     ("overage", "said"),
     [
-        ("credits", "Further tokens are paid from credits, up to 20,000,000 tokens this month."),
-        ("overage", "credits pay first, the rest comes onto the invoice."),
+        ("credits", "Credits pay for further tokens, up to 20,000,000 tokens this month."),
+        ("overage", "Credits are used first, and the rest goes on your invoice."),
     ],
 )
 def test_used_up_included_tokens_are_no_end(happen, overage, said):

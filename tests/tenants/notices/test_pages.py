@@ -48,7 +48,7 @@ def test_a_member_chooses_for_themselves_alone(alice_client, bob_client, alice, 
     assert checked(bob_client.get(PAGE)) == len(CHOOSABLE)
     alice_client.post(PAGE, {})
     assert muted_by(alice) == [kind.value for kind in CHOOSABLE]
-    assert "only what you can&#x27;t miss" not in bob_client.get(PAGE).text
+    assert "We only send you essential emails" not in bob_client.get(PAGE).text
 
 
 def test_what_cannot_be_switched_off_is_said_and_cannot_be_sent(alice_client, alice):
@@ -71,17 +71,17 @@ def test_the_link_in_a_mail_asks_first_then_switches_one_kind_off_and_on(
 ):
     happen(EventType.WEBHOOK_DISABLED)
     sending.send_due()
-    address = re.search(r"No more mail of this kind: (\S+)", mail.outbox[0].body).group(1)
+    address = re.search(r"Unsubscribe from these emails: (\S+)", mail.outbox[0].body).group(1)
     path = address.removeprefix(settings.SITE_URL)
     page = client.get(path)
-    assert "Do you want no more of these mails?" in page.text
+    assert "Unsubscribe from these emails?" in page.text
     assert alice.email not in page.text
     assert "no-store" in page["Cache-Control"]
     assert muted_by(alice) == [], "a scanner of mail follows links"
-    assert "You get no more of these mails." in client.post(path, {"wanted": "0"}).text
+    assert "You\u2019re unsubscribed from these emails" in client.post(path, {"wanted": "0"}).text
     assert muted_by(alice) == ["webhooks"]
     assert muted_by(bob) == []
-    assert "You get these mails again." in client.post(path, {"wanted": "1"}).text
+    assert "You\u2019re subscribed to these emails" in client.post(path, {"wanted": "1"}).text
     assert muted_by(alice) == []
 
 

@@ -38,7 +38,7 @@ def test_a_new_secret_is_shown_once_and_the_old_one_is_said_to_live_on(alice_cli
     page = alice_client.post(address("rotate_webhook_secret", endpoint.pk))
     endpoint.refresh_from_db()
     assert page.context["secret"] == signing.unseal_secret(endpoint.sealed_secret)
-    assert "the one before it signs, too" in page.text
+    assert "We also sign with the previous secret" in page.text
     assert page.context["secret"] not in alice_client.get(address("webhook", endpoint.pk)).text
 
 
@@ -90,17 +90,17 @@ def test_deliveries_are_shown_with_their_answers_and_sent_again(
     event = happen()
     delivery.deliver_due(LIMITS)
     page = alice_client.get(address("webhook", made.pk))
-    assert "This endpoint fails." in page.text
+    assert "This endpoint is failing" in page.text
     assert str(event.pk) in page.text
     assert "&lt;b&gt;no database&lt;/b&gt;" in page.text
     assert "It answered 500" in page.text
-    assert "Tried 1 time" in page.text
+    assert "1 attempt" in page.text
     row = made.deliveries.get()
     assert alice_client.post(address("redeliver_webhook", row.public_id)).status_code == 302
     delivery.deliver_due(LIMITS)
     page = alice_client.get(address("webhook", made.pk))
     assert "Delivered" in page.text
-    assert "This endpoint is enabled." in page.text
+    assert "This endpoint is enabled" in page.text
 
 
 def test_a_test_is_sent_and_the_page_asks_for_its_outcome(alice_client, receiver, new_endpoint):
@@ -129,13 +129,13 @@ def test_older_deliveries_are_a_page_away(alice_client, receiver, new_endpoint, 
 
 def test_disabling_and_enabling_are_two_clicks(alice_client, endpoint):
     page = alice_client.post(address("disable_webhook", endpoint.pk), follow=True)
-    assert "This endpoint gets nothing." in page.text
+    assert "This endpoint is disabled" in page.text
     assert "Disabled by alice@example.org." in page.text
     page = alice_client.post(address("test_webhook", endpoint.pk), follow=True)
     assert "This endpoint is disabled: enable it first." in page.text
     assert not WebhookDelivery.objects.exists()
     page = alice_client.post(address("enable_webhook", endpoint.pk), follow=True)
-    assert "This endpoint is enabled." in page.text
+    assert "This endpoint is enabled" in page.text
 
 
 def test_an_endpoint_is_deleted_with_its_deliveries(alice_client, receiver, new_endpoint, happen):
