@@ -7,6 +7,13 @@ WORKDIR /app
 COPY pyproject.toml uv.lock ./
 RUN UV_PYTHON_DOWNLOADS=never UV_COMPILE_BYTECODE=1 uv sync --frozen --no-default-groups --group traces --no-install-project
 
+# what only a build needs: it compiles the translations and makes the fonts
+FROM build AS made
+RUN UV_PYTHON_DOWNLOADS=never uv sync --frozen --only-group build --no-install-project
+COPY locale locale
+COPY stack/web_fonts.py stack/web_fonts.py
+RUN mkdir static && .venv/bin/python locale/compile.py && .venv/bin/python stack/web_fonts.py
+
 FROM ${PYTHON_IMAGE}
 ENV PATH=/app/.venv/bin:$PATH PYTHONPATH=/app:/app/platform PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1
 WORKDIR /app
@@ -19,13 +26,13 @@ COPY inference inference
 COPY billing billing
 COPY templates templates
 COPY static static
-COPY locale locale
+COPY --from=made /app/locale locale
+COPY --from=made /app/static/fonts static/fonts
 COPY engine/styles engine/styles
 # the site shows them at /docs/
 COPY docs docs
 COPY SECURITY.md ./
 COPY bench/README.md bench/README.md
-RUN python locale/compile.py
 # the settings ask for these; collecting files uses none of them
 RUN DJANGO_SECRET_KEY=build DATABASE_URL=postgres://build@localhost/build VALKEY_URL=redis://localhost/0 \
     CELERY_BROKER_URL=redis://localhost/1 API_KEY_PEPPERS=1:00 CACHE_SALT_SECRET=00 \

@@ -2,7 +2,7 @@
 
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-ray test test-long test-quick test-ray check translations sbom smoke styles bench-gateway bench-month bench-peers bench-engine bench-fairness bench-neighbours bench-rotation bench-multilora bench-memory bench-eager bench-upload bench-push bench-console bench-billing bench-metering bench-api bench-pages bench-ray bench-webhooks bench-routes screens seed-large chaos quota-storm fuzz fuzz-grammars trial-requests fuzz-api trial-restart trial-scale soak trial-bare trial-compose pin-images secrets clean
+.PHONY: help demo demo-ray test test-long test-quick test-ray check translations sbom smoke styles bench-gateway bench-month bench-peers bench-engine bench-fairness bench-neighbours bench-rotation bench-memory bench-upload bench-push bench-console bench-billing bench-pages bench-webhooks bench-routes screens seed-large chaos quota-storm fuzz fuzz-grammars trial-requests fuzz-api trial-restart trial-scale soak trial-bare trial-compose secrets clean
 
 # The first Python that really runs: one that is found on PATH may be a version manager's stub.
 CANDIDATES = $(PYTHON) python3 python3.14 python3.13 python3.12 /usr/bin/python3 /usr/local/bin/python3 \
@@ -70,9 +70,9 @@ chaos: ## Every part killed again and again under load, the ledger checked; ARGS
 	$(call BOOTSTRAP,--engine)
 	@$(TRIALS) chaos $(ARGS)
 
-quota-storm: ## 500 requests at once against a cap that fits only some; PEER=litellm storms LiteLLM's budget
-	$(call BOOTSTRAP,$(if $(PEER),,--engine))
-	@$(if $(PEER),.venv/bin/python -m bench.peer_storm $(PEER),$(TRIALS) quota-storm) $(ARGS)
+quota-storm: ## 500 requests at once against a cap that fits only some
+	$(call BOOTSTRAP,--engine)
+	@$(TRIALS) quota-storm $(ARGS)
 
 trial-restart: ## vLLM killed while 200 styles are asked for; ENGINES=2 with another one beside it
 	$(call BOOTSTRAP,--engine)
@@ -128,9 +128,9 @@ bench-peers: ## LiteLLM, TensorZero and Portkey for bench-gateway, each in an en
 	@.venv/bin/python -m bench.install
 
 # 16 places, so that one tenant has eight at once: no tenant alone takes the last quarter.
-bench-engine: ## The real engine through the gateway and directly
+bench-engine: ## The real engine by `vllm bench serve`: through the gateway, and with many styles; ARGS='gateway'
 	$(call BOOTSTRAP,--engine)
-	@ENGINE_MAX_NUM_SEQS=16 $(STACK) run --all -- .venv/bin/python -m bench.engine
+	@ENGINE_SOCKET= ENGINE_MAX_NUM_SEQS=16 $(STACK) run --all -- .venv/bin/python -m bench.engine $(ARGS)
 
 bench-fairness: ## What one tenant feels while another floods the engine
 	$(call BOOTSTRAP,--engine)
@@ -145,17 +145,9 @@ bench-rotation: ## 64 styles on 8 slots: whether any waits longer than the other
 	$(call BOOTSTRAP,--engine)
 	@ENGINE_MAX_NUM_SEQS=32 $(STACK) run --all -- .venv/bin/python -m bench.rotation
 
-bench-multilora: ## What 8 and 64 styles at once cost on the engine that is there
-	$(call BOOTSTRAP,--engine)
-	@$(STACK) run --all -- .venv/bin/python -m bench.multilora
-
 bench-memory: ## The capacity arithmetic against a running vLLM's memory (CPU)
 	$(call BOOTSTRAP,--engine)
 	@.venv/bin/python -m bench.memory
-
-bench-eager: ## What a CPU engine loses without a C++ compiler
-	$(call BOOTSTRAP,--engine)
-	@.venv/bin/python -m bench.eager
 
 bench-upload: ## From a finished 50 MB upload to the first styled token
 	$(call BOOTSTRAP,--engine)
@@ -171,32 +163,18 @@ seed-large: ## The tables of a large service in var/large: 1,000 tenants, 10 mil
 	@$(STACK) run --services --var var/large -- sh -c '.venv/bin/python manage.py migrate -v 0 && \
 		.venv/bin/python manage.py seedlarge --events $(or $(EVENTS),10000000)'
 
-bench-console: ## How long the console's lists and canaries' figures take on what seed-large made
+bench-console: ## How long the console's lists take on what seed-large made
 	$(call BOOTSTRAP)
-	@$(STACK) run --services --var var/large -- .venv/bin/python -m bench.console
-
-bench-metering: ## How fast the drain records usage, and an invoice over a million requests
-	$(call BOOTSTRAP)
-	@$(STACK) run --services -- .venv/bin/python -m bench.metering
+	@$(STACK) run --services --var var/large -- .venv/bin/python -m bench.pages console
 
 bench-billing: ## How long invoices take on what seed-large made
 	$(call BOOTSTRAP)
 	@$(STACK) run --services --var var/large -- .venv/bin/python -m bench.billing
 
-bench-api: ## How long the management API takes to list styles where a workspace has 10,000
-	$(call BOOTSTRAP)
-	@$(STACK) run --services --var var/bench-api -- sh -c '.venv/bin/python manage.py migrate -v 0 && \
-		.venv/bin/python -m bench.api'
-
-bench-pages: ## How long each page takes in a workspace with 10,000 styles and many requests
+bench-pages: ## How long pages and the API's lists take in a workspace with 10,000 styles and many requests
 	$(call BOOTSTRAP)
 	@$(STACK) run --services --var var/bench-pages -- sh -c '.venv/bin/python manage.py migrate -v 0 && \
-		.venv/bin/python -m bench.pages'
-
-bench-ray: ## A Ray cluster with one and two replicas against vLLM by itself
-	$(call BOOTSTRAP,--ray)
-	@for engine in 'ENGINE_KIND=vllm' 'ENGINE_KIND=ray ENGINE_REPLICAS=1' 'ENGINE_KIND=ray ENGINE_REPLICAS=2'; do \
-		env ENGINE_MAX_NUM_SEQS=16 $$engine $(STACK) run --all -- .venv/bin/python -m bench.cluster || exit 1; done
+		.venv/bin/python -m bench.pages pages && .venv/bin/python -m bench.pages api'
 
 bench-routes: ## How soon gateways know of an engine's change with 10,000 workspaces, and what it writes
 	$(call BOOTSTRAP)
@@ -205,10 +183,6 @@ bench-routes: ## How soon gateways know of an engine's change with 10,000 worksp
 bench-webhooks: ## How many webhooks one worker delivers a minute
 	$(call BOOTSTRAP)
 	@$(STACK) run --services -- .venv/bin/python -m bench.webhooks
-
-pin-images: ## Ask the registries for the digests of all images; they go to docker-compose.digests.yml
-	$(call BOOTSTRAP)
-	@$(STACK) pin-images
 
 secrets: ## Write .env for docker-compose.yml, every secret made at random; what it says already is kept
 	$(call WITH_PYTHON,stack/env_file.py)

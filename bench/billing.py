@@ -12,7 +12,7 @@ import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator
 from contextlib import ExitStack, contextmanager
 from contextlib import closing as closed
 from pathlib import Path
@@ -147,12 +147,6 @@ def measure_export(period: str) -> dict[str, float]:
     }
 
 
-def write_figures(figures: Mapping[str, object]) -> None:
-    """Write figures into the results, beside those that another command wrote there."""
-    known = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
-    RESULTS.write_text(json.dumps(known | dict(figures), indent=1) + "\n")
-
-
 def main(parts: Collection[str]) -> None:
     """Measure the parts that are named (`preview`, `one`, `two`, `export`) or all; print, write down."""
     period = months.before(months.current())
@@ -169,7 +163,8 @@ def main(parts: Collection[str]) -> None:
             load = round(os.getloadavg()[0], 1)
             figures: dict[str, float] = {"load": load, "events": events, **measure()}
             print(f"{title}: {figures}", flush=True)
-            write_figures({title: figures})
+            known = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
+            RESULTS.write_text(json.dumps({**known, title: figures}, indent=1) + "\n")
 
 
 if __name__ == "__main__":

@@ -1,110 +1,185 @@
-"""`make bench-engine`: the real engine through the gateway against directly; run it beside the whole stack.
+"""`make bench-engine`: the real engine, measured by vLLM's own `vllm bench serve`.
 
-`python -m stack run --all -- python -m bench.engine`. The same prompts in mixed styles, streamed, greedily,
-eight at once; AB, BA, …, so that a machine that drifts does so for both. Writes bench/results/engine.json.
+`ENGINE_SOCKET= python -m stack run --all -- python -m bench.engine [gateway] [styles]`. The ways are measured
+in turn, so that a machine that drifts does so for all. `gateway` sends the same prompts in mixed styles
+through the gateway and directly; `styles` asks vLLM alone for its base model and for 1, 8 and 64 styles. Both
+write their table into docs/performance.md.
 """
 
 import json
 import os
+import subprocess
 import sys
+import tempfile
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 
-import uvloop
-
 from bench import report
-from bench.passes import THINGS, Pass, run_pass
+from bench.memory import random_adapters
 from bench.targets import module
 from labs import machine
-from labs.chat_client import open_client
+from stack import engine
 
 AT_ONCE = 8
-MAX_TOKENS = 48
 GOAL = 0.97
-PROMPT = "Write a long text about {thing}, with many details. Begin with how it looks in the morning."
+RANK = 8
+COUNTS = (1, 8, 64)
+# `vllm bench serve`: the `vllm` command itself fails in the CPU package.
+BENCH_SERVE = """
+from vllm.benchmarks.serve import add_cli_args, main
+from vllm.utils.argparse_utils import FlexibleArgumentParser
+parser = FlexibleArgumentParser()
+add_cli_args(parser)
+main(parser.parse_args())
+"""
+
+type Found = dict[str, list[dict[str, float]]]
 
 
 @dataclass(frozen=True)
 class Way:
-    """One way to the engine: its address and key, and what each style is called there."""
+    """One way to the engine: its address and key, and the names of what is asked there in turn."""
 
     name: str
     url: str
     key: str
-    names: dict[str, str]
+    models: list[str]
 
 
-def ways() -> tuple[Way, Way]:
-    """Return both ways to the same adapters."""
+def measure_way(way: Way, *, requests: int, tokens: int) -> dict[str, float]:
+    """Return what vLLM's bench says of one pass. Raises SystemExit if a request failed."""
+    with tempfile.TemporaryDirectory(prefix="bench-engine-") as folder:
+        options = {
+            "backend": "openai-chat",
+            "endpoint": "/v1/chat/completions",
+            "base-url": way.url,
+            "model": way.models[0],
+            "tokenizer": os.environ["BASE_MODEL_DIR"],
+            "lora-assignment": "round-robin",
+            "temperature": "0",
+            "dataset-name": "random",
+            "random-input-len": "24",
+            "random-output-len": str(tokens),
+            "num-prompts": str(requests),
+            "max-concurrency": str(AT_ONCE),
+            "result-dir": folder,
+            "result-filename": "found.json",
+        }
+        words = [f"--{name}={value}" for name, value in options.items()]
+        words += ["--ignore-eos", "--save-result", "--disable-tqdm", "--lora-modules", *way.models]
+        done = subprocess.run(
+            [str(engine.PYTHON), "-c", BENCH_SERVE, *words],
+            env={**os.environ, "OPENAI_API_KEY": way.key, "HF_HUB_OFFLINE": "1", "PYTHONSAFEPATH": "1"},
+            capture_output=True,
+            text=True,
+        )
+        if done.returncode:
+            raise SystemExit(f"✗ {way.name}: {(done.stderr or done.stdout).strip()[-600:]}")
+        found: dict[str, float] = json.loads((Path(folder) / "found.json").read_text())
+    if found["completed"] != requests:
+        raise SystemExit(f"✗ {way.name}: {found['completed']} of {requests} requests were answered.")
+    return found
+
+
+def measure_in_turn(ways: list[Way], *, requests: int, tokens: int) -> Found:
+    """Return each way's passes, after one of each that warms."""
+    for way in ways:
+        measure_way(way, requests=requests, tokens=tokens)
+    passes: Found = {way.name: [] for way in ways}
+    for number in range(int(os.environ.get("BENCH_ROUNDS") or 3)):
+        for way in ways if number % 2 == 0 else reversed(ways):
+            passes[way.name].append(measure_way(way, requests=requests, tokens=tokens))
+            rate = passes[way.name][-1]["output_throughput"]
+            print(f"  {number + 1}. {way.name:<8} {rate:7.1f} tokens/s", flush=True)
+    return passes
+
+
+def compare_gateway() -> None:
+    """Measure what the gateway keeps of the direct rate; write it."""
     loaded: dict[str, str] = json.loads(module("bench.tenant", "styles", variables=os.environ))
     api_key = json.loads(Path(os.environ["DEMO_SECRETS_FILE"]).read_text())["api_key"]
-    return (
-        Way("direct", os.environ["ENGINE_URL"], os.environ["ENGINE_API_KEY"], loaded),
-        Way("gateway", os.environ["SITE_URL"], api_key, {name: name for name in loaded}),
-    )
-
-
-async def measure_way(way: Way) -> Pass:
-    """Ask every prompt in every style once, eight at a time."""
-    jobs = []
-    for thing in THINGS:
-        for name in way.names.values():
-            jobs.append((name, PROMPT.format(thing=thing)))
-    async with open_client(way.url, key=way.key) as client:
-        return await run_pass(client, jobs, at_once=AT_ONCE, max_tokens=MAX_TOKENS)
-
-
-async def compared(rounds: int) -> dict[str, float]:
-    """Return both ways' medians, and the median of what the gateway keeps in each round."""
-    both = ways()
-    for way in both:
-        await measure_way(way)
-    passes: dict[str, list[Pass]] = {way.name: [] for way in both}
-    for number in range(rounds):
-        for way in both if number % 2 == 0 else reversed(both):
-            done = await measure_way(way)
-            passes[way.name].append(done)
-            print(
-                f"  {number + 1}. {way.name:<8} {done.tokens_per_s:7.1f} tokens/s  ({done.tokens})",
-                flush=True,
-            )
-    rates = {name: [one.tokens_per_s for one in ones] for name, ones in passes.items()}
+    ways = [
+        Way("direct", os.environ["ENGINE_URL"], os.environ["ENGINE_API_KEY"], list(loaded.values())),
+        Way("gateway", os.environ["SITE_URL"], api_key, list(loaded)),
+    ]
+    passes = measure_in_turn(ways, requests=32, tokens=48)
+    rates = {name: [one["output_throughput"] for one in ones] for name, ones in passes.items()}
     shares = [through / direct for through, direct in zip(rates["gateway"], rates["direct"], strict=True)]
-    return {
-        "gateway_share": round(median(shares), 4),
-        "gateway_share_least": round(min(shares), 4),
-        "gateway_share_most": round(max(shares), 4),
-        **{f"{name}_tokens_per_s": round(median(found), 1) for name, found in rates.items()},
-        **{f"{name}_tokens": ones[-1].tokens for name, ones in passes.items()},
-        "styles": len(both[0].names),
-        "rounds": rounds,
-        "cores": len(os.sched_getaffinity(0)),
-    }
-
-
-def main() -> int:
-    """Compare, print, write."""
-    if missing := {"ENGINE_URL", "SITE_URL", "DEMO_SECRETS_FILE"} - os.environ.keys():
-        raise SystemExit(f"✗ {', '.join(sorted(missing))} not set: run this through `make bench-engine`.")
-    figures = uvloop.run(compared(int(os.environ.get("BENCH_ROUNDS") or 5)))
+    share = median(shares)
     rows = [
         ["", "direct", "gateway"],
-        ["tokens/s", *(report.shown(figures[f"{name}_tokens_per_s"]) for name in ("direct", "gateway"))],
-        ["tokens in a pass", *(report.shown(figures[f"{name}_tokens"]) for name in ("direct", "gateway"))],
+        ["tokens/s", *(report.shown(median(rates[way.name])) for way in ways)],
+        ["tokens in a pass", *(report.shown(passes[way.name][-1]["total_output_tokens"]) for way in ways)],
     ]
-    verdict = "reached" if figures["gateway_share"] >= GOAL else "**missed**"
-    spread = f"{figures['gateway_share_least']:.3f} to {figures['gateway_share_most']:.3f}"
-    text = (
-        f"{report.aligned(rows)}\n\nThe gateway keeps {figures['gateway_share']:.3f} of the direct rate "
-        f"(rounds: {spread}); goal: ≥ {GOAL}, {verdict}."
+    verdict = "reached" if share >= GOAL else "**missed**"
+    spread = f"{min(shares):.3f} to {max(shares):.3f}"
+    judged = (
+        f"The gateway keeps {share:.3f} of the direct rate (rounds: {spread}); goal: ≥ {GOAL}, {verdict}."
     )
+    write("bench-engine", f"{report.aligned(rows)}\n\n{judged}")
+
+
+def compare_styles() -> None:
+    """Measure what many styles at once cost vLLM; write it."""
+    url = os.environ["ENGINE_URL"]
+    key = os.environ["ENGINE_API_KEY"]
+    ways = [Way("base", url, key, [os.environ["BASE_MODEL"]])]
+    for count in COUNTS:
+        ways.append(Way(str(count), url, key, [f"bench_{number}" for number in range(count)]))
+    with tempfile.TemporaryDirectory(prefix="bench-styles-") as folder:  # vLLM may read the files again
+        machine.await_idle_engine(url)
+        load_adapters(Path(folder))
+        passes = measure_in_turn(ways, requests=64, tokens=16)
+    rate = {name: median(one["output_throughput"] for one in ones) for name, ones in passes.items()}
+    rows = [
+        [
+            "styles at once",
+            "tokens/s",
+            "first token, p50 (ms)",
+            "tax against the base",
+            "tax against one style",
+        ]
+    ]
+    for name, ones in passes.items():
+        first_ms = median(one["median_ttft_ms"] for one in ones)
+        taxes = [f"{1 - rate[name] / rate[other]:.0%}" for other in ("base", "1")]
+        rows.append([name, report.shown(rate[name]), report.shown(first_ms), *taxes])
+    model, device, slots = (os.environ[name] for name in ("BASE_MODEL", "ENGINE_DEVICE", "ENGINE_MAX_LORAS"))
+    about = (
+        f"{model} on {device} ({machine.model()}), rank {RANK} on all linear layers, {slots} slots, "
+        f"{AT_ONCE} requests at once of 16 tokens."
+    )
+    write("bench-multilora", f"{about}\n\n{report.aligned(rows)}")
+
+
+def load_adapters(folder: Path) -> None:
+    """Give the engine the largest case's adapters."""
+    random_adapters(folder, count=max(COUNTS), rank=RANK)
+    with engine.open_client(os.environ["ENGINE_URL"], os.environ["ENGINE_API_KEY"], timeout_s=180) as client:
+        for number, path in enumerate(sorted(folder.iterdir())):
+            body = {"lora_name": f"bench_{number}", "lora_path": str(path)}
+            client.post("/v1/load_lora_adapter", json=body).raise_for_status()
+
+
+def write(mark: str, text: str) -> None:
+    """Print a part's table; write it unless another kind of engine was measured."""
     print(text)
-    facts = {**figures, "cpu": machine.model(), "model": os.environ["BASE_MODEL"]}
-    (report.RESULTS / "engine.json").write_text(json.dumps(dict(sorted(facts.items())), indent=1) + "\n")
-    report.between_marks("bench-engine", text)
-    return 0
+    if os.environ["ENGINE_KIND"] == "vllm":
+        report.between_marks(mark, text)
+
+
+PARTS: dict[str, Callable[[], None]] = {"gateway": compare_gateway, "styles": compare_styles}
+
+
+def main(parts: Collection[str]) -> None:
+    """Measure the parts that are named, or all."""
+    if not os.environ.get("ENGINE_URL", "").startswith("http://"):
+        raise SystemExit("✗ vllm bench needs the engine's port: run this through `make bench-engine`.")
+    for name in parts or PARTS:
+        PARTS[name]()
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main(sys.argv[1:])

@@ -45,7 +45,6 @@ WORKSPACES = int(os.environ.get("BENCH_WORKSPACES", PROMISED_WORKSPACES))
 ROUNDS = int(os.environ.get("BENCH_ROUNDS", "20"))
 GATEWAYS = 2
 PROMISED_S = 1.0
-KNOWN_WITHIN_S = 30
 
 
 class GatewayProcess:

@@ -95,14 +95,22 @@ class Starter:
         pid = self._started(program, port, "/health", workers=workers)
         return Target("nginx", f"http://127.0.0.1:{port}", pid=pid)
 
-    def litellm(self, *, workers: int = 1, config: str = "litellm.yaml") -> Target:
-        """LiteLLM's proxy; a file of bench/peers is its configuration."""
+    def litellm(self, *, workers: int = 1) -> Target:
+        """LiteLLM's proxy."""
         name = f"litellm-{workers}"
         port = self.ports.take(name)
         key = "sk-" + secrets.token_hex(16)
         valkey = self.stack.variables["CELERY_BROKER_URL"].removesuffix("/1")
         variables = litellm_variables(f"http://127.0.0.1:{self.stub_port}/v1", f"{valkey}/9", key)
-        argv = [str(LITELLM), "--config", str(FILES / config), "--host", "127.0.0.1", "--port", str(port)]
+        argv = [
+            str(LITELLM),
+            "--config",
+            str(FILES / "litellm.yaml"),
+            "--host",
+            "127.0.0.1",
+            "--port",
+            str(port),
+        ]
         argv += ["--num_workers", str(workers), "--telemetry", "False"]
         program = Program(name=name, title="LiteLLM", argv=argv, env=variables, layer=2)
         pid = self._started(program, port, "/health/liveliness", workers=workers)

@@ -33,13 +33,6 @@ def build_parser() -> argparse.ArgumentParser:
         help="what an installation is made of: CycloneDX files and docs/licences.md",
     )
 
-    add_command(
-        commands,
-        "pin-images",
-        calls="stack.pin_images:pin",
-        help="ask the registries for the digests of docker-compose.yml's images",
-    )
-
     for name, help in (
         ("test", "all tests but the long ones; options after -- go to pytest"),
         ("test-long", "the tests that are marked long"),

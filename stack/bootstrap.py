@@ -53,6 +53,7 @@ def main() -> None:
     LOGS.mkdir(parents=True, exist_ok=True)
     _step("web environment", sync)
     _step("translations", compile_translations)
+    _step("web fonts", make_web_fonts)
     if options.ray:
         _step("engine environment (Ray)", partial(engine, "--ray"))
     elif options.engine and not engine_elsewhere:  # the base model is prepared in the engine's environment
@@ -79,9 +80,7 @@ def compile_translations() -> bool:
     """Make the catalogues that Django reads of those that people write; return False if none changed."""
     if not any(is_stale(source) for source in ROOT.glob("locale/*/LC_MESSAGES/*.po")):
         return False
-    log = LOGS / "translations.log"
-    if not _logged([str(WEB / "bin" / "python"), str(ROOT / "locale" / "compile.py")], log, {}):
-        raise Stop(f"The translations were not compiled: {_last(log)} Log: {_shown(log)}")
+    _run_script("locale/compile.py", failure="The translations were not compiled")
     return True
 
 
@@ -89,6 +88,23 @@ def is_stale(source: Path) -> bool:
     """Return True if a catalogue was not compiled since it changed."""
     compiled = source.with_suffix(".mo")
     return not compiled.exists() or compiled.stat().st_mtime < source.stat().st_mtime
+
+
+def make_web_fonts() -> bool:
+    """Make the site's fonts; return False if they are newer than what they are made of."""
+    script = "stack/web_fonts.py"
+    newest_s = max(source.stat().st_mtime for source in (ROOT / script, STAMP))
+    made = list(ROOT.glob("static/fonts/*.woff2"))
+    if made and all(font.stat().st_mtime >= newest_s for font in made):
+        return False
+    _run_script(script, failure="The web fonts were not made")
+    return True
+
+
+def _run_script(script: str, *, failure: str) -> None:
+    log = LOGS / f"{Path(script).stem}.log"
+    if not _logged([str(WEB / "bin" / "python"), str(ROOT / script)], log, {}):
+        raise Stop(f"{failure}: {_last(log)} Log: {_shown(log)}")
 
 
 def engine(*options: str) -> bool:

@@ -153,7 +153,7 @@ def main() -> None:
     if stale:
         sys.exit(
             f"{PINNED.name} holds {', '.join(stale)}, which this version no longer names, and would take the "
-            "older images instead: run `make pin-images`, or delete it."
+            "older images instead: take this version's file, or delete it."
         )
 
 

@@ -11,8 +11,6 @@ from urllib.parse import urlsplit
 from django.conf import settings
 from django.core.checks import CheckMessage, Error, Warning, register
 
-MIN_PEPPER_BYTES = 16
-
 
 @register("polyscribe")
 def check_settings(app_configs: Any = None, **_: Any) -> Sequence[CheckMessage]:

@@ -5,6 +5,7 @@ from django.shortcuts import render
 from django.views.decorators.http import require_GET
 
 from website import guides
+from website.guide_search import search
 
 MAX_QUESTION = 200  # characters of a search
 
@@ -13,7 +14,7 @@ MAX_QUESTION = 200  # characters of a search
 def list_guides(request: HttpRequest) -> HttpResponse:
     """Show all guides, or what a search finds in them."""
     question = request.GET.get("q", "").strip()[:MAX_QUESTION]
-    hits = guides.search(question) if question else []
+    hits = search(question) if question else []
     context = {"shelves": guides.shelves(), "question": question, "hits": hits}
     return render(request, "guides.html", context)
 

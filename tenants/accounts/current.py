@@ -7,7 +7,7 @@ from django.http import HttpRequest
 from django.utils import timezone
 
 from tenants.accounts import impersonation
-from tenants.models import Membership, Tenant, User
+from tenants.models import Membership, User
 
 SESSION_KEY = "workspace"  # of the session: the workspace's id
 SEEN_EVERY = timedelta(minutes=10)
@@ -41,12 +41,6 @@ def list_memberships(request: HttpRequest) -> list[Membership]:
             found = list(Membership.objects.open_to(user))
         request._memberships = found  # type: ignore[attr-defined]
     return found
-
-
-def current_workspace(request: HttpRequest) -> Tenant | None:
-    """Return the workspace that is open, or None."""
-    membership = current_membership(request)
-    return membership.tenant if membership else None
 
 
 def open_workspace(request: HttpRequest, user: User, tenant_id: UUID) -> None:

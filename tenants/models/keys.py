@@ -123,11 +123,6 @@ class ApiKey(models.Model):
         return self.expires_at is not None and self.expires_at - timezone.now() < ENDS_SOON
 
     @property
-    def scope_labels(self) -> list[str]:
-        """What the key may do, in words."""
-        return [str(Scope(scope).label) for scope in self.scopes]
-
-    @property
     def own_limits(self) -> list[str]:
         """The key's own limits in short words, `$25.00 a month`; empty when it has none."""
         months, requests = self.monthly_tokens or 0, self.requests_per_minute or 0

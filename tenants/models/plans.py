@@ -181,7 +181,3 @@ class Subscription(models.Model):
 
     def __str__(self) -> str:
         return f"{self.tenant} on {self.plan_version}"
-
-    def is_in_force(self, at: datetime) -> bool:
-        """Return whether it holds at a moment."""
-        return self.starts_at <= at and (self.ends_at is None or self.ends_at > at)

@@ -25,7 +25,7 @@ COMMANDS = {name: load_command_class(app, name) for name, app in get_commands().
 # What each command declares: the action of its entry in the log, None if it changes nothing.
 ACTIONS = {name: getattr(command, "audit_action", "undeclared") for name, command in COMMANDS.items()}
 AUDITED = [name for name, action in ACTIONS.items() if action]
-MANIFEST = Manifest("2026-11-26T12:00:00Z", [], [], [], {}, objects=3, objects_sha256="")
+MANIFEST = Manifest("2026-11-26T12:00:00Z", [], "", objects=3, objects_sha256="")
 
 
 def run(*words: object) -> None:

@@ -3,10 +3,13 @@
 import os
 import sys
 from io import StringIO
+from pathlib import Path
 
 import pytest
+import yaml
 
 from stack import auditing, checking, clients
+from stack.folders import ROOT
 from stack.outcome import Outcome, closing_line
 from stack.steps import Steps
 
@@ -89,3 +92,11 @@ def test_a_lock_that_a_database_did_not_compare_is_not_audited(monkeypatch, caps
     said = capsys.readouterr().out
     assert "not audited: engine/locks/cpu.txt, engine/locks/cuda.txt" in said
     assert "pins compared with PyPI" in said
+
+
+def test_the_hooks_of_pre_commit_are_checks_that_make_check_runs_with_the_same_programs():
+    [local] = yaml.safe_load((ROOT / ".pre-commit-config.yaml").read_text())["repos"]
+    programs = str(Path(sys.executable).parent)
+    for hook in local["hooks"]:
+        command = hook["entry"].replace(".venv/bin", programs).split()
+        assert checking.commands()[hook["id"]] == command

@@ -5,6 +5,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
+import yaml
 
 from stack import checking, env_file
 from stack.folders import ROOT
@@ -122,3 +123,29 @@ def test_a_secret_changes_in_the_file_that_containers_have_open(file, tmp_path):
 
     assert key.read_text() == "shorter"
     assert (key.stat().st_ino, mode(key)) == (inode, 0o444)
+
+
+PINS = f"services: {{postgres: {{image: 'postgres:1.0@sha256:{'ab' * 32}'}}}}"
+
+
+def test_what_is_committed_pins_every_image_whose_digest_is_known():
+    pinned = yaml.safe_load(env_file.PINNED.read_text())["services"]
+    for name, service in yaml.safe_load(COMPOSE)["services"].items():
+        image = service.get("image", "polyscribe")
+        if not image.startswith(("polyscribe", "vllm/")):  # Renovate adds vLLM's digest
+            assert re.fullmatch(re.escape(image) + "@sha256:[0-9a-f]{64}", pinned[name]["image"])
+    sources = [file.read_text() for file in env_file.NAMED_IN]
+    assert env_file.find_stale_pins(env_file.PINNED.read_text(), *sources) == []
+    newer = [text.replace("postgres:18", "postgres:19") for text in sources]
+    [stale] = env_file.find_stale_pins(env_file.PINNED.read_text(), *newer)
+    assert stale.startswith("postgres:18")
+
+
+def test_make_secrets_fails_where_the_pins_are_of_another_version(tmp_path, monkeypatch):
+    monkeypatch.setattr(env_file, "FILE", tmp_path / ".env")
+    monkeypatch.setattr(env_file, "FOLDER", tmp_path / "secrets")
+    monkeypatch.setattr(env_file, "PINNED", tmp_path / "digests.yml")
+    env_file.main()
+    env_file.PINNED.write_text(PINS)
+    with pytest.raises(SystemExit, match="which this version no longer names"):
+        env_file.main()

@@ -82,10 +82,18 @@ def test_the_search_finds_sections_by_the_beginnings_of_their_words(client):
     hits = page.context["hits"]
     assert hits
     for hit in hits:
-        assert re.search("idempotency", f"{hit.section.heading} {hit.section.text}", re.IGNORECASE)
-        address, anchor = urldefrag(hit.section.url)
+        assert re.search("idempotency", f"{hit.section.title} {hit.section.text}", re.IGNORECASE)
+        address, anchor = urldefrag(hit.url)
         assert not anchor or anchor in Page(client.get(address).text).ids
     assert client.get(reverse("guides"), {"q": "IDEMPOT"}).context["hits"]
+
+
+def test_a_section_is_found_by_its_title_first_and_shown_with_the_words_around(client):
+    [first, *_] = client.get(reverse("guides"), {"q": "max_tokens"}).context["hits"]
+    assert re.search("max.tokens", f"{first.section.title} {first.section.text}")
+    [first, *_] = client.get(reverse("guides"), {"q": "back restore"}).context["hits"]
+    assert first.section.title == "Back up and restore"
+    assert len(first.snippet.split()) <= 32
 
 
 @pytest.mark.parametrize("question", ["", "zzzzqq", "<zzz>", "%", "a" * 1000, "\x00"])

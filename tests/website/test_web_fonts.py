@@ -7,13 +7,12 @@ import pytest
 from django.contrib.staticfiles import finders
 from fontTools.ttLib import TTFont
 
-from website import web_fonts
-from website.web_fonts import FONTS
+from stack.web_fonts import FONTS
 
 MAX_BYTES = 40_000
 
 
-@pytest.mark.parametrize("name", [font.name for font in FONTS])
+@pytest.mark.parametrize("name", FONTS)
 def test_a_font_is_a_small_file_with_the_sites_characters_under_the_sites_name(name):
     found = finders.find(f"fonts/{name}.woff2")
     data = Path(found).read_bytes()
@@ -24,13 +23,3 @@ def test_a_font_is_a_small_file_with_the_sites_characters_under_the_sites_name(n
     names = {str(record) for record in font["name"].names if record.nameID in (1, 4, 16)}
     assert not any("Source" in one for one in names)
     assert "SIL Open Font License" in str(font["name"].getDebugName(13))
-
-
-def test_all_are_collected():
-    listed = {f"{storage.prefix}/{path}" for path, storage in web_fonts.WebFontFinder().list([])}
-    assert listed == {f"fonts/{font.name}.woff2" for font in FONTS}
-
-
-def test_other_files_are_left_to_other_finders():
-    assert finders.find("css/base.css").endswith("static/css/base.css")
-    assert not web_fonts.WebFontFinder().find("fonts/none.woff2")

@@ -5,7 +5,6 @@ from typing import Any
 from trials.grammars.case import Case
 
 TEXT = {"type": "string"}
-LETTERS = "[a-z]"
 # Of SmolLM2: token ids of single letters, digits, blanks and brackets, which lead into a grammar's branches.
 SMALL_TOKENS = {str(token): 40 for token in range(17, 110)}
 

@@ -8,20 +8,28 @@ class BackupRefused(DomainError):
 
 
 class FolderNotEmpty(BackupRefused):
-    """{folder} is not empty: give a backup a folder of its own."""
+    """{folder} is not empty. Choose an empty folder for each backup."""
 
 
 class NoBackup(BackupRefused):
-    """{folder} has no manifest.json: it is no backup, or one that was not written to its end."""
+    """{folder} has no manifest.json: it is no backup, or the backup was interrupted."""
 
 
 class Damaged(BackupRefused):
-    """{file} is not what the manifest says: the backup is damaged, and nothing was restored."""
+    """{file} does not match its hash: the backup is damaged. Nothing was restored."""
+
+
+class ForeignBackup(BackupRefused):
+    """{folder} was changed, or sealed under API_KEY_PEPPERS that are missing here. Nothing was restored."""
 
 
 class NotEmpty(BackupRefused):
-    """{part} is not empty. A backup is only restored into an empty installation: nothing was changed."""
+    """{part} is not empty. Restore a backup into an empty installation only. Nothing was changed."""
 
 
 class OtherVersion(BackupRefused):
     """The backup was written by another version of Polyscribe: this one lacks the migration {migration}."""
+
+
+class ProgramFailed(BackupRefused):
+    """{program} failed: {reason}"""

@@ -1,37 +1,24 @@
-"""What a backup holds: its tables, sequences and objects, each with its hash. It is written last."""
+"""What a backup holds, each file with its hash. It is written last and sealed under API_KEY_PEPPERS."""
 
 import hashlib
 import json
 import os
-import re
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import IO
 
-from core import months
-from operations.backup.errors import Damaged, NoBackup
+from cryptography.fernet import InvalidToken
 
-FORMAT = 2
+from core.sealing import seal, unseal
+from operations.backup.errors import Damaged, ForeignBackup, NoBackup
+
+FORMAT = 3
 NAME = "manifest.json"
+SEAL = "manifest.seal"
+PURPOSE = b"backup manifest"
+DATABASE = "database.dump"
 OBJECTS = "objects.jsonl"  # one line an object: there may be millions
-CHUNK_BYTES = 1024 * 1024
-TABLE_NAME = re.compile(r"[a-z][a-z0-9_]*")
-
-
-@dataclass(frozen=True)
-class TableEntry:
-    """One table: its file holds COPY's text of these columns, compressed."""
-
-    name: str
-    columns: list[str]
-    rows: int
-    sha256: str
-
-    @property
-    def file(self) -> str:
-        """Its file below the backup's folder."""
-        return f"database/{self.name}.copy.gz"
 
 
 @dataclass(frozen=True)
@@ -50,42 +37,14 @@ class ObjectEntry:
 
 @dataclass(frozen=True)
 class Manifest:
-    """A whole backup. `migrations` are those that were applied: the tables' shape.
-
-    A manifest is data from outside: no SQL and no path of it is used. Files are named by tables and keys,
-    partitions are made from `periods`, the months that have usage events.
-    """
+    """A whole backup. `migrations` are those that were applied: the tables' shape."""
 
     made_at: str
     migrations: list[str]
-    tables: list[TableEntry]
-    periods: list[str]
-    sequences: dict[str, int]
+    database_sha256: str
     objects: int
     objects_sha256: str
     format: int = FORMAT
-
-
-class HashingWriter:
-    """A file that knows the SHA-256 of what was written to it."""
-
-    def __init__(self, out: IO[bytes]) -> None:
-        self._out = out
-        self._hash = hashlib.sha256()
-
-    def write(self, data: bytes) -> int:
-        """Write and hash."""
-        self._hash.update(data)
-        return self._out.write(data)
-
-    def flush(self) -> None:
-        """Flush the file."""
-        self._out.flush()
-
-    @property
-    def sha256(self) -> str:
-        """The hash until now, in hex."""
-        return self._hash.hexdigest()
 
 
 def create_private(file: Path) -> IO[bytes]:
@@ -103,42 +62,42 @@ def _open_private(path: str, flags: int) -> int:
 
 
 def write_manifest(folder: Path, manifest: Manifest) -> None:
-    """Write the manifest, all or nothing: a backup without one is not whole."""
+    """Write the manifest, all or nothing: a backup without one is incomplete."""
+    content = json.dumps(asdict(manifest), indent=1).encode()
+    _write(folder / SEAL, seal(hashlib.sha256(content).hexdigest(), purpose=PURPOSE).encode())
     new = folder / f"{NAME}.new"
-    with create_private(new) as out:
-        out.write(json.dumps(asdict(manifest), indent=1).encode())
-        out.flush()
-        os.fsync(out.fileno())
+    _write(new, content)
     new.replace(folder / NAME)
 
 
+def _write(file: Path, content: bytes) -> None:
+    with create_private(file) as out:
+        out.write(content)
+        out.flush()
+        os.fsync(out.fileno())
+
+
 def read_manifest(folder: Path) -> Manifest:
-    """Return the manifest of a backup. Raises NoBackup or Damaged."""
+    """Return the manifest of a backup that this installation's secrets sealed.
+
+    A dump is SQL that runs as the database's owner, so nothing of an unsealed backup is used.
+
+    Raises NoBackup, ForeignBackup or Damaged.
+    """
     file = folder / NAME
     if not file.is_file():
         raise NoBackup(folder=folder)
+    content = file.read_bytes()
     try:
-        written = json.loads(file.read_text())
-        tables = [TableEntry(**table) for table in written.pop("tables")]
-        manifest = Manifest(**written, tables=tables)
-        _require_data(manifest)
-    except (ValueError, KeyError, TypeError) as error:
+        sealed = unseal((folder / SEAL).read_text(), purpose=PURPOSE)
+    except (InvalidToken, FileNotFoundError) as error:
+        raise ForeignBackup(folder=folder) from error
+    if sealed != hashlib.sha256(content).hexdigest():
+        raise ForeignBackup(folder=folder)
+    try:
+        return Manifest(**json.loads(content))
+    except TypeError as error:  # the fields of another format
         raise Damaged(file=file) from error
-    return manifest
-
-
-def _require_data(manifest: Manifest) -> None:
-    """Raise ValueError or TypeError for a name, a month or a number that could be anything else."""
-    if manifest.format != FORMAT:
-        raise ValueError("another format")
-    for table in manifest.tables:
-        if not TABLE_NAME.fullmatch(table.name):
-            raise ValueError(table.name)
-    for period in manifest.periods:
-        months.bounds(period)
-    for last in manifest.sequences.values():
-        if not isinstance(last, int):
-            raise TypeError("a sequence's number")
 
 
 def read_objects(folder: Path) -> Iterator[ObjectEntry]:
@@ -150,18 +109,18 @@ def read_objects(folder: Path) -> Iterator[ObjectEntry]:
 
 def verify(folder: Path, manifest: Manifest) -> None:
     """Read every file and compare its hash. Raises Damaged."""
+    _verify_file(folder / DATABASE, manifest.database_sha256)
     _verify_file(folder / OBJECTS, manifest.objects_sha256)
-    for table in manifest.tables:
-        _verify_file(folder / table.file, table.sha256)
     for stored in read_objects(folder):
         _verify_file(folder / stored.file, stored.sha256)
 
 
 def _verify_file(file: Path, sha256: str) -> None:
-    if file.is_symlink() or not file.is_file() or _hash_file(file) != sha256:
+    if file.is_symlink() or not file.is_file() or hash_file(file) != sha256:
         raise Damaged(file=file)
 
 
-def _hash_file(file: Path) -> str:
+def hash_file(file: Path) -> str:
+    """Return a file's SHA-256 in hex."""
     with file.open("rb") as content:
         return hashlib.file_digest(content, "sha256").hexdigest()

@@ -1,6 +1,5 @@
 """`manage.py backup` and `restore`: an installation comes back as it was between two requests."""
 
-import gzip
 import json
 import os
 import re
@@ -8,7 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from urllib.parse import urlsplit
 from uuid import uuid4
 
@@ -26,9 +25,9 @@ from core import months
 from core import valkey as names
 from inference.contract.route import Provenance
 from inference.public import drain_usage
+from operations.backup import database, restore_backup, write_backup
 from operations.backup import manifest as manifests
-from operations.backup import restore_backup, tables, write_backup
-from operations.backup.errors import Damaged, FolderNotEmpty, NoBackup, NotEmpty
+from operations.backup.errors import Damaged, FolderNotEmpty, ForeignBackup, NoBackup, NotEmpty, ProgramFailed
 from stack.folders import ROOT
 from tenants.models import AuditEntry, CachedAnswer, UsageEvent
 from tenants.public import issue_key, record_audit
@@ -174,7 +173,7 @@ def test_a_backup_that_is_damaged_or_not_whole_is_not_restored(acme, valkey, tmp
     folder = tmp_path / "backup"
     manifest = write_backup(folder, lambda _: None)
     manifests.verify(folder, manifest)
-    file = folder / next(table.file for table in manifest.tables if table.name == "tenants_tenant")
+    file = folder / manifests.DATABASE
     content = bytearray(file.read_bytes())
     content[-9] ^= 1
     file.write_bytes(content)
@@ -195,7 +194,13 @@ def test_nobody_else_reads_its_files_whatever_the_folder_and_the_umask(acme, val
     finally:
         os.umask(before)
     files = [file for file in folder.rglob("*") if file.is_file()]
-    assert len(files) > len(tables.list_tables())
+    assert {file.name for file in files} >= {
+        "database.dump",
+        "objects.jsonl",
+        "manifest.json",
+        "manifest.seal",
+    }
+    assert len(files) > 4
     assert {file.stat().st_mode & 0o777 for file in files} == {0o600}
     below = [each for each in folder.rglob("*") if each.is_dir()]
     assert {each.stat().st_mode & 0o777 for each in below} == {0o700}
@@ -217,7 +222,10 @@ def test_a_backup_opens_no_session_and_repeats_no_kept_answer(client, alice, acm
     )
     folder = tmp_path / "backup"
     write_backup(folder, lambda _: None)
-    written = b"".join(gzip.decompress(file.read_bytes()) for file in folder.glob("database/*.gz"))
+    with (tmp_path / "dump.sql").open("xb") as out:
+        command = [database.BINARIES / "pg_restore", "--file=-", folder / manifests.DATABASE]
+        subprocess.run(command, stdout=out, check=True)
+    written = (tmp_path / "dump.sql").read_bytes()
     assert alice.email.encode() in written
     assert session.session_key.encode() not in written
     assert b"sk-ps-1" not in written
@@ -242,40 +250,50 @@ SOUNDS_SECRET = re.compile(r"key$|secret$|token$|password|digest|cookie|^data$|^
 
 
 def test_every_column_that_sounds_like_a_secret_is_left_out_or_known_to_be_safe():
-    held = set(tables.list_tables())
     suspects = {
         f"{model._meta.db_table}.{field.column}"
         for model in apps.get_models(include_auto_created=True)
         for field in model._meta.local_concrete_fields
-        if model._meta.db_table in held and not field.is_relation and SOUNDS_SECRET.search(field.column)
+        if model._meta.db_table not in database.SECRET_TABLES
+        and not field.is_relation
+        and SOUNDS_SECRET.search(field.column)
     }
     assert suspects == set(SAFE_COLUMNS)
 
 
 FORGERIES = {
-    "SQL as a month": lambda manifest: manifest["periods"].append("2026-01'); DROP TABLE x; --"),
-    "a path as a table": lambda manifest: manifest["tables"][0].update(name="../../../etc/passwd"),
-    "a file's path": lambda manifest: manifest["tables"][0].update(file="/etc/passwd"),
-    "SQL as a number": lambda manifest: manifest["sequences"].update(x="1); DROP TABLE x"),
+    "another dump's hash": lambda manifest: manifest.update(database_sha256="0" * 64),
+    "a migration fewer": lambda manifest: manifest["migrations"].pop(),
+    "another format": lambda manifest: manifest.update(format=2),
 }
 
 
-def test_a_manifest_is_data_no_sql_and_no_path_of_it_is_believed(acme, valkey, tmp_path):
+@pytest.mark.parametrize("forge", FORGERIES.values(), ids=FORGERIES)
+def test_a_changed_manifest_is_refused_before_any_of_its_sql_runs(forge, acme, valkey, tmp_path):
     folder = tmp_path / "backup"
-    manifest = write_backup(folder, lambda _: None)
+    write_backup(folder, lambda _: None)
     file = folder / manifests.NAME
-    written = file.read_text()
-    for forge in FORGERIES.values():
-        forged = json.loads(written)
-        forge(forged)
-        file.write_text(json.dumps(forged))
-        with pytest.raises(Damaged):
-            manifests.read_manifest(folder)
-    # Nor does one fill a table that backups leave out.
-    tables.require_own_tables(manifest.tables)
-    for entry in (
-        replace(manifest.tables[0], name="django_session"),
-        replace(manifest.tables[0], columns=["x"]),
-    ):
-        with pytest.raises(Damaged):
-            tables.require_own_tables([entry])
+    manifest = json.loads(file.read_text())
+    forge(manifest)
+    file.write_text(json.dumps(manifest))
+    with pytest.raises(ForeignBackup):
+        restore_backup(folder, lambda _: None)
+
+
+def test_a_backup_is_restored_with_the_peppers_of_its_day_only(acme, valkey, settings, tmp_path):
+    folder = tmp_path / "backup"
+    write_backup(folder, lambda _: None)
+    settings.API_KEY_PEPPERS = {number: b"another" * 8 for number in settings.API_KEY_PEPPERS}
+    with pytest.raises(ForeignBackup):
+        manifests.read_manifest(folder)
+    (folder / manifests.SEAL).unlink()
+    with pytest.raises(ForeignBackup):
+        manifests.read_manifest(folder)
+
+
+def test_a_dump_that_fails_says_why_and_leaves_no_backup(acme, valkey, monkeypatch, tmp_path):
+    monkeypatch.setattr(database, "export_snapshot", lambda: "00000000-1")
+    with pytest.raises(ProgramFailed, match=r"pg_dump failed: .*snapshot .* does not exist"):
+        write_backup(tmp_path / "backup", lambda _: None)
+    with pytest.raises(NoBackup):
+        restore_backup(tmp_path / "backup", lambda _: None)

@@ -29,6 +29,4 @@ class Command(BaseCommand):
             raise CommandError(error.message) from error
         facts = {"made_at": manifest.made_at, "objects": manifest.objects}
         record_command("backup", action="backup.written", after=facts)
-        self.stdout.write(
-            f"Backup of {manifest.made_at}: {len(manifest.tables)} tables, {manifest.objects} objects."
-        )
+        self.stdout.write(f"Backup of {manifest.made_at}: the database and {manifest.objects} objects.")
