@@ -27,7 +27,7 @@ demo-ray: ## The same on a Ray cluster of this machine in vLLM's place; ENGINE_R
 	$(call BOOTSTRAP,--ray)
 	@ENGINE_KIND=ray $(STACK) demo --var '$(or $(VAR),var/ray)'
 
-test: ## All tests but the long ones, against real services and a real vLLM: about ten minutes
+test: ## All tests but the long ones, against real services and a real vLLM; COVERAGE=1 prints the coverage
 	$(call BOOTSTRAP,--engine)
 	@$(STACK) test -- $(ARGS)
 

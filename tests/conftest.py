@@ -3,6 +3,7 @@
 Tests run beside real services: `python -m stack run --services -- pytest tests/tenants`.
 """
 
+import gc
 import ipaddress
 import os
 import runpy
@@ -41,12 +42,17 @@ def pytest_configure(config):
     config.addinivalue_line("filterwarnings", "ignore:Overriding get_action_choices")
 
 
+def pytest_collection_finish() -> None:
+    """Leave what is loaded by now out of garbage collections, each of which would look at all of it."""
+    gc.freeze()
+
+
 @pytest.fixture(scope="session")
 def django_db_modify_db_settings(django_db_modify_db_settings_parallel_suffix):
     """Copy the database that the stack has migrated (stack/template_database.py), if there is one."""
     template = os.environ.get("TEST_DATABASE_TEMPLATE")
     if template:
-        connection.settings_dict["TEST"]["TEMPLATE"] = template
+        connection.settings_dict["TEST"] |= {"TEMPLATE": template, "MIGRATE": False}
 
 
 @pytest.fixture(scope="session")

@@ -17,8 +17,10 @@ from tenants.models import (
     User,
 )
 from tenants.public import issue_key
-from tests.config.addresses import ALL, API, address_of
-from tests.config.changes import OPERATIONS, PAGES, Arguments, logged, operations, prepared, state
+from tests.config.addresses import ALL, API, address_of, of_acme
+from tests.config.changes import OPERATIONS, PAGES, Arguments, logged, operations, prepared, ready, state
+
+__all__ = ["of_acme", "ready"]
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("valkey", "ready")]
 

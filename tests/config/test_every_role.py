@@ -8,16 +8,19 @@ from django.urls import resolve
 
 from tenants.accounts.roles import ALLOWED, Permission, Role, needed_by_scope
 from tenants.models import Membership, Tenant, User
-from tests.config.addresses import ALL, API, address_of
+from tests.config.addresses import ALL, API, address_of, of_acme
 from tests.config.changes import (
     OPERATIONS,
     PAGES,
     logged,
     operations,
     prepared,
+    ready,
     state,
     two_versions,
 )
+
+__all__ = ["of_acme", "ready"]
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("valkey", "ready")]
 

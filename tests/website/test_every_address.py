@@ -5,7 +5,9 @@ from django.test import Client
 from django.urls import reverse
 
 from tenants.public import issue_key
-from tests.config.addresses import ALL, API, address_of
+from tests.config.addresses import ALL, API, address_of, of_acme
+
+__all__ = ["of_acme"]
 
 METHODS = ("get", "post", "put", "patch", "delete")
 WITH_ARGUMENTS = {name: arguments for name, arguments in ALL.items() if arguments}

@@ -132,6 +132,7 @@ def test_no_more_styles_than_slots_are_running_and_no_place_is_left_free_in_vain
     asyncio.run(engine.run(clients, 12, check))
 
 
+@pytest.mark.long
 @given(clients=clients, slots=st.integers(1, 9))
 @settings(max_examples=80, deadline=None)
 def test_nobody_waits_longer_than_all_others_have_their_time(clients, slots):
@@ -144,6 +145,7 @@ def test_nobody_waits_longer_than_all_others_have_their_time(clients, slots):
     assert worst_s <= rounds * (QUANTUM_S + longest_s) + 0.001
 
 
+@pytest.mark.long
 @given(
     many=st.integers(0, 9), slots=st.integers(1, 8), weights=st.sampled_from([(1, 1), (1, 4), (3, 1), (2, 3)])
 )

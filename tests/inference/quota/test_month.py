@@ -627,6 +627,7 @@ def reconcile(period: str) -> str:
     return out.getvalue()
 
 
+@pytest.mark.long
 def test_two_months_of_twenty_workspaces(world, monkeypatch):
     simulate_april(world)
     cross_the_turn(world)

@@ -285,6 +285,7 @@ def world(valkey, settings, acme) -> SimpleNamespace:
     )
 
 
+@pytest.mark.long
 def test_whatever_happens_a_persons_free_workspaces_never_use_more_than_one_allowance(world):
     class Here(Person):
         pass

@@ -883,6 +883,7 @@ def ask_for(gateway, account):
     return ask_for
 
 
+@pytest.mark.long
 def test_whatever_happens_valkey_the_ledger_and_a_plain_model_agree(world):
     class Here(History):
         pass
@@ -891,6 +892,7 @@ def test_whatever_happens_valkey_the_ledger_and_a_plain_model_agree(world):
     run_state_machine_as_test(Here, settings=RANDOM)
 
 
+@pytest.mark.long
 def test_whatever_happens_no_credit_pays_twice_and_nothing_is_used_that_none_pays(world):
     class Here(Wallet):
         pass

@@ -16,7 +16,9 @@ from billing.payments import payments
 from core.money import NANO
 from tenants.accounts import impersonation
 from tenants.models import AuditEntry, Membership, Tenant, User
-from tests.config.addresses import ALL, API, address_of
+from tests.config.addresses import ALL, API, address_of, of_acme
+
+__all__ = ["of_acme"]
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("valkey")]
 SURE = {"confirmed": "1", "why": "ticket 12"}
