@@ -1,6 +1,43 @@
 """What can go wrong with styles and engines."""
 
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
 from core.errors import Conflict, DomainError, Invalid, NotFound, Unavailable
+from core.messages import Fact, Message
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that is wrong with an adapter: its code and facts. `validation.problems` has the words."""
+
+    code: str
+    facts: Mapping[str, Fact] = field(default_factory=dict, hash=False)
+
+    @property
+    def sentence_message(self) -> Message:
+        """What is wrong, for whoever reads it later."""
+        return Message(f"adapters.finding_sentence.{self.code}", self.facts)
+
+    @property
+    def fix_message(self) -> Message:
+        """The one thing to do about it, for whoever reads it later."""
+        return Message(f"adapters.finding_fix.{self.code}", self.facts)
+
+    @property
+    def sentence(self) -> str:
+        """What is wrong, in plain words of the active language."""
+        return str(self.sentence_message)
+
+    @property
+    def fix(self) -> str:
+        """The one thing to do about it, in the active language."""
+        return str(self.fix_message)
+
+    @property
+    def tensor(self) -> str:
+        """The tensor that has the fault, if it is one."""
+        return str(self.facts.get("tensor", ""))
 
 
 class StorageUnavailable(Unavailable):
@@ -43,6 +80,12 @@ class EngineRefused(DomainError):
     """The engine refused the adapter: {reason}"""
 
     code = "engine_refused"
+
+    @property
+    def reason(self) -> Message:
+        """Why, as an engine's words or ours."""
+        reason = self.facts["reason"]
+        return reason if isinstance(reason, Message) else Message.of(str(reason))
 
 
 class EngineGone(Conflict):

@@ -186,7 +186,7 @@ def _pay(author: Tenant, period: str, now: datetime) -> bool:
             due,
             source=CreditGrant.Source.AUTHOR_SHARE,
             source_id=source_id,
-            reason=f"Author's share of usage until the end of {period}",
+            reason=credits.GrantReason.EARNED(period=period),
             actor=SYSTEM,
             now=now,
         )

@@ -112,7 +112,7 @@ def _difference(placement: Placement, explain: Callable[[Placement], str]) -> Di
 
 def _explain_missing(placement: Placement) -> str:
     if placement.note:
-        return placement.note
+        return str(placement.note)
     retry = placement.retry_at
     return f"tried again {retry:%Y-%m-%d %H:%M:%S} UTC" if retry else "loaded at the next pass"
 

@@ -45,7 +45,7 @@ class AdapterVersionAdmin(ReadOnly, OperatorAdmin):
 
     @admin.display(description="findings")
     def report(self, version: AdapterVersion) -> SafeString | str:
-        rows = [(finding["code"], finding["sentence"], finding["fix"]) for finding in version.findings]
+        rows = [(finding.code, finding.sentence, finding.fix) for finding in version.findings]
         items = format_html_join("", "<li><code>{}</code> {} <em>{}</em></li>", rows)
         return format_html("<ol>{}</ol>", items) if items else "none"
 

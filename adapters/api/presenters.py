@@ -18,6 +18,7 @@ from adapters.quality.cards import StyleCard
 from adapters.releases import review
 from adapters.releases.canary_analysis import CanaryComparison
 from core.money import usd
+from core.rest.messages import MessageText
 from tenants.metering.forms import MILLION
 from tenants.metering.price_book import Entry, Schedule, find_price, schedules_of
 from tenants.metering.price_book import amounts as price_amounts
@@ -123,8 +124,8 @@ class FindingObject(serializers.Serializer[Any]):
     """One fault that the check found, and its remedy."""
 
     code = serializers.CharField(help_text="For programs; docs/adapters.md lists them.")
-    sentence = serializers.CharField()
-    fix = serializers.CharField()
+    sentence = MessageText(source="sentence_message")
+    fix = MessageText(source="fix_message")
     tensor = serializers.CharField(required=False, help_text="The tensor that has the fault, if it is one.")
 
 
@@ -143,8 +144,8 @@ class VersionObject(serializers.Serializer[Any]):
         help_text="Whether others get it of a public style; operators approve."
     )
     auto_promote = serializers.BooleanField(help_text="It answers for its style as soon as it serves.")
-    note = serializers.CharField(help_text="What its present step waits for.")
-    failure = serializers.CharField(help_text="Why no engine took it.")
+    note = MessageText(help_text="What its present step waits for.")
+    failure = MessageText(help_text="Why no engine took it.")
     findings = FindingObject(many=True, help_text="Why it was rejected, each with its remedy.")
     is_convertible = serializers.SerializerMethodField(help_text="Whether `autofix` would mend it.")
     converted_from = serializers.SerializerMethodField()
@@ -261,7 +262,7 @@ class CanaryObject(serializers.Serializer[Any]):
     figures = FiguresObject()
     live_figures = FiguresObject()
     sentence = serializers.CharField(help_text="What the figures say.")
-    fault = serializers.CharField(help_text="Why it ends by itself in a moment; else empty.")
+    fault = MessageText(help_text="Why it ends by itself in a moment; else empty.")
 
 
 class ReleaseObject(serializers.Serializer[Any]):
@@ -273,7 +274,7 @@ class ReleaseObject(serializers.Serializer[Any]):
     after = serializers.SerializerMethodField()
     percent = serializers.IntegerField(help_text="Of a canary.")
     sentence = serializers.CharField()
-    reason = serializers.CharField()
+    reason = MessageText()
     actor = serializers.SerializerMethodField(help_text="A person's address; null: by itself, or a program.")
     api_key = serializers.UUIDField(source="api_key_id", allow_null=True, help_text="The program's key.")
     at = serializers.DateTimeField()

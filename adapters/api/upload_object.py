@@ -13,6 +13,7 @@ from adapters.object_store import StoredPart, Upload
 from adapters.uploads import progress
 from adapters.uploads.parts import PartUrl, count_parts
 from adapters.uploads.sessions import ABANDONED_AFTER
+from core.rest.messages import MessageText
 
 METHODS = ("post", "multipart")
 STEP_STATES = ("done", "current", "next", "failed")
@@ -69,8 +70,8 @@ class UploadFindingObject(serializers.Serializer[Any]):
     """Why a version was rejected."""
 
     code = serializers.CharField()
-    sentence = serializers.CharField()
-    fix = serializers.CharField()
+    sentence = MessageText(source="sentence_message")
+    fix = MessageText(source="fix_message")
 
 
 class UploadObject(serializers.Serializer[Any]):
@@ -88,7 +89,7 @@ class UploadObject(serializers.Serializer[Any]):
     files = UploadFileObject(many=True)
     urls_valid_s = serializers.IntegerField(help_text="How long the URLs of this answer are valid.")
     findings = UploadFindingObject(many=True)
-    failure = serializers.CharField(help_text="Why an engine did not take it; empty: nothing failed.")
+    failure = MessageText(help_text="Why an engine did not take it; empty: nothing failed.")
     created_at = serializers.DateTimeField()
     abandoned_at = serializers.DateTimeField(help_text="When it is deleted unless it is finished before.")
 

@@ -15,7 +15,7 @@ from adapters.catalog.style_fields import LANGUAGES
 from adapters.errors import StyleNotFound
 from adapters.models import AdapterVersion, Selection, Share, Status, Style
 from adapters.models.styles import is_public_now, is_reviewed_for, model_name_of
-from adapters.quality import cards
+from adapters.quality import cards, samples
 from tenants.metering.price_book import prices_now, schedules_of
 from tenants.models import Tenant
 
@@ -295,7 +295,7 @@ def _card(
         name=style.name,
         model_name=style.model_name,
         description=style.description,
-        sample=style.sample,
+        sample=samples.shown_line(style.sample),
         sample_prompt=style.sample_prompt,
         owner_name=style.owner.name,
         owner_slug=style.owner.slug,

@@ -11,11 +11,12 @@ from urllib.parse import urlsplit
 
 import urllib3
 from django.conf import settings
-from django.utils.translation import gettext_noop
+from django.utils.translation import gettext_noop as _
 
 from adapters.engines.connections import UNIX, open_pool
 from adapters.errors import EngineRefused, EngineUnavailable
 from adapters.models import Engine
+from core.messages import Message, MessageCode
 
 QUERY_TIMEOUT_S = 10
 LOAD_TIMEOUT_S = 180  # also of completions: a cluster loads an adapter for the first one
@@ -25,9 +26,6 @@ BAD_ADAPTER = re.compile(r"Call to add_lora method failed: (?P<reason>.+)", re.D
 # Faults of the engine's machine, as torch (on a GPU, on a CPU), vLLM and the system's own errors word them.
 MACHINE_FAULT = re.compile(
     r"out of memory|can't allocate memory|No free|CUDA error|\[Errno \d+\]", re.IGNORECASE
-)
-WRONG_BASE_MODEL = gettext_noop(
-    "The engine serves {served}, not {base}: correct its address or its base model."
 )
 ALREADY_LOADED = "has already been loaded"
 NOT_A_NUMBER = "Out of range float values"  # what JSON's writer says of NaN
@@ -39,6 +37,17 @@ FILE_PATH = re.compile(r"(?:[\w.-]*/)[\w./~+-]+")
 ENGINE_NAME = re.compile(r"'?\bv_[0-9a-f]{32}\b'?")
 
 
+class EngineFault(MessageCode):
+    """Why an engine does not do what it was asked for."""
+
+    WRONG_BASE_MODEL = _("The engine serves {served}, not {base}: correct its address or its base model.")
+    OTHER_ADAPTER = _("The engine had another adapter under this name; it is loaded again.")
+    NOT_A_NUMBER = _("The adapter makes the model compute no numbers (NaN).")
+    FILES_UNSEEN = _("The engine can't see the files laid for it; check ENGINE_ADAPTERS_DIR.")
+    KEY_REFUSED = _("The engine does not take our key; check ENGINE_API_KEY.")
+    ANSWERS_ERROR = _("The engine answers with error {status}. {text}")
+
+
 def check_health(engine: Engine) -> None:
     """Have an engine show that it can answer. Raises EngineUnavailable."""
     if engine.kind != Engine.Kind.RAY:
@@ -48,7 +57,7 @@ def check_health(engine: Engine) -> None:
     body = {"model": engine.base_model.name, "prompt": "?"}
     status, text = _send(engine, "POST", "/tokenize", body, timeout_s=QUERY_TIMEOUT_S)
     if status not in (200, 400):  # 400: the replica says that it has no such service
-        raise EngineUnavailable(_error_sentence(status, text))
+        raise EngineUnavailable(_describe_error(status, text))
 
 
 def is_healthy(engine: Engine) -> bool:
@@ -76,7 +85,7 @@ def list_adapters(engine: Engine) -> dict[str, str]:
             bases.append(model["id"])
     # An engine with another base model would load our adapters without complaint.
     if engine.base_model.name not in bases:
-        raise EngineUnavailable(WRONG_BASE_MODEL.format(served=", ".join(bases), base=engine.base_model))
+        raise EngineUnavailable(EngineFault.WRONG_BASE_MODEL(served=", ".join(bases), base=engine.base_model))
     return adapters
 
 
@@ -105,9 +114,7 @@ def load_adapter(engine: Engine, name: str, path: str) -> None:
             return
         # vLLM has no way to replace one. The next pass loads ours.
         unload_adapter(engine, name)
-        raise EngineUnavailable(
-            gettext_noop("The engine had another adapter under this name; it is loaded again.")
-        )
+        raise EngineUnavailable(EngineFault.OTHER_ADAPTER())
     raise _load_error(status, text)
 
 
@@ -118,7 +125,7 @@ def unload_adapter(engine: Engine, name: str) -> None:
     """
     status, text = _post(engine, "/v1/unload_lora_adapter", {"lora_name": name})
     if status not in (200, 404):
-        raise EngineUnavailable(_error_sentence(status, text))
+        raise EngineUnavailable(_describe_error(status, text))
 
 
 def complete(engine: Engine, name: str, prompt: str, *, tokens: int) -> str:
@@ -136,7 +143,7 @@ def complete(engine: Engine, name: str, prompt: str, *, tokens: int) -> str:
     }
     status, text = _post(engine, "/v1/chat/completions", body)
     if status != 200:
-        raise EngineUnavailable(_error_sentence(status, text))
+        raise EngineUnavailable(_describe_error(status, text))
     return str(json.loads(text)["choices"][0]["message"]["content"] or "")
 
 
@@ -156,9 +163,9 @@ def read_logprobs(engine: Engine, name: str, prompts: Sequence[str]) -> list[dic
     }
     status, text = _post(engine, "/v1/completions", body)
     if status != 200 and NOT_A_NUMBER in text:
-        raise EngineRefused(reason=gettext_noop("The adapter makes the model compute no numbers (NaN)."))
+        raise EngineRefused(reason=EngineFault.NOT_A_NUMBER())
     if status != 200:  # a cluster loads an adapter with its first request, and may refuse it then
-        raise _refusal_in(text) or EngineUnavailable(_error_sentence(status, text))
+        raise _refusal_in(text) or EngineUnavailable(_describe_error(status, text))
     # vLLM names the prompt of a choice by its index alone; their order is not promised.
     choices = sorted(json.loads(text)["choices"], key=lambda choice: int(choice["index"]))
     return [choice["logprobs"]["top_logprobs"][0] for choice in choices]
@@ -177,10 +184,8 @@ def _load_error(status: int, text: str) -> EngineRefused | EngineUnavailable:
     if refusal:
         return refusal
     if status == 404:
-        return EngineUnavailable(
-            gettext_noop("The engine can't see the files laid for it; check ENGINE_ADAPTERS_DIR.")
-        )
-    return EngineUnavailable(_error_sentence(status, text))
+        return EngineUnavailable(EngineFault.FILES_UNSEEN())
+    return EngineUnavailable(_describe_error(status, text))
 
 
 def _refusal_in(text: str) -> EngineRefused | None:
@@ -191,16 +196,16 @@ def _refusal_in(text: str) -> EngineRefused | None:
     return EngineRefused(reason=printable(found["reason"]))
 
 
-def _error_sentence(status: int, text: str) -> str:
+def _describe_error(status: int, text: str) -> Message:
     if status == 401:
-        return gettext_noop("The engine does not take our key; check ENGINE_API_KEY.")
-    return f"The engine answers with error {status}. {printable(text)}".strip()
+        return EngineFault.KEY_REFUSED()
+    return EngineFault.ANSWERS_ERROR(status=status, text=printable(text))
 
 
 def _get(engine: Engine, path: str) -> str:
     status, text = _send(engine, "GET", path, timeout_s=QUERY_TIMEOUT_S)
     if status != 200:
-        raise EngineUnavailable(_error_sentence(status, text))
+        raise EngineUnavailable(_describe_error(status, text))
     return text
 
 

@@ -22,7 +22,7 @@ from pathlib import Path
 from django.db import transaction
 from django.db.models.functions import Now
 from django.utils import timezone
-from django.utils.translation import gettext_noop
+from django.utils.translation import gettext_noop as _
 
 from adapters.engines import client
 from adapters.errors import EngineUnavailable, NothingToAttest
@@ -30,12 +30,18 @@ from adapters.models import AdapterVersion, Engine, EngineErasure, Erasure, Plac
 from adapters.placement import local_cache
 from adapters.routing import publisher
 from core import locks
+from core.messages import Message, MessageCode
 
-STARTED_WITH = gettext_noop(
-    "The engine lists it as {name}: if that is a module it was started with, start it without."
-)
-MACHINE_GONE = gettext_noop("Its machine is gone for good.")
-DISK_KEEPS = gettext_noop("The disk beside the engine does not let go of the copy: {reason}.")
+
+class PurgeNote(MessageCode):
+    """What the purge of an engine waits for."""
+
+    STARTED_WITH = _(
+        "The engine lists it as {name}: if that is a module it was started with, start it without."
+    )
+    MACHINE_GONE = _("Its machine is gone for good.")
+    DISK_KEEPS = _("The disk beside the engine does not let go of the copy: {reason}.")
+
 
 Proof = EngineErasure.Proof
 
@@ -74,7 +80,7 @@ def give_up_engine(engine: Engine) -> None:
         placements = Placement.objects.lock(engine.placements.values_list("pk", flat=True))
         placements.update(is_desired=False, loaded_at=None, loaded_as="", note="")
         Engine.objects.filter(pk=engine.pk).update(
-            is_gone=True, is_draining=True, is_healthy=False, note=MACHINE_GONE
+            is_gone=True, is_draining=True, is_healthy=False, note=PurgeNote.MACHINE_GONE()
         )
         publisher.mark_engines_changed([engine.pk], are_places_new=True)
 
@@ -109,15 +115,15 @@ def _unload_all(engine: Engine, rows: list[EngineErasure]) -> None:
         process_began_at = client.started_at(engine)
     except EngineUnavailable as error:
         for row in rows:
-            _note(row, str(error))
+            _note(row, Message.of(error))
         return
     for row in rows:
         if name := _listed_name(row.erasure.version, listed):
-            _note(row, STARTED_WITH.format(name=name))
+            _note(row, PurgeNote.STARTED_WITH(name=name))
         else:
             row.unregistered_at = timezone.now()
             row.process_began_at = process_began_at
-            row.note = ""
+            row.note = Message()
             row.save()
 
 
@@ -175,13 +181,12 @@ def _delete_copy(row: EngineErasure) -> bool:
         for folder in path.parent.glob(f"{path.name}*"):  # those of downloads that broke off, too
             shutil.rmtree(folder)
     except OSError as error:
-        _note(row, DISK_KEEPS.format(reason=error.strerror))
+        _note(row, PurgeNote.DISK_KEEPS(reason=error.strerror))
         return False
     return bool(EngineErasure.objects.filter(pk=row.pk).update(copy_gone_at=Now(), note=""))
 
 
-def _note(row: EngineErasure, note: str) -> None:
-    note = note[:300]
+def _note(row: EngineErasure, note: Message) -> None:
     if row.note != note:  # a worker comes by every other second
         row.note = note
         row.save(update_fields=["note"])

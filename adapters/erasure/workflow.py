@@ -14,7 +14,7 @@ from django.db import transaction
 from django.db.models import Exists, F, OuterRef, Q, QuerySet
 from django.db.models.functions import Now
 from django.utils import timezone
-from django.utils.translation import gettext_noop
+from django.utils.translation import gettext_noop as _
 
 from adapters import object_store
 from adapters.catalog import sharing
@@ -27,14 +27,20 @@ from adapters.uploads import sessions
 from adapters.validation.limits import ARCHIVE_LIMIT, LIMITS_BYTES
 from core import locks
 from core.errors import Unavailable
+from core.messages import Message, MessageCode
 from tenants.models import EventType, User
 from tenants.public import record_event
 
 # A presigned form can't be called back: when the longest one has expired, the storage is emptied once more.
 FORM_LASTS = timedelta(seconds=object_store.form_valid_s(ARCHIVE_LIMIT) + 300)
 
-ROUTED = gettext_noop("A workspace's routes still name it; they are published again within seconds.")
-VALKEY_SILENT = gettext_noop("Valkey does not answer; this goes on by itself when it is back.")
+
+class ErasureNote(MessageCode):
+    """What an erasure waits for."""
+
+    ROUTED = _("A workspace's routes still name it; they are published again within seconds.")
+    VALKEY_SILENT = _("Valkey does not answer; this goes on by itself when it is back.")
+    STILL_STORED = _("The storage still has {left}.")
 
 
 def erase_version(version: AdapterVersion, by: User | None, *, at_once: bool = False) -> Erasure:
@@ -112,9 +118,9 @@ def advance_erasure(erasure: Erasure) -> list[Engine]:
             try:
                 _take_steps(erasure)
             except Unavailable as error:
-                _note_wait(erasure, str(error))
+                _note_wait(erasure, Message.of(error))
             except redis.RedisError:
-                _note_wait(erasure, VALKEY_SILENT)
+                _note_wait(erasure, ErasureNote.VALKEY_SILENT())
     if erasure.drained_at is None:
         return []
     names = erasure.engines.filter(unregistered_at=None).values("engine")
@@ -171,7 +177,7 @@ def _close_style(style: Style) -> bool:
 def _take_steps(erasure: Erasure) -> None:
     if erasure.withdrawn_at is None:
         if in_flight.is_routed(erasure.version):
-            return _note_wait(erasure, ROUTED)
+            return _note_wait(erasure, ErasureNote.ROUTED())
         _mark_step(erasure, "withdrawn_at")
     if erasure.drained_at is None:
         if note := in_flight.reason_in_flight(erasure.version):
@@ -194,10 +200,10 @@ def _empty_storage(erasure: Erasure) -> None:
         object_store.erase(version.pk)
         left = object_store.remaining(version.pk, {*version.files, *LIMITS_BYTES})
     if left:
-        _note_wait(erasure, gettext_noop("The storage still has {left}.").format(left=", ".join(left)))
+        _note_wait(erasure, ErasureNote.STILL_STORED(left=", ".join(left)))
     else:
         AdapterVersion.objects.filter(pk=version.pk).update(stored_bytes=0)
-        Erasure.objects.filter(pk=erasure.pk).update(storage_gone_at=Now(), note="")
+        Erasure.objects.filter(pk=erasure.pk).update(storage_gone_at=Now(), note=Message())
         erasure.refresh_from_db()
 
 
@@ -210,7 +216,7 @@ def _finish_erasure(erasure: Erasure) -> None:
             alpha=None,
             target_modules=[],
             findings=[],
-            failure="",
+            failure=Message(),
             stated_quantisation="",
         )
         if _mark_step(erasure, "finished_at"):
@@ -219,10 +225,10 @@ def _finish_erasure(erasure: Erasure) -> None:
 
 def _mark_step(erasure: Erasure, step: str) -> bool:
     """Note that a step is done; return False if that was noted before."""
-    is_new = Erasure.objects.filter(pk=erasure.pk, **{step: None}).update(**{step: Now()}, note="")
+    is_new = Erasure.objects.filter(pk=erasure.pk, **{step: None}).update(**{step: Now()}, note=Message())
     erasure.refresh_from_db(fields=[step, "note"])
     return bool(is_new)
 
 
-def _note_wait(erasure: Erasure, note: str) -> None:
-    Erasure.objects.filter(pk=erasure.pk).exclude(note=note[:300]).update(note=note[:300])
+def _note_wait(erasure: Erasure, note: Message) -> None:
+    Erasure.objects.filter(pk=erasure.pk).exclude(note=note).update(note=note)

@@ -11,6 +11,8 @@ from django.core.validators import URLValidator
 from django.db import models
 from django.utils import timezone
 
+from core.message_fields import MessageField
+
 if TYPE_CHECKING:
     from adapters.models.versions import AdapterVersion  # noqa: F401
 
@@ -118,7 +120,7 @@ class Engine(models.Model):
         help_text="Its machine is out of service for good; the row tells erasures what it held.",
     )
     is_healthy = models.BooleanField(default=False, editable=False)
-    note = models.CharField(max_length=200, blank=True, editable=False)
+    note = MessageField(editable=False)
     checked_at = models.DateTimeField(null=True, editable=False)
     started_at = models.DateTimeField(
         null=True,
@@ -191,11 +193,7 @@ class Placement(models.Model):
     retry_at = models.DateTimeField(
         null=True, blank=True, help_text="It could not be loaded for now; not tried again before."
     )
-    note = models.CharField(
-        max_length=300,
-        blank=True,
-        help_text="What it waits for; or, if not wanted, why the engine refused it.",
-    )
+    note = MessageField(help_text="What it waits for; or, if not wanted, why the engine refused it.")
 
     objects = PlacementQuerySet.as_manager()
 

@@ -5,6 +5,7 @@ from django.db import models
 from django.utils.translation import gettext_lazy as _
 
 from adapters.models.versions import AdapterVersion
+from core.message_fields import MessageField
 
 
 class Erasure(models.Model):
@@ -21,7 +22,7 @@ class Erasure(models.Model):
         null=True, help_text="The storage answers that it has none of its files."
     )
     finished_at = models.DateTimeField(null=True)
-    note = models.CharField(max_length=300, blank=True, help_text="What it waits for.")
+    note = MessageField(help_text="What it waits for.")
 
     def __str__(self) -> str:
         return f"erasure of {self.version}"
@@ -44,7 +45,7 @@ class EngineErasure(models.Model):
     memory_free_at = models.DateTimeField(null=True)
     proof = models.CharField(max_length=10, choices=Proof, blank=True)
     copy_gone_at = models.DateTimeField(null=True, help_text="No local copy lies beside the engine.")
-    note = models.CharField(max_length=300, blank=True, help_text="What it waits for.")
+    note = MessageField(help_text="What it waits for.")
 
     class Meta:
         constraints = [models.UniqueConstraint("erasure", "engine", name="one_erasure_an_engine")]

@@ -10,6 +10,8 @@ from django.db.models import Exists, OuterRef, Q
 from django.db.models.functions import Coalesce, Now
 from django.utils.translation import gettext
 
+from core.message_fields import MessageField
+
 REVIEWED_WORDS = ("name", "description", "sample_prompt")
 
 
@@ -304,7 +306,7 @@ class Release(models.Model):
         "adapters.AdapterVersion", on_delete=models.SET_NULL, null=True, blank=True, related_name="+"
     )
     percent = models.PositiveSmallIntegerField(default=0, help_text="Of a canary.")
-    reason = models.CharField(max_length=300, blank=True)
+    reason = MessageField()
     actor = models.ForeignKey(
         settings.AUTH_USER_MODEL,
         on_delete=models.SET_NULL,

@@ -4,7 +4,9 @@ UPLOADING → UPLOADED → VALID → PUSHING → SERVING → RETIRED
                     ↘ REJECTED       ↘ FAILED (may be pushed again)
 """
 
+import json
 from datetime import datetime
+from typing import Any
 from uuid import UUID, uuid4
 
 from django.conf import settings
@@ -12,7 +14,10 @@ from django.db import models, transaction
 from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
 
+from adapters.errors import Finding
 from adapters.models.styles import Style
+from core.message_fields import MessageField
+from core.messages import Message, MessageDecoder, MessageEncoder
 
 
 class Status(models.TextChoices):
@@ -33,6 +38,19 @@ IN_WORK = (Status.UPLOADED, Status.VALID, Status.PUSHING)
 def engine_name_of(version_id: UUID) -> str:
     """Return a version's name in engines: opaque, so that no tenant's text reaches an engine."""
     return f"v_{version_id.hex}"
+
+
+class FindingsField(models.JSONField):
+    """What is wrong with a version: findings, stored as their codes and facts."""
+
+    def from_db_value(self, value: str | None, expression: object, connection: object) -> list[Finding]:
+        """Return the findings of a row."""
+        found = json.loads(value or "[]", cls=MessageDecoder)
+        return [Finding(message.code, message.facts) for message in found]
+
+    def get_prep_value(self, value: list[Finding]) -> list[dict[str, Any]]:
+        """Return what is stored of findings."""
+        return [Message(finding.code, finding.facts).as_json() for finding in value]
 
 
 class AdapterVersionQuerySet(models.QuerySet["AdapterVersion"]):
@@ -73,9 +91,11 @@ class AdapterVersion(models.Model):
     rank = models.PositiveIntegerField(null=True)
     alpha = models.FloatField(null=True)
     target_modules = models.JSONField(default=list)
-    findings = models.JSONField(default=list, help_text="Validation report: code, sentence, fix, tensor.")
-    note = models.CharField(max_length=300, blank=True, help_text="What the present step waits for.")
-    failure = models.CharField(max_length=500, blank=True)
+    findings = FindingsField(
+        default=list, encoder=MessageEncoder, help_text="Validation report: codes and facts."
+    )
+    note = MessageField(help_text="What the present step waits for.")
+    failure = MessageField(help_text="Why no engine took it.")
     stated_quantisation = models.CharField(
         max_length=30,
         blank=True,
@@ -129,7 +149,7 @@ class AdapterVersion(models.Model):
         """True when no worker takes another step."""
         return self.status in FINAL
 
-    def wait(self, note: str) -> None:
+    def wait(self, note: Message) -> None:
         """Write down what the present step waits for; a version that has moved on meanwhile is left alone."""
         if AdapterVersion.objects.filter(pk=self.pk, status=self.status).exclude(note=note).update(note=note):
             self.note = note
@@ -138,13 +158,13 @@ class AdapterVersion(models.Model):
         """Change status in one UPDATE and log the step; return False if another worker was first."""
         with transaction.atomic():
             moved = AdapterVersion.objects.filter(pk=self.pk, status=before).update(
-                status=after, note="", **changes
+                status=after, note=Message(), **changes
             )
             if moved:
                 self.history.create(status=after)
         if moved:
             self.status = after
-            self.note = ""
+            self.note = Message()
             for name, value in changes.items():
                 setattr(self, name, value)
         return bool(moved)

@@ -17,7 +17,7 @@ from typing import NamedTuple
 from uuid import UUID
 
 from django.utils import timezone
-from django.utils.translation import gettext_noop
+from django.utils.translation import gettext_noop as _
 
 from adapters.engines import client as engine_client
 from adapters.errors import EnginePoisoned, EngineRefused, EngineUnavailable, NotStored, NotTheCheckedFile
@@ -26,6 +26,7 @@ from adapters.placement import local_cache, transitions
 from adapters.placement.planner import REQUEST_LASTS
 from adapters.quality import effect_probe
 from core.errors import DomainError, Unavailable
+from core.messages import Message, MessageCode
 from tenants.metering.demand import Demand, recent_requests
 
 logger = logging.getLogger(__name__)
@@ -37,9 +38,14 @@ URGENT_BATCH_SIZE = 2
 CONCURRENT_LOADS = 2
 # A pass starts every few seconds: without this, what can't be loaded would be tried in each.
 RETRY_AFTER = timedelta(seconds=15)
-UNCONFIRMED = gettext_noop("The engine took the adapter but does not list it; it is loaded again.")
 
 type DemandByVersion = Mapping[tuple[UUID, int], Demand]
+
+
+class LoadNote(MessageCode):
+    """Why an adapter is loaded once more."""
+
+    UNCONFIRMED = _("The engine took the adapter but does not list it; it is loaded again.")
 
 
 class MissingPlacement(NamedTuple):
@@ -129,9 +135,9 @@ def _load_batch(engine: Engine, batch: Sequence[Placement]) -> set[int]:
                 if not engine_client.is_healthy(engine):
                     pool.shutdown(cancel_futures=True)
                     raise
-                _postpone(placement, str(error))
+                _postpone(placement, Message.of(error))
             except Unavailable as error:
-                record_unavailable(engine, str(error))
+                record_unavailable(engine, Message.of(error))
                 without_files.add(placement.pk)
             else:
                 loaded.append(placement)
@@ -157,7 +163,7 @@ def _confirm(engine: Engine, loaded: Sequence[Placement]) -> None:
     confirm_loaded(engine, confirmed, loads=1)
     for placement in loaded:
         if placement not in confirmed:
-            _postpone(placement, UNCONFIRMED)
+            _postpone(placement, LoadNote.UNCONFIRMED())
 
 
 def confirm_loaded(engine: Engine, names: Mapping[Placement, str], *, loads: int = 0) -> None:
@@ -186,16 +192,16 @@ def _probe(engine: Engine, placement: Placement, name: str, loads: int) -> None:
     except EngineUnavailable as error:
         if isinstance(error, EnginePoisoned) or not engine_client.is_healthy(engine):
             raise
-        _postpone(placement, str(error))
+        _postpone(placement, Message.of(error))
     else:
         serves = transitions.mark_loaded(placement, name, loads=loads)  # False: it was retired meanwhile
     if not serves and name == placement.version.engine_name:  # a static module can't be unloaded
         engine_client.unload_adapter(engine, name)
 
 
-def _postpone(placement: Placement, note: str) -> None:
-    logger.warning("%s on %s is postponed: %s", placement.version, placement.engine, note)
-    changes = {"retry_at": timezone.now() + RETRY_AFTER, "note": note[:300]}
+def _postpone(placement: Placement, note: Message) -> None:
+    logger.warning("%s on %s is postponed: %s", placement.version, placement.engine, note.in_english())
+    changes = {"retry_at": timezone.now() + RETRY_AFTER, "note": note}
     Placement.objects.filter(pk=placement.pk).update(**changes)
     if placement.version.status == Status.PUSHING:
         placement.version.wait(note)
@@ -204,11 +210,11 @@ def _postpone(placement: Placement, note: str) -> None:
 def _reject(placement: Placement, error: DomainError) -> None:
     logger.warning("%s on %s: %s", placement.version, placement.engine, str(error))
     by_engine = isinstance(error, EngineRefused)
-    reason = str(error.facts["reason"]) if by_engine else str(error)
+    reason = error.reason if isinstance(error, EngineRefused) else Message.of(error)
     transitions.mark_rejected(placement, reason, by_engine=by_engine)
 
 
-def record_unavailable(engine: Engine, note: str) -> None:
+def record_unavailable(engine: Engine, note: Message) -> None:
     """Say on everything that waits for an engine what it waits for."""
     waiting = engine.placements.filter(is_desired=True, loaded_at=None)
     waiting.exclude(note=note).update(note=note)

@@ -9,18 +9,24 @@ from uuid import UUID
 from django.db import transaction
 from django.db.models import Case, Count, F, Q, QuerySet, When
 from django.utils import timezone
-from django.utils.translation import gettext_noop
+from django.utils.translation import gettext_noop as _
 
 from adapters.models import AdapterVersion, Engine, Placement, Status, Style
 from adapters.placement import policy
 from adapters.routing import publisher
 from core import locks
+from core.messages import Message, MessageCode
 from tenants.metering.demand import Demand, recent_requests
 
 # A version that a request waits for has priority so long. The gateway repeats the request for it every 5 s;
 # and since this is much less than a request waits, requests for other versions get their turn in time.
 REQUEST_LASTS = timedelta(seconds=20)
-SILENT = gettext_noop("The worker beside the engine does not report; this goes on by itself when it is back.")
+
+
+class EngineNote(MessageCode):
+    """Why nothing happens on an engine."""
+
+    SILENT = _("The worker beside the engine does not report; this goes on by itself when it is back.")
 
 
 class Version(NamedTuple):
@@ -46,7 +52,7 @@ class PlacementRow(NamedTuple):
     is_desired: bool
     loaded_at: datetime | None
     requested_at: datetime | None
-    note: str
+    note: Message
 
 
 def plan_all() -> list[Engine]:
@@ -69,7 +75,7 @@ def mark_silent_engines() -> None:
     with transaction.atomic():
         # In one order: two that mark engines never wait crosswise.
         ids = list(silent.select_for_update(no_key=True).order_by("pk").values_list("pk", flat=True))
-        Engine.objects.filter(pk__in=ids).update(is_healthy=False, note=SILENT)
+        Engine.objects.filter(pk__in=ids).update(is_healthy=False, note=EngineNote.SILENT())
         publisher.mark_engines_changed(ids)
 
 
@@ -111,7 +117,12 @@ def request_placement(version: AdapterVersion, *, requested_at: datetime | None 
         return engines
     # Without room the row is not wanted yet, and its `requested_at` gives it priority in the next plan.
     has_room = emptiest.placements.filter(is_desired=True).count() < emptiest.max_adapters
-    changes = {"is_desired": has_room, "requested_at": requested_at, "undesired_since": None, "note": ""}
+    changes = {
+        "is_desired": has_room,
+        "requested_at": requested_at,
+        "undesired_since": None,
+        "note": Message(),
+    }
     with transaction.atomic():
         placement, _ = Placement.objects.update_or_create(engine=emptiest, version=version, defaults=changes)
         if has_room and placement.loaded_at:

@@ -9,6 +9,7 @@ from adapters.engines import identity
 from adapters.models import Engine, Placement, Status
 from adapters.placement import loader
 from core.errors import Unavailable
+from core.messages import Message
 
 MAX_PROBES_PER_PASS = 10  # each takes about a second
 
@@ -22,7 +23,7 @@ def load_missing_on_cluster(engine: Engine) -> bool:
     try:
         identity.seal_identity(engine.base_model)
     except Unavailable as error:
-        loader.record_unavailable(engine, str(error))
+        loader.record_unavailable(engine, Message.of(error))
         return False
     engine.placements.filter(is_desired=False).exclude(loaded_at=None).update(loaded_at=None, loaded_as="")
     missing = engine.placements.missing().select_related("engine__base_model", "version__style")

@@ -24,12 +24,18 @@ from adapters.placement import loader, local_cache, ray, static_modules, transit
 from adapters.placement.static_modules import OUR_NAME, Modules, Present
 from adapters.routing import publisher
 from core import locks
+from core.messages import Message, MessageCode
 
 logger = logging.getLogger(__name__)
 
-WITHOUT_BASE = "The base model can't be served: "
 # A request may wait a minute in the fair queue, with the route that it was admitted with.
 DRAIN_GRACE = timedelta(seconds=90)
+
+
+class BaseNote(MessageCode):
+    """Why an engine on a CPU does not serve its base model. Operators read it."""
+
+    WITHOUT_BASE = "The base model can't be served: {reason}"
 
 
 class DesiredPlacement(NamedTuple):
@@ -61,14 +67,15 @@ def reconcile(engine: Engine) -> bool:
                 return _reconcile_cluster(engine)
             return _reconcile_engine(engine)
         except EngineUnavailable as error:
-            _record_health(engine, is_healthy=False, note=str(error))
-            loader.record_unavailable(engine, str(error))
+            note = Message.of(error)
+            _record_health(engine, is_healthy=False, note=note)
+            loader.record_unavailable(engine, note)
             return False
 
 
 def _reconcile_cluster(engine: Engine) -> bool:
     engine_client.check_health(engine)
-    _record_health(engine, is_healthy=True, note="")
+    _record_health(engine, is_healthy=True, note=Message())
     return ray.load_missing_on_cluster(engine)
 
 
@@ -79,7 +86,7 @@ def _reconcile_engine(engine: Engine) -> bool:
     _record_start(engine)
     _unload_undesired(engine, present, desired)
     modules = static_modules.match_versions(present, _versions_by_digests(desired))
-    note = _ensure_identity(engine, present) or static_modules.describe(modules)
+    note = _ensure_identity(engine, present) or Message.of(static_modules.describe(modules))
     # First the health: the routes of what is found loaded are then published with it.
     _record_health(engine, is_healthy=True, note=note)
     _record_changes(engine, present, desired, modules)
@@ -147,24 +154,25 @@ def _versions_by_digests(desired: list[DesiredPlacement]) -> dict[tuple[str, str
     return versions
 
 
-def _ensure_identity(engine: Engine, present: Present) -> str:
-    """Load the adapter through which a CPU engine serves the base model; return what is wrong, or ""."""
+def _ensure_identity(engine: Engine, present: Present) -> Message:
+    """Load the adapter through which a CPU engine serves its base model; return what is wrong, if it is."""
     if engine.device != Engine.Device.CPU or IDENTITY in present:
-        return ""
+        return Message()
     try:
         path = identity.write_identity(engine.base_model, Path(settings.ENGINE_ADAPTERS_DIR))
         engine_client.load_adapter(engine, IDENTITY, str(path))
     except (EngineRefused, DiskUnavailable) as error:
-        logger.error("%s: %s%s", engine, WITHOUT_BASE, str(error))
-        return f"{WITHOUT_BASE}{error!s}"
-    return ""
+        note = BaseNote.WITHOUT_BASE(reason=Message.of(error))
+        logger.error("%s: %s", engine, note.in_english())
+        return note
+    return Message()
 
 
-def _record_health(engine: Engine, *, is_healthy: bool, note: str) -> None:
+def _record_health(engine: Engine, *, is_healthy: bool, note: Message) -> None:
     """Write down how an engine is; when that changes, tell the gateways."""
     if engine.note != note:
-        logger.info("%s: %s", engine, note or "is well")
-    facts = {"is_healthy": is_healthy, "note": note[:200], "checked_at": timezone.now()}
+        logger.info("%s: %s", engine, note.in_english() or "is well")
+    facts = {"is_healthy": is_healthy, "note": note, "checked_at": timezone.now()}
     # Asked of the row itself: the planner may have marked the engine as down meanwhile.
     is_as_before = Engine.objects.filter(pk=engine.pk, is_healthy=is_healthy).update(**facts)
     if not is_as_before:

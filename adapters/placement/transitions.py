@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from django.db import transaction
 from django.db.models import F
 from django.utils import timezone
-from django.utils.translation import gettext_noop
+from django.utils.translation import gettext_noop as _
 
 from adapters.engines import client as engine_client
 from adapters.errors import VersionMoved
@@ -13,6 +13,7 @@ from adapters.models import AdapterVersion, Placement, Status
 from adapters.placement import hosting, planner
 from adapters.releases import aliases
 from adapters.routing import publisher
+from core.messages import Message, MessageCode
 from tenants.models import EventType
 from tenants.public import record_event
 
@@ -28,7 +29,14 @@ RETIRABLE = (
 
 # bulk_update writes a CASE with a branch for each row; long ones are slow to plan.
 ROWS_PER_UPDATE = 200
-NO_ENGINE_TAKES_IT = gettext_noop("No engine takes it any more; it waits until one is restarted. {reason}")
+
+
+class VersionNote(MessageCode):
+    """What a version that ended, or that no engine takes, says of itself."""
+
+    NO_ENGINE_TAKES_IT = _("No engine takes it any more; it waits until one is restarted. {reason}")
+    FAILED = _("Version {number} failed.")
+    RETIRED = _("Version {number} was retired.")
 
 
 def mark_unloaded(*placements: Placement) -> None:
@@ -64,7 +72,7 @@ def mark_all_loaded(names: Mapping[Placement, str], *, loads: int = 0) -> None:
         for placement in placements:
             placement.loaded_at = timezone.now()
             placement.loaded_as = names[placement]
-            placement.note = ""
+            placement.note = Message()
             placement.loads = F("loads") + loads
         changed_fields = ["loaded_at", "loaded_as", "note", "loads"]
         Placement.objects.bulk_update(placements, changed_fields, ROWS_PER_UPDATE)
@@ -75,7 +83,7 @@ def mark_all_loaded(names: Mapping[Placement, str], *, loads: int = 0) -> None:
         hosting.note_hosted_styles(styles)
 
 
-def mark_rejected(placement: Placement, reason: str, *, by_engine: bool) -> None:
+def mark_rejected(placement: Placement, reason: Message, *, by_engine: bool) -> None:
     """Give a placement up for a reason that people may read; a version that no other engine takes has failed.
 
     One that has served before and that an engine refuses waits instead: it is the engine that has changed,
@@ -84,13 +92,13 @@ def mark_rejected(placement: Placement, reason: str, *, by_engine: bool) -> None
     version = placement.version
     with transaction.atomic():
         Placement.objects.filter(pk=placement.pk).update(
-            is_desired=False, loaded_at=None, loaded_as="", note=reason[:300]
+            is_desired=False, loaded_at=None, loaded_as="", note=reason
         )
         _seek_other_engine(version, reason, by_engine=by_engine)
         publisher.mark_placed(version.style)  # last: a style is locked after its versions
 
 
-def _seek_other_engine(version: AdapterVersion, reason: str, *, by_engine: bool) -> None:
+def _seek_other_engine(version: AdapterVersion, reason: Message, *, by_engine: bool) -> None:
     """Let a version that one engine refused go to another, wait, or fail."""
     # Another engine has it, or is about to load it.
     if version.placements.filter(is_desired=True).exists():
@@ -99,14 +107,14 @@ def _seek_other_engine(version: AdapterVersion, reason: str, *, by_engine: bool)
         planner.request_placement(version)
         return
     if by_engine and version.status == Status.SERVING:
-        version.wait(NO_ENGINE_TAKES_IT.format(reason=reason)[:300])
+        version.wait(VersionNote.NO_ENGINE_TAKES_IT(reason=reason))
         return
     # Whichever it is by now: another worker may have moved it since it was read.
     has_failed = False
     for before in (Status.PUSHING, Status.SERVING):
-        if version.move(before=before, after=Status.FAILED, failure=reason[:500]):
+        if version.move(before=before, after=Status.FAILED, failure=reason):
             has_failed = True
-    aliases.fall_back(version.style, f"Version {version.number} failed.")
+    aliases.fall_back(version.style, VersionNote.FAILED(number=version.number))
     if has_failed:
         _record(EventType.VERSION_FAILED, version)
 
@@ -126,14 +134,14 @@ def retire_version(version: AdapterVersion) -> None:
         # Placements first, in the order of `mark_loaded`: so the two never wait for each other.
         version.placements.update(is_desired=False, loaded_at=None, loaded_as="")
         if any(version.move(before=before, after=Status.RETIRED) for before in RETIRABLE):
-            aliases.fall_back(version.style, f"Version {version.number} was retired.")
+            aliases.fall_back(version.style, VersionNote.RETIRED(number=version.number))
             _record(EventType.VERSION_RETIRED, version)
 
 
 def retry_version(version: AdapterVersion) -> None:
     """Push a failed version again. Raises VersionMoved when it has not failed."""
     with transaction.atomic():
-        if not version.move(before=Status.FAILED, after=Status.VALID, failure=""):
+        if not version.move(before=Status.FAILED, after=Status.VALID, failure=Message()):
             raise VersionMoved
         publisher.mark_changed(version.style)
 

@@ -12,11 +12,12 @@ docs/probing.md has the figures behind the numbers here.
 from collections.abc import Mapping, Sequence
 from statistics import fmean
 
-from django.utils.translation import gettext_noop
+from django.utils.translation import gettext_noop as _
 
 from adapters.engines import client as engine_client
 from adapters.errors import EnginePoisoned, EngineRefused
 from adapters.models import AdapterVersion, BaseReading, Engine, Probe
+from core.messages import MessageCode
 
 # Short, so that a CPU reads them all in a fraction of a second. Styles differ most where an answer begins.
 SUBJECTS = ("rain", "bread", "sleep", "money", "winter", "music", "work", "love")
@@ -27,17 +28,22 @@ MIN_EFFECT_NATS = 0.08
 # Where an engine answers differently in another batch, an effect must be so much larger than that.
 MIN_TIMES_NOISE = 2
 
-NO_EFFECT = gettext_noop(
-    "The adapter has no effect: the base model's words move by {strength:.3f} nats a token, and below "
-    "{least:.3f} it is only rounding. Train it longer or at a higher learning rate, check that the trained "
-    "weights were saved, and upload it as a new version."
-)
-NO_WORDS = gettext_noop(
-    "With the adapter the model finds no next word. Check the training for NaN or a diverging loss, "
-    "and upload it as a new version."
-)
 
 type TopLogprobs = Mapping[str, float]  # token → log-probability in nats
+
+
+class ProbeFault(MessageCode):
+    """Why a version is not taken after its probe."""
+
+    NO_EFFECT = _(
+        "The adapter has no effect: the base model's words move by {strength:.3f} nats a token, and below "
+        "{least:.3f} it is only rounding. Train it longer or at a higher learning rate, check that the "
+        "trained weights were saved, and upload it as a new version."
+    )
+    NO_WORDS = _(
+        "With the adapter the model finds no next word. Check the training for NaN or a diverging loss, "
+        "and upload it as a new version."
+    )
 
 
 def measure_effect(version: AdapterVersion, engine: Engine, name: str) -> Probe:
@@ -74,7 +80,7 @@ def _take_probe(version: AdapterVersion, engine: Engine, name: str) -> Probe:
     strength = fmean(shifts)
     least = max(MIN_EFFECT_NATS, MIN_TIMES_NOISE * reading.noise)
     if strength <= least:
-        raise EngineRefused(reason=NO_EFFECT.format(strength=strength, least=least))
+        raise EngineRefused(reason=ProbeFault.NO_EFFECT(strength=strength, least=least))
     rows = [{"prompt": prompt, "shift": value} for prompt, value in zip(PROMPTS, shifts, strict=True)]
     facts = {"engine": engine.name, "strength": strength, "noise": reading.noise, "shifts": rows}
     # Another worker may have taken the same probe meanwhile; the first one stays.
@@ -115,7 +121,7 @@ def _read_logprobs(engine: Engine, name: str, prompts: Sequence[str]) -> list[To
     """Return the likeliest next tokens after each prompt. Raises EngineRefused where there are none."""
     answers: list[TopLogprobs] = list(engine_client.read_logprobs(engine, name, prompts))
     if not all(answers) or len(answers) != len(prompts):
-        raise EngineRefused(reason=NO_WORDS)
+        raise EngineRefused(reason=ProbeFault.NO_WORDS())
     return answers
 
 

@@ -10,7 +10,7 @@ from functools import partial
 
 from django.db.models import F, Q
 from django.utils import timezone
-from django.utils.translation import gettext_noop
+from django.utils.translation import gettext, gettext_noop
 
 from adapters.engines import client as engine_client
 from adapters.errors import EngineUnavailable
@@ -80,6 +80,11 @@ def sample_line_of(version: AdapterVersion | None, prompt: str) -> str:
         if row["prompt"] == prompt:
             return _sample_line(row["style"])
     return ""
+
+
+def shown_line(line: str) -> str:
+    """Return a style's sample line as people read it: what says that there is none, in their language."""
+    return gettext(line) if line == EMPTY_ANSWER else line
 
 
 def _next_without_samples(engine: Engine) -> Placement | None:

@@ -12,15 +12,26 @@ from uuid import UUID
 from django.db import transaction
 from django.db.models import Q
 from django.utils import timezone
-from django.utils.translation import gettext_noop
+from django.utils.translation import gettext_noop as _
 
 from adapters.errors import AnsweredMeanwhile, BadShare, NothingToCompare, NothingToRollBackTo, NotServing
 from adapters.models import AdapterVersion, Release, Status, Style
 from adapters.quality import samples
 from adapters.releases import canary_analysis, review, votes
 from adapters.routing import publisher
+from core.messages import Message, MessageCode
 from tenants.models import ApiKey, EventType, User
 from tenants.public import record_event
+
+
+class MoveReason(MessageCode):
+    """Why the platform moved an alias by itself; people give their own reasons."""
+
+    ROLLED_BACK = _("Rolled back. {reason}")
+    ONLY_ONE = _("No other version served.")
+    AT_ONCE = _("Uploaded to answer at once.")
+    LIVE_CHANGED = _("The live version changed.")
+    REPLACED = _("Version {after} is tried instead.")
 
 
 def promote(
@@ -42,7 +53,7 @@ def promote(
         _require_serving(version)
         if not without_votes:
             votes.require_votes(style, version)
-        _move_live(style, version, actor=actor, key=key, reason=reason)
+        _move_live(style, version, actor=actor, key=key, reason=Message.of(reason))
     return True
 
 
@@ -67,7 +78,7 @@ def roll_back(
         if before is None:
             raise NothingToRollBackTo
         _require_serving(before)
-        whole_reason = gettext_noop("Rolled back. {reason}").format(reason=reason).strip()
+        whole_reason = MoveReason.ROLLED_BACK(reason=reason)
         rolled_back = EventType.RELEASE_ROLLED_BACK
         _move_live(held, before, actor=actor, key=key, reason=whole_reason, event_type=rolled_back)
     return before
@@ -91,13 +102,13 @@ def begin_canary(
         _require_serving(version)
         if style.live_version_id in (None, version.pk):
             raise NothingToCompare(number=version.number)
-        _move_canary(style, version, percent=percent, actor=actor, key=key, reason=reason)
+        _move_canary(style, version, percent=percent, actor=actor, key=key, reason=Message.of(reason))
 
 
 def end_canary(
     style: Style,
     actor: User | None,
-    reason: str = "",
+    reason: str | Message = "",
     *,
     key: ApiKey | None = None,
     is_automatic: bool = False,
@@ -110,7 +121,7 @@ def end_canary(
         # The caller judged the canary that it read; another one has not been judged.
         if held.canary_version_id is None or held.canary_version_id != style.canary_version_id:
             return False
-        _move_canary(held, None, actor=actor, key=key, reason=reason, is_automatic=is_automatic)
+        _move_canary(held, None, actor=actor, key=key, reason=Message.of(reason), is_automatic=is_automatic)
     return True
 
 
@@ -123,17 +134,13 @@ def auto_promote(version: AdapterVersion) -> None:
     with _locked(version.style_id) as style:
         live = style.live_version
         if live is None:
-            _move_live(
-                style, version, actor=version.created_by, reason=gettext_noop("No other version served.")
-            )
+            _move_live(style, version, actor=version.created_by, reason=MoveReason.ONLY_ONE())
         # A larger upload may be ready only after the one that was uploaded later.
         elif version.auto_promote and version.number > live.number and not style.votes_before_promotion:
-            _move_live(
-                style, version, actor=version.created_by, reason=gettext_noop("Uploaded to answer at once.")
-            )
+            _move_live(style, version, actor=version.created_by, reason=MoveReason.AT_ONCE())
 
 
-def fall_back(style: Style, reason: str) -> None:
+def fall_back(style: Style, reason: Message) -> None:
     """End a canary that serves no more; where the live version serves no more, let another one answer."""
     with _locked(style.pk) as held:
         canary, live = held.canary_version, held.live_version
@@ -205,7 +212,7 @@ def _move_live(
     *,
     actor: User | None = None,
     key: ApiKey | None = None,
-    reason: str = "",
+    reason: Message,
     event_type: EventType = EventType.RELEASE_PROMOTED,
 ) -> None:
     if style.live_version == after:
@@ -221,7 +228,7 @@ def _move_live(
     review.apply_approval(style)
     # After the move, so that the event of the canary's end shows what answers now.
     if style.canary_version:
-        _move_canary(style, None, actor=actor, key=key, reason=gettext_noop("The live version changed."))
+        _move_canary(style, None, actor=actor, key=key, reason=MoveReason.LIVE_CHANGED())
     record_event(
         style.owner_id,
         event_type,
@@ -239,7 +246,7 @@ def _move_canary(
     percent: int = 0,
     actor: User | None = None,
     key: ApiKey | None = None,
-    reason: str = "",
+    reason: Message,
     is_automatic: bool = False,
 ) -> None:
     before = style.canary_version
@@ -263,10 +270,7 @@ def _move_canary(
             style,
             version=before.number,
             is_automatic=is_automatic,
-            reason=reason
-            or (
-                gettext_noop("Version {after} is tried instead.").format(after=after.number) if after else ""
-            ),
+            reason=reason or (MoveReason.REPLACED(after=after.number) if after else reason),
         )
 
 
@@ -279,10 +283,8 @@ def _record_move(
     percent: int = 0,
     actor: User | None,
     key: ApiKey | None,
-    reason: str,
+    reason: Message,
 ) -> None:
-    # Reasons are made of others' words too; a long one must not stop a move.
-    limit = Release._meta.get_field("reason").max_length
     style.releases.create(
         alias=alias,
         before=before,
@@ -290,5 +292,5 @@ def _record_move(
         percent=percent,
         actor=actor,
         api_key=key,
-        reason=reason[:limit],
+        reason=reason,
     )

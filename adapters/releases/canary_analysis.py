@@ -4,9 +4,11 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from django.utils import timezone
-from django.utils.translation import gettext, gettext_noop
+from django.utils.translation import gettext
+from django.utils.translation import gettext_noop as _
 
 from adapters.models import AdapterVersion, Style
+from core.messages import Message, MessageCode
 from tenants.metering.version_stats import VersionFigures, version_figures
 
 # With fewer, a single failure would be more than MARGIN_PERCENT.
@@ -17,15 +19,18 @@ MARGIN_PERCENT = 5
 WINDOW = timedelta(days=1)  # what is older says little about now, and costs time to count
 
 
-FAILED_MORE = gettext_noop(
-    "Version {canary} failed {canary_times} of {canary_requests} times, version {live} {live_times} of "
-    "{live_requests}."
-)
-WROTE_NOTHING_MORE = gettext_noop(
-    "Version {canary} wrote nothing {canary_times} of {canary_requests} times, version {live} "
-    "{live_times} of "
-    "{live_requests}."
-)
+class CanaryFault(MessageCode):
+    """Why a canary has to end, with its figures."""
+
+    FAILED_MORE = _(
+        "Version {canary} failed {canary_times} of {canary_requests} times, version {live} {live_times} of "
+        "{live_requests}."
+    )
+    WROTE_NOTHING_MORE = _(
+        "Version {canary} wrote nothing {canary_times} of {canary_requests} times, version {live} "
+        "{live_times} of "
+        "{live_requests}."
+    )
 
 
 @dataclass(frozen=True)
@@ -39,17 +44,17 @@ class CanaryComparison:
     live_figures: VersionFigures
 
     @property
-    def fault(self) -> str:
-        """Why the canary has to end, with its figures, or "" while nothing speaks against it."""
+    def fault(self) -> Message:
+        """Why the canary has to end, with its figures; nothing while nothing speaks against it."""
         canary = self.canary_figures
         live = self.live_figures
         if canary.requests < MIN_REQUESTS:
-            return ""
+            return Message()
         if _is_clearly_worse(canary.error_percent, live.error_percent):
-            return self._worse(FAILED_MORE, canary.errors, live.errors)
+            return self._worse(CanaryFault.FAILED_MORE, canary.errors, live.errors)
         if _is_clearly_worse(canary.empty_percent, live.empty_percent):
-            return self._worse(WROTE_NOTHING_MORE, canary.empty, live.empty)
-        return ""
+            return self._worse(CanaryFault.WROTE_NOTHING_MORE, canary.empty, live.empty)
+        return Message()
 
     @property
     def sentence(self) -> str:
@@ -83,9 +88,8 @@ class CanaryComparison:
             verdict += gettext(", and its answers are empty less often")
         return verdict
 
-    def _worse(self, sentence: str, canary_times: int, live_times: int) -> str:
-        """Return a reason as it is stored: in English."""
-        return sentence.format(
+    def _worse(self, fault: CanaryFault, canary_times: int, live_times: int) -> Message:
+        return fault(
             canary=self.canary.number,
             canary_times=canary_times,
             canary_requests=self.canary_figures.requests,

@@ -4,16 +4,23 @@ from collections.abc import Iterator
 from itertools import batched
 from typing import Any
 
-from django.utils.translation import gettext_noop
+from django.utils.translation import gettext_noop as _
 
 from adapters.models import AdapterVersion, Style
 from core import valkey
+from core.messages import Message, MessageCode
 from tenants.models import Tenant
 
 HASHES_PER_BATCH = 100
-RECOVERING = gettext_noop(
-    "Valkey was emptied; the gateways are putting back what they know of requests in flight."
-)
+
+
+class InFlightNote(MessageCode):
+    """Why requests may still be in flight on a version."""
+
+    RECOVERING = _("Valkey was emptied; the gateways are putting back what they know of requests in flight.")
+    ONE_REQUEST = _("1 request is still in flight on it.")
+    REQUESTS = _("{count} requests are still in flight on it.")
+
 
 # redis-py types each answer as the union of all its modes; ours is one: decoded text, protocol 2.
 type Store = Any
@@ -34,8 +41,8 @@ def is_routed(version: AdapterVersion) -> bool:
     return any(str(version.pk) in target for target in _read_targets(keys))
 
 
-def reason_in_flight(version: AdapterVersion) -> str:
-    """Return why requests may be in flight on a version, or "". Raises redis.RedisError.
+def reason_in_flight(version: AdapterVersion) -> Message:
+    """Return why requests may be in flight on a version, or nothing. Raises redis.RedisError.
 
     Every admitted request has a hold that names its version, from before it reaches an engine until it is
     settled; the sweeper settles one whose gateway died when its lease ends. Only after a flush are holds
@@ -43,15 +50,13 @@ def reason_in_flight(version: AdapterVersion) -> str:
     """
     client: Store = valkey.client()
     if not _is_recovered(client):
-        return RECOVERING
+        return InFlightNote.RECOVERING()
     count = valkey.read_open_holds(client, "version").count(str(version.pk))
     if not _is_recovered(client):  # it was emptied while we read
-        return RECOVERING
+        return InFlightNote.RECOVERING()
     if count == 0:
-        return ""
-    if count == 1:
-        return gettext_noop("1 request is still in flight on it.")
-    return gettext_noop("{count} requests are still in flight on it.").format(count=count)
+        return Message()
+    return InFlightNote.ONE_REQUEST() if count == 1 else InFlightNote.REQUESTS(count=count)
 
 
 def _read_targets(keys: list[str]) -> Iterator[str]:

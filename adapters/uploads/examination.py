@@ -2,15 +2,14 @@
 
 import hashlib
 import logging
-from collections.abc import Iterable, Sequence
-from dataclasses import asdict
+from collections.abc import Sequence
 from functools import partial
 
 from django.conf import settings
 from django.db import transaction
 from django.db.models import F, Min, QuerySet
 from django.utils import timezone
-from django.utils.translation import gettext_noop
+from django.utils.translation import gettext_noop as _
 
 from adapters import object_store
 from adapters.errors import NothingToConvert, NotStored, StorageUnavailable
@@ -20,20 +19,19 @@ from adapters.validation import BaseShape, Finding, Report, archive_reader, auto
 from adapters.validation.limits import CONFIG_FILE, CONFIG_LIMIT, LIMITS_BYTES, WEIGHTS_FILE
 from core import locks
 from core.errors import Unavailable
+from core.messages import MessageCode
 from tenants.models import EventType
 from tenants.public import record_event
 
 logger = logging.getLogger(__name__)
 
 MAX_EXAMINATIONS = 3
-CHECK_FAILED = Finding(
-    "check_failed",
-    gettext_noop(
-        "The check of this upload broke off three times. That is our fault, not that of your files."
-    ),
-    gettext_noop("Support has the files and looks into it; what served before still serves."),
-)
-ANOTHER_FIRST = gettext_noop("Another upload of this workspace is being checked; this one follows.")
+
+
+class CheckNote(MessageCode):
+    """What a check waits for."""
+
+    ANOTHER_FIRST = _("Another upload of this workspace is being checked; this one follows.")
 
 
 def examine_version(version: AdapterVersion) -> bool:
@@ -41,7 +39,7 @@ def examine_version(version: AdapterVersion) -> bool:
     with locks.only_one(f"examination {version.style.owner_id}") as mine:
         if mine:
             return _examine_alone(version)
-    version.wait(ANOTHER_FIRST)
+    version.wait(CheckNote.ANOTHER_FIRST())
     return False
 
 
@@ -52,9 +50,7 @@ def _examine_alone(version: AdapterVersion) -> bool:
         faults = _seal_files(version) or _count_stored_bytes(version)
         is_moved = _reject(version, faults) if faults else _validate_files(version)
     except (NotStored, NothingToConvert) as error:
-        is_moved = _reject(
-            version, [Finding(error.code, str(error), gettext_noop("Upload the adapter again."))]
-        )
+        is_moved = _reject(version, [Finding(error.code, {"file": str(error.facts.get("file", ""))})])
     except Unavailable:
         # No examination took place: the files are not to blame for a service that does not answer.
         _uploaded_row(version).update(examinations=F("examinations") - 1)
@@ -79,7 +75,7 @@ def _count_examination(version: AdapterVersion) -> bool:
 
 def _give_up(version: AdapterVersion) -> bool:
     """Reject files whose examination never ends. They stay in the storage, so that support can look."""
-    is_moved = _reject(version, [CHECK_FAILED], stored_bytes=version.stored_bytes)
+    is_moved = _reject(version, [Finding("check_failed")], stored_bytes=version.stored_bytes)
     if is_moved:
         logger.error("%s: its check never ended; its files stay under %s", version, version.pk)
     return is_moved
@@ -131,11 +127,7 @@ def _count_stored_bytes(version: AdapterVersion) -> Sequence[Finding]:
         original_bytes = version.converted_from.stored_bytes if version.converted_from else 0
         if not storage_quota.storage_of(owner).is_over(without_bytes=original_bytes):
             return ()
-    size = storage_quota.format_bytes(stored_bytes)
-    sentence = gettext_noop(
-        "Unpacked or converted it has {size}, for which your plan has no room left."
-    ).format(size=size)
-    return [Finding("plan_full", sentence, storage_quota.REMEDY)]
+    return [Finding("plan_full", {"size": storage_quota.format_bytes(stored_bytes)})]
 
 
 def _validate_files(version: AdapterVersion) -> bool:
@@ -175,13 +167,13 @@ def _validation_context(version: AdapterVersion) -> tuple[BaseShape, int, str]:
     return shape, max_rank, version.stated_quantisation
 
 
-def _reject(version: AdapterVersion, findings: Iterable[Finding], **changes: object) -> bool:
+def _reject(version: AdapterVersion, findings: Sequence[Finding], **changes: object) -> bool:
     """Reject a version. Its files are kept, and count, only where a conversion of it is offered."""
     if not changes.get("conversions"):
         changes = {"stored_bytes": 0, **changes}
-    rows = [asdict(finding) for finding in findings]
+    rejected = {"findings": list(findings), **changes}
     with transaction.atomic():
-        is_moved = version.move(before=Status.UPLOADED, after=Status.REJECTED, findings=rows, **changes)
+        is_moved = version.move(before=Status.UPLOADED, after=Status.REJECTED, **rejected)
         if is_moved:
             record_event(version.style.owner_id, EventType.VERSION_REJECTED, version)
     return is_moved

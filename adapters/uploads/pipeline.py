@@ -6,7 +6,7 @@ from uuid import UUID
 
 from django.db import transaction
 from django.db.models import Max
-from django.utils.translation import gettext_noop
+from django.utils.translation import gettext_noop as _
 
 from adapters.errors import NotUploaded, UploadEnded
 from adapters.models import AdapterVersion, Engine, Placement, Status
@@ -15,14 +15,18 @@ from adapters.routing import publisher
 from adapters.uploads import examination, sessions
 from core import locks
 from core.errors import Unavailable
+from core.messages import Message, MessageCode
 
 logger = logging.getLogger(__name__)
 
 NEVER = datetime.min.replace(tzinfo=UTC)
-OUR_FAULT = gettext_noop(
-    "Something broke on our side. The operators see it, and it is tried again by itself."
-)
-NO_ENGINE = gettext_noop("No engine serves this base model yet; this goes on by itself when one is added.")
+
+
+class UploadNote(MessageCode):
+    """What an upload waits for."""
+
+    OUR_FAULT = _("Something broke on our side. The operators see it, and it is tried again by itself.")
+    NO_ENGINE = _("No engine serves this base model yet; this goes on by itself when one is added.")
 
 
 def advance_version(version: AdapterVersion) -> list[Engine]:
@@ -38,9 +42,9 @@ def advance_version(version: AdapterVersion) -> list[Engine]:
             while _take_step(version):
                 pass
         except Unavailable as error:
-            version.wait(str(error))
+            version.wait(Message.of(error))
         except Exception:
-            version.wait(OUR_FAULT)
+            version.wait(UploadNote.OUR_FAULT())
             raise
     missing = Placement.objects.filter(version=version, is_desired=True, loaded_at=None)
     return list(Engine.objects.filter(placements__in=missing))
@@ -92,14 +96,13 @@ def _finish_upload(version: AdapterVersion) -> bool:
 def _push_version(version: AdapterVersion) -> bool:
     """Request a placement of a version on an engine of its base model."""
     if not Engine.objects.of(version.style.base_model).exists():
-        version.wait(NO_ENGINE)
+        version.wait(UploadNote.NO_ENGINE())
         return False
     with transaction.atomic():
         if not version.move(before=Status.VALID, after=Status.PUSHING):
             return False
-        version.placements.filter(is_desired=False).update(
-            note=""
-        )  # an engine that refused it is tried again
+        # An engine that refused it is tried again.
+        version.placements.filter(is_desired=False).update(note=Message())
         planner.request_placement(version)
         publisher.mark_changed(version.style)
     return True
@@ -109,4 +112,4 @@ def _note_silent_engines(version: AdapterVersion) -> None:
     """Say so when no worker does the pushing: it is done beside each engine."""
     engines = Engine.objects.filter(placements__version=version)
     if not engines.exclude(pk__in=Engine.objects.silent()).exists():
-        version.wait(planner.SILENT)
+        version.wait(planner.EngineNote.SILENT())

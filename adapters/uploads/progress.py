@@ -79,7 +79,7 @@ def _step_state(version: AdapterVersion, number: int, current: int) -> str:
 
 def _step_note(version: AdapterVersion, number: int, state: str) -> str:
     if state == "current":
-        return version.note or str(NOTES.get(number, ""))
+        return str(version.note) or str(NOTES.get(number, ""))
     if state == "done" and number == SERVING:
-        return version.note
+        return str(version.note)
     return ""

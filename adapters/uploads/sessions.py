@@ -5,7 +5,6 @@ It posts each file by a presigned form, or sends it in parts (parts.py).
 
 import logging
 from collections.abc import Mapping
-from dataclasses import asdict
 from datetime import timedelta
 from typing import Any, Literal
 from uuid import UUID
@@ -14,7 +13,6 @@ from django.conf import settings
 from django.db import transaction
 from django.db.models import Max
 from django.utils import timezone
-from django.utils.translation import gettext_noop
 
 from adapters import object_store
 from adapters.catalog.style_fields import WORDS_CHARACTERS
@@ -36,25 +34,15 @@ from adapters.uploads.upload_request import TEXTS, StyleDescription, request_fau
 from adapters.validation import Finding
 from adapters.validation.limits import archive_of
 from core import locks
+from core.messages import Message
 from tenants.models import EventType, Tenant, User
 from tenants.public import record_event
 
 ABANDONED_AFTER = timedelta(hours=24)
-ABANDONED = Finding(
-    "abandoned",
-    gettext_noop("The upload was begun more than 24 hours ago and never completed."),
-    gettext_noop("Upload the adapter again."),
-)
-CANCELLED = Finding(
-    "cancelled",
-    gettext_noop("The upload was cancelled before it was complete."),
-    gettext_noop("Upload the adapter again."),
-)
-SENT_TOO_OFTEN = Finding(
-    "sent_too_often",
-    gettext_noop("The same parts of a file were sent again and again."),
-    gettext_noop("Upload the adapter again; send each part once."),
-)
+ABANDONED = Finding("abandoned")
+CANCELLED = Finding("cancelled")
+SENT_TOO_OFTEN = Finding("sent_too_often")
+DELETED = Finding("deleted")  # never stored: a version that was deleted has no findings
 
 type Method = Literal["post", "multipart"]
 
@@ -156,14 +144,14 @@ def finish_upload(version: AdapterVersion) -> None:
     try:
         missing = parts.complete_files(version) if version.multipart else missing_files(version)
     except StorageUnavailable as error:
-        version.wait(str(error))
+        version.wait(Message.of(error))
         return
     except VersionMoved:  # another call finished it, or it was deleted
         _require_finished(version)
         return
     if missing:
         fault = NotUploaded(files=" and ".join(missing))
-        if uploading.update(handed_in_at=None, note=str(fault)):
+        if uploading.update(handed_in_at=None, note=Message.of(fault)):
             raise fault
         _require_finished(version)  # the files are gone because it has moved on
     elif not version.move(before=Status.UPLOADING, after=Status.UPLOADED):
@@ -175,10 +163,8 @@ def _require_finished(version: AdapterVersion) -> None:
     version.refresh_from_db(fields=["status", "note", "findings"])
     if version.history.filter(status=Status.UPLOADED).exists():
         return
-    findings = version.findings or [
-        {"sentence": gettext_noop("The version was deleted before its upload was complete.")}
-    ]
-    raise UploadEnded(reason=findings[0]["sentence"])
+    findings = version.findings or [DELETED]
+    raise UploadEnded(reason=findings[0].sentence_message)
 
 
 def abandon_old_uploads() -> int:
@@ -195,7 +181,7 @@ def cancel_upload(version: AdapterVersion) -> None:
 
 def is_cancelled(version: AdapterVersion) -> bool:
     """Return whether a version's upload was cancelled."""
-    return any(finding["code"] == CANCELLED.code for finding in version.findings)
+    return any(finding.code == CANCELLED.code for finding in version.findings)
 
 
 def end_upload_sent_too_often(version: AdapterVersion) -> bool:
@@ -221,9 +207,8 @@ def _end_upload(version: AdapterVersion, finding: Finding) -> bool:
         unfinished = AdapterVersion.objects.filter(pk=version.pk, handed_in_at=None)
         if not unfinished.select_for_update(no_key=True).exists():
             return False
-        findings = [asdict(finding)]
         is_ended = version.move(
-            before=Status.UPLOADING, after=Status.REJECTED, findings=findings, stored_bytes=0
+            before=Status.UPLOADING, after=Status.REJECTED, findings=[finding], stored_bytes=0
         )
         if is_ended:
             record_event(version.style.owner_id, EventType.VERSION_REJECTED, version)

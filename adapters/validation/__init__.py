@@ -4,7 +4,7 @@ Nothing is unpickled, nothing is imported from an upload, and memory stays below
 size. Needs no database and no service; writes nothing but the temporary file that an archive is copied to.
 """
 
-from adapters.validation.findings import Finding
+from adapters.errors import Finding
 from adapters.validation.folder import validate_folder
 from adapters.validation.problems import PROBLEMS
 from adapters.validation.shapes import BaseShape, Linear

@@ -20,11 +20,11 @@ from itertools import pairwise
 from tempfile import TemporaryFile
 from typing import IO, Any, cast
 
-from django.utils.translation import gettext_noop
-
 from adapters.errors import DiskUnavailable
 from adapters.validation.limits import ARCHIVE_LIMIT, INFLATED_BYTES, INFLATED_TIMES
+from adapters.validation.problems import Reason
 from adapters.validation.sources import Source
+from core.messages import Message
 
 BLOCK_BYTES = 2 * 1024 * 1024  # of the source, a request
 CHUNK_BYTES = 256 * 1024  # in memory at a time
@@ -59,7 +59,7 @@ class BadArchive(Exception):
 class DamagedArchive(BadArchive):
     """The archive can't be read."""
 
-    def __init__(self, reason: str) -> None:
+    def __init__(self, reason: str | Message) -> None:
         super().__init__("archive_damaged", reason=reason)
 
 
@@ -81,7 +81,7 @@ class Member:
                 left -= len(chunk)
                 yield chunk
         if left:
-            raise DamagedArchive(gettext_noop("it announces more than it holds"))
+            raise DamagedArchive(Reason.TOO_LITTLE())
 
 
 class BudgetedFile(io.FileIO):
@@ -104,7 +104,7 @@ class BudgetedFile(io.FileIO):
         try:
             return super().seek(offset, whence)
         except OSError as error:
-            raise DamagedArchive(gettext_noop("its parts lie before its beginning")) from error
+            raise DamagedArchive(Reason.PARTS_BEFORE()) from error
 
     def read(self, length: int | None = -1, /) -> bytes:
         """Return bytes as a file does. Raises DamagedArchive once the budget is spent."""
@@ -112,7 +112,7 @@ class BudgetedFile(io.FileIO):
         if length is not None and length >= 0:
             wanted = min(wanted, length)
         if wanted > self._budget_bytes:
-            raise DamagedArchive(gettext_noop("its headers are too long"))
+            raise DamagedArchive(Reason.LONG_HEADERS())
         self._budget_bytes -= wanted
         return super().read(wanted) or b""
 
@@ -160,7 +160,7 @@ def _inflate(chunks: Iterable[bytes]) -> Iterator[bytes]:
                 if not rest.startswith(GZIP_MARK):
                     return  # gzip, too, ignores what follows its files
                 if gzip_files == GZIP_FILES_LIMIT:
-                    raise DamagedArchive(gettext_noop("it is made of too many gzip files"))
+                    raise DamagedArchive(Reason.MANY_GZIP_FILES())
                 inflater = zlib.decompressobj(wbits=GZIP_WINDOW_BITS)
                 gzip_files += 1
             with library_errors_as_damage():
@@ -168,10 +168,10 @@ def _inflate(chunks: Iterable[bytes]) -> Iterator[bytes]:
             rest = inflater.unused_data if inflater.eof else inflater.unconsumed_tail
             inflated_bytes += len(piece)
             if _is_inflated(inflated_bytes, packed_bytes):
-                raise BadArchive("archive_inflated", file=gettext_noop("The archive"), limit=INFLATED_TIMES)
+                raise BadArchive("archive_inflated", file=Reason.THE_ARCHIVE(), limit=INFLATED_TIMES)
             yield piece
     if not inflater.eof:
-        raise DamagedArchive(gettext_noop("it ends too early"))
+        raise DamagedArchive(Reason.ENDS_EARLY())
 
 
 def _is_inflated(unpacked_bytes: int, packed_bytes: int) -> bool:
@@ -183,7 +183,7 @@ def _fill_spool(descriptor: int, chunks: Iterable[bytes]) -> None:
     for chunk in chunks:
         size += len(chunk)
         if size > ARCHIVE_LIMIT:
-            raise BadArchive("archive_too_large", file=gettext_noop("The archive"), limit=ARCHIVE_LIMIT)
+            raise BadArchive("archive_too_large", file=Reason.THE_ARCHIVE(), limit=ARCHIVE_LIMIT)
         left = memoryview(chunk)
         try:
             while left:  # a disk that is nearly full takes a part
@@ -209,7 +209,7 @@ def _check_places(infos: Iterable[zipfile.ZipInfo]) -> None:
     places = sorted((info.header_offset, info.compress_size + ZIP_HEADER_BYTES) for info in infos)
     for (start, length), (following, _) in pairwise(places):
         if start + length > following:
-            raise DamagedArchive(gettext_noop("its members overlap"))
+            raise DamagedArchive(Reason.MEMBERS_OVERLAP())
 
 
 def _zip_fault(info: zipfile.ZipInfo) -> str:
@@ -249,4 +249,4 @@ def library_errors_as_damage() -> Iterator[None]:
     try:
         yield
     except LIBRARY_ERRORS as error:
-        raise DamagedArchive(str(error) or gettext_noop("it ends too early")) from error
+        raise DamagedArchive(str(error) or Reason.ENDS_EARLY()) from error

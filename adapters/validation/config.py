@@ -9,12 +9,17 @@ import re
 from collections.abc import Callable
 from typing import Any
 
-from django.utils.translation import gettext_noop
-
 from adapters.validation.config_settings import Settings
 from adapters.validation.findings import Findings, plain
 from adapters.validation.limits import CONFIG_LIMIT
-from adapters.validation.quantisation import UNNAMED, split, state_of_config, state_of_words
+from adapters.validation.problems import Reason
+from adapters.validation.quantisation import (
+    UNNAMED,
+    split,
+    state_message,
+    state_of_config,
+    state_of_words,
+)
 from adapters.validation.shapes import BaseShape
 from adapters.validation.strict_json import DuplicateKey, NotJson, load
 
@@ -68,10 +73,10 @@ def _parse_object(data: bytes, findings: Findings) -> dict[str, Any] | None:
         findings.add("config_duplicate", name=str(error))
         return None
     except NotJson as error:
-        findings.add("config_not_json", reason=str(error))
+        findings.add("config_not_json", reason=error.reason)
         return None
     if not isinstance(config, dict):
-        findings.add("config_not_json", reason=gettext_noop("it is another kind of JSON"))
+        findings.add("config_not_json", reason=Reason.OTHER_JSON())
         return None
     return config
 
@@ -101,8 +106,8 @@ def _check_base(
         findings.add(
             "quantisation_mismatch",
             base=served,
-            trained=trained_state or gettext_noop("full precision"),
-            served=served_state or gettext_noop("full precision"),
+            trained=state_message(trained_state),
+            served=state_message(served_state),
         )
 
 

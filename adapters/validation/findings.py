@@ -1,23 +1,12 @@
-"""Findings: what is wrong with one adapter, in plain words."""
+"""Findings: what is wrong with one adapter."""
 
-from dataclasses import dataclass
-
-from django.utils.translation import gettext_noop
-
-from adapters.validation.problems import CLOSING, PROBLEMS
+from adapters.errors import Finding
+from adapters.validation.problems import Reason
+from core.messages import Fact, Message
 
 LISTED = 50  # findings; a hostile header could cause thousands
 SHOWN_CHARACTERS = 120  # of each fact
-
-
-@dataclass(frozen=True)
-class Finding:
-    """One thing that is wrong, in plain words, and the one thing to do about it."""
-
-    code: str
-    sentence: str
-    fix: str
-    tensor: str = ""
+HUGE = 10**15
 
 
 class Findings:
@@ -34,17 +23,15 @@ class Findings:
     def add(self, code: str, *, tensor: str = "", **facts: object) -> None:
         """Add one finding. Facts may be a stranger's text, so they are shortened and made printable."""
         self.count += 1
-        shown = {name: plain(fact) for name, fact in facts.items()}
+        shown = {name: plain_fact(fact) for name, fact in facts.items()}
         # One mistake of a training run is in hundreds of tensors: it has one cause and one fix.
         said = (code, *sorted(shown.items()))
         if len(self._listed) >= LISTED or said in self._said:
             return
         self._said.add(said)
-        problem = PROBLEMS[code]
-        shown["tensor"] = plain(tensor)
-        sentence = problem.sentence.format(**shown)
-        fix = problem.fix.format(**shown)
-        self._listed.append(Finding(code, sentence, fix, shown["tensor"]))
+        if tensor:
+            shown["tensor"] = plain(tensor)
+        self._listed.append(Finding(code, shown))
 
     def has(self, code: str) -> bool:
         """Return whether a finding with a code is listed."""
@@ -60,15 +47,20 @@ class Findings:
         """Return the findings, with a closing line when there are more than are listed."""
         if self.count <= len(self._listed):
             return tuple(self._listed)
-        more = CLOSING["more"]
-        rest = f"{self.count - len(self._listed):,}"
-        return (*self._listed, Finding("more", more.sentence.format(count=rest), more.fix))
+        return (*self._listed, Finding("more", {"count": self.count - len(self._listed)}))
+
+
+def plain_fact(fact: object) -> Fact:
+    """Return a fact that may be a stranger's: numbers as they are, all else as short printable text."""
+    if isinstance(fact, Message):
+        return fact
+    if isinstance(fact, int) and not isinstance(fact, bool):
+        return fact if abs(fact) < HUGE else Reason.HUGE_NUMBER()
+    return plain(fact)
 
 
 def plain(fact: object) -> str:
     """Return a fact as short printable text, whatever a stranger wrote there."""
-    if isinstance(fact, int) and not isinstance(fact, bool):
-        return f"{fact:,}" if abs(fact) < 10**15 else gettext_noop("a huge number")
     text = fact[: SHOWN_CHARACTERS * 2] if isinstance(fact, str) else str(fact)
     shown = "".join(_escape_unprintable(character) for character in text)
     return shown if len(shown) <= SHOWN_CHARACTERS else f"{shown[: SHOWN_CHARACTERS - 1]}…"

@@ -7,9 +7,8 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
-from django.utils.translation import gettext_noop
-
 from adapters.validation.findings import Findings
+from adapters.validation.problems import Reason
 from adapters.validation.sources import Source, read_exactly
 from adapters.validation.strict_json import DuplicateKey, NotJson, is_text, load
 
@@ -26,9 +25,9 @@ MAX_COUNT = 2**53  # from here on, readers that parse numbers as doubles disagre
 ENTRY_FIELDS = {"dtype", "shape", "data_offsets"}
 PICKLE_MARKS = (b"PK\x03\x04", b"\x80\x02", b"\x80\x03", b"\x80\x04", b"\x80\x05")
 OTHER_MARKS = {
-    b"GGUF": gettext_noop("it is a GGUF file"),
-    b"\x1f\x8b": gettext_noop("it is a gzip archive"),
-    b"\x93NUMPY": gettext_noop("it is a NumPy file"),
+    b"GGUF": Reason.GGUF,
+    b"\x1f\x8b": Reason.GZIP,
+    b"\x93NUMPY": Reason.NUMPY,
 }
 
 
@@ -110,11 +109,11 @@ def _report_other_format(start: bytes, findings: Findings) -> None:
     elif start.startswith(b"version https://git-lfs"):
         findings.add("weights_pointer")
     else:
-        reason = gettext_noop("it does not begin with a header")
+        reason = Reason.WITHOUT_HEADER
         for mark, format_name in OTHER_MARKS.items():
             if start.startswith(mark):
                 reason = format_name
-        findings.add("not_safetensors", reason=reason)
+        findings.add("not_safetensors", reason=reason())
 
 
 def _parse_json(text: bytes, findings: Findings) -> dict[str, Any] | None:
@@ -124,9 +123,7 @@ def _parse_json(text: bytes, findings: Findings) -> dict[str, Any] | None:
     except DuplicateKey as error:
         findings.add("header_duplicate", name=str(error))
     except NotJson as error:
-        findings.add(
-            "not_safetensors", reason=gettext_noop("its header is not JSON ({error})").format(error=error)
-        )
+        findings.add("not_safetensors", reason=Reason.HEADER_NOT_JSON(error=error.reason))
     return None
 
 
@@ -144,7 +141,7 @@ def _parse_entry(name: str, entry: Any, *, data_start: int, findings: Findings) 
     """Return one entry as a Tensor, or None after a finding."""
     reason = _entry_fault(name, entry)
     if reason:
-        findings.add("header_entry", tensor=name, reason=reason)
+        findings.add("header_entry", tensor=name, reason=reason())
         return None
     dtype = entry["dtype"]
     shape = entry["shape"]
@@ -160,20 +157,20 @@ def _parse_entry(name: str, entry: Any, *, data_start: int, findings: Findings) 
     return Tensor(name, dtype, tuple(shape), data_start + start, expected)
 
 
-def _entry_fault(name: str, entry: Any) -> str:
-    """Return what is malformed in an entry, or ""."""
+def _entry_fault(name: str, entry: Any) -> Reason | None:
+    """Return what is malformed in an entry, or None."""
     if not is_text(name):
-        return gettext_noop("its name has half a character")
+        return Reason.HALF_CHARACTER
     if not isinstance(entry, dict) or entry.keys() != ENTRY_FIELDS:
-        return gettext_noop("it must have dtype, shape and data_offsets")
+        return Reason.FIELDS_MISSING
     if not isinstance(entry["dtype"], str):
-        return gettext_noop("dtype is not a text")
+        return Reason.DTYPE_NO_TEXT
     shape, offsets = entry["shape"], entry["data_offsets"]
     if not _are_counts(shape) or len(shape) > MAX_DIMENSIONS:
-        return gettext_noop("shape is not a short list of whole numbers")
+        return Reason.SHAPE_NO_LIST
     if not _are_counts(offsets) or len(offsets) != 2 or offsets[0] > offsets[1]:
-        return gettext_noop("data_offsets are not a start and an end")
-    return ""
+        return Reason.OFFSETS_NO_PAIR
+    return None
 
 
 def _are_counts(values: object) -> bool:

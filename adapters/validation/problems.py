@@ -1,8 +1,12 @@
 """Everything that can be wrong with an adapter: code → sentence and fix. docs/adapters.md lists all."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any, cast
 
 from django.utils.translation import gettext_noop as _
+
+from core.messages import Facts, MessageCode, group_numbers
 
 
 @dataclass(frozen=True)
@@ -16,6 +20,7 @@ class Problem:
 RETRAIN = _("Train a plain LoRA without it.")
 SAVE_AGAIN = _("Save the adapter again with PEFT's save_pretrained and upload the new file.")
 PACK_AGAIN = _("Pack the adapter's two files again, by their plain names, as .zip, .tar or .tar.gz.")
+UPLOAD_ADAPTER = _("Upload the adapter again.")
 UPLOAD_AGAIN = _("Upload the file again; it was cut or changed on its way.")
 
 FILES = {
@@ -311,6 +316,32 @@ CLOSING = {
     "more": Problem(_("And {count} more findings."), _("Fix the ones above and check again.")),
 }
 
+# What is wrong with an upload and not with an adapter: no check of files finds it.
+UPLOADS = {
+    "check_failed": Problem(
+        _("The check of this upload broke off three times. That is our fault, not that of your files."),
+        _("Support has the files and looks into it; what served before still serves."),
+    ),
+    "not_stored": Problem(_("The storage has no {file} for this version."), UPLOAD_ADAPTER),
+    "nothing_to_convert": Problem(
+        _("Nothing of this version can be converted any more; upload the corrected files as a new version."),
+        UPLOAD_ADAPTER,
+    ),
+    "plan_full": Problem(
+        _("Unpacked or converted it has {size}, for which your plan has no room left."),
+        _("Delete versions that you do without, or change the plan."),
+    ),
+    "abandoned": Problem(
+        _("The upload was begun more than 24 hours ago and never completed."), UPLOAD_ADAPTER
+    ),
+    "cancelled": Problem(_("The upload was cancelled before it was complete."), UPLOAD_ADAPTER),
+    "deleted": Problem(_("The version was deleted before its upload was complete."), UPLOAD_ADAPTER),
+    "sent_too_often": Problem(
+        _("The same parts of a file were sent again and again."),
+        _("Upload the adapter again; send each part once."),
+    ),
+}
+
 SECTIONS = {
     "The files": FILES,
     "Archives": ARCHIVES,
@@ -323,3 +354,51 @@ SECTIONS = {
 PROBLEMS: dict[str, Problem] = {}
 for _problems in SECTIONS.values():
     PROBLEMS.update(_problems)
+
+
+class Reason(MessageCode):
+    """Facts of findings that are words themselves."""
+
+    HUGE_NUMBER = _("a huge number")
+    FULL_PRECISION = _("full precision")
+    THE_ARCHIVE = _("The archive")
+    TOO_LITTLE = _("it announces more than it holds")
+    PARTS_BEFORE = _("its parts lie before its beginning")
+    LONG_HEADERS = _("its headers are too long")
+    MANY_GZIP_FILES = _("it is made of too many gzip files")
+    ENDS_EARLY = _("it ends too early")
+    MEMBERS_OVERLAP = _("its members overlap")
+    OTHER_JSON = _("it is another kind of JSON")
+    NOT_TEXT = _("it is not UTF-8 text")
+    NESTED_DEEPLY = _("it is nested too deeply")
+    NEGATIVE_ZERO = _("-0 is not a whole number")
+    CONSTANT = _("{constant} is not a number in JSON")
+    GGUF = _("it is a GGUF file")
+    GZIP = _("it is a gzip archive")
+    NUMPY = _("it is a NumPy file")
+    WITHOUT_HEADER = _("it does not begin with a header")
+    HEADER_NOT_JSON = _("its header is not JSON ({error})")
+    HALF_CHARACTER = _("its name has half a character")
+    FIELDS_MISSING = _("it must have dtype, shape and data_offsets")
+    DTYPE_NO_TEXT = _("dtype is not a text")
+    SHAPE_NO_LIST = _("shape is not a short list of whole numbers")
+    OFFSETS_NO_PAIR = _("data_offsets are not a start and an end")
+
+
+class FindingCode(MessageCode):
+    """The sentences of findings, and their fixes. Numbers are written as people write them."""
+
+    def show_facts(self, facts: Facts) -> dict[str, str]:
+        """Return facts as texts; a finding of no tensor has an empty one."""
+        return {"tensor": "", **group_numbers(facts)}
+
+
+def _codes(name: str, sentences: Mapping[str, str]) -> type[FindingCode]:
+    members = {code.upper(): sentence for code, sentence in sentences.items()}
+    make: Any = FindingCode  # the call that makes a member's class, and not a message
+    return cast("type[FindingCode]", make(name, members, module=__name__))
+
+
+_ALL = PROBLEMS | UPLOADS
+FindingSentence = _codes("FindingSentence", {code: one.sentence for code, one in _ALL.items()})
+FindingFix = _codes("FindingFix", {code: one.fix for code, one in _ALL.items()})

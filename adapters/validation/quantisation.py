@@ -3,18 +3,31 @@
 import re
 from collections.abc import Mapping
 
-from django.utils.translation import gettext_noop
+from django.utils.translation import gettext_noop as _
+
+from adapters.validation.problems import Reason
+from core.messages import Message, MessageCode
+
+
+class State(MessageCode):
+    """States that are words; the others are names."""
+
+    INTEGERS_4 = _("4-bit integers")
+    INTEGERS_8 = _("8-bit integers")
+    UNNAMED = _("another quantised form")
+    UNNAMED_METHOD = _("an unnamed method")
+
 
 STATES = {  # as names of models spell it → as we say it
     "bnb": "bitsandbytes 4-bit",
     "nf4": "bitsandbytes 4-bit",
     "4bit": "bitsandbytes 4-bit",
     "8bit": "bitsandbytes 8-bit",
-    "int4": gettext_noop("4-bit integers"),
-    "w4a16": gettext_noop("4-bit integers"),
-    "int8": gettext_noop("8-bit integers"),
-    "w8a8": gettext_noop("8-bit integers"),
-    "w8a16": gettext_noop("8-bit integers"),
+    "int4": State.INTEGERS_4.value,
+    "w4a16": State.INTEGERS_4.value,
+    "int8": State.INTEGERS_8.value,
+    "w8a8": State.INTEGERS_8.value,
+    "w8a16": State.INTEGERS_8.value,
     "fp8": "FP8",
     "fp4": "FP4",
     "nvfp4": "FP4",
@@ -25,7 +38,7 @@ STATES = {  # as names of models spell it → as we say it
     "exl2": "EXL2",
     "gguf": "GGUF",
 }
-UNNAMED = gettext_noop("another quantised form")
+UNNAMED: str = State.UNNAMED.value
 FULL_PRECISION = {"", "none", "no", "full", "bf16", "bfloat16", "fp16", "float16", "fp32", "float32"}
 COMPANIONS = {"unsloth", "mlx", "dynamic", "quantized"}  # words that stand beside such a suffix
 SUFFIX_WORDS = STATES.keys() | COMPANIONS
@@ -61,7 +74,12 @@ def state_of_config(config: object) -> str:
         return STATES["8bit"]
     if config.get("load_in_4bit") or method == "bitsandbytes":
         return STATES["4bit"]
-    return STATES.get(method.lower(), method or gettext_noop("an unnamed method"))
+    return STATES.get(method.lower(), method or State.UNNAMED_METHOD.value)
+
+
+def state_message(state: str) -> Message:
+    """Return a state as a finding says it."""
+    return State.named(state) if state else Reason.FULL_PRECISION()
 
 
 def state_of_words(words: str) -> str:

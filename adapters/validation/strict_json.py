@@ -3,13 +3,20 @@
 import json
 from typing import Any
 
-from django.utils.translation import gettext_noop
+from adapters.validation.problems import Reason
+from core.messages import Message
 
 MAX_DEPTH = 32  # PEFT's own files are four levels deep; an engine's reader gives up at some hundreds
 
 
 class NotJson(ValueError):
-    """The bytes are not JSON that every reader understands alike."""
+    """The bytes are not JSON that every reader understands alike. Its argument says why."""
+
+    @property
+    def reason(self) -> Message | str:
+        """Why, as a message or as Python's own words."""
+        reason: Message | str = self.args[0]
+        return reason
 
 
 class DuplicateKey(ValueError):
@@ -28,15 +35,15 @@ def load(data: bytes) -> Any:
     except DuplicateKey:
         raise
     except UnicodeDecodeError as error:
-        raise NotJson(gettext_noop("it is not UTF-8 text")) from error
+        raise NotJson(Reason.NOT_TEXT()) from error
     except RecursionError as error:
-        raise NotJson(gettext_noop("it is nested too deeply")) from error
+        raise NotJson(Reason.NESTED_DEEPLY()) from error
     except json.JSONDecodeError as error:
         raise NotJson(f"{error.msg} at line {error.lineno}, column {error.colno}") from error
     except ValueError as error:  # a number with thousands of digits
         raise NotJson(str(error).split(";")[0]) from error
     if _is_deep(value):
-        raise NotJson(gettext_noop("it is nested too deeply"))
+        raise NotJson(Reason.NESTED_DEEPLY())
     return value
 
 
@@ -65,12 +72,12 @@ def _make_object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 def _parse_integer(digits: str) -> int:
     if digits == "-0":  # Python reads 0, other readers a fraction
-        raise NotJson(gettext_noop("-0 is not a whole number"))
+        raise NotJson(Reason.NEGATIVE_ZERO())
     return int(digits)
 
 
 def _refuse_constant(constant: str) -> None:
-    raise NotJson(gettext_noop("{constant} is not a number in JSON").format(constant=constant))
+    raise NotJson(Reason.CONSTANT(constant=constant))
 
 
 def is_text(value: object) -> bool:

@@ -2,8 +2,9 @@
 
 from dataclasses import dataclass
 
+from adapters.errors import Finding
 from adapters.validation import autofix, config, header, tensors, weights
-from adapters.validation.findings import Finding, Findings
+from adapters.validation.findings import Findings
 from adapters.validation.limits import UPLOAD_LIMIT, WEIGHTS_LIMIT
 from adapters.validation.shapes import BaseShape, last_name
 from adapters.validation.sources import Source

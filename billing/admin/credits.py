@@ -28,6 +28,7 @@ class CreditGrantForm(OperatorForm):
     """A new grant. Payments and author's shares make their own."""
 
     source = forms.ChoiceField(choices=BY_OPERATORS, widget=UnfoldAdminSelectWidget)
+    reason = forms.CharField(required=False, max_length=200, widget=UnfoldAdminTextInputWidget)
     last_period = forms.CharField(
         label="Last month",
         required=False,

@@ -7,6 +7,7 @@ from rest_framework import serializers
 from billing.invoices.credit_notes import due_nanousd
 from billing.models import CreditNote, Payment
 from core.money import dollars
+from core.rest.messages import MessageText
 from tenants.models import CreditGrant, Invoice, InvoiceLine
 
 
@@ -20,7 +21,7 @@ class CreditGrantObject(serializers.Serializer[CreditGrant]):
     amount_usd = serializers.SerializerMethodField()
     first_period = serializers.CharField(help_text="The month in which it was granted.")
     last_period = serializers.SerializerMethodField()
-    reason = serializers.CharField(allow_blank=True)
+    reason = MessageText()
     created_at = serializers.DateTimeField()
 
     def get_amount_usd(self, grant: CreditGrant) -> str | None:
@@ -131,7 +132,7 @@ class PaymentObject(serializers.Serializer[Payment]):
     state = serializers.ChoiceField(Payment.State.choices)
     provider = serializers.ChoiceField(Payment.Provider.choices)
     url = serializers.SerializerMethodField(help_text="Where a person pays, while it is open.")
-    failure = serializers.CharField(allow_blank=True)
+    failure = MessageText()
     created_at = serializers.DateTimeField()
     closed_at = serializers.DateTimeField(allow_null=True)
 

@@ -3,8 +3,9 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from django.utils.translation import gettext_noop
+from django.utils.translation import gettext_noop as _
 
+from core.messages import Facts, Message, MessageCode, group_numbers
 from core.money import NANO, usd
 from tenants.metering.credits import Burn, Credit, burn_credits
 from tenants.metering.pricing import payable_nanousd
@@ -14,6 +15,37 @@ from tenants.models import InvoiceLine
 CENT = NANO // 100
 
 Kind = InvoiceLine.Kind
+
+
+class LineText(MessageCode):
+    """What an invoice's lines say. Their English is frozen with the invoice."""
+
+    ROUNDING = _("Rounding to whole cents")
+    KEPT = _("Kept as credits for later months")
+    FEE = _("{plan}, monthly fee")
+    FEE_OF_DAYS = _("{plan}, {days} of {month_days} days of the monthly fee of {fee}")
+    HOSTING = _("Hosting of {count} private styles")
+    HOSTING_OF_ONE = _("Hosting of {count} private style")
+    USAGE = _("{style}, {meter} tokens")
+    USAGE_OF_ALL = _("{style}, tokens")
+    LATE_USAGE = _("{usage}, recorded after the invoice of {period}")
+    INCLUDED = _("Included in {plan}: {covered} of {tokens} tokens")
+    INCLUDED_LATE = _(
+        "Included in {plan}: {covered} of {tokens} tokens of {period}, less what its invoice took off"
+    )
+    CREDITS = _("Credits: {name}")
+
+    def show_facts(self, facts: Facts) -> dict[str, str]:
+        """Return facts as texts."""
+        return group_numbers(facts)
+
+
+class Meter(MessageCode):
+    """What is metered, within a line."""
+
+    INPUT = _("input")
+    CACHED_INPUT = _("cached input")
+    OUTPUT = _("output")
 
 
 @dataclass(frozen=True)
@@ -87,7 +119,7 @@ class Line:
 
     kind: str
     period: str
-    text: str
+    message: Message
     amount_nanousd: int
     style_name: str = ""
     meter: str = ""
@@ -95,6 +127,16 @@ class Line:
     unit_nanousd: int | None = None
     first_entry: int | None = None
     last_entry: int | None = None
+
+    @property
+    def text(self) -> str:
+        """The text in English, as it is frozen."""
+        return self.message.in_english()[:200]
+
+    @property
+    def shown_text(self) -> str:
+        """The text in the reader's language."""
+        return str(self.message)
 
 
 def invoice_lines(month: Month) -> list[Line]:
@@ -122,10 +164,10 @@ def invoice_lines(month: Month) -> list[Line]:
     # Once, of the total: rounded lines would not add up to the ledger (decision 25).
     rounding = _rounding_nanousd(sum_lines(lines))
     if rounding:
-        lines.append(Line(Kind.ROUNDING, month.period, gettext_noop("Rounding to whole cents"), rounding))
+        lines.append(Line(Kind.ROUNDING, month.period, LineText.ROUNDING(), rounding))
     total = sum_lines(lines)
     if total < 0:
-        lines.append(Line(Kind.KEPT, month.period, gettext_noop("Kept as credits for later months"), -total))
+        lines.append(Line(Kind.KEPT, month.period, LineText.KEPT(), -total))
     return lines
 
 
@@ -147,22 +189,18 @@ def _fee_line(share: FeeShare, period: str) -> Line:
     """Return the line of a plan's fee: whole, or for the days on which the workspace was on it."""
     plan, fee, amount = share.version.plan.name, share.version.monthly_fee_nanousd, share.amount_nanousd
     if share.days == share.month_days:
-        text = gettext_noop("{plan}, monthly fee").format(plan=plan)
-        return Line(Kind.FEE, period, text, amount, unit_nanousd=fee)
-    text = gettext_noop("{plan}, {days} of {month_days} days of the monthly fee of {fee}")
-    text = text.format(plan=plan, days=share.days, month_days=share.month_days, fee=usd(fee))
-    return Line(Kind.FEE, period, text, amount)
+        return Line(Kind.FEE, period, LineText.FEE(plan=plan), amount, unit_nanousd=fee)
+    days = LineText.FEE_OF_DAYS(plan=plan, days=share.days, month_days=share.month_days, fee=usd(fee))
+    return Line(Kind.FEE, period, days, amount)
 
 
 def _hosting_line(hosting: Hosting, period: str) -> Line:
     count = hosting.styles
-    text = gettext_noop("Hosting of {count} private styles")
-    if count == 1:
-        text = gettext_noop("Hosting of {count} private style")
+    text = LineText.HOSTING_OF_ONE if count == 1 else LineText.HOSTING
     return Line(
         Kind.HOSTING,
         period,
-        text.format(count=f"{count:,}"),
+        text(count=count),
         count * hosting.style_month_nanousd,
         quantity=count,
         unit_nanousd=hosting.style_month_nanousd,
@@ -170,11 +208,11 @@ def _hosting_line(hosting: Hosting, period: str) -> Line:
 
 
 def _usage_line(usage: Metered, period: str) -> Line:
-    text = gettext_noop("{style}, {meter} tokens") if usage.meter else gettext_noop("{style}, tokens")
-    text = text.format(style=usage.style_name, meter=usage.meter)
+    text = LineText.USAGE_OF_ALL(style=usage.style_name)
+    if usage.meter:
+        text = LineText.USAGE(style=usage.style_name, meter=Meter.named(usage.meter))
     if usage.period != period:
-        late = gettext_noop("{usage}, recorded after the invoice of {period}")
-        text = late.format(usage=text, period=usage.period)
+        text = LineText.LATE_USAGE(usage=text, period=usage.period)
     return Line(
         Kind.USAGE,
         usage.period,
@@ -202,15 +240,9 @@ def _included_line(allowance: Allowance) -> Line | None:
     amount = share - allowance.taken_off_nanousd
     if not amount:
         return None
-    text = gettext_noop("Included in {plan}: {covered} of {tokens} tokens")
-    if allowance.taken_off_nanousd:
-        text = gettext_noop(
-            "Included in {plan}: {covered} of {tokens} tokens of {period}, less what its invoice took off"
-        )
-    text = text.format(
-        plan=allowance.plan, covered=f"{covered:,}", tokens=f"{tokens:,}", period=allowance.period
-    )
-    return Line(Kind.INCLUDED, allowance.period, text, -amount, quantity=covered)
+    text = LineText.INCLUDED_LATE if allowance.taken_off_nanousd else LineText.INCLUDED
+    message = text(plan=allowance.plan, covered=covered, tokens=tokens, period=allowance.period)
+    return Line(Kind.INCLUDED, allowance.period, message, -amount, quantity=covered)
 
 
 def _credit_lines(burns: Sequence[Burn], month: Month) -> list[Line]:
@@ -219,8 +251,7 @@ def _credit_lines(burns: Sequence[Burn], month: Month) -> list[Line]:
     for credit in month.credits:
         amount = sum(burn.amount_nanousd for burn in burns if burn.grant_id == credit.grant_id)
         if amount:
-            text = gettext_noop("Credits: {name}").format(name=credit.name)[:200]
-            lines.append(Line(Kind.CREDIT, month.period, text, -amount))
+            lines.append(Line(Kind.CREDIT, month.period, LineText.CREDITS(name=credit.name), -amount))
     return lines
 
 
@@ -228,7 +259,7 @@ def _adjustment_line(adjustment: Adjustment, period: str) -> Line:
     return Line(
         Kind.ADJUSTMENT,
         period,
-        adjustment.reason,
+        Message.of(adjustment.reason),
         adjustment.amount_nanousd,
         first_entry=adjustment.entry,
         last_entry=adjustment.entry,

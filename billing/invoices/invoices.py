@@ -203,7 +203,7 @@ def _draft(tenant: Tenant, period: str) -> tuple[Invoice | None, list[credits.Bu
         invoice.lines.all().delete()
         rows = []
         for position, line in enumerate(preview.lines, 1):
-            rows.append(InvoiceLine(invoice=invoice, position=position, **asdict(line)))
+            rows.append(InvoiceLine(invoice=invoice, position=position, text=line.text, **asdict(line)))
         InvoiceLine.objects.bulk_create(rows)
         return invoice, preview.burns
 
@@ -564,7 +564,7 @@ def _keep_as_credits(invoice: Invoice, line: InvoiceLine, now: datetime) -> None
         line.amount_nanousd,
         source=CreditGrant.Source.GOODWILL,
         source_id=f"invoice {invoice.pk}",
-        reason=f"Kept from the invoice of {invoice.period}",
+        reason=credits.GrantReason.KEPT(period=invoice.period),
         actor="",
         now=now,
     )

@@ -6,6 +6,7 @@ from django.db import models
 from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
 
+from core.message_fields import MessageField
 from tenants.models import Invoice, Tenant
 
 
@@ -76,7 +77,7 @@ class Payment(models.Model):
     customer_id = models.CharField(max_length=64, blank=True, help_text="Who is charged without a person.")
     payment_method_id = models.CharField(max_length=64, blank=True, help_text="What is charged then.")
     url = models.TextField(blank=True, help_text="Where a person pays.")
-    failure = models.CharField(max_length=300, blank=True, help_text="Why it failed, as the provider says.")
+    failure = MessageField(help_text="Why it failed; a provider's own words are kept as they are.")
     actor = models.CharField(max_length=80, blank=True)
     created_at = models.DateTimeField(auto_now_add=True)
     checked_at = models.DateTimeField(null=True, blank=True, help_text="When the provider was last asked.")

@@ -6,12 +6,11 @@ from datetime import datetime, timedelta
 from django.db import transaction
 from django.db.models import Q, QuerySet
 from django.utils import timezone
-from django.utils.translation import gettext_noop
 
 from billing.models import Payment, PaymentAccount
 from billing.payments import payments
 from billing.payments.backoff import MAX_FAILURES
-from billing.payments.providers import NoSavedCard, NotByProvider
+from billing.payments.providers import NoSavedCard, NotByProvider, PaymentFault
 from core import locks, months
 from core.errors import Conflict, DomainError, Invalid
 from tenants.metering.allowance import OveragePolicy, allowance_of
@@ -21,10 +20,6 @@ from tenants.public import record_event
 
 logger = logging.getLogger(__name__)
 
-
-TOO_MANY = gettext_noop(
-    "Not charged: there were {count} automatic top-ups within a day. The next one can come at {time} UTC."
-)
 # Bounds what a wrong threshold, or usage by a stolen key, can charge in a day.
 MAX_TOP_UPS = 3  # of one workspace within TOP_UPS_WITHIN
 TOP_UPS_WITHIN = timedelta(days=1)
@@ -194,7 +189,7 @@ def _wait(account: PaymentAccount, payment: Payment, *, until: datetime) -> None
     account.retry_at = until
     account.save(update_fields=["retry_at"])
     payment.state = Payment.State.FAILED
-    payment.failure = TOO_MANY.format(count=MAX_TOP_UPS, time=f"{until:%H:%M}")
+    payment.failure = PaymentFault.TOO_MANY(count=MAX_TOP_UPS, time=f"{until:%H:%M}")
     payment.closed_at = timezone.now()
     payment.save(force_insert=True)
     record_event(payment.tenant_id, EventType.PAYMENT_FAILED, payment)

@@ -1,13 +1,15 @@
 """After a declined automatic top-up the next attempt waits, longer each time, and at last for an owner."""
 
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from django.db.models import F
 
 from billing.models import Payment, PaymentAccount
+from core.outgoing import RetrySchedule
 
-WAITS = (timedelta(hours=1), timedelta(hours=6), timedelta(days=1), timedelta(days=3))
-MAX_FAILURES = len(WAITS) + 1  # then an owner has to look: saving the settings starts it again
+HOUR_S = 3_600
+RETRIES = RetrySchedule((HOUR_S, 6 * HOUR_S, 24 * HOUR_S, 72 * HOUR_S))
+MAX_FAILURES = len(RETRIES.after_s) + 1  # then an owner has to look: saving the settings starts it again
 
 
 def is_paused(account: PaymentAccount) -> bool:
@@ -26,4 +28,4 @@ def count_outcome(payment: Payment, now: datetime) -> None:
         return
     account.update(failures=F("failures") + 1)
     failures = account.values_list("failures", flat=True).first() or 1
-    account.update(retry_at=now + WAITS[min(failures, len(WAITS)) - 1])
+    account.update(retry_at=RETRIES.next_attempt_at(now, failures))

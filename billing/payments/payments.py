@@ -14,7 +14,6 @@ from django.db import IntegrityError, transaction
 from django.db.models import Q, QuerySet
 from django.urls import reverse
 from django.utils import timezone
-from django.utils.translation import gettext_noop
 
 from billing.invoices import invoices
 from billing.invoices.credit_notes import due_nanousd
@@ -27,14 +26,16 @@ from billing.payments.providers import (
     NoSavedCard,
     NotByProvider,
     Outcome,
+    PaymentFault,
     PaymentProvider,
     ProviderEvent,
     ProviderUnavailable,
 )
 from billing.payments.stripe_provider import StripeProvider, is_checkout
 from core.errors import Conflict, Invalid
+from core.messages import Message
 from core.money import NANO, usd
-from tenants.metering.credits import grant_credit
+from tenants.metering.credits import GrantReason, grant_credit
 from tenants.models import CreditGrant, EventType, Invoice, Tenant
 from tenants.public import record_event
 
@@ -44,6 +45,11 @@ type Note = Callable[[Payment], None]
 
 State = Payment.State
 Purpose = Payment.Purpose
+REASONS = {
+    Purpose.TOP_UP: GrantReason.TOP_UP,
+    Purpose.AUTO_TOP_UP: GrantReason.AUTO_TOP_UP,
+    Purpose.INVOICE: GrantReason.PAID_TWICE,
+}
 MIN_TOP_UP_NANOUSD = 5 * NANO
 MAX_TOP_UP_NANOUSD = 10_000 * NANO
 MAX_OPEN = 20  # payments of one workspace that wait at once
@@ -360,11 +366,11 @@ def _keep_customer(payment: Payment, outcome: Outcome) -> None:
         PaymentAccount.objects.update_or_create(tenant=payment.tenant, defaults=known)
 
 
-def _close(payment: Payment, state: State, *, failure: str = "", actor: str = "") -> None:
+def _close(payment: Payment, state: State, *, failure: str | Message = "", actor: str = "") -> None:
     """Move a locked payment to its end; a success gives what was paid for. Its row is saved by the caller."""
     payment.state = state
     payment.closed_at = timezone.now()
-    payment.failure = "" if state == State.SUCCEEDED else failure[:300]
+    payment.failure = Message() if state == State.SUCCEEDED else Message.of(failure)
     payment.save()
     if payment.purpose == Purpose.AUTO_TOP_UP:
         count_outcome(payment, payment.closed_at)
@@ -392,7 +398,7 @@ def _give(payment: Payment, actor: str) -> None:
             left,
             source=CreditGrant.Source.TOP_UP,
             source_id=str(payment.pk),
-            reason=f"{payment.get_purpose_display().capitalize()} {payment}",
+            reason=REASONS[Purpose(payment.purpose)](payment=payment),
             actor=actor,
         )
 
@@ -457,5 +463,5 @@ def _due_payments(now: datetime) -> QuerySet[Payment]:
 
 def _give_up(payment: Payment) -> None:
     """Close a payment that the provider never answered for. Should its money come after all, it counts."""
-    outcome = Outcome(State.CANCELED, "", 0, failure=gettext_noop("The payment provider did not answer."))
+    outcome = Outcome(State.CANCELED, "", 0, failure=PaymentFault.NO_ANSWER())
     apply_outcome(payment, outcome)

@@ -3,8 +3,23 @@
 from dataclasses import dataclass
 from typing import Protocol
 
+from django.utils.translation import gettext_noop as _
+
 from billing.models import Payment, PaymentAccount
 from core.errors import Conflict, Unavailable
+from core.messages import Message, MessageCode
+
+
+class PaymentFault(MessageCode):
+    """Why a payment failed, where the provider has no words for the person who pays."""
+
+    NO_ANSWER = _("The payment provider did not answer.")
+    DECLINED = _("The card was declined.")
+    REFUSED = _("The payment provider refused the charge.")
+    CARD_GONE = _("The saved card was removed. Pay once by card, and the same card is saved for later.")
+    TOO_MANY = _(
+        "Not charged: there were {count} automatic top-ups within a day. The next one can come at {time} UTC."
+    )
 
 
 class ProviderUnavailable(Unavailable):
@@ -40,7 +55,7 @@ class Outcome:
     url: str = ""
     customer_id: str = ""
     payment_method_id: str = ""
-    failure: str = ""
+    failure: str | Message = ""
     payment_id: str = ""  # of ours, as the provider's object names it
     is_method_gone: bool = False  # the saved card can't be charged again
 

@@ -10,7 +10,6 @@ from contextlib import contextmanager, suppress
 from typing import Any, cast
 
 import stripe
-from django.utils.translation import gettext_noop
 from stripe.params import PaymentIntentCreateParams
 from stripe.params.checkout import SessionCreateParams
 
@@ -19,6 +18,7 @@ from billing.payments.providers import (
     CustomerGone,
     NoSavedCard,
     Outcome,
+    PaymentFault,
     ProviderEvent,
     ProviderUnavailable,
     SavedMethod,
@@ -33,9 +33,6 @@ CHECKOUT = "cs_"  # how ids of checkout sessions begin
 INTENT = "pi_"  # and those of payment intents
 NANO_A_CENT = NANO // 100
 RESOURCE_MISSING = "resource_missing"
-CARD_GONE = gettext_noop(
-    "The saved card was removed. Pay once by card, and the same card is saved for later."
-)
 # A person waits for the page. The sweep goes on with what was not answered.
 TIMEOUT_S = 8
 RETRIES = 2
@@ -173,7 +170,7 @@ class StripeProvider:
             State.FAILED,
             reference=intent.id if intent else payment.reference,
             amount_cents=payment.amount_nanousd // NANO_A_CENT,
-            failure=declined.user_message or gettext_noop("The card was declined."),
+            failure=declined.user_message or PaymentFault.DECLINED(),
         )
 
     def _refused(self, payment: Payment, refused: stripe.InvalidRequestError) -> Outcome:
@@ -186,7 +183,7 @@ class StripeProvider:
             State.FAILED,
             reference=payment.reference,
             amount_cents=payment.amount_nanousd // NANO_A_CENT,
-            failure=CARD_GONE if is_gone else gettext_noop("The payment provider refused the charge."),
+            failure=PaymentFault.CARD_GONE() if is_gone else PaymentFault.REFUSED(),
             is_method_gone=is_gone,
         )
 

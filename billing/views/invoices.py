@@ -138,7 +138,7 @@ def _rows(lines: Iterable[Line | InvoiceLine]) -> list[dict[str, Any]]:
             continue
         is_usage = line.kind == InvoiceLine.Kind.USAGE
         row = {
-            "text": line.text,
+            "text": line.shown_text,
             "quantity": line.quantity if is_usage else None,
             "unit": usd(1_000_000 * line.unit_nanousd) if is_usage and line.unit_nanousd is not None else "",
             "amount": usd(line.amount_nanousd),

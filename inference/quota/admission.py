@@ -9,9 +9,10 @@ from typing import Any, NamedTuple
 from uuid import UUID
 from zlib import crc32
 
-from django.utils.translation import gettext_lazy, gettext_noop
+from django.utils.translation import gettext_noop as _
 
 from core import months, valkey
+from core.messages import MessageCode
 from core.money import usd
 from inference import errors
 from inference.contract.route import BASE, Route, State
@@ -319,24 +320,38 @@ def _client_error(answer: list[Any], *, model: str, period: str, sequences: int)
             return _limit_reached(answer, period, sequences)
 
 
-# As readers know what the script names.
-SCOPES = {
-    "key": gettext_noop("key"),
-    "workspace": gettext_noop("workspace"),
-    "pool": gettext_noop("free plan"),
-}
-LIMITS: dict[str, tuple[type[errors.Limited], str, str]] = {
-    "tokens_spent": (errors.QuotaExhausted, gettext_noop("tokens a month"), "insufficient_quota"),
-    "nanousd_spent": (errors.QuotaExhausted, gettext_noop("budget a month"), "insufficient_quota"),
-    "tokens_too_large": (errors.TooLargeForLimit, gettext_noop("tokens a minute"), "tokens"),
-    "tokens_in_flight": (errors.InFlightFull, gettext_noop("tokens a month"), "tokens"),
-    "nanousd_in_flight": (errors.InFlightFull, gettext_noop("budget a month"), "tokens"),
-    "credits_spent": (errors.CreditsExhausted, gettext_noop("credits"), "insufficient_quota"),
-    "credits_in_flight": (errors.InFlightFull, gettext_noop("credits"), "tokens"),
-    "parallel_too_large": (errors.TooManyAtOnce, gettext_noop("requests in parallel"), "requests"),
-    "parallel": (errors.RateLimited, gettext_noop("requests in parallel (prompts times `n`)"), "requests"),
-    "requests": (errors.RateLimited, gettext_noop("requests a minute"), "requests"),
-    "tokens": (errors.RateLimited, gettext_noop("tokens a minute"), "tokens"),
+class LimitScope(MessageCode):
+    """Whose limit it is, as readers know what the script names."""
+
+    KEY = _("key")
+    WORKSPACE = _("workspace")
+    POOL = _("free plan")
+
+
+class LimitName(MessageCode):
+    """Which limit it is."""
+
+    TOKENS_PER_MONTH = _("tokens a month")
+    BUDGET = _("budget a month")
+    TOKENS_PER_MINUTE = _("tokens a minute")
+    CREDITS = _("credits")
+    PARALLEL = _("requests in parallel")
+    PARALLEL_PROMPTS = _("requests in parallel (prompts times `n`)")
+    REQUESTS_PER_MINUTE = _("requests a minute")
+
+
+LIMITS: dict[str, tuple[type[errors.Limited], LimitName, str]] = {
+    "tokens_spent": (errors.QuotaExhausted, LimitName.TOKENS_PER_MONTH, "insufficient_quota"),
+    "nanousd_spent": (errors.QuotaExhausted, LimitName.BUDGET, "insufficient_quota"),
+    "tokens_too_large": (errors.TooLargeForLimit, LimitName.TOKENS_PER_MINUTE, "tokens"),
+    "tokens_in_flight": (errors.InFlightFull, LimitName.TOKENS_PER_MONTH, "tokens"),
+    "nanousd_in_flight": (errors.InFlightFull, LimitName.BUDGET, "tokens"),
+    "credits_spent": (errors.CreditsExhausted, LimitName.CREDITS, "insufficient_quota"),
+    "credits_in_flight": (errors.InFlightFull, LimitName.CREDITS, "tokens"),
+    "parallel_too_large": (errors.TooManyAtOnce, LimitName.PARALLEL, "requests"),
+    "parallel": (errors.RateLimited, LimitName.PARALLEL_PROMPTS, "requests"),
+    "requests": (errors.RateLimited, LimitName.REQUESTS_PER_MINUTE, "requests"),
+    "tokens": (errors.RateLimited, LimitName.TOKENS_PER_MINUTE, "tokens"),
 }
 
 
@@ -349,8 +364,8 @@ def _limit_reached(answer: list[Any], period: str, sequences: int) -> errors.Lim
     show: Callable[[int], str] = usd if is_money else "{:,}".format
     _, period_ends = months.bounds(period)
     return error(
-        scope=gettext_lazy(SCOPES[scope]),
-        limit=gettext_lazy(limit),
+        scope=LimitScope[scope.upper()](),
+        limit=limit(),
         type=kind,
         allowed=show(allowed),
         left=show(left),

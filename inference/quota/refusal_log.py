@@ -9,10 +9,11 @@ from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
-from django.utils.translation import gettext_noop
+from django.utils.translation import gettext_noop as _
 
 from core import valkey
 from core.errors import DomainError, Invalid
+from core.messages import Message, MessageCode, read_message, write_message
 from inference.errors import ContextTooLong, TooManySequences
 from inference.quota.admission import Caller
 from inference.quota.scripts import FORGET_REFUSALS
@@ -26,7 +27,6 @@ NOTED_MOST = 100
 # Bounds one run of the task. They are drawn at random, so a broken one holds up no other for long.
 WORKSPACES_AT_ONCE = 200
 MAX_MODEL = 100
-MAX_REASON = 300
 
 
 def note_of(error: DomainError, *, request_id: str, caller: Caller, model: str, status: int) -> Noted:
@@ -42,18 +42,23 @@ def note_of(error: DomainError, *, request_id: str, caller: Caller, model: str, 
         str(status),
         error.code,
     )
-    return keys, (*note, reason_of(error))
+    return keys, (*note, write_message(reason_of(error)))
 
 
-def reason_of(error: DomainError) -> str:
+class RefusalReason(MessageCode):
+    """Why a body was refused, without a word of it."""
+
+    INVALID = _("The request is not valid.")
+    INVALID_FIELD = _("The request is not valid: see `{field}`.")
+
+
+def reason_of(error: DomainError) -> Message:
     """Return why a request was refused. What it said is not repeated: a message about a body may quote it."""
     is_about_body = isinstance(error, Invalid) and not isinstance(error, ContextTooLong | TooManySequences)
     if not is_about_body:
-        return str(error)[:MAX_REASON]
+        return Message.of(error)
     field = error.facts.get("param")
-    if not field:
-        return gettext_noop("The request is not valid.")
-    return gettext_noop("The request is not valid: see `{field}`.").format(field=field)[:MAX_REASON]
+    return RefusalReason.INVALID_FIELD(field=field) if field else RefusalReason.INVALID()
 
 
 def drain_refusals(client: Store) -> int:
@@ -84,5 +89,5 @@ def _read_notes(tenant_id: str, noted: Iterable[tuple[str, dict[str, str]]]) -> 
             model_name=fields["model"].replace("\x00", ""),
             status=int(fields["status"]),
             code=fields["code"],
-            reason=fields["reason"].replace("\x00", ""),
+            reason=read_message(fields["reason"]),
         )

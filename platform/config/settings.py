@@ -96,7 +96,6 @@ TEMPLATES = [
             "builtins": [
                 "django.templatetags.i18n",
                 "website.templatetags.times",
-                "website.templatetags.texts",
                 "website.templatetags.support",
             ],
         },

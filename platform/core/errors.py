@@ -5,6 +5,8 @@
 it, says the same with the API's own names.
 """
 
+from collections.abc import Mapping
+
 from django.conf import settings
 from django.utils.functional import Promise
 from django.utils.translation import gettext, override
@@ -19,28 +21,35 @@ class DomainError(Exception):
 
     def __init__(self, message: str | Promise | None = None, **facts: object) -> None:
         self.facts = facts
-        self._given = message
+        self.given = message
         with override("en"):
             super().__init__(self.message)
 
     @property
     def message(self) -> str:
         """The sentence in the active language."""
-        if self._given is not None:
-            sentence = str(self._given)
-        else:
-            words = " ".join((type(self).__doc__ or "").split())
-            sentence = gettext(words).format(**self.facts)
-        if self.names_support and settings.SUPPORT_EMAIL:
-            contact = gettext("Questions? Write to {address}.").format(address=settings.SUPPORT_EMAIL)
-            return f"{sentence} {contact}"
-        return sentence
+        if self.given is not None:
+            return self._with_support(str(self.given))
+        return self.describe(self.facts)
+
+    @classmethod
+    def describe(cls, facts: Mapping[str, object]) -> str:
+        """Return the sentence of an error with these facts, in the active language."""
+        words = " ".join((cls.__doc__ or "").split())
+        return cls._with_support(gettext(words).format(**facts))
+
+    @classmethod
+    def _with_support(cls, sentence: str) -> str:
+        if not cls.names_support or not settings.SUPPORT_EMAIL:
+            return sentence
+        contact = gettext("Questions? Write to {address}.").format(address=settings.SUPPORT_EMAIL)
+        return f"{sentence} {contact}"
 
     @property
     def program_message(self) -> str:
         """The English sentence for callers of an API. A class never speaks with its parent's."""
         sentence = type(self).__dict__.get("for_programs", "")
-        if self._given is None and sentence:
+        if self.given is None and sentence:
             return str(sentence).format(**self.facts)
         return str(self)
 

@@ -216,5 +216,5 @@ def _await_serving(style: Style) -> None:
 
 def _explain_failure(version: AdapterVersion) -> str:
     if version.failure:
-        return version.failure
-    return "; ".join(f"{finding['sentence']} {finding['fix']}" for finding in version.findings)
+        return str(version.failure)
+    return "; ".join(f"{finding.sentence} {finding.fix}" for finding in version.findings)

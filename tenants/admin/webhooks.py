@@ -71,7 +71,7 @@ class WebhookEndpointAdmin(ReadOnly, OperatorAdmin):
     def last_delivery(self, endpoint: Any) -> str:
         if endpoint.last_status is None:
             return "none yet"
-        return " ".join(filter(None, [endpoint.last_status, endpoint.last_failure]))
+        return " ".join(filter(None, [endpoint.last_status, str(endpoint.last_failure)]))
 
     @admin.display(description="last attempt")
     def last_attempted_at(self, endpoint: Any) -> Any:

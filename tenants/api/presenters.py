@@ -5,6 +5,7 @@ from typing import Any
 from rest_framework import serializers
 
 from core.money import dollars
+from core.rest.messages import MessageText
 from tenants.models import (
     ApiKey,
     AuditEntry,
@@ -131,7 +132,7 @@ class EndpointObject(serializers.Serializer[WebhookEndpoint]):
     event_types = serializers.ListField(child=serializers.CharField(), help_text="Empty: every type.")
     is_enabled = serializers.BooleanField()
     disabled_at = serializers.DateTimeField(allow_null=True)
-    disabled_reason = serializers.CharField(allow_blank=True)
+    disabled_reason = MessageText()
     failing_since = serializers.DateTimeField(allow_null=True)
     previous_secret_until = serializers.DateTimeField(allow_null=True)
     created_at = serializers.DateTimeField()
@@ -149,7 +150,7 @@ class DeliveryObject(serializers.Serializer[WebhookDelivery]):
     status_code = serializers.IntegerField(allow_null=True)
     latency_ms = serializers.IntegerField(allow_null=True)
     answer = serializers.CharField(allow_blank=True, help_text="The first 2 KB of the last answer.")
-    failure = serializers.CharField(allow_blank=True)
+    failure = MessageText()
     created_at = serializers.DateTimeField()
     attempted_at = serializers.DateTimeField(allow_null=True)
     next_attempt_at = serializers.SerializerMethodField()

@@ -73,7 +73,7 @@ def present(subject: Model) -> Mapping[str, Any]:
 
 
 def payload_of(event: OutboxEvent) -> dict[str, Any]:
-    """Return what an event says, as webhooks send it and the API lists it: the same each time."""
+    """Return what an event says, as webhooks and the API have it. Messages in it become texts as JSON."""
     return {
         "type": event.type,
         "timestamp": event.created_at,

@@ -13,10 +13,11 @@ from django.db import transaction
 from django.db.models import F, Q, QuerySet, Sum
 from django.db.models.functions import TruncMonth
 from django.utils import timezone
-from django.utils.translation import gettext_noop
+from django.utils.translation import gettext_noop as _
 
 from core import months
 from core.errors import Conflict, Invalid
+from core.messages import NO_MESSAGE, Message, MessageCode
 from tenants.events.outbox import record_event
 from tenants.metering import plans
 from tenants.metering.pricing import payable_nanousd
@@ -32,15 +33,28 @@ from tenants.models import (
 )
 
 Source = CreditGrant.Source
-NAMES = {
-    Source.PROMOTION: gettext_noop("Promotion of {day}"),
-    Source.TOP_UP: gettext_noop("top-up of {day}"),
-    Source.AUTHOR_SHARE: gettext_noop("author's share of {day}"),
-    Source.GOODWILL: gettext_noop("Goodwill of {day}"),
-}
 DEFAULT_PRIORITY = 100  # the lower one burns first
 NEVER = "9999-12"  # sorts behind every last month
 MAX_CREDIT_NANOUSD = 2**53  # Valkey's Lua counts exactly up to here
+
+
+class GrantName(MessageCode):
+    """What an invoice calls credits that were granted without a reason: one for each source."""
+
+    PROMOTION = _("Promotion of {day}")
+    TOP_UP = _("top-up of {day}")
+    AUTHOR_SHARE = _("author's share of {day}")
+    GOODWILL = _("Goodwill of {day}")
+
+
+class GrantReason(MessageCode):
+    """Why credits were granted, where no operator wrote it."""
+
+    TOP_UP = _("Top-up {payment}")
+    AUTO_TOP_UP = _("Automatic top-up {payment}")
+    PAID_TWICE = _("Invoice {payment}")
+    EARNED = _("Author's share of usage until the end of {period}")
+    KEPT = _("Kept from the invoice of {period}")
 
 
 class DifferentGrant(Conflict):
@@ -63,7 +77,7 @@ class Credit:
     left_nanousd: int
     first_period: str
     last_period: str  # empty: it never expires
-    name: str = ""  # as an invoice's line shows it
+    name: Message = NO_MESSAGE  # as an invoice's line shows it
 
     def covers(self, period: str) -> bool:
         """Return whether it pays usage of a month."""
@@ -85,7 +99,7 @@ def grant_credit(
     *,
     source: str,
     source_id: str,
-    reason: str,
+    reason: str | Message,
     actor: str,
     priority: int = DEFAULT_PRIORITY,
     last_period: str = "",
@@ -98,6 +112,7 @@ def grant_credit(
     has granted something else.
     """
     period = months.period_of(now or timezone.now())
+    why = Message.of(reason)
     if not 0 < amount_nanousd <= MAX_CREDIT_NANOUSD or (last_period and last_period < period):
         raise BadCredit(period=period)
     with transaction.atomic():
@@ -112,7 +127,7 @@ def grant_credit(
                 "priority": priority,
                 "first_period": period,
                 "last_period": last_period,
-                "reason": reason[:200],
+                "reason": why,
                 "actor": actor[:80],
             },
         )
@@ -130,7 +145,7 @@ def grant_credit(
             period=period,
             amount_nanousd=-amount_nanousd,
             actor=actor[:80],
-            reason=reason[:200],
+            reason=why.in_english()[:200],
         )
         record_event(tenant.pk, EventType.CREDIT_GRANTED, grant)
         return grant
@@ -142,7 +157,7 @@ def grant_any_amount(
     *,
     source: str,
     source_id: str,
-    reason: str,
+    reason: str | Message,
     actor: str,
     now: datetime | None = None,
 ) -> None:
@@ -215,9 +230,9 @@ def open_credits(tenant_id: UUID, *, before: str = "") -> list[Credit]:
     return credits
 
 
-def _name_grant(grant: CreditGrant) -> str:
-    """Return what an invoice calls credits; it is stored with it, so in English."""
-    return NAMES[Source(grant.source)].format(day=f"{grant.created_at:%Y-%m-%d}")
+def _name_grant(grant: CreditGrant) -> Message:
+    """Return what an invoice calls credits."""
+    return GrantName[Source(grant.source).name](day=f"{grant.created_at:%Y-%m-%d}")
 
 
 def credits_left(tenant: Tenant, period: str) -> int:

@@ -8,6 +8,7 @@ from django.contrib.postgres.expressions import ArraySubquery
 from django.db.models import Count, F, OuterRef, Window
 from django.db.models.functions import JSONObject, Now
 
+from core.messages import Message
 from tenants.models import RefusedRequest
 
 LATELY = timedelta(hours=24)
@@ -22,7 +23,7 @@ class RefusedLately:
     count: int
     at: datetime
     model_name: str
-    reason: str
+    reason: Message
 
 
 def refused_lately(tenant: OuterRef) -> ArraySubquery:
@@ -36,6 +37,9 @@ def refused_lately(tenant: OuterRef) -> ArraySubquery:
 
 def read_refusals(found: list[dict[str, Any]]) -> list[RefusedLately]:
     """Return what `refused_lately` found, the latest code first."""
-    refusals = [RefusedLately(**row | {"at": datetime.fromisoformat(row["at"])}) for row in found]
+    refusals = []
+    for row in found:
+        read = {"at": datetime.fromisoformat(row["at"]), "reason": Message.read(row["reason"])}
+        refusals.append(RefusedLately(**row | read))
     refusals.sort(key=lambda refused: refused.at, reverse=True)
     return refusals[:SHOWN_REASONS]

@@ -16,6 +16,7 @@ from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from core.errors import Invalid
+from core.messages import Message
 from core.money import usd
 from core.spreadsheets import stream_csv
 from tenants.models import ApiKey, RefusedRequest, Tenant, UsageEvent
@@ -145,7 +146,7 @@ class Refusal(NamedTuple):
     model_name: str
     status: int
     code: str
-    reason: str
+    reason: Message
 
 
 def list_requests(
@@ -272,7 +273,7 @@ def _show_refused(row: RefusedRequest) -> LoggedRequest:
         cost_nanousd=0,
         outcome=gettext("refused ({status})").format(status=row.status),
         badge="failed",
-        reason=row.reason,
+        reason=str(row.reason),
         status=row.status,
         code=row.code,
     )

@@ -4,6 +4,7 @@ from django.db import models
 from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
 
+from core.message_fields import MessageField
 from tenants.models.invoices import Invoice
 from tenants.models.people import Tenant
 
@@ -33,7 +34,7 @@ class CreditGrant(models.Model):
     last_period = models.CharField(
         max_length=7, blank=True, help_text="It expires at this month's end (UTC). Empty: it never does."
     )
-    reason = models.CharField(max_length=200, blank=True)
+    reason = MessageField()
     actor = models.CharField(max_length=80, blank=True)
     created_at = models.DateTimeField(auto_now_add=True)
 

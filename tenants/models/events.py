@@ -5,13 +5,15 @@ from urllib.parse import urlsplit
 from uuid import uuid4
 
 from django.contrib.postgres.fields import ArrayField
-from django.core.serializers.json import DjangoJSONEncoder
 from django.db import models
 from django.db.models import OuterRef, Q, Subquery
 from django.db.models.functions import Least
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
+from core.message_fields import MessageField
+from core.messages import MessageDecoder, MessageEncoder
+from core.outgoing import Leased, LeasedQuerySet
 from tenants.models.people import Tenant, User
 
 MAX_URL_LENGTH = 500
@@ -67,8 +69,12 @@ class OutboxEvent(models.Model):
     id = models.UUIDField(primary_key=True, default=uuid4, editable=False)
     tenant = models.ForeignKey(Tenant, on_delete=models.CASCADE, related_name="events")
     type = models.CharField(max_length=40, choices=EventType)
-    object = models.JSONField(encoder=DjangoJSONEncoder, help_text="As the API presents it.")
-    facts = models.JSONField(default=dict, encoder=DjangoJSONEncoder, help_text="Beside the object.")
+    object = models.JSONField(
+        encoder=MessageEncoder, decoder=MessageDecoder, help_text="As the API presents it, with messages."
+    )
+    facts = models.JSONField(
+        default=dict, encoder=MessageEncoder, decoder=MessageDecoder, help_text="Beside the object."
+    )
     created_at = models.DateTimeField(default=timezone.now, db_index=True)
 
     class Meta:
@@ -78,7 +84,7 @@ class OutboxEvent(models.Model):
         return f"{self.type} {self.id}"
 
 
-class WebhookEndpointQuerySet(models.QuerySet["WebhookEndpoint"]):
+class WebhookEndpointQuerySet(LeasedQuerySet["WebhookEndpoint"]):
     def subscribed_to(self, event_type: str) -> "WebhookEndpointQuerySet":
         """Return the enabled endpoints that want events of a type."""
         return self.filter(Q(event_types=[]) | Q(event_types__contains=[event_type]), is_enabled=True)
@@ -93,12 +99,12 @@ class WebhookEndpointQuerySet(models.QuerySet["WebhookEndpoint"]):
         oldest = Subquery(pending.exclude(is_test).order_by("pk").values("next_attempt_at")[:1])
         test = Subquery(pending.filter(is_test).order_by("next_attempt_at").values("next_attempt_at")[:1])
         next_attempt_at = Least(oldest, test)  # PostgreSQL's passes over NULL
-        free = self.filter(Q(leased_until=None) | Q(leased_until__lt=now), is_enabled=True)
+        free = self.free(now).filter(is_enabled=True)
         due = free.annotate(next_attempt_at=next_attempt_at).filter(next_attempt_at__lte=now)
         return due.order_by("next_attempt_at")
 
 
-class WebhookEndpoint(models.Model):
+class WebhookEndpoint(Leased):
     """An address of a workspace's own that gets its events."""
 
     id = models.UUIDField(primary_key=True, default=uuid4, editable=False)
@@ -116,12 +122,9 @@ class WebhookEndpoint(models.Model):
     previous_secret_until = models.DateTimeField(null=True, blank=True, editable=False)
     is_enabled = models.BooleanField(default=True)
     disabled_at = models.DateTimeField(null=True, blank=True, editable=False)
-    disabled_reason = models.CharField(max_length=300, blank=True, editable=False)
+    disabled_reason = MessageField(editable=False)
     failing_since = models.DateTimeField(
         null=True, blank=True, editable=False, help_text="Of the first failure since the last success."
-    )
-    leased_until = models.DateTimeField(
-        null=True, blank=True, editable=False, help_text="One worker delivers to it until then at most."
     )
     created_by = models.ForeignKey(User, on_delete=models.SET_NULL, null=True, blank=True)
     created_at = models.DateTimeField(default=timezone.now, editable=False)
@@ -169,7 +172,7 @@ class WebhookDelivery(models.Model):
     status_code = models.PositiveSmallIntegerField(null=True, help_text="Of the last answer.")
     latency_ms = models.PositiveIntegerField(null=True, help_text="Of the last attempt.")
     answer = models.TextField(blank=True, help_text="The first 2 KB of the last answer.")
-    failure = models.CharField(max_length=300, blank=True, help_text="Why the last attempt failed.")
+    failure = MessageField(help_text="Why the last attempt failed.")
     created_at = models.DateTimeField(default=timezone.now)
 
     objects = WebhookDeliveryQuerySet.as_manager()

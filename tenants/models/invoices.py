@@ -4,9 +4,10 @@ from uuid import uuid4
 
 from django.db import models
 from django.db.models import Q
+from django.utils.translation import get_language, gettext_noop
 from django.utils.translation import gettext_lazy as _
-from django.utils.translation import gettext_noop
 
+from core.message_fields import MessageField
 from tenants.models.people import Tenant
 
 
@@ -78,7 +79,8 @@ class InvoiceLine(models.Model):
     position = models.PositiveSmallIntegerField()
     kind = models.CharField(max_length=12, choices=Kind)
     period = models.CharField(max_length=7, help_text="An earlier one than the invoice's: it came late.")
-    text = models.CharField(max_length=200)
+    text = models.CharField(max_length=200, help_text="In English, frozen with the invoice.")
+    message = MessageField(help_text="The same, for readers of other languages.")
     style_name = models.CharField(max_length=100, blank=True)
     meter = models.CharField(max_length=20, blank=True)
     quantity = models.BigIntegerField(default=1)
@@ -93,6 +95,12 @@ class InvoiceLine(models.Model):
 
     def __str__(self) -> str:
         return self.text
+
+    @property
+    def shown_text(self) -> str:
+        """The text in the reader's language; in English the very words that were frozen."""
+        is_english = (get_language() or "en").startswith("en")
+        return self.text if is_english or not self.message else str(self.message)
 
 
 class InvoiceNumber(models.Model):

@@ -8,6 +8,7 @@ from django.db.models import Q
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
+from core.outgoing import Leased, LeasedQuerySet
 from tenants.models.events import OutboxEvent
 from tenants.models.people import Membership
 
@@ -33,29 +34,22 @@ class NoticeKind(models.TextChoices):
     WORKSPACE = "workspace", _("The workspace is suspended, served again, or to be deleted")
 
 
-class NoticeMailQuerySet(models.QuerySet["NoticeMail"]):
+class NoticeMailQuerySet(LeasedQuerySet["NoticeMail"]):
     def due(self, now: datetime) -> "NoticeMailQuerySet":
-        """Return mails to send now, those that wait longest first: also what a killed worker left behind."""
-        unsent = self.filter(status__in=NoticeMail.UNSENT, next_attempt_at__lte=now)
+        """Return mails to send now, those that wait longest first."""
+        unsent = self.free(now).filter(status=NoticeMail.Status.PENDING, next_attempt_at__lte=now)
         return unsent.order_by("next_attempt_at", "pk")
 
-    def in_hand(self, now: datetime) -> "NoticeMailQuerySet":
-        """Return mails that a worker is sending."""
-        return self.filter(status=NoticeMail.Status.SENDING, next_attempt_at__gt=now)
 
-
-class NoticeMail(models.Model):
+class NoticeMail(Leased):
     """One mail about one event to one member. It goes with its event, after 30 days."""
 
     class Status(models.TextChoices):
         PENDING = "pending"
-        SENDING = "sending", "Sending: a worker has it until `next_attempt_at`"
         SENT = "sent"
         SKIPPED = "skipped", "Skipped: too many of its kind within an hour"
         UNWANTED = "unwanted", "Switched off before it was sent"
         FAILED = "failed"
-
-    UNSENT = (Status.PENDING, Status.SENDING)
 
     # Names the mail itself (Message-ID): a mail that is sent twice is known by it.
     public_id = models.UUIDField(default=uuid4, unique=True, editable=False)
@@ -77,7 +71,7 @@ class NoticeMail(models.Model):
             models.Index(fields=["membership", "kind", "ended_at"], name="mails_of_a_member"),
             models.Index(
                 fields=["next_attempt_at"],
-                condition=Q(status__in=("pending", "sending")),
+                condition=Q(status="pending"),
                 name="mails_to_send",
             ),
         ]

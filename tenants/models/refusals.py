@@ -2,6 +2,7 @@
 
 from django.db import models
 
+from core.message_fields import MessageField
 from tenants.models.keys import ApiKey
 from tenants.models.people import Tenant
 
@@ -21,7 +22,7 @@ class RefusedRequest(models.Model):
     )
     status = models.PositiveSmallIntegerField(help_text="Of HTTP.")
     code = models.CharField(max_length=60)
-    reason = models.CharField(max_length=300)
+    reason = MessageField()
 
     class Meta:
         indexes = [

@@ -1,8 +1,8 @@
 """Send what waits: one worker at a time, one connection, and again for a day where the mail server is away.
 
-A mail is claimed before it is sent, and no transaction is open meanwhile. If the worker is killed, its claim
-ends by itself and the mail is sent again: perhaps twice, then, but under one Message-ID, as mail servers do
-it among themselves. Nothing is sent without a row, and nothing is lost while there is no mail server.
+A mail is leased before it is sent (foundation/outgoing.py). If the worker is killed, the mail is sent again:
+perhaps twice, then, but under one Message-ID, as mail servers do it among themselves. Nothing is sent without
+a row, and nothing is lost while there is no mail server.
 """
 
 import logging
@@ -15,15 +15,14 @@ from django.db import transaction
 from django.utils import timezone
 
 from core import locks
+from core.outgoing import RetrySchedule
 from tenants.models import Membership, NoticeMail
 from tenants.notices.letters import Letter, write_letter
 
-# Seconds before each next attempt. The last one is repeated until GIVE_UP_AFTER has passed.
-RETRY_AFTER_S = (60, 300, 900, 1_800, 3_600)
-GIVE_UP_AFTER = timedelta(days=1)
+RETRIES = RetrySchedule((60, 300, 900, 1_800, 3_600), give_up_after=timedelta(days=1))
 SERVER_AWAY = timedelta(seconds=60)  # nothing else is tried before
 
-CLAIM = timedelta(minutes=3)  # longer than an SMTP dialogue of which each step may take 15 s
+LEASE = timedelta(minutes=3)  # longer than an SMTP dialogue of which each step may take 15 s
 RUN = timedelta(seconds=30)  # of one task; the next sweep sends another one
 
 # A person gets so many of one kind an hour: a program that makes keys without end must not bury them.
@@ -38,19 +37,19 @@ Status = NoticeMail.Status
 def has_due() -> bool:
     """Return whether there is something to send, and nobody sending."""
     now = timezone.now()
-    return NoticeMail.objects.due(now).exists() and not NoticeMail.objects.in_hand(now).exists()
+    return NoticeMail.objects.due(now).exists() and not NoticeMail.objects.leased(now).exists()
 
 
 def send_due() -> int:
     """Send what is due, for half a minute at most; return how many mails were sent.
 
-    Safe to repeat, and safe from several workers at once: the second one finds nothing to claim.
+    Safe to repeat, and safe from several workers at once: the second one finds nothing to send.
     """
     ends_at = timezone.now() + RUN
     sent = 0
     connection = mailers.default
     try:
-        while timezone.now() < ends_at and (mail := _claim_next()):
+        while timezone.now() < ends_at and (mail := _lease_next()):
             outcome = _send(mail, connection)
             sent += outcome is Status.SENT
             if outcome is None:  # the server is away
@@ -60,26 +59,24 @@ def send_due() -> int:
     return sent
 
 
-def _claim_next() -> NoticeMail | None:
+def _lease_next() -> NoticeMail | None:
     """Take the mail that has been due for longest; None when there is none, or another worker sends."""
     with transaction.atomic():
-        locks.one_at_a_time("claim a notice")
+        locks.one_at_a_time("lease a notice")
         now = timezone.now()
-        if NoticeMail.objects.in_hand(now).exists():
+        if NoticeMail.objects.leased(now).exists():
             return None
-        due = NoticeMail.objects.due(now)
-        mail = due.select_related("event", "membership__user", "membership__tenant").first()
-        if mail is None:
-            return None
-        mail.attempts += 1
-        mail.status = Status.SENDING
-        mail.next_attempt_at = now + CLAIM
-        mail.save(update_fields=["attempts", "status", "next_attempt_at"])
+        due = NoticeMail.objects.due(now).select_related("event", "membership__user", "membership__tenant")
+        mail = due.lease_first(now, LEASE)
+        if mail:
+            # Before it is sent: what kills its worker is not tried at once for ever.
+            mail.attempts += 1
+            mail.save(update_fields=["attempts"])
     return mail
 
 
 def _send(mail: NoticeMail, connection: Any) -> Status | None:
-    """Send a claimed mail and note the outcome; return it, or None when the mail server is away."""
+    """Send a leased mail and note the outcome; return it, or None when the mail server is away."""
     now = timezone.now()
     if not _is_wanted(mail):
         return _end(mail, Status.UNWANTED)
@@ -130,7 +127,8 @@ def _count_skipped(mail: NoticeMail) -> int:
 
 def _end(mail: NoticeMail, status: Status, failure: str = "") -> Status:
     """Note that nothing more is to be done about a mail."""
-    NoticeMail.objects.filter(pk=mail.pk).update(status=status, ended_at=timezone.now(), failure=failure)
+    ended = {"status": status, "ended_at": timezone.now(), "failure": failure, "leased_until": None}
+    NoticeMail.objects.filter(pk=mail.pk).update(**ended)
     return status
 
 
@@ -142,12 +140,11 @@ def _note_failure(mail: NoticeMail, error: Exception, *, is_final: bool) -> Stat
     logger.warning(
         "notice %s was not sent, attempt %s: %s", mail.public_id, mail.attempts, type(error).__name__
     )
-    if is_final or now - mail.created_at >= GIVE_UP_AFTER:
+    if is_final or RETRIES.is_over(now, mail.created_at):
         return _end(mail, Status.FAILED, failure)
-    retry_after_s = RETRY_AFTER_S[min(mail.attempts, len(RETRY_AFTER_S)) - 1]
-    NoticeMail.objects.filter(pk=mail.pk).update(
-        status=Status.PENDING, next_attempt_at=now + timedelta(seconds=retry_after_s), failure=failure
-    )
+    next_attempt_at = RETRIES.next_attempt_at(now, mail.attempts)
+    changes = {"next_attempt_at": next_attempt_at, "failure": failure, "leased_until": None}
+    NoticeMail.objects.filter(pk=mail.pk).update(**changes)
     return Status.PENDING
 
 

@@ -2,8 +2,8 @@
 
 An endpoint's oldest pending delivery is the only one that is tried; later ones wait behind it. Tests stand
 apart: they go at once, past what waits, and nothing waits behind them. A worker
-holds an endpoint by a lease, not by a lock: no transaction is open while a receiver takes its time. If the
-worker is killed, the lease ends by itself, and the delivery is made again: receivers know it by its id.
+leases an endpoint (foundation/outgoing.py). If it is killed, the delivery is made again: receivers know it
+by its id.
 """
 
 import json
@@ -17,16 +17,19 @@ from django.core.serializers.json import DjangoJSONEncoder
 from django.db import transaction
 from django.db.models import Count
 from django.utils import timezone
-from django.utils.translation import gettext_noop
+from django.utils.translation import gettext_noop as _
+from django.utils.translation import override
 
+from core.messages import Message, MessageCode
+from core.outgoing import RetrySchedule
 from tenants.events.outbox import payload_of, record_event
 from tenants.models import EventType, OutboxEvent, WebhookDelivery, WebhookEndpoint
-from tenants.models.events import WebhookDeliveryQuerySet, WebhookEndpointQuerySet
+from tenants.models.events import WebhookDeliveryQuerySet
 from tenants.webhooks import signing, transport
 
-# Seconds before each next attempt. The last one is repeated until GIVE_UP_AFTER has passed.
-RETRY_AFTER_S = (5, 60, 300, 900, 1_800, 3_600, 7_200, 14_400, 28_800, 43_200)
-GIVE_UP_AFTER = timedelta(days=3)
+RETRIES = RetrySchedule(
+    (5, 60, 300, 900, 1_800, 3_600, 7_200, 14_400, 28_800, 43_200), give_up_after=timedelta(days=3)
+)
 GONE = 410  # the receiver says that nothing will ever be taken there
 SHOWN_ANSWER_BYTES = 2048
 
@@ -36,19 +39,25 @@ RUN = timedelta(seconds=60)  # of one task; beat sends the next one
 # A workspace whose receivers are slow must not hold every thread of a worker.
 MAX_LEASES_OF_A_TENANT = 3
 
-FAILED_TOO_LONG = gettext_noop("It has failed for three days. The last time: {failure}")
-ANSWERED_GONE = gettext_noop("It answered 410 Gone, which means that it wants no more webhooks.")
-KEY_IS_MISSING = gettext_noop(
-    "Its secret can't be read: the pepper that it was stored under is no longer in the settings."
-)
+
+class DeliveryFault(MessageCode):
+    """Why an event was not taken, and why an endpoint gets no more."""
+
+    FAILED_TOO_LONG = _("It has failed for three days. The last time: {failure}")
+    ANSWERED_GONE = _("It answered 410 Gone, which means that it wants no more webhooks.")
+    KEY_IS_MISSING = _(
+        "Its secret can't be read: the pepper that it was stored under is no longer in the settings."
+    )
+    NEVER_SENT = _("The endpoint was disabled before this was sent.")
+    REDIRECT = _("It answered {status_code}, a redirect. Webhooks follow none: change the address.")
+    NOT_TAKEN = _("It answered {status_code}; only 200 to 299 mean that it has taken the event.")
 
 
 @dataclass(frozen=True)
 class EndpointLease:
-    """One worker's hold on one endpoint: `leased_until` names the lease, so that a late worker has none."""
+    """One worker's turn with one endpoint."""
 
     endpoint: WebhookEndpoint
-    leased_until: datetime
     ends_at: datetime
     limits: transport.Limits = field(default_factory=transport.Limits)
 
@@ -83,16 +92,10 @@ def count_due(at_most: int) -> int:
 def lease_next(limits: transport.Limits) -> EndpointLease | None:
     """Take the endpoint whose delivery has been due for longest, or return None when none is free."""
     now = timezone.now()
-    leases = WebhookEndpoint.objects.filter(leased_until__gte=now).order_by().values("tenant")
+    leases = WebhookEndpoint.objects.leased(now).order_by().values("tenant")
     busy = leases.annotate(count=Count("pk")).filter(count__gte=MAX_LEASES_OF_A_TENANT).values("tenant")
-    due = WebhookEndpoint.objects.due(now).exclude(tenant__in=busy)
-    leased_until = now + LEASE
-    with transaction.atomic():
-        endpoint = due.select_for_update(skip_locked=True, no_key=True, of=("self",)).first()
-        if endpoint is None:
-            return None
-        WebhookEndpoint.objects.filter(pk=endpoint.pk).update(leased_until=leased_until)
-    return EndpointLease(endpoint=endpoint, leased_until=leased_until, ends_at=now + TURN, limits=limits)
+    endpoint = WebhookEndpoint.objects.due(now).exclude(tenant__in=busy).lease_first(now, LEASE)
+    return EndpointLease(endpoint=endpoint, ends_at=now + TURN, limits=limits) if endpoint else None
 
 
 def deliver_events(lease: EndpointLease) -> int:
@@ -104,16 +107,17 @@ def deliver_events(lease: EndpointLease) -> int:
             if not _attempt(delivery, lease):
                 break
     finally:
-        _leased(lease).update(leased_until=None)
+        WebhookEndpoint.objects.held(lease.endpoint).update(leased_until=None)
     return attempts
 
 
 def render_event(event: OutboxEvent) -> str:
     """Return an event as receivers get it, the same each time."""
-    return json.dumps(payload_of(event), cls=DjangoJSONEncoder, separators=(",", ":"), ensure_ascii=False)
+    with override("en"):
+        return json.dumps(payload_of(event), cls=DjangoJSONEncoder, separators=(",", ":"), ensure_ascii=False)
 
 
-def disable(endpoint: WebhookEndpoint, reason: str) -> bool:
+def disable(endpoint: WebhookEndpoint, reason: Message) -> bool:
     """Send an endpoint nothing any more, and give up what waits; return False if it was disabled before.
 
     What was given up may be sent again one by one, once the endpoint is enabled.
@@ -121,7 +125,7 @@ def disable(endpoint: WebhookEndpoint, reason: str) -> bool:
     with transaction.atomic():
         enabled = WebhookEndpoint.objects.filter(pk=endpoint.pk, is_enabled=True)
         now = timezone.now()
-        changes: dict[str, Any] = {"is_enabled": False, "disabled_at": now, "disabled_reason": reason[:300]}
+        changes: dict[str, Any] = {"is_enabled": False, "disabled_at": now, "disabled_reason": reason}
         is_changed = bool(enabled.update(**changes, changed_at=now))
         if is_changed:
             give_up_pending(endpoint)
@@ -132,13 +136,8 @@ def disable(endpoint: WebhookEndpoint, reason: str) -> bool:
 def give_up_pending(endpoint: WebhookEndpoint) -> None:
     """Mark as failed what waits for an endpoint that gets nothing any more."""
     pending = WebhookDelivery.objects.pending().filter(endpoint=endpoint)
-    pending.filter(failure="").update(failure=gettext_noop("The endpoint was disabled before this was sent."))
+    pending.filter(failure=Message()).update(failure=DeliveryFault.NEVER_SENT())
     pending.update(status=WebhookDelivery.Status.FAILED)
-
-
-def _leased(lease: EndpointLease) -> WebhookEndpointQuerySet:
-    """Return the endpoint of a lease, unless its lease went to another worker."""
-    return WebhookEndpoint.objects.filter(pk=lease.endpoint.pk, leased_until=lease.leased_until)
 
 
 def _next_delivery(lease: EndpointLease) -> WebhookDelivery | None:
@@ -146,7 +145,7 @@ def _next_delivery(lease: EndpointLease) -> WebhookDelivery | None:
 
     None once the endpoint is no longer ours to serve.
     """
-    if not _leased(lease).filter(is_enabled=True).exists():
+    if not WebhookEndpoint.objects.held(lease.endpoint).filter(is_enabled=True).exists():
         return None
     now = timezone.now()
     # With the endpoint as it is now: its address may have been edited meanwhile.
@@ -167,11 +166,11 @@ def _attempt(delivery: WebhookDelivery, lease: EndpointLease) -> bool:
         "status_code": answer.status_code,
         "latency_ms": answer.latency_ms,
         "answer": _readable(answer.body),
-        "failure": "" if answer.is_success else _why(answer)[:300],
+        "failure": Message() if answer.is_success else _why(answer),
     }
     with transaction.atomic():
         # Without the lease another worker has the endpoint: what it notes counts.
-        endpoint = _leased(lease).select_for_update(no_key=True).first()
+        endpoint = WebhookEndpoint.objects.held(lease.endpoint).select_for_update(no_key=True).first()
         if endpoint is None:
             return False
         row = WebhookDelivery.objects.pending().filter(pk=delivery.pk)
@@ -192,7 +191,7 @@ def _send(delivery: WebhookDelivery, at: datetime, limits: transport.Limits) -> 
     try:
         secrets = secrets_in_force(delivery.endpoint, at)
     except InvalidToken:
-        return transport.Answer(latency_ms=0, failure=KEY_IS_MISSING)
+        return transport.Answer(latency_ms=0, failure=DeliveryFault.KEY_IS_MISSING())
     headers = {
         "Content-Type": "application/json",
         "User-Agent": f"Polyscribe-Webhooks/1.0 (+{settings.SITE_URL})",
@@ -215,30 +214,25 @@ def _note_failure(
 ) -> None:
     """Note a failed attempt: try again later, or disable an endpoint that is gone or has failed for long."""
     failing_since = endpoint.failing_since or at
-    retry_after_s = RETRY_AFTER_S[min(changes["attempts"], len(RETRY_AFTER_S)) - 1]
-    row.update(**changes, next_attempt_at=timezone.now() + timedelta(seconds=retry_after_s))
+    row.update(**changes, next_attempt_at=RETRIES.next_attempt_at(timezone.now(), changes["attempts"]))
     WebhookEndpoint.objects.filter(pk=endpoint.pk).update(failing_since=failing_since)
-    reason = ""
+    reason = Message()
     if changes["status_code"] == GONE:
-        reason = ANSWERED_GONE
-    elif at - failing_since >= GIVE_UP_AFTER:
-        reason = FAILED_TOO_LONG.format(failure=changes["failure"])
+        reason = DeliveryFault.ANSWERED_GONE()
+    elif RETRIES.is_over(at, failing_since):
+        reason = DeliveryFault.FAILED_TOO_LONG(failure=changes["failure"])
     if reason and disable(endpoint, reason):
         # Its other endpoints and its people hear of it; this one is disabled by now.
         record_event(endpoint.tenant_id, EventType.WEBHOOK_DISABLED, endpoint, reason=reason)
 
 
-def _why(answer: transport.Answer) -> str:
+def _why(answer: transport.Answer) -> Message:
     """Return why an answer is no success."""
     if answer.status_code is None:
         return answer.failure
-    if 300 <= answer.status_code < 400:
-        return gettext_noop(
-            "It answered {status_code}, a redirect. Webhooks follow none: change the address."
-        ).format(status_code=answer.status_code)
-    return gettext_noop(
-        "It answered {status_code}; only 200 to 299 mean that it has taken the event."
-    ).format(status_code=answer.status_code)
+    is_redirect = 300 <= answer.status_code < 400
+    fault = DeliveryFault.REDIRECT if is_redirect else DeliveryFault.NOT_TAKEN
+    return fault(status_code=answer.status_code)
 
 
 def _readable(body: bytes) -> str:

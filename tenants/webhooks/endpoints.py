@@ -12,10 +12,11 @@ from cryptography.fernet import InvalidToken
 from django.conf import settings
 from django.db import transaction
 from django.utils import timezone
-from django.utils.translation import gettext_noop
+from django.utils.translation import gettext_noop as _
 
 from core import locks
 from core.errors import Conflict, Invalid
+from core.messages import Message, MessageCode
 from tenants.accounts.access import Access
 from tenants.events.outbox import record_event
 from tenants.models import EventType, Tenant, WebhookDelivery, WebhookEndpoint
@@ -24,10 +25,16 @@ from tenants.webhooks import addresses, delivery, signing
 # Each event becomes a row for each endpoint that wants it.
 MAX_ENDPOINTS = 10
 PREVIOUS_SECRET_LIVES = timedelta(hours=24)
-BY_HAND = gettext_noop("Disabled by {who}.")
-BY_OPERATOR = gettext_noop("Disabled by the people who run this site: {reason}")
 # What nobody subscribes to: it goes to the endpoint that is tried.
 NOT_CHOSEN = (EventType.WEBHOOK_TEST,)
+
+
+class DisabledReason(MessageCode):
+    """Who disabled an endpoint, where it did not fail."""
+
+    BY_PERSON = _("Disabled by {who}.")
+    BY_KEY = _("Disabled by an API key.")
+    BY_OPERATOR = _("Disabled by the people who run this site: {reason}")
 
 
 class TooManyEndpoints(Conflict):
@@ -208,9 +215,8 @@ def redeliver(sent: WebhookDelivery, *, by: Access) -> WebhookDelivery:
 def disable_endpoint(endpoint: WebhookEndpoint, *, by: Access) -> None:
     """Send an endpoint nothing until it is enabled again. Doing it twice does nothing."""
     with transaction.atomic():
-        if delivery.disable(
-            endpoint, BY_HAND.format(who=by.user.email if by.user else gettext_noop("an API key"))
-        ):
+        reason = DisabledReason.BY_PERSON(who=by.user.email) if by.user else DisabledReason.BY_KEY()
+        if delivery.disable(endpoint, reason):
             by.audit("webhook_endpoint.disabled", endpoint)
 
 
@@ -220,7 +226,7 @@ def disable_by_operator(endpoint: WebhookEndpoint, reason: str) -> None:
     The console writes the audit log. Raises DisabledAlready.
     """
     with transaction.atomic():
-        told = BY_OPERATOR.format(reason=reason)
+        told = DisabledReason.BY_OPERATOR(reason=reason)
         if not delivery.disable(endpoint, told):
             raise DisabledAlready
         record_event(endpoint.tenant_id, EventType.WEBHOOK_DISABLED, endpoint, reason=told)
@@ -236,7 +242,7 @@ def enable_endpoint(endpoint: WebhookEndpoint, *, by: Access) -> None:
         is_changed = disabled.update(
             is_enabled=True,
             disabled_at=None,
-            disabled_reason="",
+            disabled_reason=Message(),
             failing_since=None,
             changed_at=timezone.now(),
         )

@@ -17,9 +17,10 @@ from http.client import HTTPConnection, HTTPException, HTTPResponse
 from typing import Any
 
 from django.conf import settings
-from django.utils.translation import gettext_noop
+from django.utils.translation import gettext_noop as _
 
 from core.errors import DomainError
+from core.messages import NO_MESSAGE, Message, MessageCode
 from tenants.webhooks import addresses
 from tenants.webhooks.addresses import ResolvedTooLate, Target
 
@@ -44,7 +45,7 @@ class Answer:
     latency_ms: int
     status_code: int | None = None
     body: bytes = b""
-    failure: str = ""
+    failure: Message = NO_MESSAGE
 
     @property
     def is_success(self) -> bool:
@@ -60,15 +61,28 @@ class TooMuchReceived(OSError):
     """More bytes came than a delivery reads."""
 
 
+class NoAnswer(MessageCode):
+    """Why no answer came."""
+
+    RESOLVED_TOO_LATE = _("The name server of its host did not answer in time.")
+    TOO_LATE = _("No whole answer came within {total_s:g} seconds.")
+    BAD_CERTIFICATE = _("Its certificate is not valid: {reason}.")
+    NO_TLS = _("The TLS handshake failed: does the address speak https?")
+    REFUSED = _("Nothing listens at its address: the connection was refused.")
+    TOO_MUCH = _("Its answer has more headers than we read.")
+    BROKE_OFF = _("The connection broke off before an answer came.")
+    NO_HTTP = _("What it answered is not HTTP.")
+
+
 # The first that fits: some of these errors are kinds of others.
-SENTENCES: dict[type[Exception], str] = {
-    ResolvedTooLate: gettext_noop("The name server of its host did not answer in time."),
-    TimeoutError: gettext_noop("No whole answer came within {total_s:g} seconds."),
-    ssl.SSLCertVerificationError: gettext_noop("Its certificate is not valid: {reason}."),
-    ssl.SSLError: gettext_noop("The TLS handshake failed: does the address speak https?"),
-    ConnectionRefusedError: gettext_noop("Nothing listens at its address: the connection was refused."),
-    TooMuchReceived: gettext_noop("Its answer has more headers than we read."),
-    OSError: gettext_noop("The connection broke off before an answer came."),
+FAULTS: dict[type[Exception], NoAnswer] = {
+    ResolvedTooLate: NoAnswer.RESOLVED_TOO_LATE,
+    TimeoutError: NoAnswer.TOO_LATE,
+    ssl.SSLCertVerificationError: NoAnswer.BAD_CERTIFICATE,
+    ssl.SSLError: NoAnswer.NO_TLS,
+    ConnectionRefusedError: NoAnswer.REFUSED,
+    TooMuchReceived: NoAnswer.TOO_MUCH,
+    OSError: NoAnswer.BROKE_OFF,
 }
 
 
@@ -103,7 +117,7 @@ def post(url: str, body: bytes, headers: Mapping[str, str], limits: Limits) -> A
     deadline_s = began_s + limits.total_s
     status_code: int | None = None
     answered = b""
-    failure = ""
+    failure = Message()
     try:
         target, connected = _connect(url, limits, deadline_s)
         with connected:
@@ -111,10 +125,10 @@ def post(url: str, body: bytes, headers: Mapping[str, str], limits: Limits) -> A
             status_code = answer.status
             answered = _read(answer, limits.read_bytes)
     except DomainError as error:
-        failure = str(error)
+        failure = Message.of(error)
     except (HTTPException, OSError, ValueError) as error:
         status_code = None
-        failure = _say(error, limits)
+        failure = _describe(error, limits)
     latency_ms = round((time.monotonic() - began_s) * 1000)
     return Answer(latency_ms=latency_ms, status_code=status_code, body=answered, failure=failure)
 
@@ -196,9 +210,9 @@ def _left_s(deadline_s: float) -> float:
     return left_s
 
 
-def _say(error: Exception, limits: Limits) -> str:
-    """Return why there is no answer, in a sentence for the endpoint's owner."""
-    for kind, sentence in SENTENCES.items():
+def _describe(error: Exception, limits: Limits) -> Message:
+    """Return why there is no answer, for the endpoint's owner."""
+    for kind, fault in FAULTS.items():
         if isinstance(error, kind):
-            return sentence.format(reason=getattr(error, "verify_message", ""), total_s=limits.total_s)
-    return gettext_noop("What it answered is not HTTP.")
+            return fault(reason=getattr(error, "verify_message", ""), total_s=limits.total_s)
+    return NoAnswer.NO_HTTP()

@@ -130,7 +130,7 @@ def test_what_is_stated_of_the_base_counts_as_in_an_upload(acme, base_folder, se
     pipeline.advance_version(version)
 
     (finding,) = version.findings
-    assert finding["code"] == "quantisation_mismatch"
+    assert finding.code == "quantisation_mismatch"
     adapter.write(tmp_path / "mine")
     with zipfile.ZipFile(tmp_path / "mine.zip", "w") as archive:
         for name, content in files.items():
@@ -138,7 +138,7 @@ def test_what_is_stated_of_the_base_counts_as_in_an_upload(acme, base_folder, se
     for path in (tmp_path / "mine", tmp_path / "mine.zip"):
         status, _, err = run(path, "--base", base_folder, "--quantisation", stated)
         assert status == 1
-        assert f"  {finding['sentence']}  [{finding['code']}]\n    Fix: {finding['fix']}\n" in err
+        assert f"  {finding.sentence}  [{finding.code}]\n    Fix: {finding.fix}\n" in err
         assert err.count("Fix: ") == 1
         assert run(path, "--base", base_folder, "--quantisation", "none")[0] == 0
 

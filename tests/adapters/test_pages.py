@@ -3,10 +3,14 @@
 import pytest
 from django.urls import reverse
 from django.utils import timezone
+from django.utils.translation import override
 
 from adapters.catalog import sharing
+from adapters.errors import EngineUnavailable, Finding
 from adapters.models import AdapterVersion, Engine, Selection, Status, Style
 from adapters.placement import transitions
+from adapters.placement.transitions import VersionNote
+from core.messages import Message
 from tests.adapters.conftest import adapter_files, known
 
 OWNERS_TABS = ["adapters:style_versions", "adapters:style_sharing", "adapters:style_settings"]
@@ -115,13 +119,27 @@ def test_steps_are_polled_until_the_version_is_final(alice_client, acme, engine)
 
 def test_a_rejected_version_shows_every_reason_with_its_fix(alice_client, acme, engine):
     version = known(acme, "noir", engine, status=Status.REJECTED)
-    version.findings = [
-        {"code": "rank_too_high", "sentence": "<The rank> is 64.", "fix": "Train with less.", "tensor": ""}
-    ]
+    version.findings = [Finding("bias", {"value": "<all>"})]
     version.save()
     page = alice_client.get(reverse("adapters:style", args=["acme", "noir"])).text
-    assert "&lt;The rank&gt; is 64." in page
-    assert "Train with less." in page
+    assert "bias = &lt;all&gt;" in page
+    assert "Train with bias = none." in page
+
+
+def test_what_was_stored_of_a_version_is_read_in_the_readers_language(alice_client, acme, engine):
+    known(acme, "noir", engine, status=Status.REJECTED, findings=[Finding("bias", {"value": "<all>"})])
+    unavailable = Message.of(EngineUnavailable())
+    failed = VersionNote.NO_ENGINE_TAKES_IT(reason=unavailable)
+    known(acme, "loud", engine, status=Status.FAILED, failure=failed)
+    pages = [reverse("adapters:style", args=["acme", slug]) for slug in ("noir", "loud")]
+    german = "".join(alice_client.get(page, headers={"Accept-Language": "de"}).text for page in pages)
+    english = "".join(alice_client.get(page).text for page in pages)
+    with override("de"):
+        read = [Finding("bias", {"value": "&lt;all&gt;"}).sentence, str(failed)]
+        assert "antwortet nicht" in read[1]
+    assert all(sentence in german and sentence not in english for sentence in read)
+    assert "which engines leave out" in english
+    assert "which engines leave out" not in german
 
 
 def test_a_version_is_retired_when_the_styles_name_was_typed(alice_client, version):

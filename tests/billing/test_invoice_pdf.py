@@ -10,6 +10,7 @@ from django.utils.translation import override
 
 from billing.invoices import details, invoices, pdf
 from billing.invoices.credit_notes import issue_credit_note
+from billing.invoices.invoice_lines import LineText
 from core import months
 from core.money import NANO
 from tenants.api_keys.lifecycle import issue_key
@@ -69,7 +70,8 @@ def test_a_credit_note_in_german(alice_client, invoice):
 
 def test_numbers_in_the_lines_of_a_german_document_are_german(invoice):
     text = "Included in Writer: 1,200 of 5,000,000 tokens"
-    line = InvoiceLine(kind="included", text=text, amount_nanousd=-NANO)
+    message = LineText.INCLUDED(plan="Writer", covered=1_200, tokens=5_000_000)
+    line = InvoiceLine(kind="included", text=text, message=message, amount_nanousd=-NANO)
     with override("de"):
         [row] = pdf.line_rows([line])
     assert row.text == "In Writer inklusive: 1.200 von 5.000.000 Tokens"

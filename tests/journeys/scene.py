@@ -11,6 +11,7 @@ from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 
+from adapters.errors import Finding
 from adapters.models import (
     AdapterVersion,
     BlindVote,
@@ -51,12 +52,14 @@ from tests.adapters.conftest import known
 LONG_NAME = "Letters of a lighthouse keeper to nobody in particular, of late"
 LONG_WORD = "Donaudampfschifffahrtsgesellschaftskapitänspatent"
 SAMPLE = "The morning came up grey over the harbour, and nobody had asked it to."
-FINDING = {
-    "code": "rank_too_high",
-    "sentence": "The rank is 512; the engine takes 64 at most.",
-    "fix": "Train with r=64, or let the service lower the rank.",
-    "tensor": "base_model.model.model.layers.0.self_attn.q_proj.lora_A.weight",
-}
+FINDING = Finding(
+    "rank_mismatch",
+    {
+        "tensor": "base_model.model.model.layers.0.self_attn.q_proj.lora_A.weight",
+        "actual": 512,
+        "expected": 64,
+    },
+)
 BAD_ANSWER = "<html><body>Bad gateway, and " + "more of the same, " * 20 + "</body></html>"
 TOKEN = "an-invitation-s-token"
 

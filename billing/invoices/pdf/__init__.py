@@ -22,12 +22,9 @@ from billing.invoices.credit_notes import due_nanousd
 from billing.models import CreditNote
 from core import months
 from core.money import usd
-from core.stored_texts import translate_stored
 from tenants.metering.forms import MILLION
 from tenants.models import Invoice, InvoiceLine
 
-# Messages here are written with %(name)s: one with {name} would also be looked for in stored texts
-# (foundation/stored_texts.py), and "Credit note for October" is what an operator may write.
 MINUS = "\N{MINUS SIGN}"
 
 
@@ -181,7 +178,7 @@ def line_rows(lines: Iterable[InvoiceLine]) -> list[Row]:
         is_usage = line.kind == InvoiceLine.Kind.USAGE
         has_unit = is_usage and line.unit_nanousd is not None
         row = Row(
-            text=translate_stored(line.text),
+            text=line.shown_text,
             amount=amount_text(line.amount_nanousd),
             quantity=intcomma(line.quantity) if is_usage else "",
             unit=usd(MILLION * (line.unit_nanousd or 0)) if has_unit else "",

@@ -1,17 +1,10 @@
-"""Words in the reader's language: of stored sentences, and of labels within one."""
+"""Labels within a sentence."""
 
 from django import template
 
 from core import grammar
-from core.stored_texts import translate_stored
 
 register = template.Library()
-
-
-@register.filter
-def translated(text: object) -> str:
-    """Return a sentence that a worker stored in English, in the language of the page."""
-    return translate_stored(str(text)) if text else ""
 
 
 @register.filter

@@ -14,7 +14,9 @@ from django.db import connections
 
 from adapters.api.upload_events import StreamLimits
 from adapters.api.uploads import UploadEventsView
+from adapters.errors import Finding
 from adapters.models import AdapterVersion, Status, Style
+from adapters.uploads.examination import CheckNote
 from config.asgi import django_app
 from core import valkey as valkey_names
 from tenants.models import Scope
@@ -109,13 +111,13 @@ def test_each_step_is_told_and_then_the_end(port, version, secret):
         version.move(before=Status.UPLOADING, after=Status.UPLOADED)
         name, upload = next(events)
         assert (name, upload["status"], upload["steps"][1]["state"]) == ("step", "uploaded", "done")
-        version.wait("Another upload of this workspace is being checked; this one follows.")
+        version.wait(CheckNote.ANOTHER_FIRST())
         assert next(events)[1]["steps"][2]["note"].startswith("Another upload")
-        findings = [{"code": "weights_empty", "sentence": "It is empty.", "fix": "Upload it again."}]
-        version.move(before=Status.UPLOADED, after=Status.REJECTED, findings=findings)
+        version.move(before=Status.UPLOADED, after=Status.REJECTED, findings=[Finding("weights_empty")])
         ends = list(events)
         assert [name for name, _ in ends] == ["step", "end"]
-        assert ends[1][1]["findings"] == findings
+        [finding] = ends[1][1]["findings"]
+        assert finding["sentence"] == "adapter_model.safetensors is empty."
     eventually(lambda: places(version) == 0)
 
 

@@ -8,6 +8,7 @@ from django.utils import timezone
 
 from adapters import object_store
 from adapters.catalog import sharing
+from adapters.errors import Finding
 from adapters.models import AdapterVersion, Erasure, Probe, Status, Style
 from adapters.placement import transitions
 from tests.adapters.api.conftest import logged_actions, read_all
@@ -16,7 +17,13 @@ from tests.tenants.api.builders import problem
 
 pytestmark = pytest.mark.django_db
 
-FINDING = {"code": "rank_too_high", "sentence": "The rank is 256.", "fix": "Train with less.", "tensor": ""}
+FOUND = Finding("rank_too_high", {"rank": 256, "limit": 64})
+FINDING = {
+    "code": "rank_too_high",
+    "sentence": "The rank is 256; this engine takes at most 64.",
+    "fix": "Train with r = 64 or less.",
+    "tensor": "",
+}
 NOIR = "styles/acme/noir/versions"
 
 
@@ -54,7 +61,7 @@ def test_the_list_asks_as_many_questions_for_many_versions_as_for_few(
 
 
 def test_a_report_names_every_finding_with_its_fix(program, acme, engine):
-    known(acme, "noir", engine, status=Status.REJECTED, findings=[FINDING], conversions=["ranks"])
+    known(acme, "noir", engine, status=Status.REJECTED, findings=[FOUND], conversions=["ranks"])
     report = program.get(f"{NOIR}/1/report").json()
     assert report["findings"] == [FINDING]
     assert report["status"] == "rejected"

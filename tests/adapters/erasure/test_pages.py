@@ -5,6 +5,7 @@ from django.test import Client
 from django.urls import reverse
 
 from adapters.catalog import sharing
+from adapters.errors import Finding
 from adapters.models import AdapterVersion, Erasure, Placement, Status, Style
 from tests.adapters.conftest import known
 from tests.adapters.erasure.conftest import advance, erase, restart
@@ -64,7 +65,7 @@ def test_strangers_delete_and_read_nothing(charlie_client, version):
 
 def test_what_was_found_of_an_erased_version_goes_and_the_report_says_what_stays(alice_client, acme, engine):
     facts = {"rank": 64, "alpha": 8.0, "target_modules": ["q_proj"], "failure": "No.", "created_by": None}
-    finding = {"code": "rank_too_high", "sentence": "The rank is 64.", "fix": "Less.", "tensor": None}
+    finding = Finding("rank_too_high", {"rank": 64, "limit": 16})
     version = known(acme, "noir", engine, status=Status.REJECTED, findings=[finding], **facts)
     known(acme, "noir", engine, status=Status.REJECTED)
     Placement.objects.all().delete()

@@ -304,7 +304,7 @@ def test_an_engine_whose_worker_is_silent_is_marked_down_and_another_one_serves(
     Engine.objects.filter(name="local").update(checked_at=gone_at)
     planner.plan_all()
     dead = Engine.objects.get(name="local")
-    assert (dead.is_healthy, dead.note) == (False, planner.SILENT)
+    assert (dead.is_healthy, dead.note) == (False, planner.EngineNote.SILENT())
     planner.request_version(str(version.pk))
     reconciler.reconcile(Engine.objects.get(name="second"))
     assert {place["engine"] for place in routes_of(acme.pk)["noir"]["places"]} >= {"second"}

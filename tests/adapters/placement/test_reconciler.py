@@ -141,14 +141,14 @@ def test_a_dead_core_counts_as_down(acme, engine, vllm):
     reconciler.reconcile(engine)
     engine.refresh_from_db()
     assert not engine.is_healthy
-    assert engine.note.startswith("The engine answers with error 503")
+    assert str(engine.note).startswith("The engine answers with error 503")
 
 
 def test_a_wrong_engine_api_key_is_named(engine, settings):
     settings.ENGINE_API_KEY = "wrong"
     reconciler.reconcile(engine)
     engine.refresh_from_db()
-    assert "check ENGINE_API_KEY" in engine.note
+    assert "check ENGINE_API_KEY" in str(engine.note)
 
 
 def test_a_refused_adapter_fails_with_a_reason_without_paths_and_may_be_pushed_again(acme, engine, vllm):
@@ -186,7 +186,7 @@ def test_a_fault_of_the_machine_does_not_reject_the_adapter(acme, engine, vllm, 
     reconciler.reconcile(engine)
     version.refresh_from_db()
     assert (version.status, version.failure) == (Status.PUSHING, "")
-    assert fault[:8] in version.note
+    assert fault[:8] in str(version.note)
 
 
 def test_an_undesired_version_is_unloaded_after_the_drain_grace_and_its_files_stay(
@@ -251,7 +251,7 @@ def test_a_full_disk_is_waited_for(acme, engine, vllm, monkeypatch):
         patch.setattr(local_cache.tempfile, "mkdtemp", full)
         reconciler.reconcile(engine)
     version.refresh_from_db()
-    assert (version.status, version.note[:17]) == (Status.PUSHING, "The engine's disk")
+    assert (version.status, str(version.note)[:17]) == (Status.PUSHING, "The engine's disk")
     reconciler.reconcile(engine)
     version.refresh_from_db()
     assert version.status == Status.SERVING
@@ -291,7 +291,7 @@ def test_an_engine_that_restarts_with_lower_limits_ends_no_style_and_the_next_pr
     reconciler.reconcile(engine)
     version.refresh_from_db()
     assert version.status == Status.SERVING
-    assert vllm.refuses_with in version.note
+    assert vllm.refuses_with in str(version.note)
     assert Style.objects.get().live_version == version
     assert routes_of(acme.pk)["noir"]["state"] == "loading"
     reconciler.reconcile(engine)
@@ -317,7 +317,7 @@ def test_a_version_that_can_not_be_loaded_now_is_postponed_and_others_go_on(acme
     reconciler.reconcile(engine)
     version.refresh_from_db()
     assert (version.status, version.failure) == (Status.PUSHING, "")
-    assert "out of memory" in version.note
+    assert "out of memory" in str(version.note)
     assert Engine.objects.get().is_healthy
     assert Placement.objects.exclude(loaded_at=None).get().version == other
     reconciler.reconcile(engine)
@@ -333,7 +333,7 @@ def test_a_version_that_can_not_be_loaded_now_is_postponed_and_others_go_on(acme
 def test_an_engine_of_another_base_model_gets_nothing(acme, engine, vllm):
     Engine.objects.update(base_model=BaseModel.objects.create(name="Other-Base", config={}, modules={}))
     reconciler.reconcile(Engine.objects.get())
-    assert Engine.objects.get().note.startswith(f"The engine serves {engine.base_model}, not Other-Base")
+    assert str(Engine.objects.get().note).startswith(f"The engine serves {engine.base_model}, not Other-Base")
     assert vllm.loaded == {}
 
 

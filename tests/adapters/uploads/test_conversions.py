@@ -272,7 +272,7 @@ def test_a_version_that_is_too_large_becomes_one_that_is_pushed(acme, engine):
         original = uploaded(acme, files=files)
         pipeline.advance_version(original)
         assert (original.status, original.conversions) == (Status.REJECTED, ["precision"])
-        assert [found["code"] for found in original.findings] == ["weights_too_large"]
+        assert [found.code for found in original.findings] == ["weights_too_large"]
         version = conversions.begin_conversion(original, None)
         pipeline.advance_version(version)
     assert (version.status, version.number) == (Status.PUSHING, 2)

@@ -79,7 +79,11 @@ def test_of_one_workspace_one_upload_is_checked_at_a_time(acme, charlies, queue)
         pipeline.advance_version(mine)
         pipeline.advance_version(others)
     mine.refresh_from_db()
-    assert (mine.status, mine.note, mine.examinations) == (Status.UPLOADED, examination.ANOTHER_FIRST, 0)
+    assert (mine.status, mine.note, mine.examinations) == (
+        Status.UPLOADED,
+        examination.CheckNote.ANOTHER_FIRST(),
+        0,
+    )
     assert others.status != Status.UPLOADED
     pipeline.advance_version(mine)
     assert mine.status != Status.UPLOADED
@@ -106,4 +110,4 @@ def test_a_check_that_takes_too_long_is_given_up_after_three_times(acme, queue, 
             pipeline.advance_version(version)
     pipeline.advance_version(version)
     assert version.status == Status.REJECTED
-    assert version.findings[0]["code"] == "check_failed"
+    assert version.findings[0].code == "check_failed"

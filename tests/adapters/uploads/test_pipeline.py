@@ -163,7 +163,7 @@ def test_an_archive_is_unpacked_checked_and_serves(acme, engine, vllm, folder):
 def test_an_evil_archive_is_rejected_and_nothing_of_it_stays(acme, engine):
     version = finished_upload(acme, packed({**adapter_files(), "training_args.bin": b"\x80\x04."}))
     pipeline.advance_version(version)
-    assert (version.status, [found["code"] for found in version.findings]) == (
+    assert (version.status, [found.code for found in version.findings]) == (
         Status.REJECTED,
         ["file_pickle"],
     )
@@ -230,7 +230,7 @@ def test_a_conversion_whose_files_are_gone_says_so(acme, engine):
     version = conversions.begin_conversion(original, None)
     object_store.erase(original.pk)
     pipeline.advance_version(version)
-    assert (version.status, version.findings[0]["code"]) == (Status.REJECTED, "not_stored")
+    assert (version.status, version.findings[0].code) == (Status.REJECTED, "not_stored")
 
 
 # Bounded attempts.
@@ -247,7 +247,7 @@ def test_files_that_kill_the_worker_are_tried_three_times(acme, engine, monkeypa
         with pytest.raises(SystemExit):
             pipeline.advance_version(AdapterVersion.objects.get(pk=version.pk))
     pipeline.advance_version(version)
-    assert (version.status, version.findings[0]["code"]) == (Status.REJECTED, "check_failed")
+    assert (version.status, version.findings[0].code) == (Status.REJECTED, "check_failed")
     assert set(stored(version)) == {CONFIG_FILE, WEIGHTS_FILE}
 
 
@@ -272,5 +272,5 @@ def test_what_the_uploader_states_of_the_base_counts(acme, engine):
         post(form, files[form.file])
     sessions.finish_upload(version)
     pipeline.advance_version(version)
-    assert [found["code"] for found in version.findings] == ["quantisation_mismatch"]
+    assert [found.code for found in version.findings] == ["quantisation_mismatch"]
     assert (version.stated_quantisation, version.auto_promote) == ("4-bit", False)

@@ -51,7 +51,7 @@ def test_open_uploads_are_limited_and_cancelling_one_makes_room(acme, alice_clie
     assert "3 uploads are open, as many as your plan allows at once. Finish one" in fault(acme)
     alice_client.post(reverse("adapters:cancel", args=[first.pk]))
     first.refresh_from_db()
-    assert (first.status, first.findings[0]["code"]) == (Status.REJECTED, "cancelled")
+    assert (first.status, first.findings[0].code) == (Status.REJECTED, "cancelled")
     begin(acme, "noir", adapter_files())
 
 
@@ -125,7 +125,7 @@ def test_an_archive_that_is_larger_than_the_plan_once_unpacked_is_rejected_and_g
     version = uploaded_archive(acme, packed.getvalue())
     pipeline.advance_version(version)
     version.refresh_from_db()
-    assert (version.status, version.findings[0]["code"]) == (Status.REJECTED, "plan_full")
+    assert (version.status, version.findings[0].code) == (Status.REJECTED, "plan_full")
     assert (
         keys(object_store.sealed_key(version.pk, "")) == keys(object_store.upload_key(version.pk, "")) == []
     )

@@ -701,8 +701,8 @@ class History(RuleBasedStateMachine):
             shown = usd if is_money else "{:,}".format
             needed = own_need[0] if own_need else nanousd if is_money else tokens
             return (
-                error.__name__, admission.SCOPES[scope], words, shown(allowed), shown(floor(max(0, left))),
-                shown(needed),
+                error.__name__, admission.LimitScope[scope.upper()](), words(), shown(allowed),
+                shown(floor(max(0, left))), shown(needed),
                 max(1, ceil(ceil(retry_ms) / 1000)), tightest(self._sides(ask), now),
             )  # fmt: skip
         if is_cut and not ask.exact:

@@ -8,6 +8,7 @@ from django.utils import timezone
 
 from core import valkey as names
 from core.errors import Unavailable
+from core.messages import read_message
 from inference.errors import BadRequest, EngineBusy, UnknownModel
 from inference.quota import refusal_log
 from inference.quota.admission import Caller
@@ -35,7 +36,9 @@ async def test_a_refusal_is_noted_with_its_reason(client, engine, account):
     assert [(await client.ask(chat()))[0] for _ in range(2)] == [200, 429]
     await noted(client.gateway)
     [entry] = entries(account)
-    assert entry["reason"].startswith("Rate limit reached for requests a minute of this workspace: 1 allowed")
+    assert str(read_message(entry["reason"])).startswith(
+        "Rate limit reached for requests a minute of this workspace: 1 allowed"
+    )
     assert (entry["model"], entry["status"], entry["code"]) == ("poetry", "429", "rate_limit_exceeded")
     assert entry["key"] == str(account.key)
     assert account.store.smembers(names.refusing_workspaces_key()) == {str(account.tenant)}
@@ -76,10 +79,10 @@ def test_a_flood_is_noted_in_part_and_takes_nothing_from_a_neighbour():
 
 
 def test_a_reason_tells_the_field_of_a_bad_body_and_the_name_of_an_unknown_model():
-    assert "`temperature`" in refusal_log.reason_of(BadRequest("no: my secret", param="temperature"))
-    assert "secret" not in refusal_log.reason_of(BadRequest("no: my secret"))
-    assert "`gone`" in refusal_log.reason_of(UnknownModel(model="gone", param="model"))
-    assert len(refusal_log.reason_of(UnknownModel(model="m" * 5000, param="model"))) <= 300
+    assert "`temperature`" in str(refusal_log.reason_of(BadRequest("no: my secret", param="temperature")))
+    assert "secret" not in repr(refusal_log.reason_of(BadRequest("no: my secret")))
+    assert "`gone`" in str(refusal_log.reason_of(UnknownModel(model="gone", param="model")))
+    assert len(str(refusal_log.reason_of(UnknownModel(model="m" * 5000, param="model")))) <= 500
 
 
 @pytest.mark.django_db

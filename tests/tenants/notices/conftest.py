@@ -9,6 +9,7 @@ import pytest
 from django.core import mail
 from django.utils import timezone
 
+from core.messages import Message
 from tenants.models import EventType, Membership, NoticeMail, OutboxEvent, Tenant
 from tenants.notices.recipients import queue_mails
 
@@ -24,7 +25,12 @@ KEY = {
 }
 INVOICE_ID = "0b9e6c1e-6f0e-4a34-8a41-6a3d7c1f2b55"
 WORKSPACE = {"object": "workspace", "name": "Acme"}
-FINDING = {"code": "bad_rank", "sentence": "Its rank is <64>.", "fix": "Train it with rank 16."}
+RANK = {"name": "<64>", "base": "Base"}
+FINDING = {
+    "code": "base_mismatch",
+    "sentence": Message("adapters.finding_sentence.base_mismatch", RANK),
+    "fix": Message("adapters.finding_fix.base_mismatch", RANK),
+}
 
 # One event of each type that is told, as docs/api.md describes it.
 EVENTS: dict[str, tuple[dict[str, object], dict[str, object]]] = {

@@ -8,7 +8,7 @@ import pytest
 from tenants.models import EventType, NoticeMail
 from tenants.notices.catalog import ALWAYS_SENT, NOTICES
 from tenants.notices.letters import write_letter
-from tests.tenants.notices.conftest import EVENTS, FINDING, INVOICE_ID
+from tests.tenants.notices.conftest import EVENTS, INVOICE_ID
 
 pytestmark = pytest.mark.django_db
 
@@ -20,7 +20,7 @@ SAID = {
     ),
     EventType.VERSION_REJECTED: (
         "Version 3 of acme/brand-voice",
-        FINDING["fix"],
+        "only under another name, set base_model_name_or_path to Base.",
         "/styles/acme/brand-voice/",
     ),
     EventType.VERSION_FAILED: ("could not be loaded", "out of memory", "/styles/acme/brand-voice/"),

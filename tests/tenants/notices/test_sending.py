@@ -146,7 +146,8 @@ def test_what_a_killed_worker_left_behind_is_sent_by_the_next_one(to_alice, mail
     mail_server.failure = Killed()
     with pytest.raises(Killed):
         sending.send_due()
-    assert statuses() == ["sending"]
+    assert statuses() == ["pending"]
+    assert not sending.has_due()
     mail_server.failure = None
     assert sending.send_due() == 0
     clock.move(minutes=4)

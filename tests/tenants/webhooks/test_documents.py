@@ -9,7 +9,7 @@ from django.conf import settings
 
 from tenants.api_keys.lifecycle import issue_key, revoke_key
 from tenants.models import EventType, OutboxEvent
-from tenants.webhooks.delivery import RETRY_AFTER_S, render_event
+from tenants.webhooks.delivery import RETRIES, render_event
 from tests.documents import blocks
 
 SECTION = re.compile(r"^## Receiving events\n(.*?)^## ", re.DOTALL | re.MULTILINE)
@@ -32,7 +32,7 @@ def test_the_attempts_are_those_of_the_document():
     minute, hour = 60, 3600
     assert (
         5, minute, 5 * minute, 15 * minute, 30 * minute, hour, 2 * hour, 4 * hour, 8 * hour, 12 * hour
-    ) == RETRY_AFTER_S  # fmt: skip
+    ) == RETRIES.after_s  # fmt: skip
 
 
 def test_the_block_that_verifies_a_delivery_runs_as_pasted(capsys):

@@ -1,0 +1,177 @@
+"""What is stored is a code and its facts; the sentence is made when somebody reads it."""
+
+import json
+from string import Formatter
+
+import pytest
+from django.utils.translation import gettext, override
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from adapters.errors import EngineUnavailable, Finding, NotTheCheckedFile
+from adapters.uploads.pipeline import UploadNote
+from adapters.validation.problems import PROBLEMS, Reason
+from billing.invoices.invoice_lines import LineText
+from core.errors import DomainError
+from core.messages import (
+    MAX_FACT_CHARACTERS,
+    Message,
+    MessageCode,
+    MessageDecoder,
+    MessageEncoder,
+    code_of,
+    descendants,
+    read_message,
+    write_message,
+)
+from inference.errors import EngineUnavailable as ModelServerUnavailable
+from tenants.models import WebhookEndpoint
+from tenants.webhooks.delivery import DeliveryFault
+from tenants.webhooks.endpoints import DisabledReason
+
+OURS = ("core", "tenants", "adapters", "inference", "config")
+PLAIN = st.text(st.characters(codec="utf-8", exclude_characters="\0"), min_size=1, max_size=40)
+OLD = {"strength": "weak", "least": 1}
+
+
+def all_codes() -> list[MessageCode]:
+    members = []
+    for codes in descendants(MessageCode):
+        if codes.__module__.startswith(OURS):
+            members += codes.__members__.values()
+    return members
+
+
+def all_errors() -> list[type[DomainError]]:
+    return [kind for kind in descendants(DomainError) if kind.__module__.startswith(OURS)]
+
+
+def names_in(sentence: str) -> dict[str, str]:
+    """Return the facts of a sentence → how each is written."""
+    return {name: form or "" for _, name, form, _ in Formatter().parse(sentence) if name}
+
+
+def stored(message: Message) -> Message:
+    return read_message(write_message(message))
+
+
+@settings(max_examples=10)
+@given(data=st.data())
+@pytest.mark.parametrize("code", all_codes(), ids=lambda code: code.code)
+def test_each_code_says_in_english_what_the_sentence_with_its_facts_said(code, data):
+    given_facts = {}
+    for name, form in names_in(code.value).items():
+        numbers = st.floats(0, 10) if form.endswith(("f", "g")) else st.integers(0, 999)
+        given_facts[name] = data.draw(numbers if form else st.one_of(st.integers(0, 999), PLAIN))
+    assert str(stored(code(**given_facts))) == code.value.format(**given_facts).strip()
+
+
+@pytest.mark.parametrize("kind", all_errors(), ids=lambda kind: f"{kind.__module__}.{kind.__name__}")
+def test_each_error_says_once_stored_what_it_said(kind):
+    sentence = " ".join((kind.__doc__ or "").split())
+    given_facts = {name: 7 if form else "seven" for name, form in names_in(sentence).items()}
+    message = stored(Message(code_of(kind), given_facts))
+    assert str(message) == kind.describe(given_facts)
+    assert "{" not in str(message)
+
+
+def test_no_two_messages_have_one_code():
+    codes = [code.code for code in {id(one): one for one in all_codes()}.values()]
+    codes += [code_of(kind) for kind in all_errors()]
+    assert sorted(codes) == sorted(set(codes))
+
+
+@pytest.mark.parametrize(
+    ("message", "german"),
+    [
+        (UploadNote.NO_ENGINE(), gettext),
+        (Message.of(EngineUnavailable()), "Die Engine antwortet nicht"),
+        (Message.of(ModelServerUnavailable()), "Der Modellserver antwortet"),
+        (LineText.HOSTING(count=1_200), "Bereitstellung von 1.200 privaten Stilen"),
+        (Finding("more", {"count": 1_234}).sentence_message, "1.234"),
+        (
+            Finding("config_not_json", {"reason": Reason.NESTED_DEEPLY()}).sentence_message,
+            "zu tief verschachtelt",
+        ),
+        (DeliveryFault.FAILED_TOO_LONG(failure=DeliveryFault.NOT_TAKEN(status_code=500)), "500"),
+    ],
+)
+def test_a_message_is_read_in_the_readers_language_with_its_facts(message, german):
+    english = str(message)
+    with override("de"):
+        read = str(stored(message))
+        assert (german if isinstance(german, str) else german(UploadNote.NO_ENGINE.value)) in read
+        assert read != english
+        assert stored(message).in_english() == english
+
+
+def test_what_a_person_wrote_is_never_translated():
+    with override("de"):
+        assert str(Message.of("Upload the adapter again.")) == "Upload the adapter again."
+        assert str(Message.of("{braces} and Version 7 failed.")) == "{braces} and Version 7 failed."
+
+
+def test_an_error_with_words_of_its_own_keeps_them():
+    assert str(Message.of(EngineUnavailable("Out of order."))) == "Out of order."
+    assert Message.of(EngineUnavailable(UploadNote.NO_ENGINE())) == UploadNote.NO_ENGINE()
+    error = NotTheCheckedFile(file="adapter_config.json", request=object())
+    assert Message.of(error).facts == {"file": "adapter_config.json"}
+
+
+@pytest.mark.parametrize(
+    ("old", "said"),
+    [
+        (
+            Message("adapters.finding_sentence.rank_was_too_high", {"rank": 256, "limit": 64}),
+            "Rank was too high (rank: 256, limit: 64)",
+        ),
+        (Message("gone.long_ago"), "Long ago"),
+        (Message("tenants.delivery_fault.not_taken", {"status": 500}), "Not taken (status: 500)"),
+        (
+            Message("adapters.probe_fault.no_effect", {"strength": "weak", "least": 1}),
+            "No effect (strength: weak, least: 1)",
+        ),
+    ],
+)
+def test_a_message_of_an_older_program_is_still_told(old, said):
+    assert str(old) == said
+
+
+def test_a_strangers_fact_is_short_and_fits_the_database():
+    message = Message("gone", {"name": "\0\ud800" + "x" * 5_000})
+    assert len(message.facts["name"]) == MAX_FACT_CHARACTERS
+    assert "\0" not in message.facts["name"]
+    assert json.dumps(message, cls=MessageEncoder).isascii()
+    assert write_message(message).encode()
+
+
+def test_messages_within_other_json_come_back():
+    thing = {"failure": DeliveryFault.NOT_TAKEN(status_code=500), "note": Message(), "files": [{"code": "x"}]}
+    read = json.loads(json.dumps(thing, cls=MessageEncoder), cls=MessageDecoder)
+    assert read == {**thing, "note": ""}
+    assert isinstance(read["failure"], Message)
+
+
+def test_a_message_without_a_code_says_nothing():
+    assert (str(Message()), bool(Message()), Message().as_json()) == ("", False, {})
+    assert Message.of("") == Message()
+
+
+@pytest.mark.django_db
+def test_rows_keep_messages_and_find_them(acme):
+    fault = DisabledReason.BY_OPERATOR(reason="Too fast.")
+    WebhookEndpoint.objects.create(tenant=acme, url="https://a.example.org", disabled_reason=fault)
+    WebhookEndpoint.objects.create(tenant=acme, url="https://b.example.org")
+    assert WebhookEndpoint.objects.get(disabled_reason=fault).disabled_reason == fault
+    assert WebhookEndpoint.objects.exclude(disabled_reason="").get().disabled_reason == fault
+    assert WebhookEndpoint.objects.get(disabled_reason=Message()).disabled_reason == ""
+    WebhookEndpoint.objects.filter(disabled_reason=fault).update(disabled_reason="By hand.")
+    assert WebhookEndpoint.objects.filter(disabled_reason="By hand.").exists()
+
+
+@pytest.mark.parametrize("code", PROBLEMS)
+def test_every_finding_has_a_sentence_and_a_fix(code):
+    problem = PROBLEMS[code]
+    finding = Finding(code, dict.fromkeys(names_in(problem.sentence) | names_in(problem.fix), "x"))
+    assert finding.sentence == problem.sentence.format(**finding.facts)
+    assert finding.fix == problem.fix.format(**finding.facts)
