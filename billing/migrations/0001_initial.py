@@ -1,0 +1,362 @@
+import uuid
+from pathlib import Path
+
+import django.db.models.deletion
+from django.db import migrations, models
+
+import core.message_fields
+import core.names
+
+SQL = Path(__file__).parent
+
+
+class Migration(migrations.Migration):
+    initial = True
+
+    dependencies = [
+        ("tenants", "0001_initial"),
+    ]
+
+    operations = [
+        migrations.CreateModel(
+            name="CreditNoteNumber",
+            fields=[
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("last", models.PositiveIntegerField(default=0)),
+            ],
+        ),
+        migrations.CreateModel(
+            name="BillingDetails",
+            fields=[
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                (
+                    "name",
+                    models.CharField(
+                        blank=True,
+                        help_text="A company or a person. Empty: the workspace's name.",
+                        max_length=100,
+                        validators=[core.names.validate_name],
+                        verbose_name="billed to",
+                    ),
+                ),
+                (
+                    "address",
+                    models.TextField(
+                        blank=True,
+                        help_text="As on a letter.",
+                        max_length=300,
+                        validators=[core.names.validate_text],
+                    ),
+                ),
+                (
+                    "tax_id",
+                    models.CharField(
+                        blank=True,
+                        help_text="Such as a VAT number. It is printed and not checked.",
+                        max_length=40,
+                        validators=[core.names.validate_name],
+                        verbose_name="tax id",
+                    ),
+                ),
+                (
+                    "reference",
+                    models.CharField(
+                        blank=True,
+                        help_text="Such as a purchase order.",
+                        max_length=60,
+                        validators=[core.names.validate_name],
+                        verbose_name="your reference",
+                    ),
+                ),
+                ("changed_at", models.DateTimeField(auto_now=True)),
+                (
+                    "tenant",
+                    models.OneToOneField(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="billing_details",
+                        to="tenants.tenant",
+                    ),
+                ),
+            ],
+            options={
+                "verbose_name_plural": "billing details",
+            },
+        ),
+        migrations.CreateModel(
+            name="Payment",
+            fields=[
+                (
+                    "id",
+                    models.UUIDField(default=uuid.uuid4, editable=False, primary_key=True, serialize=False),
+                ),
+                (
+                    "purpose",
+                    models.CharField(
+                        choices=[
+                            ("top_up", "top-up"),
+                            ("auto_top_up", "automatic top-up"),
+                            ("invoice", "Invoice"),
+                        ],
+                        max_length=12,
+                    ),
+                ),
+                ("amount_nanousd", models.BigIntegerField(help_text="Whole cents.")),
+                (
+                    "state",
+                    models.CharField(
+                        choices=[
+                            ("open", "Open"),
+                            ("succeeded", "Succeeded"),
+                            ("failed", "Failed"),
+                            ("canceled", "Canceled"),
+                        ],
+                        default="open",
+                        max_length=10,
+                    ),
+                ),
+                (
+                    "provider",
+                    models.CharField(
+                        choices=[("manual", "by transfer"), ("stripe", "Stripe")], max_length=10
+                    ),
+                ),
+                (
+                    "reference",
+                    models.CharField(
+                        blank=True, help_text="The provider's id, such as cs_… or pi_….", max_length=100
+                    ),
+                ),
+                (
+                    "customer_id",
+                    models.CharField(blank=True, help_text="Who is charged without a person.", max_length=64),
+                ),
+                (
+                    "payment_method_id",
+                    models.CharField(blank=True, help_text="What is charged then.", max_length=64),
+                ),
+                ("url", models.TextField(blank=True, help_text="Where a person pays.")),
+                (
+                    "failure",
+                    core.message_fields.MessageField(
+                        help_text="Why it failed; a provider's own words are kept as they are."
+                    ),
+                ),
+                ("actor", models.CharField(blank=True, max_length=80)),
+                ("created_at", models.DateTimeField(auto_now_add=True)),
+                (
+                    "checked_at",
+                    models.DateTimeField(
+                        blank=True, help_text="When the provider was last asked.", null=True
+                    ),
+                ),
+                ("closed_at", models.DateTimeField(blank=True, null=True)),
+                (
+                    "invoice",
+                    models.ForeignKey(
+                        blank=True,
+                        null=True,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="payments",
+                        to="tenants.invoice",
+                    ),
+                ),
+                (
+                    "tenant",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="payments",
+                        to="tenants.tenant",
+                        verbose_name="workspace",
+                    ),
+                ),
+            ],
+        ),
+        migrations.CreateModel(
+            name="PaymentAccount",
+            fields=[
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                (
+                    "customer_id",
+                    models.CharField(
+                        blank=True, help_text="The provider's id, such as cus_….", max_length=64
+                    ),
+                ),
+                (
+                    "payment_method_id",
+                    models.CharField(
+                        blank=True,
+                        help_text="The provider's id of what was saved for later, such as pm_….",
+                        max_length=64,
+                    ),
+                ),
+                (
+                    "threshold_nanousd",
+                    models.BigIntegerField(
+                        blank=True, help_text="Top up when less credits are left. None: never.", null=True
+                    ),
+                ),
+                (
+                    "amount_nanousd",
+                    models.BigIntegerField(blank=True, help_text="Of one automatic top-up.", null=True),
+                ),
+                (
+                    "failures",
+                    models.PositiveSmallIntegerField(
+                        default=0, help_text="Automatic top-ups declined in a row."
+                    ),
+                ),
+                (
+                    "retry_at",
+                    models.DateTimeField(blank=True, help_text="No automatic top-up before.", null=True),
+                ),
+                (
+                    "tenant",
+                    models.OneToOneField(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="payment_account",
+                        to="tenants.tenant",
+                    ),
+                ),
+            ],
+        ),
+        migrations.CreateModel(
+            name="PaymentEvent",
+            fields=[
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("event_id", models.CharField(max_length=100, unique=True)),
+                ("type", models.CharField(max_length=80)),
+                ("created_at", models.DateTimeField(auto_now_add=True)),
+                (
+                    "payment",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="provider_events",
+                        to="billing.payment",
+                    ),
+                ),
+            ],
+        ),
+        migrations.CreateModel(
+            name="CreditNote",
+            fields=[
+                (
+                    "id",
+                    models.UUIDField(default=uuid.uuid4, editable=False, primary_key=True, serialize=False),
+                ),
+                ("number", models.PositiveIntegerField(unique=True)),
+                ("amount_nanousd", models.BigIntegerField(help_text="Whole cents, more than none.")),
+                (
+                    "settlement",
+                    models.CharField(
+                        choices=[
+                            ("owed", "less is to be paid"),
+                            ("credits", "given back as credits"),
+                            ("refund", "paid back"),
+                        ],
+                        max_length=10,
+                    ),
+                ),
+                ("reason", models.CharField(help_text="The customer reads it.", max_length=200)),
+                ("actor", models.CharField(max_length=80)),
+                ("created_at", models.DateTimeField()),
+                (
+                    "invoice",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="credit_notes",
+                        to="tenants.invoice",
+                    ),
+                ),
+            ],
+            options={
+                "ordering": ["number"],
+                "constraints": [
+                    models.CheckConstraint(
+                        condition=models.Q(("amount_nanousd__gt", 0)), name="credit_notes_are_positive"
+                    ),
+                    models.UniqueConstraint(
+                        fields=("invoice", "reason"),
+                        name="one_credit_note_a_reason",
+                        violation_error_message="This invoice has a credit note with this reason already.",
+                    ),
+                ],
+            },
+        ),
+        migrations.AddIndex(
+            model_name="payment",
+            index=models.Index(fields=["tenant", "-created_at", "-id"], name="payments_newest_of_tenant"),
+        ),
+        migrations.AddIndex(
+            model_name="payment",
+            index=models.Index(
+                condition=models.Q(("state", "open")), fields=["created_at"], name="payments_open"
+            ),
+        ),
+        migrations.AddConstraint(
+            model_name="payment",
+            constraint=models.CheckConstraint(
+                condition=models.Q(("amount_nanousd__gt", 0)), name="payments_are_positive"
+            ),
+        ),
+        migrations.AddConstraint(
+            model_name="payment",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    models.Q(("invoice__isnull", False), ("purpose", "invoice")),
+                    models.Q(models.Q(("purpose", "invoice"), _negated=True), ("invoice__isnull", True)),
+                    _connector="OR",
+                ),
+                name="invoice_of_invoice_payments",
+            ),
+        ),
+        migrations.AddConstraint(
+            model_name="payment",
+            constraint=models.UniqueConstraint(
+                condition=models.Q(("purpose", "auto_top_up"), ("state", "open")),
+                fields=("tenant",),
+                name="one_open_automatic_top_up",
+            ),
+        ),
+        migrations.AddConstraint(
+            model_name="payment",
+            constraint=models.UniqueConstraint(
+                condition=models.Q(("state", "open")), fields=("invoice",), name="one_open_payment_an_invoice"
+            ),
+        ),
+        migrations.AddConstraint(
+            model_name="paymentaccount",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    models.Q(("amount_nanousd", None), ("threshold_nanousd", None)),
+                    models.Q(("amount_nanousd__gt", 0), ("threshold_nanousd__gt", 0)),
+                    _connector="OR",
+                ),
+                name="threshold_with_amount",
+            ),
+        ),
+        migrations.AddIndex(
+            model_name="paymentevent",
+            index=models.Index(fields=["created_at"], name="payment_events_oldest"),
+        ),
+        migrations.RunSQL((SQL / "guards.sql").read_text(), migrations.RunSQL.noop),
+    ]
