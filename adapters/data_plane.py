@@ -1,6 +1,6 @@
 """What the gateway uses of this floor. It loads no catalog, no uploads and no numpy."""
 
 from adapters.enqueue import request_version
-from adapters.routing.publisher import publish_missing_tables, publish_routes
+from adapters.routing.publisher import publish_library, publish_missing_tables
 
-__all__ = ["publish_missing_tables", "publish_routes", "request_version"]
+__all__ = ["publish_library", "publish_missing_tables", "request_version"]

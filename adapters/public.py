@@ -36,8 +36,7 @@ from adapters.placement.summary import count_unpublished, count_versions, oldest
 from adapters.placement.transitions import is_answering
 from adapters.releases.votes import begin_round, find_round, find_side_model, show_side
 from adapters.releases.votes import standings as vote_standings
-from adapters.routing.lookup import routes_of
-from adapters.routing.publisher import publish_routes
+from adapters.routing.publisher import publish_library
 from adapters.uploads.holdings import Holdings, count_holdings
 from adapters.uploads.sessions import begin_upload, finish_upload
 from adapters.uploads.upload_request import StyleDescription
@@ -85,12 +84,11 @@ __all__ = [
     "oldest_missing_s",
     "price_book_versions",
     "public_styles",
-    "publish_routes",
+    "publish_library",
     "put_as_browser",
     "put_object",
     "read_object",
     "refused_origin",
-    "routes_of",
     "select_first_party_styles",
     "select_style",
     "set_public",

@@ -23,7 +23,7 @@ from django.db.models import Count, Sum  # noqa: E402
 
 from adapters.catalog.selection import select_style  # noqa: E402
 from adapters.models import AdapterVersion, BaseModel, Engine, Placement, Status, Style  # noqa: E402
-from adapters.public import found_workspace  # noqa: E402
+from adapters.public import found_workspace, publish_library  # noqa: E402
 from inference.tasks import drain  # noqa: E402
 from tenants.models import UsageEvent, User  # noqa: E402
 from tenants.public import issue_key  # noqa: E402
@@ -58,6 +58,7 @@ def _workspace() -> dict[str, str]:
         select_style(tenant, style)
     base = BaseModel.objects.earliest("pk")
     style = Style.objects.create(owner=tenant, slug="twice", name="Twice", base_model=base)
+    publish_library(tenant.pk)
     versions = [
         AdapterVersion.objects.create(
             style=style, number=number, status=Status.SERVING, sha256="0" * 64, config_sha256="0" * 64, rank=8

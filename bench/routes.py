@@ -1,8 +1,10 @@
-"""`make bench-routes`: how soon gateways know of a change of an engine, and what it writes.
+"""`make bench-routes`: how soon gateways know of a change of an engine, and what it and a promotion write.
 
-10,000 workspaces select a style that is on one engine; all of their names are in Valkey. Then the engine's
-health flips, a limit changes, and other engines are new, by the site's own code, while two gateways (each a
-process) keep up. A figure is the time from the action's beginning until the second of them knows.
+10,000 workspaces select a style that is on one engine; all of their libraries are in Valkey. Then the
+engine's health flips, a limit changes, and other engines are new, by the site's own code, while two gateways
+(each a process) keep up. A figure is the time from the action's beginning until the second of them knows.
+
+Then a style that 2,000 of them selected gets another live version, back and forth.
 
 python -m stack run --services -- python -m bench.routes
 """
@@ -15,7 +17,6 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
-from itertools import batched
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +31,8 @@ from django.db import transaction  # noqa: E402
 from django.utils import timezone  # noqa: E402
 
 from adapters.models import AdapterVersion, BaseModel, Engine, Placement, Selection, Status, Style  # noqa: E402
-from adapters.public import publish_routes, set_public  # noqa: E402
+from adapters.public import set_public  # noqa: E402
+from adapters.releases import aliases  # noqa: E402
 from adapters.routing import publisher  # noqa: E402
 from core import valkey  # noqa: E402
 from inference.contract.route import BASE, Route  # noqa: E402
@@ -43,8 +45,11 @@ RESULTS = Path(__file__).with_name("results") / "routes.json"
 PROMISED_WORKSPACES = 10_000  # a run with fewer writes no results
 WORKSPACES = int(os.environ.get("BENCH_WORKSPACES", PROMISED_WORKSPACES))
 ROUNDS = int(os.environ.get("BENCH_ROUNDS", "20"))
+SELECTING = min(2000, WORKSPACES)  # that have the style whose live version moves
 GATEWAYS = 2
 PROMISED_S = 1.0
+KNOWN_WITHIN_S = 30
+WRITES = [f"cmdstat_{name}" for name in ("hset", "hdel", "set", "del", "rename", "incr", "zadd", "zrem")]
 
 
 class GatewayProcess:
@@ -92,8 +97,8 @@ async def watch() -> None:
             print("known", flush=True)
 
 
-def seed() -> tuple[Engine, str]:
-    """Return the engine, and the version that all workspaces write in; their names are published."""
+def seed() -> tuple[Engine, str, list[AdapterVersion]]:
+    """Return the engine, the version that all workspaces write in, and two of a style that some selected."""
     base_model, _ = BaseModel.objects.get_or_create(
         name=settings.BASE_MODEL, defaults={"config": {}, "modules": {}}
     )
@@ -108,24 +113,37 @@ def seed() -> tuple[Engine, str]:
         max_model_len=4096,
         is_healthy=True,
     )
-    style = Style.objects.create(
-        owner=first_party_tenant(), slug="bench", name="Bench", base_model=base_model
-    )
-    version = AdapterVersion.objects.create(style=style, number=1, status=Status.SERVING, sha256="0" * 64)
-    Placement.objects.create(
-        engine=engine, version=version, loaded_at=timezone.now(), loaded_as=version.engine_name
-    )
-    Style.objects.filter(pk=style.pk).update(live_version=version)
+    version, *_ = make_style("bench", engine)
+    promoted = make_style("promoted", engine)
     tenants = Tenant.objects.bulk_create(
-        Tenant(slug=f"w-{n}", name=f"W {n}", observed_generation=1) for n in range(WORKSPACES)
+        Tenant(slug=f"w-{n}", name=f"W {n}", observed_generation=9) for n in range(WORKSPACES)
     )
-    Selection.objects.bulk_create(Selection(style=style, tenant=tenant) for tenant in tenants)
-    set_public(style)
-    for tenant in tenants:
-        publish_routes(tenant.pk)
+    Selection.objects.bulk_create(Selection(style=version.style, tenant=tenant) for tenant in tenants)
+    selecting = tenants[:SELECTING]
+    Selection.objects.bulk_create(Selection(style=promoted[0].style, tenant=tenant) for tenant in selecting)
+    publisher.mark_libraries_changed([tenant.pk for tenant in tenants])
     publisher.mark_engines_changed([engine.pk])
     publisher.republish_stale()
-    return engine, str(version.pk)
+    return engine, str(version.pk), promoted
+
+
+def make_style(slug: str, engine: Engine) -> list[AdapterVersion]:
+    """Return two serving versions of a new public style, the first one live."""
+    style = Style.objects.create(
+        owner=first_party_tenant(), slug=slug, name=slug.title(), base_model=engine.base_model
+    )
+    versions = []
+    for number in (1, 2):
+        version = AdapterVersion.objects.create(
+            style=style, number=number, status=Status.SERVING, sha256="0" * 64
+        )
+        Placement.objects.create(
+            engine=engine, version=version, loaded_at=timezone.now(), loaded_as=version.engine_name
+        )
+        versions.append(version)
+    Style.objects.filter(pk=style.pk).update(live_version=versions[0])
+    set_public(style)
+    return versions
 
 
 def change_engine(engine: Engine, **facts: object) -> None:
@@ -145,13 +163,37 @@ def add_engine(engine: Engine, name: str) -> None:
         publisher.mark_engines_changed([twin.pk], are_places_new=True)
 
 
-def read_revisions() -> list[str]:
-    """Return the revisions of all workspaces' names: another one each time a hash is written."""
+def measure_promotions(versions: list[AdapterVersion]) -> dict[str, float]:
+    """Let two versions be live in turn; return what a promotion took and wrote."""
     client: Any = valkey.client()
-    revisions: list[str] = []
-    for keys in batched(client.scan_iter(match="*:names:revision", count=1000), 1000):
-        revisions += client.mget(sorted(keys))
-    return sorted(filter(None, revisions))
+    wall_s, worked_s = [], []
+    before = read_commands()
+    cpu_before = client.info("cpu")
+    for number in range(ROUNDS):
+        began_s, began_work_s = time.perf_counter(), time.process_time()
+        aliases.promote(versions[(number + 1) % 2], None)
+        wall_s.append(time.perf_counter() - began_s)
+        worked_s.append(time.process_time() - began_work_s)
+    cpu = client.info("cpu")
+    after = read_commands()
+    calls = {name: after[name] - before.get(name, 0) for name in after}
+    kinds = ("used_cpu_user", "used_cpu_sys")
+    return {
+        "promotions": ROUNDS,
+        "workspaces": SELECTING,
+        "median_ms": round(1000 * statistics.median(wall_s), 1),
+        "worst_ms": round(1000 * max(wall_s), 1),
+        "processor_ms": round(1000 * statistics.median(worked_s), 1),
+        "valkey_processor_ms": round(1000 * sum(cpu[kind] - cpu_before[kind] for kind in kinds) / ROUNDS, 2),
+        "valkey_commands": sum(calls.values()) / ROUNDS,
+        "valkey_writes": sum(calls.get(name, 0) for name in WRITES) / ROUNDS,
+    }
+
+
+def read_commands() -> dict[str, int]:
+    """Return how often each command ran until now, those within scripts too, but for what measures."""
+    stats: Any = valkey.client().info("commandstats")
+    return {name: one["calls"] for name, one in stats.items() if name not in ("cmdstat_info", "cmdstat_mget")}
 
 
 class Measurement:
@@ -189,12 +231,11 @@ def main() -> None:
     """Measure, print and write down."""
     call_command("migrate", verbosity=0)
     valkey.client().flushdb()
-    engine, version_id = seed()
+    engine, version_id, promoted = seed()
     gateways = [GatewayProcess() for _ in range(GATEWAYS)]
     for gateway in gateways:
         gateway.await_answer()  # it is loaded
     flips, limits, new = (Measurement(gateways) for _ in range(3))
-    before = read_revisions()
     for number in range(ROUNDS):
         is_healthy = number % 2 == 1
         flips.take(
@@ -217,16 +258,17 @@ def main() -> None:
         new.take(BASE, places, lambda name=name: add_engine(engine, name))  # type: ignore[misc]
     for gateway in gateways:
         gateway.end()
+    promotions = measure_promotions(promoted)  # the gateways poll the counters no more
     result = {
         "cpu": machine.model(),
         "cores": len(os.sched_getaffinity(0)),
-        "workspaces": len(before),
+        "workspaces": WORKSPACES,
         "gateways": GATEWAYS,
         "promised_ms": 1000 * PROMISED_S,
         "an engine's health flips": flips.figures(),
         "a limit changes": limits.figures(),
         "an engine is new": new.figures(),
-        "hashes_of_workspaces_written": len(set(read_revisions()) - set(before)),
+        "a promotion": promotions,
     }
     print(json.dumps(result, indent=1))
     if WORKSPACES >= PROMISED_WORKSPACES:

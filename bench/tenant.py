@@ -19,15 +19,12 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
 django.setup()
 
 from django.conf import settings  # noqa: E402
+from django.db.models import F  # noqa: E402
 from django.utils import timezone  # noqa: E402
 
 from adapters.catalog.selection import select_style  # noqa: E402
 from adapters.models import AdapterVersion, BaseModel, Engine, Placement, Status, Style  # noqa: E402
-from adapters.public import (  # noqa: E402
-    found_workspace,
-    routes_of,
-    set_public,
-)
+from adapters.public import found_workspace, set_public  # noqa: E402
 from core import months, valkey  # noqa: E402
 from inference.tasks import drain  # noqa: E402
 from labs.fake_vllm.prepared_bytes import MODELS  # noqa: E402
@@ -105,12 +102,12 @@ def count() -> dict[str, float]:
 
 def styles() -> dict[str, str]:
     """Return model name → its name in the engine, of the public styles and the base model."""
-    routes = routes_of(Tenant.objects.get(is_first_party=False).pk)
-    return {
-        name: str(route["places"][0]["lora"])
-        for name, route in routes.items()
-        if "places" in route and not {"@", "/"} & {*name}  # those are further names of the same styles
-    }
+    names = {"base": Engine.objects.select_related("base_model").earliest("pk").base_name}
+    loaded = Placement.objects.filter(version__style__live_version=F("version"), is_desired=True)
+    loaded = loaded.exclude(loaded_at=None).filter(version__style__is_public=True)
+    for placement in loaded.select_related("version__style__owner"):
+        names[placement.version.style.model_name] = placement.loaded_as
+    return names
 
 
 def _style(name: str, engine: Engine) -> Style:

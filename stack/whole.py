@@ -32,7 +32,6 @@ def bring_up(stack: Stack) -> Seeded:
     stack.waiting.all(started_services)
     with stack.steps.step("database schema"):
         up.once(application.manage("migrate", "--no-input", variables=variables, title="manage.py migrate"))
-        up.once(application.manage("merge_shards", variables=variables, title="manage.py merge_shards"))
     began_s = time.monotonic()
     workers = workers_beside_further_engines(stack)
     site = application.programs(stack.addresses.web, variables, stack.folders)

@@ -28,6 +28,7 @@ from tenants.quota_sync.generations import (
     bump_all_generations,
     bump_generations,
     observe_generation,
+    overtake_generation,
     stale_generations,
 )
 from tenants.quota_sync.snapshot import find_owner, is_published, publish_snapshot
@@ -64,6 +65,7 @@ __all__ = [
     "member_required",
     "observe_generation",
     "onboarding_of",
+    "overtake_generation",
     "peppers_in_use",
     "playground_key",
     "publish_snapshot",

@@ -12,6 +12,7 @@ from typing import Any
 import redis
 
 from core import valkey
+from inference.contract.route import read_style
 from inference.contract.route_tables import RouteTables
 from stack import engine
 from stack.errors import Miss, ServiceFailed
@@ -52,14 +53,16 @@ class Routes:
     def __init__(self, variables: Mapping[str, str], tenant: str) -> None:
         # redis-py types each answer as the union of all its modes; ours is one: decoded text
         self._store: Any = redis.Redis.from_url(variables["VALKEY_URL"], decode_responses=True)
-        self._key = valkey.styles_key(tenant)
+        self._library = valkey.library_key(tenant)
 
     def places(self) -> dict[str, list[tuple[str, str]]]:
         """Return style → where it is, as (URL of the engine, its name there); nothing while it is loading."""
-        version_ids = set()
-        for name, target in self._store.hgetall(self._key).items():
-            if not name.startswith("canary:"):
-                version_ids.add(target.split(" ", 2)[1])
+        version_ids: set[str] = set()
+        rows = self._store.hgetall(valkey.route_styles_key())
+        for name, right in self._store.hgetall(self._library).items():
+            style = read_style(rows.get(name), right)
+            if style:
+                version_ids |= set(style.versions.values())
         tables = RouteTables()
         tables.replace(
             self._store.hgetall(valkey.route_versions_key()), self._store.hgetall(valkey.route_engines_key())

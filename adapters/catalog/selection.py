@@ -19,7 +19,7 @@ def select_style(tenant: Tenant, style: Style) -> None:
         raise StyleNotFound
     with transaction.atomic():
         Selection.objects.get_or_create(tenant=tenant, style=style)
-        publisher.mark_tenants_changed([tenant.pk])
+        publisher.mark_libraries_changed([tenant.pk])
 
 
 def select_first_party_styles(tenant: Tenant) -> list[Style]:
@@ -31,7 +31,7 @@ def select_first_party_styles(tenant: Tenant) -> list[Style]:
         with transaction.atomic():
             selections = [Selection(tenant=tenant, style=style) for style in new]
             Selection.objects.bulk_create(selections, ignore_conflicts=True)
-            publisher.mark_tenants_changed([tenant.pk])
+            publisher.mark_libraries_changed([tenant.pk])
     return new
 
 
@@ -39,7 +39,7 @@ def unselect_style(tenant: Tenant, style: Style) -> bool:
     """Take a style out of a tenant's library; it may be selected again. Return False if it is not there."""
     with transaction.atomic():
         deleted, _ = Selection.objects.filter(tenant=tenant, style=style).delete()
-        publisher.mark_tenants_changed([tenant.pk])
+        publisher.mark_libraries_changed([tenant.pk])
     return bool(deleted)
 
 

@@ -176,7 +176,7 @@ def share_style(style: Style, slug: str, by: User | None) -> Share:
         under_notice = Share.objects.filter(pk=share.pk).exclude(ends_at=None)
         if not is_new and not under_notice.update(ends_at=None):
             raise AlreadyShared(name=tenant.name)
-        publisher.mark_tenants_changed([tenant.pk])  # it may have selected the style when it had it before
+        publisher.mark_libraries_changed([tenant.pk])  # it may have selected the style when it had it before
         share.ends_at = None
         record_event(tenant.pk, EventType.STYLE_SHARED, share)
     return share
@@ -205,13 +205,16 @@ def end_share(share: Share) -> None:
     """End a share at once: its workspace loses the style with the next request."""
     with transaction.atomic():
         share.delete()
-        publisher.mark_tenants_changed([share.tenant_id])
+        publisher.mark_libraries_changed([share.tenant_id])
 
 
 def end_all_shares(style: Style, *, reason: str = "") -> None:
     """Take a style from everybody but its owner, at once; the owner reads the reason."""
     with transaction.atomic():
-        Share.objects.filter(style=style).delete()
+        shares = Share.objects.filter(style=style)
+        sharers = list(shares.values_list("tenant", flat=True))
+        shares.delete()
+        publisher.mark_libraries_changed(sharers)
         set_public(style, public=False)
         Style.objects.filter(pk=style.pk).update(declined_reason=reason[:300])
 
@@ -249,7 +252,7 @@ def _end_if_over(share: Share) -> bool:
     with transaction.atomic():
         deleted, _ = Share.objects.over().filter(pk=share.pk).delete()  # its owner may just have kept it
         if deleted:
-            publisher.mark_tenants_changed([share.tenant_id])
+            publisher.mark_libraries_changed([share.tenant_id])
     return bool(deleted)
 
 

@@ -542,8 +542,6 @@ class Migration(migrations.Migration):
                 ("canary_since", models.DateTimeField(blank=True, null=True)),
                 ("generation", models.PositiveBigIntegerField(default=0, editable=False)),
                 ("observed_generation", models.PositiveBigIntegerField(default=0, editable=False)),
-                ("versions_generation", models.PositiveBigIntegerField(default=0, editable=False)),
-                ("observed_versions_generation", models.PositiveBigIntegerField(default=0, editable=False)),
                 ("retired_at", models.DateTimeField(blank=True, null=True)),
                 (
                     "suspended_at",

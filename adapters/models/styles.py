@@ -78,12 +78,8 @@ class StyleQuerySet(models.QuerySet["Style"]):
         return self.filter(is_public=True, public_until__lte=Now()).select_related("owner")
 
     def stale(self) -> "StyleQuerySet":
-        """Return styles whose names changed since they were last published."""
+        """Return styles of which names, versions or their engines changed since they were last published."""
         return self.filter(generation__gt=models.F("observed_generation"))
-
-    def stale_versions(self) -> "StyleQuerySet":
-        """Return styles of which a version or its engines changed since they were last published."""
-        return self.filter(versions_generation__gt=models.F("observed_versions_generation"))
 
 
 class Style(models.Model):
@@ -154,12 +150,9 @@ class Style(models.Model):
     )
     canary_percent = models.PositiveSmallIntegerField(default=0, help_text="Its share of requests, 1 to 99.")
     canary_since = models.DateTimeField(null=True, blank=True)
-    # Counted up in the same transaction as any change of where its names lead.
+    # Counted up in the same transaction as any change of where its names lead, or its versions are.
     generation = models.PositiveBigIntegerField(default=0, editable=False)
     observed_generation = models.PositiveBigIntegerField(default=0, editable=False)
-    # Counted up with any change of what its versions are, or of which engines have them.
-    versions_generation = models.PositiveBigIntegerField(default=0, editable=False)
-    observed_versions_generation = models.PositiveBigIntegerField(default=0, editable=False)
     retired_at = models.DateTimeField(null=True, blank=True)
     suspended_at = models.DateTimeField(
         null=True,

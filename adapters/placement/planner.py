@@ -127,7 +127,7 @@ def request_placement(version: AdapterVersion, *, requested_at: datetime | None 
         placement, _ = Placement.objects.update_or_create(engine=emptiest, version=version, defaults=changes)
         if has_room and placement.loaded_at:
             # It was let go and is still there, in its grace or as a static module: nothing else would tell.
-            publisher.mark_placed(version.style)
+            publisher.mark_changed(version.style)
     return [emptiest] if has_room else []
 
 
@@ -237,4 +237,4 @@ def _change_placements(new: list[Placement], again: list[int], removed: list[int
         # What was requested while the plan was made stays until the next one.
         unrequested = changed.filter(pk__in=removed).exclude(requested_at__gt=as_of)
         unrequested.update(is_desired=False, note="")
-        publisher.mark_placed(*Style.objects.filter(versions__placements__in=changed).distinct())
+        publisher.mark_changed(*Style.objects.filter(versions__placements__in=changed).distinct())

@@ -44,7 +44,7 @@ def mark_unloaded(*placements: Placement) -> None:
     with transaction.atomic():
         rows = Placement.objects.lock(placement.pk for placement in placements)
         if rows.exclude(loaded_at=None).update(loaded_at=None, loaded_as=""):
-            publisher.mark_placed(*{placement.version.style for placement in placements})
+            publisher.mark_changed(*{placement.version.style for placement in placements})
 
 
 def mark_loaded(placement: Placement, name: str, *, loads: int = 0) -> bool:
@@ -58,7 +58,7 @@ def mark_loaded(placement: Placement, name: str, *, loads: int = 0) -> bool:
             aliases.auto_promote(placement.version)
             _record(EventType.VERSION_SERVING, placement.version)
         else:
-            publisher.mark_placed(placement.version.style)
+            publisher.mark_changed(placement.version.style)
         hosting.note_hosted_styles([placement.version.style])
     return True
 
@@ -79,7 +79,7 @@ def mark_all_loaded(names: Mapping[Placement, str], *, loads: int = 0) -> None:
         version_ids = [placement.version_id for placement in placements]
         AdapterVersion.objects.filter(pk__in=version_ids).exclude(note="").update(note="")
         styles = {placement.version.style for placement in placements}
-        publisher.mark_placed(*styles)
+        publisher.mark_changed(*styles)
         hosting.note_hosted_styles(styles)
 
 
@@ -95,7 +95,7 @@ def mark_rejected(placement: Placement, reason: Message, *, by_engine: bool) -> 
             is_desired=False, loaded_at=None, loaded_as="", note=reason
         )
         _seek_other_engine(version, reason, by_engine=by_engine)
-        publisher.mark_placed(version.style)  # last: a style is locked after its versions
+        publisher.mark_changed(version.style)  # last: a style is locked after its versions
 
 
 def _seek_other_engine(version: AdapterVersion, reason: Message, *, by_engine: bool) -> None:

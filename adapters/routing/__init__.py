@@ -1,7 +1,7 @@
 """Routes: which version and which engines answer for a model name.
 
-Three tables: `route_table` leads a tenant's names to versions, `version_table` these to engines, and
-`engine_table` has their facts. `publisher` says when they are written, `hash_writer` writes the first and
-`row_writer` the other two. `lookup` joins them, and `in_flight` says what the data plane still does with a
+Three tables for all: `style_table` leads model names to versions, `version_table` these to engines, and
+`engine_table` has their facts. `library_table` says which styles a workspace may use. `publisher` says when
+they are written, `row_writer` writes the tables, and `in_flight` says what the data plane still does with a
 version.
 """

@@ -1,7 +1,5 @@
 """What the data plane still does with a version: the routes that name it, the requests in flight on it."""
 
-from collections.abc import Iterator
-from itertools import batched
 from typing import Any
 
 from django.utils.translation import gettext_noop as _
@@ -9,9 +7,6 @@ from django.utils.translation import gettext_noop as _
 from adapters.models import AdapterVersion, Style
 from core import valkey
 from core.messages import Message, MessageCode
-from tenants.models import Tenant
-
-HASHES_PER_BATCH = 100
 
 
 class InFlightNote(MessageCode):
@@ -27,18 +22,14 @@ type Store = Any
 
 
 def is_routed(version: AdapterVersion) -> bool:
-    """Return whether any published route leads to a version. Raises redis.RedisError.
-
-    No name of a tenant whose changes are all published leads to a retired version; only the others' are read.
-    """
-    stale = Style.objects.stale() | Style.objects.stale_versions()
-    if stale.filter(pk=version.style_id).exists():
+    """Return whether a published route leads to a version. Raises redis.RedisError."""
+    if Style.objects.stale().filter(pk=version.style_id).exists():
         return True
-    if valkey.client().hexists(valkey.route_versions_key(), str(version.pk)):
+    client: Store = valkey.client()
+    if client.hexists(valkey.route_versions_key(), str(version.pk)):
         return True
-    tenants = Tenant.objects.stale() | Tenant.objects.filter(pk=version.style.owner_id)
-    keys = [valkey.styles_key(tenant_id) for tenant_id in tenants.values_list("pk", flat=True)]
-    return any(str(version.pk) in target for target in _read_targets(keys))
+    row = client.hget(valkey.route_styles_key(), version.style.model_name)
+    return str(version.pk) in (row or "")
 
 
 def reason_in_flight(version: AdapterVersion) -> Message:
@@ -57,16 +48,6 @@ def reason_in_flight(version: AdapterVersion) -> Message:
     if count == 0:
         return Message()
     return InFlightNote.ONE_REQUEST() if count == 1 else InFlightNote.REQUESTS(count=count)
-
-
-def _read_targets(keys: list[str]) -> Iterator[str]:
-    """Yield where all names of some hashes lead."""
-    for batch in batched(keys, HASHES_PER_BATCH):
-        pipeline = valkey.client().pipeline(transaction=False)
-        for key in batch:
-            pipeline.hvals(key)
-        for targets in pipeline.execute():
-            yield from targets
 
 
 def _is_recovered(client: Store) -> bool:

@@ -1,10 +1,11 @@
-"""Write rows of the two tables that all gateways have in memory: version → engines, and engine → facts.
+"""Write rows of the three tables of routes: model name → versions, version → engines, and engine → facts.
 
 No lock keeps writers apart. Each reads the generation of its source (a style or an engine) before the rows,
 and the script refuses what is older than what is there. So in whatever order writers come, the newest stays.
+All rows of a source change in one step: no name ever leads to a version without a row.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from itertools import batched
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
@@ -17,16 +18,17 @@ SOURCES_PER_BATCH = 200
 # Longer than writing all rows takes; what a killed writer leaves is gone then.
 BUILDING_LASTS_S = 600
 
-type Kind = Literal["version", "engine"]
+type Table = Literal["style", "version", "engine"]
+type Row = tuple[Table, str, str]  # its table, its field there, and what is in it
 
 
 class Source(NamedTuple):
-    """What a style or an engine has in a table; `gone` are rows that it may have had."""
+    """What a style or an engine has in the tables; `gone` are the rows that it may have had."""
 
     name: str
     generation: int
-    rows: dict[str, str]
-    gone: Iterable[str] = ()
+    rows: Sequence[Row]
+    gone: Sequence[tuple[Table, str]] = ()
 
 
 class WriteResult(NamedTuple):
@@ -36,11 +38,12 @@ class WriteResult(NamedTuple):
     refused: dict[str, int]
 
 
-def write_rows(kind: Kind, sources: Iterable[Source]) -> WriteResult:
+def write_rows(sources: Iterable[Source]) -> WriteResult:
     """Write the rows of some sources, and tell the gateways."""
-    table = valkey.route_versions_key() if kind == "version" else valkey.route_engines_key()
     keys = [
-        table,
+        valkey.route_styles_key(),
+        valkey.route_versions_key(),
+        valkey.route_engines_key(),
         valkey.route_sources_key(),
         valkey.route_generation_key(),
         valkey.route_changes_key(),
@@ -53,10 +56,9 @@ def write_rows(kind: Kind, sources: Iterable[Source]) -> WriteResult:
     for batch in batched(sources, SOURCES_PER_BATCH):
         pipeline = valkey.client().pipeline(transaction=False)
         for source in batch:
-            gone = list(source.gone)
-            arguments: list[str | int] = [source.name, source.generation, kind, len(gone), *gone]
-            for field, row in source.rows.items():
-                arguments += [field, row]
+            arguments: list[str | int] = [source.name, source.generation, len(source.gone)]
+            for row in (*source.gone, *source.rows):
+                arguments += row
             write(keys=keys, args=arguments, client=pipeline)
         # One message a batch, not one a row: who hears it reads all that has changed.
         pipeline.publish(valkey.route_generation_key(), "")
@@ -69,10 +71,14 @@ def write_rows(kind: Kind, sources: Iterable[Source]) -> WriteResult:
     return WriteResult(changed, refused)
 
 
-def read_fields(kind: Kind) -> set[str]:
-    """Return the ids of versions, or the names of engines, that have a row."""
-    table = valkey.route_versions_key() if kind == "version" else valkey.route_engines_key()
-    fields: Any = valkey.client().hkeys(table)  # redis-py types it as the union of all its modes
+def read_fields(table: Table) -> set[str]:
+    """Return the model names, the ids of versions, or the names of engines, that have a row."""
+    keys = {
+        "style": valkey.route_styles_key(),
+        "version": valkey.route_versions_key(),
+        "engine": valkey.route_engines_key(),
+    }
+    fields: Any = valkey.client().hkeys(keys[table])  # redis-py types it as the union of all its modes
     return set(fields)
 
 

@@ -1,28 +1,38 @@
--- Writes the rows that one source has in a table of routes (a style its versions, an engine itself), unless newer ones
--- are there. A row that stays as it was counts as no change.
--- KEYS: table, sources, generation, changes, tombstones, floor
--- ARGV: source, its generation when the rows were read, the kind of row (version, engine), how many rows go, their
---       fields, then field and row of those that stay or come
+-- Writes the rows that one source has in the tables of routes (a style its own and its versions', an engine itself),
+-- unless newer ones are there. A row that stays as it was counts as no change.
+-- KEYS: the tables of styles, versions and engines, then sources, generation, changes, tombstones, floor
+-- ARGV: source, its generation when the rows were read, how many rows go, table (style, version, engine) and field of
+--       each, then table, field and row of those that stay or come
 -- Returns how many rows changed, or, if newer ones are there, their generation below zero.
-local rows_key, sources_key, generation_key, changes_key, tombstones_key, floor_key = unpack(KEYS)
-local source, generation, kind, gone = ARGV[1], tonumber(ARGV[2]), ARGV[3], tonumber(ARGV[4])
+local rows_keys = { style = KEYS[1], version = KEYS[2], engine = KEYS[3] }
+local sources_key, generation_key, changes_key, tombstones_key, floor_key = unpack(KEYS, 4)
+local source, generation, gone = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3])
 local call, max_tombstones = redis.call, 1000
 
 local newest = tonumber(call('HGET', sources_key, source))
 if newest and newest > generation then return -newest end
 call('HSET', sources_key, source, generation)
 
-local removed, written = {}, {}
-for i = 5, 4 + gone do
-  if call('HDEL', rows_key, ARGV[i]) == 1 then removed[#removed + 1] = kind .. ' ' .. ARGV[i] end
+-- Gateways have the tables of versions and engines in memory, so they read what changed there. Admission reads the table
+-- of styles here.
+local changed, removed, written = 0, {}, {}
+local function note(notes, kind, field)
+  changed = changed + 1
+  if kind ~= 'style' then notes[#notes + 1] = kind .. ' ' .. field end
 end
-for i = 5 + gone, #ARGV, 2 do
-  if call('HGET', rows_key, ARGV[i]) ~= ARGV[i + 1] then
-    call('HSET', rows_key, ARGV[i], ARGV[i + 1])
-    written[#written + 1] = kind .. ' ' .. ARGV[i]
+local first = 4 + 2 * gone
+for i = 4, first - 1, 2 do
+  local kind, field = ARGV[i], ARGV[i + 1]
+  if call('HDEL', rows_keys[kind], field) == 1 then note(removed, kind, field) end
+end
+for i = first, #ARGV, 3 do
+  local kind, field, row = ARGV[i], ARGV[i + 1], ARGV[i + 2]
+  if call('HGET', rows_keys[kind], field) ~= row then
+    call('HSET', rows_keys[kind], field, row)
+    note(written, kind, field)
   end
 end
-if #removed + #written == 0 then return 0 end
+if #removed + #written == 0 then return changed end
 
 local now = call('INCR', generation_key)
 for _, row in ipairs(written) do
@@ -39,4 +49,4 @@ while call('ZCARD', tombstones_key) > max_tombstones do
   call('ZREM', changes_key, oldest[1])
   call('SET', floor_key, oldest[2])
 end
-return #removed + #written
+return changed

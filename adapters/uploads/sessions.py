@@ -71,7 +71,11 @@ def begin_upload(
         faults = request_faults(tenant, own, about, files)
         if faults:
             raise UploadRefused(faults)
-        style = _update_style(own, about) if own else _insert_style(tenant, base_model, about)
+        if own:
+            style = _update_style(own, about)
+        else:
+            texts = {field: getattr(about, field) for field in TEXTS}
+            style = _insert_style(tenant, base_model, slug=about.slug, **texts)
         sizes = {archive_of(file) or file: size for file, size in files.items()}
         version = create_next_version(
             style,
@@ -105,7 +109,7 @@ def create_style(tenant: Tenant, slug: str, words: Mapping[str, Any]) -> Style:
         if faults:
             raise StyleRefused(faults)
         if own is None:
-            return Style.objects.create(owner=tenant, slug=slug, base_model=base_model, **words)
+            return _insert_style(tenant, base_model, slug=slug, **words)
         texts = dict.fromkeys(WORDS_CHARACTERS, "") | {"tags": [], "language": ""} | dict(words)
         Style.objects.filter(pk=own.pk).update(retired_at=None, changed_at=timezone.now(), **texts)
         publisher.mark_changed(own)
@@ -227,9 +231,11 @@ def _find_base_model() -> BaseModel:
     return base_model
 
 
-def _insert_style(tenant: Tenant, base_model: BaseModel, about: StyleDescription) -> Style:
-    texts = {field: getattr(about, field) for field in TEXTS}
-    return Style.objects.create(owner=tenant, slug=about.slug, base_model=base_model, **texts)
+def _insert_style(tenant: Tenant, base_model: BaseModel, **facts: Any) -> Style:
+    """Return a new style, which its owner may use once a version of it is pushed."""
+    style = Style.objects.create(owner=tenant, base_model=base_model, **facts)
+    publisher.mark_libraries_changed([tenant.pk])
+    return style
 
 
 def _update_style(style: Style, about: StyleDescription) -> Style:

@@ -7,13 +7,11 @@ the request contract, relay it to an engine (`inference.proxy`), send the answer
 import asyncio
 import gc
 import logging
-from contextlib import suppress
 from typing import Any
 
 import orjson
 from django.conf import settings
 
-from core import valkey
 from core.draining import is_draining
 from inference import telemetry, tracing
 from inference.api import cors, idempotency
@@ -43,7 +41,6 @@ from inference.contract.streams import Stream
 from inference.errors import (
     DomainError,
     ForeignOrigin,
-    LimitsUnavailable,
     TooManyRefusals,
     UnknownKey,
     WrongMethod,
@@ -51,9 +48,8 @@ from inference.errors import (
 from inference.proxy import response_headers
 from inference.proxy.answer import Answer, AnswerStream
 from inference.proxy.request import count_tokens, relay_request
-from inference.proxy.runtime import Gateway, run_in_thread
+from inference.proxy.runtime import Gateway
 from inference.quota.admission import Caller, Rates
-from inference.quota.shard_merge import ShardsRemain, require_merged
 
 logger = logging.getLogger(__name__)
 
@@ -273,11 +269,6 @@ async def _send_error(exchange: Exchange, error: DomainError) -> None:
 async def lifespan(scope: Scope, receive: Receive, send: Send) -> None:
     """Open the gateway when the web process starts, and close it when the process stops."""
     await receive()
-    try:
-        with suppress(LimitsUnavailable):  # Valkey may be away when a process starts
-            await run_in_thread(require_merged, valkey.client())
-    except ShardsRemain as error:
-        return await send({"type": "lifespan.startup.failed", "message": str(error)})
     tracing.configure(settings.TRACES_ENDPOINT, ratio=settings.TRACES_RATIO)
     async with Gateway() as gateway:
         scope["state"]["gateway"] = gateway
@@ -287,4 +278,4 @@ async def lifespan(scope: Scope, receive: Receive, send: Send) -> None:
         await send({"type": "lifespan.startup.complete"})
         await receive()
     await asyncio.to_thread(tracing.shut_down)
-    return await send({"type": "lifespan.shutdown.complete"})
+    await send({"type": "lifespan.shutdown.complete"})

@@ -25,8 +25,9 @@ async def describe_key(gateway: Gateway, caller: Caller) -> dict[str, Any]:
 
     Any live key may ask. Raises what admission raises for one that is not, and LimitsUnavailable.
     """
-    limits, key, targets = await read_snapshot(gateway, caller)
-    check_key(limits, key, needs_inference=False)
+    snapshot = await read_snapshot(gateway, caller)
+    check_key(snapshot, needs_inference=False)
+    limits, key = snapshot.limits, snapshot.key
     caller = caller.move(limits.get("pool_id") or str(caller.tenant_id))
     period = months.current()
     wallet, before = await _read_wallet(gateway, caller, limits, period)
@@ -36,7 +37,7 @@ async def describe_key(gateway: Gateway, caller: Caller) -> dict[str, Any]:
     bucket_fields = [("at", "open"), tuple(PER_MINUTE.values())]
     bucket = await _read_numbers(gateway, caller.names.bucket, bucket_fields, suffix)
     _, resets_at = months.bounds(period)
-    models = usable_models(gateway, targets, key["styles"])
+    models = usable_models(gateway, snapshot)
     return {
         "object": "api_key",
         "id": caller.names.key,
@@ -65,8 +66,7 @@ async def describe_key(gateway: Gateway, caller: Caller) -> dict[str, Any]:
 
 async def describe_usage(gateway: Gateway, caller: Caller, query: bytes) -> dict[str, Any]:
     """Return what the key used, by day unless the query says otherwise. Raises BadRequest among others."""
-    limits, key, _ = await read_snapshot(gateway, caller)
-    check_key(limits, key, needs_inference=False)
+    check_key(await read_snapshot(gateway, caller), needs_inference=False)
     try:
         parameters = dict(parse_qsl(query.decode(), keep_blank_values=True, max_num_fields=MAX_PARAMETERS))
     except ValueError as error:

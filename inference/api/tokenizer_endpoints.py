@@ -33,15 +33,13 @@ async def run_task(
 
 async def describe_tokenizer(gateway: Gateway, caller: Caller) -> dict[str, Any]:
     """Return the tokenizer's settings. Raises what admission raises for a key that is not served."""
-    limits, key, _ = await read_snapshot(gateway, caller)
-    check_key(limits, key)
+    check_key(await read_snapshot(gateway, caller))
     return token_texts.describe_tokenizer(gateway.routes.tables.base_context)
 
 
 async def _choose_model(gateway: Gateway, caller: Caller) -> str:
     """Return a model that the key may use, one that is loaded if there is one."""
-    _, key, targets = await read_snapshot(gateway, caller)
-    usable = usable_models(gateway, targets, key["styles"])
+    usable = usable_models(gateway, await read_snapshot(gateway, caller))
     if BASE in usable:
         return BASE
     return min(usable, key=lambda name: (not usable[name].route.places, name), default=BASE)

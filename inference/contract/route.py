@@ -1,6 +1,7 @@
 """Where a model name leads: a version, and the engines that have it loaded."""
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
@@ -8,6 +9,7 @@ type State = Literal["warm", "cpu", "disk", "loading"]
 
 NEAREST: tuple[State, ...] = ("warm", "cpu", "disk")  # where an engine has an adapter, the nearest first
 BASE = "base"  # the base model without a style: its name and, in routes, its version
+NO_STYLE = "-"
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,16 +72,42 @@ class Route:
 
 
 class Target(NamedTuple):
-    """What a name leads to: a style ("-": none), a version or BASE, and words for the list of models."""
+    """What a name leads to: a style (NO_STYLE: none), a version or BASE, and words for the list of models."""
 
     style: str
     version_id: str
     about: str
 
 
-def read_target(written: str) -> Target:
-    """Return where a name leads, of a workspace's hash of names (adapters/routing/route_table.py)."""
-    return Target(*written.split(" ", 2))
+@dataclass(frozen=True, slots=True)
+class StyleNames:
+    """Where the names of one style lead a workspace: what follows its model name → a version's id."""
+
+    style: str
+    versions: Mapping[str, str]
+    about: str
+
+    def target(self, suffix: str) -> Target | None:
+        """Return where a name leads; None: nowhere."""
+        version_id = self.versions.get(suffix)
+        return Target(self.style, version_id, self.about) if version_id else None
+
+
+def read_style(row: str | None, right: str | None) -> StyleNames | None:
+    """Return where a style's row leads a workspace that has a right to it; None: it may not use the style.
+
+    adapters/routing writes rows (style_table.py) and rights (library_table.py); admission.lua reads them
+    alike.
+    """
+    if not (row and right):
+        return None
+    facts = json.loads(row)
+    if right == "selected" and not facts["is_public"]:
+        return None
+    view = facts["owner"]
+    if right != "own":
+        view = facts.get("others", view)
+    return StyleNames(facts["style"], view["versions"], view["about"])
 
 
 def read_provenance(serialized: str) -> Provenance:

@@ -39,6 +39,10 @@ class Failover:
         self._gateway = gateway
         self._grant = grant
         self._model = model
+        style, _, _ = grant.field.partition("@")
+        _, at, alias = model.partition("@")
+        # Callers of a canary may get the live version instead, as admission would have it.
+        self._fields = (grant.field, f"{style}{at}{alias}")
         self._route = grant.route
         self._failed_engines: set[str] = set()
         self._last_failure: EngineUnavailable | None = None
@@ -171,8 +175,7 @@ class Failover:
         or the error that says why the caller may ask no more.
         """
         gateway = self._gateway
-        fields = (self._grant.field, self._model)
-        targets = await find_targets(gateway.valkey, self._grant.caller, fields)
+        targets = await find_targets(gateway.valkey, self._grant.caller, self._fields)
         if targets is None:
             return None
         if not targets:

@@ -1,5 +1,7 @@
 """The tables version → engines and engine → facts in this process's memory, kept as they are in Valkey.
 
+Admission reads the third one, model name → versions, in Valkey.
+
 A writer that changes a row sends a message, and the cache reads the rows that changed since it last read.
 It also polls the generation, so a message that is lost costs a second.
 """
@@ -18,6 +20,8 @@ from inference.errors import LimitsUnavailable
 from inference.wire.valkey_client import ValkeyClient
 
 LOADED_WITHIN_S = 2.0  # a request waits so long for a process that has just started
+WRITTEN_WITHIN_S = 10.0  # and so long for the process that writes all rows after a flush
+WRITTEN_POLL_S = 0.05
 
 
 class RouteCache:
@@ -84,6 +88,18 @@ class RouteCache:
             elif generation > self._generation:
                 await self._read_changes(generation)
             return True
+
+    async def refresh_whole(self) -> None:
+        """Read what has changed, once all rows are there: another process may be writing them.
+
+        Raises LimitsUnavailable.
+        """
+        try:
+            async with asyncio.timeout(WRITTEN_WITHIN_S):
+                while not await self.refresh():  # noqa: ASYNC110 it polls Valkey
+                    await asyncio.sleep(WRITTEN_POLL_S)
+        except TimeoutError as error:
+            raise LimitsUnavailable from error
 
     async def _read_state(self) -> tuple[int, str]:
         """Return the generation that Valkey has, and the word that names its tables until it is emptied."""

@@ -15,7 +15,7 @@ from django.conf import settings
 from django.db import OperationalError, close_old_connections
 from redis.exceptions import RedisError
 
-from adapters.data_plane import publish_missing_tables, publish_routes, request_version
+from adapters.data_plane import publish_library, publish_missing_tables, request_version
 from core import months, valkey
 from inference.contract.prompt_length import longest_token
 from inference.contract.token_pool import TokenPool
@@ -242,7 +242,7 @@ class Gateway:
     async def _warm(self, tenant_id: UUID, period: str) -> None:
         await self._await_recovery()
         await run_in_thread(_publish, tenant_id, period)
-        await self.routes.refresh()
+        await self.routes.refresh_whole()
 
     async def _publish_tables(self) -> None:
         await run_in_thread(publish_missing_tables)
@@ -305,7 +305,7 @@ async def run_in_thread[**P, T](function: Callable[P, T], *args: P.args, **kwarg
 def _publish(tenant_id: UUID, period: str) -> None:
     publish_missing_tables()
     publish_snapshot(tenant_id)
-    publish_routes(tenant_id)
+    publish_library(tenant_id)
     # Credits pay two months while requests of both may be open.
     for month in (months.before(period), period):
         rebuild_counters(valkey.client(), tenant_id, month)

@@ -35,7 +35,7 @@ class ValkeyKeys(NamedTuple):
     pool: str  # "" where the workspace shares its allowance with none
     limits: str
     api_key: str
-    styles: str
+    library: str
     account: str
     pool_account: str
     bucket: str
@@ -44,7 +44,9 @@ class ValkeyKeys(NamedTuple):
     stream: str
     suspect: str
     refusals: str
+    styles: str
     versions: str
+    incarnation: str
 
 
 @dataclass(frozen=True)
@@ -81,7 +83,7 @@ class Caller:
             pool=self.pool,
             limits=valkey.limits_key(tenant),
             api_key=valkey.key_key(tenant, key),
-            styles=valkey.styles_key(tenant),
+            library=valkey.library_key(tenant),
             account=valkey.account_key(tenant, ""),
             pool_account=valkey.pool_account_key(pool_id, ""),
             bucket=valkey.bucket_key(pool_id),
@@ -91,7 +93,9 @@ class Caller:
             suspect=valkey.suspect_key(tenant, ""),
             # A key's own: no other key of a workspace can use it up. Free workspaces have one together.
             refusals=valkey.refusals_key(pool_id, "all" if self.pool else key),
+            styles=valkey.route_styles_key(),
             versions=valkey.route_versions_key(),
+            incarnation=valkey.route_incarnation_key(),
         )
 
 
@@ -118,8 +122,8 @@ class Rates(NamedTuple):
 class Grant:
     """An admitted request: its route, its hold, the prices that count for it, and where it went.
 
-    `field` is the name whose route it has: the model name, or that of its canary. `engine`, "" at first, and
-    `state`, how near the adapter was, are those of the last place.
+    `field` is the full name whose route it has, also if a short one was asked for, or that of its canary.
+    `engine`, "" at first, and `state`, how near the adapter was, are those of the last place.
     """
 
     request_id: str
@@ -208,7 +212,7 @@ async def admit(
     keys = (
         names.limits,
         names.api_key,
-        names.styles,
+        names.library,
         names.account + period,
         names.bucket,
         names.hold + request_id,
@@ -216,6 +220,8 @@ async def admit(
         names.suspect + fingerprint,
         names.versions,
         names.pool_account + period,
+        names.styles,
+        names.incarnation,
     )
     args = (
         request_id,

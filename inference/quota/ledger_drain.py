@@ -17,7 +17,6 @@ from core import valkey
 from inference.contract.route import read_provenance
 from inference.quota.admission import read_prices
 from inference.quota.scripts import PRUNE_CONSUMERS, REBUILD_COUNTERS
-from inference.quota.shard_merge import require_merged
 from tenants.metering.ledger import Event, record_events, usage_of
 from tenants.metering.pools import free_tokens_used
 
@@ -38,9 +37,8 @@ def drain_usage(client: Store, consumer: str, *, take_over_after_ms: int = TAKE_
     """Move usage events from Valkey into the ledger; return how many were new. Safe from many processes.
 
     An event leaves its stream only after PostgreSQL has it. An event that a dead process had read is taken
-    over after a minute. PostgreSQL refuses a second event of the same request. Raises ShardsRemain.
+    over after a minute. PostgreSQL refuses a second event of the same request.
     """
-    require_merged(client)
     recorded = 0
     stream = valkey.usage_key()
     while batch := _read_batch(client, stream, consumer, take_over_after_ms):
@@ -65,9 +63,8 @@ def rebuild_counters(client: Store, tenant_id: UUID, period: str) -> None:
     """Set a period's counters from the ledger and the events that are still on their way to it.
 
     With them those of the pool whose allowance the tenant's published limits share. Raises TimeoutError when
-    requests keep ending while this adds them up, and ShardsRemain.
+    requests keep ending while this adds them up.
     """
-    require_merged(client)
     sum_ledger = partial(_sum_ledger, tenant_id, period)
     _rebuild(client, valkey.account_key(tenant_id, period), "tenant", str(tenant_id), sum_ledger)
     pool_id = client.hget(valkey.limits_key(tenant_id), "pool_id")

@@ -25,14 +25,15 @@ def published_key(tenant_id: UUID | str) -> str:
     return _of_workspace(tenant_id, "published")
 
 
-def routes_revision_key(tenant_id: UUID | str) -> str:
-    """String: a new random word with each publishing of the tenant's names."""
-    return _of_workspace(tenant_id, "names:revision")
+def library_key(tenant_id: UUID | str) -> str:
+    """Hash: model name → right (own, shared, selected), of all styles that the tenant may use; `@generation`,
+    the `Tenant.generation` of it. If it is absent, publish it before serving."""
+    return _of_workspace(tenant_id, "library")
 
 
-def styles_key(tenant_id: UUID | str) -> str:
-    """Hash: model name → style and version, of all that the tenant may use."""
-    return _of_workspace(tenant_id, "names")
+def route_styles_key() -> str:
+    """Hash: model name → its style, and the versions that its names lead to; of all workspaces."""
+    return "routes:styles"
 
 
 def route_versions_key() -> str:
@@ -46,12 +47,12 @@ def route_engines_key() -> str:
 
 
 def route_sources_key() -> str:
-    """Hash: `style:<id>` or `engine:<name>` → the generation of its row that the two tables have."""
+    """Hash: `style:<id>` or `engine:<name>` → the generation of its rows that the tables have."""
     return "routes:sources"
 
 
 def route_generation_key() -> str:
-    """Number: how often a row of the two tables has changed. Also the channel of messages about changes."""
+    """Number: how often a version's or engine's row has changed. Also the channel of messages about it."""
     return "routes:generation"
 
 
@@ -71,7 +72,7 @@ def route_floor_key() -> str:
 
 
 def route_incarnation_key() -> str:
-    """String: a random word, since the two tables were last written whole; absent after a flush."""
+    """String: a random word, since the three tables were last written whole; absent after a flush."""
     return "routes:incarnation"
 
 

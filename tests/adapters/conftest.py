@@ -18,14 +18,16 @@ from adapters.catalog.queries import Card, Kind
 from adapters.models import AdapterVersion, BaseModel, Engine, Placement, Status, Style
 from adapters.object_store import Upload
 from adapters.placement import reconciler, transitions
-from adapters.routing import lookup, publisher
+from adapters.routing import publisher
 from adapters.uploads import pipeline, sessions
 from adapters.uploads.upload_request import StyleDescription
 from config.celery import app
 from core import valkey as valkey_keys
+from inference.contract.route import Target
 from labs.fake_vllm.control_side import BASE, FakeVllm
 from tenants.models import Tenant
 from tenants.public import first_party_tenant
+from tests.adapters import routes
 
 WIDTH, LAYERS = 64, 2
 CLOSED = "http://127.0.0.1:9"  # nothing listens on the discard port
@@ -135,12 +137,27 @@ def engine(base_model: BaseModel, vllm: FakeVllm, folder: Path) -> Engine:
 
 
 def published_routes(valkey, tenant: Tenant) -> dict[str, dict]:
-    """Return typed name → route as the data plane finds it in Valkey's three tables."""
-    return lookup.join_tables(
-        valkey.hgetall(valkey_keys.styles_key(tenant.pk)),
+    """Return typed name → route as the data plane finds it in Valkey's tables."""
+    return routes.join_tables(
+        published_targets(valkey, tenant),
         valkey.hgetall(valkey_keys.route_versions_key()),
         valkey.hgetall(valkey_keys.route_engines_key()),
     )
+
+
+def published_targets(valkey, tenant: Tenant) -> dict[str, Target]:
+    """Return typed name → where it leads a tenant by Valkey's tables; nothing where its library is absent."""
+    library = valkey.hgetall(valkey_keys.library_key(tenant.pk))
+    if not library:
+        return {}
+    del library[routes.MARK]
+    return routes.lead(tenant.slug, library, valkey.hgetall(valkey_keys.route_styles_key()))
+
+
+def published_share(valkey, model_name: str, view: str = "owner") -> int | None:
+    """Return the canary's share that a style's row has for its owner, or for others."""
+    row = json.loads(valkey.hget(valkey_keys.route_styles_key(), model_name))
+    return row.get(view, row["owner"]).get("canary_percent")
 
 
 @contextmanager
@@ -199,7 +216,9 @@ def known(
 ) -> AdapterVersion:
     """Return a style's next version as a row only, for tests of pages and routes: no file, no engine."""
     about = {"name": slug.title(), "base_model": engine.base_model}
-    style, _ = Style.objects.get_or_create(owner=tenant, slug=slug, defaults=about)
+    style, is_new = Style.objects.get_or_create(owner=tenant, slug=slug, defaults=about)
+    if is_new:
+        publisher.mark_libraries_changed([tenant.pk])
     before = Status.PUSHING if status == Status.SERVING else status
     number = style.versions.count() + 1
     version = style.versions.create(number=number, sha256="a" * 64, status=before, **facts)
@@ -209,7 +228,7 @@ def known(
         transitions.mark_loaded(placement, version.engine_name)
     else:
         with transaction.atomic():
-            publisher.mark_placed(style)
+            publisher.mark_changed(style)
     return version
 
 

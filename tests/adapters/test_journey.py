@@ -47,7 +47,7 @@ def test_an_upload_is_checked_pushed_and_serves(valkey, alice_client, engine, vl
     assert alice_client.post(answer.json()["finish"], {}, content_type="application/json").status_code == 200
 
     version = AdapterVersion.objects.get(pk=answer.json()["version"])
-    publisher.publish_routes(acme.pk)  # as when somebody asks for the first time
+    publisher.publish_library(acme.pk)  # as when somebody asks for the first time
     assert pipeline.advance_version(version) == [engine]
     reconciler.reconcile(engine)
 

@@ -104,7 +104,7 @@ def test_only_what_gets_another_price_is_published(operator_client, noir, acme, 
     def counted():
         rows = Style.objects.filter(pk__in=[noir.pk, other.pk]).order_by("slug")
         return [
-            *rows.values_list("versions_generation", flat=True),
+            *rows.values_list("generation", flat=True),
             Tenant.objects.get(pk=acme.pk).generation,
         ]
 

@@ -46,8 +46,6 @@ NEW_PRICE_BODY = {
 VOLATILE = {
     "generation",
     "observed_generation",
-    "versions_generation",
-    "observed_versions_generation",
     "changed_at",
     "checked_at",
     "next_attempt_at",

@@ -1,9 +1,10 @@
 import json
 from collections import defaultdict
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from itertools import count
+from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
@@ -14,7 +15,7 @@ from adapters.routing.row_writer import Source
 from core import months
 from core import valkey as names
 from inference.contract import base_model
-from inference.contract.route import Route, read_target
+from inference.contract.route import Route, Target
 from inference.contract.route_tables import RouteTables
 from inference.errors import LimitsUnavailable
 from inference.proxy.runtime import Gateway
@@ -36,9 +37,9 @@ SHORT_WAITS = {
     "adapter_absent_s": 0.03,
 }
 LIMITS = {
-    "state": "live", "requests_per_minute": 100, "tokens_per_minute": 10_000, "parallel_requests": 8,
-    "max_output_tokens": 50, "monthly_tokens": 100_000, "input_nanousd": 100, "cached_input_nanousd": 25,
-    "output_nanousd": 400,
+    "state": "live", "slug": "tester", "requests_per_minute": 100, "tokens_per_minute": 10_000,
+    "parallel_requests": 8, "max_output_tokens": 50, "monthly_tokens": 100_000, "input_nanousd": 100,
+    "cached_input_nanousd": 25, "output_nanousd": 400,
 }  # fmt: skip
 
 
@@ -58,8 +59,11 @@ class Account:
         return caller.move(pool_id) if pool_id else caller
 
     def open(self) -> None:
-        """Publish its limits and its key, in a Valkey that knows of all holds."""
+        """Publish its limits, its key and a library, in a Valkey that knows of all holds and routes."""
         self.store.set(names.epoch_key(), "whole")
+        if not row_writer.has_all_rows():
+            open_tables()
+        self.publish({})
         self.limit(**LIMITS, wallet=f"{self.period} {months.before(self.period)} 100000 100000")
         self.store.hset(
             names.key_key(self.tenant, self.key),
@@ -97,29 +101,37 @@ class Account:
         version_id = version_id or VERSIONS[name, version]
         write_engines(*places, BASE_PLACE)
         write_version(version_row(name, version_id, version=version, places=places, **facts))
-        self.publish({name: target(name, version_id, about), "base": "- base The base model."})
+        self.publish({name: target(name, version_id, about)})
 
     def load(self, name: str, version_id: str) -> None:
         """Publish that a style is on its way."""
         write_version(version_row(name.partition("@")[0], version_id))
         self.publish({name: target(name, version_id)})
 
-    def publish(self, targets: dict[str, str]) -> None:
-        self.store.hset(names.styles_key(self.tenant), mapping=targets)
+    def publish(self, targets: Mapping[str, Target]) -> None:
+        publish_names(self.tenant, targets)
 
-    def written(self, name: str) -> str:
-        return self.store.hget(names.styles_key(self.tenant), name)
+    def split(self, name: str, percent: int) -> None:
+        """Publish that a style's canary gets a share."""
+        row = read_style_row(name)
+        row["owner"]["canary_percent"] = percent
+        write_style(name, row)
+
+    def written(self, name: str) -> Target:
+        style, at, alias = name.partition("@")
+        row = read_style_row(style)
+        return Target(row["style"], row["owner"]["versions"][at + alias], row["owner"]["about"])
 
     def route(self, name: str) -> Route:
         tables = RouteTables()
         tables.replace(
             self.store.hgetall(names.route_versions_key()), self.store.hgetall(names.route_engines_key())
         )
-        return tables.route(read_target(self.written(name)).version_id)
+        return tables.route(self.written(name).version_id)
 
     def places(self, name: str) -> list[dict]:
         """Return where a style is, to be offered elsewhere."""
-        version_id = read_target(self.written(name)).version_id
+        version_id = self.written(name).version_id
         _, row = self.store.hget(names.route_versions_key(), version_id).split(" ", 1)
         places = []
         for engine, lora in json.loads(row)["engines"].items():
@@ -133,8 +145,11 @@ class Account:
     def bucket(self) -> dict[str, str]:
         return self.store.hgetall(self.caller.names.bucket)
 
-    def withdraw(self, *typed: str) -> None:
-        self.store.hdel(names.styles_key(self.tenant), *typed)
+    def withdraw(self, name: str) -> None:
+        style, at, alias = name.partition("@")
+        row = read_style_row(style)
+        del row["owner"]["versions"][at + alias]
+        write_style(style, row)
 
 
 STYLES: dict[str, str] = defaultdict(lambda: str(uuid4()))
@@ -155,9 +170,33 @@ def place(engine: str, url: str, **more: object) -> dict[str, object]:
 BASE_PLACE = place("base-only", "http://127.0.0.1:1", base="SmolLM2")
 
 
-def target(name: str, version_id: str, about: str = "") -> str:
-    """Where a name leads, as adapters/routing/route_table.py writes it."""
-    return f"{STYLES[name]} {version_id} {about}"
+def target(name: str, version_id: str, about: str = "") -> Target:
+    return Target(STYLES[name.partition("@")[0]], version_id, about)
+
+
+def publish_names(tenant: UUID | str, targets: Mapping[str, Target], *, right: str = "own") -> None:
+    """Publish where typed names lead, and that a workspace may use their styles."""
+    library = {"@generation": "0"}
+    for typed, leads_to in targets.items():
+        name, at, alias = typed.partition("@")
+        row = read_style_row(name) | {"style": leads_to.style}
+        row["owner"]["versions"][at + alias] = leads_to.version_id
+        row["owner"]["about"] = leads_to.about
+        write_style(name, row)
+        library[name] = right
+    names.client().hset(names.library_key(tenant), mapping=library)
+
+
+def read_style_row(name: str) -> dict[str, Any]:
+    """A style's row, as adapters/routing/style_table.py writes it; a new one without names."""
+    written = names.client().hget(names.route_styles_key(), name)
+    new = {"style": STYLES[name], "is_public": True, "owner": {"versions": {}, "about": ""}}
+    return json.loads(written) if written else new
+
+
+def write_style(name: str, row: dict[str, Any]) -> None:
+    source = Source(f"style:{name}", next(generations), [("style", name, json.dumps(row))])
+    row_writer.write_rows([source])
 
 
 def version_row(
@@ -174,7 +213,7 @@ def version_row(
 
 
 def write_version(row: tuple[str, str]) -> None:
-    row_writer.write_rows("version", [Source(f"version:{row[0]}", next(generations), dict([row]))])
+    row_writer.write_rows([Source(f"version:{row[0]}", next(generations), [("version", *row)])])
 
 
 def engine_rows(places: Iterable[dict]) -> dict[str, str]:
@@ -186,8 +225,8 @@ def engine_rows(places: Iterable[dict]) -> dict[str, str]:
 
 
 def write_engines(*places: dict) -> None:
-    rows = engine_rows(places)
-    row_writer.write_rows("engine", [Source("engines", next(generations), rows)])
+    rows = [("engine", name, row) for name, row in engine_rows(places).items()]
+    row_writer.write_rows([Source("engines", next(generations), rows)])
 
 
 def open_tables() -> None:

@@ -12,7 +12,6 @@ from django.urls import reverse
 from adapters.models import BaseModel, Style
 from adapters.placement import registering
 from core import months
-from inference.management.commands import merge_shards
 from operations import seeding
 from operations.backup.manifest import Manifest
 from operations.management.commands import backup, restore
@@ -50,11 +49,6 @@ def restore_a_backup(patch: pytest.MonkeyPatch, folder: Path) -> None:
     run("restore", folder)
 
 
-def merge(patch: pytest.MonkeyPatch, folder: Path) -> None:
-    patch.setattr(merge_shards, "merge_shards", lambda client: (3, 1))
-    run("merge_shards")
-
-
 def publish(patch: pytest.MonkeyPatch, folder: Path) -> None:
     """Publish a style that was uploaded before; nothing is sent to an engine."""
     (folder / "noir").mkdir()
@@ -84,7 +78,6 @@ type Run = Callable[[pytest.MonkeyPatch, Path], None]
 RUNS: dict[str, Run] = {
     "archive_usage": archive_a_month,
     "backup": back_up,
-    "merge_shards": merge,
     "publishstyles": publish,
     "rebuild_counters": lambda patch, folder: run("rebuild_counters", "acme"),
     "registerengine": register,
@@ -128,8 +121,8 @@ def test_sealing_secrets_is_written_down_once_for_all():
 
 @pytest.mark.django_db
 def test_what_is_no_row_is_the_service(operator_client):
-    record_command("merge_shards", action="shards.merged", after={"keys": 3})
+    record_command("seal_secrets", action="secrets.sealed", after={"webhook_endpoints": 3})
     entry = AuditEntry.objects.get()
     assert (entry.object_type, entry.object_name) == ("service", "the service")
     page = reverse("admin:tenants_auditentry_change", args=[entry.pk])
-    assert "manage.py merge_shards" in operator_client.get(page).text
+    assert "manage.py seal_secrets" in operator_client.get(page).text

@@ -16,11 +16,12 @@ from django.utils import timezone
 from adapters.catalog import home_styles, sharing
 from adapters.engines import readiness
 from adapters.models import AdapterVersion, Engine, Selection, Status, Style
-from adapters.public import found_workspace, routes_of
+from adapters.public import found_workspace
 from tenants.metering.request_log import Refusal, record_refusals
 from tenants.models import AuditEntry, Invoice, Membership, Tenant
 from tenants.public import issue_key, playground_key
 from tests.adapters.conftest import base_model, engine, folder, known, poetry, polyscribe, vllm
+from tests.adapters.routes import routes_of
 from tests.operations.builders import used
 from website import remedies, snippets
 

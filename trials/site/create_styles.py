@@ -52,8 +52,8 @@ def create_styles(*, tenant: str, folders: list[str], count: int, public: bool) 
     AdapterVersion.objects.bulk_create(versions, ROWS_AT_ONCE)
     for style, version in zip(styles, versions, strict=True):
         style.live_version = version
-        style.versions_generation = 1  # the sweep publishes its versions
-    Style.objects.bulk_update(styles, ["live_version", "versions_generation"], ROWS_AT_ONCE)
+        style.generation = 1  # the sweep publishes it
+    Style.objects.bulk_update(styles, ["live_version", "generation"], ROWS_AT_ONCE)
     bump_generations([owner.pk])
     return [style.model_name for style in styles]
 

@@ -1,5 +1,5 @@
 -- Checks every limit of a request, the workspace's and its key's, and takes the hold, or changes nothing.
--- KEYS: limits, key, names, account, bucket, hold, leases, suspect, versions, pool's account
+-- KEYS: limits, key, library, account, bucket, hold, leases, suspect, versions, pool's account, styles, incarnation
 -- ARGV: request id, tenant id, key id, model name, prompt tokens (upper bound), output tokens asked (0: default),
 --       sequences (prompts times choices), period, its first and its end's millisecond, lease in ms,
 --       1 if the prompt was counted exactly, the caller's bucket for canaries (0 … 99), prompt tokens (lower bound),
@@ -8,8 +8,8 @@
 -- Returns a flat array that begins with the verdict: admitted, cold, other_month, other_pool, denied, suspect, sequences,
 -- unknown_model, too_long, loading, crude (an exact count of the prompt could change the answer), or limited.
 -- An absent or empty limit (of a key, of spending) means that there is none.
-local limits_key, key_key, names_key, account_key, bucket_key, hold_key, leases_key, suspect_key, versions_key,
-  pool_account_key = unpack(KEYS)
+local limits_key, key_key, library_key, account_key, bucket_key, hold_key, leases_key, suspect_key, versions_key,
+  pool_account_key, styles_key, incarnation_key = unpack(KEYS)
 local request_id, tenant, key, model = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
 local max_prompt, output_asked, sequences, period = tonumber(ARGV[5]), tonumber(ARGV[6]), tonumber(ARGV[7]), ARGV[8]
 local lease_ms, is_exact = tonumber(ARGV[11]), ARGV[12] == '1'
@@ -25,7 +25,8 @@ local limits
 repeat
   limits = call('HMGET', limits_key, 'state', 'monthly_tokens', 'monthly_nanousd', 'parallel_requests',
     'requests_per_minute', 'tokens_per_minute', 'max_output_tokens', 'weight',
-    'input_nanousd', 'cached_input_nanousd', 'output_nanousd', 'sequences_per_request', 'credits', 'coming_at', 'pool_id')
+    'input_nanousd', 'cached_input_nanousd', 'output_nanousd', 'sequences_per_request', 'credits', 'coming_at', 'pool_id',
+    'slug')
   -- A change that was known ahead takes effect here (quota_sync/planned_changes.py): nobody has to publish it now.
   local coming_at = tonumber(limits[14])
   local is_due = coming_at and coming_at <= now
@@ -40,11 +41,12 @@ local api_key = call('HMGET', key_key, 'state', 'monthly_tokens', 'monthly_nanou
   'requests_per_minute', 'tokens_per_minute', 'expires_at', 'styles')
 local used_k, spent_k, held_k, reserved_k = 'used:' .. key, 'spent:' .. key, 'held:' .. key, 'reserved:' .. key
 local sums = call('HMGET', account_key, 'used', 'spent', 'held', 'reserved', used_k, spent_k, held_k, reserved_k)
-local names = call('HMGET', names_key, model, 'canary:' .. model)
-local target, canary = names[1], names[2]
-if not limits[1] or not api_key[1] or not sums[1] or (not target and call('EXISTS', names_key) == 0) then
-  return {'cold'}
-end
+if not limits[1] or not api_key[1] or not sums[1] then return {'cold'} end
+-- A name without a workspace means the caller's own style, else the first party's.
+local name, suffix = string.match(model, '^([^@]*)(.*)$')
+local own_name = limits[16] .. '/' .. name
+local library = call('HMGET', library_key, '@generation', own_name, name)
+if not library[1] then return {'cold'} end
 local pool_id = limits[15] or tenant -- published before there were pools
 if pool_id ~= ARGV[16] then return {'other_pool', pool_id} end
 local pool -- an account with the workspace's cap alone
@@ -65,27 +67,30 @@ local max_sequences = tonumber(limits[12]) or 16 -- published before there was s
 if sequences > max_sequences then return {'sequences', max_sequences} end
 
 -- Where the name leads: to a style and a version, which has the context of its engines, 0 while none has it, and the
--- style's own prices, if it has some.
-local function resolve(name_target)
-  local style, version = string.match(name_target or '', '^(%S+) (%S+) ')
-  if not version or version == 'base' then return style, version, base_context end
-  local row = call('HGET', versions_key, version) or ''
-  local context, schedule = string.match(row, '^(%d+) {"prices": "([^"]*)"')
-  return style, version, tonumber(context or string.match(row, '^%d+')) or 0, schedule
-end
--- A canary is its share of the callers in percent, and its name. One that has just ended leads nowhere, and
--- nobody waits for one that is on its way to an engine.
+-- style's own prices, if it has some (adapters/routing/style_table.py).
 local field, style, version, context, schedule
-if canary then
-  local percent, name = string.match(canary, '^(%d+) (.+)$')
-  if canary_bucket < tonumber(percent) then
-    style, version, context, schedule = resolve(call('HGET', names_key, name))
-    field = name
+if model == 'base' then
+  field, style, version, context, schedule = model, '-', model, base_context, call('HGET', limits_key, 'base_prices')
+else
+  local rows = call('HMGET', styles_key, own_name, name)
+  local full_name, right, written = own_name, library[2], rows[1]
+  if not written then full_name, right, written = name, library[3], rows[2] end
+  -- A row that is missing after a flush may be about to be written.
+  local is_missing = not written or (library[2] and not rows[1])
+  if is_missing and call('EXISTS', incarnation_key) == 0 then return {'cold'} end
+  local row = right and written and cjson.decode(written)
+  if row and (right ~= 'selected' or row.is_public) then
+    local view = right ~= 'own' and row.others or row.owner
+    local function lead(to)
+      field, version = full_name .. to, view.versions[to]
+      context = version and tonumber(string.match(call('HGET', versions_key, version) or '', '^%d+')) or 0
+    end
+    -- A canary has its share of the plain name's callers. Nobody waits for one that is on its way to an engine.
+    local percent = suffix == '' and view.canary_percent
+    if percent and canary_bucket < percent then lead('@canary') end
+    if not version or context == 0 then lead(suffix) end
+    style, schedule = row.style, row.prices
   end
-end
-if not version or context == 0 then
-  style, version, context, schedule = resolve(target)
-  field = model
 end
 if not version then return {'unknown_model'} end
 local allowed_styles = api_key[8] or ''
@@ -99,7 +104,6 @@ if context > 0 and min_prompt >= context then return {'too_long', context} end
 
 -- Its prices: the last of its own that have begun by this clock, else ('-', or none) those of every style.
 local prices = { limits[9], limits[10], limits[11] }
-if version == 'base' then schedule = call('HGET', limits_key, 'base_prices') end
 local own_prices
 for entry, from_ms in string.gmatch(schedule or '', '([^,@]+)@(%d+)') do
   if tonumber(from_ms) <= now then own_prices = entry end

@@ -14,11 +14,11 @@ from adapters import tasks
 from adapters.catalog import queries, selection, sharing
 from adapters.errors import StyleNotFound
 from adapters.models import Share, Style
-from adapters.routing import lookup
-from core.valkey import client, styles_key
+from core.valkey import client
 from tenants.accounts.workspaces import create_tenant
 from tenants.models import Tenant, User
-from tests.adapters.conftest import known, others_styles
+from tests.adapters.conftest import known, others_styles, published_targets
+from tests.adapters.routes import routes_of
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("valkey")]
 
@@ -52,12 +52,12 @@ def action_url(style: Style, name: str) -> str:
 
 
 def usable(tenant: Tenant) -> set[str]:
-    return set(lookup.routes_of(tenant.pk))
+    return set(routes_of(tenant.pk))
 
 
 def is_routed(tenant: Tenant) -> bool:
     """Return whether the data plane answers the tenant in that style."""
-    return client().hexists(styles_key(tenant.pk), MODEL)
+    return MODEL in published_targets(client(), tenant)
 
 
 def time_passes() -> None:

@@ -9,11 +9,12 @@ from adapters.catalog import selection, sharing, suspension
 from adapters.errors import NotSuspended, SuspendedAlready
 from adapters.models import Placement, Style
 from adapters.placement import planner
-from adapters.routing import lookup, publisher
-from core.valkey import client, route_versions_key, styles_key
+from adapters.routing import publisher
+from core.valkey import client, route_versions_key
 from tenants.accounts.workspaces import create_tenant
 from tenants.models import AuditEntry, Tenant, User
-from tests.adapters.conftest import known
+from tests.adapters.conftest import known, published_targets
+from tests.adapters.routes import routes_of
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("valkey")]
 STYLES = reverse("admin:adapters_style_changelist")
@@ -22,7 +23,7 @@ MOST_S = 5
 
 @pytest.fixture
 def noir(acme, engine, charlies) -> Style:
-    """A public style of Acme's that thirty others use, too: more than a commit publishes whole hashes for."""
+    """A public style of Acme's that thirty others use, too."""
     known(acme, "noir", engine)
     style = Style.objects.select_related("owner").get()
     sharing.set_public(style)
@@ -30,14 +31,14 @@ def noir(acme, engine, charlies) -> Style:
     for number in range(29):
         user = User.objects.create_user(f"reader-{number}@example.org")
         selection.select_style(create_tenant(user, name=f"Reader {number}"), style)
-    publisher.publish_routes(acme.pk)  # else its first request would
+    publisher.publish_library(acme.pk)  # else its first request would
     return Style.objects.select_related("owner").get(pk=style.pk)
 
 
 def routed(style: Style) -> set[Tenant]:
     """Return the workspaces whose requests the gateway would let through to the style."""
     name = style.model_name
-    return {tenant for tenant in Tenant.objects.all() if client().hexists(styles_key(tenant.pk), name)}
+    return {tenant for tenant in Tenant.objects.all() if name in published_targets(client(), tenant)}
 
 
 def test_within_five_seconds_no_gateway_knows_a_suspended_style(operator_client, alice_client, noir):
@@ -49,7 +50,7 @@ def test_within_five_seconds_no_gateway_knows_a_suspended_style(operator_client,
     assert routed(noir) == set()
     assert not client().hkeys(route_versions_key())
     assert time.process_time() - began_s < MOST_S
-    assert "acme/noir" not in lookup.routes_of(noir.owner_id)
+    assert "acme/noir" not in routes_of(noir.owner_id)
     entry = AuditEntry.objects.get(action="suspend")
     assert entry.after["suspended_reason"] == "It prints addresses."
     page = alice_client.get(reverse("adapters:style", args=["acme", "noir"])).text

@@ -5,6 +5,7 @@ from threading import Event, Thread
 
 import pytest
 from django.db import connection, transaction
+from django.db.models import F
 from django.urls import reverse
 from django.utils import timezone
 
@@ -45,14 +46,14 @@ def test_after_a_flush_nothing_counts_as_drained(valkey, acme, version):
 
 
 def test_a_route_that_is_not_published_yet_is_waited_for(valkey, acme, charlies, version):
-    sharing.set_public(version.style)
-    selection.select_style(charlies, version.style)
-    stale = valkey.hgetall(keys.styles_key(charlies.pk))
+    stale = valkey.hgetall(keys.route_styles_key())
     erasure = erase(version, at_once=True)
-    valkey.hset(keys.styles_key(charlies.pk), mapping=stale)
-    assert type(charlies).objects.stale().filter(pk=charlies.pk).exists()
+    valkey.hset(keys.route_styles_key(), mapping=stale)
+    assert advance(erasure).withdrawn_at is None
+    Style.objects.update(generation=F("generation") + 1)
     assert advance(erasure).withdrawn_at is None
     tasks.republish_stale()
+    assert not valkey.exists(keys.route_styles_key())
     assert advance(erasure).withdrawn_at
 
 

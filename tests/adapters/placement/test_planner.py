@@ -13,13 +13,13 @@ from adapters.models import Engine, Placement, Status
 from adapters.placement import planner, reconciler, transitions
 from adapters.placement.policy import BUSY_PER_MINUTE, Candidate, EngineCapacity, plan_placements
 from adapters.routing import publisher
-from adapters.routing.lookup import routes_of
 from adapters.uploads import pipeline
 from labs.fake_vllm.control_side import FakeVllm
 from tenants.metering.demand import recent_requests
 from tenants.models import UsageEvent
 from tenants.public import issue_key
 from tests.adapters.conftest import adapter_files, known, published_routes, served, twin_of, uploaded
+from tests.adapters.routes import routes_of
 
 BEGAN = datetime(2026, 11, 1, tzinfo=UTC)
 ENGINES = (1, 2, 3)
@@ -245,7 +245,7 @@ def test_a_version_that_was_let_go_and_is_still_loaded_answers_as_soon_as_it_is_
     acme, engine, vllm, valkey
 ):
     version = served(acme, "noir", engine, adapter_files())
-    publisher.publish_routes(acme.pk)
+    publisher.publish_library(acme.pk)
     Engine.objects.update(max_adapters=0)
     planner.plan_all()
     assert version.placements.get().loaded_at

@@ -9,10 +9,10 @@ import pytest
 from adapters import object_store
 from adapters.models import IDENTITY, Engine, Placement, Status
 from adapters.placement import planner, reconciler, transitions
-from adapters.routing.lookup import routes_of
 from adapters.uploads import pipeline
 from labs.fake_vllm.control_side import BASE, FakeVllm
 from tests.adapters.conftest import adapter_files, served, uploaded
+from tests.adapters.routes import routes_of
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

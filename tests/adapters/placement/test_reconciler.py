@@ -14,7 +14,6 @@ from adapters.engines import identity
 from adapters.models import IDENTITY, AdapterVersion, BaseModel, Engine, Placement, Status, Style
 from adapters.placement import loader, local_cache, planner, reconciler, transitions
 from adapters.quality import effect_probe
-from adapters.routing.lookup import routes_of
 from adapters.uploads import pipeline
 from tests.adapters.conftest import (
     Files,
@@ -25,6 +24,7 @@ from tests.adapters.conftest import (
     twin_of,
     uploaded,
 )
+from tests.adapters.routes import routes_of
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

@@ -13,11 +13,12 @@ from adapters.models import AdapterVersion, Placement, Probe, Status, Style
 from adapters.placement import transitions
 from adapters.public import model_choices
 from adapters.releases import aliases
-from adapters.routing import lookup, publisher
-from core.valkey import client, styles_key
+from adapters.routing import publisher
+from core.valkey import client
 from tenants.accounts.workspaces import create_tenant
 from tenants.models import Tenant, User
-from tests.adapters.conftest import known, others_styles, published_routes
+from tests.adapters.conftest import known, others_styles, published_routes, published_share
+from tests.adapters.routes import routes_of
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("valkey")]
 
@@ -34,7 +35,7 @@ def noir(acme, engine, charlies) -> Style:
     sharing.offer_style(style)
     sharing.approve_style(style)
     selection.select_style(charlies, style)
-    publisher.publish_routes(acme.pk)
+    publisher.publish_library(acme.pk)
     return Style.objects.select_related("owner").get(pk=style.pk)
 
 
@@ -67,7 +68,7 @@ def test_a_new_version_answers_its_owner_at_once_and_others_once_it_is_approved(
     second = next_version(noir, engine)
     assert published(acme)[MODEL] == published(acme)["noir@2"] == 2
     assert published(charlies) == both
-    assert lookup.routes_of(charlies.pk).keys() == {"base", *both}
+    assert routes_of(charlies.pk).keys() == {"base", *both}
     assert seen(charlies)[2] == 1
     assert [choice.model for choice in model_choices(charlies)] == [MODEL]
     assert [choice.model for choice in model_choices(acme)] == [MODEL, f"{MODEL}@2", f"{MODEL}@1"]
@@ -108,12 +109,13 @@ def test_who_has_an_approved_version_that_ends_gets_another_one_or_none(noir, en
 def test_a_canary_that_is_not_approved_takes_its_owners_requests_only(noir, engine, acme, charlies):
     second = known(acme, "noir", engine, auto_promote=False)
     aliases.begin_canary(second, 10, None)
-    field = f"canary:{MODEL}"
-    assert client().hget(styles_key(acme.pk), field) == f"10 {MODEL}@canary"
-    assert client().hget(styles_key(charlies.pk), field) is None
+    assert published_share(client(), MODEL) == 10
+    assert published_share(client(), MODEL, "others") is None
+    assert f"{MODEL}@canary" in published(acme)
     assert f"{MODEL}@canary" not in published(charlies)
     sharing.approve_version(second)
-    assert client().hget(styles_key(charlies.pk), field) == f"10 {MODEL}@canary"
+    assert published_share(client(), MODEL, "others") == 10
+    assert f"{MODEL}@canary" in published(charlies)
     assert published(charlies)[MODEL] == 1
     with pytest.raises(NotOffered):
         sharing.approve_version(second)

@@ -15,7 +15,7 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from adapters.models import Engine, Placement
+from adapters.models import Engine, Placement, Style
 from adapters.placement import reconciler, transitions
 from adapters.routing import publisher, row_writer
 from adapters.routing.row_writer import Source, write_rows
@@ -25,6 +25,19 @@ from inference.wire.valkey_client import ValkeyClient
 from tests.adapters.conftest import known, published_routes, twin_of
 
 SOURCE = "style:one"
+
+
+def source(name: str, generation: int, rows: dict, gone=(), *tables: str) -> Source:
+    """A source with the same fields and rows in some tables."""
+    tables = tables or ("version",)
+    return Source(
+        name,
+        generation,
+        [(table, *row) for table in tables for row in rows.items()],
+        [(table, field) for table in tables for field in gone],
+    )
+
+
 versions = st.dictionaries(st.sampled_from("abcd"), st.sampled_from(["0 x", "2048 x", "2048 y"]))
 
 
@@ -38,8 +51,8 @@ class Writers(RuleBasedStateMachine):
         self.store.flushdb()
         self.generation = 1
         self.rows: dict[str, str] = {}
-        self.read: list[Source] = []
-        self.newest: Source | None = None
+        self.read: list[tuple[Source, dict[str, str]]] = []
+        self.newest: tuple[int, dict[str, str]] = (0, {})
 
     @rule(rows=versions)
     def rows_change(self, rows):
@@ -48,20 +61,22 @@ class Writers(RuleBasedStateMachine):
 
     @rule()
     def a_writer_reads(self):
-        self.read.append(Source(SOURCE, self.generation, self.rows, set("abcd") - self.rows.keys()))
+        gone = set("abcd") - self.rows.keys()
+        read = source(SOURCE, self.generation, self.rows, gone, "style", "version")
+        self.read.append((read, self.rows))
 
     @precondition(lambda self: self.read)
     @rule(pick=st.integers(0, 10**6))
     def a_writer_writes(self, pick):
-        source = self.read.pop(pick % len(self.read))
-        write_rows("version", [source])
-        if self.newest is None or source.generation >= self.newest.generation:
-            self.newest = source
+        written, rows = self.read.pop(pick % len(self.read))
+        write_rows([written])
+        if written.generation >= self.newest[0]:
+            self.newest = written.generation, rows
 
     @invariant()
     def the_newest_stays(self):
         stored = self.store.hgetall(keys.route_versions_key())
-        assert stored == (self.newest.rows if self.newest else {})
+        assert stored == self.store.hgetall(keys.route_styles_key()) == self.newest[1]
         changed = self.store.zrange(keys.route_changes_key(), 0, -1)
         assert {f"version {row}" for row in stored} <= set(changed)
 
@@ -74,9 +89,9 @@ def test_writers_in_any_order_leave_the_newest_rows(valkey):
 
 
 def test_what_stays_as_it_was_is_no_change(valkey):
-    assert write_rows("version", [Source(SOURCE, 1, {"a": "0 x", "b": "0 y"})]).changed == 2
-    assert write_rows("version", [Source(SOURCE, 2, {"a": "0 x", "b": "7 y"})]).changed == 1
-    assert write_rows("version", [Source(SOURCE, 1, {"a": "9 old"})]) == (0, {SOURCE: 2})
+    assert write_rows([source(SOURCE, 1, {"a": "0 x", "b": "0 y"})]).changed == 2
+    assert write_rows([source(SOURCE, 2, {"a": "0 x", "b": "7 y"})]).changed == 1
+    assert write_rows([source(SOURCE, 1, {"a": "9 old"})]) == (0, {SOURCE: 2})
     assert valkey.zrange(keys.route_changes_key(), 0, -1, withscores=True) == [
         ("version a", 1), ("version b", 2),
     ]  # fmt: skip
@@ -85,7 +100,7 @@ def test_what_stays_as_it_was_is_no_change(valkey):
 def test_rows_that_are_gone_leave_no_more_than_a_thousand_notes(valkey):
     for number in range(1100):
         row = f"{number}"
-        write_rows("version", [Source(SOURCE, number, {row: "0 x"}), Source(SOURCE, number, {}, [row])])
+        write_rows([source(SOURCE, number, {row: "0 x"}), source(SOURCE, number, {}, [row])])
     assert valkey.zcard(keys.route_tombstones_key()) == valkey.zcard(keys.route_changes_key()) == 1000
     assert int(valkey.get(keys.route_floor_key())) == 200
 
@@ -142,12 +157,12 @@ def test_who_reads_changes_now_and_then_has_the_rows_that_valkey_has(reader, val
             row_writer.end_full_write(row_writer.begin_full_write())
         elif step == "two thousand go":
             names = [f"{number}" for number in range(1500)]
-            write_rows("version", [Source("many", number, dict.fromkeys(names, "0 {}"))])
-            write_rows("version", [Source("many", number, {}, names)])
+            write_rows([source("many", number, dict.fromkeys(names, "0 {}"))])
+            write_rows([source("many", number, {}, names)])
         else:
             kind, name, row = step
             rows, gone = ({name: row}, []) if row else ({}, [name])
-            write_rows(kind, [Source(f"{kind}:{name}", number, rows, gone)])
+            write_rows([source(f"{kind}:{name}", number, rows, gone, kind)])
 
 
 @pytest.mark.django_db(transaction=True)
@@ -157,11 +172,11 @@ def test_an_engines_flip_writes_one_row_and_no_workspaces_hash(valkey, acme, cha
         return {place["engine"]: place["healthy"] for place in places}[engine]
 
     for tenant in (acme, charlies):
-        publisher.publish_routes(tenant.pk)
+        publisher.publish_library(tenant.pk)
     publisher.republish_stale()
     twin_of(engine, "other")
     reconciler.reconcile(Engine.objects.get(pk=engine.pk))
-    rows, names = valkey.hgetall(keys.route_engines_key()), _dump(valkey, "*:names*")
+    rows, names = valkey.hgetall(keys.route_engines_key()), _dump_names(valkey)
     seen = int(valkey.get(keys.route_generation_key()))
     assert health_of("local")
 
@@ -172,30 +187,27 @@ def test_an_engines_flip_writes_one_row_and_no_workspaces_hash(valkey, acme, cha
     assert valkey.zrangebyscore(keys.route_changes_key(), seen + 1, "+inf") == ["engine local"]
     assert int(valkey.get(keys.route_generation_key())) == seen + 1
     assert valkey.hget(keys.route_engines_key(), "other") == rows["other"]
-    assert len(names) == 4
-    assert _dump(valkey, "*:names*") == names
+    assert len(names) == 2
+    assert _dump_names(valkey) == names
     assert not Engine.objects.stale().exists()
 
 
-def _dump(valkey, pattern: str) -> dict[str, object]:
-    dumped = {}
-    for key in valkey.keys(pattern):
-        dumped[key] = valkey.get(key) if key.endswith(":revision") else valkey.hgetall(key)
-    return dumped
+def _dump_names(valkey) -> dict[str, object]:
+    return {key: valkey.hgetall(key) for key in [*valkey.keys("*:library"), *valkey.keys("routes:styles")]}
 
 
 @pytest.mark.django_db(transaction=True)
 def test_a_placement_writes_one_row_and_no_workspaces_hash(valkey, acme, engine):
     version = known(acme, "noir", engine)
     known(acme, "odes", engine)
-    publisher.publish_routes(acme.pk)
-    names, seen = _dump(valkey, "*:names*"), int(valkey.get(keys.route_generation_key()))
+    publisher.publish_library(acme.pk)
+    names, seen = _dump_names(valkey), int(valkey.get(keys.route_generation_key()))
     placement = Placement.objects.get(version=version)
     transitions.mark_unloaded(placement)
     assert published_routes(valkey, acme)["noir"]["state"] == "loading"
     changed = valkey.zrangebyscore(keys.route_changes_key(), seen + 1, "+inf")
     assert changed == [f"version {version.pk}"]
-    assert _dump(valkey, "*:names*") == names
+    assert _dump_names(valkey) == names
 
 
 @pytest.mark.django_db(transaction=True)
@@ -225,7 +237,7 @@ def test_rows_that_valkey_lost_come_back_and_those_of_nothing_go(valkey, acme, e
     generation = int(valkey.get(keys.route_generation_key()))
     valkey.hdel(keys.route_versions_key(), str(version.pk))
     valkey.hdel(keys.route_engines_key(), "local")
-    write_rows("version", [Source("style:restored-away", 9, {"gone": "0 {}"})])
+    write_rows([source("style:restored-away", 9, {"gone": "0 {}"})])
     assert publisher.compare_tables() == 3
     assert (valkey.hgetall(keys.route_versions_key()), valkey.hgetall(keys.route_engines_key())) == before
     assert "style:restored-away" not in valkey.hgetall(keys.route_sources_key())
@@ -239,17 +251,17 @@ def test_what_a_restored_database_has_wins_over_a_newer_copy_in_valkey(valkey, a
     publisher.republish_stale()
     row = str(version.pk)
     right = valkey.hget(keys.route_versions_key(), row)
-    source, style = f"style:{version.style_id}", version.style.__class__.objects.filter(pk=version.style_id)
-    later = style.get().versions_generation + 40
-    write_rows("version", [Source(source, later, {row: "0 of the lost future"})])
+    style = Style.objects.filter(pk=version.style_id)
+    later = style.get().generation + 40
+    write_rows([source(f"style:{version.style_id}", later, {row: "0 of the lost future"})])
     with transaction.atomic():
-        publisher.mark_placed(style.get())
-    assert style.stale_versions().exists()  # it was refused, and doesn't count as published
+        publisher.mark_changed(style.get())
+    assert style.stale().exists()  # it was refused, and doesn't count as published
     publisher.republish_stale()
     assert valkey.hget(keys.route_versions_key(), row) == right
-    assert not style.stale_versions().exists()
+    assert not style.stale().exists()
     Engine.objects.filter(pk=engine.pk).update(generation=1, observed_generation=0)
-    write_rows("engine", [Source("engine:local", 70, {"local": "{}"})])
+    write_rows([source("engine:local", 70, {"local": "{}"}, (), "engine")])
     publisher.republish_stale()
     publisher.republish_stale()
     assert valkey.hget(keys.route_engines_key(), "local") != "{}"
@@ -260,14 +272,14 @@ def test_what_a_restored_database_has_wins_over_a_newer_copy_in_valkey(valkey, a
 def test_a_slow_writer_counts_nothing_up(valkey, acme, engine):
     version = known(acme, "noir", engine)
     publisher.republish_stale()
-    style = version.style.__class__.objects.filter(pk=version.style_id)
+    style = Style.objects.filter(pk=version.style_id)
     before = style.get()
     slow = [style.get()]
     with transaction.atomic():
-        publisher.mark_placed(before)
-    slow[0].versions_generation -= 1
-    publisher._observe_versions(slow, {f"style:{before.pk}": before.versions_generation + 1})
-    assert style.get().versions_generation == before.versions_generation + 1
+        publisher.mark_changed(before)
+    slow[0].generation -= 1
+    publisher._observe(Style.objects.all(), slow, refused={f"style:{before.pk}": before.generation + 1})
+    assert style.get().generation == before.generation + 1
 
 
 @pytest.mark.django_db(transaction=True)

@@ -263,7 +263,7 @@ async def test_models_lists_what_the_key_may_use(client, account):
     account.load("fresh", "v1")
     account.load("cold", "v2")
     account.load("cold@3", "v2")  # it serves, though on no engine now
-    account.publish({"canary:legal": "10 legal@canary"})
+    account.split("legal", 10)
     _, _, body = await client.ask({}, path="/v1/models", method="GET")
     assert [m["id"] for m in json.loads(body)["data"]] == ["base", "cold", "legal", "poetry"]
     assert b"v_secret" not in body

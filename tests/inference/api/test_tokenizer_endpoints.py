@@ -114,7 +114,7 @@ async def test_it_is_for_keys_that_write_alone(client, account, model, path):
 
 async def test_a_key_of_some_styles_needs_no_name(client, account, model):
     account.offer("legal")
-    style, _, _ = account.written("legal").partition(" ")
+    style = account.written("legal").style
     account.store.hset(names.key_key(account.tenant, account.key), "styles", style)
     assert (await ask(client, "/tokenize", {"prompt": "Rain"}))[0] == 200
     status, answer = await ask(client, "/tokenize", {"prompt": "Rain", "model": "poetry"})

@@ -17,9 +17,18 @@ from inference.errors import (
     TooManySequences,
     UnknownModel,
 )  # fmt: skip
+from inference.proxy import runtime
 from inference.quota.admission import AdapterNotLoaded, CacheMiss, PromptEstimateTooHigh, admit
 from inference.quota.settlement import sweep_expired_holds
-from tests.inference.conftest import BASE_PLACE, write_engines
+from tests.inference.conftest import (
+    BASE_PLACE,
+    VERSIONS,
+    open_tables,
+    read_style_row,
+    target,
+    write_engines,
+    write_style,
+)
 
 
 @pytest.fixture
@@ -167,6 +176,71 @@ async def test_what_a_key_may_not_use_does_not_exist(account, ask):
         await ask(model="poetry")
     with pytest.raises(UnknownModel):
         await ask(model="nobody/nothing")
+
+
+async def test_a_name_without_a_workspace_is_the_own_style_else_the_first_partys(account, ask):
+    library = account.caller.names.library
+    account.store.hset(library, "poetry", "selected")
+    grant = await ask()
+    assert (grant.field, grant.route.version) == ("poetry", 3)
+    account.offer("tester/poetry", version=4)
+    for model in ("poetry", "tester/poetry"):
+        grant = await ask(model=model)
+        assert (grant.field, grant.route.version) == ("tester/poetry", 4)
+    account.publish({"poetry@2": account.written("poetry")})
+    with pytest.raises(UnknownModel):  # all names of the other one are hidden
+        await ask(model="poetry@2")
+    account.withdraw("tester/poetry")
+    account.store.hdel(valkey_keys.route_styles_key(), "tester/poetry")  # its last version has ended
+    assert (await ask(model="poetry@2")).field == "poetry@2"
+
+
+@pytest.mark.parametrize(
+    ("right", "is_public", "is_known"),
+    [
+        ("own", False, True),
+        ("shared", False, True),
+        ("selected", True, True),
+        ("selected", False, False),
+        (None, True, False),
+    ],
+)
+async def test_who_may_use_a_style_is_in_the_library_and_in_its_row(account, ask, right, is_public, is_known):
+    row = read_style_row("poetry")
+    write_style("poetry", row | {"is_public": is_public})
+    account.store.hdel(account.caller.names.library, "poetry")
+    if right:
+        account.store.hset(account.caller.names.library, "poetry", right)
+    if is_known:
+        await ask()
+    else:
+        with pytest.raises(UnknownModel):
+            await ask()
+
+
+async def test_what_others_get_of_a_style_may_be_another_version(account, ask):
+    account.offer("poetry", version=4)
+    row = read_style_row("poetry")
+    row["others"] = {"versions": {"": VERSIONS["poetry", 3]}, "about": ""}
+    write_style("poetry", row)
+    assert (await ask()).route.version == 4
+    account.store.hset(account.caller.names.library, "poetry", "selected")
+    assert (await ask()).route.version == 3
+
+
+async def test_a_row_that_is_missing_while_all_are_written_is_no_404(account, ask, monkeypatch):
+    monkeypatch.setattr(runtime, "publish_missing_tables", lambda: None)  # as while another process does
+    account.publish({"tester/legal": account.written("poetry")})
+    account.store.delete(valkey_keys.route_styles_key(), valkey_keys.route_incarnation_key())
+    for model in ("poetry", "legal", "nothing"):
+        with pytest.raises(CacheMiss):
+            await ask(model=model)
+    account.publish({"legal": target("legal", VERSIONS["legal", 3])})
+    with pytest.raises(CacheMiss):  # the own one may be written in a moment
+        await ask(model="legal")
+    open_tables()
+    with pytest.raises(UnknownModel):
+        await ask(model="nothing")
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from inference.contract.requests import parse_request
+from inference.contract.route import Target
 from inference.errors import UnknownModel
 from inference.quota.admission import admit, canary_bucket
 from tests.inference.conftest import VERSIONS, place, target, version_row, write_engines, write_version
@@ -16,7 +17,7 @@ names = st.text(st.characters(codec="utf-8", exclude_characters="/"), min_size=1
 LIVE, CANARY = 1, 2
 
 
-def route(version: int) -> str:
+def route(version: int) -> Target:
     """Have a version on an engine; return what leads there."""
     local = place("local", "http://127.0.0.1:1")
     write_engines(local)
@@ -33,7 +34,7 @@ def percent(account):
         account.limit(monthly_tokens=10**12)
         for name in ("brand", "acme/brand"):
             account.publish({name: route(LIVE), f"{name}@live": route(LIVE), f"{name}@canary": route(CANARY)})
-            account.publish({f"canary:{name}": f"{share} {name}@canary"})
+            account.split(name, share)
 
     return percent
 

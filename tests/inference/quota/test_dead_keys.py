@@ -37,7 +37,7 @@ def published(monkeypatch, valkey, acme) -> list[object]:
         publish(tenant_id)
 
     monkeypatch.setattr(module, "publish_snapshot", count_and_publish)
-    monkeypatch.setattr(module, "publish_routes", lambda _: known.offer("poetry"))
+    monkeypatch.setattr(module, "publish_library", lambda _: known.offer("poetry"))
     return times
 
 

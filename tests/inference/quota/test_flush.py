@@ -51,7 +51,7 @@ def published(monkeypatch, known):
 
     monkeypatch.setattr(module, "publish_snapshot", counted)
     monkeypatch.setattr(module, "publish_missing_tables", open_tables)
-    monkeypatch.setattr(module, "publish_routes", lambda _: known.offer("poetry", known.url))
+    monkeypatch.setattr(module, "publish_library", lambda _: known.offer("poetry", known.url))
     return times
 
 
@@ -196,6 +196,21 @@ async def test_a_fresh_valkey_is_used_after_one_grace_and_then_at_once(open_gate
     await asyncio.wait_for(ask(await open_gateway(recovery_grace_ms=60_000), known), 10)
 
 
+async def test_while_another_process_writes_the_routes_a_request_waits_for_them(
+    gateway, engine, known, valkey, monkeypatch
+):
+    await grow_warm(gateway, known)
+    monkeypatch.setattr(module, "publish_missing_tables", lambda: None)  # as for whom the lock is taken
+    valkey.flushall()
+    asking = asyncio.create_task(ask(gateway, known))
+    await eventually(lambda: valkey.exists(names.library_key(known.tenant)))
+    valkey.delete(names.route_styles_key())
+    assert not asking.done()
+    known.offer("poetry", known.url)
+    await beside(open_tables)
+    assert json.loads((await asking).body)["model"] == "poetry"
+
+
 async def test_fifty_cold_requests_publish_once(gateway, engine, known, published):
     engine.pace_s = 0.03
     answers = await asyncio.gather(*(ask(gateway, known) for _ in range(50)), return_exceptions=True)
@@ -250,7 +265,7 @@ async def test_a_database_that_is_down_serves_nobody_who_is_cold_and_is_asked_ag
         raise OperationalError("down")
 
     with monkeypatch.context() as patch:
-        patch.setattr(module, "publish_routes", down)
+        patch.setattr(module, "publish_library", down)
         answers = await asyncio.gather(*(ask(gateway, known) for _ in range(5)), return_exceptions=True)
         assert {type(answer) for answer in answers} == {LimitsUnavailable}
     await ask(gateway, known)

@@ -21,7 +21,7 @@ from django.conf import settings as django_settings
 from django.core.management import call_command
 from django.db import connection
 
-from adapters.routing import version_table
+from adapters.routing import style_table
 from billing import adjustments, counters, plan_changes
 from billing import tasks as billing_tasks
 from billing.invoices import closing, invoices
@@ -62,10 +62,14 @@ from tests.inference.conftest import (
     BASE_PLACE,
     STYLES,
     VERSIONS,
+    open_tables,
     place,
+    publish_names,
+    read_style_row,
     target,
     version_row,
     write_engines,
+    write_style,
     write_version,
 )
 
@@ -237,13 +241,10 @@ class World:
             )  # fmt: skip
         schedule = price_book.schedules_of([UUID(STYLES["noir"])], self.clock.now)
         for name in ("poetry", "noir"):
-            version_id, row = version_row(
-                name, VERSIONS[name, 3], places=[place("engine-1", "http://127.0.0.1:1")]
-            )
-            if name == "noir":
-                prices = version_table._serialize_schedule(schedule[UUID(STYLES["noir"])])
-                row = row.replace("{", f'{{"prices": "{prices}", ', 1)
-            write_version((version_id, row))
+            places = [place("engine-1", "http://127.0.0.1:1")]
+            write_version(version_row(name, VERSIONS[name, 3], places=places))
+        prices = style_table._serialize_schedule(schedule[UUID(STYLES["noir"])])
+        write_style("noir", read_style_row("noir") | {"prices": prices})
 
     def credit(self, number: int, amount: int, *, priority: int = 100, last: str = "") -> None:
         book = self.books[number]
@@ -327,7 +328,8 @@ class World:
     def _warm(self, book: Book) -> None:
         publish_snapshot(book.tenant.pk)
         style_names = {name: target(name, VERSIONS[name, 3]) for name in ("poetry", "noir")}
-        self.store.hset(names.styles_key(book.tenant.pk), mapping=style_names)
+        open_tables()
+        publish_names(book.tenant.pk, style_names)
         period = months.current()
         for month in (months.before(period), period):
             ledger_drain.rebuild_counters(self.store, book.tenant.pk, month)

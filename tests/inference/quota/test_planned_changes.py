@@ -12,6 +12,7 @@ from tenants.api_keys.lifecycle import playground_key
 from tenants.metering import plans
 from tenants.public import publish_snapshot
 from tenants.quota_sync import planned_changes, snapshot
+from tests.inference.conftest import open_tables, publish_names
 
 pytestmark = pytest.mark.django_db(transaction=True)
 APRIL, MAY = "2031-04", "2031-05"
@@ -48,7 +49,8 @@ def copies(valkey, acme, clock):
 
     def copy() -> list[str]:
         publish_snapshot(acme.pk)
-        valkey.hset(names.styles_key(acme.pk), "base", "- base The base model.")
+        publish_names(acme.pk, {})
+        open_tables()
         for period in (APRIL, MAY):
             valkey.hset(names.account_key(acme.pk, period), "used", 0)
         tenants = [f"copy-{number}" for number in range(WORKSPACES)]
@@ -57,7 +59,7 @@ def copies(valkey, acme, clock):
             pipeline.copy(names.limits_key(acme.pk), names.limits_key(tenant), replace=True)
             pipeline.hset(names.limits_key(tenant), "pool_id", tenant)
             pipeline.copy(names.key_key(acme.pk, key.pk), names.key_key(tenant, "key"), replace=True)
-            pipeline.copy(names.styles_key(acme.pk), names.styles_key(tenant), replace=True)
+            pipeline.copy(names.library_key(acme.pk), names.library_key(tenant), replace=True)
             for period in (APRIL, MAY):
                 pipeline.copy(names.account_key(acme.pk, period), names.account_key(tenant, period))
         pipeline.execute()
@@ -75,10 +77,10 @@ def ask_all(valkey, tenants: list[str], now: datetime) -> list[str]:
     pipeline = valkey.pipeline(transaction=False)
     for tenant in tenants:
         keys = [
-            names.limits_key(tenant), names.key_key(tenant, "key"), names.styles_key(tenant),
+            names.limits_key(tenant), names.key_key(tenant, "key"), names.library_key(tenant),
             names.account_key(tenant, period), names.bucket_key(tenant), names.hold_key(tenant, "r"),
             names.leases_key(), names.suspect_key(tenant, ""), names.route_versions_key(),
-            names.pool_account_key(tenant, period),
+            names.pool_account_key(tenant, period), names.route_styles_key(), names.route_incarnation_key(),
         ]  # fmt: skip
         args = ["r", tenant, "key", "base", 10, 20, 1, period, *bounds_ms, 60_000, 1, 0, 10, 2048, tenant]
         admission(keys, args, client=pipeline)

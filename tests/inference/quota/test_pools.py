@@ -39,7 +39,7 @@ from tenants.metering import plans
 from tenants.metering.pools import free_tokens_used
 from tenants.models import Membership, Tenant, UsageEvent, User
 from tenants.public import playground_key, publish_snapshot, subscribe_tenant
-from tests.inference.conftest import place, target, version_row, write_version
+from tests.inference.conftest import open_tables, place, publish_names, target, version_row, write_version
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -234,7 +234,8 @@ class Person(RuleBasedStateMachine):
 
     def _publish(self, one: Workspace) -> None:
         publish_snapshot(one.tenant.pk)
-        self.store.hset(names.styles_key(one.tenant.pk), "poetry", target("poetry", "v1"))
+        open_tables()
+        publish_names(one.tenant.pk, {"poetry": target("poetry", "v1")})
         limits = {"requests_per_minute": 10**6, "tokens_per_minute": 10**9, "parallel_requests": 10**4}
         self.store.hset(names.limits_key(one.tenant.pk), mapping=limits)
         for period in (months.before(self.period), self.period):
@@ -299,10 +300,11 @@ def two(alice, acme, valkey, settings) -> Iterator[SimpleNamespace]:
     """Two free workspaces of Alice, known to Valkey, and a gateway's scripts."""
     other = create_tenant(alice, name="Another")
     write_version(VERSION)
+    open_tables()
     callers: list[Caller] = []
     for tenant in (acme, other):
         publish_snapshot(tenant.pk)
-        valkey.hset(names.styles_key(tenant.pk), "poetry", target("poetry", "v1"))
+        publish_names(tenant.pk, {"poetry": target("poetry", "v1")})
         rebuild_counters(valkey, tenant.pk, months.current())
         pool = valkey.hget(names.limits_key(tenant.pk), "pool_id")
         callers.append(Caller(tenant.pk, playground_key(tenant).pk).move(pool))

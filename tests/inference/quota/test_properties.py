@@ -44,7 +44,15 @@ from inference.wire.valkey_client import ValkeyClient
 from tenants.metering.pricing import cost_nanousd
 from tenants.models import FreeUsage, LedgerEntry, UsageEvent
 from tenants.public import issue_key, playground_key
-from tests.inference.conftest import place, route_of, target, version_row, write_version
+from tests.inference.conftest import (
+    open_tables,
+    place,
+    publish_names,
+    route_of,
+    target,
+    version_row,
+    write_version,
+)
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -542,7 +550,8 @@ class History(RuleBasedStateMachine):
     def _publish(self) -> None:
         self._publish_limits()
         write_version(VERSION)
-        self.store.hset(names.styles_key(self.tenant), "poetry", target("poetry", "v1"))
+        open_tables()
+        publish_names(self.tenant, {"poetry": target("poetry", "v1")})
         for period in self.months:
             rebuild_counters(self.store, self.tenant, period)
         self.recorded, self.told = self.events.keys() | self.failed, False
@@ -550,6 +559,7 @@ class History(RuleBasedStateMachine):
     def _publish_limits(self) -> None:
         written = [{k: "" if v is None else v for k, v in side.limits.items()} for side in self.sides]
         plan = {"state": "live", "max_output_tokens": MAX_OUTPUT, "weight": 1, **PRICES._asdict()}
+        plan["slug"] = "tester"
         plan["pool_id"] = self.pool or str(self.tenant)
         plan["credits"] = self.purse.write(self.months) if self.purse else ""
         self.store.hset(names.limits_key(self.tenant), mapping=written[0] | plan)

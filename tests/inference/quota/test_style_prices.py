@@ -1,9 +1,8 @@
 """A price of its own, from the price book through admission and settlement to the ledger and the invoice."""
 
 import asyncio
-import json
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from itertools import count
 
@@ -16,7 +15,7 @@ from hypothesis import strategies as st
 
 from adapters.catalog import price_book_versions
 from adapters.models import BaseModel, Engine
-from adapters.routing import publisher, version_table
+from adapters.routing import publisher, style_table
 from billing.invoices import invoices
 from core import months
 from core import valkey as names
@@ -33,7 +32,7 @@ from tenants.metering.price_book import Entry
 from tenants.models import LedgerEntry, Price, PriceBook, UsageEvent
 from tenants.public import publish_snapshot
 from tests.adapters.conftest import known
-from tests.inference.conftest import LIMITS, VERSIONS, place, version_row, write_version
+from tests.inference.conftest import LIMITS, read_style_row, write_style
 
 GENERAL = Prices(LIMITS["input_nanousd"], LIMITS["cached_input_nanousd"], LIMITS["output_nanousd"])
 AN_HOUR_MS = 3_600_000
@@ -60,14 +59,12 @@ def ask(gateway, account):
 
 def write_row(schedule: list[Entry]) -> None:
     """Publish the style `poetry` with prices as adapters writes them."""
-    version_id, row = version_row(
-        "poetry", VERSIONS["poetry", 3], places=[place("engine-1", "http://127.0.0.1:1")]
-    )
-    context, facts = row.split(" ", 1)
-    prices = version_table._serialize_schedule(schedule)
+    row = read_style_row("poetry")
+    row.pop("prices", None)
+    prices = style_table._serialize_schedule(schedule)
     if prices:
-        row = f"{context} {json.dumps({'prices': prices, **json.loads(facts)})}"
-    write_version((version_id, row))
+        row["prices"] = prices
+    write_style("poetry", row)
 
 
 def entries(now_ms: int, drawn: list[tuple[int, tuple[int, int, int] | None]]) -> list[Entry]:
@@ -154,14 +151,6 @@ async def test_the_base_model_may_have_a_price_of_its_own(account, ask):
     assert (await ask()).prices == GENERAL, "a style has nothing to do with it"
 
 
-async def test_gateways_read_rows_with_and_without_prices_alike(account, gateway):
-    write_row([])
-    plain = account.route("poetry")
-    write_row([Entry(datetime.now(UTC), None)])
-    assert asdict(account.route("poetry")) == asdict(plain)
-    assert plain.places
-
-
 @dataclass
 class World:
     """Acme with the style `noir` on an engine, and the data plane."""
@@ -195,6 +184,7 @@ def world(acme, valkey, settings):
     )  # fmt: skip
     style = known(acme, "noir", engine).style
     publisher.republish_stale()
+    publisher.publish_library(acme.pk)
     publish_snapshot(acme.pk)
     caller = Caller(acme.pk, playground_key(acme).pk)
     valkey.hset(names.account_key(acme.pk, months.current()), "used", 0)

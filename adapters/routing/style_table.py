@@ -1,0 +1,118 @@
+"""The table model name → versions, of all workspaces: one row a style of which a version can be named.
+
+A style is typed as `acme/brand-voice@3` (any version that serves), `…@canary`, `…@live` or plainly (the live
+one). A name without a workspace means the caller's own style, else the first party's (decision 53). A row is
+JSON:
+
+- `style`: the style's id
+- `is_public`: whether those may use it who selected it from the catalogue
+- `owner`, `others`: what the owner gets, and everybody else if that differs, which is so while a public style
+  waits for an approval. Each has `versions`, what follows the name → a version's id; `about`, for the list of
+  models; and while a canary runs, `canary_percent`, its share of the plain name.
+- `prices`, of a style that has prices of its own (decision 27): `input/cached/output@from`, in nano-USD a
+  token and in milliseconds, those in force and the announced ones, in their order; `-@from` where it costs
+  what every style costs.
+
+Who may use a style is in library_table.py, which engines have a version in version_table.py.
+"""
+
+import json
+import math
+from collections import defaultdict
+from datetime import datetime, timedelta
+from typing import NamedTuple
+from uuid import UUID
+
+from django.utils import timezone
+
+from adapters.models import AdapterVersion, Status, Style
+from adapters.models.styles import is_public_now
+from tenants.metering.price_book import Schedule, schedules_of
+from tenants.metering.price_book import amounts as price_amounts
+
+# A row also has the prices of an hour ago: Valkey's clock may be behind.
+CLOCK_SLACK = timedelta(hours=1)
+
+type View = dict[str, object]
+
+
+class Version(NamedTuple):
+    """What the tables of routes say of a version."""
+
+    pk: UUID
+    number: int
+    status: str
+    sha256: str
+    created_at: datetime
+    approved_at: datetime | None
+
+
+def read_versions(styles: list[Style]) -> dict[UUID, list[Version]]:
+    """Return style → what serves or is on its way, oldest first. Nothing of a retired or suspended one."""
+    ids = [style.pk for style in styles if style.retired_at is None and style.suspended_at is None]
+    shown = AdapterVersion.objects.filter(status=Status.SERVING) | AdapterVersion.objects.in_work()
+    rows = shown.filter(style__in=ids).order_by("number")
+    versions = defaultdict(list)
+    for style_id, *facts in rows.values_list("style", *Version._fields):
+        versions[style_id].append(Version(*facts))
+    return versions
+
+
+def rows_of_styles(styles: list[Style], versions: dict[UUID, list[Version]]) -> dict[UUID, str]:
+    """Return style → its row, of those styles, read with their owners, that have versions; two queries."""
+    ids = [style.pk for style in styles]
+    public = Style.objects.filter(is_public_now(), pk__in=ids)
+    public_ids = set(public.values_list("pk", flat=True))
+    schedules = schedules_of(ids, timezone.now() - CLOCK_SLACK)
+    rows = {}
+    for style in styles:
+        if versions[style.pk]:
+            row: View = {"style": str(style.pk), "is_public": style.pk in public_ids}
+            row |= _views(style, versions[style.pk])
+            if style.pk in schedules:
+                row["prices"] = _serialize_schedule(schedules[style.pk])
+            rows[style.pk] = json.dumps(row)
+    return rows
+
+
+def _views(style: Style, versions: list[Version]) -> dict[str, View]:
+    views = {"owner": _view(style, versions, live_id=style.live_version_id, about=style.description)}
+    if style.is_reviewed:
+        approved = [version for version in versions if version.approved_at]
+        about = style.approved_description
+        views["others"] = _view(style, approved, live_id=style.approved_version_id, about=about)
+    return views
+
+
+def _view(style: Style, versions: list[Version], *, live_id: UUID | None, about: str) -> View:
+    """Return where a style's names lead.
+
+    Where no version is live, the plain name leads to the newest one that is on its way.
+    """
+    shown = set()
+    named: dict[str, str] = {}
+    on_its_way = None
+    for version in versions:
+        shown.add(version.pk)
+        if version.status == Status.SERVING:
+            named[f"@{version.number}"] = str(version.pk)
+        else:
+            on_its_way = version.pk
+    # So that a request for a new style waits for it instead of getting 404.
+    live_id = live_id or on_its_way
+    if live_id in shown:
+        named[""] = named["@live"] = str(live_id)
+    view: View = {"versions": named, "about": about}
+    if style.canary_version_id in shown:
+        named["@canary"] = str(style.canary_version_id)
+        view["canary_percent"] = style.canary_percent
+    return view
+
+
+def _serialize_schedule(schedule: Schedule) -> str:
+    entries = []
+    for entry in schedule:
+        prices = "/".join(map(str, price_amounts(entry.price))) if entry.price else "-"
+        from_ms = math.ceil(entry.effective_from.timestamp() * 1000)
+        entries.append(f"{prices}@{from_ms}")
+    return ",".join(entries)
