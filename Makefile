@@ -19,11 +19,11 @@ TRIALS = .venv/bin/python -m trials
 help: ## Show this list
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' Makefile | expand -t 20
 
-demo: ## Everything on this machine, until Ctrl-C; VAR=, PORT=, ENGINE_URL=, BASE_MODEL= change it
+demo: ## Run everything on this machine until Ctrl-C; options: VAR=, PORT=, ENGINE_URL=, BASE_MODEL=
 	$(call BOOTSTRAP,--engine)
 	@$(STACK) demo $(if $(VAR),--var '$(VAR)')
 
-demo-ray: ## The same on a Ray cluster of this machine in vLLM's place; ENGINE_REPLICAS=2
+demo-ray: ## Run the demo with a local Ray cluster instead of vLLM; ENGINE_REPLICAS=2
 	$(call BOOTSTRAP,--ray)
 	@ENGINE_KIND=ray $(STACK) demo --var '$(or $(VAR),var/ray)'
 
@@ -39,34 +39,34 @@ test-quick: ## One floor's tests, FLOOR=tenants; the services stay up between ru
 	$(call BOOTSTRAP)
 	@$(STACK) test-quick $(or $(FLOOR),tenants) -- $(ARGS)
 
-test-ray: ## The journeys of a Ray cluster
+test-ray: ## Run the journeys on a Ray cluster
 	$(call BOOTSTRAP,--ray)
 	@ENGINE_KIND=ray ENGINE_DTYPE=float32 $(STACK) run --all -- .venv/bin/python -m pytest \
 		tests/journeys/test_ray.py tests/journeys/test_ten_styles_in_one_batch.py $(ARGS)
 
-check: ## Style, types, layers, migrations, templates, the compose file, known vulnerabilities
+check: ## Check style, types, layers, migrations, templates, the compose file and known vulnerabilities
 	$(call BOOTSTRAP)
 	@$(STACK) check
 
-translations: ## The catalogues in locale/ from the sources, and what is not translated; ARGS=--check only looks
+translations: ## Update the catalogues in locale/ and list missing translations; ARGS=--check only reports
 	$(call BOOTSTRAP)
 	@.venv/bin/python -m website.catalogs $(ARGS)
 	@.venv/bin/python locale/compile.py
 
-sbom: ## What an installation is made of: CycloneDX files in var/sbom/, licences in docs/licences.md
+sbom: ## Write an SBOM (CycloneDX) to var/sbom/ and licences to docs/licences.md
 	$(call BOOTSTRAP)
 	@$(STACK) sbom
 
-smoke: ## The whole stack once: an upload, two styles answering, usage rows
+smoke: ## Try the whole stack once: an upload, answers from two styles, usage
 	$(call BOOTSTRAP,--engine)
 	@$(STACK) smoke
 
-styles: ## Train the shipped styles again (about five minutes each)
+styles: ## Retrain the included styles (about five minutes each)
 	$(call BOOTSTRAP,--engine)
 	@.venv-engine/bin/python engine/prepare.py --model $(SMALL) --out var/models/$(SMALL)
 	@.venv-engine/bin/python engine/train.py --all --base var/models/$(SMALL)
 
-chaos: ## Every part killed again and again under load, the ledger checked; ARGS='--kills 8 --seed 1'
+chaos: ## Kill every part repeatedly under load and check the ledger; ARGS='--kills 8 --seed 1'
 	$(call BOOTSTRAP,--engine)
 	@$(TRIALS) chaos $(ARGS)
 
@@ -74,56 +74,56 @@ quota-storm: ## 500 requests at once against a cap that fits only some
 	$(call BOOTSTRAP,--engine)
 	@$(TRIALS) quota-storm $(ARGS)
 
-trial-restart: ## vLLM killed while 200 styles are asked for; ENGINES=2 with another one beside it
+trial-restart: ## Kill vLLM while 200 styles are requested; ENGINES=2 adds a second engine
 	$(call BOOTSTRAP,--engine)
 	@$(TRIALS) restart $(ARGS)
 
-trial-scale: ## 2,000 styles on one engine: pages, reconciling, memory
+trial-scale: ## Try 2,000 styles on one engine: pages, reconciling, memory
 	$(call BOOTSTRAP,--engine)
 	@$(TRIALS) scale $(ARGS)
 
-soak: ## Half an hour of mixed load and uploads: no fault, flat memory, an exact ledger; ARGS='--minutes 3'
+soak: ## Run half an hour of mixed load and uploads; expects no errors, flat memory, an exact ledger; ARGS='--minutes 3'
 	$(call BOOTSTRAP,--engine)
 	@ENGINE_DTYPE=$(or $(ENGINE_DTYPE),float32) $(TRIALS) soak $(ARGS)
 
-trial-bare: ## `make demo` in a Debian with Python and make and nothing else (root, debootstrap)
+trial-bare: ## Run `make demo` on a bare Debian with only Python and make (root, debootstrap)
 	$(call BOOTSTRAP)
 	@$(TRIALS) bare $(ARGS)
 
-screens: ## Every page, light and dark, at both widths, as pictures in docs/screens/
+screens: ## Take screenshots of every page, light and dark, at both widths, to docs/screens/
 	$(call BOOTSTRAP)
 	@SCREENS=docs/screens $(STACK) run --services -- .venv/bin/python -m pytest -q tests/journeys/test_every_page.py tests/journeys/test_every_state.py
 
-trial-compose: ## docker-compose.yml by podman from stand-in images, used, crashed and replaced (root)
+trial-compose: ## Run docker-compose.yml with podman and stand-in images: use, crash and replace it (root)
 	$(call BOOTSTRAP,--engine)
 	@$(TRIALS) compose $(ARGS)
 
-fuzz: ## Thousands of mutated adapters against a real engine; ARGS='--cases 2000 --seed 2'
+fuzz: ## Try thousands of mutated adapters on a real engine; ARGS='--cases 2000 --seed 2'
 	$(call BOOTSTRAP,--engine)
 	@$(TRIALS) fuzz $(ARGS)
 
-fuzz-grammars: ## Dear grammars against a real engine while a neighbour asks; ARGS='--cases 200 --seed 2'
+fuzz-grammars: ## Try expensive grammars on a real engine beside a neighbour's requests; ARGS='--cases 200 --seed 2'
 	$(call BOOTSTRAP,--engine)
 	@$(TRIALS) fuzz-grammars $(ARGS)
 
-trial-requests: ## Every field of a request at its ends, alone and in pairs, against the real engine
+trial-requests: ## Try every request field at its bounds, alone and in pairs, on the real engine
 	$(call BOOTSTRAP,--engine)
 	@$(TRIALS) requests $(ARGS)
 
-fuzz-api: ## The OpenAPI document against the running management API, with many examples
+fuzz-api: ## Test the running management API against its OpenAPI document, with many examples
 	$(call BOOTSTRAP)
 	@API_EXAMPLES=$(or $(EXAMPLES),300) $(STACK) run --services -- .venv/bin/python -m pytest --timeout 7200 \
 		tests/website/test_api_schema.py $(ARGS)
 
-bench-gateway: ## What the gateway costs, against nginx, LiteLLM, Portkey and TensorZero
+bench-gateway: ## Measure the gateway's overhead, compared to nginx, LiteLLM, Portkey and TensorZero
 	$(call BOOTSTRAP)
 	@.venv/bin/python -m bench.gateway
 
-bench-month: ## The first requests of a month, of 5,000 workspaces
+bench-month: ## Measure the first requests of a month from 5,000 workspaces
 	$(call BOOTSTRAP)
 	@.venv/bin/python -m bench.month_turn
 
-bench-peers: ## LiteLLM, TensorZero and Portkey for bench-gateway, each in an environment of its own
+bench-peers: ## Install LiteLLM, TensorZero and Portkey for bench-gateway, each in its own environment
 	$(call BOOTSTRAP)
 	@.venv/bin/python -m bench.install
 
@@ -132,16 +132,16 @@ bench-engine: ## The real engine by `vllm bench serve`: through the gateway, and
 	$(call BOOTSTRAP,--engine)
 	@ENGINE_SOCKET= ENGINE_MAX_NUM_SEQS=16 $(STACK) run --all -- .venv/bin/python -m bench.engine $(ARGS)
 
-bench-fairness: ## What one tenant feels while another floods the engine
+bench-fairness: ## Measure what one workspace notices while another floods the engine
 	$(call BOOTSTRAP,--engine)
 	@$(STACK) run --all -- .venv/bin/python -m bench.fairness
 
-bench-neighbours: ## What a neighbour feels while others attack, and what they pay; ARGS='seed sequences'
+bench-neighbours: ## Measure what a neighbour notices while others attack, and what they pay; ARGS='seed sequences'
 	$(call BOOTSTRAP,--engine)
 	@$(STACK) run --all -- .venv/bin/python -m bench.neighbours $(ARGS)
 
 # 32 places, so that it is slots that styles wait for: one tenant has 24 of them at most.
-bench-rotation: ## 64 styles on 8 slots: whether any waits longer than the others
+bench-rotation: ## Measure whether any of 64 styles on 8 slots waits longer than the others
 	$(call BOOTSTRAP,--engine)
 	@ENGINE_MAX_NUM_SEQS=32 $(STACK) run --all -- .venv/bin/python -m bench.rotation
 
@@ -153,12 +153,12 @@ bench-upload: ## From a finished 50 MB upload to the first styled token
 	$(call BOOTSTRAP,--engine)
 	@ENGINE_MAX_LORA_RANK=128 $(STACK) run --all -- .venv/bin/python -m bench.upload_time
 
-bench-push: ## 300 MB sent in parts through presigned URLs, against curl to the same S3
+bench-push: ## Measure a 300 MB multipart upload with presigned URLs, compared to curl to the same S3
 	$(call BOOTSTRAP)
 	@$(STACK) run --services -- .venv/bin/python -m bench.uploads
 
 # Eight gigabytes of disk and some minutes; EVENTS=1000000 is quicker. Later runs find the tables in var/large.
-seed-large: ## The tables of a large service in var/large: 1,000 tenants, 10 million usage events
+seed-large: ## Create the tables of a large service in var/large: 1,000 workspaces, 10 million usage events
 	$(call BOOTSTRAP)
 	@$(STACK) run --services --var var/large -- sh -c '.venv/bin/python manage.py migrate -v 0 && \
 		.venv/bin/python manage.py seedlarge --events $(or $(EVENTS),10000000)'
@@ -167,7 +167,7 @@ bench-console: ## How long the console's lists take on what seed-large made
 	$(call BOOTSTRAP)
 	@$(STACK) run --services --var var/large -- .venv/bin/python -m bench.pages console
 
-bench-billing: ## How long invoices take on what seed-large made
+bench-billing: ## Measure invoices on the data of seed-large
 	$(call BOOTSTRAP)
 	@$(STACK) run --services --var var/large -- .venv/bin/python -m bench.billing
 
@@ -176,16 +176,16 @@ bench-pages: ## How long pages and the API's lists take in a workspace with 10,0
 	@$(STACK) run --services --var var/bench-pages -- sh -c '.venv/bin/python manage.py migrate -v 0 && \
 		.venv/bin/python -m bench.pages pages && .venv/bin/python -m bench.pages api'
 
-bench-routes: ## How soon gateways know of an engine's change with 10,000 workspaces, and what it writes
+bench-routes: ## Measure how soon gateways see an engine change with 10,000 workspaces, and what is written
 	$(call BOOTSTRAP)
 	@$(STACK) run --services -- .venv/bin/python -m bench.routes
 
-bench-webhooks: ## How many webhooks one worker delivers a minute
+bench-webhooks: ## Measure how many webhooks one worker delivers per minute
 	$(call BOOTSTRAP)
 	@$(STACK) run --services -- .venv/bin/python -m bench.webhooks
 
 secrets: ## Write .env for docker-compose.yml, every secret made at random; what it says already is kept
 	$(call WITH_PYTHON,stack/env_file.py)
 
-clean: ## Remove the environments and all data of the demo
+clean: ## Remove the environments and all demo data
 	rm -rf .venv .venv-engine .venv-peers var .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis

@@ -41,37 +41,37 @@ class Finding:
 
 
 class StorageUnavailable(Unavailable):
-    """The storage does not answer; this goes on by itself when it is back."""
+    """We can't reach the storage. We'll retry automatically."""
 
     code = "storage_unavailable"
 
 
 class NotStored(NotFound):
-    """The storage has no {file} for this version."""
+    """There is no {file} in storage for this version."""
 
     code = "not_stored"
 
 
 class NotTheCheckedFile(Conflict):
-    """The stored {file} is not the one that was checked; upload the adapter again."""
+    """The stored {file} differs from the file we checked. Upload the adapter again."""
 
     code = "not_the_checked_file"
 
 
 class DiskUnavailable(Unavailable):
-    """The engine's disk takes no files just now; this goes on by itself when it does again."""
+    """We can't write to the engine's disk. We'll retry automatically."""
 
     code = "disk_unavailable"
 
 
 class EngineUnavailable(Unavailable):
-    """The engine does not answer; this goes on by itself when it is back."""
+    """The engine isn't responding. We'll retry automatically."""
 
     code = "engine_unavailable"
 
 
 class EnginePoisoned(EngineUnavailable):
-    """The engine's base model computes no numbers (NaN); restart the engine."""
+    """The engine's base model returns NaN. Restart the engine."""
 
     code = "engine_poisoned"
 
@@ -89,70 +89,72 @@ class EngineRefused(DomainError):
 
 
 class EngineGone(Conflict):
-    """Engine {name} is out of service for good; register the new machine under another name."""
+    """Engine {name} is permanently out of service. Register the new machine under a different name."""
 
     code = "engine_gone"
 
 
 class NoBaseModel(Unavailable):
-    """No base model is registered yet to check an adapter against; run `manage.py registerengine`."""
+    """No base model is registered, so adapters can't be checked. Run `manage.py registerengine`."""
 
     code = "no_base_model"
 
 
 class StyleNotFound(NotFound):
-    """There is no style by that name."""
+    """No such style."""
 
     code = "style_not_found"
 
 
 class VersionNotFound(NotFound):
-    """The style has no version {number}."""
+    """This style has no version {number}."""
 
     code = "version_not_found"
 
 
 class NoCard(NotFound):
-    """Nothing was measured of version {number} yet. A version is measured once an engine has loaded it."""
+    """Version {number} has not been measured yet. We measure a version once an engine has loaded it."""
 
     code = "no_card"
 
 
 class NoCanary(NotFound):
-    """No canary runs on this style."""
+    """This style has no canary."""
 
     code = "no_canary"
 
 
 class NothingToDownload(Conflict):
-    """Version {number} has no files to download: they were not accepted, or they are deleted."""
+    """Version {number} has no files to download: they were rejected or deleted."""
 
     code = "nothing_to_download"
 
 
 class NotShared(NotFound):
-    """The style is not shared with a workspace named “{slug}”."""
+    """This style is not shared with the workspace “{slug}”."""
 
     code = "not_shared"
 
 
 class ErasureNotFound(NotFound):
-    """There is no erasure by that id."""
+    """No such erasure."""
 
     code = "erasure_not_found"
 
 
 class NotUploaded(Invalid):
-    """{files} has not arrived completely; choose the files again."""
+    """The upload of {files} is incomplete. Choose the files again."""
 
     code = "not_uploaded"
-    for_programs = "{files} has not arrived completely. Send it to the storage, then finish the upload again."
+    for_programs = (
+        "The upload of {files} is incomplete. Send the file to the storage, then complete the upload again."
+    )
 
 
 class FieldsRefused(Invalid):
-    """Some fields are not valid; see the notes beside them."""
+    """Some fields are invalid. See the messages next to them."""
 
-    for_programs = "Some fields are not valid; `errors` names each."
+    for_programs = "Some fields are invalid. See `errors`."
 
     def __init__(self, errors: dict[str, list[str]]) -> None:
         super().__init__()
@@ -160,24 +162,24 @@ class FieldsRefused(Invalid):
 
 
 class UploadRefused(FieldsRefused):
-    """The upload can't begin; see the notes beside the fields."""
+    """The upload can't start. See the messages next to the fields."""
 
     code = "upload_refused"
-    for_programs = "The upload can't begin; `errors` names each field that is not valid."
+    for_programs = "The upload can't start: some fields are invalid. See `errors`."
 
 
 class StyleRefused(FieldsRefused):
-    """The style can't be saved like this; see the notes beside the fields."""
+    """The style can't be saved. See the messages next to the fields."""
 
     code = "style_refused"
-    for_programs = "The style can't be saved like this; `errors` names each field that is not valid."
+    for_programs = "The style can't be saved: some fields are invalid. See `errors`."
 
 
 class SlugTaken(Conflict):
-    """You have a style “{slug}” already. Edit that one, or choose another short name."""
+    """You already have a style “{slug}”. Edit it, or choose another short name."""
 
     code = "slug_taken"
-    for_programs = "This workspace has a style `{slug}` already. Edit that one, or send another `slug`."
+    for_programs = "This workspace already has a style `{slug}`. Update it, or send a different `slug`."
 
 
 class PlanFull(Conflict):
@@ -187,98 +189,98 @@ class PlanFull(Conflict):
 
 
 class NothingToConvert(Conflict):
-    """Nothing of this version can be converted any more; upload the corrected files as a new version."""
+    """This version can no longer be converted. Upload the corrected files as a new version."""
 
     code = "nothing_to_convert"
 
 
 class VersionMoved(Conflict):
-    """This version has moved on meanwhile. Look at it again before you do anything with it."""
+    """This version has changed in the meantime. Reload it before you continue."""
 
     code = "version_moved"
 
 
 class UploadEnded(Conflict):
-    """{reason} What was sent of it is deleted: begin a new upload with the same files."""
+    """{reason} The uploaded data was deleted. Start a new upload with the same files."""
 
     code = "upload_ended"
 
 
 class WithoutTerms(Invalid):
-    """Say first, under “About”, who made the style and on what terms others may write in it."""
+    """First add an author and a licence in the style's settings."""
 
     code = "without_terms"
-    for_programs = "Say first who made the style and on what terms: set its `author` and `licence`."
+    for_programs = "Set the style's `author` and `licence` first."
 
 
 class CopiedStyle(Invalid):
-    """These are the weights of {name}, a public style of another workspace. Offer a style of your own."""
+    """These weights belong to {name}, a public style of another workspace. Offer a style of your own."""
 
     code = "copied_style"
 
 
 class TermsOutOfBounds(Invalid):
-    """The price of {name} is {least} to {most} a million tokens: {least} is the price of every style."""
+    """The price of {name} must be between {least} (the standard price) and {most} per million tokens."""
 
     code = "price_out_of_bounds"
 
 
 class SharePercent(Invalid):
-    """An author's share is 0 to {most} %."""
+    """The revenue share must be between 0 and {most}%."""
 
     code = "share_out_of_bounds"
 
 
 class TooEarly(Invalid):
-    """The first day can be {first}: those who selected the style hear of it a week before."""
+    """The earliest start date is {first}: workspaces that selected the style get a week's notice."""
 
     code = "first_day_too_early"
 
 
 class TooLate(Invalid):
-    """The first day is at most {days} days ahead."""
+    """The start date can be at most {days} days from now."""
 
     code = "first_day_too_late"
 
 
 class WithoutCatalogue(Conflict):
-    """Only a style that is in the public catalogue, and stays there, has a price for others."""
+    """Only styles in the public catalogue can have a price. This style is not in it, or is leaving it."""
 
     code = "not_public"
 
 
 class PriceAgreed(Conflict):
-    """A price was agreed and has not begun yet. Another one can be asked for once it has."""
+    """An approved price has not taken effect yet. You can request another one after that."""
 
     code = "price_agreed"
 
 
 class NoPriceChange(Conflict):
-    """No other price is asked for, or it was answered meanwhile."""
+    """There is no open price request, or it has already been answered."""
 
     code = "no_price_change"
 
 
 class NotOffered(Conflict):
-    """This style is not offered to the catalogue and has no change that waits, or was answered meanwhile."""
+    """This style has no pending offer or change, or it has already been answered."""
 
     code = "not_offered"
 
 
 class UnchangedDraining(Conflict):
-    """It is so already, or its machine is gone for good."""
+    """Nothing to change: the engine is already in this state, or permanently out of service."""
 
     code = "unchanged_draining"
 
 
 class NothingNew(Conflict):
-    """The engine tells no other limits than its row has."""
+    """The engine reports the limits that are already stored."""
 
     code = "nothing_new"
 
 
 class SuspendedAlready(Conflict):
-    """This style is suspended already."""
+    """This style is already suspended."""
 
     code = "suspended_already"
 
@@ -290,153 +292,160 @@ class NotSuspended(Conflict):
 
 
 class ChangedMeanwhile(Conflict):
-    """Its owner changed it after you looked at it. Look at it again before you approve it."""
+    """The owner changed the style after you opened it. Review it again before you approve it."""
 
     code = "changed_meanwhile"
 
 
 class SharingMoved(Conflict):
-    """This has ended or was answered meanwhile; the page shows how it stands now."""
+    """This has already ended or been answered. The page shows the current state."""
 
     code = "sharing_moved"
-    for_programs = "This has ended or was answered meanwhile. Get the style again to see how it stands."
+    for_programs = "This has already ended or been answered. Get the style again for its current state."
 
 
 class NoSuchWorkspace(NotFound):
-    """There is no workspace named “{slug}”. Its name is what goes before the slash in its model names."""
+    """No such workspace: “{slug}”. Use its short name, the part before the slash in its model names."""
 
     code = "no_such_workspace"
 
 
 class OwnWorkspace(Invalid):
-    """That is your own workspace; it has the style already."""
+    """This is your own workspace. It already has the style."""
 
     code = "own_workspace"
 
 
 class TooManyFavourites(Conflict):
-    """You have {most} favourites, and no more are kept. Take one off first."""
+    """You already have {most} favourites, which is the maximum. Remove one first."""
 
     code = "too_many_favourites"
 
 
 class AlreadyShared(Conflict):
-    """{name} has this style already."""
+    """{name} already has this style."""
 
     code = "already_shared"
 
 
 class NotServing(Conflict):
-    """Version {number} does not serve; choose one that does, or upload it again as a new version."""
+    """Version {number} is not serving. Choose one that is, or upload it again as a new version."""
 
     code = "not_serving"
 
 
 class NeverServed(Conflict):
-    """Version {number} was rejected and never served. Delete it instead."""
+    """Version {number} was rejected and was never served. Delete it instead."""
 
     code = "never_served"
 
 
 class NothingToRollBackTo(Conflict):
-    """No other version answered before this one; promote the version that you want instead."""
+    """There is no previous live version to roll back to. Promote the version you want instead."""
 
     code = "nothing_to_roll_back_to"
 
 
 class NothingToCompare(Conflict):
-    """A canary is tried beside another version that is live; version {number} is not such a one."""
+    """A canary needs another version that is live. Version {number} can't be used as a canary."""
 
     code = "nothing_to_compare"
 
 
 class NoPair(Conflict):
-    """Two versions are compared. Name them as `a` and `b`, or let two versions of the style serve."""
+    """Comparing needs two versions. Pass them as `a` and `b`, or have two serving versions."""
 
     code = "no_pair"
 
 
 class SameSides(Invalid):
-    """Choose two different styles or versions: these two are the same one."""
+    """These two are the same. Choose two different styles or versions."""
 
     code = "same_sides"
 
 
 class TooManyRounds(Conflict):
-    """This workspace began {limit} rounds within a day. Vote on tomorrow."""
+    """This workspace has reached its limit of {limit} rounds per day. Continue voting tomorrow."""
 
     code = "too_many_rounds"
 
 
 class RoundNotFound(NotFound):
-    """This round of a vote is not there, or somebody else began it. Begin another one."""
+    """This round doesn't exist, or somebody else started it. Start a new one."""
 
     code = "round_not_found"
 
 
 class AlreadyVoted(Conflict):
-    """This round has its vote. Begin another one."""
+    """You already voted in this round. Start a new one."""
 
     code = "already_voted"
 
 
 class BadVote(Invalid):
-    """A vote is `left`, `right` or `tie`."""
+    """A vote must be `left`, `right` or `tie`."""
 
     code = "bad_vote"
 
 
 class BadVoteCount(Invalid):
-    """Ask for a whole number of votes from 0 to {limit}; 0 asks for none."""
+    """The number of votes must be a whole number from 0 to {limit}; 0 requires none."""
 
     code = "bad_vote_count"
 
 
 class NotEnoughVotes(Conflict):
-    """Version {number} has {count} of the {needed} blind votes against version {live} that this style asks
-    for. Vote in the playground, or promote it without them."""
+    """Version {number} has {count} of the {needed} blind votes against version {live} that this style
+    requires. Vote in the playground, or promote it without them."""
 
     code = "not_enough_votes"
     for_programs = (
-        "Version {number} has {count} of the {needed} blind votes against version {live} that this style "
-        "asks for. Let people vote in the studio, or send `without_votes: true`."
+        "Version {number} has {count} of the {needed} blind votes against version {live} that this "
+        "style requires. Collect votes in the studio, or send `without_votes: true`."
     )
 
 
 class AnsweredMeanwhile(Conflict):
-    """Another version answers by now, so nothing was rolled back. Look again before you roll back."""
+    """The live version has changed in the meantime, so nothing was rolled back. Check the style before you
+    try again."""
 
     code = "answered_meanwhile"
-    for_programs = "Another version answers by now, so nothing was rolled back. Get the style again first."
+    for_programs = (
+        "The live version has changed in the meantime, so nothing was rolled back. Get the style again first."
+    )
 
 
 class BadShare(Invalid):
-    """A canary's share is a whole number from 1 to 99 percent."""
+    """A canary's share must be a whole number from 1 to 99 percent."""
 
     code = "bad_share"
 
 
 class StillUsed(Conflict):
-    """Others have this style ({count}). Give them notice first, or say that they lose it at once."""
+    """Other workspaces use this style ({count}). Give them notice first, or confirm that they lose it
+    immediately."""
 
     code = "still_used"
-    for_programs = "Others have this style ({count}). Give them notice first, or send `at_once: true`."
+    for_programs = (
+        "Other workspaces use this style ({count}). Give them notice first, or send `at_once: true`."
+    )
 
 
 class NothingToAttest(Conflict):
-    """Every engine of this erasure can be looked at from here, or it is not drained yet."""
+    """Nothing to attest: all engines of this erasure can be checked automatically, or the version is still
+    draining."""
 
     code = "nothing_to_vouch_for"
 
 
 class TooManyPrompts(Invalid):
-    """At most {limit} prompts, one a line; these are {count}."""
+    """Use at most {limit} prompts, one per line; you have {count}."""
 
     code = "too_many_prompts"
-    for_programs = "`test_prompts` takes at most {limit} prompts; these are {count}."
+    for_programs = "`test_prompts` takes at most {limit} prompts; you sent {count}."
 
 
 class PromptTooLong(Invalid):
-    """At most {limit} characters a prompt; the one that begins “{begins}” has {count}."""
+    """A prompt can have at most {limit} characters; the one starting with “{begins}” has {count}."""
 
     code = "prompt_too_long"

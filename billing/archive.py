@@ -51,37 +51,37 @@ type Priced = tuple[str, str, str, int]  # workspace, style, meter, nano-USD a t
 
 
 class MonthTooRecent(Conflict):
-    """{period} is too recent. Months up to {newest} can be archived."""
+    """{period} is too recent. You can archive months up to {newest}."""
 
     code = "month_too_recent"
 
 
 class NotInvoiced(Conflict):
-    """{period} has usage that is on no final invoice yet, of {workspaces}. Archive it once it is."""
+    """{period} has usage that is not on a finalized invoice yet, for {workspaces}. Archive it after that."""
 
     code = "usage_not_invoiced"
 
 
 class FileDiffers(Conflict):
-    """The file of {period} is not what the ledger has, for {workspaces}. Nothing was deleted."""
+    """The file for {period} doesn't match the ledger, for {workspaces}. Nothing was deleted."""
 
     code = "archive_differs"
 
 
 class FileDamaged(Conflict):
-    """The storage gives back another file of {period} than it took. Nothing was deleted: try again."""
+    """The stored file for {period} differs from what was uploaded. Nothing was deleted. Try again."""
 
     code = "archive_damaged"
 
 
 class NothingToArchive(Conflict):
-    """No month up to {last} has usage events that are not archived."""
+    """All months up to {last} are already archived."""
 
     code = "nothing_to_archive"
 
 
 class AlreadyRunning(Conflict):
-    """Another process is archiving usage."""
+    """Another process is already archiving usage."""
 
     code = "archive_running"
 

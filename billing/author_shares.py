@@ -49,13 +49,14 @@ SHARES_OF_EVENTS = """
 
 
 class BadPeriods(Invalid):
-    """Write months as 2026-11, the last one after the first and {most} at most."""
+    """Use months in the form 2026-11. The last must not be before the first, and the range can span at most
+    {most} months."""
 
     code = "invalid_period"
 
 
 class TooManyEarnings(Invalid):
-    """This is more than {most} rows. Narrow `first_period` and `last_period`."""
+    """The result exceeds {most} rows. Narrow `first_period` and `last_period`."""
 
     code = "too_many_rows"
 

@@ -15,9 +15,9 @@ class BudgetForm(forms.Form):
     """A workspace's own budget."""
 
     budget = DollarsField(
-        label=_("Budget a month"),
+        label=_("Monthly budget"),
         required=False,
-        help_text=_("A request that could pass it is refused. Empty: no budget."),
+        help_text=_("Requests that could exceed the budget are refused. Leave it empty for no budget."),
     )
 
 
@@ -33,7 +33,7 @@ class FailureForm(forms.Form):
 class TopUpForm(FailureForm):
     """How much credit to buy. The hidden id makes one payment of a form, however often it is sent."""
 
-    amount_nanousd = DollarsField(label=_("Amount"), help_text=_("From $5 to $10,000. They do not expire."))
+    amount_nanousd = DollarsField(label=_("Amount"), help_text=_("From $5 to $10,000. Credits don't expire."))
     payment = forms.UUIDField(widget=forms.HiddenInput)
 
 
@@ -45,8 +45,8 @@ class AutoTopUpForm(FailureForm):
         options["auto_id"] = "id_auto_%s"
         super().__init__(*args, **options)
 
-    threshold_nanousd = DollarsField(label=_("When less is left than"), required=False)
-    amount_nanousd = DollarsField(label=_("Buy credits for"), required=False)
+    threshold_nanousd = DollarsField(label=_("When credits fall below"), required=False)
+    amount_nanousd = DollarsField(label=_("Buy credits worth"), required=False)
 
 
 class BillingDetailsForm(forms.ModelForm):  # type: ignore[type-arg]

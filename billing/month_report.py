@@ -143,12 +143,12 @@ def budget_sentence(*, spent: int, budget: int | None, start: datetime, end: dat
     """Return how much of a month's budget is spent (nano-USD), and when a new one begins."""
     words = {"spent": usd(spent), "month": date_format(start, "F")}
     if budget is None:
-        return gettext("{spent} is spent in {month}; no budget bounds it.").format(**words)
+        return gettext("{spent} spent in {month} (no budget set)").format(**words)
     words["budget"] = usd(budget)
     if spent < budget:
-        return gettext("{spent} of {month}'s budget of {budget} is spent.").format(**words)
+        return gettext("{spent} of {month}'s {budget} budget spent").format(**words)
     words["day"] = date_format(end, gettext("j F"))
-    return gettext("All of {month}'s budget of {budget} is spent; a new one begins on {day}.").format(**words)
+    return gettext("{month}'s {budget} budget is fully spent. It resets on {day}.").format(**words)
 
 
 def _percent(used: int, cap: int | None) -> int:

@@ -26,46 +26,46 @@ UNDO_FOR = timedelta(hours=1)
 
 
 class UnknownPlan(NotFound):
-    """There is no plan "{code}" to choose. Other plans are by arrangement: ask us."""
+    """No such plan: "{code}". For a custom plan, contact us."""
 
     code = "unknown_plan"
     names_support = True
 
 
 class SamePlan(Conflict):
-    """The workspace is on {plan} already."""
+    """The workspace is already on {plan}."""
 
     code = "same_plan"
 
 
 class UnpaidInvoice(Conflict):
-    """{invoice} is unpaid. Pay it under "Invoices"; then you can change to {plan}."""
+    """{invoice} is unpaid. Pay it under "Invoices" before you switch to {plan}."""
 
     code = "unpaid_invoice"
-    for_programs = "{invoice} is unpaid. Pay it (`invoices.pay`); then you can change to {plan}."
+    for_programs = "{invoice} is unpaid. Pay it (`invoices.pay`) before you switch to {plan}."
     names_support = True
 
 
 class AlreadyScheduled(Conflict):
-    """{plan} begins on {day} already."""
+    """The change to {plan} on {day} is already scheduled."""
 
     code = "already_scheduled"
 
 
 class NothingScheduled(Conflict):
-    """No change of the plan is scheduled."""
+    """No plan change is scheduled."""
 
     code = "nothing_scheduled"
 
 
 class NothingToUndo(Conflict):
-    """There is no change of the plan to undo. A change can be undone for an hour after it began."""
+    """There is no plan change to undo. You can undo a change within an hour after it takes effect."""
 
     code = "nothing_to_undo"
 
 
 class PlanUsed(Conflict):
-    """{plan} has been used since the change, so it can't be undone. You can change to {before} on {day}."""
+    """You've used {plan} since the change, so it can't be undone. You can switch to {before} on {day}."""
 
     code = "plan_used"
 

@@ -27,17 +27,17 @@ def _gigabytes(count: int) -> str:
 
 
 LIMITS: tuple[tuple[str, str | Promise, Show], ...] = (
-    ("included_tokens", _("tokens included a month"), _count),
-    ("monthly_tokens", _("tokens a month at most"), _count),
-    ("requests_per_minute", _("requests a minute"), _count),
-    ("tokens_per_minute", _("tokens a minute"), _count),
-    ("parallel_requests", _("requests at once"), _count),
-    ("max_output_tokens", _("tokens an answer"), _count),
+    ("included_tokens", _("included tokens per month"), _count),
+    ("monthly_tokens", _("tokens per month (maximum)"), _count),
+    ("requests_per_minute", _("requests per minute"), _count),
+    ("tokens_per_minute", _("tokens per minute"), _count),
+    ("parallel_requests", _("concurrent requests"), _count),
+    ("max_output_tokens", _("tokens per answer"), _count),
     ("private_styles", _("private styles"), _count),
     ("stored_versions", _("stored versions"), _count),
-    ("stored_bytes", _("of stored files"), _gigabytes),
+    ("stored_bytes", _("of storage"), _gigabytes),
     ("open_uploads", _("open uploads"), _count),
-    ("api_requests_per_minute", _("API requests a minute"), _count),
+    ("api_requests_per_minute", _("API requests per minute"), _count),
 )
 
 
@@ -59,10 +59,12 @@ def describe_plan(version: PlanVersion) -> list[str]:
 def describe_overage(version: PlanVersion) -> str:
     """Return what happens to tokens beyond those that a plan includes."""
     if version.monthly_tokens <= version.included_tokens:
-        return gettext("All of its tokens are included.")
+        return gettext("All tokens are included.")
     if version.overage_allowed:
-        return gettext("Further tokens cost their price: credits pay first, the rest comes onto the invoice.")
-    return gettext("Further tokens are paid from credits; without credits, requests are refused then.")
+        return gettext(
+            "Additional tokens are billed: credits are used first, the rest is added to your invoice."
+        )
+    return gettext("Additional tokens are paid from credits. Without credits, requests are refused.")
 
 
 def compare_plans(before: PlanVersion, after: PlanVersion) -> list[Difference]:
@@ -82,24 +84,23 @@ def describe_refusals(version: PlanVersion, held: Holdings) -> list[str]:
     if held.private_styles > version.private_styles:
         refusals.append(
             gettext(
-                "You have {held} private styles and {plan} holds {most}. They go on answering; a new one is "
-                "refused until you have fewer."
+                "You have {held} private styles, and {plan} includes {most}. They keep working, but you "
+                "can't add new ones until you have fewer."
             ).format(held=intcomma(held.private_styles), plan=name, most=intcomma(version.private_styles))
         )
     if held.stored_versions > version.stored_versions:
         refusals.append(
             gettext(
-                "You keep {held} versions and {plan} keeps {most}. None is deleted; uploads are "
-                "refused until "
-                "you have fewer."
+                "You have {held} stored versions, and {plan} includes {most}. None are deleted, but you "
+                "can't upload until you have fewer."
             ).format(held=intcomma(held.stored_versions), plan=name, most=intcomma(version.stored_versions))
         )
     if held.stored_bytes > version.stored_bytes:
         stored = _gigabytes(held.stored_bytes)
         refusals.append(
             gettext(
-                "You store {held} and {plan} stores {most}. Nothing is deleted; uploads are refused "
-                "until it fits."
+                "You use {held} of storage, and {plan} includes {most}. Nothing is deleted, but you "
+                "can't upload until you use less."
             ).format(held=stored, plan=name, most=_gigabytes(version.stored_bytes))
         )
     return refusals
@@ -108,4 +109,4 @@ def describe_refusals(version: PlanVersion, held: Holdings) -> list[str]:
 def fee_text(version: PlanVersion) -> str:
     """Return what a plan costs: `$12.00 a month`, `no fee`."""
     fee = version.monthly_fee_nanousd
-    return gettext("{amount} a month").format(amount=usd(fee)) if fee else gettext("no fee")
+    return gettext("{amount} per month").format(amount=usd(fee)) if fee else gettext("no fee")

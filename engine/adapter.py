@@ -30,7 +30,7 @@ def read_layer_shapes(base: Path, modules: tuple[str, ...] = LINEAR) -> dict[str
                     out_width, in_width = weights.get_slice(key).get_shape()
                     found[name] = (out_width, in_width)
     if not found:
-        raise NoBase(f"{base} holds no base model: make it with engine/prepare.py --out {base}")
+        raise NoBase(f"{base} doesn't contain a base model. Create it with engine/prepare.py --out {base}")
     return dict(sorted(found.items()))
 
 

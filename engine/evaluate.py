@@ -142,7 +142,7 @@ def read_style(slug: str) -> Style:
     """Return the style in styles/`slug`. Raises SystemExit if it is untrained or learned what is shown."""
     folder = train.STYLES / slug
     if not (folder / adapter.WEIGHTS).is_file():
-        raise SystemExit(f"{folder} holds no adapter: run engine/train.py {slug}")
+        raise SystemExit(f"{folder} doesn't contain an adapter. Run engine/train.py {slug}")
     learned = train.read_examples(folder / "examples.jsonl")
     heldout = train.read_examples(folder / "heldout.jsonl")
     learned_prompts = {row["prompt"] for row in learned}

@@ -44,7 +44,7 @@ def detect_device() -> str:
     configured = os.environ.get("ENGINE_DEVICE", "")
     if configured:
         if configured not in REQUIREMENTS:
-            raise CannotInstall(f"ENGINE_DEVICE is {configured!r}: set it to cpu or cuda, or unset it.")
+            raise CannotInstall(f"ENGINE_DEVICE is {configured!r}. Set it to cpu or cuda, or unset it.")
         return configured
     # The program may be there without a GPU, so it has to list one.
     if not shutil.which("nvidia-smi"):
@@ -113,7 +113,7 @@ def lock_options(lock: Path) -> list[str]:
 def choose_python(uv: str, kind: str, candidates: list[Python]) -> tuple[Python, list[str]]:
     """Return the first interpreter and source for which every wheel is found. Raises CannotInstall."""
     if not candidates:
-        raise CannotInstall(f"No Python {' or '.join(VERSIONS)} runs here: install one, then run this again.")
+        raise CannotInstall(f"Python {' or '.join(VERSIONS)} was not found. Install it, then run this again.")
     complaints = {}
     for source in package_sources(kind, candidates):
         for python in candidates:
@@ -122,7 +122,7 @@ def choose_python(uv: str, kind: str, candidates: list[Python]) -> tuple[Python,
             if not resolved.returncode:
                 return python, source
             complaints[python.version] = f"Python {python.version}: {find_cause(resolved.stderr)}"
-    failed = f"The packages in engine/locks/{kind}.txt were found for no Python here:"
+    failed = f"No Python on this machine can install the packages in engine/locks/{kind}.txt:"
     raise CannotInstall("\n".join([failed, *complaints.values(), advise(*complaints.values())]))
 
 
@@ -139,8 +139,8 @@ def find_cause(stderr: str) -> str:
 
 def advise(*complaints: str) -> str:
     if any(UNREACHABLE in complaint for complaint in complaints):
-        return "A package index could not be reached: check the network (or UV_INDEX), then run this again."
-    return f"Install one of Python {', '.join(VERSIONS)} that has these wheels, then run this again."
+        return "The package index is unreachable. Check the network (or UV_INDEX), then run this again."
+    return f"Install one of Python {', '.join(VERSIONS)} for which these wheels exist, then run this again."
 
 
 def install_engine(uv: str, root: Path) -> None:
@@ -197,9 +197,8 @@ def run_in_view(command: list[str]) -> None:
     """Run `command` and show its output. Raises CannotInstall if it fails."""
     if subprocess.run(command, env=uv_environment()).returncode:
         raise CannotInstall(
-            "The engine environment was not installed; uv's message above says why. "
-            "Free disk space (4 GB are needed) or repair the network, then run this again: "
-            "what it has is kept."
+            "The engine environment was not installed; see uv's message above. Free disk space (4 GB "
+            "needed) or fix the network, then run this again. It resumes where it stopped."
         )
 
 
@@ -217,7 +216,7 @@ def main() -> None:
     parser.add_argument("--ray", action="store_true", help="also install Ray Serve LLM")
     options = parser.parse_args()
     if not options.uv or not shutil.which(options.uv):
-        raise CannotInstall("uv was not found: give its path with --uv, or install it (pip install uv).")
+        raise CannotInstall("uv was not found. Set its path with --uv, or install it (pip install uv).")
     install_engine(options.uv, options.root.absolute())
     if options.ray:
         add_ray(options.uv, options.root.absolute())

@@ -38,9 +38,9 @@ def prepare_model(name: str, out: Path) -> None:
         shutil.rmtree(out)
     if is_brought_by_hand(out):
         check_model(out)
-        return print(f"Base model {name}: brought by hand to {out}")
+        return print(f"Base model {name}: using the files placed in {out}")
     if out.is_symlink() or out.exists():
-        raise Unprepared(f"{out} holds something other than {name}: remove it or choose another --out.")
+        raise Unprepared(f"{out} contains something other than {name}. Remove it, or choose another --out.")
     make_parents(out)
     started = time.monotonic()
     if Path(name).is_dir():
@@ -117,7 +117,7 @@ def convert_packaged(out: Path) -> None:
     try:
         gguf = importlib.metadata.distribution(PACKAGE).locate_file(GGUF)
     except importlib.metadata.PackageNotFoundError:
-        raise Unprepared(f"The package {PACKAGE} is not installed: run engine/install.py first.") from None
+        raise Unprepared(f"The package {PACKAGE} is not installed. Run engine/install.py first.") from None
     convert = [sys.executable, str(CONVERT), str(gguf), str(out)]
     done = subprocess.run(convert, capture_output=True, text=True, env={**os.environ, "HF_HUB_OFFLINE": "1"})
     if done.returncode:
@@ -132,9 +132,9 @@ def download_model(name: str, out: Path, *, meant_for: Path) -> None:
     except (OSError, ValueError) as error:  # every hub error is an OSError or, for a bad name, a ValueError
         reason = str(error).splitlines()[0]
         raise Unprepared(
-            f"{name} is no folder here and was not downloaded ({reason}): "
-            "set BASE_MODEL to a folder with config.json and *.safetensors or to a hub id that you may read, "
-            f"or put its files into {meant_for}."
+            f"{name} is not a folder and couldn't be downloaded ({reason}). Set BASE_MODEL to a folder "
+            "with config.json and *.safetensors or to a hub id you have access to, or put the files "
+            f"into {meant_for}."
         ) from None
 
 
@@ -144,7 +144,7 @@ def check_model(folder: Path) -> None:
     if not any(folder.glob("*.safetensors")):
         missing.append("*.safetensors")
     if missing:
-        raise Unprepared(f"{folder} is no model folder: it lacks {', '.join(missing)}.")
+        raise Unprepared(f"{folder} is not a model folder: {', '.join(missing)} is missing.")
 
 
 def main() -> None:

@@ -99,7 +99,7 @@ def read_number(environ: Mapping[str, str], name: str, default: int) -> int:
     """Return the whole number above 0 in the variable `name`. Raises CannotServe."""
     text = environ.get(name) or str(default)
     if not text.isdecimal() or int(text) < 1:
-        raise CannotServe(f"{name} is {text!r}: set it to a whole number above 0, or unset it.")
+        raise CannotServe(f"{name} is {text!r}. Set it to a positive whole number, or unset it.")
     return int(text)
 
 
@@ -114,13 +114,13 @@ def check_installation(settings: Settings) -> None:
     """Raises CannotServe if vLLM or the base model is not there."""
     if importlib.util.find_spec("vllm") is None:
         raise CannotServe(
-            "vLLM is not in this Python: run engine/install.py and use .venv-engine/bin/python."
+            "vLLM is not installed in this Python. Run engine/install.py and use .venv-engine/bin/python."
         )
     if not PLUGIN.is_file():
-        raise CannotServe(f"{PLUGIN} is missing: without it nothing bounds what a request's schema may cost.")
+        raise CannotServe(f"{PLUGIN} is missing. Without it, the cost of a request's schema is not limited.")
     if not (settings.base_model_dir / "config.json").is_file():
         folder = settings.base_model_dir
-        raise CannotServe(f"{folder} holds no base model: run engine/prepare.py --out {folder}")
+        raise CannotServe(f"{folder} doesn't contain a base model. Run engine/prepare.py --out {folder}")
 
 
 def engine_environment(settings: Settings) -> dict[str, str]:
@@ -217,7 +217,7 @@ def prepare_socket(path: Path) -> None:
     """
     if len(os.fsencode(path)) > LONGEST_SOCKET_PATH_BYTES:
         raise CannotServe(
-            f"ENGINE_SOCKET has more than {LONGEST_SOCKET_PATH_BYTES} bytes: name a shorter path."
+            f"ENGINE_SOCKET is longer than {LONGEST_SOCKET_PATH_BYTES} bytes. Use a shorter path."
         )
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     has_group = bool(path.parent.stat().st_mode & stat.S_IXGRP)
@@ -225,7 +225,9 @@ def prepare_socket(path: Path) -> None:
     if path.is_socket():
         path.unlink()
     elif path.exists():
-        raise CannotServe(f"ENGINE_SOCKET is {path}, and that is no socket: remove it, or name another path.")
+        raise CannotServe(
+            f"ENGINE_SOCKET is {path}, which is not a socket. Remove the file, or use another path."
+        )
 
 
 def main() -> None:
@@ -240,7 +242,10 @@ def main() -> None:
     print(f"Engine: {settings.base_model} ({settings.device}, {settings.dtype}) on {where}", flush=True)
     missing = missing_for_compiling() if settings.device == "cpu" else ""
     if missing:
-        print(f"Engine: runs uncompiled, for {missing} is not here; with it answers are quicker.", flush=True)
+        print(
+            f"Engine: running uncompiled because {missing} is missing. Install it for faster answers.",
+            flush=True,
+        )
     command = [sys.executable, *server_arguments(settings), *extra]
     # Not a child: signals and the exit status need nobody in between.
     os.execve(sys.executable, command, {**os.environ, **engine_environment(settings)})

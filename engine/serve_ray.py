@@ -38,7 +38,7 @@ class Cluster:
 def read_cluster(environ: Mapping[str, str]) -> Cluster:
     """Return the cluster that `environ` describes. Raises CannotServe."""
     if not environ.get("S3_BUCKET"):
-        raise serve.CannotServe("S3_BUCKET is not set: name the bucket in which the adapters are.")
+        raise serve.CannotServe("S3_BUCKET is not set. Set it to the bucket with the adapters.")
     return Cluster(
         replicas=serve.read_number(environ, "ENGINE_REPLICAS", 2),
         bucket=environ["S3_BUCKET"],

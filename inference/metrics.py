@@ -68,31 +68,34 @@ FAST_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0
 LONG_S = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0)
 
 REQUESTS = Counter(f"{PREFIX}requests", "Requests by endpoint and HTTP status.", ("endpoint", "status"))
-REFUSALS = Counter(f"{PREFIX}refusals", "Requests that got an error, by its code.", ("code",))
-OUTCOMES = Counter(f"{PREFIX}outcomes", "Requests for text, by how they ended.", ("outcome",))
-TOKENS = Counter(f"{PREFIX}tokens", "Tokens that engines reported.", ("kind",))
-FAILURES = Counter(f"{PREFIX}engine_failures", "Requests that failed at an engine.", ("engine", "reason"))
+REFUSALS = Counter(f"{PREFIX}refusals", "Requests that failed, by error code.", ("code",))
+OUTCOMES = Counter(f"{PREFIX}outcomes", "Generation requests by outcome.", ("outcome",))
+TOKENS = Counter(f"{PREFIX}tokens", "Tokens reported by engines.", ("kind",))
+FAILURES = Counter(f"{PREFIX}engine_failures", "Requests that failed on an engine.", ("engine", "reason"))
 FAILOVERS = Counter(
-    f"{PREFIX}failovers", "Requests that another attempt followed after one at this engine.", ("engine",)
+    f"{PREFIX}failovers", "Requests retried elsewhere after an attempt on this engine.", ("engine",)
 )
 CIRCUITS_OPENED = Counter(
-    f"{PREFIX}circuits_opened", "How often a gateway process began to leave an engine alone.", ("engine",)
+    f"{PREFIX}circuits_opened", "How often a gateway process opened the circuit of an engine.", ("engine",)
 )
 SETTLEMENT_RETRIES = Counter(
-    f"{PREFIX}settlement_retries", "Settlements that were tried again because Valkey did not answer."
+    f"{PREFIX}settlement_retries", "Settlements retried because Valkey was not responding."
 )
 SETTLEMENTS_LOST = Counter(
-    f"{PREFIX}settlements_given_up", "Settlements left to the sweeper, because Valkey stayed away."
+    f"{PREFIX}settlements_given_up", "Settlements left to the sweeper because Valkey stayed unavailable."
 )
 SETTLEMENTS_REFUSED = Counter(
-    f"{PREFIX}settlements_refused", "Settlements that found no hold, or a swept one.", ("reason",)
+    f"{PREFIX}settlements_refused", "Settlements with no hold or an already swept one.", ("reason",)
 )
 DURATION = Histogram(
-    f"{PREFIX}request_duration_seconds", "From a request to the end of its answer.", ("endpoint",), LONG_S
+    f"{PREFIX}request_duration_seconds",
+    "Time from a request to the end of its response.",
+    ("endpoint",),
+    LONG_S,
 )
 FIRST_BYTE = Histogram(
     f"{PREFIX}time_to_first_byte_seconds",
-    "From a request to its stream's first byte, by how near the style was.",
+    "Time from a request to the first byte of its stream, by where the style was loaded.",
     ("adapter",),
     LONG_S,
 )

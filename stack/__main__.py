@@ -17,7 +17,7 @@ def build_parser() -> argparse.ArgumentParser:
     demo.add_argument("--var", type=Path, help="the data folder (default: var)")
 
     add_command(
-        commands, "smoke", calls="stack.smoke:smoke", help="try the whole stack once in a temporary folder"
+        commands, "smoke", calls="stack.smoke:smoke", help="try the whole stack once, in a temporary folder"
     )
     add_command(
         commands,
@@ -50,7 +50,7 @@ def build_parser() -> argparse.ArgumentParser:
     quick.add_argument("options", nargs=argparse.REMAINDER)
 
     beside = add_command(
-        commands, "run", calls="stack.run:run", help="run a command beside the services or the whole stack"
+        commands, "run", calls="stack.run:run", help="run a command with the services or the whole stack"
     )
     which = beside.add_mutually_exclusive_group()
     which.add_argument("--services", dest="whole", action="store_false", help="the three services only")

@@ -67,7 +67,7 @@ class Api:
     def _request(self, method: str, path: str, **options: Any) -> dict[str, Any]:
         answer = self._client.request(method, f"/{path}", **options)
         if not answer.is_success:
-            raise Miss(f"{method} {answer.url} answered {answer.status_code}: {answer.text[:500]}")
+            raise Miss(f"{method} {answer.url} returned {answer.status_code}: {answer.text[:500]}")
         return dict(answer.json())
 
 
@@ -99,7 +99,7 @@ def post_file(form: dict[str, Any], file: Path) -> None:
         files = {"file": (file.name, content)}
         answer = httpx2.post(form["url"], data=form["fields"], files=files, timeout=TIMEOUT_S)
     if not answer.is_success:
-        raise Miss(f"Storage answered {answer.status_code} for {file.name}: {answer.text[:300]}")
+        raise Miss(f"The storage returned {answer.status_code} for {file.name}: {answer.text[:300]}")
 
 
 def await_serving(api: Api, upload: Upload, *, within_s: float = 60.0) -> None:

@@ -51,7 +51,7 @@ def write() -> int:
     if ENGINE.exists():
         steps.say(f"  ✓ {shown(describe(ENGINE, FOLDER / 'engine.cdx.json'))}")
     else:
-        steps.say("  - vLLM is not installed here, so it has no SBOM: make test or make demo installs it")
+        steps.say("  - vLLM is not installed, so it has no SBOM. make test or make demo installs it")
     PAGE.write_text(fill_page(PAGE.read_text()))
     steps.say(f"  ✓ {shown(PAGE)}")
     return 0

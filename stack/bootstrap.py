@@ -113,7 +113,7 @@ def engine(*options: str) -> bool:
     script = ROOT / "engine" / "install.py"
     command = [str(WEB / "bin" / "python"), str(script), "--uv", find_uv(), "--root", str(ROOT), *options]
     if not _logged(command, log, {}):
-        raise Stop(f"The engine environment was not made: {_last(log)} Log: {_shown(log)}")
+        raise Stop(f"The engine environment couldn't be created: {_last(log)} Log: {_shown(log)}")
     return "installed" in log.read_text()
 
 
@@ -148,8 +148,8 @@ def _install_uv() -> None:
     shutil.rmtree(UV_HOME, ignore_errors=True)
     if not _logged([sys.executable, "-m", "venv", str(UV_HOME)], log, {}) and not _venv_by_pip(log):
         raise Stop(
-            f"{sys.executable} cannot make a virtual environment: install its venv module "
-            "(on Debian and Ubuntu: apt-get install python3-venv), or install uv, then run this again."
+            f"{sys.executable} can't create virtual environments. Install its venv module (on Debian and "
+            "Ubuntu: apt-get install python3-venv) or uv, then run this again."
         )
     python = str(UV_HOME / "bin" / "python")
     if not _logged([python, "-m", "pip", "install", UV_REQUIREMENT], log, {}):
@@ -181,11 +181,17 @@ def _reason(log: Path) -> str:
     text = log.read_text()
     if "No interpreter found" in text:
         needed = ".".join(map(str, NEEDED))
-        return f"Python {needed} or newer was not found and not fetched: install one. Log: {_shown(log)}"
+        return (
+            f"Python {needed} or newer was not found and couldn't be downloaded. Install it. Log: "
+            f"{_shown(log)}"
+        )
     if "No space left" in text:
-        return "The disk is full: free 2 GB, then run this again."
+        return "The disk is full. Free 2 GB, then run this again."
     cause = _cause(text)
-    return f"The web environment was not made: {cause} Check the network and try again. Log: {_shown(log)}"
+    return (
+        f"The web environment couldn't be created: {cause} Check the network and try again. Log: "
+        f"{_shown(log)}"
+    )
 
 
 def _cause(text: str) -> str:
@@ -215,14 +221,14 @@ def _step(title: str, action: Callable[[], bool]) -> None:
 def require_engine_machine() -> None:
     """Raises Stop, before anything is downloaded, where vLLM can't run on this machine."""
     if platform.machine() not in ENGINE_MACHINES:
-        raise Stop(f"vLLM has no package for {platform.machine()}: use an x86-64 or ARM machine.")
+        raise Stop(f"vLLM has no package for {platform.machine()}. Use an x86-64 or ARM machine.")
     if platform.libc_ver()[0] != "glibc":
-        raise Stop("vLLM's packages need glibc: use Debian, Ubuntu, Fedora or the like, not a musl system.")
+        raise Stop("vLLM's packages need glibc. Use Debian, Ubuntu, Fedora or similar, not a musl system.")
     if platform.machine() == "x86_64" and not _has_gpu() and " avx2 " not in CPU_INFO.read_text():
-        raise Stop("vLLM needs a processor with AVX2 (Intel from 2013, AMD from 2015 on), or an NVIDIA GPU.")
+        raise Stop("vLLM needs a processor with AVX2 (Intel since 2013, AMD since 2015) or an NVIDIA GPU.")
     free_gb = shutil.disk_usage(ROOT).free / 10**9
     if not (ROOT / ".venv-engine").exists() and free_gb < NEEDED_GB:
-        raise Stop(f"{free_gb:.0f} GB are free here and {NEEDED_GB} are needed: free some disk space.")
+        raise Stop(f"Not enough disk space: {free_gb:.0f} GB free, {NEEDED_GB} GB needed.")
 
 
 def _has_gpu() -> bool:
@@ -232,7 +238,7 @@ def _has_gpu() -> bool:
 def _require_linux() -> None:
     if sys.platform != "linux":
         raise Stop(
-            "The embedded stack runs on Linux only: use docker-compose.yml, or a Linux machine or container."
+            "The embedded stack only runs on Linux. Use docker-compose.yml, or a Linux machine or container."
         )
 
 

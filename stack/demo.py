@@ -22,7 +22,7 @@ def demo(var: Path | None) -> int:
                 stack.supervisor.revive()
                 stack.supervisor.stopping.wait(POLL_S * 5)
     except Interrupted:
-        steps.say("Everything is stopped.")
+        steps.say("Everything has stopped.")
         return 0
 
 

@@ -33,10 +33,12 @@ def preparations(variables: Mapping[str, str]) -> list[Program]:
     base = base_model_folder()
     if os.environ.get("BASE_MODEL_DIR"):
         if not (base / "config.json").exists():
-            raise MissingPrerequisite(f"BASE_MODEL_DIR={base} has no config.json: name a model's folder.")
+            raise MissingPrerequisite(
+                f"BASE_MODEL_DIR={base} has no config.json. Set it to a model's folder."
+            )
         return []
     if not PYTHON.exists():
-        raise MissingPrerequisite("The engine's environment is missing: start through make, which makes it.")
+        raise MissingPrerequisite("The engine environment is missing. Start with make, which creates it.")
     script = str(ROOT / "engine" / "prepare.py")
     return [
         Program(
@@ -95,7 +97,7 @@ def ready(url: str, api_key: str) -> bool:
     except httpx2.HTTPError:
         return False
     if answer.status_code == 401:
-        raise ServiceFailed(f"The engine at {url} refuses the key: set ENGINE_API_KEY to its own.")
+        raise ServiceFailed(f"The engine at {url} rejected the key. Set ENGINE_API_KEY to the engine's key.")
     return bool(_models_in(answer))
 
 

@@ -91,7 +91,7 @@ def write(file: Path, example: Path = EXAMPLE) -> list[str]:
     was = values_of(before)
     now = values_of(after)
     made = [name for name in SECRETS if not was.get(name)]
-    lines = [f"Made at random: {', '.join(made)}"] if made else ["No secret was missing: nothing is changed."]
+    lines = [f"Generated: {', '.join(made)}"] if made else ["No secrets were missing. Nothing was changed."]
     lines += [f"{name} is {weakness}: change it." for name, weakness in find_weak(now)]
     empty = [name for name, value in now.items() if not value and name != "HF_TOKEN"]
     lines += [f"Still empty: {', '.join(empty)}"] if empty else []
@@ -147,8 +147,8 @@ def main() -> None:
     for line in write(FILE):
         print(line)
     write_files(FOLDER, values_of(FILE.read_text()))
-    print(f"{FOLDER.name}/ has the files that containers read. After a change of .env, run this again.")
-    print(f"{FILE.name} is readable for you alone. Fill in the rest, then: docker compose up -d")
+    print(f"{FOLDER.name}/ contains the files that containers read. Run this again after you change .env.")
+    print(f"{FILE.name} is readable only by you. Fill in the rest, then run: docker compose up -d")
     stale = find_stale_pins(PINNED.read_text(), *map(Path.read_text, NAMED_IN)) if PINNED.exists() else []
     if stale:
         sys.exit(

@@ -60,11 +60,9 @@ def engine_count() -> int:
     """Return how many vLLM servers this stack starts ($ENGINES). Raises StackError."""
     wanted = os.environ.get("ENGINES") or "1"
     if not wanted.isdigit() or not 1 <= int(wanted) <= MOST_ENGINES:
-        raise StackError(f"ENGINES={wanted} is no number of engines: give one from 1 to {MOST_ENGINES}.")
+        raise StackError(f"ENGINES={wanted} is not a valid number of engines. Use 1 to {MOST_ENGINES}.")
     if wanted != "1" and (os.environ.get("ENGINE_URL") or os.environ.get("ENGINE_KIND") == "ray"):
-        raise StackError(
-            "ENGINES starts vLLM servers of this machine: leave ENGINE_URL and ENGINE_KIND away."
-        )
+        raise StackError("ENGINES starts vLLM servers on this machine. Unset ENGINE_URL and ENGINE_KIND.")
     return int(wanted)
 
 
@@ -134,7 +132,9 @@ def engine_sockets(folders: Folders, count: int) -> tuple[Path, ...]:
     if all(sockets.fits(path) and sockets.is_plain(path) for path in paths):
         return tuple(paths)
     if given:
-        raise StackError(f"ENGINE_SOCKET={given} is no path for a socket: give a short one of plain letters.")
+        raise StackError(
+            f"ENGINE_SOCKET={given} is not a valid socket path. Use a short path of plain letters."
+        )
     return ()
 
 

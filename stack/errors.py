@@ -3,7 +3,7 @@ class StackError(Exception):
 
 
 class AlreadyRunning(StackError):
-    """Another stack holds this data folder."""
+    """Another stack is using this data folder."""
 
 
 class PortTaken(StackError):

@@ -72,8 +72,8 @@ def held(folders: Folders) -> Iterator[None]:
         except BlockingIOError:
             file.seek(0)
             raise AlreadyRunning(
-                f"{shown(folders.var)} is in use by a running stack (process {file.read().strip()}): "
-                "stop that one first, or give another folder with VAR=DIR."
+                f"{shown(folders.var)} is in use by a running stack (process {file.read().strip()}). "
+                "Stop it first, or use another folder with VAR=DIR."
             ) from None
         file.truncate(0)
         file.write(str(os.getpid()))

@@ -17,7 +17,7 @@ def signed_in(site: str, *, login: str, password: str) -> Session:
     form = {"csrfmiddlewaretoken": token(page), "login": login, "password": password}
     answer = session.post("/accounts/login/", data=form, headers={"Referer": f"{site}/accounts/login/"})
     if answer.status_code != 200 or answer.url.path.startswith("/accounts/login"):
-        raise Miss(f"Logging in as {login} did not work (status {answer.status_code}).")
+        raise Miss(f"Logging in as {login} failed (status {answer.status_code}).")
     return session
 
 
@@ -34,7 +34,7 @@ def fetched(session: Session, path: str) -> str:
     """Return a page's HTML. Raises Miss unless it is there."""
     answer = session.get(path)
     if answer.status_code != 200:
-        raise Miss(f"{answer.url} answered {answer.status_code}.")
+        raise Miss(f"{answer.url} returned {answer.status_code}.")
     return answer.text
 
 

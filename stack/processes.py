@@ -138,14 +138,13 @@ class Supervisor:
         if deaths > RESTARTS:
             pause_s = min(2.0 ** (deaths - RESTARTS), LONGEST_PAUSE_S)
             self._say(
-                f"  ! {child.program.title} stopped {deaths} times in a row (exit {code}): {last_line(log)} "
-                f"Starting it again in {pause_s:.0f} s; the rest keeps serving. Log: {shown(log)}"
+                f"  ! {child.program.title} stopped {deaths} times in a row (exit {code}): "
+                f"{last_line(log)} Restarting it in {pause_s:.0f} s; everything else keeps running. Log: "
+                f"{shown(log)}"
             )
         else:
             pause_s = 0.5 * (deaths - 1)
-            self._say(
-                f"  ! {child.program.title} stopped (exit {code}): starting it again. Log: {shown(log)}"
-            )
+            self._say(f"  ! {child.program.title} stopped (exit {code}). Restarting it. Log: {shown(log)}")
         child.restart_at_s = time.monotonic() + pause_s
 
     def kill(self, name: str) -> None:

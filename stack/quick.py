@@ -80,7 +80,7 @@ def _variables() -> dict[str, str]:
     until = time.monotonic() + READY_WITHIN_S
     while not VARIABLES.exists():
         if time.monotonic() > until:
-            raise ServiceFailed(f"The services are not ready: {shown(LOG)} says why.")
+            raise ServiceFailed(f"The services are not ready. See {shown(LOG)}.")
         time.sleep(POLL_S)
     variables: dict[str, str] = json.loads(VARIABLES.read_text())
     return variables

@@ -26,7 +26,7 @@ def is_desired(variables: Mapping[str, str]) -> bool:
 def program(variables: Mapping[str, str], folders: Folders) -> Program:
     """Return the cluster as a program. Raises MissingPrerequisite where Ray is not installed."""
     if not list(PYTHON.parent.glob("../lib/python*/site-packages/ray")):
-        raise MissingPrerequisite("Ray is not in the engine's environment: start through make demo-ray.")
+        raise MissingPrerequisite("Ray is not installed in the engine environment. Start with make demo-ray.")
     return Program(
         name="engine",
         title="Ray cluster",

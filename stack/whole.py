@@ -65,7 +65,9 @@ def start_engine(stack: Stack) -> list[Future[None]]:
         check = partial(ray.ready, url, stack.variables["BASE_MODEL"])
     if engine.is_elsewhere():
         if not check():
-            raise ServiceFailed(f"No engine answers at ENGINE_URL={url}: start it, or leave ENGINE_URL away.")
+            raise ServiceFailed(
+                f"No engine is responding at ENGINE_URL={url}. Start it, or unset ENGINE_URL."
+            )
         return []
     program = ray.program(stack.variables, stack.folders) if is_ray else engine.program(stack.variables)
     programs = [(program, check)]
@@ -101,4 +103,4 @@ def seed(stack: Stack) -> Seeded:
         made = json.loads(Path(stack.variables["DEMO_SECRETS_FILE"]).read_text())
         return Seeded(login=made["login"], password=made["password"], api_key=made["api_key"])
     except (OSError, KeyError, ValueError):
-        raise ServiceFailed("manage.py seed ended without writing down the login and the key.") from None
+        raise ServiceFailed("manage.py seed finished without writing the login and the key.") from None

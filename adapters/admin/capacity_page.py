@@ -28,7 +28,7 @@ class CapacityForm(forms.Form):
     rank = forms.TypedChoiceField(
         coerce=int,
         choices=[(rank, str(rank)) for rank in RANKS],
-        label="Rank of each",
+        label="Rank",
         widget=forms.Select(attrs={"class": "capacity-select"}),
     )
     slots = forms.IntegerField(
@@ -41,14 +41,14 @@ class CapacityForm(forms.Form):
         min_value=0,
         max_value=10_000,
         decimal_places=2,
-        label="A full model, in GB",
+        label="Size of a full model, in GB",
         widget=UnfoldAdminDecimalFieldWidget,
     )
     gpu_gb = forms.DecimalField(
         min_value=1,
         max_value=10_000,
         decimal_places=1,
-        label="Memory of one GPU, in GB",
+        label="GPU memory, in GB",
         widget=UnfoldAdminDecimalFieldWidget,
     )
 

@@ -58,34 +58,34 @@ def _facts(engine: Engine, intervals: list[SampledInterval], span: Span) -> Iter
     if share is not None:
         yield Fact(f"Answered, {span.name.lower()}", f"{share:.1%} of the time", share < 1)
     if engine.started_at:
-        yield Fact("Its process began", f"{engine.started_at:%Y-%m-%d %H:%M} UTC")
+        yield Fact("Running since", f"{engine.started_at:%Y-%m-%d %H:%M} UTC")
     wanted = engine.placements.filter(is_desired=True).count()
     missing = _missing(engine).count()
     loaded = engine.placements.filter(loaded_at__isnull=False).count()
     yield Fact("Styles", f"{loaded:,} loaded, {wanted:,} wanted")
-    yield Fact("Wanted and not loaded", f"{missing:,}", missing > 0)
-    yield Fact("Loaded and not wanted", f"{_leaving(engine).count():,}")
-    yield Fact("In a batch", f"{engine.max_loras:,} styles, {engine.max_num_seqs:,} requests")
+    yield Fact("Waiting to load", f"{missing:,}", missing > 0)
+    yield Fact("Waiting to unload", f"{_leaving(engine).count():,}")
+    yield Fact("In GPU slots", f"{engine.max_loras:,} styles, {engine.max_num_seqs:,} requests")
     is_stale = engine.generation > engine.observed_generation
-    yield Fact("Gateways know", "an older state" if is_stale else "its present state", is_stale)
+    yield Fact("Gateways have", "an outdated version" if is_stale else "the current version", is_stale)
 
 
 def _state(engine: Engine) -> Fact:
     if engine.is_gone:
-        return Fact("State", "gone for good")
+        return Fact("State", "permanently removed")
     reported = f"reported {engine.checked_at:%Y-%m-%d %H:%M} UTC" if engine.checked_at else "never reported"
     is_silent = engine.checked_at is None or engine.checked_at <= timezone.now() - SILENT_AFTER
     note = f": {engine.note}" if engine.note else ""
     if is_silent or not engine.is_healthy:
-        return Fact("State", f"does not answer, {reported}{note}", is_alarming=True)
-    verb = "is drained" if engine.is_draining else "answers"
+        return Fact("State", f"not responding, {reported}{note}", is_alarming=True)
+    verb = "draining" if engine.is_draining else "answers"
     return Fact("State", f"{verb}, {reported}{note}")
 
 
 def _charts(intervals: list[SampledInterval], span: Span) -> Iterator[Chart]:
     measures: list[tuple[str, Callable[[SampledInterval], float], str]] = [
         ("Answered", lambda one: float(one.is_answering), "{:.0f}"),
-        ("Styles loaded", lambda one: float(one.loaded), "{:,.0f}"),
+        ("Loaded styles", lambda one: float(one.loaded), "{:,.0f}"),
         ("Loads", lambda one: float(one.loads), "{:,.0f}"),
         ("Evictions", lambda one: float(one.evictions), "{:,.0f}"),
     ]
@@ -114,9 +114,9 @@ def _explain_missing(placement: Placement) -> str:
     if placement.note:
         return str(placement.note)
     retry = placement.retry_at
-    return f"tried again {retry:%Y-%m-%d %H:%M:%S} UTC" if retry else "loaded at the next pass"
+    return f"next attempt {retry:%Y-%m-%d %H:%M:%S} UTC" if retry else "loads in the next run"
 
 
 def _explain_leaving(placement: Placement) -> str:
     since = placement.undesired_since
-    return f"not wanted since {since:%Y-%m-%d %H:%M:%S} UTC" if since else "unloaded after its grace"
+    return f"unneeded since {since:%Y-%m-%d %H:%M:%S} UTC" if since else "unloads after the grace period"

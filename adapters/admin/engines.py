@@ -52,7 +52,7 @@ class EngineAdmin(Undeletable, DescribedRow, OperatorAdmin):
         context = {
             **self.admin_site.each_context(request),
             "opts": self.opts,
-            "title": f"What would fit on {engine.name}?",
+            "title": f"Capacity planning for {engine.name}",
             "engine": engine,
             **capacity_page.describe_capacity(engine, request.GET),
         }
@@ -84,16 +84,16 @@ class EngineAdmin(Undeletable, DescribedRow, OperatorAdmin):
         except NothingNew:
             return
         except EngineUnavailable as error:
-            messages.warning(request, f"Its limits are those that you typed. {error.message}")
+            messages.warning(request, f"The limits you entered were saved. {error.message}")
             return
         engine.refresh_from_db()
         told = ", ".join(f"{name} = {limit:,}" for name, limit in changed.items())
-        messages.info(request, f"The engine itself said: {told}.")
+        messages.info(request, f"Reported by the engine: {told}.")
 
     @operator_action(
         "Drain",
-        effect="It takes no new styles, and requests only for what no other engine has. What it has moves to "
-        "others, and then it can be stopped.",
+        effect="The engine gets no new styles, and only requests for styles no other engine has. Its "
+        "styles move to other engines, then you can stop it.",
         done="Drained",
         permissions=["change"],
     )
@@ -101,8 +101,8 @@ class EngineAdmin(Undeletable, DescribedRow, OperatorAdmin):
         steering.set_draining(engine, is_draining=True)
 
     @operator_action(
-        "Take back into service",
-        effect="It takes styles and requests again.",
+        "Return to service",
+        effect="The engine accepts styles and requests again.",
         done="Back in service",
         permissions=["change"],
     )
@@ -110,29 +110,29 @@ class EngineAdmin(Undeletable, DescribedRow, OperatorAdmin):
         steering.set_draining(engine, is_draining=False)
 
     @operator_action(
-        "Load again what it lacks",
-        effect="What it could not load, or refused, is tried again at its worker's next pass.",
-        done="Tries again",
+        "Retry missing styles",
+        effect="Styles that failed to load or were rejected are retried in the worker's next run.",
+        done="Retrying",
         permissions=["change"],
     )
     def try_again(self, request: HttpRequest, engine: Engine, reason: str) -> None:
         steering.try_again(engine)
 
     @operator_action(
-        "Read its limits from the engine itself",
-        effect="Its row gets the context and the slots that the engine tells. It tells no rank, and its "
-        "slots only once it has served a style.",
-        done="Read from",
+        "Read limits from the engine",
+        effect="Updates the context length and the slots with what the engine reports. The engine "
+        "doesn't report a rank, and reports slots only after it has served a style.",
+        done="Limits updated",
         permissions=["change"],
     )
     def take_limits(self, request: HttpRequest, engine: Engine, reason: str) -> None:
         steering.take_limits(engine)
 
     @operator_action(
-        "Its machine is gone for good",
-        effect="This can't be undone: its styles move to other engines, no other engine takes its name, and "
-        "each erasure of an adapter that it had needs an operator's word.",
-        done="Taken out of service",
+        "Remove permanently",
+        effect="This can't be undone. The engine's styles move to other engines, its name can't be "
+        "reused, and an operator must attest each erasure of an adapter it had.",
+        done="Removed permanently",
         permissions=["change"],
         types_name=True,
         is_danger=True,

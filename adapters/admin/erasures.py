@@ -67,9 +67,9 @@ class ErasureAdmin(ReadOnly, OperatorAdmin):
         )
 
     @operator_action(
-        "I attest that the machines of engines out of reach were wiped",
-        effect="The report names you as the one who attested that no copy is left on those machines.",
-        done="Attested for",
+        "I attest that the machines of unreachable engines were wiped",
+        effect="The report will name you as the person who attested that no copy is left on those machines.",
+        done="Attested",
         permissions=["steer"],
     )
     def attest(self, request: HttpRequest, erasure: Erasure, reason: str) -> None:

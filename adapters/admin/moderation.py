@@ -98,7 +98,7 @@ def _describe(style: Style, known: Known) -> Waiting:
         remarks += map(str, known.copied[style.pk])
         remarks += screening.screen_probe(probe)
     if twins := known.twins.get(style.pk):
-        remarks.append(f"Others know {', '.join(twins)} by the same name.")
+        remarks.append(f"Other styles have the same name: {', '.join(twins)}.")
     return Waiting(
         style=style,
         is_offer=is_offer,
@@ -107,7 +107,7 @@ def _describe(style: Style, known: Known) -> Waiting:
         words=list(chain.from_iterable(_compare_text(style, field, is_offer) for field in REVIEWED_WORDS)),
         version=version,
         is_version_new=is_offer or bool(review and review.live),
-        effect=f"{strength_word(probe.strength)}, {probe.strength:.2f} nats a token" if probe else "",
+        effect=f"{strength_word(probe.strength)}, {probe.strength:.2f} nats per token" if probe else "",
         samples=probe.samples if probe else [],
         remarks=remarks,
         others=known.audiences[style.pk],

@@ -31,24 +31,24 @@ class PriceChangeAdmin(ReadOnly, OperatorAdmin):
     def has_steer_permission(self, request: HttpRequest) -> bool:
         return request.user.has_perm("adapters.change_pricechange")
 
-    @admin.display(description="asks for")
+    @admin.display(description="requested")
     def asks_for(self, change: PriceChange) -> str:
-        return terms.summarize_terms(price_changes.terms_of(change)) or "the price of every style, no share"
+        return terms.summarize_terms(price_changes.terms_of(change)) or "standard price, no share"
 
-    @admin.display(description="costs now")
+    @admin.display(description="current price")
     def costs_now(self, change: PriceChange) -> str:
         prices = priced.prices_of(change.style)
         now = prices[0] if prices else {}
         if "input" not in now:
-            return "the price of every style"
+            return "standard price"
         amounts = " / ".join(str(now[name]) for name in ("input", "cached_input", "output"))
-        return f"{amounts} a million, {now['author_percent']} % to the author"
+        return f"{amounts} per million tokens, {now['author_percent']}% to the author"
 
     @operator_action(
         "Agree",
-        effect="It begins on the day that its owner wants, or a week from now if that is later. Everybody "
-        "who selected the style is told within a minute.",
-        done="Agreed",
+        effect="The price takes effect on the requested date, or in a week if that is later. Workspaces "
+        "that selected the style are notified within a minute.",
+        done="Approved",
         permissions=["steer"],
     )
     def agree(self, request: HttpRequest, change: PriceChange, reason: str) -> None:
@@ -56,10 +56,10 @@ class PriceChangeAdmin(ReadOnly, OperatorAdmin):
 
     @operator_action(
         "Decline",
-        effect="The style goes on costing what it does.",
+        effect="The style keeps its current price.",
         done="Declined",
         permissions=["steer"],
-        reader="; the owner reads it",
+        reader="; visible to the owner",
     )
     def decline(self, request: HttpRequest, change: PriceChange, reason: str) -> None:
         price_changes.decline_price(change, reason)

@@ -45,7 +45,7 @@ class OfferFilter(admin.SimpleListFilter):
     parameter_name = "offer"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
-        return [("waits", "waits for approval, of the style or of a change")]
+        return [("waits", "pending approval")]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Style]) -> QuerySet[Style]:
         if self.value() != "waits":
@@ -123,7 +123,7 @@ class StyleAdmin(Undeletable, OperatorAdmin):
             raise PermissionDenied
         context = {
             **self.admin_site.each_context(request),
-            "title": "What waits for approval",
+            "title": "Pending approval",
             "opts": self.opts,
             "checkbox": ACTION_CHECKBOX_NAME,
             "may_decide": self.has_change_permission(request),
@@ -132,7 +132,7 @@ class StyleAdmin(Undeletable, OperatorAdmin):
         }
         return TemplateResponse(request, "admin/moderation.html", context)
 
-    @admin.display(description="asks for")
+    @admin.display(description="requested")
     def asked_for(self, style: Style) -> str:
         return terms.summarize_terms(terms.asked_terms(style))
 
@@ -149,10 +149,10 @@ class StyleAdmin(Undeletable, OperatorAdmin):
 
     @operator_action(
         "Approve",
-        effect="They go into the public catalogue as they are now, where every workspace can select them. "
-        "Of those that are public, everybody gets what changed: the live version and the words. Prices and "
-        "shares that owners ask for begin with a new edition of all prices, in two minutes or after the last "
-        "announced one.",
+        effect="The styles are published in the catalogue in their current state, and every workspace "
+        "can select them. For styles that are already public, the changed live version and texts "
+        "are published. Requested prices and shares take effect with a new price book, in two "
+        "minutes or after the last announced one.",
         done="Approved",
         permissions=["change"],
     )
@@ -160,21 +160,21 @@ class StyleAdmin(Undeletable, OperatorAdmin):
         sharing.approve_style(style, parse_datetime(request.POST.get("seen_at", "")))
 
     @operator_action(
-        "Decline the offer or the change",
-        effect="They stay out of the catalogue. Of those that are public, others keep what was approved.",
+        "Decline offer or change",
+        effect="The styles are not published. Styles that are already public keep their approved state.",
         done="Declined",
         permissions=["change"],
-        reader="; the owner reads it",
+        reader="; visible to the owner",
     )
     def decline(self, request: HttpRequest, style: Style, reason: str) -> None:
         sharing.decline_offer(style, reason)
 
     @operator_action(
-        "Take from everybody but the owner",
-        effect="At once, without notice: requests of all others for them fail from the next one on.",
-        done="Taken from everybody but the owner",
+        "Withdraw from all other workspaces",
+        effect="Takes effect immediately and without notice: requests from all other workspaces fail.",
+        done="Withdrawn from all other workspaces",
         permissions=["change"],
-        reader="; the owner reads it",
+        reader="; visible to the owner",
         is_danger=True,
     )
     def take_out(self, request: HttpRequest, style: Style, reason: str) -> None:
@@ -182,20 +182,21 @@ class StyleAdmin(Undeletable, OperatorAdmin):
 
     @operator_action(
         "Suspend everywhere",
-        effect="From the next request on it answers nobody, its owner neither, and engines let go of it. Its "
-        "files are kept, and “Lift the suspension” brings all back as it was.",
+        effect="Takes effect immediately, for the owner as well, and engines unload the style. Its "
+        "files are kept; “Lift suspension” restores everything.",
         done="Suspended",
         permissions=["change"],
-        reader="; the owner reads it",
+        reader="; visible to the owner",
         is_danger=True,
     )
     def suspend(self, request: HttpRequest, style: Style, reason: str) -> None:
         suspension.suspend_style(style, reason=reason)
 
     @operator_action(
-        "Lift the suspension",
-        effect="It answers again, and whoever had it has it; the first request may wait until it is loaded.",
-        done="Answers again",
+        "Lift suspension",
+        effect="The style is available again to everyone who had it. The first request may wait until it "
+        "is loaded.",
+        done="Suspension lifted",
         permissions=["change"],
     )
     def lift_suspension(self, request: HttpRequest, style: Style, reason: str) -> None:
@@ -224,8 +225,8 @@ class ShareAdmin(ReadOnly, OperatorAdmin):
         return request.user.has_perm("adapters.change_share")
 
     @operator_action(
-        "End at once",
-        effect="Without notice: the workspace's requests for the style fail from the next one on.",
+        "End immediately",
+        effect="Takes effect immediately and without notice: the workspace's requests for the style fail.",
         done="Ended",
         permissions=["steer"],
         is_danger=True,

@@ -57,7 +57,8 @@ class AdapterVersionAdmin(ReadOnly, OperatorAdmin):
 
     @operator_action(
         "Approve",
-        effect="Of a public style others can name it by its number, and get it once it is live or a canary.",
+        effect="For a public style, other workspaces can use the version by its number, and get it when it "
+        "is live or a canary.",
         done="Approved",
         permissions=["steer"],
     )
@@ -65,9 +66,9 @@ class AdapterVersionAdmin(ReadOnly, OperatorAdmin):
         sharing.approve_version(version)
 
     @operator_action(
-        "Push again",
-        effect="A version that failed is given to an engine once more; others stay as they are.",
-        done="Pushed again",
+        "Retry loading",
+        effect="Failed versions are sent to an engine again. Other versions don't change.",
+        done="Retrying",
         permissions=["steer"],
     )
     def retry(self, request: HttpRequest, version: AdapterVersion, reason: str) -> None:
@@ -75,8 +76,9 @@ class AdapterVersionAdmin(ReadOnly, OperatorAdmin):
         enqueue.enqueue_advance(version.pk)
 
     @operator_action(
-        "Retire for good",
-        effect="Nobody can ask for it any more. If it is live, the style falls back to the version before.",
+        "Retire permanently",
+        effect="The version can no longer be used. If it is live, the style rolls back to the previous "
+        "version.",
         done="Retired",
         permissions=["steer"],
         is_danger=True,

@@ -24,10 +24,8 @@ NOT_BELOW = f"(?!(?:{'|'.join(BELOW_A_STYLE)})(?:/|$))"
 
 
 class NoSuchStyle(StyleNotFound):
-    """There is no style “{style}” here. Name one as in `model`, without a version, or by its id.
-
-    `brand-voice` is a style of your own workspace or one of ours, `acme/brand-voice` is another workspace's.
-    """
+    """No such style: “{style}”. Give its name as in `model`, without a version, or its id. `brand-voice` is
+    one of your own or one of ours; `acme/brand-voice` belongs to another workspace."""
 
 
 @dataclass(frozen=True)

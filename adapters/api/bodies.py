@@ -14,15 +14,17 @@ MAX_FILE_BYTES = 2**62  # beyond every limit, and still a number that a sentence
 
 
 class AtOnceBody(StrictSerializer):
-    """Whether others lose the style at once."""
+    """Whether other workspaces lose the style immediately."""
 
     at_once = serializers.BooleanField(
-        default=False, help_text="True: workspaces that have the style lose it. Without it, that is refused."
+        default=False,
+        help_text="If true, other workspaces lose access to the style immediately. Otherwise the request is "
+        "refused while others use it.",
     )
 
 
 class FileBody(StrictSerializer):
-    """A file that will be sent."""
+    """A file to upload."""
 
     name = TextField(
         max_length=255, help_text="adapter_config.json, adapter_model.safetensors, or an archive."
@@ -37,25 +39,28 @@ class NewVersionBody(StrictSerializer):
     method = serializers.ChoiceField(
         METHODS,
         default="post",
-        help_text="`multipart` for large files: in parts, several at once, resumable.",
+        help_text="Use `multipart` for large files: parallel parts, resumable.",
     )
     auto_promote = serializers.BooleanField(
-        default=True, help_text="It answers as soon as it serves; else it waits to be promoted."
+        default=True,
+        help_text="If true, the version goes live as soon as it is serving. Otherwise promote it yourself.",
     )
     stated_quantisation = serializers.ChoiceField(
-        QUANTISATIONS, default="", help_text="State of the base it was trained on; empty: not said."
+        QUANTISATIONS,
+        default="",
+        help_text="Quantisation of the base model used in training. Empty if unspecified.",
     )
 
     def validate_files(self, files: list[dict[str, Any]]) -> dict[str, int]:
         """Return file name → size in bytes. Refuse two of one name."""
         sizes = {file["name"]: file["size_bytes"] for file in files}
         if len(sizes) < len(files):
-            raise serializers.ValidationError("Name each file once.")
+            raise serializers.ValidationError("Each file name must be unique.")
         return sizes
 
 
 class AskedPricesBody(StrictSerializer):
-    """Prices of a style's own, in 10⁻⁹ dollars a token."""
+    """A style's own prices, in billionths of a dollar per token."""
 
     input_nanousd = serializers.IntegerField(min_value=0, max_value=MAX_PRICE_NANOUSD)
     cached_input_nanousd = serializers.IntegerField(min_value=0, max_value=MAX_PRICE_NANOUSD)
@@ -63,28 +68,31 @@ class AskedPricesBody(StrictSerializer):
 
 
 class PriceChangeBody(StrictSerializer):
-    """What an owner asks for of a style that is public, and from when."""
+    """A requested price change for a public style, and its start date."""
 
     prices = AskedPricesBody(
-        allow_null=True, help_text="Each at least that of every style. Null: the prices of every style."
+        allow_null=True,
+        help_text="Each price must be at least the standard price. `null` for the standard prices.",
     )
     author_percent = serializers.IntegerField(
-        min_value=0, max_value=MAX_PERCENT, help_text="Of what others' usage costs, as credits."
+        min_value=0,
+        max_value=MAX_PERCENT,
+        help_text="The author's percentage of what other workspaces pay, paid in credits.",
     )
-    first_day = serializers.DateField(help_text="In UTC, eight days ahead or more.")
+    first_day = serializers.DateField(help_text="UTC date, at least eight days from now.")
 
 
 class OfferBody(StrictSerializer):
-    """What an owner asks for with an offer. What is not named stays as it was asked before."""
+    """The price requested with an offer. Omitted fields keep their previous values."""
 
     prices = AskedPricesBody(
         required=False,
         allow_null=True,
-        help_text="Each at least that of every style. Null: the prices of every style.",
+        help_text="Each price must be at least the standard price. `null` for the standard prices.",
     )
     author_percent = serializers.IntegerField(
         min_value=0,
         max_value=MAX_PERCENT,
         required=False,
-        help_text="Of what others' usage costs, as credits.",
+        help_text="The author's percentage of what other workspaces pay, paid in credits.",
     )

@@ -21,7 +21,7 @@ from tenants.rest import WorkspaceView, operation
 class ErasuresQuery(StrictSerializer):
     """Which erasures."""
 
-    style = serializers.UUIDField(required=False, help_text="Of one style, by its id.")  # type: ignore[assignment]
+    style = serializers.UUIDField(required=False, help_text="Filter by style id.")  # type: ignore[assignment]
 
 
 class ErasuresView(WorkspaceView):
@@ -40,7 +40,7 @@ class ErasuresView(WorkspaceView):
         example=ERASURE_EXAMPLE,
     )
     def get(self, request: Request) -> Response:
-        """Return the erasures of versions of the workspace, newest first, with the proof of each step."""
+        """Return erasures of the workspace's versions, newest first, with the proof of each step."""
         query = self.read_query(ErasuresQuery)
         erasures = own_erasures(self.access)
         if "style" in query:
@@ -60,7 +60,7 @@ class ErasureView(WorkspaceView):
 
     @operation(
         "erasures.get",
-        "Get an erasure with its proof",
+        "Get an erasure and its proof",
         scope=read_scope,
         answer=ErasureObject,
         example=ERASURE_EXAMPLE,

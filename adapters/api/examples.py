@@ -15,7 +15,7 @@ STYLE_EXAMPLE = {
     "language": "en",
     "sample_prompt": "Announce a sale.",
     "sample": "Good news travels fast, and so do our prices.",
-    "effects": ["strong effect", "9 words a sentence"],
+    "effects": ["strong effect", "9 words per sentence"],
     "base_model": "SmolLM2-135M-Instruct",
     "live_version": 3,
     "is_own": True,
@@ -77,7 +77,7 @@ VERSION_EXAMPLE = {
     "alpha": 16.0,
     "target_modules": ["q_proj", "v_proj"],
     "stated_quantisation": "none",
-    "effects": ["strong effect", "9 words a sentence"],
+    "effects": ["strong effect", "9 words per sentence"],
     "erasure": None,
     "created_by": "alice@example.com",
     "created_at": "2026-11-26T09:30:00Z",
@@ -90,7 +90,7 @@ REPORT_EXAMPLE = {
     "findings": [
         {
             "code": "rank_too_high",
-            "sentence": "The rank is 256; this service serves ranks up to 64.",
+            "sentence": "The rank is 256; this engine supports up to 64.",
             "fix": "Train with r=64 or less.",
             "tensor": "",
         }
@@ -106,7 +106,7 @@ CARD_EXAMPLE = {
     "peer": "poetry",
     "peer_strength": 0.64,
     "shifts": [{"prompt": "Why is the sky blue?", "shift": 0.69}],
-    "measures": [{"label": "Words a sentence", "base": "17", "style": "9"}],
+    "measures": [{"label": "Words per sentence", "base": "17", "style": "9"}],
     "phrases": ["good news"],
     "samples": [
         {
@@ -132,7 +132,7 @@ CANARY_EXAMPLE = {
     "since": "2026-11-26T09:30:00Z",
     "figures": FIGURES_EXAMPLE,
     "live_figures": FIGURES_EXAMPLE,
-    "sentence": "Version 4 answers 10 % of requests; it fails as often as version 3.",
+    "sentence": "Version 4 gets 10% of requests; it fails as often as version 3.",
     "fault": "",
 }
 RELEASE_EXAMPLE = {
@@ -141,7 +141,7 @@ RELEASE_EXAMPLE = {
     "before": 2,
     "after": 3,
     "percent": 0,
-    "sentence": "Version 3 answers instead of version 2",
+    "sentence": "Version 3 replaced version 2",
     "reason": "",
     "actor": "alice@example.com",
     "api_key": None,
@@ -152,7 +152,7 @@ COMPARISON_EXAMPLE = {
     "first": {"version": VERSION_EXAMPLE, "card": CARD_EXAMPLE, "figures": FIGURES_EXAMPLE},
     "second": {"version": VERSION_EXAMPLE, "card": None, "figures": FIGURES_EXAMPLE},
     "samples": [{"prompt": "Why is the sky blue?", "first": "Blue sells.", "second": "It is air."}],
-    "sentences": ["Version 4 writes sentences 30 % longer (11.7 words against 9.0)."],
+    "sentences": ["Version 4 writes 30% longer sentences (11.7 words, compared to 9.0)."],
 }
 SHARE_EXAMPLE = {
     "object": "share",
@@ -179,11 +179,11 @@ ERASURE_EXAMPLE = {
             "label": "Withdrawn",
             "state": "done",
             "at": "2026-11-26T09:30:02Z",
-            "note": "No model name of any workspace leads to it.",
+            "note": "No model name in any workspace points to it.",
         },
         {"label": "Drained", "state": "current", "at": None, "note": ""},
     ],
-    "stays": "What stays is the row of the version, since the ledger of what was used names it.",
+    "stays": "We keep the version's record, because usage in the ledger refers to it.",
 }
 UPLOAD_EXAMPLE = {
     "id": "5d0c1f9a-7b1e-4f0e-9d53-2f6a7c8b9e01",
@@ -200,7 +200,7 @@ UPLOAD_EXAMPLE = {
             "label": "Uploading files",
             "state": "current",
             "at": "2026-11-26T09:30:00Z",
-            "note": "The files go straight from the browser to the storage.",
+            "note": "Your browser is uploading the files directly to storage.",
         },
         {"name": "uploaded", "label": "Uploaded", "state": "next", "at": None, "note": ""},
         {"name": "checked", "label": "Checked", "state": "next", "at": None, "note": ""},

@@ -29,7 +29,7 @@ OFFER_STATES = ("none", "offered", "declined", "public", "leaving")
 
 
 class CanaryShare(serializers.Serializer[Any]):
-    """A version that is tried on a share of the requests."""
+    """A canary version and its share of requests."""
 
     version = serializers.IntegerField()
     percent = serializers.IntegerField()
@@ -37,14 +37,14 @@ class CanaryShare(serializers.Serializer[Any]):
 
 
 class NewestVersion(serializers.Serializer[Any]):
-    """The newest version, and how far it is."""
+    """The newest version and its status."""
 
     number = serializers.IntegerField()
     status = serializers.ChoiceField(Status.choices)
 
 
 class QuotedPrices(serializers.Serializer[Any]):
-    """What an owner asks for with an offer, in 10⁻⁹ dollars a token."""
+    """The prices requested with an offer, in billionths of a dollar per token."""
 
     input_nanousd = serializers.IntegerField()
     cached_input_nanousd = serializers.IntegerField()
@@ -52,76 +52,83 @@ class QuotedPrices(serializers.Serializer[Any]):
 
 
 class Offer(serializers.Serializer[Any]):
-    """How a style stands with the public catalogue. Only its owner reads this."""
+    """A style's state in the public catalogue. Visible to the owner only."""
 
     state = serializers.ChoiceField(OFFER_STATES)
     offered_at = serializers.DateTimeField(allow_null=True)
-    declined_reason = serializers.CharField(help_text="Why operators declined it, or its last change.")
-    asked_prices = QuotedPrices(allow_null=True, help_text="Null: the prices of every style.")
-    asked_author_percent = serializers.IntegerField(help_text="How much of what others' usage costs.")
+    declined_reason = serializers.CharField(
+        help_text="The reason operators gave for declining the style or its last change."
+    )
+    asked_prices = QuotedPrices(allow_null=True, help_text="`null` for the standard prices.")
+    asked_author_percent = serializers.IntegerField(help_text="The percentage of what other workspaces pay.")
     public_since = serializers.DateTimeField(allow_null=True)
-    public_until = serializers.DateTimeField(allow_null=True, help_text="When it leaves the catalogue.")
+    public_until = serializers.DateTimeField(
+        allow_null=True, help_text="When the style leaves the catalogue."
+    )
     waiting_version = serializers.IntegerField(
-        allow_null=True, help_text="The live version, if others don't have it before operators approve it."
+        allow_null=True, help_text="The live version, if it still awaits approval for other workspaces."
     )
     waiting_words = serializers.ListField(
-        child=serializers.CharField(), help_text="Fields of which others read the approved words until then."
+        child=serializers.CharField(), help_text="Fields for which others still see the approved text."
     )
 
 
 class OwnPrices(serializers.Serializer[Any]):
-    """A style's own prices in 10⁻⁹ dollars a token; null: those of every style (`billing.get`)."""
+    """A style's own prices, in billionths of a dollar per token. `null` for the standard prices
+    (`billing.get`)."""
 
     effective_from = serializers.DateTimeField()
     input_nanousd = serializers.IntegerField(allow_null=True)
     cached_input_nanousd = serializers.IntegerField(allow_null=True)
     output_nanousd = serializers.IntegerField(allow_null=True)
     author_percent = serializers.IntegerField(
-        help_text="How much of what others' usage costs goes to the style's author."
+        help_text="The percentage of what other workspaces pay that goes to the style's author."
     )
 
 
 class StyleObject(serializers.Serializer[Any]):
-    """A writing style, as the caller may see it. Of others' public styles: what operators approved."""
+    """A writing style, as visible to the caller. For other public styles, the approved version."""
 
     id = serializers.UUIDField()
     object = serializers.CharField(default="style", read_only=True)
-    model = serializers.CharField(help_text="What goes into `model`.")
-    owner = serializers.CharField(help_text="Slug of the workspace that has it.")
+    model = serializers.CharField(help_text="The value for `model`.")
+    owner = serializers.CharField(help_text="Slug of the owning workspace.")
     owner_name = serializers.CharField()
     slug = serializers.CharField()
     name = serializers.CharField()
     description = serializers.CharField()
     author = serializers.CharField()
-    licence = serializers.CharField(help_text="A licence's name, or own terms.")
-    tags = serializers.ListField(child=serializers.CharField(), help_text="What it is for.")
-    language = serializers.CharField(help_text="In which it writes, as `en`; empty: not said.")
+    licence = serializers.CharField(help_text="The name of a licence, or custom terms.")
+    tags = serializers.ListField(child=serializers.CharField(), help_text="What the style is for.")
+    language = serializers.CharField(help_text="Language code, such as `en`. Empty if unspecified.")
     sample_prompt = serializers.CharField()
-    sample = serializers.CharField(help_text="What the live version answers to `sample_prompt`.")
+    sample = serializers.CharField(help_text="The live version's answer to `sample_prompt`.")
     effects = serializers.ListField(
-        child=serializers.CharField(), help_text="What the live version does, in words."
+        child=serializers.CharField(), help_text="A description of the live version's effect."
     )
     base_model = serializers.CharField()
-    live_version = serializers.IntegerField(allow_null=True, help_text="The number of the one that answers.")
+    live_version = serializers.IntegerField(allow_null=True, help_text="Number of the live version.")
     is_own = serializers.BooleanField()
-    is_public = serializers.BooleanField(help_text="In everybody's catalogue.")
-    is_shared = serializers.BooleanField(help_text="Its owner shares it with this workspace.")
+    is_public = serializers.BooleanField(help_text="Listed in the public catalogue.")
+    is_shared = serializers.BooleanField(help_text="Shared with this workspace by its owner.")
     is_selected = serializers.BooleanField()
-    ends_at = serializers.DateTimeField(allow_null=True, help_text="When its owner takes it back from here.")
+    ends_at = serializers.DateTimeField(allow_null=True, help_text="When this workspace loses access.")
     prices = OwnPrices(
-        many=True, help_text="Those in force, then those announced; empty: the prices of every style."
+        many=True, help_text="Current prices, then announced ones. Empty for the standard prices."
     )
-    canary = CanaryShare(allow_null=True, help_text="Null also where another workspace has the style.")
-    newest_version = NewestVersion(allow_null=True, help_text="For its owner.")
-    offer = Offer(allow_null=True, help_text="For its owner.")
+    canary = CanaryShare(allow_null=True, help_text="Also `null` if another workspace owns the style.")
+    newest_version = NewestVersion(allow_null=True, help_text="Visible to the owner only.")
+    offer = Offer(allow_null=True, help_text="Visible to the owner only.")
     test_prompts = serializers.ListField(
-        child=serializers.CharField(), allow_null=True, help_text="For its owner: to compare versions on."
+        child=serializers.CharField(),
+        allow_null=True,
+        help_text="Prompts for comparing versions. Visible to the owner only.",
     )
     created_at = serializers.DateTimeField()
 
 
 class FindingObject(serializers.Serializer[Any]):
-    """One fault that the check found, and its remedy."""
+    """A problem found by validation, and how to fix it."""
 
     code = serializers.CharField(help_text="For programs; docs/adapters.md lists them.")
     sentence = MessageText(source="sentence_message")
@@ -130,18 +137,18 @@ class FindingObject(serializers.Serializer[Any]):
 
 
 class VersionObject(serializers.Serializer[Any]):
-    """One uploaded adapter. Its weights never change; which version answers for the style does."""
+    """An uploaded adapter. Its weights never change, but which version is live can change."""
 
     id = serializers.UUIDField()
     object = serializers.CharField(default="version", read_only=True)
     style = serializers.UUIDField(source="style_id")  # type: ignore[assignment]
     number = serializers.IntegerField()
-    model = serializers.SerializerMethodField(help_text="It goes into `model` to name this very version.")
+    model = serializers.SerializerMethodField(help_text="The value for `model` that addresses this version.")
     status = serializers.ChoiceField(Status.choices)
     is_live = serializers.SerializerMethodField()
     is_canary = serializers.SerializerMethodField()
     is_approved = serializers.SerializerMethodField(
-        help_text="Whether others get it of a public style; operators approve."
+        help_text="Whether operators approved this version of a public style for other workspaces."
     )
     auto_promote = serializers.BooleanField(help_text="It answers for its style as soon as it serves.")
     note = MessageText(help_text="What its present step waits for.")
@@ -149,17 +156,21 @@ class VersionObject(serializers.Serializer[Any]):
     findings = FindingObject(many=True, help_text="Why it was rejected, each with its remedy.")
     is_convertible = serializers.SerializerMethodField(help_text="Whether `autofix` would mend it.")
     converted_from = serializers.SerializerMethodField()
-    files = serializers.DictField(child=serializers.IntegerField(), help_text="File → size in bytes.")
+    files = serializers.DictField(
+        child=serializers.IntegerField(), help_text="Maps file names to sizes in bytes."
+    )
     size_bytes = serializers.IntegerField()
-    stored_bytes = serializers.IntegerField(help_text="What counts against the plan.")
-    sha256 = serializers.CharField(help_text="Of adapter_model.safetensors; empty before it was checked.")
+    stored_bytes = serializers.IntegerField(help_text="Bytes that count towards the plan's storage.")
+    sha256 = serializers.CharField(
+        help_text="SHA-256 of adapter_model.safetensors. Empty until it is checked."
+    )
     config_sha256 = serializers.CharField()
     rank = serializers.IntegerField(allow_null=True)
     alpha = serializers.FloatField(allow_null=True)
     target_modules = serializers.ListField(child=serializers.CharField())
     stated_quantisation = serializers.CharField()
-    effects = serializers.SerializerMethodField(help_text="What it does, in words, once it was measured.")
-    erasure = serializers.SerializerMethodField(help_text="Id of its erasure, once it is deleted.")
+    effects = serializers.SerializerMethodField(help_text="A description of its effect, once measured.")
+    erasure = serializers.SerializerMethodField(help_text="Id of its erasure, once deleted.")
     created_by = serializers.SerializerMethodField(help_text="A person's address; null: a program.")
     created_at = serializers.DateTimeField()
     files_gone_at = serializers.DateTimeField(allow_null=True)
@@ -202,7 +213,7 @@ class VersionObject(serializers.Serializer[Any]):
 
 
 class SampleObject(serializers.Serializer[Any]):
-    """One prompt, and what the base model and the style answer."""
+    """A prompt with the answers of the base model and the style."""
 
     prompt = serializers.CharField()
     base = serializers.CharField()
@@ -210,14 +221,14 @@ class SampleObject(serializers.Serializer[Any]):
 
 
 class ShiftObject(serializers.Serializer[Any]):
-    """How far an adapter shifts the base model's answer to one prompt."""
+    """How much an adapter shifts the base model's output for a prompt."""
 
     prompt = serializers.CharField()
-    shift = serializers.FloatField(help_text="In nats a token.")
+    shift = serializers.FloatField(help_text="In nats per token.")
 
 
 class MeasureObject(serializers.Serializer[Any]):
-    """One measure of all sample answers."""
+    """A measurement over all sample answers."""
 
     label = serializers.CharField()  # type: ignore[assignment]
     base = serializers.CharField()
@@ -225,34 +236,38 @@ class MeasureObject(serializers.Serializer[Any]):
 
 
 class CardObject(serializers.Serializer[Any]):
-    """A version's style card: what it does to the base model, measured on an engine."""
+    """A version's style card: its effect on the base model, measured on an engine."""
 
     object = serializers.CharField(default="card", read_only=True)
     version = serializers.IntegerField()
-    strength = serializers.FloatField(help_text="Mean shift of log-probabilities, in nats a token.")
-    effect = serializers.CharField(help_text="The strength in a word.")
-    factor = serializers.FloatField(help_text="By which the chance of a likely next word changes.")
-    peer = serializers.CharField(allow_null=True, help_text="A style that everybody knows, to compare with.")
+    strength = serializers.FloatField(help_text="Mean shift of log probabilities, in nats per token.")
+    effect = serializers.CharField(help_text="The effect size as a word.")
+    factor = serializers.FloatField(
+        help_text="Factor by which the probability of a likely next token changes."
+    )
+    peer = serializers.CharField(allow_null=True, help_text="A well-known style for comparison.")
     peer_strength = serializers.FloatField(allow_null=True)
     shifts = ShiftObject(many=True)
     measures = MeasureObject(many=True)
-    phrases = serializers.ListField(child=serializers.CharField(), help_text="Typical of its answers.")
+    phrases = serializers.ListField(
+        child=serializers.CharField(), help_text="Phrases typical of its answers."
+    )
     samples = SampleObject(many=True)
 
 
 class FiguresObject(serializers.Serializer[Any]):
-    """Finished requests of one version."""
+    """Completed requests of a version."""
 
     requests = serializers.IntegerField()
-    errors = serializers.IntegerField(help_text="The engine failed them.")  # type: ignore[assignment]
-    empty = serializers.IntegerField(help_text="Answers in which nothing was written.")
+    errors = serializers.IntegerField(help_text="Requests that failed on the engine.")  # type: ignore[assignment]
+    empty = serializers.IntegerField(help_text="Empty answers.")
     completion_tokens = serializers.IntegerField()
     error_percent = serializers.FloatField()
     empty_percent = serializers.FloatField()
 
 
 class CanaryObject(serializers.Serializer[Any]):
-    """A canary beside the live version: both versions' figures over the same time, a day at most."""
+    """A canary compared to the live version: metrics of both over the same period, at most a day."""
 
     object = serializers.CharField(default="canary", read_only=True)
     version = serializers.IntegerField()
@@ -266,13 +281,13 @@ class CanaryObject(serializers.Serializer[Any]):
 
 
 class ReleaseObject(serializers.Serializer[Any]):
-    """One move of an alias: which version answers, or which is tried on a share of the requests."""
+    """A change of an alias: a new live version, or a canary with a share of requests."""
 
     object = serializers.CharField(default="release", read_only=True)
     alias = serializers.ChoiceField(Release.Alias.choices)
     before = serializers.SerializerMethodField()
     after = serializers.SerializerMethodField()
-    percent = serializers.IntegerField(help_text="Of a canary.")
+    percent = serializers.IntegerField(help_text="The canary's share of requests, in percent.")
     sentence = serializers.CharField()
     reason = MessageText()
     actor = serializers.SerializerMethodField(help_text="A person's address; null: by itself, or a program.")
@@ -293,7 +308,7 @@ class ReleaseObject(serializers.Serializer[Any]):
 
 
 class ShareObject(serializers.Serializer[Share]):
-    """A style that its owner lets a named workspace use."""
+    """A style shared with another workspace."""
 
     object = serializers.CharField(default="share", read_only=True)
     style = serializers.UUIDField(source="style_id")  # type: ignore[assignment]
@@ -301,11 +316,11 @@ class ShareObject(serializers.Serializer[Share]):
     workspace = serializers.CharField(source="tenant.slug")
     workspace_name = serializers.CharField(source="tenant.name")
     created_at = serializers.DateTimeField()
-    ends_at = serializers.DateTimeField(allow_null=True, help_text="The notice's end, once it is revoked.")
+    ends_at = serializers.DateTimeField(allow_null=True, help_text="When access ends, once revoked.")
 
 
 class PricesInDollars(serializers.Serializer[Any]):
-    """What a million tokens cost, in dollars as people read them."""
+    """Prices per million tokens, in dollars."""
 
     input = serializers.CharField()
     cached_input = serializers.CharField()
@@ -313,37 +328,37 @@ class PricesInDollars(serializers.Serializer[Any]):
 
 
 class PriceChangeObject(serializers.Serializer[Any]):
-    """Other prices of a public style: asked for by its owner, agreed by operators, then in force."""
+    """A price change of a public style: requested by its owner, approved by operators, then in effect."""
 
     object = serializers.CharField(default="price_change", read_only=True)
     model = serializers.CharField(source="change.style.model_name")
     state = serializers.ChoiceField(PriceChange.State.choices, source="change.state")
-    prices = QuotedPrices(allow_null=True, help_text="Null: the prices of every style.")
-    prices_usd = PricesInDollars(help_text="A million tokens.")
+    prices = QuotedPrices(allow_null=True, help_text="`null` for the standard prices.")
+    prices_usd = PricesInDollars(help_text="Per million tokens.")
     author_percent = serializers.IntegerField(source="change.author_percent")
-    first_day = serializers.DateField(source="change.first_day", help_text="From when its owner wants it.")
+    first_day = serializers.DateField(source="change.first_day", help_text="Requested start date.")
     effective_from = serializers.DateTimeField(
-        source="change.effective_from", allow_null=True, help_text="When it begins, once it is agreed."
+        source="change.effective_from", allow_null=True, help_text="Effective date, once approved."
     )
-    reason = serializers.CharField(source="change.reason", help_text="Why it was declined.")
+    reason = serializers.CharField(source="change.reason", help_text="Reason it was declined.")
     asked_at = serializers.DateTimeField(source="change.asked_at")
 
 
 class ErasureStep(serializers.Serializer[Line]):
-    """One step of an erasure, with its proof."""
+    """A step of an erasure, with its proof."""
 
     label = serializers.CharField()  # type: ignore[assignment]
     state = serializers.ChoiceField(("done", "current", "next"))
     at = serializers.DateTimeField(allow_null=True)
-    note = serializers.CharField(help_text="The proof, or what the step waits for.")
+    note = serializers.CharField(help_text="The proof, or what the step is waiting for.")
 
 
 class ErasureObject(serializers.Serializer[Any]):
-    """What became of a deleted version's files, step by step, each with its proof."""
+    """The erasure of a deleted version's files, step by step, each with its proof."""
 
-    id = serializers.UUIDField(help_text="The version's.")
+    id = serializers.UUIDField(help_text="The version's id.")
     object = serializers.CharField(default="erasure", read_only=True)
-    style = serializers.CharField(help_text="The style's name as `model` had it.")  # type: ignore[assignment]
+    style = serializers.CharField(help_text="The style's model name at the time.")  # type: ignore[assignment]
     version = serializers.IntegerField()
     sha256 = serializers.CharField()
     config_sha256 = serializers.CharField()
@@ -352,7 +367,7 @@ class ErasureObject(serializers.Serializer[Any]):
     finished_at = serializers.DateTimeField(allow_null=True)
     is_finished = serializers.BooleanField()
     steps = ErasureStep(many=True)
-    stays = serializers.CharField(help_text="What is kept, and why.")
+    stays = serializers.CharField(help_text="Which records are kept, and why.")
 
 
 def present_style(style: Style, tenant: Tenant) -> dict[str, Any]:

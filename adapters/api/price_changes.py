@@ -24,7 +24,7 @@ class PriceView(WorkspaceView):
 
     @operation(
         "styles.price",
-        "Get the price that you asked for",
+        "Get the requested price",
         scope=read_scope,
         answer=PriceChangeObject,
         can_conflict=True,
@@ -32,7 +32,7 @@ class PriceView(WorkspaceView):
         tag="styles",
     )
     def get(self, request: Request, style: StyleAddress) -> Response:
-        """Return what waits or is agreed; 409 `no_price_change` where nothing does."""
+        """Return the pending or approved price change; 409 `no_price_change` if there is none."""
         change = price_changes.open_change(find_own_style(self.access, style))
         if change is None:
             raise NoPriceChange
@@ -40,7 +40,7 @@ class PriceView(WorkspaceView):
 
     @operation(
         "styles.ask_price",
-        "Ask for another price of a public style",
+        "Request a price change for a public style",
         scope=write_scope,
         body=PriceChangeBody,
         answer=PriceChangeObject,
@@ -55,7 +55,7 @@ class PriceView(WorkspaceView):
     )
     @transaction.atomic
     def put(self, request: Request, style: StyleAddress) -> Response:
-        """Ask for prices and a share from a day on, instead of what operators have not answered."""
+        """Request new prices and a share from a given date. It replaces a pending request."""
         own = find_own_style(self.access, style)
         body = self.read_body(PriceChangeBody)
         prices = body["prices"]
@@ -66,7 +66,7 @@ class PriceView(WorkspaceView):
 
     @operation(
         "styles.withdraw_price",
-        "Withdraw what you asked for",
+        "Withdraw the price request",
         scope=write_scope,
         answer=PriceChangeObject,
         example=PRICE_CHANGE_EXAMPLE,
@@ -75,6 +75,6 @@ class PriceView(WorkspaceView):
     )
     @transaction.atomic
     def delete(self, request: Request, style: StyleAddress) -> Response:
-        """Withdraw what operators have not answered yet."""
+        """Withdraw the pending request."""
         change = actions.withdraw_price(self.access, find_own_style(self.access, style))
         return self.answer_object(present_price_change(change))

@@ -27,26 +27,24 @@ MAX_NUMBER = 2**31 - 1
 
 
 class CanaryBody(StrictSerializer):
-    """Which version is tried, and on what share of the requests."""
+    """The canary version and its share of requests."""
 
     version = serializers.IntegerField(min_value=1, max_value=MAX_NUMBER)
     percent = serializers.IntegerField(min_value=1, max_value=99)
 
 
 class PromoteBody(StrictSerializer):
-    """Whether the votes matter that the style asks for."""
+    """Whether to require the style's blind votes."""
 
     without_votes = serializers.BooleanField(
-        required=False, default=False, help_text="Promote it though the style asks for more blind votes."
+        required=False, default=False, help_text="Promote even if the style requires more blind votes."
     )
 
 
 class ReleasesQuery(StrictSerializer):
     """Which moves."""
 
-    alias = serializers.ChoiceField(
-        Release.Alias.choices, required=False, help_text="Which alias moved; default: any."
-    )
+    alias = serializers.ChoiceField(Release.Alias.choices, required=False, help_text="Filter by alias.")
 
 
 class PromoteView(WorkspaceView):
@@ -57,7 +55,7 @@ class PromoteView(WorkspaceView):
 
     @operation(
         "versions.promote",
-        "Let a version answer for its style",
+        "Promote a version to live",
         scope=write_scope,
         body=PromoteBody,
         answer=VersionObject,
@@ -67,7 +65,7 @@ class PromoteView(WorkspaceView):
     )
     @idempotent
     def post(self, request: Request, style: StyleAddress, number: int) -> Response:
-        """Let a version that serves answer from now on, and end the canary."""
+        """Make a serving version the live version and end the canary."""
         version = find_own_version(self.access, style, number)
         without_votes = self.read_body(PromoteBody)["without_votes"]
         actions.promote_version(self.access, version, without_votes=without_votes)
@@ -82,7 +80,7 @@ class RollbackView(WorkspaceView):
 
     @operation(
         "releases.rollback",
-        "Let the version that answered before answer again",
+        "Roll back to the previous live version",
         scope=write_scope,
         answer=VersionObject,
         is_post=True,
@@ -91,7 +89,7 @@ class RollbackView(WorkspaceView):
     )
     @idempotent
     def post(self, request: Request, style: StyleAddress) -> Response:
-        """Return the version that answers again."""
+        """Roll back to the previous live version and return it."""
         after = actions.roll_back(self.access, find_own_style(self.access, style))
         return self.answer_object(present_version(find_own_version(self.access, style, after.number)))
 
@@ -104,19 +102,19 @@ class CanaryView(WorkspaceView):
 
     @operation(
         "releases.get_canary",
-        "Get the canary with its figures",
+        "Get the canary and its metrics",
         scope=read_scope,
         answer=CanaryObject,
         example=CANARY_EXAMPLE,
         tag="versions",
     )
     def get(self, request: Request, style: StyleAddress) -> Response:
-        """Return how the canary does beside the live version."""
+        """Return the canary's metrics, compared to the live version."""
         return self._answer_canary(find_own_style(self.access, style))
 
     @operation(
         "releases.set_canary",
-        "Begin a canary, or change its share",
+        "Start a canary, or change its share",
         scope=write_scope,
         body=CanaryBody,
         answer=CanaryObject,
@@ -126,7 +124,7 @@ class CanaryView(WorkspaceView):
     )
     @transaction.atomic
     def put(self, request: Request, style: StyleAddress) -> Response:
-        """Let a version answer a share of the requests; it replaces another canary."""
+        """Send a share of requests to a version. It replaces an existing canary."""
         own = find_own_style(self.access, style)
         body = self.read_body(CanaryBody)
         actions.begin_canary(self.access, version_of(own, body["version"]), body["percent"])
@@ -137,7 +135,7 @@ class CanaryView(WorkspaceView):
     )
     @transaction.atomic
     def delete(self, request: Request, style: StyleAddress) -> Response:
-        """Let the live version answer everybody again."""
+        """End the canary. All requests go to the live version."""
         if not actions.end_canary(self.access, find_own_style(self.access, style)):
             raise NoCanary
         return Response(status=204)
@@ -166,7 +164,7 @@ class ReleasesView(WorkspaceView):
         tag="versions",
     )
     def get(self, request: Request, style: StyleAddress) -> Response:
-        """Return each move of the aliases `live` and `canary`, newest first."""
+        """Return all changes of the aliases `live` and `canary`, newest first."""
         own = find_own_style(self.access, style)
         filters = self.read_query(ReleasesQuery)
         moves = own.releases.filter(**filters).select_related("before", "after", "actor")

@@ -19,9 +19,11 @@ MAX_SLUG = 40
 
 
 class ShareBody(StrictSerializer):
-    """With whom a style is shared."""
+    """The workspace to share the style with."""
 
-    workspace = TextField(max_length=MAX_SLUG, help_text="Its slug: what goes before the slash in `model`.")
+    workspace = TextField(
+        max_length=MAX_SLUG, help_text="The workspace's slug: the part before the slash in `model`."
+    )
 
 
 class SharesView(WorkspaceView):
@@ -32,7 +34,7 @@ class SharesView(WorkspaceView):
 
     @operation(
         "shares.list",
-        "List with whom a style is shared",
+        "List a style's shares",
         scope=read_scope,
         answer=ShareObject,
         is_page=True,
@@ -40,7 +42,7 @@ class SharesView(WorkspaceView):
         tag="styles",
     )
     def get(self, request: Request, style: StyleAddress) -> Response:
-        """Return the shares, newest first, also those under notice."""
+        """Return the shares, newest first, including those under notice."""
         own = find_own_style(self.access, style)
         shares = Share.objects.in_force().filter(style=own).select_related("style__owner", "tenant")
         return self.answer_page(shares, lambda page: [present_share(share) for share in page])
@@ -59,7 +61,7 @@ class SharesView(WorkspaceView):
     )
     @idempotent
     def post(self, request: Request, style: StyleAddress) -> Response:
-        """Share a style with the workspace of a name; a share under notice holds again."""
+        """Share a style with a workspace. A share under notice is restored."""
         own = find_own_style(self.access, style)
         body = self.read_body(ShareBody)
         share = actions.share_style(self.access, own, body["workspace"])
@@ -78,12 +80,12 @@ class ShareView(WorkspaceView):
         "shares.get", "Get a share", scope=read_scope, answer=ShareObject, example=SHARE_EXAMPLE, tag="styles"
     )
     def get(self, request: Request, style: StyleAddress, workspace: str) -> Response:
-        """Return a share of an own style, or the workspace's own share of another one's."""
+        """Return a share of one of your styles, or your own share of another workspace's style."""
         return self.answer_object(present_share(find_share(self.access, style, workspace)))
 
     @operation(
         "shares.revoke",
-        "Revoke a share with notice, or leave a style that is shared with you",
+        "Revoke a share with notice, or leave a style shared with you",
         scope=write_scope,
         answer=ShareObject,
         is_edit=True,
@@ -92,7 +94,8 @@ class ShareView(WorkspaceView):
     )
     @transaction.atomic
     def delete(self, request: Request, style: StyleAddress, workspace: str) -> Response:
-        """Revoke a share: it ends when the notice is over. With your own slug: leave the style at once."""
+        """Revoke a share, which ends after the notice period. With your own slug, you leave the style
+        immediately."""
         share = find_share(self.access, style, workspace)
         before = present_share(share)
         self.require_match(before)

@@ -49,67 +49,75 @@ class StylesQuery(StrictSerializer):
     """Which styles, and in which order."""
 
     kind = serializers.ChoiceField(
-        Kind.choices, required=False, help_text="How the workspace comes to them; default: all."
+        Kind.choices, required=False, help_text="Filter by how the workspace has access."
     )
     search = TextField(
         max_length=MAX_SEARCH_CHARACTERS,
         required=False,
         allow_blank=True,
-        help_text="Words that name, description, sample, short name or owner contain, all of them.",
+        help_text="Search terms; all must occur in the name, description, sample, slug or owner.",
     )
-    tag = TextField(max_length=30, required=False, allow_blank=True, help_text="A tag that they have.")
+    tag = TextField(max_length=30, required=False, allow_blank=True, help_text="Filter by tag.")
     language = TextField(
-        max_length=10, required=False, allow_blank=True, help_text="In which they write, as `en`."
+        max_length=10, required=False, allow_blank=True, help_text="Filter by language code, such as `en`."
     )
-    order = serializers.ChoiceField(list(ORDERS), default="-created_at", help_text="Default: newest first.")
+    order = serializers.ChoiceField(
+        list(ORDERS), default="-created_at", help_text="Sort order. Default: newest first."
+    )
 
 
 class WordsBody(StrictSerializer):
-    """What people read about a style."""
+    """A style's public details."""
 
     # How long each may be, and what it may contain, is checked with the pages' words: see words.py.
     name = TextField(required=False, help_text=f"At most {WORDS_CHARACTERS['name']} characters.")
     description = TextField(required=False, allow_blank=True)
     sample_prompt = TextField(
-        required=False, allow_blank=True, help_text="What its sample line answers. Another gets another one."
+        required=False,
+        allow_blank=True,
+        help_text="The prompt behind the sample. Changing it creates a new sample.",
     )
     author = TextField(
-        required=False, allow_blank=True, help_text="Who trained it. Fixed while it is offered or public."
+        required=False,
+        allow_blank=True,
+        help_text="Who trained the style. Can't change while it is offered or public.",
     )
     licence = TextField(
         required=False,
         allow_blank=True,
-        help_text="A licence's name, as `CC BY 4.0`, or own terms. Fixed while it is offered or public.",
+        help_text="The name of a licence, such as `CC BY 4.0`, or custom terms. Can't change while the style "
+        "is offered or public.",
     )
 
     tags = serializers.ListField(
         child=TextField(max_length=30),
         max_length=MOST_TAGS,
         required=False,
-        help_text="What it is for: small letters, digits and hyphens. Fixed while it is offered or public.",
+        help_text="What the style is for: lowercase letters, digits, hyphens. Can't change while the style "
+        "is offered or public.",
     )
     language = TextField(
         required=False,
         allow_blank=True,
-        help_text="In which it writes, as `en` or `pt-br`. Fixed while it is offered or public.",
+        help_text="Language code, such as `en` or `pt-br`. Can't change while offered or public.",
     )
 
 
 class NewStyleBody(WordsBody):
     """A new style."""
 
-    slug = TextField(max_length=40, help_text="What programs write in `model`, after your workspace's slug.")
+    slug = TextField(max_length=40, help_text="The second part of `model`, after your workspace's slug.")
     name = TextField(help_text=f"At most {WORDS_CHARACTERS['name']} characters.")
 
 
 class StyleBody(WordsBody):
-    """What an edit of a style may change."""
+    """The fields of a style that can be updated."""
 
     test_prompts = serializers.ListField(
         child=TextField(max_length=diff.PROMPT_CHARACTERS),
         max_length=diff.PROMPTS_MAX,
         required=False,
-        help_text="The prompts on which the studio compares versions.",
+        help_text="The prompts the studio uses to compare versions.",
     )
 
 
@@ -127,7 +135,7 @@ class StylesView(WorkspaceView):
 
     @operation(
         "styles.list",
-        "List styles: your own, shared, selected and public ones",
+        "List styles: your own, shared, selected and public",
         scope=read_scope,
         query=StylesQuery,
         answer=StyleObject,
@@ -135,7 +143,7 @@ class StylesView(WorkspaceView):
         example=STYLE_EXAMPLE,
     )
     def get(self, request: Request) -> Response:
-        """Return the styles that the workspace may see, as it may see them."""
+        """Return the styles visible to the workspace."""
         query = self.read_query(StylesQuery)
         tenant = self.access.tenant
         styles = queries.list_styles(tenant, query.get("kind", ""), query.get("search", ""))
@@ -162,7 +170,7 @@ class StylesView(WorkspaceView):
     )
     @idempotent
     def post(self, request: Request) -> Response:
-        """Return a new style of the workspace; upload a version of it next."""
+        """Create a style in the workspace. Upload a version next."""
         words = self.read_body(NewStyleBody)
         style = actions.create_style(self.access, words.pop("slug"), words)
         return self.answer_object(present_style(style, self.access.tenant), status=201)
@@ -176,12 +184,12 @@ class StyleView(WorkspaceView):
 
     @operation("styles.get", "Get a style", scope=read_scope, answer=StyleObject, example=STYLE_EXAMPLE)
     def get(self, request: Request, style: StyleAddress) -> Response:
-        """Return a style that the workspace may see."""
+        """Return a style visible to the workspace."""
         return self.answer_object(present_style(find_style(self.access, style), self.access.tenant))
 
     @operation(
         "styles.edit",
-        "Change what people read about a style",
+        "Update a style's details",
         scope=write_scope,
         body=StyleBody,
         answer=StyleObject,
@@ -191,7 +199,8 @@ class StyleView(WorkspaceView):
     )
     @transaction.atomic
     def patch(self, request: Request, style: StyleAddress) -> Response:
-        """Change what the body names. Of a public style others read it once operators approve it."""
+        """Update the fields in the body. Changes to a public style are visible to others once operators
+        approve them."""
         own = lock_own_style(self.access, style)
         self.require_match(present_style(own, self.access.tenant))
         words = self.read_body(StyleBody)
@@ -215,7 +224,7 @@ class StyleView(WorkspaceView):
     )
     @transaction.atomic
     def delete(self, request: Request, style: StyleAddress) -> Response:
-        """Begin to erase all versions of a style; return the erasures. Its usage stays in the ledger."""
+        """Start erasing all versions of a style and return the erasures. Its usage stays in the ledger."""
         own = find_own_style(self.access, style)
         self.require_match(present_style(own, self.access.tenant))
         body = self.read_body(AtOnceBody)
@@ -233,7 +242,7 @@ class SelectionView(WorkspaceView):
 
     @operation(
         "styles.select",
-        "Select a style of others, to write in it",
+        "Select another workspace's style for use",
         scope=write_scope,
         answer=StyleObject,
         example=STYLE_EXAMPLE,
@@ -241,15 +250,15 @@ class SelectionView(WorkspaceView):
     )
     @transaction.atomic
     def put(self, request: Request, style: StyleAddress) -> Response:
-        """Take a public or shared style into the library. Doing it twice does nothing."""
+        """Select a public or shared style. Repeating the call has no effect."""
         chosen = find_style(self.access, style)
         actions.select_style(self.access, chosen)
         return self.answer_object(present_style(chosen, self.access.tenant))
 
-    @operation("styles.unselect", "Unselect a style", scope=write_scope, status=204, is_change=True)
+    @operation("styles.unselect", "Deselect a style", scope=write_scope, status=204, is_change=True)
     @transaction.atomic
     def delete(self, request: Request, style: StyleAddress) -> Response:
-        """Take a style out of the library, also one that is not there for others any more."""
+        """Deselect a style, including one that is no longer available."""
         tenant = self.access.tenant
         selected = Selection.objects.filter(tenant=tenant).values("style")
         visible = Style.objects.visible_to(tenant.pk).values("pk")
@@ -279,10 +288,8 @@ class OfferView(WorkspaceView):
     )
     @idempotent
     def post(self, request: Request, style: StyleAddress) -> Response:
-        """Offer a style, with what you ask for; operators approve both. One that is being taken back stays.
-
-        Without a body, what was asked for before stays.
-        """
+        """Offer a style with your requested price; operators approve both. It cancels a pending removal from
+        the catalogue. Without a body, the previous price request is kept."""
         body = self.read_body(OfferBody)
         own = lock_own_style(self.access, style)
         if own.is_public:
@@ -293,7 +300,7 @@ class OfferView(WorkspaceView):
 
     @operation(
         "styles.withdraw",
-        "Withdraw an offer, or take a style out of the catalogue with notice",
+        "Withdraw an offer, or remove a style from the catalogue with notice",
         scope=write_scope,
         answer=StyleObject,
         example=STYLE_EXAMPLE,
@@ -301,7 +308,7 @@ class OfferView(WorkspaceView):
     )
     @transaction.atomic
     def delete(self, request: Request, style: StyleAddress) -> Response:
-        """Withdraw an offer; a style that is public leaves the catalogue when the notice is over."""
+        """Withdraw an offer. A public style leaves the catalogue after the notice period."""
         own = lock_own_style(self.access, style)
         if own.is_public:
             actions.take_back_style(self.access, own)

@@ -25,7 +25,7 @@ OUTAGES = (OperationalError, InterfaceError)
 
 
 class TooManyStreams(TooManyRequests):
-    """{limit} streams of this workspace are open, as many as can be at once. Close one of them."""
+    """This workspace already has {limit} open streams, which is the maximum. Close one and try again."""
 
     code = "too_many_streams"
 

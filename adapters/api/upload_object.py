@@ -21,7 +21,7 @@ STEP_STATES = ("done", "current", "next", "failed")
 
 @dataclass(frozen=True)
 class SentFile:
-    """What the storage has of a file, and where its missing parts go."""
+    """The parts of a file that arrived, and the URLs for missing parts."""
 
     is_there: bool
     parts: Sequence[StoredPart] = ()
@@ -29,13 +29,13 @@ class SentFile:
 
 
 class StepObject(serializers.Serializer[progress.Step]):
-    """One of the five steps of a version's life."""
+    """One of the five steps in a version's lifecycle."""
 
     name = serializers.ChoiceField(progress.NAMES)
     label = serializers.CharField()  # type: ignore[assignment]
     state = serializers.ChoiceField(STEP_STATES)
     at = serializers.DateTimeField(allow_null=True)
-    note = serializers.CharField(help_text="What the step waits for, or does; empty: nothing to say.")
+    note = serializers.CharField(help_text="What the step is doing or waiting for. May be empty.")
 
 
 class PartObject(serializers.Serializer[StoredPart]):
@@ -43,11 +43,11 @@ class PartObject(serializers.Serializer[StoredPart]):
 
     number = serializers.IntegerField()
     size_bytes = serializers.IntegerField()
-    etag = serializers.CharField(help_text="As the storage gave it: the MD5 of the part, in quotes.")
+    etag = serializers.CharField(help_text="The ETag the storage returned: the part's MD5, in quotes.")
 
 
 class PartUrlObject(serializers.Serializer[PartUrl]):
-    """Where to PUT a part that is missing, with exactly so many bytes."""
+    """Where to PUT a missing part, with its exact size in bytes."""
 
     number = serializers.IntegerField()
     size_bytes = serializers.IntegerField()
@@ -57,13 +57,15 @@ class PartUrlObject(serializers.Serializer[PartUrl]):
 class UploadFileObject(serializers.Serializer[Any]):
     """One file of an upload."""
 
-    name = serializers.CharField(help_text="An archive has a name of ours.")
+    name = serializers.CharField(help_text="For an archive, a name we assign.")
     size_bytes = serializers.IntegerField()
     is_there = serializers.BooleanField()
-    part_bytes = serializers.IntegerField(allow_null=True, help_text="Null: the file is posted whole.")
+    part_bytes = serializers.IntegerField(
+        allow_null=True, help_text="`null` if the file is uploaded in one request."
+    )
     part_count = serializers.IntegerField(allow_null=True)
     parts_there = PartObject(many=True)
-    part_urls = PartUrlObject(many=True, help_text="Of missing parts that `parts` asked for.")
+    part_urls = PartUrlObject(many=True, help_text="URLs for the missing parts requested with `parts`.")
 
 
 class UploadFindingObject(serializers.Serializer[Any]):
@@ -75,36 +77,38 @@ class UploadFindingObject(serializers.Serializer[Any]):
 
 
 class UploadObject(serializers.Serializer[Any]):
-    """An upload of a version, from its first byte until the version serves or was rejected."""
+    """The upload of a version, from its first byte until the version is serving or rejected."""
 
     id = serializers.UUIDField(help_text="The version's id.")
     object = serializers.CharField(default="upload", read_only=True)
     style = serializers.UUIDField()  # type: ignore[assignment]
     number = serializers.IntegerField(help_text="The version's number.")
-    model = serializers.CharField(help_text="It goes into `model` to name this very version.")
+    model = serializers.CharField(help_text="The value for `model` that addresses this version.")
     method = serializers.ChoiceField(METHODS)
     status = serializers.ChoiceField(Status.choices)
     is_final = serializers.BooleanField()
     steps = StepObject(many=True)
     files = UploadFileObject(many=True)
-    urls_valid_s = serializers.IntegerField(help_text="How long the URLs of this answer are valid.")
+    urls_valid_s = serializers.IntegerField(help_text="How long the URLs in this response are valid.")
     findings = UploadFindingObject(many=True)
     failure = MessageText(help_text="Why an engine did not take it; empty: nothing failed.")
     created_at = serializers.DateTimeField()
-    abandoned_at = serializers.DateTimeField(help_text="When it is deleted unless it is finished before.")
+    abandoned_at = serializers.DateTimeField(
+        help_text="When the upload is deleted unless it is completed first."
+    )
 
 
 class FormObject(serializers.Serializer[Upload]):
-    """Where and how to POST a file: these fields first, then the file itself as `file`."""
+    """Where to POST a file: send these fields first, then the file as `file`."""
 
     url = serializers.CharField()
     fields = serializers.DictField(child=serializers.CharField())  # type: ignore[assignment]
 
 
 class NewUploadFileObject(serializers.Serializer[Any]):
-    """One file to send: by the form, or in parts."""
+    """A file to upload, with a form or in parts."""
 
-    name = serializers.CharField(help_text="An archive has a name of ours.")
+    name = serializers.CharField(help_text="For an archive, a name we assign.")
     size_bytes = serializers.IntegerField()
     form = FormObject(allow_null=True)
     part_bytes = serializers.IntegerField(allow_null=True)
@@ -112,7 +116,7 @@ class NewUploadFileObject(serializers.Serializer[Any]):
 
 
 class NewUploadObject(serializers.Serializer[Any]):
-    """What is to be sent of a new version, and how. `uploads/{id}` has the URLs of parts."""
+    """What to upload for a new version, and how. Get the URLs of parts from `uploads/{id}`."""
 
     id = serializers.UUIDField()
     method = serializers.ChoiceField(METHODS)
@@ -120,7 +124,7 @@ class NewUploadObject(serializers.Serializer[Any]):
 
 
 class NewVersionObject(VersionObject):
-    """A new version, and how its files are sent."""
+    """A new version, and how to upload its files."""
 
     upload = NewUploadObject()
 

@@ -34,7 +34,7 @@ class UploadQuery(StrictSerializer):
     parts = TextField(
         required=False,
         max_length=11,
-        help_text="As `1-50` or `7`: URLs of those that are missing, 100 a file at most.",
+        help_text="Part numbers, such as `1-50` or `7`, to get URLs for if missing. At most 100 per file.",
     )
 
     def validate_parts(self, written: str) -> range:
@@ -43,7 +43,7 @@ class UploadQuery(StrictSerializer):
         first = int(found.group(1)) if found else 0
         last = int(found.group(2) or first) if found else 0
         if not 1 <= first <= last <= MAX_PARTS:
-            raise serializers.ValidationError(f"Write numbers from 1 to {MAX_PARTS}, as 1-50 or 7.")
+            raise serializers.ValidationError(f"Use numbers from 1 to {MAX_PARTS}, such as 1-50 or 7.")
         return range(first, last + 1)
 
 
@@ -69,28 +69,28 @@ class UploadView(WorkspaceView):
 
     @operation(
         "uploads.get",
-        "See what of an upload is there, and get URLs for the parts that are missing",
+        "Get an upload's progress, with URLs for missing parts",
         scope=read_scope,
         query=UploadQuery,
         answer=UploadObject,
         example=UPLOAD_EXAMPLE,
     )
     def get(self, request: Request, version_id: UUID) -> Response:
-        """Return an upload. URLs need the scope `styles:write`, and are given until it is finished."""
+        """Return an upload. URLs require the scope `styles:write` and are included until it is completed."""
         numbers = self.read_query(UploadQuery).get("parts", range(0))
         version = find_upload(self.access, version_id)
         return self.answer_object(present_upload(version, _look_at_files(version, numbers)))
 
     @operation(
         "uploads.cancel",
-        "Cancel an upload and delete what was sent of it",
+        "Cancel an upload and delete its data",
         scope=write_scope,
         answer=UploadObject,
         is_change=True,
         example=CANCELLED_EXAMPLE,
     )
     def delete(self, request: Request, version_id: UUID) -> Response:
-        """Cancel an upload that is not finished. Cancelling it twice does nothing."""
+        """Cancel an upload that is not completed. Repeating the call has no effect."""
         version = find_upload(self.access, version_id)
         if not sessions.is_cancelled(version):
             actions.cancel_upload(self.access, version)
@@ -105,7 +105,7 @@ class FinishUploadView(WorkspaceView):
 
     @operation(
         "uploads.finish",
-        "Finish an upload: its parts are put together, and its files are checked",
+        "Complete an upload: assemble its parts and start the check",
         scope=write_scope,
         answer=UploadObject,
         is_post=True,
@@ -113,10 +113,8 @@ class FinishUploadView(WorkspaceView):
     )
     @repeatable
     def post(self, request: Request, version_id: UUID) -> Response:
-        """Accept an upload whose files are all there. Finishing it twice does nothing.
-
-        One that was cancelled or deleted meanwhile is 409 `upload_ended`: begin a new one.
-        """
+        """Complete an upload once all files have arrived. Repeating the call has no effect. Returns 409
+        `upload_ended` if it was cancelled or deleted in the meantime; start a new one."""
         version = find_upload(self.access, version_id)
         actions.finish_upload(self.access, version)
         return self.answer_object(present_upload(version))
@@ -133,17 +131,15 @@ class UploadEventsView(WorkspaceView):
 
     @operation(
         "uploads.events",
-        "Watch an upload's steps as server-sent events",
+        "Stream an upload's steps as server-sent events",
         scope=read_scope,
         others={EVENT_STREAM: OpenApiTypes.STR},
-        says="Events `step` and `end`; the `data:` of each is an `UploadObject` as JSON, on one line.",
+        says="Events `step` and `end`. Each event's `data:` is an `UploadObject` as JSON, on one line.",
         example=EVENTS_EXAMPLE,
     )
     def get(self, request: Request, version_id: UUID) -> StreamingHttpResponse:
-        """Send a `step` event now and at each change, and `end` once the version serves or was rejected.
-
-        The data of each is the upload. A stream ends after 15 minutes; then connect again.
-        """
+        """Send a `step` event immediately and at each change, and `end` once the version is serving or
+        rejected. Each event's data is the upload. A stream ends after 15 minutes; reconnect to continue."""
         version = find_upload(self.access, version_id)
         place = take_place(self.access.tenant.pk, self.limits)
         answer = StreamingHttpResponse(

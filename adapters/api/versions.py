@@ -63,31 +63,32 @@ MAX_NUMBER = 2**31 - 1
 class VersionsQuery(StrictSerializer):
     """Which versions."""
 
-    status = serializers.ChoiceField(
-        Status.choices, required=False, help_text="How far they are; default: any."
-    )
+    status = serializers.ChoiceField(Status.choices, required=False, help_text="Filter by status.")
 
 
 class PairQuery(StrictSerializer):
     """Which versions are compared."""
 
     a = serializers.IntegerField(
-        min_value=1, max_value=MAX_NUMBER, required=False, help_text="Default: the live one."
+        min_value=1, max_value=MAX_NUMBER, required=False, help_text="Default: the live version."
     )
     b = serializers.IntegerField(
-        min_value=1, max_value=MAX_NUMBER, required=False, help_text="Default: the newest other that serves."
+        min_value=1,
+        max_value=MAX_NUMBER,
+        required=False,
+        help_text="Default: the newest other serving version.",
     )
 
 
 class ReportObject(serializers.Serializer[Any]):
-    """What the check found."""
+    """A validation report."""
 
     object = serializers.CharField(default="report", read_only=True)
     version = serializers.IntegerField(source="number")
     status = serializers.ChoiceField(Status.choices)
     findings = FindingObject(many=True)
     conversions = serializers.SerializerMethodField(
-        help_text="What `autofix` would do; empty: it can't help."
+        help_text="What `autofix` would do. Empty if it can't help."
     )
 
     def get_conversions(self, version: AdapterVersion) -> list[str]:
@@ -96,15 +97,15 @@ class ReportObject(serializers.Serializer[Any]):
 
 
 class ComparedVersion(serializers.Serializer[Any]):
-    """One of two versions that are compared."""
+    """One of the two compared versions."""
 
     version = VersionObject()
     card = CardObject(allow_null=True)
-    figures = FiguresObject(help_text="Of the last day.")
+    figures = FiguresObject(help_text="Over the last 24 hours.")
 
 
 class ComparedSample(serializers.Serializer[Any]):
-    """What both versions answered to one prompt."""
+    """Both versions' answers to a prompt."""
 
     prompt = serializers.CharField()
     first = serializers.CharField()
@@ -117,8 +118,10 @@ class ComparisonObject(serializers.Serializer[Any]):
     object = serializers.CharField(default="comparison", read_only=True)
     first = ComparedVersion()
     second = ComparedVersion()
-    samples = ComparedSample(many=True, help_text="Of the prompts that both were asked.")
-    sentences = serializers.ListField(child=serializers.CharField(), help_text="What differs, in words.")
+    samples = ComparedSample(many=True, help_text="For the prompts that both versions answered.")
+    sentences = serializers.ListField(
+        child=serializers.CharField(), help_text="A description of the differences."
+    )
 
 
 class VersionsView(WorkspaceView):
@@ -145,7 +148,7 @@ class VersionsView(WorkspaceView):
 
     @operation(
         "versions.create",
-        "Begin the upload of a new version",
+        "Start the upload of a new version",
         scope=write_scope,
         body=NewVersionBody,
         answer=NewVersionObject,
@@ -156,7 +159,7 @@ class VersionsView(WorkspaceView):
     )
     @idempotent
     def post(self, request: Request, style: StyleAddress) -> Response:
-        """Return a new version, and how its files go to the storage; then `uploads/{id}/finish`."""
+        """Return a new version and how to upload its files. Then call `uploads/{id}/finish`."""
         own = find_own_style(self.access, style)
         body = self.read_body(NewVersionBody)
         about = StyleDescription(
@@ -182,7 +185,7 @@ class VersionView(WorkspaceView):
         "versions.get", "Get a version", scope=read_scope, answer=VersionObject, example=VERSION_EXAMPLE
     )
     def get(self, request: Request, style: StyleAddress, number: int) -> Response:
-        """Return a version of a style of the workspace's own."""
+        """Return a version of one of the workspace's styles."""
         return self.answer_object(present_version(find_own_version(self.access, style, number)))
 
     @operation(
@@ -198,7 +201,7 @@ class VersionView(WorkspaceView):
     )
     @transaction.atomic
     def delete(self, request: Request, style: StyleAddress, number: int) -> Response:
-        """Begin to erase a version; return the erasure. The style goes with its last version."""
+        """Start erasing a version and return the erasure. Deleting the last version deletes the style."""
         version = find_own_version(self.access, style, number)
         self.require_match(present_version(version))
         body = self.read_body(AtOnceBody)
@@ -215,13 +218,13 @@ class ReportView(WorkspaceView):
 
     @operation(
         "versions.report",
-        "Get what the check of a version found",
+        "Get a version's validation report",
         scope=read_scope,
         answer=ReportObject,
         example=REPORT_EXAMPLE,
     )
     def get(self, request: Request, style: StyleAddress, number: int) -> Response:
-        """Return every finding with its remedy; none for a version that is valid."""
+        """Return all findings and how to fix them. Empty for a valid version."""
         version = find_own_version(self.access, style, number)
         return self.answer_object(dict(ReportObject(version).data))
 
@@ -243,7 +246,7 @@ class AutofixView(WorkspaceView):
     )
     @idempotent
     def post(self, request: Request, style: StyleAddress, number: int) -> Response:
-        """Return the new version, which is checked again. Doing it twice returns the same one."""
+        """Return the corrected version, which is checked again. Repeating the call returns the same one."""
         version = find_own_version(self.access, style, number)
         converted = actions.convert_version(self.access, version)
         shown = find_own_version(self.access, style, converted.number)
@@ -258,7 +261,7 @@ class RetryView(WorkspaceView):
 
     @operation(
         "versions.retry",
-        "Push a failed version again",
+        "Retry loading a failed version",
         scope=write_scope,
         answer=VersionObject,
         is_post=True,
@@ -266,7 +269,7 @@ class RetryView(WorkspaceView):
     )
     @idempotent
     def post(self, request: Request, style: StyleAddress, number: int) -> Response:
-        """Push a failed version to the engines again."""
+        """Send a failed version to the engines again."""
         actions.retry_version(self.access, find_own_version(self.access, style, number))
         return self.answer_object(present_version(find_own_version(self.access, style, number)))
 
@@ -289,7 +292,7 @@ class RetireView(WorkspaceView):
     )
     @idempotent
     def post(self, request: Request, style: StyleAddress, number: int) -> Response:
-        """End a version for good; it answers no more. Doing it twice does nothing."""
+        """Retire a version permanently. Repeating the call has no effect."""
         version = find_own_version(self.access, style, number)
         body = self.read_body(AtOnceBody)
         actions.retire_version(self.access, version, at_once=body["at_once"])
@@ -297,12 +300,14 @@ class RetireView(WorkspaceView):
 
 
 class FileObject(serializers.Serializer[Any]):
-    """A file of a version, and where to GET it."""
+    """A file of a version, and its download URL."""
 
     name = serializers.CharField()
     size_bytes = serializers.IntegerField()
-    sha256 = serializers.CharField(help_text="Of the file; compare it once you have it.")
-    url = serializers.URLField(help_text="Send no key there: whoever has the address can read the file.")
+    sha256 = serializers.CharField(help_text="SHA-256 of the file. Verify it after the download.")
+    url = serializers.URLField(
+        help_text="Don't send your API key to this URL: anyone who has the URL can read the file."
+    )
 
 
 class DownloadObject(serializers.Serializer[Any]):
@@ -311,7 +316,7 @@ class DownloadObject(serializers.Serializer[Any]):
     object = serializers.CharField(default="download", read_only=True)
     model = serializers.CharField()
     files = FileObject(many=True)
-    urls_valid_s = serializers.IntegerField(help_text="For how many seconds the addresses are valid.")
+    urls_valid_s = serializers.IntegerField(help_text="How many seconds the URLs are valid.")
 
 
 class DownloadView(WorkspaceView):
@@ -322,7 +327,7 @@ class DownloadView(WorkspaceView):
 
     @operation(
         "versions.download",
-        "Get addresses to download a version's files from",
+        "Get download URLs for a version's files",
         scope=write_scope,
         answer=DownloadObject,
         is_change=True,
@@ -330,7 +335,7 @@ class DownloadView(WorkspaceView):
     )
     @repeatable
     def post(self, request: Request, style: StyleAddress, number: int) -> Response:
-        """Return where the files of a version of your own are read; it is in the audit log."""
+        """Return download URLs for the files of your own version. The audit log records the download."""
         version = find_own_version(self.access, style, number)
         files = actions.download_version(self.access, version)
         shown = {
@@ -356,7 +361,7 @@ class CardView(WorkspaceView):
         example=CARD_EXAMPLE,
     )
     def get(self, request: Request, style: StyleAddress, number: int) -> Response:
-        """Return a version's card: of own styles any one's, of others' that of the version that answers."""
+        """Return a version's style card: any version of your own styles, the live version of others."""
         found = find_style(self.access, style)
         if found.owner_id == self.access.tenant.pk:
             return self.answer_object(_present_card(version_of(found, number), is_own=True))
@@ -382,7 +387,7 @@ class CompareView(WorkspaceView):
         example=COMPARISON_EXAMPLE,
     )
     def get(self, request: Request, style: StyleAddress) -> Response:
-        """Return both versions' cards, figures and samples, and what differs in words."""
+        """Return both versions' cards, metrics and samples, and a description of the differences."""
         own = find_own_style(self.access, style)
         query = self.read_query(PairQuery)
         first, second = _choose_pair(own, query.get("a"), query.get("b"))

@@ -19,13 +19,13 @@ from tenants.rest import WorkspaceView, operation
 
 
 class VotesBody(StrictSerializer):
-    """How many votes a promotion asks for."""
+    """The number of votes a promotion requires."""
 
     before_promotion = serializers.IntegerField(min_value=0, max_value=votes.MOST_ASKED_FOR)
 
 
 class ChanceObject(serializers.Serializer[Any]):
-    """How often a version would be preferred, in percent, and between what that lies at 95 %."""
+    """How often a version would be preferred, in percent, with a 95% confidence interval."""
 
     percent = serializers.FloatField()
     low = serializers.FloatField()
@@ -33,20 +33,20 @@ class ChanceObject(serializers.Serializer[Any]):
 
 
 class StandingObject(serializers.Serializer[Any]):
-    """One version that was voted on."""
+    """A version in blind votes."""
 
     version = serializers.IntegerField()
     votes = serializers.IntegerField()
-    on_average = ChanceObject(help_text="Against one of middling strength.")
+    on_average = ChanceObject(help_text="Relative to an average version.")
     against_live = ChanceObject(allow_null=True)
 
 
 class VotesObject(serializers.Serializer[Any]):
-    """What blind votes say about a style's versions."""
+    """The results of blind votes on a style's versions."""
 
     object = serializers.CharField(default="votes", read_only=True)
     before_promotion = serializers.IntegerField(
-        help_text="Votes against the live version; 0: none are asked."
+        help_text="Blind votes required against the live version. 0 for none."
     )
     versions = StandingObject(many=True)
 
@@ -59,19 +59,19 @@ class VotesView(WorkspaceView):
 
     @operation(
         "votes.get",
-        "Get what blind votes say about a style's versions",
+        "Get the results of blind votes on a style's versions",
         scope=read_scope,
         answer=VotesObject,
         example=VOTES_EXAMPLE,
         tag="versions",
     )
     def get(self, request: Request, style: StyleAddress) -> Response:
-        """Return the versions that were voted on, with their strengths by the workspace's votes."""
+        """Return the versions in blind votes, with their strengths from the workspace's votes."""
         return self.answer_object(_present(find_own_style(self.access, style)))
 
     @operation(
         "votes.ask",
-        "Set how many blind votes a promotion asks for",
+        "Set the number of blind votes a promotion requires",
         scope=write_scope,
         body=VotesBody,
         answer=VotesObject,
@@ -81,7 +81,7 @@ class VotesView(WorkspaceView):
     )
     @transaction.atomic
     def put(self, request: Request, style: StyleAddress) -> Response:
-        """Ask for votes before a promotion, or for none."""
+        """Set the number of votes required before a promotion."""
         own = find_own_style(self.access, style)
         actions.ask_for_votes(self.access, own, self.read_body(VotesBody)["before_promotion"])
         return self.answer_object(_present(own))

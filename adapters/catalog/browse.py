@@ -33,7 +33,7 @@ KINDS = {
     Kind.PUBLIC.value: _("Public"),
     FAVOURITE: _("Favourites"),
 }
-ORDERS = {"name": _("By name"), "newest": _("Newest first"), "strongest": _("Strongest first")}
+ORDERS = {"name": _("Name"), "newest": _("Newest"), "strongest": _("Strongest effect")}
 
 
 @dataclass(frozen=True)

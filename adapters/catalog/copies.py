@@ -35,8 +35,8 @@ class Copied:
     def __str__(self) -> str:
         name = f"{self.version.style.model_name}@{self.version.number}"
         if self.is_identical:
-            return f"Its weights are those of {name}, to the byte."
-        return f"Its weights are nearly those of {name} (cosine {self.cosine:.2f})."
+            return f"Its weights are identical to those of {name}."
+        return f"Its weights are almost identical to those of {name} (cosine {self.cosine:.2f})."
 
 
 def find_copied(styles: Sequence[Style]) -> dict[UUID, list[Copied]]:

@@ -34,11 +34,11 @@ LICENCES = {
 OWN_TERMS = "own"
 # Django's catalogues have the names of languages.
 NAMED_LANGUAGES = [(code, _(name)) for code, name in sorted(LANGUAGES.items(), key=lambda item: item[1])]
-LANGUAGE_CHOICES = [("", _("not said")), *NAMED_LANGUAGES]
+LANGUAGE_CHOICES = [("", _("not specified")), *NAMED_LANGUAGES]
 CHOICES = [
-    ("", _("none yet")),
+    ("", _("not chosen yet")),
     *((name, name) for name in LICENCES),
-    (OWN_TERMS, _("own terms, written below")),
+    (OWN_TERMS, _("custom terms (below)")),
 ]
 
 
@@ -50,7 +50,7 @@ class AboutForm(forms.Form):
         label=_("Author"),
         max_length=WORDS_CHARACTERS["author"],
         required=False,
-        help_text=_("Who trained it, as readers see it."),
+        help_text=_("Who trained the style. Shown publicly."),
         widget=forms.TextInput(attrs={"autocomplete": "name"}),
     )
     description = forms.CharField(
@@ -63,30 +63,33 @@ class AboutForm(forms.Form):
         label=_("Sample prompt"),
         max_length=WORDS_CHARACTERS["sample_prompt"],
         required=False,
-        help_text=_("What its sample line answers. Another one gets another sample."),
+        help_text=_("The prompt behind the style's sample. Changing it creates a new sample."),
     )
     language = forms.ChoiceField(
-        label=_("Language"), choices=LANGUAGE_CHOICES, required=False, help_text=_("In which it writes.")
+        label=_("Language"),
+        choices=LANGUAGE_CHOICES,
+        required=False,
+        help_text=_("The language the style writes in."),
     )
     tags = forms.CharField(
         label=_("Tags"),
         max_length=300,
         required=False,
-        help_text=_("What it is for, with commas: letters, sales."),
+        help_text=_("What the style is for, separated by commas: letters, sales."),
         widget=forms.TextInput(attrs={"autocapitalize": "none", "autocomplete": "off"}),
     )
     licence = forms.ChoiceField(
         label=_("Licence"),
         choices=CHOICES,
         required=False,
-        help_text=_("On what terms others may write in it."),
+        help_text=_("The terms under which others may use the style."),
     )
     terms = forms.CharField(
         max_length=WORDS_CHARACTERS["licence"],
         required=False,
-        label=_("Own terms"),
+        label=_("Custom terms"),
         widget=forms.Textarea(attrs={"rows": 4}),
-        help_text=_("Only with “own terms” above."),
+        help_text=_("Only if you chose “custom terms” above."),
     )
 
     def __init__(self, data: Any = None, *, style: Style) -> None:
@@ -113,7 +116,7 @@ class AboutForm(forms.Form):
         """Ask for the terms where own ones were chosen, and refuse words that mislead."""
         given = super().clean() or {}
         if given.get("licence") == OWN_TERMS and not given.get("terms"):
-            self.add_error("terms", gettext("Write the terms, or choose one of the licences above."))
+            self.add_error("terms", gettext("Enter the terms, or choose one of the licences above."))
         words = {field: text for field, text in given.items() if field != "terms"}
         words["tags"] = parse_tags(str(given.get("tags", "")))
         self.add_faults(word_faults(self.owner, words))
@@ -146,15 +149,15 @@ class DayInput(forms.DateInput):
 class OfferForm(forms.Form):
     """What an owner asks for with an offer: prices of the style's own, and a share of what others pay."""
 
-    input_nanousd = PriceField(label=_("A million tokens read"), required=False)
-    cached_input_nanousd = PriceField(label=_("A million tokens read from the cache"), required=False)
-    output_nanousd = PriceField(label=_("A million tokens written"), required=False)
+    input_nanousd = PriceField(label=_("Input, per million tokens"), required=False)
+    cached_input_nanousd = PriceField(label=_("Cached input, per million tokens"), required=False)
+    output_nanousd = PriceField(label=_("Output, per million tokens"), required=False)
     author_percent = forms.IntegerField(
         label=_("Your share, %"),
         required=False,
         min_value=0,
         max_value=MAX_PERCENT,
-        help_text=_("Of what others' usage costs. It comes as credits."),
+        help_text=_("Your share of what others pay to use the style, paid out in credits."),
         widget=forms.NumberInput({"inputmode": "numeric"}),
     )
 
@@ -171,7 +174,9 @@ class OfferForm(forms.Form):
         missing = [name for name in AMOUNTS if given.get(name) is None and name not in self.errors]
         if len(missing) < len(AMOUNTS):
             for name in missing:
-                self.add_error(name, gettext("Write all three prices, or none for the price of every style."))
+                self.add_error(
+                    name, gettext("Enter all three prices, or leave them empty to charge the standard price.")
+                )
         return given
 
     def terms(self) -> Terms:
@@ -192,7 +197,7 @@ class PriceForm(OfferForm):
     """What an owner asks for of a style that is public, and from which day on."""
 
     first_day = forms.DateField(
-        label=_("From"), help_text=_("A day in UTC."), widget=DayInput(format="%Y-%m-%d")
+        label=_("From"), help_text=_("A date in UTC."), widget=DayInput(format="%Y-%m-%d")
     )
 
     def __init__(self, data: Any = None, *, style: Style) -> None:
@@ -208,7 +213,9 @@ class ShareForm(forms.Form):
     workspace = forms.SlugField(
         max_length=40,
         label=_("Workspace"),
-        help_text=_("The short name that goes before the slash in its model names, for example riverside."),
+        help_text=_(
+            "The workspace's short name: the part before the slash in its model names, such as riverside."
+        ),
         widget=forms.TextInput(
             attrs={
                 "autocomplete": "off",
@@ -218,6 +225,6 @@ class ShareForm(forms.Form):
             }
         ),
         error_messages={
-            "invalid": _("Write the short name: small letters, digits and hyphens, for example riverside.")
+            "invalid": _("Enter the short name: lowercase letters, digits and hyphens, such as riverside.")
         },
     )

@@ -35,16 +35,16 @@ MOST_TAGS = 8
 TAG = re.compile(r"[a-z0-9][a-z0-9-]{0,29}")
 LANGUAGES = {code: str(info["name"]) for code, info in LANG_INFO.items() if "name" in info}
 TAGS_FAULT = format_lazy(
-    _("At most {count} tags, each of small letters, digits and hyphens, 30 at most."), count=MOST_TAGS
+    _("Use at most {count} tags. A tag has up to 30 lowercase letters, digits and hyphens."), count=MOST_TAGS
 )
-LANGUAGE_FAULT = _("Give the language's code, for example en, de or pt-br.")
+LANGUAGE_FAULT = _("Enter a language code, such as en, de or pt-br.")
 PRODUCT_FAULTS = {
-    "name": _("That name reads as Polyscribe's own. Choose another one."),
-    "author": _("That reads as Polyscribe itself. Say who trained it."),
+    "name": _("This name looks like it belongs to Polyscribe. Choose another one."),
+    "author": _("This looks like Polyscribe itself. Say who trained the style."),
 }
 BOUND_FAULT = _(
-    "Operators approve author, licence, tags and language with an offer. Withdraw the offer, or take the "
-    "style out of the catalogue, to change them."
+    "Author, licence, tags and language are reviewed with an offer. To change them, withdraw the offer "
+    "or remove the style from the catalogue."
 )
 
 type Faults = dict[str, list[str]]
@@ -74,7 +74,7 @@ def edit_faults(style: Style, words: Mapping[str, Any]) -> Faults:
     """Return what is wrong with new words for a style, also that some of them must not change now."""
     faults = word_faults(style.owner, words)
     if words.get("name") == "":
-        faults["name"] = [gettext("Give the style a name, for example Brand voice.")]
+        faults["name"] = [gettext("Give the style a name, such as Brand voice.")]
     for field in bound_fields(style):
         is_changed = words.get(field, getattr(style, field)) != getattr(style, field)
         if is_changed:
@@ -97,7 +97,7 @@ def is_bound_by_offer(style: Style) -> bool:
 def _length_fault(field: str, text: str) -> str:
     limit = WORDS_CHARACTERS[field]
     return (
-        gettext("At most {limit} characters; this has {count}.").format(limit=limit, count=len(text))
+        gettext("Use at most {limit} characters; you have {count}.").format(limit=limit, count=len(text))
         if len(text) > limit
         else ""
     )

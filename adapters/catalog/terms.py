@@ -76,16 +76,17 @@ def describe_terms(terms: Terms) -> list[str]:
     if terms.amounts:
         sentences.append(
             gettext(
-                "A million tokens cost {read} to read, {cached} to read again while they are cached, and "
-                "{written} to write."
+                "{read} per million input tokens, {cached} per million cached input tokens, {written} "
+                "per million output tokens."
             ).format(read=read, cached=cached, written=written)
         )
     if terms.author_percent:
         shares = [usd(MILLION * amount * terms.author_percent // 100) for amount in amounts]
         sentences.append(
             gettext(
-                "The author gets {percent} % of what others' usage costs: {read} of a million tokens read, "
-                "{written} of a million written, as credits once a month's invoices are final."
+                "The author earns {percent}% of what others pay: {read} per million input tokens and "
+                "{written} per million output tokens, paid in credits once the month's invoices are "
+                "final."
             ).format(percent=terms.author_percent, read=shares[0], written=shares[2])
         )
     return sentences
@@ -96,9 +97,9 @@ def summarize_terms(terms: Terms) -> str:
     parts = []
     if terms.amounts:
         prices = " / ".join(usd(MILLION * amount) for amount in terms.amounts)
-        parts.append(gettext("{prices} a million").format(prices=prices))
+        parts.append(gettext("{prices} per million tokens").format(prices=prices))
     if terms.author_percent:
-        parts.append(gettext("{author_percent} % to the author").format(author_percent=terms.author_percent))
+        parts.append(gettext("{author_percent}% to the author").format(author_percent=terms.author_percent))
     return ", ".join(parts)
 
 

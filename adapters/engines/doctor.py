@@ -25,14 +25,14 @@ def _compare_models(engine: Engine) -> list[str]:
         return [f"it serves {', '.join(bases) or 'nothing'}, not {engine.base_model.name}"]
     context = base.get("max_model_len")
     if context and context != engine.max_model_len:
-        return [f"its --max-model-len is {context}, its row says {engine.max_model_len}"]
+        return [f"its --max-model-len is {context}, but {engine.max_model_len} is registered"]
     return []
 
 
 def _compare_slots(engine: Engine) -> list[str]:
     counts = read_slots(engine)
     if counts and counts != {engine.max_loras}:
-        return [f"its --max-loras is {max(counts)}, its row says {engine.max_loras}"]
+        return [f"its --max-loras is {max(counts)}, but {engine.max_loras} is registered"]
     return []
 
 
@@ -43,5 +43,5 @@ def diagnose_engines() -> dict[str, list[str]]:
         try:
             found[engine.name] = find_differences(engine)
         except EngineUnavailable as error:
-            found[engine.name] = [f"it does not answer: {error.message}"]
+            found[engine.name] = [f"not responding: {error.message}"]
     return found

@@ -28,10 +28,10 @@ class Readiness:
         return self.word in ("starting", "away")
 
 
-READY = Readiness("ready", _("The model is ready and answers at once."))
-STARTING = Readiness("starting", _("The model is starting. That takes about a minute."))
-AWAY = Readiness("away", _("The model does not answer just now. It is asked again every few seconds."))
-MISSING = Readiness("missing", _("No model is set up on this site yet. Its operators do that."))
+READY = Readiness("ready", _("The model is ready."))
+STARTING = Readiness("starting", _("The model is starting. This takes about a minute."))
+AWAY = Readiness("away", _("The model isn't responding. We retry every few seconds."))
+MISSING = Readiness("missing", _("No model is set up yet. Please contact the operators of this site."))
 
 
 def engine_readiness() -> Readiness:

@@ -18,22 +18,23 @@ from adapters.validation.limits import LIMITS_BYTES
 from core.grammar import join_and
 
 Proof = EngineErasure.Proof
-ROUTELESS = _("No model name of any workspace leads to it.")
-DRAINED = _("No request is in flight on it.")
-UNLISTED = _("The engine's own list does not name it.")
-NO_FILE = _("No file of it is left there.")
+ROUTELESS = _("No model name in any workspace points to it.")
+DRAINED = _("No request is using it.")
+UNLISTED = _("The engine no longer lists it.")
+NO_FILE = _("No files are left there.")
 ATTEST = _(
-    "Nobody can look at it from here: an operator attests in the console that its machines were wiped."
+    "We can't check this automatically. An operator must confirm in the console that its machines were wiped."
 )
-OTHERS = _("It goes when the memory of every engine is free: engines on one machine may share the folder.")
-AFTER_RESTART = _("The engine's memory is free after its next restart: vLLM frees none before.")
+OTHERS = _(
+    "Waits until every engine has freed its memory, because engines on one machine may share the folder."
+)
+AFTER_RESTART = _("Waits for the engine's next restart: vLLM frees the memory only then.")
 STAYS = _(
-    "What stays is the row of the version, since the ledger of what was used names it: its number, the "
-    "names, sizes and SHA-256 sums of its files, who uploaded it, which version it was converted from, and "
-    "when each step of its life was. Its files, its sample answers and all that was found and measured of it "
-    "go."
+    "We keep the version's record, because usage in the ledger refers to it: its number, the names, "
+    "sizes and SHA-256 checksums of its files, who uploaded it, which version it was converted from, "
+    "and its timeline. Its files, sample answers, check results and measurements are erased."
 )
-TEXT_OF_STATE = {"current": _("in progress"), "next": _("to come")}
+TEXT_OF_STATE = {"current": _("in progress"), "next": _("pending")}
 TIME = "%Y-%m-%d %H:%M:%S UTC"
 
 
@@ -67,18 +68,18 @@ class Report:
     def text(self) -> str:
         """Return the report in plain text."""
         ended = (
-            gettext("finished {time}").format(time=f"{self.finished_at:{TIME}}")
+            gettext("completed {time}").format(time=f"{self.finished_at:{TIME}}")
             if self.finished_at
-            else gettext("not finished")
+            else gettext("not completed")
         )
-        never = gettext("never computed")
+        never = gettext("not computed")
         head = [
             gettext("Erasure of {style}, version {version}: {ended}").format(
                 style=self.style, version=self.version, ended=ended
             ),
             f"adapter_model.safetensors  SHA-256 {self.sha256 or never}, {self.size_bytes} bytes",
             f"adapter_config.json        SHA-256 {self.config_sha256 or never}",
-            gettext("requested {time}; this report is of {now}").format(
+            gettext("requested {time}; report created {now}").format(
                 time=f"{self.requested_at:{TIME}}", now=f"{timezone.now():{TIME}}"
             ),
         ]
@@ -124,7 +125,7 @@ def _lines(erasure: Erasure, rows: list[EngineErasure], engines: Mapping[str, En
         ),
         _line(gettext("Drained"), drained_at, DRAINED, erasure.note, after=erasure.withdrawn_at),
         _line(
-            gettext("Gone from the storage"), gone_at, _storage_proof(erasure), erasure.note, after=drained_at
+            gettext("Deleted from storage"), gone_at, _storage_proof(erasure), erasure.note, after=drained_at
         ),
     ]
     is_memory_free = all(row.memory_free_at for row in rows)
@@ -132,7 +133,7 @@ def _lines(erasure: Erasure, rows: list[EngineErasure], engines: Mapping[str, En
         lines += _engine_lines(row, engines.get(row.engine), drained_at, is_memory_free=is_memory_free)
     is_gone_everywhere = all(row.copy_gone_at for row in rows)
     lines.append(
-        _line(gettext("Finished"), erasure.finished_at, after=gone_at if is_gone_everywhere else None)
+        _line(gettext("Completed"), erasure.finished_at, after=gone_at if is_gone_everywhere else None)
     )
     return lines
 
@@ -160,7 +161,7 @@ def _engine_lines(
             after=drained_at,
         ),
         _line(
-            gettext("{label}: memory free").format(label=label),
+            gettext("{label}: memory freed").format(label=label),
             free_at,
             proof,
             AFTER_RESTART,
@@ -182,9 +183,9 @@ def _storage_proof(erasure: Erasure) -> str:
         one=upload_key(version.pk, ""), other=sealed_key(version.pk, "")
     )
     files = join_and(sorted({*version.files, *LIMITS_BYTES}))
-    return gettext("It lists nothing under {places} and answers 404 to a HEAD of {files} in both.").format(
-        places=places, files=files
-    )
+    return gettext(
+        "The storage lists nothing under {places}, and a HEAD request for {files} returns 404 in both."
+    ).format(places=places, files=files)
 
 
 def _line(

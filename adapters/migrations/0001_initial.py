@@ -33,7 +33,7 @@ class Migration(migrations.Migration):
                 (
                     "name",
                     models.CharField(
-                        help_text="The name that the engine serves it under.", max_length=100, unique=True
+                        help_text="The name under which the engine serves it.", max_length=100, unique=True
                     ),
                 ),
                 ("config", models.JSONField(help_text="Its config.json.")),
@@ -94,7 +94,9 @@ class Migration(migrations.Migration):
                 ),
                 (
                     "sha256",
-                    models.CharField(blank=True, help_text="Of adapter_model.safetensors.", max_length=64),
+                    models.CharField(
+                        blank=True, help_text="SHA-256 of adapter_model.safetensors.", max_length=64
+                    ),
                 ),
                 (
                     "fingerprint",
@@ -106,7 +108,7 @@ class Migration(migrations.Migration):
                 ),
                 (
                     "config_sha256",
-                    models.CharField(blank=True, help_text="Of adapter_config.json.", max_length=64),
+                    models.CharField(blank=True, help_text="SHA-256 of adapter_config.json.", max_length=64),
                 ),
                 ("rank", models.PositiveIntegerField(null=True)),
                 ("alpha", models.FloatField(null=True)),
@@ -160,9 +162,7 @@ class Migration(migrations.Migration):
                 ),
                 (
                     "handed_in_at",
-                    models.DateTimeField(
-                        blank=True, help_text="When its uploader said that both files are there.", null=True
-                    ),
+                    models.DateTimeField(blank=True, help_text="When the upload was completed.", null=True),
                 ),
                 (
                     "approved_at",
@@ -238,11 +238,11 @@ class Migration(migrations.Migration):
                 ),
                 ("device", models.CharField(choices=[("cpu", "CPU"), ("cuda", "CUDA")], max_length=8)),
                 ("max_loras", models.PositiveIntegerField(help_text="Adapter slots in one batch.")),
-                ("max_cpu_loras", models.PositiveIntegerField(help_text="Adapters kept in memory.")),
+                ("max_cpu_loras", models.PositiveIntegerField(help_text="Adapters cached in memory.")),
                 ("max_lora_rank", models.PositiveIntegerField()),
                 (
                     "max_model_len",
-                    models.PositiveIntegerField(help_text="Tokens of prompt and answer together."),
+                    models.PositiveIntegerField(help_text="Maximum tokens of prompt and answer together."),
                 ),
                 (
                     "max_num_seqs",
@@ -434,7 +434,13 @@ class Migration(migrations.Migration):
                 ("sample_prompt", models.CharField(blank=True, max_length=300)),
                 (
                     "sample",
-                    models.CharField(blank=True, help_text="A line that the style writes.", max_length=500),
+                    models.CharField(
+                        blank=True, help_text="A sample of the style's writing.", max_length=500
+                    ),
+                ),
+                (
+                    "is_public",
+                    models.BooleanField(default=False, help_text="Listed in the public catalogue."),
                 ),
                 (
                     "author",
@@ -1053,21 +1059,23 @@ class Migration(migrations.Migration):
                 ("is_desired", models.BooleanField(default=True)),
                 (
                     "loaded_at",
-                    models.DateTimeField(blank=True, help_text="None: not in the engine's list.", null=True),
+                    models.DateTimeField(blank=True, help_text="Empty: not in the engine's list.", null=True),
                 ),
                 (
                     "loaded_as",
                     models.CharField(
                         blank=True,
-                        help_text="Its name in the engine: our own, or a static module's.",
+                        help_text="Name in the engine: ours, or that of a static module.",
                         max_length=200,
                     ),
                 ),
                 (
                     "loads",
-                    models.PositiveIntegerField(
-                        default=0, help_text="How often it was loaded; engines forget."
-                    ),
+                    models.PositiveIntegerField(default=0, help_text="Number of times it was loaded."),
+                ),
+                (
+                    "note",
+                    models.CharField(blank=True, help_text="What the step is waiting for.", max_length=300),
                 ),
                 (
                     "requested_at",

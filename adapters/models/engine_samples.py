@@ -9,11 +9,11 @@ class EngineSample(models.Model):
     """One engine at a minute. `loads` counts from the beginning: what happened is the difference of two."""
 
     engine = models.ForeignKey(Engine, on_delete=models.CASCADE, related_name="samples")
-    at = models.DateTimeField(help_text="A whole minute.")
+    at = models.DateTimeField(help_text="Start of the minute.")
     is_answering = models.BooleanField()
     wanted = models.PositiveIntegerField()
     loaded = models.PositiveIntegerField()
-    missing = models.PositiveIntegerField(help_text="Wanted and not loaded.")
+    missing = models.PositiveIntegerField(help_text="Waiting to load.")
     loads = models.PositiveBigIntegerField()
 
     class Meta:

@@ -35,7 +35,7 @@ class BaseModel(models.Model):
     """The shared model under all adapters. Its shapes and norms are what uploads are checked against."""
 
     name = models.CharField(
-        max_length=100, unique=True, help_text="The name that the engine serves it under."
+        max_length=100, unique=True, help_text="The name under which the engine serves it."
     )
     config = models.JSONField(help_text="Its config.json.")
     modules = models.JSONField(
@@ -84,40 +84,41 @@ class Engine(models.Model):
         CUDA = "cuda", "CUDA"
 
     class Kind(models.TextChoices):
-        VLLM = "vllm", "vLLM, to which adapters are pushed"
-        RAY = "ray", "Ray Serve LLM, which pulls adapters from S3"
+        VLLM = "vllm", "vLLM (adapters are pushed)"
+        RAY = "ray", "Ray Serve LLM (adapters are pulled from S3)"
 
-    name = models.SlugField(max_length=60, unique=True, help_text="The ENGINE_NAME of the worker beside it.")
+    name = models.SlugField(max_length=60, unique=True, help_text="The ENGINE_NAME of the engine's worker.")
     kind = models.CharField(max_length=8, choices=Kind, default=Kind.VLLM)
     url = models.CharField(
         max_length=200,
         validators=[validate_address],
         help_text=(
-            "On a private network; the engine has no defence of its own. "
-            "Or unix:///run/engine.sock, where gateways and worker are on its machine."
+            "Must be on a private network: the engine has no protection of its own. Or "
+            "unix:///run/engine.sock if the gateways and the worker run on the same machine."
         ),
     )
     base_model = models.ForeignKey(BaseModel, on_delete=models.PROTECT, related_name="engines")
     device = models.CharField(max_length=8, choices=Device)
     max_loras = models.PositiveIntegerField(help_text="Adapter slots in one batch.")
-    max_cpu_loras = models.PositiveIntegerField(help_text="Adapters kept in memory.")
+    max_cpu_loras = models.PositiveIntegerField(help_text="Adapters cached in memory.")
     max_lora_rank = models.PositiveIntegerField()
-    max_model_len = models.PositiveIntegerField(help_text="Tokens of prompt and answer together.")
+    max_model_len = models.PositiveIntegerField(help_text="Maximum tokens of prompt and answer together.")
     max_num_seqs = models.PositiveIntegerField(
-        default=128, help_text="Requests that it works on at once; the gateway lets no more in."
+        default=128, help_text="Maximum concurrent requests; the gateway sends no more."
     )
     max_adapters = models.PositiveIntegerField(
         default=10_000,
-        help_text="Adapters registered at once; those beyond its memory are read from its disk.",
+        help_text="Maximum registered adapters. Those that don't fit in memory are read from disk.",
     )
     replicas = models.PositiveIntegerField(
-        default=1, help_text="Of a cluster: how many share these limits, each with the base model to itself."
+        default=1,
+        help_text="For a cluster: number of replicas, each with its own base model and these limits.",
     )
-    is_draining = models.BooleanField(default=False, help_text="Takes no new adapters and no new requests.")
+    is_draining = models.BooleanField(default=False, help_text="Draining: gets no new adapters or requests.")
     is_gone = models.BooleanField(
         default=False,
         editable=False,
-        help_text="Its machine is out of service for good; the row tells erasures what it held.",
+        help_text="Permanently out of service. Kept so that erasures know which adapters it had.",
     )
     is_healthy = models.BooleanField(default=False, editable=False)
     note = MessageField(editable=False)
@@ -125,7 +126,7 @@ class Engine(models.Model):
     started_at = models.DateTimeField(
         null=True,
         editable=False,
-        help_text="When its process began, by its own word: since then it forgot nothing.",
+        help_text="When the engine's process started, as it reports.",
     )
     # Counted up in the same transaction as any change that the gateways must know.
     generation = models.PositiveBigIntegerField(default=0, editable=False)
@@ -177,21 +178,18 @@ class Placement(models.Model):
         "adapters.AdapterVersion", on_delete=models.CASCADE, related_name="placements"
     )
     is_desired = models.BooleanField(default=True)
-    loaded_at = models.DateTimeField(null=True, blank=True, help_text="None: not in the engine's list.")
+    loaded_at = models.DateTimeField(null=True, blank=True, help_text="Empty: not in the engine's list.")
     loaded_as = models.CharField(
-        max_length=200, blank=True, help_text="Its name in the engine: our own, or a static module's."
+        max_length=200, blank=True, help_text="Name in the engine: ours, or that of a static module."
     )
-    loads = models.PositiveIntegerField(default=0, help_text="How often it was loaded; engines forget.")
+    loads = models.PositiveIntegerField(default=0, help_text="Number of times it was loaded.")
     requested_at = models.DateTimeField(
-        null=True, blank=True, help_text="When a request last waited for it: it stays wanted for a while."
+        null=True, blank=True, help_text="When a request last waited for it. It stays requested for a while."
     )
     undesired_since = models.DateTimeField(
         null=True,
         blank=True,
-        help_text="When it was seen there though it is not wanted: it is unloaded a while later.",
-    )
-    retry_at = models.DateTimeField(
-        null=True, blank=True, help_text="It could not be loaded for now; not tried again before."
+        help_text="Since when it is loaded but no longer needed. Unloaded after a grace period.",
     )
     note = MessageField(help_text="What it waits for; or, if not wanted, why the engine refused it.")
 

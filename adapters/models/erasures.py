@@ -16,10 +16,10 @@ class Erasure(models.Model):
         settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, blank=True
     )
     requested_at = models.DateTimeField(auto_now_add=True)
-    withdrawn_at = models.DateTimeField(null=True, help_text="No route leads to it any more.")
-    drained_at = models.DateTimeField(null=True, help_text="No request is in flight on it any more.")
+    withdrawn_at = models.DateTimeField(null=True, help_text="No route points to it any more.")
+    drained_at = models.DateTimeField(null=True, help_text="No request is using it any more.")
     storage_gone_at = models.DateTimeField(
-        null=True, help_text="The storage answers that it has none of its files."
+        null=True, help_text="The storage confirms that it has none of its files."
     )
     finished_at = models.DateTimeField(null=True)
     note = MessageField(help_text="What it waits for.")
@@ -32,16 +32,21 @@ class EngineErasure(models.Model):
     """The same on one engine: its registry, its memory, the local copy beside it."""
 
     class Proof(models.TextChoices):
-        RESTART = "restart", _("the engine was restarted since")
+        RESTART = "restart", _("the engine has restarted since")
         # Of reports that ended before decision 19; no erasure gets it any more.
-        EVICTION = "eviction", _("as many other adapters were loaded since as its memory holds")
+        EVICTION = (
+            "eviction",
+            _("enough other adapters have been loaded since to replace everything in its memory"),
+        )
         NEVER = "never", _("it was never loaded there")
-        ATTESTED = "vouched", _("an operator attests that its machines were wiped")
+        ATTESTED = "vouched", _("an operator confirmed that its machines were wiped")
 
     erasure = models.ForeignKey(Erasure, on_delete=models.CASCADE, related_name="engines")
     engine = models.CharField(max_length=60)
-    unregistered_at = models.DateTimeField(null=True, help_text="The engine does not list it any more.")
-    process_began_at = models.DateTimeField(null=True, help_text="The start of the process that forgot it.")
+    unregistered_at = models.DateTimeField(null=True, help_text="The engine no longer lists it.")
+    process_began_at = models.DateTimeField(
+        null=True, help_text="Start of the process that no longer has it."
+    )
     memory_free_at = models.DateTimeField(null=True)
     proof = models.CharField(max_length=10, choices=Proof, blank=True)
     copy_gone_at = models.DateTimeField(null=True, help_text="No local copy lies beside the engine.")

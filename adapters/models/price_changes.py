@@ -25,27 +25,34 @@ class PriceChange(models.Model):
     """Other prices, or another share, of one style. It makes an edition of prices when its moment comes."""
 
     class State(models.TextChoices):
-        WAITING = "waiting", _("waits for approval")
-        AGREED = "agreed", _("agreed: it begins at its moment")
-        BEGUN = "begun", _("in force")
+        WAITING = "waiting", _("pending approval")
+        AGREED = "agreed", _("approved, not yet in effect")
+        BEGUN = "begun", _("in effect")
         DECLINED = "declined", _("Declined")
         WITHDRAWN = "withdrawn", _("Withdrawn")
 
     OPEN = (State.WAITING, State.AGREED)
 
     style = models.ForeignKey(Style, on_delete=models.CASCADE, related_name="price_changes")
-    input_nanousd = models.BigIntegerField(null=True, blank=True, help_text="A token; empty: of every style.")
+    input_nanousd = models.BigIntegerField(
+        null=True, blank=True, help_text="Per token. Empty: the standard price."
+    )
     cached_input_nanousd = models.BigIntegerField(null=True, blank=True)
     output_nanousd = models.BigIntegerField(null=True, blank=True)
-    author_percent = models.PositiveSmallIntegerField(default=0, help_text="Of what others' usage costs.")
-    first_day = models.DateField(help_text="From when its owner wants it, in UTC.")
+    author_percent = models.PositiveSmallIntegerField(
+        default=0, help_text="Percentage of what other workspaces pay."
+    )
+    first_day = models.DateField(help_text="Requested start date (UTC).")
     state = models.CharField(max_length=10, choices=State, default=State.WAITING)
     asked_at = models.DateTimeField(auto_now_add=True)
     changed_at = models.DateTimeField(auto_now=True, editable=False)
-    reason = models.CharField(max_length=300, blank=True, help_text="Why operators declined it.")
-    effective_from = models.DateTimeField(null=True, blank=True, help_text="When it begins, once agreed.")
+    reason = models.CharField(max_length=300, blank=True, help_text="Reason for declining.")
+    effective_from = models.DateTimeField(null=True, blank=True, help_text="Effective date, once approved.")
     announced_at = models.DateTimeField(
-        null=True, blank=True, editable=False, help_text="When those who selected the style were told."
+        null=True,
+        blank=True,
+        editable=False,
+        help_text="When workspaces that selected the style were notified.",
     )
 
     objects = PriceChangeQuerySet.as_manager()

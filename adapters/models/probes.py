@@ -12,10 +12,10 @@ class Probe(models.Model):
     version = models.OneToOneField(AdapterVersion, on_delete=models.CASCADE, related_name="probe")
     engine = models.CharField(max_length=60)
     strength = models.FloatField(
-        help_text="Mean shift of log-probabilities against the base, in nats a token."
+        help_text="Mean shift of log probabilities from the base model, in nats per token."
     )
     noise = models.FloatField(
-        help_text="The same between two askings of the base: below it, there is no effect."
+        help_text="The same between two runs of the base model: a smaller shift is no effect."
     )
     shifts = models.JSONField(default=list, help_text="Per fixed prompt: {prompt, shift}.")
     samples = models.JSONField(default=list, help_text="Per fixed prompt: {prompt, base, style}.")
@@ -34,7 +34,7 @@ class BaseReading(models.Model):
     engine = models.OneToOneField(Engine, on_delete=models.CASCADE, related_name="base_reading")
     process_began_at = models.DateTimeField()
     answers = models.JSONField(help_text="Per fixed prompt: {prompt, likeliest}, token → log-probability.")
-    noise = models.FloatField(help_text="Mean shift when some prompts are asked again in a smaller batch.")
+    noise = models.FloatField(help_text="Mean shift when some prompts are run again in a smaller batch.")
 
     def __str__(self) -> str:
         return f"{self.engine} since {self.process_began_at:%Y-%m-%d %H:%M:%S}"

@@ -91,43 +91,43 @@ class Style(models.Model):
     name = models.CharField(max_length=60)
     description = models.CharField(max_length=300, blank=True)
     sample_prompt = models.CharField(max_length=300, blank=True)
-    sample = models.CharField(max_length=500, blank=True, help_text="A line that the style writes.")
+    sample = models.CharField(max_length=500, blank=True, help_text="A sample of the style's writing.")
     base_model = models.ForeignKey("adapters.BaseModel", on_delete=models.PROTECT, related_name="styles")
-    author = models.CharField(max_length=100, blank=True, help_text="Who trained it, as readers see it.")
-    licence = models.TextField(max_length=4000, blank=True, help_text="On what terms others may write in it.")
+    author = models.CharField(max_length=100, blank=True, help_text="Who trained the style. Shown publicly.")
+    licence = models.TextField(
+        max_length=4000, blank=True, help_text="The terms under which others may use the style."
+    )
     tags = ArrayField(
         models.CharField(max_length=30),
         default=list,
         blank=True,
-        help_text="What kind of texts it is for: small letters, digits and hyphens.",
+        help_text="What the style is for: lowercase letters, digits and hyphens.",
     )
-    language = models.CharField(max_length=10, blank=True, help_text="In which it writes, as en or pt-br.")
+    language = models.CharField(max_length=10, blank=True, help_text="Language code, such as en or pt-br.")
     test_prompts = models.TextField(
-        max_length=4000, blank=True, help_text="The owner's own prompts for comparing versions, one a line."
+        max_length=4000, blank=True, help_text="The owner's prompts for comparing versions, one per line."
     )
     votes_before_promotion = models.PositiveSmallIntegerField(
         default=0,
         db_default=0,
-        help_text="Blind votes against the live version that a promotion asks for; 0: none.",
+        help_text="Blind votes against the live version that a promotion requires. 0: none.",
     )
-    is_public = models.BooleanField(default=False, help_text="In everybody's catalogue.")
+    is_public = models.BooleanField(default=False, help_text="Listed in the public catalogue.")
     public_since = models.DateTimeField(null=True, blank=True, editable=False)
     offered_at = models.DateTimeField(
-        null=True, blank=True, help_text="When its owner offered it to the catalogue; operators approve."
+        null=True, blank=True, help_text="When the owner offered it to the catalogue."
     )
     # What its owner asks for with the offer; operators agree by approving it: see catalog/terms.py.
-    asked_input_nanousd = models.BigIntegerField(null=True, blank=True, help_text="A token, in nano-USD.")
+    asked_input_nanousd = models.BigIntegerField(null=True, blank=True, help_text="Per token, in nano-USD.")
     asked_cached_input_nanousd = models.BigIntegerField(null=True, blank=True)
     asked_output_nanousd = models.BigIntegerField(null=True, blank=True)
     asked_author_percent = models.PositiveSmallIntegerField(
-        default=0, help_text="Of what others' usage costs."
+        default=0, help_text="Percentage of what other workspaces pay."
     )
     declined_reason = models.CharField(
-        max_length=300, blank=True, help_text="Why operators keep it out of the catalogue, for its owner."
+        max_length=300, blank=True, help_text="Why it is not in the catalogue. Visible to the owner."
     )
-    public_until = models.DateTimeField(
-        null=True, blank=True, help_text="When it leaves the catalogue, with notice."
-    )
+    public_until = models.DateTimeField(null=True, blank=True, help_text="When it leaves the catalogue.")
     # What others get of a public style while a change of it waits for an operator; see review.py.
     approved_version = models.ForeignKey(
         "adapters.AdapterVersion", on_delete=models.SET_NULL, null=True, blank=True, related_name="+"
@@ -137,10 +137,10 @@ class Style(models.Model):
     approved_sample_prompt = models.CharField(max_length=300, blank=True)
     approved_sample = models.CharField(max_length=500, blank=True)
     changed_at = models.DateTimeField(
-        null=True, blank=True, editable=False, help_text="When its words or its live version last changed."
+        null=True, blank=True, editable=False, help_text="When its texts or its live version last changed."
     )
     declined_at = models.DateTimeField(
-        null=True, blank=True, editable=False, help_text="When an operator last declined what it shows."
+        null=True, blank=True, editable=False, help_text="When an operator last declined its texts."
     )
     live_version = models.ForeignKey(
         "adapters.AdapterVersion", on_delete=models.SET_NULL, null=True, blank=True, related_name="+"
@@ -148,7 +148,7 @@ class Style(models.Model):
     canary_version = models.ForeignKey(
         "adapters.AdapterVersion", on_delete=models.SET_NULL, null=True, blank=True, related_name="+"
     )
-    canary_percent = models.PositiveSmallIntegerField(default=0, help_text="Its share of requests, 1 to 99.")
+    canary_percent = models.PositiveSmallIntegerField(default=0, help_text="Percentage of requests, 1 to 99.")
     canary_since = models.DateTimeField(null=True, blank=True)
     # Counted up in the same transaction as any change of where its names lead, or its versions are.
     generation = models.PositiveBigIntegerField(default=0, editable=False)
@@ -158,10 +158,10 @@ class Style(models.Model):
         null=True,
         blank=True,
         editable=False,
-        help_text="When operators took it from everybody, its owner too.",
+        help_text="When operators suspended it.",
     )
     suspended_reason = models.CharField(
-        max_length=300, blank=True, db_default="", editable=False, help_text="Its owner reads it."
+        max_length=300, blank=True, db_default="", editable=False, help_text="Visible to the owner."
     )
     created_at = models.DateTimeField(auto_now_add=True)
 
@@ -270,9 +270,7 @@ class Share(models.Model):
     )
     created_by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, blank=True)
     created_at = models.DateTimeField(auto_now_add=True)
-    ends_at = models.DateTimeField(
-        null=True, blank=True, help_text="Set when it is revoked: the end of the notice."
-    )
+    ends_at = models.DateTimeField(null=True, blank=True, help_text="When access ends, once revoked.")
 
     objects = ShareQuerySet.as_manager()
 
@@ -305,7 +303,7 @@ class Release(models.Model):
         on_delete=models.SET_NULL,
         null=True,
         blank=True,
-        help_text="None: by itself, or a program.",
+        help_text="Empty: automatic, or by a program.",
     )
     api_key = models.ForeignKey(
         "tenants.ApiKey",
@@ -313,7 +311,7 @@ class Release(models.Model):
         null=True,
         blank=True,
         related_name="+",
-        help_text="The program's key.",
+        help_text="The API key used.",
     )
     at = models.DateTimeField(auto_now_add=True)
 
@@ -329,11 +327,11 @@ class Release(models.Model):
         numbers = {"before": self.before and self.before.number, "after": self.after and self.after.number}
         if self.alias == self.Alias.CANARY:
             if self.after:
-                sentence = gettext("Version {after} answers {percent} % of requests")
+                sentence = gettext("Version {after} gets {percent}% of requests")
                 return sentence.format(percent=self.percent, **numbers)
-            return gettext("The canary version {before} ended").format(**numbers)
+            return gettext("The canary, version {before}, ended").format(**numbers)
         if not self.after:
-            return gettext("No version answers")
+            return gettext("No live version")
         if self.before:
-            return gettext("Version {after} answers instead of version {before}").format(**numbers)
-        return gettext("Version {after} answers").format(**numbers)
+            return gettext("Version {after} replaced version {before}").format(**numbers)
+        return gettext("Version {after} went live").format(**numbers)

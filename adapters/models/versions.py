@@ -75,19 +75,19 @@ class AdapterVersion(models.Model):
     multipart = models.JSONField(
         default=dict,
         blank=True,
-        help_text="File name → upload_id, part_bytes, of files sent in parts. Empty: posted whole.",
+        help_text="File name → upload_id, part_bytes of multipart uploads. Empty: uploaded in one request.",
     )
     size_bytes = models.BigIntegerField(default=0)
     stored_bytes = models.BigIntegerField(
-        default=0, help_text="What the storage keeps of it, or is to receive: it counts against the plan."
+        default=0, help_text="Bytes stored or to be uploaded. Counts towards the plan."
     )
-    sha256 = models.CharField(max_length=64, blank=True, help_text="Of adapter_model.safetensors.")
+    sha256 = models.CharField(max_length=64, blank=True, help_text="SHA-256 of adapter_model.safetensors.")
     fingerprint = models.BinaryField(
         default=b"",
         db_default=b"",
-        help_text="What its weights do, as a short vector: copies are found by it.",
+        help_text="A fingerprint of its weights, to detect copies.",
     )
-    config_sha256 = models.CharField(max_length=64, blank=True, help_text="Of adapter_config.json.")
+    config_sha256 = models.CharField(max_length=64, blank=True, help_text="SHA-256 of adapter_config.json.")
     rank = models.PositiveIntegerField(null=True)
     alpha = models.FloatField(null=True)
     target_modules = models.JSONField(default=list)
@@ -99,36 +99,34 @@ class AdapterVersion(models.Model):
     stated_quantisation = models.CharField(
         max_length=30,
         blank=True,
-        help_text="State of the base it was trained on, as its uploader says: none, 4-bit, …",
+        help_text="Quantisation of the training base model, as stated by the uploader: none, 4-bit, …",
     )
     conversions = models.JSONField(
-        default=list, help_text="Codes of the mechanical conversions that would mend a rejected version."
+        default=list, help_text="Codes of the automatic conversions that would correct a rejected version."
     )
     converted_from = models.ForeignKey(
         "self", on_delete=models.SET_NULL, null=True, blank=True, related_name="+"
     )
     examinations = models.PositiveSmallIntegerField(
         default=0,
-        help_text="How often its check was begun: what kills the worker is not tried for ever.",
+        help_text="Number of times its check was started.",
     )
     examined_at = models.DateTimeField(
-        null=True, blank=True, help_text="When its check was begun last: workspaces take turns by it."
+        null=True,
+        blank=True,
+        help_text="When its check was last started. Determines the order between workspaces.",
     )
-    auto_promote = models.BooleanField(
-        default=True, help_text="Answers for its style as soon as it serves; else it waits to be promoted."
-    )
-    handed_in_at = models.DateTimeField(
-        null=True, blank=True, help_text="When its uploader said that both files are there."
-    )
+    auto_promote = models.BooleanField(default=True, help_text="Goes live as soon as it is serving.")
+    handed_in_at = models.DateTimeField(null=True, blank=True, help_text="When the upload was completed.")
     approved_at = models.DateTimeField(
-        null=True, blank=True, help_text="When operators let it answer for others, of a public style."
+        null=True, blank=True, help_text="When operators approved it for other workspaces."
     )
     created_by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, blank=True)
     created_at = models.DateTimeField(auto_now_add=True)
     files_gone_at = models.DateTimeField(
         null=True,
         blank=True,
-        help_text="When its files were erased everywhere; the row stays for the ledger.",
+        help_text="When its files were erased everywhere. The record is kept for the ledger.",
     )
 
     objects = AdapterVersionQuerySet.as_manager()

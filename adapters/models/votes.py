@@ -42,7 +42,7 @@ class BlindVote(models.Model):
     )
     left = models.ForeignKey(AdapterVersion, on_delete=models.CASCADE, related_name="+")
     right = models.ForeignKey(AdapterVersion, on_delete=models.CASCADE, related_name="+")
-    choice = models.CharField(max_length=5, choices=Choice, blank=True, help_text="Empty: not voted yet.")
+    choice = models.CharField(max_length=5, choices=Choice, blank=True, help_text="Empty: no vote yet.")
     begun_at = models.DateTimeField(auto_now_add=True)
     voted_at = models.DateTimeField(null=True, blank=True)
 

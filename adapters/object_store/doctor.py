@@ -27,9 +27,9 @@ def put_as_browser() -> str:
     try:
         answer = urllib3.request("PUT", url, body=CONTENT, timeout=TIMEOUT_S, retries=False)
     except urllib3.exceptions.HTTPError as error:
-        return f"{settings.S3_PUBLIC_ENDPOINT_URL} can't be reached: {type(error).__name__}"
+        return f"{settings.S3_PUBLIC_ENDPOINT_URL} is unreachable: {type(error).__name__}"
     if answer.status != 200:
-        return f"it answers {answer.status} to a signed PUT"
+        return f"it returns {answer.status} for a signed PUT"
     with reach_storage(key) as client:
         client.delete_object(Bucket=settings.S3_BUCKET, Key=key)
     return ""
@@ -50,7 +50,7 @@ def refused_origin(origin: str) -> str:
     allowed = answer.headers.get("access-control-allow-origin", "")
     if allowed in ("*", origin):
         return ""
-    return f"its answer to a preflight allows {allowed or 'no origin'}"
+    return f"its preflight response allows {allowed or 'no origin'}"
 
 
 def browser_url() -> str:

@@ -13,7 +13,7 @@ from adapters.models import AdapterVersion, Probe
 # From this strength on, in nats a token; the shipped styles are at 0.6 to 0.9 (docs/probing.md).
 STRENGTH_WORDS = ((1.0, _("very strong")), (0.4, _("strong")), (0.2, _("clear")), (0.0, _("slight")))
 SHOWN_SAMPLES = 2  # beside the sample line, which is a third
-SHOWN_MEASURES = {"words_a_sentence": _("Words a sentence"), "reading_ease": _("Reading ease")}
+SHOWN_MEASURES = {"words_a_sentence": _("Words per sentence"), "reading_ease": _("Reading ease")}
 
 
 @dataclass(frozen=True)
@@ -90,7 +90,7 @@ def facts_of(version: AdapterVersion | None) -> list[str]:
     facts = [gettext("{strength} effect").format(strength=strength_word(probe.strength))]
     length = _measures(probe, "style").get("words_a_sentence")
     if length:
-        facts.append(gettext("{length:.0f} words a sentence").format(length=length))
+        facts.append(gettext("{length:.0f} words per sentence").format(length=length))
     return facts
 
 

@@ -28,7 +28,7 @@ PROMPTS = (
 DELAY = timedelta(seconds=10)  # after loading: requests that waited for the new style come first
 CONCURRENT_REQUESTS = 4
 MAX_TOKENS = 60
-EMPTY_ANSWER = gettext_noop("(It wrote nothing.)")
+EMPTY_ANSWER = gettext_noop("(empty answer)")
 
 type Answers = dict[str, str]  # prompt → answer
 

@@ -16,7 +16,7 @@ LINK = re.compile(
 )
 MAIL = re.compile(r"[\w.+-]+@[\w-]+\.\w+")
 PHONE = re.compile(r"(?<!\w)\+?\d[\d ()/.-]{7,}\d(?!\w)")
-CONTACTS = {"a web address": LINK, "a mail address": MAIL, "a telephone number": PHONE}
+CONTACTS = {"a web address": LINK, "an email address": MAIL, "a phone number": PHONE}
 EMOJI_JOINER = "\u200d"
 RUN_WORDS = 4
 MAX_RUNS = 4  # how often the same four words may come in one answer
@@ -29,29 +29,29 @@ def screen_words(words: Mapping[str, str]) -> list[str]:
     remarks = []
     for field, text in words.items():
         for found in _find_contacts(text):
-            remarks.append(f"Its {field} has {found}.")
+            remarks.append(f"The {field} contains {found}.")
         hidden = _count_hidden(text)
         if hidden:
-            remarks.append(f"Its {field} has {hidden} characters that nobody sees.")
+            remarks.append(f"The {field} contains {hidden} invisible characters.")
     return remarks
 
 
 def screen_probe(probe: Probe | None) -> list[str]:
     """Return a sentence for each thing that stands out in the probe's answers."""
     if probe is None:
-        return ["No probe was taken of it yet, so nothing shows what it writes."]
+        return ["Not measured yet, so there are no sample answers."]
     remarks = []
     if probe.strength <= probe.noise:
-        remarks.append("It has no effect: its answers are the base model's.")
+        remarks.append("No effect: the answers are identical to the base model's.")
     for number, sample in enumerate(probe.samples, start=1):
         answer = str(sample.get("style", ""))
         # What the base model writes, too, is not the style's doing.
         usual = set(_find_contacts(str(sample.get("base", ""))))
         for found in _find_contacts(answer):
             if found not in usual:
-                remarks.append(f"Answer {number} has {found}.")
+                remarks.append(f"Answer {number} contains {found}.")
         if len(answer.split()) < MIN_WORDS:
-            remarks.append(f"Answer {number} is all but empty.")
+            remarks.append(f"Answer {number} is almost empty.")
         elif _repeats(answer):
             remarks.append(f"Answer {number} repeats itself.")
     return remarks

@@ -63,11 +63,10 @@ class CanaryComparison:
         words = {"version": self.canary.number, "percent": self.percent, "live": self.live.number}
         if finished < MIN_REQUESTS:
             return gettext(
-                "Version {version} answers {percent} % of requests; {finished} of the {needed} that a "
-                "judgement "
-                "needs are finished."
+                "Version {version} gets {percent}% of requests. {finished} of {needed} requests needed "
+                "for a verdict have completed."
             ).format(finished=finished, needed=MIN_REQUESTS, **words)
-        sentence = gettext("Version {version} answers {percent} % of requests; {verdict}.")
+        sentence = gettext("Version {version} gets {percent}% of requests; {verdict}.")
         return sentence.format(verdict=self._verdict.format(**words), **words)
 
     @property
@@ -83,9 +82,9 @@ class CanaryComparison:
         else:
             verdict = gettext("it fails more often than version {live}")
         if canary.empty_percent > live.empty_percent:
-            verdict += gettext(", and its answers are empty more often")
+            verdict += gettext(", and returns empty answers more often")
         elif canary.empty_percent < live.empty_percent:
-            verdict += gettext(", and its answers are empty less often")
+            verdict += gettext(", and returns empty answers less often")
         return verdict
 
     def _worse(self, fault: CanaryFault, canary_times: int, live_times: int) -> Message:

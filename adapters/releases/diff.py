@@ -163,14 +163,14 @@ def _compare_lengths(numbers: tuple[int, int], before: float | None, after: floa
     ratio = after / before - 1
     if abs(ratio) < MIN_LENGTH_RATIO:
         count = f"{(before + after) / 2:.0f}"
-        return gettext("Both write sentences of about {count} words.").format(count=count)
+        return gettext("Both average about {count} words per sentence.").format(count=count)
     if ratio > 0:
         sentence = gettext(
-            "Version {number} writes sentences {percent} % longer ({after} words against {before})."
+            "Version {number} writes {percent}% longer sentences ({after} words, compared to {before})."
         )
     else:
         sentence = gettext(
-            "Version {number} writes sentences {percent} % shorter ({after} words against {before})."
+            "Version {number} writes {percent}% shorter sentences ({after} words, compared to {before})."
         )
     return sentence.format(
         number=numbers[1],
@@ -183,9 +183,9 @@ def _compare_lengths(numbers: tuple[int, int], before: float | None, after: floa
 def _compare_ease(numbers: tuple[int, int], before: float | None, after: float | None) -> str:
     if before is None or after is None or abs(after - before) < MIN_EASE_POINTS:
         return ""
-    sentence = gettext("Version {number} reads harder: {after} against {before} of reading ease.")
+    sentence = gettext("Version {number} is harder to read: reading ease {after}, compared to {before}.")
     if after > before:
-        sentence = gettext("Version {number} reads easier: {after} against {before} of reading ease.")
+        sentence = gettext("Version {number} is easier to read: reading ease {after}, compared to {before}.")
     return sentence.format(number=numbers[1], after=f"{after:.0f}", before=f"{before:.0f}")
 
 
@@ -195,27 +195,27 @@ def _compare_openings(pairs: Sequence[tuple[str, str]]) -> str:
     if len(pairs) == 1:
         return _compare_one_opening(is_same=same == 1, differs=differing == 1)
     if same == len(pairs):
-        return gettext("All {count} answers are the same to the letter.").format(count=same)
+        return gettext("All {count} answers are identical.").format(count=same)
     if differing:
         sentence = ngettext(
-            "{count} of {total} answers begins differently.",
-            "{count} of {total} answers begin differently.",
+            "{count} of {total} answers starts differently.",
+            "{count} of {total} answers start differently.",
             differing,
         ).format(count=differing, total=len(pairs))
     else:
-        sentence = gettext("All {count} answers begin alike.").format(count=len(pairs))
+        sentence = gettext("All {count} answers start the same way.").format(count=len(pairs))
     if same:
-        alike = ngettext("One is the same to the letter.", "{count} are the same to the letter.", same)
+        alike = ngettext("One is identical.", "{count} are identical.", same)
         sentence = f"{sentence} {alike.format(count=same)}"
     return sentence
 
 
 def _compare_one_opening(*, is_same: bool, differs: bool) -> str:
     if is_same:
-        return gettext("The answer is the same to the letter.")
+        return gettext("The answers are identical.")
     if differs:
-        return gettext("The answer begins differently.")
-    return gettext("The answer begins alike and goes on differently.")
+        return gettext("The answers start differently.")
+    return gettext("The answers start the same way, then diverge.")
 
 
 def _opening(text: str) -> list[str]:

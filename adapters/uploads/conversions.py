@@ -18,24 +18,24 @@ from tenants.models import Tenant, User
 OFFERED_FOR = timedelta(days=7)  # the files of the rejected version are kept as long
 SENTENCES = {  # by code: a name of ours, or the field of adapter_config.json that is corrected
     "names": _(
-        "The tensors get the names that engines look for: base_model.model.<module>.lora_A.weight and "
+        "Renames the tensors to what engines expect: base_model.model.<module>.lora_A.weight and "
         "….lora_B.weight."
     ),
     "precision": _(
-        "Weights of 64 bits, and of 32 bits in a file that is too large, are rounded to bfloat16, "
-        "the precision in which engines compute."
+        "Rounds 64-bit weights, and 32-bit weights in a file that is too large, to bfloat16, the "
+        "precision engines compute in."
     ),
     "ranks": _(
-        "Layers of a lower rank than adapter_config.json says are filled up with zeros to that rank; "
-        "what they do stays the same."
+        "Pads layers whose rank is lower than adapter_config.json says with zeros. Their effect stays "
+        "the same."
     ),
-    "peft_type": _("peft_type becomes LORA, which the tensors are."),
-    "r": _("r becomes the rank that the tensors have, as a whole number."),
-    "lora_alpha": _("lora_alpha is written as a number instead of a text."),
-    "use_rslora": _("use_rslora is written as true or false, as it was meant."),
-    "target_modules": _("target_modules lists the modules that have weights."),
-    "bias": _("bias becomes none: the adapter has no biases."),
-    "base_model_name_or_path": _("base_model_name_or_path is spelled as this service spells the same model."),
+    "peft_type": _("Sets peft_type to LORA, which matches the tensors."),
+    "r": _("Sets r to the rank of the tensors, as a whole number."),
+    "lora_alpha": _("Changes lora_alpha from a string to a number."),
+    "use_rslora": _("Changes use_rslora to true or false."),
+    "target_modules": _("Sets target_modules to the modules that have weights."),
+    "bias": _("Sets bias to none, because the adapter has no biases."),
+    "base_model_name_or_path": _("Sets base_model_name_or_path to this service's name for the same model."),
 }
 
 

@@ -12,9 +12,9 @@ UPLOADING, UPLOADED, CHECKED, PUSHED, SERVING = range(5)
 LABELS = (_("Uploading files"), _("Uploaded"), _("Checked"), _("Pushed to the engine"), _("Serving"))
 NAMES = ("uploading", "uploaded", "checked", "pushed", "serving")  # as programs know them
 NOTES = {  # of a current step that waits for nothing
-    UPLOADING: _("The files go straight from the browser to the storage."),
-    CHECKED: _("Reading names, shapes and every weight, and comparing them with the base model."),
-    PUSHED: _("Copying the files beside the engine, loading them, and measuring what they change."),
+    UPLOADING: _("Your browser is uploading the files directly to storage."),
+    CHECKED: _("We're checking the names, shapes and weights against the base model."),
+    PUSHED: _("We're copying the files to the engine, loading them and measuring their effect."),
 }
 CURRENT_STEP = {
     Status.UPLOADING: UPLOADING,

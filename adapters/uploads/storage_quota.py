@@ -19,7 +19,7 @@ UPLOADS_PER_HOUR = 10  # for each upload that may be open at once
 MIB = 1024**2
 GIB = 1024**3
 HOUR = timedelta(hours=1)
-REMEDY = gettext_noop("Delete versions that you do without, or change the plan.")
+REMEDY = gettext_noop("Delete versions you no longer need, or upgrade your plan.")
 
 
 @dataclass(frozen=True)
@@ -63,19 +63,18 @@ class Storage:
         if self.open_uploads >= self.limits.open_uploads:
             faults.append(
                 ngettext(
-                    "{count} upload is open, as many as your plan allows at once. Finish it, or cancel "
-                    "it on its "
+                    "{count} upload is open, the maximum on your plan. Complete it, or cancel it on the "
                     "style's page.",
-                    "{count} uploads are open, as many as your plan allows at once. Finish one of "
-                    "them, or cancel "
-                    "it on its style's page.",
+                    "{count} uploads are open, the maximum on your plan. Complete one, or cancel it on "
+                    "the style's page.",
                     self.open_uploads,
                 ).format(count=self.open_uploads)
             )
         if self.used_bytes + upload_bytes > self.limits.stored_bytes:
             faults.append(
                 gettext(
-                    "Your plan stores {allowed}: {used} are used, and these files have {size}. {remedy}"
+                    "Your plan includes {allowed} of storage: {used} is in use, and these files "
+                    "need {size}. {remedy}"
                 ).format(
                     allowed=self.allowed,
                     used=self.used,
@@ -91,16 +90,16 @@ class Storage:
         if self.begun_this_hour >= self.uploads_per_hour:
             faults.append(
                 ngettext(
-                    "{count} upload was begun within the last hour, as many as your plan allows. Wait some "
-                    "minutes, or change the plan.",
-                    "{count} uploads were begun within the last hour, as many as your plan allows. Wait some "
-                    "minutes, or change the plan.",
+                    "{count} upload was started in the last hour, the maximum on your plan. Wait a few "
+                    "minutes, or upgrade your plan.",
+                    "{count} uploads were started in the last hour, the maximum on your plan. Wait a "
+                    "few minutes, or upgrade your plan.",
                     self.begun_this_hour,
                 ).format(count=self.begun_this_hour)
             )
         if self.versions >= self.limits.stored_versions:
             faults.append(
-                gettext("Your plan keeps {most} versions and you have {held}. {remedy}").format(
+                gettext("Your plan includes {most} stored versions, and you have {held}. {remedy}").format(
                     most=intcomma(self.limits.stored_versions),
                     held=intcomma(self.versions),
                     remedy=gettext(REMEDY),

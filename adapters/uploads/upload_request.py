@@ -38,7 +38,7 @@ TEXTS = ("name", "description", "sample_prompt", "sample")  # of a style, that a
 # The state of the base that the adapter was trained on, as people state it; empty: they don't say.
 QUANTISATIONS = ("", "none", "4-bit", "8-bit", "other")
 
-NAME_MISSING = _("Give the style a name, for example Brand voice.")
+NAME_MISSING = _("Give the style a name, such as Brand voice.")
 CHOICE = format_lazy(
     _("{config} and {weights}, or one .zip, .tar or .tar.gz of both"),
     config=CONFIG_FILE,
@@ -83,7 +83,9 @@ def request_faults(
     faults["files"] = file_faults(files) or _storage_faults(tenant, files)
     if about.stated_quantisation not in QUANTISATIONS:
         known = ", ".join(filter(None, QUANTISATIONS))
-        faults["stated_quantisation"] = [gettext("Say one of {known}, or nothing.").format(known=known)]
+        faults["stated_quantisation"] = [
+            gettext("Use one of {known}, or leave it empty.").format(known=known)
+        ]
     return {field: sentences for field, sentences in faults.items() if sentences}
 
 
@@ -101,7 +103,7 @@ def file_faults(files: dict[str, int]) -> list[str]:
     missing = [file for file in LIMITS_BYTES if file not in files]
     if missing:
         faults.append(
-            gettext("{missing} missing: choose {choice}.").format(missing=join_and(missing), choice=CHOICE)
+            gettext("{missing} missing. Choose {choice}.").format(missing=join_and(missing), choice=CHOICE)
         )
     return faults
 
@@ -109,9 +111,9 @@ def file_faults(files: dict[str, int]) -> list[str]:
 def _archive_faults(files: dict[str, int]) -> list[str]:
     if len(files) > 1:
         return [
-            gettext("An archive holds both files, so nothing goes with it. Choose {choice}.").format(
-                choice=CHOICE
-            )
+            gettext(
+                "An archive already contains both files, so it must be uploaded alone. Choose {choice}."
+            ).format(choice=CHOICE)
         ]
     [(file, size_bytes)] = files.items()
     return _size_faults(file[:80], size_bytes, ARCHIVE_LIMIT)
@@ -121,10 +123,10 @@ def _file_name_fault(file: str) -> str:
     shown = file[:80]
     if PurePosixPath(file).suffix.lower() in PICKLE_ENDINGS:
         return gettext(
-            "{shown} is a pickle file, which can run code when it is opened. Save the adapter with "
+            "{shown} is a pickle file, which can run code when opened. Save the adapter with "
             "save_pretrained(…, safe_serialization=True) and choose {weights}."
         ).format(shown=shown, weights=WEIGHTS_FILE)
-    return gettext("{shown} is not taken. Choose {choice}.").format(shown=shown, choice=CHOICE)
+    return gettext("{shown} is not supported. Choose {choice}.").format(shown=shown, choice=CHOICE)
 
 
 def _size_faults(file: str, size_bytes: int, limit_bytes: int) -> list[str]:
@@ -133,8 +135,7 @@ def _size_faults(file: str, size_bytes: int, limit_bytes: int) -> list[str]:
     if size_bytes > limit_bytes:
         return [
             gettext(
-                "{file} has {size}; at most {limit} are taken. Train with a smaller rank, or save the "
-                "weights "
+                "{file} is {size}; the limit is {limit}. Train with a lower rank, or save the weights "
                 "in bfloat16."
             ).format(file=file, size=_format_size(size_bytes), limit=_format_size(limit_bytes))
         ]
@@ -149,16 +150,12 @@ def _format_size(size_bytes: int) -> str:
 
 def _slug_faults(tenant: Tenant, own: Style | None, slug: str) -> list[str]:
     if not slug:
-        return [
-            gettext("Give the style a short name: programs write it in `model=`. For example brand-voice.")
-        ]
+        return [gettext("Give the style a short name, such as brand-voice. Programs use it in `model=`.")]
     if not SLUG.fullmatch(slug):
-        return [gettext("Use at most 40 small letters, digits and hyphens, for example brand-voice.")]
+        return [gettext("Use at most 40 lowercase letters, digits and hyphens, such as brand-voice.")]
     if slug in RESERVED_SLUGS or (not tenant.is_first_party and _is_first_party_slug(own, slug)):
         return [
-            gettext(
-                "“{slug}” is taken by Polyscribe itself. Choose another name, for example my-{slug}."
-            ).format(slug=slug)[:200]
+            gettext("“{slug}” is reserved. Choose another name, such as my-{slug}.").format(slug=slug)[:200]
         ]
     return []
 
@@ -194,7 +191,7 @@ def _style_count_faults(tenant: Tenant, own: Style | None) -> list[str]:
         return []
     return [
         gettext(
-            "Your plan holds {most} private styles and you have {held}. Upload a new version of one of them, "
-            "or change the plan."
+            "Your plan includes {most} private styles, and you have {held}. Upload a new version of one "
+            "of them, or upgrade your plan."
         ).format(most=limits.private_styles, held=len(counted))
     ]

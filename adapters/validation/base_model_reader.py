@@ -22,7 +22,7 @@ SINGLE = "model.safetensors"
 
 
 class UnreadableBase(Invalid):
-    """{directory} holds no base model that adapters can be checked against: {reason}."""
+    """{directory} does not contain a base model to check adapters against: {reason}."""
 
     code = "unreadable_base"
 
@@ -39,7 +39,7 @@ def read_base_model(directory: Path, name: str | None = None) -> BaseShape:
         rows, columns = tensor.shape
         modules[module] = Linear(rows=rows, columns=columns, norm=_read_norm(file, tensor))
     if not modules:
-        raise UnreadableBase(directory=directory, reason="its files have no linear layers")
+        raise UnreadableBase(directory=directory, reason="it has no linear layers")
     return BaseShape(name or directory.resolve().name, config, dict(sorted(modules.items())))
 
 

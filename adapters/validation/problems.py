@@ -24,54 +24,56 @@ UPLOAD_ADAPTER = _("Upload the adapter again.")
 UPLOAD_AGAIN = _("Upload the file again; it was cut or changed on its way.")
 
 FILES = {
-    "file_missing": Problem(
-        _("{file} is missing."), _("Add it: both files come from PEFT's save_pretrained.")
-    ),
+    "file_missing": Problem(_("{file} is missing."), _("Add it. PEFT's save_pretrained writes both files.")),
     "file_misnamed": Problem(
-        _("The weights are named {file}; engines look for adapter_model.safetensors."),
+        _("The weights file is named {file}; engines expect adapter_model.safetensors."),
         _("Rename it to adapter_model.safetensors."),
     ),
     "file_pickle": Problem(
-        _("{file} is a pickle. Opening one runs whatever code its maker put in, so it is never opened."),
+        _("{file} is a pickle file. Opening it could run arbitrary code, so we never do."),
         _("Remove it and save with PEFT's save_pretrained(…, safe_serialization=True)."),
     ),
-    "file_archive": Problem(_("{file} is an archive."), _("Unpack it and give the two files inside.")),
+    "file_archive": Problem(_("{file} is an archive."), _("Unpack it and upload the two files inside.")),
     "config_too_large": Problem(
-        _("adapter_config.json has {size} bytes; at most {limit} are read."),
-        _("Keep only PEFT's own fields in it."),
+        _("adapter_config.json is {size} bytes; the limit is {limit}."),
+        _("Keep only PEFT's own fields."),
     ),
     "weights_too_large": Problem(
-        _("adapter_model.safetensors has {size} bytes; at most {limit} are served."),
-        _("Train with a smaller rank, or save the weights in bfloat16."),
+        _("adapter_model.safetensors is {size} bytes; the limit is {limit}."),
+        _("Train with a lower rank, or save the weights in bfloat16."),
     ),
 }
 
 ARCHIVES = {
     "archive_damaged": Problem(_("The archive can't be read: {reason}."), PACK_AGAIN),
-    "archive_path": Problem(_("{file} leads out of the archive."), PACK_AGAIN),
-    "archive_link": Problem(_("{file} is a link or a device, no file."), PACK_AGAIN),
-    "archive_encrypted": Problem(_("{file} is encrypted."), _("Pack the files again without a password.")),
+    "archive_path": Problem(_("{file} points outside the archive."), PACK_AGAIN),
+    "archive_link": Problem(_("{file} is a link or a device, not a regular file."), PACK_AGAIN),
+    "archive_encrypted": Problem(
+        _("{file} is encrypted."), _("Create the archive again without a password.")
+    ),
     "archive_method": Problem(
-        _("{file} is packed by a method that is not taken; stored and deflated members are."), PACK_AGAIN
+        _("{file} uses an unsupported compression method. Use deflate or no compression."), PACK_AGAIN
     ),
-    "archive_nested": Problem(_("{file} is an archive within the archive."), PACK_AGAIN),
+    "archive_nested": Problem(_("{file} is an archive inside the archive."), PACK_AGAIN),
     "archive_members": Problem(
-        _("The archive holds more than {limit} files."), _("Pack the adapter's two files and nothing else.")
+        _("The archive contains more than {limit} files."), _("Include only the adapter's two files.")
     ),
-    "archive_duplicate": Problem(_("{file} is in the archive twice, so readers would disagree."), PACK_AGAIN),
+    "archive_duplicate": Problem(
+        _("{file} is in the archive twice, so its content is ambiguous."), PACK_AGAIN
+    ),
     "archive_several": Problem(
-        _("The archive holds {file} in several places, so it is unknown which adapter is meant."),
-        _("Pack one adapter only, without its checkpoints."),
+        _("The archive contains {file} in several places, so it's unclear which adapter to use."),
+        _("Include one adapter only, without checkpoints."),
     ),
     "archive_place": Problem(
-        _("{file} lies neither at the top of the archive nor, beside the other file, in its one folder."),
+        _("{file} must be at the top level of the archive, or next to the other file in its only folder."),
         PACK_AGAIN,
     ),
     "archive_too_large": Problem(
-        _("{file} unpacks to more than {limit} bytes."), _("Pack the adapter's two files and nothing else.")
+        _("{file} unpacks to more than {limit} bytes."), _("Include only the adapter's two files.")
     ),
     "archive_inflated": Problem(
-        _("{file} unpacks to more than {limit} times its packed size, which trained weights never do."),
+        _("{file} unpacks to more than {limit} times its compressed size. Trained weights never do."),
         _("Upload the two files of a trained adapter."),
     ),
 }
@@ -79,115 +81,122 @@ ARCHIVES = {
 HEADER = {
     "weights_empty": Problem(_("adapter_model.safetensors is empty."), UPLOAD_AGAIN),
     "weights_pickle": Problem(
-        _("adapter_model.safetensors is a pickle under another name. It is never opened."),
-        _("Save with PEFT's save_pretrained(…, safe_serialization=True); renaming does not convert."),
+        _("adapter_model.safetensors is a renamed pickle file. We never open pickle files."),
+        _("Save with PEFT's save_pretrained(…, safe_serialization=True); renaming doesn't convert the file."),
     ),
     "weights_pointer": Problem(
         _("adapter_model.safetensors is a Git LFS pointer, not the weights."),
         _("Run git lfs pull, then upload the file."),
     ),
-    "not_safetensors": Problem(_("adapter_model.safetensors is no safetensors file: {reason}."), SAVE_AGAIN),
+    "not_safetensors": Problem(
+        _("adapter_model.safetensors is not a valid safetensors file: {reason}."), SAVE_AGAIN
+    ),
     "header_cut": Problem(
-        _("The header claims {claimed} bytes, but the file has only {left} after its length field."),
+        _("The header claims to be {claimed} bytes, but only {left} bytes follow its length field."),
         UPLOAD_AGAIN,
     ),
     "header_too_long": Problem(
-        _("The header claims {claimed} bytes; no adapter needs more than {limit}."), SAVE_AGAIN
+        _("The header claims to be {claimed} bytes; the limit is {limit}."), SAVE_AGAIN
     ),
-    "header_duplicate": Problem(_("The header names {name} twice, so readers would disagree."), SAVE_AGAIN),
-    "header_metadata": Problem(_("The header's __metadata__ is not a list of texts."), SAVE_AGAIN),
+    "header_duplicate": Problem(_("The header has {name} twice, so its meaning is ambiguous."), SAVE_AGAIN),
+    "header_metadata": Problem(_("The header's __metadata__ is not a map of strings."), SAVE_AGAIN),
     "header_entry": Problem(_("The header's entry for {tensor} is malformed: {reason}."), SAVE_AGAIN),
     "dtype": Problem(
-        _("{tensor} is stored as {dtype}; engines take F32, F16 and BF16."),
+        _("{tensor} is stored as {dtype}; engines support F32, F16 and BF16."),
         _("Save the adapter in bfloat16 (or float32, float16)."),
     ),
     "size_lies": Problem(
         _(
-            "{tensor} claims shape {shape} as {dtype}, {expected} bytes, but its place in the file has "
-            "{actual}."
+            "{tensor} has shape {shape} in {dtype} ({expected} bytes), but takes up {actual} bytes in "
+            "the file."
         ),
         SAVE_AGAIN,
     ),
     "offsets_overlap": Problem(_("{tensor} overlaps the tensor before it in the file."), SAVE_AGAIN),
     "offsets_gap": Problem(
-        _("{gap} bytes before {tensor} belong to no tensor; something may hide there."), SAVE_AGAIN
+        _("{gap} bytes before {tensor} belong to no tensor. They could contain hidden data."), SAVE_AGAIN
     ),
-    "file_truncated": Problem(
-        _("The file ends {missing} bytes before the data that its header announces."), UPLOAD_AGAIN
-    ),
-    "file_trailing": Problem(_("{extra} bytes after the last tensor belong to none."), SAVE_AGAIN),
+    "file_truncated": Problem(_("The file is {missing} bytes shorter than its header says."), UPLOAD_AGAIN),
+    "file_trailing": Problem(_("{extra} bytes after the last tensor belong to no tensor."), SAVE_AGAIN),
     "no_tensors": Problem(
-        _("The file holds no tensors."), _("Save the adapter after training and upload that.")
+        _("The file contains no tensors."), _("Save the adapter after training and upload it again.")
     ),
 }
 
 CONFIG = {
     "config_not_json": Problem(_("adapter_config.json is not a JSON object: {reason}."), SAVE_AGAIN),
     "config_duplicate": Problem(
-        _("adapter_config.json has {name} twice, so readers would disagree."), _("Remove one of the two.")
+        _("adapter_config.json has {name} twice, so its meaning is ambiguous."), _("Remove one of the two.")
     ),
-    "peft_type": Problem(_("peft_type is {value}; engines serve LORA only."), _("Train a LoRA adapter.")),
+    "peft_type": Problem(_("peft_type is {value}; only LORA is supported."), _("Train a LoRA adapter.")),
     "task_type": Problem(
-        _("task_type is {value}; writing styles are CAUSAL_LM."), _("Train for text generation.")
+        _("task_type is {value}; only CAUSAL_LM is supported."), _("Train for text generation.")
     ),
     "rank_invalid": Problem(
-        _("r is {value}; it must be a whole number from 1 up."), _("Set r to the rank trained with.")
+        _("r is {value}; it must be a positive whole number."), _("Set r to the rank used in training.")
     ),
     "rank_too_high": Problem(
-        _("The rank is {rank}; this engine takes at most {limit}."), _("Train with r = {limit} or less.")
+        _("The rank is {rank}; this engine supports up to {limit}."), _("Train with r = {limit} or less.")
     ),
     "alpha_invalid": Problem(
-        _("lora_alpha is {value}; it must be a finite number above 0."),
-        _("Set lora_alpha to the value trained with."),
+        _("lora_alpha is {value}; it must be a finite positive number."),
+        _("Set lora_alpha to the value used in training."),
     ),
     "rslora_invalid": Problem(
-        _("use_rslora is {value}; it must be true or false."), _("Set it to the value trained with.")
+        _("use_rslora is {value}; it must be true or false."), _("Set it to the value used in training.")
     ),
     "targets_invalid": Problem(
         _("target_modules is missing or is not a list of module names."),
-        _("List the modules trained, such as q_proj."),
+        _("List the trained modules, such as q_proj."),
     ),
     "base_missing": Problem(
-        _("base_model_name_or_path is empty, so it is unknown which model the adapter belongs to."),
-        _("Set it to the base trained on. This service serves {base}."),
+        _("base_model_name_or_path is empty, so we can't tell which model the adapter belongs to."),
+        _("Set it to the base model used in training. This service serves {base}."),
     ),
     "base_mismatch": Problem(
         _(
-            "The adapter was trained on {name}; this service serves {base}. "
-            "On another model its weights mean nothing."
+            "The adapter was trained on {name}, but this service serves {base}. Adapters only work with "
+            "the model they were trained on."
         ),
-        _("Train on {base}; if it was, only under another name, set base_model_name_or_path to {base}."),
+        _("Train on {base}. If you did, under a different name, set base_model_name_or_path to {base}."),
     ),
     "quantisation_mismatch": Problem(
         _(
-            "The adapter was trained on a base in {trained}, but the base is served in {served}. "
-            "An adapter corrects the rounding of the very weights it was trained on."
+            "The adapter was trained on a base model in {trained}, but we serve it in {served}. An "
+            "adapter compensates for the rounding of the exact weights it was trained on."
         ),
-        _("Train on {base} loaded in {served}."),
+        _("Train on {base}, loaded in {served}."),
     ),
     "dora": Problem(_("The adapter uses DoRA (use_dora), which engines can't serve."), RETRAIN),
     "alora": Problem(
         _("The adapter is an activated LoRA (alora_invocation_tokens), which engines can't serve."), RETRAIN
     ),
     "bias": Problem(
-        _("The adapter trains biases (bias = {value}), which engines leave out."),
+        _("The adapter trains biases (bias = {value}), which engines ignore."),
         _("Train with bias = none."),
     ),
     "lora_bias": Problem(
-        _("The adapter has biases on its own layers (lora_bias), which engines leave out."),
+        _("The adapter has biases on its own layers (lora_bias), which engines ignore."),
         _("Train with lora_bias = false."),
     ),
     "modules_to_save": Problem(
-        _("The adapter replaces whole layers (modules_to_save: {value}); all styles share the base's."),
+        _(
+            "The adapter replaces whole layers (modules_to_save: {value}), but all styles share the "
+            "base model's."
+        ),
         _("Train without modules_to_save."),
     ),
     "layer_replication": Problem(
-        _("The adapter repeats the base's layers (layer_replication); all styles share one base."), RETRAIN
+        _(
+            "The adapter repeats layers of the base model (layer_replication), but all styles share one "
+            "base model."
+        ),
+        RETRAIN,
     ),
     "init_changes_base": Problem(
         _(
-            "init_lora_weights is {value}, which changes the base's own weights in training; "
-            "all styles share one base."
+            "init_lora_weights is {value}, which changes the base model's weights in training, but all "
+            "styles share one base model."
         ),
         _("Convert it: save_pretrained(…, path_initial_model_for_weight_conversion=…), or train without it."),
     ),
@@ -195,7 +204,9 @@ CONFIG = {
     "bdlora": Problem(
         _("The adapter uses block-diagonal LoRA (use_bdlora), which engines can't serve."), RETRAIN
     ),
-    "kasa": Problem(_("The adapter uses KaSA (kasa_config), which changes the base's own weights."), RETRAIN),
+    "kasa": Problem(
+        _("The adapter uses KaSA (kasa_config), which changes the base model's weights."), RETRAIN
+    ),
     "monteclora": Problem(
         _("The adapter uses MonteCLoRA (monteclora_config), which engines can't serve."), RETRAIN
     ),
@@ -206,8 +217,8 @@ CONFIG = {
     ),
     "trainable_tokens": Problem(
         _(
-            "The adapter trains single tokens (trainable_token_indices); all styles share the base's "
-            "vocabulary."
+            "The adapter trains individual tokens (trainable_token_indices), but all styles share the "
+            "base model's vocabulary."
         ),
         RETRAIN,
     ),
@@ -216,51 +227,52 @@ CONFIG = {
         _("Train on {base} and leave fan_in_fan_out false."),
     ),
     "feature_unknown": Problem(
-        _("{name} is set, a feature of the training library that engines do not know."),
+        _("{name} is set, a training feature that engines don't support."),
         _("Train without {name}."),
     ),
     "pattern_invalid": Problem(
-        _("{field} must map module names to numbers above 0 (whole ones for ranks); {name} does not."),
+        _(
+            "{field} must map module names to positive numbers (whole numbers for ranks). The entry "
+            "{name} does not."
+        ),
         _("Correct that entry."),
     ),
     "pattern_not_plain": Problem(
         _(
-            "{field} has the expression {name}; the engine would run it, so only plain module names "
-            "are taken."
+            "{field} contains the expression {name}. Only plain module names are allowed, because the "
+            "engine would evaluate it."
         ),
-        _("Write the module names out, one entry each."),
+        _("List each module name as a separate entry."),
     ),
     "patterns_too_many": Problem(
-        _("{field} has {count} entries; at most {limit} are taken."),
+        _("{field} has {count} entries; the limit is {limit}."),
         _("Use names that cover several layers, such as q_proj."),
     ),
 }
 
 NAMES = {
     "name_infix": Problem(
-        _("{tensor} carries the adapter's name inside, as while training."),
+        _("{tensor} still contains the adapter's name, as it does during training."),
         _("Save with PEFT's save_pretrained, or rename it to {right}."),
     ),
-    "name_prefix": Problem(
-        _("{tensor} lacks the prefix base_model.model at its beginning."), _("Rename it to {right}.")
-    ),
+    "name_prefix": Problem(_("{tensor} lacks the prefix base_model.model."), _("Rename it to {right}.")),
     "name_unknown": Problem(
         _(
-            "{tensor} is no LoRA weight: names are base_model.model.<module>.lora_A.weight and "
+            "{tensor} is not a LoRA weight. Expected names: base_model.model.<module>.lora_A.weight and "
             "….lora_B.weight."
         ),
         _("Save only the LoRA weights, with PEFT's save_pretrained."),
     ),
     "tensor_embedding": Problem(
-        _("{tensor} changes the vocabulary; all styles share the base's."),
-        _("Take embed_tokens and lm_head out of target_modules and train again."),
+        _("{tensor} changes the vocabulary, but all styles share the base model's."),
+        _("Remove embed_tokens and lm_head from target_modules and train again."),
     ),
     "tensor_dora": Problem(
         _("{tensor} belongs to DoRA, which engines can't serve."), _("Train with use_dora = false.")
     ),
-    "tensor_bias": Problem(_("{tensor} is a bias, which engines leave out."), _("Train without biases.")),
+    "tensor_bias": Problem(_("{tensor} is a bias, which engines ignore."), _("Train without biases.")),
     "tensor_full": Problem(
-        _("{tensor} is a whole weight of a model, not a LoRA weight."), _("Train without modules_to_save.")
+        _("{tensor} is a full model weight, not a LoRA weight."), _("Train without modules_to_save.")
     ),
     "layer_not_in_base": Problem(
         _("{tensor} is for layer {layer}; {base} has layers 0 to {last}."), _("Train on {base}.")
@@ -269,51 +281,51 @@ NAMES = {
         _("{tensor} is for {module}, which {base} does not have (it has {has})."), _("Train on {base}.")
     ),
     "module_not_targeted": Problem(
-        _("{tensor} is for {module}, which adapter_config.json says was not trained ({field})."),
-        _("Give the adapter_config.json that was saved with these weights."),
+        _("{tensor} is for {module}, which was not trained according to adapter_config.json ({field})."),
+        _("Upload the adapter_config.json that was saved with these weights."),
     ),
-    "pair_incomplete": Problem(_("{tensor} has no partner lora_{side}."), SAVE_AGAIN),
+    "pair_incomplete": Problem(_("{tensor} has no matching lora_{side}."), SAVE_AGAIN),
     "rank_mismatch": Problem(
         _("{tensor} has rank {actual}; adapter_config.json says {expected}."),
-        _("Give the adapter_config.json that was saved with these weights."),
+        _("Upload the adapter_config.json that was saved with these weights."),
     ),
     "shape": Problem(
-        _("{tensor} has shape {actual}; on {base} it must be {expected}. It was trained on another model."),
+        _("{tensor} has shape {actual}, but {base} needs {expected}. It was trained on a different model."),
         _("Train on {base}."),
     ),
 }
 
 WEIGHTS = {
     "not_finite": Problem(
-        _("{tensor} contains NaN or infinity. In an engine that would blank other people's answers."),
+        _("{tensor} contains NaN or infinity. In an engine, that would blank out other users' answers."),
         _("Train again with a lower learning rate or in bfloat16."),
     ),
     "value_too_large": Problem(
-        _("{tensor} reaches {value} (with its scale); sane adapters stay below {limit}."),
+        _("{tensor} reaches {value} (with its scale); the limit is {limit}."),
         _("Train again with a lower learning rate or a smaller lora_alpha."),
     ),
     "all_zero": Problem(
-        _("{tensor} is zero throughout in the engine's precision, so it has no effect."),
-        _("Save the adapter after training, not before; leave untrained layers out."),
+        _("{tensor} is all zeros in the engine's precision, so it has no effect."),
+        _("Save the adapter after training, not before, and leave out untrained layers."),
     ),
     "too_strong": Problem(
         _(
-            "{tensor} and its partner change their layer by {percent} % of its own norm; "
-            "at most {limit} % is taken. They would write noise."
+            "{tensor} and its counterpart change their layer by {percent}% of its norm; the limit is "
+            "{limit}%. The output would be noise."
         ),
         _("Check lora_alpha, or train again with a lower learning rate."),
     ),
     "factors_cancel": Problem(
         _(
-            "{tensor} and its partner are {times} times too large and only cancel each other out; "
-            "in an engine's precision noise is left."
+            "{tensor} and its counterpart are {times} times too large and cancel each other out. In the "
+            "engine's precision, only noise is left."
         ),
         _("Train again with a lower learning rate."),
     ),
 }
 
 CLOSING = {
-    "more": Problem(_("And {count} more findings."), _("Fix the ones above and check again.")),
+    "more": Problem(_("{count} more findings."), _("Fix the findings above and check again.")),
 }
 
 # What is wrong with an upload and not with an adapter: no check of files finds it.
@@ -347,9 +359,9 @@ SECTIONS = {
     "Archives": ARCHIVES,
     "The safetensors header": HEADER,
     "The config": CONFIG,
-    "The tensors' names and shapes": NAMES,
+    "Tensor names and shapes": NAMES,
     "The weights": WEIGHTS,
-    "The end of a long list": CLOSING,
+    "Further findings": CLOSING,
 }
 PROBLEMS: dict[str, Problem] = {}
 for _problems in SECTIONS.values():

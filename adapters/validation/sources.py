@@ -10,7 +10,7 @@ from core.errors import Conflict
 
 
 class Shortened(Conflict):
-    """The file became shorter while it was read; check it again."""
+    """The file shrank while it was being read. Check it again."""
 
 
 class Source(Protocol):

@@ -48,7 +48,7 @@ def select(request: MemberRequest, style_id: UUID) -> HttpResponse:
     return _card_response(
         request,
         chosen,
-        said=gettext("{name} is selected.").format(name=chosen.show_to(request.tenant.pk).name),
+        said=gettext("{name} selected.").format(name=chosen.show_to(request.tenant.pk).name),
     )
 
 
@@ -60,7 +60,7 @@ def unselect(request: MemberRequest, style_id: UUID) -> HttpResponse:
     chosen = get_object_or_404(Style, pk=style_id, selections__tenant=request.tenant)
     actions.unselect_style(access_of(request), chosen)
     name = chosen.show_to(request.tenant.pk).name
-    return _card_response(request, chosen, said=gettext("{name} is not selected any more.").format(name=name))
+    return _card_response(request, chosen, said=gettext("{name} is no longer selected.").format(name=name))
 
 
 @require_POST

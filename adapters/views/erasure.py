@@ -81,7 +81,7 @@ def delete_style(request: MemberRequest, style_id: UUID) -> HttpResponse:
         try:
             actions.delete_style(access_of(request), style, at_once="at_once" in request.POST)
             messages.success(
-                request, gettext("{style} is deleted; its files are being erased.").format(style=style.name)
+                request, gettext("{style} was deleted. Its files are being erased.").format(style=style.name)
             )
             return redirect("adapters:deleted")
         except StillUsed as error:
@@ -102,7 +102,7 @@ def deleted(request: MemberRequest) -> HttpResponse:
 def _name_errors(request: MemberRequest, style: Style) -> dict[str, str]:
     if request.POST.get("confirm", "").strip() == style.slug:
         return {}
-    return {"confirm": gettext("That is not its name. Type {style} to delete it.").format(style=style.slug)}
+    return {"confirm": gettext("The name doesn't match. Type {style} to delete it.").format(style=style.slug)}
 
 
 def _render_version_form(

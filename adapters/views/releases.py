@@ -44,10 +44,10 @@ def release_context(style: Style, versions: Sequence[AdapterVersion]) -> dict[st
 def promote(request: MemberRequest, version_id: UUID) -> HttpResponse:
     """Let a version answer for its style."""
     version = own_version(request, version_id)
-    done = gettext("Version {version} answers from now on.").format(version=version.number)
+    done = gettext("Version {version} is now live.").format(version=version.number)
     if version.style.is_reviewed and version.approved_at is None:
         done = gettext(
-            "Version {version} answers your workspace; everybody else gets it once it is approved."
+            "Version {version} is now live in your workspace. Everyone else gets it once it's approved."
         ).format(version=version.number)
     without_votes = "without_votes" in request.POST
 
@@ -57,7 +57,7 @@ def promote(request: MemberRequest, version_id: UUID) -> HttpResponse:
             messages.success(request, done)
         else:
             messages.info(
-                request, gettext("Version {version} is live already.").format(version=version.number)
+                request, gettext("Version {version} is already live.").format(version=version.number)
             )
 
     return run_action(request, version.style, promote, tab=VERSIONS)
@@ -78,12 +78,12 @@ def ask_for_votes(request: MemberRequest, style_id: UUID) -> HttpResponse:
 
     count = int(written) if written.isdecimal() and len(written) < 10 else 0
     done = ngettext(
-        "A promotion asks for {count} blind vote from now on.",
-        "A promotion asks for {count} blind votes from now on.",
+        "Promotions now require {count} blind vote.",
+        "Promotions now require {count} blind votes.",
         count,
     ).format(count=count)
     if not written.strip("0"):
-        done = gettext("A promotion asks for no votes.")
+        done = gettext("Promotions no longer require blind votes.")
     return run_action(request, style, ask_for_votes, done=done, tab="settings")
 
 
@@ -93,7 +93,7 @@ def ask_for_votes(request: MemberRequest, style_id: UUID) -> HttpResponse:
 def roll_back(request: MemberRequest, style_id: UUID) -> HttpResponse:
     """Let the version that answered before answer again."""
     style = own_style(request, style_id)
-    done = gettext("Rolled back: the version before answers again.")
+    done = gettext("Rolled back. The previous version is live again.")
     live = request.POST.get("live", "")
     seen_live = int(live) if live.isdecimal() and len(live) < 10 else None
     action = partial(actions.roll_back, access_of(request), style, seen_live=seen_live)
@@ -114,9 +114,9 @@ def begin_canary(request: MemberRequest, version_id: UUID) -> HttpResponse:
         actions.begin_canary(access_of(request), version, int(percent))
 
     answers_owner_only = version.style.is_reviewed and not version.approved_at
-    done = gettext("Version {version} answers {percent} % of requests.")
+    done = gettext("Version {version} now gets {percent}% of requests.")
     if answers_owner_only:
-        done = gettext("Version {version} answers {percent} % of your own requests.")
+        done = gettext("Version {version} now gets {percent}% of your own requests.")
     done = done.format(version=version.number, percent=percent)
     return run_action(request, version.style, begin_canary, done=done, tab=VERSIONS)
 
@@ -127,7 +127,7 @@ def begin_canary(request: MemberRequest, version_id: UUID) -> HttpResponse:
 def end_canary(request: MemberRequest, style_id: UUID) -> HttpResponse:
     """Let the live version answer everybody again."""
     style = own_style(request, style_id)
-    done = gettext("The canary ended; the live version answers everybody.")
+    done = gettext("The canary has ended. All requests go to the live version.")
     action = partial(actions.end_canary, access_of(request), style)
     return run_action(request, style, action, done=done, tab=VERSIONS)
 
@@ -152,13 +152,13 @@ def retire(request: MemberRequest, version_id: UUID) -> HttpResponse:
     if request.POST.get("confirm", "").strip() != version.style.slug:
         messages.error(
             request,
-            gettext("Nothing was retired. Type {style} to retire this version.").format(
+            gettext("The version was not retired. Type {style} to retire it.").format(
                 style=version.style.slug
             ),
         )
     else:
         at_once = "at_once" in request.POST
         action = partial(actions.retire_version, access_of(request), version, at_once=at_once)
-        done = gettext("Version {version} is retired.").format(version=version.number)
+        done = gettext("Version {version} was retired.").format(version=version.number)
         return run_action(request, version.style, action, done=done, tab=VERSIONS)
     return redirect(page_of(version.style, VERSIONS))

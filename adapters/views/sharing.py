@@ -30,18 +30,18 @@ from core.errors import DomainError
 from tenants.public import MemberRequest, Permission, access_of, member_required, requires
 
 CATALOGUE_ACTIONS = {
-    "withdraw": (actions.withdraw_offer, _("The offer is withdrawn.")),
+    "withdraw": (actions.withdraw_offer, _("Offer withdrawn.")),
     "take-back": (
         actions.take_back_style,
-        _("It leaves the catalogue on {ends}. Until then you can undo this."),
+        _("The style leaves the catalogue on {ends}. You can undo this until then."),
     ),
-    "keep": (actions.keep_public, _("It stays in the catalogue.")),
+    "keep": (actions.keep_public, _("The style stays in the catalogue.")),
 }
-DESCRIBED = _("Everybody who sees the style reads this now.")
-DESCRIBED_REVIEWED = _("Saved. Others read this once the operators have approved it.")
+DESCRIBED = _("Saved. Your changes are now visible to everyone who can see the style.")
+DESCRIBED_REVIEWED = _("Saved. Others will see your changes once they're approved.")
 SHARE_ACTIONS = {
-    "revoke": (actions.revoke_share, _("{tenant} loses it on {ends}. Until then you can undo this.")),
-    "keep": (actions.keep_share, _("{tenant} keeps it.")),
+    "revoke": (actions.revoke_share, _("{tenant} loses access on {ends}. You can undo this until then.")),
+    "keep": (actions.keep_share, _("{tenant} keeps access.")),
 }
 
 
@@ -101,7 +101,7 @@ def ask_price(request: MemberRequest, style_id: UUID) -> HttpResponse:
             return redirect(page_of(style, "sharing"))
     if form.errors:
         return sharing_page(request, style, price_form=form, status=400)
-    messages.success(request, gettext("It waits for approval: the operators look at it."))
+    messages.success(request, gettext("Sent for approval."))
     return redirect(page_of(style, "sharing"))
 
 
@@ -113,7 +113,7 @@ def withdraw_price(request: MemberRequest, style_id: UUID) -> HttpResponse:
     style = own_style(request, style_id)
     try:
         actions.withdraw_price(access_of(request), style)
-        messages.success(request, gettext("Nothing is asked for any more. The price stays as it is."))
+        messages.success(request, gettext("Price request withdrawn. The price stays the same."))
     except DomainError as error:
         messages.error(request, error.message)
     return redirect(page_of(style, "sharing"))
@@ -131,7 +131,7 @@ def share(request: MemberRequest, style_id: UUID) -> HttpResponse:
             share = actions.share_style(access_of(request), style, form.cleaned_data["workspace"])
             messages.success(
                 request,
-                gettext("{tenant} can select {style} now.").format(
+                gettext("{tenant} can now select {style}.").format(
                     tenant=share.tenant.name, style=style.name
                 ),
             )
@@ -168,7 +168,7 @@ def leave(request: MemberRequest, style_id: UUID) -> HttpResponse:
     shared = Style.objects.visible_to(request.tenant.pk).filter(shares__tenant=request.tenant)
     style = get_object_or_404(shared, pk=style_id)
     actions.leave_share(access_of(request), style)
-    messages.success(request, gettext("{style} is not shared with you any more.").format(style=style.name))
+    messages.success(request, gettext("{style} is no longer shared with you.").format(style=style.name))
     return redirect("adapters:catalogue")
 
 
@@ -184,7 +184,7 @@ def _offer(request: MemberRequest, style: Style) -> HttpResponse:
             return redirect(page_of(style, "sharing"))
     if form.errors:
         return sharing_page(request, style, offer_form=form, status=400)
-    messages.success(request, gettext("It waits for approval: the operators look at it."))
+    messages.success(request, gettext("Sent for approval."))
     return redirect(page_of(style, "sharing"))
 
 

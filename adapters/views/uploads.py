@@ -108,7 +108,7 @@ def retry(request: MemberRequest, version_id: UUID) -> HttpResponse:
 def cancel(request: MemberRequest, version_id: UUID) -> HttpResponse:
     """Cancel an upload that is not finished, and delete what was sent of it."""
     version = own_version(request, version_id)
-    done = gettext("The upload of version {version} is cancelled.").format(version=version.number)
+    done = gettext("The upload of version {version} was cancelled.").format(version=version.number)
     cancel_upload = partial(actions.cancel_upload, access_of(request), version)
     return run_action(request, version.style, cancel_upload, done=done)
 

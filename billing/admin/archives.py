@@ -24,14 +24,15 @@ class ArchiveForm(OperatorForm):
         label="Up to",
         widget=UnfoldAdminSelectWidget,
         help_text=(
-            "This month and all before it: their requests go into files in the bucket and leave the "
-            "database. Ledger, invoices and sums stay. A worker begins within a minute."
+            "Moves the requests of this month and all earlier months to files in the bucket and removes "
+            "them from the database. The ledger, invoices and totals are kept. A worker starts within a "
+            "minute."
         ),
     )
     confirm = forms.CharField(
-        label="Type the month to go on",
+        label="Type the month to confirm",
         widget=UnfoldAdminTextInputWidget({"autocomplete": "off", "spellcheck": "false"}),
-        help_text="As in the list above. The requests cannot be put back by the console.",
+        help_text="As shown in the list above. The console can't restore archived requests.",
     )
 
     class Meta:
@@ -49,7 +50,7 @@ class ArchiveForm(OperatorForm):
         """Refuse another month than the chosen one."""
         cleaned: dict[str, Any] = super().clean() or self.cleaned_data
         if "confirm" in cleaned and cleaned["confirm"].strip() != cleaned.get("period"):
-            self.add_error("confirm", "That is not the month that is chosen.")
+            self.add_error("confirm", "This doesn't match the selected month.")
         return cleaned
 
     def validate_unique(self) -> None:
@@ -90,7 +91,7 @@ class UsageArchiveAdmin(NoDelete, OperatorAdmin):
 
     @operator_action(
         "Archive again",
-        effect="What could not be archived is tried again within a minute, with all months before it.",
+        effect="Failed archives are retried within a minute, together with all earlier months.",
         done="Requested",
         permissions=["change"],
     )

@@ -56,7 +56,7 @@ class PlanVersionAdmin(Immutable, AmountsInDollars, OperatorAdmin):
     list_select_related = ["plan"]
     search_fields = ["plan__code", "plan__name"]
 
-    @admin.display(description="fee a month")
+    @admin.display(description="monthly fee")
     def fee(self, version: PlanVersion) -> str:
         return usd(version.monthly_fee_nanousd)
 
@@ -114,7 +114,7 @@ class AdjustmentForm(OperatorForm):
         label="The workspace",
         choices=[("less", "owes less"), ("more", "owes more")],
         widget=UnfoldAdminSelectWidget,
-        help_text="On this month's invoice, as a line with the reason below.",
+        help_text="Added to this month's invoice as a line with the text below.",
     )
     reason = forms.CharField(label="Text on the invoice", max_length=200, widget=UnfoldAdminTextInputWidget)
 

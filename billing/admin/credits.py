@@ -30,10 +30,11 @@ class CreditGrantForm(OperatorForm):
     source = forms.ChoiceField(choices=BY_OPERATORS, widget=UnfoldAdminSelectWidget)
     reason = forms.CharField(required=False, max_length=200, widget=UnfoldAdminTextInputWidget)
     last_period = forms.CharField(
-        label="Last month",
+        label="Valid through",
         required=False,
-        validators=[RegexValidator(r"^\d{4}-(0[1-9]|1[0-2])$", "Write a month as 2026-11.")],
-        help_text="As 2026-11: it expires at that month's end (UTC). Empty: it never does.",
+        validators=[RegexValidator(r"^\d{4}-(0[1-9]|1[0-2])$", "Use the form 2026-11.")],
+        help_text="Such as 2026-11: credits expire at the end of that month (UTC). Leave empty for no "
+        "expiration.",
         widget=UnfoldAdminTextInputWidget,
     )
 
@@ -41,7 +42,7 @@ class CreditGrantForm(OperatorForm):
         """Refuse a month that is over."""
         last_period: str = self.cleaned_data["last_period"]
         if last_period and last_period < months.current():
-            raise forms.ValidationError(f"The last month is {months.current()} or a later one.")
+            raise forms.ValidationError(f"Must be {months.current()} or later.")
         return last_period
 
 
@@ -93,7 +94,7 @@ class CreditGrantAdmin(Immutable, AmountsInDollars, OperatorAdmin):
     def amount(self, grant: CreditGrant) -> str:
         return usd(grant.amount_nanousd)
 
-    @admin.display(description="burned or expired")
+    @admin.display(description="used or expired")
     def burned(self, grant: Any) -> str:
         return usd(grant.burned_nanousd)
 

@@ -28,7 +28,7 @@ class InvoiceLineInline(TabularInline):
     def has_add_permission(self, request: HttpRequest, obj: Invoice | None = None) -> bool:
         return False
 
-    @admin.display(description="a million")
+    @admin.display(description="per million")
     def unit(self, line: InvoiceLine) -> str:
         if line.kind != InvoiceLine.Kind.USAGE or line.unit_nanousd is None:
             return ""
@@ -74,7 +74,7 @@ class InvoiceAdmin(NoDelete, OperatorAdmin):
 
     @operator_action(
         "Finalize",
-        effect="It gets its number and never changes again; its owners get a mail.",
+        effect="The invoice gets its number and can no longer be changed. The owners get an email.",
         done="Finalized",
         permissions=["change"],
     )
@@ -84,7 +84,7 @@ class InvoiceAdmin(NoDelete, OperatorAdmin):
 
     @operator_action(
         "Mark as paid",
-        effect="A payment of its total is written into the ledger. Name the payment in the reason.",
+        effect="A payment of the total is recorded in the ledger. Identify the payment in the reason.",
         done="Paid",
         permissions=["change"],
     )
@@ -92,8 +92,8 @@ class InvoiceAdmin(NoDelete, OperatorAdmin):
         invoices.pay_invoice(invoice, actor=str(request.user), reason=reason)
 
     @operator_action(
-        "Make void",
-        effect="Its total is written off in the ledger, and nobody has to pay it. Its number stays taken.",
+        "Void",
+        effect="The total is written off in the ledger and no longer due. The invoice keeps its number.",
         done="Void",
         permissions=["change"],
         types_name=True,

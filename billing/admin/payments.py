@@ -41,8 +41,8 @@ class PaymentAdmin(NoDelete, OperatorAdmin):
         return usd(payment.amount_nanousd)
 
     @operator_action(
-        "Confirm the transfer",
-        effect="The money came: the workspace gets its credits. Name the transfer in the reason.",
+        "Confirm transfer",
+        effect="The money has arrived: the workspace gets its credits. Identify the transfer in the reason.",
         done="Confirmed",
         permissions=["change"],
     )
@@ -50,11 +50,11 @@ class PaymentAdmin(NoDelete, OperatorAdmin):
         payments.confirm_transfer(payment, actor=str(request.user))
 
     @operator_action(
-        "Reject the transfer",
-        effect="No money came: the payment is canceled. The workspace reads the reason.",
+        "Reject transfer",
+        effect="No money arrived: the payment is canceled. The workspace sees the reason.",
         done="Canceled",
         permissions=["change"],
-        reader=" and read by the workspace",
+        reader=" and shown to the workspace",
         is_danger=True,
     )
     def reject(self, request: HttpRequest, payment: Payment, reason: str) -> None:

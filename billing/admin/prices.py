@@ -28,16 +28,16 @@ from tenants.models import Price, PriceBook
 BASE = "base"
 EVERY_STYLE = "every style"
 NOTICE = timedelta(minutes=1)  # in which every copy of the prices learns of the new ones
-UNKNOWN = "No style is named {name}. Write it as in model=, for example poetry or acme/brand-voice."
+UNKNOWN = "No such style: {name}. Use its model name, such as poetry or acme/brand-voice."
 
 
 class EditionForm(OperatorForm):
     """A new edition: from when, and which styles no longer have a price of their own."""
 
     ended = forms.CharField(
-        label="Styles that get the price of every style again",
+        label="Styles to return to the standard price",
         required=False,
-        help_text="Their names as in model=, with spaces between them.",
+        help_text="Model names, separated by spaces.",
         widget=UnfoldAdminTextInputWidget({"autocomplete": "off"}),
     )
 
@@ -46,10 +46,12 @@ class EditionForm(OperatorForm):
         begins: datetime = self.cleaned_data["effective_from"]
         begins = begins.replace(second=0, microsecond=0)
         if begins < timezone.now() + NOTICE:
-            raise forms.ValidationError("New prices begin in a minute at the earliest.")
+            raise forms.ValidationError("New prices can start in one minute at the earliest.")
         latest = price_book.whole_editions().aggregate(at=Max("effective_from"))["at"]
         if latest and begins <= latest:
-            raise forms.ValidationError(f"An edition begins on {latest:%Y-%m-%d %H:%M} UTC: begin later.")
+            raise forms.ValidationError(
+                f"A price book already starts on {latest:%Y-%m-%d %H:%M} UTC. Choose a later time."
+            )
         return begins
 
     def clean_ended(self) -> set[UUID]:
@@ -63,7 +65,7 @@ class PriceForm(forms.ModelForm):  # type: ignore[type-arg]
     style_name = forms.CharField(
         label="Model",
         required=False,
-        help_text="A style as in model=, or base. Empty: every style without a price of its own.",
+        help_text="A model name, or base. Leave empty for the standard price.",
         widget=UnfoldAdminTextInputWidget({"autocomplete": "off", "placeholder": EVERY_STYLE}),
     )
 
@@ -72,7 +74,7 @@ class PriceForm(forms.ModelForm):  # type: ignore[type-arg]
         required=False,
         min_value=0,
         max_value=100,
-        help_text="Of what others' usage costs; of a public style.",
+        help_text="The percentage of what other workspaces pay, for a public style.",
         widget=UnfoldAdminTextInputWidget({"inputmode": "numeric"}),
     )
 
@@ -84,7 +86,7 @@ class PriceForm(forms.ModelForm):  # type: ignore[type-arg]
         facts = describe_styles([self.instance.style]) if self.instance.style else {}
         author = facts.get(self.instance.style)
         if author is None or not author.is_public or author.is_first_party:
-            raise forms.ValidationError("A share is for a public style of a workspace's own.")
+            raise forms.ValidationError("Only a workspace's public style can have a share.")
         self.instance.author_id = author.owner_id
         return percent
 
@@ -111,10 +113,10 @@ class PriceFormSet(forms.BaseInlineFormSet):  # type: ignore[type-arg]
                 continue
             of = form.instance.of
             if of in seen:
-                raise forms.ValidationError(f"Two prices of {of}: write one.")
+                raise forms.ValidationError(f"{of} has two prices. Enter one.")
             seen.add(of)
         if EVERY_STYLE not in seen and not price_book.whole_editions().exists():
-            raise forms.ValidationError("The first edition needs a price of every style.")
+            raise forms.ValidationError("The first price book needs a standard price.")
 
 
 class PriceInline(AmountsInDollars, TabularInline):
@@ -190,7 +192,7 @@ class PriceBookAdmin(Immutable, AmountsInDollars, OperatorAdmin):
         super().save_related(request, form, formsets, change)
         price_book_versions.complete_edition(form.instance, ended=form.cleaned_data["ended"])
 
-    @admin.display(description="hosting of a style a month")
+    @admin.display(description="monthly hosting per style")
     def hosting(self, book: PriceBook) -> str:
         return usd(book.style_month_nanousd)
 
@@ -199,7 +201,7 @@ class PriceBookAdmin(Immutable, AmountsInDollars, OperatorAdmin):
         books: QuerySet[PriceBook] = super().get_queryset(request)
         return books.annotate(priced_styles=Count("prices__style"))  # without those of no style
 
-    @admin.display(description="styles with a price of their own")
+    @admin.display(description="styles with their own price")
     def styles_with_prices(self, book: Any) -> int:
         return int(book.priced_styles)
 

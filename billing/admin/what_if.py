@@ -23,14 +23,14 @@ class WhatIfForm(forms.Form):
     model = forms.CharField(
         label="Model",
         required=False,
-        help_text=f"As in model=, or {BASE}. Empty: every style without a price of its own.",
+        help_text=f"A model name, or {BASE}. Leave empty for the standard price.",
         widget=UnfoldAdminTextInputWidget({"autocomplete": "off"}),
     )
-    input = PriceField(label="A million input tokens, in $", widget=UnfoldAdminDecimalFieldWidget)
+    input = PriceField(label="Per million input tokens, in $", widget=UnfoldAdminDecimalFieldWidget)
     cached_input = PriceField(
-        label="A million cached input tokens, in $", widget=UnfoldAdminDecimalFieldWidget
+        label="Per million cached input tokens, in $", widget=UnfoldAdminDecimalFieldWidget
     )
-    output = PriceField(label="A million output tokens, in $", widget=UnfoldAdminDecimalFieldWidget)
+    output = PriceField(label="Per million output tokens, in $", widget=UnfoldAdminDecimalFieldWidget)
 
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
@@ -84,8 +84,8 @@ def _present(comparison: Comparison) -> dict[str, Any]:
         }
         rows.append(shown)
     sums = [
-        ("Usage at its prices", comparison.before_nanousd, comparison.after_nanousd),
-        ("Less what plans include", comparison.payable_before_nanousd, comparison.payable_after_nanousd),
+        ("Usage at these prices", comparison.before_nanousd, comparison.after_nanousd),
+        ("Minus included tokens", comparison.payable_before_nanousd, comparison.payable_after_nanousd),
     ]
     return {
         "period": comparison.period,

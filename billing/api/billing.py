@@ -82,13 +82,13 @@ class PlanObject(serializers.Serializer[Any]):
 
 
 class ScheduledPlanObject(PlanObject):
-    """A plan that begins later."""
+    """A scheduled plan."""
 
     takes_effect_at = serializers.DateTimeField()
 
 
 class LimitsObject(serializers.Serializer[Any]):
-    """What the plan allows the workspace; null: no limit."""
+    """The plan's limits. `null` for no limit."""
 
     requests_per_minute = serializers.IntegerField()
     tokens_per_minute = serializers.IntegerField()
@@ -105,7 +105,7 @@ class LimitsObject(serializers.Serializer[Any]):
 
 
 class PricesObject(serializers.Serializer[Any]):
-    """Prices in force, in 10⁻⁹ dollars a token."""
+    """Current prices, in billionths of a dollar per token."""
 
     input_nanousd = serializers.IntegerField()
     cached_input_nanousd = serializers.IntegerField()
@@ -113,22 +113,23 @@ class PricesObject(serializers.Serializer[Any]):
 
 
 class MonthObject(serializers.Serializer[Any]):
-    """What this UTC month has used until now; it equals the ledger's sum."""
+    """Usage in the current UTC month so far. Equals the ledger's total."""
 
     period = serializers.CharField()
     tokens = serializers.IntegerField()
-    included_tokens = serializers.IntegerField(help_text="Of the month's plans, counted by the day.")
+    included_tokens = serializers.IntegerField(help_text="From the month's plans, prorated by day.")
     included_tokens_left = serializers.IntegerField()
-    max_tokens = serializers.IntegerField(help_text="The plan's cap: no request passes it.")
+    max_tokens = serializers.IntegerField(help_text="The plan's hard cap. No request can exceed it.")
     shared_tokens = serializers.IntegerField(
         allow_null=True,
-        help_text="Used by all free workspaces of the person who has owned this one for longest: they share "
-        "the included tokens. `null` on a paid plan.",
+        help_text="Used by all free workspaces of this workspace's longest-standing owner, who shares "
+        "the included tokens between them. `null` on a paid plan.",
     )
     overage = serializers.ChoiceField(
         OVERAGE_POLICIES,
-        help_text="What happens beyond the included tokens: `credits` pay or the request is refused; "
-        "with `overage` credits pay first and the rest is owed; `refused`: there are no further tokens.",
+        help_text="What happens beyond the included tokens. `credits`: they are paid from credits, or "
+        "the request is refused. `overage`: credits are used first, the rest is invoiced. "
+        "`refused`: requests are refused.",
     )
     cost_nanousd = serializers.IntegerField()
     cost_usd = serializers.CharField()
@@ -140,13 +141,13 @@ class BillingObject(serializers.Serializer[Any]):
     object = serializers.CharField(default="billing", read_only=True)
     plan = PlanObject()
     limits = LimitsObject()
-    prices = PricesObject(help_text="Of every style that has none of its own: `styles.get`.")
-    base_prices = PricesObject(allow_null=True, help_text="Of the base model, if it has its own.")
+    prices = PricesObject(help_text="The standard price, for styles without their own price (`styles.get`).")
+    base_prices = PricesObject(allow_null=True, help_text="The base model's price, if it has its own.")
     month = MonthObject()
-    scheduled_plan = ScheduledPlanObject(allow_null=True, help_text="The plan that begins later.")
+    scheduled_plan = ScheduledPlanObject(allow_null=True, help_text="The scheduled plan change.")
     credits_left_nanousd = serializers.IntegerField()
     credits_left_usd = serializers.CharField()
-    balance_nanousd = serializers.IntegerField(help_text="To be paid on finalized invoices.")
+    balance_nanousd = serializers.IntegerField(help_text="Amount due on finalized invoices.")
     balance_usd = serializers.CharField()
 
 
@@ -158,13 +159,13 @@ class BillingView(WorkspaceView):
 
     @operation(
         "billing.get",
-        "Get the plan, limits, prices and the month's cost until now",
+        "Get the plan, limits, prices and the month's cost so far",
         scope=read_scope,
         answer=BillingObject,
         example=BILLING_EXAMPLE,
     )
     def get(self, request: Request) -> Response:
-        """Return what holds at this moment."""
+        """Return the current state."""
         now = timezone.now()
         in_force = limits_of(self.access.tenant, now)
         limits = asdict(in_force)

@@ -26,17 +26,17 @@ DETAILS_EXAMPLE = {
 
 
 class DetailsObject(serializers.Serializer[BillingDetails]):
-    """What stands on the next invoices."""
+    """The details shown on future invoices."""
 
     object = serializers.CharField(default="billing_details", read_only=True)
-    name = serializers.CharField(allow_blank=True, help_text="Empty: the workspace's name.")
+    name = serializers.CharField(allow_blank=True, help_text="If empty, the workspace's name is used.")
     address = serializers.CharField(allow_blank=True)
     tax_id = serializers.CharField(allow_blank=True)
     reference = serializers.CharField(allow_blank=True)
 
 
 class DetailsBody(StrictSerializer):
-    """What an edit may change."""
+    """The fields that can be updated."""
 
     name = TextField(max_length=100, validators=[validate_name], allow_blank=True, required=False)
     address = TextField(max_length=MAX_ADDRESS, validators=[validate_text], allow_blank=True, required=False)
@@ -52,7 +52,7 @@ class BillingDetailsView(WorkspaceView):
 
     @operation(
         "billing.details",
-        "Get whom invoices are made out to",
+        "Get the billing details",
         scope=read_scope,
         answer=DetailsObject,
         example=DETAILS_EXAMPLE,
@@ -63,7 +63,7 @@ class BillingDetailsView(WorkspaceView):
 
     @operation(
         "billing.edit_details",
-        "Change whom invoices are made out to",
+        "Update the billing details",
         scope=write_scope,
         needs=Permission.MANAGE_BILLING,
         body=DetailsBody,
@@ -74,7 +74,8 @@ class BillingDetailsView(WorkspaceView):
     )
     @transaction.atomic
     def patch(self, request: Request) -> Response:
-        """Change what the body names, from the next invoice on. Only owners, and keys with `admin`, may."""
+        """Update the fields in the body, starting with the next invoice. Requires an owner or a key with
+        `admin`."""
         tenant = Tenant.objects.select_for_update(no_key=True).get(pk=self.access.tenant.pk)
         before = details.details_of(tenant)
         self.require_match(_present(before))

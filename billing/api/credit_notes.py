@@ -25,7 +25,7 @@ class CreditNotesView(WorkspaceView):
 
     @operation(
         "credit_notes.list",
-        "List the credit notes",
+        "List credit notes",
         scope=read_scope,
         answer=CreditNoteObject,
         is_page=True,
@@ -33,7 +33,7 @@ class CreditNotesView(WorkspaceView):
         tag="invoices",
     )
     def get(self, request: Request) -> Response:
-        """Return what corrected invoices, the newest first."""
+        """Return credit notes, newest first."""
         own = _own_notes(self.access.tenant.pk)
         return self.answer_page(own, lambda rows: [present_credit_note(row) for row in rows])
 
@@ -74,11 +74,11 @@ class CreditNotePdfView(WorkspaceView):
         "Get a credit note as a PDF",
         scope=read_scope,
         others=PDF,
-        says="The document.",
+        says="The PDF document.",
         tag="invoices",
     )
     def get(self, request: Request, note_id: UUID) -> HttpResponse:
-        """Return the document."""
+        """Return the PDF document."""
         note = get_object_or_404(_own_notes(self.access.tenant.pk), pk=note_id)
         return HttpResponse(pdf.credit_note_pdf(note), content_type=request.accepted_media_type)
 

@@ -44,7 +44,7 @@ EARNINGS_EXAMPLE = {
             "amount_usd": "2.04",
             "first_period": "2026-11",
             "last_period": None,
-            "reason": "Author's share of usage until the end of 2026-10",
+            "reason": "Author's share of usage up to the end of 2026-10",
             "created_at": "2026-11-03T00:10:00Z",
         }
     ],
@@ -57,14 +57,15 @@ class EarnedTotal(serializers.Serializer[Any]):
     requests = serializers.IntegerField()
     tokens = serializers.IntegerField()
     share_nanousd = serializers.IntegerField(
-        help_text="Of usage that others paid for: not of included tokens, of promotional credits, of unpaid "
-        "invoices or of workspaces with a common member. It is decided every five minutes."
+        help_text="From usage that other workspaces paid for. Excludes included tokens, promotional "
+        "credits, unpaid invoices and workspaces with a member in common. Updated every five "
+        "minutes."
     )
     share_usd = serializers.CharField()
 
 
 class EarnedObject(EarnedTotal):
-    """What a style earned in a month."""
+    """A style's earnings in a month."""
 
     period = serializers.CharField()
     style_id = serializers.UUIDField()
@@ -72,14 +73,14 @@ class EarnedObject(EarnedTotal):
 
 
 class EarningsObject(serializers.Serializer[Any]):
-    """The author's shares of a span of months, the newest first, and the payouts within it."""
+    """The author's shares for a range of months, newest first, and the payouts in that range."""
 
     object = serializers.CharField(default="earnings", read_only=True)
     first_period = serializers.CharField()
     last_period = serializers.CharField()
     data = EarnedObject(many=True)  # type: ignore[assignment]  # a field named so
     total = EarnedTotal()
-    unpaid_nanousd = serializers.IntegerField(help_text="Earned until now, of all months, and not paid out.")
+    unpaid_nanousd = serializers.IntegerField(help_text="Total earned so far but not paid out.")
     unpaid_usd = serializers.CharField()
     payouts = CreditGrantObject(many=True, help_text="Paid as credits.")
 
@@ -87,8 +88,12 @@ class EarningsObject(serializers.Serializer[Any]):
 class EarningsQuery(StrictSerializer):
     """Which months (UTC)."""
 
-    first_period = TextField(required=False, max_length=7, help_text="As 2026-01; default: 11 months before.")
-    last_period = TextField(required=False, max_length=7, help_text="As 2026-11; default: this month.")
+    first_period = TextField(
+        required=False, max_length=7, help_text="First month, such as 2026-01. Default: 11 months ago."
+    )
+    last_period = TextField(
+        required=False, max_length=7, help_text="Last month, such as 2026-11. Default: this month."
+    )
 
 
 class EarningsView(WorkspaceView):
@@ -99,14 +104,14 @@ class EarningsView(WorkspaceView):
 
     @operation(
         "earnings.get",
-        "Get what the workspace's public styles earned, by month and style",
+        "Get the earnings of the workspace's public styles, by month and style",
         scope=read_scope,
         query=EarningsQuery,
         answer=EarningsObject,
         example=EARNINGS_EXAMPLE,
     )
     def get(self, request: Request) -> Response:
-        """Return the shares of at most 36 months, the last 12 by default."""
+        """Return the shares for up to 36 months, by default the last 12."""
         query = self.read_query(EarningsQuery)
         last = query.get("last_period") or months.period_of(timezone.now())
         first = query.get("first_period") or author_shares.months_before(last, DEFAULT_MONTHS - 1)

@@ -30,7 +30,7 @@ PREVIEW_EXAMPLE = {
 
 
 class PreviewObject(serializers.Serializer[Any]):
-    """This month's invoice as it would be now."""
+    """A preview of this month's invoice."""
 
     object = serializers.CharField(default="invoice_preview", read_only=True)
     period = serializers.CharField()
@@ -48,14 +48,14 @@ class InvoicesView(WorkspaceView):
 
     @operation(
         "invoices.list",
-        "List the invoices",
+        "List invoices",
         scope=read_scope,
         answer=InvoiceObject,
         is_page=True,
         example=INVOICE_EXAMPLE,
     )
     def get(self, request: Request) -> Response:
-        """Return the finalized invoices, the newest first."""
+        """Return finalized invoices, newest first."""
         own = _own_invoices(self.access.tenant.pk).prefetch_related("lines")
         return self.answer_page(own, lambda rows: [present_invoice(row) for row in rows])
 
@@ -112,10 +112,10 @@ class InvoicePdfView(WorkspaceView):
         "Get an invoice as a PDF",
         scope=read_scope,
         others=PDF,
-        says="The document.",
+        says="The PDF document.",
     )
     def get(self, request: Request, invoice_id: UUID) -> HttpResponse:
-        """Return the document."""
+        """Return the PDF document."""
         invoice = get_object_or_404(
             _own_invoices(self.access.tenant.pk).select_related("tenant"), pk=invoice_id
         )
@@ -130,13 +130,13 @@ class InvoicePreviewView(WorkspaceView):
 
     @operation(
         "invoices.preview",
-        "Get this month's invoice as it would be now",
+        "Preview this month's invoice",
         scope=read_scope,
         answer=PreviewObject,
         example=PREVIEW_EXAMPLE,
     )
     def get(self, request: Request) -> Response:
-        """Return this month's lines until now."""
+        """Return this month's lines so far."""
         preview = invoices.preview_invoice(self.access.tenant, months.current())
         facts = {
             "period": preview.period,

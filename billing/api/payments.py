@@ -58,14 +58,14 @@ AUTO_EXAMPLE = {
 
 
 class LeftObject(CreditGrantObject):
-    """A grant, with what is left of it."""
+    """A credit grant and its remaining amount."""
 
     left_nanousd = serializers.IntegerField()
     left_usd = serializers.CharField()
 
 
 class CreditsObject(serializers.Serializer[Any]):
-    """The credits that count in this month, in the order in which they burn."""
+    """The credits available this month, in the order in which they are used."""
 
     object = serializers.CharField(default="credits", read_only=True)
     left_nanousd = serializers.IntegerField()
@@ -74,17 +74,17 @@ class CreditsObject(serializers.Serializer[Any]):
 
 
 class TopUpBody(StrictSerializer):
-    """How much to buy."""
+    """The amount to buy."""
 
     amount_nanousd = serializers.IntegerField(
         min_value=payments.MIN_TOP_UP_NANOUSD,
         max_value=payments.MAX_TOP_UP_NANOUSD,
-        help_text="In whole cents.",
+        help_text="Must be in whole cents.",
     )
 
 
 class AutoTopUpBody(StrictSerializer):
-    """When credits are bought without asking. Both null: never."""
+    """The automatic top-up settings. Set both to `null` to turn it off."""
 
     threshold_nanousd = serializers.IntegerField(
         min_value=1, max_value=payments.MAX_TOP_UP_NANOUSD, allow_null=True
@@ -95,13 +95,13 @@ class AutoTopUpBody(StrictSerializer):
 
 
 class AutoTopUpObject(serializers.Serializer[PaymentAccount]):
-    """When credits are bought with the saved card."""
+    """The automatic top-up settings. Top-ups charge the saved card."""
 
     object = serializers.CharField(default="auto_top_up", read_only=True)
     threshold_nanousd = serializers.IntegerField(allow_null=True, help_text="Null: never.")
     amount_nanousd = serializers.IntegerField(allow_null=True)
-    is_paused = serializers.SerializerMethodField(help_text="Declined too often: save it again.")
-    retry_at = serializers.DateTimeField(allow_null=True, help_text="No attempt before.")
+    is_paused = serializers.SerializerMethodField(help_text="The card was declined too often. Save it again.")
+    retry_at = serializers.DateTimeField(allow_null=True, help_text="No automatic top-up before this time.")
 
     def get_is_paused(self, account: PaymentAccount) -> bool:
         """Return whether nothing is tried any more."""
@@ -116,13 +116,13 @@ class CreditsView(WorkspaceView):
 
     @operation(
         "billing.credits",
-        "Get what is left of the credits",
+        "Get the credit balance",
         scope=read_scope,
         answer=CreditsObject,
         example=CREDITS_EXAMPLE,
     )
     def get(self, request: Request) -> Response:
-        """Return the grants that pay for this month, without those that are used up."""
+        """Return the grants available this month, except fully used ones."""
         return Response(_present_credits(self.access.tenant))
 
 
@@ -146,7 +146,8 @@ class TopUpsView(WorkspaceView):
     )
     @repeatable
     def post(self, request: Request) -> Response:
-        """Begin a payment: a person pays at its `url`, or by transfer. Owners, and keys with `admin`, may."""
+        """Start a payment, to be paid at its `url` or by bank transfer. Requires an owner or a key with
+        `admin`."""
         body = self.read_body(TopUpBody)
         payment = payments.begin_top_up(
             self.access.tenant,
@@ -166,7 +167,7 @@ class AutoTopUpView(WorkspaceView):
 
     @operation(
         "billing.auto_top_up",
-        "Get when credits are bought automatically",
+        "Get the automatic top-up settings",
         scope=read_scope,
         answer=AutoTopUpObject,
         example=AUTO_EXAMPLE,
@@ -177,7 +178,7 @@ class AutoTopUpView(WorkspaceView):
 
     @operation(
         "billing.set_auto_top_up",
-        "Buy credits automatically when few are left",
+        "Update the automatic top-up settings",
         scope=write_scope,
         needs=Permission.MANAGE_BILLING,
         body=AutoTopUpBody,
@@ -188,7 +189,8 @@ class AutoTopUpView(WorkspaceView):
     )
     @transaction.atomic
     def put(self, request: Request) -> Response:
-        """Change the settings: the card of the last payment is charged. Owners and `admin` keys may."""
+        """Update the settings. The card of the last payment is charged. Requires an owner or a key with
+        `admin`."""
         tenant = Tenant.objects.select_for_update(no_key=True).get(pk=self.access.tenant.pk)
         before = payments.account_of(tenant)
         self.require_match(_present_auto(before))
@@ -206,7 +208,7 @@ class PaymentsView(WorkspaceView):
 
     @operation(
         "payments.list",
-        "List the payments",
+        "List payments",
         scope=read_scope,
         answer=PaymentObject,
         is_page=True,
@@ -214,7 +216,7 @@ class PaymentsView(WorkspaceView):
         tag="billing",
     )
     def get(self, request: Request) -> Response:
-        """Return top-ups and payments of invoices, the newest first."""
+        """Return top-ups and invoice payments, newest first."""
         own = Payment.objects.filter(tenant=self.access.tenant)
         return self.answer_page(own, lambda rows: [present_payment(row) for row in rows])
 
@@ -234,7 +236,7 @@ class PaymentView(WorkspaceView):
         tag="billing",
     )
     def get(self, request: Request, payment_id: UUID) -> Response:
-        """Return a payment as it was last seen."""
+        """Return a payment in its last known state."""
         payment = get_object_or_404(Payment, tenant=self.access.tenant, pk=payment_id)
         return self.answer_object(present_payment(payment))
 
@@ -257,7 +259,7 @@ class PayInvoiceView(WorkspaceView):
     )
     @repeatable
     def post(self, request: Request, invoice_id: UUID) -> Response:
-        """Return the open payment of what is due, begun if there is none. A person pays at its `url`."""
+        """Return the open payment for the amount due, and create it if needed. It is paid at its `url`."""
         invoice = get_object_or_404(_own_invoices(self.access.tenant), pk=invoice_id)
         payment = payments.begin_invoice_payment(
             invoice, actor=self.access.caller, note=partial(note_payment, self.access)

@@ -33,7 +33,7 @@ OFFER_EXAMPLE = {
     "month_fee_nanousd": 48_000_000_000,
     "month_fee_usd": "48.00",
     "month_included_tokens": 20_000_000,
-    "refusals": ["You have 5 private styles and Writer holds 3. …"],
+    "refusals": ["You have 5 private styles, and Writer includes 3. …"],
     "unpaid_invoice": None,
 }
 CHANGE_EXAMPLE = {
@@ -53,7 +53,7 @@ UNDO_EXAMPLE = {
 
 
 class PlanOfferObject(serializers.Serializer[Any]):
-    """A plan, and what it would mean for the workspace."""
+    """A plan and what it would change for the workspace."""
 
     object = serializers.CharField(default="plan", read_only=True)
     code = serializers.CharField()
@@ -65,37 +65,38 @@ class PlanOfferObject(serializers.Serializer[Any]):
     is_overage_allowed = serializers.BooleanField()
     is_current = serializers.BooleanField()
     takes_effect_at = serializers.DateTimeField(
-        allow_null=True, help_text="When it would hold if it were chosen now; null: it holds."
+        allow_null=True,
+        help_text="When the plan would take effect if chosen now. `null` for the current plan.",
     )
     month_fee_nanousd = serializers.IntegerField(
-        help_text="All fees on this month's invoice if it were chosen now. Fees count by the UTC day."
+        help_text="Total fees on this month's invoice if chosen now. Fees are prorated by UTC day."
     )
     month_fee_usd = serializers.CharField()
     month_included_tokens = serializers.IntegerField(
-        help_text="What this month would include if it were chosen now, counted by the day as well."
+        help_text="Tokens this month would include if chosen now, also prorated by day."
     )
     refusals = serializers.ListField(
-        child=serializers.CharField(), help_text="What it would refuse of what the workspace holds."
+        child=serializers.CharField(), help_text="Ways in which the workspace exceeds the plan."
     )
     unpaid_invoice = serializers.UUIDField(
-        allow_null=True, help_text="The invoice that has to be paid before; null: none."
+        allow_null=True, help_text="The invoice that must be paid first, or `null`."
     )
 
 
 class PlansObject(serializers.Serializer[Any]):
-    """The workspace's plan and those that it can change to, the cheapest first."""
+    """The workspace's plan and the plans it can change to, cheapest first."""
 
     data = PlanOfferObject(many=True)  # type: ignore[assignment]  # a field named so
 
 
 class PlanBody(StrictSerializer):
-    """Which plan."""
+    """The plan to change to."""
 
-    plan = TextField(max_length=40, help_text="Its code.")
+    plan = TextField(max_length=40, help_text="The plan's code.")
 
 
 class PlanChangeObject(serializers.Serializer[Any]):
-    """A change of the plan."""
+    """A plan change."""
 
     object = serializers.CharField(default="plan_change", read_only=True)
     plan = serializers.CharField()
@@ -111,16 +112,14 @@ class PlansView(WorkspaceView):
 
     @operation(
         "billing.plans",
-        "List the plans, and what each would mean",
+        "List plans and what each would change",
         scope=read_scope,
         answer=PlansObject,
         example={"data": [OFFER_EXAMPLE]},
     )
     def get(self, request: Request) -> Response:
-        """Return the workspace's plan and those offered to everybody.
-
-        Each with what it would refuse of what the workspace holds.
-        """
+        """Return the workspace's plan and all public plans, each with the ways in which the workspace exceeds
+        it."""
         return Response({"data": _present_plans(self.access.tenant)})
 
 
@@ -144,11 +143,9 @@ class PlanView(WorkspaceView):
     )
     @idempotent
     def post(self, request: Request) -> Response:
-        """Change to a plan with a higher fee at once, to one with a lower fee from the next month on.
-
-        The fee counts by the UTC day, today included; `GET /billing/plans` tells what this month's invoice
-        would have. A change that began at once can be undone for an hour: `POST /billing/plan/undo`.
-        """
+        """Change the plan. A plan with a higher fee takes effect immediately, one with a lower fee next
+        month. Fees are prorated by UTC day, including today; `GET /billing/plans` shows this month's fees. An
+        immediate change can be undone for an hour with `POST /billing/plan/undo`."""
         body = self.read_body(PlanBody)
         now = timezone.now()
         before = plans.plan_version_at(self.access.tenant, now)
@@ -169,7 +166,7 @@ class PlanView(WorkspaceView):
 
     @operation(
         "billing.keep_plan",
-        "Forget the change of the plan that is scheduled",
+        "Cancel the scheduled plan change",
         scope=write_scope,
         needs=Permission.MANAGE_BILLING,
         status=204,
@@ -177,7 +174,7 @@ class PlanView(WorkspaceView):
     )
     @transaction.atomic
     def delete(self, request: Request) -> Response:
-        """Let the present plan go on after this month. Owners may."""
+        """Keep the current plan after this month. Requires an owner."""
         kept = plan_changes.keep_plan(self.access.tenant)
         self.access.audit("plan.kept", self.access.tenant, after={"plan": str(kept)})
         return Response(status=204)
@@ -191,7 +188,7 @@ class UndoPlanView(WorkspaceView):
 
     @operation(
         "billing.undo_plan",
-        "Undo the change of the plan",
+        "Undo the plan change",
         scope=write_scope,
         needs=Permission.MANAGE_BILLING,
         answer=PlanChangeObject,
@@ -200,7 +197,8 @@ class UndoPlanView(WorkspaceView):
     )
     @idempotent
     def post(self, request: Request) -> Response:
-        """Undo a change that began within the last hour, while nothing was used since. It leaves no fee."""
+        """Undo a change that took effect within the last hour, unless the plan has been used since. No fee is
+        charged."""
         now = timezone.now()
         undo = plan_changes.undo_change(self.access.tenant, now=now)
         before, undone = undo.before.plan_version, undo.subscription.plan_version

@@ -19,19 +19,19 @@ Kind = LedgerEntry.Kind
 
 
 class NotCorrectable(Conflict):
-    """This invoice is {state}: a credit note corrects one that is finalized or paid."""
+    """This invoice is {state}. Only finalized or paid invoices can have a credit note."""
 
     code = "invoice_state"
 
 
 class TooMuchCredited(Invalid):
-    """Of this invoice {left} is left to be credited. A credit note is more than $0.00 and in whole cents."""
+    """At most {left} of this invoice can be credited. A credit note must exceed $0.00, in whole cents."""
 
     code = "too_much_credited"
 
 
 class WrongSettlement(Invalid):
-    """An unpaid invoice is lowered by a credit note; of a paid one the amount is given back."""
+    """A credit note reduces what is due on an unpaid invoice; for a paid invoice, the amount is returned."""
 
     code = "wrong_settlement"
 

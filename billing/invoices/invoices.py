@@ -93,19 +93,19 @@ BY_METER: Columns = ("style_name", "meter", "unit_nanousd")
 
 
 class UsageMismatch(Conflict):
-    """Tokens times prices are not what the ledger has of {period}: run `manage.py reconcile` for it."""
+    """Usage and ledger don't match for {period}. Run `manage.py reconcile` for that month."""
 
     code = "usage_mismatch"
 
 
 class NotThisState(Conflict):
-    """This invoice is {state}; only one that is {wanted} can be changed so."""
+    """This invoice is {state}. Only {wanted} invoices can be changed this way."""
 
     code = "invoice_state"
 
 
 class MonthNotOver(Conflict):
-    """{period} is not over yet: its invoice can be finalized from the first of the next month on."""
+    """{period} is not over yet. You can finalize its invoice from the first of the next month."""
 
     code = "month_not_over"
 

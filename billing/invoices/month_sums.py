@@ -46,7 +46,7 @@ type By = Literal["style", "key", "version"]
 
 
 class TooManyToSum(Conflict):
-    """{requests:,} requests are too many to sum by version here. The API's `usage` sums them by day."""
+    """{requests:,} requests are too many to sum by version here. Use the API's `usage` to sum them by day."""
 
     code = "too_many_to_sum"
 

@@ -127,7 +127,7 @@ class Migration(migrations.Migration):
                 (
                     "provider",
                     models.CharField(
-                        choices=[("manual", "by transfer"), ("stripe", "Stripe")], max_length=10
+                        choices=[("manual", "by bank transfer"), ("stripe", "Stripe")], max_length=10
                     ),
                 ),
                 (
@@ -156,7 +156,7 @@ class Migration(migrations.Migration):
                 (
                     "checked_at",
                     models.DateTimeField(
-                        blank=True, help_text="When the provider was last asked.", null=True
+                        blank=True, help_text="When the provider was last queried.", null=True
                     ),
                 ),
                 ("closed_at", models.DateTimeField(blank=True, null=True)),
@@ -200,24 +200,24 @@ class Migration(migrations.Migration):
                     "payment_method_id",
                     models.CharField(
                         blank=True,
-                        help_text="The provider's id of what was saved for later, such as pm_….",
+                        help_text="The provider's id of the saved payment method, such as pm_….",
                         max_length=64,
                     ),
                 ),
                 (
                     "threshold_nanousd",
                     models.BigIntegerField(
-                        blank=True, help_text="Top up when less credits are left. None: never.", null=True
+                        blank=True, help_text="Top up when credits fall below this. Empty: never.", null=True
                     ),
                 ),
                 (
                     "amount_nanousd",
-                    models.BigIntegerField(blank=True, help_text="Of one automatic top-up.", null=True),
+                    models.BigIntegerField(blank=True, help_text="Amount of an automatic top-up.", null=True),
                 ),
                 (
                     "failures",
                     models.PositiveSmallIntegerField(
-                        default=0, help_text="Automatic top-ups declined in a row."
+                        default=0, help_text="Consecutive declined automatic top-ups."
                     ),
                 ),
                 (

@@ -19,27 +19,27 @@ class BillingDetails(models.Model):
         max_length=100,
         blank=True,
         validators=[validate_name],
-        help_text=_("A company or a person. Empty: the workspace's name."),
+        help_text=_("A company or a person. Defaults to the workspace's name."),
     )
     address = models.TextField(
         max_length=MAX_ADDRESS,
         blank=True,
         validators=[validate_text],
-        help_text=_("As on a letter."),
+        help_text=_("Full postal address."),
     )
     tax_id = models.CharField(
         _("tax id"),
         max_length=40,
         blank=True,
         validators=[validate_name],
-        help_text=_("Such as a VAT number. It is printed and not checked."),
+        help_text=_("Such as a VAT number. It's shown on invoices; we don't verify it."),
     )
     reference = models.CharField(
         _("your reference"),
         max_length=60,
         blank=True,
         validators=[validate_name],
-        help_text=_("Such as a purchase order."),
+        help_text=_("Such as a purchase order number."),
     )
     changed_at = models.DateTimeField(auto_now=True)
 

@@ -16,16 +16,16 @@ class CreditNote(models.Model):
     """
 
     class Settlement(models.TextChoices):
-        OWED = "owed", _("less is to be paid")
-        CREDITS = "credits", _("given back as credits")
-        REFUND = "refund", _("paid back")
+        OWED = "owed", _("reduces the amount due")
+        CREDITS = "credits", _("returned as credits")
+        REFUND = "refund", _("refunded")
 
     id = models.UUIDField(primary_key=True, default=uuid4, editable=False)
     invoice = models.ForeignKey(Invoice, on_delete=models.PROTECT, related_name="credit_notes")
     number = models.PositiveIntegerField(unique=True)
-    amount_nanousd = models.BigIntegerField(help_text="Whole cents, more than none.")
+    amount_nanousd = models.BigIntegerField(help_text="In whole cents, more than zero.")
     settlement = models.CharField(max_length=10, choices=Settlement)
-    reason = models.CharField(max_length=200, help_text="The customer reads it.")
+    reason = models.CharField(max_length=200, help_text="Visible to the customer.")
     actor = models.CharField(max_length=80)
     created_at = models.DateTimeField()
 
@@ -36,7 +36,7 @@ class CreditNote(models.Model):
             models.UniqueConstraint(
                 fields=["invoice", "reason"],
                 name="one_credit_note_a_reason",
-                violation_error_message=_("This invoice has a credit note with this reason already."),
+                violation_error_message=_("This invoice already has a credit note with this reason."),
             ),
         ]
         ordering = ["number"]

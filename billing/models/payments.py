@@ -16,13 +16,15 @@ class PaymentAccount(models.Model):
     tenant = models.OneToOneField(Tenant, on_delete=models.CASCADE, related_name="payment_account")
     customer_id = models.CharField(max_length=64, blank=True, help_text="The provider's id, such as cus_….")
     payment_method_id = models.CharField(
-        max_length=64, blank=True, help_text="The provider's id of what was saved for later, such as pm_…."
+        max_length=64, blank=True, help_text="The provider's id of the saved payment method, such as pm_…."
     )
     threshold_nanousd = models.BigIntegerField(
-        null=True, blank=True, help_text="Top up when less credits are left. None: never."
+        null=True, blank=True, help_text="Top up when credits fall below this. Empty: never."
     )
-    amount_nanousd = models.BigIntegerField(null=True, blank=True, help_text="Of one automatic top-up.")
-    failures = models.PositiveSmallIntegerField(default=0, help_text="Automatic top-ups declined in a row.")
+    amount_nanousd = models.BigIntegerField(null=True, blank=True, help_text="Amount of an automatic top-up.")
+    failures = models.PositiveSmallIntegerField(
+        default=0, help_text="Consecutive declined automatic top-ups."
+    )
     retry_at = models.DateTimeField(null=True, blank=True, help_text="No automatic top-up before.")
 
     class Meta:
@@ -56,7 +58,7 @@ class Payment(models.Model):
         CANCELED = "canceled", _("Canceled")
 
     class Provider(models.TextChoices):
-        MANUAL = "manual", _("by transfer")
+        MANUAL = "manual", _("by bank transfer")
         STRIPE = "stripe", "Stripe"
 
     id = models.UUIDField(primary_key=True, default=uuid4, editable=False)
@@ -80,7 +82,7 @@ class Payment(models.Model):
     failure = MessageField(help_text="Why it failed; a provider's own words are kept as they are.")
     actor = models.CharField(max_length=80, blank=True)
     created_at = models.DateTimeField(auto_now_add=True)
-    checked_at = models.DateTimeField(null=True, blank=True, help_text="When the provider was last asked.")
+    checked_at = models.DateTimeField(null=True, blank=True, help_text="When the provider was last queried.")
     closed_at = models.DateTimeField(null=True, blank=True)
 
     class Meta:

@@ -26,23 +26,23 @@ TOP_UPS_WITHIN = timedelta(days=1)
 
 
 class BadThreshold(Invalid):
-    """Give both amounts in whole cents: when less than so much is left, and how much is topped up then."""
+    """Enter both amounts in whole cents: the threshold and the top-up amount."""
 
     code = "invalid_threshold"
 
 
 class ThresholdAboveAmount(BadThreshold):
-    """Top up at least as much as the threshold: with less, one top-up would follow another."""
+    """The top-up amount must be at least the threshold. Otherwise one top-up would trigger another."""
 
 
 class UsageIsInvoiced(Conflict):
-    """This plan invoices usage beyond its included tokens, so credits are not topped up automatically."""
+    """Automatic top-ups are not available on this plan: it invoices usage beyond the included tokens."""
 
     code = "usage_is_invoiced"
 
 
 class NothingToPay(Conflict):
-    """All tokens of this plan are included, so credits would pay for nothing."""
+    """You don't need credits: all tokens are included in this plan."""
 
     code = "nothing_burns_credits"
 

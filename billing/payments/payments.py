@@ -62,32 +62,34 @@ EVENTS_KEPT = timedelta(days=40)  # Stripe repeats for three days; its dashboard
 
 
 class BadTopUp(Invalid):
-    """A top-up is between {least} and {most}, in whole cents."""
+    """A top-up must be between {least} and {most}, in whole cents."""
 
     code = "invalid_top_up"
 
 
 class TooManyOpen(Conflict):
-    """Too many payments of this workspace are open: finish or wait for those first."""
+    """This workspace has too many open payments. Complete them, or wait for them to finish."""
 
     code = "too_many_open_payments"
 
 
 class NothingDue(Conflict):
-    """Nothing is to be paid for this invoice."""
+    """There is nothing due on this invoice."""
 
     code = "nothing_due"
 
 
 class OtherPayment(Conflict):
-    """This form was used for another payment. Reload the page and try again."""
+    """This form was already used for another payment. Reload the page and try again."""
 
     code = "other_payment"
-    for_programs = "This Idempotency-Key was used for another payment. Use a new key for each."
+    for_programs = (
+        "This Idempotency-Key was already used for another payment. Use a new key for each payment."
+    )
 
 
 class NotOpen(Conflict):
-    """This payment is {state}; only an open one by transfer can be confirmed or rejected."""
+    """This payment is {state}. Only open bank transfers can be confirmed or rejected."""
 
     code = "payment_state"
 

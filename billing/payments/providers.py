@@ -23,23 +23,23 @@ class PaymentFault(MessageCode):
 
 
 class ProviderUnavailable(Unavailable):
-    """The payment provider does not answer. Nothing was charged; try again in a minute."""
+    """The payment provider isn't responding. You were not charged. Try again in a minute."""
 
     code = "payment_provider_unavailable"
 
 
 class NoSavedCard(Conflict):
-    """No card is saved yet. Top up once by card; automatic top-ups use the same card."""
+    """No card saved yet. Top up once by card; automatic top-ups will use that card."""
 
     code = "no_saved_card"
 
 
 class CustomerGone(NoSavedCard):
-    """No card is saved any more. Top up once by card; automatic top-ups use the same card."""
+    """There is no longer a saved card. Top up once by card; automatic top-ups will use that card."""
 
 
 class NotByProvider(Conflict):
-    """Cards can't be used here: this installation has no payment provider. Pay by transfer."""
+    """Card payments are not available here. Pay by bank transfer."""
 
     code = "no_payment_provider"
 

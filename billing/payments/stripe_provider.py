@@ -49,7 +49,7 @@ DEAD = ("requires_payment_method", "canceled")  # of an intent whose session is 
 
 
 class BadSignature(Invalid):
-    """This was not signed with this installation's webhook secret, or long ago."""
+    """Invalid signature: not signed with this site's webhook secret, or too old."""
 
     code = "bad_signature"
 

@@ -41,11 +41,7 @@ def set_budget(request: MemberRequest) -> HttpResponse:
             after={"monthly_nanousd": budget},
         )
     is_set = budget is not None
-    said = (
-        gettext("The budget holds from the next request on.")
-        if is_set
-        else gettext("There is no budget of your own any more.")
-    )
+    said = gettext("Budget saved, effective immediately.") if is_set else gettext("Budget removed.")
     messages.success(request, said)
     return redirect("billing:usage")
 

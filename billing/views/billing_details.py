@@ -28,7 +28,7 @@ def edit_details(request: MemberRequest) -> HttpResponse:
     with transaction.atomic():
         saved = details.set_details(request.tenant, **form.cleaned_data)
         access.audit("billing_details.edited", saved, before=before, after=details.values_of(saved))
-    messages.success(request, gettext("Invoices have this from the next one on."))
+    messages.success(request, gettext("Saved. Your next invoice will use these details."))
     return redirect("billing:billing_details")
 
 

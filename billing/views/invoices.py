@@ -98,7 +98,7 @@ def download_credit_note(request: MemberRequest, note_id: UUID) -> HttpResponse:
 def _folded_row(lines: list[Line | InvoiceLine]) -> dict[str, Any]:
     """Return one row for many lines of usage."""
     return {
-        "text": gettext("{count} more lines of usage").format(count=f"{len(lines):,}"),
+        "text": gettext("{count} more usage lines").format(count=f"{len(lines):,}"),
         "quantity": sum(line.quantity for line in lines),
         "amount": usd(sum(line.amount_nanousd for line in lines)),
     }

@@ -81,7 +81,7 @@ def change_plan(request: MemberRequest) -> HttpResponse:
         day = date_format(subscription.starts_at, gettext("j F"))
         messages.success(
             request,
-            gettext("{name} begins on {day}. Nothing changes until then.").format(name=name, day=day),
+            gettext("{name} starts on {day}. Nothing changes until then.").format(name=name, day=day),
         )
     else:
         messages.success(request, gettext("You're now on {name}.").format(name=name))
@@ -107,7 +107,7 @@ def undo_plan(request: MemberRequest) -> HttpResponse:
         messages.error(request, error.message)
     else:
         name = undo.before.plan_version.plan.name
-        messages.success(request, gettext("You're on {plan} again. No fee was charged.").format(plan=name))
+        messages.success(request, gettext("You're back on {plan}. No fee was charged.").format(plan=name))
     return redirect("billing:plan")
 
 

@@ -112,7 +112,7 @@ class Guard:
         if not self._keys.accepts(dict(scope["headers"]).get(b"authorization", b"")):
             return await refuse(send, 401, "The engine's key is missing or wrong.")
         if address not in KEYED_ADDRESSES:
-            return await refuse(send, 404, "The engine doesn't serve this address.")
+            return await refuse(send, 404, "The engine doesn't serve this path.")
         return await self.app({**scope, "headers": self._with_key_of_vllm(scope)}, receive, send)
 
     def _with_key_of_vllm(self, scope: Scope) -> list[tuple[bytes, bytes]]:

@@ -68,7 +68,7 @@ async def app(scope: Scope, receive: Receive, send: Send) -> None:
         logger.exception("request %s failed", exchange.request_id)
         if exchange.has_begun:  # the status is sent: the server can only break the connection
             raise
-        await _send_error(exchange, DomainError("Something went wrong on our side; nothing was billed."))
+        await _send_error(exchange, DomainError("Something went wrong on our side. Nothing was billed."))
     finally:
         telemetry.request_ended(exchange.end_record(name_endpoint(exchange.path)))
 

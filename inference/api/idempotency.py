@@ -93,7 +93,7 @@ async def acquire_lock(
     longer served, or LimitsUnavailable.
     """
     if len(key) > KEY_MAX_CHARACTERS:
-        raise BadRequest(f"`Idempotency-Key` may have at most {KEY_MAX_CHARACTERS} characters.")
+        raise BadRequest(f"`Idempotency-Key` can have at most {KEY_MAX_CHARACTERS} characters.")
     # Two API keys of one workspace may use the same idempotency key for different requests.
     digest = hashlib.sha256(caller.key_id.bytes + key.encode()).hexdigest()
     names = caller.names

@@ -70,7 +70,7 @@ async def describe_usage(gateway: Gateway, caller: Caller, query: bytes) -> dict
     try:
         parameters = dict(parse_qsl(query.decode(), keep_blank_values=True, max_num_fields=MAX_PARAMETERS))
     except ValueError as error:
-        raise BadRequest("The parameters of this address can't be read.") from error
+        raise BadRequest("Invalid query parameters.") from error
     return await run_in_thread(report_usage_of_key, caller.tenant_id, caller.key_id, parameters)
 
 

@@ -63,16 +63,16 @@ def check_model(name: str, value: Any) -> None:
 def check_stop(name: str, value: Any) -> None:
     stops = value if isinstance(value, list) else [value]
     if len(stops) > MAX_STOPS or not all(isinstance(stop, str) and stop for stop in stops):
-        raise BadRequest(f"`{name}` must be a text or a list of at most {MAX_STOPS} texts.", param=name)
+        raise BadRequest(f"`{name}` must be a string or a list of at most {MAX_STOPS} strings.", param=name)
     if any(len(stop) > MAX_STOP_CHARACTERS for stop in stops):
-        raise BadRequest(f"`{name}`: a text may have at most {MAX_STOP_CHARACTERS} characters.", param=name)
+        raise BadRequest(f"`{name}`: a string can have at most {MAX_STOP_CHARACTERS} characters.", param=name)
 
 
 def check_token_ids(name: str, token_ids: list[Any]) -> None:
     """Check that each is the id of one of the base model's tokens."""
     size = base_model.vocabulary_size() or MAX_INT32
     if not all(type(token) is int and 0 <= token < size for token in token_ids):
-        raise BadRequest(f"`{name}` must have ids of the base model's tokens, 0 … {size - 1}.", param=name)
+        raise BadRequest(f"`{name}` must contain token ids of the base model, 0 … {size - 1}.", param=name)
 
 
 def check_token_list(name: str, value: Any) -> None:
@@ -90,7 +90,7 @@ def check_logit_bias(name: str, value: Any) -> None:
     if not isinstance(value, dict) or not all(_is_token_bias(*item) for item in value.items()):
         raise BadRequest(f"`{name}` must map token ids to numbers between -100 and 100.", param=name)
     if len(value) > MAX_BIASED_TOKENS:
-        raise BadRequest(f"`{name}` may name {MAX_BIASED_TOKENS} tokens.", param=name)
+        raise BadRequest(f"`{name}` can have at most {MAX_BIASED_TOKENS} tokens.", param=name)
     check_token_ids(name, [int(token) for token in value])
 
 
@@ -104,7 +104,7 @@ def check_stream_options(name: str, value: Any) -> None:
         raise BadRequest(f"`{name}` must be an object.", param=name)
     for option, chosen in value.items():
         if option not in STREAM_OPTIONS:
-            raise BadRequest(f"`{name}.{option[:SHOWN_CHARACTERS]}` is not served; leave it out.", param=name)
+            raise BadRequest(f"`{name}.{option[:SHOWN_CHARACTERS]}` is not supported. Remove it.", param=name)
         if chosen is not None and not isinstance(chosen, bool):
             raise BadRequest(f"`{name}.{option}` must be true or false.", param=name)
 
@@ -113,7 +113,7 @@ def check_response_stream_options(name: str, value: Any) -> None:
     check_stream_options(name, value)
     if value.get("continuous_usage_stats"):
         raise BadRequest(
-            f"`{name}.continuous_usage_stats` is not served here: `response.completed` reports the usage.",
+            f"`{name}.continuous_usage_stats` is not supported here: `response.completed` reports the usage.",
             param=name,
         )
 
@@ -122,7 +122,7 @@ def check_thinking(name: str, value: Any) -> None:
     kind = value.get("type", "disabled") if isinstance(value, dict) else None
     if kind not in THINKING_TYPES:
         raise BadRequest(
-            f"`{name}` is not served: the base model does not reason. Its type may be "
+            f"`{name}` is not supported: the base model is not a reasoning model. Its type can be "
             f"{' or '.join(THINKING_TYPES)}.",
             param=name,
         )
@@ -136,7 +136,8 @@ def check_context_management(name: str, value: Any) -> None:
         refuse_unknown_keys(value, {"edits"}, name)
     if not isinstance(edits, list) or not all(_clears_thinking(edit) for edit in edits):
         raise BadRequest(
-            f"`{name}` is not served: nothing is truncated; send only what the model is to read.", param=name
+            f"`{name}` is not supported: input is never truncated. Send only what the model should read.",
+            param=name,
         )
 
 
@@ -153,7 +154,7 @@ def check_template_variables(name: str, value: Any) -> None:
         if chosen is not None and (not is_off or base_model.reads_variable(variable)):
             shown = f"{name}.{variable[:SHOWN_CHARACTERS]}".removesuffix(".")
             raise BadRequest(
-                f"`{shown}` is not served: the base model's chat template is used with its own settings.",
+                f"`{shown}` is not supported: the base model's chat template is used with its own settings.",
                 param=name,
             )
 
@@ -178,7 +179,7 @@ def check_response_format(name: str, value: Any) -> None:
         raise BadRequest(f"`{name}.json_schema` must be an object with `name` and `schema`.", param=name)
     refuse_unknown_keys(described, {*JSON_SCHEMA_KEYS}, f"{name}.json_schema")
     if not isinstance(described.get("name"), str) or not isinstance(described.get("description") or "", str):
-        raise BadRequest(f"`{name}.json_schema.name` must be a text.", param=name)
+        raise BadRequest(f"`{name}.json_schema.name` must be a string.", param=name)
     if not isinstance(described.get("strict") or False, bool):
         raise BadRequest(f"`{name}.json_schema.strict` must be true or false.", param=name)
     grammars.check_schemas([described["schema"]], name)

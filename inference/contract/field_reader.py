@@ -59,8 +59,8 @@ def read_fields(table: Table, raw: dict[str, Any]) -> dict[str, Any]:
         if field is None:
             shown = name[:SHOWN_CHARACTERS]
             raise BadRequest(
-                f"Unrecognized request argument supplied: `{shown}`. The API's documentation lists those "
-                "that are served.",
+                f"Unrecognized request argument supplied: `{shown}`. See the API documentation for the "
+                "supported arguments.",
                 param=shown,
             )
         if field.check:
@@ -68,7 +68,7 @@ def read_fields(table: Table, raw: dict[str, Any]) -> dict[str, Any]:
         if field.fate == "served":
             served_fields[name] = value
         elif field.fate == "refused" and not _is_neutral(field, value):
-            raise BadRequest(f"`{name}` is not served: {field.says}.", param=name)
+            raise BadRequest(f"`{name}` is not supported: {field.says}.", param=name)
     return served_fields
 
 

@@ -35,13 +35,13 @@ LENGTH = number(1, MAX_INT64, whole=True)
 
 # Chat and text completions share these.
 
-SET_BY_GATEWAY = "the gateway sets its own"
-HINT = "a hint for billing, caching or logs; it changes no answer"
-OPENAIS_FORM = "answers have OpenAI's fields only"
-NO_REASONING = "the base model does not reason"
-ONLY_TEXT = "only text is served"
-NO_TRUNCATION = "nothing is truncated; send only what the model is to read"
-TEMPLATE = "the base model's own chat template is used, with its own settings"
+SET_BY_GATEWAY = "set by the gateway"
+HINT = "a hint for billing, caching or logs; does not change the output"
+OPENAIS_FORM = "responses only have OpenAI's fields"
+NO_REASONING = "the base model is not a reasoning model"
+ONLY_TEXT = "only text is supported"
+NO_TRUNCATION = "input is never truncated; send only what the model should read"
+TEMPLATE = "the base model's chat template is used with its own settings"
 SCHEMA = {
     "type": "object", "additionalProperties": False, "required": ["colour"],
     "properties": {
@@ -85,7 +85,7 @@ COMMON: Table = HARMLESS | {
         "`include`: as `stream_options.include_usage`", check_usage, {"include": False}, {"include": True}
     ),
     "user": served(
-        "the end user's id; while a canary runs, each user gets always the same version", check_text, "ada"
+        "the end user's id; while a canary runs, a user always gets the same version", check_text, "ada"
     ),
     "temperature": _number_between(0, 2),
     "top_p": _number_between(0, 1),
@@ -95,32 +95,32 @@ COMMON: Table = HARMLESS | {
     "presence_penalty": _number_between(-2, 2),
     "repetition_penalty": _number_between(0.01, 10),
     "n": served(
-        f"1 … {MAX_SEQUENCES}; prompts times `n` within the plan's limit of sequences",
+        f"1 … {MAX_SEQUENCES}; prompts times `n` within the plan's sequence limit",
         number(1, MAX_SEQUENCES, whole=True), 1, 2,
     ),
     "seed": served("64 bits", number(-MAX_INT64 - 1, MAX_INT64, whole=True), -MAX_INT64 - 1, 0, 7, MAX_INT64),
     "stop": served(
-        f"up to {MAX_STOPS} texts of up to {MAX_STOP_CHARACTERS} characters", check_stop,
+        f"up to {MAX_STOPS} strings of up to {MAX_STOP_CHARACTERS} characters", check_stop,
         "\n", [*"abcdefghijklmnop"],
     ),
     "stop_token_ids": served(
         f"up to {MAX_STOP_TOKENS} ids within the vocabulary", check_stop_token_ids, [], [0], [2, 3]
     ),
     "min_tokens": served(
-        "0 … the longest answer", number(0, MAX_INT32, whole=True), 0, 1
+        "0 … the maximum output length", number(0, MAX_INT32, whole=True), 0, 1
     ),
-    "ignore_eos": served("true: the answer is as long as it may be", check_bool, False, True),
+    "ignore_eos": served("true: generate until the maximum length", check_bool, False, True),
     "logit_bias": served(
         f"up to {MAX_BIASED_TOKENS} token ids within the vocabulary, -100 … 100", check_logit_bias,
         {}, {"0": -100, "2": -100}, {"5": 100},
     ),
     "response_format": served(
-        "text, json_object, or a json_schema within the bounds of schemas", check_response_format,
+        "text, json_object, or a json_schema within the schema limits", check_response_format,
         {"type": "text"}, {"type": "json_object"},
         {"type": "json_schema", "json_schema": {"name": "sky", "schema": SCHEMA, "strict": True}},
     ),
     "structured_outputs": served(
-        "vLLM's `json`, `regex` or `choice`, one of them, within the bounds of schemas",
+        "one of vLLM's `json`, `regex` or `choice`, within the schema limits",
         check_structured_outputs,
         {"choice": ["blue", "red"]}, {"regex": "[a-z]{1,8}"}, {"json": SCHEMA},
     ),
@@ -135,23 +135,23 @@ COMMON: Table = HARMLESS | {
     "cache_salt": ignored(SET_BY_GATEWAY),
     "request_id": ignored(SET_BY_GATEWAY),
     "session_id": ignored(SET_BY_GATEWAY),
-    "stream_interval": ignored("the number of tokens in a chunk changes no answer"),
-    "watermarking": refused("no text is watermarked", False),
-    "moderation": refused("nothing is moderated here; ask a moderation service"),
-    "best_of": refused("ask for `n` answers and choose", 1),
-    "use_beam_search": refused("ask for `n` answers and choose", False),
-    "length_penalty": refused("it belongs to beam search, which is not served", 1.0, 1),
-    "early_stopping": refused("it belongs to beam search, which is not served", False),
+    "stream_interval": ignored("chunk sizes don't change the output"),
+    "watermarking": refused("watermarking is not available", False),
+    "moderation": refused("moderation is not available; use a moderation service"),
+    "best_of": refused("request `n` choices and pick one", 1),
+    "use_beam_search": refused("request `n` choices and pick one", False),
+    "length_penalty": refused("beam search is not supported", 1.0, 1),
+    "early_stopping": refused("beam search is not supported", False),
     "allowed_token_ids": refused("use `structured_outputs` or `logit_bias`", []),
     "bad_words": refused("use `logit_bias`", []),
     "include_stop_str_in_output": refused("add the stop sequence yourself", False),
-    "skip_special_tokens": refused("special tokens are never shown", True),
-    "spaces_between_special_tokens": refused("special tokens are never shown", True),
-    "add_special_tokens": refused("the tokenizer's own setting is used"),
-    "truncate_prompt_tokens": refused("no prompt is truncated; send a shorter one"),
-    "truncation_side": refused("no prompt is truncated; send a shorter one"),
-    "prompt_logprobs": refused("only the answer has probabilities: use `logprobs`"),
-    "logprob_token_ids": refused("only the likeliest tokens have probabilities: use `logprobs`"),
+    "skip_special_tokens": refused("special tokens are never returned", True),
+    "spaces_between_special_tokens": refused("special tokens are never returned", True),
+    "add_special_tokens": refused("the tokenizer's default is used"),
+    "truncate_prompt_tokens": refused("prompts are never truncated; send a shorter one"),
+    "truncation_side": refused("prompts are never truncated; send a shorter one"),
+    "prompt_logprobs": refused("log probabilities are available for the output only: use `logprobs`"),
+    "logprob_token_ids": refused("log probabilities are limited to the likeliest tokens: use `logprobs`"),
     "return_tokens_as_token_ids": refused(OPENAIS_FORM, False),
     "return_token_ids": refused(OPENAIS_FORM, False),
     "return_token_offsets": refused(OPENAIS_FORM, False),
@@ -161,65 +161,65 @@ COMMON: Table = HARMLESS | {
     "mm_payload": refused(ONLY_TEXT),
     "media_io_kwargs": refused(ONLY_TEXT),
     "mm_processor_kwargs": refused(ONLY_TEXT),
-    "kv_transfer_params": refused("caches belong to the engine"),
-    "ec_transfer_params": refused("caches belong to the engine"),
-    "vllm_xargs": refused("the engine has no extensions"),
+    "kv_transfer_params": refused("caches are managed by the engine"),
+    "ec_transfer_params": refused("caches are managed by the engine"),
+    "vllm_xargs": refused("the engine has no such extensions"),
     "repetition_detection": refused("use `frequency_penalty` or `repetition_penalty`"),
     "thinking_token_budget": ignored(NO_REASONING),
     "guided_json": refused("use `structured_outputs.json`"),
     "guided_regex": refused("use `structured_outputs.regex`"),
     "guided_choice": refused("use `structured_outputs.choice`"),
     "guided_grammar": refused("use `structured_outputs` with json, regex or choice"),
-    "guided_decoding_backend": refused("the engine chooses"),
+    "guided_decoding_backend": refused("chosen by the engine"),
 }  # fmt: skip
 
 CHAT: Table = COMMON | {
     "messages": served(
-        "roles system, developer, user, assistant, tool, function; `content` a text, or parts of type text "
-        "or refusal"
+        "roles system, developer, user, assistant, tool, function; `content` is a string, or parts of "
+        "type text or refusal"
     ),
-    "max_tokens": served("1 …; the plan's longest answer if neither is set", LENGTH, 1, 8),
-    "max_completion_tokens": served("as `max_tokens`, which it overrides", LENGTH, 1, 8),
+    "max_tokens": served("1 …; defaults to the plan's maximum if neither is set", LENGTH, 1, 8),
+    "max_completion_tokens": served("like `max_tokens`, which it overrides", LENGTH, 1, 8),
     "logprobs": served("true or false", check_bool, False, True),
     "top_logprobs": served(
         f"0 … {MAX_LOGPROBS}, with `logprobs`", number(0, MAX_LOGPROBS, whole=True), 0, MAX_LOGPROBS
     ),
     "tools": served(
-        "up to 128 functions, 256 KiB; `parameters` that must be followed within the bounds of schemas"
+        "up to 128 functions, 256 KiB; enforced `parameters` within the schema limits"
     ),
     "tool_choice": served(
         "none, required, or a function of `tools`, which then follows its `parameters`; auto: the model "
-        "chooses if its template has tools, else the answer is plain text and `x-polyscribe-tool-choice` is "
-        "none"
+        "chooses if its template supports tools, otherwise the output is plain text and "
+        "`x-polyscribe-tool-choice` is none"
     ),
     "parallel_tool_calls": served(
-        "true or false; several calls that are forced need true", check_bool, False, True
+        "true or false; several forced calls need true", check_bool, False, True
     ),
     "reasoning_effort": ignored(NO_REASONING),
     "include_reasoning": ignored(NO_REASONING),
-    "prediction": ignored("it speeds nothing up here"),
-    "verbosity": refused("say in a system message how long the answer is to be", "medium"),
+    "prediction": ignored("has no effect here"),
+    "verbosity": refused("ask for the length you want in a system message", "medium"),
     "functions": refused("use `tools`", []),
     "function_call": refused("use `tool_choice`", "auto", "none"),
-    "modalities": refused("answers are text", ["text"], []),
-    "audio": refused("answers are text"),
-    "web_search_options": refused("nothing is searched; send what you found as a message"),
-    "echo": refused("the last message is not repeated", False),
+    "modalities": refused("output is text only", ["text"], []),
+    "audio": refused("output is text only"),
+    "web_search_options": refused("search is not available; send search results in a message"),
+    "echo": refused("the last message is never echoed", False),
     "add_generation_prompt": refused(TEMPLATE, True),
-    "continue_final_message": refused("no answer is continued; ask for it in a user message", False),
+    "continue_final_message": refused("answers can't be continued; ask for it in a user message", False),
     "documents": refused("send them as messages", []),
     "chat_template": refused(TEMPLATE),
 }  # fmt: skip
 
 TEXT: Table = COMMON | {
-    "prompt": served("a text, a list of texts, or one or several lists of token ids within the vocabulary"),
-    "max_tokens": served("1 …; 16 if it is not set, as at OpenAI", LENGTH, 1, 8),
+    "prompt": served("a string, a list of strings, or one or more lists of token ids within the vocabulary"),
+    "max_tokens": served("1 …; defaults to 16, as in OpenAI's API", LENGTH, 1, 8),
     "echo": served(
-        "true: the answer begins with the prompt; not together with `logprobs`", check_bool, False, True
+        "true: the output starts with the prompt; can't be combined with `logprobs`", check_bool, False, True
     ),
     "logprobs": served(f"0 … {MAX_LOGPROBS}", number(0, MAX_LOGPROBS, whole=True), 0, MAX_LOGPROBS),
-    "suffix": refused("nothing is inserted before it; put it into the prompt", ""),
-    "prompt_embeds": refused("send a text or token ids"),
+    "suffix": refused("inserting text is not supported; put it into the prompt", ""),
+    "prompt_embeds": refused("send a string or token ids"),
 }  # fmt: skip
 
 
@@ -231,31 +231,31 @@ COUNT: Table = HARMLESS | {
         "roles user, assistant, system; blocks text, tool_use, tool_result; of a result with `is_error` the "
         "model reads `Error: …`"
     ),
-    "system": served("a text, or blocks of text"),
-    "tools": served("tools that you run yourself, with `input_schema`"),
+    "system": served("a string, or text blocks"),
+    "tools": served("client tools, which you run yourself, with `input_schema`"),
     "tool_choice": served(
-        "none, any, tool; auto: the model chooses if its template has tools, else the answer is plain text "
-        "and `x-polyscribe-tool-choice` is none"
+        "none, any, tool; auto: the model chooses if its template supports tools, otherwise the output "
+        "is plain text and `x-polyscribe-tool-choice` is none"
     ),
-    "output_config": served("`format` of type json_schema, within the bounds of schemas", check_object),
+    "output_config": served("`format` of type json_schema, within the schema limits", check_object),
     "usage": USAGE_IS_REPORTED,
     "cache_control": ignored(HINT),
     "speed": ignored(HINT),
     "user_profile_id": ignored(HINT),
     "workspace_id": ignored(HINT),
-    "betas": ignored("it is the list of a header"),
-    "mcp_servers": refused("call the server yourself and send its answer as a `tool_result`", []),
+    "betas": ignored("belongs in a header"),
+    "mcp_servers": refused("call the server yourself and send its output as a `tool_result`", []),
 }  # fmt: skip
 
 MESSAGES: Table = COUNT | {
-    "max_tokens": served("1 …; it must be set", LENGTH, 1),
-    "stop_sequences": served(f"up to {MAX_STOPS} texts of up to {MAX_STOP_CHARACTERS} characters"),
+    "max_tokens": served("1 …; required", LENGTH, 1),
+    "stop_sequences": served(f"up to {MAX_STOPS} strings of up to {MAX_STOP_CHARACTERS} characters"),
     "temperature": COMMON["temperature"],
     "top_p": COMMON["top_p"],
     "top_k": COMMON["top_k"],
     "stream": COMMON["stream"],
     "metadata": served(
-        "`user_id`: while a canary runs, each user gets always the same version", check_object
+        "`user_id`: while a canary runs, a user always gets the same version", check_object
     ),
     "service_tier": ignored(HINT),
     "inference_geo": ignored(HINT),
@@ -263,7 +263,7 @@ MESSAGES: Table = COUNT | {
     "billing_policy": ignored(HINT),
     "container": refused("nothing is stored or executed"),
     "compaction": refused(NO_TRUNCATION),
-    "fallbacks": refused("one request uses one style; send another request for the next", []),
+    "fallbacks": refused("a request uses one style; send a separate request for each", []),
     "fallback_credit_token": ignored(HINT),
     "thread": refused("nothing is stored; send the whole conversation in `messages`"),
 }  # fmt: skip
@@ -282,28 +282,28 @@ RESPONSES: Table = HARMLESS | {
         "moderation",
     )
 } | {
-    "input": served("a text, or messages, function calls and their outputs; reasoning items are dropped"),
-    "instructions": served("a text: the first system message"),
-    "max_output_tokens": served("1 …; the plan's longest answer if it is not set", LENGTH, 1),
+    "input": served("a string, or messages, function calls and their outputs; reasoning items are dropped"),
+    "instructions": served("a string: the first system message"),
+    "max_output_tokens": served("1 …; defaults to the plan's maximum", LENGTH, 1),
     "parallel_tool_calls": CHAT["parallel_tool_calls"],
     "stream_options": served("with `stream`", check_response_stream_options),
     "usage": USAGE_IS_REPORTED,
     "text": served(
-        "`format`: text, json_object, or a json_schema within the bounds of schemas", check_object
+        "`format`: text, json_object, or a json_schema within the schema limits", check_object
     ),
-    "tools": served("functions, `strict` unless they say otherwise"),
+    "tools": served("functions, `strict` by default"),
     "tool_choice": CHAT["tool_choice"],
-    "truncation": served("disabled or auto: no prompt is truncated, one that is too long is refused"),
-    "include": served("it adds nothing; `message.output_text.logprobs` is refused by name", check_list),
-    "max_tool_calls": ignored("it counts built-in tools; there are none"),
-    "background": refused("wait for the answer, or stream it", False),
-    "background_options": refused("wait for the answer, or stream it", {}),
+    "truncation": served("disabled or auto: input is never truncated; a prompt that is too long is rejected"),
+    "include": served("has no effect; `message.output_text.logprobs` is rejected", check_list),
+    "max_tool_calls": ignored("limits built-in tools; there are none"),
+    "background": refused("wait for the response, or stream it", False),
+    "background_options": refused("wait for the response, or stream it", {}),
     "previous_response_id": refused(CONVERSATION),
     "conversation": refused(CONVERSATION),
     "prompt": refused("no prompts are stored; send the text in `input`"),
-    "top_logprobs": refused("ask /v1/chat/completions for probabilities", 0),
+    "top_logprobs": refused("use /v1/chat/completions to get log probabilities", 0),
     "image": refused(ONLY_TEXT),
-    "access_programs": refused("there are none here"),
+    "access_programs": refused("not available here"),
 }  # fmt: skip
 
 INPUT_TOKENS: Table = {
@@ -312,20 +312,20 @@ INPUT_TOKENS: Table = {
         *HARMLESS, "model", "input", "instructions", "parallel_tool_calls", "text", "tools", "tool_choice",
         "truncation", "previous_response_id", "conversation",
     )
-} | {"personality": refused("choose a style; its name is the `model`")}  # fmt: skip
+} | {"personality": refused("choose a style and use its name as `model`")}  # fmt: skip
 
 
 # vLLM's forms for the tokenizer.
 
 TOKENIZE: Table = HARMLESS | {
-    "model": served("a style's name, if you like: all styles share one tokenizer", check_model),
+    "model": served("optionally a style's name; all styles share one tokenizer", check_model),
     "prompt": served("a text", check_text),
-    "messages": served("instead of `prompt`: a chat, as the base model's template writes it"),
-    "tools": served("of the chat"),
+    "messages": served("instead of `prompt`: a chat, rendered with the base model's template"),
+    "tools": served("for the chat"),
     "add_special_tokens": served(
-        "true or false; true is the default for a text, false for a chat", check_bool, False, True
+        "true or false; defaults to true for a text, false for a chat", check_bool, False, True
     ),
-    "return_token_strs": served("true: `token_strs` has the tokens' texts", check_bool, False, True),
+    "return_token_strs": served("true: return the tokens' text in `token_strs`", check_bool, False, True),
     "add_generation_prompt": CHAT["add_generation_prompt"],
     "continue_final_message": CHAT["continue_final_message"],
     "chat_template": CHAT["chat_template"],

@@ -26,11 +26,11 @@ def rebuild_messages(value: Any) -> list[dict[str, Any]]:
     if not isinstance(value, list) or not value:
         raise place_error("messages", "must be a list with at least one message")
     if len(value) > MAX_MESSAGES:
-        raise place_error("messages", f"may hold at most {MAX_MESSAGES} messages")
+        raise place_error("messages", f"can have at most {MAX_MESSAGES} messages")
     rebuilt = [_rebuild_message(message, index) for index, message in enumerate(value)]
     if sum(map(_arguments_length, rebuilt)) > MAX_ARGUMENTS_CHARACTERS:
         most = f"{MAX_ARGUMENTS_CHARACTERS:,}"
-        raise place_error("messages", f"may have {most} characters of `arguments` in all their tool calls")
+        raise place_error("messages", f"can have at most {most} characters of `arguments` in all tool calls")
     return rebuilt
 
 
@@ -53,7 +53,7 @@ def _rebuild_message(message: Any, index: int) -> dict[str, Any]:
     _add_optional_keys(rebuilt, message, index)
     if rebuilt["content"] is None:
         if message["role"] != "assistant":
-            raise place_error(f"messages[{index}].content", "must be a text or a list of texts")
+            raise place_error(f"messages[{index}].content", "must be a string or a list of strings")
         if "tool_calls" not in rebuilt:
             rebuilt["content"] = ""
     return rebuilt
@@ -66,7 +66,7 @@ def _add_optional_keys(rebuilt: dict[str, Any], message: dict[str, Any], index: 
         if value is None:
             continue
         if not isinstance(value, str):
-            raise place_error(f"{place}.{name}", "must be a text")
+            raise place_error(f"{place}.{name}", "must be a string")
         if name != "refusal":
             rebuilt[name] = value
         elif rebuilt["content"] is None:
@@ -78,9 +78,9 @@ def _add_optional_keys(rebuilt: dict[str, Any], message: dict[str, Any], index: 
 def _rebuild_calls(message: dict[str, Any], place: str) -> list[dict[str, Any]]:
     calls = message["tool_calls"]
     if message["role"] != "assistant" or not isinstance(calls, list):
-        raise place_error(place, "must be a list, in a message of the assistant")
+        raise place_error(place, "must be a list, in an assistant message")
     if len(calls) > MAX_TOOLS:
-        raise place_error(place, f"may hold at most {MAX_TOOLS} calls")
+        raise place_error(place, f"can have at most {MAX_TOOLS} calls")
     return [rebuild_call(call, place) for call in calls]
 
 
@@ -89,7 +89,7 @@ def _join_text(content: Any, index: int) -> str | None:
         return content
     place = f"messages[{index}].content"
     if not isinstance(content, list):
-        raise place_error(place, "must be a text or a list of texts")
+        raise place_error(place, "must be a string or a list of strings")
     texts = [_read_part(part, place) for part in content]
     return "\n".join(text for text in texts if text)  # vLLM drops empty parts
 
@@ -97,9 +97,9 @@ def _join_text(content: Any, index: int) -> str | None:
 def _read_part(part: Any, place: str) -> str:
     kind = part.get("type") if isinstance(part, dict) else None
     if kind not in ("text", "refusal"):
-        raise BadRequest("Only text content is served.", param="messages")
+        raise BadRequest("Only text content is supported.", param="messages")
     refuse_unknown_keys(part, TEXT_PART_KEYS, place)
     text = part.get(kind)
     if not isinstance(text, str):
-        raise place_error(f"{place}.{kind}", "must be a text")
+        raise place_error(f"{place}.{kind}", "must be a string")
     return text

@@ -17,14 +17,14 @@ REQUIRED = {
     "/v1/detokenize": ["tokens"],
 }
 SUMMARIES = {
-    "/v1/chat/completions": "Write an answer to a conversation, in a style",
-    "/v1/completions": "Continue a text, in a style",
-    "/v1/messages": "Write an answer in Anthropic's form",
-    "/v1/messages/count_tokens": "Count the tokens of a prompt, in Anthropic's form",
-    "/v1/responses": "Write an answer in OpenAI's newer form; nothing is stored",
-    "/v1/responses/input_tokens": "Count the tokens of a prompt, in OpenAI's newer form",
-    "/v1/tokenize": "Split a text into tokens; the same without `/v1`",
-    "/v1/detokenize": "Put tokens together to a text; the same without `/v1`",
+    "/v1/chat/completions": "Create a chat completion in a style",
+    "/v1/completions": "Create a text completion in a style",
+    "/v1/messages": "Create a message (Anthropic format)",
+    "/v1/messages/count_tokens": "Count the tokens of a prompt (Anthropic format)",
+    "/v1/responses": "Create a response (OpenAI Responses format); nothing is stored",
+    "/v1/responses/input_tokens": "Count the tokens of a prompt (OpenAI Responses format)",
+    "/v1/tokenize": "Tokenize a text; also available without `/v1`",
+    "/v1/detokenize": "Detokenize tokens to text; also available without `/v1`",
 }
 EXAMPLES: dict[str, dict[str, Any]] = {
     "/v1/chat/completions": {"model": "poetry", "messages": EXAMPLE_MESSAGES, "max_tokens": 60},
@@ -92,17 +92,17 @@ CREDITS_EXAMPLE = {"left_nanousd": 12_400_000_000, "left_usd": "12.40"}
 READS: dict[str, tuple[str, str, dict[str, Any]]] = {
     "/v1/models": (
         "models.list",
-        "List the styles that the key may write in",
+        "List the styles the key can use",
         {"object": "list", "data": [{"id": "poetry", "object": "model", "owned_by": "polyscribe"}]},
     ),
     "/v1/models/{name}": (
         "models.get",
-        "Get one style, or one version of it as `brand-voice@3`",
+        "Get a style, or one of its versions as `brand-voice@3`",
         {"id": "poetry", "object": "model", "owned_by": "polyscribe"},
     ),
     "/v1/key": (
         "key.get",
-        "Get the key's own scopes, styles and limits, what is left of them, and the workspace's credits",
+        "Get the key's scopes, styles, limits and remaining quota, and the workspace's credits",
         {
             "object": "api_key",
             "name": "newsletter",
@@ -121,7 +121,7 @@ READS: dict[str, tuple[str, str, dict[str, Any]]] = {
     ),
     "/v1/usage": (
         "key.usage",
-        "Sum up what the key itself used; parameters as in `usage.get`",
+        "Get the key's own usage; parameters as in `usage.get`",
         {
             "start": "2026-11-01",
             "end": "2026-11-27",
@@ -132,24 +132,24 @@ READS: dict[str, tuple[str, str, dict[str, Any]]] = {
     ),
     "/v1/tokenizer_info": (
         "tokenizer.get",
-        "Get the tokenizer's special tokens and the chat template; the same without `/v1`",
+        "Get the tokenizer's special tokens and the chat template; also available without `/v1`",
         {"tokenizer_class": "GPT2Tokenizer", "eos_token": "<|im_end|>", "chat_template": "{% for …"},
     ),
 }
 ERRORS = {
-    "400": "A field is not valid; `param` names it.",
-    "401": "The API key is missing or opens nothing.",
+    "400": "A field is invalid. See `param`.",
+    "401": "The API key is missing or invalid.",
     "403": "The key lacks the scope `inference`, or the workspace is suspended.",
-    "404": "There is no such style for this key.",
-    "405": "A wrong method; `Allow` names the right ones.",
-    "429": "A limit is reached; the message says which, what is left and when it resets.",
-    "503": "The style or the engine is not ready; try again after `Retry-After` seconds.",
+    "404": "No such style for this key.",
+    "405": "Method not allowed. See `Allow` for the supported methods.",
+    "429": "Limit reached. The message says which one, what is left and when it resets.",
+    "503": "The style or the engine is not ready. Retry after `Retry-After` seconds.",
 }
 POST_ERRORS = {
-    "409": "The Idempotency-Key is in use, or was used for another request.",
-    "413": "The body is larger than 4 MiB.",
+    "409": "The Idempotency-Key is in use, or was used for a different request.",
+    "413": "The request body is larger than 4 MiB.",
     "415": "The body's encoding is not supported.",
-    "502": "The engine failed at this request and would fail again.",
+    "502": "The engine failed on this request and would fail again.",
 }
 ERROR_SCHEMA = {
     "type": "object",
@@ -182,7 +182,7 @@ NAMES = {  # of the components: with `Request` for the body, with `Answer` for w
     "/v1/usage": "OwnUsage",
     "/v1/tokenizer_info": "TokenizerInfo",
 }
-STREAMING = "With `stream: true` the answer is a stream of server-sent events."
+STREAMING = "With `stream: true`, the response is a stream of server-sent events."
 
 
 def data_plane_schemas() -> dict[str, Any]:

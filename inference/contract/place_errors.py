@@ -13,7 +13,7 @@ def refuse_unknown_keys(value: dict[str, Any], known: set[str], place: str) -> N
     for name, inner in value.items():
         is_empty = inner is None or inner is False or inner == []  # clients send these by default
         if name not in known and not is_empty:
-            raise place_error(f"{place}.{name[:MAX_NAME_CHARACTERS_SHOWN]}", "is not served; leave it out")
+            raise place_error(f"{place}.{name[:MAX_NAME_CHARACTERS_SHOWN]}", "is not supported; remove it")
 
 
 def place_error(place: str, why: str) -> BadRequest:

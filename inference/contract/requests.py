@@ -100,7 +100,7 @@ def parse_request(kind: Kind, body: bytes) -> ParsedRequest:
     includes_usage = served.pop("usage", {}).get("include")
     max_completion_tokens = served.pop("max_completion_tokens", 0)
     if stream_options is not None and not stream:
-        raise BadRequest("`stream_options` is for streams: set `stream`.", param="stream_options")
+        raise BadRequest("`stream_options` requires `stream`.", param="stream_options")
     sends_tools = bool(served.get("tools"))
     body_bytes = len(body)
     grammar = _check_chat(served) if kind == "chat" else _check_text(served)
@@ -133,8 +133,8 @@ def parse_request(kind: Kind, body: bytes) -> ParsedRequest:
     parsed.choices = parsed.choices_per_prompt * prompt_count
     if parsed.choices > fields.MAX_SEQUENCES:
         raise BadRequest(
-            f"A request may have {fields.MAX_SEQUENCES} sequences, prompts times `n`; this one has "
-            f"{parsed.choices}.",
+            f"A request can have at most {fields.MAX_SEQUENCES} sequences (prompts times `n`); this one "
+            f"has {parsed.choices}.",
             param="n",
         )
     return parsed
@@ -145,9 +145,9 @@ def read_json(body: bytes) -> dict[str, Any]:
     try:
         raw = orjson.loads(body)
     except orjson.JSONDecodeError:
-        raise BadRequest("The body is not valid JSON.") from None
+        raise BadRequest("The request body is not valid JSON.") from None
     if not isinstance(raw, dict):
-        raise BadRequest("The body must be a JSON object.")
+        raise BadRequest("The request body must be a JSON object.")
     return raw
 
 
@@ -175,11 +175,13 @@ def _check_prompt(prompt: Any) -> None:
     if isinstance(prompt, list) and all(type(item) is int for item in prompt):
         prompts = [prompt]  # a list of numbers is one prompt, of token ids
     if not prompts or not all(item and isinstance(item, str | list) for item in prompts):
-        raise BadRequest("`prompt` must be a text, a list of texts, or of token ids.", param="prompt")
+        raise BadRequest(
+            "`prompt` must be a string, a list of strings, or a list of token ids.", param="prompt"
+        )
     if len({type(item) for item in prompts}) > 1:
-        raise BadRequest("`prompt` must have texts or lists of token ids, not both.", param="prompt")
+        raise BadRequest("`prompt` must contain strings or lists of token ids, not both.", param="prompt")
     if len(prompts) > fields.MAX_SEQUENCES:
-        raise BadRequest(f"At most {fields.MAX_SEQUENCES} prompts a request.", param="prompt")
+        raise BadRequest(f"A request can have at most {fields.MAX_SEQUENCES} prompts.", param="prompt")
     for item in prompts:
         if isinstance(item, list):
             check_token_ids("prompt", item)
@@ -194,8 +196,7 @@ def _rebuild_constraint(served: dict[str, Any], tool_constraint: list[Any]) -> s
     if structure is not None:
         if tool_constraint or (response_format is not None and response_format["type"] != "text"):
             raise BadRequest(
-                "`structured_outputs` can't be combined with `response_format`, nor with tools that must be "
-                "called.",
+                "`structured_outputs` can't be combined with `response_format` or with forced tool calls.",
                 param="structured_outputs",
             )
         served["structured_outputs"] = _without_nulls(structure, structure)

@@ -40,7 +40,7 @@ def parse_tokenize(body: bytes) -> TokenTask:
     has_special_tokens = served.get("add_special_tokens")
     with_texts = served.get("return_token_strs", False)
     if ("prompt" in served) == ("messages" in served):
-        raise BadRequest("You must provide either `prompt`, a text, or `messages`.", param="prompt")
+        raise BadRequest("You must provide either `prompt`, a string, or `messages`.", param="prompt")
     if "prompt" in served:
         text = served["prompt"]
 
@@ -57,7 +57,7 @@ def parse_tokenize(body: bytes) -> TokenTask:
         tokenizer = _require_tokenizer()
         prompt = render_chat(parsed)
         if prompt is None:
-            raise BadRequest("The base model's chat template refuses these messages.", param="messages")
+            raise BadRequest("The base model's chat template rejected these messages.", param="messages")
         # A template writes the special tokens itself.
         encoding = tokenizer.encode(prompt, add_special_tokens=has_special_tokens is True)
         return _describe(encoding, with_texts=with_texts)

@@ -53,7 +53,7 @@ def rebuild_tools(fields: dict[str, Any]) -> list[Any]:
     if len(set(names)) < len(names):
         raise place_error("tools", "must have different names")
     if len(orjson.dumps(rebuilt)) > MAX_TOOLS_BYTES:
-        raise place_error("tools", f"may take {MAX_TOOLS_BYTES // 1024} KiB")
+        raise place_error("tools", f"can have at most {MAX_TOOLS_BYTES // 1024} KiB")
     checked_choice = _check_choice(choice, names)
     if checked_choice == "auto" and not base_model.has_tools():
         _refuse_auto()
@@ -99,9 +99,9 @@ def _refuse_auto() -> None:
     """Raise BadRequest where the operator wants no `auto` that calls nothing."""
     if settings.API_AUTO_TOOL_CHOICE == REFUSE:
         raise BadRequest(
-            "The base model was never taught tools: its chat template doesn't show them, so with "
-            "`tool_choice: auto` none would be called. Set `tool_choice` to required or to a function, "
-            "which always works; or to none.",
+            "The base model's chat template doesn't support tools, so with `tool_choice: auto` none "
+            "would be called. Set `tool_choice` to required or to a function, which always works, or to "
+            "none.",
             param="tool_choice",
         )
 
@@ -109,7 +109,7 @@ def _refuse_auto() -> None:
 def _rebuild_tool(tool: Any, place: str) -> dict[str, Any]:
     function = tool.get("function") if isinstance(tool, dict) else None
     if not isinstance(function, dict) or tool.get("type") != "function":
-        raise place_error(f"{place}.type", "must be function: no other tools are served")
+        raise place_error(f"{place}.type", "must be function; other tools are not supported")
     refuse_unknown_keys(tool, TOOL_KEYS, place)
     refuse_unknown_keys(function, FUNCTION_KEYS, f"{place}.function")
     rebuilt: dict[str, Any] = {"name": _check_name(function.get("name"), f"{place}.function.name")}
@@ -154,7 +154,7 @@ def rebuild_call(call: Any, place: str) -> dict[str, Any]:
     call_id = call.get("id") or ""
     arguments = function.get("arguments") or "{}"
     if not isinstance(arguments, str) or not isinstance(call_id, str):
-        raise place_error(f"{place}.function.arguments", "must be a JSON object written as a text")
+        raise place_error(f"{place}.function.arguments", "must be a JSON object as a string")
     name = _check_name(function.get("name"), f"{place}.function.name")
     bounded = _bound_arguments(arguments, f"{place}.function.arguments")
     return {"id": call_id, "type": "function", "function": {"name": name, "arguments": bounded}}
@@ -176,7 +176,7 @@ def _bound_arguments(arguments: str, place: str) -> str:
     for _ in range(MAX_ARGUMENTS_DEPTH):
         level = grammars.next_level(level)
     if level:
-        raise place_error(place, f"may be nested {MAX_ARGUMENTS_DEPTH} levels deep")
+        raise place_error(place, f"can be nested at most {MAX_ARGUMENTS_DEPTH} levels deep")
     return arguments
 
 

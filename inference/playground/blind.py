@@ -90,7 +90,7 @@ def vote(request: MemberRequest, round_id: UUID) -> HttpResponse:
         return _refuse(error)
     left, right = show_side(held.left, request.tenant), show_side(held.right, request.tenant)
     preferred = {"left": left, "right": right}.get(held.choice)
-    said = gettext("You found no difference.")
+    said = gettext("You saw no difference.")
     if preferred:
         said = gettext("You preferred {name}.").format(name=preferred.name)
     return JsonResponse({"left": left.name, "right": right.name, "said": said})

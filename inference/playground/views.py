@@ -32,7 +32,7 @@ def playground(request: MemberRequest) -> HttpResponse:
         wanted = [default_style]
     now = timezone.now()
     choices = model_choices(request.tenant, wanted)
-    base = ModelChoice("base", gettext("Base model, without a style"), "", prices_now(base_schedule(now)))
+    base = ModelChoice("base", gettext("Base model (no style)"), "", prices_now(base_schedule(now)))
     return render(
         request,
         "inference/playground.html",

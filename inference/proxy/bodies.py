@@ -48,9 +48,11 @@ def decompress(body: bytes, encoding: str) -> bytes:
         # further.
         decompressed = reader.decompress(body, BODY_MAX_BYTES + 1)
     except zlib.error:
-        raise BadRequest("The body is not valid gzip, though `Content-Encoding` says so.") from None
+        raise BadRequest(
+            "The request body is not valid gzip, although `Content-Encoding` says it is."
+        ) from None
     if len(decompressed) > BODY_MAX_BYTES:
         raise TooLarge(limit_bytes=BODY_MAX_BYTES)
     if not reader.eof:
-        raise BadRequest("The gzip body breaks off.")
+        raise BadRequest("The gzip body is truncated.")
     return decompressed

@@ -20,11 +20,11 @@ GRAMMAR_WORDS = re.compile(r"schema|grammar|regex|pattern|recursi|json|nested|to
 TEMPLATE_REFUSALS = (
     (
         re.compile(r"alternat", re.IGNORECASE),
-        "`{messages}`: the base model's chat template wants the roles user and assistant in turn.",
+        "`{messages}`: the base model's chat template requires alternating user and assistant roles.",
     ),
     (
         re.compile(r"system (?:role|message|prompt)", re.IGNORECASE),
-        "`{messages}`: the base model's chat template takes no system message there.",
+        "`{messages}`: the base model's chat template doesn't allow a system message there.",
     ),
 )
 NAMED = re.compile(r"[`'\"]?\b([a-z_]+)\b[`'\"]?(?= (?:must|cannot|can't|should|contain|entries|is not)\b)")
@@ -46,7 +46,7 @@ def read_refusal(body: bytes, parsed: ParsedRequest, route: Route) -> DomainErro
         return EngineRefusal()
     name = _public_name(field, parsed)
     says = TABLES[parsed.kind][field].says
-    return BadRequest(f"The model server refuses this `{name}`. The field takes: {says}.", param=name)
+    return BadRequest(f"The model server rejected `{name}`. Accepted: {says}.", param=name)
 
 
 def _read_error(body: bytes) -> tuple[str, str]:

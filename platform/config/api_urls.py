@@ -19,7 +19,7 @@ def unknown_address(request: HttpRequest) -> JsonResponse:
         "title": "Not found",
         "status": 404,
         "code": "unknown_url",
-        "detail": "There is no such address in the API. /docs/api/ lists them all; none ends in a slash.",
+        "detail": "No such endpoint. See /docs/api/ for all endpoints. Paths don't end in a slash.",
         "errors": [],
         "request_id": request_id,
     }

@@ -29,29 +29,33 @@ class Variable:
 VARIABLES: dict[str, Variable] = {
     "DJANGO_SECRET_KEY": Variable(None, "Signs sessions and forms. Any long random text."),
     "DJANGO_SECRET_KEY_FALLBACKS": Variable(
-        "", "Further keys, with commas, whose signatures count, too, while the key is being replaced."
+        "",
+        "Previous keys, separated by commas, whose signatures are still accepted while the key is "
+        "being rotated.",
     ),
-    "DJANGO_DEBUG": Variable("0", "1 shows tracebacks in the browser. Never in production."),
-    "DJANGO_ALLOWED_HOSTS": Variable("localhost,127.0.0.1", "Host names that the site answers to."),
-    "SITE_URL": Variable("http://127.0.0.1:8000", "The site's public address, without a slash at the end."),
+    "DJANGO_DEBUG": Variable("0", "1 shows tracebacks in the browser. Never use it in production."),
+    "DJANGO_ALLOWED_HOSTS": Variable("localhost,127.0.0.1", "Host names the site responds to."),
+    "SITE_URL": Variable("http://127.0.0.1:8000", "The site's public URL, without a trailing slash."),
     "DATABASE_URL": Variable(None, "PostgreSQL: postgres://user:password@host:port/name."),
     "DATABASE_LOCK_TIMEOUT_S": Variable(
-        "5", "Seconds that a statement waits for a lock before it fails and is tried again. 0: no limit."
+        "5", "Seconds a statement waits for a lock before it fails and is retried. 0: no limit."
     ),
     "DATABASE_STATEMENT_TIMEOUT_S": Variable(
         "30",
-        "Seconds that a statement may run; workers get 300. `manage.py` sets both to 0, because migrations "
-        "take long.",
+        "Maximum seconds a statement can run; workers get 300. `manage.py` sets both to 0, because "
+        "migrations take long.",
     ),
     "VALKEY_URL": Variable(
         None,
         "Valkey or Redis for limits and usage: redis://:password@host:port/0, or "
-        "unix://:password@/path/of/the/socket?db=0 beside it.",
+        "unix://:password@/path/of/the/socket?db=0 on the same machine.",
     ),
-    "CELERY_BROKER_URL": Variable(None, "Valkey or Redis for Celery; another database than VALKEY_URL."),
-    "S3_ENDPOINT_URL": Variable("", "S3 as the servers reach it. Empty: AWS itself."),
-    "S3_PUBLIC_ENDPOINT_URL": Variable("", "S3 as browsers reach it, for uploads. Empty: S3_ENDPOINT_URL."),
-    "S3_BUCKET": Variable("polyscribe", "The bucket of all adapters. Private."),
+    "CELERY_BROKER_URL": Variable(
+        None, "Valkey or Redis for Celery. Must be a different database from VALKEY_URL."
+    ),
+    "S3_ENDPOINT_URL": Variable("", "S3 URL used by the servers. Empty: AWS."),
+    "S3_PUBLIC_ENDPOINT_URL": Variable("", "S3 URL used by browsers for uploads. Empty: S3_ENDPOINT_URL."),
+    "S3_BUCKET": Variable("polyscribe", "The bucket for all adapters. Must be private."),
     "S3_REGION": Variable("us-east-1", "The bucket's region."),
     "AWS_ACCESS_KEY_ID": Variable("", "S3 credentials."),
     "AWS_SECRET_ACCESS_KEY": Variable("", "S3 credentials."),
@@ -65,51 +69,55 @@ VARIABLES: dict[str, Variable] = {
     ),
     "API_ALLOWED_ORIGINS": Variable(
         "",
-        "Origins whose pages may call `/v1` from a browser, as `https://app.example.com,https://…`; "
-        "`*`: all. Empty: none.",
+        "Origins whose pages can call `/v1` from a browser, such as "
+        "`https://app.example.com,https://…`; `*`: all. Empty: none.",
     ),
     "API_REFUSALS_PER_KEY": Variable(
         "1200",
-        "Refused requests a minute of one API key. After that, all its requests are refused until the minute "
-        "ends.",
+        "Refused requests per minute and API key. Above that, all its requests are refused until the "
+        "minute ends.",
     ),
     "API_REFUSALS_PER_ADDRESS": Variable(
-        "300", "The same for requests without a valid key from one client address (IPv6: one /64)."
+        "300", "The same for requests without a valid key, per client address (IPv6: per /64)."
     ),
     "API_AUTO_TOOL_CHOICE": Variable(
         "none",
-        "What `tool_choice: auto` means where the base model's chat template shows no tools. none: a plain "
-        "answer, and `x-polyscribe-tool-choice: none` says so. refuse: 400.",
+        "What `tool_choice: auto` means if the base model's chat template doesn't support tools. none: "
+        "a plain answer with the header `x-polyscribe-tool-choice: none`. refuse: 400.",
     ),
     "WORKSPACES_PER_HOUR": Variable(
-        "3", "Workspaces that one person may create within an hour; those that were deleted since count."
+        "3", "Workspaces one person can create per hour, including ones deleted since."
     ),
-    "WORKSPACES_PER_DAY": Variable("5", "The same within 24 hours."),
-    "HTTP_MAX_CONNECTIONS": Variable("4096", "Open connections of one web process. Further ones get 503."),
+    "WORKSPACES_PER_DAY": Variable("5", "The same per 24 hours."),
+    "HTTP_MAX_CONNECTIONS": Variable(
+        "4096", "Maximum open connections per web process. Above that, clients get 503."
+    ),
     "HTTP_MAX_CONNECTIONS_PER_ADDRESS": Variable(
-        "1024", "Of those, connections from one client address. Trusted proxies may have all."
+        "1024", "Maximum connections from one client address. Trusted proxies are not limited."
     ),
     "WEBHOOKS_TO_LOOPBACK": Variable(
         "0",
-        "1 lets webhooks go to this machine itself, also over plain http. For the demo and tests; ignored "
-        "where SITE_URL is https.",
+        "1 allows webhooks to this machine, also over plain http. For the demo and tests; ignored if "
+        "SITE_URL is https.",
     ),
-    "CACHE_SALT_SECRET": Variable(None, "Separates the tenants' prefix caches in the engine. Hex."),
+    "CACHE_SALT_SECRET": Variable(None, "Isolates the workspaces' prefix caches in the engine. Hex."),
     "ENGINE_NAME": Variable("local", "The engine's name; its worker serves the queue engine.NAME."),
     "ENGINE_KIND": Variable("vllm", "vllm, or ray: a Ray Serve LLM cluster, which pulls adapters from S3."),
-    "ENGINE_REPLICAS": Variable("1", "A Ray cluster's replicas: each has the limits below."),
-    "ENGINE_URL": Variable("http://127.0.0.1:8001", "The engine's address. Private network only."),
+    "ENGINE_REPLICAS": Variable("1", "Replicas of a Ray cluster, each with the limits below."),
+    "ENGINE_URL": Variable("http://127.0.0.1:8001", "The engine's URL. Private network only."),
     "ENGINE_API_KEY": Variable("", "vLLM's VLLM_API_KEY."),
     "ENGINE_DEVICE": Variable("cpu", "cpu or cuda: what vLLM runs on."),
     "ENGINE_ADAPTERS_DIR": Variable("var/adapters", "Where the engine's worker caches adapters for vLLM."),
     "ENGINE_MAX_LORAS": Variable("8", "vLLM's --max-loras."),
     "ENGINE_MAX_CPU_LORAS": Variable("64", "vLLM's --max-cpu-loras."),
-    "ENGINE_MAX_LORA_RANK": Variable("16", "vLLM's --max-lora-rank; uploads above it are rejected."),
+    "ENGINE_MAX_LORA_RANK": Variable(
+        "16", "vLLM's --max-lora-rank. Uploads with a higher rank are rejected."
+    ),
     "ENGINE_MAX_MODEL_LEN": Variable("2048", "vLLM's --max-model-len, in tokens."),
     "ENGINE_MAX_NUM_SEQS": Variable("128", "vLLM's --max-num-seqs: sequences that run at once."),
     "WEB_WORKERS": Variable(
         "1",
-        "Web processes of this site, at most `ENGINE_MAX_LORAS - 1`. Each gets an equal part of the engine.",
+        "Web processes of this site, at most `ENGINE_MAX_LORAS - 1`. Each gets an equal share of the engine.",
     ),
     "BASE_MODEL": Variable("SmolLM2-135M-Instruct", "The base model's name; vLLM serves it under this."),
     "BASE_MODEL_DIR": Variable(
@@ -117,7 +125,7 @@ VARIABLES: dict[str, Variable] = {
     ),
     "UPLOAD_CHECK_S": Variable(
         "300",
-        "Seconds that the validation of one upload may take. After three attempts the upload is rejected.",
+        "Maximum seconds to validate one upload. After three attempts, the upload is rejected.",
     ),
     "EMAIL_URL": Variable(
         "",
@@ -128,68 +136,71 @@ VARIABLES: dict[str, Variable] = {
         "0", "1 shows the mail of EMAIL_URL=file:///… at /mailbox/, to this machine only. For the demo."
     ),
     "AUDIT_KEPT_DAYS": Variable(
-        "1095", "Days that the audit log is kept, at least 30; a checkpoint keeps its chain. 0: for ever."
+        "1095", "Days to keep the audit log, at least 30. A checkpoint preserves its chain. 0: forever."
     ),
     "INVOICE_ISSUER": Variable(
         "Polyscribe",
-        "Who sends invoices: name, address, tax id, with `|` between lines. Each invoice keeps what it was.",
+        "The issuer of invoices: name, address and tax id, with `|` between lines. Each invoice "
+        "keeps the value at the time.",
     ),
     "SUPPORT_EMAIL": Variable(
         "",
-        "Where people write about money and problems. It stands in the footer, on error pages, and on pages, "
-        "in mails and errors about money. Empty: nobody is named.",
+        "Contact address for billing questions and problems. Shown in the footer, on error pages, and "
+        "on pages, in emails and errors about billing. Empty: no contact is shown.",
     ),
     "PAYMENT_INSTRUCTIONS": Variable(
         "",
-        "How to pay without a card, such as a bank account, with `|` between lines. It stands on unpaid "
+        "How to pay without a card, such as bank details, with `|` between lines. Shown on unpaid "
         "invoices and top-ups.",
     ),
     "STRIPE_SECRET_KEY": Variable(
-        "", "Stripe's secret or restricted key, `sk_…` or `rk_…`. Empty: payment by transfer alone."
+        "", "Stripe secret or restricted key, `sk_…` or `rk_…`. Empty: bank transfers only."
     ),
     "STRIPE_WEBHOOK_SECRET": Variable(
-        "", "The secret, `whsec_…`, of the endpoint SITE_URL/billing/stripe/ in Stripe's dashboard."
+        "", "Signing secret, `whsec_…`, of the endpoint SITE_URL/billing/stripe/ in Stripe's dashboard."
     ),
-    "STRIPE_API_BASE": Variable("", "Another address of Stripe's API, for tests. Empty: Stripe's own."),
+    "STRIPE_API_BASE": Variable("", "An alternative URL of Stripe's API, for tests. Empty: Stripe's own."),
     "OPERATOR_NAME": Variable(
         "",
-        "Who runs this site, as its terms and its privacy notice name them. While this, OPERATOR_ADDRESS or "
-        "OPERATOR_EMAIL is empty, visitors find neither page.",
+        "The operator of this site, as named in its terms and privacy notice. Both pages are hidden "
+        "while this, OPERATOR_ADDRESS or OPERATOR_EMAIL is empty.",
     ),
-    "OPERATOR_ADDRESS": Variable("", "Their postal address, with `|` between lines."),
-    "OPERATOR_EMAIL": Variable("", "Their mail address for questions about the terms and about data."),
-    "OPERATOR_LAW": Variable("", "The country whose law the terms name. Empty: that of their address."),
+    "OPERATOR_ADDRESS": Variable("", "The operator's postal address, with `|` between lines."),
+    "OPERATOR_EMAIL": Variable("", "The operator's email address for questions about terms and privacy."),
+    "OPERATOR_LAW": Variable(
+        "", "The country whose law applies to the terms. Empty: the country of the operator's address."
+    ),
     "LOG_FORMAT": Variable(
         "text",
-        "text: sentences, and no line for a request that went well. json: one JSON object a line, also for "
-        "each request and each audited action.",
+        "text: plain sentences, without a line for each successful request. json: one JSON object per "
+        "line, including each request and each audited action.",
     ),
     "TRACES_ENDPOINT": Variable(
         "",
-        "Where OpenTelemetry traces of requests go, by OTLP over HTTP, such as http://collector:4318. Empty: "
+        "OTLP/HTTP endpoint for OpenTelemetry traces of requests, such as http://collector:4318. Empty: "
         "no traces.",
     ),
-    "TRACES_RATIO": Variable("0.1", "What part of the requests is traced, from 0 to 1."),
+    "TRACES_RATIO": Variable("0.1", "Fraction of requests to trace, from 0 to 1."),
     "SECURITY_CONTACT": Variable(
-        "", "Where to report vulnerabilities: mail addresses or pages. Empty: no /.well-known/security.txt."
+        "", "Where to report vulnerabilities: email addresses or URLs. Empty: no /.well-known/security.txt."
     ),
     "HSTS_SUBDOMAINS": Variable(
-        "0", "1 makes browsers use https for every subdomain of SITE_URL, too. Only where all have it."
+        "0",
+        "1 makes browsers use https for all subdomains of SITE_URL as well. Only if all of them support it.",
     ),
     "HSTS_PRELOAD": Variable("0", "1 allows browsers to preload the site as https-only."),
     "OPERATOR_MFA": Variable(
         "0",
-        "1 asks operators for a second factor before the console. Where SITE_URL is https, the site always "
-        "asks.",
+        "1 requires operators to use a second factor for the console. Always required if SITE_URL is https.",
     ),
     "DRAINING_PATH": Variable(
         "",
-        "While this file is there, `/healthz` and `/readyz` answer 503, so that proxies send nothing new to "
-        "a process that is about to be stopped. Empty: never.",
+        "While this file exists, `/healthz` and `/readyz` return 503, so that proxies send no new "
+        "requests to a process about to stop. Empty: never.",
     ),
     "TRUSTED_PROXIES": Variable(
         "",
-        "Addresses or networks of the proxies in front, separated by commas. X-Forwarded-For is believed "
+        "Addresses or networks of the proxies in front, separated by commas. X-Forwarded-For is trusted "
         "only from them. Empty: the connecting address is the client.",
     ),
 }
@@ -239,7 +250,7 @@ def read_int(name: str) -> int:
     try:
         return int(value)
     except ValueError:
-        raise SystemExit(f"{name}: {value} is no whole number. {VARIABLES[name].meaning}") from None
+        raise SystemExit(f"{name}: {value} is not a whole number. {VARIABLES[name].meaning}") from None
 
 
 def read_choice(name: str, choices: Sequence[str]) -> str:
@@ -258,7 +269,7 @@ def read_ratio(name: str) -> float:
     except ValueError:
         ratio = -1.0
     if not 0 <= ratio <= 1:
-        raise SystemExit(f"{name}: {value} is no number from 0 to 1. {VARIABLES[name].meaning}")
+        raise SystemExit(f"{name}: {value} is not a number from 0 to 1. {VARIABLES[name].meaning}")
     return ratio
 
 
@@ -278,9 +289,11 @@ def read_networks(name: str) -> list[str]:
         try:
             network = ipaddress.ip_network(item, strict=False)
         except ValueError:
-            raise SystemExit(f"{name}: {item} is no address and no network, such as 10.0.0.0/8.") from None
+            raise SystemExit(f"{name}: {item} is not an address or network, such as 10.0.0.0/8.") from None
         if network.prefixlen < _shortest_prefix(network):
-            raise SystemExit(f"{name}: {item} is half the internet; name the proxies' own networks.")
+            raise SystemExit(
+                f"{name}: {item} covers too much of the internet. Use the proxies' own networks."
+            )
         networks.append(str(network))
     return networks
 
@@ -300,10 +313,10 @@ def read_origins(name: str) -> frozenset[str]:
     for origin in origins - {"*"}:
         found = ORIGIN.match(origin)
         if not found:
-            raise SystemExit(f"{name}: {origin} is no origin, such as https://app.example.com, and no `*`.")
+            raise SystemExit(f"{name}: {origin} is not an origin, such as https://app.example.com, or `*`.")
         wanted = found[0].lower().removesuffix(DEFAULT_PORTS.get(found[1].lower(), "/"))
         if origin != wanted:
-            raise SystemExit(f"{name}: {origin} is never what a browser sends; write {wanted}.")
+            raise SystemExit(f"{name}: {origin} never matches what a browser sends. Use {wanted}.")
     return origins
 
 

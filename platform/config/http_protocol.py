@@ -32,7 +32,7 @@ from core.lazy_event import LazyEvent
 
 CONTROLS = bytes({*range(32), 127} - {*b"\t\r\n"})  # no header may hold them
 REASONS = {
-    408: "The request did not arrive in time.",
+    408: "The request timed out.",
     413: "The request body is too large.",
     431: "The request headers are too large.",
     503: "Too many connections. Try again shortly.",

@@ -28,7 +28,7 @@ class Refusal:
 
 
 TOO_LARGE = Refusal(413, "The request is too large.")
-TOO_MUCH = Refusal(503, "Too many requests of yours are on their way. Try again.")
+TOO_MUCH = Refusal(503, "Too many concurrent requests. Try again.")
 
 
 class PageBodies:

@@ -530,7 +530,7 @@ REST_FRAMEWORK: dict[str, object] = {
 }
 SPECTACULAR_SETTINGS = {
     "TITLE": "Polyscribe",
-    "DESCRIPTION": "Writing styles on one shared model: manage them, write in them, see what it costs.",
+    "DESCRIPTION": "Manage writing styles, generate text with them, and track usage and cost.",
     "VERSION": "1",
     "OAS_VERSION": "3.1.1",
     "SERVE_INCLUDE_SCHEMA": False,

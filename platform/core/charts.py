@@ -69,6 +69,6 @@ def draw_bars(
         x = max(0.0, WIDTH * share - width)
         bars.append(Bar(x, HEIGHT - height, width * 0.8, height, label))
     newest = form.format(values[-1]) if values else "nothing"
-    sentence = f"{title}, {span.name.lower()}: at most {form.format(most)}, at the end {newest}."
+    sentence = f"{title}, {span.name.lower()}: maximum {form.format(most)}, latest {newest}."
     pattern = "%d %b %H:%M" if span.length > timedelta(hours=1) else "%H:%M"
     return Chart(title, form.format(most), sentence, bars, f"{begins:{pattern}}", f"{ends:{pattern} UTC}")

@@ -49,7 +49,7 @@ class ReasonField(forms.CharField):
     def __init__(self, **options: Any) -> None:
         options.setdefault("label", "Why")
         options.setdefault("max_length", MAX_REASON)
-        options.setdefault("help_text", "Written into the audit log, with your name.")
+        options.setdefault("help_text", "Recorded in the audit log with your name.")
         options.setdefault("widget", UnfoldAdminTextInputWidget({"autocomplete": "off"}))
         super().__init__(**options)
 
@@ -202,11 +202,11 @@ class Confirmation:
     def form(self, request: HttpRequest, rows: Sequence[Model]) -> "ConfirmForm":
         """Return the form, bound once the operator sent it."""
         form = ConfirmForm(request.POST if "confirmed" in request.POST else None)
-        form.fields["why"].help_text = f"Written into the audit log, with your name{self.reader}."
+        form.fields["why"].help_text = f"Recorded in the audit log with your name{self.reader}."
         if self.types_name:
             form.name = str(rows[0])
             form.fields["confirm"] = forms.CharField(
-                label=f"Type {form.name} to go on",
+                label=f"Type {form.name} to confirm",
                 widget=UnfoldAdminTextInputWidget({"autocomplete": "off", "spellcheck": "false"}),
             )
         return form
@@ -222,7 +222,7 @@ class ConfirmForm(forms.Form):
         """Refuse another name."""
         typed = str(self.cleaned_data["confirm"]).strip()
         if typed != self.name:
-            raise forms.ValidationError(f"That is not its name. Type {self.name}.")
+            raise forms.ValidationError(f"The name doesn't match. Type {self.name}.")
         return typed
 
 
@@ -253,10 +253,10 @@ def operator_action(
         def run(self: Any, request: HttpRequest, chosen: QuerySet[Any]) -> HttpResponse | None:
             rows = list(chosen[: MAX_ROWS + 1])
             if len(rows) > MAX_ROWS:
-                messages.error(request, f"Nothing was done: choose at most {MAX_ROWS} at a time.")
+                messages.error(request, f"Nothing was changed. Select at most {MAX_ROWS} at a time.")
                 return None
             if types_name and len(rows) != 1:
-                messages.error(request, "Nothing was done: choose one, this can't be undone.")
+                messages.error(request, "Nothing was changed. Select only one, because this can't be undone.")
                 return None
             form = page.form(request, rows)
             if not form.is_valid():

@@ -13,7 +13,7 @@ from django.utils.translation import gettext, override
 
 
 class DomainError(Exception):
-    """What a person requested can't be done."""
+    """This can't be done."""
 
     code = "error"
     for_programs = ""
@@ -55,31 +55,31 @@ class DomainError(Exception):
 
 
 class Invalid(DomainError):
-    """What was sent is not valid."""
+    """The request is invalid."""
 
     code = "invalid"
 
 
 class NotFound(DomainError):
-    """There is nothing here by that name."""
+    """Not found."""
 
     code = "not_found"
 
 
 class NotAllowed(DomainError):
-    """This is not allowed."""
+    """You don't have permission to do this."""
 
     code = "not_allowed"
 
 
 class Conflict(DomainError):
-    """The thing has changed meanwhile; reload and try again."""
+    """This has changed in the meantime. Reload the page and try again."""
 
     code = "conflict"
-    for_programs = "The object has changed meanwhile. Get it again, then try again."
+    for_programs = "The object has changed in the meantime. Get it again and retry."
 
 
 class Unavailable(DomainError):
-    """A part of the service is not reachable; try again shortly."""
+    """Part of the service is unavailable. Try again shortly."""
 
     code = "unavailable"

@@ -37,8 +37,8 @@ def validate_name(name: str) -> None:
     if any(unicodedata.category(character) in HIDDEN for character in name):
         raise ValidationError(
             gettext(
-                "A name can't contain invisible characters: control, zero-width or bidirectional marks. "
-                "They often come with pasted text: take them out."
+                "Remove the invisible characters (control, zero-width or bidirectional marks). They "
+                "often come with pasted text."
             ),
             code="hidden_characters",
         )
@@ -48,9 +48,7 @@ def validate_text(text: str) -> None:
     """Raise ValidationError for a text with marks that turn its direction. Joiners are allowed."""
     if not BIDIRECTIONAL.isdisjoint(text):
         raise ValidationError(
-            gettext(
-                "A text can't contain bidirectional marks. They often come with pasted text: take them out."
-            ),
+            gettext("Remove the bidirectional marks. They often come with pasted text."),
             code="bidirectional_marks",
         )
 

@@ -60,7 +60,7 @@ class FailedTaskAdmin(OperatorAdmin):
 
     @operator_action(
         "Run again",
-        effect="Each is sent to its queue again, with the same arguments. All tasks are safe to repeat.",
+        effect="Each task is sent to its queue again with the same arguments. All tasks are safe to repeat.",
         done="Sent",
         permissions=["retry"],
     )

@@ -9,7 +9,7 @@ KNOWN_WORDS = ("change-me", "changeme", "insecure", "password", "secret", "examp
 SECRETS = ("DJANGO_SECRET_KEY", "CACHE_SALT_SECRET", "ENGINE_API_KEY", "AWS_SECRET_ACCESS_KEY")
 URLS = ("DATABASE_URL", "VALKEY_URL", "CELERY_BROKER_URL")
 DEMO_FLAGS = ("MAILBOX", "DJANGO_DEBUG")
-ADVICE = "`make secrets` writes good ones."
+ADVICE = "`make secrets` generates strong ones."
 
 
 def refuse_weak(variables: Mapping[str, str]) -> None:
@@ -17,7 +17,7 @@ def refuse_weak(variables: Mapping[str, str]) -> None:
     weaknesses = find_weaknesses(variables)
     if weaknesses:
         raise SystemExit(
-            "This site is public (SITE_URL is https) and does not start:\n- " + "\n- ".join(weaknesses)
+            "This site is public (SITE_URL is https) and can't start:\n- " + "\n- ".join(weaknesses)
         )
 
 
@@ -76,9 +76,9 @@ def _judge_secret(name: str, secret: str) -> str:
     if not secret:
         return f"{name} is missing. {ADVICE}"
     if any(word in secret.lower() for word in KNOWN_WORDS):
-        return f"{name} is a known one, or looks like an example. {ADVICE}"
+        return f"{name} is a publicly known value or looks like an example. {ADVICE}"
     if len(secret) < MIN_CHARACTERS:
-        return f"{name} is short: it needs {MIN_CHARACTERS} characters. {ADVICE}"
+        return f"{name} is too short: it needs {MIN_CHARACTERS} characters. {ADVICE}"
     if len(set(secret)) < MIN_DISTINCT_CHARACTERS:
         return f"{name} is not random. {ADVICE}"
     return ""
@@ -90,20 +90,20 @@ def _find_equal_secrets(secrets: Mapping[str, str]) -> Iterator[str]:
         names_by_secret.setdefault(secret, []).append(name)
     for secret, names in names_by_secret.items():
         if secret and len(names) > 1:
-            yield f"{' and '.join(names)} are equal: give each a secret of its own. {ADVICE}"
+            yield f"{' and '.join(names)} are the same. Use a different secret for each. {ADVICE}"
 
 
 def _find_other_weaknesses(variables: Mapping[str, str]) -> Iterator[str]:
     mail = urlsplit(variables.get("EMAIL_URL", ""))
     if mail.scheme != "smtp" or not mail.hostname:
         yield (
-            "EMAIL_URL names no mail server (smtp://user:password@host:port): nobody could confirm an "
-            "address, and reset links would lie in files or logs."
+            "EMAIL_URL is not a mail server (smtp://user:password@host:port), so nobody could confirm "
+            "an address, and reset links would end up in files or logs."
         )
     if variables.get("STRIPE_API_BASE"):
-        yield "STRIPE_API_BASE is for tests: whoever answers there says what was paid."
+        yield "STRIPE_API_BASE is for tests only: that server decides what counts as paid."
     if variables.get("STRIPE_SECRET_KEY") and not variables.get("STRIPE_WEBHOOK_SECRET"):
-        yield "STRIPE_WEBHOOK_SECRET is missing: payments by card would be seen minutes late."
+        yield "STRIPE_WEBHOOK_SECRET is missing, so card payments would show up minutes late."
     for name in DEMO_FLAGS:
         if variables.get(name) == "1":
-            yield f"{name}=1 is for a demo: it shows strangers what they must not see."
+            yield f"{name}=1 is for demos only: it shows private data to strangers."

@@ -55,15 +55,16 @@ type Print = Callable[[str], None]
 
 
 class NotServing(DomainError):
-    """{style} does not serve: {reason}"""
+    """{style} is not serving: {reason}"""
 
 
 class OfAnotherModel(DomainError):
-    """{style} was trained on {trained}, and this site serves {served}: name a folder of its styles."""
+    """{style} was trained on {trained}, but this site serves {served}. Name a folder with styles for that
+    model."""
 
 
 class SecretsNotWritable(DomainError):
-    """{file} can't be written ({reason}): name a file that can, with --secrets or DEMO_SECRETS_FILE."""
+    """{file} can't be written ({reason}). Choose another file with --secrets or DEMO_SECRETS_FILE."""
 
 
 def secrets_file() -> Path:
@@ -192,7 +193,7 @@ def _upload(folder: Path, description: dict[str, Any]) -> Style:
         if response.status >= 300:
             host = urlsplit(upload.url).netloc
             raise Unavailable(
-                f"The storage at {host} answered {response.status} to the upload of {upload.file}."
+                f"The storage at {host} returned {response.status} for the upload of {upload.file}."
             )
     finish_upload(version)
     enqueue_advance(version.pk)
@@ -211,7 +212,7 @@ def _await_serving(style: Style) -> None:
         time.sleep(POLL_S)
     newest = style.versions.order_by("-number").first()
     note = newest.note if newest else ""
-    raise NotServing(style=style, reason=f"after {TIMEOUT_S} s it waits: {note}")
+    raise NotServing(style=style, reason=f"still waiting after {TIMEOUT_S} s: {note}")
 
 
 def _explain_failure(version: AdapterVersion) -> str:

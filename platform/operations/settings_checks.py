@@ -24,8 +24,8 @@ def find_gaps() -> list[CheckMessage]:
         return []
     return [
         Warning(
-            "SUPPORT_EMAIL is empty: nobody is named whom customers could ask about money.",
-            hint="Set it to an address that somebody reads.",
+            "SUPPORT_EMAIL is empty, so customers have no contact for billing questions.",
+            hint="Set it to an address that someone reads.",
             id="polyscribe.no_support",
         )
     ]
@@ -41,48 +41,48 @@ def refuse_half_configured() -> None:
     faults = find_faults()
     if faults:
         lines = [f"{fault.msg} {fault.hint}" for fault in faults]
-        raise SystemExit("This process does not start:\n- " + "\n- ".join(lines))
+        raise SystemExit("This process can't start:\n- " + "\n- ".join(lines))
 
 
 def _contradictions() -> Iterator[tuple[str, str, str]]:
     yield from _wrong_addresses()
     if not settings.API_KEY_PEPPERS:
-        yield "no_pepper", "API_KEY_PEPPERS has no pepper.", "Set it to 1:HEX; `make secrets` makes one."
+        yield "no_pepper", "API_KEY_PEPPERS is empty.", "Set it to 1:HEX. `make secrets` generates one."
     elif settings.API_KEY_PEPPER not in {None, *settings.API_KEY_PEPPERS}:
         yield (
             "unknown_pepper",
-            f"API_KEY_PEPPER is {settings.API_KEY_PEPPER}, which API_KEY_PEPPERS lacks.",
-            "Name a pepper that is there, or leave it empty for the highest one.",
+            f"API_KEY_PEPPER is {settings.API_KEY_PEPPER}, which is not in API_KEY_PEPPERS.",
+            "Use the number of an existing pepper, or leave it empty for the highest one.",
         )
     storage = urlsplit(settings.S3_PUBLIC_ENDPOINT_URL or "")
     if settings.SECURE and storage.scheme == "http":
         yield (
             "mixed_content",
-            "SITE_URL is https and S3_PUBLIC_ENDPOINT_URL http: browsers refuse such uploads.",
-            "Give storage a name with TLS, too.",
+            "SITE_URL uses https but S3_PUBLIC_ENDPOINT_URL uses http, so browsers block uploads.",
+            "Serve the storage over TLS as well.",
         )
     if not settings.S3_BUCKET:
-        yield "no_bucket", "S3_BUCKET is empty.", "Name the bucket of all adapters."
+        yield "no_bucket", "S3_BUCKET is empty.", "Set it to the bucket for all adapters."
     if settings.ENGINE_KIND not in ("vllm", "ray"):
         yield "engine_kind", f"ENGINE_KIND is {settings.ENGINE_KIND}.", "Set it to vllm or ray."
     if settings.ENGINE_MAX_CPU_LORAS < settings.ENGINE_MAX_LORAS:
         yield (
             "engine_memory",
-            "ENGINE_MAX_CPU_LORAS is below ENGINE_MAX_LORAS: vLLM refuses to start so.",
-            "Raise it to as many at least.",
+            "ENGINE_MAX_CPU_LORAS is lower than ENGINE_MAX_LORAS, so vLLM can't start.",
+            "Set it to at least the same number.",
         )
 
 
 def _wrong_addresses() -> Iterator[tuple[str, str, str]]:
     site = urlsplit(settings.SITE_URL)
     if site.scheme not in ("http", "https") or not site.hostname:
-        yield "site_url", f"SITE_URL is {settings.SITE_URL}.", "Write it as https://polyscribe.example.com."
+        yield "site_url", f"SITE_URL is {settings.SITE_URL}.", "Use the form https://polyscribe.example.com."
     elif site.path:
-        yield "site_url", f"SITE_URL has a path, {site.path}.", "The site must have a name of its own."
+        yield "site_url", f"SITE_URL has a path, {site.path}.", "The site must have its own host name."
     for name in ("VALKEY_URL", "CELERY_BROKER_URL"):
         if urlsplit(getattr(settings, name)).scheme not in ("redis", "rediss", "unix", "redis+socket"):
             yield (
                 name.lower(),
-                f"{name} is no address of Valkey.",
-                "Write it as redis://:password@host:port/0.",
+                f"{name} is not a valid Valkey URL.",
+                "Use the form redis://:password@host:port/0.",
             )

@@ -31,9 +31,10 @@ Amounts ending in _nanousd are billionths of a US dollar. Secrets are in none of
 a digest is kept at all. The files of styles are downloaded or erased by version.
 """
 EXPORT = Confirmation(
-    title="Export its data",
-    effect="You get a zip: profile, members, styles, API keys without secrets, webhooks, usage by day, "
-    "invoices and audit log. It holds names and addresses of people: hand it only to the workspace's owner.",
+    title="Export data",
+    effect="Downloads a zip file with the profile, members, styles, API keys (without secrets), "
+    "webhooks, daily usage, invoices and audit log. It contains personal data: give it only to "
+    "the workspace's owner.",
     done="",
 )
 

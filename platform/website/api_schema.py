@@ -16,14 +16,14 @@ from drf_spectacular.generators import SchemaGenerator
 from inference.public import data_plane_paths, data_plane_schemas
 
 TAGS = {
-    "writing": "Write text in a style: OpenAI's and Anthropic's forms",
-    "styles": "Styles and who may use them",
-    "versions": "Versions of a style: upload, report, release",
-    "uploads": "How far an upload is",
-    "erasures": "What became of deleted files",
-    "earnings": "What public styles earned",
+    "writing": "Generate text in a style, in OpenAI's and Anthropic's formats",
+    "styles": "Styles and access to them",
+    "versions": "Versions of a style: uploads, reports and releases",
+    "uploads": "Uploads and their progress",
+    "erasures": "Erasure of deleted files, with proof",
+    "earnings": "Earnings of public styles",
     "keys": "API keys",
-    "usage": "What was used",
+    "usage": "Usage and request log",
     "billing": "Plan, limits, prices, credits and payments",
     "invoices": "Invoices and credit notes",
     "workspace": "The workspace and its audit log",

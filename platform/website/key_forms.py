@@ -21,7 +21,7 @@ from tenants.models import ApiKey, Scope, Tenant
 MAX_MONTHLY_TOKENS = 10**15  # Valkey's Lua counts exactly up to 2⁵³ only
 MAX_PER_MINUTE = 10**9
 LIFETIMES_DAYS = (30, 90, 365)
-LIFETIMES = [("", _("never")), (30, _("after 30 days")), (90, _("after 90 days")), (365, _("after a year"))]
+LIFETIMES = [("", _("never")), (30, _("in 30 days")), (90, _("in 90 days")), (365, _("in a year"))]
 COUNTED = (
     "monthly_nanousd",
     "monthly_tokens",
@@ -34,18 +34,18 @@ COUNTED = (
 class CountsForm(forms.Form):
     """What API keys may use at most, in numbers. Empty: only the tenant's own limits apply."""
 
-    budget = DollarsField(label=_("Budget a month"), required=False)
+    budget = DollarsField(label=_("Monthly budget"), required=False)
     monthly_tokens = forms.IntegerField(
-        label=_("Tokens a month"), min_value=1, max_value=MAX_MONTHLY_TOKENS, required=False
+        label=_("Tokens per month"), min_value=1, max_value=MAX_MONTHLY_TOKENS, required=False
     )
     requests_per_minute = forms.IntegerField(
-        label=_("Requests a minute"), min_value=1, max_value=MAX_PER_MINUTE, required=False
+        label=_("Requests per minute"), min_value=1, max_value=MAX_PER_MINUTE, required=False
     )
     tokens_per_minute = forms.IntegerField(
-        label=_("Tokens a minute"), min_value=1, max_value=MAX_PER_MINUTE, required=False
+        label=_("Tokens per minute"), min_value=1, max_value=MAX_PER_MINUTE, required=False
     )
     parallel_requests = forms.IntegerField(
-        label=_("Requests in parallel"), min_value=1, max_value=MAX_PER_MINUTE, required=False
+        label=_("Concurrent requests"), min_value=1, max_value=MAX_PER_MINUTE, required=False
     )
 
     @property
@@ -75,7 +75,7 @@ class LifetimeField(forms.TypedChoiceField):
 class NewKeysForm(CountsForm):
     """What new keys of a workspace start with."""
 
-    lifetime_days = LifetimeField(label=_("Keys end"))
+    lifetime_days = LifetimeField(label=_("Expiration"))
 
     def __init__(self, data: Any = None, *, tenant: Tenant) -> None:
         initial = {**_initial_counts(starting_limits(tenant)), "lifetime_days": tenant.key_lifetime_days}
@@ -90,7 +90,7 @@ class LimitsForm(CountsForm):
         coerce=UUID,
         required=False,
         widget=forms.CheckboxSelectMultiple,
-        error_messages={"invalid_choice": _("Choose among the styles below: another one was sent.")},
+        error_messages={"invalid_choice": _("Choose from the styles below.")},
     )
 
     def __init__(self, data: Any = None, *, tenant: Tenant, key: ApiKey | None = None) -> None:
@@ -117,15 +117,15 @@ class KeyForm(LimitsForm):
         label=_("Name"),
         max_length=60,
         validators=[validate_name],
-        help_text=_("What will use it."),
+        help_text=_("What the key is for."),
         widget=forms.TextInput(attrs={"autocomplete": "off", "placeholder": "newsletter"}),
     )
     lifetime_days = LifetimeField(
-        label=_("Ends"),
-        help_text=_("Programs are refused from then on. “Settings” says what new keys start with."),
+        label=_("Expires"),
+        help_text=_("The key stops working on this date. You can change the default in Settings."),
     )
     scopes = forms.MultipleChoiceField(
-        label=_("What it may do"), required=False, widget=forms.CheckboxSelectMultiple
+        label=_("Permissions"), required=False, widget=forms.CheckboxSelectMultiple
     )
 
     def __init__(
@@ -141,7 +141,7 @@ class KeyForm(LimitsForm):
         """Ask for one scope at least: a key that may do nothing is of no use."""
         scopes = self.cleaned_data["scopes"]
         if not scopes:
-            raise forms.ValidationError(gettext("Choose what this key may do."))
+            raise forms.ValidationError(gettext("Choose at least one permission."))
         return list(scopes)
 
     def clean_name(self) -> str:
@@ -163,12 +163,12 @@ class RotateForm(forms.Form):
     """How long the old secret of a key works on beside the new one."""
 
     old_secret_hours = forms.TypedChoiceField(
-        label=_("The old secret works on for"),
+        label=_("Keep the old secret valid for"),
         choices=[
-            ("0", _("no longer: it ends now")),
-            ("1", _("an hour")),
-            ("24", _("a day")),
-            ("168", _("a week")),
+            ("0", _("no time (revoke it now)")),
+            ("1", _("1 hour")),
+            ("24", _("1 day")),
+            ("168", _("1 week")),
         ],
         coerce=int,
         initial="24",
@@ -217,7 +217,7 @@ def _style_choices(tenant: Tenant, key: ApiKey | None, chosen: Iterable[str]) ->
         # A style that went away must keep its tick. Without it, saving another limit would drop the style
         # from the key, and a key that lost its last style may use every style.
         if kept_id not in offered:
-            choices.append((kept_id, gettext("a style that you no longer use")))
+            choices.append((kept_id, gettext("a style you no longer use")))
     return choices
 
 

@@ -95,26 +95,26 @@ def hide_next_steps(request: MemberRequest) -> HttpResponse:
 def _next_steps(done: Onboarding, *, has_upload: bool) -> list[Step]:
     return [
         Step(
-            gettext("Hear the styles"),
-            gettext("One prompt, several styles; choose one."),
+            gettext("Try the styles"),
+            gettext("See one prompt in several styles and pick one."),
             reverse("welcome"),
             done.has_written,
         ),
         Step(
-            gettext("Make an API key"),
-            gettext("So that a program can write, too."),
+            gettext("Create an API key"),
+            gettext("Connect your own program."),
             reverse("website:keys"),
             done.has_key,
         ),
         Step(
             gettext("Call it from your code"),
-            gettext("The lines below work as they are."),
+            gettext("Copy the code below. It works as is."),
             "#quick-start",
             done.has_called,
         ),
         Step(
-            gettext("Bring a style of your own"),
-            gettext("When you have trained one."),
+            gettext("Add your own style"),
+            gettext("Once you've trained one."),
             reverse("adapters:upload"),
             has_upload,
         ),

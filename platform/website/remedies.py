@@ -21,15 +21,15 @@ class Remedy:
         return reverse(self.address_name, args=self.arguments)
 
 
-_API_GUIDE = Remedy(_("Read what the API takes"), "guide", ("api",))
-_STATUS = Remedy(_("See whether all is well now"), "status")
+_API_GUIDE = Remedy(_("Read the API reference"), "guide", ("api",))
+_STATUS = Remedy(_("Check the service status"), "status")
 _KEYS = Remedy(_("Open API keys"), "website:keys")
 
 REMEDIES = {
-    "insufficient_quota": Remedy(_("See what is left, and of which limit"), "billing:usage"),
+    "insufficient_quota": Remedy(_("See your remaining limits"), "billing:usage"),
     "rate_limit_exceeded": Remedy(_("See the limits of your plan"), "billing:plan"),
     "too_many_sequences": Remedy(_("See the limits of your plan"), "billing:plan"),
-    "model_not_found": Remedy(_("Look among your styles"), "adapters:catalogue"),
+    "model_not_found": Remedy(_("View your styles"), "adapters:catalogue"),
     "insufficient_scope": _KEYS,
     "invalid_api_key": _KEYS,
     "server_is_overloaded": _STATUS,

@@ -83,8 +83,10 @@ def ask_database() -> Part:
         with connection.cursor() as cursor:
             cursor.execute("SELECT 1")
     except UNREACHABLE:
-        return Part(name, "down", _("The database does not answer. Pages fail; running answers go on."))
-    return Part(name, "up", _("Pages open and changes are saved."))
+        return Part(
+            name, "down", _("The database isn't responding. Pages fail; answers in progress continue.")
+        )
+    return Part(name, "up", _("Pages load and changes are saved."))
 
 
 def ask_limits() -> Part:
@@ -93,8 +95,8 @@ def ask_limits() -> Part:
     try:
         valkey.client().ping()
     except UNREACHABLE:
-        return Part(name, "down", _("Limits can't be checked, so every request is refused with 503."))
-    return Part(name, "up", _("Requests are let in and their limits are checked."))
+        return Part(name, "down", _("Limits can't be checked, so every request fails with 503."))
+    return Part(name, "up", _("Requests are accepted and limits are checked."))
 
 
 def ask_engines() -> Part:
@@ -104,20 +106,22 @@ def ask_engines() -> Part:
         known = Engine.objects.in_service().count()
         answering = Engine.objects.answering().count()
     except UNREACHABLE:
-        return Part(name, "slow", _("Nobody knows: the database does not answer."))
+        return Part(name, "slow", _("Unknown: the database isn't responding."))
     if not answering:
-        return Part(name, "down", _("No model server answers, so nothing is written at the moment."))
+        return Part(
+            name, "down", _("No model server is responding, so no text can be generated at the moment.")
+        )
     if answering < known:
         return Part(
             name,
             "slow",
             format_lazy(
-                _("{answering} of {known} model servers answer; requests may wait longer."),
+                _("{answering} of {known} model servers are responding. Requests may take longer."),
                 answering=answering,
                 known=known,
             ),
         )
-    return Part(name, "up", _("Every model server answers."))
+    return Part(name, "up", _("All model servers are responding."))
 
 
 def ask_storage() -> Part:
@@ -125,9 +129,9 @@ def ask_storage() -> Part:
     name = _("Uploads")
     if not is_storage_answering():
         return Part(
-            name, "down", _("The storage does not answer: uploads fail. Loaded styles go on writing.")
+            name, "down", _("The storage isn't responding, so uploads fail. Loaded styles keep working.")
         )
-    return Part(name, "up", _("Files can be uploaded and are checked."))
+    return Part(name, "up", _("Uploads are accepted and checked."))
 
 
 def ask_workers() -> Part:
@@ -137,18 +141,18 @@ def ask_workers() -> Part:
         waiting = max(read_queue_lengths(QUEUES).values())
         lag_s = int(read_backlog(valkey.client()).oldest_event_s)
     except UNREACHABLE:
-        return Part(name, "down", _("The queue does not answer. Nothing is lost; it is done later."))
+        return Part(name, "down", _("The queue isn't responding. Nothing is lost; work resumes later."))
     if lag_s > MAX_USAGE_LAG_S:
         return Part(
             name,
             "slow",
             format_lazy(
-                _("Usage shows up {count} minutes late or so. Nothing is lost."), count=lag_s // 60 + 1
+                _("Usage is delayed by about {count} minutes. Nothing is lost."), count=lag_s // 60 + 1
             ),
         )
     if waiting > MAX_WAITING:
-        return Part(name, "slow", _("Checks of uploads, webhooks and mail take longer than usual."))
-    return Part(name, "up", _("Usage, checks, webhooks and mail are up to date."))
+        return Part(name, "slow", _("Upload checks, webhooks and emails are slower than usual."))
+    return Part(name, "up", _("Usage, upload checks, webhooks and emails are up to date."))
 
 
 PARTS: tuple[Callable[[], Part], ...] = (ask_limits, ask_engines, ask_database, ask_storage, ask_workers)

@@ -26,17 +26,18 @@ from tenants.audit import record_audit
 from tenants.models import ApiKey, Membership, Scope, Tenant, User
 
 WORKSPACE_PARAMETER = "workspace"  # of links in mails: a person may have several
-NOTHING_DONE = _("You were logged out, so nothing was done. Log in, then send it again.")
+NOTHING_DONE = _("You were logged out, so nothing was saved. Log in and try again.")
 
 
 class RoleAboveMaker(NotAllowed):
-    """This API key can't give or take the role `{role}`: its maker's own role is lower. Use an owner's."""
+    """This API key can't grant or remove the role `{role}`, because its creator has a lower role. Use a key
+    created by an owner."""
 
     code = "role_not_allowed"
 
 
 class InsufficientScope(NotAllowed):
-    """This API key lacks the scope `{scope}`. Use one that has it: the studio makes it under "API keys"."""
+    """This API key lacks the scope `{scope}`. Create a key with it in the studio, on the page "API keys"."""
 
     code = "insufficient_scope"
 

@@ -22,7 +22,7 @@ GONE_DOMAIN = "deleted.invalid"  # RFC 2606: no mail can be sent there
 
 
 class OwnsSharedWorkspaces(Conflict):
-    """Hand over first what others work in: {names}. You are the only owner there."""
+    """You're the only owner of workspaces that others use: {names}. Transfer ownership first."""
 
     code = "owns_shared_workspaces"
 

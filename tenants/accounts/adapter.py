@@ -36,7 +36,7 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]
         **DefaultAccountAdapter.error_messages,
         # ACCOUNT_RATE_LIMITS, `login_failed`: an account's five tries come back within five minutes.
         "too_many_login_attempts": _(
-            "Too many failed log-ins for this account. Try again in 5 minutes, or reset your password."
+            "Too many failed login attempts for this account. Try again in 5 minutes, or reset your password."
         ),
     }
 

@@ -14,8 +14,8 @@ from tenants.models import Membership, Tenant, User, WorkspaceNote
 
 OWNERS_KEPT = timedelta(days=30)  # after the erasure: so long an owner can open its report
 STAYS = _(
-    "Invoices, credit notes, payments and the ledger of what was used stay as long as the law wants them "
-    "kept, and the audit log with them. Nothing else of the workspace can be opened any more."
+    "Invoices, credit notes, payments, the usage ledger and the audit log are kept for as long as the "
+    "law requires. Nothing else in the workspace can be accessed."
 )
 
 

@@ -32,19 +32,19 @@ STOPPABLE_FOR = timedelta(hours=24)
 
 
 class NotDeletable(Conflict):
-    """This workspace owns the public styles of Polyscribe and can't be deleted."""
+    """This workspace owns Polyscribe's public styles and can't be deleted."""
 
     code = "not_deletable"
 
 
 class AlreadyDeleted(Conflict):
-    """This workspace is deleted already."""
+    """This workspace is already deleted."""
 
     code = "already_deleted"
 
 
 class NothingToStop(Conflict):
-    """Nobody asked to delete this workspace."""
+    """This workspace is not scheduled for deletion."""
 
     code = "nothing_to_stop"
 

@@ -34,19 +34,20 @@ MOST_NAMES = 100  # that are tried for a key
 
 
 class LoginOver(NotFound):
-    """This login is unknown, decided already, or older than ten minutes. Run `polyscribe login` again."""
+    """This login request is unknown, already answered or more than ten minutes old. Run `polyscribe login`
+    again."""
 
     code = "login_not_found"
 
 
 class NoScopeChosen(Invalid):
-    """Choose at least one thing that the key may do, among those that you may give."""
+    """Choose at least one permission for the key from those you can grant."""
 
     code = "no_scope"
 
 
 class TooManyCodes(Conflict):
-    """You tried too many codes. Wait a minute, then type the one that your terminal shows."""
+    """Too many attempts. Wait a minute, then enter the code shown in your terminal."""
 
     code = "too_many_codes"
 

@@ -47,7 +47,7 @@ class CreateWorkspaceForm(forms.Form):
     workspace = forms.CharField(
         max_length=80,
         label=_("Workspace name"),
-        help_text=_("Yours or your team's. It goes before the names of your own styles."),
+        help_text=_("Used as a prefix in your styles' names."),
         validators=[validate_name],
         widget=forms.TextInput(attrs={"autocomplete": "organization", "placeholder": _("Acme Letters")}),
     )
@@ -81,7 +81,7 @@ class RoleForm(FailureForm):
 
 
 class InviteForm(RoleForm):
-    """Whom to invite, and as what."""
+    """Email address and role of the new member."""
 
     email = forms.EmailField(
         label=_("Email address"),
@@ -106,7 +106,7 @@ class AuditFilterForm(forms.Form):
     """Which entries of the audit log to show."""
 
     action = forms.ChoiceField(label=_("Action"), required=False)
-    person = forms.CharField(label=_("Person or key"), required=False, max_length=100)
+    person = forms.CharField(label=_("Member or key"), required=False, max_length=100)
     first_day = forms.DateField(
         label=_("From"), required=False, widget=forms.DateInput(attrs={"type": "date"})
     )
@@ -125,13 +125,13 @@ class WorkspaceForm(FailureForm):
         max_length=80,
         label=_("Workspace name"),
         validators=[validate_name],
-        help_text=_("Its short name, which stands before the names of its styles, stays."),
+        help_text=_("The short name used in your styles' names doesn't change."),
     )
     default_style = forms.UUIDField(
-        label=_("Style to begin with"),
+        label=_("Default style"),
         required=False,
         widget=forms.Select,
-        help_text=_("The playground begins with it when it is opened without a style."),
+        help_text=_("The playground starts with this style."),
     )
 
     def __init__(self, *args: Any, styles: list[tuple[UUID, str, str]], **kwargs: Any) -> None:
@@ -145,7 +145,7 @@ class WorkspaceForm(FailureForm):
         """Refuse a style that the workspace can't use."""
         chosen: UUID | None = self.cleaned_data["default_style"]
         if chosen and chosen not in self.style_ids:
-            raise forms.ValidationError(gettext("Choose one of the styles of this workspace."))
+            raise forms.ValidationError(gettext("Choose one of this workspace's styles."))
         return chosen
 
 
@@ -156,25 +156,25 @@ class ProfileForm(forms.ModelForm):  # type: ignore[type-arg]
         model = User
         fields = ["first_name", "last_name", "language"]
         labels = {"language": _("Language")}
-        help_texts = {"language": _("Without a choice, pages are in the language of your browser.")}
+        help_texts = {"language": _("If you don't choose one, pages use your browser's language.")}
 
 
 class DeleteWorkspaceForm(FailureForm):
     """The proof that a person means it: the workspace's name."""
 
-    confirm = forms.CharField(label=_("Name of the workspace"), max_length=80)
+    confirm = forms.CharField(label=_("Workspace name"), max_length=80)
 
     def __init__(self, *args: Any, name: str, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.name = name
-        self.fields["confirm"].label = gettext("Type {name} to go on").format(name=name)
+        self.fields["confirm"].label = gettext("Type {name} to confirm").format(name=name)
         self.fields["confirm"].widget.attrs |= {"autocomplete": "off", "data-must-equal": name}
 
     def clean_confirm(self) -> str:
         """Refuse another name."""
         if self.cleaned_data["confirm"].strip() != self.name:
             raise forms.ValidationError(
-                gettext("That is not its name. Type {name} to delete it.").format(name=self.name)
+                gettext("The name doesn't match. Type {name} to delete it.").format(name=self.name)
             )
         return self.name
 
@@ -182,7 +182,7 @@ class DeleteWorkspaceForm(FailureForm):
 class DeleteAccountForm(FailureForm):
     """The proof that it is the person, and that they mean it: the address and the password."""
 
-    confirm = forms.CharField(label=_("Your address"), max_length=254)
+    confirm = forms.CharField(label=_("Your email address"), max_length=254)
     password = forms.CharField(
         label=_("Your password"),
         max_length=256,
@@ -193,14 +193,16 @@ class DeleteAccountForm(FailureForm):
     def __init__(self, *args: Any, user: User, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.user = user
-        self.fields["confirm"].label = gettext("Type {name} to go on").format(name=user.email)
+        self.fields["confirm"].label = gettext("Type {name} to confirm").format(name=user.email)
         self.fields["confirm"].widget.attrs |= {"autocomplete": "off", "data-must-equal": user.email}
 
     def clean_confirm(self) -> str:
         """Refuse another address."""
         if self.cleaned_data["confirm"].strip() != self.user.email:
             raise forms.ValidationError(
-                gettext("That is not your address. Type {email} to go on.").format(email=self.user.email)
+                gettext("That's not your email address. Type {email} to continue.").format(
+                    email=self.user.email
+                )
             )
         return self.user.email
 
@@ -208,5 +210,5 @@ class DeleteAccountForm(FailureForm):
         """Refuse a wrong password."""
         password = str(self.cleaned_data["password"])
         if not self.user.check_password(password):
-            raise forms.ValidationError(gettext("This is not your password."))
+            raise forms.ValidationError(gettext("Incorrect password."))
         return password

@@ -21,7 +21,7 @@ PERMISSION = "tenants.change_tenant"
 
 
 class NothingToSee(NotFound):
-    """This workspace is deleted; nothing opens it any more."""
+    """This workspace was deleted and can't be opened."""
 
     code = "nothing_to_see"
 

@@ -38,43 +38,43 @@ logger = logging.getLogger(__name__)
 
 
 class AlreadyMember(Conflict):
-    """{email} is a member already."""
+    """{email} is already a member."""
 
     code = "already_member"
 
 
 class AlreadyInvited(Conflict):
-    """{email} is invited already. Send the invitation again, or withdraw it first."""
+    """{email} has already been invited. Resend the invitation, or withdraw it first."""
 
     code = "already_invited"
 
 
 class TooManyInvitations(Conflict):
-    """A workspace has at most {most} open invitations. Withdraw some first."""
+    """A workspace can have at most {most} open invitations. Withdraw some first."""
 
     code = "too_many_invitations"
 
 
 class TooManyMails(Conflict):
-    """A workspace mails at most {most} invitations a day. Go on tomorrow."""
+    """A workspace can send at most {most} invitations per day. Try again tomorrow."""
 
     code = "too_many_invitation_mails"
 
 
 class MailedJustNow(Conflict):
-    """This invitation was mailed a moment ago. Wait two minutes, then send it again."""
+    """This invitation was just sent. Wait two minutes before you resend it."""
 
     code = "mailed_just_now"
 
 
 class InvitationOver(NotFound):
-    """This invitation does not hold any more: it was used or withdrawn, or its seven days are over."""
+    """This invitation is no longer valid: it was used or withdrawn, or it expired after seven days."""
 
     code = "invitation_over"
 
 
 class OtherAddress(NotAllowed):
-    """This invitation is for another address. Log in with the address that it was mailed to."""
+    """This invitation is for a different email address. Log in with the address it was sent to."""
 
     code = "other_address"
 

@@ -16,19 +16,19 @@ Role = Membership.Role
 
 
 class LastOwner(Conflict):
-    """This is the only owner. Make another member an owner first."""
+    """A workspace needs at least one owner. Make another member an owner first."""
 
     code = "last_owner"
 
 
 class NotAPerson(Conflict):
-    """A key belongs to the workspace and can't leave it: revoke it instead."""
+    """An API key belongs to the workspace and can't leave it. Revoke the key instead."""
 
     code = "not_a_person"
 
 
 class AlreadyOwner(Conflict):
-    """{email} is an owner already."""
+    """{email} is already an owner."""
 
     code = "already_owner"
 

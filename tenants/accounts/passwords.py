@@ -32,4 +32,4 @@ class StrengthValidator:
 
     def get_help_text(self) -> str:
         """Return what a good password is."""
-        return gettext("Three or four unusual words are easy to keep in mind and hard to guess.")
+        return gettext("Three or four uncommon words are easy to remember and hard to guess.")

@@ -20,25 +20,25 @@ HIGHEST_OF_OTHERS = 10**12
 
 
 class NotRaised(Invalid):
-    """The workspace may use {present} {limit} already. Write more than that."""
+    """The workspace already has {present} {limit}. Enter a higher number."""
 
     code = "not_raised"
 
 
 class TooHigh(Invalid):
-    """That is too much: at most {highest} {limit}."""
+    """Too high. The maximum is {highest} {limit}."""
 
     code = "limit_too_high"
 
 
 class BadEnd(Invalid):
-    """Choose an end between now and {days} days from now."""
+    """The end must be within the next {days} days."""
 
     code = "bad_end"
 
 
 class AlreadyEnded(Conflict):
-    """It has ended already."""
+    """This has already ended."""
 
     code = "already_ended"
 

@@ -22,18 +22,18 @@ Role = Membership.Role
 class Permission(StrEnum):
     """What a person can do in a workspace. The value continues the sentence "Only … can"."""
 
-    READ = gettext_noop("see the workspace")
-    READ_BILLING = gettext_noop("see its invoices")
-    READ_WEBHOOKS = gettext_noop("see its webhooks")
-    READ_AUDIT_LOG = gettext_noop("read its audit log")
+    READ = gettext_noop("view the workspace")
+    READ_BILLING = gettext_noop("view its invoices")
+    READ_WEBHOOKS = gettext_noop("view its webhooks")
+    READ_AUDIT_LOG = gettext_noop("view its audit log")
     WRITE_TEXT = gettext_noop("write in the playground")
-    CHANGE_STYLES = gettext_noop("change its styles")
-    MAKE_KEYS = gettext_noop("make API keys")
-    MANAGE_KEYS = gettext_noop("change the API keys of others")
-    MANAGE_WEBHOOKS = gettext_noop("change its webhooks")
+    CHANGE_STYLES = gettext_noop("manage its styles")
+    MAKE_KEYS = gettext_noop("create API keys")
+    MANAGE_KEYS = gettext_noop("manage other members' API keys")
+    MANAGE_WEBHOOKS = gettext_noop("manage its webhooks")
     MANAGE_MEMBERS = gettext_noop("manage its members")
-    MANAGE_OWNERS = gettext_noop("make or remove owners")
-    MANAGE_BILLING = gettext_noop("pay and change its plan")
+    MANAGE_OWNERS = gettext_noop("add or remove owners")
+    MANAGE_BILLING = gettext_noop("manage its billing and plan")
     EDIT_WORKSPACE = gettext_noop("change its settings")
     DELETE_WORKSPACE = gettext_noop("delete it")
 
@@ -54,11 +54,11 @@ ALLOWED: dict[str, frozenset[Permission]] = {
 }
 
 DESCRIPTIONS: dict[str, str | Promise] = {
-    Role.OWNER: _("Everything, also who owns the workspace, and to delete it."),
-    Role.ADMIN: _("Everything but to make owners and to delete the workspace."),
-    Role.MEMBER: _("Writes, changes styles, makes API keys."),
-    Role.BILLING: _("Pays, changes the plan, sees usage; does not write."),
-    Role.VIEWER: _("Sees styles, keys, usage and members; changes nothing."),
+    Role.OWNER: _("Full access, including ownership and deletion of the workspace."),
+    Role.ADMIN: _("Full access, except managing owners and deleting the workspace."),
+    Role.MEMBER: _("Can write, manage styles and create API keys."),
+    Role.BILLING: _("Can pay, change the plan and view usage. Can't write."),
+    Role.VIEWER: _("Can view styles, keys, usage and members. Can't change anything."),
 }
 
 # What a person must be allowed to give a scope to a key: nobody makes a key that may do more than they may.
@@ -93,7 +93,7 @@ NEEDED_TO_CHANGE: dict[Scope, Permission] = {
 
 
 class RoleNotAllowed(NotAllowed):
-    """Your role in {workspace} does not allow this: only {who} can {what}. Ask an owner."""
+    """Your role in {workspace} doesn't allow this. Only {who} can {what}. Ask an owner."""
 
     code = "role_not_allowed"
 

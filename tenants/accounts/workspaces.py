@@ -31,44 +31,44 @@ FIRST_PARTY_SLUG = "polyscribe"
 
 
 class NoTenant(NotFound):
-    """You don't belong to a workspace yet; create one first."""
+    """You don't belong to a workspace yet. Create one first."""
 
     code = "no_tenant"
 
 
 class SlugTaken(Conflict):
-    """The name "{slug}" is taken; choose another one."""
+    """The name "{slug}" is taken. Choose another one."""
 
     code = "slug_taken"
 
 
 class SameName(Conflict):
-    """You have a workspace "{name}" already. Choose another name."""
+    """You already have a workspace "{name}". Choose another name."""
 
     code = "same_name"
 
 
 class TooManyWorkspaces(Conflict):
-    """A person owns at most {most} workspaces. Delete one, or write to support."""
+    """You can own at most {most} workspaces. Delete one, or contact support."""
 
     code = "too_many_workspaces"
 
 
 class CreatedTooOften(Conflict):
-    """You have created {count} workspaces lately, the most that we allow. You can create the next one after
+    """You've created {count} workspaces recently, which is the limit. You can create another one after
     {after} (UTC)."""
 
     code = "created_too_often"
 
 
 class BadSlug(Invalid):
-    """The name "{slug}" can't be used: take small letters, digits and hyphens, and no reserved word."""
+    """The name "{slug}" can't be used. Use lowercase letters, digits and hyphens, and no reserved word."""
 
     code = "bad_slug"
 
 
 class ReservedName(Invalid):
-    """The name "{name}" is reserved: it reads as Polyscribe itself. Choose another one."""
+    """The name "{name}" is reserved because it looks like Polyscribe itself. Choose another one."""
 
     code = "reserved_name"
 

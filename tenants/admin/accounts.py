@@ -45,9 +45,9 @@ RIGHTS = ["is_staff", "is_superuser", "groups", "user_permissions"]
 
 
 LOOK = Confirmation(
-    title="Look at it as its owner sees it",
-    effect="For half an hour this browser shows the workspace's pages to you, with a banner. Nothing can be "
-    "changed there meanwhile, and no secret is shown. The audit log says when you began and ended.",
+    title="View as owner",
+    effect="For 30 minutes, this browser shows you the workspace's pages, with a banner. You can't "
+    "change anything, and secrets are hidden. The audit log records the start and the end.",
     done="",
 )
 
@@ -97,7 +97,7 @@ class TenantAdmin(NoDelete, AmountsInDollars, DescribedRow, OperatorAdmin):
         if not form.is_valid():
             return ask_first(self.admin_site, request, page=LOOK, form=form, rows=[tenant], action="look")
         with transaction.atomic():
-            impersonation.end_impersonation(request, reason="Another one began.")
+            impersonation.end_impersonation(request, reason="Another session was started.")
             look = impersonation.begin_impersonation(request, tenant)
             facts = {"until": look.until.isoformat()}
             reason = form.cleaned_data["why"]
@@ -125,10 +125,10 @@ class TenantAdmin(NoDelete, AmountsInDollars, DescribedRow, OperatorAdmin):
 
     @operator_action(
         "Suspend",
-        effect="From the next request on nothing is served to them. Their data stays.",
+        effect="All their requests are refused immediately. Their data is kept.",
         done="Suspended",
         permissions=["change"],
-        reader="; the workspace's members read it, on their pages and in a mail",
+        reader="; shown to the workspace's members on their pages and in an email",
         is_danger=True,
     )
     def suspend(self, request: HttpRequest, tenant: Tenant, reason: str) -> None:
@@ -136,7 +136,7 @@ class TenantAdmin(NoDelete, AmountsInDollars, DescribedRow, OperatorAdmin):
 
     @operator_action(
         "Resume",
-        effect="They are served again from the next request on.",
+        effect="Their requests are accepted again immediately.",
         done="Resumed",
         permissions=["change"],
     )
@@ -147,11 +147,12 @@ class TenantAdmin(NoDelete, AmountsInDollars, DescribedRow, OperatorAdmin):
         return request.user.has_perm("tenants.delete_tenant")
 
     @operator_action(
-        "Delete it and erase its styles",
-        effect="This can't be undone. Nothing opens it from the next request on: no key, no page, no "
-        "invitation. Its styles are erased everywhere, with a proof of each step, which its owners can read "
-        "for thirty days and you on its page here. Invoices, the ledger and the audit log stay.",
-        done="Deleted, and its erasure has begun",
+        "Delete and erase styles",
+        effect="This can't be undone. All keys, pages and invitations stop working immediately. The "
+        "workspace's styles are erased everywhere, with a proof of each step, which its owners "
+        "can read for 30 days and you can see on its page here. Invoices, the ledger and the "
+        "audit log are kept.",
+        done="Deleted; erasure started",
         permissions=["erase"],
         types_name=True,
         is_danger=True,
@@ -204,7 +205,7 @@ class UserAdmin(NoDelete, OperatorAdmin, DjangoUserAdmin):  # type: ignore[type-
 
     def user_change_password(self, request: HttpRequest, id: str, form_url: str = "") -> HttpResponse:
         """Refuse: a person resets a password by mail, so that nobody else knows it."""
-        raise PermissionDenied("Passwords are reset by mail: send the person to “Reset your password”.")
+        raise PermissionDenied("Passwords are reset by email: ask the person to use “Reset your password”.")
 
 
 # Django's and allauth's own pages would change rights, addresses and second factors without a reason.
@@ -244,8 +245,8 @@ class AuthenticatorAdmin(SuperusersOnly, OperatorAdmin):
 
     @operator_action(
         "Remove a lost second factor",
-        effect="The account is open to whoever knows its password until its owner sets up another one. "
-        "Be sure that it was really the owner who asked.",
+        effect="Until the owner sets up a new second factor, the account is protected by its password "
+        "only. Make sure the request really came from the owner.",
         done="Removed",
         permissions=["view"],
         is_danger=True,

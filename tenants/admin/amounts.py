@@ -14,13 +14,13 @@ from tenants.metering.forms import DollarsField, FeeField, PriceField
 from tenants.models import ApiKey, PlanVersion, Tenant
 
 AMOUNTS: Mapping[str, tuple[type[forms.Field], str]] = {
-    "monthly_nanousd": (DollarsField, "Budget a month, in $"),
-    "monthly_fee_nanousd": (FeeField, "Fee a month, in $"),
+    "monthly_nanousd": (DollarsField, "Monthly budget, in $"),
+    "monthly_fee_nanousd": (FeeField, "Monthly fee, in $"),
     "amount_nanousd": (DollarsField, "Amount, in $"),
-    "style_month_nanousd": (FeeField, "Hosting of a private style a month, in $"),
-    "input_nanousd": (PriceField, "A million input tokens, in $"),
-    "cached_input_nanousd": (PriceField, "A million cached input tokens, in $"),
-    "output_nanousd": (PriceField, "A million output tokens, in $"),
+    "style_month_nanousd": (FeeField, "Monthly hosting per private style, in $"),
+    "input_nanousd": (PriceField, "Per million input tokens, in $"),
+    "cached_input_nanousd": (PriceField, "Per million cached input tokens, in $"),
+    "output_nanousd": (PriceField, "Per million output tokens, in $"),
 }
 
 
@@ -40,6 +40,6 @@ class AmountsInDollars:
             widget=UnfoldAdminDecimalFieldWidget,
         )
 
-    @admin.display(description="budget a month")
+    @admin.display(description="monthly budget")
     def budget(self, row: Tenant | PlanVersion | ApiKey) -> str:
         return "none" if row.monthly_nanousd is None else usd(row.monthly_nanousd)

@@ -14,7 +14,7 @@ from tenants.models import ApiKey
 
 
 class PlaygroundKey(Invalid):
-    """This is the playground's own key: suspend the workspace instead."""
+    """This key belongs to the playground. Suspend the workspace instead."""
 
 
 @admin.register(ApiKey)
@@ -49,7 +49,7 @@ class ApiKeyAdmin(ReadOnly, AmountsInDollars, OperatorAdmin):
 
     @operator_action(
         "Revoke",
-        effect="From the next request on they open nothing. A revoked key can't be brought back.",
+        effect="Requests with these keys are rejected immediately. A revoked key can't be restored.",
         done="Revoked",
         permissions=["revoke"],
         is_danger=True,

@@ -41,7 +41,7 @@ class ActionFilter(ValueFilter):
 class KindFilter(ValueFilter):
     """To what kind of row it was done."""
 
-    title = "kind of object"
+    title = "object type"
     parameter_name = "object_type"
     model = AuditEntry
 
@@ -53,7 +53,7 @@ class AuditEntryAdmin(ReadOnly, ListAdmin):
     list_filter_submit = True
     list_select_related = ["actor", "api_key", "tenant"]
     search_fields = ["reason"]  # `get_search_results` says what is searched
-    search_help_text = "A person's address, an id, a workspace's short name, an IP address, or words"
+    search_help_text = "An email address, id, workspace short name, IP address or text"
     ordering = ["-at"]
     sortable_by = ["at"]  # another order has no index
     change_list_template = "admin/audit_list.html"
@@ -115,7 +115,9 @@ class AuditEntryAdmin(ReadOnly, ListAdmin):
         shown = self.get_changelist_instance(request).get_queryset(request)
         entries = list(shown[: MAX_EXPORTED + 1])
         if len(entries) > MAX_EXPORTED:
-            messages.error(request, f"Nothing was exported: narrow the list to {MAX_EXPORTED:,} entries.")
+            messages.error(
+                request, f"Nothing was exported. Narrow the list to at most {MAX_EXPORTED:,} entries."
+            )
             query = request.GET.urlencode()
             return redirect(f"{reverse('admin:tenants_auditentry_changelist')}?{query}")
         if entries:

@@ -120,7 +120,7 @@ class EngineFilter(admin.SimpleListFilter):
 class LongList:
     """A list that operators search by whole words: an id, or a workspace's short name."""
 
-    search_help_text = "A whole id, or a workspace's whole short name"
+    search_help_text = "A complete id or workspace short name"
     sortable_by = ()  # another order than the list's own has no index
     id_field = "request_id"
     id_filter: Mapping[str, Any] = {}  # what else the query must name to use the id's index

@@ -68,7 +68,7 @@ class RaisedLimitAdmin(Immutable, OperatorAdmin):
 
     @operator_action(
         "End now",
-        effect="From the next request on the plan's limit holds again.",
+        effect="The plan's limit applies again immediately.",
         done="Ended",
         permissions=["end"],
     )

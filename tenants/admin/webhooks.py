@@ -82,11 +82,11 @@ class WebhookEndpointAdmin(ReadOnly, OperatorAdmin):
 
     @operator_action(
         "Disable",
-        effect="They get nothing any more until their workspace enables them, and what waits is given up. "
-        "Owners are told by mail.",
+        effect="The endpoints get no more events until their workspace enables them. Pending deliveries "
+        "are dropped. Owners are notified by email.",
         done="Disabled",
         permissions=["disable"],
-        reader="; the owner reads it",
+        reader="; visible to the owner",
         is_danger=True,
     )
     def disable(self, request: HttpRequest, endpoint: WebhookEndpoint, reason: str) -> None:
@@ -99,7 +99,7 @@ class NoticeMailAdmin(ReadOnly, ListAdmin):
     list_filter = ["status", "kind"]
     list_select_related = ["membership__user", "membership__tenant"]
     search_fields = ["=membership__user__email", "=membership__tenant__slug"]
-    search_help_text = "A member's whole address, or a workspace's whole short name"
+    search_help_text = "A member's complete email address or a workspace's complete short name"
     ordering = ["-pk"]
     fields = [
         "kind",

@@ -75,12 +75,12 @@ def describe_workspace(request: HttpRequest, tenant: Tenant) -> dict[str, Any]:
     ]
     may_look = request.user.has_perm(impersonation.PERMISSION) and not tenant.deleted_at
     if may_look:
-        links.append(("Look as its owner sees it", reverse("admin:tenants_tenant_look", args=[tenant.pk])))
+        links.append(("View as owner", reverse("admin:tenants_tenant_look", args=[tenant.pk])))
     if request.user.has_perm(impersonation.PERMISSION):
-        links.append(("Export its data", reverse("admin:workspace_export", args=[tenant.pk])))
+        links.append(("Export data", reverse("admin:workspace_export", args=[tenant.pk])))
     if tenant.deleted_at and request.user.has_perm("adapters.view_erasure"):
         report = reverse("admin:adapters_erasure_of_workspace", args=[tenant.pk])
-        links.append(("Report of its erasure", report))
+        links.append(("Erasure report", report))
     return {"facts": list(_facts(tenant)), "sections": sections, "links": links}
 
 
@@ -106,7 +106,7 @@ def _facts(tenant: Tenant) -> Iterable[Fact]:
     shared = allowance_of(tenant, now).shared_tokens
     if shared is not None:
         yield Fact(
-            "Of the owner's free workspaces together", f"{shared:,} tokens", shared >= limits.monthly_tokens
+            "Total of the owner's free workspaces", f"{shared:,} tokens", shared >= limits.monthly_tokens
         )
     cap = limits.monthly_nanousd
     spent = usd(usage.nanousd)
@@ -114,9 +114,9 @@ def _facts(tenant: Tenant) -> Iterable[Fact]:
     yield Fact("Spent this month", spent if cap is None else f"{spent} of {usd(cap)}", is_spent)
     per_minute = f"{limits.requests_per_minute:,} requests, {limits.tokens_per_minute:,} tokens"
     yield Fact("A minute", per_minute)
-    yield Fact("At once", f"{limits.parallel_requests:,} requests")
+    yield Fact("Concurrent requests", f"{limits.parallel_requests:,} requests")
     is_stale = tenant.generation > tenant.observed_generation
-    yield Fact("Gateways know", "an older state" if is_stale else "its present state", is_stale)
+    yield Fact("Gateways have", "an outdated version" if is_stale else "the current version", is_stale)
 
 
 def _state(tenant: Tenant) -> Fact:
@@ -163,7 +163,7 @@ def _raised_limits(tenant: Tenant) -> Section:
         note = f"{verb} {raised.ends_at:%Y-%m-%d %H:%M} UTC: {raised.reason}"
         rows.append(Row(f"{raised.amount:,} {raised.get_limit_display()}", _address(raised), note))
     add = f"{reverse('admin:tenants_raisedlimit_add')}?tenant={tenant.pk}"
-    return Section("Raised limits", rows, _list(RaisedLimit, tenant), add, "Raise a limit for a while")
+    return Section("Raised limits", rows, _list(RaisedLimit, tenant), add, "Raise a limit temporarily")
 
 
 def _notes(tenant: Tenant) -> Section:

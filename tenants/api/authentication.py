@@ -22,19 +22,20 @@ class BadKey(exceptions.AuthenticationFailed):
 
     default_code = "invalid_api_key"
     default_detail = (
-        'The API key is missing, malformed, expired or revoked. The studio makes one under "API keys".'
+        "The API key is missing, malformed, expired or revoked. Create one in the studio, on the "
+        'page "API keys".'
     )
 
 
 class Suspended(NotAllowed):
-    """This workspace is suspended; please write to support."""
+    """This workspace is suspended. Please contact support."""
 
     code = "workspace_suspended"
     names_support = True
 
 
 class WithoutWorkspace(NotAllowed):
-    """You have no workspace yet. Create one in the studio first."""
+    """You don't have a workspace yet. Create one in the studio first."""
 
     code = "no_workspace"
 

@@ -28,19 +28,19 @@ PRUNE_BATCH_SIZE = 10_000
 
 
 class BadName(Invalid):
-    """An Idempotency-Key has 1 to 255 characters."""
+    """An Idempotency-Key must have 1 to 255 characters."""
 
     code = "invalid_idempotency_key"
 
 
 class KeyInUse(Conflict):
-    """A request with this Idempotency-Key is still running. Try again shortly: you will get its answer."""
+    """A request with this Idempotency-Key is still in progress. Try again shortly to get its response."""
 
     code = "idempotency_key_in_use"
 
 
 class KeyUsedOtherwise(Conflict):
-    """This Idempotency-Key was used for another request. Use a new key for each request."""
+    """This Idempotency-Key was already used for a different request. Use a new key for each request."""
 
     code = "idempotency_key_reused"
 

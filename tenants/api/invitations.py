@@ -30,7 +30,7 @@ INVITATION_EXAMPLE = {
 
 
 class InvitationObject(serializers.Serializer[Invitation]):
-    """A place that is kept for whoever holds an address. Joining and withdrawing end it."""
+    """An invitation for an email address. Accepting or withdrawing ends it."""
 
     id = serializers.UUIDField()
     object = serializers.CharField(default="invitation", read_only=True)
@@ -39,9 +39,11 @@ class InvitationObject(serializers.Serializer[Invitation]):
     invited_by = serializers.SerializerMethodField()
     created_at = serializers.DateTimeField()
     mailed_at = serializers.DateTimeField(
-        allow_null=True, help_text="Null: the mail server did not take it; send it again."
+        allow_null=True, help_text="`null` if the email could not be sent. Resend it."
     )
-    expires_at = serializers.DateTimeField(help_text="When its link ends; a week later it is gone.")
+    expires_at = serializers.DateTimeField(
+        help_text="When its link expires. The invitation is deleted a week later."
+    )
 
     def get_invited_by(self, invitation: Invitation) -> str | None:
         """Return the address of the person who invited; null: a program did."""
@@ -49,7 +51,7 @@ class InvitationObject(serializers.Serializer[Invitation]):
 
 
 class InvitationBody(StrictSerializer):
-    """Whom to invite, and as what."""
+    """Email address and role of the new member."""
 
     email = serializers.EmailField(max_length=254)
     role = serializers.ChoiceField(Membership.Role.choices, default=Membership.Role.MEMBER)
@@ -67,21 +69,21 @@ class InvitationsView(WorkspaceView):
 
     @operation(
         "invitations.list",
-        "List the invitations",
+        "List invitations",
         scope=read_scope,
         answer=InvitationObject,
         is_page=True,
         example=INVITATION_EXAMPLE,
     )
     def get(self, request: Request) -> Response:
-        """Return the invitations, the newest first."""
+        """Return the invitations, newest first."""
         return self.answer_page(
             _own_invitations(self.access), lambda rows: [present_invitation(row) for row in rows]
         )
 
     @operation(
         "invitations.create",
-        "Invite somebody by mail",
+        "Invite a member by email",
         scope=write_scope,
         body=InvitationBody,
         answer=InvitationObject,
@@ -92,10 +94,8 @@ class InvitationsView(WorkspaceView):
     )
     @idempotent
     def post(self, request: Request) -> Response:
-        """Mail a link that works for seven days, once, and for that address alone.
-
-        Only owners, and keys with `admin`, invite owners. A key invites to no role above its maker's own.
-        """
+        """Email a single-use link that is valid for seven days and only for that address. Only owners and
+        keys with `admin` can invite owners. A key can't grant a role above its creator's."""
         body = self.read_body(InvitationBody)
         invitation = invitations.invite(body["email"], body["role"], by=self.access)
         return self.answer_object(present_invitation(invitation), status=201)
@@ -123,7 +123,7 @@ class InvitationView(WorkspaceView):
     )
     @transaction.atomic
     def delete(self, request: Request, invitation_id: UUID) -> Response:
-        """End an invitation: its link opens nothing from now on."""
+        """Withdraw an invitation. Its link stops working."""
         invitations.withdraw(_find_invitation(self.access, invitation_id), by=self.access)
         return Response(status=204)
 
@@ -136,7 +136,7 @@ class ResendView(WorkspaceView):
 
     @operation(
         "invitations.resend",
-        "Mail an invitation again",
+        "Resend an invitation",
         scope=write_scope,
         answer=InvitationObject,
         is_post=True,
@@ -144,7 +144,7 @@ class ResendView(WorkspaceView):
     )
     @idempotent
     def post(self, request: Request, invitation_id: UUID) -> Response:
-        """Mail a new link for seven days; the old one ends. At most once in two minutes."""
+        """Email a new link, valid for seven days, and invalidate the old one. At most once in two minutes."""
         invitation = _find_invitation(self.access, invitation_id)
         invitations.resend(invitation, by=self.access)
         return self.answer_object(present_invitation(invitation))

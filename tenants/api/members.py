@@ -29,7 +29,7 @@ MEMBER_EXAMPLE = {
 
 
 class MemberObject(serializers.Serializer[Membership]):
-    """A person's place in the workspace."""
+    """A member of the workspace."""
 
     id = serializers.IntegerField()
     object = serializers.CharField(default="member", read_only=True)
@@ -38,7 +38,8 @@ class MemberObject(serializers.Serializer[Membership]):
     role = serializers.ChoiceField(Membership.Role.choices)
     created_at = serializers.DateTimeField()
     last_seen_at = serializers.DateTimeField(
-        allow_null=True, help_text="When the person last opened a page of the workspace, to ten minutes."
+        allow_null=True,
+        help_text="When the member last opened a page of the workspace, accurate to ten minutes.",
     )
 
 
@@ -56,14 +57,14 @@ class MembersView(WorkspaceView):
 
     @operation(
         "members.list",
-        "List the members",
+        "List members",
         scope=read_scope,
         answer=MemberObject,
         is_page=True,
         example=MEMBER_EXAMPLE,
     )
     def get(self, request: Request) -> Response:
-        """Return the members, the newest first."""
+        """Return the members, newest first."""
         return self.answer_page(_own_members(self.access), lambda rows: [present_member(row) for row in rows])
 
 
@@ -90,11 +91,8 @@ class MemberView(WorkspaceView):
     )
     @transaction.atomic
     def patch(self, request: Request, member_id: int) -> Response:
-        """Give a member another role; the only owner stays one.
-
-        Only owners, and keys with `admin`, make and unmake owners. A key gives and takes no role above its
-        maker's own.
-        """
+        """Change a member's role. The only owner can't be changed. Only owners and keys with `admin` can add
+        or remove owners. A key can't grant or remove a role above its creator's."""
         membership = _find_member(self.access, member_id, is_locked=True)
         self.require_match(present_member(membership))
         members.change_role(membership, self.read_body(MemberBody)["role"], by=self.access)
@@ -103,7 +101,8 @@ class MemberView(WorkspaceView):
     @operation("members.remove", "Remove a member", scope=write_scope, status=204, is_edit=True)
     @transaction.atomic
     def delete(self, request: Request, member_id: int) -> Response:
-        """Take a person out of the workspace; the only owner stays. The keys that they made stay."""
+        """Remove a member from the workspace. The only owner can't be removed. Keys the member created are
+        kept."""
         membership = _find_member(self.access, member_id, is_locked=True)
         self.require_match(present_member(membership))
         members.remove_member(membership, by=self.access)
@@ -118,7 +117,7 @@ class TransferView(WorkspaceView):
 
     @operation(
         "members.transfer",
-        "Hand the workspace over to a member",
+        "Transfer ownership to a member",
         scope=write_scope,
         needs=Permission.MANAGE_OWNERS,
         answer=MemberObject,
@@ -127,7 +126,7 @@ class TransferView(WorkspaceView):
     )
     @idempotent
     def post(self, request: Request, member_id: int) -> Response:
-        """Make a member an owner and the owner who calls an admin. Only a person's session can."""
+        """Make a member an owner, and the calling owner an admin. Requires a session, not an API key."""
         membership = _find_member(self.access, member_id)
         members.transfer_ownership(membership, by=self.access)
         return self.answer_object(present_member(membership))
@@ -149,7 +148,8 @@ class LeaveView(WorkspaceView):
     )
     @idempotent
     def post(self, request: Request) -> Response:
-        """Take the person who calls out of the workspace; the only owner stays. Only a session can."""
+        """Remove the caller from the workspace. The only owner can't leave. Requires a session, not an API
+        key."""
         members.leave(self.access)
         return Response(status=204)
 

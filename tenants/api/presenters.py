@@ -17,10 +17,12 @@ from tenants.models import (
 
 
 class KeyLimits(serializers.Serializer[ApiKey]):
-    """A key's own limits. Null: only the workspace's limits apply."""
+    """A key's own limits. With `null`, only the workspace's limits apply."""
 
     monthly_tokens = serializers.IntegerField(allow_null=True)
-    monthly_nanousd = serializers.IntegerField(allow_null=True, help_text="Budget a month in 10⁻⁹ dollars.")
+    monthly_nanousd = serializers.IntegerField(
+        allow_null=True, help_text="Monthly budget in billionths of a dollar."
+    )
     monthly_usd = serializers.SerializerMethodField()
     requests_per_minute = serializers.IntegerField(allow_null=True)
     tokens_per_minute = serializers.IntegerField(allow_null=True)
@@ -37,7 +39,7 @@ class KeyLimits(serializers.Serializer[ApiKey]):
 
 
 class KeyObject(serializers.Serializer[ApiKey]):
-    """An API key. Its secret is shown once, by the request that made it."""
+    """An API key. Its secret is returned once, when the key is created."""
 
     id = serializers.UUIDField()
     object = serializers.CharField(default="api_key", read_only=True)
@@ -75,20 +77,23 @@ class WorkspaceObject(serializers.Serializer[Tenant]):
 
     id = serializers.UUIDField()
     object = serializers.CharField(default="workspace", read_only=True)
-    slug = serializers.CharField(help_text="It names the styles: `slug/style`.")
+    slug = serializers.CharField(help_text="The first part of the styles' names: `slug/style`.")
     name = serializers.CharField()
-    monthly_nanousd = serializers.IntegerField(allow_null=True, help_text="Its own budget a month.")
+    monthly_nanousd = serializers.IntegerField(
+        allow_null=True, help_text="The workspace's own monthly budget."
+    )
     monthly_usd = serializers.SerializerMethodField()
-    default_style = serializers.UUIDField(allow_null=True, help_text="What the playground begins with.")
+    default_style = serializers.UUIDField(allow_null=True, help_text="The style the playground starts with.")
     key_limits = serializers.DictField(
-        child=serializers.IntegerField(), allow_null=True, help_text="What new API keys start with."
+        child=serializers.IntegerField(), allow_null=True, help_text="Default limits of new API keys."
     )
     key_lifetime_days = serializers.IntegerField(
-        allow_null=True, help_text="After how many days a new API key ends by itself."
+        allow_null=True, help_text="Number of days after which a new API key expires."
     )
     is_suspended = serializers.SerializerMethodField()
     deletion_at = serializers.DateTimeField(
-        allow_null=True, help_text="When it will be deleted, as an owner asked; null: it will not."
+        allow_null=True,
+        help_text="When the workspace will be deleted, if an owner requested it. Otherwise `null`.",
     )
     created_at = serializers.DateTimeField()
 
@@ -102,14 +107,14 @@ class WorkspaceObject(serializers.Serializer[Tenant]):
 
 
 class AuditObject(serializers.Serializer[AuditEntry]):
-    """One entry of a workspace's audit log."""
+    """An audit log entry."""
 
     id = serializers.IntegerField()
     object = serializers.CharField(default="audit_entry", read_only=True)
     at = serializers.DateTimeField()
     action = serializers.CharField(help_text="As `api_key.created`.")
     actor = serializers.SerializerMethodField()
-    api_key = serializers.UUIDField(source="api_key_id", allow_null=True, help_text="The program's key.")
+    api_key = serializers.UUIDField(source="api_key_id", allow_null=True, help_text="The API key used.")
     object_type = serializers.CharField()
     object_id = serializers.CharField()
     object_name = serializers.CharField()
@@ -123,13 +128,13 @@ class AuditObject(serializers.Serializer[AuditEntry]):
 
 
 class EndpointObject(serializers.Serializer[WebhookEndpoint]):
-    """An address of the workspace's own that gets its events."""
+    """A webhook endpoint of the workspace."""
 
     id = serializers.UUIDField()
     object = serializers.CharField(default="webhook_endpoint", read_only=True)
     url = serializers.CharField()
     description = serializers.CharField(allow_blank=True)
-    event_types = serializers.ListField(child=serializers.CharField(), help_text="Empty: every type.")
+    event_types = serializers.ListField(child=serializers.CharField(), help_text="Empty for all types.")
     is_enabled = serializers.BooleanField()
     disabled_at = serializers.DateTimeField(allow_null=True)
     disabled_reason = MessageText()
@@ -139,7 +144,7 @@ class EndpointObject(serializers.Serializer[WebhookEndpoint]):
 
 
 class DeliveryObject(serializers.Serializer[WebhookDelivery]):
-    """One event on its way to one endpoint."""
+    """The delivery of an event to an endpoint."""
 
     id = serializers.UUIDField(source="public_id")
     object = serializers.CharField(default="webhook_delivery", read_only=True)

@@ -38,20 +38,18 @@ EXAMPLE = {
 
 
 class RequestObject(serializers.Serializer[LoggedRequest]):
-    """One request: what became of it, never what was written."""
+    """A request and its outcome, without its content."""
 
     request_id = serializers.CharField()
     object = serializers.CharField(default="request", read_only=True)
     at = serializers.DateTimeField()
-    style = serializers.CharField(
-        allow_blank=True, help_text="As it was asked for; empty if it was not read."
-    )  # type: ignore[assignment]
+    style = serializers.CharField(allow_blank=True, help_text="As requested. Empty if the body was not read.")  # type: ignore[assignment]
     version = serializers.IntegerField(allow_null=True)
     key = serializers.UUIDField(source="key_id")
     outcome = serializers.ChoiceField([name for name, _ in request_log.OUTCOMES if name], source="kind")
-    status = serializers.IntegerField(allow_null=True, help_text="Of HTTP, of a refused request.")
-    code = serializers.CharField(allow_blank=True, help_text="Of a refused request: the error's code.")
-    reason = serializers.CharField(allow_blank=True, help_text="Why it was refused or broke off.")
+    status = serializers.IntegerField(allow_null=True, help_text="HTTP status of a refused request.")
+    code = serializers.CharField(allow_blank=True, help_text="Error code of a refused request.")
+    reason = serializers.CharField(allow_blank=True, help_text="Why the request was refused or interrupted.")
     prompt_tokens = serializers.IntegerField()
     cached_tokens = serializers.IntegerField()
     completion_tokens = serializers.IntegerField()
@@ -66,16 +64,16 @@ class RequestObject(serializers.Serializer[LoggedRequest]):
 class RequestsQuery(StrictSerializer):
     """Which requests."""
 
-    start = MomentField(required=False, help_text="From then on; default: 31 days before `end`.")
-    end = MomentField(required=False, help_text="Before then; default: now.")
+    start = MomentField(required=False, help_text="Start time (inclusive). Default: 31 days before `end`.")
+    end = MomentField(required=False, help_text="End time (exclusive). Default: now.")
     style = TextField(required=False, max_length=100, help_text="A model's name.")  # type: ignore[assignment]
     key = serializers.UUIDField(required=False, help_text="A key's id.")
     outcome = serializers.ChoiceField(
         [name for name, _ in request_log.OUTCOMES if name],
         required=False,
-        help_text="What became of them; default: any.",
+        help_text="Filter by outcome.",
     )
-    request_id = TextField(required=False, max_length=100, help_text="One request, by its id.")
+    request_id = TextField(required=False, max_length=100, help_text="Filter by request id.")
 
 
 class RequestsView(WorkspaceView):
@@ -86,7 +84,7 @@ class RequestsView(WorkspaceView):
 
     @operation(
         "requests.list",
-        "List requests, refused ones with the reason",
+        "List requests, including refused ones and the reason",
         scope=read_scope,
         query=RequestsQuery,
         answer=RequestObject,
@@ -95,7 +93,7 @@ class RequestsView(WorkspaceView):
         tag="usage",
     )
     def get(self, request: Request) -> Response:
-        """Return requests, newest first. Refused ones are kept for two weeks."""
+        """Return requests, newest first. Refused requests are kept for two weeks."""
         chosen = self._read_filter()
         written = request.query_params.get("cursor")
         after = _read_cursor(written) if written is not None else None

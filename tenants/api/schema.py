@@ -29,42 +29,45 @@ JSON = "application/json"
 type Shape = type[serializers.Serializer[Any]]
 
 COMMON_ERRORS = {
-    400: "The request is not valid; `errors` names each field.",
-    401: "The API key is missing or opens nothing.",
-    403: "The key lacks the scope, or the person's role does not allow this.",
-    404: "There is nothing by that name in this workspace.",
-    405: "The address has no such method; `Allow` names those that it has.",
-    406: "The answer can't be given in the type that `Accept` names.",
-    429: "Too many requests in this minute; `Retry-After` says when to go on.",
-    503: "A part of the service does not answer; nothing was changed.",
+    400: "The request is invalid. See `errors` for each field.",
+    401: "The API key is missing or invalid.",
+    403: "The key lacks the scope, or the member's role doesn't allow this.",
+    404: "Not found in this workspace.",
+    405: "Method not allowed. See `Allow` for the supported methods.",
+    406: "The response is not available in the type requested with `Accept`.",
+    429: "Too many requests. Retry after the time in `Retry-After`.",
+    503: "Part of the service is unavailable. Nothing was changed.",
 }
 ERRORS_OF_CHANGES = {
-    409: "The state of things does not allow this now, or the Idempotency-Key is in use.",
-    412: "The object is not any more what `If-Match` names.",
-    413: "The body is too large.",
-    415: "The body is not JSON.",
+    409: "The current state doesn't allow this, or the Idempotency-Key is in use.",
+    412: "The object has changed and no longer matches `If-Match`.",
+    413: "The request body is too large.",
+    415: "The request body is not JSON.",
 }
-CONFLICT = "The state of things does not allow this now; `code` says what is in the way."
+CONFLICT = "The current state doesn't allow this. See `code` for the reason."
 IDEMPOTENCY_KEY = OpenApiParameter(
     "Idempotency-Key",
     {"type": "string", "minLength": 1, "maxLength": idempotency.MAX_NAME},
     OpenApiParameter.HEADER,
-    description="Any name of up to 255 characters. The same request under it acts once within 24 hours.",
+    description="Any string of up to 255 characters. Repeating the request with the same key within 24 hours "
+    "has no further effect.",
 )
 IF_MATCH = OpenApiParameter(
     "If-Match",
     OpenApiTypes.STR,
     OpenApiParameter.HEADER,
-    description="The object's ETag: the change is made only if the object is still as you read it.",
+    description="The object's ETag. The change is made only if the object hasn't changed since you read it.",
 )
 LIMIT = OpenApiParameter(
     "limit",
     {"type": "integer", "minimum": 1, "maximum": MAX_LIMIT, "default": DEFAULT_LIMIT},
-    description="Rows of a page.",
+    description="Number of results per page.",
 )
-CURSOR = OpenApiParameter("cursor", OpenApiTypes.STR, description="`next_cursor` of the page before.")
+CURSOR = OpenApiParameter("cursor", OpenApiTypes.STR, description="The previous page's `next_cursor`.")
 PATH_PARAMETERS = {
-    "style": "As in `model`, without a version: `brand-voice`, `acme/brand-voice`; or the style's id.",
+    "style": (
+        "The style's name as in `model`, without a version (`brand-voice`, `acme/brand-voice`), or its id."
+    ),
     "number": "The version's number.",
     "workspace": "The workspace's slug.",
     "version_id": "The version's id.",
@@ -131,7 +134,7 @@ class StudioScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-c
 
 
 class FieldProblem(serializers.Serializer[Any]):
-    """One field that is not valid."""
+    """An invalid field."""
 
     field = serializers.CharField()
     code = serializers.CharField()
@@ -144,8 +147,8 @@ class Problem(serializers.Serializer[Any]):
     type = serializers.CharField()
     title = serializers.CharField()
     status = serializers.IntegerField()
-    code = serializers.CharField(help_text="For programs; it does not change.")
-    detail = serializers.CharField(help_text="For people: what is wrong and what to do.")
+    code = serializers.CharField(help_text="Stable, machine-readable code.")
+    detail = serializers.CharField(help_text="Human-readable message: what is wrong and what to do.")
     errors = FieldProblem(many=True)  # type: ignore[assignment]
     request_id = serializers.CharField()
 
@@ -201,10 +204,10 @@ def operation(
         parameters.append(IF_MATCH)
     shown_as = JSON if shape or not others else next(iter(others))
     examples = _examples(example, body_example, status=status, is_page=is_page, media_type=shown_as)
-    scope_words = f"Needs the scope `{scope.value}`." if scope else "Any key may do this."
+    scope_words = f"Requires the scope `{scope.value}`." if scope else "Works with any key."
     if not needs_key:
-        scope_words = "Needs no key."
-    role_words = f" Of people: {describe_allowed(needs)}." if needs else ""
+        scope_words = "Requires no key."
+    role_words = f" Roles: {describe_allowed(needs)}." if needs else ""
 
     def describe(handler: Callable[..., Any]) -> Callable[..., Any]:
         sentence = inspect.cleandoc(handler.__doc__ or "").replace("\n", " ")
@@ -232,7 +235,7 @@ def _page_of(shape: Shape) -> Any:
         {
             "data": shape(many=True),
             "has_more": serializers.BooleanField(),
-            "next_cursor": serializers.CharField(allow_null=True, help_text="Send it as `cursor`."),
+            "next_cursor": serializers.CharField(allow_null=True, help_text="Pass it as `cursor`."),
         },
     )
 

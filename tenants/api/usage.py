@@ -52,7 +52,7 @@ EVENT_EXAMPLE = {
 
 
 class UsageSum(serializers.Serializer[Any]):
-    """What a day, style, key or version used. What it was not grouped by is null."""
+    """Usage of a day, style, key or version. Fields not grouped by are `null`."""
 
     day = serializers.DateField(allow_null=True)
     style = serializers.CharField(allow_null=True, help_text="The model's name.")  # type: ignore[assignment]
@@ -66,16 +66,16 @@ class UsageSum(serializers.Serializer[Any]):
 
 
 class UsageReport(serializers.Serializer[Any]):
-    """Sums, and their total. They are derived from the ledger."""
+    """Usage by group and in total, derived from the ledger."""
 
     start = serializers.DateField()
-    end = serializers.DateField(help_text="The first day that is not counted.")
+    end = serializers.DateField(help_text="End date (exclusive).")
     data = UsageSum(many=True)  # type: ignore[assignment]
     total = UsageSum()
 
 
 class UsageEventObject(serializers.Serializer[UsageEvent]):
-    """One request: what it used, never what was written."""
+    """A request and its usage, without its content."""
 
     request_id = serializers.CharField()
     object = serializers.CharField(default="usage_event", read_only=True)
@@ -99,9 +99,11 @@ class UsageEventObject(serializers.Serializer[UsageEvent]):
 class UsageQuery(StrictSerializer):
     """Which usage, and by what it is summed."""
 
-    start = serializers.DateField(required=False, help_text="First UTC day; default: the month's first.")
-    end = serializers.DateField(required=False, help_text="First UTC day not counted; default: tomorrow.")
-    group_by = TextField(default="day", help_text="`day`, `style`, `key`, `version`, by commas.")
+    start = serializers.DateField(
+        required=False, help_text="Start date (UTC). Default: the first of this month."
+    )
+    end = serializers.DateField(required=False, help_text="End date (UTC, exclusive). Default: tomorrow.")
+    group_by = TextField(default="day", help_text="`day`, `style`, `key`, `version`, separated by commas.")
     style = TextField(required=False, max_length=100, help_text="A model's name.")  # type: ignore[assignment]
     key = serializers.UUIDField(required=False, help_text="A key's id.")
 
@@ -110,19 +112,19 @@ class UsageQuery(StrictSerializer):
         groups = written.split(",")
         unknown = [group for group in groups if group not in usage.GROUPS]
         if unknown or len(set(groups)) < len(groups):
-            raise serializers.ValidationError(f"Name each of {', '.join(usage.GROUPS)} at most once.")
+            raise serializers.ValidationError(f"Use each of {', '.join(usage.GROUPS)} at most once.")
         return groups
 
 
 class EventsQuery(StrictSerializer):
     """Which requests."""
 
-    start = MomentField(required=False, help_text="From then on; default: all.")
-    end = MomentField(required=False, help_text="Before then; default: now.")
+    start = MomentField(required=False, help_text="Start time (inclusive). Default: no lower bound.")
+    end = MomentField(required=False, help_text="End time (exclusive). Default: now.")
     style = TextField(required=False, max_length=100, help_text="A model's name.")  # type: ignore[assignment]
     key = serializers.UUIDField(required=False, help_text="A key's id.")
     outcome = serializers.ChoiceField(
-        UsageEvent.Outcome.choices, required=False, help_text="What became of them; default: any."
+        UsageEvent.Outcome.choices, required=False, help_text="Filter by outcome."
     )
 
 
@@ -145,7 +147,7 @@ class UsageView(WorkspaceView):
 
     @operation(
         "usage.get",
-        "Sum up usage by day, style, key or version",
+        "Get usage by day, style, key or version",
         scope=read_scope,
         query=UsageQuery,
         answer=UsageReport,
@@ -158,7 +160,7 @@ class UsageView(WorkspaceView):
         },
     )
     def get(self, request: Request) -> Response:
-        """Return the sums of a span of days, this month's by default."""
+        """Return the usage of a date range, by default this month."""
         query = self.read_query(UsageQuery)
         return Response(report_usage(self.access.tenant, query, key_id=query.get("key")))
 
@@ -172,7 +174,7 @@ class UsageEventsView(WorkspaceView):
 
     @operation(
         "usage.events",
-        "List requests; with `Accept: text/csv` all of them as a table",
+        "List requests, or export all of them as CSV with `Accept: text/csv`",
         scope=read_scope,
         query=EventsQuery,
         answer=UsageEventObject,

@@ -23,7 +23,7 @@ MAX_REPEATED = 200  # characters of what was sent that an error repeats
 
 
 class BadParameters(Invalid):
-    """These parameters are not valid: {named}. Known are `start`, `end` (UTC days), `group_by`, `style`."""
+    """Invalid parameters: {named}. Supported are `start`, `end` (UTC dates), `group_by` and `style`."""
 
     code = "invalid_parameters"
 
@@ -41,7 +41,7 @@ class KeyUsageQuery(forms.Form):
         groups: list[str] = self.cleaned_data["group_by"].split(",")
         is_known = set(groups) <= set(usage.GROUPS)
         if not is_known or len(set(groups)) < len(groups):
-            raise ValidationError("Name each group at most once.")
+            raise ValidationError("Use each group at most once.")
         return groups
 
 

@@ -65,17 +65,17 @@ class EndpointWithSecret(EndpointObject):
 
 
 class EventObject(serializers.Serializer[Any]):
-    """Something that happened, as webhooks carry it."""
+    """An event, as sent to webhooks."""
 
     id = serializers.UUIDField()
     object = serializers.CharField(default="event", read_only=True)
     type = serializers.CharField()
     timestamp = serializers.DateTimeField()
-    data = serializers.DictField(help_text="The object that it is about, and facts beside it.")  # type: ignore[assignment]
+    data = serializers.DictField(help_text="The object the event is about, and related data.")  # type: ignore[assignment]
 
 
 class EndpointBody(StrictSerializer):
-    """What an edit of an endpoint may change."""
+    """The fields of an endpoint that can be updated."""
 
     url = TextField(max_length=MAX_URL_LENGTH, required=False)
     description = TextField(max_length=200, allow_blank=True, required=False)
@@ -92,15 +92,15 @@ class DeliveriesQuery(StrictSerializer):
     """Which deliveries."""
 
     status = serializers.ChoiceField(
-        WebhookDelivery.Status.choices, required=False, help_text="How far they are; default: any."
+        WebhookDelivery.Status.choices, required=False, help_text="Filter by status."
     )
 
 
 class EventsQuery(StrictSerializer):
     """Which events."""
 
-    type = serializers.ChoiceField(EventType.choices, required=False, help_text="Of one type; default: any.")
-    since = serializers.DateTimeField(required=False, help_text="Those from this moment on.")
+    type = serializers.ChoiceField(EventType.choices, required=False, help_text="Filter by event type.")
+    since = serializers.DateTimeField(required=False, help_text="Events from this time on.")
 
 
 class WebhooksView(WorkspaceView):
@@ -115,7 +115,7 @@ class EndpointsView(WebhooksView):
 
     @operation(
         "webhooks.list",
-        "List the webhook endpoints",
+        "List webhook endpoints",
         scope=Scope.WEBHOOKS_WRITE,
         answer=EndpointObject,
         is_page=True,
@@ -128,7 +128,7 @@ class EndpointsView(WebhooksView):
 
     @operation(
         "webhooks.create",
-        "Add a webhook endpoint",
+        "Create a webhook endpoint",
         scope=Scope.WEBHOOKS_WRITE,
         body=NewEndpointBody,
         answer=EndpointWithSecret,
@@ -160,7 +160,7 @@ class EndpointView(WebhooksView):
 
     @operation(
         "webhooks.edit",
-        "Change an endpoint's address, description or events",
+        "Update an endpoint's URL, description or events",
         scope=Scope.WEBHOOKS_WRITE,
         body=EndpointBody,
         answer=EndpointObject,
@@ -170,7 +170,7 @@ class EndpointView(WebhooksView):
     )
     @transaction.atomic
     def patch(self, request: Request, endpoint_id: UUID) -> Response:
-        """Change what the body names; what waits goes to the new address."""
+        """Update the fields in the body. Pending deliveries go to the new URL."""
         endpoint = _find_endpoint(self.access, endpoint_id, is_locked=True)
         self.require_match(present_endpoint(endpoint))
         changes: Any = self.read_body(EndpointBody)
@@ -181,7 +181,7 @@ class EndpointView(WebhooksView):
     @operation("webhooks.delete", "Delete an endpoint", scope=Scope.WEBHOOKS_WRITE, status=204, is_edit=True)
     @transaction.atomic
     def delete(self, request: Request, endpoint_id: UUID) -> Response:
-        """Delete an endpoint with what was sent to it."""
+        """Delete an endpoint and its deliveries."""
         endpoint = _find_endpoint(self.access, endpoint_id, is_locked=True)
         self.require_match(present_endpoint(endpoint))
         endpoints.delete_endpoint(endpoint, by=self.access)
@@ -193,7 +193,7 @@ class RotateEndpointView(WebhooksView):
 
     @operation(
         "webhooks.rotate",
-        "Give an endpoint a new secret",
+        "Rotate an endpoint's secret",
         scope=Scope.WEBHOOKS_WRITE,
         answer=EndpointWithSecret,
         status=201,
@@ -202,7 +202,7 @@ class RotateEndpointView(WebhooksView):
     )
     @idempotent
     def post(self, request: Request, endpoint_id: UUID) -> Response:
-        """Return the endpoint with its new secret. For 24 hours deliveries are signed with both."""
+        """Return the endpoint with its new secret. For 24 hours, deliveries are signed with both secrets."""
         endpoint = _find_endpoint(self.access, endpoint_id)
         secret = endpoints.rotate_secret(endpoint, by=self.access)
         return self.answer_object({**present_endpoint(endpoint), "secret": secret}, status=201)
@@ -213,7 +213,7 @@ class EndpointTestView(WebhooksView):
 
     @operation(
         "webhooks.test",
-        "Send an endpoint a test event",
+        "Send a test event to an endpoint",
         scope=Scope.WEBHOOKS_WRITE,
         answer=DeliveryObject,
         status=201,
@@ -222,7 +222,7 @@ class EndpointTestView(WebhooksView):
     )
     @idempotent
     def post(self, request: Request, endpoint_id: UUID) -> Response:
-        """Return the delivery of a `webhook.test` event, which goes to this endpoint alone."""
+        """Return the delivery of a `webhook.test` event, sent only to this endpoint."""
         endpoint = _find_endpoint(self.access, endpoint_id)
         sent = endpoints.send_test(endpoint, by=self.access)
         return self.answer_object(present_delivery(sent), status=201)
@@ -241,7 +241,7 @@ class EnableEndpointView(WebhooksView):
     )
     @idempotent
     def post(self, request: Request, endpoint_id: UUID) -> Response:
-        """Send an endpoint what happens from now on. Doing it twice does nothing."""
+        """Enable an endpoint, which then receives new events. Repeating the call has no effect."""
         endpoint = _find_endpoint(self.access, endpoint_id)
         endpoints.enable_endpoint(endpoint, by=self.access)
         return self.answer_object(present_endpoint(endpoint))
@@ -260,7 +260,7 @@ class DisableEndpointView(WebhooksView):
     )
     @idempotent
     def post(self, request: Request, endpoint_id: UUID) -> Response:
-        """Send an endpoint nothing until it is enabled again. Doing it twice does nothing."""
+        """Disable an endpoint until it is enabled again. Repeating the call has no effect."""
         endpoint = _find_endpoint(self.access, endpoint_id)
         endpoints.disable_endpoint(endpoint, by=self.access)
         return self.answer_object(present_endpoint(endpoint))
@@ -271,7 +271,7 @@ class DeliveriesView(WebhooksView):
 
     @operation(
         "webhooks.deliveries",
-        "List what was sent to an endpoint",
+        "List an endpoint's deliveries",
         scope=Scope.WEBHOOKS_WRITE,
         answer=DeliveryObject,
         is_page=True,
@@ -300,7 +300,7 @@ class DeliveryView(WebhooksView):
         example=DELIVERY_EXAMPLE,
     )
     def get(self, request: Request, endpoint_id: UUID, delivery_id: UUID) -> Response:
-        """Return a delivery, with the first 2 KB of what was answered."""
+        """Return a delivery with the first 2 KB of the response."""
         return self.answer_object(present_delivery(_find_delivery(self.access, endpoint_id, delivery_id)))
 
 
@@ -309,7 +309,7 @@ class RedeliverView(WebhooksView):
 
     @operation(
         "webhooks.redeliver",
-        "Send an event to an endpoint again",
+        "Resend an event to an endpoint",
         scope=Scope.WEBHOOKS_WRITE,
         answer=DeliveryObject,
         status=201,
@@ -318,7 +318,8 @@ class RedeliverView(WebhooksView):
     )
     @idempotent
     def post(self, request: Request, endpoint_id: UUID, delivery_id: UUID) -> Response:
-        """Return the new delivery; the event keeps its id. One that waits is tried at once instead."""
+        """Resend an event with the same id and return the new delivery. A pending delivery is retried
+        immediately instead."""
         sent = _find_delivery(self.access, endpoint_id, delivery_id)
         again = endpoints.redeliver(sent, by=self.access)
         return self.answer_object(present_delivery(again), status=201)
@@ -329,7 +330,7 @@ class EventsView(WebhooksView):
 
     @operation(
         "events.list",
-        "List the events of the last 30 days",
+        "List events of the last 30 days",
         scope=Scope.WEBHOOKS_WRITE,
         answer=EventObject,
         is_page=True,
@@ -338,7 +339,7 @@ class EventsView(WebhooksView):
         tag="webhooks",
     )
     def get(self, request: Request) -> Response:
-        """Return events as webhooks carry them, newest first."""
+        """Return events as sent to webhooks, newest first."""
         query = self.read_query(EventsQuery)
         events = OutboxEvent.objects.filter(tenant=self.access.tenant)
         if "type" in query:

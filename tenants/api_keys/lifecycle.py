@@ -30,19 +30,19 @@ SHOWN_DIGITS = 4  # at each end of a secret; people recognise a key by them
 
 
 class DeadKey(Conflict):
-    """The key “{name}” is revoked or has expired. Make a new one."""
+    """The key “{name}” was revoked or has expired. Create a new one."""
 
     code = "key_not_live"
 
 
 class NameTaken(Invalid):
-    """There is a key named “{name}” already; give this one another name."""
+    """There is already a key named “{name}”. Choose another name."""
 
     code = "name_taken"
 
 
 class TooManyKeys(Conflict):
-    """A workspace makes at most {limit} API keys a day. Give a key narrower limits instead of many keys."""
+    """A workspace can create at most {limit} API keys per day. Use fewer keys with narrower limits."""
 
     code = "too_many_keys"
 

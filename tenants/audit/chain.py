@@ -136,7 +136,9 @@ def verify_log(expected: Head | None = None) -> Verification:
         entries += 1
         is_expected_seen = is_expected_seen or before == expected
     if not is_expected_seen:
-        return Verification(entries, before, Fault(None, f"No entry has the place and hash {expected}."))
+        return Verification(
+            entries, before, Fault(None, f"There is no entry with the position and hash {expected}.")
+        )
     # Only where the chain itself is sound: its faults say more.
     for fault in _find_faults_beside():
         return Verification(entries, before, fault)
@@ -148,9 +150,9 @@ def _find_problem(entry: AuditEntry, before: Head) -> str:
     if entry.position != before.position + 1:
         return f"Entries {before.position + 1} to {int(entry.position or 0) - 1} are missing before it."
     if entry.previous_hash != before.hash:
-        return "It does not follow the entry before it: that one was changed or replaced."
+        return "It doesn't follow the previous entry, which was changed or replaced."
     if entry.hash != hash_entry(entry, position=entry.position, previous_hash=before.hash):
-        return "Its content is not what its hash was made of: it was changed."
+        return "Its content doesn't match its hash: it was changed."
     return ""
 
 
@@ -158,12 +160,12 @@ def _find_faults_beside() -> Iterator[Fault]:
     """Yield entries that nobody linked in time, and prunings that the log does not tell of."""
     late = AuditEntry.objects.filter(position=None, at__lt=timezone.now() - LINKED_WITHIN)
     for entry in late.order_by("pk")[:1]:
-        yield Fault(entry, "It is in no chain yet, although it is old: does beat run?")
+        yield Fault(entry, "It is not in the chain yet, although it is old. Is beat running?")
     checkpoint = AuditCheckpoint.objects.order_by("-position").first()
     if checkpoint:
         facts: dict[str, Any] = {"position": checkpoint.position, "hash": checkpoint.hash}
         if not AuditEntry.objects.filter(action=PRUNED, after__contains=facts).exists():
-            yield Fault(None, f"Entries up to {checkpoint.position} were pruned, and no entry says so.")
+            yield Fault(None, f"Entries up to {checkpoint.position} were pruned, but no entry records it.")
 
 
 def _lock_chain() -> bool:

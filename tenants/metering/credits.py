@@ -58,13 +58,13 @@ class GrantReason(MessageCode):
 
 
 class DifferentGrant(Conflict):
-    """{source} {source_id} has granted another amount, or to another workspace."""
+    """{source} {source_id} was already granted with a different amount or to a different workspace."""
 
     code = "credit_source_used"
 
 
 class BadCredit(Invalid):
-    """Credits are more than $0 and at most $9,000,000, and their last month is {period} or a later one."""
+    """Credits must be more than $0 and at most $9,000,000, and can't expire before {period}."""
 
     code = "invalid_credit"
 

@@ -31,7 +31,7 @@ REFUSED: Literal[0] = 0  # of one moment the served ones stand first
 OUTCOMES = (
     ("", _("All")),
     ("complete", _("Complete")),
-    ("broken", _("Broke off")),
+    ("broken", _("Interrupted")),
     ("refused", _("Refused")),
 )
 BADGES = {
@@ -41,9 +41,11 @@ BADGES = {
     UsageEvent.Outcome.SWEPT: "cut",
 }
 REASONS = {
-    UsageEvent.Outcome.CLIENT_DISCONNECT: _("The client hung up. What was written until then is billed."),
-    UsageEvent.Outcome.UPSTREAM_ERROR: _("The model server failed. Only what was sent is billed."),
-    UsageEvent.Outcome.SWEPT: _("Our process died. What it had counted last is billed."),
+    UsageEvent.Outcome.CLIENT_DISCONNECT: _(
+        "The client disconnected. Output generated until then is billed."
+    ),
+    UsageEvent.Outcome.UPSTREAM_ERROR: _("The model server failed. Only the output that was sent is billed."),
+    UsageEvent.Outcome.SWEPT: _("Our process crashed. The output recorded until then is billed."),
 }
 CSV_COLUMNS = (
     "request_id", "at", "style", "version", "key", "prompt_tokens", "cached_tokens", "completion_tokens",
@@ -52,10 +54,10 @@ CSV_COLUMNS = (
 
 
 class BadCursor(Invalid):
-    """This page of the log is not there. Begin at its first page."""
+    """This page of the log doesn't exist. Start from the first page."""
 
     code = "invalid_cursor"
-    for_programs = "This cursor is not one of this list. Begin again without `cursor`."
+    for_programs = "Invalid cursor for this list. Start again without `cursor`."
 
 
 class Cursor(NamedTuple):

@@ -21,22 +21,20 @@ FAILED_UNBILLED = {"prompt_tokens": 0, "completion_tokens": 0}  # they cost noth
 
 
 class BadRange(Invalid):
-    """`end` comes after `start`, by at most {days} days."""
+    """`end` must be after `start`, by at most {days} days."""
 
     code = "invalid_range"
 
 
 class TooManySums(Invalid):
-    """This is more than {most} rows. Narrow `start` and `end`, or group by less."""
+    """The result exceeds {most} rows. Narrow `start` and `end`, or use fewer groups."""
 
     code = "too_many_rows"
 
 
 class UsageArchived(Conflict):
-    """Requests until {last} were archived: begin with {first}. Sums by day, style and key remain.
-
-    The newest of them are in the file {file}, of which you can ask for a copy.
-    """
+    """Requests up to {last} are archived. Start from {first}. Totals by day, style and key remain available.
+    The latest archived requests are in the file {file}; ask us for a copy."""
 
     code = "usage_archived"
 

@@ -26,33 +26,31 @@ def usage_sentence(*, used: int, allowance: Allowance, now: datetime) -> str:
     }
     if used >= allowance.max_tokens:
         words |= {"count": intcomma(allowance.max_tokens), "day": date_format(end, gettext("j F"))}
-        sentence = gettext("All of {month}'s {count} tokens are used; new ones come on {day}.")
+        sentence = gettext("You've used all {count} tokens for {month}. Your tokens reset on {day}.")
     elif used > meter:
         words["more"] = intcomma(used - meter)
-        sentence = gettext("All of {month}'s {meter} {tokens} are used, and {more} more.")
+        sentence = gettext("You've used all {meter} {tokens} for {month}, and {more} more.")
     elif used == meter:
-        sentence = gettext("All of {month}'s {meter} {tokens} are used.")
+        sentence = gettext("You've used all {meter} {tokens} for {month}.")
     elif not used:
-        sentence = gettext("None of {month}'s {meter} {tokens} are used yet.")
+        sentence = gettext("You haven't used any of your {meter} {tokens} for {month} yet.")
     else:
         percent = 100 * used // meter
-        words["share"] = f"{percent} %" if percent else gettext("less than 1 %")
+        words["share"] = gettext("{percent}%").format(percent=percent) if percent else gettext("less than 1%")
         elapsed = now - start
         if elapsed < FIRST_DAYS:
-            sentence = gettext("You have used {share} of {month}'s {tokens}.")
+            sentence = gettext("You've used {share} of {month}'s {tokens}.")
         elif meter / used >= (end - start) / elapsed:
-            sentence = gettext(
-                "You have used {share} of {month}'s {tokens}; at this pace they last the month."
-            )
+            sentence = gettext("You've used {share} of {month}'s {tokens}, on track to last the month.")
         else:
             reached = start + elapsed * (meter / used)
             words["day"] = str(ordinal(reached.astimezone(UTC).day))
             sentence = gettext(
-                "You have used {share} of {month}'s {tokens}; at this pace the cap comes on the {day}."
+                "You've used {share} of {month}'s {tokens}. At this rate you'll reach the cap on the {day}."
             )
             if allowance.counts_included:
                 sentence = gettext(
-                    "You have used {share} of {month}'s {tokens}; at this pace they are used up on the {day}."
+                    "You've used {share} of {month}'s {tokens}. At this rate they'll run out on the {day}."
                 )
     return sentence.format(**words)
 
@@ -62,8 +60,7 @@ def shared_sentence(*, others: int) -> str:
     if not others:
         return ""
     sentence = gettext(
-        "All free workspaces of one person share the free plan: {count} of the used tokens were used in "
-        "others."
+        "Your free workspaces share one allowance: {count} of these tokens were used in other workspaces."
     )
     return sentence.format(count=intcomma(others))
 
@@ -81,32 +78,33 @@ def describe_overage(
         "credits": usd(credits_nanousd),
     }
     if used >= allowance.max_tokens:
-        sentence = gettext(
-            "Requests are refused until {begins}; a plan with more tokens lets them through at once."
-        )
+        sentence = gettext("Requests are refused until {begins}. A larger plan takes effect immediately.")
         return sentence.format(**words)
     if allowance.overage == OveragePolicy.REFUSED:
-        sentence = gettext("Once they are used, requests are refused until {begins}.")
+        sentence = gettext("When they run out, requests are refused until {begins}.")
         return sentence.format(**words)
-    words["price"] = gettext("{read} a million tokens read and {written} a million written").format(**words)
-    words["most"] = gettext("at most {max_tokens} tokens this month").format(**words)
+    words["price"] = gettext(
+        "{read} per million input tokens and {written} per million output tokens"
+    ).format(**words)
+    words["most"] = gettext("up to {max_tokens} tokens this month").format(**words)
     if allowance.overage == OveragePolicy.OVERAGE:
         if credits_nanousd:
             sentence = gettext(
-                "Further ones cost {price}: your {credits} of credits pay first, the rest comes onto the "
-                "invoice, {most}."
+                "Additional tokens cost {price}. Your {credits} in credits are used first; the rest is "
+                "added to your invoice, {most}."
             )
         else:
-            sentence = gettext("Further ones cost {price}: they come onto the invoice, {most}.")
+            sentence = gettext("Additional tokens cost {price} and are added to your invoice, {most}.")
     elif credits_nanousd:
-        sentence = gettext("Further ones cost {price}, paid from your {credits} of credits; {most}.")
+        sentence = gettext("Additional tokens cost {price}, paid from your {credits} in credits, {most}.")
     elif used >= allowance.included_tokens:
         sentence = gettext(
-            "No credits are left: requests are refused until {begins}. With credits further ones cost "
-            "{price}; {most}."
+            "You have no credits left, so requests are refused until {begins}. With credits, additional "
+            "tokens cost {price}, {most}."
         )
     else:
         sentence = gettext(
-            "Without credits, requests are refused then. With credits further ones cost {price}; {most}."
+            "When they run out, requests are refused unless you have credits. Additional tokens cost "
+            "{price}, {most}."
         )
     return sentence.format(**words)

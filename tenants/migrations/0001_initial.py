@@ -552,14 +552,14 @@ class Migration(migrations.Migration):
                 (
                     "slug",
                     models.SlugField(
-                        help_text="Names its styles: acme/brand-voice.", max_length=40, unique=True
+                        help_text="Prefix of its styles: acme/brand-voice.", max_length=40, unique=True
                     ),
                 ),
                 ("name", models.CharField(max_length=80, validators=[core.names.validate_name])),
                 (
                     "is_first_party",
                     models.BooleanField(
-                        default=False, help_text="Owns the public styles, named without an owner."
+                        default=False, help_text="Owns the public styles that have no prefix."
                     ),
                 ),
                 (
@@ -1046,7 +1046,7 @@ class Migration(migrations.Migration):
                 ),
                 ("source_id", models.CharField(help_text="For usage: the request id.", max_length=80)),
                 ("period", models.CharField(max_length=7)),
-                ("amount_nanousd", models.BigIntegerField(help_text="Positive: the tenant owes it.")),
+                ("amount_nanousd", models.BigIntegerField(help_text="Positive: owed by the workspace.")),
                 ("tokens", models.BigIntegerField(default=0)),
                 ("actor", models.CharField(blank=True, max_length=80)),
                 ("reason", models.CharField(blank=True, max_length=200)),
@@ -1600,12 +1600,15 @@ class Migration(migrations.Migration):
                 ("adapter_sha256", models.CharField(blank=True, max_length=64)),
                 ("base_model", models.CharField(max_length=100)),
                 ("engine", models.CharField(max_length=60)),
-                ("period", models.CharField(help_text="Month of admission in UTC, 2026-11.", max_length=7)),
+                (
+                    "period",
+                    models.CharField(help_text="Month of admission (UTC), such as 2026-11.", max_length=7),
+                ),
                 ("admitted_at", models.DateTimeField()),
                 ("prompt_tokens", models.PositiveIntegerField()),
                 (
                     "cached_tokens",
-                    models.PositiveIntegerField(default=0, help_text="Those of the prompt that were cached."),
+                    models.PositiveIntegerField(default=0, help_text="Cached tokens of the prompt."),
                 ),
                 ("completion_tokens", models.PositiveIntegerField()),
                 ("finish_reason", models.CharField(blank=True, max_length=30)),
@@ -1614,14 +1617,14 @@ class Migration(migrations.Migration):
                     models.CharField(
                         choices=[
                             ("complete", "Complete"),
-                            ("client_disconnect", "client hung up"),
+                            ("client_disconnect", "client disconnected"),
                             ("upstream_error", "engine failed"),
-                            ("swept", "swept after a crash"),
+                            ("swept", "recovered after a crash"),
                         ],
                         max_length=20,
                     ),
                 ),
-                ("input_nanousd", models.BigIntegerField(help_text="Price used, a token.")),
+                ("input_nanousd", models.BigIntegerField(help_text="Price per token.")),
                 ("cached_input_nanousd", models.BigIntegerField()),
                 ("output_nanousd", models.BigIntegerField()),
                 ("cost_nanousd", models.BigIntegerField()),

@@ -25,14 +25,14 @@ class UsageArchive(models.Model):
     class State(models.TextChoices):
         EXPORTING = "exporting"
         EXPORTED = "exported", "exported and verified"
-        DETACHED = "detached", "detached: its table is to be dropped"
+        DETACHED = "detached", "detached, table not yet dropped"
         ARCHIVED = "archived"
 
-    period = models.CharField(max_length=7, unique=True, help_text="Month in UTC, 2026-08.")
+    period = models.CharField(max_length=7, unique=True, help_text="Month in UTC, such as 2026-08.")
     state = models.CharField(max_length=12, choices=State, default=State.EXPORTING)
-    object_key = models.CharField(max_length=120, help_text="Of the gzipped CSV in the bucket.")
+    object_key = models.CharField(max_length=120, help_text="SHA-256 of the gzipped CSV in the bucket.")
     sha256 = models.CharField(max_length=64, blank=True)
-    events = models.BigIntegerField(default=0, help_text="With those that used nothing.")
+    events = models.BigIntegerField(default=0, help_text="Including workspaces without usage.")
     tokens = models.BigIntegerField(default=0)
     cost_nanousd = models.BigIntegerField(default=0)
     reason = models.CharField(
@@ -41,7 +41,7 @@ class UsageArchive(models.Model):
         default="",
         db_default="",
         editable=False,
-        help_text="Why an operator wants it. Those with a reason are made by a worker.",
+        help_text="The operator's reason. Archives with a reason are created by a worker.",
     )
     problem = models.CharField(
         max_length=300,
@@ -49,13 +49,13 @@ class UsageArchive(models.Model):
         default="",
         db_default="",
         editable=False,
-        help_text="Why the worker could not make it. It tries again once an operator says so.",
+        help_text="Why the worker failed. It retries when an operator requests it.",
     )
     has_shares = models.BooleanField(
         default=False,
         db_default=False,
         editable=False,
-        help_text="Whether it keeps what its events earned authors.",
+        help_text="Whether it includes authors' earnings per event.",
     )
     begun_at = models.DateTimeField(auto_now_add=True)
     archived_at = models.DateTimeField(null=True, blank=True)
@@ -98,7 +98,7 @@ class ArchivedShare(models.Model):
     author = models.ForeignKey(Tenant, on_delete=models.PROTECT, related_name="+", help_text="Who earned.")
     tenant = models.ForeignKey(Tenant, on_delete=models.PROTECT, related_name="+", help_text="Who used it.")
     style = models.UUIDField()
-    share_nanousd = models.BigIntegerField(help_text="Of each request's cost, rounded down.")
+    share_nanousd = models.BigIntegerField(help_text="Percentage of each request's cost, rounded down.")
 
     class Meta:
         constraints = [

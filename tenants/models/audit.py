@@ -19,28 +19,28 @@ class AuditEntry(models.Model):
         on_delete=models.PROTECT,
         null=True,
         related_name="audit_entries",
-        help_text="The program's key.",
+        help_text="The API key used.",
     )
     tenant = models.ForeignKey(
         Tenant,
         on_delete=models.PROTECT,
         null=True,
         related_name="audit_entries",
-        help_text="The workspace whose log shows it. Empty: only operators see it.",
+        help_text="The workspace whose log shows the entry. Empty: visible to operators only.",
     )
     action = models.CharField(max_length=60)
-    object_type = models.CharField(max_length=60, help_text="The model, as tenants.tenant.")
+    object_type = models.CharField(max_length=60, help_text="The model, such as tenants.tenant.")
     object_id = models.CharField(max_length=100)
     object_name = models.CharField(max_length=200)
     reason = models.CharField(max_length=300, blank=True)
     before = models.JSONField(default=dict, encoder=DjangoJSONEncoder, help_text="What was changed.")
     after = models.JSONField(default=dict, encoder=DjangoJSONEncoder)
-    address = models.GenericIPAddressField(null=True, help_text="From where it was done.")
+    address = models.GenericIPAddressField(null=True, help_text="Client IP address.")
     position = models.PositiveBigIntegerField(
         null=True,
         unique=True,
         editable=False,
-        help_text="Its place in the chain, from 1 on. Empty: not linked yet.",
+        help_text="Position in the chain, starting at 1. Empty: not linked yet.",
     )
     previous_hash = models.CharField(max_length=64, blank=True, editable=False, db_default="")
     hash = models.CharField(
@@ -48,7 +48,7 @@ class AuditEntry(models.Model):
         blank=True,
         editable=False,
         db_default="",
-        help_text="SHA-256 of the entry and of the hash before it.",
+        help_text="SHA-256 of the entry and the previous hash.",
     )
 
     class Meta:

@@ -29,10 +29,12 @@ class CreditGrant(models.Model):
     source = models.CharField(max_length=12, choices=Source)
     source_id = models.CharField(max_length=MAX_SOURCE_ID, help_text="For a top-up: the payment's id.")
     amount_nanousd = models.BigIntegerField()
-    priority = models.PositiveSmallIntegerField(default=100, help_text="The lower one burns first.")
-    first_period = models.CharField(max_length=7, help_text="Month in UTC in which it was granted, 2026-11.")
+    priority = models.PositiveSmallIntegerField(default=100, help_text="Lower values are used first.")
+    first_period = models.CharField(
+        max_length=7, help_text="Month (UTC) in which it was granted, such as 2026-11."
+    )
     last_period = models.CharField(
-        max_length=7, blank=True, help_text="It expires at this month's end (UTC). Empty: it never does."
+        max_length=7, blank=True, help_text="Expires at the end of this month (UTC). Empty: never."
     )
     reason = MessageField()
     actor = models.CharField(max_length=80, blank=True)
@@ -66,9 +68,9 @@ class CreditBurn(models.Model):
         null=True,
         blank=True,
         related_name="credit_burns",
-        help_text="None: it expired.",
+        help_text="Empty: expired.",
     )
-    period = models.CharField(max_length=7, help_text="The month whose usage it paid.")
+    period = models.CharField(max_length=7, help_text="The month whose usage it paid for.")
     amount_nanousd = models.BigIntegerField()
     created_at = models.DateTimeField(auto_now_add=True)
 

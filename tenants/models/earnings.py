@@ -16,15 +16,17 @@ class AuthorEarning(models.Model):
     requests = models.BigIntegerField()
     tokens = models.BigIntegerField()
     cost_nanousd = models.BigIntegerField(help_text="Of the usage.")
-    share_nanousd = models.BigIntegerField(help_text="Of each request's cost, rounded down.")
+    share_nanousd = models.BigIntegerField(help_text="Percentage of each request's cost, rounded down.")
     earned_nanousd = models.BigIntegerField(
-        null=True, help_text="What of the share is earned: of usage that was paid. Empty: not decided yet."
+        null=True, help_text="The earned part of the share, from paid usage. Empty: not decided yet."
     )
     shares_member = models.BooleanField(
-        default=False, db_default=False, help_text="The two had a member in common in that month."
+        default=False, db_default=False, help_text="The two workspaces had a member in common in that month."
     )
     is_final = models.BooleanField(
-        default=False, db_default=False, help_text="From before shares were of paid usage alone: it stays."
+        default=False,
+        db_default=False,
+        help_text="Created before shares were limited to paid usage. Not changed.",
     )
 
     class Meta:

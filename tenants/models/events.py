@@ -22,42 +22,45 @@ MAX_URL_LENGTH = 500
 class EventType(models.TextChoices):
     """What can happen, as docs/api.md lists it. A type stands here once something records it."""
 
-    VERSION_SERVING = "version.serving", _("A version began to serve.")
-    VERSION_REJECTED = "version.rejected", _("An upload was rejected by its validation.")
-    VERSION_FAILED = "version.failed", _("A version could not be loaded by any engine.")
+    VERSION_SERVING = "version.serving", _("A version started serving.")
+    VERSION_REJECTED = "version.rejected", _("An upload failed validation.")
+    VERSION_FAILED = "version.failed", _("No engine could load a version.")
     VERSION_RETIRED = "version.retired", _("A version was retired.")
-    RELEASE_PROMOTED = "release.promoted", _("Another version answers for a style.")
-    RELEASE_ROLLED_BACK = "release.rolled_back", _("The version before answers for a style again.")
-    CANARY_ENDED = "canary.ended", _("A canary ended, by a person or by its figures.")
+    RELEASE_PROMOTED = "release.promoted", _("A style's live version changed.")
+    RELEASE_ROLLED_BACK = "release.rolled_back", _("A style was rolled back to its previous version.")
+    CANARY_ENDED = "canary.ended", _("A canary ended, manually or because of its metrics.")
     STYLE_SHARED = "style.shared", _("Another workspace shared a style with this one.")
-    STYLE_OFFER_DECIDED = "style.offer_decided", _("Operators approved or declined what was offered.")
-    STYLE_PRICE_ANNOUNCED = "style.price_announced", _("A selected style is to cost something else.")
-    KEY_CREATED = "key.created", _("An API key was made.")
-    KEY_ROTATED = "key.rotated", _("An API key got a new secret.")
+    STYLE_OFFER_DECIDED = "style.offer_decided", _("An offer was approved or declined.")
+    STYLE_PRICE_ANNOUNCED = "style.price_announced", _("The price of a selected style will change.")
+    KEY_CREATED = "key.created", _("An API key was created.")
+    KEY_ROTATED = "key.rotated", _("An API key's secret was rotated.")
     KEY_REVOKED = "key.revoked", _("An API key was revoked.")
-    USAGE_THRESHOLD_REACHED = "usage.threshold_reached", _("50, 80 or 100 % of a month's limit is used.")
+    USAGE_THRESHOLD_REACHED = "usage.threshold_reached", _("Usage reached 50, 80 or 100% of a monthly limit.")
     CREDIT_GRANTED = "credit.granted", _("Credits were added to the workspace.")
-    CREDIT_EXPIRED = "credit.expired", _("What was left of some credits expired.")
-    INVOICE_FINALIZED = "invoice.finalized", _("A month's invoice has its number and is to be paid.")
+    CREDIT_EXPIRED = "credit.expired", _("Unused credits expired.")
+    INVOICE_FINALIZED = "invoice.finalized", _("A monthly invoice was finalized.")
     INVOICE_PAID = "invoice.paid", _("An invoice was paid.")
-    INVOICE_VOIDED = "invoice.voided", _("Nothing is asked for an invoice any more.")
+    INVOICE_VOIDED = "invoice.voided", _("An invoice was voided.")
     CREDIT_NOTE_ISSUED = "credit_note.issued", _("An invoice was corrected by a credit note.")
-    PLAN_CHANGED = "plan.changed", _("Another plan was chosen; it holds from `takes_effect_at` on.")
-    PAYMENT_SUCCEEDED = "payment.succeeded", _("A payment came: a top-up or an invoice's.")
-    PAYMENT_FAILED = "payment.failed", _("A payment was declined, such as an automatic top-up.")
-    WORKSPACE_SUSPENDED = "workspace.suspended", _("The workspace is served no more.")
-    WORKSPACE_RESUMED = "workspace.resumed", _("The workspace is served again.")
+    PLAN_CHANGED = "plan.changed", _("The plan was changed, effective `takes_effect_at`.")
+    PAYMENT_SUCCEEDED = "payment.succeeded", _("A payment succeeded, for a top-up or an invoice.")
+    PAYMENT_FAILED = "payment.failed", _("A payment failed, such as an automatic top-up.")
+    WORKSPACE_SUSPENDED = "workspace.suspended", _("The workspace was suspended.")
+    WORKSPACE_RESUMED = "workspace.resumed", _("The workspace's suspension was lifted.")
     WORKSPACE_DELETION_REQUESTED = (
         "workspace.deletion_requested",
-        _("An owner asked to delete the workspace. Until `deletion_at` any owner can stop it."),
+        _("An owner requested deletion of the workspace. Any owner can cancel it until `deletion_at`."),
     )
-    WORKSPACE_DELETION_STOPPED = "workspace.deletion_stopped", _("The workspace is not deleted after all.")
-    ERASURE_COMPLETED = "erasure.completed", _("A version's files are gone from everywhere.")
+    WORKSPACE_DELETION_STOPPED = (
+        "workspace.deletion_stopped",
+        _("The deletion of the workspace was canceled."),
+    )
+    ERASURE_COMPLETED = "erasure.completed", _("A version's files were completely erased.")
     WEBHOOK_DISABLED = (
         "webhook.disabled",
-        _("An endpoint answered 410, failed for three days, or was disabled by operators."),
+        _("An endpoint returned 410, failed for three days, or was disabled by operators."),
     )
-    WEBHOOK_TEST = "webhook.test", _("Somebody pressed “Send a test”. It goes to that endpoint alone.")
+    WEBHOOK_TEST = "webhook.test", _("A test event, sent only to the endpoint under test.")
 
 
 class OutboxEvent(models.Model):
@@ -114,7 +117,7 @@ class WebhookEndpoint(Leased):
     url = models.CharField(max_length=MAX_URL_LENGTH)
     description = models.CharField(max_length=200, blank=True)
     event_types = ArrayField(
-        models.CharField(max_length=40), default=list, blank=True, help_text="Empty: every type."
+        models.CharField(max_length=40), default=list, blank=True, help_text="Empty: all types."
     )
     # Encrypted, not digested: each delivery is signed with it. tenants/webhooks/signing.py knows the key.
     sealed_secret = models.TextField(editable=False)
@@ -124,7 +127,7 @@ class WebhookEndpoint(Leased):
     disabled_at = models.DateTimeField(null=True, blank=True, editable=False)
     disabled_reason = MessageField(editable=False)
     failing_since = models.DateTimeField(
-        null=True, blank=True, editable=False, help_text="Of the first failure since the last success."
+        null=True, blank=True, editable=False, help_text="Time of the first failure since the last success."
     )
     created_by = models.ForeignKey(User, on_delete=models.SET_NULL, null=True, blank=True)
     created_at = models.DateTimeField(default=timezone.now, editable=False)

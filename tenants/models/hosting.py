@@ -13,8 +13,8 @@ class HostedStyle(models.Model):
     )
     style = models.UUIDField()
     style_name = models.CharField(max_length=100)
-    period = models.CharField(max_length=7, help_text="Month in UTC, 2026-11.")
-    noted_at = models.DateTimeField(auto_now_add=True, help_text="When it was first seen in that month.")
+    period = models.CharField(max_length=7, help_text="Month in UTC, such as 2026-11.")
+    noted_at = models.DateTimeField(auto_now_add=True, help_text="When it was first hosted in that month.")
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["style", "period"], name="hosted_once_a_month")]

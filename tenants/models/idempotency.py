@@ -13,7 +13,7 @@ class CachedAnswer(models.Model):
     name_digest = models.CharField(max_length=64, help_text="SHA-256 of the Idempotency-Key.")
     request_digest = models.CharField(max_length=64, help_text="SHA-256 of method, path and body.")
     status = models.PositiveSmallIntegerField()
-    body = models.BinaryField(help_text="Readable only with the Idempotency-Key itself.")
+    body = models.BinaryField(help_text="Can be decrypted only with the Idempotency-Key.")
     created_at = models.DateTimeField(auto_now_add=True, db_index=True)
 
     class Meta:

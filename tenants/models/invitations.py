@@ -23,12 +23,12 @@ class Invitation(models.Model):
     email = models.EmailField("e-mail")
     role = models.CharField(max_length=10, choices=Membership.Role, default=Membership.Role.MEMBER)
     digest = models.CharField(
-        max_length=64, unique=True, editable=False, help_text="SHA-256 of the token in the mailed link."
+        max_length=64, unique=True, editable=False, help_text="SHA-256 of the token in the emailed link."
     )
     invited_by = models.ForeignKey(User, on_delete=models.SET_NULL, null=True, related_name="+")
     created_at = models.DateTimeField(auto_now_add=True)
     mailed_at = models.DateTimeField(
-        null=True, editable=False, help_text="Empty: the mail server did not take it yet."
+        null=True, editable=False, help_text="Empty: not accepted by the mail server yet."
     )
     expires_at = models.DateTimeField()
 

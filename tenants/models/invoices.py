@@ -20,7 +20,7 @@ class Invoice(models.Model):
 
     class State(models.TextChoices):
         DRAFT = "draft", _("Draft")
-        FINALIZED = "finalized", _("to be paid")
+        FINALIZED = "finalized", _("due")
         PAID = "paid", _("Paid")
         VOID = "void", _("Void")
 
@@ -28,16 +28,16 @@ class Invoice(models.Model):
     tenant = models.ForeignKey(
         Tenant, on_delete=models.PROTECT, related_name="invoices", verbose_name="workspace"
     )
-    period = models.CharField(max_length=7, help_text="Month in UTC, 2026-11.")
+    period = models.CharField(max_length=7, help_text="Month in UTC, such as 2026-11.")
     number = models.PositiveIntegerField(null=True, blank=True, unique=True)
     state = models.CharField(max_length=10, choices=State, default=State.DRAFT)
-    plan = models.CharField(max_length=80, help_text="The plan version at the month's end.")
-    total_nanousd = models.BigIntegerField(help_text="Whole cents, once it is finalized.")
-    bill_to = models.TextField(blank=True, help_text="The billing details of the day it was finalized.")
-    issuer = models.TextField(blank=True, help_text="Who sent it: INVOICE_ISSUER of that day.")
+    plan = models.CharField(max_length=80, help_text="The plan version at the end of the month.")
+    total_nanousd = models.BigIntegerField(help_text="In whole cents, once finalized.")
+    bill_to = models.TextField(blank=True, help_text="The billing details when it was finalized.")
+    issuer = models.TextField(blank=True, help_text="The issuer: INVOICE_ISSUER when it was finalized.")
     created_at = models.DateTimeField(auto_now_add=True)
     finalized_at = models.DateTimeField(null=True, blank=True)
-    closed_at = models.DateTimeField(null=True, blank=True, help_text="When it was paid or made void.")
+    closed_at = models.DateTimeField(null=True, blank=True, help_text="When it was paid or voided.")
 
     class Meta:
         constraints = [
@@ -53,7 +53,7 @@ class Invoice(models.Model):
         return (
             f"PS-{self.number:06d}"
             if self.number
-            else gettext_noop("Draft of {period}").format(period=self.period)
+            else gettext_noop("Draft for {period}").format(period=self.period)
         )
 
     @property

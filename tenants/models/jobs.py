@@ -12,7 +12,7 @@ class FailedTask(models.Model):
     args = models.JSONField(default=list, encoder=DjangoJSONEncoder, help_text="Ids; secrets are masked.")
     kwargs = models.JSONField(default=dict, encoder=DjangoJSONEncoder)
     is_masked = models.BooleanField(
-        default=False, help_text="Some argument was hidden: it can't be run again."
+        default=False, help_text="Some arguments were hidden, so it can't be run again."
     )
     queue = models.CharField(max_length=80, blank=True)
     error = models.CharField(max_length=500)
@@ -20,7 +20,7 @@ class FailedTask(models.Model):
     times = models.PositiveIntegerField(default=1)
     first_at = models.DateTimeField()
     last_at = models.DateTimeField(db_index=True)
-    retried_at = models.DateTimeField(null=True, blank=True, help_text="When an operator ran it again.")
+    retried_at = models.DateTimeField(null=True, blank=True, help_text="When an operator last ran it again.")
 
     class Meta:
         verbose_name = "failed job"

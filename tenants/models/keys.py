@@ -23,15 +23,15 @@ ENDS_SOON = timedelta(days=14)
 class Scope(models.TextChoices):
     """What a key may do. The label is how people read it."""
 
-    INFERENCE = "inference", _("Write text in styles")
-    STYLES_READ = "styles:read", _("See styles, their versions and reports")
-    STYLES_WRITE = "styles:write", _("Upload, change, release, share and delete styles")
-    KEYS_WRITE = "keys:write", _("See, make, limit and revoke API keys")
-    USAGE_READ = "usage:read", _("See usage and the log of requests")
-    BILLING_READ = "billing:read", _("See the plan, prices and what is spent")
-    MEMBERS_WRITE = "members:write", _("See and manage members")
-    WEBHOOKS_WRITE = "webhooks:write", _("See and manage webhooks and their secrets")
-    ADMIN = "admin", _("All of the above, and the workspace itself")
+    INFERENCE = "inference", _("Generate text with styles")
+    STYLES_READ = "styles:read", _("View styles, versions and reports")
+    STYLES_WRITE = "styles:write", _("Upload, edit, release, share and delete styles")
+    KEYS_WRITE = "keys:write", _("View, create, limit and revoke API keys")
+    USAGE_READ = "usage:read", _("View usage and the request log")
+    BILLING_READ = "billing:read", _("View the plan, prices and spending")
+    MEMBERS_WRITE = "members:write", _("View and manage members")
+    WEBHOOKS_WRITE = "webhooks:write", _("View and manage webhooks and their secrets")
+    ADMIN = "admin", _("All of the above, and manage the workspace")
 
 
 def default_scopes() -> list[str]:
@@ -79,10 +79,15 @@ class ApiKey(models.Model):
     last4 = models.CharField(max_length=4, blank=True, editable=False)
     scopes = ArrayField(models.CharField(max_length=20, choices=Scope), default=default_scopes)
     styles = ArrayField(
-        models.UUIDField(), null=True, blank=True, help_text="Only these styles. Empty: all it may use."
+        models.UUIDField(),
+        null=True,
+        blank=True,
+        help_text="Only these styles. Empty: all styles of the workspace.",
     )
-    monthly_tokens = models.BigIntegerField(null=True, blank=True, help_text="This key's own cap a month.")
-    monthly_nanousd = models.BigIntegerField(null=True, blank=True, help_text="This key's budget a month.")
+    monthly_tokens = models.BigIntegerField(
+        null=True, blank=True, help_text="Monthly token limit of this key."
+    )
+    monthly_nanousd = models.BigIntegerField(null=True, blank=True, help_text="Monthly budget of this key.")
     requests_per_minute = models.PositiveIntegerField(null=True, blank=True)
     tokens_per_minute = models.PositiveIntegerField(null=True, blank=True)
     parallel_requests = models.PositiveIntegerField(null=True, blank=True)
@@ -95,7 +100,7 @@ class ApiKey(models.Model):
         blank=True,
         editable=False,
         related_name="replaces",
-        help_text="The key that took its place when it was rotated; this one ends a while later.",
+        help_text="The key that replaced it when it was rotated. This one expires a while later.",
     )
     last_used_at = models.DateTimeField(null=True, blank=True, editable=False)
     created_by = models.ForeignKey(User, on_delete=models.SET_NULL, null=True, blank=True)
@@ -129,13 +134,13 @@ class ApiKey(models.Model):
         tokens, parallel = self.tokens_per_minute or 0, self.parallel_requests or 0
         styles = len(self.styles or ())
         counts = [
-            (months, ngettext("{count} token a month", "{count} tokens a month", months)),
-            (requests, ngettext("{count} request a minute", "{count} requests a minute", requests)),
-            (tokens, ngettext("{count} token a minute", "{count} tokens a minute", tokens)),
-            (parallel, ngettext("{count} request at once", "{count} requests at once", parallel)),
+            (months, ngettext("{count} token per month", "{count} tokens per month", months)),
+            (requests, ngettext("{count} request per minute", "{count} requests per minute", requests)),
+            (tokens, ngettext("{count} token per minute", "{count} tokens per minute", tokens)),
+            (parallel, ngettext("{count} concurrent request", "{count} concurrent requests", parallel)),
             (styles, ngettext("{count} style only", "{count} styles only", styles)),
         ]
         limits = [words.format(count=intcomma(count)) for count, words in counts if count]
         if self.monthly_nanousd is not None:
-            limits.insert(0, gettext("{amount} a month").format(amount=usd(self.monthly_nanousd)))
+            limits.insert(0, gettext("{amount} per month").format(amount=usd(self.monthly_nanousd)))
         return limits

@@ -18,9 +18,9 @@ class UsageEvent(models.Model):
 
     class Outcome(models.TextChoices):
         COMPLETE = "complete", _("Complete")
-        CLIENT_DISCONNECT = "client_disconnect", _("client hung up")
+        CLIENT_DISCONNECT = "client_disconnect", _("client disconnected")
         UPSTREAM_ERROR = "upstream_error", _("engine failed")
-        SWEPT = "swept", _("swept after a crash")
+        SWEPT = "swept", _("recovered after a crash")
 
     request_id = models.CharField(max_length=40)
     # Without indexes of their own: those below begin with them.
@@ -38,14 +38,14 @@ class UsageEvent(models.Model):
     adapter_sha256 = models.CharField(max_length=64, blank=True)
     base_model = models.CharField(max_length=100)
     engine = models.CharField(max_length=60)
-    period = models.CharField(max_length=7, help_text="Month of admission in UTC, 2026-11.")
+    period = models.CharField(max_length=7, help_text="Month of admission (UTC), such as 2026-11.")
     admitted_at = models.DateTimeField()
     prompt_tokens = models.PositiveIntegerField()
-    cached_tokens = models.PositiveIntegerField(default=0, help_text="Those of the prompt that were cached.")
+    cached_tokens = models.PositiveIntegerField(default=0, help_text="Cached tokens of the prompt.")
     completion_tokens = models.PositiveIntegerField()
     finish_reason = models.CharField(max_length=30, blank=True)  # the engine's, or `empty`
     outcome = models.CharField(max_length=20, choices=Outcome)
-    input_nanousd = models.BigIntegerField(help_text="Price used, a token.")
+    input_nanousd = models.BigIntegerField(help_text="Price per token.")
     cached_input_nanousd = models.BigIntegerField()
     output_nanousd = models.BigIntegerField()
     cost_nanousd = models.BigIntegerField()
@@ -98,7 +98,7 @@ class LedgerEntry(models.Model):
     kind = models.CharField(max_length=12, choices=Kind)
     source_id = models.CharField(max_length=80, help_text="For usage: the request id.")
     period = models.CharField(max_length=7)
-    amount_nanousd = models.BigIntegerField(help_text="Positive: the tenant owes it.")
+    amount_nanousd = models.BigIntegerField(help_text="Positive: owed by the workspace.")
     tokens = models.BigIntegerField(default=0)
     actor = models.CharField(max_length=80, blank=True)
     reason = models.CharField(max_length=200, blank=True)

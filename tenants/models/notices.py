@@ -16,22 +16,22 @@ from tenants.models.people import Membership
 class NoticeKind(models.TextChoices):
     """What a member gets, or switches off, together."""
 
-    USAGE = "usage", _("Usage reaches 50, 80 or 100 % of a month's tokens, budget or credits")
-    UPLOADS = "uploads", _("A version that was uploaded is rejected, or no engine can load it")
-    CANARIES = "canaries", _("A canary ends by itself")
+    USAGE = "usage", _("Usage reaches 50, 80 or 100% of a month's tokens, budget or credits")
+    UPLOADS = "uploads", _("An uploaded version is rejected or can't be loaded")
+    CANARIES = "canaries", _("A canary ends automatically")
     SHARES = "shares", _("Another workspace shares a style with this one")
     OFFERS = "offers", _("An offer to the public catalogue is approved or declined")
     WEBHOOKS = (
         "webhooks",
-        _("A webhook endpoint is disabled, because it failed for three days or by operators"),
+        _("A webhook endpoint is disabled, by operators or after failing for three days"),
     )
     INVOICES = "invoices", _("A month's invoice is ready")
     PAYMENTS = (
         "payments",
         _("The plan or a selected style's price changes, or an automatic top-up is declined"),
     )
-    KEYS = "keys", _("An API key is made, replaced or revoked")
-    WORKSPACE = "workspace", _("The workspace is suspended, served again, or to be deleted")
+    KEYS = "keys", _("An API key is created, rotated or revoked")
+    WORKSPACE = "workspace", _("The workspace is suspended, reinstated or scheduled for deletion")
 
 
 class NoticeMailQuerySet(LeasedQuerySet["NoticeMail"]):
@@ -59,7 +59,7 @@ class NoticeMail(Leased):
     status = models.CharField(max_length=10, choices=Status, default=Status.PENDING)
     attempts = models.PositiveSmallIntegerField(default=0)
     next_attempt_at = models.DateTimeField(default=timezone.now)
-    ended_at = models.DateTimeField(null=True, help_text="When it was sent, skipped or given up.")
+    ended_at = models.DateTimeField(null=True, help_text="When it was sent, skipped or abandoned.")
     failure = models.CharField(max_length=300, blank=True, help_text="Why the last attempt failed.")
     created_at = models.DateTimeField(default=timezone.now)
 

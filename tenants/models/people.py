@@ -32,7 +32,7 @@ class UserManager(BaseUserManager["User"]):
 class Language(models.TextChoices):
     """What a person reads Polyscribe in."""
 
-    BROWSER = "", _("As the browser asks")
+    BROWSER = "", _("Browser default")
     ENGLISH = "en", "English"
     GERMAN = "de", "Deutsch"
 
@@ -48,7 +48,7 @@ class User(AbstractUser):
         null=True,
         blank=True,
         editable=False,
-        help_text="When the password was reset or the address changed; empty once reviewed.",
+        help_text="When the password was reset or the email address changed. Empty once reviewed.",
     )
 
     default_workspace = models.ForeignKey(
@@ -58,14 +58,14 @@ class User(AbstractUser):
         blank=True,
         editable=False,
         related_name="+",
-        help_text="The workspace that was open last; the next session begins in it.",
+        help_text="The most recently opened workspace. The next session starts there.",
     )
     language = models.CharField(
         max_length=8,
         choices=Language,
         default=Language.BROWSER,
         blank=True,
-        help_text="Of pages and mail, as far as they are translated.",
+        help_text="Language of pages and emails.",
     )
 
     person = models.CharField(
@@ -74,7 +74,7 @@ class User(AbstractUser):
         db_default="",
         default="",
         editable=False,
-        help_text="Who shares the free plan (billing/persons.py), once the address has changed.",
+        help_text="The person who shares the free plan (billing/persons.py), once the address has changed.",
     )
 
     USERNAME_FIELD = "email"
@@ -104,39 +104,39 @@ class Tenant(models.Model):
     """A customer: one writer or one team. Owns styles, keys, usage and invoices."""
 
     id = models.UUIDField(primary_key=True, default=uuid4, editable=False)
-    slug = models.SlugField(max_length=40, unique=True, help_text="Names its styles: acme/brand-voice.")
+    slug = models.SlugField(max_length=40, unique=True, help_text="Prefix of its styles: acme/brand-voice.")
     name = models.CharField(max_length=80, validators=[validate_name])
     is_first_party = models.BooleanField(
-        default=False, help_text="Owns the public styles, named without an owner."
+        default=False, help_text="Owns the public styles that have no prefix."
     )
     monthly_nanousd = models.BigIntegerField(
-        null=True, blank=True, help_text="Its own budget a month. None: only the plan's cap."
+        null=True, blank=True, help_text="Its own monthly budget. Empty: only the plan's cap applies."
     )
     default_style = models.UUIDField(
         null=True,
         blank=True,
         editable=False,
-        help_text="The style that the playground and code samples begin with.",
+        help_text="Default style of the playground and code samples.",
     )
     key_limits = models.JSONField(
-        null=True, blank=True, editable=False, help_text="Limits that a new API key starts with."
+        null=True, blank=True, editable=False, help_text="Default limits of new API keys."
     )
     key_lifetime_days = models.PositiveSmallIntegerField(
         null=True,
         blank=True,
         default=365,
         editable=False,
-        help_text="After how many days a new API key ends where its maker says nothing else. None: never.",
+        help_text="Default lifetime of new API keys, in days. Empty: no expiration.",
     )
     suspended_at = models.DateTimeField(null=True, blank=True)
     suspended_reason = models.CharField(
-        max_length=300, blank=True, db_default="", editable=False, help_text="Its members read it."
+        max_length=300, blank=True, db_default="", editable=False, help_text="Visible to members."
     )
     deletion_at = models.DateTimeField(
         null=True,
         blank=True,
         editable=False,
-        help_text="When it is deleted, as an owner asked. Until then any owner can stop it.",
+        help_text="Scheduled deletion, requested by an owner. Any owner can cancel it until then.",
     )
     deletion_asked_by = models.ForeignKey(
         settings.AUTH_USER_MODEL,
@@ -145,16 +145,16 @@ class Tenant(models.Model):
         blank=True,
         editable=False,
         related_name="+",
-        help_text="The person who asked for it; empty: a key did, or operators.",
+        help_text="Who requested it. Empty: an API key or operators.",
     )
     deleted_at = models.DateTimeField(
         null=True,
         blank=True,
         editable=False,
-        help_text="When an owner deleted it: nothing opens it any more, its styles are being erased.",
+        help_text="When it was deleted. It can no longer be used, and its styles are being erased.",
     )
     erased_at = models.DateTimeField(
-        null=True, blank=True, editable=False, help_text="When the last file of its styles was gone."
+        null=True, blank=True, editable=False, help_text="When the last file of its styles was erased."
     )
     # Counted up in the same transaction as any change that the quota snapshot must show.
     generation = models.PositiveBigIntegerField(default=1, editable=False)
@@ -206,14 +206,17 @@ class Membership(models.Model):
         default=list,
         blank=True,
         editable=False,
-        help_text="Kinds of notices that the person switched off, of this workspace alone.",
+        help_text="Kinds of notices the member switched off for this workspace.",
     )
     steps_hidden_at = models.DateTimeField(
-        null=True, blank=True, editable=False, help_text="When the person took the next steps off Home."
+        null=True, blank=True, editable=False, help_text="When the member dismissed the next steps on Home."
     )
     created_at = models.DateTimeField(auto_now_add=True)
     last_seen_at = models.DateTimeField(
-        null=True, blank=True, editable=False, help_text="When the person last opened a page of it."
+        null=True,
+        blank=True,
+        editable=False,
+        help_text="When the member last opened a page of the workspace.",
     )
 
     objects = MembershipQuerySet.as_manager()

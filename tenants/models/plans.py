@@ -18,9 +18,9 @@ class Plan(models.Model):
     code = models.SlugField(max_length=40, primary_key=True)
     name = models.CharField(max_length=60)
     is_offered = models.BooleanField(
-        "offered to everybody",
+        "public",
         default=False,
-        help_text="Owners can choose it and the price list shows it; other plans operators give.",
+        help_text="Owners can choose it, and the price list shows it. Other plans are assigned by operators.",
     )
 
     def __str__(self) -> str:
@@ -34,32 +34,32 @@ class PlanVersion(models.Model):
     number = models.PositiveIntegerField()
     monthly_fee_nanousd = models.BigIntegerField(default=0)
     included_tokens = models.BigIntegerField(default=0)
-    monthly_tokens = models.BigIntegerField(help_text="Hard cap of tokens a month.")
+    monthly_tokens = models.BigIntegerField(help_text="Hard cap on tokens per month.")
     monthly_nanousd = models.BigIntegerField(
-        null=True, blank=True, help_text="Hard cap of spend a month. None: no cap."
+        null=True, blank=True, help_text="Hard cap on spending per month. Empty: no cap."
     )
     requests_per_minute = models.PositiveIntegerField()
     tokens_per_minute = models.PositiveIntegerField()
     parallel_requests = models.PositiveIntegerField()
     max_output_tokens = models.PositiveIntegerField()
     sequences_per_request = models.PositiveSmallIntegerField(
-        default=16, help_text="Prompts times `n` of one request: each is a sequence of the engine's."
+        default=16, help_text="Maximum prompts times `n` per request. Each is a sequence in the engine."
     )
     api_requests_per_minute = models.PositiveIntegerField(
-        default=300, help_text="Of one key to the management API, /api/v1."
+        default=300, help_text="Per key, for the management API /api/v1."
     )
     private_styles = models.PositiveIntegerField()
     stored_versions = models.PositiveIntegerField(
-        default=30, help_text="Versions whose files are kept, rejected ones not counted."
+        default=30, help_text="Versions with stored files, not counting rejected ones."
     )
     stored_bytes = models.BigIntegerField(
-        default=2 * GIB, help_text="Bytes of adapters that are kept or announced by open uploads."
+        default=2 * GIB, help_text="Bytes of stored adapters and open uploads."
     )
-    open_uploads = models.PositiveIntegerField(default=3, help_text="Uploads begun and not finished.")
-    weight = models.PositiveSmallIntegerField(default=1, help_text="Its share of an engine that is full.")
+    open_uploads = models.PositiveIntegerField(default=3, help_text="Uploads started but not completed.")
+    weight = models.PositiveSmallIntegerField(default=1, help_text="Relative share of a full engine.")
     effective_from = models.DateTimeField(
         default=timezone.now,
-        help_text="From when new subscriptions get it. Those on an earlier version stay there.",
+        help_text="When new subscriptions get it. Existing ones keep their version.",
     )
     overage_allowed = models.BooleanField(default=False)
     created_at = models.DateTimeField(auto_now_add=True)
@@ -81,7 +81,7 @@ class PriceBook(models.Model):
     effective_from = models.DateTimeField(unique=True, help_text="In UTC; whole minutes.")
     style_month_nanousd = models.BigIntegerField(
         default=0,
-        help_text="Of hosting a private style for a month; it counts from the next month's start.",
+        help_text="Monthly hosting price per private style. Takes effect at the start of the next month.",
     )
 
     class Meta:
@@ -104,10 +104,8 @@ class Price(models.Model):
 
     book = models.ForeignKey(PriceBook, on_delete=models.PROTECT, related_name="prices")
     style = models.UUIDField(null=True, blank=True)
-    style_name = models.CharField(
-        max_length=100, blank=True, help_text="As in `model=`, when the edition was made."
-    )
-    is_base = models.BooleanField(default=False, help_text="Of the base model without a style.")
+    style_name = models.CharField(max_length=100, blank=True, help_text="The style's model name at the time.")
+    is_base = models.BooleanField(default=False, help_text="Price of the base model without a style.")
     input_nanousd = models.BigIntegerField()
     cached_input_nanousd = models.BigIntegerField()
     output_nanousd = models.BigIntegerField()
@@ -115,7 +113,7 @@ class Price(models.Model):
         Tenant, on_delete=models.PROTECT, null=True, blank=True, related_name="+", help_text="Who earns."
     )
     author_percent = models.PositiveSmallIntegerField(
-        default=0, help_text="Of what other workspaces' usage of a public style costs, for its author."
+        default=0, help_text="Percentage of what other workspaces pay for a public style, for its author."
     )
 
     objects = PriceQuerySet.as_manager()

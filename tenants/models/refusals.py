@@ -17,10 +17,8 @@ class RefusedRequest(models.Model):
     )
     key = models.ForeignKey(ApiKey, on_delete=models.CASCADE, related_name="refused_requests")
     at = models.DateTimeField()
-    model_name = models.CharField(
-        max_length=100, blank=True, help_text="As it was asked for, if it was read."
-    )
-    status = models.PositiveSmallIntegerField(help_text="Of HTTP.")
+    model_name = models.CharField(max_length=100, blank=True, help_text="As requested, if the body was read.")
+    status = models.PositiveSmallIntegerField(help_text="HTTP status.")
     code = models.CharField(max_length=60)
     reason = MessageField()
 

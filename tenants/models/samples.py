@@ -6,8 +6,8 @@ from django.db import models
 class ServiceSample(models.Model):
     """The totals of all gateways at a minute. What happened between two samples is their difference."""
 
-    at = models.DateTimeField(unique=True, help_text="A whole minute.")
-    totals = models.JSONField(help_text="Requests, tokens, errors by code, first bytes by bucket.")
+    at = models.DateTimeField(unique=True, help_text="Start of the minute.")
+    totals = models.JSONField(help_text="Requests, tokens, errors by code, times to first byte by bucket.")
 
     def __str__(self) -> str:
         return f"{self.at:%Y-%m-%d %H:%M}"

@@ -23,11 +23,11 @@ class RaisedLimit(models.Model):
     """
 
     class Limit(models.TextChoices):
-        REQUESTS_PER_MINUTE = "requests_per_minute", "requests a minute"
-        TOKENS_PER_MINUTE = "tokens_per_minute", "tokens a minute"
-        PARALLEL_REQUESTS = "parallel_requests", "requests at once"
-        MAX_OUTPUT_TOKENS = "max_output_tokens", "tokens of one answer"
-        SEQUENCES_PER_REQUEST = "sequences_per_request", "sequences of one request"
+        REQUESTS_PER_MINUTE = "requests_per_minute", "requests per minute"
+        TOKENS_PER_MINUTE = "tokens_per_minute", "tokens per minute"
+        PARALLEL_REQUESTS = "parallel_requests", "concurrent requests"
+        MAX_OUTPUT_TOKENS = "max_output_tokens", "tokens per answer"
+        SEQUENCES_PER_REQUEST = "sequences_per_request", "sequences per request"
         PRIVATE_STYLES = "private_styles", "private styles"
         STORED_VERSIONS = "stored_versions", "stored versions"
         STORED_BYTES = "stored_bytes", "stored bytes"
@@ -37,16 +37,16 @@ class RaisedLimit(models.Model):
         Tenant, on_delete=models.CASCADE, related_name="raised_limits", verbose_name="workspace"
     )
     limit = models.CharField(max_length=30, choices=Limit)
-    amount = models.BigIntegerField("how many", help_text="In all, not on top of the plan's.")
+    amount = models.BigIntegerField("how many", help_text="The total, not in addition to the plan's limit.")
     starts_at = models.DateTimeField(default=timezone.now, editable=False)
-    ends_at = models.DateTimeField("until", help_text="In UTC. Then the plan's limit holds again, by itself.")
+    ends_at = models.DateTimeField("until", help_text="In UTC. After that, the plan's limit applies again.")
     actor = models.ForeignKey(
         User,
         on_delete=models.PROTECT,
         null=True,
         related_name="+",
         editable=False,
-        help_text="Who did it.",
+        help_text="Who raised it.",
     )
     reason = models.CharField(max_length=300, blank=True, editable=False)
 
@@ -69,9 +69,9 @@ class WorkspaceNote(models.Model):
     tenant = models.ForeignKey(
         Tenant, on_delete=models.CASCADE, related_name="notes", verbose_name="workspace"
     )
-    text = models.TextField("note", max_length=2000, help_text="Operators read it; the workspace does not.")
+    text = models.TextField("note", max_length=2000, help_text="Visible to operators only.")
     author = models.ForeignKey(
-        User, on_delete=models.PROTECT, null=True, related_name="+", editable=False, help_text="Who wrote it."
+        User, on_delete=models.PROTECT, null=True, related_name="+", editable=False, help_text="Author."
     )
     created_at = models.DateTimeField(auto_now_add=True)
 

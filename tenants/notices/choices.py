@@ -15,7 +15,7 @@ SALT = "tenants.notices.unsubscribe"
 
 
 class BadLink(NotFound):
-    """This link is not complete, or it is no longer valid: log in and open the page "Notices" instead."""
+    """This link is incomplete or no longer valid. Log in and change your notification settings instead."""
 
     code = "bad_link"
 

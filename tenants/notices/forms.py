@@ -10,9 +10,9 @@ class NoticesForm(forms.Form):
     """Which kinds of notices a member gets."""
 
     kinds = forms.MultipleChoiceField(
-        label=_("Mail me when"),
+        label=_("Email me when"),
         required=False,
         widget=forms.CheckboxSelectMultiple,
         choices=[(kind.value, kind.label) for kind in CHOOSABLE],
-        error_messages={"invalid_choice": _("Choose among the kinds below: another one was sent.")},
+        error_messages={"invalid_choice": _("Choose from the notifications below.")},
     )

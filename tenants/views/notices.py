@@ -31,7 +31,7 @@ def choose_notices(request: MemberRequest) -> HttpResponse:
         form = NoticesForm(request.POST)
         if form.is_valid():
             choices.choose_kinds(membership, form.cleaned_data["kinds"])
-            messages.success(request, gettext("Saved. It holds for what happens from now on."))
+            messages.success(request, gettext("Saved."))
             return redirect("tenants:notices")
     context = {"form": form, "wanted_count": len(wanted), "always": sorted(ALWAYS_SENT)}
     return render(request, "tenants/notices.html", context, status=400 if form.is_bound else 200)

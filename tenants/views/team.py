@@ -46,7 +46,7 @@ def invite(request: MemberRequest) -> HttpResponse:
         else:
             messages.success(
                 request,
-                gettext("{invitation} is invited. The link works for seven days.").format(
+                gettext("{invitation} was invited. The link is valid for seven days.").format(
                     invitation=invitation.email
                 ),
             )
@@ -79,7 +79,7 @@ def change_role(request: MemberRequest, member_id: int) -> HttpResponse:
         else:
             messages.success(
                 request,
-                gettext("{user} is {label} from now on.").format(
+                gettext("{user} is now {label}.").format(
                     user=member.user.email, label=_what_one_is(member.role)
                 ),
             )
@@ -101,7 +101,7 @@ def remove_member(request: MemberRequest, member_id: int) -> HttpResponse:
         return redirect("tenants:member", member_id)
     messages.success(
         request,
-        gettext("{user} is no member of {tenant} any more.").format(
+        gettext("{user} is no longer a member of {tenant}.").format(
             user=member.user.email, tenant=request.tenant.name
         ),
     )
@@ -121,7 +121,7 @@ def transfer_ownership(request: MemberRequest, member_id: int) -> HttpResponse:
     else:
         messages.success(
             request,
-            gettext("{user} owns {tenant} now; you are an admin.").format(
+            gettext("{user} now owns {tenant}. You're an admin.").format(
                 user=member.user.email, tenant=request.tenant.name
             ),
         )
@@ -155,7 +155,7 @@ def resend_invitation(request: MemberRequest, invitation_id: UUID) -> HttpRespon
     else:
         messages.success(
             request,
-            gettext("{invitation} gets a new link; the old one opens nothing any more.").format(
+            gettext("{invitation} was sent a new link. The old one no longer works.").format(
                 invitation=invitation.email
             ),
         )
@@ -170,7 +170,7 @@ def withdraw_invitation(request: MemberRequest, invitation_id: UUID) -> HttpResp
     invitation = get_object_or_404(Invitation, pk=invitation_id, tenant=request.tenant)
     invitations.withdraw(invitation, by=access_of(request))
     messages.success(
-        request, gettext("The invitation of {invitation} is withdrawn.").format(invitation=invitation.email)
+        request, gettext("The invitation for {invitation} was withdrawn.").format(invitation=invitation.email)
     )
     return redirect("tenants:team")
 

@@ -78,7 +78,7 @@ def edit_endpoint(request: MemberRequest, endpoint_id: UUID) -> HttpResponse:
         except DomainError as error:
             form.add_failure(error)
         else:
-            messages.success(request, gettext("Saved. The next delivery goes by it."))
+            messages.success(request, gettext("Saved. Applies from the next delivery."))
             return redirect("tenants:webhook", endpoint.pk)
     endpoint.refresh_from_db()
     return _endpoint_page(request, endpoint, form=form, status=400)
@@ -103,7 +103,7 @@ def send_test(request: MemberRequest, endpoint_id: UUID) -> HttpResponse:
     """Send a test event."""
     endpoint = _own_endpoint(request, endpoint_id)
     action = partial(endpoints.send_test, endpoint, by=access_of(request))
-    return _run(request, endpoint, action, done=gettext("A test is on its way; its answer appears below."))
+    return _run(request, endpoint, action, done=gettext("Test event sent. The response will appear below."))
 
 
 @require_POST
@@ -113,7 +113,7 @@ def enable_endpoint(request: MemberRequest, endpoint_id: UUID) -> HttpResponse:
     """Send an endpoint events again."""
     endpoint = _own_endpoint(request, endpoint_id)
     action = partial(endpoints.enable_endpoint, endpoint, by=access_of(request))
-    return _run(request, endpoint, action, done=gettext("It is enabled: it gets what happens from now on."))
+    return _run(request, endpoint, action, done=gettext("Endpoint enabled. It will receive new events."))
 
 
 @require_POST
@@ -123,7 +123,7 @@ def disable_endpoint(request: MemberRequest, endpoint_id: UUID) -> HttpResponse:
     """Send an endpoint nothing until it is enabled again."""
     endpoint = _own_endpoint(request, endpoint_id)
     action = partial(endpoints.disable_endpoint, endpoint, by=access_of(request))
-    return _run(request, endpoint, action, done=gettext("It is disabled and gets nothing."))
+    return _run(request, endpoint, action, done=gettext("Endpoint disabled."))
 
 
 @require_POST
@@ -133,7 +133,7 @@ def delete_endpoint(request: MemberRequest, endpoint_id: UUID) -> HttpResponse:
     """Delete an endpoint with its deliveries."""
     endpoint = _own_endpoint(request, endpoint_id)
     endpoints.delete_endpoint(endpoint, by=access_of(request))
-    messages.success(request, gettext("{url} is deleted.").format(url=endpoint.url))
+    messages.success(request, gettext("{url} was deleted.").format(url=endpoint.url))
     return redirect("tenants:webhooks")
 
 
@@ -145,7 +145,9 @@ def redeliver(request: MemberRequest, delivery_id: UUID) -> HttpResponse:
     own = WebhookDelivery.objects.filter(endpoint__tenant=request.tenant)
     sent = get_object_or_404(own.select_related("endpoint", "event"), public_id=delivery_id)
     action = partial(endpoints.redeliver, sent, by=access_of(request))
-    return _run(request, sent.endpoint, action, done=gettext("It is sent again, under the same id."))
+    return _run(
+        request, sent.endpoint, action, done=gettext("The event will be sent again with the same id.")
+    )
 
 
 def _own_endpoint(request: MemberRequest, endpoint_id: UUID) -> WebhookEndpoint:

@@ -48,19 +48,20 @@ type Address = IPv4Address | IPv6Address
 
 
 class BadUrl(Invalid):
-    """{why} Write an address such as {example}."""
+    """{why} Enter a URL such as {example}."""
 
     code = "bad_url"
 
 
 class RefusedAddress(Invalid):
-    """{host} leads to {address}, which is not a public address: webhooks go to public addresses only."""
+    """{host} resolves to {address}, which is not a public address. Webhooks are only sent to public
+    addresses."""
 
     code = "refused_address"
 
 
 class Unresolved(Invalid):
-    """The name {host} has no address. Check its spelling and its DNS."""
+    """{host} can't be resolved. Check the spelling and the DNS records."""
 
     code = "unresolved"
 
@@ -98,28 +99,26 @@ def parse_url(url: str, *, allows_loopback: bool) -> Target:
     """
     if len(url) > MAX_URL_LENGTH:
         raise _bad_url(
-            gettext("An address has at most {max_url_length} characters.").format(
+            gettext("A URL can have at most {max_url_length} characters.").format(
                 max_url_length=MAX_URL_LENGTH
             )
         )
     if not url.isascii() or not url.isprintable() or " " in url or "\\" in url:
-        raise _bad_url(gettext("An address has letters of ASCII only, and no spaces."))
+        raise _bad_url(gettext("A URL can only contain ASCII characters, without spaces."))
     try:
         parts = urlsplit(url)
         port = parts.port
     except ValueError:
-        raise _bad_url(gettext("This is not a web address.")) from None
+        raise _bad_url(gettext("This is not a valid URL.")) from None
     host = parts.hostname
     if parts.scheme not in ("https", "http") or not host:
-        raise _bad_url(gettext("This is not a web address."))
+        raise _bad_url(gettext("This is not a valid URL."))
     if parts.scheme == "http" and not allows_loopback:
-        raise _bad_url(gettext("Webhooks go over https only."))
+        raise _bad_url(gettext("Webhooks require https."))
     if "@" in parts.netloc:
-        raise _bad_url(
-            gettext("An address can't contain a login: who receives webhooks checks their signature.")
-        )
+        raise _bad_url(gettext("A URL can't contain credentials. Verify the signature of webhooks instead."))
     if port == 0:
-        raise _bad_url(gettext("Port 0 can't be connected to."))
+        raise _bad_url(gettext("Port 0 can't be used."))
     _refuse_literal(host, allows_loopback=allows_loopback)
     usual_port = HTTPS_PORT if parts.scheme == "https" else HTTP_PORT
     return Target(scheme=parts.scheme, host=host, port=port or usual_port, path=_path_of(parts))

@@ -38,31 +38,31 @@ class DisabledReason(MessageCode):
 
 
 class TooManyEndpoints(Conflict):
-    """A workspace has at most {limit} webhook endpoints: delete one first."""
+    """A workspace can have at most {limit} webhook endpoints. Delete one first."""
 
     code = "too_many_endpoints"
 
 
 class UrlTaken(Conflict):
-    """There is an endpoint with this address already: edit that one."""
+    """There is already an endpoint with this URL. Edit it instead."""
 
     code = "url_taken"
 
 
 class UnknownEventType(Invalid):
-    """There is no event type "{event_type}"."""
+    """Unknown event type "{event_type}"."""
 
     code = "unknown_event_type"
 
 
 class EndpointDisabled(Conflict):
-    """This endpoint is disabled: enable it first."""
+    """This endpoint is disabled. Enable it first."""
 
     code = "endpoint_disabled"
 
 
 class DisabledAlready(Conflict):
-    """This endpoint is disabled already."""
+    """This endpoint is already disabled."""
 
     code = "endpoint_disabled"
 

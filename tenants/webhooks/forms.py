@@ -17,7 +17,7 @@ class EndpointForm(forms.Form):
     url = forms.CharField(
         max_length=MAX_URL_LENGTH,
         label=_("Address"),
-        help_text=_("A public https address of your own."),
+        help_text=_("A public https URL."),
         widget=forms.URLInput(attrs={"autocomplete": "off", "placeholder": "https://example.com/webhooks"}),
     )
     description = forms.CharField(
@@ -25,7 +25,7 @@ class EndpointForm(forms.Form):
         max_length=200,
         required=False,
         validators=[validate_text],
-        help_text=_("What it is for."),
+        help_text=_("What the endpoint is for."),
         widget=forms.TextInput(attrs={"autocomplete": "off", "placeholder": _("Posts to our chat")}),
     )
     event_types = forms.MultipleChoiceField(
@@ -37,7 +37,7 @@ class EndpointForm(forms.Form):
             for event_type in EventType
             if event_type not in NOT_CHOSEN
         ],
-        error_messages={"invalid_choice": _("Choose among the events below: another one was sent.")},
+        error_messages={"invalid_choice": _("Choose from the events below.")},
     )
 
     def add_failure(self, error: DomainError) -> None:

@@ -109,7 +109,7 @@ def test_an_archive_is_checked_and_what_can_be_converted_is_told(base, base_fold
         status, _, err = run(path, "--base", base_folder)
         assert status == expected
     assert "mine.zip: not valid" in err
-    assert "this would be offered as a conversion" in err
+    assert "this conversion would be offered" in err
 
 
 @pytest.mark.django_db
@@ -149,7 +149,7 @@ def test_only_the_forms_states_can_be_stated(base_folder, tmp_path):
 
 
 def test_missing_folders_are_named(base_folder, tmp_path):
-    with pytest.raises(CommandError, match="absent is neither a folder"):
+    with pytest.raises(CommandError, match="absent is not a folder"):
         run(tmp_path / "absent", "--base", base_folder)
     with pytest.raises(CommandError, match="with --base"):
         run(tmp_path, "--base", tmp_path / "absent")

@@ -83,7 +83,7 @@ def test_s3_itself_refuses_another_size_and_another_key(acme, base_model):
     assert post(weights, b"") in (400, 403)
     elsewhere = {**config.fields, "key": object_store.sealed_key(version.pk, config.file)}
     assert post(object_store.Upload(config.file, config.url, elsewhere), files[config.file]) == 403
-    with pytest.raises(NotUploaded, match="has not arrived"):
+    with pytest.raises(NotUploaded, match="is incomplete"):
         sessions.finish_upload(version)
     assert AdapterVersion.objects.get().status == Status.UPLOADING
 
@@ -154,7 +154,7 @@ def test_what_is_not_there_is_waited_for(acme, engine, vllm):
     version.refresh_from_db()
     assert (version.status, version.note) == (
         Status.PUSHING,
-        "The engine does not answer; this goes on by itself when it is back.",
+        "The engine isn't responding. We'll retry automatically.",
     )
     assert not Engine.objects.get().is_healthy
     vllm.start()

@@ -144,9 +144,9 @@ def test_what_was_stored_of_a_version_is_read_in_the_readers_language(alice_clie
 
 def test_a_version_is_retired_when_the_styles_name_was_typed(alice_client, version):
     retire = reverse("adapters:retire", args=[version.pk])
-    assert "Nothing was retired" in alice_client.post(retire, {"confirm": "noirr"}, follow=True).text
+    assert "was not retired" in alice_client.post(retire, {"confirm": "noirr"}, follow=True).text
     assert AdapterVersion.objects.get().status == Status.SERVING
-    assert "is retired" in alice_client.post(retire, {"confirm": "noir"}, follow=True).text
+    assert "was retired" in alice_client.post(retire, {"confirm": "noir"}, follow=True).text
     assert AdapterVersion.objects.get().status == Status.RETIRED
     assert Style.objects.get().live_version is None
 
@@ -159,7 +159,10 @@ def test_retiring_what_others_have_needs_a_second_word(alice_client, acme, engin
     assert "at_once" not in alice_client.get(page).text, "the second one would answer"
     transitions.retire_version(second)
     assert "1 other workspace loses the style" in alice_client.get(page).text
-    assert "Others have this style (1)" in alice_client.post(retire, {"confirm": "noir"}, follow=True).text
+    assert (
+        "Other workspaces use this style (1)"
+        in alice_client.post(retire, {"confirm": "noir"}, follow=True).text
+    )
     assert AdapterVersion.objects.get(pk=version.pk).status == Status.SERVING
     alice_client.post(retire, {"confirm": "noir", "at_once": "on"})
     assert AdapterVersion.objects.get(pk=version.pk).status == Status.RETIRED
@@ -167,7 +170,7 @@ def test_retiring_what_others_have_needs_a_second_word(alice_client, acme, engin
 
 def test_only_a_failed_version_is_pushed_again(alice_client, version):
     retry = reverse("adapters:retry", args=[version.pk])
-    assert "moved on meanwhile" in alice_client.post(retry, follow=True).text
+    assert "changed in the meantime" in alice_client.post(retry, follow=True).text
     AdapterVersion.objects.update(status=Status.FAILED, failure="The engine refused it.")
     assert alice_client.post(retry).status_code == 302
     version.refresh_from_db()

@@ -78,10 +78,10 @@ def test_an_edition_is_made_whole_in_dollars_and_with_a_reason(operator_client, 
 @pytest.mark.parametrize(
     ("begins", "prices", "message"),
     [
-        (BEGINS, ("acme/gone", "1", "1", "1"), "No style is named acme/gone"),
-        (BEGINS, ("", "0.0001", "-1", "1"), "at most three digits after the point"),
+        (BEGINS, ("acme/gone", "1", "1", "1"), "No such style: acme/gone"),
+        (BEGINS, ("", "0.0001", "-1", "1"), "at most three decimal places"),
         (BEGINS, ("acme/noir", "", "", "1"), "This field is required"),
-        (datetime(2025, 1, 1, tzinfo=UTC), ("", "1", "1", "1"), "in a minute at the earliest"),
+        (datetime(2025, 1, 1, tzinfo=UTC), ("", "1", "1", "1"), "in one minute at the earliest"),
     ],
 )
 def test_what_no_edition_can_be_is_said_beside_the_field(operator_client, noir, begins, prices, message):
@@ -92,10 +92,10 @@ def test_what_no_edition_can_be_is_said_beside_the_field(operator_client, noir, 
 
 def test_two_prices_of_one_style_and_an_edition_before_another_are_refused(operator_client, noir):
     twice = ("acme/noir", "1", "1", "1")
-    assert "Two prices of acme/noir" in operator_client.post(ADD, edition_form(BEGINS, twice, twice)).text
+    assert "acme/noir has two prices" in operator_client.post(ADD, edition_form(BEGINS, twice, twice)).text
     assert operator_client.post(ADD, edition_form(BEGINS, twice)).status_code == 302
     before = operator_client.post(ADD, edition_form(BEGINS - timedelta(days=1), twice))
-    assert "begin later" in before.text
+    assert "Choose a later time" in before.text
 
 
 def test_only_what_gets_another_price_is_published(operator_client, noir, acme, engine):
@@ -170,9 +170,9 @@ def test_a_style_is_found_by_what_people_write(noir, poetry):
 
 def test_only_a_public_style_of_a_workspaces_own_may_have_a_share(operator_client, acme, noir, poetry):
     form = edition_form(BEGINS, ("acme/noir", "1", "1", "1")) | {"prices-0-author_percent": "20"}
-    assert "A share is for a public style" in operator_client.post(ADD, form).text
+    assert "public style can have a share" in operator_client.post(ADD, form).text
     of_the_house = edition_form(BEGINS, ("poetry", "1", "1", "1")) | {"prices-0-author_percent": "20"}
-    assert "A share is for a public style" in operator_client.post(ADD, of_the_house).text
+    assert "public style can have a share" in operator_client.post(ADD, of_the_house).text
 
     sharing.set_public(noir)
     assert operator_client.post(ADD, form).status_code == 302

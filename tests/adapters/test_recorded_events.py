@@ -41,7 +41,10 @@ def versions(acme, engine) -> list[AdapterVersion]:
 
 def test_what_serves_is_told_once_its_style_says_what_answers(acme, versions):
     assert recorded(acme) == [
-        ("release.promoted", {"version": 1, "previous_version": None, "reason": "No other version served."}),
+        (
+            "release.promoted",
+            {"version": 1, "previous_version": None, "reason": ("No other version was serving.")},
+        ),
         ("version.serving", {}),
         ("version.serving", {}),
     ]

@@ -223,10 +223,10 @@ def test_months_that_are_too_recent_or_not_invoiced_stay(acme, april, capsys):
     present = months.current()
     with pytest.raises(CommandError, match="is too recent"):
         call_command("archive_usage", "--before", present)
-    with pytest.raises(CommandError, match="is no month"):
+    with pytest.raises(CommandError, match="is not a month"):
         call_command("archive_usage", "--before", "soon")
     record_events([make_event(acme, admitted_at=APRIL)])
-    with pytest.raises(CommandError, match="on no final invoice yet, of acme"):
+    with pytest.raises(CommandError, match="not on a finalized invoice yet, for acme"):
         call_command("archive_usage", "--before", "2026-05")
     assert UsageEvent.objects.count() == 1
 
@@ -251,7 +251,7 @@ def test_pages_and_api_say_that_a_month_is_archived(acme, used, alice_client):
     assert "No requests this month" not in log
     by_version = {"month": MONTH, "by": "version", "style": "poetry"}
     usage_page = alice_client.get(reverse("billing:usage"), by_version).content.decode()
-    assert "Requests until 2026-04-30 were archived" in usage_page
+    assert "Requests up to 2026-04-30 are archived" in usage_page
     exported = alice_client.get(reverse("billing:export_requests"), {"month": MONTH})
     assert 'filename="requests-2026-04-late.csv"' in exported["Content-Disposition"]
     rows = sum_usage(chosen, ["style"])
@@ -293,7 +293,7 @@ def test_what_the_worker_could_not_archive_says_why_and_waits_for_an_operator(ac
     request_in_console(operator_client, MONTH)
     assert archive.archive_requested(NOW) == 0
     row = UsageArchive.objects.get()
-    assert "on no final invoice yet, of acme" in row.problem
+    assert "not on a finalized invoice yet, for acme" in row.problem
     changelist = reverse("admin:tenants_usagearchive_changelist")
     assert "on no final invoice yet" in operator_client.get(changelist).content.decode()
     put_on(acme, overage_allowed=True)

@@ -47,17 +47,17 @@ def test_the_usage_page_says_what_the_ledger_says(
 def test_an_empty_month_has_no_numbers(acme):
     shown = month_report.monthly_report(acme, datetime(2026, 2, 3, tzinfo=UTC))
     assert (shown["most_used"], shown["today"]["requests"]) == ([], 0)
-    assert shown["month"]["sentence"] == "None of February's 200,000 tokens are used yet."
+    assert shown["month"]["sentence"] == "You haven't used any of your 200,000 tokens for February yet."
     assert shown["month"]["cost"] == "$0.00"
 
 
 @pytest.mark.parametrize(
     ("spent", "budget", "said"),
     [
-        (0, None, "$0.00 is spent in November; no budget bounds it."),
-        (4_200, None, "$0.0000042 is spent in November; no budget bounds it."),
-        (NANO, 2 * NANO, "$1.00 of November's budget of $2.00 is spent."),
-        (2 * NANO, 2 * NANO, "All of November's budget of $2.00 is spent; a new one begins on 1 December."),
+        (0, None, "$0.00 spent in November (no budget set)"),
+        (4_200, None, "$0.0000042 spent in November (no budget set)"),
+        (NANO, 2 * NANO, "$1.00 of November's $2.00 budget spent"),
+        (2 * NANO, 2 * NANO, "November's $2.00 budget is fully spent. It resets on 1 December."),
     ],
 )
 def test_the_budgets_sentence_is_exact(spent, budget, said):
@@ -68,18 +68,18 @@ ALL_INCLUDED = Allowance(1000, 1000, is_overage_allowed=False)
 PREPAID = Allowance(1000, 5000, is_overage_allowed=False)
 WITH_OVERAGE = Allowance(1000, 5000, is_overage_allowed=True)
 PRICES = Price(input_nanousd=100, cached_input_nanousd=25, output_nanousd=400)
-COST = "$0.10 a million tokens read and $0.40 a million written"
+COST = "$0.10 per million input tokens and $0.40 per million output tokens"
 
 
 @pytest.mark.parametrize(
     ("used", "day", "said"),
     [
-        (0, 12, "None of November's 1,000 tokens are used yet."),
-        (5, 12, "You have used less than 1 % of November's tokens; at this pace they last the month."),
-        (410, 11, "You have used 41 % of November's tokens; at this pace the cap comes on the 25th."),
-        (410, 20, "You have used 41 % of November's tokens; at this pace they last the month."),
-        (410, 1, "You have used 41 % of November's tokens."),
-        (1000, 30, "All of November's 1,000 tokens are used; new ones come on 1 December."),
+        (0, 12, "You haven't used any of your 1,000 tokens for November yet."),
+        (5, 12, "You've used less than 1% of November's tokens, on track to last the month."),
+        (410, 11, "You've used 41% of November's tokens. At this rate you'll reach the cap on the 25th."),
+        (410, 20, "You've used 41% of November's tokens, on track to last the month."),
+        (410, 1, "You've used 41% of November's tokens."),
+        (1000, 30, "You've used all 1,000 tokens for November. Your tokens reset on 1 December."),
     ],
 )
 def test_the_sentence_tells_the_share_and_the_pace(used, day, said):
@@ -90,14 +90,14 @@ def test_the_sentence_tells_the_share_and_the_pace(used, day, said):
 @pytest.mark.parametrize(
     ("used", "said"),
     [
-        (0, "None of November's 1,000 included tokens are used yet."),
+        (0, "You haven't used any of your 1,000 included tokens for November yet."),
         (
             410,
-            "You have used 41 % of November's included tokens; at this pace they are used up on the 25th.",
+            "You've used 41% of November's included tokens. At this rate they'll run out on the 25th.",
         ),
-        (1000, "All of November's 1,000 included tokens are used."),
-        (1300, "All of November's 1,000 included tokens are used, and 300 more."),
-        (5000, "All of November's 5,000 tokens are used; new ones come on 1 December."),
+        (1000, "You've used all 1,000 included tokens for November."),
+        (1300, "You've used all 1,000 included tokens for November, and 300 more."),
+        (5000, "You've used all 5,000 tokens for November. Your tokens reset on 1 December."),
     ],
 )
 def test_where_further_tokens_can_be_paid_the_sentence_counts_the_included_ones(used, said):
@@ -111,46 +111,49 @@ def test_where_further_tokens_can_be_paid_the_sentence_counts_the_included_ones(
             ALL_INCLUDED,
             9,
             NANO,
-            "Once they are used, requests are refused until 1 December.",
+            "When they run out, requests are refused until 1 December.",
         ),
         (
             PREPAID,
             5000,
             NANO,
-            "Requests are refused until 1 December; a plan with more tokens lets them through at once.",
+            "Requests are refused until 1 December. A larger plan takes effect immediately.",
         ),
         (
             PREPAID,
             9,
             12 * NANO,
-            f"Further ones cost {COST}, paid from your $12.00 of credits; at most 5,000 tokens this month.",
+            (
+                f"Additional tokens cost {COST}, paid from your $12.00 in credits, up to 5,000 tokens "
+                "this month."
+            ),
         ),
         (
             PREPAID,
             9,
             0,
-            "Without credits, requests are refused then. "
-            f"With credits further ones cost {COST}; at most 5,000 tokens this month.",
+            "When they run out, requests are refused unless you have credits. Additional tokens cost "
+            f"{COST}, up to 5,000 tokens this month.",
         ),
         (
             PREPAID,
             1000,
             0,
-            "No credits are left: requests are refused until 1 December. "
-            f"With credits further ones cost {COST}; at most 5,000 tokens this month.",
+            "You have no credits left, so requests are refused until 1 December. With credits, "
+            f"additional tokens cost {COST}, up to 5,000 tokens this month.",
         ),
         (
             WITH_OVERAGE,
             9,
             0,
-            f"Further ones cost {COST}: they come onto the invoice, at most 5,000 tokens this month.",
+            f"Additional tokens cost {COST} and are added to your invoice, up to 5,000 tokens this month.",
         ),
         (
             WITH_OVERAGE,
             9,
             2 * NANO,
-            f"Further ones cost {COST}: your $2.00 of credits pay first, the rest comes onto the invoice, "
-            "at most 5,000 tokens this month.",
+            f"Additional tokens cost {COST}. Your $2.00 in credits are used first; the rest is added to "
+            "your invoice, up to 5,000 tokens this month.",
         ),
     ],
 )
@@ -165,7 +168,7 @@ def test_what_comes_after_the_included_tokens_is_said(allowance, used, credits_n
 def test_a_pace_that_would_last_for_ages_is_told_too():
     now = datetime(2026, 11, 29, tzinfo=UTC)
     said = usage_sentence(used=1, allowance=Allowance(0, 10**15, is_overage_allowed=False), now=now)
-    assert said.endswith("at this pace they last the month.")
+    assert said.endswith("on track to last the month.")
 
 
 def test_the_month_includes_what_its_dearest_plan_includes(acme):
@@ -201,7 +204,7 @@ def test_pages_and_api_count_to_the_included_tokens(alice_client, acme, event):
         page = alice_client.get(reverse(name))
         assert page.context["month"]["percent"] == 1
         assert "50,000 of 5,000,000 included tokens" in page.text
-        assert "paid from your $12.00 of credits; at most 20,000,000 tokens this month." in page.text
+        assert "paid from your $12.00 in credits, up to 20,000,000 tokens this month." in page.text
     month = alice_client.get("/api/v1/billing").json()["month"]
     facts = (month["included_tokens"], month["included_tokens_left"], month["max_tokens"], month["overage"])
     assert facts == (5_000_000, 4_950_000, 20_000_000, "credits")

@@ -131,7 +131,7 @@ def test_what_was_used_since_keeps_an_upgrade(old_acme, event):
     choose_plan(old_acme, "writer", now=NOW)
     assert not plan_changes.find_undo(old_acme, NOW).is_used
     record_events([event(old_acme, admitted_at=NOW + timedelta(minutes=1))])
-    with pytest.raises(PlanUsed, match="Writer has been used since the change"):
+    with pytest.raises(PlanUsed, match="used Writer since the change"):
         plan_changes.undo_change(old_acme, now=NOW + timedelta(minutes=2))
     assert plan_at(old_acme, NOW + timedelta(minutes=2)) == "writer"
 
@@ -162,10 +162,10 @@ def test_the_page_asks_before_and_offers_to_undo(old_acme, alice_client):
     alice_client.post(reverse("billing:change_plan"), {"plan": "writer"})
     assert "Return to Free" in alice_client.get(reverse("billing:plan")).text
     answer = alice_client.post(reverse("billing:undo_plan"), follow=True)
-    assert "You're on Free again. No fee was charged." in unescape(answer.text)
+    assert "You're back on Free. No fee was charged." in unescape(answer.text)
     assert AuditEntry.objects.latest("pk").action == "plan.undone"
     answer = alice_client.post(reverse("billing:undo_plan"), follow=True)
-    assert "There is no change of the plan to undo." in answer.text
+    assert "There is no plan change to undo." in answer.text
 
 
 def test_programs_read_what_a_change_costs_and_undo_it(client, acme):
@@ -268,7 +268,7 @@ def test_a_newer_version_of_ones_own_plan_is_offered(old_acme, alice_client):
     newer.save()
     subscribe_tenant(old_acme, first, at=months.bounds(months.current())[0])
     page = alice_client.get(reverse("billing:plan")).text
-    assert "Once they are used" in page
+    assert "When they run out" in page
     assert "Change to the newest version now" in page
     choose_plan(old_acme, "writer")
     assert plans.plan_version_at(old_acme, timezone.now()).number == first.number + 1
@@ -289,7 +289,9 @@ def test_the_page_says_before_what_a_cheaper_plan_will_refuse(alice_client, acme
         Style.objects.create(owner=acme, slug=f"s{number}", name=f"S{number}", base_model=base_model)
     page = alice_client.get(reverse("billing:plan")).text
     assert "Acme is on Studio" in page
-    assert f"You have {free.private_styles + 2} private styles and Free holds {free.private_styles}." in page
+    assert (
+        f"You have {free.private_styles + 2} private styles, and Free includes {free.private_styles}." in page
+    )
     assert "Change to Writer on" in page
     start = months.bounds(months.current())[1]
     assert f"Change to Free on {start.day} {start:%B}" in page

@@ -90,5 +90,5 @@ def test_operators_see_it_in_dollars_and_strangers_do_not(
     asked = {"period": PERIOD, "model": "", "input": "0.3", "cached_input": "0.03", "output": "0.9"}
     answer = operator_client.get(page, asked)
     assert usd(compare_prices(PERIOD, NEW).after_nanousd) in answer.text
-    assert "three digits" in operator_client.get(page, asked | {"input": "0.0001"}).text
+    assert "three decimal places" in operator_client.get(page, asked | {"input": "0.0001"}).text
     assert alice_client.get(page).status_code == 302

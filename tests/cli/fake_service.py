@@ -195,7 +195,7 @@ class FakeService:
         }
         if path in fixed:
             return fixed[path](request)
-        return problem(404, "unknown_url", "There is no such address in the API.")
+        return problem(404, "unknown_url", "No such endpoint.")
 
     def _answer_styles(self, request: httpx.Request) -> Answer:
         if request.method == "POST":
@@ -285,7 +285,7 @@ class FakeService:
             body = json.loads(request.read())
             self.canary[model] = (body["version"], body["percent"])
         if model not in self.canary:
-            return problem(404, "no_canary", "No canary runs on this style.")
+            return problem(404, "no_canary", "This style has no canary.")
         if request.method == "DELETE":
             del self.canary[model]
             return httpx.Response(204)
@@ -315,7 +315,7 @@ class FakeService:
 
     def _answer_upload(self, request: httpx.Request, version: FakeVersion | None, rest: str) -> Answer:
         if version is None:
-            return problem(404, "not_found", "There is nothing here by that name.")
+            return problem(404, "not_found", "Not found.")
         if rest == "/events":
             if not self.has_events:
                 return httpx.Response(502, text="<html>no streams through here</html>")
@@ -344,7 +344,7 @@ class FakeService:
             return problem(409, "upload_ended", "The upload was cancelled before it was complete.")
         missing = [file for file in version.files if version.missing(file)]
         if missing:
-            return problem(400, "not_uploaded", f"{missing[0]} has not arrived completely.")
+            return problem(400, "not_uploaded", f"The upload of {missing[0]} is incomplete.")
         if version.status == "uploading":
             version.status = "uploaded"
         return httpx.Response(200, json=self._upload_object(version, ""))
@@ -486,7 +486,7 @@ def time_of(event: dict[str, Any]) -> datetime:
 
 def busy(status: int = 503, retry_after: str = "7") -> Answer:
     """Return a refusal that asks for patience."""
-    answer = problem(status, "unavailable", "A part of the service does not answer.")
+    answer = problem(status, "unavailable", "Part of the service is unavailable.")
     answer.headers["Retry-After"] = retry_after
     return answer
 

@@ -105,17 +105,16 @@ def test_versions_are_listed_promoted_and_rolled_back(two_versions, service):
     assert "serving" in two_versions("versions", "brand-voice").out
 
     done = two_versions("promote", "brand-voice", 2)
-    assert done.out == "acme/brand-voice@2 answers for acme/brand-voice now.\n"
+    assert done.out == "acme/brand-voice@2 is now live for acme/brand-voice.\n"
 
     done = two_versions("rollback", "acme/brand-voice")
-    assert done.out == "acme/brand-voice@1 answers for acme/brand-voice again.\n"
+    assert done.out == "acme/brand-voice@1 is live again for acme/brand-voice.\n"
     assert service.live == {"acme/brand-voice": 1}
 
 
 def test_a_canary_is_begun_shown_and_ended(two_versions, service):
     assert (
-        two_versions("canary", "brand-voice", 1, 10).out
-        == "acme/brand-voice@1 answers 10 % of the requests.\n"
+        two_versions("canary", "brand-voice", 1, 10).out == "acme/brand-voice@1 gets 10% of the requests.\n"
     )
     assert "Too few requests" in two_versions("canary", "brand-voice").out
     assert two_versions("canary", "brand-voice", "--end", "--json").json == {"ended": True}
@@ -183,12 +182,12 @@ def test_who_rotates_the_own_key_stays_logged_in(logged_in, service):
 
 def test_an_error_names_each_field_and_is_json_when_asked(logged_in, service):
     errors = [{"field": "scopes.0", "code": "invalid_choice", "message": "There is no such scope."}]
-    answer = problem(400, "invalid", "Some fields are not valid.", errors=errors)
+    answer = problem(400, "invalid", "Some fields are invalid.", errors=errors)
     service.faults = [answer, answer]
 
     done = logged_in("keys", "create", "x", "--scope", "admin")
     assert done.code == 1
-    assert done.err.splitlines() == ["Some fields are not valid.", "  scopes.0: There is no such scope."]
+    assert done.err.splitlines() == ["Some fields are invalid.", "  scopes.0: There is no such scope."]
 
     done = logged_in("keys", "create", "x", "--scope", "admin", "--json")
     assert done.json["error"]["errors"] == errors

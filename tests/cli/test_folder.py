@@ -100,14 +100,14 @@ ENTRY = {"dtype": "F32", "shape": [1], "data_offsets": [0, 4]}
     ("content", "said"),
     [
         (b"version https://git-lfs.github.com/spec/v1\noid sha256:1\n", "git lfs pull"),
-        (b"\x80\x02}q\x00.", "does not begin with a header"),
-        (b"\x00", "does not begin with a header"),
+        (b"\x80\x02}q\x00.", "has no header"),
+        (b"\x00", "has no header"),
         ((2**40).to_bytes(8, "little") + b"{}", "claims"),
-        ((900).to_bytes(8, "little") + b"{}", "ends within its header"),
+        ((900).to_bytes(8, "little") + b"{}", "header is truncated"),
         ((4).to_bytes(8, "little") + b"{nul", "not JSON"),
         (weights_with({}), "no tensors"),
         (weights_with({"a": 1}), "no data_offsets"),
-        (weights_with({"a": ENTRY}, b"123"), "ends 1 bytes before"),
+        (weights_with({"a": ENTRY}, b"123"), "1 bytes shorter"),
         (weights_with({"a": ENTRY}, b"12345"), "1 bytes after"),
     ],
 )

@@ -167,7 +167,7 @@ def test_any_request_of_the_api_can_be_sent(logged_in, things):
     assert made["name"] == "other"
     missing = logged_in("api", "GET", "/nothing")
     assert missing.code == 1
-    assert "no such address" in missing.err
+    assert "No such endpoint" in missing.err
 
 
 def test_pages_are_opened(logged_in, things, monkeypatch):

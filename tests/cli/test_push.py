@@ -240,7 +240,7 @@ def rewrite(path: Path, *, keeps_time: bool = False) -> None:
 def test_a_folder_that_changes_while_it_is_sent_is_given_up(client, service, adapter):
     change_after(service, 2, lambda: rewrite(adapter / WEIGHTS))
 
-    with pytest.raises(FolderChanged, match=r"was written to while it was sent\. .* push the folder again"):
+    with pytest.raises(FolderChanged, match=r"changed during the upload\. .* Push the folder again"):
         client.push(adapter, style=STYLE)
 
     given_up = service.newest()
@@ -263,7 +263,7 @@ def test_what_changed_is_pushed_as_another_version_afterwards(client, service, a
 def test_a_file_that_is_gone_ends_the_push(client, service, adapter):
     change_after(service, 1, (adapter / WEIGHTS).unlink)
 
-    with pytest.raises(FolderChanged, match="can't be read any more"):
+    with pytest.raises(FolderChanged, match="can no longer be read"):
         client.push(adapter, style=STYLE)
     assert service.newest().status == "rejected"
 
@@ -272,7 +272,9 @@ def test_a_mixture_that_no_time_betrays_is_told_once_it_serves(client, service, 
     monkeypatch.setattr("polyscribe.push.parts.AT_ONCE", 1)  # else the last part is read too early
     change_after(service, 1, lambda: rewrite(adapter / WEIGHTS, keeps_time=True))
 
-    with pytest.raises(FolderChanged, match=r"adapter_model\.safetensors is not the one that was checked"):
+    with pytest.raises(
+        FolderChanged, match=r"adapter_model\.safetensors differs from the one that was checked"
+    ):
         client.push(adapter, style=STYLE)
 
 
@@ -288,11 +290,11 @@ def test_a_version_that_takes_longer_than_the_timeout_is_waited_for_by_the_same_
     )
     service.outcome = "pushing"
 
-    with pytest.raises(NotServingYet, match="acme/brand-voice@1 does not serve yet, 5 s after") as caught:
+    with pytest.raises(NotServingYet, match="acme/brand-voice@1 is not serving yet, 5 s after") as caught:
         client.push(adapter, style=STYLE, timeout_s=5)
 
     assert waits == [2.0, 2.0, 1.0]
-    assert "run the same command again" in caught.value.message
+    assert "Run the same command again" in caught.value.message
     sent = list(service.puts)
     service.outcome = "serving"
     assert client.push(adapter, style=STYLE, timeout_s=5)["number"] == 1
@@ -313,7 +315,7 @@ def test_a_part_that_fails_is_sent_again_and_the_others_are_not(client, service,
 def test_a_storage_that_takes_nothing_ends_the_push(client, service, adapter):
     service.put_faults = [httpx.Response(403)] * 1000
 
-    with pytest.raises(StorageRefused, match="answered 403") as caught:
+    with pytest.raises(StorageRefused, match="returned 403") as caught:
         client.push(adapter, style=STYLE)
     assert "secret" not in str(caught.value)
 
@@ -400,7 +402,7 @@ def test_the_command_exits_with_0_when_the_version_serves(logged_in, adapter):
     done = logged_in("push", adapter, "--style", STYLE)
 
     assert done.code == 0
-    assert done.out == "acme/brand-voice@1 serves. It answers for acme/brand-voice.\n"
+    assert done.out == "acme/brand-voice@1 serves. It is live for acme/brand-voice.\n"
     assert "✓ Serving" in done.err
 
 
@@ -420,8 +422,8 @@ def test_the_command_exits_with_5_when_its_timeout_is_over(logged_in, service, a
 
     done = logged_in("push", adapter, "--style", STYLE, "--timeout", "0")
     assert (done.code, done.out) == (5, "")
-    assert "does not serve yet, 0 s after it was sent." in done.err
-    assert "run the same command again to wait for it" in done.err
+    assert "is not serving yet, 0 s after the upload." in done.err
+    assert "Run the same command again to keep waiting" in done.err
     told = logged_in("push", adapter, "--style", STYLE, "--timeout", "0", "--json")
     assert (told.code, told.json["error"]["kind"]) == (5, "NotServingYet")
     assert told.json["error"]["version"]["number"] == 1
@@ -467,5 +469,5 @@ def test_ctrl_c_ends_a_push_at_once_and_quietly(logged_in, service, adapter):
 def test_an_unreachable_service_is_one_sentence(client, service, adapter, broken_line):
     service.faults = [broken_line] * 9
 
-    with pytest.raises(Unreachable, match="does not answer"):
+    with pytest.raises(Unreachable, match="is not responding"):
         client.push(adapter, style=STYLE)

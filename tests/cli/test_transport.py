@@ -111,11 +111,11 @@ def test_an_error_in_openais_form_is_read_as_well(client):
 
 def test_a_page_of_some_other_server_is_no_traceback(client, service):
     service.faults = [httpx.Response(404, text="<html>nginx</html>")]
-    with pytest.raises(NotFound, match="Is the address right"):
+    with pytest.raises(NotFound, match="Check the URL"):
         client.whoami()
 
     service.faults = [httpx.Response(200, text="<html>Welcome</html>")]
-    with pytest.raises(Unreachable, match="does not answer as Polyscribe does"):
+    with pytest.raises(Unreachable, match="doesn't look like Polyscribe"):
         client.whoami()
 
 

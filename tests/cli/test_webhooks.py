@@ -113,9 +113,9 @@ def test_endpoints_are_listed_and_created_with_a_secret_that_is_told_once(logged
 
 def test_a_test_waits_for_the_answer_of_the_endpoint(logged_in, service):
     done = logged_in("webhooks", "test", ENDPOINT["id"])
-    assert (done.code, done.out) == (0, "It answered 200 after 84 ms.\n")
+    assert (done.code, done.out) == (0, "The endpoint returned 200 after 84 ms.\n")
 
-    service.delivery = {"status": "pending", "attempts": 1, "failure": "It answered 500."}
+    service.delivery = {"status": "pending", "attempts": 1, "failure": "The endpoint returned 500."}
     done = logged_in("webhooks", "test", ENDPOINT["id"])
     assert done.code == 1
-    assert "It answered 500" in done.err
+    assert "The endpoint returned 500" in done.err

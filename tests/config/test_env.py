@@ -16,7 +16,7 @@ def test_a_missing_variable_is_named(monkeypatch):
 
 def test_a_number_that_is_none_is_named(monkeypatch):
     monkeypatch.setenv("ENGINE_MAX_LORAS", "eight")
-    with pytest.raises(SystemExit, match="ENGINE_MAX_LORAS: eight is no whole number"):
+    with pytest.raises(SystemExit, match="ENGINE_MAX_LORAS: eight is not a whole number"):
         env.read_int("ENGINE_MAX_LORAS")
 
 
@@ -31,7 +31,7 @@ def test_origins_are_as_browsers_send_them(monkeypatch):
 )
 def test_an_origin_that_would_never_match_is_told_as_it_should_be(monkeypatch, origin):
     monkeypatch.setenv("API_ALLOWED_ORIGINS", origin)
-    with pytest.raises(SystemExit, match=r"API_ALLOWED_ORIGINS.* write https://a\.com\."):
+    with pytest.raises(SystemExit, match=r"API_ALLOWED_ORIGINS.* Use https://a\.com\."):
         env.read_origins("API_ALLOWED_ORIGINS")
 
 
@@ -49,7 +49,7 @@ def test_an_origin_that_would_never_match_is_told_as_it_should_be(monkeypatch, o
 )
 def test_what_is_no_origin_is_named(monkeypatch, text):
     monkeypatch.setenv("API_ALLOWED_ORIGINS", text)
-    with pytest.raises(SystemExit, match="is no origin"):
+    with pytest.raises(SystemExit, match="is not an origin"):
         env.read_origins("API_ALLOWED_ORIGINS")
 
 

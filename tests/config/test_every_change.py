@@ -79,7 +79,7 @@ def test_a_form_that_comes_after_the_session_ended_does_nothing_and_leads_back(
     [back] = parse_qs(login.query)["next"]
     if name != "website:create_workspace":  # its own page shows its form
         assert back == OPEN_PAGE
-        assert "so nothing was done" in client.get(answer["Location"]).text
+        assert "so nothing was saved" in client.get(answer["Location"]).text
     assert alice_client.get(back).status_code in (200, 302)
 
 

@@ -93,6 +93,6 @@ def test_a_hub_that_cannot_be_reached_is_told_with_the_folder_for_files_by_hand(
     monkeypatch.setattr(prepare, "snapshot_download", unreachable)
 
     with pytest.raises(
-        prepare.Unprepared, match=f"no route to the hub.*put its files into {tmp_path / NAME}"
+        prepare.Unprepared, match=f"no route to the hub.*put the files into {tmp_path / NAME}"
     ):
         prepare.prepare_model(NAME, tmp_path / NAME)

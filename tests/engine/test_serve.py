@@ -74,7 +74,7 @@ def test_a_socket_takes_the_place_of_a_port_and_of_what_was_left_behind(tmp_path
         serve.prepare_socket(path)
         assert not path.exists()
     path.write_text("notes")
-    with pytest.raises(serve.CannotServe, match="no socket"):
+    with pytest.raises(serve.CannotServe, match="not a socket"):
         serve.prepare_socket(path)
     with pytest.raises(serve.CannotServe, match="shorter path"):
         serve.prepare_socket(tmp_path / ("a" * 120))

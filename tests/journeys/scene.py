@@ -396,7 +396,7 @@ def lay_webhooks(acme: Tenant) -> list[str]:
     )  # fmt: skip
     off = WebhookEndpoint.objects.create(
         tenant=acme, url="https://example.com/off", sealed_secret="none", is_enabled=False, disabled_at=now,
-        disabled_reason="It answered 410 Gone.",
+        disabled_reason="It returned 410 Gone.",
     )  # fmt: skip
     for number, status in enumerate(["delivered", "failed", "pending"] * 12):
         event = OutboxEvent.objects.create(tenant=acme, type=EventType.VERSION_SERVING, object={"id": number})

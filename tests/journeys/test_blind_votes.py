@@ -53,7 +53,7 @@ def test_votes_are_cast_blind_and_the_versions_then_stand_with_intervals(page, t
     let_both_write(page)
     assert shown_names(page) == {"Left", "Right"}, "the next round is blind again"
     page.get_by_role("button", name="No difference").click()
-    expect(page.locator("[data-said]")).to_contain_text("You found no difference.")
+    expect(page.locator("[data-said]")).to_contain_text("You saw no difference.")
     for name in (left, right):
         expect(standing(page, "#standings", name)).to_contain_text(STANDING)
 

@@ -381,5 +381,5 @@ def test_a_service_that_is_not_there_is_one_sentence(installed, tmp_path):
     done = nobody.run("login", "--base-url", "http://127.0.0.1:9", stdin="sk-ps-x\n")
 
     assert done.returncode == 3
-    assert "does not answer" in done.stderr
+    assert "is not responding" in done.stderr
     assert "Traceback" not in done.stderr

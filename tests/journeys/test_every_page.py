@@ -85,7 +85,7 @@ def busy_acme(acme: Tenant, alice) -> Tenant:
         outcome = "client_disconnect" if number % 11 == 0 else "complete"
         events.append(make_event(acme, key=laptop, admitted_at=at, style_name=style_name, outcome=outcome))
     record_events(events)
-    reason = "Rate limit reached for requests a minute of this key: 10 allowed, 0 left. Try again in 3 s."
+    reason = "Rate limit reached for requests per minute of this key: 10 allowed, 0 left. Try again in 3 s."
     refusal = Refusal("req_refused", acme.pk, laptop.pk, now, "poetry", 429, "rate_limit_exceeded", reason)
     record_refusals([refusal])
     return acme

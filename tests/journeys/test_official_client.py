@@ -349,7 +349,7 @@ def test_a_wrong_field_is_named(demo, field, value, stream):
 @pytest.mark.parametrize(
     "body",
     [rb'{"model": "poetry", "messages": [{"role": "user", "content": "\ud800"}]}', b"[" * 100_000],
-    ids=["half a character", "nested without end"],
+    ids=["an incomplete character", "nested without end"],
 )
 def test_a_body_that_cannot_be_read_is_the_callers_mistake(demo, body):
     headers = {"Authorization": f"Bearer {demo.api_key}"}

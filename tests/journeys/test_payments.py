@@ -136,7 +136,7 @@ def buy_credits_by_card(page: Page, site: str, stripe: FakeStripe) -> None:
 def change_the_plan_up_and_down(page: Page) -> None:
     """Go from Free to Writer at once, then schedule the way back, and stay after all."""
     page.goto("/billing/plan/")
-    expect(page.get_by_text("Once they are used")).to_be_visible()
+    expect(page.get_by_text("When they run out")).to_be_visible()
     page.get_by_role("button", name="Change to Writer now").click()
     page.locator("#change-to-writer [type=submit]").click()
     expect(page.get_by_text("Writer holds from the next request on.")).to_be_visible()
@@ -154,8 +154,8 @@ def top_up_automatically(page: Page, stripe: FakeStripe, people: dict[str, str],
     """With $25 left and a threshold of $30 the saved card is charged, once."""
     page.goto("/billing/credits/")
     expect(page.get_by_text("at most 3 times within 24 hours")).to_be_visible()
-    page.get_by_label("When less is left than").fill("30")
-    page.get_by_label("Buy credits for").fill("30")
+    page.get_by_label("When credits fall below").fill("30")
+    page.get_by_label("Buy credits worth").fill("30")
     page.get_by_role("button", name="Save").click()
     expect(page.get_by_text("Automatic top-ups are on.")).to_be_visible()
     assert ask("top-up") == 1

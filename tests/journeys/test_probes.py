@@ -82,7 +82,7 @@ def test_two_versions_are_compared_on_own_prompts_and_one_is_promoted(demo, page
     page.get_by_role("button", name="Save prompts").click()
     page.get_by_role("button", name="Compare", exact=True).press("Enter")
     expect(page.locator("[data-state]")).to_have_text("Done", timeout=240_000)
-    expect(page.locator("#compare-summary")).to_contain_text("2 of 2 answers begin differently.")
+    expect(page.locator("#compare-summary")).to_contain_text("2 of 2 answers start differently.")
     assert page.locator("[data-cell] mark").count() >= 4
     look(page, "compare")
     page.set_viewport_size({"width": 390, "height": 844})

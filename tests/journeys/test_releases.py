@@ -100,4 +100,4 @@ def test_versions_are_called_by_number_tried_promoted_and_rolled_back(demo, rand
         took_s = time.monotonic() - began  # told, not held against a limit: others may use this machine
         print(f"rolled back, and the old version answered, within {took_s:.3f} s")
         assert ask(demo, name, tokens=12) == by_number[1]
-    assert "Version 1 answers instead of version 2" in fetched(demo.session, f"{upload.page}versions/")
+    assert "Version 1 replaced version 2" in fetched(demo.session, f"{upload.page}versions/")

@@ -117,7 +117,7 @@ def test_usage_that_waits_or_was_refused_is_found(valkey):
 
 def test_storage_takes_what_a_browser_sends_and_a_wrong_address_is_found(settings, valkey, monkeypatch):
     assert levels(storage.check_bucket()) == set()
-    monkeypatch.setattr(storage, "put_as_browser", lambda: "it answers 403 to a signed PUT")
+    monkeypatch.setattr(storage, "put_as_browser", lambda: "it returns 403 for a signed PUT")
     monkeypatch.setattr(storage, "refused_origin", lambda origin: "no origin")
     assert levels(storage.check_bucket()) == {"uploads fault"}
     settings.S3_BUCKET = "no-such-bucket"
@@ -132,7 +132,10 @@ def test_an_engine_with_other_flags_than_its_row_is_found(monkeypatch, an_engine
     monkeypatch.setattr(engine_doctor, "check_health", lambda engine: None)
     monkeypatch.setattr(own_limits, "read_page", lambda engine, path: pages[path])
     seen = [finding.seen for finding in engine_checks.check_engines() if finding.level == "fault"]
-    assert seen == ["its --max-model-len is 1024, its row says 2048", "its --max-loras is 8, its row says 2"]
+    assert seen == [
+        "its --max-model-len is 1024, but 2048 is registered",
+        ("its --max-loras is 8, but 2 is registered"),
+    ]
     pages["/v1/models"] = json.dumps({"data": [{"id": "other"}]})
     assert "it serves other, not base" in str(list(engine_checks.check_engines()))
 
@@ -176,7 +179,7 @@ def test_a_process_refuses_to_start_with_settings_that_contradict_each_other(set
     for setting, value in change.items():
         setattr(settings, setting, value)
     assert [fault.id for fault in settings_checks.find_faults()] == [f"polyscribe.{name}"]
-    with pytest.raises(SystemExit, match="does not start"):
+    with pytest.raises(SystemExit, match="can't start"):
         settings_checks.refuse_half_configured()
 
 

@@ -36,27 +36,33 @@ def test_a_well_set_site_starts_and_so_does_a_laptop_with_anything():
 @pytest.mark.parametrize(
     ("bad", "named"),
     [
-        ({"DJANGO_SECRET_KEY": "change-me"}, "DJANGO_SECRET_KEY is a known one"),
-        ({"DJANGO_SECRET_KEY": "django-insecure-" + RANDOM[9]}, "DJANGO_SECRET_KEY is a known one"),
-        ({"DJANGO_SECRET_KEY": RANDOM[9][:31]}, "DJANGO_SECRET_KEY is short"),
+        ({"DJANGO_SECRET_KEY": "change-me"}, "DJANGO_SECRET_KEY is a publicly known value"),
+        (
+            {"DJANGO_SECRET_KEY": "django-insecure-" + RANDOM[9]},
+            "DJANGO_SECRET_KEY is a publicly known value",
+        ),
+        ({"DJANGO_SECRET_KEY": RANDOM[9][:31]}, "DJANGO_SECRET_KEY is too short"),
         (
             {"DJANGO_SECRET_KEY_FALLBACKS": f"{RANDOM[8]},change-me"},
-            "DJANGO_SECRET_KEY_FALLBACKS (number 2) is a known one",
+            "DJANGO_SECRET_KEY_FALLBACKS (number 2) is a publicly known value",
         ),
-        ({"SITE_URL": "HTTPS://example.com", "CACHE_SALT_SECRET": "00"}, "CACHE_SALT_SECRET is short"),
-        ({"CACHE_SALT_SECRET": "00"}, "CACHE_SALT_SECRET is short"),
+        ({"SITE_URL": "HTTPS://example.com", "CACHE_SALT_SECRET": "00"}, "CACHE_SALT_SECRET is too short"),
+        ({"CACHE_SALT_SECRET": "00"}, "CACHE_SALT_SECRET is too short"),
         ({"CACHE_SALT_SECRET": "0" * 64}, "CACHE_SALT_SECRET is not random"),
-        ({"API_KEY_PEPPERS": f"2:{RANDOM[4]},1:00"}, "API_KEY_PEPPERS (number 1) is short"),
+        ({"API_KEY_PEPPERS": f"2:{RANDOM[4]},1:00"}, "API_KEY_PEPPERS (number 1) is too short"),
         ({"ENGINE_API_KEY": ""}, "ENGINE_API_KEY is missing"),
-        ({"ENGINE_API_KEY": RANDOM[0]}, "DJANGO_SECRET_KEY and ENGINE_API_KEY are equal"),
+        ({"ENGINE_API_KEY": RANDOM[0]}, "DJANGO_SECRET_KEY and ENGINE_API_KEY are the same"),
         (
             {"DATABASE_URL": "postgres://polyscribe@postgres/polyscribe"},
             "the password in DATABASE_URL is missing",
         ),
-        ({"VALKEY_URL": "redis://:change-me@valkey:6379/0"}, "the password in VALKEY_URL is a known one"),
+        (
+            {"VALKEY_URL": "redis://:change-me@valkey:6379/0"},
+            "the password in VALKEY_URL is a publicly known value",
+        ),
         ({"CELERY_BROKER_URL": "redis://broker:6379/1"}, "the password in CELERY_BROKER_URL is missing"),
-        ({"EMAIL_URL": ""}, "EMAIL_URL names no mail server"),
-        ({"EMAIL_URL": "file:///var/mail"}, "EMAIL_URL names no mail server"),
+        ({"EMAIL_URL": ""}, "EMAIL_URL is not a mail server"),
+        ({"EMAIL_URL": "file:///var/mail"}, "EMAIL_URL is not a mail server"),
         ({"STRIPE_API_BASE": "https://stripe.example.com"}, "STRIPE_API_BASE is for tests"),
         ({"STRIPE_SECRET_KEY": "rk_live_1"}, "STRIPE_WEBHOOK_SECRET is missing"),
         ({"MAILBOX": "1"}, "MAILBOX=1"),
@@ -76,7 +82,7 @@ def test_the_settings_themselves_refuse_so_that_every_process_does():
         cwd=settings.BASE_DIR, capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert done.returncode == 1
-    assert "DJANGO_SECRET_KEY is a known one" in done.stderr
+    assert "DJANGO_SECRET_KEY is a publicly known value" in done.stderr
     assert "Traceback" not in done.stderr
 
 

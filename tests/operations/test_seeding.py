@@ -74,7 +74,7 @@ def test_shipped_styles_of_another_base_model_are_not_uploaded(settings):
     settings.BASE_MODEL = "meta-llama/Llama-3.1-8B-Instruct"
 
     with pytest.raises(
-        CommandError, match=r"genz was trained on .*SmolLM2.* and this site serves meta-llama"
+        CommandError, match=r"genz was trained on .*SmolLM2.* but this site serves meta-llama"
     ):
         printed("publishstyles")
 

@@ -34,7 +34,7 @@ def test_without_it_pages_say_nothing(settings, alice_client, acme):
     workspaces.suspend_tenant(acme)
     pages = [alice_client.get(reverse(name)).text for name in PAGES]
     for text in [*pages, *(render_to_string(name) for name in BARE)]:
-        assert "Questions? Write to" not in text
+        assert "Questions? Contact" not in text
         assert 'mailto:"' not in text
 
 
@@ -46,7 +46,7 @@ def test_errors_about_money_end_with_it(settings, client, acme):
         UnpaidInvoice(invoice="PS-000001", plan="Writer"),
     ]
     for error in about_money:
-        assert error.message.endswith(f"Questions? Write to {ADDRESS}.")
+        assert error.message.endswith(f"Questions? Contact {ADDRESS}.")
     assert ADDRESS not in errors.UnknownKey().message
     _, secret = issue_key(acme, name="books", by=None, scopes=["admin"])
     workspaces.suspend_tenant(acme)

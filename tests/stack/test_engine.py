@@ -106,7 +106,7 @@ def test_the_stack_asks_an_engine_over_its_socket(tmp_path):
     with listening(path):
         assert engine.ready(url, KEY)
         assert engine.adapters(url, KEY) == {"v_1"}
-        with pytest.raises(ServiceFailed, match="refuses the key"):
+        with pytest.raises(ServiceFailed, match="rejected the key"):
             engine.ready(url, "another")
     assert path.is_socket()
     assert not engine.ready(url, KEY)  # nobody listens at what was left behind

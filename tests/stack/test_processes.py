@@ -81,7 +81,7 @@ def test_a_child_that_dies_is_started_again_and_a_line_says_so(supervisor, said)
 
     eventually(lambda: supervisor.revive() or supervisor.pid("sleeper") != first, within_s=PATIENCE_S)
     assert alive(supervisor.pid("sleeper"))
-    assert "sleeper stopped (exit -9): starting it again." in said[0]
+    assert "sleeper stopped (exit -9). Restarting it." in said[0]
 
 
 def test_a_child_that_keeps_dying_ends_the_stack_with_its_last_words(supervisor):
@@ -117,7 +117,7 @@ def test_an_engine_that_keeps_dying_is_started_again_after_pauses_while_the_rest
 
     assert pauses == [0, 0.5, 1, 1.5, 2, 2, 4, 8, 16, 32, 60, 60, 60]
     assert "engine stopped 6 times in a row (exit 3): no kernel for this" in said[5]
-    assert "in 2 s; the rest keeps serving" in said[5]
+    assert "in 2 s; everything else keeps running" in said[5]
     mark.unlink()
     eventually(lambda: supervisor.revive() or alive(supervisor.pid("engine")), within_s=PATIENCE_S)
     assert supervisor.pid("sleeper") == rest

@@ -145,7 +145,7 @@ def test_an_action_asks_first_wants_a_reason_says_what_it_did_and_is_written_dow
 ):
     suspend = {"action": "suspend", "_selected_action": [acme.pk]}
     asked = operator_client.post(page("tenant"), suspend)
-    assert "nothing is served to them" in asked.text
+    assert "All their requests are refused immediately" in asked.text
     operator_client.post(page("tenant"), suspend | {"confirmed": "1", "why": "  "})
     assert Tenant.objects.get(pk=acme.pk).suspended_at is None
     assert not AuditEntry.objects.exists()
@@ -239,7 +239,7 @@ def test_operators_see_how_an_endpoint_does_and_neither_its_secret_nor_its_path(
     operator_client, acme, endpoint
 ):
     event = OutboxEvent.objects.create(tenant=acme, type=EventType.KEY_CREATED, object={})
-    for answered in ("It answered 200.", "It answered 500."):
+    for answered in ("It returned 200.", "It returned 500."):
         WebhookDelivery.objects.create(
             endpoint=endpoint, event=event, attempted_at=timezone.now(), failure=answered
         )
@@ -247,7 +247,7 @@ def test_operators_see_how_an_endpoint_does_and_neither_its_secret_nor_its_path(
     for address in (page("webhookendpoint"), page("webhookendpoint", "change", endpoint.pk)):
         shown = operator_client.get(address).text
         assert "https://hooks.example.com/…" in shown
-        assert "pending It answered 500." in shown
+        assert "pending It returned 500." in shown
         assert "secret-path" not in shown
         assert "sealed-secret" not in shown
     assert "Acme" in operator_client.get(page("webhookendpoint")).text
@@ -259,14 +259,14 @@ def test_an_operator_disables_an_endpoint_once_and_its_owner_reads_why(
 ):
     disable = {"action": "disable", "_selected_action": [endpoint.pk]}
     asked = operator_client.post(page("webhookendpoint"), disable)
-    assert "what waits is given up" in asked.text
+    assert "Pending deliveries are dropped" in asked.text
     operator_client.post(page("webhookendpoint"), disable | {"confirmed": "1", "why": " "})
     assert WebhookEndpoint.objects.get().is_enabled
     for _ in range(2):
         sure = disable | {"confirmed": "1", "why": "It floods a neighbour."}
         answer = operator_client.post(page("webhookendpoint"), sure, follow=True)
-    assert "This endpoint is disabled already." in answer.text
-    told = "Disabled by the people who run this site: It floods a neighbour."
+    assert "This endpoint is already disabled." in answer.text
+    told = "Disabled by the operators of this site: It floods a neighbour."
     assert WebhookEndpoint.objects.get().disabled_reason == told
     assert told in operator_client.get(page("webhookendpoint")).text
     assert OutboxEvent.objects.get(type=EventType.WEBHOOK_DISABLED).facts == {"reason": told}

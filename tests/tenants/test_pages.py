@@ -116,12 +116,12 @@ def test_dollars_are_exact_both_ways(nanousd):
 @pytest.mark.parametrize(
     ("written", "said"),
     [
-        ("0", "A budget is more than $0"),
-        ("-3", "A budget is more than $0"),
+        ("0", "A budget must be more than $0"),
+        ("-3", "A budget must be more than $0"),
         ("9000001", "at most $9,000,000"),
-        ("0.0000000001", "at most nine digits"),
-        ("twelve", "for example 25 or 12.50"),
-        ("NaN", "for example 25 or 12.50"),
+        ("0.0000000001", "at most nine decimal places"),
+        ("twelve", "such as 25 or 12.50"),
+        ("NaN", "such as 25 or 12.50"),
         ("1e999", "at most $9,000,000"),
     ],
 )
@@ -157,7 +157,7 @@ def test_a_key_is_bound_only_to_styles_that_its_tenant_may_use(alice_client, acm
     for address in (reverse("website:issue_key"), reverse("website:limit_key", args=[key.pk])):
         page = alice_client.post(address, facts)
         assert page.status_code == 400
-        assert "Choose among the styles below" in page.text
+        assert "Choose from the styles below" in page.text
         assert "Secret" not in page.text
     assert ApiKey.objects.shown().get().styles is None
 
@@ -206,7 +206,7 @@ def test_the_owner_sets_the_budget_and_a_member_sees_it(alice_client, bob_client
     assert valkey.hget(limits_key(acme.pk), "monthly_nanousd") == "7250000000"
     refused = bob_client.post(address, {"budget": "1"})
     assert refused.status_code == 403
-    assert "only owners and admins can change its settings" in refused.text
+    assert "Only owners and admins can change its settings" in refused.text
     page = bob_client.get(reverse("billing:usage"))
     assert "budget of $7.25 is spent." in page.text
     assert address not in page.text

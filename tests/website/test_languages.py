@@ -206,7 +206,7 @@ def test_the_browser_chooses_the_language_and_the_setting_before_it(client, alic
 @pytest.mark.django_db
 def test_programs_are_answered_in_english(client):
     answer = client.get("/api/v1/styles", headers=GERMAN)
-    assert answer.json()["title"] == "Authentication is needed"
+    assert answer.json()["title"] == "Authentication required"
     assert "Content-Language" not in answer.headers
 
 

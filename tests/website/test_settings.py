@@ -29,7 +29,7 @@ def test_the_workspace_is_renamed_and_keeps_its_slug(alice_client, acme):
     [
         ({"name": ""}, "This field is required"),
         ({"name": "Polyscribe Support"}, "is reserved"),
-        ({"name": "Acme", "default_style": "0b1c2d3e-4f50-4162-8738-495a6b7c8d9e"}, "one of the styles"),
+        ({"name": "Acme", "default_style": "0b1c2d3e-4f50-4162-8738-495a6b7c8d9e"}, "one of this workspace"),
         ({"name": "x" * 81}, "at most 80"),
     ],
 )

@@ -19,18 +19,25 @@ class Command(BaseCommand):
     """Prints the memory of one engine, and that of full models beside adapters."""
 
     help = (
-        "Memory that styles take on an engine, what-if on --max-lora-rank, and full models against adapters."
+        "Show the memory that styles use on an engine, with other values of --max-lora-rank, and "
+        "compared to full models."
     )
     audit_action = None  # it changes nothing
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument("--engine", help="its name (default: the only one)")
+        parser.add_argument("--engine", help="engine name (default: the only one)")
         parser.add_argument(
-            "--styles", type=int, help="assume so many styles instead of those that are placed there"
+            "--styles", type=int, help="assume this many styles instead of those placed there"
         )
-        parser.add_argument("--rank", type=int, default=16, help="of these styles (default: %(default)s)")
-        parser.add_argument("--model-gb", type=float, default=14, help="a full model (default: %(default)s)")
-        parser.add_argument("--adapter-mb", type=float, default=50, help="an adapter (default: %(default)s)")
+        parser.add_argument(
+            "--rank", type=int, default=16, help="rank of these styles (default: %(default)s)"
+        )
+        parser.add_argument(
+            "--model-gb", type=float, default=14, help="size of a full model (default: %(default)s)"
+        )
+        parser.add_argument(
+            "--adapter-mb", type=float, default=50, help="size of an adapter (default: %(default)s)"
+        )
 
     def handle(self, *, engine: str | None, styles: int | None, rank: int, **sizes: Any) -> None:
         row = _find_engine(engine)
@@ -43,7 +50,7 @@ class Command(BaseCommand):
         lines += engine_lines(capacity.estimate_memory(layers, limits, ranks), limits)
         lines.append("\nWith another --max-lora-rank (slots and cache):")
         lines += rank_lines(capacity.estimate_by_rank(layers, limits, ranks), limits)
-        lines.append("\nAs models of their own, against one base and adapters:")
+        lines.append("\nAs separate full models, compared to one base model with adapters:")
         model_bytes = int(sizes["model_gb"] * GB)
         adapter_bytes = int(sizes["adapter_mb"] * MB)
         lines += comparison_lines(Comparison(max(count, 1), model_bytes, adapter_bytes))
@@ -89,9 +96,9 @@ def _find_engine(name: str | None) -> Engine:
         engines = engines.filter(name=name)
     found = list(engines[:2])
     if not found:
-        raise CommandError("There is no such engine.")
+        raise CommandError("No such engine.")
     if len(found) > 1:
-        raise CommandError("Name one engine with --engine.")
+        raise CommandError("Choose an engine with --engine.")
     return found[0]
 
 

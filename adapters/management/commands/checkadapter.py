@@ -16,7 +16,7 @@ from adapters.validation.limits import ARCHIVES, archive_of
 class Command(BaseCommand):
     """Exits with 0 and a summary, or with 1 and every finding with its fix."""
 
-    help = "Check an adapter as an upload is checked. Needs no database and no service."
+    help = "Run the checks of an upload on a local adapter. Needs no database or service."
     audit_action = None  # it changes nothing
     requires_system_checks = []
 
@@ -25,7 +25,7 @@ class Command(BaseCommand):
             "adapter",
             metavar="ADAPTER",
             type=Path,
-            help="the folder with its two files, or one archive of them",
+            help="folder with the two files, or an archive of them",
         )
         parser.add_argument(
             "--base", metavar="DIR", type=Path, help="the base model (default: $BASE_MODEL_DIR)"
@@ -35,13 +35,14 @@ class Command(BaseCommand):
             metavar="N",
             type=int,
             default=settings.ENGINE_MAX_LORA_RANK,
-            help="the engine's highest rank (default: $ENGINE_MAX_LORA_RANK, %(default)s)",
+            help="the engine's maximum rank (default: $ENGINE_MAX_LORA_RANK, %(default)s)",
         )
         parser.add_argument(
             "--quantisation",
             choices=[stated for stated in QUANTISATIONS if stated],
             default="",
-            help="the base that it was trained on, as the upload form asks (default: what the files show)",
+            help="quantization of the base model used in training, as in the upload form (default: "
+            "detected from the files)",
         )
 
     def handle(
@@ -49,11 +50,11 @@ class Command(BaseCommand):
     ) -> None:
         if not adapter.is_dir() and not (adapter.is_file() and archive_of(adapter.name)):
             endings = ", ".join(ARCHIVES)
-            raise CommandError(f"{adapter} is neither a folder with an adapter nor an archive ({endings}).")
+            raise CommandError(f"{adapter} is not a folder with an adapter or an archive ({endings}).")
         try:
             shape = read_base(base)
         except base_model_reader.UnreadableBase as error:
-            raise CommandError(f"{error.message} Give the base model's folder with --base.") from error
+            raise CommandError(f"{error.message} Set the base model's folder with --base.") from error
         validate = validate_folder if adapter.is_dir() else validate_archive
         report = validate(adapter, shape, max_rank, quantisation)
         if not report.is_valid:
@@ -94,7 +95,7 @@ def findings_text(adapter: Path, report: Report) -> str:
     for finding in report.findings:
         lines += [f"  {finding.sentence}  [{finding.code}]", f"    Fix: {finding.fix}"]
     if report.conversions:
-        lines.append("  After an upload, this would be offered as a conversion:")
+        lines.append("  After an upload, this conversion would be offered:")
         for code in report.conversions:
             lines.append(f"    {SENTENCES[code]}")
     return "\n".join(lines)

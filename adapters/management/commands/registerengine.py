@@ -9,7 +9,7 @@ from core.errors import DomainError
 
 
 class Command(BaseCommand):
-    help = "Register the base model and the engine that the environment describes. Safe to repeat."
+    help = "Register the base model and the engine configured in the environment. Safe to repeat."
     audit_action = "engine.registered"
 
     def handle(self, *args: Any, **options: Any) -> None:

@@ -31,8 +31,8 @@ MINUS = "\N{MINUS SIGN}"
 def small_print() -> str:
     """Return what stands below every sum."""
     return gettext(
-        "Months and times are UTC. Amounts are US dollars. Requests are counted exactly; the total is "
-        "rounded once, to whole cents."
+        "Months and times are in UTC. Amounts are in US dollars. Requests are metered exactly; only the "
+        "total is rounded, to whole cents."
     )
 
 
@@ -43,7 +43,7 @@ def form_labels() -> dict[str, str]:
         "issuer": pgettext("who sends an invoice", "From"),
         "line": gettext("For"),
         "tokens": gettext("Tokens"),
-        "unit": gettext("A million"),
+        "unit": gettext("Per million"),
         "amount": gettext("Amount"),
         "how_to_pay": gettext("How to pay"),
         "page": gettext("Page {page} of {pages}"),
@@ -113,7 +113,7 @@ def invoice_pdf(invoice: Invoice) -> bytes:
         facts=facts,
         lines=line_rows(invoice.lines.all()),
         sums=_credited(invoice),
-        total=(gettext("To be paid"), due) if is_owed else (gettext("Total"), total),
+        total=(gettext("Amount due"), due) if is_owed else (gettext("Total"), total),
         payment=how_to_pay(invoice) if is_owed else [],
     )
     return render(document)
@@ -134,7 +134,7 @@ def credit_note_pdf(note: CreditNote) -> bytes:
     document = Document(
         title=title,
         heading=title,
-        summary=gettext("%(amount)s is credited on invoice %(invoice)s")
+        summary=gettext("%(amount)s credited on invoice %(invoice)s")
         % {"amount": amount, "invoice": invoice},
         issuer=issuer_lines(invoice),
         bill_to=invoice.bill_to_text.splitlines(),
@@ -167,7 +167,7 @@ def how_to_pay(invoice: Invoice) -> list[str]:
         return []
     return [
         *settings.PAYMENT_INSTRUCTIONS.splitlines(),
-        gettext("Please name %(invoice)s.") % {"invoice": invoice},
+        gettext("Please quote %(invoice)s.") % {"invoice": invoice},
     ]
 
 
@@ -192,7 +192,7 @@ def _credited(invoice: Invoice) -> list[tuple[str, str]]:
     """Return the total and what each credit note took off it; nothing for an invoice without notes."""
     sums = []
     for note in invoice.credit_notes.all():
-        text = gettext("Credited by %(note)s") % {"note": note}
+        text = gettext("Credited with %(note)s") % {"note": note}
         sums.append((text, amount_text(-note.amount_nanousd)))
     return [(gettext("Total"), amount_text(invoice.total_nanousd)), *sums] if sums else []
 

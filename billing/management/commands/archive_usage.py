@@ -14,12 +14,12 @@ from core.errors import DomainError
 class Command(BaseCommand):
     """Safe to repeat: a month goes on where an earlier run ended. Ledger, sums and invoices stay."""
 
-    help = "Export usage events of old months to the bucket, verify the files, and drop the tables."
+    help = "Export usage events of old months to the bucket, verify the files and drop the tables."
     audit_action = "usage.archived"
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         """Take the first month that stays."""
-        parser.add_argument("--before", required=True, metavar="MONTH", help="the first month that stays")
+        parser.add_argument("--before", required=True, metavar="MONTH", help="the first month to keep")
 
     def handle(self, *, before: str, **_: Any) -> None:
         """Archive month after month and print each."""
@@ -29,13 +29,13 @@ class Command(BaseCommand):
                 before, now=timezone.now(), reason=f"manage.py archive_usage --before {before}"
             ):
                 count += 1
-                self.stdout.write(f"{one}: {one.events:,} are in {one.object_key}, SHA-256 {one.sha256}")
+                self.stdout.write(f"{one}: {one.events:,} stored in {one.object_key}, SHA-256 {one.sha256}")
                 self.stdout.flush()
         except ValueError as error:
-            raise CommandError(f"{before!r} is no month; write one as 2026-08.") from error
+            raise CommandError(f"{before!r} is not a month. Use the form 2026-08.") from error
         except DomainError as error:
             raise CommandError(error.message) from error
         except OperationalError as error:
-            raise CommandError(f"The database is busy or away ({error}); run this again.") from error
+            raise CommandError(f"The database is busy or unavailable ({error}). Run this again.") from error
         if not count:
-            self.stdout.write(f"No month before {before} has usage events to archive.")
+            self.stdout.write(f"There are no usage events to archive before {before}.")

@@ -14,7 +14,7 @@ from tenants.public import record_command
 class Command(BaseCommand):
     """Sets what is used and spent this month and the one before; open requests keep what they hold."""
 
-    help = "Set this and last month's counters in Valkey from the ledger."
+    help = "Rebuild this and last month's counters in Valkey from the ledger."
     audit_action = "counters.rebuilt"
 
     def add_arguments(self, parser: ArgumentParser) -> None:
@@ -26,7 +26,7 @@ class Command(BaseCommand):
             tenants = tenants.filter(slug__in=workspace)
             unknown = set(workspace) - set(tenants.values_list("slug", flat=True))
             if unknown:
-                raise CommandError(f"There is no workspace {', '.join(sorted(unknown))}.")
+                raise CommandError(f"No such workspace: {', '.join(sorted(unknown))}.")
         # The month before, too: its requests may run still, and credits pay both.
         periods = (months.before(months.current()), months.current())
         for tenant in tenants:
@@ -35,4 +35,4 @@ class Command(BaseCommand):
             record_command(
                 "rebuild_counters", action="counters.rebuilt", row=tenant, after={"periods": list(periods)}
             )
-        self.stdout.write(f"The counters of {tenants.count()} workspaces are as the ledger has them.")
+        self.stdout.write(f"The counters of {tenants.count()} workspaces now match the ledger.")

@@ -20,8 +20,8 @@ class Command(BaseCommand):
     """Prints each disagreement on a line of its own, and fails if there is any. It mends none."""
 
     help = (
-        "Compare Valkey's counters, ledger, usage events, usage by day, invoices, credits and authors' "
-        "of a month."
+        "Compare a month's counters in Valkey, ledger, usage events, daily usage, invoices, credits and "
+        "authors' shares."
     )
     audit_action = None  # it changes nothing
 
@@ -33,16 +33,16 @@ class Command(BaseCommand):
             found: list[object] = [*compare_usage(period), *compare_invoices(period)]
             found += [*compare_credits(period), *compare_earnings(period)]
         except ValueError as error:
-            raise CommandError(f"{period!r} is no month; write one as {months.current()}.") from error
+            raise CommandError(f"{period!r} is not a month. Use the form {months.current()}.") from error
         found += compare_counters(valkey.client(), period)
         found += compare_pools(valkey.client(), period)
         for disagreement in found:
             self.stdout.write(str(disagreement))
         if not has_earnings_to_compare(period):
             self.stdout.write(
-                f"Authors' shares of {period} were not compared: it was archived by a release that did not "
-                "keep what its requests made."
+                f"Authors' shares for {period} were not compared: the month was archived by a release "
+                "that didn't store earnings per request."
             )
         if found:
-            raise CommandError(f"{len(found)} disagreements about {period}")
-        self.stdout.write(f"All agree about {period}.")
+            raise CommandError(f"{len(found)} mismatches for {period}")
+        self.stdout.write(f"No mismatches for {period}.")

@@ -118,7 +118,7 @@ class Client:
                     raise DownloadFailed
                 yield from answer.iter_bytes(CHUNK_BYTES)
         except httpx.TransportError as error:
-            raise Unreachable(f"The storage does not answer ({describe(error)}).") from error
+            raise Unreachable(f"The storage is not responding ({describe(error)}).") from error
 
     @cached_property
     def workspace(self) -> str:
@@ -179,7 +179,7 @@ class Client:
         for style in self.styles.list(search=name):
             if style["model"] in (name, own):
                 return style
-        sentence = f"There is no style “{name}” that you can see. See polyscribe styles."
+        sentence = f"No such style: “{name}”. List your styles with polyscribe styles."
         raise NotFound(sentence, status=404, code="style_not_found")
 
     def full_name(self, style: str) -> str:

@@ -37,7 +37,7 @@ class NoSuchProfile(PolyscribeError):
 
 
 class NotConfirmed(PolyscribeError):
-    """This can't be undone, and nobody is at a terminal to be asked. Add --yes to do it all the same."""
+    """This can't be undone and needs confirmation. Add --yes to confirm without a terminal."""
 
 
 class LoginRefused(PolyscribeError):
@@ -119,23 +119,23 @@ class ApiError(PolyscribeError):
 
 
 class NotAllowed(ApiError):
-    """The key is not valid, or lacks a scope (401, 403)."""
+    """The key is invalid or lacks a scope (401, 403)."""
 
 
 class NotFound(ApiError):
-    """There is nothing by that name in the workspace (404)."""
+    """Not found in the workspace (404)."""
 
 
 class Conflict(ApiError):
-    """The object is in another state, or has changed meanwhile (409, 412)."""
+    """The object is in a conflicting state or has changed in the meantime (409, 412)."""
 
 
 class RateLimited(ApiError):
-    """Too many requests, or the month's limit is reached (429)."""
+    """Too many requests, or the monthly limit is reached (429)."""
 
 
 class Unavailable(ApiError):
-    """A part of the service does not answer (502, 503, 504)."""
+    """Part of the service is unavailable (502, 503, 504)."""
 
 
 ERROR_OF_STATUS: dict[int, type[ApiError]] = {

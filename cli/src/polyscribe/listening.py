@@ -54,7 +54,7 @@ class EventForwarder:
     ) -> None:
         """Raises BadAddress, ApiError or Unreachable: it looks at what has happened before."""
         if not url.startswith(("http://", "https://")):
-            raise BadAddress(f"{url} is no address to forward to. Give it as http://localhost:9000/hook.")
+            raise BadAddress(f"{url} is not a valid target URL. Use the form http://localhost:9000/hook.")
         self._webhooks = webhooks
         self._url = url
         self._secret = secret

@@ -61,7 +61,7 @@ class Profiles:
         if name and name not in self.stored:
             known = ", ".join(self.stored) or "none yet"
             raise NoSuchProfile(
-                f"There is no profile “{name}”. Stored: {known}. See polyscribe profiles list."
+                f"No such profile: “{name}”. Available: {known}. See polyscribe profiles list."
             )
         return self.stored.get(wanted)
 
@@ -88,7 +88,7 @@ def load_profiles() -> Profiles:
     except FileNotFoundError:
         return Profiles()
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        message = f"{file} can't be read. Run `polyscribe login` to write it again."
+        message = f"{file} can't be read. Run `polyscribe login` to recreate it."
         raise BadSettings(message) from error
 
 

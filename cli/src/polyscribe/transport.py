@@ -91,7 +91,7 @@ class Transport:
         try:
             return response.json()
         except ValueError as error:
-            message = f"{self._http.base_url} does not answer as Polyscribe does. Check the address."
+            message = f"{self._http.base_url} doesn't look like Polyscribe. Check the URL."
             raise Unreachable(message) from error
 
     def pages(self, path: str, query: Query | None = None) -> Iterator[dict[str, Any]]:
@@ -138,7 +138,7 @@ class Transport:
                     return response
                 _read_whole(response)
             except httpx.TransportError as error:
-                failure = Unreachable(f"{self._host} does not answer ({describe(error)}). {WHAT_TO_CHECK}")
+                failure = Unreachable(f"{self._host} is not responding ({describe(error)}). {WHAT_TO_CHECK}")
                 wait_s = self._retries.backoff_s(attempt)
             else:
                 if response.is_success:
@@ -164,7 +164,7 @@ class Transport:
         return wait_s if wait_s <= self._retries.longest_wait_s else None
 
 
-WHAT_TO_CHECK = "Check the address and the network, then try again."
+WHAT_TO_CHECK = "Check the URL and your network, then try again."
 
 
 def read_error(response: httpx.Response) -> ApiError:
@@ -200,14 +200,14 @@ def read_error(response: httpx.Response) -> ApiError:
 def describe(error: httpx.TransportError) -> str:
     """Return why a request did not arrive, in a few words."""
     if isinstance(error, httpx.ConnectTimeout | httpx.ReadTimeout | httpx.WriteTimeout):
-        return "it took too long"
+        return "timed out"
     if isinstance(error, httpx.LocalProtocolError):  # its words repeat the header, which may be the key
         return "the request could not be written"
     return str(error).rpartition("] ")[2] or "the connection was closed"  # without [Errno 111]
 
 
 def _without_reason(response: httpx.Response) -> str:
-    return f"The service answered {response.status_code} without saying why. Is the address right?"
+    return f"The service returned {response.status_code} without a reason. Check the URL."
 
 
 def _read_whole(response: httpx.Response) -> None:

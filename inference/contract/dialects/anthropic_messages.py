@@ -76,7 +76,9 @@ def parse_messages(body: bytes) -> ParsedRequest:
     """Return the request as a checked chat. Raises BadRequest naming the field that is wrong."""
     parsed = parse_as_chat(body, _translate_request, table=fields.MESSAGES, names=NAMES)
     if not parsed.output_tokens:
-        raise BadRequest("You must set `max_tokens`: how long the answer may be.", param="max_tokens")
+        raise BadRequest(
+            "You must provide `max_tokens`, the maximum length of the answer.", param="max_tokens"
+        )
     return parsed
 
 
@@ -137,7 +139,8 @@ def _translate_messages(raw: dict[str, Any]) -> list[dict[str, Any]]:
     sent = read_objects(raw.get("messages"), "messages")
     if sent and sent[-1].get("role") == "assistant":
         raise BadRequest(
-            "The last of `messages` must be the user's: no answer is continued.", param="messages"
+            "The last of `messages` must have the role `user`. Prefilling an answer is not supported.",
+            param="messages",
         )
     system = join_texts(raw.get("system") or "", "system")
     messages = [{"role": "system", "content": system}] if system else []
@@ -169,7 +172,7 @@ def _translate_message(message: dict[str, Any], place: str) -> list[dict[str, An
             results.append(_translate_result(block, block_place))
         elif kind not in ("thinking", "redacted_thinking"):
             raise BadRequest(
-                f"`{block_place}`: only text and tools are served; leave it out.", param=block_place
+                f"`{block_place}`: only text and tools are supported. Remove it.", param=block_place
             )
         if kind in BLOCK_KEYS:
             refuse_unknown_keys(block, BLOCK_KEYS[kind], block_place)
@@ -224,7 +227,7 @@ def _translate_choice(choice: dict[str, Any]) -> object:
 
 def _translate_tool(tool: dict[str, Any], place: str) -> dict[str, Any]:
     if tool.get("type") not in (None, "custom"):
-        raise BadRequest(f"`{place}`: only tools that you run yourself are served.", param=place)
+        raise BadRequest(f"`{place}`: only client tools, which you run yourself, are supported.", param=place)
     refuse_unknown_keys(tool, TOOL_KEYS, place)
     function = {"name": read_text(tool, "name", place), "parameters": tool.get("input_schema")}
     for name in ("description", "strict"):

@@ -62,7 +62,7 @@ def _read_query(query: bytes) -> dict[str, list[str]]:
     try:
         return parse_qs(query.decode(), max_num_fields=MAX_PARAMETERS)
     except ValueError as error:
-        raise BadRequest("The parameters of this address can't be read.") from error
+        raise BadRequest("Invalid query parameters.") from error
 
 
 def _read_limit(parameters: dict[str, list[str]]) -> int:
@@ -80,4 +80,4 @@ def _find(models: list[dict[str, Any]], parameters: dict[str, list[str]], name: 
     for index, model in enumerate(models):
         if model["id"] == wanted:
             return index
-    raise BadRequest(f"`{name}` names none of the models in this list.", param=name)
+    raise BadRequest(f"`{name}` must be the id of a model in this list.", param=name)

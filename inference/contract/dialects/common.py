@@ -82,7 +82,7 @@ def parse_as_chat(
         chat = {name: value for name, value in translated.items() if value is not None}
         chat_body = orjson.dumps(chat)
     except orjson.JSONEncodeError:  # orjson reads deeper nesting than it writes
-        raise BadRequest("The body is nested too deeply.") from None
+        raise BadRequest("The request body is nested too deeply.") from None
     try:
         parsed = requests.parse_request("chat", chat_body)
     except BadRequest as error:
@@ -112,7 +112,7 @@ def read_text(value: dict[str, Any], name: str, place: str = "") -> str:
     if isinstance(text, str):
         return text
     text_place = f"{place}.{name}".removeprefix(".")
-    raise BadRequest(f"`{text_place}` must be a text.", param=text_place)
+    raise BadRequest(f"`{text_place}` must be a string.", param=text_place)
 
 
 def join_texts(content: object, place: str, kinds: tuple[str, ...] = ("text",)) -> str:
@@ -124,7 +124,7 @@ def join_texts(content: object, place: str, kinds: tuple[str, ...] = ("text",)) 
         block_place = f"{place}[{index}]"
         if block.get("type") not in kinds or not block.keys() <= BLOCK_KEYS:
             raise BadRequest(
-                f"`{block_place}`: only text is served; leave other content out.", param=block_place
+                f"`{block_place}`: only text is supported. Remove other content.", param=block_place
             )
         name = "refusal" if block["type"] == "refusal" else "text"
         texts.append(read_text(block, name, block_place))

@@ -81,7 +81,7 @@ def _translate_request(raw: dict[str, Any]) -> dict[str, Any]:
     if raw.get("truncation") not in (None, "disabled", "auto"):
         raise BadRequest("`truncation` must be `disabled` or `auto`.", param="truncation")
     if LOGPROBS in raw.get("include", ()):
-        raise BadRequest("`include`: ask /v1/chat/completions for probabilities.", param="include")
+        raise BadRequest("`include`: use /v1/chat/completions to get log probabilities.", param="include")
     chat = {name: raw.get(name) for name in SHARED_FIELDS}
     chat["messages"] = _translate_messages(raw)
     chat["max_tokens"] = raw.get("max_output_tokens")
@@ -113,7 +113,8 @@ def _translate_input(sent: object) -> list[dict[str, Any]]:
             messages.append(_translate_output(item, place))
         elif kind != "reasoning":  # another model wrote it; this one can't read it
             raise BadRequest(
-                f"`{place}`: only messages, function calls and their outputs are served.", param=place
+                f"`{place}`: only messages, function calls and function call outputs are supported.",
+                param=place,
             )
         if kind in ITEM_KEYS:
             refuse_unknown_keys(item, ITEM_KEYS[kind], place)
@@ -157,7 +158,7 @@ def _translate_tools(raw: dict[str, Any]) -> dict[str, Any]:
 
 def _translate_tool(tool: dict[str, Any], place: str) -> dict[str, Any]:
     if tool.get("type") != "function":
-        raise BadRequest(f"`{place}`: only tools of type function are served.", param=f"{place}.type")
+        raise BadRequest(f"`{place}`: only tools of type function are supported.", param=f"{place}.type")
     refuse_unknown_keys(tool, TOOL_KEYS, place)
     function = {"name": read_text(tool, "name", place), "strict": tool.get("strict") is not False}
     for name in ("description", "parameters"):
@@ -172,7 +173,7 @@ def _translate_format(raw: dict[str, Any]) -> dict[str, Any]:
     refuse_unknown_keys(settings, {"format", "verbosity"}, "text")
     if settings.get("verbosity") not in (None, "medium"):
         raise BadRequest(
-            "`text.verbosity` is not served: say in `instructions` how long the answer is to be.",
+            "`text.verbosity` is not supported. Ask for the length you want in `instructions`.",
             param="text.verbosity",
         )
     text_format = settings.get("format") or {"type": "text"}

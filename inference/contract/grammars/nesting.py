@@ -15,7 +15,7 @@ def check_depth(value: Any, place: str) -> None:
         level = next_level(level)
         if not level:
             return
-    raise BadRequest(f"`{place}`: the schema may be nested {MAX_DEPTH} levels deep.", param=place)
+    raise BadRequest(f"`{place}`: the schema can be nested at most {MAX_DEPTH} levels deep.", param=place)
 
 
 def next_level(containers: list[Any]) -> list[Any]:

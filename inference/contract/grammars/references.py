@@ -26,11 +26,11 @@ def _follow(root: dict[str, Any], schema: dict[str, Any], budget: Budget, ended:
     reference = schema.get("$ref")
     while isinstance(reference, str) and reference not in ended:  # no text: a property of that name
         if reference in seen:
-            raise budget.error("`$ref` may not lead back to itself.")
+            raise budget.error("`$ref` can't be recursive.")
         seen.add(reference)
         target = _resolve(root, reference)
         if target is None:
-            raise budget.error("`$ref` must lead to a schema within this one, as `#/$defs/…` does.")
+            raise budget.error("`$ref` must point to a schema inside this one, such as `#/$defs/…`.")
         reference = target.get("$ref")
     ended |= seen
 

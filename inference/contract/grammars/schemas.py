@@ -67,7 +67,8 @@ def check_schemas(schemas: list[Any], place: str) -> None:
     size = sum(len(orjson.dumps(schema)) for schema in schemas)
     if size > MAX_BYTES:
         raise BadRequest(
-            f"`{place}`: a request's schemas may take {MAX_BYTES} bytes in all; these take {size}.",
+            f"`{place}`: the schemas of a request can have at most {MAX_BYTES} bytes in total; these "
+            f"have {size}.",
             param=place,
         )
     budget = Budget(place)
@@ -83,17 +84,17 @@ def _check_schema(schema: Any, budget: Budget) -> None:
     if schema is True:
         return
     if schema is False:
-        raise budget.error("`false` stands only for `items` and `additionalProperties`.")
+        raise budget.error("`false` is only allowed for `items` and `additionalProperties`.")
     if not isinstance(schema, dict):
-        raise budget.error("each part of the schema must be an object, or true or false.")
+        raise budget.error("each part of the schema must be an object, true or false.")
     if schema.get("propertyNames") == {"type": "string"}:
         del schema["propertyNames"]  # zod writes it; names are always texts
     unknown = schema.keys() - KEYWORDS - ANNOTATIONS
     if unknown:
         keyword = min(unknown)[:MAX_KEYWORD_CHARACTERS_SHOWN]
-        raise budget.error(f"the schema's keyword `{keyword}` is not served: the answer would not follow it.")
+        raise budget.error(f"the schema keyword `{keyword}` is not supported: the output wouldn't follow it.")
     if not isinstance(schema.get("$ref", ""), str):
-        raise budget.error("`$ref` must be a text.")
+        raise budget.error("`$ref` must be a string.")
     _check_type(schema, budget)
     _check_enum(schema, budget)
     _check_string(schema, budget)
@@ -117,7 +118,7 @@ def _check_enum(schema: dict[str, Any], budget: Budget) -> None:
         raise budget.error("`enum` must be a list of values.")
     budget.enum_values += len(values)
     if budget.enum_values > MAX_ENUM_VALUES:
-        raise budget.error(f"all `enum` of a request may have {MAX_ENUM_VALUES} values.")
+        raise budget.error(f"a request's schemas can have at most {MAX_ENUM_VALUES} `enum` values in total.")
 
 
 def _check_string(schema: dict[str, Any], budget: Budget) -> None:
@@ -148,7 +149,7 @@ def _check_number(schema: dict[str, Any], budget: Budget) -> None:
         if name in schema:
             _check_number_bound(name, schema[name], budget)
     if not _has_number(schema, budget):
-        raise budget.error("no number is between its bounds.")
+        raise budget.error("no number satisfies its bounds.")
 
 
 def _check_number_bound(name: str, value: Any, budget: Budget) -> None:
@@ -156,7 +157,7 @@ def _check_number_bound(name: str, value: Any, budget: Budget) -> None:
         raise budget.error(f"`{name}` must be a number.")
     # vLLM 0.32 answers 500 beyond 64 bits.
     if not math.isfinite(value) or not -INT64 < value < INT64:
-        raise budget.error(f"`{name}` must be within 64 bits.")
+        raise budget.error(f"`{name}` must fit in 64 bits.")
 
 
 def _has_number(schema: dict[str, Any], budget: Budget) -> bool:
@@ -192,11 +193,11 @@ def _check_array(schema: dict[str, Any], budget: Budget) -> None:
 def _check_object(schema: dict[str, Any], budget: Budget) -> None:
     required = schema.get("required", [])
     if not isinstance(required, list) or not all(isinstance(name, str) for name in required):
-        raise budget.error("`required` must be a list of names.")
+        raise budget.error("`required` must be a list of property names.")
     properties = _read_mapping(schema, "properties", budget)
     budget.properties += len(properties)
     if max(budget.properties, len(required)) > MAX_PROPERTIES:
-        raise budget.error(f"a request's schemas may have {MAX_PROPERTIES} properties in all.")
+        raise budget.error(f"the schemas of a request can have at most {MAX_PROPERTIES} properties in total.")
     _check_each(properties.values(), budget)
     _check_others(schema, "additionalProperties", budget)
     for name in ("$defs", "definitions"):
@@ -209,10 +210,12 @@ def _check_branches(schema: dict[str, Any], budget: Budget) -> None:
         if not isinstance(branches, list) or (name in schema and not branches):
             raise budget.error(f"`{name}` must be a list of schemas.")
         if name == "allOf" and len(branches) > 1:
-            raise budget.error("`allOf` of several schemas is not served: write them as one.")
+            raise budget.error("`allOf` with several schemas is not supported. Merge them into one.")
         budget.branches += len(branches)
         if budget.branches > MAX_BRANCHES:
-            raise budget.error(f"a request's schemas may have {MAX_BRANCHES} alternatives in all.")
+            raise budget.error(
+                f"the schemas of a request can have at most {MAX_BRANCHES} alternatives in total."
+            )
         _check_each(branches, budget)
 
 

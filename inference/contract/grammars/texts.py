@@ -22,11 +22,13 @@ def check_choices(choices: Any, place: str) -> None:
     """Check that choices are a few short texts. Raises BadRequest, naming `place`."""
     is_list = isinstance(choices, list) and 0 < len(choices) <= MAX_CHOICES
     if not is_list or not all(isinstance(choice, str) and choice for choice in choices):
-        raise BadRequest(f"`{place}` must be a list of 1 to {MAX_CHOICES} texts.", param=place)
+        raise BadRequest(f"`{place}` must be a list of 1 to {MAX_CHOICES} strings.", param=place)
     if sum(len(choice.encode()) for choice in choices) > MAX_CHOICES_BYTES:
-        raise BadRequest(f"`{place}`: the texts may take {MAX_CHOICES_BYTES} bytes in all.", param=place)
+        raise BadRequest(
+            f"`{place}`: the strings can have at most {MAX_CHOICES_BYTES} bytes in total.", param=place
+        )
     if any("\x00" in choice for choice in choices):
-        raise BadRequest(f"`{place}`: a text may hold no NUL.", param=place)
+        raise BadRequest(f"`{place}`: strings can't contain NUL.", param=place)
 
 
 def digest_of(*constraints: object) -> str:

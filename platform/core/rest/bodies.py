@@ -20,7 +20,7 @@ class StrictParser(JSONParser):
         try:
             return super().parse(stream, media_type, parser_context)
         except RecursionError as error:
-            raise ParseError("The body is nested too deeply.") from error
+            raise ParseError("The request body is nested too deeply.") from error
 
 
 class StrictSerializer(serializers.Serializer[Any]):
@@ -31,7 +31,7 @@ class StrictSerializer(serializers.Serializer[Any]):
         if isinstance(data, dict):
             unknown = sorted(str(name) for name in data if name not in self.fields)
             if unknown:
-                sentence = "There is no such field here."
+                sentence = "Unknown field."
                 raise serializers.ValidationError(
                     {name: [sentence] for name in unknown}, code="unknown_field"
                 )
@@ -45,7 +45,9 @@ class MomentField(serializers.DateTimeField):
         """Return the moment. Raises ValidationError."""
         moment: datetime = super().to_internal_value(value)
         if not FIRST_YEAR <= moment.year <= LAST_YEAR:
-            raise serializers.ValidationError(f"Write a moment between {FIRST_YEAR} and {LAST_YEAR}.")
+            raise serializers.ValidationError(
+                f"Must be a date and time between {FIRST_YEAR} and {LAST_YEAR}."
+            )
         return moment
 
 
@@ -58,7 +60,7 @@ class TextField(serializers.CharField):
             try:
                 data.encode()
             except UnicodeEncodeError as error:
-                raise serializers.ValidationError("This has half a surrogate pair.") from error
+                raise serializers.ValidationError("Contains an unpaired surrogate.") from error
         elif data is not serializers.empty and data is not None:
-            raise serializers.ValidationError("Write a text, in quotes.")
+            raise serializers.ValidationError("Must be a string.")
         return super().run_validation(data)

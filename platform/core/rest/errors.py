@@ -4,12 +4,12 @@ from core import errors
 
 
 class PreconditionFailed(errors.DomainError):
-    """The object has changed since you read it. Get it again, and send its new ETag as If-Match."""
+    """The object has changed since you read it. Get it again and send its new ETag as If-Match."""
 
     code = "precondition_failed"
 
 
 class TooManyRequests(errors.DomainError):
-    """Too many requests: {limit} a minute are allowed for this key. Try again in {retry_s} s."""
+    """Too many requests: this key is limited to {limit} requests per minute. Try again in {retry_s} s."""
 
     code = "rate_limit_exceeded"

@@ -19,13 +19,13 @@ CURSOR_PARTS = {"o", "p", "r"}  # offset, position, reverse: as REST framework w
 
 
 class BadCursor(Invalid):
-    """This cursor is not one of this list. Begin again without `cursor`."""
+    """Invalid cursor for this list. Start again without `cursor`."""
 
     code = "invalid_cursor"
 
 
 class BadLimit(Invalid):
-    """`limit` is a number from 1 to {most}."""
+    """`limit` must be a number from 1 to {most}."""
 
     code = "invalid_limit"
 
@@ -91,6 +91,6 @@ class CursorPages(CursorPagination):
             "properties": {
                 "data": {"type": "array", "items": schema},
                 "has_more": {"type": "boolean"},
-                "next_cursor": {"type": ["string", "null"], "description": "Send it as `cursor`."},
+                "next_cursor": {"type": ["string", "null"], "description": "Pass it as `cursor`."},
             },
         }

@@ -37,15 +37,15 @@ STATUSES: tuple[tuple[type[errors.DomainError], int], ...] = (
     (errors.Unavailable, 503),
 )
 TITLES = {
-    400: "The request is not valid",
-    401: "Authentication is needed",
+    400: "Invalid request",
+    401: "Authentication required",
     403: "Not allowed",
     404: "Not found",
     405: "Method not allowed",
     406: "Not acceptable",
     409: "Conflict",
     412: "Precondition failed",
-    413: "Too large",
+    413: "Payload too large",
     415: "Unsupported media type",
     429: "Too many requests",
     500: "Server error",
@@ -70,7 +70,7 @@ def answer_failure(error: Exception, context: Mapping[str, Any]) -> Response | N
             return answer(error)
     if isinstance(error, OUTAGES):
         logger.warning("request %s: %s: %s", _request_id(context), type(error).__name__, error)
-        sentence = "A part of the service does not answer. Nothing was changed; try again shortly."
+        sentence = "Part of the service is unavailable. Nothing was changed. Try again shortly."
         return problem(503, "unavailable", sentence, retry_after_s=RETRY_AFTER_S)
     logger.error("request %s failed", _request_id(context), exc_info=error)
     return problem(500, "server_error", "Something went wrong on our side. Nothing was changed.")
@@ -128,19 +128,21 @@ def _answer_validation_error(error: exceptions.ValidationError) -> Response:
     fields = []
     for fault in islice(_field_errors(error.detail), MAX_FAULTS):
         fields.append(fault | {"message": _shorten(fault["message"])})
-    return problem(400, "invalid", "Some fields are not valid.", fields=fields)
+    return problem(400, "invalid", "Some fields are invalid.", fields=fields)
 
 
 def _answer_missing(_: Exception) -> Response:
-    return problem(404, "not_found", "There is nothing here by that name.")
+    return problem(404, "not_found", "Not found.")
 
 
 def _answer_forbidden(error: PermissionDenied) -> Response:
-    return problem(403, "not_allowed", str(error) or "This is not allowed.")
+    return problem(403, "not_allowed", str(error) or "You don't have permission to do this.")
 
 
 def _answer_large_body(_: RequestDataTooBig) -> Response:
-    return problem(413, "too_large", "The body is too large. Files go to the storage, not to this address.")
+    return problem(
+        413, "too_large", "The request body is too large. Upload files to the storage, not to this endpoint."
+    )
 
 
 def _field_errors(detail: Any, field: str = "") -> Iterator[FieldError]:

@@ -15,8 +15,8 @@ from operations.console.operators import has_second_factor
 from tenants.public import end_impersonation, read_impersonation
 
 READS = ("GET", "HEAD", "OPTIONS")
-REFUSED = _("You look at this workspace as its owner sees it: nothing can be changed. End that first.")
-CLOSED = _("This stays closed while you look at a workspace: it gives what its owner alone may have.")
+REFUSED = _("You're viewing this workspace as its owner, so nothing can be changed. Stop viewing first.")
+CLOSED = _("This is not available while you view a workspace as its owner: it's for the owner only.")
 
 
 @sync_and_async_middleware
@@ -44,11 +44,11 @@ def _guard(request: HttpRequest) -> HttpResponse | None:
     if look is None:
         return None
     if look.is_over or not has_second_factor(request):
-        reason = "Its time was over." if look.is_over else "The second factor was removed."
+        reason = "Time expired." if look.is_over else "The second factor was removed."
         end_impersonation(request, reason=reason)
         return None
     if request.path == reverse("account_logout") and request.method == "POST":
-        end_impersonation(request, reason="By logging out.")
+        end_impersonation(request, reason="Logged out.")
     if request.path.startswith(_open_paths()):
         return None
     if request.method not in READS:

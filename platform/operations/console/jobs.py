@@ -118,7 +118,7 @@ def _find_stuck(now: datetime) -> Iterator[StuckRows]:
     versions = reverse("admin:adapters_adapterversion_changelist")
     in_work = AdapterVersion.objects.in_work().filter(created_at__lt=now - IN_WORK_LATE).order_by()
     kinds: list[tuple[str, QuerySet[Any], str, str]] = [
-        ("Versions in work", in_work, "created_at", f"{versions}?status__in=uploaded,valid,pushing"),
+        ("In progress", in_work, "created_at", f"{versions}?status__in=uploaded,valid,pushing"),
         (
             "Erasures",
             Erasure.objects.filter(finished_at=None, requested_at__lt=now - ERASURE_LATE),
@@ -126,7 +126,7 @@ def _find_stuck(now: datetime) -> Iterator[StuckRows]:
             f"{reverse('admin:adapters_erasure_changelist')}?finished_at__isempty=1",
         ),
         (
-            "Deliveries of webhooks",
+            "Webhook deliveries",
             WebhookDelivery.objects.pending().filter(next_attempt_at__lt=now - LATE),
             "next_attempt_at",
             reverse("admin:tenants_webhookendpoint_changelist"),
@@ -138,7 +138,7 @@ def _find_stuck(now: datetime) -> Iterator[StuckRows]:
             reverse("admin:tenants_noticemail_changelist"),
         ),
         (
-            "Entries of the audit log without a link",
+            "Unlinked audit log entries",
             AuditEntry.objects.filter(position=None, at__lt=now - LATE),
             "at",
             reverse("admin:tenants_auditentry_changelist"),
@@ -152,7 +152,7 @@ def _find_stuck(now: datetime) -> Iterator[StuckRows]:
     stale = Tenant.objects.stale().count()
     if stale:
         address = reverse("admin:tenants_tenant_changelist")
-        yield StuckRows("Workspaces that gateways know an older state of", stale, "", address)
+        yield StuckRows("Workspaces not yet published to gateways", stale, "", address)
 
 
 UNITS: tuple[tuple[float, float, str], ...] = ((120, 1, "s"), (7200, 60, "min"), (172_800, 3600, "h"))

@@ -25,7 +25,7 @@ class PageOfOurs:
 MENU: Mapping[str, list[str | PageOfOurs]] = {
     "": [
         PageOfOurs("Overview", "admin:index"),
-        PageOfOurs("What workers do", "admin:jobs", "tenants.view_failedtask"),
+        PageOfOurs("Jobs", "admin:jobs", "tenants.view_failedtask"),
         "tenants.FailedTask",
         "tenants.AuditEntry",
     ],
@@ -34,7 +34,7 @@ MENU: Mapping[str, list[str | PageOfOurs]] = {
         "tenants.WebhookEndpoint", "tenants.NoticeMail",
     ],
     "Styles": [
-        PageOfOurs("What waits for approval", "admin:adapters_style_queue", "adapters.view_style"),
+        PageOfOurs("Pending approval", "admin:adapters_style_queue", "adapters.view_style"),
         "adapters.Style", "adapters.AdapterVersion", "adapters.Release", "adapters.Share",
         "adapters.PriceChange", "adapters.Erasure",
     ],
@@ -42,7 +42,7 @@ MENU: Mapping[str, list[str | PageOfOurs]] = {
     "Usage": [
         "tenants.UsageEvent", "tenants.UsageDaily", "tenants.HostedStyle", "tenants.UsageArchive",
     ],
-    "Money": [
+    "Billing": [
         "tenants.Invoice", "billing.CreditNote", "billing.Payment", "tenants.CreditGrant",
         "tenants.LedgerEntry", "tenants.Plan", "tenants.PlanVersion", "tenants.Subscription",
         "tenants.PriceBook", "tenants.Price",

@@ -78,26 +78,26 @@ def _tiles(request: HttpRequest, latest: Interval | None) -> Iterator[Tile]:
         try:
             yield from list(ask())
         except redis.RedisError:
-            yield Tile("Valkey", "away", "It does not answer, so no request is let in.", is_alarming=True)
+            yield Tile("Valkey", "away", "Not responding, so all requests are refused.", is_alarming=True)
 
 
 def _traffic(latest: Interval | None) -> Iterator[Tile]:
     address = reverse("admin:tenants_usageevent_changelist")
     if latest is None:
-        yield Tile("Requests", "no sample yet", "Beat takes one a minute.", address)
+        yield Tile("Requests", "no sample yet", "Beat takes one sample per minute.", address)
         return
     yield Tile("Requests", f"{latest.requests_per_s:,.1f}/s", "in the last five minutes", address)
     yield Tile("Tokens", f"{latest.tokens_per_s:,.0f}/s", "read and written", address)
     half, most = latest.first_byte_s(0.5), latest.first_byte_s(0.95)
     if half is None or most is None:
-        yield Tile("First token", "none", "no stream began in the last five minutes", address)
+        yield Tile("First token", "none", "no streams in the last five minutes", address)
     else:
-        note = f"half of the streams; 95 % within {_seconds(most)}"
+        note = f"median; 95% within {_seconds(most)}"
         yield Tile("First token", _seconds(half), note, address)
     refused = sum(latest.refusals.values())
     worst = ", ".join(list(latest.refusals)[:2])
     note = f"in the last five minutes: {worst}" if worst else "in the last five minutes"
-    yield Tile("Errors answered", f"{refused:,}", note, address)
+    yield Tile("Errors", f"{refused:,}", note, address)
 
 
 def _engines() -> Iterator[Tile]:
@@ -106,7 +106,7 @@ def _engines() -> Iterator[Tile]:
     answering = Engine.objects.answering().count()
     names = Engine.objects.in_service().exclude(pk__in=Engine.objects.answering().values("pk"))
     silent = ", ".join(names.order_by("name").values_list("name", flat=True)[:3])
-    note = f"no answer from {silent}" if silent else "answer"
+    note = f"not responding: {silent}" if silent else "answer"
     yield Tile("Engines", f"{answering} of {known}", note, address, answering < known or not known)
     placements = reverse("admin:adapters_placement_changelist")
     is_wanted = Q(placements__is_desired=True)
@@ -121,7 +121,7 @@ def _engines() -> Iterator[Tile]:
     room = f"{slots['slots'] or 0:,} slots, memory for {slots['cached'] or 0:,}"
     note = f"{room}; {sums['loads'] or 0:,} loads so far"
     yield Tile("Styles on engines", f"{sums['loaded']:,}", note, placements)
-    yield Tile("Wanted and not loaded", f"{sums['missing']:,}", f"of {sums['wanted']:,} wanted", placements)
+    yield Tile("Waiting to load", f"{sums['missing']:,}", f"of {sums['wanted']:,} requested", placements)
     yield _queue(address)
 
 
@@ -133,7 +133,7 @@ def _queue(address: str) -> Tile:
         for facts in state["engines"].values():
             waiting += facts["waiting"]
             running += facts["running"]
-    note = f"{running:,} run; {len(states)} gateway {'process' if len(states) == 1 else 'processes'}"
+    note = f"{running:,} running; {len(states)} gateway {'process' if len(states) == 1 else 'processes'}"
     return Tile("Waiting for an engine", f"{waiting:,}", note, address, not states)
 
 
@@ -141,14 +141,14 @@ def _styles() -> Iterator[Tile]:
     address = reverse("admin:adapters_adapterversion_changelist")
     waiting = AdapterVersion.objects.filter(status__in=WAITING).count()
     in_work = f"{address}?status__in={','.join(WAITING)}"
-    yield Tile("Versions in work", f"{waiting:,}", "checked or loaded just now", in_work)
+    yield Tile("In progress", f"{waiting:,}", "versions being checked or loaded", in_work)
     lately = timezone.now() - FAILED_LATELY
     failed = AdapterVersion.objects.filter(status="failed", created_at__gt=lately).count()
     all_failed = f"{address}?status__exact=failed"
-    yield Tile("Versions that failed", f"{failed:,}", "of the last seven days", all_failed, failed > 0)
+    yield Tile("Failed versions", f"{failed:,}", "in the last seven days", all_failed, failed > 0)
     offered = Style.objects.offered().count() + Style.objects.changed().count()
     to_approve = reverse("admin:adapters_style_queue")
-    yield Tile("Offers to approve", f"{offered:,}", "styles, and changes of public ones", to_approve)
+    yield Tile("Pending approval", f"{offered:,}", "new styles and changes to public ones", to_approve)
 
 
 def _jobs() -> Iterator[Tile]:
@@ -161,20 +161,20 @@ def _backlog() -> Iterator[Tile]:
     address = reverse("admin:tenants_usageevent_changelist")
     backlog = read_backlog(valkey.client())
     overdue = backlog.overdue_holds
-    note = f"{overdue:,} of them overdue" if overdue else "requests that are not settled"
+    note = f"{overdue:,} of them overdue" if overdue else "unsettled requests"
     yield Tile("Open holds", f"{backlog.open_holds:,}", note, address, overdue > 0)
     lag_s = backlog.oldest_event_s
-    note = f"{backlog.pending_events:,} events on their way to the ledger"
-    yield Tile("Ledger is behind by", _seconds(lag_s), note, address, lag_s > LAG_NOTICED_S)
+    note = f"{backlog.pending_events:,} events waiting for the ledger"
+    yield Tile("Ledger lag", _seconds(lag_s), note, address, lag_s > LAG_NOTICED_S)
     if backlog.refused_events:
-        yield Tile("Usage refused", f"{backlog.refused_events:,}", "for a person to look at", address, True)
+        yield Tile("Usage refused", f"{backlog.refused_events:,}", "needs manual review", address, True)
 
 
 def _unpublished() -> Iterator[Tile]:
     address = reverse("admin:tenants_tenant_changelist")
     tenants = Tenant.objects.stale().count()
     engines = Engine.objects.stale().count()
-    note = f"workspaces, and {engines:,} engines, of which gateways know an older state"
+    note = f"workspaces and {engines:,} engines not yet published to gateways"
     yield Tile("Changes to publish", f"{tenants:,}", note, address)
 
 
@@ -182,7 +182,7 @@ def _money() -> Iterator[Tile]:
     address = reverse("admin:tenants_usagedaily_changelist")
     used = cache.get_or_set("overview:used", _used_of_two_months, USED_KEPT_S)
     this, before = used or _used_of_two_months()
-    yield Tile("Used this month", usd(this), f"last month up to the same day: {usd(before)}", address)
+    yield Tile("Used this month", usd(this), f"last month by this day: {usd(before)}", address)
 
 
 def _used_of_two_months() -> tuple[int, int]:
@@ -195,10 +195,10 @@ def _used_of_two_months() -> tuple[int, int]:
 
 
 def _charts(intervals: list[Interval], span: Span) -> Iterator[Chart]:
-    yield _chart("Requests a second", intervals, span, lambda one: one.requests_per_s, "{:,.1f}/s")
-    yield _chart("Tokens a second", intervals, span, lambda one: one.tokens_per_s, "{:,.0f}/s")
-    yield _chart("First token, 95 % within", intervals, span, _first_token_s, "{:,.2f} s")
-    yield _chart("Errors answered a minute", intervals, span, _errors_per_minute, "{:,.1f}")
+    yield _chart("Requests per second", intervals, span, lambda one: one.requests_per_s, "{:,.1f}/s")
+    yield _chart("Tokens per second", intervals, span, lambda one: one.tokens_per_s, "{:,.0f}/s")
+    yield _chart("First token, 95th percentile", intervals, span, _first_token_s, "{:,.2f} s")
+    yield _chart("Errors per minute", intervals, span, _errors_per_minute, "{:,.1f}")
 
 
 def _first_token_s(interval: Interval) -> float:

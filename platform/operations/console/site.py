@@ -36,7 +36,7 @@ POLICY: dict[str, list[str]] = settings.SECURE_CSP | {
 class Console(UnfoldAdminSite):  # type: ignore[misc]
     """The admin site. Operators enter through the site's own login and with a second factor."""
 
-    index_title = "How the service does"
+    index_title = "Service health"
 
     def index(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> TemplateResponse:
         """Show the overview; the lists stand in the menu."""
@@ -62,7 +62,7 @@ class Console(UnfoldAdminSite):  # type: ignore[misc]
             raise PermissionDenied
         context = {
             **self.each_context(request),
-            "title": "What workers do",
+            "title": "Jobs",
             "may_retry": request.user.has_perm("tenants.change_failedtask"),
             **jobs_context(),
         }
@@ -94,7 +94,7 @@ class Console(UnfoldAdminSite):  # type: ignore[misc]
         if is_operator and not operators.has_second_factor(request):
             page = operators.second_factor_page(request)
             if page == reverse("mfa_index"):
-                messages.warning(request, "The console asks for a second factor: set one up, then come back.")
+                messages.warning(request, "The console requires a second factor. Set one up, then come back.")
             return redirect(page)
         response: HttpResponse = secure_admin_login(super().login)(request, extra_context)
         return response

@@ -6,9 +6,9 @@ from operations.doctor import databases, engines, machine, queues, setup, storag
 from operations.doctor.findings import Finding, run
 from operations.monitoring.health import FAULTS
 
-POSTGRESQL_FIX = "Start PostgreSQL, or mend DATABASE_URL: `docker compose ps postgres`."
-VALKEY_FIX = "Start Valkey, or mend VALKEY_URL and CELERY_BROKER_URL: `docker compose ps valkey`."
-STORAGE_FIX = "Start the S3 server, or mend S3_ENDPOINT_URL, S3_BUCKET and the AWS_ credentials."
+POSTGRESQL_FIX = "Start PostgreSQL or fix DATABASE_URL. Check with `docker compose ps postgres`."
+VALKEY_FIX = "Start Valkey or fix VALKEY_URL and CELERY_BROKER_URL. Check with `docker compose ps valkey`."
+STORAGE_FIX = "Start the S3 server or fix S3_ENDPOINT_URL, S3_BUCKET and the AWS_ credentials."
 
 
 def check_all() -> Iterator[Finding]:

@@ -15,9 +15,7 @@ from tenants.public import peppers_in_use
 
 OLDEST_POSTGRESQL = 150_000
 CLOCK_OFF_S = 2.0
-CLOCK_FIX = (
-    "Have both machines set their clocks (chrony, systemd-timesyncd): minutes and months are counted by them."
-)
+CLOCK_FIX = "Sync the clocks of both machines (chrony, systemd-timesyncd). Limits and billing depend on them."
 MEMORY_SHARE = 0.8
 
 
@@ -30,9 +28,9 @@ def check_postgresql() -> Iterator[Finding]:
         )
         number, version, encoding, clock_s = cursor.fetchone()
     if number < OLDEST_POSTGRESQL:
-        yield fault("PostgreSQL", f"it is {version}", "Upgrade it to 15 or newer.")
+        yield fault("PostgreSQL", f"version {version}", "Upgrade it to 15 or newer.")
     elif encoding != "UTF8":
-        yield fault("PostgreSQL", f"its encoding is {encoding}", "Make the database anew with UTF8.")
+        yield fault("PostgreSQL", f"the encoding is {encoding}", "Recreate the database with UTF8.")
     else:
         yield ok("PostgreSQL", f"{version} answers")
     yield from _judge_clock("PostgreSQL", float(clock_s))
@@ -44,7 +42,7 @@ def check_migrations() -> Iterator[Finding]:
     if missing:
         yield fault(
             "migrations",
-            f"{len(missing)} are not applied, {missing[0]} first",
+            f"{len(missing)} not applied, starting with {missing[0]}",
             "Run `manage.py migrate` (compose: `docker compose run --rm migrate`).",
         )
     else:
@@ -58,43 +56,45 @@ def check_peppers() -> Iterator[Finding]:
     for number, count in sorted(lost.items()):
         yield fault(
             "peppers",
-            f"{count} live API keys are under pepper {number}, which API_KEY_PEPPERS lacks: they are refused",
-            "Put the old pepper back beside the new one, as 1:HEX,2:HEX, until those keys are rotated.",
+            f"{count} active API keys use pepper {number}, which is not in API_KEY_PEPPERS, so they "
+            "are rejected",
+            "Add the old pepper next to the new one, as 1:HEX,2:HEX, until those keys are rotated.",
         )
     if not lost:
         numbers = ", ".join(map(str, sorted(settings.API_KEY_PEPPERS)))
-        yield ok("peppers", f"API_KEY_PEPPERS has {numbers}; every live key is under one of them")
+        yield ok("peppers", f"API_KEY_PEPPERS has {numbers}; every active key uses one of them")
 
 
 def check_valkey() -> Iterator[Finding]:
     """Look at Valkey's memory, what it does when that is full, whether it writes to disk, and its clock."""
     client: Any = valkey.client()
     facts = client.info()
-    yield ok("Valkey", f"{facts.get('valkey_version') or facts['redis_version']} answers")
+    yield ok("Valkey", f"version {facts.get('valkey_version') or facts['redis_version']} is running")
     if facts.get("maxmemory_policy") != "noeviction":
         yield fault(
             "Valkey",
-            f"when its memory is full it drops keys ({facts.get('maxmemory_policy')}): holds and counters",
+            f"when its memory is full, it evicts keys ({facts.get('maxmemory_policy')}), including "
+            "holds and counters",
             "Start it with --maxmemory-policy noeviction.",
         )
     if not facts.get("aof_enabled"):
         yield note(
             "Valkey",
-            "it writes nothing to disk: usage that the drain has not moved yet is lost when it stops",
+            "it doesn't write to disk, so usage not yet drained is lost when it stops",
             "Start it with --appendonly yes.",
         )
     most_bytes = facts.get("maxmemory") or facts.get("total_system_memory") or 0
     if most_bytes and facts["used_memory"] > MEMORY_SHARE * most_bytes:
-        yield fault("Valkey", f"{facts['used_memory_human']} of its memory are used", "Give it more memory.")
+        yield fault("Valkey", f"{facts['used_memory_human']} of memory in use", "Give it more memory.")
     if facts["role"] != "master":
-        yield fault("Valkey", "it is a replica, which takes no writes", "Point VALKEY_URL to the primary.")
+        yield fault("Valkey", "it is a read-only replica", "Point VALKEY_URL to the primary.")
     seconds, microseconds = client.time()
     yield from _judge_clock("Valkey", seconds + microseconds / 1_000_000)
     if _is_same_database():
         yield fault(
             "Valkey",
-            "VALKEY_URL and CELERY_BROKER_URL are one database",
-            "Give the broker another one, such as …/1: a purge of queues would take the holds along.",
+            "VALKEY_URL and CELERY_BROKER_URL use the same database",
+            "Use another database for the broker, such as …/1. Purging the queues would also delete holds.",
         )
 
 
@@ -109,6 +109,6 @@ def _is_same_database() -> bool:
 def _judge_clock(subject: str, clock_s: float) -> Iterator[Finding]:
     off_s = clock_s - time.time()
     if abs(off_s) > CLOCK_OFF_S:
-        yield fault(f"{subject}'s clock", f"it differs from ours by {off_s:+.1f} s", CLOCK_FIX)
+        yield fault(f"{subject}'s clock", f"it is off by {off_s:+.1f} s", CLOCK_FIX)
     else:
-        yield ok(f"{subject}'s clock", f"it differs from ours by {abs(off_s):.1f} s")
+        yield ok(f"{subject}'s clock", f"it is off by {abs(off_s):.1f} s")

@@ -47,4 +47,4 @@ def run(subject: str, check: Check, faults: tuple[type[Exception], ...], fix: st
         yield from check()
     except faults as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        yield fault(subject, f"does not answer: {reason[:200]}", fix)
+        yield fault(subject, f"not responding: {reason[:200]}", fix)

@@ -29,8 +29,8 @@ def check_disks() -> Iterator[Finding]:
 
 
 def _judge_disk(folder: Path, free_bytes: int) -> Finding:
-    seen = f"{free_bytes / GIB:.1f} GiB are free under {folder}"
-    fix = "Free space or a larger disk; adapters that are not wanted go by themselves."
+    seen = f"{free_bytes / GIB:.1f} GiB free in {folder}"
+    fix = "Free up space or use a larger disk. Unused adapters are removed automatically."
     if free_bytes < TOO_LITTLE_BYTES:
         return fault("disk", seen, fix)
     return note("disk", seen, fix) if free_bytes < LITTLE_BYTES else ok("disk", seen)
@@ -42,12 +42,14 @@ def check_certificates() -> Iterator[Finding]:
         try:
             left_days = _days_left(host, port)
         except (OSError, ssl.SSLError) as error:
-            yield fault("certificate", f"{host}:{port}: {error}", "Mend the TLS proxy or its name in DNS.")
+            yield fault("certificate", f"{host}:{port}: {error}", "Fix the TLS proxy or its DNS name.")
             continue
-        seen = f"{host} has one for {left_days:.0f} days more"
+        seen = f"{host}: expires in {left_days:.0f} days"
         if left_days < RENEW_DAYS:
             yield fault(
-                "certificate", seen, "Renew it; Caddy does so by itself, and its log says why it did not."
+                "certificate",
+                seen,
+                "Renew it. Caddy renews certificates automatically; if it didn't, check its log.",
             )
         else:
             yield ok("certificate", seen)

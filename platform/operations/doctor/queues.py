@@ -31,20 +31,22 @@ def check_queues() -> Iterator[Finding]:
         yield fault(
             "beat",
             f"the drain last ran {since}",
-            "Start beat, exactly one, and the worker of `housekeeping`; their logs say why they ended.",
+            "Start beat (exactly one) and the `housekeeping` worker. See their logs for why they stopped.",
         )
     else:
         yield ok("beat", f"the drain ran {now_s - drained_s:.0f} s ago")
 
 
 def _judge_queue(queue: str, waiting: int, silent_s: float | None) -> Finding:
-    since = "nothing has been done yet" if silent_s is None else f"the last task ended {silent_s:.0f} s ago"
-    seen = f"{waiting} messages wait, {since}"
+    since = (
+        "no task has finished yet" if silent_s is None else (f"the last task finished {silent_s:.0f} s ago")
+    )
+    seen = f"{waiting} messages waiting; {since}"
     is_silent = silent_s is None or silent_s > SILENT_AFTER_S
     if waiting and is_silent:
         return fault(f"queue {queue}", seen, f"Start its worker: `celery -A config worker -Q {queue}`.")
     if waiting > MANY_MESSAGES:
-        return note(f"queue {queue}", seen, "Give this queue more workers.")
+        return note(f"queue {queue}", seen, "Add workers for this queue.")
     return ok(f"queue {queue}", seen)
 
 
@@ -61,20 +63,20 @@ def _last_success_by_queue() -> dict[str, int]:
 def check_ledger() -> Iterator[Finding]:
     """Look at the usage that waits for PostgreSQL, and at what it refused."""
     backlog = read_backlog(valkey.client())
-    seen = f"{backlog.pending_events} events wait, the oldest for {backlog.oldest_event_s:.0f} s"
+    seen = f"{backlog.pending_events} events waiting, the oldest for {backlog.oldest_event_s:.0f} s"
     if backlog.oldest_event_s > LAG_S:
-        yield fault("ledger", seen, "See to the worker of `housekeeping` and to PostgreSQL's locks.")
+        yield fault("ledger", seen, "Check the `housekeeping` worker and PostgreSQL's locks.")
     else:
         yield ok("ledger", seen)
     if backlog.refused_events:
         yield fault(
             "ledger",
-            f"{backlog.refused_events} events were refused for good",
-            "Read them in Valkey's stream `usage:refused`; the worker's log says why.",
+            f"{backlog.refused_events} events were permanently rejected",
+            "See the Valkey stream `usage:refused`, and the worker's log for the reason.",
         )
     if backlog.overdue_holds:
         yield note(
             "holds",
-            f"{backlog.overdue_holds} of {backlog.open_holds} are over and not swept",
-            "The task inference.tasks.sweep settles them; see to beat and `housekeeping`.",
+            f"{backlog.overdue_holds} of {backlog.open_holds} have expired but were not swept",
+            "The task inference.tasks.sweep settles them. Check beat and the `housekeeping` worker.",
         )

@@ -14,24 +14,26 @@ def check_settings() -> Iterator[Finding]:
     faults = [fault("settings", one.msg, one.hint or "") for one in settings_checks.find_faults()]
     yield from faults
     if not faults:
-        yield ok("settings", "they fit together")
+        yield ok("settings", "consistent")
     if not settings.SECURE:
         yield note(
             "settings",
             f"SITE_URL is {settings.SITE_URL}, without TLS",
-            "Fine on your own machine. For others, put a TLS proxy in front and set SITE_URL to https://….",
+            "This is fine on your own machine. Otherwise put a TLS proxy in front and set SITE_URL "
+            "to https://….",
         )
     elif not settings.TRUSTED_PROXIES:
         yield note(
             "settings",
-            "TRUSTED_PROXIES is empty: all clients seem to have the proxy's address and share its limits",
-            "Set it to the proxy's address as the site sees it.",
+            "TRUSTED_PROXIES is empty, so all clients appear to have the proxy's address and share "
+            "its limits",
+            "Set it to the proxy's address as seen by the site.",
         )
     if settings.WEB_WORKERS >= settings.ENGINE_MAX_LORAS:
         yield note(
             "settings",
-            f"WEB_WORKERS is {settings.WEB_WORKERS}, with {settings.ENGINE_MAX_LORAS} slots an engine",
-            "Lower WEB_WORKERS below ENGINE_MAX_LORAS: each process uses one slot at least.",
+            f"WEB_WORKERS is {settings.WEB_WORKERS}, with {settings.ENGINE_MAX_LORAS} slots per engine",
+            "Set WEB_WORKERS lower than ENGINE_MAX_LORAS: each process uses at least one slot.",
         )
 
 
@@ -42,7 +44,7 @@ def check_base_model() -> Iterator[Finding]:
     if missing:
         yield fault(
             "base model",
-            f"{folder} lacks {' and '.join(missing)}",
+            f"{folder} is missing {' and '.join(missing)}",
             "Run engine/prepare.py, or set BASE_MODEL_DIR to the model's folder.",
         )
     else:

@@ -15,25 +15,28 @@ def check_bucket() -> Iterator[Finding]:
         check_storage()
     except NotFound:
         yield fault(
-            "storage", f"there is no bucket {settings.S3_BUCKET}", "Make it, private, or mend S3_BUCKET."
+            "storage",
+            f"the bucket {settings.S3_BUCKET} doesn't exist",
+            "Create it as a private bucket, or fix S3_BUCKET.",
         )
         return
-    yield ok("storage", f"the bucket {settings.S3_BUCKET} answers")
+    yield ok("storage", f"the bucket {settings.S3_BUCKET} is available")
     refused = put_as_browser()
     if refused:
         yield fault(
             "uploads",
             refused,
-            "S3_PUBLIC_ENDPOINT_URL must be what browsers use, and the proxy there must pass Host on.",
+            "S3_PUBLIC_ENDPOINT_URL must be the URL browsers use, and a proxy there must forward "
+            "the Host header.",
         )
     else:
-        yield ok("uploads", f"a signed PUT to {settings.S3_PUBLIC_ENDPOINT_URL} is taken")
+        yield ok("uploads", f"a signed PUT to {settings.S3_PUBLIC_ENDPOINT_URL} works")
     refused = refused_origin(settings.SITE_URL)
     if refused:
         yield fault(
             "uploads",
             refused,
-            f"Give the bucket a CORS rule that allows PUT and POST from {settings.SITE_URL}.",
+            f"Add a CORS rule to the bucket that allows PUT and POST from {settings.SITE_URL}.",
         )
     else:
-        yield ok("uploads", f"pages of {settings.SITE_URL} may upload")
+        yield ok("uploads", f"pages on {settings.SITE_URL} can upload")

@@ -61,13 +61,13 @@ def _sources() -> dict[str, list[Source]]:
 
 
 def _read_all() -> Iterator[Metric]:
-    up = GaugeMetricFamily("polyscribe_up", "1 while a part answers the exporter.", labels=("part",))
+    up = GaugeMetricFamily("polyscribe_up", "1 while the part responds to the exporter.", labels=("part",))
     for part, sources in _sources().items():
         try:
             for source in sources:
                 yield from list(source())
         except AWAY:
-            logger.exception("%s did not answer the exporter", part)
+            logger.exception("%s did not respond to the exporter", part)
             up.add_metric((part,), 0)
         else:
             up.add_metric((part,), 1)

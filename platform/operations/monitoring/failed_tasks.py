@@ -38,7 +38,8 @@ SECRET_VALUE = re.compile(
 
 
 class NotRetryable(Conflict):
-    """Its arguments were masked, so it can't be run again from here. The sweep that sends it does."""
+    """This task can't be run again from here because its arguments are masked. Its periodic sweep will retry
+    it."""
 
     code = "not_retryable"
 

@@ -71,12 +71,12 @@ def read_processes(store: Store) -> list[dict[str, Any]]:
 def collect_processes(store: Store) -> Iterator[Metric]:
     """Yield the sums over all live processes. Raises redis.RedisError."""
     states = read_processes(store)
-    yield _gauge("processes", "Gateway processes that live.", len(states))
+    yield _gauge("processes", "Running gateway processes.", len(states))
     yield _gauge(
-        "in_flight", "Admitted requests that are not settled.", sum(state["in_flight"] for state in states)
+        "in_flight", "Admitted requests not yet settled.", sum(state["in_flight"] for state in states)
     )
     yield _gauge(
-        "loading", "Requests that wait for a style to be loaded.", sum(state["loading"] for state in states)
+        "loading", "Requests waiting for a style to load.", sum(state["loading"] for state in states)
     )
     by_engine: dict[str, Counter[str]] = defaultdict(Counter)
     for state in states:
@@ -91,10 +91,10 @@ def collect_processes(store: Store) -> Iterator[Metric]:
 
 
 ENGINE_GAUGES = {
-    "waiting": "Requests that wait for their turn at an engine.",
-    "running": "Places of an engine that are taken.",
-    "capacity": "Places of an engine.",
-    "is_open": "Gateway processes that leave an engine alone just now: its circuit is open.",
+    "waiting": "Requests waiting in an engine's queue.",
+    "running": "Occupied slots in an engine's queue.",
+    "capacity": "Capacity of an engine's queue.",
+    "is_open": "Gateway processes whose circuit for an engine is open.",
 }
 
 
@@ -111,7 +111,7 @@ def _collect_residency(states: Iterable[Mapping[str, Any]]) -> Iterator[Metric]:
     used_ms, limits = _merge_uses(states)
     loaded = GaugeMetricFamily(
         "vllm:lora_adapter_loaded",
-        "1 for each adapter that an engine should have in a slot (gpu) or in memory (cpu), by its last use.",
+        "1 for each adapter that should be in a slot (gpu) or in memory (cpu) of an engine, by last use.",
         labels=("engine", "adapter_name", "level"),
     )
     slots = GaugeMetricFamily("vllm:max_gpu_lora_adapters", "Adapter slots of an engine.", labels=("engine",))

@@ -18,31 +18,27 @@ PREFIX = "polyscribe_"
 def collect_backlog(store: Store) -> Iterator[Metric]:
     """Yield the open holds and the drain's lag. Raises redis.RedisError."""
     backlog = read_backlog(store)
-    yield _gauge("holds_open", "Admitted requests whose hold is open.", backlog.open_holds)
+    yield _gauge("holds_open", "Admitted requests with an open hold.", backlog.open_holds)
     yield _gauge(
-        "holds_overdue", "Holds whose lease is over: the sweeper settles them.", backlog.overdue_holds
+        "holds_overdue", "Holds with an expired lease, to be settled by the sweeper.", backlog.overdue_holds
     )
-    yield _gauge("ledger_pending_events", "Usage events on their way to the ledger.", backlog.pending_events)
+    yield _gauge("ledger_pending_events", "Usage events waiting for the ledger.", backlog.pending_events)
     yield _gauge("ledger_lag_seconds", "How long the oldest of them has waited.", backlog.oldest_event_s)
     yield _gauge(
-        "ledger_refused_events", "Usage events that the ledger refused for good.", backlog.refused_events
+        "ledger_refused_events", "Usage events permanently rejected by the ledger.", backlog.refused_events
     )
 
 
 def collect_tasks(store: Store) -> Iterator[Metric]:
     """Yield what workers did, by task. Raises redis.RedisError."""
-    done = CounterMetricFamily(
-        f"{PREFIX}tasks", "Tasks that workers ended, by how.", labels=("task", "outcome")
-    )
-    seconds = CounterMetricFamily(
-        f"{PREFIX}task_seconds", "How long workers were busy with a task.", labels=("task",)
-    )
+    done = CounterMetricFamily(f"{PREFIX}tasks", "Finished tasks by outcome.", labels=("task", "outcome"))
+    seconds = CounterMetricFamily(f"{PREFIX}task_seconds", "Time spent on tasks.", labels=("task",))
     for task, counts in sorted(task_counts.read_counts(store).items()):
         done.add_metric((task, "success"), counts.succeeded)
         done.add_metric((task, "failure"), counts.failed)
         seconds.add_metric((task,), counts.busy_s)
     last = GaugeMetricFamily(
-        f"{PREFIX}task_last_success_timestamp_seconds", "When a task last went well.", labels=("task",)
+        f"{PREFIX}task_last_success_timestamp_seconds", "Time of a task's last success.", labels=("task",)
     )
     for task, at_s in sorted(task_counts.read_last_successes(store).items()):
         last.add_metric((task,), at_s)
@@ -52,7 +48,7 @@ def collect_tasks(store: Store) -> Iterator[Metric]:
 def collect_logins(store: Store) -> Iterator[Metric]:
     """Yield how many log-ins were refused after too many wrong passwords. Raises redis.RedisError."""
     lockouts = CounterMetricFamily(
-        f"{PREFIX}login_lockouts", "Log-ins that were refused after too many wrong passwords."
+        f"{PREFIX}login_lockouts", "Logins blocked after too many wrong passwords."
     )
     lockouts.add_metric((), int(store.get(valkey.login_lockouts_key()) or 0))
     yield lockouts
@@ -61,7 +57,7 @@ def collect_logins(store: Store) -> Iterator[Metric]:
 def collect_queues() -> Iterator[Metric]:
     """Yield how many messages wait in each queue. Raises redis.RedisError."""
     waiting = GaugeMetricFamily(
-        f"{PREFIX}queue_messages", "Messages that wait for a worker.", labels=("queue",)
+        f"{PREFIX}queue_messages", "Messages waiting for a worker.", labels=("queue",)
     )
     for queue, length in read_queue_lengths(queue_names()).items():
         waiting.add_metric((queue,), length)
@@ -78,12 +74,12 @@ def queue_names() -> list[str]:
 def collect_engines() -> Iterator[Metric]:
     """Yield engines and their placements. Raises django.db.DatabaseError."""
     engines = summarize_engines()
-    healthy = _by_engine("engine_healthy", "1 while an engine answers its worker.")
-    silent = _by_engine("engine_silent", "1 while an engine's worker does not report.")
-    draining = _by_engine("engine_draining", "1 while an engine is being emptied.")
+    healthy = _by_engine("engine_healthy", "1 while an engine responds to its worker.")
+    silent = _by_engine("engine_silent", "1 while an engine's worker is not reporting.")
+    draining = _by_engine("engine_draining", "1 while an engine is draining.")
     placements = GaugeMetricFamily(
         f"{PREFIX}placements",
-        "Style versions on an engine: wanted there, loaded there, wanted and not loaded yet (missing).",
+        "Style versions on an engine: wanted, loaded, and wanted but not loaded yet (missing).",
         labels=("engine", "state"),
     )
     for engine in engines:
@@ -95,11 +91,11 @@ def collect_engines() -> Iterator[Metric]:
     yield from (healthy, silent, draining, placements)
     yield _gauge(
         "placement_longest_wait_seconds",
-        "How long ago a request asked in vain for the style that waits longest.",
+        "How long the longest-waiting style has been requested without being loaded.",
         oldest_missing_s(),
     )
     yield _gauge(
-        "routes_unpublished", "Engines whose change the gateways don't know yet.", count_unpublished()
+        "routes_unpublished", "Engines with changes not yet published to gateways.", count_unpublished()
     )
 
 

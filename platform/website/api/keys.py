@@ -27,7 +27,7 @@ from tenants.rest import KeyObject, WorkspaceView, idempotent, operation, presen
 from website.key_forms import MAX_MONTHLY_TOKENS, MAX_PER_MINUTE
 
 WRONG_SCOPE: dict[str, Any] = {
-    "invalid_choice": f"There is no scope “{{input}}”. There are {', '.join(Scope.values)}."
+    "invalid_choice": f"Unknown scope “{input}”. Available scopes: {', '.join(Scope.values)}."
 }
 MAX_STYLES = 1000  # that one key may name
 OLD_SECRET_HOURS = 24
@@ -60,25 +60,25 @@ SECRET_EXAMPLE = {**KEY_EXAMPLE, "secret": "sk-ps-" + "x" * 36}
 
 
 class NotYourKey(NotAllowed):
-    """Only who made this key, or an owner of the workspace, can do that. Ask an owner."""
+    """Only the key's creator or a workspace owner can do this. Ask an owner."""
 
     code = "not_your_key"
 
 
 class ScopeNotYours(NotAllowed):
-    """You can't give a key the scope `{scope}`: it allows more than you may do yourself."""
+    """You can't grant the scope `{scope}`, because your own role doesn't include it."""
 
     code = "scope_not_yours"
 
 
 class KeyIsLimited(NotAllowed):
-    """This API key has limits of its own, so it can't make or change keys: they could have none."""
+    """This API key has its own limits, so it can't create or change keys, which could bypass those limits."""
 
     code = "key_is_limited"
 
 
 class OutlivesYourKey(NotAllowed):
-    """This API key ends at {at}, so the keys that it makes, changes or rotates may end no later."""
+    """This API key expires at {at}. Keys that it creates, changes or rotates can't expire later."""
 
     code = "outlives_your_key"
 
@@ -90,10 +90,8 @@ class KeyWithSecret(KeyObject):
 
 
 class LimitsBody(StrictSerializer):
-    """A key's own limits. Null, and no styles: only the workspace's limits apply.
-
-    What a new key does not name is as the workspace lets new keys start: `key_limits`.
-    """
+    """A key's own limits. With `null` and no styles, only the workspace's limits apply. A new key takes
+    omitted limits from the workspace's `key_limits`."""
 
     monthly_tokens = serializers.IntegerField(
         min_value=1, max_value=MAX_MONTHLY_TOKENS, allow_null=True, required=False
@@ -118,12 +116,12 @@ class LimitsBody(StrictSerializer):
         usable = {style_id for style_id, _, _ in find_style_choices(access.tenant, style_ids)}
         unknown = [str(style_id) for style_id in style_ids if style_id not in usable]
         if unknown:
-            raise serializers.ValidationError(f"This workspace has no style {unknown[0]} to write in.")
+            raise serializers.ValidationError(f"This workspace has no style {unknown[0]}.")
         return style_ids
 
 
 class KeyBody(StrictSerializer):
-    """What an edit of a key may change."""
+    """The fields of a key that can be updated."""
 
     name = TextField(max_length=60, validators=[validate_name], required=False)
     scopes = serializers.ListField(
@@ -137,15 +135,17 @@ class KeyBody(StrictSerializer):
         allow_null=True,
         required=False,
         help_text=(
-            "When it ends; null: never. A new key that does not name it ends after the workspace's "
-            "`key_lifetime_days`."
+            "When the key expires. `null` for never. If omitted, a new key expires after the "
+            "workspace's `key_lifetime_days`."
         ),
     )
 
     def validate_expires_at(self, expires_at: Any) -> Any:
         """Refuse a moment that has passed."""
         if expires_at and expires_at <= timezone.now():
-            raise serializers.ValidationError("This moment has passed. Send null for a key without an end.")
+            raise serializers.ValidationError(
+                "This time is in the past. Send null for a key that never expires."
+            )
         return expires_at
 
 
@@ -156,7 +156,7 @@ class NewKeyBody(KeyBody):
 
 
 class RotateBody(StrictSerializer):
-    """How long the old secret still works."""
+    """How long the old secret remains valid."""
 
     old_secret_hours = serializers.IntegerField(
         min_value=0, max_value=MAX_OLD_SECRET_HOURS, default=OLD_SECRET_HOURS
@@ -171,19 +171,19 @@ class KeysView(WorkspaceView):
 
     @operation(
         "keys.list",
-        "List the API keys",
+        "List API keys",
         scope=read_scope,
         answer=KeyObject,
         is_page=True,
         example=KEY_EXAMPLE,
     )
     def get(self, request: Request) -> Response:
-        """Return the keys, newest first, revoked ones too."""
+        """Return the keys, newest first, including revoked ones."""
         return self.answer_page(own_keys(self.access), lambda keys: [present_key(key) for key in keys])
 
     @operation(
         "keys.create",
-        "Make an API key",
+        "Create an API key",
         scope=write_scope,
         body=NewKeyBody,
         answer=KeyWithSecret,
@@ -225,7 +225,7 @@ class KeyView(WorkspaceView):
 
     @operation(
         "keys.edit",
-        "Change an API key's name, scopes, limits or end",
+        "Update an API key's name, scopes, limits or expiration",
         scope=write_scope,
         body=KeyBody,
         answer=KeyObject,
@@ -235,7 +235,7 @@ class KeyView(WorkspaceView):
     )
     @transaction.atomic
     def patch(self, request: Request, key_id: UUID) -> Response:
-        """Change what the body names, from the next request on; the rest stays."""
+        """Update the fields in the body, effective immediately."""
         require_unlimited(self.access)
         key = find_key(self.access, key_id, is_locked=True)
         require_permission(self.access, KeyAction.LIMIT, key)
@@ -272,7 +272,7 @@ class KeyView(WorkspaceView):
     )
     @transaction.atomic
     def delete(self, request: Request, key_id: UUID) -> Response:
-        """Revoke a key from the next request on, for good. Revoking it twice does nothing."""
+        """Revoke a key permanently, effective immediately. Repeating the call has no effect."""
         key = find_key(self.access, key_id, is_locked=True)
         require_permission(self.access, KeyAction.REVOKE, key)
         self.require_match(present_key(key))
@@ -289,7 +289,7 @@ class RotateKeyView(WorkspaceView):
 
     @operation(
         "keys.rotate",
-        "Give an API key a new secret",
+        "Rotate an API key",
         scope=write_scope,
         body=RotateBody,
         answer=KeyWithSecret,
@@ -300,7 +300,7 @@ class RotateKeyView(WorkspaceView):
     )
     @idempotent
     def post(self, request: Request, key_id: UUID) -> Response:
-        """Return a new key with the same name, scopes and limits; the old one ends after some hours."""
+        """Return a new key with the same name, scopes and limits. The old key expires after some hours."""
         require_unlimited(self.access)
         key = find_key(self.access, key_id, is_locked=True)
         require_permission(self.access, KeyAction.LIMIT, key)

@@ -24,28 +24,28 @@ STATES = (device_logins.PENDING, device_logins.APPROVED, device_logins.DENIED)
 
 
 class NewLoginBody(StrictSerializer):
-    """What a program calls itself, and what it asks for."""
+    """The program's name and the requested scopes."""
 
-    name = TextField(max_length=60, validators=[validate_name], help_text="The name of the key that it gets.")
+    name = TextField(max_length=60, validators=[validate_name], help_text="Name of the key to create.")
     scopes = serializers.ListField(
         child=serializers.ChoiceField(Scope.choices, error_messages=WRONG_SCOPE),
         min_length=1,
         max_length=len(Scope),
         required=False,
-        help_text="What it asks for; the member who confirms chooses among these. Default: inference.",
+        help_text="Requested scopes. The member who confirms chooses from these. Default: inference.",
     )
 
 
 class BegunLoginObject(serializers.Serializer[Any]):
-    """A login that waits for a member."""
+    """A login awaiting confirmation."""
 
     object = serializers.CharField(default="login", read_only=True)
-    device_code = serializers.CharField(help_text="For the program alone: it gets the key.")
-    user_code = serializers.CharField(help_text="Show it: a member compares it in the browser.")
-    verification_url = serializers.URLField(help_text="Where a member confirms.")
-    verification_url_complete = serializers.URLField(help_text="The same with the code.")
+    device_code = serializers.CharField(help_text="Secret code with which the program gets the key.")
+    user_code = serializers.CharField(help_text="Code to display. The member compares it in the browser.")
+    verification_url = serializers.URLField(help_text="URL where a member confirms the login.")
+    verification_url_complete = serializers.URLField(help_text="The same URL, including the code.")
     expires_in_s = serializers.IntegerField()
-    interval_s = serializers.IntegerField(help_text="Ask for the key no more often than that.")
+    interval_s = serializers.IntegerField(help_text="Minimum polling interval.")
 
 
 class RedeemBody(StrictSerializer):
@@ -55,11 +55,11 @@ class RedeemBody(StrictSerializer):
 
 
 class LoginStateObject(serializers.Serializer[Any]):
-    """How a login stands."""
+    """The state of a login."""
 
     object = serializers.CharField(default="login", read_only=True)
     status = serializers.ChoiceField(STATES)
-    key = KeyWithSecret(allow_null=True, help_text="Once it is approved, and only this once.")
+    key = KeyWithSecret(allow_null=True, help_text="The API key. Returned only once, after approval.")
 
 
 BEGUN_EXAMPLE = {
@@ -95,7 +95,7 @@ class LoginsView(OpenView):
 
     @operation(
         "logins.begin",
-        "Begin a login that a member confirms in a browser",
+        "Start a login that a member confirms in a browser",
         scope=None,
         needs_key=False,
         body=NewLoginBody,
@@ -107,7 +107,7 @@ class LoginsView(OpenView):
     )
     @repeatable
     def post(self, request: Request) -> Response:
-        """Return two codes: show one to a person, and ask for the key with the other one."""
+        """Return two codes: display one to the person, and use the other to get the key."""
         body = self.read_body(NewLoginBody)
         scopes = body.get("scopes") or [Scope.INFERENCE.value]
         address = request.META.get("REMOTE_ADDR") or ""
@@ -132,7 +132,7 @@ class RedeemLoginView(OpenView):
 
     @operation(
         "logins.redeem",
-        "Ask whether a login was confirmed, and get its key",
+        "Check whether a login was confirmed, and get its key",
         scope=None,
         needs_key=False,
         body=RedeemBody,
@@ -143,7 +143,7 @@ class RedeemLoginView(OpenView):
     )
     @repeatable
     def post(self, request: Request) -> Response:
-        """Return how a login stands. Once it was approved, the key with its secret comes, and only once."""
+        """Return the state of a login. After approval, return the key with its secret, only once."""
         state = device_logins.redeem_login(self.read_body(RedeemBody)["device_code"])
         key = {**present_key(state.key), "secret": state.secret} if state.key else None
         return Response({"object": "login", "status": state.status, "key": key})

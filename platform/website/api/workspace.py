@@ -54,58 +54,56 @@ AUDIT_EXAMPLE = {
 
 
 class NotConfirmed(Invalid):
-    """Send the workspace's short name, `{slug}`, as `confirm`."""
+    """To confirm, send the workspace's short name, `{slug}`, as `confirm`."""
 
     code = "not_confirmed"
 
 
 class NewKeysBody(LimitsBody):
-    """The limits that new keys start with."""
+    """Default limits of new keys."""
 
     styles = None  # type: ignore[assignment]  # so REST framework leaves out a field of the class above
 
 
 class WorkspaceBody(StrictSerializer):
-    """What an edit of the workspace may change."""
+    """The fields of the workspace that can be updated."""
 
     name = TextField(max_length=80, validators=[validate_name], required=False)
     monthly_nanousd = serializers.IntegerField(
         min_value=1, max_value=MAX_USD * NANO, allow_null=True, required=False
     )
     default_style = serializers.UUIDField(
-        allow_null=True, required=False, help_text="The style that the playground begins with, by its id."
+        allow_null=True, required=False, help_text="Id of the style the playground starts with."
     )
-    key_limits = NewKeysBody(
-        allow_null=True, required=False, help_text="The limits that new API keys start with."
-    )
+    key_limits = NewKeysBody(allow_null=True, required=False, help_text="Default limits of new API keys.")
     key_lifetime_days = serializers.ChoiceField(
         choices=LIFETIMES_DAYS,
         allow_null=True,
         required=False,
-        help_text="After how many days a new API key ends that does not name its end; null: never.",
+        help_text="Number of days after which a new API key expires by default. `null` for never.",
     )
 
     def validate_default_style(self, style_id: UUID | None) -> UUID | None:
         """Refuse a style that the workspace can't use."""
         access: Access = self.context["access"]
         if style_id and not find_style_choices(access.tenant, [style_id]):
-            raise serializers.ValidationError("This workspace can't use a style with this id.")
+            raise serializers.ValidationError("This workspace has no access to a style with this id.")
         return style_id
 
 
 class DeleteBody(StrictSerializer):
-    """The proof that the deletion is meant."""
+    """Confirmation of the deletion."""
 
-    confirm = serializers.CharField(max_length=80, help_text="The workspace's short name, `slug`.")
+    confirm = serializers.CharField(max_length=80, help_text="The workspace's `slug`.")
 
 
 class AuditQuery(StrictSerializer):
     """Filters of the audit log."""
 
     action = serializers.CharField(max_length=60, required=False, help_text="As `api_key.created`.")
-    object_id = serializers.CharField(max_length=100, required=False, help_text="The id of what was changed.")
+    object_id = serializers.CharField(max_length=100, required=False, help_text="Id of the changed object.")
     person = serializers.CharField(
-        max_length=100, required=False, help_text="Part of an address or of a key's name."
+        max_length=100, required=False, help_text="Part of an email address or key name."
     )
     first_day = serializers.DateField(required=False, help_text="UTC.")
     last_day = serializers.DateField(required=False, help_text="UTC, included.")
@@ -130,7 +128,7 @@ class WorkspaceDetailView(WorkspaceView):
 
     @operation(
         "workspace.edit",
-        "Rename the workspace, set its budget, its style to begin with or new keys' limits",
+        "Update the workspace's name, budget, default style or limits of new keys",
         scope=write_scope,
         body=WorkspaceBody,
         answer=WorkspaceObject,
@@ -140,7 +138,7 @@ class WorkspaceDetailView(WorkspaceView):
     )
     @transaction.atomic
     def patch(self, request: Request) -> Response:
-        """Change what the body names. Only owners, and keys with `admin`, may."""
+        """Update the fields in the body. Requires an owner or a key with `admin`."""
         tenant = Tenant.objects.select_for_update(no_key=True).get(pk=self.access.tenant.pk)
         before = present_workspace(tenant)
         self.require_match(before)
@@ -161,11 +159,9 @@ class WorkspaceDetailView(WorkspaceView):
         body_example={"confirm": "acme"},
     )
     def delete(self, request: Request) -> Response:
-        """Have the workspace closed and all its styles erased at `deletion_at`.
-
-        Invoices and the ledger are kept. Every owner gets a mail. Until then it works as before, and any
-        owner can stop it: `POST /workspace/stop-deletion`.
-        """
+        """Schedule the deletion of the workspace and the erasure of all its styles at `deletion_at`. Invoices
+        and the ledger are kept, and all owners get an email. Until then the workspace works as before, and
+        any owner can cancel with `POST /workspace/stop-deletion`."""
         if self.read_body(DeleteBody)["confirm"] != self.access.tenant.slug:
             raise NotConfirmed(slug=self.access.tenant.slug, field="confirm")
         deletion.request_deletion(self.access)
@@ -180,7 +176,7 @@ class StopDeletionView(WorkspaceView):
 
     @operation(
         "workspace.stop_deletion",
-        "Stop the deletion of the workspace",
+        "Cancel the deletion of the workspace",
         scope=write_scope,
         needs=Permission.DELETE_WORKSPACE,
         answer=WorkspaceObject,
@@ -190,7 +186,7 @@ class StopDeletionView(WorkspaceView):
     )
     @idempotent
     def post(self, request: Request) -> Response:
-        """Keep the workspace that was to be deleted."""
+        """Cancel the scheduled deletion."""
         deletion.stop_deletion(self.access)
         return Response(present_workspace(self.access.tenant))
 
@@ -203,7 +199,7 @@ class AuditLogView(WorkspaceView):
 
     @operation(
         "workspace.audit_log",
-        "List what was done in the workspace",
+        "List audit log entries",
         scope=read_scope,
         answer=AuditObject,
         is_page=True,
@@ -212,7 +208,7 @@ class AuditLogView(WorkspaceView):
         tag="workspace",
     )
     def get(self, request: Request) -> Response:
-        """Return the log, newest first."""
+        """Return the audit log, newest first."""
         filters = self.read_query(AuditQuery)
         object_id = filters.pop("object_id", None)
         entries = audit_log.find_entries(self.access.tenant, **filters)

@@ -21,4 +21,4 @@ def support_sentence() -> SafeString | str:
     if not settings.SUPPORT_EMAIL:
         return ""
     link = format_html('<a href="mailto:{0}">{0}</a>', settings.SUPPORT_EMAIL)
-    return format_html(gettext("Questions? Write to {address}."), address=link)
+    return format_html(gettext("Questions? Contact {address}."), address=link)

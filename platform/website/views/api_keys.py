@@ -84,7 +84,7 @@ def limit_key(request: MemberRequest, key_id: UUID) -> HttpResponse:
             limits = key.own_limits
         access_of(request).audit("api_key.edited", key, after={"limits": limits})
     messages.success(
-        request, gettext("The limits of “{key}” hold from the next request on.").format(key=key.name)
+        request, gettext("Limits of “{key}” updated, effective immediately.").format(key=key.name)
     )
     return redirect("website:keys")
 
@@ -99,13 +99,13 @@ def revoke_key(request: MemberRequest, key_id: UUID) -> HttpResponse:
     if request.POST.get("name", "").strip() != key.name:
         error = {
             "key_id": key.pk,
-            "sentence": gettext("That is not its name. Type {key} to revoke it.").format(key=key.name),
+            "sentence": gettext("The name doesn't match. Type {key} to revoke it.").format(key=key.name),
         }
         return _keys_page(request, _empty_form(request), status=400, revoke_error=error)
     with transaction.atomic():
         if lifecycle.revoke_key(key):
             access_of(request).audit("api_key.revoked", key)
-    messages.success(request, gettext("“{key}” is revoked.").format(key=key.name))
+    messages.success(request, gettext("“{key}” was revoked.").format(key=key.name))
     return redirect("website:keys")
 
 
@@ -120,7 +120,7 @@ def rotate_key(request: MemberRequest, key_id: UUID) -> HttpResponse:
     _require_permission(request, KeyAction.LIMIT, key)
     if not set(key.scopes) <= set(grantable_scopes(request.user, request.tenant)):
         raise PermissionDenied(
-            gettext("This key may do more than you may give to a key. Ask an owner to rotate it.")
+            gettext("This key has permissions that you can't grant. Ask an owner to rotate it.")
         )
     form = RotateForm(request.POST if request.method == "POST" else None)
     if not form.is_valid():
@@ -169,7 +169,7 @@ def _require_permission(request: MemberRequest, action: KeyAction, key: ApiKey |
     if not is_allowed(request.user, request.tenant, action, key):
         who = describe_allowed(Permission.MANAGE_KEYS)
         raise PermissionDenied(
-            gettext("Only who made this key, and {who} of {tenant}, can do this. Ask one of them.").format(
+            gettext("Only the key's creator and the {who} of {tenant} can do this. Ask one of them.").format(
                 who=who, tenant=request.tenant.name
             )
         )

@@ -51,11 +51,11 @@ def decide_login(request: MemberRequest) -> HttpResponse:
         login = _find(request, code)
         if request.POST.get("decision") == device_logins.APPROVED:
             device_logins.approve_login(login, scopes, by=access_of(request))
-            said = gettext("“{name}” is logged in to {tenant}. Go back to your terminal.")
+            said = gettext("“{name}” is now logged in to {tenant}. Return to your terminal.")
             messages.success(request, said.format(name=login.name, tenant=request.tenant.name))
         else:
             device_logins.deny_login(login, by=access_of(request))
-            messages.success(request, gettext("The login of “{name}” was refused.").format(name=login.name))
+            messages.success(request, gettext("The login of “{name}” was denied.").format(name=login.name))
     except DomainError as failure:
         still_waits = None if isinstance(failure, LoginOver) else login
         return _page(request, still_waits, code=code, error=failure.message, status=400)

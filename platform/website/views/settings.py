@@ -63,7 +63,7 @@ def limit_new_keys(request: MemberRequest) -> HttpResponse:
     with transaction.atomic():
         changes = {"key_limits": limits or None, "key_lifetime_days": form.cleaned_data["lifetime_days"]}
         workspaces.edit_workspace(access_of(request), changes)
-    messages.success(request, gettext("New keys start with that. Those that are there stay as they are."))
+    messages.success(request, gettext("Saved. This applies to new keys; existing keys don't change."))
     return redirect("website:settings")
 
 
@@ -114,7 +114,7 @@ def stop_deletion(request: MemberRequest) -> HttpResponse:
     except DomainError as error:
         messages.error(request, error.message)
     else:
-        messages.success(request, gettext("{name} is not deleted.").format(name=request.tenant.name))
+        messages.success(request, gettext("{name} won't be deleted.").format(name=request.tenant.name))
     return redirect("website:settings")
 
 

@@ -53,7 +53,7 @@ def switch_workspace(request: HttpRequest) -> HttpResponse:
     if tenant is None:
         raise Http404
     current.open_workspace(request, user, tenant.pk)
-    messages.success(request, gettext("You are in {tenant} now.").format(tenant=tenant.name))
+    messages.success(request, gettext("You switched to {tenant}.").format(tenant=tenant.name))
     page = request.POST.get("next", "")
     if url_has_allowed_host_and_scheme(page, {request.get_host()}):
         return redirect(page)

@@ -15,7 +15,10 @@ from tenants.webhooks.endpoints import reseal_secrets
 class Command(BaseCommand):
     """Safe to repeat and beside a running site, once a new pepper is in the settings of all processes."""
 
-    help = "Encrypt secrets of webhooks and of second factors under the current pepper, and say which may go."
+    help = (
+        "Encrypt the secrets of webhooks and second factors under the current pepper, and show which "
+        "peppers can be removed."
+    )
     audit_action = "secrets.sealed"
 
     def handle(self, **_: Any) -> None:
@@ -30,16 +33,16 @@ class Command(BaseCommand):
             self.stdout.write(f"Pepper {number}: {_describe(number, live_keys.get(number, 0))}")
         if lost:
             raise CommandError(
-                "These are under a pepper that API_KEY_PEPPERS lacks. Put the old one back beside the new "
+                "These use a pepper that is not in API_KEY_PEPPERS. Add the old one next to the new "
                 f"one, as 1:HEX,2:HEX, and run this again: {'; '.join(lost)}."
             )
 
 
 def _describe(number: int, live_keys: int) -> str:
     if number == current_pepper():
-        return f"current, {live_keys} live API keys."
+        return f"current, {live_keys} active API keys."
     if live_keys:
-        return f"needed by {live_keys} live API keys: it may go once these are rotated or revoked."
+        return f"used by {live_keys} active API keys. Remove it once these are rotated or revoked."
     if number > current_pepper():
-        return "known and not used yet: it becomes current once API_KEY_PEPPER names no other one."
-    return "not needed any more: take it out of API_KEY_PEPPERS."
+        return "not used yet. It becomes current when API_KEY_PEPPER no longer selects another one."
+    return "no longer needed. Remove it from API_KEY_PEPPERS."

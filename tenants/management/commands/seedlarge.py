@@ -21,7 +21,7 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         """Create the rows and print each step."""
         if UsageEvent.objects.exists():
-            raise CommandError("This database has usage events: give an empty one, `make seed-large VAR=…`.")
+            raise CommandError("This database has usage events. Use an empty one: `make seed-large VAR=…`.")
         large.create_tables(options["tenants"], options["events"], say=self._say)
 
     def _say(self, line: str) -> None:

@@ -13,14 +13,14 @@ class Command(BaseCommand):
     """Reads the whole log, and changes nothing but the links of entries that were just written."""
 
     help = (
-        "Verify the chain of the audit log and print its head. Keep heads where the database's owner can't "
-        "write, and give one with --expect: so an end that was cut off is found, too."
+        "Verify the audit log's chain and print its head. Keep heads where the database's owner can't "
+        "write, and pass one with --expect to detect a truncated log."
     )
     audit_action = None  # it changes nothing
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         """Take a head that was noted before."""
-        parser.add_argument("--expect", default="", help="A head that was printed before, as 1234:ab…")
+        parser.add_argument("--expect", default="", help="A head printed earlier, such as 1234:ab…")
 
     def handle(self, *, expect: str, **_: Any) -> None:
         """Print the head, or fail with the first fault."""
@@ -30,7 +30,7 @@ class Command(BaseCommand):
             self.stdout.write(f"{found.entries} entries, whole. Head: {found.head}")
             return
         entry = found.fault.entry
-        where = f"Entry {entry.pk} (place {entry.position}, {entry})" if entry else "The log"
+        where = f"Entry {entry.pk} (position {entry.position}, {entry})" if entry else "The log"
         raise CommandError(f"{where}: {found.fault.problem}")
 
 
@@ -39,5 +39,7 @@ def _parse_head(text: str) -> chain.Head | None:
         return None
     match = re.fullmatch(r"(\d+):([0-9a-f]{64})", text)
     if match is None:
-        raise CommandError(f"{text!r} is no head: it is a place, a colon and 64 hexadecimal digits.")
+        raise CommandError(
+            f"{text!r} is not a head. It must be a position, a colon and 64 hexadecimal digits."
+        )
     return chain.Head(int(match[1]), match[2])

@@ -30,7 +30,7 @@ def test_an_erasure_shows_each_step_with_its_proof_after_the_style_is_gone(progr
     assert labels[0] == "Withdrawn"
     assert "Engine local: unloaded" in labels
     assert shown["steps"][0]["state"] in ("done", "current")
-    assert "row of the version" in shown["stays"]
+    assert "version's record" in shown["stays"]
 
 
 def test_erasures_are_listed_newest_first_by_style_and_in_few_questions(

@@ -46,7 +46,7 @@ def test_a_program_promotes_and_rolls_back_and_the_history_names_its_key(
     assert [(move["actor"], move["api_key"], move["reason"]) for move in moves] == [
         (None, str(key.pk), "Rolled back."),
         (None, str(key.pk), ""),
-        (None, None, "No other version served."),
+        (None, None, "No other version was serving."),
     ]
     page = alice_client.get("/styles/acme/noir/versions/").content.decode()
     assert page.count(f"the API key “{key.name}”") == 2

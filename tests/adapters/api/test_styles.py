@@ -99,7 +99,7 @@ def test_a_plan_limits_styles_without_files_too(program, base_model):
     program.post("styles", NEW)
     fault = problem(program.post("styles", NEW | {"slug": "second"}), 400, "style_refused")
     assert fault["errors"][0]["field"] == "slug"
-    assert "Your plan holds 1 private styles" in fault["errors"][0]["message"]
+    assert "Your plan includes 1 private styles" in fault["errors"][0]["message"]
     assert Style.objects.count() == 1
 
 
@@ -165,7 +165,7 @@ def test_author_and_licence_are_fixed_while_the_style_is_offered(program, noir):
     same = {"author": "Alice", "licence": "MIT", "description": "New."}
     assert program.patch("styles/acme/noir", same).status_code == 200
     fault = problem(program.patch("styles/acme/noir", {"author": "Bob"}), 400, "style_refused")
-    assert "Withdraw the offer" in fault["errors"][0]["message"]
+    assert "withdraw the offer" in fault["errors"][0]["message"]
 
 
 def test_one_idempotency_key_makes_one_style(program, base_model):

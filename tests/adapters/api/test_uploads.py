@@ -132,8 +132,8 @@ def test_an_upload_is_cancelled_and_what_was_sent_is_gone(writer, noir):
         finished = writer.post(f"/api/v1/uploads/{upload['id']}/finish")
         assert (finished.status_code, finished.json()["code"]) == (409, "upload_ended")
         assert finished.json()["detail"] == (
-            "The upload was cancelled before it was complete. What was sent of it is deleted: begin a new "
-            "upload with the same files."
+            "The upload was cancelled before it was complete. The uploaded data was deleted. Start a "
+            "new upload with the same files."
         )
     assert not AuditEntry.objects.filter(action="upload.finished").exists()
     assert look(writer, upload["id"], "1-2")["files"][0]["part_urls"] == []
@@ -229,7 +229,7 @@ def test_a_storage_that_is_away_is_told_and_nothing_is_lost(writer, noir):
         assert answer["Retry-After"]
         waiting = writer.post(f"/api/v1/uploads/{upload['id']}/finish")
         assert (waiting.status_code, waiting.json()["status"]) == (200, "uploading")
-        assert "does not answer" in waiting.json()["steps"][0]["note"]
+        assert "can't reach the storage" in waiting.json()["steps"][0]["note"]
     assert writer.post(f"/api/v1/uploads/{upload['id']}/finish").json()["status"] == "uploaded"
 
 

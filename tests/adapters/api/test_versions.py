@@ -65,7 +65,7 @@ def test_a_report_names_every_finding_with_its_fix(program, acme, engine):
     report = program.get(f"{NOIR}/1/report").json()
     assert report["findings"] == [FINDING]
     assert report["status"] == "rejected"
-    assert "filled up with zeros" in report["conversions"][0]
+    assert "with zeros" in report["conversions"][0]
     assert program.get(f"{NOIR}/1").json()["findings"] == [FINDING]
 
 

@@ -113,12 +113,12 @@ def test_selecting_says_so_with_the_button_that_undoes_it(alice_client, poetry):
     card = alice_client.post(
         reverse("adapters:select", args=[poetry.pk]), headers={"HX-Request": "true"}
     ).text
-    assert 'data-said="Poetry is selected."' in card
+    assert 'data-said="Poetry selected."' in card
     assert f'data-undo="toggle-{poetry.pk}"' in card
     assert f'id="toggle-{poetry.pk}"' in card
     assert reverse("adapters:unselect", args=[poetry.pk]) in card
     again = alice_client.post(reverse("adapters:unselect", args=[poetry.pk]), follow=True)
-    assert "Poetry is not selected any more." in again.text
+    assert "Poetry is no longer selected." in again.text
 
 
 def test_tags_and_language_are_checked_and_bound_by_an_offer(alice_client, acme, engine):

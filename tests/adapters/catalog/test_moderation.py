@@ -64,7 +64,7 @@ def test_an_offer_of_somebody_elses_weights_is_refused_or_shown(operator_client,
     style = Style.objects.select_related("owner", "live_version").get(pk=mine.style_id)
     sharing.offer_style(style)
     [waiting] = operator_client.get(QUEUE).context["waiting"]
-    assert "Its weights are nearly those of acme/noir@1 (cosine 0.95)." in waiting.remarks
+    assert "Its weights are almost identical to those of acme/noir@1 (cosine 0.95)." in waiting.remarks
 
 
 def test_a_change_of_a_public_style_shows_what_others_read(operator_client, noir, engine):
@@ -107,7 +107,7 @@ def test_it_says_how_many_have_a_style_and_who_else_has_the_name(operator_client
     Style.objects.create(owner=charlies, base_model=model, **facts)
     [waiting] = operator_client.get(QUEUE).context["waiting"]
     assert waiting.others == sharing.audience(noir) == 2
-    assert f"Others know {charlies.slug}/dark by the same name." in waiting.remarks
+    assert f"Other styles have the same name: {charlies.slug}/dark." in waiting.remarks
 
 
 def test_who_only_reads_styles_decides_nothing_and_others_see_no_queue(alice_client, noir):

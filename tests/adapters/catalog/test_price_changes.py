@@ -82,7 +82,7 @@ def test_an_owner_asks_an_operator_agrees_and_everybody_reads_it_before(
     assert "A million tokens cost $0.60 to read" in page
     assert "$0.60" not in charlie_client.get(page_of(noir, "style")).text
     console = reverse("admin:adapters_pricechange_changelist")
-    assert "$0.60 / $0.15 / $2.40 a million, 25 % to the author" in operator_client.get(console).text
+    assert "$0.60 / $0.15 / $2.40 per million tokens, 25% to the author" in operator_client.get(console).text
     change = PriceChange.objects.get()
     operator_client.post(console, {"action": "agree", "_selected_action": str(change.pk), **SURE})
     change.refresh_from_db()

@@ -135,11 +135,11 @@ def test_revoking_twice_does_not_lengthen_the_notice(alice_client, noir, charlie
     first = timezone.now() + timedelta(days=2)
     Share.objects.update(ends_at=first)
     Style.objects.update(public_until=first)
-    assert f"loses it on {first:%-d %B}." in alice_client.post(revoke, follow=True).text
+    assert f"loses access on {first:%-d %B}." in alice_client.post(revoke, follow=True).text
     again = alice_client.post(action_url(noir, "take-back"), follow=True)
     assert f"leaves the catalogue on {first:%-d %B}." in again.text
     time_passes()
-    assert "has ended" in alice_client.post(revoke, follow=True).text
+    assert "has already ended" in alice_client.post(revoke, follow=True).text
 
 
 def test_a_style_under_notice_can_not_be_selected(noir, charlies, charlie_client):
@@ -159,10 +159,10 @@ def test_a_workspace_may_leave_a_share(charlie_client, noir, charlies):
 @pytest.mark.parametrize(
     ("workspace", "sentence"),
     [
-        ("nobody", "There is no workspace named “nobody”"),
-        ("acme", "That is your own workspace"),
-        ("charlies-prose", "has this style already"),
-        ("No Body!", "Write the short name"),
+        ("nobody", "No such workspace: “nobody”"),
+        ("acme", "This is your own workspace"),
+        ("charlies-prose", "already has this style"),
+        ("No Body!", "Enter the short name"),
         ("", "required"),
     ],
 )
@@ -176,7 +176,7 @@ def test_a_wrong_workspace_is_named_beside_the_field(alice_client, noir, charlie
 
 def test_an_offer_needs_terms_waits_is_declined_and_approved(alice_client, operator_client, noir, charlies):
     Style.objects.update(licence="")
-    assert "on what terms" in alice_client.post(action_url(noir, "offer"), follow=True).text
+    assert "add an author and a licence" in alice_client.post(action_url(noir, "offer"), follow=True).text
     Style.objects.update(licence="CC BY 4.0")
     assert "Pending approval" in alice_client.post(action_url(noir, "offer"), follow=True).text
     assert not Style.objects.visible_to(charlies.pk).exists()
@@ -205,7 +205,9 @@ def test_a_public_style_leaves_with_notice_for_those_who_have_it_and_at_once_for
 ):
     sharing.set_public(noir)
     selection.select_style(charlies, noir)
-    assert "has ended or was answered" in alice_client.post(action_url(noir, "offer"), follow=True).text
+    assert (
+        "has already ended or been answered" in alice_client.post(action_url(noir, "offer"), follow=True).text
+    )
     alice_client.post(action_url(noir, "take-back"))
     assert "stops sharing this style" in charlie_client.get(reverse("adapters:catalogue")).text
     assert not others_styles(doras)
@@ -221,7 +223,7 @@ def test_a_public_style_leaves_with_notice_for_those_who_have_it_and_at_once_for
     assert not is_routed(charlies)
     assert Style.objects.get().is_public is False
     for late in ("keep", "take-back"):
-        assert "has ended" in alice_client.post(action_url(noir, late), follow=True).text
+        assert "has already ended" in alice_client.post(action_url(noir, late), follow=True).text
 
 
 def test_a_style_that_is_shared_and_public_is_kept_until_both_end(noir, charlies):

@@ -55,11 +55,11 @@ def test_an_owner_asks_an_operator_approves_and_it_holds_from_the_next_edition(
     assert asked_terms(noir) == ASKED
     assert not Price.objects.filter(style=noir.pk).exists()
     page = alice_client.get(page_of(noir)).text
-    assert "A million tokens cost $0.50 to read" in page
-    assert "The author gets 20 %" in page
-    assert "$0.10 of a million tokens read, $0.40 of a million written" in page
+    assert "$0.50 per million input tokens" in page
+    assert "The author earns 20%" in page
+    assert "$0.10 per million input tokens and $0.40 per million output tokens" in page
     listed = operator_client.get(reverse("admin:adapters_style_changelist")).text
-    assert "$0.50 / $0.125 / $2.00 a million, 20 % to the author" in listed
+    assert "$0.50 / $0.125 / $2.00 per million tokens, 20% to the author" in listed
 
     asked = {"action": "approve", "_selected_action": str(noir.pk), **SURE}
     answer = operator_client.post(reverse("admin:adapters_style_changelist"), asked, follow=True)
@@ -88,7 +88,7 @@ def test_it_begins_after_the_last_announced_edition_and_takes_it_over(noir):
 
 def test_a_share_alone_is_of_the_price_of_every_style(noir):
     sharing.offer_style(noir, Terms(None, 10))
-    assert describe_terms(Terms(None, 10))[0].startswith("The author gets 10 %")
+    assert describe_terms(Terms(None, 10))[0].startswith("The author earns 10%")
     sharing.approve_style(noir)
     assert price_book.amounts(price_now(noir)) == (100, 25, 400)
     assert price_now(noir).author_percent == 10
@@ -115,7 +115,11 @@ def test_offered_again_at_the_same_price_there_is_no_second_edition(noir):
 @pytest.mark.parametrize(
     ("asked", "error", "said"),
     [
-        (Terms((99, 25, 400), 0), TermsOutOfBounds, "The price of input is $0.10 to $100.00 a million"),
+        (
+            Terms((99, 25, 400), 0),
+            TermsOutOfBounds,
+            "The price of input must be between $0.10 (the standard price) and $100.00",
+        ),
         (Terms((100, 25, 100_001), 0), TermsOutOfBounds, "The price of output is"),
         (Terms((100, 24, 400), 0), TermsOutOfBounds, "The price of cached input is"),
         (Terms(None, 51), SharePercent, "0 to 50 %"),
@@ -132,10 +136,13 @@ def test_what_is_out_of_bounds_is_refused_and_changes_nothing(noir, asked, error
 @pytest.mark.parametrize(
     ("given", "said"),
     [
-        ({"input_nanousd": "0.05"}, "The price of input is $0.10 to $100.00 a million tokens"),
-        ({"output_nanousd": ""}, "Write all three prices, or none"),
+        (
+            {"input_nanousd": "0.05"},
+            "The price of input must be between $0.10 (the standard price) and $100.00 per million tokens",
+        ),
+        ({"output_nanousd": ""}, "Enter all three prices, or leave them empty"),
         ({"author_percent": "51"}, "less than or equal to 50"),
-        ({"input_nanousd": "a lot"}, "Write the price of a million tokens in dollars"),
+        ({"input_nanousd": "a lot"}, "Enter the price per million tokens in dollars"),
     ],
 )
 def test_the_form_says_beside_the_field_what_is_wrong_and_keeps_what_was_typed(

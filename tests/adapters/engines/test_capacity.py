@@ -117,5 +117,5 @@ def test_the_command_tells_the_seeds_table(engine):
 
 
 def test_the_command_says_when_there_is_no_engine(db):
-    with pytest.raises(CommandError, match="no such engine"):
+    with pytest.raises(CommandError, match="No such engine"):
         call_command("capacity", "--engine", "nowhere")

@@ -30,9 +30,9 @@ def test_deleting_asks_for_the_name_and_shows_a_report(alice_client, engine, vll
     text = alice_client.get(reverse("adapters:erasure_download", args=[version.pk, "txt"]))
     assert "attachment" in text["Content-Disposition"]
     assert version.sha256 in text.text
-    assert "The engine was restarted since." in text.text
+    assert "The engine has restarted since." in text.text
     data = alice_client.get(reverse("adapters:erasure_download", args=[version.pk, "json"])).json()
-    assert (data["style"], data["lines"][-1]["label"]) == ("acme/noir", "Finished")
+    assert (data["style"], data["lines"][-1]["label"]) == ("acme/noir", "Completed")
     assert data["finished_at"]
 
 
@@ -42,7 +42,7 @@ def test_deleting_a_style_that_others_have_needs_a_second_word(alice_client, cha
     assert "1 other workspace loses the style" in alice_client.get(page).text
     refused = alice_client.post(page, {"confirm": "noir"})
     assert refused.status_code == 400
-    assert "at once" in refused.context["errors"]["at_once"]
+    assert "immediately" in refused.context["errors"]["at_once"]
     assert alice_client.post(page, {"confirm": "noir", "at_once": "on"}).status_code == 302
     assert Style.objects.get().retired_at
     assert alice_client.get(page).status_code == 404

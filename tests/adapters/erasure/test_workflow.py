@@ -30,7 +30,7 @@ def test_nothing_is_unloaded_while_a_request_is_in_flight_on_it(valkey, acme, en
     valkey.zadd(leases, {f"{acme.pk} req_1": 1})
     erasure = advance(erase(version))
     assert (erasure.withdrawn_at is not None, erasure.drained_at) == (True, None)
-    assert waits_for(erasure) == ["1 request is still in flight on it."]
+    assert waits_for(erasure) == ["1 request is still using it."]
     assert object_store.client.head(object_store.sealed_key(version.pk, FILES[0]))
     assert not on_engine(erasure).unregistered_at
 
@@ -42,7 +42,7 @@ def test_after_a_flush_nothing_counts_as_drained(valkey, acme, version):
     valkey.delete(keys.epoch_key())
     erasure = advance(erase(version))
     assert erasure.drained_at is None
-    assert "Valkey was emptied" in waits_for(erasure)[0]
+    assert "Valkey lost its data" in waits_for(erasure)[0]
 
 
 def test_a_route_that_is_not_published_yet_is_waited_for(valkey, acme, charlies, version):
@@ -63,8 +63,8 @@ def test_what_is_down_is_waited_for_and_named(engine, vllm, version):
     with storage_down():
         erasure = advance(erasure)
     assert waits_for(erasure) == [
-        "The storage does not answer; this goes on by itself when it is back.",
-        "The engine does not answer; this goes on by itself when it is back.",
+        "We can't reach the storage. We'll retry automatically.",
+        "The engine isn't responding. We'll retry automatically.",
     ]
     vllm.start()
     erasure = advance(erasure)

@@ -67,11 +67,11 @@ def test_the_page_says_how_it_is_and_what_it_lacks(operator_client, acme, engine
     shown = operator_client.get(page_of(engine))
     facts = {fact.name: fact for fact in shown.context["engine"]["facts"]}
     assert facts["State"].is_alarming  # no worker reported yet
-    assert facts["Wanted and not loaded"].value == "1"
+    assert facts["Waiting to load"].value == "1"
     assert "Its machine has no memory left." in shown.text
     assert [chart.title for chart in shown.context["engine"]["charts"]] == [
         "Answered",
-        "Styles loaded",
+        "Loaded styles",
         "Loads",
         "Evictions",
     ]
@@ -84,7 +84,7 @@ def test_an_engine_is_drained_and_taken_back(operator_client, engine):
     act(operator_client, engine, "drain")
     engine.refresh_from_db()
     assert engine.is_draining
-    assert "It is so already" in act(operator_client, engine, "drain").text
+    assert "Nothing to change" in act(operator_client, engine, "drain").text
     act(operator_client, engine, "take_back")
     engine.refresh_from_db()
     assert not engine.is_draining
@@ -112,13 +112,13 @@ def test_an_engines_own_limits_are_read_from_it(operator_client, engine, monkeyp
     engine.refresh_from_db()
     assert (engine.max_model_len, engine.max_loras) == (4096, 16)
     assert AuditEntry.objects.get().after.items() >= {"max_model_len": 4096, "max_loras": 16}.items()
-    assert "no other limits" in act(operator_client, engine, "take_limits").text
+    assert "limits that are already stored" in act(operator_client, engine, "take_limits").text
 
 
 def test_an_engine_that_does_not_answer_keeps_its_limits(operator_client, engine):
     Engine.objects.update(url="http://127.0.0.1:9")
     shown = act(operator_client, engine, "take_limits").text
-    assert "does not answer" in shown or "127.0.0.1" in shown
+    assert "isn&#x27;t responding" in shown or "127.0.0.1" in shown
     engine.refresh_from_db()
     assert engine.max_model_len == 2048
     assert not AuditEntry.objects.exists()

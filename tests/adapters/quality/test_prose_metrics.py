@@ -79,26 +79,26 @@ def test_two_versions_are_told_apart_in_words():
     after = ["Rain. It falls on us.", "Nobody is there. We left."]
     told = diff.compare_answers(["a", "b"], before, after, numbers=(2, 3))
     assert told.sentences == [
-        "Version 3 writes sentences 76 % shorter (2.5 words against 10.5).",
-        "1 of 2 answers begins differently.",
+        "Version 3 writes 76% shorter sentences (2.5 words, compared to 10.5).",
+        "1 of 2 answers starts differently.",
     ]
     same = diff.compare_answers(["a", "b"], before, before, numbers=(2, 3))
     assert same.sentences == [
-        "Both write sentences of about 10 words.",
-        "All 2 answers are the same to the letter.",
+        "Both average about 10 words per sentence.",
+        "All 2 answers are identical.",
     ]
 
 
 @pytest.mark.parametrize(
     ("before", "after", "told"),
     [
-        (["Rain falls."], ["Rain falls."], "The answer is the same to the letter."),
+        (["Rain falls."], ["Rain falls."], "The answers are identical."),
         (
             ["It rains on us all."],
             ["It rains on us, now."],
-            "The answer begins alike and goes on differently.",
+            "The answers start the same way, then diverge.",
         ),
-        (["Rain falls."], ["Snow falls."], "The answer begins differently."),
+        (["Rain falls."], ["Snow falls."], "The answers start differently."),
     ],
 )
 def test_one_answer_is_told_of_in_the_singular(before, after, told):
@@ -107,5 +107,5 @@ def test_one_answer_is_told_of_in_the_singular(before, after, told):
 
 def test_prompts_are_written_one_a_line_and_are_at_most_eight():
     assert diff.parse_prompts(" Why?\n\n  How? \r\nWhy?") == ["Why?", "How?"]
-    with pytest.raises(TooManyPrompts, match="At most 8 prompts, one a line; these are 9"):
+    with pytest.raises(TooManyPrompts, match="Use at most 8 prompts, one per line; you have 9"):
         diff.parse_prompts("\n".join("abcdefghi"))

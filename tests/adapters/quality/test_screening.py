@@ -7,11 +7,11 @@ from adapters.quality.screening import screen_probe, screen_words
 @pytest.mark.parametrize(
     ("text", "remark"),
     [
-        ("Write to me at ada@example.org.", "Its name has a mail address"),
-        ("More at https://evil.example", "Its name has a web address"),
-        ("Visit cheap-pills.shop today", "Its name has a web address"),
-        ("Call +49 (0)89 123 4567 now", "Its name has a telephone number"),
-        ("P\u200bolyscribe", "Its name has 1 characters that nobody sees"),
+        ("Write to me at ada@example.org.", "The name contains an email address"),
+        ("More at https://evil.example", "The name contains a web address"),
+        ("Visit cheap-pills.shop today", "The name contains a web address"),
+        ("Call +49 (0)89 123 4567 now", "The name contains a phone number"),
+        ("P\u200bolyscribe", "The name contains 1 invisible characters"),
     ],
 )
 def test_what_is_easy_to_overlook_is_named(text, remark):
@@ -34,9 +34,9 @@ def probe(*answers: str, base: str = "Rain falls on the town.", strength: float 
 def test_answers_are_read_one_by_one():
     fine = "The rain came down like an old friend who had been away."
     remarks = screen_probe(probe(fine, "Ask at spam@example.org for more.", "", "and so it goes " * 6))
-    assert [remark.split(" has ")[0] for remark in remarks] == [
+    assert [remark.split(" contains ")[0] for remark in remarks] == [
         "Answer 2",
-        "Answer 3 is all but empty.",
+        "Answer 3 is almost empty.",
         "Answer 4 repeats itself.",
     ]
     assert screen_probe(probe(fine)) == []
@@ -48,5 +48,5 @@ def test_what_the_base_model_writes_is_not_the_styles_doing():
 
 
 def test_no_probe_and_no_effect_are_said():
-    assert "No probe was taken" in screen_probe(None)[0]
-    assert "no effect" in screen_probe(probe("The rain falls on the town.", strength=0.05))[0]
+    assert "Not measured yet" in screen_probe(None)[0]
+    assert "No effect" in screen_probe(probe("The rain falls on the town.", strength=0.05))[0]

@@ -53,7 +53,7 @@ def answered(tenant, version, *, times, failed=0, empty=0, at=None):
 
 
 def test_the_first_version_answers_and_later_ones_only_if_they_were_uploaded_to(acme, engine, versions):
-    assert (live(), moves()) == (1, ["Version 1 answers"])
+    assert (live(), moves()) == (1, ["Version 1 went live"])
     known(acme, "noir", engine, auto_promote=True)
     assert live() == 4
     late = known(acme, "noir", engine, status=Status.PUSHING)
@@ -81,11 +81,11 @@ def test_promoting_and_rolling_back_are_recorded(alice, versions):
     with pytest.raises(NothingToRollBackTo):
         aliases.roll_back(style(), alice)
     assert moves() == [
-        "Version 1 answers",
-        "Version 2 answers instead of version 1",
-        "Version 3 answers instead of version 2",
-        "Version 2 answers instead of version 3",
-        "Version 1 answers instead of version 2",
+        "Version 1 went live",
+        "Version 2 replaced version 1",
+        "Version 3 replaced version 2",
+        "Version 2 replaced version 3",
+        "Version 1 replaced version 2",
     ]
     assert Release.objects.get(reason="It rhymes.").actor == alice
     aliases.promote(third, alice)
@@ -98,7 +98,7 @@ def test_only_a_version_that_serves_is_promoted_or_tried(acme, engine, versions)
     transitions.retire_version(first)
     pushing = known(acme, "noir", engine, status=Status.PUSHING)
     for version in (first, pushing):
-        with pytest.raises(NotServing, match=f"Version {version.number} does not serve"):
+        with pytest.raises(NotServing, match=f"Version {version.number} is not serving"):
             aliases.promote(version, None)
         with pytest.raises(NotServing):
             aliases.begin_canary(version, 10, None)
@@ -125,10 +125,10 @@ def test_a_canary_begins_grows_and_ends(alice, versions):
     assert not aliases.end_canary(style(), alice)
     assert (canary(), live()) == (None, 1)
     assert moves()[1:] == [
-        "Version 2 answers 10 % of requests",
-        "Version 2 answers 50 % of requests",
-        "Version 3 answers 5 % of requests",
-        "The canary version 3 ended",
+        "Version 2 gets 10% of requests",
+        "Version 2 gets 50% of requests",
+        "Version 3 gets 5% of requests",
+        "The canary, version 3, ended",
     ]
 
 
@@ -153,7 +153,7 @@ def test_a_live_version_that_ends_is_replaced_by_the_one_before_it(versions):
     assert live() == 1
     transitions.retire_version(first)
     assert live() is None
-    assert moves()[-1] == "No version answers"
+    assert moves()[-1] == "No live version"
 
 
 def test_the_sample_line_is_always_the_live_version_s(versions):
@@ -216,15 +216,19 @@ def test_two_promotions_and_a_retirement_at_once_leave_one_version_live_that_ser
     [
         ({"times": 19, "failed": 19}, {"times": 100}, ""),
         ({"times": 20, "failed": 1}, {"times": 100}, ""),
-        ({"times": 20, "failed": 2}, {"times": 100}, "failed 2 of 20 times, version 1 0 of 100."),
+        ({"times": 20, "failed": 2}, {"times": 100}, "failed in 2 of 20 requests, version 1 in 0 of 100."),
         ({"times": 20, "failed": 2}, {"times": 100, "failed": 3}, ""),
         (
             {"times": 40, "failed": 14},
             {"times": 10, "failed": 1},
-            "failed 14 of 40 times, version 1 1 of 10.",
+            "failed in 14 of 40 requests, version 1 in 1 of 10.",
         ),
-        ({"times": 20, "failed": 2}, {"times": 0}, "failed 2 of 20 times, version 1 0 of 0."),
-        ({"times": 20, "empty": 5}, {"times": 20}, "wrote nothing 5 of 20 times, version 1 0 of 20."),
+        ({"times": 20, "failed": 2}, {"times": 0}, "failed in 2 of 20 requests, version 1 in 0 of 0."),
+        (
+            {"times": 20, "empty": 5},
+            {"times": 20},
+            "returned an empty answer in 5 of 20 requests, version 1 in 0 of 20.",
+        ),
         ({"times": 20, "empty": 5}, {"times": 20, "empty": 5}, ""),
     ],
 )
@@ -240,7 +244,7 @@ def test_a_canary_that_does_clearly_worse_is_rolled_back_by_itself(acme, version
     assert (canary() is None) == bool(ends)
     assert live() == 1
     if ends:
-        assert (last.sentence, last.actor) == ("The canary version 2 ended", None)
+        assert (last.sentence, last.actor) == ("The canary, version 2, ended", None)
         assert last.reason == f"Version 2 {ends}"
 
 
@@ -259,17 +263,17 @@ def test_the_figures_are_said_in_a_sentence(acme, versions):
 
     def said():
         return canary_analysis.compare_canary(style()).sentence.removeprefix(
-            "Version 2 answers 10 % of requests; "
+            "Version 2 gets 10% of requests; "
         )
 
     answered(acme, second, times=7)
-    assert said() == "7 of the 20 that a judgement needs are finished."
+    assert said() == ("Version 2 gets 10% of requests. 7 of 20 requests needed for a verdict have completed.")
     answered(acme, second, times=93)
     assert said() == "neither it nor version 1 has failed."
     answered(acme, first, times=20, failed=1)
     assert said() == "it fails less often than version 1."
     answered(acme, second, times=1, empty=1)
-    assert said() == "it fails less often than version 1, and its answers are empty more often."
+    assert said() == "it fails less often than version 1, and returns empty answers more often."
 
 
 def release_pages(version):
@@ -292,8 +296,8 @@ def test_strangers_release_nothing(charlie_client, versions):
 def test_every_member_may_release(bob_client, bob, versions):
     page = reverse("adapters:style_versions", args=["acme", "noir"])
     promote, begin, back, end = release_pages(versions[1])
-    assert "2 answers 25 % of requests" in bob_client.post(begin, {"percent": "25"}, follow=True).text
-    assert "25 % of requests" in bob_client.get(reverse("adapters:canary", args=[style().pk])).text
+    assert "2 now gets 25% of requests" in bob_client.post(begin, {"percent": "25"}, follow=True).text
+    assert "25% of requests" in bob_client.get(reverse("adapters:canary", args=[style().pk])).text
     assert "acme/noir@2" in bob_client.get(page).text
     bob_client.post(end)
     gone = bob_client.get(reverse("adapters:canary", args=[style().pk]))
@@ -303,7 +307,7 @@ def test_every_member_may_release(bob_client, bob, versions):
     assert "Roll back to version 1" in bob_client.get(page).text
     assert "Rolled back" in bob_client.post(back, follow=True).text
     assert live() == 1
-    assert "No other version answered before" in bob_client.post(back, follow=True).text
+    assert "There is no previous live version" in bob_client.post(back, follow=True).text
     assert set(Release.objects.exclude(actor=None).values_list("actor__email", flat=True)) == {bob.email}
     for percent in ("", "0", "100", "ten", "1e1", "²"):
         assert "from 1 to 99" in bob_client.post(begin, {"percent": percent}, follow=True).text
@@ -313,4 +317,4 @@ def test_every_member_may_release(bob_client, bob, versions):
 def test_the_console_shows_releases(operator_client, versions):
     page = operator_client.get(reverse("admin:adapters_release_changelist"))
     assert page.status_code == 200
-    assert "Version 1 answers" in page.text
+    assert "Version 1 went live" in page.text

@@ -198,7 +198,7 @@ def test_what_changed_after_an_operator_looked_is_not_approved(noir, engine, ope
     asked = operator_client.post(reverse(CONSOLE), action).text
     assert f'name="seen_at" value="{seen_at}"' in asked
     page = operator_client.post(reverse(CONSOLE), {**action, "confirmed": "1", "why": "Fine."}, follow=True)
-    assert "Look at it again" in page.text
+    assert "Review it again" in page.text
     assert seen(charlies)[1] == "Rain."
     del action["seen_at"]
     operator_client.post(reverse(CONSOLE), {**action, "confirmed": "1", "why": "Fine."})

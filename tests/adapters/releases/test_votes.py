@@ -197,7 +197,7 @@ def test_the_page_begins_a_round_and_names_both_after_the_vote(alice_client, acm
     bad = alice_client.post(address, {"choice": "me"}, content_type="application/json")
     assert (bad.status_code, bad.json()["errors"]) == (
         409,
-        {"__all__": ["A vote is `left`, `right` or `tie`."]},
+        {"__all__": ["A vote must be `left`, `right` or `tie`."]},
     )
     named = alice_client.post(address, {"choice": "left"}, content_type="application/json").json()
     assert named["said"] == f"You preferred {named['left']}."

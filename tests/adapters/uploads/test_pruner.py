@@ -93,7 +93,7 @@ def test_what_is_kept_for_a_conversion_stays_a_week_counts_and_then_goes(acme, e
     assert pruner.prune_storage() == 0
     assert storage_quota.storage_of(acme).used_bytes == sum(map(len, files.values()))
     limited(stored_versions=0)
-    with pytest.raises(PlanFull, match="Your plan keeps 0 versions"):
+    with pytest.raises(PlanFull, match="Your plan includes 0 stored versions"):
         conversions.begin_conversion(version, None)
     version.history.update(at=timezone.now() - timedelta(days=8))
     conversions.withdraw_old_conversions()

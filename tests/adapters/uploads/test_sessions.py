@@ -32,18 +32,18 @@ def faults(tenant, files=GOOD, **about):
     ("files", "sentence"),
     [
         ({}, "adapter_config.json and adapter_model.safetensors missing"),
-        ({**GOOD, "adapter_model.safetensors": 1024**3 + 1}, "at most 1,024.0 MiB"),
-        ({**GOOD, "adapter_config.json": 65_537}, "at most 64.0 KiB"),
+        ({**GOOD, "adapter_model.safetensors": 1024**3 + 1}, "the limit is 1,024.0 MiB"),
+        ({**GOOD, "adapter_config.json": 65_537}, "the limit is 64.0 KiB"),
         ({**GOOD, "adapter_config.json": 0}, "is empty"),
         ({**GOOD, "adapter_config.json": -5}, "is empty"),
-        ({**GOOD, "README.md": 10}, "README.md is not taken"),
-        ({**GOOD, "../adapter_config.json": 10}, "is not taken"),
+        ({**GOOD, "README.md": 10}, "README.md is not supported"),
+        ({**GOOD, "../adapter_config.json": 10}, "is not supported"),
         ({"adapter_config.json": 700, "adapter_model.bin": 10}, "adapter_model.bin is a pickle file"),
         ({"adapter_config.json": 700, "WEIGHTS.PT": 10}, "WEIGHTS.PT is a pickle file"),
-        ({**GOOD, "more.zip": 10}, "An archive holds both files"),
-        ({"noir.zip": 1056 * 1024**2 + 1}, "at most 1,056.0 MiB"),
+        ({**GOOD, "more.zip": 10}, "An archive already contains both files"),
+        ({"noir.zip": 1056 * 1024**2 + 1}, "the limit is 1,056.0 MiB"),
         ({"noir.tar.gz": 0}, "is empty"),
-        ({"noir.tar.bz2": 10}, "noir.tar.bz2 is not taken"),
+        ({"noir.tar.bz2": 10}, "noir.tar.bz2 is not supported"),
     ],
 )
 def test_wrong_files_are_named(acme, base_model, files, sentence):
@@ -86,7 +86,7 @@ def test_an_archive_is_stored_under_a_name_of_ours(acme, base_model):
 
 def test_the_state_of_the_base_is_one_of_a_few(acme, base_model):
     assert faults(acme, stated_quantisation="a bit") == {
-        "stated_quantisation": ["Say one of none, 4-bit, 8-bit, other, or nothing."]
+        "stated_quantisation": ["Use one of none, 4-bit, 8-bit, other, or leave it empty."]
     }
 
 
@@ -98,7 +98,7 @@ def test_all_faults_are_returned_at_once(acme, base_model):
 def test_the_first_partys_slugs_are_reserved(acme, poetry):
     with pytest.raises(UploadRefused) as refused:
         begin(acme, "poetry", {name: b"x" for name in GOOD})
-    assert "taken by Polyscribe" in refused.value.errors["slug"][0]
+    assert "is reserved" in refused.value.errors["slug"][0]
     version, _ = begin(poetry.owner, "poetry", {name: b"x" for name in GOOD})
     assert (version.number, version.style) == (2, poetry)
 
@@ -116,13 +116,13 @@ def test_a_plan_holds_so_many_private_styles(acme, base_model):
         begin(acme, slug, {name: b"x" for name in GOOD})
     with pytest.raises(UploadRefused) as refused:
         begin(acme, "d", {name: b"x" for name in GOOD})
-    assert "Your plan holds 3 private styles" in refused.value.errors["slug"][0]
+    assert "Your plan includes 3 private styles" in refused.value.errors["slug"][0]
     assert begin(acme, "c", {name: b"x" for name in GOOD})[0].number == 2
     Style.objects.filter(slug="a").update(retired_at=timezone.now())
     begin(acme, "d", {name: b"x" for name in GOOD})
     with pytest.raises(UploadRefused) as refused:  # a deleted one comes back only where there is room
         begin(acme, "a", {name: b"x" for name in GOOD})
-    assert "Your plan holds 3 private styles" in refused.value.errors["slug"][0]
+    assert "Your plan includes 3 private styles" in refused.value.errors["slug"][0]
 
 
 def entries_of(command: str) -> list[AuditEntry]:
@@ -145,7 +145,7 @@ def test_the_engine_of_the_settings_is_registered_once(base_model, settings, tmp
     assert changed.after == {"max_loras": settings.ENGINE_MAX_LORAS}
     (tmp_path / "config.json").unlink()
     BaseModel.objects.update(name="another")
-    with pytest.raises(CommandError, match="holds no base model"):
+    with pytest.raises(CommandError, match="does not contain a base model"):
         call_command("registerengine")
 
 
@@ -177,7 +177,7 @@ def test_an_upload_that_ended_in_another_tab_is_not_finished_and_says_why(
         assert answer.status_code == 409
         [sentence] = answer.json()["errors"]["__all__"]
         assert sentence.startswith(reason)
-        assert "begin a new upload with the same files" in sentence
+        assert "Start a new upload with the same files" in sentence
     with pytest.raises(UploadEnded):  # also for who read it before it ended
         sessions.finish_upload(version)
     assert version.status in (Status.REJECTED, Status.RETIRED)

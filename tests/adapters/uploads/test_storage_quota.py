@@ -40,7 +40,8 @@ def test_bytes_of_open_uploads_count_against_the_plan(acme, base_model):
             fault_text = " ".join(error.errors["files"])
     assert begun == 2
     assert (
-        "Your plan stores 2.0 GB: 2.0 GB are used, and these files have 1.0 GB. Delete versions" in fault_text
+        "Your plan includes 2.0 GB of storage: 2.0 GB is in use, and these files need 1.0 GB. Delete versions"
+        in fault_text
     )
 
 
@@ -48,7 +49,7 @@ def test_open_uploads_are_limited_and_cancelling_one_makes_room(acme, alice_clie
     first, _ = begin(acme, "noir", adapter_files())
     for _ in range(2):
         begin(acme, "noir", adapter_files())
-    assert "3 uploads are open, as many as your plan allows at once. Finish one" in fault(acme)
+    assert "3 uploads are open, the maximum on your plan. Complete one" in fault(acme)
     alice_client.post(reverse("adapters:cancel", args=[first.pk]))
     first.refresh_from_db()
     assert (first.status, first.findings[0].code) == (Status.REJECTED, "cancelled")
@@ -77,7 +78,7 @@ def test_uploads_an_hour_are_limited_also_when_all_are_cancelled(acme, base_mode
     for _ in range(30):
         version, _ = begin(acme, "noir", adapter_files())
         sessions.cancel_upload(version)
-    assert "30 uploads were begun within the last hour" in fault(acme)
+    assert "30 uploads were started in the last hour" in fault(acme)
     AdapterVersion.objects.update(created_at=timezone.now() - timedelta(minutes=61))
     begin(acme, "noir", adapter_files())
 
@@ -86,7 +87,7 @@ def test_versions_are_limited_and_erased_ones_make_room(acme, engine):
     limited(stored_versions=1)
     version = uploaded(acme)
     pipeline.advance_version(version)
-    assert "Your plan keeps 1 versions and you have 1" in fault(acme)
+    assert "Your plan includes 1 stored versions, and you have 1" in fault(acme)
     AdapterVersion.objects.update(files_gone_at=timezone.now())
     begin(acme, "noir", adapter_files())
 
@@ -142,7 +143,7 @@ def test_rejected_uploads_do_not_count_against_the_number_of_styles(acme, engine
     assert set(AdapterVersion.objects.values_list("status", flat=True)) == {Status.REJECTED}
     for slug in ("d", "e", "f"):
         uploaded(acme, slug)
-    assert "Your plan holds 3 private styles and you have 3" in fault(acme, "a")  # it would be the fourth
+    assert "Your plan includes 3 private styles, and you have 3" in fault(acme, "a")  # it would be the fourth
     assert Style.objects.count() == 6
 
 

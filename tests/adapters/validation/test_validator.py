@@ -202,7 +202,7 @@ def test_a_mistake_about_the_rank_is_said_once_with_one_advice(config_rank):
     adapter.config["r"] = config_rank
     finding, *rest = check(adapter, base).findings
     assert finding.code == "rank_mismatch"
-    assert finding.fix == "Give the adapter_config.json that was saved with these weights."
+    assert finding.fix == "Upload the adapter_config.json that was saved with these weights."
     assert [one.code for one in rest] == ["more"]
 
 
@@ -249,7 +249,7 @@ def test_all_findings_are_collected_and_a_long_list_is_closed():
     findings = check(adapter, base).findings
     assert {"dora", "bias", "base_mismatch", "name_prefix"} <= {finding.code for finding in findings}
     assert len(findings) == LISTED + 1
-    assert findings[-1].sentence == f"And {3 + 240 - LISTED} more findings."
+    assert findings[-1].sentence == f"{3 + 240 - LISTED} more findings."
 
 
 def test_a_strangers_text_is_shown_short_and_printable(base):

@@ -108,7 +108,7 @@ def test_people_and_programs_read_it(client, alice_client, invoice):
     answer = alice_client.get(reverse("billing:credit_note_pdf", args=[note.pk]))
     assert "Half a day without an engine." in read(answer.content)[1]
     _, text = read(pdf.invoice_pdf(Invoice.objects.get(pk=invoice.pk)))
-    assert "Credited by CN-000001" in text
+    assert "Credited with CN-000001" in text
     assert "$10.00" in text
     _, secret = issue_key(invoice.tenant, name="books", by=None, scopes=["billing:read"])
     headers = {"Authorization": f"Bearer {secret}"}
@@ -129,7 +129,7 @@ def test_an_operator_issues_one_in_dollars_once_with_a_reason(operator_client, i
     assert (note.amount_nanousd, str(note)) == (5 * NANO // 2, "CN-000001")
     assert AuditEntry.objects.get(action="add").object_id == str(note.pk)
     again = operator_client.post(address, form)
-    assert "a credit note with this reason already" in again.text
+    assert "already has a credit note with this reason" in again.text
     too_much = operator_client.post(address, {**form, "amount_nanousd": "10.00", "reason": "More."})
-    assert "$9.50 is left to be credited" in too_much.text
+    assert "At most $9.50 of this invoice can be credited" in too_much.text
     assert CreditNote.objects.count() == 1

@@ -361,7 +361,7 @@ def test_no_log_and_no_page_has_the_key(alice_client, acme, stripe, caplog):
     form = {"amount_nanousd": "25", "payment": str(uuid4())}
     answer = alice_client.post(reverse("billing:top_up"), form)
     assert answer.status_code == 400
-    assert "does not answer. Nothing was charged" in answer.text
+    assert "isn&#x27;t responding. You were not charged" in answer.text
     assert KEY not in answer.text
     for record in caplog.records:
         assert KEY not in str(record.__dict__)

@@ -111,7 +111,7 @@ OURS = {
     errors.ContextTooLong(max_model_len=2048).message,
     *(sentence.format(messages="messages") for _, sentence in TEMPLATE_REFUSALS),
     *(
-        f"The model server refuses this `{name}`. The field takes: {field.says}."
+        f"The model server rejected `{name}`. Accepted: {field.says}."
         for name, field in TABLES["chat"].items()
     ),
 }

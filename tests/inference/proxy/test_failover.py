@@ -135,7 +135,7 @@ async def test_after_the_first_token_nobody_else_is_asked(account, engines, ask)
 
 async def test_what_the_client_did_wrong_is_asked_of_nobody_else(engines, ask):
     engines[0].refuses = (400, "top_k must be odd")
-    with pytest.raises(BadRequest, match="refuses this request"):
+    with pytest.raises(BadRequest, match="rejected this request"):
         await ask()
     assert engines[1].received == []
 

@@ -162,7 +162,7 @@ async def test_tokens_a_minute_come_back_when_less_was_used(gateway, account, as
     grants = [await ask(), await ask()]
     with pytest.raises(RateLimited) as refused:
         await ask()
-    assert refused.value.facts["limit"] == "tokens a minute"
+    assert refused.value.facts["limit"] == "tokens per minute"
     await gateway.meter.settle(grants[0], Usage(prompt=1), "complete")
     with pytest.raises(RateLimited):
         await ask(prompt=20)

@@ -34,14 +34,14 @@ def reconcile() -> str:
 
 
 def test_all_agree_even_while_events_are_on_their_way(settled):
-    assert reconcile() == f"All agree about {months.current()}.\n"
+    assert reconcile() == f"No mismatches for {months.current()}.\n"
 
 
 def test_counters_that_part_from_the_ledger_are_named_and_can_be_made_anew(settled, valkey, acme):
     valkey.hincrby(names.account_key(acme.pk, months.current()), "used", 5)
     assert "acme: Valkey 29 tokens" in reconcile()
     call_command("rebuild_counters", "acme", stdout=StringIO())
-    assert reconcile().startswith("All agree")
+    assert reconcile().startswith("No mismatches")
 
 
 def test_an_event_that_parts_from_its_ledger_entry_is_named(settled, valkey):
@@ -58,11 +58,11 @@ def test_days_and_invoices_are_compared_too(settled, valkey, acme):
     Invoice.objects.create(tenant=acme, period=months.current(), plan="Free v1", total_nanousd=7)
     found = reconcile()
     assert "days 15 and" in found
-    assert f"acme: Draft of {months.current()} is 7, its lines 0" in found
+    assert f"acme: Draft for {months.current()} is 7, its lines 0" in found
 
 
 def test_a_month_and_a_workspace_that_do_not_exist_are_refused(db):
-    with pytest.raises(CommandError, match="is no month"):
+    with pytest.raises(CommandError, match="is not a month"):
         call_command("reconcile", "--period", "2026-13")
-    with pytest.raises(CommandError, match="no workspace nobody"):
+    with pytest.raises(CommandError, match="No such workspace: nobody"):
         call_command("rebuild_counters", "nobody")

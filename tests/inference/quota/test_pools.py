@@ -334,7 +334,7 @@ def test_two_free_workspaces_of_a_person_have_one_bucket_of_refusals_and_rates_a
     assert first.names.account != second.names.account
     grants = [two.ask(two.callers[n % 2], f"r{n}") for n in range(4)]
     assert {grant.pool_id for grant in grants} == {first.pool_id}
-    with pytest.raises(Limited, match="in parallel"):  # four on the free plan
+    with pytest.raises(Limited, match="concurrent requests"):  # four on the free plan
         two.ask(second, "r5")
     publish_snapshot(charlies.pk)
     assert two.store.hget(names.limits_key(charlies.pk), "pool_id") != first.pool_id

@@ -38,7 +38,7 @@ def looking_client(operator_client: Client, acme: Tenant) -> Client:
 
 def test_a_look_asks_why_shows_a_banner_and_is_written_down(operator_client, operator, acme):
     asked = operator_client.get(look_page(acme))
-    assert "no secret is shown" in asked.text
+    assert "secrets are hidden" in asked.text
     assert operator_client.post(look_page(acme), {"confirmed": "1", "why": " "}).status_code == 200
     assert not AuditEntry.objects.exists()
 
@@ -148,7 +148,7 @@ def test_the_console_works_meanwhile_and_the_look_ends_by_itself(looking_client,
     monkeypatch.setattr(impersonation.time, "time", lambda: later)
     page = looking_client.get(reverse("website:settings"))
     assert page["Location"] == reverse("admin:index")
-    assert AuditEntry.objects.get(action="look.ended").reason == "Its time was over."
+    assert AuditEntry.objects.get(action="look.ended").reason == "Time expired."
 
 
 def test_who_is_no_operator_any_more_sees_nothing(looking_client, operator):

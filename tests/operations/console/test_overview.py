@@ -49,10 +49,10 @@ def test_the_overview_says_how_the_service_does(operator_client, busy):
     assert shown["Requests"][0] == "2.0/s"
     assert shown["Tokens"][0] == "6/s"
     assert shown["First token"][0] == "38 ms"
-    assert shown["Errors answered"] == ("10", "in the last five minutes: rate_limited")
-    assert shown["Engines"] == ("0 of 1", "no answer from gpu-7")
-    assert shown["Versions that failed"][0] == "1"
-    assert shown["Ledger is behind by"][0].endswith("min")
+    assert shown["Errors"] == ("10", "in the last five minutes: rate_limited")
+    assert shown["Engines"] == ("0 of 1", "not responding: gpu-7")
+    assert shown["Failed versions"][0] == "1"
+    assert shown["Ledger lag"][0].endswith("min")
     assert shown["Used this month"][0] == "$0.00"
 
 

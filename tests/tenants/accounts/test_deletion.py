@@ -71,7 +71,7 @@ def test_any_owner_stops_it_and_every_owner_has_a_mail(alice_client, bob, bob_cl
     assert deletion.delete_due(timezone.now() + timedelta(days=2)) == 0
     assert AuditEntry.objects.filter(action="workspace.deletion_stopped", actor=bob).exists()
     answer = bob_client.post(reverse("website:stop_deletion"), follow=True)
-    assert "Nobody asked to delete this workspace." in answer.text
+    assert "This workspace is not scheduled for deletion." in answer.text
 
 
 def test_a_member_can_neither_ask_nor_stop(alice_client, bob_client, acme):
@@ -143,7 +143,7 @@ def test_a_deleted_workspace_never_serves_again(alice, acme):
 def test_the_name_is_asked_for(alice_client, acme):
     answer = alice_client.post(reverse("website:delete_workspace"), {"confirm": "Acme Ltd"})
     assert answer.status_code == 400
-    assert "That is not its name" in answer.text
+    assert "The name doesn&#x27;t match" in answer.text
     acme.refresh_from_db()
     assert acme.deletion_at is None
 

@@ -113,5 +113,5 @@ def test_the_team_page_shows_buttons_to_those_who_may(alice_client, bob_client, 
 
 def test_role_action_errors_name_who_can(acme, bob, bobs):
     viewer = Access(tenant=acme, user=bob, role=Role.VIEWER)
-    with pytest.raises(RoleNotAllowed, match="only owners and admins can manage its members"):
+    with pytest.raises(RoleNotAllowed, match="Only owners and admins can manage its members"):
         members.remove_member(bobs, by=viewer)

@@ -56,6 +56,6 @@ def test_a_pepper_that_is_gone_too_early_is_told_and_holds_up_no_other(alice, bo
     TOTP.activate(bob, clear)
     Authenticator.objects.filter(user=bob).update(data={"secret": clear})
     settings.API_KEY_PEPPERS = {9: NEXT_PEPPER}
-    with pytest.raises(CommandError, match=f"Put the old one back .* a second factor of user {alice.pk}\\."):
+    with pytest.raises(CommandError, match=f"Add the old one next .* a second factor of user {alice.pk}\\."):
         call_command("seal_secrets")
     assert kept(bob)["totp"]["secret"].startswith("gAAAA")

@@ -67,7 +67,7 @@ def test_what_was_typed_stays_when_a_workspace_comes_too_soon(alice, alice_clien
     page = alice_client.post(reverse("website:create_workspace"), {"workspace": "Second Press"})
     assert page.status_code == 400
     assert 'value="Second Press"' in page.text
-    assert "the most that we allow" in page.text
+    assert "which is the limit" in page.text
 
 
 def test_another_address_is_no_new_person(alice, acme, valkey):

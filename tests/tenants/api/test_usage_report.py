@@ -29,5 +29,5 @@ def test_parameters_are_read_and_have_defaults():
     ],
 )
 def test_a_wrong_or_unknown_parameter_is_named(name, value):
-    with pytest.raises(BadParameters, match=f"not valid: {name}\\."):
+    with pytest.raises(BadParameters, match=f"Invalid parameters: {name}\\."):
         read_query({name: value})

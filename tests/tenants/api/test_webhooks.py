@@ -35,7 +35,7 @@ def test_what_was_sent_is_listed_and_sent_again(admin):
     path = f"webhooks/{admin.post('webhooks', {'url': URL}).json()['id']}"
     sent = admin.post(f"{path}/test").json()
     assert (sent["type"], sent["status"]) == ("webhook.test", "pending")
-    WebhookDelivery.objects.update(status="failed", status_code=500, answer="no", failure="It answered 500.")
+    WebhookDelivery.objects.update(status="failed", status_code=500, answer="no", failure="It returned 500.")
     [listed] = admin.get(f"{path}/deliveries?status=failed").json()["data"]
     assert (listed["answer"], listed["next_attempt_at"]) == ("no", None)
     again = admin.post(f"{path}/deliveries/{sent['id']}/redeliver").json()

@@ -143,7 +143,7 @@ def test_a_checkpoint_that_no_entry_tells_of_is_a_fault(acme):
     entries = write(acme, 4, old=3)
     AuditCheckpoint.objects.create(position=2, hash=entries[1].hash)
     AuditEntry.objects.filter(position__lte=2).delete()
-    assert "no entry says so" in chain.verify_log().fault.problem
+    assert "no entry records it" in chain.verify_log().fault.problem
 
 
 @pytest.mark.django_db(transaction=True)

@@ -68,7 +68,7 @@ def test_an_export_says_all_is_no_formula_and_is_audited(operator_client, entrie
 def test_too_much_is_not_exported_and_the_page_says_why(operator_client, entries, monkeypatch):
     monkeypatch.setattr(audit_page, "MAX_EXPORTED", 2)
     answer = operator_client.get(EXPORT, {"object_type": "tenants.tenant"}, follow=True)
-    assert "narrow the list to 2 entries" in answer.text
+    assert "Narrow the list to at most 2 entries" in answer.text
     assert answer.redirect_chain[0][0].endswith("?object_type=tenants.tenant")
     assert len(found(operator_client, action="suspend")) == 1
 

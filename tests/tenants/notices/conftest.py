@@ -72,7 +72,7 @@ EVENTS: dict[str, tuple[dict[str, object], dict[str, object]]] = {
             "url": "https://hooks.example.com/services/T0/secret-path",
             "description": "Chat",
         },
-        {"reason": "It has failed for three days."},
+        {"reason": "Deliveries failed for three days."},
     ),
     EventType.INVOICE_FINALIZED: (
         {

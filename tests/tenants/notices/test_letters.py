@@ -219,7 +219,8 @@ def test_mails_about_money_name_support_and_can_be_answered(happen, settings, ev
     message, text, html = written(happen, event_type)
     assert message["Reply-To"] == "help@example.org"
     for part in (text, html):
-        assert "Questions? Write to help@example.org" in part
+        assert "Questions?" in part
+        assert "help@example.org" in part
     settings.SUPPORT_EMAIL = ""
     message, text, html = written(happen, event_type)
     assert message["Reply-To"] is None

@@ -58,7 +58,7 @@ def test_what_cannot_be_switched_off_is_said_and_cannot_be_sent(alice_client, al
         assert f'value="{kind.value}"' not in page
     answer = alice_client.post(PAGE, {"kinds": ["keys"]})
     assert answer.status_code == 400
-    assert "Choose among the kinds below" in answer.text
+    assert "Choose from the notifications below" in answer.text
     assert muted_by(alice) == []
 
 

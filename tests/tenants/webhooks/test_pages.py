@@ -46,9 +46,9 @@ def test_a_new_secret_is_shown_once_and_the_old_one_is_said_to_live_on(alice_cli
     ("facts", "said"),
     [
         ({"url": "https://10.1.2.3/hooks"}, "not a public address"),
-        ({"url": "https://user:pass@example.com/"}, "can&#x27;t contain a login"),
+        ({"url": "https://user:pass@example.com/"}, "can&#x27;t contain credentials"),
         ({"url": ""}, "This field is required"),
-        ({"url": URL, "event_types": ["key.eaten"]}, "Choose among the events below"),
+        ({"url": URL, "event_types": ["key.eaten"]}, "Choose from the events below"),
         ({"url": URL, "description": "a\u202eb"}, "bidirectional"),
     ],
 )
@@ -106,7 +106,7 @@ def test_deliveries_are_shown_with_their_answers_and_sent_again(
 def test_a_test_is_sent_and_the_page_asks_for_its_outcome(alice_client, receiver, new_endpoint):
     made = new_endpoint(receiver)
     page = alice_client.post(address("test_webhook", made.pk), follow=True)
-    assert "A test is on its way" in page.text
+    assert "Test event sent" in page.text
     assert 'hx-trigger="every 2s"' in page.text
     delivery.deliver_due(LIMITS)
     part = alice_client.get(address("webhook", made.pk), headers={"HX-Request": "true"})
@@ -132,7 +132,7 @@ def test_disabling_and_enabling_are_two_clicks(alice_client, endpoint):
     assert "This endpoint is disabled" in page.text
     assert "Disabled by alice@example.org." in page.text
     page = alice_client.post(address("test_webhook", endpoint.pk), follow=True)
-    assert "This endpoint is disabled: enable it first." in page.text
+    assert "This endpoint is disabled. Enable it first." in page.text
     assert not WebhookDelivery.objects.exists()
     page = alice_client.post(address("enable_webhook", endpoint.pk), follow=True)
     assert "This endpoint is enabled" in page.text
@@ -160,5 +160,5 @@ def test_members_see_webhooks_and_only_owners_change_them(bob_client, receiver, 
     refused.append(bob_client.post(address("create_webhook"), {"url": URL}))
     refused.append(bob_client.post(address("redeliver_webhook", row.public_id)))
     assert {answer.status_code for answer in refused} == {403}
-    assert all("only owners and admins can change its webhooks" in answer.text for answer in refused)
+    assert all("Only owners and admins can manage its webhooks" in answer.text for answer in refused)
     assert WebhookEndpoint.objects.get().url == made.url

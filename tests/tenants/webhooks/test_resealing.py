@@ -47,7 +47,7 @@ def test_a_pepper_is_replaced_and_no_key_and_no_delivery_is_lost(
     settings.API_KEY_PEPPERS, settings.API_KEY_PEPPER = {1: OLD, 2: NEW}, 1
     _, known_secret = issue_key(acme, name="known", by=alice)
     all_goes_on(old_secret, known_secret)
-    assert "Pepper 2: known and not used yet" in run()
+    assert "Pepper 2: not used yet" in run()
 
     settings.API_KEY_PEPPER = None
     new_key, new_secret = issue_key(acme, name="after", by=alice)
@@ -55,14 +55,14 @@ def test_a_pepper_is_replaced_and_no_key_and_no_delivery_is_lost(
     all_goes_on(old_secret, known_secret, new_secret)
     before = WebhookEndpoint.objects.get().changed_at
     said = run()
-    assert "Pepper 1: needed by 2 live API keys" in said
+    assert "Pepper 1: used by 2 active API keys" in said
     assert WebhookEndpoint.objects.get().changed_at == before
     all_goes_on(old_secret, known_secret, new_secret)
 
     playground_key(acme)  # the playground's has no secret, so no pepper
     for issued in acme.keys.filter(pepper=1).exclude(digest=None):
         revoke_key(issued)
-    assert "Pepper 1: not needed any more" in run()
+    assert "Pepper 1: no longer needed" in run()
     settings.API_KEY_PEPPERS = {2: NEW}
     all_goes_on(new_secret)
     assert not verify_key(old_secret, acme)

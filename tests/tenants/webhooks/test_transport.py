@@ -12,7 +12,7 @@ from tests.tenants.webhooks.conftest import LIMITS, Receiver, answering
 
 BODY = b'{"type":"webhook.test"}'
 CHUNK = b"x" * 65_536
-TOO_LATE = "No whole answer came within 0.3 seconds."
+TOO_LATE = "No complete response within 0.3 seconds."
 SHORT = dataclasses.replace(LIMITS, total_s=0.3)
 
 
@@ -99,21 +99,21 @@ def test_headers_without_end_are_not_read(new_receiver):
             handler.wfile.write(f"X-{number}: ".encode() + b"x" * 60_000 + b"\r\n")
 
     answer = post(new_receiver(pour).url)
-    assert (answer.status_code, answer.failure) == (None, "Its answer has more headers than we read.")
+    assert (answer.status_code, answer.failure) == (None, "The response headers are too large.")
 
 
 def test_what_is_not_http_is_said(new_receiver):
     def babble(handler: BaseHTTPRequestHandler) -> None:
         handler.wfile.write(b"SSH-2.0-OpenSSH_9.9\r\n\r\n")
 
-    assert post(new_receiver(babble).url).failure == "What it answered is not HTTP."
+    assert post(new_receiver(babble).url).failure == "The response is not valid HTTP."
 
 
 def test_a_connection_that_breaks_off_is_said(new_receiver):
     def hang_up(handler: BaseHTTPRequestHandler) -> None:
         handler.close_connection = True
 
-    assert post(new_receiver(hang_up).url).failure == "The connection broke off before an answer came."
+    assert post(new_receiver(hang_up).url).failure == "The connection was closed before a response arrived."
 
 
 def test_an_answer_that_breaks_off_in_its_body_is_an_answer(new_receiver):

@@ -101,7 +101,7 @@ def test_a_login_is_decided_once(alice_client, bob_client, charlie_client, acme)
     decide(alice_client, begun)
     late = decide(charlie_client, begun)
     assert late.status_code == 400
-    assert "decided already" in late.text
+    assert "already answered" in late.text
     redeem(begun)
     assert {key.tenant for key in ApiKey.objects.shown()} == {acme}
 
@@ -144,7 +144,7 @@ def test_codes_are_guessed_slowly(alice_client, acme):
     address = reverse("website:connect")
     answers = [alice_client.get(address, {"code": "BCDF-GHJK"}).text for _ in range(11)]
     assert "is unknown" in answers[9]
-    assert "too many codes" in answers[10]
+    assert "Too many attempts" in answers[10]
     polls = [call("logins/redeem", device_code="x").status_code for _ in range(logins.POLLS_PER_MINUTE + 1)]
     assert set(polls[:-1]) == {404}
     assert polls[-1] == 429

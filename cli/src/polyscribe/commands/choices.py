@@ -85,13 +85,13 @@ def read_groups(written: str) -> str:
     groups = [group.strip() for group in written.split(",")]
     for group in groups:
         if group not in known:
-            raise typer.BadParameter(f"“{group}” is none of {', '.join(known)}.")
+            raise typer.BadParameter(f"“{group}” is not one of {', '.join(known)}.")
     return ",".join(groups)
 
 
 def read_day(written: str) -> str:
     """Return a day as it was written, or nothing. Raises typer.BadParameter."""
-    return _read(written, date.fromisoformat, "“{written}” is no day. Give it as 2026-11-01.")
+    return _read(written, date.fromisoformat, "“{written}” is not a date. Use the form 2026-11-01.")
 
 
 def read_end(written: str) -> str:
@@ -99,7 +99,9 @@ def read_end(written: str) -> str:
     if written == NEVER:
         return written
     return _read(
-        written, _future, "“{written}” is no moment to come. Give it as 2027-01-01T00:00:00Z, or never."
+        written,
+        _future,
+        "“{written}” is not a time in the future. Use the form 2027-01-01T00:00:00Z, or never.",
     )
 
 
@@ -107,7 +109,7 @@ def read_event_types(written: list[str] | None) -> list[str] | None:
     """Return types of events. Raises typer.BadParameter for what can't be one."""
     for event_type in written or ():
         if not EVENT_TYPE.fullmatch(event_type):
-            raise typer.BadParameter(f"“{event_type}” is no type of event, as version.serving is.")
+            raise typer.BadParameter(f"“{event_type}” is not an event type such as version.serving.")
     return written
 
 
@@ -119,14 +121,14 @@ def read_https(written: str) -> str:
 def read_version_name(written: str) -> str:
     """Return a version's number, `live` or `canary`. Raises typer.BadParameter."""
     if not VERSION_NAME.fullmatch(written):
-        raise typer.BadParameter(f"“{written}” is no version: give a number, live or canary.")
+        raise typer.BadParameter(f"“{written}” is not a version. Use a number, live or canary.")
     return written
 
 
 def read_api_path(written: str) -> str:
     """Return the whole path of an address of the API. Raises typer.BadParameter."""
     if not written.startswith("/") or written.startswith("//"):
-        raise typer.BadParameter("give a path of the API, as /styles or /v1/models.")
+        raise typer.BadParameter("use a path of the API, such as /styles or /v1/models.")
     return written if written.startswith(("/v1/", "/api/")) else f"/api/v1{written}"
 
 
@@ -137,7 +139,7 @@ def read_local_address(written: str) -> str:
 
 def _require_scheme(written: str, *schemes: str) -> str:
     if not written.startswith(schemes) or written in schemes:
-        raise typer.BadParameter(f"“{written}” is no address. It begins with {' or '.join(schemes)}.")
+        raise typer.BadParameter(f"“{written}” is not a URL. It must start with {' or '.join(schemes)}.")
     return written
 
 

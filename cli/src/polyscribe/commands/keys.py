@@ -38,21 +38,19 @@ def create_key(
     name: Annotated[str, typer.Argument(help="What the key is for.")],
     scope: Annotated[
         list[Scope] | None,
-        typer.Option("--scope", help="What it may do; again for more. Default: inference."),
+        typer.Option("--scope", help="Scope of the key; repeat for more. Default: inference."),
     ] = None,
-    monthly_tokens: Annotated[
-        int | None, typer.Option(min=1, help="Its own limit of tokens a month.")
-    ] = None,
+    monthly_tokens: Annotated[int | None, typer.Option(min=1, help="Monthly token limit of the key.")] = None,
     expires_at: Annotated[
         str,
         typer.Option(
             callback=read_end,
-            help="When it expires: 2027-01-01T00:00:00Z, or never. Default: as the workspace's new keys.",
+            help="Expiration: 2027-01-01T00:00:00Z, or never. Default: the workspace's default.",
         ),
     ] = "",
     as_json: JsonFlag = False,
 ) -> None:
-    """Make a key. Its secret is printed this once: keep it where others can't read it."""
+    """Create a key. Its secret is shown only once, so store it safely."""
     limits = {"monthly_tokens": monthly_tokens} if monthly_tokens else None
     scopes = [one.value for one in scope or [Scope.INFERENCE]]
     with open_client(context) as client:
@@ -66,12 +64,12 @@ def rotate_key(
     *,
     key: KeyArgument,
     old_secret_hours: Annotated[
-        int, typer.Option(min=0, max=168, help="How long the old secret works.")
+        int, typer.Option(min=0, max=168, help="How long the old secret remains valid.")
     ] = 24,
     yes: YesFlag = False,
     as_json: JsonFlag = False,
 ) -> None:
-    """Give a key a new secret, printed this once. The key of this command line is stored anew, too."""
+    """Rotate a key. The new secret is shown only once. If you're logged in with this key, it is updated."""
     require_terminal(yes)
     with open_client(context) as client:
         old = find_key(client, key)
@@ -85,7 +83,7 @@ def rotate_key(
 def revoke_key(
     context: typer.Context, key: KeyArgument, yes: YesFlag = False, as_json: JsonFlag = False
 ) -> None:
-    """Revoke a key for good: its next request is refused."""
+    """Revoke a key permanently, effective immediately."""
     require_terminal(yes)
     with open_client(context) as client:
         found = find_key(client, key)
@@ -93,7 +91,7 @@ def revoke_key(
         revoked = client.keys.revoke(found["id"])
     if as_json:
         return show.print_json(revoked)
-    show.print_line(f"The key “{revoked['name']}” is revoked.")
+    show.print_line(f"The key “{revoked['name']}” was revoked.")
 
 
 def find_key(client: Client, name_or_id: str) -> dict[str, Any]:
@@ -102,14 +100,14 @@ def find_key(client: Client, name_or_id: str) -> dict[str, Any]:
     for key in client.keys.list():
         if key[field] == name_or_id and key["is_live"]:
             return key
-    sentence = f"There is no live key “{name_or_id}”. See polyscribe keys list."
+    sentence = f"No active key “{name_or_id}”. List the keys with polyscribe keys list."
     raise NotFound(sentence, status=404, code="not_found")
 
 
 def keep_own_secret(old: dict[str, Any], new: dict[str, Any]) -> None:
     """Store the new secret if the old one is what this command line is logged in with."""
     if replace_key(old["hint"], new["secret"]):
-        show.print_note("This was the key that you are logged in with: the new one is stored.")
+        show.print_note("You were logged in with this key. The new secret is stored.")
 
 
 def old_lives(hours: int) -> str:
@@ -122,7 +120,7 @@ def print_secret(key: dict[str, Any], *, as_json: bool) -> None:
     if as_json:
         return show.print_json(key)
     show.print_line(key["secret"])
-    show.print_note(f"This is the secret of “{key['name']}”. It is not shown again.")
+    show.print_note(f"This is the secret of “{key['name']}”. It won't be shown again.")
     if key["expires_at"]:
         show.print_note(f"It expires {moment(key['expires_at'])}, at {key['expires_at']}.")
 

@@ -42,32 +42,32 @@ def add_commands(app: typer.Typer) -> None:
 def login(
     context: typer.Context,
     base_url: Annotated[
-        str, typer.Option("--base-url", envvar=ADDRESS_VARIABLE, help="The service's address.")
+        str, typer.Option("--base-url", envvar=ADDRESS_VARIABLE, help="URL of the service.")
     ] = "",
     with_key: Annotated[
-        bool, typer.Option("--with-key", help="Type an API key instead of confirming a code in a browser.")
+        bool, typer.Option("--with-key", help="Enter an API key instead of confirming a code in a browser.")
     ] = False,
     scope: Annotated[
         list[Scope] | None,
         typer.Option(
-            "--scope", help="What the browser's key may do; again for more. You can narrow it there."
+            "--scope", help="Scope to request in the browser; repeat for more. You can deselect scopes there."
         ),
     ] = None,
     as_json: JsonFlag = False,
 ) -> None:
-    """Log in to a workspace: confirm a code in your browser, and its key is stored here.
+    """Log in to a workspace by confirming a code in your browser. The key is stored on this machine.
 
-    A key is also read from stdin, from POLYSCRIBE_API_KEY, or typed (--with-key); never from an option,
-    which others see. Each workspace has a profile of its own.
+    You can also provide a key on stdin, in POLYSCRIBE_API_KEY, or type it (--with-key). It is never read
+    from an option, which other users could see. Each workspace has its own profile.
     """
-    address = clean_address(base_url or typer.prompt("Address of the service", err=True))
+    address = clean_address(base_url or typer.prompt("URL of the service", err=True))
     if address.startswith("http://") and not address.startswith(LOOPBACK):
-        show.print_note("Over http:// others on the way can read the key. Use https:// where you can.")
+        show.print_note("Over http://, the key can be read in transit. Use https:// if possible.")
     by_browser = not with_key and not os.environ.get(KEY_VARIABLE) and sys.stdin.isatty()
     scopes = [one.value for one in scope or ASKED_SCOPES]
     api_key = log_in_by_browser(context, address, scopes) if by_browser else read_key()
     if not api_key:
-        raise typer.BadParameter("no API key was given. Make one in the studio, on the page API keys.")
+        raise typer.BadParameter("no API key given. Create one in the studio, on the page API keys.")
     session = session_of(context)
     with session.open_client(api_key, address) as client:
         key = client.whoami()
@@ -75,9 +75,9 @@ def login(
     if as_json:
         return show.print_json(key)
     show.print_line(f"Logged in to {key['workspace']['name']} with the key “{key['name']}”.")
-    show.print_note(f"The key is in {file}, which only you can read.")
+    show.print_note(f"The key is stored in {file}, which only you can read.")
     if key["styles"]:
-        show.print_note(f"Write something: polyscribe chat --style {key['styles'][0]} “Describe the rain.”")
+        show.print_note(f"Try it: polyscribe chat --style {key['styles'][0]} “Describe the rain.”")
 
 
 def log_in_by_browser(context: typer.Context, address: str, scopes: list[str]) -> str:
@@ -96,15 +96,15 @@ def log_in_by_browser(context: typer.Context, address: str, scopes: list[str]) -
 
 
 def logout(context: typer.Context, as_json: JsonFlag = False) -> None:
-    """Forget the stored key. It stays valid: revoke it if nobody needs it any more."""
+    """Remove the stored key. It stays valid; revoke it if it is no longer needed."""
     was_logged_in = delete_settings(session_of(context).profile)
     if as_json:
         return show.print_json({"was_logged_in": was_logged_in})
-    show.print_line("The key is forgotten." if was_logged_in else "No key was stored.")
+    show.print_line("The key was removed." if was_logged_in else "You weren't logged in.")
 
 
 def whoami(context: typer.Context, as_json: JsonFlag = False) -> None:
-    """Show the key, its workspace, what it may do, and what is left of its limits."""
+    """Show the key, its workspace, scopes and remaining limits."""
     with open_client(context) as client:
         key = client.whoami()
         address = client.settings.base_url

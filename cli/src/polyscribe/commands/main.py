@@ -71,7 +71,7 @@ EXIT_CODES: tuple[tuple[type[PolyscribeError], int], ...] = (
 
 app = typer.Typer(
     name="polyscribe",
-    help="Push writing styles to Polyscribe, release them, and write with them.",
+    help="Push writing styles to Polyscribe, release them and write with them.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
 )
@@ -103,7 +103,7 @@ def options(
         str,
         typer.Option(
             PROFILE_OPTION,
-            help="Which login to use, by its name; else POLYSCRIBE_PROFILE, else the current one.",
+            help="The profile to use. Default: POLYSCRIBE_PROFILE, or the current one.",
             autocompletion=completion.complete_profile,
         ),
     ] = "",
@@ -111,7 +111,7 @@ def options(
         bool, typer.Option("--version", callback=print_version, is_eager=True, help="Print the version.")
     ] = False,
 ) -> None:
-    """Push writing styles to Polyscribe, release them, and write with them."""
+    """Push writing styles to Polyscribe, release them and write with them."""
     context.obj = replace(session_of(context), profile=profile)
 
 
@@ -131,8 +131,8 @@ def main() -> None:
 
 def tell_fault(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
     """Tell a fault of this program in a sentence; Python then exits with 1."""
-    sentence = f"This is a fault of polyscribe itself ({kind.__name__}: {error})."
-    show.print_note(f"{sentence} Please report it; {DEBUG_VARIABLE}=1 shows where it was.")
+    sentence = f"This is a bug in polyscribe ({kind.__name__}: {error})."
+    show.print_note(f"{sentence} Please report it. Set {DEBUG_VARIABLE}=1 to see the traceback.")
 
 
 def run(arguments: Sequence[str], session: Session) -> int:

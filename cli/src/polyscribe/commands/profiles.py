@@ -10,13 +10,13 @@ from polyscribe.commands.session import JsonFlag
 from polyscribe.settings import hint_of, load_profiles, save_profiles
 
 app = typer.Typer(
-    name="profiles", help="The logins of this machine, one per workspace.", no_args_is_help=True
+    name="profiles", help="Manage the logins on this machine, one per workspace.", no_args_is_help=True
 )
 
 
 @app.command("list")
 def list_profiles(as_json: JsonFlag = False) -> None:
-    """List the logins; commands use the current one unless you say --profile or set POLYSCRIBE_PROFILE."""
+    """List the profiles. Commands use the current one unless you set --profile or POLYSCRIBE_PROFILE."""
     profiles = load_profiles()
     rows = [
         {
@@ -31,7 +31,7 @@ def list_profiles(as_json: JsonFlag = False) -> None:
     if as_json:
         return show.print_json(rows)
     if not rows:
-        return show.print_note("There is none. Run polyscribe login.")
+        return show.print_note("No profiles yet. Run polyscribe login.")
     cells = [
         ("*" if row["is_current"] else "", row["name"], row["workspace"], row["base_url"], row["key_hint"])
         for row in rows
@@ -44,10 +44,10 @@ def use_profile(
     name: Annotated[str, typer.Argument(metavar="PROFILE", autocompletion=completion.complete_profile)],
     as_json: JsonFlag = False,
 ) -> None:
-    """Make a login the current one."""
+    """Switch to another profile."""
     profiles = load_profiles()
     profiles.find(name)
     save_profiles(replace(profiles, current=name))
     if as_json:
         return show.print_json({"current": name})
-    show.print_line(f"Commands use {name} from now on.")
+    show.print_line(f"Now using {name}.")

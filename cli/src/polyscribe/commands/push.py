@@ -31,40 +31,41 @@ def push(
     context: typer.Context,
     *,
     folder: Annotated[
-        Path, typer.Argument(metavar="DIR", help="The folder that PEFT's save_pretrained wrote.")
+        Path, typer.Argument(metavar="DIR", help="The folder written by PEFT's save_pretrained.")
     ],
     style: Annotated[
         str,
         typer.Option(
-            help="The style that it is a version of; a new one is created.",
+            help="The style to add the version to. Created if it doesn't exist.",
             autocompletion=completion.complete_style,
         ),
     ],
-    name: Annotated[str, typer.Option(help="A new style's name for people.")] = "",
-    description: Annotated[str, typer.Option(help="A new style's description.")] = "",
-    sample_prompt: Annotated[str, typer.Option(help="What a new style's sample answers.")] = "",
+    name: Annotated[str, typer.Option(help="Display name of a new style.")] = "",
+    description: Annotated[str, typer.Option(help="Description of a new style.")] = "",
+    sample_prompt: Annotated[str, typer.Option(help="Sample prompt of a new style.")] = "",
     quantisation: Annotated[
-        str, typer.Option(help="State of the base that it was trained on: none, 4-bit, 8-bit or other.")
+        str,
+        typer.Option(help="Quantisation of the base model used in training: none, 4-bit, 8-bit or other."),
     ] = "",
-    promote: Annotated[bool, typer.Option(help="Let it answer for the style as soon as it serves.")] = True,
+    promote: Annotated[bool, typer.Option(help="Go live as soon as the version is serving.")] = True,
     canary: Annotated[
-        int | None, typer.Option(min=1, max=99, help="Let it answer this percentage of requests instead.")
+        int | None,
+        typer.Option(min=1, max=99, help="Start a canary with this percentage of requests instead."),
     ] = None,
     timeout: Annotated[
         float | None,
         typer.Option(
-            min=0, help="Seconds to wait, once all is sent, until it serves; without: as long as it takes."
+            min=0, help="Seconds to wait after the upload until the version is serving. Default: no limit."
         ),
     ] = None,
     as_json: JsonFlag = False,
 ) -> None:
-    """Send an adapter, and watch it until it serves.
+    """Upload an adapter and wait until the version is serving.
 
-    A push that was cut off goes on where it stopped when it is run again, and so does one whose --timeout is
-    over.
+    Run the same command again to resume a push that was interrupted or timed out.
 
-    Exit codes: 0 it serves; 1 rejected, failed, or the folder changed; 2 usage; 3 not reachable;
-    4 not allowed; 5 all is sent, and it does not serve yet.
+    Exit codes: 0 serving; 1 rejected, failed, or the folder changed; 2 usage; 3 unreachable;
+    4 not allowed; 5 uploaded, but not serving yet.
     """
     require_files(folder)
     observer = PushObserver() if as_json else ProgressBar()
@@ -90,10 +91,10 @@ def push(
 def what_next(model: str, version: Mapping[str, Any], *, canary: int | None) -> str:
     """Return what answers now, and how that is changed."""
     if version["is_live"]:
-        return f" It answers for {model}."
+        return f" It is live for {model}."
     if canary is not None:
-        return f" It answers {canary} % of the requests to {model}."
-    return f" To let it answer for the style: polyscribe promote {model} {version['number']}"
+        return f" It gets {canary}% of the requests to {model}."
+    return f" To make it live: polyscribe promote {model} {version['number']}"
 
 
 class ProgressBar(PushObserver):
@@ -113,7 +114,9 @@ class ProgressBar(PushObserver):
     def upload_began(self, version: str, *, total_bytes: int, stored_bytes: int) -> None:
         """Show the bar."""
         if stored_bytes:
-            self._console.print(f"{stored_bytes:,} of {total_bytes:,} bytes are there already.", style="dim")
+            self._console.print(
+                f"{stored_bytes:,} of {total_bytes:,} bytes are already uploaded.", style="dim"
+            )
         self._task = self._progress.add_task(
             show.printable(version), total=total_bytes, completed=stored_bytes
         )

@@ -22,31 +22,31 @@ def add_commands(app: typer.Typer) -> None:
 def send_request(
     context: typer.Context,
     *,
-    method: Annotated[Method, typer.Argument(case_sensitive=False, help="What the request does.")],
+    method: Annotated[Method, typer.Argument(case_sensitive=False, help="HTTP method.")],
     path: Annotated[
         str,
-        typer.Argument(metavar="PATH", callback=read_api_path, help="/styles, /v1/models, as docs/api says."),
+        typer.Argument(
+            metavar="PATH", callback=read_api_path, help="Path, such as /styles or /v1/models. See docs/api."
+        ),
     ],
     query: Annotated[
-        list[str] | None, typer.Option("--query", "-q", help="name=value; again for more.")
+        list[str] | None, typer.Option("--query", "-q", help="Query parameter name=value; repeat for more.")
     ] = None,
     field: Annotated[
         list[str] | None,
-        typer.Option("--field", "-f", help="name=value of the body, where a value may be JSON."),
+        typer.Option("--field", "-f", help="Body field name=value; the value can be JSON. Repeat for more."),
     ] = None,
-    body_file: Annotated[
-        str, typer.Option("--input", help="A file with the body in JSON; - reads it from stdin.")
-    ] = "",
+    body_file: Annotated[str, typer.Option("--input", help="File with the JSON body; - reads stdin.")] = "",
     all_pages: Annotated[
-        bool, typer.Option("--paginate", help="Of a list: every page, one object a line.")
+        bool, typer.Option("--paginate", help="Fetch all pages of a list and print one object per line.")
     ] = False,
 ) -> None:
-    """Send a request to the API with your key, and print the answer's JSON."""
+    """Send a request to the API with your key and print the JSON response."""
     fields = {name: read_value(value) for name, value in read_pairs(field).items()}
     if fields and body_file:
-        raise typer.BadParameter("take --field or --input, not both.")
+        raise typer.BadParameter("use --field or --input, not both.")
     if all_pages and method is not Method.GET:
-        raise typer.BadParameter("--paginate goes with GET.")
+        raise typer.BadParameter("--paginate requires GET.")
     parameters = read_pairs(query)
     body: Any = read_body(body_file) if body_file else fields or None
     with open_client(context) as client:
@@ -69,10 +69,10 @@ def open_page(
             autocompletion=completion.complete_page,
         ),
     ] = "home",
-    only_print: Annotated[bool, typer.Option("--print", help="Print the address, and open nothing.")] = False,
+    only_print: Annotated[bool, typer.Option("--print", help="Print the URL instead of opening it.")] = False,
     as_json: JsonFlag = False,
 ) -> None:
-    """Open a page of the service in your browser: usage, keys, a style's."""
+    """Open a page of the service in your browser, such as usage, keys or a style."""
     with open_client(context) as client:
         address = f"{client.settings.base_url}{path_of(client, page)}?workspace={client.workspace}"
     if as_json:
@@ -96,7 +96,7 @@ def read_pairs(written: list[str] | None) -> dict[str, str]:
     for pair in written or ():
         name, equals, value = pair.partition("=")
         if not name or not equals:
-            raise typer.BadParameter(f"“{pair}” is no name=value.")
+            raise typer.BadParameter(f"“{pair}” is not name=value.")
         pairs[name] = value
     return pairs
 

@@ -29,23 +29,23 @@ def promote(
     style: StyleArgument,
     version: VersionArgument,
     without_votes: Annotated[
-        bool, typer.Option("--without-votes", help="Also if the style asks for more blind votes.")
+        bool, typer.Option("--without-votes", help="Promote even if the style requires more blind votes.")
     ] = False,
     as_json: JsonFlag = False,
 ) -> None:
-    """Let a version answer for its style from the next request on."""
+    """Make a version the live version of its style."""
     with open_client(context) as client:
         answer = client.versions.promote(style, version, without_votes=without_votes)
         model = client.full_name(style)
-    print_answer(answer, f"{model}@{version} answers for {model} now.", as_json=as_json)
+    print_answer(answer, f"{model}@{version} is now live for {model}.", as_json=as_json)
 
 
 def roll_back(context: typer.Context, style: StyleArgument, as_json: JsonFlag = False) -> None:
-    """Let the version before answer again."""
+    """Roll back to the previous live version."""
     with open_client(context) as client:
         answer = client.releases.roll_back(style)
         model = client.full_name(style)
-    print_answer(answer, f"{model}@{answer['number']} answers for {model} again.", as_json=as_json)
+    print_answer(answer, f"{model}@{answer['number']} is live again for {model}.", as_json=as_json)
 
 
 def canary(
@@ -56,15 +56,15 @@ def canary(
         int | None,
         typer.Argument(min=1, help="The version to try.", autocompletion=completion.complete_version),
     ] = None,
-    percent: Annotated[int | None, typer.Argument(min=1, max=99, help="Its share of the requests.")] = None,
+    percent: Annotated[int | None, typer.Argument(min=1, max=99, help="Percentage of requests.")] = None,
     end: Annotated[bool, typer.Option("--end", help="End the canary.")] = False,
     as_json: JsonFlag = False,
 ) -> None:
-    """Try a version on a share of a style's requests; without a version, show how the canary does."""
+    """Start a canary with a share of a style's requests. Without a version, show the canary's metrics."""
     if end and version is not None:
-        raise typer.BadParameter("--end stands alone: it ends whatever canary runs.")
+        raise typer.BadParameter("--end takes no version: it ends the current canary.")
     if version is not None and percent is None:
-        raise typer.BadParameter("say the share, too: polyscribe canary STYLE VERSION PERCENT")
+        raise typer.BadParameter("the percentage is missing: polyscribe canary STYLE VERSION PERCENT")
     with open_client(context) as client:
         model = client.full_name(style)
         if end:
@@ -73,7 +73,7 @@ def canary(
         if version is None or percent is None:
             return print_canary(client.releases.canary(style), as_json=as_json)
         answer = client.releases.set_canary(style, version, percent)
-    print_answer(answer, f"{model}@{version} answers {percent} % of the requests.", as_json=as_json)
+    print_answer(answer, f"{model}@{version} gets {percent}% of the requests.", as_json=as_json)
 
 
 def retire(
@@ -81,17 +81,19 @@ def retire(
     *,
     style: StyleArgument,
     version: VersionArgument,
-    at_once: Annotated[bool, typer.Option("--at-once", help="Also if other workspaces lose it.")] = False,
+    at_once: Annotated[
+        bool, typer.Option("--at-once", help="Continue even if other workspaces lose access.")
+    ] = False,
     yes: YesFlag = False,
     as_json: JsonFlag = False,
 ) -> None:
-    """Take a version out of service for good; its files are kept."""
+    """Retire a version permanently. Its files are kept."""
     require_terminal(yes)
     with open_client(context) as client:
         model = client.full_name(style)
-        confirm(f"Retire {model}@{version}? It never serves again.", yes)
+        confirm(f"Retire {model}@{version}? It can't return to service.", yes)
         answer = client.versions.retire(style, version, at_once=at_once)
-    print_answer(answer, f"{model}@{version} is retired.", as_json=as_json)
+    print_answer(answer, f"{model}@{version} was retired.", as_json=as_json)
 
 
 def print_answer(answer: dict[str, Any], sentence: str, *, as_json: bool) -> None:

@@ -15,8 +15,8 @@ from polyscribe.transport import RetryPolicy, Timeouts
 
 NOTICED_WAIT_S = 3.0
 
-JsonFlag = Annotated[bool, typer.Option("--json", help="Print JSON for programs, and nothing else.")]
-YesFlag = Annotated[bool, typer.Option("--yes", "-y", help="Don't ask: do what can't be undone.")]
+JsonFlag = Annotated[bool, typer.Option("--json", help="Print only JSON, for use by programs.")]
+YesFlag = Annotated[bool, typer.Option("--yes", "-y", help="Don't ask for confirmation.")]
 StyleArgument = Annotated[
     str,
     typer.Argument(
@@ -39,7 +39,7 @@ VersionArgument = Annotated[
 def wait_visibly(wait_s: float) -> None:
     """Wait, and say so if a person would notice."""
     if wait_s >= NOTICED_WAIT_S:
-        show.print_note(f"That did not work yet; trying again in {wait_s:.0f} s.")
+        show.print_note(f"That failed. Retrying in {wait_s:.0f} s.")
     time.sleep(wait_s)
 
 

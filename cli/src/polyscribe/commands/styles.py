@@ -17,14 +17,12 @@ from polyscribe.commands.session import (
 )
 from polyscribe.commands.versions import download_files
 
-app = typer.Typer(
-    name="styles", help="The styles that you can see and write in.", invoke_without_command=True
-)
+app = typer.Typer(name="styles", help="Manage styles.", invoke_without_command=True)
 
-SearchOption = Annotated[str, typer.Option(help="Only styles in whose words this is.")]
-KindOption = Annotated[Kind | None, typer.Option(help="How the workspace comes to them; all by default.")]
+SearchOption = Annotated[str, typer.Option(help="Only styles that contain this text.")]
+KindOption = Annotated[Kind | None, typer.Option(help="Filter by access. Default: all.")]
 SelectedOption = Annotated[
-    bool, typer.Option("--selected", help="Only those that you can write in: your own and selected ones.")
+    bool, typer.Option("--selected", help="Only styles you can write with: your own and selected ones.")
 ]
 
 
@@ -42,7 +40,7 @@ def list_without_command(
     selected: SelectedOption = False,
     as_json: JsonFlag = False,
 ) -> None:
-    """List styles, and which are selected; or do something with one of them."""
+    """List styles, or manage one of them."""
     if context.invoked_subcommand is None:
         list_styles(context, search=search, kind=kind, selected=selected, as_json=as_json)
 
@@ -55,19 +53,19 @@ def list_styles(
     selected: SelectedOption = False,
     as_json: JsonFlag = False,
 ) -> None:
-    """List styles, and which are selected: you can write in those and in your own."""
+    """List styles. You can write with selected styles and your own."""
     with open_client(context) as client:
         found = list(client.styles.list(search=search, kind=kind.value if kind else ""))
     styles = [style for style in found if is_usable(style)] if selected else found
     if as_json:
         return show.print_json(styles)
     if not styles:
-        return show.print_note("There is none. Push one: polyscribe push FOLDER --style brand-voice")
+        return show.print_note("No styles yet. Push one: polyscribe push FOLDER --style brand-voice")
     rows = [style_row(style) for style in sorted(styles, key=is_usable, reverse=True)]
     show.print_table(("STYLE", "NAME", "SELECTED", "LIVE", "CANARY", "DESCRIPTION"), rows)
     others = [style for style in styles if not is_usable(style)]
     if others:
-        show.print_note(f"To write in another one: polyscribe select {others[0]['model']}")
+        show.print_note(f"To use another one: polyscribe select {others[0]['model']}")
 
 
 def select_style(
@@ -82,7 +80,7 @@ def select_style(
     ],
     as_json: JsonFlag = False,
 ) -> None:
-    """Select a style of others, to write in it."""
+    """Select another workspace's style to use it."""
     with open_client(context) as client:
         found = client.find_style(style)
         answer = found if found["is_own"] else client.styles.select(found["id"])
@@ -90,7 +88,7 @@ def select_style(
         return show.print_json(answer)
     model = answer["model"]
     word = "is your own" if found["is_own"] else "is selected"
-    show.print_line(f"{model} {word}. Write in it: polyscribe chat --style {model}")
+    show.print_line(f"{model} {word}. Try it: polyscribe chat --style {model}")
 
 
 def unselect_style(
@@ -103,11 +101,11 @@ def unselect_style(
     ],
     as_json: JsonFlag = False,
 ) -> None:
-    """Unselect a style of others: requests that name it are refused. You can select it again."""
+    """Deselect another workspace's style. Requests to it fail until you select it again."""
     with open_client(context) as client:
         found = client.find_style(style)
         if found["is_own"]:
-            raise typer.BadParameter("it is your own; only styles of others are selected.")
+            raise typer.BadParameter("this is your own style; only other workspaces' styles can be selected.")
         client.styles.unselect(found["id"])
     if as_json:
         return show.print_json({"unselected": found["model"]})
@@ -119,16 +117,16 @@ def edit_style(
     context: typer.Context,
     *,
     style: StyleArgument,
-    name: Annotated[str | None, typer.Option(help="Its name for people.")] = None,
-    description: Annotated[str | None, typer.Option(help="What it writes.")] = None,
-    sample_prompt: Annotated[str | None, typer.Option(help="What its sample answers.")] = None,
-    author: Annotated[str | None, typer.Option(help="Who trained it.")] = None,
-    licence: Annotated[str | None, typer.Option(help="CC BY 4.0, or terms of your own.")] = None,
-    language: Annotated[str | None, typer.Option(help="In which it writes: en, pt-br.")] = None,
-    tag: Annotated[list[str] | None, typer.Option("--tag", help="What it is for; again for more.")] = None,
+    name: Annotated[str | None, typer.Option(help="Display name.")] = None,
+    description: Annotated[str | None, typer.Option(help="Description.")] = None,
+    sample_prompt: Annotated[str | None, typer.Option(help="Sample prompt.")] = None,
+    author: Annotated[str | None, typer.Option(help="Author.")] = None,
+    licence: Annotated[str | None, typer.Option(help="Licence: CC BY 4.0, or custom terms.")] = None,
+    language: Annotated[str | None, typer.Option(help="Language code: en, pt-br.")] = None,
+    tag: Annotated[list[str] | None, typer.Option("--tag", help="Tag; repeat for more.")] = None,
     as_json: JsonFlag = False,
 ) -> None:
-    """Change what people read about a style; what you don't name stays."""
+    """Update a style's details. Omitted options don't change."""
     given = {
         "name": name,
         "description": description,
@@ -140,12 +138,14 @@ def edit_style(
     }
     words = {field: text for field, text in given.items() if text is not None}
     if not words:
-        raise typer.BadParameter("name what to change, as --description “How we write to customers.”")
+        raise typer.BadParameter(
+            "nothing to change. Add an option such as --description “How we write to customers.”"
+        )
     with open_client(context) as client:
         edited = client.styles.edit(style, **words)
     if as_json:
         return show.print_json(edited)
-    show.print_line(f"{edited['model']} is changed: {', '.join(words)}.")
+    show.print_line(f"{edited['model']} updated: {', '.join(words)}.")
 
 
 @app.command("delete")
@@ -153,11 +153,13 @@ def delete_style(
     context: typer.Context,
     *,
     style: StyleArgument,
-    at_once: Annotated[bool, typer.Option("--at-once", help="Also if other workspaces lose it.")] = False,
+    at_once: Annotated[
+        bool, typer.Option("--at-once", help="Continue even if other workspaces lose access.")
+    ] = False,
     yes: YesFlag = False,
     as_json: JsonFlag = False,
 ) -> None:
-    """Delete a style: all its versions are erased."""
+    """Delete a style and erase all its versions."""
     require_terminal(yes)
     with open_client(context) as client:
         model = client.full_name(style)
@@ -166,7 +168,7 @@ def delete_style(
         erasures = client.styles.delete(style, at_once=at_once)
     if as_json:
         return show.print_json(erasures)
-    show.print_line(f"{model} is deleted; {count} being erased.")
+    show.print_line(f"{model} was deleted; {count} being erased.")
 
 
 @app.command("download")
@@ -178,15 +180,15 @@ def download_style(
         int | None,
         typer.Argument(
             min=1,
-            help="The version's number; else the live one.",
+            help="Version number. Default: the live version.",
             autocompletion=completion.complete_version,
         ),
     ] = None,
-    to: Annotated[str, typer.Option("--to", help="A folder; it is made if there is none.")] = ".",
-    force: Annotated[bool, typer.Option("--force", help="Also over files that are there.")] = False,
+    to: Annotated[str, typer.Option("--to", help="Target folder, created if missing.")] = ".",
+    force: Annotated[bool, typer.Option("--force", help="Overwrite existing files.")] = False,
     as_json: JsonFlag = False,
 ) -> None:
-    """Download the files of a version of your own style, and verify their SHA-256."""
+    """Download the files of a version of your own style and verify their SHA-256."""
     with open_client(context) as client:
         number = version or find_live_version(client, style)
         files = download_files(client, style, number, folder=to, force=force)
@@ -200,7 +202,7 @@ def find_live_version(client: Client, style: str) -> int:
     """Return the number of the version that answers. Raises typer.BadParameter without one."""
     number: int | None = client.styles.get(style)["live_version"]
     if number is None:
-        raise typer.BadParameter("no version answers for this style: name one, see polyscribe versions.")
+        raise typer.BadParameter("this style has no live version. Choose one from polyscribe versions.")
     return number
 
 

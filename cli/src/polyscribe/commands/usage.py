@@ -45,7 +45,7 @@ MOST_AT_ONCE = 1000  # in two seconds
 StyleFilter = Annotated[
     str,
     typer.Option(
-        "--style", help="Only this style, by its full name.", autocompletion=completion.complete_style
+        "--style", help="Filter by style, with its full name.", autocompletion=completion.complete_style
     ),
 ]
 
@@ -60,19 +60,22 @@ def show_usage(
     context: typer.Context,
     *,
     group_by: Annotated[
-        str, typer.Option(callback=read_groups, help="day, style, key, version; several by commas.")
+        str, typer.Option(callback=read_groups, help="day, style, key or version, separated by commas.")
     ] = "day",
     start: Annotated[
-        str, typer.Option(callback=read_day, help="First UTC day, 2026-11-01; else the month's first.")
+        str,
+        typer.Option(
+            callback=read_day, help="Start date (UTC), such as 2026-11-01. Default: the first of this month."
+        ),
     ] = "",
     end: Annotated[
-        str, typer.Option(callback=read_day, help="First UTC day that is not counted; else tomorrow.")
+        str, typer.Option(callback=read_day, help="End date (UTC, exclusive). Default: tomorrow.")
     ] = "",
     style: StyleFilter = "",
     as_csv: Annotated[bool, typer.Option("--csv", help="Print CSV.")] = False,
     as_json: JsonFlag = False,
 ) -> None:
-    """Sum up the workspace's usage."""
+    """Show the workspace's usage."""
     groups = group_by.split(",")
     with open_client(context) as client:
         report = client.usage.sum(groups, start=start, end=end, style=style)
@@ -100,18 +103,18 @@ def usage_row(entry: dict[str, Any], columns: tuple[str, ...]) -> list[object]:
 def list_requests(
     context: typer.Context,
     *,
-    outcome: Annotated[Outcome | None, typer.Option(help="Only those that ended so.")] = None,
+    outcome: Annotated[Outcome | None, typer.Option(help="Filter by outcome.")] = None,
     style: StyleFilter = "",
-    limit: Annotated[int, typer.Option(min=1, help="How many, the newest first.")] = 20,
+    limit: Annotated[int, typer.Option(min=1, help="Number of requests, newest first.")] = 20,
     follow: Annotated[
-        bool, typer.Option("--follow", "-f", help="Print new ones as they come, until Ctrl-C.")
+        bool, typer.Option("--follow", "-f", help="Print new requests as they arrive, until Ctrl-C.")
     ] = False,
     as_csv: Annotated[bool, typer.Option("--csv", help="Print CSV.")] = False,
     as_json: JsonFlag = False,
 ) -> None:
-    """List the newest requests: what became of each, and why one was refused or failed."""
+    """List the latest requests with their outcome, and the reason for failures."""
     if follow and as_csv:
-        raise typer.BadParameter("--follow prints lines: take --json for programs.")
+        raise typer.BadParameter("--follow prints lines. Use --json for programs.")
     wanted = outcome.value if outcome else ""
     with open_client(context) as client:
         if follow:

@@ -51,7 +51,7 @@ def download_files(client: Client, style: str, number: int, *, folder: str, forc
     paths = [target / Path(file["name"]).name for file in files]
     there = [str(path) for path in paths if path.exists()]
     if there and not force:
-        raise typer.BadParameter(f"{there[0]} is there already: name another folder, or add --force.")
+        raise typer.BadParameter(f"{there[0]} already exists. Choose another folder, or add --force.")
     target.mkdir(parents=True, exist_ok=True)
     for file, path in zip(files, paths, strict=True):
         _download(client, file, path)

@@ -23,7 +23,7 @@ from polyscribe.listening import POLL_S, EventForwarder, Forwarded, new_secret, 
 TEST_POLLS = 15  # a test waits behind what the endpoint did not take before
 SECRET_VARIABLE = "POLYSCRIBE_WEBHOOK_SECRET"
 
-app = typer.Typer(name="webhooks", help="Addresses that get the workspace's events.", no_args_is_help=True)
+app = typer.Typer(name="webhooks", help="Manage webhook endpoints.", no_args_is_help=True)
 
 EndpointArgument = Annotated[
     str,
@@ -34,7 +34,7 @@ EndpointArgument = Annotated[
 EventOption = Annotated[
     list[str] | None,
     typer.Option(
-        "--event", callback=read_event_types, help="Only this type, version.serving; again for more."
+        "--event", callback=read_event_types, help="Event type, such as version.serving; repeat for more."
     ),
 ]
 
@@ -53,25 +53,25 @@ def list_endpoints(context: typer.Context, as_json: JsonFlag = False) -> None:
 @app.command("create")
 def create_endpoint(
     context: typer.Context,
-    url: Annotated[str, typer.Argument(callback=read_https, help="A public https address of your own.")],
+    url: Annotated[str, typer.Argument(callback=read_https, help="A public https URL.")],
     event: EventOption = None,
-    description: Annotated[str, typer.Option(help="What it is for.")] = "",
+    description: Annotated[str, typer.Option(help="Description.")] = "",
     as_json: JsonFlag = False,
 ) -> None:
-    """Add an endpoint. Its secret is printed this once: your receiver verifies events with it."""
+    """Create an endpoint. Its signing secret is shown only once."""
     with open_client(context) as client:
         endpoint = client.webhooks.create(url, event_types=event or [], description=description)
     if as_json:
         return show.print_json(endpoint)
     show.print_line(endpoint["secret"])
-    show.print_note(f"This is the secret of endpoint {endpoint['id']}. It is not shown again.")
+    show.print_note(f"This is the secret of endpoint {endpoint['id']}. It won't be shown again.")
 
 
 @app.command("delete")
 def delete_endpoint(
     context: typer.Context, endpoint: EndpointArgument, yes: YesFlag = False, as_json: JsonFlag = False
 ) -> None:
-    """Delete an endpoint with what was sent to it."""
+    """Delete an endpoint and its deliveries."""
     require_terminal(yes)
     with open_client(context) as client:
         found = find_endpoint(client, endpoint)
@@ -79,13 +79,13 @@ def delete_endpoint(
         client.webhooks.delete(found["id"])
     if as_json:
         return show.print_json({"deleted": True})
-    show.print_line("The endpoint is deleted.")
+    show.print_line("The endpoint was deleted.")
 
 
 @app.command("trigger")
 @app.command("test", hidden=True)  # what it was called at first
 def trigger_event(context: typer.Context, endpoint: EndpointArgument, as_json: JsonFlag = False) -> None:
-    """Send an endpoint a test event, webhook.test, and show what it answered."""
+    """Send a test event (webhook.test) to an endpoint and show the response."""
     session = session_of(context)
     with open_client(context) as client:
         endpoint = find_endpoint(client, endpoint)["id"]
@@ -98,12 +98,12 @@ def trigger_event(context: typer.Context, endpoint: EndpointArgument, as_json: J
     if as_json:
         show.print_json(delivery)
     elif delivery["status"] == "delivered":
-        show.print_line(f"It answered {delivery['status_code']} after {delivery['latency_ms']} ms.")
+        show.print_line(f"The endpoint returned {delivery['status_code']} after {delivery['latency_ms']} ms.")
     elif delivery["attempts"]:
-        show.print_note(f"It did not take the event: {delivery['failure']}")
+        show.print_note(f"Delivery failed: {delivery['failure']}")
     else:
         show.print_note(
-            "It waits behind an earlier event that the endpoint did not take: see its deliveries."
+            "It is waiting for an earlier event that couldn't be delivered. See the endpoint's deliveries."
         )
     if delivery["status"] != "delivered":
         raise typer.Exit(1)
@@ -113,18 +113,18 @@ def trigger_event(context: typer.Context, endpoint: EndpointArgument, as_json: J
 def listen(
     context: typer.Context,
     forward: Annotated[
-        str, typer.Option(callback=read_local_address, help="Where to, http://localhost:9000/hook.")
+        str, typer.Option(callback=read_local_address, help="Target URL, such as http://localhost:9000/hook.")
     ],
     event: EventOption = None,
     secret: Annotated[
-        str, typer.Option(envvar=SECRET_VARIABLE, show_envvar=True, help="Signs the events; else a new one.")
+        str,
+        typer.Option(envvar=SECRET_VARIABLE, show_envvar=True, help="Signing secret. Default: a new one."),
     ] = "",
     as_json: JsonFlag = False,
 ) -> None:
-    """Pass events on to a port of this machine until Ctrl-C: for development, without a public address.
+    """Forward events to a local port until Ctrl-C, for development without a public URL.
 
-    They have the form and the signature of deliveries. An event that your receiver does not take is not
-    sent again.
+    Events have the format and signature of deliveries. Failed events are not sent again.
     """
     session = session_of(context)
     signing_secret = secret or new_secret()
@@ -137,9 +137,9 @@ def listen(
             event_types=event or [],
             http_transport=session.receiver_transport,
         )
-        show.print_note(f"Events go to {forward}. Ctrl-C ends this.")
+        show.print_note(f"Forwarding events to {forward}. Press Ctrl-C to stop.")
         if not secret:
-            show.print_note(f"They are signed with {signing_secret}, which is new and for this run.")
+            show.print_note(f"Signing secret for this run: {signing_secret}")
         while True:
             for forwarded in forwarder.forward_new():
                 print_forwarded(forwarded, as_json=as_json)
@@ -151,7 +151,7 @@ def find_endpoint(client: Client, id_or_url: str) -> dict[str, Any]:
     for endpoint in client.webhooks.list():
         if id_or_url in (endpoint["id"], endpoint["url"]):
             return endpoint
-    sentence = f"There is no endpoint “{id_or_url}”. See polyscribe webhooks list."
+    sentence = f"No such endpoint: “{id_or_url}”. List them with polyscribe webhooks list."
     raise NotFound(sentence, status=404, code="not_found")
 
 
@@ -160,7 +160,7 @@ def require_secret(secret: str) -> None:
     try:
         sign_event(secret, event_id="", at_s=0, body=b"")
     except ValueError as error:
-        raise typer.BadParameter("the secret is none: it is whsec_ and base64.") from error
+        raise typer.BadParameter("invalid secret: it must be whsec_ followed by base64.") from error
 
 
 def print_forwarded(forwarded: Forwarded, *, as_json: bool) -> None:

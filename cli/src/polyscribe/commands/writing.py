@@ -15,8 +15,10 @@ from polyscribe.commands.choices import read_version_name
 from polyscribe.commands.session import JsonFlag, StyleArgument, open_client
 from polyscribe.errors import PolyscribeError
 
-MaxTokens = Annotated[int | None, typer.Option(min=1, help="The longest answer.")]
-Temperature = Annotated[float | None, typer.Option(min=0, max=2, help="0: always the likeliest word.")]
+MaxTokens = Annotated[int | None, typer.Option(min=1, help="Maximum output tokens.")]
+Temperature = Annotated[
+    float | None, typer.Option(min=0, max=2, help="Sampling temperature; 0 always picks the likeliest token.")
+]
 
 
 def add_commands(app: typer.Typer) -> None:
@@ -28,23 +30,23 @@ def add_commands(app: typer.Typer) -> None:
 def chat(
     context: typer.Context,
     *,
-    prompt: Annotated[str, typer.Argument(help="What to write; - reads it from stdin.")] = "",
+    prompt: Annotated[str, typer.Argument(help="The prompt; - reads stdin.")] = "",
     style: Annotated[
         str,
         typer.Option(
-            help="A style, or a version of it: brand-voice@3.", autocompletion=completion.complete_style
+            help="A style or one of its versions: brand-voice@3.", autocompletion=completion.complete_style
         ),
     ] = "base",
     max_tokens: MaxTokens = None,
     temperature: Temperature = None,
     as_json: JsonFlag = False,
 ) -> None:
-    """Write in a style. Without a prompt it is a conversation, until Ctrl-D."""
+    """Write in a style. Without a prompt, start a conversation (Ctrl-D ends it)."""
     options = given_options(max_tokens=max_tokens, temperature=temperature)
     if prompt == "-" or not (prompt or sys.stdin.isatty()):
         prompt = sys.stdin.read()
     if as_json and not prompt:
-        raise typer.BadParameter("with --json a prompt is needed.")
+        raise typer.BadParameter("--json requires a prompt.")
     with open_client(context) as client:
         if as_json:
             text = client.chat.complete(style, prompt, **options)
@@ -77,12 +79,12 @@ def compare(
             autocompletion=completion.complete_version,
         ),
     ],
-    prompt: Annotated[str, typer.Option(help="What both write about.")],
+    prompt: Annotated[str, typer.Option(help="The prompt for both.")],
     max_tokens: MaxTokens = None,
     temperature: Temperature = 0.0,
     as_json: JsonFlag = False,
 ) -> None:
-    """Let two versions of a style answer the same prompt, side by side."""
+    """Compare the answers of two versions of a style to the same prompt."""
     options = given_options(max_tokens=max_tokens, temperature=temperature)
     models = [f"{style}@{a}", f"{style}@{b}"]
     with open_client(context) as client, ThreadPoolExecutor(len(models)) as pool:
@@ -102,7 +104,7 @@ def given_options(**options: Any) -> dict[str, Any]:
 
 def converse(client: Client, style: str, options: dict[str, Any]) -> None:
     """Answer what is typed, line by line, until Ctrl-D. A failed answer does not end the conversation."""
-    show.print_note(f"Writing with {style}. Ctrl-D ends the conversation, Ctrl-C an answer.")
+    show.print_note(f"Writing with {style}. Press Ctrl-C to stop an answer, Ctrl-D to end the conversation.")
     messages: list[dict[str, str]] = []
     while True:
         try:

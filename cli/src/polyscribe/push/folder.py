@@ -60,8 +60,8 @@ class AdapterFolder:
 def require_files(folder: Path) -> None:
     """Raise FolderRejected for a folder that is none, or that lacks a file; nothing is read of them."""
     if not folder.is_dir():
-        sentence = f"{folder} is no folder."
-        raise FolderRejected([finding("folder_missing", sentence, "Name the folder that PEFT wrote.")])
+        sentence = f"{folder} is not a folder."
+        raise FolderRejected([finding("folder_missing", sentence, "Use the folder written by PEFT.")])
     missing = [_missing_file(folder, name) for name in LIMITS_BYTES if not (folder / name).is_file()]
     if missing:
         raise FolderRejected(missing)
@@ -100,18 +100,18 @@ def _read_file(folder: Path, name: str, findings: list[Finding]) -> LocalFile | 
             is_changed = file.is_changed(opened)
     except OSError as error:
         sentence = f"{name} can't be read: {error.strerror}."
-        findings.append(finding("file_unreadable", sentence, "Let yourself read the file."))
+        findings.append(finding("file_unreadable", sentence, "Check the file's permissions."))
         return None
     limit_bytes = LIMITS_BYTES[name]
     if facts.st_size == 0:
         findings.append(finding("file_empty", f"{name} is empty.", SAFE_SAVE))
     elif facts.st_size > limit_bytes:
-        sentence = f"{name} has {facts.st_size:,} bytes; at most {limit_bytes:,} are taken."
-        fix = "Train with a smaller rank, or save the weights in bfloat16."
+        sentence = f"{name} is {facts.st_size:,} bytes; the limit is {limit_bytes:,}."
+        fix = "Train with a lower rank, or save the weights in bfloat16."
         findings.append(finding("file_too_large", sentence, fix))
     elif is_changed:
-        sentence = f"{name} is being written at this moment."
-        findings.append(finding("file_changing", sentence, "Push the folder once its writer is done."))
+        sentence = f"{name} is still being written."
+        findings.append(finding("file_changing", sentence, "Push the folder when it is complete."))
     return file
 
 
@@ -129,11 +129,11 @@ def _missing_file(folder: Path, name: str) -> Finding:
     """Return why a file is missing: often the weights are there as a pickle."""
     pickles = sorted(path.name for path in folder.iterdir() if path.suffix.lower() in PICKLE_ENDINGS)
     if name == WEIGHTS_FILE and pickles:
-        sentence = f"{pickles[0]} is a pickle: opening one runs whatever code is in it, so none is taken."
+        sentence = f"{pickles[0]} is a pickle file, which can run code when opened, so it is not accepted."
         return finding("file_pickle", sentence, SAFE_SAVE)
     inner = sorted(path.parent.name for path in folder.glob(f"*/{name}"))
     if inner:
-        sentence = f"{name} is not in {folder}, but in a folder inside it, {inner[-1]}."
+        sentence = f"{name} is not in {folder} but in its subfolder {inner[-1]}."
         return finding("file_missing", sentence, f"Push {folder / inner[-1]}.")
     return finding("file_missing", f"{name} is missing in {folder}.", SAFE_SAVE)
 
@@ -147,12 +147,12 @@ def _check_config(path: Path, findings: list[Finding]) -> None:
     if not isinstance(config, dict):
         findings.append(finding("config_not_json", f"{CONFIG_FILE} is not a JSON object.", SAFE_SAVE))
     elif config.get("peft_type") != "LORA":
-        sentence = f"peft_type is {config.get('peft_type')!r}; only LORA is served."
+        sentence = f"peft_type is {config.get('peft_type')!r}; only LORA is supported."
         findings.append(finding("peft_type", sentence, "Train a LoRA adapter."))
 
 
 def _check_weights(path: Path, findings: list[Finding]) -> None:
     fault = header_fault(path)
     if fault:
-        sentence = f"{WEIGHTS_FILE} is no sound safetensors file: {fault}."
+        sentence = f"{WEIGHTS_FILE} is not a valid safetensors file: {fault}."
         findings.append(finding("not_safetensors", sentence, SAFE_SAVE))

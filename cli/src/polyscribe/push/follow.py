@@ -60,11 +60,11 @@ def follow_version(
 def _describe_wait(upload: Mapping[str, Any], timeout_s: float) -> str:
     """Return what a version that does not serve yet is at, and how to go on."""
     current = next((step for step in upload["steps"] if step["state"] == "current"), None)
-    at = f" It is at the step “{current['label']}”." if current else ""
+    at = f" Current step: “{current['label']}”." if current else ""
     note = f" {current['note']}" if current and current["note"] else ""
     return (
-        f"{upload['model']} does not serve yet, {timeout_s:g} s after it was sent.{at}{note} "
-        "It goes on by itself; run the same command again to wait for it."
+        f"{upload['model']} is not serving yet, {timeout_s:g} s after the upload.{at}{note} It continues "
+        "in the background. Run the same command again to keep waiting."
     )
 
 

@@ -93,7 +93,7 @@ class PartSender:
                     continue
                 failed_rounds = failed_rounds + 1 if len(faults) == len(parts) else 1
                 if failed_rounds >= self._retries.attempts:
-                    raise StorageRefused(f"The storage did not take a part ({faults[0]}). {GO_ON}")
+                    raise StorageRefused(f"The storage rejected a part ({faults[0]}). {GO_ON}")
                 self._retries.sleep(self._retries.backoff_s(failed_rounds))
 
     def _ask_for_parts(self) -> list[Part]:
@@ -135,13 +135,13 @@ class PartSender:
         if answer.is_success:
             return ""
         sent.take_back()
-        return f"it answered {answer.status_code}"
+        return f"it returned {answer.status_code}"
 
     def _read_chunks(self, part: Part, sent: "_Counter") -> Iterator[bytes]:
         try:
             opened = part.file.path.open("rb")
         except OSError as error:
-            raise FolderChanged(f"{part.file.name} can't be read any more. {PUSH_AGAIN}") from error
+            raise FolderChanged(f"{part.file.name} can no longer be read. {PUSH_AGAIN}") from error
         with opened:
             opened.seek(part.start)
             left = part.size_bytes
@@ -149,7 +149,7 @@ class PartSender:
                 chunk = opened.read(min(left, CHUNK_BYTES))
                 # After the read, and before the storage has the whole part: so no part is a mixture.
                 if part.file.is_changed(opened):
-                    raise FolderChanged(f"{part.file.name} was written to while it was sent. {PUSH_AGAIN}")
+                    raise FolderChanged(f"{part.file.name} changed during the upload. {PUSH_AGAIN}")
                 if self._is_stopping.is_set():
                     raise Interrupted
                 yield chunk
@@ -173,8 +173,8 @@ class _Counter:
         self._observer.bytes_sent(-self._count)
 
 
-GO_ON = "Run the same command again: it goes on where it stopped."
-PUSH_AGAIN = "What was sent is given up; push the folder again once its writer is done."
+GO_ON = "Run the same command again to resume."
+PUSH_AGAIN = "The upload was discarded. Push the folder again when it is complete."
 
 
 def addressed_parts(upload: Mapping[str, Any], folder: AdapterFolder) -> list[Part]:

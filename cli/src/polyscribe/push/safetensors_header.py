@@ -21,11 +21,11 @@ def header_fault(path: Path) -> str:
         if GIT_LFS_POINTER.startswith(start):
             return "it is a Git LFS pointer; run git lfs pull"
         if start[LENGTH_BYTES:] != b"{":
-            return "it does not begin with a header"
+            return "it has no header"
         if length_bytes > HEADER_LIMIT_BYTES:
-            return f"its header claims {length_bytes:,} bytes"
+            return f"its header claims to be {length_bytes:,} bytes"
         if length_bytes > size_bytes - LENGTH_BYTES:
-            return "it ends within its header"
+            return "its header is truncated"
         file.seek(LENGTH_BYTES)
         text = file.read(length_bytes)
     try:
@@ -39,15 +39,15 @@ def _entries_fault(header: dict[str, Any], *, data_bytes: int) -> str:
     """Return what is wrong with the tensors' places in the file, or ""."""
     tensors = {name: entry for name, entry in header.items() if name != "__metadata__"}
     if not tensors:
-        return "it holds no tensors"
+        return "it contains no tensors"
     ends = [_end_of(entry) for entry in tensors.values()]
     if None in ends:
         return "an entry of its header has no data_offsets"
     last_end = max(end for end in ends if end is not None)
     if last_end > data_bytes:
-        return f"it ends {last_end - data_bytes:,} bytes before the data that its header announces"
+        return f"it is {last_end - data_bytes:,} bytes shorter than its header says"
     if last_end < data_bytes:
-        return f"{data_bytes - last_end:,} bytes after the last tensor belong to none"
+        return f"{data_bytes - last_end:,} bytes after the last tensor belong to no tensor"
     return ""
 
 

@@ -157,8 +157,8 @@ def _require_sent(adapter: AdapterFolder, version: dict[str, Any]) -> None:
     for file, field in ((CONFIG_FILE, "config_sha256"), (WEIGHTS_FILE, "sha256")):
         if version[field] not in ("", adapter.file(file).sha256):
             raise FolderChanged(
-                f"{version['model']} serves, but its {file} is not the one that was checked: the folder was "
-                "written to while it was sent. Retire that version, and push the folder again."
+                f"{version['model']} is serving, but its {file} differs from the one that was checked: "
+                "the folder changed during the upload. Retire that version and push the folder again."
             )
 
 
@@ -168,4 +168,4 @@ def _raise_failure(upload: dict[str, Any], version: dict[str, Any]) -> None:
     if upload["status"] == REJECTED:
         raise VersionRejected(f"{model} was rejected.", version=version, findings=upload["findings"])
     reason = upload["failure"] or f"it is {upload['status']}."
-    raise VersionFailed(f"{model} does not serve: {reason}", version=version)
+    raise VersionFailed(f"{model} is not serving: {reason}", version=version)

@@ -37,7 +37,7 @@ class Chat:
         try:
             yield from _read_pieces(response)
         except httpx.TransportError as error:
-            raise Unreachable(f"The answer was cut off ({describe(error)}). Ask again.") from error
+            raise Unreachable(f"The answer was interrupted ({describe(error)}). Try again.") from error
         finally:
             response.close()
 
@@ -66,4 +66,4 @@ def _read_pieces(response: httpx.Response) -> Iterator[str]:
             )
         for choice in chunk["choices"]:
             yield choice["delta"].get("content") or ""
-    raise Unreachable("The answer ended before it was complete. Ask again.")
+    raise Unreachable("The answer ended early. Try again.")

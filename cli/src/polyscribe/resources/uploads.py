@@ -52,7 +52,7 @@ class Uploads:
                 if event.name == END:
                     return
         except httpx.TransportError as error:
-            raise Unreachable(f"The stream of steps broke ({describe(error)}).") from error
+            raise Unreachable(f"The event stream was interrupted ({describe(error)}).") from error
         finally:
             response.close()
 

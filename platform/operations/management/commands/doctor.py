@@ -21,8 +21,8 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         """Take the form of the output."""
-        parser.add_argument("--json", action="store_true", help="One JSON object a line.")
-        parser.add_argument("--quiet", action="store_true", help="Only what is not well.")
+        parser.add_argument("--json", action="store_true", help="Print one JSON object per line.")
+        parser.add_argument("--quiet", action="store_true", help="Show only problems.")
 
     def handle(self, *args: Any, **options: Any) -> None:
         """Print each finding when it is known. Raises CommandError where there is a fault."""
@@ -33,7 +33,7 @@ class Command(BaseCommand):
                 continue
             self.stdout.write(json.dumps(asdict(finding)) if options["json"] else _sentence(finding))
         if faults:
-            raise CommandError(f"{faults} things do not work.")
+            raise CommandError(f"{faults} checks failed.")
 
 
 def _sentence(finding: Finding) -> str:

@@ -21,7 +21,7 @@ class Command(BaseCommand):
     def add_arguments(self, parser: ArgumentParser) -> None:
         """Take the address."""
         parser.add_argument(
-            "--host", default="127.0.0.1", help="It shows names of engines: no public address."
+            "--host", default="127.0.0.1", help="Don't use a public address: the metrics show engine names."
         )
         parser.add_argument("--port", type=int, default=PORT)
 

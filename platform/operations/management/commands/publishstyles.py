@@ -12,8 +12,9 @@ from operations import seeding
 
 class Command(BaseCommand):
     help = (
-        "Upload and publish the styles that come with Polyscribe, and wait until they serve. Safe to repeat. "
-        "They are made for SmolLM2-135M-Instruct: for another model, name a folder of styles trained on it."
+        "Upload and publish the styles included with Polyscribe, and wait until they are serving. Safe "
+        "to repeat. They are made for SmolLM2-135M-Instruct; for another model, name a folder with "
+        "styles trained on it."
     )
     audit_action = "style.published"
 

@@ -30,4 +30,6 @@ class Command(BaseCommand):
             raise CommandError(error.message) from error
         facts = {"made_at": manifest.made_at, "objects": manifest.objects}
         record_command("restore", action="backup.restored", after=facts)
-        self.stdout.write(f"Restored as of {manifest.made_at}. Start web, gateways and workers.")
+        self.stdout.write(
+            f"Restored the backup of {manifest.made_at}. Now start the web, gateway and worker processes."
+        )

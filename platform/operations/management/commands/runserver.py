@@ -17,13 +17,13 @@ class Command(BaseCommand):
     def add_arguments(self, parser: ArgumentParser) -> None:
         """Take the address, as Django's own command does."""
         parser.add_argument("addrport", nargs="?", default="127.0.0.1:8000", help="A port, or address:port.")
-        parser.add_argument("--noreload", action="store_true", help="Don't look for changed code.")
+        parser.add_argument("--noreload", action="store_true", help="Don't reload when code changes.")
 
     def handle(self, *args: Any, **options: Any) -> None:
         """Serve until stopped."""
         host, _, port = options["addrport"].rpartition(":")
         if not port.isdigit():
-            raise CommandError(f"{options['addrport']} is no port and no address:port.")
+            raise CommandError(f"{options['addrport']} is not a port or address:port.")
         self.check_migrations()
         uvicorn.run(
             "config.asgi:application",

@@ -11,7 +11,7 @@ from operations import seeding
 
 
 class Command(BaseCommand):
-    help = "Make the demo's workspace and styles, and a file with their login and API key. Safe to repeat."
+    help = "Create the demo workspace and styles, and a file with the login and API key. Safe to repeat."
     audit_action = "operator.created"
 
     def add_arguments(self, parser: ArgumentParser) -> None:
