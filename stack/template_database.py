@@ -23,4 +23,4 @@ def migrate_template(variables: Mapping[str, str]) -> None:
     environment = {**os.environ, **variables, "DATABASE_URL": f"{url.rpartition('/')[0]}/{NAME}"}
     command = [sys.executable, "manage.py", "migrate", "-v", "0"]
     if subprocess.run(command, cwd=ROOT, env=environment).returncode:
-        raise ServiceFailed("The migrations failed: see above.")
+        raise ServiceFailed("The migrations failed. See above.")

@@ -130,10 +130,10 @@ class StyleObject(serializers.Serializer[Any]):
 class FindingObject(serializers.Serializer[Any]):
     """A problem found by validation, and how to fix it."""
 
-    code = serializers.CharField(help_text="For programs; docs/adapters.md lists them.")
+    code = serializers.CharField(help_text="Stable, machine-readable code. See docs/adapters.md.")
     sentence = MessageText(source="sentence_message")
     fix = MessageText(source="fix_message")
-    tensor = serializers.CharField(required=False, help_text="The tensor that has the fault, if it is one.")
+    tensor = serializers.CharField(required=False, help_text="The affected tensor, if any.")
 
 
 class VersionObject(serializers.Serializer[Any]):
@@ -150,11 +150,13 @@ class VersionObject(serializers.Serializer[Any]):
     is_approved = serializers.SerializerMethodField(
         help_text="Whether operators approved this version of a public style for other workspaces."
     )
-    auto_promote = serializers.BooleanField(help_text="It answers for its style as soon as it serves.")
-    note = MessageText(help_text="What its present step waits for.")
-    failure = MessageText(help_text="Why no engine took it.")
-    findings = FindingObject(many=True, help_text="Why it was rejected, each with its remedy.")
-    is_convertible = serializers.SerializerMethodField(help_text="Whether `autofix` would mend it.")
+    auto_promote = serializers.BooleanField(
+        help_text="Whether the version goes live as soon as it is serving."
+    )
+    note = MessageText(help_text="What the current step is waiting for.")
+    failure = MessageText(help_text="Why no engine could load it.")
+    findings = FindingObject(many=True, help_text="Why the version was rejected, each with a fix.")
+    is_convertible = serializers.SerializerMethodField(help_text="Whether `autofix` can correct the version.")
     converted_from = serializers.SerializerMethodField()
     files = serializers.DictField(
         child=serializers.IntegerField(), help_text="Maps file names to sizes in bytes."
@@ -276,8 +278,8 @@ class CanaryObject(serializers.Serializer[Any]):
     since = serializers.DateTimeField()
     figures = FiguresObject()
     live_figures = FiguresObject()
-    sentence = serializers.CharField(help_text="What the figures say.")
-    fault = MessageText(help_text="Why it ends by itself in a moment; else empty.")
+    sentence = serializers.CharField(help_text="What the metrics show.")
+    fault = MessageText(help_text="Why the canary is about to end automatically. Otherwise empty.")
 
 
 class ReleaseObject(serializers.Serializer[Any]):
@@ -290,8 +292,10 @@ class ReleaseObject(serializers.Serializer[Any]):
     percent = serializers.IntegerField(help_text="The canary's share of requests, in percent.")
     sentence = serializers.CharField()
     reason = MessageText()
-    actor = serializers.SerializerMethodField(help_text="A person's address; null: by itself, or a program.")
-    api_key = serializers.UUIDField(source="api_key_id", allow_null=True, help_text="The program's key.")
+    actor = serializers.SerializerMethodField(
+        help_text="Email address of the member. `null` if automatic or done by a program."
+    )
+    api_key = serializers.UUIDField(source="api_key_id", allow_null=True, help_text="The API key used.")
     at = serializers.DateTimeField()
 
     def get_before(self, release: Release) -> int | None:

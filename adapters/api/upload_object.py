@@ -91,7 +91,7 @@ class UploadObject(serializers.Serializer[Any]):
     files = UploadFileObject(many=True)
     urls_valid_s = serializers.IntegerField(help_text="How long the URLs in this response are valid.")
     findings = UploadFindingObject(many=True)
-    failure = MessageText(help_text="Why an engine did not take it; empty: nothing failed.")
+    failure = MessageText(help_text="Why an engine failed to load it. Empty if nothing failed.")
     created_at = serializers.DateTimeField()
     abandoned_at = serializers.DateTimeField(
         help_text="When the upload is deleted unless it is completed first."

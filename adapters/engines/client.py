@@ -40,11 +40,11 @@ ENGINE_NAME = re.compile(r"'?\bv_[0-9a-f]{32}\b'?")
 class EngineFault(MessageCode):
     """Why an engine does not do what it was asked for."""
 
-    WRONG_BASE_MODEL = _("The engine serves {served}, not {base}: correct its address or its base model.")
-    OTHER_ADAPTER = _("The engine had another adapter under this name; it is loaded again.")
-    NOT_A_NUMBER = _("The adapter makes the model compute no numbers (NaN).")
-    FILES_UNSEEN = _("The engine can't see the files laid for it; check ENGINE_ADAPTERS_DIR.")
-    KEY_REFUSED = _("The engine does not take our key; check ENGINE_API_KEY.")
+    WRONG_BASE_MODEL = _("The engine serves {served}, not {base}. Correct its address or its base model.")
+    OTHER_ADAPTER = _("The engine had another adapter under this name. We're reloading it.")
+    NOT_A_NUMBER = _("The adapter makes the model return NaN.")
+    FILES_UNSEEN = _("The engine can't read the adapter files. Check ENGINE_ADAPTERS_DIR.")
+    KEY_REFUSED = _("The engine rejected our API key. Check ENGINE_API_KEY.")
     ANSWERS_ERROR = _("The engine answers with error {status}. {text}")
 
 

@@ -37,10 +37,11 @@ class PurgeNote(MessageCode):
     """What the purge of an engine waits for."""
 
     STARTED_WITH = _(
-        "The engine lists it as {name}: if that is a module it was started with, start it without."
+        "The engine still lists it as {name}. If the engine was started with that module, restart "
+        "it without it."
     )
-    MACHINE_GONE = _("Its machine is gone for good.")
-    DISK_KEEPS = _("The disk beside the engine does not let go of the copy: {reason}.")
+    MACHINE_GONE = _("Its machine is permanently out of service.")
+    DISK_KEEPS = _("We couldn't delete the copy on the engine's disk: {reason}.")
 
 
 Proof = EngineErasure.Proof

@@ -38,9 +38,9 @@ FORM_LASTS = timedelta(seconds=object_store.form_valid_s(ARCHIVE_LIMIT) + 300)
 class ErasureNote(MessageCode):
     """What an erasure waits for."""
 
-    ROUTED = _("A workspace's routes still name it; they are published again within seconds.")
-    VALKEY_SILENT = _("Valkey does not answer; this goes on by itself when it is back.")
-    STILL_STORED = _("The storage still has {left}.")
+    ROUTED = _("A workspace's routes still include it. They'll be updated within seconds.")
+    VALKEY_SILENT = _("We can't reach Valkey. We'll retry automatically.")
+    STILL_STORED = _("Still in storage: {left}.")
 
 
 def erase_version(version: AdapterVersion, by: User | None, *, at_once: bool = False) -> Erasure:

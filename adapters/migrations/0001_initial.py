@@ -81,15 +81,14 @@ class Migration(migrations.Migration):
                     models.JSONField(
                         blank=True,
                         default=dict,
-                        help_text="File name → upload_id, part_bytes, of files sent in parts. Empty: posted whole.",
+                        help_text="File name → upload_id, part_bytes of multipart uploads. Empty: uploaded in one request.",
                     ),
                 ),
                 ("size_bytes", models.BigIntegerField(default=0)),
                 (
                     "stored_bytes",
                     models.BigIntegerField(
-                        default=0,
-                        help_text="What the storage keeps of it, or is to receive: it counts against the plan.",
+                        default=0, help_text="Bytes stored or to be uploaded. Counts towards the plan."
                     ),
                 ),
                 (
@@ -103,7 +102,7 @@ class Migration(migrations.Migration):
                     models.BinaryField(
                         db_default=b"",
                         default=b"",
-                        help_text="What its weights do, as a short vector: copies are found by it.",
+                        help_text="A fingerprint of its weights, to detect copies.",
                     ),
                 ),
                 (
@@ -121,13 +120,13 @@ class Migration(migrations.Migration):
                         help_text="Validation report: codes and facts.",
                     ),
                 ),
-                ("note", core.message_fields.MessageField(help_text="What the present step waits for.")),
-                ("failure", core.message_fields.MessageField(help_text="Why no engine took it.")),
+                ("note", core.message_fields.MessageField(help_text="What the current step is waiting for.")),
+                ("failure", core.message_fields.MessageField(help_text="Why no engine could load it.")),
                 (
                     "stated_quantisation",
                     models.CharField(
                         blank=True,
-                        help_text="State of the base it was trained on, as its uploader says: none, 4-bit, …",
+                        help_text="Quantisation of the training base model, as stated by the uploader: none, 4-bit, …",
                         max_length=30,
                     ),
                 ),
@@ -135,30 +134,26 @@ class Migration(migrations.Migration):
                     "conversions",
                     models.JSONField(
                         default=list,
-                        help_text="Codes of the mechanical conversions that would mend a rejected version.",
+                        help_text="Codes of the automatic conversions that would correct a rejected version.",
                     ),
                 ),
                 (
                     "examinations",
                     models.PositiveSmallIntegerField(
-                        default=0,
-                        help_text="How often its check was begun: what kills the worker is not tried for ever.",
+                        default=0, help_text="Number of times its check was started."
                     ),
                 ),
                 (
                     "examined_at",
                     models.DateTimeField(
                         blank=True,
-                        help_text="When its check was begun last: workspaces take turns by it.",
+                        help_text="When its check was last started. Determines the order between workspaces.",
                         null=True,
                     ),
                 ),
                 (
                     "auto_promote",
-                    models.BooleanField(
-                        default=True,
-                        help_text="Answers for its style as soon as it serves; else it waits to be promoted.",
-                    ),
+                    models.BooleanField(default=True, help_text="Goes live as soon as it is serving."),
                 ),
                 (
                     "handed_in_at",
@@ -167,9 +162,7 @@ class Migration(migrations.Migration):
                 (
                     "approved_at",
                     models.DateTimeField(
-                        blank=True,
-                        help_text="When operators let it answer for others, of a public style.",
-                        null=True,
+                        blank=True, help_text="When operators approved it for other workspaces.", null=True
                     ),
                 ),
                 ("created_at", models.DateTimeField(auto_now_add=True)),
@@ -177,7 +170,7 @@ class Migration(migrations.Migration):
                     "files_gone_at",
                     models.DateTimeField(
                         blank=True,
-                        help_text="When its files were erased everywhere; the row stays for the ledger.",
+                        help_text="When its files were erased everywhere. The record is kept for the ledger.",
                         null=True,
                     ),
                 ),
@@ -214,15 +207,15 @@ class Migration(migrations.Migration):
                 (
                     "name",
                     models.SlugField(
-                        help_text="The ENGINE_NAME of the worker beside it.", max_length=60, unique=True
+                        help_text="The ENGINE_NAME of the engine's worker.", max_length=60, unique=True
                     ),
                 ),
                 (
                     "kind",
                     models.CharField(
                         choices=[
-                            ("vllm", "vLLM, to which adapters are pushed"),
-                            ("ray", "Ray Serve LLM, which pulls adapters from S3"),
+                            ("vllm", "vLLM (adapters are pushed)"),
+                            ("ray", "Ray Serve LLM (adapters are pulled from S3)"),
                         ],
                         default="vllm",
                         max_length=8,
@@ -231,7 +224,7 @@ class Migration(migrations.Migration):
                 (
                     "url",
                     models.CharField(
-                        help_text="On a private network; the engine has no defence of its own. Or unix:///run/engine.sock, where gateways and worker are on its machine.",
+                        help_text="Must be on a private network: the engine has no protection of its own. Or unix:///run/engine.sock if the gateways and the worker run on the same machine.",
                         max_length=200,
                         validators=[adapters.models.engines.validate_address],
                     ),
@@ -247,28 +240,27 @@ class Migration(migrations.Migration):
                 (
                     "max_num_seqs",
                     models.PositiveIntegerField(
-                        default=128,
-                        help_text="Requests that it works on at once; the gateway lets no more in.",
+                        default=128, help_text="Maximum concurrent requests; the gateway sends no more."
                     ),
                 ),
                 (
                     "max_adapters",
                     models.PositiveIntegerField(
                         default=10000,
-                        help_text="Adapters registered at once; those beyond its memory are read from its disk.",
+                        help_text="Maximum registered adapters. Those that don't fit in memory are read from disk.",
                     ),
                 ),
                 (
                     "replicas",
                     models.PositiveIntegerField(
                         default=1,
-                        help_text="Of a cluster: how many share these limits, each with the base model to itself.",
+                        help_text="For a cluster: number of replicas, each with its own base model and these limits.",
                     ),
                 ),
                 (
                     "is_draining",
                     models.BooleanField(
-                        default=False, help_text="Takes no new adapters and no new requests."
+                        default=False, help_text="Draining: gets no new adapters or requests."
                     ),
                 ),
                 (
@@ -276,7 +268,7 @@ class Migration(migrations.Migration):
                     models.BooleanField(
                         default=False,
                         editable=False,
-                        help_text="Its machine is out of service for good; the row tells erasures what it held.",
+                        help_text="Permanently out of service. Kept so that erasures know which adapters it had.",
                     ),
                 ),
                 ("is_healthy", models.BooleanField(default=False, editable=False)),
@@ -286,7 +278,7 @@ class Migration(migrations.Migration):
                     "started_at",
                     models.DateTimeField(
                         editable=False,
-                        help_text="When its process began, by its own word: since then it forgot nothing.",
+                        help_text="When the engine's process started, as it reports.",
                         null=True,
                     ),
                 ),
@@ -321,7 +313,7 @@ class Migration(migrations.Migration):
                 (
                     "noise",
                     models.FloatField(
-                        help_text="Mean shift when some prompts are asked again in a smaller batch."
+                        help_text="Mean shift when some prompts are run again in a smaller batch."
                     ),
                 ),
                 (
@@ -344,19 +336,19 @@ class Migration(migrations.Migration):
                     ),
                 ),
                 ("requested_at", models.DateTimeField(auto_now_add=True)),
-                ("withdrawn_at", models.DateTimeField(help_text="No route leads to it any more.", null=True)),
                 (
-                    "drained_at",
-                    models.DateTimeField(help_text="No request is in flight on it any more.", null=True),
+                    "withdrawn_at",
+                    models.DateTimeField(help_text="No route points to it any more.", null=True),
                 ),
+                ("drained_at", models.DateTimeField(help_text="No request is using it any more.", null=True)),
                 (
                     "storage_gone_at",
                     models.DateTimeField(
-                        help_text="The storage answers that it has none of its files.", null=True
+                        help_text="The storage confirms that it has none of its files.", null=True
                     ),
                 ),
                 ("finished_at", models.DateTimeField(null=True)),
-                ("note", core.message_fields.MessageField(help_text="What it waits for.")),
+                ("note", core.message_fields.MessageField(help_text="What the step is waiting for.")),
                 (
                     "requested_by",
                     models.ForeignKey(
@@ -389,13 +381,13 @@ class Migration(migrations.Migration):
                 (
                     "strength",
                     models.FloatField(
-                        help_text="Mean shift of log-probabilities against the base, in nats a token."
+                        help_text="Mean shift of log probabilities from the base model, in nats per token."
                     ),
                 ),
                 (
                     "noise",
                     models.FloatField(
-                        help_text="The same between two askings of the base: below it, there is no effect."
+                        help_text="The same between two runs of the base model: a smaller shift is no effect."
                     ),
                 ),
                 ("shifts", models.JSONField(default=list, help_text="Per fixed prompt: {prompt, shift}.")),
@@ -439,19 +431,17 @@ class Migration(migrations.Migration):
                     ),
                 ),
                 (
-                    "is_public",
-                    models.BooleanField(default=False, help_text="Listed in the public catalogue."),
-                ),
-                (
                     "author",
                     models.CharField(
-                        blank=True, help_text="Who trained it, as readers see it.", max_length=100
+                        blank=True, help_text="Who trained the style. Shown publicly.", max_length=100
                     ),
                 ),
                 (
                     "licence",
                     models.TextField(
-                        blank=True, help_text="On what terms others may write in it.", max_length=4000
+                        blank=True,
+                        help_text="The terms under which others may use the style.",
+                        max_length=4000,
                     ),
                 ),
                 (
@@ -460,20 +450,20 @@ class Migration(migrations.Migration):
                         base_field=models.CharField(max_length=30),
                         blank=True,
                         default=list,
-                        help_text="What kind of texts it is for: small letters, digits and hyphens.",
+                        help_text="What the style is for: lowercase letters, digits and hyphens.",
                     ),
                 ),
                 (
                     "language",
                     models.CharField(
-                        blank=True, help_text="In which it writes, as en or pt-br.", max_length=10
+                        blank=True, help_text="Language code, such as en or pt-br.", max_length=10
                     ),
                 ),
                 (
                     "test_prompts",
                     models.TextField(
                         blank=True,
-                        help_text="The owner's own prompts for comparing versions, one a line.",
+                        help_text="The owner's prompts for comparing versions, one per line.",
                         max_length=4000,
                     ),
                 ),
@@ -482,41 +472,44 @@ class Migration(migrations.Migration):
                     models.PositiveSmallIntegerField(
                         db_default=0,
                         default=0,
-                        help_text="Blind votes against the live version that a promotion asks for; 0: none.",
+                        help_text="Blind votes against the live version that a promotion requires. 0: none.",
                     ),
                 ),
-                ("is_public", models.BooleanField(default=False, help_text="In everybody's catalogue.")),
+                (
+                    "is_public",
+                    models.BooleanField(default=False, help_text="Listed in the public catalogue."),
+                ),
                 ("public_since", models.DateTimeField(blank=True, editable=False, null=True)),
                 (
                     "offered_at",
                     models.DateTimeField(
-                        blank=True,
-                        help_text="When its owner offered it to the catalogue; operators approve.",
-                        null=True,
+                        blank=True, help_text="When the owner offered it to the catalogue.", null=True
                     ),
                 ),
                 (
                     "asked_input_nanousd",
-                    models.BigIntegerField(blank=True, help_text="A token, in nano-USD.", null=True),
+                    models.BigIntegerField(blank=True, help_text="Per token, in nano-USD.", null=True),
                 ),
                 ("asked_cached_input_nanousd", models.BigIntegerField(blank=True, null=True)),
                 ("asked_output_nanousd", models.BigIntegerField(blank=True, null=True)),
                 (
                     "asked_author_percent",
-                    models.PositiveSmallIntegerField(default=0, help_text="Of what others' usage costs."),
+                    models.PositiveSmallIntegerField(
+                        default=0, help_text="Percentage of what other workspaces pay."
+                    ),
                 ),
                 (
                     "declined_reason",
                     models.CharField(
                         blank=True,
-                        help_text="Why operators keep it out of the catalogue, for its owner.",
+                        help_text="Why it is not in the catalogue. Visible to the owner.",
                         max_length=300,
                     ),
                 ),
                 (
                     "public_until",
                     models.DateTimeField(
-                        blank=True, help_text="When it leaves the catalogue, with notice.", null=True
+                        blank=True, help_text="When the style leaves the catalogue.", null=True
                     ),
                 ),
                 ("approved_name", models.CharField(blank=True, max_length=60)),
@@ -528,7 +521,7 @@ class Migration(migrations.Migration):
                     models.DateTimeField(
                         blank=True,
                         editable=False,
-                        help_text="When its words or its live version last changed.",
+                        help_text="When its texts or its live version last changed.",
                         null=True,
                     ),
                 ),
@@ -537,13 +530,13 @@ class Migration(migrations.Migration):
                     models.DateTimeField(
                         blank=True,
                         editable=False,
-                        help_text="When an operator last declined what it shows.",
+                        help_text="When an operator last declined its texts.",
                         null=True,
                     ),
                 ),
                 (
                     "canary_percent",
-                    models.PositiveSmallIntegerField(default=0, help_text="Its share of requests, 1 to 99."),
+                    models.PositiveSmallIntegerField(default=0, help_text="Percentage of requests, 1 to 99."),
                 ),
                 ("canary_since", models.DateTimeField(blank=True, null=True)),
                 ("generation", models.PositiveBigIntegerField(default=0, editable=False)),
@@ -552,10 +545,7 @@ class Migration(migrations.Migration):
                 (
                     "suspended_at",
                     models.DateTimeField(
-                        blank=True,
-                        editable=False,
-                        help_text="When operators took it from everybody, its owner too.",
-                        null=True,
+                        blank=True, editable=False, help_text="When operators suspended it.", null=True
                     ),
                 ),
                 (
@@ -564,7 +554,7 @@ class Migration(migrations.Migration):
                         blank=True,
                         db_default="",
                         editable=False,
-                        help_text="Its owner reads it.",
+                        help_text="Visible to the owner.",
                         max_length=300,
                     ),
                 ),
@@ -629,9 +619,7 @@ class Migration(migrations.Migration):
                 ("created_at", models.DateTimeField(auto_now_add=True)),
                 (
                     "ends_at",
-                    models.DateTimeField(
-                        blank=True, help_text="Set when it is revoked: the end of the notice.", null=True
-                    ),
+                    models.DateTimeField(blank=True, help_text="When access ends, once revoked.", null=True),
                 ),
                 (
                     "created_by",
@@ -699,14 +687,14 @@ class Migration(migrations.Migration):
                     ),
                 ),
                 ("alias", models.CharField(choices=[("live", "Live"), ("canary", "Canary")], max_length=8)),
-                ("percent", models.PositiveSmallIntegerField(default=0, help_text="Of a canary.")),
+                ("percent", models.PositiveSmallIntegerField(default=0, help_text="The canary's share.")),
                 ("reason", core.message_fields.MessageField()),
                 ("at", models.DateTimeField(auto_now_add=True)),
                 (
                     "actor",
                     models.ForeignKey(
                         blank=True,
-                        help_text="None: by itself, or a program.",
+                        help_text="Empty: automatic, or by a program.",
                         null=True,
                         on_delete=django.db.models.deletion.SET_NULL,
                         to=settings.AUTH_USER_MODEL,
@@ -726,7 +714,7 @@ class Migration(migrations.Migration):
                     "api_key",
                     models.ForeignKey(
                         blank=True,
-                        help_text="The program's key.",
+                        help_text="The API key used.",
                         null=True,
                         on_delete=django.db.models.deletion.SET_NULL,
                         related_name="+",
@@ -768,23 +756,25 @@ class Migration(migrations.Migration):
                 (
                     "input_nanousd",
                     models.BigIntegerField(
-                        blank=True, help_text="A token; empty: of every style.", null=True
+                        blank=True, help_text="Per token. Empty: the standard price.", null=True
                     ),
                 ),
                 ("cached_input_nanousd", models.BigIntegerField(blank=True, null=True)),
                 ("output_nanousd", models.BigIntegerField(blank=True, null=True)),
                 (
                     "author_percent",
-                    models.PositiveSmallIntegerField(default=0, help_text="Of what others' usage costs."),
+                    models.PositiveSmallIntegerField(
+                        default=0, help_text="Percentage of what other workspaces pay."
+                    ),
                 ),
-                ("first_day", models.DateField(help_text="From when its owner wants it, in UTC.")),
+                ("first_day", models.DateField(help_text="Requested start date (UTC).")),
                 (
                     "state",
                     models.CharField(
                         choices=[
-                            ("waiting", "waits for approval"),
-                            ("agreed", "agreed: it begins at its moment"),
-                            ("begun", "in force"),
+                            ("waiting", "pending approval"),
+                            ("agreed", "approved, not yet in effect"),
+                            ("begun", "in effect"),
                             ("declined", "Declined"),
                             ("withdrawn", "Withdrawn"),
                         ],
@@ -794,20 +784,17 @@ class Migration(migrations.Migration):
                 ),
                 ("asked_at", models.DateTimeField(auto_now_add=True)),
                 ("changed_at", models.DateTimeField(auto_now=True)),
-                (
-                    "reason",
-                    models.CharField(blank=True, help_text="Why operators declined it.", max_length=300),
-                ),
+                ("reason", models.CharField(blank=True, help_text="Reason for declining.", max_length=300)),
                 (
                     "effective_from",
-                    models.DateTimeField(blank=True, help_text="When it begins, once agreed.", null=True),
+                    models.DateTimeField(blank=True, help_text="Effective date, once approved.", null=True),
                 ),
                 (
                     "announced_at",
                     models.DateTimeField(
                         blank=True,
                         editable=False,
-                        help_text="When those who selected the style were told.",
+                        help_text="When workspaces that selected the style were notified.",
                         null=True,
                     ),
                 ),
@@ -910,7 +897,7 @@ class Migration(migrations.Migration):
                     models.CharField(
                         blank=True,
                         choices=[("left", "Left"), ("right", "Right"), ("tie", "Tie")],
-                        help_text="Empty: not voted yet.",
+                        help_text="Empty: no vote yet.",
                         max_length=5,
                     ),
                 ),
@@ -973,11 +960,11 @@ class Migration(migrations.Migration):
                         auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
                     ),
                 ),
-                ("at", models.DateTimeField(help_text="A whole minute.")),
+                ("at", models.DateTimeField(help_text="Start of the minute.")),
                 ("is_answering", models.BooleanField()),
                 ("wanted", models.PositiveIntegerField()),
                 ("loaded", models.PositiveIntegerField()),
-                ("missing", models.PositiveIntegerField(help_text="Wanted and not loaded.")),
+                ("missing", models.PositiveIntegerField(help_text="Waiting to load.")),
                 ("loads", models.PositiveBigIntegerField()),
                 (
                     "engine",
@@ -1005,11 +992,11 @@ class Migration(migrations.Migration):
                 ("engine", models.CharField(max_length=60)),
                 (
                     "unregistered_at",
-                    models.DateTimeField(help_text="The engine does not list it any more.", null=True),
+                    models.DateTimeField(help_text="The engine no longer lists it.", null=True),
                 ),
                 (
                     "process_began_at",
-                    models.DateTimeField(help_text="The start of the process that forgot it.", null=True),
+                    models.DateTimeField(help_text="Start of the process that no longer has it.", null=True),
                 ),
                 ("memory_free_at", models.DateTimeField(null=True)),
                 (
@@ -1017,19 +1004,22 @@ class Migration(migrations.Migration):
                     models.CharField(
                         blank=True,
                         choices=[
-                            ("restart", "the engine was restarted since"),
-                            ("eviction", "as many other adapters were loaded since as its memory holds"),
+                            ("restart", "the engine has restarted since"),
+                            (
+                                "eviction",
+                                "enough other adapters have been loaded since to replace everything in its memory",
+                            ),
                             ("never", "it was never loaded there"),
-                            ("vouched", "an operator attests that its machines were wiped"),
+                            ("vouched", "an operator confirmed that its machines were wiped"),
                         ],
                         max_length=10,
                     ),
                 ),
                 (
                     "copy_gone_at",
-                    models.DateTimeField(help_text="No local copy lies beside the engine.", null=True),
+                    models.DateTimeField(help_text="The engine's local copy is deleted.", null=True),
                 ),
-                ("note", core.message_fields.MessageField(help_text="What it waits for.")),
+                ("note", core.message_fields.MessageField(help_text="What the step is waiting for.")),
                 (
                     "erasure",
                     models.ForeignKey(
@@ -1069,19 +1059,12 @@ class Migration(migrations.Migration):
                         max_length=200,
                     ),
                 ),
-                (
-                    "loads",
-                    models.PositiveIntegerField(default=0, help_text="Number of times it was loaded."),
-                ),
-                (
-                    "note",
-                    models.CharField(blank=True, help_text="What the step is waiting for.", max_length=300),
-                ),
+                ("loads", models.PositiveIntegerField(default=0, help_text="Number of times it was loaded.")),
                 (
                     "requested_at",
                     models.DateTimeField(
                         blank=True,
-                        help_text="When a request last waited for it: it stays wanted for a while.",
+                        help_text="When a request last waited for it. It stays requested for a while.",
                         null=True,
                     ),
                 ),
@@ -1089,22 +1072,14 @@ class Migration(migrations.Migration):
                     "undesired_since",
                     models.DateTimeField(
                         blank=True,
-                        help_text="When it was seen there though it is not wanted: it is unloaded a while later.",
-                        null=True,
-                    ),
-                ),
-                (
-                    "retry_at",
-                    models.DateTimeField(
-                        blank=True,
-                        help_text="It could not be loaded for now; not tried again before.",
+                        help_text="Since when it is loaded but no longer needed. Unloaded after a grace period.",
                         null=True,
                     ),
                 ),
                 (
                     "note",
                     core.message_fields.MessageField(
-                        help_text="What it waits for; or, if not wanted, why the engine refused it."
+                        help_text="What it is waiting for, or why the engine rejected it."
                     ),
                 ),
                 (

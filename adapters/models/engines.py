@@ -191,7 +191,7 @@ class Placement(models.Model):
         blank=True,
         help_text="Since when it is loaded but no longer needed. Unloaded after a grace period.",
     )
-    note = MessageField(help_text="What it waits for; or, if not wanted, why the engine refused it.")
+    note = MessageField(help_text="What it is waiting for, or why the engine rejected it.")
 
     objects = PlacementQuerySet.as_manager()
 

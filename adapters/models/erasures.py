@@ -22,7 +22,7 @@ class Erasure(models.Model):
         null=True, help_text="The storage confirms that it has none of its files."
     )
     finished_at = models.DateTimeField(null=True)
-    note = MessageField(help_text="What it waits for.")
+    note = MessageField(help_text="What the step is waiting for.")
 
     def __str__(self) -> str:
         return f"erasure of {self.version}"
@@ -49,8 +49,8 @@ class EngineErasure(models.Model):
     )
     memory_free_at = models.DateTimeField(null=True)
     proof = models.CharField(max_length=10, choices=Proof, blank=True)
-    copy_gone_at = models.DateTimeField(null=True, help_text="No local copy lies beside the engine.")
-    note = MessageField(help_text="What it waits for.")
+    copy_gone_at = models.DateTimeField(null=True, help_text="The engine's local copy is deleted.")
+    note = MessageField(help_text="What the step is waiting for.")
 
     class Meta:
         constraints = [models.UniqueConstraint("erasure", "engine", name="one_erasure_an_engine")]

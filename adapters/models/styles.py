@@ -127,7 +127,9 @@ class Style(models.Model):
     declined_reason = models.CharField(
         max_length=300, blank=True, help_text="Why it is not in the catalogue. Visible to the owner."
     )
-    public_until = models.DateTimeField(null=True, blank=True, help_text="When it leaves the catalogue.")
+    public_until = models.DateTimeField(
+        null=True, blank=True, help_text="When the style leaves the catalogue."
+    )
     # What others get of a public style while a change of it waits for an operator; see review.py.
     approved_version = models.ForeignKey(
         "adapters.AdapterVersion", on_delete=models.SET_NULL, null=True, blank=True, related_name="+"
@@ -296,7 +298,7 @@ class Release(models.Model):
     after = models.ForeignKey(
         "adapters.AdapterVersion", on_delete=models.SET_NULL, null=True, blank=True, related_name="+"
     )
-    percent = models.PositiveSmallIntegerField(default=0, help_text="Of a canary.")
+    percent = models.PositiveSmallIntegerField(default=0, help_text="The canary's share.")
     reason = MessageField()
     actor = models.ForeignKey(
         settings.AUTH_USER_MODEL,

@@ -94,8 +94,8 @@ class AdapterVersion(models.Model):
     findings = FindingsField(
         default=list, encoder=MessageEncoder, help_text="Validation report: codes and facts."
     )
-    note = MessageField(help_text="What the present step waits for.")
-    failure = MessageField(help_text="Why no engine took it.")
+    note = MessageField(help_text="What the current step is waiting for.")
+    failure = MessageField(help_text="Why no engine could load it.")
     stated_quantisation = models.CharField(
         max_length=30,
         blank=True,

@@ -45,7 +45,7 @@ type DemandByVersion = Mapping[tuple[UUID, int], Demand]
 class LoadNote(MessageCode):
     """Why an adapter is loaded once more."""
 
-    UNCONFIRMED = _("The engine took the adapter but does not list it; it is loaded again.")
+    UNCONFIRMED = _("The engine accepted the adapter but doesn't list it. We're loading it again.")
 
 
 class MissingPlacement(NamedTuple):

@@ -26,7 +26,7 @@ REQUEST_LASTS = timedelta(seconds=20)
 class EngineNote(MessageCode):
     """Why nothing happens on an engine."""
 
-    SILENT = _("The worker beside the engine does not report; this goes on by itself when it is back.")
+    SILENT = _("The engine's worker isn't responding. We'll retry automatically.")
 
 
 class Version(NamedTuple):

@@ -34,7 +34,7 @@ ROWS_PER_UPDATE = 200
 class VersionNote(MessageCode):
     """What a version that ended, or that no engine takes, says of itself."""
 
-    NO_ENGINE_TAKES_IT = _("No engine takes it any more; it waits until one is restarted. {reason}")
+    NO_ENGINE_TAKES_IT = _("No engine can load it until one restarts. {reason}")
     FAILED = _("Version {number} failed.")
     RETIRED = _("Version {number} was retired.")
 

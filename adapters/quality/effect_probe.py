@@ -36,13 +36,13 @@ class ProbeFault(MessageCode):
     """Why a version is not taken after its probe."""
 
     NO_EFFECT = _(
-        "The adapter has no effect: the base model's words move by {strength:.3f} nats a token, and below "
-        "{least:.3f} it is only rounding. Train it longer or at a higher learning rate, check that the "
-        "trained weights were saved, and upload it as a new version."
+        "The adapter has no effect: it shifts the base model by {strength:.3f} nats per token, and "
+        "anything below {least:.3f} is rounding error. Train it longer or with a higher learning rate, "
+        "check that the trained weights were saved, and upload it as a new version."
     )
     NO_WORDS = _(
-        "With the adapter the model finds no next word. Check the training for NaN or a diverging loss, "
-        "and upload it as a new version."
+        "With this adapter the model can't predict any next token. Check the training for NaN or a "
+        "diverging loss, and upload it as a new version."
     )
 
 

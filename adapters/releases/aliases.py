@@ -28,10 +28,10 @@ class MoveReason(MessageCode):
     """Why the platform moved an alias by itself; people give their own reasons."""
 
     ROLLED_BACK = _("Rolled back. {reason}")
-    ONLY_ONE = _("No other version served.")
-    AT_ONCE = _("Uploaded to answer at once.")
+    ONLY_ONE = _("No other version was serving.")
+    AT_ONCE = _("Set to go live immediately at upload.")
     LIVE_CHANGED = _("The live version changed.")
-    REPLACED = _("Version {after} is tried instead.")
+    REPLACED = _("Replaced by canary version {after}.")
 
 
 def promote(

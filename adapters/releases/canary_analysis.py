@@ -23,13 +23,12 @@ class CanaryFault(MessageCode):
     """Why a canary has to end, with its figures."""
 
     FAILED_MORE = _(
-        "Version {canary} failed {canary_times} of {canary_requests} times, version {live} {live_times} of "
-        "{live_requests}."
+        "Version {canary} failed in {canary_times} of {canary_requests} requests, version {live} in "
+        "{live_times} of {live_requests}."
     )
     WROTE_NOTHING_MORE = _(
-        "Version {canary} wrote nothing {canary_times} of {canary_requests} times, version {live} "
-        "{live_times} of "
-        "{live_requests}."
+        "Version {canary} returned an empty answer in {canary_times} of {canary_requests} requests, "
+        "version {live} in {live_times} of {live_requests}."
     )
 
 

@@ -12,9 +12,9 @@ from core.messages import Message, MessageCode
 class InFlightNote(MessageCode):
     """Why requests may still be in flight on a version."""
 
-    RECOVERING = _("Valkey was emptied; the gateways are putting back what they know of requests in flight.")
-    ONE_REQUEST = _("1 request is still in flight on it.")
-    REQUESTS = _("{count} requests are still in flight on it.")
+    RECOVERING = _("Valkey lost its data. The gateways are restoring the list of requests in flight.")
+    ONE_REQUEST = _("1 request is still using it.")
+    REQUESTS = _("{count} requests are still using it.")
 
 
 # redis-py types each answer as the union of all its modes; ours is one: decoded text, protocol 2.

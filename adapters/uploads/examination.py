@@ -31,7 +31,7 @@ MAX_EXAMINATIONS = 3
 class CheckNote(MessageCode):
     """What a check waits for."""
 
-    ANOTHER_FIRST = _("Another upload of this workspace is being checked; this one follows.")
+    ANOTHER_FIRST = _("Another upload of this workspace is being checked. This one is next.")
 
 
 def examine_version(version: AdapterVersion) -> bool:

@@ -25,8 +25,8 @@ NEVER = datetime.min.replace(tzinfo=UTC)
 class UploadNote(MessageCode):
     """What an upload waits for."""
 
-    OUR_FAULT = _("Something broke on our side. The operators see it, and it is tried again by itself.")
-    NO_ENGINE = _("No engine serves this base model yet; this goes on by itself when one is added.")
+    OUR_FAULT = _("Something went wrong on our side. We've been notified and will retry automatically.")
+    NO_ENGINE = _("No engine serves this base model yet. We'll continue automatically when one is added.")
 
 
 def advance_version(version: AdapterVersion) -> list[Engine]:

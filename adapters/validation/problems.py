@@ -19,9 +19,12 @@ class Problem:
 
 RETRAIN = _("Train a plain LoRA without it.")
 SAVE_AGAIN = _("Save the adapter again with PEFT's save_pretrained and upload the new file.")
-PACK_AGAIN = _("Pack the adapter's two files again, by their plain names, as .zip, .tar or .tar.gz.")
+PACK_AGAIN = _(
+    "Create the archive again (.zip, .tar or .tar.gz) with the adapter's two files under their original "
+    "names."
+)
 UPLOAD_ADAPTER = _("Upload the adapter again.")
-UPLOAD_AGAIN = _("Upload the file again; it was cut or changed on its way.")
+UPLOAD_AGAIN = _("Upload the file again; it was truncated or changed in transit.")
 
 FILES = {
     "file_missing": Problem(_("{file} is missing."), _("Add it. PEFT's save_pretrained writes both files.")),
@@ -331,26 +334,24 @@ CLOSING = {
 # What is wrong with an upload and not with an adapter: no check of files finds it.
 UPLOADS = {
     "check_failed": Problem(
-        _("The check of this upload broke off three times. That is our fault, not that of your files."),
-        _("Support has the files and looks into it; what served before still serves."),
+        _("Checking this upload failed three times. This is a problem on our side, not with your files."),
+        _("Our support team has the files and is looking into it. Your live version is unaffected."),
     ),
-    "not_stored": Problem(_("The storage has no {file} for this version."), UPLOAD_ADAPTER),
+    "not_stored": Problem(_("There is no {file} in storage for this version."), UPLOAD_ADAPTER),
     "nothing_to_convert": Problem(
-        _("Nothing of this version can be converted any more; upload the corrected files as a new version."),
+        _("This version can no longer be converted. Upload the corrected files as a new version."),
         UPLOAD_ADAPTER,
     ),
     "plan_full": Problem(
-        _("Unpacked or converted it has {size}, for which your plan has no room left."),
-        _("Delete versions that you do without, or change the plan."),
+        _("After unpacking or conversion it takes up {size}, more than your plan's storage has left."),
+        _("Delete versions you no longer need, or upgrade your plan."),
     ),
-    "abandoned": Problem(
-        _("The upload was begun more than 24 hours ago and never completed."), UPLOAD_ADAPTER
-    ),
+    "abandoned": Problem(_("The upload was not completed within 24 hours."), UPLOAD_ADAPTER),
     "cancelled": Problem(_("The upload was cancelled before it was complete."), UPLOAD_ADAPTER),
     "deleted": Problem(_("The version was deleted before its upload was complete."), UPLOAD_ADAPTER),
     "sent_too_often": Problem(
-        _("The same parts of a file were sent again and again."),
-        _("Upload the adapter again; send each part once."),
+        _("The same parts of a file were sent too many times."),
+        _("Upload the adapter again and send each part once."),
     ),
 }
 
@@ -374,13 +375,13 @@ class Reason(MessageCode):
     HUGE_NUMBER = _("a huge number")
     FULL_PRECISION = _("full precision")
     THE_ARCHIVE = _("The archive")
-    TOO_LITTLE = _("it announces more than it holds")
+    TOO_LITTLE = _("it declares more data than it contains")
     PARTS_BEFORE = _("its parts lie before its beginning")
-    LONG_HEADERS = _("its headers are too long")
-    MANY_GZIP_FILES = _("it is made of too many gzip files")
+    LONG_HEADERS = _("its headers are too large")
+    MANY_GZIP_FILES = _("it consists of too many gzip streams")
     ENDS_EARLY = _("it ends too early")
     MEMBERS_OVERLAP = _("its members overlap")
-    OTHER_JSON = _("it is another kind of JSON")
+    OTHER_JSON = _("it is a different type of JSON")
     NOT_TEXT = _("it is not UTF-8 text")
     NESTED_DEEPLY = _("it is nested too deeply")
     NEGATIVE_ZERO = _("-0 is not a whole number")
@@ -388,13 +389,13 @@ class Reason(MessageCode):
     GGUF = _("it is a GGUF file")
     GZIP = _("it is a gzip archive")
     NUMPY = _("it is a NumPy file")
-    WITHOUT_HEADER = _("it does not begin with a header")
+    WITHOUT_HEADER = _("it has no header")
     HEADER_NOT_JSON = _("its header is not JSON ({error})")
-    HALF_CHARACTER = _("its name has half a character")
+    HALF_CHARACTER = _("its name contains an incomplete character")
     FIELDS_MISSING = _("it must have dtype, shape and data_offsets")
-    DTYPE_NO_TEXT = _("dtype is not a text")
-    SHAPE_NO_LIST = _("shape is not a short list of whole numbers")
-    OFFSETS_NO_PAIR = _("data_offsets are not a start and an end")
+    DTYPE_NO_TEXT = _("dtype is not a string")
+    SHAPE_NO_LIST = _("shape is not a short list of integers")
+    OFFSETS_NO_PAIR = _("data_offsets is not a start and an end")
 
 
 class FindingCode(MessageCode):

@@ -14,7 +14,7 @@ class State(MessageCode):
 
     INTEGERS_4 = _("4-bit integers")
     INTEGERS_8 = _("8-bit integers")
-    UNNAMED = _("another quantised form")
+    UNNAMED = _("another quantised format")
     UNNAMED_METHOD = _("an unnamed method")
 
 

@@ -26,7 +26,7 @@ from tenants.metering.forms import MILLION
 from tenants.models import Price, PriceBook
 
 BASE = "base"
-EVERY_STYLE = "every style"
+EVERY_STYLE = "all styles"
 NOTICE = timedelta(minutes=1)  # in which every copy of the prices learns of the new ones
 UNKNOWN = "No such style: {name}. Use its model name, such as poetry or acme/brand-voice."
 

@@ -12,7 +12,7 @@ from tenants.models import CreditGrant, Invoice, InvoiceLine
 
 
 class CreditGrantObject(serializers.Serializer[CreditGrant]):
-    """An amount that pays usage beyond the plan's included tokens."""
+    """A credit grant, which pays for usage beyond the plan's included tokens."""
 
     id = serializers.IntegerField()
     object = serializers.CharField(default="credit_grant", read_only=True)
@@ -34,10 +34,12 @@ class CreditGrantObject(serializers.Serializer[CreditGrant]):
 
 
 class InvoiceLineObject(serializers.Serializer[Any]):
-    """One line of an invoice. A usage line names the first and last ledger entry that it sums."""
+    """An invoice line. A usage line refers to the first and last ledger entry it covers."""
 
     kind = serializers.ChoiceField(InvoiceLine.Kind.choices)
-    period = serializers.CharField(help_text="An earlier month than the invoice's: it was recorded late.")
+    period = serializers.CharField(
+        help_text="Set if the usage was recorded late: the earlier month it belongs to."
+    )
     text = serializers.CharField()
     style_name = serializers.CharField(allow_blank=True)
     meter = serializers.CharField(allow_blank=True, help_text="`input`, `cached input` or `output`.")
@@ -54,20 +56,20 @@ class InvoiceLineObject(serializers.Serializer[Any]):
 
 
 class InvoiceObject(serializers.Serializer[Invoice]):
-    """What the workspace owes for a month. It never changes but for its state."""
+    """A monthly invoice. Only its state changes after it is finalized."""
 
     id = serializers.UUIDField()
     object = serializers.CharField(default="invoice", read_only=True)
     number = serializers.CharField(source="__str__")
     period = serializers.CharField()
     state = serializers.ChoiceField(["finalized", "paid", "void"])
-    plan = serializers.CharField(help_text="The plan version at the month's end.")
+    plan = serializers.CharField(help_text="The plan version at the end of the month.")
     total_nanousd = serializers.IntegerField()
     total_usd = serializers.SerializerMethodField()
-    due_nanousd = serializers.SerializerMethodField(help_text="To be paid: the total less credit notes.")
+    due_nanousd = serializers.SerializerMethodField(help_text="Amount due: the total minus credit notes.")
     due_usd = serializers.SerializerMethodField()
     finalized_at = serializers.DateTimeField()
-    closed_at = serializers.DateTimeField(allow_null=True, help_text="When it was paid or made void.")
+    closed_at = serializers.DateTimeField(allow_null=True, help_text="When it was paid or voided.")
     lines = InvoiceLineObject(many=True)
 
     def get_total_usd(self, invoice: Invoice) -> str | None:
@@ -84,7 +86,7 @@ class InvoiceObject(serializers.Serializer[Invoice]):
 
 
 class CreditNoteObject(serializers.Serializer[CreditNote]):
-    """What corrects an invoice. It never changes."""
+    """A credit note, which corrects an invoice. It never changes."""
 
     id = serializers.UUIDField()
     object = serializers.CharField(default="credit_note", read_only=True)
@@ -95,7 +97,8 @@ class CreditNoteObject(serializers.Serializer[CreditNote]):
     amount_usd = serializers.SerializerMethodField()
     settlement = serializers.ChoiceField(
         CreditNote.Settlement.choices,
-        help_text="`owed`: less is to be paid; `credits` and `refund`: a paid invoice's amount came back.",
+        help_text="`owed`: reduces the amount due. `credits` and `refund`: return the amount of a paid "
+        "invoice.",
     )
     reason = serializers.CharField()
     created_at = serializers.DateTimeField()
@@ -120,18 +123,18 @@ CREDIT_NOTE_EXAMPLE = {
 
 
 class PaymentObject(serializers.Serializer[Payment]):
-    """An amount that is to be paid, or was."""
+    """A payment."""
 
     id = serializers.UUIDField()
     object = serializers.CharField(default="payment", read_only=True)
-    number = serializers.CharField(source="__str__", help_text="Name it when you pay by transfer.")
+    number = serializers.CharField(source="__str__", help_text="Payment reference for a bank transfer.")
     purpose = serializers.ChoiceField(Payment.Purpose.choices)
     invoice = serializers.UUIDField(source="invoice_id", allow_null=True)
     amount_nanousd = serializers.IntegerField()
     amount_usd = serializers.SerializerMethodField()
     state = serializers.ChoiceField(Payment.State.choices)
     provider = serializers.ChoiceField(Payment.Provider.choices)
-    url = serializers.SerializerMethodField(help_text="Where a person pays, while it is open.")
+    url = serializers.SerializerMethodField(help_text="URL of the payment page, while the payment is open.")
     failure = MessageText()
     created_at = serializers.DateTimeField()
     closed_at = serializers.DateTimeField(allow_null=True)

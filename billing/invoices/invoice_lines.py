@@ -21,17 +21,17 @@ class LineText(MessageCode):
     """What an invoice's lines say. Their English is frozen with the invoice."""
 
     ROUNDING = _("Rounding to whole cents")
-    KEPT = _("Kept as credits for later months")
+    KEPT = _("Carried over as credits")
     FEE = _("{plan}, monthly fee")
     FEE_OF_DAYS = _("{plan}, {days} of {month_days} days of the monthly fee of {fee}")
     HOSTING = _("Hosting of {count} private styles")
     HOSTING_OF_ONE = _("Hosting of {count} private style")
     USAGE = _("{style}, {meter} tokens")
     USAGE_OF_ALL = _("{style}, tokens")
-    LATE_USAGE = _("{usage}, recorded after the invoice of {period}")
+    LATE_USAGE = _("{usage}, recorded after the {period} invoice")
     INCLUDED = _("Included in {plan}: {covered} of {tokens} tokens")
     INCLUDED_LATE = _(
-        "Included in {plan}: {covered} of {tokens} tokens of {period}, less what its invoice took off"
+        "Included in {plan}: {covered} of {tokens} tokens for {period}, minus the amount already deducted"
     )
     CREDITS = _("Credits: {name}")
 

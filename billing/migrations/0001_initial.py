@@ -43,7 +43,7 @@ class Migration(migrations.Migration):
                     "name",
                     models.CharField(
                         blank=True,
-                        help_text="A company or a person. Empty: the workspace's name.",
+                        help_text="A company or a person. Defaults to the workspace's name.",
                         max_length=100,
                         validators=[core.names.validate_name],
                         verbose_name="billed to",
@@ -53,7 +53,7 @@ class Migration(migrations.Migration):
                     "address",
                     models.TextField(
                         blank=True,
-                        help_text="As on a letter.",
+                        help_text="Full postal address.",
                         max_length=300,
                         validators=[core.names.validate_text],
                     ),
@@ -62,7 +62,7 @@ class Migration(migrations.Migration):
                     "tax_id",
                     models.CharField(
                         blank=True,
-                        help_text="Such as a VAT number. It is printed and not checked.",
+                        help_text="Such as a VAT number. It's shown on invoices; we don't verify it.",
                         max_length=40,
                         validators=[core.names.validate_name],
                         verbose_name="tax id",
@@ -72,7 +72,7 @@ class Migration(migrations.Migration):
                     "reference",
                     models.CharField(
                         blank=True,
-                        help_text="Such as a purchase order.",
+                        help_text="Such as a purchase order number.",
                         max_length=60,
                         validators=[core.names.validate_name],
                         verbose_name="your reference",
@@ -138,13 +138,15 @@ class Migration(migrations.Migration):
                 ),
                 (
                     "customer_id",
-                    models.CharField(blank=True, help_text="Who is charged without a person.", max_length=64),
+                    models.CharField(blank=True, help_text="Customer for automatic charges.", max_length=64),
                 ),
                 (
                     "payment_method_id",
-                    models.CharField(blank=True, help_text="What is charged then.", max_length=64),
+                    models.CharField(
+                        blank=True, help_text="Payment method for automatic charges.", max_length=64
+                    ),
                 ),
-                ("url", models.TextField(blank=True, help_text="Where a person pays.")),
+                ("url", models.TextField(blank=True, help_text="URL of the payment page.")),
                 (
                     "failure",
                     core.message_fields.MessageField(
@@ -264,19 +266,19 @@ class Migration(migrations.Migration):
                     models.UUIDField(default=uuid.uuid4, editable=False, primary_key=True, serialize=False),
                 ),
                 ("number", models.PositiveIntegerField(unique=True)),
-                ("amount_nanousd", models.BigIntegerField(help_text="Whole cents, more than none.")),
+                ("amount_nanousd", models.BigIntegerField(help_text="In whole cents, more than zero.")),
                 (
                     "settlement",
                     models.CharField(
                         choices=[
-                            ("owed", "less is to be paid"),
-                            ("credits", "given back as credits"),
-                            ("refund", "paid back"),
+                            ("owed", "reduces the amount due"),
+                            ("credits", "returned as credits"),
+                            ("refund", "refunded"),
                         ],
                         max_length=10,
                     ),
                 ),
-                ("reason", models.CharField(help_text="The customer reads it.", max_length=200)),
+                ("reason", models.CharField(help_text="Visible to the customer.", max_length=200)),
                 ("actor", models.CharField(max_length=80)),
                 ("created_at", models.DateTimeField()),
                 (
@@ -297,7 +299,7 @@ class Migration(migrations.Migration):
                     models.UniqueConstraint(
                         fields=("invoice", "reason"),
                         name="one_credit_note_a_reason",
-                        violation_error_message="This invoice has a credit note with this reason already.",
+                        violation_error_message="This invoice already has a credit note with this reason.",
                     ),
                 ],
             },

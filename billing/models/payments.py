@@ -76,9 +76,11 @@ class Payment(models.Model):
         max_length=100, blank=True, help_text="The provider's id, such as cs_… or pi_…."
     )
     # The first choice stays: a repeated charge under one idempotency key must have the same parameters.
-    customer_id = models.CharField(max_length=64, blank=True, help_text="Who is charged without a person.")
-    payment_method_id = models.CharField(max_length=64, blank=True, help_text="What is charged then.")
-    url = models.TextField(blank=True, help_text="Where a person pays.")
+    customer_id = models.CharField(max_length=64, blank=True, help_text="Customer for automatic charges.")
+    payment_method_id = models.CharField(
+        max_length=64, blank=True, help_text="Payment method for automatic charges."
+    )
+    url = models.TextField(blank=True, help_text="URL of the payment page.")
     failure = MessageField(help_text="Why it failed; a provider's own words are kept as they are.")
     actor = models.CharField(max_length=80, blank=True)
     created_at = models.DateTimeField(auto_now_add=True)

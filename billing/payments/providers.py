@@ -13,12 +13,13 @@ from core.messages import Message, MessageCode
 class PaymentFault(MessageCode):
     """Why a payment failed, where the provider has no words for the person who pays."""
 
-    NO_ANSWER = _("The payment provider did not answer.")
+    NO_ANSWER = _("The payment provider didn't respond.")
     DECLINED = _("The card was declined.")
-    REFUSED = _("The payment provider refused the charge.")
-    CARD_GONE = _("The saved card was removed. Pay once by card, and the same card is saved for later.")
+    REFUSED = _("The payment provider declined the charge.")
+    CARD_GONE = _("Your saved card was removed. Pay once by card to save it again.")
     TOO_MANY = _(
-        "Not charged: there were {count} automatic top-ups within a day. The next one can come at {time} UTC."
+        "Not charged: you've reached the limit of {count} automatic top-ups per day. The next one "
+        "is possible at {time} UTC."
     )
 
 

@@ -337,13 +337,13 @@ class LimitScope(MessageCode):
 class LimitName(MessageCode):
     """Which limit it is."""
 
-    TOKENS_PER_MONTH = _("tokens a month")
-    BUDGET = _("budget a month")
-    TOKENS_PER_MINUTE = _("tokens a minute")
+    TOKENS_PER_MONTH = _("monthly tokens")
+    BUDGET = _("monthly budget")
+    TOKENS_PER_MINUTE = _("tokens per minute")
     CREDITS = _("credits")
-    PARALLEL = _("requests in parallel")
-    PARALLEL_PROMPTS = _("requests in parallel (prompts times `n`)")
-    REQUESTS_PER_MINUTE = _("requests a minute")
+    PARALLEL = _("concurrent requests")
+    PARALLEL_PROMPTS = _("concurrent requests (prompts times `n`)")
+    REQUESTS_PER_MINUTE = _("requests per minute")
 
 
 LIMITS: dict[str, tuple[type[errors.Limited], LimitName, str]] = {

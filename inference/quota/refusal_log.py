@@ -48,8 +48,8 @@ def note_of(error: DomainError, *, request_id: str, caller: Caller, model: str, 
 class RefusalReason(MessageCode):
     """Why a body was refused, without a word of it."""
 
-    INVALID = _("The request is not valid.")
-    INVALID_FIELD = _("The request is not valid: see `{field}`.")
+    INVALID = _("The request is invalid.")
+    INVALID_FIELD = _("The request is invalid: see `{field}`.")
 
 
 def reason_of(error: DomainError) -> Message:

@@ -42,7 +42,7 @@ class DomainError(Exception):
     def _with_support(cls, sentence: str) -> str:
         if not cls.names_support or not settings.SUPPORT_EMAIL:
             return sentence
-        contact = gettext("Questions? Write to {address}.").format(address=settings.SUPPORT_EMAIL)
+        contact = gettext("Questions? Contact {address}.").format(address=settings.SUPPORT_EMAIL)
         return f"{sentence} {contact}"
 
     @property

@@ -13,7 +13,7 @@ from tenants.quota_sync import snapshot
 
 
 class LaterSubscription(Conflict):
-    """The present subscription begins later than that; choose a later moment."""
+    """The current subscription starts later than that. Choose a later time."""
 
 
 def subscribe_tenant(tenant: Tenant, version: PlanVersion, *, at: datetime | None = None) -> Subscription:

@@ -154,7 +154,7 @@ class DeliveryObject(serializers.Serializer[WebhookDelivery]):
     attempts = serializers.IntegerField()
     status_code = serializers.IntegerField(allow_null=True)
     latency_ms = serializers.IntegerField(allow_null=True)
-    answer = serializers.CharField(allow_blank=True, help_text="The first 2 KB of the last answer.")
+    answer = serializers.CharField(allow_blank=True, help_text="The first 2 KB of the last response.")
     failure = MessageText()
     created_at = serializers.DateTimeField()
     attempted_at = serializers.DateTimeField(allow_null=True)

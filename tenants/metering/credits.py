@@ -42,9 +42,9 @@ class GrantName(MessageCode):
     """What an invoice calls credits that were granted without a reason: one for each source."""
 
     PROMOTION = _("Promotion of {day}")
-    TOP_UP = _("top-up of {day}")
+    TOP_UP = _("top-up on {day}")
     AUTHOR_SHARE = _("author's share of {day}")
-    GOODWILL = _("Goodwill of {day}")
+    GOODWILL = _("Goodwill credit of {day}")
 
 
 class GrantReason(MessageCode):

@@ -22,10 +22,10 @@ class DollarsField(forms.DecimalField):
     """An amount that people write in dollars and Python reads in integer nano-USD."""
 
     default_error_messages = {
-        "invalid": _("Write the amount in dollars, for example 25 or 12.50."),
-        "min_value": _("A budget is more than $0. Leave it empty for no budget."),
-        "max_value": format_lazy(_("A budget is at most ${amount:,}."), amount=MAX_USD),
-        "max_decimal_places": _("An amount has at most nine digits after the point."),
+        "invalid": _("Enter an amount in dollars, such as 25 or 12.50."),
+        "min_value": _("A budget must be more than $0. Leave it empty for no budget."),
+        "max_value": format_lazy(_("A budget can be at most ${amount:,}."), amount=MAX_USD),
+        "max_decimal_places": _("Use at most nine decimal places."),
     }
 
     def __init__(self, **options: Any) -> None:
@@ -63,9 +63,9 @@ class PriceField(forms.DecimalField):
     """A price that people write in dollars a million tokens and Python reads in integer nano-USD a token."""
 
     default_error_messages = {
-        "invalid": _("Write the price of a million tokens in dollars, for example 0.10."),
-        "min_value": _("A price is $0 or more."),
-        "max_decimal_places": _("A price of a million tokens has at most three digits after the point."),
+        "invalid": _("Enter the price per million tokens in dollars, such as 0.10."),
+        "min_value": _("A price must be $0 or more."),
+        "max_decimal_places": _("A price per million tokens can have at most three decimal places."),
     }
 
     def __init__(self, **options: Any) -> None:

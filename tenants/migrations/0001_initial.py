@@ -60,8 +60,8 @@ class Migration(migrations.Migration):
                     "is_offered",
                     models.BooleanField(
                         default=False,
-                        help_text="Owners can choose it and the price list shows it; other plans operators give.",
-                        verbose_name="offered to everybody",
+                        help_text="Owners can choose it, and the price list shows it. Other plans are assigned by operators.",
+                        verbose_name="public",
                     ),
                 ),
             ],
@@ -75,10 +75,12 @@ class Migration(migrations.Migration):
                         auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
                     ),
                 ),
-                ("at", models.DateTimeField(help_text="A whole minute.", unique=True)),
+                ("at", models.DateTimeField(help_text="Start of the minute.", unique=True)),
                 (
                     "totals",
-                    models.JSONField(help_text="Requests, tokens, errors by code, first bytes by bucket."),
+                    models.JSONField(
+                        help_text="Requests, tokens, errors by code, times to first byte by bucket."
+                    ),
                 ),
             ],
         ),
@@ -91,14 +93,17 @@ class Migration(migrations.Migration):
                         auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
                     ),
                 ),
-                ("period", models.CharField(help_text="Month in UTC, 2026-08.", max_length=7, unique=True)),
+                (
+                    "period",
+                    models.CharField(help_text="Month in UTC, such as 2026-08.", max_length=7, unique=True),
+                ),
                 (
                     "state",
                     models.CharField(
                         choices=[
                             ("exporting", "Exporting"),
                             ("exported", "exported and verified"),
-                            ("detached", "detached: its table is to be dropped"),
+                            ("detached", "detached, table not yet dropped"),
                             ("archived", "Archived"),
                         ],
                         default="exporting",
@@ -107,10 +112,13 @@ class Migration(migrations.Migration):
                 ),
                 (
                     "object_key",
-                    models.CharField(help_text="Of the gzipped CSV in the bucket.", max_length=120),
+                    models.CharField(help_text="SHA-256 of the gzipped CSV in the bucket.", max_length=120),
                 ),
                 ("sha256", models.CharField(blank=True, max_length=64)),
-                ("events", models.BigIntegerField(default=0, help_text="With those that used nothing.")),
+                (
+                    "events",
+                    models.BigIntegerField(default=0, help_text="Including workspaces without usage."),
+                ),
                 ("tokens", models.BigIntegerField(default=0)),
                 ("cost_nanousd", models.BigIntegerField(default=0)),
                 (
@@ -120,7 +128,7 @@ class Migration(migrations.Migration):
                         db_default="",
                         default="",
                         editable=False,
-                        help_text="Why an operator wants it. Those with a reason are made by a worker.",
+                        help_text="The operator's reason. Archives with a reason are created by a worker.",
                         max_length=300,
                     ),
                 ),
@@ -131,7 +139,7 @@ class Migration(migrations.Migration):
                         db_default="",
                         default="",
                         editable=False,
-                        help_text="Why the worker could not make it. It tries again once an operator says so.",
+                        help_text="Why the worker failed. It retries when an operator requests it.",
                         max_length=300,
                     ),
                 ),
@@ -141,7 +149,7 @@ class Migration(migrations.Migration):
                         db_default=False,
                         default=False,
                         editable=False,
-                        help_text="Whether it keeps what its events earned authors.",
+                        help_text="Whether it includes authors' earnings per event.",
                     ),
                 ),
                 ("begun_at", models.DateTimeField(auto_now_add=True)),
@@ -214,7 +222,7 @@ class Migration(migrations.Migration):
                     models.DateTimeField(
                         blank=True,
                         editable=False,
-                        help_text="When the password was reset or the address changed; empty once reviewed.",
+                        help_text="When the password was reset or the email address changed. Empty once reviewed.",
                         null=True,
                     ),
                 ),
@@ -222,9 +230,9 @@ class Migration(migrations.Migration):
                     "language",
                     models.CharField(
                         blank=True,
-                        choices=[("", "As the browser asks"), ("en", "English"), ("de", "Deutsch")],
+                        choices=[("", "Browser default"), ("en", "English"), ("de", "Deutsch")],
                         default="",
-                        help_text="Of pages and mail, as far as they are translated.",
+                        help_text="Language of pages and emails.",
                         max_length=8,
                     ),
                 ),
@@ -235,7 +243,7 @@ class Migration(migrations.Migration):
                         db_default="",
                         default="",
                         editable=False,
-                        help_text="Who shares the free plan (billing/persons.py), once the address has changed.",
+                        help_text="The person who shares the free plan (billing/persons.py), once the address has changed.",
                         max_length=64,
                     ),
                 ),
@@ -289,15 +297,15 @@ class Migration(migrations.Migration):
                     django.contrib.postgres.fields.ArrayField(
                         base_field=models.CharField(
                             choices=[
-                                ("inference", "Write text in styles"),
-                                ("styles:read", "See styles, their versions and reports"),
-                                ("styles:write", "Upload, change, release, share and delete styles"),
-                                ("keys:write", "See, make, limit and revoke API keys"),
-                                ("usage:read", "See usage and the log of requests"),
-                                ("billing:read", "See the plan, prices and what is spent"),
-                                ("members:write", "See and manage members"),
-                                ("webhooks:write", "See and manage webhooks and their secrets"),
-                                ("admin", "All of the above, and the workspace itself"),
+                                ("inference", "Generate text with styles"),
+                                ("styles:read", "View styles, versions and reports"),
+                                ("styles:write", "Upload, edit, release, share and delete styles"),
+                                ("keys:write", "View, create, limit and revoke API keys"),
+                                ("usage:read", "View usage and the request log"),
+                                ("billing:read", "View the plan, prices and spending"),
+                                ("members:write", "View and manage members"),
+                                ("webhooks:write", "View and manage webhooks and their secrets"),
+                                ("admin", "All of the above, and manage the workspace"),
                             ],
                             max_length=20,
                         ),
@@ -309,17 +317,19 @@ class Migration(migrations.Migration):
                     django.contrib.postgres.fields.ArrayField(
                         base_field=models.UUIDField(),
                         blank=True,
-                        help_text="Only these styles. Empty: all it may use.",
+                        help_text="Only these styles. Empty: all styles of the workspace.",
                         null=True,
                     ),
                 ),
                 (
                     "monthly_tokens",
-                    models.BigIntegerField(blank=True, help_text="This key's own cap a month.", null=True),
+                    models.BigIntegerField(
+                        blank=True, help_text="Monthly token limit of this key.", null=True
+                    ),
                 ),
                 (
                     "monthly_nanousd",
-                    models.BigIntegerField(blank=True, help_text="This key's budget a month.", null=True),
+                    models.BigIntegerField(blank=True, help_text="Monthly budget of this key.", null=True),
                 ),
                 ("requests_per_minute", models.PositiveIntegerField(blank=True, null=True)),
                 ("tokens_per_minute", models.PositiveIntegerField(blank=True, null=True)),
@@ -342,7 +352,7 @@ class Migration(migrations.Migration):
                     models.OneToOneField(
                         blank=True,
                         editable=False,
-                        help_text="The key that took its place when it was rotated; this one ends a while later.",
+                        help_text="The key that replaced it when it was rotated. This one expires a while later.",
                         null=True,
                         on_delete=django.db.models.deletion.SET_NULL,
                         related_name="replaces",
@@ -380,7 +390,7 @@ class Migration(migrations.Migration):
                 (
                     "is_masked",
                     models.BooleanField(
-                        default=False, help_text="Some argument was hidden: it can't be run again."
+                        default=False, help_text="Some arguments were hidden, so it can't be run again."
                     ),
                 ),
                 ("queue", models.CharField(blank=True, max_length=80)),
@@ -391,7 +401,9 @@ class Migration(migrations.Migration):
                 ("last_at", models.DateTimeField(db_index=True)),
                 (
                     "retried_at",
-                    models.DateTimeField(blank=True, help_text="When an operator ran it again.", null=True),
+                    models.DateTimeField(
+                        blank=True, help_text="When an operator last ran it again.", null=True
+                    ),
                 ),
             ],
             options={
@@ -449,11 +461,11 @@ class Migration(migrations.Migration):
                 ("number", models.PositiveIntegerField()),
                 ("monthly_fee_nanousd", models.BigIntegerField(default=0)),
                 ("included_tokens", models.BigIntegerField(default=0)),
-                ("monthly_tokens", models.BigIntegerField(help_text="Hard cap of tokens a month.")),
+                ("monthly_tokens", models.BigIntegerField(help_text="Hard cap on tokens per month.")),
                 (
                     "monthly_nanousd",
                     models.BigIntegerField(
-                        blank=True, help_text="Hard cap of spend a month. None: no cap.", null=True
+                        blank=True, help_text="Hard cap on spending per month. Empty: no cap.", null=True
                     ),
                 ),
                 ("requests_per_minute", models.PositiveIntegerField()),
@@ -464,44 +476,41 @@ class Migration(migrations.Migration):
                     "sequences_per_request",
                     models.PositiveSmallIntegerField(
                         default=16,
-                        help_text="Prompts times `n` of one request: each is a sequence of the engine's.",
+                        help_text="Maximum prompts times `n` per request. Each is a sequence in the engine.",
                     ),
                 ),
                 (
                     "api_requests_per_minute",
                     models.PositiveIntegerField(
-                        default=300, help_text="Of one key to the management API, /api/v1."
+                        default=300, help_text="Per key, for the management API /api/v1."
                     ),
                 ),
                 ("private_styles", models.PositiveIntegerField()),
                 (
                     "stored_versions",
                     models.PositiveIntegerField(
-                        default=30, help_text="Versions whose files are kept, rejected ones not counted."
+                        default=30, help_text="Versions with stored files, not counting rejected ones."
                     ),
                 ),
                 (
                     "stored_bytes",
                     models.BigIntegerField(
-                        default=2147483648,
-                        help_text="Bytes of adapters that are kept or announced by open uploads.",
+                        default=2147483648, help_text="Bytes of stored adapters and open uploads."
                     ),
                 ),
                 (
                     "open_uploads",
-                    models.PositiveIntegerField(default=3, help_text="Uploads begun and not finished."),
+                    models.PositiveIntegerField(default=3, help_text="Uploads started but not completed."),
                 ),
                 (
                     "weight",
-                    models.PositiveSmallIntegerField(
-                        default=1, help_text="Its share of an engine that is full."
-                    ),
+                    models.PositiveSmallIntegerField(default=1, help_text="Relative share of a full engine."),
                 ),
                 (
                     "effective_from",
                     models.DateTimeField(
                         default=django.utils.timezone.now,
-                        help_text="From when new subscriptions get it. Those on an earlier version stay there.",
+                        help_text="When new subscriptions get it. Existing ones keep their version.",
                     ),
                 ),
                 ("overage_allowed", models.BooleanField(default=False)),
@@ -530,7 +539,7 @@ class Migration(migrations.Migration):
                     "style_month_nanousd",
                     models.BigIntegerField(
                         default=0,
-                        help_text="Of hosting a private style for a month; it counts from the next month's start.",
+                        help_text="Monthly hosting price per private style. Takes effect at the start of the next month.",
                     ),
                 ),
             ],
@@ -565,7 +574,9 @@ class Migration(migrations.Migration):
                 (
                     "monthly_nanousd",
                     models.BigIntegerField(
-                        blank=True, help_text="Its own budget a month. None: only the plan's cap.", null=True
+                        blank=True,
+                        help_text="Its own monthly budget. Empty: only the plan's cap applies.",
+                        null=True,
                     ),
                 ),
                 (
@@ -573,17 +584,14 @@ class Migration(migrations.Migration):
                     models.UUIDField(
                         blank=True,
                         editable=False,
-                        help_text="The style that the playground and code samples begin with.",
+                        help_text="Default style of the playground and code samples.",
                         null=True,
                     ),
                 ),
                 (
                     "key_limits",
                     models.JSONField(
-                        blank=True,
-                        editable=False,
-                        help_text="Limits that a new API key starts with.",
-                        null=True,
+                        blank=True, editable=False, help_text="Default limits of new API keys.", null=True
                     ),
                 ),
                 (
@@ -592,7 +600,7 @@ class Migration(migrations.Migration):
                         blank=True,
                         default=365,
                         editable=False,
-                        help_text="After how many days a new API key ends where its maker says nothing else. None: never.",
+                        help_text="Default lifetime of new API keys, in days. Empty: no expiration.",
                         null=True,
                     ),
                 ),
@@ -603,7 +611,7 @@ class Migration(migrations.Migration):
                         blank=True,
                         db_default="",
                         editable=False,
-                        help_text="Its members read it.",
+                        help_text="Visible to members.",
                         max_length=300,
                     ),
                 ),
@@ -612,7 +620,7 @@ class Migration(migrations.Migration):
                     models.DateTimeField(
                         blank=True,
                         editable=False,
-                        help_text="When it is deleted, as an owner asked. Until then any owner can stop it.",
+                        help_text="Scheduled deletion, requested by an owner. Any owner can cancel it until then.",
                         null=True,
                     ),
                 ),
@@ -621,7 +629,7 @@ class Migration(migrations.Migration):
                     models.DateTimeField(
                         blank=True,
                         editable=False,
-                        help_text="When an owner deleted it: nothing opens it any more, its styles are being erased.",
+                        help_text="When it was deleted. It can no longer be used, and its styles are being erased.",
                         null=True,
                     ),
                 ),
@@ -630,7 +638,7 @@ class Migration(migrations.Migration):
                     models.DateTimeField(
                         blank=True,
                         editable=False,
-                        help_text="When the last file of its styles was gone.",
+                        help_text="When the last file of its styles was erased.",
                         null=True,
                     ),
                 ),
@@ -642,7 +650,7 @@ class Migration(migrations.Migration):
                     models.ForeignKey(
                         blank=True,
                         editable=False,
-                        help_text="The person who asked for it; empty: a key did, or operators.",
+                        help_text="Who requested it. Empty: an API key or operators.",
                         null=True,
                         on_delete=django.db.models.deletion.SET_NULL,
                         related_name="+",
@@ -694,10 +702,10 @@ class Migration(migrations.Migration):
                 (
                     "model_name",
                     models.CharField(
-                        blank=True, help_text="As it was asked for, if it was read.", max_length=100
+                        blank=True, help_text="As requested, if the body was read.", max_length=100
                     ),
                 ),
-                ("status", models.PositiveSmallIntegerField(help_text="Of HTTP.")),
+                ("status", models.PositiveSmallIntegerField(help_text="HTTP status.")),
                 ("code", models.CharField(max_length=60)),
                 ("reason", core.message_fields.MessageField()),
                 (
@@ -766,11 +774,11 @@ class Migration(migrations.Migration):
                     "limit",
                     models.CharField(
                         choices=[
-                            ("requests_per_minute", "requests a minute"),
-                            ("tokens_per_minute", "tokens a minute"),
-                            ("parallel_requests", "requests at once"),
-                            ("max_output_tokens", "tokens of one answer"),
-                            ("sequences_per_request", "sequences of one request"),
+                            ("requests_per_minute", "requests per minute"),
+                            ("tokens_per_minute", "tokens per minute"),
+                            ("parallel_requests", "concurrent requests"),
+                            ("max_output_tokens", "tokens per answer"),
+                            ("sequences_per_request", "sequences per request"),
                             ("private_styles", "private styles"),
                             ("stored_versions", "stored versions"),
                             ("stored_bytes", "stored bytes"),
@@ -782,15 +790,14 @@ class Migration(migrations.Migration):
                 (
                     "amount",
                     models.BigIntegerField(
-                        help_text="In all, not on top of the plan's.", verbose_name="how many"
+                        help_text="The total, not in addition to the plan's limit.", verbose_name="how many"
                     ),
                 ),
                 ("starts_at", models.DateTimeField(default=django.utils.timezone.now, editable=False)),
                 (
                     "ends_at",
                     models.DateTimeField(
-                        help_text="In UTC. Then the plan's limit holds again, by itself.",
-                        verbose_name="until",
+                        help_text="In UTC. After that, the plan's limit applies again.", verbose_name="until"
                     ),
                 ),
                 ("reason", models.CharField(blank=True, editable=False, max_length=300)),
@@ -798,7 +805,7 @@ class Migration(migrations.Migration):
                     "actor",
                     models.ForeignKey(
                         editable=False,
-                        help_text="Who did it.",
+                        help_text="Who raised it.",
                         null=True,
                         on_delete=django.db.models.deletion.PROTECT,
                         related_name="+",
@@ -829,12 +836,12 @@ class Migration(migrations.Migration):
                 (
                     "style_name",
                     models.CharField(
-                        blank=True, help_text="As in `model=`, when the edition was made.", max_length=100
+                        blank=True, help_text="The style's model name at the time.", max_length=100
                     ),
                 ),
                 (
                     "is_base",
-                    models.BooleanField(default=False, help_text="Of the base model without a style."),
+                    models.BooleanField(default=False, help_text="Price of the base model without a style."),
                 ),
                 ("input_nanousd", models.BigIntegerField()),
                 ("cached_input_nanousd", models.BigIntegerField()),
@@ -843,7 +850,7 @@ class Migration(migrations.Migration):
                     "author_percent",
                     models.PositiveSmallIntegerField(
                         default=0,
-                        help_text="Of what other workspaces' usage of a public style costs, for its author.",
+                        help_text="Percentage of what other workspaces pay for a public style, for its author.",
                     ),
                 ),
                 (
@@ -878,45 +885,42 @@ class Migration(migrations.Migration):
                     "type",
                     models.CharField(
                         choices=[
-                            ("version.serving", "A version began to serve."),
-                            ("version.rejected", "An upload was rejected by its validation."),
-                            ("version.failed", "A version could not be loaded by any engine."),
+                            ("version.serving", "A version started serving."),
+                            ("version.rejected", "An upload failed validation."),
+                            ("version.failed", "No engine could load a version."),
                             ("version.retired", "A version was retired."),
-                            ("release.promoted", "Another version answers for a style."),
-                            ("release.rolled_back", "The version before answers for a style again."),
-                            ("canary.ended", "A canary ended, by a person or by its figures."),
+                            ("release.promoted", "A style's live version changed."),
+                            ("release.rolled_back", "A style was rolled back to its previous version."),
+                            ("canary.ended", "A canary ended, manually or because of its metrics."),
                             ("style.shared", "Another workspace shared a style with this one."),
-                            ("style.offer_decided", "Operators approved or declined what was offered."),
-                            ("style.price_announced", "A selected style is to cost something else."),
-                            ("key.created", "An API key was made."),
-                            ("key.rotated", "An API key got a new secret."),
+                            ("style.offer_decided", "An offer was approved or declined."),
+                            ("style.price_announced", "The price of a selected style will change."),
+                            ("key.created", "An API key was created."),
+                            ("key.rotated", "An API key's secret was rotated."),
                             ("key.revoked", "An API key was revoked."),
-                            ("usage.threshold_reached", "50, 80 or 100 % of a month's limit is used."),
+                            ("usage.threshold_reached", "Usage reached 50, 80 or 100% of a monthly limit."),
                             ("credit.granted", "Credits were added to the workspace."),
-                            ("credit.expired", "What was left of some credits expired."),
-                            ("invoice.finalized", "A month's invoice has its number and is to be paid."),
+                            ("credit.expired", "Unused credits expired."),
+                            ("invoice.finalized", "A monthly invoice was finalized."),
                             ("invoice.paid", "An invoice was paid."),
-                            ("invoice.voided", "Nothing is asked for an invoice any more."),
+                            ("invoice.voided", "An invoice was voided."),
                             ("credit_note.issued", "An invoice was corrected by a credit note."),
-                            ("plan.changed", "Another plan was chosen; it holds from `takes_effect_at` on."),
-                            ("payment.succeeded", "A payment came: a top-up or an invoice's."),
-                            ("payment.failed", "A payment was declined, such as an automatic top-up."),
-                            ("workspace.suspended", "The workspace is served no more."),
-                            ("workspace.resumed", "The workspace is served again."),
+                            ("plan.changed", "The plan was changed, effective `takes_effect_at`."),
+                            ("payment.succeeded", "A payment succeeded, for a top-up or an invoice."),
+                            ("payment.failed", "A payment failed, such as an automatic top-up."),
+                            ("workspace.suspended", "The workspace was suspended."),
+                            ("workspace.resumed", "The workspace's suspension was lifted."),
                             (
                                 "workspace.deletion_requested",
-                                "An owner asked to delete the workspace. Until `deletion_at` any owner can stop it.",
+                                "An owner requested deletion of the workspace. Any owner can cancel it until `deletion_at`.",
                             ),
-                            ("workspace.deletion_stopped", "The workspace is not deleted after all."),
-                            ("erasure.completed", "A version's files are gone from everywhere."),
+                            ("workspace.deletion_stopped", "The deletion of the workspace was canceled."),
+                            ("erasure.completed", "A version's files were completely erased."),
                             (
                                 "webhook.disabled",
-                                "An endpoint answered 410, failed for three days, or was disabled by operators.",
+                                "An endpoint returned 410, failed for three days, or was disabled by operators.",
                             ),
-                            (
-                                "webhook.test",
-                                "Somebody pressed “Send a test”. It goes to that endpoint alone.",
-                            ),
+                            ("webhook.test", "A test event, sent only to the endpoint under test."),
                         ],
                         max_length=40,
                     ),
@@ -935,7 +939,7 @@ class Migration(migrations.Migration):
                         decoder=core.messages.MessageDecoder,
                         default=dict,
                         encoder=core.messages.MessageEncoder,
-                        help_text="Beside the object.",
+                        help_text="Additional data.",
                     ),
                 ),
                 ("created_at", models.DateTimeField(db_index=True, default=django.utils.timezone.now)),
@@ -979,7 +983,7 @@ class Migration(migrations.Migration):
                         blank=True,
                         default=list,
                         editable=False,
-                        help_text="Kinds of notices that the person switched off, of this workspace alone.",
+                        help_text="Kinds of notices the member switched off for this workspace.",
                     ),
                 ),
                 (
@@ -987,7 +991,7 @@ class Migration(migrations.Migration):
                     models.DateTimeField(
                         blank=True,
                         editable=False,
-                        help_text="When the person took the next steps off Home.",
+                        help_text="When the member dismissed the next steps on Home.",
                         null=True,
                     ),
                 ),
@@ -997,7 +1001,7 @@ class Migration(migrations.Migration):
                     models.DateTimeField(
                         blank=True,
                         editable=False,
-                        help_text="When the person last opened a page of it.",
+                        help_text="When the member last opened a page of the workspace.",
                         null=True,
                     ),
                 ),
@@ -1072,14 +1076,14 @@ class Migration(migrations.Migration):
                     "id",
                     models.UUIDField(default=uuid.uuid4, editable=False, primary_key=True, serialize=False),
                 ),
-                ("period", models.CharField(help_text="Month in UTC, 2026-11.", max_length=7)),
+                ("period", models.CharField(help_text="Month in UTC, such as 2026-11.", max_length=7)),
                 ("number", models.PositiveIntegerField(blank=True, null=True, unique=True)),
                 (
                     "state",
                     models.CharField(
                         choices=[
                             ("draft", "Draft"),
-                            ("finalized", "to be paid"),
+                            ("finalized", "due"),
                             ("paid", "Paid"),
                             ("void", "Void"),
                         ],
@@ -1087,23 +1091,26 @@ class Migration(migrations.Migration):
                         max_length=10,
                     ),
                 ),
-                ("plan", models.CharField(help_text="The plan version at the month's end.", max_length=80)),
-                ("total_nanousd", models.BigIntegerField(help_text="Whole cents, once it is finalized.")),
+                (
+                    "plan",
+                    models.CharField(help_text="The plan version at the end of the month.", max_length=80),
+                ),
+                ("total_nanousd", models.BigIntegerField(help_text="In whole cents, once finalized.")),
                 (
                     "bill_to",
-                    models.TextField(
-                        blank=True, help_text="The billing details of the day it was finalized."
-                    ),
+                    models.TextField(blank=True, help_text="The billing details when it was finalized."),
                 ),
                 (
                     "issuer",
-                    models.TextField(blank=True, help_text="Who sent it: INVOICE_ISSUER of that day."),
+                    models.TextField(
+                        blank=True, help_text="The issuer: INVOICE_ISSUER when it was finalized."
+                    ),
                 ),
                 ("created_at", models.DateTimeField(auto_now_add=True)),
                 ("finalized_at", models.DateTimeField(blank=True, null=True)),
                 (
                     "closed_at",
-                    models.DateTimeField(blank=True, help_text="When it was paid or made void.", null=True),
+                    models.DateTimeField(blank=True, help_text="When it was paid or voided.", null=True),
                 ),
                 (
                     "tenant",
@@ -1142,7 +1149,7 @@ class Migration(migrations.Migration):
                     "digest",
                     models.CharField(
                         editable=False,
-                        help_text="SHA-256 of the token in the mailed link.",
+                        help_text="SHA-256 of the token in the emailed link.",
                         max_length=64,
                         unique=True,
                     ),
@@ -1151,7 +1158,7 @@ class Migration(migrations.Migration):
                 (
                     "mailed_at",
                     models.DateTimeField(
-                        editable=False, help_text="Empty: the mail server did not take it yet.", null=True
+                        editable=False, help_text="Empty: not accepted by the mail server yet.", null=True
                     ),
                 ),
                 ("expires_at", models.DateTimeField()),
@@ -1185,11 +1192,11 @@ class Migration(migrations.Migration):
                 ),
                 ("style", models.UUIDField()),
                 ("style_name", models.CharField(max_length=100)),
-                ("period", models.CharField(help_text="Month in UTC, 2026-11.", max_length=7)),
+                ("period", models.CharField(help_text="Month in UTC, such as 2026-11.", max_length=7)),
                 (
                     "noted_at",
                     models.DateTimeField(
-                        auto_now_add=True, help_text="When it was first seen in that month."
+                        auto_now_add=True, help_text="When it was first hosted in that month."
                     ),
                 ),
                 (
@@ -1249,19 +1256,19 @@ class Migration(migrations.Migration):
                 ("amount_nanousd", models.BigIntegerField()),
                 (
                     "priority",
-                    models.PositiveSmallIntegerField(default=100, help_text="The lower one burns first."),
+                    models.PositiveSmallIntegerField(default=100, help_text="Lower values are used first."),
                 ),
                 (
                     "first_period",
                     models.CharField(
-                        help_text="Month in UTC in which it was granted, 2026-11.", max_length=7
+                        help_text="Month (UTC) in which it was granted, such as 2026-11.", max_length=7
                     ),
                 ),
                 (
                     "last_period",
                     models.CharField(
                         blank=True,
-                        help_text="It expires at this month's end (UTC). Empty: it never does.",
+                        help_text="Expires at the end of this month (UTC). Empty: never.",
                         max_length=7,
                     ),
                 ),
@@ -1300,7 +1307,7 @@ class Migration(migrations.Migration):
                     models.CharField(help_text="SHA-256 of method, path and body.", max_length=64),
                 ),
                 ("status", models.PositiveSmallIntegerField()),
-                ("body", models.BinaryField(help_text="Readable only with the Idempotency-Key itself.")),
+                ("body", models.BinaryField(help_text="Can be decrypted only with the Idempotency-Key.")),
                 ("created_at", models.DateTimeField(auto_now_add=True, db_index=True)),
                 (
                     "tenant",
@@ -1327,11 +1334,14 @@ class Migration(migrations.Migration):
                 ("requests", models.BigIntegerField()),
                 ("tokens", models.BigIntegerField()),
                 ("cost_nanousd", models.BigIntegerField(help_text="Of the usage.")),
-                ("share_nanousd", models.BigIntegerField(help_text="Of each request's cost, rounded down.")),
+                (
+                    "share_nanousd",
+                    models.BigIntegerField(help_text="Percentage of each request's cost, rounded down."),
+                ),
                 (
                     "earned_nanousd",
                     models.BigIntegerField(
-                        help_text="What of the share is earned: of usage that was paid. Empty: not decided yet.",
+                        help_text="The earned part of the share, from paid usage. Empty: not decided yet.",
                         null=True,
                     ),
                 ),
@@ -1340,7 +1350,7 @@ class Migration(migrations.Migration):
                     models.BooleanField(
                         db_default=False,
                         default=False,
-                        help_text="The two had a member in common in that month.",
+                        help_text="The two workspaces had a member in common in that month.",
                     ),
                 ),
                 (
@@ -1348,7 +1358,7 @@ class Migration(migrations.Migration):
                     models.BooleanField(
                         db_default=False,
                         default=False,
-                        help_text="From before shares were of paid usage alone: it stays.",
+                        help_text="Created before shares were limited to paid usage. Not changed.",
                     ),
                 ),
                 (
@@ -1381,7 +1391,10 @@ class Migration(migrations.Migration):
                 ),
                 ("at", models.DateTimeField(auto_now_add=True, db_index=True)),
                 ("action", models.CharField(max_length=60)),
-                ("object_type", models.CharField(help_text="The model, as tenants.tenant.", max_length=60)),
+                (
+                    "object_type",
+                    models.CharField(help_text="The model, such as tenants.tenant.", max_length=60),
+                ),
                 ("object_id", models.CharField(max_length=100)),
                 ("object_name", models.CharField(max_length=200)),
                 ("reason", models.CharField(blank=True, max_length=300)),
@@ -1397,12 +1410,12 @@ class Migration(migrations.Migration):
                     "after",
                     models.JSONField(default=dict, encoder=django.core.serializers.json.DjangoJSONEncoder),
                 ),
-                ("address", models.GenericIPAddressField(help_text="From where it was done.", null=True)),
+                ("address", models.GenericIPAddressField(help_text="Client IP address.", null=True)),
                 (
                     "position",
                     models.PositiveBigIntegerField(
                         editable=False,
-                        help_text="Its place in the chain, from 1 on. Empty: not linked yet.",
+                        help_text="Position in the chain, starting at 1. Empty: not linked yet.",
                         null=True,
                         unique=True,
                     ),
@@ -1414,7 +1427,7 @@ class Migration(migrations.Migration):
                         blank=True,
                         db_default="",
                         editable=False,
-                        help_text="SHA-256 of the entry and of the hash before it.",
+                        help_text="SHA-256 of the entry and the previous hash.",
                         max_length=64,
                     ),
                 ),
@@ -1431,7 +1444,7 @@ class Migration(migrations.Migration):
                 (
                     "api_key",
                     models.ForeignKey(
-                        help_text="The program's key.",
+                        help_text="The API key used.",
                         null=True,
                         on_delete=django.db.models.deletion.PROTECT,
                         related_name="audit_entries",
@@ -1441,7 +1454,7 @@ class Migration(migrations.Migration):
                 (
                     "tenant",
                     models.ForeignKey(
-                        help_text="The workspace whose log shows it. Empty: only operators see it.",
+                        help_text="The workspace whose log shows the entry. Empty: visible to operators only.",
                         null=True,
                         on_delete=django.db.models.deletion.PROTECT,
                         related_name="audit_entries",
@@ -1470,7 +1483,7 @@ class Migration(migrations.Migration):
             field=models.ForeignKey(
                 blank=True,
                 editable=False,
-                help_text="The workspace that was open last; the next session begins in it.",
+                help_text="The most recently opened workspace. The next session starts there.",
                 null=True,
                 on_delete=django.db.models.deletion.SET_NULL,
                 related_name="+",
@@ -1518,7 +1531,10 @@ class Migration(migrations.Migration):
                     ),
                 ),
                 ("style", models.UUIDField()),
-                ("share_nanousd", models.BigIntegerField(help_text="Of each request's cost, rounded down.")),
+                (
+                    "share_nanousd",
+                    models.BigIntegerField(help_text="Percentage of each request's cost, rounded down."),
+                ),
                 (
                     "author",
                     models.ForeignKey(
@@ -1594,7 +1610,7 @@ class Migration(migrations.Migration):
                     ),
                 ),
                 ("request_id", models.CharField(max_length=40)),
-                ("style", models.UUIDField(help_text="None: the base model.", null=True)),
+                ("style", models.UUIDField(help_text="Empty: the base model.", null=True)),
                 ("style_name", models.CharField(max_length=100)),
                 ("version_number", models.PositiveIntegerField(null=True)),
                 ("adapter_sha256", models.CharField(blank=True, max_length=64)),
@@ -1701,7 +1717,7 @@ class Migration(migrations.Migration):
                         base_field=models.CharField(max_length=40),
                         blank=True,
                         default=list,
-                        help_text="Empty: every type.",
+                        help_text="Empty: all types.",
                     ),
                 ),
                 ("sealed_secret", models.TextField(editable=False)),
@@ -1715,7 +1731,7 @@ class Migration(migrations.Migration):
                     models.DateTimeField(
                         blank=True,
                         editable=False,
-                        help_text="Of the first failure since the last success.",
+                        help_text="Time of the first failure since the last success.",
                         null=True,
                     ),
                 ),
@@ -1762,9 +1778,12 @@ class Migration(migrations.Migration):
                 ("attempts", models.PositiveSmallIntegerField(default=0)),
                 ("next_attempt_at", models.DateTimeField(default=django.utils.timezone.now)),
                 ("attempted_at", models.DateTimeField(help_text="When the last attempt began.", null=True)),
-                ("status_code", models.PositiveSmallIntegerField(help_text="Of the last answer.", null=True)),
-                ("latency_ms", models.PositiveIntegerField(help_text="Of the last attempt.", null=True)),
-                ("answer", models.TextField(blank=True, help_text="The first 2 KB of the last answer.")),
+                (
+                    "status_code",
+                    models.PositiveSmallIntegerField(help_text="From the last response.", null=True),
+                ),
+                ("latency_ms", models.PositiveIntegerField(help_text="From the last attempt.", null=True)),
+                ("answer", models.TextField(blank=True, help_text="The first 2 KB of the last response.")),
                 ("failure", core.message_fields.MessageField(help_text="Why the last attempt failed.")),
                 ("created_at", models.DateTimeField(default=django.utils.timezone.now)),
                 (
@@ -1800,9 +1819,7 @@ class Migration(migrations.Migration):
                 (
                     "text",
                     models.TextField(
-                        help_text="Operators read it; the workspace does not.",
-                        max_length=2000,
-                        verbose_name="note",
+                        help_text="Visible to operators only.", max_length=2000, verbose_name="note"
                     ),
                 ),
                 ("created_at", models.DateTimeField(auto_now_add=True)),
@@ -1810,7 +1827,7 @@ class Migration(migrations.Migration):
                     "author",
                     models.ForeignKey(
                         editable=False,
-                        help_text="Who wrote it.",
+                        help_text="Author.",
                         null=True,
                         on_delete=django.db.models.deletion.PROTECT,
                         related_name="+",
@@ -1837,7 +1854,7 @@ class Migration(migrations.Migration):
                         auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
                     ),
                 ),
-                ("period", models.CharField(help_text="The month whose usage it paid.", max_length=7)),
+                ("period", models.CharField(help_text="The month whose usage it paid for.", max_length=7)),
                 ("amount_nanousd", models.BigIntegerField()),
                 ("created_at", models.DateTimeField(auto_now_add=True)),
                 (
@@ -1852,7 +1869,7 @@ class Migration(migrations.Migration):
                     "invoice",
                     models.ForeignKey(
                         blank=True,
-                        help_text="None: it expired.",
+                        help_text="Empty: expired.",
                         null=True,
                         on_delete=django.db.models.deletion.PROTECT,
                         related_name="credit_burns",
@@ -1913,9 +1930,7 @@ class Migration(migrations.Migration):
                 ),
                 (
                     "period",
-                    models.CharField(
-                        help_text="An earlier one than the invoice's: it came late.", max_length=7
-                    ),
+                    models.CharField(help_text="Set if recorded late: the earlier month.", max_length=7),
                 ),
                 ("text", models.CharField(help_text="In English, frozen with the invoice.", max_length=200)),
                 (
@@ -1974,22 +1989,22 @@ class Migration(migrations.Migration):
                     "kind",
                     models.CharField(
                         choices=[
-                            ("usage", "Usage reaches 50, 80 or 100 % of a month's tokens, budget or credits"),
-                            ("uploads", "A version that was uploaded is rejected, or no engine can load it"),
-                            ("canaries", "A canary ends by itself"),
+                            ("usage", "Usage reaches 50, 80 or 100% of a month's tokens, budget or credits"),
+                            ("uploads", "An uploaded version is rejected or can't be loaded"),
+                            ("canaries", "A canary ends automatically"),
                             ("shares", "Another workspace shares a style with this one"),
                             ("offers", "An offer to the public catalogue is approved or declined"),
                             (
                                 "webhooks",
-                                "A webhook endpoint is disabled, because it failed for three days or by operators",
+                                "A webhook endpoint is disabled, by operators or after failing for three days",
                             ),
                             ("invoices", "A month's invoice is ready"),
                             (
                                 "payments",
                                 "The plan or a selected style's price changes, or an automatic top-up is declined",
                             ),
-                            ("keys", "An API key is made, replaced or revoked"),
-                            ("workspace", "The workspace is suspended, served again, or to be deleted"),
+                            ("keys", "An API key is created, rotated or revoked"),
+                            ("workspace", "The workspace is suspended, reinstated or scheduled for deletion"),
                         ],
                         max_length=20,
                     ),
@@ -2012,7 +2027,7 @@ class Migration(migrations.Migration):
                 ("next_attempt_at", models.DateTimeField(default=django.utils.timezone.now)),
                 (
                     "ended_at",
-                    models.DateTimeField(help_text="When it was sent, skipped or given up.", null=True),
+                    models.DateTimeField(help_text="When it was sent, skipped or abandoned.", null=True),
                 ),
                 (
                     "failure",

@@ -76,7 +76,7 @@ class OutboxEvent(models.Model):
         encoder=MessageEncoder, decoder=MessageDecoder, help_text="As the API presents it, with messages."
     )
     facts = models.JSONField(
-        default=dict, encoder=MessageEncoder, decoder=MessageDecoder, help_text="Beside the object."
+        default=dict, encoder=MessageEncoder, decoder=MessageDecoder, help_text="Additional data."
     )
     created_at = models.DateTimeField(default=timezone.now, db_index=True)
 
@@ -172,9 +172,9 @@ class WebhookDelivery(models.Model):
     attempts = models.PositiveSmallIntegerField(default=0)
     next_attempt_at = models.DateTimeField(default=timezone.now)
     attempted_at = models.DateTimeField(null=True, help_text="When the last attempt began.")
-    status_code = models.PositiveSmallIntegerField(null=True, help_text="Of the last answer.")
-    latency_ms = models.PositiveIntegerField(null=True, help_text="Of the last attempt.")
-    answer = models.TextField(blank=True, help_text="The first 2 KB of the last answer.")
+    status_code = models.PositiveSmallIntegerField(null=True, help_text="From the last response.")
+    latency_ms = models.PositiveIntegerField(null=True, help_text="From the last attempt.")
+    answer = models.TextField(blank=True, help_text="The first 2 KB of the last response.")
     failure = MessageField(help_text="Why the last attempt failed.")
     created_at = models.DateTimeField(default=timezone.now)
 

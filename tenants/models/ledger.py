@@ -32,7 +32,7 @@ class UsageEvent(models.Model):
         db_index=False,
     )
     key = models.ForeignKey(ApiKey, on_delete=models.PROTECT, related_name="usage_events", db_index=False)
-    style = models.UUIDField(null=True, help_text="None: the base model.")
+    style = models.UUIDField(null=True, help_text="Empty: the base model.")
     style_name = models.CharField(max_length=100)
     version_number = models.PositiveIntegerField(null=True)
     adapter_sha256 = models.CharField(max_length=64, blank=True)

@@ -142,7 +142,7 @@ class Price(models.Model):
     def of(self) -> str:
         """What it is the price of, in words."""
         return (
-            pgettext("what has a price", "the base model")
+            pgettext("priced item", "the base model")
             if self.is_base
             else self.style_name or gettext("every style")
         )

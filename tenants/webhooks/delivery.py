@@ -43,14 +43,14 @@ MAX_LEASES_OF_A_TENANT = 3
 class DeliveryFault(MessageCode):
     """Why an event was not taken, and why an endpoint gets no more."""
 
-    FAILED_TOO_LONG = _("It has failed for three days. The last time: {failure}")
-    ANSWERED_GONE = _("It answered 410 Gone, which means that it wants no more webhooks.")
+    FAILED_TOO_LONG = _("Deliveries failed for three days. Last error: {failure}")
+    ANSWERED_GONE = _("It returned 410 Gone, which means it no longer accepts webhooks.")
     KEY_IS_MISSING = _(
-        "Its secret can't be read: the pepper that it was stored under is no longer in the settings."
+        "Its secret can't be decrypted: the pepper it was stored under is no longer in the settings."
     )
-    NEVER_SENT = _("The endpoint was disabled before this was sent.")
-    REDIRECT = _("It answered {status_code}, a redirect. Webhooks follow none: change the address.")
-    NOT_TAKEN = _("It answered {status_code}; only 200 to 299 mean that it has taken the event.")
+    NEVER_SENT = _("The endpoint was disabled before this event was sent.")
+    REDIRECT = _("It returned {status_code}, a redirect. We don't follow redirects; change the URL.")
+    NOT_TAKEN = _("It returned {status_code}. Only 200 to 299 count as delivered.")
 
 
 @dataclass(frozen=True)

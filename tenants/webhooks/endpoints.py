@@ -34,7 +34,7 @@ class DisabledReason(MessageCode):
 
     BY_PERSON = _("Disabled by {who}.")
     BY_KEY = _("Disabled by an API key.")
-    BY_OPERATOR = _("Disabled by the people who run this site: {reason}")
+    BY_OPERATOR = _("Disabled by the operators of this site: {reason}")
 
 
 class TooManyEndpoints(Conflict):

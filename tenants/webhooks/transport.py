@@ -64,14 +64,14 @@ class TooMuchReceived(OSError):
 class NoAnswer(MessageCode):
     """Why no answer came."""
 
-    RESOLVED_TOO_LATE = _("The name server of its host did not answer in time.")
-    TOO_LATE = _("No whole answer came within {total_s:g} seconds.")
-    BAD_CERTIFICATE = _("Its certificate is not valid: {reason}.")
-    NO_TLS = _("The TLS handshake failed: does the address speak https?")
-    REFUSED = _("Nothing listens at its address: the connection was refused.")
-    TOO_MUCH = _("Its answer has more headers than we read.")
-    BROKE_OFF = _("The connection broke off before an answer came.")
-    NO_HTTP = _("What it answered is not HTTP.")
+    RESOLVED_TOO_LATE = _("The DNS lookup timed out.")
+    TOO_LATE = _("No complete response within {total_s:g} seconds.")
+    BAD_CERTIFICATE = _("The TLS certificate is invalid: {reason}.")
+    NO_TLS = _("The TLS handshake failed. Does the URL support https?")
+    REFUSED = _("The connection was refused.")
+    TOO_MUCH = _("The response headers are too large.")
+    BROKE_OFF = _("The connection was closed before a response arrived.")
+    NO_HTTP = _("The response is not valid HTTP.")
 
 
 # The first that fits: some of these errors are kinds of others.

@@ -152,7 +152,7 @@ def test_pages_and_api_tell_own_prices_and_what_is_announced(
     assert "poetry" in public
     assert "noir" not in public, "a private style is nobody's business"
     page = alice_client.get(reverse("adapters:style", args=["acme", "noir"])).text
-    for text in ("$3.21", "$6.54", "the price of every style"):
+    for text in ("$3.21", "$6.54", "standard price"):
         assert text in page
     shown = present_own_style(noir)["prices"]
     assert [price["output_nanousd"] for price in shown] == [None, 6540]

@@ -28,7 +28,7 @@ class NotEmpty(BackupRefused):
 
 
 class OtherVersion(BackupRefused):
-    """The backup was written by another version of Polyscribe: this one lacks the migration {migration}."""
+    """The backup was made by another version of Polyscribe. This version lacks the migration {migration}."""
 
 
 class ProgramFailed(BackupRefused):

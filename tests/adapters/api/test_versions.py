@@ -20,7 +20,7 @@ pytestmark = pytest.mark.django_db
 FOUND = Finding("rank_too_high", {"rank": 256, "limit": 64})
 FINDING = {
     "code": "rank_too_high",
-    "sentence": "The rank is 256; this engine takes at most 64.",
+    "sentence": "The rank is 256; this engine supports up to 64.",
     "fix": "Train with r = 64 or less.",
     "tensor": "",
 }

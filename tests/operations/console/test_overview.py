@@ -66,7 +66,7 @@ def test_every_tile_leads_to_a_list_and_every_span_has_charts(operator_client, b
 
 
 def test_an_empty_service_has_an_overview(operator_client):
-    assert tiles(operator_client)["Requests"] == ("no sample yet", "Beat takes one a minute.")
+    assert tiles(operator_client)["Requests"] == ("no sample yet", "Beat takes one sample per minute.")
     assert "No samples for this period yet" in operator_client.get(FRONT).text
 
 

@@ -23,7 +23,7 @@ def header_fault(path: Path) -> str:
         if start[LENGTH_BYTES:] != b"{":
             return "it has no header"
         if length_bytes > HEADER_LIMIT_BYTES:
-            return f"its header claims to be {length_bytes:,} bytes"
+            return f"its header claims to be to be {length_bytes:,} bytes"
         if length_bytes > size_bytes - LENGTH_BYTES:
             return "its header is truncated"
         file.seek(LENGTH_BYTES)
