@@ -1077,6 +1077,12 @@ class Migration(migrations.Migration):
                     ),
                 ),
                 (
+                    "retry_at",
+                    models.DateTimeField(
+                        blank=True, help_text="No further attempt before this time.", null=True
+                    ),
+                ),
+                (
                     "note",
                     core.message_fields.MessageField(
                         help_text="What it is waiting for, or why the engine rejected it."

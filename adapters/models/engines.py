@@ -191,6 +191,7 @@ class Placement(models.Model):
         blank=True,
         help_text="Since when it is loaded but no longer needed. Unloaded after a grace period.",
     )
+    retry_at = models.DateTimeField(null=True, blank=True, help_text="No further attempt before this time.")
     note = MessageField(help_text="What it is waiting for, or why the engine rejected it.")
 
     objects = PlacementQuerySet.as_manager()
