@@ -19,18 +19,6 @@ from adapters.engines.doctor import diagnose_engines
 from adapters.engines.readiness import engine_readiness
 from adapters.enqueue import enqueue_advance
 from adapters.errors import RoundNotFound
-from adapters.models import AdapterVersion, Engine, Erasure, Style
-from adapters.object_store import (
-    StoredObject,
-    check_storage,
-    is_storage_answering,
-    list_objects,
-    put_as_browser,
-    put_object,
-    read_object,
-    refused_origin,
-    write_object,
-)
 from adapters.placement.history import take_samples as take_engine_samples
 from adapters.placement.summary import count_unpublished, count_versions, oldest_missing_s, summarize_engines
 from adapters.placement.transitions import is_answering
@@ -42,21 +30,15 @@ from adapters.uploads.sessions import begin_upload, finish_upload
 from adapters.uploads.upload_request import StyleDescription
 
 __all__ = [
-    "AdapterVersion",
-    "Engine",
-    "Erasure",
     "Holdings",
     "ModelChoice",
     "RoundNotFound",
-    "StoredObject",
-    "Style",
     "StyleChoice",
     "StyleDescription",
     "StyleFacts",
     "begin_round",
     "begin_upload",
     "cast_vote",
-    "check_storage",
     "choose_style",
     "count_holdings",
     "count_unpublished",
@@ -73,9 +55,7 @@ __all__ = [
     "finish_upload",
     "found_workspace",
     "is_answering",
-    "is_storage_answering",
     "list_exported",
-    "list_objects",
     "list_style_choices",
     "model_choices",
     "name_default_style",
@@ -85,10 +65,6 @@ __all__ = [
     "price_book_versions",
     "public_styles",
     "publish_library",
-    "put_as_browser",
-    "put_object",
-    "read_object",
-    "refused_origin",
     "select_first_party_styles",
     "select_style",
     "set_public",
@@ -99,5 +75,4 @@ __all__ = [
     "take_engine_samples",
     "try_styles",
     "vote_standings",
-    "write_object",
 ]

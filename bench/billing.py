@@ -27,7 +27,7 @@ from django.db.models import Count  # noqa: E402
 from django.test.utils import CaptureQueriesContext  # noqa: E402
 from django.utils import timezone  # noqa: E402
 
-from adapters.public import read_object, write_object  # noqa: E402
+from adapters.object_store import read_object, write_object  # noqa: E402
 from billing import archive  # noqa: E402
 from billing.invoices import closing, invoices  # noqa: E402
 from billing.tasks import draft_invoices, finalize_invoices  # noqa: E402

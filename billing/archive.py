@@ -20,7 +20,7 @@ from django.db.models import Count, Sum
 from django.utils import timezone
 from psycopg import sql
 
-from adapters.public import read_object, write_object
+from adapters.object_store import read_object, write_object
 from billing.author_shares import SHARES_OF_EVENTS
 from core import locks, months
 from core.errors import Conflict, DomainError, Unavailable

@@ -16,9 +16,8 @@ from django.conf import settings
 from django.core.management import call_command
 from django.utils import timezone
 
+from adapters.models import AdapterVersion, Style
 from adapters.public import (
-    AdapterVersion,
-    Style,
     StyleDescription,
     begin_upload,
     enqueue_advance,

@@ -17,7 +17,8 @@ from django.utils.translation import gettext_lazy as _
 from django.views.decorators.http import require_GET
 from psycopg_pool import PoolTimeout
 
-from adapters.public import Engine, is_storage_answering
+from adapters.models import Engine
+from adapters.object_store import is_storage_answering
 from core import valkey
 from core.cached_result import CachedResult
 from inference.public import read_backlog

@@ -11,7 +11,7 @@ from django.db import connection
 from django.db.models import F
 from django.urls import reverse
 
-from adapters.public import read_object
+from adapters.object_store import read_object
 from billing import archive, tasks
 from billing.invoices import invoices
 from billing.reconciliation import compare_earnings, compare_invoices, compare_usage, has_earnings_to_compare

@@ -16,7 +16,8 @@ django.setup()
 from django.contrib.auth import get_user_model  # noqa: E402
 
 from adapters.catalog.selection import select_style  # noqa: E402
-from adapters.public import Style, found_workspace  # noqa: E402
+from adapters.models import Style  # noqa: E402
+from adapters.public import found_workspace  # noqa: E402
 from core import months  # noqa: E402
 from tenants.metering.credits import grant_credit  # noqa: E402
 from tenants.models import Plan, PlanVersion  # noqa: E402

@@ -18,7 +18,7 @@ from django.db import transaction  # noqa: E402
 from django.utils import timezone  # noqa: E402
 
 from adapters.catalog.price_book_versions import complete_edition, lock_editions  # noqa: E402
-from adapters.public import Style  # noqa: E402
+from adapters.models import Style  # noqa: E402
 from tenants.metering.price_book import whole_editions  # noqa: E402
 from tenants.models import Price, PriceBook  # noqa: E402
 

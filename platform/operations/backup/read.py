@@ -8,7 +8,7 @@ from pathlib import Path
 from django.db import transaction
 from django.utils import timezone
 
-from adapters.public import StoredObject, list_objects, read_object
+from adapters.object_store import StoredObject, list_objects, read_object
 from core import valkey
 from core.errors import NotFound
 from inference.public import drain_usage

@@ -7,7 +7,7 @@ from django.core.management import call_command
 from django.db import connection
 from django.db.migrations.loader import MigrationLoader
 
-from adapters.public import list_objects, put_object
+from adapters.object_store import list_objects, put_object
 from core import valkey
 from operations.backup import database
 from operations.backup.errors import NotEmpty, OtherVersion

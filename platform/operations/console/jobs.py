@@ -12,7 +12,7 @@ from django.db.models import Min, QuerySet
 from django.urls import reverse
 from django.utils import timezone
 
-from adapters.public import AdapterVersion, Erasure
+from adapters.models import AdapterVersion, Erasure
 from core import valkey
 from operations.monitoring import task_counts
 from operations.monitoring.broker import read_oldest, read_queue_lengths

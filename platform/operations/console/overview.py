@@ -12,7 +12,7 @@ from django.http import HttpRequest
 from django.urls import reverse
 from django.utils import timezone
 
-from adapters.public import AdapterVersion, Engine, Style
+from adapters.models import AdapterVersion, Engine, Style
 from billing.public import used_nanousd
 from core import valkey
 from core.charts import SPANS, Chart, Span, draw_bars, find_span

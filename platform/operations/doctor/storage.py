@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from django.conf import settings
 
-from adapters.public import check_storage, put_as_browser, refused_origin
+from adapters.object_store import check_storage, put_as_browser, refused_origin
 from core.errors import NotFound
 from operations.doctor.findings import Finding, fault, ok
 

@@ -7,7 +7,7 @@ from django.db import DatabaseError, InterfaceError, connection
 from django.db.migrations.executor import MigrationExecutor
 from psycopg_pool import PoolTimeout
 
-from adapters.public import is_storage_answering
+from adapters.object_store import is_storage_answering
 from core import valkey
 from core.cached_result import CachedResult
 from core.errors import Unavailable
