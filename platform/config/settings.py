@@ -96,6 +96,7 @@ TEMPLATES = [
             "builtins": [
                 "django.templatetags.i18n",
                 "website.templatetags.times",
+                "website.templatetags.texts",
                 "website.templatetags.support",
             ],
         },
