@@ -129,7 +129,7 @@ class ApiKey(models.Model):
 
     @property
     def own_limits(self) -> list[str]:
-        """The key's own limits in short words, `$25.00 a month`; empty when it has none."""
+        """The key's own limits in short words, `$25.00 per month`; empty when it has none."""
         months, requests = self.monthly_tokens or 0, self.requests_per_minute or 0
         tokens, parallel = self.tokens_per_minute or 0, self.parallel_requests or 0
         styles = len(self.styles or ())

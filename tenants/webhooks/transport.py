@@ -214,5 +214,6 @@ def _describe(error: Exception, limits: Limits) -> Message:
     """Return why there is no answer, for the endpoint's owner."""
     for kind, fault in FAULTS.items():
         if isinstance(error, kind):
-            return fault(reason=getattr(error, "verify_message", ""), total_s=limits.total_s)
+            reason = getattr(error, "verify_message", "").removesuffix(".")
+            return fault(reason=reason, total_s=limits.total_s)
     return NoAnswer.NO_HTTP()

@@ -80,7 +80,7 @@ def test_an_operator_raises_a_limit_on_the_workspaces_page(operator_client, oper
         "ends_at_0": f"{end:%Y-%m-%d}", "ends_at_1": f"{end:%H:%M:%S}", "why": "ticket 9",
     }  # fmt: skip
     refused = operator_client.post(add, form)
-    assert "may use 4 requests at once already" in refused.text
+    assert "The workspace already has 4 concurrent requests" in refused.text
     assert operator_client.post(add, form | {"amount": "40"}).status_code == 302
     raised = RaisedLimit.objects.get()
     assert (raised.actor, raised.reason) == (operator, "ticket 9")
@@ -88,7 +88,7 @@ def test_an_operator_raises_a_limit_on_the_workspaces_page(operator_client, oper
     entry = AuditEntry.objects.get(object_type="tenants.raisedlimit")
     assert (entry.actor, entry.reason, entry.after["amount"]) == (operator, "ticket 9", 40)
     [row] = next(one for one in sections(operator_client, workspace) if one.title == "Raised limits").rows
-    assert row.name == "40 requests at once"
+    assert row.name == "40 concurrent requests"
 
     listed = reverse("admin:tenants_raisedlimit_changelist")
     end_now = {"action": "end_now", "_selected_action": [raised.pk], "confirmed": "1", "why": "Over"}

@@ -49,13 +49,13 @@ def test_a_person_creates_three_workspaces_an_hour_and_five_a_day_by_any_spellin
     accounts = [User.objects.create_user(f"dora+{n}@example.org") for n in range(2)]
     made = [workspaces.create_own_tenant(accounts[n % 2], name=f"W{n}") for n in range(3)]
     Tenant.objects.filter(pk=made[0].pk).update(deleted_at=now)  # it counts all the same
-    with pytest.raises(workspaces.CreatedTooOften, match="created 3 workspaces lately"):
+    with pytest.raises(workspaces.CreatedTooOften, match="created 3 workspaces recently"):
         workspaces.create_own_tenant(accounts[1], name="W3")
     workspaces.create_own_tenant(User.objects.create_user("eve@example.org"), name="Eve's")
     Founding.objects.update(created_at=now - timedelta(hours=2))
     for n in range(3, 5):
         workspaces.create_own_tenant(accounts[0], name=f"W{n}")
-    with pytest.raises(workspaces.CreatedTooOften, match="created 5 workspaces lately"):
+    with pytest.raises(workspaces.CreatedTooOften, match="created 5 workspaces recently"):
         workspaces.create_own_tenant(accounts[0], name="W5")
     Founding.objects.update(created_at=now - timedelta(hours=25))
     workspaces.create_own_tenant(accounts[0], name="W5")

@@ -187,9 +187,9 @@ def test_the_command_prints_the_head_and_fails_at_the_first_fault(acme):
     call_command("verify_audit", expect=f"2:{entries[1].hash}", stdout=out)
     with pytest.raises(CommandError, match="9:"):
         call_command("verify_audit", expect=f"9:{'a' * 64}", stdout=out)
-    with pytest.raises(CommandError, match="no head"):
+    with pytest.raises(CommandError, match="'nonsense' is not a head"):
         call_command("verify_audit", expect="nonsense", stdout=out)
     with tampering():
         AuditEntry.objects.filter(pk=entries[1].pk).update(reason="Another one")
-    with pytest.raises(CommandError, match=rf"Entry {entries[1].pk} \(place 2"):
+    with pytest.raises(CommandError, match=rf"Entry {entries[1].pk} \(position 2"):
         call_command("verify_audit", stdout=out)

@@ -20,7 +20,7 @@ SAID = {
     ),
     EventType.VERSION_REJECTED: (
         "Version 3 of acme/brand-voice",
-        "only under another name, set base_model_name_or_path to Base.",
+        "under a different name, set base_model_name_or_path to Base.",
         "/styles/acme/brand-voice/",
     ),
     EventType.VERSION_FAILED: ("could not be loaded", "out of memory", "/styles/acme/brand-voice/"),

@@ -71,7 +71,7 @@ def test_a_failed_delivery_holds_later_ones_back_and_keeps_its_id_and_body(
     assert statuses(endpoint) == [Status.PENDING] * 3
     first = endpoint.deliveries.earliest("pk")
     assert (first.attempts, first.status_code, first.answer) == (1, 500, "no database")
-    assert "It answered 500" in str(first.failure)
+    assert "It returned 500" in str(first.failure)
     clock.move(seconds=RETRIES.after_s[0])
     assert deliver_due(LIMITS) == 3
     ids = [str(event.pk) for event in events]
@@ -112,7 +112,7 @@ def test_attempts_come_ever_later_and_end_after_three_days(new_receiver, new_end
     assert statuses(endpoint) == [Status.FAILED] * 2
     assert (endpoint.disabled_at, endpoint.failing_since) == (clock.at, began)
     assert "failed for three days" in str(endpoint.disabled_reason)
-    assert "It answered 500" in str(endpoint.disabled_reason)
+    assert "It returned 500" in str(endpoint.disabled_reason)
     told = other.deliveries.get().event
     assert (told.type, told.facts) == ("webhook.disabled", {"reason": endpoint.disabled_reason})
 

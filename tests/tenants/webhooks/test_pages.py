@@ -93,7 +93,7 @@ def test_deliveries_are_shown_with_their_answers_and_sent_again(
     assert "This endpoint is failing" in page.text
     assert str(event.pk) in page.text
     assert "&lt;b&gt;no database&lt;/b&gt;" in page.text
-    assert "It answered 500" in page.text
+    assert "It returned 500" in page.text
     assert "1 attempt" in page.text
     row = made.deliveries.get()
     assert alice_client.post(address("redeliver_webhook", row.public_id)).status_code == 302
