@@ -60,7 +60,7 @@ def test_an_upload_is_checked_pushed_and_serves(valkey, alice_client, engine, vl
     place = route["places"][0]
     assert (place["lora"], place["url"], route["version"]) == (version.engine_name, vllm.url, 1)
     page = alice_client.get(answer.json()["page"])
-    assert "This version is live." in page.text
+    assert "version 1 is live" in page.text
     assert object_store.uploaded_size(version.pk, "adapter_config.json") is None, "it is not needed any more"
 
 
