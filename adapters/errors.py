@@ -198,6 +198,7 @@ class VersionMoved(Conflict):
     """This version has changed in the meantime. Reload it before you continue."""
 
     code = "version_moved"
+    for_programs = "This version has changed in the meantime. Get it again before you continue."
 
 
 class UploadEnded(Conflict):

@@ -53,6 +53,10 @@ class BadPeriods(Invalid):
     {most} months."""
 
     code = "invalid_period"
+    for_programs = (
+        "`first_period` and `last_period` are months such as `2026-11`. The last must not be before the "
+        "first, and the range can span at most {most} months."
+    )
 
 
 class TooManyEarnings(Invalid):

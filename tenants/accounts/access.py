@@ -40,6 +40,9 @@ class InsufficientScope(NotAllowed):
     """This API key lacks the scope `{scope}`. Create a key with it in the studio, on the page "API keys"."""
 
     code = "insufficient_scope"
+    for_programs = (
+        "This API key lacks the scope `{scope}`. Create a key with it in the studio, under API keys."
+    )
 
 
 @dataclass(frozen=True)

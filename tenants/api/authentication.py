@@ -22,8 +22,7 @@ class BadKey(exceptions.AuthenticationFailed):
 
     default_code = "invalid_api_key"
     default_detail = (
-        "The API key is missing, malformed, expired or revoked. Create one in the studio, on the "
-        'page "API keys".'
+        "The API key is missing, malformed, expired or revoked. Create one in the studio, under API keys."
     )
 
 

@@ -60,7 +60,7 @@ def test_an_upload_is_checked_pushed_and_serves(valkey, alice_client, engine, vl
     place = route["places"][0]
     assert (place["lora"], place["url"], route["version"]) == (version.engine_name, vllm.url, 1)
     page = alice_client.get(answer.json()["page"])
-    assert "serves" in page.text
+    assert "version 1 is live" in page.text
     assert object_store.uploaded_size(version.pk, "adapter_config.json") is None, "it is not needed any more"
 
 
@@ -121,7 +121,7 @@ def test_sealed_files_that_are_not_the_checked_ones_never_reach_the_engine(acme,
     reconciler.reconcile(engine)
     version.refresh_from_db()
     assert version.status == Status.FAILED
-    assert "upload the adapter again" in str(version.failure)
+    assert "Upload the adapter again" in str(version.failure)
     assert version.engine_name not in vllm.loaded
 
 
@@ -283,7 +283,7 @@ def test_without_an_engine_a_valid_version_waits_and_a_silent_worker_is_named(ac
     )  # fmt: skip
     pipeline.advance_version(version)
     assert version.status == Status.PUSHING
-    assert "does not report" in str(version.note)
+    assert "worker isn't responding" in str(version.note)
 
 
 def test_a_fault_of_ours_is_said_and_raised(acme, engine, monkeypatch):

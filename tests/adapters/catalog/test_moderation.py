@@ -39,7 +39,7 @@ def test_an_offer_shows_what_it_writes_and_what_stands_out(operator_client, noir
     [waiting] = page.context["waiting"]
     assert waiting.is_offer
     assert waiting.effect.startswith("strong")
-    assert [remark.split(" (")[0] for remark in waiting.remarks] == ["Answer 2 has a mail address"]
+    assert [remark.split(" (")[0] for remark in waiting.remarks] == ["Answer 2 contains an email address"]
     for text in ("like a bad alibi", "Rain is water", "Dark streets.", "CC BY 4.0"):
         assert text in page.text
 

@@ -79,7 +79,7 @@ def test_an_owner_asks_an_operator_agrees_and_everybody_reads_it_before(
     assert asked.status_code == 302
     page = alice_client.get(page_of(noir)).text
     assert "Pending approval" in page
-    assert "A million tokens cost $0.60 to read" in page
+    assert "$0.60 per million input tokens, $0.15 per million cached input tokens, $2.40 per million" in page
     assert "$0.60" not in charlie_client.get(page_of(noir, "style")).text
     console = reverse("admin:adapters_pricechange_changelist")
     assert "$0.60 / $0.15 / $2.40 per million tokens, 25% to the author" in operator_client.get(console).text

@@ -81,7 +81,7 @@ def test_a_cluster_is_registered_with_its_replicas_and_the_sums_of_their_limits(
     assert (engine.replicas, engine.max_loras) == (2, 16)
     assert registering.register_engine() == engine
     Engine.objects.update(is_gone=True)
-    with pytest.raises(EngineGone, match="another name"):
+    with pytest.raises(EngineGone, match="different name"):
         registering.register_engine()
 
 

@@ -118,14 +118,14 @@ def test_an_operator_attests_for_an_engine_that_nobody_can_look_at(operator_clie
         engine_purge.attest(erasure)
     engine.delete()
     erasure = advance(erasure)
-    assert "attests" in waits_for(erasure)[0]
+    assert "An operator must confirm" in waits_for(erasure)[0]
     lists = reverse("admin:adapters_erasure_changelist")
     assert "noir" in operator_client.get(lists).text
     operator_client.post(lists, {"action": "attest", "_selected_action": [erasure.pk]} | CONFIRMED)
     erasure = advance(erasure)
     assert erasure.finished_at
     shown = operator_client.get(reverse("admin:adapters_erasure_change", args=[erasure.pk]))
-    assert "An operator attests" in shown.text
+    assert "An operator confirmed that its machines were wiped" in shown.text
 
 
 @pytest.mark.parametrize("begun", ["before", "after"])
@@ -135,7 +135,7 @@ def test_an_operator_attests_also_for_a_machine_that_is_gone(operator_client, en
     engines = reverse("admin:adapters_engine_changelist")
     action = {"action": "give_up", "_selected_action": [engine.pk]}
     for unsure in ({}, {"confirm": "local"}, CONFIRMED, CONFIRMED | {"confirm": "other"}):
-        assert "Type local to go on" in operator_client.post(engines, action | unsure).text
+        assert "Type local to confirm" in operator_client.post(engines, action | unsure).text
     assert not Engine.objects.get().is_gone
     operator_client.post(engines, action | CONFIRMED | {"confirm": "local"})
     gone, placement = Engine.objects.get(), Placement.objects.get()
@@ -144,7 +144,7 @@ def test_an_operator_attests_also_for_a_machine_that_is_gone(operator_client, en
     tasks.republish_stale()
 
     erasure = advance(erasure or erase(version))
-    assert "attests" in waits_for(erasure)[0]
+    assert "An operator must confirm" in waits_for(erasure)[0]
     assert engine_purge.attest(erasure) == 1
     assert advance(erasure).finished_at
 

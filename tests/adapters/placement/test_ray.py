@@ -76,7 +76,7 @@ def test_a_version_without_effect_is_refused(acme, cluster, ray):
     reconciler.reconcile(cluster)
     version.refresh_from_db()
     assert version.status == Status.FAILED
-    assert "it is only rounding" in str(version.failure)
+    assert "is rounding error" in str(version.failure)
 
 
 def test_what_serves_elsewhere_serves_on_a_new_cluster_at_once(acme, engine, cluster, ray):

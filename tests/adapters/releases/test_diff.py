@@ -51,7 +51,7 @@ def test_prompts_are_kept_with_the_style_and_too_many_are_refused_beside_the_fie
     assert [pair["prompt"] for pair in kept.context["pairs"]] == ["Why is it late?", "Who called?"]
     refused = alice_client.post(PAGE, {"prompts": "\n".join(f"Again {number}?" for number in range(9))})
     assert refused.status_code == 422
-    assert "these are 9" in refused.text
+    assert "Use at most 8 prompts, one per line; you have 9." in refused.text
     assert "Again 8?" in refused.text  # nothing typed is lost
     style.refresh_from_db()
     assert style.test_prompts == "Why is it late?\nWho called?"

@@ -124,7 +124,7 @@ def test_a_canary_that_is_not_approved_takes_its_owners_requests_only(noir, engi
 def test_words_change_for_others_once_they_are_approved(noir, alice_client, charlie_client, charlies, doras):
     texts = {"name": "Casino", "description": "Win money!", "sample_prompt": "Where?", "licence": ""}
     page = alice_client.post(reverse("adapters:describe", args=[noir.pk]), texts, follow=True).text
-    assert "Others read this once the operators have approved it." in page
+    assert "Others will see your changes once they&#x27;re approved." in page
     assert "Change pending approval" in page
     for tenant in (charlies, doras):
         assert seen(tenant)[:2] == ("Noir", "Rain.")

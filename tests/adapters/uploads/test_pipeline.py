@@ -208,7 +208,10 @@ def test_two_clicks_convert_a_rejected_version_into_one_new_one(acme, engine, al
     assert all((made[name] == expected[name]).all() for name in expected)
     original.refresh_from_db()
     assert (original.conversions, stored(original)) == ([], {})
-    assert "converted" in alice_client.get(reverse("adapters:style", args=["acme", "noir"])).text
+    assert (
+        "Converted from the files of version 1."
+        in alice_client.get(reverse("adapters:style", args=["acme", "noir"])).text
+    )
     with pytest.raises(NothingToConvert):
         conversions.begin_conversion(uploaded(acme, "odes"), None)
 

@@ -164,4 +164,4 @@ def test_the_answer_to_a_refused_upload_names_the_field(acme, alice_client, base
     body = {"slug": "noir", "name": "Noir", "files": [{"name": name, "size": 100} for name in FREE]}
     answer = alice_client.post(reverse("adapters:create_version"), body, content_type="application/json")
     assert answer.status_code == 400
-    assert "change the plan" in answer.json()["errors"]["files"][0]
+    assert "upgrade your plan" in answer.json()["errors"]["files"][0]
