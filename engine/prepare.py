@@ -144,7 +144,7 @@ def check_model(folder: Path) -> None:
     if not any(folder.glob("*.safetensors")):
         missing.append("*.safetensors")
     if missing:
-        raise Unprepared(f"{folder} is not a model folder: {', '.join(missing)} is missing.")
+        raise Unprepared(f"{folder} is not a model folder. Missing: {', '.join(missing)}.")
 
 
 def main() -> None:

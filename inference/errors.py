@@ -99,8 +99,8 @@ class UnknownAddress(UnknownPath):
 
 
 class NoEmbeddings(UnknownPath):
-    """Embeddings are not available: styles only generate text. Use a service with an embedding model, and
-    send the texts it finds in a message."""
+    """Embeddings are not available, because styles only generate text: use a service with an embedding model,
+    and send the texts it finds in a message."""
 
 
 class NoTokenizer(NotFound):
@@ -194,15 +194,15 @@ class InFlightFull(Limited):
 
 
 class QuotaExhausted(Limited):
-    """Not enough {limit} left for this {scope} ({allowed}): {left} is left, and this request may need
-    {needed}. The limit resets on {resets_on}. A higher limit takes effect immediately."""
+    """Not enough {limit} left for this {scope} ({left} of {allowed}): this request may need {needed}.
+    The limit resets on {resets_on}. A higher limit takes effect immediately."""
 
     code = "insufficient_quota"
     names_support = True
 
 
 class FreePlanExhausted(QuotaExhausted):
-    """All free workspaces of the same owner share {allowed} tokens per month: {left} is left, and this
+    """All free workspaces of the same owner share {allowed} tokens per month, with {left} left. This
     request may need {needed}. The limit resets on {resets_on}. A paid plan takes effect immediately."""
 
 

@@ -173,7 +173,7 @@ def test_what_is_written_after_the_export_is_exported_anew(acme, used, monkeypat
 
     steps = {**archive.STEPS, UsageArchive.State.EXPORTED: detach_after_a_drain}
     monkeypatch.setattr(archive, "STEPS", steps)
-    with pytest.raises(archive.NotInvoiced, match="of acme"):
+    with pytest.raises(archive.NotInvoiced, match="for acme"):
         archive_april()
     assert UsageArchive.objects.get().state == "exporting"
     assert UsageEvent.objects.count() == len(used) + 1
@@ -295,7 +295,7 @@ def test_what_the_worker_could_not_archive_says_why_and_waits_for_an_operator(ac
     row = UsageArchive.objects.get()
     assert "not on a finalized invoice yet, for acme" in row.problem
     changelist = reverse("admin:tenants_usagearchive_changelist")
-    assert "on no final invoice yet" in operator_client.get(changelist).content.decode()
+    assert "not on a finalized invoice yet" in operator_client.get(changelist).content.decode()
     put_on(acme, overage_allowed=True)
     invoices.finalize_invoice(invoices.draft_invoice(acme, MONTH), NOW)
     assert archive.archive_requested(NOW) == 0

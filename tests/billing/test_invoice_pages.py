@@ -36,7 +36,7 @@ def test_a_draft_is_nothing_that_customers_see(alice_client, on_writer):
 def test_this_months_page_says_what_its_invoice_would_be(alice_client, on_writer, event):
     record_events([event(on_writer, admitted_at=timezone.now(), style_name="acme/noir")])
     page = alice_client.get(reverse("billing:invoices")).content.decode()
-    assert f"{datetime.now(UTC):%B} costs $12.00 until now." in page
+    assert f"{datetime.now(UTC):%B} so far: $12.00" in page
     assert "acme/noir, tokens" in page
 
 

@@ -217,7 +217,7 @@ def test_plans_by_arrangement_are_nobodys_to_choose_and_on_no_page(old_acme, ali
     later.pk, later.number, later.effective_from = None, 2, datetime(2100, 1, 1, tzinfo=UTC)
     later.save()
     for code in ("enterprise", "charlies-own"):
-        with pytest.raises(UnknownPlan, match="ask us"):
+        with pytest.raises(UnknownPlan, match="contact us"):
             choose_plan(old_acme, code, now=NOW)
     assert plan_at(old_acme, NOW) == "free"
     assert [offer.version.plan_id for offer in list_offers(old_acme, NOW)] == ["writer", "studio"]

@@ -148,7 +148,7 @@ def test_an_index_that_cannot_be_reached_is_the_advice(programs):
     uv = program(programs, "uv", "echo 'error: no' >&2; echo '  cause: Failed to fetch: index' >&2; exit 2")
 
     with pytest.raises(
-        install.CannotInstall, match=r"Python 3\.13: Failed to fetch: index\n.*check the network"
+        install.CannotInstall, match=r"Python 3\.13: Failed to fetch: index\n.*Check the network"
     ):
         install.choose_python(uv, "cpu", [python(programs, "3.13")])
 

@@ -10,8 +10,11 @@ from django.contrib import admin
 from django.db.models import Field, Model
 from django.utils import timezone
 
+from adapters.errors import Finding
 from adapters.models import AdapterVersion, Style
 from core import months
+from core.message_fields import MessageField
+from core.messages import Message
 from core.money import NANO
 from tenants.metering.ledger import record_events
 from tenants.models import (
@@ -35,7 +38,7 @@ WANTED: dict[str, Callable[[int], Values]] = {
     "adapters.AdapterVersion": lambda n: {
         "status": "serving",
         "converted_from": None,
-        "findings": [{"code": "rank", "sentence": "The rank is high.", "fix": "Train with 16."}],
+        "findings": [Finding("rank_too_high", {"rank": 256, "limit": 64})],
     },
     "adapters.BaseModel": lambda n: {
         "config": {"model_type": "llama", "num_hidden_layers": LAYERS, "torch_dtype": "bfloat16"},
@@ -100,6 +103,9 @@ class Rows:
         wanted = WANTED.get(model._meta.label, lambda n: {})(number)
         values: Values = {}
         for field in model._meta.concrete_fields:
+            if isinstance(field, MessageField) and field.name not in wanted:
+                values[field.name] = Message.of(_text_of(field, number))
+                continue
             is_automatic = field.has_default() or field.get_internal_type().endswith("AutoField")
             if field.name in wanted or is_automatic:
                 continue

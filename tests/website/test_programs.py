@@ -48,7 +48,7 @@ def test_a_program_gets_json_wherever_nothing_is(client, headers, method):
         if not path.startswith("/api/"):
             assert said["error"].keys() == {"message", "type", "param", "code"}, path
             assert (said["error"]["code"], "/v1" in said["error"]["message"]) == ("unknown_url", True)
-            assert said["error"]["message"].startswith("There is nothing")
+            assert said["error"]["message"].startswith("No such endpoint.")
             assert answer.headers["Cache-Control"] == "no-store"
 
 

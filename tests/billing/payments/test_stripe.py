@@ -484,7 +484,7 @@ def test_a_day_has_three_top_ups_and_then_the_owner_is_told(acme, alice, stripe,
     assert [auto_top_up.top_up_due(now) for _ in range(6)] == [1, 1, 1, 0, 0, 0]
     assert len(charges(stripe)) == 3
     told = Payment.objects.get(state="failed")
-    assert "3 automatic top-ups within a day" in str(told.failure)
+    assert "limit of 3 automatic top-ups per day" in str(told.failure)
     assert NoticeMail.objects.filter(membership__user=alice, event__type="payment.failed").count() == 1
     assert PaymentAccount.objects.get().failures == 0
     assert auto_top_up.top_up_due(now + timedelta(hours=25)) == 1

@@ -152,7 +152,7 @@ async def test_more_sequences_than_the_plan_allows_are_refused_by_name(account, 
 
 async def test_more_sequences_than_may_ever_run_in_parallel_are_not_to_be_sent_again(account, ask):
     account.limit(parallel_requests=4)
-    with pytest.raises(TooManyAtOnce, match=r"5 sequences .* 4 in parallel") as refused:
+    with pytest.raises(TooManyAtOnce, match=r"5 sequences .* 4 at a time") as refused:
         await ask(choices=5)
     assert http_errors.headers(refused.value) == [(b"x-should-retry", b"false")]
 

@@ -343,7 +343,7 @@ def test_two_free_workspaces_of_a_person_have_one_bucket_of_refusals_and_rates_a
 def test_what_one_free_workspace_used_the_other_has_not_and_the_refusal_says_why(two):
     first, second = two.callers
     two.store.hset(names.pool_account_key(first.pool, months.current()), "used", LIMIT - 29)
-    with pytest.raises(FreePlanExhausted, match="free workspaces of one person share 200,000 tokens"):
+    with pytest.raises(FreePlanExhausted, match="free workspaces of the same owner share 200,000 tokens"):
         two.ask(second, "r1")
     two.store.hset(names.pool_account_key(first.pool, months.current()), "used", LIMIT - 30)
     two.ask(second, "r2")

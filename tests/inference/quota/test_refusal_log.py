@@ -37,7 +37,7 @@ async def test_a_refusal_is_noted_with_its_reason(client, engine, account):
     await noted(client.gateway)
     [entry] = entries(account)
     assert str(read_message(entry["reason"])).startswith(
-        "Rate limit reached for requests a minute of this workspace: 1 allowed"
+        "Rate limit reached for requests per minute of this workspace: 1 allowed"
     )
     assert (entry["model"], entry["status"], entry["code"]) == ("poetry", "429", "rate_limit_exceeded")
     assert entry["key"] == str(account.key)
