@@ -74,7 +74,9 @@ def test_files_that_were_brought_by_hand_are_taken_without_a_hub(tmp_path, hub):
 def test_what_was_brought_by_hand_must_be_whole(tmp_path, hub):
     fill(tmp_path / NAME, files=("config.json",))
 
-    with pytest.raises(prepare.Unprepared, match=r"not a model folder\. Missing: tokenizer\.json, \*\.safetensors"):
+    with pytest.raises(
+        prepare.Unprepared, match=r"not a model folder\. Missing: tokenizer\.json, \*\.safetensors"
+    ):
         prepare.prepare_model(NAME, tmp_path / NAME)
 
 

@@ -44,7 +44,7 @@ def test_a_look_asks_why_shows_a_banner_and_is_written_down(operator_client, ope
 
     operator_client.post(look_page(acme), SURE)
     page = operator_client.get(reverse("website:settings"))
-    assert "You’re viewing <strong>Acme</strong>" in page.text
+    assert "viewing <strong>Acme</strong> as its owner until" in page.text
     assert not Membership.objects.filter(user=operator).exists()
     began = AuditEntry.objects.get(action="look.begun")
     assert (began.actor, began.object_id, began.reason) == (operator, str(acme.pk), "ticket 12")
