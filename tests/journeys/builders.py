@@ -32,7 +32,7 @@ def logged_requests(writer, **filters: str) -> list[list[str]]:
 
 def hang_ups(writer) -> list[list[str]]:
     """Return the rows of requests whose client hung up."""
-    return [row for row in logged_requests(writer) if "hung up" in " ".join(row)]
+    return [row for row in logged_requests(writer) if "disconnected" in " ".join(row)]
 
 
 def billed(writer, request_id: str) -> tuple[int, int]:

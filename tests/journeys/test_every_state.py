@@ -232,7 +232,7 @@ def test_answers_a_refusal_and_an_open_blind_vote(alice_client, browser, live_se
     page.get_by_role("button", name="Write").click()
     expect(page.get_by_role("button", name="Stop")).to_be_hidden()
     expect(page.get_by_role("alert").filter(has_text="Too fast")).to_be_visible()
-    expect(page.get_by_role("region", name="Answer 1").locator("[data-tokens]")).to_contain_text("40 written")
+    expect(page.get_by_role("region", name="Answer 1").locator("[data-tokens]")).to_contain_text("40 out")
     faults += look_at_state(page, "answers and a refusal")
 
     page.goto(reverse("adapters:compare", args=["acme", "letters"]))
@@ -294,7 +294,7 @@ def test_without_javascript_pages_read_forms_post_and_what_needs_it_says_so(
     revoke = dialog_of(page, "Revoke “by hand”?")
     revoke.get_by_role("textbox").fill("by hand")
     revoke.get_by_role("button", name="Revoke key").click()
-    expect(page.get_by_text("“by hand” is revoked.")).to_be_visible()
+    expect(page.get_by_text("“by hand” was revoked.")).to_be_visible()
 
 
 def dialog_of(page: Page, heading: str) -> Locator:

@@ -40,8 +40,7 @@ def test_sign_up_upload_write_key_usage(page, site):  # noqa: PLR0915
     look(page, "upload")
     page.get_by_role("button", name="Upload").click()
     expect(page).to_have_url(re.compile(r"/styles/[\w-]+/noir/"), timeout=60_000)
-    expect(page.get_by_text(re.compile("Serving"))).to_be_visible(timeout=60_000)
-    expect(page.locator("[data-status=serving]")).to_be_visible(timeout=60_000)
+    expect(page.locator("[data-status=serving]")).to_have_text("Live", timeout=60_000)
 
     page.goto("/playground/")
     page.get_by_label("Style", exact=True).select_option(f"{name}/noir")
@@ -128,7 +127,7 @@ def test_a_large_upload_is_paused_and_goes_on_after_a_reload_without_sending_a_p
     ]
 
     page.goto("/styles/new/")
-    expect(page.get_by_text("is not finished")).to_be_hidden()
+    expect(page.get_by_text("isn\u2019t finished")).to_be_hidden()
 
 
 @pytest.mark.timeout(300)
@@ -173,7 +172,7 @@ def test_each_tab_s_upload_is_remembered_and_one_that_ended_elsewhere_is_told(pa
     page.get_by_role("button", name="Upload and check").click()
     expect(page).to_have_url(re.compile(rf"/styles/{name}/first/"), timeout=60_000)
     page.goto("/styles/new/")
-    expect(page.get_by_text("is not finished")).to_be_hidden()
+    expect(page.get_by_text("isn\u2019t finished")).to_be_hidden()
 
 
 def large_files(folder: Path, *, mib: int = 20) -> list[Path]:

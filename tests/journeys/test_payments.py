@@ -139,15 +139,15 @@ def change_the_plan_up_and_down(page: Page) -> None:
     expect(page.get_by_text("When they run out")).to_be_visible()
     page.get_by_role("button", name="Change to Writer now").click()
     page.locator("#change-to-writer [type=submit]").click()
-    expect(page.get_by_text("Writer holds from the next request on.")).to_be_visible()
+    expect(page.get_by_text("You're now on Writer.")).to_be_visible()
     expect(page.get_by_text(re.compile(r"^0 of [\d,]+ included tokens in "))).to_be_visible()
-    expect(page.get_by_text("paid from your $25.00 of credits")).to_be_visible()
+    expect(page.get_by_text("paid from your $25.00 in credits")).to_be_visible()
     look(page, "payments-plan")
     page.get_by_role("button", name=re.compile("Change to Free on")).click()
     page.locator("#change-to-free [type=submit]").click()
-    expect(page.get_by_text("Until then all stays as it is.").first).to_be_visible()
+    expect(page.get_by_text("Nothing changes until then").first).to_be_visible()
     page.get_by_role("button", name="Keep Writer").click()
-    expect(page.get_by_text("Writer goes on.")).to_be_visible()
+    expect(page.get_by_text("You're staying on Writer.")).to_be_visible()
 
 
 def top_up_automatically(page: Page, stripe: FakeStripe, people: dict[str, str], ask: Any) -> None:

@@ -46,7 +46,7 @@ def test_the_shipped_styles_change_words_strongly_and_show_it(demo):
         eventually(
             lambda path=f"/styles/polyscribe/{slug}/": (
                 "Repeated phrases" in fetched(demo.session, path)
-                or "Words a sentence" in fetched(demo.session, path)
+                or "Words per sentence" in fetched(demo.session, path)
             ),
             within_s=120,
             what=f"no sample answers of {slug}",
@@ -90,5 +90,5 @@ def test_two_versions_are_compared_on_own_prompts_and_one_is_promoted(demo, page
     look(page, "phone-compare")
     await_usage(demo.api, {first.model: 4})  # admitted and metered like any request
     page.get_by_role("button", name="Promote version 2").click()
-    expect(page.get_by_text("version 2 answers", exact=True)).to_be_visible()
+    expect(page.get_by_text("version 2 is live", exact=True)).to_be_visible()
     assert second.page == first.page

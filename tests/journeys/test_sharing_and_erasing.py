@@ -85,7 +85,7 @@ def test_a_style_is_lent_taken_away_and_erased(demo, stranger, random_adapters):
     with pytest.raises(openai.NotFoundError):
         demo.say(upload.model, QUESTION, **GREEDY)
     eventually(
-        lambda: waits(report_of(demo, version_id), "memory free"),
+        lambda: waits(report_of(demo, version_id), "memory freed"),
         within_s=60,
         what=f"not forgotten: {report_of(demo, version_id)}",
     )
