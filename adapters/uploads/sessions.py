@@ -158,8 +158,20 @@ def finish_upload(version: AdapterVersion) -> None:
         if uploading.update(handed_in_at=None, note=Message.of(fault)):
             raise fault
         _require_finished(version)  # the files are gone because it has moved on
-    elif not version.move(before=Status.UPLOADING, after=Status.UPLOADED):
+    elif not _hand_in(version):
         _require_finished(version)
+
+
+def _hand_in(version: AdapterVersion) -> bool:
+    """Move a version on whose files are all there; return False if it has moved meanwhile.
+
+    From now on its name leads somewhere: who asks for it waits instead of getting 404.
+    """
+    with transaction.atomic():
+        if not version.move(before=Status.UPLOADING, after=Status.UPLOADED):
+            return False
+        publisher.mark_changed(version.style)
+    return True
 
 
 def _require_finished(version: AdapterVersion) -> None:

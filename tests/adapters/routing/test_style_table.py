@@ -19,7 +19,14 @@ from adapters.releases import aliases
 from adapters.routing import publisher
 from core import valkey as keys
 from tenants.models import Tenant
-from tests.adapters.conftest import known, published_routes, published_share, published_targets, twin_of
+from tests.adapters.conftest import (
+    known,
+    published_routes,
+    published_share,
+    published_targets,
+    twin_of,
+    uploaded,
+)
 from tests.adapters.routes import routes_of
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -157,6 +164,14 @@ def test_a_private_style_is_its_owners_alone_and_its_short_name_wins(valkey, poe
     transitions.retire_version(AdapterVersion.objects.get(style=own))
     assert route(valkey, acme, "poetry@2")["style"] == str(poetry.pk)
     assert published_routes(valkey, acme) == routes_of(acme.pk)
+
+
+@pytest.mark.usefixtures("engine")
+def test_a_style_whose_files_are_all_there_is_named_before_it_is_examined(valkey, acme):
+    version = uploaded(acme, "noir")
+    version.refresh_from_db()
+    assert version.status == Status.UPLOADED
+    assert route(valkey, acme, "noir")["state"] == "loading"
 
 
 def test_a_style_on_its_way_or_forgotten_by_the_engine_is_loading(valkey, acme, engine, vllm):
