@@ -244,7 +244,7 @@ def _find_base_model() -> BaseModel:
 
 
 def _insert_style(tenant: Tenant, base_model: BaseModel, **facts: Any) -> Style:
-    """Return a new style, which its owner may use once a version of it is pushed."""
+    """Return a new style, which its owner may use once the files of a version of it are all there."""
     style = Style.objects.create(owner=tenant, base_model=base_model, **facts)
     publisher.mark_libraries_changed([tenant.pk])
     return style
