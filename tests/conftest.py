@@ -50,6 +50,10 @@ def pytest_collection_finish() -> None:
 @pytest.fixture(scope="session")
 def django_db_modify_db_settings(django_db_modify_db_settings_parallel_suffix):
     """Copy the database that the stack has migrated (stack/template_database.py), if there is one."""
+    # A pool that exists by now has connections to the database that is no test's.
+    if connection._connection_pools:
+        connection.close()
+        connection.close_pool()
     template = os.environ.get("TEST_DATABASE_TEMPLATE")
     if template:
         connection.settings_dict["TEST"] |= {"TEMPLATE": template, "MIGRATE": False}
