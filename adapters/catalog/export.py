@@ -1,13 +1,8 @@
 """What a workspace can be handed of its styles: a row a version."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any
-
-from django.db.models import QuerySet
-
 from adapters.models import AdapterVersion
 from tenants.models import Tenant
+from tenants.public import ExportTable, make_export_table
 
 COLUMNS = (
     "style__slug",
@@ -26,15 +21,7 @@ COLUMNS = (
 )
 
 
-@dataclass(frozen=True)
-class StyleTable:
-    """The columns, and rows that are read a few at a time."""
-
-    columns: Sequence[str]
-    rows: QuerySet[Any, Any]
-
-
-def list_exported(tenant: Tenant) -> StyleTable:
+def list_exported(tenant: Tenant) -> list[ExportTable]:
     """Return the versions of a workspace's own styles."""
     versions = AdapterVersion.objects.filter(style__owner=tenant).order_by("style__slug", "number")
-    return StyleTable(COLUMNS, versions.values_list(*COLUMNS))
+    return [make_export_table("styles", versions, *COLUMNS)]

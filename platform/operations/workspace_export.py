@@ -44,11 +44,9 @@ def write_export(tenant: Tenant, file: IO[bytes]) -> None:
     with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
         now = f"{timezone.now():%Y-%m-%d %H:%M}"
         archive.writestr("README.txt", README.format(slug=tenant.slug, now=now))
-        for table in [*export_tables(tenant), *list_exported_invoices(tenant)]:
+        for table in [*export_tables(tenant), *list_exported_invoices(tenant), *list_exported(tenant)]:
             rows = table.rows.iterator(chunk_size=ROWS_AT_ONCE)
             _write_table(archive, table.name, table.columns, rows)
-        styles = list_exported(tenant)
-        _write_table(archive, "styles", styles.columns, styles.rows.iterator(chunk_size=ROWS_AT_ONCE))
 
 
 def _write_table(

@@ -1,6 +1,6 @@
 """Send what waits: one worker at a time, one connection, and again for a day where the mail server is away.
 
-A mail is leased before it is sent (foundation/outgoing.py). If the worker is killed, the mail is sent again:
+A mail is leased before it is sent (core/outgoing.py). If the worker is killed, the mail is sent again:
 perhaps twice, then, but under one Message-ID, as mail servers do it among themselves. Nothing is sent without
 a row, and nothing is lost while there is no mail server.
 """

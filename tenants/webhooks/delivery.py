@@ -2,7 +2,7 @@
 
 An endpoint's oldest pending delivery is the only one that is tried; later ones wait behind it. Tests stand
 apart: they go at once, past what waits, and nothing waits behind them. A worker
-leases an endpoint (foundation/outgoing.py). If it is killed, the delivery is made again: receivers know it
+leases an endpoint (core/outgoing.py). If it is killed, the delivery is made again: receivers know it
 by its id.
 """
 
