@@ -450,3 +450,9 @@ class PromptTooLong(Invalid):
     """A prompt can have at most {limit} characters; the one starting with “{begins}” has {count}."""
 
     code = "prompt_too_long"
+
+
+class UnreadableBase(Invalid):
+    """{directory} does not contain a base model to check adapters against: {reason}."""
+
+    code = "unreadable_base"

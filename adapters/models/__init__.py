@@ -1,6 +1,7 @@
 from adapters.models.engine_samples import EngineSample
 from adapters.models.engines import IDENTITY, BaseModel, Engine, Placement
 from adapters.models.erasures import EngineErasure, Erasure
+from adapters.models.notes import BaseNote, LoadNote, ProbeFault, UploadNote
 from adapters.models.price_changes import PriceChange
 from adapters.models.probes import BaseReading, Probe
 from adapters.models.styles import Favourite, Release, Selection, Share, Style
@@ -11,6 +12,7 @@ __all__ = [
     "IDENTITY",
     "AdapterVersion",
     "BaseModel",
+    "BaseNote",
     "BaseReading",
     "BlindVote",
     "Engine",
@@ -18,14 +20,17 @@ __all__ = [
     "EngineSample",
     "Erasure",
     "Favourite",
+    "LoadNote",
     "Placement",
     "PriceChange",
     "Probe",
+    "ProbeFault",
     "Release",
     "Selection",
     "Share",
     "Status",
     "Style",
+    "UploadNote",
     "VersionStep",
     "engine_name_of",
 ]

@@ -17,16 +17,15 @@ from typing import NamedTuple
 from uuid import UUID
 
 from django.utils import timezone
-from django.utils.translation import gettext_noop as _
 
 from adapters.engines import client as engine_client
 from adapters.errors import EnginePoisoned, EngineRefused, EngineUnavailable, NotStored, NotTheCheckedFile
-from adapters.models import AdapterVersion, Engine, Placement, Status
+from adapters.models import AdapterVersion, Engine, LoadNote, Placement, Status
 from adapters.placement import local_cache, transitions
 from adapters.placement.planner import REQUEST_LASTS
 from adapters.quality import effect_probe
 from core.errors import DomainError, Unavailable
-from core.messages import Message, MessageCode
+from core.messages import Message
 from tenants.metering.demand import Demand, recent_requests
 
 logger = logging.getLogger(__name__)
@@ -40,12 +39,6 @@ CONCURRENT_LOADS = 2
 RETRY_AFTER = timedelta(seconds=15)
 
 type DemandByVersion = Mapping[tuple[UUID, int], Demand]
-
-
-class LoadNote(MessageCode):
-    """Why an adapter is loaded once more."""
-
-    UNCONFIRMED = _("The engine accepted the adapter but doesn't list it. We're loading it again.")
 
 
 class MissingPlacement(NamedTuple):

@@ -19,23 +19,17 @@ from django.utils import timezone
 from adapters.engines import client as engine_client
 from adapters.engines import identity
 from adapters.errors import DiskUnavailable, EngineRefused, EngineUnavailable
-from adapters.models import IDENTITY, Engine, Placement, Status, engine_name_of
+from adapters.models import IDENTITY, BaseNote, Engine, Placement, Status, engine_name_of
 from adapters.placement import loader, local_cache, ray, static_modules, transitions
 from adapters.placement.static_modules import OUR_NAME, Modules, Present
 from adapters.routing import publisher
 from core import locks
-from core.messages import Message, MessageCode
+from core.messages import Message
 
 logger = logging.getLogger(__name__)
 
 # A request may wait a minute in the fair queue, with the route that it was admitted with.
 DRAIN_GRACE = timedelta(seconds=90)
-
-
-class BaseNote(MessageCode):
-    """Why an engine on a CPU does not serve its base model. Operators read it."""
-
-    WITHOUT_BASE = "The base model can't be served: {reason}"
 
 
 class DesiredPlacement(NamedTuple):

@@ -12,12 +12,9 @@ docs/probing.md has the figures behind the numbers here.
 from collections.abc import Mapping, Sequence
 from statistics import fmean
 
-from django.utils.translation import gettext_noop as _
-
 from adapters.engines import client as engine_client
 from adapters.errors import EnginePoisoned, EngineRefused
-from adapters.models import AdapterVersion, BaseReading, Engine, Probe
-from core.messages import MessageCode
+from adapters.models import AdapterVersion, BaseReading, Engine, Probe, ProbeFault
 
 # Short, so that a CPU reads them all in a fraction of a second. Styles differ most where an answer begins.
 SUBJECTS = ("rain", "bread", "sleep", "money", "winter", "music", "work", "love")
@@ -30,20 +27,6 @@ MIN_TIMES_NOISE = 2
 
 
 type TopLogprobs = Mapping[str, float]  # token → log-probability in nats
-
-
-class ProbeFault(MessageCode):
-    """Why a version is not taken after its probe."""
-
-    NO_EFFECT = _(
-        "The adapter has no effect: it shifts the base model by {strength:.3f} nats per token, and "
-        "anything below {least:.3f} is rounding error. Train it longer or with a higher learning rate, "
-        "check that the trained weights were saved, and upload it as a new version."
-    )
-    NO_WORDS = _(
-        "With this adapter the model can't predict any next token. Check the training for NaN or a "
-        "diverging loss, and upload it as a new version."
-    )
 
 
 def measure_effect(version: AdapterVersion, engine: Engine, name: str) -> Probe:

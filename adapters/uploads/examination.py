@@ -9,17 +9,15 @@ from django.conf import settings
 from django.db import transaction
 from django.db.models import F, Min, QuerySet
 from django.utils import timezone
-from django.utils.translation import gettext_noop as _
 
 from adapters import object_store
 from adapters.errors import NothingToConvert, NotStored, StorageUnavailable
-from adapters.models import AdapterVersion, Engine, Status
+from adapters.models import AdapterVersion, Engine, Status, UploadNote
 from adapters.uploads import conversions, sessions, storage_quota
 from adapters.validation import BaseShape, Finding, Report, archive_reader, autofix, validate_adapter
 from adapters.validation.limits import CONFIG_FILE, CONFIG_LIMIT, LIMITS_BYTES, WEIGHTS_FILE
 from core import locks
 from core.errors import Unavailable
-from core.messages import MessageCode
 from tenants.models import EventType
 from tenants.public import record_event
 
@@ -28,18 +26,12 @@ logger = logging.getLogger(__name__)
 MAX_EXAMINATIONS = 3
 
 
-class CheckNote(MessageCode):
-    """What a check waits for."""
-
-    ANOTHER_FIRST = _("Another upload of this workspace is being checked. This one is next.")
-
-
 def examine_version(version: AdapterVersion) -> bool:
     """Examine an uploaded version; return whether it moved. One version of a workspace at a time."""
     with locks.only_one(f"examination {version.style.owner_id}") as mine:
         if mine:
             return _examine_alone(version)
-    version.wait(CheckNote.ANOTHER_FIRST())
+    version.wait(UploadNote.ANOTHER_FIRST())
     return False
 
 

@@ -6,27 +6,19 @@ from uuid import UUID
 
 from django.db import transaction
 from django.db.models import Max
-from django.utils.translation import gettext_noop as _
 
 from adapters.errors import NotUploaded, UploadEnded
-from adapters.models import AdapterVersion, Engine, Placement, Status
+from adapters.models import AdapterVersion, Engine, Placement, Status, UploadNote
 from adapters.placement import planner
 from adapters.routing import publisher
 from adapters.uploads import examination, sessions
 from core import locks
 from core.errors import Unavailable
-from core.messages import Message, MessageCode
+from core.messages import Message
 
 logger = logging.getLogger(__name__)
 
 NEVER = datetime.min.replace(tzinfo=UTC)
-
-
-class UploadNote(MessageCode):
-    """What an upload waits for."""
-
-    OUR_FAULT = _("Something went wrong on our side. We've been notified and will retry automatically.")
-    NO_ENGINE = _("No engine serves this base model yet. We'll continue automatically when one is added.")
 
 
 def advance_version(version: AdapterVersion) -> list[Engine]:

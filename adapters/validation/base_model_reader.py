@@ -8,23 +8,17 @@ from typing import Any
 
 import numpy as np
 
+from adapters.errors import UnreadableBase
 from adapters.validation import BaseShape, Linear, LocalFile
 from adapters.validation.findings import Findings
 from adapters.validation.header import Tensor, read_header
 from adapters.validation.shapes import last_name
 from adapters.validation.tensors import DTYPES, EMBEDDINGS
 from adapters.validation.weights import TYPES
-from core.errors import Invalid
 
 BLOCK_BYTES = 4 * 1024 * 1024  # a read
 INDEX = "model.safetensors.index.json"
 SINGLE = "model.safetensors"
-
-
-class UnreadableBase(Invalid):
-    """{directory} does not contain a base model to check adapters against: {reason}."""
-
-    code = "unreadable_base"
 
 
 def read_base_model(directory: Path, name: str | None = None) -> BaseShape:

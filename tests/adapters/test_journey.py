@@ -12,7 +12,7 @@ from django.utils import timezone
 
 from adapters import object_store, tasks
 from adapters.errors import NotUploaded, StorageUnavailable
-from adapters.models import AdapterVersion, Engine, Placement, Status, Style
+from adapters.models import AdapterVersion, Engine, Placement, Status, Style, UploadNote
 from adapters.placement import reconciler, transitions
 from adapters.routing import publisher
 from adapters.uploads import examination, pipeline, sessions
@@ -292,4 +292,4 @@ def test_a_fault_of_ours_is_said_and_raised(acme, engine, monkeypatch):
     with pytest.raises(ZeroDivisionError):
         pipeline.advance_version(version)
     version.refresh_from_db()
-    assert (version.status, version.note) == (Status.UPLOADED, pipeline.UploadNote.OUR_FAULT())
+    assert (version.status, version.note) == (Status.UPLOADED, UploadNote.OUR_FAULT())

@@ -1,6 +1,10 @@
 """What is stored is a code and its facts; the sentence is made when somebody reads it."""
 
+import importlib
 import json
+import pkgutil
+import subprocess
+import sys
 from string import Formatter
 
 import pytest
@@ -9,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from adapters.errors import EngineUnavailable, Finding, NotTheCheckedFile
-from adapters.uploads.pipeline import UploadNote
+from adapters.models import UploadNote
 from adapters.validation.problems import PROBLEMS, Reason
 from billing.invoices.invoice_lines import LineText
 from core.errors import DomainError
@@ -25,13 +29,35 @@ from core.messages import (
     write_message,
 )
 from inference.errors import EngineUnavailable as ModelServerUnavailable
+from stack.folders import ROOT
 from tenants.models import WebhookEndpoint
 from tenants.webhooks.delivery import DeliveryFault
 from tenants.webhooks.endpoints import DisabledReason
 
-OURS = ("core", "tenants", "adapters", "inference", "config")
+OURS = ("core", "tenants", "adapters", "inference", "billing", "website")  # commands alone say the rest
+WEB_PROCESS = """
+import config.asgi
+from config.preloading import load_pages
+from core.errors import DomainError
+from core.messages import MessageCode, code_of, descendants
+load_pages()
+for codes in descendants(MessageCode):
+    print(*(code.code for code in codes))
+print(*map(code_of, descendants(DomainError)))
+"""
 PLAIN = st.text(st.characters(codec="utf-8", exclude_characters="\0"), min_size=1, max_size=40)
 OLD = {"strength": "weak", "least": 1}
+
+
+def load_everything() -> None:
+    """Import every module, as all processes together do."""
+    for name in OURS:
+        package = importlib.import_module(name)
+        for module in pkgutil.walk_packages(package.__path__, f"{name}."):
+            importlib.import_module(module.name)
+
+
+load_everything()
 
 
 def all_codes() -> list[MessageCode]:
@@ -103,6 +129,13 @@ def test_a_message_is_read_in_the_readers_language_with_its_facts(message, germa
         assert (german if isinstance(german, str) else german(UploadNote.NO_ENGINE.value)) in read
         assert read != english
         assert stored(message).in_english() == english
+
+
+def test_a_process_that_shows_pages_knows_what_every_worker_stores():
+    done = subprocess.run([sys.executable, "-c", WEB_PROCESS], cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr[-2000:]
+    stored_by_someone = {code.code for code in all_codes()} | {code_of(kind) for kind in all_errors()}
+    assert stored_by_someone - set(done.stdout.split()) == set()
 
 
 def test_what_a_person_wrote_is_never_translated():

@@ -16,6 +16,7 @@ from allauth.account.internal.flows.login import record_authentication
 from django.http import HttpRequest
 from django.test import Client
 from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, Response
+from playwright.sync_api import Error as PlaywrightError
 from pytest_django.live_server_helper import LiveServer
 
 from tenants.models import User
@@ -27,6 +28,7 @@ PHONE = {"width": 390, "height": 844}
 SMALLEST = {"width": 320, "height": 640}
 EVERYTHING: dict[str, Any] = {"resultTypes": ["violations"]}
 CONTRAST = {**EVERYTHING, "runOnly": ["color-contrast"]}
+SLOWEST_MS = 90_000  # a long page with everything open is drawn slowly beside a busy engine
 MOST_DIALOGS = 5  # of one page: a list has the same one in each row
 MAX_RESULT = 600  # characters of one violation
 MAX_FIRST_LOAD_BYTES = 150_000  # of a page with all that it loads, compressed
@@ -73,6 +75,7 @@ class Walk:
     sizes: dict[str, int] = field(default_factory=dict)  # address → bytes, compressed
 
     def __post_init__(self) -> None:
+        self.context.set_default_timeout(SLOWEST_MS)
         self.context.add_init_script(WATCH_SHIFTS)
 
     def see(self, addresses: list[str], *, status: int | None = None) -> None:
@@ -81,7 +84,11 @@ class Walk:
             page = self.context.new_page()
             told: list[str] = []
             page.on("console", partial(_note_error, told))
-            answered = self._look_at(page, address, told)
+            try:
+                answered = self._look_at(page, address, told)
+            except PlaywrightError as error:
+                error.add_note(f"on {address}")
+                raise
             page.close()
             if status and answered != status:
                 told.append(f"answers {answered}, not {status}")

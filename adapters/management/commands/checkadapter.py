@@ -6,6 +6,7 @@ from pathlib import Path
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 
+from adapters.errors import UnreadableBase
 from adapters.uploads.conversions import SENTENCES
 from adapters.uploads.upload_request import QUANTISATIONS
 from adapters.validation import BOUND, BaseShape, Report, base_model_reader, validate_folder
@@ -53,7 +54,7 @@ class Command(BaseCommand):
             raise CommandError(f"{adapter} is not a folder with an adapter or an archive ({endings}).")
         try:
             shape = read_base(base)
-        except base_model_reader.UnreadableBase as error:
+        except UnreadableBase as error:
             raise CommandError(f"{error.message} Set the base model's folder with --base.") from error
         validate = validate_folder if adapter.is_dir() else validate_archive
         report = validate(adapter, shape, max_rank, quantisation)

@@ -15,8 +15,7 @@ from django.db import connections
 from adapters.api.upload_events import StreamLimits
 from adapters.api.uploads import UploadEventsView
 from adapters.errors import Finding
-from adapters.models import AdapterVersion, Status, Style
-from adapters.uploads.examination import CheckNote
+from adapters.models import AdapterVersion, Status, Style, UploadNote
 from config.asgi import django_app
 from core import valkey as valkey_names
 from tenants.models import Scope
@@ -111,7 +110,7 @@ def test_each_step_is_told_and_then_the_end(port, version, secret):
         version.move(before=Status.UPLOADING, after=Status.UPLOADED)
         name, upload = next(events)
         assert (name, upload["status"], upload["steps"][1]["state"]) == ("step", "uploaded", "done")
-        version.wait(CheckNote.ANOTHER_FIRST())
+        version.wait(UploadNote.ANOTHER_FIRST())
         assert next(events)[1]["steps"][2]["note"].startswith("Another upload")
         version.move(before=Status.UPLOADED, after=Status.REJECTED, findings=[Finding("weights_empty")])
         ends = list(events)

@@ -9,7 +9,7 @@ from django.db import connection
 
 from adapters import tasks
 from adapters.enqueue import MAX_QUEUED_UPLOADS
-from adapters.models import AdapterVersion, Status
+from adapters.models import AdapterVersion, Status, UploadNote
 from adapters.uploads import examination, pipeline
 from config.celery import app
 from core import locks
@@ -81,7 +81,7 @@ def test_of_one_workspace_one_upload_is_checked_at_a_time(acme, charlies, queue)
     mine.refresh_from_db()
     assert (mine.status, mine.note, mine.examinations) == (
         Status.UPLOADED,
-        examination.CheckNote.ANOTHER_FIRST(),
+        UploadNote.ANOTHER_FIRST(),
         0,
     )
     assert others.status != Status.UPLOADED

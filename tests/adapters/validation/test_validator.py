@@ -10,6 +10,7 @@ import ml_dtypes
 import numpy as np
 import pytest
 
+from adapters.errors import UnreadableBase
 from adapters.uploads.conversions import SENTENCES
 from adapters.validation import (
     PROBLEMS,
@@ -500,17 +501,17 @@ def test_an_index_says_which_files_count(tmp_path):
 
 
 def test_a_base_that_is_none_says_why(tmp_path):
-    with pytest.raises(base_model_reader.UnreadableBase, match=r"config\.json can't be read"):
+    with pytest.raises(UnreadableBase, match=r"config\.json can't be read"):
         base_model_reader.read_base_model(tmp_path / "absent")
     _base_folder(tmp_path)
     (tmp_path / "model.safetensors").write_bytes(b"")
-    with pytest.raises(base_model_reader.UnreadableBase, match=r"model\.safetensors is empty"):
+    with pytest.raises(UnreadableBase, match=r"model\.safetensors is empty"):
         base_model_reader.read_base_model(tmp_path)
     (tmp_path / "model.safetensors").unlink()
-    with pytest.raises(base_model_reader.UnreadableBase, match="no linear layers"):
+    with pytest.raises(UnreadableBase, match="no linear layers"):
         base_model_reader.read_base_model(tmp_path)
     (tmp_path / "model.safetensors").write_bytes(broken.safetensors({"a.weight": np.ones((2, 2))}))
-    with pytest.raises(base_model_reader.UnreadableBase, match="stored as F64"):
+    with pytest.raises(UnreadableBase, match="stored as F64"):
         base_model_reader.read_base_model(tmp_path)
 
 

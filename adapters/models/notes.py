@@ -1,0 +1,39 @@
+"""What workers note for people to read. With the models, so that the pages' processes know the sentences."""
+
+from django.utils.translation import gettext_noop as _
+
+from core.messages import MessageCode
+
+
+class UploadNote(MessageCode):
+    """What an upload waits for."""
+
+    ANOTHER_FIRST = _("Another upload of this workspace is being checked. This one is next.")
+    OUR_FAULT = _("Something went wrong on our side. We've been notified and will retry automatically.")
+    NO_ENGINE = _("No engine serves this base model yet. We'll continue automatically when one is added.")
+
+
+class LoadNote(MessageCode):
+    """Why an adapter is loaded once more."""
+
+    UNCONFIRMED = _("The engine accepted the adapter but doesn't list it. We're loading it again.")
+
+
+class BaseNote(MessageCode):
+    """Why an engine on a CPU does not serve its base model. Operators read it."""
+
+    WITHOUT_BASE = "The base model can't be served: {reason}"
+
+
+class ProbeFault(MessageCode):
+    """Why a version is not taken after its probe."""
+
+    NO_EFFECT = _(
+        "The adapter has no effect: it shifts the base model by {strength:.3f} nats per token, and "
+        "anything below {least:.3f} is rounding error. Train it longer or with a higher learning rate, "
+        "check that the trained weights were saved, and upload it as a new version."
+    )
+    NO_WORDS = _(
+        "With this adapter the model can't predict any next token. Check the training for NaN or a "
+        "diverging loss, and upload it as a new version."
+    )
