@@ -39,12 +39,25 @@ def dump(file: Path, *, snapshot: str) -> None:
 
 
 def restore(file: Path) -> None:
-    """Replace every table by the dump's, in one transaction. Raises ProgramFailed; nothing has changed then.
+    """Replace every table by the dump's. Raises ProgramFailed; the database has no tables then.
 
     Triggers and foreign keys are made after the rows, so no superuser is needed to disable them.
     """
+    _drop_tables()
     options = ("--clean", "--if-exists", "--no-owner", "--no-privileges", "--single-transaction")
     run_program("pg_restore", *options, str(file))
+
+
+def _drop_tables() -> None:
+    """Drop what `migrate` has made: `pg_restore --clean` can't drop the constraints of partitions."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT string_agg(oid::regclass::text, ', ') FROM pg_class WHERE relkind IN ('r', 'p')"
+            " AND NOT relispartition AND relnamespace = current_schema()::regnamespace"
+        )
+        [tables] = cursor.fetchone()
+        if tables:
+            cursor.execute(f"DROP TABLE {tables} CASCADE")  # PostgreSQL has quoted the names
 
 
 def run_program(program: str, *arguments: str, out: int = subprocess.DEVNULL) -> None:
