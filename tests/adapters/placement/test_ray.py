@@ -9,9 +9,8 @@ import pytest
 from adapters import object_store
 from adapters.models import IDENTITY, Engine, Placement, Status
 from adapters.placement import planner, reconciler, transitions
-from adapters.uploads import pipeline
 from labs.fake_vllm.control_side import BASE, FakeVllm
-from tests.adapters.conftest import adapter_files, served, uploaded
+from tests.adapters.conftest import adapter_files, pushed, served
 from tests.adapters.routes import routes_of
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -71,10 +70,7 @@ def test_the_base_model_is_served_through_an_adapter_that_changes_nothing(acme, 
 
 def test_a_version_without_effect_is_refused(acme, cluster, ray):
     ray.effect = 0.0
-    version = uploaded(acme)
-    pipeline.advance_version(version)
-    reconciler.reconcile(cluster)
-    version.refresh_from_db()
+    version = pushed(acme, cluster)
     assert version.status == Status.FAILED
     assert "is rounding error" in str(version.failure)
 
