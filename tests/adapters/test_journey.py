@@ -238,9 +238,15 @@ def test_without_an_engine_a_valid_version_waits_and_a_silent_worker_is_named(ac
     assert pipeline.advance_version(version) == []
     assert (version.status, str(version.note)[:9]) == (Status.VALID, "No engine")
     Engine.objects.create(
-        name="late", url=vllm.url, base_model=base_model, device="cuda",
-        max_loras=8, max_cpu_loras=64, max_lora_rank=16, max_model_len=2048,
-    )  # fmt: skip
+        name="late",
+        url=vllm.url,
+        base_model=base_model,
+        device="cuda",
+        max_loras=8,
+        max_cpu_loras=64,
+        max_lora_rank=16,
+        max_model_len=2048,
+    )
     pipeline.advance_version(version)
     assert version.status == Status.PUSHING
     assert "worker isn't responding" in str(version.note)

@@ -152,14 +152,20 @@ def test_an_upload_is_answered_with_forms_or_with_faults_beside_their_fields(ali
 @pytest.mark.parametrize(
     "body",
     [
-        b"", b"[]", b"{}", b'{"files": 3}', b'{"files": [{"name": "x"}]}', b'{"files": [1]}', b"\xff",
+        b"",
+        b"[]",
+        b"{}",
+        b'{"files": 3}',
+        b'{"files": [{"name": "x"}]}',
+        b'{"files": [1]}',
+        b"\xff",
         b'{"files": [{"name": "noir.zip", "size": 1e999}]}',
         b'{"files": [{"name": "noir.zip", "size": %s}]}' % (b"9" * 400),
         b'{"files": [{"name": "noir.zip", "size": 1}], "slug": "noir", "name": "\\ud800"}',
         b'{"files": [{"name": "\\ud800.zip", "size": 1}], "slug": "noir", "name": "Noir"}',
         b"[" * 200_000,
     ],
-)  # fmt: skip
+)
 def test_what_is_no_upload_request_is_refused(alice_client, base_model, body):
     answer = alice_client.post(reverse("adapters:create_version"), body, content_type="application/json")
     assert answer.status_code == 400

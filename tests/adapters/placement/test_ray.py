@@ -49,9 +49,16 @@ def ray(settings) -> Iterator[FakeCluster]:
 def cluster(base_model, ray, folder) -> Engine:
     ray.identity = str(base_model.identity_id)
     return Engine.objects.create(
-        name="cluster", kind=Engine.Kind.RAY, url=ray.url, base_model=base_model, device=Engine.Device.CPU,
-        max_loras=16, max_cpu_loras=128, max_lora_rank=16, max_model_len=2048,
-    )  # fmt: skip
+        name="cluster",
+        kind=Engine.Kind.RAY,
+        url=ray.url,
+        base_model=base_model,
+        device=Engine.Device.CPU,
+        max_loras=16,
+        max_cpu_loras=128,
+        max_lora_rank=16,
+        max_model_len=2048,
+    )
 
 
 def test_a_version_serves_under_the_clusters_name_without_a_local_copy(acme, cluster, folder):

@@ -83,7 +83,7 @@ CORRECTED: dict[str, tuple[Breaker, set[str]]] = {
     "empty targets": (configured(target_modules=[]), {"target_modules"}),
     "bias as nothing": (configured(bias=None), {"bias"}),
     "base otherwise written": (configured(**{BASE_FIELD: "me/tiny_2-5 instruct"}), {BASE_FIELD}),
-}  # fmt: skip
+}
 
 
 @settings(max_examples=100, deadline=None)
