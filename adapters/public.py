@@ -15,7 +15,7 @@ from adapters.catalog.priced import StyleFacts, describe_styles, find_style
 from adapters.catalog.queries import ModelChoice, model_choices, public_styles
 from adapters.catalog.selection import select_style
 from adapters.catalog.sharing import set_public
-from adapters.engines.doctor import diagnose_engines
+from adapters.engines.own_limits import diagnose_engines
 from adapters.engines.readiness import engine_readiness
 from adapters.enqueue import enqueue_advance
 from adapters.errors import RoundNotFound
@@ -25,8 +25,8 @@ from adapters.placement.transitions import is_answering
 from adapters.releases.votes import begin_round, find_round, find_side_model, show_side
 from adapters.releases.votes import standings as vote_standings
 from adapters.routing.publisher import publish_library
-from adapters.uploads.holdings import Holdings, count_holdings
 from adapters.uploads.sessions import begin_upload, finish_upload
+from adapters.uploads.storage_quota import Holdings, count_holdings
 from adapters.uploads.upload_request import StyleDescription
 
 __all__ = [

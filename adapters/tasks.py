@@ -151,7 +151,7 @@ def prune_storage() -> None:
 @shared_task
 def record_hosted() -> None:
     """Note which private styles engines have in this month, for its invoices."""
-    hosting.note_all_hosted()
+    hosting.record_all_hosted()
 
 
 @shared_task

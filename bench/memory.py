@@ -20,7 +20,7 @@ from functools import partial
 from pathlib import Path
 
 from adapters.engines import capacity
-from adapters.engines.capacity import Layers, Limits
+from adapters.engines.capacity import EngineLimits, Layers
 from adapters.validation import base_model_reader
 from bench import report
 from labs import machine
@@ -41,7 +41,7 @@ class Case:
     """One start of vLLM, and how many adapters of its highest rank are loaded then."""
 
     title: str
-    limits: Limits
+    limits: EngineLimits
     loaded: int
 
     def reckoned_mib(self, layers: Layers) -> float:
@@ -51,10 +51,10 @@ class Case:
 
 
 CASES = (
-    Case("one slot of rank 16", Limits(1, ADAPTERS, 16), 0),
-    Case("33 slots of rank 64", Limits(33, ADAPTERS, 64), 0),
-    Case("one slot of rank 16, 64 adapters", Limits(1, ADAPTERS, 16), ADAPTERS),
-    Case("8 slots of rank 64, 64 adapters", Limits(8, ADAPTERS, 64), ADAPTERS),
+    Case("one slot of rank 16", EngineLimits(1, ADAPTERS, 16), 0),
+    Case("33 slots of rank 64", EngineLimits(33, ADAPTERS, 64), 0),
+    Case("one slot of rank 16, 64 adapters", EngineLimits(1, ADAPTERS, 16), ADAPTERS),
+    Case("8 slots of rank 64, 64 adapters", EngineLimits(8, ADAPTERS, 64), ADAPTERS),
 )
 
 
@@ -70,7 +70,7 @@ def measured(case: Case, folder: Path) -> float:
 
 
 @contextmanager
-def running(limits: Limits, **more: str) -> Iterator[tuple[str, int]]:
+def running(limits: EngineLimits, **more: str) -> Iterator[tuple[str, int]]:
     """Yield the address and the process of a vLLM of its own; `more` are variables for it."""
     port = Ports().take("engine")
     variables = {

@@ -10,7 +10,7 @@ from django.template.defaultfilters import pluralize
 from unfold.widgets import UnfoldAdminDecimalFieldWidget, UnfoldAdminIntegerFieldWidget
 
 from adapters.engines import capacity
-from adapters.engines.capacity import GB, RANKS, Comparison, Layers, Limits, Memory
+from adapters.engines.capacity import GB, RANKS, Comparison, EngineLimits, Layers, Memory
 from adapters.models import Engine
 from adapters.placement.summary import count_ranks
 from adapters.validation import BaseShape
@@ -77,7 +77,7 @@ def describe_capacity(engine: Engine, query: QueryDict) -> dict[str, Any]:
     """Return the form and, for what it assumes, bars: on this engine, by highest rank, and as full models."""
     base = BaseShape.of(engine.base_model.name, engine.base_model.config, engine.base_model.modules)
     layers = Layers.of(base)
-    limits = Limits.of(engine, base)
+    limits = EngineLimits.of(engine, base)
     assumed = _assume(engine, layers, limits)
     form = CapacityForm({**assumed, **query.dict()})
     if not form.is_valid():
@@ -103,7 +103,7 @@ def describe_capacity(engine: Engine, query: QueryDict) -> dict[str, Any]:
     }
 
 
-def _assume(engine: Engine, layers: Layers, limits: Limits) -> dict[str, Any]:
+def _assume(engine: Engine, layers: Layers, limits: EngineLimits) -> dict[str, Any]:
     """Return what the form begins with: what is placed there now."""
     ranks = count_ranks(engine)
     model_bytes = layers.parameters * limits.number_bytes
@@ -128,7 +128,7 @@ def _parts(memory: Memory) -> Iterator[Part]:
         yield Part(name, _size(size), WIDTH_PERCENT * size / longest)
 
 
-def _rank_rows(memory_by_rank: dict[int, Memory], limits: Limits) -> Iterator[RankRow]:
+def _rank_rows(memory_by_rank: dict[int, Memory], limits: EngineLimits) -> Iterator[RankRow]:
     totals = {rank: memory.slots_bytes + memory.cache_bytes for rank, memory in memory_by_rank.items()}
     longest = max(totals.values(), default=1) or 1
     for rank, memory in memory_by_rank.items():

@@ -25,8 +25,9 @@ from core.console import DescribedRow, ListAdmin, OperatorAdmin, operator_action
 @admin.register(Engine)
 class EngineAdmin(Undeletable, DescribedRow, OperatorAdmin):
     list_display = [
-        "name", "url", "base_model", "device", "is_healthy", "is_draining", "is_gone", "note", "checked_at",
-    ]  # fmt: skip
+        *("name", "url", "base_model", "device", "is_healthy", "is_draining", "is_gone"),
+        *("note", "checked_at"),
+    ]
     list_filter = ["is_healthy", "is_gone", "device", "base_model"]
     list_select_related = ["base_model"]
     search_fields = ["name", "url"]

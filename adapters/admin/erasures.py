@@ -56,9 +56,6 @@ class ErasureAdmin(ReadOnly, OperatorAdmin):
         tenant = get_object_or_404(Tenant.objects.exclude(deleted_at=None), pk=tenant_id)
         return workspace_report(tenant)
 
-    def has_steer_permission(self, request: HttpRequest) -> bool:
-        return request.user.has_perm("adapters.change_erasure")
-
     @admin.display(description="report")
     def report(self, erasure: Erasure) -> SafeString:
         return format_html(

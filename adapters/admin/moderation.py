@@ -90,15 +90,6 @@ def _describe(style: Style, known: Known) -> Waiting:
     review = pending_review(style)
     version = style.live_version
     probe = known.probes.get(version.pk) if version else None
-    texts = {
-        field.replace("_", " "): getattr(style, field) for field in (*REVIEWED_WORDS, "author", "licence")
-    }
-    remarks = screening.screen_words(texts)
-    if version:
-        remarks += map(str, known.copied[style.pk])
-        remarks += screening.screen_probe(probe)
-    if twins := known.twins.get(style.pk):
-        remarks.append(f"Other styles have the same name: {', '.join(twins)}.")
     return Waiting(
         style=style,
         is_offer=is_offer,
@@ -109,9 +100,23 @@ def _describe(style: Style, known: Known) -> Waiting:
         is_version_new=is_offer or bool(review and review.live),
         effect=f"{strength_word(probe.strength)}, {probe.strength:.2f} nats per token" if probe else "",
         samples=probe.samples if probe else [],
-        remarks=remarks,
+        remarks=_collect_remarks(style, probe, known),
         others=known.audiences[style.pk],
     )
+
+
+def _collect_remarks(style: Style, probe: Probe | None, known: Known) -> list[str]:
+    """Return what a machine noticed about the texts, the live version and the name of a style."""
+    texts = {}
+    for field in (*REVIEWED_WORDS, "author", "licence"):
+        texts[field.replace("_", " ")] = getattr(style, field)
+    remarks = screening.screen_words(texts)
+    if style.live_version:
+        remarks += map(str, known.copied[style.pk])
+        remarks += screening.screen_probe(probe)
+    if twins := known.twins.get(style.pk):
+        remarks.append(f"Other styles have the same name: {', '.join(twins)}.")
+    return remarks
 
 
 def _compare_text(style: Style, field: str, is_offer: bool) -> list[TextChange]:

@@ -21,15 +21,12 @@ class PriceChangeAdmin(ReadOnly, OperatorAdmin):
     list_select_related = ["style__owner"]
     search_fields = ["style__slug", "style__owner__slug"]
     fields = [
-        "style", "state", "costs_now", "asks_for", "first_day", "effective_from", "announced_at", "reason",
-        "asked_at", "changed_at",
-    ]  # fmt: skip
+        *("style", "state", "costs_now", "asks_for", "first_day", "effective_from", "announced_at"),
+        *("reason", "asked_at", "changed_at"),
+    ]
     readonly_fields = fields
     action_form = SeenForm
     actions = ["agree", "decline"]
-
-    def has_steer_permission(self, request: HttpRequest) -> bool:
-        return request.user.has_perm("adapters.change_pricechange")
 
     @admin.display(description="requested")
     def asks_for(self, change: PriceChange) -> str:

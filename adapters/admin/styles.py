@@ -27,6 +27,8 @@ from adapters.releases import review
 from adapters.routing import publisher
 from core.console import ListAdmin, OperatorAdmin, operator_action
 
+EDITABLE = ("name", "author", "description", "licence", "sample_prompt", "sample", "is_public", "retired_at")
+
 
 def _now() -> str:
     return timezone.now().isoformat()
@@ -79,30 +81,20 @@ class VersionInline(ReadOnly, TabularInline):
 @admin.register(Style)
 class StyleAdmin(Undeletable, OperatorAdmin):
     list_display = [
-        "name",
-        "slug",
-        "owner",
-        "offered_at",
-        "asked_for",
-        "is_public",
-        "live_version",
-        "suspended_at",
-        "retired_at",
+        *("name", "slug", "owner", "offered_at", "asked_for", "is_public", "live_version"),
+        *("suspended_at", "retired_at"),
     ]
     list_filter = [OfferFilter, SuspendedFilter, "is_public", "retired_at", "base_model"]
     list_select_related = ["owner", "live_version__style__owner"]
     search_fields = ["name", "slug", "owner__name", "owner__slug"]
     fields = [
-        "owner", "slug", "name", "author", "description", "licence", "sample_prompt", "sample", "is_public",
-        "offered_at", "asked_for", "public_since", "public_until", "declined_reason", "retired_at",
-        "suspended_at", "suspended_reason", "base_model", "live_version", "approved_version", "approved_name",
-        "approved_description", "approved_sample_prompt", "approved_sample", "changed_at", "created_at",
-    ]  # fmt: skip
-    readonly_fields = [
-        "owner", "slug", "offered_at", "asked_for", "public_since", "public_until", "declined_reason",
-        "suspended_at", "suspended_reason", "base_model", "live_version", "approved_version", "approved_name",
-        "approved_description", "approved_sample_prompt", "approved_sample", "changed_at", "created_at",
-    ]  # fmt: skip
+        *("owner", "slug", "name", "author", "description", "licence", "sample_prompt", "sample"),
+        *("is_public", "offered_at", "asked_for", "public_since", "public_until", "declined_reason"),
+        *("retired_at", "suspended_at", "suspended_reason", "base_model", "live_version", "approved_version"),
+        *(f"approved_{field}" for field in (*REVIEWED_WORDS, "sample")),
+        *("changed_at", "created_at"),
+    ]
+    readonly_fields = [field for field in fields if field not in EDITABLE]
     inlines = [VersionInline]
     action_form = SeenForm
     actions = ["approve", "decline", "take_out", "suspend", "lift_suspension"]
@@ -220,9 +212,6 @@ class ShareAdmin(ReadOnly, OperatorAdmin):
     search_fields = ["style__slug", "style__owner__slug", "tenant__slug", "tenant__name"]
     ordering = ["-created_at"]
     actions = ["end_now"]
-
-    def has_steer_permission(self, request: HttpRequest) -> bool:
-        return request.user.has_perm("adapters.change_share")
 
     @operator_action(
         "End immediately",

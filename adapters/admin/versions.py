@@ -32,16 +32,13 @@ class AdapterVersionAdmin(ReadOnly, OperatorAdmin):
     search_fields = ["style__slug", "style__owner__slug", "=sha256"]
     ordering = ["-created_at"]
     fields = [
-        "style", "number", "status", "note", "failure", "report", "rank", "alpha", "target_modules",
-        "size_bytes", "stored_bytes", "sha256", "config_sha256", "files", "created_by", "created_at",
-        "handed_in_at", "approved_at", "life",
-    ]  # fmt: skip
+        *("style", "number", "status", "note", "failure", "report", "rank", "alpha", "target_modules"),
+        *("size_bytes", "stored_bytes", "sha256", "config_sha256", "files", "created_by", "created_at"),
+        *("handed_in_at", "approved_at", "life"),
+    ]
     readonly_fields = fields
     inlines = [PlacementInline]
     actions = ["approve", "retry", "retire"]
-
-    def has_steer_permission(self, request: HttpRequest) -> bool:
-        return request.user.has_perm("adapters.change_adapterversion")
 
     @admin.display(description="findings")
     def report(self, version: AdapterVersion) -> SafeString | str:

@@ -5,7 +5,7 @@ from typing import Any
 from rest_framework import serializers
 
 from adapters.api.upload_object import METHODS
-from adapters.catalog.terms import MAX_PERCENT, MAX_PRICE_NANOUSD
+from adapters.catalog.terms import AMOUNTS, MAX_PERCENT, MAX_PRICE_NANOUSD
 from adapters.uploads.upload_request import QUANTISATIONS
 from core.rest.bodies import StrictSerializer, TextField
 
@@ -65,6 +65,10 @@ class AskedPricesBody(StrictSerializer):
     input_nanousd = serializers.IntegerField(min_value=0, max_value=MAX_PRICE_NANOUSD)
     cached_input_nanousd = serializers.IntegerField(min_value=0, max_value=MAX_PRICE_NANOUSD)
     output_nanousd = serializers.IntegerField(min_value=0, max_value=MAX_PRICE_NANOUSD)
+
+    def validate(self, attrs: dict[str, int]) -> Any:
+        """Return the prices as `Terms` has them."""
+        return tuple(attrs[name] for name in AMOUNTS)
 
 
 class PriceChangeBody(StrictSerializer):

@@ -10,12 +10,11 @@ from rest_framework.response import Response
 from adapters.api.addresses import only_allowed
 from adapters.api.examples import ERASURE_EXAMPLE
 from adapters.api.presenters import ErasureObject, present_erasure, present_erasures
+from adapters.api.views import StyleApiView, read_operation
 from adapters.errors import ErasureNotFound
 from adapters.models import Erasure
 from core.rest.bodies import StrictSerializer
-from tenants.models import Scope
 from tenants.public import Access
-from tenants.rest import WorkspaceView, operation
 
 
 class ErasuresQuery(StrictSerializer):
@@ -24,16 +23,14 @@ class ErasuresQuery(StrictSerializer):
     style = serializers.UUIDField(required=False, help_text="Filter by style id.")  # type: ignore[assignment]
 
 
-class ErasuresView(WorkspaceView):
+class ErasuresView(StyleApiView):
     """The erasures of the workspace."""
 
-    read_scope = Scope.STYLES_READ
-    write_scope = Scope.STYLES_WRITE
+    order = ("-requested_at", "-pk")
 
-    @operation(
+    @read_operation(
         "erasures.list",
         "List erasures",
-        scope=read_scope,
         query=ErasuresQuery,
         answer=ErasureObject,
         is_page=True,
@@ -47,21 +44,13 @@ class ErasuresView(WorkspaceView):
             erasures = erasures.filter(version__style=query["style"])
         return self.answer_page(erasures, present_erasures)
 
-    def order_by(self, request: Request) -> tuple[str, ...]:
-        """Return the order: newest first."""
-        return ("-requested_at", "-pk")
 
-
-class ErasureView(WorkspaceView):
+class ErasureView(StyleApiView):
     """One erasure."""
 
-    read_scope = Scope.STYLES_READ
-    write_scope = Scope.STYLES_WRITE
-
-    @operation(
+    @read_operation(
         "erasures.get",
         "Get an erasure and its proof",
-        scope=read_scope,
         answer=ErasureObject,
         example=ERASURE_EXAMPLE,
     )

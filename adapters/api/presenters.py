@@ -11,7 +11,7 @@ from rest_framework import serializers
 from adapters.catalog import price_changes, queries
 from adapters.catalog.queries import Card
 from adapters.catalog.terms import AMOUNTS, asked_terms
-from adapters.erasure.report import STAYS, Line, Report, erasure_reports
+from adapters.erasure.report import STAYS, Report, ReportLine, erasure_reports
 from adapters.models import AdapterVersion, Erasure, PriceChange, Release, Share, Status, Style
 from adapters.quality import cards
 from adapters.quality.cards import StyleCard
@@ -20,9 +20,7 @@ from adapters.releases.canary_analysis import CanaryComparison
 from core.money import usd
 from core.rest.messages import MessageText
 from tenants.metering.forms import MILLION
-from tenants.metering.price_book import Entry, Schedule, find_price, schedules_of
-from tenants.metering.price_book import amounts as price_amounts
-from tenants.metering.version_stats import VersionFigures
+from tenants.metering.price_book import Entry, Schedule, schedules_of
 from tenants.models import Tenant
 
 OFFER_STATES = ("none", "offered", "declined", "public", "leaving")
@@ -143,12 +141,19 @@ class VersionObject(serializers.Serializer[Any]):
     object = serializers.CharField(default="version", read_only=True)
     style = serializers.UUIDField(source="style_id")  # type: ignore[assignment]
     number = serializers.IntegerField()
-    model = serializers.SerializerMethodField(help_text="The value for `model` that addresses this version.")
+    model = serializers.CharField(
+        source="model_name", read_only=True, help_text="The value for `model` that addresses this version."
+    )
     status = serializers.ChoiceField(Status.choices)
-    is_live = serializers.SerializerMethodField()
-    is_canary = serializers.SerializerMethodField()
-    is_approved = serializers.SerializerMethodField(
-        help_text="Whether operators approved this version of a public style for other workspaces."
+    is_live = serializers.BooleanField(
+        read_only=True, help_text="Return whether it answers for its style, in its owner's workspace."
+    )
+    is_canary = serializers.BooleanField(
+        read_only=True, help_text="Return whether it is tried on a share of the requests."
+    )
+    is_approved = serializers.BooleanField(
+        read_only=True,
+        help_text="Whether operators approved this version of a public style for other workspaces.",
     )
     auto_promote = serializers.BooleanField(
         help_text="Whether the version goes live as soon as it is serving."
@@ -156,8 +161,15 @@ class VersionObject(serializers.Serializer[Any]):
     note = MessageText(help_text="What the current step is waiting for.")
     failure = MessageText(help_text="Why no engine could load it.")
     findings = FindingObject(many=True, help_text="Why the version was rejected, each with a fix.")
-    is_convertible = serializers.SerializerMethodField(help_text="Whether `autofix` can correct the version.")
-    converted_from = serializers.SerializerMethodField()
+    is_convertible = serializers.BooleanField(
+        read_only=True, help_text="Whether `autofix` can correct the version."
+    )
+    converted_from = serializers.IntegerField(
+        source="converted_from.number",
+        allow_null=True,
+        read_only=True,
+        help_text="Return the number of the version that it was converted from.",
+    )
     files = serializers.DictField(
         child=serializers.IntegerField(), help_text="Maps file names to sizes in bytes."
     )
@@ -173,33 +185,14 @@ class VersionObject(serializers.Serializer[Any]):
     stated_quantisation = serializers.CharField()
     effects = serializers.SerializerMethodField(help_text="A description of its effect, once measured.")
     erasure = serializers.SerializerMethodField(help_text="Id of its erasure, once deleted.")
-    created_by = serializers.SerializerMethodField(help_text="A person's address; null: a program.")
+    created_by = serializers.CharField(
+        source="created_by.email",
+        allow_null=True,
+        read_only=True,
+        help_text="A person's address; null: a program.",
+    )
     created_at = serializers.DateTimeField()
     files_gone_at = serializers.DateTimeField(allow_null=True)
-
-    def get_model(self, version: AdapterVersion) -> str:
-        """Return the name of this very version."""
-        return f"{version.style.model_name}@{version.number}"
-
-    def get_is_live(self, version: AdapterVersion) -> bool:
-        """Return whether it answers for its style, in its owner's workspace."""
-        return version.style.live_version_id == version.pk
-
-    def get_is_canary(self, version: AdapterVersion) -> bool:
-        """Return whether it is tried on a share of the requests."""
-        return version.style.canary_version_id == version.pk
-
-    def get_is_approved(self, version: AdapterVersion) -> bool:
-        """Return whether operators approved it."""
-        return version.approved_at is not None
-
-    def get_is_convertible(self, version: AdapterVersion) -> bool:
-        """Return whether a conversion is offered."""
-        return bool(version.conversions) and version.files_gone_at is None
-
-    def get_converted_from(self, version: AdapterVersion) -> int | None:
-        """Return the number of the version that it was converted from."""
-        return version.converted_from.number if version.converted_from else None
 
     def get_effects(self, version: AdapterVersion) -> list[str]:
         """Return what its probe found, in words."""
@@ -208,10 +201,6 @@ class VersionObject(serializers.Serializer[Any]):
     def get_erasure(self, version: AdapterVersion) -> str | None:
         """Return the id of its erasure."""
         return str(version.pk) if hasattr(version, "erasure") else None
-
-    def get_created_by(self, version: AdapterVersion) -> str | None:
-        """Return who uploaded it."""
-        return version.created_by.email if version.created_by else None
 
 
 class SampleObject(serializers.Serializer[Any]):
@@ -241,16 +230,20 @@ class CardObject(serializers.Serializer[Any]):
     """A version's style card: its effect on the base model, measured on an engine."""
 
     object = serializers.CharField(default="card", read_only=True)
-    version = serializers.IntegerField()
+    version = serializers.IntegerField(source="number")
     strength = serializers.FloatField(help_text="Mean shift of log probabilities, in nats per token.")
-    effect = serializers.CharField(help_text="The effect size as a word.")
+    effect = serializers.CharField(source="word", help_text="The effect size as a word.")
     factor = serializers.FloatField(
         help_text="Factor by which the probability of a likely next token changes."
     )
-    peer = serializers.CharField(allow_null=True, help_text="A well-known style for comparison.")
-    peer_strength = serializers.FloatField(allow_null=True)
-    shifts = ShiftObject(many=True)
-    measures = MeasureObject(many=True)
+    peer = serializers.CharField(
+        source="peer.version.style.model_name",
+        allow_null=True,
+        help_text="A well-known style for comparison.",
+    )
+    peer_strength = serializers.FloatField(source="peer.strength", allow_null=True)
+    shifts = ShiftObject(many=True, source="bars")
+    measures = MeasureObject(many=True, source="rows")
     phrases = serializers.ListField(
         child=serializers.CharField(), help_text="Phrases typical of its answers."
     )
@@ -272,11 +265,11 @@ class CanaryObject(serializers.Serializer[Any]):
     """A canary compared to the live version: metrics of both over the same period, at most a day."""
 
     object = serializers.CharField(default="canary", read_only=True)
-    version = serializers.IntegerField()
-    live_version = serializers.IntegerField()
+    version = serializers.IntegerField(source="canary.number")
+    live_version = serializers.IntegerField(source="live.number")
     percent = serializers.IntegerField()
     since = serializers.DateTimeField()
-    figures = FiguresObject()
+    figures = FiguresObject(source="canary_figures")
     live_figures = FiguresObject()
     sentence = serializers.CharField(help_text="What the metrics show.")
     fault = MessageText(help_text="Why the canary is about to end automatically. Otherwise empty.")
@@ -287,28 +280,29 @@ class ReleaseObject(serializers.Serializer[Any]):
 
     object = serializers.CharField(default="release", read_only=True)
     alias = serializers.ChoiceField(Release.Alias.choices)
-    before = serializers.SerializerMethodField()
-    after = serializers.SerializerMethodField()
+    before = serializers.IntegerField(
+        source="before.number",
+        allow_null=True,
+        read_only=True,
+        help_text="Return the number of the version before.",
+    )
+    after = serializers.IntegerField(
+        source="after.number",
+        allow_null=True,
+        read_only=True,
+        help_text="Return the number of the version afterwards.",
+    )
     percent = serializers.IntegerField(help_text="The canary's share of requests, in percent.")
     sentence = serializers.CharField()
     reason = MessageText()
-    actor = serializers.SerializerMethodField(
-        help_text="Email address of the member. `null` if automatic or done by a program."
+    actor = serializers.CharField(
+        source="actor.email",
+        allow_null=True,
+        read_only=True,
+        help_text="Email address of the member. `null` if automatic or done by a program.",
     )
     api_key = serializers.UUIDField(source="api_key_id", allow_null=True, help_text="The API key used.")
     at = serializers.DateTimeField()
-
-    def get_before(self, release: Release) -> int | None:
-        """Return the number of the version before."""
-        return release.before.number if release.before else None
-
-    def get_after(self, release: Release) -> int | None:
-        """Return the number of the version afterwards."""
-        return release.after.number if release.after else None
-
-    def get_actor(self, release: Release) -> str | None:
-        """Return who moved it."""
-        return release.actor.email if release.actor else None
 
 
 class ShareObject(serializers.Serializer[Share]):
@@ -348,7 +342,7 @@ class PriceChangeObject(serializers.Serializer[Any]):
     asked_at = serializers.DateTimeField(source="change.asked_at")
 
 
-class ErasureStep(serializers.Serializer[Line]):
+class ErasureStep(serializers.Serializer[ReportLine]):
     """A step of an erasure, with its proof."""
 
     label = serializers.CharField()  # type: ignore[assignment]
@@ -415,8 +409,7 @@ def present_share(share: Share) -> dict[str, Any]:
 def present_price_change(change: PriceChange) -> dict[str, Any]:
     """Return a price that is asked for, or agreed, of a public style."""
     terms = price_changes.terms_of(change)
-    amounts = terms.amounts or price_amounts(find_price(timezone.now()))
-    written = dict(zip(("input", "cached_input", "output"), amounts, strict=True))
+    written = dict(zip(("input", "cached_input", "output"), terms.charged, strict=True))
     facts = {
         "change": change,
         "prices": dict(zip(AMOUNTS, terms.amounts, strict=True)) if terms.amounts else None,
@@ -443,41 +436,14 @@ def present_erasures(erasures: Sequence[Erasure]) -> list[dict[str, Any]]:
     return list(ErasureObject(facts, many=True).data)
 
 
-def present_card(card: StyleCard, samples: Sequence[dict[str, str]]) -> dict[str, Any]:
-    """Return a style card with some of its samples."""
-    facts = {
-        "version": card.number,
-        "strength": card.strength,
-        "effect": card.word,
-        "factor": card.factor,
-        "peer": card.peer.version.style.model_name if card.peer else None,
-        "peer_strength": card.peer.strength if card.peer else None,
-        "shifts": card.bars,
-        "measures": card.rows,
-        "phrases": card.phrases,
-        "samples": samples,
-    }
-    return dict(CardObject(facts).data)
+def present_card(card: StyleCard) -> dict[str, Any]:
+    """Return a style card."""
+    return dict(CardObject(card).data)
 
 
-def present_canary(comparison: CanaryComparison, style: Style) -> dict[str, Any]:
+def present_canary(comparison: CanaryComparison) -> dict[str, Any]:
     """Return a canary with its figures."""
-    facts = {
-        "version": comparison.canary.number,
-        "live_version": comparison.live.number,
-        "percent": comparison.percent,
-        "since": style.canary_since,
-        "figures": comparison.canary_figures,
-        "live_figures": comparison.live_figures,
-        "sentence": comparison.sentence,
-        "fault": comparison.fault,
-    }
-    return dict(CanaryObject(facts).data)
-
-
-def present_figures(figures: VersionFigures) -> dict[str, Any]:
-    """Return the figures of a version."""
-    return dict(FiguresObject(figures).data)
+    return dict(CanaryObject(comparison).data)
 
 
 def _present_card_of_style(style: Style, card: Card, schedule: Schedule) -> dict[str, Any]:
@@ -574,14 +540,8 @@ def _offer_state(style: Style) -> str:
 
 def _erasure_facts(erasure: Erasure, report: Report) -> dict[str, Any]:
     return {
+        **vars(report),
         "id": erasure.version_id,
-        "style": report.style,
-        "version": report.version,
-        "sha256": report.sha256,
-        "config_sha256": report.config_sha256,
-        "size_bytes": report.size_bytes,
-        "requested_at": report.requested_at,
-        "finished_at": report.finished_at,
         "is_finished": report.finished_at is not None,
         "steps": report.lines,
         "stays": STAYS,

@@ -9,23 +9,18 @@ from adapters.api.addresses import StyleAddress, find_own_style
 from adapters.api.bodies import PriceChangeBody
 from adapters.api.examples import PRICE_CHANGE_EXAMPLE
 from adapters.api.presenters import PriceChangeObject, present_price_change
+from adapters.api.views import StyleApiView, read_operation, write_operation
 from adapters.catalog import price_changes
-from adapters.catalog.terms import AMOUNTS, Terms
+from adapters.catalog.terms import Terms
 from adapters.errors import NoPriceChange
-from tenants.models import Scope
-from tenants.rest import WorkspaceView, operation
 
 
-class PriceView(WorkspaceView):
+class PriceView(StyleApiView):
     """What is asked for of an own style and is not in force yet."""
 
-    read_scope = Scope.STYLES_READ
-    write_scope = Scope.STYLES_WRITE
-
-    @operation(
+    @read_operation(
         "styles.price",
         "Get the requested price",
-        scope=read_scope,
         answer=PriceChangeObject,
         can_conflict=True,
         example=PRICE_CHANGE_EXAMPLE,
@@ -38,10 +33,9 @@ class PriceView(WorkspaceView):
             raise NoPriceChange
         return self.answer_object(present_price_change(change))
 
-    @operation(
+    @write_operation(
         "styles.ask_price",
         "Request a price change for a public style",
-        scope=write_scope,
         body=PriceChangeBody,
         answer=PriceChangeObject,
         example=PRICE_CHANGE_EXAMPLE,
@@ -58,16 +52,13 @@ class PriceView(WorkspaceView):
         """Request new prices and a share from a given date. It replaces a pending request."""
         own = find_own_style(self.access, style)
         body = self.read_body(PriceChangeBody)
-        prices = body["prices"]
-        amounts = prices and tuple(prices[name] for name in AMOUNTS)
-        terms = Terms(amounts, body["author_percent"])
+        terms = Terms(body["prices"], body["author_percent"])
         change = actions.ask_price(self.access, own, terms, body["first_day"])
         return self.answer_object(present_price_change(change))
 
-    @operation(
+    @write_operation(
         "styles.withdraw_price",
         "Withdraw the price request",
-        scope=write_scope,
         answer=PriceChangeObject,
         example=PRICE_CHANGE_EXAMPLE,
         is_change=True,

@@ -14,14 +14,13 @@ from adapters.api.presenters import (
     VersionObject,
     present_canary,
     present_releases,
-    present_version,
 )
+from adapters.api.views import StyleApiView, read_operation, write_operation
 from adapters.errors import NoCanary
 from adapters.models import Release, Style
 from adapters.releases import canary_analysis
 from core.rest.bodies import StrictSerializer
-from tenants.models import Scope
-from tenants.rest import WorkspaceView, idempotent, operation
+from tenants.rest import idempotent
 
 MAX_NUMBER = 2**31 - 1
 
@@ -47,16 +46,12 @@ class ReleasesQuery(StrictSerializer):
     alias = serializers.ChoiceField(Release.Alias.choices, required=False, help_text="Filter by alias.")
 
 
-class PromoteView(WorkspaceView):
+class PromoteView(StyleApiView):
     """Let a version answer."""
 
-    read_scope = Scope.STYLES_READ
-    write_scope = Scope.STYLES_WRITE
-
-    @operation(
+    @write_operation(
         "versions.promote",
         "Promote a version to live",
-        scope=write_scope,
         body=PromoteBody,
         answer=VersionObject,
         is_post=True,
@@ -69,19 +64,15 @@ class PromoteView(WorkspaceView):
         version = find_own_version(self.access, style, number)
         without_votes = self.read_body(PromoteBody)["without_votes"]
         actions.promote_version(self.access, version, without_votes=without_votes)
-        return self.answer_object(present_version(find_own_version(self.access, style, number)))
+        return self.answer_version(style, number)
 
 
-class RollbackView(WorkspaceView):
+class RollbackView(StyleApiView):
     """Take a release back."""
 
-    read_scope = Scope.STYLES_READ
-    write_scope = Scope.STYLES_WRITE
-
-    @operation(
+    @write_operation(
         "releases.rollback",
         "Roll back to the previous live version",
-        scope=write_scope,
         answer=VersionObject,
         is_post=True,
         example=VERSION_EXAMPLE,
@@ -91,19 +82,15 @@ class RollbackView(WorkspaceView):
     def post(self, request: Request, style: StyleAddress) -> Response:
         """Roll back to the previous live version and return it."""
         after = actions.roll_back(self.access, find_own_style(self.access, style))
-        return self.answer_object(present_version(find_own_version(self.access, style, after.number)))
+        return self.answer_version(style, after.number)
 
 
-class CanaryView(WorkspaceView):
+class CanaryView(StyleApiView):
     """The canary of a style: a version that is tried on a share of its requests."""
 
-    read_scope = Scope.STYLES_READ
-    write_scope = Scope.STYLES_WRITE
-
-    @operation(
+    @read_operation(
         "releases.get_canary",
         "Get the canary and its metrics",
-        scope=read_scope,
         answer=CanaryObject,
         example=CANARY_EXAMPLE,
         tag="versions",
@@ -112,10 +99,9 @@ class CanaryView(WorkspaceView):
         """Return the canary's metrics, compared to the live version."""
         return self._answer_canary(find_own_style(self.access, style))
 
-    @operation(
+    @write_operation(
         "releases.set_canary",
         "Start a canary, or change its share",
-        scope=write_scope,
         body=CanaryBody,
         answer=CanaryObject,
         example=CANARY_EXAMPLE,
@@ -130,9 +116,7 @@ class CanaryView(WorkspaceView):
         actions.begin_canary(self.access, version_of(own, body["version"]), body["percent"])
         return self._answer_canary(find_own_style(self.access, style))
 
-    @operation(
-        "releases.end_canary", "End the canary", scope=write_scope, status=204, is_change=True, tag="versions"
-    )
+    @write_operation("releases.end_canary", "End the canary", status=204, is_change=True, tag="versions")
     @transaction.atomic
     def delete(self, request: Request, style: StyleAddress) -> Response:
         """End the canary. All requests go to the live version."""
@@ -144,19 +128,17 @@ class CanaryView(WorkspaceView):
         comparison = canary_analysis.compare_canary(style)
         if comparison is None:
             raise NoCanary
-        return self.answer_object(present_canary(comparison, style))
+        return self.answer_object(present_canary(comparison))
 
 
-class ReleasesView(WorkspaceView):
+class ReleasesView(StyleApiView):
     """The history of a style's releases."""
 
-    read_scope = Scope.STYLES_READ
-    write_scope = Scope.STYLES_WRITE
+    order = ("-at", "-pk")
 
-    @operation(
+    @read_operation(
         "releases.list",
         "List a style's releases",
-        scope=read_scope,
         query=ReleasesQuery,
         answer=ReleaseObject,
         is_page=True,
@@ -169,7 +151,3 @@ class ReleasesView(WorkspaceView):
         filters = self.read_query(ReleasesQuery)
         moves = own.releases.filter(**filters).select_related("before", "after", "actor")
         return self.answer_page(moves, present_releases)
-
-    def order_by(self, request: Request) -> tuple[str, ...]:
-        """Return the order: newest first."""
-        return ("-at", "-pk")

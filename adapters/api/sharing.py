@@ -8,12 +8,12 @@ from adapters import actions
 from adapters.api.addresses import StyleAddress, find_own_style, find_style
 from adapters.api.examples import SHARE_EXAMPLE
 from adapters.api.presenters import ShareObject, present_share
+from adapters.api.views import StyleApiView, read_operation, write_operation
 from adapters.errors import NotShared, StyleNotFound
 from adapters.models import Share
 from core.rest.bodies import StrictSerializer, TextField
-from tenants.models import Scope
 from tenants.public import Access
-from tenants.rest import WorkspaceView, idempotent, operation
+from tenants.rest import idempotent
 
 MAX_SLUG = 40
 
@@ -26,16 +26,12 @@ class ShareBody(StrictSerializer):
     )
 
 
-class SharesView(WorkspaceView):
+class SharesView(StyleApiView):
     """The shares of a style of the workspace's own."""
 
-    read_scope = Scope.STYLES_READ
-    write_scope = Scope.STYLES_WRITE
-
-    @operation(
+    @read_operation(
         "shares.list",
         "List a style's shares",
-        scope=read_scope,
         answer=ShareObject,
         is_page=True,
         example=SHARE_EXAMPLE,
@@ -47,10 +43,9 @@ class SharesView(WorkspaceView):
         shares = Share.objects.in_force().filter(style=own).select_related("style__owner", "tenant")
         return self.answer_page(shares, lambda page: [present_share(share) for share in page])
 
-    @operation(
+    @write_operation(
         "shares.create",
         "Share a style with a workspace",
-        scope=write_scope,
         body=ShareBody,
         answer=ShareObject,
         status=201,
@@ -70,23 +65,17 @@ class SharesView(WorkspaceView):
         )
 
 
-class ShareView(WorkspaceView):
+class ShareView(StyleApiView):
     """One share."""
 
-    read_scope = Scope.STYLES_READ
-    write_scope = Scope.STYLES_WRITE
-
-    @operation(
-        "shares.get", "Get a share", scope=read_scope, answer=ShareObject, example=SHARE_EXAMPLE, tag="styles"
-    )
+    @read_operation("shares.get", "Get a share", answer=ShareObject, example=SHARE_EXAMPLE, tag="styles")
     def get(self, request: Request, style: StyleAddress, workspace: str) -> Response:
         """Return a share of one of your styles, or your own share of another workspace's style."""
         return self.answer_object(present_share(find_share(self.access, style, workspace)))
 
-    @operation(
+    @write_operation(
         "shares.revoke",
         "Revoke a share with notice, or leave a style shared with you",
-        scope=write_scope,
         answer=ShareObject,
         is_edit=True,
         example=SHARE_EXAMPLE,

@@ -26,15 +26,15 @@ from adapters.api.presenters import (
     present_style,
     present_styles,
 )
+from adapters.api.views import StyleApiView, read_operation, write_operation
 from adapters.catalog import queries
 from adapters.catalog.queries import Kind
 from adapters.catalog.style_fields import MOST_TAGS, WORDS_CHARACTERS
-from adapters.catalog.terms import AMOUNTS, Terms, asked_terms
+from adapters.catalog.terms import Terms, asked_terms
 from adapters.models import Erasure, Selection, Style
 from adapters.releases import diff
 from core.rest.bodies import StrictSerializer, TextField
-from tenants.models import Scope
-from tenants.rest import WorkspaceView, idempotent, operation
+from tenants.rest import idempotent
 
 ORDERS = {
     "-created_at": ("-created_at", "-pk"),
@@ -127,16 +127,12 @@ class DeletedStyle(serializers.Serializer[Any]):
     data = ErasureObject(many=True)  # type: ignore[assignment]
 
 
-class StylesView(WorkspaceView):
+class StylesView(StyleApiView):
     """The styles that the workspace may see, and new ones of its own."""
 
-    read_scope = Scope.STYLES_READ
-    write_scope = Scope.STYLES_WRITE
-
-    @operation(
+    @read_operation(
         "styles.list",
         "List styles: your own, shared, selected and public",
-        scope=read_scope,
         query=StylesQuery,
         answer=StyleObject,
         is_page=True,
@@ -157,10 +153,9 @@ class StylesView(WorkspaceView):
         """Return the order that the request names."""
         return ORDERS[request.query_params.get("order", "-created_at")]
 
-    @operation(
+    @write_operation(
         "styles.create",
         "Create a style without files",
-        scope=write_scope,
         body=NewStyleBody,
         answer=StyleObject,
         status=201,
@@ -176,21 +171,17 @@ class StylesView(WorkspaceView):
         return self.answer_object(present_style(style, self.access.tenant), status=201)
 
 
-class StyleView(WorkspaceView):
+class StyleView(StyleApiView):
     """One style."""
 
-    read_scope = Scope.STYLES_READ
-    write_scope = Scope.STYLES_WRITE
-
-    @operation("styles.get", "Get a style", scope=read_scope, answer=StyleObject, example=STYLE_EXAMPLE)
+    @read_operation("styles.get", "Get a style", answer=StyleObject, example=STYLE_EXAMPLE)
     def get(self, request: Request, style: StyleAddress) -> Response:
         """Return a style visible to the workspace."""
         return self.answer_object(present_style(find_style(self.access, style), self.access.tenant))
 
-    @operation(
+    @write_operation(
         "styles.edit",
         "Update a style's details",
-        scope=write_scope,
         body=StyleBody,
         answer=StyleObject,
         is_edit=True,
@@ -209,12 +200,11 @@ class StyleView(WorkspaceView):
             # A prompt is a line.
             actions.set_test_prompts(self.access, own, diff.parse_prompts("\n".join(prompts)))
         actions.edit_style(self.access, own, words)
-        return self.answer_object(present_style(find_own_style(self.access, style), self.access.tenant))
+        return self.answer_style(style)
 
-    @operation(
+    @write_operation(
         "styles.delete",
         "Delete a style",
-        scope=write_scope,
         body=AtOnceBody,
         answer=DeletedStyle,
         status=202,
@@ -234,16 +224,12 @@ class StyleView(WorkspaceView):
         return Response({"data": present_erasures(list(shown))}, status=202)
 
 
-class SelectionView(WorkspaceView):
+class SelectionView(StyleApiView):
     """Whether the workspace has a style in its library."""
 
-    read_scope = Scope.STYLES_READ
-    write_scope = Scope.STYLES_WRITE
-
-    @operation(
+    @write_operation(
         "styles.select",
         "Select another workspace's style for use",
-        scope=write_scope,
         answer=StyleObject,
         example=STYLE_EXAMPLE,
         is_change=True,
@@ -255,7 +241,7 @@ class SelectionView(WorkspaceView):
         actions.select_style(self.access, chosen)
         return self.answer_object(present_style(chosen, self.access.tenant))
 
-    @operation("styles.unselect", "Deselect a style", scope=write_scope, status=204, is_change=True)
+    @write_operation("styles.unselect", "Deselect a style", status=204, is_change=True)
     @transaction.atomic
     def delete(self, request: Request, style: StyleAddress) -> Response:
         """Deselect a style, including one that is no longer available."""
@@ -267,16 +253,12 @@ class SelectionView(WorkspaceView):
         return Response(status=204)
 
 
-class OfferView(WorkspaceView):
+class OfferView(StyleApiView):
     """Whether a style is in, or is offered to, the public catalogue."""
 
-    read_scope = Scope.STYLES_READ
-    write_scope = Scope.STYLES_WRITE
-
-    @operation(
+    @write_operation(
         "styles.offer",
         "Offer a style to the public catalogue",
-        scope=write_scope,
         body=OfferBody,
         answer=StyleObject,
         is_post=True,
@@ -296,12 +278,11 @@ class OfferView(WorkspaceView):
             actions.keep_public(self.access, own)
         else:
             actions.offer_style(self.access, own, _read_terms(own, body))
-        return self._answer_style(style)
+        return self.answer_style(style)
 
-    @operation(
+    @write_operation(
         "styles.withdraw",
         "Withdraw an offer, or remove a style from the catalogue with notice",
-        scope=write_scope,
         answer=StyleObject,
         example=STYLE_EXAMPLE,
         is_change=True,
@@ -314,10 +295,7 @@ class OfferView(WorkspaceView):
             actions.take_back_style(self.access, own)
         else:
             actions.withdraw_offer(self.access, own)
-        return self._answer_style(style)
-
-    def _answer_style(self, style: StyleAddress) -> Response:
-        return self.answer_object(present_style(find_own_style(self.access, style), self.access.tenant))
+        return self.answer_style(style)
 
 
 def _read_terms(style: Style, body: dict[str, Any]) -> Terms | None:
@@ -325,8 +303,4 @@ def _read_terms(style: Style, body: dict[str, Any]) -> Terms | None:
     if not body:
         return None
     before = asked_terms(style)
-    amounts = before.amounts
-    if "prices" in body:
-        prices = body["prices"]
-        amounts = prices and tuple(prices[name] for name in AMOUNTS)
-    return Terms(amounts, body.get("author_percent", before.author_percent))
+    return Terms(body.get("prices", before.amounts), body.get("author_percent", before.author_percent))

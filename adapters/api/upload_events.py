@@ -36,7 +36,7 @@ class StreamLimits:
 
     poll_s: float = 1.0
     heartbeat_s: float = 15.0
-    lasts_s: float = 15 * 60
+    max_stream_s: float = 15 * 60
     per_workspace: int = 20
     place_valid_s: int = 60  # a place that is not renewed, as its process was killed, is free again
 
@@ -88,7 +88,7 @@ def take_place(tenant_id: UUID, limits: StreamLimits) -> StreamPlace:
 
 async def stream_upload(version_id: UUID, place: StreamPlace, limits: StreamLimits) -> AsyncIterator[str]:
     """Yield the upload now and at each change, heartbeats between, and its end."""
-    ends_at = time.monotonic() + limits.lasts_s
+    ends_at = time.monotonic() + limits.max_stream_s
     spoke_at = time.monotonic()
     last: UploadSnapshot | None = None
     try:

@@ -31,7 +31,7 @@ class SentFile:
 class StepObject(serializers.Serializer[progress.Step]):
     """One of the five steps in a version's lifecycle."""
 
-    name = serializers.ChoiceField(progress.NAMES)
+    name = serializers.ChoiceField(progress.STEP_NAMES)
     label = serializers.CharField()  # type: ignore[assignment]
     state = serializers.ChoiceField(STEP_STATES)
     at = serializers.DateTimeField(allow_null=True)
@@ -146,11 +146,11 @@ def present_upload(version: AdapterVersion, sent: Mapping[str, SentFile] | None 
         "id": version.pk,
         "style": version.style_id,
         "number": version.number,
-        "model": f"{version.style.model_name}@{version.number}",
+        "model": version.model_name,
         "method": "multipart" if version.multipart else "post",
         "status": version.status,
         "is_final": version.is_final,
-        "steps": _present_steps(version, history),
+        "steps": progress.steps_of(version, history),
         "files": files,
         "urls_valid_s": object_store.url_valid_s(largest_part),
         "findings": version.findings,
@@ -189,12 +189,3 @@ def _present_plan(version: AdapterVersion, file: str) -> dict[str, Any]:
         "part_bytes": part_bytes,
         "part_count": count_parts(size_bytes, part_bytes) if part_bytes else None,
     }
-
-
-def _present_steps(version: AdapterVersion, history: list[Any]) -> list[dict[str, Any]]:
-    steps = []
-    for name, step in zip(progress.NAMES, progress.steps_of(version, history), strict=True):
-        steps.append(
-            {"name": name, "label": step.label, "state": step.state, "at": step.at, "note": step.note}
-        )
-    return steps

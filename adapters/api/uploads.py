@@ -17,6 +17,7 @@ from adapters.api.addresses import only_allowed
 from adapters.api.examples import CANCELLED_EXAMPLE, EVENTS_EXAMPLE, FINISHED_EXAMPLE, UPLOAD_EXAMPLE
 from adapters.api.upload_events import EVENT_STREAM, StreamLimits, stream_upload, take_place
 from adapters.api.upload_object import SentFile, UploadObject, present_upload
+from adapters.api.views import StyleApiView, read_operation, write_operation
 from adapters.models import AdapterVersion, Status
 from adapters.object_store import MAX_PARTS
 from adapters.uploads import parts, sessions
@@ -55,11 +56,8 @@ class EventStreamRenderer(JSONRenderer):
     charset = None
 
 
-class UploadView(WorkspaceView):
+class UploadView(StyleApiView):
     """One upload."""
-
-    read_scope = Scope.STYLES_READ
-    write_scope = Scope.STYLES_WRITE
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         """Give URLs to write to only to keys that may write."""
@@ -67,10 +65,9 @@ class UploadView(WorkspaceView):
         if "parts" in request.query_params:
             self.access.require(Scope.STYLES_WRITE)
 
-    @operation(
+    @read_operation(
         "uploads.get",
         "Get an upload's progress, with URLs for missing parts",
-        scope=read_scope,
         query=UploadQuery,
         answer=UploadObject,
         example=UPLOAD_EXAMPLE,
@@ -81,10 +78,9 @@ class UploadView(WorkspaceView):
         version = find_upload(self.access, version_id)
         return self.answer_object(present_upload(version, _look_at_files(version, numbers)))
 
-    @operation(
+    @write_operation(
         "uploads.cancel",
         "Cancel an upload and delete its data",
-        scope=write_scope,
         answer=UploadObject,
         is_change=True,
         example=CANCELLED_EXAMPLE,

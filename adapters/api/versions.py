@@ -1,7 +1,7 @@
 """Versions of a style: list, begin, get, delete, their reports and cards, and what moves one on."""
 
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -39,22 +39,22 @@ from adapters.api.presenters import (
     VersionObject,
     present_card,
     present_erasure,
-    present_figures,
     present_version,
     present_versions,
 )
 from adapters.api.upload_object import NewVersionObject, present_new_upload
+from adapters.api.views import StyleApiView, read_operation, write_operation
 from adapters.errors import NoCard, NoPair, VersionNotFound
 from adapters.models import AdapterVersion, Erasure, Probe, Status, Style
 from adapters.object_store import DOWNLOAD_VALID_S
 from adapters.quality import cards
+from adapters.quality.cards import StyleCard
 from adapters.releases import diff, pairs
 from adapters.uploads import conversions
 from adapters.uploads.upload_request import StyleDescription
 from core.rest.bodies import StrictSerializer
 from tenants.metering.version_stats import VersionFigures, version_figures
-from tenants.models import Scope
-from tenants.rest import WorkspaceView, idempotent, operation, repeatable
+from tenants.rest import idempotent, repeatable
 
 FIGURES_OF = timedelta(days=1)
 MAX_NUMBER = 2**31 - 1
@@ -124,16 +124,14 @@ class ComparisonObject(serializers.Serializer[Any]):
     )
 
 
-class VersionsView(WorkspaceView):
+class VersionsView(StyleApiView):
     """The versions of a style of the workspace's own."""
 
-    read_scope = Scope.STYLES_READ
-    write_scope = Scope.STYLES_WRITE
+    order = ("-number",)
 
-    @operation(
+    @read_operation(
         "versions.list",
         "List a style's versions",
-        scope=read_scope,
         query=VersionsQuery,
         answer=VersionObject,
         is_page=True,
@@ -146,10 +144,9 @@ class VersionsView(WorkspaceView):
         versions = with_facts(own.versions.filter(**filters))
         return self.answer_page(versions, present_versions)
 
-    @operation(
+    @write_operation(
         "versions.create",
         "Start the upload of a new version",
-        scope=write_scope,
         body=NewVersionBody,
         answer=NewVersionObject,
         status=201,
@@ -170,28 +167,18 @@ class VersionsView(WorkspaceView):
         upload = present_new_upload(version, forms)
         return self.answer_object({**present_version(version), "upload": upload}, status=201)
 
-    def order_by(self, request: Request) -> tuple[str, ...]:
-        """Return the order: newest first."""
-        return ("-number",)
 
-
-class VersionView(WorkspaceView):
+class VersionView(StyleApiView):
     """One version."""
 
-    read_scope = Scope.STYLES_READ
-    write_scope = Scope.STYLES_WRITE
-
-    @operation(
-        "versions.get", "Get a version", scope=read_scope, answer=VersionObject, example=VERSION_EXAMPLE
-    )
+    @read_operation("versions.get", "Get a version", answer=VersionObject, example=VERSION_EXAMPLE)
     def get(self, request: Request, style: StyleAddress, number: int) -> Response:
         """Return a version of one of the workspace's styles."""
-        return self.answer_object(present_version(find_own_version(self.access, style, number)))
+        return self.answer_version(style, number)
 
-    @operation(
+    @write_operation(
         "versions.delete",
         "Delete a version: erase its files everywhere",
-        scope=write_scope,
         body=AtOnceBody,
         answer=ErasureObject,
         status=202,
@@ -210,16 +197,12 @@ class VersionView(WorkspaceView):
         return self.answer_object(present_erasure(erasure), status=202)
 
 
-class ReportView(WorkspaceView):
+class ReportView(StyleApiView):
     """What the check of a version found."""
 
-    read_scope = Scope.STYLES_READ
-    write_scope = Scope.STYLES_WRITE
-
-    @operation(
+    @read_operation(
         "versions.report",
         "Get a version's validation report",
-        scope=read_scope,
         answer=ReportObject,
         example=REPORT_EXAMPLE,
     )
@@ -229,16 +212,12 @@ class ReportView(WorkspaceView):
         return self.answer_object(dict(ReportObject(version).data))
 
 
-class AutofixView(WorkspaceView):
+class AutofixView(StyleApiView):
     """The conversion of a version that can be corrected mechanically."""
 
-    read_scope = Scope.STYLES_READ
-    write_scope = Scope.STYLES_WRITE
-
-    @operation(
+    @write_operation(
         "versions.autofix",
         "Convert a rejected version into a corrected one",
-        scope=write_scope,
         answer=VersionObject,
         status=201,
         is_post=True,
@@ -249,20 +228,15 @@ class AutofixView(WorkspaceView):
         """Return the corrected version, which is checked again. Repeating the call returns the same one."""
         version = find_own_version(self.access, style, number)
         converted = actions.convert_version(self.access, version)
-        shown = find_own_version(self.access, style, converted.number)
-        return self.answer_object(present_version(shown), status=201)
+        return self.answer_version(style, converted.number, status=201)
 
 
-class RetryView(WorkspaceView):
+class RetryView(StyleApiView):
     """Another try of a version that failed."""
 
-    read_scope = Scope.STYLES_READ
-    write_scope = Scope.STYLES_WRITE
-
-    @operation(
+    @write_operation(
         "versions.retry",
         "Retry loading a failed version",
-        scope=write_scope,
         answer=VersionObject,
         is_post=True,
         example=VERSION_EXAMPLE,
@@ -271,19 +245,15 @@ class RetryView(WorkspaceView):
     def post(self, request: Request, style: StyleAddress, number: int) -> Response:
         """Send a failed version to the engines again."""
         actions.retry_version(self.access, find_own_version(self.access, style, number))
-        return self.answer_object(present_version(find_own_version(self.access, style, number)))
+        return self.answer_version(style, number)
 
 
-class RetireView(WorkspaceView):
+class RetireView(StyleApiView):
     """The end of a version."""
 
-    read_scope = Scope.STYLES_READ
-    write_scope = Scope.STYLES_WRITE
-
-    @operation(
+    @write_operation(
         "versions.retire",
         "Retire a version and keep its files",
-        scope=write_scope,
         body=AtOnceBody,
         answer=VersionObject,
         is_post=True,
@@ -296,7 +266,7 @@ class RetireView(WorkspaceView):
         version = find_own_version(self.access, style, number)
         body = self.read_body(AtOnceBody)
         actions.retire_version(self.access, version, at_once=body["at_once"])
-        return self.answer_object(present_version(find_own_version(self.access, style, number)))
+        return self.answer_version(style, number)
 
 
 class FileObject(serializers.Serializer[Any]):
@@ -319,16 +289,12 @@ class DownloadObject(serializers.Serializer[Any]):
     urls_valid_s = serializers.IntegerField(help_text="How many seconds the URLs are valid.")
 
 
-class DownloadView(WorkspaceView):
+class DownloadView(StyleApiView):
     """A version's files, for its owner."""
 
-    read_scope = Scope.STYLES_READ
-    write_scope = Scope.STYLES_WRITE
-
-    @operation(
+    @write_operation(
         "versions.download",
         "Get download URLs for a version's files",
-        scope=write_scope,
         answer=DownloadObject,
         is_change=True,
         example=DOWNLOAD_EXAMPLE,
@@ -338,28 +304,14 @@ class DownloadView(WorkspaceView):
         """Return download URLs for the files of your own version. The audit log records the download."""
         version = find_own_version(self.access, style, number)
         files = actions.download_version(self.access, version)
-        shown = {
-            "object": "download",
-            "model": f"{version.style.model_name}@{version.number}",
-            "files": [asdict(file) for file in files],
-            "urls_valid_s": DOWNLOAD_VALID_S,
-        }
-        return Response(shown)
+        shown = {"model": version.model_name, "files": files, "urls_valid_s": DOWNLOAD_VALID_S}
+        return Response(DownloadObject(shown).data)
 
 
-class CardView(WorkspaceView):
+class CardView(StyleApiView):
     """What a version does to the base model."""
 
-    read_scope = Scope.STYLES_READ
-    write_scope = Scope.STYLES_WRITE
-
-    @operation(
-        "versions.card",
-        "Get a version's style card",
-        scope=read_scope,
-        answer=CardObject,
-        example=CARD_EXAMPLE,
-    )
+    @read_operation("versions.card", "Get a version's style card", answer=CardObject, example=CARD_EXAMPLE)
     def get(self, request: Request, style: StyleAddress, number: int) -> Response:
         """Return a version's style card: any version of your own styles, the live version of others."""
         found = find_style(self.access, style)
@@ -371,16 +323,12 @@ class CardView(WorkspaceView):
         return self.answer_object(_present_card(live_version, is_own=False))
 
 
-class CompareView(WorkspaceView):
+class CompareView(StyleApiView):
     """Two versions side by side."""
 
-    read_scope = Scope.STYLES_READ
-    write_scope = Scope.STYLES_WRITE
-
-    @operation(
+    @read_operation(
         "versions.compare",
         "Compare two versions of a style",
-        scope=read_scope,
         query=PairQuery,
         answer=ComparisonObject,
         can_conflict=True,
@@ -393,23 +341,27 @@ class CompareView(WorkspaceView):
         first, second = _choose_pair(own, query.get("a"), query.get("b"))
         figures = version_figures(own.pk, timezone.now() - FIGURES_OF)
         samples = _common_samples(first, second)
-        return Response(
-            {
-                "object": "comparison",
-                "first": _present_compared(first, figures),
-                "second": _present_compared(second, figures),
-                "samples": samples,
-                "sentences": _differences(samples, (first.number, second.number)),
-            }
-        )
+        compared = {
+            "first": _describe_side(first, figures),
+            "second": _describe_side(second, figures),
+            "samples": samples,
+            "sentences": _differences(samples, (first.number, second.number)),
+        }
+        return Response(ComparisonObject(compared).data)
 
 
 def _present_card(version: AdapterVersion, *, is_own: bool) -> dict[str, Any]:
-    card = cards.style_card_of(version)
+    # Others see the first samples only, as on the page: the rest answers prompts of the owner's own.
+    card = _own_card(version) if is_own else cards.style_card_of(version)
     if card is None:
         raise NoCard(number=version.number)
-    # Others see the first ones only, as on the page: the rest answers prompts of the owner's own.
-    return present_card(card, samples_of(version) if is_own else card.samples)
+    return present_card(card)
+
+
+def _own_card(version: AdapterVersion) -> StyleCard | None:
+    """Return a version's card with everything that it was asked and answered, for its owner."""
+    card = cards.style_card_of(version)
+    return replace(card, samples=samples_of(version)) if card else None
 
 
 def samples_of(version: AdapterVersion) -> list[dict[str, str]]:
@@ -458,10 +410,10 @@ def _differences(samples: Sequence[dict[str, str]], numbers: tuple[int, int]) ->
     return comparison.sentences
 
 
-def _present_compared(version: AdapterVersion, figures: dict[int, VersionFigures]) -> dict[str, Any]:
-    card = cards.style_card_of(version)
+def _describe_side(version: AdapterVersion, figures: dict[int, VersionFigures]) -> dict[str, Any]:
+    """Return the fields of ComparedVersion."""
     return {
-        "version": present_version(version),
-        "card": present_card(card, samples_of(version)) if card else None,
-        "figures": present_figures(figures.get(version.number, VersionFigures())),
+        "version": version,
+        "card": _own_card(version),
+        "figures": figures.get(version.number, VersionFigures()),
     }

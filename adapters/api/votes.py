@@ -10,12 +10,11 @@ from rest_framework.response import Response
 from adapters import actions
 from adapters.api.addresses import StyleAddress, find_own_style
 from adapters.api.examples import VOTES_EXAMPLE
+from adapters.api.views import StyleApiView, read_operation, write_operation
 from adapters.models import Style
 from adapters.releases import votes
 from adapters.releases.bradley_terry import Chance
 from core.rest.bodies import StrictSerializer
-from tenants.models import Scope
-from tenants.rest import WorkspaceView, operation
 
 
 class VotesBody(StrictSerializer):
@@ -51,16 +50,12 @@ class VotesObject(serializers.Serializer[Any]):
     versions = StandingObject(many=True)
 
 
-class VotesView(WorkspaceView):
+class VotesView(StyleApiView):
     """The blind votes on a style."""
 
-    read_scope = Scope.STYLES_READ
-    write_scope = Scope.STYLES_WRITE
-
-    @operation(
+    @read_operation(
         "votes.get",
         "Get the results of blind votes on a style's versions",
-        scope=read_scope,
         answer=VotesObject,
         example=VOTES_EXAMPLE,
         tag="versions",
@@ -69,10 +64,9 @@ class VotesView(WorkspaceView):
         """Return the versions in blind votes, with their strengths from the workspace's votes."""
         return self.answer_object(_present(find_own_style(self.access, style)))
 
-    @operation(
+    @write_operation(
         "votes.ask",
         "Set the number of blind votes a promotion requires",
-        scope=write_scope,
         body=VotesBody,
         answer=VotesObject,
         example=VOTES_EXAMPLE,

@@ -33,7 +33,7 @@ class Copied:
         return self.cosine == 1.0
 
     def __str__(self) -> str:
-        name = f"{self.version.style.model_name}@{self.version.number}"
+        name = self.version.model_name
         if self.is_identical:
             return f"Its weights are identical to those of {name}."
         return f"Its weights are almost identical to those of {name} (cosine {self.cosine:.2f})."

@@ -1,5 +1,7 @@
 """Forms: what an owner says about a style, and with whom it is shared."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from django import forms
@@ -35,7 +37,7 @@ OWN_TERMS = "own"
 # Django's catalogues have the names of languages.
 NAMED_LANGUAGES = [(code, _(name)) for code, name in sorted(LANGUAGES.items(), key=lambda item: item[1])]
 LANGUAGE_CHOICES = [("", _("not specified")), *NAMED_LANGUAGES]
-CHOICES = [
+LICENCE_CHOICES = [
     ("", _("not chosen yet")),
     *((name, name) for name in LICENCES),
     (OWN_TERMS, _("custom terms (below)")),
@@ -80,7 +82,7 @@ class AboutForm(forms.Form):
     )
     licence = forms.ChoiceField(
         label=_("Licence"),
-        choices=CHOICES,
+        choices=LICENCE_CHOICES,
         required=False,
         help_text=_("The terms under which others may use the style."),
     )
@@ -182,15 +184,18 @@ class OfferForm(forms.Form):
     def terms(self) -> Terms:
         """Return what was filled in."""
         given = self.cleaned_data
-        amounts = tuple(given[name] for name in AMOUNTS)
-        return Terms(
-            None if None in amounts else (amounts[0], amounts[1], amounts[2]), given["author_percent"] or 0
-        )
+        return Terms.of((given[name] for name in AMOUNTS), given["author_percent"] or 0)
 
-    def add_failure(self, error: DomainError) -> None:
-        """Show why the action refused what was filled in, beside its field."""
-        field = str(error.facts.get("field", ""))
-        self.add_error(field if field in self.fields else None, error.message)
+    @contextmanager
+    def failures_beside_fields(self) -> Iterator[None]:
+        """Show why an action refuses what was filled in beside its field, if the error names one."""
+        try:
+            yield
+        except DomainError as error:
+            field = str(error.facts.get("field", ""))
+            if field not in self.fields:
+                raise
+            self.add_error(field, error.message)
 
 
 class PriceForm(OfferForm):

@@ -7,10 +7,12 @@ from uuid import UUID
 from django.db import transaction
 from django.utils import timezone
 
+from adapters.catalog.terms import AMOUNTS, Terms, asked_terms
+from adapters.models import Style
 from adapters.routing import publisher
 from core import locks
 from tenants.metering import price_book
-from tenants.models import Price, PriceBook, Tenant
+from tenants.models import Price, PriceBook
 from tenants.public import bump_all_generations
 
 ACTION = "price editions"
@@ -45,15 +47,7 @@ def lock_editions() -> None:
     locks.one_at_a_time(ACTION)
 
 
-def price_style(
-    style_id: UUID,
-    *,
-    style_name: str,
-    amounts: tuple[int, int, int],
-    author: Tenant,
-    author_percent: int,
-    at: datetime | None = None,
-) -> datetime:
+def price_style(style: Style, terms: Terms, *, at: datetime | None = None) -> datetime:
     """Make an edition in which a style has prices and a share of its own; return from when it holds.
 
     That is in two minutes, or at a later moment that is given, or after the last announced edition: an
@@ -64,13 +58,11 @@ def price_style(
         lock_editions()
         last = price_book.whole_editions().latest("effective_from")
         given = {
-            "style": style_id,
-            "style_name": style_name,
-            "input_nanousd": amounts[0],
-            "cached_input_nanousd": amounts[1],
-            "output_nanousd": amounts[2],
-            "author": author,
-            "author_percent": author_percent,
+            "style": style.pk,
+            "style_name": style.model_name,
+            "author": style.owner,
+            "author_percent": terms.author_percent,
+            **dict(zip(AMOUNTS, terms.charged, strict=True)),
         }
         if last.prices.filter(**given).exists():
             return last.effective_from
@@ -83,6 +75,15 @@ def price_style(
         Price.objects.create(book=book, **given)
         complete_edition(book)
     return book.effective_from
+
+
+def agree_terms(style: Style) -> datetime | None:
+    """Have what the owner of a style asked for begin with a new edition of prices; return when.
+
+    None if nothing was asked for. Call it in the transaction that approves the offer.
+    """
+    terms = asked_terms(style)
+    return price_style(style, terms) if terms != Terms() else None
 
 
 def _prices_of(book: PriceBook) -> dict[Scope, Price]:

@@ -12,7 +12,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from adapters.catalog.price_book_versions import lock_editions, price_style
-from adapters.catalog.terms import Terms, require_bounds
+from adapters.catalog.terms import AMOUNTS, Terms, require_bounds
 from adapters.errors import ChangedMeanwhile, NoPriceChange, PriceAgreed, TooEarly, TooLate, WithoutCatalogue
 from adapters.models import PriceChange, Selection, Style
 from tenants.metering.price_book import Entry, Schedule, announced_entry, find_price
@@ -35,11 +35,7 @@ def first_day_possible(now: datetime) -> date:
 
 def terms_of(change: PriceChange) -> Terms:
     """Return what is asked for."""
-    amounts = (change.input_nanousd, change.cached_input_nanousd, change.output_nanousd)
-    read, cached, written = amounts
-    if read is None or cached is None or written is None:
-        return Terms(None, change.author_percent)
-    return Terms((read, cached, written), change.author_percent)
+    return Terms.of((getattr(change, name) for name in AMOUNTS), change.author_percent)
 
 
 def open_change(style: Style) -> PriceChange | None:
@@ -66,8 +62,7 @@ def ask_price(style: Style, terms: Terms, first_day: date) -> PriceChange:
     if first_day > today.date() + timedelta(days=MOST_DAYS):
         raise TooLate(days=MOST_DAYS, field="first_day")
     with transaction.atomic():
-        held = Style.objects.select_for_update(no_key=True, of=("self",)).select_related("owner")
-        style = held.get(pk=style.pk)
+        style = Style.objects.lock(style.pk)
         if not style.is_reviewed or style.public_until or style.retired_at:
             raise WithoutCatalogue
         # Locked: an operator may agree at this moment.
@@ -113,13 +108,7 @@ def agree_price(change: PriceChange, seen_at: datetime | None = None, now: datet
         held.effective_from = max(wanted, earliest)
         held.state = State.AGREED
         held.save()
-        record_event(
-            held.style.owner_id,
-            EventType.STYLE_OFFER_DECIDED,
-            held.style,
-            decision="price_agreed",
-            prices_from=held.effective_from.isoformat(),
-        )
+        _record_decision(held, "price_agreed", prices_from=held.effective_from.isoformat())
 
 
 def decline_price(change: PriceChange, reason: str) -> None:
@@ -129,13 +118,7 @@ def decline_price(change: PriceChange, reason: str) -> None:
         held.state = State.DECLINED
         held.reason = reason[:300]
         held.save()
-        record_event(
-            held.style.owner_id,
-            EventType.STYLE_OFFER_DECIDED,
-            held.style,
-            decision="price_declined",
-            reason=held.reason,
-        )
+        _record_decision(held, "price_declined", reason=held.reason)
 
 
 def announce_agreed(now: datetime) -> int:
@@ -177,6 +160,11 @@ def add_agreed(schedules: dict[UUID, Schedule], style_ids: Collection[UUID]) -> 
     return added
 
 
+def _record_decision(change: PriceChange, decision: str, **facts: str) -> None:
+    style = change.style
+    record_event(style.owner_id, EventType.STYLE_OFFER_DECIDED, style, decision=decision, **facts)
+
+
 def _lock_waiting(change: PriceChange) -> PriceChange:
     waiting = PriceChange.objects.waiting().select_for_update(of=("self",)).select_related("style__owner")
     held = waiting.filter(pk=change.pk).first()
@@ -216,14 +204,6 @@ def _begin(change_id: int) -> bool:
         if not style.is_public or style.retired_at:
             PriceChange.objects.filter(pk=change_id).update(state=State.WITHDRAWN)
             return False
-        terms = terms_of(change)
-        begins = price_style(
-            style.pk,
-            style_name=style.model_name,
-            amounts=terms.amounts or price_amounts(find_price(timezone.now())),
-            author=style.owner,
-            author_percent=terms.author_percent,
-            at=change.effective_from,
-        )
+        begins = price_style(style, terms_of(change), at=change.effective_from)
         PriceChange.objects.filter(pk=change_id).update(state=State.BEGUN, effective_from=begins)
     return True

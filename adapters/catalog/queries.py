@@ -2,7 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from uuid import UUID
 
@@ -180,17 +180,11 @@ def model_choices(tenant: Tenant, wanted: Collection[str] = ()) -> list[ModelCho
     choices = []
     for style in shown:
         prices = prices_now(schedules.get(style.id, []))
-        choices.append(ModelChoice(style.model_name, style.name, style.sample_prompt, prices))
+        choice = ModelChoice(style.model_name, style.name, style.sample_prompt, prices)
+        choices.append(choice)
         for number in versions.get(style.id, []):
-            model = f"{style.model_name}@{number}"
-            choices.append(
-                ModelChoice(
-                    model,
-                    gettext("{style}, version {number}").format(style=style.name, number=number),
-                    style.sample_prompt,
-                    prices,
-                )
-            )
+            name = gettext("{style}, version {number}").format(style=style.name, number=number)
+            choices.append(replace(choice, model=f"{style.model_name}@{number}", name=name))
     return choices
 
 

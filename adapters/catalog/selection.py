@@ -47,8 +47,7 @@ def edit_style(style: Style, words: Mapping[str, Any]) -> None:
     """Check new words for a style, and change it. Raises StyleRefused with every fault."""
     with transaction.atomic():
         # Locked, so that an offer at the same moment is of the words that operators will read.
-        styles = Style.objects.select_for_update(no_key=True, of=("self",)).select_related("owner")
-        held = styles.get(pk=style.pk)
+        held = Style.objects.lock(style.pk)
         faults = edit_faults(held, words)
         if faults:
             raise StyleRefused(faults)

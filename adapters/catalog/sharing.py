@@ -15,9 +15,8 @@ from django.db.models import Count, Exists, F, OuterRef, QuerySet
 from django.db.models.functions import Coalesce, Now
 from django.utils import timezone
 
-from adapters.catalog import terms
 from adapters.catalog.copies import require_no_copy
-from adapters.catalog.price_book_versions import lock_editions
+from adapters.catalog.price_book_versions import agree_terms, lock_editions
 from adapters.catalog.terms import Terms, asked_terms, require_bounds
 from adapters.errors import (
     AlreadyShared,
@@ -70,13 +69,12 @@ def approve_style(style: Style, seen_at: datetime | None = None) -> None:
     """
     with transaction.atomic():
         lock_editions()  # before the style's row: making an edition writes styles' rows
-        styles = Style.objects.select_for_update(no_key=True, of=("self",))
-        held = styles.select_related("owner").get(pk=style.pk)
+        held = Style.objects.lock(style.pk)
         review.require_unchanged(held, seen_at)
         facts: dict[str, Any] = {}
         if Style.objects.offered().filter(pk=style.pk).exists():
             set_public(held)
-            prices_from = terms.agree(held)
+            prices_from = agree_terms(held)
             if prices_from:
                 facts["prices_from"] = prices_from.isoformat()
         elif held.is_reviewed and not held.retired_at:
@@ -94,8 +92,7 @@ def approve_version(version: AdapterVersion) -> None:
     Raises NotOffered.
     """
     with transaction.atomic():
-        styles = Style.objects.select_for_update(no_key=True, of=("self",))
-        held = styles.select_related("owner").get(pk=version.style_id)
+        held = Style.objects.lock(version.style_id)
         serving = held.versions.filter(pk=version.pk, status=Status.SERVING, approved_at=None)
         if not held.is_reviewed or not serving.update(approved_at=Now()):
             raise NotOffered

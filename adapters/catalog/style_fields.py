@@ -26,7 +26,7 @@ WORDS_CHARACTERS = {
     "sample": 500,
     "licence": 4000,
 }
-NAMES = ("name", "author")
+NAME_FIELDS = ("name", "author")
 # Operators approve them with an offer, and others rely on them.
 BOUND_BY_OFFER = ("author", "licence")
 # What a list of styles is narrowed by. Others read these unreviewed, so they are bound by an offer, too.
@@ -63,7 +63,7 @@ def word_faults(owner: Tenant, words: Mapping[str, Any]) -> Faults:
         if field in FACETS:
             continue
         fault = _length_fault(field, text) or _hidden_character_fault(field, text)
-        if field in NAMES and reads_as_product(text) and not owner.is_first_party:
+        if field in NAME_FIELDS and reads_as_product(text) and not owner.is_first_party:
             fault = str(PRODUCT_FAULTS[field])
         if fault:
             faults[field] = [fault]
@@ -105,7 +105,7 @@ def _length_fault(field: str, text: str) -> str:
 
 def _hidden_character_fault(field: str, text: str) -> str:
     """Return why a text has characters that make it look like another one, or ""."""
-    validate = validate_name if field in NAMES else validate_text
+    validate = validate_name if field in NAME_FIELDS else validate_text
     try:
         validate(text)
     except ValidationError as error:

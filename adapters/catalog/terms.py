@@ -3,15 +3,14 @@
 Operators approve them with the offer, or decline. Approved ones begin with a new edition of all prices.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from typing import cast
 
 from django.utils import timezone
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
-from adapters.catalog.price_book_versions import price_style
 from adapters.errors import SharePercent, TermsOutOfBounds
 from adapters.models import Style
 from core.money import usd
@@ -22,8 +21,8 @@ from tenants.metering.price_book import find_price
 MAX_PRICE_NANOUSD = 100_000  # a token: $100 a million
 MAX_PERCENT = 50
 AMOUNTS = ("input_nanousd", "cached_input_nanousd", "output_nanousd")
-COLUMNS = tuple(f"asked_{name}" for name in AMOUNTS)
-WORDS = (_("input"), _("cached input"), _("output"))
+ASKED_COLUMNS = tuple(f"asked_{name}" for name in AMOUNTS)
+AMOUNT_LABELS = (_("input"), _("cached input"), _("output"))
 
 type Amounts = tuple[int, int, int]  # input, cached input, output, in nano-USD a token
 
@@ -35,18 +34,27 @@ class Terms:
     amounts: Amounts | None = None
     author_percent: int = 0
 
+    @classmethod
+    def of(cls, amounts: Iterable[int | None], author_percent: int) -> "Terms":
+        """Return terms from amounts in the order of AMOUNTS; None among them: those of every style."""
+        given = tuple(amounts)
+        return cls(None if None in given else cast(Amounts, given), author_percent)
+
+    @property
+    def charged(self) -> Amounts:
+        """What a token costs by these terms now."""
+        return self.amounts or price_amounts(find_price(timezone.now()))
+
     @property
     def columns(self) -> dict[str, int | None]:
         """The terms as the style's row has them."""
         amounts: Sequence[int | None] = self.amounts or (None, None, None)
-        return {**dict(zip(COLUMNS, amounts, strict=True)), "asked_author_percent": self.author_percent}
+        return {**dict(zip(ASKED_COLUMNS, amounts, strict=True)), "asked_author_percent": self.author_percent}
 
 
 def asked_terms(style: Style) -> Terms:
     """Return what the owner of a style asks for, or asked for."""
-    written = [getattr(style, column) for column in COLUMNS]
-    amounts = None if None in written else (written[0], written[1], written[2])
-    return Terms(amounts, style.asked_author_percent)
+    return Terms.of((getattr(style, column) for column in ASKED_COLUMNS), style.asked_author_percent)
 
 
 def require_bounds(terms: Terms) -> None:
@@ -56,7 +64,7 @@ def require_bounds(terms: Terms) -> None:
     """
     least = price_amounts(find_price(timezone.now()))
     if terms.amounts:
-        for name, word, amount, lower in zip(AMOUNTS, WORDS, terms.amounts, least, strict=True):
+        for name, word, amount, lower in zip(AMOUNTS, AMOUNT_LABELS, terms.amounts, least, strict=True):
             if not lower <= amount <= MAX_PRICE_NANOUSD:
                 raise TermsOutOfBounds(
                     field=name,
@@ -71,7 +79,7 @@ def require_bounds(terms: Terms) -> None:
 def describe_terms(terms: Terms) -> list[str]:
     """Return what is asked for, and what the author gets of it, a sentence each; none if nothing is."""
     sentences = []
-    amounts = terms.amounts or price_amounts(find_price(timezone.now()))
+    amounts = terms.charged
     read, cached, written = [usd(MILLION * amount) for amount in amounts]
     if terms.amounts:
         sentences.append(
@@ -101,21 +109,3 @@ def summarize_terms(terms: Terms) -> str:
     if terms.author_percent:
         parts.append(gettext("{author_percent}% to the author").format(author_percent=terms.author_percent))
     return ", ".join(parts)
-
-
-def agree(style: Style) -> datetime | None:
-    """Have what the owner of a style asked for begin with a new edition of prices; return when.
-
-    None if nothing was asked for. Call it in the transaction that approves the offer.
-    """
-    terms = asked_terms(style)
-    if terms == Terms():
-        return None
-    amounts = terms.amounts or price_amounts(find_price(timezone.now()))
-    return price_style(
-        style.pk,
-        style_name=style.model_name,
-        amounts=amounts,
-        author=style.owner,
-        author_percent=terms.author_percent,
-    )

@@ -49,7 +49,7 @@ class Layers:
 
 
 @dataclass(frozen=True)
-class Limits:
+class EngineLimits:
     """The engine's flags that decide about memory. Those of a cluster are the sums over its replicas."""
 
     max_loras: int
@@ -59,7 +59,7 @@ class Limits:
     replicas: int = 1
 
     @classmethod
-    def of(cls, engine: "Engine", base: BaseShape) -> "Limits":
+    def of(cls, engine: "Engine", base: BaseShape) -> "EngineLimits":
         """Return an engine's flags; it computes in its base model's own type."""
         dtype = base.dtype if base.dtype in BYTES_PER_NUMBER else "bfloat16"
         return cls(engine.max_loras, engine.max_cpu_loras, engine.max_lora_rank, dtype, engine.replicas)
@@ -116,7 +116,7 @@ def adapter_bytes(widths: int, rank: int, number_bytes: int) -> int:
     return widths * rank * number_bytes
 
 
-def estimate_memory(layers: Layers, limits: Limits, ranks: Mapping[int, int]) -> Memory:
+def estimate_memory(layers: Layers, limits: EngineLimits, ranks: Mapping[int, int]) -> Memory:
     """Return what styles take; `ranks` is rank → how many adapters of it, on all linear layers.
 
     The memory cache holds the largest ones in the worst case, the same ones in every replica of a cluster,
@@ -138,7 +138,7 @@ def estimate_memory(layers: Layers, limits: Limits, ranks: Mapping[int, int]) ->
     )
 
 
-def estimate_by_rank(layers: Layers, limits: Limits, ranks: Mapping[int, int]) -> dict[int, Memory]:
+def estimate_by_rank(layers: Layers, limits: EngineLimits, ranks: Mapping[int, int]) -> dict[int, Memory]:
     """Return the memory for every --max-lora-rank that would serve all these adapters."""
     highest = max(ranks, default=1)
     return {

@@ -1,18 +1,21 @@
-"""What an engine says of its own limits."""
+"""What an engine says of its own limits, and whether its row says the same."""
 
 import json
 import re
 
 from adapters.engines.client import check_health, read_page
+from adapters.errors import EngineUnavailable
 from adapters.models import Engine
 
 MAX_LORAS = re.compile(r'^vllm:lora_requests_info\{.*max_lora="(?P<count>\d+)"', re.MULTILINE)
+FLAGS = {"max_model_len": "--max-model-len", "max_loras": "--max-loras"}
 
 
 def read_limits(engine: Engine) -> dict[str, int]:
     """Return the limits that an engine tells: its context always, its slots once it has served a style.
 
-    It tells no rank. Raises EngineUnavailable.
+    It tells no rank: a style above it fails when it is loaded, and the placement's note says so. A cluster
+    tells nothing. Raises EngineUnavailable.
     """
     check_health(engine)
     if engine.kind == Engine.Kind.RAY:
@@ -26,6 +29,31 @@ def read_limits(engine: Engine) -> dict[str, int]:
     if slots:
         found["max_loras"] = max(slots)
     return found
+
+
+def diagnose_engines() -> dict[str, list[str]]:
+    """Return engine → what is wrong with it, of those that are to take requests."""
+    found = {}
+    for engine in Engine.objects.in_service().select_related("base_model"):
+        try:
+            found[engine.name] = find_differences(engine)
+        except EngineUnavailable as error:
+            found[engine.name] = [f"not responding: {error.message}"]
+    return found
+
+
+def find_differences(engine: Engine) -> list[str]:
+    """Return what an engine says of itself that its row denies. Raises EngineUnavailable."""
+    differences = []
+    for name, limit in read_limits(engine).items():
+        registered = getattr(engine, name)
+        if limit != registered:
+            differences.append(f"its {FLAGS[name]} is {limit}, but {registered} is registered")
+    if engine.kind != Engine.Kind.RAY:
+        bases = read_bases(engine)
+        if engine.base_model.name not in bases:
+            differences.append(f"it serves {', '.join(bases) or 'nothing'}, not {engine.base_model.name}")
+    return differences
 
 
 def read_bases(engine: Engine) -> dict[str, dict[str, object]]:

@@ -116,11 +116,11 @@ def _unload_all(engine: Engine, rows: list[EngineErasure]) -> None:
         process_began_at = client.started_at(engine)
     except EngineUnavailable as error:
         for row in rows:
-            _note(row, Message.of(error))
+            _record_note(row, Message.of(error))
         return
     for row in rows:
         if name := _listed_name(row.erasure.version, listed):
-            _note(row, PurgeNote.STARTED_WITH(name=name))
+            _record_note(row, PurgeNote.STARTED_WITH(name=name))
         else:
             row.unregistered_at = timezone.now()
             row.process_began_at = process_began_at
@@ -182,12 +182,12 @@ def _delete_copy(row: EngineErasure) -> bool:
         for folder in path.parent.glob(f"{path.name}*"):  # those of downloads that broke off, too
             shutil.rmtree(folder)
     except OSError as error:
-        _note(row, PurgeNote.DISK_KEEPS(reason=error.strerror))
+        _record_note(row, PurgeNote.DISK_KEEPS(reason=error.strerror))
         return False
     return bool(EngineErasure.objects.filter(pk=row.pk).update(copy_gone_at=Now(), note=""))
 
 
-def _note(row: EngineErasure, note: Message) -> None:
+def _record_note(row: EngineErasure, note: Message) -> None:
     if row.note != note:  # a worker comes by every other second
         row.note = note
         row.save(update_fields=["note"])

@@ -39,7 +39,7 @@ TIME = "%Y-%m-%d %H:%M:%S UTC"
 
 
 @dataclass(frozen=True)
-class Line:
+class ReportLine:
     """One step. `state` is done, current or next; `note` is the proof, or what the step waits for."""
 
     label: str
@@ -59,7 +59,7 @@ class Report:
     size_bytes: int
     requested_at: datetime
     finished_at: datetime | None
-    lines: list[Line]
+    lines: list[ReportLine]
 
     def data(self) -> dict[str, Any]:
         """Return the report for JSON."""
@@ -116,7 +116,7 @@ def _report(erasure: Erasure, rows: list[EngineErasure], engines: Mapping[str, E
     )
 
 
-def _lines(erasure: Erasure, rows: list[EngineErasure], engines: Mapping[str, Engine]) -> list[Line]:
+def _lines(erasure: Erasure, rows: list[EngineErasure], engines: Mapping[str, Engine]) -> list[ReportLine]:
     drained_at = erasure.drained_at
     gone_at = erasure.storage_gone_at
     lines = [
@@ -140,7 +140,7 @@ def _lines(erasure: Erasure, rows: list[EngineErasure], engines: Mapping[str, En
 
 def _engine_lines(
     row: EngineErasure, engine: Engine | None, drained_at: datetime | None, *, is_memory_free: bool
-) -> list[Line]:
+) -> list[ReportLine]:
     """Return the three steps on one engine, or one step if nobody can look at the engine from here.
 
     `is_memory_free` tells of all engines of the erasure.
@@ -195,15 +195,15 @@ def _line(
     waits_for: str | Promise = "",
     *,
     after: datetime | None,
-) -> Line:
+) -> ReportLine:
     """Return a step that is done `at` a moment, or that waits since `after`, or that comes later."""
     if at:
-        return Line(label, "done", at, str(proof))
+        return ReportLine(label, "done", at, str(proof))
     if after:
-        return Line(label, "current", None, str(waits_for))
-    return Line(label, "next", None, "")
+        return ReportLine(label, "current", None, str(waits_for))
+    return ReportLine(label, "next", None, "")
 
 
-def _text(line: Line) -> str:
+def _text(line: ReportLine) -> str:
     when = f"{line.at:{TIME}}" if line.at else str(TEXT_OF_STATE[line.state])
     return f"{when:<24} {line.label}. {line.note}".rstrip()

@@ -32,7 +32,7 @@ from tenants.models import EventType, User
 from tenants.public import record_event
 
 # A presigned form can't be called back: when the longest one has expired, the storage is emptied once more.
-FORM_LASTS = timedelta(seconds=object_store.form_valid_s(ARCHIVE_LIMIT) + 300)
+FORM_VALID_FOR = timedelta(seconds=object_store.form_valid_s(ARCHIVE_LIMIT) + 300)
 
 
 class ErasureNote(MessageCode):
@@ -104,8 +104,8 @@ def unfinished_erasures() -> QuerySet[Erasure]:
     waits_for_engine = Exists(EngineErasure.objects.filter(erasure=OuterRef("pk"), copy_gone_at=None))
     is_in_storage = Q(storage_gone_at=None)
     can_finish = Q(finished_at=None) & ~waits_for_engine
-    are_forms_expired = Q(version__created_at__lt=timezone.now() - FORM_LASTS)
-    was_emptied_before = Q(storage_gone_at__lt=F("version__created_at") + FORM_LASTS)
+    are_forms_expired = Q(version__created_at__lt=timezone.now() - FORM_VALID_FOR)
+    was_emptied_before = Q(storage_gone_at__lt=F("version__created_at") + FORM_VALID_FOR)
     must_be_emptied_again = are_forms_expired & was_emptied_before
     unfinished = Erasure.objects.filter(is_in_storage | can_finish | must_be_emptied_again)
     return unfinished.order_by("requested_at")
@@ -118,9 +118,9 @@ def advance_erasure(erasure: Erasure) -> list[Engine]:
             try:
                 _take_steps(erasure)
             except Unavailable as error:
-                _note_wait(erasure, Message.of(error))
+                _record_wait(erasure, Message.of(error))
             except redis.RedisError:
-                _note_wait(erasure, ErasureNote.VALKEY_SILENT())
+                _record_wait(erasure, ErasureNote.VALKEY_SILENT())
     if erasure.drained_at is None:
         return []
     names = erasure.engines.filter(unregistered_at=None).values("engine")
@@ -141,7 +141,7 @@ def _begin_erasure(version: AdapterVersion, by: User | None) -> Erasure:
         if is_new:
             AdapterVersion.objects.filter(pk=version.pk).update(conversions=[])  # their files go
             _rewrite_sample(version.style_id)
-            _note_engines(erasure)
+            _record_engines(erasure)
     return erasure
 
 
@@ -152,43 +152,46 @@ def _rewrite_sample(style_id: UUID) -> None:
     Style.objects.filter(pk=style_id).update(sample=sample)
 
 
-def _note_engines(erasure: Erasure) -> None:
+def _record_engines(erasure: Erasure) -> None:
     """Make a row for each engine that may have the version: it was placed there at some time."""
     names = erasure.version.placements.values_list("engine__name", flat=True)
     rows = [EngineErasure(erasure=erasure, engine=name) for name in names]
     EngineErasure.objects.bulk_create(rows, ignore_conflicts=True)
 
 
-def _close_style(style: Style) -> bool:
-    """Take a style whose versions are all erased out of every list, and end its shares.
-
-    Returns False, and does nothing, while a version of it has no erasure.
-    """
+def _close_style(style: Style) -> None:
+    """Take a style out of every list and end its shares, once each of its versions has an erasure."""
     with transaction.atomic():
         sessions.lock_uploads(style.owner_id)
         if style.versions.filter(erasure=None).exists():
-            return False
+            return
         open_style = Style.objects.filter(pk=style.pk, retired_at=None)
         if open_style.update(retired_at=Now(), test_prompts=""):
             sharing.end_all_shares(style)
-    return True
 
 
 def _take_steps(erasure: Erasure) -> None:
-    if erasure.withdrawn_at is None:
-        if in_flight.is_routed(erasure.version):
-            return _note_wait(erasure, ErasureNote.ROUTED())
-        _mark_step(erasure, "withdrawn_at")
-    if erasure.drained_at is None:
-        if note := in_flight.reason_in_flight(erasure.version):
-            return _note_wait(erasure, note)
-        _note_engines(erasure)  # again: a planner may have placed it elsewhere while it was being retired
-        _mark_step(erasure, "drained_at")
+    if note := _withdraw_and_drain(erasure):
+        _record_wait(erasure, note)
+        return
     if erasure.storage_gone_at is None or erasure.finished_at:
         _empty_storage(erasure)
     if erasure.storage_gone_at and not erasure.engines.filter(copy_gone_at=None).exists():
         _finish_erasure(erasure)
-    return None
+
+
+def _withdraw_and_drain(erasure: Erasure) -> Message:
+    """Mark what is done of the first two steps; return what they wait for. Raises redis.RedisError."""
+    if erasure.withdrawn_at is None:
+        if in_flight.is_routed(erasure.version):
+            return ErasureNote.ROUTED()
+        _mark_step(erasure, "withdrawn_at")
+    if erasure.drained_at is None:
+        if note := in_flight.reason_in_flight(erasure.version):
+            return note
+        _record_engines(erasure)  # again: a planner may have placed it elsewhere while it was being retired
+        _mark_step(erasure, "drained_at")
+    return Message()
 
 
 def _empty_storage(erasure: Erasure) -> None:
@@ -200,7 +203,7 @@ def _empty_storage(erasure: Erasure) -> None:
         object_store.erase(version.pk)
         left = object_store.remaining(version.pk, {*version.files, *LIMITS_BYTES})
     if left:
-        _note_wait(erasure, ErasureNote.STILL_STORED(left=", ".join(left)))
+        _record_wait(erasure, ErasureNote.STILL_STORED(left=", ".join(left)))
     else:
         AdapterVersion.objects.filter(pk=version.pk).update(stored_bytes=0)
         Erasure.objects.filter(pk=erasure.pk).update(storage_gone_at=Now(), note=Message())
@@ -230,5 +233,5 @@ def _mark_step(erasure: Erasure, step: str) -> bool:
     return bool(is_new)
 
 
-def _note_wait(erasure: Erasure, note: Message) -> None:
+def _record_wait(erasure: Erasure, note: Message) -> None:
     Erasure.objects.filter(pk=erasure.pk).exclude(note=note).update(note=note)

@@ -1005,10 +1005,6 @@ class Migration(migrations.Migration):
                         blank=True,
                         choices=[
                             ("restart", "the engine has restarted since"),
-                            (
-                                "eviction",
-                                "enough other adapters have been loaded since to replace everything in its memory",
-                            ),
                             ("never", "it was never loaded there"),
                             ("vouched", "an operator confirmed that its machines were wiped"),
                         ],

@@ -66,6 +66,16 @@ class EngineQuerySet(models.QuerySet["Engine"]):
         """Return the engines whose workers have not reported for a while, or never."""
         return self.exclude(checked_at__gt=timezone.now() - SILENT_AFTER)
 
+    def with_counts(self) -> "EngineQuerySet":
+        """Return the engines with how many placements they want, have (`loaded`) and lack (`missing`)."""
+        is_desired = models.Q(placements__is_desired=True)
+        is_loaded = models.Q(placements__loaded_at__isnull=False)
+        return self.annotate(
+            wanted=models.Count("placements", filter=is_desired),
+            loaded=models.Count("placements", filter=is_loaded),
+            missing=models.Count("placements", filter=is_desired & ~is_loaded),
+        )
+
     def in_service(self) -> "EngineQuerySet":
         """Return the engines that are to take requests."""
         return self.filter(is_gone=False, is_draining=False)

@@ -33,11 +33,6 @@ class EngineErasure(models.Model):
 
     class Proof(models.TextChoices):
         RESTART = "restart", _("the engine has restarted since")
-        # Of reports that ended before decision 19; no erasure gets it any more.
-        EVICTION = (
-            "eviction",
-            _("enough other adapters have been loaded since to replace everything in its memory"),
-        )
         NEVER = "never", _("it was never loaded there")
         ATTESTED = "vouched", _("an operator confirmed that its machines were wiped")
 

@@ -33,6 +33,11 @@ def model_name_of(slug: str, owner_slug: str, *, is_first_party: bool) -> str:
 
 
 class StyleQuerySet(models.QuerySet["Style"]):
+    def lock(self, style_id: UUID) -> "Style":
+        """Return a style with its owner; nobody else changes it until the transaction ends."""
+        rows = self.select_for_update(no_key=True, of=("self",)).select_related("owner")
+        return rows.get(pk=style_id)
+
     def visible_to(self, tenant_id: UUID) -> "StyleQuerySet":
         """Return a tenant's own styles, those that are shared with it, and all public ones."""
         shared = Share.objects.in_force().filter(tenant=tenant_id).values("style")

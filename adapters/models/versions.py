@@ -135,7 +135,36 @@ class AdapterVersion(models.Model):
         constraints = [models.UniqueConstraint("style", "number", name="one_number_a_style")]
 
     def __str__(self) -> str:
-        return f"{self.style}@{self.number}"
+        return self.model_name
+
+    @property
+    def model_name(self) -> str:
+        """What goes into `model=` for this very version: `acme/brand-voice@3`."""
+        return f"{self.style.model_name}@{self.number}"
+
+    def name_for(self, tenant_id: UUID) -> str:
+        """Return what a workspace writes into `model=` to ask it: only an owner may name a number."""
+        return self.model_name if self.style.owner_id == tenant_id else self.style.model_name
+
+    @property
+    def is_live(self) -> bool:
+        """Whether it answers for its style, in its owner's workspace."""
+        return self.style.live_version_id == self.pk
+
+    @property
+    def is_canary(self) -> bool:
+        """Whether it is tried on a share of the requests."""
+        return self.style.canary_version_id == self.pk
+
+    @property
+    def is_approved(self) -> bool:
+        """Whether operators approved it for other workspaces."""
+        return self.approved_at is not None
+
+    @property
+    def is_convertible(self) -> bool:
+        """Whether a conversion is offered."""
+        return bool(self.conversions) and self.files_gone_at is None
 
     @property
     def engine_name(self) -> str:

@@ -6,7 +6,6 @@ from django.conf import settings
 from django.db import models
 from django.db.models import F, Q
 
-from adapters.models.styles import Style
 from adapters.models.versions import AdapterVersion
 
 
@@ -61,8 +60,3 @@ class BlindVote(models.Model):
     def version_on(self, side: str) -> AdapterVersion:
         """Return the version on a side."""
         return self.left if side == self.Choice.LEFT else self.right
-
-
-def name_for(style: Style, version: AdapterVersion, tenant_id: UUID) -> str:
-    """Return what a workspace writes into `model=` to ask a version: only an owner may name a number."""
-    return f"{style.model_name}@{version.number}" if style.owner_id == tenant_id else style.model_name

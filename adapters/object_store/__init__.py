@@ -4,7 +4,6 @@ Browsers post to `uploads/<version>/`, or send parts there. What is checked and 
 under `adapters/<version>/`, so that a presigned POST that is still valid changes nothing.
 """
 
-from adapters.object_store.archive import StoredObject, list_objects, put_object, read_object
 from adapters.object_store.client import (
     POSTED,
     SEALED,
@@ -27,7 +26,7 @@ from adapters.object_store.multipart import (
     presign_part,
     url_valid_s,
 )
-from adapters.object_store.objects import write_object
+from adapters.object_store.objects import StoredObject, list_objects, put_object, read_object, write_object
 from adapters.object_store.pruning import (
     abort_old_parts,
     discard_all,

@@ -1,6 +1,8 @@
-"""Write objects in parts as their bytes come."""
+"""Whole objects of the bucket, read and written as their bytes come."""
 
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from django.conf import settings
@@ -10,7 +12,38 @@ from adapters.object_store.client import reach_storage
 if TYPE_CHECKING:
     from types_boto3_s3.type_defs import CompletedPartTypeDef
 
+READ_BYTES = 4 * 1024 * 1024  # what a backup holds in memory of an object
 UPLOAD_PART_BYTES = 5 * 1024 * 1024  # S3 takes no smaller part, the last one excepted
+
+
+@dataclass(frozen=True)
+class StoredObject:
+    """One object of the bucket."""
+
+    key: str
+    size_bytes: int
+
+
+def list_objects() -> Iterator[StoredObject]:
+    """Yield every object of the bucket. Raises StorageUnavailable, or NotStored where there is no bucket."""
+    with reach_storage(settings.S3_BUCKET) as client:
+        pages = client.get_paginator("list_objects_v2").paginate(Bucket=settings.S3_BUCKET)
+        for page in pages:
+            for found in page.get("Contents", []):
+                yield StoredObject(found["Key"], found["Size"])
+
+
+def read_object(key: str) -> Iterator[bytes]:
+    """Yield an object's bytes. Raises StorageUnavailable, or NotStored for one that is gone."""
+    with reach_storage(key) as client:
+        body = client.get_object(Bucket=settings.S3_BUCKET, Key=key)["Body"]
+        yield from body.iter_chunks(READ_BYTES)
+
+
+def put_object(key: str, file: Path) -> None:
+    """Store a file under a key. Raises StorageUnavailable."""
+    with reach_storage(key) as client:
+        client.upload_file(str(file), settings.S3_BUCKET, key)
 
 
 def write_object(key: str, chunks: Iterable[bytes]) -> None:

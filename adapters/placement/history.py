@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from itertools import pairwise
 
 from django.db import connection
-from django.db.models import Count, Q, Sum
+from django.db.models import F, Sum
 
 from adapters.models import Engine, EngineSample
 
@@ -29,7 +29,6 @@ class SampledInterval:
 
     ends_at: datetime
     is_answering: bool
-    wanted: int
     loaded: int
     loads: int
     evictions: int  # unloaded, or forgotten by a restart
@@ -39,28 +38,12 @@ def take_samples(now: datetime) -> None:
     """Write this minute's sample of every engine once, and let go of old ones."""
     minute = now.replace(second=0, microsecond=0)
     answering = set(Engine.objects.answering().values_list("pk", flat=True))
-    is_wanted = Q(placements__is_desired=True)
-    is_loaded = Q(placements__loaded_at__isnull=False)
-    engines = Engine.objects.filter(is_gone=False).annotate(
-        wanted=Count("placements", filter=is_wanted),
-        loaded=Count("placements", filter=is_loaded),
-        missing=Count("placements", filter=is_wanted & ~is_loaded),
-        loads=Sum("placements__loads", default=0),
-    )
+    engines = Engine.objects.filter(is_gone=False).with_counts()
+    counted = engines.annotate(loads=Sum("placements__loads", default=0), engine_id=F("pk"))
     samples = []
-    for engine_id, *counts in engines.values_list("pk", "wanted", "loaded", "missing", "loads"):
-        wanted, loaded, missing, loads = counts
-        samples.append(
-            EngineSample(
-                engine_id=engine_id,
-                at=minute,
-                is_answering=engine_id in answering,
-                wanted=wanted,
-                loaded=loaded,
-                missing=missing,
-                loads=loads,
-            )
-        )
+    for counts in counted.values("engine_id", "wanted", "loaded", "missing", "loads"):
+        is_answering = counts["engine_id"] in answering
+        samples.append(EngineSample(at=minute, is_answering=is_answering, **counts))
     EngineSample.objects.bulk_create(samples, ignore_conflicts=True)
     EngineSample.objects.filter(at__lt=now - HOURS_KEPT).delete()
     with connection.cursor() as cursor:
@@ -85,7 +68,6 @@ def read_intervals(engine: Engine, *, since: datetime, step: timedelta) -> list[
             SampledInterval(
                 ends_at=after.at,
                 is_answering=number not in silent,
-                wanted=after.wanted,
                 loaded=after.loaded,
                 loads=loads,
                 evictions=max(0, loads - (after.loaded - before.loaded)),

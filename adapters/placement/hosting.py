@@ -10,7 +10,7 @@ from tenants.metering.hosting import Hosted, record_hosted
 BATCH_SIZE = 500
 
 
-def note_hosted_styles(styles: Iterable[Style]) -> None:
+def record_hosted_styles(styles: Iterable[Style]) -> None:
     """Note those of some styles that are private, as hosted in the present month."""
     ids = [style.pk for style in styles]
     private = Style.objects.filter(pk__in=ids, owner__is_first_party=False).exclude(is_public_now())
@@ -20,7 +20,7 @@ def note_hosted_styles(styles: Iterable[Style]) -> None:
     record_hosted(hosted, months.current())
 
 
-def note_all_hosted() -> None:
+def record_all_hosted() -> None:
     """Note every private style that an engine has now: those that stay loaded from month to month, too."""
     loaded = Placement.objects.filter(is_desired=True, loaded_at__isnull=False, engine__is_gone=False)
     styles = Style.objects.filter(pk__in=loaded.values("version__style"))
@@ -28,6 +28,6 @@ def note_all_hosted() -> None:
     for style in styles.order_by("pk").iterator(BATCH_SIZE):
         batch.append(style)
         if len(batch) == BATCH_SIZE:
-            note_hosted_styles(batch)
+            record_hosted_styles(batch)
             batch = []
-    note_hosted_styles(batch)
+    record_hosted_styles(batch)

@@ -22,7 +22,7 @@ from adapters.engines import client as engine_client
 from adapters.errors import EnginePoisoned, EngineRefused, EngineUnavailable, NotStored, NotTheCheckedFile
 from adapters.models import AdapterVersion, Engine, LoadNote, Placement, Status
 from adapters.placement import local_cache, transitions
-from adapters.placement.planner import REQUEST_LASTS
+from adapters.placement.planner import REQUESTED_FOR
 from adapters.quality import effect_probe
 from core.errors import DomainError, Unavailable
 from core.messages import Message
@@ -58,7 +58,7 @@ class MissingPlacement(NamedTuple):
         """Return whether somebody waits for it now: who uploaded it, or a request."""
         if self.version__status == Status.PUSHING:
             return True
-        return self.requested_at is not None and self.requested_at > timezone.now() - REQUEST_LASTS
+        return self.requested_at is not None and self.requested_at > timezone.now() - REQUESTED_FOR
 
     def priority(self, demand: DemandByVersion) -> tuple[bool, bool, datetime]:
         """Return what is loaded first, the higher the sooner: urgent, live or canary, used last."""

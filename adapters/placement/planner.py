@@ -3,6 +3,7 @@
 from collections import defaultdict
 from collections.abc import Sequence
 from datetime import datetime, timedelta
+from itertools import chain, repeat
 from typing import NamedTuple
 from uuid import UUID
 
@@ -20,7 +21,7 @@ from tenants.metering.demand import Demand, recent_requests
 
 # A version that a request waits for has priority so long. The gateway repeats the request for it every 5 s;
 # and since this is much less than a request waits, requests for other versions get their turn in time.
-REQUEST_LASTS = timedelta(seconds=20)
+REQUESTED_FOR = timedelta(seconds=20)
 
 
 class EngineNote(MessageCode):
@@ -182,42 +183,49 @@ def _candidate(
     demand: Demand | None,
     as_of: datetime,
 ) -> policy.Candidate:
-    """Return what the policy needs to know of a version; one that an engine refused does not fit there."""
-    # vLLM refuses a rank above its --max-lora-rank, and its memory for it is reserved at the start.
-    fits_on = {engine.pk for engine in engines if engine.max_lora_rank >= (version.rank or 0)}
+    """Return what the policy needs to know of a version."""
     healthy = {engine.pk for engine in engines if engine.is_healthy}
-    is_requested = version.status == Status.PUSHING
-    used_at = max(version.created_at, demand.last_at) if demand else version.created_at
     places = {}
     for row in placements:
-        if row.requested_at:
-            used_at = max(used_at, row.requested_at)
-            is_requested = is_requested or row.requested_at > as_of - REQUEST_LASTS
         if row.is_desired:
             places[row.engine_id] = row.loaded_at is not None and row.engine_id in healthy
-        elif row.note:
-            fits_on.discard(row.engine_id)
+    requests = [row.requested_at for row in placements if row.requested_at]
+    is_awaited = any(requested_at > as_of - REQUESTED_FOR for requested_at in requests)
+    uses = [version.created_at, *requests]
+    per_minute = 0.0
+    if demand:
+        uses.append(demand.last_at)
+        per_minute = demand.per_minute
     return policy.Candidate(
         version=version.pk,
-        is_requested=is_requested,
+        is_requested=is_awaited or version.status == Status.PUSHING,
         has_alias=version.pk in (version.style__live_version, version.style__canary_version),
-        used_at=used_at,
-        per_minute=demand.per_minute if demand else 0.0,
-        fits_on=frozenset(fits_on),
+        used_at=max(uses),
+        per_minute=per_minute,
+        fits_on=_fitting_engines(version, placements, engines),
         places=places,
     )
 
 
+def _fitting_engines(
+    version: Version, placements: Sequence[PlacementRow], engines: Sequence[Engine]
+) -> frozenset[int]:
+    """Return the engines that a version fits on, without those that refused it."""
+    # vLLM refuses a rank above its --max-lora-rank, and its memory for it is reserved at the start.
+    large_enough = {engine.pk for engine in engines if engine.max_lora_rank >= (version.rank or 0)}
+    # A note on a row that is not wanted is the reason of a refusal.
+    refusing = {row.engine_id for row in placements if row.note and not row.is_desired}
+    return frozenset(large_enough - refusing)
+
+
 def _write_plan(plan: policy.Plan, by_version: dict[UUID, list[PlacementRow]], as_of: datetime) -> set[int]:
     """Bring the rows to a plan; return the engines on which more is wanted than before."""
-    known: dict[tuple[int, UUID], int] = {}  # of every placement
-    desired: set[tuple[int, UUID]] = set()
-    for rows in by_version.values():
-        for row in rows:
-            known[row.engine_id, row.version_id] = row.pk
-            if row.is_desired:
-                desired.add((row.engine_id, row.version_id))
-    planned = {(engine_id, version_id) for engine_id, ids in plan.items() for version_id in ids}
+    rows = list(chain.from_iterable(by_version.values()))
+    known = {(row.engine_id, row.version_id): row.pk for row in rows}
+    desired = {(row.engine_id, row.version_id) for row in rows if row.is_desired}
+    planned: set[tuple[int, UUID]] = set()
+    for engine_id, version_ids in plan.items():
+        planned.update(zip(repeat(engine_id), version_ids))
     added = planned - desired
     removed = desired - planned
     # A plan is made every few seconds, and most change nothing: no write, no publication.

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
-from django.db.models import Count, Q
+from django.db.models import Count
 from django.utils import timezone
 
 from adapters.models import AdapterVersion, Engine, Placement, Status
@@ -28,13 +28,7 @@ class EngineSummary:
 
 def summarize_engines() -> list[EngineSummary]:
     """Return every engine that is not gone for good, by name."""
-    is_desired = Q(placements__is_desired=True)
-    is_loaded = Q(placements__loaded_at__isnull=False)
-    engines = Engine.objects.filter(is_gone=False).annotate(
-        loaded=Count("placements", filter=is_loaded),
-        wanted=Count("placements", filter=is_desired),
-        missing=Count("placements", filter=is_desired & ~is_loaded),
-    )
+    engines = Engine.objects.filter(is_gone=False).with_counts()
     last_report = timezone.now() - SILENT_AFTER
     return [_summarize(engine, last_report) for engine in engines.order_by("name")]
 

@@ -59,7 +59,7 @@ def mark_loaded(placement: Placement, name: str, *, loads: int = 0) -> bool:
             _record(EventType.VERSION_SERVING, placement.version)
         else:
             publisher.mark_changed(placement.version.style)
-        hosting.note_hosted_styles([placement.version.style])
+        hosting.record_hosted_styles([placement.version.style])
     return True
 
 
@@ -80,7 +80,7 @@ def mark_all_loaded(names: Mapping[Placement, str], *, loads: int = 0) -> None:
         AdapterVersion.objects.filter(pk__in=version_ids).exclude(note="").update(note="")
         styles = {placement.version.style for placement in placements}
         publisher.mark_changed(*styles)
-        hosting.note_hosted_styles(styles)
+        hosting.record_hosted_styles(styles)
 
 
 def mark_rejected(placement: Placement, reason: Message, *, by_engine: bool) -> None:

@@ -26,7 +26,7 @@ class Bar:
 
 
 @dataclass(frozen=True)
-class Row:
+class MeasureRow:
     """One measure of the base's answers and of the style's."""
 
     label: str
@@ -45,7 +45,7 @@ class StyleCard:
     peer: Probe | None
     peer_percent: float  # its height in the chart
     bars: list[Bar]
-    rows: list[Row]
+    rows: list[MeasureRow]
     phrases: list[str]
     samples: list[dict[str, str]]
     sample_count: int
@@ -112,11 +112,11 @@ def _measures(probe: Probe, whose: str) -> dict[str, Any]:
     return measures
 
 
-def _measure_rows(probe: Probe) -> list[Row]:
+def _measure_rows(probe: Probe) -> list[MeasureRow]:
     rows = []
     for name, label in SHOWN_MEASURES.items():
         base = _measures(probe, "base").get(name)
         style = _measures(probe, "style").get(name)
         if base is not None and style is not None:
-            rows.append(Row(str(label), f"{base:.0f}", f"{style:.0f}"))
+            rows.append(MeasureRow(str(label), f"{base:.0f}", f"{style:.0f}"))
     return rows

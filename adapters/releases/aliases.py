@@ -6,6 +6,7 @@ the style's history and is published on commit. A move needs no engine: what ser
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from typing import Any
 from uuid import UUID
 
@@ -19,7 +20,7 @@ from adapters.models import AdapterVersion, Release, Status, Style
 from adapters.quality import samples
 from adapters.releases import canary_analysis, review, votes
 from adapters.routing import publisher
-from core.messages import Message, MessageCode
+from core.messages import NO_MESSAGE, Message, MessageCode
 from tenants.models import ApiKey, EventType, User
 from tenants.public import record_event
 
@@ -27,20 +28,24 @@ from tenants.public import record_event
 class MoveReason(MessageCode):
     """Why the platform moved an alias by itself; people give their own reasons."""
 
-    ROLLED_BACK = _("Rolled back. {reason}")
+    ROLLED_BACK = _("Rolled back.")
     ONLY_ONE = _("No other version was serving.")
     AT_ONCE = _("Set to go live immediately at upload.")
     LIVE_CHANGED = _("The live version changed.")
     REPLACED = _("Replaced by canary version {after}.")
 
 
+@dataclass(frozen=True)
+class Cause:
+    """Who moves an alias, and why; without a person or a key it is the platform."""
+
+    actor: User | None = None
+    key: ApiKey | None = None
+    reason: Message = NO_MESSAGE
+
+
 def promote(
-    version: AdapterVersion,
-    actor: User | None,
-    reason: str = "",
-    *,
-    key: ApiKey | None = None,
-    without_votes: bool = False,
+    version: AdapterVersion, actor: User | None, *, key: ApiKey | None = None, without_votes: bool = False
 ) -> bool:
     """Let a version answer for its style, and end the canary: what it is compared with is live no more.
 
@@ -53,17 +58,12 @@ def promote(
         _require_serving(version)
         if not without_votes:
             votes.require_votes(style, version)
-        _move_live(style, version, actor=actor, key=key, reason=Message.of(reason))
+        _move_live(style, version, Cause(actor, key))
     return True
 
 
 def roll_back(
-    style: Style,
-    actor: User | None,
-    reason: str = "",
-    *,
-    key: ApiKey | None = None,
-    seen_live: int | None = None,
+    style: Style, actor: User | None, *, key: ApiKey | None = None, seen_live: int | None = None
 ) -> AdapterVersion:
     """Let the version answer again that did before the live one, and return it.
 
@@ -78,19 +78,13 @@ def roll_back(
         if before is None:
             raise NothingToRollBackTo
         _require_serving(before)
-        whole_reason = MoveReason.ROLLED_BACK(reason=reason)
-        rolled_back = EventType.RELEASE_ROLLED_BACK
-        _move_live(held, before, actor=actor, key=key, reason=whole_reason, event_type=rolled_back)
+        cause = Cause(actor, key, MoveReason.ROLLED_BACK())
+        _move_live(held, before, cause, event_type=EventType.RELEASE_ROLLED_BACK)
     return before
 
 
 def begin_canary(
-    version: AdapterVersion,
-    percent: int,
-    actor: User | None,
-    reason: str = "",
-    *,
-    key: ApiKey | None = None,
+    version: AdapterVersion, percent: int, actor: User | None, *, key: ApiKey | None = None
 ) -> None:
     """Let a version answer a share of its style's requests, or change that share; it replaces another canary.
 
@@ -102,7 +96,7 @@ def begin_canary(
         _require_serving(version)
         if style.live_version_id in (None, version.pk):
             raise NothingToCompare(number=version.number)
-        _move_canary(style, version, percent=percent, actor=actor, key=key, reason=Message.of(reason))
+        _move_canary(style, version, Cause(actor, key), percent=percent)
 
 
 def end_canary(
@@ -121,7 +115,7 @@ def end_canary(
         # The caller judged the canary that it read; another one has not been judged.
         if held.canary_version_id is None or held.canary_version_id != style.canary_version_id:
             return False
-        _move_canary(held, None, actor=actor, key=key, reason=Message.of(reason), is_automatic=is_automatic)
+        _move_canary(held, None, Cause(actor, key, Message.of(reason)), is_automatic=is_automatic)
     return True
 
 
@@ -134,10 +128,10 @@ def auto_promote(version: AdapterVersion) -> None:
     with _locked(version.style_id) as style:
         live = style.live_version
         if live is None:
-            _move_live(style, version, actor=version.created_by, reason=MoveReason.ONLY_ONE())
+            _move_live(style, version, Cause(version.created_by, reason=MoveReason.ONLY_ONE()))
         # A larger upload may be ready only after the one that was uploaded later.
         elif version.auto_promote and version.number > live.number and not style.votes_before_promotion:
-            _move_live(style, version, actor=version.created_by, reason=MoveReason.AT_ONCE())
+            _move_live(style, version, Cause(version.created_by, reason=MoveReason.AT_ONCE()))
 
 
 def fall_back(style: Style, reason: Message) -> None:
@@ -145,9 +139,9 @@ def fall_back(style: Style, reason: Message) -> None:
     with _locked(style.pk) as held:
         canary, live = held.canary_version, held.live_version
         if canary and canary.status != Status.SERVING:
-            _move_canary(held, None, reason=reason, is_automatic=True)
+            _move_canary(held, None, Cause(reason=reason), is_automatic=True)
         if live and live.status != Status.SERVING:
-            _move_live(held, successor(held), reason=reason, event_type=EventType.RELEASE_ROLLED_BACK)
+            _move_live(held, successor(held), Cause(reason=reason), event_type=EventType.RELEASE_ROLLED_BACK)
         review.apply_approval(held)
 
 
@@ -209,10 +203,8 @@ def _require_serving(version: AdapterVersion) -> None:
 def _move_live(
     style: Style,
     after: AdapterVersion | None,
+    cause: Cause,
     *,
-    actor: User | None = None,
-    key: ApiKey | None = None,
-    reason: Message,
     event_type: EventType = EventType.RELEASE_PROMOTED,
 ) -> None:
     if style.live_version == after:
@@ -222,31 +214,29 @@ def _move_live(
         changes["sample"] = samples.sample_line_of(after, style.sample_prompt)
     Style.objects.filter(pk=style.pk).update(**changes)
     before = style.live_version
-    _record_move(style, Release.Alias.LIVE, before, after, actor=actor, key=key, reason=reason)
+    _record_move(style, Release.Alias.LIVE, cause, before=before, after=after)
     style.live_version = after
     style.sample = changes.get("sample", style.sample)
     review.apply_approval(style)
     # After the move, so that the event of the canary's end shows what answers now.
     if style.canary_version:
-        _move_canary(style, None, actor=actor, key=key, reason=MoveReason.LIVE_CHANGED())
+        _move_canary(style, None, replace(cause, reason=MoveReason.LIVE_CHANGED()))
     record_event(
         style.owner_id,
         event_type,
         style,
         version=after.number if after else None,
         previous_version=before.number if before else None,
-        reason=reason,
+        reason=cause.reason,
     )
 
 
 def _move_canary(
     style: Style,
     after: AdapterVersion | None,
+    cause: Cause,
     *,
     percent: int = 0,
-    actor: User | None = None,
-    key: ApiKey | None = None,
-    reason: Message,
     is_automatic: bool = False,
 ) -> None:
     before = style.canary_version
@@ -257,40 +247,33 @@ def _move_canary(
     if before != after:
         since = timezone.now() if after else None
     Style.objects.filter(pk=style.pk).update(canary_version=after, canary_percent=percent, canary_since=since)
-    _record_move(
-        style, Release.Alias.CANARY, before, after, percent=percent, actor=actor, key=key, reason=reason
-    )
+    _record_move(style, Release.Alias.CANARY, cause, before=before, after=after, percent=percent)
     style.canary_version = after
     style.canary_percent = percent
     style.canary_since = since
     if before and before != after:
-        record_event(
-            style.owner_id,
-            EventType.CANARY_ENDED,
-            style,
-            version=before.number,
-            is_automatic=is_automatic,
-            reason=reason or (MoveReason.REPLACED(after=after.number) if after else reason),
-        )
+        reason = cause.reason
+        if after and not reason:
+            reason = MoveReason.REPLACED(after=after.number)
+        facts = {"version": before.number, "is_automatic": is_automatic, "reason": reason}
+        record_event(style.owner_id, EventType.CANARY_ENDED, style, **facts)
 
 
 def _record_move(
     style: Style,
     alias: Release.Alias,
+    cause: Cause,
+    *,
     before: AdapterVersion | None,
     after: AdapterVersion | None,
-    *,
     percent: int = 0,
-    actor: User | None,
-    key: ApiKey | None,
-    reason: Message,
 ) -> None:
     style.releases.create(
         alias=alias,
         before=before,
         after=after,
         percent=percent,
-        actor=actor,
-        api_key=key,
-        reason=reason,
+        actor=cause.actor,
+        api_key=cause.key,
+        reason=cause.reason,
     )

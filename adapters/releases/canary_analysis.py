@@ -1,7 +1,7 @@
 """The canary beside the live version: both versions' figures, what they say, and when a canary has to end."""
 
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from django.utils import timezone
 from django.utils.translation import gettext
@@ -39,6 +39,7 @@ class CanaryComparison:
     canary: AdapterVersion
     live: AdapterVersion
     percent: int
+    since: datetime
     canary_figures: VersionFigures
     live_figures: VersionFigures
 
@@ -110,6 +111,7 @@ def compare_canary(style: Style) -> CanaryComparison | None:
         canary=canary,
         live=live,
         percent=style.canary_percent,
+        since=since,
         canary_figures=figures.get(canary.number, VersionFigures()),
         live_figures=figures.get(live.number, VersionFigures()),
     )

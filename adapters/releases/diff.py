@@ -31,7 +31,7 @@ class Piece:
 
 
 @dataclass(frozen=True)
-class Answer:
+class ComparedAnswer:
     """What one version answered to one prompt."""
 
     pieces: list[Piece]
@@ -44,8 +44,8 @@ class Pair:
     """Both versions' answers to one prompt."""
 
     prompt: str
-    first: Answer
-    second: Answer
+    first: ComparedAnswer
+    second: ComparedAnswer
 
 
 @dataclass(frozen=True)
@@ -151,10 +151,10 @@ def _pair(prompt: str, first: str, second: str) -> Pair:
     return Pair(prompt, _answer(first, first_pieces), _answer(second, second_pieces))
 
 
-def _answer(text: str, pieces: list[Piece]) -> Answer:
+def _answer(text: str, pieces: list[Piece]) -> ComparedAnswer:
     # One answer is too short for phrases that are typical of it.
     measures = ProseMetrics(words_a_sentence([text]), reading_ease([text]), [])
-    return Answer(pieces, len(words(text)), measures)
+    return ComparedAnswer(pieces, len(words(text)), measures)
 
 
 def _compare_lengths(numbers: tuple[int, int], before: float | None, after: float | None) -> str:

@@ -28,7 +28,7 @@ from adapters.errors import (
     VersionNotFound,
 )
 from adapters.models import AdapterVersion, BlindVote, Status, Style
-from adapters.models.votes import BlindVoteQuerySet, name_for
+from adapters.models.votes import BlindVoteQuerySet
 from adapters.releases.bradley_terry import Chance, Strengths
 from tenants.models import Tenant, User
 
@@ -72,11 +72,13 @@ def find_side(tenant: Tenant, model: str) -> AdapterVersion:
     style = next((one for one in named if one.model_name == name), None)
     if style is None:
         raise StyleNotFound
-    if not written:
-        answering = style.show_to(tenant.pk).live_version
-        if answering is None:
-            raise StyleNotFound
-        return answering
+    version = _find_numbered(tenant, style, written) if written else style.show_to(tenant.pk).live_version
+    if version is None:
+        raise StyleNotFound
+    return version
+
+
+def _find_numbered(tenant: Tenant, style: Style, written: str) -> AdapterVersion:
     # More digits do not fit PostgreSQL's integer.
     is_number = written.isdecimal() and len(written) < 10
     version = style.versions.filter(number=written).first() if is_number else None
@@ -119,8 +121,7 @@ def find_side_model(tenant_id: UUID, voter: User, round_id: UUID, side: str) -> 
     found = find_round(tenant_id, voter, round_id)
     if found.choice:
         raise AlreadyVoted
-    version = found.version_on(side)
-    return name_for(version.style, version, tenant_id)
+    return found.version_on(side).name_for(tenant_id)
 
 
 def cast_vote(held: BlindVote, choice: str) -> None:
@@ -137,14 +138,10 @@ def cast_vote(held: BlindVote, choice: str) -> None:
 
 def show_side(version: AdapterVersion, tenant: Tenant) -> Side:
     """Return a version as a workspace reads it. Its style and owner are read with it."""
-    style = version.style
-    shown_name = style.show_to(tenant.pk).name
-    name = (
-        gettext("{shown_name}, version {version}").format(shown_name=shown_name, version=version.number)
-        if style.owner_id == tenant.pk
-        else shown_name
-    )
-    return Side(name, name_for(style, version, tenant.pk))
+    name = version.style.show_to(tenant.pk).name
+    if version.style.owner_id == tenant.pk:
+        name = gettext("{shown_name}, version {version}").format(shown_name=name, version=version.number)
+    return Side(name, version.name_for(tenant.pk))
 
 
 def standings(tenant: Tenant) -> list[Standing]:
@@ -153,13 +150,12 @@ def standings(tenant: Tenant) -> list[Standing]:
     shown = [version_id for version_id, _ in votes.most_common(SHOWN_VERSIONS)]
     versions = AdapterVersion.objects.select_related("style__owner").in_bulk(shown)
     fitted = Strengths(shown, wins)
-    found = [
-        Standing(
-            versions[pk].number, show_side(versions[pk], tenant), votes[pk], fitted.chance_on_average(pk)
-        )
-        for pk in shown
-        if pk in versions
-    ]
+    found = []
+    for pk in shown:
+        version = versions.get(pk)
+        if version:
+            chance = fitted.chance_on_average(pk)
+            found.append(Standing(version.number, show_side(version, tenant), votes[pk], chance))
     return sorted(found, key=lambda standing: -standing.chance.percent)
 
 

@@ -11,7 +11,7 @@ from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from datetime import timedelta
 from functools import partial
-from itertools import batched
+from itertools import batched, repeat
 from uuid import UUID
 
 from django.db import transaction
@@ -132,22 +132,20 @@ def compare_tables() -> int:
     styles = Style.objects.filter(pk__in=set(of_styles.values())).select_related("owner")
     names = {style.model_name: style.pk for style in styles}
 
-    missing_engines = engines.keys() - present["engine"]
-    _publish_engines([engines[name] for name in missing_engines])
-    missing_versions = of_styles.keys() - present["version"]
-    missing_names = names.keys() - present["style"]
-    incomplete = {of_styles[version_id] for version_id in missing_versions}
-    incomplete |= {names[name] for name in missing_names}
+    expected = {"engine": engines.keys(), "version": of_styles.keys(), "style": names.keys()}
+    missing = {table: expected[table] - present[table] for table in TABLES}
+    _publish_engines([engines[name] for name in missing["engine"]])
+    incomplete = {of_styles[version_id] for version_id in missing["version"]}
+    incomplete |= {names[name] for name in missing["style"]}
     _publish_styles(list(incomplete))
     unknown: list[tuple[Table, str]] = []
-    unknown += [("engine", name) for name in present["engine"] - engines.keys()]
-    unknown += [("version", version_id) for version_id in present["version"] - of_styles.keys()]
-    unknown += [("style", name) for name in present["style"] - names.keys()]
+    for table in TABLES:
+        unknown += zip(repeat(table), present[table] - expected[table])
     # Any source will do: that of a lost row is not known. Mostly there is none, and no message goes out.
     if unknown:
         row_writer.write_rows([Source("unknown", 0, [], unknown)])
     _forget_dead_sources(sources)
-    return len(missing_engines) + len(missing_versions) + len(missing_names) + len(unknown)
+    return sum(map(len, missing.values())) + len(unknown)
 
 
 def _forget_dead_sources(sources: Iterable[str]) -> None:

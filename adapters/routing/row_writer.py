@@ -16,7 +16,7 @@ from core import valkey
 WRITE_ROWS = (Path(__file__).parent / "write_rows.lua").read_text()
 SOURCES_PER_BATCH = 200
 # Longer than writing all rows takes; what a killed writer leaves is gone then.
-BUILDING_LASTS_S = 600
+BUILDING_VALID_S = 600
 
 type Table = Literal["style", "version", "engine"]
 type Row = tuple[Table, str, str]  # its table, its field there, and what is in it
@@ -102,7 +102,7 @@ def has_all_rows() -> bool:
 def begin_full_write() -> str:
     """Return a token for `end_full_write`, before all rows are written."""
     token = uuid4().hex
-    valkey.client().set(valkey.route_building_key(token), token, ex=BUILDING_LASTS_S)
+    valkey.client().set(valkey.route_building_key(token), token, ex=BUILDING_VALID_S)
     return token
 
 

@@ -16,7 +16,7 @@ from adapters.routing.style_table import Version
 type Rows = dict[str, str]  # version id → row
 
 
-class Place(NamedTuple):
+class ServingEngine(NamedTuple):
     """An engine that has a version, and its name there."""
 
     engine: str
@@ -38,19 +38,19 @@ def rows_of_styles(styles: list[Style], versions: dict[UUID, list[Version]]) -> 
     return rows
 
 
-def _read_places(style_ids: list[UUID]) -> defaultdict[UUID, list[Place]]:
+def _read_places(style_ids: list[UUID]) -> defaultdict[UUID, list[ServingEngine]]:
     """Return version → where it is loaded, on engines that are in service."""
     loaded = Placement.objects.filter(
         version__style__in=style_ids, is_desired=True, loaded_at__isnull=False, engine__is_gone=False
     )
     facts = ("version", "engine__name", "loaded_as", "engine__max_model_len", "engine__is_draining")
-    places: defaultdict[UUID, list[Place]] = defaultdict(list)
+    places: defaultdict[UUID, list[ServingEngine]] = defaultdict(list)
     for version_id, *place in loaded.order_by("engine__name").values_list(*facts):
-        places[version_id].append(Place(*place))
+        places[version_id].append(ServingEngine(*place))
     return places
 
 
-def _make_row(style: Style, version: Version, base_model: str, places: list[Place]) -> str:
+def _make_row(style: Style, version: Version, base_model: str, places: list[ServingEngine]) -> str:
     facts = {
         "style": str(style.pk),
         "name": style.model_name,

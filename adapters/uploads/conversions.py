@@ -41,9 +41,7 @@ SENTENCES = {  # by code: a name of ours, or the field of adapter_config.json th
 
 def offered_conversions(version: AdapterVersion) -> list[str]:
     """Return what a conversion of a rejected version would do, a sentence for each correction."""
-    if version.files_gone_at:
-        return []
-    return [str(SENTENCES[code]) for code in version.conversions]
+    return [str(SENTENCES[code]) for code in version.conversions] if version.is_convertible else []
 
 
 def begin_conversion(version: AdapterVersion, user: User | None) -> AdapterVersion:

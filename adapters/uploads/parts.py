@@ -6,7 +6,7 @@ storage, and a storage that is away leaves nothing half begun.
 
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
 from django.db import transaction
 
@@ -28,7 +28,7 @@ class FileParts:
     size_bytes: int
     part_bytes: int
     upload_id: str
-    there: Mapping[int, StoredPart]
+    there: Mapping[int, StoredPart] = field(default_factory=dict)
     is_complete: bool = False  # the parts were put together
 
     @property
@@ -45,7 +45,15 @@ class FileParts:
 
     def bytes_of(self, number: int) -> int:
         """Return how many bytes a part has: the last one has the rest."""
-        return bytes_of_part(number, size_bytes=self.size_bytes, part_bytes=self.part_bytes)
+        return min(self.part_bytes, self.size_bytes - (number - 1) * self.part_bytes)
+
+    def with_parts(self, stored: Iterable[StoredPart]) -> "FileParts":
+        """Return the file with the newest of each part. One with another length is not there."""
+        there: dict[int, StoredPart] = {}
+        for part in sorted(stored, key=lambda part: part.written_at):
+            if 1 <= part.number <= self.count and part.size_bytes == self.bytes_of(part.number):
+                there[part.number] = part
+        return replace(self, there=there)
 
 
 @dataclass(frozen=True)
@@ -60,11 +68,6 @@ class PartUrl:
 def count_parts(size_bytes: int, part_bytes: int) -> int:
     """Return how many parts a file has."""
     return -(-size_bytes // part_bytes)
-
-
-def bytes_of_part(number: int, *, size_bytes: int, part_bytes: int) -> int:
-    """Return how many bytes a part has: the last one has the rest."""
-    return min(part_bytes, size_bytes - (number - 1) * part_bytes)
 
 
 def plan_parts(sizes: Mapping[str, int]) -> dict[str, dict[str, str | int]]:
@@ -134,31 +137,15 @@ def is_sent_too_often(version: AdapterVersion, uploads: Iterable[OpenUpload]) ->
 
 
 def _look_at_file(version: AdapterVersion, file: str, size_bytes: int) -> FileParts:
-    part_bytes = int(version.multipart[file]["part_bytes"])
-    upload_id = str(version.multipart[file]["upload_id"])
-    if upload_id:
+    plan = version.multipart[file]
+    sent = FileParts(file, size_bytes, int(plan["part_bytes"]), str(plan["upload_id"]))
+    if sent.upload_id:
         try:
-            stored = object_store.list_parts(version.pk, file, upload_id)
-            return _parts_of(file, size_bytes, part_bytes, upload_id, stored)
+            return sent.with_parts(object_store.list_parts(version.pk, file, sent.upload_id))
         except NotStored:  # completed by a call that was cut off, or lost
             if object_store.uploaded_size(version.pk, file) == size_bytes:
-                return FileParts(file, size_bytes, part_bytes, upload_id, there={}, is_complete=True)
-    upload_id = _begin_file(version, file, instead_of=upload_id)
-    return FileParts(file, size_bytes, part_bytes, upload_id, there={})
-
-
-def _parts_of(
-    file: str, size_bytes: int, part_bytes: int, upload_id: str, stored: list[StoredPart]
-) -> FileParts:
-    """Return a file with the newest of each part. One with another length is not there."""
-    there: dict[int, StoredPart] = {}
-    for part in sorted(stored, key=lambda part: part.written_at):
-        is_known = 1 <= part.number <= count_parts(size_bytes, part_bytes)
-        if is_known and part.size_bytes == bytes_of_part(
-            part.number, size_bytes=size_bytes, part_bytes=part_bytes
-        ):
-            there[part.number] = part
-    return FileParts(file, size_bytes, part_bytes, upload_id, there=there)
+                return replace(sent, is_complete=True)
+    return replace(sent, upload_id=_begin_file(version, file, instead_of=sent.upload_id))
 
 
 def _begin_file(version: AdapterVersion, file: str, *, instead_of: str) -> str:

@@ -70,7 +70,7 @@ def _take_step(version: AdapterVersion) -> bool:
         case Status.VALID:
             return _push_version(version)
         case Status.PUSHING:
-            _note_silent_engines(version)
+            _record_silent_engines(version)
     return False
 
 
@@ -100,7 +100,7 @@ def _push_version(version: AdapterVersion) -> bool:
     return True
 
 
-def _note_silent_engines(version: AdapterVersion) -> None:
+def _record_silent_engines(version: AdapterVersion) -> None:
     """Say so when no worker does the pushing: it is done beside each engine."""
     engines = Engine.objects.filter(placements__version=version)
     if not engines.exclude(pk__in=Engine.objects.silent()).exists():

@@ -10,7 +10,7 @@ from adapters.models import AdapterVersion, Status, VersionStep
 
 UPLOADING, UPLOADED, CHECKED, PUSHED, SERVING = range(5)
 LABELS = (_("Uploading files"), _("Uploaded"), _("Checked"), _("Pushed to the engine"), _("Serving"))
-NAMES = ("uploading", "uploaded", "checked", "pushed", "serving")  # as programs know them
+STEP_NAMES = ("uploading", "uploaded", "checked", "pushed", "serving")  # as programs know them
 NOTES = {  # of a current step that waits for nothing
     UPLOADING: _("Your browser is uploading the files directly to storage."),
     CHECKED: _("We're checking the names, shapes and weights against the base model."),
@@ -28,8 +28,9 @@ CURRENT_STEP = {
 
 @dataclass(frozen=True)
 class Step:
-    """One line of the list. `state` is done, current, next or failed."""
+    """One line of the list. `name` is for programs; `state` is done, current, next or failed."""
 
+    name: str
     label: str
     state: str
     at: datetime | None
@@ -42,10 +43,10 @@ def steps_of(version: AdapterVersion, history: Iterable[VersionStep]) -> list[St
     times = _step_times(reached_at)
     current = _current_step(version, reached_at)
     steps = []
-    for number, label in enumerate(LABELS):
+    for number, (name, label) in enumerate(zip(STEP_NAMES, LABELS, strict=True)):
         state = _step_state(version, number, current)
         at = None if state == "next" else times[number]
-        steps.append(Step(str(label), state, at, _step_note(version, number, state)))
+        steps.append(Step(name, str(label), state, at, _step_note(version, number, state)))
     return steps
 
 

@@ -183,10 +183,10 @@ def _require_finished(version: AdapterVersion) -> None:
     raise UploadEnded(reason=findings[0].sentence_message)
 
 
-def abandon_old_uploads() -> int:
-    """Reject uploads that were begun a day ago and never finished; return how many."""
-    old = AdapterVersion.objects.abandoned(timezone.now() - ABANDONED_AFTER)
-    return sum(_end_upload(version, ABANDONED) for version in old)
+def abandon_old_uploads() -> None:
+    """Reject uploads that were begun a day ago and never finished."""
+    for version in AdapterVersion.objects.abandoned(timezone.now() - ABANDONED_AFTER):
+        _end_upload(version, ABANDONED)
 
 
 def cancel_upload(version: AdapterVersion) -> None:
@@ -200,9 +200,9 @@ def is_cancelled(version: AdapterVersion) -> bool:
     return any(finding.code == CANCELLED.code for finding in version.findings)
 
 
-def end_upload_sent_too_often(version: AdapterVersion) -> bool:
-    """Reject an upload whose parts fill the storage; return False if it was finished meanwhile."""
-    return _end_upload(version, SENT_TOO_OFTEN)
+def end_upload_sent_too_often(version: AdapterVersion) -> None:
+    """Reject an upload whose parts fill the storage, unless it was finished meanwhile."""
+    _end_upload(version, SENT_TOO_OFTEN)
 
 
 def missing_files(version: AdapterVersion) -> list[str]:

@@ -4,13 +4,13 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from django.contrib.humanize.templatetags.humanize import intcomma
-from django.db.models import Count, Q, QuerySet, Sum
+from django.db.models import Count, Exists, OuterRef, Q, QuerySet, Sum
 from django.utils import timezone
 from django.utils.formats import number_format
 from django.utils.translation import gettext, gettext_noop, ngettext
 
 from adapters import object_store
-from adapters.models import AdapterVersion, Status
+from adapters.models import AdapterVersion, Status, Style
 from adapters.validation.limits import ARCHIVE_LIMIT
 from tenants.metering.plans import Limits, limits_of
 from tenants.models import Tenant
@@ -112,6 +112,15 @@ class Storage:
         return self.used_bytes - without_bytes > self.limits.stored_bytes
 
 
+@dataclass(frozen=True)
+class Holdings:
+    """What a workspace holds at a moment."""
+
+    private_styles: int = 0
+    stored_versions: int = 0
+    stored_bytes: int = 0
+
+
 def storage_of(tenant: Tenant) -> Storage:
     """Return what a workspace stores now. Exact while its lock of uploads is held."""
     now = timezone.now()
@@ -128,6 +137,23 @@ def storage_of(tenant: Tenant) -> Storage:
         versions=counted["kept"],
         open_uploads=counted["open"],
         begun_this_hour=counted["begun"],
+    )
+
+
+def private_styles_of(tenant: Tenant) -> QuerySet[Style]:
+    """Return the private styles that count. Those whose uploads were all rejected do not."""
+    versions = AdapterVersion.objects.filter(style=OuterRef("pk"))
+    is_used = Exists(versions.exclude(status=Status.REJECTED)) | ~Exists(versions)
+    return Style.objects.filter(is_used, owner=tenant, is_public=False, retired_at=None)
+
+
+def count_holdings(tenant: Tenant) -> Holdings:
+    """Return how many styles and versions a workspace has, and how much it stores."""
+    storage = storage_of(tenant)
+    return Holdings(
+        private_styles=private_styles_of(tenant).count(),
+        stored_versions=storage.versions,
+        stored_bytes=storage.used_bytes,
     )
 
 

@@ -14,7 +14,6 @@ from django.utils.translation import gettext_lazy as _
 from adapters.catalog.style_fields import Faults, word_faults
 from adapters.models import Style
 from adapters.uploads import storage_quota
-from adapters.uploads.holdings import private_styles_of
 from adapters.validation.limits import (
     ARCHIVE_LIMIT,
     CONFIG_FILE,
@@ -182,7 +181,7 @@ def _storage_faults(tenant: Tenant, files: dict[str, int]) -> list[str]:
 
 def _style_count_faults(tenant: Tenant, own: Style | None) -> list[str]:
     """Return why a plan has no room for one more private style."""
-    counted = set(private_styles_of(tenant).values_list("pk", flat=True))
+    counted = set(storage_quota.private_styles_of(tenant).values_list("pk", flat=True))
     needs_no_room = own is not None and (own.is_public or own.pk in counted)
     if tenant.is_first_party or needs_no_room:
         return []

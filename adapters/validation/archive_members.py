@@ -42,9 +42,9 @@ ZIP_ENCRYPTED = 0x2041  # the flags of the three ways to encrypt a zip
 
 # What zipfile, tarfile and zlib raise for files that are not as they should be.
 LIBRARY_ERRORS = (
-    zipfile.BadZipFile, tarfile.TarError, zlib.error, struct.error, EOFError, ValueError, OverflowError,
-    IndexError, NotImplementedError, RecursionError,
-)  # fmt: skip
+    *(zipfile.BadZipFile, tarfile.TarError, zlib.error, struct.error),
+    *(EOFError, ValueError, OverflowError, IndexError, NotImplementedError, RecursionError),
+)
 
 
 class BadArchive(Exception):

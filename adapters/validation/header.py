@@ -17,9 +17,11 @@ LENGTH_BYTES = 8
 # An adapter for all layers of a 70-billion model needs 0.2 MiB; the format itself would allow 100 MB.
 HEADER_LIMIT = 1024 * 1024
 ITEM_BYTES = {
-    "F64": 8, "F32": 4, "F16": 2, "BF16": 2, "F8_E4M3": 1, "F8_E5M2": 1,
-    "I64": 8, "I32": 4, "I16": 2, "I8": 1, "U64": 8, "U32": 4, "U16": 2, "U8": 1, "BOOL": 1,
-}  # fmt: skip
+    **dict.fromkeys(("F64", "I64", "U64"), 8),
+    **dict.fromkeys(("F32", "I32", "U32"), 4),
+    **dict.fromkeys(("F16", "BF16", "I16", "U16"), 2),
+    **dict.fromkeys(("F8_E4M3", "F8_E5M2", "I8", "U8", "BOOL"), 1),
+}
 MAX_DIMENSIONS = 8
 MAX_COUNT = 2**53  # from here on, readers that parse numbers as doubles disagree
 ENTRY_FIELDS = {"dtype", "shape", "data_offsets"}

@@ -9,7 +9,7 @@ from adapters.validation.problems import Reason
 from core.messages import Message, MessageCode
 
 
-class State(MessageCode):
+class QuantisationState(MessageCode):
     """States that are words; the others are names."""
 
     INTEGERS_4 = _("4-bit integers")
@@ -23,11 +23,11 @@ STATES = {  # as names of models spell it → as we say it
     "nf4": "bitsandbytes 4-bit",
     "4bit": "bitsandbytes 4-bit",
     "8bit": "bitsandbytes 8-bit",
-    "int4": State.INTEGERS_4.value,
-    "w4a16": State.INTEGERS_4.value,
-    "int8": State.INTEGERS_8.value,
-    "w8a8": State.INTEGERS_8.value,
-    "w8a16": State.INTEGERS_8.value,
+    "int4": QuantisationState.INTEGERS_4.value,
+    "w4a16": QuantisationState.INTEGERS_4.value,
+    "int8": QuantisationState.INTEGERS_8.value,
+    "w8a8": QuantisationState.INTEGERS_8.value,
+    "w8a16": QuantisationState.INTEGERS_8.value,
     "fp8": "FP8",
     "fp4": "FP4",
     "nvfp4": "FP4",
@@ -38,7 +38,7 @@ STATES = {  # as names of models spell it → as we say it
     "exl2": "EXL2",
     "gguf": "GGUF",
 }
-UNNAMED: str = State.UNNAMED.value
+UNNAMED: str = QuantisationState.UNNAMED.value
 FULL_PRECISION = {"", "none", "no", "full", "bf16", "bfloat16", "fp16", "float16", "fp32", "float32"}
 COMPANIONS = {"unsloth", "mlx", "dynamic", "quantized"}  # words that stand beside such a suffix
 SUFFIX_WORDS = STATES.keys() | COMPANIONS
@@ -74,12 +74,12 @@ def state_of_config(config: object) -> str:
         return STATES["8bit"]
     if config.get("load_in_4bit") or method == "bitsandbytes":
         return STATES["4bit"]
-    return STATES.get(method.lower(), method or State.UNNAMED_METHOD.value)
+    return STATES.get(method.lower(), method or QuantisationState.UNNAMED_METHOD.value)
 
 
 def state_message(state: str) -> Message:
     """Return a state as a finding says it."""
-    return State.named(state) if state else Reason.FULL_PRECISION()
+    return QuantisationState.named(state) if state else Reason.FULL_PRECISION()
 
 
 def state_of_words(words: str) -> str:

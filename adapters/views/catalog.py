@@ -13,9 +13,8 @@ from adapters import actions
 from adapters.catalog import browse, favourites, queries
 from adapters.errors import TooManyFavourites
 from adapters.models import Style
+from adapters.views.common import changes_styles
 from tenants.public import MemberRequest, Permission, access_of, member_required, requires
-
-VERSIONS_SHOWN = 100
 
 
 @require_GET
@@ -38,23 +37,16 @@ def catalogue(request: MemberRequest) -> HttpResponse:
     return render(request, "adapters/catalogue.html", context)
 
 
-@require_POST
-@member_required
-@requires(Permission.CHANGE_STYLES)
+@changes_styles
 def select(request: MemberRequest, style_id: UUID) -> HttpResponse:
     """Select a style that is public or shared with the tenant."""
     chosen = get_object_or_404(Style.objects.selectable_by(request.tenant.pk), pk=style_id)
     actions.select_style(access_of(request), chosen)
-    return _card_response(
-        request,
-        chosen,
-        said=gettext("{name} selected.").format(name=chosen.show_to(request.tenant.pk).name),
-    )
+    name = chosen.show_to(request.tenant.pk).name
+    return _card_response(request, chosen, said=gettext("{name} selected.").format(name=name))
 
 
-@require_POST
-@member_required
-@requires(Permission.CHANGE_STYLES)
+@changes_styles
 def unselect(request: MemberRequest, style_id: UUID) -> HttpResponse:
     """Unselect a style."""
     chosen = get_object_or_404(Style, pk=style_id, selections__tenant=request.tenant)

@@ -1,18 +1,28 @@
 """What several pages of styles share."""
 
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any, Concatenate
 from uuid import UUID
 
 from django.contrib import messages
-from django.http import HttpResponse
-from django.shortcuts import get_object_or_404, redirect
+from django.http import HttpRequest
+from django.http.response import HttpResponseBase
+from django.shortcuts import get_object_or_404
 from django.urls import reverse
+from django.views.decorators.http import require_POST
 
 from adapters.models import AdapterVersion, Style
 from adapters.uploads import conversions, progress
 from core.errors import DomainError
-from tenants.public import MemberRequest
+from tenants.public import MemberRequest, Permission, member_required, requires
+
+
+def changes_styles[**P](
+    view: Callable[Concatenate[MemberRequest, P], HttpResponseBase],
+) -> Callable[Concatenate[HttpRequest, P], HttpResponseBase]:
+    """Return a view that takes a form from members who may change styles."""
+    return require_POST(member_required(requires(Permission.CHANGE_STYLES)(view)))
 
 
 def own_version(request: MemberRequest, version_id: UUID) -> AdapterVersion:
@@ -36,17 +46,13 @@ def steps_context(version: AdapterVersion) -> dict[str, Any]:
     }
 
 
-def run_action(
-    request: MemberRequest, style: Style, action: Callable[[], object], *, done: str = "", tab: str = ""
-) -> HttpResponse:
-    """Run an action, show `done` or why it failed, and go back to a tab of the style's page."""
+@contextmanager
+def failures_shown(request: MemberRequest) -> Iterator[None]:
+    """Show people why an action failed instead of raising its DomainError."""
     try:
-        action()
-        if done:
-            messages.success(request, done)
+        yield
     except DomainError as error:
         messages.error(request, error.message)
-    return redirect(page_of(style, tab))
 
 
 def page_of(style: Style, tab: str = "") -> str:

@@ -5,13 +5,14 @@ from typing import Any
 from django.http import Http404, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils import timezone
-from django.views.decorators.http import require_http_methods, require_POST
+from django.views.decorators.http import require_http_methods
 
 from adapters import actions
 from adapters.errors import PromptTooLong, TooManyPrompts
 from adapters.models import Style
 from adapters.quality import samples
 from adapters.releases import diff, pairs
+from adapters.views.common import changes_styles
 from core.money import usd
 from tenants.metering.plans import limits_of
 from tenants.public import MemberRequest, Permission, access_of, member_required, requires
@@ -37,9 +38,7 @@ def compare(request: MemberRequest, owner: str, slug: str) -> HttpResponse:
     return redirect(request.get_full_path())
 
 
-@require_POST
-@member_required
-@requires(Permission.CHANGE_STYLES)
+@changes_styles
 def answers(request: MemberRequest, owner: str, slug: str) -> HttpResponse:
     """Show what differs between the answers that the page has collected."""
     style = _own_style(request, owner, slug)

@@ -9,7 +9,7 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
 from django.utils.translation import gettext
 from django.views.decorators.cache import never_cache
-from django.views.decorators.http import require_GET, require_http_methods, require_POST
+from django.views.decorators.http import require_GET, require_http_methods
 
 from adapters import actions
 from adapters.catalog import sharing
@@ -17,7 +17,7 @@ from adapters.erasure import workflow
 from adapters.erasure.report import STAYS, erasure_report
 from adapters.errors import StillUsed
 from adapters.models import AdapterVersion, Erasure, Style
-from adapters.views.common import own_style, own_version
+from adapters.views.common import changes_styles, own_style, own_version
 from tenants.public import MemberRequest, Permission, access_of, member_required, requires
 
 
@@ -54,9 +54,7 @@ def download(request: MemberRequest, version_id: UUID, form: str) -> HttpRespons
     return response
 
 
-@require_POST
-@member_required
-@requires(Permission.CHANGE_STYLES)
+@changes_styles
 def erase_version(request: MemberRequest, version_id: UUID) -> HttpResponse:
     """Begin to erase a version when its style's short name was typed."""
     version = own_version(request, version_id)

@@ -1,7 +1,6 @@
 """Releases: which version answers, a canary on a share of the requests, and the end of a version."""
 
 from collections.abc import Sequence
-from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -10,17 +9,17 @@ from django.http import HttpResponse
 from django.shortcuts import redirect, render
 from django.utils.translation import gettext, ngettext
 from django.views.decorators.cache import never_cache
-from django.views.decorators.http import require_GET, require_POST
+from django.views.decorators.http import require_GET
 
 from adapters import actions
 from adapters.errors import BadShare, BadVoteCount
 from adapters.models import AdapterVersion, Status, Style
 from adapters.releases import aliases, canary_analysis, votes
-from adapters.views.common import own_style, own_version, page_of, run_action
-from tenants.public import MemberRequest, Permission, access_of, member_required, requires
+from adapters.views.common import changes_styles, failures_shown, own_style, own_version, page_of
+from tenants.public import MemberRequest, access_of, member_required
 
 MOVES_SHOWN = 20
-VERSIONS = "versions"
+MAX_DIGITS = 10
 
 
 def release_context(style: Style, versions: Sequence[AdapterVersion]) -> dict[str, Any]:
@@ -38,98 +37,80 @@ def release_context(style: Style, versions: Sequence[AdapterVersion]) -> dict[st
     }
 
 
-@require_POST
-@member_required
-@requires(Permission.CHANGE_STYLES)
+@changes_styles
 def promote(request: MemberRequest, version_id: UUID) -> HttpResponse:
     """Let a version answer for its style."""
     version = own_version(request, version_id)
-    done = gettext("Version {version} is now live.").format(version=version.number)
-    if version.style.is_reviewed and version.approved_at is None:
+    done = gettext("Version {version} is now live.")
+    if version.style.is_reviewed and not version.is_approved:
         done = gettext(
             "Version {version} is now live in your workspace. Everyone else gets it once it's approved."
-        ).format(version=version.number)
+        )
     without_votes = "without_votes" in request.POST
-
-    def promote() -> None:
-        # Another tab, or another person, was first: nothing changed, and the message says so.
-        if actions.promote_version(access_of(request), version, without_votes=without_votes):
-            messages.success(request, done)
-        else:
-            messages.info(
-                request, gettext("Version {version} is already live.").format(version=version.number)
-            )
-
-    return run_action(request, version.style, promote, tab=VERSIONS)
+    with failures_shown(request):
+        is_new = actions.promote_version(access_of(request), version, without_votes=without_votes)
+        if not is_new:  # another tab, or another person, was first
+            done = gettext("Version {version} is already live.")
+        show = messages.success if is_new else messages.info
+        show(request, done.format(version=version.number))
+    return redirect(page_of(version.style, "versions"))
 
 
-@require_POST
-@member_required
-@requires(Permission.CHANGE_STYLES)
+@changes_styles
 def ask_for_votes(request: MemberRequest, style_id: UUID) -> HttpResponse:
     """Set how many blind votes a promotion of an own style asks for."""
     style = own_style(request, style_id)
-    written = request.POST.get("votes", "").strip()
-
-    def ask_for_votes() -> None:
-        if not (written.isdecimal() and len(written) < 5):
+    count = _parse_number(request.POST.get("votes", ""))
+    with failures_shown(request):
+        if count is None:
             raise BadVoteCount(limit=votes.MOST_ASKED_FOR)
-        actions.ask_for_votes(access_of(request), style, int(written))
-
-    count = int(written) if written.isdecimal() and len(written) < 10 else 0
-    done = ngettext(
-        "Promotions now require {count} blind vote.",
-        "Promotions now require {count} blind votes.",
-        count,
-    ).format(count=count)
-    if not written.strip("0"):
+        actions.ask_for_votes(access_of(request), style, count)
         done = gettext("Promotions no longer require blind votes.")
-    return run_action(request, style, ask_for_votes, done=done, tab="settings")
+        if count:
+            done = ngettext(
+                "Promotions now require {count} blind vote.",
+                "Promotions now require {count} blind votes.",
+                count,
+            ).format(count=count)
+        messages.success(request, done)
+    return redirect(page_of(style, "settings"))
 
 
-@require_POST
-@member_required
-@requires(Permission.CHANGE_STYLES)
+@changes_styles
 def roll_back(request: MemberRequest, style_id: UUID) -> HttpResponse:
     """Let the version that answered before answer again."""
     style = own_style(request, style_id)
-    done = gettext("Rolled back. The previous version is live again.")
-    live = request.POST.get("live", "")
-    seen_live = int(live) if live.isdecimal() and len(live) < 10 else None
-    action = partial(actions.roll_back, access_of(request), style, seen_live=seen_live)
-    return run_action(request, style, action, done=done, tab=VERSIONS)
+    seen_live = _parse_number(request.POST.get("live", ""))
+    with failures_shown(request):
+        actions.roll_back(access_of(request), style, seen_live=seen_live)
+        messages.success(request, gettext("Rolled back. The previous version is live again."))
+    return redirect(page_of(style, "versions"))
 
 
-@require_POST
-@member_required
-@requires(Permission.CHANGE_STYLES)
+@changes_styles
 def begin_canary(request: MemberRequest, version_id: UUID) -> HttpResponse:
     """Try a version on a share of its style's requests, or change that share."""
     version = own_version(request, version_id)
-    percent = request.POST.get("percent", "").strip()
-
-    def begin_canary() -> None:
-        if not (percent.isdecimal() and len(percent) < 3):
-            raise BadShare
-        actions.begin_canary(access_of(request), version, int(percent))
-
-    answers_owner_only = version.style.is_reviewed and not version.approved_at
+    percent = _parse_number(request.POST.get("percent", ""))
     done = gettext("Version {version} now gets {percent}% of requests.")
-    if answers_owner_only:
+    if version.style.is_reviewed and not version.is_approved:
         done = gettext("Version {version} now gets {percent}% of your own requests.")
-    done = done.format(version=version.number, percent=percent)
-    return run_action(request, version.style, begin_canary, done=done, tab=VERSIONS)
+    with failures_shown(request):
+        if percent is None:
+            raise BadShare
+        actions.begin_canary(access_of(request), version, percent)
+        messages.success(request, done.format(version=version.number, percent=percent))
+    return redirect(page_of(version.style, "versions"))
 
 
-@require_POST
-@member_required
-@requires(Permission.CHANGE_STYLES)
+@changes_styles
 def end_canary(request: MemberRequest, style_id: UUID) -> HttpResponse:
     """Let the live version answer everybody again."""
     style = own_style(request, style_id)
-    done = gettext("The canary has ended. All requests go to the live version.")
-    action = partial(actions.end_canary, access_of(request), style)
-    return run_action(request, style, action, done=done, tab=VERSIONS)
+    with failures_shown(request):
+        actions.end_canary(access_of(request), style)
+        messages.success(request, gettext("The canary has ended. All requests go to the live version."))
+    return redirect(page_of(style, "versions"))
 
 
 @require_GET
@@ -143,22 +124,22 @@ def canary(request: MemberRequest, style_id: UUID) -> HttpResponse:
     return render(request, "adapters/_release.html", {"comparison": comparison})
 
 
-@require_POST
-@member_required
-@requires(Permission.CHANGE_STYLES)
+@changes_styles
 def retire(request: MemberRequest, version_id: UUID) -> HttpResponse:
     """Retire a version when its style's short name was typed, and `at_once` ticked where others have it."""
     version = own_version(request, version_id)
-    if request.POST.get("confirm", "").strip() != version.style.slug:
-        messages.error(
-            request,
-            gettext("The version was not retired. Type {style} to retire it.").format(
-                style=version.style.slug
-            ),
-        )
-    else:
-        at_once = "at_once" in request.POST
-        action = partial(actions.retire_version, access_of(request), version, at_once=at_once)
-        done = gettext("Version {version} was retired.").format(version=version.number)
-        return run_action(request, version.style, action, done=done, tab=VERSIONS)
-    return redirect(page_of(version.style, VERSIONS))
+    slug = version.style.slug
+    if request.POST.get("confirm", "").strip() != slug:
+        refused = gettext("The version was not retired. Type {style} to retire it.").format(style=slug)
+        messages.error(request, refused)
+        return redirect(page_of(version.style, "versions"))
+    with failures_shown(request):
+        actions.retire_version(access_of(request), version, at_once="at_once" in request.POST)
+        messages.success(request, gettext("Version {version} was retired.").format(version=version.number))
+    return redirect(page_of(version.style, "versions"))
+
+
+def _parse_number(written: str) -> int | None:
+    """Return the number that was typed; None for anything else, or for more than a column could hold."""
+    digits = written.strip()
+    return int(digits) if digits.isdecimal() and len(digits) < MAX_DIGITS else None

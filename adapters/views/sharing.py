@@ -9,7 +9,6 @@ from django.shortcuts import get_object_or_404, redirect
 from django.utils.formats import date_format
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
-from django.views.decorators.http import require_POST
 
 from adapters import actions
 from adapters.catalog.forms import AboutForm, OfferForm, PriceForm, ShareForm
@@ -17,17 +16,12 @@ from adapters.errors import (
     AlreadyShared,
     NoSuchWorkspace,
     OwnWorkspace,
-    SharePercent,
     StyleRefused,
-    TermsOutOfBounds,
-    TooEarly,
-    TooLate,
 )
 from adapters.models import Share, Style
-from adapters.views.common import own_style, page_of
+from adapters.views.common import changes_styles, failures_shown, own_style, page_of
 from adapters.views.style import settings_page, sharing_page
-from core.errors import DomainError
-from tenants.public import MemberRequest, Permission, access_of, member_required, requires
+from tenants.public import MemberRequest, access_of
 
 CATALOGUE_ACTIONS = {
     "withdraw": (actions.withdraw_offer, _("Offer withdrawn.")),
@@ -45,9 +39,7 @@ SHARE_ACTIONS = {
 }
 
 
-@require_POST
-@member_required
-@requires(Permission.CHANGE_STYLES)
+@changes_styles
 def describe(request: MemberRequest, style_id: UUID) -> HttpResponse:
     """Change what people read about an own style."""
     style = own_style(request, style_id)
@@ -63,9 +55,7 @@ def describe(request: MemberRequest, style_id: UUID) -> HttpResponse:
     return redirect(page_of(style, "settings"))
 
 
-@require_POST
-@member_required
-@requires(Permission.CHANGE_STYLES)
+@changes_styles
 def offer(request: MemberRequest, style_id: UUID, action: str) -> HttpResponse:
     """Offer an own style to the public catalogue, withdraw the offer, take the style back, or undo that."""
     style = own_style(request, style_id)
@@ -74,54 +64,38 @@ def offer(request: MemberRequest, style_id: UUID, action: str) -> HttpResponse:
     if action not in CATALOGUE_ACTIONS:
         raise Http404
     change, done = CATALOGUE_ACTIONS[action]
-    try:
+    with failures_shown(request):
         change(access_of(request), style)
         style.refresh_from_db(fields=["public_until"])
         messages.success(request, done.format(ends=_format_day(style.public_until)))
-    except DomainError as error:
-        messages.error(request, error.message)
     return redirect(page_of(style, "sharing"))
 
 
-@require_POST
-@member_required
-@requires(Permission.CHANGE_STYLES)
+@changes_styles
 def ask_price(request: MemberRequest, style_id: UUID) -> HttpResponse:
     """Ask for other prices and another share of an own style that is public."""
     style = own_style(request, style_id)
     form = PriceForm(request.POST, style=style)
-    if form.is_valid():
-        try:
-            first_day = form.cleaned_data["first_day"]
-            actions.ask_price(access_of(request), style, form.terms(), first_day)
-        except (TermsOutOfBounds, SharePercent, TooEarly, TooLate) as error:
-            form.add_failure(error)
-        except DomainError as error:
-            messages.error(request, error.message)
-            return redirect(page_of(style, "sharing"))
+    with failures_shown(request), form.failures_beside_fields():
+        if form.is_valid():
+            actions.ask_price(access_of(request), style, form.terms(), form.cleaned_data["first_day"])
+            messages.success(request, gettext("Sent for approval."))
     if form.errors:
         return sharing_page(request, style, price_form=form, status=400)
-    messages.success(request, gettext("Sent for approval."))
     return redirect(page_of(style, "sharing"))
 
 
-@require_POST
-@member_required
-@requires(Permission.CHANGE_STYLES)
+@changes_styles
 def withdraw_price(request: MemberRequest, style_id: UUID) -> HttpResponse:
     """Withdraw what operators have not answered yet."""
     style = own_style(request, style_id)
-    try:
+    with failures_shown(request):
         actions.withdraw_price(access_of(request), style)
         messages.success(request, gettext("Price request withdrawn. The price stays the same."))
-    except DomainError as error:
-        messages.error(request, error.message)
     return redirect(page_of(style, "sharing"))
 
 
-@require_POST
-@member_required
-@requires(Permission.CHANGE_STYLES)
+@changes_styles
 def share(request: MemberRequest, style_id: UUID) -> HttpResponse:
     """Share an own style with the workspace of a name."""
     style = own_style(request, style_id)
@@ -141,9 +115,7 @@ def share(request: MemberRequest, style_id: UUID) -> HttpResponse:
     return sharing_page(request, style, share_form=form, status=400)
 
 
-@require_POST
-@member_required
-@requires(Permission.CHANGE_STYLES)
+@changes_styles
 def change_share(request: MemberRequest, share_id: int, action: str) -> HttpResponse:
     """Revoke a share of an own style with notice, or undo that."""
     shares = Share.objects.select_related("style__owner", "tenant")
@@ -151,18 +123,14 @@ def change_share(request: MemberRequest, share_id: int, action: str) -> HttpResp
     if action not in SHARE_ACTIONS:
         raise Http404
     change, done = SHARE_ACTIONS[action]
-    try:
+    with failures_shown(request):
         change(access_of(request), own)
         own.refresh_from_db(fields=["ends_at"])
         messages.success(request, done.format(tenant=own.tenant.name, ends=_format_day(own.ends_at)))
-    except DomainError as error:
-        messages.error(request, error.message)
     return redirect(page_of(own.style, "sharing"))
 
 
-@require_POST
-@member_required
-@requires(Permission.CHANGE_STYLES)
+@changes_styles
 def leave(request: MemberRequest, style_id: UUID) -> HttpResponse:
     """Leave a style that another workspace shares."""
     shared = Style.objects.visible_to(request.tenant.pk).filter(shares__tenant=request.tenant)
@@ -174,17 +142,12 @@ def leave(request: MemberRequest, style_id: UUID) -> HttpResponse:
 
 def _offer(request: MemberRequest, style: Style) -> HttpResponse:
     form = OfferForm(request.POST, style=style)
-    if form.is_valid():
-        try:
+    with failures_shown(request), form.failures_beside_fields():
+        if form.is_valid():
             actions.offer_style(access_of(request), style, form.terms())
-        except (TermsOutOfBounds, SharePercent) as error:
-            form.add_failure(error)
-        except DomainError as error:
-            messages.error(request, error.message)
-            return redirect(page_of(style, "sharing"))
+            messages.success(request, gettext("Sent for approval."))
     if form.errors:
         return sharing_page(request, style, offer_form=form, status=400)
-    messages.success(request, gettext("Sent for approval."))
     return redirect(page_of(style, "sharing"))
 
 

@@ -1,16 +1,16 @@
 """Upload a version, and watch its steps."""
 
-from functools import partial
 from typing import Any
 from uuid import UUID
 
 from django.conf import settings
+from django.contrib import messages
 from django.http import HttpRequest, HttpResponse, JsonResponse
-from django.shortcuts import render
+from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.utils.translation import gettext
 from django.views.decorators.cache import never_cache
-from django.views.decorators.http import require_GET, require_POST
+from django.views.decorators.http import require_GET
 
 from adapters import actions
 from adapters.errors import NoBaseModel, NotUploaded, UploadEnded, UploadRefused
@@ -20,7 +20,7 @@ from adapters.uploads.sessions import Method
 from adapters.uploads.upload_request import StyleDescription
 from adapters.validation import strict_json
 from adapters.validation.limits import ARCHIVE_LIMIT, LIMITS_BYTES, WEIGHTS_LIMIT
-from adapters.views.common import own_version, page_of, run_action, steps_context
+from adapters.views.common import changes_styles, failures_shown, own_version, page_of, steps_context
 from tenants.public import MemberRequest, Permission, access_of, member_required, requires
 
 TEXTS = ("slug", "name", "description", "sample_prompt", "stated_quantisation")
@@ -47,9 +47,7 @@ def upload(request: MemberRequest) -> HttpResponse:
     return render(request, "adapters/upload.html", context)
 
 
-@require_POST
-@member_required
-@requires(Permission.CHANGE_STYLES)
+@changes_styles
 def create_version(request: MemberRequest) -> JsonResponse:
     """Make a version of a new or an own style; return POST forms, or where to get addresses of parts."""
     try:
@@ -70,9 +68,7 @@ def create_version(request: MemberRequest) -> JsonResponse:
     return JsonResponse(answer, status=201)
 
 
-@require_POST
-@member_required
-@requires(Permission.CHANGE_STYLES)
+@changes_styles
 def finish(request: MemberRequest, version_id: UUID) -> JsonResponse:
     """Finish an upload whose files are all there. Finishing it twice does nothing."""
     version = own_version(request, version_id)
@@ -93,33 +89,33 @@ def steps(request: MemberRequest, version_id: UUID) -> HttpResponse:
     return render(request, "adapters/_steps.html", steps_context(own_version(request, version_id)))
 
 
-@require_POST
-@member_required
-@requires(Permission.CHANGE_STYLES)
+@changes_styles
 def retry(request: MemberRequest, version_id: UUID) -> HttpResponse:
     """Push a failed version again."""
     version = own_version(request, version_id)
-    return run_action(request, version.style, partial(actions.retry_version, access_of(request), version))
+    with failures_shown(request):
+        actions.retry_version(access_of(request), version)
+    return redirect(page_of(version.style))
 
 
-@require_POST
-@member_required
-@requires(Permission.CHANGE_STYLES)
+@changes_styles
 def cancel(request: MemberRequest, version_id: UUID) -> HttpResponse:
     """Cancel an upload that is not finished, and delete what was sent of it."""
     version = own_version(request, version_id)
-    done = gettext("The upload of version {version} was cancelled.").format(version=version.number)
-    cancel_upload = partial(actions.cancel_upload, access_of(request), version)
-    return run_action(request, version.style, cancel_upload, done=done)
+    with failures_shown(request):
+        actions.cancel_upload(access_of(request), version)
+        done = gettext("The upload of version {version} was cancelled.").format(version=version.number)
+        messages.success(request, done)
+    return redirect(page_of(version.style))
 
 
-@require_POST
-@member_required
-@requires(Permission.CHANGE_STYLES)
+@changes_styles
 def convert(request: MemberRequest, version_id: UUID) -> HttpResponse:
     """Make a new version out of a rejected one that can be corrected mechanically."""
     version = own_version(request, version_id)
-    return run_action(request, version.style, partial(actions.convert_version, access_of(request), version))
+    with failures_shown(request):
+        actions.convert_version(access_of(request), version)
+    return redirect(page_of(version.style))
 
 
 def _parse_body(request: HttpRequest) -> tuple[StyleDescription, dict[str, int], Method]:

@@ -4,11 +4,12 @@ import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from threading import Event, Thread
 from uuid import uuid4
 
 import numpy as np
 import pytest
-from django.db import transaction
+from django.db import connection, transaction
 from kombu import Connection
 from safetensors.numpy import save
 
@@ -22,11 +23,12 @@ from adapters.routing import publisher
 from adapters.uploads import pipeline, sessions
 from adapters.uploads.upload_request import StyleDescription
 from config.celery import app
+from core import locks
 from core import valkey as valkey_keys
 from inference.contract.route import Target
 from labs.fake_vllm.control_side import BASE, FakeVllm
-from tenants.models import Tenant
-from tenants.public import first_party_tenant
+from tenants.models import Tenant, User
+from tenants.public import create_tenant, first_party_tenant
 from tests.adapters import routes
 
 WIDTH, LAYERS = 64, 2
@@ -187,17 +189,55 @@ def broker_down(monkeypatch):
     monkeypatch.setattr(app, "connection_for_write", lambda: unreachable)
 
 
+@contextmanager
+def locked_elsewhere(action: str) -> Iterator[None]:
+    """Let another worker hold the lock of an action."""
+    is_held, may_end = Event(), Event()
+
+    def hold() -> None:
+        with locks.only_one(action):
+            is_held.set()
+            may_end.wait(30)
+        connection.close()
+
+    worker = Thread(target=hold)
+    worker.start()
+    assert is_held.wait(10)
+    try:
+        yield
+    finally:
+        may_end.set()
+        worker.join()
+
+
 def begin(tenant: Tenant, slug: str, files: Files) -> tuple[AdapterVersion, list[Upload]]:
     about = StyleDescription(slug=slug, name=slug.title(), sample_prompt="Describe a morning.")
     return sessions.begin_upload(tenant, None, about, {name: len(content) for name, content in files.items()})
 
 
-def uploaded(tenant: Tenant, slug: str = "noir", files: Files | None = None) -> AdapterVersion:
-    """Return a version whose files were posted and whose upload is finished."""
+def posted(
+    tenant: Tenant, slug: str = "noir", files: Files | None = None
+) -> tuple[AdapterVersion, list[Upload]]:
+    """Return a version whose files were posted and whose upload is not finished, and the forms."""
     files = files or adapter_files()
     version, forms = begin(tenant, slug, files)
-    assert [post(form, files[form.file]) for form in forms] == [204, 204]
+    assert {post(form, files[form.file]) for form in forms} == {204}
+    return version, forms
+
+
+def uploaded(tenant: Tenant, slug: str = "noir", files: Files | None = None) -> AdapterVersion:
+    """Return a version whose files were posted and whose upload is finished."""
+    version, _ = posted(tenant, slug, files)
     sessions.finish_upload(version)
+    return version
+
+
+def pushed(tenant: Tenant, engine: Engine) -> AdapterVersion:
+    """Return a version that was uploaded, examined and pushed, whatever the engine says of it."""
+    version = uploaded(tenant)
+    pipeline.advance_version(version)
+    reconciler.reconcile(engine)
+    version.refresh_from_db()
     return version
 
 
@@ -232,6 +272,13 @@ def known(
     return version
 
 
+def described(tenant: Tenant, engine: Engine, **texts: str) -> Style:
+    """Return the style Noir, which serves and may be offered: its author and its licence are named."""
+    style = known(tenant, "noir", engine).style
+    Style.objects.filter(pk=style.pk).update(author="Alice", licence="CC BY 4.0", **texts)
+    return Style.objects.select_related("owner").get(pk=style.pk)
+
+
 def own_styles(tenant: Tenant, words: str = "") -> list[Card]:
     """Return a tenant's own styles as it sees them."""
     return queries.cards_of(tenant, list(queries.list_styles(tenant, Kind.OWN, words).order_by("name")))
@@ -241,6 +288,12 @@ def others_styles(tenant: Tenant, words: str = "") -> list[Card]:
     """Return the styles of other tenants that this one can have or has."""
     styles = queries.list_styles(tenant, words=words).exclude(owner=tenant)
     return queries.cards_of(tenant, list(styles.order_by("name")))
+
+
+@pytest.fixture
+def doras(db) -> Tenant:
+    """A workspace that has nothing to do with Acme."""
+    return create_tenant(User.objects.create_user("dora@example.org"), name="Dora")
 
 
 @pytest.fixture

@@ -89,15 +89,6 @@ def test_the_highest_rank_can_be_given(base, base_folder, tmp_path):
     assert "Train with r = 4 or less." in err
 
 
-def test_a_folder_of_pickles_is_told_so(base_folder, tmp_path):
-    (tmp_path / "mine").mkdir()
-    (tmp_path / "mine" / "adapter_model.bin").write_bytes(b"\x80\x04.")
-    status, _, err = run(tmp_path / "mine", "--base", base_folder)
-    assert status == 1
-    assert "adapter_model.bin is a pickle" in err
-    assert "adapter_config.json is missing" in err
-
-
 def test_an_archive_is_checked_and_what_can_be_converted_is_told(base, base_folder, tmp_path):
     adapter = broken.valid_adapter(base)
     path = tmp_path / "mine.zip"

@@ -1,14 +1,12 @@
 """From two files to a version that serves, on real services; the engine is a fake that behaves."""
 
 import time
-from datetime import timedelta
 from threading import Barrier, Event, Thread
 
 import pytest
 from django.conf import settings
 from django.db import connection
 from django.urls import reverse
-from django.utils import timezone
 
 from adapters import object_store, tasks
 from adapters.errors import NotUploaded, StorageUnavailable
@@ -22,6 +20,7 @@ from tests.adapters.conftest import (
     begin,
     eager_tasks,
     post,
+    posted,
     published_routes,
     served,
     storage_down,
@@ -64,17 +63,6 @@ def test_an_upload_is_checked_pushed_and_serves(valkey, alice_client, engine, vl
     assert object_store.uploaded_size(version.pk, "adapter_config.json") is None, "it is not needed any more"
 
 
-def test_the_newest_serving_version_answers_and_the_one_before_returns(acme, engine, vllm):
-    first = served(acme, "noir", engine)
-    second = uploaded(acme, "noir", adapter_files(seed=1))
-    assert Style.objects.get().live_version == first
-    pipeline.advance_version(second)
-    reconciler.reconcile(engine)
-    assert Style.objects.get().live_version == second
-    transitions.retire_version(second)
-    assert Style.objects.get().live_version == first
-
-
 def test_s3_itself_refuses_another_size_and_another_key(acme, base_model):
     files = adapter_files()
     version, forms = begin(acme, "noir", files)
@@ -90,9 +78,7 @@ def test_s3_itself_refuses_another_size_and_another_key(acme, base_model):
 
 def test_a_post_after_sealing_changes_nothing(acme, engine, folder, monkeypatch):
     files, others = adapter_files(), adapter_files(seed=9)
-    version, forms = begin(acme, "noir", files)
-    for form in forms:
-        post(form, files[form.file])
+    version, forms = posted(acme, files=files)
     sessions.finish_upload(version)
     real = examination.validate_adapter
 
@@ -125,21 +111,8 @@ def test_sealed_files_that_are_not_the_checked_ones_never_reach_the_engine(acme,
     assert version.engine_name not in vllm.loaded
 
 
-def test_a_broken_adapter_is_rejected_with_every_reason_and_its_files_go(acme, engine):
-    version = uploaded(acme, files=adapter_files(rank=32, base="Llama-3.1-8B"))
-    pipeline.advance_version(version)
-    assert version.status == Status.REJECTED
-    assert {finding.code for finding in version.findings} >= {"rank_too_high", "base_mismatch"}
-    assert all(finding.sentence and finding.fix for finding in version.findings)
-    assert object_store.client.head(object_store.sealed_key(version.pk, "adapter_model.safetensors")) is None
-
-
 def test_what_is_not_there_is_waited_for(acme, engine, vllm):
-    files = adapter_files()
-    version, forms = begin(acme, "noir", files)
-    for form in forms:
-        post(form, files[form.file])
-
+    version, _ = posted(acme)
     with storage_down():
         sessions.finish_upload(version)  # it is noted, although the storage can't be asked now
         assert pipeline.advance_version(version) == []
@@ -177,10 +150,7 @@ def test_a_storage_that_is_down_holds_up_only_what_is_not_cached_yet(acme, engin
 
 
 def test_a_lost_message_fails_no_request_and_is_resent(alice_client, acme, engine, broker_down, monkeypatch):
-    files = adapter_files()
-    version, forms = begin(acme, "noir", files)
-    for form in forms:
-        post(form, files[form.file])
+    version, _ = posted(acme)
     pauses_s: list[float] = []
     monkeypatch.setattr("kombu.utils.functional.sleep", pauses_s.append)
     answer = alice_client.post(reverse("adapters:finish", args=[version.pk]))
@@ -262,25 +232,21 @@ def test_a_version_retired_while_it_is_loaded_does_not_serve(acme, engine, vllm)
     assert Style.objects.get().live_version is None
 
 
-def test_an_upload_left_half_way_is_rejected_after_a_day(acme, base_model):
-    old, _ = begin(acme, "noir", adapter_files())
-    begin(acme, "odes", adapter_files())
-    AdapterVersion.objects.filter(pk=old.pk).update(created_at=timezone.now() - timedelta(hours=25))
-    tasks.advance_all()
-    old.refresh_from_db()
-    assert (old.status, old.findings[0].code) == (Status.REJECTED, "abandoned")
-    assert AdapterVersion.objects.filter(status=Status.UPLOADING).count() == 1
-
-
 def test_without_an_engine_a_valid_version_waits_and_a_silent_worker_is_named(acme, base_model, engine, vllm):
     engine.delete()
     version = uploaded(acme)
     assert pipeline.advance_version(version) == []
     assert (version.status, str(version.note)[:9]) == (Status.VALID, "No engine")
     Engine.objects.create(
-        name="late", url=vllm.url, base_model=base_model, device="cuda",
-        max_loras=8, max_cpu_loras=64, max_lora_rank=16, max_model_len=2048,
-    )  # fmt: skip
+        name="late",
+        url=vllm.url,
+        base_model=base_model,
+        device="cuda",
+        max_loras=8,
+        max_cpu_loras=64,
+        max_lora_rank=16,
+        max_model_len=2048,
+    )
     pipeline.advance_version(version)
     assert version.status == Status.PUSHING
     assert "worker isn't responding" in str(version.note)

@@ -56,11 +56,11 @@ def test_what_serves_is_told_once_its_style_says_what_answers(acme, versions):
 
 
 def test_promoting_and_rolling_back_are_told_apart(acme, alice, versions):
-    aliases.promote(versions[1], alice, "Better.")
-    aliases.promote(versions[1], alice, "Again.")
+    aliases.promote(versions[1], alice)
+    aliases.promote(versions[1], alice)
     aliases.roll_back(Style.objects.get(), alice)
     assert recorded(acme, skip=3) == [
-        ("release.promoted", {"version": 2, "previous_version": 1, "reason": "Better."}),
+        ("release.promoted", {"version": 2, "previous_version": 1, "reason": ""}),
         ("release.rolled_back", {"version": 1, "previous_version": 2, "reason": "Rolled back."}),
     ]
     assert newest().object == presenters.present_own_style(Style.objects.get())

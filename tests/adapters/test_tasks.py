@@ -1,35 +1,10 @@
 """What beat starts while the same still runs."""
 
-from contextlib import contextmanager
-from threading import Event, Thread
-
 import pytest
-from django.db import connection
 
 from adapters import tasks
 from adapters.routing import publisher
-from core import locks
-
-
-@contextmanager
-def another_pass(action: str):
-    """Hold an action's lock, as a pass in another worker does."""
-    is_held, may_end = Event(), Event()
-
-    def hold():
-        with locks.only_one(action):
-            is_held.set()
-            may_end.wait(10)
-        connection.close()
-
-    holder = Thread(target=hold)
-    holder.start()
-    assert is_held.wait(10)
-    try:
-        yield
-    finally:
-        may_end.set()
-        holder.join()
+from tests.adapters.conftest import locked_elsewhere
 
 
 @pytest.mark.django_db(transaction=True)
@@ -39,7 +14,7 @@ def another_pass(action: str):
 def test_routes_are_published_by_one_pass_at_a_time(task, work, monkeypatch):
     passes = []
     monkeypatch.setattr(publisher, work, lambda: passes.append(work))
-    with another_pass("republish"):
+    with locked_elsewhere("republish"):
         task()
         assert passes == []
     task()

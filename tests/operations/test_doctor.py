@@ -10,7 +10,6 @@ import redis
 from django.core.management import CommandError, call_command
 from django.utils import timezone
 
-from adapters.engines import doctor as engine_doctor
 from adapters.engines import own_limits
 from adapters.errors import EngineUnavailable
 from adapters.models import BaseModel, Engine
@@ -129,7 +128,7 @@ def test_an_engine_with_other_flags_than_its_row_is_found(monkeypatch, an_engine
         "/v1/models": json.dumps({"data": [{"id": "base", "max_model_len": 1024}]}),
         "/metrics": 'vllm:lora_requests_info{max_lora="8",running_lora_adapters=""} 1.0\n',
     }
-    monkeypatch.setattr(engine_doctor, "check_health", lambda engine: None)
+    monkeypatch.setattr(own_limits, "check_health", lambda engine: None)
     monkeypatch.setattr(own_limits, "read_page", lambda engine, path: pages[path])
     seen = [finding.seen for finding in engine_checks.check_engines() if finding.level == "fault"]
     assert seen == [
@@ -142,7 +141,7 @@ def test_an_engine_with_other_flags_than_its_row_is_found(monkeypatch, an_engine
     def away(engine):
         raise EngineUnavailable
 
-    monkeypatch.setattr(engine_doctor, "check_health", away)
+    monkeypatch.setattr(own_limits, "check_health", away)
     Engine.objects.update(checked_at=None)
     found = list(engine_checks.check_engines())
     assert levels(found) == {"engine engine-1 fault"}

@@ -7,7 +7,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError
 
 from adapters.engines import capacity
-from adapters.engines.capacity import GB, Comparison, Layers, Limits, Memory
+from adapters.engines.capacity import GB, Comparison, EngineLimits, Layers, Memory
 from adapters.models import Engine
 from adapters.placement.summary import count_ranks
 from adapters.validation import BaseShape
@@ -43,7 +43,7 @@ class Command(BaseCommand):
         row = _find_engine(engine)
         base = BaseShape.of(row.base_model.name, row.base_model.config, row.base_model.modules)
         layers = Layers.of(base)
-        limits = Limits.of(row, base)
+        limits = EngineLimits.of(row, base)
         ranks = {rank: styles} if styles else count_ranks(row)
         count = sum(ranks.values())
         lines = [f"{row.name}: {row.base_model}, {count:,} styles, {limits.dtype}"]
@@ -58,7 +58,7 @@ class Command(BaseCommand):
             self.stdout.write(line)
 
 
-def rank_lines(memory_by_rank: Mapping[int, Memory], limits: Limits) -> list[str]:
+def rank_lines(memory_by_rank: Mapping[int, Memory], limits: EngineLimits) -> list[str]:
     """Return a line for each highest rank that the engine could be started with."""
     lines = []
     for max_rank, memory in memory_by_rank.items():
@@ -68,7 +68,7 @@ def rank_lines(memory_by_rank: Mapping[int, Memory], limits: Limits) -> list[str
     return lines
 
 
-def engine_lines(memory: Memory, limits: Limits) -> list[str]:
+def engine_lines(memory: Memory, limits: EngineLimits) -> list[str]:
     """Return the lines about one engine."""
     replicas = f"  {limits.replicas} replicas" if limits.replicas > 1 else ""
     return [

@@ -240,6 +240,11 @@ def test_of_a_public_style_others_read_what_was_approved_and_nothing_else(progra
         ("post", "/versions/1/promote"),
         ("get", "/versions/2/card"),
         ("post", "/rollback"),
+        ("post", "/versions/1/download"),
+        ("get", "/price"),
+        ("put", "/price"),
+        ("get", "/votes"),
+        ("put", "/votes"),
         ("get", "/canary"),
         ("put", "/canary"),
         ("delete", "/canary"),
@@ -297,17 +302,6 @@ def test_lists_by_kind(program, poetry, noir, shared):
     problem(program.get(f"styles?search={'x' * 101}"), 400, "invalid")
     Share.objects.update(ends_at=timezone.now() - timedelta(seconds=1))
     assert models("kind=shared") == []
-
-
-def test_a_style_that_leaves_the_catalogue_is_listed_only_for_who_selected_it(
-    program, stranger, poetry, noir
-):
-    program.request("put", "styles/polyscribe/poetry/selection")
-    sharing.take_back_style(poetry)
-    assert stranger.get("styles").json()["data"] == []
-    [leaving] = program.get("styles?kind=selected").json()["data"]
-    assert leaving["ends_at"]
-    problem(stranger.request("put", "styles/polyscribe/poetry/selection"), 404, "style_not_found")
 
 
 def test_selecting_and_unselecting(program, acme, poetry):

@@ -22,7 +22,7 @@ from tenants.models import Scope
 from tenants.public import issue_key
 from tests.waiting import eventually
 
-QUICK = StreamLimits(poll_s=0.05, heartbeat_s=0.1, lasts_s=30, per_workspace=20)
+QUICK = StreamLimits(poll_s=0.05, heartbeat_s=0.1, max_stream_s=30, per_workspace=20)
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("valkey")]
 
@@ -131,7 +131,7 @@ def test_more_streams_than_connections_to_the_database(port, version, secret):
 
 
 def test_a_silent_stream_sends_heartbeats_and_ends_in_time(port, version, secret, monkeypatch):
-    limits = StreamLimits(poll_s=0.05, heartbeat_s=0.1, lasts_s=2)
+    limits = StreamLimits(poll_s=0.05, heartbeat_s=0.1, max_stream_s=2)
     monkeypatch.setattr(UploadEventsView, "limits", limits)
     began_at = time.monotonic()
     with streams(port, version, secret) as [stream]:
@@ -139,7 +139,7 @@ def test_a_silent_stream_sends_heartbeats_and_ends_in_time(port, version, secret
     assert blocks[0][0] == "event: step"
     assert len(blocks) >= 3
     assert {lines[0] for lines in blocks[1:]} == {": still here"}
-    assert 1.9 < time.monotonic() - began_at < QUICK.lasts_s
+    assert 1.9 < time.monotonic() - began_at < QUICK.max_stream_s
     eventually(lambda: places(version) == 0)
 
 

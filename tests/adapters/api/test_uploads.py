@@ -1,7 +1,5 @@
 """Uploads over HTTP: begin, send parts, resume, finish, cancel. The storage is a real S3 server."""
 
-from uuid import uuid4
-
 import pytest
 from django.test import Client
 from django.utils import timezone
@@ -140,14 +138,6 @@ def test_an_upload_is_cancelled_and_what_was_sent_is_gone(writer, noir):
     assert AuditEntry.objects.filter(action="upload.aborted").count() == 1
 
 
-def test_a_finished_upload_is_not_cancelled(writer, noir):
-    upload = begin(writer).json()["upload"]
-    send(look(writer, upload["id"], "1-2"))
-    writer.post(f"/api/v1/uploads/{upload['id']}/finish")
-    answer = writer.delete(f"/api/v1/uploads/{upload['id']}")
-    assert (answer.status_code, answer.json()["code"]) == (409, "version_moved")
-
-
 def test_a_key_that_is_revoked_in_mid_upload_gets_no_more_urls_and_those_that_are_out_expire(writer, noir):
     upload = begin(writer).json()["upload"]
     first = look(writer, upload["id"], "1-50")
@@ -173,22 +163,6 @@ def test_urls_need_the_scope_to_write(acme, writer, noir):
     assert {(answer.status_code, answer.json()["code"]) for answer in refused} == {
         (403, "insufficient_scope")
     }
-
-
-def test_strangers_find_neither_style_nor_upload(writer, noir, charlies):
-    upload = begin(writer).json()["upload"]
-    stranger = program(charlies, Scope.ADMIN)
-    address = f"/api/v1/uploads/{upload['id']}"
-    answers = [
-        stranger.get(f"{address}?parts=1-2"),
-        stranger.get(f"{address}/events"),
-        stranger.post(f"{address}/finish"),
-        stranger.delete(address),
-        begin(stranger),
-        begin(stranger, str(noir.pk)),
-        writer.get(f"/api/v1/uploads/{uuid4()}"),
-    ]
-    assert {answer.status_code for answer in answers} == {404}
 
 
 @pytest.mark.parametrize(

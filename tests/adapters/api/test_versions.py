@@ -166,8 +166,3 @@ def test_the_files_of_an_own_version_are_downloaded_from_signed_addresses(progra
     assert logged_actions(acme) == ["version.downloaded"]
     AdapterVersion.objects.update(files_gone_at=timezone.now())
     problem(program.post(f"{NOIR}/1/download"), 409, "nothing_to_download")
-
-
-def test_files_of_others_are_not_downloaded_even_of_a_public_style(program, charlies, engine):
-    sharing.set_public(known(charlies, "tide", engine).style)
-    problem(program.post("styles/charlies-prose/tide/versions/1/download"), 404, "style_not_found")

@@ -14,7 +14,7 @@ from adapters.models import Style
 from tenants.api_keys.lifecycle import issue_key
 from tenants.metering import price_book
 from tenants.models import AuditEntry, OutboxEvent, Price, PriceBook
-from tests.adapters.conftest import known
+from tests.adapters.conftest import described
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("valkey")]
 
@@ -30,9 +30,7 @@ SURE = {"confirmed": "1", "why": "A test asks for it."}
 
 @pytest.fixture
 def noir(acme, engine) -> Style:
-    style = known(acme, "noir", engine).style
-    Style.objects.update(author="Alice", licence="CC BY 4.0")
-    return Style.objects.select_related("owner").get(pk=style.pk)
+    return described(acme, engine)
 
 
 def page_of(style: Style) -> str:
@@ -181,9 +179,3 @@ def test_programs_ask_too_and_an_offer_without_a_body_leaves_what_was_asked(clie
     low = client.post(address, {"prices": prices | {"input_nanousd": 1}}, **options)
     assert (low.status_code, low.json()["code"]) == (400, "price_out_of_bounds")
     assert client.post(address, {"author_percent": 60}, **options).status_code == 400
-
-
-def test_nobody_else_asks(bob_client, charlie_client, noir):
-    assert charlie_client.post(offer_url(noir), FORM).status_code == 404
-    noir.refresh_from_db()
-    assert asked_terms(noir) == Terms()

@@ -7,7 +7,7 @@ import pytest
 from django.core.management import CommandError, call_command
 
 from adapters.engines import capacity
-from adapters.engines.capacity import GB, Comparison, Layers, Limits
+from adapters.engines.capacity import GB, Comparison, EngineLimits, Layers
 from adapters.errors import EngineGone
 from adapters.models import Engine
 from adapters.placement import registering
@@ -24,7 +24,7 @@ def llama_8b() -> Layers:
 
 @pytest.mark.parametrize(("rank", "megabytes"), [(8, 42), (16, 84), (32, 168), (64, 336)])
 def test_a_slot_of_llama_8b_is_as_large_as_is_known(rank, megabytes):
-    limits = Limits(max_loras=4, max_cpu_loras=64, max_lora_rank=rank)
+    limits = EngineLimits(max_loras=4, max_cpu_loras=64, max_lora_rank=rank)
     memory = capacity.estimate_memory(llama_8b(), limits, {8: 10})
     assert memory.slot_bytes / MB == pytest.approx(megabytes, rel=0.005)
     assert memory.slots_bytes == 4 * memory.slot_bytes
@@ -42,13 +42,13 @@ def test_a_hundred_adapters_of_100_mb_take_10_gb_beside_the_model():
 
 
 def test_a_slot_has_room_for_the_vocabulary_too_and_a_cached_adapter_has_not():
-    limits, layers = Limits(1, 4, 16), Layers(widths=1000, parameters=0, vocabulary_widths=500)
+    limits, layers = EngineLimits(1, 4, 16), Layers(widths=1000, parameters=0, vocabulary_widths=500)
     memory = capacity.estimate_memory(layers, limits, {16: 1})
     assert (memory.slot_bytes, memory.cache_bytes) == (1500 * 16 * 2, 1000 * 16 * 2)
 
 
 def test_the_memory_cache_holds_no_more_than_it_may_and_is_reckoned_with_the_largest():
-    limits = Limits(max_loras=1, max_cpu_loras=3, max_lora_rank=16)
+    limits = EngineLimits(max_loras=1, max_cpu_loras=3, max_lora_rank=16)
     memory = capacity.estimate_memory(Layers(widths=1000, parameters=0), limits, {16: 2, 8: 5})
     assert memory.cached == 3
     assert memory.cache_bytes == 1000 * 2 * (16 + 16 + 8)
@@ -56,7 +56,7 @@ def test_the_memory_cache_holds_no_more_than_it_may_and_is_reckoned_with_the_lar
 
 
 def test_a_higher_rank_costs_every_slot_and_lower_ones_than_are_served_are_not_offered():
-    limits = Limits(max_loras=8, max_cpu_loras=8, max_lora_rank=16)
+    limits = EngineLimits(max_loras=8, max_cpu_loras=8, max_lora_rank=16)
     found = capacity.estimate_by_rank(Layers(widths=1000, parameters=0), limits, {16: 1})
     assert list(found) == [16, 32, 64, 128, 256, 320, 512]
     assert found[64].slots_bytes == 4 * found[16].slots_bytes
@@ -64,7 +64,7 @@ def test_a_higher_rank_costs_every_slot_and_lower_ones_than_are_served_are_not_o
 
 
 def test_each_replica_of_a_cluster_has_the_base_and_perhaps_the_same_adapters():
-    limits = Limits(max_loras=4, max_cpu_loras=4, max_lora_rank=16, replicas=2)
+    limits = EngineLimits(max_loras=4, max_cpu_loras=4, max_lora_rank=16, replicas=2)
     memory = capacity.estimate_memory(Layers(widths=1000, parameters=5000), limits, {16: 1, 8: 2})
     assert memory.base_bytes == 2 * 5000 * 2
     assert memory.slots_bytes == 4 * memory.slot_bytes

@@ -333,13 +333,26 @@ def test_demand_is_read_from_the_newest_events_of_each_style(acme, engine):
     times = [now - timedelta(seconds=second) for second in range(10)] + [now - timedelta(hours=3)]
     UsageEvent.objects.bulk_create(
         UsageEvent(
-            request_id=f"r{number}", tenant=acme, key=key, style=version.style_id, style_name="noir",
-            version_number=1, base_model="b", engine="local", period="2026-11", admitted_at=at,
-            prompt_tokens=1, completion_tokens=1, outcome="complete", input_nanousd=0,
-            cached_input_nanousd=0, output_nanousd=0, cost_nanousd=0,
+            request_id=f"r{number}",
+            tenant=acme,
+            key=key,
+            style=version.style_id,
+            style_name="noir",
+            version_number=1,
+            base_model="b",
+            engine="local",
+            period="2026-11",
+            admitted_at=at,
+            prompt_tokens=1,
+            completion_tokens=1,
+            outcome="complete",
+            input_nanousd=0,
+            cached_input_nanousd=0,
+            output_nanousd=0,
+            cost_nanousd=0,
         )
         for number, at in enumerate(times)
-    )  # fmt: skip
+    )
     found = recent_requests([version.style_id, uuid4()])
     assert set(found) == {(version.style_id, 1)}
     assert found[version.style_id, 1].last_at == now

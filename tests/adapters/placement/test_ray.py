@@ -9,9 +9,8 @@ import pytest
 from adapters import object_store
 from adapters.models import IDENTITY, Engine, Placement, Status
 from adapters.placement import planner, reconciler, transitions
-from adapters.uploads import pipeline
 from labs.fake_vllm.control_side import BASE, FakeVllm
-from tests.adapters.conftest import adapter_files, served, uploaded
+from tests.adapters.conftest import adapter_files, pushed, served
 from tests.adapters.routes import routes_of
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -50,9 +49,16 @@ def ray(settings) -> Iterator[FakeCluster]:
 def cluster(base_model, ray, folder) -> Engine:
     ray.identity = str(base_model.identity_id)
     return Engine.objects.create(
-        name="cluster", kind=Engine.Kind.RAY, url=ray.url, base_model=base_model, device=Engine.Device.CPU,
-        max_loras=16, max_cpu_loras=128, max_lora_rank=16, max_model_len=2048,
-    )  # fmt: skip
+        name="cluster",
+        kind=Engine.Kind.RAY,
+        url=ray.url,
+        base_model=base_model,
+        device=Engine.Device.CPU,
+        max_loras=16,
+        max_cpu_loras=128,
+        max_lora_rank=16,
+        max_model_len=2048,
+    )
 
 
 def test_a_version_serves_under_the_clusters_name_without_a_local_copy(acme, cluster, folder):
@@ -71,10 +77,7 @@ def test_the_base_model_is_served_through_an_adapter_that_changes_nothing(acme, 
 
 def test_a_version_without_effect_is_refused(acme, cluster, ray):
     ray.effect = 0.0
-    version = uploaded(acme)
-    pipeline.advance_version(version)
-    reconciler.reconcile(cluster)
-    version.refresh_from_db()
+    version = pushed(acme, cluster)
     assert version.status == Status.FAILED
     assert "is rounding error" in str(version.failure)
 

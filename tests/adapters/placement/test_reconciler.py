@@ -19,6 +19,7 @@ from tests.adapters.conftest import (
     Files,
     adapter_files,
     known,
+    pushed,
     served,
     storage_down,
     twin_of,
@@ -128,10 +129,7 @@ def test_the_start_of_an_engines_process_is_recorded(engine, vllm):
 
 def test_an_adapter_without_effect_is_refused_and_forgotten(acme, engine, vllm):
     vllm.effect = 0.0
-    version = uploaded(acme)
-    pipeline.advance_version(version)
-    reconciler.reconcile(engine)
-    version.refresh_from_db()
+    version = pushed(acme, engine)
     assert version.status == Status.FAILED
     assert set(vllm.loaded) == {"identity"}
 
@@ -153,10 +151,7 @@ def test_a_wrong_engine_api_key_is_named(engine, settings):
 
 def test_a_refused_adapter_fails_with_a_reason_without_paths_and_may_be_pushed_again(acme, engine, vllm):
     vllm.refuses_with = "While loading {path}/adapter_model.safetensors for {name}: bad\nshape"
-    version = uploaded(acme)
-    pipeline.advance_version(version)
-    reconciler.reconcile(engine)
-    version.refresh_from_db()
+    version = pushed(acme, engine)
     assert version.status == Status.FAILED
     assert version.failure == "While loading the file for the adapter: bad shape"
     reconciler.reconcile(engine)
@@ -273,10 +268,7 @@ def test_a_new_engine_gets_what_serves_elsewhere_and_a_draining_one_nothing(acme
 def test_a_version_that_one_engine_refuses_goes_to_the_other_and_fails_when_both_do(acme, engine, vllm):
     second = twin_of(engine, "second")
     vllm.refuses_with = "LoRA rank 4 is greater than max_lora_rank 2."
-    version = uploaded(acme)
-    pipeline.advance_version(version)
-    reconciler.reconcile(engine)
-    version.refresh_from_db()
+    version = pushed(acme, engine)
     assert (version.status, version.placements.get(is_desired=True).engine) == (Status.PUSHING, second)
     reconciler.reconcile(second)
     version.refresh_from_db()

@@ -4,7 +4,6 @@ from random import Random
 from time import process_time
 
 import pytest
-from django.test import Client
 from django.urls import reverse
 from hypothesis import given
 from hypothesis import strategies as st
@@ -25,15 +24,6 @@ def style(acme, engine) -> Style:
     newer = version.style.versions.create(number=2, status=Status.SERVING)
     Placement.objects.create(engine=engine, version=newer)
     return version.style
-
-
-def test_only_the_owner_compares(style, charlie_client, bob_client):
-    for client, page, answer in ((charlie_client, 404, 404), (Client(), 302, 302), (bob_client, 200, 200)):
-        assert client.get(PAGE).status_code == page
-        assert client.post(ANSWERS, WRITTEN).status_code == answer
-    assert charlie_client.post(PAGE, {"prompts": "Mine?"}).status_code == 404
-    style.refresh_from_db()
-    assert style.test_prompts == ""
 
 
 def test_both_versions_are_asked_under_their_own_names(style, alice_client):

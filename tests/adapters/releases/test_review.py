@@ -15,9 +15,8 @@ from adapters.public import model_choices
 from adapters.releases import aliases
 from adapters.routing import publisher
 from core.valkey import client
-from tenants.accounts.workspaces import create_tenant
-from tenants.models import Tenant, User
-from tests.adapters.conftest import known, others_styles, published_routes, published_share
+from tenants.models import Tenant
+from tests.adapters.conftest import described, known, others_styles, published_routes, published_share
 from tests.adapters.routes import routes_of
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("valkey")]
@@ -29,20 +28,12 @@ CONSOLE = "admin:adapters_style_changelist"
 @pytest.fixture
 def noir(acme, engine, charlies) -> Style:
     """A public style whose first version was approved, with a workspace that selected it."""
-    style = known(acme, "noir", engine).style
-    Style.objects.update(author="Alice", licence="CC BY 4.0", description="Rain.", sample_prompt="Why?")
-    style = Style.objects.select_related("owner").get(pk=style.pk)
+    style = described(acme, engine, description="Rain.", sample_prompt="Why?")
     sharing.offer_style(style)
     sharing.approve_style(style)
     selection.select_style(charlies, style)
     publisher.publish_library(acme.pk)
     return Style.objects.select_related("owner").get(pk=style.pk)
-
-
-@pytest.fixture
-def doras(db) -> Tenant:
-    create_tenant(User.objects.create_user("dora@example.org"), name="Dora")
-    return Tenant.objects.get(slug="dora")
 
 
 def next_version(style: Style, engine) -> AdapterVersion:

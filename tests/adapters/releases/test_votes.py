@@ -19,7 +19,6 @@ from adapters.errors import (
 )
 from adapters.models import AdapterVersion, BlindVote, Selection, Status, Style
 from adapters.releases import aliases, votes
-from tenants.models import Membership
 from tests.adapters.conftest import known
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -203,12 +202,3 @@ def test_the_page_begins_a_round_and_names_both_after_the_vote(alice_client, acm
     assert named["said"] == f"You preferred {named['left']}."
     assert {named["left"], named["right"]} == {"Noir, version 1", "Noir, version 2"}
     assert "95% range" in alice_client.get(reverse("inference:blind")).text
-
-
-def test_a_viewer_neither_reads_the_page_nor_spends(bob_client, bob, versions):
-    Membership.objects.filter(user=bob).update(role=Membership.Role.VIEWER)
-    assert bob_client.get(reverse("inference:blind")).status_code == 403
-    sent = {"first": FIRST, "second": SECOND}
-    begun = bob_client.post(reverse("inference:begin_round"), sent, content_type="application/json")
-    assert begun.status_code == 403
-    assert not BlindVote.objects.exists()

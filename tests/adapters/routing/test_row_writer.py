@@ -92,9 +92,8 @@ def test_what_stays_as_it_was_is_no_change(valkey):
     assert write_rows([source(SOURCE, 1, {"a": "0 x", "b": "0 y"})]).changed == 2
     assert write_rows([source(SOURCE, 2, {"a": "0 x", "b": "7 y"})]).changed == 1
     assert write_rows([source(SOURCE, 1, {"a": "9 old"})]) == (0, {SOURCE: 2})
-    assert valkey.zrange(keys.route_changes_key(), 0, -1, withscores=True) == [
-        ("version a", 1), ("version b", 2),
-    ]  # fmt: skip
+    changes = valkey.zrange(keys.route_changes_key(), 0, -1, withscores=True)
+    assert changes == [("version a", 1), ("version b", 2)]
 
 
 def test_rows_that_are_gone_leave_no_more_than_a_thousand_notes(valkey):

@@ -81,7 +81,9 @@ def test_a_public_style_is_routed_for_its_owner_and_for_those_who_selected_it(va
     names = {"poetry", "poetry@live", "poetry@1", "base"}
     assert set(published(valkey, poetry.owner)) == set(published(valkey, acme)) == names
     assert set(published(valkey, charlies)) == {"base"}
-    assert route(valkey, acme, "poetry") == route(valkey, acme, "poetry@1") == {
+    found = route(valkey, acme, "poetry")
+    assert found == route(valkey, acme, "poetry@1")
+    assert found == {
         "style": str(poetry.pk),
         "name": "poetry",
         "version": 1,
@@ -108,7 +110,7 @@ def test_a_public_style_is_routed_for_its_owner_and_for_those_who_selected_it(va
                 "base_created": int(poetry.base_model.created_at.timestamp()),
             }
         ],
-    }  # fmt: skip
+    }
 
     selection.unselect_style(acme, poetry)
     assert set(published(valkey, acme)) == {"base"}
@@ -177,10 +179,16 @@ def test_a_style_whose_files_are_all_there_is_named_before_it_is_examined(valkey
 def test_a_style_on_its_way_or_forgotten_by_the_engine_is_loading(valkey, acme, engine, vllm):
     version = known(acme, "noir", engine, status=Status.PUSHING)
     loading = {
-        "style": str(version.style_id), "name": "acme/noir", "version": 1, "version_id": str(version.pk),
-        "created": int(version.created_at.timestamp()), "about": "", "state": "loading",
-        "sha256": "a" * 64, "base_model": "SmolLM2-135M-Instruct",
-    }  # fmt: skip
+        "style": str(version.style_id),
+        "name": "acme/noir",
+        "version": 1,
+        "version_id": str(version.pk),
+        "created": int(version.created_at.timestamp()),
+        "about": "",
+        "state": "loading",
+        "sha256": "a" * 64,
+        "base_model": "SmolLM2-135M-Instruct",
+    }
     publisher.publish_library(acme.pk)
     assert route(valkey, acme, "noir") == loading
     assert "noir@1" not in published(valkey, acme)

@@ -1,44 +1,15 @@
 """Examinations of uploads: one at a time of a workspace, and workspaces take turns."""
 
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
-
 import pytest
-from django.db import connection
 
 from adapters import tasks
 from adapters.enqueue import MAX_QUEUED_UPLOADS
 from adapters.models import AdapterVersion, Status, UploadNote
-from adapters.uploads import examination, pipeline
+from adapters.uploads import pipeline
 from config.celery import app
-from core import locks
-from tests.adapters.conftest import known, uploaded
+from tests.adapters.conftest import known, locked_elsewhere, uploaded
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("engine")]
-
-
-@contextmanager
-def locked_elsewhere(action: str) -> Iterator[None]:
-    """Let another worker hold the lock of an action."""
-    begun = threading.Event()
-    over = threading.Event()
-
-    def work() -> None:
-        with locks.only_one(action) as mine:
-            assert mine
-            begun.set()
-            over.wait(30)
-        connection.close()
-
-    worker = threading.Thread(target=work)
-    worker.start()
-    assert begun.wait(10)
-    try:
-        yield
-    finally:
-        over.set()
-        worker.join()
 
 
 def count_queued() -> int:
@@ -94,20 +65,3 @@ def test_many_uploads_leave_the_queue_short(acme, engine, queue):
         known(acme, "noir", engine, status=Status.UPLOADED)
     tasks.advance_all()
     assert 0 < count_queued() <= MAX_QUEUED_UPLOADS
-
-
-def test_a_check_that_takes_too_long_is_given_up_after_three_times(acme, queue, monkeypatch):
-    class TooLong(Exception):
-        """What Celery's soft time limit raises, wherever the check is."""
-
-    def endless(version: AdapterVersion) -> None:
-        raise TooLong
-
-    monkeypatch.setattr(examination, "_seal_files", endless)
-    version = uploaded(acme)
-    for _ in range(examination.MAX_EXAMINATIONS):
-        with pytest.raises(TooLong):
-            pipeline.advance_version(version)
-    pipeline.advance_version(version)
-    assert version.status == Status.REJECTED
-    assert version.findings[0].code == "check_failed"

@@ -7,13 +7,13 @@ from django.urls import reverse
 from django.utils import timezone
 
 from adapters import object_store, tasks
-from adapters.errors import NotUploaded, StorageUnavailable, UploadRefused, VersionMoved
+from adapters.errors import NotUploaded, StorageUnavailable, VersionMoved
 from adapters.models import AdapterVersion, Status
 from adapters.object_store import multipart
 from adapters.uploads import parts, pipeline, pruner, sessions, storage_quota
 from adapters.uploads.upload_request import StyleDescription
 from tests.adapters.conftest import adapter_files, put_part, storage_down
-from tests.adapters.uploads.conftest import keys, limited
+from tests.adapters.uploads.conftest import keys
 
 WEIGHTS = "adapter_model.safetensors"
 CONFIG = "adapter_config.json"
@@ -224,14 +224,6 @@ def test_an_upload_whose_parts_fill_the_storage_is_ended(acme, base_model):
     row = AdapterVersion.objects.get()
     assert (row.status, row.findings[0].code) == (Status.REJECTED, "sent_too_often")
     assert put_part(url.url, files["noir.zip"]) == 404
-
-
-def test_the_plan_limits_hold_for_parts_too(acme, base_model):
-    limited(open_uploads=1)
-    begin(acme, large_files())
-    with pytest.raises(UploadRefused) as refused:
-        begin(acme, large_files(), "odes")
-    assert "1 upload is open" in " ".join(refused.value.errors["files"])
 
 
 @pytest.mark.parametrize(

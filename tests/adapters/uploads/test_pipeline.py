@@ -1,14 +1,11 @@
 """The check as the worker does it: by ranges, out of archives, by conversions, and not for ever."""
 
 import io
-import json
 import random
-import tracemalloc
 import zipfile
 from datetime import timedelta
 from uuid import uuid4
 
-import numpy as np
 import pytest
 from django.conf import settings
 from django.urls import reverse
@@ -20,13 +17,11 @@ from adapters.errors import NothingToConvert, StorageUnavailable
 from adapters.models import AdapterVersion, Status
 from adapters.placement import reconciler
 from adapters.uploads import conversions, examination, pipeline, sessions
-from adapters.uploads.upload_request import StyleDescription
-from adapters.validation import BaseShape, Linear, validate_adapter
+from adapters.validation import validate_adapter
 from adapters.validation.limits import CONFIG_FILE, WEIGHTS_FILE
 from adapters.validation.sources import LocalFile, ReadAhead
-from labs import broken_adapters as broken
 from tests.adapters.conftest import adapter_files, begin, post, storage_down, uploaded
-from tests.adapters.validation.sources import Endless
+from tests.adapters.validation.sources import config_of, memory_below, wide_base, wide_weights
 
 pytestmark = pytest.mark.django_db
 
@@ -115,33 +110,19 @@ def test_a_fault_while_reading_ahead_is_raised_where_it_is_read():
 
 
 def test_what_is_written_and_checked_need_not_fit_into_memory():
-    width, layers = 4096, 260
-    modules = {f"model.layers.{n}.mlp.up_proj": Linear(width, width, norm=1e6) for n in range(layers)}
-    base = BaseShape("Wide", {}, modules)
-    shapes = {"A": (16, width), "B": (width, 16)}
-    tensors = {
-        f"{broken.PREFIX}{module}.lora_{side}.weight": np.broadcast_to(np.float32(0), shape)
-        for module in base.modules
-        for side, shape in shapes.items()
-    }
-    text = broken.packed(json.dumps(broken.entries(tensors)), b"")
-    piece = np.linspace(-0.1, 0.1, 65_536, dtype="f4").tobytes()
-    source = Endless(text, piece, len(text) + sum(tensor.nbytes for tensor in tensors.values()))
-    config = {"peft_type": "LORA", BASE: "Wide", "r": 16, "lora_alpha": 16, "target_modules": ["up_proj"]}
+    base = wide_base(layers=260)
+    source = wide_weights(base)
     version_id = uuid4()
-    tracemalloc.start()
     try:
-        chunks = (source.read(at, 1_000_000) for at in range(0, source.size, 1_000_000))
-        object_store.write(version_id, WEIGHTS_FILE, chunks)
-        with object_store.reading(version_id, WEIGHTS_FILE) as sealed:
-            report = validate_adapter(json.dumps(config).encode(), sealed, base, 16)
-        peak = tracemalloc.get_traced_memory()[1]
+        with memory_below(MEMORY_BYTES * 0.75):
+            chunks = (source.read(at, 1_000_000) for at in range(0, source.size, 1_000_000))
+            object_store.write(version_id, WEIGHTS_FILE, chunks)
+            with object_store.reading(version_id, WEIGHTS_FILE) as sealed:
+                report = validate_adapter(config_of(base), sealed, base, 16)
     finally:
-        tracemalloc.stop()
         object_store.erase(version_id)
     assert source.size > 2 * MEMORY_BYTES
-    assert (report.findings, report.layers) == ((), layers)
-    assert peak < MEMORY_BYTES * 0.75
+    assert (report.findings, report.layers) == ((), 260)
 
 
 # Out of archives.
@@ -263,17 +244,3 @@ def test_a_storage_that_is_away_is_no_examination(acme, engine):
     assert (version.status, version.examinations) == (Status.UPLOADED, 0)
     pipeline.advance_version(version)
     assert version.status == Status.PUSHING
-
-
-def test_what_the_uploader_states_of_the_base_counts(acme, engine):
-    files = adapter_files()
-    about = StyleDescription(slug="noir", name="Noir", stated_quantisation="4-bit", auto_promote=False)
-    version, forms = sessions.begin_upload(
-        acme, None, about, {name: len(content) for name, content in files.items()}
-    )
-    for form in forms:
-        post(form, files[form.file])
-    sessions.finish_upload(version)
-    pipeline.advance_version(version)
-    assert [found.code for found in version.findings] == ["quantisation_mismatch"]
-    assert (version.stated_quantisation, version.auto_promote) == ("4-bit", False)

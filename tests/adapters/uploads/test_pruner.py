@@ -12,18 +12,16 @@ from adapters.errors import PlanFull
 from adapters.models import AdapterVersion, Status
 from adapters.uploads import conversions, pipeline, pruner, sessions, storage_quota
 from adapters.uploads.upload_request import StyleDescription
-from tests.adapters.conftest import adapter_files, begin, post, storage_down, uploaded
+from tests.adapters.conftest import adapter_files, post, posted, storage_down, uploaded
 from tests.adapters.uploads.conftest import keys, limited
 
 pytestmark = pytest.mark.usefixtures("empty_bucket")
 
 
 def test_what_was_posted_goes_when_the_upload_is_abandoned_or_cancelled(acme, base_model):
-    files = adapter_files()
-    begun = [begin(acme, "noir", files) for _ in range(2)]
-    for _, forms in begun:
-        assert [post(form, files[form.file]) for form in forms] == [204, 204]
-    sessions.cancel_upload(begun[0][0])
+    cancelled, _ = posted(acme)
+    posted(acme)
+    sessions.cancel_upload(cancelled)
     AdapterVersion.objects.update(created_at=timezone.now() - timedelta(hours=25))
     sessions.abandon_old_uploads()
     assert keys(object_store.POSTED) == []
@@ -32,9 +30,7 @@ def test_what_was_posted_goes_when_the_upload_is_abandoned_or_cancelled(acme, ba
 @pytest.mark.parametrize("end", ["cancel", "reject", "serve"])
 def test_what_is_posted_again_afterwards_goes_with_the_next_pass_and_counts_until_then(acme, engine, end):
     files = adapter_files(base="Llama-3.1-8B" if end == "reject" else engine.base_model.name)
-    version, forms = begin(acme, "noir", files)
-    for form in forms:
-        post(form, files[form.file])
+    version, forms = posted(acme, files=files)
     if end == "cancel":
         sessions.cancel_upload(version)
     else:
@@ -53,10 +49,7 @@ def test_what_is_posted_again_afterwards_goes_with_the_next_pass_and_counts_unti
 
 
 def test_what_could_not_be_deleted_at_once_goes_later(acme, base_model):
-    files = adapter_files()
-    version, forms = begin(acme, "noir", files)
-    for form in forms:
-        post(form, files[form.file])
+    version, _ = posted(acme)
     with storage_down():
         sessions.cancel_upload(version)
     assert len(keys(object_store.POSTED)) == 2
@@ -65,9 +58,7 @@ def test_what_could_not_be_deleted_at_once_goes_later(acme, base_model):
 
 
 def test_what_is_needed_stays(acme, engine):
-    open_, forms = begin(acme, "noir", adapter_files())
-    for form in forms:
-        post(form, adapter_files()[form.file])
+    open_, _ = posted(acme)
     waiting = uploaded(acme, "odes")
     served = uploaded(acme, "tide")
     pipeline.advance_version(served)

@@ -14,7 +14,7 @@ from adapters.uploads import pipeline, sessions
 from adapters.uploads.upload_request import StyleDescription
 from labs.fake_vllm.control_side import BASE
 from tenants.models import AuditEntry, PlanVersion
-from tests.adapters.conftest import adapter_files, begin, post
+from tests.adapters.conftest import adapter_files, begin, post, posted
 
 GOOD = {"adapter_config.json": 700, "adapter_model.safetensors": 5_000_000}
 
@@ -167,10 +167,7 @@ def delete(version: AdapterVersion) -> None:
 def test_an_upload_that_ended_in_another_tab_is_not_finished_and_says_why(
     acme, alice_client, base_model, end, reason
 ):
-    files = adapter_files()
-    version, forms = begin(acme, "noir", files)
-    for form in forms:
-        post(form, files[form.file])
+    version, _ = posted(acme)
     end(version)
     for _ in range(2):
         answer = alice_client.post(reverse("adapters:finish", args=[version.pk]))

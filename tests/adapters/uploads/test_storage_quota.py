@@ -68,12 +68,6 @@ def test_a_finished_upload_is_not_cancelled(acme, engine):
     assert version.status == Status.PUSHING
 
 
-def test_strangers_cancel_nothing(acme, base_model, charlie_client):
-    version, _ = begin(acme, "noir", adapter_files())
-    assert charlie_client.post(reverse("adapters:cancel", args=[version.pk])).status_code == 404
-    assert AdapterVersion.objects.get().status == Status.UPLOADING
-
-
 def test_uploads_an_hour_are_limited_also_when_all_are_cancelled(acme, base_model):
     for _ in range(30):
         version, _ = begin(acme, "noir", adapter_files())
@@ -157,11 +151,3 @@ def test_the_upload_page_shows_what_is_used_before_anything_is_chosen(acme, alic
         "1 of 30 uploads started this hour",
     ):
         assert text in page
-
-
-def test_the_answer_to_a_refused_upload_names_the_field(acme, alice_client, base_model):
-    limited(stored_bytes=10)
-    body = {"slug": "noir", "name": "Noir", "files": [{"name": name, "size": 100} for name in FREE]}
-    answer = alice_client.post(reverse("adapters:create_version"), body, content_type="application/json")
-    assert answer.status_code == 400
-    assert "upgrade your plan" in answer.json()["errors"]["files"][0]

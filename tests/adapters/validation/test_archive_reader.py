@@ -169,8 +169,8 @@ def moved(at: str) -> dict[str, bytes]:
 
 
 LINKS = [tarfile.SYMTYPE, tarfile.LNKTYPE, tarfile.CHRTYPE, tarfile.BLKTYPE, tarfile.FIFOTYPE, b"S"]
-MOVED = {"../": "archive_path", "a/../../": "archive_path", "/": "archive_path", "C:\\": "archive_path",
-         "..\\": "archive_path", "\\": "archive_path", "a/b/": "archive_place"}  # fmt: skip
+OUTSIDE = ("../", "a/../../", "/", "C:\\", "..\\", "\\")
+MOVED = {**dict.fromkeys(OUTSIDE, "archive_path"), "a/b/": "archive_place"}
 EVIL: dict[str, tuple[bytes, str, set[str]]] = {
     **{f"zip {at}": (zipped(moved(at)), ZIP, {code}) for at, code in MOVED.items()},
     **{f"tar {at}": (tarred(moved(at)), TAR, {code}) for at, code in MOVED.items()},

@@ -5,7 +5,6 @@
 
 import json
 import time
-import tracemalloc
 
 import numpy as np
 from hypothesis import given, settings
@@ -16,6 +15,7 @@ from adapters.validation import Report, validate_adapter
 from labs.broken_adapters import packed, tiny_base, valid_adapter
 from labs.broken_adapters.mutants import ALL, Mutant, mutant
 from labs.broken_adapters.mutations.configs import FIELDS, ODD
+from tests.adapters.validation.sources import memory_below
 
 BASE = tiny_base()
 MAX_RANK = 16
@@ -98,13 +98,9 @@ def assert_whole(tensors: dict[str, np.ndarray]) -> None:
 
 def test_mutants_need_little_memory():
     mutants = [mutant(f"memory-{number}", BASE) for number in range(100)]
-    tracemalloc.start()
-    try:
+    with memory_below(MEMORY_BYTES):
         for made in mutants:
             examined(made.config, made.weights)
-        assert tracemalloc.get_traced_memory()[1] < MEMORY_BYTES
-    finally:
-        tracemalloc.stop()
 
 
 def test_mutants_try_engines_and_come_again_with_their_seed():

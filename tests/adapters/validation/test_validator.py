@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import tracemalloc
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -15,7 +14,6 @@ from adapters.uploads.conversions import SENTENCES
 from adapters.validation import (
     PROBLEMS,
     BaseShape,
-    Linear,
     LocalFile,
     Report,
     Shortened,
@@ -30,7 +28,14 @@ from adapters.validation.quantisation import split, state_of_words
 from adapters.validation.weights import BOUND, VALUE_LIMIT
 from labs import broken_adapters as broken
 from labs.broken_adapters import Adapter, tiny_base, valid_adapter
-from tests.adapters.validation.sources import Bytes, Endless
+from tests.adapters.validation.sources import (
+    Bytes,
+    Endless,
+    config_of,
+    memory_below,
+    wide_base,
+    wide_weights,
+)
 
 MAX_RANK = 16
 MEMORY_BYTES = 64 * 1024 * 1024
@@ -370,48 +375,25 @@ def test_an_adapter_fits_the_same_quantised_base_only(base):
 # Memory.
 
 
-def _peak(config: bytes, source: object, base: BaseShape) -> tuple[Report, int]:
-    tracemalloc.start()
-    try:
-        report = validate_adapter(config, source, base, MAX_RANK)
-        return report, tracemalloc.get_traced_memory()[1]
-    finally:
-        tracemalloc.stop()
-
-
-def _wide_base(layers: int, width: int = 4096) -> BaseShape:
-    modules = {f"model.layers.{n}.mlp.up_proj": Linear(width, width, norm=1e6) for n in range(layers)}
-    return BaseShape("Wide", {"dtype": "bfloat16"}, modules)
-
-
 def test_three_hundred_megabytes_need_little_memory():
-    base = _wide_base(layers=600)
-    position, header = 0, {}
-    for module in base.modules:
-        for side, shape in (("A", [16, 4096]), ("B", [4096, 16])):
-            end = position + 4 * 16 * 4096
-            header[f"base_model.model.{module}.lora_{side}.weight"] = {
-                "dtype": "F32", "shape": shape, "data_offsets": [position, end]
-            }  # fmt: skip
-            position = end
-    text = broken.packed(json.dumps(header), b"")
-    source = Endless(text, np.linspace(-0.1, 0.1, 65_536, dtype="f4").tobytes(), len(text) + position)
+    base = wide_base(layers=600)
+    source = wide_weights(base)
     assert source.size > 300_000_000
-    report, peak = _peak(_config("Wide", rank=16), source, base)
+    with memory_below(MEMORY_BYTES / 2):
+        report = validate_adapter(config_of(base), source, base, MAX_RANK)
     assert report.findings == ()
     assert report.layers == 600
-    assert peak < MEMORY_BYTES / 2
 
 
 def test_one_huge_stranger_needs_little_memory():
     length = 400 * 1024 * 1024
     entry = {"dtype": "F32", "shape": [length // 4], "data_offsets": [0, length]}
     text = broken.packed(json.dumps({"x": entry}), b"")
-    report, peak = _peak(
-        _config("Wide", rank=16), Endless(text, bytes(1000), len(text) + length), _wide_base(1)
-    )
+    base = wide_base(layers=1)
+    with memory_below(MEMORY_BYTES / 2):
+        source = Endless(text, bytes(1000), len(text) + length)
+        report = validate_adapter(config_of(base), source, base, MAX_RANK)
     assert codes(report) == {"name_unknown"}
-    assert peak < MEMORY_BYTES / 2
 
 
 @pytest.mark.parametrize(
@@ -423,23 +405,10 @@ def test_hostile_headers_need_little_memory(base, filling):
     while length < most - 100:
         parts.append(filling % len(parts))
         length += len(parts[-1].encode()) + 1
-    report, peak = _peak(
-        _config("Tiny-Instruct"), Bytes(broken.packed("{" + ",".join(parts) + "}", b"")), base
-    )
+    weights = Bytes(broken.packed("{" + ",".join(parts) + "}", b""))
+    with memory_below(MEMORY_BYTES):
+        report = validate_adapter(config_of(base, rank=8), weights, base, MAX_RANK)
     assert codes(report) >= {"header_entry", "more"}
-    assert peak < MEMORY_BYTES
-
-
-def _config(name: str, rank: int = 8) -> bytes:
-    return json.dumps(
-        {
-            "peft_type": "LORA",
-            "base_model_name_or_path": name,
-            "r": rank,
-            "lora_alpha": rank,
-            "target_modules": ["up_proj"],
-        }
-    ).encode()
 
 
 # Mutations.
