@@ -1,4 +1,4 @@
-"""Enqueue Celery tasks: at the edge only, from views, tasks and the other floors.
+"""Enqueue Celery tasks: at the edge only, from views, tasks and the other packages.
 
 Rows are the queue and a message only wakes a worker: beat sends again what was lost. A task is named, not
 imported, and Celery is imported by the first call: a web process would otherwise load what only workers need.

@@ -16,12 +16,12 @@ class Finding:
 
     @property
     def sentence_message(self) -> Message:
-        """What is wrong, for whoever reads it later."""
+        """What is wrong, stored for a later reader."""
         return Message(f"adapters.finding_sentence.{self.code}", self.facts)
 
     @property
     def fix_message(self) -> Message:
-        """The one thing to do about it, for whoever reads it later."""
+        """How to fix it, stored for a later reader."""
         return Message(f"adapters.finding_fix.{self.code}", self.facts)
 
     @property

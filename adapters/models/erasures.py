@@ -33,7 +33,7 @@ class EngineErasure(models.Model):
 
     class Proof(models.TextChoices):
         RESTART = "restart", _("the engine has restarted since")
-        # Of reports that ended before decision 19; no erasure gets it any more.
+        # Of reports that ended before decision 19; no new erasure gets it.
         EVICTION = (
             "eviction",
             _("enough other adapters have been loaded since to replace everything in its memory"),

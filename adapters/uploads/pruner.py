@@ -52,7 +52,7 @@ def prune_storage() -> int:
 
 
 def _prune_parts() -> None:
-    """Abort multipart uploads of versions that are not being uploaded any more, or that fill the storage.
+    """Abort multipart uploads of versions that are no longer being uploaded, or that fill the storage.
 
     The storage keeps one more copy of a part each time that it is sent, and its URL can't be called back.
     """
