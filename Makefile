@@ -35,7 +35,7 @@ test-long: ## The tests marked `long`: every page in every form, chaos, storms, 
 	$(call BOOTSTRAP,--engine)
 	@$(STACK) test-long -- $(ARGS)
 
-test-quick: ## One package's tests, FLOOR=tenants; the services stay up between runs, so it takes seconds
+test-quick: ## One app's tests, FLOOR=tenants; the services stay up between runs, so it takes seconds
 	$(call BOOTSTRAP)
 	@$(STACK) test-quick $(or $(FLOOR),tenants) -- $(ARGS)
 

@@ -325,8 +325,8 @@ def settings_page() -> str:
     lines = [
         "# Settings",
         "",
-        "`python -m config.env` writes this page, and a test compares it. `make demo` sets all variables. If `NAME`",
-        "isn't set, `NAME_FILE` can name a file with the value, which is how containers get secrets.",
+        "`python -m config.env` writes this page, and a test compares it. `make demo` sets all variables. If",
+        "`NAME` isn't set, `NAME_FILE` can name a file with the value, which is how containers get secrets.",
         "",
         "| variable | default | meaning |",
         "|---|---|---|",
