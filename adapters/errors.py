@@ -372,7 +372,7 @@ class TooManyRounds(Conflict):
 
 
 class RoundNotFound(NotFound):
-    """This round doesn't exist, or somebody else started it. Start a new one."""
+    """This round doesn't exist, or someone else started it. Start a new one."""
 
     code = "round_not_found"
 
@@ -433,7 +433,7 @@ class StillUsed(Conflict):
 
 
 class NothingToAttest(Conflict):
-    """Nothing to attest: all engines of this erasure can be checked automatically, or the version is still
+    """Nothing to confirm: all engines of this erasure can be checked automatically, or the version is still
     draining."""
 
     code = "nothing_to_vouch_for"

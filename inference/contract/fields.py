@@ -62,7 +62,7 @@ HARMLESS: Table = {
         f"disabled or adaptive: {NO_REASONING}", check_thinking, {"type": "disabled"}, {"type": "adaptive"}
     ),
     "context_management": ignored(
-        "without edits, or with edits that only clear thinking, which no prompt has", check_context_management,
+        "without edits, or with edits that only clear thinking: prompts have none", check_context_management,
         {}, [], {"edits": []}, {"edits": [{"type": "clear_thinking_20251015", "keep": "all"}]},
     ),
     "chat_template_kwargs": ignored(
