@@ -89,7 +89,7 @@ def enqueue(
             message = sender.signature(task, args)
             message.apply_async(producer=producer, retry=False, **options)
     except (OperationalError, OSError) as error:
-        logger.warning("The broker does not answer; beat enqueues %s again: %s", task, error)
+        logger.warning("The broker isn't responding; beat will enqueue %s again: %s", task, error)
 
 
 def _sender() -> "Celery":

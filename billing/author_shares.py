@@ -163,7 +163,7 @@ def pay_due(now: datetime) -> int:
         return 0
     drafts = Invoice.objects.filter(period=period, state=Invoice.State.DRAFT).count()
     if drafts and now < end + PAID_AFTER + WAIT_FOR_DRAFTS:
-        logger.warning("authors' shares of %s wait for %d drafts of invoices", period, drafts)
+        logger.warning("authors' shares of %s are waiting for %d draft invoices", period, drafts)
         return 0
     decide_shares(now)
     authors = AuthorEarning.objects.filter(day__lt=end.date()).order_by().values("author").distinct()
@@ -172,7 +172,7 @@ def pay_due(now: datetime) -> int:
         if _pay(author, period, now):
             count += 1
     if drafts and count:
-        logger.warning("authors' shares of %s were paid beside %d drafts of invoices", period, drafts)
+        logger.warning("authors' shares of %s were paid although %d invoices are drafts", period, drafts)
     return count
 
 

@@ -69,7 +69,7 @@ def _give_up(version: AdapterVersion) -> bool:
     """Reject files whose examination never ends. They stay in the storage, so that support can look."""
     is_moved = _reject(version, [Finding("check_failed")], stored_bytes=version.stored_bytes)
     if is_moved:
-        logger.error("%s: its check never ended; its files stay under %s", version, version.pk)
+        logger.error("%s: the check never finished; the files stay under %s", version, version.pk)
     return is_moved
 
 

@@ -232,7 +232,7 @@ def _end_upload(version: AdapterVersion, finding: Finding) -> bool:
         try:
             object_store.erase(version.pk)
         except StorageUnavailable as error:
-            logger.warning("%s: what was posted stays for the pruner: %s", version, str(error))
+            logger.warning("%s: posted files are left for the pruner: %s", version, str(error))
     return is_ended
 
 
