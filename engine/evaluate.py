@@ -181,8 +181,8 @@ reads them: a style's texts are most likely under its own adapter.
 Ten held-out questions per style. An answer counts as *on topic* if it repeats a distinctive word of its
 question and at least two of its held-out reference answer (words are compared by their first {stem} letters,
 without common words). This is strict: "bag" doesn't match "luggage". The control compares the same answers
-with the nine other questions, to show what chance alone would give. *Longest copy* is the longest run of words
-that an answer shares with any training text: a style that parrots its texts would show long runs.
+with the nine other questions, to show what chance alone would give. *Longest copy* is the longest run of
+words that an answer shares with any training text: a style that parrots its texts would show long runs.
 
 {topics}
 
