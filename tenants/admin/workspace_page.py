@@ -100,7 +100,7 @@ def _facts(tenant: Tenant) -> Iterable[Fact]:
     limits = plans.limits_of(tenant, now)
     yield Fact("Plan", str(plans.plan_version_at(tenant, now)))
     usage = usage_of(tenant.pk, months.current())
-    share = f"{100 * usage.tokens / limits.monthly_tokens:.0f} %" if limits.monthly_tokens else "all"
+    share = f"{100 * usage.tokens / limits.monthly_tokens:.0f}%" if limits.monthly_tokens else "all"
     is_full = usage.tokens >= limits.monthly_tokens
     yield Fact("Tokens this month", f"{usage.tokens:,} of {limits.monthly_tokens:,} ({share})", is_full)
     shared = allowance_of(tenant, now).shared_tokens
