@@ -86,7 +86,7 @@ def test_it_is_made_out_to_the_details_of_the_day_it_was_finalized(alice_client,
     details.set_details(on_writer, name="Another Ltd")
     settings.INVOICE_ISSUER = "Others Ltd"
     _, text = read(pdf.invoice_pdf(Invoice.objects.get(pk=invoice.pk)))
-    for line in ("#Acme [*Ltd*]", "1 High Street", "London", "Tax id GB1", "Scribes Ltd"):
+    for line in ("#Acme [*Ltd*]", "1 High Street", "London", "Tax ID GB1", "Scribes Ltd"):
         assert line in text
     assert "Another" not in text
     assert "Others" not in text
