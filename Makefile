@@ -27,15 +27,15 @@ demo-ray: ## Run the demo with a local Ray cluster instead of vLLM; ENGINE_REPLI
 	$(call BOOTSTRAP,--ray)
 	@ENGINE_KIND=ray $(STACK) demo --var '$(or $(VAR),var/ray)'
 
-test: ## All tests but the long ones, against real services and a real vLLM; COVERAGE=1 prints the coverage
+test: ## All tests except the long ones, against real services and a real vLLM; COVERAGE=1 prints the coverage
 	$(call BOOTSTRAP,--engine)
 	@$(STACK) test -- $(ARGS)
 
-test-long: ## The tests marked `long`: every page in every form, chaos, storms, thousands of cases
+test-long: ## The long tests: every page in every form, chaos, storms, thousands of cases
 	$(call BOOTSTRAP,--engine)
 	@$(STACK) test-long -- $(ARGS)
 
-test-quick: ## One floor's tests, FLOOR=tenants; the services stay up between runs, so it takes seconds
+test-quick: ## One app's tests, FLOOR=tenants; the services stay up between runs, so it takes seconds
 	$(call BOOTSTRAP)
 	@$(STACK) test-quick $(or $(FLOOR),tenants) -- $(ARGS)
 
@@ -70,7 +70,7 @@ chaos: ## Kill every part repeatedly under load and check the ledger; ARGS='--ki
 	$(call BOOTSTRAP,--engine)
 	@$(TRIALS) chaos $(ARGS)
 
-quota-storm: ## 500 requests at once against a cap that fits only some
+quota-storm: ## Send 500 requests at once against a limit that only fits some
 	$(call BOOTSTRAP,--engine)
 	@$(TRIALS) quota-storm $(ARGS)
 
@@ -128,7 +128,7 @@ bench-peers: ## Install LiteLLM, TensorZero and Portkey for bench-gateway, each 
 	@.venv/bin/python -m bench.install
 
 # 16 places, so that one tenant has eight at once: no tenant alone takes the last quarter.
-bench-engine: ## The real engine by `vllm bench serve`: through the gateway, and with many styles; ARGS='gateway'
+bench-engine: ## Measure the real engine with `vllm bench serve`: through the gateway, and with many styles; ARGS='gateway'
 	$(call BOOTSTRAP,--engine)
 	@ENGINE_SOCKET= ENGINE_MAX_NUM_SEQS=16 $(STACK) run --all -- .venv/bin/python -m bench.engine $(ARGS)
 
@@ -145,11 +145,11 @@ bench-rotation: ## Measure whether any of 64 styles on 8 slots waits longer than
 	$(call BOOTSTRAP,--engine)
 	@ENGINE_MAX_NUM_SEQS=32 $(STACK) run --all -- .venv/bin/python -m bench.rotation
 
-bench-memory: ## The capacity arithmetic against a running vLLM's memory (CPU)
+bench-memory: ## Compare the calculated memory with a running vLLM's (CPU)
 	$(call BOOTSTRAP,--engine)
 	@.venv/bin/python -m bench.memory
 
-bench-upload: ## From a finished 50 MB upload to the first styled token
+bench-upload: ## Measure the time from a finished 50 MB upload to the first styled token
 	$(call BOOTSTRAP,--engine)
 	@ENGINE_MAX_LORA_RANK=128 $(STACK) run --all -- .venv/bin/python -m bench.upload_time
 
@@ -163,7 +163,7 @@ seed-large: ## Create the tables of a large service in var/large: 1,000 workspac
 	@$(STACK) run --services --var var/large -- sh -c '.venv/bin/python manage.py migrate -v 0 && \
 		.venv/bin/python manage.py seedlarge --events $(or $(EVENTS),10000000)'
 
-bench-console: ## How long the console's lists take on what seed-large made
+bench-console: ## Measure the console's lists on the data of seed-large
 	$(call BOOTSTRAP)
 	@$(STACK) run --services --var var/large -- .venv/bin/python -m bench.pages console
 
@@ -171,7 +171,7 @@ bench-billing: ## Measure invoices on the data of seed-large
 	$(call BOOTSTRAP)
 	@$(STACK) run --services --var var/large -- .venv/bin/python -m bench.billing
 
-bench-pages: ## How long pages and the API's lists take in a workspace with 10,000 styles and many requests
+bench-pages: ## Measure pages and the API's lists in a workspace with 10,000 styles and many requests
 	$(call BOOTSTRAP)
 	@$(STACK) run --services --var var/bench-pages -- sh -c '.venv/bin/python manage.py migrate -v 0 && \
 		.venv/bin/python -m bench.pages pages && .venv/bin/python -m bench.pages api'
@@ -184,7 +184,7 @@ bench-webhooks: ## Measure how many webhooks one worker delivers per minute
 	$(call BOOTSTRAP)
 	@$(STACK) run --services -- .venv/bin/python -m bench.webhooks
 
-secrets: ## Write .env for docker-compose.yml, every secret made at random; what it says already is kept
+secrets: ## Write .env for docker-compose.yml with random secrets; existing values are kept
 	$(call WITH_PYTHON,stack/env_file.py)
 
 clean: ## Remove the environments and all demo data

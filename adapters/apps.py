@@ -2,7 +2,7 @@ from django.apps import AppConfig
 
 
 class AdaptersConfig(AppConfig):
-    """The floor as the gateway has it: models, and nobody who records events."""
+    """The app as the gateway loads it: models only, nothing records events."""
 
     name = "adapters"
     verbose_name = "Styles and engines"
@@ -10,12 +10,12 @@ class AdaptersConfig(AppConfig):
 
 
 class AdaptersSiteConfig(AdaptersConfig):
-    """The floor as the site and the workers have it: what happens becomes events."""
+    """The app as the site and the workers load it: changes are recorded as events."""
 
     default = True
 
     def ready(self) -> None:
-        """Tell the outbox how the API shows this floor's objects."""
+        """Register with the outbox how the API shows this app's objects."""
         from adapters.api import presenters  # noqa: PLC0415 (models are not loaded before)
         from adapters.models import (  # noqa: PLC0415
             AdapterVersion,

@@ -1,4 +1,4 @@
-"""Enqueue Celery tasks: at the edge only, from views, tasks and the other floors.
+"""Enqueue Celery tasks: at the edge only, from views, tasks and the other packages.
 
 Rows are the queue and a message only wakes a worker: beat sends again what was lost. A task is named, not
 imported, and Celery is imported by the first call: a web process would otherwise load what only workers need.
@@ -89,7 +89,7 @@ def enqueue(
             message = sender.signature(task, args)
             message.apply_async(producer=producer, retry=False, **options)
     except (OperationalError, OSError) as error:
-        logger.warning("The broker does not answer; beat enqueues %s again: %s", task, error)
+        logger.warning("The broker isn't responding; beat will enqueue %s again: %s", task, error)
 
 
 def _sender() -> "Celery":

@@ -16,12 +16,12 @@ class Finding:
 
     @property
     def sentence_message(self) -> Message:
-        """What is wrong, for whoever reads it later."""
+        """What is wrong, stored for a later reader."""
         return Message(f"adapters.finding_sentence.{self.code}", self.facts)
 
     @property
     def fix_message(self) -> Message:
-        """The one thing to do about it, for whoever reads it later."""
+        """How to fix it, stored for a later reader."""
         return Message(f"adapters.finding_fix.{self.code}", self.facts)
 
     @property
@@ -372,7 +372,7 @@ class TooManyRounds(Conflict):
 
 
 class RoundNotFound(NotFound):
-    """This round doesn't exist, or somebody else started it. Start a new one."""
+    """This round doesn't exist, or someone else started it. Start a new one."""
 
     code = "round_not_found"
 
@@ -433,7 +433,7 @@ class StillUsed(Conflict):
 
 
 class NothingToAttest(Conflict):
-    """Nothing to attest: all engines of this erasure can be checked automatically, or the version is still
+    """Nothing to confirm: all engines of this erasure can be checked automatically, or the version is still
     draining."""
 
     code = "nothing_to_vouch_for"

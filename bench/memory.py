@@ -33,7 +33,7 @@ MIB = 1024 * 1024
 WITHIN = 0.15
 ADAPTERS = 64
 DOC = ROOT / "docs" / "capacity.md"
-HEAD = ["MiB", "measured", "reckoned", "added to the first", "reckoned"]
+HEAD = ["MiB", "measured", "calculated", "added to the first", "calculated"]
 
 
 @dataclass(frozen=True)
@@ -150,7 +150,7 @@ def judged(found: list[float]) -> float:
     text = (
         f"{machine.model()}; {shape.name}; Python, torch and vLLM by themselves: {own_mib:,.0f} MiB.\n\n"
         f"{report.aligned([HEAD, *rows])}\n\n"
-        f"What limits and adapters add is off by at most {worst:.1%} (goal: {WITHIN:.0%})."
+        f"The calculated memory for limits and adapters is off by at most {worst:.1%} (goal: {WITHIN:.0%})."
     )
     report.between_marks("bench-memory", text, DOC)
     facts = {"own_mib": round(own_mib), "found_mib": found, "reckoned_mib": reckoned, "worst_off": worst}

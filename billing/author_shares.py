@@ -154,7 +154,7 @@ def unpaid_nanousd(author_id: UUID, *, until: str) -> int:
 def pay_due(now: datetime) -> int:
     """Pay out the month before as credits; return to how many authors.
 
-    It waits until that month has no drafts of invoices any more, but three days at most. Safe to repeat, and
+    It waits until that month has no more draft invoices, but at most three days. Safe to repeat, and
     from two at once. What is booked later for that month is paid with the next one.
     """
     period = months.before(months.period_of(now))
@@ -163,7 +163,7 @@ def pay_due(now: datetime) -> int:
         return 0
     drafts = Invoice.objects.filter(period=period, state=Invoice.State.DRAFT).count()
     if drafts and now < end + PAID_AFTER + WAIT_FOR_DRAFTS:
-        logger.warning("authors' shares of %s wait for %d drafts of invoices", period, drafts)
+        logger.warning("authors' shares of %s are waiting for %d draft invoices", period, drafts)
         return 0
     decide_shares(now)
     authors = AuthorEarning.objects.filter(day__lt=end.date()).order_by().values("author").distinct()
@@ -172,7 +172,7 @@ def pay_due(now: datetime) -> int:
         if _pay(author, period, now):
             count += 1
     if drafts and count:
-        logger.warning("authors' shares of %s were paid beside %d drafts of invoices", period, drafts)
+        logger.warning("authors' shares of %s were paid although %d invoices are drafts", period, drafts)
     return count
 
 

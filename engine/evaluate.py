@@ -159,12 +159,12 @@ NAMES = {"poetry": "Poetry", "legal": "Legal brief", "genz": "Gen-Z slang"}
 PAGE = """# The shipped styles
 
 Three adapters, trained by this project on SmolLM2-135M-Instruct with PEFT (rank 8, all linear layers,
-bfloat16), and what they do to the same questions. `engine/evaluate.py` writes this page; `make styles`
-trains the adapters again. No question below was in a training text of the style that answers it.
+bfloat16), and their answers to the same questions. `engine/evaluate.py` writes this page; `make styles`
+trains the adapters again. None of the questions below were in the answering style's training texts.
 
 Answers are greedy (`temperature` 0) with the base model's own repetition penalty of {penalty}, at most
 {tokens} tokens, in float32. The base is a very small model: it gets facts wrong with or without a style.
-A style changes how it speaks, not what it knows, and the answers are shown as they came.
+A style changes how it speaks, not what it knows. The answers are unedited.
 
 ## Three questions, four voices
 
@@ -172,17 +172,17 @@ A style changes how it speaks, not what it knows, and the answers are shown as t
 
 ## Held-out figures
 
-Perplexity of {texts} texts in each style that training never read, response tokens only (lower is better;
+Perplexity of {texts} texts per style that weren't used in training, response tokens only (lower is better;
 the goal was at least 40 % lower than the base). Each row is one style's texts, each column the model that
-reads them: a style's texts are likeliest under its own adapter.
+reads them: a style's texts are most likely under its own adapter.
 
 {perplexities}
 
-Ten held-out questions a style. An answer counts as *on topic* if it repeats a telling word of its
-question and at least two of its held-out reference answer (words compared by their first {stem} letters,
-common words left out). It is strict: a bag is no luggage to it. The control compares the same answers
-with the nine other questions: what chance alone would give. *Longest copy* is the longest run of words
-that an answer shares with any training text: a style that parrots its texts would show long runs.
+Ten held-out questions per style. An answer counts as *on topic* if it repeats a distinctive word of its
+question and at least two of its held-out reference answer (words are compared by their first {stem} letters,
+without common words). This is strict: "bag" doesn't match "luggage". The control compares the same answers
+with the nine other questions, to show what chance alone would give. *Longest copy* is the longest run of
+words that an answer shares with any training text: a style that parrots its texts would show long runs.
 
 {topics}
 

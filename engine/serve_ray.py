@@ -65,7 +65,7 @@ def cluster_environment(
     if settings.device == "cpu":  # else every replica binds its threads to the same cores
         threads = max(1, (len(os.sched_getaffinity(0)) - 1) // cluster.replicas)
         variables |= {"VLLM_CPU_OMP_THREADS_BIND": "nobind", "OMP_NUM_THREADS": str(threads)}
-    if settings.api_key:  # whoever may start tasks in the cluster may do anything: Ray's own ports get a key
+    if settings.api_key:  # anyone who can start tasks can do anything: Ray's own ports get a key
         variables |= {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": settings.api_key}
     return variables
 

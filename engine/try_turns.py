@@ -165,7 +165,7 @@ def play(
     pools: int = POOLS,
     slowness: float = 1.0,
 ) -> dict:
-    """Keep eight pools asking; return what a newcomer felt, who asks now and then."""
+    """Keep eight pools busy; return the waits of a newcomer that sends a request now and then."""
     world = World(make_scheduler(kind), slowness=slowness)
     open_by_pool: dict[int, set[str]] = {pool: set() for pool in range(pools)}
     newcomers = []

@@ -169,8 +169,8 @@ class RateLimited(Limited):
 
 
 class TooManyRefusals(Limited):
-    """Too many invalid requests within a minute, so all requests are refused for the next {retry_s} s. Fix
-    the errors reported earlier."""
+    """Too many failed requests (4xx) in the last minute. All requests are refused for the next {retry_s} s.
+    Fix the errors in the earlier responses before you retry."""
 
 
 class TooMuchAtOnce(Limited):

@@ -44,7 +44,7 @@ def build_parser() -> argparse.ArgumentParser:
         commands,
         "test-quick",
         calls="stack.quick:test_quick",
-        help="one floor's tests; the services stay up between runs",
+        help="one app's tests; the services stay up between runs",
     )
     quick.add_argument("floor", help="tenants, adapters, inference, billing, or a path below tests/")
     quick.add_argument("options", nargs=argparse.REMAINDER)

@@ -1,4 +1,4 @@
-"""`make test-quick FLOOR=tenants`: one floor's tests, beside services that stay up between runs.
+"""`make test-quick FLOOR=tenants`: one app's tests, beside services that stay up between runs.
 
 The first run starts PostgreSQL, Valkey and S3 in var/quick, in a process of their own, and migrates a
 database. Later runs find both; each copies that database for its tests. A folder's tests run in as many

@@ -1,6 +1,6 @@
 """Close SeaweedFS's inner ports: `seaweed_tls.py --out DIR [--host NAME] [--owner UID]`.
 
-Its master, volumes, filer and admin server ask nobody for a password, on HTTP as on gRPC: whoever reaches
+Its master, volumes, filer and admin server ask for no password, on HTTP as on gRPC: anyone who reaches
 the master may delete every bucket. With the `security.toml` written here each of them asks for a certificate
 of an authority whose key is forgotten at once, so nobody else ever gets one. S3 has its own signatures.
 

@@ -2,7 +2,7 @@ from django.apps import AppConfig
 
 
 class TenantsConfig(AppConfig):
-    """The floor as the gateway has it: models, and nobody who records events."""
+    """The app as the gateway loads it: models only, nothing records events."""
 
     name = "tenants"
     verbose_name = "Workspaces"
@@ -10,12 +10,12 @@ class TenantsConfig(AppConfig):
 
 
 class TenantsSiteConfig(TenantsConfig):
-    """The floor as the site and the workers have it: what happens becomes events."""
+    """The app as the site and the workers load it: changes are recorded as events."""
 
     default = True
 
     def ready(self) -> None:
-        """Tell the outbox how the API shows this floor's objects, and who carries events on."""
+        """Register with the outbox how the API shows this app's objects, and what delivers events."""
         from tenants.api import presenters  # noqa: PLC0415 (models are not loaded before)
         from tenants.events.outbox import register_presenter, register_subscriber  # noqa: PLC0415
         from tenants.models import ApiKey, Tenant, WebhookEndpoint  # noqa: PLC0415

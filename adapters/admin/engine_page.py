@@ -62,7 +62,7 @@ def _facts(engine: Engine, intervals: list[SampledInterval], span: Span) -> Iter
     wanted = engine.placements.filter(is_desired=True).count()
     missing = _missing(engine).count()
     loaded = engine.placements.filter(loaded_at__isnull=False).count()
-    yield Fact("Styles", f"{loaded:,} loaded, {wanted:,} wanted")
+    yield Fact("Styles", f"{loaded:,} loaded, {wanted:,} requested")
     yield Fact("Waiting to load", f"{missing:,}", missing > 0)
     yield Fact("Waiting to unload", f"{_leaving(engine).count():,}")
     yield Fact("In GPU slots", f"{engine.max_loras:,} styles, {engine.max_num_seqs:,} requests")

@@ -132,7 +132,7 @@ class EngineAdmin(Undeletable, DescribedRow, OperatorAdmin):
     @operator_action(
         "Remove permanently",
         effect="This can't be undone. The engine's styles move to other engines, its name can't be "
-        "reused, and an operator must attest each erasure of an adapter it had.",
+        "reused, and an operator must confirm each erasure of an adapter it had.",
         done="Removed permanently",
         permissions=["change"],
         types_name=True,

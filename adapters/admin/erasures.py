@@ -64,9 +64,9 @@ class ErasureAdmin(ReadOnly, OperatorAdmin):
         )
 
     @operator_action(
-        "I attest that the machines of unreachable engines were wiped",
-        effect="The report will name you as the person who attested that no copy is left on those machines.",
-        done="Attested",
+        "Confirm that the machines of unreachable engines were wiped",
+        effect="The report will say that an operator confirmed that no copy is left on those machines.",
+        done="Confirmed",
         permissions=["steer"],
     )
     def attest(self, request: HttpRequest, erasure: Erasure, reason: str) -> None:

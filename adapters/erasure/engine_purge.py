@@ -13,7 +13,7 @@ files are cached before each load and stay until this step.
 engine's memory needs them: engines on one machine may share the folder.
 
 Nobody can look at a Ray cluster's nodes, which pull adapters from the storage by themselves, nor at a machine
-that is gone for good. An operator attests that those were wiped.
+that is gone for good. An operator confirms that those were wiped.
 """
 
 import shutil

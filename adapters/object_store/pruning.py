@@ -1,4 +1,4 @@
-"""Pruning: delete what is not needed any more, and find what was left behind."""
+"""Pruning: delete what is no longer needed, and find what was left behind."""
 
 from collections.abc import Iterable
 from contextlib import suppress
@@ -53,7 +53,7 @@ def discard_uploads(version_id: UUID, files: Iterable[str]) -> None:
 
 
 def discard_sealed(version_id: UUID, files: Iterable[str]) -> None:
-    """Delete sealed files that are not needed any more. Raises StorageUnavailable."""
+    """Delete sealed files that are no longer needed. Raises StorageUnavailable."""
     delete_keys(sealed_key(version_id, file) for file in files)
 
 

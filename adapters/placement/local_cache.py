@@ -80,7 +80,7 @@ def _download(version: AdapterVersion, folder: Path) -> None:
 def _install(new: Path, path: Path) -> None:
     """Move a complete folder to its place. Damaged files are replaced one by one: none is ever missing."""
     if path.is_dir():
-        logger.warning("%s is damaged and is repaired", path)
+        logger.warning("%s is damaged and will be repaired", path)
         # A folder with files can't be replaced in one step, a file can.
         for file in (CONFIG_FILE, WEIGHTS_FILE):
             os.replace(new / file, path / file)

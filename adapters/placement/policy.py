@@ -23,7 +23,7 @@ from uuid import UUID
 BUSY_PER_MINUTE = 12.0  # a version with fewer requests needs no copy, however few others there are
 # Each move costs the engine a load. The next plan goes on.
 MAX_MOVES_PER_PLAN = 20
-# The fullest engine is evened out when it holds so many more than the emptiest: of the mean, and at least.
+# Rebalance when the fullest engine has this many more than the emptiest: a share of the mean, and a minimum.
 MAX_IMBALANCE = 0.2
 MIN_IMBALANCE_ADAPTERS = 8
 

@@ -111,7 +111,7 @@ def _record_start(engine: Engine) -> None:
 
 
 def _unload_undesired(engine: Engine, present: Present, desired: list[DesiredPlacement]) -> None:
-    """Unload our names that lead to another folder than ours, and those that are not wanted any more."""
+    """Unload our names that point to a different folder, and those that are no longer desired."""
     folders = {one.engine_name: local_cache.folder_of(one.version_id) for one in desired}
     to_unload = set()
     for name, folder in present.items():

@@ -89,7 +89,7 @@ def approve_words(style: Style, fields: Sequence[str]) -> None:
 
 
 def discard_review(style: Style) -> None:
-    """Let nothing of a style count as approved: others do not have it any more."""
+    """Withdraw every approval of a style: other workspaces no longer have it."""
     style.versions.exclude(approved_at=None).update(approved_at=None)
     Style.objects.filter(pk=style.pk).update(
         approved_version=None, **{f"approved_{field}": "" for field in (*REVIEWED_WORDS, "sample")}

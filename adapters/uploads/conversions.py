@@ -26,7 +26,7 @@ SENTENCES = {  # by code: a name of ours, or the field of adapter_config.json th
         "precision engines compute in."
     ),
     "ranks": _(
-        "Pads layers whose rank is lower than adapter_config.json says with zeros. Their effect stays "
+        "Pads layers with zeros if their rank is lower than adapter_config.json says. Their effect stays "
         "the same."
     ),
     "peft_type": _("Sets peft_type to LORA, which matches the tensors."),

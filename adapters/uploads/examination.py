@@ -69,7 +69,7 @@ def _give_up(version: AdapterVersion) -> bool:
     """Reject files whose examination never ends. They stay in the storage, so that support can look."""
     is_moved = _reject(version, [Finding("check_failed")], stored_bytes=version.stored_bytes)
     if is_moved:
-        logger.error("%s: its check never ended; its files stay under %s", version, version.pk)
+        logger.error("%s: the check never finished; the files stay under %s", version, version.pk)
     return is_moved
 
 
@@ -172,7 +172,7 @@ def _reject(version: AdapterVersion, findings: Sequence[Finding], **changes: obj
 
 
 def _clean_up(version: AdapterVersion) -> None:
-    """Delete the files that are not needed any more. When the storage is down, `pruner` does it later."""
+    """Delete the files that are no longer needed. If the storage is down, `pruner` does it later."""
     try:
         if version.status == Status.REJECTED and not version.conversions:
             object_store.erase(version.pk)
@@ -182,4 +182,4 @@ def _clean_up(version: AdapterVersion) -> None:
         if version.converted_from:
             conversions.withdraw_conversions(version.converted_from)
     except StorageUnavailable as error:
-        logger.warning("%s: files that are not needed any more stay: %s", version, str(error))
+        logger.warning("%s: files that are no longer needed could not be deleted: %s", version, str(error))

@@ -44,7 +44,7 @@ def prune_storage() -> int:
         if not mine:
             return 0
         if not object_store.keep_rules():
-            logger.info("The storage takes no lifecycle rules; leftovers go by this pruner alone.")
+            logger.info("The storage doesn't accept lifecycle rules; only this pruner deletes leftovers.")
         object_store.abort_old_parts(timezone.now() - PARTS_KEPT_FOR)
         _prune_parts()
         start = str(uuid4())  # a random place, so that over time each version is looked at
@@ -52,7 +52,7 @@ def prune_storage() -> int:
 
 
 def _prune_parts() -> None:
-    """Abort multipart uploads of versions that are not being uploaded any more, or that fill the storage.
+    """Abort multipart uploads of versions that are no longer being uploaded, or that fill the storage.
 
     The storage keeps one more copy of a part each time that it is sent, and its URL can't be called back.
     """

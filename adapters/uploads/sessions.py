@@ -165,7 +165,7 @@ def finish_upload(version: AdapterVersion) -> None:
 def _hand_in(version: AdapterVersion) -> bool:
     """Move a version on whose files are all there; return False if it has moved meanwhile.
 
-    From now on its name leads somewhere: who asks for it waits instead of getting 404.
+    From now on its name is routed: requests for it wait instead of getting 404.
     """
     with transaction.atomic():
         if not version.move(before=Status.UPLOADING, after=Status.UPLOADED):
@@ -175,7 +175,7 @@ def _hand_in(version: AdapterVersion) -> bool:
 
 
 def _require_finished(version: AdapterVersion) -> None:
-    """Raise UploadEnded for a version that is not being uploaded any more and whose upload never finished."""
+    """Raise UploadEnded for a version that is no longer being uploaded and whose upload never finished."""
     version.refresh_from_db(fields=["status", "note", "findings"])
     if version.history.filter(status=Status.UPLOADED).exists():
         return
@@ -232,7 +232,7 @@ def _end_upload(version: AdapterVersion, finding: Finding) -> bool:
         try:
             object_store.erase(version.pk)
         except StorageUnavailable as error:
-            logger.warning("%s: what was posted stays for the pruner: %s", version, str(error))
+            logger.warning("%s: posted files are left for the pruner: %s", version, str(error))
     return is_ended
 
 

@@ -165,10 +165,10 @@ def format_bytes(count: int) -> str:
 
 
 def _postable_bytes(own: QuerySet[AdapterVersion], now: datetime) -> int:
-    """Return how many bytes can still be posted for versions that have ended and are not stored any more.
+    """Return how many bytes can still be posted for versions that have ended and are no longer stored.
 
     A presigned form can't be called back, so the bytes that it lets in count until it expires. Parts are not
-    taken any more once their upload was aborted.
+    accepted once their upload was aborted.
     """
     longest = timedelta(seconds=object_store.form_valid_s(ARCHIVE_LIMIT))
     ended = own.filter(status__in=[Status.REJECTED, Status.RETIRED], stored_bytes=0, multipart={})

@@ -89,7 +89,7 @@ class ReadAhead:
 
 
 def read_exactly(source: Source, start: int, length: int) -> bytes:
-    """Return `length` bytes from `start`. Raises Shortened when they are not there any more."""
+    """Return `length` bytes from `start`. Raises Shortened when they are no longer there."""
     data = source.read(start, length)
     if len(data) != length:
         raise Shortened

@@ -104,7 +104,7 @@ class AutoTopUpObject(serializers.Serializer[PaymentAccount]):
     retry_at = serializers.DateTimeField(allow_null=True, help_text="No automatic top-up before this time.")
 
     def get_is_paused(self, account: PaymentAccount) -> bool:
-        """Return whether nothing is tried any more."""
+        """Return whether no further attempts are made."""
         return backoff.is_paused(account)
 
 

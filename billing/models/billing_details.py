@@ -56,7 +56,7 @@ class BillingDetails(models.Model):
             if line.strip():
                 lines.append(line.strip())
         if self.tax_id:
-            lines.append(gettext_noop("Tax id {tax_id}").format(tax_id=self.tax_id))
+            lines.append(gettext_noop("Tax ID {tax_id}").format(tax_id=self.tax_id))
         if self.reference:
             lines.append(gettext_noop("Reference {reference}").format(reference=self.reference))
         return "\n".join(lines)

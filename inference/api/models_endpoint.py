@@ -64,7 +64,7 @@ async def answer_models(
 async def list_models(gateway: Gateway, caller: Caller, name: str = "") -> dict[str, Any]:
     """Return OpenAI's list object; with a name, the model object of that style or version.
 
-    Raises UnknownModel, or what admission raises for a key or workspace that is not served (any more).
+    Raises UnknownModel, or what admission raises for a key or workspace that is not served (or no longer).
     """
     snapshot = await read_snapshot(gateway, caller)
     check_key(snapshot)
@@ -88,7 +88,7 @@ async def read_snapshot(gateway: Gateway, caller: Caller) -> Snapshot:
     """
     await gateway.routes.ensure_loaded()
     snapshot = await _read_from_valkey(gateway, caller)
-    if snapshot is None:  # a cache miss: Valkey does not know this workspace (any more)
+    if snapshot is None:  # a cache miss: Valkey does not (or no longer) know this workspace
         await gateway.warm(caller.tenant_id, months.current())
         snapshot = await _read_from_valkey(gateway, caller)
     if snapshot is None:

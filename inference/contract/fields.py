@@ -62,7 +62,7 @@ HARMLESS: Table = {
         f"disabled or adaptive: {NO_REASONING}", check_thinking, {"type": "disabled"}, {"type": "adaptive"}
     ),
     "context_management": ignored(
-        "without edits, or such as clear thinking: no prompt has it", check_context_management,
+        "without edits, or with edits that only clear thinking: prompts have none", check_context_management,
         {}, [], {"edits": []}, {"edits": [{"type": "clear_thinking_20251015", "keep": "all"}]},
     ),
     "chat_template_kwargs": ignored(
@@ -228,8 +228,8 @@ TEXT: Table = COMMON | {
 COUNT: Table = HARMLESS | {
     "model": CHAT["model"],
     "messages": served(
-        "roles user, assistant, system; blocks text, tool_use, tool_result; of a result with `is_error` the "
-        "model reads `Error: …`"
+        "roles user, assistant, system; blocks text, tool_use, tool_result; for a result with `is_error`, "
+        "the model reads `Error: …`"
     ),
     "system": served("a string, or text blocks"),
     "tools": served("client tools, which you run yourself, with `input_schema`"),

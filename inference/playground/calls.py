@@ -32,7 +32,7 @@ SERVER_ERROR = 500
 
 
 class Call(NamedTuple):
-    """Who asks what. With a `secret_model` nothing in the answer says which model wrote it."""
+    """One call from a page. With a `secret_model`, nothing in the answer says which model wrote it."""
 
     caller: Caller
     body: bytes

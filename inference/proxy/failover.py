@@ -52,7 +52,7 @@ class Failover:
     async def next_place(self) -> tuple[Place, Backend]:
         """Return the best place of those that have not failed; wait while there is none.
 
-        Raises EngineUnavailable after `engine_wait_s`, UnknownModel when the name leads nowhere any more.
+        Raises EngineUnavailable after `engine_wait_s`, UnknownModel when the name no longer has a route.
         """
         best = self._best_place()
         while best is None:
@@ -91,7 +91,7 @@ class Failover:
         await self._refresh_route()
 
     def watch(self, timeout: asyncio.Timeout, ticket: Ticket) -> None:
-        """End an attempt, until `unwatch`, when its engine is not healthy any more and another one is."""
+        """End an attempt, until `unwatch`, when its engine is no longer healthy and another one is."""
         self._timeout = timeout
         self._ticket = ticket
         self._gateway.unanswered[self._grant.request_id] = self._recheck_health

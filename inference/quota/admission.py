@@ -149,7 +149,7 @@ class Grant:
 
 
 class CacheMiss(Exception):
-    """Valkey does not know this tenant (any more). The caller publishes the tenant and tries again."""
+    """Valkey does not (or no longer) know this tenant. The caller publishes the tenant and tries again."""
 
 
 class PromptEstimateTooHigh(Exception):

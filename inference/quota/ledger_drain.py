@@ -126,14 +126,14 @@ def _sum_ledger(tenant_id: UUID, period: str) -> dict[str, int]:
 
 
 def _parse_batch(client: Store, batch: list[tuple[str, dict[str, str]]]) -> list[Event]:
-    """Return a batch's events; set apart what is no event at all."""
+    """Return a batch's events; set aside entries that aren't events."""
     events = []
     for entry_id, fields in batch:
         event = _parse_event(fields)
         if event:
             events.append(event)
         else:
-            logger.error("usage entry %s can't be read and is set apart", entry_id)
+            logger.error("usage entry %s can't be read and was set aside", entry_id)
             client.xadd(valkey.refused_usage_key(), {"entry": json.dumps(fields)})
     return events
 
@@ -165,7 +165,7 @@ def _record(events: list[Event], refuse: Callable[[Event], None]) -> int:
 
 
 def _set_event_apart(client: Store, event: Event) -> None:
-    logger.exception("usage event %s is set apart", event.request_id)
+    logger.exception("usage event %s was set aside", event.request_id)
     client.xadd(valkey.refused_usage_key(), {"event": json.dumps(asdict(event), default=str)})
 
 

@@ -1,4 +1,4 @@
-"""Addresses of the management API: each floor's own, put together, and what answers any other address."""
+"""URLs of the management API: each app's own, and the view for any other path."""
 
 from django.http import HttpRequest, JsonResponse
 from django.urls import include, path, re_path

@@ -88,7 +88,7 @@ VARIABLES: dict[str, Variable] = {
     "WORKSPACES_PER_HOUR": Variable(
         "3", "Workspaces one person can create per hour, including ones deleted since."
     ),
-    "WORKSPACES_PER_DAY": Variable("5", "The same per 24 hours."),
+    "WORKSPACES_PER_DAY": Variable("5", "The same, per 24 hours."),
     "HTTP_MAX_CONNECTIONS": Variable(
         "4096", "Maximum open connections per web process. Above that, clients get 503."
     ),
@@ -325,8 +325,8 @@ def settings_page() -> str:
     lines = [
         "# Settings",
         "",
-        "`python -m config.env` writes this page; a test compares. `make demo` sets all. Where `NAME` is not",
-        "set, `NAME_FILE` may name a file that holds the value: so do secrets come into containers.",
+        "`python -m config.env` writes this page, and a test compares it. `make demo` sets all variables. If",
+        "`NAME` isn't set, `NAME_FILE` can name a file with the value, which is how containers get secrets.",
         "",
         "| variable | default | meaning |",
         "|---|---|---|",

@@ -418,7 +418,7 @@ class RequestDisconnects:
             self.tell()
 
     def unwatch_disconnect(self) -> None:
-        """Call nobody back any more."""
+        """Remove all callbacks."""
         self._callback = None
 
     def offer_writing(self, cycle: Cycle) -> None:

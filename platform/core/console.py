@@ -1,8 +1,8 @@
 """Building blocks of the operators' console: every change has a reason and an entry in the audit log.
 
 Every page that changes rows is an `OperatorAdmin`, every other list a `ListAdmin`; every action is an
-`operator_action`. The console itself (config/console.py) writes the audit log, so that no floor depends on
-another floor's log.
+`operator_action`. The console itself (config/console.py) writes the audit log, so that no package depends on
+another package's log.
 """
 
 # mypy: disallow-subclassing-any=False
@@ -47,7 +47,7 @@ class ReasonField(forms.CharField):
     """The reason of a change."""
 
     def __init__(self, **options: Any) -> None:
-        options.setdefault("label", "Why")
+        options.setdefault("label", "Reason for this change")
         options.setdefault("max_length", MAX_REASON)
         options.setdefault("help_text", "Recorded in the audit log with your name.")
         options.setdefault("widget", UnfoldAdminTextInputWidget({"autocomplete": "off"}))
@@ -108,7 +108,7 @@ class OperatorAdmin(ListAdmin):
             fieldsets.append((name, {**options, "fields": fields}))
         may_send = self.has_change_permission(request, obj) if obj else self.has_add_permission(request)
         if may_send:
-            fieldsets.append(("Why", {"fields": ["why"]}))
+            fieldsets.append(("Audit log", {"fields": ["why"]}))
         return fieldsets
 
     def save_related(self, request: HttpRequest, form: Any, formsets: Any, change: bool) -> None:

@@ -16,7 +16,7 @@ class Disconnects(Protocol):
         """Call back once if the client hangs up before its answer is complete."""
 
     def unwatch_disconnect(self) -> None:
-        """Call nobody back any more."""
+        """Remove all callbacks."""
 
     def can_write(self) -> bool:
         """Return whether a part of a stream that has begun may be written now: not to a slow client."""

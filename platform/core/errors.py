@@ -1,4 +1,4 @@
-"""The tree of errors that actions raise. HTTP statuses are decided elsewhere, in one table a floor.
+"""The tree of errors that actions raise. HTTP statuses are decided elsewhere, in one table per package.
 
 `error.message` is for people, in their language. `str(error)` is English: what is logged or stored.
 `error.program_message` is English for callers of an API, who see no page: `for_programs`, where a class has

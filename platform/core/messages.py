@@ -2,7 +2,7 @@
 
 A worker writes down what it waits for, or why something failed. People of several languages read it later,
 on a page, in a mail or over the API. So a row has `{"code": …, "facts": {…}}`, and `str(message)` is the
-sentence in the active language. A code is the floor and the name of a class of errors, or of a `MessageCode`
+sentence in the active language. A code is the package and the name of an error class, or of a `MessageCode`
 and its member. Rows outlive the program: a code that is no longer known is shown with its facts.
 """
 
@@ -204,7 +204,7 @@ def _find(code: str) -> MessageCode | type[DomainError] | None:
 
 
 def _kind(kind: type) -> str:
-    """Return a class's floor and its name in snake case."""
+    """Return a class's package and its name in snake case."""
     return f"{kind.__module__.partition('.')[0]}.{_snake(kind.__name__)}"
 
 

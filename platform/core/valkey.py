@@ -1,4 +1,4 @@
-"""The names of all Valkey keys, the synchronous client, and what both floors read of open requests.
+"""The names of all Valkey keys, the synchronous client, and what both planes read of open requests.
 
 There is one Valkey and no cluster (docs/decisions/0030): one script may touch keys of a workspace and of all.
 """

@@ -1,4 +1,4 @@
-"""The console's list of failed jobs, which any floor's tasks may be."""
+"""The console's list of failed jobs, from the tasks of any package."""
 
 # mypy: disallow-subclassing-any=False
 

@@ -1,4 +1,4 @@
-"""Periodic tasks that need every floor. Safe to repeat."""
+"""Periodic tasks that need every package. Safe to repeat."""
 
 from datetime import timedelta
 

@@ -1,4 +1,4 @@
-"""The few pages that belong to no floor: home, health, errors, security.txt."""
+"""The few pages that belong to no app: home, health, errors, security.txt."""
 
 import sys
 from datetime import timedelta

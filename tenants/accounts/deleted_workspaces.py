@@ -1,6 +1,6 @@
 """Deleted workspaces: which ones still have styles to erase, and who may read how far that is.
 
-Apart from deletion.py, which needs billing and payments: other floors and gateways import this.
+Apart from deletion.py, which needs billing and payments: other packages and gateways import this.
 """
 
 from datetime import timedelta

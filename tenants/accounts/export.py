@@ -29,7 +29,7 @@ class Table:
 
 
 def list_tables(tenant: Tenant) -> list[Table]:
-    """Return what this floor knows of a workspace. Digests and secrets are in none of it."""
+    """Return what this app knows about a workspace, without digests and secrets."""
     return [
         make_table(
             "workspace",

@@ -41,7 +41,6 @@ ALLAUTH = (
     _("You cannot remove your primary email address (%(email)s)."),
     _("You cannot remove your primary email address."),
     _("You have confirmed %(email)s."),
-    _("You have signed out."),
     _("You must type the same email each time."),
     _("You must type the same password each time."),
 )

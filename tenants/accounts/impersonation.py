@@ -69,7 +69,7 @@ def read_impersonation(request: HttpRequest) -> Impersonation | None:
 
 
 def find_seen_tenant(request: HttpRequest) -> Tenant | None:
-    """Return the workspace that an operator looks at now. One who is no operator any more sees nothing."""
+    """Return the workspace that an operator is viewing; None for someone who is no longer an operator."""
     look = read_impersonation(request)
     user = request.user
     if look is None or look.is_over or not isinstance(user, User):

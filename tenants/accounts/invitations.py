@@ -1,6 +1,6 @@
 """Invite people to a workspace by mail, and let them in.
 
-The mailed link holds a token of 256 bits; the database keeps its SHA-256 alone. It lets in whoever is logged
+The mailed link holds a token of 256 bits; the database keeps its SHA-256 alone. It admits anyone logged
 in with the invited address, once, for seven days. Nothing here says whether an address has an account.
 """
 

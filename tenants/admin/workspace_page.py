@@ -100,7 +100,7 @@ def _facts(tenant: Tenant) -> Iterable[Fact]:
     limits = plans.limits_of(tenant, now)
     yield Fact("Plan", str(plans.plan_version_at(tenant, now)))
     usage = usage_of(tenant.pk, months.current())
-    share = f"{100 * usage.tokens / limits.monthly_tokens:.0f} %" if limits.monthly_tokens else "all"
+    share = f"{100 * usage.tokens / limits.monthly_tokens:.0f}%" if limits.monthly_tokens else "all"
     is_full = usage.tokens >= limits.monthly_tokens
     yield Fact("Tokens this month", f"{usage.tokens:,} of {limits.monthly_tokens:,} ({share})", is_full)
     shared = allowance_of(tenant, now).shared_tokens
@@ -113,7 +113,7 @@ def _facts(tenant: Tenant) -> Iterable[Fact]:
     is_spent = cap is not None and usage.nanousd >= cap
     yield Fact("Spent this month", spent if cap is None else f"{spent} of {usd(cap)}", is_spent)
     per_minute = f"{limits.requests_per_minute:,} requests, {limits.tokens_per_minute:,} tokens"
-    yield Fact("A minute", per_minute)
+    yield Fact("Per minute", per_minute)
     yield Fact("Concurrent requests", f"{limits.parallel_requests:,} requests")
     is_stale = tenant.generation > tenant.observed_generation
     yield Fact("Gateways have", "an outdated version" if is_stale else "the current version", is_stale)
@@ -124,7 +124,7 @@ def _state(tenant: Tenant) -> Fact:
         end = f"erased {tenant.erased_at:%Y-%m-%d %H:%M} UTC" if tenant.erased_at else "being erased"
         return Fact("State", f"deleted {tenant.deleted_at:%Y-%m-%d %H:%M} UTC, {end}", is_alarming=True)
     if tenant.suspended_at is None:
-        return Fact("State", "served")
+        return Fact("State", "active")
     since = f"suspended since {tenant.suspended_at:%Y-%m-%d %H:%M} UTC"
     reason = f": {tenant.suspended_reason}" if tenant.suspended_reason else ""
     return Fact("State", since + reason, is_alarming=True)

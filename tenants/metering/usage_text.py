@@ -41,7 +41,7 @@ def usage_sentence(*, used: int, allowance: Allowance, now: datetime) -> str:
         if elapsed < FIRST_DAYS:
             sentence = gettext("You've used {share} of {month}'s {tokens}.")
         elif meter / used >= (end - start) / elapsed:
-            sentence = gettext("You've used {share} of {month}'s {tokens}, on track to last the month.")
+            sentence = gettext("You've used {share} of {month}'s {tokens}. They should last the month.")
         else:
             reached = start + elapsed * (meter / used)
             words["day"] = str(ordinal(reached.astimezone(UTC).day))

@@ -167,4 +167,4 @@ def _close(connection: Any) -> None:
     try:
         connection.close()
     except (smtplib.SMTPException, OSError):
-        logger.info("the mail server broke off before the end of the dialogue")
+        logger.info("the mail server closed the connection early")

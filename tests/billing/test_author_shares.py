@@ -135,9 +135,9 @@ def test_a_stuck_draft_holds_payment_up_for_three_days_at_most(acme, charlies, e
     Invoice.objects.create(tenant=charlies, period="2026-10", plan="Free v1", total_nanousd=0)
     drafts_end = datetime(2026, 11, 2, tzinfo=UTC)
     assert author_shares.pay_due(drafts_end + timedelta(days=3, seconds=-1)) == 0
-    assert "wait for 1 drafts" in caplog.text
+    assert "are waiting for 1 draft" in caplog.text
     assert author_shares.pay_due(drafts_end + timedelta(days=3)) == 1
-    assert "paid beside 1 drafts" in caplog.text
+    assert "paid although 1 invoices are drafts" in caplog.text
     assert paid_to(acme) > 0
 
 

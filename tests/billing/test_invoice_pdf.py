@@ -86,7 +86,7 @@ def test_it_is_made_out_to_the_details_of_the_day_it_was_finalized(alice_client,
     details.set_details(on_writer, name="Another Ltd")
     settings.INVOICE_ISSUER = "Others Ltd"
     _, text = read(pdf.invoice_pdf(Invoice.objects.get(pk=invoice.pk)))
-    for line in ("#Acme [*Ltd*]", "1 High Street", "London", "Tax id GB1", "Scribes Ltd"):
+    for line in ("#Acme [*Ltd*]", "1 High Street", "London", "Tax ID GB1", "Scribes Ltd"):
         assert line in text
     assert "Another" not in text
     assert "Others" not in text
@@ -105,7 +105,7 @@ def test_three_styles_with_all_their_meters_fit_on_one_page(on_writer, event, se
     invoice = invoices.finalize_invoice(invoices.draft_invoice(on_writer, LAST_MONTH))
     count, text = read(pdf.invoice_pdf(invoice))
     assert (count, invoice.lines.count()) == (1, 12)
-    assert "Please quote PS-000001." in text
+    assert "Please include the reference PS-000001." in text
 
 
 def test_a_long_invoice_goes_on_with_its_head_on_each_page(invoice):

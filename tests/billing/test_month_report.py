@@ -75,9 +75,9 @@ COST = "$0.10 per million input tokens and $0.40 per million output tokens"
     ("used", "day", "said"),
     [
         (0, 12, "You haven't used any of your 1,000 tokens for November yet."),
-        (5, 12, "You've used less than 1% of November's tokens, on track to last the month."),
+        (5, 12, "You've used less than 1% of November's tokens. They should last the month."),
         (410, 11, "You've used 41% of November's tokens. At this rate you'll reach the cap on the 25th."),
-        (410, 20, "You've used 41% of November's tokens, on track to last the month."),
+        (410, 20, "You've used 41% of November's tokens. They should last the month."),
         (410, 1, "You've used 41% of November's tokens."),
         (1000, 30, "You've used all 1,000 tokens for November. Your tokens reset on 1 December."),
     ],
@@ -168,7 +168,7 @@ def test_what_comes_after_the_included_tokens_is_said(allowance, used, credits_n
 def test_a_pace_that_would_last_for_ages_is_told_too():
     now = datetime(2026, 11, 29, tzinfo=UTC)
     said = usage_sentence(used=1, allowance=Allowance(0, 10**15, is_overage_allowed=False), now=now)
-    assert said.endswith("on track to last the month.")
+    assert said.endswith("They should last the month.")
 
 
 def test_the_month_includes_what_its_dearest_plan_includes(acme):

@@ -18,7 +18,7 @@ ROOTS = (ROOT, *(ROOT / floor for floor in FLOORS), ROOT / "inference/quota")
 
 def table_of_layers() -> dict[str, list[set[str]]]:
     """Return each floor's layers as the page's table has them, the highest first."""
-    section = PAGE.split("Inside an app the packages are layers")[1].split("##")[0]
+    section = PAGE.split("Inside an app, the packages are layers")[1].split("##")[0]
     rows = [line.strip("|").split("|") for line in section.splitlines() if line.startswith("|")]
     layers = {}
     for floor, *cells in zip(*rows, strict=True):

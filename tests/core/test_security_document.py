@@ -8,7 +8,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 DOCUMENT = ROOT / "docs" / "security.md"
 NAMED = re.compile(r"`(\w[\w/]*/test_\w+\.py)::(test_\w+)`")
-HEADER = "| threat | what bounds it | test |"
+HEADER = "| threat | protection | test |"
 
 
 @cache

@@ -268,7 +268,7 @@ def lay_styles_of_others(acme: Tenant, alice: User, others: Tenant, engine: Engi
 def lay_money(acme: Tenant, settings) -> list[str]:
     """Lay an unpaid invoice with a tax id, payments of every kind, credits, earnings, a coming plan."""
     settings.PAYMENT_INSTRUCTIONS = "Ink & Sons\nIBAN DE02 1203 0000 0000 2020 51"
-    settings.INVOICE_ISSUER = "Ink & Sons\n1 Quill Street, Oxford\nTax id GB123456789"
+    settings.INVOICE_ISSUER = "Ink & Sons\n1 Quill Street, Oxford\nTax ID GB123456789"
     now = timezone.now()
     choose_plan(acme, "studio", now=now)
     choose_plan(acme, "writer", now=now + timedelta(seconds=1))

@@ -42,7 +42,7 @@ class Command(BaseCommand):
             "--quantisation",
             choices=[stated for stated in QUANTISATIONS if stated],
             default="",
-            help="quantization of the base model used in training, as in the upload form (default: "
+            help="quantisation of the base model used in training, as in the upload form (default: "
             "detected from the files)",
         )
 

@@ -167,7 +167,7 @@ def how_to_pay(invoice: Invoice) -> list[str]:
         return []
     return [
         *settings.PAYMENT_INSTRUCTIONS.splitlines(),
-        gettext("Please quote %(invoice)s.") % {"invoice": invoice},
+        gettext("Please include the reference %(invoice)s.") % {"invoice": invoice},
     ]
 
 

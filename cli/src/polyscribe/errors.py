@@ -17,11 +17,11 @@ class NotLoggedIn(PolyscribeError):
 
 
 class BadKey(PolyscribeError):
-    """The API key is not one: it has spaces or letters that keys don't have. Copy it again, whole."""
+    """The API key is invalid: it contains spaces or unexpected characters. Copy the complete key again."""
 
 
 class BadAddress(PolyscribeError):
-    """The service's address is not valid. Give it as https://polyscribe.example.com."""
+    """The service's address is invalid. Use the form https://polyscribe.example.com."""
 
 
 class KeyOfAnotherService(PolyscribeError):
@@ -29,11 +29,11 @@ class KeyOfAnotherService(PolyscribeError):
 
 
 class BadSettings(PolyscribeError):
-    """The settings file can't be read. Run `polyscribe login` to write it again."""
+    """The settings file can't be read. Run `polyscribe login` to recreate it."""
 
 
 class NoSuchProfile(PolyscribeError):
-    """There is no profile by that name. See `polyscribe profiles list`."""
+    """There is no profile with that name. See `polyscribe profiles list`."""
 
 
 class NotConfirmed(PolyscribeError):
@@ -41,27 +41,27 @@ class NotConfirmed(PolyscribeError):
 
 
 class LoginRefused(PolyscribeError):
-    """The login was refused in the browser. Run `polyscribe login` to try again."""
+    """The login was denied in the browser. Run `polyscribe login` to try again."""
 
 
 class LoginExpired(PolyscribeError):
-    """Nobody confirmed the login in time. Run `polyscribe login` to get a new code."""
+    """The login wasn't confirmed in time. Run `polyscribe login` to get a new code."""
 
 
 class DownloadFailed(PolyscribeError):
-    """A file did not arrive as the service has it. Run the same command again."""
+    """A downloaded file differs from the service's copy. Run the same command again."""
 
 
 class Unreachable(PolyscribeError):
-    """The service does not answer. Check the address and the network, then try again."""
+    """The service isn't responding. Check the address and your network, then try again."""
 
 
 class StorageRefused(PolyscribeError):
-    """The storage did not take a part of a file. Run the same command again: it goes on where it stopped."""
+    """The storage didn't accept part of a file. Run the same command again to resume where it stopped."""
 
 
 class FolderRejected(PolyscribeError):
-    """This folder is no adapter that could be served. Nothing was sent."""
+    """This folder doesn't contain a valid adapter. Nothing was sent."""
 
     def __init__(self, findings: Sequence[Mapping[str, str]]) -> None:
         super().__init__()
@@ -69,12 +69,12 @@ class FolderRejected(PolyscribeError):
 
 
 class FolderChanged(PolyscribeError):
-    """The folder was written to while it was sent, so what was sent is given up. Push it again once its
-    writer is done."""
+    """The folder changed during the push, so the upload was discarded. Push it again when the folder is
+    complete."""
 
 
 class VersionNotServing(PolyscribeError):
-    """The version was not taken."""
+    """The version was not accepted."""
 
     def __init__(self, message: str, *, version: Mapping[str, Any], findings: Sequence[Any] = ()) -> None:
         super().__init__(message)
@@ -91,7 +91,7 @@ class VersionFailed(VersionNotServing):
 
 
 class NotServingYet(VersionNotServing):
-    """The version did not serve within the time that a push was to wait for it."""
+    """The version wasn't ready within the push's timeout."""
 
 
 class ApiError(PolyscribeError):

@@ -3,7 +3,7 @@
 -- ARGV: request id, tenant id, prompt, cached and completion tokens, cost in nano-USD, finish reason, outcome,
 --       route and engine ('': those of the last heartbeat), 'sweep' when a sweeper calls: it acts only if the lease
 --       is over
--- Returns 1 if this call settled, 2 if a sweeper had, 0 if there is no such hold (any more). A request without tokens
+-- Returns 1 if this call settled, 2 if a sweeper had, 0 if there is no such hold (or no longer). A request without tokens
 -- is an event only after an engine's failure. The hold of a swept request stays for an hour, in case its gateway was
 -- only slow: what the sweeper billed stands, and a request that had no count yet is billed now.
 local hold_key, leases_key, account_key, bucket_key, stream_key, pool_account_key = unpack(KEYS)

@@ -78,7 +78,7 @@ def _tiles(request: HttpRequest, latest: Interval | None) -> Iterator[Tile]:
         try:
             yield from list(ask())
         except redis.RedisError:
-            yield Tile("Valkey", "away", "Not responding, so all requests are refused.", is_alarming=True)
+            yield Tile("Valkey", "down", "Not responding, so all requests are refused.", is_alarming=True)
 
 
 def _traffic(latest: Interval | None) -> Iterator[Tile]:
@@ -87,7 +87,7 @@ def _traffic(latest: Interval | None) -> Iterator[Tile]:
         yield Tile("Requests", "no sample yet", "Beat takes one sample per minute.", address)
         return
     yield Tile("Requests", f"{latest.requests_per_s:,.1f}/s", "in the last five minutes", address)
-    yield Tile("Tokens", f"{latest.tokens_per_s:,.0f}/s", "read and written", address)
+    yield Tile("Tokens", f"{latest.tokens_per_s:,.0f}/s", "input and output", address)
     half, most = latest.first_byte_s(0.5), latest.first_byte_s(0.95)
     if half is None or most is None:
         yield Tile("First token", "none", "no streams in the last five minutes", address)
@@ -106,7 +106,7 @@ def _engines() -> Iterator[Tile]:
     answering = Engine.objects.answering().count()
     names = Engine.objects.in_service().exclude(pk__in=Engine.objects.answering().values("pk"))
     silent = ", ".join(names.order_by("name").values_list("name", flat=True)[:3])
-    note = f"not responding: {silent}" if silent else "answer"
+    note = f"not responding: {silent}" if silent else "all responding"
     yield Tile("Engines", f"{answering} of {known}", note, address, answering < known or not known)
     placements = reverse("admin:adapters_placement_changelist")
     is_wanted = Q(placements__is_desired=True)

@@ -54,7 +54,7 @@ class CountedTask(DjangoTask):  # type: ignore[type-arg]  # it is generic only i
         try:
             count_task(valkey.client(), str(self.name), is_success=status == "SUCCESS", busy_s=busy_s)
         except redis.RedisError:
-            logger.warning("task %s was not counted: Valkey did not answer", self.name)
+            logger.warning("task %s was not counted: Valkey isn't responding", self.name)
 
     def on_failure(self, exc: Exception, task_id: str, args: Any, kwargs: Any, einfo: Any) -> None:
         """Keep what failed, for the console."""
@@ -65,7 +65,7 @@ class CountedTask(DjangoTask):  # type: ignore[type-arg]  # it is generic only i
                 str(self.name), args, kwargs, error=exc, traceback=str(einfo), queue=queue
             )
         except DatabaseError:
-            logger.warning("the failure of task %s was not kept: PostgreSQL did not answer", self.name)
+            logger.warning("the failure of task %s was not recorded: PostgreSQL isn't responding", self.name)
 
 
 def count_task(store: Store, task: str, *, is_success: bool, busy_s: float) -> None:

@@ -82,7 +82,7 @@ class OpenView(WorkspaceView):
     limit_per_minute: int
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
-        """Let in whoever has requests left."""
+        """Allow a request while its client is within the rate limit."""
         APIView.initial(self, request, *args, **kwargs)
         network = network_of(request.META.get("REMOTE_ADDR") or "")
         self._rate = rate_limit.take(f"{type(self).__name__}:{network}", self.limit_per_minute)

@@ -25,7 +25,7 @@ MAX_CODE = 20  # characters
 @member_required
 @requires(to_read=Permission.MAKE_KEYS)
 def show_login(request: MemberRequest) -> HttpResponse:
-    """Ask for a code; once it is there, show who asks for what."""
+    """Ask for a code; once it is entered, show the program's request."""
     code = request.GET.get("code", "")[:MAX_CODE]
     login = None
     error = ""

@@ -162,7 +162,7 @@ async def test_long_texts_count_as_work_and_short_ones_do_not(client, account, m
         assert (await ask(client, "/tokenize", {"prompt": "Rain " * 48_000}))[0] == 200
         await eventually(lambda: account.store.keys("*:refusals:*"))
     status, answer = await ask(client, "/tokenize", {"prompt": "Rain"})
-    assert (status, "Too many invalid requests" in answer["error"]["message"]) == (429, True)
+    assert (status, "Too many failed requests" in answer["error"]["message"]) == (429, True)
 
 
 async def test_a_server_without_the_tokenizer_says_so(client, account, settings, tmp_path):

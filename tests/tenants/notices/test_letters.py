@@ -14,7 +14,7 @@ pytestmark = pytest.mark.django_db
 
 SAID = {
     EventType.USAGE_THRESHOLD_REACHED: (
-        "80 % of November's tokens",
+        "80% of November's tokens",
         "812,345 tokens of 1,000,000",
         "/usage/",
     ),

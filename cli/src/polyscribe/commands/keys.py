@@ -112,7 +112,7 @@ def keep_own_secret(old: dict[str, Any], new: dict[str, Any]) -> None:
 
 def old_lives(hours: int) -> str:
     """Return how long the old secret still works."""
-    return f"The old one works for {hours} more hours." if hours else "The old one stops working at once."
+    return f"The old one works for {hours} more hours." if hours else "The old one stops working immediately."
 
 
 def print_secret(key: dict[str, Any], *, as_json: bool) -> None:

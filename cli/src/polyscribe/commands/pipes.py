@@ -1,4 +1,4 @@
-"""Output that nobody reads any more, as after `polyscribe --help | head -1`: the command ends quietly."""
+"""Output that is no longer read, as after `polyscribe --help | head -1`: the command ends quietly."""
 
 import io
 import os
@@ -9,7 +9,7 @@ STDOUT, STDERR = 1, 2
 
 
 class ReaderGone(Exception):
-    """Nobody reads what is printed any more."""
+    """The output is no longer read."""
 
 
 class WatchedPipe(io.FileIO):

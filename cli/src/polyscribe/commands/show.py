@@ -77,7 +77,7 @@ def print_error(error: PolyscribeError) -> None:
             if fault.get("message") not in (None, error.detail):
                 console.print(printable(f"  {fault.get('field')}: {fault['message']}"))
         if error.status >= 500 and error.request_id:
-            console.print(printable(f"  Request id for support: {error.request_id}"))
+            console.print(printable(f"  Request ID for support: {error.request_id}"))
 
 
 def describe_error(error: PolyscribeError) -> dict[str, Any]:

@@ -140,7 +140,7 @@ def follow_requests(
         for entry in reversed(newest):
             if entry["request_id"] not in known:
                 yield entry
-        # One that is not listed any more is older than all that are, so it need not be remembered.
+        # One that is no longer listed is older than all listed ones, so it need not be remembered.
         known = {entry["request_id"] for entry in newest} or known
         most = MOST_AT_ONCE
         session_of(context).retries.sleep(POLL_S)

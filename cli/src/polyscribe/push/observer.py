@@ -11,7 +11,7 @@ class PushObserver:
         """Files of `total_bytes` are sent as `version`; of these the storage has `stored_bytes` already."""
 
     def bytes_sent(self, count: int) -> None:
-        """So many more bytes went out; a negative count: a part is sent again from its beginning."""
+        """`count` more bytes were sent; a negative count: a part is sent again from its beginning."""
 
     def upload_ended(self) -> None:
         """Every part is in the storage, or the upload failed."""

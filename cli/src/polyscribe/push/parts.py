@@ -81,7 +81,7 @@ class PartSender:
     def send_missing_parts(self) -> None:
         """Send every part that the storage lacks.
 
-        Raises FolderChanged for a file that is not as it was checked any more, and StorageRefused when round
+        Raises FolderChanged for a file that has changed since its check, and StorageRefused when round
         after round fails.
         """
         failed_rounds = 0

@@ -146,7 +146,7 @@ class Pusher:
                 raise
 
     def _give_up(self, push: RememberedPush) -> None:
-        """Cancel an upload that no folder belongs to any more; else its parts count for a day."""
+        """Cancel an upload that no longer has a folder; otherwise its parts count for a day."""
         push.forget()
         with suppress(PolyscribeError):  # what was wrong first is told
             self.uploads.abort(push.version_id)
