@@ -5,7 +5,6 @@ uploads a version a minute through the management API, promotes it, asks in it a
 """
 
 import asyncio
-import json
 import random
 import re
 import subprocess
@@ -14,6 +13,7 @@ import threading
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from pathlib import Path
 from statistics import linear_regression, median
 from typing import Any
@@ -26,16 +26,14 @@ from stack.api import Api, Upload, await_serving, upload_style
 from stack.application import WORKERS
 from stack.errors import Miss
 from stack.folders import ROOT, shown
-from stack.services import Stack
 from trials.chaos.load import Seen, draw_body
-from trials.chaos.trial import list_work
+from trials.chaos.trial import keep_asking
 from trials.chaos.verdict import count_names, is_billed_once, read_seen
-from trials.harness import Tenant, await_quiet, create_tenants, pause, run_modules, run_on_own_stack
+from trials.harness import Context, Tenant, await_quiet, create_tenants, pause, run_on_own_stack
 from trials.styles import make_adapters
 from trials.usage_records import UsageRecords
 from trials.verdict import Say, Verdict
 
-RESULT = ROOT / "bench" / "results" / "soak.json"
 SAMPLE_EVERY_S = 5.0
 UPLOAD_EVERY_S = 60.0
 VERSIONS_A_STYLE = 4
@@ -66,7 +64,7 @@ class Growth:
 class Memory:
     """The resident memory of the stack's programs, sample by sample."""
 
-    stack: Stack
+    context: Context
     at_s: list[float] = field(default_factory=list)
     mib: dict[str, list[float]] = field(default_factory=lambda: {name: [] for name in WATCHED})
 
@@ -74,7 +72,7 @@ class Memory:
         """Look at every program once."""
         self.at_s.append(time.monotonic())
         for name, found in self.mib.items():
-            found.append(machine.rss_mib(self.stack.supervisor.pid(name)))
+            found.append(machine.rss_mib(self.context.read_pid(name)))
 
     def growths(self) -> dict[str, Growth]:
         """Return each program's growth, by a straight line through its samples."""
@@ -144,61 +142,46 @@ class SoakVerdict(Verdict):
         return {**super().details(), "memory": memory}
 
 
-def soak(*, minutes: float, var: Path | None) -> int:
+def soak(*, minutes: float) -> int:
     """Run the trial on a stack of its own; return 0 if the verdict is good."""
-
-    def soaking(stack: Stack, notes: Path) -> SoakVerdict:
-        return trial(stack, notes, seconds=60 * minutes)
-
-    return run_on_own_stack("soak", soaking, var=var)
+    return run_on_own_stack("soak", partial(trial, seconds=60 * minutes))
 
 
-def trial(stack: Stack, notes: Path, *, seconds: float) -> SoakVerdict:
+def trial(context: Context, *, seconds: float) -> SoakVerdict:
     """Load the stack, upload meanwhile, then compare what clients saw with the usage records."""
-    variables = stack.variables
-    stopping = stack.supervisor.stopping
-    say = stack.steps.say
+    variables = context.variables
     records = UsageRecords(variables)
-    memory = Memory(stack)
+    memory = Memory(context)
     tenants = create_tenants(variables, {f"soak-{number}": 10**9 for number in range(1, 4)})
-    folders = make_adapters(variables["BASE_MODEL_DIR"], notes / "adapters", count=3, rank=8)
-    say(f"\nsoak: {seconds:.0f} s, notes in {shown(notes)}/")
+    folders = make_adapters(variables["BASE_MODEL_DIR"], context.notes / "adapters", count=3, rank=8)
+    context.say(f"\nsoak: {seconds:.0f} s, notes in {shown(context.notes)}/")
     began_s = time.monotonic()
-    work = list_work(variables, tenants, notes, seed=1)
-    with run_modules("trials.chaos.load", work, variables=variables) as loads:
-        writer = Writer(variables, folders, stopping)
+    with keep_asking(context, tenants, seed=1) as wanting:
+        writer = Writer(context, folders)
         writer.thread.start()
         while time.monotonic() < began_s + seconds:
             memory.sample()
-            pause(stopping, SAMPLE_EVERY_S)
+            pause(context.stopping, SAMPLE_EVERY_S)
         writer.end()
-        for load in loads:
-            load.communicate(timeout=200)  # it answers the end of its input by ending
-        codes = [load.returncode for load in loads]
-    await_quiet(records, tenants, stopping)
-    wanting = [f"load process {number} ended with {code}" for number, code in enumerate(codes, 1) if code]
+    await_quiet(records, tenants, context.stopping)
     wanting += writer.uploads.faults
     wanting += run_checks(variables)
-    verdict = judge(
-        records, tenants, read_seen(notes), memory, seconds=seconds, uploads=writer.uploads, wanting=wanting
-    )
-    verdict.write(notes)
-    write_result(verdict)
-    report(verdict, say)
+    seen = read_seen(context.notes)
+    verdict = judge(records, tenants, seen, memory, seconds=seconds, uploads=writer.uploads, wanting=wanting)
+    verdict.write(context.notes)
+    verdict.publish("soak.json", judges_memory=seconds >= SETTLED_S)
+    report(verdict, context.say)
     return verdict
 
 
 class Writer:
     """Uploads version after version in a thread, as a person's script would."""
 
-    def __init__(
-        self, variables: Mapping[str, str], folders: Sequence[Path], stopping: threading.Event
-    ) -> None:
-        known = json.loads(Path(variables["DEMO_SECRETS_FILE"]).read_text())
-        self._site = variables["SITE_URL"]
-        self._key = str(known["api_key"])
+    def __init__(self, context: Context, folders: Sequence[Path]) -> None:
+        self._site = context.variables["SITE_URL"]
+        self._key = context.read_secrets()["api_key"]
         self._folders = folders
-        self._stopping = stopping
+        self._stopping = context.stopping
         self._over = threading.Event()
         self.uploads = Uploads()
         self.thread = threading.Thread(target=self._upload_until_over, name="writer")
@@ -302,12 +285,6 @@ def find_undocumented(seen: Sequence[Mapping[str, Any]]) -> list[str]:
             facts = [request[name] for name in ("request_id", "outcome", "status", "code")]
             faults.append(" ".join(map(str, facts)))
     return faults
-
-
-def write_result(verdict: SoakVerdict) -> None:
-    """Keep what the documents may name."""
-    facts = {"machine": machine.model(), "judges_memory": verdict.seconds >= SETTLED_S}
-    RESULT.write_text(json.dumps(verdict.details() | facts, indent=1) + "\n")
 
 
 def report(verdict: SoakVerdict, say: Say) -> None:

@@ -10,7 +10,7 @@ from email import message_from_bytes, policy
 from pathlib import Path
 
 from stack.api import wait_until
-from trials.compose.images import run
+from trials.debian import run
 
 HOST = "mail.trial"
 USER = "trial"
@@ -21,15 +21,10 @@ LINK = re.compile(r"https://[^/\s]+(/\S+)")
 def make_certificate(folder: Path) -> tuple[Path, Path]:
     """Return a new certificate for the server's name, which is its own authority, and its key."""
     certificate, key = folder / "mail.crt", folder / "mail.key"
-    run(
-        [
-            "openssl", "req", "-x509", "-nodes", "-days", "2", "-subj", f"/CN={HOST}",
-            "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256",
-            "-addext", f"subjectAltName=DNS:{HOST}",
-            "-addext", "keyUsage=critical,digitalSignature,keyCertSign",
-            "-keyout", str(key), "-out", str(certificate),
-        ]
-    )  # fmt: skip
+    kind = ["-x509", "-nodes", "-days", "2", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256"]
+    names = ["-subj", f"/CN={HOST}", "-addext", f"subjectAltName=DNS:{HOST}"]
+    usage = ["-addext", "keyUsage=critical,digitalSignature,keyCertSign"]
+    run(["openssl", "req", *kind, *names, *usage, "-keyout", str(key), "-out", str(certificate)])
     certificate.chmod(0o644)
     return certificate, key
 
