@@ -3,24 +3,20 @@
 import contextlib
 import json
 import os
-import subprocess
-import sys
 import time
 from pathlib import Path
 
+import grammar_processes as module
 import numpy as np
 import pytest
+from grammar_processes import Budget, GrammarError, Grammars, Limits, Sequence, wait_for_steps
 
 from engine import serve
 from inference.contract.field_checks import MAX_STOP_CHARACTERS
+from tests.engine.engine_python import CPU, ENGINE_PYTHON, run_as_vllm
+from tests.waiting import eventually
 
-sys.path.append(str(serve.EXTENSIONS))  # vLLM's processes have it on their path, too
-
-import grammar_processes as module
-from grammar_processes import Budget, GrammarError, Grammars, Limits, Sequence, wait_for_steps
-
-ENGINE_PYTHON = Path(serve.__file__).parents[1] / ".venv-engine" / "bin" / "python"
-MODEL = serve.read_settings({"ENGINE_DEVICE": "cpu"}).base_model_dir
+MODEL = serve.read_settings(CPU).base_model_dir
 pytestmark = pytest.mark.skipif(
     not (ENGINE_PYTHON.exists() and (MODEL / "tokenizer.json").exists()),
     reason="vLLM or the base model is not installed here",
@@ -45,10 +41,8 @@ DEAR = "(.{1,20})+"  # its second step takes minutes
 
 
 @pytest.fixture(scope="module")
-def tokenizer_info():
-    done = subprocess.run([str(ENGINE_PYTHON), "-c", SERIALIZE, str(MODEL)], capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr[-2000:]
-    return done.stdout
+def tokenizer_info(tmp_path_factory):
+    return run_as_vllm(SERIALIZE, str(MODEL), home=tmp_path_factory.mktemp("home"))
 
 
 @pytest.fixture
@@ -220,10 +214,7 @@ def test_processes_end_with_their_sequence_and_with_the_engine(start):
     ids = [sequence._process.process_id for sequence in sequences]
     sequences[0].close()
     grammars.close()
-    until_s = time.monotonic() + 20
-    while any(map(is_running, ids)) and time.monotonic() < until_s:
-        time.sleep(0.05)
-    assert not any(map(is_running, ids))
+    eventually(lambda: not any(map(is_running, ids)), within_s=20)
 
 
 def is_running(process_id):
@@ -253,11 +244,4 @@ for function in (
 
 
 def test_vllm_loads_the_plugin_in_each_of_its_processes(tmp_path):
-    variables = serve.engine_environment(serve.read_settings({"ENGINE_DEVICE": "cpu"}))
-    done = subprocess.run(
-        [str(ENGINE_PYTHON), "-c", LOADS_PLUGINS],
-        env={**variables, "PATH": os.environ["PATH"], "HOME": str(tmp_path)},
-        capture_output=True,
-        text=True,
-    )
-    assert done.stdout.split() == ["polyscribe_grammars"] * 7, done.stderr[-2000:]
+    assert run_as_vllm(LOADS_PLUGINS, home=tmp_path).split() == ["polyscribe_grammars"] * 7

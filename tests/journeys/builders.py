@@ -30,9 +30,15 @@ def logged_requests(writer, **filters: str) -> list[list[str]]:
     return rows(writer.session.get("/usage/requests/", params=filters).text)
 
 
-def hang_ups(writer) -> list[list[str]]:
-    """Return the rows of requests whose client hung up."""
-    return [row for row in logged_requests(writer) if "disconnected" in " ".join(row)]
+def assert_a_hang_up_is_billed(writer) -> None:
+    """Wait until the log tells of the one request whose client hung up; it has what was written by then."""
+
+    def hang_ups() -> list[list[str]]:
+        return [row for row in logged_requests(writer) if "disconnected" in " ".join(row)]
+
+    eventually(hang_ups, within_s=30, what="the log of requests does not tell of the hang-up")
+    [row] = hang_ups()
+    assert any(cell.isdecimal() and 1 <= int(cell) < 200 for cell in row)
 
 
 def billed(writer, request_id: str) -> tuple[int, int]:

@@ -30,10 +30,8 @@ from tests.waiting import eventually
 ENGINE_PYTHON = ROOT / ".venv-engine" / "bin" / "python"
 PASSWORD = "correct horse battery staple"
 SAMPLE_PROMPT = "Describe a morning in the city."
-FLAGS = [
-    "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
-    "--disable-component-update", "--disable-sync",
-]  # fmt: skip
+SILENT = [f"--disable-{what}" for what in ("background-networking", "component-update", "sync")]
+FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", *SILENT]
 # Playwright waits five seconds, in which a busy machine may not come to draw a page.
 expect.set_options(timeout=60_000)
 
@@ -169,6 +167,17 @@ def find_chromium() -> str:
     return shutil.which("chromium") or shutil.which("google-chrome") or "/usr/bin/chromium"
 
 
+def log_in(page: Page, path: str) -> None:
+    """Log in as the seeded writer; end at a page."""
+    known = json.loads(Path(os.environ["DEMO_SECRETS_FILE"]).read_text())
+    page.goto("/accounts/login/")
+    page.get_by_label("Email").fill(known["login"])
+    page.get_by_label("Password").fill(known["password"])
+    page.get_by_role("button", name="Log in", exact=True).click()
+    expect(page).not_to_have_url(re.compile("/accounts/login/"))
+    page.goto(path)
+
+
 def look(page: Page, name: str) -> None:
     """Keep a picture of the page when SCREENSHOTS names a folder."""
     if folder := os.environ.get("SCREENSHOTS"):
@@ -178,22 +187,25 @@ def look(page: Page, name: str) -> None:
 
 def run_engine_script(name: str, *options: str, stdin: str = "") -> str:
     """Run one of engine/'s scripts in the engine's own environment; return what it prints."""
-    done = subprocess.run(
-        [ENGINE_PYTHON, ROOT / "engine" / name, *options],
-        input=stdin, capture_output=True, text=True, check=False, timeout=500,
-        # PyTorch's threads spin while they wait for each other: on a busy machine two are slower than one.
-        env=os.environ | {"OMP_NUM_THREADS": "1"},
-    )  # fmt: skip
+    command = [ENGINE_PYTHON, ROOT / "engine" / name, *options]
+    # PyTorch's threads spin while they wait for each other: on a busy machine two are slower than one.
+    environment = os.environ | {"OMP_NUM_THREADS": "1"}
+    done = subprocess.run(command, input=stdin, env=environment, capture_output=True, text=True, timeout=500)
     assert done.returncode == 0, done.stderr[-2000:]
     return done.stdout
 
 
 def kill(name: str) -> None:
     """Kill one of the stack's programs, and all that it started, with SIGKILL; return when they are gone."""
-    record = Folders(Path(os.environ["DEMO_SECRETS_FILE"]).parent).pids / f"{name}.json"
-    group = json.loads(record.read_text())["pid"]
+    group = group_of(name)
     os.killpg(group, signal.SIGKILL)
     eventually(lambda: not runs(group), within_s=60, what=f"{name} was killed and is still there")
+
+
+def group_of(name: str) -> int:
+    """Return the process group of one of the stack's programs."""
+    record = Folders(Path(os.environ["DEMO_SECRETS_FILE"]).parent).pids / f"{name}.json"
+    return json.loads(record.read_text())["pid"]
 
 
 def runs(group: int) -> bool:

@@ -36,12 +36,14 @@ from tests.journeys.walking import (
 
 __all__ = ["base_model", "engine", "folder", "poetry", "polyscribe", "vllm"]
 
+OF_BILLING = ("usage", "requests", "invoices", "plan", "credits", "billing_details", "earnings")
 ROOMS = [
-    "member_home", "adapters:catalogue", "adapters:upload", "adapters:deleted", "inference:playground",
-    "inference:blind", "website:keys", "billing:usage", "billing:requests", "billing:invoices",
-    "billing:plan", "billing:credits", "billing:billing_details", "billing:earnings", "tenants:webhooks",
-    "tenants:team", "tenants:audit_log", "website:settings", "tenants:notices",
-]  # fmt: skip
+    *("member_home", "website:keys", "website:settings"),
+    *("adapters:catalogue", "adapters:upload", "adapters:deleted"),
+    *("inference:playground", "inference:blind"),
+    *(f"billing:{name}" for name in OF_BILLING),
+    *("tenants:webhooks", "tenants:team", "tenants:audit_log", "tenants:notices"),
+]
 USAGE = {"prompt_tokens": 12, "completion_tokens": 40}
 
 # Two hundred pages take minutes.
@@ -204,10 +206,8 @@ def add_authenticator(page: Page) -> None:
     """Give a browser a device whose owner says yes at once."""
     devices = page.context.new_cdp_session(page)
     devices.send("WebAuthn.enable")
-    device = {
-        "protocol": "ctap2", "transport": "internal", "hasResidentKey": True, "hasUserVerification": True,
-        "isUserVerified": True, "automaticPresenceSimulation": True,
-    }  # fmt: skip
+    abilities = ("hasResidentKey", "hasUserVerification", "isUserVerified", "automaticPresenceSimulation")
+    device = {"protocol": "ctap2", "transport": "internal", **dict.fromkeys(abilities, True)}
     devices.send("WebAuthn.addVirtualAuthenticator", {"options": device})
 
 

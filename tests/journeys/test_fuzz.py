@@ -23,9 +23,15 @@ def test_mutated_adapters_are_refused_or_served_and_change_nobody_elses_answers(
 def test_dear_grammars_are_ended_and_harm_no_neighbour():
     # How long the neighbour waits is judged by hand: beside a whole run everybody waits.
     dear = {
-        "repeated wide class", "doubling", "long texts", "prefix items with items", "tool: bounded arrays",
-        "alternatives that are arrays of each other", "choices that begin alike", "left recursion",
-    }  # fmt: skip
+        "repeated wide class",
+        "doubling",
+        "long texts",
+        "prefix items with items",
+        "tool: bounded arrays",
+        "alternatives that are arrays of each other",
+        "choices that begin alike",
+        "left recursion",
+    }
     cases = [case for case in chosen_cases(4, SEED) if case.name in dear or case.name.startswith("random")]
     verdict = grammars.trial(beside_running_stack("fuzz-grammars"), cases=cases, seed=SEED)
     assert (verdict.cases, verdict.faults) == (len(dear) + 4, []), verdict.line()
