@@ -1,4 +1,4 @@
-"""Grammars that are followed in processes of their own, with xgrammar itself: what a dear one may take."""
+"""Grammars that are followed in processes of their own, with xgrammar itself, and what they may take."""
 
 import contextlib
 import json
@@ -37,7 +37,7 @@ PERSON = json.dumps(
     }
 )
 LONG = json.dumps({"type": "string", "minLength": 3000})  # minutes to compile
-DEAR = "(.{1,20})+"  # its second step takes minutes
+EXPENSIVE = "(.{1,20})+"  # its second step takes minutes
 
 
 @pytest.fixture(scope="module")
@@ -121,41 +121,41 @@ def test_what_is_no_grammar_is_refused_as_such(start, kind, text):
     assert raised.value.stop_reason == module.INVALID_GRAMMAR
 
 
-def test_a_dear_step_ends_its_own_sequence_and_no_other(start):
+def test_an_expensive_step_ends_its_own_sequence_and_no_other(start):
     grammars = start()
-    dear, cheap = follow(grammars, "regex", DEAR), follow(grammars, "json", PERSON)
-    wait_for_steps([dear, cheap])
+    expensive, cheap = follow(grammars, "regex", EXPENSIVE), follow(grammars, "json", PERSON)
+    wait_for_steps([expensive, cheap])
     for _ in range(3):
         began_s = time.process_time()
-        dear.accept([1000])
+        expensive.accept([1000])
         cheap.finish_step()
-        wait_for_steps([dear, cheap])
+        wait_for_steps([expensive, cheap])
         assert time.process_time() - began_s < 0.5
-    assert dear.failure == module.TOO_EXPENSIVE
-    assert has_ended(dear)
+    assert expensive.failure == module.TOO_EXPENSIVE
+    assert has_ended(expensive)
     assert write(cheap, most=40) == 40
 
 
 def test_a_step_ends_for_all_where_none_gets_a_processor(start):
-    grammars = start(step_wall_s=0.05, dear_step_s=1000.0, last_step_wall_s=0.2)
-    dear = follow(grammars, "regex", DEAR)
+    grammars = start(step_wall_s=0.05, expensive_step_s=1000.0, last_step_wall_s=0.2)
+    expensive = follow(grammars, "regex", EXPENSIVE)
     began_s = time.monotonic()
-    while not dear.failure and time.monotonic() - began_s < 60:
-        dear.accept([1000])
+    while not expensive.failure and time.monotonic() - began_s < 60:
+        expensive.accept([1000])
         step_began_s = time.monotonic()
-        dear.finish_step()
+        expensive.finish_step()
         assert time.monotonic() - step_began_s < 5
-    assert dear.failure == module.TOO_EXPENSIVE
+    assert expensive.failure == module.TOO_EXPENSIVE
 
 
 def test_the_sequences_of_a_request_share_a_budget_that_grows_with_the_tokens(start):
-    grammars = start(follow_s=0.02, follow_token_s=0.0, dear_step_s=1000.0)
+    grammars = start(follow_s=0.02, follow_token_s=0.0, expensive_step_s=1000.0)
     budget = Budget(grammars.limits)
     spent = [write(follow(grammars, "json", PERSON, budget), most=2000) for _ in range(3)]
     assert sum(spent) < 6000
     alone = write(follow(grammars, "json", PERSON), most=2000)
     assert sum(spent) < 3 * max(alone, 1)
-    generous = start(follow_s=0.02, follow_token_s=0.01, dear_step_s=1000.0)
+    generous = start(follow_s=0.02, follow_token_s=0.01, expensive_step_s=1000.0)
     assert write(follow(generous, "json", PERSON), most=2000) == 2000
 
 

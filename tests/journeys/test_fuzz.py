@@ -20,9 +20,9 @@ def test_mutated_adapters_are_refused_or_served_and_change_nobody_elses_answers(
 
 
 @pytest.mark.timeout(600)
-def test_dear_grammars_are_ended_and_harm_no_neighbour():
+def test_expensive_grammars_are_ended_and_harm_no_neighbour():
     # How long the neighbour waits is judged by hand: beside a whole run everybody waits.
-    dear = {
+    expensive = {
         "repeated wide class",
         "doubling",
         "long texts",
@@ -32,8 +32,10 @@ def test_dear_grammars_are_ended_and_harm_no_neighbour():
         "choices that begin alike",
         "left recursion",
     }
-    cases = [case for case in chosen_cases(4, SEED) if case.name in dear or case.name.startswith("random")]
+    cases = [
+        case for case in chosen_cases(4, SEED) if case.name in expensive or case.name.startswith("random")
+    ]
     verdict = grammars.trial(beside_running_stack("fuzz-grammars"), cases=cases, seed=SEED)
-    assert (verdict.cases, verdict.faults) == (len(dear) + 4, []), verdict.line()
+    assert (verdict.cases, verdict.faults) == (len(expensive) + 4, []), verdict.line()
     assert verdict.ends["grammar_too_expensive"] > 0
     assert max(verdict.beside_grammars_s) < 60
