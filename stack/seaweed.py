@@ -93,7 +93,7 @@ def program(
     seaweed_tls.ensure(data / ".seaweedfs")
     return Program(
         name="seaweed",
-        title="SeaweedFS",
+        title="SeaweedFS (S3)",
         argv=[
             str(binary()),
             "-logtostderr=true",

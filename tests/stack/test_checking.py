@@ -53,7 +53,7 @@ def test_without_npm_no_client_is_checked_and_that_fails_on_ci(monkeypatch, caps
     monkeypatch.setattr(clients, "FOLDER", tmp_path)
     monkeypatch.setattr(clients, "DOCUMENT", tmp_path / "openapi.json")
     monkeypatch.setattr(clients, "PASSED", tmp_path / "passed.sha256")
-    monkeypatch.setattr(clients, "write_document", (tmp_path / "openapi.json").touch)
+    monkeypatch.setattr(clients, "check_site", (tmp_path / "openapi.json").touch)
     monkeypatch.setattr("shutil.which", lambda _: None)
     monkeypatch.setenv("CI", on_ci)
     assert clients.check() == code
