@@ -23,7 +23,7 @@ from stack.outcome import NOT_CHECKED, Outcome, closing_line
 from stack.run import folder
 from stack.steps import Steps
 
-AT_ONCE = 3
+MAX_PARALLEL = 3
 COMPOSE = "docker-compose.yml"
 BY_HAND = {"EMAIL_URL": "smtp://mail.example.com"}  # what nobody but a person can fill in
 
@@ -34,7 +34,7 @@ def check() -> int:
     with folder(None) as folders, services.opened(folders, steps) as stack:
         stack.waiting.all(services.start(stack))
         one = partial(_run_check, variables=stack.variables, steps=steps)
-        with ThreadPoolExecutor(AT_ONCE) as pool:
+        with ThreadPoolExecutor(MAX_PARALLEL) as pool:
             running = pool.map(one, commands().items())
             figures = density.report()  # meanwhile
             outcomes = list(running)

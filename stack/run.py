@@ -32,9 +32,9 @@ def run(command: Sequence[str], *, whole: bool, var: Path | None) -> int:
         return foreground(stack, command)
 
 
-def after_dashes(words: Sequence[str]) -> Sequence[str]:
-    """Return the words without a leading `--`, which ends the options of this program."""
-    return words[1:] if words[:1] == ["--"] else words
+def after_dashes(arguments: Sequence[str]) -> Sequence[str]:
+    """Return the arguments without a leading `--`, which ends the options of this program."""
+    return arguments[1:] if arguments[:1] == ["--"] else arguments
 
 
 @contextmanager

@@ -55,7 +55,7 @@ def opened(folders: Folders, steps: Steps) -> Iterator[Stack]:
             yield Stack(
                 folders=folders,
                 credentials=Credentials.of(folders.var),
-                addresses=_addresses(folders, ports, s3=seaweed_ports.s3),
+                addresses=_addresses(folders, ports, s3=seaweed_ports.http["s3"]),
                 seaweed_ports=seaweed_ports,
                 supervisor=supervisor,
                 steps=steps,

@@ -16,7 +16,6 @@ from dataclasses import asdict, dataclass, field
 from functools import partial
 from pathlib import Path
 from statistics import linear_regression, median
-from typing import Any
 
 import httpx2
 
@@ -95,7 +94,7 @@ class Uploads:
 
     served: int = 0
     faults: list[str] = field(default_factory=list)
-    seen: list[dict[str, Any]] = field(default_factory=list)
+    seen: list[Seen] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -216,12 +215,12 @@ class Writer:
         self.uploads.seen.append(asyncio.run(self._ask(upload.model)))
         return upload
 
-    async def _ask(self, model: str) -> dict[str, Any]:
+    async def _ask(self, model: str) -> Seen:
         seen = Seen("writer", model, stream=True)
         body = draw_body(seen, random.Random(self.uploads.served))
         async with open_client(self._site, total_s=180, connect_s=5) as client:
             seen.note(await client.post(CHAT, body, key=self._key))
-        return asdict(seen)
+        return seen
 
 
 def run_checks(variables: Mapping[str, str]) -> list[str]:
@@ -239,7 +238,7 @@ def run_checks(variables: Mapping[str, str]) -> list[str]:
 def judge(
     records: UsageRecords,
     tenants: Sequence[Tenant],
-    seen: Sequence[dict[str, Any]],
+    seen: Sequence[Seen],
     memory: Memory,
     *,
     seconds: float,
@@ -249,23 +248,23 @@ def judge(
     """Compare what the clients saw with what the books and the guide say."""
     ids = [tenant.id for tenant in tenants]
     events = records.events(ids)
-    complete = [request for request in seen if request["outcome"] == Outcome.COMPLETE]
-    refused = [request for request in seen if request["outcome"] == Outcome.REFUSED]
+    complete = [request for request in seen if request.outcome == Outcome.COMPLETE]
+    refused = [request for request in seen if request.outcome == Outcome.REFUSED]
     twice = [request_id for request_id, found in events.items() if len(found) > 1]
     too_little = [] if complete and uploads.served else ["nothing was answered, or nothing uploaded"]
-    unanswered = [request for request in uploads.seen if request["outcome"] != Outcome.COMPLETE]
+    unanswered = [request for request in uploads.seen if request.outcome != Outcome.COMPLETE]
     too_little += [f"asked in a new version: {request}" for request in unanswered]
     growths = memory.growths()
     grown = [f"{name} by {one.mib_until_end} MiB" for name, one in growths.items() if not one.is_flat]
     return SoakVerdict(
         seconds=seconds,
         requests=len(seen) + len(uploads.seen),
-        outcomes=count_names(request["outcome"] for request in seen),
-        refusals=count_names(f"{request['status']} {request['code']}" for request in refused),
+        outcomes=count_names(request.outcome for request in seen),
+        refusals=count_names(f"{request.status} {request.code}" for request in refused),
         uploads=uploads.served,
         memory=growths,
         undocumented=find_undocumented([*seen, *uploads.seen]),
-        lost=[request["request_id"] for request in complete if not is_billed_once(request, events)],
+        lost=[request.request_id for request in complete if not is_billed_once(request, events)],
         doubled=[*twice, *records.charged_twice(ids), *records.disagreements(ids)],
         leaked=records.left_open(ids),
         grown=grown if seconds >= SETTLED_S else [],
@@ -273,17 +272,15 @@ def judge(
     )
 
 
-def find_undocumented(seen: Sequence[Mapping[str, Any]]) -> list[str]:
+def find_undocumented(seen: Sequence[Seen]) -> list[str]:
     """Return what clients met that docs/api.md does not tell of: broken answers, and unknown codes."""
     known = set(CODE.findall((ROOT / "docs" / "api.md").read_text()))
     faults = []
     for request in seen:
-        is_broken = request["outcome"] == Outcome.BROKEN
-        has_code = request["outcome"] in (Outcome.REFUSED, Outcome.CUT_SHORT)
-        is_unknown = has_code and request["code"] not in known
-        if is_broken or is_unknown:
-            facts = [request[name] for name in ("request_id", "outcome", "status", "code")]
-            faults.append(" ".join(map(str, facts)))
+        has_code = request.outcome in (Outcome.REFUSED, Outcome.CUT_SHORT)
+        is_unknown = has_code and request.code not in known
+        if request.outcome == Outcome.BROKEN or is_unknown:
+            faults.append(f"{request.request_id} {request.outcome} {request.status} {request.code}")
     return faults
 
 

@@ -27,10 +27,8 @@ def documented_command(**values: str) -> str:
 
 def weed_shell(stack, command: str) -> None:
     program = stack.supervisor.program("seaweed")
-    ports = dict(option.lstrip("-").split("=", 1) for option in program.argv if "=" in option)
-    where = []
-    for name in ("master", "filer"):
-        where.append(f"-{name}=127.0.0.1:{ports[f'{name}.port']}.{ports[f'{name}.port.grpc']}")
+    ports = stack.seaweed_ports
+    where = [f"-{part}=127.0.0.1:{ports.http[part]}.{ports.grpc[part]}" for part in ("master", "filer")]
     shell = [str(seaweed.binary()), "shell", *where]
     typed = f"{command}\nexit\n"
     subprocess.run(

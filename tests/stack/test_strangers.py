@@ -26,7 +26,7 @@ def weights(stack) -> None:
 @pytest.fixture
 def inner_ports(stack) -> list[int]:
     """Every port that SeaweedFS listens on besides S3, as the kernel tells: a new version may open more."""
-    expected = set(vars(stack.seaweed_ports).values())
+    expected = stack.seaweed_ports.all()
     pid = stack.supervisor.pid("seaweed")
     # Its admin server starts after S3.
     eventually(lambda: listening_ports(pid) >= expected, within_s=30, what="SeaweedFS lacks a port")
@@ -114,10 +114,9 @@ def test_every_inner_port_demands_a_certificate(stack, inner_ports, tmp_path):
 def collections_in_weed_shell(stack, home: Path, *, within_s: float) -> str:
     """Return what SeaweedFS's own shell lists for somebody whose settings lie in `home`."""
     ports = stack.seaweed_ports
-    master = f"-master=127.0.0.1:{ports.master}.{ports.master_grpc}"
-    filer = f"-filer=127.0.0.1:{ports.filer}.{ports.filer_grpc}"
+    where = [f"-{part}=127.0.0.1:{ports.http[part]}.{ports.grpc[part]}" for part in ("master", "filer")]
     done = subprocess.run(
-        [str(seaweed.binary()), "shell", master, filer],
+        [str(seaweed.binary()), "shell", *where],
         input="collection.list\n",
         env={"HOME": str(home), "PATH": os.defpath},
         cwd=home,
@@ -135,7 +134,7 @@ def test_only_its_owners_shell_is_let_in(stack, tmp_path):
 
 
 def test_other_users_reach_neither_its_sockets_nor_its_files(stack):
-    ports = vars(stack.seaweed_ports).values()
+    ports = stack.seaweed_ports.all()
     sockets = [
         file
         for file in Path("/tmp").glob("seaweedfs-*.sock")

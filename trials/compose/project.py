@@ -68,15 +68,15 @@ class Project:
         self._write_env(variables)
         self._override.write_text(_override(self.services, mail_certificate))
 
-    def compose(self, *words: str) -> str:
+    def compose(self, *arguments: str) -> str:
         """Return what docker-compose printed. Raises Miss."""
         os.environ["DOCKER_HOST"] = f"unix://{self._socket}"
-        return run([*self._command, *words])
+        return run([*self._command, *arguments])
 
-    def deploy(self, script: str, *words: str) -> str:
+    def deploy(self, script: str, *arguments: str) -> str:
         """Return what a script of deploy/ printed. Raises Miss."""
         os.environ["COMPOSE"] = shlex.join(self._command)
-        return run([str(ROOT / "deploy" / script), *words])
+        return run([str(ROOT / "deploy" / script), *arguments])
 
     def variables(self) -> dict[str, str]:
         """Return what the trial's `.env` says."""
@@ -88,9 +88,9 @@ class Project:
         self._env.write_text("".join(f"{name}={value}\n" for name, value in values.items()))
         env_file.write_files(self._secrets, values)
 
-    def execute(self, service: str, *words: str) -> str:
+    def execute(self, service: str, *arguments: str) -> str:
         """Return what a command printed inside a service's container. Raises Miss."""
-        return run(["podman", "exec", self.container(service).name, *words])
+        return run(["podman", "exec", self.container(service).name, *arguments])
 
     def containers(self) -> list[Container]:
         """Return the containers of all services."""

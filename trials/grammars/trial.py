@@ -31,7 +31,7 @@ ANSWER_TOKENS = 24
 BLOCK_CASES = 25  # between two measurements without grammars
 PLAIN_REQUESTS = 10
 QUIET_QUESTIONS = 5
-AT_ONCE = 4  # cases, or plain requests
+MAX_PARALLEL = 4  # cases, or plain requests
 PATIENCE_S = 180.0
 MAX_MEDIAN_TIMES = 1.5
 MAX_WORST_MORE_S = 2.0
@@ -151,7 +151,7 @@ class _Run:
         return [await self._ask() for _ in range(count)]
 
     async def _ask_beside(self, requests: Iterable[Any]) -> list[float]:
-        """Return how long questions took while some requests ran, AT_ONCE of them."""
+        """Return how long questions took while some requests ran, MAX_PARALLEL of them."""
         pending = iter(requests)
 
         async def work() -> None:
@@ -161,7 +161,7 @@ class _Run:
                     raise Interrupted("stopped")
                 await request
 
-        working = asyncio.gather(*(work() for _ in range(AT_ONCE)))
+        working = asyncio.gather(*(work() for _ in range(MAX_PARALLEL)))
         times: list[float] = []
         while not working.done() or len(times) < 2:
             times.append(await self._ask())

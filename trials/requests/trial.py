@@ -18,7 +18,7 @@ from trials.harness import Context, Tenant, create_tenants, run_on_own_stack
 from trials.requests.cases import Case, draw_cases, without_values
 from trials.verdict import Verdict
 
-AT_ONCE = 6
+MAX_PARALLEL = 6
 CAP_TOKENS = 10**12
 LONGEST_S = 7200.0  # then no further case is begun
 # How the processes that hold a model name themselves: vLLM's core, a replica of a Ray cluster.
@@ -120,7 +120,7 @@ class _Run:
             async def send(job: tuple[int, Case]) -> None:
                 await self._send(client, *job)
 
-            await run_concurrently(self._until_over(cases), send, at_once=AT_ONCE)
+            await run_concurrently(self._until_over(cases), send, at_once=MAX_PARALLEL)
             over.set()
             await watching
 
