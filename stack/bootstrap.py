@@ -61,7 +61,7 @@ def main() -> None:
 
 
 def sync() -> bool:
-    """Make .venv equal to uv.lock; return False if it already is."""
+    """Make .venv equal to uv.lock; return False if it already is. Raises Stop."""
     wanted = fingerprint()
     if STAMP.exists() and STAMP.read_text() == wanted and runs(str(WEB / "bin" / "python")):
         return False

@@ -221,15 +221,20 @@ def combine_fields() -> Iterator[tuple[str, dict[str, object]]]:
     for path, values in by_path.items():
         for name, tried in values.items():
             for value in (*tried.ends, *tried.alone):
-                if value == UNSERVED:
-                    yield path, {name: value}
-                    continue
-                for long, stream in product((False, True), repeat=2):
-                    yield path, PROMPTS[path][long] | {"stream": stream, name: value}
+                yield from combine_with_prompts(path, name, value)
     for path in PAIRED:
         for (first, firsts), (second, seconds) in combinations(by_path[path].items(), 2):
             for one, other in product(firsts.ends, seconds.ends):
                 yield path, {first: one, second: other}
+
+
+def combine_with_prompts(path: str, name: str, value: object) -> Iterator[tuple[str, dict[str, object]]]:
+    """Yield a field's value with each prompt, streamed and not; once, where the field is not served."""
+    if value == UNSERVED:
+        yield path, {name: value}
+        return
+    for prompt, stream in product(PROMPTS[path], (False, True)):
+        yield path, prompt | {"stream": stream, name: value}
 
 
 def build_body(path: str, fields: Mapping[str, object], number: int) -> dict[str, object]:

@@ -196,7 +196,7 @@ def describe_answers(replies: Sequence[Answer]) -> str:
 def measure_hold_tokens(variables: Mapping[str, str]) -> int:
     """Return what one request holds: a lone one's share of a full minute's bucket, as its headers tell.
 
-    Another one lets an engine have the style that the storm asks for.
+    Another one lets an engine have the style that the storm asks for. Raises Miss.
     """
     [tenant] = create_tenants(variables, {"alone": 10**6})
     asyncio.run(fire_volley(Volley(variables["SITE_URL"], tenant.api_key, 1, 0, PRICED)))
