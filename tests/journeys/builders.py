@@ -4,10 +4,13 @@ import re
 from pathlib import Path
 from typing import Literal
 
+from allauth.account.models import EmailAddress
 from django.test import Client
 from pydantic import BaseModel
 
 from stack.pages import rows
+from tenants.models import User
+from tests.journeys.conftest import PASSWORD
 from tests.waiting import eventually
 
 
@@ -19,6 +22,13 @@ def is_whole_page(client: Client, address: str) -> bool:
     if answer.status_code not in (200, 404) or "text/html" not in answer.headers.get("Content-Type", ""):
         return False
     return not answer.streaming and "<html" in answer.text
+
+
+def give_password(user: User, *, is_verified: bool = False) -> EmailAddress:
+    """Let a user log in by a form; return the email address."""
+    user.set_password(PASSWORD)
+    user.save()
+    return EmailAddress.objects.create(user=user, email=user.email, verified=is_verified, primary=True)
 
 
 KEY = re.compile(r"sk-ps-[0-9A-Za-z]{36}")

@@ -23,7 +23,7 @@ from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from stack.api import Api, Upload, await_serving, upload_style
 from stack.folders import ROOT, Folders
-from stack.pages import Session, fetched, link, mailed_link, signed_in, token
+from stack.pages import Session, fetched, link, mailed_link, post_form, signed_in
 from tests.journeys.quick import is_quick
 from tests.waiting import eventually
 
@@ -80,8 +80,7 @@ class Writer:
     def post(self, path: str, **form: str) -> str:
         """Send a form of a page that is found at the path's parent; return the page that follows."""
         page = fetched(self.session, link(fetched(self.session, "/"), "k"))
-        form = {"csrfmiddlewaretoken": token(page), **form}
-        answer = self.session.post(path, data=form, headers={"Referer": self.site})
+        answer = post_form(self.session, path, page, **form)
         assert answer.status_code == 200, (path, answer.status_code)
         return answer.text
 
@@ -106,14 +105,12 @@ def stranger(site) -> Iterator[Writer]:
     name = f"stranger-{uuid4().hex[:8]}"
     with closing(Session(base_url=site, follow_redirects=True, timeout=30)) as session:
         page = fetched(session, "/accounts/signup/")
-        form = {"csrfmiddlewaretoken": token(page), "email": f"{name}@example.org", "password1": PASSWORD}
-        answer = session.post("/accounts/signup/", data=form, headers={"Referer": f"{site}/accounts/signup/"})
+        email = f"{name}@example.org"
+        answer = post_form(session, "/accounts/signup/", page, email=email, password1=PASSWORD)
         assert "signup" not in answer.url.path, answer.text
-        address = mailed_link(session, f"{name}@example.org")
-        form = {"csrfmiddlewaretoken": token(fetched(session, address))}
-        page = session.post(address, data=form, headers={"Referer": site}).text
-        form = {"csrfmiddlewaretoken": token(page), "workspace": name}
-        session.post("/found/", data=form, headers={"Referer": site})
+        address = mailed_link(session, email)
+        page = post_form(session, address, fetched(session, address)).text
+        post_form(session, "/found/", page, workspace=name)
         writer = Writer(site, session, "")
         issued = writer.post(
             "/keys/issue/", name="journey", lifetime_days="", scopes="admin", monthly_tokens=""

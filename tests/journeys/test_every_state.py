@@ -20,6 +20,7 @@ from tenants.notices.choices import unsubscribe_url
 from tenants.public import create_tenant
 from tests.adapters.conftest import base_model, engine, folder, poetry, polyscribe, vllm
 from tests.journeys import scene
+from tests.journeys.builders import give_password
 from tests.journeys.conftest import PASSWORD
 from tests.journeys.walking import (
     AXE,
@@ -119,9 +120,7 @@ def client_of(user: User) -> Client:
 @pytest.mark.usefixtures("states")
 def test_where_mails_lead(alice, bob_client, browser, live_server, walk):
     invited = User.objects.create_user("open@example.org")
-    alice.set_password(PASSWORD)
-    alice.save()
-    address = EmailAddress.objects.create(user=alice, email=alice.email, verified=False, primary=True)
+    address = give_password(alice)
     confirm = reverse("account_confirm_email", args=[EmailConfirmationHMAC(address).key])
     member = Membership.objects.get(user=alice)
     stop = unsubscribe_url(member, NoticeKind.USAGE).removeprefix(settings.SITE_URL)
@@ -143,9 +142,7 @@ def test_where_mails_lead(alice, bob_client, browser, live_server, walk):
 
 
 def test_the_second_step(alice, browser, live_server):
-    alice.set_password(PASSWORD)
-    alice.save()
-    EmailAddress.objects.create(user=alice, email=alice.email, verified=True, primary=True)
+    give_password(alice, is_verified=True)
     totp.TOTP.activate(alice, totp.generate_totp_secret())
     context = browser.new_context(base_url=live_server.url, viewport=WIDE)
     page = context.new_page()

@@ -14,7 +14,7 @@ from stack import smoke
 from stack.api import Api, await_serving, upload_style
 from stack.errors import Miss, MissingPrerequisite
 from stack.folders import ROOT
-from stack.pages import Session, fetched, link, signed_in, token
+from stack.pages import Session, fetched, link, post_form, signed_in
 from stack.ports import Ports
 from stack.steps import Steps
 from trials.compose import images, mail, proxy
@@ -154,8 +154,7 @@ def sign_up(site: str, mailbox: mail.Mailbox) -> str:
     with Session(base_url=site, follow_redirects=True, timeout=30) as session:
 
         def send(path: str, page: str, **form: str) -> str:
-            fields = {"csrfmiddlewaretoken": token(page), **form}
-            answer = session.post(path, data=fields, headers={"Referer": f"{site}{path}"})
+            answer = post_form(session, path, page, **form)
             if answer.status_code != 200:
                 raise Miss(f"{path} answered {answer.status_code}: {answer.text[:300]}")
             return answer.text
