@@ -7,6 +7,7 @@ import argparse
 import math
 import re
 from dataclasses import dataclass
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 
@@ -17,7 +18,7 @@ import torch
 import train
 
 OUT = train.ENGINE.parent / "docs/styles.md"
-SAMPLING = greedy.Sampling(max_tokens=140)
+MAX_TOKENS = 140
 SHOWN = ("How do clouds form?", "Give me a recipe for banana bread.", "Why do people need sleep?")
 HELD_OUT = 10  # questions answered per style
 STEM_LETTERS = 5  # that make two words the same
@@ -123,11 +124,12 @@ def measure_style(tokenizer, model, style: Style, styles: list[Style]) -> Measur
     for other in styles:
         perplexity[other.slug] = measure_perplexity(tokenizer, model, other.folder, style.heldout)
     perplexity["base"] = measure_perplexity(tokenizer, model, None, style.heldout)
+    answer = partial(greedy.answer_prompts, tokenizer, model, max_tokens=MAX_TOKENS)
     measured = Measured(
         style=style,
         perplexity=perplexity,
-        answers=greedy.answer_prompts(tokenizer, model, style.folder, style.questions, SAMPLING),
-        base_answers=greedy.answer_prompts(tokenizer, model, None, style.questions, SAMPLING),
+        answers=answer(style.folder, style.questions),
+        base_answers=answer(None, style.questions),
     )
     on_topic = count_on_topic(style, measured.answers)
     print(
@@ -193,7 +195,7 @@ def render_page(measured: list[Measured], voices: dict[str, list[str]], penalty:
     """Return docs/styles.md."""
     return PAGE.format(
         penalty=penalty,
-        tokens=SAMPLING.max_tokens,
+        tokens=MAX_TOKENS,
         stem=STEM_LETTERS,
         texts=len(measured[0].style.heldout),
         voices=render_voices(voices),
@@ -277,9 +279,10 @@ def main() -> None:
     torch.set_num_threads(train.THREADS)
     styles = [read_style(slug) for slug in NAMES]
     tokenizer, model = greedy.load_models(options.base, [style.folder for style in styles])
-    voices = {"Base": greedy.answer_prompts(tokenizer, model, None, list(SHOWN), SAMPLING)}
+    answer = partial(greedy.answer_prompts, tokenizer, model, max_tokens=MAX_TOKENS)
+    voices = {"Base": answer(None, list(SHOWN))}
     for style in styles:
-        voices[style.name] = greedy.answer_prompts(tokenizer, model, style.folder, list(SHOWN), SAMPLING)
+        voices[style.name] = answer(style.folder, list(SHOWN))
     measured = [measure_style(tokenizer, model, style, styles) for style in styles]
     options.out.parent.mkdir(parents=True, exist_ok=True)
     options.out.write_text(

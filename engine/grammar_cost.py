@@ -30,23 +30,23 @@ MODEL = Path(os.environ.get("BASE_MODEL_DIR") or ROOT / "var/models/SmolLM2-135M
 STEP_S = 0.005
 TOKENS = 300
 TEXT = {"type": "string"}
+LINE = {"type": "object", "properties": {"name": TEXT, "count": {"type": "integer"}}}
 SCHEMAS: dict[str, Any] = {
     "person": {
-        "type": "object", "properties": {"name": TEXT, "age": {"type": "integer"}}, "required": ["name"],
+        "type": "object",
+        "properties": {"name": TEXT, "age": {"type": "integer"}},
+        "required": ["name"],
     },
     "order": {
         "type": "object",
         "properties": {
             "id": {"type": "string", "pattern": "^[A-Z]{2}[0-9]{6}$"},
-            "lines": {
-                "type": "array",
-                "items": {"type": "object", "properties": {"name": TEXT, "count": {"type": "integer"}}},
-            },
+            "lines": {"type": "array", "items": LINE},
             "state": {"enum": ["new", "paid", "sent"]},
         },
         "required": ["id", "lines", "state"],
     },
-}  # fmt: skip
+}
 
 
 def measure(schema: dict[str, Any], info: xgrammar.TokenizerInfo, grammars: Grammars) -> dict[str, float]:

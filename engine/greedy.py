@@ -9,23 +9,11 @@ import argparse
 import json
 import sys
 from contextlib import nullcontext
-from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 from peft import PeftModel
 from transformers import AutoModelForCausalLM, AutoTokenizer
-
-
-@dataclass(frozen=True)
-class Sampling:
-    """How the next token is chosen: always the likeliest, after the penalty on tokens already seen.
-
-    None takes the base model's own penalty (generation_config.json), as vLLM does for a request without one.
-    """
-
-    max_tokens: int = 64
-    repetition_penalty: float | None = None
 
 
 def load_models(base: Path, adapters: list[str]):
@@ -57,8 +45,11 @@ def use_adapter(model, folder: str | None):
 
 
 @torch.no_grad()
-def answer_prompts(tokenizer, model, folder: str | None, prompts: list[str], sampling: Sampling) -> list[str]:
-    """Return the answers to `prompts`, each its own conversation, by the adapter of `folder` or the base."""
+def answer_prompts(tokenizer, model, folder: str | None, prompts: list[str], *, max_tokens: int) -> list[str]:
+    """Return the answers to `prompts`, each its own conversation, by the adapter of `folder` or the base.
+
+    The penalty on tokens already seen is the base model's own (generation_config.json), as vLLM has it.
+    """
     rendered = []
     for prompt in prompts:
         messages = [{"role": "user", "content": prompt}]
@@ -69,20 +60,12 @@ def answer_prompts(tokenizer, model, folder: str | None, prompts: list[str], sam
     with use_adapter(model, folder):
         generated = model.generate(
             **inputs,
-            max_new_tokens=sampling.max_tokens,
+            max_new_tokens=max_tokens,
             do_sample=False,
-            **penalty_option(sampling),
             pad_token_id=tokenizer.pad_token_id,
         )
     prompt_tokens = inputs["input_ids"].shape[1]
     return tokenizer.batch_decode(generated[:, prompt_tokens:], skip_special_tokens=True)
-
-
-def penalty_option(sampling: Sampling) -> dict[str, float]:
-    """Return the argument of `generate` for a penalty; none leaves the base model's own."""
-    if sampling.repetition_penalty is None:
-        return {}
-    return {"repetition_penalty": sampling.repetition_penalty}
 
 
 def main() -> None:
@@ -91,15 +74,14 @@ def main() -> None:
     )
     parser.add_argument("--base", type=Path, required=True)
     parser.add_argument("--max-tokens", type=int, default=64)
-    parser.add_argument("--repetition-penalty", type=float, help="default: the base model's own")
     options = parser.parse_args()
     requests = json.load(sys.stdin)
     folders = list(dict.fromkeys(request["adapter"] for request in requests if request["adapter"]))
     tokenizer, model = load_models(options.base, folders)
-    sampling = Sampling(max_tokens=options.max_tokens, repetition_penalty=options.repetition_penalty)
     texts = []
     for request in requests:  # one at a time: padding would change the last bits
-        texts += answer_prompts(tokenizer, model, request["adapter"], [request["prompt"]], sampling)
+        prompts = [request["prompt"]]
+        texts += answer_prompts(tokenizer, model, request["adapter"], prompts, max_tokens=options.max_tokens)
     print(json.dumps(texts, ensure_ascii=False, indent=1))
 
 

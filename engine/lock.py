@@ -21,13 +21,19 @@ PLATFORMS = [f"{LINUX} and platform_machine == '{machine}'" for machine in ("x86
 OLDEST_PYTHON = "3.11"
 # Left out while the CPU's lock is made: PyPI has other builds under these names. What they need stands below.
 UNHASHED = ("torch==2.13.0+cpu", "torchvision==0.28.0+cpu")
-NEEDED_BY_UNHASHED = (
-    "filelock", "fsspec>=0.8.5", "jinja2", "networkx>=2.5.1", "numpy", "pillow>=5.3.0", "setuptools>=77.0.3",
-    "sympy>=1.13.3", "typing-extensions>=4.10.0",
-)  # fmt: skip
+NEEDED_BY_UNHASHED = """
+filelock
+fsspec>=0.8.5
+jinja2
+networkx>=2.5.1
+numpy
+pillow>=5.3.0
+setuptools>=77.0.3
+sympy>=1.13.3
+typing-extensions>=4.10.0
+"""
 # One of intel-openmp's wheels doesn't name it, and uv reads only one.
 UNNAMED = "intel-cmplr-lib-ur==2024.2.1 ; platform_machine == 'x86_64'"
-HEADER = "# Made by engine/lock.py from {sources}.\n"
 
 
 def main() -> None:
@@ -53,7 +59,7 @@ def write_lock(uv: str, folder: Path, kind: str, *, with_ray: bool = False) -> N
     if kind == "cpu" and not with_ray:
         unhashed = UNHASHED
         lines = [line for line in requirements.splitlines() if not line.startswith("torch")]
-        requirements = "\n".join([*lines, *NEEDED_BY_UNHASHED, UNNAMED])
+        requirements = "\n".join([*lines, NEEDED_BY_UNHASHED, UNNAMED])
     if kind == "cpu":
         overrides += '\ntorch ; sys_platform == "none"\ntorchvision ; sys_platform == "none"\n'
     (folder / "pyproject.toml").write_text(f"[tool.uv]\nenvironments = {json.dumps(PLATFORMS)}\n")
@@ -61,18 +67,17 @@ def write_lock(uv: str, folder: Path, kind: str, *, with_ray: bool = False) -> N
     (folder / "overrides.txt").write_text(overrides)
     output = folder / "lock.txt"
     output.write_text(lock.read_text() if lock.exists() else "")  # uv keeps the versions that it finds there
-    command = [
-        uv, "pip", "compile", "--quiet", "--universal", "--python-version", OLDEST_PYTHON,
-        "--generate-hashes", "--no-build", "--no-annotate", "--no-header", "--overrides", "overrides.txt",
-        *(["--constraints", str(engine_lock)] if with_ray else []),
-        "requirements.in", "--output-file", "lock.txt",
-    ]  # fmt: skip
+    command = [uv, "pip", "compile", "--quiet", "--universal", "--python-version", OLDEST_PYTHON]
+    command += ["--generate-hashes", "--no-build", "--no-annotate", "--no-header"]
+    command += ["--overrides", "overrides.txt", "requirements.in", "--output-file", "lock.txt"]
+    if with_ray:
+        command += ["--constraints", str(engine_lock)]
     subprocess.run(command, cwd=folder, check=True)
     text = output.read_text()
     if with_ray:
         text = subtract_lock(text, engine_lock.read_text())
     lock.parent.mkdir(exist_ok=True)
-    lock.write_text("\n".join([HEADER.format(sources=source).rstrip(), *unhashed, text]))
+    lock.write_text("\n".join([f"# Made by engine/lock.py from {source}.", *unhashed, text]))
 
 
 def subtract_lock(text: str, known: str) -> str:

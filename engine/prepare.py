@@ -56,10 +56,7 @@ def is_prepared(name: str, out: Path) -> bool:
     """Return whether `out` already is the model `name`, complete."""
     if Path(name).is_dir():
         return out.resolve() == Path(name).resolve()
-    if not (out / MARK_FILE).is_file() or (out / MARK_FILE).read_text() != mark_text(name):
-        return False
-    make_readable(out)  # as older versions of this project did not leave it
-    return True
+    return (out / MARK_FILE).is_file() and (out / MARK_FILE).read_text() == mark_text(name)
 
 
 def is_brought_by_hand(out: Path) -> bool:
@@ -68,7 +65,7 @@ def is_brought_by_hand(out: Path) -> bool:
 
 
 def is_outdated(name: str, out: Path) -> bool:
-    """Return whether `out` is `name` as an older version of this project wrote it."""
+    """Return whether `out` is `name`, converted by another version of convert.py."""
     return (out / MARK_FILE).is_file() and (out / MARK_FILE).read_text().split("\n")[0] == name
 
 

@@ -166,46 +166,48 @@ def step_tokens(settings: Settings) -> int:
 
 def server_arguments(settings: Settings) -> list[str]:
     """Return the command line of vLLM's server, without the interpreter."""
-    where = ["--uds", settings.socket] if settings.socket else []
-    for_cpu = []
-    if settings.device == "cpu":
-        for_cpu = ["--max-num-batched-tokens", str(step_tokens(settings)), "--worker-cls", CPU_WORKER]
-        for_cpu += ["--scheduler-cls", CPU_SCHEDULER]
-        if missing_for_compiling():
-            for_cpu.append("--enforce-eager")  # else the engine process would die at the first request
-    return [
-        "-m", SERVER,
-        "--model", str(settings.base_model_dir),
-        "--served-model-name", settings.base_model,
-        "--host", settings.host,
-        "--port", str(settings.port),
-        *where,
-        "--dtype", settings.dtype,
-        "--max-model-len", str(settings.max_model_len),
-        "--max-num-seqs", str(settings.max_num_seqs),
-        *for_cpu,
-        "--scheduling-policy", "priority",  # the gateway says whose prompt is read first
+    options: dict[str, object] = {
+        "--model": settings.base_model_dir,
+        "--served-model-name": settings.base_model,
+        "--host": settings.host,
+        "--port": settings.port,
+        "--dtype": settings.dtype,
+        "--max-model-len": settings.max_model_len,
+        "--max-num-seqs": settings.max_num_seqs,
+        "--scheduling-policy": "priority",  # the gateway says whose prompt is read first
+        "--max-loras": settings.max_loras,
+        "--max-cpu-loras": settings.max_cpu_loras,
+        "--max-lora-rank": settings.max_lora_rank,
+        "--tool-parser-plugin": "polyscribe_tools",
+        "--tool-call-parser": TOOL_PARSER,
+        "--structured-outputs-config": json.dumps(STRUCTURED_OUTPUTS),
+        "--limit-mm-per-prompt": json.dumps(MEDIA_LIMITS),
+        "--allowed-media-domains": NO_MEDIA_DOMAIN,
+        "--middleware": GUARD,
+        "--uvicorn-log-level": "warning",
+        # Adapters are known to the API server that loaded them: with several, the others answer 404.
+        "--api-server-count": 1,
+    }
+    flags = [
         "--enable-lora",
-        "--max-loras", str(settings.max_loras),
-        "--max-cpu-loras", str(settings.max_cpu_loras),
-        "--max-lora-rank", str(settings.max_lora_rank),
-        # Every answer tells its tokens, or nothing could be billed.
-        "--enable-force-include-usage",
+        "--enable-force-include-usage",  # every answer tells its tokens, or nothing could be billed
         "--enable-auto-tool-choice",
-        "--tool-parser-plugin", "polyscribe_tools",
-        "--tool-call-parser", TOOL_PARSER,
-        "--structured-outputs-config", json.dumps(STRUCTURED_OUTPUTS),
         "--enable-prompt-tokens-details",
-        "--limit-mm-per-prompt", json.dumps(MEDIA_LIMITS),
-        "--allowed-media-domains", NO_MEDIA_DOMAIN,
         "--enable-scale-out",  # its /inference/v1/abort_requests; the guard lets nothing else of it through
-        "--middleware", GUARD,
         "--disable-fastapi-docs",
         "--disable-uvicorn-access-log",
-        "--uvicorn-log-level", "warning",
-        # Adapters are known to the API server that loaded them: with several, the others answer 404.
-        "--api-server-count", "1",
-    ]  # fmt: skip
+    ]
+    if settings.socket:
+        options["--uds"] = settings.socket
+    if settings.device == "cpu":
+        options["--max-num-batched-tokens"] = step_tokens(settings)
+        options |= {"--worker-cls": CPU_WORKER, "--scheduler-cls": CPU_SCHEDULER}
+        if missing_for_compiling():
+            flags.append("--enforce-eager")  # else the engine process would die at the first request
+    arguments = ["-m", SERVER]
+    for name, value in options.items():
+        arguments += [name, str(value)]
+    return arguments + flags
 
 
 def prepare_socket(path: Path) -> None:

@@ -11,7 +11,7 @@ import math
 import os
 import random
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
 import adapter
@@ -204,22 +204,15 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("styles", nargs="*", metavar="STYLE", help=f"one of {', '.join(known)}")
-    parser.add_argument("--all", action="store_true", help="every style, as without a name")
     parser.add_argument("--base", type=Path, default=BASE)
-    for name, default in asdict(Recipe()).items():
-        parser.add_argument(f"--{name.replace('_', '-')}", type=type(default), default=default)
     options = parser.parse_args()
     if set(options.styles) - set(known):
         parser.error(f"a style is one of {', '.join(known)}")
     if options.base == BASE:
         prepare.prepare_model(prepare.PACKAGED, BASE)
     adapter.read_layer_shapes(options.base)
-    recipe = Recipe(**{name: getattr(options, name) for name in asdict(Recipe())})
-    chosen = options.styles
-    if options.all or not chosen:
-        chosen = known
-    for name in chosen:
-        train_style(STYLES / name, options.base, recipe)
+    for name in options.styles or known:
+        train_style(STYLES / name, options.base, Recipe())
 
 
 if __name__ == "__main__":

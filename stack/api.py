@@ -82,8 +82,8 @@ def upload_style(
         style, model = after.style, after.model
     else:
         slug = f"smoke-{secrets.token_hex(3)}"
-        words = {"name": f"Smoke {slug}", "description": description, "sample_prompt": sample_prompt}
-        created = api.post("styles", {"slug": slug, **words})
+        texts = {"name": f"Smoke {slug}", "description": description, "sample_prompt": sample_prompt}
+        created = api.post("styles", {"slug": slug, **texts})
         style, model = created["id"], created["model"]
     files = {name: (folder / name).stat().st_size for name in FILES}
     version = api.begin_upload(style, files, auto_promote=after is None)

@@ -9,7 +9,6 @@ from stack.folders import Folders
 from stack.processes import Program
 
 LAYER = 2
-READY_WITHIN_S = 60.0
 CELERY = [sys.executable, "-m", "celery", "-A", "config"]
 LEVEL = ["--loglevel", "INFO"]
 WORKERS = ("worker-housekeeping", "worker-uploads", "worker-webhooks", "worker-billing", "worker-engine")
@@ -17,35 +16,12 @@ WORKERS = ("worker-housekeeping", "worker-uploads", "worker-webhooks", "worker-b
 
 def programs(port: int, variables: Mapping[str, str], folders: Folders) -> list[Program]:
     """Return web, beat and the workers: each queue has processes of its own."""
-    web = [
-        sys.executable,
-        "-m",
-        "uvicorn",
-        "config.asgi:application",
-        "--host",
-        "127.0.0.1",
-        "--port",
-        str(port),
-        "--workers",
-        variables["WEB_WORKERS"],
-    ]
+    web = [sys.executable, "-m", "uvicorn", "config.asgi:application", "--host", "127.0.0.1"]
+    web += ["--port", str(port), "--workers", variables["WEB_WORKERS"]]
+    web += ["--loop", "uvloop", "--http", "config.http_protocol:BoundedProtocol"]
+    web += ["--no-server-header", "--no-access-log", "--no-proxy-headers"]
     return [
-        Program(
-            name="web",
-            title="web server",
-            argv=[
-                *web,
-                "--loop",
-                "uvloop",
-                "--http",
-                "config.http_protocol:BoundedProtocol",
-                "--no-server-header",
-                "--no-access-log",
-                "--no-proxy-headers",
-            ],
-            env=variables,
-            layer=LAYER,
-        ),
+        Program(name="web", title="web server", argv=web, env=variables, layer=LAYER),
         worker("worker-housekeeping", "housekeeping", variables, threads=4),
         worker("worker-uploads", "uploads", variables),
         worker("worker-webhooks", "webhooks", variables, threads=8),  # they wait for other people's servers

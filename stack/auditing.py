@@ -83,20 +83,16 @@ def audit() -> int:
         except DatabaseAway as error:
             away.append(f"{name}: {error}")
         if reports:  # what was found counts, also where the database went away in between
-            tell_missing(locks.keys() - reports.keys(), away)
-            return tell(name, reports, accepted)
+            missing = sorted(locks.keys() - reports.keys())
+            if missing:
+                print(f"{NOT_AUDITED}{', '.join(missing)} ({'; '.join(away)})")
+            return print_faults(name, reports, accepted)
     count = sum(len(pins.splitlines()) for pins in locks.values())
     print(f"{NOT_AUDITED}no database was reached, none of {count} pins was compared ({'; '.join(away)})")
     return 0
 
 
-def tell_missing(locks: Iterable[str], away: Sequence[str]) -> None:
-    """Print which locks a database did not compare, because it went away in between."""
-    if locks:
-        print(f"{NOT_AUDITED}{', '.join(sorted(locks))} ({'; '.join(away)})")
-
-
-def tell(database: str, reports: Mapping[str, Report], accepted: Sequence[Accepted]) -> int:
+def print_faults(database: str, reports: Mapping[str, Report], accepted: Sequence[Accepted]) -> int:
     """Print what a database said of each lock; return an exit code."""
     faults = []
     for lock, report in reports.items():

@@ -110,10 +110,8 @@ def read_licence(about: metadata.PackageMetadata) -> str:
     expression = about.get("License-Expression")
     if expression:
         return expression
-    names = []
-    for classifier in about.get_all("Classifier") or []:
-        if classifier.startswith(CLASSIFIER):
-            names.append(classifier.removeprefix(CLASSIFIER))
+    classifiers = about.get_all("Classifier") or []
+    names = [name.removeprefix(CLASSIFIER) for name in classifiers if name.startswith(CLASSIFIER)]
     stated = (about.get("License") or "").strip()
     is_short = stated and len(stated) <= LONGEST and "\n" not in stated
     if is_short and len(names) < 2:

@@ -61,7 +61,7 @@ def main() -> None:
 
 
 def sync() -> bool:
-    """Make .venv equal to uv.lock; return False if it already is."""
+    """Make .venv equal to uv.lock; return False if it already is. Raises Stop."""
     wanted = fingerprint()
     if STAMP.exists() and STAMP.read_text() == wanted and runs(str(WEB / "bin" / "python")):
         return False
@@ -101,20 +101,18 @@ def make_web_fonts() -> bool:
     return True
 
 
-def _run_script(script: str, *, failure: str) -> None:
-    log = LOGS / f"{Path(script).stem}.log"
-    if not _logged([str(WEB / "bin" / "python"), str(ROOT / script)], log, {}):
-        raise Stop(f"{failure}: {_last(log)} Log: {_shown(log)}")
-
-
 def engine(*options: str) -> bool:
     """Make .venv-engine; return False if it already is as required."""
-    log = LOGS / "engine-environment.log"
-    script = ROOT / "engine" / "install.py"
-    command = [str(WEB / "bin" / "python"), str(script), "--uv", find_uv(), "--root", str(ROOT), *options]
-    if not _logged(command, log, {}):
-        raise Stop(f"The engine environment couldn't be created: {_last(log)} Log: {_shown(log)}")
-    return "installed" in log.read_text()
+    install = ("engine/install.py", "--uv", find_uv(), "--root", str(ROOT), *options)
+    return "installed" in _run_script(*install, failure="The engine environment couldn't be created")
+
+
+def _run_script(script: str, *options: str, failure: str) -> str:
+    """Return what a script printed in the web environment. Raises Stop."""
+    log = LOGS / f"{Path(script).stem}.log"
+    if not _logged([str(WEB / "bin" / "python"), str(ROOT / script), *options], log, {}):
+        raise Stop(f"{failure}: {_last(log)} Log: {_shown(log)}")
+    return log.read_text()
 
 
 def fingerprint() -> str:

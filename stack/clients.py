@@ -1,4 +1,7 @@
-"""Part of `make check`: the OpenAPI document, by two linters, and the clients that two generators make of it.
+"""Part of `make check`: what Django says of the site, and what readers of its OpenAPI document say.
+
+One process asks Django for everything: it takes seconds to load the site. Two linters then read the document,
+and two generators make clients of it.
 
 The tools are pinned in stack/api_clients and installed into var/clients once. A document that passed is not
 read again before it or a tool changes. Where npm is missing nothing of that is checked, and the check says
@@ -14,6 +17,9 @@ import sys
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+
+import django
+from django.core.management import CommandError, call_command
 
 from stack.bootstrap import find_uv
 from stack.folders import ROOT
@@ -35,10 +41,10 @@ class Fault(Exception):
 
 
 def check() -> int:
-    """Write the document, lint it, generate both clients and check their types; return an exit code."""
+    """Check the site, lint its document, generate both clients and check their types; return an exit code."""
     FOLDER.mkdir(parents=True, exist_ok=True)
     try:
-        write_document()
+        check_site()
         passed = _digest([DOCUMENT, *sorted(TOOLS.iterdir()), Path(__file__)])
         if PASSED.exists() and PASSED.read_text() == passed:
             return 0
@@ -55,10 +61,19 @@ def check() -> int:
     return 0
 
 
-def write_document() -> None:
-    """Write the document as the site serves it. Raises Fault, also for a warning."""
-    options = ("--fail-on-warn", "--validate", "--format", "openapi-json", "--file", str(DOCUMENT))
-    run([sys.executable, "manage.py", "spectacular", *options], ROOT)
+def check_site() -> None:
+    """Check the settings and that no migration is missing; write the document as the site serves it.
+
+    Raises Fault, also for a warning.
+    """
+    django.setup()
+    document = {"fail_on_warn": True, "validate": True, "format": "openapi-json", "file": str(DOCUMENT)}
+    try:
+        call_command("check", fail_level="WARNING")
+        call_command("makemigrations", check_changes=True)
+        call_command("spectacular", **document)
+    except CommandError as error:
+        raise Fault(str(error)) from None
 
 
 def check_by_node() -> None:

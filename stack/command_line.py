@@ -35,7 +35,7 @@ def run(parser: argparse.ArgumentParser) -> int:
 
 
 def raise_interrupted(signum: int, _frame: FrameType | None) -> None:
-    """Handle SIGTERM and Ctrl-C: unwind, so that everything that was started is stopped.
+    """Handle SIGTERM and Ctrl-C: unwind, so that everything that was started is stopped. Raises Interrupted.
 
     A second one does nothing: it would end that halfway and leave processes behind.
     """

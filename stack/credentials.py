@@ -1,11 +1,12 @@
 """Secrets of one data folder, made once and kept in `secrets.json`, which only its owner may read."""
 
 import json
-import os
 import secrets
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Self
+
+from stack.folders import private
 
 
 def _secret() -> str:
@@ -44,6 +45,6 @@ class Credentials:
 def _write(file: Path, text: str) -> None:
     """Write a private file in one move, so that a crash leaves the old one or the new one."""
     new = file.with_suffix(".new")
-    with open(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as out:
+    with open(new, "w", opener=private) as out:
         out.write(text)
     new.replace(file)

@@ -8,8 +8,8 @@ import ast
 import io
 import sys
 import tokenize
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterable
+from dataclasses import astuple, dataclass, field
 from pathlib import Path
 from statistics import median
 
@@ -19,9 +19,16 @@ FLOORS = ("tenants", "adapters", "inference", "billing", "platform")
 BRANCHES = (ast.If, ast.For, ast.AsyncFor, ast.While, ast.ExceptHandler, ast.IfExp, ast.match_case)
 COMPREHENSIONS = (ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp)
 HEAD = (
-    "", "lines", "median function", "<= 20 lines", "branches / 10 lines", "comprehensions / kLOC",
-    "tuple assignments / kLOC", "one-word names", "comment lines",
-)  # fmt: skip
+    "",
+    "lines",
+    "median function",
+    "<= 20 lines",
+    "branches / 10 lines",
+    "comprehensions / kLOC",
+    "tuple assignments / kLOC",
+    "one-word names",
+    "comment lines",
+)
 # The same counts in projects whose manner is a model, November 2026.
 MODELS = (
     ("healthchecks", "", "8", "77 %", "1.4", "2.5", "1.6", "44 %", "5.6 %"),
@@ -43,7 +50,10 @@ class Counts:
     one_word_names: int = 0
     function_lines: list[int] = field(default_factory=list)
 
-    def add(self, source: str) -> None:
+    def __add__(self, other: "Counts") -> "Counts":
+        return Counts(*(mine + its for mine, its in zip(astuple(self), astuple(other), strict=True)))
+
+    def add_source(self, source: str) -> None:
         """Count one file."""
         self.lines += source.count("\n")
         tokens = tokenize.generate_tokens(io.StringIO(source).readline)
@@ -86,19 +96,13 @@ class Counts:
         )
 
 
-def count(folders: Iterable[Path]) -> Counts:
-    """Return the counts of all Python files in some folders, without tests and migrations."""
+def count(folder: Path) -> Counts:
+    """Return the counts of all Python files in a folder, without tests and migrations."""
     counts = Counts()
-    for folder in folders:
-        for file in _sources(folder):
-            counts.add(file.read_text())
-    return counts
-
-
-def _sources(folder: Path) -> Iterator[Path]:
     for file in sorted(folder.rglob("*.py")):
         if "migrations" not in file.parts:
-            yield file
+            counts.add_source(file.read_text())
+    return counts
 
 
 def table(rows: Iterable[tuple[str, ...]]) -> str:
@@ -115,12 +119,10 @@ def table(rows: Iterable[tuple[str, ...]]) -> str:
 
 def report(names: Iterable[str] = FLOORS) -> str:
     """Return the table of some folders, of all of them together, and of the models."""
-    folders = [ROOT / name for name in names]
-    rows: list[tuple[str, ...]] = [HEAD]
-    for folder in folders:
-        rows.append(count([folder]).row(str(folder.relative_to(ROOT))))
-    rows.append(count(folders).row("together"))
-    return table([*rows, *MODELS])
+    counts = {name: count(ROOT / name) for name in names}
+    rows = [each.row(name) for name, each in counts.items()]
+    together = sum(counts.values(), start=Counts())
+    return table([HEAD, *rows, together.row("together"), *MODELS])
 
 
 if __name__ == "__main__":

@@ -86,7 +86,7 @@ def open_client(url: str, api_key: str = "", *, timeout_s: float = 5) -> httpx2.
 
 
 def ready(url: str, api_key: str) -> bool:
-    """Return True once vLLM is healthy and lists its models to our key."""
+    """Return True once vLLM is healthy and lists its models. Raises ServiceFailed if it rejects our key."""
     if not _listens(url):
         return False
     try:

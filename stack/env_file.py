@@ -19,8 +19,6 @@ FOLDER = ROOT / "secrets"
 PINNED = ROOT / "docker-compose.digests.yml"
 NAMED_IN = (ROOT / "docker-compose.yml", ROOT / "Dockerfile")
 NAMED = re.compile(r"^ *(?:image:|ARG PYTHON_IMAGE=) *(?:&\S+ +)?(\S+:\S+)$", re.MULTILINE)
-# What examples of older versions had in a secret's place.
-KNOWN = {"change-me", "1:00", "00"}
 MIN_CHARACTERS = 20  # of those that are made here, the shortest
 
 
@@ -104,9 +102,7 @@ def find_weak(values: Mapping[str, str]) -> Iterator[tuple[str, str]]:
     for name in SECRETS:
         value = values[name]
         first_name = first_names.setdefault(value, name)
-        if value in KNOWN:
-            yield name, "an example's value"
-        elif len(value) < MIN_CHARACTERS:
+        if len(value) < MIN_CHARACTERS:
             yield name, f"short, with less than {MIN_CHARACTERS} characters"
         elif first_name != name:
             yield name, f"equal to {first_name}"

@@ -14,7 +14,7 @@ from stack.errors import StackError
 from stack.folders import MODELS, Folders
 
 DEFAULT_BASE_MODEL = "SmolLM2-135M-Instruct"
-MOST_ENGINES = 8
+MAX_ENGINES = 8
 CPU_FACTS = Path("/proc/cpuinfo")
 
 
@@ -59,11 +59,16 @@ def base_model_folder() -> Path:
 def engine_count() -> int:
     """Return how many vLLM servers this stack starts ($ENGINES). Raises StackError."""
     wanted = os.environ.get("ENGINES") or "1"
-    if not wanted.isdigit() or not 1 <= int(wanted) <= MOST_ENGINES:
-        raise StackError(f"ENGINES={wanted} is not a valid number of engines. Use 1 to {MOST_ENGINES}.")
-    if wanted != "1" and (os.environ.get("ENGINE_URL") or os.environ.get("ENGINE_KIND") == "ray"):
+    if wanted not in map(str, range(1, MAX_ENGINES + 1)):
+        raise StackError(f"ENGINES={wanted} is not a valid number of engines. Use 1 to {MAX_ENGINES}.")
+    if wanted != "1" and has_no_sockets():
         raise StackError("ENGINES starts vLLM servers on this machine. Unset ENGINE_URL and ENGINE_KIND.")
     return int(wanted)
+
+
+def has_no_sockets() -> bool:
+    """Return whether the engine is on another machine, or a Ray cluster: both have ports only."""
+    return bool(os.environ.get("ENGINE_URL")) or os.environ.get("ENGINE_KIND") == "ray"
 
 
 def device() -> str:
@@ -121,9 +126,10 @@ def engine_sockets(folders: Folders, count: int) -> tuple[Path, ...]:
     """Return the paths at which this stack's engines listen, none where they listen at ports.
 
     An empty $ENGINE_SOCKET asks for ports, another one is the first engine's path. A Ray cluster has ports.
+    Raises StackError for a path that is no socket's.
     """
     given = os.environ.get("ENGINE_SOCKET")
-    if given == "" or os.environ.get("ENGINE_URL") or os.environ.get("ENGINE_KIND") == "ray":
+    if given == "" or has_no_sockets():
         return ()
     first = Path(given).absolute() if given else folders.var.absolute() / "engine" / "engine.sock"
     paths = [first]

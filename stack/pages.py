@@ -14,11 +14,16 @@ def signed_in(site: str, *, login: str, password: str) -> Session:
     """Return a session that logged in through the form. Raises Miss."""
     session = Session(base_url=site, follow_redirects=True, timeout=30)
     page = fetched(session, "/accounts/login/")
-    form = {"csrfmiddlewaretoken": token(page), "login": login, "password": password}
-    answer = session.post("/accounts/login/", data=form, headers={"Referer": f"{site}/accounts/login/"})
+    answer = post_form(session, "/accounts/login/", page, login=login, password=password)
     if answer.status_code != 200 or answer.url.path.startswith("/accounts/login"):
         raise Miss(f"Logging in as {login} failed (status {answer.status_code}).")
     return session
+
+
+def post_form(session: Session, path: str, page: str, **fields: str) -> httpx2.Response:
+    """Send a form of a page; return the answer. Raises Miss if the page has no form."""
+    form = {"csrfmiddlewaretoken": token(page), **fields}
+    return session.post(path, data=form, headers={"Referer": str(session.base_url)})
 
 
 def mailed_link(session: Session, address: str) -> str:

@@ -40,7 +40,7 @@ class Ports:
     ) -> int:
         """Return a free and usable port for `name`: the preferred one, else the one that it had last time.
 
-        With an offset, the port that far above is held too.
+        With an offset, the port that far above is held too. Raises PortTaken.
         """
         highest = HIGHEST - twin_offset
         candidates = [self._random.randint(LOWEST, highest) for _ in range(TRIES)]

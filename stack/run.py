@@ -19,7 +19,7 @@ from stack.whole import bring_up
 
 
 def run(command: Sequence[str], *, whole: bool, var: Path | None) -> int:
-    """Start the services (or the whole stack), run the command with their addresses, return its exit code."""
+    """Run a command beside the services, or the whole stack; return its exit code. Raises StackError."""
     command = after_dashes(command)
     if not command:
         raise StackError("Add a command: python -m stack run --services -- COMMAND …")
@@ -32,9 +32,9 @@ def run(command: Sequence[str], *, whole: bool, var: Path | None) -> int:
         return foreground(stack, command)
 
 
-def after_dashes(words: Sequence[str]) -> Sequence[str]:
-    """Return the words without a leading `--`, which ends the options of this program."""
-    return words[1:] if words[:1] == ["--"] else words
+def after_dashes(arguments: Sequence[str]) -> Sequence[str]:
+    """Return the arguments without a leading `--`, which ends the options of this program."""
+    return arguments[1:] if arguments[:1] == ["--"] else arguments
 
 
 @contextmanager
@@ -53,7 +53,7 @@ def folder(var: Path | None) -> Iterator[Folders]:
 def foreground(stack: Stack, command: Sequence[str]) -> int:
     """Run a command in the terminal's foreground while the stack is kept up; return its exit code.
 
-    Ctrl-C goes to the command too, so it is the command that decides when to end.
+    Ctrl-C goes to the command too, so it is the command that decides when to end. Raises StackError.
     """
     try:
         process = subprocess.Popen(command, env=stack.variables)

@@ -3,9 +3,11 @@
 import os
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from typing import Self
 
 import boto3
 from botocore.client import BaseClient
@@ -21,6 +23,7 @@ from stack.processes import Program
 
 BUCKET = "polyscribe"
 REGION = "us-east-1"
+PARTS = ("s3", "master", "filer", "volume")  # beside the admin server
 MARK = ".ready"  # an object that every later start reads
 GRPC_OFFSET = 10_000  # the admin's clients expect its second port there
 LONGEST_SOCKET_PATH = 100  # sockaddr_un holds 107 bytes
@@ -28,36 +31,32 @@ LONGEST_SOCKET_PATH = 100  # sockaddr_un holds 107 bytes
 
 @dataclass(frozen=True)
 class SeaweedPorts:
-    """Every port that `weed mini` opens."""
+    """Every port that `weed mini` opens: each part has one for HTTP and one for gRPC."""
 
-    s3: int
-    s3_grpc: int
-    master: int
-    master_grpc: int
-    filer: int
-    filer_grpc: int
-    volume: int
-    volume_grpc: int
-    admin: int
+    http: Mapping[str, int]
+    grpc: Mapping[str, int]
 
     @classmethod
-    def taken(cls, ports: Ports) -> "SeaweedPorts":
-        names = ["s3", "s3_grpc", "master", "master_grpc", "filer", "filer_grpc", "volume", "volume_grpc"]
-        numbers = {name: ports.take(f"seaweed_{name}", usable=_sockets_are_free) for name in names}
-        return cls(
-            **numbers,
-            admin=ports.take("seaweed_admin", twin_offset=GRPC_OFFSET, usable=_sockets_are_free),
-        )
+    def taken(cls, ports: Ports) -> Self:
+        take = partial(ports.take, usable=_sockets_are_free)
+        http = {part: take(f"seaweed_{part}") for part in PARTS}
+        grpc = {part: take(f"seaweed_{part}_grpc") for part in PARTS}
+        admin = take("seaweed_admin", twin_offset=GRPC_OFFSET)
+        return cls({**http, "admin": admin}, {**grpc, "admin": admin + GRPC_OFFSET})
+
+    def all(self) -> set[int]:
+        return {*self.http.values(), *self.grpc.values()}
+
+    def options(self) -> list[str]:
+        """Return the options of `weed mini` that set them."""
+        options = []
+        for part, port in self.http.items():
+            options += [f"-{part}.port={port}", f"-{part}.port.grpc={self.grpc[part]}"]
+        return options
 
     def clear_sockets(self) -> None:
         """Remove the sockets that `weed` leaves in /tmp: to another user they would be in the way."""
-        for port in (
-            self.s3_grpc,
-            self.master_grpc,
-            self.filer_grpc,
-            self.volume_grpc,
-            self.admin + GRPC_OFFSET,
-        ):
+        for port in self.grpc.values():
             for socket in _sockets(port):
                 socket.unlink(missing_ok=True)
 
@@ -93,7 +92,7 @@ def program(
     seaweed_tls.ensure(data / ".seaweedfs")
     return Program(
         name="seaweed",
-        title="SeaweedFS",
+        title="SeaweedFS (S3)",
         argv=[
             str(binary()),
             "-logtostderr=true",
@@ -108,16 +107,7 @@ def program(
             "-s3.port.lance=0",
             "-s3.autoCreateBucket=false",
             f"-s3.allowedOrigins={','.join(origins)}",
-            f"-s3.port={ports.s3}",
-            f"-s3.port.grpc={ports.s3_grpc}",
-            f"-master.port={ports.master}",
-            f"-master.port.grpc={ports.master_grpc}",
-            f"-filer.port={ports.filer}",
-            f"-filer.port.grpc={ports.filer_grpc}",
-            f"-volume.port={ports.volume}",
-            f"-volume.port.grpc={ports.volume_grpc}",
-            f"-admin.port={ports.admin}",
-            f"-admin.port.grpc={ports.admin + GRPC_OFFSET}",
+            *ports.options(),
             "-admin.ui=false",
             "-volume.preStopSeconds=0",  # no other node has to notice
             f"-filer.localSocket={sockets / 'filer.sock'}",

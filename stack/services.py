@@ -55,7 +55,7 @@ def opened(folders: Folders, steps: Steps) -> Iterator[Stack]:
             yield Stack(
                 folders=folders,
                 credentials=Credentials.of(folders.var),
-                addresses=_addresses(folders, ports, s3=seaweed_ports.s3),
+                addresses=_addresses(folders, ports, s3=seaweed_ports.http["s3"]),
                 seaweed_ports=seaweed_ports,
                 supervisor=supervisor,
                 steps=steps,
@@ -85,13 +85,11 @@ def start(stack: Stack) -> list[Future[None]]:
         "valkey": partial(valkey.ready, addresses.valkey, credentials.valkey_password),
         "seaweed": partial(seaweed.ready, storage),
     }
-    titles = {"postgres": "PostgreSQL", "valkey": "Valkey", "seaweed": "SeaweedFS (S3)"}
-    return [
-        stack.waiting.watch(
-            titles[name], partial(up.await_ready, name, check, within_s=SERVICE_WITHIN_S), since_s=began_s
-        )
-        for name, check in checks.items()
-    ]
+    waits = []
+    for name, check in checks.items():
+        wait = partial(up.await_ready, name, check, within_s=SERVICE_WITHIN_S)
+        waits.append(stack.waiting.watch(up.program(name).title, wait, since_s=began_s))
+    return waits
 
 
 def origins(addresses: Addresses) -> list[str]:

@@ -96,7 +96,7 @@ def workers_beside_further_engines(stack: Stack) -> list[Program]:
 
 
 def seed(stack: Stack) -> Seeded:
-    """Let `manage.py seed` make the demo's tenant and styles; return what it wrote into its private file."""
+    """Make the demo's tenant and styles; return the login and the API key. Raises ServiceFailed."""
     program = application.manage("seed", variables=stack.variables, title="manage.py seed")
     stack.supervisor.once(program, show=stack.steps.say)
     try:

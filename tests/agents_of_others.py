@@ -28,9 +28,11 @@ QUESTION = "What is the weather in Oslo?"
 ASKED = {"model": "poetry", "messages": [{"role": "user", "content": QUESTION}], "temperature": 0}
 City = Literal["Oslo", "Rome"]
 CITY = {
-    "type": "object", "properties": {"city": {"type": "string", "enum": [*get_args(City)]}},
-    "required": ["city"], "additionalProperties": False,
-}  # fmt: skip
+    "type": "object",
+    "properties": {"city": {"type": "string", "enum": [*get_args(City)]}},
+    "required": ["city"],
+    "additionalProperties": False,
+}
 WEATHER = {"type": "function", "function": {"name": "get_weather", "parameters": CITY}}
 # No letter of the calls below: an answer in words ends soon, where the SDK's responses take no cut one.
 STOPS = ["d", "f", "p", "b"]
@@ -110,10 +112,8 @@ def get_weather(city: City) -> str:
 
 
 def langchain_model(demo) -> ChatOpenAI:
-    return ChatOpenAI(
-        model="poetry", base_url=f"{demo.site}/v1", api_key=demo.api_key, temperature=0, max_retries=0,
-        max_tokens=LONGEST_CALL, timeout=120,
-    )  # fmt: skip
+    service = {"base_url": f"{demo.site}/v1", "api_key": demo.api_key, "max_retries": 0, "timeout": 120}
+    return ChatOpenAI(model="poetry", temperature=0, max_tokens=LONGEST_CALL, **service)
 
 
 @pytest.mark.parametrize("first", ["auto", "any"])

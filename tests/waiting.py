@@ -8,6 +8,18 @@ import pytest
 POLL_S = 0.05
 
 
+def retry[Result](action: Callable[[], Result], *errors: type[Exception], within_s: float = 30) -> Result:
+    """Return what an action returns, once it raises none of some errors."""
+    until = time.monotonic() + within_s
+    while True:
+        try:
+            return action()
+        except errors:
+            if time.monotonic() > until:
+                raise
+        time.sleep(POLL_S)
+
+
 def eventually(check: Callable[[], bool], *, within_s: float = 10, what: str = "") -> None:
     """Ask a check again and again until it holds; fail with what did not come."""
     until = time.monotonic() + within_s

@@ -21,9 +21,8 @@ from pathlib import Path
 
 from stack.errors import Miss, MissingPrerequisite
 from stack.folders import ROOT
-from trials.debian import archive_address
+from trials.debian import SUITE, make_debian, run
 
-SUITE = "trixie"
 PACKAGES = "python3,python3-venv,make"
 FOLDER = ROOT / "var" / "bare"
 HOME = "/home/newcomer"
@@ -80,18 +79,10 @@ def _fresh_system() -> Path:
     if not original.exists():
         partial = FOLDER / f"{SUITE}.partial"
         shutil.rmtree(partial, ignore_errors=True)
-        made = [
-            "debootstrap",
-            "--variant=minbase",
-            f"--include={PACKAGES}",
-            SUITE,
-            str(partial),
-            *archive_address(),
-        ]
-        _run(made)
+        make_debian(partial, PACKAGES)
         partial.rename(original)
     shutil.rmtree(system, ignore_errors=True)
-    _run(["cp", "-a", "--reflink=auto", str(original), str(system)])
+    run(["cp", "-a", "--reflink=auto", str(original), str(system)])
     for program in ABSENT:
         if shutil.which(program, path=f"{system}/usr/bin:{system}/bin"):
             raise Miss(f"The bare system has {program}: it proves nothing.")
@@ -101,7 +92,7 @@ def _fresh_system() -> Path:
     checkout.mkdir(parents=True)
     archive = subprocess.run(["git", "-C", str(ROOT), "archive", "HEAD"], capture_output=True, check=True)
     subprocess.run(["tar", "-x", "-C", str(checkout)], input=archive.stdout, check=True)
-    _run(["chown", "-R", f"{USER_ID}:{USER_ID}", str(system / HOME.lstrip("/"))])
+    run(["chown", "-R", f"{USER_ID}:{USER_ID}", str(system / HOME.lstrip("/"))])
     shutil.copy("/etc/resolv.conf", system / "etc/resolv.conf")
     return system
 
@@ -141,7 +132,7 @@ def _mount(how: str, source: Path, target: Path) -> Path:
         target.mkdir(exist_ok=True)
     else:
         target.touch()
-    _run(["mount", how, "--make-rslave", str(source), str(target)])
+    run(["mount", how, "--make-rslave", str(source), str(target)])
     return target
 
 
@@ -151,24 +142,10 @@ def _demo(system: Path, variables: Mapping[str, str]) -> Iterator[Demo]:
     environment = [f"{name}={value}" for name, value in variables.items()]
     inside = f"cd {shlex.quote(CHECKOUT)} && exec make demo"
     began_s = time.monotonic()
+    enter = ["unshare", "--mount", "--pid", "--fork", "--kill-child", f"--mount-proc={system}/proc"]
+    enter += ["chroot", f"--userspec={USER_ID}:{USER_ID}", str(system)]
     process = subprocess.Popen(
-        [
-            "unshare",
-            "--mount",
-            "--pid",
-            "--fork",
-            "--kill-child",
-            f"--mount-proc={system}/proc",
-            "chroot",
-            f"--userspec={USER_ID}:{USER_ID}",
-            str(system),
-            "/usr/bin/env",
-            "-i",
-            *environment,
-            "/bin/sh",
-            "-c",
-            inside,
-        ],
+        [*enter, "/usr/bin/env", "-i", *environment, "/bin/sh", "-c", inside],
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
@@ -214,9 +191,3 @@ def _poem(demo: Demo) -> str:
     if not text.strip():
         raise Miss("The style answered nothing.")
     return " ".join(text.split())
-
-
-def _run(command: list[str]) -> None:
-    done = subprocess.run(command, capture_output=True, text=True)
-    if done.returncode:
-        raise Miss(f"{command[0]} failed: {(done.stderr or done.stdout).strip()[-300:]}")

@@ -1,6 +1,7 @@
 """What the trials share: a stack that is kept up meanwhile, tenants, and an eye on a cap."""
 
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -9,23 +10,25 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
+from typing import Any
 
+import aiohttp
 import psycopg
 import redis
 
-from stack import services
+from stack import services, sockets
 from stack.errors import Interrupted, ServiceFailed
-from stack.folders import ROOT, shown
+from stack.folders import ROOT, Folders, shown
 from stack.processes import POLL_S
 from stack.run import folder
 from stack.services import Stack
 from stack.steps import Steps
 from stack.whole import bring_up
 from trials.usage_records import UsageRecords
-from trials.verdict import Verdict
+from trials.verdict import Say, Verdict
 
 SAMPLE_EVERY_S = 0.2
 PRICED = "genz"  # a shipped style that has a price of its own during a trial
@@ -45,12 +48,40 @@ class Tenant:
     credit_nanousd: int | None = None
 
 
+@dataclass(frozen=True)
+class Context:
+    """The running stack of a trial: its variables, a folder for notes, and how to kill one of its programs.
+
+    Something else must start again what `kill` killed. Without it the trial kills nothing.
+    """
+
+    variables: Mapping[str, str]
+    notes: Path
+    kill: Callable[[str], None] | None = None
+    say: Say = print
+    stopping: threading.Event = field(default_factory=threading.Event)
+
+    @property
+    def folders(self) -> Folders:
+        """The stack's data folder."""
+        return Folders(Path(self.variables["DEMO_SECRETS_FILE"]).parent)
+
+    def read_pid(self, program: str) -> int:
+        """Return the process id of one of the stack's programs."""
+        return int(json.loads((self.folders.pids / f"{program}.json").read_text())["pid"])
+
+    def read_secrets(self) -> dict[str, str]:
+        """Return the demo's login, password and API key."""
+        return dict(json.loads(Path(self.variables["DEMO_SECRETS_FILE"]).read_text()))
+
+
+def beside_running_stack(name: str, kill: Callable[[str], None] | None = None) -> Context:
+    """Return the context of a trial on the stack whose variables this process has."""
+    return Context(os.environ, make_notes_folder(name), kill)
+
+
 def run_on_own_stack(
-    name: str,
-    trial: Callable[[Stack, Path], Verdict],
-    *,
-    var: Path | None = None,
-    start: Callable[[Stack], object] = bring_up,
+    name: str, trial: Callable[[Context], Verdict], *, start: Callable[[Stack], object] = bring_up
 ) -> int:
     """Bring a stack up, run a trial on it, print its last line and return 0 if that is good.
 
@@ -59,10 +90,12 @@ def run_on_own_stack(
     steps = Steps()
     notes = make_notes_folder(name)
     is_good = False
-    with folder(var) as folders, services.opened(folders, steps) as stack:
+    with folder(None) as folders, services.opened(folders, steps) as stack:
+        up = stack.supervisor
         try:
             start(stack)
-            verdict = run_beside(stack, partial(trial, stack, notes))
+            context = Context(stack.variables, notes, up.kill, steps.say, up.stopping)
+            verdict = run_beside(stack, partial(trial, context))
             is_good = verdict.is_good
         finally:
             if not is_good:
@@ -99,16 +132,26 @@ def create_tenants(
 
     Raises ServiceFailed.
     """
-    facts = []
+    tenants = []
     for name, cap in caps.items():
         credit = (credits or {}).get(name)
-        facts.append({"name": name, "monthly_tokens": cap, "credit_nanousd": credit})
-    wanted = json.dumps(facts)
-    command = [sys.executable, "-m", "trials.site.create_tenants", wanted]
-    done = subprocess.run(command, env=variables, cwd=ROOT, capture_output=True, text=True)
+        tenants.append({"name": name, "monthly_tokens": cap, "credit_nanousd": credit})
+    return [Tenant(**made) for made in run_in_site(variables, "create_tenants", tenants=tenants)]
+
+
+def run_in_site(variables: Mapping[str, str], script: str, **arguments: object) -> Any:
+    """Return what a script of trials/site returns, which runs in the site's code. Raises ServiceFailed."""
+    done = subprocess.run(
+        [sys.executable, "-m", "trials.site", script],
+        env=variables,
+        cwd=ROOT,
+        input=json.dumps(arguments),
+        capture_output=True,
+        text=True,
+    )
     if done.returncode:
-        raise ServiceFailed(f"The trial's tenants were not made: {done.stderr.strip()[-300:]}")
-    return [Tenant(**facts) for facts in json.loads(done.stdout)]
+        raise ServiceFailed(f"trials/site/{script}.py failed: {done.stderr.strip()[-300:]}")
+    return json.loads(done.stdout)
 
 
 @dataclass(frozen=True)
@@ -124,13 +167,15 @@ class Author:
 def price_style(variables: Mapping[str, str]) -> Author:
     """Let the style PRICED cost OWN_PRICES, and somebody earn a share of it. Raises ServiceFailed."""
     [author] = create_tenants(variables, {"author": 10**6})
-    facts = {"model": PRICED, "amounts": OWN_PRICES, "author": author.id, "percent": SHARE_PERCENT}
-    wanted = json.dumps(facts)
-    command = [sys.executable, "-m", "trials.site.price_style"]
-    done = subprocess.run(command, env=variables, cwd=ROOT, capture_output=True, text=True, input=wanted)
-    if done.returncode:
-        raise ServiceFailed(f"The style {PRICED} was not priced: {done.stderr.strip()[-300:]}")
-    return Author(author.id, SHARE_PERCENT, **json.loads(done.stdout))
+    priced = run_in_site(
+        variables,
+        "price_style",
+        model=PRICED,
+        amounts=OWN_PRICES,
+        author=author.id,
+        percent=SHARE_PERCENT,
+    )
+    return Author(author.id, SHARE_PERCENT, **priced)
 
 
 def find_wrong_shares(records: UsageRecords, author: Author) -> list[str]:
@@ -227,6 +272,23 @@ def await_quiet(records: UsageRecords, tenants: Sequence[Tenant], stopping: thre
             pass  # it was killed last and is coming back
         pause(stopping, 0.5)
     return time.monotonic() - began
+
+
+def open_engine(variables: Mapping[str, str], *, timeout_s: float) -> aiohttp.ClientSession:
+    """Return a client for vLLM's own interface, at a port or a socket.
+
+    It makes a connection for each request: that an idle one is closed in the moment of asking is no death.
+    """
+    base_url, socket_path = sockets.split_address(variables["ENGINE_URL"])
+    connector: aiohttp.BaseConnector = aiohttp.TCPConnector(force_close=True)
+    if socket_path:
+        connector = aiohttp.UnixConnector(socket_path, force_close=True)
+    return aiohttp.ClientSession(
+        base_url,
+        headers={"Authorization": f"Bearer {variables['ENGINE_API_KEY']}"},
+        timeout=aiohttp.ClientTimeout(total=timeout_s),
+        connector=connector,
+    )
 
 
 def make_notes_folder(trial: str) -> Path:

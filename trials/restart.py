@@ -1,29 +1,25 @@
 """`make trial-restart`: vLLM is killed while 200 styles are asked for. All serve again, no word is wrong."""
 
 import asyncio
-import json
 import os
 import random
 import statistics
-import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import asdict, dataclass, field
-from functools import partial
 from itertools import count
-from pathlib import Path
 
 from labs.chat_client import CHAT, ChatClient, Outcome, open_client, run_concurrently
 from stack import engine
+from stack.environment import engine_count
 from stack.errors import Miss
-from stack.folders import ROOT, shown
-from stack.services import Stack
+from stack.folders import shown
 from trials import styles
-from trials.harness import Tenant, create_tenants, pause, run_on_own_stack
-from trials.verdict import Say, Verdict
+from trials.harness import Context, Tenant, create_tenants, pause, run_on_own_stack
+from trials.verdict import Verdict
 
-RESULTS = ROOT / "bench" / "results"
+STYLES = 200
 RANK = 4
 CLIENTS = 16
 QUESTION = "Describe the harbour."
@@ -72,59 +68,30 @@ class RestartVerdict(Verdict):
         faults = self.not_found + self.wrong + self.lost
         return not faults and self.all_serving_s <= GOAL_S and self.waited > 0
 
-    def figures(self) -> dict[str, object]:
-        return asdict(self)
 
-
-def restart(*, count: int) -> int:
+def restart() -> int:
     """Run the trial on a stack of its own, in a temporary folder; return 0 if the verdict is good."""
     os.environ.setdefault("ENGINE_DTYPE", "float32")  # exact: a style's text is the same in every batch
-
-    def restarting(stack: Stack, notes: Path) -> RestartVerdict:
-        up = stack.supervisor
-        verdict = trial(
-            stack.variables,
-            partial(up.kill, "engine"),
-            notes=notes,
-            count=count,
-            engines=1 + len(stack.further_engines),
-            say=stack.steps.say,
-            stopping=up.stopping,
-        )
-        machine = {"cores": os.cpu_count(), "device": stack.variables["ENGINE_DEVICE"]}
-        file = "restart.json" if verdict.engines == 1 else f"restart-{verdict.engines}-engines.json"
-        (RESULTS / file).write_text(json.dumps(machine | asdict(verdict), indent=1) + "\n")
-        return verdict
-
-    return run_on_own_stack("restart", restarting)
+    return run_on_own_stack("restart", trial)
 
 
-def trial(
-    variables: Mapping[str, str],
-    kill: Callable[[], None],
-    *,
-    notes: Path,
-    count: int,
-    engines: int = 1,
-    say: Say = print,
-    stopping: threading.Event | None = None,
-) -> RestartVerdict:
-    """Have so many styles served, kill an engine under load, and compare every answer with that before.
-
-    Somebody else must start again what `kill` killed.
-    """
-    stopping = stopping or threading.Event()
+def trial(context: Context) -> RestartVerdict:
+    """Have the styles served, kill an engine under load, and compare every answer with that before."""
+    variables = context.variables
     [tenant] = create_tenants(variables, {"restart": 10**9})
-    folders = styles.make_adapters(variables["BASE_MODEL_DIR"], notes / "adapters", count=count, rank=RANK)
-    names = styles.create_styles(variables, tenant.id, folders, count=count)
+    adapters = context.notes / "adapters"
+    folders = styles.make_adapters(variables["BASE_MODEL_DIR"], adapters, count=STYLES, rank=RANK)
+    names = styles.create_styles(variables, tenant.id, folders, count=STYLES)
     routes = styles.Routes(variables, tenant.id)
-    first_s = routes.await_all(names, stopping, within_s=SERVING_WITHIN_S)
-    say(f"\nrestart: {count} styles serve {first_s:.0f} s after they were stored")
-    seen = Trial(variables, tenant, names, routes, stopping, say)
-    verdict = asyncio.run(seen.run(kill, engines=engines))
+    first_s = routes.await_all(names, context.stopping, within_s=SERVING_WITHIN_S)
+    context.say(f"\nrestart: {STYLES} styles serve {first_s:.0f} s after they were stored")
+    seen = Trial(context, tenant, names, routes)
+    verdict = asyncio.run(seen.run())
     requests = [asdict(one) for one in seen.requests]
-    file = verdict.write(notes, before=seen.before, requests=requests)
-    say(f"  every request: {shown(file)}")
+    file = verdict.write(context.notes, before=seen.before, requests=requests)
+    context.say(f"  every request: {shown(file)}")
+    result = "restart.json" if verdict.engines == 1 else f"restart-{verdict.engines}-engines.json"
+    verdict.publish(result, device=variables["ENGINE_DEVICE"])
     return verdict
 
 
@@ -132,28 +99,26 @@ def trial(
 class Trial:
     """The clients, and what they saw."""
 
-    _variables: Mapping[str, str]
+    _context: Context
     _tenant: Tenant
     _names: Sequence[str]
     _routes: styles.Routes
-    _stopping: threading.Event
-    _say: Say
     _enough: bool = False
     before: dict[str, str | None] = field(default_factory=dict)
     requests: list[Seen] = field(default_factory=list)
 
-    async def run(self, kill: Callable[[], None], *, engines: int) -> RestartVerdict:
+    async def run(self) -> RestartVerdict:
         """Ask, kill, ask on until all styles serve again."""
-        site = self._variables["SITE_URL"]
+        site = self._context.variables["SITE_URL"]
         async with open_client(site, key=self._tenant.api_key, total_s=180) as client:
             await self._ask_before(client)
             clients = [asyncio.create_task(self._ask_on(client, n)) for n in range(CLIENTS)]
             await asyncio.sleep(CALM_S)
-            killed, ready, serving = await asyncio.to_thread(self._kill_and_await, kill)
+            killed, ready, serving = await asyncio.to_thread(self._kill_and_await)
             await asyncio.sleep(CALM_S)
             self._enough = True
             await asyncio.gather(*clients)
-        return self._judge(killed, ready, serving, engines=engines)
+        return self._judge(killed, ready, serving)
 
     async def _ask_before(self, client: ChatClient) -> None:
         """Keep what each style answers while nothing is wrong."""
@@ -165,27 +130,28 @@ class Trial:
 
         await run_concurrently(self._names, ask_style, at_once=CLIENTS)
         different = len(set(self.before.values()))
-        self._say(f"  their texts took {time.monotonic() - began:.0f} s; {different} of them differ")
+        self._context.say(f"  their texts took {time.monotonic() - began:.0f} s; {different} of them differ")
 
     async def _ask_on(self, client: ChatClient, number: int) -> None:
         chance = random.Random(number)
-        while not self._enough and not self._stopping.is_set():
+        while not self._enough and not self._context.stopping.is_set():
             seen = await ask(client, chance.choice(self._names))
             self.requests.append(seen)
 
-    def _kill_and_await(self, kill: Callable[[], None]) -> tuple[float, float, float]:
+    def _kill_and_await(self) -> tuple[float, float, float]:
         """Return when the engine was killed, when it answered again, and when every style served again."""
-        url = self._variables["ENGINE_URL"]
-        key = self._variables["ENGINE_API_KEY"]
-        kill()
+        assert self._context.kill
+        url = self._context.variables["ENGINE_URL"]
+        key = self._context.variables["ENGINE_API_KEY"]
+        self._context.kill("engine")
         killed = time.time()
         self._until("vLLM still answers", lambda: not engine.ready(url, key), within_s=10)
         self._until("vLLM does not answer", lambda: engine.ready(url, key), within_s=READY_WITHIN_S)
         ready = time.time()
-        self._say(f"  vLLM answers {ready - killed:.0f} s after the kill")
+        self._context.say(f"  vLLM answers {ready - killed:.0f} s after the kill")
         self._until("not every style serves", self._all_serve, within_s=SERVING_WITHIN_S)
         serving = time.time()
-        self._say(f"  all {len(self._names)} styles serve {serving - ready:.1f} s later")
+        self._context.say(f"  all {len(self._names)} styles serve {serving - ready:.1f} s later")
         return killed, ready, serving
 
     def _all_serve(self) -> bool:
@@ -198,7 +164,7 @@ class Trial:
                 return False
             for url, name in engines:
                 if url not in listed:
-                    listed[url] = engine.adapters(url, self._variables["ENGINE_API_KEY"])
+                    listed[url] = engine.adapters(url, self._context.variables["ENGINE_API_KEY"])
                 if name not in listed[url]:
                     return False
         return True
@@ -209,19 +175,19 @@ class Trial:
         while not check():
             if time.monotonic() > until:
                 raise Miss(f"After {within_s:.0f} s {lack}.")
-            pause(self._stopping, 0.1)
+            pause(self._context.stopping, 0.1)
 
-    def _judge(self, killed: float, ready: float, serving: float, *, engines: int) -> RestartVerdict:
+    def _judge(self, killed: float, ready: float, serving: float) -> RestartVerdict:
         meanwhile = [seen for seen in self.requests if seen.began < serving and seen.ended > killed]
         statuses: Counter[int] = Counter()
         for seen in self.requests:
             statuses.update(seen.statuses)
         lasted = [seen.ended - seen.began for seen in meanwhile]
         answered = [seen for seen in self.requests if seen.text is not None]
-        self._say(f"  statuses {dict(statuses)}")
+        self._context.say(f"  statuses {dict(statuses)}")
         return RestartVerdict(
             styles=len(self._names),
-            engines=engines,
+            engines=engine_count(),
             ready_after_kill_s=round(ready - killed, 1),
             all_serving_s=round(serving - ready, 1),
             requests=len(self.requests),

@@ -1,26 +1,22 @@
 """`make trial-scale`: 2,000 styles on one engine. Pages and passes stay quick, memory stays flat in use."""
 
-import json
-import os
 import re
 import statistics
 import threading
 import time
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import psycopg
 
 from labs.machine import rss_mib
-from stack.folders import ROOT
 from stack.pages import Session, fetched, signed_in
-from stack.services import Stack
 from trials import styles
-from trials.harness import create_tenants, pause, run_on_own_stack
-from trials.verdict import Say, Verdict
+from trials.harness import Context, create_tenants, pause, run_on_own_stack
+from trials.verdict import Verdict
 
-RESULTS = ROOT / "bench" / "results" / "scale.json"
+STYLES = 2000
 # distinct adapters, and as small as they can be: it is their number that counts
 FILES = 20
 RANK = 1
@@ -31,6 +27,15 @@ VISITED_EVERY_S = 1.0
 TRIES = 5
 GOAL_S = 2.0
 GROWTH_MIB = 5.0
+PAGES = (
+    "/styles/",
+    "/styles/?q=style+17",
+    "/playground/",
+    "/keys/",
+    "/console/adapters/style/",
+    "/console/adapters/engine/",
+    "/console/adapters/placement/",
+)
 DONE = re.compile(r"Task adapters\.tasks\.(?P<task>reconcile|plan)\[.*succeeded in (?P<s>[\d.]+)s")
 FAILED = re.compile(r"Task \S+\[\S+\] (?:raised unexpected|INTERNAL ERROR):")
 
@@ -64,55 +69,46 @@ class ScaleVerdict(Verdict):
         return slowest <= GOAL_S and growth <= GROWTH_MIB and is_seen and not self.failed_tasks
 
     def figures(self) -> dict[str, object]:
-        figures = asdict(self)
-        pages = figures.pop("pages")
-        return figures | {"slowest_page_s": max(pages.values())}
+        return {**super().figures(), "slowest_page_s": max(self.pages.values())}
 
 
-def scale(*, count: int) -> int:
+def scale() -> int:
     """Run the trial on a stack of its own, in a temporary folder; return 0 if the verdict is good."""
-
-    def scaling(stack: Stack, notes: Path) -> ScaleVerdict:
-        verdict = trial(stack, notes, count=count, stopping=stack.supervisor.stopping, say=stack.steps.say)
-        machine = {"cores": os.cpu_count(), "device": stack.variables["ENGINE_DEVICE"]}
-        RESULTS.write_text(json.dumps(machine | asdict(verdict), indent=1) + "\n")
-        return verdict
-
-    return run_on_own_stack("scale", scaling)
+    return run_on_own_stack("scale", trial)
 
 
-def trial(stack: Stack, notes: Path, *, count: int, stopping: threading.Event, say: Say) -> ScaleVerdict:
-    """Have so many styles served, look at pages as a writer and an operator, and watch passes go by."""
-    variables = stack.variables
-    folders = styles.make_adapters(variables["BASE_MODEL_DIR"], notes / "adapters", count=FILES, rank=RANK)
-    owners = [
-        find_writer(variables),
-        *(tenant.id for tenant in create_tenants(variables, dict.fromkeys("abc", 10**9))),
-    ]
+def trial(context: Context) -> ScaleVerdict:
+    """Have the styles served, look at pages as a writer and an operator, and watch passes go by."""
+    variables = context.variables
+    stopping = context.stopping
+    adapters = context.notes / "adapters"
+    folders = styles.make_adapters(variables["BASE_MODEL_DIR"], adapters, count=FILES, rank=RANK)
+    owners = [find_writer(context)]
+    owners += [tenant.id for tenant in create_tenants(variables, dict.fromkeys("abc", 10**9))]
     began = time.monotonic()
-    of_each = [
-        styles.create_styles(variables, owner, folders, count=count // len(owners), public=number == 1)
-        for number, owner in enumerate(owners)
-    ]
-    say(f"\nscale: {count} styles stored after {time.monotonic() - began:.0f} s")
+    of_each = []
+    for number, owner in enumerate(owners):
+        count = STYLES // len(owners)
+        of_each.append(styles.create_styles(variables, owner, folders, count=count, public=number == 1))
+    context.say(f"\nscale: {STYLES} styles stored after {time.monotonic() - began:.0f} s")
     began = time.monotonic()
     for owner, names in zip(owners, of_each, strict=True):
         styles.Routes(variables, owner).await_all(names, stopping, within_s=SERVING_WITHIN_S)
     loaded_s = time.monotonic() - began
-    say(f"  all {count} serve {loaded_s:.0f} s later")
+    context.say(f"  all {STYLES} serve {loaded_s:.0f} s later")
     pause(stopping, SETTLED_S)
-    log = stack.folders.logs / "worker-engine.log"
+    log = context.folders.logs / "worker-engine.log"
     skipped = log.stat().st_size
-    known = read_secrets(variables)
+    known = context.read_secrets()
     session = signed_in(variables["SITE_URL"], login=known["login"], password=known["password"])
     pages = visit_pages(session, [names[0] for names in of_each[:2]], stopping)
     for page, seconds in pages.items():
-        say(f"  {seconds:5.2f} s  {page}")
-    web, worker = watch_memory(stack, session, list(pages), stopping)
+        context.say(f"  {seconds:5.2f} s  {page}")
+    web, worker = watch_memory(context, session, list(pages))
     log_text = read_log_since(log, skipped)
     times = parse_durations(log_text)
-    return ScaleVerdict(
-        styles=count,
+    verdict = ScaleVerdict(
+        styles=STYLES,
         loaded_s=round(loaded_s, 1),
         pass_s=max(times["reconcile"], default=0.0),
         plan_s=max(times["plan"], default=0.0),
@@ -126,30 +122,23 @@ def trial(stack: Stack, notes: Path, *, count: int, stopping: threading.Event, s
         worker_mib=max(worker),
         worker_growth_mib=measure_growth(worker),
     )
+    verdict.publish("scale.json", device=variables["ENGINE_DEVICE"])
+    return verdict
 
 
-def find_writer(variables: Mapping[str, str]) -> str:
+def find_writer(context: Context) -> str:
     """Return the tenant of the demo's writer."""
     query = "SELECT tenant_id FROM tenants_membership AS m JOIN tenants_user AS u ON u.id = m.user_id"
-    with psycopg.connect(variables["DATABASE_URL"]) as connection:
-        row = connection.execute(f"{query} WHERE u.email = %s", [read_secrets(variables)["login"]]).fetchone()
+    with psycopg.connect(context.variables["DATABASE_URL"]) as connection:
+        row = connection.execute(f"{query} WHERE u.email = %s", [context.read_secrets()["login"]]).fetchone()
     assert row
     return str(row[0])
 
 
-def read_secrets(variables: Mapping[str, str]) -> dict[str, str]:
-    """Return the demo's login, password and API key."""
-    return dict(json.loads(Path(variables["DEMO_SECRETS_FILE"]).read_text()))
-
-
 def visit_pages(session: Session, names: list[str], stopping: threading.Event) -> dict[str, float]:
     """Return page → the longest of a few visits in seconds."""
-    pages = (
-        "/styles/", "/styles/?q=style+17", *(f"/styles/{name}/" for name in names), "/playground/", "/keys/",
-        "/console/adapters/style/", "/console/adapters/engine/", "/console/adapters/placement/",
-    )  # fmt: skip
     longest_s: dict[str, float] = {}
-    for page in pages:
+    for page in [*PAGES, *(f"/styles/{name}/" for name in names)]:
         if stopping.is_set():
             break
         longest_s[page] = max(visit_page(session, page) for _ in range(TRIES))
@@ -163,12 +152,10 @@ def visit_page(session: Session, page: str) -> float:
     return round(time.monotonic() - began, 3)
 
 
-def watch_memory(
-    stack: Stack, session: Session, pages: Sequence[str], stopping: threading.Event
-) -> tuple[list[float], list[float]]:
+def watch_memory(context: Context, session: Session, pages: Sequence[str]) -> tuple[list[float], list[float]]:
     """Return the memory of web and worker in MiB, sampled after each round of visits while passes go on."""
-    headers = {"Authorization": f"Bearer {read_secrets(stack.variables)['api_key']}"}
-    pids = [stack.supervisor.pid(name) for name in ("web", "worker-engine")]
+    headers = {"Authorization": f"Bearer {context.read_secrets()['api_key']}"}
+    pids = [context.read_pid(name) for name in ("web", "worker-engine")]
     samples: tuple[list[float], list[float]] = ([], [])
     until = time.monotonic() + WATCHED_S
     while time.monotonic() < until:
@@ -177,7 +164,7 @@ def watch_memory(
         session.get("/v1/models", headers=headers).raise_for_status()
         for pid, sample in zip(pids, samples, strict=True):
             sample.append(rss_mib(pid))
-        pause(stopping, VISITED_EVERY_S)
+        pause(context.stopping, VISITED_EVERY_S)
     return samples
 
 

@@ -5,7 +5,6 @@ uploads a version a minute through the management API, promotes it, asks in it a
 """
 
 import asyncio
-import json
 import random
 import re
 import subprocess
@@ -14,9 +13,9 @@ import threading
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from pathlib import Path
 from statistics import linear_regression, median
-from typing import Any
 
 import httpx2
 
@@ -26,16 +25,14 @@ from stack.api import Api, Upload, await_serving, upload_style
 from stack.application import WORKERS
 from stack.errors import Miss
 from stack.folders import ROOT, shown
-from stack.services import Stack
 from trials.chaos.load import Seen, draw_body
-from trials.chaos.trial import list_work
+from trials.chaos.trial import keep_asking
 from trials.chaos.verdict import count_names, is_billed_once, read_seen
-from trials.harness import Tenant, await_quiet, create_tenants, pause, run_modules, run_on_own_stack
+from trials.harness import Context, Tenant, await_quiet, create_tenants, pause, run_on_own_stack
 from trials.styles import make_adapters
 from trials.usage_records import UsageRecords
 from trials.verdict import Say, Verdict
 
-RESULT = ROOT / "bench" / "results" / "soak.json"
 SAMPLE_EVERY_S = 5.0
 UPLOAD_EVERY_S = 60.0
 VERSIONS_A_STYLE = 4
@@ -66,7 +63,7 @@ class Growth:
 class Memory:
     """The resident memory of the stack's programs, sample by sample."""
 
-    stack: Stack
+    context: Context
     at_s: list[float] = field(default_factory=list)
     mib: dict[str, list[float]] = field(default_factory=lambda: {name: [] for name in WATCHED})
 
@@ -74,7 +71,7 @@ class Memory:
         """Look at every program once."""
         self.at_s.append(time.monotonic())
         for name, found in self.mib.items():
-            found.append(machine.rss_mib(self.stack.supervisor.pid(name)))
+            found.append(machine.rss_mib(self.context.read_pid(name)))
 
     def growths(self) -> dict[str, Growth]:
         """Return each program's growth, by a straight line through its samples."""
@@ -97,7 +94,7 @@ class Uploads:
 
     served: int = 0
     faults: list[str] = field(default_factory=list)
-    seen: list[dict[str, Any]] = field(default_factory=list)
+    seen: list[Seen] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -144,61 +141,46 @@ class SoakVerdict(Verdict):
         return {**super().details(), "memory": memory}
 
 
-def soak(*, minutes: float, var: Path | None) -> int:
+def soak(*, minutes: float) -> int:
     """Run the trial on a stack of its own; return 0 if the verdict is good."""
-
-    def soaking(stack: Stack, notes: Path) -> SoakVerdict:
-        return trial(stack, notes, seconds=60 * minutes)
-
-    return run_on_own_stack("soak", soaking, var=var)
+    return run_on_own_stack("soak", partial(trial, seconds=60 * minutes))
 
 
-def trial(stack: Stack, notes: Path, *, seconds: float) -> SoakVerdict:
+def trial(context: Context, *, seconds: float) -> SoakVerdict:
     """Load the stack, upload meanwhile, then compare what clients saw with the usage records."""
-    variables = stack.variables
-    stopping = stack.supervisor.stopping
-    say = stack.steps.say
+    variables = context.variables
     records = UsageRecords(variables)
-    memory = Memory(stack)
+    memory = Memory(context)
     tenants = create_tenants(variables, {f"soak-{number}": 10**9 for number in range(1, 4)})
-    folders = make_adapters(variables["BASE_MODEL_DIR"], notes / "adapters", count=3, rank=8)
-    say(f"\nsoak: {seconds:.0f} s, notes in {shown(notes)}/")
+    folders = make_adapters(variables["BASE_MODEL_DIR"], context.notes / "adapters", count=3, rank=8)
+    context.say(f"\nsoak: {seconds:.0f} s, notes in {shown(context.notes)}/")
     began_s = time.monotonic()
-    work = list_work(variables, tenants, notes, seed=1)
-    with run_modules("trials.chaos.load", work, variables=variables) as loads:
-        writer = Writer(variables, folders, stopping)
+    with keep_asking(context, tenants, seed=1) as wanting:
+        writer = Writer(context, folders)
         writer.thread.start()
         while time.monotonic() < began_s + seconds:
             memory.sample()
-            pause(stopping, SAMPLE_EVERY_S)
+            pause(context.stopping, SAMPLE_EVERY_S)
         writer.end()
-        for load in loads:
-            load.communicate(timeout=200)  # it answers the end of its input by ending
-        codes = [load.returncode for load in loads]
-    await_quiet(records, tenants, stopping)
-    wanting = [f"load process {number} ended with {code}" for number, code in enumerate(codes, 1) if code]
+    await_quiet(records, tenants, context.stopping)
     wanting += writer.uploads.faults
     wanting += run_checks(variables)
-    verdict = judge(
-        records, tenants, read_seen(notes), memory, seconds=seconds, uploads=writer.uploads, wanting=wanting
-    )
-    verdict.write(notes)
-    write_result(verdict)
-    report(verdict, say)
+    seen = read_seen(context.notes)
+    verdict = judge(records, tenants, seen, memory, seconds=seconds, uploads=writer.uploads, wanting=wanting)
+    verdict.write(context.notes)
+    verdict.publish("soak.json", judges_memory=seconds >= SETTLED_S)
+    report(verdict, context.say)
     return verdict
 
 
 class Writer:
     """Uploads version after version in a thread, as a person's script would."""
 
-    def __init__(
-        self, variables: Mapping[str, str], folders: Sequence[Path], stopping: threading.Event
-    ) -> None:
-        known = json.loads(Path(variables["DEMO_SECRETS_FILE"]).read_text())
-        self._site = variables["SITE_URL"]
-        self._key = str(known["api_key"])
+    def __init__(self, context: Context, folders: Sequence[Path]) -> None:
+        self._site = context.variables["SITE_URL"]
+        self._key = context.read_secrets()["api_key"]
         self._folders = folders
-        self._stopping = stopping
+        self._stopping = context.stopping
         self._over = threading.Event()
         self.uploads = Uploads()
         self.thread = threading.Thread(target=self._upload_until_over, name="writer")
@@ -233,12 +215,12 @@ class Writer:
         self.uploads.seen.append(asyncio.run(self._ask(upload.model)))
         return upload
 
-    async def _ask(self, model: str) -> dict[str, Any]:
+    async def _ask(self, model: str) -> Seen:
         seen = Seen("writer", model, stream=True)
         body = draw_body(seen, random.Random(self.uploads.served))
         async with open_client(self._site, total_s=180, connect_s=5) as client:
             seen.note(await client.post(CHAT, body, key=self._key))
-        return asdict(seen)
+        return seen
 
 
 def run_checks(variables: Mapping[str, str]) -> list[str]:
@@ -256,7 +238,7 @@ def run_checks(variables: Mapping[str, str]) -> list[str]:
 def judge(
     records: UsageRecords,
     tenants: Sequence[Tenant],
-    seen: Sequence[dict[str, Any]],
+    seen: Sequence[Seen],
     memory: Memory,
     *,
     seconds: float,
@@ -266,23 +248,23 @@ def judge(
     """Compare what the clients saw with what the books and the guide say."""
     ids = [tenant.id for tenant in tenants]
     events = records.events(ids)
-    complete = [request for request in seen if request["outcome"] == Outcome.COMPLETE]
-    refused = [request for request in seen if request["outcome"] == Outcome.REFUSED]
+    complete = [request for request in seen if request.outcome == Outcome.COMPLETE]
+    refused = [request for request in seen if request.outcome == Outcome.REFUSED]
     twice = [request_id for request_id, found in events.items() if len(found) > 1]
     too_little = [] if complete and uploads.served else ["nothing was answered, or nothing uploaded"]
-    unanswered = [request for request in uploads.seen if request["outcome"] != Outcome.COMPLETE]
+    unanswered = [request for request in uploads.seen if request.outcome != Outcome.COMPLETE]
     too_little += [f"asked in a new version: {request}" for request in unanswered]
     growths = memory.growths()
     grown = [f"{name} by {one.mib_until_end} MiB" for name, one in growths.items() if not one.is_flat]
     return SoakVerdict(
         seconds=seconds,
         requests=len(seen) + len(uploads.seen),
-        outcomes=count_names(request["outcome"] for request in seen),
-        refusals=count_names(f"{request['status']} {request['code']}" for request in refused),
+        outcomes=count_names(request.outcome for request in seen),
+        refusals=count_names(f"{request.status} {request.code}" for request in refused),
         uploads=uploads.served,
         memory=growths,
         undocumented=find_undocumented([*seen, *uploads.seen]),
-        lost=[request["request_id"] for request in complete if not is_billed_once(request, events)],
+        lost=[request.request_id for request in complete if not is_billed_once(request, events)],
         doubled=[*twice, *records.charged_twice(ids), *records.disagreements(ids)],
         leaked=records.left_open(ids),
         grown=grown if seconds >= SETTLED_S else [],
@@ -290,24 +272,16 @@ def judge(
     )
 
 
-def find_undocumented(seen: Sequence[Mapping[str, Any]]) -> list[str]:
+def find_undocumented(seen: Sequence[Seen]) -> list[str]:
     """Return what clients met that docs/api.md does not tell of: broken answers, and unknown codes."""
     known = set(CODE.findall((ROOT / "docs" / "api.md").read_text()))
     faults = []
     for request in seen:
-        is_broken = request["outcome"] == Outcome.BROKEN
-        has_code = request["outcome"] in (Outcome.REFUSED, Outcome.CUT_SHORT)
-        is_unknown = has_code and request["code"] not in known
-        if is_broken or is_unknown:
-            facts = [request[name] for name in ("request_id", "outcome", "status", "code")]
-            faults.append(" ".join(map(str, facts)))
+        has_code = request.outcome in (Outcome.REFUSED, Outcome.CUT_SHORT)
+        is_unknown = has_code and request.code not in known
+        if request.outcome == Outcome.BROKEN or is_unknown:
+            faults.append(f"{request.request_id} {request.outcome} {request.status} {request.code}")
     return faults
-
-
-def write_result(verdict: SoakVerdict) -> None:
-    """Keep what the documents may name."""
-    facts = {"machine": machine.model(), "judges_memory": verdict.seconds >= SETTLED_S}
-    RESULT.write_text(json.dumps(verdict.details() | facts, indent=1) + "\n")
 
 
 def report(verdict: SoakVerdict, say: Say) -> None:

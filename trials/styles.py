@@ -1,8 +1,6 @@
 """Many styles for a trial: small random adapters, made into styles, and whether all of them can be asked."""
 
-import json
 import subprocess
-import sys
 import threading
 import time
 from collections.abc import Collection, Mapping, Sequence
@@ -17,7 +15,7 @@ from inference.contract.route_tables import RouteTables
 from stack import engine
 from stack.errors import Miss, ServiceFailed
 from stack.folders import ROOT
-from trials.harness import pause
+from trials.harness import pause, run_in_site
 
 SCALE = 0.4  # of a layer's norm: then nearly every adapter writes a text of its own within a few words
 
@@ -37,14 +35,9 @@ def create_styles(
     variables: Mapping[str, str], tenant: str, folders: Sequence[Path], *, count: int, public: bool = False
 ) -> list[str]:
     """Return the model names of new styles of a tenant that use the folders in turn. Raises ServiceFailed."""
-    work = {"tenant": tenant, "folders": list(map(str, folders)), "count": count, "public": public}
-    command = [sys.executable, "-m", "trials.site.create_styles"]
-    done = subprocess.run(
-        command, env=variables, cwd=ROOT, input=json.dumps(work), capture_output=True, text=True
-    )
-    if done.returncode:
-        raise ServiceFailed(f"The trial's styles were not made: {done.stderr.strip()[-300:]}")
-    return list(json.loads(done.stdout))
+    sources = list(map(str, folders))
+    made = run_in_site(variables, "create_styles", tenant=tenant, folders=sources, count=count, public=public)
+    return list(made)
 
 
 class Routes:

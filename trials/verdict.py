@@ -1,10 +1,16 @@
 """How every trial ends: one line with its verdict, and a file with all details."""
 
 import json
+import os
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import ClassVar
+
+from labs import machine
+from stack.folders import ROOT
+
+RESULTS = ROOT / "bench" / "results"
 
 type Say = Callable[[str], None]
 
@@ -19,9 +25,9 @@ class Verdict(ABC):
     def is_good(self) -> bool:
         """True if nothing was found, and enough was tried to find something."""
 
-    @abstractmethod
     def figures(self) -> Mapping[str, object]:
-        """Return what the last line names."""
+        """Return what the last line names: every number that was found."""
+        return {name: value for name, value in vars(self).items() if isinstance(value, int | float)}
 
     def line(self) -> str:
         """Return the last line that the trial prints."""
@@ -37,3 +43,17 @@ class Verdict(ABC):
         file = notes / "verdict.json"
         file.write_text(json.dumps(self.details() | more, indent=2))
         return file
+
+    def published(self) -> dict[str, object]:
+        """Return what is found in `bench/results` of it."""
+        return self.details()
+
+    def publish(self, name: str, **more: object) -> None:
+        """Write what is published, and more, into a file that the documents may name."""
+        write_result(name, {**more, **self.published()})
+
+
+def write_result(name: str, facts: Mapping[str, object]) -> None:
+    """Write a file into bench/results, with the machine that it is of."""
+    about = {"cores": os.cpu_count(), "machine": machine.model()}
+    (RESULTS / name).write_text(json.dumps(about | dict(facts), indent=1) + "\n")

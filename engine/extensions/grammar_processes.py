@@ -61,10 +61,10 @@ class Limits:
     # Of all sequences of a request together, and more for each token.
     follow_s: float = 0.25
     follow_token_s: float = 0.001
-    # A step of the engine waits so long for all grammars together. Who is late then and took `dear_step_s` of
-    # processor time is ended; the others waited for a processor, and get as much again.
+    # A step of the engine waits so long for all grammars together. One that is late then and took
+    # `expensive_step_s` of processor time is ended; the others waited for a processor, and get as much again.
     step_wall_s: float = 0.05
-    dear_step_s: float = 0.03
+    expensive_step_s: float = 0.03
     last_step_wall_s: float = 1.0
     kept_grammars: int = 64
     kept_refusals: int = 1000
@@ -370,9 +370,9 @@ class Sequence:
         if not has_time:
             self.fail(TOO_EXPENSIVE)
 
-    def is_dear(self) -> bool:
+    def is_expensive(self) -> bool:
         """Return whether the step that is under way took long by itself, and not for want of a processor."""
-        return self._process.used_s() - self._used_s >= self.limits.dear_step_s
+        return self._process.used_s() - self._used_s >= self.limits.expensive_step_s
 
     def fail(self, stop_reason: str) -> None:
         """End the process; its request ends with the engine's step."""
@@ -416,7 +416,7 @@ def wait_for_steps(sequences: Iterable[Sequence]) -> None:
             continue
         is_last = now_s - began_s >= limits.last_step_wall_s
         for descriptor, sequence in list(waiting.items()):
-            if is_last or sequence.is_dear():
+            if is_last or sequence.is_expensive():
                 poll.unregister(descriptor)
                 waiting.pop(descriptor)
                 sequence.fail(TOO_EXPENSIVE)

@@ -117,6 +117,14 @@ def bound_resources() -> None:
     resource.setrlimit(resource.RLIMIT_CPU, (MAX_PROCESSOR_S, resource.RLIM_INFINITY))
 
 
+# The compiler's method for each kind but JSON, with its further arguments; all others are grammars (EBNF).
+COMPILERS: dict[str, tuple[str, tuple[Any, ...]]] = {
+    "regex": ("compile_regex", ()),
+    "structural_tag": ("compile_structural_tag", ()),
+    "lark": ("compile_lark", ([], [])),
+}
+
+
 class Compilation(threading.Thread):
     """Compiles a grammar in a thread of its own, whose niceness is its own on Linux, too."""
 
@@ -144,13 +152,8 @@ class Compilation(threading.Thread):
             return self._compiler.compile_json_schema(
                 self._text, self._has_whitespace, None, separators, True, None, False
             )
-        if self._kind == "regex":
-            return self._compiler.compile_regex(self._text)
-        if self._kind == "structural_tag":
-            return self._compiler.compile_structural_tag(self._text)
-        if self._kind == "lark":
-            return self._compiler.compile_lark(self._text, [], [])
-        return self._compiler.compile_grammar_from_strings(self._text, "root")
+        name, more = COMPILERS.get(self._kind, ("compile_grammar_from_strings", ("root",)))
+        return getattr(self._compiler, name)(self._text, *more)
 
 
 class Follower:

@@ -189,7 +189,7 @@ def _with_processes(original: Callable[..., Any]) -> Callable[..., Any]:
         self.backend = ProcessBackend(
             vllm_config, tokenizer=self.tokenizer, vocab_size=vllm_config.model_config.get_vocab_size()
         )
-        # Of vLLM's own threads, one a core, a dear grammar would keep one from everybody. Ours only wait.
+        # vLLM's own threads are one a core, and an expensive grammar would keep one. Ours only wait.
         self.executor.shutdown()
         self.executor = ThreadPoolExecutor(max_workers=MAX_COMPILERS)
 

@@ -1,26 +1,22 @@
-"""Grammars that are followed in processes of their own, with xgrammar itself: what a dear one may take."""
+"""Grammars that are followed in processes of their own, with xgrammar itself, and what they may take."""
 
 import contextlib
 import json
 import os
-import subprocess
-import sys
 import time
 from pathlib import Path
 
+import grammar_processes as module
 import numpy as np
 import pytest
+from grammar_processes import Budget, GrammarError, Grammars, Limits, Sequence, wait_for_steps
 
 from engine import serve
 from inference.contract.field_checks import MAX_STOP_CHARACTERS
+from tests.engine.engine_python import CPU, ENGINE_PYTHON, run_as_vllm
+from tests.waiting import eventually
 
-sys.path.append(str(serve.EXTENSIONS))  # vLLM's processes have it on their path, too
-
-import grammar_processes as module
-from grammar_processes import Budget, GrammarError, Grammars, Limits, Sequence, wait_for_steps
-
-ENGINE_PYTHON = Path(serve.__file__).parents[1] / ".venv-engine" / "bin" / "python"
-MODEL = serve.read_settings({"ENGINE_DEVICE": "cpu"}).base_model_dir
+MODEL = serve.read_settings(CPU).base_model_dir
 pytestmark = pytest.mark.skipif(
     not (ENGINE_PYTHON.exists() and (MODEL / "tokenizer.json").exists()),
     reason="vLLM or the base model is not installed here",
@@ -41,14 +37,12 @@ PERSON = json.dumps(
     }
 )
 LONG = json.dumps({"type": "string", "minLength": 3000})  # minutes to compile
-DEAR = "(.{1,20})+"  # its second step takes minutes
+EXPENSIVE = "(.{1,20})+"  # its second step takes minutes
 
 
 @pytest.fixture(scope="module")
-def tokenizer_info():
-    done = subprocess.run([str(ENGINE_PYTHON), "-c", SERIALIZE, str(MODEL)], capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr[-2000:]
-    return done.stdout
+def tokenizer_info(tmp_path_factory):
+    return run_as_vllm(SERIALIZE, str(MODEL), home=tmp_path_factory.mktemp("home"))
 
 
 @pytest.fixture
@@ -127,41 +121,41 @@ def test_what_is_no_grammar_is_refused_as_such(start, kind, text):
     assert raised.value.stop_reason == module.INVALID_GRAMMAR
 
 
-def test_a_dear_step_ends_its_own_sequence_and_no_other(start):
+def test_an_expensive_step_ends_its_own_sequence_and_no_other(start):
     grammars = start()
-    dear, cheap = follow(grammars, "regex", DEAR), follow(grammars, "json", PERSON)
-    wait_for_steps([dear, cheap])
+    expensive, cheap = follow(grammars, "regex", EXPENSIVE), follow(grammars, "json", PERSON)
+    wait_for_steps([expensive, cheap])
     for _ in range(3):
         began_s = time.process_time()
-        dear.accept([1000])
+        expensive.accept([1000])
         cheap.finish_step()
-        wait_for_steps([dear, cheap])
+        wait_for_steps([expensive, cheap])
         assert time.process_time() - began_s < 0.5
-    assert dear.failure == module.TOO_EXPENSIVE
-    assert has_ended(dear)
+    assert expensive.failure == module.TOO_EXPENSIVE
+    assert has_ended(expensive)
     assert write(cheap, most=40) == 40
 
 
 def test_a_step_ends_for_all_where_none_gets_a_processor(start):
-    grammars = start(step_wall_s=0.05, dear_step_s=1000.0, last_step_wall_s=0.2)
-    dear = follow(grammars, "regex", DEAR)
+    grammars = start(step_wall_s=0.05, expensive_step_s=1000.0, last_step_wall_s=0.2)
+    expensive = follow(grammars, "regex", EXPENSIVE)
     began_s = time.monotonic()
-    while not dear.failure and time.monotonic() - began_s < 60:
-        dear.accept([1000])
+    while not expensive.failure and time.monotonic() - began_s < 60:
+        expensive.accept([1000])
         step_began_s = time.monotonic()
-        dear.finish_step()
+        expensive.finish_step()
         assert time.monotonic() - step_began_s < 5
-    assert dear.failure == module.TOO_EXPENSIVE
+    assert expensive.failure == module.TOO_EXPENSIVE
 
 
 def test_the_sequences_of_a_request_share_a_budget_that_grows_with_the_tokens(start):
-    grammars = start(follow_s=0.02, follow_token_s=0.0, dear_step_s=1000.0)
+    grammars = start(follow_s=0.02, follow_token_s=0.0, expensive_step_s=1000.0)
     budget = Budget(grammars.limits)
     spent = [write(follow(grammars, "json", PERSON, budget), most=2000) for _ in range(3)]
     assert sum(spent) < 6000
     alone = write(follow(grammars, "json", PERSON), most=2000)
     assert sum(spent) < 3 * max(alone, 1)
-    generous = start(follow_s=0.02, follow_token_s=0.01, dear_step_s=1000.0)
+    generous = start(follow_s=0.02, follow_token_s=0.01, expensive_step_s=1000.0)
     assert write(follow(generous, "json", PERSON), most=2000) == 2000
 
 
@@ -220,10 +214,7 @@ def test_processes_end_with_their_sequence_and_with_the_engine(start):
     ids = [sequence._process.process_id for sequence in sequences]
     sequences[0].close()
     grammars.close()
-    until_s = time.monotonic() + 20
-    while any(map(is_running, ids)) and time.monotonic() < until_s:
-        time.sleep(0.05)
-    assert not any(map(is_running, ids))
+    eventually(lambda: not any(map(is_running, ids)), within_s=20)
 
 
 def is_running(process_id):
@@ -253,11 +244,4 @@ for function in (
 
 
 def test_vllm_loads_the_plugin_in_each_of_its_processes(tmp_path):
-    variables = serve.engine_environment(serve.read_settings({"ENGINE_DEVICE": "cpu"}))
-    done = subprocess.run(
-        [str(ENGINE_PYTHON), "-c", LOADS_PLUGINS],
-        env={**variables, "PATH": os.environ["PATH"], "HOME": str(tmp_path)},
-        capture_output=True,
-        text=True,
-    )
-    assert done.stdout.split() == ["polyscribe_grammars"] * 7, done.stderr[-2000:]
+    assert run_as_vllm(LOADS_PLUGINS, home=tmp_path).split() == ["polyscribe_grammars"] * 7

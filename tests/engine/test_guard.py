@@ -1,12 +1,10 @@
 """Who gets through to vLLM: engine/extensions/polyscribe_guard.py."""
 
-import importlib.util
 import time
-from pathlib import Path
 
 import pytest
+from polyscribe_guard import Guard
 
-EXTENSIONS = Path(__file__).resolve().parents[2] / "engine" / "extensions"
 KEY = {"authorization": "Bearer right"}
 USED = [
     ("GET", "/metrics"),
@@ -49,14 +47,11 @@ def no_keys_of_the_stack(monkeypatch):
 
 def guarded(clock=time.monotonic):
     """Return the guard before a server that answers everything with 200."""
-    spec = importlib.util.spec_from_file_location("polyscribe_guard", EXTENSIONS / "polyscribe_guard.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
 
     async def server(scope, receive, send):
         await send({"type": "http.response.start", "status": 200, "headers": []})
 
-    return module.Guard(server, clock)
+    return Guard(server, clock)
 
 
 async def status(guard, method: str, path: str, headers: dict[str, str] | None = None) -> int:

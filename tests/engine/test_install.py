@@ -1,13 +1,9 @@
 import stat
-import sys
 from pathlib import Path
-
-import pytest
-
-sys.path.append(str(Path(__file__).resolve().parents[2] / "engine"))  # a script finds its neighbours so
 
 import install
 import lock as lock_maker
+import pytest
 
 
 @pytest.fixture
@@ -36,27 +32,17 @@ def python(folder: Path, version: str) -> install.Python:
     return install.Python(path=path, version=version)
 
 
-def test_a_working_gpu_is_used(programs):
-    program(programs, "nvidia-smi", "exit 0")
+@pytest.mark.parametrize(
+    ("driver", "variable", "device"),
+    [("exit 0", "", "cuda"), ("exit 9", "", "cpu"), ("", "", "cpu"), ("exit 0", "cpu", "cpu")],
+    ids=["a working GPU", "a failing driver", "no GPU", "the variable decides against the hardware"],
+)
+def test_a_gpu_is_used_where_it_works(programs, monkeypatch, driver, variable, device):
+    if driver:
+        program(programs, "nvidia-smi", driver)
+    monkeypatch.setenv("ENGINE_DEVICE", variable)
 
-    assert install.detect_device() == "cuda"
-
-
-def test_a_gpu_whose_driver_fails_is_not_used(programs):
-    program(programs, "nvidia-smi", "exit 9")
-
-    assert install.detect_device() == "cpu"
-
-
-def test_without_a_gpu_the_cpu_is_used(programs):
-    assert install.detect_device() == "cpu"
-
-
-def test_the_variable_decides_against_the_hardware(programs, monkeypatch):
-    program(programs, "nvidia-smi", "exit 0")
-    monkeypatch.setenv("ENGINE_DEVICE", "cpu")
-
-    assert install.detect_device() == "cpu"
+    assert install.detect_device() == device
 
 
 def test_an_unknown_device_is_named(programs, monkeypatch):
@@ -100,15 +86,11 @@ def test_the_locks_have_what_is_required(kind):
         assert required <= packages(install.lock_of(kind, with_ray=with_ray)).keys(), "run engine/lock.py"
 
 
-def test_an_interpreter_that_does_not_run_is_passed_over(programs):
+def test_an_interpreter_that_does_not_run_or_of_another_version_is_passed_over(programs):
     stub = program(programs, "python3.12", "echo 'command not found' >&2; exit 127")
 
-    assert install.probe_python(stub, "3.12") is None
-    assert install.probe_python(str(programs / "none"), "3.12") is None
-
-
-def test_an_interpreter_of_another_version_is_passed_over(programs):
-    assert install.probe_python(python(programs, "3.11").path, "3.12") is None
+    for path in (stub, str(programs / "none"), python(programs, "3.11").path):
+        assert install.probe_python(path, "3.12") is None
 
 
 def test_interpreters_are_found_on_the_path_best_first(programs):
@@ -118,16 +100,12 @@ def test_interpreters_are_found_on_the_path_best_first(programs):
     assert install.find_pythons(uv) == [newer, older]
 
 
-def test_the_wheel_folders_of_pip_reach_uv(programs, monkeypatch):
-    monkeypatch.setenv("PIP_FIND_LINKS", "/one /two")
-
-    assert install.find_links([]) == ["--find-links", "/one", "--find-links", "/two"]
-
-
-def test_the_wheel_folders_of_pips_configuration_reach_uv(programs):
+def test_the_wheel_folders_of_pip_and_its_configuration_reach_uv(programs, monkeypatch):
     configured = install.Python(path=program(programs, "python3.11", "echo /configured"), version="3.11")
-
     assert install.find_links([configured]) == ["--find-links", "/configured"]
+
+    monkeypatch.setenv("PIP_FIND_LINKS", "/one /two")
+    assert install.find_links([]) == ["--find-links", "/one", "--find-links", "/two"]
 
 
 def test_the_interpreter_that_has_the_wheels_is_chosen_before_another_index_is_asked(programs):

@@ -1,11 +1,10 @@
 import ctypes
-import subprocess
-from pathlib import Path
 
 import libnuma
 import pytest
 
-ENGINE_PYTHON = Path(libnuma.__file__).parents[1] / ".venv-engine" / "bin" / "python"
+from tests.engine.engine_python import needs_vllm, run_as_vllm
+
 WHICH_LIBRARY = """
 import torch
 from vllm.platforms import current_platform
@@ -33,15 +32,8 @@ def test_names_of_versions_are_hashed_as_the_loader_hashes_them(name, value):
     assert libnuma.elf_hash(name) == value
 
 
-@pytest.mark.skipif(not ENGINE_PYTHON.exists(), reason="vLLM is not installed here")
+@needs_vllm
 def test_vllm_loads_with_it(tmp_path):
     folder = libnuma.write_library(tmp_path)
-    done = subprocess.run(
-        [str(ENGINE_PYTHON), "-c", WHICH_LIBRARY],
-        env={"LD_LIBRARY_PATH": str(folder), "HOME": str(tmp_path)},
-        capture_output=True,
-        text=True,
-    )
-
-    assert done.returncode == 0, done.stderr[-2000:]
-    assert str(folder / libnuma.NAME) in done.stdout
+    loaded = run_as_vllm(WHICH_LIBRARY, home=tmp_path, LD_LIBRARY_PATH=str(folder))
+    assert str(folder / libnuma.NAME) in loaded

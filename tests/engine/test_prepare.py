@@ -52,36 +52,20 @@ def test_every_user_may_read_a_model_that_was_laid(tmp_path, hub):
     assert unreadable(tmp_path / "models") == []
 
 
-def test_a_model_that_an_older_version_laid_unreadable_is_mended(tmp_path, hub):
-    prepare.prepare_model(NAME, tmp_path / NAME)
-    for file in (tmp_path / NAME).iterdir():
-        file.chmod(0o600)
+def test_files_that_were_brought_by_hand_are_taken_without_a_hub_and_must_be_whole(tmp_path, hub):
+    fill(tmp_path / NAME, files=("config.json",))
+    missing = r"not a model folder\. Missing: tokenizer\.json, \*\.safetensors"
+    with pytest.raises(prepare.Unprepared, match=missing):
+        prepare.prepare_model(NAME, tmp_path / NAME)
 
-    prepare.prepare_model(NAME, tmp_path / NAME)
-
-    assert unreadable(tmp_path / NAME) == []
-    assert hub == [NAME]
-
-
-def test_files_that_were_brought_by_hand_are_taken_without_a_hub(tmp_path, hub):
     fill(tmp_path / NAME)
-
     prepare.prepare_model(NAME, tmp_path / NAME)
 
     assert hub == []
 
 
-def test_what_was_brought_by_hand_must_be_whole(tmp_path, hub):
-    fill(tmp_path / NAME, files=("config.json",))
-
-    with pytest.raises(
-        prepare.Unprepared, match=r"not a model folder\. Missing: tokenizer\.json, \*\.safetensors"
-    ):
-        prepare.prepare_model(NAME, tmp_path / NAME)
-
-
-def test_another_model_is_laid_beside_the_first(tmp_path, hub):
-    for name in (NAME, "Qwen/Qwen3-4B"):
+def test_another_model_is_laid_beside_the_first_and_neither_is_downloaded_twice(tmp_path, hub):
+    for name in (NAME, "Qwen/Qwen3-4B", NAME):
         prepare.prepare_model(name, tmp_path / name)
 
     assert hub == [NAME, "Qwen/Qwen3-4B"]

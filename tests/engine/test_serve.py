@@ -1,7 +1,6 @@
 import json
 import os
 import socket
-import subprocess
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,17 +8,16 @@ import pytest
 
 from engine import serve
 from inference.contract.field_checks import MAX_STOPS
-
-CPU = {"ENGINE_DEVICE": "cpu"}
-ENGINE_PYTHON = Path(serve.__file__).parents[1] / ".venv-engine" / "bin" / "python"
+from tests.engine.engine_python import CPU, needs_vllm, option, run_as_vllm
 
 
-def option(arguments: list[str], name: str) -> str:
-    return arguments[arguments.index(name) + 1]
+def arguments_of(**environment: str) -> list[str]:
+    """Return vLLM's command line where the environment says so; on a CPU unless it says that, too."""
+    return serve.server_arguments(serve.read_settings(CPU | environment))
 
 
 def test_the_defaults_serve_many_adapters_on_loopback_only():
-    arguments = serve.server_arguments(serve.read_settings(CPU))
+    arguments = arguments_of()
 
     assert option(arguments, "--host") == "127.0.0.1"
     assert option(arguments, "--max-loras") == "8"
@@ -29,43 +27,29 @@ def test_the_defaults_serve_many_adapters_on_loopback_only():
     assert "--enable-lora" in arguments
 
 
-def test_every_variable_reaches_vllm():
-    settings = serve.read_settings(
-        {
-            "BASE_MODEL": "Tiny",
-            "BASE_MODEL_DIR": "/models/tiny",
-            "ENGINE_DEVICE": "cuda",
-            "ENGINE_HOST": "10.0.0.5",
-            "ENGINE_PORT": "8123",
-            "ENGINE_DTYPE": "float32",
-            "ENGINE_MAX_LORAS": "3",
-            "ENGINE_MAX_CPU_LORAS": "5",
-            "ENGINE_MAX_LORA_RANK": "32",
-            "ENGINE_MAX_MODEL_LEN": "512",
-            "ENGINE_MAX_NUM_SEQS": "7",
-        }
-    )
-    arguments = serve.server_arguments(settings)
-
-    assert {name: option(arguments, name) for name in arguments if name.startswith("--max")} == {
-        "--max-model-len": "512",
-        "--max-num-seqs": "7",
-        "--max-loras": "3",
-        "--max-cpu-loras": "5",
-        "--max-lora-rank": "32",
-    }
-    assert option(arguments, "--model") == "/models/tiny"
-    assert option(arguments, "--served-model-name") == "Tiny"
-    assert option(arguments, "--host") == "10.0.0.5"
-    assert option(arguments, "--port") == "8123"
-    assert option(arguments, "--dtype") == "float32"
+@pytest.mark.parametrize(
+    ("variable", "value", "name"),
+    [
+        ("BASE_MODEL", "Tiny", "--served-model-name"),
+        ("BASE_MODEL_DIR", "/models/tiny", "--model"),
+        ("ENGINE_HOST", "10.0.0.5", "--host"),
+        ("ENGINE_PORT", "8123", "--port"),
+        ("ENGINE_DTYPE", "float32", "--dtype"),
+        ("ENGINE_MAX_LORAS", "3", "--max-loras"),
+        ("ENGINE_MAX_CPU_LORAS", "5", "--max-cpu-loras"),
+        ("ENGINE_MAX_LORA_RANK", "32", "--max-lora-rank"),
+        ("ENGINE_MAX_MODEL_LEN", "512", "--max-model-len"),
+        ("ENGINE_MAX_NUM_SEQS", "7", "--max-num-seqs"),
+    ],
+)
+def test_every_variable_reaches_vllm(variable, value, name):
+    assert option(arguments_of(ENGINE_DEVICE="cuda", **{variable: value}), name) == value
 
 
 def test_a_socket_takes_the_place_of_a_port_and_of_what_was_left_behind(tmp_path, own_umask):
     path = tmp_path / "run" / "engine.sock"
-    arguments = serve.server_arguments(serve.read_settings(CPU | {"ENGINE_SOCKET": str(path)}))
-    assert option(arguments, "--uds") == str(path)
-    assert "--uds" not in serve.server_arguments(serve.read_settings(CPU))
+    assert option(arguments_of(ENGINE_SOCKET=str(path)), "--uds") == str(path)
+    assert "--uds" not in arguments_of()
     serve.prepare_socket(path)
     assert path.parent.stat().st_mode & 0o777 == 0o700
     for _ in range(2):
@@ -100,29 +84,26 @@ def own_umask():
     os.umask(before)
 
 
-def test_adapters_may_be_loaded_while_it_runs_and_nothing_is_fetched_or_reported():
-    environment = serve.engine_environment(serve.read_settings(CPU))
-
-    assert environment["VLLM_ALLOW_RUNTIME_LORA_UPDATING"] == "1"
-    assert environment["HF_HUB_OFFLINE"] == "1"
-    assert environment["VLLM_NO_USAGE_STATS"] == "1"
-
-
-def test_it_takes_as_many_stops_as_the_gateway_serves():
-    environment = serve.engine_environment(serve.read_settings(CPU))
-
-    assert int(environment["VLLM_MAX_STOP_STRINGS"]) == MAX_STOPS
+@pytest.mark.parametrize(
+    ("variable", "value"),
+    [
+        ("VLLM_ALLOW_RUNTIME_LORA_UPDATING", "1"),
+        ("HF_HUB_OFFLINE", "1"),  # nothing is fetched
+        ("VLLM_NO_USAGE_STATS", "1"),  # nothing is reported
+        ("VLLM_MAX_STOP_STRINGS", str(MAX_STOPS)),  # as many as the gateway serves
+    ],
+)
+def test_what_vllm_may_do_is_in_its_variables(variable, value):
+    assert serve.engine_environment(serve.read_settings(CPU))[variable] == value
 
 
 @pytest.mark.parametrize(("requests", "tokens"), [("8", "48"), ("64", "64")])
 def test_a_step_of_a_cpu_engine_is_short_and_has_a_token_for_every_request(requests, tokens):
-    arguments = serve.server_arguments(serve.read_settings({**CPU, "ENGINE_MAX_NUM_SEQS": requests}))
-
-    assert option(arguments, "--max-num-batched-tokens") == tokens
+    assert option(arguments_of(ENGINE_MAX_NUM_SEQS=requests), "--max-num-batched-tokens") == tokens
 
 
 def test_no_medium_is_read_and_no_machine_is_asked_for_one():
-    arguments = serve.server_arguments(serve.read_settings(CPU))
+    arguments = arguments_of()
 
     assert json.loads(option(arguments, "--limit-mm-per-prompt")) == {"image": 0, "video": 0, "audio": 0}
     assert option(arguments, "--allowed-media-domains").endswith(".invalid")  # none has such a name: RFC 2606
@@ -131,9 +112,9 @@ def test_no_medium_is_read_and_no_machine_is_asked_for_one():
 
 @pytest.mark.parametrize("device", ["cpu", "cuda"])
 def test_no_request_chooses_what_compiles_everybodys_grammars(device):
-    arguments = serve.server_arguments(serve.read_settings({"ENGINE_DEVICE": device}))
+    config = option(arguments_of(ENGINE_DEVICE=device), "--structured-outputs-config")
 
-    assert json.loads(option(arguments, "--structured-outputs-config")) == {"backend": "xgrammar"}
+    assert json.loads(config) == {"backend": "xgrammar"}
 
 
 @pytest.mark.parametrize("device", ["cpu", "cuda"])
@@ -196,22 +177,17 @@ def compiler(monkeypatch, tmp_path) -> Path:
     return tmp_path
 
 
-def test_a_cpu_engine_compiles_its_model_where_that_can_be_done(compiler):
-    assert "--enforce-eager" not in serve.server_arguments(serve.read_settings(CPU))
-
-
 @pytest.mark.parametrize("missing", ["g++", "Python.h"])
-def test_a_cpu_engine_runs_uncompiled_where_no_compiler_or_header_is(compiler, missing):
+def test_a_cpu_engine_runs_uncompiled_where_no_compiler_or_header_is_and_a_gpu_needs_neither(
+    compiler, missing
+):
+    assert "--enforce-eager" not in arguments_of()
+
     (compiler / missing).unlink()
 
-    assert "--enforce-eager" in serve.server_arguments(serve.read_settings(CPU))
+    assert "--enforce-eager" in arguments_of()
     assert missing in serve.missing_for_compiling()
-
-
-def test_a_gpu_engine_needs_neither(compiler):
-    (compiler / "g++").unlink()
-
-    assert "--enforce-eager" not in serve.server_arguments(serve.read_settings({"ENGINE_DEVICE": "cuda"}))
+    assert "--enforce-eager" not in arguments_of(ENGINE_DEVICE="cuda")
 
 
 USES_COMPILED_FUNCTION = """
@@ -221,18 +197,11 @@ print(batched_count_greater_than(torch.tensor([[1.0, 2.0]]), torch.tensor([[1.0]
 """
 
 
-@pytest.mark.skipif(not ENGINE_PYTHON.exists(), reason="vLLM is not installed here")
+@needs_vllm
 def test_functions_that_vllm_compiles_by_themselves_run_without_a_compiler_too(compiler, tmp_path):
     (compiler / "g++").unlink()
-    variables = serve.engine_environment(serve.read_settings(CPU))
-    done = subprocess.run(
-        [str(ENGINE_PYTHON), "-c", USES_COMPILED_FUNCTION],
-        env={**variables, "PATH": str(compiler), "HOME": str(tmp_path)},
-        capture_output=True,
-        text=True,
-    )
-
-    assert done.stdout.strip() == "[2]", done.stderr[-2000:]
+    printed = run_as_vllm(USES_COMPILED_FUNCTION, home=tmp_path, PATH=str(compiler))
+    assert printed.strip() == "[2]"
 
 
 CHOOSES_BACKEND = """
@@ -258,7 +227,7 @@ for schema in json.loads(sys.argv[3]):
 IN_A_NOTE = {"type": "object", "default": {"allOf": [{}, {}]}}  # vLLM looks for features in a `default`, too
 
 
-@pytest.mark.skipif(not ENGINE_PYTHON.exists(), reason="vLLM is not installed here")
+@needs_vllm
 def test_a_schema_that_one_compiler_does_not_follow_is_given_to_no_other(tmp_path):
     """vLLM's own choice is `guidance` here. The first choice would be everybody's until the next restart."""
     settings = serve.read_settings(CPU)
@@ -266,11 +235,5 @@ def test_a_schema_that_one_compiler_does_not_follow_is_given_to_no_other(tmp_pat
         pytest.skip("the base model is not here")
     config = option(serve.server_arguments(settings), "--structured-outputs-config")
     schemas = json.dumps([{"type": "object"}, IN_A_NOTE])
-    done = subprocess.run(
-        [str(ENGINE_PYTHON), "-c", CHOOSES_BACKEND, str(settings.base_model_dir), config, schemas],
-        env={**serve.engine_environment(settings), "PATH": os.environ["PATH"], "HOME": str(tmp_path)},
-        capture_output=True,
-        text=True,
-    )
-
-    assert done.stdout.split() == ["xgrammar", "refused"], done.stderr[-2000:]
+    chosen = run_as_vllm(CHOOSES_BACKEND, str(settings.base_model_dir), config, schemas, home=tmp_path)
+    assert chosen.split() == ["xgrammar", "refused"]

@@ -5,6 +5,8 @@ import pytest
 import serve
 import serve_ray
 
+from tests.engine.engine_python import option
+
 CPU = {"ENGINE_DEVICE": "cpu", "S3_BUCKET": "shelf", "RAY_DIR": "/data/ray"}
 
 
@@ -16,7 +18,7 @@ def test_a_replica_gets_the_same_limits_as_a_vllm_of_its_own():
 
     alone = serve.server_arguments(settings)
     shared = {name: value for name, value in arguments.items() if value is not True}
-    assert {name: alone[alone.index(f"--{name.replace('_', '-')}") + 1] for name in shared} == {
+    assert {name: option(alone, f"--{name.replace('_', '-')}") for name in shared} == {
         name: as_option(value) for name, value in shared.items()
     }
     assert all(f"--{name.replace('_', '-')}" in alone for name in arguments)

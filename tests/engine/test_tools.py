@@ -1,16 +1,13 @@
 """Forced and cut tool calls with engine/extensions/polyscribe_tools.py, in vLLM's own Python."""
 
 import json
-import os
-import subprocess
 from pathlib import Path
 
 import pytest
 
 from engine import serve
+from tests.engine.engine_python import CPU, ENGINE_PYTHON, option, run_as_vllm
 
-ENGINE_PYTHON = Path(serve.__file__).parents[1] / ".venv-engine" / "bin" / "python"
-CPU = {"ENGINE_DEVICE": "cpu"}
 TRIAL = """
 import json
 from types import SimpleNamespace
@@ -99,15 +96,8 @@ print(json.dumps({
 def found(tmp_path_factory) -> dict:
     if not ENGINE_PYTHON.exists():
         pytest.skip("vLLM is not installed here")
-    variables = serve.engine_environment(serve.read_settings(CPU))
-    done = subprocess.run(
-        [str(ENGINE_PYTHON), "-c", TRIAL],
-        env={**variables, "PATH": os.environ["PATH"], "HOME": str(tmp_path_factory.mktemp("home"))},
-        capture_output=True,
-        text=True,
-    )
-    assert done.returncode == 0, done.stderr[-2000:]
-    return json.loads(done.stdout.splitlines()[-1])
+    printed = run_as_vllm(TRIAL, home=tmp_path_factory.mktemp("home"))
+    return json.loads(printed.splitlines()[-1])
 
 
 @pytest.mark.parametrize("choice", ["named", "required", "auto"])
@@ -161,8 +151,8 @@ def test_whole_calls_and_words_are_as_vllm_gives_them(found):
 def test_vllm_is_started_with_the_parser_around_the_one_that_is_set():
     settings = serve.read_settings(CPU | {"ENGINE_TOOL_CALL_PARSER": "llama3_json"})
     arguments = serve.server_arguments(settings)
-    assert arguments[arguments.index("--tool-call-parser") + 1] == serve.TOOL_PARSER
-    plugin = arguments[arguments.index("--tool-parser-plugin") + 1]
+    assert option(arguments, "--tool-call-parser") == serve.TOOL_PARSER
+    plugin = option(arguments, "--tool-parser-plugin")
     environment = serve.engine_environment(settings)
     assert environment["ENGINE_TOOL_CALL_PARSER"] == "llama3_json"
     assert (Path(environment["PYTHONPATH"]) / f"{plugin}.py").exists()

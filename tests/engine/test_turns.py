@@ -1,12 +1,6 @@
 """Whose sequence runs next inside the engine, as the scheduler's rules say."""
 
-import sys
-from pathlib import Path
-
 import pytest
-
-sys.path.append(str(Path(__file__).resolve().parents[2] / "engine" / "extensions"))
-
 from polyscribe_turns import PAUSE_TURNS, TURN_S, TURN_TOKENS, Seats, Sequence, turn_s
 
 SEATS = 8

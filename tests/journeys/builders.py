@@ -4,10 +4,13 @@ import re
 from pathlib import Path
 from typing import Literal
 
+from allauth.account.models import EmailAddress
 from django.test import Client
 from pydantic import BaseModel
 
 from stack.pages import rows
+from tenants.models import User
+from tests.journeys.conftest import PASSWORD
 from tests.waiting import eventually
 
 
@@ -21,6 +24,13 @@ def is_whole_page(client: Client, address: str) -> bool:
     return not answer.streaming and "<html" in answer.text
 
 
+def give_password(user: User, *, is_verified: bool = False) -> EmailAddress:
+    """Let a user log in by a form; return the email address."""
+    user.set_password(PASSWORD)
+    user.save()
+    return EmailAddress.objects.create(user=user, email=user.email, verified=is_verified, primary=True)
+
+
 KEY = re.compile(r"sk-ps-[0-9A-Za-z]{36}")
 QUESTION = [{"role": "user", "content": "Why is the sky blue?"}]
 
@@ -30,9 +40,15 @@ def logged_requests(writer, **filters: str) -> list[list[str]]:
     return rows(writer.session.get("/usage/requests/", params=filters).text)
 
 
-def hang_ups(writer) -> list[list[str]]:
-    """Return the rows of requests whose client hung up."""
-    return [row for row in logged_requests(writer) if "disconnected" in " ".join(row)]
+def assert_a_hang_up_is_billed(writer) -> None:
+    """Wait until the log tells of the one request whose client hung up; it has what was written by then."""
+
+    def hang_ups() -> list[list[str]]:
+        return [row for row in logged_requests(writer) if "disconnected" in " ".join(row)]
+
+    eventually(hang_ups, within_s=30, what="the log of requests does not tell of the hang-up")
+    [row] = hang_ups()
+    assert any(cell.isdecimal() and 1 <= int(cell) < 200 for cell in row)
 
 
 def billed(writer, request_id: str) -> tuple[int, int]:

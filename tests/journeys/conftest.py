@@ -23,17 +23,15 @@ from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from stack.api import Api, Upload, await_serving, upload_style
 from stack.folders import ROOT, Folders
-from stack.pages import Session, fetched, link, mailed_link, signed_in, token
+from stack.pages import Session, fetched, link, mailed_link, post_form, signed_in
 from tests.journeys.quick import is_quick
 from tests.waiting import eventually
 
 ENGINE_PYTHON = ROOT / ".venv-engine" / "bin" / "python"
 PASSWORD = "correct horse battery staple"
 SAMPLE_PROMPT = "Describe a morning in the city."
-FLAGS = [
-    "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
-    "--disable-component-update", "--disable-sync",
-]  # fmt: skip
+SILENT = [f"--disable-{what}" for what in ("background-networking", "component-update", "sync")]
+FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", *SILENT]
 # Playwright waits five seconds, in which a busy machine may not come to draw a page.
 expect.set_options(timeout=60_000)
 
@@ -82,8 +80,7 @@ class Writer:
     def post(self, path: str, **form: str) -> str:
         """Send a form of a page that is found at the path's parent; return the page that follows."""
         page = fetched(self.session, link(fetched(self.session, "/"), "k"))
-        form = {"csrfmiddlewaretoken": token(page), **form}
-        answer = self.session.post(path, data=form, headers={"Referer": self.site})
+        answer = post_form(self.session, path, page, **form)
         assert answer.status_code == 200, (path, answer.status_code)
         return answer.text
 
@@ -108,14 +105,12 @@ def stranger(site) -> Iterator[Writer]:
     name = f"stranger-{uuid4().hex[:8]}"
     with closing(Session(base_url=site, follow_redirects=True, timeout=30)) as session:
         page = fetched(session, "/accounts/signup/")
-        form = {"csrfmiddlewaretoken": token(page), "email": f"{name}@example.org", "password1": PASSWORD}
-        answer = session.post("/accounts/signup/", data=form, headers={"Referer": f"{site}/accounts/signup/"})
+        email = f"{name}@example.org"
+        answer = post_form(session, "/accounts/signup/", page, email=email, password1=PASSWORD)
         assert "signup" not in answer.url.path, answer.text
-        address = mailed_link(session, f"{name}@example.org")
-        form = {"csrfmiddlewaretoken": token(fetched(session, address))}
-        page = session.post(address, data=form, headers={"Referer": site}).text
-        form = {"csrfmiddlewaretoken": token(page), "workspace": name}
-        session.post("/found/", data=form, headers={"Referer": site})
+        address = mailed_link(session, email)
+        page = post_form(session, address, fetched(session, address)).text
+        post_form(session, "/found/", page, workspace=name)
         writer = Writer(site, session, "")
         issued = writer.post(
             "/keys/issue/", name="journey", lifetime_days="", scopes="admin", monthly_tokens=""
@@ -169,6 +164,17 @@ def find_chromium() -> str:
     return shutil.which("chromium") or shutil.which("google-chrome") or "/usr/bin/chromium"
 
 
+def log_in(page: Page, path: str) -> None:
+    """Log in as the seeded writer; end at a page."""
+    known = json.loads(Path(os.environ["DEMO_SECRETS_FILE"]).read_text())
+    page.goto("/accounts/login/")
+    page.get_by_label("Email").fill(known["login"])
+    page.get_by_label("Password").fill(known["password"])
+    page.get_by_role("button", name="Log in", exact=True).click()
+    expect(page).not_to_have_url(re.compile("/accounts/login/"))
+    page.goto(path)
+
+
 def look(page: Page, name: str) -> None:
     """Keep a picture of the page when SCREENSHOTS names a folder."""
     if folder := os.environ.get("SCREENSHOTS"):
@@ -178,22 +184,25 @@ def look(page: Page, name: str) -> None:
 
 def run_engine_script(name: str, *options: str, stdin: str = "") -> str:
     """Run one of engine/'s scripts in the engine's own environment; return what it prints."""
-    done = subprocess.run(
-        [ENGINE_PYTHON, ROOT / "engine" / name, *options],
-        input=stdin, capture_output=True, text=True, check=False, timeout=500,
-        # PyTorch's threads spin while they wait for each other: on a busy machine two are slower than one.
-        env=os.environ | {"OMP_NUM_THREADS": "1"},
-    )  # fmt: skip
+    command = [ENGINE_PYTHON, ROOT / "engine" / name, *options]
+    # PyTorch's threads spin while they wait for each other: on a busy machine two are slower than one.
+    environment = os.environ | {"OMP_NUM_THREADS": "1"}
+    done = subprocess.run(command, input=stdin, env=environment, capture_output=True, text=True, timeout=500)
     assert done.returncode == 0, done.stderr[-2000:]
     return done.stdout
 
 
 def kill(name: str) -> None:
     """Kill one of the stack's programs, and all that it started, with SIGKILL; return when they are gone."""
-    record = Folders(Path(os.environ["DEMO_SECRETS_FILE"]).parent).pids / f"{name}.json"
-    group = json.loads(record.read_text())["pid"]
+    group = group_of(name)
     os.killpg(group, signal.SIGKILL)
     eventually(lambda: not runs(group), within_s=60, what=f"{name} was killed and is still there")
+
+
+def group_of(name: str) -> int:
+    """Return the process group of one of the stack's programs."""
+    record = Folders(Path(os.environ["DEMO_SECRETS_FILE"]).parent).pids / f"{name}.json"
+    return json.loads(record.read_text())["pid"]
 
 
 def runs(group: int) -> bool:

@@ -167,10 +167,9 @@ def _style_with_history(acme: Tenant, alice: User, engine: Engine) -> Style:
         BlindVote.objects.create(
             tenant=acme, voter=alice, left=live, right=canary, choice=choice, voted_at=voted_at
         )
-    PriceChange.objects.create(
-        style=style, input_nanousd=2000, cached_input_nanousd=1000, output_nanousd=4000, author_percent=30,
-        first_day=(now + timedelta(days=20)).date(),
-    )  # fmt: skip
+    prices = {"input_nanousd": 2000, "cached_input_nanousd": 1000, "output_nanousd": 4000}
+    first_day = (now + timedelta(days=20)).date()
+    PriceChange.objects.create(style=style, **prices, author_percent=30, first_day=first_day)
     for number in range(2):
         other = Tenant.objects.create(slug=f"reader-{number}", name=f"Readers of {LONG_WORD}"[:80])
         ends_at = now + timedelta(days=5) if number else None
@@ -210,11 +209,11 @@ def _lay_erasures(acme: Tenant, alice: User, engine: Engine) -> list[str]:
     for slug, is_done in (("erased", True), ("being-erased", False)):
         version = known(acme, slug, engine, status=Status.RETIRED)
         Style.objects.filter(pk=version.style_id).update(retired_at=now)
-        erasure = Erasure.objects.create(
-            version=version, requested_by=alice, withdrawn_at=now, drained_at=now,
-            storage_gone_at=now if is_done else None, finished_at=now if is_done else None,
-            note="" if is_done else f"It waits until {engine.name} is restarted.",
-        )  # fmt: skip
+        facts = {"withdrawn_at": now, "drained_at": now}
+        if is_done:
+            facts |= {"storage_gone_at": now, "finished_at": now}
+        note = "" if is_done else f"It waits until {engine.name} is restarted."
+        erasure = Erasure.objects.create(version=version, requested_by=alice, note=note, **facts)
         proof = EngineErasure.Proof.RESTART if is_done else ""
         EngineErasure.objects.create(erasure=erasure, engine=engine.name, unregistered_at=now, proof=proof)
         addresses.append(reverse("adapters:version_erasure", args=[version.pk]))
@@ -225,11 +224,9 @@ def lay_styles_of_others(acme: Tenant, alice: User, others: Tenant, engine: Engi
     """Lay public and shared styles of another workspace: selected by Acme, not selected, about to go."""
     now = timezone.now()
     addresses = []
-    public = {
-        "is_public": True, "public_since": now, "approved_name": "Noir", "approved_sample": SAMPLE,
-        "approved_description": "Rain.", "author": "Charlie", "licence": "CC BY 4.0", "tags": ["noir"],
-        "language": "en",
-    }  # fmt: skip
+    approved = {"approved_name": "Noir", "approved_sample": SAMPLE, "approved_description": "Rain."}
+    offer = {"author": "Charlie", "licence": "CC BY 4.0", "tags": ["noir"], "language": "en"}
+    public = {"is_public": True, "public_since": now, **approved, **offer}
     states = {
         "noir": public,
         "noir-selected": public,
@@ -252,16 +249,8 @@ def lay_styles_of_others(acme: Tenant, alice: User, others: Tenant, engine: Engi
             addresses.append(reverse(f"adapters:{tab}", args=[others.slug, slug]))
     Favourite.objects.create(user=alice, style=Style.objects.get(slug="noir"))
     catalogue = reverse("adapters:catalogue")
-    for query in (
-        "kind=favourite",
-        "kind=public",
-        "kind=shared",
-        "kind=selected",
-        "q=nothing",
-        "tag=noir",
-        "language=en",
-    ):
-        addresses.append(f"{catalogue}?{query}")
+    kinds = [f"kind={kind}" for kind in ("favourite", "public", "shared", "selected")]
+    addresses += [f"{catalogue}?{query}" for query in (*kinds, "q=nothing", "tag=noir", "language=en")]
     return [*addresses, reverse("billing:prices"), reverse("inference:playground"), reverse("welcome")]
 
 
@@ -272,61 +261,52 @@ def lay_money(acme: Tenant, settings) -> list[str]:
     now = timezone.now()
     choose_plan(acme, "studio", now=now)
     choose_plan(acme, "writer", now=now + timedelta(seconds=1))
-    details = BillingDetails.objects.create(
-        tenant=acme, name=f"Acme {LONG_WORD} GmbH", address="Am Hafen 1\n20457 Hamburg", tax_id="DE123456789",
-        reference="PO 4711",
-    )  # fmt: skip
+    bill_to = {"name": f"Acme {LONG_WORD} GmbH", "address": "Am Hafen 1\n20457 Hamburg"}
+    details = BillingDetails.objects.create(tenant=acme, **bill_to, tax_id="DE123456789", reference="PO 4711")
+    parties = {"bill_to": details.as_text(), "issuer": settings.INVOICE_ISSUER}
     invoice = Invoice.objects.create(
-        tenant=acme, period="2026-08", plan="Studio v1", total_nanousd=49 * NANO, bill_to=details.as_text(),
-        issuer=settings.INVOICE_ISSUER,
-    )  # fmt: skip
+        tenant=acme, period="2026-08", plan="Studio v1", total_nanousd=49 * NANO, **parties
+    )
     lines = [
         ("fee", "Studio", 1, 49 * NANO),
         ("usage", "acme/a-style-with-a-long-name: tokens written", 1_234_567, 3 * NANO),
         ("included", "Included tokens", 1, -2 * NANO),
         ("credit", "Credits", 1, -1 * NANO),
     ]
-    for position, (kind, text, quantity, amount) in enumerate(lines):
-        invoice.lines.create(
-            position=position,
-            kind=kind,
-            text=text,
-            quantity=quantity,
-            amount_nanousd=amount,
-            period="2026-08",
-        )
+    names = ("kind", "text", "quantity", "amount_nanousd")
+    for position, line in enumerate(lines):
+        facts = dict(zip(names, line, strict=True))
+        invoice.lines.create(position=position, period="2026-08", **facts)
     Invoice.objects.filter(pk=invoice.pk).update(state="finalized", number=77, finalized_at=now)
     manual = {"tenant": acme, "provider": Payment.Provider.MANUAL}
+    top_up = {**manual, "purpose": "top_up", "amount_nanousd": 20 * NANO}
+    by_card = {"tenant": acme, "provider": "stripe", "purpose": "auto_top_up", "amount_nanousd": 10 * NANO}
+    declined = {"state": "failed", "failure": "Your card was declined.", "closed_at": now}
     payments = [
         Payment.objects.create(**manual, purpose="invoice", invoice=invoice, amount_nanousd=49 * NANO),
-        Payment.objects.create(**manual, purpose="top_up", amount_nanousd=20 * NANO),
-        Payment.objects.create(
-            **manual, purpose="top_up", amount_nanousd=20 * NANO, state="succeeded", closed_at=now
-        ),
-        Payment.objects.create(
-            tenant=acme, provider="stripe", purpose="auto_top_up", amount_nanousd=10 * NANO, state="failed",
-            failure="Your card was declined.", closed_at=now,
-        ),
-    ]  # fmt: skip
-    PaymentAccount.objects.create(
-        tenant=acme, customer_id="cus_1", payment_method_id="pm_1", threshold_nanousd=5 * NANO,
-        amount_nanousd=20 * NANO, failures=2, retry_at=now + timedelta(hours=4),
-    )  # fmt: skip
+        Payment.objects.create(**top_up),
+        Payment.objects.create(**top_up, state="succeeded", closed_at=now),
+        Payment.objects.create(**by_card, **declined),
+    ]
+    automatic = {"threshold_nanousd": 5 * NANO, "amount_nanousd": 20 * NANO}
+    card = {"customer_id": "cus_1", "payment_method_id": "pm_1"}
+    retry_at = now + timedelta(hours=4)
+    PaymentAccount.objects.create(tenant=acme, **card, **automatic, failures=2, retry_at=retry_at)
     period = months.period_of(now)
     grants = [
-        ("promotion", "spring", period, "A gift in spring"), ("top_up", str(payments[2].pk), "", ""),
-        ("author_share", "share-1", "", ""), ("goodwill", "sorry", "", "For the hours without an engine"),
-    ]  # fmt: skip
-    for source, source_id, last_period, reason in grants:
-        CreditGrant.objects.create(
-            tenant=acme, source=source, source_id=source_id, amount_nanousd=10 * NANO, first_period=period,
-            last_period=last_period, reason=reason,
-        )  # fmt: skip
+        ("promotion", "spring", period, "A gift in spring"),
+        ("top_up", str(payments[2].pk), "", ""),
+        ("author_share", "share-1", "", ""),
+        ("goodwill", "sorry", "", "For the hours without an engine"),
+    ]
+    names = ("source", "source_id", "last_period", "reason")
+    for grant in grants:
+        facts = dict(zip(names, grant, strict=True))
+        CreditGrant.objects.create(tenant=acme, amount_nanousd=10 * NANO, first_period=period, **facts)
     reader = Tenant.objects.exclude(pk=acme.pk).earliest("created_at")
-    AuthorEarning.objects.create(
-        author=acme, tenant=reader, style=uuid4(), style_name="acme/letters", day=now.date(), requests=1200,
-        tokens=345_678, cost_nanousd=7 * NANO, share_nanousd=2 * NANO,
-    )  # fmt: skip
+    style = {"style": uuid4(), "style_name": "acme/letters"}
+    sums = {"requests": 1200, "tokens": 345_678, "cost_nanousd": 7 * NANO, "share_nanousd": 2 * NANO}
+    AuthorEarning.objects.create(author=acme, tenant=reader, day=now.date(), **style, **sums)
     pages = [f"billing:{name}" for name in ("invoices", "plan", "credits", "billing_details", "earnings")]
     addresses = [reverse(name) for name in pages]
     addresses.append(reverse("billing:invoice", args=[invoice.pk]))
@@ -341,12 +321,12 @@ def lay_keys(acme: Tenant, alice: User) -> list[str]:
     key, _ = issue_key(acme, name="ends soon", by=alice, expires_at=now + timedelta(days=3))
     key, _ = issue_key(acme, name="expired", by=alice, expires_at=now + timedelta(days=3))
     ApiKey.objects.filter(pk=key.pk).update(expires_at=now - timedelta(days=1))
-    key, _ = issue_key(
-        acme, name=f"limited {LONG_WORD}"[:60], by=alice, scopes=["admin", "inference"],
-        monthly_tokens=2_000_000,
-        monthly_nanousd=25 * NANO, requests_per_minute=60, tokens_per_minute=90_000, parallel_requests=4,
-    )  # fmt: skip
-    limited = key
+    a_month = {"monthly_tokens": 2_000_000, "monthly_nanousd": 25 * NANO}
+    at_once = {"requests_per_minute": 60, "tokens_per_minute": 90_000, "parallel_requests": 4}
+    scopes = ["admin", "inference"]
+    limited, _ = issue_key(
+        acme, name=f"limited {LONG_WORD}"[:60], by=alice, scopes=scopes, **a_month, **at_once
+    )
     key, _ = issue_key(acme, name="replaced", by=alice)
     rotate_key(key, by=alice, old_lives=timedelta(days=1))
     for number in range(60):
@@ -366,10 +346,8 @@ def lay_team(acme: Tenant, alice: User) -> list[str]:
             f"{LONG_WORD[:30].lower()}-{number}@example.org", first_name=LONG_WORD
         )
         member = Membership.objects.create(user=user, tenant=acme, role=role, last_seen_at=now)
-    Invitation.objects.create(
-        tenant=acme, email="open@example.org", digest=digest_of(TOKEN), invited_by=alice, mailed_at=now,
-        expires_at=now + timedelta(days=3),
-    )  # fmt: skip
+    is_open = {"digest": digest_of(TOKEN), "mailed_at": now, "expires_at": now + timedelta(days=3)}
+    Invitation.objects.create(tenant=acme, email="open@example.org", invited_by=alice, **is_open)
     Invitation.objects.create(
         tenant=acme, email="over@example.org", digest="1" * 64, expires_at=now - timedelta(days=1)
     )
@@ -388,22 +366,24 @@ def lay_team(acme: Tenant, alice: User) -> list[str]:
 def lay_webhooks(acme: Tenant) -> list[str]:
     """Lay endpoints that fail and that are off, with deliveries of every kind."""
     now = timezone.now()
+    every = {"tenant": acme, "sealed_secret": "none"}
+    replaced = {"sealed_previous_secret": "none", "previous_secret_until": now + timedelta(days=1)}
     failing = WebhookEndpoint.objects.create(
-        tenant=acme, url=f"https://example.com/{LONG_WORD}", sealed_secret="none", failing_since=now,
-        description=f"Mails to {LONG_WORD}", sealed_previous_secret="none",
-        previous_secret_until=now + timedelta(days=1),
+        **every,
+        **replaced,
+        url=f"https://example.com/{LONG_WORD}",
+        description=f"Mails to {LONG_WORD}",
+        failing_since=now,
         event_types=[EventType.KEY_CREATED, EventType.VERSION_SERVING],
-    )  # fmt: skip
-    off = WebhookEndpoint.objects.create(
-        tenant=acme, url="https://example.com/off", sealed_secret="none", is_enabled=False, disabled_at=now,
-        disabled_reason="It returned 410 Gone.",
-    )  # fmt: skip
+    )
+    disabled = {"is_enabled": False, "disabled_at": now, "disabled_reason": "It returned 410 Gone."}
+    off = WebhookEndpoint.objects.create(**every, **disabled, url="https://example.com/off")
     for number, status in enumerate(["delivered", "failed", "pending"] * 12):
         event = OutboxEvent.objects.create(tenant=acme, type=EventType.VERSION_SERVING, object={"id": number})
-        WebhookDelivery.objects.create(
-            endpoint=failing, event=event, status=status, attempts=number % 3, attempted_at=now,
-            status_code=502 if status == "failed" else 200, latency_ms=120, answer=BAD_ANSWER,
-            failure="The answer was 502." if status == "failed" else "",
-        )  # fmt: skip
+        answered = {"status_code": 200, "latency_ms": 120, "answer": BAD_ANSWER}
+        if status == "failed":
+            answered |= {"status_code": 502, "failure": "The answer was 502."}
+        attempted = {"status": status, "attempts": number % 3, "attempted_at": now}
+        WebhookDelivery.objects.create(endpoint=failing, event=event, **attempted, **answered)
     addresses = [reverse("tenants:webhook", args=[endpoint.pk]) for endpoint in (failing, off)]
     return [reverse("tenants:webhooks"), *addresses]

@@ -85,9 +85,8 @@ def test_a_call_that_the_limit_cuts_is_given_as_a_call(demo, limit, choice):
     for answer in (demo.client.chat.completions.create(**asked), streamed_chat(demo.client, **asked)):
         [said] = answer.choices
         [call] = said.message.tool_calls
-        assert (said.finish_reason, call.function.name, said.message.content or "") == (
-            "length", "get_weather", "",
-        )  # fmt: skip
+        assert (said.finish_reason, call.function.name) == ("length", "get_weather")
+        assert not said.message.content
         assert call.id
         arguments = "".join((call.function.arguments or "").split())
         assert any(f'{{"city":"{city}"}}'.startswith(arguments) for city in get_args(City))
@@ -95,11 +94,9 @@ def test_a_call_that_the_limit_cuts_is_given_as_a_call(demo, limit, choice):
 
 @pytest.mark.parametrize("limit", [2, 12, 42])
 def test_a_message_shows_the_call_that_the_limit_cuts(claude, limit):  # noqa: F811
-    asked = {
-        "model": "poetry", "messages": ASKED["messages"], "max_tokens": limit,
-        "tools": [{"name": "get_weather", "input_schema": CITY}], "tool_choice": {"type": "any"},
-        "extra_body": {"temperature": 0},
-    }  # fmt: skip
+    forced = {"tools": [{"name": "get_weather", "input_schema": CITY}], "tool_choice": {"type": "any"}}
+    asked = {"model": "poetry", "messages": ASKED["messages"], "extra_body": {"temperature": 0}}
+    asked |= {"max_tokens": limit, **forced}
     with claude.messages.stream(**asked) as stream:
         streamed = stream.get_final_message()
     for message in (claude.messages.create(**asked), streamed):
@@ -110,10 +107,9 @@ def test_a_message_shows_the_call_that_the_limit_cuts(claude, limit):  # noqa: F
 
 @pytest.mark.parametrize("limit", [2, 12, 42])
 def test_a_response_shows_the_call_that_the_limit_cuts(demo, limit):
-    asked = {
-        "model": "poetry", "input": QUESTION, "max_output_tokens": limit, "temperature": 0,
-        "tools": [{"type": "function", "name": "get_weather", "parameters": CITY}], "tool_choice": "required",
-    }  # fmt: skip
+    tool = {"type": "function", "name": "get_weather", "parameters": CITY}
+    asked = {"model": "poetry", "input": QUESTION, "temperature": 0, "tools": [tool]}
+    asked |= {"max_output_tokens": limit, "tool_choice": "required"}
     *_, last = demo.client.responses.create(**asked, stream=True)
     for response in (demo.client.responses.create(**asked), last.response):
         [call] = response.output
@@ -121,64 +117,62 @@ def test_a_response_shows_the_call_that_the_limit_cuts(demo, limit):
         assert (call.type, call.name, call.status) == ("function_call", "get_weather", "incomplete")
 
 
-# OpenAI's agents SDK. Its loop forces the first call alone, and then lets the model choose.
-
-
-# LangChain's model in a loop of LangGraph.
-
-
-# Anthropic's tool runner, and a stream as Claude Code asks for it.
-
-
+# What Claude Code asks for.
 HINT = {"cache_control": {"type": "ephemeral"}}
-READ_FILE = {
-    "name": "Read", "description": "Reads a file.",
-    "input_schema": {
-        "$schema": "http://json-schema.org/draft-07/schema#", "type": "object", "required": ["file_path"],
-        "properties": {
-            "file_path": {"type": "string"}, "limit": {"type": "number", "exclusiveMinimum": 0},
-        },
-        "patternProperties": {"^x-": {}},
-        "additionalProperties": False,
-    },
-}  # fmt: skip
-CODE = {
-    "model": "poetry", "max_tokens": 24, "stream": True, "temperature": 1,
-    "metadata": {"user_id": "user_1_account__session_2"},
+READ_ARGUMENTS = {
+    "$schema": "http://json-schema.org/draft-07/schema#",
+    "type": "object",
+    "required": ["file_path"],
+    "properties": {"file_path": {"type": "string"}, "limit": {"type": "number", "exclusiveMinimum": 0}},
+    "patternProperties": {"^x-": {}},
+    "additionalProperties": False,
+}
+TOOLS = [
+    {"name": "Read", "description": "Reads a file.", "input_schema": READ_ARGUMENTS},
+    {"name": "Now", "description": "The time.", "input_schema": {"type": "object"}},
+]
+ASKS = [
+    {"type": "text", "text": "<system-reminder>Be brief.</system-reminder>"},
+    {"type": "text", "text": "What does notes.txt say?"},
+]
+CALLS = [
+    {"type": "text", "text": "I read it."},
+    {"type": "tool_use", "id": "toolu_1", "name": "Read", "input": {"file_path": "notes.txt"}},
+    {"type": "tool_use", "id": "toolu_2", "name": "Now", "input": {}},
+]
+RESULTS = [
+    {"type": "tool_result", "tool_use_id": "toolu_1", "content": "Buy milk."},
+    {"type": "tool_result", "tool_use_id": "toolu_2", "is_error": True, "content": "none", **HINT},
+]
+COUNTED = {
+    "model": "poetry",
     "system": [
         {"type": "text", "text": "x-anthropic-billing-header: cc_version=2"},
         {"type": "text", "text": "You are a command line assistant.", **HINT},
     ],
-    "tools": [READ_FILE, {"name": "Now", "description": "The time.", "input_schema": {"type": "object"}}],
+    "tools": TOOLS,
     "messages": [
-        {"role": "user", "content": [{"type": "text", "text": "<system-reminder>Be brief.</system-reminder>"},
-                                     {"type": "text", "text": "What does notes.txt say?"}]},
-        {"role": "assistant", "content": [
-            {"type": "text", "text": "I read it."},
-            {"type": "tool_use", "id": "toolu_1", "name": "Read", "input": {"file_path": "notes.txt"}},
-            {"type": "tool_use", "id": "toolu_2", "name": "Now", "input": {}}]},
-        {"role": "user", "content": [
-            {"type": "tool_result", "tool_use_id": "toolu_1", "content": "Buy milk."},
-            {"type": "tool_result", "tool_use_id": "toolu_2", "is_error": True, "content": "none", **HINT}]},
+        {"role": "user", "content": ASKS},
+        {"role": "assistant", "content": CALLS},
+        {"role": "user", "content": RESULTS},
     ],
-}  # fmt: skip
+}
+USER = {"user_id": "user_1_account__session_2"}
+CODE = COUNTED | {"max_tokens": 24, "stream": True, "temperature": 1, "metadata": USER}
 
 
 def test_a_stream_with_tools_as_claude_code_asks_for_it(demo):
-    headers = {
-        "authorization": f"Bearer {demo.api_key}", "anthropic-version": "2023-06-01",
-        "anthropic-beta": "claude-code-20250219", "user-agent": "claude-cli/2.0 (external, cli)",
-    }  # fmt: skip
-    answer = httpx2.post(f"{demo.site}/v1/messages?beta=true", json=CODE, headers=headers, timeout=120)
+    headers = {"authorization": f"Bearer {demo.api_key}", "user-agent": "claude-cli/2.0 (external, cli)"}
+    headers |= {"anthropic-version": "2023-06-01", "anthropic-beta": "claude-code-20250219"}
+    sent = {"headers": headers, "timeout": 120}
+    answer = httpx2.post(f"{demo.site}/v1/messages?beta=true", json=CODE, **sent)
     assert (answer.status_code, answer.headers["x-polyscribe-tool-choice"]) == (200, "none"), answer.text
     events = [json.loads(line[6:]) for line in answer.text.splitlines() if line.startswith("data: ")]
     assert [event["type"] for event in events[:2]] == ["message_start", "content_block_start"]
     assert events[1]["content_block"]["type"] == "text"
     assert events[-1]["type"] == "message_stop"
     assert events[-2]["delta"]["stop_reason"] in ("end_turn", "max_tokens")
-    counted = httpx2.post(
-        f"{demo.site}/v1/messages/count_tokens", headers=headers, timeout=120,
-        json={name: CODE[name] for name in ("model", "system", "tools", "messages")},
-    ).json()["input_tokens"]  # fmt: skip
+    counting = httpx2.post(f"{demo.site}/v1/messages/count_tokens", json=COUNTED, **sent)
+    counted = counting.json()["input_tokens"]
     usage = events[0]["message"]["usage"]
     assert counted == usage["input_tokens"] + usage["cache_read_input_tokens"]

@@ -1,15 +1,12 @@
 """A blind vote in Chromium on the real engine: both write, a vote is cast, and only then names are there."""
 
-import json
-import os
 import re
-from pathlib import Path
 
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
 from stack.folders import ROOT
-from tests.journeys.conftest import Writer, look
+from tests.journeys.conftest import Writer, log_in, look
 
 ANSWER_TOKENS = 24  # instead of the page's own number: this test need not read long answers
 STANDING = re.compile(r"2\s+\d+ %\s+\d+ \u2013 \d+ %")  # two votes, how often, between what
@@ -61,17 +58,6 @@ def test_votes_are_cast_blind_and_the_versions_then_stand_with_intervals(page, t
     waiting = standing(page, "#blind-votes", "version 2")
     expect(waiting).to_contain_text(STANDING)
     look(page, "blind-versions")
-
-
-def log_in(page: Page, path: str) -> None:
-    """Log in as the seeded writer; end at a page."""
-    known = json.loads(Path(os.environ["DEMO_SECRETS_FILE"]).read_text())
-    page.goto("/accounts/login/")
-    page.get_by_label("Email").fill(known["login"])
-    page.get_by_label("Password").fill(known["password"])
-    page.get_by_role("button", name="Log in", exact=True).click()
-    expect(page).not_to_have_url(re.compile("/accounts/login/"))
-    page.goto(path)
 
 
 def let_both_write(page: Page) -> dict[str, str]:

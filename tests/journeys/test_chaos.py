@@ -1,19 +1,17 @@
 """The short form of `make chaos`, beside the stack that already runs."""
 
-import os
-
 import pytest
 
 from tests.journeys.conftest import kill
 from trials.chaos import trial as chaos
-from trials.harness import make_notes_folder
+from trials.harness import beside_running_stack
 
 KILLS = len({*chaos.OTHERS, "engine"})  # each part once
 
 
 @pytest.mark.timeout(600)
 def test_nothing_is_lost_doubled_or_left_held_when_every_part_is_killed_under_load():
-    notes = make_notes_folder("chaos")
-    verdict = chaos.trial(os.environ, kill, notes=notes, kills=KILLS)
+    context = beside_running_stack("chaos", kill)
+    verdict = chaos.trial(context, kills=KILLS)
     assert {killed.part for killed in verdict.kills} == {*chaos.OTHERS, "engine"}
-    assert verdict.is_good, f"{verdict.line()}: see {notes}/verdict.json"
+    assert verdict.is_good, f"{verdict.line()}: see {context.notes}/verdict.json"

@@ -74,11 +74,19 @@ class CommandLine:
         )
 
 
-class Receiver(ThreadingHTTPServer):
-    """A receiver of webhooks that keeps what is posted to it, by path."""
+class Server(ThreadingHTTPServer):
+    """A server of this test on loopback."""
 
     daemon_threads = True
     block_on_close = False
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.server_port}"
+
+
+class Receiver(Server):
+    """A receiver of webhooks that keeps what is posted to it, by path."""
 
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), ReceiverHandler)
@@ -95,7 +103,12 @@ class Receiver(ThreadingHTTPServer):
         return found
 
 
-class ReceiverHandler(BaseHTTPRequestHandler):
+class Handler(BaseHTTPRequestHandler):
+    def log_message(self, *_: object) -> None:
+        """Print nothing."""
+
+
+class ReceiverHandler(Handler):
     """Takes each delivery."""
 
     server: Receiver
@@ -107,15 +120,9 @@ class ReceiverHandler(BaseHTTPRequestHandler):
         self.send_response_only(204)
         self.end_headers()
 
-    def log_message(self, *_: object) -> None:
-        """Print nothing."""
 
-
-class CountingProxy(ThreadingHTTPServer):
+class CountingProxy(Server):
     """An HTTP proxy that counts the parts that the storage took, and may hold back all after some."""
-
-    daemon_threads = True
-    block_on_close = False
 
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), ProxyHandler)
@@ -124,10 +131,6 @@ class CountingProxy(ThreadingHTTPServer):
         self.is_holding = threading.Event()
         self._lock = threading.Lock()
         self._admitted = 0
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self.server_port}"
 
     def admits_part(self) -> bool:
         """Return whether one more part may go to the storage."""
@@ -139,7 +142,7 @@ class CountingProxy(ThreadingHTTPServer):
             return True
 
 
-class ProxyHandler(BaseHTTPRequestHandler):
+class ProxyHandler(Handler):
     """Passes a request on, and its answer back as it comes."""
 
     server: CountingProxy
@@ -167,9 +170,6 @@ class ProxyHandler(BaseHTTPRequestHandler):
         connection.close()
 
     do_GET = do_POST = do_PUT = do_DELETE = handle_request_to_other
-
-    def log_message(self, *_: object) -> None:
-        """Print nothing."""
 
 
 @pytest.fixture(scope="module")
@@ -218,16 +218,8 @@ def command(installed, demo, tmp_path) -> CommandLine:
 
 
 @contextmanager
-def counting_proxy() -> Iterator[CountingProxy]:
-    with CountingProxy() as proxy:
-        threading.Thread(target=proxy.serve_forever, daemon=True).start()
-        yield proxy
-        proxy.shutdown()
-
-
-@contextmanager
-def receiver() -> Iterator[Receiver]:
-    with Receiver() as server:
+def serving[Kind: Server](server: Kind) -> Iterator[Kind]:
+    with server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         yield server
         server.shutdown()
@@ -252,7 +244,7 @@ def push_killed_and_again(
     command: CommandLine, folder: Path, style: str, *options: str, killed_after: int
 ) -> tuple[subprocess.CompletedProcess[str], Counter[tuple[str, int]]]:
     """Kill a push once the storage has some parts, run it again; return how it ended and what was sent."""
-    with counting_proxy() as proxy:
+    with serving(CountingProxy()) as proxy:
         proxied = CommandLine(command.program, command.config, proxy.url)
         proxy.let_through = killed_after
         first = proxied.start("push", folder, "--style", style, *options)
@@ -272,8 +264,8 @@ def count_parts(folder: Path) -> int:
 @pytest.mark.timeout(600)
 def test_a_receiver_sees_each_event_of_a_push_once(command):
     style = f"told-{secrets.token_hex(3)}"
-    with receiver() as server:
-        address = f"http://127.0.0.1:{server.server_port}"
+    with serving(Receiver()) as server:
+        address = server.url
         endpoint = command.json("webhooks", "create", f"{address}/delivered", "--event", "version.serving")
         assert command.run("webhooks", "trigger", endpoint["id"]).returncode == 0
         secret = endpoint["secret"]

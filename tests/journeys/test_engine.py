@@ -13,10 +13,30 @@ from tests.journeys.conftest import run_engine_script
 from tests.waiting import eventually
 
 LONG = "Write about the sea and the wind and the rain. " * 6  # longer than a step of 48 tokens
-SEEDED = {
-    "messages": [{"role": "user", "content": LONG}], "seed": 7, "temperature": 1, "max_tokens": 8,
-}  # fmt: skip
-TOKENS, ROUNDS = 24, 3
+MESSAGES = [{"role": "user", "content": LONG}]
+SEEDED = {"messages": MESSAGES, "seed": 7, "temperature": 1, "max_tokens": 8}
+TOKENS = 24
+ROUNDS = 3
+GUARDED = (
+    "POST /invocations",
+    "POST /adapters",
+    "POST /tokenize",
+    "POST /detokenize",
+    "POST /v1/load_lora_adapter",
+    "POST /v1/unload_lora_adapter",
+    "GET /v1/models",
+    "POST /v1/completions",
+    "POST /v1/responses",
+    "POST /reset_prefix_cache",
+    "POST /pause",
+    "POST /collective_rpc",
+    "GET /server_info",
+    "GET /metrics",
+    "GET /load",
+    "GET /version",
+    "POST /sleep",
+    "POST /scale_elastic_ep",
+)
 
 
 def seeded(writer, model: str = "base", **more) -> list[str]:
@@ -41,16 +61,7 @@ def test_a_seed_gives_the_same_text_alone_and_among_others_however_long_the_prom
 
 
 @pytest.mark.skipif(os.environ.get("ENGINE_KIND") == KIND, reason="a Ray cluster has no key: docs/running.md")
-@pytest.mark.parametrize(
-    ("method", "path"),
-    [
-        ("POST", "/invocations"), ("POST", "/adapters"), ("POST", "/tokenize"), ("POST", "/detokenize"),
-        ("POST", "/v1/load_lora_adapter"), ("POST", "/v1/unload_lora_adapter"), ("GET", "/v1/models"),
-        ("POST", "/v1/completions"), ("POST", "/v1/responses"), ("POST", "/reset_prefix_cache"),
-        ("POST", "/pause"), ("POST", "/collective_rpc"), ("GET", "/server_info"), ("GET", "/metrics"),
-        ("GET", "/load"), ("GET", "/version"), ("POST", "/sleep"), ("POST", "/scale_elastic_ep"),
-    ],
-)  # fmt: skip
+@pytest.mark.parametrize(("method", "path"), [entry.split() for entry in GUARDED])
 def test_a_stranger_beside_the_engine_gets_nothing(method, path):
     body = {"model": os.environ["BASE_MODEL"], "prompt": "Sing.", "max_tokens": 1}
     with open_client(os.environ["ENGINE_URL"], timeout_s=30) as stranger:
@@ -116,9 +127,10 @@ class Engine:
         self._post("/v1/unload_lora_adapter", lora_name=name)
 
     def say(self, name: str) -> str:
-        body = {"model": name, "prompt": "Describe a morning in the city.", "max_tokens": TOKENS,
-                "temperature": 0, "ignore_eos": True}  # fmt: skip
-        return self._post("/v1/completions", **body).json()["choices"][0]["text"]
+        greedy = {"max_tokens": TOKENS, "temperature": 0, "ignore_eos": True}
+        prompt = "Describe a morning in the city."
+        answer = self._post("/v1/completions", model=name, prompt=prompt, **greedy)
+        return answer.json()["choices"][0]["text"]
 
     def running(self) -> int:
         lines = self._http.get("/metrics").text.splitlines()

@@ -4,9 +4,7 @@ The pages come from the console's own URLconf, each list with rows in it. axe-co
 and its contrast rule again in the other theme. With SCREENS=folder each page is also drawn.
 """
 
-import os
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 from django.contrib import admin
@@ -27,6 +25,8 @@ from tests.journeys.walking import (
     WIDE,
     check,
     check_width,
+    draw,
+    enter,
     send_empty,
 )
 from tests.operations.console_rows import Rows
@@ -36,12 +36,10 @@ SHOWN = ("changelist", "add", "change", "history")
 OF_A_MODEL = (*SHOWN, "delete")  # operators delete nothing
 ENDS = tuple(f"_{model._meta.model_name}_{page}" for model in admin.site._registry for page in OF_A_MODEL)
 # What is no page of its own: parts of pages, files, and addresses that only take a form.
-NO_PAGES = {
-    "search", "login", "logout", "autocomplete", "jsi18n", "view_on_site", "tenants_tenant_end_look",
-    "tenants_auditentry_export", "adapters_erasure_of_workspace",
-    "auth_user_password_change",  # refused: people reset their own
-    "password_change",  # everybody's page
-}  # fmt: skip
+OF_DJANGO = {"search", "login", "logout", "autocomplete", "jsi18n", "view_on_site"}
+OURS = {"tenants_tenant_end_look", "tenants_auditentry_export", "adapters_erasure_of_workspace"}
+PASSWORDS = {"auth_user_password_change", "password_change"}  # people reset their own, on everybody's page
+NO_PAGES = OF_DJANGO | OURS | PASSWORDS
 # Transitions would let axe measure colours half way from one theme to the other.
 STILL = "*, ::before, ::after { transition: none !important; animation: none !important; }"
 SET_THEME = "theme => { Alpine.$data(document.documentElement).adminTheme = theme; }"
@@ -96,9 +94,7 @@ def opens(client: Client, address: str) -> bool:
 @pytest.fixture
 def page(operator_client: Client, live_server, browser) -> Iterator[Page]:
     """Yield a page of an operator's browser. What its console says is a fault."""
-    context = browser.new_context(base_url=live_server.url, viewport=WIDE, reduced_motion="reduce")
-    session = operator_client.cookies["sessionid"].value
-    context.add_cookies([{"name": "sessionid", "value": session, "url": live_server.url}])
+    context = enter(browser, live_server, operator_client, reduced_motion="reduce")
     page = context.new_page()
     said: list[str] = []
     page.on("console", lambda line: said.append(f"{page.url}: {line.text}") if line.type == "error" else None)
@@ -136,16 +132,6 @@ def look_at_all(page: Page, addresses: list[str]) -> None:
 def test_what_opens_on_top_of_pages_is_accessible_and_silent(page):
     faults = look_at_openings(page)
     assert faults == [], "\n".join(faults)
-
-
-def draw(page: Page, address: str, name: str) -> None:
-    """Keep a picture of the whole page when SCREENS names a folder."""
-    folder = os.environ.get("SCREENS")
-    if folder:
-        Path(folder).mkdir(parents=True, exist_ok=True)
-        file = address.strip("/").replace("/", "-").replace("?", "-")
-        path = f"{folder}/{file}-{name}.jpg"
-        page.screenshot(path=path, type="jpeg", quality=70, full_page=True)
 
 
 def open_page(page: Page, address: str) -> None:

@@ -20,6 +20,7 @@ from tenants.notices.choices import unsubscribe_url
 from tenants.public import create_tenant
 from tests.adapters.conftest import base_model, engine, folder, poetry, polyscribe, vllm
 from tests.journeys import scene
+from tests.journeys.builders import give_password
 from tests.journeys.conftest import PASSWORD
 from tests.journeys.walking import (
     AXE,
@@ -36,12 +37,14 @@ from tests.journeys.walking import (
 
 __all__ = ["base_model", "engine", "folder", "poetry", "polyscribe", "vllm"]
 
+OF_BILLING = ("usage", "requests", "invoices", "plan", "credits", "billing_details", "earnings")
 ROOMS = [
-    "member_home", "adapters:catalogue", "adapters:upload", "adapters:deleted", "inference:playground",
-    "inference:blind", "website:keys", "billing:usage", "billing:requests", "billing:invoices",
-    "billing:plan", "billing:credits", "billing:billing_details", "billing:earnings", "tenants:webhooks",
-    "tenants:team", "tenants:audit_log", "website:settings", "tenants:notices",
-]  # fmt: skip
+    *("member_home", "website:keys", "website:settings"),
+    *("adapters:catalogue", "adapters:upload", "adapters:deleted"),
+    *("inference:playground", "inference:blind"),
+    *(f"billing:{name}" for name in OF_BILLING),
+    *("tenants:webhooks", "tenants:team", "tenants:audit_log", "tenants:notices"),
+]
 USAGE = {"prompt_tokens": 12, "completion_tokens": 40}
 
 # Two hundred pages take minutes.
@@ -117,9 +120,7 @@ def client_of(user: User) -> Client:
 @pytest.mark.usefixtures("states")
 def test_where_mails_lead(alice, bob_client, browser, live_server, walk):
     invited = User.objects.create_user("open@example.org")
-    alice.set_password(PASSWORD)
-    alice.save()
-    address = EmailAddress.objects.create(user=alice, email=alice.email, verified=False, primary=True)
+    address = give_password(alice)
     confirm = reverse("account_confirm_email", args=[EmailConfirmationHMAC(address).key])
     member = Membership.objects.get(user=alice)
     stop = unsubscribe_url(member, NoticeKind.USAGE).removeprefix(settings.SITE_URL)
@@ -141,9 +142,7 @@ def test_where_mails_lead(alice, bob_client, browser, live_server, walk):
 
 
 def test_the_second_step(alice, browser, live_server):
-    alice.set_password(PASSWORD)
-    alice.save()
-    EmailAddress.objects.create(user=alice, email=alice.email, verified=True, primary=True)
+    give_password(alice, is_verified=True)
     totp.TOTP.activate(alice, totp.generate_totp_secret())
     context = browser.new_context(base_url=live_server.url, viewport=WIDE)
     page = context.new_page()
@@ -204,10 +203,8 @@ def add_authenticator(page: Page) -> None:
     """Give a browser a device whose owner says yes at once."""
     devices = page.context.new_cdp_session(page)
     devices.send("WebAuthn.enable")
-    device = {
-        "protocol": "ctap2", "transport": "internal", "hasResidentKey": True, "hasUserVerification": True,
-        "isUserVerified": True, "automaticPresenceSimulation": True,
-    }  # fmt: skip
+    abilities = ("hasResidentKey", "hasUserVerification", "isUserVerified", "automaticPresenceSimulation")
+    device = {"protocol": "ctap2", "transport": "internal", **dict.fromkeys(abilities, True)}
     devices.send("WebAuthn.addVirtualAuthenticator", {"options": device})
 
 

@@ -15,14 +15,17 @@ from tests.waiting import eventually
 QUESTION = "Why is the sky blue?"
 
 
+def chat_of(writer, model: str, **more: object) -> dict[str, object]:
+    """Return what httpx sends to ask a style."""
+    body = {"model": model, "messages": [{"role": "user", "content": QUESTION}], "max_tokens": 4, **more}
+    headers = {"Authorization": f"Bearer {writer.api_key}"}
+    return {"url": f"{writer.site}/v1/chat/completions", "json": body, "headers": headers, "timeout": 180}
+
+
 def answers(writer, model: str) -> bool:
     """Return whether a style answers; if it does not, it must say 503 and when to try again."""
-    body = {"model": model, "messages": [{"role": "user", "content": QUESTION}], "max_tokens": 4}
     try:
-        answer = httpx2.post(
-            f"{writer.site}/v1/chat/completions",
-            json=body, headers={"Authorization": f"Bearer {writer.api_key}"}, timeout=180,
-        )  # fmt: skip
+        answer = httpx2.post(**chat_of(writer, model))
     except httpx2.TransportError:
         return False
     if answer.status_code == 200:
@@ -79,11 +82,6 @@ def lines_once_served(writer, model: str) -> list[str]:
 
 def lines_of(writer, model: str) -> list[str]:
     """Return what a client is sent as a stream, without the empty lines."""
-    body = {"model": model, "messages": [{"role": "user", "content": QUESTION}], "max_tokens": 4}
-    headers = {"Authorization": f"Bearer {writer.api_key}"}
-    with httpx2.stream(
-        "POST", f"{writer.site}/v1/chat/completions",
-        json=body | {"stream": True}, headers=headers, timeout=180,
-    ) as answer:  # fmt: skip
+    with httpx2.stream("POST", **chat_of(writer, model, stream=True)) as answer:
         assert answer.status_code == 200
         return [line for line in answer.iter_lines() if line]

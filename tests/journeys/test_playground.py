@@ -1,14 +1,12 @@
 """The playground in a real Chromium: styles beside each other, conversations, links, history and code."""
 
 import json
-import os
 import re
-from pathlib import Path
 
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
-from tests.journeys.conftest import look
+from tests.journeys.conftest import log_in, look
 
 PROMPT = "Why is the sky blue? Don't say 'because'."
 PHONE = {"width": 390, "height": 844}
@@ -19,12 +17,7 @@ pytestmark = pytest.mark.timeout(300)
 @pytest.fixture
 def playground(page) -> Page:
     """The page of the seeded writer, who has selected the shipped styles."""
-    known = json.loads(Path(os.environ["DEMO_SECRETS_FILE"]).read_text())
-    page.goto("/accounts/login/?next=/playground/")
-    page.get_by_label("Email").fill(known["login"])
-    page.get_by_label("Password").fill(known["password"])
-    page.get_by_role("button", name="Log in", exact=True).click()
-    expect(page).to_have_url(re.compile("/playground/"))
+    log_in(page, "/playground/")
     page.get_by_label("Maximum length").fill("16")
     return page
 

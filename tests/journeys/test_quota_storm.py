@@ -1,15 +1,13 @@
 """The short form of `make quota-storm`, beside the stack that already runs."""
 
-import os
-
 import pytest
 
-from trials.harness import make_notes_folder
+from trials.harness import beside_running_stack
 from trials.storm import trial as storm
 
 
 @pytest.mark.timeout(400)
 def test_a_cap_holds_to_the_token_and_refuses_nobody_in_vain():
-    verdict = storm.trial(os.environ, notes=make_notes_folder("storm"), requests=200)
+    verdict = storm.trial(beside_running_stack("storm"), requests=200)
     assert verdict.admitted + verdict.refused == 200
     assert verdict.is_good, (verdict.line(), verdict.wanting)

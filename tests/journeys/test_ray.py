@@ -47,10 +47,10 @@ class Told:
 
 def told(writer: Writer, model: str, question: str, seed: int | None = None) -> Told:
     """Ask greedily, so that a seed changes nothing but which request it is; every failure is the test's."""
+    asked = {"messages": [{"role": "user", "content": question}], "max_tokens": TOKENS, "temperature": 0}
     raw = writer.client.chat.completions.with_raw_response.create(
-        model=model, messages=[{"role": "user", "content": question}], max_tokens=TOKENS, temperature=0,
-        seed=openai.omit if seed is None else seed,
-    )  # fmt: skip
+        model=model, **asked, seed=openai.omit if seed is None else seed
+    )
     answer, headers = raw.parse(), dict(raw.headers)
     text, tokens = answer.choices[0].message.content or "", answer.usage.completion_tokens
     return Told(text, headers["x-request-id"], tokens, headers)
@@ -98,12 +98,9 @@ def test_an_upload_answers_and_says_what_wrote_it(demo):
 
 
 def test_a_stream_counts_its_tokens(demo):
-    chunks = list(
-        demo.client.chat.completions.create(
-            model="poetry", messages=[{"role": "user", "content": QUESTION}], max_tokens=TOKENS,
-            temperature=0, stream=True, stream_options={"include_usage": True},
-        )
-    )  # fmt: skip
+    asked = {"messages": [{"role": "user", "content": QUESTION}], "max_tokens": TOKENS, "temperature": 0}
+    streamed = {"stream": True, "stream_options": {"include_usage": True}}
+    chunks = list(demo.client.chat.completions.create(model="poetry", **asked, **streamed))
     whole = told(demo, "poetry", QUESTION)
     assert "".join(choice.delta.content or "" for chunk in chunks for choice in chunk.choices) == whole.text
     assert chunks[-1].usage.completion_tokens == whole.completion_tokens

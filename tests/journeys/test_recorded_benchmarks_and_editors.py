@@ -7,16 +7,17 @@ import httpx2
 import openai
 import pytest
 
-from tests.journeys.builders import billed
+from tests.journeys.builders import QUESTION, billed
 
 GUIDELLM = {"stream": True, "stream_options": {"include_usage": True, "continuous_usage_stats": True}}
 # The tokens of a synthetic dataset: exactly so many are to be written.
 GUIDELLMS_LENGTH = {"stop": None, "ignore_eos": True}
 # Continue's list for an autocompletion with Qwen's template: the template's, then its own.
-CONTINUES_STOPS = [
-    "<|endoftext|>", "<|fim_prefix|>", "<|fim_middle|>", "<|fim_suffix|>", "<|fim_pad|>", "<|repo_name|>",
-    "<|file_sep|>", "<|im_start|>", "<|im_end|>", "\n\n", "\r\n\r\n", "/src/", "#- coding: utf-8", "```",
-]  # fmt: skip
+FILL_IN_MARKS = ("fim_prefix", "fim_middle", "fim_suffix", "fim_pad", "repo_name", "file_sep")
+QWENS_MARKS = [f"<|{mark}|>" for mark in ("endoftext", *FILL_IN_MARKS, "im_start", "im_end")]
+CONTINUES_STOPS = [*QWENS_MARKS, "\n\n", "\r\n\r\n", "/src/", "#- coding: utf-8", "```"]
+SEA = [{"type": "text", "text": "Tell me of the sea."}]
+USAGE = {"prompt_tokens", "completion_tokens", "total_tokens", "prompt_tokens_details"}
 
 
 @pytest.fixture(scope="module")
@@ -40,12 +41,7 @@ def read_stream(http, path, body):
     [
         (
             "/v1/chat/completions",
-            {
-                "messages": [
-                    {"role": "user", "content": [{"type": "text", "text": "Tell me of the sea."}]},
-                ],
-                "max_completion_tokens": 12,
-            },
+            {"messages": [{"role": "user", "content": SEA}], "max_completion_tokens": 12},
         ),
         ("/v1/completions", {"prompt": "The sea", "max_tokens": 12}),
     ],
@@ -60,27 +56,22 @@ def test_guidellms_default_counts_each_token_as_it_comes(demo, http, path, body)
         assert len(set(written)) >= 6  # some tokens may come together
         for usage in usages:
             assert usage["total_tokens"] == usage["prompt_tokens"] + usage["completion_tokens"]
-            assert usage.keys() <= {
-                "prompt_tokens", "completion_tokens", "total_tokens", "prompt_tokens_details",
-            }  # fmt: skip
+            assert usage.keys() <= USAGE
         assert billed(demo, request_id) == (usages[-1]["prompt_tokens"], 12)
 
 
 def test_guidellms_responses_are_as_long_as_they_are_to_be(http):
-    body = {
-        "model": "poetry", "max_output_tokens": 9, "stop": None, "ignore_eos": True,
-        "input": [{"role": "user", "content": [{"type": "input_text", "text": "Tell me of the sea."}]}],
-    }  # fmt: skip
+    said = [{"type": "input_text", "text": "Tell me of the sea."}]
+    body = {"model": "poetry", "input": [{"role": "user", "content": said}], "max_output_tokens": 9}
+    body |= GUIDELLMS_LENGTH
     answer = http.post("/v1/responses", json=body)
     assert answer.status_code == 200, answer.text
     assert answer.json()["usage"]["output_tokens"] == 9
 
 
 def test_continue_completes_with_its_stops(http):
-    body = {
-        "model": "base", "prompt": "The quick brown fox", "max_tokens": 24, "temperature": 0.01,
-        "stream": True, "stop": CONTINUES_STOPS,
-    }  # fmt: skip
+    body = {"model": "base", "prompt": "The quick brown fox", "max_tokens": 24, "temperature": 0.01}
+    body |= {"stream": True, "stop": CONTINUES_STOPS}
     chunks, _ = read_stream(http, "/v1/completions", body)
     text = "".join(chunk["choices"][0]["text"] for chunk in chunks)
     assert text
@@ -95,15 +86,15 @@ def test_continue_completes_with_its_stops(http):
 
 
 def test_what_other_services_know_changes_no_answer(http):
-    plain = {
-        "model": "poetry", "messages": [{"role": "user", "content": "Why is the sky blue?"}],
-        "max_tokens": 12, "temperature": 0,
-    }  # fmt: skip
+    plain = {"model": "poetry", "messages": QUESTION, "max_tokens": 12, "temperature": 0}
     habits = {
-        "thinking": {"type": "disabled"}, "chat_template_kwargs": {"enable_thinking": False},
-        "context_management": {"edits": []}, "usage": {"include": True}, "cache_prompt": True,
+        "thinking": {"type": "disabled"},
+        "chat_template_kwargs": {"enable_thinking": False},
+        "context_management": {"edits": []},
+        "usage": {"include": True},
+        "cache_prompt": True,
         "reasoning": {"effort": "low"},
-    }  # fmt: skip
+    }
     answers = [http.post("/v1/chat/completions", json=body).json() for body in (plain, plain | habits)]
     assert answers[0]["choices"] == answers[1]["choices"]
     messages = [http.post("/v1/messages", json=body).json() for body in (plain, plain | habits)]

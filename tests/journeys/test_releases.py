@@ -1,20 +1,17 @@
 """A style's two versions: called by number, tried on a share of requests, promoted, rolled back."""
 
-import json
 import os
 import re
 import signal
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
 import pytest
 
 from stack.api import Upload
-from stack.folders import Folders
 from stack.pages import fetched, token
-from tests.journeys.conftest import Writer
+from tests.journeys.conftest import Writer, group_of
 from tests.waiting import eventually
 
 PROMPT = "Describe a morning in the city."
@@ -49,8 +46,7 @@ def act(writer: Writer, upload: Upload, action: str, **form: str) -> float:
 @contextmanager
 def standing_still(name: str) -> Iterator[None]:
     """Let one of the stack's programs do nothing for a while."""
-    record = Folders(Path(os.environ["DEMO_SECRETS_FILE"]).parent).pids / f"{name}.json"
-    group = json.loads(record.read_text())["pid"]
+    group = group_of(name)
     os.killpg(group, signal.SIGSTOP)
     try:
         yield

@@ -4,19 +4,17 @@ import json
 import re
 
 import pytest
-from allauth.account.models import EmailAddress
 from django.urls import reverse
 from django.utils import timezone
 from playwright.sync_api import Page, expect
 
 from adapters.models import BaseModel
 from tenants.models import Tenant, User
-from tests.journeys.conftest import look
+from tests.journeys.builders import give_password
+from tests.journeys.conftest import PASSWORD, look
 from tests.journeys.walking import AXE, EVERYTHING, PHONE, WIDE, check, check_width, enter
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("valkey", "acme")]
-
-PASSWORD = "correct horse battery staple"
 
 
 def see(page: Page, name: str) -> None:
@@ -81,9 +79,7 @@ def test_a_deletion_is_announced_stopped_and_explained(
 
 
 def test_a_typed_name_survives_a_session_that_ended(alice, alice_client, live_server, browser):
-    alice.set_password(PASSWORD)
-    alice.save()
-    EmailAddress.objects.create(user=alice, email=alice.email, verified=True, primary=True)
+    give_password(alice, is_verified=True)
     alice_client.force_login(alice)
     context = enter(browser, live_server, alice_client)
     page = context.new_page()

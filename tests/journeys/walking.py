@@ -109,25 +109,23 @@ class Walk:
         if language != self.language:
             told.append(f"is in {language}, not in {self.language}")
         told += check_shifts(page, "wide")
-        moving = page.evaluate(
-            "document.getAnimations().filter(({ playState }) => playState === 'running').length"
-        )
+        moving = page.evaluate(RUNNING)
         if moving:
             told.append(f"{moving} animations run where a person wants no motion")
         told += self._check_weight(page, answers)
         page.evaluate(AXE)
         told += check(page, "wide", EVERYTHING)
-        self._draw(page, address, "wide-light")
+        draw(page, address, "wide-light", who=f"{self.who}-")
         page.set_viewport_size(PHONE)
         told += check(page, "phone", EVERYTHING)
-        self._draw(page, address, "phone-light")
+        draw(page, address, "phone-light", who=f"{self.who}-")
         page.emulate_media(color_scheme="dark")
         told += check(page, "phone, dark", CONTRAST)
-        self._draw(page, address, "phone-dark")
+        draw(page, address, "phone-dark", who=f"{self.who}-")
         if not self.is_brief:
             page.set_viewport_size(WIDE)
             told += check(page, "wide, dark", CONTRAST)
-            self._draw(page, address, "wide-dark")
+            draw(page, address, "wide-dark", who=f"{self.who}-")
         page.set_viewport_size(TABLET)
         told += check_width(page)
         page.set_viewport_size(SMALLEST)
@@ -151,16 +149,17 @@ class Walk:
         size = sum(self.sizes.get(url, 0) for url in loaded)
         return [f"loads {size:,} bytes"] if size > MAX_FIRST_LOAD_BYTES else []
 
-    def _draw(self, page: Page, address: str, name: str) -> None:
-        """Keep a picture of the whole page when SCREENS names a folder."""
-        folder = os.environ.get("SCREENS")
-        if not folder:
-            return
-        Path(folder).mkdir(parents=True, exist_ok=True)
-        file = address.strip("/").replace("/", "-").replace("?", "-").replace("=", "-") or "home"
-        page.evaluate("scrollTo(0, 0)")  # what is stuck to an edge is drawn where it stands
-        path = f"{folder}/{self.who}-{file}-{name}.jpg"
-        page.screenshot(path=path, type="jpeg", quality=70, full_page=True)
+
+def draw(page: Page, address: str, name: str, *, who: str = "") -> None:
+    """Keep a picture of the whole page when SCREENS names a folder."""
+    folder = os.environ.get("SCREENS")
+    if not folder:
+        return
+    Path(folder).mkdir(parents=True, exist_ok=True)
+    file = address.strip("/").replace("/", "-").replace("?", "-").replace("=", "-") or "home"
+    page.evaluate("scrollTo(0, 0)")  # what is stuck to an edge is drawn where it stands
+    path = f"{folder}/{who}{file}-{name}.jpg"
+    page.screenshot(path=path, type="jpeg", quality=70, full_page=True)
 
 
 def enter(browser: Browser, server: LiveServer, client: Client, **options: Any) -> BrowserContext:

@@ -1,15 +1,14 @@
 """What `make check` says of known vulnerabilities, by the real pip-audit against a database on loopback."""
 
 import json
-import threading
 from collections.abc import Iterator
 from datetime import date
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
 from stack import auditing
 from stack.auditing import Accepted, DatabaseAway, ask, judge
+from tests.stack.servers import Handler, serving
 
 TODAY = date(2026, 11, 26)
 FAULT = {
@@ -25,33 +24,27 @@ FAULT = {
 }
 
 
-class Database(BaseHTTPRequestHandler):
+class Database(Handler):
     """OSV, as far as pip-audit asks it: version 1.1 of one package is vulnerable."""
 
     def do_POST(self):
-        asked = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        asked = json.loads(self.read_body())
         is_leaky = (asked["package"]["name"], asked["version"]) == ("leaky", "1.1")
-        body = json.dumps({"vulns": [FAULT]} if is_leaky else {}).encode()
-        self.send_response(200)
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
+        self.answer(200, json.dumps({"vulns": [FAULT]} if is_leaky else {}).encode())
 
-    def log_message(self, *args):
-        pass
+
+def options_of(port: int) -> list[str]:
+    """Return the options that lead pip-audit to a database on loopback."""
+    return ["--vulnerability-service", "osv", "--osv-url", f"http://127.0.0.1:{port}/v1/query"]
 
 
 @pytest.fixture
 def database() -> Iterator[list[str]]:
-    """The options that lead pip-audit to a database on loopback."""
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Database)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    yield ["--vulnerability-service", "osv", "--osv-url", f"http://127.0.0.1:{server.server_port}/v1/query"]
-    server.shutdown()
-    server.server_close()
+    with serving(Database) as server:
+        yield options_of(server.server_port)
 
 
-@pytest.fixture
+@pytest.fixture(autouse=True)
 def cache(tmp_path, monkeypatch):
     monkeypatch.setattr(auditing, "CACHE", tmp_path / "cache")
 
@@ -60,8 +53,9 @@ def accept(until: date, known: str = "CVE-2026-7777") -> list[Accepted]:
     return [Accepted(known, reason="never called", until=until)]
 
 
-@pytest.mark.usefixtures("cache")
-def test_a_vulnerable_pin_is_a_fault_until_it_is_accepted_and_after_its_day(database):
+def test_a_vulnerable_pin_is_a_fault_until_it_is_accepted_and_after_its_day_and_a_sound_one_is_none(
+    database,
+):
     report = ask("leaky==1.1\nsound==3.0", database)
 
     [fault] = judge("uv.lock", report, [], TODAY)
@@ -73,18 +67,12 @@ def test_a_vulnerable_pin_is_a_fault_until_it_is_accepted_and_after_its_day(data
     assert judge("uv.lock", report, accept(date(2027, 1, 1), "CVE-2026-1"), TODAY) == [fault]
     [overdue] = judge("uv.lock", report, accept(date(2026, 11, 25)), TODAY)
     assert "accepted until 2026-11-25 only" in overdue
-
-
-@pytest.mark.usefixtures("cache")
-def test_a_sound_pin_is_none(database):
     assert ask("leaky==1.2", database).found == ()
 
 
-@pytest.mark.usefixtures("cache")
 def test_a_database_that_is_away_says_nothing_about_the_pins():
-    nowhere = ["--vulnerability-service", "osv", "--osv-url", "http://127.0.0.1:9/v1/query"]
     with pytest.raises(DatabaseAway):
-        ask("leaky==1.1", nowhere)
+        ask("leaky==1.1", options_of(9))
 
 
 def test_a_mirror_without_a_database_is_not_taken_for_a_clean_answer():

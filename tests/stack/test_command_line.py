@@ -1,6 +1,5 @@
 """What the command line makes of signals."""
 
-import os
 import signal
 import subprocess
 import sys
@@ -27,10 +26,9 @@ sys.exit(command_line.run(parser))
 
 
 def test_a_second_signal_does_not_end_the_stopping_halfway():
-    process = subprocess.Popen(
-        [sys.executable, "-c", SLOW_TO_STOP, "work"], cwd=ROOT, env=os.environ, text=True,
-        stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-    )  # fmt: skip
+    command = [sys.executable, "-c", SLOW_TO_STOP, "work"]
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+    process = subprocess.Popen(command, cwd=ROOT, text=True, **pipes)
     with process:
         assert process.stdout.readline() == "up\n"
         process.send_signal(signal.SIGINT)

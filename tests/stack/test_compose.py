@@ -7,12 +7,10 @@ import signal
 import socket
 import subprocess
 import sys
-import threading
-import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from fractions import Fraction
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from functools import partial
 from pathlib import Path
 from typing import ClassVar
 
@@ -25,11 +23,13 @@ from config.env import VARIABLES
 from stack import env_file, valkey
 from stack.folders import ROOT
 from stack.ports import Ports
-from tests.waiting import eventually
+from tests.stack.servers import Handler, serving
+from tests.waiting import eventually, retry
 
 COMPOSE = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
 SERVICES = COMPOSE["services"]
 LASTING = [name for name, service in SERVICES.items() if service.get("restart") == "unless-stopped"]
+needs_caddy = pytest.mark.skipif(not shutil.which("caddy"), reason="caddy is not installed")
 # An application that writes the end of a stream once a file is there.
 SLOW_STREAM = """
 import asyncio, os
@@ -88,19 +88,16 @@ def test_the_image_has_the_shipped_styles():
 
 
 def test_every_service_bounds_its_logs_and_has_time_to_end():
-    assert [
-        name for name in SERVICES if "max-size" not in SERVICES[name].get("logging", {}).get("options", {})
-    ] == []
-    ours = [
-        name for name in LASTING if name != "vllm"
-    ]  # it has no state: requests go to another engine or fail over
-    assert [name for name in ours if seconds(SERVICES[name].get("stop_grace_period", "0s")) < 30] == []
+    for name, service in SERVICES.items():
+        assert "max-size" in service.get("logging", {}).get("options", {}), name
+    # vLLM has no state: requests go to another engine or fail over.
+    for name in set(LASTING) - {"vllm"}:
+        assert seconds(SERVICES[name].get("stop_grace_period", "0s")) >= 30, name
 
 
 def test_every_service_is_bounded_and_has_no_right_that_it_does_not_need():
-    unbounded = [name for name, one in SERVICES.items() if not {"mem_limit", "pids_limit"} <= one.keys()]
-    assert unbounded == []
     for name, service in SERVICES.items():
+        assert service.keys() >= {"mem_limit", "pids_limit"}, name
         assert service["cap_drop"] == ["ALL"], name
         assert service["security_opt"] == ["no-new-privileges:true"], name
         assert "privileged" not in service
@@ -148,12 +145,11 @@ def test_every_secret_that_a_service_reads_is_a_file_that_make_secrets_writes():
         assert read <= set(service.get("secrets", [])), name
 
 
-# Of a demo or of tests, of a cluster that compose does not start, or other for each service.
 OWN_DEFAULTS = {"TRUSTED_PROXIES", "LOG_FORMAT"}
-NOT_IN_COMPOSE = {
-    "DJANGO_DEBUG", "MAILBOX", "OPERATOR_MFA", "STRIPE_API_BASE", "WEBHOOKS_TO_LOOPBACK", "ENGINE_KIND",
-    "ENGINE_REPLICAS", "DATABASE_LOCK_TIMEOUT_S", "DATABASE_STATEMENT_TIMEOUT_S",
-}  # fmt: skip
+OF_DEMOS = {"DJANGO_DEBUG", "MAILBOX", "OPERATOR_MFA", "STRIPE_API_BASE", "WEBHOOKS_TO_LOOPBACK"}
+OF_CLUSTERS = {"ENGINE_KIND", "ENGINE_REPLICAS"}
+OTHER_FOR_EACH_SERVICE = {"DATABASE_LOCK_TIMEOUT_S", "DATABASE_STATEMENT_TIMEOUT_S"}
+NOT_IN_COMPOSE = OF_DEMOS | OF_CLUSTERS | OTHER_FOR_EACH_SERVICE
 
 
 def test_every_setting_reaches_the_site_with_its_default_and_stands_in_the_example():
@@ -188,49 +184,29 @@ def test_an_upgrade_replaces_everything_of_ours_and_drains_what_the_proxy_serves
     ours = {name for name in LASTING if SERVICES[name].get("build") and name != "storage-keys"}
     assert set(replaced) == ours
     assert replaced[-3:] == ["web", "web-2", "gateway"]
-    drained = re.search(
-        r"^    (web .+)\) served", (ROOT / "deploy" / "replace.sh").read_text(), re.MULTILINE
-    )[1]
+    replace = (ROOT / "deploy" / "replace.sh").read_text()
+    drained = re.search(r"^    (web .+)\) served", replace, re.MULTILINE)[1]
     assert drained.split(" | ") == replaced[-3:]
     assert {SERVICES[name]["environment"]["DRAINING_PATH"] for name in replaced} == {"/tmp/draining"}
 
 
-class Site(BaseHTTPRequestHandler):
+class Site(Handler):
     """A site that says by which port it was asked, and may be told to drain."""
 
     draining: ClassVar[set[int]] = set()
     checked_as: ClassVar[set[str]] = set()
 
     def do_GET(self):
+        port = self.server.server_port
         if self.path == "/healthz":
             self.checked_as.add(self.headers["Host"])
-            return self._answer(503 if self.server.server_port in self.draining else 200)
-        self._answer(200)
-
-    def _answer(self, status: int):
-        body = str(self.server.server_port).encode()
-        self.send_response(status)
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
-
-    def log_message(self, *args):
-        pass
+        self.answer(503 if self.path == "/healthz" and port in self.draining else 200, str(port).encode())
 
 
-@contextmanager
-def serving_site() -> Iterator[ThreadingHTTPServer]:
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Site)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    yield server
-    server.shutdown()
-    server.server_close()
-
-
-@pytest.mark.skipif(not shutil.which("caddy"), reason="caddy is not installed")
+@needs_caddy
 @pytest.mark.parametrize("reason", ["it drains", "it is gone"])
 def test_caddy_sends_what_is_new_to_the_second_site_when_the_first_one_goes(tmp_path, port, reason):
-    with serving_site() as first, serving_site() as second:
+    with serving(Site) as first, serving(Site) as second:
         text = (ROOT / "deploy" / "Caddyfile").read_text().replace("{\n", "{\n    admin off\n", 1)
         text = text.replace("web:8000", f"127.0.0.1:{first.server_port}")
         text = text.replace("web-2:8000", f"127.0.0.1:{second.server_port}")
@@ -255,7 +231,7 @@ def test_caddy_sends_what_is_new_to_the_second_site_when_the_first_one_goes(tmp_
     assert Site.checked_as == {"127.0.0.1"}
 
 
-@pytest.mark.skipif(not shutil.which("caddy"), reason="caddy is not installed")
+@needs_caddy
 def test_caddy_takes_its_file():
     env = {**os.environ, "SITE_HOST": "polyscribe.example.com", "FILES_HOST": "files.example.com"}
     command = ["caddy", "validate", "--config", str(ROOT / "deploy" / "Caddyfile")]
@@ -265,12 +241,10 @@ def test_caddy_takes_its_file():
 
 def test_prometheus_reaches_its_targets_and_nobody_from_outside_reaches_them():
     config = yaml.safe_load((ROOT / "observability" / "prometheus.yml").read_text())
-    targets = [
-        target
-        for job in config["scrape_configs"]
-        for one in job["static_configs"]
-        for target in one["targets"]
-    ]
+    targets = []
+    for job in config["scrape_configs"]:
+        for one in job["static_configs"]:
+            targets += one["targets"]
 
     assert targets == ["exporter:9464", "vllm:8001"]
     for target in targets:
@@ -285,10 +259,10 @@ def test_storage_is_apart_from_the_databases_and_gets_its_certificates_first():
     storage = SERVICES["seaweedfs"]
 
     assert storage["networks"] == ["storage", "files"]
-    assert [name for name, one in SERVICES.items() if "files" in one.get("networks", [])] == [
+    assert {name for name, one in SERVICES.items() if "files" in one.get("networks", [])} == {
         "seaweedfs",
         "caddy",
-    ]
+    }
     assert storage["depends_on"] == {"storage-keys": {"condition": "service_completed_successfully"}}
     assert f"{storage['environment']['HOME']}/.seaweedfs" in SERVICES["storage-keys"]["command"][2]
     assert [name for name in ("postgres", "valkey") if SERVICES[name]["networks"] != ["data"]] == []
@@ -296,11 +270,9 @@ def test_storage_is_apart_from_the_databases_and_gets_its_certificates_first():
 
 def test_a_stream_that_runs_when_the_web_server_is_stopped_is_written_to_its_end(tmp_path, port):
     (tmp_path / "slow.py").write_text(SLOW_STREAM)
-    options = [
-        option for option in SERVICES["web"]["command"][2:] if not option.startswith(("--host", "--port"))
-    ]
-    options = ["--workers=2" if option.startswith("--workers") else option for option in options]
-    options = ["--http=httptools" if option.startswith("--http=") else option for option in options]
+    others = ("--host", "--port", "--workers", "--http=")
+    options = [option for option in SERVICES["web"]["command"][2:] if not option.startswith(others)]
+    options += ["--workers=2", "--http=httptools"]
     end = tmp_path / "end"
     env = {**os.environ, "END": str(end), "PYTHONPATH": str(tmp_path)}
     command = [sys.executable, "-m", "uvicorn", "slow:application", f"--port={port}", *options]
@@ -310,7 +282,8 @@ def test_a_stream_that_runs_when_the_web_server_is_stopped_is_written_to_its_end
         while b"first" not in received:
             received += client.recv(4096)
         server.send_signal(signal.SIGTERM)
-        _await_line(tmp_path / "log", "Waiting for connections to close")
+        log = tmp_path / "log"
+        eventually(lambda: "Waiting for connections to close" in log.read_text(), within_s=30)
         end.touch()
         while more := client.recv(4096):
             received += more
@@ -322,20 +295,8 @@ def test_a_stream_that_runs_when_the_web_server_is_stopped_is_written_to_its_end
 
 
 def _connected(port: int) -> socket.socket:
-    until = time.monotonic() + 60
-    while True:
-        try:
-            return socket.create_connection(("127.0.0.1", port), timeout=30)
-        except ConnectionRefusedError:
-            assert time.monotonic() < until
-            time.sleep(0.05)
-
-
-def _await_line(log: Path, line: str) -> None:
-    until = time.monotonic() + 30
-    while line not in log.read_text():
-        assert time.monotonic() < until, log.read_text()
-        time.sleep(0.05)
+    connect = partial(socket.create_connection, ("127.0.0.1", port), timeout=30)
+    return retry(connect, ConnectionRefusedError, within_s=60)
 
 
 def test_valkey_starts_through_the_images_entrypoint_and_shows_its_password_nowhere(tmp_path, port):
@@ -357,14 +318,7 @@ def test_valkey_starts_through_the_images_entrypoint_and_shows_its_password_nowh
         started(command, log=tmp_path / "log", env=env) as server,
         closing(redis.Redis(port=port, password="of-this-test", decode_responses=True)) as client,
     ):
-        until = time.monotonic() + 30
-        while True:
-            try:
-                assert client.ping()
-                break
-            except redis.ConnectionError:
-                assert time.monotonic() < until, (tmp_path / "log").read_text()
-                time.sleep(0.05)
+        assert retry(client.ping, redis.ConnectionError)
         assert client.config_get("appendonly") == {"appendonly": "yes"}
         assert client.config_get("maxmemory-policy") == {"maxmemory-policy": "noeviction"}
         with closing(redis.Redis(port=port)) as stranger, pytest.raises(redis.AuthenticationError):

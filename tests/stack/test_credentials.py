@@ -5,21 +5,14 @@ from dataclasses import asdict
 from stack.credentials import Credentials
 
 
-def test_secrets_are_made_once(tmp_path):
-    assert Credentials.of(tmp_path) == Credentials.of(tmp_path)
+def test_secrets_are_made_once_each_is_its_own_and_only_the_owner_may_read_them(tmp_path):
+    credentials = Credentials.of(tmp_path)
+    values = list(asdict(credentials).values())
 
-
-def test_only_the_owner_may_read_them(tmp_path):
-    Credentials.of(tmp_path)
-
-    assert stat.S_IMODE((tmp_path / "secrets.json").stat().st_mode) == 0o600
-
-
-def test_every_secret_is_its_own(tmp_path):
-    values = list(asdict(Credentials.of(tmp_path)).values())
-
+    assert Credentials.of(tmp_path) == credentials
     assert len(set(values)) == len(values)
     assert min(map(len, values)) >= 20
+    assert stat.S_IMODE((tmp_path / "secrets.json").stat().st_mode) == 0o600
 
 
 def test_a_secret_that_an_older_version_lacked_is_added_and_the_others_stay(tmp_path):

@@ -4,7 +4,6 @@ import json
 import socketserver
 import threading
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 
 import pytest
@@ -13,6 +12,7 @@ from stack import engine, environment, ray
 from stack.environment import Addresses, engine_address, engine_sockets
 from stack.errors import ServiceFailed, StackError
 from stack.folders import Folders
+from tests.stack.servers import Handler
 
 KEY = "engine-key"
 FOLDERS = Folders(Path("/srv/polyscribe"))
@@ -25,10 +25,8 @@ def _own_choices(monkeypatch):
 
 
 def addresses(sockets: tuple[Path, ...]) -> Addresses:
-    return Addresses(
-        postgres=1, valkey=2, s3=3, web=4, engine_port=5, engine_url="", further_engine_ports=(6,),
-        engine_sockets=sockets,
-    )  # fmt: skip
+    ports = {"postgres": 1, "valkey": 2, "s3": 3, "web": 4, "engine_port": 5}
+    return Addresses(**ports, engine_url="", further_engine_ports=(6,), engine_sockets=sockets)
 
 
 def test_engines_listen_at_sockets_of_their_own():
@@ -68,23 +66,14 @@ def test_a_path_of_ones_own_is_used_or_refused(monkeypatch):
         engine_sockets(FOLDERS, 1)
 
 
-class Engine(BaseHTTPRequestHandler):
+class Engine(Handler):
     """vLLM as far as the stack asks it."""
 
     def do_GET(self) -> None:
         models = [{"id": "base"}, {"id": "v_1", "parent": "base"}]
         is_known = self.headers["Authorization"] == f"Bearer {KEY}"
-        body = json.dumps({"data": models} if is_known else {}).encode()
-        self.send_response(200 if is_known or self.path == "/health" else 401)
-        self.send_header("content-length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
-
-    def address_string(self) -> str:
-        return "a socket"
-
-    def log_message(self, *_) -> None:
-        pass
+        status = 200 if is_known or self.path == "/health" else 401
+        self.answer(status, json.dumps({"data": models} if is_known else {}).encode())
 
 
 @contextmanager

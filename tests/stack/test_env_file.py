@@ -62,7 +62,7 @@ def test_what_was_filled_in_is_kept_and_known_values_are_named(file):
 
     assert once.startswith("# mine\nSITE_HOST=write.example.org\nVALKEY_PASSWORD=of-mine\n")
     assert [line for line in said if line.endswith("change it.")] == [
-        "POSTGRES_PASSWORD is an example's value: change it.",
+        "POSTGRES_PASSWORD is short, with less than 20 characters: change it.",
         "VALKEY_PASSWORD is short, with less than 20 characters: change it.",
         "SEAWEED_JWT_KEY is equal to S3_SECRET_KEY: change it.",
     ]

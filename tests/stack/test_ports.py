@@ -14,8 +14,7 @@ def ports(tmp_path):
 
 
 def listener(port: int = 0) -> socket.socket:
-    server = socket.create_server(("127.0.0.1", port))
-    return server
+    return socket.create_server(("127.0.0.1", port))
 
 
 def test_ports_are_free_and_below_the_ephemeral_range(ports):
@@ -36,19 +35,12 @@ def test_another_stack_never_gets_a_held_port(ports, tmp_path):
     other.release()
 
 
-def test_a_second_start_gets_the_same_ports(ports, tmp_path):
+def test_a_second_start_gets_the_same_ports_unless_one_is_taken_meanwhile(ports, tmp_path):
     first = ports.take("web")
     ports.release()
     again = Ports(tmp_path / "ports.json")
-
     assert again.take("web") == first
     again.release()
-
-
-def test_a_remembered_port_that_is_taken_meanwhile_is_replaced(ports, tmp_path):
-    first = ports.take("web")
-    ports.release()
-    again = Ports(tmp_path / "ports.json")
 
     with listener(first):
         assert again.take("web") != first
@@ -77,14 +69,8 @@ def test_an_unusable_port_is_passed_over(ports):
 
 
 def test_a_preferred_port_is_taken_where_it_is_free(ports):
-    with listener() as free:
-        number = free.getsockname()[1]
+    with listener() as server:
+        number = server.getsockname()[1]
+        assert ports.take("busy", preferred=number) != number
 
     assert ports.take("web", preferred=number) == number
-
-
-def test_a_preferred_port_that_is_taken_is_replaced(ports):
-    with listener() as busy:
-        number = busy.getsockname()[1]
-
-        assert ports.take("web", preferred=number) != number

@@ -1,28 +1,26 @@
 """The proxies of docs/running.md, run as they stand there, but for ports and certificates."""
 
-import io
 import os
 import re
 import shutil
 import ssl
 import subprocess
 import threading
-import time
 from collections.abc import Iterator
 from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import dataclass
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import httpx2
 import pytest
 from playwright.sync_api import sync_playwright
 
-from stack import seaweed, seaweed_tls, services
-from stack.folders import ROOT, Folders
+from stack import seaweed, seaweed_tls
+from stack.folders import ROOT
 from stack.ports import Ports
-from stack.steps import Steps
 from tests.documents import blocks
+from tests.stack.servers import Handler, serving
+from tests.waiting import retry
 
 SITE, FILES = "polyscribe.example.com", "files.example.com"
 UPLOAD = bytes(range(256)) * 20_000  # 5 MB: five times what nginx takes unless it is told
@@ -37,7 +35,7 @@ FLAGS = [
 ]
 
 
-class Site(BaseHTTPRequestHandler):
+class Site(Handler):
     """A site that shows what it got, and writes a stream whose end waits for its beginning to be read."""
 
     protocol_version = "HTTP/1.1"
@@ -47,21 +45,14 @@ class Site(BaseHTTPRequestHandler):
         if self.path == "/stream":
             self._stream()
         elif self.path in ("/store.js", "/words.js"):
-            self._answer((ROOT / "static/js" / self.path[1:]).read_bytes(), "text/javascript")
+            self.answer(200, (ROOT / "static/js" / self.path[1:]).read_bytes(), "text/javascript")
         else:
-            self._answer(str(self.headers).encode(), "text/html")
+            self.answer(200, str(self.headers).encode(), "text/html")
 
     def do_POST(self):
-        body = self.rfile.read(int(self.headers["Content-Length"]))
+        body = self.read_body()
         with suppress(OSError):  # a proxy that stopped a body halfway is gone
-            self._answer(str(len(body)).encode(), "text/plain")
-
-    def _answer(self, body: bytes, kind: str):
-        self.send_response(200)
-        self.send_header("Content-Type", kind)
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
+            self.answer(200, str(len(body)).encode(), "text/plain")
 
     def _stream(self):
         self.send_response(200)
@@ -72,25 +63,11 @@ class Site(BaseHTTPRequestHandler):
         self.first_part_was_read.wait(20)
         self.wfile.write(b"4\r\nlast\r\n0\r\n\r\n")
 
-    def log_message(self, *args):
-        pass
-
 
 @pytest.fixture(scope="module")
 def site() -> Iterator[int]:
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Site)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    yield server.server_port
-    server.shutdown()
-    server.server_close()
-
-
-@pytest.fixture(scope="module")
-def storage(tmp_path_factory):
-    folders = Folders(tmp_path_factory.mktemp("proxied") / "var")
-    with services.opened(folders, Steps(io.StringIO())) as stack:
-        stack.waiting.all(services.start(stack))
-        yield stack
+    with serving(Site) as server:
+        yield server.server_port
 
 
 def example(language: str) -> str:
@@ -153,53 +130,52 @@ def running(name: str, folder: Path, *, site: int, s3: int, config: str | None =
     config = (config or example(name)).replace("127.0.0.1:8000", f"127.0.0.1:{site}")
     config = config.replace("127.0.0.1:8333", f"127.0.0.1:{s3}")
     seaweed_tls.ensure(folder, host=SITE)
-    with ExitStack() as stack:
+    with ExitStack() as cleanup:
         ports = Ports()
-        stack.callback(ports.release)
+        cleanup.callback(ports.release)
         port = ports.take("proxy")
         command = PROXIES[name](config, folder, port)
-        log = stack.enter_context((folder / "log").open("wb"))
+        log = cleanup.enter_context((folder / "log").open("wb"))
         process = subprocess.Popen(
             command, stdout=log, stderr=log, env={"PATH": "/usr/sbin:/usr/bin:/bin", "HOME": str(folder)}
         )
-        stack.callback(process.wait)
-        stack.callback(process.terminate)
+        cleanup.callback(process.wait)
+        cleanup.callback(process.terminate)
         context = ssl.create_default_context()
         context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
-        client = stack.enter_context(closing(httpx2.Client(verify=context, timeout=20)))
-        proxy, until = Proxy(port, client), time.monotonic() + 20
-        while True:
-            with suppress(httpx2.ConnectError):
-                proxy.ask("GET", SITE, "/")
-                break
+        client = cleanup.enter_context(closing(httpx2.Client(verify=context, timeout=20)))
+        proxy = Proxy(port, client)
+
+        def is_there() -> bool:
             assert process.poll() is None, (folder / "log").read_text()
-            assert time.monotonic() < until, (folder / "log").read_text()
-            time.sleep(0.05)
+            return bool(proxy.ask("GET", SITE, "/"))
+
+        retry(is_there, httpx2.ConnectError, within_s=20)
         yield proxy
 
 
 @pytest.fixture(scope="module", params=PROXIES)
-def proxy(request, site, storage, tmp_path_factory) -> Iterator[Proxy]:
+def proxy(request, site, stack, tmp_path_factory) -> Iterator[Proxy]:
     if not shutil.which(request.param, path="/usr/sbin:/usr/bin:/bin"):
         pytest.skip(f"{request.param} is not installed")
     folder = tmp_path_factory.mktemp(request.param)
-    with running(request.param, folder, site=site, s3=storage.addresses.s3) as proxy:
+    with running(request.param, folder, site=site, s3=stack.addresses.s3) as proxy:
         yield proxy
 
 
-def signer(storage, proxy):
-    return seaweed.client(f"https://{FILES}:{proxy.port}", storage.credentials)
+def signer(stack, proxy):
+    return seaweed.client(f"https://{FILES}:{proxy.port}", stack.credentials)
 
 
-def test_a_signed_upload_passes_and_a_signed_download_gives_it_back(proxy, storage):
-    form = signer(storage, proxy).generate_presigned_post(
+def test_a_signed_upload_passes_and_a_signed_download_gives_it_back(proxy, stack):
+    form = signer(stack, proxy).generate_presigned_post(
         seaweed.BUCKET, "weights", Conditions=[["content-length-range", len(UPLOAD), len(UPLOAD)]]
     )
     target = f"/{seaweed.BUCKET}"
     sent = proxy.ask("POST", FILES, target, data=form["fields"], files={"file": UPLOAD})
     assert sent.status_code == 204, sent.text
 
-    url = signer(storage, proxy).generate_presigned_url(
+    url = signer(stack, proxy).generate_presigned_url(
         "get_object", Params={"Bucket": seaweed.BUCKET, "Key": "weights"}
     )
     assert proxy.ask("GET", FILES, url.partition(f":{proxy.port}")[2]).content == UPLOAD
@@ -231,7 +207,7 @@ def test_a_body_of_the_api_passes_and_a_much_larger_one_stops_at_the_proxy(proxy
 
 @pytest.mark.skipif(not shutil.which("chromium"), reason="chromium is not installed")
 @pytest.mark.skipif(not shutil.which("nginx", path="/usr/sbin:/usr/bin"), reason="nginx is not installed")
-def test_the_page_says_that_the_proxy_takes_no_such_file(site, storage, tmp_path):
+def test_the_page_says_that_the_proxy_takes_no_such_file(site, stack, tmp_path):
     """A proxy that nobody told about uploads: nginx takes 1 MB, and browsers may not read its answer."""
     untold = example("nginx").replace("client_max_body_size 1100m;", "")
     script = """async ([url, size]) => {
@@ -243,7 +219,7 @@ def test_the_page_says_that_the_proxy_takes_no_such_file(site, storage, tmp_path
         return said;
     }"""
     with (
-        running("nginx", tmp_path, site=site, s3=storage.addresses.s3, config=untold) as proxy,
+        running("nginx", tmp_path, site=site, s3=stack.addresses.s3, config=untold) as proxy,
         sync_playwright() as playwright,
         closing(playwright.chromium.launch(executable_path=shutil.which("chromium"), args=FLAGS)) as browser,
     ):

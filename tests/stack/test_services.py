@@ -1,42 +1,29 @@
-import io
 import os
 import signal
 import subprocess
 import sys
-import time
-from contextlib import contextmanager
 from dataclasses import replace
 
-import boto3
 import httpx2
 import psycopg
 import pytest
 import redis
 from botocore.exceptions import BotoCoreError, ClientError
 
-from stack import seaweed, services
+from stack import seaweed
 from stack.errors import AlreadyRunning, PortTaken
 from stack.folders import ROOT, Folders
 from stack.run import run
-from stack.steps import Steps
+from tests.stack.servers import running, storage_of
+from tests.waiting import eventually, retry
 
 ROW = "kept"
-
-
-@contextmanager
-def running(folders: Folders):
-    with services.opened(folders, Steps(io.StringIO())) as stack:
-        stack.waiting.all(services.start(stack))
-        yield stack
+SERVICES = ("postgres", "valkey", "seaweed")
 
 
 @pytest.fixture
 def folders(tmp_path):
     return Folders(tmp_path / "with a space" / "var")
-
-
-def storage(stack):
-    return seaweed.client(stack.addresses.storage, stack.credentials)
 
 
 def write_everywhere(stack) -> None:
@@ -45,7 +32,7 @@ def write_everywhere(stack) -> None:
         database.execute("INSERT INTO note VALUES (%s)", [ROW])
     with redis.Redis.from_url(stack.variables["VALKEY_URL"]) as cache:
         cache.set("note", ROW)
-    storage(stack).put_object(Bucket=seaweed.BUCKET, Key="note", Body=ROW.encode())
+    storage_of(stack).put_object(Bucket=seaweed.BUCKET, Key="note", Body=ROW.encode())
 
 
 def read_everywhere(stack) -> list[str]:
@@ -53,107 +40,80 @@ def read_everywhere(stack) -> list[str]:
         row = database.execute("SELECT text FROM note").fetchone()
     with redis.Redis.from_url(stack.variables["VALKEY_URL"], decode_responses=True) as cache:
         value = cache.get("note")
-    body = storage(stack).get_object(Bucket=seaweed.BUCKET, Key="note")["Body"].read().decode()
+    body = storage_of(stack).get_object(Bucket=seaweed.BUCKET, Key="note")["Body"].read().decode()
     return [row[0], value, body]
 
 
-def test_data_survives_a_stop(folders):
+@pytest.mark.parametrize("is_killed", [False, True], ids=["a stop", "the kill of everything"])
+def test_data_survives(folders, is_killed):
     with running(folders) as stack:
         write_everywhere(stack)
         before = stack.addresses
+        with redis.Redis.from_url(stack.variables["VALKEY_URL"]) as cache:
+            cache.execute_command("WAITAOF", 1, 0, 10_000)  # else what is older than a second is kept
+        for name in SERVICES if is_killed else ():
+            os.killpg(stack.supervisor.pid(name), signal.SIGKILL)
     with running(folders) as stack:
         assert read_everywhere(stack) == [ROW] * 3
         # The site takes port 8000 whenever that is free; the services keep their ports.
         assert replace(stack.addresses, web=before.web) == before
 
 
-def test_data_survives_the_kill_of_everything(folders):
-    with running(folders) as stack:
-        write_everywhere(stack)
-        with redis.Redis.from_url(stack.variables["VALKEY_URL"]) as cache:
-            cache.execute_command("WAITAOF", 1, 0, 10_000)  # else what is older than a second is kept
-        for name in ("postgres", "valkey", "seaweed"):
-            os.killpg(stack.supervisor.pid(name), signal.SIGKILL)
-    with running(folders) as stack:
-        assert read_everywhere(stack) == [ROW] * 3
-
-
 def test_a_killed_service_comes_back_on_its_port(folders):
     with running(folders) as stack:
         write_everywhere(stack)
-        pids = {name: stack.supervisor.pid(name) for name in ("postgres", "valkey", "seaweed")}
+        pids = {name: stack.supervisor.pid(name) for name in SERVICES}
         for pid in pids.values():
             os.kill(pid, signal.SIGKILL)
-        until = time.monotonic() + 60
-        while any(stack.supervisor.pid(name) == pid for name, pid in pids.items()):
-            assert time.monotonic() < until
+
+        def are_all_started_again() -> bool:
             stack.supervisor.revive()  # one call notices a death, a later one starts the service again
-            time.sleep(0.05)
-        while True:
-            try:
-                assert read_everywhere(stack) == [ROW] * 3
-                break
-            except (psycopg.OperationalError, redis.RedisError, BotoCoreError, ClientError):
-                assert time.monotonic() < until
-            stack.supervisor.revive()
-            time.sleep(0.1)
+            return all(stack.supervisor.pid(name) != pid for name, pid in pids.items())
+
+        eventually(are_all_started_again, within_s=60)
+        away = (psycopg.OperationalError, redis.RedisError, BotoCoreError, ClientError)
+        assert retry(lambda: read_everywhere(stack), *away, within_s=60) == [ROW] * 3
 
 
 def test_two_stacks_run_at_once(tmp_path):
     with running(Folders(tmp_path / "one")) as one, running(Folders(tmp_path / "two")) as two:
         write_everywhere(one)
         write_everywhere(two)
-        assert not set(vars(one.seaweed_ports).values()) & set(vars(two.seaweed_ports).values())
+        assert not one.seaweed_ports.all() & two.seaweed_ports.all()
 
 
-def test_one_folder_runs_one_stack(folders):
-    with running(folders), pytest.raises(AlreadyRunning, match=f"process {os.getpid()}"), running(folders):
+def test_one_folder_runs_one_stack(stack):
+    with pytest.raises(AlreadyRunning, match=f"process {os.getpid()}"), running(stack.folders):
         pass
 
 
-def test_the_bucket_is_private(folders):
-    with running(folders) as stack:
-        stranger = boto3.client(
-            "s3",
-            endpoint_url=stack.addresses.storage,
-            region_name=seaweed.REGION,
-            aws_access_key_id=stack.credentials.s3_access_key,
-            aws_secret_access_key="wrong",
-        )
-        with pytest.raises(ClientError, match="SignatureDoesNotMatch"):
-            stranger.list_objects_v2(Bucket=seaweed.BUCKET)
-        assert httpx2.get(f"{stack.addresses.storage}/{seaweed.BUCKET}/note").status_code == 403
+def test_the_bucket_is_private(stack):
+    credentials = replace(stack.credentials, s3_secret_key="wrong")
+    stranger = seaweed.client(stack.addresses.storage, credentials)
+    with pytest.raises(ClientError, match="SignatureDoesNotMatch"):
+        stranger.list_objects_v2(Bucket=seaweed.BUCKET)
+    assert httpx2.get(f"{stack.addresses.storage}/{seaweed.BUCKET}/note").status_code == 403
 
 
-def test_only_the_sites_own_pages_may_upload(folders):
-    with running(folders) as stack:
-        form = storage(stack).generate_presigned_post(seaweed.BUCKET, "note")
-        allowed = {
-            origin: httpx2.post(
-                form["url"], data=form["fields"], files={"file": b"text"}, headers={"Origin": origin}
-            ).headers.get("Access-Control-Allow-Origin")
-            for origin in (stack.addresses.site, "http://stranger.example")
-        }
-
-    assert allowed == {stack.addresses.site: stack.addresses.site, "http://stranger.example": None}
+def test_only_the_sites_own_pages_may_upload(stack):
+    form = storage_of(stack).generate_presigned_post(seaweed.BUCKET, "note")
+    for origin, allowed in ((stack.addresses.site, stack.addresses.site), ("http://stranger.example", None)):
+        files = {"file": b"text"}
+        answer = httpx2.post(form["url"], data=form["fields"], files=files, headers={"Origin": origin})
+        assert answer.headers.get("Access-Control-Allow-Origin") == allowed
 
 
-def test_no_password_is_in_the_process_list(folders):
-    with running(folders) as stack:
-        listed = subprocess.run(["ps", "-eo", "args"], capture_output=True, text=True).stdout
-    secrets = vars(stack.credentials).values()
+def test_no_password_is_in_the_process_list(stack):
+    listed = subprocess.run(["ps", "-eo", "args"], capture_output=True, text=True).stdout
 
-    assert not [secret for secret in secrets if secret in listed]
+    assert str(stack.folders.var) in listed
+    assert not [secret for secret in vars(stack.credentials).values() if secret in listed]
 
 
-def test_a_taken_port_is_refused(folders, monkeypatch):
-    with running(folders) as stack:
-        monkeypatch.setenv("PORT", str(stack.addresses.s3))
-        with (
-            pytest.raises(PortTaken, match="choose another with PORT"),
-            running(Folders(folders.var / "other")),
-        ):
-            pass
+def test_a_taken_port_is_refused(stack, folders, monkeypatch):
+    monkeypatch.setenv("PORT", str(stack.addresses.s3))
+    with pytest.raises(PortTaken, match="choose another with PORT"), running(folders):
+        pass
 
 
 def test_run_gives_the_command_its_addresses_and_returns_its_exit_code(capfd):

@@ -1,7 +1,6 @@
 """Storage's keys are replaced as docs/running.md says: uploads go on all the while."""
 
 import dataclasses
-import io
 import subprocess
 import threading
 
@@ -9,18 +8,10 @@ import httpx2
 import pytest
 from botocore.exceptions import ClientError
 
-from stack import seaweed, services
-from stack.folders import Folders
-from stack.steps import Steps
+from stack import seaweed
 from tests.documents import blocks
+from tests.stack.servers import storage_of
 from tests.waiting import eventually
-
-
-@pytest.fixture(scope="module")
-def storage(tmp_path_factory):
-    with services.opened(Folders(tmp_path_factory.mktemp("keys") / "var"), Steps(io.StringIO())) as stack:
-        stack.waiting.all(services.start(stack))
-        yield stack
 
 
 def documented_command(**values: str) -> str:
@@ -34,23 +25,21 @@ def documented_command(**values: str) -> str:
     return command
 
 
-def weed_shell(storage, command: str) -> None:
-    program = storage.supervisor.program("seaweed")
-    ports = dict(option.lstrip("-").split("=", 1) for option in program.argv if "=" in option)
-    where = []
-    for name in ("master", "filer"):
-        where.append(f"-{name}=127.0.0.1:{ports[f'{name}.port']}.{ports[f'{name}.port.grpc']}")
+def weed_shell(stack, command: str) -> None:
+    program = stack.supervisor.program("seaweed")
+    ports = stack.seaweed_ports
+    where = [f"-{part}=127.0.0.1:{ports.http[part]}.{ports.grpc[part]}" for part in ("master", "filer")]
+    shell = [str(seaweed.binary()), "shell", *where]
+    typed = f"{command}\nexit\n"
     subprocess.run(
-        [str(seaweed.binary()), "shell", *where],
-        input=f"{command}\nexit\n", env=program.env, text=True, capture_output=True, check=True, timeout=60,
-    )  # fmt: skip
+        shell, input=typed, env=program.env, text=True, capture_output=True, check=True, timeout=60
+    )
 
 
-def test_a_second_pair_counts_beside_the_first_and_no_upload_fails_meanwhile(storage):
-    url = f"http://127.0.0.1:{storage.addresses.s3}"
-    first = seaweed.client(url, storage.credentials)
-    pair = dataclasses.replace(storage.credentials, s3_access_key="AKNEW", s3_secret_key="new" * 8)
-    second = seaweed.client(url, pair)
+def test_a_second_pair_counts_beside_the_first_and_no_upload_fails_meanwhile(stack):
+    first = storage_of(stack)
+    pair = dataclasses.replace(stack.credentials, s3_access_key="AKNEW", s3_secret_key="new" * 8)
+    second = seaweed.client(stack.addresses.storage, pair)
     form = first.generate_presigned_post(seaweed.BUCKET, "form")
     over, written, faults = threading.Event(), [], []
 
@@ -74,7 +63,7 @@ def test_a_second_pair_counts_beside_the_first_and_no_upload_fails_meanwhile(sto
     uploads.start()
     try:
         eventually(lambda: len(written) > 3, within_s=30)
-        weed_shell(storage, documented_command(NEW_KEY="AKNEW", NEW_SECRET="new" * 8))
+        weed_shell(stack, documented_command(NEW_KEY="AKNEW", NEW_SECRET="new" * 8))
         eventually(second_counts, within_s=30)
         before = len(written)
         eventually(lambda: len(written) > before + 3, within_s=30)

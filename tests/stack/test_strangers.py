@@ -1,46 +1,36 @@
 """What somebody without credentials reaches of SeaweedFS, whose parts talk on ports of their own."""
 
-import io
 import os
 import socket
 import ssl
 import stat
 import subprocess
-import time
 from contextlib import closing, suppress
 from pathlib import Path
 
 import httpx2
 import pytest
 
-from stack import seaweed, seaweed_tls, services
-from stack.folders import Folders
-from stack.steps import Steps
+from stack import seaweed, seaweed_tls
+from tests.stack.servers import storage_of
+from tests.waiting import eventually
 
 SECRET = b"private weights"
 
 
-@pytest.fixture(scope="module")
-def stack(tmp_path_factory):
-    folders = Folders(tmp_path_factory.mktemp("strangers") / "var")
-    with services.opened(folders, Steps(io.StringIO())) as stack:
-        stack.waiting.all(services.start(stack))
-        storage(stack).put_object(Bucket=seaweed.BUCKET, Key="weights", Body=SECRET)
-        yield stack
-
-
-def storage(stack):
-    return seaweed.client(stack.addresses.storage, stack.credentials)
+@pytest.fixture(scope="module", autouse=True)
+def weights(stack) -> None:
+    storage_of(stack).put_object(Bucket=seaweed.BUCKET, Key="private", Body=SECRET)
 
 
 @pytest.fixture
 def inner_ports(stack) -> list[int]:
     """Every port that SeaweedFS listens on besides S3, as the kernel tells: a new version may open more."""
-    expected, until = set(vars(stack.seaweed_ports).values()), time.monotonic() + 30
-    while not (ports := listening_ports(stack.supervisor.pid("seaweed"))) >= expected:
-        assert time.monotonic() < until, f"SeaweedFS does not listen on {expected - ports}"
-        time.sleep(0.1)  # its admin server starts after S3
-    return sorted(ports - {stack.addresses.s3})
+    expected = stack.seaweed_ports.all()
+    pid = stack.supervisor.pid("seaweed")
+    # Its admin server starts after S3.
+    eventually(lambda: listening_ports(pid) >= expected, within_s=30, what="SeaweedFS lacks a port")
+    return sorted(listening_ports(pid) - {stack.addresses.s3})
 
 
 def listening_ports(pid: int) -> set[int]:
@@ -55,13 +45,6 @@ def listening_ports(pid: int) -> set[int]:
             if is_listening and f"socket:[{fields[9]}]" in own:
                 ports.add(int(fields[1].rpartition(":")[2], 16))
     return ports
-
-
-@pytest.fixture
-def other_certificate(tmp_path) -> Path:
-    """A folder with a certificate as good as SeaweedFS's own, of an authority of the stranger's."""
-    seaweed_tls.ensure(tmp_path)
-    return tmp_path
 
 
 def tls_context(folder: Path | None) -> ssl.SSLContext:
@@ -89,7 +72,7 @@ def test_no_inner_port_answers_without_tls(inner_ports):
         "/dir/status",
         "/dir/assign",
         f"/col/delete?collection={seaweed.BUCKET}",
-        f"/buckets/{seaweed.BUCKET}/weights",
+        f"/buckets/{seaweed.BUCKET}/private",
         "/metrics",
     ]
     with closing(httpx2.Client(timeout=10)) as client:
@@ -104,13 +87,12 @@ def test_no_inner_port_answers_without_tls(inner_ports):
 
 def test_storage_itself_answers_nobody_without_a_signature(stack):
     bucket = f"/{seaweed.BUCKET}"
-    asked = [
-        ("GET", "/"), ("GET", bucket), ("GET", f"{bucket}/weights"), ("HEAD", f"{bucket}/weights"),
-        ("PUT", f"{bucket}/weights"), ("DELETE", f"{bucket}/weights"), ("DELETE", bucket),
-        ("POST", f"{bucket}?delete"), ("POST", bucket), ("GET", f"{bucket}?policy"), ("GET", "/metrics"),
-        ("POST", "/?Action=ListUsers"), ("POST", "/?Action=CreateUser&UserName=stranger"),
-        ("POST", "/?Action=AssumeRole&RoleArn=x&RoleSessionName=x"),
-    ]  # fmt: skip
+    object_ = f"{bucket}/private"
+    actions = ("ListUsers", "CreateUser&UserName=stranger", "AssumeRole&RoleArn=x&RoleSessionName=x")
+    asked = [("GET", "/"), ("GET", bucket), ("GET", f"{bucket}?policy"), ("GET", "/metrics")]
+    asked += [(method, object_) for method in ("GET", "HEAD", "PUT", "DELETE")]
+    asked += [("DELETE", bucket), ("POST", bucket), ("POST", f"{bucket}?delete")]
+    asked += [("POST", f"/?Action={action}") for action in actions]
     with closing(httpx2.Client(base_url=stack.addresses.storage, timeout=10)) as client:
         for method, target in asked:
             answer = client.request(method, target, content=b"<Delete/>" if method == "POST" else None)
@@ -118,34 +100,23 @@ def test_storage_itself_answers_nobody_without_a_signature(stack):
             assert SECRET not in answer.content
 
 
-def test_every_inner_port_demands_a_certificate(inner_ports):
-    for port in inner_ports:
-        with pytest.raises((ssl.SSLError, ConnectionError)):
-            first_bytes(port, tls_context(None))
-
-
-def test_a_certificate_of_another_authority_is_refused(inner_ports, other_certificate):
-    for port in inner_ports:
-        with pytest.raises((ssl.SSLError, ConnectionError)):
-            first_bytes(port, tls_context(other_certificate))
-
-
-def test_the_same_request_passes_with_seaweeds_own_certificate(stack, inner_ports):
+def test_every_inner_port_demands_a_certificate(stack, inner_ports, tmp_path):
+    """Also one as good as SeaweedFS's own, but of a stranger's authority, is refused."""
+    seaweed_tls.ensure(tmp_path)
     own = tls_context(stack.folders.var / "seaweed" / ".seaweedfs")
-
-    assert all(first_bytes(port, own) for port in inner_ports)
+    for port in inner_ports:
+        for folder in (None, tmp_path):
+            with pytest.raises((ssl.SSLError, ConnectionError)):
+                first_bytes(port, tls_context(folder))
+        assert first_bytes(port, own)
 
 
 def collections_in_weed_shell(stack, home: Path, *, within_s: float) -> str:
     """Return what SeaweedFS's own shell lists for somebody whose settings lie in `home`."""
     ports = stack.seaweed_ports
+    where = [f"-{part}=127.0.0.1:{ports.http[part]}.{ports.grpc[part]}" for part in ("master", "filer")]
     done = subprocess.run(
-        [
-            str(seaweed.binary()),
-            "shell",
-            f"-master=127.0.0.1:{ports.master}.{ports.master_grpc}",
-            f"-filer=127.0.0.1:{ports.filer}.{ports.filer_grpc}",
-        ],
+        [str(seaweed.binary()), "shell", *where],
         input="collection.list\n",
         env={"HOME": str(home), "PATH": os.defpath},
         cwd=home,
@@ -163,7 +134,7 @@ def test_only_its_owners_shell_is_let_in(stack, tmp_path):
 
 
 def test_other_users_reach_neither_its_sockets_nor_its_files(stack):
-    ports = vars(stack.seaweed_ports).values()
+    ports = stack.seaweed_ports.all()
     sockets = [
         file
         for file in Path("/tmp").glob("seaweedfs-*.sock")
@@ -176,7 +147,7 @@ def test_other_users_reach_neither_its_sockets_nor_its_files(stack):
 
 
 def test_the_object_is_still_there_after_all_that(stack):
-    stored = storage(stack).get_object(Bucket=seaweed.BUCKET, Key="weights")
+    stored = storage_of(stack).get_object(Bucket=seaweed.BUCKET, Key="private")
 
     assert stored["Body"].read() == SECRET
 

@@ -1,6 +1,5 @@
 """That `make fuzz` would see a harm, and names who did it: an engine that is harmed by one of the mutants."""
 
-import threading
 from dataclasses import replace
 
 import numpy as np
@@ -15,6 +14,7 @@ from trials.fuzz.cases import Cases
 from trials.fuzz.engine import write_witnesses
 from trials.fuzz.run import Run
 from trials.fuzz.verdict import FuzzVerdict
+from trials.harness import Context
 
 CASES = Cases(seed=1, base=tiny_base(), trained=(), max_rank=16)
 NUMBERS = range(30)
@@ -47,7 +47,7 @@ async def verdict_on(engine: FakeVllm, notes) -> FuzzVerdict:
     variables = {"ENGINE_URL": engine.url, "ENGINE_API_KEY": "key"}
     present = write_witnesses([random_adapter(CASES.base, Dice(name)) for name in "ab"], notes / "adapters")
     verdict = FuzzVerdict(CASES.seed, "float32")
-    run = Run(variables, notes, CASES, verdict, print, threading.Event(), restart=engine.restart)
+    run = Run(Context(variables, notes, kill=lambda _: engine.restart()), CASES, verdict)
     try:
         await run.all(NUMBERS, present)
     finally:

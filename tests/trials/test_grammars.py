@@ -5,8 +5,8 @@ import json
 import pytest
 
 from trials.grammars.case import random_case
-from trials.grammars.dear import hand_made
-from trials.grammars.trial import GrammarsVerdict, chosen_cases, summary
+from trials.grammars.expensive import hand_made
+from trials.grammars.trial import GrammarsVerdict, chosen_cases
 
 
 def test_fifty_are_made_by_hand_and_all_kinds_are_there():
@@ -34,7 +34,7 @@ def test_a_seed_makes_always_the_same_cases_that_json_can_write():
     ],
 )
 def test_a_neighbour_who_feels_them_or_a_fault_is_no_success(beside_s, faults, is_good):
-    verdict = GrammarsVerdict(1, 3, cases=3, faults=faults, alone_s=[0.9], beside_plain_s=[1.0, 1.0, 1.0])
+    verdict = GrammarsVerdict(1, cases=3, faults=faults, alone_s=[0.9], beside_plain_s=[1.0, 1.0, 1.0])
     verdict.beside_grammars_s = beside_s
     assert verdict.is_good is is_good
-    assert json.loads(json.dumps(summary(verdict)))["figures"]["worst_beside_grammars_s"] == beside_s[-1]
+    assert json.loads(json.dumps(verdict.published()))["figures"]["worst_beside_grammars_s"] == beside_s[-1]

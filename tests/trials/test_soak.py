@@ -3,6 +3,7 @@
 import pytest
 
 from labs.chat_client import Outcome
+from trials.chaos.load import Seen
 from trials.soak import find_undocumented
 
 
@@ -19,5 +20,5 @@ from trials.soak import find_undocumented
     ],
 )
 def test_what_clients_met_is_documented_or_found(outcome, code, is_documented):
-    request = {"request_id": "req_1", "outcome": outcome, "status": 200, "code": code}
+    request = Seen("writer", "poetry", stream=False, outcome=outcome, code=code)
     assert (find_undocumented([request]) == []) == is_documented

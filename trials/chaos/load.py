@@ -10,7 +10,7 @@ import random
 import sys
 import time
 from dataclasses import asdict, dataclass, field
-from typing import Any, TextIO
+from typing import Any, Self, TextIO
 
 from labs.chat_client import CHAT, ChatClient, Outcome, Reply, open_client
 
@@ -61,6 +61,14 @@ class Seen:
     status: int = 0
     code: str = ""
     tokens: tuple[int, int] | None = None
+
+    @classmethod
+    def read(cls, line: str) -> Self:
+        """Return a request that was written as a line of JSON."""
+        facts = json.loads(line)
+        facts["outcome"] = Outcome(facts["outcome"])
+        facts["tokens"] = facts["tokens"] and tuple(facts["tokens"])
+        return cls(**facts)
 
     def note(self, reply: Reply) -> None:
         """Keep how the request ended, and the tokens that its answer reports."""

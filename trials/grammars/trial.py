@@ -1,4 +1,4 @@
-"""`make fuzz-grammars`: grammars of chance and dear ones at a real vLLM, and what a neighbour feels of them.
+"""`make fuzz-grammars`: random and expensive grammars at a real vLLM, and what a neighbour feels of them.
 
 A neighbour asks one short question after the other. It is measured alone, beside plain requests, and beside
 grammars, in turn, so that a machine that others use slows all three alike.
@@ -7,26 +7,23 @@ grammars, in turn, so that a machine that others use slows all three alike.
 import asyncio
 import json
 import os
-import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
+from itertools import batched
 from statistics import median
 from typing import Any
 
 import aiohttp
 
-from stack import sockets
 from stack.errors import Interrupted
 from stack.folders import shown
-from stack.services import Stack
 from stack.whole import start_engine
 from trials.grammars.case import PROMPT, Case, random_case
-from trials.grammars.dear import hand_made
-from trials.harness import run_on_own_stack
-from trials.verdict import Say, Verdict
+from trials.grammars.expensive import hand_made
+from trials.harness import Context, open_engine, run_on_own_stack
+from trials.verdict import Verdict
 
 QUESTION = "What is rain?"
 QUESTION_TOKENS = 8
@@ -34,8 +31,8 @@ ANSWER_TOKENS = 24
 BLOCK_CASES = 25  # between two measurements without grammars
 PLAIN_REQUESTS = 10
 QUIET_QUESTIONS = 5
-AT_ONCE = 4  # cases, or plain requests
-PATIENCE = aiohttp.ClientTimeout(total=180)
+MAX_PARALLEL = 4  # cases, or plain requests
+PATIENCE_S = 180.0
 MAX_MEDIAN_TIMES = 1.5
 MAX_WORST_MORE_S = 2.0
 STOPPED = "polyscribe:"
@@ -48,7 +45,6 @@ class GrammarsVerdict(Verdict):
     title = "FUZZ-GRAMMARS"
 
     seed: int
-    chosen: int
     cases: int = 0
     ends: Counter[str] = field(default_factory=Counter)
     faults: list[dict[str, str]] = field(default_factory=list)
@@ -77,8 +73,16 @@ class GrammarsVerdict(Verdict):
         """How much longer the slowest question took beside grammars."""
         return max(self.beside_grammars_s) - max(self.beside_plain_s)
 
+    def published(self) -> dict[str, object]:
+        return {
+            "machine_load": [round(load, 1) for load in os.getloadavg()],
+            "verdict": self.line(),
+            "figures": self.figures(),
+            "faults": self.faults,
+            "slowest": self.slowest,
+        }
+
     def figures(self) -> dict[str, object]:
-        """Return what the last line names."""
         return {
             "cases": self.cases,
             "faults": len(self.faults),
@@ -94,19 +98,13 @@ class GrammarsVerdict(Verdict):
         }
 
 
-def fuzz_grammars(*, cases: int, seed: int, results: Path | None) -> int:
+def fuzz_grammars(*, cases: int, seed: int) -> int:
     """Run the trial on an engine of its own; return 0 if the verdict is good."""
 
-    def fuzzing(stack: Stack, notes: Path) -> GrammarsVerdict:
-        return trial(
-            stack.variables,
-            notes=notes,
-            cases=chosen_cases(cases, seed),
-            seed=seed,
-            say=stack.steps.say,
-            stopping=stack.supervisor.stopping,
-            results=results,
-        )
+    def fuzzing(context: Context) -> GrammarsVerdict:
+        verdict = trial(context, cases=chosen_cases(cases, seed), seed=seed)
+        verdict.publish("fuzz-grammars.json", how=f"make fuzz-grammars ARGS='--cases {cases} --seed {seed}'")
+        return verdict
 
     return run_on_own_stack(
         "fuzz-grammars", fuzzing, start=lambda stack: stack.waiting.all(start_engine(stack))
@@ -118,97 +116,52 @@ def chosen_cases(count: int, seed: int) -> list[Case]:
     return [*hand_made(), *(random_case(seed, number) for number in range(count))]
 
 
-def trial(
-    variables: Mapping[str, str],
-    *,
-    notes: Path,
-    cases: Sequence[Case],
-    seed: int,
-    say: Say = print,
-    stopping: threading.Event | None = None,
-    results: Path | None = None,
-) -> GrammarsVerdict:
+def trial(context: Context, *, cases: Sequence[Case], seed: int) -> GrammarsVerdict:
     """Send the cases to a running engine while a neighbour asks it."""
-    say(f"\nfuzz-grammars: {len(cases)} cases, seed {seed}, notes in {shown(notes)}/")
-    verdict = GrammarsVerdict(seed, len(cases))
-
-    def write() -> None:
-        verdict.write(notes)
-        if results:
-            results.write_text(json.dumps(summary(verdict), indent=2) + "\n")
-        say(f"  {verdict.line()}")
-
-    asyncio.run(_Run(variables, verdict, write, stopping or threading.Event()).all(cases))
+    context.say(f"\nfuzz-grammars: {len(cases)} cases, seed {seed}, notes in {shown(context.notes)}/")
+    verdict = GrammarsVerdict(seed)
+    asyncio.run(_Run(context, verdict).all(cases))
     for fault in verdict.faults:
-        say(f"  ! {fault['case']}: {fault['what']}")
+        context.say(f"  ! {fault['case']}: {fault['what']}")
     return verdict
-
-
-def summary(verdict: GrammarsVerdict) -> dict[str, Any]:
-    """Return what is published."""
-    return {
-        "how": f"make fuzz-grammars ARGS='--cases {verdict.chosen - len(hand_made())} --seed {verdict.seed}'",
-        "cores": os.cpu_count(),
-        "machine_load": [round(load, 1) for load in os.getloadavg()],
-        "verdict": verdict.line(),
-        "figures": verdict.figures(),
-        "faults": verdict.faults,
-        "slowest": verdict.slowest,
-    }
 
 
 class _Run:
     """The client of one engine, and the neighbour."""
 
-    def __init__(
-        self,
-        variables: Mapping[str, str],
-        verdict: GrammarsVerdict,
-        write: Callable[[], None],
-        stopping: threading.Event,
-    ) -> None:
-        self._headers = {"Authorization": f"Bearer {variables['ENGINE_API_KEY']}"}
-        self._base_url, self._socket_path = sockets.split_address(variables["ENGINE_URL"])
-        self._model = variables["BASE_MODEL"]
+    def __init__(self, context: Context, verdict: GrammarsVerdict) -> None:
+        self._context = context
+        self._model = context.variables["BASE_MODEL"]
         self._verdict = verdict
-        self._write = write
-        self._stopping = stopping
 
     async def all(self, cases: Sequence[Case]) -> None:
         """Measure block by block. Raises Interrupted."""
-        connector = (
-            aiohttp.UnixConnector(self._socket_path, force_close=True)
-            if self._socket_path
-            else aiohttp.TCPConnector(force_close=True)
-        )
-        async with aiohttp.ClientSession(
-            self._base_url, headers=self._headers, timeout=PATIENCE, connector=connector
-        ) as self._http:
+        verdict = self._verdict
+        async with open_engine(self._context.variables, timeout_s=PATIENCE_S) as self._http:
             await self._ask_times(QUIET_QUESTIONS)  # to warm up
-            for first in range(0, len(cases), BLOCK_CASES):
-                block = cases[first : first + BLOCK_CASES]
-                self._verdict.alone_s += await self._ask_times(QUIET_QUESTIONS)
-                self._verdict.beside_plain_s += await self._ask_beside(
-                    self._write_plain() for _ in range(PLAIN_REQUESTS)
-                )
-                self._verdict.beside_grammars_s += await self._ask_beside(self._send(case) for case in block)
-                self._write()
+            for block in batched(cases, BLOCK_CASES):
+                verdict.alone_s += await self._ask_times(QUIET_QUESTIONS)
+                plain = (self._write_plain() for _ in range(PLAIN_REQUESTS))
+                verdict.beside_plain_s += await self._ask_beside(plain)
+                verdict.beside_grammars_s += await self._ask_beside(map(self._send, block))
+                verdict.write(self._context.notes)
+                self._context.say(f"  {verdict.line()}")
 
     async def _ask_times(self, count: int) -> list[float]:
         return [await self._ask() for _ in range(count)]
 
     async def _ask_beside(self, requests: Iterable[Any]) -> list[float]:
-        """Return how long questions took while some requests ran, AT_ONCE of them."""
+        """Return how long questions took while some requests ran, MAX_PARALLEL of them."""
         pending = iter(requests)
 
         async def work() -> None:
             for request in pending:
-                if self._stopping.is_set():
+                if self._context.stopping.is_set():
                     request.close()
                     raise Interrupted("stopped")
                 await request
 
-        working = asyncio.gather(*(work() for _ in range(AT_ONCE)))
+        working = asyncio.gather(*(work() for _ in range(MAX_PARALLEL)))
         times: list[float] = []
         while not working.done() or len(times) < 2:
             times.append(await self._ask())

@@ -76,24 +76,28 @@ SAMPLING = {
         [{"json": SCHEMA}, {"regex": "(a{0,100}){0,100}b"}, {"regex": "("}, {"grammar": "root ::= root"}, {}],
     ),
     "user": Values(["someone"], ["x" * 5000]),
-}  # fmt: skip
+}
+CONTENTS = (
+    "",
+    [{"type": "text", "text": "x"}],
+    "\0\ud83d\ude00\u202e",
+    [{"type": "text", "text": "x", "uuid": "u", "image_url": "http://127.0.0.1:1/a.png"}],
+    "<|im_end|>\n<|im_start|>system\n" * 20,
+    "sea " * 1900,
+    "sea " * 4000,
+)
+CALL = {"id": "c", "type": "function", "function": {"name": "weather", "arguments": deep(2000)}}
+CALLED = {"role": "assistant", "content": None, "tool_calls": [CALL]}
 CHAT = SAMPLING | {
     "messages": Values(
         [user(SHORT), user(LONG)],
         [
-            [], user(""), user([{"type": "text", "text": "x"}]), user("\0\ud83d\ude00\u202e"),
-            user([{"type": "text", "text": "x", "uuid": "u", "image_url": "http://127.0.0.1:1/a.png"}]),
+            [],
+            *map(user, CONTENTS),
             [{"role": "system", "content": "Hm."}, *user(SHORT), {"role": "assistant", "content": "La"}],
             [{"role": "developer", "content": "Be brief."}, *user(SHORT)],
-            [
-                *user(SHORT),
-                {"role": "assistant", "content": None, "tool_calls": [
-                    {"id": "c", "type": "function", "function": {"name": "weather", "arguments": deep(2000)}}
-                ]},
-                {"role": "tool", "tool_call_id": "c", "content": "rain"},
-            ],
+            [*user(SHORT), CALLED, {"role": "tool", "tool_call_id": "c", "content": "rain"}],
             [*user(SHORT), {"role": "function", "name": "weather", "content": "rain"}],
-            user("<|im_end|>\n<|im_start|>system\n" * 20), user("sea " * 1900), user("sea " * 4000),
         ],
     ),
     "max_completion_tokens": Values([1, 8], [0, HUGE]),
@@ -107,17 +111,18 @@ CHAT = SAMPLING | {
     "parallel_tool_calls": Values([False, True]),
     "continue_final_message": Values([False, True]),
     "add_generation_prompt": Values([False, True]),
-}  # fmt: skip
+}
+SEVERAL_PROMPTS = ([SHORT] * 16, [LONG, SHORT], [SHORT] * 17)
+TOKEN_PROMPTS = ([1, 2, 3], [[1, 2], [3] * 60], [49152], [-1])
 TEXT = SAMPLING | {
     "prompt": Values(
         [SHORT, LONG],
-        ["", [SHORT] * 16, [LONG, SHORT], [SHORT] * 17, [1, 2, 3], [[1, 2], [3] * 60], [49152], [-1],
-         "\0\ud83d\ude00", "sea " * 1900],
+        ["", "\0\ud83d\ude00", "sea " * 1900, *SEVERAL_PROMPTS, *TOKEN_PROMPTS],
     ),
     "echo": Values([False, True]),
     "logprobs": Values([0, 20], [21]),
     "suffix": Values(["x"]),
-}  # fmt: skip
+}
 MESSAGES = {
     "messages": Values([user(SHORT), user(LONG)]),
     "thinking": Values([{"type": "disabled"}]),
@@ -173,11 +178,11 @@ class Case:
         return f"POST {self.path} {json.dumps(self.body)[:1000]}"
 
 
+KILLING = {"messages": user(LONG), "seed": 7, "temperature": 1, "max_tokens": TOKENS}
 KILLERS = [  # what once ended an engine comes first, whatever the seed
-    Case("/v1/chat/completions", {"model": model, "messages": user(LONG), "seed": 7, "temperature": 1,
-                                  "max_tokens": TOKENS, "n": n})
-    for model in MODELS for n in (1, 4)
-]  # fmt: skip
+    Case("/v1/chat/completions", {"model": model, "n": number, **KILLING})
+    for model, number in product(MODELS, (1, 4))
+]
 
 
 def without_values() -> set[str]:
@@ -216,15 +221,20 @@ def combine_fields() -> Iterator[tuple[str, dict[str, object]]]:
     for path, values in by_path.items():
         for name, tried in values.items():
             for value in (*tried.ends, *tried.alone):
-                if value == UNSERVED:
-                    yield path, {name: value}
-                    continue
-                for long, stream in product((False, True), repeat=2):
-                    yield path, PROMPTS[path][long] | {"stream": stream, name: value}
+                yield from combine_with_prompts(path, name, value)
     for path in PAIRED:
         for (first, firsts), (second, seconds) in combinations(by_path[path].items(), 2):
             for one, other in product(firsts.ends, seconds.ends):
                 yield path, {first: one, second: other}
+
+
+def combine_with_prompts(path: str, name: str, value: object) -> Iterator[tuple[str, dict[str, object]]]:
+    """Yield a field's value with each prompt, streamed and not; once, where the field is not served."""
+    if value == UNSERVED:
+        yield path, {name: value}
+        return
+    for prompt, stream in product(PROMPTS[path], (False, True)):
+        yield path, prompt | {"stream": stream, name: value}
 
 
 def build_body(path: str, fields: Mapping[str, object], number: int) -> dict[str, object]:

@@ -3,24 +3,24 @@
 import asyncio
 import json
 import os
-import threading
 import time
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 from labs.chat_client import CHAT, ChatClient, Outcome, open_client, run_concurrently
 from stack.errors import Miss
 from stack.folders import Folders, shown
 from stack.leftovers import TAG
-from stack.services import Stack
-from trials.harness import Tenant, create_tenants, run_on_own_stack
+from trials.harness import Context, Tenant, create_tenants, run_on_own_stack
 from trials.requests.cases import Case, draw_cases, without_values
-from trials.verdict import Say, Verdict
+from trials.verdict import Verdict
 
-AT_ONCE = 6
+MAX_PARALLEL = 6
 CAP_TOKENS = 10**12
+LONGEST_S = 7200.0  # then no further case is begun
 # How the processes that hold a model name themselves: vLLM's core, a replica of a Ray cluster.
 CORES = ("VLLM::EngineCore", "ray::ServeReplica:default:Replica")
 WITNESS = {
@@ -68,34 +68,15 @@ class RequestsVerdict(Verdict):
         }
 
 
-def requests(*, cases: int, first: int, seed: int, seconds: float) -> int:
+def requests(*, first: int, seed: int) -> int:
     """Run the trial on a stack of its own; return 0 if the verdict is good."""
     os.environ.setdefault("ENGINE_DTYPE", "float32")  # exact: the witness's texts must stay to the letter
-
-    def asking(stack: Stack, notes: Path) -> RequestsVerdict:
-        wanted = draw_cases(seed)[first : first + cases]
-        return trial(
-            stack.variables,
-            notes=notes,
-            cases=wanted,
-            seed=seed,
-            seconds=seconds,
-            say=stack.steps.say,
-            stopping=stack.supervisor.stopping,
-        )
-
-    return run_on_own_stack("requests", asking)
+    cases = draw_cases(seed)[first:]
+    return run_on_own_stack("requests", partial(trial, cases=cases, seed=seed))
 
 
 def trial(
-    variables: Mapping[str, str],
-    *,
-    notes: Path,
-    cases: Sequence[Case],
-    seed: int,
-    seconds: float,
-    say: Say = print,
-    stopping: threading.Event | None = None,
+    context: Context, *, cases: Sequence[Case], seed: int, longest_s: float = LONGEST_S
 ) -> RequestsVerdict:
     """Send cases through the gateway, some at once, and let a witness of another tenant ask meanwhile.
 
@@ -104,40 +85,30 @@ def trial(
     """
     if unknown := without_values():
         raise ValueError(f"Give {', '.join(sorted(unknown))} values in trials/requests/cases.py.")
-    sender, witness = create_tenants(variables, {"sender": CAP_TOKENS, "witness": CAP_TOKENS})
-    say(f"\nrequests: {len(cases)} cases, seed {seed}, notes in {shown(notes)}/")
-    run = _Run(variables, RequestsVerdict(seed), say, stopping or threading.Event(), seconds)
-    asyncio.run(run.all(cases, sender, witness))
-    verdict = run.verdict
+    sender, witness = create_tenants(context.variables, {"sender": CAP_TOKENS, "witness": CAP_TOKENS})
+    context.say(f"\nrequests: {len(cases)} cases, seed {seed}, notes in {shown(context.notes)}/")
+    verdict = RequestsVerdict(seed)
+    asyncio.run(_Run(context, verdict, longest_s).all(cases, sender, witness))
     counts = ", ".join(f"{status} {count}" for status, count in verdict.statuses.most_common())
-    say(f"  answers: {counts}; the witness asked {verdict.witnessed} times")
-    verdict.write(notes)
+    context.say(f"  answers: {counts}; the witness asked {verdict.witnessed} times")
+    verdict.write(context.notes)
     for what in (*verdict.disturbed[:5], *verdict.suspects[:20]):
-        say(f"  ! {what}")
+        context.say(f"  ! {what}")
     return verdict
 
 
 class _Run:
     """One run of the trial."""
 
-    def __init__(
-        self,
-        variables: Mapping[str, str],
-        verdict: RequestsVerdict,
-        say: Say,
-        stopping: threading.Event,
-        seconds: float,
-    ) -> None:
-        self.verdict = verdict
-        self._variables = variables
-        self._say = say
-        self._stopping = stopping
+    def __init__(self, context: Context, verdict: RequestsVerdict, longest_s: float) -> None:
+        self._context = context
+        self._verdict = verdict
         self._under_way: dict[int, Case] = {}
         self._began_s = time.monotonic()
-        self._until_s = self._began_s + seconds
+        self._until_s = self._began_s + longest_s
 
     async def all(self, cases: Sequence[Case], sender: Tenant, witness: Tenant) -> None:
-        site = self._variables["SITE_URL"]
+        site = self._context.variables["SITE_URL"]
         async with (
             open_client(site, key=sender.api_key) as client,
             open_client(site, key=witness.api_key) as neighbour,
@@ -149,7 +120,7 @@ class _Run:
             async def send(job: tuple[int, Case]) -> None:
                 await self._send(client, *job)
 
-            await run_concurrently(self._until_over(cases), send, at_once=AT_ONCE)
+            await run_concurrently(self._until_over(cases), send, at_once=MAX_PARALLEL)
             over.set()
             await watching
 
@@ -157,7 +128,7 @@ class _Run:
         """Yield numbered cases until the time is over, the trial is stopped or enough engines have died."""
         for number, case in enumerate(cases):
             is_late = time.monotonic() > self._until_s
-            if is_late or self._stopping.is_set() or self.verdict.deaths >= DEATHS_ENOUGH:
+            if is_late or self._context.stopping.is_set() or self._verdict.deaths >= DEATHS_ENOUGH:
                 return
             yield number, case
 
@@ -170,7 +141,7 @@ class _Run:
             del self._under_way[number]
 
     def _count(self, case: Case, status: str, text: str) -> None:
-        verdict = self.verdict
+        verdict = self._verdict
         verdict.cases += 1
         verdict.statuses[status] += 1
         if not status.startswith(("2", "4")):
@@ -178,11 +149,11 @@ class _Run:
         if verdict.cases % EVERY_CASES == 0:
             seconds = time.monotonic() - self._began_s
             found = f"{verdict.deaths} deaths, {len(verdict.disturbed)} disturbed"
-            self._say(f"  {verdict.cases} cases in {seconds:.0f} s, {found}")
+            self._context.say(f"  {verdict.cases} cases in {seconds:.0f} s, {found}")
 
     async def _watch(self, client: ChatClient, right: Mapping[str, str], over: asyncio.Event) -> None:
         """Ask as the witness, one request after the other, and look whether the engine is still the same."""
-        lives = await asyncio.to_thread(cores, self._variables)
+        lives = await asyncio.to_thread(cores, self._context.folders)
         if not lives:
             raise Miss("No process of this stack's engine was found: its deaths can't be counted.")
         while True:
@@ -190,14 +161,14 @@ class _Run:
             for model, expected in right.items():
                 suspects = [case.described() for case in self._under_way.values()]
                 said = await _ask_witness(client, model)
-                self.verdict.witnessed += 1
+                self._verdict.witnessed += 1
                 if said != expected:
-                    self.verdict.disturbed.append(f"{model}: {expected!r} became {said!r}")
-                    self.verdict.suspects += suspects
-                now = await asyncio.to_thread(cores, self._variables)
-                self.verdict.deaths += len(lives - now)
+                    self._verdict.disturbed.append(f"{model}: {expected!r} became {said!r}")
+                    self._verdict.suspects += suspects
+                now = await asyncio.to_thread(cores, self._context.folders)
+                self._verdict.deaths += len(lives - now)
                 if lives - now:
-                    self.verdict.suspects += suspects
+                    self._verdict.suspects += suspects
                 lives = now
             if is_last:
                 return
@@ -220,10 +191,9 @@ async def _ask_witness(client: ChatClient, model: str) -> str:
     return reply.text
 
 
-def cores(variables: Mapping[str, str]) -> set[tuple[int, str]]:
-    """Return the processes of this stack that hold a model: their numbers and when each began."""
-    folders = Folders(Path(variables["DEMO_SECRETS_FILE"]).parent)
-    records = [json.loads(record.read_text()) for record in folders.pids.glob("engine*.json")]
+def cores(stack: Folders) -> set[tuple[int, str]]:
+    """Return the processes of a stack that hold a model: their numbers and when each began."""
+    records = [json.loads(record.read_text()) for record in stack.pids.glob("engine*.json")]
     sessions = {str(record["pid"]) for record in records}
     found = set()
     for folder in Path("/proc").glob("[0-9]*"):
@@ -231,12 +201,12 @@ def cores(variables: Mapping[str, str]) -> set[tuple[int, str]]:
             title = (folder / "cmdline").read_bytes().decode(errors="replace")
             facts = (folder / "stat").read_text().rpartition(")")[2].split()
             # vLLM writes its title over its variables; Ray's processes leave the session.
-            if title.startswith(CORES) and (facts[3] in sessions or _is_tagged(folder, folders)):
+            if title.startswith(CORES) and (facts[3] in sessions or _is_tagged(folder, stack)):
                 found.add((int(folder.name), facts[19]))
         except OSError:  # it has ended meanwhile
             continue
     return found
 
 
-def _is_tagged(process: Path, folders: Folders) -> bool:
-    return f"{TAG}={folders.var}".encode() in (process / "environ").read_bytes().split(b"\0")
+def _is_tagged(process: Path, stack: Folders) -> bool:
+    return f"{TAG}={stack.var}".encode() in (process / "environ").read_bytes().split(b"\0")

@@ -1,31 +1,23 @@
-"""Create a trial's styles at once: `python -m trials.site.create_styles` reads its arguments as JSON.
+"""Create a trial's styles at once.
 
 The files are really stored, and each style is a row as if its version had served before: an engine gets them
-as it gets everything after a restart. It runs with the stack's variables in a process of its own, because
-the stack itself never imports Django.
+as it gets everything after a restart.
 """
 
 import hashlib
 import json
-import os
-import sys
 from concurrent.futures import ThreadPoolExecutor
 from itertools import cycle, islice
 from pathlib import Path
 from typing import Any
 from uuid import UUID
 
-import django
+from django.conf import settings
 
-os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
-django.setup()
-
-from django.conf import settings  # noqa: E402
-
-from adapters import object_store  # noqa: E402
-from adapters.models import AdapterVersion, BaseModel, Status, Style  # noqa: E402
-from tenants.models import Tenant  # noqa: E402
-from tenants.public import bump_generations  # noqa: E402
+from adapters import object_store
+from adapters.models import AdapterVersion, BaseModel, Status, Style
+from tenants.models import Tenant
+from tenants.public import bump_generations
 
 FILES = ("adapter_config.json", "adapter_model.safetensors")
 ROWS_AT_ONCE = 500
@@ -77,7 +69,3 @@ def read_facts(folder: Path) -> dict[str, Any]:
         "sha256": hashlib.sha256(weights).hexdigest(),
         "config_sha256": hashlib.sha256(config).hexdigest(),
     }
-
-
-if __name__ == "__main__":
-    print(json.dumps(create_styles(**json.loads(sys.stdin.read()))))

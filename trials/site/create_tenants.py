@@ -1,35 +1,25 @@
-"""Make a trial's tenants: `python -m trials.site.create_tenants '[{"name": …, "monthly_tokens": …}]'`.
+"""Make a trial's tenants."""
 
-It runs with the stack's variables in a process of its own, because the stack itself never imports Django.
-"""
-
-import json
-import os
-import sys
 from secrets import token_hex
+from typing import Any
 
-import django
+from django.contrib.auth import get_user_model
 
-os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
-django.setup()
-
-from django.contrib.auth import get_user_model  # noqa: E402
-
-from adapters.catalog.selection import select_style  # noqa: E402
-from adapters.models import Style  # noqa: E402
-from adapters.public import found_workspace  # noqa: E402
-from core import months  # noqa: E402
-from tenants.metering.credits import grant_credit  # noqa: E402
-from tenants.models import Plan, PlanVersion  # noqa: E402
-from tenants.public import issue_key, subscribe_tenant  # noqa: E402
+from adapters.catalog.selection import select_style
+from adapters.models import Style
+from adapters.public import found_workspace
+from core import months
+from tenants.metering.credits import grant_credit
+from tenants.models import Plan, PlanVersion
+from tenants.public import issue_key, subscribe_tenant
 
 PLAN = "trial"
 WIDE = 10_000_000  # no minute's limit is meant to be met: the trials are about the month's
 
 
-def main() -> None:
-    """Print what was made as JSON: id, name, cap and API key of each tenant."""
-    print(json.dumps([create_tenant_with_key(**wanted) for wanted in json.loads(sys.argv[1])]))
+def create_tenants(*, tenants: list[dict[str, Any]]) -> list[dict[str, object]]:
+    """Return what was made: id, name, cap and API key of each tenant."""
+    return [create_tenant_with_key(**wanted) for wanted in tenants]
 
 
 def create_tenant_with_key(
@@ -81,7 +71,3 @@ def create_plan_version(monthly_tokens: int, *, overage_allowed: bool) -> PlanVe
         private_styles=0,
         overage_allowed=overage_allowed,
     )
-
-
-if __name__ == "__main__":
-    main()

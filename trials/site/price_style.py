@@ -1,26 +1,14 @@
-"""Give a shipped style a price of its own and an author's share from now on.
+"""Give a shipped style a price of its own and an author's share from now on."""
 
-`python -m trials.site.price_style` reads them as JSON. It runs with the stack's variables in a process of its
-own, because the stack itself never imports Django.
-"""
-
-import json
-import os
-import sys
 from datetime import timedelta
 
-import django
+from django.db import transaction
+from django.utils import timezone
 
-os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
-django.setup()
-
-from django.db import transaction  # noqa: E402
-from django.utils import timezone  # noqa: E402
-
-from adapters.catalog.price_book_versions import complete_edition, lock_editions  # noqa: E402
-from adapters.models import Style  # noqa: E402
-from tenants.metering.price_book import whole_editions  # noqa: E402
-from tenants.models import Price, PriceBook  # noqa: E402
+from adapters.catalog.price_book_versions import complete_edition, lock_editions
+from adapters.models import Style
+from tenants.metering.price_book import whole_editions
+from tenants.models import Price, PriceBook
 
 A_SECOND = timedelta(seconds=1)
 
@@ -50,7 +38,3 @@ def price_style(*, model: str, amounts: list[int], author: str, percent: int) ->
         )
         complete_edition(book)
     return {"style": str(style.pk), "begins": begins.isoformat()}
-
-
-if __name__ == "__main__":
-    print(json.dumps(price_style(**json.loads(sys.stdin.read()))))

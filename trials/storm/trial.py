@@ -2,20 +2,18 @@
 
 import asyncio
 import json
-import threading
 import time
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, replace
-from pathlib import Path
 
 from stack.errors import Miss
 from stack.folders import shown
-from stack.services import Stack
 from trials.harness import (
     OWN_PRICES,
     PRICED,
+    Context,
     Tenant,
     Watch,
     await_quiet,
@@ -28,13 +26,12 @@ from trials.harness import (
 )
 from trials.storm.volley import Answer, Volley, fire_volley
 from trials.usage_records import UsageRecords
-from trials.verdict import Say, Verdict
+from trials.verdict import Verdict
 
 PROCESSES = 4
 FIT = 20  # holds at once under the cap
-CREDIT_NANOUSD = (
-    304_001  # of the prepaid tenant: twenty holds at the own prices of the style that it asks for
-)
+# Of the prepaid tenant: twenty holds at the own prices of the style that it asks for.
+CREDIT_NANOUSD = 304_001
 START_S = 4.0  # for the processes to be there before all ask at one moment
 GONE = "insufficient_quota"
 IN_FLIGHT = "rate_limit_exceeded"
@@ -62,44 +59,17 @@ class StormVerdict(Verdict):
         """True if cap and credits held, to the token and to the nano-USD, and refused nobody in vain."""
         return not (self.overshoot_tokens or self.overspent_nanousd or self.false_refusals or self.wanting)
 
-    def figures(self) -> dict[str, object]:
-        return {
-            "requests": self.requests,
-            "admitted": self.admitted,
-            "refused": self.refused,
-            "used_tokens": self.used_tokens,
-            "cap_tokens": self.cap_tokens,
-            "overshoot_tokens": self.overshoot_tokens,
-            "overspent_nanousd": self.overspent_nanousd,
-            "false_refusals": self.false_refusals,
-        }
 
-
-def storm(*, requests: int) -> int:
+def storm() -> int:
     """Run the trial on a stack of its own, in a temporary folder; return 0 if the verdict is good."""
-
-    def storming(stack: Stack, notes: Path) -> StormVerdict:
-        return trial(
-            stack.variables,
-            notes=notes,
-            requests=requests,
-            say=stack.steps.say,
-            stopping=stack.supervisor.stopping,
-        )
-
-    return run_on_own_stack("storm", storming)
+    return run_on_own_stack("storm", trial)
 
 
-def trial(
-    variables: Mapping[str, str],
-    *,
-    notes: Path,
-    requests: int = 500,
-    say: Say = print,
-    stopping: threading.Event | None = None,
-) -> StormVerdict:
+def trial(context: Context, *, requests: int = 500) -> StormVerdict:
     """Ask all at once, then, once every hold is released, one by one for as long as the cap allows it."""
-    stopping = stopping or threading.Event()
+    variables = context.variables
+    stopping = context.stopping
+    say = context.say
     records = UsageRecords(variables)
     author = price_style(variables)
     hold = measure_hold_tokens(variables)
@@ -128,7 +98,7 @@ def trial(
     verdict = add_prepaid(verdict, records, prepaid, paid, purse)
     verdict = replace(verdict, wanting=[*verdict.wanting, *find_wrong_shares(records, author)])
     replies = [asdict(reply) for reply in (*stormed, *afterwards, *paid)]
-    file = verdict.write(notes, tenant=tenant.id, replies=replies)
+    file = verdict.write(context.notes, tenant=tenant.id, replies=replies)
     for reason in verdict.wanting:
         say(f"  ! {reason}; see {shown(file)}")
     return verdict
@@ -226,7 +196,7 @@ def describe_answers(replies: Sequence[Answer]) -> str:
 def measure_hold_tokens(variables: Mapping[str, str]) -> int:
     """Return what one request holds: a lone one's share of a full minute's bucket, as its headers tell.
 
-    Another one lets an engine have the style that the storm asks for.
+    Another one lets an engine have the style that the storm asks for. Raises Miss.
     """
     [tenant] = create_tenants(variables, {"alone": 10**6})
     asyncio.run(fire_volley(Volley(variables["SITE_URL"], tenant.api_key, 1, 0, PRICED)))
