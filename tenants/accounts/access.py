@@ -65,11 +65,6 @@ class Access:
         """The person who acts, or who made the key that acts: what the key makes is theirs, too."""
         return self.key.created_by if self.key else self.user
 
-    @property
-    def is_owner(self) -> bool:
-        """Whether it is an owner who acts."""
-        return self.role == Membership.Role.OWNER
-
     def may(self, permission: Permission) -> bool:
         """Return whether a person's role allows something. Keys go by their scopes: see `require`."""
         return self.key is not None or allows(self.role, permission)

@@ -147,11 +147,6 @@ def first_party_tenant() -> Tenant:
     return tenant
 
 
-def is_owner(user: User, tenant: Tenant) -> bool:
-    """Return whether a user is an owner of a tenant."""
-    return Membership.objects.filter(tenant=tenant, user=user, role=Membership.Role.OWNER).exists()
-
-
 def rename_tenant(tenant: Tenant, name: str) -> None:
     """Change a workspace's name; its slug, which programs write, stays. Raises ReservedName."""
     if names.is_reserved(name) and not tenant.is_first_party:
