@@ -1,6 +1,6 @@
 """Objects of a workspace as the API shows them, and as its events carry them."""
 
-from typing import Any
+from typing import Any, ClassVar
 
 from rest_framework import serializers
 
@@ -130,6 +130,20 @@ class AuditObject(serializers.Serializer[AuditEntry]):
 class EndpointObject(serializers.Serializer[WebhookEndpoint]):
     """A webhook endpoint of the workspace."""
 
+    example: ClassVar = {
+        "id": "4a1c7e52-7b0f-4b62-8f5d-1f4c8f6d2b10",
+        "object": "webhook_endpoint",
+        "url": "https://example.com/webhooks",
+        "description": "Posts to our chat",
+        "event_types": ["version.serving", "canary.ended"],
+        "is_enabled": True,
+        "disabled_at": None,
+        "disabled_reason": "",
+        "failing_since": None,
+        "previous_secret_until": None,
+        "created_at": "2026-11-26T09:30:00Z",
+    }
+
     id = serializers.UUIDField()
     object = serializers.CharField(default="webhook_endpoint", read_only=True)
     url = serializers.CharField()
@@ -145,6 +159,22 @@ class EndpointObject(serializers.Serializer[WebhookEndpoint]):
 
 class DeliveryObject(serializers.Serializer[WebhookDelivery]):
     """The delivery of an event to an endpoint."""
+
+    example: ClassVar = {
+        "id": "2c9d1b4e-9d0a-4c55-8a3e-1b2c3d4e5f60",
+        "object": "webhook_delivery",
+        "event": "5f3c1a52-8b0e-4a53-9c0e-0f9c6a3d7b11",
+        "type": "canary.ended",
+        "status": "delivered",
+        "attempts": 1,
+        "status_code": 200,
+        "latency_ms": 84,
+        "answer": "ok",
+        "failure": "",
+        "created_at": "2026-11-26T09:31:00Z",
+        "attempted_at": "2026-11-26T09:31:01Z",
+        "next_attempt_at": None,
+    }
 
     id = serializers.UUIDField(source="public_id")
     object = serializers.CharField(default="webhook_delivery", read_only=True)

@@ -1,6 +1,6 @@
 """Usage: sums by day, style, key and version, and the log of requests, which holds no text."""
 
-from typing import Any
+from typing import Any, ClassVar
 
 from django.db.models import Q, QuerySet
 from django.http import StreamingHttpResponse
@@ -23,36 +23,21 @@ CSV = "text/csv"
 CSV_CHUNK = 2000  # rows that are read at once
 COLUMNS = {"style": "style_name", "key": "key", "outcome": "outcome"}  # by the query's names
 
-SUM_EXAMPLE = {
-    "day": "2026-11-26",
-    "style": "acme/brand-voice",
-    "key": None,
-    "version": None,
-    "requests": 120,
-    "prompt_tokens": 5400,
-    "completion_tokens": 18_200,
-    "cost_nanousd": 12_940_000,
-    "cost_usd": "0.01294",
-}
-EVENT_EXAMPLE = {
-    "request_id": "req_4f0c",
-    "object": "usage_event",
-    "at": "2026-11-26T09:30:00Z",
-    "style": "acme/brand-voice",
-    "version": 3,
-    "key": "7f2c1b4e-9d0a-4c55-8a3e-1b2c3d4e5f60",
-    "prompt_tokens": 45,
-    "cached_tokens": 16,
-    "completion_tokens": 152,
-    "finish_reason": "stop",
-    "outcome": "complete",
-    "cost_nanousd": 108_000,
-    "cost_usd": "0.000108",
-}
-
 
 class UsageSum(serializers.Serializer[Any]):
     """Usage of a day, style, key or version. Fields not grouped by are `null`."""
+
+    example: ClassVar = {
+        "day": "2026-11-26",
+        "style": "acme/brand-voice",
+        "key": None,
+        "version": None,
+        "requests": 120,
+        "prompt_tokens": 5400,
+        "completion_tokens": 18_200,
+        "cost_nanousd": 12_940_000,
+        "cost_usd": "0.01294",
+    }
 
     day = serializers.DateField(allow_null=True)
     style = serializers.CharField(allow_null=True, help_text="The model's name.")  # type: ignore[assignment]
@@ -76,6 +61,22 @@ class UsageReport(serializers.Serializer[Any]):
 
 class UsageEventObject(serializers.Serializer[UsageEvent]):
     """A request and its usage, without its content."""
+
+    example: ClassVar = {
+        "request_id": "req_4f0c",
+        "object": "usage_event",
+        "at": "2026-11-26T09:30:00Z",
+        "style": "acme/brand-voice",
+        "version": 3,
+        "key": "7f2c1b4e-9d0a-4c55-8a3e-1b2c3d4e5f60",
+        "prompt_tokens": 45,
+        "cached_tokens": 16,
+        "completion_tokens": 152,
+        "finish_reason": "stop",
+        "outcome": "complete",
+        "cost_nanousd": 108_000,
+        "cost_usd": "0.000108",
+    }
 
     request_id = serializers.CharField()
     object = serializers.CharField(default="usage_event", read_only=True)
@@ -142,21 +143,18 @@ class CsvRenderer(BaseRenderer):
 class UsageView(WorkspaceView):
     """Sums of usage."""
 
-    read_scope = Scope.USAGE_READ
-    write_scope = Scope.USAGE_READ
-
     @operation(
         "usage.get",
         "Get usage by day, style, key or version",
-        scope=read_scope,
+        scope=Scope.USAGE_READ,
         query=UsageQuery,
         answer=UsageReport,
         can_conflict=True,
         example={
             "start": "2026-11-01",
             "end": "2026-11-27",
-            "data": [SUM_EXAMPLE],
-            "total": {**SUM_EXAMPLE, "day": None, "style": None},
+            "data": [UsageSum.example],
+            "total": {**UsageSum.example, "day": None, "style": None},
         },
     )
     def get(self, request: Request) -> Response:
@@ -168,20 +166,17 @@ class UsageView(WorkspaceView):
 class UsageEventsView(WorkspaceView):
     """The log of requests."""
 
-    read_scope = Scope.USAGE_READ
-    write_scope = Scope.USAGE_READ
     renderer_classes = [JSONRenderer, CsvRenderer]
 
     @operation(
         "usage.events",
         "List requests, or export all of them as CSV with `Accept: text/csv`",
-        scope=read_scope,
+        scope=Scope.USAGE_READ,
         query=EventsQuery,
         answer=UsageEventObject,
         is_page=True,
         others={CSV: OpenApiTypes.STR},
         can_conflict=True,
-        example=EVENT_EXAMPLE,
         tag="usage",
     )
     def get(self, request: Request) -> Response | StreamingHttpResponse:

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from functools import wraps
-from typing import Any, ClassVar, cast
+from typing import Any, cast
 
 from django.db import transaction
 from django.db.models import QuerySet
@@ -21,7 +21,7 @@ from core.rest.etags import etag_of, require_match
 from core.rest.pages import CursorPages
 from core.rest.problems import CONTENT_TYPE, answer_failure
 from tenants.accounts.access import Access
-from tenants.accounts.roles import needed_by_scope
+from tenants.accounts.roles import Permission, needed_by_scope
 from tenants.api import idempotency, rate_limit
 from tenants.api.authentication import KeyAuthentication, StudioAuthentication
 from tenants.metering.plans import api_requests_per_minute
@@ -35,12 +35,8 @@ type Handler = Callable[..., Response]
 class WorkspaceView(APIView):
     """A view of one workspace's objects: those of another one are 404.
 
-    A subclass names the scopes that a key needs: `read_scope` for GET, `write_scope` for the rest;
-    None: any key may.
+    Each handler is an `operation`, which names the scope that a key needs.
     """
-
-    read_scope: ClassVar[Scope | None]
-    write_scope: ClassVar[Scope | None]
 
     authentication_classes = [KeyAuthentication, StudioAuthentication]
     permission_classes = []
@@ -60,12 +56,12 @@ class WorkspaceView(APIView):
             raise exceptions.NotAuthenticated
         limit = api_requests_per_minute(self.access.tenant, timezone.now())
         self._rate: rate_limit.Rate | None = rate_limit.take(f"api:{self.access.caller}", limit)
-        is_change = request.method not in SAFE
-        scope = self.write_scope if is_change else self.read_scope
+        handler = getattr(self, (request.method or "").lower(), None)
+        scope: Scope | None = getattr(handler, "scope", None)
         if scope:
             self.access.require(scope)
-        handler = getattr(self, (request.method or "").lower(), None)
-        needed = getattr(handler, "permission", None)
+        needed: Permission | None = getattr(handler, "permission", None)
+        is_change = request.method not in SAFE
         self.access.require_permission(needed or needed_by_scope(scope, is_change=is_change))
 
     def initialize_request(self, request: Any, *args: Any, **kwargs: Any) -> Request:

@@ -18,6 +18,7 @@ from tests.tenants.api.builders import problem
 from website.api import keys as key_views
 
 pytestmark = pytest.mark.django_db
+METHODS = ("get", "post", "put", "patch", "delete")
 
 
 @pytest.mark.parametrize("header", ["Bearer sk-ps-nothing", "Bearer ", "Basic abc", "Bearer " + "x" * 5000])
@@ -196,7 +197,11 @@ def _views(kind: type[WorkspaceView]) -> list[type[WorkspaceView]]:
     return below + [one for view in below for one in _views(view)]
 
 
-def test_every_post_is_idempotent():
-    posts = [view.post for view in _views(WorkspaceView) if hasattr(view, "post")]
-    assert posts
-    assert all(getattr(post, "is_idempotent", False) for post in posts)
+def test_every_handler_says_its_scope_and_every_post_is_idempotent():
+    handlers = []
+    for view in _views(WorkspaceView):
+        handlers += [getattr(view, method) for method in METHODS if hasattr(view, method)]
+    assert len(handlers) > 50
+    for handler in handlers:
+        assert hasattr(handler, "scope"), handler
+        assert handler.__name__ != "post" or getattr(handler, "is_idempotent", False), handler
