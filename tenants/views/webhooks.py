@@ -19,6 +19,7 @@ from tenants.accounts.access import MemberRequest, access_of, member_required
 from tenants.accounts.roles import Permission, requires
 from tenants.models import WebhookDelivery, WebhookEndpoint
 from tenants.models.events import WebhookDeliveryQuerySet
+from tenants.views.outcomes import run_action
 from tenants.webhooks import endpoints
 from tenants.webhooks.forms import EndpointForm
 
@@ -158,12 +159,7 @@ def _run(
     request: MemberRequest, endpoint: WebhookEndpoint, action: Callable[[], object], *, done: str
 ) -> HttpResponse:
     """Run an action and say how it went, on the endpoint's page."""
-    try:
-        action()
-    except DomainError as error:
-        messages.error(request, error.message)
-    else:
-        messages.success(request, done)
+    run_action(request, action, done=done)
     return redirect("tenants:webhook", endpoint.pk)
 
 
