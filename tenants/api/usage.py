@@ -2,7 +2,7 @@
 
 from typing import Any, ClassVar
 
-from django.db.models import Q, QuerySet
+from django.db.models import QuerySet
 from django.http import StreamingHttpResponse
 from drf_spectacular.types import OpenApiTypes
 from rest_framework import serializers
@@ -17,11 +17,12 @@ from tenants.api.schema import operation
 from tenants.api.usage_report import report_usage
 from tenants.api.views import WorkspaceView
 from tenants.metering import usage
+from tenants.metering.request_log import SERVED, Cursor, follow
 from tenants.models import Scope, UsageEvent
 
 CSV = "text/csv"
 CSV_CHUNK = 2000  # rows that are read at once
-COLUMNS = {"style": "style_name", "key": "key", "outcome": "outcome"}  # by the query's names
+FILTER_COLUMNS = {"style": "style_name", "key": "key", "outcome": "outcome"}  # by the query's names
 
 
 class UsageSum(serializers.Serializer[Any]):
@@ -183,7 +184,7 @@ class UsageEventsView(WorkspaceView):
         """Return requests, newest first."""
         query = self.read_query(EventsQuery)
         events = usage.usage_events(self.access.tenant, start=query.get("start"), end=query.get("end"))
-        for name, column in COLUMNS.items():
+        for name, column in FILTER_COLUMNS.items():
             if name in query:
                 events = events.filter(**{column: query[name]})
         if request.accepted_media_type == CSV:
@@ -200,7 +201,8 @@ def _stream_csv(events: QuerySet[UsageEvent]) -> StreamingHttpResponse:
     columns = [str(name) for name in UsageEventObject().fields if str(name) != "object"]
 
     def read(last: UsageEvent | None) -> list[UsageEvent]:
-        return list(_following(newest_first, last)[:CSV_CHUNK])
+        after = Cursor(last.admitted_at, SERVED, last.pk) if last else None
+        return list(follow(newest_first, after, SERVED)[:CSV_CHUNK])
 
     def make_cells(event: UsageEvent) -> list[object]:
         presented = UsageEventObject(event).data
@@ -209,12 +211,3 @@ def _stream_csv(events: QuerySet[UsageEvent]) -> StreamingHttpResponse:
     answer = StreamingHttpResponse(stream_csv(columns, read, make_cells), content_type=CSV)
     answer["Content-Disposition"] = 'attachment; filename="usage-events.csv"'
     return answer
-
-
-def _following(events: QuerySet[UsageEvent], last: UsageEvent | None) -> QuerySet[UsageEvent]:
-    """Return the rows that come after one."""
-    if last is None:
-        return events
-    older = Q(admitted_at__lt=last.admitted_at) | Q(admitted_at=last.admitted_at, pk__lt=last.pk)
-    # The second condition says no more than the first, but an index can begin there.
-    return events.filter(older, admitted_at__lte=last.admitted_at)
