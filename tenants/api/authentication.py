@@ -6,11 +6,11 @@ from django.utils import timezone
 from rest_framework import authentication, exceptions
 from rest_framework.request import Request
 
+from core import rates
 from core.addresses import network_of
 from core.errors import NotAllowed
 from tenants.accounts.access import Access
 from tenants.accounts.current import current_membership
-from tenants.api import rate_limit
 from tenants.api_keys.key_format import digest_by_peppers, is_well_formed
 from tenants.models import ApiKey, User
 
@@ -51,7 +51,7 @@ class KeyAuthentication(authentication.BaseAuthentication):
         stranger = f"api:stranger:{network_of(address or '')}"
         key = _find_live_key(secret.strip()) if scheme.lower() == "bearer" else None
         if key is None:
-            rate_limit.take(stranger, UNKNOWN_KEYS_PER_MINUTE)
+            rates.take(stranger, UNKNOWN_KEYS_PER_MINUTE)
             raise BadKey
         if key.tenant.suspended_at:
             raise Suspended

@@ -9,10 +9,9 @@ from django import forms
 from django.core.exceptions import ValidationError
 from django.utils import timezone
 
-from core import months
+from core import months, rates
 from core.errors import Invalid
 from core.money import dollars
-from tenants.api import rate_limit
 from tenants.metering import usage
 from tenants.metering.credits import credits_left
 from tenants.metering.plans import api_requests_per_minute
@@ -65,7 +64,7 @@ def report_usage_of_key(tenant_id: UUID, key_id: UUID, parameters: Mapping[str, 
     """
     tenant = Tenant.objects.get(pk=tenant_id)
     limit = api_requests_per_minute(tenant, timezone.now())
-    rate_limit.take(f"api:key:{key_id}", limit)
+    rates.take(f"api:key:{key_id}", limit)
     report = report_usage(tenant, read_query(parameters), key_id=key_id)
     left = credits_left(tenant, months.current())
     return {**report, "credits": {"left_nanousd": left, "left_usd": dollars(left)}}

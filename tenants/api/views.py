@@ -14,6 +14,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
+from core import rates
 from core.request_ids import new_request_id
 from core.rest.bodies import StrictParser, StrictSerializer
 from core.rest.errors import TooManyRequests
@@ -22,7 +23,7 @@ from core.rest.pages import CursorPages
 from core.rest.problems import CONTENT_TYPE, answer_failure
 from tenants.accounts.access import Access
 from tenants.accounts.roles import Permission, needed_by_scope
-from tenants.api import idempotency, rate_limit
+from tenants.api import idempotency
 from tenants.api.authentication import KeyAuthentication, StudioAuthentication
 from tenants.metering.plans import api_requests_per_minute
 from tenants.models import Scope
@@ -55,7 +56,7 @@ class WorkspaceView(APIView):
         if not isinstance(request.auth, Access):
             raise exceptions.NotAuthenticated
         limit = api_requests_per_minute(self.access.tenant, timezone.now())
-        self._rate: rate_limit.Rate | None = rate_limit.take(f"api:{self.access.caller}", limit)
+        self._rate: rates.Rate | None = rates.take(f"api:{self.access.caller}", limit)
         handler = getattr(self, (request.method or "").lower(), None)
         scope: Scope | None = getattr(handler, "scope", None)
         if scope:
@@ -79,7 +80,7 @@ class WorkspaceView(APIView):
     def handle_exception(self, exc: Exception) -> Response:
         """Answer a failure, with what is left of the rate."""
         rate = exc.facts.get("rate") if isinstance(exc, TooManyRequests) else None
-        if isinstance(rate, rate_limit.Rate):
+        if isinstance(rate, rates.Rate):
             self._rate = rate
         return super().handle_exception(exc)
 

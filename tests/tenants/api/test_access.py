@@ -8,9 +8,9 @@ from django.db import OperationalError
 from django.test import AsyncClient, Client
 from django.utils import timezone
 
+from core import rates
 from core.rest import problems
 from tenants.accounts.workspaces import suspend_tenant
-from tenants.api import rate_limit
 from tenants.api.views import WorkspaceView
 from tenants.api_keys import lifecycle
 from tenants.models import ApiKey, PlanVersion, Scope
@@ -110,7 +110,7 @@ def test_valkey_away_is_503(admin, monkeypatch):
     def fail(*_args):
         raise redis.ConnectionError("gone")
 
-    monkeypatch.setattr(rate_limit, "take", fail)
+    monkeypatch.setattr(rates, "take", fail)
     problem(admin.get("keys"), 503, "unavailable")
 
 

@@ -1,11 +1,21 @@
-"""Requests a minute to the management API, counted in Valkey for all processes together."""
+"""How often something happens within a minute, counted in Valkey for all processes together.
+
+A minute begins with the first call under a name, and all of its calls are there again when it ends. `COUNT` is
+the one script that counts: here, and in the gateway, whose client of Valkey is another one.
+"""
 
 from dataclasses import dataclass
+from math import ceil
 
 from core import valkey
 from core.rest.errors import TooManyRequests
 
-WINDOW_S = 60
+# KEYS: the counter. ARGV: what this one counts. Returns the minute's count, and for how many ms more it runs.
+COUNT = """
+    local count = redis.call('INCRBY', KEYS[1], ARGV[1])
+    if count == tonumber(ARGV[1]) then redis.call('PEXPIRE', KEYS[1], 60000) end
+    return {count, redis.call('PTTL', KEYS[1])}
+"""
 
 
 @dataclass(frozen=True)
@@ -27,13 +37,8 @@ class Rate:
 
 def take(name: str, limit: int) -> Rate:
     """Count one request under a name; return what is left. Raises TooManyRequests, or redis.RedisError."""
-    counter = f"rate:{name}"
-    pipeline = valkey.client().pipeline(transaction=True)
-    pipeline.set(counter, 0, ex=WINDOW_S, nx=True)
-    pipeline.incr(counter)
-    pipeline.ttl(counter)
-    _, count, reset_s = pipeline.execute()
-    rate = Rate(limit=limit, left=max(0, limit - count), reset_s=max(1, reset_s))
+    count, left_ms = valkey.client().register_script(COUNT)([f"rate:{name}"], [1])
+    rate = Rate(limit=limit, left=max(0, limit - count), reset_s=max(1, ceil(left_ms / 1000)))
     if count > limit:
         raise TooManyRequests(limit=limit, retry_s=rate.reset_s, rate=rate)
     return rate
