@@ -1,7 +1,6 @@
 """How often something happens within a minute, counted in Valkey for all processes together.
 
-A minute begins with the first call under a name, and all of its calls are there again when it ends. `COUNT` is
-the one script that counts: here, and in the gateway, whose client of Valkey is another one.
+A minute begins with the first call under a name; when it ends, all of its calls are there again.
 """
 
 from dataclasses import dataclass
@@ -10,12 +9,15 @@ from math import ceil
 from core import valkey
 from core.rest.errors import TooManyRequests
 
-# KEYS: the counter. ARGV: what this one counts. Returns the minute's count, and for how many ms more it runs.
-COUNT = """
-    local count = redis.call('INCRBY', KEYS[1], ARGV[1])
-    if count == tonumber(ARGV[1]) then redis.call('PEXPIRE', KEYS[1], 60000) end
-    return {count, redis.call('PTTL', KEYS[1])}
+# The gateway counts by the same function, in a script that does more in the same call.
+COUNT_IN_MINUTE = """
+local function count_in_minute(key, cost)
+  local count = redis.call('INCRBY', key, cost)
+  if count == tonumber(cost) then redis.call('PEXPIRE', key, 60000) end
+  return count, redis.call('PTTL', key)
+end
 """
+TAKE = COUNT_IN_MINUTE + "return {count_in_minute(KEYS[1], 1)}"
 
 
 @dataclass(frozen=True)
@@ -37,7 +39,7 @@ class Rate:
 
 def take(name: str, limit: int) -> Rate:
     """Count one request under a name; return what is left. Raises TooManyRequests, or redis.RedisError."""
-    count, left_ms = valkey.client().register_script(COUNT)([f"rate:{name}"], [1])
+    count, left_ms = valkey.client().register_script(TAKE)([f"rate:{name}"])
     rate = Rate(limit=limit, left=max(0, limit - count), reset_s=max(1, ceil(left_ms / 1000)))
     if count > limit:
         raise TooManyRequests(limit=limit, retry_s=rate.reset_s, rate=rate)
