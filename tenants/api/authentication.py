@@ -2,7 +2,6 @@
 
 from typing import Any
 
-from django.utils import timezone
 from rest_framework import authentication, exceptions
 from rest_framework.request import Request
 
@@ -11,8 +10,8 @@ from core.addresses import network_of
 from core.errors import NotAllowed
 from tenants.accounts.access import Access
 from tenants.accounts.current import current_membership
-from tenants.api_keys.key_format import digest_by_peppers, is_well_formed
-from tenants.models import ApiKey, User
+from tenants.api_keys.lifecycle import find_live_key
+from tenants.models import User
 
 UNKNOWN_KEYS_PER_MINUTE = 60  # from one address
 
@@ -49,7 +48,7 @@ class KeyAuthentication(authentication.BaseAuthentication):
             return None
         address = request.META.get("REMOTE_ADDR") or None
         stranger = f"api:stranger:{network_of(address or '')}"
-        key = _find_live_key(secret.strip()) if scheme.lower() == "bearer" else None
+        key = find_live_key(secret.strip()) if scheme.lower() == "bearer" else None
         if key is None:
             rates.take(stranger, UNKNOWN_KEYS_PER_MINUTE)
             raise BadKey
@@ -79,10 +78,3 @@ class StudioAuthentication(authentication.SessionAuthentication):
             raise Suspended
         address = request.META.get("REMOTE_ADDR") or None
         return user, Access(tenant=tenant, user=user, role=membership.role, address=address)
-
-
-def _find_live_key(secret: str) -> ApiKey | None:
-    if not is_well_formed(secret):
-        return None
-    live = ApiKey.objects.live(timezone.now()).select_related("tenant")
-    return live.filter(digest__in=digest_by_peppers(secret)).first()

@@ -46,9 +46,9 @@ class KeyObject(serializers.Serializer[ApiKey]):
     name = serializers.CharField()
     hint = serializers.SerializerMethodField()
     scopes = serializers.ListField(child=serializers.ChoiceField(Scope.choices))
-    limits = serializers.SerializerMethodField()
+    limits = KeyLimits(source="*", read_only=True)
     is_live = serializers.SerializerMethodField()
-    created_by = serializers.SerializerMethodField()
+    created_by = serializers.CharField(source="created_by.email", read_only=True, allow_null=True)
     replaced_by = serializers.UUIDField(source="replaced_by_id", allow_null=True)
     created_at = serializers.DateTimeField()
     expires_at = serializers.DateTimeField(allow_null=True)
@@ -59,17 +59,9 @@ class KeyObject(serializers.Serializer[ApiKey]):
         """Return the secret's first and last characters."""
         return f"{key.prefix}…{key.last4}"
 
-    def get_limits(self, key: ApiKey) -> KeyLimits:
-        """Return its own limits."""
-        return KeyLimits(key).data  # type: ignore[return-value]
-
     def get_is_live(self, key: ApiKey) -> bool:
         """Return whether it opens anything."""
         return key.revoked_at is None and not key.is_expired
-
-    def get_created_by(self, key: ApiKey) -> str | None:
-        """Return the address of the person who made it; null: a program did."""
-        return key.created_by.email if key.created_by else None
 
 
 class WorkspaceObject(serializers.Serializer[Tenant]):
@@ -113,7 +105,7 @@ class AuditObject(serializers.Serializer[AuditEntry]):
     object = serializers.CharField(default="audit_entry", read_only=True)
     at = serializers.DateTimeField()
     action = serializers.CharField(help_text="As `api_key.created`.")
-    actor = serializers.SerializerMethodField()
+    actor = serializers.CharField(source="actor.email", read_only=True, allow_null=True)
     api_key = serializers.UUIDField(source="api_key_id", allow_null=True, help_text="The API key used.")
     object_type = serializers.CharField()
     object_id = serializers.CharField()
@@ -121,10 +113,6 @@ class AuditObject(serializers.Serializer[AuditEntry]):
     before = serializers.DictField()
     after = serializers.DictField()
     address = serializers.CharField(allow_null=True)
-
-    def get_actor(self, entry: AuditEntry) -> str | None:
-        """Return the person's address; null: a program."""
-        return entry.actor.email if entry.actor else None
 
 
 class EndpointObject(serializers.Serializer[WebhookEndpoint]):
