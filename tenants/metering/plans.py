@@ -125,7 +125,8 @@ def stays_by_tenant(
     within = Subscription.objects.within(start, end).filter(tenant__in=tenant_ids)
     found: dict[UUID, list[Stay]] = {}
     for subscription in within.select_related("plan_version__plan"):
-        found.setdefault(subscription.tenant_id, []).append(_stay_of(subscription))
+        stay = Stay(subscription.plan_version, subscription.starts_at, subscription.ends_at)
+        found.setdefault(subscription.tenant_id, []).append(stay)
     return found
 
 
@@ -162,13 +163,8 @@ def version_at(stays: Sequence[Stay], find_free: Callable[[], PlanVersion], at: 
     return newest.version if newest else find_free()
 
 
-def _stays(tenant: Tenant, period: str) -> list[Stay]:
-    within = Subscription.objects.within(*months.bounds(period)).filter(tenant=tenant)
-    return list(map(_stay_of, within.select_related("plan_version__plan")))
-
-
-def _stay_of(subscription: Subscription) -> Stay:
-    return Stay(subscription.plan_version, subscription.starts_at, subscription.ends_at)
+def _stays(tenant: Tenant, period: str) -> Sequence[Stay]:
+    return stays_by_tenant([tenant.pk], *months.bounds(period)).get(tenant.pk, ())
 
 
 def offered_plans() -> list[PlanVersion]:

@@ -12,6 +12,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils import timezone
 from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
@@ -24,6 +25,14 @@ from tenants.models import Invitation, Membership, User
 from tenants.views.outcomes import run_action
 
 Role = Membership.Role
+# What somebody is by a role, within a sentence.
+WITH_ARTICLE = {
+    Role.OWNER: _("an owner"),
+    Role.ADMIN: _("an admin"),
+    Role.MEMBER: _("a member"),
+    Role.BILLING: _("a billing manager"),
+    Role.VIEWER: _("a viewer"),
+}
 
 
 @require_GET
@@ -83,7 +92,7 @@ def change_role(request: MemberRequest, member_id: int) -> HttpResponse:
             messages.success(
                 request,
                 gettext("{user} is now {label}.").format(
-                    user=member.user.email, label=_what_one_is(member.role)
+                    user=member.user.email, label=WITH_ARTICLE[member.role]
                 ),
             )
             return redirect("tenants:team")
@@ -192,17 +201,6 @@ def _join(request: HttpRequest, invitation: Invitation, user: User) -> HttpRespo
 def _find_member(request: MemberRequest, member_id: int) -> Membership:
     own = Membership.objects.filter(tenant=request.tenant).select_related("user", "tenant")
     return get_object_or_404(own, pk=member_id)
-
-
-def _what_one_is(role: str) -> str:
-    """Return what somebody is by a role, within a sentence."""
-    return {
-        Role.OWNER: gettext("an owner"),
-        Role.ADMIN: gettext("an admin"),
-        Role.MEMBER: gettext("a member"),
-        Role.BILLING: gettext("a billing manager"),
-        Role.VIEWER: gettext("a viewer"),
-    }[Role(role)]
 
 
 def _team_page(request: MemberRequest, form: InviteForm, *, status: int = 200) -> HttpResponse:
