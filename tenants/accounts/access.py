@@ -160,7 +160,7 @@ def member_required[**P](
             require_role(membership.tenant, membership.role, _needed(view, request))
         except RoleNotAllowed as error:
             return _refuse(request, error)
-        current.note_seen(membership)
+        current.record_seen(membership)
         return view(member_request, *args, **kwargs)
 
     return cast(Callable[Concatenate[HttpRequest, P], HttpResponseBase], member_view)

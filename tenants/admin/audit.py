@@ -98,8 +98,8 @@ class AuditEntryAdmin(ReadOnly, ListAdmin):
         if by_id.exists():
             return by_id, False
         newest = AuditEntry.objects.aggregate(newest=Max("pk"))["newest"] or 0
-        words = Q(reason__icontains=term) | Q(object_name__icontains=term) | Q(address__startswith=term)
-        return rows.filter(words, pk__gt=newest - SEARCHED_TEXTS), False
+        matching = Q(reason__icontains=term) | Q(object_name__icontains=term) | Q(address__startswith=term)
+        return rows.filter(matching, pk__gt=newest - SEARCHED_TEXTS), False
 
     def get_urls(self) -> list[URLPattern]:
         """Add the export, which takes the list's own filters."""

@@ -41,7 +41,7 @@ class Fact:
 
 
 @dataclass(frozen=True)
-class Row:
+class SectionRow:
     """One line of a list: what it is, where it stands, and what is to say of it."""
 
     name: str
@@ -54,7 +54,7 @@ class Section:
     """The newest rows of a kind, where all of them are listed, and where one is added."""
 
     title: str
-    rows: list[Row]
+    rows: list[SectionRow]
     address: str
     add_address: str = ""
     add_label: str = ""
@@ -209,7 +209,7 @@ def _section(
     shown = []
     for row in rows[:SHOWN]:
         name, note = describe(row)
-        shown.append(Row(name, reverse(f"{page}_change", args=[row.pk]), note))
+        shown.append(SectionRow(name, reverse(f"{page}_change", args=[row.pk]), note))
     all_rows = f"{reverse(f'{page}_changelist')}?q={tenant.slug}"
     add = f"{reverse(f'{page}_add')}?tenant={tenant.pk}" if add_label else ""
     return Section(title, shown, all_rows, add, add_label)

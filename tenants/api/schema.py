@@ -207,17 +207,17 @@ def operation(
         parameters.append(IF_MATCH)
     shown_as = JSON if shape or not others else next(iter(others))
     examples = _examples(example, body_example, status=status, is_page=is_page, media_type=shown_as)
-    scope_words = f"Requires the scope `{scope.value}`." if scope else "Works with any key."
+    scope_sentence = f"Requires the scope `{scope.value}`." if scope else "Works with any key."
     if not needs_key:
-        scope_words = "Requires no key."
-    role_words = f" Roles: {describe_allowed(needs)}." if needs else ""
+        scope_sentence = "Requires no key."
+    role_sentence = f" Roles: {describe_allowed(needs)}." if needs else ""
 
     def describe(handler: Callable[..., Any]) -> Callable[..., Any]:
         sentence = inspect.cleandoc(handler.__doc__ or "").replace("\n", " ")
         described: Callable[..., Any] = extend_schema(
             operation_id=name,
             summary=summary,
-            description=f"{sentence} {scope_words}{role_words}",
+            description=f"{sentence} {scope_sentence}{role_sentence}",
             request=body,
             responses=responses,
             parameters=parameters,

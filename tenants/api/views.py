@@ -156,7 +156,7 @@ def idempotent(handler: Handler) -> Handler:
                     headers["ETag"] = etag_of(kept.body)
                 return Response(kept.body, status=kept.status, headers=headers)
             response = handler(view, request, *args, **kwargs)
-            once.keep(idempotency.Answer(response.status_code, response.data))
+            once.keep(idempotency.StoredAnswer(response.status_code, response.data))
             return response
 
     handle_once.is_idempotent = True  # type: ignore[attr-defined]

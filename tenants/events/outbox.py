@@ -16,7 +16,7 @@ from django.utils.translation import override
 
 from tenants.models import EventType, OutboxEvent
 
-KEPT = timedelta(days=30)
+EVENTS_KEPT = timedelta(days=30)
 PRUNE_BATCH_SIZE = 1_000
 
 type Present = Callable[[Any], Mapping[str, Any]]
@@ -84,7 +84,7 @@ def payload_of(event: OutboxEvent) -> dict[str, Any]:
 
 def prune_events() -> int:
     """Delete events that are older than a month, with all that hangs on them; return how many."""
-    old = OutboxEvent.objects.filter(created_at__lt=timezone.now() - KEPT).order_by("created_at")
+    old = OutboxEvent.objects.filter(created_at__lt=timezone.now() - EVENTS_KEPT).order_by("created_at")
     deleted = 0
     while event_ids := list(old.values_list("pk", flat=True)[:PRUNE_BATCH_SIZE]):
         OutboxEvent.objects.filter(pk__in=event_ids).delete()

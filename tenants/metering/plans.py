@@ -20,7 +20,7 @@ STUDIO = "studio"
 
 
 @dataclass(frozen=True)
-class Limits:
+class TenantLimits:
     """One tenant's limits and prices (nano-USD a token) at a moment.
 
     `monthly_nanousd` is the smaller of the plan's cap and the tenant's own, None without either; `weight` is
@@ -54,7 +54,7 @@ def newest_plan_version(code: str) -> PlanVersion:
     return begun.select_related("plan").latest("number")
 
 
-def limits_of(tenant: Tenant, at: datetime, version: PlanVersion | None = None) -> Limits:
+def limits_of(tenant: Tenant, at: datetime, version: PlanVersion | None = None) -> TenantLimits:
     """Return a tenant's limits at a moment. A tenant without a subscription is on the free plan.
 
     What operators raised counts until its end, unless the plan allows more. Who knows its plan version at
@@ -64,7 +64,7 @@ def limits_of(tenant: Tenant, at: datetime, version: PlanVersion | None = None) 
     version = version or plan_version_at(tenant, at)
     price, base_price = price_book.find_prices(at)
     raisable = _raise_limits(tenant, at, version)
-    return Limits(
+    return TenantLimits(
         **raisable,
         monthly_tokens=version.monthly_tokens,
         monthly_nanousd=budget_of(tenant, version),

@@ -230,7 +230,7 @@ def _limits_hash(tenant: Tenant, at: datetime, *, wallet_at: datetime) -> Hash:
     return fields
 
 
-def _serialize_base_prices(limits: plans.Limits) -> str:
+def _serialize_base_prices(limits: plans.TenantLimits) -> str:
     """Return the base model's own prices, or "", as a style's are in adapters/routing/version_table.py."""
     prices = limits.base_prices
     if prices is None:

@@ -120,7 +120,7 @@ class LoginsView(OpenView):
             "user_code": begun.user_code,
             "verification_url": page,
             "verification_url_complete": f"{page}?{urlencode({'code': begun.user_code})}",
-            "expires_in_s": device_logins.LASTS_S,
+            "expires_in_s": device_logins.LOGIN_LASTS_S,
             "interval_s": device_logins.POLL_EVERY_S,
         }
         return Response(shown, status=201)

@@ -12,7 +12,8 @@ from django.utils import timezone
 from tenants import tasks
 from tenants.events import outbox
 from tenants.models import EventType, Membership, NoticeKind, NoticeMail, OutboxEvent
-from tenants.notices import choices, letters, sending
+from tenants.notices import choices, sending
+from tenants.notices.compose import compose_mail
 from tests.tenants.notices.conftest import refused, statuses
 
 AWAY = [
@@ -96,7 +97,7 @@ def test_while_the_server_is_away_nothing_is_lost_and_it_is_asked_seldom(
 def test_the_same_mail_has_the_same_id_in_each_attempt(to_alice):
     to_alice()
     row = NoticeMail.objects.get()
-    first, second = [letters.write_letter(row).extra_headers["Message-ID"] for _ in range(2)]
+    first, second = [compose_mail(row).extra_headers["Message-ID"] for _ in range(2)]
     assert first == second
 
 
@@ -204,7 +205,9 @@ def test_a_person_who_left_gets_nothing_any_more(bob, happen):
 def test_mails_go_with_their_events(to_alice):
     old = to_alice()
     new = to_alice()
-    OutboxEvent.objects.filter(pk=old.pk).update(created_at=timezone.now() - outbox.KEPT - timedelta(hours=1))
+    OutboxEvent.objects.filter(pk=old.pk).update(
+        created_at=timezone.now() - outbox.EVENTS_KEPT - timedelta(hours=1)
+    )
     tasks.prune_events()
     assert [row.event for row in NoticeMail.objects.all()] == [new]
 

@@ -22,10 +22,10 @@ from tenants.accounts.access import Access
 from tenants.events import outbox
 from tenants.models import EventType, Membership, OutboxEvent, Tenant, User, WebhookEndpoint
 from tenants.webhooks import delivery, endpoints
-from tenants.webhooks.transport import Limits
+from tenants.webhooks.transport import AttemptLimits
 
 # Long enough for a machine under load, short enough for a test that waits for it to pass.
-LIMITS = Limits(total_s=1.0, allows_loopback=True)
+LIMITS = AttemptLimits(total_s=1.0, allows_loopback=True)
 
 
 @dataclass

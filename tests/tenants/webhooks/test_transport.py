@@ -7,7 +7,7 @@ from http.server import BaseHTTPRequestHandler
 import pytest
 
 from tenants.webhooks import transport
-from tenants.webhooks.transport import Answer
+from tenants.webhooks.transport import EndpointAnswer
 from tests.tenants.webhooks.conftest import LIMITS, Receiver, answering
 
 BODY = b'{"type":"webhook.test"}'
@@ -16,7 +16,7 @@ TOO_LATE = "No complete response within 0.3 seconds."
 SHORT = dataclasses.replace(LIMITS, total_s=0.3)
 
 
-def post(url: str, limits: transport.Limits = LIMITS) -> Answer:
+def post(url: str, limits: transport.AttemptLimits = LIMITS) -> EndpointAnswer:
     return transport.post(url, BODY, {"Content-Type": "application/json"}, limits)
 
 
@@ -40,7 +40,7 @@ def test_a_redirect_is_an_answer_and_is_not_followed(new_receiver, receiver, sta
 
 
 def hang(handler: BaseHTTPRequestHandler) -> None:
-    """Answer nothing until the other end hangs up."""
+    """EndpointAnswer nothing until the other end hangs up."""
     handler.rfile.read(1)
 
 

@@ -58,7 +58,7 @@ class UnfoldedHeader(UnstructuredHeader, BaseHeader):
         return f"{self.name}: {self}{policy.linesep}"
 
 
-class Letter(EmailMultiAlternatives):
+class Mail(EmailMultiAlternatives):
     """A mail with text and HTML, whose List-Unsubscribe is readable."""
 
     def message(self, *, policy: Any = default) -> EmailMessage:
@@ -69,7 +69,7 @@ class Letter(EmailMultiAlternatives):
         return message
 
 
-def write_letter(mail: NoticeMail, *, skipped_before: int = 0, is_last: bool = False) -> Letter:
+def compose_mail(mail: NoticeMail, *, skipped_before: int = 0, is_last: bool = False) -> Mail:
     """Return a mail to be sent, addressed to where its member is reached now, in that person's language.
 
     `skipped_before` mails of its kind were left out since the last one; `is_last` says that the next ones
@@ -79,7 +79,7 @@ def write_letter(mail: NoticeMail, *, skipped_before: int = 0, is_last: bool = F
         return _write(mail, skipped_before=skipped_before, is_last=is_last)
 
 
-def _write(mail: NoticeMail, *, skipped_before: int, is_last: bool) -> Letter:
+def _write(mail: NoticeMail, *, skipped_before: int, is_last: bool) -> Mail:
     event = mail.event
     member = mail.membership
     kind = NoticeKind(mail.kind)
@@ -98,15 +98,15 @@ def _write(mail: NoticeMail, *, skipped_before: int, is_last: bool) -> Letter:
         "is_last": is_last,
     }
     subject, text, html = [_render(event, layout, context) for layout in LAYOUTS]
-    letter = Letter(
+    message = Mail(
         subject=settings.ACCOUNT_EMAIL_SUBJECT_PREFIX + " ".join(subject.split()),
         body=_tidy(text),
         to=[member.user.email],
         headers=_headers(mail, stop_url),
         reply_to=[settings.SUPPORT_EMAIL] if context["support"] else None,
     )
-    letter.attach_alternative(html.strip() + "\n", "text/html")
-    return letter
+    message.attach_alternative(html.strip() + "\n", "text/html")
+    return message
 
 
 def _render(event: OutboxEvent, layout: str, context: dict[str, Any]) -> str:

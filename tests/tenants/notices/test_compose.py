@@ -7,7 +7,7 @@ import pytest
 
 from tenants.models import EventType, NoticeMail
 from tenants.notices.catalog import ALWAYS_SENT, NOTICES
-from tenants.notices.letters import write_letter
+from tenants.notices.compose import compose_mail
 from tests.tenants.notices.conftest import EVENTS, INVOICE_ID
 
 pytestmark = pytest.mark.django_db
@@ -74,7 +74,7 @@ SAID = {
 def written(happen, event_type: str, **changes):
     """Return a notice's subject, text and HTML, read from its bytes as a mail program does."""
     happen(event_type, **changes)
-    sent = write_letter(NoticeMail.objects.select_related("event").latest("pk")).message().as_bytes()
+    sent = compose_mail(NoticeMail.objects.select_related("event").latest("pk")).message().as_bytes()
     message = message_from_bytes(sent, policy=policy.default)
     text, html = [message.get_body((kind,)).get_content() for kind in ("plain", "html")]
     return message, text, html
@@ -156,8 +156,8 @@ def test_what_can_be_switched_off_says_how_in_headers_that_programs_read(happen,
 def test_the_address_to_unsubscribe_is_one_line_however_long(happen, settings, line_policy):
     settings.SITE_URL = "https://" + "a-long-name." * 12 + "example.com"
     happen()
-    letter = write_letter(NoticeMail.objects.latest("pk"))
-    sent = letter.message(policy=line_policy).as_bytes()
+    message = compose_mail(NoticeMail.objects.latest("pk"))
+    sent = message.message(policy=line_policy).as_bytes()
     assert re.search(rb"^List-Unsubscribe: <https://a-long-name\.\S+/>\r?$", sent, re.M)
 
 
