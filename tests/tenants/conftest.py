@@ -3,13 +3,14 @@ from datetime import UTC, datetime
 from uuid import uuid4
 
 import pytest
+from django.test import Client
 
 from core import months
 from tenants.api_keys.lifecycle import playground_key
 from tenants.metering.ledger import Event
 from tenants.metering.plans import limits_of
 from tenants.metering.pricing import cost_nanousd
-from tenants.models import ApiKey, Tenant
+from tenants.models import ApiKey, Tenant, User
 
 NOW = datetime(2026, 11, 12, 12, tzinfo=UTC)
 
@@ -46,3 +47,15 @@ def make_event(tenant: Tenant, key: ApiKey | None = None, **facts: object) -> Ev
         "cost_nanousd": cost_nanousd(prices, *tokens.values()),
     }
     return Event(**{**usual, **facts, **tokens})
+
+
+def browser_of(user: User) -> Client:
+    """Return a browser in which a person is logged in."""
+    client = Client()
+    client.force_login(user, backend="allauth.account.auth_backends.AuthenticationBackend")
+    return client
+
+
+async def read_stream(answer) -> str:
+    """Return the text of a streamed answer; with `async_to_sync`."""
+    return b"".join([part async for part in answer]).decode()

@@ -161,56 +161,39 @@ def test_the_address_to_unsubscribe_is_one_line_however_long(happen, settings, l
     assert re.search(rb"^List-Unsubscribe: <https://a-long-name\.\S+/>\r?$", sent, re.M)
 
 
-def test_a_budget_is_told_in_dollars_and_its_end_in_words(happen):
-    _, text, _ = written(
-        happen,
-        EventType.USAGE_THRESHOLD_REACHED,
-        measure="budget",
-        percent=100,
-        used_nanousd=20_010_000_000,
-        limit_nanousd=20_000_000_000,
-    )
-    assert "Acme has used all of November's budget" in text
-    assert "You\u2019ve used $20.01 of $20.00. The month ends on 1 December." in text
-    assert "refused until then" in text
+TOKENS = {"used_tokens": 5_000_000, "limit_tokens": 5_000_000, "max_tokens": 20_000_000}
+BUDGET = {"measure": "budget", "used_nanousd": 20_010_000_000, "limit_nanousd": 20_000_000_000}
 
 
 @pytest.mark.parametrize(
-    ("overage", "said"),
+    ("facts", "allowance", "said", "is_end"),
     [
-        ("credits", "Credits pay for further tokens, up to 20,000,000 tokens this month."),
-        ("overage", "Credits are used first, and the rest goes on your invoice."),
+        (BUDGET, "November's budget", "used $20.01 of $20.00. The month ends on 1 December.", True),
+        (
+            {**TOKENS, "measure": "tokens", "overage": "credits"},
+            "November's included tokens",
+            "Credits pay for further tokens, up to 20,000,000 tokens this month.",
+            False,
+        ),
+        (
+            {**TOKENS, "measure": "tokens", "overage": "overage"},
+            "November's included tokens",
+            "Credits are used first, and the rest goes on your invoice.",
+            False,
+        ),
+        (
+            {**TOKENS, "measure": "cap", "overage": "credits"},
+            "the tokens that November allows",
+            "Further requests are refused until then.",
+            True,
+        ),
     ],
 )
-def test_used_up_included_tokens_are_no_end(happen, overage, said):
-    _, text, _ = written(
-        happen,
-        EventType.USAGE_THRESHOLD_REACHED,
-        measure="tokens",
-        percent=100,
-        used_tokens=5_000_000,
-        limit_tokens=5_000_000,
-        max_tokens=20_000_000,
-        overage=overage,
-    )
-    assert "Acme has used all of November's included tokens" in text
+def test_a_limit_that_is_reached_is_told_with_what_comes_then(happen, facts, allowance, said, is_end):
+    _, text, _ = written(happen, EventType.USAGE_THRESHOLD_REACHED, percent=100, **facts)
+    assert f"Acme has used all of {allowance}" in text
     assert said in text
-    assert "refused until then" not in text
-
-
-def test_the_cap_of_a_month_is_an_end(happen):
-    _, text, _ = written(
-        happen,
-        EventType.USAGE_THRESHOLD_REACHED,
-        measure="cap",
-        percent=100,
-        used_tokens=20_000_000,
-        limit_tokens=20_000_000,
-        max_tokens=20_000_000,
-        overage="credits",
-    )
-    assert "Acme has used all of the tokens that November allows" in text
-    assert "Further requests are refused until then." in text
+    assert ("refused until then" in text) is is_end
 
 
 @pytest.mark.parametrize("event_type", [EventType.PAYMENT_FAILED, EventType.WORKSPACE_SUSPENDED])

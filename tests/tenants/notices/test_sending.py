@@ -16,6 +16,8 @@ from tenants.notices import choices, sending
 from tenants.notices.compose import compose_mail
 from tests.tenants.notices.conftest import refused, statuses
 
+pytestmark = pytest.mark.django_db
+
 AWAY = [
     ConnectionRefusedError(),
     TimeoutError(),
@@ -31,7 +33,6 @@ def to_alice(alice, bob, happen):
     return lambda **changes: happen(EventType.WEBHOOK_DISABLED, **changes)
 
 
-@pytest.mark.django_db
 def test_what_waits_is_sent_once_and_to_where_its_member_is_reached_now(alice, to_alice):
     to_alice()
     alice.email = "alice@new.example.org"
@@ -73,7 +74,6 @@ def test_two_workers_send_each_mail_once(to_alice, mail_server):
     assert statuses() == ["sent"] * 6
 
 
-@pytest.mark.django_db
 @pytest.mark.parametrize("failure", AWAY, ids=lambda failure: type(failure).__name__)
 def test_while_the_server_is_away_nothing_is_lost_and_it_is_asked_seldom(
     to_alice, mail_server, clock, failure
@@ -93,7 +93,6 @@ def test_while_the_server_is_away_nothing_is_lost_and_it_is_asked_seldom(
     assert statuses() == ["sent"] * 3
 
 
-@pytest.mark.django_db
 def test_the_same_mail_has_the_same_id_in_each_attempt(to_alice):
     to_alice()
     row = NoticeMail.objects.get()
@@ -101,7 +100,6 @@ def test_the_same_mail_has_the_same_id_in_each_attempt(to_alice):
     assert first == second
 
 
-@pytest.mark.django_db
 def test_after_a_day_of_failures_a_mail_is_given_up(to_alice, mail_server, clock):
     to_alice()
     mail_server.failure = TimeoutError("too slow")
@@ -119,7 +117,6 @@ def test_after_a_day_of_failures_a_mail_is_given_up(to_alice, mail_server, clock
     assert sending.send_due() == 0
 
 
-@pytest.mark.django_db
 def test_an_address_that_is_refused_for_good_is_not_tried_again_and_holds_up_nobody(
     to_alice, mail_server, clock
 ):
@@ -138,7 +135,6 @@ def test_an_address_that_is_refused_for_good_is_not_tried_again_and_holds_up_nob
     assert sending.send_due() == 2
 
 
-@pytest.mark.django_db
 def test_what_a_killed_worker_left_behind_is_sent_by_the_next_one(to_alice, mail_server, clock):
     class Killed(BaseException):
         pass
@@ -156,7 +152,6 @@ def test_what_a_killed_worker_left_behind_is_sent_by_the_next_one(to_alice, mail
     assert sending.send_due() == 1
 
 
-@pytest.mark.django_db
 def test_a_mail_that_cannot_be_written_is_seen_and_holds_up_no_other(to_alice, happen, clock):
     happen(EventType.USAGE_THRESHOLD_REACHED, period="never")
     to_alice()
@@ -166,7 +161,6 @@ def test_a_mail_that_cannot_be_written_is_seen_and_holds_up_no_other(to_alice, h
     assert statuses() == ["pending", "sent"]
 
 
-@pytest.mark.django_db
 def test_a_person_gets_so_many_of_a_kind_an_hour_and_is_told_of_the_rest(to_alice, happen, clock):
     for _ in range(sending.MAX_AN_HOUR + 3):
         to_alice()
@@ -183,7 +177,6 @@ def test_a_person_gets_so_many_of_a_kind_an_hour_and_is_told_of_the_rest(to_alic
     assert "skipped" not in mail.outbox[22].body
 
 
-@pytest.mark.django_db
 def test_what_was_switched_off_meanwhile_is_not_sent(alice_alone, to_alice):
     to_alice()
     choices.switch(alice_alone, NoticeKind.WEBHOOKS, is_wanted=False)
@@ -192,7 +185,6 @@ def test_what_was_switched_off_meanwhile_is_not_sent(alice_alone, to_alice):
     assert mail.outbox == []
 
 
-@pytest.mark.django_db
 def test_a_person_who_left_gets_nothing_any_more(bob, happen):
     event = happen(EventType.STYLE_SHARED)
     Membership.objects.filter(user=bob).delete()
@@ -201,7 +193,6 @@ def test_a_person_who_left_gets_nothing_any_more(bob, happen):
     assert mail.outbox[0].to == ["alice@example.org"]
 
 
-@pytest.mark.django_db
 def test_mails_go_with_their_events(to_alice):
     old = to_alice()
     new = to_alice()
@@ -212,7 +203,6 @@ def test_mails_go_with_their_events(to_alice):
     assert [row.event for row in NoticeMail.objects.all()] == [new]
 
 
-@pytest.mark.django_db
 def test_beat_wakes_a_worker_only_where_mail_waits(to_alice, monkeypatch, clock):
     woken = []
     monkeypatch.setattr(tasks.send_notices, "apply_async", lambda **options: woken.append(options))

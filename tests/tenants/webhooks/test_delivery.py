@@ -175,17 +175,6 @@ def test_a_secret_that_cant_be_read_is_said_and_tried_again(receiver, new_endpoi
     assert endpoint.deliveries.get().failure == delivery.DeliveryFault.KEY_IS_MISSING()
 
 
-def test_an_edited_address_gets_what_waits(new_receiver, new_endpoint, happen, owner, clock):
-    receiver = new_receiver()
-    endpoint = new_endpoint(new_receiver(FAILING))
-    event = happen()
-    deliver_due(LIMITS)
-    endpoints.edit_endpoint(endpoint, by=owner, url=receiver.url)
-    clock.move(minutes=1)
-    deliver_due(LIMITS)
-    assert receiver.event_ids == [str(event.pk)]
-
-
 def test_a_lease_keeps_other_workers_away_until_it_ends(receiver, new_endpoint, happen, clock):
     new_endpoint(receiver)
     event = happen()
