@@ -13,7 +13,6 @@ from tenants import tasks
 from tenants.events import outbox
 from tenants.models import EventType, Membership, NoticeKind, NoticeMail, OutboxEvent
 from tenants.notices import choices, sending
-from tenants.notices.compose import compose_mail
 from tests.tenants.notices.conftest import refused, statuses
 
 pytestmark = pytest.mark.django_db
@@ -91,13 +90,6 @@ def test_while_the_server_is_away_nothing_is_lost_and_it_is_asked_seldom(
     clock.move(hours=1)
     assert sending.send_due() == 3
     assert statuses() == ["sent"] * 3
-
-
-def test_the_same_mail_has_the_same_id_in_each_attempt(to_alice):
-    to_alice()
-    row = NoticeMail.objects.get()
-    first, second = [compose_mail(row).extra_headers["Message-ID"] for _ in range(2)]
-    assert first == second
 
 
 def test_after_a_day_of_failures_a_mail_is_given_up(to_alice, mail_server, clock):

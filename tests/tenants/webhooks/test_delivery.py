@@ -2,7 +2,7 @@
 
 import dataclasses
 import json
-import threading
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
 import pytest
@@ -227,19 +227,15 @@ def test_two_workers_at_once_deliver_each_event_once_and_in_order(new_receiver, 
     for one in receivers:
         new_endpoint(one)
     expected = [str(_in_transaction(happen).pk) for _ in range(20)]
-    attempts: list[int] = []
 
-    def work() -> None:
+    def work(_: int) -> int:
         try:
-            attempts.append(deliver_due(dataclasses.replace(LIMITS, total_s=10)))
+            return deliver_due(dataclasses.replace(LIMITS, total_s=10))
         finally:
             connection.close()
 
-    workers = [threading.Thread(target=work) for _ in range(4)]
-    for worker in workers:
-        worker.start()
-    for worker in workers:
-        worker.join(timeout=60)
+    with ThreadPoolExecutor(4) as pool:
+        attempts = list(pool.map(work, range(4)))
     assert [one.event_ids for one in receivers] == [expected] * 3
     assert sum(attempts) == 60
     assert not WebhookDelivery.objects.pending().exists()
