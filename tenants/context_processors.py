@@ -1,7 +1,5 @@
 """Variables of every template."""
 
-from typing import Any
-
 from django.http import HttpRequest
 from django.utils.functional import SimpleLazyObject
 
@@ -10,7 +8,7 @@ from tenants.accounts.roles import Permission, allows
 from tenants.models import Membership, Tenant
 
 
-def tenant(request: HttpRequest) -> dict[str, Any]:
+def tenant(request: HttpRequest) -> dict[str, object]:
     """Return the workspace that is open, what its visitor may do there, and their other workspaces.
 
     They query the database only when a template shows them: one query for all.

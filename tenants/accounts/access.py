@@ -6,7 +6,7 @@ Pages let only members in, and show only their own workspace's rows. What change
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import wraps
-from typing import Any, Concatenate, cast
+from typing import Concatenate, cast
 from urllib.parse import urlencode, urlsplit
 
 from django.conf import settings
@@ -106,8 +106,8 @@ class Access:
         row: Model,
         *,
         name: str = "",
-        before: Mapping[str, Any] | None = None,
-        after: Mapping[str, Any] | None = None,
+        before: Mapping[str, object] | None = None,
+        after: Mapping[str, object] | None = None,
     ) -> None:
         """Record in the workspace's log what was done to a row. Call it in the transaction of the change."""
         record_audit(

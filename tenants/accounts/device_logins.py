@@ -195,7 +195,7 @@ def _free_name(tenant: Tenant, name: str) -> str:
     return name
 
 
-def _decide(login: WaitingLogin, decision: dict[str, Any]) -> None:
+def _decide(login: WaitingLogin, decision: dict[str, object]) -> None:
     """Write what was decided, if nothing was before. Raises LoginOver."""
     key = valkey.login_key(login.digest)
     pipeline = valkey.client().pipeline(transaction=True)

@@ -60,7 +60,7 @@ class Section:
     add_label: str = ""
 
 
-def describe_workspace(request: HttpRequest, tenant: Tenant) -> dict[str, Any]:
+def describe_workspace(request: HttpRequest, tenant: Tenant) -> dict[str, object]:
     """Return the page's facts, and the sections that this operator may read."""
     sections = []
     for permission, describe in SECTIONS.items():

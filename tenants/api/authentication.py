@@ -1,7 +1,5 @@
 """Authentication: an API key, or the studio's session."""
 
-from typing import Any
-
 from rest_framework import authentication, exceptions
 from rest_framework.request import Request
 
@@ -64,7 +62,7 @@ class KeyAuthentication(authentication.BaseAuthentication):
 class StudioAuthentication(authentication.SessionAuthentication):
     """The session of a person who is logged in to the studio; changes need the CSRF token."""
 
-    def authenticate(self, request: Request) -> tuple[Any, Access] | None:
+    def authenticate(self, request: Request) -> tuple[object, Access] | None:
         """Return (user, access), or None without a session. Raises WithoutWorkspace, Suspended."""
         session = super().authenticate(request)
         if session is None:

@@ -9,7 +9,6 @@ import hashlib
 import json
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
 
 from cryptography.fernet import Fernet
 from cryptography.hazmat.primitives.hashes import SHA256
@@ -50,7 +49,7 @@ class StoredAnswer:
     """What a request was answered."""
 
     status: int
-    body: Any
+    body: object
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,6 @@
 """Invitations to the workspace: list, invite, send again, withdraw."""
 
-from typing import Any, ClassVar
+from typing import ClassVar
 from uuid import UUID
 
 from django.db import transaction
@@ -132,7 +132,7 @@ class ResendView(WorkspaceView):
         return self.answer_object(present_invitation(invitation))
 
 
-def present_invitation(invitation: Invitation) -> dict[str, Any]:
+def present_invitation(invitation: Invitation) -> dict[str, object]:
     """Return an invitation as the API shows it."""
     return dict(InvitationObject(invitation).data)
 

@@ -1,6 +1,6 @@
 """Members of the workspace: list, change a role, remove, hand over, leave."""
 
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from django.db import transaction
 from django.db.models import QuerySet
@@ -130,7 +130,7 @@ class LeaveView(WorkspaceView):
         return Response(status=204)
 
 
-def present_member(membership: Membership) -> dict[str, Any]:
+def present_member(membership: Membership) -> dict[str, object]:
     """Return a member as the API shows it."""
     return dict(MemberObject(membership).data)
 

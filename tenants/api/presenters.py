@@ -1,6 +1,6 @@
 """Objects of a workspace as the API shows them, and as its events carry them."""
 
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from rest_framework import serializers
 
@@ -185,21 +185,21 @@ class DeliveryObject(serializers.Serializer[WebhookDelivery]):
         return str(serializers.DateTimeField().to_representation(delivery.next_attempt_at))
 
 
-def present_key(key: ApiKey) -> dict[str, Any]:
+def present_key(key: ApiKey) -> dict[str, object]:
     """Return a key as the API shows it."""
     return dict(KeyObject(key).data)
 
 
-def present_workspace(tenant: Tenant) -> dict[str, Any]:
+def present_workspace(tenant: Tenant) -> dict[str, object]:
     """Return a workspace as the API shows it."""
     return dict(WorkspaceObject(tenant).data)
 
 
-def present_endpoint(endpoint: WebhookEndpoint) -> dict[str, Any]:
+def present_endpoint(endpoint: WebhookEndpoint) -> dict[str, object]:
     """Return a webhook endpoint as the API shows it."""
     return dict(EndpointObject(endpoint).data)
 
 
-def present_delivery(delivery: WebhookDelivery) -> dict[str, Any]:
+def present_delivery(delivery: WebhookDelivery) -> dict[str, object]:
     """Return a delivery as the API shows it."""
     return dict(DeliveryObject(delivery).data)

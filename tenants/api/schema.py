@@ -27,6 +27,7 @@ from tenants.models import Scope
 JSON = "application/json"
 
 type Shape = type[serializers.Serializer[Any]]
+type Handler = Callable[..., Any]
 
 COMMON_ERRORS = {
     400: "The request is invalid. See `errors` for each field.",
@@ -117,7 +118,7 @@ class KeyScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call
     target_class = "tenants.api.authentication.KeyAuthentication"
     name = "apiKey"
 
-    def get_security_definition(self, auto_schema: Any) -> dict[str, str]:
+    def get_security_definition(self, auto_schema: object) -> dict[str, str]:
         """Return the scheme: a bearer token."""
         return {"type": "http", "scheme": "bearer", "description": "An API key, `sk-ps-…`."}
 
@@ -128,7 +129,7 @@ class StudioScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-c
     target_class = "tenants.api.authentication.StudioAuthentication"
     name = "session"
 
-    def get_security_definition(self, auto_schema: Any) -> dict[str, str]:
+    def get_security_definition(self, auto_schema: object) -> dict[str, str]:
         """Return the scheme: the session's cookie; changes also send `X-CSRFToken`."""
         return {"type": "apiKey", "in": "cookie", "name": settings.SESSION_COOKIE_NAME}
 
@@ -161,7 +162,7 @@ def operation(
     needs_key: bool = True,
     needs: Permission | None = None,
     body: Shape | None = None,
-    answer: Shape | Any = None,
+    answer: Any = None,
     status: int = 200,
     is_page: bool = False,
     query: Shape | None = None,
@@ -169,12 +170,12 @@ def operation(
     is_post: bool = False,
     is_change: bool = False,
     can_conflict: bool = False,
-    example: Any = None,
-    body_example: Any = None,
+    example: object = None,
+    body_example: object = None,
     tag: str = "",
-    others: Mapping[str, Any] | None = None,
+    others: Mapping[str, object] | None = None,
     says: str = "The answer.",
-) -> Callable[[Any], Any]:
+) -> Callable[[Handler], Handler]:
     """Return a decorator that describes one operation: its name, body, answer, examples and every error.
 
     `is_page`: the answer is a page of a list; `is_edit`: it honours `If-Match`; `is_post`: `Idempotency-Key`;
@@ -212,9 +213,9 @@ def operation(
         scope_sentence = "Requires no key."
     role_sentence = f" Roles: {describe_allowed(needs)}." if needs else ""
 
-    def describe(handler: Callable[..., Any]) -> Callable[..., Any]:
+    def describe(handler: Handler) -> Handler:
         sentence = inspect.cleandoc(handler.__doc__ or "").replace("\n", " ")
-        described: Callable[..., Any] = extend_schema(
+        described: Handler = extend_schema(
             operation_id=name,
             summary=summary,
             description=f"{sentence} {scope_sentence}{role_sentence}",
@@ -245,7 +246,7 @@ def _page_of(shape: Shape) -> Any:
 
 
 def _examples(
-    example: Any, body_example: Any, *, status: int, is_page: bool, media_type: str
+    example: object, body_example: object, *, status: int, is_page: bool, media_type: str
 ) -> Sequence[OpenApiExample]:
     examples = []
     if body_example is not None:

@@ -136,7 +136,7 @@ class CsvRenderer(BaseRenderer):
     media_type = CSV
     format = "csv"
 
-    def render(self, data: Any, *_: Any) -> bytes:
+    def render(self, data: object, *_: object) -> bytes:
         """Return an error as JSON: only errors come here."""
         return JSONRenderer().render(data)
 

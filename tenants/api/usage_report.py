@@ -44,7 +44,7 @@ class KeyUsageQuery(forms.Form):
         return groups
 
 
-def report_usage(tenant: Tenant, query: Mapping[str, Any], *, key_id: UUID | None) -> dict[str, Any]:
+def report_usage(tenant: Tenant, query: Mapping[str, Any], *, key_id: UUID | None) -> dict[str, object]:
     """Return the sums that a checked query names, and their total. Raises BadRange and TooManySums."""
     now = timezone.now()
     month_begins, _ = months.bounds(months.period_of(now))
@@ -55,7 +55,7 @@ def report_usage(tenant: Tenant, query: Mapping[str, Any], *, key_id: UUID | Non
     return {"start": start.isoformat(), "end": end.isoformat(), "data": rows, "total": _total(rows)}
 
 
-def report_usage_of_key(tenant_id: UUID, key_id: UUID, parameters: Mapping[str, str]) -> dict[str, Any]:
+def report_usage_of_key(tenant_id: UUID, key_id: UUID, parameters: Mapping[str, str]) -> dict[str, object]:
     """Return what one key used, and what is left of the workspace's credits.
 
     The parameters of the address are those of a workspace's usage but `key`.
@@ -96,7 +96,7 @@ def _present_sum(row: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _total(rows: list[dict[str, Any]]) -> dict[str, Any]:
+def _total(rows: list[dict[str, Any]]) -> dict[str, object]:
     total: dict[str, Any] = {"day": None, "style": None, "key": None, "version": None}
     for name in ("requests", "prompt_tokens", "completion_tokens", "cost_nanousd"):
         total[name] = sum(row[name] for row in rows)

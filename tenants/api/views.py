@@ -115,12 +115,12 @@ class WorkspaceView(APIView):
         form.is_valid(raise_exception=True)
         return dict(form.validated_data)
 
-    def answer_object(self, data: dict[str, Any], *, status: int = 200) -> Response:
+    def answer_object(self, data: dict[str, object], *, status: int = 200) -> Response:
         """Return one object with its ETag."""
         return Response(data, status=status, headers={"ETag": etag_of(data)})
 
     def answer_page(
-        self, rows: QuerySet[Any], present: Callable[[list[Any]], list[dict[str, Any]]]
+        self, rows: QuerySet[Any], present: Callable[[list[Any]], list[dict[str, object]]]
     ) -> Response:
         """Return one page of a list. `present` turns its rows into objects."""
         pages = self.pagination_class()
@@ -131,7 +131,7 @@ class WorkspaceView(APIView):
         """Return the order of the list: newest first unless a view says otherwise."""
         return ("-created_at", "-pk")
 
-    def require_match(self, data: dict[str, Any]) -> None:
+    def require_match(self, data: dict[str, object]) -> None:
         """Raise PreconditionFailed if `If-Match` names another state of the object than `data`."""
         require_match(self.request, data)
 

@@ -296,7 +296,7 @@ class EventsView(WorkspaceView):
         return self.answer_page(events, lambda page: [_present_event(row) for row in page])
 
 
-def _present_event(event: OutboxEvent) -> dict[str, Any]:
+def _present_event(event: OutboxEvent) -> dict[str, object]:
     presented: Any = EventObject(payload_of(event)).data
     return dict(presented)
 

@@ -19,7 +19,7 @@ from tenants.models import EventType, OutboxEvent
 EVENTS_KEPT = timedelta(days=30)
 PRUNE_BATCH_SIZE = 1_000
 
-type Present = Callable[[Any], Mapping[str, Any]]
+type Present = Callable[[Any], Mapping[str, object]]
 type Subscribe = Callable[[OutboxEvent], None]
 
 _presenters: dict[type[Model], Present] = {}
@@ -64,7 +64,7 @@ def record_event(tenant_id: UUID, event_type: EventType, subject: Model, **facts
     return event
 
 
-def present(subject: Model) -> Mapping[str, Any]:
+def present(subject: Model) -> Mapping[str, object]:
     """Return a row as the API shows it. Raises NoPresenter."""
     presenter = _presenters.get(type(subject))
     if presenter is None:
@@ -72,7 +72,7 @@ def present(subject: Model) -> Mapping[str, Any]:
     return presenter(subject)
 
 
-def payload_of(event: OutboxEvent) -> dict[str, Any]:
+def payload_of(event: OutboxEvent) -> dict[str, object]:
     """Return what an event says, as webhooks and the API have it. Messages in it become texts as JSON."""
     return {
         "type": event.type,

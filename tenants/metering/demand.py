@@ -7,7 +7,6 @@ from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
 from uuid import UUID
 
 from django.db import connection
@@ -68,7 +67,7 @@ def _newest_requests(
 ) -> dict[UUID, dict[int, Times]]:
     """Return style → version number → times of admission."""
     present = months.period_of(window + WINDOW)
-    parameters: dict[str, Any] = {
+    parameters = {
         "styles": list(styles),
         "window": window,
         "remembered": remembered,

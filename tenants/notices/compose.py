@@ -109,7 +109,7 @@ def _write(mail: NoticeMail, *, skipped_before: int, is_last: bool) -> Mail:
     return message
 
 
-def _render(event: OutboxEvent, layout: str, context: dict[str, Any]) -> str:
+def _render(event: OutboxEvent, layout: str, context: dict[str, object]) -> str:
     name = f"{FOLDER}/{NOTICES[event.type].template}.txt"
     return render_to_string(name, {**context, "layout": f"{FOLDER}/{layout}"})
 
@@ -137,7 +137,7 @@ def _headers(mail: NoticeMail, stop_url: str | None) -> dict[str, str]:
     return headers
 
 
-def _facts_of(event: OutboxEvent) -> dict[str, Any]:
+def _facts_of(event: OutboxEvent) -> dict[str, object]:
     """Return what an event tells, ready to be read: its object, and what stands beside it."""
     thing = _with_times(event.object)
     facts = _with_times(event.facts)
@@ -161,7 +161,7 @@ def _with_times(facts: dict[str, Any]) -> dict[str, Any]:
     return {**facts, **times}
 
 
-def _findings_of(thing: dict[str, Any]) -> list[dict[str, str]]:
+def _findings_of(thing: dict[str, object]) -> list[dict[str, str]]:
     findings = thing.get("findings")
     return findings[:FINDINGS_SHOWN] if isinstance(findings, list) else []
 
@@ -172,7 +172,7 @@ def _scope_label(scope: str) -> str:
     return within_sentence(str(label)) if label else scope
 
 
-def _style_of(thing: dict[str, Any]) -> dict[str, str]:
+def _style_of(thing: dict[str, object]) -> dict[str, str]:
     """Return a style's name as programs write it, and the path of its page. A version's ends in @number."""
     model = str(thing.get("model", "")).partition("@")[0]
     owner, slash, slug = model.partition("/")

@@ -1,7 +1,6 @@
 """The page with what was done in the workspace, and the same as a table to download."""
 
 from datetime import date
-from typing import Any
 from urllib.parse import urlencode
 
 from django.http import HttpResponse, StreamingHttpResponse
@@ -58,7 +57,7 @@ def download_audit_log(request: MemberRequest) -> HttpResponseBase:
     return response
 
 
-def _query_of(filters: dict[str, Any]) -> str:
+def _query_of(filters: dict[str, object]) -> str:
     """Return the filters as they stand in an address, without those that are empty."""
     given = {}
     for name, value in filters.items():
@@ -67,7 +66,7 @@ def _query_of(filters: dict[str, Any]) -> str:
     return urlencode(given)
 
 
-def _row(entry: AuditEntry) -> dict[str, Any]:
+def _row(entry: AuditEntry) -> dict[str, object]:
     changed = []
     for name in {**entry.before, **entry.after}:
         changed.append((name, entry.before.get(name), entry.after.get(name)))

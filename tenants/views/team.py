@@ -1,7 +1,6 @@
 """Pages about the people of a workspace, and the page that an invitation's link leads to."""
 
 from functools import partial
-from typing import Any
 from uuid import UUID
 
 from allauth.account.adapter import get_adapter
@@ -206,7 +205,7 @@ def _find_member(request: MemberRequest, member_id: int) -> Membership:
 def _team_page(request: MemberRequest, form: InviteForm, *, status: int = 200) -> HttpResponse:
     people = Membership.objects.filter(tenant=request.tenant).select_related("user")
     open_invitations = Invitation.objects.filter(tenant=request.tenant).select_related("invited_by")
-    context: dict[str, Any] = {
+    context = {
         "members": list(people.order_by("created_at", "pk")),
         "invitations": list(open_invitations.order_by("-created_at")),
         "now": timezone.now(),

@@ -3,7 +3,6 @@
 from collections.abc import Callable
 from datetime import timedelta
 from functools import partial
-from typing import Any
 from uuid import UUID
 
 from django.contrib import messages
@@ -180,7 +179,7 @@ def _endpoint_page(
     *,
     form: EndpointForm | None = None,
     status: int = 200,
-    **extra_context: Any,
+    **extra_context: object,
 ) -> HttpResponse:
     saved = {"url": endpoint.url, "description": endpoint.description, "event_types": endpoint.event_types}
     context = {
@@ -193,7 +192,7 @@ def _endpoint_page(
     return render(request, "tenants/webhook.html", context, status=status)
 
 
-def _deliveries_context(request: MemberRequest, endpoint: WebhookEndpoint) -> dict[str, Any]:
+def _deliveries_context(request: MemberRequest, endpoint: WebhookEndpoint) -> dict[str, object]:
     """Return one page of deliveries, newest first; `?before=` names the last one of the page before."""
     newest = endpoint.deliveries.select_related("event").order_by("-pk")
     rows = _before(newest, request.GET.get("before", ""))

@@ -9,7 +9,6 @@ by its id.
 import json
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any
 
 from cryptography.fernet import InvalidToken
 from django.conf import settings
@@ -125,7 +124,7 @@ def disable(endpoint: WebhookEndpoint, reason: Message) -> bool:
     with transaction.atomic():
         enabled = WebhookEndpoint.objects.filter(pk=endpoint.pk, is_enabled=True)
         now = timezone.now()
-        changes: dict[str, Any] = {"is_enabled": False, "disabled_at": now, "disabled_reason": reason}
+        changes: dict[str, object] = {"is_enabled": False, "disabled_at": now, "disabled_reason": reason}
         is_changed = bool(enabled.update(**changes, changed_at=now))
         if is_changed:
             give_up_pending(endpoint)
@@ -160,7 +159,7 @@ def _attempt(delivery: WebhookDelivery, lease: EndpointLease) -> bool:
     """Send an event once and note the outcome; return whether the receiver took it."""
     at = timezone.now()
     answer = _send(delivery, at, lease.limits)
-    changes: dict[str, Any] = {
+    changes: dict[str, object] = {
         "attempts": delivery.attempts + 1,
         "attempted_at": at,
         "status_code": answer.status_code,
@@ -212,7 +211,7 @@ def secrets_in_force(endpoint: WebhookEndpoint, at: datetime) -> list[str]:
 
 
 def _record_failure(
-    row: WebhookDeliveryQuerySet, endpoint: WebhookEndpoint, changes: dict[str, Any], *, at: datetime
+    row: WebhookDeliveryQuerySet, endpoint: WebhookEndpoint, changes: dict[str, object], *, at: datetime
 ) -> None:
     """Note a failed attempt: try again later, or disable an endpoint that is gone or has failed for long."""
     failing_since = endpoint.failing_since or at

@@ -92,7 +92,7 @@ class _Bounded:
     deadline_s: float | None = None  # on the monotonic clock; None: during the handshake, which has its own
     bytes_left = 0
 
-    def recv_into(self, *args: Any) -> int:
+    def recv_into(self, *args: object) -> int:
         """Receive as a socket does. Raises DeadlinePassed or TooMuchReceived."""
         if self.deadline_s is not None:
             self.settimeout(_left_s(self.deadline_s))  # type: ignore[attr-defined]

@@ -27,7 +27,7 @@ class Command(BaseCommand):
     )
     audit_action = "secrets.sealed"
 
-    def handle(self, **_: Any) -> None:
+    def handle(self, **_: object) -> None:
         """Encrypt all, print how many, then a line for each pepper."""
         lost_endpoints, endpoints = reseal_rows(WebhookEndpoint.objects.all(), reseal_secrets)
         # Passkeys have no secret here.
