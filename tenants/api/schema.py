@@ -187,40 +187,26 @@ def operation(
     if example is None:
         example = getattr(answer, "example", None)
     shape = _page_of(answer) if is_page and answer else answer
-    responses: dict[Any, Any] = {}
-    if shape:
-        responses[(status, JSON) if others else status] = OpenApiResponse(shape, description=says)
-    for media_type, other in (others or {}).items():
-        responses[(status, media_type)] = OpenApiResponse(other, description=says)
-    if not responses:
-        responses[status] = OpenApiResponse(description="Done.")
-    errors = COMMON_ERRORS | (ERRORS_OF_CHANGES if body or is_edit or is_post or is_change else {})
-    if can_conflict:
-        errors = {**errors, 409: CONFLICT}
-    for code, description in errors.items():
-        responses[(code, CONTENT_TYPE)] = OpenApiResponse(Problem, description=description)
+    others = others or {}
+    answers = _describe_answers(shape, others, status=status, says=says)
+    is_any_change = bool(body or is_edit or is_post or is_change)
+    errors = _describe_errors(is_change=is_any_change, can_conflict=can_conflict)
     parameters: list[Any] = [query] if query else []
-    if is_page:
-        parameters += [LIMIT, CURSOR]
-    if is_post:
-        parameters.append(IDEMPOTENCY_KEY)
-    if is_edit:
-        parameters.append(IF_MATCH)
+    parameters += [LIMIT, CURSOR] if is_page else []
+    parameters += [IDEMPOTENCY_KEY] if is_post else []
+    parameters += [IF_MATCH] if is_edit else []
     shown_as = JSON if shape or not others else next(iter(others))
     examples = _examples(example, body_example, status=status, is_page=is_page, media_type=shown_as)
-    scope_sentence = f"Requires the scope `{scope.value}`." if scope else "Works with any key."
-    if not needs_key:
-        scope_sentence = "Requires no key."
-    role_sentence = f" Roles: {describe_allowed(needs)}." if needs else ""
+    rights = _describe_rights(scope, needs, needs_key=needs_key)
 
     def describe(handler: Handler) -> Handler:
         sentence = inspect.cleandoc(handler.__doc__ or "").replace("\n", " ")
         described: Handler = extend_schema(
             operation_id=name,
             summary=summary,
-            description=f"{sentence} {scope_sentence}{role_sentence}",
+            description=f"{sentence} {rights}",
             request=body,
-            responses=responses,
+            responses=answers | errors,
             parameters=parameters,
             auth=None if needs_key else [],
             examples=examples,
@@ -231,6 +217,36 @@ def operation(
         return described
 
     return describe
+
+
+def _describe_answers(
+    shape: Any, others: Mapping[str, object], *, status: int, says: str
+) -> dict[Any, OpenApiResponse]:
+    """Return the answers of a success by status, or by status and media type where there are several."""
+    answers: dict[Any, OpenApiResponse] = {}
+    if shape:
+        answers[(status, JSON) if others else status] = OpenApiResponse(shape, description=says)
+    for media_type, other in others.items():
+        answers[(status, media_type)] = OpenApiResponse(other, description=says)
+    return answers or {status: OpenApiResponse(description="Done.")}
+
+
+def _describe_errors(*, is_change: bool, can_conflict: bool) -> dict[Any, OpenApiResponse]:
+    sentences = COMMON_ERRORS | (ERRORS_OF_CHANGES if is_change else {})
+    if can_conflict:
+        sentences = {**sentences, 409: CONFLICT}
+    errors = {}
+    for code, sentence in sentences.items():
+        errors[code, CONTENT_TYPE] = OpenApiResponse(Problem, description=sentence)
+    return errors
+
+
+def _describe_rights(scope: Scope | None, needs: Permission | None, *, needs_key: bool) -> str:
+    """Return what a key and a person need."""
+    sentence = f"Requires the scope `{scope.value}`." if scope else "Works with any key."
+    if not needs_key:
+        sentence = "Requires no key."
+    return f"{sentence} Roles: {describe_allowed(needs)}." if needs else sentence
 
 
 def _page_of(shape: Shape) -> Any:
