@@ -16,7 +16,6 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
-from django.utils import timezone
 
 from tenants.accounts.access import Access
 from tenants.events import outbox
@@ -163,25 +162,6 @@ def names(monkeypatch) -> Callable[..., list[str]]:
 
 def _family(text: str) -> socket.AddressFamily:
     return socket.AF_INET6 if ip_address(text).version == 6 else socket.AF_INET
-
-
-@dataclass
-class Clock:
-    """What `timezone.now()` says."""
-
-    at: datetime
-
-    def move(self, **span: float) -> None:
-        self.at += timedelta(**span)
-
-
-@pytest.fixture
-def clock(monkeypatch) -> Clock:
-    """A clock that only the test moves."""
-    # A minute ahead, because rows take their own defaults from the clock of the machine.
-    moved = Clock(timezone.now() + timedelta(minutes=1))
-    monkeypatch.setattr(timezone, "now", lambda: moved.at)
-    return moved
 
 
 @pytest.fixture(autouse=True)
