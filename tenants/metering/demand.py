@@ -7,6 +7,7 @@ from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 from uuid import UUID
 
 from django.db import connection
@@ -67,7 +68,7 @@ def _newest_requests(
 ) -> dict[UUID, dict[int, Times]]:
     """Return style → version number → times of admission."""
     present = months.period_of(window + WINDOW)
-    parameters = {
+    parameters: dict[str, Any] = {
         "styles": list(styles),
         "window": window,
         "remembered": remembered,
