@@ -38,12 +38,16 @@ def onboarding_of(user: User, tenant: Tenant) -> Onboarding:
         owes=Exists(unpaid),
         refusals=refused_lately(OuterRef("pk")),
     )
-    row = workspaces.values(
-        "steps_hidden_at", "has_written", "has_key", "has_called", "owes", "refusals"
-    ).get()
-    is_hidden = row.pop("steps_hidden_at") is not None
-    refusals = read_refusals(row.pop("refusals"))
-    return Onboarding(is_hidden=is_hidden, refusals=refusals, **row)
+    columns = ("steps_hidden_at", "has_written", "has_key", "has_called", "owes", "refusals")
+    row = workspaces.values(*columns).get()
+    return Onboarding(
+        is_hidden=row["steps_hidden_at"] is not None,
+        has_written=row["has_written"],
+        has_key=row["has_key"],
+        has_called=row["has_called"],
+        owes=row["owes"],
+        refusals=read_refusals(row["refusals"]),
+    )
 
 
 def hide_steps(user: User, tenant: Tenant) -> None:

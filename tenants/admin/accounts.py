@@ -237,7 +237,7 @@ class AuthenticatorAdmin(SuperusersOnly, OperatorAdmin):
     readonly_fields = fields
     actions = ["remove"]
 
-    def has_add_permission(self, request: HttpRequest) -> bool:
+    def has_add_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
         return False
 
     def has_change_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:

@@ -28,7 +28,7 @@ FILTER_COLUMNS = {"style": "style_name", "key": "key", "outcome": "outcome"}  # 
 class UsageSum(serializers.Serializer[Any]):
     """Usage of a day, style, key or version. Fields not grouped by are `null`."""
 
-    example: ClassVar = {
+    example: ClassVar[dict[str, object]] = {
         "day": "2026-11-26",
         "style": "acme/brand-voice",
         "key": None,

@@ -10,6 +10,7 @@ from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils import timezone
+from django.utils.functional import Promise
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 from django.views.decorators.cache import never_cache
@@ -25,7 +26,7 @@ from tenants.views.outcomes import run_action
 
 Role = Membership.Role
 # What somebody is by a role, within a sentence.
-WITH_ARTICLE = {
+WITH_ARTICLE: dict[str, Promise] = {
     Role.OWNER: _("an owner"),
     Role.ADMIN: _("an admin"),
     Role.MEMBER: _("a member"),

@@ -9,6 +9,7 @@ by its id.
 import json
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from typing import Any
 
 from cryptography.fernet import InvalidToken
 from django.conf import settings
@@ -211,7 +212,7 @@ def secrets_in_force(endpoint: WebhookEndpoint, at: datetime) -> list[str]:
 
 
 def _record_failure(
-    row: WebhookDeliveryQuerySet, endpoint: WebhookEndpoint, changes: dict[str, object], *, at: datetime
+    row: WebhookDeliveryQuerySet, endpoint: WebhookEndpoint, changes: dict[str, Any], *, at: datetime
 ) -> None:
     """Note a failed attempt: try again later, or disable an endpoint that is gone or has failed for long."""
     failing_since = endpoint.failing_since or at
