@@ -2,7 +2,7 @@ from django.apps import AppConfig
 
 
 class TenantsConfig(AppConfig):
-    """The floor as the gateway has it: models, and nobody who records events."""
+    """The app in the gateway: models only; nothing records events."""
 
     name = "tenants"
     verbose_name = "Workspaces"
@@ -10,12 +10,12 @@ class TenantsConfig(AppConfig):
 
 
 class TenantsSiteConfig(TenantsConfig):
-    """The floor as the site and the workers have it: what happens becomes events."""
+    """The app in the site and the workers: what happens is recorded as events."""
 
     default = True
 
     def ready(self) -> None:
-        """Tell the outbox how the API shows this floor's objects, and who carries events on."""
+        """Tell the outbox how the API presents this app's objects, and who gets its events."""
         from tenants.api import presenters  # noqa: PLC0415 (models are not loaded before)
         from tenants.events.outbox import register_presenter, register_subscriber  # noqa: PLC0415
         from tenants.models import ApiKey, Tenant, WebhookEndpoint  # noqa: PLC0415

@@ -1,7 +1,7 @@
 """Delete a workspace: a day after an owner asked, and unless an owner stops it until then.
 
 The workspace works as before for that day. A deleted workspace opens nothing from the next request on: no
-key, no page, no invitation. Its styles are erased by the floor above, with a proof of each step. What the
+key, no page, no invitation. The app of styles erases its styles, with a proof of each step. What the
 law wants kept stays: invoices, credit notes, the ledger they are made of, and the audit log. Memberships
 stay for a month, so that its people read what happened.
 """
@@ -156,7 +156,7 @@ def _lock_to_delete(tenant: Tenant) -> Tenant:
 
 
 def _close(tenant: Tenant) -> None:
-    """Let nothing open a workspace any more; the sweep of erasures does the rest."""
+    """End everything that opens a workspace; the sweep of erasures does the rest."""
     now = timezone.now()
     _stop_paying(tenant)
     Invitation.objects.filter(tenant=tenant).delete()

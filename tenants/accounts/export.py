@@ -34,7 +34,7 @@ class Table:
 
 
 def list_tables(tenant: Tenant) -> list[Table]:
-    """Return what this floor knows of a workspace. Digests and secrets are in none of it."""
+    """Return what this app knows of a workspace, without digests and secrets."""
     endpoints = WebhookEndpoint.objects.filter(tenant=tenant).annotate(host=HOST)
     entries = AuditEntry.objects.filter(tenant=tenant).annotate(was=F("before"), became=F("after"))
     rows_of: dict[str, QuerySet[Any]] = {

@@ -69,7 +69,7 @@ def read_impersonation(request: HttpRequest) -> Impersonation | None:
 
 
 def find_seen_tenant(request: HttpRequest) -> Tenant | None:
-    """Return the workspace that an operator looks at now. One who is no operator any more sees nothing."""
+    """Return the workspace that an operator looks at now; None for a former operator."""
     begun = read_impersonation(request)
     user = request.user
     if begun is None or begun.is_over or not isinstance(user, User):

@@ -113,7 +113,7 @@ def create_own_tenant(user: User, *, name: str) -> Tenant:
 
 
 def prune_foundings() -> int:
-    """Delete foundings that no limit counts any more; return how many."""
+    """Delete foundings that are too old to count; return how many."""
     deleted, _ = Founding.objects.filter(created_at__lt=timezone.now() - DAY).delete()
     return deleted
 

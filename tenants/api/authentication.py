@@ -15,7 +15,7 @@ UNKNOWN_KEYS_PER_MINUTE = 60  # from one address
 
 
 class BadKey(exceptions.AuthenticationFailed):
-    """The key opens nothing (any more)."""
+    """The key is unknown, or no longer valid."""
 
     default_code = "invalid_api_key"
     default_detail = (

@@ -11,7 +11,7 @@ class UsageArchiveQuerySet(models.QuerySet["UsageArchive"]):
     """Questions about archived months."""
 
     def gone(self) -> Self:
-        """Return the months whose events are not in the database any more."""
+        """Return the months whose events are no longer in the database."""
         return self.filter(state__in=(UsageArchive.State.DETACHED, UsageArchive.State.ARCHIVED))
 
     def unfinished(self) -> Self:

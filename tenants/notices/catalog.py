@@ -19,7 +19,7 @@ class Audience(Enum):
     MANAGERS = auto()  # owners and admins
     PAYERS = auto()  # all who may pay: billing managers, too
     MEMBERS = auto()
-    CONCERNED = auto()  # managers, where that person is no member any more or a program made it
+    CONCERNED = auto()  # managers, where that person has left or a program made it
     MANAGERS_AND_CONCERNED = auto()
 
 

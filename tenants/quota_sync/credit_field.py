@@ -55,7 +55,7 @@ def _wallet(tenant: Tenant, at: datetime) -> str:
 def _entries(tenant: Tenant, previous: str, period: str) -> list[Entry]:
     credits = open_credits(tenant.pk, before=previous)
     credits = settle_charges(credits, open_charges(tenant, credits, until=months.before(previous)))
-    # A void invoice gave its burns back: nothing of that month burns any more.
+    # A void invoice gave its burns back: that month burns nothing.
     is_void = Invoice.objects.filter(tenant=tenant, period=previous, state=Invoice.State.VOID).exists()
     entries = []
     for credit in credits:

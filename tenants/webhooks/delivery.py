@@ -118,7 +118,7 @@ def render_event(event: OutboxEvent) -> str:
 
 
 def disable(endpoint: WebhookEndpoint, reason: Message) -> bool:
-    """Send an endpoint nothing any more, and give up what waits; return False if it was disabled before.
+    """Stop sending to an endpoint, and give up what waits; return False if it was disabled before.
 
     What was given up may be sent again one by one, once the endpoint is enabled.
     """
@@ -134,7 +134,7 @@ def disable(endpoint: WebhookEndpoint, reason: Message) -> bool:
 
 
 def give_up_pending(endpoint: WebhookEndpoint) -> None:
-    """Mark as failed what waits for an endpoint that gets nothing any more."""
+    """Mark as failed what waits for an endpoint that was disabled."""
     pending = WebhookDelivery.objects.pending().filter(endpoint=endpoint)
     pending.filter(failure=Message()).update(failure=DeliveryFault.NEVER_SENT())
     pending.update(status=WebhookDelivery.Status.FAILED)
