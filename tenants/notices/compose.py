@@ -26,7 +26,7 @@ from core.grammar import within_sentence
 from core.money import usd
 from tenants.metering.allowance import OveragePolicy
 from tenants.models import NoticeKind, NoticeMail, OutboxEvent, ReachedThreshold, Scope
-from tenants.notices.catalog import ALWAYS_SENT, NOTICES
+from tenants.notices.catalog import ALWAYS_SENT
 from tenants.notices.choices import unsubscribe_url
 
 Measure = ReachedThreshold.Measure
@@ -110,7 +110,7 @@ def _write(mail: NoticeMail, *, skipped_before: int, is_last: bool) -> Mail:
 
 
 def _render(event: OutboxEvent, layout: str, context: dict[str, object]) -> str:
-    name = f"{FOLDER}/{NOTICES[event.type].template}.txt"
+    name = f"{FOLDER}/{event.type.replace('.', '_')}.txt"
     return render_to_string(name, {**context, "layout": f"{FOLDER}/{layout}"})
 
 

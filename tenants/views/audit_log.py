@@ -1,6 +1,7 @@
 """The page with what was done in the workspace, and the same as a table to download."""
 
 from datetime import date
+from typing import Any
 from urllib.parse import urlencode
 
 from django.http import HttpResponse, StreamingHttpResponse
@@ -22,9 +23,7 @@ ENTRIES_SHOWN = 50
 @requires(to_read=Permission.READ_AUDIT_LOG)
 def show_audit_log(request: MemberRequest) -> HttpResponse:
     """Show one page of the log, newest first; `?before=` names the last entry of the page before."""
-    actions = audit_log.list_actions(request.tenant)
-    form = AuditFilterForm(request.GET, actions=actions)
-    filters = form.cleaned_data if form.is_valid() else {}
+    form, filters = _read_filters(request)
     entries = audit_log.find_entries(request.tenant, **filters)
     before = request.GET.get("before", "")
     if before.isascii() and before.isdigit() and len(before) < 19:
@@ -49,12 +48,17 @@ def show_audit_log(request: MemberRequest) -> HttpResponse:
 @requires(to_read=Permission.READ_AUDIT_LOG)
 def download_audit_log(request: MemberRequest) -> HttpResponseBase:
     """Answer the log, or what the filters leave of it, as CSV."""
-    form = AuditFilterForm(request.GET, actions=audit_log.list_actions(request.tenant))
-    filters = form.cleaned_data if form.is_valid() else {}
+    _, filters = _read_filters(request)
     entries = audit_log.find_entries(request.tenant, **filters)
     response = StreamingHttpResponse(audit_log.write_csv(entries), content_type="text/csv; charset=utf-8")
     response["Content-Disposition"] = f'attachment; filename="audit-log-{request.tenant.slug}.csv"'
     return response
+
+
+def _read_filters(request: MemberRequest) -> tuple[AuditFilterForm, dict[str, Any]]:
+    """Return the form as it was sent, and the filters of a valid one."""
+    form = AuditFilterForm(request.GET, actions=audit_log.list_actions(request.tenant))
+    return form, form.cleaned_data if form.is_valid() else {}
 
 
 def _query_of(filters: dict[str, object]) -> str:
