@@ -25,7 +25,7 @@ class Audience(Enum):
 
 @dataclass(frozen=True)
 class Notice:
-    """How people are notified of one type of event. Its template in templates/tenants/mail/ has the type's name."""
+    """How people are notified of one type of event. A template in templates/tenants/mail/ has its name."""
 
     kind: NoticeKind
     audience: Audience
