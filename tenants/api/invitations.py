@@ -36,7 +36,12 @@ class InvitationObject(serializers.Serializer[Invitation]):
     object = serializers.CharField(default="invitation", read_only=True)
     email = serializers.EmailField()
     role = serializers.ChoiceField(Membership.Role.choices)
-    invited_by = serializers.CharField(source="invited_by.email", read_only=True, allow_null=True)
+    invited_by = serializers.CharField(
+        source="invited_by.email",
+        read_only=True,
+        allow_null=True,
+        help_text="Return the address of the person who invited; null: a program did.",
+    )
     created_at = serializers.DateTimeField()
     mailed_at = serializers.DateTimeField(
         allow_null=True, help_text="`null` if the email could not be sent. Resend it."

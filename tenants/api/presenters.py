@@ -48,7 +48,12 @@ class KeyObject(serializers.Serializer[ApiKey]):
     scopes = serializers.ListField(child=serializers.ChoiceField(Scope.choices))
     limits = KeyLimits(source="*", read_only=True)
     is_live = serializers.SerializerMethodField()
-    created_by = serializers.CharField(source="created_by.email", read_only=True, allow_null=True)
+    created_by = serializers.CharField(
+        source="created_by.email",
+        read_only=True,
+        allow_null=True,
+        help_text="Return the address of the person who made it; null: a program did.",
+    )
     replaced_by = serializers.UUIDField(source="replaced_by_id", allow_null=True)
     created_at = serializers.DateTimeField()
     expires_at = serializers.DateTimeField(allow_null=True)
@@ -105,7 +110,12 @@ class AuditObject(serializers.Serializer[AuditEntry]):
     object = serializers.CharField(default="audit_entry", read_only=True)
     at = serializers.DateTimeField()
     action = serializers.CharField(help_text="As `api_key.created`.")
-    actor = serializers.CharField(source="actor.email", read_only=True, allow_null=True)
+    actor = serializers.CharField(
+        source="actor.email",
+        read_only=True,
+        allow_null=True,
+        help_text="Return the person's address; null: a program.",
+    )
     api_key = serializers.UUIDField(source="api_key_id", allow_null=True, help_text="The API key used.")
     object_type = serializers.CharField()
     object_id = serializers.CharField()
