@@ -48,12 +48,7 @@ class KeyObject(serializers.Serializer[ApiKey]):
     scopes = serializers.ListField(child=serializers.ChoiceField(Scope.choices))
     limits = KeyLimits(source="*", read_only=True)
     is_live = serializers.SerializerMethodField()
-    created_by = serializers.CharField(
-        source="created_by.email",
-        read_only=True,
-        allow_null=True,
-        help_text="Return the address of the person who made it; null: a program did.",
-    )
+    created_by = serializers.SerializerMethodField()
     replaced_by = serializers.UUIDField(source="replaced_by_id", allow_null=True)
     created_at = serializers.DateTimeField()
     expires_at = serializers.DateTimeField(allow_null=True)
@@ -67,6 +62,10 @@ class KeyObject(serializers.Serializer[ApiKey]):
     def get_is_live(self, key: ApiKey) -> bool:
         """Return whether it opens anything."""
         return key.revoked_at is None and not key.is_expired
+
+    def get_created_by(self, key: ApiKey) -> str | None:
+        """Return the address of the person who made it; null: a program did."""
+        return key.created_by.email if key.created_by else None
 
 
 class WorkspaceObject(serializers.Serializer[Tenant]):
@@ -110,12 +109,7 @@ class AuditObject(serializers.Serializer[AuditEntry]):
     object = serializers.CharField(default="audit_entry", read_only=True)
     at = serializers.DateTimeField()
     action = serializers.CharField(help_text="As `api_key.created`.")
-    actor = serializers.CharField(
-        source="actor.email",
-        read_only=True,
-        allow_null=True,
-        help_text="Return the person's address; null: a program.",
-    )
+    actor = serializers.SerializerMethodField()
     api_key = serializers.UUIDField(source="api_key_id", allow_null=True, help_text="The API key used.")
     object_type = serializers.CharField()
     object_id = serializers.CharField()
@@ -123,6 +117,10 @@ class AuditObject(serializers.Serializer[AuditEntry]):
     before = serializers.DictField()
     after = serializers.DictField()
     address = serializers.CharField(allow_null=True)
+
+    def get_actor(self, entry: AuditEntry) -> str | None:
+        """Return the person's address; null: a program."""
+        return entry.actor.email if entry.actor else None
 
 
 class EndpointObject(serializers.Serializer[WebhookEndpoint]):
