@@ -2,7 +2,7 @@ from django.apps import AppConfig
 
 
 class TenantsConfig(AppConfig):
-    """The app as the gateway loads it: models only, nothing records events."""
+    """The app in the gateway: models only; nothing records events."""
 
     name = "tenants"
     verbose_name = "Workspaces"
@@ -10,12 +10,12 @@ class TenantsConfig(AppConfig):
 
 
 class TenantsSiteConfig(TenantsConfig):
-    """The app as the site and the workers load it: changes are recorded as events."""
+    """The app in the site and the workers: what happens is recorded as events."""
 
     default = True
 
     def ready(self) -> None:
-        """Register with the outbox how the API shows this app's objects, and what delivers events."""
+        """Tell the outbox how the API presents this app's objects, and who gets its events."""
         from tenants.api import presenters  # noqa: PLC0415 (models are not loaded before)
         from tenants.events.outbox import register_presenter, register_subscriber  # noqa: PLC0415
         from tenants.models import ApiKey, Tenant, WebhookEndpoint  # noqa: PLC0415

@@ -1,7 +1,5 @@
 """Variables of every template."""
 
-from typing import Any
-
 from django.http import HttpRequest
 from django.utils.functional import SimpleLazyObject
 
@@ -10,7 +8,7 @@ from tenants.accounts.roles import Permission, allows
 from tenants.models import Membership, Tenant
 
 
-def tenant(request: HttpRequest) -> dict[str, Any]:
+def tenant(request: HttpRequest) -> dict[str, object]:
     """Return the workspace that is open, what its visitor may do there, and their other workspaces.
 
     They query the database only when a template shows them: one query for all.
@@ -20,14 +18,14 @@ def tenant(request: HttpRequest) -> dict[str, Any]:
         "tenant": SimpleLazyObject(lambda: _find_tenant(request)),
         "may": SimpleLazyObject(lambda: _list_rights(request)),
         "other_workspaces": SimpleLazyObject(lambda: _list_others(request)),
-        "look": SimpleLazyObject(lambda: _find_look(request)),
+        "impersonation": SimpleLazyObject(lambda: _find_impersonation(request)),
     }
 
 
-def _find_look(request: HttpRequest) -> impersonation.Impersonation | None:
-    """Return the look of an operator at a workspace, which each page says; no query."""
-    look = impersonation.read_impersonation(request)
-    return None if look is None or look.is_over else look
+def _find_impersonation(request: HttpRequest) -> impersonation.Impersonation | None:
+    """Return the impersonation of an owner by an operator, which each page says; no query."""
+    begun = impersonation.read_impersonation(request)
+    return None if begun is None or begun.is_over else begun
 
 
 def _find_membership(request: HttpRequest) -> Membership | None:

@@ -1,6 +1,5 @@
 """What the management APIs of other apps use of this one. It loads REST framework; `public` does not."""
 
-from tenants.api import rate_limit
 from tenants.api.presenters import AuditObject, KeyObject, WorkspaceObject, present_key, present_workspace
 from tenants.api.schema import operation
 from tenants.api.views import WorkspaceView, idempotent, repeatable
@@ -14,6 +13,5 @@ __all__ = [
     "operation",
     "present_key",
     "present_workspace",
-    "rate_limit",
     "repeatable",
 ]

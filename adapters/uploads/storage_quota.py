@@ -12,7 +12,7 @@ from django.utils.translation import gettext, gettext_noop, ngettext
 from adapters import object_store
 from adapters.models import AdapterVersion, Status, Style
 from adapters.validation.limits import ARCHIVE_LIMIT
-from tenants.metering.plans import Limits, limits_of
+from tenants.metering.plans import TenantLimits, limits_of
 from tenants.models import Tenant
 
 UPLOADS_PER_HOUR = 10  # for each upload that may be open at once
@@ -26,7 +26,7 @@ REMEDY = gettext_noop("Delete versions you no longer need, or upgrade your plan.
 class Storage:
     """What a workspace stores at a moment, and what its plan allows."""
 
-    limits: Limits
+    limits: TenantLimits
     used_bytes: int
     versions: int
     open_uploads: int

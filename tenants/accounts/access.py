@@ -6,7 +6,7 @@ Pages let only members in, and show only their own workspace's rows. What change
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import wraps
-from typing import Any, Concatenate, cast
+from typing import Concatenate, cast
 from urllib.parse import urlencode, urlsplit
 
 from django.conf import settings
@@ -65,11 +65,6 @@ class Access:
         """The person who acts, or who made the key that acts: what the key makes is theirs, too."""
         return self.key.created_by if self.key else self.user
 
-    @property
-    def is_owner(self) -> bool:
-        """Whether it is an owner who acts."""
-        return self.role == Membership.Role.OWNER
-
     def may(self, permission: Permission) -> bool:
         """Return whether a person's role allows something. Keys go by their scopes: see `require`."""
         return self.key is not None or allows(self.role, permission)
@@ -111,8 +106,8 @@ class Access:
         row: Model,
         *,
         name: str = "",
-        before: Mapping[str, Any] | None = None,
-        after: Mapping[str, Any] | None = None,
+        before: Mapping[str, object] | None = None,
+        after: Mapping[str, object] | None = None,
     ) -> None:
         """Record in the workspace's log what was done to a row. Call it in the transaction of the change."""
         record_audit(
@@ -165,7 +160,7 @@ def member_required[**P](
             require_role(membership.tenant, membership.role, _needed(view, request))
         except RoleNotAllowed as error:
             return _refuse(request, error)
-        current.note_seen(membership)
+        current.record_seen(membership)
         return view(member_request, *args, **kwargs)
 
     return cast(Callable[Concatenate[HttpRequest, P], HttpResponseBase], member_view)

@@ -32,7 +32,7 @@ PRUNE_BATCH_SIZE = 1_000  # accounts; the next run takes the rest
 class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]
     """allauth's behaviour, with a review of API keys after an account changed hands."""
 
-    error_messages: ClassVar[dict[str, Any]] = {
+    error_messages: ClassVar[dict[str, object]] = {
         **DefaultAccountAdapter.error_messages,
         # ACCOUNT_RATE_LIMITS, `login_failed`: an account's five tries come back within five minutes.
         "too_many_login_attempts": _(
@@ -85,7 +85,7 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]
         self,
         template_prefix: str,
         email: str | list[str],
-        context: dict[str, Any],
+        context: dict[str, object],
         headers: dict[str, str] | None = None,
     ) -> EmailMessage:
         """Return a mail about an account: its text, and the same in HTML with the look of our notices."""

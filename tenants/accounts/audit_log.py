@@ -11,18 +11,8 @@ from core.spreadsheets import stream_csv
 from tenants.accounts.account_deletion import GONE_DOMAIN
 from tenants.models import AuditEntry, Tenant
 
-COLUMNS = (
-    "at",
-    "action",
-    "actor",
-    "api_key",
-    "object_type",
-    "object_name",
-    "object_id",
-    "before",
-    "after",
-    "address",
-)
+CSV_COLUMNS = ["at", "action", "actor", "api_key", "object_type", "object_name", "object_id"]
+CSV_COLUMNS += ["before", "after", "address"]
 CSV_CHUNK = 500
 
 
@@ -74,22 +64,24 @@ def write_csv(entries: QuerySet[AuditEntry]) -> AsyncIterator[str]:
         older = entries.filter(pk__lt=last.pk) if last else entries
         return list(older[:CSV_CHUNK])
 
-    return stream_csv(COLUMNS, read, _cells)
+    return stream_csv(CSV_COLUMNS, read, _cells)
 
 
-def _cells(entry: AuditEntry) -> tuple[str, ...]:
-    return (
-        entry.at.isoformat(),
-        entry.action,
-        describe_actor(entry),
-        str(entry.api_key_id or ""),
-        entry.object_type,
-        entry.object_name,
-        entry.object_id,
-        json.dumps(entry.before, ensure_ascii=False),
-        json.dumps(entry.after, ensure_ascii=False),
-        entry.address or "",
-    )
+def read_cell(entry: AuditEntry, column: str) -> str:
+    """Return what a column of a table says of an entry."""
+    match column:
+        case "at":
+            return entry.at.isoformat()
+        case "api_key":
+            return str(entry.api_key_id or "")
+        case "before" | "after":
+            return json.dumps(getattr(entry, column), ensure_ascii=False)
+    value = getattr(entry, column)
+    return "" if value is None else str(value)
+
+
+def _cells(entry: AuditEntry) -> list[str]:
+    return [describe_actor(entry) if name == "actor" else read_cell(entry, name) for name in CSV_COLUMNS]
 
 
 def _begin_of(day: date) -> datetime:

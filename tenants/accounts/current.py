@@ -50,7 +50,7 @@ def open_workspace(request: HttpRequest, user: User, tenant_id: UUID) -> None:
     request._memberships = None  # type: ignore[attr-defined]
 
 
-def note_seen(membership: Membership) -> None:
+def record_seen(membership: Membership) -> None:
     """Note that a person opened a page, to ten minutes: a write for each page would be one too many."""
     now = timezone.now()
     seen_at = membership.last_seen_at

@@ -1,7 +1,7 @@
 """Delete a workspace: a day after an owner asked, and unless an owner stops it until then.
 
 The workspace works as before for that day. A deleted workspace opens nothing from the next request on: no
-key, no page, no invitation. Its styles are erased by `adapters`, with a proof of each step. What the
+key, no page, no invitation. The app of styles erases its styles, with a proof of each step. What the
 law wants kept stays: invoices, credit notes, the ledger they are made of, and the audit log. Memberships
 stay for a month, so that its people read what happened.
 """
@@ -55,10 +55,8 @@ def request_deletion(by: Access, *, now: datetime | None = None) -> datetime:
     A second call changes nothing.
     Raises NotDeletable, AlreadyDeleted, RoleNotAllowed and InsufficientScope.
     """
-    by.require_permission(Permission.DELETE_WORKSPACE)
-    by.require(Scope.ADMIN)
     with transaction.atomic():
-        tenant = _lock_to_delete(by.tenant)
+        tenant = _lock_for(by)
         if tenant.deleted_at:
             raise AlreadyDeleted
         if tenant.deletion_at is None:
@@ -77,10 +75,8 @@ def request_deletion(by: Access, *, now: datetime | None = None) -> datetime:
 
 def stop_deletion(by: Access) -> None:
     """Keep a workspace that was to be deleted. Raises NothingToStop, RoleNotAllowed and InsufficientScope."""
-    by.require_permission(Permission.DELETE_WORKSPACE)
-    by.require(Scope.ADMIN)
     with transaction.atomic():
-        tenant = _lock_to_delete(by.tenant)
+        tenant = _lock_for(by)
         if tenant.deletion_at is None or tenant.deleted_at:
             raise NothingToStop
         before = {"deletion_at": tenant.deletion_at.isoformat()}
@@ -99,9 +95,8 @@ def delete_due(now: datetime) -> int:
     Safe to repeat, and from two workers at once.
     """
     count = 0
-    for tenant_id in Tenant.objects.filter(deletion_at__lte=now, deleted_at=None).values_list(
-        "pk", flat=True
-    ):
+    due = Tenant.objects.filter(deletion_at__lte=now, deleted_at=None)
+    for tenant_id in due.values_list("pk", flat=True):
         with transaction.atomic():
             tenant = Tenant.objects.select_for_update(no_key=True).get(pk=tenant_id)
             # Stopped, or deleted by another worker, since it was looked for.
@@ -125,10 +120,8 @@ def delete_at_once(by: Access) -> None:
 
     A second call does nothing. Raises NotDeletable, RoleNotAllowed and InsufficientScope.
     """
-    by.require_permission(Permission.DELETE_WORKSPACE)
-    by.require(Scope.ADMIN)
     with transaction.atomic():
-        tenant = _lock_to_delete(by.tenant)
+        tenant = _lock_for(by)
         if tenant.deleted_at:
             return
         by.audit("workspace.deleted", tenant)
@@ -148,6 +141,13 @@ def delete_by_operator(tenant: Tenant) -> None:
         _close(held)
 
 
+def _lock_for(by: Access) -> Tenant:
+    """Return the locked workspace of somebody who may delete it."""
+    by.require_permission(Permission.DELETE_WORKSPACE)
+    by.require(Scope.ADMIN)
+    return _lock_to_delete(by.tenant)
+
+
 def _lock_to_delete(tenant: Tenant) -> Tenant:
     held = Tenant.objects.select_for_update(no_key=True).get(pk=tenant.pk)
     if held.is_first_party:
@@ -156,7 +156,7 @@ def _lock_to_delete(tenant: Tenant) -> Tenant:
 
 
 def _close(tenant: Tenant) -> None:
-    """Close a workspace to everyone; the sweep of erasures does the rest."""
+    """End everything that opens a workspace; the sweep of erasures does the rest."""
     now = timezone.now()
     _stop_paying(tenant)
     Invitation.objects.filter(tenant=tenant).delete()

@@ -23,7 +23,7 @@ from tenants.accounts.roles import Permission, grantable_scopes
 from tenants.api_keys import lifecycle
 from tenants.models import ApiKey, Scope, Tenant, User
 
-LASTS_S = 600
+LOGIN_LASTS_S = 600
 POLL_EVERY_S = 3
 # Without vowels no word comes up by chance, and no letter looks like a digit (RFC 8628, 6.1).
 CODE_LETTERS = "BCDFGHJKLMNPQRSTVWXZ"
@@ -93,8 +93,8 @@ def begin_login(name: str, scopes: Sequence[str], *, address: str) -> BegunLogin
     }
     pipeline = valkey.client().pipeline(transaction=True)
     pipeline.hset(valkey.login_key(digest), mapping=facts)
-    pipeline.expire(valkey.login_key(digest), LASTS_S)
-    pipeline.set(valkey.login_code_key(_digest(user_code)), digest, ex=LASTS_S)
+    pipeline.expire(valkey.login_key(digest), LOGIN_LASTS_S)
+    pipeline.set(valkey.login_code_key(_digest(user_code)), digest, ex=LOGIN_LASTS_S)
     pipeline.execute()
     return BegunLogin(device_code, user_code)
 
@@ -195,12 +195,14 @@ def _free_name(tenant: Tenant, name: str) -> str:
     return name
 
 
-def _decide(login: WaitingLogin, decision: dict[str, Any]) -> None:
+def _decide(login: WaitingLogin, decision: dict[str, object]) -> None:
     """Write what was decided, if nothing was before. Raises LoginOver."""
     key = valkey.login_key(login.digest)
     pipeline = valkey.client().pipeline(transaction=True)
     pipeline.hsetnx(key, DECISION, json.dumps(decision))
-    pipeline.expire(key, LASTS_S)  # also of one that expired at this moment: it has no name, so it is over
+    pipeline.expire(
+        key, LOGIN_LASTS_S
+    )  # also of one that expired at this moment: it has no name, so it is over
     is_first, _ = pipeline.execute()
     if not is_first:
         raise LoginOver

@@ -7,6 +7,7 @@ from allauth.account.forms import ResetPasswordKeyForm, SignupForm
 from django import forms
 from django.contrib.auth.hashers import make_password
 from django.http import HttpRequest, HttpResponseBase
+from django.utils.functional import Promise
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
@@ -159,30 +160,37 @@ class ProfileForm(forms.ModelForm):  # type: ignore[type-arg]
         help_texts = {"language": _("If you don't choose one, pages use your browser's language.")}
 
 
-class DeleteWorkspaceForm(FailureForm):
-    """The proof that a person means it: the workspace's name."""
+class ConfirmForm(FailureForm):
+    """The proof that a person means it: they type what the label says."""
 
-    confirm = forms.CharField(label=_("Workspace name"), max_length=80)
+    mismatch: Promise  # what is said of another text
 
-    def __init__(self, *args: Any, name: str, **kwargs: Any) -> None:
+    def __init__(self, *args: Any, expected: str, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.name = name
-        self.fields["confirm"].label = gettext("Type {name} to confirm").format(name=name)
-        self.fields["confirm"].widget.attrs |= {"autocomplete": "off", "data-must-equal": name}
+        self.expected = expected
+        field = self.fields["confirm"]
+        field.label = gettext("Type {name} to confirm").format(name=expected)
+        field.widget.attrs |= {"autocomplete": "off", "data-must-equal": expected}
 
     def clean_confirm(self) -> str:
-        """Refuse another name."""
-        if self.cleaned_data["confirm"].strip() != self.name:
-            raise forms.ValidationError(
-                gettext("The name doesn't match. Type {name} to delete it.").format(name=self.name)
-            )
-        return self.name
+        """Refuse another text."""
+        if self.cleaned_data["confirm"].strip() != self.expected:
+            raise forms.ValidationError(str(self.mismatch).format(name=self.expected, email=self.expected))
+        return self.expected
 
 
-class DeleteAccountForm(FailureForm):
-    """The proof that it is the person, and that they mean it: the address and the password."""
+class DeleteWorkspaceForm(ConfirmForm):
+    """The workspace's name."""
+
+    confirm = forms.CharField(label=_("Workspace name"), max_length=80)
+    mismatch = _("The name doesn't match. Type {name} to delete it.")
+
+
+class DeleteAccountForm(ConfirmForm):
+    """The address and the password of the person."""
 
     confirm = forms.CharField(label=_("Your email address"), max_length=254)
+    mismatch = _("That's not your email address. Type {email} to continue.")
     password = forms.CharField(
         label=_("Your password"),
         max_length=256,
@@ -191,20 +199,8 @@ class DeleteAccountForm(FailureForm):
     )
 
     def __init__(self, *args: Any, user: User, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
+        super().__init__(*args, expected=user.email, **kwargs)
         self.user = user
-        self.fields["confirm"].label = gettext("Type {name} to confirm").format(name=user.email)
-        self.fields["confirm"].widget.attrs |= {"autocomplete": "off", "data-must-equal": user.email}
-
-    def clean_confirm(self) -> str:
-        """Refuse another address."""
-        if self.cleaned_data["confirm"].strip() != self.user.email:
-            raise forms.ValidationError(
-                gettext("That's not your email address. Type {email} to continue.").format(
-                    email=self.user.email
-                )
-            )
-        return self.user.email
 
     def clean_password(self) -> str:
         """Refuse a wrong password."""

@@ -15,8 +15,8 @@ from core.errors import NotFound
 from tenants.audit import record_audit
 from tenants.models import Tenant, User
 
-SESSION_KEY = "looking"  # of the session: {"tenant": its id, "until": seconds since the epoch}
-LASTS_S = 30 * 60
+SESSION_KEY = "impersonation"  # of the session: {"tenant": its id, "until": seconds since the epoch}
+IMPERSONATION_LASTS_S = 30 * 60
 PERMISSION = "tenants.change_tenant"
 
 
@@ -28,7 +28,7 @@ class NothingToSee(NotFound):
 
 @dataclass(frozen=True)
 class Impersonation:
-    """A look that was begun, whether or not its time is over."""
+    """An impersonation that was begun, whether or not its time is over."""
 
     tenant_id: UUID
     until: datetime
@@ -42,7 +42,7 @@ def begin_impersonation(request: HttpRequest, tenant: Tenant) -> Impersonation:
     """Open a workspace in this session, to read. Raises NothingToSee for a deleted one."""
     if tenant.deleted_at:
         raise NothingToSee
-    until_s = int(time.time()) + LASTS_S
+    until_s = int(time.time()) + IMPERSONATION_LASTS_S
     request.session[SESSION_KEY] = {"tenant": str(tenant.pk), "until": until_s}
     forget_memberships(request)
     return Impersonation(tenant.pk, datetime.fromtimestamp(until_s, UTC))
@@ -50,18 +50,18 @@ def begin_impersonation(request: HttpRequest, tenant: Tenant) -> Impersonation:
 
 def end_impersonation(request: HttpRequest, *, reason: str = "") -> Tenant | None:
     """Close what is open, and write that into the audit log; return the workspace, None where none was."""
-    look = read_impersonation(request)
+    begun = read_impersonation(request)
     request.session.pop(SESSION_KEY, None)
     forget_memberships(request)
-    tenant = Tenant.objects.filter(pk=look.tenant_id).first() if look else None
+    tenant = Tenant.objects.filter(pk=begun.tenant_id).first() if begun else None
     if tenant and isinstance(request.user, User):
         address = request.META.get("REMOTE_ADDR") or None
-        record_audit(request.user, action="look.ended", row=tenant, reason=reason, address=address)
+        record_audit(request.user, action="begun.ended", row=tenant, reason=reason, address=address)
     return tenant
 
 
 def read_impersonation(request: HttpRequest) -> Impersonation | None:
-    """Return the look of this session, also one that is over; no query."""
+    """Return the impersonation of this session, also one that is over; no query."""
     kept = request.session.get(SESSION_KEY) if hasattr(request, "session") else None
     if not kept:
         return None
@@ -69,14 +69,14 @@ def read_impersonation(request: HttpRequest) -> Impersonation | None:
 
 
 def find_seen_tenant(request: HttpRequest) -> Tenant | None:
-    """Return the workspace that an operator is viewing; None for someone who is no longer an operator."""
-    look = read_impersonation(request)
+    """Return the workspace that an operator looks at now; None for a former operator."""
+    begun = read_impersonation(request)
     user = request.user
-    if look is None or look.is_over or not isinstance(user, User):
+    if begun is None or begun.is_over or not isinstance(user, User):
         return None
     if not (user.is_active and user.is_staff and user.has_perm(PERMISSION)):
         return None
-    return Tenant.objects.filter(pk=look.tenant_id, deleted_at=None).first()
+    return Tenant.objects.filter(pk=begun.tenant_id, deleted_at=None).first()
 
 
 def forget_memberships(request: HttpRequest) -> None:

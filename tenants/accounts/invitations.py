@@ -25,7 +25,7 @@ from tenants.accounts.access import Access
 from tenants.accounts.roles import DESCRIPTIONS, Permission
 from tenants.models import AuditEntry, Invitation, Membership, Tenant, User
 
-LASTS = timedelta(days=7)
+LINK_LASTS = timedelta(days=7)
 KEPT_EXPIRED = timedelta(days=7)  # an expired one can be sent again that long
 MAX_OPEN = 100  # of a workspace
 MAX_MAILS_A_DAY = 50  # of a workspace: invitations are mail to strangers
@@ -104,7 +104,7 @@ def invite(email: str, role: str, *, by: Access) -> Invitation:
                 role=role,
                 digest=digest_of(token),
                 invited_by=by.user,
-                expires_at=timezone.now() + LASTS,
+                expires_at=timezone.now() + LINK_LASTS,
             )
     except IntegrityError:
         raise AlreadyInvited(email=email, field="email") from None
@@ -122,12 +122,12 @@ def resend(invitation: Invitation, *, by: Access) -> None:
     by.require_permission(Permission.MANAGE_MEMBERS)
     Tenant.objects.select_for_update(no_key=True).get(pk=by.tenant.pk)
     invitation.refresh_from_db()
-    if invitation.expires_at - LASTS > timezone.now() - RESEND_AFTER:  # when its link was made
+    if invitation.expires_at - LINK_LASTS > timezone.now() - RESEND_AFTER:  # when its link was made
         raise MailedJustNow
     _require_mails_left(by.tenant)
     token = token_urlsafe(32)
     invitation.digest = digest_of(token)
-    invitation.expires_at = timezone.now() + LASTS
+    invitation.expires_at = timezone.now() + LINK_LASTS
     invitation.save(update_fields=["digest", "expires_at"])
     by.audit("invitation.resent", invitation)
     transaction.on_commit(partial(send_mail, invitation, token))

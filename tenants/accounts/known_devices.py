@@ -15,14 +15,19 @@ from tenants.models import User
 
 COOKIE = "known_device"
 SALT = "tenants.known-device"
-LASTS_S = 180 * 24 * 3600
+COOKIE_LASTS_S = 180 * 24 * 3600
 
 
 def remember_device(response: HttpResponse, user: User) -> None:
     """Give the browser in which a person has just logged in its cookie."""
     value = signing.dumps([str(user.pk), user.get_session_auth_hash(), secrets.token_urlsafe(12)], salt=SALT)
     response.set_cookie(
-        COOKIE, value, max_age=LASTS_S, secure=settings.SESSION_COOKIE_SECURE, httponly=True, samesite="Lax"
+        COOKIE,
+        value,
+        max_age=COOKIE_LASTS_S,
+        secure=settings.SESSION_COOKIE_SECURE,
+        httponly=True,
+        samesite="Lax",
     )
 
 
@@ -30,7 +35,7 @@ def read_device(request: HttpRequest, email: str) -> str | None:
     """Return the id of the request's device if this account logged in there with today's password."""
     try:
         user_id, password_proof, device_id = signing.loads(
-            request.COOKIES.get(COOKIE, ""), salt=SALT, max_age=LASTS_S
+            request.COOKIES.get(COOKIE, ""), salt=SALT, max_age=COOKIE_LASTS_S
         )
     except (signing.BadSignature, ValueError):
         return None

@@ -61,10 +61,7 @@ def remove_member(membership: Membership, *, by: Access) -> None:
     role = _lock(membership)
     by.require_permission(Permission.MANAGE_MEMBERS)
     by.require_assignable(role)
-    _require_other_owner(membership, keeps=False)
-    by.audit("member.removed", membership, before={"role": role})
-    end_memberships(Membership.objects.filter(pk=membership.pk))
-    _publish_owner(membership, role)
+    _end(membership, "member.removed", by=by)
 
 
 @transaction.atomic
@@ -73,11 +70,8 @@ def leave(by: Access) -> None:
     if by.user is None:
         raise NotAPerson
     membership = Membership.objects.select_related("user", "tenant").get(tenant=by.tenant, user=by.user)
-    role = _lock(membership)
-    _require_other_owner(membership, keeps=False)
-    by.audit("member.left", membership, before={"role": role})
-    end_memberships(Membership.objects.filter(pk=membership.pk))
-    _publish_owner(membership, role)
+    _lock(membership)
+    _end(membership, "member.left", by=by)
 
 
 @transaction.atomic
@@ -112,6 +106,14 @@ def _lock(membership: Membership) -> str:
     Tenant.objects.select_for_update(no_key=True).get(pk=membership.tenant_id)
     membership.refresh_from_db(fields=["role"])
     return membership.role
+
+
+def _end(membership: Membership, action: str, *, by: Access) -> None:
+    """End a membership whose workspace is locked."""
+    _require_other_owner(membership, keeps=False)
+    by.audit(action, membership, before={"role": membership.role})
+    end_memberships(Membership.objects.filter(pk=membership.pk))
+    _publish_owner(membership, membership.role)
 
 
 def _publish_owner(membership: Membership, *roles: str) -> None:

@@ -11,7 +11,7 @@ from tenants.models import RaisedLimit, Tenant, User
 from tenants.quota_sync import snapshot
 
 LONGEST = timedelta(days=90)  # who needs more for longer needs another plan
-KEPT = timedelta(days=400)  # after its end, so that support can look it up
+ENDED_KEPT = timedelta(days=400)  # after its end, so that support can look it up
 HIGHEST = {
     "max_output_tokens": 100_000,
     "sequences_per_request": 1_000,
@@ -68,13 +68,13 @@ def raise_limit(
 
 def require_raise(tenant: Tenant, limit: str, amount: int, *, ends_at: datetime, now: datetime) -> None:
     """Raise NotRaised, TooHigh or BadEnd for what would raise nothing, too much or for too long."""
-    words = RaisedLimit.Limit(limit).label
+    label = RaisedLimit.Limit(limit).label
     highest = HIGHEST.get(limit, HIGHEST_OF_OTHERS)
     if amount > highest:
-        raise TooHigh(highest=f"{highest:,}", limit=words, field="amount")
+        raise TooHigh(highest=f"{highest:,}", limit=label, field="amount")
     present = getattr(plans.limits_of(tenant, now), limit)
     if amount <= present:
-        raise NotRaised(present=f"{present:,}", limit=words, field="amount")
+        raise NotRaised(present=f"{present:,}", limit=label, field="amount")
     if not now < ends_at <= now + LONGEST:
         raise BadEnd(days=LONGEST.days, field="ends_at")
 
@@ -91,5 +91,5 @@ def end_raised_limit(raised: RaisedLimit) -> None:
 
 def prune_raised_limits(now: datetime) -> int:
     """Delete what ended more than a year ago; return how many."""
-    deleted, _ = RaisedLimit.objects.filter(ends_at__lt=now - KEPT).delete()
+    deleted, _ = RaisedLimit.objects.filter(ends_at__lt=now - ENDED_KEPT).delete()
     return deleted

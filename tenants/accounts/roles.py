@@ -153,30 +153,21 @@ def needed_by_scope(scope: Scope | None, *, is_change: bool) -> Permission:
     return NEEDED_TO_READ.get(scope, P.READ)
 
 
-class KeyAction(StrEnum):
-    """What a person can do to a key."""
-
-    ISSUE = "issue"
-    LIMIT = "limit"
-    REVOKE = "revoke"
-
-
 def grantable_scopes(user: User, tenant: Tenant) -> list[Scope]:
     """Return the scopes that a person may give to a key."""
     role = find_role(user, tenant)
     return [scope for scope in Scope if allows(role, NEEDED_TO_GRANT[scope])]
 
 
-def is_allowed(user: User, tenant: Tenant, action: KeyAction, key: ApiKey | None = None) -> bool:
-    """Return whether a person may do something to a workspace's key; without one, make one."""
-    return _may_act_on(find_role(user, tenant), user, key)
+def may_manage_key(user: User, tenant: Tenant, key: ApiKey) -> bool:
+    """Return whether a person may limit, rotate and revoke a workspace's key."""
+    return _may_manage(find_role(user, tenant), user, key)
 
 
-def manageable_keys(user: User, tenant: Tenant, keys: Collection[ApiKey]) -> dict[KeyAction, set[UUID]]:
-    """Return, for each action, the ids of the keys that a person may do it to; one query for a page."""
+def manageable_keys(user: User, tenant: Tenant, keys: Collection[ApiKey]) -> set[UUID]:
+    """Return the ids of the keys that a person may limit, rotate and revoke; one query for a page."""
     role = find_role(user, tenant)
-    key_ids = {key.pk for key in keys if _may_act_on(role, user, key)}
-    return {action: set(key_ids) for action in KeyAction}
+    return {key.pk for key in keys if _may_manage(role, user, key)}
 
 
 def find_role(user: User, tenant: Tenant) -> str | None:
@@ -184,6 +175,5 @@ def find_role(user: User, tenant: Tenant) -> str | None:
     return Membership.objects.filter(user=user, tenant=tenant).values_list("role", flat=True).first()
 
 
-def _may_act_on(role: str | None, user: User, key: ApiKey | None) -> bool:
-    is_own = key is None or key.created_by_id == user.pk
-    return allows(role, P.MAKE_KEYS if is_own else P.MANAGE_KEYS)
+def _may_manage(role: str | None, user: User, key: ApiKey) -> bool:
+    return allows(role, P.MAKE_KEYS if key.created_by_id == user.pk else P.MANAGE_KEYS)

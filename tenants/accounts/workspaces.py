@@ -113,7 +113,7 @@ def create_own_tenant(user: User, *, name: str) -> Tenant:
 
 
 def prune_foundings() -> int:
-    """Delete foundings that no limit counts; return how many."""
+    """Delete foundings that are too old to count; return how many."""
     deleted, _ = Founding.objects.filter(created_at__lt=timezone.now() - DAY).delete()
     return deleted
 
@@ -145,11 +145,6 @@ def first_party_tenant() -> Tenant:
         if created:
             _subscribe_and_add_playground_key(tenant, plans.STUDIO)
     return tenant
-
-
-def is_owner(user: User, tenant: Tenant) -> bool:
-    """Return whether a user is an owner of a tenant."""
-    return Membership.objects.filter(tenant=tenant, user=user, role=Membership.Role.OWNER).exists()
 
 
 def rename_tenant(tenant: Tenant, name: str) -> None:

@@ -42,9 +42,7 @@ from tenants.models import Membership, Tenant, User
 from tenants.quota_sync import snapshot
 
 RIGHTS = ["is_staff", "is_superuser", "groups", "user_permissions"]
-
-
-LOOK = Confirmation(
+IMPERSONATE = Confirmation(
     title="View as owner",
     effect="For 30 minutes, this browser shows you the workspace's pages, with a banner. You can't "
     "change anything, and secrets are hidden. The audit log records the start and the end.",
@@ -79,27 +77,29 @@ class TenantAdmin(NoDelete, AmountsInDollars, DescribedRow, OperatorAdmin):
 
     def get_urls(self) -> list[URLPattern]:
         """Add where an operator begins and ends to look at a workspace as its owner sees it."""
-        look = self.admin_site.admin_view(self.look)
+        begin = self.admin_site.admin_view(self.impersonate)
         end = self.admin_site.admin_view(require_POST(self.end_impersonation))
         urls: list[URLPattern] = super().get_urls()
         return [
             path("end-look/", end, name="tenants_tenant_end_look"),
-            path("<uuid:tenant_id>/look/", look, name="tenants_tenant_look"),
+            path("<uuid:tenant_id>/look/", begin, name="tenants_tenant_look"),
             *urls,
         ]
 
-    def look(self, request: HttpRequest, tenant_id: UUID) -> HttpResponse:
+    def impersonate(self, request: HttpRequest, tenant_id: UUID) -> HttpResponse:
         """Ask why, then open the workspace to read. Raises Http404 and PermissionDenied."""
         tenant = get_object_or_404(Tenant, pk=tenant_id, deleted_at=None)
         if not request.user.has_perm(impersonation.PERMISSION):
             raise PermissionDenied
-        form = LOOK.form(request, [tenant])
+        form = IMPERSONATE.form(request, [tenant])
         if not form.is_valid():
-            return ask_first(self.admin_site, request, page=LOOK, form=form, rows=[tenant], action="look")
+            return ask_first(
+                self.admin_site, request, page=IMPERSONATE, form=form, rows=[tenant], action="look"
+            )
         with transaction.atomic():
             impersonation.end_impersonation(request, reason="Another session was started.")
-            look = impersonation.begin_impersonation(request, tenant)
-            facts = {"until": look.until.isoformat()}
+            begun = impersonation.begin_impersonation(request, tenant)
+            facts = {"until": begun.until.isoformat()}
             reason = form.cleaned_data["why"]
             self.admin_site.record(request, action="look.begun", row=tenant, reason=reason, after=facts)
         return redirect("member_home")
@@ -237,7 +237,7 @@ class AuthenticatorAdmin(SuperusersOnly, OperatorAdmin):
     readonly_fields = fields
     actions = ["remove"]
 
-    def has_add_permission(self, request: HttpRequest) -> bool:
+    def has_add_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
         return False
 
     def has_change_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:

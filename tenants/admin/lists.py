@@ -15,19 +15,7 @@ from unfold.contrib.filters.admin import RangeDateTimeFilter
 from core import months
 from tenants.models import LedgerEntry, Tenant, UsageEvent
 
-# One descent of the index for each name; DISTINCT would read every row.
-ENGINES = """
-    WITH RECURSIVE found(engine) AS (
-        (SELECT engine FROM tenants_usageevent ORDER BY engine LIMIT 1)
-        UNION ALL
-        SELECT (SELECT engine FROM tenants_usageevent WHERE engine > found.engine ORDER BY engine LIMIT 1)
-        FROM found WHERE found.engine IS NOT NULL
-    )
-    SELECT engine FROM found WHERE engine IS NOT NULL AND engine <> ''
-"""
-
-
-# The same of any column that an index begins with.
+# One descent of the index for each value; DISTINCT would read every row.
 VALUES = """
     WITH RECURSIVE found(value) AS (
         (SELECT {column} FROM {table} ORDER BY {column} LIMIT 1)
@@ -35,7 +23,7 @@ VALUES = """
         SELECT (SELECT {column} FROM {table} WHERE {column} > found.value ORDER BY {column} LIMIT 1)
         FROM found WHERE found.value IS NOT NULL
     )
-    SELECT value FROM found WHERE value IS NOT NULL
+    SELECT value FROM found WHERE value <> ''
 """
 
 
@@ -102,19 +90,12 @@ class PeriodFilter(admin.SimpleListFilter):
         return rows.filter(period__range=(period, period))
 
 
-class EngineFilter(admin.SimpleListFilter):
+class EngineFilter(ValueFilter):
     """Engines that served any request."""
 
     title = "engine"
     parameter_name = "engine"
-
-    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
-        with connection.cursor() as cursor:
-            cursor.execute(ENGINES)
-            return [(name, name) for (name,) in cursor.fetchall()]
-
-    def queryset(self, request: HttpRequest, rows: QuerySet[Any]) -> QuerySet[Any]:
-        return rows.filter(engine=self.value()) if self.value() else rows
+    model = UsageEvent
 
 
 class LongList:

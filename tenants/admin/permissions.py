@@ -28,14 +28,10 @@ class ReadOnly(Immutable):
 class SuperusersOnly(NoDelete):
     """Rows that give rights or take a second factor away."""
 
-    def has_module_permission(self, request: HttpRequest) -> bool:
+    def _is_superuser(self, request: HttpRequest, obj: Model | None = None) -> bool:
         return request.user.is_superuser
 
-    def has_view_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
-        return request.user.is_superuser
-
-    def has_add_permission(self, request: HttpRequest) -> bool:
-        return request.user.is_superuser
-
-    def has_change_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
-        return request.user.is_superuser
+    has_module_permission = _is_superuser
+    has_view_permission = _is_superuser
+    has_add_permission = _is_superuser
+    has_change_permission = _is_superuser

@@ -1,6 +1,6 @@
 """What the console's page of one workspace shows above its form: how it is, and the newest of all it has."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -41,7 +41,7 @@ class Fact:
 
 
 @dataclass(frozen=True)
-class Row:
+class SectionRow:
     """One line of a list: what it is, where it stands, and what is to say of it."""
 
     name: str
@@ -54,13 +54,13 @@ class Section:
     """The newest rows of a kind, where all of them are listed, and where one is added."""
 
     title: str
-    rows: list[Row]
+    rows: list[SectionRow]
     address: str
     add_address: str = ""
     add_label: str = ""
 
 
-def describe_workspace(request: HttpRequest, tenant: Tenant) -> dict[str, Any]:
+def describe_workspace(request: HttpRequest, tenant: Tenant) -> dict[str, object]:
     """Return the page's facts, and the sections that this operator may read."""
     sections = []
     for permission, describe in SECTIONS.items():
@@ -73,10 +73,9 @@ def describe_workspace(request: HttpRequest, tenant: Tenant) -> dict[str, Any]:
         for permission, page, name in LINKS
         if request.user.has_perm(permission)
     ]
-    may_look = request.user.has_perm(impersonation.PERMISSION) and not tenant.deleted_at
-    if may_look:
-        links.append(("View as owner", reverse("admin:tenants_tenant_look", args=[tenant.pk])))
     if request.user.has_perm(impersonation.PERMISSION):
+        if not tenant.deleted_at:
+            links.append(("View as owner", reverse("admin:tenants_tenant_look", args=[tenant.pk])))
         links.append(("Export data", reverse("admin:workspace_export", args=[tenant.pk])))
     if tenant.deleted_at and request.user.has_perm("adapters.view_erasure"):
         report = reverse("admin:adapters_erasure_of_workspace", args=[tenant.pk])
@@ -131,81 +130,89 @@ def _state(tenant: Tenant) -> Fact:
 
 
 def _keys(tenant: Tenant) -> Section:
-    rows = []
-    for key in ApiKey.objects.filter(tenant=tenant).shown()[:SHOWN]:
+    def describe(key: ApiKey) -> tuple[str, str]:
         state = "revoked" if key.revoked_at else "expired" if key.is_expired else "live"
         used = f"used {key.last_used_at:%Y-%m-%d}" if key.last_used_at else "never used"
-        rows.append(Row(str(key), _address(key), f"{state}, {used}"))
-    return Section("API keys", rows, _list(ApiKey, tenant))
+        return str(key), f"{state}, {used}"
+
+    return _section("API keys", tenant, ApiKey.objects.filter(tenant=tenant).shown(), describe)
 
 
 def _invoices(tenant: Tenant) -> Section:
-    rows = []
-    for invoice in Invoice.objects.filter(tenant=tenant).order_by("-period")[:SHOWN]:
-        note = f"{usd(invoice.total_nanousd)}, {invoice.get_state_display()}"
-        rows.append(Row(invoice.period, _address(invoice), note))
-    return Section("Invoices", rows, _list(Invoice, tenant))
+    def describe(invoice: Invoice) -> tuple[str, str]:
+        return invoice.period, f"{usd(invoice.total_nanousd)}, {invoice.get_state_display()}"
+
+    newest = Invoice.objects.filter(tenant=tenant).order_by("-period")
+    return _section("Invoices", tenant, newest, describe)
 
 
 def _grants(tenant: Tenant) -> Section:
-    rows = []
-    for grant in CreditGrant.objects.filter(tenant=tenant).order_by("-pk")[:SHOWN]:
-        note = f"{grant.get_source_display()}, {grant.created_at:%Y-%m-%d}"
-        rows.append(Row(usd(grant.amount_nanousd), _address(grant), note))
-    return Section("Credits", rows, _list(CreditGrant, tenant))
+    def describe(grant: CreditGrant) -> tuple[str, str]:
+        return usd(grant.amount_nanousd), f"{grant.get_source_display()}, {grant.created_at:%Y-%m-%d}"
+
+    return _section("Credits", tenant, CreditGrant.objects.filter(tenant=tenant).order_by("-pk"), describe)
 
 
 def _raised_limits(tenant: Tenant) -> Section:
     now = timezone.now()
-    rows = []
-    for raised in RaisedLimit.objects.filter(tenant=tenant).order_by("-ends_at")[:SHOWN]:
+
+    def describe(raised: RaisedLimit) -> tuple[str, str]:
         verb = "until" if raised.ends_at > now else "ended"
         note = f"{verb} {raised.ends_at:%Y-%m-%d %H:%M} UTC: {raised.reason}"
-        rows.append(Row(f"{raised.amount:,} {raised.get_limit_display()}", _address(raised), note))
-    add = f"{reverse('admin:tenants_raisedlimit_add')}?tenant={tenant.pk}"
-    return Section("Raised limits", rows, _list(RaisedLimit, tenant), add, "Raise a limit temporarily")
+        return f"{raised.amount:,} {raised.get_limit_display()}", note
+
+    newest = RaisedLimit.objects.filter(tenant=tenant).order_by("-ends_at")
+    return _section("Raised limits", tenant, newest, describe, add_label="Raise a limit temporarily")
 
 
 def _notes(tenant: Tenant) -> Section:
-    rows = []
-    notes = WorkspaceNote.objects.filter(tenant=tenant).select_related("author").order_by("-pk")
-    for note in notes[:SHOWN]:
+    def describe(note: WorkspaceNote) -> tuple[str, str]:
         who = note.author.email if note.author else "somebody"
-        text = Truncator(note.text).chars(NOTE_SHOWN)
-        rows.append(Row(text, _address(note), f"{note.created_at:%Y-%m-%d %H:%M} UTC, {who}"))
-    add = f"{reverse('admin:tenants_workspacenote_add')}?tenant={tenant.pk}"
-    return Section("Notes", rows, _list(WorkspaceNote, tenant), add, "Add a note")
+        return Truncator(note.text).chars(NOTE_SHOWN), f"{note.created_at:%Y-%m-%d %H:%M} UTC, {who}"
+
+    newest = WorkspaceNote.objects.filter(tenant=tenant).select_related("author").order_by("-pk")
+    return _section("Notes", tenant, newest, describe, add_label="Add a note")
 
 
 def _endpoints(tenant: Tenant) -> Section:
-    rows = []
-    for endpoint in WebhookEndpoint.objects.filter(tenant=tenant).order_by("-created_at")[:SHOWN]:
+    def describe(endpoint: WebhookEndpoint) -> tuple[str, str]:
         note = "enabled" if endpoint.is_enabled else f"disabled: {endpoint.disabled_reason}"
-        rows.append(Row(endpoint.shown_url, _address(endpoint), note))
-    return Section("Webhooks", rows, _list(WebhookEndpoint, tenant))
+        return endpoint.shown_url, note
+
+    newest = WebhookEndpoint.objects.filter(tenant=tenant).order_by("-created_at")
+    return _section("Webhooks", tenant, newest, describe)
 
 
 def _log(tenant: Tenant) -> Section:
     """Return what members and programs did in it, and what operators did to it."""
-    of_operators = Q(object_type=tenant._meta.label_lower, object_id=str(tenant.pk))
-    rows = []
-    for entry in _newest_entries(AuditEntry.objects.filter(Q(tenant=tenant) | of_operators)):
+
+    def describe(entry: AuditEntry) -> tuple[str, str]:
         who = entry.actor.email if entry.actor else "a program"
-        note = f"{entry.at:%Y-%m-%d %H:%M}, {who}"
-        rows.append(Row(f"{entry.action} {entry.object_name}", _address(entry), note))
-    return Section("Audit log", rows, _list(AuditEntry, tenant))
+        return f"{entry.action} {entry.object_name}", f"{entry.at:%Y-%m-%d %H:%M}, {who}"
+
+    of_operators = Q(object_type=tenant._meta.label_lower, object_id=str(tenant.pk))
+    entries = AuditEntry.objects.filter(Q(tenant=tenant) | of_operators)
+    newest = entries.select_related("actor").order_by("-pk")
+    return _section("Audit log", tenant, newest, describe)
 
 
-def _newest_entries(entries: QuerySet[AuditEntry]) -> QuerySet[AuditEntry]:
-    return entries.select_related("actor").order_by("-pk")[:SHOWN]
-
-
-def _address(row: Any) -> str:
-    return reverse(f"admin:{row._meta.label_lower.replace('.', '_')}_change", args=[row.pk])
-
-
-def _list(model: Any, tenant: Tenant) -> str:
-    return f"{reverse(f'admin:{model._meta.label_lower.replace(".", "_")}_changelist')}?q={tenant.slug}"
+def _section(
+    title: str,
+    tenant: Tenant,
+    rows: QuerySet[Any],
+    describe: Callable[[Any], tuple[str, str]],
+    *,
+    add_label: str = "",
+) -> Section:
+    """Return the first of some rows, each with its name and what is to say of it."""
+    page = f"admin:{rows.model._meta.label_lower.replace('.', '_')}"
+    shown = []
+    for row in rows[:SHOWN]:
+        name, note = describe(row)
+        shown.append(SectionRow(name, reverse(f"{page}_change", args=[row.pk]), note))
+    all_rows = f"{reverse(f'{page}_changelist')}?q={tenant.slug}"
+    add = f"{reverse(f'{page}_add')}?tenant={tenant.pk}" if add_label else ""
+    return Section(title, shown, all_rows, add, add_label)
 
 
 SECTIONS = {

@@ -1,24 +1,21 @@
 """Authentication: an API key, or the studio's session."""
 
-from typing import Any
-
-from django.utils import timezone
 from rest_framework import authentication, exceptions
 from rest_framework.request import Request
 
+from core import rates
 from core.addresses import network_of
 from core.errors import NotAllowed
 from tenants.accounts.access import Access
 from tenants.accounts.current import current_membership
-from tenants.api import rate_limit
-from tenants.api_keys.key_format import digest_by_peppers, is_well_formed
-from tenants.models import ApiKey, User
+from tenants.api_keys.lifecycle import find_live_key
+from tenants.models import User
 
 UNKNOWN_KEYS_PER_MINUTE = 60  # from one address
 
 
 class BadKey(exceptions.AuthenticationFailed):
-    """The key is not valid (or no longer)."""
+    """The key is unknown, or no longer valid."""
 
     default_code = "invalid_api_key"
     default_detail = (
@@ -49,9 +46,9 @@ class KeyAuthentication(authentication.BaseAuthentication):
             return None
         address = request.META.get("REMOTE_ADDR") or None
         stranger = f"api:stranger:{network_of(address or '')}"
-        key = _find_live_key(secret.strip()) if scheme.lower() == "bearer" else None
+        key = find_live_key(secret.strip()) if scheme.lower() == "bearer" else None
         if key is None:
-            rate_limit.take(stranger, UNKNOWN_KEYS_PER_MINUTE)
+            rates.take(stranger, UNKNOWN_KEYS_PER_MINUTE)
             raise BadKey
         if key.tenant.suspended_at:
             raise Suspended
@@ -65,7 +62,7 @@ class KeyAuthentication(authentication.BaseAuthentication):
 class StudioAuthentication(authentication.SessionAuthentication):
     """The session of a person who is logged in to the studio; changes need the CSRF token."""
 
-    def authenticate(self, request: Request) -> tuple[Any, Access] | None:
+    def authenticate(self, request: Request) -> tuple[object, Access] | None:
         """Return (user, access), or None without a session. Raises WithoutWorkspace, Suspended."""
         session = super().authenticate(request)
         if session is None:
@@ -79,10 +76,3 @@ class StudioAuthentication(authentication.SessionAuthentication):
             raise Suspended
         address = request.META.get("REMOTE_ADDR") or None
         return user, Access(tenant=tenant, user=user, role=membership.role, address=address)
-
-
-def _find_live_key(secret: str) -> ApiKey | None:
-    if not is_well_formed(secret):
-        return None
-    live = ApiKey.objects.live(timezone.now()).select_related("tenant")
-    return live.filter(digest__in=digest_by_peppers(secret)).first()

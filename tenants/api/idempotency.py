@@ -9,7 +9,6 @@ import hashlib
 import json
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
 
 from cryptography.fernet import Fernet
 from cryptography.hazmat.primitives.hashes import SHA256
@@ -22,7 +21,7 @@ from core.errors import Conflict, Invalid
 from tenants.accounts.access import Access
 from tenants.models import CachedAnswer
 
-KEPT = timedelta(hours=24)
+ANSWERS_KEPT = timedelta(hours=24)
 MAX_NAME = 255  # characters of an Idempotency-Key
 PRUNE_BATCH_SIZE = 10_000
 
@@ -46,11 +45,11 @@ class KeyUsedOtherwise(Conflict):
 
 
 @dataclass(frozen=True)
-class Answer:
+class StoredAnswer:
     """What a request was answered."""
 
     status: int
-    body: Any
+    body: object
 
 
 @dataclass(frozen=True)
@@ -61,7 +60,7 @@ class Idempotent:
     name: str
     request_digest: str
 
-    def find_answer(self) -> Answer | None:
+    def find_answer(self) -> StoredAnswer | None:
         """Lock the key until the transaction ends; return the answer that is kept, if any.
 
         Raises KeyInUse while another request holds the key, and KeyUsedOtherwise.
@@ -76,16 +75,16 @@ class Idempotent:
         kept = CachedAnswer.objects.filter(
             tenant=self.access.tenant, caller=self.access.caller, name_digest=self._name_digest
         ).first()
-        if kept and kept.created_at < timezone.now() - KEPT:  # the pruner has yet to come
+        if kept and kept.created_at < timezone.now() - ANSWERS_KEPT:  # the pruner has yet to come
             kept.delete()
             kept = None
         if kept is None:
             return None
         if kept.request_digest != self.request_digest:
             raise KeyUsedOtherwise
-        return Answer(kept.status, json.loads(self._cipher.decrypt(bytes(kept.body))))
+        return StoredAnswer(kept.status, json.loads(self._cipher.decrypt(bytes(kept.body))))
 
-    def keep(self, answer: Answer) -> None:
+    def keep(self, answer: StoredAnswer) -> None:
         """Keep the answer, in the transaction of the action."""
         CachedAnswer.objects.create(
             tenant=self.access.tenant,
@@ -120,7 +119,7 @@ def digest_request(method: str, path: str, body: bytes) -> str:
 
 def prune_answers(*, now: datetime) -> int:
     """Delete answers that were kept for a day; return how many. Safe to repeat."""
-    old = CachedAnswer.objects.filter(created_at__lt=now - KEPT).order_by("created_at")
+    old = CachedAnswer.objects.filter(created_at__lt=now - ANSWERS_KEPT).order_by("created_at")
     deleted = 0
     while ids := list(old.values_list("pk", flat=True)[:PRUNE_BATCH_SIZE]):
         CachedAnswer.objects.filter(pk__in=ids).delete()

@@ -1,6 +1,6 @@
 """Invitations to the workspace: list, invite, send again, withdraw."""
 
-from typing import Any
+from typing import ClassVar
 from uuid import UUID
 
 from django.db import transaction
@@ -17,20 +17,20 @@ from tenants.api.schema import operation
 from tenants.api.views import WorkspaceView, idempotent
 from tenants.models import Invitation, Membership, Scope
 
-INVITATION_EXAMPLE = {
-    "id": "3c9a1f52-7c1e-4f0c-9d2b-0b8a1c6e7f21",
-    "object": "invitation",
-    "email": "dora@example.com",
-    "role": "member",
-    "invited_by": "alice@example.com",
-    "created_at": "2026-11-26T09:30:00Z",
-    "mailed_at": "2026-11-26T09:30:01Z",
-    "expires_at": "2026-12-03T09:30:00Z",
-}
-
 
 class InvitationObject(serializers.Serializer[Invitation]):
     """An invitation for an email address. Accepting or withdrawing ends it."""
+
+    example: ClassVar = {
+        "id": "3c9a1f52-7c1e-4f0c-9d2b-0b8a1c6e7f21",
+        "object": "invitation",
+        "email": "dora@example.com",
+        "role": "member",
+        "invited_by": "alice@example.com",
+        "created_at": "2026-11-26T09:30:00Z",
+        "mailed_at": "2026-11-26T09:30:01Z",
+        "expires_at": "2026-12-03T09:30:00Z",
+    }
 
     id = serializers.UUIDField()
     object = serializers.CharField(default="invitation", read_only=True)
@@ -64,16 +64,12 @@ class InvitationBody(StrictSerializer):
 class InvitationsView(WorkspaceView):
     """All invitations that nobody has followed yet."""
 
-    read_scope = Scope.MEMBERS_WRITE
-    write_scope = Scope.MEMBERS_WRITE
-
     @operation(
         "invitations.list",
         "List invitations",
-        scope=read_scope,
+        scope=Scope.MEMBERS_WRITE,
         answer=InvitationObject,
         is_page=True,
-        example=INVITATION_EXAMPLE,
     )
     def get(self, request: Request) -> Response:
         """Return the invitations, newest first."""
@@ -84,12 +80,11 @@ class InvitationsView(WorkspaceView):
     @operation(
         "invitations.create",
         "Invite a member by email",
-        scope=write_scope,
+        scope=Scope.MEMBERS_WRITE,
         body=InvitationBody,
         answer=InvitationObject,
         status=201,
         is_post=True,
-        example=INVITATION_EXAMPLE,
         body_example={"email": "dora@example.com", "role": "member"},
     )
     @idempotent
@@ -104,22 +99,17 @@ class InvitationsView(WorkspaceView):
 class InvitationView(WorkspaceView):
     """One invitation."""
 
-    read_scope = Scope.MEMBERS_WRITE
-    write_scope = Scope.MEMBERS_WRITE
-
-    @operation(
-        "invitations.get",
-        "Get an invitation",
-        scope=read_scope,
-        answer=InvitationObject,
-        example=INVITATION_EXAMPLE,
-    )
+    @operation("invitations.get", "Get an invitation", scope=Scope.MEMBERS_WRITE, answer=InvitationObject)
     def get(self, request: Request, invitation_id: UUID) -> Response:
         """Return an invitation."""
         return self.answer_object(present_invitation(_find_invitation(self.access, invitation_id)))
 
     @operation(
-        "invitations.withdraw", "Withdraw an invitation", scope=write_scope, status=204, is_change=True
+        "invitations.withdraw",
+        "Withdraw an invitation",
+        scope=Scope.MEMBERS_WRITE,
+        status=204,
+        is_change=True,
     )
     @transaction.atomic
     def delete(self, request: Request, invitation_id: UUID) -> Response:
@@ -131,16 +121,12 @@ class InvitationView(WorkspaceView):
 class ResendView(WorkspaceView):
     """A new link for an invitation."""
 
-    read_scope = Scope.MEMBERS_WRITE
-    write_scope = Scope.MEMBERS_WRITE
-
     @operation(
         "invitations.resend",
         "Resend an invitation",
-        scope=write_scope,
+        scope=Scope.MEMBERS_WRITE,
         answer=InvitationObject,
         is_post=True,
-        example=INVITATION_EXAMPLE,
     )
     @idempotent
     def post(self, request: Request, invitation_id: UUID) -> Response:
@@ -150,7 +136,7 @@ class ResendView(WorkspaceView):
         return self.answer_object(present_invitation(invitation))
 
 
-def present_invitation(invitation: Invitation) -> dict[str, Any]:
+def present_invitation(invitation: Invitation) -> dict[str, object]:
     """Return an invitation as the API shows it."""
     return dict(InvitationObject(invitation).data)
 

@@ -1,6 +1,6 @@
 """Members of the workspace: list, change a role, remove, hand over, leave."""
 
-from typing import Any
+from typing import ClassVar
 
 from django.db import transaction
 from django.db.models import QuerySet
@@ -17,19 +17,19 @@ from tenants.api.schema import operation
 from tenants.api.views import WorkspaceView, idempotent
 from tenants.models import Membership, Scope
 
-MEMBER_EXAMPLE = {
-    "id": 7,
-    "object": "member",
-    "email": "bob@example.com",
-    "name": "Bob Writer",
-    "role": "member",
-    "created_at": "2026-11-02T10:00:00Z",
-    "last_seen_at": "2026-11-26T09:30:00Z",
-}
-
 
 class MemberObject(serializers.Serializer[Membership]):
     """A member of the workspace."""
+
+    example: ClassVar = {
+        "id": 7,
+        "object": "member",
+        "email": "bob@example.com",
+        "name": "Bob Writer",
+        "role": "member",
+        "created_at": "2026-11-02T10:00:00Z",
+        "last_seen_at": "2026-11-26T09:30:00Z",
+    }
 
     id = serializers.IntegerField()
     object = serializers.CharField(default="member", read_only=True)
@@ -52,17 +52,7 @@ class MemberBody(StrictSerializer):
 class MembersView(WorkspaceView):
     """All members."""
 
-    read_scope = Scope.MEMBERS_WRITE
-    write_scope = Scope.MEMBERS_WRITE
-
-    @operation(
-        "members.list",
-        "List members",
-        scope=read_scope,
-        answer=MemberObject,
-        is_page=True,
-        example=MEMBER_EXAMPLE,
-    )
+    @operation("members.list", "List members", scope=Scope.MEMBERS_WRITE, answer=MemberObject, is_page=True)
     def get(self, request: Request) -> Response:
         """Return the members, newest first."""
         return self.answer_page(_own_members(self.access), lambda rows: [present_member(row) for row in rows])
@@ -71,10 +61,7 @@ class MembersView(WorkspaceView):
 class MemberView(WorkspaceView):
     """One member."""
 
-    read_scope = Scope.MEMBERS_WRITE
-    write_scope = Scope.MEMBERS_WRITE
-
-    @operation("members.get", "Get a member", scope=read_scope, answer=MemberObject, example=MEMBER_EXAMPLE)
+    @operation("members.get", "Get a member", scope=Scope.MEMBERS_WRITE, answer=MemberObject)
     def get(self, request: Request, member_id: int) -> Response:
         """Return a member."""
         return self.answer_object(present_member(_find_member(self.access, member_id)))
@@ -82,11 +69,11 @@ class MemberView(WorkspaceView):
     @operation(
         "members.edit",
         "Change a member's role",
-        scope=write_scope,
+        scope=Scope.MEMBERS_WRITE,
         body=MemberBody,
         answer=MemberObject,
         is_edit=True,
-        example={**MEMBER_EXAMPLE, "role": "owner"},
+        example={**MemberObject.example, "role": "owner"},
         body_example={"role": "owner"},
     )
     @transaction.atomic
@@ -98,7 +85,7 @@ class MemberView(WorkspaceView):
         members.change_role(membership, self.read_body(MemberBody)["role"], by=self.access)
         return self.answer_object(present_member(membership))
 
-    @operation("members.remove", "Remove a member", scope=write_scope, status=204, is_edit=True)
+    @operation("members.remove", "Remove a member", scope=Scope.MEMBERS_WRITE, status=204, is_edit=True)
     @transaction.atomic
     def delete(self, request: Request, member_id: int) -> Response:
         """Remove a member from the workspace. The only owner can't be removed. Keys the member created are
@@ -112,17 +99,14 @@ class MemberView(WorkspaceView):
 class TransferView(WorkspaceView):
     """The hand-over of the workspace."""
 
-    read_scope = Scope.MEMBERS_WRITE
-    write_scope = Scope.ADMIN
-
     @operation(
         "members.transfer",
         "Transfer ownership to a member",
-        scope=write_scope,
+        scope=Scope.ADMIN,
         needs=Permission.MANAGE_OWNERS,
         answer=MemberObject,
         is_post=True,
-        example={**MEMBER_EXAMPLE, "role": "owner"},
+        example={**MemberObject.example, "role": "owner"},
     )
     @idempotent
     def post(self, request: Request, member_id: int) -> Response:
@@ -135,16 +119,8 @@ class TransferView(WorkspaceView):
 class LeaveView(WorkspaceView):
     """The end of one's own membership."""
 
-    read_scope = None
-    write_scope = None
-
     @operation(
-        "members.leave",
-        "Leave the workspace",
-        scope=write_scope,
-        needs=Permission.READ,
-        status=204,
-        is_post=True,
+        "members.leave", "Leave the workspace", scope=None, needs=Permission.READ, status=204, is_post=True
     )
     @idempotent
     def post(self, request: Request) -> Response:
@@ -154,7 +130,7 @@ class LeaveView(WorkspaceView):
         return Response(status=204)
 
 
-def present_member(membership: Membership) -> dict[str, Any]:
+def present_member(membership: Membership) -> dict[str, object]:
     """Return a member as the API shows it."""
     return dict(MemberObject(membership).data)
 

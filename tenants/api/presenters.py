@@ -1,6 +1,6 @@
 """Objects of a workspace as the API shows them, and as its events carry them."""
 
-from typing import Any
+from typing import ClassVar
 
 from rest_framework import serializers
 
@@ -46,7 +46,7 @@ class KeyObject(serializers.Serializer[ApiKey]):
     name = serializers.CharField()
     hint = serializers.SerializerMethodField()
     scopes = serializers.ListField(child=serializers.ChoiceField(Scope.choices))
-    limits = serializers.SerializerMethodField()
+    limits = KeyLimits(source="*", read_only=True)
     is_live = serializers.SerializerMethodField()
     created_by = serializers.SerializerMethodField()
     replaced_by = serializers.UUIDField(source="replaced_by_id", allow_null=True)
@@ -58,10 +58,6 @@ class KeyObject(serializers.Serializer[ApiKey]):
     def get_hint(self, key: ApiKey) -> str:
         """Return the secret's first and last characters."""
         return f"{key.prefix}…{key.last4}"
-
-    def get_limits(self, key: ApiKey) -> KeyLimits:
-        """Return its own limits."""
-        return KeyLimits(key).data  # type: ignore[return-value]
 
     def get_is_live(self, key: ApiKey) -> bool:
         """Return whether it opens anything."""
@@ -130,6 +126,20 @@ class AuditObject(serializers.Serializer[AuditEntry]):
 class EndpointObject(serializers.Serializer[WebhookEndpoint]):
     """A webhook endpoint of the workspace."""
 
+    example: ClassVar = {
+        "id": "4a1c7e52-7b0f-4b62-8f5d-1f4c8f6d2b10",
+        "object": "webhook_endpoint",
+        "url": "https://example.com/webhooks",
+        "description": "Posts to our chat",
+        "event_types": ["version.serving", "canary.ended"],
+        "is_enabled": True,
+        "disabled_at": None,
+        "disabled_reason": "",
+        "failing_since": None,
+        "previous_secret_until": None,
+        "created_at": "2026-11-26T09:30:00Z",
+    }
+
     id = serializers.UUIDField()
     object = serializers.CharField(default="webhook_endpoint", read_only=True)
     url = serializers.CharField()
@@ -145,6 +155,22 @@ class EndpointObject(serializers.Serializer[WebhookEndpoint]):
 
 class DeliveryObject(serializers.Serializer[WebhookDelivery]):
     """The delivery of an event to an endpoint."""
+
+    example: ClassVar = {
+        "id": "2c9d1b4e-9d0a-4c55-8a3e-1b2c3d4e5f60",
+        "object": "webhook_delivery",
+        "event": "5f3c1a52-8b0e-4a53-9c0e-0f9c6a3d7b11",
+        "type": "canary.ended",
+        "status": "delivered",
+        "attempts": 1,
+        "status_code": 200,
+        "latency_ms": 84,
+        "answer": "ok",
+        "failure": "",
+        "created_at": "2026-11-26T09:31:00Z",
+        "attempted_at": "2026-11-26T09:31:01Z",
+        "next_attempt_at": None,
+    }
 
     id = serializers.UUIDField(source="public_id")
     object = serializers.CharField(default="webhook_delivery", read_only=True)
@@ -167,21 +193,21 @@ class DeliveryObject(serializers.Serializer[WebhookDelivery]):
         return str(serializers.DateTimeField().to_representation(delivery.next_attempt_at))
 
 
-def present_key(key: ApiKey) -> dict[str, Any]:
+def present_key(key: ApiKey) -> dict[str, object]:
     """Return a key as the API shows it."""
     return dict(KeyObject(key).data)
 
 
-def present_workspace(tenant: Tenant) -> dict[str, Any]:
+def present_workspace(tenant: Tenant) -> dict[str, object]:
     """Return a workspace as the API shows it."""
     return dict(WorkspaceObject(tenant).data)
 
 
-def present_endpoint(endpoint: WebhookEndpoint) -> dict[str, Any]:
+def present_endpoint(endpoint: WebhookEndpoint) -> dict[str, object]:
     """Return a webhook endpoint as the API shows it."""
     return dict(EndpointObject(endpoint).data)
 
 
-def present_delivery(delivery: WebhookDelivery) -> dict[str, Any]:
+def present_delivery(delivery: WebhookDelivery) -> dict[str, object]:
     """Return a delivery as the API shows it."""
     return dict(DeliveryObject(delivery).data)

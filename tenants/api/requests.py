@@ -1,6 +1,7 @@
 """The log of requests, served and refused ones together, each with what became of it and why."""
 
 from datetime import timedelta
+from typing import ClassVar
 from uuid import UUID
 
 from django.utils import timezone
@@ -18,27 +19,29 @@ from tenants.metering.request_log import Cursor, LogFilter, LoggedRequest
 from tenants.models import Scope
 
 RECENT = timedelta(days=31)  # what is listed where nothing is said: a partition or two
-EXAMPLE = {
-    "request_id": "req_4f0c",
-    "object": "request",
-    "at": "2026-11-26T09:30:00Z",
-    "style": "acme/brand-voice",
-    "version": None,
-    "key": "7f2c1b4e-9d0a-4c55-8a3e-1b2c3d4e5f60",
-    "outcome": "refused",
-    "status": 429,
-    "code": "rate_limit_exceeded",
-    "reason": "Rate limit reached for requests per minute of this key: 60 allowed, 0 left. Try again in 9 s.",
-    "prompt_tokens": 0,
-    "cached_tokens": 0,
-    "completion_tokens": 0,
-    "cost_nanousd": 0,
-    "cost_usd": "0.00",
-}
 
 
 class RequestObject(serializers.Serializer[LoggedRequest]):
     """A request and its outcome, without its content."""
+
+    example: ClassVar = {
+        "request_id": "req_4f0c",
+        "object": "request",
+        "at": "2026-11-26T09:30:00Z",
+        "style": "acme/brand-voice",
+        "version": None,
+        "key": "7f2c1b4e-9d0a-4c55-8a3e-1b2c3d4e5f60",
+        "outcome": "refused",
+        "status": 429,
+        "code": "rate_limit_exceeded",
+        "reason": "Rate limit reached for requests per minute of this key: 60 allowed, 0 left. "
+        "Try again in 9 s.",
+        "prompt_tokens": 0,
+        "cached_tokens": 0,
+        "completion_tokens": 0,
+        "cost_nanousd": 0,
+        "cost_usd": "0.00",
+    }
 
     request_id = serializers.CharField()
     object = serializers.CharField(default="request", read_only=True)
@@ -79,17 +82,13 @@ class RequestsQuery(StrictSerializer):
 class RequestsView(WorkspaceView):
     """The log of requests."""
 
-    read_scope = Scope.USAGE_READ
-    write_scope = Scope.USAGE_READ
-
     @operation(
         "requests.list",
         "List requests, including refused ones and the reason",
-        scope=read_scope,
+        scope=Scope.USAGE_READ,
         query=RequestsQuery,
         answer=RequestObject,
         is_page=True,
-        example=EXAMPLE,
         tag="usage",
     )
     def get(self, request: Request) -> Response:

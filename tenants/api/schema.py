@@ -27,6 +27,7 @@ from tenants.models import Scope
 JSON = "application/json"
 
 type Shape = type[serializers.Serializer[Any]]
+type Handler = Callable[..., Any]
 
 COMMON_ERRORS = {
     400: "The request is invalid. See `errors` for each field.",
@@ -117,7 +118,7 @@ class KeyScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call
     target_class = "tenants.api.authentication.KeyAuthentication"
     name = "apiKey"
 
-    def get_security_definition(self, auto_schema: Any) -> dict[str, str]:
+    def get_security_definition(self, auto_schema: object) -> dict[str, str]:
         """Return the scheme: a bearer token."""
         return {"type": "http", "scheme": "bearer", "description": "An API key, `sk-ps-…`."}
 
@@ -128,7 +129,7 @@ class StudioScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-c
     target_class = "tenants.api.authentication.StudioAuthentication"
     name = "session"
 
-    def get_security_definition(self, auto_schema: Any) -> dict[str, str]:
+    def get_security_definition(self, auto_schema: object) -> dict[str, str]:
         """Return the scheme: the session's cookie; changes also send `X-CSRFToken`."""
         return {"type": "apiKey", "in": "cookie", "name": settings.SESSION_COOKIE_NAME}
 
@@ -161,7 +162,7 @@ def operation(
     needs_key: bool = True,
     needs: Permission | None = None,
     body: Shape | None = None,
-    answer: Shape | Any = None,
+    answer: Any = None,
     status: int = 200,
     is_page: bool = False,
     query: Shape | None = None,
@@ -169,63 +170,83 @@ def operation(
     is_post: bool = False,
     is_change: bool = False,
     can_conflict: bool = False,
-    example: Any = None,
-    body_example: Any = None,
+    example: object = None,
+    body_example: object = None,
     tag: str = "",
-    others: Mapping[str, Any] | None = None,
+    others: Mapping[str, object] | None = None,
     says: str = "The answer.",
-) -> Callable[[Any], Any]:
+) -> Callable[[Handler], Handler]:
     """Return a decorator that describes one operation: its name, body, answer, examples and every error.
 
     `is_page`: the answer is a page of a list; `is_edit`: it honours `If-Match`; `is_post`: `Idempotency-Key`;
     `is_change`: it changes something without any of these; `can_conflict`: it changes nothing and may still
     be 409; `others`: media type → shape of answers that are no JSON; `says`: what the answer is; `needs`:
-    what a person must be allowed, if the scope does not say it.
+    what a person must be allowed, if the scope does not say it. Without an `example`, it is the one of the
+    answer's shape. `WorkspaceView` asks the handler for the scope and the permission that it keeps.
     """
+    if example is None:
+        example = getattr(answer, "example", None)
     shape = _page_of(answer) if is_page and answer else answer
-    responses: dict[Any, Any] = {}
-    if shape:
-        responses[(status, JSON) if others else status] = OpenApiResponse(shape, description=says)
-    for media_type, other in (others or {}).items():
-        responses[(status, media_type)] = OpenApiResponse(other, description=says)
-    if not responses:
-        responses[status] = OpenApiResponse(description="Done.")
-    errors = COMMON_ERRORS | (ERRORS_OF_CHANGES if body or is_edit or is_post or is_change else {})
-    if can_conflict:
-        errors = {**errors, 409: CONFLICT}
-    for code, description in errors.items():
-        responses[(code, CONTENT_TYPE)] = OpenApiResponse(Problem, description=description)
+    others = others or {}
+    answers = _describe_answers(shape, others, status=status, says=says)
+    is_any_change = bool(body or is_edit or is_post or is_change)
+    errors = _describe_errors(is_change=is_any_change, can_conflict=can_conflict)
     parameters: list[Any] = [query] if query else []
-    if is_page:
-        parameters += [LIMIT, CURSOR]
-    if is_post:
-        parameters.append(IDEMPOTENCY_KEY)
-    if is_edit:
-        parameters.append(IF_MATCH)
+    parameters += [LIMIT, CURSOR] if is_page else []
+    parameters += [IDEMPOTENCY_KEY] if is_post else []
+    parameters += [IF_MATCH] if is_edit else []
     shown_as = JSON if shape or not others else next(iter(others))
     examples = _examples(example, body_example, status=status, is_page=is_page, media_type=shown_as)
-    scope_words = f"Requires the scope `{scope.value}`." if scope else "Works with any key."
-    if not needs_key:
-        scope_words = "Requires no key."
-    role_words = f" Roles: {describe_allowed(needs)}." if needs else ""
+    rights = _describe_rights(scope, needs, needs_key=needs_key)
 
-    def describe(handler: Callable[..., Any]) -> Callable[..., Any]:
+    def describe(handler: Handler) -> Handler:
         sentence = inspect.cleandoc(handler.__doc__ or "").replace("\n", " ")
-        described: Callable[..., Any] = extend_schema(
+        described: Handler = extend_schema(
             operation_id=name,
             summary=summary,
-            description=f"{sentence} {scope_words}{role_words}",
+            description=f"{sentence} {rights}",
             request=body,
-            responses=responses,
+            responses=answers | errors,
             parameters=parameters,
             auth=None if needs_key else [],
             examples=examples,
             tags=[tag or name.partition(".")[0]],
         )(handler)
+        described.scope = scope  # type: ignore[attr-defined]
         described.permission = needs  # type: ignore[attr-defined]
         return described
 
     return describe
+
+
+def _describe_answers(
+    shape: Any, others: Mapping[str, object], *, status: int, says: str
+) -> dict[Any, OpenApiResponse]:
+    """Return the answers of a success by status, or by status and media type where there are several."""
+    answers: dict[Any, OpenApiResponse] = {}
+    if shape:
+        answers[(status, JSON) if others else status] = OpenApiResponse(shape, description=says)
+    for media_type, other in others.items():
+        answers[(status, media_type)] = OpenApiResponse(other, description=says)
+    return answers or {status: OpenApiResponse(description="Done.")}
+
+
+def _describe_errors(*, is_change: bool, can_conflict: bool) -> dict[Any, OpenApiResponse]:
+    sentences = COMMON_ERRORS | (ERRORS_OF_CHANGES if is_change else {})
+    if can_conflict:
+        sentences = {**sentences, 409: CONFLICT}
+    errors = {}
+    for code, sentence in sentences.items():
+        errors[code, CONTENT_TYPE] = OpenApiResponse(Problem, description=sentence)
+    return errors
+
+
+def _describe_rights(scope: Scope | None, needs: Permission | None, *, needs_key: bool) -> str:
+    """Return what a key and a person need."""
+    sentence = f"Requires the scope `{scope.value}`." if scope else "Works with any key."
+    if not needs_key:
+        sentence = "Requires no key."
+    return f"{sentence} Roles: {describe_allowed(needs)}." if needs else sentence
 
 
 def _page_of(shape: Shape) -> Any:
@@ -241,7 +262,7 @@ def _page_of(shape: Shape) -> Any:
 
 
 def _examples(
-    example: Any, body_example: Any, *, status: int, is_page: bool, media_type: str
+    example: object, body_example: object, *, status: int, is_page: bool, media_type: str
 ) -> Sequence[OpenApiExample]:
     examples = []
     if body_example is not None:

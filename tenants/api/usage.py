@@ -1,8 +1,8 @@
 """Usage: sums by day, style, key and version, and the log of requests, which holds no text."""
 
-from typing import Any
+from typing import Any, ClassVar
 
-from django.db.models import Q, QuerySet
+from django.db.models import QuerySet
 from django.http import StreamingHttpResponse
 from drf_spectacular.types import OpenApiTypes
 from rest_framework import serializers
@@ -17,42 +17,28 @@ from tenants.api.schema import operation
 from tenants.api.usage_report import report_usage
 from tenants.api.views import WorkspaceView
 from tenants.metering import usage
+from tenants.metering.request_log import SERVED, Cursor, follow
 from tenants.models import Scope, UsageEvent
 
 CSV = "text/csv"
 CSV_CHUNK = 2000  # rows that are read at once
-COLUMNS = {"style": "style_name", "key": "key", "outcome": "outcome"}  # by the query's names
-
-SUM_EXAMPLE = {
-    "day": "2026-11-26",
-    "style": "acme/brand-voice",
-    "key": None,
-    "version": None,
-    "requests": 120,
-    "prompt_tokens": 5400,
-    "completion_tokens": 18_200,
-    "cost_nanousd": 12_940_000,
-    "cost_usd": "0.01294",
-}
-EVENT_EXAMPLE = {
-    "request_id": "req_4f0c",
-    "object": "usage_event",
-    "at": "2026-11-26T09:30:00Z",
-    "style": "acme/brand-voice",
-    "version": 3,
-    "key": "7f2c1b4e-9d0a-4c55-8a3e-1b2c3d4e5f60",
-    "prompt_tokens": 45,
-    "cached_tokens": 16,
-    "completion_tokens": 152,
-    "finish_reason": "stop",
-    "outcome": "complete",
-    "cost_nanousd": 108_000,
-    "cost_usd": "0.000108",
-}
+FILTER_COLUMNS = {"style": "style_name", "key": "key", "outcome": "outcome"}  # by the query's names
 
 
 class UsageSum(serializers.Serializer[Any]):
     """Usage of a day, style, key or version. Fields not grouped by are `null`."""
+
+    example: ClassVar[dict[str, object]] = {
+        "day": "2026-11-26",
+        "style": "acme/brand-voice",
+        "key": None,
+        "version": None,
+        "requests": 120,
+        "prompt_tokens": 5400,
+        "completion_tokens": 18_200,
+        "cost_nanousd": 12_940_000,
+        "cost_usd": "0.01294",
+    }
 
     day = serializers.DateField(allow_null=True)
     style = serializers.CharField(allow_null=True, help_text="The model's name.")  # type: ignore[assignment]
@@ -76,6 +62,22 @@ class UsageReport(serializers.Serializer[Any]):
 
 class UsageEventObject(serializers.Serializer[UsageEvent]):
     """A request and its usage, without its content."""
+
+    example: ClassVar = {
+        "request_id": "req_4f0c",
+        "object": "usage_event",
+        "at": "2026-11-26T09:30:00Z",
+        "style": "acme/brand-voice",
+        "version": 3,
+        "key": "7f2c1b4e-9d0a-4c55-8a3e-1b2c3d4e5f60",
+        "prompt_tokens": 45,
+        "cached_tokens": 16,
+        "completion_tokens": 152,
+        "finish_reason": "stop",
+        "outcome": "complete",
+        "cost_nanousd": 108_000,
+        "cost_usd": "0.000108",
+    }
 
     request_id = serializers.CharField()
     object = serializers.CharField(default="usage_event", read_only=True)
@@ -134,7 +136,7 @@ class CsvRenderer(BaseRenderer):
     media_type = CSV
     format = "csv"
 
-    def render(self, data: Any, *_: Any) -> bytes:
+    def render(self, data: object, *_: object) -> bytes:
         """Return an error as JSON: only errors come here."""
         return JSONRenderer().render(data)
 
@@ -142,21 +144,18 @@ class CsvRenderer(BaseRenderer):
 class UsageView(WorkspaceView):
     """Sums of usage."""
 
-    read_scope = Scope.USAGE_READ
-    write_scope = Scope.USAGE_READ
-
     @operation(
         "usage.get",
         "Get usage by day, style, key or version",
-        scope=read_scope,
+        scope=Scope.USAGE_READ,
         query=UsageQuery,
         answer=UsageReport,
         can_conflict=True,
         example={
             "start": "2026-11-01",
             "end": "2026-11-27",
-            "data": [SUM_EXAMPLE],
-            "total": {**SUM_EXAMPLE, "day": None, "style": None},
+            "data": [UsageSum.example],
+            "total": {**UsageSum.example, "day": None, "style": None},
         },
     )
     def get(self, request: Request) -> Response:
@@ -168,27 +167,24 @@ class UsageView(WorkspaceView):
 class UsageEventsView(WorkspaceView):
     """The log of requests."""
 
-    read_scope = Scope.USAGE_READ
-    write_scope = Scope.USAGE_READ
     renderer_classes = [JSONRenderer, CsvRenderer]
 
     @operation(
         "usage.events",
         "List requests, or export all of them as CSV with `Accept: text/csv`",
-        scope=read_scope,
+        scope=Scope.USAGE_READ,
         query=EventsQuery,
         answer=UsageEventObject,
         is_page=True,
         others={CSV: OpenApiTypes.STR},
         can_conflict=True,
-        example=EVENT_EXAMPLE,
         tag="usage",
     )
     def get(self, request: Request) -> Response | StreamingHttpResponse:
         """Return requests, newest first."""
         query = self.read_query(EventsQuery)
         events = usage.usage_events(self.access.tenant, start=query.get("start"), end=query.get("end"))
-        for name, column in COLUMNS.items():
+        for name, column in FILTER_COLUMNS.items():
             if name in query:
                 events = events.filter(**{column: query[name]})
         if request.accepted_media_type == CSV:
@@ -205,7 +201,8 @@ def _stream_csv(events: QuerySet[UsageEvent]) -> StreamingHttpResponse:
     columns = [str(name) for name in UsageEventObject().fields if str(name) != "object"]
 
     def read(last: UsageEvent | None) -> list[UsageEvent]:
-        return list(_following(newest_first, last)[:CSV_CHUNK])
+        after = Cursor(last.admitted_at, SERVED, last.pk) if last else None
+        return list(follow(newest_first, after, SERVED)[:CSV_CHUNK])
 
     def make_cells(event: UsageEvent) -> list[object]:
         presented = UsageEventObject(event).data
@@ -214,12 +211,3 @@ def _stream_csv(events: QuerySet[UsageEvent]) -> StreamingHttpResponse:
     answer = StreamingHttpResponse(stream_csv(columns, read, make_cells), content_type=CSV)
     answer["Content-Disposition"] = 'attachment; filename="usage-events.csv"'
     return answer
-
-
-def _following(events: QuerySet[UsageEvent], last: UsageEvent | None) -> QuerySet[UsageEvent]:
-    """Return the rows that come after one."""
-    if last is None:
-        return events
-    older = Q(admitted_at__lt=last.admitted_at) | Q(admitted_at=last.admitted_at, pk__lt=last.pk)
-    # The second condition says no more than the first, but an index can begin there.
-    return events.filter(older, admitted_at__lte=last.admitted_at)

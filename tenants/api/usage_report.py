@@ -9,10 +9,9 @@ from django import forms
 from django.core.exceptions import ValidationError
 from django.utils import timezone
 
-from core import months
+from core import months, rates
 from core.errors import Invalid
 from core.money import dollars
-from tenants.api import rate_limit
 from tenants.metering import usage
 from tenants.metering.credits import credits_left
 from tenants.metering.plans import api_requests_per_minute
@@ -45,7 +44,7 @@ class KeyUsageQuery(forms.Form):
         return groups
 
 
-def report_usage(tenant: Tenant, query: Mapping[str, Any], *, key_id: UUID | None) -> dict[str, Any]:
+def report_usage(tenant: Tenant, query: Mapping[str, Any], *, key_id: UUID | None) -> dict[str, object]:
     """Return the sums that a checked query names, and their total. Raises BadRange and TooManySums."""
     now = timezone.now()
     month_begins, _ = months.bounds(months.period_of(now))
@@ -56,7 +55,7 @@ def report_usage(tenant: Tenant, query: Mapping[str, Any], *, key_id: UUID | Non
     return {"start": start.isoformat(), "end": end.isoformat(), "data": rows, "total": _total(rows)}
 
 
-def report_usage_of_key(tenant_id: UUID, key_id: UUID, parameters: Mapping[str, str]) -> dict[str, Any]:
+def report_usage_of_key(tenant_id: UUID, key_id: UUID, parameters: Mapping[str, str]) -> dict[str, object]:
     """Return what one key used, and what is left of the workspace's credits.
 
     The parameters of the address are those of a workspace's usage but `key`.
@@ -65,7 +64,7 @@ def report_usage_of_key(tenant_id: UUID, key_id: UUID, parameters: Mapping[str, 
     """
     tenant = Tenant.objects.get(pk=tenant_id)
     limit = api_requests_per_minute(tenant, timezone.now())
-    rate_limit.take(f"api:key:{key_id}", limit)
+    rates.take(f"api:key:{key_id}", limit)
     report = report_usage(tenant, read_query(parameters), key_id=key_id)
     left = credits_left(tenant, months.current())
     return {**report, "credits": {"left_nanousd": left, "left_usd": dollars(left)}}
@@ -97,7 +96,7 @@ def _present_sum(row: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _total(rows: list[dict[str, Any]]) -> dict[str, Any]:
+def _total(rows: list[dict[str, Any]]) -> dict[str, object]:
     total: dict[str, Any] = {"day": None, "style": None, "key": None, "version": None}
     for name in ("requests", "prompt_tokens", "completion_tokens", "cost_nanousd"):
         total[name] = sum(row[name] for row in rows)

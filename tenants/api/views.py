@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from functools import wraps
-from typing import Any, ClassVar, cast
+from typing import Any, cast
 
 from django.db import transaction
 from django.db.models import QuerySet
@@ -14,6 +14,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
+from core import rates
 from core.request_ids import new_request_id
 from core.rest.bodies import StrictParser, StrictSerializer
 from core.rest.errors import TooManyRequests
@@ -21,8 +22,8 @@ from core.rest.etags import etag_of, require_match
 from core.rest.pages import CursorPages
 from core.rest.problems import CONTENT_TYPE, answer_failure
 from tenants.accounts.access import Access
-from tenants.accounts.roles import needed_by_scope
-from tenants.api import idempotency, rate_limit
+from tenants.accounts.roles import Permission, needed_by_scope
+from tenants.api import idempotency
 from tenants.api.authentication import KeyAuthentication, StudioAuthentication
 from tenants.metering.plans import api_requests_per_minute
 from tenants.models import Scope
@@ -35,12 +36,8 @@ type Handler = Callable[..., Response]
 class WorkspaceView(APIView):
     """A view of one workspace's objects: those of another one are 404.
 
-    A subclass names the scopes that a key needs: `read_scope` for GET, `write_scope` for the rest;
-    None: any key may.
+    Each handler is an `operation`, which names the scope that a key needs.
     """
-
-    read_scope: ClassVar[Scope | None]
-    write_scope: ClassVar[Scope | None]
 
     authentication_classes = [KeyAuthentication, StudioAuthentication]
     permission_classes = []
@@ -59,13 +56,13 @@ class WorkspaceView(APIView):
         if not isinstance(request.auth, Access):
             raise exceptions.NotAuthenticated
         limit = api_requests_per_minute(self.access.tenant, timezone.now())
-        self._rate: rate_limit.Rate | None = rate_limit.take(f"api:{self.access.caller}", limit)
-        is_change = request.method not in SAFE
-        scope = self.write_scope if is_change else self.read_scope
+        self._rate: rates.Rate | None = rates.take(f"api:{self.access.caller}", limit)
+        handler = getattr(self, (request.method or "").lower(), None)
+        scope: Scope | None = getattr(handler, "scope", None)
         if scope:
             self.access.require(scope)
-        handler = getattr(self, (request.method or "").lower(), None)
-        needed = getattr(handler, "permission", None)
+        needed: Permission | None = getattr(handler, "permission", None)
+        is_change = request.method not in SAFE
         self.access.require_permission(needed or needed_by_scope(scope, is_change=is_change))
 
     def initialize_request(self, request: Any, *args: Any, **kwargs: Any) -> Request:
@@ -83,7 +80,7 @@ class WorkspaceView(APIView):
     def handle_exception(self, exc: Exception) -> Response:
         """Answer a failure, with what is left of the rate."""
         rate = exc.facts.get("rate") if isinstance(exc, TooManyRequests) else None
-        if isinstance(rate, rate_limit.Rate):
+        if isinstance(rate, rates.Rate):
             self._rate = rate
         return super().handle_exception(exc)
 
@@ -118,12 +115,12 @@ class WorkspaceView(APIView):
         form.is_valid(raise_exception=True)
         return dict(form.validated_data)
 
-    def answer_object(self, data: dict[str, Any], *, status: int = 200) -> Response:
+    def answer_object(self, data: dict[str, object], *, status: int = 200) -> Response:
         """Return one object with its ETag."""
         return Response(data, status=status, headers={"ETag": etag_of(data)})
 
     def answer_page(
-        self, rows: QuerySet[Any], present: Callable[[list[Any]], list[dict[str, Any]]]
+        self, rows: QuerySet[Any], present: Callable[[list[Any]], list[dict[str, object]]]
     ) -> Response:
         """Return one page of a list. `present` turns its rows into objects."""
         pages = self.pagination_class()
@@ -134,7 +131,7 @@ class WorkspaceView(APIView):
         """Return the order of the list: newest first unless a view says otherwise."""
         return ("-created_at", "-pk")
 
-    def require_match(self, data: dict[str, Any]) -> None:
+    def require_match(self, data: dict[str, object]) -> None:
         """Raise PreconditionFailed if `If-Match` names another state of the object than `data`."""
         require_match(self.request, data)
 
@@ -159,7 +156,7 @@ def idempotent(handler: Handler) -> Handler:
                     headers["ETag"] = etag_of(kept.body)
                 return Response(kept.body, status=kept.status, headers=headers)
             response = handler(view, request, *args, **kwargs)
-            once.keep(idempotency.Answer(response.status_code, response.data))
+            once.keep(idempotency.StoredAnswer(response.status_code, response.data))
             return response
 
     handle_once.is_idempotent = True  # type: ignore[attr-defined]

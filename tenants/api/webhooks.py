@@ -1,6 +1,6 @@
 """Webhooks: endpoints, what was sent to them, and the events themselves."""
 
-from typing import Any
+from typing import Any, ClassVar
 from uuid import UUID
 
 from django.db import transaction
@@ -20,52 +20,25 @@ from tenants.models import EventType, OutboxEvent, Scope, WebhookDelivery, Webho
 from tenants.models.events import MAX_URL_LENGTH
 from tenants.webhooks import endpoints
 
-ENDPOINT_EXAMPLE = {
-    "id": "4a1c7e52-7b0f-4b62-8f5d-1f4c8f6d2b10",
-    "object": "webhook_endpoint",
-    "url": "https://example.com/webhooks",
-    "description": "Posts to our chat",
-    "event_types": ["version.serving", "canary.ended"],
-    "is_enabled": True,
-    "disabled_at": None,
-    "disabled_reason": "",
-    "failing_since": None,
-    "previous_secret_until": None,
-    "created_at": "2026-11-26T09:30:00Z",
-}
-SECRET_EXAMPLE = {**ENDPOINT_EXAMPLE, "secret": "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"}
-DELIVERY_EXAMPLE = {
-    "id": "2c9d1b4e-9d0a-4c55-8a3e-1b2c3d4e5f60",
-    "object": "webhook_delivery",
-    "event": "5f3c1a52-8b0e-4a53-9c0e-0f9c6a3d7b11",
-    "type": "canary.ended",
-    "status": "delivered",
-    "attempts": 1,
-    "status_code": 200,
-    "latency_ms": 84,
-    "answer": "ok",
-    "failure": "",
-    "created_at": "2026-11-26T09:31:00Z",
-    "attempted_at": "2026-11-26T09:31:01Z",
-    "next_attempt_at": None,
-}
-EVENT_EXAMPLE = {
-    "id": "5f3c1a52-8b0e-4a53-9c0e-0f9c6a3d7b11",
-    "object": "event",
-    "type": "key.revoked",
-    "timestamp": "2026-11-26T10:00:00.123Z",
-    "data": {"object": {"object": "api_key", "name": "newsletter"}},
-}
-
 
 class EndpointWithSecret(EndpointObject):
     """An endpoint with its secret, which is shown only once."""
+
+    example: ClassVar = {**EndpointObject.example, "secret": "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"}
 
     secret = serializers.CharField()
 
 
 class EventObject(serializers.Serializer[Any]):
     """An event, as sent to webhooks."""
+
+    example: ClassVar = {
+        "id": "5f3c1a52-8b0e-4a53-9c0e-0f9c6a3d7b11",
+        "object": "event",
+        "type": "key.revoked",
+        "timestamp": "2026-11-26T10:00:00.123Z",
+        "data": {"object": {"object": "api_key", "name": "newsletter"}},
+    }
 
     id = serializers.UUIDField()
     object = serializers.CharField(default="event", read_only=True)
@@ -103,14 +76,7 @@ class EventsQuery(StrictSerializer):
     since = serializers.DateTimeField(required=False, help_text="Events from this time on.")
 
 
-class WebhooksView(WorkspaceView):
-    """Shared by all views of webhooks: people must be owners to change anything."""
-
-    read_scope = Scope.WEBHOOKS_WRITE
-    write_scope = Scope.WEBHOOKS_WRITE
-
-
-class EndpointsView(WebhooksView):
+class EndpointsView(WorkspaceView):
     """All endpoints, and new ones."""
 
     @operation(
@@ -119,7 +85,6 @@ class EndpointsView(WebhooksView):
         scope=Scope.WEBHOOKS_WRITE,
         answer=EndpointObject,
         is_page=True,
-        example=ENDPOINT_EXAMPLE,
     )
     def get(self, request: Request) -> Response:
         """Return the endpoints, newest first."""
@@ -134,7 +99,6 @@ class EndpointsView(WebhooksView):
         answer=EndpointWithSecret,
         status=201,
         is_post=True,
-        example=SECRET_EXAMPLE,
         body_example={"url": "https://example.com/webhooks", "event_types": ["version.serving"]},
     )
     @idempotent
@@ -144,16 +108,10 @@ class EndpointsView(WebhooksView):
         return self.answer_object({**present_endpoint(endpoint), "secret": secret}, status=201)
 
 
-class EndpointView(WebhooksView):
+class EndpointView(WorkspaceView):
     """One endpoint."""
 
-    @operation(
-        "webhooks.get",
-        "Get a webhook endpoint",
-        scope=Scope.WEBHOOKS_WRITE,
-        answer=EndpointObject,
-        example=ENDPOINT_EXAMPLE,
-    )
+    @operation("webhooks.get", "Get a webhook endpoint", scope=Scope.WEBHOOKS_WRITE, answer=EndpointObject)
     def get(self, request: Request, endpoint_id: UUID) -> Response:
         """Return an endpoint."""
         return self.answer_object(present_endpoint(_find_endpoint(self.access, endpoint_id)))
@@ -165,7 +123,6 @@ class EndpointView(WebhooksView):
         body=EndpointBody,
         answer=EndpointObject,
         is_edit=True,
-        example=ENDPOINT_EXAMPLE,
         body_example={"event_types": ["version.serving", "canary.ended"]},
     )
     @transaction.atomic
@@ -188,7 +145,7 @@ class EndpointView(WebhooksView):
         return Response(status=204)
 
 
-class RotateEndpointView(WebhooksView):
+class RotateEndpointView(WorkspaceView):
     """A new secret for an endpoint."""
 
     @operation(
@@ -198,7 +155,6 @@ class RotateEndpointView(WebhooksView):
         answer=EndpointWithSecret,
         status=201,
         is_post=True,
-        example=SECRET_EXAMPLE,
     )
     @idempotent
     def post(self, request: Request, endpoint_id: UUID) -> Response:
@@ -208,7 +164,7 @@ class RotateEndpointView(WebhooksView):
         return self.answer_object({**present_endpoint(endpoint), "secret": secret}, status=201)
 
 
-class EndpointTestView(WebhooksView):
+class EndpointTestView(WorkspaceView):
     """A test of an endpoint."""
 
     @operation(
@@ -218,7 +174,7 @@ class EndpointTestView(WebhooksView):
         answer=DeliveryObject,
         status=201,
         is_post=True,
-        example={**DELIVERY_EXAMPLE, "type": "webhook.test", "status": "pending"},
+        example={**DeliveryObject.example, "type": "webhook.test", "status": "pending"},
     )
     @idempotent
     def post(self, request: Request, endpoint_id: UUID) -> Response:
@@ -228,7 +184,7 @@ class EndpointTestView(WebhooksView):
         return self.answer_object(present_delivery(sent), status=201)
 
 
-class EnableEndpointView(WebhooksView):
+class EnableEndpointView(WorkspaceView):
     """An endpoint that gets events again."""
 
     @operation(
@@ -237,7 +193,6 @@ class EnableEndpointView(WebhooksView):
         scope=Scope.WEBHOOKS_WRITE,
         answer=EndpointObject,
         is_post=True,
-        example=ENDPOINT_EXAMPLE,
     )
     @idempotent
     def post(self, request: Request, endpoint_id: UUID) -> Response:
@@ -247,7 +202,7 @@ class EnableEndpointView(WebhooksView):
         return self.answer_object(present_endpoint(endpoint))
 
 
-class DisableEndpointView(WebhooksView):
+class DisableEndpointView(WorkspaceView):
     """An endpoint that gets nothing."""
 
     @operation(
@@ -256,7 +211,7 @@ class DisableEndpointView(WebhooksView):
         scope=Scope.WEBHOOKS_WRITE,
         answer=EndpointObject,
         is_post=True,
-        example={**ENDPOINT_EXAMPLE, "is_enabled": False, "disabled_reason": "Disabled by an API key."},
+        example={**EndpointObject.example, "is_enabled": False, "disabled_reason": "Disabled by an API key."},
     )
     @idempotent
     def post(self, request: Request, endpoint_id: UUID) -> Response:
@@ -266,7 +221,7 @@ class DisableEndpointView(WebhooksView):
         return self.answer_object(present_endpoint(endpoint))
 
 
-class DeliveriesView(WebhooksView):
+class DeliveriesView(WorkspaceView):
     """What was sent to an endpoint."""
 
     @operation(
@@ -276,7 +231,6 @@ class DeliveriesView(WebhooksView):
         answer=DeliveryObject,
         is_page=True,
         query=DeliveriesQuery,
-        example=DELIVERY_EXAMPLE,
     )
     def get(self, request: Request, endpoint_id: UUID) -> Response:
         """Return the deliveries of the last 30 days, newest first."""
@@ -289,22 +243,16 @@ class DeliveriesView(WebhooksView):
         return ("-id",)
 
 
-class DeliveryView(WebhooksView):
+class DeliveryView(WorkspaceView):
     """One delivery."""
 
-    @operation(
-        "webhooks.delivery",
-        "Get a delivery",
-        scope=Scope.WEBHOOKS_WRITE,
-        answer=DeliveryObject,
-        example=DELIVERY_EXAMPLE,
-    )
+    @operation("webhooks.delivery", "Get a delivery", scope=Scope.WEBHOOKS_WRITE, answer=DeliveryObject)
     def get(self, request: Request, endpoint_id: UUID, delivery_id: UUID) -> Response:
         """Return a delivery with the first 2 KB of the response."""
         return self.answer_object(present_delivery(_find_delivery(self.access, endpoint_id, delivery_id)))
 
 
-class RedeliverView(WebhooksView):
+class RedeliverView(WorkspaceView):
     """An event that is sent again."""
 
     @operation(
@@ -314,7 +262,7 @@ class RedeliverView(WebhooksView):
         answer=DeliveryObject,
         status=201,
         is_post=True,
-        example={**DELIVERY_EXAMPLE, "status": "pending"},
+        example={**DeliveryObject.example, "status": "pending"},
     )
     @idempotent
     def post(self, request: Request, endpoint_id: UUID, delivery_id: UUID) -> Response:
@@ -325,7 +273,7 @@ class RedeliverView(WebhooksView):
         return self.answer_object(present_delivery(again), status=201)
 
 
-class EventsView(WebhooksView):
+class EventsView(WorkspaceView):
     """What happened in the workspace."""
 
     @operation(
@@ -335,7 +283,6 @@ class EventsView(WebhooksView):
         answer=EventObject,
         is_page=True,
         query=EventsQuery,
-        example=EVENT_EXAMPLE,
         tag="webhooks",
     )
     def get(self, request: Request) -> Response:
@@ -349,7 +296,7 @@ class EventsView(WebhooksView):
         return self.answer_page(events, lambda page: [_present_event(row) for row in page])
 
 
-def _present_event(event: OutboxEvent) -> dict[str, Any]:
+def _present_event(event: OutboxEvent) -> dict[str, object]:
     presented: Any = EventObject(payload_of(event)).data
     return dict(presented)
 

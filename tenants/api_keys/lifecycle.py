@@ -155,13 +155,18 @@ def require_free_name(tenant: Tenant, name: str, *, key: ApiKey | None = None) -
         raise NameTaken(name=name, field="name")
 
 
-def verify_key(secret: str, tenant: Tenant) -> bool:
-    """Return whether a secret is a live key of a tenant, as PostgreSQL knows it."""
+def find_live_key(secret: str) -> ApiKey | None:
+    """Return the live key of a secret with its tenant, as PostgreSQL knows it; None where there is none."""
     if not is_well_formed(secret):
-        return False
-    live = ApiKey.objects.live(timezone.now())
-    digests = digest_by_peppers(secret)
-    return live.filter(tenant=tenant, digest__in=digests).exists()
+        return None
+    live = ApiKey.objects.live(timezone.now()).select_related("tenant")
+    return live.filter(digest__in=digest_by_peppers(secret)).first()
+
+
+def verify_key(secret: str, tenant: Tenant) -> bool:
+    """Return whether a secret is a live key of a tenant."""
+    key = find_live_key(secret)
+    return key is not None and key.tenant_id == tenant.pk
 
 
 def revoke_key(key: ApiKey) -> bool:

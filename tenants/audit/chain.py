@@ -9,7 +9,6 @@ import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, timedelta
-from typing import Any
 
 from django.core.serializers.json import DjangoJSONEncoder
 from django.db import connection, transaction
@@ -163,7 +162,7 @@ def _find_faults_beside() -> Iterator[Fault]:
         yield Fault(entry, "It is not in the chain yet, although it is old. Is beat running?")
     checkpoint = AuditCheckpoint.objects.order_by("-position").first()
     if checkpoint:
-        facts: dict[str, Any] = {"position": checkpoint.position, "hash": checkpoint.hash}
+        facts = {"position": checkpoint.position, "hash": checkpoint.hash}
         if not AuditEntry.objects.filter(action=PRUNED, after__contains=facts).exists():
             yield Fault(None, f"Entries up to {checkpoint.position} were pruned, but no entry records it.")
 

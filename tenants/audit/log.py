@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from functools import partial
-from typing import Any
 
 from django.db import transaction
 from django.db.models import Model
@@ -22,8 +21,8 @@ def record_audit(
     row: Model,
     reason: str = "",
     name: str = "",
-    before: Mapping[str, Any] | None = None,
-    after: Mapping[str, Any] | None = None,
+    before: Mapping[str, object] | None = None,
+    after: Mapping[str, object] | None = None,
     address: str | None = None,
     tenant: Tenant | None = None,
     api_key: ApiKey | None = None,
@@ -53,8 +52,8 @@ def record_command(
     *,
     action: str,
     row: Model | None = None,
-    before: Mapping[str, Any] | None = None,
-    after: Mapping[str, Any] | None = None,
+    before: Mapping[str, object] | None = None,
+    after: Mapping[str, object] | None = None,
 ) -> AuditEntry:
     """Record what `manage.py COMMAND` did to a row, else to the service as a whole.
 
@@ -71,7 +70,7 @@ def record_command(
     )
 
 
-def _write_entry(**facts: Any) -> AuditEntry:
+def _write_entry(**facts: object) -> AuditEntry:
     entry = AuditEntry.objects.create(**facts)
     if log_lines.is_json():
         transaction.on_commit(partial(log_lines.write_line, "action", _facts_of(entry)))
@@ -80,7 +79,7 @@ def _write_entry(**facts: Any) -> AuditEntry:
     return entry
 
 
-def _facts_of(entry: AuditEntry) -> dict[str, Any]:
+def _facts_of(entry: AuditEntry) -> dict[str, object]:
     """Return what the log says of an action: ids. Names, reasons and values stay in the audit log."""
     facts = {
         "action": entry.action,

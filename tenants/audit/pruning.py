@@ -14,8 +14,8 @@ BATCH_SIZE = 5_000
 def prune_log(*, before: datetime) -> int:
     """Delete the oldest entries that are all older than a moment; return how many.
 
-    A database trigger lets go only of what lies at or before a checkpoint, and refuses a checkpoint that no
-    entry has or that is younger than 30 days.
+    A database trigger allows deletions only at or before a checkpoint, and refuses a checkpoint that no entry
+    has or that is younger than 30 days.
     """
     end = _find_end(before)
     if end is None:

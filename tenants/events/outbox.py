@@ -16,10 +16,10 @@ from django.utils.translation import override
 
 from tenants.models import EventType, OutboxEvent
 
-KEPT = timedelta(days=30)
+EVENTS_KEPT = timedelta(days=30)
 PRUNE_BATCH_SIZE = 1_000
 
-type Present = Callable[[Any], Mapping[str, Any]]
+type Present = Callable[[Any], Mapping[str, object]]
 type Subscribe = Callable[[OutboxEvent], None]
 
 _presenters: dict[type[Model], Present] = {}
@@ -64,7 +64,7 @@ def record_event(tenant_id: UUID, event_type: EventType, subject: Model, **facts
     return event
 
 
-def present(subject: Model) -> Mapping[str, Any]:
+def present(subject: Model) -> Mapping[str, object]:
     """Return a row as the API shows it. Raises NoPresenter."""
     presenter = _presenters.get(type(subject))
     if presenter is None:
@@ -72,7 +72,7 @@ def present(subject: Model) -> Mapping[str, Any]:
     return presenter(subject)
 
 
-def payload_of(event: OutboxEvent) -> dict[str, Any]:
+def payload_of(event: OutboxEvent) -> dict[str, object]:
     """Return what an event says, as webhooks and the API have it. Messages in it become texts as JSON."""
     return {
         "type": event.type,
@@ -84,7 +84,7 @@ def payload_of(event: OutboxEvent) -> dict[str, Any]:
 
 def prune_events() -> int:
     """Delete events that are older than a month, with all that hangs on them; return how many."""
-    old = OutboxEvent.objects.filter(created_at__lt=timezone.now() - KEPT).order_by("created_at")
+    old = OutboxEvent.objects.filter(created_at__lt=timezone.now() - EVENTS_KEPT).order_by("created_at")
     deleted = 0
     while event_ids := list(old.values_list("pk", flat=True)[:PRUNE_BATCH_SIZE]):
         OutboxEvent.objects.filter(pk__in=event_ids).delete()

@@ -5,7 +5,7 @@ For benchmarks, on a database of their own: the product's checks are left out.
 
 from collections.abc import Callable
 from datetime import datetime, timedelta
-from uuid import UUID, uuid4
+from uuid import uuid4
 
 from django.db import connection
 from django.utils import timezone
@@ -127,14 +127,6 @@ def create_tables(tenants: int, events: int, say: Callable[[str], None]) -> None
         cursor.execute("SET session_replication_role = origin")
         for table in TABLES:
             cursor.execute(f"VACUUM (ANALYZE) {table}")
-
-
-def style_id(number: int) -> UUID:
-    """Return the id of one of the styles. Number 0 has a quarter of all events."""
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT md5('style' || %s)::uuid", [str(number)])
-        (found,) = cursor.fetchone()
-    return UUID(str(found))
 
 
 def _periods(now: datetime) -> list[str]:

@@ -33,18 +33,18 @@ class DollarsField(forms.DecimalField):
         super().__init__(max_value=MAX_USD, decimal_places=9, **options)
         self.widget.attrs |= {"step": "any", "min": 0, "inputmode": "decimal"}
 
-    def clean(self, value: Any) -> int | None:
+    def clean(self, value: object) -> int | None:
         """Return the exact amount in nano-USD."""
         dollars = super().clean(value)
         return None if dollars is None else int(dollars * NANO)
 
-    def prepare_value(self, value: Any) -> Any:
+    def prepare_value(self, value: object) -> object:
         """Return what the field shows: a stored amount in dollars, or the text as a person typed it."""
         if not isinstance(value, int):
             return value
         return usd(value).strip("$").replace(",", "")
 
-    def has_changed(self, initial: Any, data: Any) -> bool:
+    def has_changed(self, initial: Any, data: object) -> bool:
         """Return whether the amount in dollars differs from the stored one in nano-USD."""
         dollars = None if initial is None else Decimal(initial) / NANO
         return super().has_changed(dollars, data)
@@ -72,11 +72,11 @@ class PriceField(forms.DecimalField):
         super().__init__(min_value=Decimal(0), max_value=MAX_PRICE_USD, decimal_places=3, **options)
         self.widget.attrs |= {"step": "0.001", "min": 0, "inputmode": "decimal"}
 
-    def clean(self, value: Any) -> int | None:
+    def clean(self, value: object) -> int | None:
         """Return the exact price of one token in nano-USD."""
         dollars = super().clean(value)
         return None if dollars is None else int(dollars * NANO / MILLION)
 
-    def prepare_value(self, value: Any) -> Any:
+    def prepare_value(self, value: object) -> object:
         """Return what the field shows: a stored price in dollars a million, or what a person typed."""
         return Decimal(value * MILLION) / NANO if isinstance(value, int) else value

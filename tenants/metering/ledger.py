@@ -57,14 +57,14 @@ class PeriodUsage:
     nanousd_by_key: dict[UUID, int]
 
 
-COLUMNS = ", ".join(field.name for field in fields(Event) if field.name != "pool")
+EVENT_COLUMNS = ", ".join(field.name for field in fields(Event) if field.name != "pool")
 
 # Two recorders of one request meet here: the second waits for the first's commit and gets no row back.
 # Rows go in by request id, so that two recorders of the same batch can't wait for each other. What the ledger
 # has is left out: its event may be archived, so that no partition would refuse it.
 INSERT_NEW = f"""
-    INSERT INTO tenants_usageevent ({COLUMNS}, recorded_at)
-    SELECT {COLUMNS}, now() FROM jsonb_populate_recordset(NULL::tenants_usageevent, %s::jsonb) AS new
+    INSERT INTO tenants_usageevent ({EVENT_COLUMNS}, recorded_at)
+    SELECT {EVENT_COLUMNS}, now() FROM jsonb_populate_recordset(NULL::tenants_usageevent, %s::jsonb) AS new
     WHERE NOT EXISTS (
         SELECT FROM tenants_ledgerentry WHERE kind = 'usage' AND source_id = new.request_id
     )

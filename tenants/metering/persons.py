@@ -1,4 +1,4 @@
-"""Who counts as one person on the free plan: the reader of one mailbox, however its address is spelled.
+"""Who is one person to the free plan: the reader of one mailbox, however its address is spelled.
 
 A person is named by a keyed digest of the normalised address. The digest stays with the account when its
 address changes, so that a new address is no new person.
@@ -42,7 +42,7 @@ def person_of(user: User) -> str:
 
 
 def person_of_address(address: str) -> str:
-    """Return the digest that identifies the reader of a mailbox."""
+    """Return the digest that names the reader of a mailbox."""
     return salted_hmac(SALT, normalize_address(address), algorithm="sha256").hexdigest()
 
 

@@ -20,7 +20,7 @@ STUDIO = "studio"
 
 
 @dataclass(frozen=True)
-class Limits:
+class TenantLimits:
     """One tenant's limits and prices (nano-USD a token) at a moment.
 
     `monthly_nanousd` is the smaller of the plan's cap and the tenant's own, None without either; `weight` is
@@ -54,7 +54,7 @@ def newest_plan_version(code: str) -> PlanVersion:
     return begun.select_related("plan").latest("number")
 
 
-def limits_of(tenant: Tenant, at: datetime, version: PlanVersion | None = None) -> Limits:
+def limits_of(tenant: Tenant, at: datetime, version: PlanVersion | None = None) -> TenantLimits:
     """Return a tenant's limits at a moment. A tenant without a subscription is on the free plan.
 
     What operators raised counts until its end, unless the plan allows more. Who knows its plan version at
@@ -64,7 +64,7 @@ def limits_of(tenant: Tenant, at: datetime, version: PlanVersion | None = None) 
     version = version or plan_version_at(tenant, at)
     price, base_price = price_book.find_prices(at)
     raisable = _raise_limits(tenant, at, version)
-    return Limits(
+    return TenantLimits(
         **raisable,
         monthly_tokens=version.monthly_tokens,
         monthly_nanousd=budget_of(tenant, version),
@@ -125,7 +125,8 @@ def stays_by_tenant(
     within = Subscription.objects.within(start, end).filter(tenant__in=tenant_ids)
     found: dict[UUID, list[Stay]] = {}
     for subscription in within.select_related("plan_version__plan"):
-        found.setdefault(subscription.tenant_id, []).append(_stay_of(subscription))
+        stay = Stay(subscription.plan_version, subscription.starts_at, subscription.ends_at)
+        found.setdefault(subscription.tenant_id, []).append(stay)
     return found
 
 
@@ -162,13 +163,8 @@ def version_at(stays: Sequence[Stay], find_free: Callable[[], PlanVersion], at: 
     return newest.version if newest else find_free()
 
 
-def _stays(tenant: Tenant, period: str) -> list[Stay]:
-    within = Subscription.objects.within(*months.bounds(period)).filter(tenant=tenant)
-    return list(map(_stay_of, within.select_related("plan_version__plan")))
-
-
-def _stay_of(subscription: Subscription) -> Stay:
-    return Stay(subscription.plan_version, subscription.starts_at, subscription.ends_at)
+def _stays(tenant: Tenant, period: str) -> Sequence[Stay]:
+    return stays_by_tenant([tenant.pk], *months.bounds(period)).get(tenant.pk, ())
 
 
 def offered_plans() -> list[PlanVersion]:

@@ -47,10 +47,8 @@ REASONS = {
     UsageEvent.Outcome.UPSTREAM_ERROR: _("The model server failed. Only the output that was sent is billed."),
     UsageEvent.Outcome.SWEPT: _("Our process crashed. The output recorded until then is billed."),
 }
-CSV_COLUMNS = (
-    "request_id", "at", "style", "version", "key", "prompt_tokens", "cached_tokens", "completion_tokens",
-    "cost_usd", "outcome", "reason",
-)  # fmt: skip
+CSV_COLUMNS = ["request_id", "at", "style", "version", "key", "prompt_tokens", "cached_tokens"]
+CSV_COLUMNS += ["completion_tokens", "cost_usd", "outcome", "reason"]
 
 
 class BadCursor(Invalid):
@@ -158,9 +156,9 @@ def list_requests(
     served: Sequence[LoggedRequest] = []
     refused: Sequence[LoggedRequest] = []
     if chosen.outcome != "refused":
-        served = [_show_served(event) for event in _following(_served(chosen), after, SERVED)[:size]]
+        served = [_show_served(event) for event in follow(_served(chosen), after, SERVED)[:size]]
     if chosen.outcome in ("", "refused"):
-        refused = [_show_refused(row) for row in _following(_refused(chosen), after, REFUSED)[:size]]
+        refused = [_show_refused(row) for row in follow(_refused(chosen), after, REFUSED)[:size]]
     merged = sorted([*served, *refused], key=lambda row: row.cursor, reverse=True)
     return merged[:size]
 
@@ -202,34 +200,27 @@ def _keep_newest(tenant_id: UUID) -> None:
 
 
 def _served(chosen: LogFilter) -> QuerySet[UsageEvent]:
-    events = UsageEvent.objects.filter(
-        tenant=chosen.tenant, admitted_at__gte=chosen.start, admitted_at__lt=chosen.end
-    )
-    if chosen.request_id:
-        events = events.filter(request_id=chosen.request_id)
-    if chosen.style:
-        events = events.filter(style_name=chosen.style)
-    if chosen.key_id:
-        events = events.filter(key=chosen.key_id)
+    events = _choose(UsageEvent.objects.all(), chosen, moment="admitted_at", style="style_name")
     if chosen.outcome == "complete":
-        events = events.filter(outcome=UsageEvent.Outcome.COMPLETE)
-    elif chosen.outcome == "broken":
-        events = events.exclude(outcome=UsageEvent.Outcome.COMPLETE)
-    return events.order_by("-admitted_at", "-pk")
+        return events.filter(outcome=UsageEvent.Outcome.COMPLETE)
+    if chosen.outcome == "broken":
+        return events.exclude(outcome=UsageEvent.Outcome.COMPLETE)
+    return events
 
 
 def _refused(chosen: LogFilter) -> QuerySet[RefusedRequest]:
-    rows = RefusedRequest.objects.filter(tenant=chosen.tenant, at__gte=chosen.start, at__lt=chosen.end)
-    if chosen.request_id:
-        rows = rows.filter(request_id=chosen.request_id)
-    if chosen.style:
-        rows = rows.filter(model_name=chosen.style)
-    if chosen.key_id:
-        rows = rows.filter(key=chosen.key_id)
-    return rows.order_by("-at", "-pk")
+    return _choose(RefusedRequest.objects.all(), chosen, moment="at", style="model_name")
 
 
-def _following(rows: Any, after: Cursor | None, kind: int) -> Any:
+def _choose[Rows: QuerySet[Any]](rows: Rows, chosen: LogFilter, *, moment: str, style: str) -> Rows:
+    """Return the rows of one kind, newest first. Each kind has its own names for moment and style."""
+    within = {"tenant": chosen.tenant, f"{moment}__gte": chosen.start, f"{moment}__lt": chosen.end}
+    named = {"request_id": chosen.request_id, style: chosen.style, "key": chosen.key_id}
+    given = {name: value for name, value in named.items() if value}
+    return rows.filter(**within, **given).order_by(f"-{moment}", "-pk")
+
+
+def follow[Rows: QuerySet[Any]](rows: Rows, after: Cursor | None, kind: int) -> Rows:
     """Return the rows of one kind that come after a cursor."""
     if after is None:
         return rows

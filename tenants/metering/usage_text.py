@@ -19,16 +19,16 @@ def usage_sentence(*, used: int, allowance: Allowance, now: datetime) -> str:
     """Return how much of a month's tokens is used, and when they end at this pace."""
     start, end = months.bounds(months.period_of(now))
     meter = allowance.meter_tokens
-    words = {
+    facts = {
         "month": date_format(start, "F"),
         "tokens": gettext("included tokens") if allowance.counts_included else gettext("tokens"),
         "meter": intcomma(meter),
     }
     if used >= allowance.max_tokens:
-        words |= {"count": intcomma(allowance.max_tokens), "day": date_format(end, gettext("j F"))}
+        facts |= {"count": intcomma(allowance.max_tokens), "day": date_format(end, gettext("j F"))}
         sentence = gettext("You've used all {count} tokens for {month}. Your tokens reset on {day}.")
     elif used > meter:
-        words["more"] = intcomma(used - meter)
+        facts["more"] = intcomma(used - meter)
         sentence = gettext("You've used all {meter} {tokens} for {month}, and {more} more.")
     elif used == meter:
         sentence = gettext("You've used all {meter} {tokens} for {month}.")
@@ -36,7 +36,7 @@ def usage_sentence(*, used: int, allowance: Allowance, now: datetime) -> str:
         sentence = gettext("You haven't used any of your {meter} {tokens} for {month} yet.")
     else:
         percent = 100 * used // meter
-        words["share"] = gettext("{percent}%").format(percent=percent) if percent else gettext("less than 1%")
+        facts["share"] = gettext("{percent}%").format(percent=percent) if percent else gettext("less than 1%")
         elapsed = now - start
         if elapsed < FIRST_DAYS:
             sentence = gettext("You've used {share} of {month}'s {tokens}.")
@@ -44,7 +44,7 @@ def usage_sentence(*, used: int, allowance: Allowance, now: datetime) -> str:
             sentence = gettext("You've used {share} of {month}'s {tokens}. They should last the month.")
         else:
             reached = start + elapsed * (meter / used)
-            words["day"] = str(ordinal(reached.astimezone(UTC).day))
+            facts["day"] = str(ordinal(reached.astimezone(UTC).day))
             sentence = gettext(
                 "You've used {share} of {month}'s {tokens}. At this rate you'll reach the cap on the {day}."
             )
@@ -52,7 +52,7 @@ def usage_sentence(*, used: int, allowance: Allowance, now: datetime) -> str:
                 sentence = gettext(
                     "You've used {share} of {month}'s {tokens}. At this rate they'll run out on the {day}."
                 )
-    return sentence.format(**words)
+    return sentence.format(**facts)
 
 
 def shared_sentence(*, others: int) -> str:
@@ -70,7 +70,7 @@ def describe_overage(
 ) -> str:
     """Return what becomes of tokens beyond the included ones: refused, on the invoice, or from credits."""
     _, end = months.bounds(months.period_of(now))
-    words = {
+    facts = {
         "begins": date_format(end, gettext("j F")),
         "read": usd(MILLION * prices.input_nanousd),
         "written": usd(MILLION * prices.output_nanousd),
@@ -79,14 +79,14 @@ def describe_overage(
     }
     if used >= allowance.max_tokens:
         sentence = gettext("Requests are refused until {begins}. A larger plan takes effect immediately.")
-        return sentence.format(**words)
+        return sentence.format(**facts)
     if allowance.overage == OveragePolicy.REFUSED:
         sentence = gettext("When they run out, requests are refused until {begins}.")
-        return sentence.format(**words)
-    words["price"] = gettext(
+        return sentence.format(**facts)
+    facts["price"] = gettext(
         "{read} per million input tokens and {written} per million output tokens"
-    ).format(**words)
-    words["most"] = gettext("up to {max_tokens} tokens this month").format(**words)
+    ).format(**facts)
+    facts["most"] = gettext("up to {max_tokens} tokens this month").format(**facts)
     if allowance.overage == OveragePolicy.OVERAGE:
         if credits_nanousd:
             sentence = gettext(
@@ -107,4 +107,4 @@ def describe_overage(
             "When they run out, requests are refused unless you have credits. Additional tokens cost "
             "{price}, {most}."
         )
-    return sentence.format(**words)
+    return sentence.format(**facts)

@@ -15,7 +15,7 @@ from core.money import usd
 from core.names import validate_name
 from tenants.models.people import Tenant, User
 
-PUBLISHED_AFTER_DEATH = timedelta(days=90)  # how long the data plane says why a key no longer works
+PUBLISHED_AFTER_DEATH = timedelta(days=90)  # for so long the data plane says why a key stopped working
 
 ENDS_SOON = timedelta(days=14)
 

@@ -17,13 +17,13 @@ from django.utils import timezone
 from core import locks
 from core.outgoing import RetrySchedule
 from tenants.models import Membership, NoticeMail
-from tenants.notices.letters import Letter, write_letter
+from tenants.notices.compose import Mail, compose_mail
 
 RETRIES = RetrySchedule((60, 300, 900, 1_800, 3_600), give_up_after=timedelta(days=1))
-SERVER_AWAY = timedelta(seconds=60)  # nothing else is tried before
+SERVER_RETRIED_AFTER = timedelta(seconds=60)  # nothing else is tried before
 
-LEASE = timedelta(minutes=3)  # longer than an SMTP dialogue of which each step may take 15 s
-RUN = timedelta(seconds=30)  # of one task; the next sweep sends another one
+LEASE_LASTS = timedelta(minutes=3)  # longer than an SMTP dialogue of which each step may take 15 s
+RUN_LASTS = timedelta(seconds=30)  # of one task; the next sweep sends another one
 
 # A person gets so many of one kind an hour: a program that makes keys without end must not bury them.
 MAX_AN_HOUR = 20
@@ -45,7 +45,7 @@ def send_due() -> int:
 
     Safe to repeat, and safe from several workers at once: the second one finds nothing to send.
     """
-    ends_at = timezone.now() + RUN
+    ends_at = timezone.now() + RUN_LASTS
     sent = 0
     connection = mailers.default
     try:
@@ -67,7 +67,7 @@ def _lease_next() -> NoticeMail | None:
         if NoticeMail.objects.leased(now).exists():
             return None
         due = NoticeMail.objects.due(now).select_related("event", "membership__user", "membership__tenant")
-        mail = due.lease_first(now, LEASE)
+        mail = due.lease_first(now, LEASE_LASTS)
         if mail:
             # Before it is sent: what kills its worker is not tried at once for ever.
             mail.attempts += 1
@@ -83,26 +83,26 @@ def _send(mail: NoticeMail, connection: Any) -> Status | None:
     recent = _sent_since(mail, now - HOUR)
     if recent >= MAX_AN_HOUR:
         return _end(mail, Status.SKIPPED)
-    letter = _write(mail, is_last=recent + 1 == MAX_AN_HOUR)
+    message = _write(mail, is_last=recent + 1 == MAX_AN_HOUR)
     try:
         connection.open()
-        connection.send_messages([letter])
+        connection.send_messages([message])
     except (smtplib.SMTPRecipientsRefused, smtplib.SMTPDataError, ValueError) as error:
         # About this one mail: the others go on. Django raises ValueError for an address it can't write.
-        return _note_failure(mail, error, is_final=_is_refused_for_good(error))
+        return _record_failure(mail, error, is_final=_is_refused_for_good(error))
     except (smtplib.SMTPException, OSError) as error:
-        _note_failure(mail, error, is_final=False)
-        _hold_back(timezone.now() + SERVER_AWAY)
+        _record_failure(mail, error, is_final=False)
+        _hold_back(timezone.now() + SERVER_RETRIED_AFTER)
         return None
     return _end(mail, Status.SENT)
 
 
-def _write(mail: NoticeMail, *, is_last: bool) -> Letter:
-    """Return a mail's letter. One that can't be written, a fault of ours, waits and holds up no other."""
+def _write(mail: NoticeMail, *, is_last: bool) -> Mail:
+    """Return a mail's message. One that can't be written, a fault of ours, waits and holds up no other."""
     try:
-        return write_letter(mail, skipped_before=_count_skipped(mail), is_last=is_last)
+        return compose_mail(mail, skipped_before=_count_skipped(mail), is_last=is_last)
     except Exception as error:
-        _note_failure(mail, error, is_final=False)
+        _record_failure(mail, error, is_final=False)
         raise
 
 
@@ -132,7 +132,7 @@ def _end(mail: NoticeMail, status: Status, failure: str = "") -> Status:
     return status
 
 
-def _note_failure(mail: NoticeMail, error: Exception, *, is_final: bool) -> Status:
+def _record_failure(mail: NoticeMail, error: Exception, *, is_final: bool) -> Status:
     """Note a failed attempt: try again later, or give up."""
     failure = f"{type(error).__name__}: {error}"[:300]
     now = timezone.now()

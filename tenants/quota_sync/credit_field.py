@@ -11,15 +11,17 @@ from tenants.models import Invoice, PlanVersion, Tenant
 type Entry = tuple[int, str]  # nano-USD, and the months that it pays
 
 
-def credit_field(tenant: Tenant, version: PlanVersion, at: datetime) -> str:
-    """Return the field `credits` of a workspace on a plan version at a moment of Valkey's clock.
+def credit_fields(tenant: Tenant, version: PlanVersion, at: datetime) -> dict[str, str]:
+    """Return the fields `wallet` and `credits` of a workspace, at a moment of Valkey's clock.
 
-    It is the wallet where credits bound what the workspace may use, else empty: admission reads no more then.
+    `credits` is the wallet where credits bound what the workspace may use, else empty: admission reads no
+    more then.
     """
-    return wallet_field(tenant, at) if is_bounded(tenant, version, at) else ""
+    wallet = _wallet(tenant, at)
+    return {"wallet": wallet, "credits": wallet if _is_bounded(tenant, version, at) else ""}
 
 
-def is_bounded(tenant: Tenant, version: PlanVersion, at: datetime) -> bool:
+def _is_bounded(tenant: Tenant, version: PlanVersion, at: datetime) -> bool:
     """Return whether usage beyond the included tokens is refused without credits.
 
     It is not with overage, or where the cap lies within the included tokens, of this month and of the plan
@@ -32,8 +34,8 @@ def is_bounded(tenant: Tenant, version: PlanVersion, at: datetime) -> bool:
     return min(included_tokens, version.included_tokens) < version.monthly_tokens
 
 
-def wallet_field(tenant: Tenant, at: datetime) -> str:
-    """Return the field `wallet` of a workspace at a moment of Valkey's clock.
+def _wallet(tenant: Tenant, at: datetime) -> str:
+    """Return the field `wallet`.
 
     This month and the one before, the tokens included in each, and what was left of the grants
     before these two months, in burn order: `2026-11 2026-10 500000 500000 1000000:b 5000000:c`. An amount
@@ -53,7 +55,7 @@ def wallet_field(tenant: Tenant, at: datetime) -> str:
 def _entries(tenant: Tenant, previous: str, period: str) -> list[Entry]:
     credits = open_credits(tenant.pk, before=previous)
     credits = settle_charges(credits, open_charges(tenant, credits, until=months.before(previous)))
-    # A voided invoice returned its credits: nothing of that month uses credits.
+    # A void invoice gave its burns back: that month burns nothing.
     is_void = Invoice.objects.filter(tenant=tenant, period=previous, state=Invoice.State.VOID).exists()
     entries = []
     for credit in credits:

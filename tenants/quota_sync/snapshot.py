@@ -19,7 +19,7 @@ from django.utils import timezone
 from core import months, valkey
 from tenants.metering import plans, pools
 from tenants.models import ApiKey, EventType, OutboxEvent, Scope, Tenant
-from tenants.quota_sync.credit_field import is_bounded, wallet_field
+from tenants.quota_sync.credit_field import credit_fields
 from tenants.quota_sync.generations import bump_generations, overtake_generation
 
 LIMITS = (
@@ -73,10 +73,7 @@ def mark_changed(tenant_id: UUID) -> None:
 
 
 def publish_after(event: OutboxEvent) -> None:
-    """Publish a workspace's snapshot after an event that changes what its credits pay.
-
-    Billing lies below this package, so it can't call `mark_changed`.
-    """
+    """Publish a workspace's snapshot after an event that changes what its credits pay."""
     if event.type in CHANGE_CREDITS:
         mark_changed(event.tenant_id)
 
@@ -224,8 +221,7 @@ def _limits_hash(tenant: Tenant, at: datetime, *, wallet_at: datetime) -> Hash:
     version = plans.plan_version_at(tenant, at)
     limits = plans.limits_of(tenant, at, version)
     fields = {name: _number_or_empty(getattr(limits, name)) for name in LIMITS}
-    fields["wallet"] = wallet_field(tenant, wallet_at)
-    fields["credits"] = fields["wallet"] if is_bounded(tenant, version, wallet_at) else ""
+    fields |= credit_fields(tenant, version, wallet_at)
     fields["base_prices"] = _serialize_base_prices(limits)
     fields["pool_id"] = pools.pool_of(tenant, version)
     fields["state"] = "suspended" if tenant.suspended_at else "live"
@@ -234,7 +230,7 @@ def _limits_hash(tenant: Tenant, at: datetime, *, wallet_at: datetime) -> Hash:
     return fields
 
 
-def _serialize_base_prices(limits: plans.Limits) -> str:
+def _serialize_base_prices(limits: plans.TenantLimits) -> str:
     """Return the base model's own prices, or "", as a style's are in adapters/routing/version_table.py."""
     prices = limits.base_prices
     if prices is None:

@@ -23,9 +23,7 @@ ENTRIES_SHOWN = 50
 @requires(to_read=Permission.READ_AUDIT_LOG)
 def show_audit_log(request: MemberRequest) -> HttpResponse:
     """Show one page of the log, newest first; `?before=` names the last entry of the page before."""
-    actions = audit_log.list_actions(request.tenant)
-    form = AuditFilterForm(request.GET, actions=actions)
-    filters = form.cleaned_data if form.is_valid() else {}
+    form, filters = _read_filters(request)
     entries = audit_log.find_entries(request.tenant, **filters)
     before = request.GET.get("before", "")
     if before.isascii() and before.isdigit() and len(before) < 19:
@@ -50,15 +48,20 @@ def show_audit_log(request: MemberRequest) -> HttpResponse:
 @requires(to_read=Permission.READ_AUDIT_LOG)
 def download_audit_log(request: MemberRequest) -> HttpResponseBase:
     """Answer the log, or what the filters leave of it, as CSV."""
-    form = AuditFilterForm(request.GET, actions=audit_log.list_actions(request.tenant))
-    filters = form.cleaned_data if form.is_valid() else {}
+    _, filters = _read_filters(request)
     entries = audit_log.find_entries(request.tenant, **filters)
     response = StreamingHttpResponse(audit_log.write_csv(entries), content_type="text/csv; charset=utf-8")
     response["Content-Disposition"] = f'attachment; filename="audit-log-{request.tenant.slug}.csv"'
     return response
 
 
-def _query_of(filters: dict[str, Any]) -> str:
+def _read_filters(request: MemberRequest) -> tuple[AuditFilterForm, dict[str, Any]]:
+    """Return the form as it was sent, and the filters of a valid one."""
+    form = AuditFilterForm(request.GET, actions=audit_log.list_actions(request.tenant))
+    return form, form.cleaned_data if form.is_valid() else {}
+
+
+def _query_of(filters: dict[str, object]) -> str:
     """Return the filters as they stand in an address, without those that are empty."""
     given = {}
     for name, value in filters.items():
@@ -67,7 +70,7 @@ def _query_of(filters: dict[str, Any]) -> str:
     return urlencode(given)
 
 
-def _row(entry: AuditEntry) -> dict[str, Any]:
+def _row(entry: AuditEntry) -> dict[str, object]:
     changed = []
     for name in {**entry.before, **entry.after}:
         changed.append((name, entry.before.get(name), entry.after.get(name)))

@@ -1,6 +1,6 @@
 """Pages about the people of a workspace, and the page that an invitation's link leads to."""
 
-from typing import Any
+from functools import partial
 from uuid import UUID
 
 from allauth.account.adapter import get_adapter
@@ -10,7 +10,9 @@ from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils import timezone
+from django.utils.functional import Promise
 from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
@@ -20,8 +22,17 @@ from tenants.accounts.access import MemberRequest, access_of, member_required
 from tenants.accounts.forms import InviteForm, RoleForm
 from tenants.accounts.roles import DESCRIPTIONS, Permission, RoleNotAllowed, allows, requires
 from tenants.models import Invitation, Membership, User
+from tenants.views.outcomes import run_action
 
 Role = Membership.Role
+# What somebody is by a role, within a sentence.
+WITH_ARTICLE: dict[str, Promise] = {
+    Role.OWNER: _("an owner"),
+    Role.ADMIN: _("an admin"),
+    Role.MEMBER: _("a member"),
+    Role.BILLING: _("a billing manager"),
+    Role.VIEWER: _("a viewer"),
+}
 
 
 @require_GET
@@ -73,14 +84,15 @@ def change_role(request: MemberRequest, member_id: int) -> HttpResponse:
     if form.is_valid():
         try:
             members.change_role(member, form.cleaned_data["role"], by=access_of(request))
+        except RoleNotAllowed as error:  # an admin can't make or remove an owner
+            raise PermissionDenied(error.message) from error
         except DomainError as error:
-            _refuse_role(error)
             form.add_failure(error)
         else:
             messages.success(
                 request,
                 gettext("{user} is now {label}.").format(
-                    user=member.user.email, label=_what_one_is(member.role)
+                    user=member.user.email, label=WITH_ARTICLE[member.role]
                 ),
             )
             return redirect("tenants:team")
@@ -93,18 +105,12 @@ def change_role(request: MemberRequest, member_id: int) -> HttpResponse:
 def remove_member(request: MemberRequest, member_id: int) -> HttpResponse:
     """Take a person out of the workspace."""
     member = _find_member(request, member_id)
-    try:
-        members.remove_member(member, by=access_of(request))
-    except DomainError as error:
-        _refuse_role(error)
-        messages.error(request, error.message)
-        return redirect("tenants:member", member_id)
-    messages.success(
-        request,
-        gettext("{user} is no longer a member of {tenant}.").format(
-            user=member.user.email, tenant=request.tenant.name
-        ),
+    removed = gettext("{user} is no longer a member of {tenant}.").format(
+        user=member.user.email, tenant=request.tenant.name
     )
+    remove = partial(members.remove_member, member, by=access_of(request))
+    if not run_action(request, remove, done=removed):
+        return redirect("tenants:member", member_id)
     return redirect("tenants:team")
 
 
@@ -114,17 +120,11 @@ def remove_member(request: MemberRequest, member_id: int) -> HttpResponse:
 def transfer_ownership(request: MemberRequest, member_id: int) -> HttpResponse:
     """Hand the workspace over: the member becomes an owner, the owner an admin."""
     member = _find_member(request, member_id)
-    try:
-        members.transfer_ownership(member, by=access_of(request))
-    except DomainError as error:
-        messages.error(request, error.message)
-    else:
-        messages.success(
-            request,
-            gettext("{user} now owns {tenant}. You're an admin.").format(
-                user=member.user.email, tenant=request.tenant.name
-            ),
-        )
+    transferred = gettext("{user} now owns {tenant}. You're an admin.").format(
+        user=member.user.email, tenant=request.tenant.name
+    )
+    transfer = partial(members.transfer_ownership, member, by=access_of(request))
+    run_action(request, transfer, done=transferred)
     return redirect("tenants:team")
 
 
@@ -133,13 +133,9 @@ def transfer_ownership(request: MemberRequest, member_id: int) -> HttpResponse:
 @requires(Permission.READ)
 def leave(request: MemberRequest) -> HttpResponse:
     """Leave the workspace."""
-    try:
-        members.leave(access_of(request))
-    except DomainError as error:
-        messages.error(request, error.message)
-        return redirect("tenants:team")
-    messages.success(request, gettext("You left {tenant}.").format(tenant=request.tenant.name))
-    return redirect(settings.LOGIN_REDIRECT_URL)
+    left = gettext("You left {tenant}.").format(tenant=request.tenant.name)
+    has_left = run_action(request, partial(members.leave, access_of(request)), done=left)
+    return redirect(settings.LOGIN_REDIRECT_URL if has_left else "tenants:team")
 
 
 @require_POST
@@ -148,17 +144,10 @@ def leave(request: MemberRequest) -> HttpResponse:
 def resend_invitation(request: MemberRequest, invitation_id: UUID) -> HttpResponse:
     """Mail an invitation again, with a new link."""
     invitation = get_object_or_404(Invitation, pk=invitation_id, tenant=request.tenant)
-    try:
-        invitations.resend(invitation, by=access_of(request))
-    except DomainError as error:
-        messages.error(request, error.message)
-    else:
-        messages.success(
-            request,
-            gettext("{invitation} was sent a new link. The old one no longer works.").format(
-                invitation=invitation.email
-            ),
-        )
+    sent = gettext("{invitation} was sent a new link. The old one no longer works.").format(
+        invitation=invitation.email
+    )
+    run_action(request, partial(invitations.resend, invitation, by=access_of(request)), done=sent)
     return redirect("tenants:team")
 
 
@@ -168,10 +157,8 @@ def resend_invitation(request: MemberRequest, invitation_id: UUID) -> HttpRespon
 def withdraw_invitation(request: MemberRequest, invitation_id: UUID) -> HttpResponse:
     """End an invitation."""
     invitation = get_object_or_404(Invitation, pk=invitation_id, tenant=request.tenant)
-    invitations.withdraw(invitation, by=access_of(request))
-    messages.success(
-        request, gettext("The invitation for {invitation} was withdrawn.").format(invitation=invitation.email)
-    )
+    withdrawn = gettext("The invitation for {invitation} was withdrawn.").format(invitation=invitation.email)
+    run_action(request, partial(invitations.withdraw, invitation, by=access_of(request)), done=withdrawn)
     return redirect("tenants:team")
 
 
@@ -216,27 +203,10 @@ def _find_member(request: MemberRequest, member_id: int) -> Membership:
     return get_object_or_404(own, pk=member_id)
 
 
-def _refuse_role(error: DomainError) -> None:
-    """Raise PermissionDenied where an action refused a role: an admin wants to make or remove an owner."""
-    if isinstance(error, RoleNotAllowed):
-        raise PermissionDenied(error.message) from error
-
-
-def _what_one_is(role: str) -> str:
-    """Return what somebody is by a role, within a sentence."""
-    return {
-        Role.OWNER: gettext("an owner"),
-        Role.ADMIN: gettext("an admin"),
-        Role.MEMBER: gettext("a member"),
-        Role.BILLING: gettext("a billing manager"),
-        Role.VIEWER: gettext("a viewer"),
-    }[Role(role)]
-
-
 def _team_page(request: MemberRequest, form: InviteForm, *, status: int = 200) -> HttpResponse:
     people = Membership.objects.filter(tenant=request.tenant).select_related("user")
     open_invitations = Invitation.objects.filter(tenant=request.tenant).select_related("invited_by")
-    context: dict[str, Any] = {
+    context = {
         "members": list(people.order_by("created_at", "pk")),
         "invitations": list(open_invitations.order_by("-created_at")),
         "now": timezone.now(),

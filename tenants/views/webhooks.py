@@ -3,7 +3,6 @@
 from collections.abc import Callable
 from datetime import timedelta
 from functools import partial
-from typing import Any
 from uuid import UUID
 
 from django.contrib import messages
@@ -19,6 +18,7 @@ from tenants.accounts.access import MemberRequest, access_of, member_required
 from tenants.accounts.roles import Permission, requires
 from tenants.models import WebhookDelivery, WebhookEndpoint
 from tenants.models.events import WebhookDeliveryQuerySet
+from tenants.views.outcomes import run_action
 from tenants.webhooks import endpoints
 from tenants.webhooks.forms import EndpointForm
 
@@ -158,12 +158,7 @@ def _run(
     request: MemberRequest, endpoint: WebhookEndpoint, action: Callable[[], object], *, done: str
 ) -> HttpResponse:
     """Run an action and say how it went, on the endpoint's page."""
-    try:
-        action()
-    except DomainError as error:
-        messages.error(request, error.message)
-    else:
-        messages.success(request, done)
+    run_action(request, action, done=done)
     return redirect("tenants:webhook", endpoint.pk)
 
 
@@ -184,7 +179,7 @@ def _endpoint_page(
     *,
     form: EndpointForm | None = None,
     status: int = 200,
-    **extra_context: Any,
+    **extra_context: object,
 ) -> HttpResponse:
     saved = {"url": endpoint.url, "description": endpoint.description, "event_types": endpoint.event_types}
     context = {
@@ -197,7 +192,7 @@ def _endpoint_page(
     return render(request, "tenants/webhook.html", context, status=status)
 
 
-def _deliveries_context(request: MemberRequest, endpoint: WebhookEndpoint) -> dict[str, Any]:
+def _deliveries_context(request: MemberRequest, endpoint: WebhookEndpoint) -> dict[str, object]:
     """Return one page of deliveries, newest first; `?before=` names the last one of the page before."""
     newest = endpoint.deliveries.select_related("event").order_by("-pk")
     rows = _before(newest, request.GET.get("before", ""))

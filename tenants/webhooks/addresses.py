@@ -133,10 +133,10 @@ def resolve(target: Target, *, allows_loopback: bool, within_s: float) -> list[s
     if not addresses:
         raise Unresolved(host=target.host)
     for address in addresses:
-        is_allowed = allows_loopback and address.is_loopback
+        is_allowed_loopback = allows_loopback and address.is_loopback
         # Plain http is for this very machine only.
-        is_allowed = is_allowed or (target.is_secure and is_public(address))
-        if not is_allowed:
+        is_reachable = target.is_secure and is_public(address)
+        if not is_allowed_loopback and not is_reachable:
             raise RefusedAddress(host=target.host, address=address)
     return [str(address) for address in addresses]
 
@@ -160,17 +160,16 @@ def _path_of(parts: SplitResult) -> str:
 
 def _refuse_literal(host: str, *, allows_loopback: bool) -> None:
     """Refuse at once what shows without a name server; the rest shows when something is sent."""
-    is_loopback_name = host == "localhost" or host.endswith(".localhost")
-    try:
-        address: Address | None = _parse(host)
-    except ValueError:
-        address = None
-    is_loopback = is_loopback_name or (address is not None and address.is_loopback)
-    if is_loopback and allows_loopback:
+    if host == "localhost" or host.endswith(".localhost"):
+        if not allows_loopback:
+            raise RefusedAddress(host=host, address="this machine itself", field="url")
         return
-    if is_loopback_name:
-        raise RefusedAddress(host=host, address="this machine itself", field="url")
-    if address is not None and not is_public(address):
+    try:
+        address = _parse(host)
+    except ValueError:
+        return  # a name
+    is_allowed_loopback = allows_loopback and address.is_loopback
+    if not is_allowed_loopback and not is_public(address):
         raise RefusedAddress(host=host, address=address, field="url")
 
 

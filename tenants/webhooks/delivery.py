@@ -33,9 +33,9 @@ RETRIES = RetrySchedule(
 GONE = 410  # the receiver says that nothing will ever be taken there
 SHOWN_ANSWER_BYTES = 2048
 
-LEASE = timedelta(seconds=60)  # longer than a turn and the attempt that runs when it ends
-TURN = timedelta(seconds=30)  # then another endpoint's turn, however much waits
-RUN = timedelta(seconds=60)  # of one task; beat sends the next one
+LEASE_LASTS = timedelta(seconds=60)  # longer than a turn and the attempt that runs when it ends
+TURN_LASTS = timedelta(seconds=30)  # then another endpoint's turn, however much waits
+RUN_LASTS = timedelta(seconds=60)  # of one task; beat sends the next one
 # A workspace whose receivers are slow must not hold every thread of a worker.
 MAX_LEASES_OF_A_TENANT = 3
 
@@ -59,7 +59,7 @@ class EndpointLease:
 
     endpoint: WebhookEndpoint
     ends_at: datetime
-    limits: transport.Limits = field(default_factory=transport.Limits)
+    limits: transport.AttemptLimits = field(default_factory=transport.AttemptLimits)
 
 
 def queue_deliveries(event: OutboxEvent) -> None:
@@ -72,14 +72,14 @@ def queue_deliveries(event: OutboxEvent) -> None:
         WebhookDelivery.objects.bulk_create(deliveries)
 
 
-def deliver_due(limits: transport.Limits | None = None) -> int:
+def deliver_due(limits: transport.AttemptLimits | None = None) -> int:
     """Deliver what is due, endpoint after endpoint, for a minute at most; return how many attempts were made.
 
     Safe to repeat, and safe from several workers at once.
     """
     attempts = 0
-    ends_at = timezone.now() + RUN
-    while timezone.now() < ends_at and (lease := lease_next(limits or transport.Limits())):
+    ends_at = timezone.now() + RUN_LASTS
+    while timezone.now() < ends_at and (lease := lease_next(limits or transport.AttemptLimits())):
         attempts += deliver_events(lease)
     return attempts
 
@@ -89,13 +89,13 @@ def count_due(at_most: int) -> int:
     return WebhookEndpoint.objects.due(timezone.now())[:at_most].count()
 
 
-def lease_next(limits: transport.Limits) -> EndpointLease | None:
+def lease_next(limits: transport.AttemptLimits) -> EndpointLease | None:
     """Take the endpoint whose delivery has been due for longest, or return None when none is free."""
     now = timezone.now()
     leases = WebhookEndpoint.objects.leased(now).order_by().values("tenant")
     busy = leases.annotate(count=Count("pk")).filter(count__gte=MAX_LEASES_OF_A_TENANT).values("tenant")
-    endpoint = WebhookEndpoint.objects.due(now).exclude(tenant__in=busy).lease_first(now, LEASE)
-    return EndpointLease(endpoint=endpoint, ends_at=now + TURN, limits=limits) if endpoint else None
+    endpoint = WebhookEndpoint.objects.due(now).exclude(tenant__in=busy).lease_first(now, LEASE_LASTS)
+    return EndpointLease(endpoint=endpoint, ends_at=now + TURN_LASTS, limits=limits) if endpoint else None
 
 
 def deliver_events(lease: EndpointLease) -> int:
@@ -118,14 +118,14 @@ def render_event(event: OutboxEvent) -> str:
 
 
 def disable(endpoint: WebhookEndpoint, reason: Message) -> bool:
-    """Stop sending to an endpoint, and give up pending deliveries; return False if it was disabled before.
+    """Stop sending to an endpoint, and give up what waits; return False if it was disabled before.
 
     What was given up may be sent again one by one, once the endpoint is enabled.
     """
     with transaction.atomic():
         enabled = WebhookEndpoint.objects.filter(pk=endpoint.pk, is_enabled=True)
         now = timezone.now()
-        changes: dict[str, Any] = {"is_enabled": False, "disabled_at": now, "disabled_reason": reason}
+        changes: dict[str, object] = {"is_enabled": False, "disabled_at": now, "disabled_reason": reason}
         is_changed = bool(enabled.update(**changes, changed_at=now))
         if is_changed:
             give_up_pending(endpoint)
@@ -134,7 +134,7 @@ def disable(endpoint: WebhookEndpoint, reason: Message) -> bool:
 
 
 def give_up_pending(endpoint: WebhookEndpoint) -> None:
-    """Mark as failed the pending deliveries of an endpoint that was disabled."""
+    """Mark as failed what waits for an endpoint that was disabled."""
     pending = WebhookDelivery.objects.pending().filter(endpoint=endpoint)
     pending.filter(failure=Message()).update(failure=DeliveryFault.NEVER_SENT())
     pending.update(status=WebhookDelivery.Status.FAILED)
@@ -160,13 +160,13 @@ def _attempt(delivery: WebhookDelivery, lease: EndpointLease) -> bool:
     """Send an event once and note the outcome; return whether the receiver took it."""
     at = timezone.now()
     answer = _send(delivery, at, lease.limits)
-    changes: dict[str, Any] = {
+    changes: dict[str, object] = {
         "attempts": delivery.attempts + 1,
         "attempted_at": at,
         "status_code": answer.status_code,
         "latency_ms": answer.latency_ms,
         "answer": _readable(answer.body),
-        "failure": Message() if answer.is_success else _why(answer),
+        "failure": Message() if answer.is_success else _describe_failure(answer),
     }
     with transaction.atomic():
         # Without the lease another worker has the endpoint: what it notes counts.
@@ -180,18 +180,20 @@ def _attempt(delivery: WebhookDelivery, lease: EndpointLease) -> bool:
                 failing_since=None
             )
         else:
-            _note_failure(row, endpoint, changes, at=at)
+            _record_failure(row, endpoint, changes, at=at)
     return answer.is_success
 
 
-def _send(delivery: WebhookDelivery, at: datetime, limits: transport.Limits) -> transport.Answer:
+def _send(
+    delivery: WebhookDelivery, at: datetime, limits: transport.AttemptLimits
+) -> transport.EndpointAnswer:
     """Sign an event with every secret that is in force, and send it."""
     event = delivery.event
     body = render_event(event)
     try:
         secrets = secrets_in_force(delivery.endpoint, at)
     except InvalidToken:
-        return transport.Answer(latency_ms=0, failure=DeliveryFault.KEY_IS_MISSING())
+        return transport.EndpointAnswer(latency_ms=0, failure=DeliveryFault.KEY_IS_MISSING())
     headers = {
         "Content-Type": "application/json",
         "User-Agent": f"Polyscribe-Webhooks/1.0 (+{settings.SITE_URL})",
@@ -209,7 +211,7 @@ def secrets_in_force(endpoint: WebhookEndpoint, at: datetime) -> list[str]:
     return [signing.unseal_secret(text) for text in sealed]
 
 
-def _note_failure(
+def _record_failure(
     row: WebhookDeliveryQuerySet, endpoint: WebhookEndpoint, changes: dict[str, Any], *, at: datetime
 ) -> None:
     """Note a failed attempt: try again later, or disable an endpoint that is gone or has failed for long."""
@@ -226,7 +228,7 @@ def _note_failure(
         record_event(endpoint.tenant_id, EventType.WEBHOOK_DISABLED, endpoint, reason=reason)
 
 
-def _why(answer: transport.Answer) -> Message:
+def _describe_failure(answer: transport.EndpointAnswer) -> Message:
     """Return why an answer is no success."""
     if answer.status_code is None:
         return answer.failure

@@ -6,9 +6,7 @@ What pages and programs call. Each action is in the audit log; a secret is retur
 from collections.abc import Iterable, Sequence
 from datetime import timedelta
 from typing import TypedDict, Unpack
-from uuid import UUID
 
-from cryptography.fernet import InvalidToken
 from django.conf import settings
 from django.db import transaction
 from django.utils import timezone
@@ -148,30 +146,12 @@ def rotate_secret(endpoint: WebhookEndpoint, *, by: Access) -> str:
     return secret
 
 
-def reseal_secrets(lost: list[str]) -> int:
-    """Encrypt all secrets under the current pepper's key; return of how many endpoints. Safe to repeat.
-
-    An endpoint whose pepper is no longer in the settings stays as it is, and is added to `lost`.
-    """
-    count = 0
-    for pk in WebhookEndpoint.objects.values_list("pk", flat=True):
-        try:
-            count += _reseal(pk)
-        except InvalidToken:
-            lost.append(f"webhook endpoint {pk}")
-    return count
-
-
-def _reseal(pk: UUID) -> int:
-    with transaction.atomic():
-        held = WebhookEndpoint.objects.select_for_update(no_key=True).filter(pk=pk).first()
-        if held is None:  # its owner deleted it meanwhile
-            return 0
-        held.sealed_secret = signing.reseal_secret(held.sealed_secret)
-        if held.sealed_previous_secret:
-            held.sealed_previous_secret = signing.reseal_secret(held.sealed_previous_secret)
-        held.save(update_fields=["sealed_secret", "sealed_previous_secret"])
-    return 1
+def reseal_secrets(endpoint: WebhookEndpoint) -> None:
+    """Encrypt an endpoint's secrets under the current pepper's key. Raises fernet.InvalidToken."""
+    endpoint.sealed_secret = signing.reseal_secret(endpoint.sealed_secret)
+    if endpoint.sealed_previous_secret:
+        endpoint.sealed_previous_secret = signing.reseal_secret(endpoint.sealed_previous_secret)
+    endpoint.save(update_fields=["sealed_secret", "sealed_previous_secret"])
 
 
 def forget_previous_secrets() -> int:

@@ -4,14 +4,14 @@ from django import forms
 from django.utils.html import format_html
 from django.utils.translation import gettext_lazy as _
 
-from core.errors import DomainError
 from core.names import validate_text
+from tenants.accounts.forms import FailureForm
 from tenants.models import EventType
 from tenants.models.events import MAX_URL_LENGTH
 from tenants.webhooks.endpoints import NOT_CHOSEN
 
 
-class EndpointForm(forms.Form):
+class EndpointForm(FailureForm):
     """Where a workspace wants its events, and which. What an address may be is the action's to say."""
 
     url = forms.CharField(
@@ -39,8 +39,3 @@ class EndpointForm(forms.Form):
         ],
         error_messages={"invalid_choice": _("Choose from the events below.")},
     )
-
-    def add_failure(self, error: DomainError) -> None:
-        """Show why an action refused what was filled in, beside its field."""
-        field = error.facts.get("field")
-        self.add_error(str(field) if field in self.fields else None, error.message)

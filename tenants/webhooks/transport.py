@@ -28,7 +28,7 @@ KIB = 1024
 
 
 @dataclass(frozen=True)
-class Limits:
+class AttemptLimits:
     """What one delivery may take. Tests give shorter ones."""
 
     total_s: float = 10.0
@@ -39,7 +39,7 @@ class Limits:
 
 
 @dataclass(frozen=True)
-class Answer:
+class EndpointAnswer:
     """What came back: a status and the body's beginning, or why nothing did."""
 
     latency_ms: int
@@ -92,7 +92,7 @@ class _Bounded:
     deadline_s: float | None = None  # on the monotonic clock; None: during the handshake, which has its own
     bytes_left = 0
 
-    def recv_into(self, *args: Any) -> int:
+    def recv_into(self, *args: object) -> int:
         """Receive as a socket does. Raises DeadlinePassed or TooMuchReceived."""
         if self.deadline_s is not None:
             self.settimeout(_left_s(self.deadline_s))  # type: ignore[attr-defined]
@@ -111,7 +111,7 @@ class _BoundedTlsSocket(_Bounded, ssl.SSLSocket):
     """TLS with bounds."""
 
 
-def post(url: str, body: bytes, headers: Mapping[str, str], limits: Limits) -> Answer:
+def post(url: str, body: bytes, headers: Mapping[str, str], limits: AttemptLimits) -> EndpointAnswer:
     """Send a body to an endpoint's URL and return its answer. What went wrong is an answer, too."""
     began_s = time.monotonic()
     deadline_s = began_s + limits.total_s
@@ -130,7 +130,7 @@ def post(url: str, body: bytes, headers: Mapping[str, str], limits: Limits) -> A
         status_code = None
         failure = _describe(error, limits)
     latency_ms = round((time.monotonic() - began_s) * 1000)
-    return Answer(latency_ms=latency_ms, status_code=status_code, body=answered, failure=failure)
+    return EndpointAnswer(latency_ms=latency_ms, status_code=status_code, body=answered, failure=failure)
 
 
 def trust(context: ssl.SSLContext) -> ssl.SSLContext:
@@ -139,7 +139,7 @@ def trust(context: ssl.SSLContext) -> ssl.SSLContext:
     return context
 
 
-def _connect(url: str, limits: Limits, deadline_s: float) -> tuple[Target, socket.socket]:
+def _connect(url: str, limits: AttemptLimits, deadline_s: float) -> tuple[Target, socket.socket]:
     """Return a connection to the first checked address that takes one. Raises the last one's error."""
     allows_loopback = limits.allows_loopback
     if allows_loopback is None:
@@ -155,7 +155,7 @@ def _connect(url: str, limits: Limits, deadline_s: float) -> tuple[Target, socke
     raise failed
 
 
-def _open(address: str, target: Target, limits: Limits, deadline_s: float) -> socket.socket:
+def _open(address: str, target: Target, limits: AttemptLimits, deadline_s: float) -> socket.socket:
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
     with ExitStack() as closing:
         connected: Any = closing.enter_context(_BoundedSocket(family, socket.SOCK_STREAM))
@@ -210,7 +210,7 @@ def _left_s(deadline_s: float) -> float:
     return left_s
 
 
-def _describe(error: Exception, limits: Limits) -> Message:
+def _describe(error: Exception, limits: AttemptLimits) -> Message:
     """Return why there is no answer, for the endpoint's owner."""
     for kind, fault in FAULTS.items():
         if isinstance(error, kind):

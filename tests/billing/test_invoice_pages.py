@@ -13,7 +13,7 @@ from tenants.api_keys.lifecycle import issue_key
 from tenants.metering.ledger import record_events
 from tenants.metering.plans import newest_plan_version
 from tenants.models import NoticeMail, OutboxEvent, PlanVersion, Price, PriceBook
-from tenants.notices.letters import write_letter
+from tenants.notices.compose import compose_mail
 from tests.billing.builders import LAST_MONTH
 
 
@@ -71,7 +71,7 @@ def test_the_api_lists_it_and_the_preview_has_the_same_form(client, invoice):
 def test_its_owners_get_a_mail_and_programs_an_event(invoice, alice):
     event = OutboxEvent.objects.get(type="invoice.finalized")
     assert event.object["number"] == "PS-000001"
-    letter = write_letter(NoticeMail.objects.get(event=event))
+    letter = compose_mail(NoticeMail.objects.get(event=event))
     assert letter.to == [alice.email]
     assert "12.00" in letter.subject
     assert reverse("billing:invoice", args=[invoice.pk]) in letter.body

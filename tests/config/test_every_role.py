@@ -100,9 +100,8 @@ def test_a_page_offers_no_form_that_the_table_refuses(people, of_acme, role):
 
 def needed_for(name: str, method: str, path: str) -> Permission:
     """Return what an operation needs of a person."""
-    view = resolve(path).func.view_class
-    declared = getattr(getattr(view, method), "permission", None)
-    return declared or needed_by_scope(view.write_scope, is_change=True)
+    handler = getattr(resolve(path).func.view_class, method)
+    return handler.permission or needed_by_scope(handler.scope, is_change=True)
 
 
 @pytest.mark.parametrize("name", OPERATIONS)

@@ -1,15 +1,18 @@
 from collections.abc import Callable
-from datetime import UTC, datetime
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from uuid import uuid4
 
 import pytest
+from django.test import Client
+from django.utils import timezone
 
 from core import months
 from tenants.api_keys.lifecycle import playground_key
 from tenants.metering.ledger import Event
 from tenants.metering.plans import limits_of
 from tenants.metering.pricing import cost_nanousd
-from tenants.models import ApiKey, Tenant
+from tenants.models import ApiKey, Tenant, User
 
 NOW = datetime(2026, 11, 12, 12, tzinfo=UTC)
 
@@ -46,3 +49,39 @@ def make_event(tenant: Tenant, key: ApiKey | None = None, **facts: object) -> Ev
         "cost_nanousd": cost_nanousd(prices, *tokens.values()),
     }
     return Event(**{**usual, **facts, **tokens})
+
+
+@dataclass
+class Clock:
+    """What `timezone.now()` says: a moment that the test moves, a step later each time that it is asked."""
+
+    # A minute ahead, because rows take their own defaults from the clock of the machine.
+    at: datetime = field(default_factory=lambda: timezone.now() + timedelta(minutes=1))
+    step: timedelta = timedelta(0)
+
+    def __call__(self) -> datetime:
+        self.at += self.step
+        return self.at
+
+    def move(self, **span: float) -> None:
+        self.at += timedelta(**span)
+
+
+@pytest.fixture
+def clock(monkeypatch) -> Clock:
+    """A clock that only the test moves."""
+    made = Clock()
+    monkeypatch.setattr(timezone, "now", made)
+    return made
+
+
+def browser_of(user: User) -> Client:
+    """Return a browser in which a person is logged in."""
+    client = Client()
+    client.force_login(user, backend="allauth.account.auth_backends.AuthenticationBackend")
+    return client
+
+
+async def read_stream(answer) -> str:
+    """Return the text of a streamed answer; with `async_to_sync`."""
+    return b"".join([part async for part in answer]).decode()

@@ -4,7 +4,6 @@ import pytest
 from django.contrib.admin import site
 from django.contrib.auth.models import Permission
 from django.db import IntegrityError, transaction
-from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 
@@ -31,8 +30,10 @@ from tenants.models import (
     WebhookEndpoint,
 )
 from tenants.quota_sync import snapshot
+from tests.tenants.conftest import browser_of
 
 MODELS = [model._meta.model_name for model in site._registry if model._meta.app_label == "tenants"]
+NO_MEMBERS = {"memberships-TOTAL_FORMS": 0, "memberships-INITIAL_FORMS": 0}
 SURE = {"confirmed": "1", "why": "They asked for it."}
 
 
@@ -97,7 +98,7 @@ def test_operators_say_which_plans_everybody_may_choose(operator_client):
 @pytest.mark.django_db(transaction=True)
 def test_an_operator_sets_a_tenants_budget_in_dollars_and_the_data_plane_knows(operator_client, acme, valkey):
     address = page("tenant", "change", acme.pk)
-    inline = {f"memberships-{name}": 0 for name in ("TOTAL_FORMS", "INITIAL_FORMS")} | {"why": "They asked."}
+    inline = {**NO_MEMBERS, "why": "They asked."}
     for written, nanousd in [("12.000000001", 12_000_000_001), ("", None)]:
         answer = operator_client.post(address, {"name": "Acme", "monthly_nanousd": written, **inline})
         assert answer.status_code == 302, answer.context["errors"]
@@ -111,7 +112,7 @@ def test_an_operator_sets_a_tenants_budget_in_dollars_and_the_data_plane_knows(o
 
 def test_renaming_a_tenant_leaves_its_generation(operator_client, acme, monkeypatch):
     """A change that the data plane must know may come while an operator's form is saved."""
-    inline = {f"memberships-{name}": 0 for name in ("TOTAL_FORMS", "INITIAL_FORMS")} | {"why": "They asked."}
+    inline = {**NO_MEMBERS, "why": "They asked."}
     before = Tenant.objects.get(pk=acme.pk).generation
     save = Tenant.save
 
@@ -162,7 +163,7 @@ def test_an_action_asks_first_wants_a_reason_says_what_it_did_and_is_written_dow
 
 
 def test_a_change_needs_a_reason_and_is_written_down(operator_client, acme):
-    inline = {f"memberships-{name}": 0 for name in ("TOTAL_FORMS", "INITIAL_FORMS")}
+    inline = NO_MEMBERS
     change = page("tenant", "change", acme.pk)
     assert operator_client.post(change, {"name": "Acme & Co", **inline}).status_code == 200
     assert Tenant.objects.get(pk=acme.pk).name == "Acme"
@@ -203,8 +204,7 @@ def clerk(db) -> User:
 
 
 def test_who_may_change_users_gains_no_rights(clerk, operator, alice):
-    client = Client()
-    client.force_login(clerk, backend="allauth.account.auth_backends.AuthenticationBackend")
+    client = browser_of(clerk)
     rights = {"is_active": "on", "is_staff": "on", "is_superuser": "on", "why": "I want to."}
     rights["user_permissions"] = [permission.pk for permission in Permission.objects.all()[:5]]
     for target in (clerk, operator, alice):

@@ -283,7 +283,6 @@ def test_live_keys_stand_above_dead_ones(alice_client, acme):
     assert page.index("old-and-live") < page.index("new-and-dead")
 
 
-@pytest.mark.django_db
 def test_a_key_is_rotated_and_both_secrets_work_for_a_while(alice_client, acme, key):
     address = reverse("website:rotate_key", args=[key.pk])
     assert alice_client.get(address).status_code == 200
@@ -300,7 +299,6 @@ def test_a_key_is_rotated_and_both_secrets_work_for_a_while(alice_client, acme, 
     assert ApiKey.objects.shown().count() == 2
 
 
-@pytest.mark.django_db
 def test_a_member_rotates_own_keys_within_own_rights(bob_client, charlie_client, bob, acme, key):
     mine, _ = lifecycle.issue_key(acme, name="mine", by=bob)
     strong, _ = lifecycle.issue_key(acme, name="strong", by=bob, scopes=["admin"])
@@ -310,7 +308,6 @@ def test_a_member_rotates_own_keys_within_own_rights(bob_client, charlie_client,
     assert charlie_client.get(reverse("website:rotate_key", args=[key.pk])).status_code == 404
 
 
-@pytest.mark.django_db
 def test_two_hundred_keys_are_paged_and_searched_with_few_queries(
     alice_client, acme, alice, django_assert_max_num_queries
 ):

@@ -19,7 +19,7 @@ from core.money import NANO
 from core.names import validate_name
 from core.rest.bodies import StrictSerializer, TextField
 from tenants.accounts.access import Access
-from tenants.accounts.roles import KeyAction, grantable_scopes, is_allowed
+from tenants.accounts.roles import grantable_scopes, may_manage_key
 from tenants.api_keys import lifecycle
 from tenants.metering.forms import MAX_USD
 from tenants.models import ApiKey, Scope
@@ -238,7 +238,7 @@ class KeyView(WorkspaceView):
         """Update the fields in the body, effective immediately."""
         require_unlimited(self.access)
         key = find_key(self.access, key_id, is_locked=True)
-        require_permission(self.access, KeyAction.LIMIT, key)
+        require_manageable(self.access, key)
         before = present_key(key)
         self.require_match(before)
         changes = self.read_body(KeyBody)
@@ -274,7 +274,7 @@ class KeyView(WorkspaceView):
     def delete(self, request: Request, key_id: UUID) -> Response:
         """Revoke a key permanently, effective immediately. Repeating the call has no effect."""
         key = find_key(self.access, key_id, is_locked=True)
-        require_permission(self.access, KeyAction.REVOKE, key)
+        require_manageable(self.access, key)
         self.require_match(present_key(key))
         if lifecycle.revoke_key(key):
             self.access.audit("api_key.revoked", key)
@@ -303,7 +303,7 @@ class RotateKeyView(WorkspaceView):
         """Return a new key with the same name, scopes and limits. The old key expires after some hours."""
         require_unlimited(self.access)
         key = find_key(self.access, key_id, is_locked=True)
-        require_permission(self.access, KeyAction.LIMIT, key)
+        require_manageable(self.access, key)
         require_grantable(self.access, key.scopes)
         require_end(self.access, key.expires_at)
         body = self.read_body(RotateBody)
@@ -329,12 +329,12 @@ def find_key(access: Access, key_id: UUID, *, is_locked: bool = False) -> ApiKey
     return get_object_or_404(keys, pk=key_id)
 
 
-def require_permission(access: Access, action: KeyAction, key: ApiKey) -> None:
+def require_manageable(access: Access, key: ApiKey) -> None:
     """Raise NotYourKey unless the table of roles lets a person do this.
 
     A key with the scope may, with keys that may do no more than itself. Raises ScopeNotYours.
     """
-    if access.user and not is_allowed(access.user, access.tenant, action, key):
+    if access.user and not may_manage_key(access.user, access.tenant, key):
         raise NotYourKey
     if access.key:
         require_grantable(access, key.scopes)

@@ -10,12 +10,13 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
+from core import rates
 from core.addresses import network_of
 from core.names import validate_name
 from core.rest.bodies import StrictSerializer, TextField
 from tenants.accounts import device_logins
 from tenants.models import Scope
-from tenants.rest import WorkspaceView, operation, present_key, rate_limit, repeatable
+from tenants.rest import WorkspaceView, operation, present_key, repeatable
 from website.api.keys import SECRET_EXAMPLE, WRONG_SCOPE, KeyWithSecret
 
 BEGUN_PER_MINUTE = 10  # from one network
@@ -85,7 +86,7 @@ class OpenView(WorkspaceView):
         """Allow a request while its client is within the rate limit."""
         APIView.initial(self, request, *args, **kwargs)
         network = network_of(request.META.get("REMOTE_ADDR") or "")
-        self._rate = rate_limit.take(f"{type(self).__name__}:{network}", self.limit_per_minute)
+        self._rate = rates.take(f"{type(self).__name__}:{network}", self.limit_per_minute)
 
 
 class LoginsView(OpenView):
@@ -119,7 +120,7 @@ class LoginsView(OpenView):
             "user_code": begun.user_code,
             "verification_url": page,
             "verification_url_complete": f"{page}?{urlencode({'code': begun.user_code})}",
-            "expires_in_s": device_logins.LASTS_S,
+            "expires_in_s": device_logins.LOGIN_LASTS_S,
             "interval_s": device_logins.POLL_EVERY_S,
         }
         return Response(shown, status=201)

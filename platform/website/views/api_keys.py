@@ -20,12 +20,11 @@ from core.errors import Conflict
 from tenants.accounts import adapter
 from tenants.accounts.access import MemberRequest, access_of, member_required
 from tenants.accounts.roles import (
-    KeyAction,
     Permission,
     describe_allowed,
     grantable_scopes,
-    is_allowed,
     manageable_keys,
+    may_manage_key,
     requires,
 )
 from tenants.api_keys import lifecycle, listing
@@ -72,7 +71,7 @@ def limit_key(request: MemberRequest, key_id: UUID) -> HttpResponse:
     """Change the limits of a live key."""
     live_keys = ApiKey.objects.shown().live(timezone.now())
     key = get_object_or_404(live_keys, pk=key_id, tenant=request.tenant)
-    _require_permission(request, KeyAction.LIMIT, key)
+    _require_manageable(request, key)
     data = request.POST if request.method == "POST" else None
     form = LimitsForm(data, tenant=request.tenant, key=key)
     if not form.is_valid():
@@ -95,7 +94,7 @@ def limit_key(request: MemberRequest, key_id: UUID) -> HttpResponse:
 def revoke_key(request: MemberRequest, key_id: UUID) -> HttpResponse:
     """Revoke a key once its name was typed."""
     key = get_object_or_404(ApiKey.objects.shown(), pk=key_id, tenant=request.tenant)
-    _require_permission(request, KeyAction.REVOKE, key)
+    _require_manageable(request, key)
     if request.POST.get("name", "").strip() != key.name:
         error = {
             "key_id": key.pk,
@@ -117,7 +116,7 @@ def rotate_key(request: MemberRequest, key_id: UUID) -> HttpResponse:
     """Ask how long the old secret is to work on; then show a new one, this once."""
     live_keys = ApiKey.objects.shown().live(timezone.now()).select_related("tenant")
     key = get_object_or_404(live_keys, pk=key_id, tenant=request.tenant, replaced_by=None)
-    _require_permission(request, KeyAction.LIMIT, key)
+    _require_manageable(request, key)
     if not set(key.scopes) <= set(grantable_scopes(request.user, request.tenant)):
         raise PermissionDenied(
             gettext("This key has permissions that you can't grant. Ask an owner to rotate it.")
@@ -164,9 +163,9 @@ def _empty_form(request: MemberRequest) -> KeyForm:
     return KeyForm(tenant=request.tenant, scopes=grantable_scopes(request.user, request.tenant))
 
 
-def _require_permission(request: MemberRequest, action: KeyAction, key: ApiKey | None = None) -> None:
-    """Raise PermissionDenied unless the table of roles allows the action."""
-    if not is_allowed(request.user, request.tenant, action, key):
+def _require_manageable(request: MemberRequest, key: ApiKey) -> None:
+    """Raise PermissionDenied unless the table of roles lets the person manage a key."""
+    if not may_manage_key(request.user, request.tenant, key):
         who = describe_allowed(Permission.MANAGE_KEYS)
         raise PermissionDenied(
             gettext("Only the key's creator and the {who} of {tenant} can do this. Ask one of them.").format(
@@ -184,14 +183,12 @@ def _keys_page(
     page = listing.list_keys(request.tenant, now, search=search, page=request.GET.get("page", 1))
     keys = list(page.object_list)
     review_since = request.user.review_keys_since
-    manageable = manageable_keys(request.user, request.tenant, keys)
     context = {
         "keys": keys,
         "rows": listing.month_rows(request.tenant, keys, now),
         "page": page,
         "search": search,
-        "may_limit": manageable[KeyAction.LIMIT],
-        "may_revoke": manageable[KeyAction.REVOKE],
+        "manageable": manageable_keys(request.user, request.tenant, keys),
         "active_count": live_keys.count(),
         "to_review": live_keys.filter(created_at__lt=review_since) if review_since else [],
         "form": form,

@@ -7,6 +7,7 @@ from django.utils.translation import gettext
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_POST
 
+from core import rates
 from core.errors import DomainError
 from core.rest.errors import TooManyRequests
 from tenants.accounts import current, device_logins
@@ -14,7 +15,6 @@ from tenants.accounts.access import MemberRequest, access_of, member_required
 from tenants.accounts.device_logins import LoginOver, TooManyCodes, WaitingLogin
 from tenants.accounts.roles import Permission, grantable_scopes, requires
 from tenants.models import Scope
-from tenants.rest import rate_limit
 
 CODES_PER_MINUTE = 10  # that a person may try
 MAX_CODE = 20  # characters
@@ -68,7 +68,7 @@ def _find(request: MemberRequest, code: str) -> WaitingLogin:
     Raises LoginOver and TooManyCodes.
     """
     try:
-        rate_limit.take(f"login code:{request.user.pk}", CODES_PER_MINUTE)
+        rates.take(f"login code:{request.user.pk}", CODES_PER_MINUTE)
     except TooManyRequests as failure:
         raise TooManyCodes from failure
     return device_logins.find_login(code)

@@ -90,7 +90,7 @@ def delete_workspace(request: MemberRequest) -> HttpResponse:
 
     Who has just shown a password or a second factor need not do it again.
     """
-    form = DeleteWorkspaceForm(request.POST or None, name=request.tenant.name)
+    form = DeleteWorkspaceForm(request.POST or None, expected=request.tenant.name)
     if form.is_valid():
         raise_if_reauthentication_required(request, app="tenants")
         try:

@@ -2,7 +2,6 @@
 
 import re
 from argparse import ArgumentParser
-from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
@@ -22,7 +21,7 @@ class Command(BaseCommand):
         """Take a head that was noted before."""
         parser.add_argument("--expect", default="", help="A head printed earlier, such as 1234:ab…")
 
-    def handle(self, *, expect: str, **_: Any) -> None:
+    def handle(self, *, expect: str, **_: object) -> None:
         """Print the head, or fail with the first fault."""
         chain.link_all()
         found = chain.verify_log(_parse_head(expect))

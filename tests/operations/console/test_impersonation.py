@@ -144,7 +144,7 @@ def test_the_console_works_meanwhile_and_the_look_ends_by_itself(looking_client,
     suspend = {"action": "suspend", "_selected_action": [acme.pk], "confirmed": "1", "why": "Spam"}
     looking_client.post(reverse("admin:tenants_tenant_changelist"), suspend)
     assert Tenant.objects.get(pk=acme.pk).suspended_at
-    later = time.time() + impersonation.LASTS_S + 1
+    later = time.time() + impersonation.IMPERSONATION_LASTS_S + 1
     monkeypatch.setattr(impersonation.time, "time", lambda: later)
     page = looking_client.get(reverse("website:settings"))
     assert page["Location"] == reverse("admin:index")

@@ -13,6 +13,7 @@ from tenants.accounts.access import Access
 from tenants.api_keys.lifecycle import issue_key
 from tenants.models import AuditEntry
 from tenants.views import audit_log as page
+from tests.tenants.conftest import read_stream
 
 pytestmark = pytest.mark.django_db
 
@@ -27,10 +28,6 @@ def log(alice, bob, acme, charlie, charlies):
     Access(tenant=acme, user=bob, role="member").audit("api_key.created", key)
     Access(tenant=acme, key=key).audit("style.created", acme)
     Access(tenant=charlies, user=charlie, role="owner").audit("workspace.edited", charlies)
-
-
-async def read_all(answer) -> str:
-    return b"".join([part async for part in answer]).decode()
 
 
 def actions(answer) -> list[str]:
@@ -68,7 +65,7 @@ def test_the_table_is_complete_and_runs_no_formula(log, alice_client, acme):
     Access(tenant=acme, user=None, role=None).audit("workspace.edited", acme)
     answer = alice_client.get(reverse("tenants:audit_log_csv"), {"action": "workspace.edited"})
     assert answer["Content-Type"].startswith("text/csv")
-    rows = list(csv.DictReader(io.StringIO(async_to_sync(read_all)(answer))))
+    rows = list(csv.DictReader(io.StringIO(async_to_sync(read_stream)(answer))))
     assert [row["actor"] for row in rows] == ["Polyscribe", "alice@example.org"]
     assert rows[0]["object_name"] == "'=HYPERLINK(1)"
 

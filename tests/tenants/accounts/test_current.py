@@ -9,6 +9,7 @@ from tenants.accounts import current, workspaces
 from tenants.accounts.workspaces import create_tenant
 from tenants.api_keys.lifecycle import issue_key
 from tenants.models import Membership, Tenant
+from tests.tenants.conftest import browser_of
 
 pytestmark = pytest.mark.django_db
 
@@ -24,17 +25,13 @@ def heading(client: Client) -> str:
 
 def test_a_switch_holds_in_the_session_and_begins_the_next_one(alice, alice_client, beta):
     assert heading(alice_client) == "acme"
-    other = Client()
-    other.force_login(alice, backend="allauth.account.auth_backends.AuthenticationBackend")
-    heading(other)
+    heading(browser_of(alice))
     answer = alice_client.post(
         reverse("website:switch_workspace"), {"workspace": "beta", "next": reverse("tenants:team")}
     )
     assert answer["Location"] == reverse("tenants:team")
     assert heading(alice_client) == "beta"
-    later = Client()
-    later.force_login(alice, backend="allauth.account.auth_backends.AuthenticationBackend")
-    assert heading(later) == "beta"
+    assert heading(browser_of(alice)) == "beta"
 
 
 def test_pages_and_the_api_are_of_the_open_workspace(valkey, alice_client, acme, beta):

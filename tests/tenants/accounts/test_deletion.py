@@ -13,7 +13,7 @@ from tenants.accounts import deleted_workspaces, deletion, sessions, workspaces
 from tenants.accounts.access import Access
 from tenants.accounts.roles import Role
 from tenants.api_keys.lifecycle import issue_key
-from tenants.models import ApiKey, AuditEntry, Invitation, Invoice, Membership, NoticeMail, Tenant, User
+from tenants.models import ApiKey, AuditEntry, Invitation, Membership, NoticeMail, Tenant, User
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("valkey")]
 
@@ -116,7 +116,9 @@ def test_programs_ask_and_stop(client, acme):
     assert (again.status_code, again.json()["code"]) == (409, "nothing_to_stop")
 
 
-def test_a_deleted_workspace_opens_nothing(alice, alice_client, bob_client, acme):
+def test_a_deleted_workspace_opens_nothing_for_ever_and_its_books_stay(alice, alice_client, bob_client, acme):
+    invoice = {"period": "2026-10", "state": "paid", "number": 1, "plan": "Free v1", "total_nanousd": 0}
+    acme.invoices.create(**invoice)
     _, secret = issue_key(acme, name="laptop", by=alice)
     Invitation.objects.create(
         tenant=acme, email="d@example.org", digest="d" * 64, expires_at=timezone.now() + timedelta(days=1)
@@ -128,16 +130,12 @@ def test_a_deleted_workspace_opens_nothing(alice, alice_client, bob_client, acme
     assert not Invitation.objects.exists()
     for client in (alice_client, bob_client):
         assert client.get(reverse("tenants:team"))["Location"] == reverse("website:create_workspace")
-    acme.refresh_from_db()
-    assert acme.suspended_at
-    assert acme.generation > acme.observed_generation
-
-
-def test_a_deleted_workspace_never_serves_again(alice, acme):
-    deletion.delete_at_once(Access(tenant=acme, user=alice, role=Role.OWNER))
+    assert acme.invoices.exists()
+    assert AuditEntry.objects.filter(tenant=acme, action="workspace.deleted").exists()
     workspaces.resume_tenant(acme)
     acme.refresh_from_db()
     assert acme.suspended_at
+    assert acme.generation > acme.observed_generation
 
 
 def test_the_name_is_asked_for(alice_client, acme):
@@ -152,15 +150,6 @@ def test_the_first_party_is_not_deleted(alice):
     tenant = workspaces.first_party_tenant()
     with pytest.raises(deletion.NotDeletable):
         deletion.delete_at_once(Access(tenant=tenant, user=alice, role=Role.OWNER))
-
-
-def test_invoices_and_the_log_are_kept(alice, acme):
-    Invoice.objects.create(
-        tenant=acme, period="2026-10", state="paid", number=1, plan="Free v1", total_nanousd=0
-    )
-    deletion.delete_at_once(Access(tenant=acme, user=alice, role=Role.OWNER))
-    assert Invoice.objects.filter(tenant=acme).exists()
-    assert AuditEntry.objects.filter(tenant=acme, action="workspace.deleted").exists()
 
 
 def test_the_only_owner_where_others_work_hands_over_first(alice, bob, acme, client_of):

@@ -63,7 +63,7 @@ def test_what_raises_nothing_too_much_or_too_long_is_refused(acme, change, error
 
 def test_old_ones_are_pruned(acme):
     raised = raise_it(acme)
-    later = raised.ends_at + raised_limits.KEPT
+    later = raised.ends_at + raised_limits.ENDED_KEPT
     assert raised_limits.prune_raised_limits(later) == 0
     assert raised_limits.prune_raised_limits(later + timedelta(seconds=1)) == 1
 

@@ -5,18 +5,9 @@ from django.urls import reverse
 
 from core import names
 from tenants.accounts import workspaces
-from tenants.accounts.roles import ALLOWED, NEEDED_TO_GRANT, KeyAction, Permission, Role
+from tenants.accounts.roles import ALLOWED, NEEDED_TO_GRANT, Permission, Role
 from tenants.api_keys import lifecycle
 from tenants.models import ApiKey, Membership, Scope, Tenant
-
-TABLE = [
-    (Role.OWNER, KeyAction.LIMIT, "other's", True),
-    (Role.OWNER, KeyAction.REVOKE, "other's", True),
-    (Role.MEMBER, KeyAction.LIMIT, "own", True),
-    (Role.MEMBER, KeyAction.REVOKE, "own", True),
-    (Role.MEMBER, KeyAction.LIMIT, "other's", False),
-    (Role.MEMBER, KeyAction.REVOKE, "other's", False),
-]
 
 
 @pytest.fixture
@@ -25,7 +16,11 @@ def people(alice, bob, alice_client, bob_client):
     return [(alice, alice_client), (bob, bob_client)]
 
 
-@pytest.mark.parametrize(("role", "action", "whose", "allowed"), TABLE)
+@pytest.mark.parametrize("action", ["limit", "revoke"])
+@pytest.mark.parametrize(
+    ("role", "whose", "allowed"),
+    [(Role.OWNER, "other's", True), (Role.MEMBER, "own", True), (Role.MEMBER, "other's", False)],
+)
 def test_pages_do_what_the_table_says(people, role, action, whose, allowed):
     (person, client), (other, _client) = people if role == Role.OWNER else people[::-1]
     key, _ = lifecycle.issue_key(Tenant.objects.get(), name="laptop", by=person if whose == "own" else other)

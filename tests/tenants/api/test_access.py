@@ -8,9 +8,9 @@ from django.db import OperationalError
 from django.test import AsyncClient, Client
 from django.utils import timezone
 
+from core import rates
 from core.rest import problems
 from tenants.accounts.workspaces import suspend_tenant
-from tenants.api import rate_limit
 from tenants.api.views import WorkspaceView
 from tenants.api_keys import lifecycle
 from tenants.models import ApiKey, PlanVersion, Scope
@@ -18,6 +18,7 @@ from tests.tenants.api.builders import problem
 from website.api import keys as key_views
 
 pytestmark = pytest.mark.django_db
+METHODS = ("get", "post", "put", "patch", "delete")
 
 
 @pytest.mark.parametrize("header", ["Bearer sk-ps-nothing", "Bearer ", "Basic abc", "Bearer " + "x" * 5000])
@@ -109,7 +110,7 @@ def test_valkey_away_is_503(admin, monkeypatch):
     def fail(*_args):
         raise redis.ConnectionError("gone")
 
-    monkeypatch.setattr(rate_limit, "take", fail)
+    monkeypatch.setattr(rates, "take", fail)
     problem(admin.get("keys"), 503, "unavailable")
 
 
@@ -196,7 +197,11 @@ def _views(kind: type[WorkspaceView]) -> list[type[WorkspaceView]]:
     return below + [one for view in below for one in _views(view)]
 
 
-def test_every_post_is_idempotent():
-    posts = [view.post for view in _views(WorkspaceView) if hasattr(view, "post")]
-    assert posts
-    assert all(getattr(post, "is_idempotent", False) for post in posts)
+def test_every_handler_says_its_scope_and_every_post_is_idempotent():
+    handlers = []
+    for view in _views(WorkspaceView):
+        handlers += [getattr(view, method) for method in METHODS if hasattr(view, method)]
+    assert len(handlers) > 50
+    for handler in handlers:
+        assert hasattr(handler, "scope"), handler
+        assert handler.__name__ != "post" or getattr(handler, "is_idempotent", False), handler

@@ -51,10 +51,8 @@ def test_what_was_sent_is_listed_and_sent_again(admin):
     ("body", "code"),
     [
         ({"url": "http://example.com"}, "bad_url"),
-        ({"url": "https://10.0.0.1/"}, "refused_address"),
         ({"url": URL, "event_types": ["all"]}, "unknown_event_type"),
         ({"url": URL, "colour": 1}, "invalid"),
-        ({"url": "x" * 600}, "invalid"),
         ({}, "invalid"),
     ],
 )

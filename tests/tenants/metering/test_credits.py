@@ -1,7 +1,8 @@
 """Credits: granted once a source, burned in order, expired at a month's end, never below zero."""
 
-import threading
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
+from threading import Barrier
 
 import pytest
 from django.db import IntegrityError, close_old_connections, transaction
@@ -49,17 +50,14 @@ def test_impossible_credits_are_refused(acme, facts):
 
 @pytest.mark.django_db(transaction=True)
 def test_two_processes_that_hear_of_one_payment_grant_it_once(acme):
-    def hear():
+    def hear(_):
         barrier.wait()
         grant(acme, source="top_up")
         close_old_connections()
 
-    barrier = threading.Barrier(2)
-    threads = [threading.Thread(target=hear) for _ in range(2)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    barrier = Barrier(2)
+    with ThreadPoolExecutor(2) as pool:
+        list(pool.map(hear, range(2)))
     assert CreditGrant.objects.count() == LedgerEntry.objects.count() == 1
 
 

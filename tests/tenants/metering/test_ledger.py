@@ -1,6 +1,7 @@
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from threading import Barrier, Thread
+from threading import Barrier
 from uuid import uuid4
 
 import pytest
@@ -126,36 +127,24 @@ def test_two_recorders_at_once_book_every_request_once(acme, event):
     other, _ = lifecycle.issue_key(acme, name="laptop", by=None)
     patterns = [event(acme), event(acme, key=other)]
     batch = [replace(patterns[number % 2], request_id=f"req_{number:05}") for number in range(MANY)]
-    start, counts, failures = Barrier(3), [], []
+    start = Barrier(3)
 
     def run(events):
         try:
             start.wait(10)
-            counts.append(record_events(events))
-        except Exception as error:  # noqa: BLE001 (the main thread reports it)
-            failures.append(error)
+            return record_events(events)
         finally:
             connection.close()
 
     # Overlapping, in opposite orders, and each event twice: what makes recorders wait for each other.
     halves = (batch[: MANY * 3 // 4], batch[: MANY // 4 : -1] * 2, batch * 2)
-    threads = [Thread(target=run, args=[events]) for events in halves]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert not failures
+    with ThreadPoolExecutor(3) as pool:
+        counts = list(pool.map(run, halves))
     assert sum(counts) == MANY == UsageEvent.objects.count() == LedgerEntry.objects.count()
     assert _sum(LedgerEntry, "amount_nanousd") == sum(one.cost_nanousd for one in batch)
     assert _sum(UsageDaily, "requests") == MANY
     each = MANY // 2 * 130
     assert usage_of(acme.pk, "2026-11").tokens_by_key == {patterns[0].key_id: each, other.pk: each}
-
-
-def test_what_comes_again_or_twice_in_one_batch_counts_once(acme, event):
-    one, two = event(acme), event(acme)
-    assert [record_events([one, one, two, one]), record_events([two, one]), record_events([])] == [2, 0, 0]
-    assert UsageDaily.objects.get().requests == 2
 
 
 def test_every_fact_of_an_event_is_kept(acme, event):
@@ -182,12 +171,6 @@ def test_a_keys_last_use_only_moves_forward(acme, event):
     for one in (later, earlier):
         record_events([one])
     assert ApiKey.objects.get().last_used_at == later.admitted_at
-
-
-def test_tenants_and_months_are_kept_apart(acme, charlies, event):
-    record_events([event(acme), event(charlies), event(acme, admitted_at=datetime(2026, 12, 1, tzinfo=UTC))])
-    assert usage_of(acme.pk, "2026-11").tokens == usage_of(charlies.pk, "2026-11").tokens == 130
-    assert usage_of(acme.pk, months.period_of(datetime(2027, 1, 1, tzinfo=UTC))).tokens == 0
 
 
 @pytest.mark.parametrize(

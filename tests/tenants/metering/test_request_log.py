@@ -14,6 +14,7 @@ from tenants.metering import request_log
 from tenants.metering.ledger import record_events
 from tenants.metering.request_log import Cursor, LogFilter, Refusal
 from tenants.models import RefusedRequest
+from tests.tenants.conftest import read_stream
 
 NOON = datetime(2026, 11, 12, 12, tzinfo=UTC)
 START, END = months.bounds("2026-11")
@@ -141,17 +142,13 @@ def test_no_address_breaks_the_page(alice_client, parameters, status):
         assert alice_client.get(reverse("billing:usage"), parameters).status_code == 200
 
 
-async def read_text(answer) -> str:
-    return b"".join([part async for part in answer]).decode()
-
-
 def test_the_csv_has_every_row_and_no_formula(alice_client, acme, laptop, event, monkeypatch):
     monkeypatch.setattr(request_log, "EXPORT_CHUNK", 2)
     now = timezone.now()
     record_events([event(acme, admitted_at=now, key=laptop) for _ in range(5)])
     refuse(acme, laptop, at=now, model_name="=cmd|' /C calc'!A0")
     answer = alice_client.get(reverse("billing:export_requests"))
-    lines = async_to_sync(read_text)(answer).splitlines()
+    lines = async_to_sync(read_stream)(answer).splitlines()
     assert len(lines) == 7
     assert lines[0].startswith("request_id,at,style")
     assert any("'=cmd" in line for line in lines)

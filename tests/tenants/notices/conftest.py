@@ -2,16 +2,16 @@
 
 import smtplib
 from collections.abc import Callable
-from datetime import datetime, timedelta
+from datetime import timedelta
 from uuid import uuid4
 
 import pytest
 from django.core import mail
-from django.utils import timezone
 
 from core.messages import Message
 from tenants.models import EventType, Membership, NoticeMail, OutboxEvent, Tenant
 from tenants.notices.recipients import queue_mails
+from tests.tenants.conftest import Clock
 
 STYLE = {"object": "style", "id": str(uuid4()), "model": "acme/brand-voice", "name": "Brand <b>voice</b>"}
 VERSION = {"object": "version", "model": "acme/brand-voice@3", "number": 3, "created_by": "bob@example.org"}
@@ -155,28 +155,11 @@ def alice_alone(alice, acme: Tenant) -> Membership:
     return Membership.objects.get(user=alice, tenant=acme)
 
 
-class Clock:
-    """What the product thinks the time is: a millisecond later each time that it looks.
-
-    It begins a minute ahead, because rows are made by the real clock.
-    """
-
-    def __init__(self) -> None:
-        self.now = timezone.now() + timedelta(minutes=1)
-
-    def __call__(self) -> datetime:
-        self.move(milliseconds=1)
-        return self.now
-
-    def move(self, **amount: float) -> None:
-        self.now += timedelta(**amount)
-
-
 @pytest.fixture
-def clock(monkeypatch) -> Clock:
-    made = Clock()
-    monkeypatch.setattr("tenants.notices.sending.timezone.now", made)
-    return made
+def clock(clock: Clock) -> Clock:
+    """Is asked when a mail ended: each ends a millisecond after the one before."""
+    clock.step = timedelta(milliseconds=1)
+    return clock
 
 
 class MailServer:

@@ -10,7 +10,7 @@ from tenants.metering.credits import grant_credit
 from tenants.metering.ledger import record_events
 from tenants.metering.plans import newest_plan_version
 from tenants.models import CreditBurn, PlanVersion, Subscription
-from tenants.quota_sync.credit_field import credit_field, wallet_field
+from tenants.quota_sync.credit_field import credit_fields
 from tests.tenants.conftest import make_event
 
 SEPTEMBER = datetime(2026, 9, 12, tzinfo=UTC)
@@ -51,13 +51,13 @@ def use(tenant, at, tokens):
 
 def test_with_overage_and_within_the_included_tokens_credits_bound_nothing(acme, bounded):
     grant(acme, 5, NOVEMBER)
-    assert credit_field(acme, bounded, NOVEMBER) == "2026-11 2026-10 100 100 5:c"
+    assert credit_fields(acme, bounded, NOVEMBER)["credits"] == "2026-11 2026-10 100 100 5:c"
     bounded.overage_allowed = True
-    assert credit_field(acme, bounded, NOVEMBER) == ""
-    assert wallet_field(acme, NOVEMBER) == "2026-11 2026-10 100 100 5:c"
+    assert credit_fields(acme, bounded, NOVEMBER)["credits"] == ""
+    assert credit_fields(acme, bounded, NOVEMBER)["wallet"] == "2026-11 2026-10 100 100 5:c"
     bounded.overage_allowed = False
     bounded.monthly_tokens = 100
-    assert credit_field(acme, bounded, NOVEMBER) == ""
+    assert credit_fields(acme, bounded, NOVEMBER)["credits"] == ""
 
 
 def test_a_dearer_plan_earlier_in_the_month_leaves_the_next_month_bounded(acme, bounded):
@@ -67,8 +67,8 @@ def test_a_dearer_plan_earlier_in_the_month_leaves_the_next_month_bounded(acme, 
     dearer.save()
     subscribe_tenant(acme, dearer, at=datetime(2026, 11, 1, tzinfo=UTC))
     subscribe_tenant(acme, bounded, at=datetime(2026, 11, 9, tzinfo=UTC))
-    assert credit_field(acme, dearer, NOVEMBER) == ""
-    assert credit_field(acme, bounded, NOVEMBER) == "2026-11 2026-10 1000000 100"
+    assert credit_fields(acme, dearer, NOVEMBER)["credits"] == ""
+    assert credit_fields(acme, bounded, NOVEMBER)["credits"] == "2026-11 2026-10 1000000 100"
 
 
 def test_neighbours_that_pay_the_same_months_are_one_amount(acme, bounded):
@@ -76,8 +76,8 @@ def test_neighbours_that_pay_the_same_months_are_one_amount(acme, bounded):
     grant(acme, 2, OCTOBER)
     grant(acme, 4, OCTOBER, last_period="2026-10")
     grant(acme, 8, NOVEMBER, priority=1)
-    assert credit_field(acme, bounded, NOVEMBER) == "2026-11 2026-10 100 100 8:c 4:p 3:b"
-    assert credit_field(acme, bounded, OCTOBER) == "2026-10 2026-09 100 100 4:c 1:b 2:c"
+    assert credit_fields(acme, bounded, NOVEMBER)["credits"] == "2026-11 2026-10 100 100 8:c 4:p 3:b"
+    assert credit_fields(acme, bounded, OCTOBER)["credits"] == "2026-10 2026-09 100 100 4:c 1:b 2:c"
 
 
 def test_months_before_the_last_two_have_burned_final_or_not(acme, bounded):
@@ -85,11 +85,11 @@ def test_months_before_the_last_two_have_burned_final_or_not(acme, bounded):
     use(acme, SEPTEMBER, 600)  # 500 of 600 tokens at 400 nano-USD are not included
     use(acme, OCTOBER, 600)
     use(acme, NOVEMBER, 600)
-    assert credit_field(acme, bounded, OCTOBER) == "2026-10 2026-09 100 100 1000000:b"
-    assert credit_field(acme, bounded, NOVEMBER) == "2026-11 2026-10 100 100 800000:b"
+    assert credit_fields(acme, bounded, OCTOBER)["credits"] == "2026-10 2026-09 100 100 1000000:b"
+    assert credit_fields(acme, bounded, NOVEMBER)["credits"] == "2026-11 2026-10 100 100 800000:b"
     CreditBurn.objects.create(grant=one, period="2026-10", amount_nanousd=200_000, invoice=invoice_of(acme))
     # Final or not is the same: admission lets October burn by its account, so that late usage counts.
-    assert credit_field(acme, bounded, NOVEMBER) == "2026-11 2026-10 100 100 800000:b"
+    assert credit_fields(acme, bounded, NOVEMBER)["credits"] == "2026-11 2026-10 100 100 800000:b"
 
 
 def invoice_of(tenant):

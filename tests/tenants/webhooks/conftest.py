@@ -16,16 +16,15 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
-from django.utils import timezone
 
 from tenants.accounts.access import Access
 from tenants.events import outbox
 from tenants.models import EventType, Membership, OutboxEvent, Tenant, User, WebhookEndpoint
 from tenants.webhooks import delivery, endpoints
-from tenants.webhooks.transport import Limits
+from tenants.webhooks.transport import AttemptLimits
 
 # Long enough for a machine under load, short enough for a test that waits for it to pass.
-LIMITS = Limits(total_s=1.0, allows_loopback=True)
+LIMITS = AttemptLimits(total_s=1.0, allows_loopback=True)
 
 
 @dataclass
@@ -163,25 +162,6 @@ def names(monkeypatch) -> Callable[..., list[str]]:
 
 def _family(text: str) -> socket.AddressFamily:
     return socket.AF_INET6 if ip_address(text).version == 6 else socket.AF_INET
-
-
-@dataclass
-class Clock:
-    """What `timezone.now()` says."""
-
-    at: datetime
-
-    def move(self, **span: float) -> None:
-        self.at += timedelta(**span)
-
-
-@pytest.fixture
-def clock(monkeypatch) -> Clock:
-    """A clock that only the test moves."""
-    # A minute ahead, because rows take their own defaults from the clock of the machine.
-    moved = Clock(timezone.now() + timedelta(minutes=1))
-    monkeypatch.setattr(timezone, "now", lambda: moved.at)
-    return moved
 
 
 @pytest.fixture(autouse=True)

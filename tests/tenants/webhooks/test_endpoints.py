@@ -1,6 +1,6 @@
 """Actions on endpoints: bounds, the audit log, secrets, tests, redelivery, pruning."""
 
-import threading
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
 import pytest
@@ -75,22 +75,18 @@ def test_one_address_has_one_endpoint_and_a_workspace_has_ten(owner, charlies, c
 def test_ten_is_the_limit_for_requests_at_the_same_moment_too(owner):
     for number in range(9):
         endpoints.create_endpoint(owner, url=f"{URL}/{number}")
-    outcomes: list[str] = []
 
-    def create(number: int) -> None:
+    def create(number: int) -> str:
         try:
             endpoints.create_endpoint(owner, url=f"{URL}/more/{number}")
-            outcomes.append("made")
         except endpoints.TooManyEndpoints:
-            outcomes.append("refused")
+            return "refused"
         finally:
             connection.close()
+        return "made"
 
-    threads = [threading.Thread(target=create, args=(number,)) for number in range(4)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(timeout=30)
+    with ThreadPoolExecutor(4) as pool:
+        outcomes = list(pool.map(create, range(4)))
     assert sorted(outcomes) == ["made", "refused", "refused", "refused"]
 
 

@@ -73,15 +73,6 @@ def test_a_wrong_edit_changes_nothing_and_loses_nothing(alice_client, endpoint):
     assert (endpoint.url, endpoint.description, endpoint.event_types) == (f"{URL}/new", "", ["key.revoked"])
 
 
-def test_the_eleventh_endpoint_is_refused_in_words(alice_client, owner):
-    for number in range(10):
-        endpoints.create_endpoint(owner, url=f"{URL}/{number}")
-    page = alice_client.post(address("create_webhook"), {"url": URL})
-    assert page.status_code == 400
-    assert "at most 10 webhook endpoints" in page.text
-    assert f'value="{URL}"' in page.text
-
-
 def test_deliveries_are_shown_with_their_answers_and_sent_again(
     alice_client, new_receiver, new_endpoint, happen
 ):

@@ -55,6 +55,7 @@ def test_a_pepper_is_replaced_and_no_key_and_no_delivery_is_lost(
     all_goes_on(old_secret, known_secret, new_secret)
     before = WebhookEndpoint.objects.get().changed_at
     said = run()
+    assert "1 webhook endpoints" in said
     assert "Pepper 1: used by 2 active API keys" in said
     assert WebhookEndpoint.objects.get().changed_at == before
     all_goes_on(old_secret, known_secret, new_secret)

@@ -7,7 +7,7 @@ from http.server import BaseHTTPRequestHandler
 import pytest
 
 from tenants.webhooks import transport
-from tenants.webhooks.transport import Answer
+from tenants.webhooks.transport import EndpointAnswer
 from tests.tenants.webhooks.conftest import LIMITS, Receiver, answering
 
 BODY = b'{"type":"webhook.test"}'
@@ -16,7 +16,7 @@ TOO_LATE = "No complete response within 0.3 seconds."
 SHORT = dataclasses.replace(LIMITS, total_s=0.3)
 
 
-def post(url: str, limits: transport.Limits = LIMITS) -> Answer:
+def post(url: str, limits: transport.AttemptLimits = LIMITS) -> EndpointAnswer:
     return transport.post(url, BODY, {"Content-Type": "application/json"}, limits)
 
 
@@ -40,7 +40,7 @@ def test_a_redirect_is_an_answer_and_is_not_followed(new_receiver, receiver, sta
 
 
 def hang(handler: BaseHTTPRequestHandler) -> None:
-    """Answer nothing until the other end hangs up."""
+    """EndpointAnswer nothing until the other end hangs up."""
     handler.rfile.read(1)
 
 
@@ -92,28 +92,31 @@ def test_two_gigabytes_are_not_read(new_receiver):
     assert sum(sent_bytes) < 20_000_000  # what the kernels of both ends hold
 
 
-def test_headers_without_end_are_not_read(new_receiver):
-    def pour(handler: BaseHTTPRequestHandler) -> None:
-        handler.wfile.write(b"HTTP/1.1 200 OK\r\n")
-        for number in range(90):
-            handler.wfile.write(f"X-{number}: ".encode() + b"x" * 60_000 + b"\r\n")
-
-    answer = post(new_receiver(pour).url)
-    assert (answer.status_code, answer.failure) == (None, "The response headers are too large.")
+def pour_headers(handler: BaseHTTPRequestHandler) -> None:
+    handler.wfile.write(b"HTTP/1.1 200 OK\r\n")
+    for number in range(90):
+        handler.wfile.write(f"X-{number}: ".encode() + b"x" * 60_000 + b"\r\n")
 
 
-def test_what_is_not_http_is_said(new_receiver):
-    def babble(handler: BaseHTTPRequestHandler) -> None:
-        handler.wfile.write(b"SSH-2.0-OpenSSH_9.9\r\n\r\n")
-
-    assert post(new_receiver(babble).url).failure == "The response is not valid HTTP."
+def babble(handler: BaseHTTPRequestHandler) -> None:
+    handler.wfile.write(b"SSH-2.0-OpenSSH_9.9\r\n\r\n")
 
 
-def test_a_connection_that_breaks_off_is_said(new_receiver):
-    def hang_up(handler: BaseHTTPRequestHandler) -> None:
-        handler.close_connection = True
+def hang_up(handler: BaseHTTPRequestHandler) -> None:
+    handler.close_connection = True
 
-    assert post(new_receiver(hang_up).url).failure == "The connection was closed before a response arrived."
+
+@pytest.mark.parametrize(
+    ("behaviour", "said"),
+    [
+        (pour_headers, "The response headers are too large."),
+        (babble, "The response is not valid HTTP."),
+        (hang_up, "The connection was closed before a response arrived."),
+    ],
+)
+def test_what_is_no_answer_is_said(new_receiver, behaviour, said):
+    answer = post(new_receiver(behaviour).url)
+    assert (answer.status_code, answer.failure) == (None, said)
 
 
 def test_an_answer_that_breaks_off_in_its_body_is_an_answer(new_receiver):

@@ -73,7 +73,7 @@ def test_neither_code_is_in_valkey_and_both_expire():
     stored = str([client.hgetall(key) if client.type(key) == "hash" else client.get(key) for key in keys])
     for code in (begun["device_code"], begun["user_code"]):
         assert code not in str(keys) + stored
-    assert all(0 < client.ttl(key) <= device_logins.LASTS_S for key in keys)
+    assert all(0 < client.ttl(key) <= device_logins.LOGIN_LASTS_S for key in keys)
     assert re.fullmatch(r"[BCDFGHJKLMNPQRSTVWXZ]{4}-[BCDFGHJKLMNPQRSTVWXZ]{4}", begun["user_code"])
 
 

@@ -26,7 +26,7 @@ from core.grammar import within_sentence
 from core.money import usd
 from tenants.metering.allowance import OveragePolicy
 from tenants.models import NoticeKind, NoticeMail, OutboxEvent, ReachedThreshold, Scope
-from tenants.notices.catalog import ALWAYS_SENT, NOTICES
+from tenants.notices.catalog import ALWAYS_SENT
 from tenants.notices.choices import unsubscribe_url
 
 Measure = ReachedThreshold.Measure
@@ -58,7 +58,7 @@ class UnfoldedHeader(UnstructuredHeader, BaseHeader):
         return f"{self.name}: {self}{policy.linesep}"
 
 
-class Letter(EmailMultiAlternatives):
+class Mail(EmailMultiAlternatives):
     """A mail with text and HTML, whose List-Unsubscribe is readable."""
 
     def message(self, *, policy: Any = default) -> EmailMessage:
@@ -69,7 +69,7 @@ class Letter(EmailMultiAlternatives):
         return message
 
 
-def write_letter(mail: NoticeMail, *, skipped_before: int = 0, is_last: bool = False) -> Letter:
+def compose_mail(mail: NoticeMail, *, skipped_before: int = 0, is_last: bool = False) -> Mail:
     """Return a mail to be sent, addressed to where its member is reached now, in that person's language.
 
     `skipped_before` mails of its kind were left out since the last one; `is_last` says that the next ones
@@ -79,7 +79,7 @@ def write_letter(mail: NoticeMail, *, skipped_before: int = 0, is_last: bool = F
         return _write(mail, skipped_before=skipped_before, is_last=is_last)
 
 
-def _write(mail: NoticeMail, *, skipped_before: int, is_last: bool) -> Letter:
+def _write(mail: NoticeMail, *, skipped_before: int, is_last: bool) -> Mail:
     event = mail.event
     member = mail.membership
     kind = NoticeKind(mail.kind)
@@ -98,19 +98,19 @@ def _write(mail: NoticeMail, *, skipped_before: int, is_last: bool) -> Letter:
         "is_last": is_last,
     }
     subject, text, html = [_render(event, layout, context) for layout in LAYOUTS]
-    letter = Letter(
+    message = Mail(
         subject=settings.ACCOUNT_EMAIL_SUBJECT_PREFIX + " ".join(subject.split()),
         body=_tidy(text),
         to=[member.user.email],
         headers=_headers(mail, stop_url),
         reply_to=[settings.SUPPORT_EMAIL] if context["support"] else None,
     )
-    letter.attach_alternative(html.strip() + "\n", "text/html")
-    return letter
+    message.attach_alternative(html.strip() + "\n", "text/html")
+    return message
 
 
-def _render(event: OutboxEvent, layout: str, context: dict[str, Any]) -> str:
-    name = f"{FOLDER}/{NOTICES[event.type].template}.txt"
+def _render(event: OutboxEvent, layout: str, context: dict[str, object]) -> str:
+    name = f"{FOLDER}/{event.type.replace('.', '_')}.txt"
     return render_to_string(name, {**context, "layout": f"{FOLDER}/{layout}"})
 
 
@@ -137,7 +137,7 @@ def _headers(mail: NoticeMail, stop_url: str | None) -> dict[str, str]:
     return headers
 
 
-def _facts_of(event: OutboxEvent) -> dict[str, Any]:
+def _facts_of(event: OutboxEvent) -> dict[str, object]:
     """Return what an event tells, ready to be read: its object, and what stands beside it."""
     thing = _with_times(event.object)
     facts = _with_times(event.facts)
@@ -161,7 +161,7 @@ def _with_times(facts: dict[str, Any]) -> dict[str, Any]:
     return {**facts, **times}
 
 
-def _findings_of(thing: dict[str, Any]) -> list[dict[str, str]]:
+def _findings_of(thing: dict[str, object]) -> list[dict[str, str]]:
     findings = thing.get("findings")
     return findings[:FINDINGS_SHOWN] if isinstance(findings, list) else []
 
@@ -172,7 +172,7 @@ def _scope_label(scope: str) -> str:
     return within_sentence(str(label)) if label else scope
 
 
-def _style_of(thing: dict[str, Any]) -> dict[str, str]:
+def _style_of(thing: dict[str, object]) -> dict[str, str]:
     """Return a style's name as programs write it, and the path of its page. A version's ends in @number."""
     model = str(thing.get("model", "")).partition("@")[0]
     owner, slash, slug = model.partition("/")

@@ -1,11 +1,23 @@
-"""Requests a minute to the management API, counted in Valkey for all processes together."""
+"""How often something happens within a minute, counted in Valkey for all processes together.
+
+A minute begins with the first call under a name; when it ends, all of its calls are there again.
+"""
 
 from dataclasses import dataclass
+from math import ceil
 
 from core import valkey
 from core.rest.errors import TooManyRequests
 
-WINDOW_S = 60
+# The gateway counts by the same function, in a script that does more in the same call.
+COUNT_IN_MINUTE = """
+local function count_in_minute(key, cost)
+  local count = redis.call('INCRBY', key, cost)
+  if count == tonumber(cost) then redis.call('PEXPIRE', key, 60000) end
+  return count, redis.call('PTTL', key)
+end
+"""
+TAKE = COUNT_IN_MINUTE + "return {count_in_minute(KEYS[1], 1)}"
 
 
 @dataclass(frozen=True)
@@ -27,13 +39,8 @@ class Rate:
 
 def take(name: str, limit: int) -> Rate:
     """Count one request under a name; return what is left. Raises TooManyRequests, or redis.RedisError."""
-    counter = f"rate:{name}"
-    pipeline = valkey.client().pipeline(transaction=True)
-    pipeline.set(counter, 0, ex=WINDOW_S, nx=True)
-    pipeline.incr(counter)
-    pipeline.ttl(counter)
-    _, count, reset_s = pipeline.execute()
-    rate = Rate(limit=limit, left=max(0, limit - count), reset_s=max(1, reset_s))
+    count, left_ms = valkey.client().register_script(TAKE)([f"rate:{name}"])
+    rate = Rate(limit=limit, left=max(0, limit - count), reset_s=max(1, ceil(left_ms / 1000)))
     if count > limit:
         raise TooManyRequests(limit=limit, retry_s=rate.reset_s, rate=rate)
     return rate

@@ -7,7 +7,7 @@ import pytest
 
 from tenants.models import EventType, NoticeMail
 from tenants.notices.catalog import ALWAYS_SENT, NOTICES
-from tenants.notices.letters import write_letter
+from tenants.notices.compose import compose_mail
 from tests.tenants.notices.conftest import EVENTS, INVOICE_ID
 
 pytestmark = pytest.mark.django_db
@@ -74,7 +74,7 @@ SAID = {
 def written(happen, event_type: str, **changes):
     """Return a notice's subject, text and HTML, read from its bytes as a mail program does."""
     happen(event_type, **changes)
-    sent = write_letter(NoticeMail.objects.select_related("event").latest("pk")).message().as_bytes()
+    sent = compose_mail(NoticeMail.objects.select_related("event").latest("pk")).message().as_bytes()
     message = message_from_bytes(sent, policy=policy.default)
     text, html = [message.get_body((kind,)).get_content() for kind in ("plain", "html")]
     return message, text, html
@@ -156,61 +156,44 @@ def test_what_can_be_switched_off_says_how_in_headers_that_programs_read(happen,
 def test_the_address_to_unsubscribe_is_one_line_however_long(happen, settings, line_policy):
     settings.SITE_URL = "https://" + "a-long-name." * 12 + "example.com"
     happen()
-    letter = write_letter(NoticeMail.objects.latest("pk"))
-    sent = letter.message(policy=line_policy).as_bytes()
+    message = compose_mail(NoticeMail.objects.latest("pk"))
+    sent = message.message(policy=line_policy).as_bytes()
     assert re.search(rb"^List-Unsubscribe: <https://a-long-name\.\S+/>\r?$", sent, re.M)
 
 
-def test_a_budget_is_told_in_dollars_and_its_end_in_words(happen):
-    _, text, _ = written(
-        happen,
-        EventType.USAGE_THRESHOLD_REACHED,
-        measure="budget",
-        percent=100,
-        used_nanousd=20_010_000_000,
-        limit_nanousd=20_000_000_000,
-    )
-    assert "Acme has used all of November's budget" in text
-    assert "You\u2019ve used $20.01 of $20.00. The month ends on 1 December." in text
-    assert "refused until then" in text
+TOKENS = {"used_tokens": 5_000_000, "limit_tokens": 5_000_000, "max_tokens": 20_000_000}
+BUDGET = {"measure": "budget", "used_nanousd": 20_010_000_000, "limit_nanousd": 20_000_000_000}
 
 
 @pytest.mark.parametrize(
-    ("overage", "said"),
+    ("facts", "allowance", "said", "is_end"),
     [
-        ("credits", "Credits pay for further tokens, up to 20,000,000 tokens this month."),
-        ("overage", "Credits are used first, and the rest goes on your invoice."),
+        (BUDGET, "November's budget", "used $20.01 of $20.00. The month ends on 1 December.", True),
+        (
+            {**TOKENS, "measure": "tokens", "overage": "credits"},
+            "November's included tokens",
+            "Credits pay for further tokens, up to 20,000,000 tokens this month.",
+            False,
+        ),
+        (
+            {**TOKENS, "measure": "tokens", "overage": "overage"},
+            "November's included tokens",
+            "Credits are used first, and the rest goes on your invoice.",
+            False,
+        ),
+        (
+            {**TOKENS, "measure": "cap", "overage": "credits"},
+            "the tokens that November allows",
+            "Further requests are refused until then.",
+            True,
+        ),
     ],
 )
-def test_used_up_included_tokens_are_no_end(happen, overage, said):
-    _, text, _ = written(
-        happen,
-        EventType.USAGE_THRESHOLD_REACHED,
-        measure="tokens",
-        percent=100,
-        used_tokens=5_000_000,
-        limit_tokens=5_000_000,
-        max_tokens=20_000_000,
-        overage=overage,
-    )
-    assert "Acme has used all of November's included tokens" in text
+def test_a_limit_that_is_reached_is_told_with_what_comes_then(happen, facts, allowance, said, is_end):
+    _, text, _ = written(happen, EventType.USAGE_THRESHOLD_REACHED, percent=100, **facts)
+    assert f"Acme has used all of {allowance}" in text
     assert said in text
-    assert "refused until then" not in text
-
-
-def test_the_cap_of_a_month_is_an_end(happen):
-    _, text, _ = written(
-        happen,
-        EventType.USAGE_THRESHOLD_REACHED,
-        measure="cap",
-        percent=100,
-        used_tokens=20_000_000,
-        limit_tokens=20_000_000,
-        max_tokens=20_000_000,
-        overage="credits",
-    )
-    assert "Acme has used all of the tokens that November allows" in text
-    assert "Further requests are refused until then." in text
+    assert ("refused until then" in text) is is_end
 
 
 @pytest.mark.parametrize("event_type", [EventType.PAYMENT_FAILED, EventType.WORKSPACE_SUSPENDED])
