@@ -5,12 +5,12 @@ from typing import Any
 from uuid import UUID, uuid4, uuid5
 
 from django.db import transaction
-from django.db.models import QuerySet
 from django.shortcuts import get_object_or_404
 from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from billing.api.base import DollarsField, ManageBillingView, ReadBillingView
 from billing.api.presenters import (
     PAYMENT_EXAMPLE,
     CreditGrantObject,
@@ -18,13 +18,13 @@ from billing.api.presenters import (
     present_credit_grant,
     present_payment,
 )
+from billing.credit_balance import list_credits_left
+from billing.invoices.invoices import final_invoices
 from billing.models import Payment, PaymentAccount
 from billing.payments import auto_top_up, backoff, payments
-from core import months
 from core.money import dollars
 from core.rest.bodies import StrictSerializer
-from tenants.metering import credits
-from tenants.models import CreditGrant, Invoice, Scope, Tenant
+from tenants.models import Scope, Tenant
 from tenants.public import Access, Permission
 from tenants.rest import WorkspaceView, operation, repeatable
 
@@ -69,7 +69,7 @@ class CreditsObject(serializers.Serializer[Any]):
 
     object = serializers.CharField(default="credits", read_only=True)
     left_nanousd = serializers.IntegerField()
-    left_usd = serializers.CharField()
+    left_usd = DollarsField(source="left_nanousd")
     grants = LeftObject(many=True)
 
 
@@ -108,16 +108,13 @@ class AutoTopUpObject(serializers.Serializer[PaymentAccount]):
         return backoff.is_paused(account)
 
 
-class CreditsView(WorkspaceView):
+class CreditsView(ReadBillingView):
     """The workspace's credits."""
-
-    read_scope = Scope.BILLING_READ
-    write_scope = Scope.BILLING_READ
 
     @operation(
         "billing.credits",
         "Get the credit balance",
-        scope=read_scope,
+        scope=Scope.BILLING_READ,
         answer=CreditsObject,
         example=CREDITS_EXAMPLE,
     )
@@ -126,16 +123,13 @@ class CreditsView(WorkspaceView):
         return Response(_present_credits(self.access.tenant))
 
 
-class TopUpsView(WorkspaceView):
+class TopUpsView(ManageBillingView):
     """Credits are bought here."""
-
-    read_scope = Scope.ADMIN
-    write_scope = Scope.ADMIN
 
     @operation(
         "billing.top_up",
         "Buy credits",
-        scope=write_scope,
+        scope=Scope.ADMIN,
         needs=Permission.MANAGE_BILLING,
         body=TopUpBody,
         answer=PaymentObject,
@@ -154,7 +148,7 @@ class TopUpsView(WorkspaceView):
             body["amount_nanousd"],
             payment_id=_payment_id(self.access, request.headers.get("Idempotency-Key")),
             actor=self.access.caller,
-            note=partial(note_payment, self.access),
+            record=partial(audit_payment, self.access),
         )
         return self.answer_object(present_payment(payment), status=201)
 
@@ -200,16 +194,13 @@ class AutoTopUpView(WorkspaceView):
         return self.answer_object(_present_auto(account))
 
 
-class PaymentsView(WorkspaceView):
+class PaymentsView(ReadBillingView):
     """The workspace's payments."""
-
-    read_scope = Scope.BILLING_READ
-    write_scope = Scope.BILLING_READ
 
     @operation(
         "payments.list",
         "List payments",
-        scope=read_scope,
+        scope=Scope.BILLING_READ,
         answer=PaymentObject,
         is_page=True,
         example=PAYMENT_EXAMPLE,
@@ -221,16 +212,13 @@ class PaymentsView(WorkspaceView):
         return self.answer_page(own, lambda rows: [present_payment(row) for row in rows])
 
 
-class PaymentView(WorkspaceView):
+class PaymentView(ReadBillingView):
     """One payment."""
-
-    read_scope = Scope.BILLING_READ
-    write_scope = Scope.BILLING_READ
 
     @operation(
         "payments.get",
         "Get a payment",
-        scope=read_scope,
+        scope=Scope.BILLING_READ,
         answer=PaymentObject,
         example=PAYMENT_EXAMPLE,
         tag="billing",
@@ -241,16 +229,13 @@ class PaymentView(WorkspaceView):
         return self.answer_object(present_payment(payment))
 
 
-class PayInvoiceView(WorkspaceView):
+class PayInvoiceView(ManageBillingView):
     """The payment of an invoice."""
-
-    read_scope = Scope.ADMIN
-    write_scope = Scope.ADMIN
 
     @operation(
         "invoices.pay",
         "Pay an invoice by card",
-        scope=write_scope,
+        scope=Scope.ADMIN,
         needs=Permission.MANAGE_BILLING,
         answer=PaymentObject,
         status=201,
@@ -260,22 +245,17 @@ class PayInvoiceView(WorkspaceView):
     @repeatable
     def post(self, request: Request, invoice_id: UUID) -> Response:
         """Return the open payment for the amount due, and create it if needed. It is paid at its `url`."""
-        invoice = get_object_or_404(_own_invoices(self.access.tenant), pk=invoice_id)
+        invoice = get_object_or_404(final_invoices(self.access.tenant), pk=invoice_id)
         payment = payments.begin_invoice_payment(
-            invoice, actor=self.access.caller, note=partial(note_payment, self.access)
+            invoice, actor=self.access.caller, record=partial(audit_payment, self.access)
         )
         return self.answer_object(present_payment(payment), status=201)
 
 
-def note_payment(access: Access, payment: Payment) -> None:
+def audit_payment(access: Access, payment: Payment) -> None:
     """Write a new payment into the audit log."""
     after = {"purpose": payment.purpose, "amount_nanousd": payment.amount_nanousd}
     access.audit("payment.begun", payment, after=after)
-
-
-def _own_invoices(tenant: Tenant) -> QuerySet[Invoice]:
-    own = Invoice.objects.filter(tenant=tenant).exclude(state=Invoice.State.DRAFT)
-    return own.select_related("tenant")
 
 
 def _payment_id(access: Access, key: str | None) -> UUID:
@@ -288,15 +268,10 @@ def _present_auto(account: PaymentAccount) -> dict[str, Any]:
 
 
 def _present_credits(tenant: Tenant) -> dict[str, Any]:
-    period = months.current()
-    left = credits.left_of_grants(tenant, period)
-    grants = CreditGrant.objects.in_bulk([credit.grant_id for credit in left])
+    left = list_credits_left(tenant)
     rows = []
-    total = 0
-    for credit in left:
-        if credit.left_nanousd > 0 and credit.covers(period):
-            total += credit.left_nanousd
-            shown = present_credit_grant(grants[credit.grant_id])
-            amounts = {"left_nanousd": credit.left_nanousd, "left_usd": dollars(credit.left_nanousd)}
-            rows.append({**shown, **amounts})
+    for one in left:
+        amounts = {"left_nanousd": one.nanousd, "left_usd": dollars(one.nanousd)}
+        rows.append({**present_credit_grant(one.grant), **amounts})
+    total = sum(one.nanousd for one in left)
     return {"object": "credits", "left_nanousd": total, "left_usd": dollars(total), "grants": rows}

@@ -52,7 +52,7 @@ def stripe(settings, monkeypatch):
 
 def begin(acme, payment_id=None, amount=TOP_UP):
     return payments.begin_top_up(
-        acme, amount, payment_id=payment_id or uuid4(), actor="alice", note=lambda payment: None
+        acme, amount, payment_id=payment_id or uuid4(), actor="alice", record=lambda payment: None
     )
 
 
@@ -224,9 +224,9 @@ def test_an_invoice_is_paid_by_card_and_what_it_does_not_need_becomes_credits(al
 
 
 def test_an_invoice_with_a_new_credit_note_is_asked_for_less(invoice, stripe):
-    first = payments.begin_invoice_payment(invoice, actor="a", note=lambda payment: None)
+    first = payments.begin_invoice_payment(invoice, actor="a", record=lambda payment: None)
     issue_credit_note(invoice, 2 * NANO, settlement="owed", reason="Outage", actor="op")
-    second = payments.begin_invoice_payment(invoice, actor="a", note=lambda payment: None)
+    second = payments.begin_invoice_payment(invoice, actor="a", record=lambda payment: None)
     assert second.amount_nanousd == 10 * NANO
     assert stripe.things[first.reference]["status"] == "expired"
 
@@ -234,7 +234,7 @@ def test_an_invoice_with_a_new_credit_note_is_asked_for_less(invoice, stripe):
 def test_an_invoice_that_is_paid_while_its_checkout_is_canceled_is_not_asked_for_again(
     invoice, stripe, monkeypatch
 ):
-    first = payments.begin_invoice_payment(invoice, actor="a", note=lambda payment: None)
+    first = payments.begin_invoice_payment(invoice, actor="a", record=lambda payment: None)
     issue_credit_note(invoice, 2 * NANO, settlement="owed", reason="Outage", actor="op")
     cancel = StripeProvider.cancel
 
@@ -243,13 +243,13 @@ def test_an_invoice_that_is_paid_while_its_checkout_is_canceled_is_not_asked_for
         return cancel(provider, payment)
 
     monkeypatch.setattr(StripeProvider, "cancel", pay_and_cancel)
-    second = payments.begin_invoice_payment(invoice, actor="a", note=lambda payment: None)
+    second = payments.begin_invoice_payment(invoice, actor="a", record=lambda payment: None)
     assert (second.pk, second.state) == (first.pk, "succeeded")
     assert Payment.objects.count() == 1
 
 
 def test_money_for_an_invoice_that_was_paid_meanwhile_becomes_credits(invoice, stripe):
-    payment = payments.begin_invoice_payment(invoice, actor="a", note=lambda payment: None)
+    payment = payments.begin_invoice_payment(invoice, actor="a", record=lambda payment: None)
     invoices.pay_invoice(Invoice.objects.get(pk=invoice.pk), actor="op", reason="Transfer 7")
     stripe.pay(payment.reference)
     payments.refresh_payment(payment)
@@ -586,7 +586,7 @@ def test_a_top_up_that_breaks_leaves_the_others_their_own(acme, charlie, stripe,
 
 
 def test_a_delayed_payment_that_fails_frees_its_invoice(client, invoice, stripe):
-    payment = payments.begin_invoice_payment(invoice, actor="a", note=lambda payment: None)
+    payment = payments.begin_invoice_payment(invoice, actor="a", record=lambda payment: None)
     intent = stripe.pay_later(payment.reference)
     assert payments.refresh_payment(payment).state == "open"
     intent["status"] = "requires_payment_method"
@@ -594,7 +594,7 @@ def test_a_delayed_payment_that_fails_frees_its_invoice(client, invoice, stripe)
     assert deliver(client, stripe.event("checkout.session.async_payment_failed", session)).status_code == 200
     payment.refresh_from_db()
     assert payment.state == "failed"
-    again = payments.begin_invoice_payment(invoice, actor="a", note=lambda payment: None)
+    again = payments.begin_invoice_payment(invoice, actor="a", record=lambda payment: None)
     assert again.reference != payment.reference
 
 

@@ -1,0 +1,31 @@
+"""What views and answers about money share: who may call them, and amounts in dollars."""
+
+from typing import Any
+
+from rest_framework import serializers
+
+from core.money import dollars
+from tenants.models import Scope
+from tenants.rest import WorkspaceView
+
+
+class ReadBillingView(WorkspaceView):
+    """A view that only reads."""
+
+    read_scope = Scope.BILLING_READ
+    write_scope = Scope.BILLING_READ
+
+
+class ManageBillingView(WorkspaceView):
+    """A view that only changes something: it needs an owner or a key with `admin`."""
+
+    read_scope = Scope.ADMIN
+    write_scope = Scope.ADMIN
+
+
+class DollarsField(serializers.CharField):
+    """An amount in dollars, as a decimal text: `12.50`. Its `source` is in nano-USD."""
+
+    def to_representation(self, value: Any) -> str:
+        """Return nano-USD in dollars."""
+        return str(dollars(value))
