@@ -6,7 +6,7 @@ from django import forms
 from django.http import HttpRequest
 from unfold.widgets import UnfoldAdminDecimalFieldWidget, UnfoldAdminSelectWidget, UnfoldAdminTextInputWidget
 
-from billing.what_if import BASE, Comparison, compare_prices
+from billing.what_if import BASE_MODEL_NAME, Comparison, compare_prices
 from core import months
 from core.money import usd
 from tenants.metering import price_book
@@ -23,7 +23,7 @@ class WhatIfForm(forms.Form):
     model = forms.CharField(
         label="Model",
         required=False,
-        help_text=f"A model name, or {BASE}. Leave empty for the standard price.",
+        help_text=f"A model name, or {BASE_MODEL_NAME}. Leave empty for the standard price.",
         widget=UnfoldAdminTextInputWidget({"autocomplete": "off"}),
     )
     input = PriceField(label="Per million input tokens, in $", widget=UnfoldAdminDecimalFieldWidget)
