@@ -42,7 +42,7 @@ DECIDE = """
         FROM tenants_authorearning AS earning
              JOIN unnest(%(tenants)s::uuid[], %(paid)s::numeric[], %(cost)s::numeric[])
                   AS part (tenant_id, paid, cost) USING (tenant_id)
-        WHERE day >= %(start)s AND day < %(end)s AND NOT is_final
+        WHERE day >= %(start)s AND day < %(end)s
         ORDER BY author_id, day, style, tenant_id
         FOR NO KEY UPDATE OF earning
     )
@@ -69,7 +69,7 @@ def decide_shares(now: datetime, *, months_back: int = MONTHS_DECIDED) -> int:
 
 def _decide_month(period: str) -> int:
     start, end = months.bounds(period)
-    rows = AuthorEarning.objects.filter(day__gte=start.date(), day__lt=end.date(), is_final=False)
+    rows = AuthorEarning.objects.filter(day__gte=start.date(), day__lt=end.date())
     pairs: Pairs = set(rows.order_by().values_list("author_id", "tenant_id").distinct())
     if not pairs:
         return 0

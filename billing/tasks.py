@@ -67,8 +67,10 @@ def top_up() -> None:
 
 @shared_task
 def prune_payments() -> None:
-    """Forget old events of the payment provider and payments that nobody made."""
-    payments.prune_payments(timezone.now())
+    """Forget old events of the payment provider, payments that nobody made, and thresholds of past months."""
+    now = timezone.now()
+    payments.prune_payments(now)
+    thresholds.prune_thresholds(now)
 
 
 @shared_task

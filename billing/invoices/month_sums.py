@@ -244,24 +244,9 @@ def _parts(rows: Any, named: Mapping[Any, int]) -> dict[tuple[date, int], int]:
     """Return (day, colour) → tokens of the most used names; a day's rest is what they leave."""
     # SQL's IN never finds NULL: requests without a version are in the rest.
     used = rows.filter(name__in=[name for name in named if name is not None])
-    parts: dict[tuple[date, int], int] = {}
-    for day, name, _requests, prompt_tokens, completion_tokens, _cost in _add_up(used, "on", "name"):
-        parts[day, named[name]] = prompt_tokens + completion_tokens
-    return parts
-
-
-def _add_up(rows: Any, *columns: str) -> Any:
-    added = (
-        rows.order_by()
-        .values(*columns)
-        .annotate(
-            all_requests=Sum("count"),
-            all_prompt=Sum("prompt_tokens"),
-            all_completion=Sum("completion_tokens"),
-            all_cost=Sum("cost_nanousd"),
-        )
-    )
-    return added.values_list(*columns, "all_requests", "all_prompt", "all_completion", "all_cost")
+    by_part = used.order_by().values_list("on", "name")
+    sums = by_part.annotate(tokens=Sum(F("prompt_tokens") + F("completion_tokens")))
+    return {(day, named[name]): tokens for day, name, tokens in sums}
 
 
 def _labels(tenant: Tenant, by: By, names: Sequence[Any]) -> dict[Any, str]:

@@ -156,13 +156,6 @@ def time_machine_of_leaving(customer, charlie):
     return leave
 
 
-def test_what_was_earned_under_the_earlier_rule_stays(author, charlies):
-    use(charlies, 500)
-    AuthorEarning.objects.update(earned_nanousd=77, is_final=True)
-    assert decide_shares(PAYDAY) == 0
-    assert earned() == [77]
-
-
 class EarnedPartsAreExact(TestCase):
     """Whatever is used, an author earns of each day's share the part that the month's invoice asks for."""
 

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from django.db import connection
 
-from billing import thresholds
+from billing import tasks, thresholds
 from tenants.api_keys.lifecycle import playground_key
 from tenants.events import outbox
 from tenants.metering.credits import grant_credit
@@ -136,7 +136,7 @@ def test_many_workspaces_take_a_few_queries(event, acme, charlies, django_assert
 def test_what_is_known_of_months_long_over_is_deleted(a_thousand_tokens, use):
     use(500)
     ReachedThreshold.objects.update(created_at=NOW - timedelta(days=365))
-    thresholds.prune_thresholds()
+    tasks.prune_payments()
     assert not ReachedThreshold.objects.exists()
 
 
