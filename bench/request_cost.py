@@ -22,8 +22,7 @@ from statistics import median
 
 import psutil
 
-from bench import report, targets
-from bench.load import Report
+from bench import load, report, targets
 from labs import machine
 from labs.fake_vllm.prepared_bytes import BURST, INSTANT
 from stack import application
@@ -124,13 +123,11 @@ class Costs:
         return {"thousand instructions": _total(newest) / answered / 1000}
 
     def _ask(self, process: Process, work: Work, count: int) -> int:
-        command = [sys.executable, "-m", "bench.load", "--url", process.url, "--key", process.key]
-        command += ["--model", process.prefix + work.pace, "--parallel", str(PARALLEL)]
-        command += ["--seconds", "600", "--requests", str(count), "--prompt-bytes", str(work.prompt_bytes)]
-        command += ["--stream"] if work.is_stream else []
-        command += ["--any-answer"] if process.name in FLOORS else []
-        done = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, text=True, check=True)
-        found = Report(**json.loads(done.stdout))
+        options: dict[str, object] = {"seconds": 600, "requests": count, "prompt_bytes": work.prompt_bytes}
+        options |= {"stream": True} if work.is_stream else {}
+        options |= {"any_answer": True} if process.name in FLOORS else {}
+        model = process.prefix + work.pace
+        found = load.run(load.command_of(process.url, process.key, model, parallel=PARALLEL, **options))
         if found.failed:
             raise StackError(f"{process.name} failed {found.failed} times: {found.failure}")
         return found.answered

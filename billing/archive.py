@@ -215,7 +215,10 @@ def require_old_enough(period: str, now: datetime) -> None:
 
 
 def export_month(archive: UsageArchive, _: str) -> None:
-    """Write a month's events into the bucket, read them back, and compare them with the ledger."""
+    """Write a month's events into the bucket, read them back, and compare them with the ledger.
+
+    Raises NotInvoiced, FileDamaged and FileDiffers.
+    """
     _check_without_timeout(_require_invoiced, archive.period)
     table = partitions.partition_name(archive.period)
     written = hashlib.sha256()

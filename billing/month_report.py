@@ -155,25 +155,12 @@ def _percent(used: int, cap: int | None) -> int:
 
 def _sum_month(tenant: Tenant, start: date, end: date, day: date) -> Used:
     """Return the usage of [start, end) and of one day of it; one query, whatever the number of styles."""
-    parameters: dict[str, Any] = {
-        "tenant": tenant.pk,
-        "start": start,
-        "end": end,
-        "day": day,
-        "styles": MOST_USED,
-    }
+    parameters = {"tenant": tenant.pk, "start": start, "end": end, "day": day, "styles": MOST_USED}
     with connection.cursor() as cursor:
         cursor.execute(SUM_MONTH_AND_STYLES, parameters)
         *sums, most_used = cursor.fetchone()
-    tokens, cost_nanousd, day_requests, day_tokens, day_cost_nanousd = map(int, sums)
-    return Used(
-        tokens=tokens,
-        cost_nanousd=cost_nanousd,
-        day_requests=day_requests,
-        day_tokens=day_tokens,
-        day_cost_nanousd=day_cost_nanousd,
-        most_used=most_used,
-    )
+    # Its columns have the order of the fields.
+    return Used(*map(int, sums), most_used=most_used)
 
 
 def latest_requests(tenant: Tenant, now: datetime, count: int) -> list[dict[str, Any]]:

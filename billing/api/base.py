@@ -23,6 +23,11 @@ class ManageBillingView(WorkspaceView):
     write_scope = Scope.ADMIN
 
 
+def present(shape: type[serializers.Serializer[Any]], row: object) -> dict[str, Any]:
+    """Return a row as the API shows it."""
+    return dict(shape(row).data)
+
+
 class DollarsField(serializers.CharField):
     """An amount in dollars, as a decimal text: `12.50`. Its `source` is in nano-USD."""
 

@@ -8,9 +8,9 @@ from rest_framework.renderers import JSONRenderer
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from billing.api.base import ReadBillingView
+from billing.api.base import ReadBillingView, present
 from billing.api.invoices import PDF, BytesRenderer, PdfRenderer
-from billing.api.presenters import CREDIT_NOTE_EXAMPLE, CreditNoteObject, present_credit_note
+from billing.api.presenters import CREDIT_NOTE_EXAMPLE, CreditNoteObject
 from billing.invoices import pdf
 from billing.invoices.credit_notes import notes_of
 from tenants.models import Scope
@@ -32,7 +32,7 @@ class CreditNotesView(ReadBillingView):
     def get(self, request: Request) -> Response:
         """Return credit notes, newest first."""
         own = notes_of(self.access.tenant)
-        return self.answer_page(own, lambda rows: [present_credit_note(row) for row in rows])
+        return self.answer_page(own, lambda rows: [present(CreditNoteObject, row) for row in rows])
 
     def order_by(self, request: Request) -> tuple[str, ...]:
         """Return the order: the highest number first."""
@@ -53,7 +53,7 @@ class CreditNoteView(ReadBillingView):
     def get(self, request: Request, note_id: UUID) -> Response:
         """Return a credit note."""
         note = get_object_or_404(notes_of(self.access.tenant), pk=note_id)
-        return self.answer_object(present_credit_note(note))
+        return self.answer_object(present(CreditNoteObject, note))
 
 
 class CreditNotePdfView(ReadBillingView):

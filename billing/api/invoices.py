@@ -11,8 +11,8 @@ from rest_framework.renderers import BaseRenderer, JSONRenderer
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from billing.api.base import DollarsField, ReadBillingView
-from billing.api.presenters import INVOICE_EXAMPLE, InvoiceLineObject, InvoiceObject, present_invoice
+from billing.api.base import DollarsField, ReadBillingView, present
+from billing.api.presenters import INVOICE_EXAMPLE, InvoiceLineObject, InvoiceObject
 from billing.invoices import invoices, pdf
 from core import months
 from tenants.models import Scope
@@ -53,7 +53,7 @@ class InvoicesView(ReadBillingView):
     def get(self, request: Request) -> Response:
         """Return finalized invoices, newest first."""
         own = invoices.final_invoices(self.access.tenant).prefetch_related("lines")
-        return self.answer_page(own, lambda rows: [present_invoice(row) for row in rows])
+        return self.answer_page(own, lambda rows: [present(InvoiceObject, row) for row in rows])
 
     def order_by(self, request: Request) -> tuple[str, ...]:
         """Return the order: the newest month first. A workspace has one a month."""
@@ -73,7 +73,7 @@ class InvoiceView(ReadBillingView):
     def get(self, request: Request, invoice_id: UUID) -> Response:
         """Return an invoice."""
         invoice = get_object_or_404(invoices.final_invoices(self.access.tenant), pk=invoice_id)
-        return self.answer_object(present_invoice(invoice))
+        return self.answer_object(present(InvoiceObject, invoice))
 
 
 class PdfRenderer(BaseRenderer):

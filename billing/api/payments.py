@@ -10,14 +10,8 @@ from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from billing.api.base import DollarsField, ManageBillingView, ReadBillingView
-from billing.api.presenters import (
-    PAYMENT_EXAMPLE,
-    CreditGrantObject,
-    PaymentObject,
-    present_credit_grant,
-    present_payment,
-)
+from billing.api.base import DollarsField, ManageBillingView, ReadBillingView, present
+from billing.api.presenters import PAYMENT_EXAMPLE, CreditGrantObject, PaymentObject
 from billing.credit_balance import list_credits_left
 from billing.invoices.invoices import final_invoices
 from billing.models import Payment, PaymentAccount
@@ -150,7 +144,7 @@ class TopUpsView(ManageBillingView):
             actor=self.access.caller,
             record=partial(audit_payment, self.access),
         )
-        return self.answer_object(present_payment(payment), status=201)
+        return self.answer_object(present(PaymentObject, payment), status=201)
 
 
 class AutoTopUpView(WorkspaceView):
@@ -168,7 +162,7 @@ class AutoTopUpView(WorkspaceView):
     )
     def get(self, request: Request) -> Response:
         """Return the settings."""
-        return self.answer_object(_present_auto(payments.account_of(self.access.tenant)))
+        return self.answer_object(present(AutoTopUpObject, payments.account_of(self.access.tenant)))
 
     @operation(
         "billing.set_auto_top_up",
@@ -187,11 +181,11 @@ class AutoTopUpView(WorkspaceView):
         `admin`."""
         tenant = Tenant.objects.select_for_update(no_key=True).get(pk=self.access.tenant.pk)
         before = payments.account_of(tenant)
-        self.require_match(_present_auto(before))
+        self.require_match(present(AutoTopUpObject, before))
         body = self.read_body(AutoTopUpBody)
         account = auto_top_up.set_auto_top_up(tenant, **body)
         self.access.audit("auto_top_up.edited", account, before=auto_top_up.values_of(before), after=body)
-        return self.answer_object(_present_auto(account))
+        return self.answer_object(present(AutoTopUpObject, account))
 
 
 class PaymentsView(ReadBillingView):
@@ -209,7 +203,7 @@ class PaymentsView(ReadBillingView):
     def get(self, request: Request) -> Response:
         """Return top-ups and invoice payments, newest first."""
         own = Payment.objects.filter(tenant=self.access.tenant)
-        return self.answer_page(own, lambda rows: [present_payment(row) for row in rows])
+        return self.answer_page(own, lambda rows: [present(PaymentObject, row) for row in rows])
 
 
 class PaymentView(ReadBillingView):
@@ -226,7 +220,7 @@ class PaymentView(ReadBillingView):
     def get(self, request: Request, payment_id: UUID) -> Response:
         """Return a payment in its last known state."""
         payment = get_object_or_404(Payment, tenant=self.access.tenant, pk=payment_id)
-        return self.answer_object(present_payment(payment))
+        return self.answer_object(present(PaymentObject, payment))
 
 
 class PayInvoiceView(ManageBillingView):
@@ -249,7 +243,7 @@ class PayInvoiceView(ManageBillingView):
         payment = payments.begin_invoice_payment(
             invoice, actor=self.access.caller, record=partial(audit_payment, self.access)
         )
-        return self.answer_object(present_payment(payment), status=201)
+        return self.answer_object(present(PaymentObject, payment), status=201)
 
 
 def audit_payment(access: Access, payment: Payment) -> None:
@@ -263,15 +257,11 @@ def _payment_id(access: Access, key: str | None) -> UUID:
     return uuid5(access.tenant.pk, f"{access.caller} {key}") if key else uuid4()
 
 
-def _present_auto(account: PaymentAccount) -> dict[str, Any]:
-    return dict(AutoTopUpObject(account).data)
-
-
 def _present_credits(tenant: Tenant) -> dict[str, Any]:
     left = list_credits_left(tenant)
     rows = []
     for one in left:
         amounts = {"left_nanousd": one.nanousd, "left_usd": dollars(one.nanousd)}
-        rows.append({**present_credit_grant(one.grant), **amounts})
+        rows.append({**present(CreditGrantObject, one.grant), **amounts})
     total = sum(one.nanousd for one in left)
     return {"object": "credits", "left_nanousd": total, "left_usd": dollars(total), "grants": rows}

@@ -3,14 +3,13 @@
 from datetime import datetime
 from typing import Any
 
-from django.db import transaction
 from django.utils import timezone
 from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
 from adapters.public import count_holdings
-from billing import plan_changes, plan_text
+from billing import plan_actions, plan_changes, plan_text
 from billing.api.base import DollarsField, ManageBillingView, ReadBillingView
 from core import months
 from core.rest.bodies import StrictSerializer, TextField
@@ -142,20 +141,11 @@ class PlanView(ManageBillingView):
         month. Fees are prorated by UTC day, including today; `GET /billing/plans` shows this month's fees. An
         immediate change can be undone for an hour with `POST /billing/plan/undo`."""
         body = self.read_body(PlanBody)
-        now = timezone.now()
-        before = plans.plan_version_at(self.access.tenant, now)
-        subscription = plan_changes.choose_plan(self.access.tenant, body["plan"], now=now)
-        starts_at = subscription.starts_at
-        self.access.audit(
-            "plan.changed",
-            subscription,
-            before={"plan": str(before)},
-            after={"plan": str(subscription.plan_version), "takes_effect_at": starts_at.isoformat()},
-        )
+        before, subscription = plan_actions.change_plan(self.access, body["plan"], now=timezone.now())
         change = {
             "plan": subscription.plan_version.plan_id,
             "previous_plan": before.plan_id,
-            "takes_effect_at": starts_at,
+            "takes_effect_at": subscription.starts_at,
         }
         return Response(PlanChangeObject(change).data, status=201)
 
@@ -167,11 +157,9 @@ class PlanView(ManageBillingView):
         status=204,
         is_change=True,
     )
-    @transaction.atomic
     def delete(self, request: Request) -> Response:
         """Keep the current plan after this month. Requires an owner."""
-        kept = plan_changes.keep_plan(self.access.tenant)
-        self.access.audit("plan.kept", self.access.tenant, after={"plan": str(kept)})
+        plan_actions.keep_plan(self.access)
         return Response(status=204)
 
 
@@ -192,14 +180,8 @@ class UndoPlanView(ManageBillingView):
         """Undo a change that took effect within the last hour, unless the plan has been used since. No fee is
         charged."""
         now = timezone.now()
-        undo = plan_changes.undo_change(self.access.tenant, now=now)
+        undo = plan_actions.undo_change(self.access, now=now)
         before, undone = undo.before.plan_version, undo.subscription.plan_version
-        self.access.audit(
-            "plan.undone",
-            self.access.tenant,
-            before={"plan": str(undone)},
-            after={"plan": str(before)},
-        )
         change = {"plan": before.plan_id, "previous_plan": undone.plan_id, "takes_effect_at": now}
         return Response(PlanChangeObject(change).data)
 

@@ -175,23 +175,3 @@ INVOICE_EXAMPLE = {
         }
     ],
 }
-
-
-def present_credit_grant(grant: CreditGrant) -> dict[str, Any]:
-    """Return a grant of credits as the API shows it."""
-    return dict(CreditGrantObject(grant).data)
-
-
-def present_invoice(invoice: Invoice) -> dict[str, Any]:
-    """Return a finalized invoice with its lines as the API shows it."""
-    return dict(InvoiceObject(invoice).data)
-
-
-def present_credit_note(note: CreditNote) -> dict[str, Any]:
-    """Return a credit note as the API shows it."""
-    return dict(CreditNoteObject(note).data)
-
-
-def present_payment(payment: Payment) -> dict[str, Any]:
-    """Return a payment as the API shows it."""
-    return dict(PaymentObject(payment).data)

@@ -79,7 +79,10 @@ class StripeProvider:
         return _outcome_of_session(session)
 
     def choose_method(self, account: PaymentAccount) -> SavedMethod:
-        """Return the card that the customer chose in the portal, or else the one of the last top-up."""
+        """Return the card that the customer chose in the portal, or else the one of the last top-up.
+
+        Raises NoSavedCard, CustomerGone and ProviderUnavailable.
+        """
         if not account.customer_id:
             raise NoSavedCard
         with _translated():
@@ -142,7 +145,7 @@ class StripeProvider:
         return _outcome_of_session(session)
 
     def portal_url(self, account: PaymentAccount, *, back_url: str) -> str:
-        """Return a new address of the customer portal, good for minutes."""
+        """Return a new address of the customer portal, good for minutes. Raises NoSavedCard."""
         if not account.customer_id:
             raise NoSavedCard
         with _translated():

@@ -1,7 +1,6 @@
 """Pages about money: the month until now, and the invoices before."""
 
 from collections.abc import Iterable
-from typing import Any
 from uuid import UUID
 
 from django.conf import settings
@@ -16,6 +15,7 @@ from billing.payments import payments
 from core import months
 from core.money import usd
 from tenants.metering import usage
+from tenants.metering.forms import MILLION
 from tenants.models import InvoiceLine
 from tenants.public import MemberRequest, Permission, access_of, member_required, requires
 
@@ -94,7 +94,7 @@ def download_credit_note(request: MemberRequest, note_id: UUID) -> HttpResponse:
     return _pdf(pdf.credit_note_pdf(note), str(note))
 
 
-def _folded_row(lines: list[Line | InvoiceLine]) -> dict[str, Any]:
+def _folded_row(lines: list[Line | InvoiceLine]) -> dict[str, object]:
     """Return one row for many lines of usage."""
     return {
         "text": gettext("{count} more usage lines").format(count=f"{len(lines):,}"),
@@ -108,7 +108,7 @@ def _pdf(content: bytes, name: str) -> HttpResponse:
     return HttpResponse(content, content_type="application/pdf", headers=headers)
 
 
-def _rows(lines: Iterable[Line | InvoiceLine]) -> list[dict[str, Any]]:
+def _rows(lines: Iterable[Line | InvoiceLine]) -> list[dict[str, object]]:
     """Return lines as people read them: prices of tokens are dollars a million.
 
     Of thousands of lines of usage the dearest are shown, and one row for the others; the PDF has them all.
@@ -120,17 +120,20 @@ def _rows(lines: Iterable[Line | InvoiceLine]) -> list[dict[str, Any]]:
     hidden = {id(line) for line in folded}
     rows = []
     for line in every:
-        if id(line) in hidden:
-            if line is folded[0]:
-                rows.append(_folded_row(folded))
-            continue
-        is_usage = line.kind == InvoiceLine.Kind.USAGE
-        row = {
-            "text": line.shown_text,
-            "quantity": line.quantity if is_usage else None,
-            "unit": usd(1_000_000 * line.unit_nanousd) if is_usage and line.unit_nanousd is not None else "",
-            "amount": usd(line.amount_nanousd),
-            "entries": (line.first_entry, line.last_entry) if line.first_entry else None,
-        }
-        rows.append(row)
+        if id(line) not in hidden:
+            rows.append(_line_row(line))
+        elif line is folded[0]:
+            rows.append(_folded_row(folded))
     return rows
+
+
+def _line_row(line: Line | InvoiceLine) -> dict[str, object]:
+    is_usage = line.kind == InvoiceLine.Kind.USAGE
+    unit_nanousd = line.unit_nanousd if is_usage else None
+    return {
+        "text": line.shown_text,
+        "quantity": line.quantity if is_usage else None,
+        "unit": "" if unit_nanousd is None else usd(MILLION * unit_nanousd),
+        "amount": usd(line.amount_nanousd),
+        "entries": (line.first_entry, line.last_entry) if line.first_entry else None,
+    }

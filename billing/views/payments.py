@@ -1,7 +1,6 @@
 """Pages about credits and payments, and the address that Stripe sends events to."""
 
 from functools import partial
-from typing import Any
 from uuid import UUID, uuid4
 
 from django.conf import settings
@@ -190,7 +189,7 @@ def _credits_page(
     return render(request, "billing/credits.html", context, status=status)
 
 
-def _grant_row(left: CreditLeft) -> dict[str, Any]:
+def _grant_row(left: CreditLeft) -> dict[str, object]:
     last_period = left.grant.last_period
     return {
         "grant": left.grant,
