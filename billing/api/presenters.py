@@ -4,7 +4,7 @@ from typing import Any
 
 from rest_framework import serializers
 
-from billing.api.base import DollarsField
+from billing.api.base import AmountField
 from billing.invoices.credit_notes import due_nanousd
 from billing.models import CreditNote, Payment
 from core.money import dollars
@@ -19,7 +19,7 @@ class CreditGrantObject(serializers.Serializer[CreditGrant]):
     object = serializers.CharField(default="credit_grant", read_only=True)
     source = serializers.ChoiceField(CreditGrant.Source.choices)  # type: ignore[assignment]  # a field named so
     amount_nanousd = serializers.IntegerField()
-    amount_usd = DollarsField(source="amount_nanousd", read_only=True, allow_null=True)
+    amount_usd = AmountField("amount_nanousd")
     first_period = serializers.CharField(help_text="The month in which it was granted.")
     last_period = serializers.SerializerMethodField()
     reason = MessageText()
@@ -43,7 +43,7 @@ class InvoiceLineObject(serializers.Serializer[Any]):
     quantity = serializers.IntegerField()
     unit_nanousd = serializers.IntegerField(allow_null=True)
     amount_nanousd = serializers.IntegerField()
-    amount_usd = DollarsField(source="amount_nanousd", read_only=True, allow_null=True)
+    amount_usd = AmountField("amount_nanousd")
     first_entry = serializers.IntegerField(allow_null=True)
     last_entry = serializers.IntegerField(allow_null=True)
 
@@ -58,7 +58,7 @@ class InvoiceObject(serializers.Serializer[Invoice]):
     state = serializers.ChoiceField(["finalized", "paid", "void"])
     plan = serializers.CharField(help_text="The plan version at the end of the month.")
     total_nanousd = serializers.IntegerField()
-    total_usd = DollarsField(source="total_nanousd", read_only=True, allow_null=True)
+    total_usd = AmountField("total_nanousd", "total")
     due_nanousd = serializers.SerializerMethodField(help_text="Amount due: the total minus credit notes.")
     due_usd = serializers.SerializerMethodField()
     finalized_at = serializers.DateTimeField()
@@ -83,7 +83,7 @@ class CreditNoteObject(serializers.Serializer[CreditNote]):
     invoice = serializers.UUIDField(source="invoice_id")
     invoice_number = serializers.CharField(source="invoice.__str__")
     amount_nanousd = serializers.IntegerField()
-    amount_usd = DollarsField(source="amount_nanousd", read_only=True, allow_null=True)
+    amount_usd = AmountField("amount_nanousd")
     settlement = serializers.ChoiceField(
         CreditNote.Settlement.choices,
         help_text="`owed`: reduces the amount due. `credits` and `refund`: return the amount of a paid "
@@ -116,7 +116,7 @@ class PaymentObject(serializers.Serializer[Payment]):
     purpose = serializers.ChoiceField(Payment.Purpose.choices)
     invoice = serializers.UUIDField(source="invoice_id", allow_null=True)
     amount_nanousd = serializers.IntegerField()
-    amount_usd = DollarsField(source="amount_nanousd", read_only=True, allow_null=True)
+    amount_usd = AmountField("amount_nanousd")
     state = serializers.ChoiceField(Payment.State.choices)
     provider = serializers.ChoiceField(Payment.Provider.choices)
     url = serializers.SerializerMethodField(help_text="URL of the payment page, while the payment is open.")
