@@ -159,8 +159,8 @@ def _sum_month(tenant: Tenant, start: date, end: date, day: date) -> Used:
     with connection.cursor() as cursor:
         cursor.execute(SUM_MONTH_AND_STYLES, parameters)
         *sums, most_used = cursor.fetchone()
-    # Its columns have the order of the fields.
-    return Used(*map(int, sums), most_used=most_used)
+    tokens, cost_nanousd, day_requests, day_tokens, day_cost_nanousd = map(int, sums)
+    return Used(tokens, cost_nanousd, day_requests, day_tokens, day_cost_nanousd, most_used)
 
 
 def latest_requests(tenant: Tenant, now: datetime, count: int) -> list[dict[str, Any]]:

@@ -251,7 +251,7 @@ def _parts(rows: Any, named: Mapping[Name, int]) -> dict[tuple[date, int], int]:
     return {(day, named[name]): tokens for day, name, tokens in sums}
 
 
-def _labels(tenant: Tenant, by: By, names: Sequence[Name]) -> dict[Name, str]:
+def _labels(tenant: Tenant, by: By, names: Sequence[Any]) -> dict[Name, str]:
     """Return how people read what the rows are summed by."""
     if by == "style":
         return {name: name for name in names}
