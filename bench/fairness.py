@@ -47,7 +47,7 @@ class FirstTokens:
 
 
 def tenants() -> tuple[str, str]:
-    """Return the API keys of the one who asks and of the one who floods."""
+    """Return the API keys of the measured tenant and of the one that floods."""
     quiet, flooding = create_tenants(os.environ, {"quiet": 10**9, "flood": 10**9})
     return quiet.api_key, flooding.api_key
 

@@ -274,9 +274,9 @@ def stub(place: int | str) -> Program:
     return Program(name="stub", title="stub engine", argv=argv, env={"PYTHONPATH": str(ROOT)}, layer=1)
 
 
-def module(name: str, *words: str, variables: Mapping[str, str]) -> str:
+def module(name: str, *arguments: str, variables: Mapping[str, str]) -> str:
     """Return the last line that a module of ours prints beside the services. Raises CalledProcessError."""
-    command = [sys.executable, "-m", name, *words]
+    command = [sys.executable, "-m", name, *arguments]
     done = subprocess.run(
         command, cwd=ROOT, env=dict(variables), stdout=subprocess.PIPE, text=True, check=True
     )

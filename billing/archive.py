@@ -194,7 +194,7 @@ def months_before(period: str) -> list[str]:
     """Return the months before a period whose events are in a table of their own, the oldest first."""
     found = set(partitions.list_partitioned_months())
     begun = UsageArchive.objects.exclude(state=State.ARCHIVED).values_list("period", flat=True)
-    # A table that is detached is no partition any more, and its archive is still to be finished.
+    # A detached table is no longer a partition, but its archive is still to be finished.
     return sorted(month for month in found.union(begun) if month < period)
 
 

@@ -75,7 +75,7 @@ def _decide_month(period: str) -> int:
         return 0
     with transaction.atomic(), connection.cursor() as cursor:
         for author_id, tenant_id in _find_related(pairs, start, end):
-            # Once they had a member in common it stays so, whoever leaves.
+            # It stays so when that member leaves: else leaving would earn the shares.
             related = rows.filter(author=author_id, tenant=tenant_id, shares_member=False)
             related.update(shares_member=True)
         parts = _find_paid({tenant_id for _, tenant_id in pairs}, period)

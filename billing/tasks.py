@@ -21,7 +21,7 @@ def archive_usage() -> None:
 
 @shared_task
 def draft_invoices(period: str) -> None:
-    """Have the invoices drafted of a month that has none of its requests open any more."""
+    """Have the invoices of a month drafted, all of whose requests have ended."""
     for tenant_ids in closing.batches_to_draft(period):
         draft_batch.apply_async((period, tenant_ids), expires=CLOSE_INTERVAL_S)
 

@@ -18,7 +18,7 @@ BATCH_SIZE = 20  # some seconds of one worker; what is lost with it waits an hou
 
 type Batches = list[tuple[UUID, ...]]
 
-# Of some workspaces, once no request of the month is open any more.
+# Of some workspaces, once all requests of the month have ended.
 # Invoices first: they burn credits before the rest of these expires.
 DRAFTING: tuple[Callable[[str, Collection[UUID]], int], ...] = (
     invoices.draft_month,
@@ -56,6 +56,6 @@ def finalize(now: datetime, invoice_ids: Collection[UUID]) -> None:
 
 
 def pay_authors(now: datetime) -> None:
-    """Pay authors their shares once nothing is a draft any more."""
+    """Pay authors their shares once no invoice is a draft."""
     for step in PAYING:
         step(now)

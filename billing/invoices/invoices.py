@@ -229,7 +229,7 @@ def finalize_invoice(invoice: Invoice, now: datetime | None = None) -> Invoice:
         raise MonthNotOver(period=invoice.period)
     with transaction.atomic():
         fresh, burns = _draft(invoice.tenant, invoice.period)
-        # Another worker was first, or the ledger has nothing for it any more.
+        # Another worker was first, or the ledger no longer has anything for it.
         if fresh is None or fresh.state != State.DRAFT:
             return fresh or invoice
         final = Finalizing(fresh, burns, now)
@@ -355,7 +355,7 @@ def pay_invoice(invoice: Invoice, *, actor: str, reason: str) -> None:
 
 
 def void_invoice(invoice: Invoice, *, actor: str, reason: str) -> None:
-    """Ask nothing for a finalized invoice any more; its number stays taken. Raises NotThisState.
+    """Write off what is due on a finalized invoice; its number stays taken. Raises NotThisState.
 
     The credits that it burned come back, but of grants that expired since.
     """

@@ -386,7 +386,7 @@ def _close(payment: Payment, state: State, *, failure: str | Message = "", actor
 
 
 def _give(payment: Payment, actor: str) -> None:
-    """Pay the invoice, or grant the credits. What the invoice does not need any more becomes credits."""
+    """Pay the invoice, or grant the credits. What the invoice no longer needs becomes credits."""
     left = payment.amount_nanousd
     if payment.invoice_id:
         # In the order of every change of invoices: the workspace first.

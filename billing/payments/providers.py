@@ -102,7 +102,7 @@ class PaymentProvider(Protocol):
         ...
 
     def cancel(self, payment: Payment) -> Outcome:
-        """Let nobody pay any more; return what holds then: it may be paid. Raises ProviderUnavailable."""
+        """End a payment; return its state then, as it may be paid already. Raises ProviderUnavailable."""
         ...
 
     def portal_url(self, account: PaymentAccount, *, back_url: str) -> str:

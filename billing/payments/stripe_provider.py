@@ -191,7 +191,7 @@ class StripeProvider:
         )
 
     def _is_method_gone(self, payment: Payment) -> bool:
-        """Return whether the card is not the customer's any more: looked up, as Stripe has several codes."""
+        """Return whether the customer no longer has the card: looked up, as Stripe has several codes."""
         try:
             method = self._client.v1.payment_methods.retrieve(payment.payment_method_id)
         except stripe.InvalidRequestError as error:
