@@ -6,7 +6,6 @@ A month of all workspaces is drafted and finalized by real workers. All of it is
 can be repeated.
 """
 
-import json
 import os
 import statistics
 import subprocess
@@ -15,7 +14,6 @@ import time
 from collections.abc import Callable, Collection, Iterator
 from contextlib import ExitStack, contextmanager
 from contextlib import closing as closed
-from pathlib import Path
 
 import django
 
@@ -28,6 +26,7 @@ from django.test.utils import CaptureQueriesContext  # noqa: E402
 from django.utils import timezone  # noqa: E402
 
 from adapters.object_store import read_object, write_object  # noqa: E402
+from bench import report  # noqa: E402
 from billing import archive  # noqa: E402
 from billing.invoices import closing, invoices  # noqa: E402
 from billing.tasks import draft_invoices, finalize_invoices  # noqa: E402
@@ -37,7 +36,6 @@ from stack import application  # noqa: E402
 from tenants.metering import partitions  # noqa: E402
 from tenants.models import Invoice, LedgerEntry, Tenant  # noqa: E402
 
-RESULTS = Path(__file__).with_name("results") / "billing.json"
 TIMES = 7
 GIVE_UP_S = 1200
 
@@ -163,8 +161,7 @@ def main(parts: Collection[str]) -> None:
             load = round(os.getloadavg()[0], 1)
             figures: dict[str, float] = {"load": load, "events": events, **measure()}
             print(f"{title}: {figures}", flush=True)
-            known = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
-            RESULTS.write_text(json.dumps({**known, title: figures}, indent=1) + "\n")
+            report.write_results("billing", {**report.read_results("billing"), title: figures})
 
 
 if __name__ == "__main__":

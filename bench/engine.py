@@ -113,12 +113,10 @@ def compare_gateway() -> None:
         ["tokens/s", *(report.shown(median(rates[way.name])) for way in ways)],
         ["tokens in a pass", *(report.shown(passes[way.name][-1]["total_output_tokens"]) for way in ways)],
     ]
-    verdict = "reached" if share >= GOAL else "**missed**"
     spread = f"{min(shares):.3f} to {max(shares):.3f}"
-    judged = (
-        f"The gateway keeps {share:.3f} of the direct rate (rounds: {spread}); goal: ≥ {GOAL}, {verdict}."
-    )
-    write("bench-engine", f"{report.aligned(rows)}\n\n{judged}")
+    kept = f"The gateway keeps {share:.3f} of the direct rate (rounds: {spread})"
+    judged = f"goal: ≥ {GOAL}, {report.verdict(share >= GOAL)}"
+    write("bench-engine", f"{report.aligned(rows)}\n\n{kept}; {judged}.")
 
 
 def compare_styles() -> None:
@@ -133,15 +131,8 @@ def compare_styles() -> None:
         load_adapters(Path(folder))
         passes = measure_in_turn(ways, requests=64, tokens=16)
     rate = {name: median(one["output_throughput"] for one in ones) for name, ones in passes.items()}
-    rows = [
-        [
-            "styles at once",
-            "tokens/s",
-            "first token, p50 (ms)",
-            "tax against the base",
-            "tax against one style",
-        ]
-    ]
+    taxed = ["tax against the base", "tax against one style"]
+    rows = [["styles at once", "tokens/s", "first token, p50 (ms)", *taxed]]
     for name, ones in passes.items():
         first_ms = median(one["median_ttft_ms"] for one in ones)
         taxes = [f"{1 - rate[name] / rate[other]:.0%}" for other in ("base", "1")]

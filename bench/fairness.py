@@ -47,7 +47,7 @@ class FirstTokens:
 
 
 def tenants() -> tuple[str, str]:
-    """Return the API keys of the one who asks and of the one who floods."""
+    """Return the API keys of the measured tenant and of the one that floods."""
     quiet, flooding = create_tenants(os.environ, {"quiet": 10**9, "flood": 10**9})
     return quiet.api_key, flooding.api_key
 
@@ -106,14 +106,13 @@ async def measured() -> dict[str, float]:
 
 def main() -> int:
     """Measure, print, write."""
-    if missing := {"SITE_URL", "DATABASE_URL"} - os.environ.keys():
-        raise SystemExit(f"✗ {', '.join(sorted(missing))} not set: run this through `make bench-fairness`.")
+    report.require_variables("bench-fairness", "SITE_URL", "DATABASE_URL")
     figures: dict[str, float | str] = {**uvloop.run(measured())}
     figures |= {"max_num_seqs": int(os.environ["ENGINE_MAX_NUM_SEQS"]), "device": os.environ["ENGINE_DEVICE"]}
-    (report.RESULTS / "fairness.json").write_text(json.dumps(figures, indent=1) + "\n")
+    report.write_results("fairness", figures)
     is_reached = float(figures["p95_ratio"]) <= GOAL and not figures["failures"]
     print(json.dumps(figures, indent=1))
-    print(f"p95 with a flood / in quiet: {figures['p95_ratio']} ({'reached' if is_reached else 'missed'})")
+    print(f"p95 with a flood / in quiet: {figures['p95_ratio']} ({report.verdict(is_reached)})")
     return 0
 
 

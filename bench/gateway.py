@@ -4,24 +4,20 @@ What is measured has a core for itself; load, stub, PostgreSQL and Valkey have t
 bench/results/gateway.json and the table in docs/performance.md.
 """
 
-import json
 import os
 import resource
 import signal
 import subprocess
 import sys
 import time
-from dataclasses import replace
 
 from bench import report, targets
 from bench.choices import TARGETS, Choices
 from bench.measuring import Bench
-from bench.targets import Starter, module
+from bench.targets import Starter
 from labs import machine
 from labs.machine import Cores
-from stack import application, services
 from stack.errors import Interrupted, StackError
-from stack.folders import temporary
 from stack.ports import Ports
 from stack.services import Stack
 from stack.steps import Steps
@@ -30,14 +26,9 @@ OPEN_FILES = 65_536
 
 
 def prepared(stack: Stack, choices: Choices, ports: Ports, cores: Cores) -> Bench:
-    """Return a run with schema, stub, tenant and each gateway that is asked for and is here."""
-    port = ports.take("stub")
-    up = stack.supervisor
-    up.once(application.manage("migrate", "--no-input", variables=stack.variables, title="manage.py migrate"))
-    up.start(targets.stub(port))
-    up.await_ready("stub", lambda: targets.answers(f"http://127.0.0.1:{port}/health"), within_s=20)
-    stub_url = f"http://127.0.0.1:{port}"
-    key = json.loads(module("bench.tenant", "create", stub_url, variables=stack.variables))["key"]
+    """Return a run with stub, tenant and each gateway that is asked for and is here."""
+    port = targets.start_stub(stack, ports)
+    key = targets.create_tenant(stack, f"http://127.0.0.1:{port}")
     starter = Starter(stack, ports, cores, port)
     bench = Bench(choices, stack, starter, key)
     missing = targets.missing()
@@ -65,9 +56,7 @@ def main() -> int:
     os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # what each start compiles takes memory
     began = time.monotonic()
     ports = Ports()
-    # Not a temporary stack's settings: PostgreSQL and Valkey write to the disk as they do for a demo.
-    with temporary() as folders, services.opened(replace(folders, temporary=False), steps) as stack:
-        stack.waiting.all(services.start(stack))
+    with targets.open_services(steps) as stack:
         figures = prepared(stack, choices, ports, cores).run()
     figures |= {"seconds": choices.seconds, "rounds": choices.rounds, "cores": len(cores.all)}
     print("\n" + report.text(figures))

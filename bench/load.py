@@ -8,6 +8,7 @@ import argparse
 import asyncio
 import gc
 import json
+import subprocess
 import sys
 import time
 from collections.abc import Sequence
@@ -19,6 +20,7 @@ import httptools
 import uvloop
 
 from labs.fake_vllm.prepared_bytes import TEXT, TOKENS, WORD
+from stack.folders import ROOT
 
 CHAT = "/v1/chat/completions"
 PATIENCE_S = 120.0  # for what is still open at the end
@@ -157,6 +159,22 @@ def request_of(
         *headers,
     ]
     return "\r\n".join([*head, "", body]).encode()
+
+
+def command_of(url: str, key: str, model: str, *, parallel: int, **options: object) -> list[str]:
+    """Return the command that puts load on an address; `options` are those of `main`, True for a switch."""
+    command = [sys.executable, "-m", "bench.load", f"--url={url}", f"--key={key}", f"--model={model}"]
+    command.append(f"--parallel={parallel}")
+    for name, value in options.items():
+        option = f"--{name.replace('_', '-')}"
+        command.append(option if value is True else f"{option}={value}")
+    return command
+
+
+def run(command: list[str]) -> Report:
+    """Return what a command of load reports. Raises CalledProcessError."""
+    done = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, text=True, check=True)
+    return Report(**json.loads(done.stdout))
 
 
 async def closed_loop(

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from statistics import median
 
+from bench import load
 from bench.choices import ROUND, Choices
 from bench.load import Report
 from bench.targets import Starter, Target, module
@@ -200,12 +201,8 @@ class Bench:
         stream: bool = False,
     ) -> Report:
         """Put load on a target. Raises StackError when an answer of Polyscribe or of the stub was wrong."""
-        command = [*self.load(target, pace, parallel), "--seconds", str(seconds), "--requests", str(most)]
-        command += ["--stream", "--spread", str(pace_s(pace) * TOKENS)] if stream else []
-        done = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, text=True)
-        if done.returncode:
-            raise StackError(f"The load on {target.name} ended with exit {done.returncode}; see above.")
-        found = Report(**json.loads(done.stdout))
+        options = {"stream": True, "spread": pace_s(pace) * TOKENS} if stream else {}
+        found = load.run(self.load_command(target, pace, parallel, seconds=seconds, requests=most, **options))
         self.answered[target.name] += found.answered
         self.failed[target.name] += found.failed
         if found.failed and target.name in ("direct", "polyscribe"):
@@ -215,36 +212,24 @@ class Bench:
     @contextmanager
     def holding(self, target: Target) -> Iterator[int]:
         """Yield how many streams have begun and are held open."""
-        command = [*self.load(target, HELD, self.choices.held), "--hold"]
-        load = subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-        assert load.stdin is not None
-        assert load.stdout is not None
+        command = self.load_command(target, HELD, self.choices.held, hold=True)
+        held = subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        assert held.stdin is not None
+        assert held.stdout is not None
         try:
-            begun = int(load.stdout.readline() or 0)
+            begun = int(held.stdout.readline() or 0)
             self.answered[target.name] += begun  # each of them is metered when it hangs up
             yield begun
         finally:
-            load.stdin.close()
-            load.wait(timeout=30)
+            held.stdin.close()
+            held.wait(timeout=30)
 
-    def load(self, target: Target, pace: str, parallel: int) -> list[str]:
+    def load_command(self, target: Target, pace: str, parallel: int, **options: object) -> list[str]:
         """Return the command that puts load on a target."""
-        return [
-            sys.executable,
-            "-m",
-            "bench.load",
-            "--url",
-            target.url,
-            "--key",
-            target.key,
-            "--model",
-            target.model(pace),
-            "--parallel",
-            str(parallel),
-            "--path",
-            target.path,
-            *(word for header in target.headers for word in ("--header", header)),
-        ]
+        command = load.command_of(
+            target.url, target.key, target.model(pace), parallel=parallel, path=target.path, **options
+        )
+        return [*command, *(f"--header={header}" for header in target.headers)]
 
     def drain(self) -> None:
         """Let the site's own code move usage events into the ledger, and keep what it counts."""

@@ -154,7 +154,7 @@ def judged(found: list[float]) -> float:
     )
     report.between_marks("bench-memory", text, DOC)
     facts = {"own_mib": round(own_mib), "found_mib": found, "reckoned_mib": reckoned, "worst_off": worst}
-    (report.RESULTS / "memory.json").write_text(json.dumps(facts, indent=1) + "\n")
+    report.write_results("memory", facts)
     print(text)
     return worst
 

@@ -10,23 +10,19 @@ import json
 import os
 import sys
 import time
-from dataclasses import replace
 from itertools import batched
 
-from bench import targets
+from bench import report, targets
 from bench.load import CHAT, percentile_ms
 from bench.targets import Starter, module
 from labs import machine
 from labs.chat_client import ChatClient, Outcome, open_client, run_concurrently
 from labs.fake_vllm.prepared_bytes import INSTANT
 from labs.machine import Cores
-from stack import application, services
 from stack.errors import StackError
-from stack.folders import ROOT, temporary
 from stack.ports import Ports
 from stack.steps import Steps
 
-RESULTS = ROOT / "bench" / "results" / "month_turn.json"
 PROMISED_WORKSPACES = 5_000  # a run with fewer writes no results
 WORKSPACES = int(os.environ.get("BENCH_WORKSPACES", PROMISED_WORKSPACES))
 ARRIVE_WITHIN_S = float(os.environ.get("BENCH_SECONDS", "20"))
@@ -78,18 +74,12 @@ def main() -> int:
     """Measure, print and write down."""
     steps = Steps()
     ports = Ports()
-    with temporary() as folders, services.opened(replace(folders, temporary=False), steps) as stack:
-        stack.waiting.all(services.start(stack))
+    with targets.open_services(steps) as stack:
         variables = stack.variables
-        migrate = application.manage("migrate", "--no-input", variables=variables, title="migrate")
-        stack.supervisor.once(migrate)
-        port = ports.take("stub")
-        stub_url = f"http://127.0.0.1:{port}"
-        stack.supervisor.start(targets.stub(port))
-        stack.supervisor.await_ready("stub", lambda: targets.answers(f"{stub_url}/health"), within_s=20)
+        port = targets.start_stub(stack, ports)
         with steps.step(f"{WORKSPACES} workspaces"):
-            module("bench.tenant", "create", stub_url, variables=variables)
-            file = folders.var / "keys.json"
+            targets.create_tenant(stack, f"http://127.0.0.1:{port}")
+            file = stack.folders.var / "keys.json"
             module("bench.month_workspaces", "seed", str(WORKSPACES), str(file), variables=variables)
         keys: list[str] = json.loads(file.read_text())
         target = Starter(stack, ports, Cores.here(), port).polyscribe("")
@@ -127,7 +117,7 @@ def main() -> int:
     }
     print(json.dumps(result, indent=1))
     if WORKSPACES >= PROMISED_WORKSPACES:
-        RESULTS.write_text(json.dumps(result, indent=1) + "\n")
+        report.write_results("month_turn", result)
     return 0
 
 

@@ -29,7 +29,6 @@ QUESTION_S = 30.0  # a question that has no first token by then counts as so lon
 CALM_S = 30.0  # so long may it take after an attack until the neighbour is answered as before
 BEGINS_WITHIN_S = 900.0  # of the run; an attack that would begin later is left out, and named
 OURS = "poetry"
-OUT = report.RESULTS / "neighbours.json"
 
 
 @dataclass
@@ -135,7 +134,7 @@ def _late_s(ended_at: dict[str, float]) -> float | None:
 async def measure_attacks(names: list[str]) -> dict[str, Any]:
     """Measure the attacks one after the other; write after each."""
     [quiet] = create_tenants(os.environ, {"neighbour": 10**9})
-    found: dict[str, Any] = json.loads(OUT.read_text())["attacks"] if OUT.exists() else {}
+    found: dict[str, Any] = report.read_results("neighbours").get("attacks", {})
     async with open_client(os.environ["SITE_URL"], total_s=ATTACK_S + 20) as client:
         neighbour = Neighbour(client, quiet.api_key)
         warming = Felt()
@@ -151,15 +150,14 @@ async def measure_attacks(names: list[str]) -> dict[str, Any]:
             print(f"  {name} …", file=sys.stderr, flush=True)
             found[name] = await measure_attack(name, client, neighbour)
             print(f"  {name}: {json.dumps(found[name])}", file=sys.stderr, flush=True)
-            facts = {"device": os.environ.get("ENGINE_DEVICE", "")}
-            OUT.write_text(json.dumps({**facts, "attacks": found, "left_out": left_out}, indent=1) + "\n")
+            device = os.environ.get("ENGINE_DEVICE", "")
+            report.write_results("neighbours", {"device": device, "attacks": found, "left_out": left_out})
     return found
 
 
 def main() -> int:
     """Measure, print, write."""
-    if missing := {"SITE_URL", "DATABASE_URL"} - os.environ.keys():
-        raise SystemExit(f"✗ {', '.join(sorted(missing))} not set: run this through `make bench-neighbours`.")
+    report.require_variables("bench-neighbours", "SITE_URL", "DATABASE_URL")
     names = sys.argv[1:] or list(ATTACKS)
     if unknown := set(names) - ATTACKS.keys():
         raise SystemExit(f"✗ no such attack: {', '.join(sorted(unknown))}; there are {', '.join(ATTACKS)}.")

@@ -7,14 +7,12 @@ Valkey, PostgreSQL, and the HTML or JSON. What a network and an ASGI server add 
 """
 
 import gc
-import json
 import os
 import statistics
 import sys
 import time
 from collections.abc import Iterator
 from itertools import cycle, islice
-from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 
@@ -29,13 +27,12 @@ from django.db import connection  # noqa: E402
 from django.test import Client  # noqa: E402
 from django.urls import URLPattern, URLResolver, get_resolver, reverse  # noqa: E402
 
-from bench import workspace  # noqa: E402
+from bench import report, workspace  # noqa: E402
 from config.preloading import load_pages  # noqa: E402
 from core import months  # noqa: E402
 from tenants.models import PlanVersion, User  # noqa: E402
 from tenants.public import issue_key  # noqa: E402
 
-RESULTS = Path(__file__).with_name("results")
 BACKEND = "allauth.account.auth_backends.AuthenticationBackend"
 REQUESTS = 20  # of each address
 PAGES = 10  # of a list of the API: its cursors are followed so far
@@ -218,7 +215,7 @@ def main(part: str, pattern: str = "") -> None:
         "found": found,
     }
     if not pattern:
-        (RESULTS / f"{part}.json").write_text(json.dumps(result, indent=1) + "\n")
+        report.write_results(part, result)
 
 
 if __name__ == "__main__":

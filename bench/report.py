@@ -1,9 +1,11 @@
 """What a run found, as a table and as goals; written to bench/results/ and into docs/performance.md."""
 
 import json
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from stack.folders import ROOT
 
@@ -54,13 +56,8 @@ class Goal:
         if self.figure not in figures:
             return [self.title, f"{sign} {shown(self.bound)}", NOTHING, "not measured"]
         found = figures[self.figure]
-        reached = found >= self.bound if self.at_least else found <= self.bound
-        return [
-            self.title,
-            f"{sign} {shown(self.bound)}",
-            shown(found),
-            "reached" if reached else "**missed**",
-        ]
+        is_reached = found >= self.bound if self.at_least else found <= self.bound
+        return [self.title, f"{sign} {shown(self.bound)}", shown(found), verdict(is_reached)]
 
 
 def goals(figures: Figures) -> list[Goal]:
@@ -97,12 +94,34 @@ def text(figures: Figures) -> str:
 
 def write(figures: Figures, *, cpu: str, versions: Mapping[str, str]) -> None:
     """Write the JSON and the table."""
-    RESULTS.mkdir(exist_ok=True)
     facts = {**figures, "cpu": cpu, **{f"version_{name}": version for name, version in versions.items()}}
-    (RESULTS / "gateway.json").write_text(json.dumps(dict(sorted(facts.items())), indent=1) + "\n")
+    write_results("gateway", dict(sorted(facts.items())))
     machine = f"{shown(figures['cores'])} cores of {cpu}; {', '.join(' '.join(v) for v in versions.items())}"
     span = f"medians of {shown(figures['rounds'])} rounds of {shown(figures['seconds'])} s"
     between_marks("bench-gateway", f"{machine}; {span}.\n\n{text(figures)}")
+
+
+def require_variables(target: str, *names: str) -> None:
+    """Raise SystemExit unless the stack's variables are set."""
+    missing = [name for name in names if name not in os.environ]
+    if missing:
+        raise SystemExit(f"✗ {', '.join(missing)} not set: run this through `make {target}`.")
+
+
+def read_results(name: str) -> dict[str, Any]:
+    """Return what an earlier run found; nothing where there was none."""
+    file = RESULTS / f"{name}.json"
+    return dict(json.loads(file.read_text())) if file.exists() else {}
+
+
+def write_results(name: str, found: Mapping[str, object]) -> None:
+    """Write what a run found."""
+    (RESULTS / f"{name}.json").write_text(json.dumps(found, indent=1, ensure_ascii=False) + "\n")
+
+
+def verdict(is_reached: bool) -> str:
+    """Return how a goal was met."""
+    return "reached" if is_reached else "**missed**"
 
 
 def between_marks(name: str, new: str, document: Path = DOC) -> None:

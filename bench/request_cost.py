@@ -15,21 +15,19 @@ import sys
 import time
 from collections import defaultdict
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from statistics import median
 
 import psutil
 
-from bench import targets
-from bench.load import Report
-from bench.targets import module
+from bench import load, report, targets
 from labs import machine
 from labs.fake_vllm.prepared_bytes import BURST, INSTANT
-from stack import application, services
+from stack import application
 from stack.errors import StackError
-from stack.folders import ROOT, temporary
+from stack.folders import ROOT
 from stack.ports import Ports
 from stack.processes import Program
 from stack.services import Stack
@@ -39,7 +37,6 @@ PARALLEL = 32
 WARM_UP = 200
 READY_WITHIN_S = 300.0  # valgrind starts slowly
 FLOORS = ("bare", "two_hops")
-RESULTS = ROOT / "bench" / "results" / "request_cost.json"
 
 
 @dataclass(frozen=True)
@@ -126,16 +123,14 @@ class Costs:
         return {"thousand instructions": _total(newest) / answered / 1000}
 
     def _ask(self, process: Process, work: Work, count: int) -> int:
-        command = [sys.executable, "-m", "bench.load", "--url", process.url, "--key", process.key]
-        command += ["--model", process.prefix + work.pace, "--parallel", str(PARALLEL)]
-        command += ["--seconds", "600", "--requests", str(count), "--prompt-bytes", str(work.prompt_bytes)]
-        command += ["--stream"] if work.is_stream else []
-        command += ["--any-answer"] if process.name in FLOORS else []
-        done = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, text=True, check=True)
-        report = Report(**json.loads(done.stdout))
-        if report.failed:
-            raise StackError(f"{process.name} failed {report.failed} times: {report.failure}")
-        return report.answered
+        options: dict[str, object] = {"seconds": 600, "requests": count, "prompt_bytes": work.prompt_bytes}
+        options |= {"stream": True} if work.is_stream else {}
+        options |= {"any_answer": True} if process.name in FLOORS else {}
+        model = process.prefix + work.pace
+        found = load.run(load.command_of(process.url, process.key, model, parallel=PARALLEL, **options))
+        if found.failed:
+            raise StackError(f"{process.name} failed {found.failed} times: {found.failure}")
+        return found.answered
 
 
 def cpu_us(pid: int) -> tuple[float, float]:
@@ -166,17 +161,12 @@ def start(stack: Stack, name: str, argv: list[str], variables: Mapping[str, str]
 
 def start_stub(stack: Stack, ports: Ports, *, is_socket: bool) -> str:
     """Start the stub engine at a port or a socket; return its address once it answers."""
-    up = stack.supervisor
-    if is_socket:
-        path = stack.folders.var / "stub.sock"
-        up.start(targets.stub(str(path)))
-        up.await_ready("stub", path.exists, within_s=20)
-        return f"unix://{path}"
-    port = ports.take("stub")
-    up.start(targets.stub(port))
-    url = f"http://127.0.0.1:{port}"
-    up.await_ready("stub", lambda: targets.answers(f"{url}/health"), within_s=20)
-    return url
+    if not is_socket:
+        return f"http://127.0.0.1:{targets.start_stub(stack, ports)}"
+    path = stack.folders.var / "stub.sock"
+    stack.supervisor.start(targets.stub(str(path)))
+    stack.supervisor.await_ready("stub", path.exists, within_s=20)
+    return f"unix://{path}"
 
 
 def processes(
@@ -220,19 +210,16 @@ def main() -> int:
     parser.add_argument("--against", type=Path, help="another checkout")
     parser.add_argument("--works", default="", help="the numbers of the kinds of request, such as 0,3")
     parser.add_argument(
-        "--write", action="store_true", help=f"keep the medians in {RESULTS.relative_to(ROOT)}"
+        "--write", action="store_true", help="keep the medians in bench/results/request_cost.json"
     )
     options = parser.parse_args()
     works = tuple(WORKS[int(number)] for number in options.works.split(",")) if options.works else WORKS
     requests = options.requests or (300 if options.instructions else 5000)
     ports = Ports()
     began_s = time.monotonic()
-    with temporary() as folders, services.opened(replace(folders, temporary=False), Steps()) as stack:
-        stack.waiting.all(services.start(stack))
-        migrate = application.manage("migrate", "--no-input", variables=stack.variables, title="migrate")
-        stack.supervisor.once(migrate)
+    with targets.open_services(Steps()) as stack:
         stub_url = start_stub(stack, ports, is_socket=options.engine_socket)
-        key = json.loads(module("bench.tenant", "create", stub_url, variables=stack.variables))["key"]
+        key = targets.create_tenant(stack, stub_url)
         costs = Costs(stack, works, requests)
         measured = processes(stack, options, ports, key, stub_url)
         for _ in range(1 if options.instructions else options.rounds):
@@ -241,10 +228,10 @@ def main() -> int:
     found = costs.medians()
     print(json.dumps(found, indent=2, ensure_ascii=False))
     if options.write:
-        kept = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
+        kept = report.read_results("request_cost")
         for name, figures in found.items():
             kept[name] = kept.get(name, {}) | figures
-        RESULTS.write_text(json.dumps({**kept, "cpu": machine.model()}, indent=2, ensure_ascii=False) + "\n")
+        report.write_results("request_cost", {**kept, "cpu": machine.model()})
     print(f"{time.monotonic() - began_s:.0f} s")
     return 0
 

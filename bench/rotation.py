@@ -129,8 +129,7 @@ def figures(seen: Seen, seconds: float) -> dict[str, float | str]:
 
 def main() -> int:
     """Prepare, measure, print, write."""
-    if missing := {"SITE_URL", "DATABASE_URL"} - os.environ.keys():
-        raise SystemExit(f"✗ {', '.join(sorted(missing))} not set: run this through `make bench-rotation`.")
+    report.require_variables("bench-rotation", "SITE_URL", "DATABASE_URL")
     if places() <= slots():
         raise SystemExit(
             f"✗ One tenant has {places()} places for {slots()} slots: no style would wait for one."
@@ -140,9 +139,9 @@ def main() -> int:
         key, names = prepared(Path(folder))
     seen = uvloop.run(measured(key, names, seconds))
     found = figures(seen, seconds)
-    (report.RESULTS / "rotation.json").write_text(json.dumps(found, indent=1) + "\n")
+    report.write_results("rotation", found)
     rotated = seen.asked_at_once > slots() and not seen.failures
-    verdict = "reached" if rotated and float(found["worst_over_median"]) <= GOAL else "missed"
+    verdict = report.verdict(rotated and float(found["worst_over_median"]) <= GOAL)
     for failure in seen.failures[:3]:
         print(f"  ✗ {failure}")
     print(json.dumps(found, indent=1))

@@ -17,7 +17,6 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import django
@@ -34,6 +33,7 @@ from adapters.models import AdapterVersion, BaseModel, Engine, Placement, Select
 from adapters.public import set_public  # noqa: E402
 from adapters.releases import aliases  # noqa: E402
 from adapters.routing import publisher  # noqa: E402
+from bench import report  # noqa: E402
 from core import valkey  # noqa: E402
 from inference.contract.route import BASE, Route  # noqa: E402
 from inference.proxy.runtime import Gateway  # noqa: E402
@@ -41,7 +41,6 @@ from labs import machine  # noqa: E402
 from tenants.models import Tenant  # noqa: E402
 from tenants.public import first_party_tenant  # noqa: E402
 
-RESULTS = Path(__file__).with_name("results") / "routes.json"
 PROMISED_WORKSPACES = 10_000  # a run with fewer writes no results
 WORKSPACES = int(os.environ.get("BENCH_WORKSPACES", PROMISED_WORKSPACES))
 ROUNDS = int(os.environ.get("BENCH_ROUNDS", "20"))
@@ -272,7 +271,7 @@ def main() -> None:
     }
     print(json.dumps(result, indent=1))
     if WORKSPACES >= PROMISED_WORKSPACES:
-        RESULTS.write_text(json.dumps(result, indent=1) + "\n")
+        report.write_results("routes", result)
 
 
 if __name__ == "__main__":

@@ -7,7 +7,8 @@ import subprocess
 import sys
 import urllib.error
 import urllib.request
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 from importlib import metadata
@@ -15,11 +16,12 @@ from urllib.parse import urlsplit
 
 from labs.fake_vllm.prepared_bytes import MODELS
 from labs.machine import Cores, pinned
-from stack import application
-from stack.folders import ROOT
+from stack import application, services
+from stack.folders import ROOT, temporary
 from stack.ports import Ports
 from stack.processes import Program
 from stack.services import Stack
+from stack.steps import Steps
 
 PEERS = ROOT / ".venv-peers"  # an environment for each, made by `make bench-peers`
 LITELLM = PEERS / "litellm" / "bin" / "litellm"
@@ -172,6 +174,29 @@ class Starter:
         return up.pid(program.name)
 
 
+@contextmanager
+def open_services(steps: Steps) -> Iterator[Stack]:
+    """Yield services with the site's schema. They write to the disk as they do for a demo."""
+    with temporary() as folders, services.opened(replace(folders, temporary=False), steps) as stack:
+        stack.waiting.all(services.start(stack))
+        migrate = application.manage("migrate", "--no-input", variables=stack.variables, title="migrate")
+        stack.supervisor.once(migrate)
+        yield stack
+
+
+def start_stub(stack: Stack, ports: Ports) -> int:
+    """Start the stub engine; return its port once it answers."""
+    port = ports.take("stub")
+    stack.supervisor.start(stub(port))
+    stack.supervisor.await_ready("stub", partial(answers, f"http://127.0.0.1:{port}/health"), within_s=20)
+    return port
+
+
+def create_tenant(stack: Stack, stub_url: str) -> str:
+    """Return the key of a new tenant whose styles are on the stub."""
+    return str(json.loads(module("bench.tenant", "create", stub_url, variables=stack.variables))["key"])
+
+
 def missing() -> dict[str, str]:
     """Return the peers that are not here, and what to do about it."""
     there = {
@@ -249,9 +274,9 @@ def stub(place: int | str) -> Program:
     return Program(name="stub", title="stub engine", argv=argv, env={"PYTHONPATH": str(ROOT)}, layer=1)
 
 
-def module(name: str, *words: str, variables: Mapping[str, str]) -> str:
+def module(name: str, *arguments: str, variables: Mapping[str, str]) -> str:
     """Return the last line that a module of ours prints beside the services. Raises CalledProcessError."""
-    command = [sys.executable, "-m", name, *words]
+    command = [sys.executable, "-m", name, *arguments]
     done = subprocess.run(
         command, cwd=ROOT, env=dict(variables), stdout=subprocess.PIPE, text=True, check=True
     )

@@ -62,8 +62,7 @@ def first_token(client: openai.OpenAI, model: str, *, until_s: float) -> float:
 
 def main() -> int:
     """Measure, print, write."""
-    if missing := {"SITE_URL", "DEMO_SECRETS_FILE"} - os.environ.keys():
-        raise SystemExit(f"✗ {', '.join(sorted(missing))} not set: run this through `make bench-upload`.")
+    report.require_variables("bench-upload", "SITE_URL", "DEMO_SECRETS_FILE")
     site = os.environ["SITE_URL"]
     known = json.loads(Path(os.environ["DEMO_SECRETS_FILE"]).read_text())
     client = openai.OpenAI(base_url=f"{site}/v1", api_key=known["api_key"], max_retries=0)
@@ -80,7 +79,7 @@ def main() -> int:
     found = {step: median(one[step] for one in rounds) for step in rounds[0]}
     rows = [["step", "seconds", "share"]]
     rows += [[step, f"{s:.2f}", f"{s / found['in all']:.0%}"] for step, s in found.items()]
-    verdict = "reached" if found["in all"] <= GOAL_S else "**missed**"
+    verdict = report.verdict(found["in all"] <= GOAL_S)
     text = (
         f"{size_mb:.1f} MB, rank {RANK} ({machine.model()}), medians of {ROUNDS} uploads.\n\n"
         f"{report.aligned(rows)}\n\nGoal: ≤ {GOAL_S:.0f} s, {verdict}."
@@ -88,7 +87,7 @@ def main() -> int:
     print(text)
     report.between_marks("bench-upload", text)
     facts = {step: round(s, 3) for step, s in found.items()} | {"size_mb": round(size_mb, 1)}
-    (report.RESULTS / "upload.json").write_text(json.dumps(facts, indent=1) + "\n")
+    report.write_results("upload", facts)
     return 0
 
 

@@ -2,11 +2,9 @@
 
 `python -m stack run --services -- python -m bench.uploads`. curl sends the file as one plain PUT. The
 parts are begun, presigned, sent by the command line's own sender and put together, all within the time that
-counts. Writes
-bench/results/push.json and a table in docs/performance.md.
+counts. Writes bench/results/push.json and a table in docs/performance.md.
 """
 
-import json
 import os
 import subprocess
 import sys
@@ -137,8 +135,7 @@ def write_random_file(file: Path) -> None:
 
 def main() -> int:
     """Measure, print, write."""
-    if "S3_ENDPOINT_URL" not in os.environ:
-        raise SystemExit("✗ S3_ENDPOINT_URL not set: run this through `make bench-push`.")
+    report.require_variables("bench-push", "S3_ENDPOINT_URL")
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
     django.setup()
     curl_rates = []
@@ -173,14 +170,14 @@ def _report(curl_rates: list[float], parts_rates: list[float]) -> int:
     rows = [["300 MB to the embedded S3", "MB/s"]]
     rows.append(["curl, one PUT", f"{facts['curl_mb_per_s']}"])
     rows.append([f"parts, {AT_ONCE} at once", f"{facts['parts_mb_per_s']}"])
-    verdict = "reached" if ratio >= GOAL else "**missed**"
+    verdict = report.verdict(ratio >= GOAL)
     text = (
         f"Medians of {ROUNDS} rounds in turn ({machine.model()}).\n\n{report.aligned(rows)}\n\n"
         f"Parts reach {ratio:.0%} of curl's rate. Goal: ≥ {GOAL:.0%}, {verdict}."
     )
     print(text)
     report.between_marks("bench-push", text)
-    (report.RESULTS / "push.json").write_text(json.dumps(facts, indent=1) + "\n")
+    report.write_results("push", facts)
     return 0 if ratio >= GOAL else 1
 
 

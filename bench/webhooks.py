@@ -6,7 +6,6 @@ single endpoint, whose events go one after the other; then eight endpoints of fo
 python -m stack run --services -- python -m bench.webhooks
 """
 
-import json
 import os
 import subprocess
 import sys
@@ -16,7 +15,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
@@ -29,6 +27,7 @@ from django.core.management import call_command  # noqa: E402
 from django.db import transaction  # noqa: E402
 from standardwebhooks import Webhook  # noqa: E402
 
+from bench import report  # noqa: E402
 from labs import machine  # noqa: E402
 from tenants.accounts.access import Access  # noqa: E402
 from tenants.accounts.workspaces import create_tenant  # noqa: E402
@@ -37,7 +36,6 @@ from tenants.models import EventType, Tenant, User, WebhookDelivery, WebhookEndp
 from tenants.tasks import WEBHOOK_SWEEP_INTERVAL_S, WEBHOOK_THREADS, sweep_webhooks  # noqa: E402
 from tenants.webhooks import endpoints  # noqa: E402
 
-RESULTS = Path(__file__).with_name("results") / "webhooks.json"
 EVENTS = int(os.environ.get("BENCH_EVENTS", "2000"))  # of each part
 PROMISED_PER_MINUTE = 1_000
 WITHIN_S = 600
@@ -178,7 +176,7 @@ def main() -> None:
         "promised_per_minute": PROMISED_PER_MINUTE,
         "deliveries": figures,
     }
-    RESULTS.write_text(json.dumps(result, indent=1) + "\n")
+    report.write_results("webhooks", result)
 
 
 def _warm_up() -> None:

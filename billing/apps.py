@@ -1,3 +1,5 @@
+from functools import partial
+
 from django.apps import AppConfig
 
 
@@ -10,11 +12,12 @@ class BillingConfig(AppConfig):
     def ready(self) -> None:
         """Tell the outbox how the API shows this app's objects."""
         from billing.api import presenters  # noqa: PLC0415 (models are not loaded before)
+        from billing.api.base import present  # noqa: PLC0415
         from billing.models import CreditNote, Payment  # noqa: PLC0415
         from tenants.models import CreditGrant, Invoice  # noqa: PLC0415
         from tenants.public import register_presenter  # noqa: PLC0415
 
-        register_presenter(CreditGrant, presenters.present_credit_grant)
-        register_presenter(CreditNote, presenters.present_credit_note)
-        register_presenter(Invoice, presenters.present_invoice)
-        register_presenter(Payment, presenters.present_payment)
+        register_presenter(CreditGrant, partial(present, presenters.CreditGrantObject))
+        register_presenter(CreditNote, partial(present, presenters.CreditNoteObject))
+        register_presenter(Invoice, partial(present, presenters.InvoiceObject))
+        register_presenter(Payment, partial(present, presenters.PaymentObject))

@@ -31,18 +31,17 @@ from tenants.public import record_audit
 MONTHS_KEPT = 2  # whole ones beside the present one: late usage of them is no rarity
 MAX_NAMED = 20  # workspaces in a message
 # Two that wrote one object at once could leave one's file under the other's checksum.
-ONE_AT_A_TIME = "usage archive"
+ARCHIVE_LOCK = "usage archive"
 EXPORTED_FIELDS = ("sha256", "events", "tokens", "cost_nanousd", "has_shares")
 # A month is read as a whole, and no page waits for it.
-UNHURRIED = "SET LOCAL statement_timeout = 0"
+NO_TIMEOUT = "SET LOCAL statement_timeout = 0"
 GZIP = 31  # zlib's name of the format
 # What an export writes, in its order. Names and meaning are those of UsageEvent.
-COLUMNS = (
-    "id", "request_id", "tenant_id", "key_id", "style", "style_name", "version_number", "adapter_sha256",
-    "base_model", "engine", "period", "admitted_at", "prompt_tokens", "cached_tokens", "completion_tokens",
-    "finish_reason", "outcome", "input_nanousd", "cached_input_nanousd", "output_nanousd", "cost_nanousd",
-    "recorded_at",
-)  # fmt: skip
+REQUEST_COLUMNS = ("id", "request_id", "tenant_id", "key_id", "style", "style_name", "version_number")
+SERVED_COLUMNS = ("adapter_sha256", "base_model", "engine", "period", "admitted_at")
+TOKEN_COLUMNS = ("prompt_tokens", "cached_tokens", "completion_tokens", "finish_reason", "outcome")
+PRICE_COLUMNS = ("input_nanousd", "cached_input_nanousd", "output_nanousd", "cost_nanousd", "recorded_at")
+EXPORTED_COLUMNS = (*REQUEST_COLUMNS, *SERVED_COLUMNS, *TOKEN_COLUMNS, *PRICE_COLUMNS)
 
 logger = logging.getLogger(__name__)
 
@@ -138,7 +137,7 @@ def archive_before(period: str, *, now: datetime, reason: str) -> Iterator[Usage
     FileDiffers, FileDamaged, AlreadyRunning, and Unavailable while the bucket is away.
     """
     require_old_enough(months.before(period), now)
-    with locks.only_one(ONE_AT_A_TIME) as is_ours:
+    with locks.only_one(ARCHIVE_LOCK) as is_ours:
         if not is_ours:
             raise AlreadyRunning
         for month in months_before(period):
@@ -178,7 +177,7 @@ def archive_requested(now: datetime) -> int:
     if not requested.exists():
         return 0
     count = 0
-    with locks.only_one(ONE_AT_A_TIME) as is_ours:
+    with locks.only_one(ARCHIVE_LOCK) as is_ours:
         for one in list(requested.order_by("period")) if is_ours else ():
             try:
                 archive_month(one.period, now=now, reason=one.reason)
@@ -195,7 +194,7 @@ def months_before(period: str) -> list[str]:
     """Return the months before a period whose events are in a table of their own, the oldest first."""
     found = set(partitions.list_partitioned_months())
     begun = UsageArchive.objects.exclude(state=State.ARCHIVED).values_list("period", flat=True)
-    # A detached table is no longer a partition, and its archive is still to be finished.
+    # A detached table is no longer a partition, but its archive is still to be finished.
     return sorted(month for month in found.union(begun) if month < period)
 
 
@@ -216,8 +215,11 @@ def require_old_enough(period: str, now: datetime) -> None:
 
 
 def export_month(archive: UsageArchive, _: str) -> None:
-    """Write a month's events into the bucket, read them back, and compare them with the ledger."""
-    _unhurried(_require_invoiced, archive.period)
+    """Write a month's events into the bucket, read them back, and compare them with the ledger.
+
+    Raises NotInvoiced, FileDamaged and FileDiffers.
+    """
+    _check_without_timeout(_require_invoiced, archive.period)
     table = partitions.partition_name(archive.period)
     written = hashlib.sha256()
     # A month is more than memory holds: rows go from PostgreSQL through gzip into the bucket in chunks.
@@ -227,7 +229,7 @@ def export_month(archive: UsageArchive, _: str) -> None:
     content = _read_content(read_object(archive.object_key))
     if content.sha256 != written.hexdigest():  # also of rows that cost nothing, which no ledger has
         raise FileDamaged(period=archive.period)
-    _unhurried(_require_ledgers, archive.period, content)
+    _check_without_timeout(_require_ledgers, archive.period, content)
     with transaction.atomic():
         # An attempt that was broken off may have left rows.
         archive.usage.all().delete()
@@ -254,7 +256,7 @@ def detach_month(archive: UsageArchive, _: str) -> None:
         # Drains wait while the rows are counted: nothing may come between that and the detaching. All of
         # them at the parent, so that none holds what the next statement needs. Readers go on.
         cursor.execute(f"LOCK TABLE {partitions.EVENTS} IN SHARE ROW EXCLUSIVE MODE")
-        cursor.execute(UNHURRIED)
+        cursor.execute(NO_TIMEOUT)
         cursor.execute(sql.SQL(counting).format(table))
         counted = tuple(map(int, cursor.fetchone()))
         # Late usage may have come since the export. Then the file lacks it, and the export is made anew.
@@ -301,10 +303,10 @@ def _find_or_begin(period: str) -> UsageArchive:
     return archive
 
 
-def _unhurried(check: Callable[..., None], *facts: object) -> None:
+def _check_without_timeout(check: Callable[..., None], *facts: object) -> None:
     """Make a check that reads a whole month."""
     with transaction.atomic(), connection.cursor() as cursor:
-        cursor.execute(UNHURRIED)
+        cursor.execute(NO_TIMEOUT)
         check(*facts)
 
 
@@ -344,25 +346,25 @@ def _name_some(tenant_ids: Iterable[UUID]) -> str:
 
 def _copy_rows(table: str) -> Generator[bytes]:
     """Yield a table as CSV, with its columns' names, in the order in which it was written."""
-    columns = sql.SQL(", ").join(map(sql.Identifier, COLUMNS))
+    columns = sql.SQL(", ").join(map(sql.Identifier, EXPORTED_COLUMNS))
     copying = sql.SQL("COPY (SELECT {} FROM {} ORDER BY id) TO STDOUT (FORMAT csv, HEADER)")
     statement = copying.format(columns, sql.Identifier(table))
     with transaction.atomic(), connection.cursor() as cursor:
-        cursor.execute(UNHURRIED)
+        cursor.execute(NO_TIMEOUT)
         with cursor.copy(statement) as rows:
             for chunk in rows:
                 yield bytes(chunk)
 
 
-def _compress(chunks: Iterable[bytes], note: Callable[[bytes], None]) -> Iterator[bytes]:
-    """Yield a gzipped text; `note` is called with each of its chunks as it goes."""
+def _compress(chunks: Iterable[bytes], add_to_digest: Callable[[bytes], None]) -> Iterator[bytes]:
+    """Yield a gzipped text; `add_to_digest` gets each of its chunks as it goes."""
     packer = zlib.compressobj(wbits=GZIP)
     for chunk in chunks:
         packed = packer.compress(chunk)
-        note(packed)
+        add_to_digest(packed)
         yield packed
     last = packer.flush()
-    note(last)
+    add_to_digest(last)
     yield last
 
 
@@ -375,12 +377,12 @@ def _read_content(chunks: Iterable[bytes]) -> FileContent:
     return content
 
 
-def _read_lines(chunks: Iterable[bytes], note: Callable[[bytes], None]) -> Iterator[str]:
-    """Yield the lines of a gzipped text; `note` is called with each of its chunks as it came."""
+def _read_lines(chunks: Iterable[bytes], add_to_digest: Callable[[bytes], None]) -> Iterator[str]:
+    """Yield the lines of a gzipped text; `add_to_digest` gets each of its chunks as it came."""
     unpacker = zlib.decompressobj(wbits=GZIP)
     rest = b""
     for chunk in chunks:
-        note(chunk)
+        add_to_digest(chunk)
         *lines, rest = (rest + unpacker.decompress(chunk)).split(b"\n")
         for line in lines:
             yield line.decode() + "\n"
@@ -396,7 +398,7 @@ def _keep_shares(archive: UsageArchive) -> None:
         SELECT %(archive)s, author_id, tenant_id, style, share_nanousd FROM ({SHARES_OF_EVENTS}) AS of_events
     """
     with connection.cursor() as cursor:
-        cursor.execute(UNHURRIED)
+        cursor.execute(NO_TIMEOUT)
         cursor.execute(keeping, {"archive": archive.pk, "period": archive.period})
     archive.has_shares = True
 

@@ -154,7 +154,7 @@ def unpaid_nanousd(author_id: UUID, *, until: str) -> int:
 def pay_due(now: datetime) -> int:
     """Pay out the month before as credits; return to how many authors.
 
-    It waits until that month has no more draft invoices, but at most three days. Safe to repeat, and
+    It waits until no invoice of that month is a draft, but three days at most. Safe to repeat, and
     from two at once. What is booked later for that month is paid with the next one.
     """
     period = months.before(months.period_of(now))

@@ -42,7 +42,7 @@ DECIDE = """
         FROM tenants_authorearning AS earning
              JOIN unnest(%(tenants)s::uuid[], %(paid)s::numeric[], %(cost)s::numeric[])
                   AS part (tenant_id, paid, cost) USING (tenant_id)
-        WHERE day >= %(start)s AND day < %(end)s AND NOT is_final
+        WHERE day >= %(start)s AND day < %(end)s
         ORDER BY author_id, day, style, tenant_id
         FOR NO KEY UPDATE OF earning
     )
@@ -69,13 +69,13 @@ def decide_shares(now: datetime, *, months_back: int = MONTHS_DECIDED) -> int:
 
 def _decide_month(period: str) -> int:
     start, end = months.bounds(period)
-    rows = AuthorEarning.objects.filter(day__gte=start.date(), day__lt=end.date(), is_final=False)
+    rows = AuthorEarning.objects.filter(day__gte=start.date(), day__lt=end.date())
     pairs: Pairs = set(rows.order_by().values_list("author_id", "tenant_id").distinct())
     if not pairs:
         return 0
     with transaction.atomic(), connection.cursor() as cursor:
         for author_id, tenant_id in _find_related(pairs, start, end):
-            # Once two workspaces had a member in common, this stays true even if that member leaves.
+            # It stays so when that member leaves: else leaving would earn the shares.
             related = rows.filter(author=author_id, tenant=tenant_id, shares_member=False)
             related.update(shares_member=True)
         parts = _find_paid({tenant_id for _, tenant_id in pairs}, period)

@@ -19,7 +19,7 @@ from tenants.models import Tenant, UsageDaily, UsageEvent
 
 MOST_USED = 100  # styles that are named
 # The database adds up: 10,000 styles are 300,000 rows, so each is added once, to its style's sum.
-MONTH_AND_STYLES = f"""
+SUM_MONTH_AND_STYLES = f"""
     WITH of_style AS (
         SELECT style_name, sum(prompt_tokens + completion_tokens) AS tokens, sum(cost_nanousd) AS cost
           FROM {UsageDaily._meta.db_table}
@@ -83,7 +83,6 @@ def monthly_report(tenant: Tenant, now: datetime, *, used: Used | None = None) -
             "tokens": used.day_tokens,
             "cost": usd(used.day_cost_nanousd),
         },
-        "plan_tokens": present.monthly_tokens,
         "most_used": used.most_used,
     }
 
@@ -130,8 +129,6 @@ def month_meter(
         "used_tokens": used,
         "meter_tokens": meter,
         "counts_included": allowance.counts_included,
-        "max_tokens": allowance.max_tokens,
-        "is_spent": used >= allowance.max_tokens,
         "percent": _percent(used, meter),
         "sentence": usage_text.usage_sentence(used=used, allowance=allowance, now=now),
         "overage": overage,
@@ -141,14 +138,14 @@ def month_meter(
 
 def budget_sentence(*, spent: int, budget: int | None, start: datetime, end: datetime) -> str:
     """Return how much of a month's budget is spent (nano-USD), and when a new one begins."""
-    words = {"spent": usd(spent), "month": date_format(start, "F")}
+    facts = {"spent": usd(spent), "month": date_format(start, "F")}
     if budget is None:
-        return gettext("{spent} spent in {month} (no budget set)").format(**words)
-    words["budget"] = usd(budget)
+        return gettext("{spent} spent in {month} (no budget set)").format(**facts)
+    facts["budget"] = usd(budget)
     if spent < budget:
-        return gettext("{spent} of {month}'s {budget} budget spent").format(**words)
-    words["day"] = date_format(end, gettext("j F"))
-    return gettext("{month}'s {budget} budget is fully spent. It resets on {day}.").format(**words)
+        return gettext("{spent} of {month}'s {budget} budget spent").format(**facts)
+    facts["day"] = date_format(end, gettext("j F"))
+    return gettext("{month}'s {budget} budget is fully spent. It resets on {day}.").format(**facts)
 
 
 def _percent(used: int, cap: int | None) -> int:
@@ -158,25 +155,12 @@ def _percent(used: int, cap: int | None) -> int:
 
 def _sum_month(tenant: Tenant, start: date, end: date, day: date) -> Used:
     """Return the usage of [start, end) and of one day of it; one query, whatever the number of styles."""
-    parameters: dict[str, Any] = {
-        "tenant": tenant.pk,
-        "start": start,
-        "end": end,
-        "day": day,
-        "styles": MOST_USED,
-    }
+    parameters = {"tenant": tenant.pk, "start": start, "end": end, "day": day, "styles": MOST_USED}
     with connection.cursor() as cursor:
-        cursor.execute(MONTH_AND_STYLES, parameters)
+        cursor.execute(SUM_MONTH_AND_STYLES, parameters)
         *sums, most_used = cursor.fetchone()
     tokens, cost_nanousd, day_requests, day_tokens, day_cost_nanousd = map(int, sums)
-    return Used(
-        tokens=tokens,
-        cost_nanousd=cost_nanousd,
-        day_requests=day_requests,
-        day_tokens=day_tokens,
-        day_cost_nanousd=day_cost_nanousd,
-        most_used=most_used,
-    )
+    return Used(tokens, cost_nanousd, day_requests, day_tokens, day_cost_nanousd, most_used)
 
 
 def latest_requests(tenant: Tenant, now: datetime, count: int) -> list[dict[str, Any]]:

@@ -16,10 +16,6 @@ from tenants.models import GIB, PlanVersion
 type Show = Callable[[int], str]
 
 
-def _count(number: int) -> str:
-    return intcomma(number)
-
-
 def _gigabytes(count: int) -> str:
     gigabytes = round(count / GIB, 1)
     digits = 0 if gigabytes == int(gigabytes) else 1
@@ -27,18 +23,33 @@ def _gigabytes(count: int) -> str:
 
 
 LIMITS: tuple[tuple[str, str | Promise, Show], ...] = (
-    ("included_tokens", _("included tokens per month"), _count),
-    ("monthly_tokens", _("tokens per month (maximum)"), _count),
-    ("requests_per_minute", _("requests per minute"), _count),
-    ("tokens_per_minute", _("tokens per minute"), _count),
-    ("parallel_requests", _("concurrent requests"), _count),
-    ("max_output_tokens", _("tokens per answer"), _count),
-    ("private_styles", _("private styles"), _count),
-    ("stored_versions", _("stored versions"), _count),
+    ("included_tokens", _("included tokens per month"), intcomma),
+    ("monthly_tokens", _("tokens per month (maximum)"), intcomma),
+    ("requests_per_minute", _("requests per minute"), intcomma),
+    ("tokens_per_minute", _("tokens per minute"), intcomma),
+    ("parallel_requests", _("concurrent requests"), intcomma),
+    ("max_output_tokens", _("tokens per answer"), intcomma),
+    ("private_styles", _("private styles"), intcomma),
+    ("stored_versions", _("stored versions"), intcomma),
     ("stored_bytes", _("of storage"), _gigabytes),
-    ("open_uploads", _("open uploads"), _count),
-    ("api_requests_per_minute", _("API requests per minute"), _count),
+    ("open_uploads", _("open uploads"), intcomma),
+    ("api_requests_per_minute", _("API requests per minute"), intcomma),
 )
+# What a plan refuses where a workspace holds more than it includes.
+REFUSALS = {
+    "private_styles": _(
+        "You have {held} private styles, and {plan} includes {most}. They keep working, but you "
+        "can't add new ones until you have fewer."
+    ),
+    "stored_versions": _(
+        "You have {held} stored versions, and {plan} includes {most}. None are deleted, but you "
+        "can't upload until you have fewer."
+    ),
+    "stored_bytes": _(
+        "You use {held} of storage, and {plan} includes {most}. Nothing is deleted, but you "
+        "can't upload until you use less."
+    ),
+}
 
 
 @dataclass(frozen=True)
@@ -53,7 +64,7 @@ class Difference:
 
 def describe_plan(version: PlanVersion) -> list[str]:
     """Return what a plan allows, a phrase a limit: `5,000,000 tokens included a month`."""
-    return [f"{show(getattr(version, field))} {words}" for field, words, show in LIMITS]
+    return [f"{show(getattr(version, field))} {title}" for field, title, show in LIMITS]
 
 
 def describe_overage(version: PlanVersion) -> str:
@@ -70,39 +81,23 @@ def describe_overage(version: PlanVersion) -> str:
 def compare_plans(before: PlanVersion, after: PlanVersion) -> list[Difference]:
     """Return the limits that differ."""
     differences = []
-    for field, words, show in LIMITS:
+    for field, title, show in LIMITS:
         old, new = getattr(before, field), getattr(after, field)
         if old != new:
-            differences.append(Difference(str(words), show(old), show(new), new > old))
+            differences.append(Difference(str(title), show(old), show(new), new > old))
     return differences
 
 
 def describe_refusals(version: PlanVersion, held: Holdings) -> list[str]:
     """Return what a plan will refuse of what a workspace holds: a sentence each, none if all of it fits."""
-    name = version.plan.name
     refusals = []
-    if held.private_styles > version.private_styles:
-        refusals.append(
-            gettext(
-                "You have {held} private styles, and {plan} includes {most}. They keep working, but you "
-                "can't add new ones until you have fewer."
-            ).format(held=intcomma(held.private_styles), plan=name, most=intcomma(version.private_styles))
-        )
-    if held.stored_versions > version.stored_versions:
-        refusals.append(
-            gettext(
-                "You have {held} stored versions, and {plan} includes {most}. None are deleted, but you "
-                "can't upload until you have fewer."
-            ).format(held=intcomma(held.stored_versions), plan=name, most=intcomma(version.stored_versions))
-        )
-    if held.stored_bytes > version.stored_bytes:
-        stored = _gigabytes(held.stored_bytes)
-        refusals.append(
-            gettext(
-                "You use {held} of storage, and {plan} includes {most}. Nothing is deleted, but you "
-                "can't upload until you use less."
-            ).format(held=stored, plan=name, most=_gigabytes(version.stored_bytes))
-        )
+    show_by_field = {field: show for field, _title, show in LIMITS}
+    for field, sentence in REFUSALS.items():
+        show = show_by_field[field]
+        holds, most = getattr(held, field), getattr(version, field)
+        if holds > most:
+            facts = {"held": show(holds), "plan": version.plan.name, "most": show(most)}
+            refusals.append(str(sentence).format(**facts))
     return refusals
 
 

@@ -136,11 +136,8 @@ def compare_credits(period: str) -> list[str]:
 def compare_earnings(period: str) -> list[str]:
     """Return where authors' shares of a month are not what its usage events make.
 
-    Of an archived month its archive says what they made. Where it does not, nothing is compared. Raises
-    ValueError for a malformed period.
+    Of an archived month its archive says what they made. Raises ValueError for a malformed period.
     """
-    if not has_earnings_to_compare(period):
-        return []
     with connection.cursor() as cursor:
         cursor.execute(EARNINGS, _parameters(period))
         differing = cursor.fetchall()
@@ -148,14 +145,9 @@ def compare_earnings(period: str) -> list[str]:
     slugs = dict(Tenant.objects.filter(pk__in=tenant_ids).values_list("pk", "slug"))
     wrong = []
     for author_id, user_id, style, made, booked in differing:
-        of = f"share of {slugs[user_id]}'s usage of style {style}"
-        wrong.append(f"{slugs[author_id]}: {of}: events {made:,} nano-USD, booked {booked:,}")
+        share = f"share of {slugs[user_id]}'s usage of style {style}"
+        wrong.append(f"{slugs[author_id]}: {share}: events {made:,} nano-USD, booked {booked:,}")
     return sorted(wrong)
-
-
-def has_earnings_to_compare(period: str) -> bool:
-    """Return whether it is known what a month's usage events made: old archives did not keep that."""
-    return not UsageArchive.objects.gone().filter(period=period, has_shares=False).exists()
 
 
 def _compare_burns(period: str) -> list[str]:

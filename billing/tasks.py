@@ -21,7 +21,7 @@ def archive_usage() -> None:
 
 @shared_task
 def draft_invoices(period: str) -> None:
-    """Draft the invoices of a month once none of its requests are open."""
+    """Have the invoices of a month drafted, all of whose requests have ended."""
     for tenant_ids in closing.batches_to_draft(period):
         draft_batch.apply_async((period, tenant_ids), expires=CLOSE_INTERVAL_S)
 
@@ -67,8 +67,10 @@ def top_up() -> None:
 
 @shared_task
 def prune_payments() -> None:
-    """Forget old events of the payment provider and payments that nobody made."""
-    payments.prune_payments(timezone.now())
+    """Forget old events of the payment provider, payments that nobody made, and thresholds of past months."""
+    now = timezone.now()
+    payments.prune_payments(now)
+    thresholds.prune_thresholds(now)
 
 
 @shared_task

@@ -11,7 +11,6 @@ from uuid import UUID
 
 from django.db import transaction
 from django.db.models import F, Q, Sum
-from django.utils import timezone
 
 from core import months
 from tenants.metering import credits
@@ -21,7 +20,7 @@ from tenants.public import record_event
 
 PERCENTS = (50, 80, 100)
 PERCENTS_OF_CAP = (80, 100)
-KEPT = timedelta(days=92)
+THRESHOLDS_KEPT_FOR = timedelta(days=92)
 
 Measure = ReachedThreshold.Measure
 
@@ -53,9 +52,9 @@ def check_thresholds(now: datetime) -> int:
     return recorded
 
 
-def prune_thresholds() -> None:
+def prune_thresholds(now: datetime) -> None:
     """Delete what is known of months that are long over."""
-    ReachedThreshold.objects.filter(created_at__lt=timezone.now() - KEPT).delete()
+    ReachedThreshold.objects.filter(created_at__lt=now - THRESHOLDS_KEPT_FOR).delete()
 
 
 def _find_crossings(period: str, now: datetime) -> list[Crossing]:

@@ -17,7 +17,7 @@ from tenants.metering import price_book
 from tenants.metering.pricing import payable_nanousd
 from tenants.models import InvoiceLine, Price, UsageDaily
 
-BASE = "base"  # the base model's name in usage
+BASE_MODEL_NAME = "base"  # in usage
 METERS = ("input", "cached input", "output")
 
 Kind = InvoiceLine.Kind
@@ -130,7 +130,7 @@ def _names_with_own_prices(period: str) -> Collection[str]:
     names = set()
     for price in Price.objects.filter(book=edition):
         if price.is_base:
-            names.add(BASE)
+            names.add(BASE_MODEL_NAME)
         elif price.style:
             names.add(price.style_name)
     return names

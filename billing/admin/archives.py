@@ -11,8 +11,8 @@ from django.utils import timezone
 from unfold.widgets import UnfoldAdminSelectWidget, UnfoldAdminTextInputWidget
 
 from billing import archive
+from billing.admin.base import dollars_column
 from core.console import OperatorAdmin, OperatorForm, operator_action
-from core.money import usd
 from tenants.console import NoDelete
 from tenants.models import UsageArchive
 
@@ -61,11 +61,10 @@ class ArchiveForm(OperatorForm):
 class UsageArchiveAdmin(NoDelete, OperatorAdmin):
     form = ArchiveForm
     list_display = ["period", "state", "problem", "events", "tokens", "cost", "object_key", "archived_at"]
-    shown = [
-        "period", "state", "reason", "problem", "events", "tokens", "cost", "object_key", "sha256",
-        "begun_at", "archived_at",
-    ]  # fmt: skip
+    described = ["period", "state", "reason", "problem", "events", "tokens", "cost"]
+    shown = [*described, "object_key", "sha256", "begun_at", "archived_at"]
     actions = ["try_again"]
+    cost = dollars_column("cost_nanousd", "cost")
 
     def get_fields(self, request: HttpRequest, obj: UsageArchive | None = None) -> list[str]:
         """Ask for the month; show all of one that is there."""
@@ -78,10 +77,6 @@ class UsageArchiveAdmin(NoDelete, OperatorAdmin):
     def has_change_permission(self, request: HttpRequest, obj: UsageArchive | None = None) -> bool:
         """Let operators with the right act on the list; an archive itself has nothing to edit."""
         return obj is None and bool(super().has_add_permission(request))
-
-    @admin.display(description="cost")
-    def cost(self, row: UsageArchive) -> str:
-        return usd(row.cost_nanousd)
 
     def save_model(self, request: HttpRequest, obj: UsageArchive, form: Any, change: bool) -> None:
         """Request the months, and take the last one's row over into the console's own object."""

@@ -11,8 +11,8 @@ from django.http import HttpRequest
 from unfold.widgets import UnfoldAdminSelectWidget, UnfoldAdminTextInputWidget
 
 from billing import adjustments
+from billing.admin.base import dollars_column
 from core.console import ListAdmin, OperatorAdmin, OperatorForm
-from core.money import usd
 from tenants.console import (
     AmountsInDollars,
     EngineFilter,
@@ -22,14 +22,7 @@ from tenants.console import (
     PeriodFilter,
     ReadOnly,
 )
-from tenants.models import (
-    LedgerEntry,
-    Plan,
-    PlanVersion,
-    Subscription,
-    UsageDaily,
-    UsageEvent,
-)
+from tenants.models import LedgerEntry, Plan, PlanVersion, Subscription, UsageDaily, UsageEvent
 from tenants.public import subscriptions
 
 
@@ -41,24 +34,13 @@ class PlanAdmin(NoDelete, OperatorAdmin):
 
 @admin.register(PlanVersion)
 class PlanVersionAdmin(Immutable, AmountsInDollars, OperatorAdmin):
-    list_display = [
-        "plan",
-        "number",
-        "effective_from",
-        "fee",
-        "weight",
-        "monthly_tokens",
-        "budget",
-        "requests_per_minute",
-        "tokens_per_minute",
-    ]
+    limits = ["weight", "monthly_tokens", "budget", "requests_per_minute", "tokens_per_minute"]
+    list_display = ["plan", "number", "effective_from", "fee", *limits]
     list_filter = ["plan"]
     list_select_related = ["plan"]
     search_fields = ["plan__code", "plan__name"]
 
-    @admin.display(description="monthly fee")
-    def fee(self, version: PlanVersion) -> str:
-        return usd(version.monthly_fee_nanousd)
+    fee = dollars_column("monthly_fee_nanousd", "monthly fee")
 
 
 @admin.register(Subscription)
@@ -86,25 +68,14 @@ class SubscriptionAdmin(Immutable, OperatorAdmin):
 
 @admin.register(UsageEvent)
 class UsageEventAdmin(LongList, ReadOnly, ListAdmin):
-    list_display = [
-        "request_id",
-        "tenant",
-        "style_name",
-        "version_number",
-        "prompt_tokens",
-        "completion_tokens",
-        "outcome",
-        "cost",
-        "admitted_at",
-    ]
+    used = ["prompt_tokens", "completion_tokens", "outcome", "cost", "admitted_at"]
+    list_display = ["request_id", "tenant", "style_name", "version_number", *used]
     list_filter = ["outcome", PeriodFilter, EngineFilter]
     list_select_related = ["tenant"]
     search_fields = ["request_id", "tenant__slug"]
     ordering = ["-admitted_at", "-pk"]
 
-    @admin.display(description="cost")
-    def cost(self, event: UsageEvent) -> str:
-        return usd(event.cost_nanousd)
+    cost = dollars_column("cost_nanousd", "cost")
 
 
 class AdjustmentForm(OperatorForm):
@@ -132,15 +103,14 @@ class LedgerEntryAdmin(LongList, Immutable, AmountsInDollars, OperatorAdmin):
     id_field = "source_id"
     # The unique index is (kind, source_id): PostgreSQL uses it only if the query names kinds too.
     id_filter = {"kind__in": LedgerEntry.Kind.values}
+    amount = dollars_column("amount_nanousd", "amount")
 
     def get_fields(self, request: HttpRequest, obj: LedgerEntry | None = None) -> list[str]:
         """Ask for an adjustment, the only kind that operators write here; show all of an entry."""
         if obj is None:
             return ["tenant", "effect", "amount_nanousd", "reason"]
-        return [
-            "tenant", "kind", "source_id", "period", "amount", "tokens", "actor", "reason",
-            "created_at",
-        ]  # fmt: skip
+        booked = ["tenant", "kind", "source_id", "period", "amount", "tokens"]
+        return [*booked, "actor", "reason", "created_at"]
 
     def save_model(self, request: HttpRequest, obj: LedgerEntry, form: Any, change: bool) -> None:
         """Adjust this month, and take the new row over into the console's own object."""
@@ -152,29 +122,15 @@ class LedgerEntryAdmin(LongList, Immutable, AmountsInDollars, OperatorAdmin):
         obj.kind = entry.kind
         obj.source_id = entry.source_id
 
-    @admin.display(description="amount")
-    def amount(self, entry: LedgerEntry) -> str:
-        return usd(entry.amount_nanousd)
-
 
 @admin.register(UsageDaily)
 class UsageDailyAdmin(LongList, ReadOnly, ListAdmin):
-    list_display = [
-        "day",
-        "tenant",
-        "key",
-        "style_name",
-        "requests",
-        "prompt_tokens",
-        "completion_tokens",
-        "cost",
-    ]
+    used = ["requests", "prompt_tokens", "completion_tokens", "cost"]
+    list_display = ["day", "tenant", "key", "style_name", *used]
     list_filter = ["day"]
     list_select_related = ["tenant", "key"]
     search_fields = ["style_name", "tenant__slug"]
     ordering = ["-day", "-pk"]
     id_field = "style_name"
 
-    @admin.display(description="cost")
-    def cost(self, row: UsageDaily) -> str:
-        return usd(row.cost_nanousd)
+    cost = dollars_column("cost_nanousd", "cost")

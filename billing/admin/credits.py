@@ -13,10 +13,10 @@ from django.http import HttpRequest
 from unfold.admin import TabularInline
 from unfold.widgets import UnfoldAdminSelectWidget, UnfoldAdminTextInputWidget
 
+from billing.admin.base import dollars_column
 from core import months
 from core.console import OperatorAdmin, OperatorForm
-from core.money import usd
-from tenants.console import AmountsInDollars, Immutable
+from tenants.console import AmountsInDollars, Immutable, ReadOnly
 from tenants.metering import credits
 from tenants.models import CreditBurn, CreditGrant
 
@@ -46,19 +46,12 @@ class CreditGrantForm(OperatorForm):
         return last_period
 
 
-class CreditBurnInline(TabularInline):
+class CreditBurnInline(ReadOnly, TabularInline):
     model = CreditBurn
     fields = ["period", "invoice", "amount", "created_at"]
     readonly_fields = fields
     extra = 0
-    can_delete = False
-
-    def has_add_permission(self, request: HttpRequest, obj: CreditGrant | None = None) -> bool:
-        return False
-
-    @admin.display(description="amount")
-    def amount(self, burn: CreditBurn) -> str:
-        return usd(burn.amount_nanousd)
+    amount = dollars_column("amount_nanousd", "amount")
 
 
 @admin.register(CreditGrant)
@@ -71,15 +64,15 @@ class CreditGrantAdmin(Immutable, AmountsInDollars, OperatorAdmin):
     autocomplete_fields = ["tenant"]
     ordering = ["-pk"]
     readonly_fields = ["amount", "burned"]
+    amount = dollars_column("amount_nanousd", "amount")
+    burned = dollars_column("burned_nanousd", "used or expired")
 
     def get_fields(self, request: HttpRequest, obj: CreditGrant | None = None) -> list[str]:
         """Ask for what an operator decides; the workspace reads the reason on its invoices."""
         if obj is None:
             return ["tenant", "amount_nanousd", "source", "priority", "last_period", "reason"]
-        return [
-            "tenant", "amount", "burned", "source", "source_id", "priority", "first_period", "last_period",
-            "reason", "actor", "created_at",
-        ]  # fmt: skip
+        granted = ["tenant", "amount", "burned", "source", "source_id", "priority"]
+        return [*granted, "first_period", "last_period", "reason", "actor", "created_at"]
 
     def get_inlines(self, request: HttpRequest, obj: CreditGrant | None) -> list[Any]:
         """Show the burns of a grant that is there."""
@@ -89,14 +82,6 @@ class CreditGrantAdmin(Immutable, AmountsInDollars, OperatorAdmin):
         """Return the grants with what was burned of each."""
         grants: QuerySet[CreditGrant] = super().get_queryset(request)
         return grants.annotate(burned_nanousd=Sum("burns__amount_nanousd", default=0))
-
-    @admin.display(description="amount")
-    def amount(self, grant: CreditGrant) -> str:
-        return usd(grant.amount_nanousd)
-
-    @admin.display(description="used or expired")
-    def burned(self, grant: Any) -> str:
-        return usd(grant.burned_nanousd)
 
     def save_model(self, request: HttpRequest, obj: CreditGrant, form: Any, change: bool) -> None:
         """Grant, and take the new row over into the console's own object."""

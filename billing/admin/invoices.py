@@ -8,25 +8,23 @@ from django.contrib import admin
 from django.http import HttpRequest
 from unfold.admin import TabularInline
 
+from billing.admin.base import ActedOnAdmin, dollars_column
 from billing.invoices import credit_notes, invoices
 from billing.models import CreditNote
 from core.console import OperatorAdmin, OperatorForm, operator_action
 from core.errors import DomainError
 from core.money import usd
-from tenants.console import AmountsInDollars, Immutable, NoDelete
+from tenants.console import AmountsInDollars, Immutable, ReadOnly
 from tenants.metering.forms import MILLION
 from tenants.models import Invoice, InvoiceLine
 
 
-class InvoiceLineInline(TabularInline):
+class InvoiceLineInline(ReadOnly, TabularInline):
     model = InvoiceLine
     fields = ["text", "quantity", "unit", "amount", "first_entry", "last_entry"]
     readonly_fields = fields
     extra = 0
-    can_delete = False
-
-    def has_add_permission(self, request: HttpRequest, obj: Invoice | None = None) -> bool:
-        return False
+    amount = dollars_column("amount_nanousd", "amount")
 
     @admin.display(description="per million")
     def unit(self, line: InvoiceLine) -> str:
@@ -34,43 +32,19 @@ class InvoiceLineInline(TabularInline):
             return ""
         return usd(MILLION * line.unit_nanousd)
 
-    @admin.display(description="amount")
-    def amount(self, line: InvoiceLine) -> str:
-        return usd(line.amount_nanousd)
-
 
 @admin.register(Invoice)
-class InvoiceAdmin(NoDelete, OperatorAdmin):
+class InvoiceAdmin(ActedOnAdmin):
     list_display = ["__str__", "tenant", "period", "state", "total", "plan", "finalized_at"]
     list_filter = ["state"]
     list_select_related = ["tenant"]
     search_fields = ["number", "tenant__slug", "period"]
     ordering = ["-period", "-number"]
-    fields = [
-        "tenant",
-        "period",
-        "state",
-        "plan",
-        "total",
-        "created_at",
-        "finalized_at",
-        "closed_at",
-    ]
+    fields = ["tenant", "period", "state", "plan", "total", "created_at", "finalized_at", "closed_at"]
     readonly_fields = fields
     inlines = [InvoiceLineInline]
     actions = ["finalize", "mark_paid", "make_void"]
-
-    def has_add_permission(self, request: HttpRequest) -> bool:
-        """Return False: beat drafts the invoices of a month when it is over."""
-        return False
-
-    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """Let operators with the right act on the list; an invoice itself has nothing to edit."""
-        return obj is None and bool(super().has_change_permission(request))
-
-    @admin.display(description="total")
-    def total(self, invoice: Invoice) -> str:
-        return usd(invoice.total_nanousd)
+    total = dollars_column("total_nanousd", "total")
 
     @operator_action(
         "Finalize",
@@ -128,15 +102,12 @@ class CreditNoteAdmin(Immutable, AmountsInDollars, OperatorAdmin):
     search_fields = ["number", "invoice__number", "invoice__tenant__slug"]
     ordering = ["-number"]
     autocomplete_fields = ["invoice"]
+    amount = dollars_column("amount_nanousd", "amount")
 
     def get_fields(self, request: HttpRequest, obj: Any = None) -> list[str]:
         """Ask for what an operator decides; the rest is written by the action."""
         decided = ["invoice", "amount_nanousd", "settlement", "reason"]
         return decided if obj is None else ["number", *decided, "actor", "created_at"]
-
-    @admin.display(description="amount")
-    def amount(self, note: CreditNote) -> str:
-        return usd(note.amount_nanousd)
 
     def save_model(self, request: HttpRequest, obj: CreditNote, form: Any, change: bool) -> None:
         """Issue the note, and take the new row over into the console's own object."""

@@ -2,43 +2,27 @@
 
 # mypy: disallow-subclassing-any=False
 
-from typing import Any
-
 from django.contrib import admin
 from django.http import HttpRequest
 
+from billing.admin.base import ActedOnAdmin, dollars_column
 from billing.models import Payment
 from billing.payments import payments
-from core.console import OperatorAdmin, operator_action
-from core.money import usd
-from tenants.console import NoDelete
+from core.console import operator_action
 
 
 @admin.register(Payment)
-class PaymentAdmin(NoDelete, OperatorAdmin):
+class PaymentAdmin(ActedOnAdmin):
     list_display = ["__str__", "tenant", "purpose", "amount", "state", "provider", "created_at"]
     list_filter = ["state", "provider", "purpose"]
     list_select_related = ["tenant"]
     search_fields = ["reference", "tenant__slug"]
     ordering = ["-created_at", "-pk"]
-    fields = [
-        "tenant", "purpose", "invoice", "amount", "state", "provider", "reference", "failure", "actor",
-        "created_at", "closed_at",
-    ]  # fmt: skip
+    described = ["tenant", "purpose", "invoice", "amount", "state", "provider", "reference"]
+    fields = [*described, "failure", "actor", "created_at", "closed_at"]
     readonly_fields = fields
     actions = ["confirm", "reject"]
-
-    def has_add_permission(self, request: HttpRequest) -> bool:
-        """Return False: workspaces begin payments."""
-        return False
-
-    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """Let operators with the right act on the list; a payment itself has nothing to edit."""
-        return obj is None and bool(super().has_change_permission(request))
-
-    @admin.display(description="amount")
-    def amount(self, payment: Payment) -> str:
-        return usd(payment.amount_nanousd)
+    amount = dollars_column("amount_nanousd", "amount")
 
     @operator_action(
         "Confirm transfer",

@@ -17,15 +17,15 @@ from unfold.decorators import action
 from unfold.widgets import UnfoldAdminTextInputWidget
 
 from adapters.public import StyleFacts, describe_styles, find_style, price_book_versions
+from billing.admin.base import dollars_column
 from billing.admin.what_if import what_if_context
+from billing.what_if import BASE_MODEL_NAME
 from core.console import OperatorAdmin, OperatorForm
-from core.money import usd
 from tenants.console import AmountsInDollars, Immutable, ReadOnly
 from tenants.metering import price_book
 from tenants.metering.forms import MILLION
 from tenants.models import Price, PriceBook
 
-BASE = "base"
 EVERY_STYLE = "all styles"
 NOTICE = timedelta(minutes=1)  # in which every copy of the prices learns of the new ones
 UNKNOWN = "No such style: {name}. Use its model name, such as poetry or acme/brand-voice."
@@ -93,8 +93,8 @@ class PriceForm(forms.ModelForm):  # type: ignore[type-arg]
     def clean_style_name(self) -> str:
         """Set what the price is of, and return the style's name."""
         name = str(self.cleaned_data["style_name"]).strip()
-        self.instance.is_base = name == BASE
-        if not name or name == BASE:
+        self.instance.is_base = name == BASE_MODEL_NAME
+        if not name or name == BASE_MODEL_NAME:
             return ""
         facts = _find_style(name)
         self.instance.style = facts.id
@@ -130,17 +130,11 @@ class PriceInline(AmountsInDollars, TabularInline):
 class PriceColumns:
     """Prices to read, in dollars a million tokens."""
 
-    @admin.display(description="input")
-    def input_price(self, price: Price) -> str:
-        return usd(MILLION * price.input_nanousd)
+    input_price = dollars_column("input_nanousd", "input", times=MILLION)
 
-    @admin.display(description="cached input")
-    def cached_input_price(self, price: Price) -> str:
-        return usd(MILLION * price.cached_input_nanousd)
+    cached_input_price = dollars_column("cached_input_nanousd", "cached input", times=MILLION)
 
-    @admin.display(description="output")
-    def output_price(self, price: Price) -> str:
-        return usd(MILLION * price.output_nanousd)
+    output_price = dollars_column("output_nanousd", "output", times=MILLION)
 
 
 class ShownPriceInline(PriceColumns, ReadOnly, TabularInline):
@@ -156,6 +150,7 @@ class PriceBookAdmin(Immutable, AmountsInDollars, OperatorAdmin):
     list_display = ["effective_from", "hosting", "styles_with_prices"]
     search_fields = ["effective_from"]
     actions_list = ["what_if"]
+    hosting = dollars_column("style_month_nanousd", "monthly hosting per style")
 
     @action(description="What if", url_path="what-if", permissions=["view"])  # type: ignore[untyped-decorator]
     def what_if(self, request: HttpRequest) -> TemplateResponse:
@@ -191,10 +186,6 @@ class PriceBookAdmin(Immutable, AmountsInDollars, OperatorAdmin):
         """Save the prices, and take over the others from the edition before."""
         super().save_related(request, form, formsets, change)
         price_book_versions.complete_edition(form.instance, ended=form.cleaned_data["ended"])
-
-    @admin.display(description="monthly hosting per style")
-    def hosting(self, book: PriceBook) -> str:
-        return usd(book.style_month_nanousd)
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[PriceBook]:
         """Return the editions with how many styles have a price of their own in each."""

@@ -6,7 +6,7 @@ from django import forms
 from django.http import HttpRequest
 from unfold.widgets import UnfoldAdminDecimalFieldWidget, UnfoldAdminSelectWidget, UnfoldAdminTextInputWidget
 
-from billing.what_if import BASE, Comparison, compare_prices
+from billing.what_if import BASE_MODEL_NAME, Comparison, compare_prices
 from core import months
 from core.money import usd
 from tenants.metering import price_book
@@ -23,7 +23,7 @@ class WhatIfForm(forms.Form):
     model = forms.CharField(
         label="Model",
         required=False,
-        help_text=f"A model name, or {BASE}. Leave empty for the standard price.",
+        help_text=f"A model name, or {BASE_MODEL_NAME}. Leave empty for the standard price.",
         widget=UnfoldAdminTextInputWidget({"autocomplete": "off"}),
     )
     input = PriceField(label="Per million input tokens, in $", widget=UnfoldAdminDecimalFieldWidget)
@@ -48,7 +48,7 @@ class WhatIfForm(forms.Form):
         return compare_prices(chosen["period"], prices, style_name=chosen["model"].strip())
 
 
-def what_if_context(request: HttpRequest) -> dict[str, Any]:
+def what_if_context(request: HttpRequest) -> dict[str, object]:
     """Return the form, and the comparison once the form was sent."""
     if "period" not in request.GET:
         return {"form": WhatIfForm(initial=_present_prices())}
@@ -58,7 +58,7 @@ def what_if_context(request: HttpRequest) -> dict[str, Any]:
     return {"form": form, "comparison": _present(form.compare())}
 
 
-def _present_prices() -> dict[str, Any]:
+def _present_prices() -> dict[str, object]:
     """Return the prices of every style in the newest edition, to begin with."""
     newest = price_book.whole_editions().order_by("-effective_from").first()
     if newest is None:
@@ -71,7 +71,7 @@ def _present_prices() -> dict[str, Any]:
     }
 
 
-def _present(comparison: Comparison) -> dict[str, Any]:
+def _present(comparison: Comparison) -> dict[str, object]:
     rows = []
     for row in comparison.rows[:ROWS_SHOWN]:
         shown = {

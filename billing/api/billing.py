@@ -1,6 +1,5 @@
 """Billing: the plan, its limits, the prices in force, and what the month has cost until now."""
 
-from dataclasses import asdict
 from typing import Any
 
 from django.utils import timezone
@@ -8,33 +7,18 @@ from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from billing.api.base import DollarsField, ReadBillingView
 from billing.invoices.invoices import balance_nanousd
 from core import months
-from core.money import dollars
 from tenants.metering.allowance import OveragePolicy, allowance_of
 from tenants.metering.credits import credits_left
 from tenants.metering.ledger import usage_of
 from tenants.metering.plans import limits_of
 from tenants.models import Plan, Scope, Subscription
 from tenants.public import scheduled_change
-from tenants.rest import WorkspaceView, operation
+from tenants.rest import operation
 
-LIMITS = (
-    "requests_per_minute",
-    "tokens_per_minute",
-    "parallel_requests",
-    "max_output_tokens",
-    "sequences_per_request",
-    "monthly_tokens",
-    "monthly_nanousd",
-    "private_styles",
-    "stored_versions",
-    "stored_bytes",
-    "open_uploads",
-    "api_requests_per_minute",
-)
 OVERAGE_POLICIES = [overage.value for overage in OveragePolicy]
-PRICES = ("input_nanousd", "cached_input_nanousd", "output_nanousd")
 
 BILLING_EXAMPLE = {
     "object": "billing",
@@ -132,7 +116,7 @@ class MonthObject(serializers.Serializer[Any]):
         "`refused`: requests are refused.",
     )
     cost_nanousd = serializers.IntegerField()
-    cost_usd = serializers.CharField()
+    cost_usd = DollarsField(source="cost_nanousd")
 
 
 class BillingObject(serializers.Serializer[Any]):
@@ -146,46 +130,37 @@ class BillingObject(serializers.Serializer[Any]):
     month = MonthObject()
     scheduled_plan = ScheduledPlanObject(allow_null=True, help_text="The scheduled plan change.")
     credits_left_nanousd = serializers.IntegerField()
-    credits_left_usd = serializers.CharField()
+    credits_left_usd = DollarsField(source="credits_left_nanousd")
     balance_nanousd = serializers.IntegerField(help_text="Amount due on finalized invoices.")
-    balance_usd = serializers.CharField()
+    balance_usd = DollarsField(source="balance_nanousd")
 
 
-class BillingView(WorkspaceView):
+class BillingView(ReadBillingView):
     """What the workspace pays for."""
-
-    read_scope = Scope.BILLING_READ
-    write_scope = Scope.BILLING_READ
 
     @operation(
         "billing.get",
         "Get the plan, limits, prices and the month's cost so far",
-        scope=read_scope,
+        scope=Scope.BILLING_READ,
         answer=BillingObject,
         example=BILLING_EXAMPLE,
     )
     def get(self, request: Request) -> Response:
         """Return the current state."""
         now = timezone.now()
-        in_force = limits_of(self.access.tenant, now)
-        limits = asdict(in_force)
-        plan = Plan.objects.get(pk=in_force.plan)
-        period = months.period_of(now)
-        used = usage_of(self.access.tenant.pk, period)
         tenant = self.access.tenant
-        left = credits_left(tenant, period)
-        owed = balance_nanousd(tenant.pk)
+        limits = limits_of(tenant, now)
+        period = months.period_of(now)
+        used = usage_of(tenant.pk, period)
         allowance = allowance_of(tenant, now)
         billing = {
             "scheduled_plan": _present_scheduled(scheduled_change(tenant, now)),
-            "credits_left_nanousd": left,
-            "credits_left_usd": dollars(left),
-            "balance_nanousd": owed,
-            "balance_usd": dollars(owed),
-            "plan": {"code": plan.code, "name": plan.name},
-            "limits": {name: limits[name] for name in LIMITS},
-            "prices": {name: limits[name] for name in PRICES},
-            "base_prices": in_force.base_prices,
+            "credits_left_nanousd": credits_left(tenant, period),
+            "balance_nanousd": balance_nanousd(tenant.pk),
+            "plan": Plan.objects.get(pk=limits.plan),
+            "limits": limits,
+            "prices": limits,
+            "base_prices": limits.base_prices,
             "month": {
                 "period": period,
                 "tokens": used.tokens,
@@ -195,7 +170,6 @@ class BillingView(WorkspaceView):
                 "shared_tokens": allowance.shared_tokens,
                 "overage": allowance.overage.value,
                 "cost_nanousd": used.nanousd,
-                "cost_usd": dollars(used.nanousd),
             },
         }
         return Response(BillingObject(billing).data)

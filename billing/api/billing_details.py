@@ -1,12 +1,11 @@
 """Whom invoices are made out to."""
 
-from typing import Any
-
 from django.db import transaction
 from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from billing.api.base import present
 from billing.invoices import details
 from billing.models import BillingDetails
 from billing.models.billing_details import MAX_ADDRESS
@@ -59,7 +58,7 @@ class BillingDetailsView(WorkspaceView):
     )
     def get(self, request: Request) -> Response:
         """Return the billing details."""
-        return self.answer_object(_present(details.details_of(self.access.tenant)))
+        return self.answer_object(present(DetailsObject, details.details_of(self.access.tenant)))
 
     @operation(
         "billing.edit_details",
@@ -78,13 +77,9 @@ class BillingDetailsView(WorkspaceView):
         `admin`."""
         tenant = Tenant.objects.select_for_update(no_key=True).get(pk=self.access.tenant.pk)
         before = details.details_of(tenant)
-        self.require_match(_present(before))
+        self.require_match(present(DetailsObject, before))
         body = self.read_body(DetailsBody)
         earlier = {name: getattr(before, name) for name in body}
         saved = details.set_details(tenant, **body)
         self.access.audit("billing_details.edited", saved, before=earlier, after=body)
-        return self.answer_object(_present(saved))
-
-
-def _present(row: BillingDetails) -> dict[str, Any]:
-    return dict(DetailsObject(row).data)
+        return self.answer_object(present(DetailsObject, saved))

@@ -2,31 +2,28 @@
 
 from uuid import UUID
 
-from django.db.models import QuerySet
 from django.http import HttpResponse
 from django.shortcuts import get_object_or_404
 from rest_framework.renderers import JSONRenderer
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from billing.api.base import ReadBillingView, present
 from billing.api.invoices import PDF, BytesRenderer, PdfRenderer
-from billing.api.presenters import CREDIT_NOTE_EXAMPLE, CreditNoteObject, present_credit_note
+from billing.api.presenters import CREDIT_NOTE_EXAMPLE, CreditNoteObject
 from billing.invoices import pdf
-from billing.models import CreditNote
+from billing.invoices.credit_notes import notes_of
 from tenants.models import Scope
-from tenants.rest import WorkspaceView, operation
+from tenants.rest import operation
 
 
-class CreditNotesView(WorkspaceView):
+class CreditNotesView(ReadBillingView):
     """The workspace's credit notes."""
-
-    read_scope = Scope.BILLING_READ
-    write_scope = Scope.BILLING_READ
 
     @operation(
         "credit_notes.list",
         "List credit notes",
-        scope=read_scope,
+        scope=Scope.BILLING_READ,
         answer=CreditNoteObject,
         is_page=True,
         example=CREDIT_NOTE_EXAMPLE,
@@ -34,55 +31,45 @@ class CreditNotesView(WorkspaceView):
     )
     def get(self, request: Request) -> Response:
         """Return credit notes, newest first."""
-        own = _own_notes(self.access.tenant.pk)
-        return self.answer_page(own, lambda rows: [present_credit_note(row) for row in rows])
+        own = notes_of(self.access.tenant)
+        return self.answer_page(own, lambda rows: [present(CreditNoteObject, row) for row in rows])
 
     def order_by(self, request: Request) -> tuple[str, ...]:
         """Return the order: the highest number first."""
         return ("-number",)
 
 
-class CreditNoteView(WorkspaceView):
+class CreditNoteView(ReadBillingView):
     """One credit note."""
-
-    read_scope = Scope.BILLING_READ
-    write_scope = Scope.BILLING_READ
 
     @operation(
         "credit_notes.get",
         "Get a credit note",
-        scope=read_scope,
+        scope=Scope.BILLING_READ,
         answer=CreditNoteObject,
         example=CREDIT_NOTE_EXAMPLE,
         tag="invoices",
     )
     def get(self, request: Request, note_id: UUID) -> Response:
         """Return a credit note."""
-        note = get_object_or_404(_own_notes(self.access.tenant.pk), pk=note_id)
-        return self.answer_object(present_credit_note(note))
+        note = get_object_or_404(notes_of(self.access.tenant), pk=note_id)
+        return self.answer_object(present(CreditNoteObject, note))
 
 
-class CreditNotePdfView(WorkspaceView):
+class CreditNotePdfView(ReadBillingView):
     """One credit note as a document."""
 
-    read_scope = Scope.BILLING_READ
-    write_scope = Scope.BILLING_READ
     renderer_classes = [PdfRenderer, BytesRenderer, JSONRenderer]
 
     @operation(
         "credit_notes.pdf",
         "Get a credit note as a PDF",
-        scope=read_scope,
+        scope=Scope.BILLING_READ,
         others=PDF,
         says="The PDF document.",
         tag="invoices",
     )
     def get(self, request: Request, note_id: UUID) -> HttpResponse:
         """Return the PDF document."""
-        note = get_object_or_404(_own_notes(self.access.tenant.pk), pk=note_id)
+        note = get_object_or_404(notes_of(self.access.tenant), pk=note_id)
         return HttpResponse(pdf.credit_note_pdf(note), content_type=request.accepted_media_type)
-
-
-def _own_notes(tenant_id: UUID) -> QuerySet[CreditNote]:
-    own = CreditNote.objects.filter(invoice__tenant=tenant_id)
-    return own.select_related("invoice__tenant")

@@ -1,6 +1,6 @@
 """What the workspace's public styles earn by other workspaces' usage, and what was paid out of it."""
 
-from typing import Any, cast
+from typing import Any
 
 from django.utils import timezone
 from rest_framework import serializers
@@ -8,13 +8,13 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from billing import author_shares
-from billing.api.presenters import CreditGrantObject, present_credit_grant
-from billing.author_shares import Earned, Span
+from billing.api.base import DollarsField, ReadBillingView
+from billing.api.presenters import CreditGrantObject
+from billing.author_shares import Span
 from core import months
-from core.money import dollars
 from core.rest.bodies import StrictSerializer, TextField
 from tenants.models import Scope, Tenant
-from tenants.rest import WorkspaceView, operation
+from tenants.rest import operation
 
 DEFAULT_MONTHS = 12
 
@@ -61,7 +61,7 @@ class EarnedTotal(serializers.Serializer[Any]):
         "credits, unpaid invoices and workspaces with a member in common. Updated every five "
         "minutes."
     )
-    share_usd = serializers.CharField()
+    share_usd = DollarsField(source="share_nanousd")
 
 
 class EarnedObject(EarnedTotal):
@@ -69,7 +69,7 @@ class EarnedObject(EarnedTotal):
 
     period = serializers.CharField()
     style_id = serializers.UUIDField()
-    style = serializers.CharField(help_text="The model's name.")  # type: ignore[assignment]  # a field named so
+    style = serializers.CharField(source="style_name", help_text="The model's name.")  # type: ignore[assignment]
 
 
 class EarningsObject(serializers.Serializer[Any]):
@@ -81,7 +81,7 @@ class EarningsObject(serializers.Serializer[Any]):
     data = EarnedObject(many=True)  # type: ignore[assignment]  # a field named so
     total = EarnedTotal()
     unpaid_nanousd = serializers.IntegerField(help_text="Total earned so far but not paid out.")
-    unpaid_usd = serializers.CharField()
+    unpaid_usd = DollarsField(source="unpaid_nanousd")
     payouts = CreditGrantObject(many=True, help_text="Paid as credits.")
 
 
@@ -96,16 +96,13 @@ class EarningsQuery(StrictSerializer):
     )
 
 
-class EarningsView(WorkspaceView):
+class EarningsView(ReadBillingView):
     """Earnings."""
-
-    read_scope = Scope.BILLING_READ
-    write_scope = Scope.BILLING_READ
 
     @operation(
         "earnings.get",
         "Get the earnings of the workspace's public styles, by month and style",
-        scope=read_scope,
+        scope=Scope.BILLING_READ,
         query=EarningsQuery,
         answer=EarningsObject,
         example=EARNINGS_EXAMPLE,
@@ -120,38 +117,16 @@ class EarningsView(WorkspaceView):
 
 def _present_earnings(author: Tenant, span: Span) -> dict[str, Any]:
     earned = author_shares.earnings_of(author.pk, span)
-    unpaid = author_shares.unpaid_nanousd(author.pk, until=months.current())
     facts = {
         "first_period": span.first_period,
         "last_period": span.last_period,
-        "data": [_present_earned(row) for row in earned],
-        "total": _sum_up(earned),
-        "unpaid_nanousd": unpaid,
-        "unpaid_usd": dollars(unpaid),
-        "payouts": [],
+        "data": earned,
+        "total": {
+            "requests": sum(row.requests for row in earned),
+            "tokens": sum(row.tokens for row in earned),
+            "share_nanousd": sum(row.share_nanousd for row in earned),
+        },
+        "unpaid_nanousd": author_shares.unpaid_nanousd(author.pk, until=months.current()),
+        "payouts": author_shares.payouts_of(author.pk, span),
     }
-    payouts = [present_credit_grant(grant) for grant in author_shares.payouts_of(author.pk, span)]
-    shown = cast(dict[str, Any], EarningsObject(facts).data)
-    return {**shown, "payouts": payouts}
-
-
-def _present_earned(row: Earned) -> dict[str, Any]:
-    return {
-        "period": row.period,
-        "style_id": row.style_id,
-        "style": row.style_name,
-        "requests": row.requests,
-        "tokens": row.tokens,
-        "share_nanousd": row.share_nanousd,
-        "share_usd": dollars(row.share_nanousd),
-    }
-
-
-def _sum_up(earned: list[Earned]) -> dict[str, Any]:
-    share = sum(row.share_nanousd for row in earned)
-    return {
-        "requests": sum(row.requests for row in earned),
-        "tokens": sum(row.tokens for row in earned),
-        "share_nanousd": share,
-        "share_usd": dollars(share),
-    }
+    return dict(EarningsObject(facts).data)

@@ -3,7 +3,6 @@
 from typing import Any
 from uuid import UUID
 
-from django.db.models import QuerySet
 from django.http import HttpResponse
 from django.shortcuts import get_object_or_404
 from drf_spectacular.types import OpenApiTypes
@@ -12,12 +11,12 @@ from rest_framework.renderers import BaseRenderer, JSONRenderer
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from billing.api.presenters import INVOICE_EXAMPLE, InvoiceLineObject, InvoiceObject, present_invoice
+from billing.api.base import DollarsField, ReadBillingView, present
+from billing.api.presenters import INVOICE_EXAMPLE, InvoiceLineObject, InvoiceObject
 from billing.invoices import invoices, pdf
 from core import months
-from core.money import dollars
-from tenants.models import Invoice, Scope
-from tenants.rest import WorkspaceView, operation
+from tenants.models import Scope
+from tenants.rest import operation
 
 PREVIEW_EXAMPLE = {
     "object": "invoice_preview",
@@ -29,54 +28,52 @@ PREVIEW_EXAMPLE = {
 }
 
 
-class PreviewObject(serializers.Serializer[Any]):
+class PreviewObject(serializers.Serializer[invoices.Preview]):
     """A preview of this month's invoice."""
 
     object = serializers.CharField(default="invoice_preview", read_only=True)
     period = serializers.CharField()
     plan = serializers.CharField()
     total_nanousd = serializers.IntegerField()
-    total_usd = serializers.CharField()
+    total_usd = DollarsField(source="total_nanousd")
     lines = InvoiceLineObject(many=True)
 
 
-class InvoicesView(WorkspaceView):
+class InvoicesView(ReadBillingView):
     """The workspace's invoices."""
-
-    read_scope = Scope.BILLING_READ
-    write_scope = Scope.BILLING_READ
 
     @operation(
         "invoices.list",
         "List invoices",
-        scope=read_scope,
+        scope=Scope.BILLING_READ,
         answer=InvoiceObject,
         is_page=True,
         example=INVOICE_EXAMPLE,
     )
     def get(self, request: Request) -> Response:
         """Return finalized invoices, newest first."""
-        own = _own_invoices(self.access.tenant.pk).prefetch_related("lines")
-        return self.answer_page(own, lambda rows: [present_invoice(row) for row in rows])
+        own = invoices.final_invoices(self.access.tenant).prefetch_related("lines")
+        return self.answer_page(own, lambda rows: [present(InvoiceObject, row) for row in rows])
 
     def order_by(self, request: Request) -> tuple[str, ...]:
         """Return the order: the newest month first. A workspace has one a month."""
         return ("-period",)
 
 
-class InvoiceView(WorkspaceView):
+class InvoiceView(ReadBillingView):
     """One invoice."""
 
-    read_scope = Scope.BILLING_READ
-    write_scope = Scope.BILLING_READ
-
     @operation(
-        "invoices.get", "Get an invoice", scope=read_scope, answer=InvoiceObject, example=INVOICE_EXAMPLE
+        "invoices.get",
+        "Get an invoice",
+        scope=Scope.BILLING_READ,
+        answer=InvoiceObject,
+        example=INVOICE_EXAMPLE,
     )
     def get(self, request: Request, invoice_id: UUID) -> Response:
         """Return an invoice."""
-        invoice = get_object_or_404(_own_invoices(self.access.tenant.pk), pk=invoice_id)
-        return self.answer_object(present_invoice(invoice))
+        invoice = get_object_or_404(invoices.final_invoices(self.access.tenant), pk=invoice_id)
+        return self.answer_object(present(InvoiceObject, invoice))
 
 
 class PdfRenderer(BaseRenderer):
@@ -100,54 +97,35 @@ class BytesRenderer(PdfRenderer):
 PDF = {PdfRenderer.media_type: OpenApiTypes.BINARY, BytesRenderer.media_type: OpenApiTypes.BINARY}
 
 
-class InvoicePdfView(WorkspaceView):
+class InvoicePdfView(ReadBillingView):
     """One invoice as a document."""
 
-    read_scope = Scope.BILLING_READ
-    write_scope = Scope.BILLING_READ
     renderer_classes = [PdfRenderer, BytesRenderer, JSONRenderer]
 
     @operation(
         "invoices.pdf",
         "Get an invoice as a PDF",
-        scope=read_scope,
+        scope=Scope.BILLING_READ,
         others=PDF,
         says="The PDF document.",
     )
     def get(self, request: Request, invoice_id: UUID) -> HttpResponse:
         """Return the PDF document."""
-        invoice = get_object_or_404(
-            _own_invoices(self.access.tenant.pk).select_related("tenant"), pk=invoice_id
-        )
+        invoice = get_object_or_404(invoices.final_invoices(self.access.tenant), pk=invoice_id)
         return HttpResponse(pdf.invoice_pdf(invoice), content_type=request.accepted_media_type)
 
 
-class InvoicePreviewView(WorkspaceView):
+class InvoicePreviewView(ReadBillingView):
     """The month until now."""
-
-    read_scope = Scope.BILLING_READ
-    write_scope = Scope.BILLING_READ
 
     @operation(
         "invoices.preview",
         "Preview this month's invoice",
-        scope=read_scope,
+        scope=Scope.BILLING_READ,
         answer=PreviewObject,
         example=PREVIEW_EXAMPLE,
     )
     def get(self, request: Request) -> Response:
         """Return this month's lines so far."""
         preview = invoices.preview_invoice(self.access.tenant, months.current())
-        facts = {
-            "period": preview.period,
-            "plan": preview.plan,
-            "total_nanousd": preview.total_nanousd,
-            "total_usd": dollars(preview.total_nanousd),
-            "lines": preview.lines,
-        }
-        return Response(PreviewObject(facts).data)
-
-
-def _own_invoices(tenant_id: UUID) -> QuerySet[Invoice]:
-    """Return a workspace's invoices; drafts are for operators."""
-    return Invoice.objects.filter(tenant=tenant_id).exclude(state=Invoice.State.DRAFT)
+        return Response(PreviewObject(preview).data)

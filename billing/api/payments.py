@@ -5,26 +5,20 @@ from typing import Any
 from uuid import UUID, uuid4, uuid5
 
 from django.db import transaction
-from django.db.models import QuerySet
 from django.shortcuts import get_object_or_404
 from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from billing.api.presenters import (
-    PAYMENT_EXAMPLE,
-    CreditGrantObject,
-    PaymentObject,
-    present_credit_grant,
-    present_payment,
-)
+from billing.api.base import DollarsField, ManageBillingView, ReadBillingView, present
+from billing.api.presenters import PAYMENT_EXAMPLE, CreditGrantObject, PaymentObject
+from billing.credit_balance import list_credits_left
+from billing.invoices.invoices import final_invoices
 from billing.models import Payment, PaymentAccount
 from billing.payments import auto_top_up, backoff, payments
-from core import months
 from core.money import dollars
 from core.rest.bodies import StrictSerializer
-from tenants.metering import credits
-from tenants.models import CreditGrant, Invoice, Scope, Tenant
+from tenants.models import Scope, Tenant
 from tenants.public import Access, Permission
 from tenants.rest import WorkspaceView, operation, repeatable
 
@@ -69,7 +63,7 @@ class CreditsObject(serializers.Serializer[Any]):
 
     object = serializers.CharField(default="credits", read_only=True)
     left_nanousd = serializers.IntegerField()
-    left_usd = serializers.CharField()
+    left_usd = DollarsField(source="left_nanousd")
     grants = LeftObject(many=True)
 
 
@@ -108,16 +102,13 @@ class AutoTopUpObject(serializers.Serializer[PaymentAccount]):
         return backoff.is_paused(account)
 
 
-class CreditsView(WorkspaceView):
+class CreditsView(ReadBillingView):
     """The workspace's credits."""
-
-    read_scope = Scope.BILLING_READ
-    write_scope = Scope.BILLING_READ
 
     @operation(
         "billing.credits",
         "Get the credit balance",
-        scope=read_scope,
+        scope=Scope.BILLING_READ,
         answer=CreditsObject,
         example=CREDITS_EXAMPLE,
     )
@@ -126,16 +117,13 @@ class CreditsView(WorkspaceView):
         return Response(_present_credits(self.access.tenant))
 
 
-class TopUpsView(WorkspaceView):
+class TopUpsView(ManageBillingView):
     """Credits are bought here."""
-
-    read_scope = Scope.ADMIN
-    write_scope = Scope.ADMIN
 
     @operation(
         "billing.top_up",
         "Buy credits",
-        scope=write_scope,
+        scope=Scope.ADMIN,
         needs=Permission.MANAGE_BILLING,
         body=TopUpBody,
         answer=PaymentObject,
@@ -154,9 +142,9 @@ class TopUpsView(WorkspaceView):
             body["amount_nanousd"],
             payment_id=_payment_id(self.access, request.headers.get("Idempotency-Key")),
             actor=self.access.caller,
-            note=partial(note_payment, self.access),
+            record=partial(audit_payment, self.access),
         )
-        return self.answer_object(present_payment(payment), status=201)
+        return self.answer_object(present(PaymentObject, payment), status=201)
 
 
 class AutoTopUpView(WorkspaceView):
@@ -174,7 +162,7 @@ class AutoTopUpView(WorkspaceView):
     )
     def get(self, request: Request) -> Response:
         """Return the settings."""
-        return self.answer_object(_present_auto(payments.account_of(self.access.tenant)))
+        return self.answer_object(present(AutoTopUpObject, payments.account_of(self.access.tenant)))
 
     @operation(
         "billing.set_auto_top_up",
@@ -193,23 +181,20 @@ class AutoTopUpView(WorkspaceView):
         `admin`."""
         tenant = Tenant.objects.select_for_update(no_key=True).get(pk=self.access.tenant.pk)
         before = payments.account_of(tenant)
-        self.require_match(_present_auto(before))
+        self.require_match(present(AutoTopUpObject, before))
         body = self.read_body(AutoTopUpBody)
         account = auto_top_up.set_auto_top_up(tenant, **body)
         self.access.audit("auto_top_up.edited", account, before=auto_top_up.values_of(before), after=body)
-        return self.answer_object(_present_auto(account))
+        return self.answer_object(present(AutoTopUpObject, account))
 
 
-class PaymentsView(WorkspaceView):
+class PaymentsView(ReadBillingView):
     """The workspace's payments."""
-
-    read_scope = Scope.BILLING_READ
-    write_scope = Scope.BILLING_READ
 
     @operation(
         "payments.list",
         "List payments",
-        scope=read_scope,
+        scope=Scope.BILLING_READ,
         answer=PaymentObject,
         is_page=True,
         example=PAYMENT_EXAMPLE,
@@ -218,19 +203,16 @@ class PaymentsView(WorkspaceView):
     def get(self, request: Request) -> Response:
         """Return top-ups and invoice payments, newest first."""
         own = Payment.objects.filter(tenant=self.access.tenant)
-        return self.answer_page(own, lambda rows: [present_payment(row) for row in rows])
+        return self.answer_page(own, lambda rows: [present(PaymentObject, row) for row in rows])
 
 
-class PaymentView(WorkspaceView):
+class PaymentView(ReadBillingView):
     """One payment."""
-
-    read_scope = Scope.BILLING_READ
-    write_scope = Scope.BILLING_READ
 
     @operation(
         "payments.get",
         "Get a payment",
-        scope=read_scope,
+        scope=Scope.BILLING_READ,
         answer=PaymentObject,
         example=PAYMENT_EXAMPLE,
         tag="billing",
@@ -238,19 +220,16 @@ class PaymentView(WorkspaceView):
     def get(self, request: Request, payment_id: UUID) -> Response:
         """Return a payment in its last known state."""
         payment = get_object_or_404(Payment, tenant=self.access.tenant, pk=payment_id)
-        return self.answer_object(present_payment(payment))
+        return self.answer_object(present(PaymentObject, payment))
 
 
-class PayInvoiceView(WorkspaceView):
+class PayInvoiceView(ManageBillingView):
     """The payment of an invoice."""
-
-    read_scope = Scope.ADMIN
-    write_scope = Scope.ADMIN
 
     @operation(
         "invoices.pay",
         "Pay an invoice by card",
-        scope=write_scope,
+        scope=Scope.ADMIN,
         needs=Permission.MANAGE_BILLING,
         answer=PaymentObject,
         status=201,
@@ -260,22 +239,17 @@ class PayInvoiceView(WorkspaceView):
     @repeatable
     def post(self, request: Request, invoice_id: UUID) -> Response:
         """Return the open payment for the amount due, and create it if needed. It is paid at its `url`."""
-        invoice = get_object_or_404(_own_invoices(self.access.tenant), pk=invoice_id)
+        invoice = get_object_or_404(final_invoices(self.access.tenant), pk=invoice_id)
         payment = payments.begin_invoice_payment(
-            invoice, actor=self.access.caller, note=partial(note_payment, self.access)
+            invoice, actor=self.access.caller, record=partial(audit_payment, self.access)
         )
-        return self.answer_object(present_payment(payment), status=201)
+        return self.answer_object(present(PaymentObject, payment), status=201)
 
 
-def note_payment(access: Access, payment: Payment) -> None:
+def audit_payment(access: Access, payment: Payment) -> None:
     """Write a new payment into the audit log."""
     after = {"purpose": payment.purpose, "amount_nanousd": payment.amount_nanousd}
     access.audit("payment.begun", payment, after=after)
-
-
-def _own_invoices(tenant: Tenant) -> QuerySet[Invoice]:
-    own = Invoice.objects.filter(tenant=tenant).exclude(state=Invoice.State.DRAFT)
-    return own.select_related("tenant")
 
 
 def _payment_id(access: Access, key: str | None) -> UUID:
@@ -283,20 +257,11 @@ def _payment_id(access: Access, key: str | None) -> UUID:
     return uuid5(access.tenant.pk, f"{access.caller} {key}") if key else uuid4()
 
 
-def _present_auto(account: PaymentAccount) -> dict[str, Any]:
-    return dict(AutoTopUpObject(account).data)
-
-
 def _present_credits(tenant: Tenant) -> dict[str, Any]:
-    period = months.current()
-    left = credits.left_of_grants(tenant, period)
-    grants = CreditGrant.objects.in_bulk([credit.grant_id for credit in left])
+    left = list_credits_left(tenant)
     rows = []
-    total = 0
-    for credit in left:
-        if credit.left_nanousd > 0 and credit.covers(period):
-            total += credit.left_nanousd
-            shown = present_credit_grant(grants[credit.grant_id])
-            amounts = {"left_nanousd": credit.left_nanousd, "left_usd": dollars(credit.left_nanousd)}
-            rows.append({**shown, **amounts})
+    for one in left:
+        amounts = {"left_nanousd": one.nanousd, "left_usd": dollars(one.nanousd)}
+        rows.append({**present(CreditGrantObject, one.grant), **amounts})
+    total = sum(one.nanousd for one in left)
     return {"object": "credits", "left_nanousd": total, "left_usd": dollars(total), "grants": rows}

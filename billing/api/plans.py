@@ -1,23 +1,23 @@
 """The plans: what each allows, and the workspace's change from one to another."""
 
+from datetime import datetime
 from typing import Any
 
-from django.db import transaction
 from django.utils import timezone
 from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
 from adapters.public import count_holdings
-from billing import plan_changes, plan_text
+from billing import plan_actions, plan_changes, plan_text
+from billing.api.base import DollarsField, ManageBillingView, ReadBillingView
 from core import months
-from core.money import dollars
 from core.rest.bodies import StrictSerializer, TextField
 from tenants.metering import plans
 from tenants.metering.proration import MonthTerms
 from tenants.models import PlanVersion, Scope, Tenant
 from tenants.public import Permission
-from tenants.rest import WorkspaceView, idempotent, operation
+from tenants.rest import idempotent, operation
 
 OFFER_EXAMPLE = {
     "object": "plan",
@@ -59,7 +59,7 @@ class PlanOfferObject(serializers.Serializer[Any]):
     code = serializers.CharField()
     name = serializers.CharField()
     monthly_fee_nanousd = serializers.IntegerField()
-    monthly_fee_usd = serializers.CharField()
+    monthly_fee_usd = DollarsField(source="monthly_fee_nanousd")
     included_tokens = serializers.IntegerField()
     monthly_tokens = serializers.IntegerField()
     is_overage_allowed = serializers.BooleanField()
@@ -71,7 +71,7 @@ class PlanOfferObject(serializers.Serializer[Any]):
     month_fee_nanousd = serializers.IntegerField(
         help_text="Total fees on this month's invoice if chosen now. Fees are prorated by UTC day."
     )
-    month_fee_usd = serializers.CharField()
+    month_fee_usd = DollarsField(source="month_fee_nanousd")
     month_included_tokens = serializers.IntegerField(
         help_text="Tokens this month would include if chosen now, also prorated by day."
     )
@@ -104,16 +104,13 @@ class PlanChangeObject(serializers.Serializer[Any]):
     takes_effect_at = serializers.DateTimeField()
 
 
-class PlansView(WorkspaceView):
+class PlansView(ReadBillingView):
     """The plans."""
-
-    read_scope = Scope.BILLING_READ
-    write_scope = Scope.BILLING_READ
 
     @operation(
         "billing.plans",
         "List plans and what each would change",
-        scope=read_scope,
+        scope=Scope.BILLING_READ,
         answer=PlansObject,
         example={"data": [OFFER_EXAMPLE]},
     )
@@ -123,16 +120,13 @@ class PlansView(WorkspaceView):
         return Response({"data": _present_plans(self.access.tenant)})
 
 
-class PlanView(WorkspaceView):
+class PlanView(ManageBillingView):
     """The workspace's plan."""
-
-    read_scope = Scope.ADMIN
-    write_scope = Scope.ADMIN
 
     @operation(
         "billing.change_plan",
         "Change the plan",
-        scope=write_scope,
+        scope=Scope.ADMIN,
         needs=Permission.MANAGE_BILLING,
         body=PlanBody,
         answer=PlanChangeObject,
@@ -147,49 +141,35 @@ class PlanView(WorkspaceView):
         month. Fees are prorated by UTC day, including today; `GET /billing/plans` shows this month's fees. An
         immediate change can be undone for an hour with `POST /billing/plan/undo`."""
         body = self.read_body(PlanBody)
-        now = timezone.now()
-        before = plans.plan_version_at(self.access.tenant, now)
-        subscription = plan_changes.choose_plan(self.access.tenant, body["plan"], now=now)
-        starts_at = subscription.starts_at
-        self.access.audit(
-            "plan.changed",
-            subscription,
-            before={"plan": str(before)},
-            after={"plan": str(subscription.plan_version), "takes_effect_at": starts_at.isoformat()},
-        )
+        before, subscription = plan_actions.change_plan(self.access, body["plan"], now=timezone.now())
         change = {
             "plan": subscription.plan_version.plan_id,
             "previous_plan": before.plan_id,
-            "takes_effect_at": starts_at,
+            "takes_effect_at": subscription.starts_at,
         }
         return Response(PlanChangeObject(change).data, status=201)
 
     @operation(
         "billing.keep_plan",
         "Cancel the scheduled plan change",
-        scope=write_scope,
+        scope=Scope.ADMIN,
         needs=Permission.MANAGE_BILLING,
         status=204,
         is_change=True,
     )
-    @transaction.atomic
     def delete(self, request: Request) -> Response:
         """Keep the current plan after this month. Requires an owner."""
-        kept = plan_changes.keep_plan(self.access.tenant)
-        self.access.audit("plan.kept", self.access.tenant, after={"plan": str(kept)})
+        plan_actions.keep_plan(self.access)
         return Response(status=204)
 
 
-class UndoPlanView(WorkspaceView):
+class UndoPlanView(ManageBillingView):
     """The change of the plan within the last hour."""
-
-    read_scope = Scope.ADMIN
-    write_scope = Scope.ADMIN
 
     @operation(
         "billing.undo_plan",
         "Undo the plan change",
-        scope=write_scope,
+        scope=Scope.ADMIN,
         needs=Permission.MANAGE_BILLING,
         answer=PlanChangeObject,
         is_post=True,
@@ -200,14 +180,8 @@ class UndoPlanView(WorkspaceView):
         """Undo a change that took effect within the last hour, unless the plan has been used since. No fee is
         charged."""
         now = timezone.now()
-        undo = plan_changes.undo_change(self.access.tenant, now=now)
+        undo = plan_actions.undo_change(self.access, now=now)
         before, undone = undo.before.plan_version, undo.subscription.plan_version
-        self.access.audit(
-            "plan.undone",
-            self.access.tenant,
-            before={"plan": str(undone)},
-            after={"plan": str(before)},
-        )
         change = {"plan": before.plan_id, "previous_plan": undone.plan_id, "takes_effect_at": now}
         return Response(PlanChangeObject(change).data)
 
@@ -215,35 +189,30 @@ class UndoPlanView(WorkspaceView):
 def _present_plans(tenant: Tenant) -> list[dict[str, Any]]:
     now = timezone.now()
     current = plans.plan_version_at(tenant, now)
-    held = count_holdings(tenant)
-    offers = {offer.version.pk: offer for offer in plan_changes.list_offers(tenant, now)}
-    refusals = plan_text.describe_refusals(current, held)
+    refusals = plan_text.describe_refusals(current, count_holdings(tenant))
     terms = plans.terms_of(tenant, months.period_of(now))
-    shown = [_present_plan(current, None, refusals, terms=terms, is_current=True)]
-    for offer in offers.values():
-        row = _present_plan(
-            offer.version, offer.takes_effect_at, offer.refusals, terms=offer.terms, is_current=False
-        )
+    shown = [_present_plan(current, terms, refusals)]
+    for offer in plan_changes.list_offers(tenant, now):
+        row = _present_plan(offer.version, offer.terms, offer.refusals, takes_effect_at=offer.takes_effect_at)
         row["unpaid_invoice"] = str(offer.unpaid.pk) if offer.unpaid else None
         shown.append(row)
     return sorted(shown, key=lambda row: (row["monthly_fee_nanousd"], row["code"]))
 
 
 def _present_plan(
-    version: PlanVersion, takes_effect_at: Any, refusals: list[str], *, terms: MonthTerms, is_current: bool
+    version: PlanVersion, terms: MonthTerms, refusals: list[str], *, takes_effect_at: datetime | None = None
 ) -> dict[str, Any]:
+    """Return a plan as the API shows it; the workspace's own one takes no effect at any moment."""
     facts = {
         "code": version.plan_id,
         "name": version.plan.name,
         "monthly_fee_nanousd": version.monthly_fee_nanousd,
-        "monthly_fee_usd": dollars(version.monthly_fee_nanousd),
         "included_tokens": version.included_tokens,
         "monthly_tokens": version.monthly_tokens,
         "is_overage_allowed": version.overage_allowed,
-        "is_current": is_current,
+        "is_current": takes_effect_at is None,
         "takes_effect_at": takes_effect_at,
         "month_fee_nanousd": terms.fee_nanousd,
-        "month_fee_usd": dollars(terms.fee_nanousd),
         "month_included_tokens": terms.included_tokens,
         "refusals": refusals,
         "unpaid_invoice": None,

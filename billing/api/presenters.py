@@ -4,6 +4,7 @@ from typing import Any
 
 from rest_framework import serializers
 
+from billing.api.base import AmountField
 from billing.invoices.credit_notes import due_nanousd
 from billing.models import CreditNote, Payment
 from core.money import dollars
@@ -18,15 +19,11 @@ class CreditGrantObject(serializers.Serializer[CreditGrant]):
     object = serializers.CharField(default="credit_grant", read_only=True)
     source = serializers.ChoiceField(CreditGrant.Source.choices)  # type: ignore[assignment]  # a field named so
     amount_nanousd = serializers.IntegerField()
-    amount_usd = serializers.SerializerMethodField()
+    amount_usd = AmountField("amount_nanousd")
     first_period = serializers.CharField(help_text="The month in which it was granted.")
     last_period = serializers.SerializerMethodField()
     reason = MessageText()
     created_at = serializers.DateTimeField()
-
-    def get_amount_usd(self, grant: CreditGrant) -> str | None:
-        """Return the amount in dollars."""
-        return dollars(grant.amount_nanousd)
 
     def get_last_period(self, grant: CreditGrant) -> str | None:
         """Return the month at whose end (UTC) it expires; null: it never does."""
@@ -46,13 +43,9 @@ class InvoiceLineObject(serializers.Serializer[Any]):
     quantity = serializers.IntegerField()
     unit_nanousd = serializers.IntegerField(allow_null=True)
     amount_nanousd = serializers.IntegerField()
-    amount_usd = serializers.SerializerMethodField()
+    amount_usd = AmountField("amount_nanousd")
     first_entry = serializers.IntegerField(allow_null=True)
     last_entry = serializers.IntegerField(allow_null=True)
-
-    def get_amount_usd(self, line: Any) -> str | None:
-        """Return the amount in dollars."""
-        return dollars(line.amount_nanousd)
 
 
 class InvoiceObject(serializers.Serializer[Invoice]):
@@ -65,16 +58,12 @@ class InvoiceObject(serializers.Serializer[Invoice]):
     state = serializers.ChoiceField(["finalized", "paid", "void"])
     plan = serializers.CharField(help_text="The plan version at the end of the month.")
     total_nanousd = serializers.IntegerField()
-    total_usd = serializers.SerializerMethodField()
+    total_usd = AmountField("total_nanousd", "total")
     due_nanousd = serializers.SerializerMethodField(help_text="Amount due: the total minus credit notes.")
     due_usd = serializers.SerializerMethodField()
     finalized_at = serializers.DateTimeField()
     closed_at = serializers.DateTimeField(allow_null=True, help_text="When it was paid or voided.")
     lines = InvoiceLineObject(many=True)
-
-    def get_total_usd(self, invoice: Invoice) -> str | None:
-        """Return the total in dollars."""
-        return dollars(invoice.total_nanousd)
 
     def get_due_nanousd(self, invoice: Invoice) -> int:
         """Return what is to be paid, nothing once it is paid or void."""
@@ -94,7 +83,7 @@ class CreditNoteObject(serializers.Serializer[CreditNote]):
     invoice = serializers.UUIDField(source="invoice_id")
     invoice_number = serializers.CharField(source="invoice.__str__")
     amount_nanousd = serializers.IntegerField()
-    amount_usd = serializers.SerializerMethodField()
+    amount_usd = AmountField("amount_nanousd")
     settlement = serializers.ChoiceField(
         CreditNote.Settlement.choices,
         help_text="`owed`: reduces the amount due. `credits` and `refund`: return the amount of a paid "
@@ -102,10 +91,6 @@ class CreditNoteObject(serializers.Serializer[CreditNote]):
     )
     reason = serializers.CharField()
     created_at = serializers.DateTimeField()
-
-    def get_amount_usd(self, note: CreditNote) -> str | None:
-        """Return the amount in dollars."""
-        return dollars(note.amount_nanousd)
 
 
 CREDIT_NOTE_EXAMPLE = {
@@ -131,17 +116,13 @@ class PaymentObject(serializers.Serializer[Payment]):
     purpose = serializers.ChoiceField(Payment.Purpose.choices)
     invoice = serializers.UUIDField(source="invoice_id", allow_null=True)
     amount_nanousd = serializers.IntegerField()
-    amount_usd = serializers.SerializerMethodField()
+    amount_usd = AmountField("amount_nanousd")
     state = serializers.ChoiceField(Payment.State.choices)
     provider = serializers.ChoiceField(Payment.Provider.choices)
     url = serializers.SerializerMethodField(help_text="URL of the payment page, while the payment is open.")
     failure = MessageText()
     created_at = serializers.DateTimeField()
     closed_at = serializers.DateTimeField(allow_null=True)
-
-    def get_amount_usd(self, payment: Payment) -> str | None:
-        """Return the amount in dollars."""
-        return dollars(payment.amount_nanousd)
 
     def get_url(self, payment: Payment) -> str | None:
         """Return where to pay; null once there is nothing to pay."""
@@ -194,23 +175,3 @@ INVOICE_EXAMPLE = {
         }
     ],
 }
-
-
-def present_credit_grant(grant: CreditGrant) -> dict[str, Any]:
-    """Return a grant of credits as the API shows it."""
-    return dict(CreditGrantObject(grant).data)
-
-
-def present_invoice(invoice: Invoice) -> dict[str, Any]:
-    """Return a finalized invoice with its lines as the API shows it."""
-    return dict(InvoiceObject(invoice).data)
-
-
-def present_credit_note(note: CreditNote) -> dict[str, Any]:
-    """Return a credit note as the API shows it."""
-    return dict(CreditNoteObject(note).data)
-
-
-def present_payment(payment: Payment) -> dict[str, Any]:
-    """Return a payment as the API shows it."""
-    return dict(PaymentObject(payment).data)

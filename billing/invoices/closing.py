@@ -18,7 +18,7 @@ BATCH_SIZE = 20  # some seconds of one worker; what is lost with it waits an hou
 
 type Batches = list[tuple[UUID, ...]]
 
-# Of some workspaces, once none of the month's requests are open.
+# Of some workspaces, once all requests of the month have ended.
 # Invoices first: they burn credits before the rest of these expires.
 DRAFTING: tuple[Callable[[str, Collection[UUID]], int], ...] = (
     invoices.draft_month,

@@ -1,7 +1,7 @@
 """Correct a finalized invoice by a credit note: the invoice itself never changes but for its state."""
 
 from django.db import transaction
-from django.db.models import Sum
+from django.db.models import QuerySet, Sum
 from django.utils import timezone
 
 from billing.invoices.invoice_lines import CENT
@@ -39,6 +39,11 @@ class WrongSettlement(Invalid):
 def credited_nanousd(invoice: Invoice) -> int:
     """Return what credit notes have taken off an invoice."""
     return int(invoice.credit_notes.aggregate(total=Sum("amount_nanousd", default=0))["total"])
+
+
+def notes_of(tenant: Tenant) -> QuerySet[CreditNote]:
+    """Return a workspace's credit notes, with their invoices."""
+    return CreditNote.objects.filter(invoice__tenant=tenant).select_related("invoice__tenant")
 
 
 def due_nanousd(invoice: Invoice) -> int:

@@ -145,22 +145,17 @@ def invoice_lines(month: Month) -> list[Line]:
     Their sum is a whole number of cents, rounded to the nearest one, and never negative: what adjustments
     take off beyond the rest is kept as credits, which the last line says.
     """
-    lines: list[Line] = []
-    for share in month.fees:
-        if share.amount_nanousd:
-            lines.append(_fee_line(share, month.period))
+    lines = [_fee_line(share, month.period) for share in month.fees if share.amount_nanousd]
     if month.hosting.styles and month.hosting.style_month_nanousd:
         lines.append(_hosting_line(month.hosting, month.period))
-    for usage in month.usage:
-        lines.append(_usage_line(usage, month.period))
+    lines += [_usage_line(usage, month.period) for usage in month.usage]
     for allowance in month.allowances:
         included = _included_line(allowance)
         if included:
             lines.append(included)
     # Before the adjustments: credits pay for usage alone.
     lines += _credit_lines(burns_of(month, lines), month)
-    for adjustment in month.adjustments:
-        lines.append(_adjustment_line(adjustment, month.period))
+    lines += [_adjustment_line(adjustment, month.period) for adjustment in month.adjustments]
     # Once, of the total: rounded lines would not add up to the ledger (decision 25).
     rounding = _rounding_nanousd(sum_lines(lines))
     if rounding:

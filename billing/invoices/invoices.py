@@ -124,6 +124,11 @@ class Preview:
         return sum_lines(self.lines)
 
 
+def final_invoices(tenant: Tenant) -> QuerySet[Invoice]:
+    """Return a workspace's invoices as it sees them, with the workspace: drafts are for operators."""
+    return Invoice.objects.filter(tenant=tenant).exclude(state=State.DRAFT).select_related("tenant")
+
+
 def preview_invoice(tenant: Tenant, period: str) -> Preview:
     """Return the invoice of a month as it would be now, with one line a style: its total is the invoice's.
 
@@ -274,7 +279,7 @@ def _freeze(final: Finalizing) -> None:
     invoice.save()
 
 
-def _tell(final: Finalizing) -> None:
+def _record_events(final: Finalizing) -> None:
     invoice = final.invoice
     record_event(invoice.tenant_id, EventType.INVOICE_FINALIZED, invoice)
     if invoice.state == State.PAID:
@@ -291,7 +296,7 @@ FINALIZING: tuple[Callable[[Finalizing], None], ...] = (
     _book_burns,
     _take_number,
     _freeze,
-    _tell,
+    _record_events,
     _expire_rest,
 )
 
@@ -350,7 +355,7 @@ def pay_invoice(invoice: Invoice, *, actor: str, reason: str) -> None:
 
 
 def void_invoice(invoice: Invoice, *, actor: str, reason: str) -> None:
-    """Void a finalized invoice: nothing is due, and its number stays taken. Raises NotThisState.
+    """Write off what is due on a finalized invoice; its number stays taken. Raises NotThisState.
 
     The credits that it burned come back, but of grants that expired since.
     """

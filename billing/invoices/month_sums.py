@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Any, Literal
+from uuid import UUID
 
 from django.contrib.humanize.templatetags.humanize import intcomma
 from django.db import connection
@@ -43,6 +44,7 @@ DAYS_AND_NAMES = """
 OTHER = _("all others")
 
 type By = Literal["style", "key", "version"]
+type Name = str | UUID | int | None  # of a style, a key or a version
 
 
 class TooManyToSum(Conflict):
@@ -220,7 +222,7 @@ def _rows_of_version(tenant: Tenant, month: MonthSums, style: str) -> Any:
     return events.annotate(name=F("version_number"), on=on, count=Value(1))
 
 
-def _sum_both(rows: Any) -> tuple[dict[date, Sums], dict[Any, Sums], int]:
+def _sum_both(rows: Any) -> tuple[dict[date, Sums], dict[Name, Sums], int]:
     """Return the sums of each day, those of the most used names in order, and how many names there are.
 
     One pass over the month's rows, of which a large workspace has 100,000.
@@ -230,7 +232,7 @@ def _sum_both(rows: Any) -> tuple[dict[date, Sums], dict[Any, Sums], int]:
         cursor.execute(f"WITH used AS ({inner}) {DAYS_AND_NAMES}", [*parameters, MAX_DAYS + MAX_ROWS])
         found = cursor.fetchall()
     by_day: dict[date, Sums] = {}
-    by_name: dict[Any, Sums] = {}
+    by_name: dict[Name, Sums] = {}
     for is_day, day, name, _names, *sums in found:
         if is_day:
             by_day[day] = Sums(*map(int, sums))
@@ -240,31 +242,16 @@ def _sum_both(rows: Any) -> tuple[dict[date, Sums], dict[Any, Sums], int]:
     return by_day, by_name, group_count - len(by_day)
 
 
-def _parts(rows: Any, named: Mapping[Any, int]) -> dict[tuple[date, int], int]:
+def _parts(rows: Any, named: Mapping[Name, int]) -> dict[tuple[date, int], int]:
     """Return (day, colour) → tokens of the most used names; a day's rest is what they leave."""
     # SQL's IN never finds NULL: requests without a version are in the rest.
     used = rows.filter(name__in=[name for name in named if name is not None])
-    parts: dict[tuple[date, int], int] = {}
-    for day, name, _requests, prompt_tokens, completion_tokens, _cost in _add_up(used, "on", "name"):
-        parts[day, named[name]] = prompt_tokens + completion_tokens
-    return parts
+    by_part = used.order_by().values_list("on", "name")
+    sums = by_part.annotate(tokens=Sum(F("prompt_tokens") + F("completion_tokens")))
+    return {(day, named[name]): tokens for day, name, tokens in sums}
 
 
-def _add_up(rows: Any, *columns: str) -> Any:
-    added = (
-        rows.order_by()
-        .values(*columns)
-        .annotate(
-            all_requests=Sum("count"),
-            all_prompt=Sum("prompt_tokens"),
-            all_completion=Sum("completion_tokens"),
-            all_cost=Sum("cost_nanousd"),
-        )
-    )
-    return added.values_list(*columns, "all_requests", "all_prompt", "all_completion", "all_cost")
-
-
-def _labels(tenant: Tenant, by: By, names: Sequence[Any]) -> dict[Any, str]:
+def _labels(tenant: Tenant, by: By, names: Sequence[Any]) -> dict[Name, str]:
     """Return how people read what the rows are summed by."""
     if by == "style":
         return {name: name for name in names}
@@ -277,7 +264,7 @@ def _labels(tenant: Tenant, by: By, names: Sequence[Any]) -> dict[Any, str]:
     return {pk: f"{name} …{last4}" if last4 else name for pk, name, last4 in known}
 
 
-def _table(by_name: Mapping[Any, Sums], named: Mapping[Any, int], labels: Mapping[Any, str]) -> list[Row]:
+def _table(by_name: Mapping[Name, Sums], named: Mapping[Name, int], labels: Mapping[Name, str]) -> list[Row]:
     rows = []
     for name, sums in by_name.items():
         value = "" if name is None else str(name)
@@ -285,7 +272,7 @@ def _table(by_name: Mapping[Any, Sums], named: Mapping[Any, int], labels: Mappin
     return rows
 
 
-def _rest(name_count: int, by_name: Mapping[Any, Sums], total: Sums) -> list[Row]:
+def _rest(name_count: int, by_name: Mapping[Name, Sums], total: Sums) -> list[Row]:
     """Return one row for all that is not among the most used, if there is more."""
     count = name_count - len(by_name)
     if count < 1:

@@ -41,7 +41,7 @@ from tenants.public import record_event
 
 logger = logging.getLogger(__name__)
 
-type Note = Callable[[Payment], None]
+type Record = Callable[[Payment], None]
 
 State = Payment.State
 Purpose = Payment.Purpose
@@ -107,10 +107,12 @@ def account_of(tenant: Tenant) -> PaymentAccount:
     return account or PaymentAccount(tenant=tenant)
 
 
-def begin_top_up(tenant: Tenant, amount_nanousd: int, *, payment_id: UUID, actor: str, note: Note) -> Payment:
+def begin_top_up(
+    tenant: Tenant, amount_nanousd: int, *, payment_id: UUID, actor: str, record: Record
+) -> Payment:
     """Return a payment for credits, with where to pay it. The same id is the same payment.
 
-    `note` is called with a new payment, in the transaction that saves it. Raises BadTopUp, TooManyOpen,
+    `record` is called with a new payment, in the transaction that saves it. Raises BadTopUp, TooManyOpen,
     OtherPayment and ProviderUnavailable; after the last one the same call goes on where it stopped.
     """
     require_top_up_amount(amount_nanousd)
@@ -125,7 +127,7 @@ def begin_top_up(tenant: Tenant, amount_nanousd: int, *, payment_id: UUID, actor
     known = Payment.objects.filter(pk=payment_id).first()
     if known is None:
         _require_room(tenant)
-        known = _save_new(payment, Q(pk=payment_id), note)
+        known = _save_new(payment, Q(pk=payment_id), record)
     if (known.tenant_id, known.purpose, known.amount_nanousd) != (
         tenant.pk,
         Purpose.TOP_UP,
@@ -135,10 +137,10 @@ def begin_top_up(tenant: Tenant, amount_nanousd: int, *, payment_id: UUID, actor
     return _start(known)
 
 
-def begin_invoice_payment(invoice: Invoice, *, actor: str, note: Note) -> Payment:
+def begin_invoice_payment(invoice: Invoice, *, actor: str, record: Record) -> Payment:
     """Return the open payment of what is due for an invoice, begun if there is none.
 
-    `note` is called with a new payment, in the transaction that saves it. Raises NothingDue, NotByProvider
+    `record` is called with a new payment, in the transaction that saves it. Raises NothingDue, NotByProvider
     and ProviderUnavailable.
     """
     if not current_provider().takes_cards:
@@ -159,7 +161,7 @@ def begin_invoice_payment(invoice: Invoice, *, actor: str, note: Note) -> Paymen
         provider=current_provider().name,
         actor=actor[:80],
     )
-    return _start(_save_new(payment, Q(invoice=invoice, state=State.OPEN), note))
+    return _start(_save_new(payment, Q(invoice=invoice, state=State.OPEN), record))
 
 
 def _begun_payment(invoice: Invoice, due: int) -> Payment | None:
@@ -329,12 +331,12 @@ def _require_room(tenant: Tenant) -> None:
         raise TooManyOpen
 
 
-def _save_new(payment: Payment, same: Q, note: Note) -> Payment:
+def _save_new(payment: Payment, same: Q, record: Record) -> Payment:
     """Save a payment; return the one that another request saved first, if one did."""
     try:
         with transaction.atomic():
             payment.save(force_insert=True)
-            note(payment)
+            record(payment)
     except IntegrityError:
         return Payment.objects.select_related("tenant").get(same)
     return payment
@@ -384,7 +386,7 @@ def _close(payment: Payment, state: State, *, failure: str | Message = "", actor
 
 
 def _give(payment: Payment, actor: str) -> None:
-    """Pay the invoice, or grant the credits. Any amount the invoice no longer needs becomes credits."""
+    """Pay the invoice, or grant the credits. What the invoice no longer needs becomes credits."""
     left = payment.amount_nanousd
     if payment.invoice_id:
         # In the order of every change of invoices: the workspace first.

@@ -102,7 +102,7 @@ class PaymentProvider(Protocol):
         ...
 
     def cancel(self, payment: Payment) -> Outcome:
-        """Stop accepting payment; return the resulting state: it may be paid. Raises ProviderUnavailable."""
+        """End a payment; return its state then, as it may be paid already. Raises ProviderUnavailable."""
         ...
 
     def portal_url(self, account: PaymentAccount, *, back_url: str) -> str:

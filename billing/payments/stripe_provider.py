@@ -79,7 +79,10 @@ class StripeProvider:
         return _outcome_of_session(session)
 
     def choose_method(self, account: PaymentAccount) -> SavedMethod:
-        """Return the card that the customer chose in the portal, or else the one of the last top-up."""
+        """Return the card that the customer chose in the portal, or else the one of the last top-up.
+
+        Raises NoSavedCard, CustomerGone and ProviderUnavailable.
+        """
         if not account.customer_id:
             raise NoSavedCard
         with _translated():
@@ -142,7 +145,7 @@ class StripeProvider:
         return _outcome_of_session(session)
 
     def portal_url(self, account: PaymentAccount, *, back_url: str) -> str:
-        """Return a new address of the customer portal, good for minutes."""
+        """Return a new address of the customer portal, good for minutes. Raises NoSavedCard."""
         if not account.customer_id:
             raise NoSavedCard
         with _translated():
@@ -188,7 +191,7 @@ class StripeProvider:
         )
 
     def _is_method_gone(self, payment: Payment) -> bool:
-        """Return whether the card is no longer the customer's: looked up, as Stripe has several codes."""
+        """Return whether the customer no longer has the card: looked up, as Stripe has several codes."""
         try:
             method = self._client.v1.payment_methods.retrieve(payment.payment_method_id)
         except stripe.InvalidRequestError as error:

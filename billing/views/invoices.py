@@ -1,11 +1,9 @@
 """Pages about money: the month until now, and the invoices before."""
 
 from collections.abc import Iterable
-from typing import Any
 from uuid import UUID
 
 from django.conf import settings
-from django.db.models import QuerySet
 from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, render
 from django.utils.translation import gettext
@@ -13,12 +11,12 @@ from django.views.decorators.http import require_GET
 
 from billing.invoices import credit_notes, invoices, pdf
 from billing.invoices.invoice_lines import Line
-from billing.models import CreditNote
 from billing.payments import payments
 from core import months
 from core.money import usd
 from tenants.metering import usage
-from tenants.models import Invoice, InvoiceLine
+from tenants.metering.forms import MILLION
+from tenants.models import InvoiceLine
 from tenants.public import MemberRequest, Permission, access_of, member_required, requires
 
 MAX_SHOWN = 60  # five years
@@ -33,13 +31,14 @@ def list_invoices(request: MemberRequest) -> HttpResponse:
     period = months.current()
     start, end = months.bounds(period)
     preview = invoices.preview_invoice(request.tenant, period)
+    newest = invoices.final_invoices(request.tenant).order_by("-period")[:MAX_SHOWN]
     owed_nanousd = invoices.balance_nanousd(request.tenant.pk)
     context = {
         "lines": _rows(preview.lines),
         "total": usd(preview.total_nanousd),
         "month": start,
         "next_month": end,
-        "invoices": [(invoice, usd(invoice.total_nanousd)) for invoice in _own_invoices(request)[:MAX_SHOWN]],
+        "invoices": [(invoice, usd(invoice.total_nanousd)) for invoice in newest],
         "owed": usd(owed_nanousd) if owed_nanousd else "",
     }
     return render(request, "billing/invoices.html", context)
@@ -50,7 +49,7 @@ def list_invoices(request: MemberRequest) -> HttpResponse:
 @requires(to_read=Permission.READ_BILLING)
 def show_invoice(request: MemberRequest, invoice_id: UUID) -> HttpResponse:
     """Show one invoice, fit to be printed."""
-    invoice = get_object_or_404(_own_invoices(request), pk=invoice_id)
+    invoice = get_object_or_404(invoices.final_invoices(request.tenant), pk=invoice_id)
     start, end = months.bounds(invoice.period)
     takes_cards = payments.current_provider().takes_cards
     context = {
@@ -73,7 +72,7 @@ def show_invoice(request: MemberRequest, invoice_id: UUID) -> HttpResponse:
 @requires(to_read=Permission.READ_BILLING)
 def download_invoice(request: MemberRequest, invoice_id: UUID) -> HttpResponse:
     """Answer one invoice as a PDF."""
-    invoice = get_object_or_404(_own_invoices(request).select_related("tenant"), pk=invoice_id)
+    invoice = get_object_or_404(invoices.final_invoices(request.tenant), pk=invoice_id)
     return _pdf(pdf.invoice_pdf(invoice), str(invoice))
 
 
@@ -82,7 +81,7 @@ def download_invoice(request: MemberRequest, invoice_id: UUID) -> HttpResponse:
 @requires(to_read=Permission.READ_BILLING)
 def show_credit_note(request: MemberRequest, note_id: UUID) -> HttpResponse:
     """Show one credit note."""
-    note = _own_note(request, note_id)
+    note = get_object_or_404(credit_notes.notes_of(request.tenant), pk=note_id)
     return render(request, "billing/credit_note.html", {"note": note, "amount": usd(note.amount_nanousd)})
 
 
@@ -91,11 +90,11 @@ def show_credit_note(request: MemberRequest, note_id: UUID) -> HttpResponse:
 @requires(to_read=Permission.READ_BILLING)
 def download_credit_note(request: MemberRequest, note_id: UUID) -> HttpResponse:
     """Answer one credit note as a PDF."""
-    note = _own_note(request, note_id)
+    note = get_object_or_404(credit_notes.notes_of(request.tenant), pk=note_id)
     return _pdf(pdf.credit_note_pdf(note), str(note))
 
 
-def _folded_row(lines: list[Line | InvoiceLine]) -> dict[str, Any]:
+def _folded_row(lines: list[Line | InvoiceLine]) -> dict[str, object]:
     """Return one row for many lines of usage."""
     return {
         "text": gettext("{count} more usage lines").format(count=f"{len(lines):,}"),
@@ -104,23 +103,12 @@ def _folded_row(lines: list[Line | InvoiceLine]) -> dict[str, Any]:
     }
 
 
-def _own_note(request: MemberRequest, note_id: UUID) -> CreditNote:
-    own = CreditNote.objects.filter(invoice__tenant=request.tenant).select_related("invoice__tenant")
-    return get_object_or_404(own, pk=note_id)
-
-
 def _pdf(content: bytes, name: str) -> HttpResponse:
     headers = {"Content-Disposition": f'attachment; filename="{name}.pdf"'}
     return HttpResponse(content, content_type="application/pdf", headers=headers)
 
 
-def _own_invoices(request: MemberRequest) -> QuerySet[Invoice]:
-    """Return the workspace's invoices, the newest first; drafts are for operators."""
-    own = Invoice.objects.filter(tenant=request.tenant).exclude(state=Invoice.State.DRAFT)
-    return own.order_by("-period")
-
-
-def _rows(lines: Iterable[Line | InvoiceLine]) -> list[dict[str, Any]]:
+def _rows(lines: Iterable[Line | InvoiceLine]) -> list[dict[str, object]]:
     """Return lines as people read them: prices of tokens are dollars a million.
 
     Of thousands of lines of usage the dearest are shown, and one row for the others; the PDF has them all.
@@ -132,17 +120,20 @@ def _rows(lines: Iterable[Line | InvoiceLine]) -> list[dict[str, Any]]:
     hidden = {id(line) for line in folded}
     rows = []
     for line in every:
-        if id(line) in hidden:
-            if line is folded[0]:
-                rows.append(_folded_row(folded))
-            continue
-        is_usage = line.kind == InvoiceLine.Kind.USAGE
-        row = {
-            "text": line.shown_text,
-            "quantity": line.quantity if is_usage else None,
-            "unit": usd(1_000_000 * line.unit_nanousd) if is_usage and line.unit_nanousd is not None else "",
-            "amount": usd(line.amount_nanousd),
-            "entries": (line.first_entry, line.last_entry) if line.first_entry else None,
-        }
-        rows.append(row)
+        if id(line) not in hidden:
+            rows.append(_line_row(line))
+        elif line is folded[0]:
+            rows.append(_folded_row(folded))
     return rows
+
+
+def _line_row(line: Line | InvoiceLine) -> dict[str, object]:
+    is_usage = line.kind == InvoiceLine.Kind.USAGE
+    unit_nanousd = line.unit_nanousd if is_usage else None
+    return {
+        "text": line.shown_text,
+        "quantity": line.quantity if is_usage else None,
+        "unit": "" if unit_nanousd is None else usd(MILLION * unit_nanousd),
+        "amount": usd(line.amount_nanousd),
+        "entries": (line.first_entry, line.last_entry) if line.first_entry else None,
+    }

@@ -1,7 +1,6 @@
 """Pages about credits and payments, and the address that Stripe sends events to."""
 
 from functools import partial
-from typing import Any
 from uuid import UUID, uuid4
 
 from django.conf import settings
@@ -14,8 +13,10 @@ from django.utils.translation import gettext
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_GET, require_POST
 
-from billing.api.payments import note_payment
+from billing.api.payments import audit_payment
+from billing.credit_balance import CreditLeft, list_credits_left
 from billing.forms import AutoTopUpForm, TopUpForm
+from billing.invoices.invoices import final_invoices
 from billing.models import Payment
 from billing.payments import auto_top_up, backoff, payments
 from billing.payments.providers import ProviderUnavailable
@@ -23,9 +24,8 @@ from billing.payments.stripe_provider import BadSignature, verify_event
 from core import months
 from core.errors import DomainError
 from core.money import usd
-from tenants.metering import credits, plans
+from tenants.metering import plans
 from tenants.metering.allowance import allowance_of
-from tenants.models import CreditGrant, Invoice
 from tenants.public import MemberRequest, Permission, access_of, member_required, read_impersonation, requires
 
 PAYMENTS_SHOWN = 20
@@ -54,7 +54,7 @@ def top_up(request: MemberRequest) -> HttpResponse:
                 form.cleaned_data["amount_nanousd"],
                 payment_id=form.cleaned_data["payment"],
                 actor=str(request.user),
-                note=partial(note_payment, access),
+                record=partial(audit_payment, access),
             )
         except DomainError as error:
             form.add_failure(error)
@@ -91,12 +91,11 @@ def set_auto_top_up(request: MemberRequest) -> HttpResponse:
 @requires(Permission.MANAGE_BILLING, to_read=Permission.READ_BILLING)
 def pay_invoice(request: MemberRequest, invoice_id: UUID) -> HttpResponse:
     """Begin the payment of an invoice, and lead to its page."""
-    own = Invoice.objects.filter(tenant=request.tenant).exclude(state=Invoice.State.DRAFT)
-    invoice = get_object_or_404(own.select_related("tenant"), pk=invoice_id)
+    invoice = get_object_or_404(final_invoices(request.tenant), pk=invoice_id)
     access = access_of(request)
     try:
         payment = payments.begin_invoice_payment(
-            invoice, actor=str(request.user), note=partial(note_payment, access)
+            invoice, actor=str(request.user), record=partial(audit_payment, access)
         )
     except DomainError as error:
         messages.error(request, error.message)
@@ -169,11 +168,13 @@ def _credits_page(
     status: int = 200,
 ) -> HttpResponse:
     now = timezone.now()
+    left = list_credits_left(request.tenant)
     account = payments.account_of(request.tenant)
     provider = payments.current_provider()
     own = Payment.objects.filter(tenant=request.tenant).order_by("-created_at")[:PAYMENTS_SHOWN]
     context = {
-        **_left(request),
+        "grants": [_grant_row(one) for one in left],
+        "left": usd(sum(one.nanousd for one in left)) if left else "",
         "top_up": top_up or TopUpForm(initial={"payment": uuid4()}),
         "automatic": automatic or AutoTopUpForm(initial=auto_top_up.values_of(account)),
         "account": account,
@@ -188,24 +189,11 @@ def _credits_page(
     return render(request, "billing/credits.html", context, status=status)
 
 
-def _left(request: MemberRequest) -> dict[str, Any]:
-    """Return what is left of each grant, in the order in which they burn."""
-    period = months.current()
-    left = credits.left_of_grants(request.tenant, period)
-    grants = CreditGrant.objects.in_bulk([credit.grant_id for credit in left])
-    rows = []
-    total = 0
-    for credit in left:
-        if credit.left_nanousd <= 0 or not credit.covers(period):
-            continue
-        grant = grants[credit.grant_id]
-        total += credit.left_nanousd
-        last_month = months.bounds(grant.last_period)[0] if grant.last_period else None
-        row = {
-            "grant": grant,
-            "left": usd(credit.left_nanousd),
-            "amount": usd(grant.amount_nanousd),
-            "last_month": last_month,
-        }
-        rows.append(row)
-    return {"grants": rows, "left": usd(total) if total else ""}
+def _grant_row(left: CreditLeft) -> dict[str, object]:
+    last_period = left.grant.last_period
+    return {
+        "grant": left.grant,
+        "left": usd(left.nanousd),
+        "amount": usd(left.grant.amount_nanousd),
+        "last_month": months.bounds(last_period)[0] if last_period else None,
+    }

@@ -1,10 +1,8 @@
 """The page about the plan: what it allows, what another one would bring, and the change."""
 
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
 from django.contrib import messages
-from django.db import transaction
 from django.http import HttpResponse
 from django.shortcuts import redirect, render
 from django.utils import timezone
@@ -12,7 +10,7 @@ from django.utils.formats import date_format
 from django.utils.translation import gettext
 from django.views.decorators.http import require_GET, require_POST
 
-from billing import plan_changes, plan_text
+from billing import plan_actions, plan_changes, plan_text
 from billing.month_report import month_meter
 from billing.plan_changes import Offer
 from core import months
@@ -58,21 +56,9 @@ def show_plan(request: MemberRequest) -> HttpResponse:
 @requires(Permission.MANAGE_BILLING, to_read=Permission.READ_BILLING)
 def change_plan(request: MemberRequest) -> HttpResponse:
     """Change the plan: at once, or from the next month on."""
-    access = access_of(request)
     now = timezone.now()
-    before = plans.plan_version_at(request.tenant, now)
     try:
-        with transaction.atomic():
-            subscription = plan_changes.choose_plan(request.tenant, request.POST.get("plan", ""), now=now)
-            access.audit(
-                "plan.changed",
-                subscription,
-                before={"plan": str(before)},
-                after={
-                    "plan": str(subscription.plan_version),
-                    "takes_effect_at": subscription.starts_at.isoformat(),
-                },
-            )
+        _, subscription = plan_actions.change_plan(access_of(request), request.POST.get("plan", ""), now=now)
     except DomainError as error:
         messages.error(request, error.message)
         return redirect("billing:plan")
@@ -93,16 +79,8 @@ def change_plan(request: MemberRequest) -> HttpResponse:
 @requires(Permission.MANAGE_BILLING, to_read=Permission.READ_BILLING)
 def undo_plan(request: MemberRequest) -> HttpResponse:
     """Undo the change of the last hour."""
-    access = access_of(request)
     try:
-        with transaction.atomic():
-            undo = plan_changes.undo_change(request.tenant)
-            access.audit(
-                "plan.undone",
-                request.tenant,
-                before={"plan": str(undo.subscription.plan_version)},
-                after={"plan": str(undo.before.plan_version)},
-            )
+        undo = plan_actions.undo_change(access_of(request), now=timezone.now())
     except DomainError as error:
         messages.error(request, error.message)
     else:
@@ -116,11 +94,8 @@ def undo_plan(request: MemberRequest) -> HttpResponse:
 @requires(Permission.MANAGE_BILLING, to_read=Permission.READ_BILLING)
 def keep_plan(request: MemberRequest) -> HttpResponse:
     """Forget the change that is scheduled."""
-    access = access_of(request)
     try:
-        with transaction.atomic():
-            kept = plan_changes.keep_plan(request.tenant)
-            access.audit("plan.kept", request.tenant, after={"plan": str(kept)})
+        kept = plan_actions.keep_plan(access_of(request))
     except DomainError as error:
         messages.error(request, error.message)
     else:
@@ -128,7 +103,7 @@ def keep_plan(request: MemberRequest) -> HttpResponse:
     return redirect("billing:plan")
 
 
-def _month(tenant: Tenant, version: PlanVersion, terms: MonthTerms, now: datetime) -> dict[str, Any]:
+def _month(tenant: Tenant, version: PlanVersion, terms: MonthTerms, now: datetime) -> dict[str, object]:
     period = months.period_of(now)
     used = usage_of(tenant.pk, period).tokens
     prices = plans.limits_of(tenant, now, version)
@@ -136,7 +111,7 @@ def _month(tenant: Tenant, version: PlanVersion, terms: MonthTerms, now: datetim
     return month_meter(tenant, allowance, prices, used=used, now=now)
 
 
-def _invoiced(now: datetime) -> dict[str, Any]:
+def _invoiced(now: datetime) -> dict[str, object]:
     """Return the days that a change today is invoiced for, and when: the day after the drafts."""
     start, end = months.bounds(months.period_of(now))
     return {
@@ -148,7 +123,7 @@ def _invoiced(now: datetime) -> dict[str, Any]:
     }
 
 
-def _offer_context(offer: Offer, *, is_scheduled: bool) -> dict[str, Any]:
+def _offer_context(offer: Offer, *, is_scheduled: bool) -> dict[str, object]:
     fees = [
         {"plan": share.version.plan.name, "days": share.days, "amount": usd(share.amount_nanousd)}
         for share in offer.terms.fees

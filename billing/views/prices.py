@@ -2,7 +2,6 @@
 
 from datetime import datetime
 from operator import itemgetter
-from typing import Any
 
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
@@ -44,11 +43,11 @@ def _public_schedules(now: datetime) -> list[tuple[str, Schedule]]:
     return [("base", base), *shown] if base else shown
 
 
-def _price_rows(schedule: Schedule, now: datetime) -> list[dict[str, Any]]:
+def _price_rows(schedule: Schedule, now: datetime) -> list[dict[str, object]]:
     """Return prices in dollars a million tokens; an entry without any means the price of every style."""
     rows = []
     for entry in schedule:
-        row: dict[str, Any] = {"from": entry.effective_from if entry.effective_from > now else None}
+        row: dict[str, object] = {"from": entry.effective_from if entry.effective_from > now else None}
         if entry.price:
             row |= price_book.dollars_a_million(entry.price)
             row["author_percent"] = entry.price.author_percent

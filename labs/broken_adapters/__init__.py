@@ -18,7 +18,21 @@ from labs.broken_adapters.registry import CODES, KINDS, first, make, rename_tens
 from labs.broken_adapters.valid import tiny_base, valid_adapter
 
 __all__ = [
-    "CODES", "CONFIG", "KINDS", "PREFIX", "WEIGHTS", "Adapter", "entries", "first", "known_configs",
-    "known_files", "known_weights", "make", "packed", "rename_tensors", "safetensors", "tiny_base",
+    "CODES",
+    "CONFIG",
+    "KINDS",
+    "PREFIX",
+    "WEIGHTS",
+    "Adapter",
+    "entries",
+    "first",
+    "known_configs",
+    "known_files",
+    "known_weights",
+    "make",
+    "packed",
+    "rename_tensors",
+    "safetensors",
+    "tiny_base",
     "valid_adapter",
-]  # fmt: skip
+]

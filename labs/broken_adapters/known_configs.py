@@ -4,7 +4,7 @@ from typing import Any
 
 from adapters.validation import BaseShape
 from labs.broken_adapters.parts import Adapter
-from labs.broken_adapters.registry import CODES, KINDS, Breaker
+from labs.broken_adapters.registry import kind
 
 SETTINGS: dict[str, tuple[str, dict[str, Any]]] = {
     "alora": ("alora", {"alora_invocation_tokens": [1, 2]}),
@@ -45,16 +45,24 @@ SETTINGS: dict[str, tuple[str, dict[str, Any]]] = {
     "rank_pattern_high": ("rank_mismatch", {"rank_pattern": {"q_proj": 64}}),
     "rank_pattern_long": ("patterns_too_many", {"rank_pattern": {f"m{n}": 8 for n in range(1000)}}),
     "config_large": ("config_too_large", {"note": "x" * 70_000}),
+    "wrong_base_name": ("base_mismatch", {"base_model_name_or_path": "meta-llama/Llama-3.1-8B"}),
+    "huge_alpha": ("value_too_large", {"lora_alpha": 1e12}),
+    "ia3": ("peft_type", {"peft_type": "IA3"}),
+    "lying_rank": ("rank_mismatch", {"r": 4}),
+    "dora": ("dora", {"use_dora": True}),
+    "modules_to_save": ("modules_to_save", {"modules_to_save": ["lm_head"]}),
+    "excluded": ("module_not_targeted", {"exclude_modules": ["v_proj"]}),
+    "other_layers": ("module_not_targeted", {"layers_to_transform": [0, 1]}),
+    # The engine reads `q.proj` as an expression and so applies it to q_proj.
+    "pattern_past_the_bound": ("too_strong", {"alpha_pattern": {"q.proj": 50_000}}),
 }
 
 
-def _setting(changes: dict[str, Any]) -> Breaker:
-    def breaker(adapter: Adapter, base: BaseShape) -> None:
+def _register(name: str, code: str, changes: dict[str, Any]) -> None:
+    @kind(code, name=name)
+    def set_fields(adapter: Adapter, base: BaseShape) -> None:
         adapter.config.update(changes)
-
-    return breaker
 
 
 for _name, (_code, _changes) in SETTINGS.items():
-    KINDS[_name] = _setting(_changes)
-    CODES[_name] = _code
+    _register(_name, _code, _changes)

@@ -11,6 +11,46 @@ from labs.broken_adapters.parts import Adapter, entries, packed
 from labs.broken_adapters.registry import kind
 from labs.broken_adapters.valid import valid_adapter
 
+# The first entry of the header says something else.
+ENTRIES: dict[str, tuple[str, dict[str, Any]]] = {
+    "boolean_shape": ("header_entry", {"shape": [True, 256]}),
+    "endless_shape": ("header_entry", {"shape": [9_000_000_000] * 50_000}),
+    "lying_shape": ("size_lies", {"shape": [8, 33]}),
+    "lying_dtype": ("size_lies", {"dtype": "F32"}),
+    "unknown_dtype": ("dtype", {"dtype": "Q4_0"}),
+}
+_PICKLED = b"\x80\x04\x95\x20" + bytes(7) + b"\x8c\x05posix\x94\x8c\x06system\x94\x93\x94."
+CONTENTS = {
+    "header_not_utf8": ("not_safetensors", packed(b'{"\xff\xfe":1}', b"")),
+    "no_tensors": ("no_tensors", packed('{"__metadata__":{"format":"pt"}}', b"")),
+    "empty_file": ("weights_empty", b""),
+    "five_bytes": ("header_cut", b"\x01\x02\x03\x04\x05"),
+    "torch_pickle": ("weights_pickle", b"PK\x03\x04\x00\x00\x08\x08archive/data.pkl" + bytes(500)),
+    "bare_pickle": ("weights_pickle", _PICKLED + bytes(500)),
+    "lfs_pointer": (
+        "weights_pointer",
+        b"version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 5\n",
+    ),
+}
+
+
+def _register_entry(name: str, code: str, changes: dict[str, Any]) -> None:
+    @kind(code, name=name)
+    def alter(adapter: Adapter, base: BaseShape) -> bytes:
+        return _with_entry(adapter, lambda entry: entry.update(changes))
+
+
+def _register_content(name: str, code: str, content: bytes) -> None:
+    @kind(code, name=name)
+    def replace(adapter: Adapter, base: BaseShape) -> bytes:
+        return content
+
+
+for _name, (_code, _changes) in ENTRIES.items():
+    _register_entry(_name, _code, _changes)
+for _name, (_code, _content) in CONTENTS.items():
+    _register_content(_name, _code, _content)
+
 
 @kind("file_missing")
 def config_absent(adapter: Adapter, base: BaseShape) -> None:
@@ -47,11 +87,6 @@ def deep_header(adapter: Adapter, base: BaseShape) -> bytes:
     return packed('{"a":' + "[" * 500_000 + "]" * 500_000 + "}", b"")
 
 
-@kind("not_safetensors")
-def header_not_utf8(adapter: Adapter, base: BaseShape) -> bytes:
-    return packed(b'{"\xff\xfe":1}', b"")
-
-
 @kind("header_duplicate")
 def duplicate_names(adapter: Adapter, base: BaseShape) -> bytes:
     name, tensor = next(iter(adapter.tensors.items()))
@@ -67,31 +102,6 @@ def metadata_numbers(adapter: Adapter, base: BaseShape) -> None:
 @kind("header_entry")
 def negative_offset(adapter: Adapter, base: BaseShape) -> bytes:
     return _with_entry(adapter, lambda entry: entry.update(data_offsets=[-2, entry["data_offsets"][1] - 2]))
-
-
-@kind("header_entry")
-def boolean_shape(adapter: Adapter, base: BaseShape) -> bytes:
-    return _with_entry(adapter, lambda entry: entry.update(shape=[True, 256]))
-
-
-@kind("header_entry")
-def endless_shape(adapter: Adapter, base: BaseShape) -> bytes:
-    return _with_entry(adapter, lambda entry: entry.update(shape=[9_000_000_000] * 50_000))
-
-
-@kind("size_lies")
-def lying_shape(adapter: Adapter, base: BaseShape) -> bytes:
-    return _with_entry(adapter, lambda entry: entry.update(shape=[8, 33]))
-
-
-@kind("size_lies")
-def lying_dtype(adapter: Adapter, base: BaseShape) -> bytes:
-    return _with_entry(adapter, lambda entry: entry.update(dtype="F32"))
-
-
-@kind("dtype")
-def unknown_dtype(adapter: Adapter, base: BaseShape) -> bytes:
-    return _with_entry(adapter, lambda entry: entry.update(dtype="Q4_0"))
 
 
 @kind("dtype")
@@ -120,39 +130,9 @@ def trailing(adapter: Adapter, base: BaseShape) -> bytes:
     return adapter.weights + b"more"
 
 
-@kind("no_tensors")
-def no_tensors(adapter: Adapter, base: BaseShape) -> bytes:
-    return packed('{"__metadata__":{"format":"pt"}}', b"")
-
-
-@kind("weights_empty")
-def empty_file(adapter: Adapter, base: BaseShape) -> bytes:
-    return b""
-
-
-@kind("header_cut")
-def five_bytes(adapter: Adapter, base: BaseShape) -> bytes:
-    return b"\x01\x02\x03\x04\x05"
-
-
 @kind("not_safetensors")
 def random_bytes(adapter: Adapter, base: BaseShape) -> bytes:
     return np.random.default_rng(5).bytes(10_000)
-
-
-@kind("weights_pickle")
-def torch_pickle(adapter: Adapter, base: BaseShape) -> bytes:
-    return b"PK\x03\x04\x00\x00\x08\x08archive/data.pkl" + bytes(500)
-
-
-@kind("weights_pickle")
-def bare_pickle(adapter: Adapter, base: BaseShape) -> bytes:
-    return b"\x80\x04\x95\x20" + bytes(7) + b"\x8c\x05posix\x94\x8c\x06system\x94\x93\x94." + bytes(500)
-
-
-@kind("weights_pointer")
-def lfs_pointer(adapter: Adapter, base: BaseShape) -> bytes:
-    return b"version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 5\n"
 
 
 def _data(adapter: Adapter) -> bytes:

@@ -1,6 +1,5 @@
 """Adapters whose configs, names, shapes or weights are wrong: their files are well formed."""
 
-import ml_dtypes
 import numpy as np
 
 from adapters.validation import BaseShape, Linear
@@ -8,12 +7,42 @@ from labs.broken_adapters.parts import PREFIX, Adapter
 from labs.broken_adapters.registry import change, first, kind, rename_tensors
 from labs.broken_adapters.valid import valid_adapter
 
-# vLLM itself was tried with these.
+# A part of every tensor's name, and what stands there instead.
+RENAMED = {
+    "wrong_module_names": ("module_not_in_base", "q_proj", "query"),
+    "absent_layers": ("layer_not_in_base", "layers.1.", "layers.1001."),
+    "default_infix": ("name_infix", ".weight", ".default.weight"),
+    "no_prefix": ("name_prefix", PREFIX, ""),
+    "double_prefix": ("module_not_in_base", PREFIX, PREFIX * 2),
+    "fused_names": ("module_not_in_base", "q_proj", "qkv_proj"),
+}
+# One tensor more, of ones. `{module}` is the first of the base.
+ADDED = {
+    "embedding": ("tensor_embedding", f"{PREFIX}model.embed_tokens.lora_embedding_A", (8, 1000)),
+    "stranger": ("name_unknown", "lora_unet_down.alpha", (1,)),
+    "full_weight": ("tensor_full", PREFIX + "{module}.weight", (2, 2)),
+    "output_head": ("tensor_embedding", f"{PREFIX}lm_head.lora_A.weight", (8, 32)),
+    "magnitude_vector": ("tensor_dora", PREFIX + "{module}.lora_magnitude_vector", (32,)),
+    "bias_tensor": ("tensor_bias", PREFIX + "{module}.lora_B.bias", (32,)),
+}
 
 
-@kind("base_mismatch")
-def wrong_base_name(adapter: Adapter, base: BaseShape) -> None:
-    adapter.config["base_model_name_or_path"] = "meta-llama/Llama-3.1-8B"
+def _register_renamed(name: str, code: str, before: str, after: str) -> None:
+    @kind(code, name=name)
+    def rename(adapter: Adapter, base: BaseShape) -> None:
+        rename_tensors(adapter, before, after)
+
+
+def _register_added(name: str, code: str, tensor: str, shape: tuple[int, ...]) -> None:
+    @kind(code, name=name)
+    def add(adapter: Adapter, base: BaseShape) -> None:
+        adapter.tensors[tensor.format(module=next(iter(base.modules)))] = np.ones(shape, "f4")
+
+
+for _name, (_code, _before, _after) in RENAMED.items():
+    _register_renamed(_name, _code, _before, _after)
+for _name, (_code, _tensor, _shape) in ADDED.items():
+    _register_added(_name, _code, _tensor, _shape)
 
 
 def _scaled(base: BaseShape, factor: float) -> BaseShape:
@@ -34,11 +63,6 @@ def larger_base(adapter: Adapter, base: BaseShape) -> None:
     adapter.tensors = valid_adapter(_scaled(base, 2)).tensors
 
 
-@kind("module_not_in_base")
-def wrong_module_names(adapter: Adapter, base: BaseShape) -> None:
-    rename_tensors(adapter, "q_proj", "query")
-
-
 @kind("all_zero")
 def zero_b(adapter: Adapter, base: BaseShape) -> None:
     change(adapter, "B", lambda values: values * 0)
@@ -54,94 +78,11 @@ def huge_weights(adapter: Adapter, base: BaseShape) -> None:
     change(adapter, "B", lambda values: values * 1e9)
 
 
-@kind("value_too_large")
-def huge_alpha(adapter: Adapter, base: BaseShape) -> None:
-    adapter.config["lora_alpha"] = 1e12
-
-
-@kind("peft_type")
-def ia3(adapter: Adapter, base: BaseShape) -> None:
-    adapter.config["peft_type"] = "IA3"
-
-
-@kind("layer_not_in_base")
-def absent_layers(adapter: Adapter, base: BaseShape) -> None:
-    rename_tensors(adapter, "layers.1.", "layers.1001.")
-
-
-@kind("tensor_embedding")
-def embedding(adapter: Adapter, base: BaseShape) -> None:
-    adapter.tensors[f"{PREFIX}model.embed_tokens.lora_embedding_A"] = np.ones((8, 1000), ml_dtypes.bfloat16)
-
-
-@kind("rank_mismatch")
-def lying_rank(adapter: Adapter, base: BaseShape) -> None:
-    adapter.config["r"] = 4
-
-
 @kind("rank_too_high")
 def rank_over_maximum(adapter: Adapter, base: BaseShape) -> None:
     bigger = valid_adapter(base, rank=512)
     adapter.config = bigger.config
     adapter.tensors = bigger.tensors
-
-
-@kind("dora")
-def dora(adapter: Adapter, base: BaseShape) -> None:
-    adapter.config["use_dora"] = True
-
-
-@kind("modules_to_save")
-def modules_to_save(adapter: Adapter, base: BaseShape) -> None:
-    adapter.config["modules_to_save"] = ["lm_head"]
-
-
-# Names, shapes and weights.
-
-
-@kind("name_infix")
-def default_infix(adapter: Adapter, base: BaseShape) -> None:
-    rename_tensors(adapter, ".weight", ".default.weight")
-
-
-@kind("name_prefix")
-def no_prefix(adapter: Adapter, base: BaseShape) -> None:
-    rename_tensors(adapter, PREFIX, "")
-
-
-@kind("module_not_in_base")
-def double_prefix(adapter: Adapter, base: BaseShape) -> None:
-    rename_tensors(adapter, PREFIX, PREFIX * 2)
-
-
-@kind("module_not_in_base")
-def fused_names(adapter: Adapter, base: BaseShape) -> None:
-    rename_tensors(adapter, "q_proj", "qkv_proj")
-
-
-@kind("name_unknown")
-def stranger(adapter: Adapter, base: BaseShape) -> None:
-    adapter.tensors["lora_unet_down.alpha"] = np.ones((1,), "f4")
-
-
-@kind("tensor_full")
-def full_weight(adapter: Adapter, base: BaseShape) -> None:
-    adapter.tensors[f"{PREFIX}{next(iter(base.modules))}.weight"] = np.ones((2, 2), "f4")
-
-
-@kind("tensor_embedding")
-def output_head(adapter: Adapter, base: BaseShape) -> None:
-    adapter.tensors[f"{PREFIX}lm_head.lora_A.weight"] = np.ones((8, 32), "f4")
-
-
-@kind("tensor_dora")
-def magnitude_vector(adapter: Adapter, base: BaseShape) -> None:
-    adapter.tensors[f"{PREFIX}{next(iter(base.modules))}.lora_magnitude_vector"] = np.ones((32,), "f4")
-
-
-@kind("tensor_bias")
-def bias_tensor(adapter: Adapter, base: BaseShape) -> None:
-    adapter.tensors[f"{PREFIX}{next(iter(base.modules))}.lora_B.bias"] = np.ones((32,), "f4")
 
 
 @kind("pair_incomplete")
@@ -163,16 +104,6 @@ def flat(adapter: Adapter, base: BaseShape) -> None:
 @kind("module_not_targeted")
 def other_config(adapter: Adapter, base: BaseShape) -> None:
     adapter.config["target_modules"].remove("v_proj")
-
-
-@kind("module_not_targeted")
-def excluded(adapter: Adapter, base: BaseShape) -> None:
-    adapter.config["exclude_modules"] = ["v_proj"]
-
-
-@kind("module_not_targeted")
-def other_layers(adapter: Adapter, base: BaseShape) -> None:
-    adapter.config["layers_to_transform"] = [0, 1]
 
 
 @kind("not_finite")
@@ -198,12 +129,6 @@ def beyond_half_precision(adapter: Adapter, base: BaseShape) -> None:
 @kind("too_strong")
 def strong(adapter: Adapter, base: BaseShape) -> None:
     change(adapter, "B", lambda values: values * 1000)
-
-
-@kind("too_strong")
-def pattern_past_the_bound(adapter: Adapter, base: BaseShape) -> None:
-    """The engine reads `q.proj` as an expression and so applies it to q_proj."""
-    adapter.config["alpha_pattern"] = {"q.proj": 50_000}
 
 
 @kind("factors_cancel")

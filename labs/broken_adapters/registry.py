@@ -13,13 +13,12 @@ KINDS: dict[str, Breaker] = {}
 CODES: dict[str, str] = {}
 
 
-def kind(code: str) -> Callable[[Breaker], Breaker]:
-    """Register a way to break an adapter and the finding that it must lead to."""
+def kind(code: str, *, name: str = "") -> Callable[[Breaker], Breaker]:
+    """Register a way to break an adapter, under its function's name or another, and what it must lead to."""
 
     def register(breaker: Breaker) -> Breaker:
-        name = breaker.__name__.strip("_")
-        KINDS[name] = breaker
-        CODES[name] = code
+        KINDS[name or breaker.__name__] = breaker
+        CODES[name or breaker.__name__] = code
         return breaker
 
     return register

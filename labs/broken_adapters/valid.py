@@ -13,9 +13,8 @@ from safetensors import safe_open
 from adapters.validation import BaseShape, Linear
 from labs.broken_adapters.parts import CONFIG, DTYPES, SERVED, WEIGHTS, Adapter, Array, Dice, Parts, name_of
 
-KINDS = (
-    ("q_proj", "v_proj"), ("q_proj", "k_proj", "v_proj", "o_proj"), ("gate_proj", "up_proj", "down_proj"), (),
-)  # fmt: skip
+ATTENTION = ("q_proj", "k_proj", "v_proj", "o_proj")
+KINDS = (("q_proj", "v_proj"), ATTENTION, ("gate_proj", "up_proj", "down_proj"), ())
 RANKS = (1, 2, 4, 8, 8, 8, 12, 16)
 LAYERS = 3
 HIDDEN = 32

@@ -1,10 +1,14 @@
 """Months, plans, shares and invoices of tests about money."""
 
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from io import BytesIO
 from uuid import uuid4
 
 import pytest
+from django.db import close_old_connections
+from django.test import Client
 from django.utils import timezone
 from pypdf import PdfReader
 
@@ -12,20 +16,36 @@ from billing.invoices import invoices
 from core import months
 from core.money import NANO
 from tenants.accounts.subscriptions import subscribe_tenant
+from tenants.api_keys.lifecycle import issue_key
 from tenants.metering.ledger import record_events
 from tenants.metering.plans import newest_plan_version
-from tenants.models import (
-    Plan,
-    PlanVersion,
-    Price,
-    PriceBook,
-    Subscription,
-    Tenant,
-)
+from tenants.models import Plan, PlanVersion, Price, PriceBook, Subscription, Tenant
 
 OCTOBER = datetime(2026, 10, 12, 12, tzinfo=UTC)
 PAYDAY = datetime(2026, 11, 3, tzinfo=UTC)
+NOVEMBER = datetime(2026, 11, 2, 1, tzinfo=UTC)
+LAST_MONTH = months.before(months.current())
+CENT = NANO // 100
 STYLE = uuid4()
+
+
+def api_client(tenant, *scopes):
+    """Return a program that calls the API with a new key."""
+    _, secret = issue_key(tenant, name="books", by=None, scopes=list(scopes))
+    return Client(headers={"Authorization": f"Bearer {secret}"})
+
+
+def run_at_once[Result](work: Callable[[], Result], count: int) -> list[Result]:
+    """Return what each of some threads made of the same work, which they do at once."""
+
+    def run(_: int) -> Result:
+        try:
+            return work()
+        finally:
+            close_old_connections()
+
+    with ThreadPoolExecutor(count) as pool:
+        return list(pool.map(run, range(count)))
 
 
 def share(author, percent, begins, style=STYLE):
@@ -35,10 +55,6 @@ def share(author, percent, begins, style=STYLE):
     Price.objects.create(book=book, **amounts)
     if percent:
         Price.objects.create(book=book, style=style, author=author, author_percent=percent, **amounts)
-
-
-NOVEMBER = datetime(2026, 11, 2, 1, tzinfo=UTC)
-CENT = NANO // 100
 
 
 def backdate(tenant):
@@ -69,7 +85,18 @@ def replace_version(version, plan, **terms):
     return PlanVersion.objects.create(plan=plan, number=plan.versions.count() + 1, **fields | terms)
 
 
-LAST_MONTH = months.before(months.current())
+def include(tenant, tokens):
+    """Put a workspace on a plan that includes so many tokens, from long ago."""
+    before = newest_plan_version("writer")
+    version = replace_version(before, before.plan, included_tokens=tokens)
+    Subscription.objects.filter(tenant=tenant).delete()
+    begins = datetime(2026, 1, 1, tzinfo=UTC)
+    Subscription.objects.create(tenant=tenant, plan_version=version, starts_at=begins)
+
+
+def bill(tenant, period="2026-10", at=NOVEMBER):
+    """Return the final invoice of a month."""
+    return invoices.finalize_invoice(invoices.draft_invoice(tenant, period), at)
 
 
 @pytest.fixture
@@ -87,7 +114,7 @@ def invoice(on_writer, event):
     """Acme's invoice of last month: $12.00, with a little usage that the plan includes."""
     at = months.bounds(LAST_MONTH)[0] + timedelta(days=3)
     record_events([event(on_writer, admitted_at=at, style_name="acme/noir")])
-    return invoices.finalize_invoice(invoices.draft_invoice(on_writer, LAST_MONTH))
+    return bill(on_writer, LAST_MONTH, timezone.now())
 
 
 def read(content: bytes) -> tuple[int, str]:

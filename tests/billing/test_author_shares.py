@@ -1,12 +1,10 @@
 """Authors' shares against an independent sum, repeats, two at once, and what people see of them."""
 
 from collections import defaultdict
-from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from uuid import uuid4
 
 import pytest
-from django.db import close_old_connections
 from django.db.models import Sum
 from django.urls import reverse
 from hypothesis import given
@@ -18,35 +16,15 @@ from billing import author_shares
 from billing.earned_shares import decide_shares
 from billing.reconciliation import compare_earnings
 from tenants.accounts.workspaces import create_tenant
-from tenants.api_keys.lifecycle import issue_key
-from tenants.metering import plans
 from tenants.metering.ledger import record_events
-from tenants.models import (
-    AuthorEarning,
-    CreditGrant,
-    Invoice,
-    LedgerEntry,
-    PlanVersion,
-    Subscription,
-    User,
-)
-from tests.billing.builders import OCTOBER, PAYDAY, STYLE, share
+from tenants.models import AuthorEarning, CreditGrant, Invoice, LedgerEntry, User
+from tests.billing.builders import OCTOBER, PAYDAY, STYLE, api_client, include, run_at_once, share
 from tests.tenants.conftest import make_event
-
-
-def pays_all(tenant):
-    """Put a workspace on a plan that includes no tokens: all of its usage is paid."""
-    before = plans.newest_plan_version("writer")
-    terms = {field.name: getattr(before, field.name) for field in PlanVersion._meta.concrete_fields}
-    version = PlanVersion.objects.create(**terms | {"id": None, "number": 99, "included_tokens": 0})
-    Subscription.objects.filter(tenant=tenant).delete()
-    begins = datetime(2026, 1, 1, tzinfo=UTC)
-    Subscription.objects.create(tenant=tenant, plan_version=version, starts_at=begins)
 
 
 @pytest.fixture
 def charlies(charlies):
-    pays_all(charlies)
+    include(charlies, 0)  # all of its usage is paid
     return charlies
 
 
@@ -77,7 +55,7 @@ class SharesAreExact(TestCase):
         for name in ("acme", "charlies"):
             user = User.objects.create_user(f"{name}@example.net")
             tenants[name] = create_tenant(user, name=name)
-        pays_all(tenants["charlies"])
+        include(tenants["charlies"], 0)
         for day, percent in enumerate(percents):
             share(tenants["acme"], percent, OCTOBER + timedelta(days=day))
         styles = {"shared": STYLE, "other": uuid4(), "base": None}
@@ -146,14 +124,7 @@ def test_two_payers_at_once_pay_once(acme, charlies, event, valkey):
     share(acme, 50, OCTOBER - timedelta(days=1))
     record_events([event(charlies, style=STYLE, admitted_at=OCTOBER)])
 
-    def pay(_):
-        try:
-            return author_shares.pay_due(PAYDAY)
-        finally:
-            close_old_connections()
-
-    with ThreadPoolExecutor(2) as pool:
-        assert sorted(pool.map(pay, range(2))) == [0, 1]
+    assert sorted(run_at_once(lambda: author_shares.pay_due(PAYDAY), 2)) == [0, 1]
     assert paid_to(acme) == AuthorEarning.objects.get().share_nanousd
 
 
@@ -169,28 +140,30 @@ def test_the_author_reads_what_it_earned_and_nobody_else_does(
     assert "acme/noir" not in charlie_client.get(reverse("billing:earnings")).text
 
 
-def test_programs_read_earnings_by_month_and_style(client, acme, charlies):
+def test_programs_read_earnings_by_month_and_style(acme, charlies):
     share(acme, 10, OCTOBER)
     for moment in (OCTOBER, OCTOBER + timedelta(days=30)):
         record_events([make_event(charlies, style=STYLE, admitted_at=moment, completion_tokens=50)])
     decide_shares(PAYDAY)
-    _, secret = issue_key(acme, name="books", by=None, scopes=["billing:read"])
-    options = {"headers": {"Authorization": f"Bearer {secret}"}}
-    months = "?first_period=2026-09&last_period=2026-11"
-    earned = client.get(f"/api/v1/earnings{months}", **options).json()
+    program = api_client(acme, "billing:read")
+
+    def read(first, last="2026-11"):
+        span = {"first_period": first, "last_period": last}
+        return program.get("/api/v1/earnings", span).json()
+
+    earned = read("2026-09")
     assert [row["period"] for row in earned["data"]] == ["2026-11", "2026-10"]
     booked = AuthorEarning.objects.aggregate(total=Sum("share_nanousd"))["total"]
     assert earned["total"]["share_nanousd"] == earned["unpaid_nanousd"] == booked > 0
     assert {row["style_id"] for row in earned["data"]} == {str(STYLE)}
     assert earned["payouts"] == []
-    october = client.get("/api/v1/earnings?first_period=2026-10&last_period=2026-10", **options).json()
+    october = read("2026-10", "2026-10")
     assert october["data"] == earned["data"][1:]
     author_shares.pay_due(PAYDAY)
-    paid = client.get(f"/api/v1/earnings{months}", **options).json()
-    assert paid["unpaid_nanousd"] == booked - october["total"]["share_nanousd"]
-    grant = CreditGrant.objects.get()
-    shown = client.get(f"/api/v1/earnings?first_period={grant.created_at:%Y-%m}", **options).json()
-    assert [one["amount_nanousd"] for one in shown["payouts"]] == [october["total"]["share_nanousd"]]
+    assert read("2026-09")["unpaid_nanousd"] == booked - october["total"]["share_nanousd"]
+    paid_in = f"{CreditGrant.objects.get().created_at:%Y-%m}"
+    [payout] = read(paid_in, paid_in)["payouts"]
+    assert payout["amount_nanousd"] == october["total"]["share_nanousd"]
 
 
 @pytest.mark.parametrize(
@@ -209,10 +182,8 @@ def test_a_span_that_makes_no_sense_is_refused(alice_client, query):
     assert alice_client.get(f"/api/v1/earnings?{query}").status_code == 400
 
 
-def test_a_key_without_the_scope_reads_no_earnings(client, acme):
-    _, secret = issue_key(acme, name="letters", by=None, scopes=["inference"])
-    answer = client.get("/api/v1/earnings", headers={"Authorization": f"Bearer {secret}"})
-    assert answer.status_code == 403
+def test_a_key_without_the_scope_reads_no_earnings(acme):
+    assert api_client(acme, "inference").get("/api/v1/earnings").status_code == 403
 
 
 def test_reconciling_finds_shares_that_are_not_what_the_events_make(acme, charlies):

@@ -15,34 +15,13 @@ from billing.invoices import invoices
 from tenants.accounts import members
 from tenants.accounts.access import Access
 from tenants.accounts.workspaces import create_tenant
-from tenants.metering import plans
 from tenants.metering.credits import grant_credit
 from tenants.metering.ledger import record_events
-from tenants.models import (
-    AuthorEarning,
-    Invoice,
-    Membership,
-    PlanVersion,
-    Subscription,
-    Tenant,
-    User,
-)
-from tests.billing.builders import OCTOBER, PAYDAY, STYLE, share
+from tenants.models import AuthorEarning, Invoice, Membership, Tenant, User
+from tests.billing.builders import OCTOBER, PAYDAY, STYLE, include, share
 from tests.tenants.conftest import make_event
 
 pytestmark = pytest.mark.django_db
-
-
-def include(tenant, tokens):
-    """Put a workspace on a plan that includes so many tokens, from long ago."""
-    before = plans.newest_plan_version("writer")
-    terms = {field.name: getattr(before, field.name) for field in PlanVersion._meta.concrete_fields}
-    terms |= {"id": None, "number": uuid4().int % 10**8 + 100, "included_tokens": tokens}
-    version = PlanVersion.objects.create(**terms)
-    Subscription.objects.filter(tenant=tenant).delete()
-    return Subscription.objects.create(
-        tenant=tenant, plan_version=version, starts_at=datetime(2026, 1, 1, tzinfo=UTC)
-    )
 
 
 def use(tenant, tokens, *, at=OCTOBER, style=STYLE):
@@ -51,7 +30,7 @@ def use(tenant, tokens, *, at=OCTOBER, style=STYLE):
     return event.cost_nanousd
 
 
-def bill(tenant, state="paid"):
+def bill_october(tenant, state="paid"):
     """Draft October's invoice, and bring it so far."""
     Tenant.objects.update(created_at=datetime(2026, 1, 1, tzinfo=UTC))  # who is newer owes nothing
     invoices.draft_month("2026-10", [tenant.pk])
@@ -100,14 +79,14 @@ def test_only_the_paid_part_of_a_month_earns(author, customer):
 @pytest.mark.parametrize(("state", "part"), [("finalized", 0), ("void", 0), ("paid", 7), ("draft", 7)])
 def test_an_invoice_that_is_not_paid_earns_nothing_until_it_is(author, customer, state, part):
     cost = use(customer, 2000)
-    assert bill(customer, state).state == state
+    assert bill_october(customer, state).state == state
     decide_shares(PAYDAY)
     assert earned() == [cost * 20 // 100 * part // 10]
 
 
 def test_a_late_payment_counts_with_the_next_payout(author, customer):
     use(customer, 2000)
-    invoice = bill(customer, "finalized")
+    invoice = bill_october(customer, "finalized")
     assert author_shares.pay_due(PAYDAY) == 0
     invoices.pay_invoice(invoice, actor="op", reason="Transfer")
     assert author_shares.pay_due(datetime(2026, 12, 3, tzinfo=UTC)) == 1
@@ -115,11 +94,9 @@ def test_a_late_payment_counts_with_the_next_payout(author, customer):
 
 def test_promotional_credits_pay_no_author(author, customer):
     cost = use(customer, 2000)
-    grant_credit(
-        customer, cost // 10, source="promotion", source_id="gift", reason="Try it", actor="op",
-        now=OCTOBER,
-    )  # fmt: skip
-    bill(customer)
+    gift = {"source": "promotion", "source_id": "gift", "reason": "Try it", "actor": "op"}
+    grant_credit(customer, cost // 10, now=OCTOBER, **gift)
+    bill_october(customer)
     decide_shares(PAYDAY)
     assert earned() == [cost * 20 // 100 * 6 // 10]
 
@@ -154,13 +131,6 @@ def time_machine_of_leaving(customer, charlie):
         customer.former_members.update(left_at=at)
 
     return leave
-
-
-def test_what_was_earned_under_the_earlier_rule_stays(author, charlies):
-    use(charlies, 500)
-    AuthorEarning.objects.update(earned_nanousd=77, is_final=True)
-    assert decide_shares(PAYDAY) == 0
-    assert earned() == [77]
 
 
 class EarnedPartsAreExact(TestCase):

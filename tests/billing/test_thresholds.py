@@ -4,15 +4,14 @@ import threading
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from django.db import connection
 
-from billing import thresholds
+from billing import tasks, thresholds
 from tenants.api_keys.lifecycle import playground_key
 from tenants.events import outbox
 from tenants.metering.credits import grant_credit
 from tenants.metering.ledger import record_events
-from tenants.metering.plans import newest_plan_version
-from tenants.models import CreditGrant, OutboxEvent, PlanVersion, ReachedThreshold, Subscription, Tenant
+from tenants.models import CreditGrant, OutboxEvent, PlanVersion, ReachedThreshold, Tenant
+from tests.billing.builders import put_on, run_at_once
 
 NOW = datetime(2026, 11, 12, 12, tzinfo=UTC)
 pytestmark = pytest.mark.django_db
@@ -25,13 +24,8 @@ def presented(monkeypatch) -> None:
 
 @pytest.fixture
 def a_thousand_tokens(acme) -> None:
-    """Acme may use a thousand tokens a month."""
-    free = newest_plan_version("free")
-    limits = {"plan": free.plan, "number": 99, "monthly_tokens": 1_000}
-    copied = ("requests_per_minute", "tokens_per_minute", "parallel_requests", "max_output_tokens")
-    limits |= {name: getattr(free, name) for name in copied}
-    version = PlanVersion.objects.create(private_styles=free.private_styles, **limits)
-    Subscription.objects.filter(tenant=acme).update(plan_version=version, starts_at=NOW - timedelta(days=9))
+    """Acme may use a thousand tokens a month, of which none is included."""
+    put_on(acme, monthly_tokens=1_000, included_tokens=0)
 
 
 @pytest.fixture
@@ -61,14 +55,13 @@ def test_each_threshold_is_told_once_a_month(a_thousand_tokens, use, acme):
     assert thresholds.check_thresholds(NOW) == 0
     told = OutboxEvent.objects.filter(facts__measure="tokens").earliest("created_at")
     assert (told.tenant, told.type) == (acme, "usage.threshold_reached")
-    assert told.facts == {
-        "period": "2026-11", "measure": "tokens", "percent": 50, "used_tokens": 500, "limit_tokens": 1000,
-        "max_tokens": 1000, "overage": "credits",
-    }  # fmt: skip
+    reached_half = {"measure": "tokens", "percent": 50, "used_tokens": 500, "limit_tokens": 1000}
+    allowance = {"max_tokens": 1000, "overage": "credits"}
+    assert told.facts == {"period": "2026-11", **reached_half, **allowance}
 
 
 def test_tokens_are_the_included_ones_and_the_cap_is_told_too(a_thousand_tokens, use):
-    PlanVersion.objects.filter(number=99).update(included_tokens=200)
+    PlanVersion.objects.filter(plan="trial").update(included_tokens=200)
     assert use(100) == [50]
     assert use(100) == [50, 80, 100]
     assert use(599) == [50, 80, 100]
@@ -82,14 +75,11 @@ def test_tokens_are_the_included_ones_and_the_cap_is_told_too(a_thousand_tokens,
     assert (told.facts["max_tokens"], told.facts["overage"]) == (1000, "credits")
 
 
-def test_a_new_month_begins_anew(a_thousand_tokens, use):
+def test_a_new_month_begins_anew_and_one_leap_passes_several(a_thousand_tokens, use):
     assert use(500) == [50]
     assert use(400, at=NOW + timedelta(days=30)) == [50]
     assert use(100, at=NOW + timedelta(days=30)) == [50, 50]
-
-
-def test_one_leap_passes_several(a_thousand_tokens, use):
-    assert use(850) == [50, 80]
+    assert use(850, at=NOW + timedelta(days=60)) == [50, 50, 50, 80]
 
 
 def test_the_budget_counts_what_was_spent_and_none_is_no_limit(use, acme, charlies):
@@ -113,16 +103,9 @@ def test_two_processes_at_once_tell_it_once(a_thousand_tokens, event, acme):
 
     def check() -> None:
         together.wait(timeout=30)
-        try:
-            thresholds.check_thresholds(NOW)
-        finally:
-            connection.close()
+        thresholds.check_thresholds(NOW)
 
-    threads = [threading.Thread(target=check) for _ in range(4)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(timeout=30)
+    run_at_once(check, 4)
     assert sorted(reached()) == [50, 80, 100]
 
 
@@ -136,7 +119,7 @@ def test_many_workspaces_take_a_few_queries(event, acme, charlies, django_assert
 def test_what_is_known_of_months_long_over_is_deleted(a_thousand_tokens, use):
     use(500)
     ReachedThreshold.objects.update(created_at=NOW - timedelta(days=365))
-    thresholds.prune_thresholds()
+    tasks.prune_payments()
     assert not ReachedThreshold.objects.exists()
 
 

@@ -1,7 +1,6 @@
 """What if: a month under other prices, against the same sum made from the raw events."""
 
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
 
 import pytest
 from django.urls import reverse
@@ -10,9 +9,9 @@ from billing.invoices import invoices
 from billing.what_if import compare_prices
 from core.money import usd
 from tenants.metering.ledger import record_events
-from tenants.models import LedgerEntry, Price, PriceBook, Subscription, Tenant
+from tenants.models import LedgerEntry, Price, PriceBook
+from tests.billing.builders import OCTOBER, backdate
 
-OCTOBER = datetime(2026, 10, 12, 12, tzinfo=UTC)
 PERIOD = "2026-10"
 NEW = (300, 30, 900)
 
@@ -23,8 +22,7 @@ def october(acme, charlies, event):
     price = {"input_nanousd": 500, "cached_input_nanousd": 50, "output_nanousd": 5000}
     book = PriceBook.objects.get()
     for tenant in (acme, charlies):
-        Tenant.objects.filter(pk=tenant.pk).update(created_at=OCTOBER - timedelta(days=10))
-        Subscription.objects.filter(tenant=tenant).update(starts_at=OCTOBER - timedelta(days=10))
+        backdate(tenant)
     events = []
     for number in range(12):
         facts = {"admitted_at": OCTOBER, "prompt_tokens": 40_000 + number, "completion_tokens": 900 * number}

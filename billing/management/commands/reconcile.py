@@ -6,13 +6,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError
 
 from billing.counters import compare_counters, compare_pools
-from billing.reconciliation import (
-    compare_credits,
-    compare_earnings,
-    compare_invoices,
-    compare_usage,
-    has_earnings_to_compare,
-)
+from billing.reconciliation import compare_credits, compare_earnings, compare_invoices, compare_usage
 from core import months, valkey
 
 
@@ -38,11 +32,6 @@ class Command(BaseCommand):
         found += compare_pools(valkey.client(), period)
         for disagreement in found:
             self.stdout.write(str(disagreement))
-        if not has_earnings_to_compare(period):
-            self.stdout.write(
-                f"Authors' shares for {period} were not compared: the month was archived by a release "
-                "that didn't store earnings per request."
-            )
         if found:
             raise CommandError(f"{len(found)} mismatches for {period}")
         self.stdout.write(f"No mismatches for {period}.")

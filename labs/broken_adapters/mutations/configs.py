@@ -4,11 +4,14 @@ from typing import Any
 
 from labs.broken_adapters.parts import Dice, Parts
 
-ODD: list[Any] = [
-    None, True, False, 0, 1, -1, 0.5, -0.0, 1e308, 1e-320, 2**31, 2**63, 10**300, "", "x", "8", "none", "NaN",
-    "\x00", "\u202e", "é" * 200, "true", [], {}, [[]], [None], [0], ["q_proj"], {"": 0}, {"q_proj": 8},
-    {"q_proj": None}, {"a": {"b": {"c": []}}}, ["\ud800"],
-]  # fmt: skip
+ODD_NUMBERS = [0, 1, -1, 0.5, -0.0, 1e308, 1e-320, 2**31, 2**63, 10**300]
+ODD_TEXTS = ["", "x", "8", "none", "NaN", "\x00", "\u202e", "é" * 200, "true"]
+ODD_LISTS: list[Any] = [[], {}, [[]], [None], [0], ["q_proj"]]
+ODD_OBJECTS: list[Any] = [{"": 0}, {"q_proj": 8}, {"q_proj": None}, {"a": {"b": {"c": []}}}, ["\ud800"]]
+ODD: list[Any] = [None, True, False, *ODD_NUMBERS, *ODD_TEXTS, *ODD_LISTS, *ODD_OBJECTS]
+INITIAL_WEIGHTS = ["gaussian", "EVA", "orthogonal", "mica", "pissa", "pissa_niter_16", "olora"]
+CHANGING_WEIGHTS = ["corda", "loftq", "lora_ga", "unknown"]
+EXCLUDED_NAMES = ["lm_head", ["lm_head"], ["q_proj"], r".*layers\.0\..*", ["model.layers.0.mlp.up_proj"]]
 
 # What people, tools and later versions of PEFT write there.
 FIELDS: dict[str, list[Any]] = {
@@ -30,15 +33,10 @@ FIELDS: dict[str, list[Any]] = {
     "lora_bias": [False, True, None],
     "qalora_group_size": [16, 0, None],
     "modules_to_save": [None, [], ["lm_head"], ["classifier", "score"], "lm_head"],
-    "init_lora_weights": [
-        True, False, None, "gaussian", "EVA", "orthogonal", "mica", "pissa", "pissa_niter_16", "olora",
-        "corda", "loftq", "lora_ga", "unknown",
-    ],
+    "init_lora_weights": [True, False, None, *INITIAL_WEIGHTS, *CHANGING_WEIGHTS],
     "layers_to_transform": [None, [], 0, 3, [0, 1, 2], list(range(100)), [-1], ["0"], [0.0], True],
     "layers_pattern": [None, "layers", ["layers", "h"], "", "(a+)+$"],
-    "exclude_modules": [
-        None, [], "lm_head", ["lm_head"], ["q_proj"], r".*layers\.0\..*", ["model.layers.0.mlp.up_proj"],
-    ],
+    "exclude_modules": [None, [], *EXCLUDED_NAMES],
     "target_parameters": [None, [], ["mlp.experts.gate_up_proj"]],
     "trainable_token_indices": [None, [], [1, 2], {"embed_tokens": [1]}],
     "layer_replication": [None, [], [[0, 4], [2, 5]]],
@@ -59,21 +57,25 @@ FIELDS: dict[str, list[Any]] = {
     "load_in_4bit": [False, True],
     "vllm_lora_scaling_factor": [1e12, 0, "x", None],
     "vllm_max_position_embeddings": [1, 10**9, None],
-}  # fmt: skip
-TARGETS: list[Any] = [
-    "all-linear", r".*_proj", r"model\.layers\.\d+\..*", "(a|a)*$", "", [], None, ["q_proj"],
-    ["q_proj", "v_proj"], ["lm_head"], ["embed_tokens", "q_proj"], ["Q_PROJ"], [""], ["q_proj", 1],
-    {"q_proj": True}, [["q_proj"]],
-]  # fmt: skip
-NAMES = [
-    "{base}", "somebody/{base}", "/models/{base}/", "models--a--{base}/snapshots/0a1b", r"C:\models\{base}",
-    "{base}-bnb-4bit", "{base}-AWQ", "{base}-FP8", "  {base}  ", "{base}/", "//{base}//", "{base}-4-bit",
-    "", " ", "/", "Llama-3.1-8B", "{base}\x00", "{base}{base}", "-{base}", "{base}-", "_" * 50_000,
-]  # fmt: skip
+}
+TARGET_TEXTS = ["all-linear", r".*_proj", r"model\.layers\.\d+\..*", "(a|a)*$", ""]
+TARGET_LISTS: list[Any] = [
+    ["q_proj"],
+    ["q_proj", "v_proj"],
+    ["lm_head"],
+    ["embed_tokens", "q_proj"],
+    ["Q_PROJ"],
+]
+TARGET_FAULTS: list[Any] = [[""], ["q_proj", 1], {"q_proj": True}, [["q_proj"]]]
+TARGETS: list[Any] = [*TARGET_TEXTS, [], None, *TARGET_LISTS, *TARGET_FAULTS]
+NAMES_OF_HUBS = ["{base}", "somebody/{base}", "/models/{base}/", "models--a--{base}/snapshots/0a1b"]
+NAMES_OF_FORMS = [r"C:\models\{base}", "{base}-bnb-4bit", "{base}-AWQ", "{base}-FP8"]
+NAMES_WITH_SIGNS = ["  {base}  ", "{base}/", "//{base}//", "{base}-4-bit", "", " ", "/", "Llama-3.1-8B"]
+NAMES_WITH_MORE = ["{base}\x00", "{base}{base}", "-{base}", "{base}-", "_" * 50_000]
+NAMES = [*NAMES_OF_HUBS, *NAMES_OF_FORMS, *NAMES_WITH_SIGNS, *NAMES_WITH_MORE]
 WORDS = ("q_proj", "v_proj", "mlp", "self_attn.q_proj", "layers.0.mlp.up_proj", "lm_head", "")
-EXPRESSIONS = (
-    "{}", "{}", "{}", "^{}", "{}$", ".*{}", "(a+)+{}", "{}.", ".{}", "[", "{}\n", "é{}", "{}|.*", "{}{{1,9}}",
-)  # fmt: skip
+PLAIN_EXPRESSIONS = ("{}", "{}", "{}", "^{}", "{}$", ".*{}", "(a+)+{}", "{}.", ".{}")
+EXPRESSIONS = (*PLAIN_EXPRESSIONS, "[", "{}\n", "é{}", "{}|.*", "{}{{1,9}}")
 UNKNOWN = ("use_newlora", "use_", "x", "", "é", "\ud800", "__class__", "self", "r ", "R", "a" * 9000)
 
 
@@ -159,8 +161,16 @@ def _key(dice: Dice) -> str:
     return dice.choice(EXPRESSIONS).format(dice.choice(WORDS))
 
 
-MUTATIONS = [
-    set_field, set_field, set_field, set_rank, set_alpha, stabilise, set_odd_value, set_odd_value,
-    set_unknown_field, drop_field, set_targets, set_base_name, add_rank_pattern, add_alpha_pattern,
-    add_many_patterns, pad_config,
-]  # fmt: skip
+FIELD_MUTATIONS = [
+    set_field,
+    set_field,
+    set_field,
+    set_rank,
+    set_alpha,
+    stabilise,
+    set_odd_value,
+    set_odd_value,
+]
+NAME_MUTATIONS = [set_unknown_field, drop_field, set_targets, set_base_name]
+PATTERN_MUTATIONS = [add_rank_pattern, add_alpha_pattern, add_many_patterns, pad_config]
+MUTATIONS = [*FIELD_MUTATIONS, *NAME_MUTATIONS, *PATTERN_MUTATIONS]

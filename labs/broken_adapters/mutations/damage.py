@@ -5,10 +5,8 @@ from collections.abc import Callable
 
 from labs.broken_adapters.parts import Dice, Files
 
-MARKS = (
-    b"PK\x03\x04", b"\x80\x04\x95", b"GGUF", b"\x1f\x8b\x08", b"\x93NUMPY",
-    b"version https://git-lfs.github.com/spec/v1\n",
-)  # fmt: skip
+GIT_LFS_MARK = b"version https://git-lfs.github.com/spec/v1\n"
+MARKS = (b"PK\x03\x04", b"\x80\x04\x95", b"GGUF", b"\x1f\x8b\x08", b"\x93NUMPY", GIT_LFS_MARK)
 
 
 def flip_header_bits(files: Files, dice: Dice) -> None:
@@ -93,10 +91,9 @@ def mark_as_other(files: Files, dice: Dice) -> None:
 def encode_config_otherwise(files: Files, dice: Dice) -> None:
     """Write the config in another encoding, or as another file."""
     text = files.config.decode(errors="replace")
-    kinds = [
-        text.encode("utf-16"), text.encode("utf-8-sig"), text.encode("latin-1", "replace") + b"\xe9", b"",
-        bytes(files.weights[:3000]), files.config + b"\x00", b"\xff" * 10, files.config * 2,
-    ]  # fmt: skip
+    encoded = [text.encode("utf-16"), text.encode("utf-8-sig"), text.encode("latin-1", "replace") + b"\xe9"]
+    others = [b"", bytes(files.weights[:3000]), files.config + b"\x00", b"\xff" * 10, files.config * 2]
+    kinds = [*encoded, *others]
     files.config[:] = dice.choice(kinds)
 
 
@@ -110,8 +107,7 @@ def _either(files: Files, dice: Dice) -> bytearray:
     return files.weights if dice.random() < 0.8 else files.config
 
 
-MUTATIONS = [
-    flip_header_bits, flip_header_bits, flip_data_bits, flip_data_bits, flip_data_bits, flip_config_bits,
-    cut_end, remove_bytes, insert_bytes, overwrite, overwrite_small_parts, overwrite_small_parts, move_bytes,
-    move_bytes, lie_about_length, mark_as_other, encode_config_otherwise,
-]  # fmt: skip
+FLIPS = [flip_header_bits] * 2 + [flip_data_bits] * 3 + [flip_config_bits]
+LENGTHS = [cut_end, remove_bytes, insert_bytes]
+CONTENTS = [overwrite, overwrite_small_parts, overwrite_small_parts, move_bytes, move_bytes]
+MUTATIONS = [*FLIPS, *LENGTHS, *CONTENTS, lie_about_length, mark_as_other, encode_config_otherwise]

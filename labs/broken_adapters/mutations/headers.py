@@ -8,13 +8,11 @@ from typing import Any
 from labs.broken_adapters.parts import DTYPES, Dice, Layout, Texts
 
 NUMBERS: list[Any] = [-1, -2, 0, 1, 7, True, None, 8.0, 1e3, "8", [], 2**31, 2**53, 2**63, 2**64, 10**4000]
-DTYPE_NAMES = [
-    *DTYPES, "F16", "F16", "BF16", "F8_E8M0", "F4", "C64", "U16", "bf16", "torch.bfloat16", "", None, 16,
-]  # fmt: skip
-SHAPES: list[Any] = [
-    [], [0], [8], [8, -576], [8, 576, 1], [1, 8, 576], [576, 8], [0, 576], [2**32, 2**32], [2**53],
-    [True, 576], [8.0, 576], "8x576", None, {}, [1] * 9, [9_000_000_000] * 60, [[8, 576]],
-]  # fmt: skip
+RARE_DTYPES = ["F8_E8M0", "F4", "C64", "U16"]
+DTYPE_NAMES = [*DTYPES, "F16", "F16", "BF16", *RARE_DTYPES, "bf16", "torch.bfloat16", "", None, 16]
+WRONG_SHAPES: list[Any] = [[], [0], [8], [8, -576], [8, 576, 1], [1, 8, 576], [576, 8], [0, 576]]
+HUGE_SHAPES: list[Any] = [[2**32, 2**32], [2**53], [True, 576], [8.0, 576], "8x576", None, {}]
+SHAPES: list[Any] = [*WRONG_SHAPES, *HUGE_SHAPES, [1] * 9, [9_000_000_000] * 60, [[8, 576]]]
 SPELLINGS = [".0", "e0", "E+0", ".5", "0", "n", "_0", " 1", "e999", "٨"]  # behind a number
 NAMES = ["", "\x00", "é", "\ud800", "x" * 100_000, "__metadata__", "\u202e", "." * 5000, ".lora_A" * 5000]
 ODD = ['"', "'", ",", "}", "{", "[", "\\", "\x00", "\t", "\ufeff", "//", "é", "\x7f", "\\ud800"]
@@ -186,12 +184,9 @@ def _respell(texts: Texts, dice: Dice, pattern: str, change: Callable[[str], str
         setattr(texts, field, text[: found.start()] + change(found[0]) + text[found.end() :])
 
 
-ENTRY_MUTATIONS = [
-    rename_entry, lie_about_shape, lie_about_dtype, lie_about_dtype, reinterpret_all, lie_about_offsets,
-    swap_places, swap_places, share_place, shuffle_entries, shuffle_entries, repeat_entry, spoil_entry,
-    hide_bytes,
-]  # fmt: skip
-TEXT_MUTATIONS = [
-    respell_number, escape_letter, escape_letter, spoil_text, add_blanks, add_blanks, indent, repeat_key,
-    nest, nest, replace_text,
-]  # fmt: skip
+LIES = [lie_about_shape, lie_about_dtype, lie_about_dtype, reinterpret_all, lie_about_offsets]
+PLACES = [swap_places, swap_places, share_place, shuffle_entries, shuffle_entries]
+ENTRY_MUTATIONS = [rename_entry, *LIES, *PLACES, repeat_entry, spoil_entry, hide_bytes]
+SPELLING_MUTATIONS = [respell_number, escape_letter, escape_letter, spoil_text]
+LAYOUT_MUTATIONS = [add_blanks, add_blanks, indent, repeat_key, nest, nest]
+TEXT_MUTATIONS = [*SPELLING_MUTATIONS, *LAYOUT_MUTATIONS, replace_text]

@@ -5,25 +5,39 @@ import numpy as np
 from labs.broken_adapters.parts import DTYPES, PREFIX, SERVED, Dice, Parts, name_of
 
 RENAMES = [
-    ("q_proj", "qkv_proj"), ("gate_proj", "gate_up_proj"), ("v_proj", "k_proj"), ("mlp", "MLP"),
-    ("layers.0.", "layers.00."), ("layers.1.", "layers.1001."), ("layers.2.", "layers.-2."),
-    ("layers.3.", "layers.3 ."), ("self_attn", "self_attn.self_attn"), (".weight", ".default.weight"),
-    (".weight", ".weight "), ("lora_A", "lora_a"), ("lora_B", "lora_C"), (PREFIX, ""), (PREFIX, PREFIX * 2),
-    (PREFIX, "base_model."), (PREFIX, "module." + PREFIX), ("model.layers", "layers"),
-    ("o_proj", "\u043e_proj"), ("down_proj", "down_proj\x00"), (".lora_B", ".base_layer.lora_B"),
+    *[("q_proj", "qkv_proj"), ("gate_proj", "gate_up_proj"), ("v_proj", "k_proj"), ("mlp", "MLP")],
+    *[("layers.0.", "layers.00."), ("layers.1.", "layers.1001."), ("layers.2.", "layers.-2.")],
+    *[("layers.3.", "layers.3 ."), ("self_attn", "self_attn.self_attn"), (".weight", ".default.weight")],
+    *[
+        (".weight", ".weight "),
+        ("lora_A", "lora_a"),
+        ("lora_B", "lora_C"),
+        (PREFIX, ""),
+        (PREFIX, PREFIX * 2),
+    ],
+    *[(PREFIX, "base_model."), (PREFIX, "module." + PREFIX), ("model.layers", "layers")],
+    *[("o_proj", "\u043e_proj"), ("down_proj", "down_proj\x00"), (".lora_B", ".base_layer.lora_B")],
     (".lora_A.", ".lora_embedding_A."),
-]  # fmt: skip
+]
 STRANGERS = [
-    "{prefix}model.embed_tokens.lora_embedding_A", "{prefix}lm_head.lora_A.weight",
-    "{module}.lora_magnitude_vector", "{module}.lora_B.bias", "{module}.weight", "{module}.base_layer.weight",
-    "{prefix}model.norm.weight", "{prefix}model.layers.0.self_attn.rotary_emb.inv_freq", "prompt_embeddings",
-    "", "é", "{prefix}.lora_A.weight", "{prefix}model.layers.0.lora_A.weight",
-    "{module}.modules_to_save.weight", "__metadata__x",
-]  # fmt: skip
-METADATA = [
-    None, {}, {"format": "np"}, {"format": "pt", "é\u202e": "\x00"}, {"x": "y" * 200_000}, {"format": 1},
-    {"a": None}, {"a": ["b"]}, {"a": {"b": "c"}}, {"\ud800": "x"},
-]  # fmt: skip
+    "{prefix}model.embed_tokens.lora_embedding_A",
+    "{prefix}lm_head.lora_A.weight",
+    "{module}.lora_magnitude_vector",
+    "{module}.lora_B.bias",
+    "{module}.weight",
+    "{module}.base_layer.weight",
+    "{prefix}model.norm.weight",
+    "{prefix}model.layers.0.self_attn.rotary_emb.inv_freq",
+    "prompt_embeddings",
+    "",
+    "é",
+    "{prefix}.lora_A.weight",
+    "{prefix}model.layers.0.lora_A.weight",
+    "{module}.modules_to_save.weight",
+    "__metadata__x",
+]
+TEXTS = [None, {}, {"format": "np"}, {"format": "pt", "é\u202e": "\x00"}, {"x": "y" * 200_000}]
+METADATA = [*TEXTS, {"format": 1}, {"a": None}, {"a": ["b"]}, {"a": {"b": "c"}}, {"\ud800": "x"}]
 
 
 def keep_some_layers(parts: Parts, dice: Dice) -> None:
@@ -95,10 +109,9 @@ def reshape(parts: Parts, dice: Dice) -> None:
     """Give tensors another shape, with as many values or with one row less or more."""
     for name in dice.some(parts.tensors, 3):
         tensor = np.atleast_2d(parts.tensors[name])
-        shapes = [
-            tensor.T, tensor.reshape(-1), tensor[None], tensor[..., None], tensor[:0], tensor[:-1],
-            tensor[..., :-1], np.concatenate([tensor, tensor]),
-        ]  # fmt: skip
+        turned = [tensor.T, tensor.reshape(-1), tensor[None], tensor[..., None]]
+        cut = [tensor[:0], tensor[:-1], tensor[..., :-1]]
+        shapes = [*turned, *cut, np.concatenate([tensor, tensor])]
         parts.tensors[name] = dice.choice(shapes).copy()
 
 
@@ -157,8 +170,7 @@ def _set_rank(parts: Parts, module: str, rank: int) -> None:
     parts.put(module, "B", np.tile(b, (1, times))[:, :rank])
 
 
-MUTATIONS = [
-    keep_some_layers, drop_pairs, drop_one, swap_pairs, repeat_pair, rename, add_stranger, reorder, reshape,
-    cast_all, cast_some, cast_strangely, set_ranks_by_pattern, set_ranks_by_pattern, set_rank_everywhere,
-    set_metadata,
-]  # fmt: skip
+PRESENCE = [keep_some_layers, drop_pairs, drop_one, swap_pairs, repeat_pair, rename, add_stranger]
+FORMS = [reorder, reshape, cast_all, cast_some, cast_strangely]
+RANKS = [set_ranks_by_pattern, set_ranks_by_pattern, set_rank_everywhere]
+MUTATIONS = [*PRESENCE, *FORMS, *RANKS, set_metadata]

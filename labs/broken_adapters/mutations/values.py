@@ -126,7 +126,6 @@ def _scale(config: dict[str, Any]) -> float:
     return float(alpha) / (math.sqrt(rank) if config.get("use_rslora") is True else rank)
 
 
-MUTATIONS = [
-    scale_all, scale_some, shift_between_factors, let_factors_cancel, go_to_bound, go_to_bound, push_one_way,
-    put_values, put_values, zero_some, add_noise,
-]  # fmt: skip
+SCALES = [scale_all, scale_some, shift_between_factors, let_factors_cancel]
+BOUNDS = [go_to_bound, go_to_bound, push_one_way]
+MUTATIONS = [*SCALES, *BOUNDS, put_values, put_values, zero_some, add_noise]

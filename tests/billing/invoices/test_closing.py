@@ -1,10 +1,8 @@
 """A month is closed some workspaces at a time: by any number of workers, each invoice once."""
 
-from concurrent.futures import ThreadPoolExecutor
 from threading import Barrier
 
 import pytest
-from django.db import close_old_connections
 
 from billing import tasks
 from billing.invoices import closing, invoices
@@ -13,7 +11,7 @@ from tenants.accounts.workspaces import create_tenant
 from tenants.metering import credits
 from tenants.metering.credits import grant_credit
 from tenants.models import Invoice, User
-from tests.billing.builders import NOVEMBER, OCTOBER, backdate, put_on
+from tests.billing.builders import NOVEMBER, OCTOBER, backdate, put_on, run_at_once
 
 PERIOD = "2026-10"
 
@@ -104,18 +102,14 @@ def test_two_workers_with_the_same_batch_draft_and_finalize_each_invoice_once(si
     together = Barrier(2)
 
     def close() -> int:
-        try:
-            together.wait(timeout=20)
-            drafted = invoices.draft_month(PERIOD, tenant_ids)
-            together.wait(timeout=20)
-            Invoice.objects.filter(state="draft").update(created_at=OCTOBER)
-            together.wait(timeout=20)
-            closing.finalize(NOVEMBER, list(Invoice.objects.values_list("pk", flat=True)))
-            return drafted
-        finally:
-            close_old_connections()
+        together.wait(timeout=20)
+        drafted = invoices.draft_month(PERIOD, tenant_ids)
+        together.wait(timeout=20)
+        Invoice.objects.filter(state="draft").update(created_at=OCTOBER)
+        together.wait(timeout=20)
+        closing.finalize(NOVEMBER, list(Invoice.objects.values_list("pk", flat=True)))
+        return drafted
 
-    with ThreadPoolExecutor(2) as pool:
-        drafted = [done.result() for done in [pool.submit(close) for _ in range(2)]]
+    drafted = run_at_once(close, 2)
     assert sum(drafted) == 6, "neither drafts anew what the other one has"
     assert sorted(Invoice.objects.values_list("number", flat=True)) == [1, 2, 3, 4, 5, 6]

@@ -1,12 +1,11 @@
 """Invoices against an independent computation from the raw events, repeats, crashes, and two at once."""
 
 from collections import defaultdict
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from django.db import IntegrityError, close_old_connections, transaction
+from django.db import IntegrityError, transaction
 from django.db.models import Sum
 from django.utils import timezone
 from hypothesis import given
@@ -31,7 +30,7 @@ from tenants.models import (
     UsageEvent,
     User,
 )
-from tests.billing.builders import CENT, NOVEMBER, OCTOBER, backdate, put_on
+from tests.billing.builders import CENT, NOVEMBER, OCTOBER, backdate, bill, put_on, run_at_once
 from tests.tenants.conftest import make_event
 
 
@@ -39,6 +38,13 @@ from tests.tenants.conftest import make_event
 def spring_acme(acme):
     """Acme as it was in October already."""
     return backdate(acme)
+
+
+@pytest.fixture
+def owing(spring_acme):
+    """Acme on a plan whose fee is $5."""
+    put_on(spring_acme, monthly_fee_nanousd=5 * NANO)
+    return spring_acme
 
 
 def expected_total(events, *, fee, included):
@@ -113,14 +119,14 @@ class TestAgainstRawEvents(TestCase):
 def test_usage_that_comes_after_the_invoice_is_on_the_next_one(spring_acme, event):
     record_events([event(spring_acme, admitted_at=OCTOBER, prompt_tokens=10_000, completion_tokens=90_000)])
     put_on(spring_acme, included_tokens=0)
-    invoices.finalize_invoice(invoices.draft_invoice(spring_acme, "2026-10"), NOVEMBER)
+    bill(spring_acme)
     record_events([event(spring_acme, admitted_at=OCTOBER, prompt_tokens=0, completion_tokens=50_000)])
     late = invoices.preview_invoice(spring_acme, "2026-11")
     assert [(line.period, line.quantity) for line in late.lines if line.kind == "usage"] == [
         ("2026-10", 50_000)
     ]
     december = datetime(2026, 12, 2, tzinfo=UTC)
-    invoices.finalize_invoice(invoices.draft_invoice(spring_acme, "2026-11"), december)
+    bill(spring_acme, "2026-11", december)
     assert invoices.preview_invoice(spring_acme, "2026-12").lines == []
     total = Invoice.objects.aggregate(total=Sum("total_nanousd"))["total"]
     assert total == LedgerEntry.objects.aggregate(total=Sum("amount_nanousd"))["total"]
@@ -129,7 +135,7 @@ def test_usage_that_comes_after_the_invoice_is_on_the_next_one(spring_acme, even
 def test_late_usage_meets_the_allowance_of_its_own_month(spring_acme, event):
     put_on(spring_acme, included_tokens=150_000)
     record_events([event(spring_acme, admitted_at=OCTOBER, prompt_tokens=0, completion_tokens=100_000)])
-    invoices.finalize_invoice(invoices.draft_invoice(spring_acme, "2026-10"), NOVEMBER)
+    bill(spring_acme)
     record_events([event(spring_acme, admitted_at=OCTOBER, prompt_tokens=0, completion_tokens=100_000)])
     november = datetime(2026, 11, 20, tzinfo=UTC)
     record_events([event(spring_acme, admitted_at=november, prompt_tokens=0, completion_tokens=150_000)])
@@ -142,7 +148,7 @@ def test_late_usage_meets_the_allowance_of_its_own_month(spring_acme, event):
 def test_usage_that_is_two_months_late_is_charged_too(spring_acme, event):
     put_on(spring_acme, included_tokens=0, monthly_fee_nanousd=5 * NANO)
     for period, now in (("2026-10", NOVEMBER), ("2026-11", datetime(2026, 12, 2, tzinfo=UTC))):
-        invoices.finalize_invoice(invoices.draft_invoice(spring_acme, period), now)
+        bill(spring_acme, period, now)
     record_events([event(spring_acme, admitted_at=OCTOBER, prompt_tokens=0, completion_tokens=50_000)])
     late = [line for line in invoices.preview_invoice(spring_acme, "2026-12").lines if line.kind == "usage"]
     assert [(line.period, line.quantity) for line in late] == [("2026-10", 50_000)]
@@ -159,9 +165,8 @@ def test_a_fee_ends_with_its_plan_and_no_change_makes_usage_dearer(spring_acme, 
     assert invoices.preview_invoice(spring_acme, "2026-11").total_nanousd == 0
 
 
-def test_a_plan_that_was_left_in_the_month_is_invoiced_also_without_usage(spring_acme):
-    put_on(spring_acme, monthly_fee_nanousd=5 * NANO)
-    Subscription.objects.filter(tenant=spring_acme, ends_at=None).update(ends_at=OCTOBER)
+def test_a_plan_that_was_left_in_the_month_is_invoiced_also_without_usage(owing):
+    Subscription.objects.filter(tenant=owing, ends_at=None).update(ends_at=OCTOBER)
     assert invoices.draft_month("2026-10") == 1
     assert invoices.draft_month("2026-11") == 0
 
@@ -183,9 +188,8 @@ def test_while_the_draft_waits_its_usage_is_not_on_the_next_one_too(spring_acme,
     assert invoices.preview_invoice(spring_acme, "2026-11").lines == []
 
 
-def test_a_crash_while_finalizing_leaves_a_draft_and_no_number(spring_acme, monkeypatch):
-    put_on(spring_acme, monthly_fee_nanousd=5 * NANO)
-    draft = invoices.draft_invoice(spring_acme, "2026-10")
+def test_a_crash_while_finalizing_leaves_a_draft_and_no_number(owing, monkeypatch):
+    draft = invoices.draft_invoice(owing, "2026-10")
 
     def crash(*_: object) -> None:
         raise KeyboardInterrupt
@@ -204,17 +208,15 @@ def test_a_crash_while_finalizing_leaves_a_draft_and_no_number(spring_acme, monk
     assert OutboxEvent.objects.filter(type="invoice.finalized").count() == 1
 
 
-def test_a_month_is_finalized_only_when_it_is_over(spring_acme):
-    put_on(spring_acme, monthly_fee_nanousd=5 * NANO)
-    draft = invoices.draft_invoice(spring_acme, "2026-10")
+def test_a_month_is_finalized_only_when_it_is_over(owing):
+    draft = invoices.draft_invoice(owing, "2026-10")
     with pytest.raises(invoices.MonthNotOver):
         invoices.finalize_invoice(draft, OCTOBER)
 
 
-def test_the_database_refuses_to_change_a_finalized_invoice(spring_acme):
-    put_on(spring_acme, monthly_fee_nanousd=5 * NANO)
-    invoice = invoices.finalize_invoice(invoices.draft_invoice(spring_acme, "2026-10"), NOVEMBER)
-    stray = Invoice.objects.create(tenant=spring_acme, period="2026-11", plan="Free v1", total_nanousd=0)
+def test_the_database_refuses_to_change_a_finalized_invoice(owing):
+    invoice = bill(owing)
+    stray = Invoice.objects.create(tenant=owing, period="2026-11", plan="Free v1", total_nanousd=0)
     stray.lines.create(position=9, kind="fee", period="2026-11", text="x", amount_nanousd=1)
     changes = (
         lambda: Invoice.objects.update(total_nanousd=1),
@@ -229,12 +231,11 @@ def test_the_database_refuses_to_change_a_finalized_invoice(spring_acme):
             change()
 
 
-def test_an_invoice_is_paid_or_void_once(spring_acme):
-    put_on(spring_acme, monthly_fee_nanousd=5 * NANO)
-    invoice = invoices.finalize_invoice(invoices.draft_invoice(spring_acme, "2026-10"), NOVEMBER)
-    assert invoices.balance_nanousd(spring_acme.pk) == 5 * NANO
+def test_an_invoice_is_paid_or_void_once(owing):
+    invoice = bill(owing)
+    assert invoices.balance_nanousd(owing.pk) == 5 * NANO
     invoices.pay_invoice(invoice, actor="op@example.org", reason="bank transfer 77")
-    assert invoices.balance_nanousd(spring_acme.pk) == 0
+    assert invoices.balance_nanousd(owing.pk) == 0
     for again in (invoices.pay_invoice, invoices.void_invoice):
         with pytest.raises(invoices.NotThisState):
             again(invoice, actor="op@example.org", reason="twice")
@@ -248,22 +249,16 @@ def test_two_workers_give_each_invoice_one_number_without_gaps(acme, charlies):
         put_on(tenant, monthly_fee_nanousd=5 * NANO)
 
     def close() -> None:
-        try:
-            invoices.draft_month("2026-10")
-            for draft in Invoice.objects.order_by("pk"):
-                invoices.finalize_invoice(draft, NOVEMBER)
-        finally:
-            close_old_connections()
+        invoices.draft_month("2026-10")
+        for draft in Invoice.objects.order_by("pk"):
+            invoices.finalize_invoice(draft, NOVEMBER)
 
-    with ThreadPoolExecutor(4) as pool:
-        for done in [pool.submit(close) for _ in range(4)]:
-            done.result()
+    run_at_once(close, 4)
     assert sorted(Invoice.objects.values_list("number", flat=True)) == [1, 2]
     assert LedgerEntry.objects.filter(kind="fee").count() == 2
 
 
-def test_beat_waits_a_day_before_it_finalizes(spring_acme):
-    put_on(spring_acme, monthly_fee_nanousd=5 * NANO)
+def test_beat_waits_a_day_before_it_finalizes(owing):
     assert invoices.draft_month("2026-10") == 1
     assert invoices.draft_month("2026-10") == 0
     drafted_at = Invoice.objects.get().created_at

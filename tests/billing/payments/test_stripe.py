@@ -2,12 +2,10 @@
 
 import re
 import time
-from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from uuid import uuid4
 
 import pytest
-from django.db import close_old_connections
 from django.db.models import F, Sum
 from django.urls import reverse
 from django.utils import timezone
@@ -24,9 +22,7 @@ from core.money import NANO
 from labs import fake_stripe
 from tenants.metering.credits import credits_left
 from tenants.models import AuditEntry, CreditGrant, Invoice, LedgerEntry, NoticeMail, OutboxEvent, PlanVersion
-from tests.billing.builders import invoice, on_writer
-
-__all__ = ["invoice", "on_writer"]
+from tests.billing.builders import api_client, run_at_once
 
 SECRET = "whsec_test"
 KEY = "sk_test_never_in_a_log"
@@ -52,7 +48,7 @@ def stripe(settings, monkeypatch):
 
 def begin(acme, payment_id=None, amount=TOP_UP):
     return payments.begin_top_up(
-        acme, amount, payment_id=payment_id or uuid4(), actor="alice", note=lambda payment: None
+        acme, amount, payment_id=payment_id or uuid4(), actor="alice", record=lambda payment: None
     )
 
 
@@ -76,6 +72,21 @@ def paid_account(acme, stripe):
     stripe.pay(payment.reference)
     payments.refresh_payment(payment)
     return PaymentAccount.objects.get(tenant=acme)
+
+
+def automatic(acme, stripe):
+    """Let Acme have $25, and top up $30 whenever less than $30 is left."""
+    account = paid_account(acme, stripe)
+    auto_top_up.set_auto_top_up(acme, threshold_nanousd=30 * NANO, amount_nanousd=30 * NANO)
+    return account
+
+
+def begin_payment(invoice):
+    return payments.begin_invoice_payment(invoice, actor="a", record=lambda payment: None)
+
+
+def charges(stripe):
+    return [path for method, path, _ in stripe.requests if (method, path) == ("POST", "/v1/payment_intents")]
 
 
 def test_a_top_up_is_paid_at_stripe_and_counts_once_however_it_is_told(client, alice_client, acme, stripe):
@@ -117,13 +128,16 @@ def test_what_an_event_claims_is_not_believed(client, acme, stripe):
     assert (payment.state, left(acme)) == ("open", 0)
 
 
-@pytest.mark.parametrize("forge", [
-    lambda payload: "",
-    lambda payload: "nonsense",
-    lambda payload: fake_stripe.sign(payload, "whsec_other"),
-    lambda payload: fake_stripe.sign(payload + b" ", SECRET),
-    lambda payload: fake_stripe.sign(payload, SECRET, at=time.time() - 3600),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "forge",
+    [
+        lambda payload: "",
+        lambda payload: "nonsense",
+        lambda payload: fake_stripe.sign(payload, "whsec_other"),
+        lambda payload: fake_stripe.sign(payload + b" ", SECRET),
+        lambda payload: fake_stripe.sign(payload, SECRET, at=time.time() - 3600),
+    ],
+)
 def test_an_event_without_a_good_signature_is_refused(client, acme, stripe, forge):
     payment = begin(acme)
     payload = stripe.event("checkout.session.completed", stripe.pay(payment.reference))
@@ -178,14 +192,7 @@ def test_the_sweep_finds_what_no_event_told(acme, stripe):
 def test_a_double_click_makes_one_checkout_and_both_see_it(acme, stripe, valkey):
     payment_id = uuid4()
 
-    def click(_):
-        try:
-            return begin(acme, payment_id).reference
-        finally:
-            close_old_connections()
-
-    with ThreadPoolExecutor(4) as pool:
-        references = set(pool.map(click, range(4)))
+    references = set(run_at_once(lambda: begin(acme, payment_id).reference, 4))
     assert references == {stripe.made("checkout.session")[0]["id"]}
     assert len(stripe.made("checkout.session")) == 1
     assert Payment.objects.count() == 1
@@ -224,9 +231,9 @@ def test_an_invoice_is_paid_by_card_and_what_it_does_not_need_becomes_credits(al
 
 
 def test_an_invoice_with_a_new_credit_note_is_asked_for_less(invoice, stripe):
-    first = payments.begin_invoice_payment(invoice, actor="a", note=lambda payment: None)
+    first = begin_payment(invoice)
     issue_credit_note(invoice, 2 * NANO, settlement="owed", reason="Outage", actor="op")
-    second = payments.begin_invoice_payment(invoice, actor="a", note=lambda payment: None)
+    second = begin_payment(invoice)
     assert second.amount_nanousd == 10 * NANO
     assert stripe.things[first.reference]["status"] == "expired"
 
@@ -234,7 +241,7 @@ def test_an_invoice_with_a_new_credit_note_is_asked_for_less(invoice, stripe):
 def test_an_invoice_that_is_paid_while_its_checkout_is_canceled_is_not_asked_for_again(
     invoice, stripe, monkeypatch
 ):
-    first = payments.begin_invoice_payment(invoice, actor="a", note=lambda payment: None)
+    first = begin_payment(invoice)
     issue_credit_note(invoice, 2 * NANO, settlement="owed", reason="Outage", actor="op")
     cancel = StripeProvider.cancel
 
@@ -243,13 +250,13 @@ def test_an_invoice_that_is_paid_while_its_checkout_is_canceled_is_not_asked_for
         return cancel(provider, payment)
 
     monkeypatch.setattr(StripeProvider, "cancel", pay_and_cancel)
-    second = payments.begin_invoice_payment(invoice, actor="a", note=lambda payment: None)
+    second = begin_payment(invoice)
     assert (second.pk, second.state) == (first.pk, "succeeded")
     assert Payment.objects.count() == 1
 
 
 def test_money_for_an_invoice_that_was_paid_meanwhile_becomes_credits(invoice, stripe):
-    payment = payments.begin_invoice_payment(invoice, actor="a", note=lambda payment: None)
+    payment = begin_payment(invoice)
     invoices.pay_invoice(Invoice.objects.get(pk=invoice.pk), actor="op", reason="Transfer 7")
     stripe.pay(payment.reference)
     payments.refresh_payment(payment)
@@ -257,8 +264,7 @@ def test_money_for_an_invoice_that_was_paid_meanwhile_becomes_credits(invoice, s
 
 
 def test_few_credits_are_topped_up_with_the_saved_card_one_at_a_time(acme, stripe):
-    paid_account(acme, stripe)
-    auto_top_up.set_auto_top_up(acme, threshold_nanousd=30 * NANO, amount_nanousd=30 * NANO)
+    automatic(acme, stripe)
     now = timezone.now()
     assert auto_top_up.top_up_due(now) == 1
     assert left(acme) == 55 * NANO
@@ -269,25 +275,14 @@ def test_few_credits_are_topped_up_with_the_saved_card_one_at_a_time(acme, strip
 
 @pytest.mark.django_db(transaction=True)
 def test_workers_at_once_charge_once(acme, stripe, valkey):
-    paid_account(acme, stripe)
-    auto_top_up.set_auto_top_up(acme, threshold_nanousd=30 * NANO, amount_nanousd=30 * NANO)
-    now = timezone.now()
-
-    def run(_):
-        try:
-            return auto_top_up.top_up_due(now)
-        finally:
-            close_old_connections()
-
-    with ThreadPoolExecutor(4) as pool:
-        list(pool.map(run, range(4)))
+    automatic(acme, stripe)
+    run_at_once(lambda: auto_top_up.top_up_due(timezone.now()), 4)
     assert left(acme) == 55 * NANO
     assert len(stripe.made("payment_intent")) == 2
 
 
 def test_after_a_decline_it_waits_longer_each_time_tells_the_owner_and_stops(acme, alice, stripe):
-    paid_account(acme, stripe)
-    auto_top_up.set_auto_top_up(acme, threshold_nanousd=30 * NANO, amount_nanousd=30 * NANO)
+    automatic(acme, stripe)
     stripe.declines = True
     now = timezone.now()
     waits = []
@@ -312,8 +307,7 @@ def test_after_a_decline_it_waits_longer_each_time_tells_the_owner_and_stops(acm
 
 
 def test_a_decline_that_is_told_again_counts_once(client, acme, stripe):
-    paid_account(acme, stripe)
-    auto_top_up.set_auto_top_up(acme, threshold_nanousd=30 * NANO, amount_nanousd=30 * NANO)
+    automatic(acme, stripe)
     stripe.declines = True
     auto_top_up.top_up_due(timezone.now())
     intent = stripe.made("payment_intent")[-1]
@@ -324,8 +318,7 @@ def test_a_decline_that_is_told_again_counts_once(client, acme, stripe):
 
 
 def test_a_charge_whose_answer_got_lost_is_found_and_not_made_twice(acme, stripe):
-    paid_account(acme, stripe)
-    auto_top_up.set_auto_top_up(acme, threshold_nanousd=30 * NANO, amount_nanousd=30 * NANO)
+    automatic(acme, stripe)
     stripe.lost_answers = 1
     now = timezone.now()
     assert auto_top_up.top_up_due(now) == 1
@@ -341,16 +334,12 @@ def test_without_a_saved_card_nothing_is_automatic(acme, stripe):
         auto_top_up.set_auto_top_up(acme, threshold_nanousd=NANO, amount_nanousd=10 * NANO)
 
 
-def test_the_page_of_credits_has_each_id_once(alice_client, acme, stripe):
+def test_the_page_of_credits_has_each_id_once_and_leads_to_stripes_portal(alice_client, acme, stripe):
     paid_account(acme, stripe)
     page = alice_client.get(reverse("billing:credits")).text
     ids = re.findall(r' id="([^"]+)"', page)
     assert "id_auto_amount_nanousd" in ids
     assert len(ids) == len(set(ids))
-
-
-def test_the_portal_is_stripes(alice_client, acme, stripe):
-    paid_account(acme, stripe)
     assert alice_client.get(reverse("billing:payment_portal"))["Location"] == "https://billing.example.com/p"
 
 
@@ -371,34 +360,23 @@ def test_without_keys_there_is_no_address_for_events(client, db):
     assert client.post(reverse("billing:stripe_events"), b"{}", content_type="text/plain").status_code == 404
 
 
-def test_the_api_begins_one_top_up_a_key_and_shows_credits(client, acme, stripe):
-    from tenants.api_keys.lifecycle import issue_key  # noqa: PLC0415
+def test_the_api_begins_one_top_up_a_key_and_shows_credits(acme, stripe):
+    program = api_client(acme, "admin")
 
-    _, secret = issue_key(acme, name="books", by=None, scopes=["admin"])
-    headers = {"Authorization": f"Bearer {secret}", "Idempotency-Key": "november"}
-    options = {"content_type": "application/json", "headers": headers}
-    body = {"amount_nanousd": TOP_UP}
-    first = client.post("/api/v1/billing/top-ups", body, **options)
+    def buy(nanousd):
+        options = {"content_type": "application/json", "headers": {"Idempotency-Key": "november"}}
+        return program.post("/api/v1/billing/top-ups", {"amount_nanousd": nanousd}, **options)
+
+    first = buy(TOP_UP)
     assert first.status_code == 201
-    assert client.post("/api/v1/billing/top-ups", body, **options).json()["id"] == first.json()["id"]
-    other = client.post("/api/v1/billing/top-ups", {"amount_nanousd": 10 * NANO}, **options)
+    assert buy(TOP_UP).json()["id"] == first.json()["id"]
+    other = buy(10 * NANO)
     assert (other.status_code, other.json()["code"]) == (409, "other_payment")
     stripe.pay(Payment.objects.get().reference)
     payments.refresh_payment(Payment.objects.get())
-    held = client.get("/api/v1/billing/credits", headers=headers).json()
+    held = program.get("/api/v1/billing/credits").json()
     assert (held["left_usd"], held["grants"][0]["source"]) == ("25.00", "top_up")
-    assert client.get("/api/v1/payments", headers=headers).json()["data"][0]["state"] == "succeeded"
-
-
-def automatic(acme, stripe, amount=30 * NANO):
-    """Let Acme have $25 and top up $30 whenever less than $30 is left."""
-    account = paid_account(acme, stripe)
-    auto_top_up.set_auto_top_up(acme, threshold_nanousd=30 * NANO, amount_nanousd=amount)
-    return account
-
-
-def charges(stripe):
-    return [path for method, path, _ in stripe.requests if (method, path) == ("POST", "/v1/payment_intents")]
+    assert program.get("/api/v1/payments").json()["data"][0]["state"] == "succeeded"
 
 
 def test_a_late_event_of_a_top_up_that_was_given_up_counts_and_charges_nothing(client, acme, stripe):
@@ -490,24 +468,21 @@ def test_a_day_has_three_top_ups_and_then_the_owner_is_told(acme, alice, stripe,
     assert auto_top_up.top_up_due(now + timedelta(hours=25)) == 1
 
 
-def test_where_usage_is_invoiced_nothing_is_topped_up(acme, stripe):
+@pytest.mark.parametrize(
+    ("change", "refusal"),
+    [
+        ({"overage_allowed": True}, auto_top_up.UsageIsInvoiced),
+        ({"monthly_tokens": F("included_tokens")}, auto_top_up.NothingToPay),
+    ],
+)
+def test_where_credits_buy_nothing_no_card_is_charged(acme, stripe, change, refusal):
     automatic(acme, stripe)
-    PlanVersion.objects.update(overage_allowed=True)
+    PlanVersion.objects.update(**change)
     assert auto_top_up.top_up_due(timezone.now()) == 0
     assert charges(stripe) == []
-    with pytest.raises(auto_top_up.UsageIsInvoiced):
+    with pytest.raises(refusal):
         auto_top_up.set_auto_top_up(acme, threshold_nanousd=30 * NANO, amount_nanousd=30 * NANO)
     auto_top_up.set_auto_top_up(acme, threshold_nanousd=None, amount_nanousd=None)
-
-
-def test_where_all_tokens_are_included_nothing_is_topped_up(acme, stripe):
-    """Else a card would be charged for credits that buy nothing."""
-    automatic(acme, stripe)
-    PlanVersion.objects.update(monthly_tokens=F("included_tokens"))
-    assert auto_top_up.top_up_due(timezone.now()) == 0
-    assert charges(stripe) == []
-    with pytest.raises(auto_top_up.NothingToPay):
-        auto_top_up.set_auto_top_up(acme, threshold_nanousd=30 * NANO, amount_nanousd=30 * NANO)
 
 
 @pytest.mark.parametrize(
@@ -586,7 +561,7 @@ def test_a_top_up_that_breaks_leaves_the_others_their_own(acme, charlie, stripe,
 
 
 def test_a_delayed_payment_that_fails_frees_its_invoice(client, invoice, stripe):
-    payment = payments.begin_invoice_payment(invoice, actor="a", note=lambda payment: None)
+    payment = begin_payment(invoice)
     intent = stripe.pay_later(payment.reference)
     assert payments.refresh_payment(payment).state == "open"
     intent["status"] = "requires_payment_method"
@@ -594,7 +569,7 @@ def test_a_delayed_payment_that_fails_frees_its_invoice(client, invoice, stripe)
     assert deliver(client, stripe.event("checkout.session.async_payment_failed", session)).status_code == 200
     payment.refresh_from_db()
     assert payment.state == "failed"
-    again = payments.begin_invoice_payment(invoice, actor="a", note=lambda payment: None)
+    again = begin_payment(invoice)
     assert again.reference != payment.reference
 
 

@@ -278,7 +278,7 @@ class World:
     def save_card(self, number: int) -> None:
         tenant = self.books[number].tenant
         payment = payments.begin_top_up(
-            tenant, 5 * USD, payment_id=uuid4(), actor="owner", note=lambda _: None
+            tenant, 5 * USD, payment_id=uuid4(), actor="owner", record=lambda _: None
         )
         self.stripe.pay(payment.reference)
         payments.refresh_payment(payment)

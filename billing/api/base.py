@@ -1,0 +1,44 @@
+"""What views and answers about money share: who may call them, and amounts in dollars."""
+
+from typing import Any
+
+from rest_framework import serializers
+
+from core.money import dollars
+from tenants.models import Scope
+from tenants.rest import WorkspaceView
+
+
+class ReadBillingView(WorkspaceView):
+    """A view that only reads."""
+
+    read_scope = Scope.BILLING_READ
+    write_scope = Scope.BILLING_READ
+
+
+class ManageBillingView(WorkspaceView):
+    """A view that only changes something: it needs an owner or a key with `admin`."""
+
+    read_scope = Scope.ADMIN
+    write_scope = Scope.ADMIN
+
+
+def present(shape: type[serializers.Serializer[Any]], row: object) -> dict[str, Any]:
+    """Return a row as the API shows it."""
+    return dict(shape(row).data)
+
+
+class DollarsField(serializers.CharField):
+    """An amount in dollars, as a decimal text: `12.50`. Its `source` is in nano-USD."""
+
+    def to_representation(self, value: Any) -> str:
+        """Return nano-USD in dollars."""
+        return str(dollars(value))
+
+
+class AmountField(DollarsField):
+    """A row's own amount in dollars, beside the same in nano-USD."""
+
+    def __init__(self, source: str, title: str = "amount") -> None:
+        help_text = f"Return the {title} in dollars."
+        super().__init__(source=source, read_only=True, allow_null=True, help_text=help_text)
