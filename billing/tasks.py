@@ -21,7 +21,7 @@ def archive_usage() -> None:
 
 @shared_task
 def draft_invoices(period: str) -> None:
-    """Have the invoices of a month drafted, all of whose requests have ended."""
+    """Draft the invoices of a month once none of its requests are open."""
     for tenant_ids in closing.batches_to_draft(period):
         draft_batch.apply_async((period, tenant_ids), expires=CLOSE_INTERVAL_S)
 

@@ -355,7 +355,7 @@ def pay_invoice(invoice: Invoice, *, actor: str, reason: str) -> None:
 
 
 def void_invoice(invoice: Invoice, *, actor: str, reason: str) -> None:
-    """Write off what is due on a finalized invoice; its number stays taken. Raises NotThisState.
+    """Void a finalized invoice: nothing is due, and its number stays taken. Raises NotThisState.
 
     The credits that it burned come back, but of grants that expired since.
     """

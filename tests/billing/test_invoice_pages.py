@@ -12,7 +12,7 @@ from core.money import NANO
 from tenants.metering.ledger import record_events
 from tenants.metering.plans import newest_plan_version
 from tenants.models import NoticeMail, OutboxEvent, PlanVersion, Price, PriceBook
-from tenants.notices.letters import write_letter
+from tenants.notices.compose import compose_mail
 from tests.billing.builders import LAST_MONTH, api_client
 
 
