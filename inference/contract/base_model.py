@@ -5,13 +5,14 @@ Where the files are not on this machine, nothing is known and the engine decides
 
 import json
 import re
-from collections.abc import Mapping
 from datetime import datetime
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from django.conf import settings
+
+from inference.facts import JsonObject
 
 if TYPE_CHECKING:
     from jinja2 import Template
@@ -29,7 +30,7 @@ def tokenizer() -> "Tokenizer | None":
     return _load_tokenizer(path) if path.exists() else None
 
 
-def describe_tokenizer() -> dict[str, Any]:
+def describe_tokenizer() -> JsonObject:
     """Return what clients read of the tokenizer's settings, and the chat template, None without one."""
     config = _read_tokenizer_config(settings.BASE_MODEL_DIR)
     described = {name: config[name] for name in TOKENIZER_SETTINGS if name in config}
@@ -62,7 +63,7 @@ def keeps_blanks() -> bool:
     return template is not None and not SHORTENS.search(template)
 
 
-def render_prompt(messages: list[dict[str, Any]], tools: list[dict[str, Any]] | None) -> str | None:
+def render_prompt(messages: list[JsonObject], tools: list[JsonObject] | None) -> str | None:
     """Return the prompt that vLLM makes of a chat, with the same template and settings.
 
     None where there is no template, or where the template refuses the chat: then the engine answers with the
@@ -87,7 +88,7 @@ def render_prompt(messages: list[dict[str, Any]], tools: list[dict[str, Any]] | 
         return None
 
 
-def _merge_system_messages(messages: list[dict[str, Any]]) -> list[dict[str, Any]]:
+def _merge_system_messages(messages: list[JsonObject]) -> list[JsonObject]:
     """Return the messages with developer messages as system messages, as vLLM does it.
 
     vLLM does so where the template doesn't know that role. It then merges all system messages into one at the
@@ -144,7 +145,7 @@ def _read_special_tokens(folder: Path) -> dict[str, str]:
     return tokens
 
 
-def _read_tokenizer_config(folder: Path) -> Mapping[str, Any]:
+def _read_tokenizer_config(folder: Path) -> JsonObject:
     path = folder / "tokenizer_config.json"
     return _read_json(path) if path.exists() else {}
 
@@ -155,7 +156,7 @@ def _read_text(path: Path) -> str:
 
 
 @cache
-def _read_json(path: Path) -> Mapping[str, Any]:
+def _read_json(path: Path) -> JsonObject:
     value = json.loads(path.read_text())
     return value if isinstance(value, dict) else {}
 

@@ -2,7 +2,7 @@
 
 import json
 from functools import partial
-from typing import Any, cast
+from typing import cast
 from uuid import UUID
 
 from django.contrib.auth.decorators import login_required
@@ -24,6 +24,7 @@ from adapters.public import (
     vote_standings,
 )
 from core.errors import DomainError
+from inference.facts import JsonObject
 from inference.playground.calls import Call, answer_call, open_caller, read_call
 from tenants.metering.plans import limits_of
 from tenants.models import User
@@ -102,7 +103,7 @@ def _read_side(request: HttpRequest, *, round_id: UUID, side: str) -> Call:
     return Call(caller, read_call(request, model=model), secret_model=model)
 
 
-def _read_json(request: HttpRequest) -> dict[str, Any]:
+def _read_json(request: HttpRequest) -> JsonObject:
     """Return what a script sent; nothing of what is no JSON object, or is too large for a name."""
     if len(request.body) > MAX_BODY_BYTES:
         return {}

@@ -9,7 +9,6 @@ It also polls the generation, so a message that is lost costs a second.
 import asyncio
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
-from typing import Any
 
 import redis.asyncio
 from redis.exceptions import RedisError
@@ -80,7 +79,7 @@ class RouteCache:
     async def refresh(self) -> bool:
         """Read what has changed; return False if Valkey does not have all rows. Raises LimitsUnavailable."""
         async with self._reading:
-            generation, incarnation = await self._read_state()
+            generation, incarnation = await self._read_generation()
             if not incarnation:
                 return False
             if incarnation != self._incarnation or generation < self._generation:
@@ -101,7 +100,7 @@ class RouteCache:
         except TimeoutError as error:
             raise LimitsUnavailable from error
 
-    async def _read_state(self) -> tuple[int, str]:
+    async def _read_generation(self) -> tuple[int, str]:
         """Return the generation that Valkey has, and the word that names its tables until it is emptied."""
         generation, incarnation = await self._client.execute(
             "MGET", valkey.route_generation_key(), valkey.route_incarnation_key()
@@ -149,9 +148,9 @@ class RouteCache:
 
     async def _is_still(self, incarnation: str) -> bool:
         """Return whether Valkey was not emptied while rows were read."""
-        _, incarnation_now = await self._read_state()
+        _, incarnation_now = await self._read_generation()
         return incarnation_now == incarnation
 
 
-def _as_dict(flat: list[Any]) -> dict[str, str]:
+def _as_dict(flat: list[str]) -> dict[str, str]:
     return dict(zip(flat[::2], flat[1::2], strict=True))

@@ -7,7 +7,6 @@ from dataclasses import asdict
 from datetime import UTC, datetime
 from functools import partial
 from itertools import chain
-from typing import Any
 from uuid import UUID
 
 import redis
@@ -15,13 +14,11 @@ from django.db import InterfaceError, OperationalError, ProgrammingError
 
 from core import valkey
 from inference.contract.route import read_provenance
+from inference.facts import Store
 from inference.quota.admission import read_prices
 from inference.quota.scripts import PRUNE_CONSUMERS, REBUILD_COUNTERS
 from tenants.metering.ledger import Event, record_events, usage_of
 from tenants.metering.pools import free_tokens_used
-
-# redis-py types each answer as the union of all its modes; ours is one: decoded text, protocol 2.
-type Store = Any
 
 logger = logging.getLogger(__name__)
 
@@ -211,7 +208,7 @@ def read_event(fields: dict[str, str]) -> Event:
         version_number=answered.version,
         adapter_sha256=answered.sha256,
         base_model=answered.base_model,
-        engine=fields.get("engine", ""),
+        engine=fields["engine"],
         period=fields["period"],
         admitted_at=datetime.fromtimestamp(int(fields["admitted_ms"]) / 1000, UTC),
         prompt_tokens=int(fields["prompt"]),
@@ -220,6 +217,6 @@ def read_event(fields: dict[str, str]) -> Event:
         finish_reason=fields["finish"],
         outcome=fields["outcome"],
         cost_nanousd=int(fields["cost"]),
-        pool=fields.get("pool", ""),
+        pool=fields["pool"],
         **read_prices(fields["prices"])._asdict(),
     )

@@ -18,6 +18,7 @@ from redis.connection import parse_url
 from redis.exceptions import NoScriptError, RedisError, ResponseError
 
 from inference.errors import LimitsUnavailable
+from inference.facts import JsonObject
 
 BROKEN = "The connection to Valkey broke."
 
@@ -41,7 +42,7 @@ class ValkeyClient:
     """
 
     def __init__(self, url: str, timeouts: ValkeyTimeouts = ValkeyTimeouts()) -> None:
-        self._address: dict[str, Any] = parse_url(url)  # type: ignore[no-untyped-call]
+        self._address: JsonObject = parse_url(url)  # type: ignore[no-untyped-call]
         self._timeouts = timeouts
         self._connection: _Connection | None = None
         self._opening: asyncio.Task[_Connection] | None = None

@@ -27,16 +27,7 @@ repeat
     'requests_per_minute', 'tokens_per_minute', 'max_output_tokens', 'weight',
     'input_nanousd', 'cached_input_nanousd', 'output_nanousd', 'sequences_per_request', 'credits', 'coming_at', 'pool_id',
     'slug')
-  -- A change that was known ahead takes effect here (quota_sync/planned_changes.py): nobody has to publish it now.
-  local coming_at = tonumber(limits[14])
-  local is_due = coming_at and coming_at <= now
-  if is_due then
-    for field, value in pairs(cjson.decode(call('HGET', limits_key, 'coming'))) do
-      call('HSET', limits_key, field, value)
-    end
-    call('HSET', limits_key, 'coming_at', '', 'coming', '')
-  end
-until not is_due
+until not apply_due_change(limits_key, limits[14], now)
 local api_key = call('HMGET', key_key, 'state', 'monthly_tokens', 'monthly_nanousd', 'parallel_requests',
   'requests_per_minute', 'tokens_per_minute', 'expires_at', 'styles')
 local used_k, spent_k, held_k, reserved_k = 'used:' .. key, 'spent:' .. key, 'held:' .. key, 'reserved:' .. key
@@ -47,7 +38,7 @@ local name, suffix = string.match(model, '^([^@]*)(.*)$')
 local own_name = limits[16] .. '/' .. name
 local library = call('HMGET', library_key, '@generation', own_name, name)
 if not library[1] then return {'cold'} end
-local pool_id = limits[15] or tenant -- published before there were pools
+local pool_id = limits[15]
 if pool_id ~= ARGV[16] then return {'other_pool', pool_id} end
 local pool -- an account with the workspace's cap alone
 if pool_id ~= tenant then
@@ -57,13 +48,11 @@ if pool_id ~= tenant then
 end
 
 -- Who may ask at all.
-if limits[1] ~= 'live' then return {'denied', 'suspended'} end
-if api_key[1] ~= 'live' then return {'denied', api_key[1]} end
-local expires_at = tonumber(api_key[7])
-if expires_at and expires_at * 1000 <= now then return {'denied', 'expired'} end
+local refusal = denied(limits[1], api_key[1], api_key[7], now)
+if refusal then return refusal end
 local suspect_ms = call('PTTL', suspect_key)
 if suspect_ms > 0 then return {'suspect', suspect_ms} end
-local max_sequences = tonumber(limits[12]) or 16 -- published before there was such a limit
+local max_sequences = tonumber(limits[12])
 if sequences > max_sequences then return {'sequences', max_sequences} end
 
 -- Where the name leads: to a style and a version, which has the context of its engines, 0 while none has it, and the
@@ -259,7 +248,7 @@ local function refused(prompt)
   return pool and exhausted(pool) or exhausted(workspace) or exhausted(own) or (unpaid and unpaid(false))
     or pool and busy(pool) or busy(workspace) or busy(own) or (unpaid and unpaid(true))
 end
-local refusal = refused(max_prompt)
+refusal = refused(max_prompt)
 if not is_exact and (refusal or is_cut) then
   -- Only what the shortest possible prompt would meet as well is certain.
   local certain = refused(min_prompt)
@@ -290,4 +279,4 @@ local held_prices = table.concat(prices, ' ')
 call('HSET', hold_key, 'key', key, 'period', period, 'tokens', tokens, 'nanousd', nanousd,
   'admitted_ms', now, 'version', version == 'base' and '' or version, 'prices', held_prices, 'usage', '0 0 0',
   'sequences', sequences, 'pool', pool and pool_id or '')
-return {'admitted', field, version, output, tokens, nanousd, now, held_prices, tonumber(limits[8]) or 1, rates()}
+return {'admitted', field, version, output, tokens, nanousd, now, held_prices, tonumber(limits[8]), rates()}

@@ -273,6 +273,8 @@ async def test_a_database_that_is_down_serves_nobody_who_is_cold_and_is_asked_ag
 
 
 async def test_two_months_grow_warm_at_once(gateway, engine, known, valkey):
-    await asyncio.gather(*(gateway.warm(known.tenant, period) for period in ("2026-10", "2026-11")))
+    await asyncio.gather(
+        *(gateway.ensure_published(known.tenant, period) for period in ("2026-10", "2026-11"))
+    )
     for period in ("2026-10", "2026-11"):
         assert valkey.hget(names.account_key(known.tenant, period), "used") == "0"
