@@ -848,8 +848,8 @@ def said(error: Exception) -> tuple:
     """An error as the model writes it."""
     if not isinstance(error, Limited):
         return (type(error).__name__,)
-    facts = ("scope", "limit", "allowed", "left", "needed", "retry_s", "rates")
-    return (type(error).__name__, *(error.facts[name] for name in facts))
+    facts = ("scope", "limit", "allowed", "left", "needed", "retry_s")
+    return (type(error).__name__, *(error.facts[name] for name in facts), error.rates)
 
 
 @pytest.fixture
