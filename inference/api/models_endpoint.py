@@ -63,7 +63,7 @@ async def answer_models(
 async def list_models(gateway: Gateway, caller: Caller, name: str = "") -> JsonObject:
     """Return OpenAI's list object; with a name, the model object of that style or version.
 
-    Raises UnknownModel, or what admission raises for a key or workspace that is not served (any more).
+    Raises UnknownModel, or what admission raises for a key or workspace that is not served.
     """
     snapshot = await read_snapshot(gateway, caller)
     usable = usable_models(gateway, snapshot)
@@ -86,7 +86,7 @@ async def read_snapshot(gateway: Gateway, caller: Caller, *, needs_inference: bo
     """
     await gateway.routes.ensure_loaded()
     snapshot = await _read_from_valkey(gateway, caller, needs_inference=needs_inference)
-    if snapshot is None:  # a cache miss: Valkey does not know this workspace (any more)
+    if snapshot is None:  # a cache miss: Valkey does not know this workspace
         await gateway.ensure_published(caller.tenant_id, months.current())
         snapshot = await _read_from_valkey(gateway, caller, needs_inference=needs_inference)
     if snapshot is None:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from jinja2 import Template
     from tokenizers import Tokenizer
 
+SYSTEM_ROLES = {"system", "developer"}
 SHORTENS = re.compile(r"trim|strip|split|replace")  # Jinja's filters and Python's methods in a template
 SPECIAL_TOKENS = ("bos_token", "eos_token", "unk_token", "pad_token", "sep_token", "cls_token", "mask_token")
 # The others are paths, or arguments of Python classes.
@@ -94,18 +95,14 @@ def _merge_system_messages(messages: list[JsonObject]) -> list[JsonObject]:
     vLLM does so where the template doesn't know that role. It then merges all system messages into one at the
     top, unless only the first message is one.
     """
-    if not any(message["role"] == "developer" for message in messages):
+    roles = [message["role"] for message in messages]
+    if "developer" not in roles:
         return messages
-    renamed = []
-    for message in messages:
-        is_developer = message["role"] == "developer"
-        renamed.append(message | {"role": "system"} if is_developer else message)
-    if not any(message["role"] == "system" for message in renamed[1:]):
-        return renamed
-    system = [message for message in renamed if message["role"] == "system"]
-    others = [message for message in renamed if message["role"] != "system"]
-    texts = filter(None, [message["content"] for message in system])
-    return [{"role": "system", "content": "\n\n".join(texts)}, *others]
+    if not SYSTEM_ROLES.intersection(roles[1:]):
+        return [messages[0] | {"role": "system"}, *messages[1:]]
+    others = [message for message in messages if message["role"] not in SYSTEM_ROLES]
+    texts = [message["content"] for message in messages if message["role"] in SYSTEM_ROLES]
+    return [{"role": "system", "content": "\n\n".join(filter(None, texts))}, *others]
 
 
 @cache

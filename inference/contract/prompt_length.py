@@ -120,13 +120,22 @@ def _keeps_text(tokenizer: JsonObject) -> bool:
         return False
     if not (_is_byte_level(tokenizer) or model.get("byte_fallback")):
         return False  # any unknown text may become one token
-    for step in _steps(tokenizer.get("pre_tokenizer"), "pretokenizers"):
-        if step["type"] not in LOSSLESS_PRE_TOKENIZERS or step.get("behavior") == "Removed":
-            return False
-    if not all(_lengthens(step) for step in _steps(tokenizer.get("normalizer"), "normalizers")):
-        return False
+    pre_tokenizers = _steps(tokenizer.get("pre_tokenizer"), "pretokenizers")
+    normalizers = _steps(tokenizer.get("normalizer"), "normalizers")
     added_tokens = tokenizer.get("added_tokens") or []
-    return not any(token.get("lstrip") or token.get("rstrip") for token in added_tokens)
+    return (
+        all(map(_is_lossless, pre_tokenizers))
+        and all(map(_lengthens, normalizers))
+        and not any(map(_strips_blanks, added_tokens))
+    )
+
+
+def _is_lossless(pre_tokenizer: JsonObject) -> bool:
+    return pre_tokenizer["type"] in LOSSLESS_PRE_TOKENIZERS and pre_tokenizer.get("behavior") != "Removed"
+
+
+def _strips_blanks(token: JsonObject) -> bool:
+    return bool(token.get("lstrip") or token.get("rstrip"))
 
 
 def _is_byte_level(tokenizer: JsonObject) -> bool:

@@ -173,9 +173,7 @@ def _check_text(served: JsonObject) -> str:
 
 
 def _check_prompt(prompt: Any) -> None:
-    prompts = prompt if isinstance(prompt, list) else [prompt]
-    if isinstance(prompt, list) and all(type(item) is int for item in prompt):
-        prompts = [prompt]  # a list of numbers is one prompt, of token ids
+    prompts = _list_prompts(prompt)
     are_prompts = prompts and all(item and isinstance(item, str | list) for item in prompts)
     require(are_prompts, "prompt", "must be a string, a list of strings, or a list of token ids")
     kinds = {type(item) for item in prompts}
@@ -187,12 +185,16 @@ def _check_prompt(prompt: Any) -> None:
             check_token_ids("prompt", item)
 
 
+def _list_prompts(prompt: Any) -> list[Any]:
+    """Return a prompt's parts; a list of numbers is one prompt, of token ids."""
+    is_several = isinstance(prompt, list) and not all(type(item) is int for item in prompt)
+    return prompt if is_several else [prompt]
+
+
 def _rebuild_constraint(served: JsonObject, tool_constraint: list[Any]) -> str:
     """Rebuild what the answer must look like; return the digest of its grammar, "" where it is free."""
     response_format = served.get("response_format")
     structure = served.get("structured_outputs")
-    if response_format is None and structure is None and not tool_constraint:
-        return ""
     if structure is not None:
         is_free_text = response_format is None or response_format["type"] == "text"
         why = "can't be combined with `response_format` or with forced tool calls"

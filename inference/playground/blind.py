@@ -42,9 +42,8 @@ def show_votes(request: MemberRequest) -> HttpResponse:
     wanted = [name for name in (request.GET.get("a", ""), request.GET.get("b", "")) if name]
     choices = model_choices(request.tenant, wanted)
     known = [choice.model for choice in choices]
-    first = wanted[0] if wanted and wanted[0] in known else next(iter(known), "")
-    others = [name for name in known if name != first]
-    second = wanted[1] if len(wanted) > 1 and wanted[1] in others else next(iter(others), "")
+    first = _pick(wanted[:1], known)
+    second = _pick(wanted[1:], [name for name in known if name != first])
     limits = limits_of(request.tenant, timezone.now())
     context = {
         "choices": choices,
@@ -56,6 +55,11 @@ def show_votes(request: MemberRequest) -> HttpResponse:
         "standings": vote_standings(request.tenant),
     }
     return render(request, "inference/blind.html", context)
+
+
+def _pick(wanted: list[str], known: list[str]) -> str:
+    """Return the model that was asked for, if it is known, else the first one, or ""."""
+    return next((name for name in (*wanted, *known) if name in known), "")
 
 
 @require_POST

@@ -54,7 +54,7 @@ class Failover:
     async def choose_engine(self) -> tuple[Placement, Backend]:
         """Choose the best engine of those that have not failed; wait while there is none.
 
-        Raises EngineUnavailable after `engine_wait_s`, UnknownModel when the name leads nowhere any more.
+        Raises EngineUnavailable after `engine_wait_s`, UnknownModel when the name no longer leads anywhere.
         """
         best = self._best()
         while best is None:
@@ -93,7 +93,7 @@ class Failover:
         await self._refresh_route()
 
     def watch(self, timeout: asyncio.Timeout, ticket: Ticket) -> None:
-        """End an attempt, until `unwatch`, when its engine is not healthy any more and another one is."""
+        """End an attempt, until `unwatch`, when its engine is no longer healthy and another one is."""
         self._timeout = timeout
         self._ticket = ticket
         self._gateway.unanswered[self._grant.request_id] = self._recheck_health

@@ -73,7 +73,7 @@ async def send_request(
 
     Raises BadRequest or ContextTooLong for what vLLM refuses, RequestFailed when vLLM says that it failed at
     this request, or EngineUnavailable: EngineBroke when vLLM broke off while it had this request,
-    AdapterAbsent when vLLM does not know the adapter (any more).
+    AdapterAbsent when vLLM does not know the adapter.
     """
     grant = request.grant
     own_fields: JsonObject = {

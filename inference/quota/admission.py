@@ -156,7 +156,7 @@ type Verdict = list[Any]
 
 
 class CacheMiss(Exception):
-    """Valkey does not know this tenant (any more). The caller publishes the tenant and tries again."""
+    """Valkey does not know this tenant. The caller publishes the tenant and tries again."""
 
 
 class PromptEstimateTooHigh(Exception):

@@ -122,7 +122,7 @@ class ValkeyClient:
 
 
 class Script:
-    """A Lua script. It is sent by its hash; by its source only when Valkey does not know it (any more)."""
+    """A Lua script. It is sent by its hash; by its source only when Valkey does not know it."""
 
     def __init__(self, valkey: ValkeyClient, source: str) -> None:
         self._valkey = valkey

@@ -25,7 +25,7 @@ from inference.contract.dialects.common import (
 )
 from inference.contract.field_checks import check_bool
 from inference.contract.partial_json import parse_begun
-from inference.contract.place_errors import name_set, refuse_unknown_keys
+from inference.contract.place_errors import name_set, refuse_unknown_keys, require
 from inference.contract.requests import ParsedRequest
 from inference.contract.streams import Stream
 from inference.contract.tools import parse_arguments
@@ -199,10 +199,8 @@ def _translate_tools(raw: JsonObject) -> JsonObject:
     tools = read_objects(raw.get("tools") or [], "tools")
     choice = raw.get("tool_choice") or {"type": "auto"}
     kind = choice.get("type") if isinstance(choice, dict) else None
-    if kind not in (*TOOL_CHOICES, "tool") or (kind in ("any", "tool") and not tools):
-        raise BadRequest(
-            "`tool_choice` must be auto, none, or any or tool with `tools`.", param="tool_choice"
-        )
+    is_possible = bool(tools) if kind in ("any", "tool") else kind in ("auto", "none")
+    require(is_possible, "tool_choice", "must be auto, none, or any or tool with `tools`")
     if not tools:
         return {}
     refuse_unknown_keys(choice, {"type", "name", "disable_parallel_tool_use"}, "tool_choice")

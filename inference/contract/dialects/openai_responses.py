@@ -19,7 +19,7 @@ from inference.contract.dialects.common import (
 )
 from inference.contract.dialects.openai_response_stream import ResponseStream
 from inference.contract.field_checks import JSON_SCHEMA_KEYS
-from inference.contract.place_errors import name_set, refuse_unknown_keys, split_names
+from inference.contract.place_errors import name_set, refuse_unknown_keys, require, split_names
 from inference.contract.requests import ParsedRequest
 from inference.contract.streams import Stream
 from inference.errors import BadRequest
@@ -78,8 +78,8 @@ def translate_events(events: Stream, request_body: bytes, request_id: str) -> As
 
 def _translate_request(raw: JsonObject) -> JsonObject:
     """Return the fields of a chat; None for those that are not set."""
-    if raw.get("truncation") not in (None, "disabled", "auto"):
-        raise BadRequest("`truncation` must be `disabled` or `auto`.", param="truncation")
+    truncation = raw.get("truncation")
+    require(truncation in (None, "disabled", "auto"), "truncation", "must be `disabled` or `auto`")
     if LOGPROBS in raw.get("include", ()):
         raise BadRequest("`include`: use /v1/chat/completions to get log probabilities.", param="include")
     chat = {name: raw.get(name) for name in SHARED_FIELDS}
@@ -144,10 +144,8 @@ def _translate_tools(raw: JsonObject) -> JsonObject:
     choice: Any = raw.get("tool_choice") or "auto"
     names_function = isinstance(choice, dict) and choice.get("type") == "function"
     must_call = names_function or choice == "required"
-    if (not must_call and choice not in ("auto", "none")) or (must_call and not tools):
-        raise BadRequest(
-            "`tool_choice` must be auto, none, or required or a function with `tools`.", param="tool_choice"
-        )
+    is_possible = bool(tools) if must_call else choice in ("auto", "none")
+    require(is_possible, "tool_choice", "must be auto, none, or required or a function with `tools`")
     if not tools:
         return {"parallel_tool_calls": None}
     if names_function:
