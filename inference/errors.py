@@ -12,24 +12,24 @@ from inference.facts import AdapterTier, Rates
 __all__ = ["Conflict", "DomainError", "Invalid", "NotAllowed", "NotFound", "Unavailable"]
 
 
-class FieldError(DomainError):
-    """The request is invalid."""
+class FieldError:
+    """Beside a DomainError: the error is about one field of the request."""
 
     def __init__(
         self, message: str | Promise | None = None, *, param: str | None = None, **facts: object
     ) -> None:
-        self.param = param  # the field at fault, in the client's dialect
-        super().__init__(message, **facts)
+        self.param = param  # the field's name in the client's dialect
+        super().__init__(message, **facts)  # type: ignore[call-arg]
 
 
-class EngineFailure(DomainError):
-    """Part of the service is unavailable. Try again shortly."""
+class EngineFailure:
+    """Beside a DomainError: a request failed at an engine."""
 
     def __init__(
         self, message: str | Promise | None = None, *, is_complete: bool = False, **facts: object
     ) -> None:
         self.is_complete = is_complete  # the engine answered to the end, although with a failure
-        super().__init__(message, **facts)
+        super().__init__(message, **facts)  # type: ignore[call-arg]
 
 
 class BadRequest(FieldError, Invalid):
@@ -99,7 +99,7 @@ class TooManySequences(FieldError, Invalid):
     code = "too_many_sequences"
 
 
-class RequestFailed(EngineFailure):
+class RequestFailed(EngineFailure, DomainError):
     """The model server failed on this request, and we don't retry it because it would fail again. You were
     billed only for the output you received. Change the request."""
 
