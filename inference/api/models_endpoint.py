@@ -96,15 +96,16 @@ async def read_snapshot(gateway: Gateway, caller: Caller, *, needs_inference: bo
 
 
 async def _read_from_valkey(gateway: Gateway, caller: Caller, *, needs_inference: bool) -> Snapshot | None:
+    # First: it also applies a change of the limits that is due.
+    if await gateway.access.check(caller, needs_inference=needs_inference) is None:
+        return None
     names = caller.names
-    # The check is first: it applies a change of the limits that is due.
-    allowed_styles, limits, key, library = await asyncio.gather(
-        gateway.access.check(caller, needs_inference=needs_inference),
+    limits, key, library = await asyncio.gather(
         gateway.valkey.execute("HGETALL", names.limits),
         gateway.valkey.execute("HGETALL", names.api_key),
         gateway.valkey.execute("HGETALL", names.library),
     )
-    if allowed_styles is None or not library:
+    if not (limits and key and library):  # Valkey may be emptied between the two
         return None
     styles = await _read_styles(gateway, caller, rights=_as_dict(library))
     return Snapshot(_as_dict(limits), _as_dict(key), styles)
