@@ -16,6 +16,7 @@ from inference.facts import JsonObject
 from inference.proxy.runtime import Gateway
 from inference.quota.access import LIBRARY_MARK, allows_style
 from inference.quota.admission import Caller
+from inference.wire.valkey_client import read_hash
 
 ROWS_PER_READ = 500  # Valkey serves nobody else meanwhile
 
@@ -107,8 +108,8 @@ async def _read_from_valkey(gateway: Gateway, caller: Caller, *, needs_inference
     )
     if not (limits and key and library):  # Valkey may be emptied between the two
         return None
-    styles = await _read_styles(gateway, caller, rights=_as_dict(library))
-    return Snapshot(_as_dict(limits), _as_dict(key), styles)
+    styles = await _read_styles(gateway, caller, rights=read_hash(library))
+    return Snapshot(read_hash(limits), read_hash(key), styles)
 
 
 async def _read_styles(gateway: Gateway, caller: Caller, *, rights: Hash) -> dict[str, StyleNames]:
@@ -122,10 +123,6 @@ async def _read_styles(gateway: Gateway, caller: Caller, *, rights: Hash) -> dic
             if style:
                 styles[name] = style
     return styles
-
-
-def _as_dict(flat: list[str]) -> Hash:
-    return dict(zip(flat[::2], flat[1::2], strict=True))
 
 
 def usable_models(gateway: Gateway, snapshot: Snapshot) -> dict[str, Model]:

@@ -16,7 +16,7 @@ from redis.exceptions import RedisError
 from core import valkey
 from inference.contract.route_tables import RouteTables
 from inference.errors import LimitsUnavailable
-from inference.wire.valkey_client import ValkeyClient
+from inference.wire.valkey_client import ValkeyClient, read_hash
 
 LOADED_WITHIN_S = 2.0  # a request waits so long for a process that has just started
 WRITTEN_WITHIN_S = 10.0  # and so long for the process that writes all rows after a flush
@@ -111,7 +111,7 @@ class RouteCache:
         versions = await self._client.execute("HGETALL", valkey.route_versions_key())
         engines = await self._client.execute("HGETALL", valkey.route_engines_key())
         if await self._is_still(incarnation):
-            self.tables.replace(_as_dict(versions), _as_dict(engines))
+            self.tables.replace(read_hash(versions), read_hash(engines))
             self._incarnation = incarnation
             self._generation = generation  # read before the rows: what changed meanwhile is read again
             self._is_loaded.set()
@@ -150,7 +150,3 @@ class RouteCache:
         """Return whether Valkey was not emptied while rows were read."""
         _, incarnation_now = await self._read_generation()
         return incarnation_now == incarnation
-
-
-def _as_dict(flat: list[str]) -> dict[str, str]:
-    return dict(zip(flat[::2], flat[1::2], strict=True))

@@ -34,6 +34,11 @@ class ValkeyTimeouts:
     check_silence_every_s: float = 1
 
 
+def read_hash(answer: list[str]) -> dict[str, str]:
+    """Return what HGETALL answers, names and values in turn, as a dictionary."""
+    return dict(zip(answer[::2], answer[1::2], strict=True))
+
+
 class ValkeyClient:
     """Sends commands over one connection, which it opens, and opens again, when a command needs it.
 

@@ -1,6 +1,6 @@
 """What each dialect needs to translate its requests into chats, and a chat's stream into its own."""
 
-from collections.abc import AsyncGenerator, Callable, Mapping
+from collections.abc import AsyncGenerator, Callable, Iterator, Mapping
 from typing import Protocol
 
 import orjson
@@ -57,6 +57,12 @@ def _translate_event(translator: StreamTranslator, event: bytes) -> bytes:
     if chunk.get("error"):
         return translator.translate_error(chunk["error"])
     return translator.translate_chunk(chunk)
+
+
+def read_choices(chunk: JsonObject) -> Iterator[tuple[JsonObject, JsonObject]]:
+    """Yield the choices of a chat's chunk, each with what is new of it."""
+    for choice in chunk.get("choices") or ():
+        yield choice, choice.get("delta") or {}
 
 
 def format_event(kind: str, **facts: object) -> bytes:

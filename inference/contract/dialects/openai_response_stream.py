@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 
-from inference.contract.dialects.common import format_event
+from inference.contract.dialects.common import format_event, read_choices
 from inference.contract.usage import Usage
 from inference.facts import JsonObject
 
@@ -44,8 +44,8 @@ class ResponseStream:
         """Return the events of the next part of the answer."""
         events = b"" if self.first_chunk else self._begin_response(chunk)
         self.usage = chunk.get("usage") or self.usage
-        for choice in chunk.get("choices") or ():
-            events += self._translate_delta(choice.get("delta") or {})
+        for choice, delta in read_choices(chunk):
+            events += self._translate_delta(delta)
             if choice.get("finish_reason") == "length":
                 self.is_cut = True
         return events
