@@ -5,7 +5,6 @@ import json
 import pytest
 
 from core import valkey as names
-from tests.inference.conftest import BASE_PLACE, write_engines
 from tests.inference.fakes import chat
 
 STORED = {"idempotency-key": "k"}
@@ -18,7 +17,7 @@ DENIED = {
 WRITES = {
     "chat": {"body": chat()},
     "stored answer": {"body": chat(), "headers": STORED},
-    "count": {"body": chat(max_tokens=5), "path": "/v1/messages/count_tokens"},
+    "count": {"body": {"model": "poetry", "input": "Rain?"}, "path": "/v1/responses/input_tokens"},
     "tokenize": {"body": {"prompt": "Rain"}, "path": "/v1/tokenize"},
     "tokenize in a style": {"body": {"prompt": "Rain", "model": "poetry"}, "path": "/v1/tokenize"},
     "list": {"body": {}, "path": "/v1/models", "method": "GET"},
@@ -43,7 +42,6 @@ def deny(account, reason: str) -> None:
 
 @pytest.mark.parametrize("reason", DENIED)
 async def test_a_key_that_may_not_ask_gets_the_same_answer_everywhere(client, engine, account, reason):
-    write_engines(BASE_PLACE)
     assert (await client.ask(chat(), headers=STORED))[0] == 200
     deny(account, reason)
     may_read = reason == "unscoped"  # a key without the scope still reads what is about itself
