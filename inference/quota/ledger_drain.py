@@ -208,7 +208,7 @@ def read_event(fields: dict[str, str]) -> Event:
         version_number=answered.version,
         adapter_sha256=answered.sha256,
         base_model=answered.base_model,
-        engine=fields["engine"],
+        engine=fields.get("engine", ""),
         period=fields["period"],
         admitted_at=datetime.fromtimestamp(int(fields["admitted_ms"]) / 1000, UTC),
         prompt_tokens=int(fields["prompt"]),
@@ -217,6 +217,6 @@ def read_event(fields: dict[str, str]) -> Event:
         finish_reason=fields["finish"],
         outcome=fields["outcome"],
         cost_nanousd=int(fields["cost"]),
-        pool=fields["pool"],
+        pool=fields.get("pool", ""),
         **read_prices(fields["prices"])._asdict(),
     )

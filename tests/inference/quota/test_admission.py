@@ -135,7 +135,7 @@ async def test_however_a_wide_request_ends_its_slots_are_free(gateway, account, 
 async def test_more_sequences_than_the_plan_allows_are_refused_by_name(account, ask):
     account.limit(sequences_per_request=4)
     await ask(choices=4, output=1)
-    with pytest.raises(TooManySequences, match="5 sequences .* allows 4"):
+    with pytest.raises(TooManySequences, match=r"5 sequences .* allows 4"):
         await ask(choices=5, output=1)
 
 
