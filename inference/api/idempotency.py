@@ -101,7 +101,7 @@ async def acquire_lock(
     keys = (lock_name, names.limits, names.api_key)
     args = (hashlib.sha256(identity).hexdigest(), request_id, LOCK_LEASE_MS)
     verdict, *facts = await gateway.acquire_lock(keys, args)
-    if verdict == "cold":
+    if verdict == "cache_miss":
         await gateway.ensure_published(caller.tenant_id, months.current())
         verdict, *facts = await gateway.acquire_lock(keys, args)
     if verdict == "new":

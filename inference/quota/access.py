@@ -32,7 +32,7 @@ class KeyAccess:
         verdict, *facts = await self._check_access(keys, (int(not needs_inference),))
         if verdict == "denied":
             raise DENIED[facts[0]]
-        return None if verdict == "cold" else str(facts[0])
+        return None if verdict == "cache_miss" else str(facts[0])
 
     async def find_targets(self, caller: Caller, fields: Sequence[str]) -> list[Target] | None:
         """Return where fields of grants lead now, without those that lead nowhere or where the key may not.

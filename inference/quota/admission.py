@@ -303,11 +303,11 @@ DENIED = {
 def _refusal(answer: Verdict, *, model: str, period: str, sequences: int) -> Exception:
     """Return the error that a verdict of the script means."""
     match answer:
-        case ["cold"]:
+        case ["cache_miss"]:
             return CacheMiss()
-        case ["crude"]:
+        case ["estimate_too_high"]:
             return PromptEstimateTooHigh()
-        case ["other_month", now_ms]:
+        case ["period_rollover", now_ms]:
             return PeriodRollover(now_ms)
         case ["other_pool", pool_id]:
             return OtherPool(pool_id)

@@ -125,7 +125,10 @@ def read_text(value: JsonObject, name: str, place: str = "") -> str:
 
 
 def join_texts(content: object, place: str, kinds: tuple[str, ...] = ("text",)) -> str:
-    """Return a string as it is; of a list of blocks the texts, one a line, as vLLM joins them in a chat."""
+    """Return a string as it is; of a list of blocks the texts, one a line, as vLLM joins them in a chat.
+
+    Raises BadRequest naming the block that is no text.
+    """
     if isinstance(content, str):
         return content
     texts = []
