@@ -53,7 +53,7 @@ class ValkeyClient:
         self._opening: asyncio.Task[_Connection] | None = None
 
     async def execute(self, *args: Arg) -> Any:
-        """Return Valkey's answer to one command: text, a number, a list, or None. Raises LimitsUnavailable."""
+        """Return Valkey's answer: text, a number, a list, or None. Raises LimitsUnavailable."""
         try:
             connection = self._connection
             if connection is None or connection.is_broken:

@@ -5,8 +5,8 @@
 --       1 if the prompt was counted exactly, the caller's bucket for canaries (0 … 99), prompt tokens (lower bound),
 --       the base model's context in tokens (0: no engine serves it), the pool that bucket and account are of
 -- A pool is what shares an allowance: all free workspaces of one person, or else the workspace alone, whose id it has.
--- Returns a flat array that begins with the verdict: admitted, cache_miss, period_rollover, other_pool, denied, suspect, sequences,
--- unknown_model, too_long, loading, estimate_too_high (an exact count of the prompt could change the answer), or limited.
+-- Returns a flat array that begins with the verdict: admitted, cache_miss, period_rollover, other_pool, denied, suspect,
+-- sequences, unknown_model, too_long, loading, estimate_too_high (an exact count could change the answer), or limited.
 -- An absent or empty limit (of a key, of spending) means that there is none.
 local limits_key, key_key, library_key, account_key, bucket_key, hold_key, leases_key, suspect_key, versions_key,
   pool_account_key, styles_key, incarnation_key = unpack(KEYS)
