@@ -319,4 +319,4 @@ class EngineBusy(Overloaded):
         self, *, tier: AdapterTier | None = None, is_senders_doing: bool = False, **facts: object
     ) -> None:
         self.is_senders_doing = is_senders_doing  # so it counts as a refusal, although it is a 503
-        super().__init__(tier=tier, **facts)
+        super().__init__(None, tier=tier, **facts)

@@ -42,7 +42,8 @@ def of_type(kind: type, noun: str) -> Check:
     """Return a check for values of one type."""
 
     def check(name: str, value: Any) -> None:
-        require(isinstance(value, kind), name, f"must be {noun}")
+        if not isinstance(value, kind):
+            raise BadRequest(f"`{name}` must be {noun}.", param=name)  # the name may be a place within
 
     return check
 

@@ -116,7 +116,7 @@ async def test_a_5xx_is_a_line_with_its_request_and_a_4xx_is_none(client, engine
 async def test_a_settlement_without_a_hold_is_a_line(gateway, account, ask, lines, engine):
     await ask()
     assert lines("settlement_refused") == []
-    grant = await _admitted(gateway, account)
+    grant, _ = await _admitted(gateway, account)
     for _ in range(2):
         await gateway.meter.settle(InFlight.begin(grant, Usage(prompt=3, completion=1)), "complete")
     [line] = lines("settlement_refused")

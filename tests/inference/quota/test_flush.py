@@ -252,7 +252,7 @@ async def test_two_gateways_may_publish_at_once(open_gateway, gateway, engine, k
 
 async def test_who_is_cancelled_while_a_tenant_grows_warm_stops_nobody(gateway, engine, known, published):
     first, *others = [asyncio.create_task(ask(gateway, known)) for _ in range(3)]
-    await eventually(lambda: gateway._warming)
+    await eventually(lambda: gateway._publishing)
     first.cancel()
     assert len(await asyncio.gather(*others)) == 2
     assert len(published) == 1
