@@ -24,7 +24,7 @@ import uvloop
 
 from bench import report
 from bench.fairness import FirstTokens
-from inference.contract.route import Limits
+from inference.contract.route import EngineLimits
 from inference.proxy.turn_order import RESERVE
 from labs import machine
 from labs.chat_client import open_client
@@ -53,7 +53,7 @@ class Seen:
 def slots() -> int:
     """Return how many of the engine's slots requests have: one is left to probes."""
     names = ("ENGINE_MAX_NUM_SEQS", "ENGINE_MAX_LORAS", "ENGINE_MAX_CPU_LORAS")
-    return Limits(*(int(os.environ[name]) for name in names)).slots
+    return EngineLimits(*(int(os.environ[name]) for name in names)).slots
 
 
 def places() -> int:

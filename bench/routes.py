@@ -35,7 +35,7 @@ from adapters.releases import aliases  # noqa: E402
 from adapters.routing import publisher  # noqa: E402
 from bench import report  # noqa: E402
 from core import valkey  # noqa: E402
-from inference.contract.route import BASE, Route  # noqa: E402
+from inference.contract.route import BASE_NAME, Route  # noqa: E402
 from inference.proxy.runtime import Gateway  # noqa: E402
 from labs import machine  # noqa: E402
 from tenants.models import Tenant  # noqa: E402
@@ -79,7 +79,7 @@ class GatewayProcess:
 
 def describe(route: Route) -> str:
     """Return what a gateway knows of a route's places, as a text that can be compared."""
-    places = [(place.engine, place.healthy, place.limits.max_num_seqs) for place in route.places]
+    places = [(one.engine, one.healthy, one.limits.max_num_seqs) for one in route.placements]
     return json.dumps(sorted(places))
 
 
@@ -254,7 +254,7 @@ def main() -> None:
     for number in range(ROUNDS):
         name = f"bench-{number + 2}"
         places.append((name, True, 199 + ROUNDS))
-        new.take(BASE, places, lambda name=name: add_engine(engine, name))  # type: ignore[misc]
+        new.take(BASE_NAME, places, lambda name=name: add_engine(engine, name))  # type: ignore[misc]
     for gateway in gateways:
         gateway.end()
     promotions = measure_promotions(promoted)  # the gateways poll the counters no more

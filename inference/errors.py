@@ -1,11 +1,38 @@
-"""The errors of the data plane. `contract/http_errors.py` has the HTTP status of each."""
+"""The errors of the data plane. `contract/http_errors.py` has the HTTP status of each.
+
+`facts` are what a sentence says. What the layers above do with an error are attributes: the field that is
+wrong, what is left of the limits, how near the adapter was, whether the engine's answer was complete.
+"""
+
+from django.utils.functional import Promise
 
 from core.errors import Conflict, DomainError, Invalid, NotAllowed, NotFound, Unavailable
+from inference.facts import AdapterTier, Rates
 
 __all__ = ["Conflict", "DomainError", "Invalid", "NotAllowed", "NotFound", "Unavailable"]
 
 
-class BadRequest(Invalid):
+class FieldError:
+    """Beside a DomainError: the error is about one field of the request."""
+
+    def __init__(
+        self, message: str | Promise | None = None, *, param: str | None = None, **facts: object
+    ) -> None:
+        self.param = param  # the field's name in the client's dialect
+        super().__init__(message, **facts)  # type: ignore[call-arg]
+
+
+class EngineFailure:
+    """Beside a DomainError: a request failed at an engine."""
+
+    def __init__(
+        self, message: str | Promise | None = None, *, is_complete: bool = False, **facts: object
+    ) -> None:
+        self.is_complete = is_complete  # the engine answered to the end, although with a failure
+        super().__init__(message, **facts)  # type: ignore[call-arg]
+
+
+class BadRequest(FieldError, Invalid):
     """The request body is invalid."""
 
 
@@ -13,7 +40,7 @@ class TooLarge(Invalid):
     """The request body is larger than {limit_bytes} bytes. Send less text."""
 
 
-class ContextTooLong(Invalid):
+class ContextTooLong(FieldError, Invalid):
     """The prompt and the requested output exceed the model's context length of {max_model_len} tokens."""
 
     code = "context_length_exceeded"
@@ -29,7 +56,7 @@ class RefusedGrammar(BadRequest):
     the same request won't help."""
 
 
-class UnservableInput(BadRequest):
+class UnservableInput(EngineFailure, BadRequest):
     """The model server can't process this request: its schema, grammar, tools or tool calls are unsupported,
     too large or nested too deeply. Simplify them; retrying the same request won't help."""
 
@@ -65,14 +92,14 @@ class SuspectRequest(Invalid):
     code = "request_suspected"
 
 
-class TooManySequences(Invalid):
+class TooManySequences(FieldError, Invalid):
     """This request has {sequences} sequences (prompts times `n`), but your plan allows {allowed}. Send fewer
     prompts or a smaller `n`."""
 
     code = "too_many_sequences"
 
 
-class RequestFailed(DomainError):
+class RequestFailed(EngineFailure, DomainError):
     """The model server failed on this request, and we don't retry it because it would fail again. You were
     billed only for the output you received. Change the request."""
 
@@ -123,22 +150,22 @@ class ForeignOrigin(NotAllowed):
 
 
 class UnknownKey(NotAllowed):
-    """The API key is missing, malformed, expired or revoked. Create one on the page "API keys"."""
+    """The API key is missing, malformed, expired or revoked. Create a key under API keys."""
 
     code = "invalid_api_key"
 
 
 class ExpiredKey(UnknownKey):
-    """The API key has expired. Create a new one on the page "API keys"."""
+    """The API key has expired. Create a new key under API keys."""
 
 
 class RevokedKey(UnknownKey):
-    """The API key was revoked. Create a new one on the page "API keys"."""
+    """The API key was revoked. Create a new key under API keys."""
 
 
 class InsufficientScope(NotAllowed):
-    """This API key lacks the scope `inference`, which generating text requires. Create a key with it on the
-    page "API keys"."""
+    """This API key lacks the scope `inference`, which generating text requires. Create a key with this
+    scope under API keys."""
 
     code = "insufficient_scope"
 
@@ -150,7 +177,7 @@ class Suspended(NotAllowed):
     names_support = True
 
 
-class UnknownModel(NotFound):
+class UnknownModel(FieldError, NotFound):
     """The model `{model}` does not exist or you do not have access to it. See GET /v1/models for your models.
     Select a public style in the catalogue before you use it."""
 
@@ -161,6 +188,19 @@ class Limited(DomainError):
     """Limit reached."""
 
     code = "rate_limit_exceeded"
+    was_counted = False  # the prompt's tokens were counted, which is work
+
+    def __init__(
+        self,
+        message: str | Promise | None = None,
+        *,
+        limit_type: str = "",
+        rates: Rates | None = None,
+        **facts: object,
+    ) -> None:
+        self.limit_type = limit_type  # OpenAI's, where it is not that of the class
+        self.rates = rates
+        super().__init__(message, **facts)
 
 
 class RateLimited(Limited):
@@ -224,16 +264,24 @@ class KeyUsedOtherwise(Conflict):
     code = "idempotency_key_reused"
 
 
-class StyleLoading(Unavailable):
+class Overloaded(Unavailable):
+    """Part of the service is unavailable. Try again shortly."""
+
+    code = "server_is_overloaded"
+
+    def __init__(
+        self, message: str | Promise | None = None, *, tier: AdapterTier | None = None, **facts: object
+    ) -> None:
+        self.tier = tier  # how near the adapter was, as far as that is known
+        super().__init__(message, **facts)
+
+
+class StyleLoading(Overloaded):
     """The style `{model}` is still loading. Nothing was billed. Try again shortly."""
 
-    code = "server_is_overloaded"
 
-
-class EngineUnavailable(Unavailable):
+class EngineUnavailable(EngineFailure, Overloaded):
     """The model server isn't responding. Nothing was billed. Try again shortly."""
-
-    code = "server_is_overloaded"
 
 
 class EngineRefuses(EngineUnavailable):
@@ -260,13 +308,15 @@ class AdapterAbsent(EngineUnavailable):
     """The style is being reloaded. Nothing was billed. Try again shortly."""
 
 
-class LimitsUnavailable(Unavailable):
+class LimitsUnavailable(Overloaded):
     """We can't check limits at the moment, so all requests are refused. Try again shortly."""
 
-    code = "server_is_overloaded"
 
-
-class EngineBusy(Unavailable):
+class EngineBusy(Overloaded):
     """The model server is busy and its queue is full. Nothing was billed. Try again shortly."""
 
-    code = "server_is_overloaded"
+    def __init__(
+        self, *, tier: AdapterTier | None = None, is_senders_doing: bool = False, **facts: object
+    ) -> None:
+        self.is_senders_doing = is_senders_doing  # so it counts as a refusal, although it is a 503
+        super().__init__(None, tier=tier, **facts)

@@ -9,10 +9,10 @@ import logging
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 from core import log_lines
 from inference import metrics
+from inference.facts import JsonObject
 
 LINES_PER_S = 50
 BURST = 500
@@ -120,9 +120,9 @@ def request_ended(record: RequestRecord) -> None:
         log_lines.write_line("request", _facts_of(record))
 
 
-def _facts_of(record: RequestRecord) -> dict[str, Any]:
+def _facts_of(record: RequestRecord) -> JsonObject:
     """Return what a line says of a request: what is known of it, times in milliseconds."""
-    facts: dict[str, Any] = {}
+    facts: JsonObject = {}
     for name in RequestRecord.__slots__:
         value = getattr(record, name)
         if isinstance(value, float):

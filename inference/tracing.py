@@ -7,7 +7,7 @@ wrote is in a span: the model is the base model, a style is its id.
 
 import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from inference.telemetry import RequestRecord
 
@@ -159,5 +159,5 @@ class RequestTrace:
 
 def begin(request_id: str, kind: str) -> RequestTrace | None:
     """Return the trace of a request, or None while traces are off."""
-    tracer: Any = _tracing.tracer
+    tracer = _tracing.tracer
     return RequestTrace(tracer, request_id, kind) if tracer else None

@@ -63,7 +63,7 @@ class Routes:
         found = {}
         for version_id in version_ids:
             route = tables.route(version_id)
-            found[route.name] = [(place.url, place.model) for place in route.places]
+            found[route.name] = [(place.url, place.model) for place in route.placements]
         return found
 
     def await_all(self, names: Collection[str], stopping: threading.Event, *, within_s: float) -> float:

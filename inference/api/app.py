@@ -7,7 +7,6 @@ the request contract, relay it to an engine (`inference.proxy`), send the answer
 import asyncio
 import gc
 import logging
-from typing import Any
 
 import orjson
 from django.conf import settings
@@ -41,15 +40,17 @@ from inference.contract.streams import Stream
 from inference.errors import (
     DomainError,
     ForeignOrigin,
+    Limited,
     TooManyRefusals,
     UnknownKey,
     WrongMethod,
 )
+from inference.facts import JsonObject
 from inference.proxy import response_headers
-from inference.proxy.answer import Answer, AnswerStream
+from inference.proxy.answer import AnswerStream, GatewayAnswer
 from inference.proxy.request import count_tokens, relay_request
 from inference.proxy.runtime import Gateway
-from inference.quota.admission import Caller, Rates
+from inference.quota.admission import Caller
 
 logger = logging.getLogger(__name__)
 
@@ -110,7 +111,7 @@ async def _answer_anybody(gateway: Gateway, path: str) -> tuple[int, dict[str, s
     return 200, {"status": "ok"}
 
 
-async def _read(gateway: Gateway, caller: Caller, exchange: Exchange) -> dict[str, Any]:
+async def _read(gateway: Gateway, caller: Caller, exchange: Exchange) -> JsonObject:
     """Return what a GET is for: the styles that a key may use, the key itself, what it used, …"""
     query = exchange.scope.get("query_string", b"")
     if exchange.path == KEY:
@@ -156,7 +157,7 @@ async def _generate(gateway: Gateway, caller: Caller, exchange: Exchange, body: 
     # The same body at another endpoint is another request.
     identity = exchange.path.encode() + body
     lock = await idempotency.acquire_lock(gateway, caller, key, identity=identity, request_id=request_id)
-    if isinstance(lock, Answer):
+    if isinstance(lock, GatewayAnswer):
         # No limit of the plan counts it, and reading its request was work.
         count_work(gateway, caller, exchange.unpacked_bytes)
         return await _send_answer(exchange, endpoint, body, lock)
@@ -167,7 +168,7 @@ async def _generate(gateway: Gateway, caller: Caller, exchange: Exchange, body: 
         await lock.release()
 
 
-async def _send_answer(exchange: Exchange, endpoint: Endpoint, body: bytes, answer: Answer) -> None:
+async def _send_answer(exchange: Exchange, endpoint: Endpoint, body: bytes, answer: GatewayAnswer) -> None:
     """Send an answer in the endpoint's dialect. `body` is the request's, which some dialects repeat."""
     if answer.stream is None:
         data = endpoint.translate_answer(answer.body, body, answer.request_id)
@@ -201,7 +202,7 @@ async def _send_stream(exchange: Exchange, stream: Stream) -> None:
         await stream.aclose()
 
 
-async def _ask_tokenizer(gateway: Gateway, caller: Caller, exchange: Exchange, body: bytes) -> dict[str, Any]:
+async def _ask_tokenizer(gateway: Gateway, caller: Caller, exchange: Exchange, body: bytes) -> JsonObject:
     """Return how many tokens a prompt has, or what they are."""
     task = TOKEN_TASKS.get(exchange.path)
     if task:
@@ -250,7 +251,7 @@ def _count_refusal(gateway: Gateway, exchange: Exchange, error: DomainError) -> 
         return too_many
     # The count is written beside the answer: the client does not wait for Valkey.
     most = settings.API_REFUSALS_PER_ADDRESS
-    gateway.keep(refusals.count(counter, body_bytes=exchange.body_bytes, most=most))
+    gateway.spawn(refusals.count(counter, body_bytes=exchange.body_bytes, most=most))
     return error
 
 
@@ -259,8 +260,7 @@ async def _send_error(exchange: Exchange, error: DomainError) -> None:
     dialect = anthropic_messages if exchange.is_anthropics else http_errors
     status, body, headers = dialect.error(error)
     exchange.record.code = error.code
-    rates = error.facts.get("rates")
-    rate_headers = response_headers.rate_headers(rates if isinstance(rates, Rates) else None)
+    rate_headers = response_headers.rate_headers(error.rates if isinstance(error, Limited) else None)
     if status >= 500:
         telemetry.answered_5xx(request=exchange.request_id, status=status, code=error.code)
     await exchange.send_json(status, body, headers + rate_headers)

@@ -9,9 +9,14 @@ from inference.contract.http_errors import Headers
 
 ANY = "*"
 HEADERS = {
-    "authorization", "content-type", "accept", "x-api-key", "x-request-id", "idempotency-key",
+    "authorization",
+    "content-type",
+    "accept",
+    "x-api-key",
+    "x-request-id",
+    "idempotency-key",
     "user-agent",  # clients set it, and Firefox and Safari ask for it
-}  # fmt: skip
+}
 CLIENT_HEADER_PREFIXES = ("anthropic-", "openai-", "x-stainless-")
 EXPOSED = (
     "x-request-id, request-id, retry-after, x-should-retry, openai-processing-ms, idempotent-replayed, "

@@ -3,7 +3,6 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
 
 from inference.contract import token_texts
 from inference.contract.dialects import anthropic_messages, openai_responses
@@ -11,6 +10,7 @@ from inference.contract.requests import ParsedRequest, parse_request
 from inference.contract.streams import Stream
 from inference.contract.token_texts import TokenTask
 from inference.errors import NoEmbeddings, UnknownPath
+from inference.facts import JsonObject
 
 MODELS = "/v1/models"
 KEY = "/v1/key"
@@ -45,7 +45,7 @@ class TokenCount:
     parse: Callable[[bytes], ParsedRequest]
     kind: str = ""
 
-    def describe(self, tokens: int) -> dict[str, Any]:
+    def describe(self, tokens: int) -> JsonObject:
         """Return the answer."""
         return ({"object": self.kind} if self.kind else {}) | {"input_tokens": tokens}
 
@@ -75,19 +75,22 @@ TOKEN_TASKS: dict[str, Callable[[bytes], TokenTask]] = {
 # vLLM has these beside `/v1`, and its clients ask there.
 BESIDE_V1 = {path.removeprefix("/v1"): path for path in (*TOKEN_TASKS, TOKENIZER_INFO)}
 ROOT_PATHS = (*BESIDE_V1, VERSION, "/health")
+METHODS = dict.fromkeys((*ENDPOINTS, *COUNTS, *TOKEN_TASKS), POST) | dict.fromkeys(READ_ONLY, GET)
 
 
 def name_endpoint(path: str) -> str:
     """Return the endpoint of a path for metrics and logs: one of a few words, whatever path a client sent."""
-    if path in ENDPOINTS or path in COUNTS or path in TOKEN_TASKS or path in READ_ONLY:
-        return path
-    return MODELS if path.startswith(f"{MODELS}/") else "other"
+    endpoint = _without_model(path)
+    return endpoint if endpoint in METHODS else "other"
 
 
 def allowed_methods(path: str) -> tuple[str, ...]:
     """Return the methods that a path answers. Raises UnknownPath."""
-    if path in ENDPOINTS or path in COUNTS or path in TOKEN_TASKS:
-        return POST
-    if path in READ_ONLY or path.startswith(f"{MODELS}/"):
-        return GET
-    raise NoEmbeddings if path == EMBEDDINGS else UnknownPath
+    methods = METHODS.get(_without_model(path))
+    if methods is None:
+        raise NoEmbeddings if path == EMBEDDINGS else UnknownPath
+    return methods
+
+
+def _without_model(path: str) -> str:
+    return MODELS if path.startswith(f"{MODELS}/") else path

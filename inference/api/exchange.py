@@ -3,7 +3,6 @@
 import asyncio
 import time
 from collections.abc import Awaitable, Callable
-from typing import Any
 
 from django.conf import settings
 
@@ -15,15 +14,16 @@ from inference.api import cors
 from inference.api.endpoints import BESIDE_V1
 from inference.contract.http_errors import Headers
 from inference.errors import TooLarge
+from inference.facts import JsonObject
 from inference.proxy import bodies
 from inference.proxy.bodies import BODY_MAX_BYTES
 from inference.proxy.runtime import Gateway
 from inference.quota.admission import Caller
 from inference.telemetry import RequestRecord
 
-Scope = dict[str, Any]
-Receive = Callable[[], Awaitable[dict[str, Any]]]
-Send = Callable[[dict[str, Any]], Awaitable[None]]
+Scope = JsonObject
+Receive = Callable[[], Awaitable[JsonObject]]
+Send = Callable[[JsonObject], Awaitable[None]]
 
 # An answer belongs to one workspace: no cache may keep it, and no browser may take it for a page.
 PRIVATE_HEADERS = [(b"cache-control", b"no-store"), (b"x-content-type-options", b"nosniff")]

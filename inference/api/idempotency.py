@@ -19,7 +19,7 @@ from core import months, valkey
 from inference.contract.http_errors import Headers
 from inference.contract.streams import Stream
 from inference.errors import BadRequest, KeyInUse, KeyUsedOtherwise, LimitsUnavailable
-from inference.proxy.answer import Answer
+from inference.proxy.answer import GatewayAnswer
 from inference.proxy.runtime import LOCK_LEASE_MS, Gateway
 from inference.proxy.sse import DONE
 from inference.quota.admission import DENIED, Caller
@@ -40,7 +40,7 @@ class IdempotencyLock:
     request_id: str
     is_over: bool = False
 
-    async def record(self, answer: Answer) -> Answer:
+    async def record(self, answer: GatewayAnswer) -> GatewayAnswer:
         """Return the same answer; store it now, or once its stream ends."""
         provenance = [pair for pair in answer.headers if pair[0].startswith(b"x-polyscribe-")]
         if answer.stream is None:
@@ -85,7 +85,7 @@ class IdempotencyLock:
 
 async def acquire_lock(
     gateway: Gateway, caller: Caller, key: str, *, identity: bytes, request_id: str
-) -> IdempotencyLock | Answer:
+) -> IdempotencyLock | GatewayAnswer:
     """Return the lock of an idempotency key, or the answer that is stored under it.
 
     `identity` is what makes two requests the same. Raises KeyInUse while another request holds the key,
@@ -100,33 +100,33 @@ async def acquire_lock(
     lock_name = valkey.replay_key(names.tenant, digest)
     keys = (lock_name, names.limits, names.api_key)
     args = (hashlib.sha256(identity).hexdigest(), request_id, LOCK_LEASE_MS)
-    state, *facts = await gateway.acquire_lock(keys, args)
-    if state == "cold":
-        await gateway.warm(caller.tenant_id, months.current())
-        state, *facts = await gateway.acquire_lock(keys, args)
-    if state == "new":
+    verdict, *facts = await gateway.acquire_lock(keys, args)
+    if verdict == "cache_miss":
+        await gateway.ensure_published(caller.tenant_id, months.current())
+        verdict, *facts = await gateway.acquire_lock(keys, args)
+    if verdict == "new":
         gateway.held_locks.add(lock_name)
         return IdempotencyLock(gateway, caller.pool_id, lock_name, request_id)
-    if state == "done":
+    if verdict == "done":
         serialized = zlib.decompress(base64.b64decode(facts[0]))
         return _replay(*orjson.loads(serialized))
-    if state == "denied":
+    if verdict == "denied":
         raise DENIED[facts[0]]
-    if state == "other":
+    if verdict == "other":
         raise KeyUsedOtherwise
-    if state == "open":
+    if verdict == "open":
         raise KeyInUse(retry_s=2)
     await gateway.require_published(caller)
     raise LimitsUnavailable
 
 
-def _replay(first_request_id: str, texts: list[tuple[str, str]], body: str, is_stream: bool) -> Answer:
+def _replay(first_request_id: str, texts: list[tuple[str, str]], body: str, is_stream: bool) -> GatewayAnswer:
     headers = [(name.encode(), value.encode()) for name, value in texts]
     headers.append((b"x-polyscribe-first-request", first_request_id.encode()))
     headers.append((b"idempotent-replayed", b"true"))
     if is_stream:
-        return Answer(first_request_id, headers, stream=_stream_once(body.encode()))
-    return Answer(first_request_id, headers, body=body.encode())
+        return GatewayAnswer(first_request_id, headers, stream=_stream_once(body.encode()))
+    return GatewayAnswer(first_request_id, headers, body=body.encode())
 
 
 async def _stream_once(body: bytes) -> AsyncGenerator[bytes]:

@@ -1,14 +1,15 @@
 """`GET /v1/key` and `GET /v1/usage`: what a key may do, what is left of its limits, and what it used."""
 
 import time
+from collections.abc import Iterable
 from datetime import UTC, datetime
-from typing import Any
 from urllib.parse import parse_qsl
 
 from core import months
 from core.money import dollars
-from inference.api.models_endpoint import Hash, check_key, read_snapshot, usable_models
+from inference.api.models_endpoint import Hash, read_snapshot, usable_models
 from inference.errors import BadRequest
+from inference.facts import JsonObject
 from inference.proxy.runtime import Gateway, run_in_thread
 from inference.quota.admission import Caller
 from inference.quota.wallet import MonthUse, Wallet, read_wallet
@@ -20,15 +21,14 @@ MINUTE_MS = 60_000
 MAX_PARAMETERS = 20
 
 
-async def describe_key(gateway: Gateway, caller: Caller) -> dict[str, Any]:
+async def describe_key(gateway: Gateway, caller: Caller) -> JsonObject:
     """Return the key: its scopes and styles; its limits and its workspace's, each with what is left; credits.
 
     Any live key may ask. Raises what admission raises for one that is not, and LimitsUnavailable.
     """
-    snapshot = await read_snapshot(gateway, caller)
-    check_key(snapshot, needs_inference=False)
+    snapshot = await read_snapshot(gateway, caller, needs_inference=False)
     limits, key = snapshot.limits, snapshot.key
-    caller = caller.move(limits.get("pool_id") or str(caller.tenant_id))
+    caller = caller.move(limits["pool_id"])
     period = months.current()
     wallet, before = await _read_wallet(gateway, caller, limits, period)
     suffix = f":{caller.names.key}"
@@ -43,7 +43,7 @@ async def describe_key(gateway: Gateway, caller: Caller) -> dict[str, Any]:
         "id": caller.names.key,
         "name": key.get("name", ""),
         "hint": key.get("hint", ""),
-        "scopes": (key.get("scopes") or "inference").split(","),  # published before there were scopes
+        "scopes": key["scopes"].split(","),
         "workspace": {
             "id": caller.names.tenant,
             "slug": limits.get("slug", ""),
@@ -64,9 +64,9 @@ async def describe_key(gateway: Gateway, caller: Caller) -> dict[str, Any]:
     }
 
 
-async def describe_usage(gateway: Gateway, caller: Caller, query: bytes) -> dict[str, Any]:
+async def describe_usage(gateway: Gateway, caller: Caller, query: bytes) -> JsonObject:
     """Return what the key used, by day unless the query says otherwise. Raises BadRequest among others."""
-    check_key(await read_snapshot(gateway, caller), needs_inference=False)
+    await read_snapshot(gateway, caller, needs_inference=False)
     try:
         parameters = dict(parse_qsl(query.decode(), keep_blank_values=True, max_num_fields=MAX_PARAMETERS))
     except ValueError as error:
@@ -83,7 +83,7 @@ async def _read_wallet(
     before = await _read_use(gateway, names.account, wallet) if wallet else None
     if wallet and wallet.period == period and (before or not wallet.needs_previous):
         return wallet, before
-    await gateway.warm(caller.tenant_id, period)
+    await gateway.ensure_published(caller.tenant_id, period)
     wallet = read_wallet(await gateway.valkey.execute("HGET", names.limits, "wallet") or "")
     if wallet is None or wallet.period != period:  # its clock and Valkey's name two months
         return None, None
@@ -106,7 +106,9 @@ async def _read_use(gateway: Gateway, account: str, wallet: Wallet) -> MonthUse 
     return None if used is None else MonthUse(int(used), int(spent or 0))
 
 
-async def _read_numbers(gateway: Gateway, name: str, groups: Any, suffix: str) -> dict[str, float]:
+async def _read_numbers(
+    gateway: Gateway, name: str, groups: Iterable[Iterable[str]], suffix: str
+) -> dict[str, float]:
     """Return fields of a hash, the workspace's and the key's, as numbers, without those that are missing."""
     names = [field for group in groups for field in group]
     fields = [*names, *(field + suffix for field in names)]
@@ -116,9 +118,9 @@ async def _read_numbers(gateway: Gateway, name: str, groups: Any, suffix: str) -
 
 def _describe_limits(
     limits: Hash, account: dict[str, float], bucket: dict[str, float], suffix: str
-) -> dict[str, Any]:
+) -> JsonObject:
     """Return each limit with what is left of it; null: no limit."""
-    described: dict[str, Any] = {}
+    described: JsonObject = {}
     for name, (used_field, held_field) in MONTHLY.items():
         used = int(account.get(used_field + suffix, 0))
         held = int(account.get(held_field + suffix, 0))
@@ -137,7 +139,7 @@ def _describe_limits(
     return described
 
 
-def _describe_included(wallet: Wallet | None, account: dict[str, float]) -> dict[str, Any] | None:
+def _describe_included(wallet: Wallet | None, account: dict[str, float]) -> JsonObject | None:
     """Return the tokens that the plan includes, and what is left of them."""
     if wallet is None:
         return None
@@ -149,7 +151,7 @@ def _describe_included(wallet: Wallet | None, account: dict[str, float]) -> dict
 
 def _describe_credits(
     wallet: Wallet | None, account: dict[str, float], before: MonthUse | None
-) -> dict[str, Any] | None:
+) -> JsonObject | None:
     """Return what is left of the workspace's credits. Requests in flight have burned nothing yet."""
     if wallet is None:
         return None

@@ -1,10 +1,8 @@
 """`GET /v1/models`: the styles that this key may use, never the engine's own list."""
 
 import asyncio
-import json
-import time
 from itertools import batched
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from django.conf import settings
 
@@ -12,11 +10,13 @@ from core import months
 from inference.api.endpoints import MODELS
 from inference.contract.dialects import anthropic_models
 from inference.contract.field_checks import MAX_MODEL_CHARACTERS
-from inference.contract.route import BASE, NO_STYLE, Route, StyleNames, read_style
+from inference.contract.route import BASE_NAME, NO_STYLE, Route, StyleNames, read_style
 from inference.errors import LimitsUnavailable, UnknownModel
+from inference.facts import JsonObject
 from inference.proxy.runtime import Gateway
-from inference.quota.access import LIBRARY_MARK
-from inference.quota.admission import DENIED, Caller
+from inference.quota.access import LIBRARY_MARK, allows_style
+from inference.quota.admission import Caller
+from inference.wire.valkey_client import read_hash
 
 ROWS_PER_READ = 500  # Valkey serves nobody else meanwhile
 
@@ -50,7 +50,7 @@ class Snapshot(NamedTuple):
 
 async def answer_models(
     gateway: Gateway, caller: Caller, path: str, *, query: bytes, is_anthropics: bool
-) -> dict[str, Any]:
+) -> JsonObject:
     """Return the models below a path, in OpenAI's form or Anthropic's. Raises what `list_models` raises."""
     name = path.removeprefix(MODELS).removeprefix("/")
     answer = await list_models(gateway, caller, name)
@@ -61,13 +61,12 @@ async def answer_models(
     return anthropic_models.translate_list(answer, query)
 
 
-async def list_models(gateway: Gateway, caller: Caller, name: str = "") -> dict[str, Any]:
+async def list_models(gateway: Gateway, caller: Caller, name: str = "") -> JsonObject:
     """Return OpenAI's list object; with a name, the model object of that style or version.
 
-    Raises UnknownModel, or what admission raises for a key or workspace that is not served (or no longer).
+    Raises UnknownModel, or what admission raises for a key or workspace that is not served.
     """
     snapshot = await read_snapshot(gateway, caller)
-    check_key(snapshot)
     usable = usable_models(gateway, snapshot)
     base_context = gateway.routes.tables.base_context
     if name:
@@ -81,34 +80,36 @@ async def list_models(gateway: Gateway, caller: Caller, name: str = "") -> dict[
     return {"object": "list", "data": models}
 
 
-async def read_snapshot(gateway: Gateway, caller: Caller) -> Snapshot:
+async def read_snapshot(gateway: Gateway, caller: Caller, *, needs_inference: bool = True) -> Snapshot:
     """Return what Valkey has of a workspace, publishing it if need be.
 
-    Raises LimitsUnavailable or UnknownKey.
+    Raises what admission raises for a key that may not ask, and LimitsUnavailable.
     """
     await gateway.routes.ensure_loaded()
-    snapshot = await _read_from_valkey(gateway, caller)
-    if snapshot is None:  # a cache miss: Valkey does not (or no longer) know this workspace
-        await gateway.warm(caller.tenant_id, months.current())
-        snapshot = await _read_from_valkey(gateway, caller)
+    snapshot = await _read_from_valkey(gateway, caller, needs_inference=needs_inference)
+    if snapshot is None:  # a cache miss: Valkey does not know this workspace
+        await gateway.ensure_published(caller.tenant_id, months.current())
+        snapshot = await _read_from_valkey(gateway, caller, needs_inference=needs_inference)
     if snapshot is None:
         await gateway.require_published(caller)
         raise LimitsUnavailable
     return snapshot
 
 
-async def _read_from_valkey(gateway: Gateway, caller: Caller) -> Snapshot | None:
+async def _read_from_valkey(gateway: Gateway, caller: Caller, *, needs_inference: bool) -> Snapshot | None:
+    # First: it also applies a change of the limits that is due.
+    if await gateway.access.check(caller, needs_inference=needs_inference) is None:
+        return None
     names = caller.names
-    limits, key, library, incarnation = await asyncio.gather(
+    limits, key, library = await asyncio.gather(
         gateway.valkey.execute("HGETALL", names.limits),
         gateway.valkey.execute("HGETALL", names.api_key),
         gateway.valkey.execute("HGETALL", names.library),
-        gateway.valkey.execute("GET", names.incarnation),
     )
-    if not (limits and key and library and incarnation):
+    if not (limits and key and library):  # Valkey may be emptied between the two
         return None
-    styles = await _read_styles(gateway, caller, rights=_as_dict(library))
-    return Snapshot(_in_force(_as_dict(limits)), _as_dict(key), styles)
+    styles = await _read_styles(gateway, caller, rights=read_hash(library))
+    return Snapshot(read_hash(limits), read_hash(key), styles)
 
 
 async def _read_styles(gateway: Gateway, caller: Caller, *, rights: Hash) -> dict[str, StyleNames]:
@@ -124,50 +125,28 @@ async def _read_styles(gateway: Gateway, caller: Caller, *, rights: Hash) -> dic
     return styles
 
 
-def _in_force(limits: Hash) -> Hash:
-    """Return limits with a change that was known ahead, once it is due. Admission writes it so."""
-    coming_at = limits.get("coming_at")
-    if coming_at and int(coming_at) <= time.time() * 1000:
-        return {**limits, **json.loads(limits["coming"]), "coming_at": "", "coming": ""}
-    return limits
-
-
-def _as_dict(flat: list[str]) -> Hash:
-    return dict(zip(flat[::2], flat[1::2], strict=True))
-
-
-def check_key(snapshot: Snapshot, *, needs_inference: bool = True) -> None:
-    """Raise what admission would raise for this key."""
-    key = snapshot.key
-    if snapshot.limits["state"] != "live":
-        raise DENIED["suspended"]
-    if key["state"] != "live" and (needs_inference or key["state"] != "unscoped"):
-        raise DENIED[key["state"]]
-    if key["expires_at"] and int(key["expires_at"]) <= time.time():
-        raise DENIED["expired"]
-
-
 def usable_models(gateway: Gateway, snapshot: Snapshot) -> dict[str, Model]:
     """Return by full name what serves (loaded now or not) and what the key may use."""
     tables = gateway.routes.tables
-    allowed = snapshot.key["styles"].split(",") if snapshot.key["styles"] else None
+    allowed = snapshot.key["styles"]
     usable = {}
-    base = tables.route(BASE)
-    if base.places and (allowed is None or NO_STYLE in allowed):
-        usable[BASE] = Model(base, f"The base model, {settings.BASE_MODEL}, without a style.")
+    base = tables.route(BASE_NAME)
+    if base.placements and allows_style(allowed, NO_STYLE):
+        usable[BASE_NAME] = Model(base, f"The base model, {settings.BASE_MODEL}, without a style.")
     for name, style in snapshot.styles.items():
         # A style of the first party can't be named where the workspace has one of the same short name.
         is_hidden = bool(snapshot.own_name(name))
-        if not is_hidden and (allowed is None or style.style in allowed):
-            for suffix, version_id in style.versions.items():
-                route = tables.route(version_id)
-                # Only versions that serve have a name of their own.
-                if route.places or f"@{route.version}" in style.versions:
-                    usable[f"{name}{suffix}"] = Model(route, style.about)
+        if is_hidden or not allows_style(allowed, style.style):
+            continue
+        for suffix, version_id in style.versions.items():
+            route = tables.route(version_id)
+            # Only versions that serve have a name of their own.
+            if route.placements or f"@{route.version}" in style.versions:
+                usable[f"{name}{suffix}"] = Model(route, style.about)
     return usable
 
 
-def _model_object(model: Model, base_context: int, suffix: str = "") -> dict[str, Any]:
+def _model_object(model: Model, base_context: int, suffix: str = "") -> JsonObject:
     """Return OpenAI's model object. `context_length` is in tokens; an unloaded style has its base model's."""
     route = model.route
     context = route.max_model_len or base_context

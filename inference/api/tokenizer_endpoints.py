@@ -1,14 +1,13 @@
 """`/tokenize`, `/detokenize`, `/tokenizer_info`: the base model's tokenizer, as vLLM offers its own."""
 
-from typing import Any
-
-from inference.api.models_endpoint import check_key, read_snapshot, usable_models
+from inference.api.models_endpoint import read_snapshot, usable_models
 from inference.api.refusal_counts import TOKEN_COUNT_FACTOR, count_work
 from inference.contract import token_texts
 from inference.contract.prompt_length import SHORT_BYTES
 from inference.contract.requests import ParsedRequest
-from inference.contract.route import BASE
+from inference.contract.route import BASE_NAME
 from inference.contract.token_texts import TokenTask
+from inference.facts import JsonObject
 from inference.proxy.request import admit_without_tokens
 from inference.proxy.runtime import Gateway
 from inference.quota.admission import Caller
@@ -16,7 +15,7 @@ from inference.quota.admission import Caller
 
 async def run_task(
     gateway: Gateway, caller: Caller, task: TokenTask, *, request_id: str, body_bytes: int
-) -> dict[str, Any]:
+) -> JsonObject:
     """Return the answer of a task. To every limit it is a request of no tokens, like a count of tokens.
 
     A long text counts in the key's bucket of refusals, too, as one that was counted and refused.
@@ -31,18 +30,18 @@ async def run_task(
     return answer
 
 
-async def describe_tokenizer(gateway: Gateway, caller: Caller) -> dict[str, Any]:
+async def describe_tokenizer(gateway: Gateway, caller: Caller) -> JsonObject:
     """Return the tokenizer's settings. Raises what admission raises for a key that is not served."""
-    check_key(await read_snapshot(gateway, caller))
+    await read_snapshot(gateway, caller)
     return token_texts.describe_tokenizer(gateway.routes.tables.base_context)
 
 
 async def _choose_model(gateway: Gateway, caller: Caller) -> str:
     """Return a model that the key may use, one that is loaded if there is one."""
     usable = usable_models(gateway, await read_snapshot(gateway, caller))
-    if BASE in usable:
-        return BASE
-    return min(usable, key=lambda name: (not usable[name].route.places, name), default=BASE)
+    if BASE_NAME in usable:
+        return BASE_NAME
+    return min(usable, key=lambda name: (not usable[name].route.placements, name), default=BASE_NAME)
 
 
 def _empty_request(model: str) -> ParsedRequest:

@@ -5,7 +5,6 @@ Where the files are not on this machine, nothing is known and the engine decides
 
 import json
 import re
-from collections.abc import Mapping
 from datetime import datetime
 from functools import cache
 from pathlib import Path
@@ -13,10 +12,13 @@ from typing import TYPE_CHECKING, Any
 
 from django.conf import settings
 
+from inference.facts import JsonObject
+
 if TYPE_CHECKING:
     from jinja2 import Template
     from tokenizers import Tokenizer
 
+SYSTEM_ROLES = {"system", "developer"}
 SHORTENS = re.compile(r"trim|strip|split|replace")  # Jinja's filters and Python's methods in a template
 SPECIAL_TOKENS = ("bos_token", "eos_token", "unk_token", "pad_token", "sep_token", "cls_token", "mask_token")
 # The others are paths, or arguments of Python classes.
@@ -29,7 +31,7 @@ def tokenizer() -> "Tokenizer | None":
     return _load_tokenizer(path) if path.exists() else None
 
 
-def describe_tokenizer() -> dict[str, Any]:
+def describe_tokenizer() -> JsonObject:
     """Return what clients read of the tokenizer's settings, and the chat template, None without one."""
     config = _read_tokenizer_config(settings.BASE_MODEL_DIR)
     described = {name: config[name] for name in TOKENIZER_SETTINGS if name in config}
@@ -62,7 +64,7 @@ def keeps_blanks() -> bool:
     return template is not None and not SHORTENS.search(template)
 
 
-def render_prompt(messages: list[dict[str, Any]], tools: list[dict[str, Any]] | None) -> str | None:
+def render_prompt(messages: list[JsonObject], tools: list[JsonObject] | None) -> str | None:
     """Return the prompt that vLLM makes of a chat, with the same template and settings.
 
     None where there is no template, or where the template refuses the chat: then the engine answers with the
@@ -87,24 +89,20 @@ def render_prompt(messages: list[dict[str, Any]], tools: list[dict[str, Any]] | 
         return None
 
 
-def _merge_system_messages(messages: list[dict[str, Any]]) -> list[dict[str, Any]]:
+def _merge_system_messages(messages: list[JsonObject]) -> list[JsonObject]:
     """Return the messages with developer messages as system messages, as vLLM does it.
 
     vLLM does so where the template doesn't know that role. It then merges all system messages into one at the
     top, unless only the first message is one.
     """
-    if not any(message["role"] == "developer" for message in messages):
+    roles = [message["role"] for message in messages]
+    if "developer" not in roles:
         return messages
-    renamed = []
-    for message in messages:
-        is_developer = message["role"] == "developer"
-        renamed.append(message | {"role": "system"} if is_developer else message)
-    if not any(message["role"] == "system" for message in renamed[1:]):
-        return renamed
-    system = [message for message in renamed if message["role"] == "system"]
-    others = [message for message in renamed if message["role"] != "system"]
-    texts = filter(None, [message["content"] for message in system])
-    return [{"role": "system", "content": "\n\n".join(texts)}, *others]
+    if not SYSTEM_ROLES.intersection(roles[1:]):
+        return [messages[0] | {"role": "system"}, *messages[1:]]
+    others = [message for message in messages if message["role"] not in SYSTEM_ROLES]
+    texts = [message["content"] for message in messages if message["role"] in SYSTEM_ROLES]
+    return [{"role": "system", "content": "\n\n".join(filter(None, texts))}, *others]
 
 
 @cache
@@ -144,7 +142,7 @@ def _read_special_tokens(folder: Path) -> dict[str, str]:
     return tokens
 
 
-def _read_tokenizer_config(folder: Path) -> Mapping[str, Any]:
+def _read_tokenizer_config(folder: Path) -> JsonObject:
     path = folder / "tokenizer_config.json"
     return _read_json(path) if path.exists() else {}
 
@@ -155,7 +153,7 @@ def _read_text(path: Path) -> str:
 
 
 @cache
-def _read_json(path: Path) -> Mapping[str, Any]:
+def _read_json(path: Path) -> JsonObject:
     value = json.loads(path.read_text())
     return value if isinstance(value, dict) else {}
 

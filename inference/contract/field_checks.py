@@ -1,10 +1,11 @@
 """Checks of single fields. Each takes the field's name and value, and raises BadRequest naming the field."""
 
+from collections.abc import Callable
 from typing import Any
 
 from inference.contract import base_model, grammars
 from inference.contract.field_reader import SHOWN_CHARACTERS, Check
-from inference.contract.place_errors import refuse_unknown_keys
+from inference.contract.place_errors import refuse_unknown_keys, require
 from inference.errors import BadRequest
 
 MAX_STOPS = 16  # OpenAI has 4; editors send a list of their own, Continue 8 and more
@@ -21,20 +22,18 @@ JSON_SCHEMA_KEYS = ("name", "description", "schema", "strict")
 THINKING_TYPES = ("disabled", "adaptive")
 THINKING_SWITCHES = ("enable_thinking", "thinking")  # variables of chat templates
 CLEARS_THINKING = "clear_thinking"  # an edit that drops earlier thoughts; no prompt has them
-CONSTRAINTS = ("json", "regex", "choice")  # of vLLM's `structured_outputs`
 
 
 def number(low: float, high: float, *, whole: bool = False) -> Check:
     """Return a check for numbers between two bounds."""
     kinds = int if whole else int | float
-    noun = "whole number" if whole else "number"
+    noun = "must be a whole number" if whole else "must be a number"
+    limits = f"must be between {low} and {high}" if high < MAX_INT64 else f"must be at least {low}"
 
     def check(name: str, value: Any) -> None:
-        if not isinstance(value, kinds) or isinstance(value, bool):  # a bool is an int to Python
-            raise BadRequest(f"`{name}` must be a {noun}.", param=name)
-        if not low <= value <= high:
-            limits = f"between {low} and {high}" if high < MAX_INT64 else f"at least {low}"
-            raise BadRequest(f"`{name}` must be {limits}.", param=name)
+        is_number = isinstance(value, kinds) and not isinstance(value, bool)  # a bool is an int to Python
+        require(is_number, name, noun)
+        require(low <= value <= high, name, limits)
 
     return check
 
@@ -44,7 +43,7 @@ def of_type(kind: type, noun: str) -> Check:
 
     def check(name: str, value: Any) -> None:
         if not isinstance(value, kind):
-            raise BadRequest(f"`{name}` must be {noun}.", param=name)
+            raise BadRequest(f"`{name}` must be {noun}.", param=name)  # the name may be a place within
 
     return check
 
@@ -56,14 +55,15 @@ check_list = of_type(list, "a list")
 
 
 def check_model(name: str, value: Any) -> None:
-    if not isinstance(value, str) or not 0 < len(value) <= MAX_MODEL_CHARACTERS:
-        raise BadRequest(f"`{name}` must be the name of a style, such as `poetry`.", param=name)
+    is_name = isinstance(value, str) and 0 < len(value) <= MAX_MODEL_CHARACTERS
+    require(is_name, name, "must be the name of a style, such as `poetry`")
 
 
 def check_stop(name: str, value: Any) -> None:
     stops = value if isinstance(value, list) else [value]
-    if len(stops) > MAX_STOPS or not all(isinstance(stop, str) and stop for stop in stops):
-        raise BadRequest(f"`{name}` must be a string or a list of at most {MAX_STOPS} strings.", param=name)
+    are_texts = all(isinstance(stop, str) and stop for stop in stops)
+    most = f"must be a string or a list of at most {MAX_STOPS} strings"
+    require(are_texts and len(stops) <= MAX_STOPS, name, most)
     if any(len(stop) > MAX_STOP_CHARACTERS for stop in stops):
         raise BadRequest(f"`{name}`: a string can have at most {MAX_STOP_CHARACTERS} characters.", param=name)
 
@@ -71,8 +71,8 @@ def check_stop(name: str, value: Any) -> None:
 def check_token_ids(name: str, token_ids: list[Any]) -> None:
     """Check that each is the id of one of the base model's tokens."""
     size = base_model.vocabulary_size() or MAX_INT32
-    if not all(type(token) is int and 0 <= token < size for token in token_ids):
-        raise BadRequest(f"`{name}` must contain token ids of the base model, 0 … {size - 1}.", param=name)
+    are_ids = all(type(token) is int and 0 <= token < size for token in token_ids)
+    require(are_ids, name, f"must contain token ids of the base model, 0 … {size - 1}")
 
 
 def check_token_list(name: str, value: Any) -> None:
@@ -81,16 +81,15 @@ def check_token_list(name: str, value: Any) -> None:
 
 
 def check_stop_token_ids(name: str, value: Any) -> None:
-    if not isinstance(value, list) or len(value) > MAX_STOP_TOKENS:
-        raise BadRequest(f"`{name}` must be a list of at most {MAX_STOP_TOKENS} token ids.", param=name)
+    is_short = isinstance(value, list) and len(value) <= MAX_STOP_TOKENS
+    require(is_short, name, f"must be a list of at most {MAX_STOP_TOKENS} token ids")
     check_token_ids(name, value)
 
 
 def check_logit_bias(name: str, value: Any) -> None:
-    if not isinstance(value, dict) or not all(_is_token_bias(*item) for item in value.items()):
-        raise BadRequest(f"`{name}` must map token ids to numbers between -100 and 100.", param=name)
-    if len(value) > MAX_BIASED_TOKENS:
-        raise BadRequest(f"`{name}` can have at most {MAX_BIASED_TOKENS} tokens.", param=name)
+    are_biases = isinstance(value, dict) and all(_is_token_bias(*item) for item in value.items())
+    require(are_biases, name, "must map token ids to numbers between -100 and 100")
+    require(len(value) <= MAX_BIASED_TOKENS, name, f"can have at most {MAX_BIASED_TOKENS} tokens")
     check_token_ids(name, [int(token) for token in value])
 
 
@@ -100,13 +99,11 @@ def _is_token_bias(token: str, bias: Any) -> bool:
 
 
 def check_stream_options(name: str, value: Any) -> None:
-    if not isinstance(value, dict):
-        raise BadRequest(f"`{name}` must be an object.", param=name)
+    check_object(name, value)
     for option, chosen in value.items():
         if option not in STREAM_OPTIONS:
             raise BadRequest(f"`{name}.{option[:SHOWN_CHARACTERS]}` is not supported. Remove it.", param=name)
-        if chosen is not None and not isinstance(chosen, bool):
-            raise BadRequest(f"`{name}.{option}` must be true or false.", param=name)
+        require(isinstance(chosen, bool | None), f"{name}.{option}", "must be true or false")
 
 
 def check_response_stream_options(name: str, value: Any) -> None:
@@ -120,12 +117,9 @@ def check_response_stream_options(name: str, value: Any) -> None:
 
 def check_thinking(name: str, value: Any) -> None:
     kind = value.get("type", "disabled") if isinstance(value, dict) else None
-    if kind not in THINKING_TYPES:
-        raise BadRequest(
-            f"`{name}` is not supported: the base model is not a reasoning model. Its type can be "
-            f"{' or '.join(THINKING_TYPES)}.",
-            param=name,
-        )
+    allowed = " or ".join(THINKING_TYPES)
+    why = f"is not supported: the base model is not a reasoning model. Its type can be {allowed}"
+    require(kind in THINKING_TYPES, name, why)
 
 
 def check_context_management(name: str, value: Any) -> None:
@@ -134,11 +128,9 @@ def check_context_management(name: str, value: Any) -> None:
     if isinstance(value, dict):
         edits = value.get("edits") or []
         refuse_unknown_keys(value, {"edits"}, name)
-    if not isinstance(edits, list) or not all(_clears_thinking(edit) for edit in edits):
-        raise BadRequest(
-            f"`{name}` is not supported: input is never truncated. Send only what the model should read.",
-            param=name,
-        )
+    is_harmless = isinstance(edits, list) and all(_clears_thinking(edit) for edit in edits)
+    why = "is not supported: input is never truncated. Send only what the model should read"
+    require(is_harmless, name, why)
 
 
 def _clears_thinking(edit: Any) -> bool:
@@ -150,50 +142,54 @@ def check_template_variables(name: str, value: Any) -> None:
     """Accept variables that turn thinking off, where the base model's chat template reads none of them."""
     variables = value if isinstance(value, dict) else {"": value}
     for variable, chosen in variables.items():
-        is_off = variable in THINKING_SWITCHES and chosen is False
-        if chosen is not None and (not is_off or base_model.reads_variable(variable)):
-            shown = f"{name}.{variable[:SHOWN_CHARACTERS]}".removesuffix(".")
-            raise BadRequest(
-                f"`{shown}` is not supported: the base model's chat template is used with its own settings.",
-                param=name,
-            )
+        turns_off = variable in THINKING_SWITCHES and chosen is False
+        is_harmless = chosen is None or (turns_off and not base_model.reads_variable(variable))
+        shown = f"{name}.{variable[:SHOWN_CHARACTERS]}".removesuffix(".")
+        why = "is not supported: the base model's chat template is used with its own settings"
+        require(is_harmless, shown, why)
 
 
 def check_usage(name: str, value: Any) -> None:
     check_object(name, value)
     refuse_unknown_keys(value, {"include"}, name)
-    if not isinstance(value.get("include") or False, bool):
-        raise BadRequest(f"`{name}.include` must be true or false.", param=name)
+    require(isinstance(value.get("include") or False, bool), f"{name}.include", "must be true or false")
 
 
 def check_response_format(name: str, value: Any) -> None:
     kind = value.get("type") if isinstance(value, dict) else None
-    if kind not in RESPONSE_FORMATS:
-        raise BadRequest(f"`{name}.type` must be one of {', '.join(RESPONSE_FORMATS)}.", param=name)
-    # Some servers take a schema beside `json_object`: refuse it here, or clients would think that it applies.
+    require(kind in RESPONSE_FORMATS, f"{name}.type", f"must be one of {', '.join(RESPONSE_FORMATS)}")
+    # Some servers take a schema beside `json_object`: whoever sends one here must not think that it counts.
     refuse_unknown_keys(value, {"type", "json_schema"} if kind == "json_schema" else {"type"}, name)
-    if kind != "json_schema":
-        return
-    described = value.get("json_schema")
-    if not isinstance(described, dict) or not isinstance(described.get("schema"), dict):
-        raise BadRequest(f"`{name}.json_schema` must be an object with `name` and `schema`.", param=name)
-    refuse_unknown_keys(described, {*JSON_SCHEMA_KEYS}, f"{name}.json_schema")
-    if not isinstance(described.get("name"), str) or not isinstance(described.get("description") or "", str):
-        raise BadRequest(f"`{name}.json_schema.name` must be a string.", param=name)
-    if not isinstance(described.get("strict") or False, bool):
-        raise BadRequest(f"`{name}.json_schema.strict` must be true or false.", param=name)
+    if kind == "json_schema":
+        _check_json_schema(name, value.get("json_schema"))
+
+
+def _check_json_schema(name: str, described: Any) -> None:
+    place = f"{name}.json_schema"
+    has_schema = isinstance(described, dict) and isinstance(described.get("schema"), dict)
+    require(has_schema, place, "must be an object with `name` and `schema`")
+    refuse_unknown_keys(described, {*JSON_SCHEMA_KEYS}, place)
+    is_named = isinstance(described.get("name"), str) and isinstance(described.get("description") or "", str)
+    require(is_named, f"{place}.name", "must be a string")
+    require(isinstance(described.get("strict") or False, bool), f"{place}.strict", "must be true or false")
     grammars.check_schemas([described["schema"]], name)
 
 
 def check_structured_outputs(name: str, value: Any) -> None:
     fields = value if isinstance(value, dict) else {}
     kinds = [kind for kind, constraint in fields.items() if constraint is not None]
-    if len(kinds) != 1 or kinds[0] not in CONSTRAINTS:
-        raise BadRequest(f"`{name}` must be an object with one of {', '.join(CONSTRAINTS)}.", param=name)
-    [kind] = kinds
-    if kind == "json":
-        grammars.check_schemas([value[kind]], name)
-    elif kind == "regex":
-        grammars.check_regex(value[kind], name)
-    else:
-        grammars.check_choices(value[kind], name)
+    is_one = len(kinds) == 1 and kinds[0] in CONSTRAINT_CHECKS
+    require(is_one, name, f"must be an object with one of {', '.join(CONSTRAINT_CHECKS)}")
+    CONSTRAINT_CHECKS[kinds[0]](value[kinds[0]], name)
+
+
+def _check_json_constraint(schema: Any, name: str) -> None:
+    grammars.check_schemas([schema], name)
+
+
+# Of vLLM's `structured_outputs`.
+CONSTRAINT_CHECKS: dict[str, Callable[[Any, str], None]] = {
+    "json": _check_json_constraint,
+    "regex": grammars.check_regex,
+    "choice": grammars.check_choices,
+}

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from inference.errors import BadRequest
+from inference.facts import JsonObject
 
 type Check = Callable[[str, Any], None]
 
@@ -30,26 +31,26 @@ class Field:
     fate: Literal["served", "ignored", "refused"]
     says: str
     check: Check | None = None
-    ends: tuple[Any, ...] = ()
-    neutral: tuple[Any, ...] = ()
+    ends: tuple[object, ...] = ()
+    neutral: tuple[object, ...] = ()
 
 
 type Table = dict[str, Field]
 
 
-def served(says: str, check: Check | None = None, *ends: Any) -> Field:
+def served(says: str, check: Check | None = None, *ends: object) -> Field:
     return Field("served", says, check, ends)
 
 
-def ignored(says: str, check: Check | None = None, *ends: Any) -> Field:
+def ignored(says: str, check: Check | None = None, *ends: object) -> Field:
     return Field("ignored", says, check, ends)
 
 
-def refused(says: str, *neutral: Any) -> Field:
+def refused(says: str, *neutral: object) -> Field:
     return Field("refused", says, neutral=neutral)
 
 
-def read_fields(table: Table, raw: dict[str, Any]) -> dict[str, Any]:
+def read_fields(table: Table, raw: JsonObject) -> JsonObject:
     """Return the served fields of a request, checked. Raises BadRequest naming the first invalid field."""
     served_fields = {}
     for name, value in raw.items():
@@ -72,7 +73,7 @@ def read_fields(table: Table, raw: dict[str, Any]) -> dict[str, Any]:
     return served_fields
 
 
-def _is_neutral(field: Field, value: Any) -> bool:
+def _is_neutral(field: Field, value: object) -> bool:
     # The types are compared, too: to Python `true` equals 1.
     return any(type(value) is type(neutral) and value == neutral for neutral in field.neutral)
 

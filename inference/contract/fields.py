@@ -1,5 +1,7 @@
 """Every field that a client may send, endpoint by endpoint. docs/api.md shows these tables."""
 
+from collections.abc import Iterable
+
 from inference.contract.field_checks import (
     MAX_BIASED_TOKENS,
     MAX_INT32,
@@ -27,6 +29,7 @@ from inference.contract.field_checks import (
     number,
 )
 from inference.contract.field_reader import Field, Table, ignored, refused, served
+from inference.contract.place_errors import split_names
 
 MAX_SEQUENCES = 128  # of one request, prompts times `n`; the plan's own limit is lower
 MAX_LOGPROBS = 20
@@ -43,12 +46,14 @@ ONLY_TEXT = "only text is supported"
 NO_TRUNCATION = "input is never truncated; send only what the model should read"
 TEMPLATE = "the base model's chat template is used with its own settings"
 SCHEMA = {
-    "type": "object", "additionalProperties": False, "required": ["colour"],
+    "type": "object",
+    "additionalProperties": False,
+    "required": ["colour"],
     "properties": {
         "colour": {"enum": ["blue", "red"]},
         "shades": {"type": "array", "items": {"type": "string"}, "maxItems": 3},
     },
-}  # fmt: skip
+}
 
 
 def _number_between(low: float, high: float) -> Field:
@@ -62,16 +67,22 @@ HARMLESS: Table = {
         f"disabled or adaptive: {NO_REASONING}", check_thinking, {"type": "disabled"}, {"type": "adaptive"}
     ),
     "context_management": ignored(
-        "without edits, or with edits that only clear thinking: prompts have none", check_context_management,
-        {}, [], {"edits": []}, {"edits": [{"type": "clear_thinking_20251015", "keep": "all"}]},
+        "without edits, or such as clear thinking: no prompt has it",
+        check_context_management,
+        {},
+        [],
+        {"edits": []},
+        {"edits": [{"type": "clear_thinking_20251015", "keep": "all"}]},
     ),
     "chat_template_kwargs": ignored(
         "without variables, or with thinking turned off, if the base model's template reads no such variable",
         check_template_variables,
-        {}, {"enable_thinking": False}, {"thinking": False},
+        {},
+        {"enable_thinking": False},
+        {"thinking": False},
     ),
     "cache_prompt": ignored(HINT),
-}  # fmt: skip
+}
 USAGE_IS_REPORTED = ignored("`include`: usage is always reported", check_usage, {"include": True})
 
 COMMON: Table = HARMLESS | {
@@ -96,33 +107,42 @@ COMMON: Table = HARMLESS | {
     "repetition_penalty": _number_between(0.01, 10),
     "n": served(
         f"1 … {MAX_SEQUENCES}; prompts times `n` within the plan's sequence limit",
-        number(1, MAX_SEQUENCES, whole=True), 1, 2,
+        number(1, MAX_SEQUENCES, whole=True),
+        1,
+        2,
     ),
     "seed": served("64 bits", number(-MAX_INT64 - 1, MAX_INT64, whole=True), -MAX_INT64 - 1, 0, 7, MAX_INT64),
     "stop": served(
-        f"up to {MAX_STOPS} strings of up to {MAX_STOP_CHARACTERS} characters", check_stop,
-        "\n", [*"abcdefghijklmnop"],
+        f"up to {MAX_STOPS} strings of up to {MAX_STOP_CHARACTERS} characters",
+        check_stop,
+        "\n",
+        [*"abcdefghijklmnop"],
     ),
     "stop_token_ids": served(
         f"up to {MAX_STOP_TOKENS} ids within the vocabulary", check_stop_token_ids, [], [0], [2, 3]
     ),
-    "min_tokens": served(
-        "0 … the maximum output length", number(0, MAX_INT32, whole=True), 0, 1
-    ),
+    "min_tokens": served("0 … the maximum output length", number(0, MAX_INT32, whole=True), 0, 1),
     "ignore_eos": served("true: generate until the maximum length", check_bool, False, True),
     "logit_bias": served(
-        f"up to {MAX_BIASED_TOKENS} token ids within the vocabulary, -100 … 100", check_logit_bias,
-        {}, {"0": -100, "2": -100}, {"5": 100},
+        f"up to {MAX_BIASED_TOKENS} token ids within the vocabulary, -100 … 100",
+        check_logit_bias,
+        {},
+        {"0": -100, "2": -100},
+        {"5": 100},
     ),
     "response_format": served(
-        "text, json_object, or a json_schema within the schema limits", check_response_format,
-        {"type": "text"}, {"type": "json_object"},
+        "text, json_object, or a json_schema within the schema limits",
+        check_response_format,
+        {"type": "text"},
+        {"type": "json_object"},
         {"type": "json_schema", "json_schema": {"name": "sky", "schema": SCHEMA, "strict": True}},
     ),
     "structured_outputs": served(
         "one of vLLM's `json`, `regex` or `choice`, within the schema limits",
         check_structured_outputs,
-        {"choice": ["blue", "red"]}, {"regex": "[a-z]{1,8}"}, {"json": SCHEMA},
+        {"choice": ["blue", "red"]},
+        {"regex": "[a-z]{1,8}"},
+        {"json": SCHEMA},
     ),
     "service_tier": ignored(HINT),
     "metadata": ignored(HINT),
@@ -171,7 +191,7 @@ COMMON: Table = HARMLESS | {
     "guided_choice": refused("use `structured_outputs.choice`"),
     "guided_grammar": refused("use `structured_outputs` with json, regex or choice"),
     "guided_decoding_backend": refused("chosen by the engine"),
-}  # fmt: skip
+}
 
 CHAT: Table = COMMON | {
     "messages": served(
@@ -184,17 +204,13 @@ CHAT: Table = COMMON | {
     "top_logprobs": served(
         f"0 … {MAX_LOGPROBS}, with `logprobs`", number(0, MAX_LOGPROBS, whole=True), 0, MAX_LOGPROBS
     ),
-    "tools": served(
-        "up to 128 functions, 256 KiB; enforced `parameters` within the schema limits"
-    ),
+    "tools": served("up to 128 functions, 256 KiB; enforced `parameters` within the schema limits"),
     "tool_choice": served(
         "none, required, or a function of `tools`, which then follows its `parameters`; auto: the model "
         "chooses if its template supports tools, otherwise the output is plain text and "
         "`x-polyscribe-tool-choice` is none"
     ),
-    "parallel_tool_calls": served(
-        "true or false; several forced calls need true", check_bool, False, True
-    ),
+    "parallel_tool_calls": served("true or false; several forced calls need true", check_bool, False, True),
     "reasoning_effort": ignored(NO_REASONING),
     "include_reasoning": ignored(NO_REASONING),
     "prediction": ignored("has no effect here"),
@@ -209,7 +225,7 @@ CHAT: Table = COMMON | {
     "continue_final_message": refused("answers can't be continued; ask for it in a user message", False),
     "documents": refused("send them as messages", []),
     "chat_template": refused(TEMPLATE),
-}  # fmt: skip
+}
 
 TEXT: Table = COMMON | {
     "prompt": served("a string, a list of strings, or one or more lists of token ids within the vocabulary"),
@@ -220,7 +236,7 @@ TEXT: Table = COMMON | {
     "logprobs": served(f"0 … {MAX_LOGPROBS}", number(0, MAX_LOGPROBS, whole=True), 0, MAX_LOGPROBS),
     "suffix": refused("inserting text is not supported; put it into the prompt", ""),
     "prompt_embeds": refused("send a string or token ids"),
-}  # fmt: skip
+}
 
 
 # Anthropic's form.
@@ -245,7 +261,7 @@ COUNT: Table = HARMLESS | {
     "workspace_id": ignored(HINT),
     "betas": ignored("belongs in a header"),
     "mcp_servers": refused("call the server yourself and send its output as a `tool_result`", []),
-}  # fmt: skip
+}
 
 MESSAGES: Table = COUNT | {
     "max_tokens": served("1 …; required", LENGTH, 1),
@@ -254,9 +270,7 @@ MESSAGES: Table = COUNT | {
     "top_p": COMMON["top_p"],
     "top_k": COMMON["top_k"],
     "stream": COMMON["stream"],
-    "metadata": served(
-        "`user_id`: while a canary runs, a user always gets the same version", check_object
-    ),
+    "metadata": served("`user_id`: while a canary runs, a user always gets the same version", check_object),
     "service_tier": ignored(HINT),
     "inference_geo": ignored(HINT),
     "diagnostics": ignored(HINT),
@@ -266,31 +280,43 @@ MESSAGES: Table = COUNT | {
     "fallbacks": refused("a request uses one style; send a separate request for each", []),
     "fallback_credit_token": ignored(HINT),
     "thread": refused("nothing is stored; send the whole conversation in `messages`"),
-}  # fmt: skip
+}
 
 
 # OpenAI's newer form.
 
 CONVERSATION = "nothing is stored; send the whole conversation in `input`"
 
-RESPONSES: Table = HARMLESS | {
-    name: COMMON[name]
-    for name in (
-        "model", "stream", "user", "temperature", "top_p", "top_k", "min_p", "presence_penalty",
-        "frequency_penalty", "repetition_penalty", "seed", "stop", "ignore_eos", "service_tier", "metadata",
-        "store", "safety_identifier", "prompt_cache_key", "prompt_cache_options", "prompt_cache_retention",
-        "moderation",
-    )
-} | {
+# Fields that mean the same as in a chat.
+SHARED_WITH_CHAT = split_names(
+    """
+    model stream user temperature top_p top_k min_p presence_penalty frequency_penalty
+    repetition_penalty seed stop ignore_eos service_tier metadata store safety_identifier
+    prompt_cache_key prompt_cache_options prompt_cache_retention moderation
+    """
+)
+COUNTED = split_names(
+    """
+    model input instructions parallel_tool_calls text tools tool_choice truncation
+    previous_response_id conversation
+    """
+)
+
+
+def _pick(table: Table, names: Iterable[str]) -> Table:
+    return {name: table[name] for name in names}
+
+
+RESPONSES: Table = {
+    **HARMLESS,
+    **_pick(COMMON, SHARED_WITH_CHAT),
     "input": served("a string, or messages, function calls and their outputs; reasoning items are dropped"),
     "instructions": served("a string: the first system message"),
     "max_output_tokens": served("1 …; defaults to the plan's maximum", LENGTH, 1),
     "parallel_tool_calls": CHAT["parallel_tool_calls"],
     "stream_options": served("with `stream`", check_response_stream_options),
     "usage": USAGE_IS_REPORTED,
-    "text": served(
-        "`format`: text, json_object, or a json_schema within the schema limits", check_object
-    ),
+    "text": served("`format`: text, json_object, or a json_schema within the schema limits", check_object),
     "tools": served("functions, `strict` by default"),
     "tool_choice": CHAT["tool_choice"],
     "truncation": served("disabled or auto: input is never truncated; a prompt that is too long is rejected"),
@@ -304,15 +330,12 @@ RESPONSES: Table = HARMLESS | {
     "top_logprobs": refused("use /v1/chat/completions to get log probabilities", 0),
     "image": refused(ONLY_TEXT),
     "access_programs": refused("not available here"),
-}  # fmt: skip
+}
 
 INPUT_TOKENS: Table = {
-    name: RESPONSES[name]
-    for name in (
-        *HARMLESS, "model", "input", "instructions", "parallel_tool_calls", "text", "tools", "tool_choice",
-        "truncation", "previous_response_id", "conversation",
-    )
-} | {"personality": refused("choose a style and use its name as `model`")}  # fmt: skip
+    **_pick(RESPONSES, (*HARMLESS, *COUNTED)),
+    "personality": refused("choose a style and use its name as `model`"),
+}
 
 
 # vLLM's forms for the tokenizer.

@@ -6,6 +6,7 @@ from core.errors import DomainError
 from core.rest.errors import TooManyRequests
 from inference import errors
 from inference.contract.route import NEAREST
+from inference.facts import AdapterTier
 
 type Headers = list[tuple[bytes, bytes]]
 
@@ -44,8 +45,8 @@ def status_and_type(error: DomainError) -> tuple[int, str]:
     """Return the HTTP status and OpenAI's error type."""
     for error_class, status, default_type in TABLE:
         if isinstance(error, error_class):
-            limit_type = error.facts.get("type")
-            return status, limit_type if isinstance(limit_type, str) else default_type
+            limit_type = error.limit_type if isinstance(error, errors.Limited) else ""
+            return status, limit_type or default_type
     return 500, "server_error"
 
 
@@ -61,10 +62,15 @@ def body(error: DomainError) -> bytes:
     failure = {
         "message": error.message,
         "type": error_type,
-        "param": error.facts.get("param"),
+        "param": param_of(error),
         "code": None if isinstance(error, WITHOUT_CODE) else error.code,
     }
     return json.dumps({"error": failure}).encode()
+
+
+def param_of(error: DomainError) -> str | None:
+    """Return the field that an error is about, by its name in the client's dialect; None without one."""
+    return error.param if isinstance(error, errors.FieldError) else None
 
 
 def headers(error: DomainError) -> Headers:
@@ -74,8 +80,8 @@ def headers(error: DomainError) -> Headers:
     if isinstance(error, errors.Limited | TooManyRequests | errors.Unavailable | errors.KeyInUse):
         retry_s = error.facts.get("retry_s") or DEFAULT_RETRY_S
         retry_after = [(b"retry-after", str(retry_s).encode())]
-        state = error.facts.get("adapter_state")
-        return retry_after + adapter_state(state) if isinstance(state, str) else retry_after
+        tier = error.tier if isinstance(error, errors.Overloaded) else None
+        return retry_after + tier_header(tier) if tier else retry_after
     if isinstance(error, errors.UnknownKey):
         return [(b"www-authenticate", b"Bearer")]
     if isinstance(error, errors.WrongMethod):
@@ -83,11 +89,11 @@ def headers(error: DomainError) -> Headers:
     return []
 
 
-ADAPTER_STATES: dict[str, Headers] = {
-    state: [(b"x-adapter-state", state.encode())] for state in (*NEAREST, "loading")
+TIER_HEADERS: dict[AdapterTier, Headers] = {
+    tier: [(b"x-adapter-state", tier.encode())] for tier in (*NEAREST, "loading")
 }
 
 
-def adapter_state(state: str) -> Headers:
+def tier_header(tier: AdapterTier) -> Headers:
     """Return the header that says where the engine had the style: warm, cpu, disk; or loading."""
-    return ADAPTER_STATES[state]
+    return TIER_HEADERS[tier]

@@ -5,40 +5,44 @@ vLLM reads keys of its own anywhere: it takes a text part with `uuid` and `image
 
 from typing import Any
 
-from inference.contract.place_errors import place_error, refuse_unknown_keys
+from inference.contract.place_errors import name_set, refuse_unknown_keys, require
 from inference.contract.tools import MAX_ARGUMENTS_CHARACTERS, MAX_TOOLS, rebuild_call
 from inference.errors import BadRequest
+from inference.facts import JsonObject
 
 ROLES = ("system", "developer", "user", "assistant", "tool", "function")
 MAX_MESSAGES = 4096
+TOO_MANY_MESSAGES = f"can have at most {MAX_MESSAGES} messages"
+TOO_LONG_ARGUMENTS = (
+    f"can have at most {MAX_ARGUMENTS_CHARACTERS:,} characters of `arguments` in all tool calls"
+)
 TEXT_PART_KEYS = {"type", "text", "refusal", "cache_control", "annotations", "prompt_cache_breakpoint"}
 
 MESSAGE_KEYS = {"role", "content", "name", "tool_calls", "tool_call_id", "refusal"}
 # Clients send these back with an earlier answer, or as hints to caches. No prompt has them.
-IGNORED_MESSAGE_KEYS = {
-    "annotations", "cache_control", "id", "parsed", "provider_specific_fields", "reasoning",
-    "reasoning_content", "reasoning_details", "thinking_blocks",
-}  # fmt: skip
+IGNORED_MESSAGE_KEYS = name_set(
+    """
+    annotations cache_control id parsed provider_specific_fields reasoning reasoning_content
+    reasoning_details thinking_blocks
+    """
+)
 
 
-def rebuild_messages(value: Any) -> list[dict[str, Any]]:
+def rebuild_messages(value: Any) -> list[JsonObject]:
     """Return the messages for the engine, with text parts joined as vLLM does it. Raises BadRequest."""
-    if not isinstance(value, list) or not value:
-        raise place_error("messages", "must be a list with at least one message")
-    if len(value) > MAX_MESSAGES:
-        raise place_error("messages", f"can have at most {MAX_MESSAGES} messages")
+    require(isinstance(value, list) and value, "messages", "must be a list with at least one message")
+    require(len(value) <= MAX_MESSAGES, "messages", TOO_MANY_MESSAGES)
     rebuilt = [_rebuild_message(message, index) for index, message in enumerate(value)]
-    if sum(map(_arguments_length, rebuilt)) > MAX_ARGUMENTS_CHARACTERS:
-        most = f"{MAX_ARGUMENTS_CHARACTERS:,}"
-        raise place_error("messages", f"can have at most {most} characters of `arguments` in all tool calls")
+    arguments_length = sum(map(_arguments_length, rebuilt))
+    require(arguments_length <= MAX_ARGUMENTS_CHARACTERS, "messages", TOO_LONG_ARGUMENTS)
     return rebuilt
 
 
-def _arguments_length(message: dict[str, Any]) -> int:
+def _arguments_length(message: JsonObject) -> int:
     return sum(len(call["function"]["arguments"]) for call in message.get("tool_calls", ()))
 
 
-def _rebuild_message(message: Any, index: int) -> dict[str, Any]:
+def _rebuild_message(message: Any, index: int) -> JsonObject:
     if not isinstance(message, dict) or message.get("role") not in ROLES:
         raise BadRequest(
             f"Each message must be an object with `role` (one of {', '.join(ROLES)}) and `content`.",
@@ -52,21 +56,20 @@ def _rebuild_message(message: Any, index: int) -> dict[str, Any]:
     rebuilt = {"role": message["role"], "content": _join_text(content, index)}
     _add_optional_keys(rebuilt, message, index)
     if rebuilt["content"] is None:
-        if message["role"] != "assistant":
-            raise place_error(f"messages[{index}].content", "must be a string or a list of strings")
+        is_answer = message["role"] == "assistant"
+        require(is_answer, f"messages[{index}].content", "must be a string or a list of strings")
         if "tool_calls" not in rebuilt:
             rebuilt["content"] = ""
     return rebuilt
 
 
-def _add_optional_keys(rebuilt: dict[str, Any], message: dict[str, Any], index: int) -> None:
+def _add_optional_keys(rebuilt: JsonObject, message: JsonObject, index: int) -> None:
     place = f"messages[{index}]"
     for name in ("name", "tool_call_id", "refusal"):
         value = message.get(name)
         if value is None:
             continue
-        if not isinstance(value, str):
-            raise place_error(f"{place}.{name}", "must be a string")
+        require(isinstance(value, str), f"{place}.{name}", "must be a string")
         if name != "refusal":
             rebuilt[name] = value
         elif rebuilt["content"] is None:
@@ -75,12 +78,11 @@ def _add_optional_keys(rebuilt: dict[str, Any], message: dict[str, Any], index: 
         rebuilt["tool_calls"] = _rebuild_calls(message, f"{place}.tool_calls")
 
 
-def _rebuild_calls(message: dict[str, Any], place: str) -> list[dict[str, Any]]:
+def _rebuild_calls(message: JsonObject, place: str) -> list[JsonObject]:
     calls = message["tool_calls"]
-    if message["role"] != "assistant" or not isinstance(calls, list):
-        raise place_error(place, "must be a list, in an assistant message")
-    if len(calls) > MAX_TOOLS:
-        raise place_error(place, f"can have at most {MAX_TOOLS} calls")
+    is_list = message["role"] == "assistant" and isinstance(calls, list)
+    require(is_list, place, "must be a list, in an assistant message")
+    require(len(calls) <= MAX_TOOLS, place, f"can have at most {MAX_TOOLS} calls")
     return [rebuild_call(call, place) for call in calls]
 
 
@@ -88,8 +90,7 @@ def _join_text(content: Any, index: int) -> str | None:
     if content is None or isinstance(content, str):
         return content
     place = f"messages[{index}].content"
-    if not isinstance(content, list):
-        raise place_error(place, "must be a string or a list of strings")
+    require(isinstance(content, list), place, "must be a string or a list of strings")
     texts = [_read_part(part, place) for part in content]
     return "\n".join(text for text in texts if text)  # vLLM drops empty parts
 
@@ -100,6 +101,5 @@ def _read_part(part: Any, place: str) -> str:
         raise BadRequest("Only text content is supported.", param="messages")
     refuse_unknown_keys(part, TEXT_PART_KEYS, place)
     text = part.get(kind)
-    if not isinstance(text, str):
-        raise place_error(f"{place}.{kind}", "must be a string")
-    return text
+    require(isinstance(text, str), f"{place}.{kind}", "must be a string")
+    return str(text)

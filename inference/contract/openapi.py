@@ -4,6 +4,7 @@ from typing import Any
 
 from inference.contract.field_reader import Field, Table
 from inference.contract.fields import FORMS
+from inference.facts import JsonObject
 
 EXAMPLE_MESSAGES = [{"role": "user", "content": "Describe the rain."}]
 REQUIRED = {
@@ -26,7 +27,7 @@ SUMMARIES = {
     "/v1/tokenize": "Tokenize a text; also available without `/v1`",
     "/v1/detokenize": "Detokenize tokens to text; also available without `/v1`",
 }
-EXAMPLES: dict[str, dict[str, Any]] = {
+EXAMPLES: dict[str, JsonObject] = {
     "/v1/chat/completions": {"model": "poetry", "messages": EXAMPLE_MESSAGES, "max_tokens": 60},
     "/v1/completions": {"model": "poetry", "prompt": "The rain", "max_tokens": 40},
     "/v1/messages": {"model": "poetry", "messages": EXAMPLE_MESSAGES, "max_tokens": 60},
@@ -36,7 +37,7 @@ EXAMPLES: dict[str, dict[str, Any]] = {
     "/v1/tokenize": {"prompt": "The rain"},
     "/v1/detokenize": {"tokens": [504, 5659]},
 }
-ANSWERS: dict[str, dict[str, Any]] = {
+ANSWERS: dict[str, JsonObject] = {
     "/v1/chat/completions": {
         "id": "chatcmpl-1f",
         "object": "chat.completion",
@@ -89,7 +90,7 @@ ANSWERS: dict[str, dict[str, Any]] = {
 }
 LIMIT_EXAMPLE = {"limit": 20_000_000, "used": 1_200_000, "in_flight": 1000, "remaining": 18_799_000}
 CREDITS_EXAMPLE = {"left_nanousd": 12_400_000_000, "left_usd": "12.40"}
-READS: dict[str, tuple[str, str, dict[str, Any]]] = {
+READS: dict[str, tuple[str, str, JsonObject]] = {
     "/v1/models": (
         "models.list",
         "List the styles the key can use",
@@ -167,7 +168,7 @@ FAULT_SCHEMA = {
     },
 }
 ERROR_NAME = "DataPlaneError"
-NAMES = {  # of the components: with `Request` for the body, with `Answer` for what comes back
+COMPONENT_NAMES = {  # of the components: with `Request` for the body, with `Answer` for what comes back
     "/v1/chat/completions": "Chat",
     "/v1/completions": "Completion",
     "/v1/messages": "Message",
@@ -185,20 +186,20 @@ NAMES = {  # of the components: with `Request` for the body, with `Answer` for w
 STREAMING = "With `stream: true`, the response is a stream of server-sent events."
 
 
-def data_plane_schemas() -> dict[str, Any]:
+def data_plane_schemas() -> JsonObject:
     """Return the components that the paths of `/v1` refer to."""
-    schemas: dict[str, Any] = {ERROR_NAME: ERROR_SCHEMA, "DataPlaneFault": FAULT_SCHEMA}
+    schemas: JsonObject = {ERROR_NAME: ERROR_SCHEMA, "DataPlaneFault": FAULT_SCHEMA}
     for path, table in FORMS.items():
-        schemas[f"{NAMES[path]}Request"] = _describe_body(path, table)
-        schemas[f"{NAMES[path]}Answer"] = _shape_of(ANSWERS[path])
+        schemas[f"{COMPONENT_NAMES[path]}Request"] = _describe_body(path, table)
+        schemas[f"{COMPONENT_NAMES[path]}Answer"] = _shape_of(ANSWERS[path])
     for path, (_, _, example) in READS.items():
-        schemas[f"{NAMES[path]}Answer"] = _shape_of(example)
+        schemas[f"{COMPONENT_NAMES[path]}Answer"] = _shape_of(example)
     return schemas
 
 
-def data_plane_paths() -> dict[str, Any]:
+def data_plane_paths() -> JsonObject:
     """Return the paths of `/v1` as OpenAPI has them. Their errors refer to the component DataPlaneError."""
-    paths: dict[str, Any] = {}
+    paths: JsonObject = {}
     for path, table in FORMS.items():
         paths[path] = {"post": _describe_post(path, table)}
     for path, (name, summary, example) in READS.items():
@@ -206,7 +207,7 @@ def data_plane_paths() -> dict[str, Any]:
     return paths
 
 
-def _describe_post(path: str, table: Table) -> dict[str, Any]:
+def _describe_post(path: str, table: Table) -> JsonObject:
     name = path.removeprefix("/v1/").replace("/", ".")
     streams = "stream" in table
     return {
@@ -219,7 +220,7 @@ def _describe_post(path: str, table: Table) -> dict[str, Any]:
             "required": True,
             "content": {
                 "application/json": {
-                    "schema": _refer_to(f"{NAMES[path]}Request"),
+                    "schema": _refer_to(f"{COMPONENT_NAMES[path]}Request"),
                     "example": EXAMPLES[path],
                 }
             },
@@ -228,8 +229,8 @@ def _describe_post(path: str, table: Table) -> dict[str, Any]:
     }
 
 
-def _describe_get(path: str, name: str, summary: str, example: dict[str, Any]) -> dict[str, Any]:
-    operation: dict[str, Any] = {
+def _describe_get(path: str, name: str, summary: str, example: JsonObject) -> JsonObject:
+    operation: JsonObject = {
         "operationId": name,
         "summary": summary,
         "description": f"{summary}.",
@@ -248,20 +249,20 @@ def _served(table: Table) -> Table:
     return {name: field for name, field in table.items() if field.fate == "served"}
 
 
-def _describe_field(field: Field) -> dict[str, Any]:
+def _describe_field(field: Field) -> JsonObject:
     examples = [value for value in field.ends if value is not None]
-    described: dict[str, Any] = {"description": field.says}
+    described: JsonObject = {"description": field.says}
     if examples:
         described["examples"] = examples
     return described
 
 
-def _describe_body(path: str, table: Table) -> dict[str, Any]:
+def _describe_body(path: str, table: Table) -> JsonObject:
     properties = {name: _describe_field(field) for name, field in _served(table).items()}
     return {"type": "object", "required": REQUIRED[path], "properties": properties}
 
 
-def _shape_of(example: Any) -> dict[str, Any]:
+def _shape_of(example: Any) -> JsonObject:
     """Return the schema of an answer as its example shows it; engines add fields, so none is excluded."""
     match example:
         case dict():
@@ -282,14 +283,12 @@ def _refer_to(name: str) -> dict[str, str]:
     return {"$ref": f"#/components/schemas/{name}"}
 
 
-def _responses(
-    path: str, example: dict[str, Any], *, streams: bool, errors: dict[str, str]
-) -> dict[str, Any]:
-    shape = _refer_to(f"{NAMES[path]}Answer")
-    content: dict[str, Any] = {"application/json": {"schema": shape, "example": example}}
+def _responses(path: str, example: JsonObject, *, streams: bool, errors: dict[str, str]) -> JsonObject:
+    shape = _refer_to(f"{COMPONENT_NAMES[path]}Answer")
+    content: JsonObject = {"application/json": {"schema": shape, "example": example}}
     if streams:
         content["text/event-stream"] = {"schema": {"type": "string"}}
-    responses: dict[str, Any] = {"200": {"description": "The answer.", "content": content}}
+    responses: JsonObject = {"200": {"description": "The answer.", "content": content}}
     for status, description in errors.items():
         schema = _refer_to(ERROR_NAME)
         responses[status] = {"description": description, "content": {"application/json": {"schema": schema}}}

@@ -5,12 +5,13 @@ from collections.abc import Iterator
 from functools import cache
 from itertools import pairwise
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import orjson
 
 from inference.contract import base_model
 from inference.contract.requests import ParsedRequest
+from inference.facts import JsonObject
 
 SHORT_BYTES = 16 * 1024  # a body up to here is not measured: any tokenizer reads it in milliseconds
 LOSSLESS_PRE_TOKENIZERS = {"ByteLevel", "Digits", "Metaspace", "Split"}
@@ -69,7 +70,7 @@ def _add(sizes: list[Size]) -> Size:
     return Size(whole, without_repeats)
 
 
-def _size_of_content(content: Any, *, keeps_blanks: bool) -> Size:
+def _size_of_content(content: object, *, keeps_blanks: bool) -> Size:
     """Return the size of a text, without the blanks at its ends where a template may take them away."""
     if not isinstance(content, str):
         return NOTHING
@@ -104,7 +105,7 @@ def longest_token(tokenizer_file: Path) -> Size:
     return Size(whole, without_repeats)
 
 
-def _sizes_of_tokens(tokenizer: dict[str, Any]) -> Iterator[Size]:
+def _sizes_of_tokens(tokenizer: JsonObject) -> Iterator[Size]:
     is_byte_level = _is_byte_level(tokenizer)
     for token in tokenizer["model"]["vocab"]:
         yield _size_of_token(token, is_byte_level=is_byte_level)
@@ -112,35 +113,44 @@ def _sizes_of_tokens(tokenizer: dict[str, Any]) -> Iterator[Size]:
         yield size_of(token["content"].encode())
 
 
-def _keeps_text(tokenizer: dict[str, Any]) -> bool:
+def _keeps_text(tokenizer: JsonObject) -> bool:
     """Return whether the tokenizer drops no character before or while it splits a text into tokens."""
     model = tokenizer["model"]
     if model["type"] != "BPE":
         return False
     if not (_is_byte_level(tokenizer) or model.get("byte_fallback")):
         return False  # any unknown text may become one token
-    for step in _steps(tokenizer.get("pre_tokenizer"), "pretokenizers"):
-        if step["type"] not in LOSSLESS_PRE_TOKENIZERS or step.get("behavior") == "Removed":
-            return False
-    if not all(_lengthens(step) for step in _steps(tokenizer.get("normalizer"), "normalizers")):
-        return False
+    pre_tokenizers = _steps(tokenizer.get("pre_tokenizer"), "pretokenizers")
+    normalizers = _steps(tokenizer.get("normalizer"), "normalizers")
     added_tokens = tokenizer.get("added_tokens") or []
-    return not any(token.get("lstrip") or token.get("rstrip") for token in added_tokens)
+    return (
+        all(map(_is_lossless, pre_tokenizers))
+        and all(map(_lengthens, normalizers))
+        and not any(map(_strips_blanks, added_tokens))
+    )
 
 
-def _is_byte_level(tokenizer: dict[str, Any]) -> bool:
+def _is_lossless(pre_tokenizer: JsonObject) -> bool:
+    return pre_tokenizer["type"] in LOSSLESS_PRE_TOKENIZERS and pre_tokenizer.get("behavior") != "Removed"
+
+
+def _strips_blanks(token: JsonObject) -> bool:
+    return bool(token.get("lstrip") or token.get("rstrip"))
+
+
+def _is_byte_level(tokenizer: JsonObject) -> bool:
     pre_tokenizers = _steps(tokenizer.get("pre_tokenizer"), "pretokenizers")
     return any(step["type"] == "ByteLevel" for step in pre_tokenizers)
 
 
-def _steps(part: dict[str, Any] | None, inner: str) -> list[dict[str, Any]]:
+def _steps(part: JsonObject | None, inner: str) -> list[JsonObject]:
     """Return the steps of a part of a tokenizer, which is one step or a sequence of them."""
     if part is None:
         return []
     return part[inner] if part["type"] == "Sequence" else [part]
 
 
-def _lengthens(normalizer: dict[str, Any]) -> bool:
+def _lengthens(normalizer: JsonObject) -> bool:
     if normalizer["type"] == "Replace":
         pattern = normalizer.get("pattern", {}).get("String", "")
         return 0 < len(pattern.encode()) <= len(normalizer.get("content", "").encode())

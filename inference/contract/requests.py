@@ -14,8 +14,10 @@ from inference.contract import base_model, fields, grammars, tool_texts
 from inference.contract.field_checks import JSON_SCHEMA_KEYS, check_token_ids
 from inference.contract.field_reader import Table, read_fields
 from inference.contract.messages import rebuild_messages
+from inference.contract.place_errors import require
 from inference.contract.tools import rebuild_tools
 from inference.errors import BadRequest
+from inference.facts import JsonObject
 
 Kind = Literal["chat", "text"]
 
@@ -44,7 +46,7 @@ class ParsedRequest:
 
     kind: Kind
     model: str
-    fields: dict[str, Any]
+    fields: JsonObject
     stream: bool
     include_usage: bool
     output_tokens: int
@@ -96,11 +98,11 @@ def parse_request(kind: Kind, body: bytes) -> ParsedRequest:
     model = served.pop("model")
     user = served.pop("user", "")
     stream = served.pop("stream", False)
-    stream_options = served.pop("stream_options", None)
+    has_stream_options = "stream_options" in served
+    stream_options = served.pop("stream_options", {})
     includes_usage = served.pop("usage", {}).get("include")
     max_completion_tokens = served.pop("max_completion_tokens", 0)
-    if stream_options is not None and not stream:
-        raise BadRequest("`stream_options` requires `stream`.", param="stream_options")
+    require(stream or not has_stream_options, "stream_options", "requires `stream`")
     sends_tools = bool(served.get("tools"))
     body_bytes = len(body)
     grammar = _check_chat(served) if kind == "chat" else _check_text(served)
@@ -110,15 +112,15 @@ def parse_request(kind: Kind, body: bytes) -> ParsedRequest:
     output_tokens = max_completion_tokens or served.get("max_tokens", 0)
     if not output_tokens and kind == "text":
         output_tokens = DEFAULT_COMPLETION_TOKENS
-    if output_tokens and served.get("min_tokens", 0) > output_tokens:
-        raise BadRequest("`min_tokens` must not be above `max_tokens`.", param="min_tokens")
+    allows_minimum = not output_tokens or served.get("min_tokens", 0) <= output_tokens
+    require(allows_minimum, "min_tokens", "must not be above `max_tokens`")
     parsed = ParsedRequest(
         kind=kind,
         model=model,
         fields=served,
         stream=stream,
-        include_usage=bool(includes_usage or (stream_options or {}).get("include_usage")),
-        running_usage=bool((stream_options or {}).get("continuous_usage_stats")),
+        include_usage=bool(includes_usage or stream_options.get("include_usage")),
+        running_usage=bool(stream_options.get("continuous_usage_stats")),
         output_tokens=output_tokens,
         choices=1,
         choices_per_prompt=served.get("n", 1),
@@ -140,7 +142,7 @@ def parse_request(kind: Kind, body: bytes) -> ParsedRequest:
     return parsed
 
 
-def read_json(body: bytes) -> dict[str, Any]:
+def read_json(body: bytes) -> JsonObject:
     """Return the JSON object of a body. Raises BadRequest."""
     try:
         raw = orjson.loads(body)
@@ -151,35 +153,31 @@ def read_json(body: bytes) -> dict[str, Any]:
     return raw
 
 
-def _check_chat(served: dict[str, Any]) -> str:
+def _check_chat(served: JsonObject) -> str:
     """Check a chat, rebuild its messages and tools; return the digest of its grammar. Raises BadRequest."""
     served["messages"] = rebuild_messages(served.get("messages"))
     has_tool_fields = not served.keys().isdisjoint(TOOL_FIELDS)
     tool_constraint = rebuild_tools(served) if has_tool_fields else []
-    if served.get("top_logprobs") and not served.get("logprobs"):
-        raise BadRequest("`top_logprobs` needs `logprobs`.", param="top_logprobs")
+    has_logprobs = served.get("logprobs") or not served.get("top_logprobs")
+    require(has_logprobs, "top_logprobs", "needs `logprobs`")
     return _rebuild_constraint(served, tool_constraint)
 
 
-def _check_text(served: dict[str, Any]) -> str:
+def _check_text(served: JsonObject) -> str:
     """Check a text completion and its prompts; return the digest of its grammar. Raises BadRequest."""
     _check_prompt(served.get("prompt"))
-    if served.get("echo") and "logprobs" in served:
-        # vLLM 0.32 (CPU): the whole engine dies when such a request shares a batch.
-        raise BadRequest("`logprobs` can't be combined with `echo`.", param="logprobs")
+    # vLLM 0.32 (CPU): the whole engine dies when a request with both shares a batch.
+    echoes_logprobs = served.get("echo") and "logprobs" in served
+    require(not echoes_logprobs, "logprobs", "can't be combined with `echo`")
     return _rebuild_constraint(served, [])
 
 
 def _check_prompt(prompt: Any) -> None:
-    prompts = prompt if isinstance(prompt, list) else [prompt]
-    if isinstance(prompt, list) and all(type(item) is int for item in prompt):
-        prompts = [prompt]  # a list of numbers is one prompt, of token ids
-    if not prompts or not all(item and isinstance(item, str | list) for item in prompts):
-        raise BadRequest(
-            "`prompt` must be a string, a list of strings, or a list of token ids.", param="prompt"
-        )
-    if len({type(item) for item in prompts}) > 1:
-        raise BadRequest("`prompt` must contain strings or lists of token ids, not both.", param="prompt")
+    prompts = _list_prompts(prompt)
+    are_prompts = prompts and all(item and isinstance(item, str | list) for item in prompts)
+    require(are_prompts, "prompt", "must be a string, a list of strings, or a list of token ids")
+    kinds = {type(item) for item in prompts}
+    require(len(kinds) == 1, "prompt", "must contain strings or lists of token ids, not both")
     if len(prompts) > fields.MAX_SEQUENCES:
         raise BadRequest(f"A request can have at most {fields.MAX_SEQUENCES} prompts.", param="prompt")
     for item in prompts:
@@ -187,18 +185,20 @@ def _check_prompt(prompt: Any) -> None:
             check_token_ids("prompt", item)
 
 
-def _rebuild_constraint(served: dict[str, Any], tool_constraint: list[Any]) -> str:
+def _list_prompts(prompt: Any) -> list[Any]:
+    """Return a prompt's parts; a list of numbers is one prompt, of token ids."""
+    is_several = isinstance(prompt, list) and not all(type(item) is int for item in prompt)
+    return prompt if is_several else [prompt]
+
+
+def _rebuild_constraint(served: JsonObject, tool_constraint: list[Any]) -> str:
     """Rebuild what the answer must look like; return the digest of its grammar, "" where it is free."""
     response_format = served.get("response_format")
     structure = served.get("structured_outputs")
-    if response_format is None and structure is None and not tool_constraint:
-        return ""
     if structure is not None:
-        if tool_constraint or (response_format is not None and response_format["type"] != "text"):
-            raise BadRequest(
-                "`structured_outputs` can't be combined with `response_format` or with forced tool calls.",
-                param="structured_outputs",
-            )
+        is_free_text = response_format is None or response_format["type"] == "text"
+        why = "can't be combined with `response_format` or with forced tool calls"
+        require(is_free_text and not tool_constraint, "structured_outputs", why)
         served["structured_outputs"] = _without_nulls(structure, structure)
     schema = None
     if response_format is not None:
@@ -208,9 +208,9 @@ def _rebuild_constraint(served: dict[str, Any], tool_constraint: list[Any]) -> s
     return grammars.digest_of(tool_constraint, structure, schema)
 
 
-def _rebuild_response_format(served: dict[str, Any], response_format: dict[str, Any]) -> Any:
+def _rebuild_response_format(served: JsonObject, response_format: JsonObject) -> Any:
     """Rebuild the form of the answer, within `served`; return the schema that it has to follow, if any."""
-    rebuilt: dict[str, Any] = {"type": response_format["type"]}
+    rebuilt: JsonObject = {"type": response_format["type"]}
     schema = None
     if response_format["type"] == "json_schema":
         described = response_format["json_schema"]
@@ -220,5 +220,5 @@ def _rebuild_response_format(served: dict[str, Any], response_format: dict[str, 
     return schema
 
 
-def _without_nulls(value: dict[str, Any], names: Iterable[str]) -> dict[str, Any]:
+def _without_nulls(value: JsonObject, names: Iterable[str]) -> JsonObject:
     return {name: value[name] for name in names if value.get(name) is not None}

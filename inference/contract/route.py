@@ -3,17 +3,21 @@
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
-type State = Literal["warm", "cpu", "disk", "loading"]
+from inference.facts import AdapterTier
 
-NEAREST: tuple[State, ...] = ("warm", "cpu", "disk")  # where an engine has an adapter, the nearest first
-BASE = "base"  # the base model without a style: its name and, in routes, its version
+NEAREST: tuple[AdapterTier, ...] = (
+    "warm",
+    "cpu",
+    "disk",
+)  # where an engine has an adapter, the nearest first
+BASE_NAME = "base"  # the base model without a style: its name and, in routes, its version
 NO_STYLE = "-"
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class Placement:
     """One engine that has a version loaded, under the name `model`.
 
     `adapter` is the same name, or "" for the base model without an adapter.
@@ -23,11 +27,11 @@ class Place:
     url: str
     model: str
     adapter: str
-    limits: "Limits"
+    limits: "EngineLimits"
     healthy: bool  # by the last health check of the worker beside the engine
 
 
-class Limits(NamedTuple):
+class EngineLimits(NamedTuple):
     """What an engine can hold at a time: running requests, active adapters, adapters in memory."""
 
     max_num_seqs: int
@@ -54,7 +58,7 @@ class Provenance(NamedTuple):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Route:
-    """A version, and where it is. A route without places is of a version that is being loaded.
+    """A version, and where it is. A route without placements is of a version that is being loaded.
 
     `version_id` is "" for the base model. `provenance` is JSON that `read_provenance` reads.
     """
@@ -66,13 +70,24 @@ class Route:
     sha256: str
     base_model: str
     max_model_len: int
-    places: tuple[Place, ...]
+    placements: tuple[Placement, ...]
     provenance: str
     created: int = 0  # when the version was made, in Unix seconds
 
 
+@dataclass(frozen=True, slots=True)
+class EngineChoice:
+    """Where a request runs: its version's route, the engine's name ("" before one is chosen), and how near
+    the adapter was there.
+    """
+
+    route: Route
+    engine: str = ""
+    tier: AdapterTier | None = None
+
+
 class Target(NamedTuple):
-    """What a name leads to: a style (NO_STYLE: none), a version or BASE, and words for the list of models."""
+    """What a name leads to: a style (or NO_STYLE), a version (or BASE_NAME), and what the list says of it."""
 
     style: str
     version_id: str
@@ -111,6 +126,5 @@ def read_style(row: str | None, right: str | None) -> StyleNames | None:
 
 
 def read_provenance(serialized: str) -> Provenance:
-    """Return what answered, from the `route` of a usage event; releases before had more in it."""
-    facts = json.loads(serialized)
-    return Provenance(*[facts.get(name) or default for name, default in Provenance._field_defaults.items()])
+    """Return what answered, from the `route` of a usage event."""
+    return Provenance(**json.loads(serialized))

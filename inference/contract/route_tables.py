@@ -2,9 +2,24 @@
 
 import json
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import TypedDict
 
-from inference.contract.route import BASE, Limits, Place, Provenance, Route
+from inference.contract.route import BASE_NAME, EngineLimits, Placement, Provenance, Route
+
+
+class EngineFacts(TypedDict):
+    """An engine's row."""
+
+    url: str
+    base_model: str
+    base: str  # the base model's name there, "" where it is not served without an adapter
+    base_created: int
+    max_model_len: int
+    max_num_seqs: int
+    max_loras: int
+    max_cpu_loras: int
+    healthy: bool
+    draining: bool
 
 
 class RouteTables:
@@ -12,11 +27,11 @@ class RouteTables:
 
     def __init__(self) -> None:
         self._versions: dict[str, str] = {}
-        self._engines: dict[str, dict[str, Any]] = {}
+        self._engines: dict[str, EngineFacts] = {}
         self._routes: dict[str, Route] = {}
 
     def __contains__(self, version_id: str) -> bool:
-        return version_id == BASE or version_id in self._versions
+        return version_id == BASE_NAME or version_id in self._versions
 
     def replace(self, versions: Mapping[str, str], engines: Mapping[str, str]) -> None:
         """Take all rows in place of those that are here."""
@@ -44,7 +59,7 @@ class RouteTables:
             self._routes.clear()
 
     def route(self, version_id: str) -> Route:
-        """Return the route of a version, or of BASE; that of an unknown version has no name and no place."""
+        """Return the route of a version, or of BASE_NAME; an unknown version's has no name, no placement."""
         route = self._routes.get(version_id)
         if route is None:
             route = self._make_route(version_id)
@@ -55,10 +70,10 @@ class RouteTables:
     @property
     def base_context(self) -> int:
         """For how long a context the base model is served, in tokens; 0 while no engine serves it."""
-        return self.route(BASE).max_model_len
+        return self.route(BASE_NAME).max_model_len
 
     def _make_route(self, version_id: str) -> Route:
-        if version_id == BASE:
+        if version_id == BASE_NAME:
             return self._make_base_route()
         row = self._versions.get(version_id)
         if row is None:
@@ -66,8 +81,8 @@ class RouteTables:
         _, serialized = row.split(" ", 1)
         facts = json.loads(serialized)
         provenance = Provenance(*[facts[name] for name in Provenance._fields])
-        places = self._places(facts["engines"])
-        return _assemble(provenance, version_id, self._engines, places, created=facts["created"])
+        placements = self._placements(facts["engines"])
+        return _assemble(provenance, version_id, self._engines, placements, created=facts["created"])
 
     def _make_base_route(self) -> Route:
         serving = {name: facts["base"] for name, facts in self._engines.items() if facts["base"]}
@@ -76,25 +91,25 @@ class RouteTables:
         for name in serving:
             base_model = self._engines[name]["base_model"]
             created = self._engines[name]["base_created"]
-        provenance = Provenance(name=BASE, base_model=base_model)
-        return _assemble(provenance, "", self._engines, self._places(serving), created=created)
+        provenance = Provenance(name=BASE_NAME, base_model=base_model)
+        return _assemble(provenance, "", self._engines, self._placements(serving), created=created)
 
-    def _places(self, loaded_as: Mapping[str, str]) -> list[Place]:
-        """Return the places that take requests, the healthy ones first."""
+    def _placements(self, loaded_as: Mapping[str, str]) -> list[Placement]:
+        """Return the placements that take requests, the healthy ones first."""
         # A draining engine takes requests only for what is on no other.
         known = [name for name in loaded_as if name in self._engines]
         open_names = [name for name in known if not self._engines[name]["draining"]] or known
-        places = [_make_place(name, loaded_as[name], self._engines[name]) for name in open_names]
-        return sorted(places, key=lambda place: (not place.healthy, place.engine))
+        placements = [_make_placement(name, loaded_as[name], self._engines[name]) for name in open_names]
+        return sorted(placements, key=lambda one: (not one.healthy, one.engine))
 
 
-def _make_place(name: str, model: str, facts: Mapping[str, Any]) -> Place:
-    return Place(
+def _make_placement(name: str, model: str, facts: EngineFacts) -> Placement:
+    return Placement(
         engine=name,
         url=facts["url"],
         model=model,
         adapter="" if model == facts["base_model"] else model,
-        limits=Limits(facts["max_num_seqs"], facts["max_loras"], facts["max_cpu_loras"]),
+        limits=EngineLimits(facts["max_num_seqs"], facts["max_loras"], facts["max_cpu_loras"]),
         healthy=facts["healthy"],
     )
 
@@ -102,18 +117,18 @@ def _make_place(name: str, model: str, facts: Mapping[str, Any]) -> Place:
 def _assemble(
     provenance: Provenance,
     version_id: str,
-    engines: Mapping[str, Mapping[str, Any]],
-    places: Iterable[Place],
+    engines: Mapping[str, EngineFacts],
+    placements: Iterable[Placement],
     *,
     created: int = 0,
 ) -> Route:
-    places = tuple(places)
-    contexts = [engines[place.engine]["max_model_len"] for place in places]
+    placements = tuple(placements)
+    contexts = [engines[placement.engine]["max_model_len"] for placement in placements]
     return Route(
         **provenance._asdict(),
         version_id=version_id,
         max_model_len=min(contexts, default=0),
-        places=places,
+        placements=placements,
         provenance=json.dumps(provenance._asdict()),
         created=created,
     )

@@ -49,5 +49,5 @@ class TokenPool:
                 del waiting[pool_id], self._locks[pool_id]
 
     def close(self) -> None:
-        """Stop the threads; waiting prompts are no longer counted."""
+        """Stop the threads; prompts that wait are no longer counted."""
         self._threads.shutdown(wait=False, cancel_futures=True)

@@ -1,10 +1,11 @@
 """Count a prompt's tokens exactly, by the base model's own chat template and tokenizer."""
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from inference.contract import base_model
 from inference.contract.requests import ParsedRequest
 from inference.contract.tools import parse_arguments
+from inference.facts import JsonObject
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
@@ -39,7 +40,7 @@ def _count_prompt(tokenizer: "Tokenizer", text_or_ids: str | list[int]) -> int:
     return len(tokenizer.encode(text_or_ids).ids)
 
 
-def _as_template_message(message: dict[str, Any]) -> dict[str, Any]:
+def _as_template_message(message: JsonObject) -> JsonObject:
     """Return a checked message as vLLM passes it to the chat template."""
     content = message.get("content") or ""
     if message["role"] == "system" and content.startswith(BILLING_LINE):
@@ -51,12 +52,12 @@ def _as_template_message(message: dict[str, Any]) -> dict[str, Any]:
     return passed
 
 
-def _as_template_call(call: dict[str, Any]) -> dict[str, Any]:
+def _as_template_call(call: JsonObject) -> JsonObject:
     function = call["function"]
     return call | {"function": function | {"arguments": parse_arguments(function["arguments"])}}
 
 
-def _as_template_tool(tool: dict[str, Any]) -> dict[str, Any]:
+def _as_template_tool(tool: JsonObject) -> JsonObject:
     """Return a tool with the keys that vLLM passes to the chat template, in its order."""
     function = {"description": None, "parameters": None} | tool["function"]
     return {"type": "function", "function": {key: function[key] for key in FUNCTION_KEYS if key in function}}

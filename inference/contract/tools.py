@@ -7,8 +7,9 @@ import orjson
 from django.conf import settings
 
 from inference.contract import base_model, grammars
-from inference.contract.place_errors import place_error, refuse_unknown_keys
+from inference.contract.place_errors import refuse_unknown_keys, require
 from inference.errors import BadRequest
+from inference.facts import JsonObject
 
 MAX_TOOLS = 128
 # Templates may leave some out, so nothing proves what can't fit the context, and a tokenizer reads it all.
@@ -33,7 +34,7 @@ ARGUMENT_KEYWORDS = {"properties", "additionalProperties", "$ref", "anyOf", "one
 REFUSE = "refuse"  # of API_AUTO_TOOL_CHOICE
 
 
-def rebuild_tools(fields: dict[str, Any]) -> list[Any]:
+def rebuild_tools(fields: JsonObject) -> list[Any]:
     """Rebuild the tools of a request and their choice, within `fields`; return what becomes a grammar.
 
     A tool that must be called is `strict`, whatever it says of itself. Where the model chooses and its chat
@@ -43,17 +44,16 @@ def rebuild_tools(fields: dict[str, Any]) -> list[Any]:
     choice = fields.pop("tool_choice", None)
     parallel_tool_calls = fields.pop("parallel_tool_calls", None)
     if not tools:
-        if choice not in (None, "none", "auto") or not isinstance(tools, list | None):
-            raise place_error("tool_choice", "needs `tools`, a list of functions")
+        calls_nothing = choice in (None, "none", "auto") and isinstance(tools, list | None)
+        require(calls_nothing, "tool_choice", "needs `tools`, a list of functions")
         return []
-    if not isinstance(tools, list) or len(tools) > MAX_TOOLS:
-        raise place_error("tools", f"must be a list of at most {MAX_TOOLS} functions")
+    is_short = isinstance(tools, list) and len(tools) <= MAX_TOOLS
+    require(is_short, "tools", f"must be a list of at most {MAX_TOOLS} functions")
     rebuilt = [_rebuild_tool(tool, f"tools[{index}]") for index, tool in enumerate(tools)]
     names = [tool["function"]["name"] for tool in rebuilt]
-    if len(set(names)) < len(names):
-        raise place_error("tools", "must have different names")
-    if len(orjson.dumps(rebuilt)) > MAX_TOOLS_BYTES:
-        raise place_error("tools", f"can have at most {MAX_TOOLS_BYTES // 1024} KiB")
+    require(len(set(names)) == len(names), "tools", "must have different names")
+    size = len(orjson.dumps(rebuilt))
+    require(size <= MAX_TOOLS_BYTES, "tools", f"can have at most {MAX_TOOLS_BYTES // 1024} KiB")
     checked_choice = _check_choice(choice, names)
     if checked_choice == "auto" and not base_model.has_tools():
         _refuse_auto()
@@ -65,30 +65,27 @@ def rebuild_tools(fields: dict[str, Any]) -> list[Any]:
     return _tool_constraint(fields)
 
 
-def _tool_constraint(fields: dict[str, Any]) -> list[Any]:
+def _tool_constraint(fields: JsonObject) -> list[Any]:
     """Return what the grammar of the tools depends on; [] where the tools need no grammar."""
     functions = [tool["function"] for tool in fields["tools"]]
     choice = fields["tool_choice"]
-    if choice == "none":
-        return []
-    if choice == "auto":
-        if not any(function.get("strict") for function in functions):
-            return []
-    else:
+    if choice not in ("none", "auto"):
         # vLLM follows a tool's schema by a grammar only where it is `strict`; without, a small model writes
         # arguments until the limit.
         for function in functions:
             function["strict"] = True
         fields.setdefault("parallel_tool_calls", False)  # else it repeats its call until the limit
-    for function in functions:
-        if function.get("strict"):
-            function["parameters"] = _as_object(function.get("parameters", {}))
+    strict = [function for function in functions if function.get("strict")]
+    if choice == "none" or not strict:
+        return []
+    for function in strict:
+        function["parameters"] = _as_object(function.get("parameters", {}))
     schemas = [function["parameters"] for function in functions if "parameters" in function]
     grammars.check_schemas(schemas, "tools")
     return [functions, choice, fields.get("parallel_tool_calls")]
 
 
-def _as_object(parameters: dict[str, Any]) -> dict[str, Any]:
+def _as_object(parameters: JsonObject) -> JsonObject:
     """Return a schema whose texts are objects, as arguments are; one that names none has no arguments."""
     if parameters.keys().isdisjoint(ARGUMENT_KEYWORDS):
         return NO_ARGUMENTS
@@ -106,20 +103,18 @@ def _refuse_auto() -> None:
         )
 
 
-def _rebuild_tool(tool: Any, place: str) -> dict[str, Any]:
-    function = tool.get("function") if isinstance(tool, dict) else None
-    if not isinstance(function, dict) or tool.get("type") != "function":
-        raise place_error(f"{place}.type", "must be function; other tools are not supported")
+def _rebuild_tool(tool: Any, place: str) -> JsonObject:
+    function: Any = tool.get("function") if isinstance(tool, dict) else None
+    is_function = isinstance(function, dict) and tool.get("type") == "function"
+    require(is_function, f"{place}.type", "must be function; other tools are not supported")
     refuse_unknown_keys(tool, TOOL_KEYS, place)
     refuse_unknown_keys(function, FUNCTION_KEYS, f"{place}.function")
-    rebuilt: dict[str, Any] = {"name": _check_name(function.get("name"), f"{place}.function.name")}
+    rebuilt: JsonObject = {"name": _check_name(function.get("name"), f"{place}.function.name")}
     for name, (kind, noun) in FUNCTION_TYPES.items():
         value = function.get(name)
-        if value is None:
-            continue
-        if not isinstance(value, kind):
-            raise place_error(f"{place}.function.{name}", f"must be {noun}")
-        rebuilt[name] = value
+        if value is not None:
+            require(isinstance(value, kind), f"{place}.function.{name}", f"must be {noun}")
+            rebuilt[name] = value
     grammars.check_depth(rebuilt.get("parameters"), "tools")
     return {"type": "function", "function": rebuilt}
 
@@ -131,30 +126,29 @@ def _check_choice(choice: Any, names: list[str]) -> Any:
         return choice
     function = choice.get("function") if isinstance(choice, dict) else None
     name = function.get("name") if isinstance(function, dict) else None
-    if not isinstance(name, str) or choice.get("type") != "function":
-        raise place_error("tool_choice", "must be none, auto, required, or one function of `tools`")
-    if name not in names:
-        raise place_error("tool_choice", "must name one of `tools`")
+    is_function = isinstance(name, str) and choice.get("type") == "function"
+    require(is_function, "tool_choice", "must be none, auto, required, or one function of `tools`")
+    require(name in names, "tool_choice", "must name one of `tools`")
     return {"type": "function", "function": {"name": name}}
 
 
 def _check_name(value: Any, place: str) -> str:
-    if isinstance(value, str) and NAME.fullmatch(value):
-        return value
-    raise place_error(place, "must be 1 to 128 letters, digits, or any of _ . : / -")
+    is_name = isinstance(value, str) and NAME.fullmatch(value)
+    require(is_name, place, "must be 1 to 128 letters, digits, or any of _ . : / -")
+    return str(value)
 
 
-def rebuild_call(call: Any, place: str) -> dict[str, Any]:
+def rebuild_call(call: Any, place: str) -> JsonObject:
     """Return a tool call of an earlier answer for the engine. Raises BadRequest naming `place`."""
-    function = call.get("function") if isinstance(call, dict) else None
-    if not isinstance(function, dict) or call.get("type", "function") != "function":
-        raise place_error(place, "must be calls of type function")
+    function: Any = call.get("function") if isinstance(call, dict) else None
+    is_function = isinstance(function, dict) and call.get("type", "function") == "function"
+    require(is_function, place, "must be calls of type function")
     refuse_unknown_keys(call, CALL_KEYS, place)
     refuse_unknown_keys(function, CALLED_FUNCTION_KEYS, f"{place}.function")
     call_id = call.get("id") or ""
     arguments = function.get("arguments") or "{}"
-    if not isinstance(arguments, str) or not isinstance(call_id, str):
-        raise place_error(f"{place}.function.arguments", "must be a JSON object as a string")
+    are_texts = isinstance(arguments, str) and isinstance(call_id, str)
+    require(are_texts, f"{place}.function.arguments", "must be a JSON object as a string")
     name = _check_name(function.get("name"), f"{place}.function.name")
     bounded = _bound_arguments(arguments, f"{place}.function.arguments")
     return {"id": call_id, "type": "function", "function": {"name": name, "arguments": bounded}}
@@ -175,12 +169,11 @@ def _bound_arguments(arguments: str, place: str) -> str:
         return "{}"
     for _ in range(MAX_ARGUMENTS_DEPTH):
         level = grammars.next_level(level)
-    if level:
-        raise place_error(place, f"can be nested at most {MAX_ARGUMENTS_DEPTH} levels deep")
+    require(not level, place, f"can be nested at most {MAX_ARGUMENTS_DEPTH} levels deep")
     return arguments
 
 
-def parse_arguments(arguments: str) -> dict[str, Any]:
+def parse_arguments(arguments: str) -> JsonObject:
     """Return the arguments of a tool call as an object; {} where the model wrote something else."""
     try:
         value = orjson.loads(arguments)

@@ -1,8 +1,8 @@
 """The tokens of one request, as the engine counted them."""
 
 from dataclasses import dataclass
-from typing import Any
 
+from inference.facts import JsonObject
 from tenants.metering.version_stats import EMPTY
 
 
@@ -16,7 +16,7 @@ class Usage:
     finish_reason: str = ""
     cache_written: int = 0  # of the prompt, too; it is shown and not billed apart
 
-    def read_reported(self, reported: dict[str, Any]) -> None:
+    def read_reported(self, reported: JsonObject) -> None:
         """Keep the counts of a `usage` object that the engine reported."""
         details = reported.get("prompt_tokens_details") or {}
         self.prompt = reported.get("prompt_tokens") or 0
@@ -47,11 +47,11 @@ class Usage:
         return f"{self.prompt} {self.cached} {self.completion}"
 
 
-def describe_usage(reported: dict[str, Any]) -> dict[str, Any]:
+def describe_usage(reported: JsonObject) -> JsonObject:
     """Return a `usage` object of the engine in OpenAI's form, without what only vLLM has."""
     usage = Usage()
     usage.read_reported(reported)
-    described: dict[str, Any] = {
+    described: JsonObject = {
         "prompt_tokens": usage.prompt,
         "completion_tokens": usage.completion,
         "total_tokens": usage.tokens,

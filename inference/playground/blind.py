@@ -2,7 +2,7 @@
 
 import json
 from functools import partial
-from typing import Any, cast
+from typing import cast
 from uuid import UUID
 
 from django.contrib.auth.decorators import login_required
@@ -24,6 +24,7 @@ from adapters.public import (
     vote_standings,
 )
 from core.errors import DomainError
+from inference.facts import JsonObject
 from inference.playground.calls import Call, answer_call, open_caller, read_call
 from tenants.metering.plans import limits_of
 from tenants.models import User
@@ -41,9 +42,8 @@ def show_votes(request: MemberRequest) -> HttpResponse:
     wanted = [name for name in (request.GET.get("a", ""), request.GET.get("b", "")) if name]
     choices = model_choices(request.tenant, wanted)
     known = [choice.model for choice in choices]
-    first = wanted[0] if wanted and wanted[0] in known else next(iter(known), "")
-    others = [name for name in known if name != first]
-    second = wanted[1] if len(wanted) > 1 and wanted[1] in others else next(iter(others), "")
+    first = _pick(wanted[:1], known)
+    second = _pick(wanted[1:], [name for name in known if name != first])
     limits = limits_of(request.tenant, timezone.now())
     context = {
         "choices": choices,
@@ -55,6 +55,11 @@ def show_votes(request: MemberRequest) -> HttpResponse:
         "standings": vote_standings(request.tenant),
     }
     return render(request, "inference/blind.html", context)
+
+
+def _pick(wanted: list[str], known: list[str]) -> str:
+    """Return the model that was asked for, if it is known, else the first one, or ""."""
+    return next((name for name in (*wanted, *known) if name in known), "")
 
 
 @require_POST
@@ -102,7 +107,7 @@ def _read_side(request: HttpRequest, *, round_id: UUID, side: str) -> Call:
     return Call(caller, read_call(request, model=model), secret_model=model)
 
 
-def _read_json(request: HttpRequest) -> dict[str, Any]:
+def _read_json(request: HttpRequest) -> JsonObject:
     """Return what a script sent; nothing of what is no JSON object, or is too large for a name."""
     if len(request.body) > MAX_BODY_BYTES:
         return {}

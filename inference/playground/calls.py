@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import AsyncIterator, Callable
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import orjson
 from asgiref.sync import sync_to_async
@@ -91,7 +91,7 @@ def open_caller(request: HttpRequest) -> Caller:
     return Caller(tenant.pk, playground_key(tenant).pk)
 
 
-def read_call(request: HttpRequest, **fixed: Any) -> bytes:
+def read_call(request: HttpRequest, **fixed: object) -> bytes:
     """Return a chat call as the gateway's contract reads it: streamed, with its usage, and what is `fixed`.
 
     Raises TooLarge, and BadRequest for what is no JSON object; the contract checks the rest.

@@ -19,9 +19,9 @@ from inference.errors import (
     LimitsUnavailable,
     StyleLoading,
 )
+from inference.facts import AdapterTier
 from inference.proxy.runtime import Gateway
 from inference.proxy.suspects import fingerprint_of
-from inference.quota.access import find_targets
 from inference.quota.admission import (
     AdapterNotLoaded,
     CacheMiss,
@@ -35,8 +35,13 @@ from inference.quota.admission import (
 )
 
 
-async def admit_request(gateway: Gateway, caller: Caller, parsed: ParsedRequest, request_id: str) -> Grant:
-    """Return a grant; wait first if the style is being loaded. Raises DomainError; then nothing is held."""
+async def admit_request(
+    gateway: Gateway, caller: Caller, parsed: ParsedRequest, request_id: str
+) -> tuple[Grant, AdapterTier | None]:
+    """Return a grant, and "loading" where the request waited for its style.
+
+    Raises DomainError; then nothing is held.
+    """
     fingerprint = fingerprint_of(parsed)
     period = months.current()
     was_published = False
@@ -65,7 +70,7 @@ async def admit_request(gateway: Gateway, caller: Caller, parsed: ParsedRequest,
             if was_published:
                 await gateway.require_published(caller)
                 raise LimitsUnavailable from error
-            await gateway.warm(caller.tenant_id, period)
+            await gateway.ensure_published(caller.tenant_id, period)
             was_published = True
         except PeriodRollover as error:
             period = period_at(error.now_ms)
@@ -82,15 +87,14 @@ async def admit_request(gateway: Gateway, caller: Caller, parsed: ParsedRequest,
             was_published = False  # it was minutes ago
         except ContextTooLong as error:
             # Only the parsed request knows in which field its form of API has the prompt.
-            error.facts["param"] = parsed.prompt_field
+            error.param = parsed.prompt_field
             raise
         except Limited as error:
             # Counting took processor time, so this refusal counts as several (`api/app.py`).
-            error.facts["is_counted"] = prompt.is_exact
+            error.was_counted = prompt.is_exact
             raise
         else:
-            grant.state = None if load_deadline_s is None else "loading"
-            return grant
+            return grant, None if load_deadline_s is None else "loading"
 
 
 class _PromptBounds:
@@ -143,18 +147,18 @@ async def _await_adapter(
     with _count_loading(gateway, caller.pool_id, parsed.body_bytes):
         while is_loading:
             if time.monotonic() >= deadline_s:
-                raise StyleLoading(model=parsed.model, retry_s=5, adapter_state="loading")
+                raise StyleLoading(model=parsed.model, retry_s=5, tier="loading")
             gateway.request_placement(version_id)
             await asyncio.sleep(gateway.settings.route_poll_s)
             # Valkey may be restarting. The deadline bounds this wait, too.
             with suppress(LimitsUnavailable):
                 # The name is followed anew each time: meanwhile it may lead to another version, or the key
                 # may end.
-                targets = await find_targets(gateway.valkey, caller, (missing.field,))
+                targets = await gateway.access.find_targets(caller, (missing.field,))
                 if not targets:
                     return
                 version_id = targets[0].version_id
-                is_loading = not gateway.routes.tables.route(version_id).places
+                is_loading = not gateway.routes.tables.route(version_id).placements
 
 
 @contextmanager
@@ -171,7 +175,7 @@ def _count_loading(gateway: Gateway, pool_id: str, body_bytes: int) -> Iterator[
         requests.total() >= settings.loading_max or sizes.total() + body_bytes > settings.loading_max_bytes
     )
     if is_senders_doing or is_full:
-        raise EngineBusy(retry_s=5, adapter_state="loading", is_senders_doing=is_senders_doing)
+        raise EngineBusy(retry_s=5, tier="loading", is_senders_doing=is_senders_doing)
     requests[pool_id] += 1
     sizes[pool_id] += body_bytes
     try:

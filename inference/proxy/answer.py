@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
-from typing import Any, Protocol, Self
+from typing import Protocol, Self
 
 from inference.contract import http_errors
 from inference.contract.http_errors import Headers
@@ -11,7 +11,7 @@ from inference.contract.streams import Stream
 from inference.errors import DomainError
 from inference.proxy import response_headers
 from inference.proxy.silence import SilenceCheck
-from inference.quota.admission import Grant
+from inference.quota.admission import InFlight
 
 # Clients skip a line that begins with a colon: https://html.spec.whatwg.org/multipage/server-sent-events.html
 COMMENT = b": waiting\n\n"
@@ -37,7 +37,7 @@ class Client(Protocol):
 
 
 @dataclass(eq=False, slots=True)
-class Answer:
+class GatewayAnswer:
     """An answer to one request: a body, or a stream that must be read to its end or closed to settle it."""
 
     request_id: str
@@ -46,17 +46,18 @@ class Answer:
     stream: Stream | None = None
 
 
-def headers_of(grant: Grant | None, *, has_begun: bool) -> Headers:
+def headers_of(request: InFlight | None, *, has_begun: bool) -> Headers:
     """Return the headers that are certain by now.
 
     A stream that still waits may yet go to another engine or a newer version, so it does not say which.
     """
-    if grant is None:
-        return http_errors.adapter_state("loading")
-    headers = response_headers.rate_headers(grant.rates)
-    headers += http_errors.adapter_state(grant.state or "loading")
+    if request is None:
+        return http_errors.tier_header("loading")
+    choice = request.choice
+    headers = response_headers.rate_headers(request.grant.rates)
+    headers += http_errors.tier_header(choice.tier or "loading")
     if has_begun:
-        headers += response_headers.provenance(grant.route.provenance, grant.engine)
+        headers += response_headers.provenance(choice.route.provenance, choice.engine)
     return headers
 
 
@@ -68,8 +69,8 @@ def frame_error(error: DomainError) -> bytes:
 class AnswerStream:
     """A stream's parts, and comments until the first one is there. Read it to its end, or `aclose` it.
 
-    One that is dropped unread (Django closes no stream that it has not begun) is closed by `keep`, which runs
-    a coroutine to its end.
+    One that is dropped unread (Django closes no stream that it has not begun) is closed by `spawn`, which
+    runs a coroutine to its end.
     """
 
     def __init__(
@@ -78,9 +79,9 @@ class AnswerStream:
         first_part: "asyncio.Future[bytes]",
         *,
         silence: SilenceCheck,
-        keep: Callable[[Coroutine[Any, Any, None]], object],
+        spawn: Callable[[Coroutine[None, None, None]], object],
     ) -> None:
-        self._keep = keep
+        self._spawn = spawn
         self._loop = asyncio.get_running_loop()
         self._parts = parts
         self._first_part: asyncio.Future[bytes] | None = first_part
@@ -118,7 +119,7 @@ class AnswerStream:
     def __del__(self) -> None:
         if not self.is_over and not self._loop.is_closed():
             # Any thread may collect this.
-            self._loop.call_soon_threadsafe(self._keep, _close(self._parts, self._first_part))
+            self._loop.call_soon_threadsafe(self._spawn, _close(self._parts, self._first_part))
 
     async def _begin(self, first_part: "asyncio.Future[bytes]") -> bytes:
         """Return the first part, or a comment while there is none."""

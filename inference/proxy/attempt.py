@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 from inference import telemetry
 from inference.contract.requests import ParsedRequest
-from inference.contract.route import Place
+from inference.contract.route import Placement
 from inference.contract.usage import Usage
 from inference.errors import DomainError, EngineBusy, Invalid, UnservableInput
 from inference.proxy import diagnosis, vllm
@@ -19,7 +19,7 @@ from inference.proxy.runtime import Gateway
 from inference.proxy.sse import EventStream
 from inference.proxy.tickets import Ticket
 from inference.proxy.vllm import UnaryAnswer
-from inference.quota.admission import Grant
+from inference.quota.admission import InFlight
 from inference.wire.http_client import Response
 
 
@@ -29,31 +29,32 @@ class Attempt:
     def __init__(
         self,
         gateway: Gateway,
-        grant: Grant,
+        request: InFlight,
         parsed: ParsedRequest,
         *,
         failover: Failover,
-        place: Place,
+        placement: Placement,
         backend: Backend,
     ) -> None:
         self._gateway = gateway
-        self._grant = grant
+        self._request = request
+        self._grant = grant = request.grant
         self._parsed = parsed
         self._failover = failover
-        self.place = place
+        self.placement = placement
         self.response: Response | None = None
         self._backend = backend
         self._compilation: Compilation | None = None
         self._ticket = Ticket(
             tenant=grant.pool_id,
-            style=place.adapter,
+            style=placement.adapter,
             weight=grant.weight,
             cost=grant.output_tokens * parsed.choices,
             sequences=parsed.choices,
         )
 
     async def send(self, mark_sent: Callable[[], str]) -> Response | None:
-        """Return the engine's answer once it has begun, or None where another place is better by now.
+        """Return the engine's answer once it has begun, or None where another engine is better by now.
 
         `mark_sent` is called when the request's turn came and it goes out; it returns the `traceparent` that
         the engine gets.
@@ -65,23 +66,24 @@ class Attempt:
                 await self._await_compilation()
                 await self._backend.queue.acquire(self._ticket)
                 # The circuit may have opened while this request waited for its turn.
-                if self._backend.try_acquire(self.place.adapter):
+                if self._backend.try_acquire(self.placement.adapter):
                     await self._post(mark_sent())
         except EngineBusy as error:
-            self._failover.mark_busy(self.place, error)
+            self._failover.mark_busy(self.placement, error)
         except TimeoutError:
             await self._failover.mark_moved(self._ticket)
         finally:
             self._failover.unwatch()
         if self.response:
-            self._backend.mark_answered(self.place.adapter)
+            self._backend.mark_answered(self.placement.adapter)
         return self.response
 
     def reader(self, usage: Usage) -> EventStream | UnaryAnswer:
         """Return what turns the engine's bytes into the client's, and keeps the count in `usage`."""
+        route = self._request.choice.route
         if self._parsed.stream:
-            return EventStream(self._parsed, self._grant.route, self.place, usage)
-        return UnaryAnswer(self._parsed, self._grant.route, usage)
+            return EventStream(self._parsed, route, self.placement, usage)
+        return UnaryAnswer(self._parsed, route, usage)
 
     def mark_first_part(self) -> None:
         """Note that the answer has begun: a grammar that was new to the engine is compiled."""
@@ -89,7 +91,7 @@ class Attempt:
             telemetry.grammar_compiled(
                 request=self._grant.request_id,
                 tenant=self._grant.caller.names.tenant,
-                engine=self._grant.engine,
+                engine=self.placement.engine,
                 grammar=self._parsed.grammar[:12],
                 took_s=self._compilation.finish(),
             )
@@ -100,7 +102,7 @@ class Attempt:
         Raises EngineUnavailable.
         """
         upstream = self._gateway.upstream
-        return await vllm.abort_request(upstream, self._parsed, self._grant.request_id, self.place)
+        return await vllm.abort_request(upstream, self._parsed, self._grant.request_id, self.placement)
 
     async def diagnose(self, error: DomainError, *, state: str) -> DomainError:
         """Return what a failure means. `state` is how far the request was, for the log.
@@ -112,11 +114,11 @@ class Attempt:
             error,
             grant=self._grant,
             parsed=self._parsed,
-            place=self.place,
+            placement=self.placement,
             backend=self._backend,
             state=state,
         )
-        return await asyncio.shield(self._gateway.keep(diagnosing))
+        return await asyncio.shield(self._gateway.spawn(diagnosing))
 
     def close(self) -> None:
         """Give everything back, and hang up on an answer that has not ended."""
@@ -140,12 +142,12 @@ class Attempt:
             self.response = await vllm.send_request(
                 self._gateway.upstream,
                 self._parsed,
-                self._grant,
-                self.place,
+                self._request,
+                self.placement,
                 rank=self._ticket.rank,
                 traceparent=traceparent,
             )
         except Invalid as error:
             if not isinstance(error, UnservableInput):  # that one was a 500
-                self._backend.mark_refused(self.place.adapter)
+                self._backend.mark_refused(self.placement.adapter)
             raise

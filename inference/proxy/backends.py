@@ -1,6 +1,6 @@
-"""Where a request can go: the places of its route, and what this process knows of the engines behind them.
+"""Where a request can go: its route's placements, and what this process knows of the engines behind them.
 
-Of the places whose circuit is closed the healthy ones are best. Of those, the ones with room; of those, the
+Of the engines whose circuit is closed the healthy ones are best. Of those, the ones with room; of those, the
 ones where the style was used lately, so that nothing must be read from memory or disk; of those, the one with
 the least in flight.
 """
@@ -10,10 +10,9 @@ import time
 from collections import OrderedDict, deque
 from collections.abc import Callable, Collection, Iterator
 from itertools import islice
-from typing import Any
 
 from inference import telemetry
-from inference.contract.route import NEAREST, Limits, Place, Route, State
+from inference.contract.route import NEAREST, EngineLimits, Placement, Route
 from inference.errors import (
     AdapterAbsent,
     DomainError,
@@ -22,6 +21,7 @@ from inference.errors import (
     EngineUnavailable,
     RequestFailed,
 )
+from inference.facts import AdapterTier, JsonObject
 from inference.proxy.circuit import Circuit
 from inference.proxy.fair_queue import FairQueue
 from inference.proxy.settings import ProxySettings
@@ -69,7 +69,7 @@ class RecentlyUsed:
 class Backend:
     """One engine as this process sees it: its fair queue, its circuits, and the adapters it used lately."""
 
-    def __init__(self, limits: Limits, processes: int, settings: ProxySettings, name: str = "") -> None:
+    def __init__(self, limits: EngineLimits, processes: int, settings: ProxySettings, name: str = "") -> None:
         self.name = name
         self.queue = FairQueue(1, slots=1, settings=settings)
         self._processes = processes
@@ -89,7 +89,7 @@ class Backend:
         """Names what the engine has in memory; another name once it was away and may have restarted."""
         return f"{self.name}:{self._losses}"
 
-    def resize(self, limits: Limits) -> None:
+    def resize(self, limits: EngineLimits) -> None:
         """Let the engine do as much as `limits` say from now on; what runs or waits there stays."""
         self.limits = limits
         # A process knows only its own requests, so it uses only its part of the engine (decision 10).
@@ -97,7 +97,7 @@ class Backend:
         self._adapters_in_slots.size = limits.max_loras
         self._adapters_in_memory.size = limits.max_cpu_loras
 
-    def state(self, adapter: str) -> State:
+    def tier(self, adapter: str) -> AdapterTier:
         """Return how near an adapter should be: in one of the engine's slots, in its memory, or on disk."""
         if not adapter or adapter in self._adapters_in_slots:
             return "warm"
@@ -170,7 +170,7 @@ class Backend:
         recent = [broke_s for broke_s in self._last_breaks_s if broke_s >= since_s]
         return len(recent) > 1
 
-    def describe(self) -> dict[str, Any]:
+    def describe(self) -> JsonObject:
         """Return how this process sees the engine just now, for operators."""
         return {
             "waiting": self.queue.waiting,
@@ -217,47 +217,46 @@ class Backends:
     def __iter__(self) -> Iterator[Backend]:
         return iter(list(self._backends.values()))
 
-    def backend(self, place: Place) -> Backend:
-        """Return the engine of a place."""
-        backend = self._backends.get(place.engine)
+    def backend(self, placement: Placement) -> Backend:
+        """Return the engine of a placement."""
+        backend = self._backends.get(placement.engine)
         if backend is None:
-            backend = Backend(place.limits, self._processes, self._settings, place.engine)
-            self._backends[place.engine] = backend
-            self._warn_of_few_places(place)
-        elif backend.limits != place.limits:
+            backend = Backend(placement.limits, self._processes, self._settings, placement.engine)
+            self._backends[placement.engine] = backend
+            self._warn_of_low_limits(placement)
+        elif backend.limits != placement.limits:
             # Not a new backend: while routes are written anew, two of them may differ for a while.
-            backend.resize(place.limits)
+            backend.resize(placement.limits)
         return backend
 
-    def best(self, route: Route, *, without: Collection[str] = ()) -> tuple[Place, Backend] | None:
-        """Return the best place that may get a request now, or None; `without` are engines that failed."""
+    def best(self, route: Route, *, without: Collection[str] = ()) -> tuple[Placement, Backend] | None:
+        """Return the best placement that may get a request now; `without` are engines that failed."""
         candidates = []
-        for place in route.places:
-            if place.engine not in without:
-                backend = self.backend(place)
-                if backend.can_try(place.adapter):
-                    candidates.append((place, backend))
+        for placement in route.placements:
+            if placement.engine not in without:
+                backend = self.backend(placement)
+                if backend.can_try(placement.adapter):
+                    candidates.append((placement, backend))
         # Most installations have one engine: nothing to compare.
         if len(candidates) == 1:
             return candidates[0]
         return min(candidates, key=_distance, default=None)
 
-    def _warn_of_few_places(self, place: Place) -> None:
-        places = place.limits.max_num_seqs
-        slots = place.limits.slots
-        if min(places, slots) < self._processes:
+    def _warn_of_low_limits(self, placement: Placement) -> None:
+        limits = placement.limits
+        if min(limits.max_num_seqs, limits.slots) < self._processes:
             logger.warning(
                 "Engine %s may get more than it can run at once: each of %d web processes uses one or more "
                 "of its %d places and %d adapter slots. Lower WEB_WORKERS or raise the engine's limits.",
-                place.engine,
+                placement.engine,
                 self._processes,
-                places,
-                slots,
+                limits.max_num_seqs,
+                limits.slots,
             )
 
 
-def _distance(candidate: tuple[Place, Backend]) -> tuple[bool, bool, int, float]:
-    place, backend = candidate
+def _distance(candidate: tuple[Placement, Backend]) -> tuple[bool, bool, int, float]:
+    placement, backend = candidate
     load = backend.queue.load
-    state = backend.state(place.adapter)
-    return not place.healthy, load >= 1, NEAREST.index(state), load
+    tier = backend.tier(placement.adapter)
+    return not placement.healthy, load >= 1, NEAREST.index(tier), load

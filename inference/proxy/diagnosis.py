@@ -10,11 +10,12 @@ from contextlib import suppress
 
 from inference import telemetry
 from inference.contract.requests import ParsedRequest
-from inference.contract.route import Place
+from inference.contract.route import Placement
 from inference.errors import (
     DomainError,
     EngineBroke,
     EngineDied,
+    EngineFailure,
     EngineSilent,
     FailingRequest,
     LimitsUnavailable,
@@ -34,7 +35,7 @@ async def diagnose(
     *,
     grant: Grant,
     parsed: ParsedRequest,
-    place: Place,
+    placement: Placement,
     backend: Backend,
     state: str,
 ) -> DomainError:
@@ -45,10 +46,10 @@ async def diagnose(
     if isinstance(error, EngineBroke) and not is_complete:
         backend.mark_broken_off()
     if is_complete or isinstance(error, EngineBroke):  # the engine had the request
-        health = await gateway.health.check(place.url)
+        health = await gateway.health.check(placement.url)
     is_own_fault = is_complete and health == "up"
     if is_own_fault:
-        is_500 = isinstance(error, RequestFailed) and error.facts.get("is_complete")
+        is_500 = isinstance(error, RequestFailed) and error.is_complete
         failure = FailingRequest() if is_500 else error
     else:
         failure = _name_failure(error, health, is_alone=not backend.broke_off_others())
@@ -58,12 +59,12 @@ async def diagnose(
         backend.mark_working()
     else:
         backend.mark_failed(
-            place.adapter, failure, tenant=tenant, request=grant.request_id, is_down=health == "down"
+            placement.adapter, failure, tenant=tenant, request=grant.request_id, is_down=health == "down"
         )
     telemetry.engine_failure(
         request=grant.request_id,
         tenant=tenant,
-        engine=place.engine,
+        engine=placement.engine,
         reason=type(error).__name__,
         health=health or "unknown",
         state=state,
@@ -80,7 +81,9 @@ async def mark_suspect(gateway: Gateway, caller: Caller, parsed: ParsedRequest) 
 
 def _is_complete(error: DomainError) -> bool:
     """Return whether the engine answered to the end, although with a failure."""
-    return bool(error.facts.get("is_complete")) or isinstance(error, RequestFailed | UnservableInput)
+    if isinstance(error, RequestFailed | UnservableInput):
+        return True
+    return isinstance(error, EngineFailure) and error.is_complete
 
 
 def _name_failure(error: DomainError, health: Health | None, *, is_alone: bool) -> DomainError:

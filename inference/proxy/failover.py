@@ -7,8 +7,9 @@ tries again. One that an engine lets wait goes to another engine as soon as that
 import asyncio
 import time
 from collections.abc import Collection
+from dataclasses import replace
 
-from inference.contract.route import BASE, Place, Route
+from inference.contract.route import BASE_NAME, EngineChoice, Placement, Route
 from inference.errors import (
     AdapterAbsent,
     DomainError,
@@ -23,8 +24,7 @@ from inference.proxy.backends import Backend
 from inference.proxy.runtime import Gateway
 from inference.proxy.suspects import SUSPECT_FOR_S
 from inference.proxy.tickets import Ticket
-from inference.quota.access import find_targets
-from inference.quota.admission import Grant
+from inference.quota.admission import InFlight
 
 MAX_BREAKS = 2  # engines that broke off with one request: what it asks may be what breaks them
 
@@ -35,8 +35,10 @@ class Failover:
     _timeout: asyncio.Timeout  # of the attempt that is watched
     _ticket: Ticket
 
-    def __init__(self, gateway: Gateway, grant: Grant, model: str) -> None:
+    def __init__(self, gateway: Gateway, request: InFlight, model: str) -> None:
+        grant = request.grant
         self._gateway = gateway
+        self._request = request
         self._grant = grant
         self._model = model
         style, _, _ = grant.field.partition("@")
@@ -49,38 +51,38 @@ class Failover:
         self._breaks = 0
         self._deadline_s: float | None = None
 
-    async def next_place(self) -> tuple[Place, Backend]:
-        """Return the best place of those that have not failed; wait while there is none.
+    async def choose_engine(self) -> tuple[Placement, Backend]:
+        """Choose the best engine of those that have not failed; wait while there is none.
 
-        Raises EngineUnavailable after `engine_wait_s`, UnknownModel when the name no longer has a route.
+        Raises EngineUnavailable after `engine_wait_s`, UnknownModel when the name no longer leads anywhere.
         """
-        best = self._best_place()
+        best = self._best()
         while best is None:
             await self._wait()
-            best = self._best_place()
-        place, backend = best
-        self._grant.engine = place.engine
+            best = self._best()
+        placement, backend = best
+        choice = self._request.choice
         # A request that waited for its style says so to its end: that is why its first byte was late.
-        if self._grant.state != "loading":
-            self._grant.state = backend.state(place.adapter)
+        tier = "loading" if choice.tier == "loading" else backend.tier(placement.adapter)
+        self._request.choice = EngineChoice(choice.route, placement.engine, tier)
         return best
 
-    def mark_failed(self, place: Place, error: DomainError, *, is_last: bool) -> None:
-        """Note that a place failed. Raises the error where no other place may get the request."""
+    def mark_failed(self, placement: Placement, error: DomainError, *, is_last: bool) -> None:
+        """Note that an engine failed. Raises the error where no other engine may get the request."""
         if is_last or isinstance(error, EngineDied) or not isinstance(error, EngineUnavailable):
             raise error
-        self._failed_engines.add(place.engine)
+        self._failed_engines.add(placement.engine)
         self._last_failure = error
         if isinstance(error, AdapterAbsent):
-            self._grant.state = "loading"
+            self._mark_loading()
             self._gateway.request_placement(self._route.version_id)
         if isinstance(error, EngineBroke):
             self._count_break()
 
-    def mark_busy(self, place: Place, error: EngineBusy) -> None:
-        """Note that too many wait for a place. Raises the error when there is no other healthy place."""
-        self._failed_engines.add(place.engine)
-        if not self._has_healthy_place(self._route, without=self._failed_engines):
+    def mark_busy(self, placement: Placement, error: EngineBusy) -> None:
+        """Note that too many wait at an engine. Raises the error when there is no other healthy one."""
+        self._failed_engines.add(placement.engine)
+        if not self._has_healthy_engine(self._route, without=self._failed_engines):
             raise error
 
     async def mark_moved(self, ticket: Ticket) -> None:
@@ -100,7 +102,10 @@ class Failover:
         """Leave the attempt alone."""
         self._gateway.unanswered.pop(self._grant.request_id, None)
 
-    def _best_place(self) -> tuple[Place, Backend] | None:
+    def _mark_loading(self) -> None:
+        self._request.choice = replace(self._request.choice, tier="loading")
+
+    def _best(self) -> tuple[Placement, Backend] | None:
         return self._gateway.backends.best(self._route, without=self._failed_engines)
 
     def _count_break(self) -> None:
@@ -111,31 +116,32 @@ class Failover:
     def _recheck_health(self) -> None:
         """Look where the version is now, in the memory of this process."""
         # Another attempt may be the current one by now: this looks at that one's engine and ticket.
-        engine = self._grant.engine
+        choice = self._request.choice
+        engine = choice.engine
         tables = self._gateway.routes.tables
-        version_id = self._grant.route.version_id or BASE
+        version_id = choice.route.version_id or BASE_NAME
         route = tables.route(version_id)
-        if self._is_well_placed(route, engine):
+        if self._is_well_chosen(route, engine):
             return
         is_retired = version_id not in tables  # its name leads to another version, or nowhere
-        if not is_retired and not self._has_healthy_place(route, without={engine}):
+        if not is_retired and not self._has_healthy_engine(route, without={engine}):
             self._gateway.request_placement(route.version_id)
         elif self._gateway.unanswered.pop(self._grant.request_id, None):
             self._timeout.reschedule(0)
 
-    def _is_well_placed(self, route: Route, engine: str) -> bool:
-        for place in route.places:
-            if place.engine == engine:
-                return place.healthy
+    def _is_well_chosen(self, route: Route, engine: str) -> bool:
+        for placement in route.placements:
+            if placement.engine == engine:
+                return placement.healthy
         # The style left this engine: what runs there ends there, what waits there leaves the queue.
         return self._ticket.is_running
 
-    def _has_healthy_place(self, route: Route, *, without: Collection[str]) -> bool:
+    def _has_healthy_engine(self, route: Route, *, without: Collection[str]) -> bool:
         best = self._gateway.backends.best(route, without=without)
         return best is not None and best[0].healthy
 
     async def _wait(self) -> None:
-        """Wait a moment, then let every place be tried again. Raises the last failure at the deadline."""
+        """Wait a moment, then let every engine be tried again. Raises the last failure at the deadline."""
         settings = self._gateway.settings
         now_s = time.monotonic()
         if self._deadline_s is None:
@@ -160,13 +166,13 @@ class Failover:
         if route is None:
             route = self._find_known_route()
         self._route = route
-        if not route.places:
-            self._grant.state = "loading"
-        elif route is not self._grant.route:
-            is_other_version = route.version_id != self._grant.route.version_id
-            self._grant.route = route
-            if is_other_version:  # the hold tells which version it is on
-                await self._gateway.beat(self._grant.request_id)
+        choice = self._request.choice
+        if not route.placements:
+            self._mark_loading()
+        elif route is not choice.route:
+            self._request.choice = replace(choice, route=route)
+            if route.version_id != choice.route.version_id:  # the hold tells which version it is on
+                await self._gateway.heartbeat(self._grant.request_id)
 
     async def _find_route(self) -> Route | None:
         """Return where the name leads now: to other engines, another version, or one that is being loaded.
@@ -175,7 +181,7 @@ class Failover:
         or the error that says why the caller may ask no more.
         """
         gateway = self._gateway
-        targets = await find_targets(gateway.valkey, self._grant.caller, self._fields)
+        targets = await gateway.access.find_targets(self._grant.caller, self._fields)
         if targets is None:
             return None
         if not targets:
@@ -183,12 +189,12 @@ class Failover:
         candidates = [gateway.routes.tables.route(target.version_id) for target in targets]
         # Callers of a canary wait for it only where the live version is being loaded, too.
         for route in candidates:
-            if route.places:
+            if route.placements:
                 return route
         return candidates[0]
 
     def _find_known_route(self) -> Route:
         """Return the route of this version as the process's tables have it, while they have it."""
-        version_id = self._route.version_id or BASE
+        version_id = self._route.version_id or BASE_NAME
         tables = self._gateway.routes.tables
         return tables.route(version_id) if version_id in tables else self._route

@@ -31,7 +31,7 @@ from inference.errors import EngineBusy
 from inference.proxy.adapter_slots import AdapterSlots
 from inference.proxy.settings import ProxySettings
 from inference.proxy.tickets import Candidate, StyleQueue, TenantShare, Ticket
-from inference.proxy.turn_order import Places, TurnOrder
+from inference.proxy.turn_order import EngineCapacity, TurnOrder
 
 
 class FairQueue:
@@ -48,9 +48,9 @@ class FairQueue:
         self.waiting = 0
         self._settings = settings or ProxySettings()
         self._clock = clock
-        self._places = Places()
+        self._capacity = EngineCapacity()
         self._slots = AdapterSlots(slots, clock)
-        self._order = TurnOrder(self._places, self._slots)
+        self._order = TurnOrder(self._capacity, self._slots)
         self._shares: dict[str, TenantShare] = {}
         self._present = TenantShare()  # where a tenant that was away begins while nobody waits
         self._held: Candidate | None = None  # the wide request for which free places are held
@@ -62,17 +62,17 @@ class FairQueue:
     @property
     def load(self) -> float:
         """What runs or waits, over what the engine runs at a time."""
-        return (self._places.running + self._entrants + self.waiting) / self._places.capacity
+        return (self._capacity.running + self._entrants + self.waiting) / self._capacity.total
 
     @property
     def running(self) -> int:
         """How many places are taken, and how many requests run beyond them."""
-        return self._places.running + self._entrants
+        return self._capacity.running + self._entrants
 
     @property
     def capacity(self) -> int:
         """How many places there are."""
-        return self._places.capacity
+        return self._capacity.total
 
     @property
     def slots(self) -> int:
@@ -81,7 +81,7 @@ class FairQueue:
 
     def resize(self, capacity: int, *, slots: int) -> None:
         """Change what may run from now on. What is beyond that ends first; what waits keeps its place."""
-        self._places.resize(capacity)
+        self._capacity.resize(capacity)
         self._slots.count = max(1, slots)
         self._start_waiting()
 
@@ -90,7 +90,7 @@ class FairQueue:
         share = self._share_of(ticket.tenant)
         if not share.waiting:
             self._catch_up(share)
-        if not self.waiting and self._places.have_room(ticket, share) and self._slots.fits(ticket.style):
+        if not self.waiting and self._capacity.have_room(ticket, share) and self._slots.fits(ticket.style):
             self._start(ticket, share)
             return
         turn = self._enqueue(ticket, share)
@@ -123,7 +123,7 @@ class FairQueue:
             self._enter_waiting()
 
     def _release_places(self, ticket: Ticket, share: TenantShare) -> None:
-        self._places.running -= ticket.places
+        self._capacity.running -= ticket.places
         share.running -= ticket.places
         if ticket.overtook and ticket.overtook == self._holds:
             self._overtaking -= ticket.places
@@ -226,7 +226,7 @@ class FairQueue:
 
     def _start_waiting(self) -> None:
         """Start waiting requests, in fair order, as long as places and slots allow."""
-        while self.waiting and self._places.running < self._places.capacity:
+        while self.waiting and self._capacity.running < self._capacity.total:
             candidate = self._next()
             if candidate is None:
                 return
@@ -245,9 +245,9 @@ class FairQueue:
         share.served += ticket.cost / ticket.weight
         ticket.rank = share.running + share.entrants
         ticket.is_running = True
-        ticket.places = self._places.needed(ticket)
+        ticket.places = self._capacity.needed(ticket)
         share.running += ticket.places
-        self._places.running += ticket.places
+        self._capacity.running += ticket.places
         if ticket.overtook and ticket.overtook == self._holds:
             self._overtaking += ticket.places
         if self._held and self._held.ticket is ticket:
@@ -271,12 +271,12 @@ class FairQueue:
         if held is None or not self._is_still_next(held):
             self._held = None  # it gave up, or another style has its slot
             fair = self._order.choose_fairly(self._shares.values())
-            if fair is None or self._places.have_room(fair.ticket, fair.share):
+            if fair is None or self._capacity.have_room(fair.ticket, fair.share):
                 return fair
             held = self._held = fair
             self._holds += 1
             self._overtaking = 0
-        elif self._places.have_room(held.ticket, held.share):
+        elif self._capacity.have_room(held.ticket, held.share):
             return held
         overtaker = self._order.choose_overtaker(self._shares.values(), held, overtaking=self._overtaking)
         if overtaker:
@@ -287,6 +287,6 @@ class FairQueue:
         """Return whether places are still to be held for a wide request."""
         waiting = held.queue.waiting
         is_first = bool(waiting) and waiting[0] is held.ticket
-        if not is_first or not self._places.allow(held.ticket, held.share):
+        if not is_first or not self._capacity.allow(held.ticket, held.share):
             return False
         return self._slots.fits(held.ticket.style)

@@ -13,7 +13,7 @@ from inference.proxy.backends import Backends
 from inference.quota import scripts
 from inference.wire.valkey_client import Arg, ValkeyClient
 
-STATE_TRUE_FOR_MS = 20_000  # four flushes
+STATUS_VALID_MS = 20_000  # four flushes
 
 
 class MetricsFlush:
@@ -33,7 +33,7 @@ class MetricsFlush:
         """
         owed, self._owed = self._owed, {}
         metrics.put_back(metrics.take_pending(), owed)
-        args: list[Arg] = [self.process, self._state(in_flight, loading), STATE_TRUE_FOR_MS]
+        args: list[Arg] = [self.process, self._describe(in_flight, loading), STATUS_VALID_MS]
         for name, count in owed.items():
             args += (name, count)
         keys = (
@@ -55,7 +55,7 @@ class MetricsFlush:
         except LimitsUnavailable:
             return  # it expires by itself
 
-    def _state(self, in_flight: int, loading: int) -> str:
+    def _describe(self, in_flight: int, loading: int) -> str:
         engines = {backend.name: backend.describe() for backend in self._backends}
         return json.dumps(
             {"at_s": int(time.time()), "in_flight": in_flight, "loading": loading, "engines": engines}

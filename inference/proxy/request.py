@@ -23,28 +23,29 @@ from inference.errors import (
     GrammarFailed,
     GrammarTooExpensive,
     LimitsUnavailable,
+    Overloaded,
     RequestFailed,
-    Unavailable,
     UnservableInput,
 )
+from inference.facts import Outcome
 from inference.proxy import diagnosis, response_headers
 from inference.proxy.admission_wait import admit_request
-from inference.proxy.answer import Answer, AnswerStream, Client, Writer, frame_error, headers_of
+from inference.proxy.answer import AnswerStream, Client, GatewayAnswer, Writer, frame_error, headers_of
 from inference.proxy.attempt import Attempt
 from inference.proxy.failover import Failover
 from inference.proxy.runtime import Gateway
 from inference.proxy.sse import EventStream
 from inference.proxy.vllm import UnaryAnswer
-from inference.quota.admission import Caller, Grant
+from inference.quota.admission import Caller, Grant, InFlight
 from inference.quota.refusals import BODY_BYTES_PER_REFUSAL
 from inference.telemetry import RequestRecord
 
 # One may have taken the engine seconds of processor time: by default ten a minute of a key are served.
-DEAR_GRAMMAR_REFUSALS = 120
+EXPENSIVE_GRAMMAR_REFUSALS = 120
 
 
-class State(StrEnum):
-    """How far a request is. It goes back to `placed` when an engine fails before the first part."""
+class RequestState(StrEnum):
+    """How far a request is. It goes back to PLACED when an engine fails before the first part."""
 
     ARRIVED = "arrived"  # nothing is held; its style may still be loading
     ADMITTED = "admitted"  # its hold is taken; no engine can have it yet
@@ -63,7 +64,7 @@ async def relay_request(
     record: RequestRecord | None = None,
     *,
     client: Client | None = None,
-) -> Answer:
+) -> GatewayAnswer:
     """Return the answer once its first bytes are there. Raises DomainError; then nothing is billed.
 
     When its client hangs up, an answer is stopped and billed what the engine reported until then. `client`
@@ -111,12 +112,12 @@ class ProxyRequest:
         request_id: str,
         record: RequestRecord | None = None,
     ) -> None:
-        self.state = State.ARRIVED
+        self.state = RequestState.ARRIVED
         self._gateway = gateway
         self._caller = caller
         self._parsed = parsed
         self._request_id = request_id
-        self._grant: Grant | None = None
+        self._in_flight: InFlight | None = None  # once it is admitted
         self._usage = Usage()
         self._failover: Failover | None = None
         self._attempt: Attempt | None = None
@@ -135,7 +136,7 @@ class ProxyRequest:
         """Whether the last part was returned, or the request failed."""
         return self._is_over
 
-    async def answer_whole(self, client: Client | None = None) -> Answer:
+    async def answer_whole(self, client: Client | None = None) -> GatewayAnswer:
         """Return the answer in one piece. Raises ConnectionAbortedError where its client hung up."""
         answering = asyncio.current_task()
         assert answering
@@ -153,9 +154,9 @@ class ProxyRequest:
                 client.unwatch_disconnect()
         if self._is_abandoned:  # nobody reads it, and it may be cut
             raise ConnectionAbortedError
-        return Answer(self._request_id, self._headers(has_begun=True), body=body)
+        return GatewayAnswer(self._request_id, self._headers(has_begun=True), body=body)
 
-    async def start_stream(self) -> Answer:
+    async def start_stream(self) -> GatewayAnswer:
         """Return the stream once its first part is there, or once the client has waited long in silence."""
         silence = self._gateway.silence
         first_part = asyncio.ensure_future(self.next_part())
@@ -169,8 +170,8 @@ class ProxyRequest:
         has_begun = first_part.done()
         if has_begun:
             first_part.result()  # raises: no status line was sent, so an error may have its own status
-        stream = AnswerStream(self, first_part, silence=silence, keep=self._gateway.keep)
-        return Answer(self._request_id, self._headers(has_begun=has_begun), stream=stream)
+        stream = AnswerStream(self, first_part, silence=silence, spawn=self._gateway.spawn)
+        return GatewayAnswer(self._request_id, self._headers(has_begun=has_begun), stream=stream)
 
     async def next_part(self) -> bytes:
         """Return the answer's next part: the last one only after the settlement, and b"" after that.
@@ -199,60 +200,66 @@ class ProxyRequest:
 
     async def admit(self) -> Grant:
         """Return the grant; `settle` must follow."""
-        grant = await admit_request(self._gateway, self._caller, self._parsed, self._request_id)
-        self.state = State.ADMITTED
-        self._grant = grant
+        grant, tier = await admit_request(self._gateway, self._caller, self._parsed, self._request_id)
+        self.state = RequestState.ADMITTED
+        self._in_flight = InFlight.begin(grant, self._usage, tier)
         self._record.admitted_s = time.monotonic() - self._started_s
-        self._gateway.in_flight[grant.request_id] = (grant, self._usage)
+        self._gateway.in_flight[grant.request_id] = self._in_flight
         return grant
 
-    async def settle(self, outcome: str) -> None:
+    async def settle(self, outcome: Outcome) -> None:
         """Settle once, even if this request is cancelled meanwhile."""
         # Taken out before anything is awaited, so nobody else settles it, and no heartbeat extends its hold.
-        if self._gateway.in_flight.pop(self._request_id, None) is None:
+        request = self._gateway.in_flight.pop(self._request_id, None)
+        if request is None:
             return
-        assert self._grant
-        self.state = State.SETTLED
+        self.state = RequestState.SETTLED
         if outcome == "upstream_error" and not self._usage.completion:
             # A prompt that was read for nothing is not billed.
             self._usage.reset()
         meter = self._gateway.meter
         try:
-            await meter.settle(self._grant, self._usage, outcome)
+            await meter.settle(request, outcome)
         except LimitsUnavailable:
-            retrying = meter.retry_settle(self._grant, self._usage, outcome)
-            await asyncio.shield(self._gateway.keep(retrying))
+            await asyncio.shield(self._gateway.spawn(meter.retry_settle(request, outcome)))
         except asyncio.CancelledError:
             # The client hung up during the call. Of two settlements the script lets only the first one act.
-            self._gateway.keep(meter.retry_settle(self._grant, self._usage, outcome))
+            self._gateway.spawn(meter.retry_settle(request, outcome))
             raise
 
     async def _advance(self) -> bytes:
         """Return the next part, from as many engines as it takes."""
         while True:
-            attempt = self._attempt or await self._place()
+            attempt = self._attempt or await self._choose_engine()
             try:
                 part = await self._read(attempt)
             except (EngineUnavailable, RequestFailed, UnservableInput) as error:
-                await self._leave(attempt, error)
+                await self._fail_over(attempt, error)
                 if self._is_abandoned:
                     raise ConnectionAbortedError from error
                 continue
             if part is not None:
                 return part
-            metrics.FAILOVERS.add(attempt.place.engine)
-            self._close_attempt()  # another place is better by now
+            metrics.FAILOVERS.add(attempt.placement.engine)
+            self._close_attempt()  # another engine is better by now
 
-    async def _place(self) -> Attempt:
-        """Choose an engine."""
+    async def _choose_engine(self) -> Attempt:
+        """Admit the request, if it is not yet; return an attempt at the best engine."""
+        if self._in_flight is None:
+            await self.admit()
+        request = self._in_flight
+        assert request
         if self._failover is None:
-            grant = await self.admit()
-            self._failover = Failover(self._gateway, grant, self._parsed.model)
-        assert self._grant
-        place, backend = await self._failover.next_place()
-        self.state = State.PLACED
+            self._failover = Failover(self._gateway, request, self._parsed.model)
+        placement, backend = await self._failover.choose_engine()
+        self.state = RequestState.PLACED
         self._attempt = Attempt(
-            self._gateway, self._grant, self._parsed, failover=self._failover, place=place, backend=backend
+            self._gateway,
+            request,
+            self._parsed,
+            failover=self._failover,
+            placement=placement,
+            backend=backend,
         )
         return self._attempt
 
@@ -260,7 +267,7 @@ class ProxyRequest:
         """Return an attempt's next part, or None where its request was not sent."""
         response = attempt.response
         if response is None:
-            self.state = State.QUEUED
+            self.state = RequestState.QUEUED
             response = await attempt.send(self._mark_sent)
             if response is None:
                 return None
@@ -277,7 +284,7 @@ class ProxyRequest:
             if part:
                 if not self._has_begun:
                     self._has_begun = True
-                    self.state = State.STREAMING
+                    self.state = RequestState.STREAMING
                     self._mark_first_byte(attempt)
                 return part
         last_part = reader.end()
@@ -288,13 +295,13 @@ class ProxyRequest:
     def _abandon(self, answering: asyncio.Task[object]) -> None:
         """Stop an answer that is not streamed: its client hung up."""
         self._is_abandoned = True
-        if self.state == State.SENT and self._attempt:
+        if self.state == RequestState.SENT and self._attempt:
             # Its connection stays: vLLM reports the usage of what it wrote there, and nowhere else.
-            self._gateway.keep(self._abort_at_engine(self._attempt))
+            self._gateway.spawn(self._abort_at_engine(self._attempt))
         else:
             answering.cancel()
 
-    def _end_abandoned(self) -> str:
+    def _end_abandoned(self) -> Outcome:
         """Count an answer that ended after its client had gone as a stream would; return the outcome."""
         self._usage.finish_reason = ""
         if not self._usage.completion:
@@ -318,15 +325,15 @@ class ProxyRequest:
             self._writer.write(part)
         return True
 
-    async def _leave(self, attempt: Attempt, error: DomainError) -> None:
+    async def _fail_over(self, attempt: Attempt, error: DomainError) -> None:
         """Give up an attempt. Raises what the failure means where no other engine may get the request."""
         assert self._failover
         if self._trace:
             self._trace.fail_engine(type(error).__name__)
         try:
             failure = await attempt.diagnose(error, state=self.state)
-            self._failover.mark_failed(attempt.place, failure, is_last=self._has_begun)
-            metrics.FAILOVERS.add(attempt.place.engine)
+            self._failover.mark_failed(attempt.placement, failure, is_last=self._has_begun)
+            metrics.FAILOVERS.add(attempt.placement.engine)
             self._usage.reset()
         finally:
             self._close_attempt()
@@ -336,9 +343,9 @@ class ProxyRequest:
         self._close_attempt()
         self._record.code = error.code
         if isinstance(error, GrammarTooExpensive):
-            self._count_dear_grammar()
+            self._count_expensive_grammar()
         # It stays so where `_outcome_of` is cancelled: then the client has hung up.
-        outcome = "client_disconnect"
+        outcome: Outcome = "client_disconnect"
         try:
             outcome = await self._outcome_of(error)
         finally:
@@ -347,16 +354,16 @@ class ProxyRequest:
             raise error
         return frame_error(error)
 
-    def _count_dear_grammar(self) -> None:
-        """Count a dear grammar as many refusals: no limit of the plan counts the engine's processor time."""
+    def _count_expensive_grammar(self) -> None:
+        """Count an expensive grammar as many refusals: no limit counts the engine's processor time."""
         counting = self._gateway.refusals.count(
             self._caller.names.refusals,
-            body_bytes=DEAR_GRAMMAR_REFUSALS * BODY_BYTES_PER_REFUSAL,
+            body_bytes=EXPENSIVE_GRAMMAR_REFUSALS * BODY_BYTES_PER_REFUSAL,
             most=settings.API_REFUSALS_PER_KEY,
         )
-        self._gateway.keep(counting)
+        self._gateway.spawn(counting)
 
-    async def _end(self, outcome: str) -> None:
+    async def _end(self, outcome: Outcome) -> None:
         """Give everything back, and settle."""
         self._is_over = True
         self._close_attempt()
@@ -364,18 +371,18 @@ class ProxyRequest:
         try:
             await self.settle(outcome)
         finally:
-            self._note_end(outcome)
+            self._record_end(outcome)
 
     def _headers(self, *, has_begun: bool) -> Headers:
         said = response_headers.tool_choice(drops_tools=self._parsed.drops_tools)
-        return headers_of(self._grant, has_begun=has_begun) + said
+        return headers_of(self._in_flight, has_begun=has_begun) + said
 
     def _close_attempt(self) -> None:
         attempt, self._attempt = self._attempt, None
         if attempt:
             attempt.close()
 
-    async def _outcome_of(self, error: DomainError) -> str:
+    async def _outcome_of(self, error: DomainError) -> Outcome:
         """Return the outcome of a request that ends with an error."""
         if isinstance(error, EngineDied):
             await diagnosis.mark_suspect(self._gateway, self._caller, self._parsed)
@@ -384,24 +391,24 @@ class ProxyRequest:
         if self._has_begun:
             return "upstream_error"
         self._usage.reset()  # what was counted never reached the client
-        if isinstance(error, Unavailable) and self._grant:
-            error.facts["adapter_state"] = self._grant.state or "loading"
+        if isinstance(error, Overloaded) and self._in_flight:
+            error.tier = self._in_flight.choice.tier or "loading"
         return "upstream_error" if isinstance(error, EngineUnavailable) else "refused"
 
     def _mark_sent(self) -> str:
         """Note that an engine gets the request; return the `traceparent` for it, "" without traces."""
-        self.state = State.SENT
+        self.state = RequestState.SENT
         self._record.attempts += 1
         self._record.sent_s = time.monotonic() - self._started_s
-        if self._trace is None or self._grant is None:
+        if self._trace is None or self._in_flight is None:
             return ""
-        return self._trace.begin_engine(self._grant.route.base_model)
+        return self._trace.begin_engine(self._in_flight.choice.route.base_model)
 
     def _mark_first_byte(self, attempt: Attempt) -> None:
         self._first_byte_after_s = time.monotonic() - self._started_s
         attempt.mark_first_part()
 
-    def _note_end(self, outcome: str) -> None:
+    def _record_end(self, outcome: Outcome) -> None:
         """Tell the record how this request went, and count it."""
         record = self._record
         record.outcome = outcome
@@ -410,17 +417,17 @@ class ProxyRequest:
         record.prompt_tokens = self._usage.prompt
         record.cached_tokens = self._usage.cached
         record.completion_tokens = self._usage.completion
-        grant = self._grant
-        if grant:
-            record.style = grant.route.style or ""
-            record.version = grant.route.version_id
-            record.engine = grant.engine
-            record.adapter = grant.state or ""
+        if self._in_flight:
+            choice = self._in_flight.choice
+            record.style = choice.route.style or ""
+            record.version = choice.route.version_id
+            record.engine = choice.engine
+            record.adapter = choice.tier or ""
         telemetry.request_written(record)
         if self._trace:
             self._trace.end(record)
 
-    def _log_slow_wait(self, outcome: str) -> None:
+    def _log_slow_wait(self, outcome: Outcome) -> None:
         """Log a long wait for the first byte, or for none."""
         waited_s = self._first_byte_after_s
         if waited_s is None:
@@ -432,7 +439,7 @@ class ProxyRequest:
                 request=self._request_id,
                 tenant=self._caller.names.tenant,
                 waited_s=waited_s,
-                engine=self._grant.engine if self._grant else "",
+                engine=self._in_flight.choice.engine if self._in_flight else "",
                 state=self.state,
                 outcome=outcome,
             )

@@ -4,7 +4,7 @@ from functools import lru_cache
 
 from inference.contract.http_errors import Headers
 from inference.contract.route import read_provenance
-from inference.quota.admission import Rates
+from inference.facts import Rates
 
 
 def duration(milliseconds: float) -> str:
@@ -39,7 +39,10 @@ def provenance(serialized: str, engine: str) -> Headers:
     """Return headers that say exactly what answered: style, version, adapter, base model, engine."""
     answered = read_provenance(serialized)
     facts = {
-        "style": answered.name, "style-version": answered.version, "adapter-sha256": answered.sha256,
-        "base-model": answered.base_model, "engine": engine,
-    }  # fmt: skip
+        "style": answered.name,
+        "style-version": answered.version,
+        "adapter-sha256": answered.sha256,
+        "base-model": answered.base_model,
+        "engine": engine,
+    }
     return [(f"x-polyscribe-{name}".encode(), str(value).encode()) for name, value in facts.items() if value]

@@ -9,7 +9,6 @@ It also polls the generation, so a message that is lost costs a second.
 import asyncio
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
-from typing import Any
 
 import redis.asyncio
 from redis.exceptions import RedisError
@@ -17,7 +16,7 @@ from redis.exceptions import RedisError
 from core import valkey
 from inference.contract.route_tables import RouteTables
 from inference.errors import LimitsUnavailable
-from inference.wire.valkey_client import ValkeyClient
+from inference.wire.valkey_client import ValkeyClient, read_hash
 
 LOADED_WITHIN_S = 2.0  # a request waits so long for a process that has just started
 WRITTEN_WITHIN_S = 10.0  # and so long for the process that writes all rows after a flush
@@ -80,7 +79,7 @@ class RouteCache:
     async def refresh(self) -> bool:
         """Read what has changed; return False if Valkey does not have all rows. Raises LimitsUnavailable."""
         async with self._reading:
-            generation, incarnation = await self._read_state()
+            generation, incarnation = await self._read_generation()
             if not incarnation:
                 return False
             if incarnation != self._incarnation or generation < self._generation:
@@ -101,7 +100,7 @@ class RouteCache:
         except TimeoutError as error:
             raise LimitsUnavailable from error
 
-    async def _read_state(self) -> tuple[int, str]:
+    async def _read_generation(self) -> tuple[int, str]:
         """Return the generation that Valkey has, and the word that names its tables until it is emptied."""
         generation, incarnation = await self._client.execute(
             "MGET", valkey.route_generation_key(), valkey.route_incarnation_key()
@@ -112,7 +111,7 @@ class RouteCache:
         versions = await self._client.execute("HGETALL", valkey.route_versions_key())
         engines = await self._client.execute("HGETALL", valkey.route_engines_key())
         if await self._is_still(incarnation):
-            self.tables.replace(_as_dict(versions), _as_dict(engines))
+            self.tables.replace(read_hash(versions), read_hash(engines))
             self._incarnation = incarnation
             self._generation = generation  # read before the rows: what changed meanwhile is read again
             self._is_loaded.set()
@@ -149,9 +148,5 @@ class RouteCache:
 
     async def _is_still(self, incarnation: str) -> bool:
         """Return whether Valkey was not emptied while rows were read."""
-        _, incarnation_now = await self._read_state()
+        _, incarnation_now = await self._read_generation()
         return incarnation_now == incarnation
-
-
-def _as_dict(flat: list[Any]) -> dict[str, str]:
-    return dict(zip(flat[::2], flat[1::2], strict=True))

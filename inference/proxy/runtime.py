@@ -19,7 +19,6 @@ from adapters.data_plane import publish_library, publish_missing_tables, request
 from core import months, valkey
 from inference.contract.prompt_length import longest_token
 from inference.contract.token_pool import TokenPool
-from inference.contract.usage import Usage
 from inference.errors import LimitsUnavailable, UnknownKey
 from inference.proxy.backends import Backends
 from inference.proxy.bodies import BodyMemory
@@ -30,7 +29,8 @@ from inference.proxy.route_cache import RouteCache
 from inference.proxy.settings import ProxySettings
 from inference.proxy.silence import SilenceCheck
 from inference.quota import scripts
-from inference.quota.admission import Caller, Grant
+from inference.quota.access import KeyAccess
+from inference.quota.admission import Caller, InFlight
 from inference.quota.ledger_drain import rebuild_counters
 from inference.quota.refusals import RefusalLimit
 from inference.quota.settlement import Settlement
@@ -57,6 +57,7 @@ class Gateway:
         self.admission = self.valkey.script(scripts.ADMISSION)
         self.acquire_lock = self.valkey.script(scripts.ACQUIRE_LOCK)
         self.release_lock = self.valkey.script(scripts.RELEASE_LOCK)
+        self.access = KeyAccess(self.valkey)
         self.meter = Settlement(self.valkey)
         self.refusals = RefusalLimit(self.valkey)
         self.routes = RouteCache(
@@ -70,7 +71,7 @@ class Gateway:
         self.compilations = Compilations(self.settings.compilation_lock_s)
         self.tokens = TokenPool()
         self.longest_token = longest_token(settings.BASE_MODEL_DIR / "tokenizer.json")
-        self.in_flight: dict[str, tuple[Grant, Usage]] = {}
+        self.in_flight: dict[str, InFlight] = {}
         # By request without a first byte: what rechecks its engine's health.
         self.unanswered: dict[str, Callable[[], None]] = {}
         # By pool: requests that wait for a style and are not admitted yet, and the bytes of their bodies.
@@ -81,17 +82,17 @@ class Gateway:
         # and in which pool, and `require_published` forgets one that died long ago.
         self._key_owners: OrderedDict[str, Caller] = OrderedDict()
         self._placement_requested_s: OrderedDict[str, float] = OrderedDict()
-        self._warming: dict[tuple[UUID, str], asyncio.Future[None]] = {}
+        self._publishing: dict[tuple[UUID, str], asyncio.Future[None]] = {}
         self._tasks: set[asyncio.Task[Any]] = set()
 
     async def __aenter__(self) -> Self:
-        self.keep(self._restart_forever(self._send_heartbeats))
-        self.keep(self._restart_forever(self._recheck_health))
-        self.keep(self._restart_forever(self._flush_metrics))
-        self.keep(self._restart_forever(self._check_silence))
-        self.keep(self._restart_forever(self.routes.follow))
-        self.keep(self._restart_forever(self.routes.listen))
-        self.keep(self._begin_recovery())
+        self.spawn(self._restart_forever(self._send_heartbeats))
+        self.spawn(self._restart_forever(self._recheck_health))
+        self.spawn(self._restart_forever(self._flush_metrics))
+        self.spawn(self._restart_forever(self._check_silence))
+        self.spawn(self._restart_forever(self.routes.follow))
+        self.spawn(self._restart_forever(self.routes.listen))
+        self.spawn(self._begin_recovery())
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -134,19 +135,21 @@ class Gateway:
         # Where nothing is published yet, admission says it.
         return caller.move(pool_id) if pool_id else caller
 
-    async def warm(self, tenant_id: UUID, period: str) -> None:
+    async def ensure_published(self, tenant_id: UUID, period: str) -> None:
         """Write into Valkey all that admission must know of a tenant, once for all concurrent requests.
 
         After a flush this waits a few seconds, until every live gateway has restored the holds of its
         requests in flight. Else what they still may use could be given away again. Raises LimitsUnavailable.
         """
         subject = (tenant_id, period)
-        warming = self._warming.get(subject)
-        if warming is None:
-            warming = self._warming[subject] = asyncio.ensure_future(self._warm(tenant_id, period))
-            warming.add_done_callback(lambda _: self._warming.pop(subject))
+        publishing = self._publishing.get(subject)
+        if publishing is None:
+            publishing = self._publishing[subject] = asyncio.ensure_future(
+                self._publish_tenant(tenant_id, period)
+            )
+            publishing.add_done_callback(lambda _: self._publishing.pop(subject))
         # A caller that hangs up must not end this for the others.
-        await asyncio.shield(warming)
+        await asyncio.shield(publishing)
 
     async def require_published(self, caller: Caller) -> None:
         """Raise UnknownKey, and forget whose key it was, if it died so long ago that nobody publishes it.
@@ -175,21 +178,20 @@ class Gateway:
         requested_s.move_to_end(version_id)
         if len(requested_s) > MAX_PLACEMENT_REQUESTS:
             requested_s.popitem(last=False)
-        self.keep(self._request_placement(version_id))
+        self.spawn(self._request_placement(version_id))
 
-    async def beat(self, request_id: str) -> None:
+    async def heartbeat(self, request_id: str) -> None:
         """Tell Valkey, if it answers, how far a request in flight is and where it went."""
         with suppress(LimitsUnavailable):
-            hold = self.in_flight.get(request_id)
-            if hold is None:
+            request = self.in_flight.get(request_id)
+            if request is None:
                 return
-            grant, usage = hold
-            was_extended = await self.meter.extend(grant, usage)
+            was_extended = await self.meter.extend(request)
             # A hold that is gone although nobody settled it meanwhile fell to a flush.
             if not was_extended and request_id in self.in_flight:
-                await self.meter.restore(grant, usage)
+                await self.meter.restore(request)
 
-    def keep[T](self, work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
+    def spawn[T](self, work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
         """Let a coroutine run to its end beside the requests; return its task."""
         task = asyncio.create_task(work)
         self._tasks.add(task)
@@ -200,7 +202,7 @@ class Gateway:
         while True:
             await asyncio.sleep(self.settings.heartbeat_every_s)
             for request_ids in batched(list(self.in_flight), HEARTBEAT_BATCH):
-                await _run_all([self.beat(request_id) for request_id in request_ids])
+                await _run_all([self.heartbeat(request_id) for request_id in request_ids])
             await _run_all([self._extend_lock(name) for name in list(self.held_locks)])
 
     async def _recheck_health(self) -> None:
@@ -239,7 +241,7 @@ class Gateway:
         with suppress(LimitsUnavailable):
             await self.valkey.execute("PEXPIRE", name, LOCK_LEASE_MS)
 
-    async def _warm(self, tenant_id: UUID, period: str) -> None:
+    async def _publish_tenant(self, tenant_id: UUID, period: str) -> None:
         await self._await_recovery()
         await run_in_thread(_publish, tenant_id, period)
         await self.routes.refresh_whole()

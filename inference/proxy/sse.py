@@ -11,14 +11,15 @@ from the first such event, and is exchanged as a whole in those that follow.
 
 import json
 import re
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import orjson
 
 from inference.contract.requests import ParsedRequest
-from inference.contract.route import Place, Route
+from inference.contract.route import Placement, Route
 from inference.contract.usage import Usage, describe_usage
 from inference.errors import DomainError, EngineBroke
+from inference.facts import JsonObject
 from inference.proxy.vllm import (
     STOPPED_BY_GRAMMAR,
     check_grammar_held,
@@ -64,15 +65,15 @@ class Template(NamedTuple):
 class EventStream:
     """Turns the engine's bytes into the client's, and keeps the count in `usage`."""
 
-    def __init__(self, parsed: ParsedRequest, route: Route, place: Place, usage: Usage) -> None:
+    def __init__(self, parsed: ParsedRequest, route: Route, placement: Placement, usage: Usage) -> None:
         self._parsed = parsed
         self._route = route
         self._usage = usage
-        self._internal_model = _model_field(place.model)
+        self._internal_model = _model_field(placement.model)
         self._public_model = _model_field(route.name)
         self._fingerprint = f'"system_fingerprint":"{system_fingerprint(route)}"'.encode()
         self._rest = b""  # of an event that is not complete yet
-        self._counts_by_choice: dict[int, Any] = {}
+        self._counts_by_choice: dict[int, JsonObject] = {}
         self._is_done = False
         self._template: Template | None = None
         # Events of several choices differ in more than text and count. Translated answers are not passed on
@@ -268,9 +269,9 @@ def _with_public_usage(after: bytes) -> bytes:
     return USAGE + orjson.dumps(describe_usage(orjson.loads(after[:end]))) + after[end:]
 
 
-def _read_usage(after: bytes) -> dict[str, Any]:
+def _read_usage(after: bytes) -> JsonObject:
     """Return the counts at the beginning of some bytes."""
-    counts: dict[str, Any] = orjson.loads(after[: _usage_end(after)])
+    counts: JsonObject = orjson.loads(after[: _usage_end(after)])
     return counts
 
 

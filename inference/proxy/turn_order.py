@@ -10,17 +10,17 @@ RESERVE = 0.25  # the share of the places that no tenant alone may take
 
 
 @dataclass(eq=False, slots=True)
-class Places:
+class EngineCapacity:
     """The places of one engine: what runs, and how much may."""
 
-    capacity: int = 1
+    total: int = 1
     max_per_tenant: int = 1
     running: int = 0
 
-    def resize(self, capacity: int) -> None:
+    def resize(self, total: int) -> None:
         """Change how many places there are."""
-        self.capacity = max(1, capacity)
-        self.max_per_tenant = self.capacity - int(self.capacity * RESERVE)
+        self.total = max(1, total)
+        self.max_per_tenant = self.total - int(self.total * RESERVE)
 
     def needed(self, ticket: Ticket) -> int:
         """Return how many places a request takes: no more than its tenant may have at all."""
@@ -32,14 +32,14 @@ class Places:
 
     def have_room(self, ticket: Ticket, share: TenantShare) -> bool:
         """Return whether there are places for a request, its tenant's and the engine's."""
-        return self.allow(ticket, share) and self.running + self.needed(ticket) <= self.capacity
+        return self.allow(ticket, share) and self.running + self.needed(ticket) <= self.total
 
 
 @dataclass(eq=False, slots=True)
 class TurnOrder:
     """Chooses whose request starts next. It changes nothing."""
 
-    places: Places
+    capacity: EngineCapacity
     slots: AdapterSlots
 
     def choose_fairly(self, shares: Iterable[TenantShare]) -> Candidate | None:
@@ -73,8 +73,8 @@ class TurnOrder:
 
         `overtaking` is how many places such requests have already.
         """
-        reserve = self.places.capacity - self.places.max_per_tenant
-        free_places = min(reserve - overtaking, self.places.capacity - self.places.running)
+        reserve = self.capacity.total - self.capacity.max_per_tenant
+        free_places = min(reserve - overtaking, self.capacity.total - self.capacity.running)
         # The wide request needs a slot, too.
         wide_style = held.ticket.style
         kept_slots = 1 if wide_style and wide_style not in self.slots.taken else 0
@@ -86,7 +86,7 @@ class TurnOrder:
             for candidate in self._allowed(share):
                 style = candidate.ticket.style
                 has_slot = not style or style in self.slots.taken or has_free_slot
-                if has_slot and self.places.needed(candidate.ticket) <= free_places:
+                if has_slot and self.capacity.needed(candidate.ticket) <= free_places:
                     fitting.append(candidate)
         return min(
             fitting, key=lambda one: (one.share.served, one.share.running, one.queue.served), default=None
@@ -102,14 +102,14 @@ class TurnOrder:
             return True
         fitting = [queue for queue in waiting if self.slots.fits(queue.style)]
         next_queue = min(fitting or waiting, key=lambda queue: queue.served)
-        return self.places.allow(next_queue.waiting[0], share)
+        return self.capacity.allow(next_queue.waiting[0], share)
 
     def _allowed(self, share: TenantShare) -> list[Candidate]:
         """Return the first request of each style, where its tenant's places allow it to run."""
         candidates = []
         for queue in share.waiting_queues():
             ticket = queue.waiting[0]
-            if self.places.allow(ticket, share):
+            if self.capacity.allow(ticket, share):
                 candidates.append(Candidate(share, queue, ticket))
         return candidates
 

@@ -4,13 +4,12 @@ import hashlib
 import hmac
 import re
 from functools import lru_cache
-from typing import Any
 
 import orjson
 from django.conf import settings
 
 from inference.contract.requests import ParsedRequest
-from inference.contract.route import Place, Route
+from inference.contract.route import Placement, Route
 from inference.contract.usage import Usage, describe_usage
 from inference.errors import (
     AdapterAbsent,
@@ -25,9 +24,10 @@ from inference.errors import (
     RequestFailed,
     UnservableInput,
 )
+from inference.facts import JsonObject
 from inference.proxy import engine_refusals
 from inference.proxy.suspects import SUSPECT_FOR_S
-from inference.quota.admission import Grant
+from inference.quota.admission import InFlight
 from inference.wire.http_client import HttpClient, Response
 
 PATHS = {"chat": "/v1/chat/completions", "text": "/v1/completions"}
@@ -63,8 +63,8 @@ MESSAGE_FIELDS = ("role", "content", "refusal", "annotations", "audio", "functio
 async def send_request(
     upstream: HttpClient,
     parsed: ParsedRequest,
-    grant: Grant,
-    place: Place,
+    request: InFlight,
+    placement: Placement,
     *,
     rank: int,
     traceparent: str = "",
@@ -73,10 +73,11 @@ async def send_request(
 
     Raises BadRequest or ContextTooLong for what vLLM refuses, RequestFailed when vLLM says that it failed at
     this request, or EngineUnavailable: EngineBroke when vLLM broke off while it had this request,
-    AdapterAbsent when vLLM does not (or no longer) know the adapter.
+    AdapterAbsent when vLLM does not know the adapter.
     """
-    own_fields: dict[str, Any] = {
-        "model": place.model,
+    grant = request.grant
+    own_fields: JsonObject = {
+        "model": placement.model,
         "max_tokens": grant.output_tokens,
         "stream": parsed.stream,
         "cache_salt": _cache_salt(grant.caller.names.tenant),
@@ -97,16 +98,18 @@ async def send_request(
     headers = f"{request_headers()}x-request-id: {grant.request_id}\r\n"
     if traceparent:
         headers += f"traceparent: {traceparent}\r\n"
-    response = await upstream.post(place.url, PATHS[parsed.kind], headers, body)
+    response = await upstream.post(placement.url, PATHS[parsed.kind], headers, body)
     if response.status == 200:
         return response
     try:
-        raise refusal(response.status, await response.read(), parsed, grant.route)
+        raise refusal(response.status, await response.read(), parsed, request.choice.route)
     finally:
         response.close()
 
 
-async def abort_request(upstream: HttpClient, parsed: ParsedRequest, request_id: str, place: Place) -> bool:
+async def abort_request(
+    upstream: HttpClient, parsed: ParsedRequest, request_id: str, placement: Placement
+) -> bool:
     """Have vLLM end a request whose answer is not streamed: it answers with what it has, and its usage.
 
     Return whether vLLM can do so. Raises EngineUnavailable.
@@ -116,7 +119,7 @@ async def abort_request(upstream: HttpClient, parsed: ParsedRequest, request_id:
     else:
         names = [f"cmpl-{request_id}-{prompt}" for prompt in range(parsed.choices)]  # one at least for each
     body = orjson.dumps({"request_ids": names})
-    response = await upstream.post(place.url, ABORT_PATH, request_headers(), body)
+    response = await upstream.post(placement.url, ABORT_PATH, request_headers(), body)
     response.close()
     return response.status < 300
 
@@ -155,7 +158,7 @@ def refusal(status: int, body: bytes, parsed: ParsedRequest, route: Route) -> Do
     return engine_refusals.read_refusal(body, parsed, route)
 
 
-def check_grammar_held(stop_reason: Any, usage: Usage) -> None:
+def check_grammar_held(stop_reason: object, usage: Usage) -> None:
     """Raise GrammarFailed where the engine ended an answer whose form it could not follow."""
     if isinstance(stop_reason, str) and stop_reason.startswith(STOPPED_BY_GRAMMAR):
         code = stop_reason.removeprefix(STOPPED_BY_GRAMMAR).rstrip(".")
@@ -211,7 +214,7 @@ class UnaryAnswer:
         return orjson.dumps({name: answer[name] for name in PUBLIC_FIELDS if name in answer})
 
 
-def _mark_cut_call(choice: dict[str, Any]) -> None:
+def _mark_cut_call(choice: JsonObject) -> None:
     """Say of a call that the limit cut that it is cut, as vLLM itself does in a stream.
 
     vLLM ends any whole answer with calls that the model chose by `tool_calls`.
@@ -224,7 +227,7 @@ def _mark_cut_call(choice: dict[str, Any]) -> None:
             choice["finish_reason"] = "length"
 
 
-def _public_choice(choice: dict[str, Any]) -> dict[str, Any]:
+def _public_choice(choice: JsonObject) -> JsonObject:
     public = {name: choice[name] for name in CHOICE_FIELDS if name in choice}
     if message := choice.get("message"):
         public["message"] = {name: message[name] for name in MESSAGE_FIELDS if name in message}

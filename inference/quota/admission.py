@@ -15,8 +15,10 @@ from core import months, valkey
 from core.messages import MessageCode
 from core.money import usd
 from inference import errors
-from inference.contract.route import BASE, Route, State
+from inference.contract.route import BASE_NAME, EngineChoice, Route
 from inference.contract.route_tables import RouteTables
+from inference.contract.usage import Usage
+from inference.facts import AdapterTier, Rates
 from inference.wire.valkey_client import Script
 
 # Fifteen heartbeats: a gateway that is slow keeps its holds, and those of a dead one are billed soon.
@@ -107,23 +109,12 @@ class Prices(NamedTuple):
     output_nanousd: int
 
 
-class Rates(NamedTuple):
-    """What is left of a minute's limits, the tighter of the workspace's and the key's."""
-
-    requests_limit: int
-    requests_left: int
-    requests_reset_ms: int
-    tokens_limit: int
-    tokens_left: int
-    tokens_reset_ms: int
-
-
-@dataclass(eq=False, slots=True)
+@dataclass(frozen=True, eq=False, slots=True)
 class Grant:
-    """An admitted request: its route, its hold, the prices that count for it, and where it went.
+    """What admission granted: the hold, the prices that count, and the route that the name led to then.
 
     `field` is the full name whose route it has, also if a short one was asked for, or that of its canary.
-    `engine`, "" at first, and `state`, how near the adapter was, are those of the last place.
+    Where the request runs now is an `EngineChoice`: it may move to another engine or version.
     """
 
     request_id: str
@@ -139,8 +130,6 @@ class Grant:
     weight: int = 1
     rates: Rates | None = None
     sequences: int = 1
-    engine: str = ""
-    state: State | None = None
 
     @property
     def pool_id(self) -> str:
@@ -148,8 +137,26 @@ class Grant:
         return self.caller.pool_id
 
 
+@dataclass(eq=False, slots=True)
+class InFlight:
+    """An admitted request until it is settled: its grant, where it runs now, and what it has used."""
+
+    grant: Grant
+    usage: Usage
+    choice: EngineChoice
+
+    @classmethod
+    def begin(cls, grant: Grant, usage: Usage, tier: AdapterTier | None = None) -> "InFlight":
+        """Return a request that no engine has yet."""
+        return cls(grant, usage, EngineChoice(grant.route, tier=tier))
+
+
+# What the script returns: the verdict, then what belongs to it.
+type Verdict = list[Any]
+
+
 class CacheMiss(Exception):
-    """Valkey does not (or no longer) know this tenant. The caller publishes the tenant and tries again."""
+    """Valkey does not know this tenant. The caller publishes the tenant and tries again."""
 
 
 class PromptEstimateTooHigh(Exception):
@@ -194,7 +201,7 @@ async def admit(
     period: str = "",
     fingerprint: str = "",
 ) -> Grant:
-    """Return a grant. Its route is of the tables; where they do not know the version yet, it has no place.
+    """Return a grant. Its route is of the tables; while they do not know the version, it has no placement.
 
     `prompt_tokens` is an upper bound of the prompt, `min_prompt_tokens` a lower one (None: the same).
     `output_tokens` is what the client asks for, 0 for the default. Where a canary runs, it gets its share of
@@ -293,24 +300,24 @@ DENIED = {
 }
 
 
-def _refusal(answer: list[Any], *, model: str, period: str, sequences: int) -> Exception:
+def _refusal(answer: Verdict, *, model: str, period: str, sequences: int) -> Exception:
     """Return the error that a verdict of the script means."""
     match answer:
-        case ["cold"]:
+        case ["cache_miss"]:
             return CacheMiss()
-        case ["crude"]:
+        case ["estimate_too_high"]:
             return PromptEstimateTooHigh()
-        case ["other_month", now_ms]:
+        case ["period_rollover", now_ms]:
             return PeriodRollover(now_ms)
         case ["other_pool", pool_id]:
             return OtherPool(pool_id)
         case ["loading", field, version_id]:
-            return AdapterNotLoaded(field, "" if version_id == BASE else version_id)
+            return AdapterNotLoaded(field, "" if version_id == BASE_NAME else version_id)
         case _:
             return _client_error(answer, model=model, period=period, sequences=sequences)
 
 
-def _client_error(answer: list[Any], *, model: str, period: str, sequences: int) -> errors.DomainError:
+def _client_error(answer: Verdict, *, model: str, period: str, sequences: int) -> errors.DomainError:
     match answer:
         case ["denied", reason]:
             return DENIED[reason]()
@@ -346,7 +353,7 @@ class LimitName(MessageCode):
     REQUESTS_PER_MINUTE = _("requests per minute")
 
 
-LIMITS: dict[str, tuple[type[errors.Limited], LimitName, str]] = {
+LIMIT_ERRORS: dict[str, tuple[type[errors.Limited], LimitName, str]] = {
     "tokens_spent": (errors.QuotaExhausted, LimitName.TOKENS_PER_MONTH, "insufficient_quota"),
     "nanousd_spent": (errors.QuotaExhausted, LimitName.BUDGET, "insufficient_quota"),
     "tokens_too_large": (errors.TooLargeForLimit, LimitName.TOKENS_PER_MINUTE, "tokens"),
@@ -361,9 +368,9 @@ LIMITS: dict[str, tuple[type[errors.Limited], LimitName, str]] = {
 }
 
 
-def _limit_reached(answer: list[Any], period: str, sequences: int) -> errors.Limited:
+def _limit_reached(answer: Verdict, period: str, sequences: int) -> errors.Limited:
     _, name, scope, retry_ms, allowed, left, tokens, nanousd, *rates = answer
-    error, limit, kind = LIMITS[name]
+    error, limit, kind = LIMIT_ERRORS[name]
     if scope == "pool" and error is errors.QuotaExhausted:
         error = errors.FreePlanExhausted
     is_money = name.startswith(("nanousd", "credits"))
@@ -372,7 +379,7 @@ def _limit_reached(answer: list[Any], period: str, sequences: int) -> errors.Lim
     return error(
         scope=LimitScope[scope.upper()](),
         limit=limit(),
-        type=kind,
+        limit_type=kind,
         allowed=show(allowed),
         left=show(left),
         needed=show(nanousd if is_money else tokens),

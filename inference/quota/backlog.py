@@ -1,9 +1,9 @@
 """How much waits to be settled or recorded: what tells whether the drain and the sweeper keep up."""
 
 from dataclasses import dataclass
-from typing import Any
 
 from core import valkey
+from inference.facts import Store
 
 
 @dataclass(frozen=True)
@@ -17,7 +17,7 @@ class Backlog:
     refused_events: int
 
 
-def read_backlog(store: Any) -> Backlog:
+def read_backlog(store: Store) -> Backlog:
     """Return what waits just now. Raises redis.RedisError."""
     seconds, microseconds = store.time()
     now_ms = int(seconds) * 1000 + int(microseconds) // 1000

@@ -7,7 +7,6 @@ from dataclasses import asdict
 from datetime import UTC, datetime
 from functools import partial
 from itertools import chain
-from typing import Any
 from uuid import UUID
 
 import redis
@@ -15,13 +14,11 @@ from django.db import InterfaceError, OperationalError, ProgrammingError
 
 from core import valkey
 from inference.contract.route import read_provenance
+from inference.facts import Store
 from inference.quota.admission import read_prices
 from inference.quota.scripts import PRUNE_CONSUMERS, REBUILD_COUNTERS
 from tenants.metering.ledger import Event, record_events, usage_of
 from tenants.metering.pools import free_tokens_used
-
-# redis-py types each answer as the union of all its modes; ours is one: decoded text, protocol 2.
-type Store = Any
 
 logger = logging.getLogger(__name__)
 

@@ -1,15 +1,14 @@
 """Forgets the totals of engines that are gone, so that they do not grow with every engine that ever was."""
 
-from typing import Any
-
 from core import valkey
 from inference import metrics
+from inference.facts import Store
 
 # One command is one step of Valkey's single thread: requests wait while it runs.
 BATCH_SIZE = 500
 
 
-def prune_totals(store: Any) -> int:
+def prune_totals(store: Store) -> int:
     """Remove the totals of engines that no gateway knows; return how many. Raises redis.RedisError."""
     engines = set(store.hkeys(valkey.route_engines_key()))
     if not engines:

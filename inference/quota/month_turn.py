@@ -6,19 +6,16 @@ Without them each workspace's first request of a month adds up the ledger, all i
 import time
 from datetime import datetime, timedelta
 from itertools import batched
-from typing import Any
 from uuid import UUID
 
 from core import months, valkey
+from inference.facts import Store
 from inference.quota.ledger_drain import rebuild_counters
 from tenants.models import Tenant
 
-# redis-py types each answer as the union of all its modes; ours is one: decoded text, protocol 2.
-type Store = Any
-
 OPENS_BEFORE = timedelta(hours=3)
 # The drain waits in the same queue. An account takes 10 to 40 ms, so three hours are enough for 20,000.
-RUN_S = 1.5
+MAX_RUN_S = 1.5
 TENANTS_PER_READ = 1000
 
 
@@ -34,7 +31,7 @@ def open_next_month(client: Store, now: datetime) -> int:
         return 0
     coming = months.period_of(ends)
     opened = 0
-    until_s = time.monotonic() + RUN_S
+    until_s = time.monotonic() + MAX_RUN_S
     for tenant_id in find_unopened(client, period, coming):
         rebuild_counters(client, tenant_id, coming)
         opened += 1

@@ -12,31 +12,32 @@ from contextlib import suppress
 from uuid import UUID
 
 from inference.errors import LimitsUnavailable, TooManyRefusals
+from inference.quota.refusal_log import LogEntry
 from inference.quota.scripts import REFUSALS
 from inference.wire.valkey_client import ValkeyClient
 
 BODY_BYTES_PER_REFUSAL = 64 * 1024  # a refused body of so many bytes counts once more: reading it is work
 MAX_REMEMBERED = 10_000
-# A note costs a fifth of what refusing costs, so a flood of refusals has only some of them in its log.
-NOTED_PER_S = 5
+# Logging costs a fifth of what refusing costs, so a flood of refusals has only some of them in its log.
+LOGGED_PER_S = 5
 
 
-class NoteLimit:
-    """How many refusals of each workspace were noted in this second."""
+class LogRate:
+    """How many refusals of each workspace were logged in this second."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
         self._second = 0
-        self._noted: Counter[UUID] = Counter()
+        self._logged: Counter[UUID] = Counter()
 
     def take(self, tenant_id: UUID) -> bool:
-        """Return whether one more is to be noted."""
+        """Return whether one more is to be logged."""
         second = int(self._clock())
         if second != self._second:
             self._second = second
-            self._noted.clear()
-        self._noted[tenant_id] += 1
-        return self._noted[tenant_id] <= NOTED_PER_S
+            self._logged.clear()
+        self._logged[tenant_id] += 1
+        return self._logged[tenant_id] <= LOGGED_PER_S
 
 
 class RefusalLimit:
@@ -45,7 +46,7 @@ class RefusalLimit:
     def __init__(self, valkey: ValkeyClient) -> None:
         self._script = valkey.script(REFUSALS)
         self._until_s: OrderedDict[str, float] = OrderedDict()
-        self.notes = NoteLimit()
+        self.log_rate = LogRate()
 
     def check(self, name: str) -> None:
         """Raise TooManyRefusals when the client that has this name in Valkey is refused everything."""
@@ -63,24 +64,24 @@ class RefusalLimit:
         *,
         body_bytes: int,
         most: int,
-        noted: tuple[tuple[str, str], tuple[str, ...]] | None = None,
+        entry: LogEntry | None = None,
     ) -> None:
         """Count one refusal; after more than `most` a minute refuse everything for the rest of the minute.
 
-        With what `refusal_log.note_of` returns it is also noted in the workspace's log.
+        With an `entry` it is also in the workspace's log.
         """
         cost = 1 + body_bytes // BODY_BYTES_PER_REFUSAL
-        keys, note = noted or ((), ())
+        keys, facts = entry or ((), ())
         with suppress(LimitsUnavailable):  # without Valkey nobody is served anyway
-            left_ms = await self._script((name, *keys), (cost, most, *note))
+            left_ms = await self._script((name, *keys), (cost, most, *facts))
             if left_ms > 0:
                 self._until_s[name] = time.monotonic() + left_ms / 1000
                 self._until_s.move_to_end(name)
             if len(self._until_s) > MAX_REMEMBERED:
                 self._until_s.popitem(last=False)
 
-    async def note(self, noted: tuple[tuple[str, str], tuple[str, ...]]) -> None:
-        """Note a refusal that is no fault of the client's, so it does not count."""
-        keys, note = noted
+    async def log(self, entry: LogEntry) -> None:
+        """Log a refusal that is no fault of the client's, so it does not count."""
+        keys, facts = entry
         with suppress(LimitsUnavailable):
-            await self._script(("", *keys), (0, 0, *note))
+            await self._script(("", *keys), (0, 0, *facts))

@@ -7,19 +7,15 @@ of admission.
 
 import asyncio
 from itertools import chain
-from typing import Any
 
 from core import months, valkey
 from inference import metrics, telemetry
-from inference.contract.usage import Usage
 from inference.errors import LimitsUnavailable
-from inference.quota.admission import LEASE_MS, Grant, read_prices
+from inference.facts import Outcome, Store
+from inference.quota.admission import LEASE_MS, Grant, InFlight, read_prices
 from inference.quota.scripts import EXTEND_LEASE, RECOVERY_GRACE, RESTORE_HOLD, SETTLEMENT
 from inference.wire.valkey_client import ValkeyClient
 from tenants.metering.pricing import cost_nanousd
-
-# redis-py types each answer as the union of all its modes; ours is one: decoded text, protocol 2.
-type Store = Any
 
 # Valkey may be restarting: an answer waits for it, because nothing goes out unbilled.
 RETRY_AFTER_S = (0, 0.1, 0.5, 1, 2, 4, 8)
@@ -37,11 +33,13 @@ class Settlement:
         self._restore_hold = client.script(RESTORE_HOLD)
         self._recovery_grace = client.script(RECOVERY_GRACE)
 
-    async def settle(self, grant: Grant, usage: Usage, outcome: str) -> None:
+    async def settle(self, request: InFlight, outcome: Outcome) -> None:
         """Release the hold and append the usage event, at most once; without tokens nothing is billed.
 
         A request without tokens is an event only after an engine's failure, `upstream_error`.
         """
+        grant = request.grant
+        usage = request.usage
         names = grant.caller.names
         cost = cost_nanousd(grant.prices, usage.prompt, usage.cached, usage.completion)
         # In the order of settlement.lua's head.
@@ -62,8 +60,8 @@ class Settlement:
             cost,
             usage.finish_reason,
             outcome,
-            grant.route.provenance,
-            grant.engine,
+            request.choice.route.provenance,
+            request.choice.engine,
             "",
         )
         settled = await self._settlement(keys, args)
@@ -77,9 +75,9 @@ class Settlement:
         if not settled and usage.tokens:
             # An earlier call settled it and its answer was lost, or the hold fell to a flush. The event must
             # not be lost. PostgreSQL keeps one event a request id, so a second one does no harm.
-            await self._append_event(grant, usage, cost, outcome)
+            await self._append_event(request, cost, outcome)
 
-    async def retry_settle(self, grant: Grant, usage: Usage, outcome: str) -> None:
+    async def retry_settle(self, request: InFlight, outcome: Outcome) -> None:
         """Settle, and try again for a while. Raises LimitsUnavailable.
 
         If all tries fail, the lease runs out and the sweeper bills the last heartbeat.
@@ -88,20 +86,21 @@ class Settlement:
             await asyncio.sleep(pause_s)
             metrics.SETTLEMENT_RETRIES.add()
             try:
-                return await self.settle(grant, usage, outcome)
+                return await self.settle(request, outcome)
             except LimitsUnavailable:
                 continue
         metrics.SETTLEMENTS_LOST.add()
         raise LimitsUnavailable
 
-    async def extend(self, grant: Grant, usage: Usage) -> bool:
+    async def extend(self, request: InFlight) -> bool:
         """Extend the lease and store the running usage; return False when the hold is gone."""
-        names = grant.caller.names
-        keys = (names.hold + grant.request_id, names.leases)
-        return bool(await self._extend_lease(keys, _heartbeat(grant, usage)))
+        names = request.grant.caller.names
+        keys = (names.hold + request.grant.request_id, names.leases)
+        return bool(await self._extend_lease(keys, _heartbeat(request)))
 
-    async def restore(self, grant: Grant, usage: Usage) -> None:
+    async def restore(self, request: InFlight) -> None:
         """Put back the hold of a request in flight, after a flush."""
+        grant = request.grant
         names = grant.caller.names
         keys = (
             names.hold + grant.request_id,
@@ -111,7 +110,7 @@ class Settlement:
             names.pool_account + grant.period,
         )
         args = (
-            *_heartbeat(grant, usage),
+            *_heartbeat(request),
             names.key,
             grant.period,
             grant.hold_tokens,
@@ -127,7 +126,9 @@ class Settlement:
         """Return in how many milliseconds every gateway has restored its holds; 0: all have."""
         return int(await self._recovery_grace((valkey.epoch_key(),), (grace_ms,)))
 
-    async def _append_event(self, grant: Grant, usage: Usage, cost: int, outcome: str) -> None:
+    async def _append_event(self, request: InFlight, cost: int, outcome: Outcome) -> None:
+        grant = request.grant
+        usage = request.usage
         names = grant.caller.names
         fields: dict[str, str | int] = {
             "request": grant.request_id,
@@ -135,8 +136,8 @@ class Settlement:
             "key": names.key,
             "period": grant.period,
             "admitted_ms": grant.admitted_ms,
-            "route": grant.route.provenance,
-            "engine": grant.engine,
+            "route": request.choice.route.provenance,
+            "engine": request.choice.engine,
             "prices": _serialize_prices(grant),
             "prompt": usage.prompt,
             "cached": usage.cached,
@@ -150,16 +151,17 @@ class Settlement:
         await self._client.execute("XADD", names.stream, "*", *words)
 
 
-def _heartbeat(grant: Grant, usage: Usage) -> tuple[str | int, ...]:
+def _heartbeat(request: InFlight) -> tuple[str | int, ...]:
     """Return what a heartbeat tells: how far a request is, and where."""
+    choice = request.choice
     return (
-        grant.request_id,
-        grant.caller.names.tenant,
+        request.grant.request_id,
+        request.grant.caller.names.tenant,
         LEASE_MS,
-        usage.serialize(),
-        grant.route.provenance,
-        grant.route.version_id,
-        grant.engine,
+        request.usage.serialize(),
+        choice.route.provenance,
+        choice.route.version_id,
+        choice.engine,
     )
 
 

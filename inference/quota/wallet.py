@@ -49,7 +49,7 @@ class Wallet:
 
 
 def read_wallet(written: str) -> Wallet | None:
-    """Return the wallet that a field means; None for an empty one, as a release before this one left it."""
+    """Return the wallet that a field means; None where none is published."""
     if not written:
         return None
     period, previous, included, previous_included, *entries = written.split()

@@ -18,6 +18,7 @@ from redis.connection import parse_url
 from redis.exceptions import NoScriptError, RedisError, ResponseError
 
 from inference.errors import LimitsUnavailable
+from inference.facts import JsonObject
 
 BROKEN = "The connection to Valkey broke."
 
@@ -33,6 +34,11 @@ class ValkeyTimeouts:
     check_silence_every_s: float = 1
 
 
+def read_hash(answer: list[str]) -> dict[str, str]:
+    """Return what HGETALL answers, names and values in turn, as a dictionary."""
+    return dict(zip(answer[::2], answer[1::2], strict=True))
+
+
 class ValkeyClient:
     """Sends commands over one connection, which it opens, and opens again, when a command needs it.
 
@@ -41,13 +47,13 @@ class ValkeyClient:
     """
 
     def __init__(self, url: str, timeouts: ValkeyTimeouts = ValkeyTimeouts()) -> None:
-        self._address: dict[str, Any] = parse_url(url)  # type: ignore[no-untyped-call]
+        self._address: JsonObject = parse_url(url)  # type: ignore[no-untyped-call]
         self._timeouts = timeouts
         self._connection: _Connection | None = None
         self._opening: asyncio.Task[_Connection] | None = None
 
     async def execute(self, *args: Arg) -> Any:
-        """Return Valkey's answer to one command: text, a number, a list, or None."""
+        """Return Valkey's answer: text, a number, a list, or None. Raises LimitsUnavailable."""
         try:
             connection = self._connection
             if connection is None or connection.is_broken:
@@ -121,7 +127,7 @@ class ValkeyClient:
 
 
 class Script:
-    """A Lua script. It is sent by its hash; by its source only if Valkey lacks it."""
+    """A Lua script. It is sent by its hash; by its source only when Valkey does not know it."""
 
     def __init__(self, valkey: ValkeyClient, source: str) -> None:
         self._valkey = valkey

@@ -7,7 +7,7 @@ from uuid import UUID
 
 from adapters.models import Engine, Style
 from adapters.routing import engine_table, library_table, style_table, version_table
-from inference.contract.route import BASE, NO_STYLE, Target, read_style
+from inference.contract.route import BASE_NAME, NO_STYLE, Target, read_style
 from tenants.models import Tenant
 
 type Route = dict[str, Any]
@@ -33,7 +33,7 @@ def routes_of(tenant_id: UUID) -> dict[str, Route]:
 
 def lead(slug: str, library: Rows, rows: Rows) -> dict[str, Target]:
     """Return typed name → where it leads, of a library and the table of styles."""
-    targets = {BASE: Target(NO_STYLE, BASE, "")}
+    targets = {BASE_NAME: Target(NO_STYLE, BASE_NAME, "")}
     own: dict[str, dict[str, Target]] = {}
     for name, right in library.items():
         style = read_style(rows.get(name), right)
@@ -67,9 +67,9 @@ def join_tables(targets: Mapping[str, Target], versions: Rows, engines: Rows) ->
 
 def _describe(version_id: str, versions: Rows, engines: dict[str, Route]) -> Route:
     """Return what a version is and which engines have it."""
-    if version_id == BASE:
+    if version_id == BASE_NAME:
         serving = {name: facts["base"] for name, facts in engines.items() if facts["base"]}
-        return {"style": None, "name": BASE, "version": None, "engines": serving}
+        return {"style": None, "name": BASE_NAME, "version": None, "engines": serving}
     row = versions.get(version_id)
     if row is None:
         return {"version_id": version_id, "engines": {}}

@@ -39,7 +39,7 @@ SHORT_WAITS = {
 LIMITS = {
     "state": "live", "slug": "tester", "requests_per_minute": 100, "tokens_per_minute": 10_000,
     "parallel_requests": 8, "max_output_tokens": 50, "monthly_tokens": 100_000, "input_nanousd": 100,
-    "cached_input_nanousd": 25, "output_nanousd": 400,
+    "cached_input_nanousd": 25, "output_nanousd": 400, "sequences_per_request": 16, "weight": 1,
 }  # fmt: skip
 
 
@@ -64,10 +64,17 @@ class Account:
         if not row_writer.has_all_rows():
             open_tables()
         self.publish({})
-        self.limit(**LIMITS, wallet=f"{self.period} {months.before(self.period)} 100000 100000")
+        wallet = f"{self.period} {months.before(self.period)} 100000 100000"
+        self.limit(**LIMITS, pool_id=str(self.tenant), wallet=wallet)
         self.store.hset(
             names.key_key(self.tenant, self.key),
-            mapping={"state": "live", "expires_at": "", "styles": "", "monthly_tokens": ""},
+            mapping={
+                "state": "live",
+                "expires_at": "",
+                "styles": "",
+                "scopes": "inference",
+                "monthly_tokens": "",
+            },
         )
         self.store.hset(names.account_key(self.tenant, self.period), "used", 0)
 

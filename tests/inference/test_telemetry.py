@@ -18,6 +18,7 @@ from inference.proxy import request
 from inference.proxy.admission_wait import admit_request
 from inference.proxy.backends import MAX_FAILURES
 from inference.proxy.request import relay_request
+from inference.quota.admission import InFlight
 from inference.telemetry import BURST, LINES_PER_S, EventLogger
 from tests.inference.conftest import SHORT_WAITS
 from tests.inference.fakes import chat, eventually
@@ -81,7 +82,7 @@ async def test_a_failure_at_an_engine_is_a_line_with_its_request(engine, account
 async def test_a_circuit_that_opens_and_closes_is_a_line_each_however_many_meet_it(
     gateway, account, ask, lines
 ):
-    backend = gateway.backends.backend(account.route("poetry").places[0])
+    backend = gateway.backends.backend(account.route("poetry").placements[0])
     for number in range(1, 3 * MAX_FAILURES):
         backend.mark_failed("", EngineUnavailable(), request=f"req_{number}")
     for _ in range(3):
@@ -115,9 +116,9 @@ async def test_a_5xx_is_a_line_with_its_request_and_a_4xx_is_none(client, engine
 async def test_a_settlement_without_a_hold_is_a_line(gateway, account, ask, lines, engine):
     await ask()
     assert lines("settlement_refused") == []
-    grant = await _admitted(gateway, account)
+    grant, _ = await _admitted(gateway, account)
     for _ in range(2):
-        await gateway.meter.settle(grant, Usage(prompt=3, completion=1), "complete")
+        await gateway.meter.settle(InFlight.begin(grant, Usage(prompt=3, completion=1)), "complete")
     [line] = lines("settlement_refused")
     assert (line["request"], line["tokens"]) == (grant.request_id, "4")
 

@@ -5,7 +5,6 @@ be billed. The form: https://platform.claude.com/docs/en/api/messages, as Anthro
 """
 
 from collections.abc import AsyncGenerator
-from typing import Any
 
 import orjson
 
@@ -26,15 +25,16 @@ from inference.contract.dialects.common import (
 )
 from inference.contract.field_checks import check_bool
 from inference.contract.partial_json import parse_begun
-from inference.contract.place_errors import refuse_unknown_keys
+from inference.contract.place_errors import name_set, refuse_unknown_keys, require
 from inference.contract.requests import ParsedRequest
 from inference.contract.streams import Stream
 from inference.contract.tools import parse_arguments
 from inference.errors import BadRequest, DomainError
+from inference.facts import JsonObject
 
 SHARED_FIELDS = ("model", "max_tokens", "temperature", "top_p", "top_k", "stream")
 # Anthropic's names by those of a chat.
-NAMES = {
+FIELD_NAMES = {
     "stop": "stop_sequences",
     "response_format": "output_config",
     "parallel_tool_calls": "tool_choice",
@@ -42,9 +42,7 @@ NAMES = {
 }
 ROLES = ("user", "assistant", "system")
 # Beside its role and content, clients send back what an earlier answer said of itself. No prompt has that.
-MESSAGE_KEYS = {
-    "role", "content", "id", "type", "model", "stop_reason", "stop_sequence", "stop_details", "usage",
-}  # fmt: skip
+MESSAGE_KEYS = name_set("role content id type model stop_reason stop_sequence stop_details usage")
 # Of a block, by its type. `cache_control` and `caller` are hints, and `citations` are those of an answer.
 BLOCK_KEYS = {
     "text": {"type", "text", "cache_control", "citations"},
@@ -52,9 +50,7 @@ BLOCK_KEYS = {
     "tool_result": {"type", "tool_use_id", "content", "is_error", "cache_control"},
 }
 # Of a tool. The last two are hints; others would change what the model reads.
-TOOL_KEYS = {
-    "type", "name", "description", "input_schema", "strict", "cache_control", "eager_input_streaming",
-}  # fmt: skip
+TOOL_KEYS = name_set("type name description input_schema strict cache_control eager_input_streaming")
 OUTPUT_KEYS = {"format", "effort"}  # the base model does not reason: its effort is always the same
 TOOL_CHOICES = {"auto": "auto", "any": "required", "none": "none"}
 ERROR_TYPES = {
@@ -74,7 +70,7 @@ OVERLOADED = 529  # Anthropic's own status instead of 503
 
 def parse_messages(body: bytes) -> ParsedRequest:
     """Return the request as a checked chat. Raises BadRequest naming the field that is wrong."""
-    parsed = parse_as_chat(body, _translate_request, table=fields.MESSAGES, names=NAMES)
+    parsed = parse_as_chat(body, _translate_request, table=fields.MESSAGES, names=FIELD_NAMES)
     if not parsed.output_tokens:
         raise BadRequest(
             "You must provide `max_tokens`, the maximum length of the answer.", param="max_tokens"
@@ -84,7 +80,7 @@ def parse_messages(body: bytes) -> ParsedRequest:
 
 def parse_count_tokens(body: bytes) -> ParsedRequest:
     """Return a request whose prompt is only to be counted. Raises BadRequest."""
-    return parse_as_chat(body, _translate_request, table=fields.MESSAGES | fields.COUNT, names=NAMES)
+    return parse_as_chat(body, _translate_request, table=fields.MESSAGES | fields.COUNT, names=FIELD_NAMES)
 
 
 def translate_answer(answer: bytes, request_body: bytes, request_id: str) -> bytes:
@@ -96,7 +92,7 @@ def translate_answer(answer: bytes, request_body: bytes, request_id: str) -> byt
     choice = chat["choices"][0]
     text = choice["message"].get("content")
     calls = choice["message"].get("tool_calls") or []
-    content: list[dict[str, Any]] = [{"type": "text", "text": text}] if text else []
+    content: list[JsonObject] = [{"type": "text", "text": text}] if text else []
     for call in calls:
         arguments = call["function"].get("arguments") or "{}"
         is_cut = call is calls[-1] and choice.get("finish_reason") == "length"
@@ -119,14 +115,14 @@ def translate_events(events: Stream, request_body: bytes, request_id: str) -> As
 def error(error: DomainError) -> tuple[int, bytes, http_errors.Headers]:
     """Return an error's status, body and headers in Anthropic's form."""
     status, _ = http_errors.status_and_type(error)
-    failure: dict[str, Any] = {"type": ERROR_TYPES.get(status, "api_error"), "message": error.message}
-    if error.facts.get("param") == "thread":  # so Anthropic's tool runner goes on without threads
+    failure: JsonObject = {"type": ERROR_TYPES.get(status, "api_error"), "message": error.message}
+    if http_errors.param_of(error) == "thread":  # so Anthropic's tool runner goes on without threads
         failure["details"] = {"error_code": "thread_unsupported_request", "unsupported": ["thread"]}
     body = orjson.dumps({"type": "error", "error": failure})
     return OVERLOADED if status == 503 else status, body, http_errors.headers(error)
 
 
-def _translate_request(raw: dict[str, Any]) -> dict[str, Any]:
+def _translate_request(raw: JsonObject) -> JsonObject:
     """Return the fields of a chat; None for those that are not set."""
     chat = {name: raw.get(name) for name in SHARED_FIELDS}
     chat["messages"] = _translate_messages(raw)
@@ -135,7 +131,7 @@ def _translate_request(raw: dict[str, Any]) -> dict[str, Any]:
     return chat | _translate_tools(raw) | _translate_format(raw)
 
 
-def _translate_messages(raw: dict[str, Any]) -> list[dict[str, Any]]:
+def _translate_messages(raw: JsonObject) -> list[JsonObject]:
     sent = read_objects(raw.get("messages"), "messages")
     if sent and sent[-1].get("role") == "assistant":
         raise BadRequest(
@@ -149,7 +145,7 @@ def _translate_messages(raw: dict[str, Any]) -> list[dict[str, Any]]:
     return messages
 
 
-def _translate_message(message: dict[str, Any], place: str) -> list[dict[str, Any]]:
+def _translate_message(message: JsonObject, place: str) -> list[JsonObject]:
     """Return one message as chat's messages: first the tool results, each as a message of its own."""
     role = message.get("role")
     content = message.get("content")
@@ -183,13 +179,13 @@ def _translate_message(message: dict[str, Any], place: str) -> list[dict[str, An
     return [*results, {"role": role, "content": "\n".join(texts)}]
 
 
-def _translate_call(block: dict[str, Any], place: str) -> dict[str, Any]:
+def _translate_call(block: JsonObject, place: str) -> JsonObject:
     arguments = orjson.dumps(block.get("input") or {}).decode()
     function = {"name": read_text(block, "name", place), "arguments": arguments}
     return {"id": read_text(block, "id", place), "type": "function", "function": function}
 
 
-def _translate_result(block: dict[str, Any], place: str) -> dict[str, Any]:
+def _translate_result(block: JsonObject, place: str) -> JsonObject:
     text = join_texts(block.get("content") or "", f"{place}.content")
     has_failed = block.get("is_error") or False
     check_bool(f"{place}.is_error", has_failed)
@@ -198,15 +194,13 @@ def _translate_result(block: dict[str, Any], place: str) -> dict[str, Any]:
     return {"role": "tool", "tool_call_id": read_text(block, "tool_use_id", place), "content": text}
 
 
-def _translate_tools(raw: dict[str, Any]) -> dict[str, Any]:
+def _translate_tools(raw: JsonObject) -> JsonObject:
     """Return chat's fields for the tools and their choice."""
     tools = read_objects(raw.get("tools") or [], "tools")
     choice = raw.get("tool_choice") or {"type": "auto"}
     kind = choice.get("type") if isinstance(choice, dict) else None
-    if kind not in (*TOOL_CHOICES, "tool") or (kind in ("any", "tool") and not tools):
-        raise BadRequest(
-            "`tool_choice` must be auto, none, or any or tool with `tools`.", param="tool_choice"
-        )
+    is_possible = bool(tools) if kind in ("any", "tool") else kind in ("auto", "none")
+    require(is_possible, "tool_choice", "must be auto, none, or any or tool with `tools`")
     if not tools:
         return {}
     refuse_unknown_keys(choice, {"type", "name", "disable_parallel_tool_use"}, "tool_choice")
@@ -219,13 +213,13 @@ def _translate_tools(raw: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _translate_choice(choice: dict[str, Any]) -> object:
+def _translate_choice(choice: JsonObject) -> object:
     if choice["type"] != "tool":
         return TOOL_CHOICES[choice["type"]]
     return {"type": "function", "function": {"name": read_text(choice, "name", "tool_choice")}}
 
 
-def _translate_tool(tool: dict[str, Any], place: str) -> dict[str, Any]:
+def _translate_tool(tool: JsonObject, place: str) -> JsonObject:
     if tool.get("type") not in (None, "custom"):
         raise BadRequest(f"`{place}`: only client tools, which you run yourself, are supported.", param=place)
     refuse_unknown_keys(tool, TOOL_KEYS, place)
@@ -236,7 +230,7 @@ def _translate_tool(tool: dict[str, Any], place: str) -> dict[str, Any]:
     return {"type": "function", "function": function}
 
 
-def _translate_format(raw: dict[str, Any]) -> dict[str, Any]:
+def _translate_format(raw: JsonObject) -> JsonObject:
     """Return chat's field for an answer that must be JSON of a schema."""
     config = raw.get("output_config", {})
     refuse_unknown_keys(config, OUTPUT_KEYS, "output_config")

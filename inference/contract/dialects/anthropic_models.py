@@ -4,10 +4,10 @@ The form: https://platform.claude.com/docs/en/api/models-list, as Anthropic's Py
 """
 
 from datetime import UTC, datetime
-from typing import Any
 from urllib.parse import parse_qs
 
 from inference.errors import BadRequest
+from inference.facts import JsonObject
 
 DEFAULT_LIMIT = 20
 MAX_LIMIT = 1000
@@ -15,7 +15,7 @@ MAX_PARAMETERS = 20
 LIFECYCLE = "active"  # a style that is retired is in no list
 
 
-def translate_list(listed: dict[str, Any], query: bytes) -> dict[str, Any]:
+def translate_list(listed: JsonObject, query: bytes) -> JsonObject:
     """Return one page of a list of models; the query says which. Raises BadRequest."""
     parameters = _read_query(query)
     models = [translate_model(model) for model in listed["data"]]
@@ -40,7 +40,7 @@ def translate_list(listed: dict[str, Any], query: bytes) -> dict[str, Any]:
     }
 
 
-def translate_model(model: dict[str, Any]) -> dict[str, Any]:
+def translate_model(model: JsonObject) -> JsonObject:
     """Return one model."""
     created = datetime.fromtimestamp(model["created"], UTC).isoformat().replace("+00:00", "Z")
     return {
@@ -74,7 +74,7 @@ def _read_limit(parameters: dict[str, list[str]]) -> int:
     raise BadRequest(f"`limit` must be a whole number between 1 and {MAX_LIMIT}.", param="limit")
 
 
-def _find(models: list[dict[str, Any]], parameters: dict[str, list[str]], name: str) -> int:
+def _find(models: list[JsonObject], parameters: dict[str, list[str]], name: str) -> int:
     """Return where the model is that a cursor names."""
     wanted = parameters[name][0]
     for index, model in enumerate(models):

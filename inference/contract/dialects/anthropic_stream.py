@@ -1,10 +1,10 @@
 """A chat's stream as the events of Anthropic's messages."""
 
 from dataclasses import dataclass, field
-from typing import Any
 
-from inference.contract.dialects.common import format_event
+from inference.contract.dialects.common import format_event, read_choices
 from inference.contract.usage import Usage
+from inference.facts import JsonObject
 
 # Anthropic's types of errors by OpenAI's.
 ERROR_TYPES = {
@@ -26,20 +26,20 @@ class MessageStream:
     open_key: str | int = ""  # "text", or chat's index of a tool call
     has_begun: bool = False
     has_called: bool = False
-    last_choice: dict[str, Any] = field(default_factory=dict)
-    usage: dict[str, Any] = field(default_factory=dict)
+    last_choice: JsonObject = field(default_factory=dict)
+    usage: JsonObject = field(default_factory=dict)
 
-    def translate_chunk(self, chunk: dict[str, Any]) -> bytes:
+    def translate_chunk(self, chunk: JsonObject) -> bytes:
         """Return the events of the next part of the answer."""
         events = b"" if self.has_begun else self._begin_message(chunk)
         self.usage = chunk.get("usage") or self.usage
-        for choice in chunk.get("choices") or ():
-            events += self._translate_delta(choice.get("delta") or {})
+        for choice, delta in read_choices(chunk):
+            events += self._translate_delta(delta)
             if choice.get("finish_reason"):
                 self.last_choice = choice
         return events
 
-    def translate_error(self, error: dict[str, Any]) -> bytes:
+    def translate_error(self, error: JsonObject) -> bytes:
         """Return the event of an error that ends the stream."""
         kind = ERROR_TYPES.get(error.get("type") or "", "api_error")
         return format_event("error", error={"type": kind, "message": error.get("message") or ""})
@@ -51,7 +51,7 @@ class MessageStream:
         events += format_event("message_delta", delta=end, usage=count_usage(self.usage))
         return events + format_event("message_stop")
 
-    def _begin_message(self, chunk: dict[str, Any]) -> bytes:
+    def _begin_message(self, chunk: JsonObject) -> bytes:
         self.has_begun = True
         message = describe_message(chunk, self.request_id) | {
             "stop_reason": None,
@@ -61,7 +61,7 @@ class MessageStream:
         }
         return format_event("message_start", message=message)
 
-    def _translate_delta(self, delta: dict[str, Any]) -> bytes:
+    def _translate_delta(self, delta: JsonObject) -> bytes:
         events = b""
         text = delta.get("content")
         if text:
@@ -78,7 +78,7 @@ class MessageStream:
     def _format_delta(self, delta: dict[str, str]) -> bytes:
         return format_event("content_block_delta", index=self.index, delta=delta)
 
-    def _open_block(self, key: str | int, block: dict[str, Any]) -> bytes:
+    def _open_block(self, key: str | int, block: JsonObject) -> bytes:
         if key == self.open_key:
             return b""
         events = self._close_block()
@@ -90,18 +90,18 @@ class MessageStream:
         return b"" if self.index < 0 else format_event("content_block_stop", index=self.index)
 
 
-def describe_message(chat: dict[str, Any], request_id: str) -> dict[str, Any]:
+def describe_message(chat: JsonObject, request_id: str) -> JsonObject:
     """Return what a message says of itself."""
     message_id = f"msg_{request_id.removeprefix('req_')}"
     return {"id": message_id, "type": "message", "role": "assistant", "model": chat["model"]}
 
 
-def describe_tool_use(call: dict[str, Any]) -> dict[str, Any]:
+def describe_tool_use(call: JsonObject) -> JsonObject:
     """Return the block of a tool call, without its `input`."""
     return {"type": "tool_use", "id": call.get("id"), "name": (call.get("function") or {}).get("name")}
 
 
-def describe_end(choice: dict[str, Any], *, has_called: bool) -> dict[str, Any]:
+def describe_end(choice: JsonObject, *, has_called: bool) -> JsonObject:
     """Return why the answer ended. A stop sequence wins over a tool call, which it may have cut short."""
     sequence = choice.get("stop_reason")
     if choice.get("finish_reason") == "length":
@@ -111,7 +111,7 @@ def describe_end(choice: dict[str, Any], *, has_called: bool) -> dict[str, Any]:
     return {"stop_reason": "tool_use" if has_called else "end_turn", "stop_sequence": None}
 
 
-def count_usage(counts: dict[str, Any]) -> dict[str, int]:
+def count_usage(counts: JsonObject) -> dict[str, int]:
     """Return the counts that are billed. `input_tokens` are those that no cache had, nor has from now on."""
     usage = Usage()
     usage.read_reported(counts)

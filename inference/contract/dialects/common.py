@@ -1,31 +1,34 @@
 """What each dialect needs to translate its requests into chats, and a chat's stream into its own."""
 
-from collections.abc import AsyncGenerator, Callable, Mapping
-from typing import Any, Protocol
+from collections.abc import AsyncGenerator, Callable, Iterator, Mapping
+from typing import Protocol
 
 import orjson
 
 from inference.contract import requests
 from inference.contract.field_reader import Table, read_fields
+from inference.contract.place_errors import name_set
 from inference.contract.requests import ParsedRequest
 from inference.contract.streams import Stream
 from inference.errors import BadRequest
+from inference.facts import JsonObject
 
 # Of a block of text. Only `text` and `refusal` are text; the model does not read the others.
-BLOCK_KEYS = {
-    "annotations", "cache_control", "citations", "id", "logprobs", "parsed", "prompt_cache_breakpoint",
-    "refusal", "text", "type",
-}  # fmt: skip
+BLOCK_KEYS = name_set(
+    """
+    annotations cache_control citations id logprobs parsed prompt_cache_breakpoint refusal text type
+    """
+)
 DONE = b"[DONE]"
 
 
 class StreamTranslator(Protocol):
     """Translates the events of one chat's stream. Each method returns the bytes for the client."""
 
-    def translate_chunk(self, chunk: dict[str, Any]) -> bytes:
+    def translate_chunk(self, chunk: JsonObject) -> bytes:
         """Translate the next part of the answer."""
 
-    def translate_error(self, error: dict[str, Any]) -> bytes:
+    def translate_error(self, error: JsonObject) -> bytes:
         """Translate the error that ends the stream."""
 
     def finish(self) -> bytes:
@@ -56,6 +59,12 @@ def _translate_event(translator: StreamTranslator, event: bytes) -> bytes:
     return translator.translate_chunk(chunk)
 
 
+def read_choices(chunk: JsonObject) -> Iterator[tuple[JsonObject, JsonObject]]:
+    """Yield the choices of a chat's chunk, each with what is new of it."""
+    for choice in chunk.get("choices") or ():
+        yield choice, choice.get("delta") or {}
+
+
 def format_event(kind: str, **facts: object) -> bytes:
     """Return a named event, as in the streams of Anthropic's messages and OpenAI's responses."""
     data = orjson.dumps({"type": kind, **facts})
@@ -64,7 +73,7 @@ def format_event(kind: str, **facts: object) -> bytes:
 
 def parse_as_chat(
     body: bytes,
-    translate: Callable[[dict[str, Any]], dict[str, Any]],
+    translate: Callable[[JsonObject], JsonObject],
     *,
     table: Table,
     names: Mapping[str, str],
@@ -86,7 +95,7 @@ def parse_as_chat(
     try:
         parsed = requests.parse_request("chat", chat_body)
     except BadRequest as error:
-        chat_name = str(error.facts.get("param") or "")
+        chat_name = error.param or ""
         name = names.get(chat_name, chat_name)
         message = error.message.replace(f"`{chat_name}`", f"`{name}`")
         raise BadRequest(message, param=name or None) from None
@@ -99,14 +108,14 @@ def parse_as_chat(
     return parsed
 
 
-def read_objects(value: object, place: str) -> list[dict[str, Any]]:
+def read_objects(value: object, place: str) -> list[JsonObject]:
     """Return a list of objects as it is. Raises BadRequest naming its place."""
     if isinstance(value, list) and all(isinstance(item, dict) for item in value):
         return value
     raise BadRequest(f"`{place}` must be a list of objects.", param=place)
 
 
-def read_text(value: dict[str, Any], name: str, place: str = "") -> str:
+def read_text(value: JsonObject, name: str, place: str = "") -> str:
     """Return a text that an object must have. Raises BadRequest naming its place."""
     text = value.get(name)
     if isinstance(text, str):
@@ -116,7 +125,10 @@ def read_text(value: dict[str, Any], name: str, place: str = "") -> str:
 
 
 def join_texts(content: object, place: str, kinds: tuple[str, ...] = ("text",)) -> str:
-    """Return a string as it is; of a list of blocks the texts, one a line, as vLLM joins them in a chat."""
+    """Return a string as it is; of a list of blocks the texts, one a line, as vLLM joins them in a chat.
+
+    Raises BadRequest naming the block that is no text.
+    """
     if isinstance(content, str):
         return content
     texts = []

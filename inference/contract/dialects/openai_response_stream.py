@@ -1,13 +1,13 @@
 """A chat's stream as the events of OpenAI's responses."""
 
 from dataclasses import dataclass, field
-from typing import Any
 
-from inference.contract.dialects.common import format_event
+from inference.contract.dialects.common import format_event, read_choices
 from inference.contract.usage import Usage
+from inference.facts import JsonObject
 
 # What a response repeats of its request, and what it says where the request says nothing.
-ECHOED: dict[str, Any] = {
+ECHOED: JsonObject = {
     "instructions": None,
     "max_output_tokens": None,
     "metadata": {},
@@ -30,27 +30,27 @@ class ResponseStream:
     """A response as far as the client has it: its items, of which the last may be open."""
 
     request_id: str
-    request: dict[str, Any]
-    first_chunk: dict[str, Any] = field(default_factory=dict)
-    items: list[dict[str, Any]] = field(default_factory=list)
+    request: JsonObject
+    first_chunk: JsonObject = field(default_factory=dict)
+    items: list[JsonObject] = field(default_factory=list)
     parts: list[str] = field(default_factory=list)  # of the open item's text or arguments
     open_key: str | int = ""  # "text", or chat's index of a tool call
     sequence_number: int = 0
     status: str = "in_progress"
     is_cut: bool = False
-    usage: dict[str, Any] | None = None
+    usage: JsonObject | None = None
 
-    def translate_chunk(self, chunk: dict[str, Any]) -> bytes:
+    def translate_chunk(self, chunk: JsonObject) -> bytes:
         """Return the events of the next part of the answer."""
         events = b"" if self.first_chunk else self._begin_response(chunk)
         self.usage = chunk.get("usage") or self.usage
-        for choice in chunk.get("choices") or ():
-            events += self._translate_delta(choice.get("delta") or {})
+        for choice, delta in read_choices(chunk):
+            events += self._translate_delta(delta)
             if choice.get("finish_reason") == "length":
                 self.is_cut = True
         return events
 
-    def translate_error(self, error: dict[str, Any]) -> bytes:
+    def translate_error(self, error: JsonObject) -> bytes:
         """Return the event of an error that ends the stream.
 
         It is flat, as OpenAI documents it, and nested, as OpenAI sends it and its client raises it.
@@ -64,7 +64,7 @@ class ResponseStream:
         events = self._close_item(self.status)
         return events + self._format_event(f"response.{self.status}", response=self.response())
 
-    def response(self) -> dict[str, Any]:
+    def response(self) -> JsonObject:
         """Return the response as it is now."""
         echoed = {}
         for name, default in ECHOED.items():
@@ -90,12 +90,12 @@ class ResponseStream:
     def _id_suffix(self) -> str:
         return self.request_id.removeprefix("req_")
 
-    def _begin_response(self, chunk: dict[str, Any]) -> bytes:
+    def _begin_response(self, chunk: JsonObject) -> bytes:
         self.first_chunk = chunk
         created = self._format_event("response.created", response=self.response())
         return created + self._format_event("response.in_progress", response=self.response())
 
-    def _translate_delta(self, delta: dict[str, Any]) -> bytes:
+    def _translate_delta(self, delta: JsonObject) -> bytes:
         events = b""
         text = delta.get("content")
         if text:
@@ -123,7 +123,7 @@ class ResponseStream:
             "response.content_part.added", part=_describe_text(""), **self._place()
         )
 
-    def _open_call(self, call: dict[str, Any]) -> bytes:
+    def _open_call(self, call: JsonObject) -> bytes:
         key = call.get("index") or 0
         if self.open_key == key:
             return b""
@@ -136,7 +136,7 @@ class ResponseStream:
         }
         return self._open_item(key, item, prefix="fc")
 
-    def _open_item(self, key: str | int, item: dict[str, Any], *, prefix: str) -> bytes:
+    def _open_item(self, key: str | int, item: JsonObject, *, prefix: str) -> bytes:
         events = self._close_item("completed")
         self.open_key = key
         self.parts = []
@@ -164,7 +164,7 @@ class ResponseStream:
             )
         return events + self._format_item("done")
 
-    def _place(self) -> dict[str, Any]:
+    def _place(self) -> JsonObject:
         """Return where the open item is in the response."""
         place = {"item_id": self.items[-1]["id"], "output_index": len(self.items) - 1}
         if self.open_key == "text":
@@ -183,11 +183,11 @@ class ResponseStream:
         return event
 
 
-def _describe_text(text: str) -> dict[str, Any]:
+def _describe_text(text: str) -> JsonObject:
     return {"type": "output_text", "text": text, "annotations": [], "logprobs": []}
 
 
-def _describe_usage(counts: dict[str, Any]) -> dict[str, Any]:
+def _describe_usage(counts: JsonObject) -> JsonObject:
     """Return the counts that are billed, and how many tokens of the prompt a cache had or has from now on."""
     usage = Usage()
     usage.read_reported(counts)

@@ -19,41 +19,41 @@ from inference.contract.dialects.common import (
 )
 from inference.contract.dialects.openai_response_stream import ResponseStream
 from inference.contract.field_checks import JSON_SCHEMA_KEYS
-from inference.contract.place_errors import refuse_unknown_keys
+from inference.contract.place_errors import name_set, refuse_unknown_keys, require, split_names
 from inference.contract.requests import ParsedRequest
 from inference.contract.streams import Stream
 from inference.errors import BadRequest
+from inference.facts import JsonObject
 
-SHARED_FIELDS = (
-    "model", "temperature", "top_p", "top_k", "min_p", "presence_penalty", "frequency_penalty",
-    "repetition_penalty", "seed", "stop", "parallel_tool_calls", "stream", "stream_options", "user",
-    "ignore_eos",
-)  # fmt: skip
+SHARED_FIELDS = split_names(
+    """
+    model temperature top_p top_k min_p presence_penalty frequency_penalty repetition_penalty seed
+    stop parallel_tool_calls stream stream_options user ignore_eos
+    """
+)
 # The names of responses by those of a chat.
-NAMES = {"messages": "input", "max_tokens": "max_output_tokens", "response_format": "text.format"}
+FIELD_NAMES = {"messages": "input", "max_tokens": "max_output_tokens", "response_format": "text.format"}
 LOGPROBS = "message.output_text.logprobs"
 TEXT_TYPES = ("input_text", "output_text", "text", "refusal")
 FORMAT_TYPES = ("text", "json_object", "json_schema")
 # Of an item of the input, by its type. What no prompt has comes back with an earlier answer.
 ITEM_KEYS = {
-    "message": {"type", "role", "content", "id", "status", "phase"},
-    "function_call": {
-        "type", "call_id", "name", "arguments", "parsed_arguments", "id", "status", "caller", "created_by",
-    },
-    "function_call_output": {"type", "call_id", "output", "id", "name", "status", "caller", "created_by"},
-}  # fmt: skip
+    "message": name_set("type role content id status phase"),
+    "function_call": name_set("type call_id name arguments parsed_arguments id status caller created_by"),
+    "function_call_output": name_set("type call_id output id name status caller created_by"),
+}
 TOOL_KEYS = {"type", "name", "description", "parameters", "strict"}
 ROLES = {"user": "user", "assistant": "assistant", "system": "system", "developer": "system"}
 
 
 def parse_response_request(body: bytes) -> ParsedRequest:
     """Return the request as a checked chat. Raises BadRequest naming the field that is wrong."""
-    return parse_as_chat(body, _translate_request, table=fields.RESPONSES, names=NAMES)
+    return parse_as_chat(body, _translate_request, table=fields.RESPONSES, names=FIELD_NAMES)
 
 
 def parse_input_tokens(body: bytes) -> ParsedRequest:
     """Return a request whose prompt is only to be counted. Raises BadRequest."""
-    return parse_as_chat(body, _translate_request, table=fields.INPUT_TOKENS, names=NAMES)
+    return parse_as_chat(body, _translate_request, table=fields.INPUT_TOKENS, names=FIELD_NAMES)
 
 
 def translate_answer(answer: bytes, request_body: bytes, request_id: str) -> bytes:
@@ -76,10 +76,10 @@ def translate_events(events: Stream, request_body: bytes, request_id: str) -> As
     return translate_stream(events, ResponseStream(request_id, orjson.loads(request_body)))
 
 
-def _translate_request(raw: dict[str, Any]) -> dict[str, Any]:
+def _translate_request(raw: JsonObject) -> JsonObject:
     """Return the fields of a chat; None for those that are not set."""
-    if raw.get("truncation") not in (None, "disabled", "auto"):
-        raise BadRequest("`truncation` must be `disabled` or `auto`.", param="truncation")
+    truncation = raw.get("truncation")
+    require(truncation in (None, "disabled", "auto"), "truncation", "must be `disabled` or `auto`")
     if LOGPROBS in raw.get("include", ()):
         raise BadRequest("`include`: use /v1/chat/completions to get log probabilities.", param="include")
     chat = {name: raw.get(name) for name in SHARED_FIELDS}
@@ -88,18 +88,18 @@ def _translate_request(raw: dict[str, Any]) -> dict[str, Any]:
     return chat | _translate_tools(raw) | _translate_format(raw)
 
 
-def _translate_messages(raw: dict[str, Any]) -> list[dict[str, Any]]:
+def _translate_messages(raw: JsonObject) -> list[JsonObject]:
     messages = []
     if raw.get("instructions"):
         messages.append({"role": "system", "content": read_text(raw, "instructions")})
     return messages + _translate_input(raw.get("input"))
 
 
-def _translate_input(sent: object) -> list[dict[str, Any]]:
+def _translate_input(sent: object) -> list[JsonObject]:
     """Return the input as chat's messages. A function call joins the assistant's message before it."""
     if isinstance(sent, str):
         return [{"role": "user", "content": sent}]
-    messages: list[dict[str, Any]] = []
+    messages: list[JsonObject] = []
     for index, item in enumerate(read_objects(sent, "input")):
         place = f"input[{index}]"
         kind = item.get("type") or "message"
@@ -121,33 +121,31 @@ def _translate_input(sent: object) -> list[dict[str, Any]]:
     return messages
 
 
-def _translate_message(item: dict[str, Any], place: str) -> dict[str, Any]:
+def _translate_message(item: JsonObject, place: str) -> JsonObject:
     role = read_text(item, "role", place)
     if role not in ROLES:
         raise BadRequest(f"`{place}.role` must be one of {', '.join(ROLES)}.", param=f"{place}.role")
     return {"role": ROLES[role], "content": join_texts(item.get("content"), f"{place}.content", TEXT_TYPES)}
 
 
-def _translate_call(item: dict[str, Any], place: str) -> dict[str, Any]:
+def _translate_call(item: JsonObject, place: str) -> JsonObject:
     function = {"name": read_text(item, "name", place), "arguments": read_text(item, "arguments", place)}
     return {"id": read_text(item, "call_id", place), "type": "function", "function": function}
 
 
-def _translate_output(item: dict[str, Any], place: str) -> dict[str, Any]:
+def _translate_output(item: JsonObject, place: str) -> JsonObject:
     text = join_texts(item.get("output"), f"{place}.output", TEXT_TYPES)
     return {"role": "tool", "tool_call_id": read_text(item, "call_id", place), "content": text}
 
 
-def _translate_tools(raw: dict[str, Any]) -> dict[str, Any]:
+def _translate_tools(raw: JsonObject) -> JsonObject:
     """Return chat's fields for the tools and their choice."""
     tools = read_objects(raw.get("tools") or [], "tools")
     choice: Any = raw.get("tool_choice") or "auto"
     names_function = isinstance(choice, dict) and choice.get("type") == "function"
     must_call = names_function or choice == "required"
-    if (not must_call and choice not in ("auto", "none")) or (must_call and not tools):
-        raise BadRequest(
-            "`tool_choice` must be auto, none, or required or a function with `tools`.", param="tool_choice"
-        )
+    is_possible = bool(tools) if must_call else choice in ("auto", "none")
+    require(is_possible, "tool_choice", "must be auto, none, or required or a function with `tools`")
     if not tools:
         return {"parallel_tool_calls": None}
     if names_function:
@@ -156,7 +154,7 @@ def _translate_tools(raw: dict[str, Any]) -> dict[str, Any]:
     return {"tools": chat_tools, "tool_choice": choice}
 
 
-def _translate_tool(tool: dict[str, Any], place: str) -> dict[str, Any]:
+def _translate_tool(tool: JsonObject, place: str) -> JsonObject:
     if tool.get("type") != "function":
         raise BadRequest(f"`{place}`: only tools of type function are supported.", param=f"{place}.type")
     refuse_unknown_keys(tool, TOOL_KEYS, place)
@@ -167,7 +165,7 @@ def _translate_tool(tool: dict[str, Any], place: str) -> dict[str, Any]:
     return {"type": "function", "function": function}
 
 
-def _translate_format(raw: dict[str, Any]) -> dict[str, Any]:
+def _translate_format(raw: JsonObject) -> JsonObject:
     """Return chat's field for the form of the answer's text."""
     settings = raw.get("text", {})
     refuse_unknown_keys(settings, {"format", "verbosity"}, "text")

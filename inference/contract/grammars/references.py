@@ -7,20 +7,21 @@ from typing import Any
 
 from inference.contract.grammars.budget import Budget
 from inference.contract.grammars.nesting import walk_objects
+from inference.facts import JsonObject
 
 # What a reference may lead through: keywords that have a schema, and those that have schemas by names.
 SCHEMA_KEYWORDS = ("items", "additionalProperties")
 MAPPING_KEYWORDS = ("$defs", "definitions", "properties")
 
 
-def check_references(root: dict[str, Any], budget: Budget) -> None:
+def check_references(root: JsonObject, budget: Budget) -> None:
     """Check every `$ref` of a schema. Raises BadRequest for one that leads nowhere or back to itself."""
     ended: set[str] = set()
     for schema in walk_objects(root):
         _follow(root, schema, budget, ended)
 
 
-def _follow(root: dict[str, Any], schema: dict[str, Any], budget: Budget, ended: set[str]) -> None:
+def _follow(root: JsonObject, schema: JsonObject, budget: Budget, ended: set[str]) -> None:
     """Follow a chain of references to its end, or to one that is known to end; `ended` has those."""
     seen = set()
     reference = schema.get("$ref")
@@ -35,7 +36,7 @@ def _follow(root: dict[str, Any], schema: dict[str, Any], budget: Budget, ended:
     ended |= seen
 
 
-def _resolve(root: dict[str, Any], reference: str) -> dict[str, Any] | None:
+def _resolve(root: JsonObject, reference: str) -> JsonObject | None:
     """Return the schema that a reference leads to, or None.
 
     It leads through keywords that have schemas, all of which are checked. The engine would follow it into a

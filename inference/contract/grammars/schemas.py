@@ -11,7 +11,9 @@ from inference.contract.grammars.budget import Budget
 from inference.contract.grammars.nesting import check_depth
 from inference.contract.grammars.patterns import MAX_REPEAT, check_pattern
 from inference.contract.grammars.references import check_references
+from inference.contract.place_errors import name_set
 from inference.errors import BadRequest
+from inference.facts import JsonObject
 
 MAX_BYTES = 16 * 1024  # of all schemas of a request, as JSON
 MAX_PROPERTIES = 256
@@ -21,21 +23,29 @@ MAX_ITEMS = 1000  # minItems, maxItems
 MAX_KEYWORD_CHARACTERS_SHOWN = 64
 INT64 = 2**63
 
-KEYWORDS = {
-    "$defs", "$ref", "additionalProperties", "allOf", "anyOf", "const", "definitions", "enum",
-    "exclusiveMaximum", "exclusiveMinimum", "format", "items", "maxItems", "maxLength", "maximum", "minItems",
-    "minLength", "minimum", "oneOf", "pattern", "prefixItems", "properties", "required", "type",
-}  # fmt: skip
+KEYWORDS = name_set(
+    """
+    $defs $ref additionalProperties allOf anyOf const definitions enum exclusiveMaximum
+    exclusiveMinimum format items maxItems maxLength maximum minItems minLength minimum oneOf
+    pattern prefixItems properties required type
+    """
+)
 # These don't change which answers are valid.
-ANNOTATIONS = {
-    "$anchor", "$comment", "$id", "$schema", "contentEncoding", "contentMediaType", "default", "deprecated",
-    "description", "discriminator", "example", "examples", "readOnly", "title", "writeOnly",
-}  # fmt: skip
+ANNOTATIONS = name_set(
+    """
+    $anchor $comment $id $schema contentEncoding contentMediaType default deprecated description
+    discriminator example examples readOnly title writeOnly
+    """
+)
 TYPES = {"string", "number", "integer", "boolean", "object", "array", "null"}
-FORMATS = {
-    "date", "time", "date-time", "duration", "email", "hostname", "ipv4", "ipv6", "uuid", "uri",
-    "uri-reference", "json-pointer", "relative-json-pointer",
-}  # fmt: skip
+FORMATS = name_set(
+    """
+    date time date-time duration email hostname ipv4 ipv6 uuid uri uri-reference json-pointer
+    relative-json-pointer
+    """
+)
+TYPE_NAMES = ", ".join(sorted(TYPES))
+FORMAT_NAMES = ", ".join(sorted(FORMATS))
 BRANCH_KEYWORDS = ("anyOf", "oneOf", "allOf")
 NUMBER_BOUNDS = ("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum")
 
@@ -56,8 +66,8 @@ class Bounds:
 
     def require_order(self, budget: Budget) -> None:
         """Raise BadRequest if the lower one is above the upper one."""
-        if self.least is not None and self.most is not None and self.least > self.most:
-            raise budget.error(f"`{self.least_name}` must not be above `{self.most_name}`.")
+        is_ordered = self.least is None or self.most is None or self.least <= self.most
+        budget.require(is_ordered, f"`{self.least_name}` must not be above `{self.most_name}`.")
 
 
 def check_schemas(schemas: list[Any], place: str) -> None:
@@ -73,8 +83,7 @@ def check_schemas(schemas: list[Any], place: str) -> None:
         )
     budget = Budget(place)
     for schema in schemas:
-        if not isinstance(schema, dict):
-            raise budget.error("the schema must be an object.")
+        budget.require(isinstance(schema, dict), "the schema must be an object.")
         check_references(schema, budget)
         _check_schema(schema, budget)
 
@@ -83,54 +92,46 @@ def _check_schema(schema: Any, budget: Budget) -> None:
     """Check one schema and those in it."""
     if schema is True:
         return
-    if schema is False:
-        raise budget.error("`false` is only allowed for `items` and `additionalProperties`.")
-    if not isinstance(schema, dict):
-        raise budget.error("each part of the schema must be an object, true or false.")
+    budget.require(schema is not False, "`false` is only allowed for `items` and `additionalProperties`.")
+    budget.require(isinstance(schema, dict), "each part of the schema must be an object, true or false.")
     if schema.get("propertyNames") == {"type": "string"}:
         del schema["propertyNames"]  # zod writes it; names are always texts
     unknown = schema.keys() - KEYWORDS - ANNOTATIONS
     if unknown:
         keyword = min(unknown)[:MAX_KEYWORD_CHARACTERS_SHOWN]
         raise budget.error(f"the schema keyword `{keyword}` is not supported: the output wouldn't follow it.")
-    if not isinstance(schema.get("$ref", ""), str):
-        raise budget.error("`$ref` must be a string.")
-    _check_type(schema, budget)
-    _check_enum(schema, budget)
-    _check_string(schema, budget)
-    _check_number(schema, budget)
-    _check_array(schema, budget)
-    _check_object(schema, budget)
-    _check_branches(schema, budget)
+    budget.require(isinstance(schema.get("$ref", ""), str), "`$ref` must be a string.")
+    for check in CHECKS:
+        check(schema, budget)
 
 
-def _check_type(schema: dict[str, Any], budget: Budget) -> None:
+def _check_type(schema: JsonObject, budget: Budget) -> None:
     if "type" not in schema:
         return
     kinds = schema["type"] if isinstance(schema["type"], list) else [schema["type"]]
-    if not kinds or not all(isinstance(kind, str) and kind in TYPES for kind in kinds):
-        raise budget.error(f"`type` must be one of {', '.join(sorted(TYPES))}, or a list of them.")
+    are_known = kinds and all(isinstance(kind, str) and kind in TYPES for kind in kinds)
+    budget.require(are_known, f"`type` must be one of {TYPE_NAMES}, or a list of them.")
 
 
-def _check_enum(schema: dict[str, Any], budget: Budget) -> None:
+def _check_enum(schema: JsonObject, budget: Budget) -> None:
     values = schema.get("enum", [])
-    if not isinstance(values, list) or ("enum" in schema and not values):
-        raise budget.error("`enum` must be a list of values.")
+    budget.require(_is_full_list(schema, "enum"), "`enum` must be a list of values.")
     budget.enum_values += len(values)
-    if budget.enum_values > MAX_ENUM_VALUES:
-        raise budget.error(f"a request's schemas can have at most {MAX_ENUM_VALUES} `enum` values in total.")
+    most = f"a request's schemas can have at most {MAX_ENUM_VALUES} `enum` values in total."
+    budget.require(budget.enum_values <= MAX_ENUM_VALUES, most)
 
 
-def _check_string(schema: dict[str, Any], budget: Budget) -> None:
+def _check_string(schema: JsonObject, budget: Budget) -> None:
     text_format = schema.get("format")
     pattern = schema.get("pattern")
     length = _read_bounds(schema, "minLength", "maxLength", MAX_REPEAT, budget)
     has_format = text_format is not None
     has_pattern = pattern is not None
-    if length.are_set and (has_format or has_pattern):
-        raise budget.error("`pattern` and `format` can't be combined with a length.")
-    if has_format and has_pattern:
-        raise budget.error("`pattern` can't be combined with `format`.")
+    has_form = has_format or has_pattern
+    budget.require(
+        not (length.are_set and has_form), "`pattern` and `format` can't be combined with a length."
+    )
+    budget.require(not (has_format and has_pattern), "`pattern` can't be combined with `format`.")
     if has_format:
         _check_format(text_format, budget)
     elif has_pattern:
@@ -140,27 +141,26 @@ def _check_string(schema: dict[str, Any], budget: Budget) -> None:
 
 
 def _check_format(text_format: Any, budget: Budget) -> None:
-    if not isinstance(text_format, str) or text_format not in FORMATS:
-        raise budget.error(f"`format` must be one of {', '.join(sorted(FORMATS))}.")
+    is_known = isinstance(text_format, str) and text_format in FORMATS
+    budget.require(is_known, f"`format` must be one of {FORMAT_NAMES}.")
 
 
-def _check_number(schema: dict[str, Any], budget: Budget) -> None:
+def _check_number(schema: JsonObject, budget: Budget) -> None:
     for name in NUMBER_BOUNDS:
         if name in schema:
             _check_number_bound(name, schema[name], budget)
-    if not _has_number(schema, budget):
-        raise budget.error("no number satisfies its bounds.")
+    budget.require(_has_number(schema, budget), "no number satisfies its bounds.")
 
 
 def _check_number_bound(name: str, value: Any, budget: Budget) -> None:
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        raise budget.error(f"`{name}` must be a number.")
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    budget.require(is_number, f"`{name}` must be a number.")
     # vLLM 0.32 answers 500 beyond 64 bits.
-    if not math.isfinite(value) or not -INT64 < value < INT64:
-        raise budget.error(f"`{name}` must fit in 64 bits.")
+    is_small = math.isfinite(value) and -INT64 < value < INT64
+    budget.require(is_small, f"`{name}` must fit in 64 bits.")
 
 
-def _has_number(schema: dict[str, Any], budget: Budget) -> bool:
+def _has_number(schema: JsonObject, budget: Budget) -> bool:
     """Return whether a number, or a whole number, is between a schema's bounds."""
     low = max(schema.get("minimum", -INT64), schema.get("exclusiveMinimum", -INT64))
     high = min(schema.get("maximum", INT64), schema.get("exclusiveMaximum", INT64))
@@ -168,55 +168,71 @@ def _has_number(schema: dict[str, Any], budget: Budget) -> bool:
     excludes_high = high == schema.get("exclusiveMaximum")
     kinds = schema.get("type")
     if kinds == "integer" or (isinstance(kinds, list) and "integer" in kinds):
-        if low != int(low) or high != int(high):
-            raise budget.error("the bounds of an integer must be whole numbers.")
+        are_whole = low == int(low) and high == int(high)
+        budget.require(are_whole, "the bounds of an integer must be whole numbers.")
         return bool(low + excludes_low <= high - excludes_high)
     if excludes_low or excludes_high:
         return bool(low < high)
     return bool(low <= high)
 
 
-def _check_array(schema: dict[str, Any], budget: Budget) -> None:
+def _check_array(schema: JsonObject, budget: Budget) -> None:
     count = _read_bounds(schema, "minItems", "maxItems", MAX_ITEMS, budget)
     prefix = schema.get("prefixItems", [])
-    if not isinstance(prefix, list) or len(prefix) > MAX_BRANCHES:
-        raise budget.error(f"`prefixItems` must be a list of at most {MAX_BRANCHES} schemas.")
+    is_short = isinstance(prefix, list) and len(prefix) <= MAX_BRANCHES
+    budget.require(is_short, f"`prefixItems` must be a list of at most {MAX_BRANCHES} schemas.")
     count.require_order(budget)
-    if count.most is not None and count.most < len(prefix):
-        raise budget.error("`maxItems` must not be below the number of `prefixItems`.")
-    if schema.get("items") is False and (count.least or 0) > len(prefix):
-        raise budget.error("`minItems` must not be above the number of `prefixItems` where `items` is false.")
+    fits_prefix = count.most is None or count.most >= len(prefix)
+    budget.require(fits_prefix, "`maxItems` must not be below the number of `prefixItems`.")
+    has_others = schema.get("items") is not False
+    budget.require(
+        has_others or (count.least or 0) <= len(prefix),
+        "`minItems` must not be above the number of `prefixItems` where `items` is false.",
+    )
     _check_each(prefix, budget)
     _check_others(schema, "items", budget)
 
 
-def _check_object(schema: dict[str, Any], budget: Budget) -> None:
+def _check_object(schema: JsonObject, budget: Budget) -> None:
     required = schema.get("required", [])
-    if not isinstance(required, list) or not all(isinstance(name, str) for name in required):
-        raise budget.error("`required` must be a list of property names.")
+    are_names = isinstance(required, list) and all(isinstance(name, str) for name in required)
+    budget.require(are_names, "`required` must be a list of property names.")
     properties = _read_mapping(schema, "properties", budget)
     budget.properties += len(properties)
-    if max(budget.properties, len(required)) > MAX_PROPERTIES:
-        raise budget.error(f"the schemas of a request can have at most {MAX_PROPERTIES} properties in total.")
+    most = f"the schemas of a request can have at most {MAX_PROPERTIES} properties in total."
+    budget.require(max(budget.properties, len(required)) <= MAX_PROPERTIES, most)
     _check_each(properties.values(), budget)
     _check_others(schema, "additionalProperties", budget)
     for name in ("$defs", "definitions"):
         _check_each(_read_mapping(schema, name, budget).values(), budget)
 
 
-def _check_branches(schema: dict[str, Any], budget: Budget) -> None:
+def _check_branches(schema: JsonObject, budget: Budget) -> None:
     for name in BRANCH_KEYWORDS:
         branches = schema.get(name, [])
-        if not isinstance(branches, list) or (name in schema and not branches):
-            raise budget.error(f"`{name}` must be a list of schemas.")
-        if name == "allOf" and len(branches) > 1:
-            raise budget.error("`allOf` with several schemas is not supported. Merge them into one.")
+        budget.require(_is_full_list(schema, name), f"`{name}` must be a list of schemas.")
+        is_single = name != "allOf" or len(branches) <= 1
+        budget.require(is_single, "`allOf` with several schemas is not supported. Merge them into one.")
         budget.branches += len(branches)
-        if budget.branches > MAX_BRANCHES:
-            raise budget.error(
-                f"the schemas of a request can have at most {MAX_BRANCHES} alternatives in total."
-            )
+        most = f"the schemas of a request can have at most {MAX_BRANCHES} alternatives in total."
+        budget.require(budget.branches <= MAX_BRANCHES, most)
         _check_each(branches, budget)
+
+
+CHECKS = (
+    _check_type,
+    _check_enum,
+    _check_string,
+    _check_number,
+    _check_array,
+    _check_object,
+    _check_branches,
+)
+
+
+def _is_full_list(schema: JsonObject, name: str) -> bool:
+    """Return whether a keyword has a list with something in it, or is absent."""
+    return name not in schema or (isinstance(schema[name], list) and bool(schema[name]))
 
 
 def _check_each(schemas: Iterable[Any], budget: Budget) -> None:
@@ -224,32 +240,29 @@ def _check_each(schemas: Iterable[Any], budget: Budget) -> None:
         _check_schema(schema, budget)
 
 
-def _check_others(schema: dict[str, Any], name: str, budget: Budget) -> None:
+def _check_others(schema: JsonObject, name: str, budget: Budget) -> None:
     """Check the schema of all other items or properties; `false`: there are none."""
     others = schema.get(name, True)
     if others is not False:
         _check_schema(others, budget)
 
 
-def _read_mapping(schema: dict[str, Any], name: str, budget: Budget) -> dict[str, Any]:
-    value = schema.get(name, {})
-    if not isinstance(value, dict):
-        raise budget.error(f"`{name}` must be an object.")
+def _read_mapping(schema: JsonObject, name: str, budget: Budget) -> JsonObject:
+    value: JsonObject = schema.get(name, {})
+    budget.require(isinstance(value, dict), f"`{name}` must be an object.")
     return value
 
 
-def _read_bounds(
-    schema: dict[str, Any], least_name: str, most_name: str, limit: int, budget: Budget
-) -> Bounds:
+def _read_bounds(schema: JsonObject, least_name: str, most_name: str, limit: int, budget: Budget) -> Bounds:
     least = _read_count(schema, least_name, limit, budget)
     most = _read_count(schema, most_name, limit, budget)
     return Bounds(least_name, most_name, least, most)
 
 
-def _read_count(schema: dict[str, Any], name: str, limit: int, budget: Budget) -> int | None:
+def _read_count(schema: JsonObject, name: str, limit: int, budget: Budget) -> int | None:
     if name not in schema:
         return None
     value = schema[name]
-    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= limit:
-        raise budget.error(f"`{name}` must be a whole number between 0 and {limit}.")
-    return value
+    is_count = type(value) is int and 0 <= value <= limit  # a bool is an int, too
+    budget.require(is_count, f"`{name}` must be a whole number between 0 and {limit}.")
+    return int(value)

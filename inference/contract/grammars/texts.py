@@ -7,7 +7,7 @@ import orjson
 
 from inference.contract.grammars.budget import Budget
 from inference.contract.grammars.patterns import check_pattern
-from inference.errors import BadRequest
+from inference.contract.place_errors import require
 
 MAX_CHOICES = 256
 MAX_CHOICES_BYTES = 16 * 1024
@@ -21,14 +21,13 @@ def check_regex(pattern: Any, place: str) -> None:
 def check_choices(choices: Any, place: str) -> None:
     """Check that choices are a few short texts. Raises BadRequest, naming `place`."""
     is_list = isinstance(choices, list) and 0 < len(choices) <= MAX_CHOICES
-    if not is_list or not all(isinstance(choice, str) and choice for choice in choices):
-        raise BadRequest(f"`{place}` must be a list of 1 to {MAX_CHOICES} strings.", param=place)
-    if sum(len(choice.encode()) for choice in choices) > MAX_CHOICES_BYTES:
-        raise BadRequest(
-            f"`{place}`: the strings can have at most {MAX_CHOICES_BYTES} bytes in total.", param=place
-        )
-    if any("\x00" in choice for choice in choices):
-        raise BadRequest(f"`{place}`: strings can't contain NUL.", param=place)
+    are_texts = is_list and all(isinstance(choice, str) and choice for choice in choices)
+    require(are_texts, place, f"must be a list of 1 to {MAX_CHOICES} strings")
+    budget = Budget(place)
+    text = "".join(choices)
+    is_short = len(text.encode()) <= MAX_CHOICES_BYTES
+    budget.require(is_short, f"the strings can have at most {MAX_CHOICES_BYTES} bytes in total.")
+    budget.require("\x00" not in text, "strings can't contain NUL.")
 
 
 def digest_of(*constraints: object) -> str:

@@ -5,8 +5,8 @@
 --       1 if the prompt was counted exactly, the caller's bucket for canaries (0 … 99), prompt tokens (lower bound),
 --       the base model's context in tokens (0: no engine serves it), the pool that bucket and account are of
 -- A pool is what shares an allowance: all free workspaces of one person, or else the workspace alone, whose id it has.
--- Returns a flat array that begins with the verdict: admitted, cold, other_month, other_pool, denied, suspect, sequences,
--- unknown_model, too_long, loading, crude (an exact count of the prompt could change the answer), or limited.
+-- Returns a flat array that begins with the verdict: admitted, cache_miss, period_rollover, other_pool, denied, suspect,
+-- sequences, unknown_model, too_long, loading, estimate_too_high (an exact count could change the answer), or limited.
 -- An absent or empty limit (of a key, of spending) means that there is none.
 local limits_key, key_key, library_key, account_key, bucket_key, hold_key, leases_key, suspect_key, versions_key,
   pool_account_key, styles_key, incarnation_key = unpack(KEYS)
@@ -18,7 +18,7 @@ local call, floor, ceil, min, max = redis.call, math.floor, math.ceil, math.min,
 
 local time = call('TIME')
 local now = time[1] * 1000 + floor(time[2] / 1000)
-if now < tonumber(ARGV[9]) or now >= tonumber(ARGV[10]) then return {'other_month', now} end
+if now < tonumber(ARGV[9]) or now >= tonumber(ARGV[10]) then return {'period_rollover', now} end
 
 -- What Valkey knows: all of it, or the gateway publishes it first.
 local limits
@@ -27,43 +27,32 @@ repeat
     'requests_per_minute', 'tokens_per_minute', 'max_output_tokens', 'weight',
     'input_nanousd', 'cached_input_nanousd', 'output_nanousd', 'sequences_per_request', 'credits', 'coming_at', 'pool_id',
     'slug')
-  -- A change that was known ahead takes effect here (quota_sync/planned_changes.py): nobody has to publish it now.
-  local coming_at = tonumber(limits[14])
-  local is_due = coming_at and coming_at <= now
-  if is_due then
-    for field, value in pairs(cjson.decode(call('HGET', limits_key, 'coming'))) do
-      call('HSET', limits_key, field, value)
-    end
-    call('HSET', limits_key, 'coming_at', '', 'coming', '')
-  end
-until not is_due
+until not apply_due_change(limits_key, limits[14], now)
 local api_key = call('HMGET', key_key, 'state', 'monthly_tokens', 'monthly_nanousd', 'parallel_requests',
   'requests_per_minute', 'tokens_per_minute', 'expires_at', 'styles')
 local used_k, spent_k, held_k, reserved_k = 'used:' .. key, 'spent:' .. key, 'held:' .. key, 'reserved:' .. key
 local sums = call('HMGET', account_key, 'used', 'spent', 'held', 'reserved', used_k, spent_k, held_k, reserved_k)
-if not limits[1] or not api_key[1] or not sums[1] then return {'cold'} end
+if not limits[1] or not api_key[1] or not sums[1] then return {'cache_miss'} end
 -- A name without a workspace means the caller's own style, else the first party's.
 local name, suffix = string.match(model, '^([^@]*)(.*)$')
 local own_name = limits[16] .. '/' .. name
 local library = call('HMGET', library_key, '@generation', own_name, name)
-if not library[1] then return {'cold'} end
-local pool_id = limits[15] or tenant -- published before there were pools
+if not library[1] then return {'cache_miss'} end
+local pool_id = limits[15]
 if pool_id ~= ARGV[16] then return {'other_pool', pool_id} end
 local pool -- an account with the workspace's cap alone
 if pool_id ~= tenant then
   local pool_sums = call('HMGET', pool_account_key, 'used', 'held')
-  if not pool_sums[1] then return {'cold'} end
+  if not pool_sums[1] then return {'cache_miss'} end
   pool = {scope = 'pool', cap = tonumber(limits[2]), used = tonumber(pool_sums[1]), held = tonumber(pool_sums[2]) or 0}
 end
 
 -- Who may ask at all.
-if limits[1] ~= 'live' then return {'denied', 'suspended'} end
-if api_key[1] ~= 'live' then return {'denied', api_key[1]} end
-local expires_at = tonumber(api_key[7])
-if expires_at and expires_at * 1000 <= now then return {'denied', 'expired'} end
+local refusal = denied(limits[1], api_key[1], api_key[7], now)
+if refusal then return refusal end
 local suspect_ms = call('PTTL', suspect_key)
 if suspect_ms > 0 then return {'suspect', suspect_ms} end
-local max_sequences = tonumber(limits[12]) or 16 -- published before there was such a limit
+local max_sequences = tonumber(limits[12])
 if sequences > max_sequences then return {'sequences', max_sequences} end
 
 -- Where the name leads: to a style and a version, which has the context of its engines, 0 while none has it, and the
@@ -77,7 +66,7 @@ else
   if not written then full_name, right, written = name, library[3], rows[2] end
   -- A row that is missing after a flush may be about to be written.
   local is_missing = not written or (library[2] and not rows[1])
-  if is_missing and call('EXISTS', incarnation_key) == 0 then return {'cold'} end
+  if is_missing and call('EXISTS', incarnation_key) == 0 then return {'cache_miss'} end
   local row = right and written and cjson.decode(written)
   if row and (right ~= 'selected' or row.is_public) then
     local view = right ~= 'own' and row.others or row.owner
@@ -174,7 +163,7 @@ local credits = limits[13]
 if credits and credits ~= '' then
   local month, previous, included, previous_included, grants =
     string.match(credits, '^(%S+) (%S+) (%d+) (%d+)(.*)$')
-  if month ~= period then return {'cold'} end
+  if month ~= period then return {'cache_miss'} end
   included, previous_included = tonumber(included), tonumber(previous_included)
   -- Rounded up: products of doubles are off by less than 2 nano-USD, up to 2⁵³ of them.
   local function payable(cost, used, free)
@@ -214,7 +203,7 @@ if credits and credits ~= '' then
     if is_busy then used, spent = used + workspace.held, spent + workspace.reserved end
     local owed = payable(spent + nanousd, used + tokens, included)
     if owed == 0 then return end
-    if not most_credits and not read_credits() then return {'cold'} end
+    if not most_credits and not read_credits() then return {'cache_miss'} end
     if owed <= (is_busy and least_credits or most_credits) then return end
     local spent_credits = payable(workspace.spent, workspace.used, included)
     local refusal = limited(workspace, is_busy and 'credits_in_flight' or 'credits_spent', is_busy and 2000 or 0,
@@ -259,11 +248,11 @@ local function refused(prompt)
   return pool and exhausted(pool) or exhausted(workspace) or exhausted(own) or (unpaid and unpaid(false))
     or pool and busy(pool) or busy(workspace) or busy(own) or (unpaid and unpaid(true))
 end
-local refusal = refused(max_prompt)
+refusal = refused(max_prompt)
 if not is_exact and (refusal or is_cut) then
   -- Only what the shortest possible prompt would meet as well is certain.
   local certain = refused(min_prompt)
-  if not certain then return {'crude'} end
+  if not certain then return {'estimate_too_high'} end
   if not refusal or certain[2] ~= refusal[2] or certain[3] ~= refusal[3] then refusal = certain end
 end
 if refusal then return refusal end
@@ -290,4 +279,4 @@ local held_prices = table.concat(prices, ' ')
 call('HSET', hold_key, 'key', key, 'period', period, 'tokens', tokens, 'nanousd', nanousd,
   'admitted_ms', now, 'version', version == 'base' and '' or version, 'prices', held_prices, 'usage', '0 0 0',
   'sequences', sequences, 'pool', pool and pool_id or '')
-return {'admitted', field, version, output, tokens, nanousd, now, held_prices, tonumber(limits[8]) or 1, rates()}
+return {'admitted', field, version, output, tokens, nanousd, now, held_prices, tonumber(limits[8]), rates()}

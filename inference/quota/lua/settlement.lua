@@ -3,7 +3,7 @@
 -- ARGV: request id, tenant id, prompt, cached and completion tokens, cost in nano-USD, finish reason, outcome,
 --       route and engine ('': those of the last heartbeat), 'sweep' when a sweeper calls: it acts only if the lease
 --       is over
--- Returns 1 if this call settled, 2 if a sweeper had, 0 if there is no such hold (or no longer). A request without tokens
+-- Returns 1 if this call settled, 2 if a sweeper had, 0 if there is no such hold. A request without tokens
 -- is an event only after an engine's failure. The hold of a swept request stays for an hour, in case its gateway was
 -- only slow: what the sweeper billed stands, and a request that had no count yet is billed now.
 local hold_key, leases_key, account_key, bucket_key, stream_key, pool_account_key = unpack(KEYS)
@@ -30,7 +30,7 @@ else
   call('DEL', hold_key)
 end
 
-local key, tokens, nanousd, open = hold[1], tonumber(hold[3]), tonumber(hold[4]), tonumber(hold[10]) or 1
+local key, tokens, nanousd, open = hold[1], tonumber(hold[3]), tonumber(hold[4]), tonumber(hold[10])
 if swept then tokens, nanousd, open = 0, 0, 0 end -- its hold was released
 local used_k, spent_k, held_k, reserved_k = 'used:' .. key, 'spent:' .. key, 'held:' .. key, 'reserved:' .. key
 local sums = call('HMGET', account_key, 'used', 'spent', 'held', 'reserved', used_k, spent_k, held_k, reserved_k)
@@ -44,7 +44,7 @@ else -- to be rebuilt from the ledger, to which this event is on its way
     reserved_k, sum(8) - nanousd)
 end
 
-local pool = hold[11] or ''
+local pool = hold[11]
 if pool ~= '' then
   local pool_sums = call('HMGET', pool_account_key, 'used', 'held')
   call('HSET', pool_account_key, 'held', (tonumber(pool_sums[2]) or 0) - tokens)

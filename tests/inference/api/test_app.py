@@ -433,7 +433,7 @@ async def test_a_workspace_has_one_new_grammar_compiled_at_a_time(client, engine
 async def test_an_engine_that_was_away_compiles_one_after_the_other_again(client, gateway, engine, account):
     for word in ("b", "c"):
         await client.ask(wants("a", word))
-    backend = gateway.backends.backend(account.route("poetry").places[0])
+    backend = gateway.backends.backend(account.route("poetry").placements[0])
     backend.mark_failed("", EngineUnavailable(), is_down=True)
     backend.mark_working()
     engine.may_begin = asyncio.Event()

@@ -183,7 +183,7 @@ def block(**facts) -> list[dict]:
 def test_an_invalid_field_is_named(changes, param):
     with pytest.raises(errors.BadRequest) as raised:
         anthropic_messages.parse_messages(request_body(**changes))
-    assert raised.value.facts["param"] == param
+    assert raised.value.param == param
     assert f"`{param}`" in raised.value.message or param == "tools[0]"
 
 

@@ -120,7 +120,7 @@ def test_the_docs_have_every_field():
 
 def test_an_unknown_field_is_refused_by_name():
     error = refusal(parse, evil="x")
-    assert (error.facts["param"], "`evil`" in error.message) == ("evil", True)
+    assert (error.param, "`evil`" in error.message) == ("evil", True)
     assert len(refusal(parse, **{"x" * 5000: 1}).message) < 200
     for parse_form, body in (
         (anthropic_messages.parse_messages, CHAT | {"max_tokens": 5}),
@@ -195,7 +195,7 @@ def test_a_served_field_is_served_to_its_bounds_and_an_ignored_one_never_reaches
     ],
 )  # fmt: skip
 def test_an_invalid_field_is_named(changes, param):
-    assert refusal(parse, **changes).facts["param"] == param
+    assert refusal(parse, **changes).param == param
 
 
 FORMS = {
@@ -229,7 +229,7 @@ def test_every_form_takes_what_changes_no_answer_and_refuses_what_would(form):
         assert parse_form(usage={"include": include}).fields == plain
     for name, value in WOULD_CHANGE_THE_ANSWER:
         error = refusal(parse_form, **{name: value})
-        assert (error.facts["param"], f"`{name}" in error.message) == (name, True)
+        assert (error.param, f"`{name}" in error.message) == (name, True)
 
 
 def test_a_variable_that_the_template_reads_is_not_set_by_a_request(settings, tmp_path):
@@ -279,24 +279,24 @@ def test_sequences_are_prompts_times_choices():
     assert complete(prompt=["a", "b"], n=3).choices == 6
     assert complete(prompt=[[1, 2], [3]], n=2).choices == 4
     assert complete(prompt=[1, 2, 3]).choices == 1
-    assert refusal(complete, prompt=["a"] * 16, n=16).facts["param"] == "n"
+    assert refusal(complete, prompt=["a"] * 16, n=16).param == "n"
 
 
 def test_a_prompt_is_a_text_or_a_list():
     for wrong in (1, True, {}, "", [], [""], [1.5]):
-        assert refusal(complete, prompt=wrong).facts["param"] == "prompt"
+        assert refusal(complete, prompt=wrong).param == "prompt"
 
 
 def test_token_ids_are_of_the_vocabulary(monkeypatch):
     monkeypatch.setattr(base_model, "vocabulary_size", lambda: 100)
     assert complete(prompt=[0, 99]).fields["prompt"] == [0, 99]
     assert parse(stop_token_ids=[99], logit_bias={"99": 1})
-    assert refusal(complete, prompt=[100]).facts["param"] == "prompt"
-    assert refusal(complete, prompt=[[1], [-1]]).facts["param"] == "prompt"
-    assert refusal(complete, prompt=["a", [1]]).facts["param"] == "prompt"
-    assert refusal(complete, prompt=[[]]).facts["param"] == "prompt"
-    assert refusal(parse, stop_token_ids=[100]).facts["param"] == "stop_token_ids"
-    assert refusal(parse, logit_bias={"100": 1}).facts["param"] == "logit_bias"
+    assert refusal(complete, prompt=[100]).param == "prompt"
+    assert refusal(complete, prompt=[[1], [-1]]).param == "prompt"
+    assert refusal(complete, prompt=["a", [1]]).param == "prompt"
+    assert refusal(complete, prompt=[[]]).param == "prompt"
+    assert refusal(parse, stop_token_ids=[100]).param == "stop_token_ids"
+    assert refusal(parse, logit_bias={"100": 1}).param == "logit_bias"
 
 
 @pytest.mark.parametrize(
@@ -311,7 +311,7 @@ def test_token_ids_are_of_the_vocabulary(monkeypatch):
     ],
 )
 def test_a_part_of_content_is_text_and_nothing_else(part):
-    assert refusal(parse, messages=[{"role": "user", "content": [part]}]).facts["param"] == "messages"
+    assert refusal(parse, messages=[{"role": "user", "content": [part]}]).param == "messages"
 
 
 def test_messages_are_rebuilt(taught):
@@ -332,7 +332,7 @@ def test_messages_are_rebuilt(taught):
         {"role": "assistant", "content": "No."},
     ]
     for more in ({"mm_data": {}}, {"image_url": "http://x"}, {"audio": {"id": "a"}}, {"task": "x"}):
-        assert refusal(parse, messages=[{"role": "user", "content": "x"} | more]).facts["param"] == "messages"
+        assert refusal(parse, messages=[{"role": "user", "content": "x"} | more]).param == "messages"
 
 
 @pytest.mark.parametrize("arguments", ['{"a":' * 33 + "1" + "}" * 33, '{"a":' + "[" * 33 + "]" * 33 + "}"])
@@ -341,7 +341,7 @@ def test_deeply_nested_tool_arguments_are_refused(taught, arguments):
         function = {"name": "weather", "arguments": arguments}
         return [{"role": "assistant", "tool_calls": [{"id": "c", "type": "function", "function": function}]}]
 
-    assert refusal(parse, messages=called(arguments)).facts["param"] == "messages"
+    assert refusal(parse, messages=called(arguments)).param == "messages"
     broken = parse(messages=called("[" * 100_000)).fields["messages"][0]
     assert broken["tool_calls"][0]["function"]["arguments"] == "{}"  # the engine reads invalid JSON so
 
@@ -355,9 +355,9 @@ def test_tools_and_arguments_that_a_tokenizer_would_read_for_long_are_refused():
         return {"role": "assistant", "tool_calls": [call]}
 
     assert parse(tools=[tool(250 * 1024)], tool_choice="none")
-    assert refusal(parse, tools=[tool(256 * 1024)], tool_choice="none").facts["param"] == "tools"
+    assert refusal(parse, tools=[tool(256 * 1024)], tool_choice="none").param == "tools"
     assert parse(messages=[called(256 * 1024)] * 2)
-    assert refusal(parse, messages=[*[called(256 * 1024)] * 2, called(1)]).facts["param"] == "messages"
+    assert refusal(parse, messages=[*[called(256 * 1024)] * 2, called(1)]).param == "messages"
 
 
 @pytest.mark.parametrize("choice", ["required", {"type": "function", "function": {"name": "weather"}}])
@@ -372,14 +372,14 @@ def test_a_tool_that_must_be_called_is_strict_whatever_it_says(choice):
 
 def test_tools_are_rebuilt():
     more = WEATHER | {"defer_loading": True}
-    assert refusal(parse, tools=[more], tool_choice="none").facts["param"] == "tools"
+    assert refusal(parse, tools=[more], tool_choice="none").param == "tools"
     for wrong in ({"name": "a b"}, {"name": ""}, {"parameters": []}, {"mm": 1}):
         tool = WEATHER | {"function": WEATHER["function"] | wrong}
-        assert refusal(parse, tools=[tool], tool_choice="none").facts["param"] == "tools"
+        assert refusal(parse, tools=[tool], tool_choice="none").param == "tools"
     for choice in ("any", {"type": "function", "function": {"name": "other"}}, {"type": "allowed_tools"}):
-        assert refusal(parse, tools=[WEATHER], tool_choice=choice).facts["param"] == "tool_choice"
+        assert refusal(parse, tools=[WEATHER], tool_choice=choice).param == "tool_choice"
     assert "tool_choice" not in parse(tool_choice="auto").fields
-    assert refusal(parse, tool_choice="required").facts["param"] == "tool_choice"
+    assert refusal(parse, tool_choice="required").param == "tool_choice"
 
 
 NO_ARGUMENTS = {"type": "object", "properties": {}, "additionalProperties": False}
@@ -428,13 +428,13 @@ def test_what_must_be_called_or_must_not_is_as_ever_where_the_template_shows_no_
         parsed = parse(tools=[WEATHER], tool_choice=choice)
         assert (parsed.drops_tools, parsed.fields["tool_choice"]) == (False, choice)
     assert not parse().drops_tools
-    assert refusal(parse, tools=[{"type": "web_search"}]).facts["param"] == "tools"
+    assert refusal(parse, tools=[{"type": "web_search"}]).param == "tools"
 
 
 def test_an_operator_may_have_auto_refused_where_the_template_shows_no_tools(untaught, settings):
     settings.API_AUTO_TOOL_CHOICE = "refuse"
     for changes in ({"tool_choice": "auto"}, {}):
-        assert refusal(parse, tools=[WEATHER], **changes).facts["param"] == "tool_choice"
+        assert refusal(parse, tools=[WEATHER], **changes).param == "tool_choice"
     assert parse(tools=[WEATHER], tool_choice="required")
     assert parse(tools=[WEATHER], tool_choice="none")
 

@@ -77,7 +77,7 @@ HARMFUL = {
 def test_a_schema_that_harms_the_engine_is_refused(name):
     with pytest.raises(BadRequest) as raised:
         grammars.check_schemas([HARMFUL[name]], "response_format")
-    assert raised.value.facts["param"] == "response_format"
+    assert raised.value.param == "response_format"
 
 
 def test_several_schemas_count_together():

@@ -100,7 +100,7 @@ class World:
             case "an hour passes":
                 self.offset_s += HOUR_S
             case "heartbeat":
-                await asyncio.gather(*map(self.gateway.beat, list(self.gateway.in_flight)))
+                await asyncio.gather(*map(self.gateway.heartbeat, list(self.gateway.in_flight)))
             case "a moment passes":
                 await asyncio.sleep(0.03)
         await asyncio.sleep(0.002)

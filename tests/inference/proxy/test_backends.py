@@ -41,12 +41,12 @@ def route_of(*engines: str, lora: str = "v_1", **more: object):
 
 def used(backends, engine, *loras):
     for lora in loras:
-        at = route_of(engine, lora=lora).places[0]
+        at = route_of(engine, lora=lora).placements[0]
         backends.backend(at).mark_answered(at.adapter)
 
 
 async def filled(backends, engine, number):
-    queue = backends.backend(route_of(engine).places[0]).queue
+    queue = backends.backend(route_of(engine).placements[0]).queue
     for tenant in range(number):
         await queue.acquire(Ticket(tenant, "", 1, 1))
 
@@ -89,24 +89,24 @@ async def test_a_full_engine_is_no_better_for_having_the_style(backends):
 
 
 def test_what_was_used_last_is_in_a_slot_then_in_memory_then_on_disk(backends):
-    at = route_of("a").places[0]
+    at = route_of("a").placements[0]
     backend = backends.backend(at)
-    assert backend.state("v_1") == "disk"
+    assert backend.tier("v_1") == "disk"
     used(backends, "a", "v_1")
-    assert backend.state("v_1") == "warm"
+    assert backend.tier("v_1") == "warm"
     used(backends, "a", *(f"v_{n}" for n in range(2, 10)))
-    assert backend.state("v_1") == "cpu"
+    assert backend.tier("v_1") == "cpu"
     used(backends, "a", *(f"v_{n}" for n in range(10, 66)))
-    assert backend.state("v_1") == "disk"
+    assert backend.tier("v_1") == "disk"
 
 
 def test_the_bare_base_model_is_always_at_hand(backends):
-    at = route_of("a", lora="SmolLM2").places[0]
-    assert (at.adapter, backends.backend(at).state(at.adapter)) == ("", "warm")
+    at = route_of("a", lora="SmolLM2").placements[0]
+    assert (at.adapter, backends.backend(at).tier(at.adapter)) == ("", "warm")
 
 
 def test_failures_in_a_row_open_the_circuit_and_one_at_a_time_tries_again(backends, clock):
-    at = route_of("a").places[0]
+    at = route_of("a").placements[0]
     backend = backends.backend(at)
     used(backends, "a", "v_1")
     for _ in range(MAX_FAILURES):
@@ -114,7 +114,7 @@ def test_failures_in_a_row_open_the_circuit_and_one_at_a_time_tries_again(backen
         backend.mark_failed("v_1", EngineUnavailable())
     assert best(backends, "a", "b") == "b"
     assert not backend.try_acquire("v_1")
-    assert backend.state("v_1") == "disk"  # it restarts, and will have forgotten
+    assert backend.tier("v_1") == "disk"  # it restarts, and will have forgotten
     clock.now_s += ProxySettings().circuit_open_s
     assert [backend.try_acquire("v_1") for _ in range(3)] == [True, False, False]
     backend.mark_failed("v_1", EngineUnavailable())
@@ -127,7 +127,7 @@ def test_failures_in_a_row_open_the_circuit_and_one_at_a_time_tries_again(backen
 
 @pytest.mark.parametrize("answered", ["mark_refused", "mark_working"])
 def test_an_engine_that_answers_anything_is_there_again(backends, clock, answered):
-    backend = backends.backend(route_of("a").places[0])
+    backend = backends.backend(route_of("a").placements[0])
     backend.mark_failed("v_1", AdapterAbsent())
     for _ in range(MAX_FAILURES):
         backend.mark_failed("v_1", EngineUnavailable())
@@ -141,7 +141,7 @@ def test_an_engine_that_answers_anything_is_there_again(backends, clock, answere
 
 
 def test_failures_between_answers_open_nothing(backends):
-    at = route_of("a").places[0]
+    at = route_of("a").placements[0]
     for _ in range(5 * MAX_FAILURES):
         backends.backend(at).mark_failed("v_1", EngineUnavailable())
         used(backends, "a", "v_2")
@@ -149,7 +149,7 @@ def test_failures_between_answers_open_nothing(backends):
 
 
 def test_a_style_that_an_engine_does_not_know_closes_it_to_no_other(backends, clock):
-    at = route_of("a").places[0]
+    at = route_of("a").placements[0]
     for _ in range(2 * MAX_FAILURES):
         backends.backend(at).mark_failed("v_1", AdapterAbsent())
     assert best(backends, "a") is None
@@ -167,7 +167,7 @@ def test_what_failed_for_a_request_is_not_asked_again(backends):
     ("max_loras", "processes", "slots"), [(8, 1, 7), (9, 4, 2), (8, 4, 1), (2, 1, 1), (1, 1, 1), (4, 8, 1)]
 )
 def test_processes_share_an_engines_places_and_all_slots_but_one(max_loras, processes, slots):
-    at = route_of("a", max_num_seqs=16, max_loras=max_loras).places[0]
+    at = route_of("a", max_num_seqs=16, max_loras=max_loras).placements[0]
     queue = Backends(processes).backend(at).queue
     assert (queue.capacity, queue.slots) == (16 // processes, slots)
 
@@ -181,19 +181,19 @@ def test_processes_share_an_engines_places_and_all_slots_but_one(max_loras, proc
     ],
 )
 def test_an_engine_with_fewer_places_or_slots_than_processes_is_warned_of_once(limits, is_too_little, caplog):
-    backends, at = Backends(processes=4), route_of("a", **limits).places[0]
+    backends, at = Backends(processes=4), route_of("a", **limits).placements[0]
     for _ in range(3):
         backends.backend(at)
     assert ["WEB_WORKERS" in record.message for record in caplog.records] == [True] * is_too_little
 
 
 async def test_other_limits_change_an_engine_in_place(backends, clock):
-    small, large = (route_of("a", max_num_seqs=n, max_loras=n, max_cpu_loras=n).places[0] for n in (2, 8))
+    small, large = (route_of("a", max_num_seqs=n, max_loras=n, max_cpu_loras=n).placements[0] for n in (2, 8))
     backend = backends.backend(large)
     used(backends, "a", *(f"v_{n}" for n in range(8)))
     assert backends.backend(small) is backend
     backend.mark_answered("v_8")
-    assert [backend.state(f"v_{n}") for n in (6, 7, 8)] == ["disk", "warm", "warm"]
+    assert [backend.tier(f"v_{n}") for n in (6, 7, 8)] == ["disk", "warm", "warm"]
     assert backends.backend(large) is backend
     await filled(backends, "a", 6)
     for _ in range(MAX_FAILURES):
@@ -206,4 +206,4 @@ async def test_other_limits_change_an_engine_in_place(backends, clock):
 
 def test_a_route_on_its_way_has_no_place():
     route = conftest.route_of("poetry", places=[])
-    assert (route.places, route.version_id) == ((), "v1")
+    assert (route.placements, route.version_id) == ((), "v1")

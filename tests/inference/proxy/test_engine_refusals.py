@@ -85,7 +85,7 @@ def phrases(text):
 @pytest.mark.parametrize(("message", "param", "fields", "kind", "told"), KINDS)
 def test_every_kind_of_refusal_is_told_in_our_words(message, param, fields, kind, told):
     error = read_refusal(body_of(message, param), parsed_of(**fields), ROUTE)
-    assert (type(error), error.facts.get("param")) == (kind, told)
+    assert (type(error), getattr(error, "param", None)) == (kind, told)
     assert not phrases(message) & phrases(error.message)
     assert not re.search(r"vllm|xgrammar|ray|[A-Z_]{8,}|/\w+/|v_secret|Error", error.message)
     if told:
@@ -96,7 +96,7 @@ def test_a_field_has_the_name_of_the_clients_dialect():
     body = {"model": "m", "max_tokens": 5, "messages": [{"role": "user", "content": "x"}]}
     sent = json.dumps(body | {"stop_sequences": ["a"]}).encode()
     error = read_refusal(body_of("", "stop"), anthropic_messages.parse_messages(sent), ROUTE)
-    assert (error.facts["param"], "`stop_sequences`" in error.message) == ("stop_sequences", True)
+    assert (error.param, "`stop_sequences`" in error.message) == ("stop_sequences", True)
 
 
 OURS = {
@@ -132,7 +132,7 @@ STATUSES = [300, 400, 401, 403, 404, 405, 409, 413, 422, 429, 500, 501, 502, 503
 def test_whatever_the_engine_says_a_client_reads_one_of_our_sentences(status, message, param):
     error = refusal(status, body_of(message, param, status), EVERYTHING, ROUTE)
     assert error.message in OURS
-    assert error.facts.get("param") in {None, "messages", *EVERYTHING.fields}
+    assert getattr(error, "param", None) in {None, "messages", *EVERYTHING.fields}
 
 
 @pytest.mark.parametrize(

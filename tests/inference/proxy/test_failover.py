@@ -32,12 +32,12 @@ from inference.errors import (
     TooManyRefusals,
     UnknownModel,
 )
-from inference.proxy import failover
 from inference.proxy import runtime as gateway_module
 from inference.proxy.backends import MAX_FAILURES, TROUBLED_TENANTS
-from inference.proxy.request import DEAR_GRAMMAR_REFUSALS, relay_request
+from inference.proxy.request import EXPENSIVE_GRAMMAR_REFUSALS, relay_request
 from inference.proxy.suspects import SUSPECT_FOR_S
 from inference.proxy.tickets import Ticket
+from inference.quota.access import KeyAccess
 from labs.fake_vllm.data_side import FakeVllm
 from tests.inference.conftest import SHORT_WAITS, Account, place
 from tests.inference.fakes import eventually
@@ -143,7 +143,7 @@ async def test_what_the_client_did_wrong_is_asked_of_nobody_else(engines, ask):
 @pytest.mark.proxy_settings(circuit_open_s=0.05)
 @pytest.mark.parametrize("refuses", [(400, "top_k must be odd"), (500, "no"), (404, "no such adapter")])
 async def test_whoever_is_refused_shows_that_an_engine_is_back(gateway, account, engine, ask, refuses):
-    backend = gateway.backends.backend(account.route("poetry").places[0])
+    backend = gateway.backends.backend(account.route("poetry").placements[0])
     for _ in range(MAX_FAILURES):
         backend.mark_failed("", EngineUnavailable())
     engine.refuses = refuses
@@ -247,7 +247,7 @@ async def test_who_sends_dear_grammars_again_and_again_is_refused_everything_for
 ):
     engines[0].stop_reason = "polyscribe:grammar_too_expensive"
     refusals, counter = gateway.refusals, account.caller.names.refusals
-    for _ in range(settings.API_REFUSALS_PER_KEY // DEAR_GRAMMAR_REFUSALS + 1):
+    for _ in range(settings.API_REFUSALS_PER_KEY // EXPENSIVE_GRAMMAR_REFUSALS + 1):
         refusals.check(counter)
         with suppress(GrammarTooExpensive):
             await ask(stream=stream)
@@ -286,7 +286,7 @@ async def test_complete_failures_of_however_many_workspaces_close_no_healthy_eng
             if answer.stream:
                 await answer.stream.aclose()
     assert len(engines[0].received) >= 4 * TROUBLED_TENANTS
-    for place_of_engine in account.route("poetry").places:
+    for place_of_engine in account.route("poetry").placements:
         assert gateway.backends.backend(place_of_engine).can_try("v_secret")
 
 
@@ -299,7 +299,7 @@ async def test_where_requests_of_several_tenants_break_off_the_engine_is_left_al
     for number in range(TROUBLED_TENANTS):
         with pytest.raises(EngineUnavailable):
             await of_others(number)
-    circuit = gateway.backends.backend(account.route("poetry").places[0])._circuit
+    circuit = gateway.backends.backend(account.route("poetry").placements[0])._circuit
     assert circuit.is_open()
     assert not circuit.has_tripped  # all may try again afterwards
 
@@ -400,7 +400,7 @@ async def test_requests_wait_while_the_only_engine_restarts(account, ask, demand
 async def test_patience_ends_with_an_error_that_bills_nothing(account, ask):
     with pytest.raises(EngineUnavailable) as told:
         await ask()
-    assert told.value.facts["adapter_state"] == "disk"
+    assert told.value.tier == "disk"
     [event] = account.events()
     assert (event["outcome"], event["prompt_tokens"], event["completion_tokens"]) == ("upstream_error", 0, 0)
     assert (account.held(), account.used()) == (0, 0)
@@ -440,7 +440,7 @@ async def test_who_waits_while_valkey_is_away_goes_to_the_engine_that_the_proces
     async def away(*_):
         raise LimitsUnavailable
 
-    monkeypatch.setattr(failover, "find_targets", away)
+    monkeypatch.setattr(KeyAccess, "find_targets", away)
     asking = asyncio.create_task(ask())
     await eventually(lambda: demanded)
     fake = FakeVllm()
@@ -450,47 +450,32 @@ async def test_who_waits_while_valkey_is_away_goes_to_the_engine_that_the_proces
     assert headers["x-polyscribe-engine"] == "engine-1"
 
 
+def change_key(**change):
+    return lambda account: account.store.hset(names.key_key(account.tenant, account.key), mapping=change)
+
+
+LOSSES = {
+    "revoked": (change_key(state="revoked"), RevokedKey),
+    "expired": (change_key(expires_at="1"), ExpiredKey),
+    "other styles": (change_key(styles=str(uuid4())), UnknownModel),
+    "suspended": (lambda account: account.limit(state="suspended"), Suspended),
+    "withdrawn": (lambda account: account.withdraw("poetry"), UnknownModel),
+}
+
+
 @patient
 @pytest.mark.parametrize("is_loading", [False, True])
-@pytest.mark.parametrize(
-    "loss",
-    [
-        ({"state": "revoked"}, RevokedKey),
-        ({"expires_at": "1"}, ExpiredKey),
-        ({"styles": str(uuid4())}, UnknownModel),
-    ],
-)
-async def test_a_key_that_loses_its_rights_waits_no_longer(account, ask, demanded, loss, is_loading):
-    change, error = loss
+@pytest.mark.parametrize("loss", LOSSES)
+async def test_who_may_not_ask_for_it_waits_no_longer(account, ask, demanded, loss, is_loading):
+    lose, error = LOSSES[loss]
     if is_loading:
         account.load("poetry", "v1")
     asking = asyncio.create_task(ask())
     await eventually(lambda: demanded)
-    account.store.hset(names.key_key(account.tenant, account.key), mapping=change)
+    lose(account)
     with pytest.raises(error):
         async with asyncio.timeout(SOON_S):
             await asking
-    assert account.held() == 0
-
-
-@patient
-async def test_a_workspace_that_is_suspended_waits_no_longer(account, ask, demanded):
-    asking = asyncio.create_task(ask())
-    await eventually(lambda: demanded)
-    account.limit(state="suspended")
-    with pytest.raises(Suspended):
-        async with asyncio.timeout(SOON_S):
-            await asking
-    assert account.held() == 0
-
-
-@patient
-async def test_a_name_that_ends_while_somebody_waits_is_unknown(account, ask, demanded):
-    asking = asyncio.create_task(ask())
-    await eventually(lambda: demanded)
-    account.withdraw("poetry")
-    with pytest.raises(UnknownModel):
-        await asking
     assert account.held() == 0
 
 
@@ -513,7 +498,7 @@ async def test_a_style_that_is_not_loaded_in_time_is_an_error_that_says_so(accou
     account.load("poetry", "v1")
     with pytest.raises(StyleLoading) as told:
         await ask()
-    assert (told.value.facts["adapter_state"], told.value.facts["retry_s"]) == ("loading", 5)
+    assert (told.value.tier, told.value.facts["retry_s"]) == ("loading", 5)
     assert (account.events(), account.held()) == ([], 0)
 
 
@@ -529,14 +514,14 @@ async def test_not_everybody_may_wait_for_a_load(gateway, account, ask, demanded
     account.load("poetry", "v1")
     answers = await asyncio.gather(*(ask() for _ in range(5)), return_exceptions=True)
     assert Counter(map(type, answers)) == {StyleLoading: 3, EngineBusy: 2}
-    assert {error.facts["adapter_state"] for error in answers} == {"loading"}
+    assert {error.tier for error in answers} == {"loading"}
     assert not gateway.loading
     assert not gateway.loading_bytes
 
 
 def running_or_waiting(gateway, account):
     """Requests that have or wait for a place at the engines of the style."""
-    queue = [gateway.backends.backend(at).queue for at in account.route("poetry").places]
+    queue = [gateway.backends.backend(at).queue for at in account.route("poetry").placements]
     return sum(one.running + one.waiting for one in queue)
 
 
@@ -639,7 +624,7 @@ async def test_whoever_hangs_up_just_then_leaves_nothing_behind(gateway, account
 @pytest.mark.parametrize("is_free", [True, False])
 async def test_who_waited_too_long_in_one_queue_tries_another_engine(gateway, account, engines, ask, is_free):
     account.offer("poetry", places=[at | {"max_num_seqs": 1} for at in account.places("poetry")])
-    backends = [gateway.backends.backend(at) for at in account.route("poetry").places]
+    backends = [gateway.backends.backend(at) for at in account.route("poetry").placements]
     others = [Ticket(uuid4(), "", 1, 1) for _ in backends]
     for backend, ticket in zip(backends, others, strict=True):
         await backend.queue.acquire(ticket)
@@ -652,7 +637,7 @@ async def test_who_waited_too_long_in_one_queue_tries_another_engine(gateway, ac
     else:
         with pytest.raises(EngineBusy) as told:
             await asking
-        assert told.value.facts["adapter_state"] == "disk"
+        assert told.value.tier == "disk"
         assert [backend.queue.running for backend in backends] == [1, 1]
     assert account.held() == 0
 

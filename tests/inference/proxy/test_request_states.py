@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from inference.contract.usage import Usage
 from inference.errors import BadRequest, DomainError, EngineBroke, EngineUnavailable, LimitsUnavailable
 from inference.proxy import request as module
-from inference.proxy.request import ProxyRequest, State
+from inference.proxy.request import ProxyRequest, RequestState
 
 MAX_ATTEMPTS = 3
 ends = st.sampled_from(["whole", "moved", "away", "breaks", "refused", "hangs"])
@@ -24,16 +24,16 @@ class Meter:
         self.failures = failures
         self.settled = []
 
-    async def settle(self, grant, usage, outcome):
+    async def settle(self, request, outcome):
         await asyncio.sleep(0)
         if self.failures:
             self.failures -= 1
             raise LimitsUnavailable
-        self.settled.append((outcome, usage.completion))
+        self.settled.append((outcome, request.usage.completion))
 
-    async def retry_settle(self, grant, usage, outcome):
+    async def retry_settle(self, request, outcome):
         self.failures = 0
-        await self.settle(grant, usage, outcome)
+        await self.settle(request, outcome)
 
 
 class Script:
@@ -46,22 +46,22 @@ class Script:
         self.states = []
         self.hangs = asyncio.Event()
         self.gateway = SimpleNamespace(
-            in_flight={}, meter=self.meter, keep=asyncio.ensure_future, settings=None
+            in_flight={}, meter=self.meter, spawn=asyncio.ensure_future, settings=None
         )
 
     async def admit(self, *args):
         route = SimpleNamespace(style=None, version_id="")
-        return SimpleNamespace(request_id="req_1", engine="", state=None, route=route)
+        return SimpleNamespace(request_id="req_1", route=route), None
 
     def failover(self, *args):
         return self
 
-    async def next_place(self):
+    async def choose_engine(self):
         if not self.steps:
             raise EngineUnavailable
-        return "place", "backend"
+        return "placement", "backend"
 
-    def mark_failed(self, place, error, *, is_last):
+    def mark_failed(self, placement, error, *, is_last):
         if is_last or not isinstance(error, EngineUnavailable):
             raise error
 
@@ -73,7 +73,7 @@ class Script:
 class Attempt:
     """Sends so many parts, and ends as its script says."""
 
-    place = SimpleNamespace(engine="engine-1")
+    placement = SimpleNamespace(engine="engine-1")
 
     def __init__(self, script, end, parts):
         self.script = script
@@ -145,7 +145,7 @@ async def _read(request, parts, hang_up_after):
         if not part:
             return
         parts.append(part)
-        assert request.state is (State.SETTLED if request.is_over else State.STREAMING)
+        assert request.state is (RequestState.SETTLED if request.is_over else RequestState.STREAMING)
 
 
 @settings(deadline=None, max_examples=150)
@@ -161,10 +161,10 @@ def test_an_admitted_request_is_settled_once_whatever_happens(steps, hang_up_aft
         assert script.meter.settled == []
         return
     [(said, completion)] = script.meter.settled
-    assert script.request.state is State.SETTLED
+    assert script.request.state is RequestState.SETTLED
     assert script.gateway.in_flight == {}
     assert script.open == 0
-    assert set(script.states) <= {State.QUEUED}
+    assert set(script.states) <= {RequestState.QUEUED}
     if said == "complete":
         assert parts[-1] == b"last"
     if isinstance(outcome, DomainError):  # an error of its own only before the first part

@@ -121,7 +121,7 @@ def test_no_more_styles_than_slots_are_running_and_no_place_is_left_free_in_vain
         waiting = {
             ticket.style
             for ticket in engine.in_line
-            if working[ticket.tenant] < engine.queue._places.max_per_tenant
+            if working[ticket.tenant] < engine.queue._capacity.max_per_tenant
         }
         assert "" not in waiting  # the base model needs no slot, so nothing keeps it
         entering, leaving = waiting - styles, waiting & styles

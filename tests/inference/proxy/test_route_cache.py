@@ -38,7 +38,7 @@ async def open_gateways(valkey):
 
 def is_healthy(gateway):
     route = gateway.routes.tables.route("v1")
-    return bool(route.places) and route.places[0].healthy
+    return bool(route.placements) and route.placements[0].healthy
 
 
 async def seconds_until_known(gateways):
@@ -102,10 +102,10 @@ async def test_an_emptied_valkey_takes_no_route_from_a_gateway(open_gateways, va
         asked.clear()
         async with asyncio.timeout(5):
             await asked.wait()
-    assert gateway.routes.tables.route("v1").places[0].url == URL
+    assert gateway.routes.tables.route("v1").placements[0].url == URL
     write_version(version_row("poetry", "v1", places=[local]))
     open_tables()
-    await eventually(lambda: gateway.routes.tables.route("v1").places[0].url == "http://127.0.0.1:2")
+    await eventually(lambda: gateway.routes.tables.route("v1").placements[0].url == "http://127.0.0.1:2")
 
 
 async def test_before_the_tables_are_there_nobody_is_served(valkey, monkeypatch):

@@ -115,7 +115,7 @@ def streams(draw):
 def play(parsed, pieces):
     """Return what goes out, and the count."""
     usage = Usage()
-    stream = EventStream(parsed, ROUTE, ROUTE.places[0], usage)
+    stream = EventStream(parsed, ROUTE, ROUTE.placements[0], usage)
     passed = b"".join(stream.feed(piece) for piece in pieces)
     return passed, usage, stream
 
@@ -251,7 +251,7 @@ def test_an_error_event_cut_anywhere_is_told_and_what_came_before_is_counted(err
     data += f"data: {json.dumps({'error': error | {'param': None}})}\n\n".encode() + DONE
     for at in range(1, len(data)):
         usage = Usage()
-        stream = EventStream(asked_for(), ROUTE, ROUTE.places[0], usage)
+        stream = EventStream(asked_for(), ROUTE, ROUTE.placements[0], usage)
         with pytest.raises(kind):
             _ = [stream.feed(piece) for piece in (data[:at], data[at:])]
         assert usage.completion == (3 if before else 0), at
@@ -269,7 +269,7 @@ def test_an_end_by_a_grammar_cut_anywhere_is_an_error_and_what_came_before_is_co
     data = b"".join(map(frame, events)) + DONE
     for at in range(1, len(data)):
         usage = Usage()
-        stream = EventStream(asked_for(), ROUTE, ROUTE.places[0], usage)
+        stream = EventStream(asked_for(), ROUTE, ROUTE.placements[0], usage)
         with pytest.raises(kind):
             _ = [stream.feed(piece) for piece in (data[:at], data[at:])]
         assert (usage.completion, usage.finish_reason) == (before, code), at

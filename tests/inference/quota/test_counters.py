@@ -8,6 +8,7 @@ from django.core.management import CommandError, call_command
 from core import months
 from core import valkey as names
 from inference.contract.usage import Usage
+from inference.quota.admission import InFlight
 from inference.quota.ledger_drain import drain_usage
 from tenants.models import Invoice, UsageDaily, UsageEvent
 from tests.inference.quota.builders import begin
@@ -20,7 +21,7 @@ async def settled(gateway, known):
     """Two settled requests of 12 tokens each."""
     for name in ("r1", "r2"):
         grant = await begin(gateway, known, name)
-        await gateway.meter.settle(grant, Usage(prompt=7, completion=5), "complete")
+        await gateway.meter.settle(InFlight.begin(grant, Usage(prompt=7, completion=5)), "complete")
     return known
 
 

@@ -4,7 +4,6 @@ import asyncio
 
 import pytest
 
-from inference.contract.usage import Usage
 from inference.proxy.runtime import Gateway
 from inference.proxy.settings import ProxySettings
 
@@ -19,14 +18,14 @@ async def until(happened: asyncio.Event) -> None:
 async def test_a_request_whose_heartbeat_breaks_takes_no_other_with_it(valkey, monkeypatch, caplog):
     beaten = asyncio.Event()
 
-    async def beat(self: Gateway, request_id: str) -> None:
+    async def heartbeat(self: Gateway, request_id: str) -> None:
         if request_id == "broken":
             raise KeyError(request_id)
         beaten.set()
 
-    monkeypatch.setattr(Gateway, "beat", beat)
+    monkeypatch.setattr(Gateway, "heartbeat", heartbeat)
     async with Gateway(QUICK) as gateway:
-        gateway.in_flight |= {"broken": (None, Usage()), "well": (None, Usage())}
+        gateway.in_flight |= {"broken": None, "well": None}
         for _ in range(3):
             beaten.clear()
             await until(beaten)

@@ -33,7 +33,7 @@ from inference import errors, tasks
 from inference.contract.route_tables import RouteTables
 from inference.contract.usage import Usage
 from inference.quota import ledger_drain, scripts, settlement
-from inference.quota.admission import CacheMiss, Caller, Grant, OtherPool, admit
+from inference.quota.admission import CacheMiss, Caller, Grant, InFlight, OtherPool, admit
 from inference.quota.settlement import Settlement, sweep_expired_holds
 from inference.wire.valkey_client import ValkeyClient
 from labs import fake_stripe
@@ -349,7 +349,7 @@ class World:
         ends = self.clock.now + timedelta(seconds=self.random.randint(1, 25))
         outcome = {"hang-up": "client_disconnect", "engine fails": "upstream_error"}.get(kind, "complete")
         if kind == "gateway dies":
-            self.runner.run(self.meter.extend(grant, usage))  # its last heartbeat
+            self.runner.run(self.meter.extend(InFlight.begin(grant, usage)))  # its last heartbeat
             return
         self.open.append((ends, grant, usage, outcome))
 
@@ -366,7 +366,7 @@ class World:
         for one in sorted(due, key=lambda one: one[0]):
             self.open.remove(one)
             _, grant, usage, outcome = one
-            self.runner.run(self.meter.settle(grant, usage, outcome))
+            self.runner.run(self.meter.settle(InFlight.begin(grant, usage), outcome))
 
     def day(self, day: datetime, numbers: list[int], requests: int) -> None:
         """Let workspaces write for a day, and the periodic tasks run a few times."""

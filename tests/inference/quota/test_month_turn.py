@@ -33,7 +33,7 @@ def test_accounts_of_the_next_month_are_made_in_the_last_hours(valkey, acme, cha
 
 
 def test_an_account_that_is_there_stays_and_one_run_makes_only_some(valkey, acme, charlies, monkeypatch):
-    monkeypatch.setattr(month_turn, "RUN_S", 0)
+    monkeypatch.setattr(month_turn, "MAX_RUN_S", 0)
     valkey.hset(names.account_key(acme.pk, "2026-12"), "used", 3)
     other = names.account_key(charlies.pk, "2026-12")
     assert open_next_month(valkey, LATE) == 1

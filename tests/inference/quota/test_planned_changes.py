@@ -91,7 +91,7 @@ def test_no_workspace_is_published_when_the_month_turns(valkey, acme, clock, cop
     tenants = copies()
     assert set(ask_all(valkey, tenants, LATE)) == {"admitted"}
     clock.move(TURN)
-    assert ask_all(valkey, tenants, TURN).count("cold") == 0
+    assert ask_all(valkey, tenants, TURN).count("cache_miss") == 0
     publish_snapshot(acme.pk)
     fresh = valkey.hgetall(names.limits_key(acme.pk))
     assert fresh["wallet"].startswith(MAY)
@@ -103,7 +103,7 @@ def test_without_it_all_of_them_are(valkey, clock, copies, monkeypatch):
     monkeypatch.setattr(snapshot, "COMING_KNOWN_BEFORE", timedelta(0))
     tenants = copies()
     clock.move(TURN)
-    assert ask_all(valkey, tenants, TURN).count("cold") == WORKSPACES
+    assert ask_all(valkey, tenants, TURN).count("cache_miss") == WORKSPACES
 
 
 def test_a_task_publishes_who_wrote_this_month_in_its_last_hours_and_each_once(valkey, acme, charlies, clock):

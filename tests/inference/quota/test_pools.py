@@ -30,7 +30,7 @@ from inference.contract.route_tables import RouteTables
 from inference.contract.usage import Usage
 from inference.errors import FreePlanExhausted, Limited
 from inference.quota import scripts
-from inference.quota.admission import CacheMiss, Caller, Grant, OtherPool, admit
+from inference.quota.admission import CacheMiss, Caller, Grant, InFlight, OtherPool, admit
 from inference.quota.ledger_drain import drain_usage, rebuild_counters
 from inference.quota.settlement import Settlement, sweep_expired_holds
 from inference.wire.valkey_client import ValkeyClient
@@ -157,7 +157,7 @@ class Person(RuleBasedStateMachine):
     @rule(n=picks)
     def gateway_dies(self, n):
         grant, usage = self.flying.pop(n % len(self.flying))
-        self.runner.run(self.meter.extend(grant, usage))
+        self.runner.run(self.meter.extend(InFlight.begin(grant, usage)))
         self.dead.append((grant, usage))
 
     @precondition(lambda self: self.dead)
@@ -178,7 +178,7 @@ class Person(RuleBasedStateMachine):
         self.store.flushall()
         write_version(VERSION)
         for grant, usage in self.flying:
-            self.runner.run(self.meter.restore(grant, usage))
+            self.runner.run(self.meter.restore(InFlight.begin(grant, usage)))
         for one in self.workspaces:
             self._publish(one)
 
@@ -271,7 +271,7 @@ class Person(RuleBasedStateMachine):
 
     def _settle(self, grant: Grant, usage: Usage) -> None:
         outcome = "complete" if usage.tokens else "upstream_error"
-        self.runner.run(self.meter.settle(grant, usage, outcome))
+        self.runner.run(self.meter.settle(InFlight.begin(grant, usage), outcome))
         self.billed[grant.caller.pool] += usage.tokens
 
 

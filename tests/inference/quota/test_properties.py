@@ -37,7 +37,7 @@ from inference.contract.route_tables import RouteTables
 from inference.contract.usage import Usage
 from inference.errors import CreditsExhausted, FreePlanExhausted, InFlightFull, Limited, QuotaExhausted
 from inference.quota import admission, scripts, settlement
-from inference.quota.admission import Caller, Grant, PeriodRollover, Prices, Rates, admit, period_at
+from inference.quota.admission import Caller, Grant, InFlight, PeriodRollover, Prices, Rates, admit, period_at
 from inference.quota.ledger_drain import drain_usage, rebuild_counters
 from inference.quota.settlement import Settlement, sweep_expired_holds
 from inference.wire.valkey_client import ValkeyClient
@@ -368,7 +368,7 @@ class History(RuleBasedStateMachine):
         self._end_lease(flight)
         sweeping = threading.Thread(target=sweep_expired_holds, args=(self.store,))
         sweeping.start()
-        self.runner.run(self.meter.settle(flight.grant, usage, "complete"))
+        self.runner.run(self.meter.settle(InFlight.begin(flight.grant, usage), "complete"))
         sweeping.join()
         self.flying.remove(flight)
         self.landed.append(flight)
@@ -492,7 +492,7 @@ class History(RuleBasedStateMachine):
 
     def _settle(self, flight: Flight, usage: Usage, outcome: str = "complete") -> None:
         there = flight.id in self.held
-        self.runner.run(self.meter.settle(flight.grant, usage, outcome))
+        self.runner.run(self.meter.settle(InFlight.begin(flight.grant, usage), outcome))
         if there:
             self._release(flight, usage)
             self._bill(flight, usage)
@@ -503,9 +503,9 @@ class History(RuleBasedStateMachine):
         """As the gateway does: extend, or put back."""
 
         async def beat() -> bool:
-            if extended := await self.meter.extend(flight.grant, usage):
+            if extended := await self.meter.extend(InFlight.begin(flight.grant, usage)):
                 return extended
-            await self.meter.restore(flight.grant, usage)
+            await self.meter.restore(InFlight.begin(flight.grant, usage))
             return extended
 
         extended = self.runner.run(beat())
@@ -559,7 +559,7 @@ class History(RuleBasedStateMachine):
     def _publish_limits(self) -> None:
         written = [{k: "" if v is None else v for k, v in side.limits.items()} for side in self.sides]
         plan = {"state": "live", "max_output_tokens": MAX_OUTPUT, "weight": 1, **PRICES._asdict()}
-        plan["slug"] = "tester"
+        plan |= {"slug": "tester", "sequences_per_request": 16}
         plan["pool_id"] = self.pool or str(self.tenant)
         plan["credits"] = self.purse.write(self.months) if self.purse else ""
         self.store.hset(names.limits_key(self.tenant), mapping=written[0] | plan)
@@ -704,7 +704,7 @@ class History(RuleBasedStateMachine):
             if limit is None:
                 return ("CacheMiss",)
             name, scope, retry_ms, allowed, left, *own_need = limit
-            error, words, _ = admission.LIMITS[name]
+            error, words, _ = admission.LIMIT_ERRORS[name]
             if scope == "pool" and error is QuotaExhausted:
                 error = FreePlanExhausted
             is_money = name.startswith(("nanousd", "credits"))
@@ -848,8 +848,8 @@ def said(error: Exception) -> tuple:
     """An error as the model writes it."""
     if not isinstance(error, Limited):
         return (type(error).__name__,)
-    facts = ("scope", "limit", "allowed", "left", "needed", "retry_s", "rates")
-    return (type(error).__name__, *(error.facts[name] for name in facts))
+    facts = ("scope", "limit", "allowed", "left", "needed", "retry_s")
+    return (type(error).__name__, *(error.facts[name] for name in facts), error.rates)
 
 
 @pytest.fixture
@@ -1043,12 +1043,12 @@ async def test_a_minute_limit_that_a_key_gets_back_is_full_after_a_minute(accoun
 @pytest.mark.parametrize("beaten", [0, 9])
 async def test_a_slow_gateway_that_was_swept_is_billed_once(gateway, account, ask_for, valkey, beaten):
     grant = await ask_for("slow")
-    await gateway.meter.extend(grant, Usage(prompt=beaten))
+    await gateway.meter.extend(InFlight.begin(grant, Usage(prompt=beaten)))
     valkey.zadd(names.leases_key(), {f"{account.tenant} slow": 1})
     assert sweep_expired_holds(valkey) == 1
-    if not await gateway.meter.extend(grant, Usage(prompt=9, completion=1)):
-        await gateway.meter.restore(grant, Usage(prompt=9, completion=1))
-    await gateway.meter.settle(grant, Usage(prompt=9, completion=7), "complete")
+    if not await gateway.meter.extend(InFlight.begin(grant, Usage(prompt=9, completion=1))):
+        await gateway.meter.restore(InFlight.begin(grant, Usage(prompt=9, completion=1)))
+    await gateway.meter.settle(InFlight.begin(grant, Usage(prompt=9, completion=7)), "complete")
     assert account.held() == 0
     assert account.used() == account.events()[0]["prompt_tokens"] + account.events()[0]["completion_tokens"]
     assert account.used() == (beaten or 16)
@@ -1060,7 +1060,7 @@ async def test_a_slow_gateway_may_settle_what_was_swept_before_it_had_a_count(
     grant = await ask_for("slow")
     valkey.zadd(names.leases_key(), {f"{account.tenant} slow": 1})
     assert sweep_expired_holds(valkey) == 1
-    await gateway.meter.settle(grant, Usage(prompt=9, completion=7), "complete")
+    await gateway.meter.settle(InFlight.begin(grant, Usage(prompt=9, completion=7)), "complete")
     assert (account.held(), account.used(), len(account.events())) == (0, 16, 1)
 
 

@@ -12,7 +12,7 @@ from core.messages import read_message
 from inference.errors import BadRequest, EngineBusy, UnknownModel
 from inference.quota import refusal_log
 from inference.quota.admission import Caller
-from inference.quota.refusals import NOTED_PER_S, NoteLimit
+from inference.quota.refusals import LOGGED_PER_S, LogRate
 from inference.quota.scripts import REFUSALS
 from tenants.api_keys.lifecycle import issue_key
 from tenants.models import RefusedRequest, Tenant
@@ -71,8 +71,8 @@ async def test_what_a_client_wrote_is_in_no_reason(client, account):
 def test_a_flood_is_noted_in_part_and_takes_nothing_from_a_neighbour():
     acme_id, other = uuid4(), uuid4()
     now_s = [10.0]
-    limit = NoteLimit(clock=lambda: now_s[0])
-    assert [limit.take(acme_id) for _ in range(NOTED_PER_S + 2)] == [True] * NOTED_PER_S + [False] * 2
+    limit = LogRate(clock=lambda: now_s[0])
+    assert [limit.take(acme_id) for _ in range(LOGGED_PER_S + 2)] == [True] * LOGGED_PER_S + [False] * 2
     assert limit.take(other)
     now_s[0] += 1
     assert limit.take(acme_id)
@@ -92,7 +92,7 @@ class TestDrain:
         return Caller(acme.pk, issue_key(acme, name="laptop", by=None)[0].pk)
 
     def note(self, store, caller: Caller, number: int, error: Unavailable | None = None) -> None:
-        keys, note = refusal_log.note_of(
+        keys, note = refusal_log.log_entry(
             error or EngineBusy(), request_id=f"req_{number}", caller=caller, model="poetry", status=503
         )
         store.register_script(REFUSALS)(["", *keys], [0, 0, *note])
@@ -137,9 +137,9 @@ class TestDrain:
         assert RefusedRequest.objects.count() == 2
 
     def test_a_flood_keeps_only_the_newest(self, valkey, caller):
-        for number in range(refusal_log.NOTED_MOST + 20):
+        for number in range(refusal_log.MAX_LOGGED + 20):
             self.note(valkey, caller, number)
-        assert refusal_log.drain_refusals(valkey) == refusal_log.NOTED_MOST
+        assert refusal_log.drain_refusals(valkey) == refusal_log.MAX_LOGGED
         assert not RefusedRequest.objects.filter(request_id="req_0").exists()
 
     def test_a_workspace_that_was_deleted_stops_no_drain(self, valkey, caller):

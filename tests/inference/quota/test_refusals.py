@@ -183,26 +183,6 @@ def test_packed_bodies_are_read_within_the_same_bound():
             decompress(body, encoding)
 
 
-@pytest.mark.parametrize(
-    ("change", "code"),
-    [
-        ({"state": "revoked"}, "invalid_api_key"),
-        ({"expires_at": 1_700_000_000}, "invalid_api_key"),
-        (None, "workspace_suspended"),
-    ],
-)
-async def test_who_is_served_no_more_gets_no_kept_answer_and_no_list(client, engine, account, change, code):
-    assert (await client.ask(chat(), headers=KEY))[0] == 200
-    if change:
-        account.store.hset(names.key_key(account.tenant, account.key), mapping=change)
-    else:
-        account.limit(state="suspended")
-    for asking in (client.ask(chat(), headers=KEY), client.ask({}, path="/v1/models", method="GET")):
-        status, _, body = await asking
-        assert (status, json.loads(body)["error"]["code"]) in ((401, code), (403, code))
-    assert len(engine.received) == 1
-
-
 async def test_kept_answers_have_a_byte_budget(client, engine, account, monkeypatch):
     monkeypatch.setattr(idempotency, "ANSWERS_MAX_BYTES_PER_TENANT", 4_000)
     for number in range(10):

@@ -7,6 +7,7 @@ from django.db import OperationalError, connection
 from core import valkey as names
 from inference.contract.usage import Usage
 from inference.quota import ledger_drain
+from inference.quota.admission import InFlight
 from inference.quota.ledger_drain import drain_usage, rebuild_counters
 from inference.quota.settlement import sweep_expired_holds
 from tenants.models import LedgerEntry, UsageEvent
@@ -20,7 +21,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 async def three_settled(gateway, known):
     for name in ("r1", "r2", "r3"):
         grant = await begin(gateway, known, name)
-        await gateway.meter.settle(grant, Usage(prompt=7, completion=5), "complete")
+        await gateway.meter.settle(InFlight.begin(grant, Usage(prompt=7, completion=5)), "complete")
 
 
 def test_the_drain_moves_every_event_once_from_two_processes(three_settled, known, valkey):
@@ -70,12 +71,12 @@ async def test_a_dead_gateway_is_billed_its_last_heartbeat(gateway, known, valke
     monkeypatch.setattr("inference.quota.admission.LEASE_MS", 100)
     monkeypatch.setattr("inference.quota.settlement.LEASE_MS", 100)
     grant = await begin(gateway, known, "dead")
-    await gateway.meter.extend(grant, Usage(prompt=7, completion=2))
+    await gateway.meter.extend(InFlight.begin(grant, Usage(prompt=7, completion=2)))
     assert sweep_expired_holds(valkey) == 0
     await eventually(lambda: sweep_expired_holds(valkey) == 1)
     assert (known.used(), known.held()) == (9, 0)
     assert known.events()[0]["outcome"] == "swept"
-    await gateway.meter.settle(grant, Usage(prompt=7, completion=9), "complete")
+    await gateway.meter.settle(InFlight.begin(grant, Usage(prompt=7, completion=9)), "complete")
     assert known.used() == 9
 
 

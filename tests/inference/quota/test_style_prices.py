@@ -23,7 +23,7 @@ from inference.contract.route_tables import RouteTables
 from inference.contract.usage import Usage
 from inference.errors import QuotaExhausted
 from inference.quota import scripts
-from inference.quota.admission import Caller, Grant, Prices, admit
+from inference.quota.admission import Caller, Grant, InFlight, Prices, admit
 from inference.quota.ledger_drain import drain_usage
 from inference.quota.settlement import Settlement
 from inference.wire.valkey_client import ValkeyClient
@@ -123,7 +123,8 @@ def test_whatever_the_schedule_the_last_price_that_has_begun_counts(account, val
             client.script(scripts.ADMISSION), tables, account.caller, request_id=f"p{next(numbers)}",
             model="poetry", prompt_tokens=prompt, output_tokens=output, sequences=1,
         )  # fmt: skip
-        await Settlement(client).settle(grant, Usage(prompt, cached, output, "stop"), "complete")
+        usage = Usage(prompt, cached, output, "stop")
+        await Settlement(client).settle(InFlight.begin(grant, usage), "complete")
         await client.aclose()
         return grant, int(valkey.hget(names.account_key(account.tenant, account.period), "spent")) - spent
 
@@ -172,7 +173,7 @@ class World:
         )  # fmt: skip
 
     def settle(self, grant: Grant, usage: Usage) -> None:
-        self.runner.run(Settlement(self.valkey).settle(grant, usage, "complete"))
+        self.runner.run(Settlement(self.valkey).settle(InFlight.begin(grant, usage), "complete"))
 
 
 @pytest.fixture
