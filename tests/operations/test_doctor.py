@@ -15,6 +15,7 @@ from adapters.engines import own_limits
 from adapters.errors import EngineUnavailable
 from adapters.models import BaseModel, Engine
 from core import valkey as names
+from core.sizes import GIB
 from operations import settings_checks
 from operations.doctor import checkup, databases, machine, queues, storage
 from operations.doctor import engines as engine_checks
@@ -24,7 +25,6 @@ from tenants.models import ApiKey
 from tenants.public import issue_key
 
 pytestmark = pytest.mark.django_db
-GIB = 1024**3
 
 
 def levels(findings) -> set[str]:
