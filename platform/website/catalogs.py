@@ -130,19 +130,16 @@ def _of_errors(sources: Iterable[Path]) -> Iterator[tuple[MessageId, str | None]
     for path in sources:
         classes += [node for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.ClassDef)]
     errors = {"DomainError"}
-    while True:
-        children = {
-            one.name
-            for one in classes
-            if errors & {ast.unparse(base).rpartition(".")[2] for base in one.bases}
-        }
-        if children <= errors:
-            break
+    while children := {one.name for one in classes if _has_base(one, errors)} - errors:
         errors |= children
     for one in classes:
         docstring = ast.get_docstring(one)
         if one.name in errors and docstring:
             yield " ".join(docstring.split()), None
+
+
+def _has_base(kind: ast.ClassDef, names: set[str]) -> bool:
+    return any(ast.unparse(base).rpartition(".")[2] in names for base in kind.bases)
 
 
 def _merged(path: Path, language: str) -> bytes:

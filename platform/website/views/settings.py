@@ -46,7 +46,7 @@ def edit_workspace(request: MemberRequest) -> HttpResponse:
         except DomainError as error:
             form.add_failure(error)
         else:
-            messages.success(request, "Saved.")
+            messages.success(request, gettext("Saved."))
             return redirect("website:settings")
     return _settings_page(request, workspace_form=form, status=400)
 
@@ -78,7 +78,7 @@ def edit_profile(request: MemberRequest) -> HttpResponse:
     with transaction.atomic():
         form.save()
         access_of(request).audit("profile.edited", request.user, after={"fields": form.changed_data})
-    messages.success(request, "Saved.")
+    messages.success(request, gettext("Saved."))
     return redirect("website:settings")
 
 
