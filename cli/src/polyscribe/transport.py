@@ -8,10 +8,10 @@ from uuid import uuid4
 
 import httpx
 
-from polyscribe import __version__
 from polyscribe.errors import ERROR_OF_STATUS, ApiError, Unreachable
 from polyscribe.objects import Object
 from polyscribe.settings import Settings
+from polyscribe.version import __version__
 
 USER_AGENT = f"polyscribe-cli/{__version__}"
 MANAGEMENT = "/api/v1"
