@@ -30,25 +30,43 @@ MENU: Mapping[str, list[str | PageOfOurs]] = {
         "tenants.AuditEntry",
     ],
     "Workspaces": [
-        "tenants.Tenant", "tenants.ApiKey", "tenants.RaisedLimit", "tenants.WorkspaceNote",
-        "tenants.WebhookEndpoint", "tenants.NoticeMail",
+        "tenants.Tenant",
+        "tenants.ApiKey",
+        "tenants.RaisedLimit",
+        "tenants.WorkspaceNote",
+        "tenants.WebhookEndpoint",
+        "tenants.NoticeMail",
     ],
     "Styles": [
         PageOfOurs("Pending approval", "admin:adapters_style_queue", "adapters.view_style"),
-        "adapters.Style", "adapters.AdapterVersion", "adapters.Release", "adapters.Share",
-        "adapters.PriceChange", "adapters.Erasure",
+        "adapters.Style",
+        "adapters.AdapterVersion",
+        "adapters.Release",
+        "adapters.Share",
+        "adapters.PriceChange",
+        "adapters.Erasure",
     ],
     "Engines": ["adapters.Engine", "adapters.Placement", "adapters.BaseModel"],
     "Usage": [
-        "tenants.UsageEvent", "tenants.UsageDaily", "tenants.HostedStyle", "tenants.UsageArchive",
+        "tenants.UsageEvent",
+        "tenants.UsageDaily",
+        "tenants.HostedStyle",
+        "tenants.UsageArchive",
     ],
     "Billing": [
-        "tenants.Invoice", "billing.CreditNote", "billing.Payment", "tenants.CreditGrant",
-        "tenants.LedgerEntry", "tenants.Plan", "tenants.PlanVersion", "tenants.Subscription",
-        "tenants.PriceBook", "tenants.Price",
+        "tenants.Invoice",
+        "billing.CreditNote",
+        "billing.Payment",
+        "tenants.CreditGrant",
+        "tenants.LedgerEntry",
+        "tenants.Plan",
+        "tenants.PlanVersion",
+        "tenants.Subscription",
+        "tenants.PriceBook",
+        "tenants.Price",
     ],
     "People": ["tenants.User", "account.EmailAddress", "mfa.Authenticator", "auth.Group"],
-}  # fmt: skip
+}
 
 
 def navigation(request: HttpRequest) -> list[dict[str, Any]]:
