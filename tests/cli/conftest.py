@@ -164,7 +164,8 @@ def writer(service, two_versions, engine) -> data_side.FakeVllm:
     writer = data_side.FakeVllm()
     writer.words = ["I", " am ", "brand-voice"]
     engine.url = service.gateway.enter(writer.serve())
-    engine.save(update_fields=["url"])
+    engine.is_healthy = True
+    engine.save(update_fields=["url", "is_healthy"])
     publisher.mark_engines_changed([engine.pk])
     return writer
 

@@ -9,7 +9,6 @@ from tests.cli.conftest import Terminal
 pytestmark = pytest.mark.usefixtures("writer")
 
 TEXT = "I am brand-voice"
-FAILURE = {"error": {"message": "LoRA is broken", "code": 503}}
 
 
 def test_an_answer_comes_whole_or_in_pieces(client):
@@ -20,8 +19,7 @@ def test_an_answer_comes_whole_or_in_pieces(client):
 
 
 def test_an_error_in_the_middle_of_a_stream_is_raised(client, writer):
-    writer.error_event = FAILURE
-    writer.error_after = 2
+    writer.breaks_after = 2
     pieces = []
     with pytest.raises(ApiError) as caught:
         pieces.extend(client.chat.stream("brand-voice", "Who?"))
@@ -72,11 +70,13 @@ def test_a_conversation_remembers_what_was_said(logged_in, writer, monkeypatch):
     assert said == ["Who?", TEXT, "And who else?"]
 
 
-def test_a_failed_answer_does_not_end_a_conversation(logged_in, writer, monkeypatch):
+def test_a_failed_answer_does_not_end_a_conversation(logged_in, client, writer, monkeypatch):
     writer.refuses = (400, "top_k must be odd")
     monkeypatch.setattr(Terminal, "isatty", lambda _: True)
 
+    with pytest.raises(ApiError) as refused:
+        client.chat.complete("brand-voice", "Who?")
     done = logged_in("chat", "--style", "brand-voice", stdin="Who?\nWho?\n")
 
     assert done.code == 0
-    assert done.err.count("top_k must be odd") == 2
+    assert done.err.count(refused.value.detail) == 2

@@ -121,7 +121,7 @@ def test_versions_are_listed_promoted_and_rolled_back(two_versions):
 def test_a_canary_is_begun_shown_and_ended(two_versions):
     done = two_versions("canary", "brand-voice", 1, 10)
     assert done.out == "acme/brand-voice@1 gets 10% of the requests.\n"
-    assert "Too few requests" in two_versions("canary", "brand-voice").out
+    assert "requests needed" in two_versions("canary", "brand-voice").out
     assert two_versions("canary", "brand-voice", "--end", "--json").json == {"ended": True}
     assert Style.objects.get().canary_version is None
     assert two_versions("canary", "brand-voice").code == 1

@@ -415,9 +415,9 @@ def test_a_rejected_version_is_told_with_its_findings(client, broken):
 
 
 def test_a_version_that_no_engine_takes_is_told(client, adapter, vllm):
-    vllm.refuses_with = "LoRA is broken"
+    vllm.refuses_with = "LoRA rank 4 is greater than max_lora_rank 2."
 
-    with pytest.raises(VersionFailed, match="LoRA is broken"):
+    with pytest.raises(VersionFailed, match="greater than max_lora_rank"):
         client.push(adapter, style=STYLE)
 
 

@@ -26,7 +26,7 @@ def test_the_list_says_which_styles_are_selected_and_how_to_select_another(logge
 
     rows = {line.split()[0]: line.split() for line in done.out.splitlines()}
     assert "SELECTED" in rows["STYLE"]
-    assert (rows["poetry"][2], rows["legal"][2], rows["acme/brand-voice"][3]) == ("yes", "no", "own")
+    assert (rows["poetry"][2], rows["legal"][2], rows["acme/brand-voice"][2]) == ("yes", "no", "own")
     assert "polyscribe select legal" in done.err
     assert logged_in("styles", "list").out == done.out
 
