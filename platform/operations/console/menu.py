@@ -3,7 +3,6 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
 
 from django.apps import apps
 from django.contrib import admin
@@ -69,12 +68,12 @@ MENU: Mapping[str, list[str | PageOfOurs]] = {
 }
 
 
-def navigation(request: HttpRequest) -> list[dict[str, Any]]:
+def navigation(request: HttpRequest) -> list[dict[str, object]]:
     """Return the menu in the form that unfold takes; it leaves out what the operator may not see."""
     return [{"title": title, "items": [_item(one) for one in pages]} for title, pages in MENU.items()]
 
 
-def _item(page: str | PageOfOurs) -> dict[str, Any]:
+def _item(page: str | PageOfOurs) -> dict[str, object]:
     if isinstance(page, PageOfOurs):
         return {"title": page.title, "link": reverse(page.name), "permission": partial(_may_open, page)}
     model = apps.get_model(page)

@@ -46,8 +46,8 @@ class NotRetryable(Conflict):
 
 def keep_failure(
     task: str,
-    args: Sequence[Any],
-    kwargs: Mapping[str, Any],
+    args: Sequence[object],
+    kwargs: Mapping[str, object],
     *,
     error: BaseException,
     traceback: str,
@@ -78,7 +78,7 @@ def keep_failure(
             _model().objects.filter(pk=row.pk).update(times=F("times") + 1, **facts)
 
 
-def mask_value(value: Any) -> Any:
+def mask_value(value: object) -> object:
     """Return an argument as it may be stored: short, and without what looks like a secret.
 
     What is cut ends as what is masked does: neither can be sent again.
@@ -112,7 +112,7 @@ def retry_task(failed: "FailedTask") -> None:
         raise NotRetryable
     _model().objects.filter(pk=failed.pk).update(retried_at=timezone.now())
     message = current_app.signature(failed.task, args=failed.args, kwargs=failed.kwargs)
-    options: dict[str, Any] = {"queue": failed.queue} if failed.queue else {}
+    options: dict[str, str] = {"queue": failed.queue} if failed.queue else {}
     transaction.on_commit(lambda: message.apply_async(**options))
 
 
