@@ -1,6 +1,6 @@
 """Everything that can go wrong, as one tree. The docstring is the message unless another one is given."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 from polyscribe.objects import Object
 
@@ -64,7 +64,7 @@ class StorageRefused(PolyscribeError):
 class FolderRejected(PolyscribeError):
     """This folder is no adapter that could be served. Nothing was sent."""
 
-    def __init__(self, findings: Sequence[Mapping[str, str]]) -> None:
+    def __init__(self, findings: Sequence[Object]) -> None:
         super().__init__()
         self.findings = list(findings)
 

@@ -112,7 +112,7 @@ def retry_task(failed: "FailedTask") -> None:
         raise NotRetryable
     _model().objects.filter(pk=failed.pk).update(retried_at=timezone.now())
     message = current_app.signature(failed.task, args=failed.args, kwargs=failed.kwargs)
-    options: dict[str, str] = {"queue": failed.queue} if failed.queue else {}
+    options: dict[str, Any] = {"queue": failed.queue} if failed.queue else {}
     transaction.on_commit(lambda: message.apply_async(**options))
 
 
