@@ -11,12 +11,12 @@ from contextlib import asynccontextmanager
 import pytest
 import uvicorn
 
-from config.http_connections import Limits
+from config.http_connections import ConnectionLimits
 from config.http_protocol import BoundedProtocol
 from core.disconnects import DISCONNECT
 
 CHECK_EVERY_S = 0.02
-QUICK = Limits(
+QUICK = ConnectionLimits(
     check_every_s=CHECK_EVERY_S,
     connections=4,
     connections_per_address=3,

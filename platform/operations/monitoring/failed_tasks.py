@@ -22,8 +22,8 @@ from core.errors import Conflict
 if TYPE_CHECKING:
     from tenants.models import FailedTask
 
-KEPT = timedelta(days=14)
-MAX_KEPT = 2_000  # rows; the newest stay
+FAILURES_KEPT = timedelta(days=14)
+MAX_FAILURES = 2_000  # rows; the newest stay
 MAX_TEXT = 300  # characters of one argument
 MAX_ITEMS = 100  # of a list
 MAX_TRACEBACK = 6_000
@@ -118,8 +118,8 @@ def retry_task(failed: "FailedTask") -> None:
 
 def prune_failures(now: datetime) -> int:
     """Delete failures of two weeks ago, and the oldest beyond what is kept; return how many."""
-    deleted, _ = _model().objects.filter(last_at__lt=now - KEPT).delete()
-    newest = _model().objects.order_by("-last_at").values("pk")[:MAX_KEPT]
+    deleted, _ = _model().objects.filter(last_at__lt=now - FAILURES_KEPT).delete()
+    newest = _model().objects.order_by("-last_at").values("pk")[:MAX_FAILURES]
     too_many, _ = _model().objects.exclude(pk__in=newest).delete()
     return int(deleted + too_many)
 
