@@ -10,9 +10,12 @@ from pathlib import Path
 import httpx
 import pytest
 
+from adapters.api.upload_events import StreamLimits
+from adapters.api.uploads import UploadEventsView
 from adapters.models import BaseModel
 from adapters.routing import publisher
 from adapters.validation import BaseShape, Linear
+from config.celery import app
 from core import valkey as valkey_names
 from labs.broken_adapters import Adapter, tiny_base, valid_adapter
 from labs.fake_vllm import data_side
@@ -23,7 +26,7 @@ from polyscribe.commands.session import Session
 from polyscribe.settings import Settings, save_settings
 from tenants.public import issue_key
 from tests.adapters.conftest import eager_tasks, engine, folder, known, poetry, polyscribe, vllm
-from tests.cli.service import BASE_URL, GatewayThread, Service
+from tests.cli.service import BASE_URL, MOST_WAITS, GatewayThread, Service
 
 __all__ = ["engine", "folder", "poetry", "polyscribe", "vllm"]
 
@@ -70,8 +73,10 @@ def base_model(db, settings) -> BaseModel:
 
 
 @pytest.fixture
-def service(transactional_db, valkey, engine, acme) -> Iterator[Service]:
+def service(transactional_db, valkey, engine, acme, monkeypatch) -> Iterator[Service]:
     """The service of Acme, whose workers do at once what there is to do."""
+    app.loader.import_default_modules()  # what is not known here would be sent to the broker
+    monkeypatch.setattr(UploadEventsView, "limits", StreamLimits(poll_s=0.05, lasts_s=5))
     valkey.set(valkey_names.epoch_key(), "whole")
     with GatewayThread() as gateway, httpx.HTTPTransport() as storage, eager_tasks():
         yield Service(gateway, storage)
@@ -83,10 +88,17 @@ def api_key(service, acme, alice) -> str:
     return issue_key(acme, name="laptop", by=alice, scopes=["admin"])[1]
 
 
+class Waits(list[float]):
+    """The seconds that a client waited. One that waits for ever fails its test."""
+
+    def append(self, wait_s: float) -> None:
+        assert len(self) < MOST_WAITS
+        super().append(wait_s)
+
+
 @pytest.fixture
-def waits() -> list[float]:
-    """The seconds that the client waited."""
-    return []
+def waits() -> Waits:
+    return Waits()
 
 
 @pytest.fixture

@@ -19,6 +19,7 @@ from inference.proxy.runtime import Gateway
 from tests.inference.conftest import read_before_each_request
 
 BASE_URL = "http://testserver"
+MOST_WAITS = 20
 
 type Answer = httpx.Response
 type Fault = Answer | Exception
@@ -69,6 +70,7 @@ class Service:
         self.received: list[httpx.Request] = []  # by a receiver of events on this machine
         self.happens: list[Callable[[], object]] = []  # while the client sleeps, one after the other
         self.is_interrupted_at_the_end = False
+        self.waits = 0
 
     @property
     def transport(self) -> httpx.MockTransport:
@@ -84,6 +86,9 @@ class Service:
             self.happens.pop(0)()
         elif self.is_interrupted_at_the_end:
             raise KeyboardInterrupt
+        else:
+            self.waits += 1
+            assert self.waits < MOST_WAITS, "the client waits for ever"
 
     # Looked up at each request, so that a test may put another `answer` or `store` in their place.
     def _pass_to_answer(self, request: httpx.Request) -> Answer:
