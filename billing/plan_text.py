@@ -11,7 +11,8 @@ from django.utils.translation import gettext_lazy as _
 
 from adapters.public import Holdings
 from core.money import usd
-from tenants.models import GIB, PlanVersion
+from core.sizes import GIB
+from tenants.models import PlanVersion
 
 type Show = Callable[[int], str]
 

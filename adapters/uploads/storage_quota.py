@@ -12,12 +12,12 @@ from django.utils.translation import gettext, gettext_noop, ngettext
 from adapters import object_store
 from adapters.models import AdapterVersion, Status, Style
 from adapters.validation.limits import ARCHIVE_LIMIT
-from tenants.metering.plans import TenantLimits, limits_of
+from core.sizes import GIB
+from tenants.metering.plans import Limits, limits_of
 from tenants.models import Tenant
 
 UPLOADS_PER_HOUR = 10  # for each upload that may be open at once
 MIB = 1024**2
-GIB = 1024**3
 HOUR = timedelta(hours=1)
 REMEDY = gettext_noop("Delete versions you no longer need, or upgrade your plan.")
 

@@ -1,8 +1,6 @@
 """The whole site: `/v1/…` goes to the thin data plane, everything else to Django."""
 
 import os
-from collections.abc import Awaitable, Callable, Mapping
-from typing import Any
 
 import django
 
@@ -11,14 +9,10 @@ django.setup()
 
 from django.core.handlers.asgi import ASGIHandler  # noqa: E402
 
-from config.page_bodies import PageBodies  # noqa: E402
+from config.page_bodies import PageBodies, Receive, Scope, Send  # noqa: E402
 from config.preloading import load_pages  # noqa: E402
 from config.proxies import behind_trusted_proxies  # noqa: E402
-from inference.asgi import (  # noqa: E402
-    ROOT_PATHS,
-    app,
-    lifespan,
-)
+from inference.asgi import ROOT_PATHS, app, lifespan  # noqa: E402
 from operations.settings_checks import refuse_half_configured  # noqa: E402
 
 refuse_half_configured()
@@ -26,11 +20,7 @@ django_app = PageBodies(ASGIHandler())
 API_PATHS = ("/v1", *ROOT_PATHS)  # beside all that is under `/v1/`
 
 
-async def site(
-    scope: dict[str, Any],
-    receive: Callable[[], Awaitable[dict[str, Any]]],
-    send: Callable[[Mapping[str, Any]], Awaitable[None]],
-) -> None:
+async def site(scope: Scope, receive: Receive, send: Send) -> None:
     """Answer HTTP and the server's own lifespan; ignore everything else."""
     if scope["type"] == "lifespan":
         load_pages()  # before the lifespan leaves what is loaded out of garbage collections

@@ -10,7 +10,7 @@ from config import env
 
 
 @dataclass(frozen=True)
-class Limits:
+class ConnectionLimits:
     """What a connection may take. Deadlines are counted in checks, one every `check_every_s`."""
 
     connections: int = env.read_int("HTTP_MAX_CONNECTIONS")
@@ -38,7 +38,7 @@ class Connection(Protocol):
 class Connections:
     """All connections of one server."""
 
-    def __init__(self, limits: Limits) -> None:
+    def __init__(self, limits: ConnectionLimits) -> None:
         self._limits = limits
         # A request may need a second file: a connection to an engine, or to PostgreSQL.
         self._max_connections = min(limits.connections, _raise_max_open_files() * 3 // 4)

@@ -25,7 +25,7 @@ from uvicorn.protocols.http.httptools_impl import (
     RequestResponseCycle,
 )
 
-from config.http_connections import Connections, Limits
+from config.http_connections import ConnectionLimits, Connections
 from core.addresses import network_of
 from core.disconnects import DISCONNECT
 from core.lazy_event import LazyEvent
@@ -46,7 +46,7 @@ NOBODY_WAITS: deque[tuple[RequestResponseCycle, ASGI3Application]] = deque(maxle
 class BoundedProtocol(HttpToolsProtocol):
     """One connection. `_reading` says which part of a request comes next: headers, the body, or nothing."""
 
-    limits: ClassVar[Limits] = Limits()
+    limits: ClassVar[ConnectionLimits] = ConnectionLimits()
     # With uvicorn's own attributes these would be too many for Python's compact objects: 1.5 KiB more.
     __slots__ = (
         "_address",

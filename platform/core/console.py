@@ -114,8 +114,8 @@ class OperatorAdmin(ListAdmin):
     def save_related(self, request: HttpRequest, form: Any, formsets: Any, change: bool) -> None:
         """Save, and write the change into the audit log, in the same transaction."""
         super().save_related(request, form, formsets, change)
-        before: dict[str, Any] = {}
-        after: dict[str, Any] = {}
+        before: dict[str, object] = {}
+        after: dict[str, object] = {}
         for name in form.changed_data:
             if name in SECRET_FIELDS or name in self.unlogged_fields:
                 continue
@@ -328,12 +328,12 @@ def _run_on_row(model_admin: Any, request: HttpRequest, action: Action, row: Mod
     return True
 
 
-def _field_values(row: Model) -> dict[str, Any]:
+def _field_values(row: Model) -> dict[str, object]:
     fields = [field for field in row._meta.concrete_fields if field.name not in SECRET_FIELDS]
     return {field.name: _loggable(field.value_from_object(row)) for field in fields}
 
 
-def _loggable(value: Any) -> Any:
+def _loggable(value: object) -> object:
     """Return a value that JSON can hold, shortened for the audit log."""
     if value is None or isinstance(value, bool | int):
         return value

@@ -122,7 +122,7 @@ class _LineWriter:
             cache_logger_on_first_use=True,
         )
 
-    def write(self, event: str, facts: Mapping[str, Any]) -> None:
+    def write(self, event: str, facts: Mapping[str, object]) -> None:
         self._logger.info(event, level="info", **facts)
 
 
@@ -139,6 +139,6 @@ def is_json() -> bool:
     return _writer.is_on
 
 
-def write_line(event: str, facts: Mapping[str, Any]) -> None:
+def write_line(event: str, facts: Mapping[str, object]) -> None:
     """Write one line. Only ids, words of ours and numbers may be in it: nothing is hidden here."""
     _writer.write(event, facts)

@@ -38,7 +38,7 @@ class MessageField(Base):
         message: Message = json.loads(value, cls=MessageDecoder)
         return message
 
-    def get_prep_value(self, value: Any) -> dict[str, Any]:
+    def get_prep_value(self, value: Any) -> dict[str, object]:
         """Return what is stored of a message, or of a text."""
         return value if isinstance(value, dict) else Message.of(value or "").as_json()
 

@@ -36,9 +36,18 @@ class FailedTaskAdmin(OperatorAdmin):
     search_fields = ["task", "error"]
     ordering = ["-last_at"]
     fields = [
-        "task", "args", "kwargs", "is_masked", "queue", "error", "shown_traceback", "times", "first_at",
-        "last_at", "retried_at",
-    ]  # fmt: skip
+        "task",
+        "args",
+        "kwargs",
+        "is_masked",
+        "queue",
+        "error",
+        "shown_traceback",
+        "times",
+        "first_at",
+        "last_at",
+        "retried_at",
+    ]
     readonly_fields = fields
     actions = ["retry"]
 

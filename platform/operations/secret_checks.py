@@ -29,11 +29,8 @@ def find_weaknesses(variables: Mapping[str, str]) -> list[str]:
     if urlsplit(variables["SITE_URL"]).scheme != "https":  # in whatever letters it is written
         return []
     secrets = dict(_list_secrets(variables))
-    weaknesses = []
-    for name, secret in secrets.items():
-        weakness = _judge_secret(name, secret)
-        if weakness:
-            weaknesses.append(weakness)
+    judged = [_judge_secret(name, secret) for name, secret in secrets.items()]
+    weaknesses = list(filter(None, judged))
     weaknesses += _find_equal_secrets(secrets)
     weaknesses += _find_other_weaknesses(variables)
     return weaknesses

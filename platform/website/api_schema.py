@@ -33,6 +33,9 @@ TAGS = {
 }
 
 
+type JsonObject = dict[str, Any]
+
+
 @dataclass(frozen=True)
 class Operation:
     """One operation as the page shows it."""
@@ -43,7 +46,7 @@ class Operation:
     path: str
     summary: str
     description: str
-    parameters: list[dict[str, Any]]
+    parameters: list[JsonObject]
     body_example: str
     answer_example: str
     errors: list[tuple[str, str]]
@@ -58,7 +61,7 @@ class Group:
     operations: list[Operation]
 
 
-def add_data_plane(result: dict[str, Any], **_: Any) -> dict[str, Any]:
+def add_data_plane(result: JsonObject, **_: Any) -> JsonObject:
     """Add the operations of `/v1` to the document (drf-spectacular calls this last)."""
     result["paths"] |= data_plane_paths()
     result["components"]["schemas"] |= data_plane_schemas()
@@ -71,9 +74,9 @@ def add_data_plane(result: dict[str, Any], **_: Any) -> dict[str, Any]:
 
 @cache
 @override("en")  # it is kept for readers of every language
-def document() -> dict[str, Any]:
+def document() -> JsonObject:
     """Return the OpenAPI document. It changes only with the code."""
-    built: dict[str, Any] = SchemaGenerator().get_schema(request=None, public=True)  # type: ignore[no-untyped-call]
+    built: JsonObject = SchemaGenerator().get_schema(request=None, public=True)  # type: ignore[no-untyped-call]
     return built
 
 
@@ -102,9 +105,9 @@ def _groups() -> list[Group]:
     return [Group(tag, title, operations[tag]) for tag, title in TAGS.items()]
 
 
-def _operation(path: str, method: str, described: dict[str, Any]) -> Operation:
+def _operation(path: str, method: str, described: JsonObject) -> Operation:
     body = described.get("requestBody", {}).get("content", {}).get("application/json", {})
-    good: dict[str, Any] = next(
+    good: JsonObject = next(
         (answer for status, answer in described["responses"].items() if status < "300"), {}
     )
     answer = good.get("content", {}).get("application/json", {})
@@ -136,7 +139,7 @@ def _mark_code(text: str) -> SafeString:
     return format_html_join("", "{}", ((part,) for part in marked))
 
 
-def _example_of(content: dict[str, Any]) -> str:
+def _example_of(content: JsonObject) -> str:
     example = content.get("example")
     for one in content.get("examples", {}).values():
         example = one["value"]

@@ -20,8 +20,8 @@ from django.utils.translation.template import templatize
 
 from website.guide_translations import changed_guides
 
-BASE = Path(__file__).parents[2]
-LOCALE = BASE / "locale"
+PROJECT_ROOT = Path(__file__).parents[2]
+LOCALE = PROJECT_ROOT / "locale"
 ROOTS = ("platform", "tenants", "adapters", "inference", "billing")
 # Operators and programs read these, and they stay English; migrations only repeat models.
 LEFT_OUT = ("migrations", "management", "admin", "api", "backup", "doctor")
@@ -93,21 +93,23 @@ def is_done(message: Message) -> bool:
 def find_messages(domain: str) -> Iterator[tuple[MessageId, str | None]]:
     """Yield each message of the sources, with its context."""
     if domain == "djangojs":
-        for path in sorted((BASE / "static" / "js").rglob("*.js")):
+        for path in sorted((PROJECT_ROOT / "static" / "js").rglob("*.js")):
             yield from _of_code(path, "javascript")
         return
-    sources = [path for root in ROOTS for path in sorted((BASE / root).rglob("*.py")) if _is_read(path)]
+    sources = [
+        path for root in ROOTS for path in sorted((PROJECT_ROOT / root).rglob("*.py")) if _is_read(path)
+    ]
     for path in sources:
         yield from _of_code(path, "python")
     yield from _of_errors(sources)
-    for path in sorted((BASE / "templates").rglob("*")):
+    for path in sorted((PROJECT_ROOT / "templates").rglob("*")):
         is_template = path.suffix in (".html", ".txt")
-        if is_template and not path.relative_to(BASE).as_posix().startswith(CONSOLE_TEMPLATES):
+        if is_template and not path.relative_to(PROJECT_ROOT).as_posix().startswith(CONSOLE_TEMPLATES):
             yield from _of_template(path)
 
 
 def _is_read(path: Path) -> bool:
-    return not set(path.relative_to(BASE).with_suffix("").parts) & set(LEFT_OUT)
+    return not set(path.relative_to(PROJECT_ROOT).with_suffix("").parts) & set(LEFT_OUT)
 
 
 def _of_code(path: Path, language: str) -> Iterator[tuple[MessageId, str | None]]:
@@ -130,19 +132,16 @@ def _of_errors(sources: Iterable[Path]) -> Iterator[tuple[MessageId, str | None]
     for path in sources:
         classes += [node for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.ClassDef)]
     errors = {"DomainError"}
-    while True:
-        children = {
-            one.name
-            for one in classes
-            if errors & {ast.unparse(base).rpartition(".")[2] for base in one.bases}
-        }
-        if children <= errors:
-            break
+    while children := {one.name for one in classes if _has_base(one, errors)} - errors:
         errors |= children
     for one in classes:
         docstring = ast.get_docstring(one)
         if one.name in errors and docstring:
             yield " ".join(docstring.split()), None
+
+
+def _has_base(kind: ast.ClassDef, names: set[str]) -> bool:
+    return any(ast.unparse(base).rpartition(".")[2] in names for base in kind.bases)
 
 
 def _merged(path: Path, language: str) -> bytes:
@@ -186,7 +185,9 @@ def main() -> int:
     for language in languages():
         drift = compare(language) if is_check else update(language)
         for path in drift.outdated:
-            print(f"{path.relative_to(BASE)}: {'differs from the sources' if is_check else 'written'}")
+            print(
+                f"{path.relative_to(PROJECT_ROOT)}: {'differs from the sources' if is_check else 'written'}"
+            )
         for message in drift.open:
             print(f"{language}: not translated: {message}")
         changed = changed_guides(language)

@@ -9,7 +9,7 @@ import json
 import posixpath
 from pathlib import Path
 
-BASE = Path(__file__).parents[2]
+PROJECT_ROOT = Path(__file__).parents[2]
 DOCS = "docs"
 
 
@@ -26,12 +26,12 @@ def original_of(path: str, language: str) -> str:
 
 def translated_guides(language: str) -> list[str]:
     """Return the English files that are translated into a language."""
-    return [f"{DOCS}/{file.name}" for file in sorted((BASE / DOCS / language).glob("*.md"))]
+    return [f"{DOCS}/{file.name}" for file in sorted((PROJECT_ROOT / DOCS / language).glob("*.md"))]
 
 
 def changed_guides(language: str) -> dict[str, str]:
     """Return the English files that changed since their translation, and what SHA-256 each has now."""
-    record = BASE / "locale" / language / "guides.json"
+    record = PROJECT_ROOT / "locale" / language / "guides.json"
     known = json.loads(record.read_text()) if record.exists() else {}
     digests = {path: digest_of(path) for path in translated_guides(language)}
     return {path: digest for path, digest in digests.items() if known.get(path) != digest}
@@ -39,4 +39,4 @@ def changed_guides(language: str) -> dict[str, str]:
 
 def digest_of(path: str) -> str:
     """Return the SHA-256 of a file, in hex."""
-    return hashlib.sha256((BASE / path).read_bytes()).hexdigest()
+    return hashlib.sha256((PROJECT_ROOT / path).read_bytes()).hexdigest()

@@ -10,7 +10,7 @@ from django.utils.cache import patch_cache_control
 from django.views.decorators.http import require_GET
 from django.views.i18n import JavaScriptCatalog
 
-KEPT_S = 3600  # after an update old words are said so long
+CACHED_S = 3600  # after an update old words are said so long
 
 
 class ScriptWords(JavaScriptCatalog):
@@ -31,5 +31,5 @@ def show_words(request: HttpRequest, language: str) -> HttpResponse:
     with translation.override(language):
         response = cast(HttpResponse, ScriptWords.as_view()(request))
     response.headers["Content-Language"] = language
-    patch_cache_control(response, public=True, max_age=KEPT_S)
+    patch_cache_control(response, public=True, max_age=CACHED_S)
     return response

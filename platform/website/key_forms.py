@@ -188,13 +188,13 @@ def _scope_choices(scopes: Iterable[Scope]) -> list[tuple[str, str]]:
     return choices
 
 
-def _limits_of(key: ApiKey) -> dict[str, Any]:
+def _limits_of(key: ApiKey) -> dict[str, object]:
     """Return the form's initial values."""
     limits = {name: getattr(key, name) for name in COUNTED}
     return {**_initial_counts(limits), "styles": key.styles}
 
 
-def _initial_counts(limits: Mapping[str, Any]) -> dict[str, Any]:
+def _initial_counts(limits: Mapping[str, object]) -> dict[str, object]:
     """Return limits as the form names them."""
     counts = {name: limits.get(name) for name in COUNTED}
     counts["budget"] = counts.pop("monthly_nanousd")

@@ -1,7 +1,6 @@
 """Home: what a member's workspace does today, what needs a hand, and what comes next."""
 
 from dataclasses import dataclass
-from typing import Any
 
 from django.conf import settings
 from django.http import HttpResponse
@@ -26,9 +25,9 @@ from tenants.public import (
 )
 from website import snippets
 from website.remedies import Remedy, find_remedy
+from website.welcome import FIRST_PROMPT
 
 SHOWN_REQUESTS = 5
-FIRST_PROMPT = "Describe a morning in the city."
 
 
 @dataclass(frozen=True)
@@ -121,7 +120,7 @@ def _next_steps(done: Onboarding, *, has_upload: bool) -> list[Step]:
     ]
 
 
-def _snippets(model: str, prompt: str) -> list[dict[str, Any]]:
+def _snippets(model: str, prompt: str) -> list[dict[str, str]]:
     base = f"{settings.SITE_URL}/v1"
     asked = prompt or FIRST_PROMPT
     return [

@@ -1,4 +1,4 @@
-"""The first minute: a person hears public styles on a prompt of their own, and chooses one."""
+"""The first minute: a person tries public styles on a prompt of their own, and chooses one."""
 
 import json
 from base64 import urlsafe_b64encode
@@ -12,7 +12,7 @@ from django.views.decorators.http import require_GET, require_POST
 from adapters.public import choose_style, engine_readiness, find_to_try, styles_to_try, try_styles
 from tenants.public import MemberRequest, Permission, access_of, member_required, requires
 
-HEARD = "heard_styles"  # of the session: what was selected for hearing alone
+TRIED_STYLES = "tried_styles"  # a key of the session: what was selected to be tried, and nothing else
 MAX_PROMPT_CHARACTERS = 2_000  # of the address that carries it on
 FIRST_PROMPT = "Describe a morning in the city."
 ANSWER_TOKENS = 120
@@ -37,12 +37,12 @@ def show_welcome(request: MemberRequest) -> HttpResponse:
 @require_POST
 @member_required
 @requires(Permission.CHANGE_STYLES)
-def hear(request: MemberRequest) -> JsonResponse:
-    """Select the styles of the page, so that they answer; choosing one lets go of the others."""
+def try_all(request: MemberRequest) -> JsonResponse:
+    """Select the styles of the page, so that they answer. Choosing one unselects the others."""
     new = try_styles(access_of(request), styles_to_try(request.tenant))
-    heard = set(request.session.get(HEARD, []))
-    heard |= {str(style.pk) for style in new}
-    request.session[HEARD] = sorted(heard)
+    tried = set(request.session.get(TRIED_STYLES, []))
+    tried |= {str(style.pk) for style in new}
+    request.session[TRIED_STYLES] = sorted(tried)
     return JsonResponse({"selected": len(new)})
 
 
@@ -54,8 +54,8 @@ def choose(request: MemberRequest, style_id: UUID) -> HttpResponse:
     style = find_to_try(request.tenant, style_id)
     if style is None:
         raise Http404
-    heard = [UUID(pk) for pk in request.session.pop(HEARD, [])]
-    choose_style(access_of(request), style, heard)
+    tried = [UUID(pk) for pk in request.session.pop(TRIED_STYLES, [])]
+    choose_style(access_of(request), style, tried)
     prompt = request.POST.get("prompt", "").replace("\0", "").strip()[:MAX_PROMPT_CHARACTERS]
     return redirect(_playground_with(style.model_name, prompt))
 

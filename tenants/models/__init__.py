@@ -19,13 +19,12 @@ from tenants.models.ledger import LedgerEntry, UsageDaily, UsageEvent, UsageMinu
 from tenants.models.notices import NoticeKind, NoticeMail
 from tenants.models.people import Membership, Tenant, User
 from tenants.models.persons import FormerMember, Founding, FreeUsage
-from tenants.models.plans import GIB, Plan, PlanVersion, Price, PriceBook, Subscription
+from tenants.models.plans import Plan, PlanVersion, Price, PriceBook, Subscription
 from tenants.models.refusals import RefusedRequest
 from tenants.models.samples import ServiceSample
 from tenants.models.support import RaisedLimit, WorkspaceNote
 
 __all__ = [
-    "GIB",
     "ApiKey",
     "ArchivedShare",
     "ArchivedUsage",

@@ -7,9 +7,8 @@ from django.db.models import Q
 from django.utils import timezone
 from django.utils.translation import gettext, pgettext
 
+from core.sizes import GIB
 from tenants.models.people import Tenant
-
-GIB = 1024**3
 
 
 class Plan(models.Model):

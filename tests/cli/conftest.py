@@ -1,19 +1,39 @@
-"""A fake service, a config folder of the test's own, and a command line that reaches both."""
+"""A service, a config folder of the test's own, and a command line that reaches both."""
 
 import io
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import httpx
 import pytest
 
-from labs.broken_adapters import tiny_base, valid_adapter
+from adapters.api.upload_events import StreamLimits
+from adapters.api.uploads import UploadEventsView
+from adapters.models import BaseModel
+from adapters.routing import publisher
+from adapters.validation import BaseShape, Linear
+from config.celery import app
+from core import valkey as valkey_names
+from labs.broken_adapters import Adapter, tiny_base, valid_adapter
+from labs.fake_vllm import data_side
+from labs.fake_vllm.control_side import BASE
 from polyscribe import Client, RetryPolicy
 from polyscribe.commands.main import run
 from polyscribe.commands.session import Session
-from tests.cli.fake_service import API_KEY, BASE_URL, FakeService
+from polyscribe.settings import Settings, save_settings
+from tenants.public import issue_key
+from tests.adapters.conftest import eager_tasks, engine, folder, known, poetry, polyscribe, vllm
+from tests.cli.service import BASE_URL, MOST_WAITS, GatewayThread, Service
+
+__all__ = ["engine", "folder", "poetry", "polyscribe", "vllm"]
+
+# So wide that the weights of rank 16 are three parts of S3's smallest size, 5 MiB; those of rank 1 are one.
+WIDTH = 40_960
+MODULES = [f"model.layers.{layer}.self_attn.{kind}" for layer in (0, 1) for kind in ("q_proj", "v_proj")]
+WIDE_BASE = BaseShape(BASE, tiny_base().config, {name: Linear(WIDTH, WIDTH, norm=200.0) for name in MODULES})
 
 
 @dataclass(frozen=True)
@@ -47,25 +67,59 @@ def config_folder(monkeypatch, tmp_path) -> Path:
 
 
 @pytest.fixture
-def service() -> FakeService:
-    return FakeService()
+def base_model(db, settings) -> BaseModel:
+    settings.BASE_MODEL = BASE
+    return BaseModel.objects.create(name=BASE, config=WIDE_BASE.config, modules=WIDE_BASE.modules_json())
 
 
 @pytest.fixture
-def waits() -> list[float]:
-    """The seconds that the client waited."""
-    return []
+def service(transactional_db, valkey, engine, acme, monkeypatch) -> Iterator[Service]:
+    """The service of Acme, whose workers do at once what there is to do."""
+    app.loader.import_default_modules()  # what is not known here would be sent to the broker
+    monkeypatch.setattr(UploadEventsView, "limits", StreamLimits(poll_s=0.05, lasts_s=5))
+    valkey.set(valkey_names.epoch_key(), "whole")
+    with GatewayThread() as gateway, httpx.HTTPTransport() as storage, eager_tasks():
+        yield Service(gateway, storage)
 
 
 @pytest.fixture
-def client(service, waits) -> Client:
-    return Client(
-        API_KEY,
-        BASE_URL,
-        retries=RetryPolicy(sleep=waits.append),
-        http_transport=service.transport,
-        storage_transport=service.storage_transport,
-    )
+def api_key(service, acme, alice) -> str:
+    """The secret of a key that may do everything in Acme."""
+    return issue_key(acme, name="laptop", by=alice, scopes=["admin"])[1]
+
+
+class Waits(list[float]):
+    """The seconds that a client waited. One that waits for ever fails its test."""
+
+    def append(self, wait_s: float) -> None:
+        assert len(self) < MOST_WAITS
+        super().append(wait_s)
+
+
+@pytest.fixture
+def waits() -> Waits:
+    return Waits()
+
+
+@pytest.fixture
+def new_client(service, api_key) -> Callable[[RetryPolicy], Client]:
+    """Makes clients that wait in their own way."""
+
+    def make(retries: RetryPolicy) -> Client:
+        return Client(
+            api_key,
+            BASE_URL,
+            retries=retries,
+            http_transport=service.transport,
+            storage_transport=service.storage_transport,
+        )
+
+    return make
+
+
+@pytest.fixture
+def client(new_client, waits) -> Client:
+    return new_client(RetryPolicy(sleep=waits.append))
 
 
 @pytest.fixture
@@ -89,19 +143,43 @@ def command(service, capsys, monkeypatch) -> Callable[..., Done]:
 
 
 @pytest.fixture
-def logged_in(command) -> Callable[..., Done]:
+def logged_in(command, api_key) -> Callable[..., Done]:
     """The command line after a login."""
-    done = command("login", "--base-url", BASE_URL, stdin=f"{API_KEY}\n")
-    assert done.code == 0, done.err
+    save_settings(Settings(BASE_URL, api_key, "acme"))
     return command
+
+
+@cache
+def adapter_of_rank(rank: int) -> Adapter:
+    return valid_adapter(WIDE_BASE, rank=rank)
 
 
 @pytest.fixture
 def adapter(tmp_path) -> Path:
-    """A folder as PEFT writes it; its weights take several of the fake's parts."""
+    """A folder as PEFT writes it."""
     folder = tmp_path / "adapter"
-    valid_adapter(tiny_base()).write(folder)
+    adapter_of_rank(1).write(folder)
     return folder
+
+
+@pytest.fixture
+def two_versions(logged_in, acme, engine) -> Callable[..., Done]:
+    """The command line of a workspace whose style has two versions; the second one is live."""
+    for _ in range(2):
+        known(acme, "brand-voice", engine)
+    return logged_in
+
+
+@pytest.fixture
+def writer(service, two_versions, engine) -> data_side.FakeVllm:
+    """An engine that writes, in each version of the style, what its `words` are."""
+    writer = data_side.FakeVllm()
+    writer.words = ["I", " am ", "brand-voice"]
+    engine.url = service.gateway.enter(writer.serve())
+    engine.is_healthy = True
+    engine.save(update_fields=["url", "is_healthy"])
+    publisher.mark_engines_changed([engine.pk])
+    return writer
 
 
 @pytest.fixture

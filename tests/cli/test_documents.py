@@ -6,10 +6,10 @@ from pathlib import Path
 import pytest
 import typer
 
-from labs.broken_adapters import tiny_base, valid_adapter
 from polyscribe.commands.main import EXIT_CODES, REFUSED, app
 from stack.folders import ROOT
-from tests.cli.fake_service import API_KEY, BASE_URL
+from tests.cli.conftest import adapter_of_rank
+from tests.cli.service import BASE_URL
 from tests.documents import FOR_THE_COMMAND_LINE, blocks
 
 DOCUMENT = ROOT / "docs" / "cli.md"
@@ -27,7 +27,16 @@ class TrainedModel:
     """What a training script has at its end."""
 
     def save_pretrained(self, folder: str) -> None:
-        valid_adapter(tiny_base()).write(Path(folder))
+        adapter_of_rank(1).write(Path(folder))
+
+
+@pytest.fixture
+def trained(tmp_path, monkeypatch) -> TrainedModel:
+    """A model whose adapter is in out/adapter of the working folder."""
+    monkeypatch.chdir(tmp_path)
+    trained = TrainedModel()
+    trained.save_pretrained("out/adapter")
+    return trained
 
 
 def lines() -> list[str]:
@@ -38,42 +47,34 @@ def lines() -> list[str]:
 
 
 @pytest.mark.parametrize("line", lines())
-def test_a_line_of_the_documents_runs(line, command, service, tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    TrainedModel().save_pretrained("out/adapter")
-    typed = f"{BASE_URL}\n{API_KEY}\n"
-    assert command("login", "--base-url", BASE_URL, stdin=f"{API_KEY}\n").code == 0
-    assert command("push", "out/adapter", "--style", "brand-voice").code == 0
-    service.requests.clear()
+@pytest.mark.usefixtures("trained")
+def test_a_line_of_the_documents_runs(line, logged_in, service, api_key, request):
     program, *words = shlex.split(line)
     assert program == "polyscribe"
 
-    done = command(*words, stdin=typed if words == ["login"] else "")
+    if words[0] != "push":
+        request.getfixturevalue("writer")
+    done = logged_in(*words, stdin=f"{BASE_URL}\n{api_key}\n" if words == ["login"] else "")
 
     assert done.code == 0, done.err
     assert service.requests or words[0] in SEND_NOTHING
 
 
 @pytest.mark.parametrize("block", blocks(*FOR_THE_COMMAND_LINE, language="python"), ids=str)
-def test_a_program_of_the_documents_runs(block, client, service, tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    TrainedModel().save_pretrained("out/adapter")
-    for _ in range(3):
-        client.push("out/adapter", style="brand-voice")
-    service.requests.clear()
+def test_a_program_of_the_documents_runs(block, client, trained, request, monkeypatch):
+    if ".push(" not in block.text:
+        request.getfixturevalue("writer")
     monkeypatch.setattr("polyscribe.Client", lambda: client)
 
-    exec(block.text, {"model": TrainedModel()})
+    exec(block.text, {"model": trained})
 
-    assert service.requests
+    assert request.getfixturevalue("service").requests
 
 
 def test_every_command_is_in_the_document():
     text = DOCUMENT.read_text()
     for name, command in typer.main.get_command(app).commands.items():
-        for inner, one in getattr(command, "commands", {"": command}).items():
-            if one.hidden:
-                continue  # an older name of another one
+        for inner in getattr(command, "commands", {"": command}):
             assert f"`{name} {inner}".rstrip() in text or f"`{inner}`" in text, (name, inner)
         assert f"`{name}" in text
 

@@ -6,26 +6,33 @@ import subprocess
 import sys
 from datetime import UTC, datetime, timedelta
 
-import httpx
 import pytest
 import typer
+from django.utils import timezone
 
+from core.money import NANO
 from polyscribe.commands import raw
 from polyscribe.commands.choices import Scope
 from polyscribe.commands.main import app
 from polyscribe.commands.wording import dollars, moment
+from tenants.metering.ledger import record_events
+from tenants.models import ApiKey, WebhookEndpoint
 from tenants.models import Scope as ServiceScope
+from tenants.public import issue_key
+from tests.adapters.conftest import known
 from tests.cli.conftest import Terminal
-from tests.cli.fake_service import BASE_URL, ENDPOINT, key_object, problem, style_object
+from tests.cli.service import BASE_URL, problem
+from tests.tenants.conftest import make_event
 
 VERSION_CPU_S = 0.2
+ENDPOINT = "https://example.com/webhooks"
 
 UNDOABLE = [
     ["keys", "revoke", "newsletter"],
     ["keys", "rotate", "newsletter"],
     ["retire", "brand-voice", 1],
     ["styles", "delete", "brand-voice"],
-    ["webhooks", "delete", ENDPOINT["id"]],
+    ["webhooks", "delete", ENDPOINT],
 ]
 WRONG = [
     ["api", "GET", "https://elsewhere.example/"],
@@ -54,24 +61,17 @@ WRONG = [
 
 
 @pytest.fixture
-def things(service):
+def things(logged_in, service, acme, engine):
     """A style with a version, a key and an endpoint."""
-    service.keys = [key_object("newsletter")]
-    service.styles["acme/brand-voice"] = style_object("acme/brand-voice", "Brand voice")
-    service.versions["acme/brand-voice"] = []
+    issue_key(acme, name="newsletter", by=None)
+    known(acme, "brand-voice", engine)
+    assert logged_in("webhooks", "create", ENDPOINT).code == 0
+    service.requests.clear()
     return service
-
-
-@pytest.fixture
-def pushed(logged_in, things, adapter):
-    """The same, and the style has a version."""
-    assert logged_in("push", adapter, "--style", "brand-voice").code == 0
-    return things
 
 
 @pytest.mark.parametrize("arguments", UNDOABLE, ids=lambda words: " ".join(map(str, words[:2])))
 def test_what_cannot_be_undone_is_confirmed(logged_in, things, monkeypatch, arguments):
-    things.requests.clear()
     unattended = logged_in(*arguments)
     assert unattended.code == 2
     assert "--yes" in unattended.err
@@ -120,28 +120,44 @@ def ago(**span: float) -> str:
     return (datetime.now(UTC) - timedelta(**span)).isoformat()
 
 
-def test_people_read_dollars_and_how_long_ago(logged_in, things, monkeypatch):
-    assert [dollars(amount) for amount in ("0", "0.01", "1234.5", "0.000045", "0.0000000301", "-3")] == [
-        "$0.00", "$0.01", "$1,234.50", "$0.000045", "$0.00000003", "$-3.00",
-    ]  # fmt: skip
+def serve(tenant, number: int) -> None:
+    """Record a request that cost a cent."""
+    event = make_event(
+        tenant, request_id=f"req_{number}", admitted_at=timezone.now(), cost_nanousd=NANO // 100
+    )
+    record_events([event])
+
+
+def test_people_read_dollars_and_how_long_ago(logged_in, things, acme):
+    written = {
+        "0": "$0.00",
+        "0.01": "$0.01",
+        "1234.5": "$1,234.50",
+        "0.000045": "$0.000045",
+        "0.0000000301": "$0.00000003",
+        "-3": "$-3.00",
+    }
+    assert {amount: dollars(amount) for amount in written} == written
     assert moment(ago(minutes=2)) == "2 minutes ago"
     assert moment(ago(hours=1, minutes=3)) == "1 hour ago"
     assert moment(ago(days=-3, minutes=-1)) == "in 3 days"
     assert moment("2001-01-01T00:00:00Z") == "2001-01-01"
     assert moment(None, never="never") == "never"
 
-    things.keys[0]["last_used_at"] = ago(minutes=2)
+    used_at = timezone.now() - timedelta(minutes=2)
+    ApiKey.objects.filter(name="newsletter").update(last_used_at=used_at)
+    serve(acme, 1)
     assert "2 minutes ago" in logged_in("keys", "list").out
-    assert logged_in("keys", "list", "--json").json[0]["last_used_at"] == things.keys[0]["last_used_at"]
+    [listed] = [key for key in logged_in("keys", "list", "--json").json if key["name"] == "newsletter"]
+    assert datetime.fromisoformat(listed["last_used_at"]) == used_at
     assert "$0.01" in logged_in("requests").out
     assert logged_in("requests", "--json").json[0]["cost_usd"] == "0.01"
     assert "$" not in logged_in("usage", "--csv").out
 
 
-def test_new_requests_are_followed_each_once(logged_in, service, monkeypatch):
-    rows = [request_row(1)]
-    monkeypatch.setattr(service, "answer", lambda request: httpx.Response(200, json={"data": rows[::-1]}))
-    service.happens = [lambda: rows.append(request_row(2)), lambda: None, lambda: rows.append(request_row(3))]
+def test_new_requests_are_followed_each_once(logged_in, service, acme):
+    serve(acme, 1)
+    service.happens = [lambda: serve(acme, 2), lambda: None, lambda: serve(acme, 3)]
     service.is_interrupted_at_the_end = True
 
     done = logged_in("requests", "--follow", "--json")
@@ -149,13 +165,6 @@ def test_new_requests_are_followed_each_once(logged_in, service, monkeypatch):
     assert done.code == 130
     assert [line.count("req_") for line in done.out.splitlines()] == [1, 1, 1]
     assert done.out.index("req_1") < done.out.index("req_2") < done.out.index("req_3")
-
-
-def request_row(number: int) -> dict[str, object]:
-    return {
-        "at": ago(minutes=1), "request_id": f"req_{number}", "style": "poetry", "outcome": "complete",
-        "prompt_tokens": 1, "completion_tokens": 1, "cost_usd": "0.01", "reason": "",
-    }  # fmt: skip
 
 
 def test_any_request_of_the_api_can_be_sent(logged_in, things):
@@ -185,23 +194,24 @@ def test_pages_are_opened(logged_in, things, monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("typed", "expected"),
+    ("typed", "name"),
     [
-        ("polyscribe promote ", ["brand-voice"]),
-        ("polyscribe promote acme/", ["acme/brand-voice"]),
-        ("polyscribe promote brand-voice ", ["1"]),
-        ("polyscribe select ", ["poetry"]),
-        ("polyscribe keys revoke ", ["newsletter"]),
-        ("polyscribe webhooks delete ", [ENDPOINT["id"]]),
-        ("polyscribe open us", ["usage"]),
-        ("polyscribe --profile ", ["acme"]),
+        ("polyscribe promote ", "brand-voice"),
+        ("polyscribe promote acme/", "acme/brand-voice"),
+        ("polyscribe promote brand-voice ", "1"),
+        ("polyscribe select ", "poetry"),
+        ("polyscribe keys revoke ", "newsletter"),
+        ("polyscribe webhooks delete ", ""),  # its endpoint's id
+        ("polyscribe open us", "usage"),
+        ("polyscribe --profile ", "acme"),
     ],
 )
-def test_names_are_completed(logged_in, pushed, monkeypatch, typed, expected):
-    pushed.styles["poetry"] = style_object("poetry", "Poetry")
+@pytest.mark.usefixtures("things", "poetry")
+def test_names_are_completed(logged_in, monkeypatch, typed, name):
     done = complete(logged_in, monkeypatch, typed)
 
-    assert [line.partition("\t")[0] for line in done.out.splitlines()][: len(expected)] == expected
+    names = [line.partition("\t")[0] for line in done.out.splitlines()]
+    assert (name or str(WebhookEndpoint.objects.get().pk)) in names
 
 
 def test_completion_is_silent_when_the_service_fails(logged_in, things, monkeypatch):

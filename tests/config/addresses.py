@@ -25,13 +25,27 @@ from tenants.public import create_tenant, issue_key
 # Of other packages, which have rules and tests of their own: who is signed in, and the console.
 OTHERS = ("accounts/", "console/")
 SEEN_BY_ALL = {
-    "home", "healthz", "readyz", "script_words", "security_txt", "mailbox", "mail_html", "api_schema",
-    "api_reference", "prices", "guides", "guide", "status", "terms", "privacy",
+    "home",
+    "healthz",
+    "readyz",
+    "script_words",
+    "security_txt",
+    "mailbox",
+    "mail_html",
+    "api_schema",
+    "api_reference",
+    "prices",
+    "guides",
+    "guide",
+    "status",
+    "terms",
+    "privacy",
     "unsubscribe",  # its token is what lets a person in
     "join",  # the token of an invitation is what lets a person in
-    "logins", "redeem_login",  # the code, and who confirms it, let a program in
+    "logins",
+    "redeem_login",  # the code, and who confirms it, let a program in
     "stripe_events",  # its signature is what lets Stripe in
-}  # fmt: skip
+}
 
 
 def addresses(
@@ -84,15 +98,27 @@ def of_acme(acme: Tenant, alice, charlies: Tenant) -> dict[str, object]:
         tenant=acme, email="eve@example.org", digest="0" * 64, expires_at=timezone.now() + timedelta(days=3)
     )
     return {
-        "workspace_id": acme.pk, "invitation_id": invitation.pk,
-        "invoice_id": invoice.pk, "note_id": note.pk, "payment_id": payment.pk,
-        "version_id": version.pk, "style_id": style.pk, "share_id": share.pk, "key_id": key.pk,
+        "workspace_id": acme.pk,
+        "invitation_id": invitation.pk,
+        "invoice_id": invoice.pk,
+        "note_id": note.pk,
+        "payment_id": payment.pk,
+        "version_id": version.pk,
+        "style_id": style.pk,
+        "share_id": share.pk,
+        "key_id": key.pk,
         "member_id": Membership.objects.get(tenant=acme).pk,
-        "endpoint_id": endpoint.pk, "delivery_id": sent.public_id,
-        "round_id": uuid4(), "side": "left",
-        "owner": acme.slug, "slug": style.slug, "form": "json",
-        "style": f"{acme.slug}/{style.slug}", "number": 1, "workspace": third.slug,
-    }  # fmt: skip
+        "endpoint_id": endpoint.pk,
+        "delivery_id": sent.public_id,
+        "round_id": uuid4(),
+        "side": "left",
+        "owner": acme.slug,
+        "slug": style.slug,
+        "form": "json",
+        "style": f"{acme.slug}/{style.slug}",
+        "number": 1,
+        "workspace": third.slug,
+    }
 
 
 def address_of(name: str, of_acme: dict[str, object]) -> str:

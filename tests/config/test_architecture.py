@@ -73,8 +73,10 @@ def test_no_test_module_imports_another_one():
     """What several share is in a `conftest.py`, a `builders.py` or a module named for what it builds."""
     sharing = subprocess.run(
         ["git", "grep", "-nE", r"(from|import) tests\.([a-z_]+\.)*test_", "--", "tests"],
-        cwd=ROOT, capture_output=True, text=True,
-    )  # fmt: skip
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+    )
     assert sharing.stdout == ""
 
 

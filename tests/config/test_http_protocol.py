@@ -11,16 +11,23 @@ from contextlib import asynccontextmanager
 import pytest
 import uvicorn
 
-from config.http_connections import Limits
+from config.http_connections import ConnectionLimits
 from config.http_protocol import BoundedProtocol
 from core.disconnects import DISCONNECT
 
 CHECK_EVERY_S = 0.02
-QUICK = Limits(
+QUICK = ConnectionLimits(
     check_every_s=CHECK_EVERY_S,
-    connections=4, connections_per_address=3, headers_within_s=5, body_silent_for_s=5, body_within_s=200,
-    body_after_answer_s=5, unread_for_s=5, body_bytes=100_000, pipelined=4,
-)  # fmt: skip
+    connections=4,
+    connections_per_address=3,
+    headers_within_s=5,
+    body_silent_for_s=5,
+    body_within_s=200,
+    body_after_answer_s=5,
+    unread_for_s=5,
+    body_bytes=100_000,
+    pipelined=4,
+)
 GET = b"GET / HTTP/1.1\r\nhost: x\r\n\r\n"
 
 

@@ -27,10 +27,17 @@ class Request:
         self.parts: asyncio.Queue[bytes | None] = asyncio.Queue()
         self.sent: list[dict] = []
         scope = {
-            "type": "http", "method": "POST", "path": "/nothing/", "raw_path": b"/nothing/",
-            "query_string": b"", "headers": [(b"host", b"localhost"), *headers], "client": (address, 1),
-            "server": ("localhost", 80), "scheme": "http", "http_version": "1.1",
-        }  # fmt: skip
+            "type": "http",
+            "method": "POST",
+            "path": "/nothing/",
+            "raw_path": b"/nothing/",
+            "query_string": b"",
+            "headers": [(b"host", b"localhost"), *headers],
+            "client": (address, 1),
+            "server": ("localhost", 80),
+            "scheme": "http",
+            "http_version": "1.1",
+        }
         self.running = asyncio.create_task(pages(scope, self.receive, self.send))
 
     async def receive(self) -> dict:

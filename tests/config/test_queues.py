@@ -11,9 +11,11 @@ from stack import application
 from stack.folders import ROOT, Folders
 
 MINUTES = {
-    "adapters.tasks.advance", "adapters.tasks.erase", "adapters.tasks.prune_storage",
+    "adapters.tasks.advance",
+    "adapters.tasks.erase",
+    "adapters.tasks.prune_storage",
     "adapters.tasks.withdraw_conversions",
-}  # fmt: skip
+}
 
 
 def queue_of(task: str) -> str:

@@ -5,6 +5,7 @@ from html.parser import HTMLParser
 
 from django.utils import timezone
 
+from adapters.models import BaseModel, Engine
 from stack.folders import ROOT
 from tenants.metering.ledger import Event, record_events
 from tenants.models import Tenant
@@ -57,6 +58,14 @@ def used(tenant: Tenant, style: str, *, times: int = 1, key=None) -> None:
             )
         )
     record_events(events)
+
+
+def new_engine(name: str = "engine-1", **facts: object) -> Engine:
+    """Return an engine of a base model of its own, where nobody listens."""
+    base = BaseModel.objects.create(name="base", config={}, modules={})
+    usual = {"url": "http://127.0.0.1:1", "base_model": base, "device": "cpu", "max_model_len": 2048}
+    slots = {"max_loras": 2, "max_cpu_loras": 4, "max_lora_rank": 8}
+    return Engine.objects.create(name=name, **{**usual, **slots, **facts})
 
 
 GUIDE = (ROOT / "docs" / "retention.md").read_text()

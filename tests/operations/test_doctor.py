@@ -12,8 +12,9 @@ from django.utils import timezone
 
 from adapters.engines import own_limits
 from adapters.errors import EngineUnavailable
-from adapters.models import BaseModel, Engine
+from adapters.models import Engine
 from core import valkey as names
+from core.sizes import GIB
 from operations import settings_checks
 from operations.doctor import checkup, databases, machine, queues, storage
 from operations.doctor import engines as engine_checks
@@ -21,9 +22,9 @@ from operations.doctor import setup as setup_checks
 from operations.monitoring import health, task_counts
 from tenants.models import ApiKey
 from tenants.public import issue_key
+from tests.operations.builders import new_engine
 
 pytestmark = pytest.mark.django_db
-GIB = 1024**3
 
 
 def levels(findings) -> set[str]:
@@ -35,11 +36,7 @@ def levels(findings) -> set[str]:
 
 @pytest.fixture
 def an_engine() -> Engine:
-    base = BaseModel.objects.create(name="base", config={}, modules={})
-    return Engine.objects.create(
-        name="engine-1", url="http://127.0.0.1:1", base_model=base, device="cpu", max_loras=2,
-        max_cpu_loras=4, max_lora_rank=8, max_model_len=2048, checked_at=timezone.now(),
-    )  # fmt: skip
+    return new_engine(checked_at=timezone.now())
 
 
 @pytest.fixture

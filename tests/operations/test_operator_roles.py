@@ -15,13 +15,17 @@ SUPERUSERS_ONLY = {"auth.group", "mfa.authenticator"}
 # What each role changes; it may view more.
 CHANGES = {
     "Support": {
-        "tenants.apikey": False, "tenants.tenant": True, "tenants.webhookendpoint": False,
-        "adapters.adapterversion": False, "adapters.share": False, "adapters.style": True,
+        "tenants.apikey": False,
+        "tenants.tenant": True,
+        "tenants.webhookendpoint": False,
+        "adapters.adapterversion": False,
+        "adapters.share": False,
+        "adapters.style": True,
     },
     "Finance": {"tenants.tenant": True, "tenants.creditgrant": True, "tenants.pricebook": True},
     "Engineer": {"adapters.engine": True},
     "Admin": {"tenants.tenant": True, "adapters.engine": True, "adapters.style": True},
-}  # fmt: skip
+}
 
 
 def operator(*roles: str) -> Client:
@@ -97,10 +101,16 @@ def test_a_role_changes_no_members_with_a_workspace(acme, bob):
     client = operator("Support")
     member = acme.memberships.get(user=bob)
     form = {
-        "name": "Acme", "why": "They asked.", "memberships-TOTAL_FORMS": 1, "memberships-INITIAL_FORMS": 1,
-        "memberships-0-id": member.pk, "memberships-0-user": bob.pk, "memberships-0-role": "owner",
-        "memberships-0-tenant": acme.pk, "memberships-0-DELETE": "on",
-    }  # fmt: skip
+        "name": "Acme",
+        "why": "They asked.",
+        "memberships-TOTAL_FORMS": 1,
+        "memberships-INITIAL_FORMS": 1,
+        "memberships-0-id": member.pk,
+        "memberships-0-user": bob.pk,
+        "memberships-0-role": "owner",
+        "memberships-0-tenant": acme.pk,
+        "memberships-0-DELETE": "on",
+    }
     client.post(address("tenants.tenant", "change", acme.pk), form)
     member.refresh_from_db()
     assert member.role == "member"

@@ -75,12 +75,15 @@ def test_what_a_public_site_must_not_start_with_is_named_without_repeating_it(ba
     assert not any(secret in found for secret in RANDOM)
 
 
+def run(program: str, **variables: str) -> subprocess.CompletedProcess[str]:
+    """Run a program with the variables of a public site."""
+    environment = {**os.environ, **GOOD, **variables}
+    command = [sys.executable, "-c", program]
+    return subprocess.run(command, env=environment, cwd=settings.BASE_DIR, capture_output=True, text=True)
+
+
 def test_the_settings_themselves_refuse_so_that_every_process_does():
-    done = subprocess.run(
-        [sys.executable, "-c", "import config.settings"],
-        env={**os.environ, **GOOD, "DJANGO_SECRET_KEY": "change-me"},
-        cwd=settings.BASE_DIR, capture_output=True, text=True, check=False,
-    )  # fmt: skip
+    done = run("import config.settings", DJANGO_SECRET_KEY="change-me")
     assert done.returncode == 1
     assert "DJANGO_SECRET_KEY is a publicly known value" in done.stderr
     assert "Traceback" not in done.stderr
@@ -105,9 +108,5 @@ print(answer.status_code, answer.headers.get("Strict-Transport-Security"))
     ],
 )
 def test_a_public_site_is_https_only_for_browsers_and_its_subdomains_by_setting(flags, header):
-    done = subprocess.run(
-        [sys.executable, "-c", ANSWER],
-        env={**os.environ, **GOOD, "MAILBOX": "0", **flags},
-        cwd=settings.BASE_DIR, capture_output=True, text=True, check=False,
-    )  # fmt: skip
+    done = run(ANSWER, MAILBOX="0", **flags)
     assert done.stdout.splitlines()[-1:] == [f"200 {header}"], done.stderr

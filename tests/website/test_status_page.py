@@ -22,11 +22,15 @@ def engines(db) -> list[Engine]:
     facts = {"base_model": base, "device": "cpu", "max_loras": 8, "max_cpu_loras": 64, "max_lora_rank": 16}
     return [
         Engine.objects.create(
-            name=name, url=f"http://{name}:8000", max_model_len=2048, is_healthy=True,
-            checked_at=timezone.now(), **facts,
+            name=name,
+            url=f"http://{name}:8000",
+            max_model_len=2048,
+            is_healthy=True,
+            checked_at=timezone.now(),
+            **facts,
         )
         for name in ("first", "second")
-    ]  # fmt: skip
+    ]
 
 
 def states() -> dict[str, str]:

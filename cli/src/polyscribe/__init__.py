@@ -8,6 +8,8 @@ Client().push("out/adapter", style="brand-voice")
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from polyscribe.version import __version__
+
 if TYPE_CHECKING:
     from polyscribe.client import Client
     from polyscribe.errors import (
@@ -29,8 +31,6 @@ if TYPE_CHECKING:
     )
     from polyscribe.push.observer import PushObserver
     from polyscribe.transport import RetryPolicy, Timeouts
-
-__version__ = "1.0.0rc1"
 
 __all__ = [
     "ApiError",

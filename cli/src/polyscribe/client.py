@@ -4,13 +4,13 @@ from collections.abc import Iterator
 from functools import cached_property
 from pathlib import Path
 from types import TracebackType
-from typing import Any
 from urllib.parse import quote
 from uuid import UUID
 
 import httpx
 
 from polyscribe.errors import DownloadFailed, NotFound, Unreachable
+from polyscribe.objects import Object
 from polyscribe.push.observer import PushObserver
 from polyscribe.push.request import PushRequest
 from polyscribe.push.uploader import Pusher
@@ -88,19 +88,20 @@ class Client:
         """Close the connections."""
         self._transport.close()
 
-    def whoami(self) -> dict[str, Any]:
+    def whoami(self) -> Object:
         """Return the key: its name, hint, scopes, workspace, styles, and limits with what is left of them."""
-        key: dict[str, Any] = self._transport.call("GET", f"{WRITING}/key")
-        return key
+        return self._transport.call("GET", f"{WRITING}/key")
 
-    def request(self, method: str, path: str, *, query: Query | None = None, body: object = None) -> Any:
-        """Return what any address of the service answers, parsed. Raises ApiError, Unreachable.
+    def request(
+        self, method: str, path: str, *, query: Query | None = None, body: object = None
+    ) -> Object | None:
+        """Return what any address of the service answers; None for nothing. Raises ApiError, Unreachable.
 
         `path` begins with /v1/ or /api/v1/.
         """
-        return self._transport.call(method, path, query=query, body=body)
+        return self._transport.call(method, path, query=query, body=body) or None
 
-    def pages(self, path: str, query: Query | None = None) -> Iterator[dict[str, Any]]:
+    def pages(self, path: str, query: Query | None = None) -> Iterator[Object]:
         """Yield every object of a list of the API, page by page."""
         return self._transport.pages(path, query)
 
@@ -139,7 +140,7 @@ class Client:
         canary_percent: int | None = None,
         timeout_s: float | None = None,
         observer: PushObserver | None = None,
-    ) -> dict[str, Any]:
+    ) -> Object:
         """Send the adapter in a folder as a new version of a style; return the version once it serves.
 
         A style that does not exist is created. With `canary_percent` the version gets a share of the requests
@@ -171,7 +172,7 @@ class Client:
         )
         return pusher.push(request, observer or PushObserver())
 
-    def find_style(self, name: str) -> dict[str, Any]:
+    def find_style(self, name: str) -> Object:
         """Return a style by what `model` takes, as `poetry`, or by its id. Raises NotFound."""
         if "/" in name or is_id(name):
             return self.styles.get(name)

@@ -1,7 +1,8 @@
 """Everything that can go wrong, as one tree. The docstring is the message unless another one is given."""
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
+
+from polyscribe.objects import Object
 
 
 class PolyscribeError(Exception):
@@ -63,7 +64,7 @@ class StorageRefused(PolyscribeError):
 class FolderRejected(PolyscribeError):
     """This folder doesn't contain a valid adapter. Nothing was sent."""
 
-    def __init__(self, findings: Sequence[Mapping[str, str]]) -> None:
+    def __init__(self, findings: Sequence[Object]) -> None:
         super().__init__()
         self.findings = list(findings)
 
@@ -76,7 +77,7 @@ class FolderChanged(PolyscribeError):
 class VersionNotServing(PolyscribeError):
     """The version was not accepted."""
 
-    def __init__(self, message: str, *, version: Mapping[str, Any], findings: Sequence[Any] = ()) -> None:
+    def __init__(self, message: str, *, version: Object, findings: Sequence[Object] = ()) -> None:
         super().__init__(message)
         self.version = dict(version)
         self.findings = list(findings)
@@ -107,7 +108,7 @@ class ApiError(PolyscribeError):
         *,
         status: int,
         code: str = "",
-        errors: Sequence[Mapping[str, Any]] = (),
+        errors: Sequence[Object] = (),
         request_id: str = "",
     ) -> None:
         super().__init__(detail)

@@ -12,11 +12,11 @@ from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from secrets import token_bytes
-from typing import Any
 
 import httpx
 
 from polyscribe.errors import BadAddress
+from polyscribe.objects import Object
 from polyscribe.resources.webhooks import Webhooks
 from polyscribe.transport import USER_AGENT, describe
 
@@ -32,7 +32,7 @@ TIMEOUT_S = 10.0  # as deliveries have
 class Forwarded:
     """An event, and what the receiver said: a status, or why it said nothing."""
 
-    event: dict[str, Any]
+    event: Object
     status: int | None
     failure: str
 
@@ -77,11 +77,11 @@ class EventForwarder:
             if is_wanted and event["id"] not in seen:
                 yield self._forward(event)
 
-    def _list_events(self) -> list[dict[str, Any]]:
+    def _list_events(self) -> list[Object]:
         """Return the events since shortly before the newest one that is known, newest first."""
         return list(self._webhooks.events(since=self._since))
 
-    def _forward(self, event: dict[str, Any]) -> Forwarded:
+    def _forward(self, event: Object) -> Forwarded:
         payload = {name: event[name] for name in ("type", "timestamp", "id", "data")}
         body = json.dumps(payload, separators=(",", ":"), ensure_ascii=False).encode()
         headers = sign_event(self._secret, event_id=event["id"], at_s=int(time.time()), body=body)
@@ -110,7 +110,7 @@ def sign_event(secret: str, *, event_id: str, at_s: int, body: bytes) -> dict[st
     }
 
 
-def _time_before(event: dict[str, Any]) -> str:
+def _time_before(event: Object) -> str:
     """Return a moment before an event, within which another one may still turn up."""
     at = datetime.fromisoformat(event["timestamp"].replace("Z", "+00:00"))  # Python 3.10 reads no Z
     return (at - OVERLAP).isoformat()

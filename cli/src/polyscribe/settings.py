@@ -79,11 +79,7 @@ def load_profiles() -> Profiles:
     file = config_folder() / FILE_NAME
     try:
         stored = json.loads(file.read_bytes())
-        if "profiles" not in stored:  # a file of before there were profiles
-            only = _read_settings(stored)
-            name = only.workspace or DEFAULT_PROFILE
-            return Profiles(name, {name: only})
-        profiles = {name: _read_settings(facts) for name, facts in stored["profiles"].items()}
+        profiles = {name: Settings(**facts) for name, facts in stored["profiles"].items()}
         return Profiles(stored["current"], profiles)
     except FileNotFoundError:
         return Profiles()
@@ -174,10 +170,6 @@ def _require_login(stored: Settings | None) -> Settings:
     if stored is None:
         raise NotLoggedIn
     return stored
-
-
-def _read_settings(facts: Mapping[str, str]) -> Settings:
-    return Settings(facts["base_url"], facts["api_key"], facts.get("workspace", ""))
 
 
 def clean_key(written: str) -> str:

@@ -4,15 +4,16 @@ import random
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
 from uuid import uuid4
 
 import httpx
 
 from polyscribe.errors import ERROR_OF_STATUS, ApiError, Unreachable
+from polyscribe.objects import Object
 from polyscribe.settings import Settings
+from polyscribe.version import __version__
 
-USER_AGENT = "polyscribe-cli/0.1"
+USER_AGENT = f"polyscribe-cli/{__version__}"
 MANAGEMENT = "/api/v1"
 WRITING = "/v1"
 PAGE_SIZE = 100
@@ -83,18 +84,17 @@ class Transport:
         query: Query | None = None,
         body: object = None,
         idempotency_key: str = "",
-    ) -> Any:
-        """Return what the service answers, parsed; None for an empty answer. Raises ApiError, Unreachable."""
+    ) -> Object:
+        """Return what the service answers; {} for an empty answer. Raises ApiError, Unreachable."""
         response = self.send(method, path, query=query, body=body, idempotency_key=idempotency_key)
-        if not response.content:
-            return None
         try:
-            return response.json()
+            answer: Object = response.json() if response.content else {}
         except ValueError as error:
             message = f"{self._http.base_url} doesn't look like Polyscribe. Check the URL."
             raise Unreachable(message) from error
+        return answer
 
-    def pages(self, path: str, query: Query | None = None) -> Iterator[dict[str, Any]]:
+    def pages(self, path: str, query: Query | None = None) -> Iterator[Object]:
         """Yield every object of a list, page by page."""
         cursor: str | None = None
         while True:
@@ -133,12 +133,12 @@ class Transport:
             wait_s: float | None
             failure: ApiError | Unreachable
             try:
-                response = self._http.send(self._http.build_request(method, path, **request), stream=True)  # type: ignore[arg-type]
-                if response.is_success and is_stream:
-                    return response
-                _read_whole(response)
-            except httpx.TransportError as error:
-                failure = Unreachable(f"{self._host} is not responding ({describe(error)}). {WHAT_TO_CHECK}")
+                response = self._send_once(
+                    self._http.build_request(method, path, **request),  # type: ignore[arg-type]
+                    is_stream=is_stream,
+                )
+            except Unreachable as error:
+                failure = error
                 wait_s = self._retries.backoff_s(attempt)
             else:
                 if response.is_success:
@@ -150,9 +150,16 @@ class Transport:
             self._retries.sleep(wait_s)
             attempt += 1
 
-    @property
-    def _host(self) -> str:
-        return str(self._http.base_url).rstrip("/")
+    def _send_once(self, request: httpx.Request, *, is_stream: bool) -> httpx.Response:
+        """Return what is answered, read whole unless it is a stream. Raises Unreachable."""
+        try:
+            response = self._http.send(request, stream=True)
+            if not (response.is_success and is_stream):
+                _read_whole(response)
+        except httpx.TransportError as error:
+            host = str(self._http.base_url).rstrip("/")
+            raise Unreachable(f"{host} is not responding ({describe(error)}). {WHAT_TO_CHECK}") from error
+        return response
 
     def _wait_before_retry(self, response: httpx.Response, failure: ApiError, attempt: int) -> float | None:
         """Return the seconds until a refused request may be sent again; None: it would be refused again."""

@@ -60,7 +60,7 @@ API_CODES = {
 }
 
 
-def answer_failure(error: Exception, context: Mapping[str, Any]) -> Response | None:
+def answer_failure(error: Exception, context: Mapping[str, object]) -> Response | None:
     """Return the problem document of an exception; REST framework calls it for each failed request.
 
     A fault of the program is logged with the request's id and answered with a 500 without particulars.
@@ -166,7 +166,7 @@ def _shorten(sentence: str) -> str:
     return f"{sentence[: MAX_REPEATED // 2]} … {sentence[-MAX_REPEATED // 2 :]}"
 
 
-def _request_id(context: Mapping[str, Any]) -> str:
+def _request_id(context: Mapping[str, object]) -> str:
     return str(getattr(context.get("request"), "request_id", "?"))
 
 

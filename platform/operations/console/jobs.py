@@ -60,9 +60,9 @@ class StuckRows:
     address: str
 
 
-def jobs_context() -> dict[str, Any]:
+def jobs_context() -> dict[str, object]:
     """Return what the page shows. A broker or Valkey that is away is said, and the rest is shown."""
-    context: dict[str, Any] = {
+    context: dict[str, object] = {
         "stuck": list(_find_stuck(timezone.now())),
         "failures": FailedTask.objects.order_by("-last_at")[:FAILURES_SHOWN],
         "failures_total": FailedTask.objects.count(),

@@ -3,7 +3,6 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
 
 from django.apps import apps
 from django.contrib import admin
@@ -30,33 +29,51 @@ MENU: Mapping[str, list[str | PageOfOurs]] = {
         "tenants.AuditEntry",
     ],
     "Workspaces": [
-        "tenants.Tenant", "tenants.ApiKey", "tenants.RaisedLimit", "tenants.WorkspaceNote",
-        "tenants.WebhookEndpoint", "tenants.NoticeMail",
+        "tenants.Tenant",
+        "tenants.ApiKey",
+        "tenants.RaisedLimit",
+        "tenants.WorkspaceNote",
+        "tenants.WebhookEndpoint",
+        "tenants.NoticeMail",
     ],
     "Styles": [
         PageOfOurs("Pending approval", "admin:adapters_style_queue", "adapters.view_style"),
-        "adapters.Style", "adapters.AdapterVersion", "adapters.Release", "adapters.Share",
-        "adapters.PriceChange", "adapters.Erasure",
+        "adapters.Style",
+        "adapters.AdapterVersion",
+        "adapters.Release",
+        "adapters.Share",
+        "adapters.PriceChange",
+        "adapters.Erasure",
     ],
     "Engines": ["adapters.Engine", "adapters.Placement", "adapters.BaseModel"],
     "Usage": [
-        "tenants.UsageEvent", "tenants.UsageDaily", "tenants.HostedStyle", "tenants.UsageArchive",
+        "tenants.UsageEvent",
+        "tenants.UsageDaily",
+        "tenants.HostedStyle",
+        "tenants.UsageArchive",
     ],
     "Billing": [
-        "tenants.Invoice", "billing.CreditNote", "billing.Payment", "tenants.CreditGrant",
-        "tenants.LedgerEntry", "tenants.Plan", "tenants.PlanVersion", "tenants.Subscription",
-        "tenants.PriceBook", "tenants.Price",
+        "tenants.Invoice",
+        "billing.CreditNote",
+        "billing.Payment",
+        "tenants.CreditGrant",
+        "tenants.LedgerEntry",
+        "tenants.Plan",
+        "tenants.PlanVersion",
+        "tenants.Subscription",
+        "tenants.PriceBook",
+        "tenants.Price",
     ],
     "People": ["tenants.User", "account.EmailAddress", "mfa.Authenticator", "auth.Group"],
-}  # fmt: skip
+}
 
 
-def navigation(request: HttpRequest) -> list[dict[str, Any]]:
+def navigation(request: HttpRequest) -> list[dict[str, object]]:
     """Return the menu in the form that unfold takes; it leaves out what the operator may not see."""
     return [{"title": title, "items": [_item(one) for one in pages]} for title, pages in MENU.items()]
 
 
-def _item(page: str | PageOfOurs) -> dict[str, Any]:
+def _item(page: str | PageOfOurs) -> dict[str, object]:
     if isinstance(page, PageOfOurs):
         return {"title": page.title, "link": reverse(page.name), "permission": partial(_may_open, page)}
     model = apps.get_model(page)

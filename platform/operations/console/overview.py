@@ -3,7 +3,6 @@
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import date, timedelta
-from typing import Any
 
 import redis
 from django.core.cache import cache
@@ -41,7 +40,7 @@ class Tile:
     is_alarming: bool = False
 
 
-def overview_context(request: HttpRequest) -> dict[str, Any]:
+def overview_context(request: HttpRequest) -> dict[str, object]:
     """Return what the page shows to an operator: tiles of what they may see, and charts."""
     span = find_span(request.GET.get("span"))
     now = timezone.now()

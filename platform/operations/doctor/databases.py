@@ -9,7 +9,7 @@ from django.db import connection
 from redis.connection import parse_url
 
 from core import valkey
-from operations.doctor.findings import Finding, fault, note, ok
+from operations.doctor.findings import Finding, fault, fault_or_ok, note, ok
 from operations.monitoring import health
 from tenants.public import peppers_in_use
 
@@ -39,14 +39,12 @@ def check_postgresql() -> Iterator[Finding]:
 def check_migrations() -> Iterator[Finding]:
     """Look for migrations that are not applied."""
     missing = health.missing_migrations()
-    if missing:
-        yield fault(
-            "migrations",
-            f"{len(missing)} not applied, starting with {missing[0]}",
-            "Run `manage.py migrate` (compose: `docker compose run --rm migrate`).",
-        )
-    else:
-        yield ok("migrations", "all are applied")
+    yield fault_or_ok(
+        "migrations",
+        f"{len(missing)} not applied, starting with {missing[0]}" if missing else "",
+        "Run `manage.py migrate` (compose: `docker compose run --rm migrate`).",
+        well="all are applied",
+    )
 
 
 def check_peppers() -> Iterator[Finding]:

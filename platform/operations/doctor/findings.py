@@ -41,6 +41,11 @@ def fault(subject: str, seen: str, fix: str) -> Finding:
     return Finding(subject, Level.FAULT, seen, fix)
 
 
+def fault_or_ok(subject: str, wrong: str, fix: str, *, well: str) -> Finding:
+    """Return what is wrong with something and its fix; where nothing is, that it is well."""
+    return fault(subject, wrong, fix) if wrong else ok(subject, well)
+
+
 def run(subject: str, check: Check, faults: tuple[type[Exception], ...], fix: str) -> Iterator[Finding]:
     """Yield a check's findings; what it raises because a part is away is a finding, too."""
     try:

@@ -9,10 +9,10 @@ from pathlib import Path
 
 from django.conf import settings
 
+from core.sizes import GIB
 from operations.doctor.findings import Finding, fault, note, ok
 from operations.doctor.setup import site_hosts
 
-GIB = 1024**3
 LITTLE_BYTES = 5 * GIB
 TOO_LITTLE_BYTES = GIB
 RENEW_DAYS = 14

@@ -6,7 +6,7 @@ from urllib.parse import urlsplit
 from django.conf import settings
 
 from operations import settings_checks
-from operations.doctor.findings import Finding, fault, note, ok
+from operations.doctor.findings import Finding, fault, fault_or_ok, note, ok
 
 
 def check_settings() -> Iterator[Finding]:
@@ -41,14 +41,12 @@ def check_base_model() -> Iterator[Finding]:
     """Look for the base model's tokenizer, which counts prompts, and its config."""
     folder = settings.BASE_MODEL_DIR
     missing = [name for name in ("config.json", "tokenizer.json") if not (folder / name).is_file()]
-    if missing:
-        yield fault(
-            "base model",
-            f"{folder} is missing {' and '.join(missing)}",
-            "Run engine/prepare.py, or set BASE_MODEL_DIR to the model's folder.",
-        )
-    else:
-        yield ok("base model", f"{settings.BASE_MODEL} in {folder}")
+    yield fault_or_ok(
+        "base model",
+        f"{folder} is missing {' and '.join(missing)}" if missing else "",
+        "Run engine/prepare.py, or set BASE_MODEL_DIR to the model's folder.",
+        well=f"{settings.BASE_MODEL} in {folder}",
+    )
 
 
 def site_hosts() -> list[tuple[str, int]]:

@@ -6,7 +6,7 @@ from django.conf import settings
 
 from adapters.object_store import check_storage, put_as_browser, refused_origin
 from core.errors import NotFound
-from operations.doctor.findings import Finding, fault, ok
+from operations.doctor.findings import Finding, fault, fault_or_ok, ok
 
 
 def check_bucket() -> Iterator[Finding]:
@@ -21,22 +21,16 @@ def check_bucket() -> Iterator[Finding]:
         )
         return
     yield ok("storage", f"the bucket {settings.S3_BUCKET} is available")
-    refused = put_as_browser()
-    if refused:
-        yield fault(
-            "uploads",
-            refused,
-            "S3_PUBLIC_ENDPOINT_URL must be the URL browsers use, and a proxy there must forward "
-            "the Host header.",
-        )
-    else:
-        yield ok("uploads", f"a signed PUT to {settings.S3_PUBLIC_ENDPOINT_URL} works")
-    refused = refused_origin(settings.SITE_URL)
-    if refused:
-        yield fault(
-            "uploads",
-            refused,
-            f"Add a CORS rule to the bucket that allows PUT and POST from {settings.SITE_URL}.",
-        )
-    else:
-        yield ok("uploads", f"pages on {settings.SITE_URL} can upload")
+    yield fault_or_ok(
+        "uploads",
+        put_as_browser(),
+        "S3_PUBLIC_ENDPOINT_URL must be the URL browsers use, and a proxy there must forward "
+        "the Host header.",
+        well=f"a signed PUT to {settings.S3_PUBLIC_ENDPOINT_URL} works",
+    )
+    yield fault_or_ok(
+        "uploads",
+        refused_origin(settings.SITE_URL),
+        f"Add a CORS rule to the bucket that allows PUT and POST from {settings.SITE_URL}.",
+        well=f"pages on {settings.SITE_URL} can upload",
+    )

@@ -22,8 +22,8 @@ from core.errors import Conflict
 if TYPE_CHECKING:
     from tenants.models import FailedTask
 
-KEPT = timedelta(days=14)
-MAX_KEPT = 2_000  # rows; the newest stay
+FAILURES_KEPT = timedelta(days=14)
+MAX_FAILURES = 2_000  # rows; the newest stay
 MAX_TEXT = 300  # characters of one argument
 MAX_ITEMS = 100  # of a list
 MAX_TRACEBACK = 6_000
@@ -46,8 +46,8 @@ class NotRetryable(Conflict):
 
 def keep_failure(
     task: str,
-    args: Sequence[Any],
-    kwargs: Mapping[str, Any],
+    args: Sequence[object],
+    kwargs: Mapping[str, object],
     *,
     error: BaseException,
     traceback: str,
@@ -78,7 +78,7 @@ def keep_failure(
             _model().objects.filter(pk=row.pk).update(times=F("times") + 1, **facts)
 
 
-def mask_value(value: Any) -> Any:
+def mask_value(value: object) -> object:
     """Return an argument as it may be stored: short, and without what looks like a secret.
 
     What is cut ends as what is masked does: neither can be sent again.
@@ -118,8 +118,8 @@ def retry_task(failed: "FailedTask") -> None:
 
 def prune_failures(now: datetime) -> int:
     """Delete failures of two weeks ago, and the oldest beyond what is kept; return how many."""
-    deleted, _ = _model().objects.filter(last_at__lt=now - KEPT).delete()
-    newest = _model().objects.order_by("-last_at").values("pk")[:MAX_KEPT]
+    deleted, _ = _model().objects.filter(last_at__lt=now - FAILURES_KEPT).delete()
+    newest = _model().objects.order_by("-last_at").values("pk")[:MAX_FAILURES]
     too_many, _ = _model().objects.exclude(pk__in=newest).delete()
     return int(deleted + too_many)
 

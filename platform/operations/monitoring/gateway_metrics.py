@@ -15,6 +15,7 @@ from inference.public import ALL_METRICS, SUM, Histogram, read_total
 
 # redis-py types each answer as the union of all its modes; ours is one: decoded text, protocol 2.
 type Store = Any
+type ProcessState = dict[str, Any]  # as inference/proxy/metrics_flush.py writes it
 type Rows = dict[str, dict[tuple[str, ...], int]]
 
 PREFIX = "polyscribe_gateway_"
@@ -58,7 +59,7 @@ def _buckets(metric: Histogram, counts: Mapping[str, int]) -> Iterator[tuple[str
         yield bound, total
 
 
-def read_processes(store: Store) -> list[dict[str, Any]]:
+def read_processes(store: Store) -> list[ProcessState]:
     """Return how each live gateway process is. Raises redis.RedisError."""
     processes = store.zrange(valkey.metrics_processes_key(), 0, -1)
     if not processes:
@@ -102,7 +103,7 @@ def _gauge(name: str, about: str, value: float) -> GaugeMetricFamily:
     return GaugeMetricFamily(f"{PREFIX}{name}", about, value=value)
 
 
-def _collect_residency(states: Iterable[Mapping[str, Any]]) -> Iterator[Metric]:
+def _collect_residency(states: Iterable[ProcessState]) -> Iterator[Metric]:
     """Yield which adapters an engine has in its slots and in its memory, under vLLM's proposed names.
 
     vLLM says it only of adapters that answer just now (its pull request 54830 would say it of all). It keeps
@@ -134,7 +135,7 @@ def _collect_residency(states: Iterable[Mapping[str, Any]]) -> Iterator[Metric]:
 
 
 def _merge_uses(
-    states: Iterable[Mapping[str, Any]],
+    states: Iterable[ProcessState],
 ) -> tuple[dict[str, dict[str, int]], dict[str, tuple[int, int]]]:
     """Return each engine's adapters with their last use by any process, and its limits."""
     used_ms: dict[str, dict[str, int]] = defaultdict(dict)

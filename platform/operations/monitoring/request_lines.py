@@ -38,10 +38,10 @@ def _write_line(request: HttpRequest, response: HttpResponseBase, began_s: float
         log_lines.write_line("page", _facts_of(request, response, time.perf_counter() - began_s))
 
 
-def _facts_of(request: HttpRequest, response: HttpResponseBase, took_s: float) -> dict[str, Any]:
+def _facts_of(request: HttpRequest, response: HttpResponseBase, took_s: float) -> dict[str, object]:
     """Return what a line says: the route, never the address itself, in which tokens and names may be."""
     match = request.resolver_match
-    facts: dict[str, Any] = {
+    facts: dict[str, object] = {
         "route": f"/{match.route}" if match else "",
         "method": request.method,
         "status": response.status_code,

@@ -27,7 +27,7 @@ from tenants.rest import KeyObject, WorkspaceView, idempotent, operation, presen
 from website.key_forms import MAX_MONTHLY_TOKENS, MAX_PER_MINUTE
 
 WRONG_SCOPE: dict[str, Any] = {
-    "invalid_choice": f"Unknown scope “{input}”. Available scopes: {', '.join(Scope.values)}."
+    "invalid_choice": f"Unknown scope “{{input}}”. Available scopes: {', '.join(Scope.values)}."
 }
 MAX_STYLES = 1000  # that one key may name
 OLD_SECRET_HOURS = 24

@@ -1,7 +1,5 @@
 """The page "Settings": the workspace, the person, and how to delete either."""
 
-from typing import Any
-
 from allauth.account.internal.flows.reauthentication import raise_if_reauthentication_required
 from allauth.core import ratelimit
 from django.contrib import messages
@@ -46,7 +44,7 @@ def edit_workspace(request: MemberRequest) -> HttpResponse:
         except DomainError as error:
             form.add_failure(error)
         else:
-            messages.success(request, "Saved.")
+            messages.success(request, gettext("Saved."))
             return redirect("website:settings")
     return _settings_page(request, workspace_form=form, status=400)
 
@@ -78,7 +76,7 @@ def edit_profile(request: MemberRequest) -> HttpResponse:
     with transaction.atomic():
         form.save()
         access_of(request).audit("profile.edited", request.user, after={"fields": form.changed_data})
-    messages.success(request, "Saved.")
+    messages.success(request, gettext("Saved."))
     return redirect("website:settings")
 
 
@@ -157,7 +155,7 @@ def _settings_page(
 ) -> HttpResponse:
     saved = {"name": request.tenant.name, "default_style": request.tenant.default_style}
     styles = _style_choices(request)
-    context: dict[str, Any] = {
+    context: dict[str, object] = {
         "workspace_form": workspace_form or WorkspaceForm(initial=saved, styles=styles),
         "keys_form": keys_form or NewKeysForm(tenant=request.tenant),
         "profile_form": profile_form or ProfileForm(instance=request.user),

@@ -105,13 +105,22 @@ def write(valkey, acme):
         valkey.xadd(
             names.usage_key(),
             {
-                "request": request_id, "tenant": str(acme.pk), "key": str(key.pk), "period": months.current(),
-                "admitted_ms": int(time.time() * 1000), "engine": "engine-1", "prices": "100 25 400",
+                "request": request_id,
+                "tenant": str(acme.pk),
+                "key": str(key.pk),
+                "period": months.current(),
+                "admitted_ms": int(time.time() * 1000),
+                "engine": "engine-1",
+                "prices": "100 25 400",
                 "route": json.dumps(Provenance(name="base", base_model="SmolLM2")._asdict()),
-                "prompt": tokens, "cached": 0, "completion": 1, "cost": 100 * tokens + 400,
-                "finish": "stop", "outcome": "complete",
+                "prompt": tokens,
+                "cached": 0,
+                "completion": 1,
+                "cost": 100 * tokens + 400,
+                "finish": "stop",
+                "outcome": "complete",
             },
-        )  # fmt: skip
+        )
         return request_id
 
     return write

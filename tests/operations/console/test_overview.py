@@ -8,9 +8,10 @@ from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 
-from adapters.models import AdapterVersion, BaseModel, Engine, Style
+from adapters.models import AdapterVersion, Style
 from core.valkey import usage_key
 from tenants.models import ServiceSample, User
+from tests.operations.builders import new_engine
 
 FRONT = reverse("admin:index")
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("valkey")]
@@ -28,11 +29,7 @@ def busy(acme, valkey) -> None:
             "r:rate_limited": requests // 36,
         }
         ServiceSample.objects.create(at=now - timedelta(minutes=minutes), totals={**totals, "b:2": requests})
-    base = BaseModel.objects.create(name="base", config={}, modules={})
-    Engine.objects.create(
-        name="gpu-7", url="http://127.0.0.1:1", base_model=base, device="cuda",
-        max_loras=8, max_cpu_loras=64, max_lora_rank=16, max_model_len=2048,
-    )  # fmt: skip
+    base = new_engine("gpu-7").base_model
     style = Style.objects.create(owner=acme, slug="rain", name="Rain", base_model=base)
     AdapterVersion.objects.create(style=style, number=1, status="failed")
     valkey.xadd(usage_key(), {"event": "{}"}, id=f"{int(now.timestamp() * 1000) - 120_000}-0")

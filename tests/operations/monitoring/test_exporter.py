@@ -13,7 +13,7 @@ import redis
 import yaml
 from prometheus_client.parser import text_string_to_metric_families
 
-from adapters.models import BaseModel, Engine
+from adapters.models import Engine
 from core import valkey as names
 from inference import metrics
 from inference.metrics import name_total
@@ -21,6 +21,7 @@ from operations.monitoring import exporter, gateway_metrics, task_counts
 from operations.monitoring.exporter import ServiceCollector
 from stack.folders import ROOT
 from stack.ports import Ports
+from tests.operations.builders import new_engine
 
 OBSERVABILITY = ROOT / "observability"
 ALERTS = OBSERVABILITY / "alerts.yml"
@@ -32,23 +33,28 @@ pytestmark = pytest.mark.django_db
 
 @pytest.fixture
 def an_engine() -> Engine:
-    base = BaseModel.objects.create(name="base", config={}, modules={})
-    return Engine.objects.create(
-        name="engine-1", url="http://127.0.0.1:1", base_model=base, device="cpu", max_loras=2,
-        max_cpu_loras=4, max_lora_rank=8, max_model_len=2048, is_healthy=True,
-    )  # fmt: skip
+    return new_engine(is_healthy=True)
 
 
 @pytest.fixture
 def a_process(valkey) -> dict:
     """A gateway process, as it tells how it is."""
     state = {
-        "at_s": 0, "in_flight": 3, "loading": 1,
-        "engines": {"engine-1": {
-            "waiting": 2, "running": 4, "capacity": 8, "is_open": False, "max_loras": 2, "max_cpu_loras": 3,
-            "used": [["v_3", 300], ["v_2", 200], ["v_1", 100]],
-        }},
-    }  # fmt: skip
+        "at_s": 0,
+        "in_flight": 3,
+        "loading": 1,
+        "engines": {
+            "engine-1": {
+                "waiting": 2,
+                "running": 4,
+                "capacity": 8,
+                "is_open": False,
+                "max_loras": 2,
+                "max_cpu_loras": 3,
+                "used": [["v_3", 300], ["v_2", 200], ["v_1", 100]],
+            }
+        },
+    }
     write_process(valkey, "one", state)
     return state
 

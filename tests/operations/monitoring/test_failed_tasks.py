@@ -113,7 +113,7 @@ def test_failures_are_pruned_by_age_and_number(monkeypatch):
     for days in (20, 3, 2, 1):
         at = now - timedelta(days=days)
         FailedTask.objects.create(task="t", digest=str(days), error="E", first_at=at, last_at=at)
-    monkeypatch.setattr(failed_tasks, "MAX_KEPT", 2)
+    monkeypatch.setattr(failed_tasks, "MAX_FAILURES", 2)
     assert failed_tasks.prune_failures(now) == 2
     assert set(FailedTask.objects.values_list("digest", flat=True)) == {"1", "2"}
 

@@ -38,8 +38,12 @@ def test_a_sample_adds_up_what_all_gateways_counted(valkey):
     one = ServiceSample.objects.get()
     assert one.at == NOON
     assert one.totals == {
-        "requests": 10, "prompt": 100, "completion": 40, "r:rate_limited": 2, "b:3": 6,
-    }  # fmt: skip
+        "requests": 10,
+        "prompt": 100,
+        "completion": 40,
+        "r:rate_limited": 2,
+        "b:3": 6,
+    }
 
 
 def test_an_interval_is_the_difference_of_two_samples_and_begins_anew_after_a_flush():

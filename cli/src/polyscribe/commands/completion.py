@@ -6,7 +6,6 @@ message in the middle of a typed line would help nobody.
 
 from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
-from typing import Any
 
 import typer
 
@@ -102,9 +101,8 @@ def _complete(
 ) -> list[Candidate]:
     root = context.find_root()
     profile = root.params.get("profile") or ""
-    open_client: Any = root.obj.open_client
     try:
-        with open_client(profile=profile, retries=ONCE, timeouts=QUICK) as client:
+        with root.obj.open_client(profile=profile, retries=ONCE, timeouts=QUICK) as client:
             return _beginning(incomplete, list_names(client))
     except PolyscribeError:
         return []

@@ -1,6 +1,6 @@
 """`keys`: the workspace's API keys."""
 
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -10,6 +10,7 @@ from polyscribe.commands.choices import Scope, read_end
 from polyscribe.commands.session import JsonFlag, YesFlag, confirm, open_client, require_terminal
 from polyscribe.commands.wording import moment
 from polyscribe.errors import NotFound
+from polyscribe.objects import Object
 from polyscribe.settings import replace_key
 
 app = typer.Typer(name="keys", help="The workspace's API keys.", no_args_is_help=True)
@@ -89,12 +90,10 @@ def revoke_key(
         found = find_key(client, key)
         confirm(f"Revoke “{found['name']}” ({found['hint']})? Programs that use it stop working.", yes)
         revoked = client.keys.revoke(found["id"])
-    if as_json:
-        return show.print_json(revoked)
-    show.print_line(f"The key “{revoked['name']}” was revoked.")
+    show.print_answer(revoked, f"The key “{revoked['name']}” was revoked.", as_json=as_json)
 
 
-def find_key(client: Client, name_or_id: str) -> dict[str, Any]:
+def find_key(client: Client, name_or_id: str) -> Object:
     """Return a live key by its id or name. Raises NotFound."""
     field = "id" if is_id(name_or_id) else "name"
     for key in client.keys.list():
@@ -104,7 +103,7 @@ def find_key(client: Client, name_or_id: str) -> dict[str, Any]:
     raise NotFound(sentence, status=404, code="not_found")
 
 
-def keep_own_secret(old: dict[str, Any], new: dict[str, Any]) -> None:
+def keep_own_secret(old: Object, new: Object) -> None:
     """Store the new secret if the old one is what this command line is logged in with."""
     if replace_key(old["hint"], new["secret"]):
         show.print_note("You were logged in with this key. The new secret is stored.")
@@ -115,7 +114,7 @@ def old_lives(hours: int) -> str:
     return f"The old one works for {hours} more hours." if hours else "The old one stops working immediately."
 
 
-def print_secret(key: dict[str, Any], *, as_json: bool) -> None:
+def print_secret(key: Object, *, as_json: bool) -> None:
     """Print a new key's secret, alone on stdout."""
     if as_json:
         return show.print_json(key)
@@ -125,7 +124,7 @@ def print_secret(key: dict[str, Any], *, as_json: bool) -> None:
         show.print_note(f"It expires {moment(key['expires_at'])}, at {key['expires_at']}.")
 
 
-def key_row(key: dict[str, Any]) -> tuple[object, ...]:
+def key_row(key: Object) -> tuple[object, ...]:
     """Return a key as a row of a table."""
     state = "live" if key["is_live"] else "revoked" if key["revoked_at"] else "expired"
     return (

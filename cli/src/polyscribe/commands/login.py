@@ -3,13 +3,14 @@
 import os
 import platform
 import sys
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
 from polyscribe.commands import show
 from polyscribe.commands.choices import Scope
 from polyscribe.commands.session import JsonFlag, open_client, session_of
+from polyscribe.objects import Object
 from polyscribe.resources.logins import Logins
 from polyscribe.settings import (
     ADDRESS_VARIABLE,
@@ -98,9 +99,8 @@ def log_in_by_browser(context: typer.Context, address: str, scopes: list[str]) -
 def logout(context: typer.Context, as_json: JsonFlag = False) -> None:
     """Remove the stored key. It stays valid; revoke it if it is no longer needed."""
     was_logged_in = delete_settings(session_of(context).profile)
-    if as_json:
-        return show.print_json({"was_logged_in": was_logged_in})
-    show.print_line("The key was removed." if was_logged_in else "You weren't logged in.")
+    sentence = "The key was removed." if was_logged_in else "You weren't logged in."
+    show.print_answer({"was_logged_in": was_logged_in}, sentence, as_json=as_json)
 
 
 def whoami(context: typer.Context, as_json: JsonFlag = False) -> None:
@@ -120,7 +120,7 @@ def whoami(context: typer.Context, as_json: JsonFlag = False) -> None:
     show.print_table(("", ""), [*rows, *limit_rows(key["limits"])])
 
 
-def limit_rows(limits: dict[str, Any]) -> list[tuple[str, str]]:
+def limit_rows(limits: Object) -> list[tuple[str, str]]:
     """Return a row for each limit that is set: what is left of the key's, or else of the workspace's."""
     rows = []
     for owner in ("key", "workspace"):

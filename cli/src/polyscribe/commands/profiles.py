@@ -48,6 +48,4 @@ def use_profile(
     profiles = load_profiles()
     profiles.find(name)
     save_profiles(replace(profiles, current=name))
-    if as_json:
-        return show.print_json({"current": name})
-    show.print_line(f"Now using {name}.")
+    show.print_answer({"current": name}, f"Now using {name}.", as_json=as_json)

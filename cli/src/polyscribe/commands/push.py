@@ -1,8 +1,7 @@
 """`push`: send an adapter and watch it until it serves."""
 
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 from rich.progress import (
@@ -16,6 +15,7 @@ from rich.progress import (
 
 from polyscribe.commands import completion, show
 from polyscribe.commands.session import JsonFlag, open_client
+from polyscribe.objects import Object
 from polyscribe.push.folder import require_files
 from polyscribe.push.observer import PushObserver
 
@@ -83,12 +83,11 @@ def push(
             observer=observer,
         )
         model = client.full_name(style)
-    if as_json:
-        return show.print_json(version)
-    show.print_line(f"{model}@{version['number']} serves.{what_next(model, version, canary=canary)}")
+    sentence = f"{model}@{version['number']} serves.{what_next(model, version, canary=canary)}"
+    show.print_answer(version, sentence, as_json=as_json)
 
 
-def what_next(model: str, version: Mapping[str, Any], *, canary: int | None) -> str:
+def what_next(model: str, version: Object, *, canary: int | None) -> str:
     """Return what answers now, and how that is changed."""
     if version["is_live"]:
         return f" It is live for {model}."
@@ -130,7 +129,7 @@ class ProgressBar(PushObserver):
         """Leave the bar as it is."""
         self._progress.stop()
 
-    def step_changed(self, step: Mapping[str, Any]) -> None:
+    def step_changed(self, step: Object) -> None:
         """Print a step that is done, at work or failed."""
         mark = MARKS.get(step["state"])
         if mark:

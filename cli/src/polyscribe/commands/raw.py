@@ -3,7 +3,7 @@
 import json
 import sys
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -48,7 +48,7 @@ def send_request(
     if all_pages and method is not Method.GET:
         raise typer.BadParameter("--paginate requires GET.")
     parameters = read_pairs(query)
-    body: Any = read_body(body_file) if body_file else fields or None
+    body = read_body(body_file) if body_file else fields or None
     with open_client(context) as client:
         if all_pages:
             for entry in client.pages(path, parameters):
@@ -101,7 +101,7 @@ def read_pairs(written: list[str] | None) -> dict[str, str]:
     return pairs
 
 
-def read_value(written: str) -> Any:
+def read_value(written: str) -> object:
     """Return a value of a body: as JSON if it is some, else as a text."""
     try:
         return json.loads(written)
@@ -109,7 +109,7 @@ def read_value(written: str) -> Any:
         return written
 
 
-def read_body(file: str) -> Any:
+def read_body(file: str) -> object:
     """Return the body in a file or in stdin. Raises typer.BadParameter."""
     try:
         return json.loads(sys.stdin.read() if file == "-" else Path(file).read_text(encoding="utf-8"))

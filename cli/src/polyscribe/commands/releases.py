@@ -1,6 +1,6 @@
 """`promote`, `rollback`, `canary`, `retire`: which version answers for a style."""
 
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -14,6 +14,7 @@ from polyscribe.commands.session import (
     open_client,
     require_terminal,
 )
+from polyscribe.objects import Object
 
 
 def add_commands(app: typer.Typer) -> None:
@@ -37,7 +38,7 @@ def promote(
     with open_client(context) as client:
         answer = client.versions.promote(style, version, without_votes=without_votes)
         model = client.full_name(style)
-    print_answer(answer, f"{model}@{version} is now live for {model}.", as_json=as_json)
+    show.print_answer(answer, f"{model}@{version} is now live for {model}.", as_json=as_json)
 
 
 def roll_back(context: typer.Context, style: StyleArgument, as_json: JsonFlag = False) -> None:
@@ -45,7 +46,7 @@ def roll_back(context: typer.Context, style: StyleArgument, as_json: JsonFlag = 
     with open_client(context) as client:
         answer = client.releases.roll_back(style)
         model = client.full_name(style)
-    print_answer(answer, f"{model}@{answer['number']} is live again for {model}.", as_json=as_json)
+    show.print_answer(answer, f"{model}@{answer['number']} is live again for {model}.", as_json=as_json)
 
 
 def canary(
@@ -69,11 +70,11 @@ def canary(
         model = client.full_name(style)
         if end:
             client.releases.end_canary(style)
-            return print_answer({"ended": True}, f"The canary of {model} has ended.", as_json=as_json)
+            return show.print_answer({"ended": True}, f"The canary of {model} has ended.", as_json=as_json)
         if version is None or percent is None:
             return print_canary(client.releases.canary(style), as_json=as_json)
         answer = client.releases.set_canary(style, version, percent)
-    print_answer(answer, f"{model}@{version} gets {percent}% of the requests.", as_json=as_json)
+    show.print_answer(answer, f"{model}@{version} gets {percent}% of the requests.", as_json=as_json)
 
 
 def retire(
@@ -93,17 +94,10 @@ def retire(
         model = client.full_name(style)
         confirm(f"Retire {model}@{version}? It can't return to service.", yes)
         answer = client.versions.retire(style, version, at_once=at_once)
-    print_answer(answer, f"{model}@{version} was retired.", as_json=as_json)
+    show.print_answer(answer, f"{model}@{version} was retired.", as_json=as_json)
 
 
-def print_answer(answer: dict[str, Any], sentence: str, *, as_json: bool) -> None:
-    """Print what was done."""
-    if as_json:
-        return show.print_json(answer)
-    show.print_line(sentence)
-
-
-def print_canary(canary: dict[str, Any], *, as_json: bool) -> None:
+def print_canary(canary: Object, *, as_json: bool) -> None:
     """Print a canary with its figures."""
     if as_json:
         return show.print_json(canary)
@@ -115,7 +109,7 @@ def print_canary(canary: dict[str, Any], *, as_json: bool) -> None:
     show.print_line(canary["fault"] or canary["sentence"])
 
 
-def figures_row(number: int, role: str, figures: dict[str, Any]) -> tuple[object, ...]:
+def figures_row(number: int, role: str, figures: Object) -> tuple[object, ...]:
     """Return a version's figures as a row of a table."""
     return (
         number,

@@ -4,14 +4,14 @@ import csv
 import json
 import sys
 import unicodedata
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from collections.abc import Iterable, Sequence
 
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from polyscribe.errors import ApiError, FolderRejected, PolyscribeError, VersionNotServing
+from polyscribe.objects import Object
 
 BIDIRECTIONAL = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 PIPED_WIDTH = 200  # characters of a line where no terminal says how many fit
@@ -41,6 +41,14 @@ def print_line(sentence: str) -> None:
 def print_json(data: object) -> None:
     """Print a result for programs."""
     print_raw(json.dumps(data, indent=2, ensure_ascii=False))
+
+
+def print_answer(data: object, sentence: str, *, as_json: bool) -> None:
+    """Print what was done: for people in a sentence, for programs what the service answered."""
+    if as_json:
+        print_json(data)
+    else:
+        print_line(sentence)
 
 
 def print_raw(line: str) -> None:
@@ -80,9 +88,9 @@ def print_error(error: PolyscribeError) -> None:
             console.print(printable(f"  Request ID for support: {error.request_id}"))
 
 
-def describe_error(error: PolyscribeError) -> dict[str, Any]:
+def describe_error(error: PolyscribeError) -> Object:
     """Return an error for programs."""
-    described: dict[str, Any] = {"kind": type(error).__name__, "detail": error.message}
+    described: Object = {"kind": type(error).__name__, "detail": error.message}
     if isinstance(error, ApiError):
         described |= {
             "status": error.status,
@@ -98,7 +106,7 @@ def describe_error(error: PolyscribeError) -> dict[str, Any]:
     return {"error": described}
 
 
-def findings_of(error: PolyscribeError) -> list[Mapping[str, Any]]:
+def findings_of(error: PolyscribeError) -> list[Object]:
     """Return the findings that an error carries."""
     return list(error.findings) if isinstance(error, FolderRejected | VersionNotServing) else []
 

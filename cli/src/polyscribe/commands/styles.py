@@ -1,6 +1,6 @@
 """`styles`, `select`, `unselect`: what one can write in, and what people read about a style."""
 
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -16,6 +16,7 @@ from polyscribe.commands.session import (
     require_terminal,
 )
 from polyscribe.commands.versions import download_files
+from polyscribe.objects import Object
 
 app = typer.Typer(name="styles", help="Manage styles.", invoke_without_command=True)
 
@@ -107,9 +108,8 @@ def unselect_style(
         if found["is_own"]:
             raise typer.BadParameter("this is your own style; only other workspaces' styles can be selected.")
         client.styles.unselect(found["id"])
-    if as_json:
-        return show.print_json({"unselected": found["model"]})
-    show.print_line(f"{found['model']} is no longer selected.")
+    model = found["model"]
+    show.print_answer({"unselected": model}, f"{model} is no longer selected.", as_json=as_json)
 
 
 @app.command("edit")
@@ -143,9 +143,7 @@ def edit_style(
         )
     with open_client(context) as client:
         edited = client.styles.edit(style, **words)
-    if as_json:
-        return show.print_json(edited)
-    show.print_line(f"{edited['model']} updated: {', '.join(words)}.")
+    show.print_answer(edited, f"{edited['model']} updated: {', '.join(words)}.", as_json=as_json)
 
 
 @app.command("delete")
@@ -166,9 +164,7 @@ def delete_style(
         count = count_versions(client, style)
         confirm(f"Delete {model} and erase its {count}?", yes)
         erasures = client.styles.delete(style, at_once=at_once)
-    if as_json:
-        return show.print_json(erasures)
-    show.print_line(f"{model} was deleted; {count} being erased.")
+    show.print_answer(erasures, f"{model} was deleted; {count} being erased.", as_json=as_json)
 
 
 @app.command("download")
@@ -212,12 +208,12 @@ def count_versions(client: Client, style: str) -> str:
     return f"{count} version{'' if count == 1 else 's'}"
 
 
-def is_usable(style: dict[str, Any]) -> bool:
+def is_usable(style: Object) -> bool:
     """Return whether requests may name a style in `model`."""
     return bool(style["is_own"] or style["is_selected"])
 
 
-def style_row(style: dict[str, Any]) -> tuple[object, ...]:
+def style_row(style: Object) -> tuple[object, ...]:
     """Return a style as a row of a table."""
     canary = style["canary"]
     share = f"{canary['version']} ({canary['percent']} %)" if canary else None

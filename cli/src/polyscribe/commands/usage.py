@@ -12,6 +12,7 @@ from polyscribe.commands import completion, show
 from polyscribe.commands.choices import Outcome, read_day, read_groups
 from polyscribe.commands.session import JsonFlag, open_client, session_of
 from polyscribe.commands.wording import clock, count, dollars, moment
+from polyscribe.objects import Object
 
 LOG_COLUMNS = (
     "at",
@@ -90,12 +91,12 @@ def show_usage(
     show.print_table([TITLES.get(column, column.upper()) for column in columns], [*rows, total])
 
 
-def exact_row(entry: dict[str, Any], columns: tuple[str, ...]) -> list[object]:
+def exact_row(entry: Object, columns: tuple[str, ...]) -> list[object]:
     """Return an object's fields as a program reads them."""
     return [entry[column] for column in columns]
 
 
-def usage_row(entry: dict[str, Any], columns: tuple[str, ...]) -> list[object]:
+def usage_row(entry: Object, columns: tuple[str, ...]) -> list[object]:
     """Return an object's fields as a person reads them."""
     return [WORDS[column](entry[column]) if column in WORDS else entry[column] for column in columns]
 
@@ -129,9 +130,7 @@ def list_requests(
     show.print_table(titles, [usage_row(entry, LOG_COLUMNS) for entry in found])
 
 
-def follow_requests(
-    context: typer.Context, client: Client, *, outcome: str, style: str
-) -> Iterator[dict[str, Any]]:
+def follow_requests(context: typer.Context, client: Client, *, outcome: str, style: str) -> Iterator[Object]:
     """Yield a few of the newest requests, then new ones as they come, each once, the oldest first."""
     known: set[str] = set()
     most = FIRST_SHOWN
@@ -146,7 +145,7 @@ def follow_requests(
         session_of(context).retries.sleep(POLL_S)
 
 
-def print_request(entry: dict[str, Any], *, as_json: bool) -> None:
+def print_request(entry: Object, *, as_json: bool) -> None:
     """Print what became of a request, on a line."""
     if as_json:
         return show.print_raw(json.dumps(entry, ensure_ascii=False))

@@ -3,7 +3,6 @@
 import hashlib
 import os
 from pathlib import Path
-from typing import Any
 
 import typer
 from rich.filesize import decimal
@@ -13,6 +12,7 @@ from polyscribe.commands import show
 from polyscribe.commands.session import JsonFlag, StyleArgument, open_client
 from polyscribe.commands.wording import moment
 from polyscribe.errors import DownloadFailed
+from polyscribe.objects import Object
 
 
 def add_commands(app: typer.Typer) -> None:
@@ -31,7 +31,7 @@ def list_versions(context: typer.Context, style: StyleArgument, as_json: JsonFla
     )
 
 
-def version_row(version: dict[str, Any]) -> tuple[object, ...]:
+def version_row(version: Object) -> tuple[object, ...]:
     """Return a version as a row of a table."""
     words = ["live"] if version["is_live"] else []
     words += ["canary"] if version["is_canary"] else []
@@ -58,7 +58,7 @@ def download_files(client: Client, style: str, number: int, *, folder: str, forc
     return [str(path) for path in paths]
 
 
-def _download(client: Client, file: dict[str, Any], path: Path) -> None:
+def _download(client: Client, file: Object, path: Path) -> None:
     """Write one file under its name once it has arrived whole."""
     draft = path.with_name(f".{path.name}.{os.getpid()}")
     digest = hashlib.sha256()

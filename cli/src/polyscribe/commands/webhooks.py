@@ -1,7 +1,7 @@
 """`webhooks`: addresses of your own that get the workspace's events."""
 
 import json
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -19,6 +19,7 @@ from polyscribe.commands.session import (
 from polyscribe.commands.wording import clock
 from polyscribe.errors import NotFound
 from polyscribe.listening import POLL_S, EventForwarder, Forwarded, new_secret, sign_event
+from polyscribe.objects import Object
 
 TEST_POLLS = 15  # a test waits behind what the endpoint did not take before
 SECRET_VARIABLE = "POLYSCRIBE_WEBHOOK_SECRET"
@@ -77,13 +78,10 @@ def delete_endpoint(
         found = find_endpoint(client, endpoint)
         confirm(f"Delete the endpoint {found['url']} with its deliveries?", yes)
         client.webhooks.delete(found["id"])
-    if as_json:
-        return show.print_json({"deleted": True})
-    show.print_line("The endpoint was deleted.")
+    show.print_answer({"deleted": True}, "The endpoint was deleted.", as_json=as_json)
 
 
 @app.command("trigger")
-@app.command("test", hidden=True)  # what it was called at first
 def trigger_event(context: typer.Context, endpoint: EndpointArgument, as_json: JsonFlag = False) -> None:
     """Send a test event (webhook.test) to an endpoint and show the response."""
     session = session_of(context)
@@ -146,7 +144,7 @@ def listen(
             session.retries.sleep(POLL_S)
 
 
-def find_endpoint(client: Client, id_or_url: str) -> dict[str, Any]:
+def find_endpoint(client: Client, id_or_url: str) -> Object:
     """Return an endpoint by its id or its URL. Raises NotFound."""
     for endpoint in client.webhooks.list():
         if id_or_url in (endpoint["id"], endpoint["url"]):
@@ -173,7 +171,7 @@ def print_forwarded(forwarded: Forwarded, *, as_json: bool) -> None:
     show.print_line(f"{clock(event['timestamp'])}  {event['type']}  {event['id']} → {outcome}")
 
 
-def endpoint_row(endpoint: dict[str, Any]) -> tuple[object, ...]:
+def endpoint_row(endpoint: Object) -> tuple[object, ...]:
     """Return an endpoint as a row of a table."""
     types = ", ".join(endpoint["event_types"]) or "all"
     state = "enabled" if endpoint["is_enabled"] else endpoint["disabled_reason"] or "disabled"

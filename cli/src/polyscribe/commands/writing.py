@@ -3,7 +3,7 @@
 import sys
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 from rich.table import Table
@@ -97,12 +97,12 @@ def compare(
     show.stdout().print(table)
 
 
-def given_options(**options: Any) -> dict[str, Any]:
+def given_options(**options: float | None) -> dict[str, float]:
     """Return the options that were given."""
     return {name: value for name, value in options.items() if value is not None}
 
 
-def converse(client: Client, style: str, options: dict[str, Any]) -> None:
+def converse(client: Client, style: str, options: dict[str, float]) -> None:
     """Answer what is typed, line by line, until Ctrl-D. A failed answer does not end the conversation."""
     show.print_note(f"Writing with {style}. Press Ctrl-C to stop an answer, Ctrl-D to end the conversation.")
     messages: list[dict[str, str]] = []

@@ -8,7 +8,7 @@ import json
 import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
 from polyscribe.errors import FolderRejected
 from polyscribe.push.safetensors_header import header_fault
@@ -140,7 +140,7 @@ def _missing_file(folder: Path, name: str) -> Finding:
 
 def _check_config(path: Path, findings: list[Finding]) -> None:
     try:
-        config: Any = json.loads(path.read_bytes())
+        config: object = json.loads(path.read_bytes())
     except (ValueError, RecursionError) as error:
         findings.append(finding("config_not_json", f"{CONFIG_FILE} is not JSON ({error}).", SAFE_SAVE))
         return

@@ -1,9 +1,7 @@
 """Watching a version until it is final: by server-sent events, else by asking again and again."""
 
-from collections.abc import Mapping
-from typing import Any
-
 from polyscribe.errors import ApiError, NotServingYet, Unreachable
+from polyscribe.objects import Object
 from polyscribe.push.observer import PushObserver
 from polyscribe.resources.uploads import Uploads
 from polyscribe.transport import RetryPolicy
@@ -16,9 +14,9 @@ class StepWatcher:
 
     def __init__(self, observer: PushObserver) -> None:
         self._observer = observer
-        self._told: dict[str, tuple[Any, Any]] = {}
+        self._told: dict[str, tuple[str, str]] = {}
 
-    def show(self, upload: Mapping[str, Any]) -> None:
+    def show(self, upload: Object) -> None:
         """Tell what has changed since the last time."""
         for step in upload["steps"]:
             state = (step["state"], step["note"])
@@ -34,7 +32,7 @@ def follow_version(
     observer: PushObserver,
     retries: RetryPolicy,
     timeout_s: float | None = None,
-) -> dict[str, Any]:
+) -> Object:
     """Return the upload once its version is final, telling each step on the way.
 
     Raises NotServingYet after `timeout_s`.
@@ -57,7 +55,7 @@ def follow_version(
         retries.sleep(wait_s)
 
 
-def _describe_wait(upload: Mapping[str, Any], timeout_s: float) -> str:
+def _describe_wait(upload: Object, timeout_s: float) -> str:
     """Return what a version that does not serve yet is at, and how to go on."""
     current = next((step for step in upload["steps"] if step["state"] == "current"), None)
     at = f" Current step: “{current['label']}”." if current else ""

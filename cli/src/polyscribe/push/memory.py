@@ -18,7 +18,7 @@ from polyscribe.push.request import PushRequest
 from polyscribe.settings import config_folder, write_private
 
 FOLDER_NAME = "pushes"
-KEPT_S = 24 * 3600  # then the service has given an unfinished upload up
+REMEMBERED_S = 24 * 3600  # then the service has given an unfinished upload up
 
 
 @dataclass(frozen=True)
@@ -79,7 +79,7 @@ def _prune(folder: Path) -> None:
     """Delete what is remembered of pushes that nobody went on with for a day."""
     if not folder.is_dir():
         return
-    oldest = time.time() - KEPT_S
+    oldest = time.time() - REMEMBERED_S
     for entry in os.scandir(folder):
         with suppress(OSError):  # another push was first
             if entry.stat().st_mtime < oldest:

@@ -1,7 +1,6 @@
 """Who watches a push. This one is silent; the command line's draws a progress bar."""
 
-from collections.abc import Mapping
-from typing import Any
+from polyscribe.objects import Object
 
 
 class PushObserver:
@@ -16,5 +15,5 @@ class PushObserver:
     def upload_ended(self) -> None:
         """Every part is in the storage, or the upload failed."""
 
-    def step_changed(self, step: Mapping[str, Any]) -> None:
+    def step_changed(self, step: Object) -> None:
         """A step of the version has another state or note: `label`, `state`, `note`."""

@@ -2,14 +2,14 @@
 
 import logging
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any
 
 import httpx
 
 from polyscribe.errors import FolderChanged, StorageRefused
+from polyscribe.objects import Object
 from polyscribe.push.folder import AdapterFolder, LocalFile
 from polyscribe.push.observer import PushObserver
 from polyscribe.resources.uploads import Uploads
@@ -177,7 +177,7 @@ GO_ON = "Run the same command again to resume."
 PUSH_AGAIN = "The upload was discarded. Push the folder again when it is complete."
 
 
-def addressed_parts(upload: Mapping[str, Any], folder: AdapterFolder) -> list[Part]:
+def addressed_parts(upload: Object, folder: AdapterFolder) -> list[Part]:
     """Return the missing parts of which an upload tells the addresses, in the order of their numbers."""
     parts = []
     for file in upload["files"]:
@@ -188,7 +188,7 @@ def addressed_parts(upload: Mapping[str, Any], folder: AdapterFolder) -> list[Pa
     return sorted(parts, key=lambda part: part.number)
 
 
-def lowest_missing(upload: Mapping[str, Any]) -> int | None:
+def lowest_missing(upload: Object) -> int | None:
     """Return the lowest number of a part that the storage lacks; None: all files are there."""
     missing: set[int] = set()
     for file in upload["files"]:
@@ -198,7 +198,7 @@ def lowest_missing(upload: Mapping[str, Any]) -> int | None:
     return min(missing, default=None)
 
 
-def stored_bytes(upload: Mapping[str, Any]) -> int:
+def stored_bytes(upload: Object) -> int:
     """Return how many bytes of an upload the storage has."""
     count = 0
     for file in upload["files"]:

@@ -5,7 +5,6 @@ The format is https://github.com/huggingface/safetensors#format.
 
 import json
 from pathlib import Path
-from typing import Any
 
 LENGTH_BYTES = 8
 HEADER_LIMIT_BYTES = 1024 * 1024  # as the service reads it: an adapter of a 70-billion model needs 0.2 MiB
@@ -23,7 +22,7 @@ def header_fault(path: Path) -> str:
         if start[LENGTH_BYTES:] != b"{":
             return "it has no header"
         if length_bytes > HEADER_LIMIT_BYTES:
-            return f"its header claims to be to be {length_bytes:,} bytes"
+            return f"its header claims to be {length_bytes:,} bytes"
         if length_bytes > size_bytes - LENGTH_BYTES:
             return "its header is truncated"
         file.seek(LENGTH_BYTES)
@@ -35,7 +34,7 @@ def header_fault(path: Path) -> str:
     return _entries_fault(header, data_bytes=size_bytes - LENGTH_BYTES - length_bytes)
 
 
-def _entries_fault(header: dict[str, Any], *, data_bytes: int) -> str:
+def _entries_fault(header: dict[str, object], *, data_bytes: int) -> str:
     """Return what is wrong with the tensors' places in the file, or ""."""
     tensors = {name: entry for name, entry in header.items() if name != "__metadata__"}
     if not tensors:
@@ -51,7 +50,7 @@ def _entries_fault(header: dict[str, Any], *, data_bytes: int) -> str:
     return ""
 
 
-def _end_of(entry: Any) -> int | None:
+def _end_of(entry: object) -> int | None:
     """Return where a tensor ends, counted from the end of the header; None for a malformed entry."""
     offsets = entry.get("data_offsets") if isinstance(entry, dict) else None
     if not isinstance(offsets, list) or len(offsets) != 2:

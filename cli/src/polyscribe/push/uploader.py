@@ -2,7 +2,6 @@
 
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any
 
 import httpx
 
@@ -14,6 +13,7 @@ from polyscribe.errors import (
     VersionFailed,
     VersionRejected,
 )
+from polyscribe.objects import Object
 from polyscribe.push.folder import CONFIG_FILE, WEIGHTS_FILE, AdapterFolder, read_folder
 from polyscribe.push.follow import follow_version
 from polyscribe.push.memory import RememberedPush, begin_push, recall_push
@@ -44,7 +44,7 @@ class Pusher:
     retries: RetryPolicy
     storage_transport: httpx.BaseTransport | None = None
 
-    def push(self, request: PushRequest, observer: PushObserver) -> dict[str, Any]:
+    def push(self, request: PushRequest, observer: PushObserver) -> Object:
         """Send an adapter, watch it, and return its version once it serves.
 
         Raises FolderRejected before anything is sent; FolderChanged; VersionRejected or VersionFailed;
@@ -86,9 +86,7 @@ class Pusher:
             given = {field: text for field, text in texts.items() if text}
             self.styles.create(slug, name=name, **given)
 
-    def _begin_or_resume(
-        self, request: PushRequest, adapter: AdapterFolder
-    ) -> tuple[RememberedPush, dict[str, Any]]:
+    def _begin_or_resume(self, request: PushRequest, adapter: AdapterFolder) -> tuple[RememberedPush, Object]:
         """Return the push of these files that is under way, else a new one; with its upload."""
         push = recall_push(self.base_url, request, adapter)
         if push.version_id:
@@ -106,7 +104,7 @@ class Pusher:
         push = push.keep_version(version["id"])
         return push, self.uploads.get(push.version_id)
 
-    def _find_upload(self, version_id: str) -> dict[str, Any] | None:
+    def _find_upload(self, version_id: str) -> Object | None:
         """Return an upload that was begun earlier; None: the service has given it up, or forgotten it."""
         try:
             upload = self.uploads.get(version_id)
@@ -116,7 +114,7 @@ class Pusher:
         return None if any(code in ENDED_UPLOAD for code in codes) else upload
 
     def _send_files(
-        self, push: RememberedPush, adapter: AdapterFolder, upload: dict[str, Any], observer: PushObserver
+        self, push: RememberedPush, adapter: AdapterFolder, upload: Object, observer: PushObserver
     ) -> None:
         """Send what is missing and say that all is there."""
         sender = PartSender(
@@ -152,7 +150,7 @@ class Pusher:
             self.uploads.abort(push.version_id)
 
 
-def _require_sent(adapter: AdapterFolder, version: dict[str, Any]) -> None:
+def _require_sent(adapter: AdapterFolder, version: Object) -> None:
     """Raise FolderChanged if the service has other files than the folder had when it was checked."""
     for file, field in ((CONFIG_FILE, "config_sha256"), (WEIGHTS_FILE, "sha256")):
         if version[field] not in ("", adapter.file(file).sha256):
@@ -162,7 +160,7 @@ def _require_sent(adapter: AdapterFolder, version: dict[str, Any]) -> None:
             )
 
 
-def _raise_failure(upload: dict[str, Any], version: dict[str, Any]) -> None:
+def _raise_failure(upload: Object, version: Object) -> None:
     """Raise why a version does not serve."""
     model = upload["model"]
     if upload["status"] == REJECTED:

@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Iterator, Sequence
-from typing import Any
 
 import httpx
 
@@ -22,13 +21,13 @@ class Chat:
     def __init__(self, transport: Transport) -> None:
         self._transport = transport
 
-    def complete(self, style: str, prompt: str | Sequence[Message], **options: Any) -> str:
+    def complete(self, style: str, prompt: str | Sequence[Message], **options: object) -> str:
         """Return the answer to a prompt, or to a chat's messages. Options are the API's: `max_tokens`, …"""
         body = {"model": style, "messages": as_messages(prompt), **options}
         answer = self._transport.call("POST", COMPLETIONS, body=body)
         return answer["choices"][0]["message"]["content"] or ""
 
-    def stream(self, style: str, prompt: str | Sequence[Message], **options: Any) -> Iterator[str]:
+    def stream(self, style: str, prompt: str | Sequence[Message], **options: object) -> Iterator[str]:
         """Yield the answer in pieces as it is written. Raises ApiError, Unreachable; also in the middle."""
         body = {"model": style, "messages": as_messages(prompt), "stream": True, **options}
         response = self._transport.send(

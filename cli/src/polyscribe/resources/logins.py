@@ -4,9 +4,11 @@ The flow is that of https://www.rfc-editor.org/rfc/rfc8628; what it ends with is
 """
 
 from collections.abc import Sequence
-from typing import Any
+
+import httpx
 
 from polyscribe.errors import LoginExpired, LoginRefused, NotFound
+from polyscribe.objects import Object
 from polyscribe.settings import Settings
 from polyscribe.transport import MANAGEMENT, RetryPolicy, Timeouts, Transport
 
@@ -18,19 +20,20 @@ DENIED = "denied"
 class Logins:
     """Logins at one service, without a key."""
 
-    def __init__(self, base_url: str, *, retries: RetryPolicy, http_transport: Any = None) -> None:
+    def __init__(
+        self, base_url: str, *, retries: RetryPolicy, http_transport: httpx.BaseTransport | None = None
+    ) -> None:
         settings = Settings(base_url, "")
         self._retries = retries
         self._transport = Transport(
             settings, retries=retries, timeouts=Timeouts(), http_transport=http_transport
         )
 
-    def begin(self, name: str, scopes: Sequence[str]) -> dict[str, Any]:
+    def begin(self, name: str, scopes: Sequence[str]) -> Object:
         """Return a login: the code to confirm in a browser, and where. Raises ApiError, Unreachable."""
-        login: dict[str, Any] = self._transport.call("POST", LOGINS, body={"name": name, "scopes": [*scopes]})
-        return login
+        return self._transport.call("POST", LOGINS, body={"name": name, "scopes": [*scopes]})
 
-    def wait_for_key(self, login: dict[str, Any]) -> dict[str, Any]:
+    def wait_for_key(self, login: Object) -> Object:
         """Return the key with its secret, once a person has confirmed the login.
 
         Raises LoginRefused, LoginExpired, ApiError, Unreachable.
@@ -47,7 +50,7 @@ class Logins:
             if answer["status"] == DENIED:
                 raise LoginRefused
             if answer["status"] != PENDING:
-                key: dict[str, Any] = answer["key"]
+                key: Object = answer["key"]
                 return key
         raise LoginExpired
 

@@ -1,14 +1,14 @@
 """Styles, their versions, and which version answers."""
 
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any
 
+from polyscribe.objects import Object
 from polyscribe.transport import MANAGEMENT, Transport
 
 STYLES = f"{MANAGEMENT}/styles"
 
 AddressOfStyle = Callable[[str], str]
-Erasures = list[dict[str, Any]]  # in a class with a method `list`, `list` is that
+Erasures = list[Object]  # in a class with a method `list`, `list` is that
 
 
 class Styles:
@@ -18,25 +18,22 @@ class Styles:
         self._transport = transport
         self._address_of = address_of
 
-    def list(self, *, kind: str = "", search: str = "", order: str = "") -> Iterator[dict[str, Any]]:
+    def list(self, *, kind: str = "", search: str = "", order: str = "") -> Iterator[Object]:
         """Yield styles. `kind` is own, shared, public or selected; empty: all of them."""
         return self._transport.pages(STYLES, {"kind": kind, "search": search, "order": order})
 
-    def get(self, style: str) -> dict[str, Any]:
+    def get(self, style: str) -> Object:
         """Return a style. Raises NotFound."""
-        found: dict[str, Any] = self._transport.call("GET", self._address_of(style))
-        return found
+        return self._transport.call("GET", self._address_of(style))
 
-    def create(self, slug: str, *, name: str, **texts: str) -> dict[str, Any]:
+    def create(self, slug: str, *, name: str, **texts: str) -> Object:
         """Return a new style without a version. `texts` are its description, sample_prompt and sample."""
         body = {"slug": slug, "name": name, **texts}
-        style: dict[str, Any] = self._transport.call("POST", STYLES, body=body)
-        return style
+        return self._transport.call("POST", STYLES, body=body)
 
-    def edit(self, style: str, **words: Any) -> dict[str, Any]:
+    def edit(self, style: str, **words: object) -> Object:
         """Change what people read about a style: its name, description, tags and so on; return it."""
-        edited: dict[str, Any] = self._transport.call("PATCH", self._address_of(style), body=words)
-        return edited
+        return self._transport.call("PATCH", self._address_of(style), body=words)
 
     def delete(self, style: str, *, at_once: bool = False) -> Erasures:
         """Begin to erase a style for good; return the erasures of its versions.
@@ -47,10 +44,9 @@ class Styles:
         erasures: Erasures = answer["data"]
         return erasures
 
-    def select(self, style: str) -> dict[str, Any]:
+    def select(self, style: str) -> Object:
         """Let the workspace write in a public or shared style; return it."""
-        selected: dict[str, Any] = self._transport.call("PUT", f"{self._address_of(style)}/selection")
-        return selected
+        return self._transport.call("PUT", f"{self._address_of(style)}/selection")
 
     def unselect(self, style: str) -> None:
         """Take a style of others out of the workspace's library."""
@@ -64,14 +60,13 @@ class Versions:
         self._transport = transport
         self._address_of = address_of
 
-    def list(self, style: str) -> Iterator[dict[str, Any]]:
+    def list(self, style: str) -> Iterator[Object]:
         """Yield the versions, newest first."""
         return self._transport.pages(self._address(style))
 
-    def get(self, style: str, number: int) -> dict[str, Any]:
+    def get(self, style: str, number: int) -> Object:
         """Return a version. Raises NotFound."""
-        version: dict[str, Any] = self._transport.call("GET", self._address(style, number))
-        return version
+        return self._transport.call("GET", self._address(style, number))
 
     def create(
         self,
@@ -81,7 +76,7 @@ class Versions:
         auto_promote: bool = True,
         quantisation: str = "",
         idempotency_key: str = "",
-    ) -> dict[str, Any]:
+    ) -> Object:
         """Return a new version whose files, name → size in bytes, are still to be sent in parts."""
         body = {
             "files": [{"name": name, "size_bytes": size_bytes} for name, size_bytes in files.items()],
@@ -89,36 +84,29 @@ class Versions:
             "stated_quantisation": quantisation,
             "method": "multipart",
         }
-        version: dict[str, Any] = self._transport.call(
-            "POST", self._address(style), body=body, idempotency_key=idempotency_key
-        )
-        return version
+        return self._transport.call("POST", self._address(style), body=body, idempotency_key=idempotency_key)
 
-    def report(self, style: str, number: int) -> dict[str, Any]:
+    def report(self, style: str, number: int) -> Object:
         """Return what validation found: a code, a sentence and a fix for each finding."""
-        report: dict[str, Any] = self._transport.call("GET", f"{self._address(style, number)}/report")
-        return report
+        return self._transport.call("GET", f"{self._address(style, number)}/report")
 
-    def promote(self, style: str, number: int, *, without_votes: bool = False) -> dict[str, Any]:
+    def promote(self, style: str, number: int, *, without_votes: bool = False) -> Object:
         """Let a version answer for its style from the next request on; return it.
 
         `without_votes`: though the style asks for more blind votes.
         """
         address = f"{self._address(style, number)}/promote"
         body = {"without_votes": True} if without_votes else None
-        version: dict[str, Any] = self._transport.call("POST", address, body=body)
-        return version
+        return self._transport.call("POST", address, body=body)
 
-    def retire(self, style: str, number: int, *, at_once: bool = False) -> dict[str, Any]:
+    def retire(self, style: str, number: int, *, at_once: bool = False) -> Object:
         """Take a version out of service for good; return it. `at_once`: though others lose it."""
         address = f"{self._address(style, number)}/retire"
-        version: dict[str, Any] = self._transport.call("POST", address, body={"at_once": at_once})
-        return version
+        return self._transport.call("POST", address, body={"at_once": at_once})
 
-    def download_urls(self, style: str, number: int) -> dict[str, Any]:
+    def download_urls(self, style: str, number: int) -> Object:
         """Return the files of an own version, each with an address that is valid for some minutes."""
-        files: dict[str, Any] = self._transport.call("POST", f"{self._address(style, number)}/download")
-        return files
+        return self._transport.call("POST", f"{self._address(style, number)}/download")
 
     def _address(self, style: str, number: int | None = None) -> str:
         address = f"{self._address_of(style)}/versions"
@@ -132,25 +120,22 @@ class Releases:
         self._transport = transport
         self._address_of = address_of
 
-    def list(self, style: str) -> Iterator[dict[str, Any]]:
+    def list(self, style: str) -> Iterator[Object]:
         """Yield the releases, newest first."""
         return self._transport.pages(f"{self._address_of(style)}/releases")
 
-    def roll_back(self, style: str) -> dict[str, Any]:
+    def roll_back(self, style: str) -> Object:
         """Let the version before answer again; return it."""
-        version: dict[str, Any] = self._transport.call("POST", f"{self._address_of(style)}/rollback")
-        return version
+        return self._transport.call("POST", f"{self._address_of(style)}/rollback")
 
-    def canary(self, style: str) -> dict[str, Any]:
+    def canary(self, style: str) -> Object:
         """Return the canary with its figures. Raises NotFound without one."""
-        canary: dict[str, Any] = self._transport.call("GET", f"{self._address_of(style)}/canary")
-        return canary
+        return self._transport.call("GET", f"{self._address_of(style)}/canary")
 
-    def set_canary(self, style: str, number: int, percent: int) -> dict[str, Any]:
+    def set_canary(self, style: str, number: int, percent: int) -> Object:
         """Give a version a share of the requests, or change its share; return the canary."""
         body = {"version": number, "percent": percent}
-        canary: dict[str, Any] = self._transport.call("PUT", f"{self._address_of(style)}/canary", body=body)
-        return canary
+        return self._transport.call("PUT", f"{self._address_of(style)}/canary", body=body)
 
     def end_canary(self, style: str) -> None:
         """End the canary: the live version answers all requests again."""

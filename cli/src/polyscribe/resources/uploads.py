@@ -2,12 +2,12 @@
 
 import json
 from collections.abc import Iterator
-from typing import Any
 
 import httpx
 
 from polyscribe.errors import Unreachable
 from polyscribe.events import parse_events
+from polyscribe.objects import Object
 from polyscribe.transport import MANAGEMENT, Transport, describe
 
 UPLOADS = f"{MANAGEMENT}/uploads"
@@ -20,23 +20,19 @@ class Uploads:
     def __init__(self, transport: Transport) -> None:
         self._transport = transport
 
-    def get(self, version_id: str, *, parts: str = "") -> dict[str, Any]:
+    def get(self, version_id: str, *, parts: str = "") -> Object:
         """Return an upload: its status, steps and files; with `parts` also where to send missing ones."""
-        upload: dict[str, Any] = self._transport.call(
-            "GET", self._address(version_id), query={"parts": parts}
-        )
-        return upload
+        return self._transport.call("GET", self._address(version_id), query={"parts": parts})
 
-    def finish(self, version_id: str) -> dict[str, Any]:
+    def finish(self, version_id: str) -> Object:
         """Say that every part is there; return the upload."""
-        upload: dict[str, Any] = self._transport.call("POST", f"{self._address(version_id)}/finish")
-        return upload
+        return self._transport.call("POST", f"{self._address(version_id)}/finish")
 
     def abort(self, version_id: str) -> None:
         """Give an upload up; what was sent is deleted."""
         self._transport.call("DELETE", self._address(version_id))
 
-    def events(self, version_id: str) -> Iterator[dict[str, Any]]:
+    def events(self, version_id: str) -> Iterator[Object]:
         """Yield the upload now and at each change of its version, until that is final or the stream ends.
 
         Raises ApiError, and Unreachable when the stream breaks before its end.

@@ -1,0 +1,3 @@
+"""Sizes in bytes."""
+
+GIB = 1024**3
