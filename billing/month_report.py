@@ -155,9 +155,11 @@ def _percent(used: int, cap: int | None) -> int:
 
 def _sum_month(tenant: Tenant, start: date, end: date, day: date) -> Used:
     """Return the usage of [start, end) and of one day of it; one query, whatever the number of styles."""
-    parameters = {"tenant": tenant.pk, "start": start, "end": end, "day": day, "styles": MOST_USED}
     with connection.cursor() as cursor:
-        cursor.execute(SUM_MONTH_AND_STYLES, parameters)
+        cursor.execute(
+            SUM_MONTH_AND_STYLES,
+            {"tenant": tenant.pk, "start": start, "end": end, "day": day, "styles": MOST_USED},
+        )
         *sums, most_used = cursor.fetchone()
     tokens, cost_nanousd, day_requests, day_tokens, day_cost_nanousd = map(int, sums)
     return Used(tokens, cost_nanousd, day_requests, day_tokens, day_cost_nanousd, most_used)

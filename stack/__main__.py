@@ -20,7 +20,7 @@ COMMANDS = {
     ),
     "test": ("testing:test", "all tests but the long ones; options after -- go to pytest"),
     "test-long": ("testing:test_long", "the tests that are marked long"),
-    "test-quick": ("quick:test_quick", "one floor's tests; the services stay up between runs"),
+    "test-quick": ("quick:test_quick", "one app's tests; the services stay up between runs"),
     "run": ("run:run", "run a command with the services or the whole stack"),
 }
 
@@ -28,17 +28,12 @@ COMMANDS = {
 def build_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m stack", description="The embedded stack.")
     subparsers = parser.add_subparsers(required=True, metavar="COMMAND")
-    commands = {}
+    commands: dict[str, argparse.ArgumentParser] = {}
     for name, (function, help) in COMMANDS.items():
         commands[name] = add_command(subparsers, name, calls=f"stack.{function}", help=help)
-
-    quick = add_command(
-        commands,
-        "test-quick",
-        calls="stack.quick:test_quick",
-        help="one app's tests; the services stay up between runs",
+    commands["test-quick"].add_argument(
+        "floor", help="tenants, adapters, inference, billing, or a path below tests/"
     )
-    quick.add_argument("floor", help="tenants, adapters, inference, billing, or a path below tests/")
     for name in ("test", "test-long", "test-quick"):
         commands[name].add_argument("options", nargs=argparse.REMAINDER)
 

@@ -129,4 +129,4 @@ def _present_earnings(author: Tenant, span: Span) -> dict[str, Any]:
         "unpaid_nanousd": author_shares.unpaid_nanousd(author.pk, until=months.current()),
         "payouts": author_shares.payouts_of(author.pk, span),
     }
-    return dict(EarningsObject(facts).data)
+    return dict(EarningsObject().to_representation(facts))

@@ -158,7 +158,7 @@ def check_usage(name: str, value: Any) -> None:
 def check_response_format(name: str, value: Any) -> None:
     kind = value.get("type") if isinstance(value, dict) else None
     require(kind in RESPONSE_FORMATS, f"{name}.type", f"must be one of {', '.join(RESPONSE_FORMATS)}")
-    # Some servers take a schema beside `json_object`: whoever sends one here must not think that it counts.
+    # Some servers take a schema beside `json_object`: refuse it here, or clients would think that it applies.
     refuse_unknown_keys(value, {"type", "json_schema"} if kind == "json_schema" else {"type"}, name)
     if kind == "json_schema":
         _check_json_schema(name, value.get("json_schema"))

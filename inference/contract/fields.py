@@ -67,7 +67,7 @@ HARMLESS: Table = {
         f"disabled or adaptive: {NO_REASONING}", check_thinking, {"type": "disabled"}, {"type": "adaptive"}
     ),
     "context_management": ignored(
-        "without edits, or such as clear thinking: no prompt has it",
+        "without edits, or with edits that only clear thinking: prompts have none",
         check_context_management,
         {},
         [],

@@ -155,7 +155,7 @@ class UsageView(WorkspaceView):
             "start": "2026-11-01",
             "end": "2026-11-27",
             "data": [UsageSum.example],
-            "total": {**UsageSum.example, "day": None, "style": None},
+            "total": UsageSum.example | {"day": None, "style": None},
         },
     )
     def get(self, request: Request) -> Response:
