@@ -96,13 +96,10 @@ class UploadView(StyleApiView):
 class FinishUploadView(WorkspaceView):
     """The end of an upload."""
 
-    read_scope = Scope.STYLES_WRITE
-    write_scope = Scope.STYLES_WRITE
-
     @operation(
         "uploads.finish",
         "Complete an upload: assemble its parts and start the check",
-        scope=write_scope,
+        scope=Scope.STYLES_WRITE,
         answer=UploadObject,
         is_post=True,
         example=FINISHED_EXAMPLE,
@@ -119,8 +116,6 @@ class FinishUploadView(WorkspaceView):
 class UploadEventsView(WorkspaceView):
     """An upload's steps as they happen."""
 
-    read_scope = Scope.STYLES_READ
-    write_scope = Scope.STYLES_READ
     renderer_classes = [EventStreamRenderer]
     http_method_names = ["get", "options"]  # a HEAD would wait for the end
     limits: ClassVar[StreamLimits] = StreamLimits()
@@ -128,7 +123,7 @@ class UploadEventsView(WorkspaceView):
     @operation(
         "uploads.events",
         "Stream an upload's steps as server-sent events",
-        scope=read_scope,
+        scope=Scope.STYLES_READ,
         others={EVENT_STREAM: OpenApiTypes.STR},
         says="Events `step` and `end`. Each event's `data:` is an `UploadObject` as JSON, on one line.",
         example=EVENTS_EXAMPLE,

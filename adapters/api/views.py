@@ -17,8 +17,6 @@ write_operation = partial(operation, scope=Scope.STYLES_WRITE)
 class StyleApiView(WorkspaceView):
     """A view of styles, or of what belongs to them. `order` is that of its list."""
 
-    read_scope = Scope.STYLES_READ
-    write_scope = Scope.STYLES_WRITE
     order: tuple[str, ...] = ("-created_at", "-pk")
 
     def order_by(self, request: Request) -> tuple[str, ...]:

@@ -1,26 +1,10 @@
-"""What views and answers about money share: who may call them, and amounts in dollars."""
+"""What answers about money share: amounts in dollars."""
 
 from typing import Any
 
 from rest_framework import serializers
 
 from core.money import dollars
-from tenants.models import Scope
-from tenants.rest import WorkspaceView
-
-
-class ReadBillingView(WorkspaceView):
-    """A view that only reads."""
-
-    read_scope = Scope.BILLING_READ
-    write_scope = Scope.BILLING_READ
-
-
-class ManageBillingView(WorkspaceView):
-    """A view that only changes something: it needs an owner or a key with `admin`."""
-
-    read_scope = Scope.ADMIN
-    write_scope = Scope.ADMIN
 
 
 def present(shape: type[serializers.Serializer[Any]], row: object) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from billing.api.base import DollarsField, ReadBillingView
+from billing.api.base import DollarsField
 from billing.invoices.invoices import balance_nanousd
 from core import months
 from tenants.metering.allowance import OveragePolicy, allowance_of
@@ -16,7 +16,7 @@ from tenants.metering.ledger import usage_of
 from tenants.metering.plans import limits_of
 from tenants.models import Plan, Scope, Subscription
 from tenants.public import scheduled_change
-from tenants.rest import operation
+from tenants.rest import WorkspaceView, operation
 
 OVERAGE_POLICIES = [overage.value for overage in OveragePolicy]
 
@@ -135,7 +135,7 @@ class BillingObject(serializers.Serializer[Any]):
     balance_usd = DollarsField(source="balance_nanousd")
 
 
-class BillingView(ReadBillingView):
+class BillingView(WorkspaceView):
     """What the workspace pays for."""
 
     @operation(

@@ -46,13 +46,10 @@ class DetailsBody(StrictSerializer):
 class BillingDetailsView(WorkspaceView):
     """The billing details."""
 
-    read_scope = Scope.BILLING_READ
-    write_scope = Scope.ADMIN
-
     @operation(
         "billing.details",
         "Get the billing details",
-        scope=read_scope,
+        scope=Scope.BILLING_READ,
         answer=DetailsObject,
         example=DETAILS_EXAMPLE,
     )
@@ -63,7 +60,7 @@ class BillingDetailsView(WorkspaceView):
     @operation(
         "billing.edit_details",
         "Update the billing details",
-        scope=write_scope,
+        scope=Scope.ADMIN,
         needs=Permission.MANAGE_BILLING,
         body=DetailsBody,
         answer=DetailsObject,

@@ -8,16 +8,16 @@ from rest_framework.renderers import JSONRenderer
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from billing.api.base import ReadBillingView, present
+from billing.api.base import present
 from billing.api.invoices import PDF, BytesRenderer, PdfRenderer
 from billing.api.presenters import CREDIT_NOTE_EXAMPLE, CreditNoteObject
 from billing.invoices import pdf
 from billing.invoices.credit_notes import notes_of
 from tenants.models import Scope
-from tenants.rest import operation
+from tenants.rest import WorkspaceView, operation
 
 
-class CreditNotesView(ReadBillingView):
+class CreditNotesView(WorkspaceView):
     """The workspace's credit notes."""
 
     @operation(
@@ -39,7 +39,7 @@ class CreditNotesView(ReadBillingView):
         return ("-number",)
 
 
-class CreditNoteView(ReadBillingView):
+class CreditNoteView(WorkspaceView):
     """One credit note."""
 
     @operation(
@@ -56,7 +56,7 @@ class CreditNoteView(ReadBillingView):
         return self.answer_object(present(CreditNoteObject, note))
 
 
-class CreditNotePdfView(ReadBillingView):
+class CreditNotePdfView(WorkspaceView):
     """One credit note as a document."""
 
     renderer_classes = [PdfRenderer, BytesRenderer, JSONRenderer]

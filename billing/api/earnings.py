@@ -8,13 +8,13 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from billing import author_shares
-from billing.api.base import DollarsField, ReadBillingView
+from billing.api.base import DollarsField
 from billing.api.presenters import CreditGrantObject
 from billing.author_shares import Span
 from core import months
 from core.rest.bodies import StrictSerializer, TextField
 from tenants.models import Scope, Tenant
-from tenants.rest import operation
+from tenants.rest import WorkspaceView, operation
 
 DEFAULT_MONTHS = 12
 
@@ -96,7 +96,7 @@ class EarningsQuery(StrictSerializer):
     )
 
 
-class EarningsView(ReadBillingView):
+class EarningsView(WorkspaceView):
     """Earnings."""
 
     @operation(

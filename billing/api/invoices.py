@@ -11,12 +11,12 @@ from rest_framework.renderers import BaseRenderer, JSONRenderer
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from billing.api.base import DollarsField, ReadBillingView, present
+from billing.api.base import DollarsField, present
 from billing.api.presenters import INVOICE_EXAMPLE, InvoiceLineObject, InvoiceObject
 from billing.invoices import invoices, pdf
 from core import months
 from tenants.models import Scope
-from tenants.rest import operation
+from tenants.rest import WorkspaceView, operation
 
 PREVIEW_EXAMPLE = {
     "object": "invoice_preview",
@@ -39,7 +39,7 @@ class PreviewObject(serializers.Serializer[invoices.Preview]):
     lines = InvoiceLineObject(many=True)
 
 
-class InvoicesView(ReadBillingView):
+class InvoicesView(WorkspaceView):
     """The workspace's invoices."""
 
     @operation(
@@ -60,7 +60,7 @@ class InvoicesView(ReadBillingView):
         return ("-period",)
 
 
-class InvoiceView(ReadBillingView):
+class InvoiceView(WorkspaceView):
     """One invoice."""
 
     @operation(
@@ -97,7 +97,7 @@ class BytesRenderer(PdfRenderer):
 PDF = {PdfRenderer.media_type: OpenApiTypes.BINARY, BytesRenderer.media_type: OpenApiTypes.BINARY}
 
 
-class InvoicePdfView(ReadBillingView):
+class InvoicePdfView(WorkspaceView):
     """One invoice as a document."""
 
     renderer_classes = [PdfRenderer, BytesRenderer, JSONRenderer]
@@ -115,7 +115,7 @@ class InvoicePdfView(ReadBillingView):
         return HttpResponse(pdf.invoice_pdf(invoice), content_type=request.accepted_media_type)
 
 
-class InvoicePreviewView(ReadBillingView):
+class InvoicePreviewView(WorkspaceView):
     """The month until now."""
 
     @operation(

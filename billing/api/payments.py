@@ -10,7 +10,7 @@ from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from billing.api.base import DollarsField, ManageBillingView, ReadBillingView, present
+from billing.api.base import DollarsField, present
 from billing.api.presenters import PAYMENT_EXAMPLE, CreditGrantObject, PaymentObject
 from billing.credit_balance import list_credits_left
 from billing.invoices.invoices import final_invoices
@@ -102,7 +102,7 @@ class AutoTopUpObject(serializers.Serializer[PaymentAccount]):
         return backoff.is_paused(account)
 
 
-class CreditsView(ReadBillingView):
+class CreditsView(WorkspaceView):
     """The workspace's credits."""
 
     @operation(
@@ -117,7 +117,7 @@ class CreditsView(ReadBillingView):
         return Response(_present_credits(self.access.tenant))
 
 
-class TopUpsView(ManageBillingView):
+class TopUpsView(WorkspaceView):
     """Credits are bought here."""
 
     @operation(
@@ -150,13 +150,10 @@ class TopUpsView(ManageBillingView):
 class AutoTopUpView(WorkspaceView):
     """Automatic top-ups."""
 
-    read_scope = Scope.BILLING_READ
-    write_scope = Scope.ADMIN
-
     @operation(
         "billing.auto_top_up",
         "Get the automatic top-up settings",
-        scope=read_scope,
+        scope=Scope.BILLING_READ,
         answer=AutoTopUpObject,
         example=AUTO_EXAMPLE,
     )
@@ -167,7 +164,7 @@ class AutoTopUpView(WorkspaceView):
     @operation(
         "billing.set_auto_top_up",
         "Update the automatic top-up settings",
-        scope=write_scope,
+        scope=Scope.ADMIN,
         needs=Permission.MANAGE_BILLING,
         body=AutoTopUpBody,
         answer=AutoTopUpObject,
@@ -188,7 +185,7 @@ class AutoTopUpView(WorkspaceView):
         return self.answer_object(present(AutoTopUpObject, account))
 
 
-class PaymentsView(ReadBillingView):
+class PaymentsView(WorkspaceView):
     """The workspace's payments."""
 
     @operation(
@@ -206,7 +203,7 @@ class PaymentsView(ReadBillingView):
         return self.answer_page(own, lambda rows: [present(PaymentObject, row) for row in rows])
 
 
-class PaymentView(ReadBillingView):
+class PaymentView(WorkspaceView):
     """One payment."""
 
     @operation(
@@ -223,7 +220,7 @@ class PaymentView(ReadBillingView):
         return self.answer_object(present(PaymentObject, payment))
 
 
-class PayInvoiceView(ManageBillingView):
+class PayInvoiceView(WorkspaceView):
     """The payment of an invoice."""
 
     @operation(

@@ -10,14 +10,14 @@ from rest_framework.response import Response
 
 from adapters.public import count_holdings
 from billing import plan_actions, plan_changes, plan_text
-from billing.api.base import DollarsField, ManageBillingView, ReadBillingView
+from billing.api.base import DollarsField
 from core import months
 from core.rest.bodies import StrictSerializer, TextField
 from tenants.metering import plans
 from tenants.metering.proration import MonthTerms
 from tenants.models import PlanVersion, Scope, Tenant
 from tenants.public import Permission
-from tenants.rest import idempotent, operation
+from tenants.rest import WorkspaceView, idempotent, operation
 
 OFFER_EXAMPLE = {
     "object": "plan",
@@ -104,7 +104,7 @@ class PlanChangeObject(serializers.Serializer[Any]):
     takes_effect_at = serializers.DateTimeField()
 
 
-class PlansView(ReadBillingView):
+class PlansView(WorkspaceView):
     """The plans."""
 
     @operation(
@@ -120,7 +120,7 @@ class PlansView(ReadBillingView):
         return Response({"data": _present_plans(self.access.tenant)})
 
 
-class PlanView(ManageBillingView):
+class PlanView(WorkspaceView):
     """The workspace's plan."""
 
     @operation(
@@ -163,7 +163,7 @@ class PlanView(ManageBillingView):
         return Response(status=204)
 
 
-class UndoPlanView(ManageBillingView):
+class UndoPlanView(WorkspaceView):
     """The change of the plan within the last hour."""
 
     @operation(

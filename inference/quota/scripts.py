@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+from core.rates import COUNT_IN_MINUTE
+
 
 def _read(*names: str) -> str:
     """Return a script: one after the other, since later ones call the functions of earlier ones."""
@@ -19,6 +21,6 @@ RECOVERY_GRACE = _read("recovery_grace")
 REBUILD_COUNTERS = _read("rebuild_counters")
 ACQUIRE_LOCK = _read("access", "acquire_lock")
 RELEASE_LOCK = _read("release_lock")
-REFUSALS = _read("refusals")
+REFUSALS = COUNT_IN_MINUTE + _read("refusals")
 RECORD_METRICS = _read("record_metrics")
 FORGET_REFUSALS = _read("forget_refusals")

@@ -29,6 +29,7 @@ from tenants.metering.plans import api_requests_per_minute
 from tenants.models import Scope
 
 SAFE = ("GET", "HEAD", "OPTIONS")
+METHODS = {"get", "head", "post", "put", "patch", "delete"}
 
 type Handler = Callable[..., Response]
 
@@ -44,6 +45,13 @@ class WorkspaceView(APIView):
     parser_classes = [StrictParser]
     renderer_classes = [JSONRenderer]
     pagination_class = CursorPages
+
+    def __init_subclass__(cls) -> None:
+        """Raise TypeError for a handler that says no scope: it would be open to every key."""
+        super().__init_subclass__()
+        for method in METHODS & vars(cls).keys():
+            if not hasattr(vars(cls)[method], "scope"):
+                raise TypeError(f"{cls.__name__}.{method} is no operation.")
 
     @property
     def access(self) -> Access:

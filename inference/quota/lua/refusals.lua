@@ -5,9 +5,8 @@
 -- Returns for how many ms more everything is refused: 0 while the client is within its minute's refusals.
 local call, left_ms = redis.call, 0
 if ARGV[1] ~= '0' then
-  local count = call('INCRBY', KEYS[1], ARGV[1])
-  if count == tonumber(ARGV[1]) then call('PEXPIRE', KEYS[1], 60000) end
-  if count > tonumber(ARGV[2]) then left_ms = call('PTTL', KEYS[1]) end
+  local count, ttl_ms = count_in_minute(KEYS[1], ARGV[1])
+  if count > tonumber(ARGV[2]) then left_ms = ttl_ms end
 end
 if KEYS[2] then
   call('XADD', KEYS[2], 'MAXLEN', '=', ARGV[4], '*', 'request', ARGV[5], 'key', ARGV[6], 'model', ARGV[7],

@@ -166,13 +166,10 @@ class RotateBody(StrictSerializer):
 class KeysView(WorkspaceView):
     """All keys of the workspace, and new ones."""
 
-    read_scope = Scope.KEYS_WRITE
-    write_scope = Scope.KEYS_WRITE
-
     @operation(
         "keys.list",
         "List API keys",
-        scope=read_scope,
+        scope=Scope.KEYS_WRITE,
         answer=KeyObject,
         is_page=True,
         example=KEY_EXAMPLE,
@@ -184,7 +181,7 @@ class KeysView(WorkspaceView):
     @operation(
         "keys.create",
         "Create an API key",
-        scope=write_scope,
+        scope=Scope.KEYS_WRITE,
         body=NewKeyBody,
         answer=KeyWithSecret,
         status=201,
@@ -215,10 +212,7 @@ class KeysView(WorkspaceView):
 class KeyView(WorkspaceView):
     """One key."""
 
-    read_scope = Scope.KEYS_WRITE
-    write_scope = Scope.KEYS_WRITE
-
-    @operation("keys.get", "Get an API key", scope=read_scope, answer=KeyObject, example=KEY_EXAMPLE)
+    @operation("keys.get", "Get an API key", scope=Scope.KEYS_WRITE, answer=KeyObject, example=KEY_EXAMPLE)
     def get(self, request: Request, key_id: UUID) -> Response:
         """Return a key."""
         return self.answer_object(present_key(find_key(self.access, key_id)))
@@ -226,7 +220,7 @@ class KeyView(WorkspaceView):
     @operation(
         "keys.edit",
         "Update an API key's name, scopes, limits or expiration",
-        scope=write_scope,
+        scope=Scope.KEYS_WRITE,
         body=KeyBody,
         answer=KeyObject,
         is_edit=True,
@@ -265,7 +259,7 @@ class KeyView(WorkspaceView):
     @operation(
         "keys.revoke",
         "Revoke an API key",
-        scope=write_scope,
+        scope=Scope.KEYS_WRITE,
         answer=KeyObject,
         is_edit=True,
         example=KEY_EXAMPLE,
@@ -284,13 +278,10 @@ class KeyView(WorkspaceView):
 class RotateKeyView(WorkspaceView):
     """A new secret for a key."""
 
-    read_scope = Scope.KEYS_WRITE
-    write_scope = Scope.KEYS_WRITE
-
     @operation(
         "keys.rotate",
         "Rotate an API key",
-        scope=write_scope,
+        scope=Scope.KEYS_WRITE,
         body=RotateBody,
         answer=KeyWithSecret,
         status=201,

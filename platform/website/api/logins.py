@@ -78,8 +78,6 @@ class OpenView(WorkspaceView):
     """A view that needs no key. Requests are counted by the network that they come from."""
 
     authentication_classes = []
-    read_scope = None
-    write_scope = None
     limit_per_minute: int
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:

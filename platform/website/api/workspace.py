@@ -112,13 +112,10 @@ class AuditQuery(StrictSerializer):
 class WorkspaceDetailView(WorkspaceView):
     """The workspace of the key or the session."""
 
-    read_scope = None
-    write_scope = Scope.ADMIN
-
     @operation(
         "workspace.get",
         "Get the workspace",
-        scope=read_scope,
+        scope=None,
         answer=WorkspaceObject,
         example=WORKSPACE_EXAMPLE,
     )
@@ -129,7 +126,7 @@ class WorkspaceDetailView(WorkspaceView):
     @operation(
         "workspace.edit",
         "Update the workspace's name, budget, default style or limits of new keys",
-        scope=write_scope,
+        scope=Scope.ADMIN,
         body=WorkspaceBody,
         answer=WorkspaceObject,
         is_edit=True,
@@ -149,7 +146,7 @@ class WorkspaceDetailView(WorkspaceView):
     @operation(
         "workspace.delete",
         "Delete the workspace in 24 hours",
-        scope=write_scope,
+        scope=Scope.ADMIN,
         needs=Permission.DELETE_WORKSPACE,
         body=DeleteBody,
         answer=WorkspaceObject,
@@ -171,13 +168,10 @@ class WorkspaceDetailView(WorkspaceView):
 class StopDeletionView(WorkspaceView):
     """The deletion that was asked for."""
 
-    read_scope = Scope.ADMIN
-    write_scope = Scope.ADMIN
-
     @operation(
         "workspace.stop_deletion",
         "Cancel the deletion of the workspace",
-        scope=write_scope,
+        scope=Scope.ADMIN,
         needs=Permission.DELETE_WORKSPACE,
         answer=WorkspaceObject,
         is_post=True,
@@ -194,13 +188,10 @@ class StopDeletionView(WorkspaceView):
 class AuditLogView(WorkspaceView):
     """What was done in the workspace, and by whom."""
 
-    read_scope = Scope.ADMIN
-    write_scope = Scope.ADMIN
-
     @operation(
         "workspace.audit_log",
         "List audit log entries",
-        scope=read_scope,
+        scope=Scope.ADMIN,
         answer=AuditObject,
         is_page=True,
         query=AuditQuery,
