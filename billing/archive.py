@@ -32,7 +32,7 @@ MONTHS_KEPT = 2  # whole ones beside the present one: late usage of them is no r
 MAX_NAMED = 20  # workspaces in a message
 # Two that wrote one object at once could leave one's file under the other's checksum.
 ARCHIVE_LOCK = "usage archive"
-EXPORTED_FIELDS = ("sha256", "events", "tokens", "cost_nanousd", "has_shares")
+EXPORTED_FIELDS = ("sha256", "events", "tokens", "cost_nanousd")
 # A month is read as a whole, and no page waits for it.
 NO_TIMEOUT = "SET LOCAL statement_timeout = 0"
 GZIP = 31  # zlib's name of the format
@@ -400,7 +400,6 @@ def _keep_shares(archive: UsageArchive) -> None:
     with connection.cursor() as cursor:
         cursor.execute(NO_TIMEOUT)
         cursor.execute(keeping, {"archive": archive.pk, "period": archive.period})
-    archive.has_shares = True
 
 
 def _usage_rows(archive: UsageArchive, content: FileContent) -> Iterator[ArchivedUsage]:

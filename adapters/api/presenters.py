@@ -146,10 +146,10 @@ class VersionObject(serializers.Serializer[Any]):
     )
     status = serializers.ChoiceField(Status.choices)
     is_live = serializers.BooleanField(
-        read_only=True, help_text="Return whether it answers for its style, in its owner's workspace."
+        read_only=True, help_text="Whether it answers for its style, in its owner's workspace."
     )
     is_canary = serializers.BooleanField(
-        read_only=True, help_text="Return whether it is tried on a share of the requests."
+        read_only=True, help_text="Whether it is tried on a share of the requests."
     )
     is_approved = serializers.BooleanField(
         read_only=True,
@@ -168,7 +168,7 @@ class VersionObject(serializers.Serializer[Any]):
         source="converted_from.number",
         allow_null=True,
         read_only=True,
-        help_text="Return the number of the version that it was converted from.",
+        help_text="The number of the version that it was converted from.",
     )
     files = serializers.DictField(
         child=serializers.IntegerField(), help_text="Maps file names to sizes in bytes."
@@ -284,13 +284,13 @@ class ReleaseObject(serializers.Serializer[Any]):
         source="before.number",
         allow_null=True,
         read_only=True,
-        help_text="Return the number of the version before.",
+        help_text="The number of the version before.",
     )
     after = serializers.IntegerField(
         source="after.number",
         allow_null=True,
         read_only=True,
-        help_text="Return the number of the version afterwards.",
+        help_text="The number of the version afterwards.",
     )
     percent = serializers.IntegerField(help_text="The canary's share of requests, in percent.")
     sentence = serializers.CharField()

@@ -338,9 +338,9 @@ class Migration(migrations.Migration):
                 ("requested_at", models.DateTimeField(auto_now_add=True)),
                 (
                     "withdrawn_at",
-                    models.DateTimeField(help_text="No route points to it any more.", null=True),
+                    models.DateTimeField(help_text="When the last route to it was removed.", null=True),
                 ),
-                ("drained_at", models.DateTimeField(help_text="No request is using it any more.", null=True)),
+                ("drained_at", models.DateTimeField(help_text="When its last request ended.", null=True)),
                 (
                     "storage_gone_at",
                     models.DateTimeField(

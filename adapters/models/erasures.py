@@ -16,8 +16,8 @@ class Erasure(models.Model):
         settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, blank=True
     )
     requested_at = models.DateTimeField(auto_now_add=True)
-    withdrawn_at = models.DateTimeField(null=True, help_text="No route points to it any more.")
-    drained_at = models.DateTimeField(null=True, help_text="No request is using it any more.")
+    withdrawn_at = models.DateTimeField(null=True, help_text="When the last route to it was removed.")
+    drained_at = models.DateTimeField(null=True, help_text="When its last request ended.")
     storage_gone_at = models.DateTimeField(
         null=True, help_text="The storage confirms that it has none of its files."
     )

@@ -24,5 +24,5 @@ class AmountField(DollarsField):
     """A row's own amount in dollars, beside the same in nano-USD."""
 
     def __init__(self, source: str, title: str = "amount") -> None:
-        help_text = f"Return the {title} in dollars."
+        help_text = f"The {title} in dollars."
         super().__init__(source=source, read_only=True, allow_null=True, help_text=help_text)

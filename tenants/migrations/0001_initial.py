@@ -143,15 +143,6 @@ class Migration(migrations.Migration):
                         max_length=300,
                     ),
                 ),
-                (
-                    "has_shares",
-                    models.BooleanField(
-                        db_default=False,
-                        default=False,
-                        editable=False,
-                        help_text="Whether it includes authors' earnings per event.",
-                    ),
-                ),
                 ("begun_at", models.DateTimeField(auto_now_add=True)),
                 ("archived_at", models.DateTimeField(blank=True, null=True)),
             ],
@@ -1351,14 +1342,6 @@ class Migration(migrations.Migration):
                         db_default=False,
                         default=False,
                         help_text="The two workspaces had a member in common in that month.",
-                    ),
-                ),
-                (
-                    "is_final",
-                    models.BooleanField(
-                        db_default=False,
-                        default=False,
-                        help_text="Created before shares were limited to paid usage. Not changed.",
                     ),
                 ),
                 (

@@ -51,12 +51,6 @@ class UsageArchive(models.Model):
         editable=False,
         help_text="Why the worker failed. It retries when an operator requests it.",
     )
-    has_shares = models.BooleanField(
-        default=False,
-        db_default=False,
-        editable=False,
-        help_text="Whether it includes authors' earnings per event.",
-    )
     begun_at = models.DateTimeField(auto_now_add=True)
     archived_at = models.DateTimeField(null=True, blank=True)
 

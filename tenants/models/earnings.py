@@ -23,11 +23,6 @@ class AuthorEarning(models.Model):
     shares_member = models.BooleanField(
         default=False, db_default=False, help_text="The two workspaces had a member in common in that month."
     )
-    is_final = models.BooleanField(
-        default=False,
-        db_default=False,
-        help_text="Created before shares were limited to paid usage. Not changed.",
-    )
 
     class Meta:
         constraints = [
