@@ -469,7 +469,7 @@ def test_the_command_exits_with_5_when_its_timeout_is_over(logged_in, service, a
     done = logged_in("push", adapter, "--style", STYLE, "--timeout", "0")
     assert (done.code, done.out) == (5, "")
     assert "is not serving yet, 0 s after the upload." in done.err
-    assert "Run the same command again to keep waiting" in done.err
+    assert "Run the same command again to keep waiting" in " ".join(done.err.split())
     told = logged_in("push", adapter, "--style", STYLE, "--timeout", "0", "--json")
     assert (told.code, told.json["error"]["kind"]) == (5, "NotServingYet")
     assert told.json["error"]["version"]["number"] == 1

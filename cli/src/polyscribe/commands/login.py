@@ -125,7 +125,8 @@ def limit_rows(limits: Object) -> list[tuple[str, str]]:
     rows = []
     for owner in ("key", "workspace"):
         for name, state in limits.get(owner, {}).items():
-            if state.get("limit") is not None:
+            # Not all of them are limits: `is_shared` says that free workspaces share theirs.
+            if isinstance(state, dict) and state.get("limit") is not None:
                 title = f"{owner}: {name.replace('_', ' ')}"
                 rows.append((title, f"{state['remaining']:,} of {state['limit']:,} left"))
     return rows
