@@ -44,6 +44,11 @@ def read_everywhere(stack) -> list[str]:
     return [row[0], value, body]
 
 
+def list_processes() -> str:
+    """Return every process's command line, whole: pytest sets COLUMNS to 80."""
+    return subprocess.run(["ps", "-ww", "-eo", "args"], capture_output=True, text=True).stdout
+
+
 @pytest.mark.parametrize("is_killed", [False, True], ids=["a stop", "the kill of everything"])
 def test_data_survives(folders, is_killed):
     with running(folders) as stack:
@@ -104,7 +109,7 @@ def test_only_the_sites_own_pages_may_upload(stack):
 
 
 def test_no_password_is_in_the_process_list(stack):
-    listed = subprocess.run(["ps", "-eo", "args"], capture_output=True, text=True).stdout
+    listed = list_processes()
 
     assert str(stack.folders.var) in listed
     assert not [secret for secret in vars(stack.credentials).values() if secret in listed]
@@ -143,4 +148,4 @@ def test_the_next_run_removes_what_a_killed_run_left():
     assert subprocess.run(command, cwd=ROOT, capture_output=True).returncode == 0
 
     assert not os.path.exists(left)
-    assert left not in subprocess.run(["ps", "-eo", "args"], capture_output=True, text=True).stdout
+    assert left not in list_processes()
