@@ -56,7 +56,7 @@ def end_impersonation(request: HttpRequest, *, reason: str = "") -> Tenant | Non
     tenant = Tenant.objects.filter(pk=begun.tenant_id).first() if begun else None
     if tenant and isinstance(request.user, User):
         address = request.META.get("REMOTE_ADDR") or None
-        record_audit(request.user, action="begun.ended", row=tenant, reason=reason, address=address)
+        record_audit(request.user, action="impersonation.ended", row=tenant, reason=reason, address=address)
     return tenant
 
 

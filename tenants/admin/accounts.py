@@ -101,7 +101,9 @@ class TenantAdmin(NoDelete, AmountsInDollars, DescribedRow, OperatorAdmin):
             begun = impersonation.begin_impersonation(request, tenant)
             facts = {"until": begun.until.isoformat()}
             reason = form.cleaned_data["why"]
-            self.admin_site.record(request, action="look.begun", row=tenant, reason=reason, after=facts)
+            self.admin_site.record(
+                request, action="impersonation.begun", row=tenant, reason=reason, after=facts
+            )
         return redirect("member_home")
 
     def end_impersonation(self, request: HttpRequest) -> HttpResponse:

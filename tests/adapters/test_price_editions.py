@@ -181,7 +181,7 @@ def test_only_a_public_style_of_a_workspaces_own_may_have_a_share(operator_clien
     later = edition_form(BEGINS + timedelta(days=1), ("", "2", "2", "2"))
     assert operator_client.post(ADD, later).status_code == 302
     assert Price.objects.filter(style=noir.pk, author=acme, author_percent=20).count() == 2
-    assert "20 % to its author" in operator_client.get(reverse("billing:prices")).text
+    assert "20% to its author" in operator_client.get(reverse("billing:prices")).text
 
 
 def test_the_playground_knows_a_models_own_price_of_now(alice_client, noir, acme):

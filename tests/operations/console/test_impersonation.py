@@ -46,12 +46,12 @@ def test_a_look_asks_why_shows_a_banner_and_is_written_down(operator_client, ope
     page = operator_client.get(reverse("website:settings"))
     assert "viewing <strong>Acme</strong> as its owner until" in page.text
     assert not Membership.objects.filter(user=operator).exists()
-    began = AuditEntry.objects.get(action="look.begun")
+    began = AuditEntry.objects.get(action="impersonation.begun")
     assert (began.actor, began.object_id, began.reason) == (operator, str(acme.pk), "ticket 12")
 
     back = operator_client.post(reverse("admin:tenants_tenant_end_look"))
     assert back["Location"] == reverse("admin:tenants_tenant_change", args=[acme.pk])
-    assert AuditEntry.objects.filter(action="look.ended", actor=operator).exists()
+    assert AuditEntry.objects.filter(action="impersonation.ended", actor=operator).exists()
     assert operator_client.get(reverse("website:settings"))["Location"] == reverse("admin:index")
 
 
@@ -148,7 +148,7 @@ def test_the_console_works_meanwhile_and_the_look_ends_by_itself(looking_client,
     monkeypatch.setattr(impersonation.time, "time", lambda: later)
     page = looking_client.get(reverse("website:settings"))
     assert page["Location"] == reverse("admin:index")
-    assert AuditEntry.objects.get(action="look.ended").reason == "Time expired."
+    assert AuditEntry.objects.get(action="impersonation.ended").reason == "Time expired."
 
 
 def test_who_is_no_operator_any_more_sees_nothing(looking_client, operator):

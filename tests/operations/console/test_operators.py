@@ -103,7 +103,7 @@ def test_a_lost_factor_goes_with_the_recovery_codes_and_an_open_look(browser, op
     assert not Authenticator.objects.filter(user=operator).exists()
     assert browser.get(reverse("website:settings")).status_code == 302
     assert browser.get("/console/").status_code == 302
-    assert AuditEntry.objects.get(action="look.ended").reason == "The second factor was removed."
+    assert AuditEntry.objects.get(action="impersonation.ended").reason == "The second factor was removed."
 
 
 def test_a_session_of_an_operator_ends_after_eight_hours_whatever_was_done(
