@@ -78,7 +78,7 @@ def test_without_a_confirmation_nothing_is_stored(command, service, decide, valk
     done = command("login", "--base-url", BASE_URL)
 
     assert done.code == 4
-    assert {"denied": "refused", "over": "in time"}[ending] in done.err
+    assert {"denied": "denied", "over": "in time"}[ending] in done.err
     assert load_settings() is None
 
 
