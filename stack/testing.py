@@ -28,18 +28,22 @@ PYTEST = [sys.executable, "-m", "pytest", "--durations=30", "--durations-min=1"]
 SIDE_BY_SIDE = ["-n", "logical", "--maxprocesses=8", "--dist=worksteal"]
 FLOORS = ("tenants", "adapters", "inference", "billing", "platform")
 # Where $COVERAGE is set, because it costs a quarter of the time. Branches, too; files that are covered whole
-# are not listed. The journeys' processes are not measured.
+# are not listed. The long tests' run adds to that of the others. The journeys' processes are not measured.
 COVERAGE = [*(f"--cov={floor}" for floor in FLOORS), "--cov-branch", "--cov-report=term:skip-covered"]
 
 
 def test(options: Sequence[str]) -> int:
     """Run every test that is not marked `long`; return 0 if all passed."""
-    return _run_both(select("not long", options), measured=COVERAGE if os.environ.get("COVERAGE") else ())
+    return _run_both(select("not long", options), measured=_coverage())
 
 
 def test_long(options: Sequence[str]) -> int:
     """Run every test that is marked `long`; return 0 if all passed."""
-    return _run_both(select("long", options), measured=())
+    return _run_both(select("long", options), measured=_coverage("--cov-append"))
+
+
+def _coverage(*options: str) -> Sequence[str]:
+    return [*COVERAGE, *options] if os.environ.get("COVERAGE") else ()
 
 
 def select(marked: str, options: Sequence[str]) -> list[str]:

@@ -1,6 +1,7 @@
 import contextlib
 import json
 import os
+import socket
 import subprocess
 import sys
 import time
@@ -27,7 +28,7 @@ def site(tmp_path):
             address = f"http://127.0.0.1:{port}"
             until_s = time.monotonic() + 120
             while time.monotonic() < until_s and running.poll() is None:
-                with contextlib.suppress(OSError), urllib.request.urlopen(f"{address}/health", timeout=5):
+                with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=5):
                     break
                 time.sleep(0.2)
             yield address

@@ -80,6 +80,7 @@ def has_ended(sequence):
     return sequence._process._descriptor == -1
 
 
+@pytest.mark.long
 def test_an_ordinary_schema_is_compiled_once_and_followed_by_many(start):
     grammars = start()
     first, second = follow(grammars, "json", PERSON), follow(grammars, "json", PERSON)
@@ -243,5 +244,6 @@ for function in (
 """
 
 
+@pytest.mark.long
 def test_vllm_loads_the_plugin_in_each_of_its_processes(tmp_path):
     assert run_as_vllm(LOADS_PLUGINS, home=tmp_path).split() == ["polyscribe_grammars"] * 7

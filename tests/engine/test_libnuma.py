@@ -33,6 +33,7 @@ def test_names_of_versions_are_hashed_as_the_loader_hashes_them(name, value):
 
 
 @needs_vllm
+@pytest.mark.long
 def test_vllm_loads_with_it(tmp_path):
     folder = libnuma.write_library(tmp_path)
     loaded = run_as_vllm(WHICH_LIBRARY, home=tmp_path, LD_LIBRARY_PATH=str(folder))

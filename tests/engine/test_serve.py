@@ -198,6 +198,7 @@ print(batched_count_greater_than(torch.tensor([[1.0, 2.0]]), torch.tensor([[1.0]
 
 
 @needs_vllm
+@pytest.mark.long
 def test_functions_that_vllm_compiles_by_themselves_run_without_a_compiler_too(compiler, tmp_path):
     (compiler / "g++").unlink()
     printed = run_as_vllm(USES_COMPILED_FUNCTION, home=tmp_path, PATH=str(compiler))
@@ -228,6 +229,7 @@ IN_A_NOTE = {"type": "object", "default": {"allOf": [{}, {}]}}  # vLLM looks for
 
 
 @needs_vllm
+@pytest.mark.long
 def test_a_schema_that_one_compiler_does_not_follow_is_given_to_no_other(tmp_path):
     """vLLM's own choice is `guidance` here. The first choice would be everybody's until the next restart."""
     settings = serve.read_settings(CPU)

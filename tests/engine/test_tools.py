@@ -101,6 +101,7 @@ def found(tmp_path_factory) -> dict:
 
 
 @pytest.mark.parametrize("choice", ["named", "required", "auto"])
+@pytest.mark.long
 def test_blanks_of_arguments_are_bounded_and_arguments_are_an_object(found, choice):
     assert found[choice]
     for schema, max_blanks in found[choice]:

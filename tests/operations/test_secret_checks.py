@@ -107,6 +107,7 @@ print(answer.status_code, answer.headers.get("Strict-Transport-Security"))
         ({"HSTS_SUBDOMAINS": "1", "HSTS_PRELOAD": "1"}, "max-age=31536000; includeSubDomains; preload"),
     ],
 )
+@pytest.mark.long
 def test_a_public_site_is_https_only_for_browsers_and_its_subdomains_by_setting(flags, header):
     done = run(ANSWER, MAILBOX="0", **flags)
     assert done.stdout.splitlines()[-1:] == [f"200 {header}"], done.stderr

@@ -399,6 +399,7 @@ def test_one_huge_stranger_needs_little_memory():
 @pytest.mark.parametrize(
     "filling", ['"%d":{}', '"%d":[]', '"%d":[[],[],[],[],[],[],[],[]]', '"%d":0', '"\U0001f600%d":""']
 )
+@pytest.mark.long
 def test_hostile_headers_need_little_memory(base, filling):
     most = 1024 * 1024
     parts, length = [], 2

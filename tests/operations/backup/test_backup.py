@@ -126,6 +126,7 @@ def write(valkey, acme):
     return write
 
 
+@pytest.mark.long
 def test_an_installation_comes_back_as_it_was_between_two_requests(elsewhere, valkey, acme, write, tmp_path):
     version_id = uuid4()
     object_store.write(version_id, "adapter_config.json", [b'{"r": 8}'])

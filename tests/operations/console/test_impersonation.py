@@ -98,6 +98,7 @@ def all_rows() -> dict[str, list[dict]]:
 
 
 @pytest.mark.usefixtures("unfinished")
+@pytest.mark.long
 def test_an_open_upload_and_a_saved_customer_stay_as_they_are(looking_client, of_acme, provider):
     before = all_rows()
     entries = AuditEntry.objects.count()
@@ -113,6 +114,7 @@ def test_an_open_upload_and_a_saved_customer_stay_as_they_are(looking_client, of
     assert AuditEntry.objects.count() == entries
 
 
+@pytest.mark.long
 def test_every_page_opens_and_no_form_or_operation_does_anything(looking_client, of_acme, acme):
     secrets = ("sealed_secret", acme.keys.exclude(digest="").values_list("digest", flat=True).first())
     opened = 0
