@@ -153,10 +153,10 @@ def read_style(slug: str) -> Style:
     leaked = [prompt for prompt in shown_prompts if prompt in learned_prompts]
     if leaked:
         raise SystemExit(f"{slug} learns what is shown as held out; take it from examples.jsonl: {leaked}")
-    return Style(slug, NAMES[slug], str(folder), heldout, learned)
+    return Style(slug, STYLE_NAMES[slug], str(folder), heldout, learned)
 
 
-NAMES = {"poetry": "Poetry", "legal": "Legal brief", "genz": "Gen-Z slang"}
+STYLE_NAMES = {"poetry": "Poetry", "legal": "Legal brief", "genz": "Gen-Z slang"}
 
 PAGE = """# The shipped styles
 
@@ -217,7 +217,7 @@ def render_voices(voices: dict[str, list[str]]) -> str:
 
 def render_perplexities(measured: list[Measured]) -> str:
     slugs = [one.style.slug for one in measured]
-    titles = [f"{NAMES[slug]} adapter" for slug in slugs]
+    titles = [f"{STYLE_NAMES[slug]} adapter" for slug in slugs]
     rows = [["texts in", "base", *titles, "own adapter against base"]]
     for one in measured:
         figures = [f"{one.perplexity[slug]:.1f}" for slug in ("base", *slugs)]
@@ -277,7 +277,7 @@ def main() -> None:
     if options.base == train.BASE:
         prepare.prepare_model(prepare.PACKAGED, train.BASE)
     torch.set_num_threads(train.THREADS)
-    styles = [read_style(slug) for slug in NAMES]
+    styles = [read_style(slug) for slug in STYLE_NAMES]
     tokenizer, model = greedy.load_models(options.base, [style.folder for style in styles])
     answer = partial(greedy.answer_prompts, tokenizer, model, max_tokens=MAX_TOKENS)
     voices = {"Base": answer(None, list(SHOWN))}

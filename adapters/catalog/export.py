@@ -4,7 +4,7 @@ from adapters.models import AdapterVersion
 from tenants.models import Tenant
 from tenants.public import ExportTable, make_export_table
 
-COLUMNS = (
+EXPORTED_COLUMNS = (
     "style__slug",
     "style__name",
     "style__description",
@@ -24,4 +24,4 @@ COLUMNS = (
 def list_exported(tenant: Tenant) -> list[ExportTable]:
     """Return the versions of a workspace's own styles."""
     versions = AdapterVersion.objects.filter(style__owner=tenant).order_by("style__slug", "number")
-    return [make_export_table("styles", versions, *COLUMNS)]
+    return [make_export_table("styles", versions, *EXPORTED_COLUMNS)]

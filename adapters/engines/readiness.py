@@ -30,7 +30,7 @@ class Readiness:
 
 READY = Readiness("ready", _("The model is ready."))
 STARTING = Readiness("starting", _("The model is starting. This takes about a minute."))
-AWAY = Readiness("away", _("The model isn't responding. We retry every few seconds."))
+NOT_RESPONDING = Readiness("away", _("The model isn't responding. We retry every few seconds."))
 MISSING = Readiness("missing", _("No model is set up yet. Please contact the operators of this site."))
 
 
@@ -45,4 +45,4 @@ def engine_readiness() -> Readiness:
         return READY
     if reporting:
         return STARTING
-    return AWAY if known else MISSING
+    return NOT_RESPONDING if known else MISSING

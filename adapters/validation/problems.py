@@ -253,7 +253,7 @@ CONFIG = {
     ),
 }
 
-NAMES = {
+TENSOR_NAMES = {
     "name_infix": Problem(
         _("{tensor} still contains the adapter's name, as it does during training."),
         _("Save with PEFT's save_pretrained, or rename it to {right}."),
@@ -360,7 +360,7 @@ SECTIONS = {
     "Archives": ARCHIVES,
     "The safetensors header": HEADER,
     "The config": CONFIG,
-    "Tensor names and shapes": NAMES,
+    "Tensor names and shapes": TENSOR_NAMES,
     "The weights": WEIGHTS,
     "Further findings": CLOSING,
 }

@@ -98,7 +98,7 @@ class BoundedProtocol(HttpToolsProtocol):
         if self._answering and not self._answering.response_complete:
             self._answering.disconnected = True
             self._answering.message_event.set()
-            cast(Cycle, self._answering).disconnects.tell()
+            cast(Cycle, self._answering).disconnects.notify()
 
     def data_received(self, data: bytes) -> None:
         """Bound headers that are still incomplete."""
@@ -415,7 +415,7 @@ class RequestDisconnects:
         """Call back once if the client hangs up before its answer is complete."""
         self._callback = callback
         if self._has_disconnected:
-            self.tell()
+            self.notify()
 
     def unwatch_disconnect(self) -> None:
         """Remove all callbacks."""
@@ -439,7 +439,7 @@ class RequestDisconnects:
         self._callback = None
         self._writer = None
 
-    def tell(self) -> None:
+    def notify(self) -> None:
         """Call the one back who waits for it."""
         self._has_disconnected = True
         self._writer = None

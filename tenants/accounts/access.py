@@ -37,7 +37,7 @@ class RoleAboveMaker(NotAllowed):
 
 
 class InsufficientScope(NotAllowed):
-    """This API key lacks the scope `{scope}`. Create a key with it in the studio, on the page "API keys"."""
+    """This API key lacks the scope `{scope}`. Create a key with it under API keys."""
 
     code = "insufficient_scope"
     for_programs = (

@@ -19,7 +19,7 @@ from core import valkey
 from core.cached_result import CachedResult
 from operations.monitoring import gateway_metrics, service_metrics
 
-AWAY = (redis.RedisError, DatabaseError, InterfaceError, PoolTimeout, OSError)
+OUTAGES = (redis.RedisError, DatabaseError, InterfaceError, PoolTimeout, OSError)
 MAX_AGE_S = 2.0  # several servers that scrape at once cost one round of questions
 
 logger = logging.getLogger(__name__)
@@ -66,7 +66,7 @@ def _read_all() -> Iterator[Metric]:
         try:
             for source in sources:
                 yield from list(source())
-        except AWAY:
+        except OUTAGES:
             logger.exception("%s did not respond to the exporter", part)
             up.add_metric((part,), 0)
         else:

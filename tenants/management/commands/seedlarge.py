@@ -22,8 +22,8 @@ class Command(BaseCommand):
         """Create the rows and print each step."""
         if UsageEvent.objects.exists():
             raise CommandError("This database has usage events. Use an empty one: `make seed-large VAR=…`.")
-        large.create_tables(options["tenants"], options["events"], say=self._say)
+        large.create_tables(options["tenants"], options["events"], say=self._write_line)
 
-    def _say(self, line: str) -> None:
+    def _write_line(self, line: str) -> None:
         self.stdout.write(line)
         self.stdout.flush()

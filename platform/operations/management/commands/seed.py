@@ -22,10 +22,10 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         """Seed and print each step."""
         try:
-            seeding.seed(options["styles"], options["secrets"], say=self._say)
+            seeding.seed(options["styles"], options["secrets"], say=self._write_line)
         except DomainError as error:
             raise CommandError(error.message) from error
 
-    def _say(self, line: str) -> None:
+    def _write_line(self, line: str) -> None:
         self.stdout.write(line)
         self.stdout.flush()
