@@ -242,7 +242,7 @@ async def test_an_answer_that_its_grammar_ends_is_billed_what_was_written_and_cl
 
 
 @pytest.mark.parametrize("stream", [False, True])
-async def test_who_sends_dear_grammars_again_and_again_is_refused_everything_for_a_while(
+async def test_a_key_that_keeps_sending_expensive_grammars_is_refused_everything_for_a_while(
     gateway, account, engines, ask, stream
 ):
     engines[0].stop_reason = "polyscribe:grammar_too_expensive"
