@@ -9,7 +9,7 @@ from stack.folders import ROOT
 from tests.journeys.conftest import Writer, log_in, look
 
 ANSWER_TOKENS = 24  # instead of the page's own number: this test need not read long answers
-STANDING = re.compile(r"2\s+\d+ %\s+\d+ \u2013 \d+ %")  # two votes, how often, between what
+STANDING = re.compile(r"2\s+\d+%\s+\d+ \u2013 \d+%")  # two votes, how often, between what
 NAMES = {"version 1", "version 2"}
 
 
