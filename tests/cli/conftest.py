@@ -4,7 +4,7 @@ import io
 import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 
 import httpx
@@ -123,8 +123,22 @@ def client(new_client, waits) -> Client:
 
 
 @pytest.fixture
-def command(service, capsys, monkeypatch) -> Callable[..., Done]:
+def type_command(capsys, monkeypatch) -> Callable[..., Done]:
     """Run a command as it is typed; `stdin` is what is piped into it."""
+
+    def run_command(session: Session, *arguments: object, stdin: str = "") -> Done:
+        monkeypatch.setattr("sys.stdin", Terminal(stdin))
+        capsys.readouterr()
+        code = run([str(argument) for argument in arguments], session)
+        printed = capsys.readouterr()
+        return Done(code, printed.out, printed.err)
+
+    return run_command
+
+
+@pytest.fixture
+def command(service, type_command) -> Callable[..., Done]:
+    """The command line of a machine that reaches the service."""
 
     def run_command(*arguments: object, stdin: str = "") -> Done:
         session = Session(
@@ -133,13 +147,16 @@ def command(service, capsys, monkeypatch) -> Callable[..., Done]:
             storage_transport=service.storage_transport,
             receiver_transport=httpx.MockTransport(service.receive),
         )
-        monkeypatch.setattr("sys.stdin", Terminal(stdin))
-        capsys.readouterr()
-        code = run([str(argument) for argument in arguments], session)
-        printed = capsys.readouterr()
-        return Done(code, printed.out, printed.err)
+        return type_command(session, *arguments, stdin=stdin)
 
     return run_command
+
+
+@pytest.fixture
+def offline_command(type_command) -> Callable[..., Done]:
+    """The command line of a machine without a network: a command that sends something fails its test."""
+    nowhere = httpx.MockTransport(lambda request: pytest.fail(f"{request.url} was asked"))
+    return partial(type_command, Session(http_transport=nowhere, storage_transport=nowhere))
 
 
 @pytest.fixture

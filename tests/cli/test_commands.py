@@ -58,8 +58,8 @@ def test_a_key_that_the_service_does_not_know_is_not_stored(command, config_fold
     assert not config_folder.exists()
 
 
-def test_a_login_without_a_key_is_a_fault_of_usage(command):
-    assert command("login", "--base-url", BASE_URL, stdin="").code == 2
+def test_a_login_without_a_key_is_a_fault_of_usage(offline_command):
+    assert offline_command("login", "--base-url", BASE_URL, stdin="").code == 2
 
 
 def test_a_logout_forgets_the_key(logged_in, config_folder):
@@ -130,8 +130,8 @@ def test_a_canary_is_begun_shown_and_ended(two_versions):
 @pytest.mark.parametrize(
     "arguments", [["brand-voice", 1], ["brand-voice", 1, 10, "--end"], ["brand-voice", 1, 100]]
 )
-def test_a_canary_that_is_half_said_is_a_fault_of_usage(logged_in, arguments):
-    assert logged_in("canary", *arguments).code == 2
+def test_a_canary_that_is_half_said_is_a_fault_of_usage(offline_command, arguments):
+    assert offline_command("canary", *arguments).code == 2
 
 
 @pytest.fixture
@@ -227,15 +227,15 @@ def test_a_server_that_failed_gives_an_id_for_support(logged_in, service):
     assert "req_1" in logged_in("whoami").err
 
 
-def test_an_unknown_command_is_a_fault_of_usage(command):
-    assert command("polish").code == 2
+def test_an_unknown_command_is_a_fault_of_usage(offline_command):
+    assert offline_command("polish").code == 2
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
-def test_there_is_completion_for_shells(command, monkeypatch, shell):
+def test_there_is_completion_for_shells(offline_command, monkeypatch, shell):
     monkeypatch.setenv("_POLYSCRIBE_COMPLETE", f"source_{shell}")
 
-    assert "_POLYSCRIBE_COMPLETE" in command().out
+    assert "_POLYSCRIBE_COMPLETE" in offline_command().out
 
 
 def test_it_imports_nothing_of_the_product():

@@ -96,20 +96,19 @@ def test_every_command_that_asks_is_in_the_list_above():
 
 
 @pytest.mark.parametrize("arguments", WRONG, ids=lambda words: " ".join(map(str, words)))
-def test_arguments_are_checked_before_the_login(command, service, arguments):
-    assert command(*arguments).code == 2
-    assert service.requests == []
+def test_arguments_are_checked_before_the_login(offline_command, arguments):
+    assert offline_command(*arguments).code == 2
 
 
-def test_a_folder_is_checked_before_the_login(command, service, tmp_path):
-    done = command("push", tmp_path, "--style", "brand-voice")
+def test_a_folder_is_checked_before_the_login(offline_command, tmp_path):
+    done = offline_command("push", tmp_path, "--style", "brand-voice")
 
     assert done.code == 1
     assert "adapter_config.json is missing" in done.err
 
 
-def test_a_wrong_scope_is_told_the_right_ones(command):
-    done = command("keys", "create", "x", "--scope", "everything")
+def test_a_wrong_scope_is_told_the_right_ones(offline_command):
+    done = offline_command("keys", "create", "x", "--scope", "everything")
 
     words = "".join(done.err.split()).replace("│", "")
     assert all(f"'{scope.value}'" in words for scope in Scope)

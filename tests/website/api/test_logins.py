@@ -154,6 +154,6 @@ def test_codes_are_guessed_slowly(alice_client, acme):
 
 def test_what_is_asked_for_is_checked():
     wrong = problem(call("logins", name="x", scopes=["everything"]), 400, "invalid")
-    assert "inference, styles:read" in wrong["errors"][0]["message"]
+    assert "“everything”. Available scopes: inference, styles:read" in wrong["errors"][0]["message"]
     problem(call("logins", name=""), 400, "invalid")
     problem(call("logins/redeem"), 400, "invalid")
