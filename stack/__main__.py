@@ -31,6 +31,7 @@ def build_parser() -> argparse.ArgumentParser:
     commands: dict[str, argparse.ArgumentParser] = {}
     for name, (function, help) in COMMANDS.items():
         commands[name] = add_command(subparsers, name, calls=f"stack.{function}", help=help)
+    commands["demo"].add_argument("--var", type=Path, help="the data folder (default: var)")
     commands["test-quick"].add_argument(
         "floor", help="tenants, adapters, inference, billing, or a path below tests/"
     )

@@ -53,7 +53,7 @@ def test_sign_up_upload_write_key_usage(page, site):  # noqa: PLR0915
 
     page.goto(f"/styles/{name}/noir/")
     sample = page.locator("blockquote")
-    for _ in range(30):
+    for _ in range(60):  # the samples of styles that came before are written first
         if sample.count():
             break
         page.wait_for_timeout(1000)

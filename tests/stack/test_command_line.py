@@ -1,9 +1,14 @@
 """What the command line makes of signals."""
 
+import importlib
+import inspect
 import signal
 import subprocess
 import sys
 
+import pytest
+
+from stack.__main__ import COMMANDS, build_parser
 from stack.folders import ROOT
 
 SLOW_TO_STOP = """
@@ -39,3 +44,11 @@ def test_a_second_signal_does_not_end_the_stopping_halfway():
         process.stdin.flush()
         assert process.stdout.readline() == "stopped\n"
     assert process.returncode == 130
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_a_command_gives_its_function_all_that_it_takes(name):
+    arguments = [name, "tenants"] if name == "test-quick" else [name]
+    given = vars(build_parser().parse_args(arguments))
+    module, _, function = given.pop("calls").partition(":")
+    inspect.signature(getattr(importlib.import_module(module), function)).bind(**given)
