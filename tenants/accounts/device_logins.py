@@ -200,9 +200,8 @@ def _decide(login: WaitingLogin, decision: dict[str, object]) -> None:
     key = valkey.login_key(login.digest)
     pipeline = valkey.client().pipeline(transaction=True)
     pipeline.hsetnx(key, DECISION, json.dumps(decision))
-    pipeline.expire(
-        key, LOGIN_LASTS_S
-    )  # also of one that expired at this moment: it has no name, so it is over
+    # Also of one that expired at this moment: it has no name, so it is over.
+    pipeline.expire(key, LOGIN_LASTS_S)
     is_first, _ = pipeline.execute()
     if not is_first:
         raise LoginOver
