@@ -17,15 +17,15 @@ from adapters.catalog.selection import select_style
 from adapters.catalog.sharing import set_public
 from adapters.engines.own_limits import diagnose_engines
 from adapters.engines.readiness import engine_readiness
-from adapters.enqueue import enqueue_advance
-from adapters.errors import RoundNotFound
+from adapters.enqueue import enqueue, enqueue_advance
+from adapters.errors import RoundNotFound, UploadRefused
 from adapters.placement.history import take_samples as take_engine_samples
 from adapters.placement.summary import count_unpublished, count_versions, oldest_missing_s, summarize_engines
 from adapters.placement.transitions import is_answering
 from adapters.releases.votes import begin_round, find_round, find_side_model, show_side
 from adapters.releases.votes import standings as vote_standings
 from adapters.routing.publisher import publish_library
-from adapters.uploads.sessions import begin_upload, finish_upload
+from adapters.uploads.sessions import begin_upload, find_or_create_style, finish_upload
 from adapters.uploads.storage_quota import Holdings, count_holdings
 from adapters.uploads.upload_request import StyleDescription
 
@@ -36,6 +36,7 @@ __all__ = [
     "StyleChoice",
     "StyleDescription",
     "StyleFacts",
+    "UploadRefused",
     "begin_round",
     "begin_upload",
     "cast_vote",
@@ -46,7 +47,9 @@ __all__ = [
     "describe_styles",
     "diagnose_engines",
     "engine_readiness",
+    "enqueue",
     "enqueue_advance",
+    "find_or_create_style",
     "find_round",
     "find_side_model",
     "find_style",

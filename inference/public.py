@@ -3,6 +3,7 @@
 from inference.contract import http_errors
 from inference.contract.dialects import anthropic_messages
 from inference.contract.openapi import data_plane_paths, data_plane_schemas
+from inference.contract.tokenizer import count_conversation_tokens
 from inference.errors import TooMuchAtOnce, UnknownAddress
 from inference.metrics import ALL as ALL_METRICS
 from inference.metrics import FIRST_BYTE, REFUSALS, REQUESTS, SUM, TOKENS, Histogram, read_total
@@ -23,6 +24,7 @@ __all__ = [
     "TooMuchAtOnce",
     "UnknownAddress",
     "anthropic_messages",
+    "count_conversation_tokens",
     "data_plane_paths",
     "data_plane_schemas",
     "drain_usage",

@@ -33,7 +33,7 @@ def build_parser() -> argparse.ArgumentParser:
         commands[name] = add_command(subparsers, name, calls=f"stack.{function}", help=help)
     commands["demo"].add_argument("--var", type=Path, help="the data folder (default: var)")
     commands["test-quick"].add_argument(
-        "floor", help="tenants, adapters, inference, billing, or a path below tests/"
+        "floor", help="tenants, adapters, inference, training, billing, or a path below tests/"
     )
     for name in ("test", "test-long", "test-quick"):
         commands[name].add_argument("options", nargs=argparse.REMAINDER)

@@ -11,7 +11,7 @@ from stack.processes import Program
 LAYER = 2
 CELERY = [sys.executable, "-m", "celery", "-A", "config"]
 LEVEL = ["--loglevel", "INFO"]
-WORKERS = ("worker-housekeeping", "worker-uploads", "worker-webhooks", "worker-billing", "worker-engine")
+WORKERS = ("worker-housekeeping", "worker-uploads", "worker-webhooks", "worker-billing", "worker-engine", "worker-training")
 
 
 def programs(port: int, variables: Mapping[str, str], folders: Folders) -> list[Program]:
@@ -26,6 +26,7 @@ def programs(port: int, variables: Mapping[str, str], folders: Folders) -> list[
         worker("worker-uploads", "uploads", variables),
         worker("worker-webhooks", "webhooks", variables, threads=8),  # they wait for other people's servers
         worker("worker-billing", "billing", variables, threads=1),
+        worker("worker-training", "training", variables, threads=1),
         worker("worker-engine", f"engine.{variables['ENGINE_NAME']}", variables, threads=2),
         Program(
             name="beat",

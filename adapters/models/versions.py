@@ -121,6 +121,12 @@ class AdapterVersion(models.Model):
     approved_at = models.DateTimeField(
         null=True, blank=True, help_text="When operators approved it for other workspaces."
     )
+    provenance = models.JSONField(
+        default=dict,
+        blank=True,
+        db_default={},
+        help_text="Where it comes from if it was trained here: training, recipe, texts, statement of rights.",
+    )
     created_by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, blank=True)
     created_at = models.DateTimeField(auto_now_add=True)
     files_gone_at = models.DateTimeField(

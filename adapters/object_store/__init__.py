@@ -33,7 +33,10 @@ from adapters.object_store.pruning import (
     discard_sealed,
     discard_uploads,
     erase,
+    erase_folder,
+    erase_key,
     keep_rules,
+    list_folder,
     remaining,
     versions,
 )
@@ -46,7 +49,14 @@ from adapters.object_store.sealed_files import (
     sealed_sizes,
     write,
 )
-from adapters.object_store.uploads import Upload, form_valid_s, presign, uploaded_size
+from adapters.object_store.uploads import (
+    Upload,
+    form_valid_s,
+    presign,
+    presign_post,
+    stored_bytes,
+    uploaded_size,
+)
 
 __all__ = [
     "DOWNLOAD_VALID_S",
@@ -68,9 +78,12 @@ __all__ = [
     "discard_uploads",
     "download",
     "erase",
+    "erase_folder",
+    "erase_key",
     "form_valid_s",
     "is_storage_answering",
     "keep_rules",
+    "list_folder",
     "list_objects",
     "list_parts",
     "open_uploads",
@@ -78,6 +91,7 @@ __all__ = [
     "presign",
     "presign_download",
     "presign_part",
+    "presign_post",
     "put_as_browser",
     "put_object",
     "read_object",
@@ -87,6 +101,7 @@ __all__ = [
     "seal",
     "sealed_key",
     "sealed_sizes",
+    "stored_bytes",
     "upload_key",
     "uploaded_size",
     "url_valid_s",

@@ -24,10 +24,15 @@ class StoredObject:
     size_bytes: int
 
 
-def list_objects() -> Iterator[StoredObject]:
-    """Yield every object of the bucket. Raises StorageUnavailable, or NotStored where there is no bucket."""
+def list_objects(prefix: str = "") -> Iterator[StoredObject]:
+    """Yield the objects of the bucket whose keys begin so, or all.
+
+    Raises StorageUnavailable, or NotStored where there is no bucket.
+    """
     with reach_storage(settings.S3_BUCKET) as client:
-        pages = client.get_paginator("list_objects_v2").paginate(Bucket=settings.S3_BUCKET)
+        pages = client.get_paginator("list_objects_v2").paginate(
+            Bucket=settings.S3_BUCKET, Prefix=prefix
+        )
         for page in pages:
             for found in page.get("Contents", []):
                 yield StoredObject(found["Key"], found["Size"])

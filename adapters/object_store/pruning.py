@@ -20,6 +20,7 @@ from adapters.object_store.client import (
     upload_key,
 )
 from adapters.object_store.multipart import LIST_LIMIT, list_open_uploads
+from adapters.object_store.objects import list_objects
 
 if TYPE_CHECKING:
     from types_boto3_s3.type_defs import LifecycleRuleTypeDef, MultipartUploadTypeDef
@@ -71,6 +72,23 @@ def erase(version_id: UUID) -> None:
         delete_keys(list_keys(prefix))
         for upload in list_open_uploads(prefix):
             _abort(upload)
+
+
+def erase_key(key: str) -> None:
+    """Delete one object; one that is not there is no fault. Raises StorageUnavailable."""
+    delete_keys([key])
+
+
+def erase_folder(prefix: str) -> int:
+    """Delete all objects whose keys begin so; return how many. Raises StorageUnavailable."""
+    keys = list_folder(prefix)
+    delete_keys(keys)
+    return len(keys)
+
+
+def list_folder(prefix: str) -> list[str]:
+    """Return all keys that begin so. Raises StorageUnavailable."""
+    return [found.key for found in list_objects(prefix)]
 
 
 def abort_old_parts(before: datetime, *, page_size: int = LIST_LIMIT) -> int:

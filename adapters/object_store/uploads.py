@@ -30,9 +30,14 @@ def form_valid_s(size: int) -> int:
 
 def presign(version_id: UUID, file: str, size: int) -> Upload:
     """Return a POST form for exactly this key and this many bytes. Sends nothing to the storage."""
+    return presign_post(upload_key(version_id, file), file, size)
+
+
+def presign_post(key: str, file: str, size: int) -> Upload:
+    """Return a POST form for exactly a key and so many bytes. Sends nothing to the storage."""
     form = presigning_client().generate_presigned_post(
         settings.S3_BUCKET,
-        upload_key(version_id, file),
+        key,
         # Exactly the size that was declared: the workspace's storage was checked for that.
         Conditions=[["content-length-range", size, size]],
         ExpiresIn=form_valid_s(size),
@@ -42,5 +47,10 @@ def presign(version_id: UUID, file: str, size: int) -> Upload:
 
 def uploaded_size(version_id: UUID, file: str) -> int | None:
     """Return how many bytes of a file were posted, or None. Raises StorageUnavailable."""
-    found = head(upload_key(version_id, file))
+    return stored_bytes(upload_key(version_id, file))
+
+
+def stored_bytes(key: str) -> int | None:
+    """Return the size of an object, or None if there is none. Raises StorageUnavailable."""
+    found = head(key)
     return found[0] if found else None

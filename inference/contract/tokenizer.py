@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from tokenizers import Tokenizer
 
 BILLING_LINE = "x-anthropic-billing-header"  # Claude Code's system texts begin with it; vLLM drops it
+BYTES_PER_ROLE = 64  # what a chat template writes around a message
 FUNCTION_KEYS = ("name", "description", "parameters", "strict")
 
 
@@ -25,6 +26,20 @@ def count_prompt_tokens(parsed: ParsedRequest) -> int:
     if prompt is None:
         return parsed.prompt_bound()
     return len(tokenizer.encode(prompt, add_special_tokens=False).ids)
+
+
+def count_conversation_tokens(messages: list[JsonObject]) -> int:
+    """Return how many tokens a whole conversation has, the last answer and its end mark too.
+
+    An upper bound where there are no files of the model: no token is shorter than a byte.
+    """
+    tokenizer = base_model.tokenizer()
+    *before, last = messages
+    prompt = base_model.render_prompt(before, None)
+    if tokenizer is None or prompt is None:
+        return sum(len(message["content"].encode()) + BYTES_PER_ROLE for message in messages)
+    text = f"{prompt}{last['content']}"
+    return len(tokenizer.encode(text, add_special_tokens=False).ids) + 1
 
 
 def render_chat(parsed: ParsedRequest) -> str | None:

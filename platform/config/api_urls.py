@@ -29,6 +29,7 @@ def unknown_address(request: HttpRequest) -> JsonResponse:
 
 urlpatterns = [
     path("", include("adapters.api.urls")),
+    path("", include("training.api.urls")),
     path("", include("tenants.api.urls")),
     path("", include("billing.api.urls")),
     path("", include("website.api.urls")),

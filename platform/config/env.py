@@ -123,6 +123,17 @@ VARIABLES: dict[str, Variable] = {
     "BASE_MODEL_DIR": Variable(
         "var/models/SmolLM2-135M-Instruct", "The base model's files: config, tokenizer, weights."
     ),
+    "TRAINING": Variable(
+        "on", "on, or off: no styles are trained from texts, and nothing on the site mentions it."
+    ),
+    "TRAINING_DEVICE": Variable("cpu", "cpu or cuda: what the training worker trains on."),
+    "TRAINING_PYTHON": Variable(
+        "", "The Python with torch and PEFT that trains. Empty: .venv-engine/bin/python."
+    ),
+    "TRAINING_QUANTISATION": Variable(
+        "", "4-bit trains on a quantized base (QLoRA, CUDA only), for an engine that serves one. Empty: none."
+    ),
+    "TRAINING_THREADS": Variable("1", "Processor threads of a training on a CPU."),
     "UPLOAD_CHECK_S": Variable(
         "300",
         "Maximum seconds to validate one upload. After three attempts, the upload is rejected.",

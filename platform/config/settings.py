@@ -53,6 +53,7 @@ INSTALLED_APPS = [
     "adapters",
     "inference",
     "billing",
+    "training",
 ]
 
 MIDDLEWARE = [
@@ -254,6 +255,10 @@ CELERY_TASK_ROUTES = {
     "adapters.tasks.erase": {"queue": "uploads"},
     "adapters.tasks.prune_storage": {"queue": "uploads"},
     "adapters.tasks.withdraw_conversions": {"queue": "uploads"},
+    "training.tasks.advance_all": {"queue": "housekeeping"},
+    "training.tasks.advance": {"queue": "uploads"},
+    "training.tasks.prune_trainings": {"queue": "uploads"},
+    "training.tasks.run": {"queue": "training"},  # until a training ends
     "billing.tasks.draft_invoices": {"queue": "billing"},
     "billing.tasks.archive_usage": {"queue": "billing"},  # takes minutes
     "billing.tasks.draft_batch": {"queue": "billing"},
@@ -292,6 +297,7 @@ _BEAT = {
     "sweep-holds": ("inference.tasks.sweep", 5),
     "advance-versions": ("adapters.tasks.advance_all", 5),
     "plan-placements": ("adapters.tasks.plan", 5),
+    "advance-trainings": ("training.tasks.advance_all", 5),
     "republish": ("adapters.tasks.republish_stale", 5),
     "erase": ("adapters.tasks.erase_all", 5),
     "end-sharing": ("adapters.tasks.end_sharing", 5),
@@ -309,6 +315,7 @@ _BEAT = {
     "decide-author-shares": ("billing.tasks.decide_author_shares", 300),
     "record-hosted": ("adapters.tasks.record_hosted", 600),
     "withdraw-conversions": ("adapters.tasks.withdraw_conversions", 600),
+    "prune-trainings": ("training.tasks.prune_trainings", 600),
     "prune-storage": ("adapters.tasks.prune_storage", 600),
     "close-month": ("inference.tasks.close_month", 3_600),
     "finalize-invoices": ("billing.tasks.finalize_invoices", 3_600),
@@ -373,6 +380,12 @@ ENGINE_MAX_MODEL_LEN = env.read_int("ENGINE_MAX_MODEL_LEN")
 ENGINE_MAX_NUM_SEQS = env.read_int("ENGINE_MAX_NUM_SEQS")
 WEB_WORKERS = env.read_int("WEB_WORKERS")
 BASE_MODEL = env.read("BASE_MODEL")
+TRAINING = env.read("TRAINING") != "off"
+TRAINING_DEVICE = env.read("TRAINING_DEVICE")
+TRAINING_PROGRAM = str(BASE_DIR / "engine" / "train.py")
+TRAINING_PYTHON = env.read("TRAINING_PYTHON") or str(BASE_DIR / ".venv-engine" / "bin" / "python")
+TRAINING_QUANTISATION = env.read("TRAINING_QUANTISATION")
+TRAINING_THREADS = env.read_int("TRAINING_THREADS")
 BASE_MODEL_DIR = Path(env.read("BASE_MODEL_DIR")).absolute()
 
 _upload_origins = []

@@ -72,6 +72,8 @@ PATH_PARAMETERS = {
     "number": "The version's number.",
     "workspace": "The workspace's slug.",
     "version_id": "The version's id.",
+    "training_id": "The training's id.",
+    "document_id": "The document's id.",
     "key_id": "The key's id.",
     "member_id": "The member's id.",
     "invitation_id": "The invitation's id.",

@@ -26,6 +26,8 @@ class EventType(models.TextChoices):
     VERSION_REJECTED = "version.rejected", _("An upload failed validation.")
     VERSION_FAILED = "version.failed", _("No engine could load a version.")
     VERSION_RETIRED = "version.retired", _("A version was retired.")
+    TRAINING_SUCCEEDED = "training.succeeded", _("A training finished; its version is ready to go live.")
+    TRAINING_FAILED = "training.failed", _("A training failed.")
     RELEASE_PROMOTED = "release.promoted", _("A style's live version changed.")
     RELEASE_ROLLED_BACK = "release.rolled_back", _("A style was rolled back to its previous version.")
     CANARY_ENDED = "canary.ended", _("A canary ended, manually or because of its metrics.")

@@ -1,0 +1,140 @@
+"""What members and programs do with trainings: each action with its line in the workspace's audit log.
+
+Pages, the API and the command line call these.
+"""
+
+from collections.abc import Mapping, Sequence
+
+from django.db import transaction
+
+from adapters.object_store import Upload
+from tenants.public import Access
+from training import documents, endings, enqueue, erasure, preparation, starting
+from training.errors import TrainingMoved
+from training.models import Document, Training
+
+
+@transaction.atomic
+def create_training(access: Access, *, slug: str, name: str) -> Training:
+    """Return a new training without documents. Raises TrainingOff, TooManyDrafts."""
+    training = starting.create_training(access.tenant, access.maker, slug=slug, name=name)
+    access.audit("training.created", training)
+    return training
+
+
+@transaction.atomic
+def add_documents(
+    access: Access, training: Training, files: Mapping[str, int]
+) -> list[tuple[Document, Upload]]:
+    """Return a document and a POST form for each file: name → bytes. Raises BadDocument, TrainingMoved."""
+    added = documents.add_documents(training, files)
+    access.audit("training.documents_added", training, after={"documents": len(added)})
+    return added
+
+
+def add_text(access: Access, training: Training, name: str, text: str) -> Document:
+    """Add a pasted text. Raises BadDocument, TrainingMoved, StorageUnavailable.
+
+    No transaction: it waits for the storage.
+    """
+    document = documents.add_text(training, name, text)
+    access.audit("training.documents_added", training, after={"documents": 1})
+    enqueue.enqueue_advance(training.pk)
+    return document
+
+
+def finish_documents(access: Access, training: Training) -> int:
+    """Have the documents read that have arrived; return how many new ones. Raises StorageUnavailable.
+
+    No transaction: it waits for the storage. Doing it twice does nothing.
+    """
+    arrived = documents.finish_documents(training)
+    enqueue.enqueue_advance(training.pk)
+    return arrived
+
+
+@transaction.atomic
+def leave_out_document(access: Access, document: Document, *, is_left_out: bool) -> None:
+    """Leave a document out of its training, or take it in again. Raises TrainingMoved."""
+    documents.leave_out(document, is_left_out=is_left_out)
+    access.audit("training.document_left_out", document.training, after={"left_out": is_left_out})
+
+
+def delete_document(access: Access, document: Document) -> None:
+    """Delete a document and its text. Raises TrainingMoved, StorageUnavailable."""
+    training = document.training
+    documents.delete_document(document)
+    access.audit("training.document_deleted", training)
+
+
+@transaction.atomic
+def leave_out_passages(access: Access, training: Training, passage_ids: Sequence[str]) -> None:
+    """Set which passages are left out, and prepare the examples again. Raises TrainingMoved."""
+    preparation.leave_out_passages(training, passage_ids)
+    access.audit("training.passages_left_out", training, after={"passages": len(passage_ids)})
+    enqueue.enqueue_advance(training.pk)
+
+
+@transaction.atomic
+def prepare_training(access: Access, training: Training) -> None:
+    """Have the examples made, and the estimate. Doing it twice does nothing.
+
+    Raises NoDocuments, StillReading, TrainingMoved.
+    """
+    preparation.begin_preparation(training)
+    enqueue.enqueue_advance(training.pk)
+
+
+@transaction.atomic
+def start_training(
+    access: Access, training: Training, *, states_rights: bool, keeps_documents: bool = False
+) -> None:
+    """Hold the price and queue the training. Raises what `starting.start_training` does."""
+    was_started = training.started_at is not None
+    starting.start_training(
+        training, access.maker, states_rights=states_rights, keeps_documents=keeps_documents
+    )
+    if not was_started:
+        access.audit(
+            "training.started",
+            training,
+            after={"most_tokens": training.most_tokens, "rights": states_rights, "keeps": keeps_documents},
+        )
+    enqueue.enqueue_run()
+
+
+@transaction.atomic
+def pause_training(access: Access, training: Training) -> None:
+    """Stop a training after its current step, to be resumed later. Raises TrainingMoved."""
+    endings.request_pause(training)
+    access.audit("training.paused", training)
+
+
+@transaction.atomic
+def resume_training(access: Access, training: Training) -> None:
+    """Let a paused training go on. Raises TrainingMoved."""
+    endings.resume_training(training)
+    access.audit("training.resumed", training)
+    enqueue.enqueue_run()
+
+
+@transaction.atomic
+def cancel_training(access: Access, training: Training) -> None:
+    """End a training; completed steps are charged. Raises TrainingMoved."""
+    endings.cancel_training(training)
+    access.audit("training.cancelled", training)
+
+
+def erase_documents(access: Access, training: Training) -> int:
+    """Delete the texts of a training that has ended; return how many files. Raises TrainingMoved."""
+    erased = erasure.erase_documents(training)
+    access.audit("training.documents_deleted", training, after={"files": erased})
+    return erased
+
+
+def delete_training(access: Access, training: Training) -> None:
+    """Delete a training that is not in progress, with all its texts. Raises TrainingMoved."""
+    if training.is_started:
+        raise TrainingMoved
+    access.audit("training.deleted", training)
+    erasure.delete_training(training)

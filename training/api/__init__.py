@@ -1,0 +1,1 @@
+"""Trainings in the management API, under /api/v1/trainings."""

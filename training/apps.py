@@ -1,0 +1,16 @@
+from django.apps import AppConfig
+
+
+class TrainingConfig(AppConfig):
+    """Styles from a writer's own texts."""
+
+    name = "training"
+    verbose_name = "Trainings"
+
+    def ready(self) -> None:
+        """Tell the outbox how the API shows this app's objects."""
+        from tenants.public import register_presenter  # noqa: PLC0415 (models are not loaded before)
+        from training.api.presenters import present_training  # noqa: PLC0415
+        from training.models import Training  # noqa: PLC0415
+
+        register_presenter(Training, present_training)

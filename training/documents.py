@@ -1,0 +1,216 @@
+"""Documents of a training: added, posted, read in a child process, left out, deleted."""
+
+import logging
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import PurePosixPath
+
+from django.db import transaction
+from django.db.models import F, Sum
+from django.utils import timezone
+
+from adapters.errors import NotStored
+from adapters.object_store import Upload
+from core import locks
+from core.messages import Message
+from training import storage
+from training.errors import BadDocument, TrainingMoved
+from training.models import Document, Training
+from training.models import Status as TrainingStatus
+from training.notes import DocumentFault
+from training.reading import ReadDocument, read_document
+
+logger = logging.getLogger(__name__)
+
+MIB = 1024**2
+MAX_DOCUMENTS = 500
+MAX_DOCUMENT_BYTES = 50 * MIB
+MAX_PASTED_BYTES = 2 * MIB
+MAX_TRAINING_BYTES = 200 * MIB
+MAX_READINGS = 3
+FORMATS = (
+    ".txt",
+    ".md",
+    ".markdown",
+    ".html",
+    ".htm",
+    ".docx",
+    ".odt",
+    ".epub",
+    ".rtf",
+    ".pdf",
+    ".zip",
+    ".tar",
+    ".gz",
+    ".tgz",
+)
+FIRST_WORDS_CHARACTERS = 300
+
+
+def add_documents(training: Training, files: Mapping[str, int]) -> list[tuple[Document, Upload]]:
+    """Return a new document and a POST form for each file: name → size in bytes.
+
+    Raises BadDocument naming the first file that can't be taken, and TrainingMoved.
+    """
+    with transaction.atomic():
+        _lock_open(training)
+        _require_room(training, files)
+        documents = []
+        for name, size_bytes in files.items():
+            documents.append(training.documents.create(name=name[:200], size_bytes=size_bytes))
+        _texts_changed(training)
+    return [(document, storage.presign_document(document)) for document in documents]
+
+
+def add_text(training: Training, name: str, text: str) -> Document:
+    """Add a pasted text, and return its document. Raises BadDocument, TrainingMoved, StorageUnavailable."""
+    content = text.encode(errors="replace")
+    if not content.strip():
+        raise BadDocument(fault=DocumentFault.EMPTY(file=name))
+    if len(content) > MAX_PASTED_BYTES:
+        raise BadDocument(fault=DocumentFault.PASTED_TOO_LONG(limit=MAX_PASTED_BYTES // MIB))
+    with transaction.atomic():
+        _lock_open(training)
+        _require_room(training, {name: len(content)})
+        document: Document = training.documents.create(name=name[:200], size_bytes=len(content))
+        _texts_changed(training)
+    storage.write_posted(document, content)
+    _mark_uploaded(document)
+    return document
+
+
+def finish_documents(training: Training) -> int:
+    """Mark the documents that have arrived; return how many new ones. Raises StorageUnavailable."""
+    arrived = 0
+    for document in training.documents.filter(status=Document.Status.UPLOADING):
+        if storage.is_posted(document):
+            arrived += _mark_uploaded(document)
+    return arrived
+
+
+def read_documents(training: Training) -> None:
+    """Read every document that has arrived. Safe to repeat. Raises StorageUnavailable."""
+    with locks.only_one(f"reading {training.pk}") as mine:
+        if not mine:
+            return
+        for document in training.documents.to_read():
+            _read(document)
+
+
+def leave_out(document: Document, *, is_left_out: bool) -> None:
+    """Leave a document out of its training, or take it in again. Raises TrainingMoved."""
+    with transaction.atomic():
+        _lock_open(document.training)
+        changed = Document.objects.filter(pk=document.pk).exclude(is_left_out=is_left_out)
+        if changed.update(is_left_out=is_left_out):
+            _texts_changed(document.training)
+
+
+def delete_document(document: Document) -> None:
+    """Delete a document and its files. Raises TrainingMoved, StorageUnavailable."""
+    with transaction.atomic():
+        _lock_open(document.training)
+        Document.objects.filter(pk=document.pk).delete()
+        _texts_changed(document.training)
+    storage.discard_document(document)
+
+
+def _lock_open(training: Training) -> None:
+    """Lock a training whose texts may change. Raises TrainingMoved for any other."""
+    locked = Training.objects.select_for_update(no_key=True).get(pk=training.pk)
+    if not locked.is_open:
+        raise TrainingMoved
+
+
+def _texts_changed(training: Training) -> None:
+    """Take back what was prepared of other texts."""
+    Training.objects.filter(pk=training.pk).update(
+        status=TrainingStatus.DRAFT, note=Message(), report={}, changed_at=timezone.now()
+    )
+    training.status = TrainingStatus.DRAFT
+
+
+def _require_room(training: Training, files: Mapping[str, int]) -> None:
+    stored = training.documents.aggregate(bytes=Sum("size_bytes", default=0))["bytes"]
+    if training.documents.count() + len(files) > MAX_DOCUMENTS:
+        raise BadDocument(fault=DocumentFault.TOO_MANY(limit=MAX_DOCUMENTS))
+    if stored + sum(files.values()) > MAX_TRAINING_BYTES:
+        raise BadDocument(fault=DocumentFault.TOO_MUCH(limit=MAX_TRAINING_BYTES // MIB))
+    for name, size_bytes in files.items():
+        _require_readable(name, size_bytes)
+
+
+def _require_readable(name: str, size_bytes: int) -> None:
+    shown = name[:80]
+    if PurePosixPath(name).suffix.lower() not in FORMATS:
+        raise BadDocument(fault=DocumentFault.FORMAT(file=shown))
+    if size_bytes <= 0:
+        raise BadDocument(fault=DocumentFault.EMPTY(file=shown))
+    if size_bytes > MAX_DOCUMENT_BYTES:
+        raise BadDocument(fault=DocumentFault.TOO_LARGE(file=shown, limit=MAX_DOCUMENT_BYTES // MIB))
+
+
+def _mark_uploaded(document: Document) -> int:
+    uploading = Document.objects.filter(pk=document.pk, status=Document.Status.UPLOADING)
+    return uploading.update(status=Document.Status.UPLOADED)
+
+
+def _read(document: Document) -> None:
+    """Read one document, and store its text."""
+    row = Document.objects.filter(pk=document.pk, status=Document.Status.UPLOADED)
+    # Counted before: a file that kills the worker would otherwise be tried for ever.
+    if not row.filter(readings__lt=MAX_READINGS).update(readings=F("readings") + 1):
+        row.update(status=Document.Status.REFUSED, refusal=DocumentFault.UNREADABLE(file=document.name))
+        return
+    try:
+        found = read_document(document.name, storage.read_posted(document))
+    except NotStored:
+        row.update(status=Document.Status.REFUSED, refusal=DocumentFault.GONE(file=document.name))
+        return
+    if len(found) == 1:
+        _store_read(document, found[0])
+    else:
+        _store_members(document, found)
+    storage.discard_posted(document)
+
+
+def _store_members(archive: Document, members: list[ReadDocument]) -> None:
+    """Put the documents of an archive in its place."""
+    training = archive.training
+    free = MAX_DOCUMENTS - training.documents.count() + 1
+    for member in members[:free]:
+        document = training.documents.create(
+            name=f"{archive.name}/{member.name}"[-200:],
+            size_bytes=len(member.text.encode()),
+            status=Document.Status.UPLOADED,
+            # A worker that is killed here reads the whole archive again: its members are made again, too.
+            readings=MAX_READINGS,
+        )
+        _store_read(document, replace(member, name=document.name))
+    Document.objects.filter(pk=archive.pk).delete()
+
+
+def _store_read(document: Document, read: ReadDocument) -> None:
+    facts = {
+        "format": read.format[:10],
+        "words": read.words,
+        "language": read.language[:10],
+        "quotation_share": read.quotation_share,
+        "removed": dict(read.removed),
+    }
+    row = Document.objects.filter(pk=document.pk, status=Document.Status.UPLOADED)
+    if read.refusal:
+        row.update(
+            status=Document.Status.REFUSED,
+            refusal=read.refusal.sentence_message,
+            refusal_fix=read.refusal.fix_message,
+            **facts,
+        )
+        return
+    storage.write_text(document, read.text)
+    row.update(
+        status=Document.Status.READ,
+        first_words=" ".join(read.text[: 2 * FIRST_WORDS_CHARACTERS].split())[:FIRST_WORDS_CHARACTERS],
+        text_bytes=len(read.text.encode()),
+        **facts,
+    )

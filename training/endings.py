@@ -1,0 +1,72 @@
+"""How trainings end: with a version, cancelled, or failed. What was trained is settled, once."""
+
+from django.db import transaction
+from django.utils import timezone
+
+from core.messages import Message
+from tenants.metering.trainings import settle_training
+from tenants.models import EventType
+from tenants.public import record_event
+from training.errors import TrainingMoved
+from training.models import Status, StopRequest, Training
+
+
+def request_pause(training: Training) -> None:
+    """Have a training stop after its current step, to be resumed later. Raises TrainingMoved."""
+    if training.move(before=Status.QUEUED, after=Status.PAUSED):
+        return
+    _request(training, StopRequest.PAUSE)
+
+
+def resume_training(training: Training) -> None:
+    """Queue a paused training again. Raises TrainingMoved."""
+    paused = Training.objects.filter(pk=training.pk, status=Status.RUNNING, stop_request=StopRequest.PAUSE)
+    if paused.update(stop_request=StopRequest.NONE):  # it has not stopped yet
+        return
+    if not training.move(before=Status.PAUSED, after=Status.QUEUED, stop_request=StopRequest.NONE):
+        raise TrainingMoved
+
+
+def cancel_training(training: Training, reason: Message = Message()) -> None:
+    """End a training. Completed steps are charged; a running one stops after its current step.
+
+    A second call does nothing. Raises TrainingMoved for one that has ended otherwise.
+    """
+    training.refresh_from_db()
+    if training.status == Status.CANCELLED:
+        return
+    for status in (Status.DRAFT, Status.PREPARING, Status.READY, Status.QUEUED, Status.PAUSED):
+        if end_training(training, before=status, after=Status.CANCELLED, failure=reason):
+            return
+    Training.objects.filter(pk=training.pk, status=Status.RUNNING).update(failure=reason)
+    _request(training, StopRequest.CANCEL)
+
+
+def end_training(
+    training: Training, *, before: Status, after: Status, is_charged: bool = True, **changes: object
+) -> bool:
+    """End a training and settle its tokens; return False if another worker was first."""
+    with transaction.atomic():
+        if not training.move(before=before, after=after, stop_request=StopRequest.NONE, **changes):
+            return False
+        if training.started_at:
+            tokens = training.trained_tokens if is_charged else 0
+            settle_training(training.pk, tokens, now=timezone.now())
+        if after == Status.SUCCEEDED:
+            record_event(training.tenant_id, EventType.TRAINING_SUCCEEDED, training)
+        elif after == Status.FAILED:
+            record_event(training.tenant_id, EventType.TRAINING_FAILED, training)
+    return True
+
+
+def fail_training(training: Training, failure: Message, *, is_charged: bool = True) -> bool:
+    """End a training that can't go on."""
+    return end_training(
+        training, before=Status(training.status), after=Status.FAILED, is_charged=is_charged, failure=failure
+    )
+
+
+def _request(training: Training, request: StopRequest) -> None:
+    running = Training.objects.filter(pk=training.pk, status=Status.RUNNING)
+    if not running.update(stop_request=request):
+        raise TrainingMoved

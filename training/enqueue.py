@@ -1,0 +1,22 @@
+"""Wake the workers of trainings, when the transaction commits. Beat sends again what is lost."""
+
+from functools import partial
+from uuid import UUID
+
+from django.db import transaction
+
+from adapters.public import enqueue
+
+ADVANCE = "training.tasks.advance"
+RUN = "training.tasks.run"
+MAX_QUEUED = 10
+
+
+def enqueue_advance(training_id: UUID) -> None:
+    """Have the next step of a training taken beside its run."""
+    transaction.on_commit(partial(enqueue, ADVANCE, str(training_id), max_queued=MAX_QUEUED), robust=True)
+
+
+def enqueue_run() -> None:
+    """Wake the training workers."""
+    transaction.on_commit(partial(enqueue, RUN, max_queued=MAX_QUEUED), robust=True)

@@ -1,0 +1,84 @@
+"""What can go wrong with trainings."""
+
+from core.errors import Conflict, Invalid, NotFound, Unavailable
+
+
+class TrainingOff(NotFound):
+    """This service doesn't train styles."""
+
+    code = "training_off"
+
+
+class TrainingMoved(Conflict):
+    """The training has moved on in the meantime. Reload the page to see where it is."""
+
+    code = "training_moved"
+
+
+class NoDocuments(Conflict):
+    """There is no text to learn from yet. Add at least one document."""
+
+    code = "no_documents"
+
+
+class StillReading(Conflict):
+    """We're still reading {count} of your documents. Try again in a moment."""
+
+    code = "still_reading"
+
+
+class TooManyWords(Conflict):
+    """Your documents have {words:,} words; your plan allows {most:,} per training. Leave some out, or upgrade
+    your plan."""
+
+    code = "too_many_words"
+
+
+class TooManyTrainings(Conflict):
+    """Your plan includes {most} trainings at once, and {running} are in progress. Wait for one to finish, or
+    upgrade your plan."""
+
+    code = "too_many_trainings"
+
+
+class TrainingsUsedUp(Conflict):
+    """Your plan includes {most} trainings per month, and you have started {used}. Wait for next month, or
+    upgrade your plan."""
+
+    code = "trainings_used_up"
+
+
+class TooManyDrafts(Conflict):
+    """You have {most} trainings that you haven't started. Start or delete one first."""
+
+    code = "too_many_drafts"
+
+
+class RightsNotStated(Invalid):
+    """Confirm that the texts are yours, or that you have the right to train on them."""
+
+    code = "rights_not_stated"
+
+
+class BadDocument(Invalid):
+    """{fault}"""
+
+    code = "invalid_document"
+
+
+class DocumentsRefused(Invalid):
+    """These files can't be added."""
+
+    code = "documents_refused"
+
+
+class StyleNotYours(Conflict):
+    """{slug} can't be used. {fault}"""
+
+    code = "style_refused"
+
+
+class WorkerSilent(Unavailable):
+    """No training worker is running. We'll continue automatically when one is."""
+
+    code = "training_worker_silent"

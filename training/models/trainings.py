@@ -1,0 +1,220 @@
+"""Trainings: how a workspace's texts become a version of a style.
+
+DRAFT → PREPARING → READY → QUEUED → RUNNING → FINISHING → SUCCEEDED
+          ↘ DRAFT (with a note)      ↘ PAUSED (may be resumed)
+From READY on it can become CANCELLED, and from QUEUED on FAILED.
+"""
+
+from datetime import datetime
+from uuid import uuid4
+
+from django.conf import settings
+from django.db import models, transaction
+from django.db.models import Q
+from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
+
+from adapters.models import AdapterVersion, Style
+from core.message_fields import MessageField
+from core.messages import Message
+from core.outgoing import Leased, LeasedQuerySet
+from tenants.models import Tenant
+
+
+class Status(models.TextChoices):
+    """Where a training is. Programs get these values."""
+
+    DRAFT = "draft", _("Draft")
+    PREPARING = "preparing", _("Preparing")
+    READY = "ready", _("Ready to start")
+    QUEUED = "queued", _("Queued")
+    RUNNING = "running", _("Training")
+    PAUSED = "paused", _("Paused")
+    FINISHING = "finishing", _("Finishing")
+    SUCCEEDED = "succeeded", _("Succeeded")
+    FAILED = "failed", _("Failed")
+    CANCELLED = "cancelled", _("Cancelled")
+
+
+OPEN = (Status.DRAFT, Status.PREPARING, Status.READY)  # nothing is paid yet, and texts can be changed
+STARTED = (Status.QUEUED, Status.RUNNING, Status.PAUSED, Status.FINISHING)
+ENDED = (Status.SUCCEEDED, Status.FAILED, Status.CANCELLED)
+
+
+class StopRequest(models.TextChoices):
+    """What its members asked of a running training; it acts between two steps."""
+
+    NONE = "", ""
+    PAUSE = "pause", _("Pause")
+    CANCEL = "cancel", _("Cancel")
+
+
+class TrainingQuerySet(LeasedQuerySet["Training"]):
+    def to_prepare(self) -> "TrainingQuerySet":
+        """Return trainings with a step to take before they start, those that wait longest first."""
+        return self.filter(status=Status.PREPARING).order_by("changed_at")
+
+    def to_run(self) -> "TrainingQuerySet":
+        """Return trainings for a training worker: those that were interrupted first, then by age.
+
+        A workspace that has a training in progress waits behind those that have none.
+        """
+        return self.filter(status__in=[Status.QUEUED, Status.RUNNING, Status.FINISHING])
+
+    def stuck(self, before: datetime) -> "TrainingQuerySet":
+        """Return trainings in progress that showed no sign of life since a moment."""
+        return self.filter(status__in=[Status.RUNNING, Status.FINISHING], changed_at__lt=before)
+
+
+class Training(Leased):
+    """One training, from the first document to the version that came of it."""
+
+    id = models.UUIDField(primary_key=True, default=uuid4, editable=False)
+    tenant = models.ForeignKey(
+        Tenant, on_delete=models.CASCADE, related_name="trainings", verbose_name="workspace"
+    )
+    slug = models.SlugField(max_length=40, help_text="The style's short name, for `model=`.")
+    name = models.CharField(max_length=60, help_text="The style's name, for people.")
+    style = models.ForeignKey(
+        Style,
+        on_delete=models.SET_NULL,
+        null=True,
+        blank=True,
+        related_name="trainings",
+        help_text="The style that gets the version. Set at the start.",
+    )
+    version = models.OneToOneField(
+        AdapterVersion,
+        on_delete=models.SET_NULL,
+        null=True,
+        blank=True,
+        related_name="training",
+        help_text="What came of it.",
+    )
+    status = models.CharField(max_length=10, choices=Status, default=Status.DRAFT)
+    stop_request = models.CharField(max_length=6, choices=StopRequest, default=StopRequest.NONE, blank=True)
+    note = MessageField(help_text="What the current step is waiting for.")
+    failure = MessageField(help_text="Why it failed, or why an operator stopped it.")
+    attempts = models.PositiveSmallIntegerField(
+        default=0, help_text="How many times a worker began since the last checkpoint."
+    )
+    seed = models.PositiveIntegerField(default=7, help_text="Same texts and seed: same examples and order.")
+    recipe = models.JSONField(default=dict, blank=True, help_text="Differences from the default recipe.")
+    left_out_passages = models.JSONField(default=list, blank=True, help_text="Ids of passages left out.")
+    report = models.JSONField(default=dict, blank=True, help_text="What was understood of the texts.")
+    corpus_sha256 = models.CharField(max_length=64, blank=True, help_text="SHA-256 of all learned texts.")
+    examples = models.PositiveIntegerField(default=0)
+    validation_examples = models.PositiveIntegerField(default=0)
+    epoch_tokens = models.BigIntegerField(default=0, help_text="Tokens of all examples, learned once.")
+    epochs = models.PositiveSmallIntegerField(default=3, help_text="Maximum passes over the examples.")
+    estimated_s = models.PositiveIntegerField(default=0, help_text="Estimated seconds of training.")
+    steps = models.PositiveIntegerField(default=0)
+    step = models.PositiveIntegerField(default=0)
+    trained_tokens = models.BigIntegerField(default=0, help_text="Tokens of completed steps.")
+    training_loss = models.FloatField(null=True, blank=True)
+    validation_loss = models.FloatField(null=True, blank=True)
+    step_seconds = models.FloatField(null=True, blank=True, help_text="Recent seconds per step.")
+    stopped_early = models.BooleanField(default=False)
+    rights_stated_at = models.DateTimeField(
+        null=True, blank=True, help_text="When a member stated that the texts may be used."
+    )
+    keeps_documents = models.BooleanField(
+        default=False, help_text="Documents are kept after the training, until they are deleted."
+    )
+    documents_gone_at = models.DateTimeField(null=True, blank=True, help_text="When its texts were deleted.")
+    created_by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, blank=True)
+    created_at = models.DateTimeField(default=timezone.now)
+    changed_at = models.DateTimeField(default=timezone.now, help_text="Last sign of life.")
+    started_at = models.DateTimeField(null=True, blank=True, help_text="When it was paid for and queued.")
+    ran_at = models.DateTimeField(null=True, blank=True, help_text="When a worker first ran it.")
+    ended_at = models.DateTimeField(null=True, blank=True)
+
+    objects = TrainingQuerySet.as_manager()
+
+    class Meta:
+        indexes = [
+            models.Index(fields=["tenant", "-created_at"], name="trainings_newest_of_tenant"),
+            models.Index(
+                fields=["changed_at"],
+                condition=~Q(status__in=["draft", "ready", "succeeded", "failed", "cancelled"]),
+                name="trainings_in_progress",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.name} {self.pk}"
+
+    @property
+    def most_tokens(self) -> int:
+        """The most tokens that it can train: what its price is estimated from."""
+        return self.epoch_tokens * self.epochs
+
+    @property
+    def is_open(self) -> bool:
+        """Whether its texts can still be changed: nothing is paid yet."""
+        return self.status in OPEN
+
+    @property
+    def is_started(self) -> bool:
+        """Whether it is in progress, or waits for a worker."""
+        return self.status in STARTED
+
+    @property
+    def is_ended(self) -> bool:
+        """Whether no step follows."""
+        return self.status in ENDED
+
+    @property
+    def percent(self) -> int:
+        """How much of the training is done, 0 to 100. The steps after it take seconds."""
+        if self.status in (Status.FINISHING, Status.SUCCEEDED):
+            return 100
+        return min(99, 100 * self.step // self.steps) if self.steps else 0
+
+    @property
+    def left_s(self) -> int | None:
+        """About how many seconds of training are left; None before its speed is known."""
+        if self.status != Status.RUNNING or not self.step_seconds:
+            return None
+        return round((self.steps - self.step) * self.step_seconds)
+
+    def move(self, *, before: Status, after: Status, **changes: object) -> bool:
+        """Change status in one UPDATE and log it; return False if another worker was first."""
+        now = timezone.now()
+        changes = {"note": Message(), "changed_at": now, **changes}
+        if after in ENDED:
+            changes["ended_at"] = now
+        with transaction.atomic():
+            moved = Training.objects.filter(pk=self.pk, status=before).update(status=after, **changes)
+            if moved:
+                self.events.create(status=after, step=self.step)
+        if moved:
+            self.status = after
+            for name, value in changes.items():
+                setattr(self, name, value)
+        return bool(moved)
+
+    def wait(self, note: Message) -> None:
+        """Write down what the current step waits for, unless the training has moved on."""
+        Training.objects.filter(pk=self.pk, status=self.status).exclude(note=note).update(note=note)
+        self.note = note
+
+
+class TrainingEvent(models.Model):
+    """What happened in a training: a status it reached, or losses at a step. At most EVENTS_KEPT a training."""
+
+    training = models.ForeignKey(Training, on_delete=models.CASCADE, related_name="events")
+    at = models.DateTimeField(default=timezone.now)
+    status = models.CharField(max_length=10, choices=Status, blank=True)
+    step = models.PositiveIntegerField(default=0)
+    training_loss = models.FloatField(null=True, blank=True)
+    validation_loss = models.FloatField(null=True, blank=True)
+    is_checkpoint = models.BooleanField(default=False)
+
+    class Meta:
+        ordering = ["pk"]
+        indexes = [models.Index(fields=["training", "id"], name="events_of_training")]
+
+    def __str__(self) -> str:
+        return f"{self.training_id} {self.status or self.step}"
+

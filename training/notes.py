@@ -1,0 +1,52 @@
+"""What workers note about trainings for people to read, and why a training or a document failed."""
+
+from django.utils.translation import gettext_noop as _
+
+from core.messages import MessageCode
+
+
+class DocumentFault(MessageCode):
+    """Why a file can't be added to a training."""
+
+    EMPTY = _("{file} is empty. Choose a file with text in it.")
+    FORMAT = _(
+        "{file} is not supported. Use .txt, .md, .html, .docx, .odt, .epub, .rtf or .pdf, or a .zip or "
+        ".tar.gz of them."
+    )
+    TOO_LARGE = _("{file} is larger than {limit} MB. Split it, or save it as plain text.")
+    TOO_MANY = _("A training can have {limit:,} documents. Combine some of them, or delete those you don't need.")
+    TOO_MUCH = _("A training's files can have {limit} MB in total. Delete some, or save them as plain text.")
+    PASTED_TOO_LONG = _("A pasted text can have {limit} MB. Save it as a file and add that.")
+    UNREADABLE = _("{file} stopped our reader three times. Save it as .docx or .txt and add it again.")
+    GONE = _("{file} didn't arrive completely. Add it again.")
+
+
+class TrainingNote(MessageCode):
+    """What a training waits for."""
+
+    STORAGE = _("We can't reach the storage. We'll continue automatically.")
+    OUR_FAULT = _("Something went wrong on our side. We've been notified and will retry automatically.")
+    TOO_SHORT = _(
+        "Your texts have {words:,} words; a style needs at least {least:,}. Add more of your writing."
+    )
+    WORKER = _("Waiting for a training worker.")
+    PLAN_FULL = _("Your style is trained. Your plan has no room for another version: {fault}")
+
+
+class TrainingFailure(MessageCode):
+    """Why a training failed. What was not trained is not charged."""
+
+    DIVERGED = _(
+        "The training didn't converge: the texts may be too uneven. Leave out documents that differ from the "
+        "rest, and start again. You're only charged for completed steps."
+    )
+    OUT_OF_MEMORY = _(
+        "The training needs more memory than our worker has. We've been notified. You're only charged for "
+        "completed steps."
+    )
+    CRASHED = _(
+        "The training stopped {times} times in a row. We've been notified. You're only charged for completed "
+        "steps."
+    )
+    NO_RESULT = _("The trained style didn't pass its checks: {reason} You're only charged for completed steps.")
+    STOPPED = _("Stopped by the operators: {reason}")

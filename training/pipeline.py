@@ -1,0 +1,61 @@
+"""The steps of a training beside its run. Each is safe to repeat, and from two workers at once."""
+
+import logging
+from datetime import timedelta
+
+from django.db.models import Exists, OuterRef, Q, QuerySet
+from django.utils import timezone
+
+from core import locks
+from core.errors import Unavailable
+from core.messages import Message
+from training import documents, preparation, results
+from training.models import Document, Status, Training
+from training.notes import TrainingNote
+
+logger = logging.getLogger(__name__)
+
+WORKER_SILENT_AFTER = timedelta(minutes=2)
+
+
+def advance_training(training: Training) -> None:
+    """Take every step that can be taken now.
+
+    When a service does not answer, the training's note says so, and a later call takes the step.
+    """
+    with locks.only_one(f"training {training.pk}") as mine:
+        if not mine:
+            return
+        training.refresh_from_db()
+        try:
+            _take_step(training)
+        except Unavailable as error:
+            training.wait(Message.of(error))
+        except Exception:
+            training.wait(TrainingNote.OUR_FAULT())
+            raise
+
+
+def to_advance() -> QuerySet[Training]:
+    """Return the trainings with a step to take beside their run."""
+    arrived = Document.objects.filter(training=OuterRef("pk"), status=Document.Status.UPLOADED)
+    return Training.objects.filter(
+        Exists(arrived) | Q(status__in=[Status.PREPARING, Status.FINISHING])
+    ).order_by("changed_at")
+
+
+def note_waiting() -> None:
+    """Say so where no worker takes what is queued."""
+    before = timezone.now() - WORKER_SILENT_AFTER
+    for training in Training.objects.filter(status=Status.QUEUED, changed_at__lt=before):
+        if not Training.objects.leased(timezone.now()).exists():
+            training.wait(TrainingNote.WORKER())
+
+
+def _take_step(training: Training) -> None:
+    documents.read_documents(training)
+    match training.status:
+        case Status.PREPARING:
+            preparation.prepare(training)
+        case Status.FINISHING:
+            results.finish(training)

@@ -1,0 +1,131 @@
+"""Preparation: corpus, examples and the estimate of a training, from its documents' texts."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict
+from datetime import timedelta
+
+from django.conf import settings
+from django.db.models import F
+
+from core.messages import Message
+from inference.public import count_conversation_tokens
+from training import storage
+from training.corpus import (
+    Corpus,
+    CorpusTooSmall,
+    Example,
+    Examples,
+    SourceDocument,
+    as_jsonl,
+    build_corpus,
+    make_examples,
+    without,
+)
+from training.errors import NoDocuments, StillReading, TrainingMoved
+from training.models import Document, Status, Training
+from training.notes import TrainingNote
+
+PASSAGES = "passages.json"
+MAX_LEFT_OUT = 5_000
+# Tokens a second before anything was measured here: the demo's 135M on a core of a laptop, 7B on a GPU.
+FIRST_SPEED = {"cpu": 90.0, "cuda": 2_500.0}
+BEFORE_FIRST_STEP = timedelta(seconds=20)  # imports and loading the base
+
+
+def begin_preparation(training: Training) -> None:
+    """Have a worker make the examples. Doing it twice does nothing.
+
+    Raises NoDocuments, StillReading, TrainingMoved.
+    """
+    if training.status in (Status.PREPARING, Status.READY):
+        return
+    reading = training.documents.filter(status__in=[Document.Status.UPLOADING, Document.Status.UPLOADED])
+    if reading.exists():
+        raise StillReading(count=reading.count())
+    if not training.documents.learned().exists():
+        raise NoDocuments
+    if not training.move(before=Status.DRAFT, after=Status.PREPARING):
+        raise TrainingMoved
+
+
+def prepare(training: Training) -> bool:
+    """Make the examples of a training and its estimate; return whether it moved. Raises StorageUnavailable."""
+    try:
+        corpus = read_corpus(training)
+    except CorpusTooSmall as error:
+        note = TrainingNote.TOO_SHORT(words=error.words, least=error.least)
+        return training.move(before=Status.PREPARING, after=Status.DRAFT, note=note)
+    examples = make_examples(corpus, seed=training.seed)
+    storage.write_file(training.pk, storage.LEARN, as_jsonl(examples.learned))
+    storage.write_file(training.pk, storage.VALIDATE, as_jsonl(examples.validation))
+    storage.write_file(training.pk, PASSAGES, _list_passages(corpus, examples))
+    epoch_tokens = sum(count_conversation_tokens(example.messages) for example in examples.learned)
+    return training.move(
+        before=Status.PREPARING,
+        after=Status.READY,
+        report=asdict(corpus.report),
+        corpus_sha256=corpus.sha256,
+        examples=len(examples.learned),
+        validation_examples=len(examples.validation),
+        epoch_tokens=epoch_tokens,
+        estimated_s=estimate_s(epoch_tokens * training.epochs),
+    )
+
+
+def leave_out_passages(training: Training, passage_ids: Sequence[str]) -> None:
+    """Set which passages are left out, and prepare the rest again. Raises TrainingMoved."""
+    if len(passage_ids) > MAX_LEFT_OUT or not training.move(
+        before=Status.READY, after=Status.PREPARING, left_out_passages=sorted(set(passage_ids))
+    ):
+        raise TrainingMoved
+
+
+def read_corpus(training: Training) -> Corpus:
+    """Return the corpus of a training's texts, less what was left out.
+
+    Raises StorageUnavailable, NotStored, CorpusTooSmall.
+    """
+    documents = []
+    for document in training.documents.learned():
+        text = storage.read_text(document)
+        documents.append(SourceDocument(str(document.pk), document.name, text, document.language))
+    corpus = build_corpus(documents, seed=training.seed)
+    return without(corpus, passage_ids=frozenset(training.left_out_passages))
+
+
+def list_passages(training: Training) -> list[dict[str, str]]:
+    """Return the learned passages with their prompts, as people look at them: id, document, prompt, text.
+
+    Raises StorageUnavailable, NotStored.
+    """
+    passages: list[dict[str, str]] = json.loads(storage.read_file(training.pk, PASSAGES))
+    return passages
+
+
+def estimate_s(tokens: int) -> int:
+    """Return about how many seconds a training of so many tokens takes here."""
+    return round(BEFORE_FIRST_STEP.total_seconds() + tokens / _tokens_per_s())
+
+
+def _tokens_per_s() -> float:
+    """Return the speed of the last trainings, in tokens a second."""
+    measured = Training.objects.filter(status=Status.SUCCEEDED, step_seconds__gt=0, step__gt=0)
+    latest = measured.order_by("-ended_at").annotate(run_s=F("step") * F("step_seconds"))[:5]
+    speeds = [tokens / run_s for tokens, run_s in latest.values_list("trained_tokens", "run_s")]
+    return sorted(speeds)[len(speeds) // 2] if speeds else FIRST_SPEED[settings.TRAINING_DEVICE]
+
+
+def _list_passages(corpus: Corpus, examples: Examples) -> bytes:
+    """Return the passages of a corpus with the prompt that each was given, as JSON."""
+    prompts = {example.passage_id: _prompt_of(example) for example in examples.learned}
+    rows = []
+    for passage in corpus.learned:
+        prompt = prompts.get(passage.id, "")
+        row = {"id": passage.id, "document": passage.document_id, "prompt": prompt, "text": passage.text}
+        rows.append(row)
+    return json.dumps(rows, ensure_ascii=False).encode()
+
+
+def _prompt_of(example: Example) -> str:
+    return next(message["content"] for message in example.messages if message["role"] == "user")

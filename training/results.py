@@ -1,0 +1,83 @@
+"""The result of a training becomes a version, by the same pipeline as an upload."""
+
+from django.db import transaction
+
+from adapters import object_store
+from adapters.models import AdapterVersion
+from adapters.models import Status as VersionStatus
+from adapters.public import (
+    StyleDescription,
+    UploadRefused,
+    begin_upload,
+    enqueue_advance,
+    finish_upload,
+)
+from training import endings, storage
+from training.models import Status, Training
+from training.notes import TrainingFailure, TrainingNote
+
+FILES = ("adapter_config.json", "adapter_model.safetensors")
+ADAPTER = "adapter/"  # the trained adapter in the training's own folder of the storage
+CHECKED = (VersionStatus.VALID, VersionStatus.PUSHING, VersionStatus.SERVING, VersionStatus.FAILED)
+
+
+def finish(training: Training) -> bool:
+    """Take the next step from a trained adapter to a version; return whether the training ended.
+
+    Safe to repeat. Raises StorageUnavailable.
+    """
+    version = training.version or _begin_version(training)
+    if version is None:
+        return False
+    if version.status == VersionStatus.UPLOADING:
+        _hand_in(training, version)
+    version.refresh_from_db()
+    if version.status == VersionStatus.REJECTED:
+        reasons = [finding.sentence_message for finding in version.findings[:1]]
+        failure = TrainingFailure.NO_RESULT(reason=reasons[0] if reasons else "")
+        return endings.fail_training(training, failure, is_charged=False)
+    if version.status in CHECKED:
+        return endings.end_training(training, before=Status.FINISHING, after=Status.SUCCEEDED)
+    return False
+
+
+def _begin_version(training: Training) -> AdapterVersion | None:
+    """Return the version for what was trained; None while the plan has no room for it."""
+    sizes = {}
+    for file in FILES:
+        sizes[file] = object_store.stored_bytes(f"{storage.folder_of(training.pk)}{ADAPTER}{file}") or 0
+    about = StyleDescription(slug=training.slug, name=training.name, auto_promote=False)
+    try:
+        # One transaction: a worker that is killed makes no second version.
+        with transaction.atomic():
+            version, _ = begin_upload(training.tenant, training.created_by, about, sizes)
+            AdapterVersion.objects.filter(pk=version.pk).update(provenance=provenance_of(training))
+            Training.objects.filter(pk=training.pk).update(version=version)
+    except UploadRefused as error:
+        faults = [fault for field in error.errors.values() for fault in field]
+        training.wait(TrainingNote.PLAN_FULL(fault=" ".join(map(str, faults))))
+        return None
+    training.version = version
+    return version
+
+
+def provenance_of(training: Training) -> dict[str, object]:
+    """Return where a version comes from, as it is kept with it: job, recipe, texts and the statement."""
+    return {
+        "training": str(training.pk),
+        "recipe": training.recipe | {"epochs": training.epochs, "seed": training.seed},
+        "corpus_sha256": training.corpus_sha256,
+        "words": training.report.get("learned_words", 0),
+        "trained_tokens": training.trained_tokens,
+        "rights_stated_at": training.rights_stated_at and training.rights_stated_at.isoformat(),
+        "rights_stated_by": str(training.created_by or ""),
+    }
+
+
+def _hand_in(training: Training, version: AdapterVersion) -> None:
+    for file in FILES:
+        content = storage.read_file(training.pk, f"{ADAPTER}{file}")
+        object_store.write_object(object_store.upload_key(version.pk, file), [content])
+    finish_upload(version)
+    enqueue_advance(version.pk)
+

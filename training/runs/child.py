@@ -1,0 +1,158 @@
+"""The child process that trains: engine/train.py, in the engine's environment.
+
+It knows neither database, Valkey nor storage: it reads a folder and prints one JSON object a line. It runs at
+the lowest priority and dies with its worker.
+"""
+
+import ctypes
+import json
+import os
+import selectors
+import signal
+import subprocess
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NotRequired, TypedDict
+
+from django.conf import settings
+
+READ_BYTES = 64 * 1024
+MAX_LINE_BYTES = 64 * 1024
+STOP_WITHIN_S = 120  # a step on a slow CPU, and the checkpoint after it
+NICENESS = 19
+PR_SET_PDEATHSIG = 1  # linux/prctl.h
+LIBC = ctypes.CDLL(None)  # loaded before any fork: between fork and exec nothing may be loaded
+# What the child gets of the worker's environment: no secret, no address.
+PASSED_ON = ("PATH", "HOME", "LANG", "LD_LIBRARY_PATH", "CUDA_VISIBLE_DEVICES", "NVIDIA_VISIBLE_DEVICES")
+
+
+class JobSettings(TypedDict):
+    """job.json, as engine/train.py reads it."""
+
+    base: str
+    base_name: str
+    device: str
+    threads: int
+    seed: int
+    quantisation: str
+    max_tokens: int
+    checkpoint_every_s: int
+    recipe: Mapping[str, object]
+
+
+class ChildEvent(TypedDict):
+    """One line of the child: the fields depend on its type."""
+
+    type: str
+    step: NotRequired[int]
+    steps: NotRequired[int]
+    first_step: NotRequired[int]
+    tokens_per_epoch: NotRequired[int]
+    loss: NotRequired[float]
+    seconds: NotRequired[float]
+    tokens: NotRequired[int]
+    validation_loss: NotRequired[float]
+    stopped_early: NotRequired[bool]
+    code: NotRequired[str]
+    message: NotRequired[str]
+
+
+class ChildDied(Exception):
+    """The training process ended without a result: status {status}."""
+
+
+class ChildSilent(Exception):
+    """The training process printed nothing for a long time."""
+
+
+@dataclass(frozen=True)
+class ChildLimits:
+    """Limits of the child that tests shorten."""
+
+    silent_after_s: float = 900.0  # loading a large base from a slow disk takes minutes
+    tick_s: float = 1.0
+
+
+class TrainingChild:
+    """One running child process. Use it as a context: it is killed at the end, whatever happened."""
+
+    def __init__(self, folder: Path, limits: ChildLimits = ChildLimits()) -> None:
+        self._limits = limits
+        self._log = (folder / "child.log").open("wb")
+        environment = {name: os.environ[name] for name in PASSED_ON if name in os.environ}
+        # Nothing is looked up on a hub: all files are local.
+        environment |= {"HF_HUB_OFFLINE": "1", "TOKENIZERS_PARALLELISM": "false"}
+        self._process = subprocess.Popen(
+            [settings.TRAINING_PYTHON, "-u", settings.TRAINING_PROGRAM, str(folder)],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=self._log,
+            env=environment,
+            cwd=folder,
+            preexec_fn=_prepare_child,
+        )
+
+    def __enter__(self) -> "TrainingChild":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._process.poll() is None:
+            self._process.kill()
+        self._process.wait()
+        if self._process.stdout:
+            self._process.stdout.close()
+        self._log.close()
+
+    def stop(self) -> None:
+        """Ask the child to write a checkpoint and end. It prints `stopped` then."""
+        self._process.send_signal(signal.SIGTERM)
+
+    def events(self) -> Iterator[ChildEvent | None]:
+        """Yield what the child prints, and None after each second without a line.
+
+        Raises ChildDied if it ends with an error, and ChildSilent.
+        """
+        heard_at_s = time.monotonic()
+        for line in self._lines():
+            if line is not None:
+                heard_at_s = time.monotonic()
+                yield json.loads(line)
+            elif time.monotonic() - heard_at_s > self._limits.silent_after_s:
+                raise ChildSilent
+            else:
+                yield None
+        status = self._process.wait()
+        if status:
+            raise ChildDied(f"status {status}")
+
+    def _lines(self) -> Iterator[bytes | None]:
+        """Yield whole lines, and None after each tick without one."""
+        assert self._process.stdout is not None
+        descriptor = self._process.stdout.fileno()
+        buffer = b""
+        with selectors.DefaultSelector() as selector:
+            selector.register(descriptor, selectors.EVENT_READ)
+            while True:
+                if not selector.select(self._limits.tick_s):
+                    yield None
+                    continue
+                read = os.read(descriptor, READ_BYTES)
+                if not read:
+                    return
+                *lines, buffer = (buffer + read).split(b"\n")
+                if len(buffer) > MAX_LINE_BYTES:
+                    raise ChildDied("a line of its output is too long")
+                yield from lines
+
+
+def write_job(folder: Path, job: JobSettings) -> None:
+    """Write a job's settings where the child reads them."""
+    (folder / "job.json").write_text(json.dumps(job))
+
+
+def _prepare_child() -> None:
+    """Run between fork and exec: the lowest priority, and a signal when the worker dies."""
+    os.nice(NICENESS)
+    LIBC.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)

@@ -1,0 +1,245 @@
+"""Run the next training: lease its row, start the child, and write down what it reports.
+
+A worker that is killed leaves a lease that runs out and a checkpoint in the storage. The next worker goes on
+from there, with the same losses.
+"""
+
+import logging
+import threading
+import time
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+
+from django.conf import settings
+from django.db.models import F, Max, OuterRef, QuerySet, Subquery
+from django.utils import timezone
+
+from core.errors import Unavailable
+from core.messages import Message
+from training import endings, storage
+from training.models import Status, StopRequest, Training, TrainingEvent
+from training.notes import TrainingFailure, TrainingNote
+from training.results import ADAPTER, FILES
+from training.runs import checkpoints
+from training.runs.child import ChildDied, ChildEvent, ChildSilent, JobSettings, TrainingChild, write_job
+
+logger = logging.getLogger(__name__)
+
+LEASE = timedelta(seconds=90)
+MAX_ATTEMPTS = 5  # without a new checkpoint
+CHECKPOINT_EVERY_S = 60
+MAX_EXAMPLE_TOKENS = 1024
+POINTS_KEPT = 200  # losses of a training that its chart shows
+SAVE_EVERY_S = 0.5
+FAILURES = {
+    "diverged": TrainingFailure.DIVERGED,
+    "out_of_memory": TrainingFailure.OUT_OF_MEMORY,
+}
+
+# Set when this worker is to end: its training then writes a checkpoint and waits for another worker.
+STOPPING = threading.Event()
+
+
+class LeaseLost(Exception):
+    """Another worker has taken this training: this one was silent for too long."""
+
+
+@dataclass
+class Progress:
+    """What the child reported last, and when the row had it."""
+
+    saved_at_s: float = 0.0
+    asked_to_stop: bool = False
+    ended: ChildEvent | None = None
+    failed: ChildEvent | None = None
+    has_stopped: bool = False
+
+
+def waiting(now: datetime) -> QuerySet[Training]:
+    """Return the trainings that a worker could take now: the next one first.
+
+    What was interrupted goes first. Among workspaces, the one comes first whose last training is longest ago.
+    """
+    own = Training.objects.filter(tenant=OuterRef("tenant"), ran_at__isnull=False).order_by()
+    last_ran = own.values("tenant").annotate(last=Max("ran_at")).values("last")
+    waiting = Training.objects.free(now).filter(status__in=[Status.QUEUED, Status.RUNNING])
+    ordered = waiting.annotate(last_ran=Subquery(last_ran))
+    return ordered.order_by("-status", F("last_ran").asc(nulls_first=True), "started_at")
+
+
+def run_next() -> bool:
+    """Run the training whose turn it is until it ends or stops; return False if there is none."""
+    now = timezone.now()
+    training = waiting(now).lease_first(now, LEASE)
+    if training is None or STOPPING.is_set():
+        return False
+    try:
+        _run(training)
+    except LeaseLost:
+        logger.warning("%s: another worker has taken it", training.pk)
+    except Unavailable as error:
+        training.wait(Message.of(error))
+        return False
+    except Exception:
+        training.wait(TrainingNote.OUR_FAULT())
+        raise
+    finally:
+        Training.objects.held(training).update(leased_until=None)
+    return True
+
+
+def _run(training: Training) -> None:
+    if training.status == Status.QUEUED:
+        training.move(before=Status.QUEUED, after=Status.RUNNING, ran_at=timezone.now())
+    if training.attempts >= MAX_ATTEMPTS:
+        endings.fail_training(training, TrainingFailure.CRASHED(times=MAX_ATTEMPTS))
+        logger.error("training %s stopped %d times without a new checkpoint", training.pk, MAX_ATTEMPTS)
+        return
+    Training.objects.filter(pk=training.pk).update(attempts=F("attempts") + 1)
+    with storage.scratch_folder() as folder:
+        _lay_out(training, folder)
+        progress = Progress()
+        try:
+            with TrainingChild(folder) as child:
+                for event in child.events():
+                    _follow(training, folder, progress, event)
+                    if not progress.asked_to_stop and _must_stop(training):
+                        progress.asked_to_stop = True
+                        child.stop()
+        except (ChildDied, ChildSilent) as error:
+            _record_crash(training, progress, error)
+            return
+        _conclude(training, folder, progress)
+
+
+def _lay_out(training: Training, folder: Path) -> None:
+    """Write a job's folder: its settings, its examples, and the last checkpoint."""
+    write_job(folder, job_of(training))
+    for name in (storage.LEARN, storage.VALIDATE):
+        (folder / name).write_bytes(storage.read_file(training.pk, name))
+    checkpoints.restore(training, folder)
+
+
+def job_of(training: Training) -> JobSettings:
+    """Return the settings of a training's job."""
+    return {
+        "base": str(settings.BASE_MODEL_DIR.resolve()),
+        "base_name": settings.BASE_MODEL,
+        "device": settings.TRAINING_DEVICE,
+        "threads": settings.TRAINING_THREADS,
+        "seed": training.seed,
+        "quantisation": settings.TRAINING_QUANTISATION,
+        "max_tokens": MAX_EXAMPLE_TOKENS,
+        "checkpoint_every_s": CHECKPOINT_EVERY_S,
+        "recipe": {**training.recipe, "epochs": training.epochs},
+    }
+
+
+def _must_stop(training: Training) -> bool:
+    """Return whether its members, an operator or this worker's end ask it to stop."""
+    if STOPPING.is_set():
+        return True
+    request = Training.objects.filter(pk=training.pk).values_list("stop_request", flat=True).first()
+    return request != StopRequest.NONE
+
+
+def _follow(training: Training, folder: Path, progress: Progress, event: ChildEvent | None) -> None:
+    """Write down what the child reports. Raises LeaseLost."""
+    match event and event["type"]:
+        case "start":
+            _begin(training, event or {"type": ""})
+        case "step":
+            training.step = event["step"]
+            training.training_loss = event["loss"]
+            training.trained_tokens = event["tokens"]
+            training.step_seconds = _smooth(training.step_seconds, event["seconds"])
+            if training.step % max(1, training.steps // POINTS_KEPT) == 0:
+                _add_point(training, training_loss=event["loss"])
+        case "validation":
+            training.validation_loss = event["loss"]
+            _add_point(training, validation_loss=event["loss"])
+        case "checkpoint":
+            if checkpoints.save(training, folder):
+                training.attempts = 0
+                _add_point(training, is_checkpoint=True)
+        case "stopped":
+            progress.has_stopped = True
+        case "end":
+            progress.ended = event
+        case "error":
+            progress.failed = event
+    if event is None or event["type"] != "step" or time.monotonic() - progress.saved_at_s > SAVE_EVERY_S:
+        _save(training)
+        progress.saved_at_s = time.monotonic()
+
+
+def _begin(training: Training, event: ChildEvent) -> None:
+    training.steps = event["steps"]
+    training.step = event["first_step"]
+    # Steps after the checkpoint are trained again, with the same losses.
+    training.events.filter(status="", step__gt=training.step).delete()
+
+
+def _smooth(before: float | None, seconds: float) -> float:
+    """Return the recent seconds per step: batches differ in length."""
+    return seconds if before is None else 0.95 * before + 0.05 * seconds
+
+
+def _add_point(training: Training, **facts: float | bool) -> None:
+    TrainingEvent.objects.create(training=training, step=training.step, **facts)
+
+
+def _save(training: Training) -> None:
+    """Save the row and renew its lease. Raises LeaseLost."""
+    now = timezone.now()
+    leased_until = now + LEASE
+    held = Training.objects.held(training).filter(status=Status.RUNNING)
+    saved = held.update(
+        steps=training.steps,
+        step=training.step,
+        trained_tokens=training.trained_tokens,
+        training_loss=training.training_loss,
+        validation_loss=training.validation_loss,
+        step_seconds=training.step_seconds,
+        attempts=training.attempts,
+        note=Message(),
+        changed_at=now,
+        leased_until=leased_until,
+    )
+    if not saved:
+        raise LeaseLost
+    training.leased_until = leased_until
+
+
+def _conclude(training: Training, folder: Path, progress: Progress) -> None:
+    """Move a training on whose child has ended as it should."""
+    _save(training)
+    if progress.ended:
+        for file in FILES:
+            storage.put_file(training.pk, f"{ADAPTER}{file}", folder / "adapter" / file)
+        training.move(
+            before=Status.RUNNING,
+            after=Status.FINISHING,
+            stopped_early=progress.ended.get("stopped_early", False),
+            validation_loss=progress.ended.get("validation_loss"),
+        )
+        return
+    if not progress.has_stopped:
+        raise ChildDied("it ended without a result")
+    checkpoints.save(training, folder)
+    training.refresh_from_db(fields=["stop_request", "failure"])
+    if training.stop_request == StopRequest.CANCEL:
+        endings.end_training(training, before=Status.RUNNING, after=Status.CANCELLED)
+    elif training.stop_request == StopRequest.PAUSE:
+        training.move(before=Status.RUNNING, after=Status.PAUSED, stop_request=StopRequest.NONE)
+    # Else this worker ends: another one takes it.
+
+
+def _record_crash(training: Training, progress: Progress, error: Exception) -> None:
+    """Fail a training that can't succeed; any other is tried again from its checkpoint."""
+    reported = progress.failed or {"type": "error"}
+    logger.warning("training %s: %s %s", training.pk, error, reported.get("message", ""))
+    failure = FAILURES.get(reported.get("code", ""))
+    if failure:
+        endings.fail_training(training, failure())

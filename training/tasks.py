@@ -1,0 +1,50 @@
+"""Celery tasks of trainings. All are safe to repeat; beat sends again what a broker may have lost."""
+
+from celery import shared_task
+from celery.signals import worker_shutting_down
+from django.utils import timezone
+
+from adapters.public import enqueue
+from training import erasure, pipeline
+from training.enqueue import ADVANCE, MAX_QUEUED, RUN
+from training.models import Training
+from training.runs import runner
+
+SWEEP_INTERVAL_S = 5
+
+
+@shared_task
+def advance(training_id: str) -> None:
+    """Take the next steps of one training beside its run: read, prepare, finish."""
+    training = Training.objects.filter(pk=training_id).first()
+    if training:
+        pipeline.advance_training(training)
+
+
+@shared_task
+def run() -> None:
+    """Run the training whose turn it is, if there is one, and then the next one."""
+    if runner.run_next():
+        enqueue(RUN, max_queued=MAX_QUEUED)
+
+
+@shared_task
+def advance_all() -> None:
+    """Enqueue every training that has a step to take."""
+    for training_id in pipeline.to_advance().values_list("pk", flat=True):
+        enqueue(ADVANCE, str(training_id), expires_s=SWEEP_INTERVAL_S)
+    if runner.waiting(timezone.now()).exists():
+        enqueue(RUN, expires_s=SWEEP_INTERVAL_S)
+    pipeline.note_waiting()
+
+
+@shared_task
+def prune_trainings() -> None:
+    """Delete old texts, old drafts, and what is left of deleted workspaces."""
+    erasure.prune(timezone.now())
+
+
+@worker_shutting_down.connect
+def _stop_running(**_: object) -> None:
+    """Let the training of a worker that is shut down write a checkpoint, and end."""
+    runner.STOPPING.set()
