@@ -1,0 +1,1 @@
+"""A style from one's own writing: documents, their corpus, the training and its version."""
