@@ -1,0 +1,52 @@
+"""Corpus: from a person's texts to what a style is trained on. See docs/training.md.
+
+Pure functions of texts, seed and settings: no database, no storage, no network, no clock.
+"""
+
+from training.corpus.build import Corpus, CorpusReport, DroppedDuplicates, build_corpus, without
+from training.corpus.documents import SourceDocument
+from training.corpus.errors import CorpusError, CorpusTooSmall, NothingHeldOut
+from training.corpus.examples import (
+    Example,
+    ExamplePlan,
+    Examples,
+    Task,
+    TaskMix,
+    Writer,
+    as_jsonl,
+    ask_writer,
+    collect_examples,
+    complete,
+    make_examples,
+    plan_examples,
+)
+from training.corpus.limits import CorpusLimits
+from training.corpus.passages import Passage
+from training.corpus.words import count_words
+
+__all__ = [
+    "Corpus",
+    "CorpusError",
+    "CorpusLimits",
+    "CorpusReport",
+    "CorpusTooSmall",
+    "DroppedDuplicates",
+    "Example",
+    "ExamplePlan",
+    "Examples",
+    "NothingHeldOut",
+    "Passage",
+    "SourceDocument",
+    "Task",
+    "TaskMix",
+    "Writer",
+    "as_jsonl",
+    "ask_writer",
+    "build_corpus",
+    "collect_examples",
+    "complete",
+    "count_words",
+    "make_examples",
+    "plan_examples",
+    "without",
+]

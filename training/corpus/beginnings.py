@@ -1,0 +1,23 @@
+"""Where a passage is parted into a beginning, which is given, and its rest, which is learned."""
+
+from training.corpus.pieces import sentence_ends
+from training.corpus.words import WORD
+
+# A third tells enough of the tone to go on in it; less than half, or there is little left to learn.
+BEGINNING_PERCENT = 30
+LEAST_BEGINNING_PERCENT = 15
+MOST_BEGINNING_PERCENT = 45
+
+
+def split_beginning(text: str) -> tuple[str, str]:
+    """Return the beginning and the rest of a passage, parted after a sentence or, if it has none there, a word.
+
+    Neither is empty as long as the passage has two words.
+    """
+    starts = [match.start() for match in WORD.finditer(text)]
+    wanted = starts[len(starts) * BEGINNING_PERCENT // 100 or 1]
+    earliest = starts[len(starts) * LEAST_BEGINNING_PERCENT // 100]
+    latest = starts[len(starts) * MOST_BEGINNING_PERCENT // 100]
+    ends = [end for end in sentence_ends(text) if earliest < end <= latest]
+    cut = min(ends, key=lambda end: abs(end - wanted)) if ends else wanted
+    return text[:cut].strip(), text[cut:].strip()

@@ -1,0 +1,190 @@
+"""From documents to a corpus: sample, split, drop duplicates, cut."""
+
+import hashlib
+import json
+from collections import Counter
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass, replace
+
+from training.corpus.documents import SourceDocument
+from training.corpus.duplicates import count_unique_words, drop_duplicate_paragraphs, drop_duplicate_passages
+from training.corpus.errors import CorpusTooSmall, NothingHeldOut
+from training.corpus.limits import CorpusLimits
+from training.corpus.passages import Passage, cut_passages, make_passage
+from training.corpus.quotations import quotation_share
+from training.corpus.sampling import sample_evenly
+from training.corpus.split import hold_out
+from training.corpus.worksheet import Run, Use, Worksheet
+
+
+@dataclass(frozen=True)
+class DroppedDuplicates:
+    """How much was there twice."""
+
+    paragraphs: int
+    passages: int
+    words: int
+
+
+@dataclass(frozen=True)
+class CorpusReport:
+    """What was understood of the documents. Each of their words is in exactly one of the counts of words."""
+
+    documents: int
+    words: int  # in all documents, as they came
+    learned_words: int
+    held_out_words: int
+    gap_words: int  # between what is learned and what is held out of one document
+    fragment_words: int  # in rests of a few words between duplicates
+    unsampled_words: int  # beyond the most text that is taken
+    left_out_words: int  # in passages that a person left out
+    duplicates_dropped: DroppedDuplicates
+    languages: tuple[tuple[str, int], ...]  # code and words, the most words first
+    quotation_share: float  # of all characters, between 0 and 1
+    sampled: bool
+    held_out_documents: bool  # whole documents are held out; if not, the ends of long ones
+
+    @property
+    def usable_words(self) -> int:
+        """Words that are there once and within the bounds: what decides whether a corpus is too small."""
+        return self.learned_words + self.held_out_words + self.gap_words
+
+
+@dataclass(frozen=True)
+class Corpus:
+    """What is learned, what is held out to measure it, and how that came about."""
+
+    learned: tuple[Passage, ...]
+    held_out: tuple[Passage, ...]
+    report: CorpusReport
+    seed: int
+    limits: CorpusLimits
+
+    @property
+    def is_small(self) -> bool:
+        """Whether a person should be told that more text would help."""
+        return self.report.usable_words < self.limits.small_words
+
+    @property
+    def sha256(self) -> str:
+        """The hash (hexadecimal) of everything that examples are made from."""
+        content = {"learned": _digests(self.learned), "held_out": _digests(self.held_out)}
+        return hashlib.sha256(json.dumps(content).encode()).hexdigest()
+
+
+def build_corpus(
+    documents: Sequence[SourceDocument], *, seed: int, limits: CorpusLimits = CorpusLimits()
+) -> Corpus:
+    """Return the corpus of some documents: the same one for the same documents, seed and limits.
+
+    Raises CorpusTooSmall if too few words are left once duplicates are dropped.
+    """
+    sheet = Worksheet(documents)
+    sampled = sample_evenly(sheet, most_bytes=limits.most_bytes, block_words=limits.sample_block_words)
+    unique_words = count_unique_words(sheet, limits)
+    by_document = hold_out(sheet, unique_words, seed=seed, limits=limits)
+    duplicate_paragraphs = drop_duplicate_paragraphs(sheet, limits)
+    held_out_runs = _cut_stretches(sheet, Use.HELD_OUT, limits)
+    learned_runs = _cut_stretches(sheet, Use.LEARNED, limits)
+    held_out, learned = drop_duplicate_passages(sheet, held_out_runs, learned_runs, limits)
+    words = sheet.words_by_use()
+    report = CorpusReport(
+        documents=len(documents),
+        words=sum(words.values()),
+        learned_words=words[Use.LEARNED],
+        held_out_words=words[Use.HELD_OUT],
+        gap_words=words[Use.GAP],
+        fragment_words=words[Use.FRAGMENT],
+        unsampled_words=words[Use.UNSAMPLED],
+        left_out_words=0,
+        duplicates_dropped=DroppedDuplicates(
+            paragraphs=duplicate_paragraphs,
+            passages=len(held_out_runs) + len(learned_runs) - len(held_out) - len(learned),
+            words=words[Use.DUPLICATE],
+        ),
+        languages=_count_languages(sheet),
+        quotation_share=quotation_share(document.text for document in documents),
+        sampled=sampled,
+        held_out_documents=by_document,
+    )
+    corpus = Corpus(
+        learned=tuple(make_passage(sheet, run) for run in learned),
+        held_out=tuple(make_passage(sheet, run) for run in held_out),
+        report=report,
+        seed=seed,
+        limits=limits,
+    )
+    _refuse_if_small(corpus)
+    return corpus
+
+
+def without(
+    corpus: Corpus, document_ids: Collection[str] = (), passage_ids: Collection[str] = ()
+) -> Corpus:
+    """Return the corpus without what a person left out; nothing else moves between learned and held out.
+
+    Raises CorpusTooSmall if too few words are left, NothingHeldOut if nothing could measure the rest.
+    """
+    documents = frozenset(document_ids)
+    passages = frozenset(passage_ids)
+
+    def stays(passage: Passage) -> bool:
+        return passage.document_id not in documents and passage.id not in passages
+
+    learned = tuple(filter(stays, corpus.learned))
+    held_out = tuple(filter(stays, corpus.held_out))
+    before = corpus.report
+    learned_words = _count_words(learned)
+    held_out_words = _count_words(held_out)
+    left_out_words = before.learned_words + before.held_out_words - learned_words - held_out_words
+    report = replace(
+        before,
+        learned_words=learned_words,
+        held_out_words=held_out_words,
+        left_out_words=before.left_out_words + left_out_words,
+    )
+    smaller = replace(corpus, learned=learned, held_out=held_out, report=report)
+    if learned and not held_out:
+        raise NothingHeldOut
+    _refuse_if_small(smaller)
+    return smaller
+
+
+def _cut_stretches(sheet: Worksheet, use: Use, limits: CorpusLimits) -> list[Run]:
+    """Return the passages of one use; a rest of a few words is a fragment."""
+    runs = []
+    for stretch in sheet.stretches(use):
+        if sheet.words_of(stretch) < limits.least_fragment_words:
+            sheet.assign(stretch, Use.FRAGMENT)
+        else:
+            runs.extend(cut_passages(sheet, stretch, limits))
+    return runs
+
+
+def _count_languages(sheet: Worksheet) -> tuple[tuple[str, int], ...]:
+    words: Counter[str] = Counter()
+    for document in sheet.whole_documents():
+        words[sheet.document_of(document).language] += sheet.words_of(document)
+    return tuple(sorted(words.items(), key=lambda item: (-item[1], item[0])))
+
+
+def _refuse_if_small(corpus: Corpus) -> None:
+    least = corpus.limits.least_words
+    usable = corpus.report.usable_words
+    if usable < least:
+        raise CorpusTooSmall(usable, least)
+    if not corpus.learned or not corpus.held_out:
+        # All of one side repeats the other: there is less text than its words suggest.
+        raise CorpusTooSmall(min(corpus.report.learned_words, corpus.report.held_out_words), least)
+
+
+def _count_words(passages: Iterable[Passage]) -> int:
+    return sum(passage.words for passage in passages)
+
+
+def _digests(passages: Iterable[Passage]) -> list[list[str]]:
+    digests = []
+    for passage in passages:
+        text_digest = hashlib.sha256(passage.text.encode()).hexdigest()
+        digests.append([passage.document_id, passage.language, text_digest])
+    return digests

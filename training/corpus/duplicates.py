@@ -1,0 +1,93 @@
+"""Texts that are there twice: copies, quotations and lightly changed versions.
+
+A text is a duplicate if at least half of its 8-word shingles have been seen before. Two texts whose shingles have
+a Jaccard index of 0.5 or more are always caught: what they share is then at least half of either. Unlike an
+index of pairs it also finds a copy that was cut into passages at other places, and takes one look-up a word.
+"""
+
+from collections.abc import Iterable
+
+from training.corpus.limits import CorpusLimits
+from training.corpus.worksheet import Run, Use, Worksheet
+
+
+class SeenShingles:
+    """The shingles of every text that was kept so far."""
+
+    def __init__(self, sheet: Worksheet, limits: CorpusLimits) -> None:
+        self._sheet = sheet
+        self._duplicate_percent = limits.duplicate_percent
+        self._seen: set[int] = set()
+
+    def add(self, run: Run) -> None:
+        """Remember a text."""
+        self._seen |= self._sheet.shingles_of(run)
+
+    def repeats(self, run: Run) -> bool:
+        """Return whether a text repeats what was remembered; remember it if not."""
+        shingles = self._sheet.shingles_of(run)
+        repeated = len(shingles & self._seen)
+        if repeated and repeated * 100 >= len(shingles) * self._duplicate_percent:
+            return True
+        self._seen |= shingles
+        return False
+
+
+def count_unique_words(sheet: Worksheet, limits: CorpusLimits) -> list[int]:
+    """Return for each document the words of the paragraphs that no earlier document or paragraph has."""
+    seen = SeenShingles(sheet, limits)
+    unique_words = sheet.words_by_document(Use.LEARNED)
+    for paragraph in sheet.paragraphs(Use.LEARNED):
+        if _can_repeat(sheet, paragraph, limits) and seen.repeats(paragraph):
+            unique_words[sheet.document_numbers[paragraph.first]] -= sheet.words_of(paragraph)
+    return unique_words
+
+
+def drop_duplicate_paragraphs(sheet: Worksheet, limits: CorpusLimits) -> int:
+    """Mark paragraphs that others repeat as duplicates; return how many.
+
+    What is held out comes first, so of two copies the learned one goes. A gap is no one's to learn either.
+    """
+    seen = SeenShingles(sheet, limits)
+    dropped = _drop(sheet, sheet.paragraphs(Use.HELD_OUT), seen, limits)
+    for gap in sheet.stretches(Use.GAP):
+        seen.add(gap)
+    return dropped + _drop(sheet, sheet.paragraphs(Use.LEARNED), seen, limits)
+
+
+def _drop(sheet: Worksheet, paragraphs: Iterable[Run], seen: SeenShingles, limits: CorpusLimits) -> int:
+    repeated = []
+    for paragraph in paragraphs:
+        if _can_repeat(sheet, paragraph, limits) and seen.repeats(paragraph):
+            repeated.append(paragraph)
+    for paragraph in repeated:
+        sheet.assign(paragraph, Use.DUPLICATE)
+    return len(repeated)
+
+
+def _can_repeat(sheet: Worksheet, paragraph: Run, limits: CorpusLimits) -> bool:
+    return sheet.words_of(paragraph) >= limits.least_duplicate_words
+
+
+def drop_duplicate_passages(
+    sheet: Worksheet, held_out: list[Run], learned: list[Run], limits: CorpusLimits
+) -> tuple[list[Run], list[Run]]:
+    """Return the held-out and the learned passages without those that repeat others.
+
+    This finds what paragraphs are too short for: a conversation or a poem that is there twice.
+    """
+    seen = SeenShingles(sheet, limits)
+    kept_held_out = _keep(sheet, held_out, seen)
+    for gap in sheet.stretches(Use.GAP):
+        seen.add(gap)
+    return kept_held_out, _keep(sheet, learned, seen)
+
+
+def _keep(sheet: Worksheet, passages: list[Run], seen: SeenShingles) -> list[Run]:
+    kept = []
+    for passage in passages:
+        if seen.repeats(passage):
+            sheet.assign(passage, Use.DUPLICATE)
+        else:
+            kept.append(passage)
+    return kept

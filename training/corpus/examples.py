@@ -1,0 +1,258 @@
+"""Examples: what a style is trained on. Each is a prompt and the passage, or its rest, that answers it.
+
+`plan_examples` decides everything that chance decides. `complete` turns one plan and what the writer said into an
+example, so a worker can store its progress between two calls to a slow model. `make_examples` does both.
+"""
+
+import hashlib
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Protocol
+
+from training.corpus.beginnings import split_beginning
+from training.corpus.briefs import usable_brief, usable_draft
+from training.corpus.build import Corpus
+from training.corpus.keywords import KeywordIndex
+from training.corpus.passages import Passage
+from training.corpus.templates import VARIANTS, fill, join_keywords, wordings
+from training.corpus.words import count_words
+
+
+class Task(StrEnum):
+    """What an example asks for."""
+
+    BRIEF = "brief"  # a brief, or keywords in its place → the passage
+    DRAFT = "draft"  # the passage in neutral words → the passage
+    CONTINUATION = "continuation"  # its beginning → its rest
+
+
+@dataclass(frozen=True)
+class TaskMix:
+    """For how many percent of the passages each task makes an example.
+
+    As long as they add up to 100, each passage is used once. Beyond that some are used for two or three tasks,
+    never twice for one.
+    """
+
+    brief_percent: int = 60
+    draft_percent: int = 20
+    continuation_percent: int = 20
+
+    def __post_init__(self) -> None:
+        percents = self.by_task().values()
+        if not all(0 <= percent <= 100 for percent in percents) or not any(percents):
+            raise ValueError("each percentage is between 0 and 100, and one is not 0")
+
+    def by_task(self) -> dict[Task, int]:
+        """Return the percentage of each task."""
+        return {
+            Task.BRIEF: self.brief_percent,
+            Task.DRAFT: self.draft_percent,
+            Task.CONTINUATION: self.continuation_percent,
+        }
+
+
+class Writer(Protocol):
+    """A model that writes prompts for passages. None: it could not, and something simpler is used."""
+
+    def write_brief(self, passage_text: str) -> str | None:
+        """Return a brief of at most 60 words that asks for this passage without quoting it."""
+
+    def write_draft(self, passage_text: str) -> str | None:
+        """Return what the passage says, in neutral words of the same language."""
+
+
+@dataclass(frozen=True)
+class ExamplePlan:
+    """What will be asked for, with which wording. `keywords` are there for when no brief comes."""
+
+    passage: Passage
+    task: Task
+    template: int
+    keywords: tuple[str, ...]
+    held_out: bool
+
+    @property
+    def id(self) -> str:
+        """The same for the same passage and task, whatever the seed: what is kept of a writer's answers."""
+        return f"{self.passage.id}-{self.task}"
+
+    @property
+    def needs_writer(self) -> bool:
+        """Whether a writer is asked for a brief or a draft."""
+        return self.task is not Task.CONTINUATION
+
+
+@dataclass(frozen=True)
+class Example:
+    """A prompt and its answer. `asked_task` is what was planned, `task` what it became."""
+
+    prompt: str
+    response: str
+    task: Task
+    asked_task: Task
+    passage_id: str
+    held_out: bool
+    by_writer: bool  # a model wrote the brief or the draft in the prompt
+
+    @property
+    def words(self) -> int:
+        """The words of prompt and response together."""
+        return count_words(self.prompt) + count_words(self.response)
+
+    def as_chat(self) -> dict[str, object]:
+        """Return the example as a conversation of two messages."""
+        messages = [
+            {"role": "user", "content": self.prompt},
+            {"role": "assistant", "content": self.response},
+        ]
+        return {"messages": messages, "task": str(self.task)}
+
+
+@dataclass(frozen=True)
+class Examples:
+    """What is learned, and the same of held-out passages to validate it."""
+
+    learned: tuple[Example, ...]
+    validation: tuple[Example, ...]
+
+    @property
+    def briefs_missing(self) -> int:
+        """How many briefs were asked for and could not be used."""
+        return self._missing(Task.BRIEF)
+
+    @property
+    def drafts_missing(self) -> int:
+        """How many drafts were asked for and could not be used."""
+        return self._missing(Task.DRAFT)
+
+    def count(self, task: Task) -> int:
+        """Return how many learned examples have this task."""
+        return sum(example.task is task for example in self.learned)
+
+    def _missing(self, task: Task) -> int:
+        everything = (*self.learned, *self.validation)
+        return sum(example.asked_task is task and not example.by_writer for example in everything)
+
+
+def plan_examples(corpus: Corpus, *, seed: int, mix: TaskMix = TaskMix()) -> tuple[ExamplePlan, ...]:
+    """Return a plan for each example, in the order in which they are learned; held-out ones come last."""
+    index = KeywordIndex((*corpus.learned, *corpus.held_out))
+    learned = _plan_side(corpus.learned, index, seed=seed, mix=mix, held_out=False)
+    held_out = _plan_side(corpus.held_out, index, seed=seed, mix=mix, held_out=True)
+    return (*learned, *held_out)
+
+
+def complete(plan: ExamplePlan, answer: str | None) -> Example:
+    """Return the example of a plan. `answer` is the writer's, or None if there is none.
+
+    Without a usable brief the keywords stand in for it; without a usable draft the passage is continued.
+    """
+    if plan.task is Task.BRIEF:
+        brief = usable_brief(answer, plan.passage.text)
+        return _ask_for_passage(plan, brief)
+    if plan.task is Task.DRAFT:
+        draft = usable_draft(answer, plan.passage.text)
+        if draft is not None:
+            template = wordings(plan.passage.language).draft[plan.template]
+            return _example(plan, Task.DRAFT, template, by_writer=True, draft=draft)
+    return _continue_passage(plan)
+
+
+def make_examples(
+    corpus: Corpus, *, seed: int, mix: TaskMix = TaskMix(), writer: Writer | None = None
+) -> Examples:
+    """Return all examples of a corpus: the same for the same corpus, seed, mix and answers."""
+    examples = [complete(plan, ask_writer(plan, writer)) for plan in plan_examples(corpus, seed=seed, mix=mix)]
+    return collect_examples(examples)
+
+
+def ask_writer(plan: ExamplePlan, writer: Writer | None) -> str | None:
+    """Return what the writer says to a plan; None without a writer or where none is needed."""
+    if writer is None or not plan.needs_writer:
+        return None
+    if plan.task is Task.BRIEF:
+        return writer.write_brief(plan.passage.text)
+    return writer.write_draft(plan.passage.text)
+
+
+def collect_examples(examples: Iterable[Example]) -> Examples:
+    """Return completed examples by their side, in the order given."""
+    everything = tuple(examples)
+    return Examples(
+        learned=tuple(example for example in everything if not example.held_out),
+        validation=tuple(example for example in everything if example.held_out),
+    )
+
+
+def as_jsonl(examples: Sequence[Example]) -> bytes:
+    """Return one JSON object per line, in UTF-8: chat messages as OpenAI's fine-tuning takes them, and the task."""
+    lines = [json.dumps(example.as_chat(), ensure_ascii=False) + "\n" for example in examples]
+    return "".join(lines).encode()
+
+
+def _plan_side(
+    passages: Sequence[Passage], index: KeywordIndex, *, seed: int, mix: TaskMix, held_out: bool
+) -> list[ExamplePlan]:
+    """Plan the examples of one side.
+
+    Passages are drawn into a circle, and each task takes the next of them: so shares are exact, and nobody is
+    asked the same twice.
+    """
+    circle = sorted(passages, key=lambda passage: _draw(seed, passage.id))
+    plans = []
+    first = 0
+    taken_percent = 0
+    for task, percent in mix.by_task().items():
+        taken_percent += percent
+        end = (len(circle) * taken_percent + 50) // 100
+        for position in range(first, end):
+            plans.append(_plan(circle[position % len(circle)], task, index, seed=seed, held_out=held_out))
+        first = end
+    plans.sort(key=lambda plan: _draw(seed, plan.id))
+    return plans
+
+
+def _plan(passage: Passage, task: Task, index: KeywordIndex, *, seed: int, held_out: bool) -> ExamplePlan:
+    template = int.from_bytes(_draw(seed, f"{passage.id}-{task}-template")[:4]) % VARIANTS
+    keywords = index.find_keywords(passage) if task is Task.BRIEF else ()
+    return ExamplePlan(passage, task, template, keywords, held_out)
+
+
+def _draw(seed: int, name: str) -> bytes:
+    """Return random bytes that depend on the seed and a name alone, not on what else there is."""
+    return hashlib.sha256(f"{seed}\0{name}".encode()).digest()
+
+
+def _ask_for_passage(plan: ExamplePlan, brief: str | None) -> Example:
+    prompts = wordings(plan.passage.language)
+    if brief is not None:
+        return _example(plan, Task.BRIEF, prompts.brief[plan.template], by_writer=True, brief=brief)
+    if not plan.keywords:
+        return _continue_passage(plan)
+    keywords = join_keywords(plan.keywords, plan.passage.language)
+    return _example(plan, Task.BRIEF, prompts.keywords[plan.template], keywords=keywords)
+
+
+def _continue_passage(plan: ExamplePlan) -> Example:
+    beginning, rest = split_beginning(plan.passage.text)
+    template = wordings(plan.passage.language).continuation[plan.template]
+    return _example(plan, Task.CONTINUATION, template, response=rest, beginning=beginning)
+
+
+def _example(
+    plan: ExamplePlan, task: Task, template: str, *, response: str = "", by_writer: bool = False, **text: str
+) -> Example:
+    answer = response or plan.passage.text
+    prompt = fill(template, words=count_words(answer), **text)
+    return Example(
+        prompt=prompt,
+        response=answer,
+        task=task,
+        asked_task=plan.task,
+        passage_id=plan.passage.id,
+        held_out=plan.held_out,
+        by_writer=by_writer,
+    )

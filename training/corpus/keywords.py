@@ -1,0 +1,120 @@
+"""Keywords: what a passage is about, as a list of words. They take a brief's place where there is none.
+
+No number here is a fraction: ties are broken alike on every machine.
+"""
+
+import re
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from training.corpus.languages import base_language
+from training.corpus.passages import Passage
+from training.corpus.stop_words import stop_words
+from training.corpus.words import WORD, normalize_word
+
+LEAST_KEYWORDS = 5
+MOST_KEYWORDS = 8
+WORDS_PER_KEYWORD = 30  # a longer passage gets more of them
+LEAST_LETTERS = 3
+NAME_WEIGHT = 2
+# A word that only this passage has may be a mere oddity: it counts like one that three have.
+LEAST_PASSAGES = 3
+# Behind these a capital says nothing: sentences and quotations begin with one.
+SENTENCE_START = re.compile(r"(?:[.!?…:\n]|[\"'“„‘«»(])[\s\"'“”„‘’«»(\[—–_*-]*\Z")
+START_CONTEXT = 12  # characters
+HAN_RUN = re.compile("[\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff]{2,}")
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A word of a passage: its compared form, its commonest spelling, how often and where it first stands."""
+
+    form: str
+    spelling: str
+    count: int
+    position: int
+
+
+class KeywordIndex:
+    """How many passages of a corpus have each word, and which words are names.
+
+    A name is a word that has a capital within sentences, more often than not. In German that is any noun,
+    which suits keywords.
+    """
+
+    def __init__(self, passages: Sequence[Passage]) -> None:
+        self._passages = max(1, len(passages))
+        self._with_word: Counter[str] = Counter()
+        capitals: Counter[str] = Counter()  # less the spellings without
+        for passage in passages:
+            forms = set()
+            for term, position in _terms(passage.text):
+                form = normalize_word(term)
+                forms.add(form)
+                if term[0].islower():
+                    capitals[form] -= 1
+                elif term[0].isupper() and not _starts_sentence(passage.text, position):
+                    capitals[form] += 1
+            self._with_word.update(forms)
+        self._names = {form for form, surplus in capitals.items() if surplus > 0}
+
+    def find_keywords(self, passage: Passage) -> tuple[str, ...]:
+        """Return the five to eight most telling words of a passage, in the order in which it has them.
+
+        A word tells the more, the more often the passage has it and the fewer other passages do. Fewer come
+        back if it has no more words that say anything.
+        """
+        wanted = min(MOST_KEYWORDS, max(LEAST_KEYWORDS, passage.words // WORDS_PER_KEYWORD))
+        ranked = sorted(_find_candidates(passage), key=self._rank)
+        chosen = sorted(ranked[:wanted], key=lambda candidate: candidate.position)
+        return tuple(self._spell(candidate, passage.language) for candidate in chosen)
+
+    def _rank(self, candidate: Candidate) -> tuple[int, int, int]:
+        """Return what sorts the most telling word first; of equal ones the longer, then the earlier.
+
+        Its weight is its count times the binary digits of how rare it is.
+        """
+        rarity = self._passages // max(LEAST_PASSAGES, self._with_word[candidate.form])
+        weight = candidate.count * rarity.bit_length()
+        if candidate.form in self._names:
+            weight *= NAME_WEIGHT
+        return -weight, -len(candidate.form), candidate.position
+
+    def _spell(self, candidate: Candidate, language: str) -> str:
+        """Return a word without the capital that a sentence gave it."""
+        may_be_noun = candidate.form in self._names or base_language(language) == "de"
+        return candidate.spelling if may_be_noun else candidate.spelling.lower()
+
+
+def _find_candidates(passage: Passage) -> list[Candidate]:
+    """Return the words of a passage that may be keywords."""
+    ignored = stop_words(passage.language)
+    spellings: dict[str, Counter[str]] = {}
+    positions: dict[str, int] = {}
+    for term, position in _terms(passage.text):
+        form = normalize_word(term)
+        if form not in ignored:
+            spellings.setdefault(form, Counter())[term] += 1
+            positions.setdefault(form, position)
+    candidates = []
+    for form, counts in spellings.items():
+        spelling = max(counts, key=lambda term: (counts[term], term))
+        candidates.append(Candidate(form, spelling, counts.total(), positions[form]))
+    return candidates
+
+
+def _terms(text: str) -> Iterator[tuple[str, int]]:
+    """Yield what could be keywords, and where: words of three letters and more, pairs of Han characters."""
+    for match in WORD.finditer(text):
+        word = match.group().strip("_").removesuffix("'s").removesuffix("\u2019s")
+        if len(word) >= LEAST_LETTERS and word[0].isalpha():
+            yield word, match.start()
+    for run in HAN_RUN.finditer(text):
+        for offset in range(len(run.group()) - 1):
+            yield run.group()[offset : offset + 2], run.start() + offset
+
+
+def _starts_sentence(text: str, position: int) -> bool:
+    before = text[max(0, position - START_CONTEXT) : position]
+    return position == 0 or SENTENCE_START.search(before) is not None

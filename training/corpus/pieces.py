@@ -1,0 +1,119 @@
+"""Pieces: the smallest parts of a document that a passage is put together from.
+
+A paragraph of up to 100 words is one piece. A longer one is cut at the ends of its sentences, a longer sentence
+at its commas and line breaks, and what is still longer between words.
+"""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import IntEnum
+
+from training.corpus.words import WORD, count_words
+
+MOST_PIECE_WORDS = 100
+MOST_HEADING_WORDS = 12
+PARAGRAPH_GAP = re.compile(r"\n[^\S\n]*\n\s*")
+CLOSING_MARKS = "\"'\u201c\u201d\u2018\u2019«»)\\]*_"
+SENTENCE_END = re.compile(rf"[.!?…]+[{CLOSING_MARKS}]*(?=\s)|[。！？]+[」』\u201d）]*")
+CLAUSE_END = re.compile(r"[,;:—–](?=\s)|\n|[，、；：]")
+LAST_WORD = re.compile(r"\w+\Z")
+# A full stop behind these ends no sentence. Single letters are initials, or parts of "e.g." and "z. B.".
+ABBREVIATIONS = frozenset(
+    "mr mrs ms dr prof rev st jr sr vs no vol capt gen col nr hr fr bzw vgl ca bspw ggf inkl evtl".split()
+)
+
+
+class Border(IntEnum):
+    """How well a text can be cut behind a piece: the lower, the better."""
+
+    PARAGRAPH = 0
+    SENTENCE = 1
+    HEADING = 2  # what follows a heading belongs to it
+    CLAUSE = 3
+    WORD = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """`text[start:end]` of a document, without white space at either end, and what kind of cut follows it."""
+
+    start: int
+    end: int
+    border: Border
+
+
+def cut_pieces(text: str) -> list[Piece]:
+    """Return the pieces of a document in order. They hold all of it but the white space between them."""
+    pieces: list[Piece] = []
+    start = 0
+    for gap in PARAGRAPH_GAP.finditer(text):
+        pieces.extend(_cut_paragraph(text, start, gap.start()))
+        start = gap.end()
+    pieces.extend(_cut_paragraph(text, start, len(text)))
+    return pieces
+
+
+def sentence_ends(text: str, start: int = 0, end: int | None = None) -> list[int]:
+    """Return where sentences end within `text[start:end]`, as positions in `text`, without the last end."""
+    ends = []
+    for match in SENTENCE_END.finditer(text, start, len(text) if end is None else end):
+        if _ends_sentence(text, match):
+            ends.append(match.end())
+    return ends
+
+
+def _cut_paragraph(text: str, start: int, end: int) -> Iterator[Piece]:
+    border = Border.HEADING if _is_heading(text[start:end].strip()) else Border.PARAGRAPH
+    yield from _cut(text, start, end, border, (Border.SENTENCE, Border.CLAUSE, Border.WORD))
+
+
+def _is_heading(paragraph: str) -> bool:
+    """Return whether a paragraph looks like a heading: short, one line, no mark at its end."""
+    if "\n" in paragraph or not paragraph[-1:].isalnum():
+        return False
+    return 0 < count_words(paragraph) <= MOST_HEADING_WORDS
+
+
+def _cut(text: str, start: int, end: int, border: Border, finer: tuple[Border, ...]) -> Iterator[Piece]:
+    """Yield the pieces of `text[start:end]`; the last is followed by `border`, the others by one of `finer`."""
+    start, end = _strip(text, start, end)
+    if start == end:
+        return
+    if not finer or len(WORD.findall(text, start, end)) <= MOST_PIECE_WORDS:
+        yield Piece(start, end, border)
+        return
+    for cut in _find_cuts(text, start, end, finer[0]):
+        yield from _cut(text, start, cut, finer[0], finer[1:])
+        start = cut
+    yield from _cut(text, start, end, border, finer[1:])
+
+
+def _find_cuts(text: str, start: int, end: int, kind: Border) -> list[int]:
+    """Return the positions within `text[start:end]` at which a cut of this kind is possible."""
+    if kind is Border.SENTENCE:
+        return sentence_ends(text, start, end)
+    if kind is Border.CLAUSE:
+        return [match.end() for match in CLAUSE_END.finditer(text, start, end)]
+    word_starts = [match.start() for match in WORD.finditer(text, start, end)]
+    return word_starts[MOST_PIECE_WORDS::MOST_PIECE_WORDS]
+
+
+def _strip(text: str, start: int, end: int) -> tuple[int, int]:
+    part = text[start:end]
+    start += len(part) - len(part.lstrip())
+    return start, start + len(part.strip())
+
+
+def _ends_sentence(text: str, match: re.Match[str]) -> bool:
+    """Return whether a mark ends a sentence: not behind "Dr.", nor where the text goes on in lower case."""
+    following = text[match.end() : match.end() + 3].lstrip()
+    if following[:1].islower():
+        return False
+    if not match.group().startswith("."):
+        return True
+    last = LAST_WORD.search(text[max(0, match.start() - 12) : match.start()])
+    if last is None:
+        return True
+    word = last.group()
+    return word.lower() not in ABBREVIATIONS and not (len(word) == 1 and word.isalpha())

@@ -1,0 +1,91 @@
+"""What is held out: whole documents where there are enough, else the end of the long ones."""
+
+import hashlib
+from collections.abc import Sequence
+
+from training.corpus.limits import CorpusLimits
+from training.corpus.pieces import Border
+from training.corpus.worksheet import Run, Use, Worksheet
+
+LONG_DOCUMENT_WORDS = 1_200  # a tenth of it is a passage
+
+
+def hold_out(sheet: Worksheet, unique_words: Sequence[int], *, seed: int, limits: CorpusLimits) -> bool:
+    """Mark what is held out; return whether it is whole documents.
+
+    `unique_words` has the words of each document that no earlier one has. A document that the rest repeats
+    would hold out nothing of its own.
+    """
+    chosen = choose_documents(sheet, unique_words, seed=seed, limits=limits)
+    if chosen is None:
+        _hold_out_tails(sheet, unique_words, limits)
+        return False
+    for stretch in sheet.stretches(Use.LEARNED):
+        if sheet.document_numbers[stretch.first] in chosen:
+            sheet.assign(stretch, Use.HELD_OUT)
+    return True
+
+
+def choose_documents(
+    sheet: Worksheet, unique_words: Sequence[int], *, seed: int, limits: CorpusLimits
+) -> set[int] | None:
+    """Return the numbers of the documents to hold out, or None if that would take too much of the text.
+
+    Documents are drawn in an order that depends on the seed and their texts alone: the same files uploaded
+    again, in another order, are split alike.
+    """
+    total_words = sum(unique_words)
+    written = [number for number, words in enumerate(unique_words) if words]
+    least_documents = -(-len(written) * limits.held_out_percent // 100)
+    most_words = _most_held_out_words(total_words, limits)
+    chosen: set[int] = set()
+    held_out_words = 0
+    for number in sorted(written, key=lambda number: _draw(seed, sheet.documents[number].text)):
+        if len(chosen) >= least_documents and held_out_words >= limits.least_held_out_words:
+            break
+        if held_out_words + unique_words[number] <= most_words:
+            chosen.add(number)
+            held_out_words += unique_words[number]
+    return chosen if held_out_words >= limits.least_held_out_words else None
+
+
+def _most_held_out_words(total_words: int, limits: CorpusLimits) -> int:
+    """Return how much whole documents may take; of a small corpus more, as a tail and its gap would too."""
+    share = total_words * limits.most_held_out_percent // 100
+    return max(share, min(limits.least_held_out_words * 3, total_words) // 2)
+
+
+def _draw(seed: int, text: str) -> bytes:
+    return hashlib.sha256(f"{seed}\0{text}".encode()).digest()
+
+
+def _hold_out_tails(sheet: Worksheet, unique_words: Sequence[int], limits: CorpusLimits) -> None:
+    """Hold out the end of each long document, with a gap of one passage before it."""
+    total_words = sum(unique_words)
+    long_documents = {number for number, words in enumerate(unique_words) if words >= LONG_DOCUMENT_WORDS}
+    if not long_documents:
+        long_documents = {number for number, words in enumerate(unique_words) if words}
+    long_words = sum(unique_words[number] for number in long_documents)
+    held_out_words = max(total_words * limits.held_out_percent // 100, limits.least_held_out_words)
+    for document in sheet.whole_documents():
+        number = sheet.document_numbers[document.first]
+        if number not in long_documents:
+            continue
+        share_words = -(-held_out_words * unique_words[number] // long_words)
+        tail = _mark_end(sheet, document, share_words, Use.HELD_OUT, limits)
+        _mark_end(sheet, Run(document.first, tail), limits.passage_words, Use.GAP, limits)
+
+
+def _mark_end(sheet: Worksheet, run: Run, least_words: int, use: Use, limits: CorpusLimits) -> int:
+    """Mark at least `least_words` at the end of a run, from a paragraph's start on; return where that is."""
+    words = 0
+    for number in range(run.end - 1, run.first - 1, -1):
+        if sheet.uses[number] is not Use.LEARNED:
+            continue  # not in the sample
+        sheet.uses[number] = use
+        words += sheet.words[number]
+        starts_paragraph = number == run.first or sheet.pieces[number - 1].border is Border.PARAGRAPH
+        # A paragraph without end must not take the whole document.
+        if words >= least_words and (starts_paragraph or words >= least_words + limits.most_passage_words):
+            return number
+    return run.first

@@ -1,0 +1,109 @@
+"""The wordings of the three tasks. Several of each, so that a style answers to what people really type.
+
+`{words}` is the length of the answer in words, rounded; a style learns to keep to it.
+"""
+
+from dataclasses import dataclass
+
+from training.corpus.languages import base_language
+
+
+@dataclass(frozen=True)
+class Wordings:
+    """The prompts of one language."""
+
+    brief: tuple[str, ...]
+    keywords: tuple[str, ...]
+    draft: tuple[str, ...]
+    continuation: tuple[str, ...]
+
+
+ENGLISH = Wordings(
+    brief=(
+        "{brief}",
+        "Write this for me: {brief}",
+        "Write a passage from this brief.\n\n{brief}",
+        "Write about {words} words.\n\n{brief}",
+        "Here is what I need: {brief}",
+        "Please write the following passage in full. {brief}",
+    ),
+    keywords=(
+        "Write a passage about {keywords}.",
+        "Write a passage with these in it: {keywords}.",
+        "Write about {words} words on {keywords}.",
+        "Keywords: {keywords}. Make a passage of them.",
+        "Use these notes: {keywords}.",
+        "Please write something about {keywords}.",
+    ),
+    draft=(
+        "Rewrite this as I would:\n\n{draft}",
+        "Put this in my own voice.\n\n{draft}",
+        "Rewrite the following in my style.\n\n{draft}",
+        "Here is a draft. Make it sound like me.\n\n{draft}",
+        "{draft}\n\nRewrite this in my style.",
+        "This is too plain. Rewrite it the way I write.\n\n{draft}",
+    ),
+    continuation=(
+        "Continue this:\n\n{beginning}",
+        "Continue from here.\n\n{beginning}",
+        "{beginning}\n\nWhat comes next?",
+        "Here is how it begins. Write on.\n\n{beginning}",
+        "Carry on with this text for about {words} words:\n\n{beginning}",
+        "Write what follows:\n\n{beginning}",
+    ),
+)
+GERMAN = Wordings(
+    brief=(
+        "{brief}",
+        "Schreib das für mich: {brief}",
+        "Schreiben Sie einen Text nach dieser Vorgabe.\n\n{brief}",
+        "Schreib etwa {words} Wörter.\n\n{brief}",
+        "Das brauche ich: {brief}",
+        "Bitte schreib die folgende Stelle aus. {brief}",
+    ),
+    keywords=(
+        "Schreib einen Text über {keywords}.",
+        "Schreiben Sie eine Passage, in der das vorkommt: {keywords}.",
+        "Schreib etwa {words} Wörter zu {keywords}.",
+        "Stichwörter: {keywords}. Mach einen Text daraus.",
+        "Verwende diese Notizen: {keywords}.",
+        "Bitte schreib etwas über {keywords}.",
+    ),
+    draft=(
+        "Schreib das so um, wie ich es schreiben würde:\n\n{draft}",
+        "Bring das in meinen Ton.\n\n{draft}",
+        "Schreiben Sie den folgenden Text in meinem Stil um.\n\n{draft}",
+        "Hier ist ein Entwurf. Lass ihn nach mir klingen.\n\n{draft}",
+        "{draft}\n\nSchreib das in meinem Stil um.",
+        "Das ist zu nüchtern. Schreib es um, wie ich schreibe.\n\n{draft}",
+    ),
+    continuation=(
+        "Schreib weiter:\n\n{beginning}",
+        "Mach hier weiter.\n\n{beginning}",
+        "{beginning}\n\nWie geht es weiter?",
+        "So fängt es an. Schreib weiter.\n\n{beginning}",
+        "Führen Sie diesen Text mit etwa {words} Wörtern fort:\n\n{beginning}",
+        "Schreib, was darauf folgt:\n\n{beginning}",
+    ),
+)
+VARIANTS = 6  # of each prompt in each language
+ROUND_TO_WORDS = 50
+
+
+def wordings(language: str) -> Wordings:
+    """Return the prompts for a language code such as `de-AT`: German for German, else English."""
+    return GERMAN if base_language(language) == "de" else ENGLISH
+
+
+def fill(template: str, *, words: int, **text: str) -> str:
+    """Return a prompt. Braces in what is filled in stay as they are."""
+    rounded = max(ROUND_TO_WORDS, (words + ROUND_TO_WORDS // 2) // ROUND_TO_WORDS * ROUND_TO_WORDS)
+    return template.format(words=rounded, **text)
+
+
+def join_keywords(keywords: tuple[str, ...], language: str) -> str:
+    """Return keywords as a list in a sentence: "rain, platform and train"."""
+    if len(keywords) < 2:
+        return "".join(keywords)
+    conjunction = "und" if wordings(language) is GERMAN else "and"
+    return f"{', '.join(keywords[:-1])} {conjunction} {keywords[-1]}"

@@ -1,0 +1,146 @@
+"""The worksheet of one build: every piece of every document, and what it is used for."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from enum import Enum
+from itertools import accumulate, groupby
+
+from training.corpus.documents import SourceDocument
+from training.corpus.pieces import Border, Piece, cut_pieces
+from training.corpus.words import SHINGLE_WORDS, WORD, hash_shingles, normalize_word
+
+
+class Use(Enum):
+    """What a piece is used for. Each has exactly one use."""
+
+    LEARNED = "learned"
+    HELD_OUT = "held out"
+    GAP = "gap"  # between what is learned and what is held out of one document
+    DUPLICATE = "duplicate"
+    FRAGMENT = "fragment"
+    UNSAMPLED = "unsampled"
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """The pieces `first` to `end - 1` of a worksheet, all of one document."""
+
+    first: int
+    end: int
+
+
+class Worksheet:
+    """Pieces, their documents, words and uses, as lists of the same length."""
+
+    def __init__(self, documents: Sequence[SourceDocument]) -> None:
+        self.documents = documents
+        self.pieces: list[Piece] = []
+        self.document_numbers: list[int] = []
+        self.uses: list[Use] = []
+        self.words: list[int] = []
+        self._read()
+        self.first_words = [0, *accumulate(self.words)]
+
+    def _read(self) -> None:
+        """Cut every document, and hash every run of eight words once: any run of pieces can look its own up."""
+        vocabulary = Vocabulary()
+        word_numbers: list[int] = []
+        for number, document in enumerate(self.documents):
+            for piece in cut_pieces(document.text):
+                found = vocabulary.number_words(WORD.findall(document.text, piece.start, piece.end))
+                word_numbers.extend(found)
+                self.pieces.append(piece)
+                self.document_numbers.append(number)
+                self.words.append(len(found))
+        self.uses = [Use.LEARNED] * len(self.pieces)
+        self._shingles = hash_shingles(word_numbers)
+
+    def assign(self, run: Run, use: Use) -> None:
+        """Use the pieces of a run for something else."""
+        self.uses[run.first : run.end] = [use] * (run.end - run.first)
+
+    def words_of(self, run: Run) -> int:
+        """Return the number of words in a run."""
+        return self.first_words[run.end] - self.first_words[run.first]
+
+    def shingles_of(self, run: Run) -> set[int]:
+        """Return the hashes of all runs of eight words within a run of pieces."""
+        first = self.first_words[run.first]
+        end = self.first_words[run.end] - SHINGLE_WORDS + 1
+        return set(self._shingles[first:end]) if end > first else set()
+
+    def text_of(self, run: Run) -> str:
+        """Return the text of a run as it stands in its document."""
+        document = self.documents[self.document_numbers[run.first]]
+        return document.text[self.pieces[run.first].start : self.pieces[run.end - 1].end]
+
+    def document_of(self, run: Run) -> SourceDocument:
+        """Return the document of a run."""
+        return self.documents[self.document_numbers[run.first]]
+
+    def words_by_use(self) -> dict[Use, int]:
+        """Return the number of words for each use; their sum is all words."""
+        totals = dict.fromkeys(Use, 0)
+        for use, words in zip(self.uses, self.words, strict=True):
+            totals[use] += words
+        return totals
+
+    def words_by_document(self, use: Use) -> list[int]:
+        """Return the number of words of this use in each document."""
+        totals = [0] * len(self.documents)
+        for number, piece_use, words in zip(self.document_numbers, self.uses, self.words, strict=True):
+            if piece_use is use:
+                totals[number] += words
+        return totals
+
+    def whole_documents(self) -> list[Run]:
+        """Return the run of each document that has text, in order."""
+        runs = []
+        first = 0
+        for _, members in groupby(self.document_numbers):
+            end = first + sum(1 for _ in members)
+            runs.append(Run(first, end))
+            first = end
+        return runs
+
+    def stretches(self, use: Use) -> list[Run]:
+        """Return the longest runs of one document and one use, in order."""
+        keys = zip(self.document_numbers, self.uses, strict=True)
+        runs = []
+        first = 0
+        for (_, run_use), members in groupby(keys):
+            end = first + sum(1 for _ in members)
+            if run_use is use:
+                runs.append(Run(first, end))
+            first = end
+        return runs
+
+    def paragraphs(self, use: Use) -> Iterator[Run]:
+        """Yield the paragraphs of this use; one that has two uses gives its part."""
+        for stretch in self.stretches(use):
+            first = stretch.first
+            for number in range(stretch.first, stretch.end):
+                ends = self.pieces[number].border in (Border.PARAGRAPH, Border.HEADING)
+                if ends or number == stretch.end - 1:
+                    yield Run(first, number + 1)
+                    first = number + 1
+
+
+class Vocabulary:
+    """Numbers for words: the same for words that compare equal."""
+
+    def __init__(self) -> None:
+        self._by_form: defaultdict[str, int] = defaultdict()
+        self._by_form.default_factory = self._by_form.__len__
+        self._by_word: dict[str, int] = {}
+
+    def number_words(self, words: Iterable[str]) -> list[int]:
+        """Return the number of each word. Each spelling is normalised once: that is most of the work."""
+        known = self._by_word
+        numbers = []
+        for word in words:
+            if word not in known:
+                known[word] = self._by_form[normalize_word(word)]
+            numbers.append(known[word])
+        return numbers
