@@ -64,7 +64,7 @@ smoke: ## Try the whole stack once: an upload, answers from two styles, usage
 styles: ## Retrain the included styles (about five minutes each)
 	$(call BOOTSTRAP,--engine)
 	@.venv-engine/bin/python engine/prepare.py --model $(SMALL) --out var/models/$(SMALL)
-	@.venv-engine/bin/python engine/train.py --base var/models/$(SMALL)
+	@.venv-engine/bin/python engine/train_styles.py --base var/models/$(SMALL)
 
 chaos: ## Kill every part repeatedly under load and check the ledger; ARGS='--kills 8 --seed 1'
 	$(call BOOTSTRAP,--engine)

@@ -35,7 +35,7 @@ def read_layer_shapes(base: Path, modules: tuple[str, ...] = LINEAR) -> dict[str
 
 
 def lora_config(
-    *, base_name: str, rank: int, alpha: float, modules: tuple[str, ...], dropout: float = 0.0
+    *, base_name: str, rank: int, alpha: float, modules: tuple[str, ...], use_rslora: bool = False
 ) -> dict:
     """Return adapter_config.json as PEFT writes it, without what is empty or names a machine."""
     return {
@@ -44,14 +44,14 @@ def lora_config(
         "fan_in_fan_out": False,
         "inference_mode": True,
         "lora_alpha": alpha,
-        "lora_dropout": dropout,
+        "lora_dropout": 0.0,
         "modules_to_save": None,
         "peft_type": "LORA",
         "r": rank,
         "target_modules": sorted(modules),
         "task_type": "CAUSAL_LM",
         "use_dora": False,
-        "use_rslora": False,
+        "use_rslora": use_rslora,
     }
 
 

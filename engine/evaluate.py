@@ -15,9 +15,13 @@ import adapter
 import greedy
 import prepare
 import torch
-import train
+import train_styles
+from peft import PeftModel
+from trainer.examples import Message, encode_conversation
+from trainer.model import LoraModel, loss_per_token
+from transformers import PreTrainedTokenizerBase
 
-OUT = train.ENGINE.parent / "docs/styles.md"
+OUT = train_styles.ENGINE.parent / "docs/styles.md"
 MAX_TOKENS = 140
 SHOWN = ("How do clouds form?", "Give me a recipe for banana bread.", "Why do people need sleep?")
 HELD_OUT = 10  # questions answered per style
@@ -111,11 +115,17 @@ def common_run(left: list[str], right: list[str]) -> int:
     return best
 
 
-def measure_perplexity(tokenizer, model, folder: str | None, rows: list[dict[str, str]]) -> float:
+def measure_perplexity(
+    tokenizer: PreTrainedTokenizerBase, model: PeftModel, folder: str | None, rows: list[dict[str, str]]
+) -> float:
     """Return exp of the mean loss per response token through the adapter of `folder`, or the base."""
-    examples = [train.encode_example(tokenizer, **row) for row in rows]
+    examples = []
+    for row in rows:
+        messages = [Message(**message) for message in train_styles.as_messages(row)]
+        examples += encode_conversation(messages, tokenizer)
     with greedy.use_adapter(model, folder):
-        return math.exp(train.loss_per_token(model, examples, tokenizer.pad_token_id))
+        scores = [LoraModel(model, "cpu").score_example(example) for example in examples]
+    return math.exp(loss_per_token(scores))
 
 
 def measure_style(tokenizer, model, style: Style, styles: list[Style]) -> Measured:
@@ -142,11 +152,11 @@ def measure_style(tokenizer, model, style: Style, styles: list[Style]) -> Measur
 
 def read_style(slug: str) -> Style:
     """Return the style in styles/`slug`. Raises SystemExit if it is untrained or learned what is shown."""
-    folder = train.STYLES / slug
+    folder = train_styles.STYLES / slug
     if not (folder / adapter.WEIGHTS).is_file():
-        raise SystemExit(f"{folder} doesn't contain an adapter. Run engine/train.py {slug}")
-    learned = train.read_examples(folder / "examples.jsonl")
-    heldout = train.read_examples(folder / "heldout.jsonl")
+        raise SystemExit(f"{folder} doesn't contain an adapter. Run engine/train_styles.py {slug}")
+    learned = train_styles.read_examples(folder / "examples.jsonl")
+    heldout = train_styles.read_examples(folder / "heldout.jsonl")
     learned_prompts = {row["prompt"] for row in learned}
     shown_prompts = [*SHOWN]
     shown_prompts += [row["prompt"] for row in heldout]
@@ -271,12 +281,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--base", type=Path, default=train.BASE)
+    parser.add_argument("--base", type=Path, default=train_styles.BASE)
     parser.add_argument("--out", type=Path, default=OUT)
     options = parser.parse_args()
-    if options.base == train.BASE:
-        prepare.prepare_model(prepare.PACKAGED, train.BASE)
-    torch.set_num_threads(train.THREADS)
+    if options.base == train_styles.BASE:
+        prepare.prepare_model(prepare.PACKAGED, train_styles.BASE)
+    torch.set_num_threads(train_styles.THREADS)
     styles = [read_style(slug) for slug in STYLE_NAMES]
     tokenizer, model = greedy.load_models(options.base, [style.folder for style in styles])
     answer = partial(greedy.answer_prompts, tokenizer, model, max_tokens=MAX_TOKENS)

@@ -1,0 +1,1 @@
+"""Train a LoRA adapter on conversations: the parts of train.py."""

@@ -1,0 +1,73 @@
+"""Where a training stands, in one file that is replaced as a whole.
+
+`checkpoint/state.safetensors` holds the tensors, and the rest as JSON in its metadata. One file, because a
+reader (who copies it elsewhere) or a kill then finds the old or the new state, never some of each. Nothing of
+it is pickled: a file that came back from elsewhere must not be able to run code.
+"""
+
+import json
+import os
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+
+from trainer.errors import BadJob
+
+FOLDER = "checkpoint"
+FILE = "state.safetensors"
+
+
+@dataclass
+class Progress:
+    """How far a training has come."""
+
+    step: int = 0  # completed ones
+    tokens: int = 0  # trained ones
+    best_step: int = 0  # 0: none yet
+    best_loss: float | None = None  # at best_step
+    worse_validations: int = 0  # since best_step
+    repeats_before: float = 0.0  # learned text's score above held-out text's, before the first step
+
+
+def write_checkpoint(
+    job: Path, fingerprint: str, progress: Progress, tensors: dict[str, torch.Tensor]
+) -> None:
+    """Replace the checkpoint of the job in that folder."""
+    folder = job / FOLDER
+    folder.mkdir(exist_ok=True)
+    unfinished = folder / f".{FILE}"
+    state = json.dumps({"job": fingerprint, "progress": asdict(progress)})
+    save_file(tensors, unfinished, metadata={"state": state})
+    # The new name must not reach the disk before the content does.
+    with unfinished.open("rb") as file:
+        os.fsync(file.fileno())
+    os.replace(unfinished, folder / FILE)
+
+
+def read_progress(job: Path, fingerprint: str) -> Progress:
+    """Return where the job in that folder stands. Raises BadJob."""
+    file = job / FOLDER / FILE
+    if not file.exists():
+        return Progress()
+    try:
+        with safe_open(file, framework="pt") as stored:
+            state = json.loads(stored.metadata()["state"])
+        progress = Progress(**state["progress"])
+    except (SafetensorError, OSError, ValueError, KeyError, TypeError) as error:
+        raise BadJob(f"{file} cannot be read: {error}") from None
+    if state["job"] != fingerprint:
+        raise BadJob(f"{file} belongs to a job with other settings or other examples.")
+    return progress
+
+
+def read_tensors(job: Path) -> dict[str, torch.Tensor]:
+    """Return the tensors of the checkpoint; none if there is no checkpoint yet."""
+    file = job / FOLDER / FILE
+    if not file.exists():
+        return {}
+    with safe_open(file, framework="pt") as stored:
+        # Copies, because the file is replaced while they are in use.
+        return {name: stored.get_tensor(name).clone() for name in stored.keys()}  # noqa: SIM118 (not a dict)

@@ -1,0 +1,84 @@
+"""A job's settings: `job.json` in the job's folder."""
+
+import hashlib
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from trainer.errors import BadJob
+
+SETTINGS = "job.json"
+LEARN = "learn.jsonl"
+VALIDATE = "validate.jsonl"
+ADAPTER = "adapter"
+
+
+class Settings(BaseModel):
+    """Refuses what it doesn't know, so that a misspelt setting is never silently the default."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+class Recipe(Settings):
+    """How the adapter learns."""
+
+    rank: int = Field(8, ge=1, le=256)
+    alpha: int | float | None = Field(None, gt=0)  # None: twice the rank
+    learning_rate: float | None = Field(None, gt=0, le=1)  # None: by the base model's width
+    epochs: int = Field(3, ge=1, le=100)
+    batch_size: int = Field(4, ge=1, le=1024)
+    warmup_ratio: float = Field(0.1, ge=0, lt=1)  # of all steps
+    weight_decay: float = Field(0.01, ge=0, le=1)
+    use_rslora: bool = False
+
+    @property
+    def scale_alpha(self) -> int | float:
+        """Return LoRA's alpha."""
+        return self.alpha or 2 * self.rank
+
+
+class Job(Settings):
+    """What job.json says."""
+
+    base: Path
+    base_name: str
+    device: Literal["cpu", "cuda"] = "cpu"
+    threads: int = Field(1, ge=1, le=1024)
+    seed: int = Field(7, ge=0, lt=2**63)
+    quantisation: Literal["", "4-bit"] = ""
+    max_tokens: int = Field(1024, ge=16)  # of one example
+    checkpoint_every_s: float = Field(60, ge=0)
+    recipe: Recipe = Recipe()
+
+
+def read_job(folder: Path) -> Job:
+    """Return the settings of the job in `folder`. Raises BadJob."""
+    for name in (SETTINGS, LEARN, VALIDATE):
+        if not (folder / name).is_file():
+            raise BadJob(f"{folder / name} is missing.")
+    try:
+        return Job.model_validate_json((folder / SETTINGS).read_bytes())
+    except ValidationError as error:
+        raise BadJob(f"{SETTINGS}: {describe_problems(error)}") from None
+
+
+def describe_problems(error: ValidationError) -> str:
+    """Return what is wrong, each problem with the field that has it."""
+    problems = []
+    for problem in error.errors(include_url=False):
+        field = ".".join(str(part) for part in problem["loc"])
+        problems.append(f"{field}: {problem['msg']}" if field else problem["msg"])
+    return "; ".join(problems)
+
+
+def fingerprint_job(folder: Path, job: Job) -> str:
+    """Return the hash of everything that decides what is learned, and of nothing else.
+
+    A job may go on elsewhere: with its base in another folder, on another number of threads.
+    """
+    decisive = job.model_dump_json(exclude={"base", "device", "threads", "checkpoint_every_s"})
+    digest = hashlib.sha256(decisive.encode())
+    for name in (LEARN, VALIDATE):
+        digest.update(hashlib.sha256((folder / name).read_bytes()).digest())
+    return digest.hexdigest()

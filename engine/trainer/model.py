@@ -1,0 +1,174 @@
+"""The base model with an adapter that learns, and what it makes of examples."""
+
+from collections.abc import Iterator
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+
+import adapter
+import torch
+from peft import LoraConfig, PeftModel, get_peft_model
+from torch.nn.functional import cross_entropy
+from transformers import AutoModelForCausalLM, BitsAndBytesConfig
+from transformers.utils import is_bitsandbytes_available
+
+from trainer.errors import NoBase, NoDevice
+from trainer.examples import IGNORED, Example
+from trainer.job import Job
+
+# Padded tokens that pass through the network at once; what a step has more goes through in parts.
+PASS_TOKENS = {"cpu": 1024, "cuda": 8192}
+# Places whose logits are in memory at once: with a vocabulary of 150,000 a hundred and fifty megabytes.
+LOGIT_PLACES = 256
+PADDING = 0  # any token will do: it stands on the right, so no token that counts sees it
+
+
+@dataclass(frozen=True)
+class Scores:
+    """What the model makes of one example's learned tokens."""
+
+    nats: float  # negative log-likelihood, of all together
+    predictions: list[bool]  # whether each is the likeliest after those before
+
+
+@dataclass(frozen=True)
+class LoraModel:
+    """A base model with an adapter on a device."""
+
+    network: PeftModel
+    device: str
+
+    @property
+    def weights(self) -> dict[str, torch.nn.Parameter]:
+        """Return the adapter's weights by name, all in float32."""
+        named = self.network.named_parameters()
+        return {name: parameter for name, parameter in named if parameter.requires_grad}
+
+    def low_precision(self) -> AbstractContextManager[None]:
+        """Return a context in which products are computed in bfloat16."""
+        return torch.autocast(self.device, dtype=torch.bfloat16)
+
+    def backward_batch(self, batch: list[Example]) -> float:
+        """Add the gradient of the batch's loss; return the loss, in nats per learned token."""
+        learned_tokens = sum(example.learned_tokens for example in batch)
+        nats = 0.0
+        for part in split_batch(batch, PASS_TOKENS[self.device]):
+            nats += self._backward_part(part, learned_tokens)
+        return nats / learned_tokens
+
+    def _backward_part(self, part: list[Example], learned_tokens: int) -> float:
+        """Add the gradient of the part's loss over `learned_tokens`; return the nats.
+
+        The output layer has the widest result of all. It is computed where something is learned only, a few
+        places at a time, and each time differentiated at once down to the hidden states.
+        """
+        hidden, targets = self._read(part)
+        places = hidden.detach().requires_grad_()
+        nats = 0.0
+        for some, expected in zip(places.split(LOGIT_PLACES), targets.split(LOGIT_PLACES), strict=True):
+            loss = cross_entropy(self._logits(some), expected, reduction="sum")
+            (loss / learned_tokens).backward()
+            nats += loss.item()
+        hidden.backward(places.grad)
+        return nats
+
+    @torch.no_grad()
+    def score_example(self, example: Example) -> Scores:
+        """Return what the model makes of `example`."""
+        hidden, targets = self._read([example])
+        nats = 0.0
+        predictions: list[bool] = []
+        for some, expected in zip(hidden.split(LOGIT_PLACES), targets.split(LOGIT_PLACES), strict=True):
+            logits = self._logits(some)
+            nats += cross_entropy(logits, expected, reduction="sum").item()
+            predictions += (logits.argmax(dim=-1) == expected).tolist()
+        return Scores(nats, predictions)
+
+    def _read(self, examples: list[Example]) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return the hidden state before each learned token, and those tokens."""
+        tokens, labels = pad_examples(examples, self.device)
+        following = labels[:, 1:]
+        is_learned = following != IGNORED
+        with self.low_precision():
+            base = self.network.get_base_model()
+            hidden = base.model(tokens, use_cache=False).last_hidden_state
+        return hidden[:, :-1][is_learned], following[is_learned]
+
+    def _logits(self, hidden: torch.Tensor) -> torch.Tensor:
+        with self.low_precision():
+            return self.network.get_base_model().lm_head(hidden).float()
+
+
+def load_model(job: Job) -> LoraModel:
+    """Return the job's base with a new adapter on all its linear layers. Raises NoBase and NoDevice."""
+    check_device(job)
+    options = {"dtype": torch.bfloat16, "local_files_only": True}
+    if job.quantisation:
+        options |= {"quantization_config": four_bits(), "device_map": {"": job.device}}
+    try:
+        base = AutoModelForCausalLM.from_pretrained(job.base, **options)
+    except (OSError, ValueError) as error:
+        raise NoBase(f"The base model in {job.base} cannot be loaded: {error}") from None
+    if not job.quantisation:
+        base.to(job.device)
+    if job.device == "cuda":
+        # A third slower, but an 8B model's hidden states would take tens of gigabytes.
+        base.gradient_checkpointing_enable()
+    return LoraModel(get_peft_model(base, lora_settings(job)), job.device)
+
+
+def check_device(job: Job) -> None:
+    """Raises NoDevice if this machine cannot train as `job` asks."""
+    if job.quantisation and job.device != "cuda":
+        raise NoDevice("Training on a base in 4 bits needs an NVIDIA GPU. Set the device to cuda.")
+    if job.device == "cuda" and not torch.cuda.is_available():
+        raise NoDevice("This process sees no NVIDIA GPU, or its PyTorch was built without CUDA.")
+    if job.quantisation and not is_bitsandbytes_available():
+        raise NoDevice("Training on a base in 4 bits needs the package bitsandbytes, which isn't installed.")
+
+
+def four_bits() -> BitsAndBytesConfig:
+    """Return QLoRA's settings (arXiv 2305.14314)."""
+    return BitsAndBytesConfig(
+        load_in_4bit=True,
+        bnb_4bit_quant_type="nf4",
+        bnb_4bit_use_double_quant=True,
+        bnb_4bit_compute_dtype=torch.bfloat16,
+    )
+
+
+def lora_settings(job: Job) -> LoraConfig:
+    """Return PEFT's settings for the job's recipe. PEFT keeps the adapter's weights in float32."""
+    return LoraConfig(
+        r=job.recipe.rank,
+        lora_alpha=job.recipe.scale_alpha,
+        lora_dropout=0.0,
+        use_rslora=job.recipe.use_rslora,
+        target_modules=list(adapter.LINEAR),
+        task_type="CAUSAL_LM",
+    )
+
+
+def split_batch(batch: list[Example], max_tokens: int) -> Iterator[list[Example]]:
+    """Yield the batch in parts of at most `max_tokens` padded tokens, or of one example."""
+    widest = max(len(example.tokens) for example in batch)
+    size = max(1, max_tokens // widest)
+    for start in range(0, len(batch), size):
+        yield batch[start : start + size]
+
+
+def pad_examples(examples: list[Example], device: str) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return tokens and labels, padded on the right to the longest example: no token sees what follows it."""
+    width = max(len(example.tokens) for example in examples)
+    tokens = []
+    labels = []
+    for example in examples:
+        missing = width - len(example.tokens)
+        tokens.append(example.tokens + [PADDING] * missing)
+        labels.append(example.labels + [IGNORED] * missing)
+    return torch.tensor(tokens, device=device), torch.tensor(labels, device=device)
+
+
+def loss_per_token(scores: list[Scores]) -> float:
+    """Return the mean negative log-likelihood, in nats, of the learned tokens of all examples together."""
+    tokens = sum(len(score.predictions) for score in scores)
+    return sum(score.nats for score in scores) / tokens

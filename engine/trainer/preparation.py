@@ -1,0 +1,52 @@
+"""A job's plan, made without the base model's weights."""
+
+import json
+from pathlib import Path
+
+import adapter
+from transformers import AutoTokenizer, PreTrainedTokenizerBase
+
+from trainer.errors import BadExample, NoBase
+from trainer.examples import read_examples
+from trainer.job import LEARN, VALIDATE, Job
+from trainer.plan import Plan, make_plan
+
+
+def prepare_plan(folder: Path, job: Job) -> Plan:
+    """Return what training the job in `folder` will do. Raises NoBase and BadExample."""
+    width = read_width(job.base)
+    tokenizer = read_tokenizer(job.base)
+    learned = read_examples(folder / LEARN, tokenizer, max_tokens=job.max_tokens)
+    validation = read_examples(folder / VALIDATE, tokenizer, max_tokens=job.max_tokens)
+    if not learned:
+        raise BadExample(f"{LEARN} holds no conversation.")
+    return make_plan(job, learned, validation, width=width)
+
+
+def read_width(base: Path) -> int:
+    """Return how many numbers a hidden state of `base` has. Raises NoBase."""
+    try:
+        config = json.loads((base / "config.json").read_bytes())
+        return int(config["hidden_size"])
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise NoBase(f"{base} holds no base model: config.json {error!r}") from None
+
+
+def read_tokenizer(base: Path) -> PreTrainedTokenizerBase:
+    """Return the base's tokenizer. Raises NoBase if it cannot write a chat."""
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(base, local_files_only=True)
+    except (OSError, ValueError) as error:
+        raise NoBase(f"{base} holds no tokenizer: {error}") from None
+    if not tokenizer.chat_template or not tokenizer.eos_token:
+        raise NoBase(f"The tokenizer in {base} lacks a chat template or the mark of an answer's end.")
+    return tokenizer
+
+
+def count_trainable_parameters(base: Path, rank: int) -> int:
+    """Return the size of an adapter of that rank for all linear layers of `base`. Raises NoBase."""
+    try:
+        shapes = adapter.read_layer_shapes(base)
+    except adapter.NoBase as error:
+        raise NoBase(str(error)) from None
+    return sum(rank * (out_width + in_width) for out_width, in_width in shapes.values())

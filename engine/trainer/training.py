@@ -1,0 +1,177 @@
+"""The training itself: steps, validations, checkpoints, and the adapter at the end."""
+
+import math
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import adapter
+import torch
+from peft import get_peft_model_state_dict
+
+from trainer import job as jobs
+from trainer.checkpoint import Progress, read_tensors, write_checkpoint
+from trainer.errors import Diverged, OutOfMemory
+from trainer.events import EventStream
+from trainer.examples import Example
+from trainer.model import load_model, loss_per_token
+from trainer.plan import Plan, count_tokens
+from trainer.repeats import MEMORISED_EXCESS, repeat_score
+from trainer.signals import StopRequest
+from trainer.state import collect_tensors, copy_weights, restore_tensors
+
+LONGEST_GRADIENT = 1.0  # one odd example must not undo what the others taught
+# Validations without a new best, that is an epoch, after which it learns its examples by heart.
+WORSE_VALIDATIONS = 2
+TOO_LITTLE_MEMORY = "There is too little memory for this base model and examples of this length."
+
+
+class Training:
+    """One job's training from where its progress stands. Ends early if asked to, or if it learns by heart."""
+
+    def __init__(
+        self, folder: Path, job: jobs.Job, plan: Plan, *, progress: Progress, events: EventStream
+    ) -> None:
+        torch.set_num_threads(job.threads)
+        torch.manual_seed(job.seed)
+        self._folder = folder
+        self._job = job
+        self._plan = plan
+        self._progress = progress
+        self._events = events
+        self._model = load_model(job)
+        self._weights = list(self._model.weights.values())
+        self._optimizer = torch.optim.AdamW(self._weights, weight_decay=job.recipe.weight_decay)
+        self._best: dict[str, torch.Tensor] = {}
+        self._fingerprint = jobs.fingerprint_job(folder, job)
+        self._saved_at_s = time.monotonic()
+        stored = read_tensors(folder)
+        if stored:
+            self._best = restore_tensors(stored, self._model, self._optimizer)
+
+    def run(self, stop: StopRequest) -> None:
+        """Train to the end and write the adapter; if asked to stop, write a checkpoint instead."""
+        if self._progress.step == 0 and not stop.is_made:
+            self._validate()
+        is_over = False
+        for batch in self._plan.batches_after(self._progress.step):
+            if stop.is_made:
+                self._save()
+                self._events.write("stopped", step=self._progress.step)
+                return
+            self._take_step(batch)
+            is_over = self._plan.validates_after(self._progress.step) and self._validate()
+            if is_over:
+                break
+            if time.monotonic() - self._saved_at_s >= self._job.checkpoint_every_s:
+                self._save()
+        self._finish(stopped_early=is_over)
+
+    def _take_step(self, batch: list[Example]) -> None:
+        """Learn one batch. Raises Diverged."""
+        started_s = time.monotonic()
+        self._model.network.train()
+        for group in self._optimizer.param_groups:
+            group["lr"] = self._plan.learning_rate_at(self._progress.step)
+        loss = self._model.backward_batch(batch)
+        if not math.isfinite(loss):
+            raise Diverged(f"The loss of step {self._progress.step + 1} is {loss}. Lower the learning rate.")
+        torch.nn.utils.clip_grad_norm_(self._weights, LONGEST_GRADIENT)
+        self._optimizer.step()
+        self._optimizer.zero_grad()
+        self._progress.step += 1
+        self._progress.tokens += count_tokens(batch)
+        self._events.write(
+            "step",
+            step=self._progress.step,
+            epoch=self._progress.step / self._plan.steps_per_epoch,
+            loss=loss,
+            tokens=self._progress.tokens,
+            seconds=round(time.monotonic() - started_s, 3),
+        )
+
+    def _validate(self) -> bool:
+        """Look at held-out text and, for repeats, at learned text; return whether training should end."""
+        if not self._plan.validation:
+            return False
+        self._model.network.eval()
+        held_out = [self._model.score_example(example) for example in self._plan.validation]
+        learned = [self._model.score_example(example) for example in self._plan.repeated]
+        loss = loss_per_token(held_out)
+        learned_repeats = repeat_score([scores.predictions for scores in learned])
+        held_out_repeats = repeat_score([scores.predictions for scores in held_out])
+        self._events.write(
+            "validation",
+            step=self._progress.step,
+            loss=loss,
+            learned_repeats=learned_repeats,
+            held_out_repeats=held_out_repeats,
+        )
+        return self._judge(loss, learned_repeats - held_out_repeats)
+
+    def _judge(self, loss: float, excess_repeats: float) -> bool:
+        """Keep the weights if they are the best so far; return whether training should end."""
+        progress = self._progress
+        if progress.step == 0:
+            progress.repeats_before = excess_repeats
+            return False
+        is_memorising = excess_repeats - progress.repeats_before > MEMORISED_EXCESS
+        is_best = progress.best_loss is None or loss < progress.best_loss
+        # Weights that have begun to memorise are kept only if there are no others.
+        if is_best and not (is_memorising and self._best):
+            progress.best_loss = loss
+            progress.best_step = progress.step
+            progress.worse_validations = 0
+            self._best = self._copy_weights()
+        else:
+            progress.worse_validations += 1
+        return is_memorising or progress.worse_validations >= WORSE_VALIDATIONS
+
+    def _copy_weights(self) -> dict[str, torch.Tensor]:
+        weights = self._model.weights
+        return {name: weight.detach().to("cpu", copy=True) for name, weight in weights.items()}
+
+    def _save(self) -> None:
+        """Write a checkpoint."""
+        tensors = collect_tensors(self._model, self._optimizer, self._best)
+        write_checkpoint(self._folder, self._fingerprint, self._progress, tensors)
+        self._saved_at_s = time.monotonic()
+        self._events.write("checkpoint", step=self._progress.step)
+
+    def _finish(self, *, stopped_early: bool) -> None:
+        """Write the adapter with the best weights, or the last ones if nothing was held out."""
+        if self._best:
+            copy_weights(self._best, self._model)
+        recipe = self._job.recipe
+        settings = adapter.lora_config(
+            base_name=self._job.base_name,
+            rank=recipe.rank,
+            alpha=recipe.scale_alpha,
+            modules=adapter.LINEAR,
+            use_rslora=recipe.use_rslora,
+        )
+        tensors = get_peft_model_state_dict(self._model.network)
+        adapter.write_adapter(self._folder / jobs.ADAPTER, settings, tensors)
+        self._events.write(
+            "end",
+            step=self._progress.step,
+            best_step=self._progress.best_step or self._progress.step,
+            validation_loss=self._progress.best_loss,
+            stopped_early=stopped_early,
+            tokens=self._progress.tokens,
+        )
+
+
+@contextmanager
+def memory_errors() -> Iterator[None]:
+    """Raises OutOfMemory for what the libraries raise when the device has no memory left."""
+    try:
+        yield
+    except (MemoryError, torch.OutOfMemoryError):
+        raise OutOfMemory(TOO_LITTLE_MEMORY) from None
+    except RuntimeError as error:
+        # The CPU's allocator has no class of its own.
+        if "DefaultCPUAllocator" not in str(error):
+            raise
+        raise OutOfMemory(TOO_LITTLE_MEMORY) from None
