@@ -69,6 +69,7 @@ class InvoiceLine(models.Model):
         FEE = "fee"
         HOSTING = "hosting"
         USAGE = "usage"
+        TRAINING = "training"
         INCLUDED = "included"
         CREDIT = "credit"
         ADJUSTMENT = "adjustment"
