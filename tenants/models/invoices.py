@@ -76,6 +76,8 @@ class InvoiceLine(models.Model):
         ROUNDING = "rounding"
         KEPT = "kept", "kept as credits"
 
+    METERED = (Kind.USAGE, Kind.TRAINING)  # a number of tokens at a price per token
+
     invoice = models.ForeignKey(Invoice, on_delete=models.CASCADE, related_name="lines")
     position = models.PositiveSmallIntegerField()
     kind = models.CharField(max_length=12, choices=Kind)

@@ -53,15 +53,15 @@ class TrainingNotCovered(Conflict):
 
 
 class OverBudget(TrainingNotCovered):
-    """This training can cost up to {needed}, and only {left} of this month's budget of {budget} is left. Raise
-    the budget, upgrade your plan, or train on less text."""
+    """This training can cost up to {needed}, and only {left} of this month's budget of {budget} is left.
+    Raise the budget, upgrade your plan, or train on less text."""
 
     code = "training_over_budget"
 
 
 class OverCredits(TrainingNotCovered):
-    """This training can cost up to {needed}, and you have {left} in credits. Add credits, upgrade to a plan that
-    invoices usage, or train on less text."""
+    """This training can cost up to {needed}, and you have {left} in credits. Add credits, upgrade to a plan
+    that invoices usage, or train on less text."""
 
     code = "training_over_credits"
 
@@ -88,8 +88,8 @@ class BudgetUnknown(Unavailable):
 def hold_training(tenant: Tenant, training_id: UUID, most_tokens: int, now: datetime) -> TrainingHold:
     """Return the hold of a training: confirmed, so that it may start, or settled, if it is over.
 
-    It is of `most_tokens` at the price in effect, which is the training's price until its end. Safe to repeat,
-    and from several processes at once: a training has one hold. Call it outside of transactions.
+    It is of `most_tokens` at the price in effect, which is the training's price until its end. Safe to
+    repeat, and from several processes at once: a training has one hold. Call it outside of transactions.
 
     Raises OverBudget, OverCredits and HeldByRequests, with the facts `needed_nanousd` and `left_nanousd`;
     HoldReleased, if another call for the same training was refused meanwhile; and BudgetUnknown, if Valkey
