@@ -4,7 +4,8 @@ Shares are booked with each request (author_shares.py). What of them is earned d
 it is decided again and again until the month's invoice is paid:
 
 - Included tokens take off a part of a month's cost (decision 25). The same part of each share is not earned.
-- Promotional credits were paid by nobody. Goodwill gives back what somebody paid, so it counts.
+- Promotional credits were paid by nobody. Goodwill gives back what somebody paid, so it counts. What they
+  paid of a month counts for its usage and its trainings alike.
 - An invoice that is not paid yet, or is void, earns nothing.
 - Workspaces that had a member in common at any time of the month earn nothing from each other.
 """
@@ -19,7 +20,7 @@ from django.db import connection, transaction
 from django.db.models import F, Q, Sum
 
 from core import months
-from tenants.metering import plans
+from tenants.metering import plans, trainings
 from tenants.metering.persons import person_of
 from tenants.metering.pricing import payable_nanousd
 from tenants.models import (
@@ -112,9 +113,12 @@ def _find_paid(tenant_ids: Collection[UUID], period: str) -> dict[UUID, tuple[in
     invoices = Invoice.objects.filter(tenant__in=tenant_ids, period=period)
     states = dict(invoices.values_list("tenant_id", "state"))
     gifts = _sum_gifts(tenant_ids, period)
+    trained = trainings.charged_by_tenant(period, tenant_ids)
     parts = dict.fromkeys(tenant_ids, (0, 0))
     for tenant_id, tokens, cost in sums:
-        paid = payable_nanousd(int(cost), int(tokens), included[tenant_id]) - gifts.get(tenant_id, 0)
+        payable = payable_nanousd(int(cost), int(tokens), included[tenant_id])
+        owed = payable + trained.get(tenant_id, 0)
+        paid = payable - gifts.get(tenant_id, 0) * payable // max(1, owed)
         if states.get(tenant_id) in (Invoice.State.FINALIZED, Invoice.State.VOID):
             paid = 0
         parts[tenant_id] = (max(0, paid), int(cost))

@@ -11,7 +11,7 @@ from django.utils.translation import gettext
 from billing.invoices.month_sums import MonthSums
 from core import months
 from core.money import usd
-from tenants.metering import plans, price_book, usage_text
+from tenants.metering import plans, price_book, trainings, usage_text
 from tenants.metering.allowance import Allowance, OveragePolicy, find_allowance
 from tenants.metering.credits import credits_left
 from tenants.metering.pricing import Prices
@@ -67,13 +67,17 @@ def monthly_report(tenant: Tenant, now: datetime, *, used: Used | None = None) -
     prices, _ = price_book.find_prices(now)
     allowance = find_allowance(tenant, present, terms, months.period_of(now))
     used = used or _sum_month(tenant, start.date(), end.date(), now.date())
-    spent = used.cost_nanousd
+    period = months.period_of(now)
+    costs = trainings.read_costs(tenant.pk, period, period)
+    # The budget counts requests and trainings; what is held for trainings is not spent yet.
+    spent = used.cost_nanousd + costs.charged_nanousd.get(period, 0)
     budget = plans.budget_of(tenant, present)
     return {
         "month": {**month_meter(tenant, allowance, prices, used=used.tokens, now=now), "cost": usd(spent)},
         "budget": {
             "percent": _percent(spent, budget),
             "sentence": budget_sentence(spent=spent, budget=budget, start=start, end=end),
+            "held": held_sentence(costs.held_nanousd),
             "amount": None if budget is None else usd(budget),
             "is_spent": budget is not None and spent >= budget,
             "is_plans": budget != tenant.monthly_nanousd,
@@ -146,6 +150,14 @@ def budget_sentence(*, spent: int, budget: int | None, start: datetime, end: dat
         return gettext("{spent} of {month}'s {budget} budget spent").format(**facts)
     facts["day"] = date_format(end, gettext("j F"))
     return gettext("{month}'s {budget} budget is fully spent. It resets on {day}.").format(**facts)
+
+
+def held_sentence(held_nanousd: int) -> str:
+    """Return what trainings in progress hold of the budget and the credits; "" where there is nothing."""
+    if not held_nanousd:
+        return ""
+    sentence = gettext("Up to {held} more is reserved for trainings in progress.")
+    return sentence.format(held=usd(held_nanousd))
 
 
 def _percent(used: int, cap: int | None) -> int:

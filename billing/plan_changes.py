@@ -15,7 +15,7 @@ from adapters.public import count_holdings
 from billing.plan_text import Difference, compare_plans, describe_refusals
 from core import months
 from core.errors import Conflict, NotFound
-from tenants.metering import plans
+from tenants.metering import plans, trainings
 from tenants.metering.ledger import usage_of
 from tenants.metering.proration import MonthTerms
 from tenants.models import Invoice, PlanVersion, Subscription, Tenant, UsageEvent
@@ -229,10 +229,12 @@ def undo_change(tenant: Tenant, *, now: datetime | None = None) -> Undo:
 
 
 def _is_used(tenant: Tenant, before: PlanVersion, *, since: datetime, now: datetime) -> bool:
-    """Return whether a workspace has asked anything since a moment, or holds what the plan before refuses."""
+    """Return whether a workspace has used anything since a moment, or holds what the plan before refuses."""
     periods = {months.period_of(since), months.period_of(now)}
     asked = UsageEvent.objects.filter(tenant=tenant, period__in=periods, admitted_at__gte=since)
     if asked.exists() or describe_refusals(before, count_holdings(tenant)):
+        return True
+    if trainings.has_trained(tenant.pk, since):
         return True
     # What is open, or on its way into the ledger, may have begun under the new limits.
     return any(

@@ -34,6 +34,9 @@ LIMITS: tuple[tuple[str, str | Promise, Show], ...] = (
     ("stored_versions", _("stored versions"), intcomma),
     ("stored_bytes", _("of storage"), _gigabytes),
     ("open_uploads", _("open uploads"), intcomma),
+    ("monthly_trainings", _("trainings per month"), intcomma),
+    ("parallel_trainings", _("trainings at once"), intcomma),
+    ("training_words", _("words per training"), intcomma),
     ("api_requests_per_minute", _("API requests per minute"), intcomma),
 )
 # What a plan refuses where a workspace holds more than it includes.

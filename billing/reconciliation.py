@@ -7,14 +7,24 @@ from typing import Any, NamedTuple
 from uuid import UUID
 
 from django.db import connection
-from django.db.models import F, Sum
+from django.db.models import F, Q, Sum
 
 from billing.author_shares import SHARES_OF_EVENTS
 from core import months
-from tenants.metering import credits, plans
+from tenants.metering import credits, plans, trainings
 from tenants.metering.ledger import usage_of
 from tenants.metering.pricing import payable_nanousd
-from tenants.models import CreditBurn, Invoice, InvoiceLine, Subscription, Tenant, UsageArchive, UsageDaily
+from tenants.models import (
+    CreditBurn,
+    Invoice,
+    InvoiceLine,
+    LedgerEntry,
+    Subscription,
+    Tenant,
+    TrainingHold,
+    UsageArchive,
+    UsageDaily,
+)
 
 MAX_NAMED = 20  # requests of one workspace
 
@@ -133,6 +143,25 @@ def compare_credits(period: str) -> list[str]:
     return [*_compare_burns(period), *_find_overspent(period)]
 
 
+def compare_trainings(period: str) -> list[str]:
+    """Return where trainings of a month were charged more than was held for them, or invoiced otherwise."""
+    entries = LedgerEntry.objects.filter(kind=LedgerEntry.Kind.TRAINING, period=period)
+    entries = entries.select_related("tenant").order_by("pk")
+    holds = TrainingHold.objects.in_bulk([UUID(entry.source_id) for entry in entries])
+    wrong = []
+    for entry in entries:
+        hold = holds.get(UUID(entry.source_id))
+        training = f"{entry.tenant.slug}: training {entry.source_id}"
+        if hold is None or hold.settled_at is None:
+            wrong.append(f"{training} is charged {entry.amount_nanousd:,} nano-USD, and no hold was settled")
+        elif entry.amount_nanousd > hold.nanousd or entry.tokens * hold.token_nanousd != entry.amount_nanousd:
+            wrong.append(
+                f"{training} is charged {entry.amount_nanousd:,} nano-USD for {entry.tokens:,} tokens, "
+                f"and {hold.nanousd:,} were held"
+            )
+    return [*wrong, *_compare_invoiced_trainings(period)]
+
+
 def compare_earnings(period: str) -> list[str]:
     """Return where authors' shares of a month are not what its usage events make.
 
@@ -165,24 +194,42 @@ def _compare_burns(period: str) -> list[str]:
     return wrong
 
 
+def _compare_invoiced_trainings(period: str) -> list[str]:
+    """Return which final invoices of a month have other trainings on their lines than the ledger."""
+    charged = trainings.charged_by_tenant(period)
+    final = Invoice.objects.filter(period=period).exclude(state=Invoice.State.DRAFT).select_related("tenant")
+    of_trainings = Sum("lines__amount_nanousd", filter=Q(lines__kind=InvoiceLine.Kind.TRAINING), default=0)
+    wrong = []
+    for invoice in final.annotate(trained=of_trainings):
+        booked = charged.get(invoice.tenant_id, 0)
+        if invoice.trained != booked:
+            text = f"{invoice.tenant.slug}: {invoice} has {invoice.trained:,} nano-USD of trainings"
+            wrong.append(f"{text}, the ledger {booked:,}")
+    return wrong
+
+
 def _find_overspent(period: str) -> list[str]:
-    """Return which workspaces without overage owe for usage of a month that no credit covers."""
+    """Return which workspaces without overage owe for a month's usage and trainings what no credit covers."""
     start, end = months.bounds(period)
     used = UsageDaily.objects.filter(day__gte=start.date(), day__lt=end.date()).values("tenant")
+    trained = trainings.charged_by_tenant(period)
     with_overage = Subscription.objects.within(start, end).filter(plan_version__overage_allowed=True)
+    charged = Tenant.objects.filter(Q(pk__in=used) | Q(pk__in=trained))
     found = []
-    for tenant in Tenant.objects.filter(pk__in=used).exclude(pk__in=with_overage.values("tenant")):
-        overspent = _overspent_nanousd(tenant, period)
-        if overspent:
+    for tenant in charged.exclude(pk__in=with_overage.values("tenant")):
+        # What was held in an earlier month was covered there, and its credits may have ended with it.
+        overspent = _overspent_nanousd(tenant, period) - _held_earlier_nanousd(tenant, period)
+        if overspent > 0:
             found.append(f"{tenant.slug}: {overspent:,} nano-USD more than its credits")
     return found
 
 
 def _overspent_nanousd(tenant: Tenant, period: str) -> int:
-    """Return what a month's usage costs beyond included tokens and credits."""
+    """Return what a month's usage costs beyond included tokens, with its trainings, beyond credits."""
     usage = usage_of(tenant.pk, period)
     terms = plans.terms_of(tenant, period)
     payable = payable_nanousd(usage.nanousd, usage.tokens, terms.included_tokens)
+    payable += trainings.charged_nanousd(tenant.pk, period)
     if not payable:
         return 0
     paid = CreditBurn.objects.filter(grant__tenant=tenant, period=period, amount_nanousd__gt=0)
@@ -192,6 +239,14 @@ def _overspent_nanousd(tenant: Tenant, period: str) -> int:
     burns = credits.burn_credits(left, credits.open_charges(tenant, left, until=period))
     to_be_paid = sum(burn.amount_nanousd for burn in burns if burn.period == period)
     return int(payable - paid_nanousd - to_be_paid)
+
+
+def _held_earlier_nanousd(tenant: Tenant, period: str) -> int:
+    """Return what a month was charged for trainings that were held in an earlier one."""
+    earlier = TrainingHold.objects.filter(tenant=tenant, period__lt=period).exclude(settled_at=None)
+    source_ids = [str(training) for training in earlier.values_list("training", flat=True)]
+    charges = trainings.list_charges(tenant.pk, period).filter(source_id__in=source_ids)
+    return int(charges.aggregate(total=Sum("amount_nanousd", default=0))["total"])
 
 
 def _differing_requests(tenant_id: UUID, period: str) -> tuple[str, ...]:

@@ -1,13 +1,20 @@
-"""What all workspaces together used: at list prices, before plans' included tokens and credits."""
+"""What all workspaces together used and trained: at list prices, before included tokens and credits."""
 
 from datetime import date
 
 from django.db.models import Sum
 
-from tenants.models import UsageDaily
+from tenants.models import LedgerEntry, UsageDaily
 
 
 def used_nanousd(first: date, last: date) -> int:
-    """Return what the usage of some days costs, both included."""
+    """Return what the usage of some days costs, both included, with the trainings that ended in them."""
     days = UsageDaily.objects.filter(day__range=(first, last))
-    return days.aggregate(total=Sum("cost_nanousd"))["total"] or 0
+    used = days.aggregate(total=Sum("cost_nanousd", default=0))["total"]
+    trained = LedgerEntry.objects.filter(
+        kind=LedgerEntry.Kind.TRAINING,
+        # Beside the moment, which has no index: an entry is of this month, or of a later one.
+        period__gte=f"{first:%Y-%m}",
+        created_at__date__range=(first, last),
+    )
+    return int(used + trained.aggregate(total=Sum("amount_nanousd", default=0))["total"])

@@ -13,7 +13,7 @@ from django.db import transaction
 from django.db.models import F, Q, Sum
 
 from core import months
-from tenants.metering import credits
+from tenants.metering import credits, trainings
 from tenants.metering.allowance import Allowance, month_limits
 from tenants.models import CreditGrant, EventType, ReachedThreshold, Tenant, UsageDaily
 from tenants.public import record_event
@@ -60,12 +60,16 @@ def prune_thresholds(now: datetime) -> None:
 def _find_crossings(period: str, now: datetime) -> list[Crossing]:
     """Return every share that is reached in a month, the lower ones of a workspace first."""
     usage = _usage_by_tenant(period)
+    trained = trainings.charged_by_tenant(period)
+    for tenant_id in trained:
+        usage.setdefault(tenant_id, (0, 0))
     limits = month_limits(usage, now)
     crossings: list[Crossing] = []
     for tenant_id, (tokens, nanousd) in usage.items():
         allowance = limits[tenant_id].allowance
         crossings += _token_crossings(tenant_id, allowance.counted(tokens), allowance)
-        crossings += _crossings(tenant_id, Measure.BUDGET, nanousd, limits[tenant_id].budget_nanousd)
+        spent_nanousd = nanousd + trained.get(tenant_id, 0)
+        crossings += _crossings(tenant_id, Measure.BUDGET, spent_nanousd, limits[tenant_id].budget_nanousd)
     return crossings + _credit_crossings(usage, period)
 
 

@@ -15,10 +15,11 @@ from django.db.models import F, Max, Sum
 from core import months
 from tenants.metering import price_book
 from tenants.metering.pricing import payable_nanousd
-from tenants.models import InvoiceLine, Price, UsageDaily
+from tenants.models import InvoiceLine, LedgerEntry, Price, UsageDaily
 
 BASE_MODEL_NAME = "base"  # in usage
 METERS = ("input", "cached input", "output")
+TRAINED = "trained"  # the meter of trainings, which no style has and no plan includes
 
 Kind = InvoiceLine.Kind
 
@@ -48,7 +49,7 @@ class Row:
 class Comparison:
     """A month under its own prices and under other ones. `payable` is less what plans include.
 
-    `missing_tokens` are in the ledger and on no invoice yet.
+    `missing_tokens` are in the ledger and on no invoice yet, trained ones, too.
     """
 
     period: str
@@ -60,11 +61,18 @@ class Comparison:
     missing_tokens: int
 
 
-def compare_prices(period: str, prices: tuple[int, int, int], *, style_name: str = "") -> Comparison:
+def compare_prices(
+    period: str,
+    prices: tuple[int, int, int],
+    *,
+    style_name: str = "",
+    trained_token_nanousd: int | None = None,
+) -> Comparison:
     """Return a month under other prices: input, cached input and output in nano-USD a token.
 
     They are those of one style, or of the base model by its name; without a name, of every style that had no
-    price of its own at the month's end. Everything else keeps the prices that it had.
+    price of its own at the month's end. Trained tokens have another price where one is given. Everything else
+    keeps the prices that it had.
     """
     used = _read_usage(period)
     own = _names_with_own_prices(period)
@@ -87,16 +95,26 @@ def compare_prices(period: str, prices: tuple[int, int, int], *, style_name: str
         tokens_of[one.tenant_id] += one.tokens
     # Plans cover a share of the cost (decision 25), so what they take off changes with the prices.
     covered = _read_covered(period)
-    invoiced = sum(tokens_of.values())
+    trained = _compare_trainings(period, trained_token_nanousd)
+    shown = [*rows.values(), trained] if trained.tokens else list(rows.values())
+    invoiced = sum(tokens_of.values()) + trained.tokens
     return Comparison(
         period=period,
-        rows=sorted(rows.values(), key=lambda row: -row.before_nanousd),
-        before_nanousd=sum(before_of.values()),
-        after_nanousd=sum(after_of.values()),
-        payable_before_nanousd=_sum_payable(before_of, tokens_of, covered),
-        payable_after_nanousd=_sum_payable(after_of, tokens_of, covered),
+        rows=sorted(shown, key=lambda row: -row.before_nanousd),
+        before_nanousd=sum(before_of.values()) + trained.before_nanousd,
+        after_nanousd=sum(after_of.values()) + trained.after_nanousd,
+        payable_before_nanousd=_sum_payable(before_of, tokens_of, covered) + trained.before_nanousd,
+        payable_after_nanousd=_sum_payable(after_of, tokens_of, covered) + trained.after_nanousd,
         missing_tokens=_read_tokens(period) - invoiced,
     )
+
+
+def _compare_trainings(period: str, token_nanousd: int | None) -> Row:
+    """Return a month's trained tokens on invoices under another price, or their own without one."""
+    lines = InvoiceLine.objects.filter(kind=Kind.TRAINING, period=period)
+    sums = lines.aggregate(tokens=Sum("quantity", default=0), nanousd=Sum("amount_nanousd", default=0))
+    tokens, before = int(sums["tokens"]), int(sums["nanousd"])
+    return Row("", TRAINED, tokens, before, before if token_nanousd is None else tokens * token_nanousd)
 
 
 def _sum_payable(costs: dict[UUID, int], tokens: dict[UUID, int], covered: dict[UUID, int]) -> int:
@@ -117,11 +135,14 @@ def _read_covered(period: str) -> dict[UUID, int]:
 
 
 def _read_tokens(period: str) -> int:
-    """Return the tokens of a month by the days' rollups, of those who get invoices."""
+    """Return the tokens of a month by the days' rollups and its trainings, of those who get invoices."""
     start, end = months.bounds(period)
     days = UsageDaily.objects.filter(day__gte=start.date(), day__lt=end.date(), tenant__is_first_party=False)
-    total = days.aggregate(total=Sum(F("prompt_tokens") + F("completion_tokens"), default=0))["total"]
-    return int(total)
+    used = days.aggregate(total=Sum(F("prompt_tokens") + F("completion_tokens"), default=0))["total"]
+    # What costs nothing has no line.
+    charged = LedgerEntry.objects.filter(kind=LedgerEntry.Kind.TRAINING, period=period, amount_nanousd__gt=0)
+    billed = charged.filter(tenant__is_first_party=False)
+    return int(used + billed.aggregate(total=Sum("tokens", default=0))["total"])
 
 
 def _names_with_own_prices(period: str) -> Collection[str]:

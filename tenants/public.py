@@ -23,7 +23,7 @@ from tenants.api_keys.key_format import digest_by_peppers, is_well_formed
 from tenants.api_keys.lifecycle import issue_key, peppers_in_use, playground_key, verify_key
 from tenants.audit import record_audit, record_command
 from tenants.events.outbox import record_event, register_presenter
-from tenants.quota_sync import snapshot
+from tenants.quota_sync import snapshot, training_holds
 from tenants.quota_sync.generations import (
     bump_all_generations,
     bump_generations,
@@ -83,6 +83,7 @@ __all__ = [
     "stale_generations",
     "subscribe_tenant",
     "subscriptions",
+    "training_holds",
     "verify_key",
     "workspaces",
 ]

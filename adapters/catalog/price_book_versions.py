@@ -71,6 +71,7 @@ def price_style(style: Style, terms: Terms, *, at: datetime | None = None) -> da
             # Behind every announced edition: one in between would miss what the later one took over.
             effective_from=max(at or soonest, soonest, last.effective_from + A_MINUTE),
             style_month_nanousd=last.style_month_nanousd,
+            trained_token_nanousd=last.trained_token_nanousd,
         )
         Price.objects.create(book=book, **given)
         complete_edition(book)

@@ -28,7 +28,7 @@ class InvoiceLineInline(ReadOnly, TabularInline):
 
     @admin.display(description="per million")
     def unit(self, line: InvoiceLine) -> str:
-        if line.kind != InvoiceLine.Kind.USAGE or line.unit_nanousd is None:
+        if line.kind not in InvoiceLine.METERED or line.unit_nanousd is None:
             return ""
         return usd(MILLION * line.unit_nanousd)
 

@@ -147,10 +147,11 @@ class ShownPriceInline(PriceColumns, ReadOnly, TabularInline):
 @admin.register(PriceBook)
 class PriceBookAdmin(Immutable, AmountsInDollars, OperatorAdmin):
     form = EditionForm
-    list_display = ["effective_from", "hosting", "styles_with_prices"]
+    list_display = ["effective_from", "hosting", "training", "styles_with_prices"]
     search_fields = ["effective_from"]
     actions_list = ["what_if"]
     hosting = dollars_column("style_month_nanousd", "monthly hosting per style")
+    training = dollars_column("trained_token_nanousd", "per million trained tokens", times=MILLION)
 
     @action(description="What if", url_path="what-if", permissions=["view"])  # type: ignore[untyped-decorator]
     def what_if(self, request: HttpRequest) -> TemplateResponse:
@@ -169,16 +170,17 @@ class PriceBookAdmin(Immutable, AmountsInDollars, OperatorAdmin):
 
     def get_fields(self, request: HttpRequest, obj: PriceBook | None = None) -> list[str]:
         """Ask for what ends when an edition is made."""
-        shown = ["effective_from", "style_month_nanousd"]
+        shown = ["effective_from", "style_month_nanousd", "trained_token_nanousd"]
         return shown if obj else [*shown, "ended"]
 
     def get_changeform_initial_data(self, request: HttpRequest) -> dict[str, Any]:
-        """Suggest the first of the next month, and to leave the price of hosting as it is."""
+        """Suggest the first of the next month, and to leave hosting and training at their prices."""
         now = timezone.now()
         latest = price_book.whole_editions().order_by("-effective_from").first()
         next_month = (now.replace(day=1) + timedelta(days=32)).replace(day=1)
         return {
             "style_month_nanousd": latest.style_month_nanousd if latest else 0,
+            "trained_token_nanousd": latest.trained_token_nanousd if latest else 0,
             "effective_from": next_month.replace(hour=0, minute=0, second=0, microsecond=0),
         }
 

@@ -31,6 +31,12 @@ class WhatIfForm(forms.Form):
         label="Per million cached input tokens, in $", widget=UnfoldAdminDecimalFieldWidget
     )
     output = PriceField(label="Per million output tokens, in $", widget=UnfoldAdminDecimalFieldWidget)
+    trained = PriceField(
+        label="Per million trained tokens, in $",
+        required=False,
+        help_text="Leave empty to keep the price at which trainings were charged.",
+        widget=UnfoldAdminDecimalFieldWidget,
+    )
 
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
@@ -45,7 +51,12 @@ class WhatIfForm(forms.Form):
         """Return the month under these prices; the form is valid."""
         chosen = self.cleaned_data
         prices = (chosen["input"], chosen["cached_input"], chosen["output"])
-        return compare_prices(chosen["period"], prices, style_name=chosen["model"].strip())
+        return compare_prices(
+            chosen["period"],
+            prices,
+            style_name=chosen["model"].strip(),
+            trained_token_nanousd=chosen["trained"],
+        )
 
 
 def what_if_context(request: HttpRequest) -> dict[str, object]:
@@ -68,6 +79,7 @@ def _present_prices() -> dict[str, object]:
         "input": price.input_nanousd,
         "cached_input": price.cached_input_nanousd,
         "output": price.output_nanousd,
+        "trained": newest.trained_token_nanousd,
     }
 
 
@@ -75,7 +87,7 @@ def _present(comparison: Comparison) -> dict[str, object]:
     rows = []
     for row in comparison.rows[:ROWS_SHOWN]:
         shown = {
-            "model": row.style_name,
+            "model": row.style_name or "Training of styles",
             "meter": row.meter,
             "tokens": row.tokens,
             "before": usd(row.before_nanousd),

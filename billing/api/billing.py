@@ -10,11 +10,12 @@ from rest_framework.response import Response
 from billing.api.base import DollarsField
 from billing.invoices.invoices import balance_nanousd
 from core import months
+from tenants.metering import trainings
 from tenants.metering.allowance import OveragePolicy, allowance_of
 from tenants.metering.credits import credits_left
 from tenants.metering.ledger import usage_of
 from tenants.metering.plans import limits_of
-from tenants.models import Plan, Scope, Subscription
+from tenants.models import Plan, Scope, Subscription, Tenant
 from tenants.public import scheduled_change
 from tenants.rest import WorkspaceView, operation
 
@@ -35,10 +36,14 @@ BILLING_EXAMPLE = {
         "stored_versions": 30,
         "stored_bytes": 2_147_483_648,
         "open_uploads": 3,
+        "parallel_trainings": 1,
+        "monthly_trainings": 3,
+        "training_words": 50_000,
         "api_requests_per_minute": 300,
     },
     "prices": {"input_nanousd": 200, "cached_input_nanousd": 100, "output_nanousd": 600},
     "base_prices": None,
+    "trained_token_nanousd": 3_000,
     "month": {
         "period": "2026-11",
         "tokens": 23_600,
@@ -49,6 +54,11 @@ BILLING_EXAMPLE = {
         "overage": "credits",
         "cost_nanousd": 12_940_000,
         "cost_usd": "0.01294",
+        "trained_tokens": 120_000,
+        "trainings_nanousd": 360_000_000,
+        "trainings_usd": "0.36",
+        "trainings_held_nanousd": 0,
+        "trainings_held_usd": "0.00",
     },
     "scheduled_plan": None,
     "credits_left_nanousd": 21_500_000_000,
@@ -85,6 +95,9 @@ class LimitsObject(serializers.Serializer[Any]):
     stored_versions = serializers.IntegerField()
     stored_bytes = serializers.IntegerField()
     open_uploads = serializers.IntegerField()
+    parallel_trainings = serializers.IntegerField()
+    monthly_trainings = serializers.IntegerField()
+    training_words = serializers.IntegerField()
     api_requests_per_minute = serializers.IntegerField()
 
 
@@ -117,6 +130,18 @@ class MonthObject(serializers.Serializer[Any]):
     )
     cost_nanousd = serializers.IntegerField()
     cost_usd = DollarsField(source="cost_nanousd")
+    trained_tokens = serializers.IntegerField(
+        help_text="Tokens that trainings of styles learned from. They are not part of `tokens` and never "
+        "included."
+    )
+    trainings_nanousd = serializers.IntegerField(
+        help_text="What trainings cost. The budget counts it together with `cost_nanousd`."
+    )
+    trainings_usd = DollarsField(source="trainings_nanousd")
+    trainings_held_nanousd = serializers.IntegerField(
+        help_text="Reserved for trainings in progress: the most they can still cost."
+    )
+    trainings_held_usd = DollarsField(source="trainings_held_nanousd")
 
 
 class BillingObject(serializers.Serializer[Any]):
@@ -127,6 +152,10 @@ class BillingObject(serializers.Serializer[Any]):
     limits = LimitsObject()
     prices = PricesObject(help_text="The standard price, for styles without their own price (`styles.get`).")
     base_prices = PricesObject(allow_null=True, help_text="The base model's price, if it has its own.")
+    trained_token_nanousd = serializers.IntegerField(
+        help_text="The price of training a style, per trained token. A training is charged at the price in "
+        "effect when it starts."
+    )
     month = MonthObject()
     scheduled_plan = ScheduledPlanObject(allow_null=True, help_text="The scheduled plan change.")
     credits_left_nanousd = serializers.IntegerField()
@@ -161,6 +190,7 @@ class BillingView(WorkspaceView):
             "limits": limits,
             "prices": limits,
             "base_prices": limits.base_prices,
+            "trained_token_nanousd": trainings.price_at(tenant, now),
             "month": {
                 "period": period,
                 "tokens": used.tokens,
@@ -170,9 +200,19 @@ class BillingView(WorkspaceView):
                 "shared_tokens": allowance.shared_tokens,
                 "overage": allowance.overage.value,
                 "cost_nanousd": used.nanousd,
+                **_present_trainings(tenant, period),
             },
         }
         return Response(BillingObject(billing).data)
+
+
+def _present_trainings(tenant: Tenant, period: str) -> dict[str, int]:
+    charged = trainings.charged_tokens(tenant.pk, period)
+    return {
+        "trained_tokens": sum(one.tokens for one in charged),
+        "trainings_nanousd": sum(one.cost_nanousd for one in charged),
+        "trainings_held_nanousd": trainings.open_holds_nanousd(tenant.pk),
+    }
 
 
 def _present_scheduled(subscription: Subscription | None) -> dict[str, Any] | None:

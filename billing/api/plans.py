@@ -28,6 +28,9 @@ OFFER_EXAMPLE = {
     "included_tokens": 5_000_000,
     "monthly_tokens": 20_000_000,
     "is_overage_allowed": True,
+    "parallel_trainings": 2,
+    "monthly_trainings": 20,
+    "training_words": 200_000,
     "is_current": False,
     "takes_effect_at": "2026-12-01T00:00:00Z",
     "month_fee_nanousd": 48_000_000_000,
@@ -63,6 +66,9 @@ class PlanOfferObject(serializers.Serializer[Any]):
     included_tokens = serializers.IntegerField()
     monthly_tokens = serializers.IntegerField()
     is_overage_allowed = serializers.BooleanField()
+    parallel_trainings = serializers.IntegerField(help_text="Trainings of styles that may run at once.")
+    monthly_trainings = serializers.IntegerField(help_text="Trainings that may be started in a month.")
+    training_words = serializers.IntegerField(help_text="Words that one training may learn from.")
     is_current = serializers.BooleanField()
     takes_effect_at = serializers.DateTimeField(
         allow_null=True,
@@ -210,6 +216,9 @@ def _present_plan(
         "included_tokens": version.included_tokens,
         "monthly_tokens": version.monthly_tokens,
         "is_overage_allowed": version.overage_allowed,
+        "parallel_trainings": version.parallel_trainings,
+        "monthly_trainings": version.monthly_trainings,
+        "training_words": version.training_words,
         "is_current": takes_effect_at is None,
         "takes_effect_at": takes_effect_at,
         "month_fee_nanousd": terms.fee_nanousd,

@@ -39,7 +39,9 @@ class InvoiceLineObject(serializers.Serializer[Any]):
     )
     text = serializers.CharField()
     style_name = serializers.CharField(allow_blank=True)
-    meter = serializers.CharField(allow_blank=True, help_text="`input`, `cached input` or `output`.")
+    meter = serializers.CharField(
+        allow_blank=True, help_text="`input`, `cached input` or `output`; empty for trainings."
+    )
     quantity = serializers.IntegerField()
     unit_nanousd = serializers.IntegerField(allow_null=True)
     amount_nanousd = serializers.IntegerField()

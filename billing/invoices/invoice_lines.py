@@ -28,6 +28,7 @@ class LineText(MessageCode):
     HOSTING_OF_ONE = _("Hosting of {count} private style")
     USAGE = _("{style}, {meter} tokens")
     USAGE_OF_ALL = _("{style}, tokens")
+    TRAININGS = _("Training of styles")
     LATE_USAGE = _("{usage}, recorded after the {period} invoice")
     INCLUDED = _("Included in {plan}: {covered} of {tokens} tokens")
     INCLUDED_LATE = _(
@@ -98,6 +99,17 @@ class Hosting:
 
 
 @dataclass(frozen=True)
+class Trained:
+    """Tokens that trainings of styles learned from, at one price, with their ledger entries."""
+
+    tokens: int
+    token_nanousd: int
+    cost_nanousd: int
+    first_entry: int
+    last_entry: int
+
+
+@dataclass(frozen=True)
 class Month:
     """All that decides an invoice. Earlier periods have usage in it that came after their own invoices.
 
@@ -110,6 +122,7 @@ class Month:
     allowances: Sequence[Allowance]
     adjustments: Sequence[Adjustment] = ()
     hosting: Hosting = Hosting(0, 0)
+    trainings: Sequence[Trained] = ()
     credits: Sequence[Credit] = ()
 
 
@@ -153,7 +166,9 @@ def invoice_lines(month: Month) -> list[Line]:
         included = _included_line(allowance)
         if included:
             lines.append(included)
-    # Before the adjustments: credits pay for usage alone.
+    # After the included tokens: no plan includes trained ones.
+    lines += [_training_line(trained, month.period) for trained in month.trainings if trained.cost_nanousd]
+    # Before the adjustments: credits pay for usage and trainings alone.
     lines += _credit_lines(burns_of(month, lines), month)
     lines += [_adjustment_line(adjustment, month.period) for adjustment in month.adjustments]
     # Once, of the total: rounded lines would not add up to the ledger (decision 25).
@@ -167,10 +182,10 @@ def invoice_lines(month: Month) -> list[Line]:
 
 
 def burns_of(month: Month, lines: Iterable[Line]) -> list[Burn]:
-    """Return what the usage on an invoice, beyond the included tokens, takes from credits."""
+    """Return what an invoice takes from credits: usage beyond the included tokens, and trainings."""
     charges: dict[str, int] = {}
     for line in lines:
-        if line.kind in (Kind.USAGE, Kind.INCLUDED):
+        if line.kind in (Kind.USAGE, Kind.INCLUDED, Kind.TRAINING):
             charges[line.period] = charges.get(line.period, 0) + line.amount_nanousd
     return burn_credits(month.credits, charges)
 
@@ -219,6 +234,19 @@ def _usage_line(usage: Metered, period: str) -> Line:
         unit_nanousd=usage.unit_nanousd,
         first_entry=usage.first_entry,
         last_entry=usage.last_entry,
+    )
+
+
+def _training_line(trained: Trained, period: str) -> Line:
+    return Line(
+        Kind.TRAINING,
+        period,
+        LineText.TRAININGS(),
+        trained.cost_nanousd,
+        quantity=trained.tokens,
+        unit_nanousd=trained.token_nanousd,
+        first_entry=trained.first_entry,
+        last_entry=trained.last_entry,
     )
 
 

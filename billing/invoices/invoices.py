@@ -24,6 +24,7 @@ from billing.invoices.invoice_lines import (
     Line,
     Metered,
     Month,
+    Trained,
     burns_of,
     invoice_lines,
     sum_lines,
@@ -31,7 +32,7 @@ from billing.invoices.invoice_lines import (
 from billing.models import CreditNote
 from core import months
 from core.errors import Conflict
-from tenants.metering import credits, hosting, plans
+from tenants.metering import credits, hosting, plans, trainings
 from tenants.metering.ledger import usage_of
 from tenants.metering.proration import MonthTerms
 from tenants.models import (
@@ -148,8 +149,12 @@ def unbilled_workspaces(period: str) -> QuerySet[Tenant]:
     )
     adjusted = LedgerEntry.objects.filter(tenant=OuterRef("pk"), period=period, kind=Kind.ADJUSTMENT)
     hosted = HostedStyle.objects.filter(tenant=OuterRef("pk"), period=period)
+    trained = LedgerEntry.objects.filter(
+        tenant=OuterRef("pk"), period=period, kind=Kind.TRAINING, amount_nanousd__gt=0
+    )
     owing = Tenant.objects.filter(
-        Exists(used) | Exists(paying) | Exists(adjusted) | Exists(hosted), is_first_party=False
+        Exists(used) | Exists(paying) | Exists(adjusted) | Exists(hosted) | Exists(trained),
+        is_first_party=False,
     )
     # A workspace that is newer than the month owes nothing for it.
     return owing.filter(created_at__lt=end).exclude(invoices__period=period).order_by("pk")
@@ -397,6 +402,7 @@ def _preview(tenant: Tenant, period: str, read: ReadUsage, columns: Columns) -> 
         allowances=allowances,
         adjustments=_adjustments(tenant.pk, period),
         hosting=Hosting(hosting.count_hosted(tenant.pk, period), hosting.style_month_nanousd(period)),
+        trainings=_trainings(tenant.pk, period),
         credits=_credits_for(tenant, period, late_periods),
     )
     lines = invoice_lines(month)
@@ -420,6 +426,26 @@ def _allowance(terms: MonthTerms, period: str, usage: list[Metered]) -> Allowanc
         tokens=sum(metered.tokens for metered in usage),
         cost_nanousd=sum(metered.cost_nanousd for metered in usage),
     )
+
+
+def _trainings(tenant_id: UUID, period: str) -> list[Trained]:
+    """Return a month's trained tokens by their price.
+
+    None comes late: what is charged after a month's invoice is final is charged in a later month
+    (quota_sync/training_holds.py).
+    """
+    trained = []
+    for charged in trainings.charged_tokens(tenant_id, period):
+        trained.append(
+            Trained(
+                charged.tokens,
+                charged.token_nanousd,
+                charged.cost_nanousd,
+                charged.first_entry,
+                charged.last_entry,
+            )
+        )
+    return trained
 
 
 def _late_periods(tenant_id: UUID, period: str) -> list[str]:
@@ -550,7 +576,7 @@ BOOKED: Mapping[str, LedgerEntry.Kind] = {
 
 
 def _book_line(invoice: Invoice, line: InvoiceLine) -> None:
-    """Write a line into the ledger if it is not there: usage and adjustments are."""
+    """Write a line into the ledger if it is not there: usage, trainings and adjustments are."""
     kind = BOOKED.get(line.kind)
     if kind:
         # Included tokens of an earlier month have a line and an entry of their own.

@@ -11,7 +11,7 @@ from uuid import UUID
 
 from django.contrib.humanize.templatetags.humanize import intcomma
 from django.db import connection
-from django.db.models import F, Sum, Value
+from django.db.models import F, Min, Sum, Value
 from django.db.models.functions import TruncDate
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
@@ -185,10 +185,11 @@ def nice_top(highest: int) -> int:
 
 
 def known_periods(tenant: Tenant, now: datetime) -> list[str]:
-    """Return this month and those with usage, the newest first; three years at most."""
+    """Return this month and those with usage or trainings, the newest first; three years at most."""
     first = UsageDaily.objects.filter(tenant=tenant).order_by("day").values_list("day", flat=True).first()
+    trained = tenant.training_holds.aggregate(first=Min("period"))["first"]
     period = months.period_of(now)
-    oldest = f"{first:%Y-%m}" if first else period
+    oldest = min(f"{first:%Y-%m}" if first else period, trained or period)
     periods = [period]
     while period > oldest and len(periods) < 36:
         period = months.before(period)

@@ -128,7 +128,7 @@ def _rows(lines: Iterable[Line | InvoiceLine]) -> list[dict[str, object]]:
 
 
 def _line_row(line: Line | InvoiceLine) -> dict[str, object]:
-    is_usage = line.kind == InvoiceLine.Kind.USAGE
+    is_usage = line.kind in InvoiceLine.METERED
     unit_nanousd = line.unit_nanousd if is_usage else None
     return {
         "text": line.shown_text,

@@ -10,7 +10,8 @@ from django.views.decorators.http import require_GET
 
 from adapters.public import describe_styles
 from core.money import usd
-from tenants.metering import plans, price_book
+from tenants.metering import plans, price_book, trainings
+from tenants.metering.forms import MILLION
 from tenants.metering.price_book import Entry, Schedule
 
 
@@ -27,7 +28,12 @@ def show_prices(request: HttpRequest) -> HttpResponse:
     for version in [*plans.offered_plans(), *plans.announced_plans()]:
         begins = version.effective_from if version.effective_from > now else None
         versions.append((version, usd(version.monthly_fee_nanousd), begins))
-    context = {"versions": versions, "prices": prices, "own_prices": own_prices}
+    context = {
+        "versions": versions,
+        "prices": prices,
+        "own_prices": own_prices,
+        "training_prices": _training_rows(now),
+    }
     return render(request, "billing/prices.html", context)
 
 
@@ -41,6 +47,14 @@ def _public_schedules(now: datetime) -> list[tuple[str, Schedule]]:
     shown.sort(key=itemgetter(0))
     base = price_book.base_schedule(now)
     return [("base", base), *shown] if base else shown
+
+
+def _training_rows(now: datetime) -> list[dict[str, object]]:
+    """Return what training a style costs in dollars a million trained tokens, and when that changes."""
+    rows: list[dict[str, object]] = []
+    for begins, token_nanousd in trainings.announced_prices(now):
+        rows.append({"from": begins if begins > now else None, "price": usd(MILLION * token_nanousd)})
+    return rows
 
 
 def _price_rows(schedule: Schedule, now: datetime) -> list[dict[str, object]]:

@@ -13,13 +13,16 @@ from django.views.decorators.http import require_GET
 from billing.invoices import month_sums
 from core import months
 from core.errors import Conflict
-from tenants.metering import request_log, usage
-from tenants.models import ApiKey
+from core.money import usd
+from tenants.metering import request_log, trainings, usage
+from tenants.metering.forms import MILLION
+from tenants.models import ApiKey, Tenant
 from tenants.public import MemberRequest, member_required
 
 BYS: tuple[str, ...] = get_args(month_sums.By.__value__)
 MAX_NAME = 100  # characters of a style's name or a request id
 MAX_KEYS = 500  # that the filter offers
+MAX_TRAININGS = 100  # that the usage page lists
 FIRST_MONTH = datetime(2020, 1, 1, tzinfo=UTC)  # nobody wrote earlier
 
 
@@ -85,6 +88,7 @@ def usage_context(request: MemberRequest, *, plan_tokens: int) -> dict[str, Any]
         "by": by,
         "style": style,
         "bys": BYS,
+        "trainings": _trainings(request.tenant, period),
     }
     try:
         context["sums"] = month_sums.sum_month(request.tenant, period, by, style=style, cap=cap, now=now)  # type: ignore[arg-type]
@@ -92,6 +96,23 @@ def usage_context(request: MemberRequest, *, plan_tokens: int) -> dict[str, Any]
         context["sums"] = month_sums.sum_month(request.tenant, period, "style", style=style, cap=cap, now=now)
         context |= {"sums_error": error.message, "by": "style"}
     return context
+
+
+def _trainings(tenant: Tenant, period: str) -> dict[str, object] | None:
+    """Return what a month was charged for trainings, with the newest entries of the ledger; None: nothing."""
+    charged = trainings.charged_tokens(tenant.pk, period)
+    if not charged:
+        return None
+    rows = []
+    for entry in trainings.list_charges(tenant.pk, period)[:MAX_TRAININGS]:
+        unit = usd(MILLION * (entry.amount_nanousd // entry.tokens))
+        rows.append({"entry": entry, "unit": unit, "amount": usd(entry.amount_nanousd)})
+    return {
+        "count": sum(one.trainings for one in charged),
+        "tokens": sum(one.tokens for one in charged),
+        "cost": usd(sum(one.cost_nanousd for one in charged)),
+        "rows": rows,
+    }
 
 
 def _read_filter(request: MemberRequest) -> tuple[request_log.LogFilter, str]:

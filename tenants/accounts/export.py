@@ -6,7 +6,16 @@ from typing import Any
 
 from django.db.models import CharField, F, Func, QuerySet, Value
 
-from tenants.models import ApiKey, AuditEntry, Membership, Tenant, UsageDaily, WebhookEndpoint
+from tenants.models import (
+    ApiKey,
+    AuditEntry,
+    LedgerEntry,
+    Membership,
+    Tenant,
+    TrainingHold,
+    UsageDaily,
+    WebhookEndpoint,
+)
 
 # An endpoint's address without its path, which is as good as a password with many receivers.
 HOST = Func(F("url"), Value("^[a-z]+://[^/?#]+"), function="substring", output_field=CharField())
@@ -20,6 +29,8 @@ COLUMNS_OF_TABLES = {
     ),
     "webhooks": "id host description event_types is_enabled created_at",
     "usage_by_day": "day key key__name style_name requests prompt_tokens completion_tokens cost_nanousd",
+    "training_holds": "training period created_at token_nanousd most_tokens nanousd settled_at",
+    "training_charges": "created_at period source_id tokens amount_nanousd",
     "audit_log": "at action actor__email api_key object_type object_id object_name was became address",
 }
 
@@ -37,12 +48,15 @@ def list_tables(tenant: Tenant) -> list[Table]:
     """Return what this app knows of a workspace, without digests and secrets."""
     endpoints = WebhookEndpoint.objects.filter(tenant=tenant).annotate(host=HOST)
     entries = AuditEntry.objects.filter(tenant=tenant).annotate(was=F("before"), became=F("after"))
+    charges = LedgerEntry.objects.filter(tenant=tenant, kind=LedgerEntry.Kind.TRAINING)
     rows_of: dict[str, QuerySet[Any]] = {
         "workspace": Tenant.objects.filter(pk=tenant.pk),
         "members": Membership.objects.filter(tenant=tenant).order_by("pk"),
         "api_keys": ApiKey.objects.filter(tenant=tenant).shown(),
         "webhooks": endpoints.order_by("created_at"),
         "usage_by_day": UsageDaily.objects.filter(tenant=tenant).order_by("day", "pk"),
+        "training_holds": TrainingHold.objects.filter(tenant=tenant).order_by("created_at", "pk"),
+        "training_charges": charges.order_by("pk"),
         "audit_log": entries.order_by("pk"),
     }
     return [make_table(name, rows, *COLUMNS_OF_TABLES[name].split()) for name, rows in rows_of.items()]

@@ -18,6 +18,7 @@ AMOUNTS: Mapping[str, tuple[type[forms.Field], str]] = {
     "monthly_fee_nanousd": (FeeField, "Monthly fee, in $"),
     "amount_nanousd": (DollarsField, "Amount, in $"),
     "style_month_nanousd": (FeeField, "Monthly hosting per private style, in $"),
+    "trained_token_nanousd": (PriceField, "Per million trained tokens, in $"),
     "input_nanousd": (PriceField, "Per million input tokens, in $"),
     "cached_input_nanousd": (PriceField, "Per million cached input tokens, in $"),
     "output_nanousd": (PriceField, "Per million output tokens, in $"),

@@ -13,7 +13,7 @@ from django.utils.text import Truncator
 from core import months
 from core.money import usd
 from tenants.accounts import impersonation
-from tenants.metering import plans
+from tenants.metering import plans, trainings
 from tenants.metering.allowance import allowance_of
 from tenants.metering.ledger import usage_of
 from tenants.models import (
@@ -108,9 +108,13 @@ def _facts(tenant: Tenant) -> Iterable[Fact]:
             "Total of the owner's free workspaces", f"{shared:,} tokens", shared >= limits.monthly_tokens
         )
     cap = limits.monthly_nanousd
-    spent = usd(usage.nanousd)
-    is_spent = cap is not None and usage.nanousd >= cap
+    costs = trainings.read_costs(tenant.pk, months.current(), months.current())
+    spent_nanousd = usage.nanousd + costs.charged_nanousd.get(months.current(), 0)
+    spent = usd(spent_nanousd)
+    is_spent = cap is not None and spent_nanousd >= cap
     yield Fact("Spent this month", spent if cap is None else f"{spent} of {usd(cap)}", is_spent)
+    if costs.held_nanousd:
+        yield Fact("Held for trainings", usd(costs.held_nanousd))
     per_minute = f"{limits.requests_per_minute:,} requests, {limits.tokens_per_minute:,} tokens"
     yield Fact("Per minute", per_minute)
     yield Fact("Concurrent requests", f"{limits.parallel_requests:,} requests")

@@ -1,12 +1,13 @@
 """Credits: granted, burned by usage beyond a plan's included tokens, expired. What is left is derived.
 
-A credit pays usage of the months from its first to its last one. Invoices write what they burn when they are
-finalized. For months without a final invoice the same function computes it.
+A credit pays usage, and trainings of styles, of the months from its first to its last one. Invoices write
+what they burn when they are finalized. For months without a final invoice the same function computes it.
 """
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from typing import NamedTuple
 from uuid import UUID
 
 from django.db import transaction
@@ -19,7 +20,7 @@ from core import months
 from core.errors import Conflict, Invalid
 from core.messages import NO_MESSAGE, Message, MessageCode
 from tenants.events.outbox import record_event
-from tenants.metering import plans
+from tenants.metering import plans, trainings
 from tenants.metering.pricing import payable_nanousd
 from tenants.models import (
     CreditBurn,
@@ -91,6 +92,17 @@ class Burn:
     grant_id: int
     period: str
     amount_nanousd: int
+
+
+class Invoiced(NamedTuple):
+    """What final invoices have of a month, in nano-USD; what the included tokens took off is negative."""
+
+    usage: int
+    included: int
+    trainings: int
+
+
+NOT_INVOICED = Invoiced(0, 0, 0)
 
 
 def grant_credit(
@@ -261,22 +273,26 @@ def month_credits(tenant: Tenant, period: str) -> tuple[int, int]:
 
 
 def open_charges(tenant: Tenant, credits: Sequence[Credit], *, until: str) -> dict[str, int]:
-    """Return month → nano-USD of usage beyond the included tokens that no final invoice has, up to a month.
+    """Return month → nano-USD that no final invoice has, up to a month: what credits pay for.
 
-    The months are those that some credit covers. Reads usage by day, so it is quick.
+    That is usage beyond the included tokens, and trainings. The months are those that some credit covers.
+    Reads usage by day, so it is quick.
     """
     covered = [credit.first_period for credit in credits]
     if not covered:
         return {}
-    invoiced = _invoiced_usage(tenant.pk)
+    invoiced = _invoiced_charges(tenant.pk)
+    usage = _usage_by_month(tenant.pk, min(covered), until)
+    trained = trainings.read_costs(tenant.pk, min(covered), until).charged_nanousd
     charges = {}
-    for period, (tokens, nanousd) in _usage_by_month(tenant.pk, min(covered), until).items():
-        usage, included = invoiced.get(period, (0, 0))
-        # All of it is on final invoices, which wrote their own burns.
-        if nanousd == usage:
-            continue
-        included_tokens = plans.terms_of(tenant, period).included_tokens
-        charge = payable_nanousd(nanousd, tokens, included_tokens) - usage - included
+    for period in usage.keys() | trained.keys():
+        done = invoiced.get(period, NOT_INVOICED)
+        charge = trained.get(period, 0) - done.trainings
+        tokens, nanousd = usage.get(period, (0, 0))
+        # Unless all of it is on final invoices, which wrote their own burns.
+        if nanousd != done.usage:
+            included_tokens = plans.terms_of(tenant, period).included_tokens
+            charge += payable_nanousd(nanousd, tokens, included_tokens) - done.usage - done.included
         if charge > 0:
             charges[period] = charge
     return charges
@@ -393,8 +409,8 @@ def _usage_by_month(tenant_id: UUID, first: str, last: str) -> dict[str, tuple[i
     return {f"{month:%Y-%m}": (int(tokens), int(nanousd)) for month, tokens, nanousd in sums}
 
 
-def _invoiced_usage(tenant_id: UUID) -> dict[str, tuple[int, int]]:
-    """Return month → (usage, what the included tokens took off, negative) in nano-USD of final invoices."""
+def _invoiced_charges(tenant_id: UUID) -> dict[str, Invoiced]:
+    """Return month → what final invoices have of it."""
     lines = InvoiceLine.objects.filter(invoice__tenant=tenant_id).exclude(invoice__state=Invoice.State.DRAFT)
     sums = (
         lines.order_by()
@@ -402,6 +418,7 @@ def _invoiced_usage(tenant_id: UUID) -> dict[str, tuple[int, int]]:
         .annotate(
             usage=Sum("amount_nanousd", filter=Q(kind=InvoiceLine.Kind.USAGE), default=0),
             included=Sum("amount_nanousd", filter=Q(kind=InvoiceLine.Kind.INCLUDED), default=0),
+            trainings=Sum("amount_nanousd", filter=Q(kind=InvoiceLine.Kind.TRAINING), default=0),
         )
     )
-    return {period: (int(usage), int(included)) for period, usage, included in sums}
+    return {period: Invoiced(*map(int, amounts)) for period, *amounts in sums}

@@ -41,7 +41,5 @@ def style_month_nanousd(period: str) -> int:
     """Return what hosting one style costs in a month: the price in force when the month begins."""
     # Not the price at the month's end: it is known before a style is hosted.
     start, _ = months.bounds(period)
-    edition = (
-        price_book.whole_editions().filter(effective_from__lte=start).order_by("-effective_from").first()
-    )
+    edition = price_book.edition_at(start)
     return edition.style_month_nanousd if edition else 0

@@ -43,6 +43,9 @@ class TenantLimits:
     stored_versions: int
     stored_bytes: int
     open_uploads: int
+    parallel_trainings: int
+    monthly_trainings: int
+    training_words: int
     weight: int
     plan: str
 

@@ -58,7 +58,7 @@ def schedules_of(style_ids: Collection[UUID], at: datetime) -> dict[UUID, Schedu
 
     Two queries for any number of styles.
     """
-    editions = _read_editions(at)
+    editions = editions_from(at)
     return _make_schedules(editions, Price.objects.filter(style__in=style_ids, book__in=editions))
 
 
@@ -82,20 +82,20 @@ def prices_now(schedule: Schedule) -> tuple[int, int, int] | None:
 
 def all_schedules(at: datetime) -> dict[UUID, Schedule]:
     """Return the same of every style that has a price of its own, now or later."""
-    editions = _read_editions(at)
+    editions = editions_from(at)
     return _make_schedules(editions, Price.objects.filter(style__isnull=False, book__in=editions))
 
 
 def base_schedule(at: datetime) -> Schedule:
     """Return the same of the base model; empty if it has no price of its own."""
-    editions = _read_editions(at)
+    editions = editions_from(at)
     by_book = {price.book_id: price for price in Price.objects.filter(is_base=True, book__in=editions)}
     return _make_schedule(editions, by_book) if by_book else []
 
 
 def next_change(after: datetime) -> datetime | None:
     """Return when the price of every style, or of the base model, is next another one; None: not known."""
-    editions = _read_editions(after)
+    editions = editions_from(after)
     general: dict[int, tuple[int, ...]] = {}
     base: dict[int, tuple[int, ...]] = {}
     for price in Price.objects.filter(style=None, book__in=editions):
@@ -125,13 +125,18 @@ def dollars_a_million(price: Price) -> dict[str, str]:
     }
 
 
+def edition_at(at: datetime) -> PriceBook | None:
+    """Return the edition in force at a moment; None before the first one."""
+    return whole_editions().filter(effective_from__lte=at).order_by("-effective_from").first()
+
+
 def whole_editions() -> QuerySet[PriceBook]:
     """Return the editions that have a price of every style: others count for nothing."""
     general = Price.objects.general().filter(book=OuterRef("pk"))
     return PriceBook.objects.filter(Exists(general))
 
 
-def _read_editions(at: datetime) -> list[PriceBook]:
+def editions_from(at: datetime) -> list[PriceBook]:
     """Return the edition in force at a moment and those that follow, in their order."""
     in_force = whole_editions().filter(effective_from__lte=at).order_by("-effective_from")[:1]
     return list(

@@ -23,6 +23,7 @@ from tenants.models.plans import Plan, PlanVersion, Price, PriceBook, Subscripti
 from tenants.models.refusals import RefusedRequest
 from tenants.models.samples import ServiceSample
 from tenants.models.support import RaisedLimit, WorkspaceNote
+from tenants.models.trainings import TrainingHold
 
 __all__ = [
     "ApiKey",
@@ -60,6 +61,7 @@ __all__ = [
     "ServiceSample",
     "Subscription",
     "Tenant",
+    "TrainingHold",
     "UsageArchive",
     "UsageDaily",
     "UsageEvent",

@@ -69,11 +69,14 @@ class InvoiceLine(models.Model):
         FEE = "fee"
         HOSTING = "hosting"
         USAGE = "usage"
+        TRAINING = "training"
         INCLUDED = "included"
         CREDIT = "credit"
         ADJUSTMENT = "adjustment"
         ROUNDING = "rounding"
         KEPT = "kept", "kept as credits"
+
+    METERED = (Kind.USAGE, Kind.TRAINING)  # a number of tokens at a price per token
 
     invoice = models.ForeignKey(Invoice, on_delete=models.CASCADE, related_name="lines")
     position = models.PositiveSmallIntegerField()

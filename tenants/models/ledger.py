@@ -84,6 +84,7 @@ class LedgerEntry(models.Model):
 
     class Kind(models.TextChoices):
         USAGE = "usage"
+        TRAINING = "training"
         FEE = "fee"
         HOSTING = "hosting"
         GRANT = "grant"
@@ -96,7 +97,9 @@ class LedgerEntry(models.Model):
         Tenant, on_delete=models.PROTECT, related_name="ledger_entries", verbose_name="workspace"
     )
     kind = models.CharField(max_length=12, choices=Kind)
-    source_id = models.CharField(max_length=80, help_text="For usage: the request id.")
+    source_id = models.CharField(
+        max_length=80, help_text="For usage: the request id. For a training: its id."
+    )
     period = models.CharField(max_length=7)
     amount_nanousd = models.BigIntegerField(help_text="Positive: owed by the workspace.")
     tokens = models.BigIntegerField(default=0)

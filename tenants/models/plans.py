@@ -55,6 +55,16 @@ class PlanVersion(models.Model):
         default=2 * GIB, help_text="Bytes of stored adapters and open uploads."
     )
     open_uploads = models.PositiveIntegerField(default=3, help_text="Uploads started but not completed.")
+    # With defaults in the database: the version before writes rows without these.
+    parallel_trainings = models.PositiveSmallIntegerField(
+        default=1, db_default=1, help_text="Trainings of styles that may run or wait at once."
+    )
+    monthly_trainings = models.PositiveIntegerField(
+        default=5, db_default=5, help_text="Trainings of styles that may be started in a month."
+    )
+    training_words = models.PositiveIntegerField(
+        default=200_000, db_default=200_000, help_text="Words of text that one training may learn from."
+    )
     weight = models.PositiveSmallIntegerField(default=1, help_text="Relative share of a full engine.")
     effective_from = models.DateTimeField(
         default=timezone.now,
@@ -81,6 +91,11 @@ class PriceBook(models.Model):
     style_month_nanousd = models.BigIntegerField(
         default=0,
         help_text="Monthly hosting price per private style. Takes effect at the start of the next month.",
+    )
+    trained_token_nanousd = models.PositiveBigIntegerField(
+        default=0,
+        db_default=0,
+        help_text="Price of training a style. A training is charged at the price in effect when it starts.",
     )
 
     class Meta:

@@ -32,6 +32,9 @@ class RaisedLimit(models.Model):
         STORED_VERSIONS = "stored_versions", "stored versions"
         STORED_BYTES = "stored_bytes", "stored bytes"
         OPEN_UPLOADS = "open_uploads", "open uploads"
+        PARALLEL_TRAININGS = "parallel_trainings", "concurrent trainings"
+        MONTHLY_TRAININGS = "monthly_trainings", "trainings per month"
+        TRAINING_WORDS = "training_words", "words per training"
 
     tenant = models.ForeignKey(
         Tenant, on_delete=models.CASCADE, related_name="raised_limits", verbose_name="workspace"

@@ -1,14 +1,26 @@
 """The fields `wallet` and `credits` of a workspace's limits in Valkey: included tokens, and what is left."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 
 from core import months
 from tenants.metering import plans
 from tenants.metering.credits import MAX_CREDIT_NANOUSD, open_charges, open_credits, settle_charges
+from tenants.metering.pricing import payable_nanousd
+from tenants.metering.trainings import TrainingCosts, read_costs
 from tenants.models import Invoice, PlanVersion, Tenant
 
 type Entry = tuple[int, str]  # nano-USD, and the months that it pays
+BOTH, PREVIOUS, CURRENT = "b", "p", "c"
+
+
+@dataclass(frozen=True)
+class MonthCount:
+    """What a month's requests have used at most: tokens, and their cost in nano-USD."""
+
+    tokens: int
+    nanousd: int
 
 
 def credit_fields(tenant: Tenant, version: PlanVersion, at: datetime) -> dict[str, str]:
@@ -34,6 +46,25 @@ def _is_bounded(tenant: Tenant, version: PlanVersion, at: datetime) -> bool:
     return min(included_tokens, version.included_tokens) < version.monthly_tokens
 
 
+def credits_beside(tenant: Tenant, at: datetime, *, used: MonthCount, before: MonthCount) -> int:
+    """Return the nano-USD that this month's requests, and the month before, leave of credits for trainings.
+
+    `used` and `before` are what the requests of the two months come to. It is negative where they owe more
+    than there is. What trainings of this month were charged, and what is held, is not taken off.
+    """
+    period = months.period_of(at)
+    previous = months.before(period)
+    costs = read_costs(tenant.pk, previous, previous)
+    owed_before = payable_nanousd(before.nanousd, before.tokens, _included_tokens(tenant, previous))
+    left = 0
+    for amount, covered in _entries(tenant, previous, period, costs):
+        burned = 0 if covered == CURRENT else min(owed_before, amount)
+        owed_before -= burned
+        if covered != PREVIOUS:
+            left += amount - burned
+    return left - payable_nanousd(used.nanousd, used.tokens, _included_tokens(tenant, period))
+
+
 def _wallet(tenant: Tenant, at: datetime) -> str:
     """Return the field `wallet`.
 
@@ -41,30 +72,55 @@ def _wallet(tenant: Tenant, at: datetime) -> str:
     before these two months, in burn order: `2026-11 2026-10 500000 500000 1000000:b 5000000:c`. An amount
     pays this month (c), the one before (p) or both (b). Requests of both may be open, so the script lets the
     month before burn first, by its account. Invoices that are final are not taken off here, so that late
-    usage is counted too.
+    usage is counted too. Trainings are taken off here, for no account counts them: what both months were
+    charged, and what is held.
     """
     period = months.period_of(at)
     included_tokens = _included_tokens(tenant, period)
     previous = months.before(period)
-    entries = _entries(tenant, previous, period)
+    costs = read_costs(tenant.pk, previous, period)
+    entries = _entries(tenant, previous, period, costs)
+    entries = take_off(entries, costs.in_month(period))
     written = [f"{amount}:{covered}" for amount, covered in _merge(entries)]
     previous_tokens = _included_tokens(tenant, previous)
     return " ".join([period, previous, str(included_tokens), str(previous_tokens), *written])
 
 
-def _entries(tenant: Tenant, previous: str, period: str) -> list[Entry]:
+def _entries(tenant: Tenant, previous: str, period: str, costs: TrainingCosts) -> list[Entry]:
+    """Return what the grants have for two months, less the trainings of the earlier one."""
     credits = open_credits(tenant.pk, before=previous)
     credits = settle_charges(credits, open_charges(tenant, credits, until=months.before(previous)))
     # A void invoice gave its burns back: that month burns nothing.
     is_void = Invoice.objects.filter(tenant=tenant, period=previous, state=Invoice.State.VOID).exists()
+    if not is_void:
+        # Trainings of the month before burn of the same grants as its usage, whose part the script takes off.
+        credits = settle_charges(credits, {previous: costs.charged_nanousd.get(previous, 0)})
     entries = []
     for credit in credits:
         pays_now = credit.covers(period)
         paid_before = credit.covers(previous) and not is_void
         if pays_now or paid_before:
-            covered = "b" if pays_now and paid_before else "c" if pays_now else "p"
+            covered = BOTH if pays_now and paid_before else CURRENT if pays_now else PREVIOUS
             entries.append((credit.left_nanousd, covered))
     return entries
+
+
+def take_off(entries: Sequence[Entry], nanousd: int) -> list[Entry]:
+    """Return entries less what this month's trainings take, so that the script still finds the true rest.
+
+    The month before burns first, and only the script knows how much. So it must find its amounts where they
+    are: this month's own are taken first, then the last ones of both months. That leaves what would be left
+    if trainings burned after the month before, whatever that burns, and 0 where they would find too little.
+    In burn order, what the month before owes would find less than there was, and its rest would be forgotten.
+    """
+    left = [amount for amount, _ in entries]
+    own = [at for at, (_, covered) in enumerate(entries) if covered == CURRENT]
+    both = [at for at, (_, covered) in enumerate(entries) if covered == BOTH]
+    for at in [*own, *reversed(both)]:
+        taken = min(left[at], nanousd)
+        left[at] -= taken
+        nanousd -= taken
+    return [(amount, covered) for amount, (_, covered) in zip(left, entries, strict=True)]
 
 
 def _merge(entries: Iterable[Entry]) -> list[Entry]:

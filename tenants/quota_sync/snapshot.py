@@ -17,7 +17,7 @@ from django.db.models import Q
 from django.utils import timezone
 
 from core import months, valkey
-from tenants.metering import plans, pools
+from tenants.metering import plans, pools, trainings
 from tenants.models import ApiKey, EventType, OutboxEvent, Scope, Tenant
 from tenants.quota_sync.credit_field import credit_fields
 from tenants.quota_sync.generations import bump_generations, overtake_generation
@@ -97,13 +97,13 @@ def _write_snapshot(tenant_id: UUID) -> int | None:
     tenant = Tenant.objects.get(pk=tenant_id)
     now = timezone.now()
     keys = list(ApiKey.objects.published(now).filter(tenant=tenant))
-    limits = _limits_hash(tenant, now, wallet_at=_valkey_now())
+    limits = _limits_hash(tenant, now, wallet_at=valkey_now())
     coming_at = _coming_change(tenant, now)
     limits["coming_at"] = _unix_ms_or_empty(coming_at)
     limits["coming"] = _serialize_coming(tenant, limits, coming_at)
     # Limits expire when the next change is due that they don't have. The data plane publishes absent limits
     # again before it serves anybody, so the change takes effect in time.
-    expires_at_ms = _unix_ms_or_empty(plans.next_change(tenant, coming_at or now))
+    expires_at_ms = _unix_ms_or_empty(_next_change(tenant, coming_at or now))
     key_names = []
     key_facts = []
     for key in keys:
@@ -197,6 +197,19 @@ def _delete_buckets_of_dead_keys() -> None:
             client.hdel(valkey.bucket_key(owner_id), *fields)
 
 
+def _next_change(tenant: Tenant, after: datetime) -> datetime | None:
+    """Return the next moment after which known limits change by themselves, or None.
+
+    The month's end is one, if the month was charged for trainings: the next month has its whole budget.
+    """
+    planned = plans.next_change(tenant, after)
+    period = months.period_of(after)
+    if not trainings.charged_nanousd(tenant.pk, period):
+        return planned
+    _, month_ends = months.bounds(period)
+    return min(month_ends, planned) if planned else month_ends
+
+
 def _coming_change(tenant: Tenant, now: datetime) -> datetime | None:
     """Return when a tenant's limits change by themselves, if that is soon: its credits do with each month."""
     _, month_ends = months.bounds(months.period_of(now))
@@ -221,6 +234,11 @@ def _limits_hash(tenant: Tenant, at: datetime, *, wallet_at: datetime) -> Hash:
     version = plans.plan_version_at(tenant, at)
     limits = plans.limits_of(tenant, at, version)
     fields = {name: _number_or_empty(getattr(limits, name)) for name in LIMITS}
+    # Requests and trainings share a budget, and admission counts requests alone.
+    period = months.period_of(wallet_at)
+    costs = trainings.read_costs(tenant.pk, period, period)
+    if limits.monthly_nanousd is not None:
+        fields["monthly_nanousd"] = str(max(0, limits.monthly_nanousd - costs.in_month(period)))
     fields |= credit_fields(tenant, version, wallet_at)
     fields["base_prices"] = _serialize_base_prices(limits)
     fields["pool_id"] = pools.pool_of(tenant, version)
@@ -258,7 +276,7 @@ def _key_state(key: ApiKey) -> str:
     return "live"
 
 
-def _valkey_now() -> datetime:
+def valkey_now() -> datetime:
     """Return the time by Valkey's clock, which decides the month of a request."""
     seconds, _ = valkey.client().time()
     return datetime.fromtimestamp(seconds, UTC)

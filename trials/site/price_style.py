@@ -27,7 +27,11 @@ def price_style(*, model: str, amounts: list[int], author: str, percent: int) ->
         last = whole_editions().latest("effective_from")
         # At once: until every copy knows of it the style costs what it did, and is billed so.
         begins = max(timezone.now(), last.effective_from + A_SECOND)
-        book = PriceBook.objects.create(effective_from=begins, style_month_nanousd=last.style_month_nanousd)
+        book = PriceBook.objects.create(
+            effective_from=begins,
+            style_month_nanousd=last.style_month_nanousd,
+            trained_token_nanousd=last.trained_token_nanousd,
+        )
         Price.objects.create(
             book=book,
             style=style.pk,

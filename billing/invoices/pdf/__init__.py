@@ -175,7 +175,7 @@ def line_rows(lines: Iterable[InvoiceLine]) -> list[Row]:
     """Return an invoice's lines; prices are those of a million tokens."""
     rows = []
     for line in lines:
-        is_usage = line.kind == InvoiceLine.Kind.USAGE
+        is_usage = line.kind in InvoiceLine.METERED
         has_unit = is_usage and line.unit_nanousd is not None
         row = Row(
             text=line.shown_text,

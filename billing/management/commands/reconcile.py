@@ -6,7 +6,13 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError
 
 from billing.counters import compare_counters, compare_pools
-from billing.reconciliation import compare_credits, compare_earnings, compare_invoices, compare_usage
+from billing.reconciliation import (
+    compare_credits,
+    compare_earnings,
+    compare_invoices,
+    compare_trainings,
+    compare_usage,
+)
 from core import months, valkey
 
 
@@ -14,8 +20,8 @@ class Command(BaseCommand):
     """Prints each disagreement on a line of its own, and fails if there is any. It mends none."""
 
     help = (
-        "Compare a month's counters in Valkey, ledger, usage events, daily usage, invoices, credits and "
-        "authors' shares."
+        "Compare a month's counters in Valkey, ledger, usage events, daily usage, invoices, credits, "
+        "trainings and authors' shares."
     )
     audit_action = None  # it changes nothing
 
@@ -25,7 +31,7 @@ class Command(BaseCommand):
     def handle(self, *, period: str, **_: Any) -> None:
         try:
             found: list[object] = [*compare_usage(period), *compare_invoices(period)]
-            found += [*compare_credits(period), *compare_earnings(period)]
+            found += [*compare_credits(period), *compare_earnings(period), *compare_trainings(period)]
         except ValueError as error:
             raise CommandError(f"{period!r} is not a month. Use the form {months.current()}.") from error
         found += compare_counters(valkey.client(), period)

@@ -58,6 +58,7 @@ MENU: Mapping[str, list[str | PageOfOurs]] = {
         "billing.Payment",
         "tenants.CreditGrant",
         "tenants.LedgerEntry",
+        "tenants.TrainingHold",
         "tenants.Plan",
         "tenants.PlanVersion",
         "tenants.Subscription",

@@ -37,7 +37,7 @@ class Clock:
 def clock(valkey, monkeypatch):
     clock = Clock(valkey)
     monkeypatch.setattr("django.utils.timezone.now", lambda: clock.now)
-    monkeypatch.setattr(snapshot, "_valkey_now", lambda: clock.now)
+    monkeypatch.setattr(snapshot, "valkey_now", lambda: clock.now)
     return clock
 
 
