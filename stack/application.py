@@ -11,7 +11,14 @@ from stack.processes import Program
 LAYER = 2
 CELERY = [sys.executable, "-m", "celery", "-A", "config"]
 LEVEL = ["--loglevel", "INFO"]
-WORKERS = ("worker-housekeeping", "worker-uploads", "worker-webhooks", "worker-billing", "worker-engine", "worker-training")
+WORKERS = (
+    "worker-housekeeping",
+    "worker-uploads",
+    "worker-webhooks",
+    "worker-billing",
+    "worker-engine",
+    "worker-training",
+)
 
 
 def programs(port: int, variables: Mapping[str, str], folders: Folders) -> list[Program]:

@@ -85,15 +85,15 @@ def prepare_training(access: Access, training: Training) -> None:
     enqueue.enqueue_advance(training.pk)
 
 
-@transaction.atomic
 def start_training(
     access: Access, training: Training, *, states_rights: bool, keeps_documents: bool = False
 ) -> None:
-    """Hold the price and queue the training. Raises what `starting.start_training` does."""
+    """Hold the price and queue the training. Raises what `starting.start_training` does.
+
+    No transaction: the hold is checked against requests in flight once it is published.
+    """
     was_started = training.started_at is not None
-    starting.start_training(
-        training, access.maker, states_rights=states_rights, keeps_documents=keeps_documents
-    )
+    starting.start_training(training, states_rights=states_rights, keeps_documents=keeps_documents)
     if not was_started:
         access.audit(
             "training.started",

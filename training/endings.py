@@ -3,10 +3,9 @@
 from django.db import transaction
 from django.utils import timezone
 
-from core.messages import Message
-from tenants.metering.trainings import settle_training
+from core.messages import NO_MESSAGE, Message
 from tenants.models import EventType
-from tenants.public import record_event
+from tenants.public import record_event, training_holds
 from training.errors import TrainingMoved
 from training.models import Status, StopRequest, Training
 
@@ -27,7 +26,7 @@ def resume_training(training: Training) -> None:
         raise TrainingMoved
 
 
-def cancel_training(training: Training, reason: Message = Message()) -> None:
+def cancel_training(training: Training, reason: Message = NO_MESSAGE) -> None:
     """End a training. Completed steps are charged; a running one stops after its current step.
 
     A second call does nothing. Raises TrainingMoved for one that has ended otherwise.
@@ -51,7 +50,7 @@ def end_training(
             return False
         if training.started_at:
             tokens = training.trained_tokens if is_charged else 0
-            settle_training(training.pk, tokens, now=timezone.now())
+            training_holds.settle_training(training.pk, tokens, now=timezone.now())
         if after == Status.SUCCEEDED:
             record_event(training.tenant_id, EventType.TRAINING_SUCCEEDED, training)
         elif after == Status.FAILED:

@@ -14,7 +14,9 @@ class DocumentFault(MessageCode):
         ".tar.gz of them."
     )
     TOO_LARGE = _("{file} is larger than {limit} MB. Split it, or save it as plain text.")
-    TOO_MANY = _("A training can have {limit:,} documents. Combine some of them, or delete those you don't need.")
+    TOO_MANY = _(
+        "A training can have {limit:,} documents. Combine some of them, or delete those you don't need."
+    )
     TOO_MUCH = _("A training's files can have {limit} MB in total. Delete some, or save them as plain text.")
     PASTED_TOO_LONG = _("A pasted text can have {limit} MB. Save it as a file and add that.")
     UNREADABLE = _("{file} stopped our reader three times. Save it as .docx or .txt and add it again.")
@@ -29,6 +31,10 @@ class TrainingNote(MessageCode):
     TOO_SHORT = _(
         "Your texts have {words:,} words; a style needs at least {least:,}. Add more of your writing."
     )
+    NOTHING_HELD_OUT = _(
+        "You left out every passage that would check the training. We've taken all passages in again."
+    )
+    PAYMENT = _("Reserving the cost of the training.")
     WORKER = _("Waiting for a training worker.")
     PLAN_FULL = _("Your style is trained. Your plan has no room for another version: {fault}")
 
@@ -48,5 +54,7 @@ class TrainingFailure(MessageCode):
         "The training stopped {times} times in a row. We've been notified. You're only charged for completed "
         "steps."
     )
-    NO_RESULT = _("The trained style didn't pass its checks: {reason} You're only charged for completed steps.")
+    NO_RESULT = _(
+        "The trained style didn't pass its checks: {reason} You're only charged for completed steps."
+    )
     STOPPED = _("Stopped by the operators: {reason}")

@@ -8,15 +8,15 @@ from datetime import timedelta
 from django.conf import settings
 from django.db.models import F
 
-from core.messages import Message
 from inference.public import count_conversation_tokens
 from training import storage
 from training.corpus import (
     Corpus,
     CorpusTooSmall,
-    Example,
     Examples,
+    NothingHeldOut,
     SourceDocument,
+    TaskMix,
     as_jsonl,
     build_corpus,
     make_examples,
@@ -50,17 +50,23 @@ def begin_preparation(training: Training) -> None:
 
 
 def prepare(training: Training) -> bool:
-    """Make the examples of a training and its estimate; return whether it moved. Raises StorageUnavailable."""
+    """Make the examples of a training, and its estimate; return whether it moved.
+
+    Raises StorageUnavailable.
+    """
     try:
         corpus = read_corpus(training)
     except CorpusTooSmall as error:
         note = TrainingNote.TOO_SHORT(words=error.words, least=error.least)
         return training.move(before=Status.PREPARING, after=Status.DRAFT, note=note)
-    examples = make_examples(corpus, seed=training.seed)
+    except NothingHeldOut:
+        note = TrainingNote.NOTHING_HELD_OUT()
+        return training.move(before=Status.PREPARING, after=Status.DRAFT, note=note, left_out_passages=[])
+    examples = make_examples(corpus, seed=training.seed, mix=TaskMix(), writer=None)
     storage.write_file(training.pk, storage.LEARN, as_jsonl(examples.learned))
     storage.write_file(training.pk, storage.VALIDATE, as_jsonl(examples.validation))
     storage.write_file(training.pk, PASSAGES, _list_passages(corpus, examples))
-    epoch_tokens = sum(count_conversation_tokens(example.messages) for example in examples.learned)
+    epoch_tokens = _count_tokens(examples)
     return training.move(
         before=Status.PREPARING,
         after=Status.READY,
@@ -116,16 +122,21 @@ def _tokens_per_s() -> float:
     return sorted(speeds)[len(speeds) // 2] if speeds else FIRST_SPEED[settings.TRAINING_DEVICE]
 
 
+def _count_tokens(examples: Examples) -> int:
+    """Return how many tokens the learned examples have, as the base model reads them."""
+    tokens = 0
+    for example in examples.learned:
+        prompt = {"role": "user", "content": example.prompt}
+        tokens += count_conversation_tokens([prompt, {"role": "assistant", "content": example.response}])
+    return tokens
+
+
 def _list_passages(corpus: Corpus, examples: Examples) -> bytes:
     """Return the passages of a corpus with the prompt that each was given, as JSON."""
-    prompts = {example.passage_id: _prompt_of(example) for example in examples.learned}
+    prompts = {example.passage_id: example.prompt for example in examples.learned}
     rows = []
     for passage in corpus.learned:
         prompt = prompts.get(passage.id, "")
         row = {"id": passage.id, "document": passage.document_id, "prompt": prompt, "text": passage.text}
         rows.append(row)
     return json.dumps(rows, ensure_ascii=False).encode()
-
-
-def _prompt_of(example: Example) -> str:
-    return next(message["content"] for message in example.messages if message["role"] == "user")

@@ -80,4 +80,3 @@ def _hand_in(training: Training, version: AdapterVersion) -> None:
         object_store.write_object(object_store.upload_key(version.pk, file), [content])
     finish_upload(version)
     enqueue_advance(version.pk)
-

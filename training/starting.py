@@ -1,6 +1,6 @@
 """Start of a training: its limits, the hold of its price, and the style that gets the version."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from django.conf import settings
 from django.db import transaction
@@ -8,9 +8,11 @@ from django.utils import timezone
 
 from adapters.public import find_or_create_style
 from core import months
+from core.errors import DomainError
+from core.messages import Message
 from tenants.metering.plans import limits_of
-from tenants.metering.trainings import hold_training
 from tenants.models import Tenant, User
+from tenants.public import training_holds
 from training.errors import (
     RightsNotStated,
     TooManyDrafts,
@@ -22,8 +24,10 @@ from training.errors import (
 )
 from training.models import Status, Training
 from training.models.trainings import OPEN, STARTED
+from training.notes import TrainingNote
 
 MAX_DRAFTS = 20
+HOLD_WITHIN = timedelta(minutes=1)  # while one process takes the hold, no worker takes the training
 
 
 def create_training(tenant: Tenant, user: User | None, *, slug: str, name: str) -> Training:
@@ -37,15 +41,44 @@ def create_training(tenant: Tenant, user: User | None, *, slug: str, name: str) 
         return Training.objects.create(tenant=tenant, created_by=user, slug=slug, name=name)
 
 
-def start_training(training: Training, user: User | None, *, states_rights: bool, keeps_documents: bool) -> None:
-    """Hold the price of a training and queue it. A second call does nothing.
+def start_training(training: Training, *, states_rights: bool, keeps_documents: bool) -> None:
+    """Queue a training, and hold the most that it can cost. A second call does nothing.
 
-    Raises RightsNotStated, TrainingMoved, the limits of the plan, StyleRefused, and what `hold_training` does.
+    Call it outside of transactions. Raises TrainingOff, RightsNotStated, TrainingMoved, the limits of the
+    plan, StyleRefused, and what `hold_training` does; the training is ready to start then, as before.
     """
     if not settings.TRAINING:
         raise TrainingOff
     if not states_rights:
         raise RightsNotStated
+    if _queue(training, keeps_documents=keeps_documents):
+        hold_price(training)
+
+
+def hold_price(training: Training) -> None:
+    """Hold the most that a queued training can cost, and let workers have it. Safe to repeat.
+
+    Raises what `hold_training` does; the training can be started again then.
+    """
+    try:
+        training_holds.hold_training(
+            training.tenant, training.pk, training.most_tokens, now=training.started_at or timezone.now()
+        )
+    except DomainError as error:
+        training.move(
+            before=Status.QUEUED,
+            after=Status.READY,
+            note=Message.of(error),
+            started_at=None,
+            leased_until=None,
+        )
+        raise
+    queued = Training.objects.filter(pk=training.pk, status=Status.QUEUED, ran_at=None)
+    queued.update(leased_until=None, note=Message())
+
+
+def _queue(training: Training, *, keeps_documents: bool) -> bool:
+    """Move a training to the queue if the plan has room for it; return False if it is there already."""
     now = timezone.now()
     tenant = training.tenant
     with transaction.atomic():
@@ -53,20 +86,21 @@ def start_training(training: Training, user: User | None, *, states_rights: bool
         Tenant.objects.select_for_update(no_key=True).get(pk=tenant.pk)
         training.refresh_from_db()
         if training.is_started or training.status == Status.SUCCEEDED:
-            return
+            return False
         if training.status != Status.READY:
             raise TrainingMoved
         if not tenant.is_first_party:
             _require_limits(training, now)
         style = find_or_create_style(tenant, training.slug, name=training.name)
-        hold_training(tenant, training.pk, training.most_tokens, now=now)
-        training.move(
+        return training.move(
             before=Status.READY,
             after=Status.QUEUED,
             style=style,
             rights_stated_at=now,
             keeps_documents=keeps_documents,
             started_at=now,
+            note=TrainingNote.PAYMENT(),
+            leased_until=now + HOLD_WITHIN,
         )
 
 

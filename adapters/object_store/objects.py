@@ -30,9 +30,7 @@ def list_objects(prefix: str = "") -> Iterator[StoredObject]:
     Raises StorageUnavailable, or NotStored where there is no bucket.
     """
     with reach_storage(settings.S3_BUCKET) as client:
-        pages = client.get_paginator("list_objects_v2").paginate(
-            Bucket=settings.S3_BUCKET, Prefix=prefix
-        )
+        pages = client.get_paginator("list_objects_v2").paginate(Bucket=settings.S3_BUCKET, Prefix=prefix)
         for page in pages:
             for found in page.get("Contents", []):
                 yield StoredObject(found["Key"], found["Size"])

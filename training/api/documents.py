@@ -168,4 +168,6 @@ class DocumentView(TrainingApiView):
 
     def _find(self, training_id: UUID, document_id: UUID) -> Document:
         training = find_training(self.access, training_id)
-        return get_object_or_404(Document.objects.select_related("training"), pk=document_id, training=training)
+        return get_object_or_404(
+            Document.objects.select_related("training"), pk=document_id, training=training
+        )

@@ -3,11 +3,12 @@
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
+from django.utils import timezone
 from rest_framework import serializers
 
 from core.money import dollars
 from core.rest.messages import MessageText
-from tenants.metering.trainings import trained_token_nanousd
+from tenants.metering.trainings import price_at
 from training.models import Document, Status, Training, TrainingEvent
 
 
@@ -114,7 +115,7 @@ class TrainingObject(serializers.Serializer[Training]):
 
     def get_most_nanousd(self, training: Training) -> int:
         """Return the most that it can cost."""
-        return training.most_tokens * trained_token_nanousd(training.tenant, training.started_at)
+        return training.most_tokens * price_at(training.tenant, training.started_at or timezone.now())
 
     def get_most_usd(self, training: Training) -> str:
         """Return the same as a decimal text."""

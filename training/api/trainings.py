@@ -18,7 +18,9 @@ from training.models import Status, Training, TrainingEvent
 class NewTrainingBody(StrictSerializer):
     """A new training."""
 
-    slug = TextField(max_length=40, help_text="The style's short name, for `model`. May be an existing style.")
+    slug = TextField(
+        max_length=40, help_text="The style's short name, for `model`. May be an existing style."
+    )
     name = TextField(max_length=60, help_text="The style's name, for people.")
 
 
@@ -75,9 +77,7 @@ class TrainingView(TrainingApiView):
         """Return a training."""
         return self.answer_training(find_training(self.access, training_id))
 
-    @write_operation(
-        "trainings.delete", "Delete a training and its texts", status=204, is_change=True
-    )
+    @write_operation("trainings.delete", "Delete a training and its texts", status=204, is_change=True)
     def delete(self, request: Request, training_id: UUID) -> Response:
         """Delete a training that is not in progress. The version that came of it stays."""
         actions.delete_training(self.access, find_training(self.access, training_id))

@@ -20,7 +20,33 @@ CLAUSE_END = re.compile(r"[,;:—–](?=\s)|\n|[，、；：]")
 LAST_WORD = re.compile(r"\w+\Z")
 # A full stop behind these ends no sentence. Single letters are initials, or parts of "e.g." and "z. B.".
 ABBREVIATIONS = frozenset(
-    "mr mrs ms dr prof rev st jr sr vs no vol capt gen col nr hr fr bzw vgl ca bspw ggf inkl evtl".split()
+    [
+        "mr",
+        "mrs",
+        "ms",
+        "dr",
+        "prof",
+        "rev",
+        "st",
+        "jr",
+        "sr",
+        "vs",
+        "no",
+        "vol",
+        "capt",
+        "gen",
+        "col",
+        "nr",
+        "hr",
+        "fr",
+        "bzw",
+        "vgl",
+        "ca",
+        "bspw",
+        "ggf",
+        "inkl",
+        "evtl",
+    ]
 )
 
 

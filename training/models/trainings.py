@@ -201,7 +201,7 @@ class Training(Leased):
 
 
 class TrainingEvent(models.Model):
-    """What happened in a training: a status it reached, or losses at a step. At most EVENTS_KEPT a training."""
+    """What happened in a training: a status that it reached, or losses at a step."""
 
     training = models.ForeignKey(Training, on_delete=models.CASCADE, related_name="events")
     at = models.DateTimeField(default=timezone.now)
@@ -217,4 +217,3 @@ class TrainingEvent(models.Model):
 
     def __str__(self) -> str:
         return f"{self.training_id} {self.status or self.step}"
-

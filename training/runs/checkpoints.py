@@ -11,7 +11,10 @@ FOLDER = "checkpoint"  # in the job's folder, as engine/train.py writes it
 
 
 def save(training: Training, folder: Path) -> bool:
-    """Store the checkpoint that a job has written; return False if there is none. Raises StorageUnavailable."""
+    """Store the checkpoint that a job has written; return False if there is none.
+
+    Raises StorageUnavailable.
+    """
     packed = folder / storage.CHECKPOINT
     try:
         with tarfile.open(packed, "w") as archive:

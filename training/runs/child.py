@@ -1,10 +1,9 @@
 """The child process that trains: engine/train.py, in the engine's environment.
 
 It knows neither database, Valkey nor storage: it reads a folder and prints one JSON object a line. It runs at
-the lowest priority and dies with its worker.
+the lowest priority, and ends when its standard input is closed: so it dies with its worker.
 """
 
-import ctypes
 import json
 import os
 import selectors
@@ -21,9 +20,6 @@ from django.conf import settings
 READ_BYTES = 64 * 1024
 MAX_LINE_BYTES = 64 * 1024
 STOP_WITHIN_S = 120  # a step on a slow CPU, and the checkpoint after it
-NICENESS = 19
-PR_SET_PDEATHSIG = 1  # linux/prctl.h
-LIBC = ctypes.CDLL(None)  # loaded before any fork: between fork and exec nothing may be loaded
 # What the child gets of the worker's environment: no secret, no address.
 PASSED_ON = ("PATH", "HOME", "LANG", "LD_LIBRARY_PATH", "CUDA_VISIBLE_DEVICES", "NVIDIA_VISIBLE_DEVICES")
 
@@ -75,23 +71,25 @@ class ChildLimits:
     tick_s: float = 1.0
 
 
+LIMITS = ChildLimits()
+
+
 class TrainingChild:
     """One running child process. Use it as a context: it is killed at the end, whatever happened."""
 
-    def __init__(self, folder: Path, limits: ChildLimits = ChildLimits()) -> None:
+    def __init__(self, folder: Path, limits: ChildLimits = LIMITS) -> None:
         self._limits = limits
         self._log = (folder / "child.log").open("wb")
         environment = {name: os.environ[name] for name in PASSED_ON if name in os.environ}
         # Nothing is looked up on a hub: all files are local.
         environment |= {"HF_HUB_OFFLINE": "1", "TOKENIZERS_PARALLELISM": "false"}
         self._process = subprocess.Popen(
-            [settings.TRAINING_PYTHON, "-u", settings.TRAINING_PROGRAM, str(folder)],
-            stdin=subprocess.DEVNULL,
+            [settings.TRAINING_PYTHON, "-u", settings.TRAINING_PROGRAM, str(folder), "--worker"],
+            stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._log,
             env=environment,
             cwd=folder,
-            preexec_fn=_prepare_child,
         )
 
     def __enter__(self) -> "TrainingChild":
@@ -101,8 +99,9 @@ class TrainingChild:
         if self._process.poll() is None:
             self._process.kill()
         self._process.wait()
-        if self._process.stdout:
-            self._process.stdout.close()
+        for pipe in (self._process.stdin, self._process.stdout):
+            if pipe:
+                pipe.close()
         self._log.close()
 
     def stop(self) -> None:
@@ -150,9 +149,3 @@ class TrainingChild:
 def write_job(folder: Path, job: JobSettings) -> None:
     """Write a job's settings where the child reads them."""
     (folder / "job.json").write_text(json.dumps(job))
-
-
-def _prepare_child() -> None:
-    """Run between fork and exec: the lowest priority, and a signal when the worker dies."""
-    os.nice(NICENESS)
-    LIBC.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)

@@ -15,9 +15,9 @@ from django.conf import settings
 from django.db.models import F, Max, OuterRef, QuerySet, Subquery
 from django.utils import timezone
 
-from core.errors import Unavailable
+from core.errors import DomainError, Unavailable
 from core.messages import Message
-from training import endings, storage
+from training import endings, starting, storage
 from training.models import Status, StopRequest, Training, TrainingEvent
 from training.notes import TrainingFailure, TrainingNote
 from training.results import ADAPTER, FILES
@@ -81,6 +81,8 @@ def run_next() -> bool:
     except Unavailable as error:
         training.wait(Message.of(error))
         return False
+    except DomainError as error:  # it can't be paid any more: its note says so
+        logger.info("training %s doesn't start: %s", training.pk, error)
     except Exception:
         training.wait(TrainingNote.OUR_FAULT())
         raise
@@ -91,6 +93,7 @@ def run_next() -> bool:
 
 def _run(training: Training) -> None:
     if training.status == Status.QUEUED:
+        starting.hold_price(training)  # the process that queued it may have died before
         training.move(before=Status.QUEUED, after=Status.RUNNING, ran_at=timezone.now())
     if training.attempts >= MAX_ATTEMPTS:
         endings.fail_training(training, TrainingFailure.CRASHED(times=MAX_ATTEMPTS))
