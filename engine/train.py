@@ -13,6 +13,7 @@ import argparse
 import importlib
 import os
 import sys
+import threading
 from pathlib import Path
 
 from trainer.errors import TrainingError
@@ -20,6 +21,8 @@ from trainer.events import EventStream, take_standard_output
 from trainer.job import Job, fingerprint_job, read_job
 from trainer.plan import Plan
 from trainer.signals import StopRequest
+
+NICENESS = 19  # serving comes first
 
 
 def train(folder: Path, events: EventStream, *, is_counting: bool) -> None:
@@ -41,6 +44,13 @@ def train(folder: Path, events: EventStream, *, is_counting: bool) -> None:
     training = importlib.import_module("trainer.training")
     with training.memory_errors():
         training.Training(folder, job, plan, progress=progress, events=events).run(stop)
+
+
+def end_with_worker() -> None:
+    """Wait until standard input is closed, then end at once: nobody reads what would come."""
+    while sys.stdin.buffer.read(1):
+        pass
+    os._exit(1)
 
 
 def set_environment(job: Job) -> None:
@@ -72,7 +82,15 @@ def main() -> int:
     )
     parser.add_argument("job", type=Path)
     parser.add_argument("--count", action="store_true", help="print the `start` line and exit")
+    parser.add_argument(
+        "--worker",
+        action="store_true",
+        help="run at the lowest priority, and end when standard input is closed: the worker is gone",
+    )
     options = parser.parse_args()
+    if options.worker:
+        os.nice(NICENESS)
+        threading.Thread(target=end_with_worker, daemon=True).start()
     events = take_standard_output()
     try:
         train(options.job, events, is_counting=options.count)
