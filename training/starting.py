@@ -53,10 +53,12 @@ def start_training(training: Training, *, states_rights: bool, keeps_documents: 
         raise RightsNotStated
     if _queue(training, keeps_documents=keeps_documents):
         hold_price(training)
+        queued = Training.objects.filter(pk=training.pk, status=Status.QUEUED, ran_at=None)
+        queued.update(leased_until=None, note=Message())
 
 
 def hold_price(training: Training) -> None:
-    """Hold the most that a queued training can cost, and let workers have it. Safe to repeat.
+    """Hold the most that a queued training can cost. Safe to repeat; a worker does so before it begins.
 
     Raises what `hold_training` does; the training can be started again then.
     """
@@ -73,8 +75,6 @@ def hold_price(training: Training) -> None:
             leased_until=None,
         )
         raise
-    queued = Training.objects.filter(pk=training.pk, status=Status.QUEUED, ran_at=None)
-    queued.update(leased_until=None, note=Message())
 
 
 def _queue(training: Training, *, keeps_documents: bool) -> bool:
