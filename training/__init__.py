@@ -1,0 +1,1 @@
+"""A style from a person's own writing: documents, corpus, training."""
