@@ -62,9 +62,9 @@ def _find_page_numbers(pages: Sequence[Sequence[str]], heads: set[Place]) -> set
             if number:
                 numbered[int(number.group(1)) - page].append((page, line))
     counted: set[Place] = set()
-    least = max(2, min(LEAST_REPEATS, len(pages)))
-    for places in numbered.values():
-        if len(places) >= least:
+    for difference, places in numbered.items():
+        is_whole_document = difference == 1 and len(places) == len(pages)
+        if is_whole_document or len(places) >= LEAST_REPEATS:
             counted.update(places)
     return counted
 

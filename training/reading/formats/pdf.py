@@ -4,6 +4,7 @@ Its plain C functions are called: pypdfium2's classes find out a document's form
 """
 
 import ctypes
+import math
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -123,13 +124,22 @@ def _split_lines(text: str) -> Iterator[tuple[str, int, int]]:
 
 
 def _find_place(text_page: ctypes.c_void_p, first: int, last: int) -> tuple[float, float, float, float]:
-    """Return left, right, bottom and top of a line, in points from the page's lower left corner."""
-    start, end = _find_box(text_page, first), _find_box(text_page, last)
-    return start.left, end.right, start.bottom, start.top
+    """Return left, right and baseline of a line, in points from the page's lower left corner, and its size."""
+    start, end = _char_index(text_page, first), _char_index(text_page, last)
+    left, right = pdfium.FS_RECTF(), pdfium.FS_RECTF()
+    pdfium.FPDFText_GetLooseCharBox(text_page, start, left)
+    pdfium.FPDFText_GetLooseCharBox(text_page, end, right)
+    baseline_x, baseline = ctypes.c_double(), ctypes.c_double()
+    pdfium.FPDFText_GetCharOrigin(text_page, start, baseline_x, baseline)
+    return left.left, right.right, baseline.value, _find_size(text_page, start)
 
 
-def _find_box(text_page: ctypes.c_void_p, text_index: int) -> pdfium.FS_RECTF:
-    box = pdfium.FS_RECTF()
-    index = pdfium.FPDFText_GetCharIndexFromTextIndex(text_page, text_index)
-    pdfium.FPDFText_GetLooseCharBox(text_page, index, box)
-    return box
+def _char_index(text_page: ctypes.c_void_p, text_index: int) -> int:
+    return int(pdfium.FPDFText_GetCharIndexFromTextIndex(text_page, text_index))
+
+
+def _find_size(text_page: ctypes.c_void_p, index: int) -> float:
+    """Return the size of a letter as it is shown: many programs set size 1 and scale it."""
+    matrix = pdfium.FS_MATRIX()
+    pdfium.FPDFText_GetMatrix(text_page, index, matrix)
+    return float(pdfium.FPDFText_GetFontSize(text_page, index)) * math.hypot(matrix.c, matrix.d)

@@ -9,9 +9,9 @@ from training.reading.drafts import Draft, Paragraph
 from training.reading.lines import Hyphenation
 from training.reading.pages import find_edge_lines
 
-# Parts of a line's height, tried on what LaTeX, typst, LibreOffice and browsers set.
+# Parts of a letter's size.
 INDENT = 0.4
-OTHER_SIZE = 0.25
+OTHER_SIZE = 0.15
 GAP = 1.3  # times the usual distance of two lines
 SHORT_SHARE = 0.6  # of a column's width: a line that ends there was ended
 COLUMN_SHARE = 0.15  # of a page's lines begin where a column does
@@ -27,13 +27,8 @@ class Line:
     text: str
     left: float
     right: float
-    bottom: float
-    top: float
-
-    @property
-    def height(self) -> float:
-        """How high its letters are, at least a point."""
-        return max(1.0, self.top - self.bottom)
+    baseline: float
+    size: float  # of its letters
 
     @property
     def letter_width(self) -> float:
@@ -54,7 +49,7 @@ class Placed:
     def leaves_room_for(self, word: str) -> bool:
         """Return whether a word would still have fitted behind the line, with a blank and some tolerance."""
         room = self.column_end - self.line.right
-        return room > (len(word) + 1) * self.line.letter_width + self.line.height
+        return room > (len(word) + 1) * self.line.letter_width + self.line.size
 
     @property
     def is_short(self) -> bool:
@@ -84,7 +79,7 @@ def join_pages(pages: Sequence[Sequence[Line]]) -> Draft:
 
 def _drop_edges(pages: Sequence[Sequence[Line]], draft: Draft) -> list[list[Line]]:
     """Return pages without heads, feet and numbers. Those are found from top to bottom, in whatever order they are."""
-    orders = [sorted(range(len(page)), key=lambda index, page=page: -page[index].bottom) for page in pages]
+    orders = [sorted(range(len(page)), key=lambda index, page=page: -page[index].baseline) for page in pages]
     texts = [[page[index].text for index in order] for page, order in zip(pages, orders, strict=True)]
     edges = find_edge_lines(texts)
     draft.running_heads = len(edges.running_heads)
@@ -109,13 +104,13 @@ def _place_lines(pages: Iterable[Sequence[Line]]) -> Iterator[Placed]:
 def _begins_paragraph(previous: Placed, placed: Placed) -> bool:
     """Return whether a line is the first of a paragraph."""
     line, line_before = placed.line, previous.line
-    height = line.height
-    if abs(height - line_before.height) > OTHER_SIZE * max(height, line_before.height):
+    size = line.size
+    if abs(size - line_before.size) > OTHER_SIZE * max(size, line_before.size):
         return True
-    if placed.indent > previous.indent + INDENT * height:
+    if placed.indent > previous.indent + INDENT * size:
         return True
     if placed.page == previous.page:
-        step = line_before.bottom - line.bottom
+        step = line_before.baseline - line.baseline
         if placed.leading and step > GAP * placed.leading:
             return True
     ends_sentence = line_before.text.endswith(SENTENCE_ENDS)
@@ -153,7 +148,7 @@ def _measure_leading(page: Sequence[Line]) -> float:
     """Return how far the baselines of a page's lines are apart where no gap is between them; 0 if it has none."""
     steps = []
     for line, following in pairwise(page):
-        step = line.bottom - following.bottom
-        if step > line.height / 2:
+        step = line.baseline - following.baseline
+        if step > line.size / 2:
             steps.append(step)
     return sorted(steps)[len(steps) // 4] if steps else 0.0
