@@ -118,9 +118,7 @@ def build_corpus(
     return corpus
 
 
-def without(
-    corpus: Corpus, document_ids: Collection[str] = (), passage_ids: Collection[str] = ()
-) -> Corpus:
+def without(corpus: Corpus, document_ids: Collection[str] = (), passage_ids: Collection[str] = ()) -> Corpus:
     """Return the corpus without what a person left out; nothing else moves between learned and held out.
 
     Raises CorpusTooSmall if too few words are left, NothingHeldOut if nothing could measure the rest.

@@ -34,12 +34,19 @@ class SeenShingles:
 
 
 def count_unique_words(sheet: Worksheet, limits: CorpusLimits) -> list[int]:
-    """Return for each document the words of the paragraphs that no earlier document or paragraph has."""
+    """Return for each document the words of the paragraphs that no earlier document or paragraph has.
+
+    Of a document that mostly repeats earlier ones it is 0: the rest are lines too short to compare.
+    """
     seen = SeenShingles(sheet, limits)
-    unique_words = sheet.words_by_document(Use.LEARNED)
+    all_words = sheet.words_by_document(Use.LEARNED)
+    repeated_words = [0] * len(all_words)
     for paragraph in sheet.paragraphs(Use.LEARNED):
         if _can_repeat(sheet, paragraph, limits) and seen.repeats(paragraph):
-            unique_words[sheet.document_numbers[paragraph.first]] -= sheet.words_of(paragraph)
+            repeated_words[sheet.document_numbers[paragraph.first]] += sheet.words_of(paragraph)
+    unique_words = []
+    for words, repeated in zip(all_words, repeated_words, strict=True):
+        unique_words.append(0 if repeated * 2 > words else words - repeated)
     return unique_words
 
 
@@ -50,9 +57,15 @@ def drop_duplicate_paragraphs(sheet: Worksheet, limits: CorpusLimits) -> int:
     """
     seen = SeenShingles(sheet, limits)
     dropped = _drop(sheet, sheet.paragraphs(Use.HELD_OUT), seen, limits)
-    for gap in sheet.stretches(Use.GAP):
-        seen.add(gap)
+    _add_stretches(sheet, seen)
     return dropped + _drop(sheet, sheet.paragraphs(Use.LEARNED), seen, limits)
+
+
+def _add_stretches(sheet: Worksheet, seen: SeenShingles) -> None:
+    """Remember what is not to be learned in one piece: a copy may have its borders elsewhere."""
+    for use in (Use.HELD_OUT, Use.GAP):
+        for stretch in sheet.stretches(use):
+            seen.add(stretch)
 
 
 def _drop(sheet: Worksheet, paragraphs: Iterable[Run], seen: SeenShingles, limits: CorpusLimits) -> int:
@@ -78,8 +91,7 @@ def drop_duplicate_passages(
     """
     seen = SeenShingles(sheet, limits)
     kept_held_out = _keep(sheet, held_out, seen)
-    for gap in sheet.stretches(Use.GAP):
-        seen.add(gap)
+    _add_stretches(sheet, seen)
     return kept_held_out, _keep(sheet, learned, seen)
 
 

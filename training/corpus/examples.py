@@ -165,7 +165,9 @@ def make_examples(
     corpus: Corpus, *, seed: int, mix: TaskMix = TaskMix(), writer: Writer | None = None
 ) -> Examples:
     """Return all examples of a corpus: the same for the same corpus, seed, mix and answers."""
-    examples = [complete(plan, ask_writer(plan, writer)) for plan in plan_examples(corpus, seed=seed, mix=mix)]
+    examples = [
+        complete(plan, ask_writer(plan, writer)) for plan in plan_examples(corpus, seed=seed, mix=mix)
+    ]
     return collect_examples(examples)
 
 

@@ -8,7 +8,6 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from training.corpus.languages import base_language
 from training.corpus.passages import Passage
 from training.corpus.stop_words import stop_words
 from training.corpus.words import WORD, normalize_word
@@ -58,6 +57,7 @@ class KeywordIndex:
                     capitals[form] += 1
             self._with_word.update(forms)
         self._names = {form for form, surplus in capitals.items() if surplus > 0}
+        self._small = {form for form, surplus in capitals.items() if surplus <= 0}
 
     def find_keywords(self, passage: Passage) -> tuple[str, ...]:
         """Return the five to eight most telling words of a passage, in the order in which it has them.
@@ -66,9 +66,12 @@ class KeywordIndex:
         back if it has no more words that say anything.
         """
         wanted = min(MOST_KEYWORDS, max(LEAST_KEYWORDS, passage.words // WORDS_PER_KEYWORD))
-        ranked = sorted(_find_candidates(passage), key=self._rank)
-        chosen = sorted(ranked[:wanted], key=lambda candidate: candidate.position)
-        return tuple(self._spell(candidate, passage.language) for candidate in chosen)
+        chosen: list[Candidate] = []
+        for candidate in sorted(_find_candidates(passage), key=self._rank):
+            if len(chosen) < wanted and not any(_are_variants(candidate, other) for other in chosen):
+                chosen.append(candidate)
+        chosen.sort(key=lambda candidate: candidate.position)
+        return tuple(self._spell(candidate) for candidate in chosen)
 
     def _rank(self, candidate: Candidate) -> tuple[int, int, int]:
         """Return what sorts the most telling word first; of equal ones the longer, then the earlier.
@@ -81,10 +84,14 @@ class KeywordIndex:
             weight *= NAME_WEIGHT
         return -weight, -len(candidate.form), candidate.position
 
-    def _spell(self, candidate: Candidate, language: str) -> str:
-        """Return a word without the capital that a sentence gave it."""
-        may_be_noun = candidate.form in self._names or base_language(language) == "de"
-        return candidate.spelling if may_be_noun else candidate.spelling.lower()
+    def _spell(self, candidate: Candidate) -> str:
+        """Return a word without the capital that a sentence gave it, if it is known without one."""
+        return candidate.spelling.lower() if candidate.form in self._small else candidate.spelling
+
+
+def _are_variants(candidate: Candidate, other: Candidate) -> bool:
+    """Return whether one word is the other with an ending, such as a plural."""
+    return candidate.form.startswith(other.form) or other.form.startswith(candidate.form)
 
 
 def _find_candidates(passage: Passage) -> list[Candidate]:

@@ -20,7 +20,7 @@ CLAUSE_END = re.compile(r"[,;:—–](?=\s)|\n|[，、；：]")
 LAST_WORD = re.compile(r"\w+\Z")
 # A full stop behind these ends no sentence. Single letters are initials, or parts of "e.g." and "z. B.".
 ABBREVIATIONS = frozenset(
-    "mr mrs ms dr prof rev st jr sr vs no vol capt gen col nr hr fr bzw vgl ca bspw ggf inkl evtl".split()
+    "mr mrs ms dr prof rev st jr sr vs no vol capt gen col nr hr hrn fr bzw vgl ca bspw ggf inkl evtl".split()
 )
 
 
@@ -55,7 +55,7 @@ def cut_pieces(text: str) -> list[Piece]:
 
 
 def sentence_ends(text: str, start: int = 0, end: int | None = None) -> list[int]:
-    """Return where sentences end within `text[start:end]`, as positions in `text`, without the last end."""
+    """Return where sentences end within `text[start:end]`, as positions in `text`."""
     ends = []
     for match in SENTENCE_END.finditer(text, start, len(text) if end is None else end):
         if _ends_sentence(text, match):
@@ -84,8 +84,9 @@ def _cut(text: str, start: int, end: int, border: Border, finer: tuple[Border, .
         yield Piece(start, end, border)
         return
     for cut in _find_cuts(text, start, end, finer[0]):
-        yield from _cut(text, start, cut, finer[0], finer[1:])
-        start = cut
+        if cut < end:
+            yield from _cut(text, start, cut, finer[0], finer[1:])
+            start = cut
     yield from _cut(text, start, end, border, finer[1:])
 
 
