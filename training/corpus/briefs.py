@@ -14,7 +14,7 @@ WHITE_SPACE = re.compile(r"\s+")
 
 
 def usable_brief(answer: str | None, passage: str) -> str | None:
-    """Return a brief in one line and at most 60 words, or None if it is missing, empty or quotes the passage."""
+    """Return a brief in one line and at most 60 words; None if it is missing, empty or quotes the passage."""
     if answer is None:
         return None
     brief = _cut_brief(WHITE_SPACE.sub(" ", answer).strip())

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from training.corpus.documents import SourceDocument
 from training.corpus.duplicates import count_unique_words, drop_duplicate_paragraphs, drop_duplicate_passages
 from training.corpus.errors import CorpusTooSmall, NothingHeldOut
-from training.corpus.limits import CorpusLimits
+from training.corpus.limits import STANDARD_LIMITS, CorpusLimits
 from training.corpus.passages import Passage, cut_passages, make_passage
 from training.corpus.quotations import quotation_share
 from training.corpus.sampling import sample_evenly
@@ -73,7 +73,7 @@ class Corpus:
 
 
 def build_corpus(
-    documents: Sequence[SourceDocument], *, seed: int, limits: CorpusLimits = CorpusLimits()
+    documents: Sequence[SourceDocument], *, seed: int, limits: CorpusLimits = STANDARD_LIMITS
 ) -> Corpus:
     """Return the corpus of some documents: the same one for the same documents, seed and limits.
 

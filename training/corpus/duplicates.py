@@ -1,8 +1,8 @@
 """Texts that are there twice: copies, quotations and lightly changed versions.
 
-A text is a duplicate if at least half of its 8-word shingles have been seen before. Two texts whose shingles have
-a Jaccard index of 0.5 or more are always caught: what they share is then at least half of either. Unlike an
-index of pairs it also finds a copy that was cut into passages at other places, and takes one look-up a word.
+A text is a duplicate if at least half of its 8-word shingles have been seen before. Two texts whose shingles
+have a Jaccard index of 0.5 or more are always caught: what they share is then at least half of either. Unlike
+a comparison of pairs, this also finds a copy that was cut at other places, and it takes one look-up per word.
 """
 
 from collections.abc import Iterable

@@ -20,7 +20,8 @@ NAME_WEIGHT = 2
 # A word that only this passage has may be a mere oddity: it counts like one that three have.
 LEAST_PASSAGES = 3
 # Behind these a capital says nothing: sentences and quotations begin with one.
-SENTENCE_START = re.compile(r"(?:[.!?…:\n]|[\"'“„‘«»(])[\s\"'“”„‘’«»(\[—–_*-]*\Z")
+OPENING_MARKS = "\"'\u201c\u201e\u2018«»("
+SENTENCE_START = re.compile(rf"[.!?…:\n{OPENING_MARKS}][\s{OPENING_MARKS}\u201d\u2019\[\u2014\u2013_*-]*\Z")
 START_CONTEXT = 12  # characters
 HAN_RUN = re.compile("[\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff]{2,}")
 

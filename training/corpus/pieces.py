@@ -1,7 +1,7 @@
 """Pieces: the smallest parts of a document that a passage is put together from.
 
-A paragraph of up to 100 words is one piece. A longer one is cut at the ends of its sentences, a longer sentence
-at its commas and line breaks, and what is still longer between words.
+A paragraph of up to 100 words is one piece. A longer one is cut at the ends of its sentences, a longer
+sentence at its commas and line breaks, and what is still longer between words.
 """
 
 import re
@@ -15,12 +15,18 @@ MOST_PIECE_WORDS = 100
 MOST_HEADING_WORDS = 12
 PARAGRAPH_GAP = re.compile(r"\n[^\S\n]*\n\s*")
 CLOSING_MARKS = "\"'\u201c\u201d\u2018\u2019«»)\\]*_"
-SENTENCE_END = re.compile(rf"[.!?…]+[{CLOSING_MARKS}]*(?=\s)|[。！？]+[」』\u201d）]*")
-CLAUSE_END = re.compile(r"[,;:—–](?=\s)|\n|[，、；：]")
+# The second halves are full-width marks, behind which Chinese and Japanese have no space.
+SENTENCE_END = re.compile(
+    rf"[.!?…]+[{CLOSING_MARKS}]*(?=\s)|[\u3002\uff01\uff1f]+[\u300d\u300f\u201d\uff09]*"
+)
+CLAUSE_END = re.compile(r"[,;:\u2014\u2013](?=\s)|\n|[\uff0c\u3001\uff1b\uff1a]")
 LAST_WORD = re.compile(r"\w+\Z")
 # A full stop behind these ends no sentence. Single letters are initials, or parts of "e.g." and "z. B.".
 ABBREVIATIONS = frozenset(
-    "mr mrs ms dr prof rev st jr sr vs no vol capt gen col nr hr hrn fr bzw vgl ca bspw ggf inkl evtl".split()
+    """
+    mr mrs ms dr prof rev st jr sr vs no vol capt gen col
+    nr hr hrn fr bzw vgl ca bspw ggf inkl evtl
+    """.split()  # noqa: SIM905 (a list of thirty lines reads worse)
 )
 
 
@@ -76,7 +82,7 @@ def _is_heading(paragraph: str) -> bool:
 
 
 def _cut(text: str, start: int, end: int, border: Border, finer: tuple[Border, ...]) -> Iterator[Piece]:
-    """Yield the pieces of `text[start:end]`; the last is followed by `border`, the others by one of `finer`."""
+    """Yield the pieces of `text[start:end]`. The last has this border, the others a finer one."""
     start, end = _strip(text, start, end)
     if start == end:
         return

@@ -43,7 +43,7 @@ class Worksheet:
         self.first_words = [0, *accumulate(self.words)]
 
     def _read(self) -> None:
-        """Cut every document, and hash every run of eight words once: any run of pieces can look its own up."""
+        """Cut every document and hash every run of eight words once: any run of pieces finds its own."""
         vocabulary = Vocabulary()
         word_numbers: list[int] = []
         for number, document in enumerate(self.documents):

@@ -8,16 +8,17 @@ from training.corpus.keywords import KeywordIndex
 from training.corpus.stop_words import ENGLISH, GERMAN
 
 ENGLISH_PASSAGE = """
-"Nobody rows to the lighthouse in March," said Marian. The ferry lay on the slip with her planks open, and the
-keeper's dog was barking across the water. Marian counted the lamps. There had been four lamps at the lighthouse
-last night, and now there were three lamps. Inscrutable as ever, old Pettigrew went on mending his nets. "The ferry
-goes on Monday," he said, "and the dogs will keep until then, and so will the keeper."
+"Nobody rows to the lighthouse in March," said Marian. The ferry lay on the slip with her planks open, and
+the keeper's dog was barking across the water. Marian counted the lamps. There had been four lamps at the
+lighthouse last night, and now there were three lamps. Inscrutable as ever, old Pettigrew went on mending
+his nets. "The ferry goes on Monday," he said, "and the dogs will keep until then, and so will the
+keeper."
 """
 GERMAN_PASSAGE = """
 Der Fährmann hatte den Kahn schon losgemacht, als Marianne über die Wiese kam. „Im März fährt niemand zum
-Leuchtturm“, sagte er, und sah zu den Laternen hinüber. Gestern hatten dort vier Laternen gebrannt, und jetzt waren
-es nur noch drei Laternen. Marianne zählte sie noch einmal. Der Kahn schwankte, der Hund des Wärters bellte, und der
-Fährmann sagte nichts mehr über den Leuchtturm.
+Leuchtturm“, sagte er, und sah zu den Laternen hinüber. Gestern hatten dort vier Laternen gebrannt, und
+jetzt waren es nur noch drei Laternen. Marianne zählte sie noch einmal. Der Kahn schwankte, der Hund des
+Wärters bellte, und der Fährmann sagte nichts mehr über den Leuchtturm.
 """
 COMMON = "The water was cold and the night went on across the slip. Nobody said a thing about it."
 
