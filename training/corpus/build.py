@@ -67,7 +67,10 @@ class Corpus:
 
     @property
     def sha256(self) -> str:
-        """The hash (hexadecimal) of everything that examples are made from."""
+        """The hash (hexadecimal) of everything that examples are made from.
+
+        The same texts give the same one, whatever the order and the ids of their documents.
+        """
         content = {"learned": _digests(self.learned), "held_out": _digests(self.held_out)}
         return hashlib.sha256(json.dumps(content).encode()).hexdigest()
 
@@ -183,6 +186,5 @@ def _count_words(passages: Iterable[Passage]) -> int:
 def _digests(passages: Iterable[Passage]) -> list[list[str]]:
     digests = []
     for passage in passages:
-        text_digest = hashlib.sha256(passage.text.encode()).hexdigest()
-        digests.append([passage.document_id, passage.language, text_digest])
-    return digests
+        digests.append([hashlib.sha256(passage.text.encode()).hexdigest(), passage.language])
+    return sorted(digests)

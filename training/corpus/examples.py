@@ -14,10 +14,10 @@ from typing import Protocol
 from training.corpus.beginnings import split_beginning
 from training.corpus.briefs import usable_brief, usable_draft
 from training.corpus.build import Corpus
-from training.corpus.keywords import KeywordIndex
+from training.corpus.keywords import LEAST_KEYWORDS, KeywordIndex
 from training.corpus.passages import Passage
 from training.corpus.templates import VARIANTS, fill, join_keywords, wordings
-from training.corpus.words import count_words
+from training.corpus.words import count_words, shares_shingle
 
 
 class Task(StrEnum):
@@ -235,6 +235,9 @@ def _ask_for_passage(plan: ExamplePlan, brief: str | None) -> Example:
     if not plan.keywords:
         return _continue_passage(plan)
     keywords = join_keywords(plan.keywords, plan.passage.language)
+    if shares_shingle(keywords, plan.passage.text):
+        # The passage is itself a list. Five words in a row are no quotation.
+        keywords = join_keywords(plan.keywords[:LEAST_KEYWORDS], plan.passage.language)
     return _example(plan, Task.BRIEF, prompts.keywords[plan.template], keywords=keywords)
 
 

@@ -393,10 +393,11 @@ def test_the_report_says_which_languages_and_how_much_is_quoted():
 def test_the_hash_names_what_is_learned_and_held_out():
     documents = make_documents(40, 600)
     corpus = build_corpus(documents, seed=3)
-    assert corpus.sha256 == build_corpus(documents, seed=3).sha256
+    again = [replace(document, id=f"new {document.id}", title="") for document in documents[::-1]]
+    assert corpus.sha256 == build_corpus(again, seed=3).sha256
     assert corpus.sha256 != build_corpus(documents, seed=4).sha256
     # Known from one machine: another, or another version of NumPy, must say the same.
-    assert corpus.sha256[:16] == "96b87ccc3be55796"
+    assert corpus.sha256[:16] == "dc1ff6af4fb66c0d"
 
 
 @settings(max_examples=20)

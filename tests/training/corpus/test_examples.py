@@ -2,7 +2,7 @@
 
 import json
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import pytest
 from hypothesis import given, settings
@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from tests.training.corpus.corpora import make_document, make_documents, make_text
 from training.corpus import (
     Corpus,
+    Passage,
     SourceDocument,
     Task,
     TaskMix,
@@ -250,6 +251,16 @@ def test_a_mix_without_any_task_is_refused():
     for percents in [(0, 0, 0), (101, 0, 0), (-1, 50, 50)]:
         with pytest.raises(ValueError, match="percentage"):
             TaskMix(*percents)
+
+
+def test_keywords_of_a_list_do_not_quote_it(corpus):
+    names = "Agnes, Bertram, Cuthbert, Dunstan, Edmund, Frideswide, Godric and Hilda"
+    guests = Passage("guests", "d", f"The guests were {names}. They all sat down.", 240, "en")
+    listed = replace(corpus, learned=(guests, *corpus.learned))
+    plans = plan_examples(listed, seed=1, mix=only(Task.BRIEF))
+    example = complete(next(plan for plan in plans if plan.passage == guests), None)
+    assert "Agnes, Bertram, Cuthbert, Dunstan and Edmund" in example.prompt
+    assert not shares_shingle(example.prompt, guests.text)
 
 
 def test_a_passage_of_a_few_words_can_still_be_continued():
