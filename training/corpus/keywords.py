@@ -46,19 +46,14 @@ class KeywordIndex:
     def __init__(self, passages: Sequence[Passage]) -> None:
         self._passages = max(1, len(passages))
         self._with_word: Counter[str] = Counter()
-        capitals: Counter[str] = Counter()  # less the spellings without
+        self._capitals: Counter[str] = Counter()  # how much oftener a word has a capital than not
         for passage in passages:
             forms = set()
             for term, position in _terms(passage.text):
                 form = normalize_word(term)
                 forms.add(form)
-                if term[0].islower():
-                    capitals[form] -= 1
-                elif term[0].isupper() and not _starts_sentence(passage.text, position):
-                    capitals[form] += 1
+                self._capitals[form] += _count_capital(passage.text, term, position)
             self._with_word.update(forms)
-        self._names = {form for form, surplus in capitals.items() if surplus > 0}
-        self._small = {form for form, surplus in capitals.items() if surplus <= 0}
 
     def find_keywords(self, passage: Passage) -> tuple[str, ...]:
         """Return the five to eight most telling words of a passage, in the order in which it has them.
@@ -81,13 +76,13 @@ class KeywordIndex:
         """
         rarity = self._passages // max(LEAST_PASSAGES, self._with_word[candidate.form])
         weight = candidate.count * rarity.bit_length()
-        if candidate.form in self._names:
+        if self._capitals[candidate.form] > 0:
             weight *= NAME_WEIGHT
         return -weight, -len(candidate.form), candidate.position
 
     def _spell(self, candidate: Candidate) -> str:
-        """Return a word without the capital that a sentence gave it, if it is known without one."""
-        return candidate.spelling.lower() if candidate.form in self._small else candidate.spelling
+        """Return a word without the capital that a sentence gave it, if it has mostly none elsewhere."""
+        return candidate.spelling.lower() if self._capitals[candidate.form] < 0 else candidate.spelling
 
 
 def _are_variants(candidate: Candidate, other: Candidate) -> bool:
@@ -121,6 +116,13 @@ def _terms(text: str) -> Iterator[tuple[str, int]]:
     for run in HAN_RUN.finditer(text):
         for offset in range(len(run.group()) - 1):
             yield run.group()[offset : offset + 2], run.start() + offset
+
+
+def _count_capital(text: str, term: str, position: int) -> int:
+    """Return 1 for a capital within a sentence, -1 for a small letter, 0 where neither says anything."""
+    if term[0].islower():
+        return -1
+    return int(term[0].isupper() and not _starts_sentence(text, position))
 
 
 def _starts_sentence(text: str, position: int) -> bool:

@@ -5,7 +5,7 @@ sentence at its commas and line breaks, and what is still longer between words.
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from enum import IntEnum
 
@@ -20,14 +20,13 @@ SENTENCE_END = re.compile(
     rf"[.!?…]+[{CLOSING_MARKS}]*(?=\s)|[\u3002\uff01\uff1f]+[\u300d\u300f\u201d\uff09]*"
 )
 CLAUSE_END = re.compile(r"[,;:\u2014\u2013](?=\s)|\n|[\uff0c\u3001\uff1b\uff1a]")
-LAST_WORD = re.compile(r"\w+\Z")
 # A full stop behind these ends no sentence. Single letters are initials, or parts of "e.g." and "z. B.".
-ABBREVIATIONS = frozenset(
-    """
-    mr mrs ms dr prof rev st jr sr vs no vol capt gen col
-    nr hr hrn fr bzw vgl ca bspw ggf inkl evtl
-    """.split()  # noqa: SIM905 (a list of thirty lines reads worse)
+ABBREVIATION = re.compile(
+    r"\b(?:[^\W\d]|mrs?|ms|dr|prof|rev|st|jr|sr|vs|no|vol|capt|gen|col"
+    r"|nr|hrn?|fr|bzw|vgl|ca|bspw|ggf|inkl|evtl)\Z",
+    re.IGNORECASE,
 )
+MOST_ABBREVIATION_LETTERS = 12
 
 
 class Border(IntEnum):
@@ -71,7 +70,7 @@ def sentence_ends(text: str, start: int = 0, end: int | None = None) -> list[int
 
 def _cut_paragraph(text: str, start: int, end: int) -> Iterator[Piece]:
     border = Border.HEADING if _is_heading(text[start:end].strip()) else Border.PARAGRAPH
-    yield from _cut(text, start, end, border, (Border.SENTENCE, Border.CLAUSE, Border.WORD))
+    yield from _cut(text, start, end, border, tuple(FIND_CUTS))
 
 
 def _is_heading(paragraph: str) -> bool:
@@ -89,21 +88,21 @@ def _cut(text: str, start: int, end: int, border: Border, finer: tuple[Border, .
     if not finer or len(WORD.findall(text, start, end)) <= MOST_PIECE_WORDS:
         yield Piece(start, end, border)
         return
-    for cut in _find_cuts(text, start, end, finer[0]):
+    for cut in FIND_CUTS[finer[0]](text, start, end):
         if cut < end:
             yield from _cut(text, start, cut, finer[0], finer[1:])
             start = cut
     yield from _cut(text, start, end, border, finer[1:])
 
 
-def _find_cuts(text: str, start: int, end: int, kind: Border) -> list[int]:
-    """Return the positions within `text[start:end]` at which a cut of this kind is possible."""
-    if kind is Border.SENTENCE:
-        return sentence_ends(text, start, end)
-    if kind is Border.CLAUSE:
-        return [match.end() for match in CLAUSE_END.finditer(text, start, end)]
-    word_starts = [match.start() for match in WORD.finditer(text, start, end)]
-    return word_starts[MOST_PIECE_WORDS::MOST_PIECE_WORDS]
+def _clause_ends(text: str, start: int, end: int) -> list[int]:
+    return [match.end() for match in CLAUSE_END.finditer(text, start, end)]
+
+
+def _word_starts(text: str, start: int, end: int) -> list[int]:
+    """Return where every hundredth word begins."""
+    starts = [match.start() for match in WORD.finditer(text, start, end)]
+    return starts[MOST_PIECE_WORDS::MOST_PIECE_WORDS]
 
 
 def _strip(text: str, start: int, end: int) -> tuple[int, int]:
@@ -117,10 +116,13 @@ def _ends_sentence(text: str, match: re.Match[str]) -> bool:
     following = text[match.end() : match.end() + 3].lstrip()
     if following[:1].islower():
         return False
-    if not match.group().startswith("."):
-        return True
-    last = LAST_WORD.search(text[max(0, match.start() - 12) : match.start()])
-    if last is None:
-        return True
-    word = last.group()
-    return word.lower() not in ABBREVIATIONS and not (len(word) == 1 and word.isalpha())
+    before = text[max(0, match.start() - MOST_ABBREVIATION_LETTERS) : match.start()]
+    return not match.group().startswith(".") or ABBREVIATION.search(before) is None
+
+
+# The kinds of cut, from the best to the worst, and the positions at which each is possible.
+FIND_CUTS: dict[Border, Callable[[str, int, int], list[int]]] = {
+    Border.SENTENCE: sentence_ends,
+    Border.CLAUSE: _clause_ends,
+    Border.WORD: _word_starts,
+}
