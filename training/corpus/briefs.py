@@ -8,7 +8,7 @@ from training.corpus.words import WORD, count_words, shares_shingle
 LEAST_BRIEF_WORDS = 5
 MOST_BRIEF_WORDS = 60
 # A draft that is much shorter or longer than its passage was cut off, or is about something else.
-LEAST_DRAFT_PERCENT = 40
+LEAST_DRAFT_PERCENT = 50
 MOST_DRAFT_PERCENT = 200
 WHITE_SPACE = re.compile(r"\s+")
 

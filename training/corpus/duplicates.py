@@ -16,7 +16,7 @@ class SeenShingles:
 
     def __init__(self, sheet: Worksheet, limits: CorpusLimits) -> None:
         self._sheet = sheet
-        self._duplicate_percent = limits.duplicate_percent
+        self._limits = limits
         self._seen: set[int] = set()
 
     def add(self, run: Run) -> None:
@@ -27,10 +27,16 @@ class SeenShingles:
         """Return whether a text repeats what was remembered; remember it if not."""
         shingles = self._sheet.shingles_of(run)
         repeated = len(shingles & self._seen)
-        if repeated and repeated * 100 >= len(shingles) * self._duplicate_percent:
+        if repeated and repeated * 100 >= len(shingles) * self._limits.duplicate_percent:
             return True
         self._seen |= shingles
         return False
+
+    def repeats_paragraph(self, paragraph: Run) -> bool:
+        """Return the same of a paragraph, unless it is so short that it may be a formula."""
+        return self._sheet.words_of(paragraph) >= self._limits.least_duplicate_words and self.repeats(
+            paragraph
+        )
 
 
 def count_unique_words(sheet: Worksheet, limits: CorpusLimits) -> list[int]:
@@ -42,7 +48,7 @@ def count_unique_words(sheet: Worksheet, limits: CorpusLimits) -> list[int]:
     all_words = sheet.words_by_document(Use.LEARNED)
     repeated_words = [0] * len(all_words)
     for paragraph in sheet.paragraphs(Use.LEARNED):
-        if _can_repeat(sheet, paragraph, limits) and seen.repeats(paragraph):
+        if seen.repeats_paragraph(paragraph):
             repeated_words[sheet.document_numbers[paragraph.first]] += sheet.words_of(paragraph)
     unique_words = []
     for words, repeated in zip(all_words, repeated_words, strict=True):
@@ -56,9 +62,9 @@ def drop_duplicate_paragraphs(sheet: Worksheet, limits: CorpusLimits) -> int:
     What is held out comes first, so of two copies the learned one goes. A gap is no one's to learn either.
     """
     seen = SeenShingles(sheet, limits)
-    dropped = _drop(sheet, sheet.paragraphs(Use.HELD_OUT), seen, limits)
+    dropped = _drop(sheet, sheet.paragraphs(Use.HELD_OUT), seen)
     _add_stretches(sheet, seen)
-    return dropped + _drop(sheet, sheet.paragraphs(Use.LEARNED), seen, limits)
+    return dropped + _drop(sheet, sheet.paragraphs(Use.LEARNED), seen)
 
 
 def _add_stretches(sheet: Worksheet, seen: SeenShingles) -> None:
@@ -68,18 +74,11 @@ def _add_stretches(sheet: Worksheet, seen: SeenShingles) -> None:
             seen.add(stretch)
 
 
-def _drop(sheet: Worksheet, paragraphs: Iterable[Run], seen: SeenShingles, limits: CorpusLimits) -> int:
-    repeated = []
-    for paragraph in paragraphs:
-        if _can_repeat(sheet, paragraph, limits) and seen.repeats(paragraph):
-            repeated.append(paragraph)
+def _drop(sheet: Worksheet, paragraphs: Iterable[Run], seen: SeenShingles) -> int:
+    repeated = list(filter(seen.repeats_paragraph, paragraphs))
     for paragraph in repeated:
         sheet.assign(paragraph, Use.DUPLICATE)
     return len(repeated)
-
-
-def _can_repeat(sheet: Worksheet, paragraph: Run, limits: CorpusLimits) -> bool:
-    return sheet.words_of(paragraph) >= limits.least_duplicate_words
 
 
 def drop_duplicate_passages(

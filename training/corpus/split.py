@@ -85,12 +85,12 @@ def _mark_end(sheet: Worksheet, run: Run, least_words: int, use: Use, limits: Co
     """Mark at least `least_words` at the end of a run, from a paragraph's start on; return where that is."""
     words = 0
     for number in range(run.end - 1, run.first - 1, -1):
-        if sheet.uses[number] is not Use.LEARNED:
-            continue  # not in the sample
-        sheet.uses[number] = use
-        words += sheet.words[number]
-        starts_paragraph = number == run.first or sheet.pieces[number - 1].border is Border.PARAGRAPH
-        # A paragraph without end must not take the whole document.
-        if words >= least_words and (starts_paragraph or words >= least_words + limits.most_passage_words):
+        # What is not in the sample is neither learned nor held out.
+        if sheet.uses[number] is Use.LEARNED:
+            sheet.uses[number] = use
+            words += sheet.words[number]
+        # Only an endless paragraph is cut, or it would take the whole document.
+        is_cut_here = number == run.first or sheet.pieces[number - 1].border is Border.PARAGRAPH
+        if words >= least_words + (0 if is_cut_here else limits.most_passage_words):
             return number
     return run.first
