@@ -265,7 +265,7 @@ class TestMonths(TestCase):
             self.burn(left, number, owed)
             reach = sum(one[3] for one in left.values() if one[2] <= number <= one[1])
             assert credits.credits_left(tenant, period) == reach
-        for number, period in enumerate(MONTHS):
+        for period in MONTHS:
             draft = invoices.draft_invoice(tenant, period)
             if draft:
                 invoices.finalize_invoice(draft, NOVEMBER + timedelta(days=60))

@@ -1,4 +1,4 @@
-"""Requests and trainings at once, in the manner of the quota storm: never more than the budget or the credits."""
+"""Requests and trainings at once, in the manner of the quota storm: they never exceed budget or credits."""
 
 import asyncio
 from random import Random
