@@ -168,7 +168,7 @@ class UsageRecords:
         return self._sums([tenant], "ledger").get((tenant, months.current()), (0, 0))[0]
 
     def left_open(self, tenants: Iterable[str]) -> list[str]:
-        """Return all that still counts as open, by name; nothing once all requests and trainings are settled."""
+        """Return all that still counts as open, by name; nothing once all is settled."""
         tenants = list(tenants)
         found = self._leases()
         for tenant in tenants:
