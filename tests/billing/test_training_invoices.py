@@ -208,7 +208,7 @@ def test_prices_and_limits_of_trainings_are_public_and_in_the_api(october, clien
     assert "$3.00" in page
     assert "50,000 words per training" in alice_client.get(reverse("billing:plan")).text
     train(october, 1_000, timezone.now())
-    program = api_client(october, "billing.read")
+    program = api_client(october, "billing:read")
     billing = program.get("/api/v1/billing").json()
     assert billing["trained_token_nanousd"] == PRICE
     assert billing["limits"]["monthly_trainings"] == 3
