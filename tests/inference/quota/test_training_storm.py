@@ -62,9 +62,11 @@ class Storm:
         self.admitted = self.trained = self.refused = 0
         self.most_nanousd = 0
         self.is_over = False
+        self.has_trained = asyncio.Event()  # before the requests have taken it all
 
     async def write(self, writer: int) -> None:
         chance = Random(f"writer {writer}")
+        await self.has_trained.wait()
         for number in range(REQUESTS_OF_EACH):
             try:
                 grant = await admit(
@@ -83,7 +85,7 @@ class Storm:
                 await asyncio.sleep(0)
                 continue
             self.admitted += 1
-            await asyncio.sleep(chance.random() / 20)  # others are asked while it runs
+            await asyncio.sleep(chance.random() / 4)  # others are asked while it runs
             written = OUTPUT if self.is_full else chance.randint(0, OUTPUT)
             usage = Usage(prompt=PROMPT, completion=written)
             await self.gateway.meter.settle(InFlight.begin(grant, usage), "complete")
@@ -98,6 +100,7 @@ class Storm:
                 self.refused += 1
                 continue
             self.trained += 1
+            self.has_trained.set()
             used = most if self.is_full else chance.randint(0, most)
             await run_in_thread(settle_training, training, used, timezone.now())
 
@@ -136,9 +139,10 @@ async def test_requests_and_trainings_at_once_stay_within_what_there_is(
     await gateway.routes.refresh()
     storm = Storm(gateway, bounded, acme, is_full=is_full)
     await storm.rage()
-    assert min(storm.admitted, storm.trained, storm.refused) > 0
+    assert min(storm.admitted, storm.trained) > 0
     if is_full:
-        assert storm.most_nanousd <= LIMIT
+        assert storm.refused > 0
+        assert LIMIT // 2 < storm.most_nanousd <= LIMIT
     await run_in_thread(expect_exact_books, acme, bounded, valkey)
 
 
