@@ -1,7 +1,8 @@
 """Pieces: the smallest parts of a document that a passage is put together from.
 
 A paragraph of up to 100 words is one piece. A longer one is cut at the ends of its sentences, a longer
-sentence at its commas and line breaks, and what is still longer between words.
+sentence at its commas and line breaks, and what is still longer between words. A paragraph of fewer than five
+words, such as "* * *" or "Chapter II", belongs to the one that follows it.
 """
 
 import re
@@ -12,6 +13,9 @@ from enum import IntEnum
 from training.corpus.words import WORD, count_words
 
 MOST_PIECE_WORDS = 100
+# Shorter ones only add places to cut at, and the time to try them.
+LEAST_PIECE_WORDS = 15
+LEAST_PARAGRAPH_WORDS = 5
 MOST_HEADING_WORDS = 12
 PARAGRAPH_GAP = re.compile(r"\n[^\S\n]*\n\s*")
 CLOSING_MARKS = "\"'\u201c\u201d\u2018\u2019«»)\\]*_"
@@ -53,8 +57,9 @@ def cut_pieces(text: str) -> list[Piece]:
     pieces: list[Piece] = []
     start = 0
     for gap in PARAGRAPH_GAP.finditer(text):
-        pieces.extend(_cut_paragraph(text, start, gap.start()))
-        start = gap.end()
+        if _count_words(text, start, gap.start()) >= LEAST_PARAGRAPH_WORDS:
+            pieces.extend(_cut_paragraph(text, start, gap.start()))
+            start = gap.end()
     pieces.extend(_cut_paragraph(text, start, len(text)))
     return pieces
 
@@ -85,11 +90,11 @@ def _cut(text: str, start: int, end: int, border: Border, finer: tuple[Border, .
     start, end = _strip(text, start, end)
     if start == end:
         return
-    if not finer or len(WORD.findall(text, start, end)) <= MOST_PIECE_WORDS:
+    if not finer or _count_words(text, start, end) <= MOST_PIECE_WORDS:
         yield Piece(start, end, border)
         return
     for cut in FIND_CUTS[finer[0]](text, start, end):
-        if cut < end:
+        if cut < end and _count_words(text, start, cut) >= LEAST_PIECE_WORDS:
             yield from _cut(text, start, cut, finer[0], finer[1:])
             start = cut
     yield from _cut(text, start, end, border, finer[1:])
@@ -103,6 +108,10 @@ def _word_starts(text: str, start: int, end: int) -> list[int]:
     """Return where every hundredth word begins."""
     starts = [match.start() for match in WORD.finditer(text, start, end)]
     return starts[MOST_PIECE_WORDS::MOST_PIECE_WORDS]
+
+
+def _count_words(text: str, start: int, end: int) -> int:
+    return len(WORD.findall(text, start, end))
 
 
 def _strip(text: str, start: int, end: int) -> tuple[int, int]:

@@ -31,7 +31,7 @@ from training.corpus.passages import cut_passages
 from training.corpus.words import normalize_words
 from training.corpus.worksheet import Run, Worksheet
 
-SOME = settings(max_examples=40)
+SOME = settings(max_examples=25)
 
 
 @dataclass(frozen=True)

@@ -74,9 +74,10 @@ def test_sentences_end_at_their_marks_and_not_at_abbreviations(text, sentences):
     ("text", "borders"),
     [
         ("One paragraph.\n\nAnother.", {Border.PARAGRAPH}),
-        ("Chapter One\n\nIt began.", {Border.HEADING, Border.PARAGRAPH}),
+        ("The Chapter in Which It Begins\n\nIt began on the fifth day.", {Border.HEADING, Border.PARAGRAPH}),
         ("This is a sentence of six words. " * 40, {Border.SENTENCE, Border.PARAGRAPH}),
         ("a clause of five words, " * 60 + "end.", {Border.CLAUSE, Border.PARAGRAPH}),
+        ("* * *\n\nYes.\n\nChapter II\n\nIt began on the fifth day.", {Border.PARAGRAPH}),
         ("word " * 500 + "end.", {Border.WORD, Border.PARAGRAPH}),
         ("猫" * 1_000 + "。", {Border.WORD, Border.PARAGRAPH}),
         ("x" * 100_000 + ".", {Border.WORD, Border.PARAGRAPH}),
