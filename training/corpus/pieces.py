@@ -54,13 +54,10 @@ class Piece:
 
 def cut_pieces(text: str) -> list[Piece]:
     """Return the pieces of a document in order. They hold all of it but the white space between them."""
+    gaps = [gap.start() for gap in PARAGRAPH_GAP.finditer(text)]
     pieces: list[Piece] = []
-    start = 0
-    for gap in PARAGRAPH_GAP.finditer(text):
-        if _count_words(text, start, gap.start()) >= LEAST_PARAGRAPH_WORDS:
-            pieces.extend(_cut_paragraph(text, start, gap.start()))
-            start = gap.end()
-    pieces.extend(_cut_paragraph(text, start, len(text)))
+    for start, end in _part(text, 0, len(text), gaps, least_words=LEAST_PARAGRAPH_WORDS):
+        pieces.extend(_cut_paragraph(text, start, end))
     return pieces
 
 
@@ -93,11 +90,27 @@ def _cut(text: str, start: int, end: int, border: Border, finer: tuple[Border, .
     if not finer or _count_words(text, start, end) <= MOST_PIECE_WORDS:
         yield Piece(start, end, border)
         return
-    for cut in FIND_CUTS[finer[0]](text, start, end):
-        if cut < end and _count_words(text, start, cut) >= LEAST_PIECE_WORDS:
-            yield from _cut(text, start, cut, finer[0], finer[1:])
+    cuts = FIND_CUTS[finer[0]](text, start, end)
+    for part_start, part_end in _part(text, start, end, cuts, least_words=LEAST_PIECE_WORDS):
+        part_border = border if part_end == end else finer[0]
+        yield from _cut(text, part_start, part_end, part_border, finer[1:])
+
+
+def _part(text: str, start: int, end: int, cuts: list[int], *, least_words: int) -> Iterator[tuple[int, int]]:
+    """Yield `text[start:end]` in parts between these cuts, leaving out those that come too early.
+
+    Words are counted from cut to cut. To count a part anew at each would take hours for a text of dots.
+    """
+    words = 0
+    counted_to = start
+    for cut in cuts:
+        words += _count_words(text, counted_to, cut)
+        counted_to = cut
+        if words >= least_words and cut < end:
+            yield start, cut
             start = cut
-    yield from _cut(text, start, end, border, finer[1:])
+            words = 0
+    yield start, end
 
 
 def _clause_ends(text: str, start: int, end: int) -> list[int]:
