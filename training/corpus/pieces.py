@@ -9,6 +9,7 @@ import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from enum import IntEnum
+from itertools import islice
 
 from training.corpus.words import WORD, count_words
 
@@ -87,7 +88,7 @@ def _cut(text: str, start: int, end: int, border: Border, finer: tuple[Border, .
     start, end = _strip(text, start, end)
     if start == end:
         return
-    if not finer or _count_words(text, start, end) <= MOST_PIECE_WORDS:
+    if not finer or _count_words(text, start, end, most=MOST_PIECE_WORDS + 1) <= MOST_PIECE_WORDS:
         yield Piece(start, end, border)
         return
     cuts = FIND_CUTS[finer[0]](text, start, end)
@@ -104,7 +105,7 @@ def _part(text: str, start: int, end: int, cuts: list[int], *, least_words: int)
     words = 0
     counted_to = start
     for cut in cuts:
-        words += _count_words(text, counted_to, cut)
+        words += _count_words(text, counted_to, cut, most=least_words)
         counted_to = cut
         if words >= least_words and cut < end:
             yield start, cut
@@ -123,8 +124,9 @@ def _word_starts(text: str, start: int, end: int) -> list[int]:
     return starts[MOST_PIECE_WORDS::MOST_PIECE_WORDS]
 
 
-def _count_words(text: str, start: int, end: int) -> int:
-    return len(WORD.findall(text, start, end))
+def _count_words(text: str, start: int, end: int, *, most: int) -> int:
+    """Return the number of words in `text[start:end]`, counting no further than `most`."""
+    return sum(1 for _ in islice(WORD.finditer(text, start, end), most))
 
 
 def _strip(text: str, start: int, end: int) -> tuple[int, int]:
