@@ -34,6 +34,10 @@ class Member:
     read: Callable[[], bytes]  # raises Refused
 
 
+class ArchiveRefused(Refused):
+    """The fault is the archive's, whichever member it showed in."""
+
+
 class Budget:
     """How much may still come out of an archive."""
 
@@ -43,16 +47,16 @@ class Budget:
         self._left_members = limits.members
 
     def count_member(self) -> None:
-        """Raise Refused if the archive has too many members."""
+        """Raise ArchiveRefused if the archive has too many members."""
         self._left_members -= 1
         if self._left_members < 0:
-            raise Refused("too_many_members", limit=self._limits.members)
+            raise ArchiveRefused("too_many_members", limit=self._limits.members)
 
     def spend(self, size_bytes: int) -> None:
-        """Raise Refused if the archive has too many bytes."""
+        """Raise ArchiveRefused if the archive has too many bytes."""
         self._left_bytes -= size_bytes
         if self._left_bytes < 0:
-            raise Refused("unpacks_too_large", limit_mb=self._limits.unpacked_bytes // MIB)
+            raise ArchiveRefused("unpacks_too_large", limit_mb=self._limits.unpacked_bytes // MIB)
 
 
 class CountedStream(RawIOBase):
