@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterable, Sequence
 from functools import cached_property
+from itertools import pairwise
 
 from training.reading.characters import collapse_spaces
 
@@ -10,6 +11,7 @@ NARROWEST_WRAP = 40  # characters; shorter lines are verse, addresses, lists
 WIDEST_WRAP = 120  # nobody wraps wider: longer lines are paragraphs, one a line
 FULL_SHARE = 0.8  # of a wrapped paragraph's lines; somebody edited the rest by hand
 DASHES = ("--", "—", "–")
+HYPHENS = ("-", "‐")
 
 LETTERS = re.compile(r"[^\W\d_]+(?:-[^\W\d_]+)*")
 ENDS_WITH_HYPHEN = re.compile(r"([^\W\d_]+)[-‐]$")
@@ -78,29 +80,32 @@ def divide_block(block: str, hyphenation: Hyphenation) -> list[str]:
         return lines
     if width < NARROWEST_WRAP:
         return ["\n".join(lines)]
-    pieces = _split_at_indents(raw_lines, lines)
-    if len(pieces) > 1 and _are_all_wrapped(pieces, width):
-        return [hyphenation.join(piece) for piece in pieces]
+    pieces = _split_at_indents(raw_lines)
+    if len(pieces) > 1 and _are_all_wrapped(pieces):
+        return [hyphenation.join([collapse_spaces(line) for line in piece]) for piece in pieces]
     return [hyphenation.join(lines) if _is_wrapped(lines, width) else "\n".join(lines)]
 
 
 def _is_wrapped(lines: Sequence[str], width: int) -> bool:
     """Return whether lines are full: the first word of the next one would not have fitted behind them."""
     full = 0
-    for line, following in zip(lines, lines[1:], strict=False):
-        first_word = following.partition(" ")[0]
-        full += len(line) + 1 + len(first_word) > width
+    for line, following in pairwise(lines):
+        first_word = following.split(maxsplit=1)[0]
+        full += line.endswith(HYPHENS) or len(line) + 1 + len(first_word) > width
     return full >= FULL_SHARE * (len(lines) - 1)
 
 
-def _are_all_wrapped(pieces: list[list[str]], width: int) -> bool:
+def _are_all_wrapped(pieces: Sequence[Sequence[str]]) -> bool:
+    """Return whether all pieces of a block are wrapped, their indents counted."""
+    width = max(len(line) for piece in pieces for line in piece)
     longer = [piece for piece in pieces if len(piece) > 1]
     return bool(longer) and all(_is_wrapped(piece, width) for piece in longer)
 
 
-def _split_at_indents(raw_lines: Sequence[str], lines: Sequence[str]) -> list[list[str]]:
+def _split_at_indents(raw_lines: Sequence[str]) -> list[list[str]]:
     """Return lines in pieces that begin where a line is indented."""
-    indents = [len(line) - len(line.lstrip()) for line in raw_lines]
+    lines = [line.expandtabs().rstrip() for line in raw_lines]
+    indents = [len(line) - len(line.lstrip()) for line in lines]
     least = min(indents)
     pieces: list[list[str]] = []
     for indent, line in zip(indents, lines, strict=True):
