@@ -36,7 +36,9 @@ def read_document(name: str, content: bytes, limits: ReadingLimits = LIMITS) -> 
         return _parse_answer(answer.content)
     except (ValueError, TypeError, KeyError, RecursionError):
         # Cut off, or none: the child was killed, or it could not start.
-        failure = Refused("too_slow", limit_s=limits.document_cpu_s) if answer.is_late else Refused("reader_failed")
+        failure = (
+            Refused("too_slow", limit_s=limits.document_cpu_s) if answer.is_late else Refused("reader_failed")
+        )
         return [refuse_document(name, failure)]
 
 

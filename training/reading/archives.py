@@ -1,4 +1,4 @@
-"""The documents in an archive: `.zip`, `.tar`, `.tar.gz`. Nothing is written to disk, so no path can lead astray."""
+"""The documents in an archive: `.zip`, `.tar`, `.tar.gz`. Nothing is written to disk."""
 
 import stat
 import tarfile
@@ -62,7 +62,7 @@ class Budget:
 class CountedStream(RawIOBase):
     """What a compressed stream unpacks to, read within a budget."""
 
-    def __init__(self, stream: IO[bytes], budget: Budget) -> None:
+    def __init__(self, stream: GzipFile, budget: Budget) -> None:
         self._stream = stream
         self._budget = budget
 
@@ -109,13 +109,11 @@ def _read_zip_member(
 
 
 def _list_tar(format_name: str, content: bytes, budget: Budget, limits: ReadingLimits) -> Iterator[Member]:
-    file: IO[bytes] = BytesIO(content)
-    if format_name == "tar":
-        archive = tarfile.open(fileobj=file, mode="r:")
-    else:
-        # As a stream: what comes out is counted, whatever a header says about it.
-        archive = tarfile.open(fileobj=CountedStream(GzipFile(fileobj=file), budget), mode="r|")
-    with archive:
+    file: BytesIO | CountedStream = BytesIO(content)
+    if format_name == "tar.gz":
+        file = CountedStream(GzipFile(fileobj=file), budget)
+    # As a stream, forwards only: what comes out is counted, whatever a header says about it.
+    with tarfile.open(fileobj=file, mode="r|") as archive:
         for info in archive:
             if not info.isdir() and not _is_left_out(info.name):
                 yield Member(info.name, partial(_read_tar_member, archive, info, budget, limits))

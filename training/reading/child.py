@@ -10,7 +10,6 @@ import select
 import signal
 import sys
 import time
-from collections.abc import Iterator
 from dataclasses import asdict
 from typing import NoReturn
 

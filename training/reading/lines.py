@@ -10,11 +10,11 @@ from training.reading.characters import collapse_spaces
 NARROWEST_WRAP = 40  # characters; shorter lines are verse, addresses, lists
 WIDEST_WRAP = 120  # nobody wraps wider: longer lines are paragraphs, one a line
 FULL_SHARE = 0.8  # of a wrapped paragraph's lines; somebody edited the rest by hand
-DASHES = ("--", "—", "–")
-HYPHENS = ("-", "‐")
+DASHES = ("--", "—", "\N{EN DASH}")
+HYPHENS = ("-", "\N{HYPHEN}")
 
 LETTERS = re.compile(r"[^\W\d_]+(?:-[^\W\d_]+)*")
-ENDS_WITH_HYPHEN = re.compile(r"([^\W\d_]+)[-‐]$")
+ENDS_WITH_HYPHEN = re.compile(r"([^\W\d_]+)[-\u2010]$")
 BEGINS_WITH_LETTERS = re.compile(r"[^\W\d_]+")
 
 
@@ -47,7 +47,7 @@ class Hyphenation:
                 self.removed += 1
                 return line[:-1], ""
             return line, ""
-        is_bare_dash = line.endswith(DASHES) and line.rstrip("-—–")[-1:].isalnum()
+        is_bare_dash = line.endswith(DASHES) and line.rstrip("-—\N{EN DASH}")[-1:].isalnum()
         return line, "" if is_bare_dash else " "
 
     def _is_divided(self, head: str, tail: str) -> bool:

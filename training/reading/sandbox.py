@@ -27,7 +27,7 @@ class Answer:
 
 
 def run_child(request: bytes, *, wall_s: float, answer_bytes: int) -> Answer:
-    """Return what a child answers to a request, at most `answer_bytes` and one. No process outlives the call."""
+    """Return what a child answers to a request, cut off behind `answer_bytes`. No process is left."""
     child = _start()
     stdin, stdout = child.stdin, child.stdout
     assert stdin is not None

@@ -42,10 +42,10 @@ class Case:
 def zip_of_blanks(name: str, size: int) -> bytes:
     """Return a ZIP with one member of blanks, which is never in memory as a whole."""
     file = io.BytesIO()
-    with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
-        with archive.open(name, "w", force_zip64=True) as member:
-            for _ in range(size // MIB):
-                member.write(b" " * MIB)
+    archive = zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED, compresslevel=1)
+    with archive, archive.open(name, "w", force_zip64=True) as member:
+        for _ in range(size // MIB):
+            member.write(b" " * MIB)
     return file.getvalue()
 
 
@@ -104,13 +104,16 @@ def ole_file(stream: str) -> bytes:
 
 
 def macro_docx() -> bytes:
-    macros = {"word/vbaProject.bin": b"\xd0\xcf\x11\xe0 AutoOpen Shell", "word/_rels/document.xml.rels": "<x/>"}
+    macros = {
+        "word/vbaProject.bin": b"\xd0\xcf\x11\xe0 AutoOpen Shell",
+        "word/_rels/document.xml.rels": "<x/>",
+    }
     return builders.make_docx(builders.word_paragraph(PROSE), macros)
 
 
 def external_docx() -> bytes:
     relation = (
-        '<Relationships xmlns="http://schemas.openxmlformats.org/package/2006/relationships"><Relationship Id="r" '
+        '<Relationships xmlns="http://schemas.openxmlformats.org/package/2006/relationships"><Relationship '
         'Type="http://schemas.openxmlformats.org/officeDocument/2006/relationships/attachedTemplate" '
         'Target="http://127.0.0.1:9/template.dotm" TargetMode="External"/></Relationships>'
     )
@@ -133,8 +136,9 @@ def shown(text: str) -> bytes:
 def scanned_pdf() -> bytes:
     pixels = zlib.compress(b"\xff" * 100 * 100)
     picture = (
-        b"<< /Type /XObject /Subtype /Image /Width 100 /Height 100 /ColorSpace /DeviceGray /BitsPerComponent 8 "
-        b"/Filter /FlateDecode /Length %d >>\nstream\n%s\nendstream" % (len(pixels), pixels)
+        b"<< /Type /XObject /Subtype /Image /Width 100 /Height 100 /ColorSpace /DeviceGray "
+        b"/BitsPerComponent 8 /Filter /FlateDecode /Length %d >>\nstream\n%s\nendstream"
+        % (len(pixels), pixels)
     )
     return builders.make_bare_pdf([b"q 500 0 0 700 50 50 cm /X Do Q"] * 5, objects=[picture])
 
@@ -154,7 +158,10 @@ def circular_pdf() -> bytes:
 def bomb_pdf() -> bytes:
     """Return a PDF with a page of a gigabyte, packed a hundred times over."""
     packed = zlib.compress(zlib.compress(shown("x") * (4 * MIB), 9), 9)
-    stream = b"<< /Filter [/FlateDecode /FlateDecode] /Length %d >>\nstream\n%s\nendstream" % (len(packed), packed)
+    stream = b"<< /Filter [/FlateDecode /FlateDecode] /Length %d >>\nstream\n%s\nendstream" % (
+        len(packed),
+        packed,
+    )
     content = builders.make_bare_pdf([b""], objects=[stream])
     return content.replace(b"/Contents 5 0 R", b"/Contents 4 0 R")
 
@@ -186,12 +193,18 @@ CASES = {
     "a ZIP with a lying size": Case.refused("a.zip", lying_zip, "damaged", HARMLESS),
     "a ZIP with a password": Case.refused("a.zip", encrypted_zip, "encrypted", HARMLESS),
     "too many members": Case.refused(
-        "a.zip", lambda: builders.make_zip({f"{number}.txt": b"" for number in range(501)}), "too_many_members"
+        "a.zip",
+        lambda: builders.make_zip({f"{number}.txt": b"" for number in range(501)}),
+        "too_many_members",
     ),
     "paths out of a ZIP": Case.refused(
-        "a.zip", lambda: builders.make_zip({"../../etc/cron.d/x.txt": PROSE, "/a.txt": PROSE}), *["archive_path"] * 2
+        "a.zip",
+        lambda: builders.make_zip({"../../etc/cron.d/x.txt": PROSE, "/a.txt": PROSE}),
+        *["archive_path"] * 2,
     ),
-    "a symbolic link": Case.refused("a.tar", lambda: tar_with(tarfile.SYMTYPE, "/etc/passwd"), "archive_link", HARMLESS),
+    "a symbolic link": Case.refused(
+        "a.tar", lambda: tar_with(tarfile.SYMTYPE, "/etc/passwd"), "archive_link", HARMLESS
+    ),
     "a hard link": Case.refused("a.tar", lambda: tar_with(tarfile.LNKTYPE, "../x"), "archive_link", HARMLESS),
     "a device": Case.refused("a.tar", lambda: tar_with(tarfile.CHRTYPE, ""), "archive_link", HARMLESS),
     "a ZIP cut off": Case.refused("a.zip", lambda: builders.make_zip({"a.txt": PROSE})[:-30], "damaged"),
@@ -220,7 +233,9 @@ CASES = {
     "relationships to elsewhere": Case.read("a.docx", external_docx),
     "an endless table": Case.refused("a.docx", endless_table, "too_slow"),
     "a deep .docx": Case.refused("a.docx", deep_docx, "damaged"),
-    "a bomb in a .docx": Case.refused("a.docx", lambda: zip_of_blanks("word/document.xml", 1024 * MIB), "damaged"),
+    "a bomb in a .docx": Case.refused(
+        "a.docx", lambda: zip_of_blanks("word/document.xml", 1024 * MIB), "damaged"
+    ),
     "a .docx cut off": Case.refused("a.docx", lambda: macro_docx()[:-100], "damaged"),
     "a .docx without its document": Case.refused(
         "a.docx", lambda: builders.make_zip({"[Content_Types].xml": "", "word/styles.xml": ""}), "damaged"
@@ -231,17 +246,23 @@ CASES = {
     ),
     "an .odt with a password": Case.refused(
         "a.odt",
-        lambda: builders.make_odt("", further={"META-INF/manifest.xml": "<m><manifest:encryption-data/></m>"}),
+        lambda: builders.make_odt(
+            "", further={"META-INF/manifest.xml": "<m><manifest:encryption-data/></m>"}
+        ),
         "encrypted",
     ),
     "billions of blanks in .odt": Case.read(
         "a.odt", lambda: builders.make_odt(f'<text:p>{PROSE}<text:s text:c="999999999999"/></text:p>')
     ),
     "billion laughs in .epub": Case.refused(
-        "a.epub", lambda: builders.make_epub({"a.xhtml": f"{BILLION_LAUGHS}<html><p>&l9;</p></html>"}), HARMLESS
+        "a.epub",
+        lambda: builders.make_epub({"a.xhtml": f"{BILLION_LAUGHS}<html><p>&l9;</p></html>"}),
+        HARMLESS,
     ),
     "an external entity in .epub": Case.refused(
-        "a.epub", lambda: builders.make_epub({"a.xhtml": f"{EXTERNAL_ENTITY}<html><p>&file;</p></html>"}), HARMLESS
+        "a.epub",
+        lambda: builders.make_epub({"a.xhtml": f"{EXTERNAL_ENTITY}<html><p>&file;</p></html>"}),
+        HARMLESS,
     ),
     "an .epub with DRM": Case.refused("a.epub", protected_epub, "copy_protected"),
     "a chapter outside of its .epub": Case.read("a.epub", traversing_epub),
@@ -260,18 +281,21 @@ CASES = {
     "deep groups in .rtf": Case.refused("a.rtf", lambda: b"{\\rtf1 " + b"{" * 100_000, "damaged"),
     "objects and binary data in .rtf": Case.read(
         "a.rtf",
-        lambda: b"{\\rtf1{\\object\\objemb{\\*\\objdata 4d5a9000}}{\\pict\\bin9 }}}{{{\\\\par}%s}" % PROSE.encode(),
+        lambda: (
+            b"{\\rtf1{\\object\\objemb{\\*\\objdata 4d5a9000}}{\\pict\\bin9 }}}{{{\\\\par}%s}"
+            % PROSE.encode()
+        ),
     ),
-    "binary data without end in .rtf": Case.refused("a.rtf", lambda: b"{\\rtf1 \\bin2147483647 x}", "no_text"),
+    "binary data without end in .rtf": Case.refused(
+        "a.rtf", lambda: b"{\\rtf1 \\bin2147483647 x}", "no_text"
+    ),
     "unclosed everything in .rtf": Case.read("a.rtf", lambda: b"{\\rtf1 }}}}}%s\\" % PROSE.encode()),
     # HTML and Markdown
     "deep .html": Case.read("a.html", lambda: b"<div>" * 100_000 + PROSE.encode(), None),
-    "billion laughs in .html": Case.refused(
-        "a.html", lambda: f"{BILLION_LAUGHS}<p>&l9;</p>".encode(), HARMLESS
-    ),
+    "billion laughs in .html": Case.refused("a.html", f"{BILLION_LAUGHS}<p>&l9;</p>".encode, HARMLESS),
     "frames, scripts and styles": Case.read(
         "a.html",
-        lambda: f'<script>x("evil")</script><iframe src="file:///etc/passwd">evil</iframe><p>{PROSE}'.encode(),
+        f'<script>x("evil")</script><iframe src="file:///etc/passwd">evil</iframe><p>{PROSE}'.encode,
     ),
     "a megabyte of backticks": Case.refused("a.md", lambda: b"`" * MIB, "no_text"),
     "backticks that close nothing": Case.read(
@@ -285,22 +309,28 @@ CASES = {
     "a gigabyte of blanks": Case.refused("a.zip", lambda: zip_of_blanks("a.txt", 1024 * MIB), "too_large"),
     "NUL bytes": Case.refused("a.txt", lambda: b"\0" * MIB + b"a", "binary"),
     "NUL bytes in a text": Case.refused("a.txt", lambda: b"\0\0\0".join([PROSE.encode()] * 9), "binary"),
-    "a program named .txt": Case.refused("a.txt", lambda: b"MZ\x90\0\x03\0\0\0" + bytes(range(256)) * 40, "binary"),
-    "Cyrillic in windows-1251": Case.refused("a.txt", lambda: ("Он вошёл в дом. " * 40).encode("cp1251"), "encoding"),
-    "Japanese in Shift JIS": Case.refused("a.txt", lambda: ("これは日本語の文章です。" * 40).encode("shift-jis"), "encoding"),
+    "a program named .txt": Case.refused(
+        "a.txt", lambda: b"MZ\x90\0\x03\0\0\0" + bytes(range(256)) * 40, "binary"
+    ),
+    "Cyrillic in windows-1251": Case.refused(
+        "a.txt", lambda: ("Он вошёл в дом. " * 40).encode("cp1251"), "encoding"
+    ),
+    "Japanese in Shift JIS": Case.refused(
+        "a.txt", lambda: ("これは日本語の文章です。" * 40).encode("shift-jis"), "encoding"
+    ),
     "half a character": Case.refused("a.txt", lambda: b"\xff\xfea", "encoding"),
     "one line of 5 MB": Case.read("a.txt", lambda: PROSE.encode() * (5 * MIB // len(PROSE)), None),
     "one word of 5 MB": Case.read("a.txt", lambda: b"a" * 5 * MIB, None),
     "marks that nobody sees": Case.read(
-        "a.txt", lambda: ("\u202e\u200b\u2066\U000e0041" + "\u200d\u200b".join(PROSE)).encode()
+        "a.txt", ("\u202e\u200b\u2066\U000e0041" + "\u200d\u200b".join(PROSE)).encode
     ),
     "a song of 11 MB": Case.refused("a.txt", lambda: b"la " * (11 * MIB // 3), "too_long"),
-    "quotation marks": Case.read("a.txt", lambda: "„“»«\"".encode() * (MIB // 4) + PROSE.encode(), None),
+    "quotation marks": Case.read("a.txt", lambda: '„“»«"'.encode() * (MIB // 4) + PROSE.encode(), None),
     "a picture": Case.refused("a.jpg", lambda: b"\xff\xd8\xff\xe0" * 100, "unsupported"),
     "a spreadsheet": Case.refused(
         "a.xlsx", lambda: builders.make_zip({"[Content_Types].xml": "", "xl/workbook.xml": ""}), "unsupported"
     ),
-    "a text named .pdf": Case.refused("a.pdf", lambda: PROSE.encode(), "misnamed"),
+    "a text named .pdf": Case.refused("a.pdf", PROSE.encode, "misnamed"),
 }
 
 
@@ -326,7 +356,11 @@ def test_a_document_that_needs_more_memory_than_it_may_have_is_refused():
 def test_one_hostile_member_leaves_the_rest_of_an_archive():
     slow = CASES["brackets in .md"].make()
     packed = builders.make_zip({"slow.md": slow, "crash.pdf": bomb_pdf(), "a.txt": PROSE})
-    assert [code_of(document) for document in read_document("a.zip", packed)] == ["too_slow", "damaged", HARMLESS]
+    assert [code_of(document) for document in read_document("a.zip", packed)] == [
+        "too_slow",
+        "damaged",
+        HARMLESS,
+    ]
 
 
 def code_of(document: ReadDocument) -> str:

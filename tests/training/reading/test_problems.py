@@ -13,7 +13,14 @@ from training.reading.problems import ReadingFix, ReadingProblem, explain
 
 SOURCES = Path(training.reading.__file__).parent
 REFUSED = re.compile(r'Refused\(\s*"([a-z_]+)"|Refused\("([a-z_]+)" if [^"]+ else "([a-z_]+)"\)')
-FACTS = {"file": "my novel.pdf", "limit_mb": 64, "limit_s": 4, "limit": 2000, "pages": 10_000, "ending": ".pdf"}
+FACTS = {
+    "file": "my novel.pdf",
+    "limit_mb": 64,
+    "limit_s": 4,
+    "limit": 2000,
+    "pages": 10_000,
+    "ending": ".pdf",
+}
 
 
 def test_codes_in_the_sources_are_those_of_the_sentences():

@@ -1,4 +1,4 @@
-"""PDF, by PDFium, which reads what Chrome reads and is built without JavaScript. Only pages' text is asked for.
+"""PDF, by PDFium: Chrome's reader, built without JavaScript. Only the text of pages is asked for.
 
 Its plain C functions are called: pypdfium2's classes find out a document's forms and repair its objects.
 """
@@ -124,7 +124,7 @@ def _split_lines(text: str) -> Iterator[tuple[str, int, int]]:
 
 
 def _find_place(text_page: ctypes.c_void_p, first: int, last: int) -> tuple[float, float, float, float]:
-    """Return left, right and baseline of a line, in points from the page's lower left corner, and its size."""
+    """Return a line's left, right and baseline, in points from the page's lower left corner, and its size."""
     start, end = _char_index(text_page, first), _char_index(text_page, last)
     left, right = pdfium.FS_RECTF(), pdfium.FS_RECTF()
     pdfium.FPDFText_GetLooseCharBox(text_page, start, left)
