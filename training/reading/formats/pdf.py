@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 
 import pypdfium2.raw as pdfium
 
+from training.reading.characters import SOFT_HYPHEN
 from training.reading.documents import Refused
 from training.reading.drafts import Draft
 from training.reading.formats.pdf_layout import Line, join_pages
@@ -118,8 +119,11 @@ def _split_lines(text: str) -> Iterator[tuple[str, int, int]]:
         visible = line.strip()
         if visible:
             first = start + line.index(visible[0])
-            has_hyphen = end is not None and end.group() in HYPHEN_MARKS
-            yield f"{visible}-" if has_hyphen else visible, first, first + len(visible) - 1
+            last = first + len(visible) - 1
+            has_mark = end is not None and end.group() in HYPHEN_MARKS
+            if has_mark or visible.endswith(SOFT_HYPHEN):  # the mark is missing at the end of a page
+                visible = f"{visible.removesuffix(SOFT_HYPHEN)}-"
+            yield visible, first, last
         start = end.end() if end else len(text)
 
 
