@@ -41,7 +41,7 @@ def write(format_name: str, paragraphs: list[str]) -> bytes:
     if format_name == "rtf":
         return builders.make_rtf("\\par ".join(paragraphs))
     if format_name == "pdf":
-        return builders.make_pdf("#set par(justify: true)\n" + "\n\n".join(paragraphs))
+        return builders.make_pdf(f"#set par(justify: true, first-line-indent: 1em)\n{'\n\n'.join(paragraphs)}")
     return "\n\n".join(textwrap.fill(text, 72) for text in paragraphs).encode()
 
 
