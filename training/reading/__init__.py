@@ -29,9 +29,9 @@ def read_document(name: str, content: bytes, limits: ReadingLimits = LIMITS) -> 
     """
     if len(content) > limits.file_bytes:
         return [refuse_document(name, Refused("too_large", limit_mb=limits.file_bytes // MIB))]
-    settings = json.dumps({"name": name, "limits": vars(limits)})
-    request = settings.encode() + b"\n" + content
-    answer = run_child(request, wall_s=limits.file_wall_s + STARTING_S, answer_bytes=limits.answer_bytes)
+    request = json.dumps({"name": name, "limits": vars(limits)}).encode() + b"\n"
+    wall_s = limits.file_wall_s + STARTING_S
+    answer = run_child(request, content, wall_s=wall_s, answer_bytes=limits.answer_bytes)
     try:
         return _parse_answer(answer.content)
     except (ValueError, TypeError, KeyError, RecursionError):

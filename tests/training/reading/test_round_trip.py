@@ -100,3 +100,17 @@ def test_an_archive_gives_each_of_its_documents(ending):
     documents = read_document(f"all{ending}", packed)
     assert [document.name for document in documents] == [f"texts/{name}" for name in named]
     assert {document.text for document in documents} == {"\n\n".join(PARAGRAPHS)}
+
+
+def test_a_printed_book_loses_its_heads_numbers_and_hyphens():
+    source = """
+    #set text(lang: "de", hyphenate: true)
+    #set page(width: 8cm, height: 9cm, margin: 1.2cm, footer: context align(center, counter(page).display()),
+      header: context if calc.odd(counter(page).get().first()) [DER FÄHRMANN] else [Anna Autorin])
+    #set par(justify: true, first-line-indent: 1em, spacing: 0.65em)
+    """
+    paragraphs = [FIRST, SECOND, THIRD] * 6
+    (document,) = read_document("book.pdf", builders.make_pdf(source + "\n\n".join(paragraphs)))
+    assert document.text.split("\n\n") == paragraphs
+    assert document.removed.running_heads == document.removed.page_numbers > 5
+    assert document.removed.hyphens > 5
