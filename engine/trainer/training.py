@@ -7,16 +7,18 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import adapter
+import base_layers
 import torch
 from peft import get_peft_model_state_dict
 
 from trainer import job as jobs
-from trainer.checkpoint import Progress, read_tensors, write_checkpoint
+from trainer.checkpoint import read_tensors, write_checkpoint
 from trainer.errors import Diverged, OutOfMemory
 from trainer.events import EventStream
 from trainer.examples import Example
 from trainer.model import load_model, loss_per_token
 from trainer.plan import Plan, count_tokens
+from trainer.progress import Progress
 from trainer.repeats import MEMORISED_EXCESS, repeat_score
 from trainer.signals import StopRequest
 from trainer.state import collect_tensors, copy_weights, restore_tensors
@@ -148,7 +150,7 @@ class Training:
             base_name=self._job.base_name,
             rank=recipe.rank,
             alpha=recipe.scale_alpha,
-            modules=adapter.LINEAR,
+            modules=base_layers.LINEAR,
             use_rslora=recipe.use_rslora,
         )
         tensors = get_peft_model_state_dict(self._model.network)
