@@ -46,6 +46,7 @@ def train(folder: Path, events: EventStream, *, is_counting: bool) -> None:
 def set_environment(job: Job) -> None:
     """Set what the libraries read when they are imported."""
     os.environ.update(
+        CUBLAS_WORKSPACE_CONFIG=":4096:8",  # with it cuBLAS gives the same sums each time
         HF_HUB_DISABLE_PROGRESS_BARS="1",
         HF_HUB_OFFLINE="1",
         OMP_NUM_THREADS=str(job.threads),

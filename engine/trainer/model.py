@@ -109,6 +109,8 @@ def load_model(job: Job) -> LoraModel:
         base = AutoModelForCausalLM.from_pretrained(job.base, **options)
     except (OSError, ValueError) as error:
         raise NoBase(f"The base model in {job.base} cannot be loaded: {error}") from None
+    if not (hasattr(base, "model") and hasattr(base, "lm_head")):
+        raise NoBase(f"Models like the one in {job.base} ({base.config.model_type}) cannot be trained.")
     if not job.quantisation:
         base.to(job.device)
     if job.device == "cuda":

@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 
 import base_layers
+from safetensors import SafetensorError
 from transformers import PreTrainedTokenizerFast
 
 from trainer.errors import BadExample, NoBase
@@ -50,6 +51,6 @@ def count_trainable_parameters(base: Path, rank: int) -> int:
     """Return the size of an adapter of that rank for all linear layers of `base`. Raises NoBase."""
     try:
         shapes = base_layers.read_layer_shapes(base)
-    except base_layers.NoBase as error:
-        raise NoBase(str(error)) from None
+    except (base_layers.NoBase, SafetensorError) as error:
+        raise NoBase(f"The weights in {base} cannot be used: {error}") from None
     return sum(rank * (out_width + in_width) for out_width, in_width in shapes.values())

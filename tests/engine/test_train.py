@@ -226,9 +226,10 @@ def test_what_cannot_be_trained_is_told_with_a_code(trainer, tmp_path, change, c
     assert message in run.events[-1]["message"]
 
 
-def test_a_loss_that_is_no_number_ends_the_training(trainer, tmp_path):
+@pytest.mark.parametrize("held_out", [6, 0])
+def test_a_loss_that_is_no_number_ends_the_training(trainer, tmp_path, held_out):
     job = write_job(tmp_path / "job", trainer.bases / "broken")
-    (job / "validate.jsonl").write_text("")
+    write_rows(job / "validate.jsonl", [conversation(seed) for seed in range(held_out)])
 
     run = trainer.run(job)
 
