@@ -18,7 +18,7 @@ from inference import errors
 from inference.contract.route import BASE_NAME, EngineChoice, Route
 from inference.contract.route_tables import RouteTables
 from inference.contract.usage import Usage
-from inference.facts import AdapterTier, Rates
+from inference.facts import AdapterTier, Rates, value
 from inference.wire.valkey_client import Script
 
 # Fifteen heartbeats: a gateway that is slow keeps its holds, and those of a dead one are billed soon.
@@ -109,7 +109,7 @@ class Prices(NamedTuple):
     output_nanousd: int
 
 
-@dataclass(frozen=True, eq=False, slots=True)
+@value
 class Grant:
     """What admission granted: the hold, the prices that count, and the route that the name led to then.
 
