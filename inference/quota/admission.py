@@ -25,7 +25,8 @@ from inference.wire.valkey_client import Script
 LEASE_MS = 30_000
 
 
-class ValkeyKeys(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class ValkeyKeys:
     """The keys in Valkey that a request of one caller touches.
 
     `account`, `pool_account`, `hold` and `suspect` are prefixes: a period, a request id or a fingerprint
@@ -63,7 +64,7 @@ class Caller:
     key_id: UUID
     pool: str = ""
 
-    @property
+    @cached_property
     def pool_id(self) -> str:
         """Whose allowance, turn, buckets and locks a request takes: the pool's, or the tenant's own id."""
         return self.names.pool or self.names.tenant
