@@ -149,7 +149,7 @@ class InFlight:
     @classmethod
     def begin(cls, grant: Grant, usage: Usage, tier: AdapterTier | None = None) -> "InFlight":
         """Return a request that no engine has yet."""
-        return cls(grant, usage, EngineChoice(grant.route, tier=tier))
+        return cls(grant, usage, EngineChoice(grant.route, "", tier))
 
 
 # What the script returns: the verdict, then what belongs to it.
