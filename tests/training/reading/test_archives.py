@@ -1,4 +1,4 @@
-"""Archives whose bytes were changed at random: each is refused with a reason, and none breaks what opens it."""
+"""Archives whose bytes were changed at random: each is refused with a reason or read, and nothing breaks."""
 
 import gzip
 import tarfile
