@@ -60,6 +60,7 @@ def set_environment(job: Job) -> None:
         HF_HUB_DISABLE_PROGRESS_BARS="1",
         HF_HUB_OFFLINE="1",
         OMP_NUM_THREADS=str(job.threads),
+        OMP_WAIT_POLICY="PASSIVE",  # a thread that waits for another leaves its processor to the engine
         TOKENIZERS_PARALLELISM="false",
         TRANSFORMERS_VERBOSITY="error",
     )

@@ -147,9 +147,9 @@ def test_a_killed_training_ends_with_the_same_losses_and_the_same_adapter(traine
     killed = write_job(tmp_path / "b", trainer.bases / "llama", checkpoint_every_s=0)
     whole = trainer.run(undisturbed)
 
-    runs = run_with_signals(trainer, killed, signal.SIGKILL, [1, 3, 7, 12])
+    runs = run_with_signals(trainer, killed, signal.SIGKILL, [0, 1, 3, 7, 12])
 
-    assert [run.status for run in runs] == [-signal.SIGKILL] * 4 + [0]
+    assert [run.status for run in runs] == [-signal.SIGKILL] * 5 + [0]
     assert losses(runs) == losses([whole])
     assert runs[-1].of_type("end") == whole.of_type("end")
     assert adapter_bytes(killed) == adapter_bytes(undisturbed)
@@ -163,9 +163,9 @@ def test_a_training_that_was_asked_to_stop_goes_on_where_it_was(trainer, tmp_pat
     stopped = write_job(tmp_path / "b", trainer.bases / "llama")
     whole = trainer.run(undisturbed)
 
-    runs = run_with_signals(trainer, stopped, signal.SIGTERM, [2, 9])
+    runs = run_with_signals(trainer, stopped, signal.SIGTERM, [0, 2, 9])
 
-    assert [run.status for run in runs] == [0, 0, 0]
+    assert [run.status for run in runs] == [0, 0, 0, 0]
     for before, after in pairwise(runs):
         assert before.events[-1] == {"type": "stopped", "step": after.events[0]["first_step"]}
     steps = [event["step"] for run in runs for event in run.of_type("step")]
@@ -275,9 +275,12 @@ def test_the_real_base_resumes_with_the_same_losses_too(tmp_path):
         write_job(tmp_path / name, base, {"epochs": 1}, checkpoint_every_s=every_s, threads=2)
         for name, every_s in (("undisturbed", 60), ("killed", 0))
     ]
+    for job in jobs:
+        write_rows(job / "learn.jsonl", [conversation(seed) for seed in range(8)])
+        write_rows(job / "validate.jsonl", [conversation(100)])
     whole = Run(run_alone(jobs[0]), 0)
 
-    runs = [kill_alone(jobs[1], steps=3), kill_alone(jobs[1], steps=5), Run(run_alone(jobs[1]), 0)]
+    runs = [kill_alone(jobs[1], steps=2), kill_alone(jobs[1], steps=3), Run(run_alone(jobs[1]), 0)]
 
     assert losses(runs) == losses([whole])
     assert adapter_bytes(jobs[1]) == adapter_bytes(jobs[0])
