@@ -10,7 +10,7 @@ from adapters.errors import StorageUnavailable
 from tenants.models import Tenant
 from training import endings, storage
 from training.errors import TrainingMoved
-from training.models import Document, Training
+from training.models import Document, Status, Training
 from training.models.trainings import ENDED, OPEN
 
 logger = logging.getLogger(__name__)
@@ -18,7 +18,7 @@ logger = logging.getLogger(__name__)
 DOCUMENTS_KEPT = timedelta(days=30)
 DRAFTS_KEPT = timedelta(days=30)
 TRAININGS_KEPT = timedelta(days=400)
-EVENTS_KEPT = timedelta(days=90)
+PAUSES_KEPT = timedelta(days=30)
 BATCH_SIZE = 50  # trainings a pass
 
 
@@ -52,6 +52,8 @@ def prune(now: datetime) -> None:
         _erase_deleted_workspaces()
         for training in _with_old_documents(now)[:BATCH_SIZE]:
             erase_documents(training)
+        for training in Training.objects.filter(status=Status.PAUSED, changed_at__lt=now - PAUSES_KEPT):
+            endings.cancel_training(training)  # what it holds must not be held for ever
         for training in _old_rows(now)[:BATCH_SIZE]:
             delete_training(training)
     except StorageUnavailable as error:
