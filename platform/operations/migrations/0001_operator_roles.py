@@ -19,6 +19,7 @@ ROLES = {
         ),
         ("tenants", "view add change", "raisedlimit workspacenote"),
         ("tenants", "view change", "apikey tenant webhookendpoint"),
+        ("training", "view change", "training"),
     ],
     "Finance": [
         ("adapters", "view change", "pricechange"),
@@ -35,6 +36,7 @@ ROLES = {
             "creditgrant invoice ledgerentry plan planversion price pricebook subscription",
         ),
         ("tenants", "view change", "tenant"),
+        ("training", "view", "training"),
     ],
     "Engineer": [
         ("adapters", "view", "basemodel engineerasure placement pricechange release share style"),
@@ -46,6 +48,7 @@ ROLES = {
             "apikey auditentry noticemail raisedlimit tenant usagedaily usageevent webhookdelivery webhookendpoint workspacenote",
         ),
         ("tenants", "view change", "failedtask"),
+        ("training", "view change", "training"),
     ],
     "Admin": [
         ("account", "view", "emailaddress"),
@@ -64,6 +67,7 @@ ROLES = {
         ),
         ("tenants", "view add change delete", "tenant"),
         ("tenants", "view change", "failedtask"),
+        ("training", "view change", "training"),
     ],
 }
 
@@ -94,6 +98,7 @@ class Migration(migrations.Migration):
         ("tenants", "0001_initial"),
         ("adapters", "0001_initial"),
         ("billing", "0001_initial"),
+        ("training", "0001_initial"),
         ("auth", "0012_alter_user_first_name_max_length"),
         ("contenttypes", "0002_remove_content_type_name"),
     ]
