@@ -79,7 +79,7 @@ def describe_workspace(request: HttpRequest, tenant: Tenant) -> dict[str, object
             links.append(("View as owner", reverse("admin:tenants_tenant_look", args=[tenant.pk])))
         links.append(("Export data", reverse("admin:workspace_export", args=[tenant.pk])))
     if tenant.deleted_at and request.user.has_perm("adapters.view_erasure"):
-        report = reverse("admin:adapters_erasure_of_workspace", args=[tenant.pk])
+        report = reverse("admin:workspace_erasure", args=[tenant.pk])
         links.append(("Erasure report", report))
     return {"facts": list(_facts(tenant)), "sections": sections, "links": links}
 

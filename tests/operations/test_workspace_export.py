@@ -92,7 +92,7 @@ def test_an_operator_erases_a_workspace_with_the_owners_own_report(
     assert "View as owner" not in links
     seen = json.loads(operator_client.get(links["Erasure report"]).text)
     own = json.loads(
-        alice_client.get(reverse("adapters:workspace_erasure", args=[acme.pk]) + "?form=json").text
+        alice_client.get(reverse("website:workspace_erasure", args=[acme.pk]) + "?form=json").text
     )
     assert seen == own
     assert operator_client.get(reverse("admin:tenants_tenant_look", args=[acme.pk])).status_code == 404
