@@ -34,9 +34,9 @@ def advance_all() -> None:
     for training_id in pipeline.to_advance().values_list("pk", flat=True):
         enqueue(ADVANCE, str(training_id), expires_s=SWEEP_INTERVAL_S)
     if runner.waiting(timezone.now()).exists():
-        enqueue(RUN, expires_s=SWEEP_INTERVAL_S, max_queued=MAX_QUEUED)
+        enqueue(RUN, expires_s=SWEEP_INTERVAL_S)
     if erasure.to_erase().exists():
-        enqueue(PRUNE, expires_s=SWEEP_INTERVAL_S, max_queued=MAX_QUEUED)
+        enqueue(PRUNE, expires_s=SWEEP_INTERVAL_S)
     pipeline.note_waiting()
 
 

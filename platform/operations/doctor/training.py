@@ -5,15 +5,16 @@ import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
+from celery import Celery
 from django.conf import settings
 from django.utils import timezone
 
 from operations.doctor.findings import Finding, fault, note, ok
-from operations.monitoring.broker import find_workers
 from training.public import find_stuck, find_unserved
 
 QUEUE = "training"
 IMPORTS = "import peft, torch, transformers"
+ANSWER_WITHIN_S = 2.0
 IMPORT_WITHIN_S = 180  # PyTorch from a cold disk
 START = (
     "Start it: `docker compose --profile training up -d`, or `celery -A config worker -Q training`. "
@@ -32,6 +33,22 @@ def check_training() -> Iterator[Finding]:
     if is_here or Path(settings.TRAINING_PYTHON).exists():
         yield _judge_python()
     yield _judge_stuck()
+
+
+def find_workers(queue: str) -> list[str]:
+    """Return the names of workers that serve a queue, `worker@host`, busy ones too.
+
+    Raises kombu.exceptions.OperationalError.
+    """
+    app = Celery(
+        "doctor", set_as_current=False, config_source="django.conf:settings", namespace="CELERY"
+    )
+    replies = app.control.inspect(timeout=ANSWER_WITHIN_S).active_queues() or {}
+    found = []
+    for worker, queues in replies.items():
+        if any(one["name"] == queue for one in queues):
+            found.append(worker)
+    return sorted(found)
 
 
 def _judge_workers(workers: list[str]) -> Finding:

@@ -4,7 +4,6 @@ import json
 from collections.abc import Sequence
 
 import redis
-from celery import current_app
 from django.conf import settings
 
 TIMEOUT_S = 2
@@ -39,15 +38,6 @@ def _sent_at(message: bytes | None) -> float | None:
         return float(json.loads(message)["headers"][SENT_AT])
     except (ValueError, KeyError, TypeError):
         return None
-
-
-def find_workers(queue: str) -> list[str]:
-    """Return the names of workers that serve a queue, `worker@host`, busy ones too.
-
-    It takes TIMEOUT_S, in which they answer. Raises kombu.exceptions.OperationalError.
-    """
-    replies = current_app.control.inspect(timeout=TIMEOUT_S).active_queues() or {}
-    return sorted(worker for worker, queues in replies.items() if queue in {one["name"] for one in queues})
 
 
 def ping_broker() -> None:
