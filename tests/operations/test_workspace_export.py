@@ -10,8 +10,8 @@ from django.contrib.auth.models import Group
 from django.test import Client
 from django.urls import reverse
 
-from adapters import tasks
 from adapters.models import BaseModel, Style
+from operations import tasks
 from tenants.api_keys.lifecycle import issue_key
 from tenants.metering.ledger import record_events
 from tenants.models import ApiKey, AuditEntry, Tenant, User, WebhookEndpoint
@@ -84,7 +84,7 @@ def test_an_operator_erases_a_workspace_with_the_owners_own_report(
     assert "is already deleted" in again.text
     assert AuditEntry.objects.filter(action="erase", object_id=str(acme.pk)).count() == 1
 
-    tasks.erase_all()
+    tasks.erase_workspaces()
     page = operator_client.get(reverse("admin:tenants_tenant_change", args=[acme.pk]))
     facts = {fact.name: fact.value for fact in page.context["workspace"]["facts"]}
     assert ", erased " in facts["State"]
