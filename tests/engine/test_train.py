@@ -54,12 +54,12 @@ def write_rows(file: Path, rows: list[dict]) -> None:
     file.write_text("".join(json.dumps(row) + "\n" for row in rows))
 
 
-def write_job(folder: Path, base: Path, recipe: dict | None = None, **settings: object) -> Path:
+def write_job(folder: Path, model: Path, recipe: dict | None = None, **settings: object) -> Path:
     """Return the folder of a job with 30 conversations to learn and 6 to validate."""
     folder.mkdir()
     write_rows(folder / "learn.jsonl", [conversation(seed) for seed in range(30)])
     write_rows(folder / "validate.jsonl", [conversation(seed) for seed in range(100, 106)])
-    defaults = {"base": str(base), "base_name": "test/tiny", "recipe": {"epochs": 2} | (recipe or {})}
+    defaults = {"base": str(model), "base_name": "test/tiny", "recipe": {"epochs": 2} | (recipe or {})}
     (folder / "job.json").write_text(json.dumps(defaults | settings))
     return folder
 
@@ -210,7 +210,7 @@ def test_without_held_out_text_the_last_weights_are_kept(trainer, tmp_path):
 
 WRONG_JOBS = {
     "a field that isn't known": ({"learn_rate": 1}, "bad_job", "learn_rate"),
-    "a recipe that isn't possible": ({"recipe": {"rank": 0}}, "bad_job", "recipe.rank"),
+    "a recipe that isn't possible": ({"recipe": {"rank": 0, "epochs": 2}}, "bad_job", "recipe.rank"),
     "no base": ({"base": "/nowhere"}, "no_base", "/nowhere"),
     "no GPU": ({"device": "cuda"}, "no_device", "GPU"),
     "4 bits on a CPU": ({"quantisation": "4-bit"}, "no_device", "4 bits"),
@@ -226,9 +226,10 @@ def test_what_cannot_be_trained_is_told_with_a_code(trainer, tmp_path, change, c
     assert message in run.events[-1]["message"]
 
 
-def test_a_loss_that_is_no_number_ends_the_training(trainer, tmp_path):
+@pytest.mark.parametrize("held_out", [6, 0])
+def test_a_loss_that_is_no_number_ends_the_training(trainer, tmp_path, held_out):
     job = write_job(tmp_path / "job", trainer.bases / "broken")
-    (job / "validate.jsonl").write_text("")
+    write_rows(job / "validate.jsonl", [conversation(seed) for seed in range(held_out)])
 
     run = trainer.run(job)
 

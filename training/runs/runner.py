@@ -70,9 +70,11 @@ def waiting(now: datetime) -> QuerySet[Training]:
 
 def run_next() -> bool:
     """Run the training whose turn it is until it ends or stops; return False if there is none."""
+    if STOPPING.is_set():
+        return False
     now = timezone.now()
     training = waiting(now).lease_first(now, LEASE)
-    if training is None or STOPPING.is_set():
+    if training is None:
         return False
     try:
         _run(training)

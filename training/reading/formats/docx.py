@@ -13,7 +13,9 @@ from training.reading.markup import XmlTarget, parse_tree, parse_xml
 from training.reading.packages import Package
 
 RELATIONSHIPS = "_rels/.rels"
-MAIN_DOCUMENT = "/officeDocument"  # how the type of its relationship ends, in the transitional and the strict form
+MAIN_DOCUMENT = (
+    "/officeDocument"  # how the type of its relationship ends, in the transitional and the strict form
+)
 USUAL_DOCUMENT = "word/document.xml"
 NAMESPACES = (
     "{http://schemas.openxmlformats.org/wordprocessingml/2006/main}",
@@ -22,7 +24,13 @@ NAMESPACES = (
 # Deleted and moved text, and the second form of what older programs can't show.
 SKIPPED = frozenset({"del", "moveFrom", "instrText", "delText"})
 FALLBACK = "{http://schemas.openxmlformats.org/markup-compatibility/2006}Fallback"
-TEXTS = {"tab": "\t", "br": "\n", "cr": "\n", "noBreakHyphen": "\N{NON-BREAKING HYPHEN}", "softHyphen": "\xad"}
+TEXTS = {
+    "tab": "\t",
+    "br": "\n",
+    "cr": "\n",
+    "noBreakHyphen": "\N{NON-BREAKING HYPHEN}",
+    "softHyphen": "\xad",
+}
 QUOTE_STYLES = ("quote", "intensequote", "zitat", "intensiveszitat", "citation", "cita")
 CONTENTS_STYLES = ("toc", "verzeichnis")  # lines of a table of contents, one style for each level
 
@@ -42,7 +50,8 @@ def _find_document(package: Package) -> str:
         return USUAL_DOCUMENT
     for relationship in parse_tree(package.read(RELATIONSHIPS)):
         if relationship.get("Type", "").endswith(MAIN_DOCUMENT):
-            return posixpath.normpath(relationship.get("Target", "")).lstrip("/")
+            target: str = relationship.get("Target", "")
+            return posixpath.normpath(target).lstrip("/")
     return USUAL_DOCUMENT
 
 
