@@ -7,6 +7,7 @@ import pytest
 from django.urls import reverse
 from django.utils import timezone
 
+from adapters import object_store
 from adapters.erasure import report, workflow
 from adapters.models import AdapterVersion, Erasure
 from adapters.uploads import pruner
@@ -18,6 +19,12 @@ from training.models import Document, Status, Training
 from training.runs import runner
 
 pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture(autouse=True)
+def empty_bucket() -> None:
+    """Other tests leave files without rows behind."""
+    object_store.erase_folder(storage.PREFIX)
 
 
 @pytest.fixture

@@ -16,7 +16,7 @@ from training.api.urls import urlpatterns
 from training.models import Document, Training
 
 pytestmark = pytest.mark.django_db
-BODIES = {"text": {"name": "a.txt", "text": "Mine now."}, "start": {"rights": True}, "passages": {"ids": []}}
+BODIES = {"training_text": {"name": "a.txt", "text": "Mine now."}, "start_training": {"rights": True}}
 
 
 @pytest.fixture

@@ -19,7 +19,6 @@ ROLES = {
         ),
         ("tenants", "view add change", "raisedlimit workspacenote"),
         ("tenants", "view change", "apikey tenant webhookendpoint"),
-        ("training", "view change", "training"),
     ],
     "Finance": [
         ("adapters", "view change", "pricechange"),
@@ -36,7 +35,6 @@ ROLES = {
             "creditgrant invoice ledgerentry plan planversion price pricebook subscription",
         ),
         ("tenants", "view change", "tenant"),
-        ("training", "view", "training"),
     ],
     "Engineer": [
         ("adapters", "view", "basemodel engineerasure placement pricechange release share style"),
@@ -48,7 +46,6 @@ ROLES = {
             "apikey auditentry noticemail raisedlimit tenant usagedaily usageevent webhookdelivery webhookendpoint workspacenote",
         ),
         ("tenants", "view change", "failedtask"),
-        ("training", "view change", "training"),
     ],
     "Admin": [
         ("account", "view", "emailaddress"),
@@ -67,7 +64,6 @@ ROLES = {
         ),
         ("tenants", "view add change delete", "tenant"),
         ("tenants", "view change", "failedtask"),
-        ("training", "view change", "training"),
     ],
 }
 
@@ -98,7 +94,6 @@ class Migration(migrations.Migration):
         ("tenants", "0001_initial"),
         ("adapters", "0001_initial"),
         ("billing", "0001_initial"),
-        ("training", "0001_initial"),
         ("auth", "0012_alter_user_first_name_max_length"),
         ("contenttypes", "0002_remove_content_type_name"),
     ]
