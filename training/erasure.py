@@ -75,7 +75,7 @@ def delete_training(training: Training) -> None:
 
 
 def list_texts_erasures(tenant: Tenant) -> list[TextsErasure]:
-    """Return how far the erasure of each training of a deleted workspace is, in the order of their creation."""
+    """Return how far the erasure of each training of a workspace is, the oldest first."""
     return [
         TextsErasure(
             training=str(training.pk),
@@ -89,7 +89,7 @@ def list_texts_erasures(tenant: Tenant) -> list[TextsErasure]:
 
 
 def to_erase() -> QuerySet[Training]:
-    """Return trainings whose texts must go now: those of deleted workspaces, and of erased styles and versions."""
+    """Return trainings whose texts must go now: of deleted workspaces, and of erased styles and versions."""
     of_workspace = Q(tenant__deleted_at__isnull=False)
     of_version = Q(version__erasure__isnull=False)
     # One in progress goes on: its version opens the style again.
@@ -123,6 +123,8 @@ def _erase(training: Training) -> None:
 
 def _note_on_version(version_id: UUID | None, now: datetime) -> None:
     """Write on a version that the texts it was trained on are gone: its own erasure waits for that."""
+    if version_id is None:
+        return
     version = AdapterVersion.objects.filter(pk=version_id).select_for_update(no_key=True).first()
     if version and version.has_texts:
         provenance = {**version.provenance, "texts_erased_at": now.isoformat()}

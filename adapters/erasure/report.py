@@ -33,7 +33,8 @@ AFTER_RESTART = _("Waits for the engine's next restart: vLLM frees the memory on
 STAYS = _(
     "We keep the version's record, because usage in the ledger refers to it: its number, the names, "
     "sizes and SHA-256 checksums of its files, who uploaded it, which version it was converted from, "
-    "how it was trained (without its texts), and its timeline. Its files, sample answers, check results and measurements are erased."
+    "how it was trained (without its texts), and its timeline. Its files, sample answers, check results and "
+    "measurements are erased."
 )
 TEXT_OF_STATE = {"current": _("in progress"), "next": _("pending")}
 TIME = "%Y-%m-%d %H:%M:%S UTC"

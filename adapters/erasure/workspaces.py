@@ -17,7 +17,7 @@ SHOWN = 200
 
 @dataclass(frozen=True)
 class StylesErasure:
-    """How far the styles of a workspace are erased. A style waits until the erasure of its versions begins."""
+    """How far the styles of a workspace are erased. A style waits until that of its versions begins."""
 
     waiting_styles: int
     done_count: int

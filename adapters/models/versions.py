@@ -149,7 +149,7 @@ class AdapterVersion(models.Model):
 
     @property
     def has_texts(self) -> bool:
-        """Whether it was trained here, and its texts are not erased yet: training notes that in provenance."""
+        """Whether it was trained here and its texts aren't erased yet; `training` notes that."""
         return "training" in self.provenance and "texts_erased_at" not in self.provenance
 
     @property

@@ -16,6 +16,9 @@ from tenants.api_keys.lifecycle import issue_key
 from tenants.metering.ledger import record_events
 from tenants.models import ApiKey, AuditEntry, Tenant, User, WebhookEndpoint
 from tests.tenants.conftest import make_event
+from tests.training.conftest import access, base_model, draft
+
+__all__ = ["access", "base_model", "draft"]
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("valkey")]
 SURE = {"confirmed": "1", "why": "Their request of today"}
@@ -56,6 +59,16 @@ def test_an_export_has_all_of_a_workspace_and_no_secret(operator_client, operato
         assert hidden.encode() not in everything
     entry = AuditEntry.objects.get(action="workspace.exported")
     assert (entry.actor, entry.object_id, entry.reason) == (operator, str(acme.pk), SURE["why"])
+
+
+def test_an_export_names_trainings_and_documents_and_has_no_text(operator_client, draft):
+    text = draft.documents.first().first_words
+    assert text
+    tables, everything = download(operator_client, draft.tenant)
+    assert [row["slug"] for row in tables["trainings.csv"]] == ["my-voice"]
+    names = [row["name"] for row in tables["documents.csv"]]
+    assert names == ["chapter-1.txt", "chapter-2.txt"]
+    assert text[:40].encode() not in everything
 
 
 def test_an_export_asks_why_and_who_may_not_gets_none(operator_client, alice_client, acme):

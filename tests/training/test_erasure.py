@@ -38,7 +38,9 @@ def trained(queued, trainer) -> Training:
 
 def lines_of(version: AdapterVersion) -> dict[str, str]:
     """Return the steps of an erasure's report: label → state."""
-    shown = report.erasure_report(Erasure.objects.select_related("version__style__owner").get(version=version))
+    shown = report.erasure_report(
+        Erasure.objects.select_related("version__style__owner").get(version=version)
+    )
     return {line.label: line.state for line in shown.lines}
 
 
@@ -109,9 +111,7 @@ def test_files_without_a_row_go_after_a_week_and_those_posted_after_an_erasure_a
     erasure.prune(now + timedelta(days=8))
     assert not storage.list_remaining(orphan)
     assert storage.list_remaining(draft.pk)
-    Training.objects.filter(pk=draft.pk).update(
-        status=Status.CANCELLED, ended_at=now, documents_gone_at=now
-    )
+    Training.objects.filter(pk=draft.pk).update(status=Status.CANCELLED, ended_at=now, documents_gone_at=now)
     erasure.prune(now)
     assert not storage.list_remaining(draft.pk)
 

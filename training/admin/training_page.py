@@ -77,7 +77,9 @@ def _facts(training: Training) -> Iterator[Fact]:
     yield Fact("Trained", f"{training.trained_tokens:,} of at most {training.most_tokens:,} tokens")
     yield Fact("Cost", _describe_cost(training))
     yield Fact("Examples", f"{training.examples:,}, and {training.validation_examples:,} to check it")
-    yield Fact("Losses", f"{_loss(training.training_loss)}, {_loss(training.validation_loss)} on held-out text")
+    yield Fact(
+        "Losses", f"{_loss(training.training_loss)}, {_loss(training.validation_loss)} on held-out text"
+    )
     if training.attempts > 1:
         yield Fact("Begun since the last checkpoint", f"{training.attempts:,} times", is_alarming=True)
     yield Fact("Texts", _describe_texts(training))

@@ -40,9 +40,7 @@ def find_workers(queue: str) -> list[str]:
 
     Raises kombu.exceptions.OperationalError.
     """
-    app = Celery(
-        "doctor", set_as_current=False, config_source="django.conf:settings", namespace="CELERY"
-    )
+    app = Celery("doctor", set_as_current=False, config_source="django.conf:settings", namespace="CELERY")
     replies = app.control.inspect(timeout=ANSWER_WITHIN_S).active_queues() or {}
     found = []
     for worker, queues in replies.items():
@@ -82,6 +80,6 @@ def _judge_stuck() -> Finding:
         return fault(
             "training",
             f"{stuck} in progress without a sign of life for ten minutes",
-            "See the worker's log. In the console, Jobs lists them; a worker resumes each from its checkpoint.",
+            "See the worker's log. Jobs in the console lists them. A worker resumes each from its checkpoint.",
         )
     return ok("training", "none is stuck")
