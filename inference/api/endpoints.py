@@ -13,6 +13,7 @@ from inference.errors import NoEmbeddings, UnknownPath
 from inference.facts import JsonObject
 
 MODELS = "/v1/models"
+MODELS_FOLDER = f"{MODELS}/"  # one path for each model
 KEY = "/v1/key"
 USAGE = "/v1/usage"
 TOKENIZER_INFO = "/v1/tokenizer_info"
@@ -93,4 +94,4 @@ def allowed_methods(path: str) -> tuple[str, ...]:
 
 
 def _without_model(path: str) -> str:
-    return MODELS if path.startswith(f"{MODELS}/") else path
+    return MODELS if path.startswith(MODELS_FOLDER) else path

@@ -1,6 +1,7 @@
 """The documents in an archive: `.zip`, `.tar`, `.tar.gz`. Nothing is written to disk."""
 
 import stat
+import struct
 import tarfile
 import zipfile
 import zlib
@@ -21,8 +22,8 @@ FORMATS = frozenset({"zip", "tar", "tar.gz"})
 # What systems add to archives by themselves.
 LEFT_OUT = frozenset({"__MACOSX", "Thumbs.db", "desktop.ini"})
 ARCHIVE_ERRORS = (
-    *(zipfile.BadZipFile, tarfile.TarError, zlib.error),
-    *(EOFError, OSError, ValueError, OverflowError, NotImplementedError, RecursionError),
+    *(zipfile.BadZipFile, tarfile.TarError, zlib.error, struct.error),
+    *(EOFError, OSError, ValueError, LookupError, OverflowError, RuntimeError),
 )
 
 

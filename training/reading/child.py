@@ -43,7 +43,7 @@ def read_file(name: str, content: bytes, limits: ReadingLimits) -> list[ReadDocu
     try:
         format_name = recognition.recognise(name, content)
         if format_name in archives.FORMATS:
-            return _read_archive(name, format_name, content, limits)
+            return _read_archive(format_name, content, limits)
         readers.load(format_name)
         _lock()
         return [_read_apart(name, format_name, content, limits)]
@@ -59,7 +59,7 @@ def _lock() -> None:
     confinement.allow_only_pipes()
 
 
-def _read_archive(name: str, format_name: str, content: bytes, limits: ReadingLimits) -> list[ReadDocument]:
+def _read_archive(format_name: str, content: bytes, limits: ReadingLimits) -> list[ReadDocument]:
     """Return the documents of an archive. Raises Refused, MemoryError."""
     readers.load_all()
     _lock()

@@ -3,8 +3,9 @@
 import re
 from io import BytesIO
 from pathlib import PurePosixPath
-from zipfile import BadZipFile, ZipFile
+from zipfile import ZipFile
 
+from training.reading.archives import damage_refused
 from training.reading.documents import Refused
 
 TEXT_ENDINGS = {
@@ -66,11 +67,8 @@ def ending_of(name: str) -> str:
 
 def _recognise_zip(name: str, content: bytes) -> str:
     """Return what a ZIP is: Word's, OpenDocument and EPUB files are some."""
-    try:
-        with ZipFile(BytesIO(content)) as package:
-            return _recognise_package(name, package)
-    except (BadZipFile, ValueError, OverflowError, EOFError, NotImplementedError) as error:
-        raise Refused("damaged") from error
+    with damage_refused(), ZipFile(BytesIO(content)) as package:
+        return _recognise_package(name, package)
 
 
 def _recognise_package(name: str, package: ZipFile) -> str:

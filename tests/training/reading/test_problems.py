@@ -12,7 +12,7 @@ from training.reading.documents import Refusal
 from training.reading.problems import ReadingFix, ReadingProblem, explain
 
 SOURCES = Path(training.reading.__file__).parent
-REFUSED = re.compile(r'Refused\(\s*"([a-z_]+)"|Refused\("([a-z_]+)" if [^"]+ else "([a-z_]+)"\)')
+REFUSED = re.compile(r'Refused\(\s*"([a-z_]+)"(?: if [^"]+ else "([a-z_]+)")?')
 FACTS = {
     "file": "my novel.pdf",
     "limit_mb": 64,
