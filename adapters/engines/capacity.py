@@ -28,10 +28,8 @@ TRAINING_RANK = 8  # of engine/trainer's recipe
 TRAINING_TOKENS = {"cpu": 1024, "cuda": 8192}  # that go through the network at once
 KEPT_BYTES = 4  # of a number that is kept for the backward pass: autocast keeps casts beside the originals
 LOGITS = 256 * 4 * 3  # places at once, in float32, with their gradient and probabilities
-RUNTIME_BYTES = {
-    "cpu": int(0.7 * GB),
-    "cuda": int(1.5 * GB),
-}  # Python, torch, transformers; on a GPU its context
+# Python, torch and transformers; on a GPU the context of its driver, too.
+RUNTIME_BYTES = {"cpu": int(0.7 * GB), "cuda": int(1.5 * GB)}
 
 
 @dataclass(frozen=True)

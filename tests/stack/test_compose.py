@@ -110,6 +110,9 @@ def test_what_trains_reaches_the_databases_and_the_storage_and_nothing_outside()
     reached = {name for name, one in SERVICES.items() if "training" in one.get("networks", [])}
     assert reached == {"seaweedfs", "worker-training"}
     assert "ports" not in worker
+    image = worker["build"]["args"]["VLLM_IMAGE"]
+    assert image == SERVICES["vllm"]["image"]
+    assert f"ARG VLLM_IMAGE={image}\n" in (ROOT / worker["build"]["dockerfile"]).read_text()
     [device] = worker["deploy"]["resources"]["reservations"]["devices"]
     assert device["device_ids"] == ["${TRAINING_GPU:-1}"], "never the engine's card by surprise"
 
