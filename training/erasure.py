@@ -92,7 +92,7 @@ def to_erase() -> QuerySet[Training]:
     """Return trainings whose texts must go now: of deleted workspaces, and of erased styles and versions."""
     of_workspace = Q(tenant__deleted_at__isnull=False)
     of_version = Q(version__erasure__isnull=False)
-    # One in progress goes on: its version opens the style again.
+    # One in progress goes on: its version makes the style anew.
     of_style = Q(style__retired_at__isnull=False, status__in=ENDED)
     found = Training.objects.filter(of_workspace | of_version | of_style, documents_gone_at=None)
     return found.order_by("created_at")

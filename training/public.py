@@ -5,6 +5,7 @@ from training.export import list_exported
 from training.summary import (
     count_charged_tokens,
     count_trainings,
+    find_silent,
     find_stuck,
     find_unserved,
     longest_silent_s,
@@ -15,6 +16,7 @@ __all__ = [
     "TextsErasure",
     "count_charged_tokens",
     "count_trainings",
+    "find_silent",
     "find_stuck",
     "find_unserved",
     "list_exported",

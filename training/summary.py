@@ -2,7 +2,7 @@
 
 from datetime import datetime, timedelta
 
-from django.db.models import Count, Min, Q, Sum
+from django.db.models import Count, Exists, Min, Q, Sum
 
 from tenants.models import LedgerEntry
 from training.models import Status, Training, TrainingQuerySet
@@ -34,7 +34,12 @@ def count_charged_tokens() -> int:
 
 
 def find_stuck(now: datetime) -> TrainingQuerySet:
-    """Return trainings that a worker should have moved on.
+    """Return trainings that a worker should have taken, or moved on."""
+    return find_silent(now) | find_unserved(now)
+
+
+def find_silent(now: datetime) -> TrainingQuerySet:
+    """Return trainings in progress without a sign of life.
 
     What is trained and has no version yet waits for its workspace: the plan has no room for another version.
     """
@@ -44,8 +49,9 @@ def find_stuck(now: datetime) -> TrainingQuerySet:
 
 def find_unserved(now: datetime) -> TrainingQuerySet:
     """Return trainings that have been queued for long while no worker has any: none runs, it seems."""
+    is_any_running = Exists(Training.objects.leased(now))
     queued = Training.objects.filter(status=Status.QUEUED, changed_at__lt=now - SILENT_AFTER)
-    return queued.none() if Training.objects.leased(now).exists() else queued
+    return queued.exclude(is_any_running)
 
 
 def _longest_s(now: datetime, status: Status) -> float:

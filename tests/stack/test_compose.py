@@ -25,6 +25,7 @@ from config.env import VARIABLES
 from stack import env_file, valkey
 from stack.folders import ROOT
 from stack.ports import Ports
+from tests.documents import blocks
 from tests.stack.servers import Handler, serving
 from tests.waiting import eventually, retry
 
@@ -115,6 +116,23 @@ def test_what_trains_reaches_the_databases_and_the_storage_and_nothing_outside()
     assert f"ARG VLLM_IMAGE={image}\n" in (ROOT / worker["build"]["dockerfile"]).read_text()
     [device] = worker["deploy"]["resources"]["reservations"]["devices"]
     assert device["device_ids"] == ["${TRAINING_GPU:-1}"], "never the engine's card by surprise"
+
+
+class OverrideLoader(yaml.SafeLoader):
+    """Reads compose's own tag: `!reset null` takes away what the first file says."""
+
+
+OverrideLoader.add_constructor("!reset", lambda loader, node: None)
+
+
+def test_the_overrides_in_the_guide_change_what_is_there():
+    found = blocks("docs/running.md", language="yaml")
+    assert len(found) == 2
+    for block in found:
+        override = yaml.load(block.text, OverrideLoader)
+        assert override.keys() == {"services"}
+        for name, changed in override["services"].items():
+            assert changed.keys() <= SERVICES[name].keys(), name
 
 
 def test_every_service_bounds_its_logs_and_has_time_to_end():

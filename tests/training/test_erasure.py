@@ -10,11 +10,11 @@ from django.utils import timezone
 from adapters import object_store
 from adapters.erasure import report, workflow
 from adapters.models import AdapterVersion, Erasure
+from adapters.uploads import pipeline as upload_pipeline
 from adapters.uploads import pruner
 from operations import tasks as operations_tasks
 from tenants.models import Tenant
-from tests.training.test_trainings import finish
-from training import erasure, storage
+from training import erasure, pipeline, storage
 from training.models import Document, Status, Training
 from training.runs import runner
 
@@ -31,7 +31,11 @@ def empty_bucket() -> None:
 def trained(queued, trainer) -> Training:
     """A training that became a version."""
     assert runner.run_next()
-    finish(queued)
+    pipeline.advance_training(queued)
+    queued.refresh_from_db()
+    upload_pipeline.advance_version(queued.version)
+    pipeline.advance_training(queued)
+    queued.refresh_from_db()
     assert queued.status == Status.SUCCEEDED
     return queued
 

@@ -26,7 +26,7 @@ from training.notes import TrainingFailure
 
 
 class StuckFilter(admin.SimpleListFilter):
-    """Trainings in progress without a sign of life."""
+    """Trainings in progress without a sign of life, and queued ones that no worker takes."""
 
     title = "last sign of life"
     parameter_name = "stuck"

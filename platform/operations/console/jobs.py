@@ -18,7 +18,7 @@ from operations.monitoring import task_counts
 from operations.monitoring.broker import read_oldest, read_queue_lengths
 from operations.monitoring.service_metrics import PATIENT_QUEUES, queue_names
 from tenants.models import AuditEntry, FailedTask, NoticeMail, Tenant, WebhookDelivery
-from training.public import find_stuck, find_unserved
+from training.public import find_stuck
 
 FAILURES_SHOWN = 10
 OVERDUE_FACTOR = 3  # of a task's interval without a success
@@ -128,7 +128,6 @@ def _find_stuck(now: datetime) -> Iterator[StuckRows]:
             f"{reverse('admin:adapters_erasure_changelist')}?finished_at__isempty=1",
         ),
         ("Trainings", find_stuck(now), "changed_at", f"{trainings}?stuck=yes"),
-        ("Trainings without a worker", find_unserved(now), "changed_at", f"{trainings}?status__exact=queued"),
         (
             "Webhook deliveries",
             WebhookDelivery.objects.pending().filter(next_attempt_at__lt=now - LATE),

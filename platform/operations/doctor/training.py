@@ -10,7 +10,7 @@ from django.conf import settings
 from django.utils import timezone
 
 from operations.doctor.findings import Finding, fault, note, ok
-from training.public import find_stuck, find_unserved
+from training.public import find_silent, find_unserved
 
 QUEUE = "training"
 IMPORTS = "import peft, torch, transformers"
@@ -75,7 +75,7 @@ def _judge_python() -> Finding:
 
 
 def _judge_stuck() -> Finding:
-    stuck = find_stuck(timezone.now()).count()
+    stuck = find_silent(timezone.now()).count()
     if stuck:
         return fault(
             "training",
