@@ -18,6 +18,7 @@ from adapters.catalog.sharing import set_public
 from adapters.engines.own_limits import diagnose_engines
 from adapters.engines.readiness import engine_readiness
 from adapters.enqueue import enqueue, enqueue_advance
+from adapters.erasure.workspaces import describe_styles_erasure, erase_some_styles, report_styles_erasure
 from adapters.errors import RoundNotFound, UploadRefused
 from adapters.placement.history import take_samples as take_engine_samples
 from adapters.placement.summary import count_unpublished, count_versions, oldest_missing_s, summarize_engines
@@ -45,10 +46,12 @@ __all__ = [
     "count_unpublished",
     "count_versions",
     "describe_styles",
+    "describe_styles_erasure",
     "diagnose_engines",
     "engine_readiness",
     "enqueue",
     "enqueue_advance",
+    "erase_some_styles",
     "find_or_create_style",
     "find_round",
     "find_side_model",
@@ -68,6 +71,7 @@ __all__ = [
     "price_book_versions",
     "public_styles",
     "publish_library",
+    "report_styles_erasure",
     "select_first_party_styles",
     "select_style",
     "set_public",

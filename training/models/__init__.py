@@ -1,4 +1,4 @@
 from training.models.documents import Document
-from training.models.trainings import Status, StopRequest, Training, TrainingEvent
+from training.models.trainings import Status, StopRequest, Training, TrainingEvent, TrainingQuerySet
 
-__all__ = ["Document", "Status", "StopRequest", "Training", "TrainingEvent"]
+__all__ = ["Document", "Status", "StopRequest", "Training", "TrainingEvent", "TrainingQuerySet"]

@@ -136,7 +136,7 @@ class Training(Leased):
         ]
 
     def __str__(self) -> str:
-        return f"{self.name} {self.pk}"
+        return self.name
 
     @property
     def most_tokens(self) -> int:
