@@ -7,6 +7,7 @@ from django.utils import timezone
 from adapters.public import enqueue
 from training import erasure, pipeline
 from training.enqueue import ADVANCE, MAX_QUEUED, RUN
+from training.files import store
 from training.models import Training
 from training.runs import runner
 
@@ -40,8 +41,9 @@ def advance_all() -> None:
 
 @shared_task
 def prune_trainings() -> None:
-    """Delete old texts, old drafts, and what is left of deleted workspaces."""
+    """Delete old texts, old drafts, old files, and what is left of deleted workspaces."""
     erasure.prune(timezone.now())
+    store.prune_files(timezone.now())
 
 
 @worker_shutting_down.connect

@@ -1,4 +1,5 @@
 from training.models.documents import Document
+from training.models.files import File
 from training.models.trainings import Status, StopRequest, Training, TrainingEvent
 
-__all__ = ["Document", "Status", "StopRequest", "Training", "TrainingEvent"]
+__all__ = ["Document", "File", "Status", "StopRequest", "Training", "TrainingEvent"]
