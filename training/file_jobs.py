@@ -116,7 +116,8 @@ def _start(training: Training) -> None:
     except Unavailable:
         raise
     except DomainError as error:
-        endings.end_training(training, before=Status.READY, after=Status.FAILED, failure=Message.of(error))
+        failure = _with_facts(Message.of(error), code=error.code)
+        endings.end_training(training, before=Status.READY, after=Status.FAILED, failure=failure)
 
 
 def _write_side(training: Training, name: str, *, is_held_out: bool) -> Tally:
@@ -186,4 +187,9 @@ def _count_tokens(conversation: Conversation, number: int, *, file: str) -> int:
 
 def _blame(fault: Message, param: str) -> Message:
     """Return a fault that also says which field of the job it is about."""
-    return Message(fault.code, {**fault.facts, "param": param})
+    return _with_facts(fault, param=param, code=f"invalid_{param}")
+
+
+def _with_facts(message: Message, **facts: str) -> Message:
+    """Return a message with facts for programs, which its sentence leaves out."""
+    return Message(message.code, {**message.facts, **facts})

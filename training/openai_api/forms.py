@@ -2,11 +2,15 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from python_multipart.exceptions import FormParserError
-from python_multipart.multipart import MultipartCallbacks, MultipartParser, parse_options_header
+from python_multipart.multipart import MultipartParser, parse_options_header
 
 from inference.public import BadRequest
+
+if TYPE_CHECKING:
+    from python_multipart.multipart import MultipartCallbacks
 
 READ_BYTES = 64 * 1024
 MAX_FIELD_BYTES = 16 * 1024
@@ -99,7 +103,7 @@ class Form:
             raise BadRequest(f"The form can't be read: {error}") from None
 
 
-def _callbacks(events: _Events) -> MultipartCallbacks:
+def _callbacks(events: _Events) -> "MultipartCallbacks":
     def add_name(data: bytes, start: int, end: int) -> None:
         events.header_name += data[start:end]
 

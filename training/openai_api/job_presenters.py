@@ -74,7 +74,7 @@ def present_error(training: Training) -> dict[str, object] | None:
         return None
     failure = training.failure
     param = failure.facts.get("param")
-    code = f"invalid_{param}" if param else failure.code.rpartition(".")[2]
+    code = failure.facts.get("code") or failure.code.rpartition(".")[2]
     return {"code": code, "message": failure.in_english(), "param": param}
 
 
