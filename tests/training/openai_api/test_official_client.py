@@ -149,7 +149,7 @@ def test_a_bad_line_fails_the_job_and_is_named(client, work, line, reason):
     assert "Line 14 of chats.jsonl" in failed.error.message
     assert reason in failed.error.message
     assert failed.finished_at
-    assert not LedgerEntry.objects.exists()
+    assert not LedgerEntry.objects.filter(kind="training").exists()
 
 
 def test_a_job_that_can_not_be_paid_fails_with_a_code(client, acme, work):
