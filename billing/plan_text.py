@@ -39,6 +39,11 @@ LIMITS: tuple[tuple[str, str | Promise, Show], ...] = (
     ("training_words", _("words per training"), intcomma),
     ("api_requests_per_minute", _("API requests per minute"), intcomma),
 )
+# What is called otherwise where there is one.
+OF_ONE = {
+    "monthly_trainings": _("training per month"),
+    "parallel_trainings": _("training at once"),
+}
 # What a plan refuses where a workspace holds more than it includes.
 REFUSALS = {
     "private_styles": _(
@@ -68,7 +73,12 @@ class Difference:
 
 def describe_plan(version: PlanVersion) -> list[str]:
     """Return what a plan allows, a phrase a limit: `5,000,000 tokens included a month`."""
-    return [f"{show(getattr(version, field))} {title}" for field, title, show in LIMITS]
+    phrases = []
+    for field, title, show in LIMITS:
+        count = getattr(version, field)
+        name = OF_ONE.get(field, title) if count == 1 else title
+        phrases.append(f"{show(count)} {name}")
+    return phrases
 
 
 def describe_overage(version: PlanVersion) -> str:

@@ -12,12 +12,13 @@ from tenants.public import Access
 from training import documents, endings, enqueue, erasure, preparation, starting
 from training.errors import TrainingMoved
 from training.models import Document, Training
+from training.models.trainings import MAX_EPOCHS
 
 
 @transaction.atomic
-def create_training(access: Access, *, slug: str, name: str) -> Training:
+def create_training(access: Access, *, slug: str, name: str, epochs: int = MAX_EPOCHS) -> Training:
     """Return a new training without documents. Raises TrainingOff, TooManyDrafts."""
-    training = starting.create_training(access.tenant, access.maker, slug=slug, name=name)
+    training = starting.create_training(access.tenant, access.maker, slug=slug, name=name, epochs=epochs)
     access.audit("training.created", training)
     return training
 

@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import PurePosixPath
 
 from django.db import transaction
@@ -19,6 +19,7 @@ from training.models import Document, Training
 from training.models import Status as TrainingStatus
 from training.notes import DocumentFault
 from training.reading import ReadDocument, read_document
+from training.reading.problems import explain
 
 logger = logging.getLogger(__name__)
 
@@ -196,14 +197,15 @@ def _store_read(document: Document, read: ReadDocument) -> None:
         "words": read.words,
         "language": read.language[:10],
         "quotation_share": read.quotation_share,
-        "removed": dict(read.removed),
+        "removed": {kind: count for kind, count in asdict(read.removed).items() if count},
     }
     row = Document.objects.filter(pk=document.pk, status=Document.Status.UPLOADED)
     if read.refusal:
+        explanation = explain(read.refusal)
         row.update(
             status=Document.Status.REFUSED,
-            refusal=read.refusal.sentence_message,
-            refusal_fix=read.refusal.fix_message,
+            refusal=explanation.sentence,
+            refusal_fix=explanation.fix,
             **facts,
         )
         return

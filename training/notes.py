@@ -31,6 +31,10 @@ class TrainingNote(MessageCode):
     TOO_SHORT = _(
         "Your texts have {words:,} words; a style needs at least {least:,}. Add more of your writing."
     )
+    TOO_MANY_DUPLICATES = _(
+        "Your texts have {words:,} words, but only {usable:,} without repeated passages; a style needs at "
+        "least {least:,}. Add more of your writing."
+    )
     NOTHING_HELD_OUT = _(
         "You left out every passage that would check the training. We've taken all passages in again."
     )

@@ -6,8 +6,9 @@ from dataclasses import asdict
 from datetime import timedelta
 
 from django.conf import settings
-from django.db.models import F
+from django.db.models import F, Sum
 
+from core.messages import Message
 from inference.public import count_conversation_tokens
 from training import storage
 from training.corpus import (
@@ -57,7 +58,7 @@ def prepare(training: Training) -> bool:
     try:
         corpus = read_corpus(training)
     except CorpusTooSmall as error:
-        note = TrainingNote.TOO_SHORT(words=error.words, least=error.least)
+        note = _describe_too_small(training, error)
         return training.move(before=Status.PREPARING, after=Status.DRAFT, note=note)
     except NothingHeldOut:
         note = TrainingNote.NOTHING_HELD_OUT()
@@ -120,6 +121,14 @@ def _tokens_per_s() -> float:
     latest = measured.order_by("-ended_at").annotate(run_s=F("step") * F("step_seconds"))[:5]
     speeds = [tokens / run_s for tokens, run_s in latest.values_list("trained_tokens", "run_s")]
     return sorted(speeds)[len(speeds) // 2] if speeds else FIRST_SPEED[settings.TRAINING_DEVICE]
+
+
+def _describe_too_small(training: Training, error: CorpusTooSmall) -> Message:
+    """Return how many words are missing: of all texts, or of what is in them only once."""
+    words = training.documents.learned().aggregate(all=Sum("words", default=0))["all"]
+    if words < error.least:
+        return TrainingNote.TOO_SHORT(words=words, least=error.least)
+    return TrainingNote.TOO_MANY_DUPLICATES(words=words, usable=error.words, least=error.least)
 
 
 def _count_tokens(examples: Examples) -> int:

@@ -30,7 +30,7 @@ MAX_DRAFTS = 20
 HOLD_WITHIN = timedelta(minutes=1)  # while one process takes the hold, no worker takes the training
 
 
-def create_training(tenant: Tenant, user: User | None, *, slug: str, name: str) -> Training:
+def create_training(tenant: Tenant, user: User | None, *, slug: str, name: str, epochs: int) -> Training:
     """Return a new training without documents. Raises TrainingOff, TooManyDrafts."""
     if not settings.TRAINING:
         raise TrainingOff
@@ -38,7 +38,7 @@ def create_training(tenant: Tenant, user: User | None, *, slug: str, name: str) 
         Tenant.objects.select_for_update(no_key=True).get(pk=tenant.pk)
         if Training.objects.filter(tenant=tenant, status__in=OPEN).count() >= MAX_DRAFTS:
             raise TooManyDrafts(most=MAX_DRAFTS)
-        return Training.objects.create(tenant=tenant, created_by=user, slug=slug, name=name)
+        return Training.objects.create(tenant=tenant, created_by=user, slug=slug, name=name, epochs=epochs)
 
 
 def start_training(training: Training, *, states_rights: bool, keeps_documents: bool) -> None:
@@ -53,10 +53,12 @@ def start_training(training: Training, *, states_rights: bool, keeps_documents: 
         raise RightsNotStated
     if _queue(training, keeps_documents=keeps_documents):
         hold_price(training)
+        queued = Training.objects.filter(pk=training.pk, status=Status.QUEUED, ran_at=None)
+        queued.update(leased_until=None, note=Message())
 
 
 def hold_price(training: Training) -> None:
-    """Hold the most that a queued training can cost, and let workers have it. Safe to repeat.
+    """Hold the most that a queued training can cost. Safe to repeat; a worker does so before it begins.
 
     Raises what `hold_training` does; the training can be started again then.
     """
@@ -73,8 +75,6 @@ def hold_price(training: Training) -> None:
             leased_until=None,
         )
         raise
-    queued = Training.objects.filter(pk=training.pk, status=Status.QUEUED, ran_at=None)
-    queued.update(leased_until=None, note=Message())
 
 
 def _queue(training: Training, *, keeps_documents: bool) -> bool:

@@ -69,8 +69,15 @@ class UsageRecords:
         return int(spent or 0) + int(reserved or 0)
 
     def spent_nanousd(self, tenant: str) -> int:
-        """Return the month's cost of a tenant as the ledger says."""
-        return self._sums([tenant], "ledger").get((tenant, months.current()), (0, 0))[1]
+        """Return the month's cost of a tenant's requests and trainings as the ledger says."""
+        [trained] = self._rows(
+            "SELECT coalesce(sum(amount_nanousd), 0)::bigint AS nanousd FROM tenants_ledgerentry "
+            "WHERE kind = 'training' AND tenant_id = %s::uuid AND period = %s",
+            tenant,
+            months.current(),
+        )
+        used = self._sums([tenant], "ledger").get((tenant, months.current()), (0, 0))[1]
+        return used + int(trained.nanousd)
 
     def events(self, tenants: Iterable[str]) -> dict[str, list[Event]]:
         """Return the usage events of tokens by request id: lists, because one too many is what is looked for.
@@ -118,15 +125,26 @@ class UsageRecords:
         return row.requests, row.nanousd
 
     def charged_twice(self, tenants: Iterable[str]) -> list[str]:
-        """Return request ids that have more than one ledger entry, or one without an event."""
+        """Return request ids that have more than one ledger entry, or one without an event.
+
+        And trainings that were charged without a hold that ended, or for more than was held.
+        """
+        tenants = list(tenants)
         rows = self._rows(
             "SELECT source_id FROM tenants_ledgerentry AS entry "
             "LEFT JOIN tenants_usageevent AS event ON event.request_id = entry.source_id "
             "WHERE entry.tenant_id = ANY(%s::uuid[]) AND kind = 'usage' "
             "GROUP BY source_id HAVING count(*) > 1 OR count(event.request_id) <> count(*)",
-            list(tenants),
+            tenants,
         )
-        return [row.source_id for row in rows]
+        wrong = self._rows(
+            "SELECT source_id FROM tenants_ledgerentry AS entry "
+            "LEFT JOIN tenants_traininghold AS hold ON hold.training::text = entry.source_id "
+            "WHERE entry.tenant_id = ANY(%s::uuid[]) AND kind = 'training' AND (settled_at IS NULL "
+            "OR amount_nanousd > nanousd OR amount_nanousd <> entry.tokens * token_nanousd)",
+            tenants,
+        )
+        return [row.source_id for row in (*rows, *wrong)]
 
     def disagreements(self, tenants: Iterable[str]) -> list[str]:
         """Return where two sources name different sums for a tenant's month; nothing is what must be."""
@@ -150,11 +168,17 @@ class UsageRecords:
         return self._sums([tenant], "ledger").get((tenant, months.current()), (0, 0))[0]
 
     def left_open(self, tenants: Iterable[str]) -> list[str]:
-        """Return all that still counts as open, by name; nothing once every request was settled."""
+        """Return all that still counts as open, by name; nothing once all is settled."""
+        tenants = list(tenants)
         found = self._leases()
         for tenant in tenants:
             found += self._open_of(tenant)
-        return found
+        open_trainings = self._rows(
+            "SELECT training FROM tenants_traininghold "
+            "WHERE tenant_id = ANY(%s::uuid[]) AND settled_at IS NULL",
+            tenants,
+        )
+        return found + [f"training {row.training}" for row in open_trainings]
 
     def under_way(self) -> int:
         """Return how many usage events wait in Valkey for the ledger."""

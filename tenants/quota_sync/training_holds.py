@@ -193,6 +193,8 @@ def _require_room(
     """Raise OverBudget or OverCredits unless a hold, which is written, fits beside all else of its month."""
     period = months.period_of(at)
     others = trainings.read_costs(tenant.pk, period, period).in_month(period) - hold.nanousd
+    # Read anew: its owner may have lowered the budget since the caller read the row.
+    tenant = Tenant.objects.get(pk=tenant.pk)
     version = plans.plan_version_at(tenant, at)
     budget = plans.budget_of(tenant, version)
     if budget is not None:

@@ -17,7 +17,7 @@ from tenants.accounts.access import Access
 from tenants.accounts.workspaces import create_tenant
 from tenants.metering.credits import grant_credit
 from tenants.metering.ledger import record_events
-from tenants.models import AuthorEarning, Invoice, Membership, Tenant, User
+from tenants.models import AuthorEarning, Invoice, LedgerEntry, Membership, Tenant, User
 from tests.billing.builders import OCTOBER, PAYDAY, STYLE, include, share
 from tests.tenants.conftest import make_event
 
@@ -96,6 +96,23 @@ def test_promotional_credits_pay_no_author(author, customer):
     cost = use(customer, 2000)
     gift = {"source": "promotion", "source_id": "gift", "reason": "Try it", "actor": "op"}
     grant_credit(customer, cost // 10, now=OCTOBER, **gift)
+    bill_october(customer)
+    decide_shares(PAYDAY)
+    assert earned() == [cost * 20 // 100 * 6 // 10]
+
+
+def test_promotional_credits_that_pay_for_trainings_too_take_their_part_of_the_usage(author, customer):
+    cost = use(customer, 2000)  # 70 % is paid
+    LedgerEntry.objects.create(
+        tenant=customer,
+        kind="training",
+        source_id=str(uuid4()),
+        period="2026-10",
+        amount_nanousd=cost * 7 // 10,
+        tokens=1,
+    )
+    gift = {"source": "promotion", "source_id": "gift", "reason": "Try it", "actor": "op"}
+    grant_credit(customer, cost // 5, now=OCTOBER, **gift)
     bill_october(customer)
     decide_shares(PAYDAY)
     assert earned() == [cost * 20 // 100 * 6 // 10]

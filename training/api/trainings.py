@@ -13,6 +13,7 @@ from training import actions
 from training.api.base import TrainingApiView, find_training, read_operation, write_operation
 from training.api.presenters import TrainingEventObject, TrainingObject, present_event, present_training
 from training.models import Status, Training, TrainingEvent
+from training.models.trainings import MAX_EPOCHS
 
 
 class NewTrainingBody(StrictSerializer):
@@ -22,6 +23,13 @@ class NewTrainingBody(StrictSerializer):
         max_length=40, help_text="The style's short name, for `model`. May be an existing style."
     )
     name = TextField(max_length=60, help_text="The style's name, for people.")
+    epochs = serializers.IntegerField(
+        required=False,
+        default=MAX_EPOCHS,
+        min_value=1,
+        max_value=MAX_EPOCHS,
+        help_text="Maximum passes over the examples. It stops earlier once another one would not help.",
+    )
 
 
 class StartBody(StrictSerializer):

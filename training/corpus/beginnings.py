@@ -10,9 +10,10 @@ MOST_BEGINNING_PERCENT = 45
 
 
 def split_beginning(text: str) -> tuple[str, str]:
-    """Return the beginning and the rest of a passage, parted after a sentence or, if it has none there, a word.
+    """Return the beginning and the rest of a passage.
 
-    Neither is empty as long as the passage has two words.
+    They are parted after a sentence or, where none ends in time, before a word. Neither is empty as long as
+    the passage has two words.
     """
     starts = [match.start() for match in WORD.finditer(text)]
     wanted = starts[len(starts) * BEGINNING_PERCENT // 100 or 1]

@@ -8,13 +8,13 @@ from training.corpus.words import WORD, count_words, shares_shingle
 LEAST_BRIEF_WORDS = 5
 MOST_BRIEF_WORDS = 60
 # A draft that is much shorter or longer than its passage was cut off, or is about something else.
-LEAST_DRAFT_PERCENT = 40
+LEAST_DRAFT_PERCENT = 50
 MOST_DRAFT_PERCENT = 200
 WHITE_SPACE = re.compile(r"\s+")
 
 
 def usable_brief(answer: str | None, passage: str) -> str | None:
-    """Return a brief in one line and at most 60 words, or None if it is missing, empty or quotes the passage."""
+    """Return a brief in one line and at most 60 words; None if it is missing, empty or quotes the passage."""
     if answer is None:
         return None
     brief = _cut_brief(WHITE_SPACE.sub(" ", answer).strip())

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from training.corpus.documents import SourceDocument
 from training.corpus.duplicates import count_unique_words, drop_duplicate_paragraphs, drop_duplicate_passages
 from training.corpus.errors import CorpusTooSmall, NothingHeldOut
-from training.corpus.limits import CorpusLimits
+from training.corpus.limits import STANDARD_LIMITS, CorpusLimits
 from training.corpus.passages import Passage, cut_passages, make_passage
 from training.corpus.quotations import quotation_share
 from training.corpus.sampling import sample_evenly
@@ -67,13 +67,16 @@ class Corpus:
 
     @property
     def sha256(self) -> str:
-        """The hash (hexadecimal) of everything that examples are made from."""
+        """The hash (hexadecimal) of everything that examples are made from.
+
+        The same texts give the same one, whatever the order and the ids of their documents.
+        """
         content = {"learned": _digests(self.learned), "held_out": _digests(self.held_out)}
         return hashlib.sha256(json.dumps(content).encode()).hexdigest()
 
 
 def build_corpus(
-    documents: Sequence[SourceDocument], *, seed: int, limits: CorpusLimits = CorpusLimits()
+    documents: Sequence[SourceDocument], *, seed: int, limits: CorpusLimits = STANDARD_LIMITS
 ) -> Corpus:
     """Return the corpus of some documents: the same one for the same documents, seed and limits.
 
@@ -183,6 +186,5 @@ def _count_words(passages: Iterable[Passage]) -> int:
 def _digests(passages: Iterable[Passage]) -> list[list[str]]:
     digests = []
     for passage in passages:
-        text_digest = hashlib.sha256(passage.text.encode()).hexdigest()
-        digests.append([passage.document_id, passage.language, text_digest])
-    return digests
+        digests.append([hashlib.sha256(passage.text.encode()).hexdigest(), passage.language])
+    return sorted(digests)

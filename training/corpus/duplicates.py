@@ -1,8 +1,8 @@
 """Texts that are there twice: copies, quotations and lightly changed versions.
 
-A text is a duplicate if at least half of its 8-word shingles have been seen before. Two texts whose shingles have
-a Jaccard index of 0.5 or more are always caught: what they share is then at least half of either. Unlike an
-index of pairs it also finds a copy that was cut into passages at other places, and takes one look-up a word.
+A text is a duplicate if at least half of its 8-word shingles have been seen before. Two texts whose shingles
+have a Jaccard index of 0.5 or more are always caught: what they share is then at least half of either. Unlike
+a comparison of pairs, this also finds a copy that was cut at other places, and it takes one look-up per word.
 """
 
 from collections.abc import Iterable
@@ -16,7 +16,7 @@ class SeenShingles:
 
     def __init__(self, sheet: Worksheet, limits: CorpusLimits) -> None:
         self._sheet = sheet
-        self._duplicate_percent = limits.duplicate_percent
+        self._limits = limits
         self._seen: set[int] = set()
 
     def add(self, run: Run) -> None:
@@ -27,19 +27,32 @@ class SeenShingles:
         """Return whether a text repeats what was remembered; remember it if not."""
         shingles = self._sheet.shingles_of(run)
         repeated = len(shingles & self._seen)
-        if repeated and repeated * 100 >= len(shingles) * self._duplicate_percent:
+        if repeated and repeated * 100 >= len(shingles) * self._limits.duplicate_percent:
             return True
         self._seen |= shingles
         return False
 
+    def repeats_paragraph(self, paragraph: Run) -> bool:
+        """Return the same of a paragraph, unless it is so short that it may be a formula."""
+        return self._sheet.words_of(paragraph) >= self._limits.least_duplicate_words and self.repeats(
+            paragraph
+        )
+
 
 def count_unique_words(sheet: Worksheet, limits: CorpusLimits) -> list[int]:
-    """Return for each document the words of the paragraphs that no earlier document or paragraph has."""
+    """Return for each document the words of the paragraphs that no earlier document or paragraph has.
+
+    Of a document that mostly repeats earlier ones it is 0: the rest are lines too short to compare.
+    """
     seen = SeenShingles(sheet, limits)
-    unique_words = sheet.words_by_document(Use.LEARNED)
+    all_words = sheet.words_by_document(Use.LEARNED)
+    repeated_words = [0] * len(all_words)
     for paragraph in sheet.paragraphs(Use.LEARNED):
-        if _can_repeat(sheet, paragraph, limits) and seen.repeats(paragraph):
-            unique_words[sheet.document_numbers[paragraph.first]] -= sheet.words_of(paragraph)
+        if seen.repeats_paragraph(paragraph):
+            repeated_words[sheet.document_numbers[paragraph.first]] += sheet.words_of(paragraph)
+    unique_words = []
+    for words, repeated in zip(all_words, repeated_words, strict=True):
+        unique_words.append(0 if repeated * 2 > words else words - repeated)
     return unique_words
 
 
@@ -49,24 +62,23 @@ def drop_duplicate_paragraphs(sheet: Worksheet, limits: CorpusLimits) -> int:
     What is held out comes first, so of two copies the learned one goes. A gap is no one's to learn either.
     """
     seen = SeenShingles(sheet, limits)
-    dropped = _drop(sheet, sheet.paragraphs(Use.HELD_OUT), seen, limits)
-    for gap in sheet.stretches(Use.GAP):
-        seen.add(gap)
-    return dropped + _drop(sheet, sheet.paragraphs(Use.LEARNED), seen, limits)
+    dropped = _drop(sheet, sheet.paragraphs(Use.HELD_OUT), seen)
+    _add_stretches(sheet, seen)
+    return dropped + _drop(sheet, sheet.paragraphs(Use.LEARNED), seen)
 
 
-def _drop(sheet: Worksheet, paragraphs: Iterable[Run], seen: SeenShingles, limits: CorpusLimits) -> int:
-    repeated = []
-    for paragraph in paragraphs:
-        if _can_repeat(sheet, paragraph, limits) and seen.repeats(paragraph):
-            repeated.append(paragraph)
+def _add_stretches(sheet: Worksheet, seen: SeenShingles) -> None:
+    """Remember what is not to be learned in one piece: a copy may have its borders elsewhere."""
+    for use in (Use.HELD_OUT, Use.GAP):
+        for stretch in sheet.stretches(use):
+            seen.add(stretch)
+
+
+def _drop(sheet: Worksheet, paragraphs: Iterable[Run], seen: SeenShingles) -> int:
+    repeated = list(filter(seen.repeats_paragraph, paragraphs))
     for paragraph in repeated:
         sheet.assign(paragraph, Use.DUPLICATE)
     return len(repeated)
-
-
-def _can_repeat(sheet: Worksheet, paragraph: Run, limits: CorpusLimits) -> bool:
-    return sheet.words_of(paragraph) >= limits.least_duplicate_words
 
 
 def drop_duplicate_passages(
@@ -78,8 +90,7 @@ def drop_duplicate_passages(
     """
     seen = SeenShingles(sheet, limits)
     kept_held_out = _keep(sheet, held_out, seen)
-    for gap in sheet.stretches(Use.GAP):
-        seen.add(gap)
+    _add_stretches(sheet, seen)
     return kept_held_out, _keep(sheet, learned, seen)
 
 

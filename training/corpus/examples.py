@@ -1,7 +1,7 @@
 """Examples: what a style is trained on. Each is a prompt and the passage, or its rest, that answers it.
 
-`plan_examples` decides everything that chance decides. `complete` turns one plan and what the writer said into an
-example, so a worker can store its progress between two calls to a slow model. `make_examples` does both.
+`plan_examples` makes every random choice. `complete` turns one plan and the writer's answer into an example,
+so a worker can store its progress between two calls to a slow model. `make_examples` does both.
 """
 
 import hashlib
@@ -14,10 +14,10 @@ from typing import Protocol
 from training.corpus.beginnings import split_beginning
 from training.corpus.briefs import usable_brief, usable_draft
 from training.corpus.build import Corpus
-from training.corpus.keywords import KeywordIndex
+from training.corpus.keywords import LEAST_KEYWORDS, KeywordIndex
 from training.corpus.passages import Passage
 from training.corpus.templates import VARIANTS, fill, join_keywords, wordings
-from training.corpus.words import count_words
+from training.corpus.words import count_words, shares_shingle
 
 
 class Task(StrEnum):
@@ -32,8 +32,8 @@ class Task(StrEnum):
 class TaskMix:
     """For how many percent of the passages each task makes an example.
 
-    As long as they add up to 100, each passage is used once. Beyond that some are used for two or three tasks,
-    never twice for one.
+    If they add up to 100, each passage is used once. Beyond that, some are used for two or three tasks, never
+    twice for the same.
     """
 
     brief_percent: int = 60
@@ -190,7 +190,7 @@ def collect_examples(examples: Iterable[Example]) -> Examples:
 
 
 def as_jsonl(examples: Sequence[Example]) -> bytes:
-    """Return one JSON object per line, in UTF-8: chat messages as OpenAI's fine-tuning takes them, and the task."""
+    """Return one JSON object per line, in UTF-8: messages as in OpenAI's fine-tuning files, and the task."""
     lines = [json.dumps(example.as_chat(), ensure_ascii=False) + "\n" for example in examples]
     return "".join(lines).encode()
 
@@ -235,6 +235,9 @@ def _ask_for_passage(plan: ExamplePlan, brief: str | None) -> Example:
     if not plan.keywords:
         return _continue_passage(plan)
     keywords = join_keywords(plan.keywords, plan.passage.language)
+    if shares_shingle(keywords, plan.passage.text):
+        # The passage is itself a list. Five words in a row are no quotation.
+        keywords = join_keywords(plan.keywords[:LEAST_KEYWORDS], plan.passage.language)
     return _example(plan, Task.BRIEF, prompts.keywords[plan.template], keywords=keywords)
 
 

@@ -8,7 +8,6 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from training.corpus.languages import base_language
 from training.corpus.passages import Passage
 from training.corpus.stop_words import stop_words
 from training.corpus.words import WORD, normalize_word
@@ -21,7 +20,8 @@ NAME_WEIGHT = 2
 # A word that only this passage has may be a mere oddity: it counts like one that three have.
 LEAST_PASSAGES = 3
 # Behind these a capital says nothing: sentences and quotations begin with one.
-SENTENCE_START = re.compile(r"(?:[.!?…:\n]|[\"'“„‘«»(])[\s\"'“”„‘’«»(\[—–_*-]*\Z")
+OPENING_MARKS = "\"'\u201c\u201e\u2018«»("
+SENTENCE_START = re.compile(rf"[.!?…:\n{OPENING_MARKS}][\s{OPENING_MARKS}\u201d\u2019\[\u2014\u2013_*-]*\Z")
 START_CONTEXT = 12  # characters
 HAN_RUN = re.compile("[\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff]{2,}")
 
@@ -46,18 +46,14 @@ class KeywordIndex:
     def __init__(self, passages: Sequence[Passage]) -> None:
         self._passages = max(1, len(passages))
         self._with_word: Counter[str] = Counter()
-        capitals: Counter[str] = Counter()  # less the spellings without
+        self._capitals: Counter[str] = Counter()  # how much oftener a word has a capital than not
         for passage in passages:
             forms = set()
             for term, position in _terms(passage.text):
                 form = normalize_word(term)
                 forms.add(form)
-                if term[0].islower():
-                    capitals[form] -= 1
-                elif term[0].isupper() and not _starts_sentence(passage.text, position):
-                    capitals[form] += 1
+                self._capitals[form] += _count_capital(passage.text, term, position)
             self._with_word.update(forms)
-        self._names = {form for form, surplus in capitals.items() if surplus > 0}
 
     def find_keywords(self, passage: Passage) -> tuple[str, ...]:
         """Return the five to eight most telling words of a passage, in the order in which it has them.
@@ -66,9 +62,12 @@ class KeywordIndex:
         back if it has no more words that say anything.
         """
         wanted = min(MOST_KEYWORDS, max(LEAST_KEYWORDS, passage.words // WORDS_PER_KEYWORD))
-        ranked = sorted(_find_candidates(passage), key=self._rank)
-        chosen = sorted(ranked[:wanted], key=lambda candidate: candidate.position)
-        return tuple(self._spell(candidate, passage.language) for candidate in chosen)
+        chosen: list[Candidate] = []
+        for candidate in sorted(_find_candidates(passage), key=self._rank):
+            if len(chosen) < wanted and not any(_are_variants(candidate, other) for other in chosen):
+                chosen.append(candidate)
+        chosen.sort(key=lambda candidate: candidate.position)
+        return tuple(self._spell(candidate) for candidate in chosen)
 
     def _rank(self, candidate: Candidate) -> tuple[int, int, int]:
         """Return what sorts the most telling word first; of equal ones the longer, then the earlier.
@@ -77,14 +76,18 @@ class KeywordIndex:
         """
         rarity = self._passages // max(LEAST_PASSAGES, self._with_word[candidate.form])
         weight = candidate.count * rarity.bit_length()
-        if candidate.form in self._names:
+        if self._capitals[candidate.form] > 0:
             weight *= NAME_WEIGHT
         return -weight, -len(candidate.form), candidate.position
 
-    def _spell(self, candidate: Candidate, language: str) -> str:
-        """Return a word without the capital that a sentence gave it."""
-        may_be_noun = candidate.form in self._names or base_language(language) == "de"
-        return candidate.spelling if may_be_noun else candidate.spelling.lower()
+    def _spell(self, candidate: Candidate) -> str:
+        """Return a word without the capital that a sentence gave it, if it has mostly none elsewhere."""
+        return candidate.spelling.lower() if self._capitals[candidate.form] < 0 else candidate.spelling
+
+
+def _are_variants(candidate: Candidate, other: Candidate) -> bool:
+    """Return whether one word is the other with an ending, such as a plural."""
+    return candidate.form.startswith(other.form) or other.form.startswith(candidate.form)
 
 
 def _find_candidates(passage: Passage) -> list[Candidate]:
@@ -113,6 +116,13 @@ def _terms(text: str) -> Iterator[tuple[str, int]]:
     for run in HAN_RUN.finditer(text):
         for offset in range(len(run.group()) - 1):
             yield run.group()[offset : offset + 2], run.start() + offset
+
+
+def _count_capital(text: str, term: str, position: int) -> int:
+    """Return 1 for a capital within a sentence, -1 for a small letter, 0 where neither says anything."""
+    if term[0].islower():
+        return -1
+    return int(term[0].isupper() and not _starts_sentence(text, position))
 
 
 def _starts_sentence(text: str, position: int) -> bool:

@@ -28,8 +28,8 @@ class CorpusLimits:
     duplicate_percent: int = 50  # of a paragraph's or passage's 8-word shingles
 
     def __post_init__(self) -> None:
-        # Pieces are put together until they are long enough, and a rest joins the passage before it: what comes
-        # of that must still be short enough, or some text could not be cut at all.
+        # Pieces are put together until they are long enough, and a rest joins the passage before it. What
+        # comes of that must still be short enough, or some text could not be cut at all.
         if self.most_passage_words < 2 * self.least_passage_words + MOST_PIECE_WORDS:
             raise ValueError("the longest passage must hold two of the shortest and a piece")
 
@@ -37,3 +37,6 @@ class CorpusLimits:
     def passage_words(self) -> int:
         """The length that passages aim at, which is also the gap before a held-out tail."""
         return (self.least_passage_words + self.most_passage_words) // 2
+
+
+STANDARD_LIMITS = CorpusLimits()

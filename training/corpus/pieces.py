@@ -1,11 +1,11 @@
 """Pieces: the smallest parts of a document that a passage is put together from.
 
-A paragraph of up to 100 words is one piece. A longer one is cut at the ends of its sentences, a longer sentence
-at its commas and line breaks, and what is still longer between words.
+A paragraph of up to 100 words is one piece. A longer one is cut at the ends of its sentences, a longer
+sentence at its commas and line breaks, and what is still longer between words.
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from enum import IntEnum
 
@@ -15,39 +15,18 @@ MOST_PIECE_WORDS = 100
 MOST_HEADING_WORDS = 12
 PARAGRAPH_GAP = re.compile(r"\n[^\S\n]*\n\s*")
 CLOSING_MARKS = "\"'\u201c\u201d\u2018\u2019«»)\\]*_"
-SENTENCE_END = re.compile(rf"[.!?…]+[{CLOSING_MARKS}]*(?=\s)|[。！？]+[」』\u201d）]*")
-CLAUSE_END = re.compile(r"[,;:—–](?=\s)|\n|[，、；：]")
-LAST_WORD = re.compile(r"\w+\Z")
-# A full stop behind these ends no sentence. Single letters are initials, or parts of "e.g." and "z. B.".
-ABBREVIATIONS = frozenset(
-    [
-        "mr",
-        "mrs",
-        "ms",
-        "dr",
-        "prof",
-        "rev",
-        "st",
-        "jr",
-        "sr",
-        "vs",
-        "no",
-        "vol",
-        "capt",
-        "gen",
-        "col",
-        "nr",
-        "hr",
-        "fr",
-        "bzw",
-        "vgl",
-        "ca",
-        "bspw",
-        "ggf",
-        "inkl",
-        "evtl",
-    ]
+# The second halves are full-width marks, behind which Chinese and Japanese have no space.
+SENTENCE_END = re.compile(
+    rf"[.!?…]+[{CLOSING_MARKS}]*(?=\s)|[\u3002\uff01\uff1f]+[\u300d\u300f\u201d\uff09]*"
 )
+CLAUSE_END = re.compile(r"[,;:\u2014\u2013](?=\s)|\n|[\uff0c\u3001\uff1b\uff1a]")
+# A full stop behind these ends no sentence. Single letters are initials, or parts of "e.g." and "z. B.".
+ABBREVIATION = re.compile(
+    r"\b(?:[^\W\d]|mrs?|ms|dr|prof|rev|st|jr|sr|vs|no|vol|capt|gen|col"
+    r"|nr|hrn?|fr|bzw|vgl|ca|bspw|ggf|inkl|evtl)\Z",
+    re.IGNORECASE,
+)
+MOST_ABBREVIATION_LETTERS = 12
 
 
 class Border(IntEnum):
@@ -81,7 +60,7 @@ def cut_pieces(text: str) -> list[Piece]:
 
 
 def sentence_ends(text: str, start: int = 0, end: int | None = None) -> list[int]:
-    """Return where sentences end within `text[start:end]`, as positions in `text`, without the last end."""
+    """Return where sentences end within `text[start:end]`, as positions in `text`."""
     ends = []
     for match in SENTENCE_END.finditer(text, start, len(text) if end is None else end):
         if _ends_sentence(text, match):
@@ -91,7 +70,7 @@ def sentence_ends(text: str, start: int = 0, end: int | None = None) -> list[int
 
 def _cut_paragraph(text: str, start: int, end: int) -> Iterator[Piece]:
     border = Border.HEADING if _is_heading(text[start:end].strip()) else Border.PARAGRAPH
-    yield from _cut(text, start, end, border, (Border.SENTENCE, Border.CLAUSE, Border.WORD))
+    yield from _cut(text, start, end, border, tuple(FIND_CUTS))
 
 
 def _is_heading(paragraph: str) -> bool:
@@ -102,27 +81,28 @@ def _is_heading(paragraph: str) -> bool:
 
 
 def _cut(text: str, start: int, end: int, border: Border, finer: tuple[Border, ...]) -> Iterator[Piece]:
-    """Yield the pieces of `text[start:end]`; the last is followed by `border`, the others by one of `finer`."""
+    """Yield the pieces of `text[start:end]`. The last has this border, the others a finer one."""
     start, end = _strip(text, start, end)
     if start == end:
         return
     if not finer or len(WORD.findall(text, start, end)) <= MOST_PIECE_WORDS:
         yield Piece(start, end, border)
         return
-    for cut in _find_cuts(text, start, end, finer[0]):
-        yield from _cut(text, start, cut, finer[0], finer[1:])
-        start = cut
+    for cut in FIND_CUTS[finer[0]](text, start, end):
+        if cut < end:
+            yield from _cut(text, start, cut, finer[0], finer[1:])
+            start = cut
     yield from _cut(text, start, end, border, finer[1:])
 
 
-def _find_cuts(text: str, start: int, end: int, kind: Border) -> list[int]:
-    """Return the positions within `text[start:end]` at which a cut of this kind is possible."""
-    if kind is Border.SENTENCE:
-        return sentence_ends(text, start, end)
-    if kind is Border.CLAUSE:
-        return [match.end() for match in CLAUSE_END.finditer(text, start, end)]
-    word_starts = [match.start() for match in WORD.finditer(text, start, end)]
-    return word_starts[MOST_PIECE_WORDS::MOST_PIECE_WORDS]
+def _clause_ends(text: str, start: int, end: int) -> list[int]:
+    return [match.end() for match in CLAUSE_END.finditer(text, start, end)]
+
+
+def _word_starts(text: str, start: int, end: int) -> list[int]:
+    """Return where every hundredth word begins."""
+    starts = [match.start() for match in WORD.finditer(text, start, end)]
+    return starts[MOST_PIECE_WORDS::MOST_PIECE_WORDS]
 
 
 def _strip(text: str, start: int, end: int) -> tuple[int, int]:
@@ -136,10 +116,13 @@ def _ends_sentence(text: str, match: re.Match[str]) -> bool:
     following = text[match.end() : match.end() + 3].lstrip()
     if following[:1].islower():
         return False
-    if not match.group().startswith("."):
-        return True
-    last = LAST_WORD.search(text[max(0, match.start() - 12) : match.start()])
-    if last is None:
-        return True
-    word = last.group()
-    return word.lower() not in ABBREVIATIONS and not (len(word) == 1 and word.isalpha())
+    before = text[max(0, match.start() - MOST_ABBREVIATION_LETTERS) : match.start()]
+    return not match.group().startswith(".") or ABBREVIATION.search(before) is None
+
+
+# The kinds of cut, from the best to the worst, and the positions at which each is possible.
+FIND_CUTS: dict[Border, Callable[[str, int, int], list[int]]] = {
+    Border.SENTENCE: sentence_ends,
+    Border.CLAUSE: _clause_ends,
+    Border.WORD: _word_starts,
+}

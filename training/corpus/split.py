@@ -61,31 +61,36 @@ def _draw(seed: int, text: str) -> bytes:
 
 def _hold_out_tails(sheet: Worksheet, unique_words: Sequence[int], limits: CorpusLimits) -> None:
     """Hold out the end of each long document, with a gap of one passage before it."""
-    total_words = sum(unique_words)
-    long_documents = {number for number, words in enumerate(unique_words) if words >= LONG_DOCUMENT_WORDS}
-    if not long_documents:
-        long_documents = {number for number, words in enumerate(unique_words) if words}
-    long_words = sum(unique_words[number] for number in long_documents)
-    held_out_words = max(total_words * limits.held_out_percent // 100, limits.least_held_out_words)
+    long_words = _long_documents(unique_words)
+    held_out_words = max(
+        sum(unique_words) * limits.held_out_percent // 100,
+        limits.least_held_out_words,
+    )
     for document in sheet.whole_documents():
-        number = sheet.document_numbers[document.first]
-        if number not in long_documents:
-            continue
-        share_words = -(-held_out_words * unique_words[number] // long_words)
-        tail = _mark_end(sheet, document, share_words, Use.HELD_OUT, limits)
-        _mark_end(sheet, Run(document.first, tail), limits.passage_words, Use.GAP, limits)
+        words = long_words.get(sheet.document_numbers[document.first], 0)
+        if words:
+            share_words = -(-held_out_words * words // sum(long_words.values()))
+            tail = _mark_end(sheet, document, share_words, Use.HELD_OUT, limits)
+            _mark_end(sheet, Run(document.first, tail), limits.passage_words, Use.GAP, limits)
+
+
+def _long_documents(unique_words: Sequence[int]) -> dict[int, int]:
+    """Return the words of documents that can lose their end; of all documents if none is long."""
+    all_words = dict(enumerate(unique_words))
+    long_words = {number: words for number, words in all_words.items() if words >= LONG_DOCUMENT_WORDS}
+    return long_words or all_words
 
 
 def _mark_end(sheet: Worksheet, run: Run, least_words: int, use: Use, limits: CorpusLimits) -> int:
     """Mark at least `least_words` at the end of a run, from a paragraph's start on; return where that is."""
     words = 0
     for number in range(run.end - 1, run.first - 1, -1):
-        if sheet.uses[number] is not Use.LEARNED:
-            continue  # not in the sample
-        sheet.uses[number] = use
-        words += sheet.words[number]
-        starts_paragraph = number == run.first or sheet.pieces[number - 1].border is Border.PARAGRAPH
-        # A paragraph without end must not take the whole document.
-        if words >= least_words and (starts_paragraph or words >= least_words + limits.most_passage_words):
+        # What is not in the sample is neither learned nor held out.
+        if sheet.uses[number] is Use.LEARNED:
+            sheet.uses[number] = use
+            words += sheet.words[number]
+        # Only an endless paragraph is cut, or it would take the whole document.
+        is_cut_here = number == run.first or sheet.pieces[number - 1].border is Border.PARAGRAPH
+        if words >= least_words + (0 if is_cut_here else limits.most_passage_words):
             return number
     return run.first

@@ -1,8 +1,8 @@
 """Words in any script: how many a text has, and which runs of eight it shares with another.
 
-A word is what a writer would count. Scripts without spaces have no such thing: a Chinese or Japanese character
-counts as one, as in word processors, and so do five letters of Thai, Lao, Burmese or Khmer. Whatever else runs
-on without a space counts one word every 40 characters, so that no text is endless and has no words.
+A word is what a writer would count. Scripts without spaces have no such thing: a Chinese or Japanese
+character counts as one, as in word processors, and so do five letters of Thai, Lao, Burmese or Khmer.
+Whatever else runs on without a space counts as one word per 40 characters: no long text has only a few words.
 """
 
 import re
@@ -62,7 +62,7 @@ def hash_shingles(word_numbers: Sequence[int]) -> list[int]:
 
 
 def shares_shingle(text: str, other: str) -> bool:
-    """Return whether eight words in a row of `text` are in `other` too, whatever their case and punctuation."""
+    """Return whether eight words in a row are in both texts, whatever their case and punctuation."""
     return not _shingles(text).isdisjoint(_shingles(other))
 
 

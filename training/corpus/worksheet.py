@@ -1,6 +1,6 @@
 """The worksheet of one build: every piece of every document, and what it is used for."""
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import Enum
@@ -43,7 +43,7 @@ class Worksheet:
         self.first_words = [0, *accumulate(self.words)]
 
     def _read(self) -> None:
-        """Cut every document, and hash every run of eight words once: any run of pieces can look its own up."""
+        """Cut every document and hash every run of eight words once: any run of pieces finds its own."""
         vocabulary = Vocabulary()
         word_numbers: list[int] = []
         for number, document in enumerate(self.documents):
@@ -79,9 +79,9 @@ class Worksheet:
         """Return the document of a run."""
         return self.documents[self.document_numbers[run.first]]
 
-    def words_by_use(self) -> dict[Use, int]:
+    def words_by_use(self) -> Counter[Use]:
         """Return the number of words for each use; their sum is all words."""
-        totals = dict.fromkeys(Use, 0)
+        totals: Counter[Use] = Counter()
         for use, words in zip(self.uses, self.words, strict=True):
             totals[use] += words
         return totals
@@ -89,32 +89,18 @@ class Worksheet:
     def words_by_document(self, use: Use) -> list[int]:
         """Return the number of words of this use in each document."""
         totals = [0] * len(self.documents)
-        for number, piece_use, words in zip(self.document_numbers, self.uses, self.words, strict=True):
-            if piece_use is use:
-                totals[number] += words
+        for stretch in self.stretches(use):
+            totals[self.document_numbers[stretch.first]] += self.words_of(stretch)
         return totals
 
     def whole_documents(self) -> list[Run]:
         """Return the run of each document that has text, in order."""
-        runs = []
-        first = 0
-        for _, members in groupby(self.document_numbers):
-            end = first + sum(1 for _ in members)
-            runs.append(Run(first, end))
-            first = end
-        return runs
+        return [run for _, run in _group(self.document_numbers)]
 
     def stretches(self, use: Use) -> list[Run]:
         """Return the longest runs of one document and one use, in order."""
         keys = zip(self.document_numbers, self.uses, strict=True)
-        runs = []
-        first = 0
-        for (_, run_use), members in groupby(keys):
-            end = first + sum(1 for _ in members)
-            if run_use is use:
-                runs.append(Run(first, end))
-            first = end
-        return runs
+        return [run for (_, run_use), run in _group(keys) if run_use is use]
 
     def paragraphs(self, use: Use) -> Iterator[Run]:
         """Yield the paragraphs of this use; one that has two uses gives its part."""
@@ -125,6 +111,15 @@ class Worksheet:
                 if ends or number == stretch.end - 1:
                     yield Run(first, number + 1)
                     first = number + 1
+
+
+def _group[Key](keys: Iterable[Key]) -> Iterator[tuple[Key, Run]]:
+    """Yield each run of equal keys."""
+    first = 0
+    for key, members in groupby(keys):
+        end = first + len(list(members))
+        yield key, Run(first, end)
+        first = end
 
 
 class Vocabulary:

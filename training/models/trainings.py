@@ -43,6 +43,9 @@ STARTED = (Status.QUEUED, Status.RUNNING, Status.PAUSED, Status.FINISHING)
 ENDED = (Status.SUCCEEDED, Status.FAILED, Status.CANCELLED)
 
 
+MAX_EPOCHS = 3  # after the third, held-out text is predicted worse (docs/training.md)
+
+
 class StopRequest(models.TextChoices):
     """What its members asked of a running training; it acts between two steps."""
 
@@ -52,17 +55,6 @@ class StopRequest(models.TextChoices):
 
 
 class TrainingQuerySet(LeasedQuerySet["Training"]):
-    def to_prepare(self) -> "TrainingQuerySet":
-        """Return trainings with a step to take before they start, those that wait longest first."""
-        return self.filter(status=Status.PREPARING).order_by("changed_at")
-
-    def to_run(self) -> "TrainingQuerySet":
-        """Return trainings for a training worker: those that were interrupted first, then by age.
-
-        A workspace that has a training in progress waits behind those that have none.
-        """
-        return self.filter(status__in=[Status.QUEUED, Status.RUNNING, Status.FINISHING])
-
     def stuck(self, before: datetime) -> "TrainingQuerySet":
         """Return trainings in progress that showed no sign of life since a moment."""
         return self.filter(status__in=[Status.RUNNING, Status.FINISHING], changed_at__lt=before)
@@ -108,7 +100,9 @@ class Training(Leased):
     examples = models.PositiveIntegerField(default=0)
     validation_examples = models.PositiveIntegerField(default=0)
     epoch_tokens = models.BigIntegerField(default=0, help_text="Tokens of all examples, learned once.")
-    epochs = models.PositiveSmallIntegerField(default=3, help_text="Maximum passes over the examples.")
+    epochs = models.PositiveSmallIntegerField(
+        default=MAX_EPOCHS, help_text="Maximum passes over the examples."
+    )
     estimated_s = models.PositiveIntegerField(default=0, help_text="Estimated seconds of training.")
     steps = models.PositiveIntegerField(default=0)
     step = models.PositiveIntegerField(default=0)

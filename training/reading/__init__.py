@@ -1,18 +1,48 @@
-from dataclasses import dataclass, field
+"""A file's bytes → its text. A stranger's file is read in a child process that can do nothing else.
+
+The child (`child.py`) imports this package, too: nothing here may import Django.
+"""
+
+import json
+
+from training.reading.documents import (
+    ReadDocument,
+    Refusal,
+    Refused,
+    Removed,
+    parse_document,
+    refuse_document,
+)
+from training.reading.limits import LIMITS, MIB, ReadingLimits
+from training.reading.sandbox import run_child
+
+__all__ = ["LIMITS", "ReadDocument", "ReadingLimits", "Refusal", "Removed", "read_document"]
+
+STARTING_S = 1  # beyond what the child itself allows a file
 
 
-@dataclass(frozen=True)
-class ReadDocument:
-    name: str = ""
-    format: str = ""
-    text: str = ""
-    words: int = 0
-    language: str = ""
-    removed: dict = field(default_factory=dict)
-    quotation_share: float = 0.0
-    refusal: object = None
+def read_document(name: str, content: bytes, limits: ReadingLimits = LIMITS) -> list[ReadDocument]:
+    """Return the documents of a file: several for an archive, else one. Whatever it is, nothing is raised.
+
+    A pasted text is a file without a name. A document that can't be read has a refusal; a fault of one
+    member of an archive refuses that member, a fault of the archive the whole.
+    """
+    if len(content) > limits.file_bytes:
+        return [refuse_document(name, Refused("too_large", limit_mb=limits.file_bytes // MIB))]
+    settings = json.dumps({"name": name, "limits": vars(limits)})
+    request = settings.encode() + b"\n" + content
+    answer = run_child(request, wall_s=limits.file_s + STARTING_S, answer_bytes=limits.answer_bytes)
+    try:
+        return _parse_answer(answer.content)
+    except (ValueError, TypeError, KeyError, RecursionError):
+        # Cut off, or none: the child was killed, or it could not start.
+        failure = Refused("too_slow", limit_s=limits.document_s) if answer.is_late else Refused("reader_failed")
+        return [refuse_document(name, failure)]
 
 
-def read_document(name: str, content: bytes) -> list[ReadDocument]:
-    text = content.decode()
-    return [ReadDocument(name, "txt", text, len(text.split()), "en")]
+def _parse_answer(content: bytes) -> list[ReadDocument]:
+    """Return the documents of an answer. Raises ValueError, TypeError or KeyError where it is none."""
+    documents = [parse_document(fields) for fields in json.loads(content)]
+    if not documents:
+        raise ValueError("no document")
+    return documents

@@ -70,9 +70,11 @@ def waiting(now: datetime) -> QuerySet[Training]:
 
 def run_next() -> bool:
     """Run the training whose turn it is until it ends or stops; return False if there is none."""
+    if STOPPING.is_set():
+        return False
     now = timezone.now()
     training = waiting(now).lease_first(now, LEASE)
-    if training is None or STOPPING.is_set():
+    if training is None:
         return False
     try:
         _run(training)
@@ -99,7 +101,8 @@ def _run(training: Training) -> None:
         endings.fail_training(training, TrainingFailure.CRASHED(times=MAX_ATTEMPTS))
         logger.error("training %s stopped %d times without a new checkpoint", training.pk, MAX_ATTEMPTS)
         return
-    Training.objects.filter(pk=training.pk).update(attempts=F("attempts") + 1)
+    training.attempts += 1
+    _save(training)
     with storage.scratch_folder() as folder:
         _lay_out(training, folder)
         progress = Progress()
@@ -241,6 +244,7 @@ def _conclude(training: Training, folder: Path, progress: Progress) -> None:
 
 def _record_crash(training: Training, progress: Progress, error: Exception) -> None:
     """Fail a training that can't succeed; any other is tried again from its checkpoint."""
+    _save(training)
     reported = progress.failed or {"type": "error"}
     logger.warning("training %s: %s %s", training.pk, error, reported.get("message", ""))
     failure = FAILURES.get(reported.get("code", ""))

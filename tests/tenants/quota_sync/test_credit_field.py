@@ -1,16 +1,20 @@
 """What the data plane hears of a plan's overage and of credits."""
 
 from datetime import UTC, datetime
+from uuid import uuid4
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from core import months
 from tenants.accounts.subscriptions import subscribe_tenant
 from tenants.metering import credits
 from tenants.metering.credits import grant_credit
 from tenants.metering.ledger import record_events
 from tenants.metering.plans import newest_plan_version
-from tenants.models import CreditBurn, PlanVersion, Subscription
-from tenants.quota_sync.credit_field import credit_fields
+from tenants.models import CreditBurn, LedgerEntry, PlanVersion, Subscription, TrainingHold
+from tenants.quota_sync.credit_field import credit_fields, take_off
 from tests.tenants.conftest import make_event
 
 SEPTEMBER = datetime(2026, 9, 12, tzinfo=UTC)
@@ -102,3 +106,50 @@ def test_what_is_left_follows_usage_by_the_share_formula(acme, bounded):
     assert credits.credits_left(acme, "2026-10") == 1_000_000 - 200_000
     use(acme, OCTOBER, 100)
     assert credits.credits_left(acme, "2026-10") == 1_000_000 - 240_000
+
+
+entries = st.lists(st.tuples(st.integers(0, 30), st.sampled_from("bcp")), max_size=6)
+
+
+def left_after(amounts, owed):
+    """Return what admission.lua finds for this month, once the month before burned what it owes."""
+    left = 0
+    for amount, covered in amounts:
+        burned = 0 if covered == "c" else min(owed, amount)
+        owed -= burned
+        if covered != "p":
+            left += amount - burned
+    return left
+
+
+@given(entries, st.integers(0, 60), st.integers(0, 90))
+def test_trainings_leave_what_would_be_left_if_they_burned_after_the_month_before(amounts, trained, owed):
+    taken = take_off(amounts, trained)
+    assert left_after(taken, owed) == max(0, left_after(amounts, owed) - trained)
+    assert all(0 <= amount <= before for (amount, _), (before, _) in zip(taken, amounts, strict=True))
+
+
+def train(tenant, at, nanousd):
+    LedgerEntry.objects.create(
+        tenant=tenant,
+        kind="training",
+        source_id=str(uuid4()),
+        period=months.period_of(at),
+        amount_nanousd=nanousd,
+        tokens=1,
+    )
+
+
+def test_trainings_of_both_months_and_holds_are_taken_off(acme, bounded):
+    grant(acme, 1_000, OCTOBER)
+    grant(acme, 100, NOVEMBER)
+    train(acme, OCTOBER, 300)
+    train(acme, NOVEMBER, 150)
+    assert credit_fields(acme, bounded, NOVEMBER)["credits"] == "2026-11 2026-10 100 100 650:b 0:c"
+    TrainingHold.objects.create(
+        training=uuid4(), tenant=acme, token_nanousd=1, most_tokens=50, nanousd=50, period="2026-10"
+    )
+    assert credit_fields(acme, bounded, NOVEMBER)["wallet"] == "2026-11 2026-10 100 100 600:b 0:c"
+    # In December what October was charged has burned: it is a month before the last two.
+    december = datetime(2026, 12, 3, tzinfo=UTC)
+    assert credit_fields(acme, bounded, december)["credits"] == "2026-12 2026-11 100 100 600:b"

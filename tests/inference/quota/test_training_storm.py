@@ -1,0 +1,159 @@
+"""Requests and trainings at once, in the manner of the quota storm: they never exceed budget or credits."""
+
+import asyncio
+from random import Random
+from uuid import uuid4
+
+import pytest
+from django.utils import timezone
+
+from billing.reconciliation import compare_credits, compare_trainings, compare_usage
+from core import months
+from core import valkey as names
+from inference.contract.usage import Usage
+from inference.errors import Limited
+from inference.proxy.runtime import run_in_thread
+from inference.quota.admission import InFlight, admit
+from inference.quota.ledger_drain import drain_usage, rebuild_counters
+from tenants.metering.credits import grant_credit
+from tenants.metering.ledger import usage_of
+from tenants.metering.trainings import charge_of, charged_nanousd, open_holds_nanousd
+from tenants.models import Tenant, TrainingHold
+from tenants.public import playground_key, publish_snapshot
+from tenants.quota_sync.training_holds import TrainingNotCovered, hold_training, settle_training
+from tests.billing.builders import put_on
+from tests.inference.conftest import Account
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+LIMIT = 1_000_000  # nano-USD
+PROMPT, OUTPUT = 10, 50  # tokens, of which a request costs 21,000 nano-USD
+TRAINED = (5, 20, 40)  # tokens, of which a training costs up to 120,000
+WRITERS, REQUESTS_OF_EACH = 8, 12
+TRAINERS, TRAININGS_OF_EACH = 4, 5
+
+
+@pytest.fixture(params=["budget", "credits"])
+def bounded(request, valkey, acme) -> Account:
+    """Acme, whose budget or credits are the only limit that anybody meets."""
+    rates = {"requests_per_minute": 10**6, "tokens_per_minute": 10**9, "parallel_requests": 10**4}
+    is_budget = request.param == "budget"
+    limits = {"monthly_tokens": 10**9, "included_tokens": 0, "max_output_tokens": OUTPUT, **rates}
+    put_on(acme, overage_allowed=is_budget, **limits)
+    if is_budget:
+        Tenant.objects.filter(pk=acme.pk).update(monthly_nanousd=LIMIT)
+    else:
+        grant_credit(acme, LIMIT, source="top_up", source_id="storm", reason="", actor="")
+    account = Account(valkey, acme.pk, playground_key(acme).pk, months.current())
+    publish_snapshot(acme.pk)
+    rebuild_counters(valkey, acme.pk, account.period)
+    account.offer("poetry")
+    return account
+
+
+class Storm:
+    """Writers and trainers of one workspace, and what they got."""
+
+    def __init__(self, gateway, account: Account, tenant: Tenant, *, is_full: bool) -> None:
+        self.gateway = gateway
+        self.account = account
+        self.tenant = tenant
+        self.is_full = is_full  # all that is held is used: then what is taken only grows
+        self.admitted = self.trained = self.refused = 0
+        self.most_nanousd = 0
+        self.is_over = False
+        self.has_trained = asyncio.Event()  # before the requests have taken it all
+
+    async def write(self, writer: int) -> None:
+        chance = Random(f"writer {writer}")
+        await self.has_trained.wait()
+        for number in range(REQUESTS_OF_EACH):
+            try:
+                grant = await admit(
+                    self.gateway.admission,
+                    self.gateway.routes.tables,
+                    self.account.caller,
+                    request_id=f"r{writer}-{number}",
+                    model="poetry",
+                    prompt_tokens=PROMPT,
+                    is_exact=True,
+                    output_tokens=OUTPUT,
+                    sequences=1,
+                )
+            except Limited:
+                self.refused += 1
+                await asyncio.sleep(0)
+                continue
+            self.admitted += 1
+            await asyncio.sleep(chance.random() / 4)  # others are asked while it runs
+            written = OUTPUT if self.is_full else chance.randint(0, OUTPUT)
+            usage = Usage(prompt=PROMPT, completion=written)
+            await self.gateway.meter.settle(InFlight.begin(grant, usage), "complete")
+
+    async def train(self, trainer: int) -> None:
+        chance = Random(f"trainer {trainer}")
+        for _ in range(TRAININGS_OF_EACH):
+            training, most = uuid4(), chance.choice(TRAINED)
+            try:
+                await run_in_thread(hold_training, self.tenant, training, most, timezone.now())
+            except TrainingNotCovered:
+                self.refused += 1
+                continue
+            self.trained += 1
+            self.has_trained.set()
+            used = most if self.is_full else chance.randint(0, most)
+            await run_in_thread(settle_training, training, used, timezone.now())
+
+    async def watch(self) -> None:
+        """Look again and again at what is taken. What only grows can't be read too high: trainings first."""
+        while not self.is_over:
+            trainings = await run_in_thread(self.count_trainings)
+            spent, reserved = self.account.store.hmget(
+                names.account_key(self.account.tenant, self.account.period), "spent", "reserved"
+            )
+            taken = trainings + int(spent or 0) + int(reserved or 0)
+            self.most_nanousd = max(self.most_nanousd, taken)
+
+    def count_trainings(self) -> int:
+        """Return what confirmed holds reserve, and what those that ended were charged."""
+        total = 0
+        for hold in TrainingHold.objects.exclude(confirmed_at=None):
+            total += hold.nanousd if hold.settled_at is None else charge_of(hold.training) or 0
+        return total
+
+    async def rage(self) -> None:
+        writers = [self.write(number) for number in range(WRITERS)]
+        trainers = [self.train(number) for number in range(TRAINERS)]
+        watching = asyncio.create_task(self.watch())
+        try:
+            await asyncio.gather(*writers, *trainers)
+        finally:
+            self.is_over = True
+            await watching
+
+
+@pytest.mark.parametrize("is_full", [True, False], ids=["all-is-used", "some-is-used"])
+async def test_requests_and_trainings_at_once_stay_within_what_there_is(
+    gateway, bounded, acme, valkey, is_full
+):
+    await gateway.routes.refresh()
+    storm = Storm(gateway, bounded, acme, is_full=is_full)
+    await storm.rage()
+    assert min(storm.admitted, storm.trained) > 0
+    if is_full:
+        assert storm.refused > 0
+        assert LIMIT // 2 < storm.most_nanousd <= LIMIT
+    await run_in_thread(expect_exact_books, acme, bounded, valkey)
+
+
+def expect_exact_books(acme: Tenant, account: Account, valkey) -> None:
+    drain_usage(valkey, "storm")
+    used = usage_of(acme.pk, account.period).nanousd
+    trained = charged_nanousd(acme.pk, account.period)
+    assert 0 < used + trained <= LIMIT
+    assert used == int(valkey.hget(names.account_key(acme.pk, account.period), "spent"))
+    assert open_holds_nanousd(acme.pk) == 0
+    assert not TrainingHold.objects.filter(confirmed_at=None).exists()
+    assert compare_trainings(account.period) == []
+    assert compare_credits(account.period) == []
+    assert compare_usage(account.period) == []

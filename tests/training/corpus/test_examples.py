@@ -1,0 +1,271 @@
+"""Examples: three tasks, their shares, what becomes of a writer's answers, and what no prompt may hold."""
+
+import json
+from collections import Counter
+from dataclasses import dataclass, field, replace
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tests.training.corpus.corpora import make_document, make_documents, make_text
+from training.corpus import (
+    Corpus,
+    Passage,
+    SourceDocument,
+    Task,
+    TaskMix,
+    Writer,
+    as_jsonl,
+    build_corpus,
+    collect_examples,
+    complete,
+    count_words,
+    make_examples,
+    plan_examples,
+    without,
+)
+from training.corpus.templates import ENGLISH, GERMAN, VARIANTS, fill, join_keywords
+from training.corpus.words import shares_shingle
+
+BRIEF = "Tell of a quarrel between two brothers about the mill, and let neither of them be right."
+
+
+@dataclass
+class FakeWriter:
+    """Writes prompts that share nothing with the passage; says None to every `silent_every`-th call."""
+
+    silent_every: int = 0
+    calls: Counter[str] = field(default_factory=Counter)
+
+    def write_brief(self, passage_text: str) -> str | None:
+        return self._answer("brief", BRIEF)
+
+    def write_draft(self, passage_text: str) -> str | None:
+        return self._answer("draft", make_text(f"draft of {passage_text}", count_words(passage_text)))
+
+    def _answer(self, task: str, text: str) -> str | None:
+        self.calls[task] += 1
+        if self.silent_every and self.calls.total() % self.silent_every == 0:
+            return None
+        return text
+
+
+class QuotingWriter:
+    """Takes its prompts out of the passage."""
+
+    def write_brief(self, passage_text: str) -> str | None:
+        return f"Write this: {' '.join(passage_text.split()[10:18])}"
+
+    def write_draft(self, passage_text: str) -> str | None:
+        return passage_text.upper()
+
+
+@pytest.fixture(scope="module")
+def corpus() -> Corpus:
+    return build_corpus(make_documents(40, 600), seed=1)
+
+
+def only(task: Task) -> TaskMix:
+    """Return a mix of one task."""
+    percents = {f"{name}_percent": 0 for name in Task}
+    return TaskMix(**percents | {f"{task}_percent": 100})
+
+
+def joined(text: str) -> str:
+    return "".join(text.split())
+
+
+@pytest.mark.parametrize("writer", [None, FakeWriter(), FakeWriter(silent_every=3), QuotingWriter()])
+@pytest.mark.parametrize("seed", [1, 2])
+def test_no_prompt_holds_what_its_response_says(corpus, writer: Writer | None, seed):
+    texts = {passage.id: passage.text for passage in (*corpus.learned, *corpus.held_out)}
+    examples = make_examples(corpus, seed=seed, mix=TaskMix(100, 100, 100), writer=writer)
+    for example in (*examples.learned, *examples.validation):
+        text = texts[example.passage_id]
+        assert not shares_shingle(example.prompt, example.response)
+        if example.task is Task.CONTINUATION:
+            assert joined(text).endswith(joined(example.response))
+            beginning = joined(text)[: -len(joined(example.response))]
+            assert beginning
+            assert beginning in joined(example.prompt)
+        else:
+            assert example.response == text
+            assert not shares_shingle(example.prompt, text)
+
+
+@settings(max_examples=30)
+@given(st.lists(st.integers(0, 100), min_size=3, max_size=3).filter(any), st.integers(0, 99))
+def test_each_task_has_its_share_and_no_passage_has_one_twice(percents, seed):
+    corpus = build_corpus(make_documents(10, 600), seed=1)
+    mix = TaskMix(*percents)
+    plans = plan_examples(corpus, seed=seed, mix=mix)
+    learned = [plan for plan in plans if not plan.held_out]
+    assert len({plan.id for plan in plans}) == len(plans)
+    for task, percent in mix.by_task().items():
+        count = sum(plan.task is task for plan in learned)
+        assert count == pytest.approx(len(corpus.learned) * percent / 100, abs=1)
+    if sum(percents) >= 100:
+        assert {plan.passage for plan in learned} == set(corpus.learned)
+
+
+def test_held_out_passages_validate_and_are_never_learned(corpus):
+    examples = make_examples(corpus, seed=1)
+    assert {example.passage_id for example in examples.learned} == {item.id for item in corpus.learned}
+    assert {example.passage_id for example in examples.validation} == {item.id for item in corpus.held_out}
+
+
+def test_without_a_writer_keywords_stand_in_for_briefs_and_drafts_become_continuations(corpus):
+    examples = make_examples(corpus, seed=1)
+    plans = Counter(plan.task for plan in plan_examples(corpus, seed=1))
+    assert examples.briefs_missing == plans[Task.BRIEF]
+    assert examples.drafts_missing == plans[Task.DRAFT]
+    assert examples.count(Task.DRAFT) == 0
+    assert examples.count(Task.BRIEF) + examples.count(Task.CONTINUATION) == len(examples.learned)
+
+
+def test_a_writer_is_asked_once_for_each_brief_and_draft(corpus):
+    writer = FakeWriter()
+    examples = make_examples(corpus, seed=1, writer=writer)
+    plans = Counter(plan.task for plan in plan_examples(corpus, seed=1))
+    assert writer.calls == {"brief": plans[Task.BRIEF], "draft": plans[Task.DRAFT]}
+    assert (examples.briefs_missing, examples.drafts_missing) == (0, 0)
+    briefs = [example for example in examples.learned if example.task is Task.BRIEF]
+    assert all(BRIEF in example.prompt for example in briefs)
+
+
+@pytest.mark.parametrize(
+    ("answer", "prompt_words"),
+    [
+        (BRIEF, 17),
+        (f"  {BRIEF.replace(' ', chr(10))}  ", 17),
+        (f"{BRIEF} " * 5, 51),  # three whole sentences
+        ("say " * 200, 60),
+        ("", None),
+        ("A quarrel.", None),
+        (None, None),
+    ],
+    ids=["brief", "white space", "long", "long without sentences", "empty", "too short", "none"],
+)
+def test_a_brief_has_5_to_60_words_or_keywords_take_its_place(corpus, answer, prompt_words):
+    plans = plan_examples(corpus, seed=1, mix=only(Task.BRIEF))
+    bare = next(plan for plan in plans if plan.template == 0)  # the brief alone
+    example = complete(bare, answer)
+    if prompt_words is None:
+        assert example.prompt == f"Write a passage about {join_keywords(bare.keywords, 'en')}."
+    else:
+        assert count_words(example.prompt) == prompt_words
+        assert "\n" not in example.prompt
+    assert collect_examples([example]).briefs_missing == (prompt_words is None)
+
+
+def test_a_brief_that_quotes_eight_words_is_thrown_away(corpus):
+    examples = make_examples(corpus, seed=1, mix=only(Task.BRIEF), writer=QuotingWriter())
+    assert examples.briefs_missing == len(examples.learned) + len(examples.validation)
+    assert not any(example.by_writer for example in examples.learned)
+
+
+@pytest.mark.parametrize("draft", [None, "", "Too short.", make_text("long", 2_000)])
+def test_a_draft_of_another_length_becomes_a_continuation(corpus, draft):
+    plan = plan_examples(corpus, seed=1, mix=only(Task.DRAFT))[0]
+    examples = collect_examples([complete(plan, draft)])
+    assert examples.count(Task.CONTINUATION) == 1
+    assert examples.drafts_missing == 1
+
+
+def test_plans_completed_one_by_one_are_the_same_examples(corpus):
+    answers = {}
+    writer = FakeWriter()
+    plans = plan_examples(corpus, seed=1)
+    for plan in plans:
+        if plan.task is Task.BRIEF:
+            answers[plan.id] = writer.write_brief(plan.passage.text)
+        elif plan.task is Task.DRAFT:
+            answers[plan.id] = writer.write_draft(plan.passage.text)
+    resumed = plan_examples(corpus, seed=1)
+    examples = collect_examples(complete(plan, answers.get(plan.id)) for plan in resumed)
+    assert examples == make_examples(corpus, seed=1, writer=FakeWriter())
+
+
+def test_the_seed_changes_order_and_wording_and_not_what_is_learned(corpus):
+    first = make_examples(corpus, seed=1)
+    again = make_examples(corpus, seed=1)
+    other = make_examples(corpus, seed=2)
+    assert as_jsonl(first.learned) == as_jsonl(again.learned)
+    assert as_jsonl(first.learned) != as_jsonl(other.learned)
+    assert {item.passage_id for item in first.learned} == {item.passage_id for item in other.learned}
+    assert [item.passage_id for item in first.learned] != [item.passage_id for item in other.learned]
+    assert len({plan.template for plan in plan_examples(corpus, seed=1)}) == VARIANTS
+
+
+def test_a_passage_left_out_changes_no_wording_of_the_others(corpus):
+    gone = corpus.learned[0].id
+    before = plan_examples(corpus, seed=1, mix=only(Task.CONTINUATION))
+    after = plan_examples(without(corpus, passage_ids=[gone]), seed=1, mix=only(Task.CONTINUATION))
+    assert list(after) == [plan for plan in before if plan.passage.id != gone]
+
+
+@pytest.mark.parametrize(("language", "prompts"), [("en", ENGLISH), ("de-AT", GERMAN), ("fr", ENGLISH)])
+def test_prompts_are_german_for_german_and_else_english(language, prompts):
+    corpus = build_corpus([make_document("novel", 12_000, language=language)], seed=1)
+    examples = make_examples(corpus, seed=1, mix=only(Task.CONTINUATION))
+    openings = tuple(template.partition("{")[0] for template in prompts.continuation)
+    assert all(example.prompt.startswith(openings) for example in examples.learned)
+    distinct = {opening for opening in openings if opening}
+    assert {
+        opening for opening in distinct if any(e.prompt.startswith(opening) for e in examples.learned)
+    } == distinct
+
+
+@pytest.mark.parametrize("prompts", [ENGLISH, GERMAN])
+def test_every_wording_holds_what_it_asks_about_once(prompts):
+    fields = {"brief": "brief", "keywords": "keywords", "draft": "draft", "continuation": "beginning"}
+    for name, slot in fields.items():
+        templates = getattr(prompts, name)
+        assert len(set(templates)) == VARIANTS
+        for template in templates:
+            prompt = fill(template, words=237, **{slot: "{braces} stay"})
+            assert prompt.count("{braces} stay") == 1
+            assert ("250" in prompt) == ("{words}" in template)
+
+
+def test_keywords_are_listed_as_in_a_sentence():
+    assert join_keywords(("rain",), "en") == "rain"
+    assert join_keywords(("rain", "train", "platform"), "en") == "rain, train and platform"
+    assert join_keywords(("Regen", "Zug"), "de") == "Regen und Zug"
+
+
+def test_lines_are_chats_as_fine_tuning_takes_them(corpus):
+    examples = make_examples(corpus, seed=1)
+    lines = as_jsonl(examples.learned).decode().splitlines()
+    assert len(lines) == len(examples.learned)
+    for line, example in zip(lines, examples.learned, strict=True):
+        chat = json.loads(line)
+        assert [message["role"] for message in chat["messages"]] == ["user", "assistant"]
+        assert chat["messages"][1]["content"] == example.response
+        assert chat["task"] == example.task
+        assert example.words == sum(count_words(message["content"]) for message in chat["messages"])
+
+
+def test_a_mix_without_any_task_is_refused():
+    for percents in [(0, 0, 0), (101, 0, 0), (-1, 50, 50)]:
+        with pytest.raises(ValueError, match="percentage"):
+            TaskMix(*percents)
+
+
+def test_keywords_of_a_list_do_not_quote_it(corpus):
+    names = "Agnes, Bertram, Cuthbert, Dunstan, Edmund, Frideswide, Godric and Hilda"
+    guests = Passage("guests", "d", f"The guests were {names}. They all sat down.", 240, "en")
+    listed = replace(corpus, learned=(guests, *corpus.learned))
+    plans = plan_examples(listed, seed=1, mix=only(Task.BRIEF))
+    example = complete(next(plan for plan in plans if plan.passage == guests), None)
+    assert "Agnes, Bertram, Cuthbert, Dunstan and Edmund" in example.prompt
+    assert not shares_shingle(example.prompt, guests.text)
+
+
+def test_a_passage_of_a_few_words_can_still_be_continued():
+    notes = [SourceDocument(f"n{number}", "", make_text(number, 9), "en") for number in range(400)]
+    corpus = build_corpus(notes, seed=1)
+    examples = make_examples(corpus, seed=1, mix=only(Task.CONTINUATION))
+    assert len(examples.learned) == len(corpus.learned)
+    assert all(example.response and count_words(example.prompt) > 2 for example in examples.learned)

@@ -1,0 +1,210 @@
+"""From texts to a version, with a trainer that trains nothing: what the rows say, and what is charged."""
+
+import pytest
+
+from adapters.models import AdapterVersion
+from adapters.models import Status as VersionStatus
+from adapters.uploads import pipeline as upload_pipeline
+from tenants.models import LedgerEntry, TrainingHold
+from training import actions, erasure, pipeline, preparation, storage
+from training.errors import NoDocuments, RightsNotStated, TrainingMoved
+from training.models import Document, Status, Training
+from training.notes import TrainingFailure
+from training.runs import runner
+
+pytestmark = pytest.mark.django_db
+
+
+def charges(training: Training) -> list[int]:
+    """Return the tokens of a training's ledger entries."""
+    entries = LedgerEntry.objects.filter(kind="training", source_id=str(training.pk))
+    return list(entries.values_list("tokens", flat=True))
+
+
+def open_holds(training: Training) -> int:
+    return TrainingHold.objects.filter(training=training.pk, settled_at=None).count()
+
+
+def finish(training: Training) -> None:
+    """Take the steps after the run: the version is checked as an upload is."""
+    pipeline.advance_training(training)
+    training.refresh_from_db()
+    upload_pipeline.advance_version(training.version)
+    pipeline.advance_training(training)
+    training.refresh_from_db()
+
+
+def test_texts_become_a_candidate_version_and_are_charged_once(access, queued, trainer):
+    assert runner.run_next()
+    queued.refresh_from_db()
+    assert queued.status == Status.FINISHING
+    finish(queued)
+    assert queued.status == Status.SUCCEEDED
+    version = AdapterVersion.objects.get()
+    assert version == queued.version
+    assert version.status != VersionStatus.REJECTED
+    assert not version.auto_promote
+    assert version.provenance["corpus_sha256"] == queued.corpus_sha256
+    assert version.provenance["rights_stated_by"] == "alice@example.org"
+    assert charges(queued) == [queued.trained_tokens]
+    assert queued.trained_tokens <= queued.most_tokens
+    assert not open_holds(queued)
+    finish(queued)
+    assert AdapterVersion.objects.count() == 1
+    assert charges(queued) == [queued.trained_tokens]
+
+
+def test_what_was_read_and_understood_is_there_before_anything_is_paid(ready):
+    assert ready.status == Status.READY
+    assert [document.words for document in ready.documents.learned()] == [4000, 4000]
+    assert ready.report["words"] == 8000
+    assert ready.examples
+    assert ready.validation_examples
+    assert ready.most_tokens == 3 * ready.epoch_tokens > 0
+    assert ready.estimated_s > 0
+    passages = preparation.list_passages(ready)
+    assert len(passages) == ready.examples
+    assert all(passage["prompt"] and passage["text"] for passage in passages)
+    assert not TrainingHold.objects.exists()
+
+
+def test_a_training_that_can_not_start_says_why(access, draft):
+    empty = actions.create_training(access, slug="empty", name="Empty")
+    with pytest.raises(NoDocuments):
+        actions.prepare_training(access, empty)
+    with pytest.raises(RightsNotStated):
+        actions.start_training(access, draft, states_rights=False)
+    with pytest.raises(TrainingMoved):
+        actions.start_training(access, draft, states_rights=True)
+
+
+def test_too_few_words_are_said_with_their_number(access, base_model, valkey):
+    training = actions.create_training(access, slug="short", name="Short")
+    actions.add_text(access, training, "note.txt", "Only a few words of mine.")
+    pipeline.advance_training(training)
+    actions.prepare_training(access, training)
+    pipeline.advance_training(training)
+    training.refresh_from_db()
+    assert training.status == Status.DRAFT
+    assert "6 words" in str(training.note)
+
+
+def test_left_out_documents_and_passages_are_not_learned(access, ready):
+    document = ready.documents.learned().first()
+    passage = preparation.list_passages(ready)[0]
+    actions.leave_out_passages(access, ready, [passage["id"]])
+    pipeline.advance_training(ready)
+    ready.refresh_from_db()
+    assert passage["id"] not in {row["id"] for row in preparation.list_passages(ready)}
+    actions.leave_out_document(access, document, is_left_out=True)
+    ready.refresh_from_db()
+    assert ready.status == Status.DRAFT
+    actions.prepare_training(access, ready)
+    pipeline.advance_training(ready)
+    ready.refresh_from_db()
+    assert ready.report["documents"] == 1
+
+
+@pytest.mark.parametrize("dies_at", [1, 5, 11])
+def test_a_killed_child_goes_on_from_its_checkpoint_with_the_same_losses(queued, trainer, dies_at):
+    trainer(dies_at=dies_at)
+    assert runner.run_next()
+    queued.refresh_from_db()
+    assert queued.status == Status.RUNNING
+    trainer()
+    assert runner.run_next()
+    queued.refresh_from_db()
+    assert queued.status == Status.FINISHING
+    losses = queued.events.exclude(training_loss=None).values_list("step", "training_loss")
+    assert dict(losses) == {step: 4 / step for step in range(1, 13)}
+    assert len(losses) == 12
+    assert queued.trained_tokens == 3 * queued.examples * 100
+
+
+def test_a_child_that_always_dies_fails_the_training_and_only_completed_steps_are_charged(queued, trainer):
+    trainer(dies_at=3)
+    while runner.run_next():
+        pass
+    queued.refresh_from_db()
+    assert queued.status == Status.FAILED
+    assert queued.failure == TrainingFailure.CRASHED(times=runner.MAX_ATTEMPTS)
+    assert charges(queued) == [2 * queued.examples * 25]
+    assert not open_holds(queued)
+
+
+@pytest.mark.parametrize(
+    ("code", "failure"),
+    [("diverged", TrainingFailure.DIVERGED), ("out_of_memory", TrainingFailure.OUT_OF_MEMORY)],
+)
+def test_what_can_not_succeed_is_not_tried_again(queued, trainer, code, failure):
+    trainer(fails_at=2, code=code)
+    assert runner.run_next()
+    queued.refresh_from_db()
+    assert (queued.status, queued.failure) == (Status.FAILED, failure())
+    assert not runner.run_next()
+
+
+def test_a_pause_keeps_what_was_trained(access, queued, trainer):
+    actions.pause_training(access, queued)
+    queued.refresh_from_db()
+    assert queued.status == Status.PAUSED
+    assert not runner.run_next()
+    actions.resume_training(access, queued)
+    Training.objects.filter(pk=queued.pk).update(stop_request="")
+    assert runner.run_next()
+    queued.refresh_from_db()
+    assert queued.status == Status.FINISHING
+
+
+def test_a_pause_and_a_cancel_act_between_two_steps(access, queued, trainer, monkeypatch):
+    trainer(step_s=0.05)
+    Training.objects.filter(pk=queued.pk).update(stop_request="pause")
+    assert runner.run_next()
+    queued.refresh_from_db()
+    assert queued.status == Status.PAUSED
+    assert 0 < queued.step < queued.steps
+    paused_at = queued.step
+    actions.resume_training(access, queued)
+    Training.objects.filter(pk=queued.pk).update(stop_request="cancel")
+    assert runner.run_next()
+    queued.refresh_from_db()
+    assert queued.status == Status.CANCELLED
+    assert queued.step >= paused_at
+    assert charges(queued) == [queued.trained_tokens]
+    assert 0 < queued.trained_tokens < queued.most_tokens
+
+
+def test_a_cancelled_draft_costs_nothing_and_can_be_deleted(access, ready):
+    actions.cancel_training(access, ready)
+    ready.refresh_from_db()
+    assert ready.status == Status.CANCELLED
+    assert not charges(ready)
+    actions.delete_training(access, ready)
+    assert not storage.list_remaining(ready.pk)
+    assert not Training.objects.exists()
+
+
+def test_texts_are_erased_with_all_that_was_made_of_them(access, queued, trainer):
+    runner.run_next()
+    queued.refresh_from_db()
+    with pytest.raises(TrainingMoved):
+        erasure.erase_documents(queued)
+    finish(queued)
+    assert storage.list_remaining(queued.pk)
+    actions.erase_documents(access, queued)
+    queued.refresh_from_db()
+    assert queued.documents_gone_at
+    assert not storage.list_remaining(queued.pk)
+    assert not Document.objects.exists()
+    assert queued.version.files_gone_at is None
+
+
+def test_a_result_that_is_no_adapter_fails_and_is_not_charged(queued, trainer, tmp_path):
+    (tmp_path / "adapter" / "adapter_model.safetensors").write_bytes(b"none")
+    runner.run_next()
+    queued.refresh_from_db()
+    finish(queued)
+    assert queued.status == Status.FAILED
+    assert str(queued.failure)
+    assert not charges(queued)
+    assert not open_holds(queued)

@@ -1,0 +1,160 @@
+"""The documents in an archive: `.zip`, `.tar`, `.tar.gz`. Nothing is written to disk, so no path can lead astray."""
+
+import stat
+import tarfile
+import zipfile
+import zlib
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+from gzip import GzipFile
+from io import BytesIO, RawIOBase
+from pathlib import PurePosixPath
+from typing import IO
+
+from training.reading.documents import Refused
+from training.reading.limits import MIB, ReadingLimits
+from training.reading.packages import check_member
+
+FORMATS = frozenset({"zip", "tar", "tar.gz"})
+# What systems add to archives by themselves.
+LEFT_OUT = frozenset({"__MACOSX", "Thumbs.db", "desktop.ini"})
+ARCHIVE_ERRORS = (
+    *(zipfile.BadZipFile, tarfile.TarError, zlib.error),
+    *(EOFError, OSError, ValueError, OverflowError, NotImplementedError, RecursionError),
+)
+
+
+@dataclass(frozen=True)
+class Member:
+    """One file of an archive."""
+
+    name: str
+    read: Callable[[], bytes]  # raises Refused
+
+
+class Budget:
+    """How much may still come out of an archive."""
+
+    def __init__(self, limits: ReadingLimits) -> None:
+        self._limits = limits
+        self._left_bytes = limits.unpacked_bytes
+        self._left_members = limits.members
+
+    def count_member(self) -> None:
+        """Raise Refused if the archive has too many members."""
+        self._left_members -= 1
+        if self._left_members < 0:
+            raise Refused("too_many_members", limit=self._limits.members)
+
+    def spend(self, size_bytes: int) -> None:
+        """Raise Refused if the archive has too many bytes."""
+        self._left_bytes -= size_bytes
+        if self._left_bytes < 0:
+            raise Refused("unpacks_too_large", limit_mb=self._limits.unpacked_bytes // MIB)
+
+
+class CountedStream(RawIOBase):
+    """What a compressed stream unpacks to, read within a budget."""
+
+    def __init__(self, stream: IO[bytes], budget: Budget) -> None:
+        self._stream = stream
+        self._budget = budget
+
+    def readable(self) -> bool:
+        """Return True."""
+        return True
+
+    def read(self, size: int = -1, /) -> bytes:
+        """Return bytes of the stream. Raises Refused."""
+        content = self._stream.read(size)
+        self._budget.spend(len(content))
+        return content
+
+
+def list_members(format_name: str, content: bytes, limits: ReadingLimits) -> Iterator[Member]:
+    """Yield an archive's documents. Each must be read before the next is asked for. Raises Refused."""
+    budget = Budget(limits)
+    with damage_refused():
+        if format_name == "zip":
+            members = _list_zip(content, budget, limits)
+        else:
+            members = _list_tar(format_name, content, budget, limits)
+        for member in members:
+            budget.count_member()
+            yield member
+
+
+def _list_zip(content: bytes, budget: Budget, limits: ReadingLimits) -> Iterator[Member]:
+    with zipfile.ZipFile(BytesIO(content)) as archive:
+        for info in archive.infolist():
+            if not info.is_dir() and not _is_left_out(info.filename):
+                yield Member(info.filename, partial(_read_zip_member, archive, info, budget, limits))
+
+
+def _read_zip_member(
+    archive: zipfile.ZipFile, info: zipfile.ZipInfo, budget: Budget, limits: ReadingLimits
+) -> bytes:
+    _check_path(info.filename)
+    if stat.S_IFMT(info.external_attr >> 16) not in (0, stat.S_IFREG):
+        raise Refused("archive_link")
+    check_member(info)
+    with damage_refused(), archive.open(info) as stream:
+        return _read_bounded(stream, info.file_size, budget, limits)
+
+
+def _list_tar(format_name: str, content: bytes, budget: Budget, limits: ReadingLimits) -> Iterator[Member]:
+    file: IO[bytes] = BytesIO(content)
+    if format_name == "tar":
+        archive = tarfile.open(fileobj=file, mode="r:")
+    else:
+        # As a stream: what comes out is counted, whatever a header says about it.
+        archive = tarfile.open(fileobj=CountedStream(GzipFile(fileobj=file), budget), mode="r|")
+    with archive:
+        for info in archive:
+            if not info.isdir() and not _is_left_out(info.name):
+                yield Member(info.name, partial(_read_tar_member, archive, info, budget, limits))
+
+
+def _read_tar_member(
+    archive: tarfile.TarFile, info: tarfile.TarInfo, budget: Budget, limits: ReadingLimits
+) -> bytes:
+    _check_path(info.name)
+    if not info.isreg() or info.issparse():
+        raise Refused("archive_link")
+    with damage_refused():
+        stream = archive.extractfile(info)
+        assert stream is not None  # it is for a regular file
+        return _read_bounded(stream, info.size, budget, limits)
+
+
+def _read_bounded(stream: IO[bytes], size: int, budget: Budget, limits: ReadingLimits) -> bytes:
+    """Return all bytes of a member. Raises Refused; the size that the archive claims is only a first look."""
+    if size > limits.file_bytes:
+        raise Refused("too_large", limit_mb=limits.file_bytes // MIB)
+    content = stream.read(limits.file_bytes + 1)
+    budget.spend(len(content))
+    return content
+
+
+def _check_path(name: str) -> None:
+    """Raise Refused for a path that leads out of the archive. It would do no harm here, but it means some."""
+    path = PurePosixPath(name.replace("\\", "/"))
+    if path.is_absolute() or ".." in path.parts or name[1:2] == ":":
+        raise Refused("archive_path")
+
+
+def _is_left_out(name: str) -> bool:
+    parts = PurePosixPath(name.replace("\\", "/")).parts
+    is_hidden = bool(parts) and parts[-1].startswith(".") and parts[-1] != ".."
+    return is_hidden or not LEFT_OUT.isdisjoint(parts)
+
+
+@contextmanager
+def damage_refused() -> Iterator[None]:
+    """Raise Refused for what a library raises over a damaged archive."""
+    try:
+        yield
+    except ARCHIVE_ERRORS as error:
+        raise Refused("damaged") from error

@@ -1,0 +1,1 @@
+"""One module for each format; each has `read(content, limits) -> Draft`."""

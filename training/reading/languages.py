@@ -1,0 +1,102 @@
+"""Which language a text is in, by its commonest words; by its script where that decides.
+
+A table of function words is enough for whole documents and takes a millisecond. Measured in November 2026:
+py3langid 0.4 takes 0.7 s to import, 1.1 s for its first answer and 130 MB.
+"""
+
+import re
+from collections import Counter
+
+SAMPLE_CHARACTERS = 60_000  # from three places: a foreword may be in another language
+LEAST_WORDS = 20
+LEAST_SHARE = 0.12  # of all words; prose of a known language has 0.25 to 0.45
+LEAST_LEAD = 1.25  # over the next language: Danish and Norwegian share most of these words
+WORD = re.compile(r"[^\W\d_]+")
+
+FUNCTION_WORDS = {
+    "en": "the of and to in a that was he it his is with as for had you not be her on at by which have or from "
+    "this but all she they were my are me one their so an said them we who would been will no when there if "
+    "more out what up into do any your about could very has him",
+    "de": "der die und in den von zu das mit sich des auf für ist im dem nicht ein eine als auch es an werden "
+    "aus er hat dass sie nach wird bei einer um am sind noch wie einem über einen so zum war haben nur oder "
+    "aber vor zur bis mehr durch man ich du ihr ihm mir mich daß doch da wenn",
+    "fr": "de la le et les des en un du une que est pour qui dans a par plus pas au sur ne se ce il sont elle je "
+    "mais avec son lui nous comme ou si leur y dont aux cette était vous sa ses avait tout c d l qu n s j on "
+    "même bien où",
+    "es": "de la que el en y a los se del las un por con no una su para es al lo como más o pero sus le ha me si "
+    "sin sobre este ya entre cuando todo esta ser son dos también fue había era muy años hasta desde está mi "
+    "porque qué él",
+    "it": "di e il la che in a per un del è non della una i le con si da dei come al nel lo ma più gli sono alla "
+    "ha delle ed anche o se dal nella suo io mi ci era aveva sua questo quando cui così dell l un po tutto lui "
+    "disse perché poi",
+    "pt": "de a o que e do da em um para é com não uma os no se na por mais as dos como mas foi ao ele das tem à "
+    "seu sua ou ser quando muito há nos já está eu também só pelo pela até isso ela entre era depois sem mesmo "
+    "aos ter seus quem",
+    "nl": "de van het een en in is dat op te zijn met voor niet aan er die om ook als maar dan hij ze bij nog uit "
+    "naar was heeft door over je ik had hem werd wordt tot wat zij deze haar of geen kan meer we toen dit mijn "
+    "worden zou daar",
+    "sv": "och i att det som en på är av för med till den har de inte om ett han men var jag sig från vi så kan "
+    "när år under också efter eller nu sin där vid mot ska skulle kommer ut får finns vara hade alla andra "
+    "mycket än hon upp blev",
+    "da": "og i at det er en til af på for med den de som ikke der han et har var jeg vi men et fra om sig kan så "
+    "ved hun havde blev efter nu ud ham skal eller kunne op når være år mod noget også hvor hvad mig her mit "
+    "uden selv",
+    "no": "og i det er på som en til av for at med de har ikke den han var et om jeg fra men så kan seg ved hun "
+    "hadde ble etter nå ut ham skal eller kunne opp når være år mot noe også hvor hva meg her mitt uten selv "
+    "fram enn",
+    "pl": "i w na nie się z do to że jest o a jak po co tak za od jego ale przez dla był czy być już jej tym tylko "
+    "są było ich ze może go mnie ma która który jako był gdy mi pan ja jeszcze lub też bo sobie niż",
+}
+TABLES = {language: frozenset(words.split()) for language, words in FUNCTION_WORDS.items()}
+
+# A script decides by itself, kana before ideographs: Japanese has both.
+SCRIPTS = (
+    ("ja", re.compile("[\u3041-\u30ff]")),
+    ("ko", re.compile("[\uac00-\ud7a3]")),
+    ("zh", re.compile("[\u4e00-\u9fff]")),
+    ("el", re.compile("[\u0370-\u03ff]")),
+    ("he", re.compile("[\u0590-\u05ff]")),
+    ("hi", re.compile("[\u0900-\u097f]")),
+    ("ar", re.compile("[\u0600-\u06ff]")),
+    ("uk", re.compile("[іїєґІЇЄҐ]")),
+    ("ru", re.compile("[\u0400-\u04ff]")),
+)
+# Ideographs are whole words, and a language written with others uses its own marks in every word or two.
+LEAST_OF_SCRIPT = {"ja": 0.15, "uk": 0.03}
+LEAST_OF_OTHERS = 0.4
+
+
+def detect_language(text: str) -> str:
+    """Return a text's language (ISO 639-1), or "" where its words do not tell."""
+    sample = _take_sample(text)
+    return _detect_script(sample) or _detect_words(sample)
+
+
+def _take_sample(text: str) -> str:
+    if len(text) <= SAMPLE_CHARACTERS:
+        return text
+    part = SAMPLE_CHARACTERS // 3
+    middle = (len(text) - part) // 2
+    return f"{text[:part]} {text[middle : middle + part]} {text[-part:]}"
+
+
+def _detect_script(sample: str) -> str:
+    letters = sum(map(len, WORD.findall(sample)))
+    for language, script in SCRIPTS:
+        share = len(script.findall(sample)) / max(1, letters)
+        if share >= LEAST_OF_SCRIPT.get(language, LEAST_OF_OTHERS):
+            return language
+    return ""
+
+
+def _detect_words(sample: str) -> str:
+    words = Counter(WORD.findall(sample.lower()))
+    total = words.total()
+    if total < LEAST_WORDS:
+        return ""
+    shares: dict[str, float] = {}
+    for language, table in TABLES.items():
+        shares[language] = sum(words[word] for word in table) / total
+    (best, share), (_, next_share) = sorted(shares.items(), key=lambda item: -item[1])[:2]
+    is_clear = share >= LEAST_SHARE and share >= LEAST_LEAD * next_share
+    return best if is_clear else ""

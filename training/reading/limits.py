@@ -1,0 +1,29 @@
+"""What reading one file may cost."""
+
+from dataclasses import dataclass
+
+MIB = 1024 * 1024
+
+
+@dataclass(frozen=True)
+class ReadingLimits:
+    """The limits of one file. The child sets those of processes before it reads the first byte."""
+
+    memory_bytes: int = 512 * MIB  # address space of each process, libraries included
+    document_s: int = 4  # processor time and wall time of one document
+    file_s: float = 20.0  # wall time of a file: an archive has many documents
+    file_bytes: int = 64 * MIB  # of a file, and of each member of an archive
+    plain_bytes: int = 24 * MIB  # of a file that is nothing but text: it may be UTF-16
+    text_bytes: int = 10 * MIB  # UTF-8, of all documents of a file together
+    unpacked_bytes: int = 200 * MIB  # from one ZIP or tar: Word writes 10 bytes of XML for each letter
+    members: int = 500  # documents in an archive
+    package_parts: int = 20_000  # files in a .docx, .odt or .epub; an illustrated book has hundreds
+    pages: int = 2_000  # of a PDF
+
+    @property
+    def answer_bytes(self) -> int:
+        """What a child may answer: JSON writes a few characters longer, and every document has its facts."""
+        return 2 * self.text_bytes + 2_000 * self.members
+
+
+LIMITS = ReadingLimits()

@@ -1,0 +1,26 @@
+"""How much of a text stands in quotation marks: speech, or words of others."""
+
+import re
+from collections.abc import Iterable
+
+from training.reading.drafts import Paragraph
+
+WORD = re.compile(r"\w+(?:['’\-]\w+)*")
+# Each from an opening mark to the next closing one: English, German, French, Swiss and typewriters' ways.
+QUOTATION = re.compile(r"“[^“”]*”|„[^„“”]*[“”]|»[^«»]*«|«[^«»]*»|\"[^\"]*\"")
+
+
+def count_words(text: str) -> int:
+    """Return how many words a text has; "well-known" and "don't" are one each."""
+    return sum(1 for _ in WORD.finditer(text))
+
+
+def quotation_share(paragraphs: Iterable[Paragraph], words: int) -> float:
+    """Return which part of all words stands in quotation marks or is marked as a quotation."""
+    quoted = 0
+    for paragraph in paragraphs:
+        if paragraph.is_quoted:
+            quoted += count_words(paragraph.text)
+        else:
+            quoted += sum(map(count_words, QUOTATION.findall(paragraph.text)))
+    return round(quoted / words, 3) if words else 0.0
