@@ -12,6 +12,7 @@ from training import enqueue, starting
 from training.errors import TrainingMoved
 from training.files import store
 from training.models import File, Status, Training
+from training.models.trainings import MAX_EPOCHS
 
 
 @dataclass(frozen=True)
@@ -23,7 +24,7 @@ class JobRequest:
     training_file: File
     validation_file: File | None = None
     seed: int | None = None
-    epochs: int | None = None
+    epochs: int = MAX_EPOCHS
     recipe: Mapping[str, object] = field(default_factory=dict)
     hyperparameters: Mapping[str, object] = field(default_factory=dict)  # as they were asked for
     metadata: Mapping[str, str] = field(default_factory=dict)
@@ -73,11 +74,12 @@ def create_job(access: Access, request: JobRequest) -> Training:
 
     Who calls states the rights to the texts by the terms of the API.
     """
-    training = starting.create_training(access.tenant, access.maker, slug=request.slug, name=request.name)
+    training = starting.create_training(
+        access.tenant, access.maker, slug=request.slug, name=request.name, epochs=request.epochs
+    )
     training.training_file = request.training_file
     training.validation_file = request.validation_file
     training.seed = training.seed if request.seed is None else request.seed
-    training.epochs = request.epochs or training.epochs
     training.recipe = dict(request.recipe)
     training.hyperparameters = dict(request.hyperparameters)
     training.metadata = dict(request.metadata)

@@ -12,6 +12,7 @@ from core.rest.bodies import StrictSerializer, TextField
 from inference.public import BadRequest
 from tenants.public import Access
 from training.file_actions import JobRequest
+from training.models.trainings import MAX_EPOCHS
 from training.openai_api.errors import NotFineTunable
 from training.openai_api.file_views import find_file
 
@@ -121,7 +122,7 @@ def read_job(access: Access, body: Mapping[str, Any]) -> JobRequest:
         training_file=training_file,
         validation_file=find_file(access, validation, param="validation_file") if validation else None,
         seed=body.get("seed"),
-        epochs=given.pop("n_epochs", None),
+        epochs=int(given.pop("n_epochs", MAX_EPOCHS)),
         recipe=given,
         hyperparameters=asked,
         metadata=body.get("metadata") or {},
