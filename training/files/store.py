@@ -83,7 +83,7 @@ def discard_file(file: File) -> None:
 
 
 def prune_files(now: datetime) -> None:
-    """Delete expired and unfinished files, and those of deleted workspaces, some at a time. Safe to repeat."""
+    """Delete expired and unfinished files, and deleted workspaces' files, some at a time. Safe to repeat."""
     unfinished = Q(arrived_at=None, created_at__lt=now - UNFINISHED_KEPT)
     unwanted = Q(expires_at__lt=now) | Q(tenant__deleted_at__isnull=False) | unfinished
     try:

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 
 import redis
 from django.db import InterfaceError, OperationalError
-from django.http import Http404
+from django.http import Http404, UnreadablePostError
 from django.utils.translation import override
 from rest_framework import exceptions
 from rest_framework.response import Response
@@ -68,6 +68,18 @@ def _as_domain_error(error: Exception, context: Mapping[str, object]) -> DomainE
     match error:
         case DomainError():
             return error
+        case UnreadablePostError():
+            return BadRequest("The request body broke off.")
+        case Http404():
+            return NotFound()
+        case exceptions.APIException():
+            return _explain(error, context)
+    return Unavailable() if isinstance(error, OUTAGES) else None
+
+
+def _explain(error: exceptions.APIException, context: Mapping[str, object]) -> DomainError:
+    """Return what REST framework says, in our own tree."""
+    match error:
         case exceptions.NotAuthenticated() | exceptions.AuthenticationFailed():
             return UnknownKey()
         case exceptions.ValidationError():
@@ -75,11 +87,7 @@ def _as_domain_error(error: Exception, context: Mapping[str, object]) -> DomainE
             return BadRequest(sentence, param=field or None)
         case exceptions.MethodNotAllowed():
             return WrongMethod(allowed=", ".join(_allowed_methods(context)), method=_method_of(context))
-        case Http404() | exceptions.NotFound():
-            return NotFound()
-        case exceptions.APIException():
-            return BadRequest(str(error.detail)[:300])
-    return Unavailable() if isinstance(error, OUTAGES) else None
+    return BadRequest(str(error.detail)[:300])
 
 
 def _allowed_methods(context: Mapping[str, object]) -> list[str]:

@@ -19,7 +19,7 @@ from core.money import NANO
 from tenants.metering.credits import grant_credit
 from tenants.models import Tenant
 from tenants.public import issue_key
-from tests.adapters.conftest import base_model, eager_tasks
+from tests.adapters.conftest import base_model
 from tests.training.conftest import trainer
 from training import pipeline
 from training.models import Training
