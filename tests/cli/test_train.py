@@ -3,46 +3,13 @@
 import pytest
 
 from adapters.models import AdapterVersion
-from core.money import NANO
 from polyscribe import TextsRefused, TrainingFailed, TrainingObserver
-from tenants.metering.credits import grant_credit
-from tests.cli.conftest import Terminal, adapter_of_rank
-from tests.training.conftest import make_text, trainer
+from tests.cli.conftest import Terminal
+from tests.training.conftest import make_text
 from training.models import Document, Training
 from training.runs.runner import run_next
-from training.tasks import advance_all
 
-__all__ = ["trainer"]
-
-
-@pytest.fixture(autouse=True)
-def trained_adapter(trainer, tmp_path, acme):
-    """What the fake trainer hands over fits this service's base, and Acme can pay."""
-    grant_credit(acme, 5 * NANO, source="promotion", source_id="1", reason="Try it", actor="tests")
-    adapter_of_rank(1).write(tmp_path / "adapter")
-
-
-@pytest.fixture(autouse=True)
-def beat(service, monkeypatch):
-    """While a client waits, beat sends what is to be done."""
-    sleep = service.sleep
-
-    def sleep_and_sweep(wait_s: float) -> None:
-        advance_all()
-        sleep(wait_s)
-
-    monkeypatch.setattr(service, "sleep", sleep_and_sweep)
-
-
-@pytest.fixture
-def chapters(tmp_path):
-    """Two files of four thousand words."""
-    files = []
-    for number in (1, 2):
-        file = tmp_path / f"chapter-{number}.txt"
-        file.write_text(make_text(4000, number))
-        files.append(file)
-    return files
+pytestmark = pytest.mark.usefixtures("trains")
 
 
 @pytest.fixture

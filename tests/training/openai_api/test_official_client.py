@@ -8,6 +8,7 @@ import pytest
 
 from tenants.models import AuditEntry, LedgerEntry
 from tests.training.openai_api.conftest import make_chats
+from training import pipeline
 from training.models import File, Training
 
 
@@ -118,8 +119,6 @@ def test_a_job_is_paused_resumed_and_cancelled(client, work):
 
 
 def advance_to_queue(job_id: str) -> None:
-    from training import pipeline
-
     pipeline.advance_training(Training.objects.get(pk=job_id.removeprefix("ftjob-")))
 
 

@@ -71,19 +71,19 @@ def test_a_file_of_many_megabytes_is_never_whole_in_memory(address, secret):
 
 
 @pytest.mark.parametrize(
-    ("key", "length", "status", "code"),
+    ("key", "length", "refusal"),
     [
-        ("", 202 * MIB, 400, "file_too_large"),
-        ("", 150 * MIB, 409, "storage_full"),
-        ("sk-ps-wrong", MIB, 401, "invalid_api_key"),
+        ("", 202 * MIB, (400, "file_too_large")),
+        ("", 150 * MIB, (409, "storage_full")),
+        ("sk-ps-wrong", MIB, (401, "invalid_api_key")),
     ],
 )
-def test_what_can_not_be_taken_is_refused_before_it_is_sent(address, secret, key, length, status, code):
+def test_what_can_not_be_taken_is_refused_before_it_is_sent(address, secret, key, length, refusal):
     PlanVersion.objects.update(stored_bytes=100 * MIB)
     with begin(address, key or secret, length) as connection:
         connection.send(HEAD)
         answer = connection.getresponse()
-        assert (answer.status, json.loads(answer.read())["error"]["code"]) == (status, code)
+        assert (answer.status, json.loads(answer.read())["error"]["code"]) == refusal
     assert not File.objects.exists()
 
 
