@@ -2,8 +2,9 @@
 
 `python -m bench.request_cost` prints processor microseconds, of the process and of the kernel for it, beside
 what the least apps of bench/floor.py take. `--instructions` runs each under valgrind and counts the
-instructions outside the kernel: slow, but the same on a busy machine. `--against DIR` measures another
-checkout in turn.
+instructions outside the kernel: slow, and steadier than time. Heartbeats and polls go by the clock, so a
+busy machine adds two percent: compare runs at the same load. `--against DIR` measures another checkout in
+turn.
 """
 
 import argparse

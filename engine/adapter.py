@@ -1,4 +1,4 @@
-"""An adapter's two files, in PEFT's layout, and the base model's linear layers that they fit."""
+"""An adapter's two files, in PEFT's layout."""
 
 import json
 import os
@@ -7,31 +7,10 @@ import tempfile
 from pathlib import Path
 
 import torch
-from safetensors import safe_open
 from safetensors.torch import save_file
 
-LINEAR = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
 CONFIG = "adapter_config.json"
 WEIGHTS = "adapter_model.safetensors"
-
-
-class NoBase(SystemExit):
-    """The folder holds no base model."""
-
-
-def read_layer_shapes(base: Path, modules: tuple[str, ...] = LINEAR) -> dict[str, tuple[int, int]]:
-    """Return the (output, input) width of each layer of `base` named in `modules`. Raises NoBase."""
-    found: dict[str, tuple[int, int]] = {}
-    for file in sorted(base.glob("*.safetensors")):
-        with safe_open(file, framework="pt") as weights:
-            for key in weights.keys():  # noqa: SIM118 (not a dict)
-                name = key.removesuffix(".weight")
-                if name != key and name.rsplit(".", 1)[-1] in modules:
-                    out_width, in_width = weights.get_slice(key).get_shape()
-                    found[name] = (out_width, in_width)
-    if not found:
-        raise NoBase(f"{base} doesn't contain a base model. Create it with engine/prepare.py --out {base}")
-    return dict(sorted(found.items()))
 
 
 def lora_config(

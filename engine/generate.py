@@ -10,6 +10,7 @@ import math
 from pathlib import Path
 
 import adapter
+import base_layers
 import torch
 from safetensors import safe_open
 
@@ -20,7 +21,7 @@ BASE_NAME = "HuggingFaceTB/SmolLM2-135M-Instruct"
 def read_norms(base: Path, modules: tuple[str, ...]) -> dict[str, float]:
     """Return the Frobenius norm of each layer's weight in `modules`."""
     norms: dict[str, float] = {}
-    names = adapter.read_layer_shapes(base, modules)
+    names = base_layers.read_layer_shapes(base, modules)
     for file in sorted(base.glob("*.safetensors")):
         with safe_open(file, framework="pt") as weights:
             stored = set(weights.keys())
@@ -52,7 +53,7 @@ def generate_adapters(
     modules: tuple[str, ...] = MODULES,
 ) -> None:
     """Write `count` adapters below `out`."""
-    shapes = adapter.read_layer_shapes(base, modules)
+    shapes = base_layers.read_layer_shapes(base, modules)
     norms = read_norms(base, modules)
     settings = adapter.lora_config(base_name=BASE_NAME, rank=rank, alpha=rank, modules=modules)
     for number in range(count):
@@ -87,7 +88,7 @@ def main() -> None:
         rank=options.rank,
         seed=options.seed,
         scale=options.scale,
-        modules=adapter.LINEAR if options.all_linear else MODULES,
+        modules=base_layers.LINEAR if options.all_linear else MODULES,
     )
     print(f"Random adapters: {options.count} of rank {options.rank} written below {options.out}")
 

@@ -20,6 +20,7 @@ from trainer.errors import TrainingError
 from trainer.events import EventStream, take_standard_output
 from trainer.job import Job, fingerprint_job, read_job
 from trainer.plan import Plan
+from trainer.progress import read_progress
 from trainer.signals import StopRequest
 
 NICENESS = 19  # serving comes first
@@ -31,12 +32,11 @@ def train(folder: Path, events: EventStream, *, is_counting: bool) -> None:
     stop.listen()
     job = read_job(folder)
     set_environment(job)
-    # Only now: PyTorch reads the environment when it is imported, and takes seconds, in which a wish to
-    # stop is heard already.
-    checkpoint = importlib.import_module("trainer.checkpoint")
+    # Only now: libraries read the environment when they are imported. PyTorch takes seconds for that, during
+    # which a wish to stop is heard already; counting does without it.
     preparation = importlib.import_module("trainer.preparation")
     plan = preparation.prepare_plan(folder, job)
-    progress = checkpoint.read_progress(folder, fingerprint_job(folder, job))
+    progress = read_progress(folder, fingerprint_job(folder, job))
     parameters = preparation.count_trainable_parameters(job.base, job.recipe.rank)
     write_start(events, plan, first_step=progress.step, trainable_parameters=parameters)
     if is_counting:
@@ -56,8 +56,11 @@ def end_with_worker() -> None:
 def set_environment(job: Job) -> None:
     """Set what the libraries read when they are imported."""
     os.environ.update(
+        CUBLAS_WORKSPACE_CONFIG=":4096:8",  # with it cuBLAS gives the same sums each time
+        HF_HUB_DISABLE_PROGRESS_BARS="1",
         HF_HUB_OFFLINE="1",
         OMP_NUM_THREADS=str(job.threads),
+        OMP_WAIT_POLICY="PASSIVE",  # a thread that waits for another leaves its processor to the engine
         TOKENIZERS_PARALLELISM="false",
         TRANSFORMERS_VERBOSITY="error",
     )

@@ -1,6 +1,7 @@
 """Types that every layer of the gateway shares: JSON objects, Valkey's client, facts of a request."""
 
-from typing import Any, Literal, NamedTuple
+from dataclasses import dataclass
+from typing import Any, Literal, NamedTuple, dataclass_transform
 
 # A JSON object of which nothing is known yet: a client or an engine wrote it.
 type JsonObject = dict[str, Any]
@@ -11,9 +12,18 @@ type Store = Any
 # Where an engine has an adapter: in a slot, in its memory, on its disk; "loading" where no engine has it.
 type AdapterTier = Literal["warm", "cpu", "disk", "loading"]
 
-
 # How an admitted request ended. Of one whose gateway died, the sweeper says "swept".
 type Outcome = Literal["complete", "client_disconnect", "upstream_error", "refused"]
+
+
+@dataclass_transform(eq_default=False, frozen_default=True)
+def value[T](cls: type[T]) -> type[T]:
+    """Make a dataclass of what each request makes anew: immutable to mypy, as cheap as a mutable one.
+
+    `frozen=True` sets each field by `object.__setattr__`: a grant then takes 20,600 instructions instead of
+    7,500 (cachegrind), where a whole request takes 800,000.
+    """
+    return dataclass(eq=False, slots=True)(cls)
 
 
 class Rates(NamedTuple):

@@ -23,7 +23,7 @@ from training.errors import (
     TrainingsUsedUp,
 )
 from training.models import Status, Training
-from training.models.trainings import OPEN, STARTED
+from training.models.trainings import ENDED, OPEN, STARTED
 from training.notes import TrainingNote
 
 MAX_DRAFTS = 20
@@ -75,6 +75,9 @@ def hold_price(training: Training) -> None:
             leased_until=None,
         )
         raise
+    # It may have been cancelled before there was a hold to settle.
+    if Training.objects.filter(pk=training.pk, status__in=ENDED).exists():
+        training_holds.settle_training(training.pk, 0, now=timezone.now())
 
 
 def _queue(training: Training, *, keeps_documents: bool) -> bool:

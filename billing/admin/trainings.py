@@ -10,6 +10,8 @@ from tenants.console import ReadOnly
 from tenants.metering.forms import MILLION
 from tenants.models import TrainingHold
 
+MOMENTS = ("created_at", "confirmed_at", "settled_at")
+
 
 @admin.register(TrainingHold)
 class TrainingHoldAdmin(ReadOnly, ListAdmin):
@@ -18,6 +20,8 @@ class TrainingHoldAdmin(ReadOnly, ListAdmin):
     list_select_related = ["tenant"]
     search_fields = ["training", "tenant__slug"]
     ordering = ["-created_at", "-training"]
+    fields = ["tenant", "training", "held", "price", "most_tokens", "period", *MOMENTS]
+    readonly_fields = fields
 
     held = dollars_column("nanousd", "held")
     price = dollars_column("token_nanousd", "per million", times=MILLION)

@@ -11,7 +11,7 @@ from uuid import UUID
 
 from django.contrib.humanize.templatetags.humanize import intcomma
 from django.db import connection
-from django.db.models import F, Min, Sum, Value
+from django.db.models import F, OuterRef, Subquery, Sum, Value
 from django.db.models.functions import TruncDate
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
@@ -20,7 +20,7 @@ from core import months
 from core.errors import Conflict
 from core.money import usd
 from tenants.metering import usage
-from tenants.models import ApiKey, Tenant, UsageDaily, UsageEvent
+from tenants.models import ApiKey, Tenant, TrainingHold, UsageDaily, UsageEvent
 
 SEGMENTS = 5  # in colours of their own; what is left of a day is one more
 MAX_ROWS = 100  # of the table; the rest is one row
@@ -186,10 +186,12 @@ def nice_top(highest: int) -> int:
 
 def known_periods(tenant: Tenant, now: datetime) -> list[str]:
     """Return this month and those with usage or trainings, the newest first; three years at most."""
-    first = UsageDaily.objects.filter(tenant=tenant).order_by("day").values_list("day", flat=True).first()
-    trained = tenant.training_holds.aggregate(first=Min("period"))["first"]
+    used = UsageDaily.objects.filter(tenant=OuterRef("pk")).order_by("day").values("day")[:1]
+    trained = TrainingHold.objects.filter(tenant=OuterRef("pk")).order_by("period").values("period")[:1]
+    firsts = Tenant.objects.filter(pk=tenant.pk).values_list(Subquery(used), Subquery(trained))
+    first_day, first_trained = firsts.get()
     period = months.period_of(now)
-    oldest = min(f"{first:%Y-%m}" if first else period, trained or period)
+    oldest = min(f"{first_day:%Y-%m}" if first_day else period, first_trained or period)
     periods = [period]
     while period > oldest and len(periods) < 36:
         period = months.before(period)

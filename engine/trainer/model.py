@@ -4,9 +4,10 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 
-import adapter
+import base_layers
 import torch
 from peft import LoraConfig, PeftModel, get_peft_model
+from peft.tuners.lora import LoraLayer
 from torch.nn.functional import cross_entropy
 from transformers import AutoModelForCausalLM, BitsAndBytesConfig
 from transformers.utils import is_bitsandbytes_available
@@ -108,12 +109,20 @@ def load_model(job: Job) -> LoraModel:
         base = AutoModelForCausalLM.from_pretrained(job.base, **options)
     except (OSError, ValueError) as error:
         raise NoBase(f"The base model in {job.base} cannot be loaded: {error}") from None
+    if not (hasattr(base, "model") and hasattr(base, "lm_head")):
+        raise NoBase(f"Models like the one in {job.base} ({base.config.model_type}) cannot be trained.")
     if not job.quantisation:
         base.to(job.device)
     if job.device == "cuda":
         # A third slower, but an 8B model's hidden states would take tens of gigabytes.
         base.gradient_checkpointing_enable()
-    return LoraModel(get_peft_model(base, lora_settings(job)), job.device)
+    network = get_peft_model(base, lora_settings(job))
+    for module in network.modules():
+        if isinstance(module, LoraLayer):
+            # Otherwise each layer keeps a copy of its input in float32, to no effect under low_precision():
+            # a tenth of the memory.
+            module.cast_input_dtype_enabled = False
+    return LoraModel(network, job.device)
 
 
 def check_device(job: Job) -> None:
@@ -143,7 +152,7 @@ def lora_settings(job: Job) -> LoraConfig:
         lora_alpha=job.recipe.scale_alpha,
         lora_dropout=0.0,
         use_rslora=job.recipe.use_rslora,
-        target_modules=list(adapter.LINEAR),
+        target_modules=list(base_layers.LINEAR),
         task_type="CAUSAL_LM",
     )
 

@@ -10,10 +10,11 @@ from trainer.job import Job, Recipe
 
 LEAST_STEPS = 100  # with fewer the adapter hardly leaves its beginning (TRL, "LoRA without regret")
 VALIDATIONS_PER_EPOCH = 2
-VALIDATED_SHARE = 1 / 8  # of an epoch's tokens: a forward pass costs two fifths of a training step's tokens
-# Learned tokens that are looked at for repeats; a tenth of the time at most, however small the corpus.
+# Held-out text beyond this share of an epoch's tokens is sampled. It is read at 2.4 times learning's pace.
+VALIDATED_SHARE = 1 / 8
+# Tokens of learned text that are looked at for repeats: a twelfth of the time at most.
 REPEATED_TOKENS = 2048
-REPEATED_SHARE = 1 / 8
+REPEATED_SHARE = 1 / 10  # of an epoch's tokens
 # Found for this project's small base; of Tinker's rule for Llama models, 5e-4 · (2000 / width)^0.781.
 NARROW_WIDTH, NARROW_RATE = 576, 1e-3
 WIDE_WIDTH, WIDE_RATE = 4096, 2.9e-4

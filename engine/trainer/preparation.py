@@ -1,10 +1,11 @@
-"""A job's plan, made without the base model's weights."""
+"""A job's plan, made without the base model's weights and, to be quick, without PyTorch."""
 
 import json
 from pathlib import Path
 
-import adapter
-from transformers import AutoTokenizer, PreTrainedTokenizerBase
+import base_layers
+from safetensors import SafetensorError
+from transformers import PreTrainedTokenizerFast
 
 from trainer.errors import BadExample, NoBase
 from trainer.examples import read_examples
@@ -32,10 +33,13 @@ def read_width(base: Path) -> int:
         raise NoBase(f"{base} holds no base model: config.json {error!r}") from None
 
 
-def read_tokenizer(base: Path) -> PreTrainedTokenizerBase:
-    """Return the base's tokenizer. Raises NoBase if it cannot write a chat."""
+def read_tokenizer(base: Path) -> PreTrainedTokenizerFast:
+    """Return the base's tokenizer. Raises NoBase if it cannot write a chat.
+
+    It is what tokenizer.json says; AutoTokenizer would come to the same, but imports PyTorch for it.
+    """
     try:
-        tokenizer = AutoTokenizer.from_pretrained(base, local_files_only=True)
+        tokenizer = PreTrainedTokenizerFast.from_pretrained(base, local_files_only=True)
     except (OSError, ValueError) as error:
         raise NoBase(f"{base} holds no tokenizer: {error}") from None
     if not tokenizer.chat_template or not tokenizer.eos_token:
@@ -46,7 +50,7 @@ def read_tokenizer(base: Path) -> PreTrainedTokenizerBase:
 def count_trainable_parameters(base: Path, rank: int) -> int:
     """Return the size of an adapter of that rank for all linear layers of `base`. Raises NoBase."""
     try:
-        shapes = adapter.read_layer_shapes(base)
-    except adapter.NoBase as error:
-        raise NoBase(str(error)) from None
+        shapes = base_layers.read_layer_shapes(base)
+    except (base_layers.NoBase, SafetensorError) as error:
+        raise NoBase(f"The weights in {base} cannot be used: {error}") from None
     return sum(rank * (out_width + in_width) for out_width, in_width in shapes.values())

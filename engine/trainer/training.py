@@ -7,16 +7,18 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import adapter
+import base_layers
 import torch
 from peft import get_peft_model_state_dict
 
 from trainer import job as jobs
-from trainer.checkpoint import Progress, read_tensors, write_checkpoint
+from trainer.checkpoint import read_tensors, write_checkpoint
 from trainer.errors import Diverged, OutOfMemory
 from trainer.events import EventStream
 from trainer.examples import Example
 from trainer.model import load_model, loss_per_token
 from trainer.plan import Plan, count_tokens
+from trainer.progress import Progress
 from trainer.repeats import MEMORISED_EXCESS, repeat_score
 from trainer.signals import StopRequest
 from trainer.state import collect_tensors, copy_weights, restore_tensors
@@ -35,6 +37,8 @@ class Training:
     ) -> None:
         torch.set_num_threads(job.threads)
         torch.manual_seed(job.seed)
+        # On a CPU everything is deterministic anyway, and this would only make it slower.
+        torch.use_deterministic_algorithms(job.device == "cuda", warn_only=True)
         self._folder = folder
         self._job = job
         self._plan = plan
@@ -75,8 +79,7 @@ class Training:
         for group in self._optimizer.param_groups:
             group["lr"] = self._plan.learning_rate_at(self._progress.step)
         loss = self._model.backward_batch(batch)
-        if not math.isfinite(loss):
-            raise Diverged(f"The loss of step {self._progress.step + 1} is {loss}. Lower the learning rate.")
+        self._check_loss(loss)
         torch.nn.utils.clip_grad_norm_(self._weights, LONGEST_GRADIENT)
         self._optimizer.step()
         self._optimizer.zero_grad()
@@ -99,6 +102,7 @@ class Training:
         held_out = [self._model.score_example(example) for example in self._plan.validation]
         learned = [self._model.score_example(example) for example in self._plan.repeated]
         loss = loss_per_token(held_out)
+        self._check_loss(loss)
         learned_repeats = repeat_score([scores.predictions for scores in learned])
         held_out_repeats = repeat_score([scores.predictions for scores in held_out])
         self._events.write(
@@ -109,6 +113,11 @@ class Training:
             held_out_repeats=held_out_repeats,
         )
         return self._judge(loss, learned_repeats - held_out_repeats)
+
+    def _check_loss(self, loss: float) -> None:
+        """Raises Diverged if `loss` is no number any more."""
+        if not math.isfinite(loss):
+            raise Diverged(f"After {self._progress.step} steps the loss is {loss}. Lower the learning rate.")
 
     def _judge(self, loss: float, excess_repeats: float) -> bool:
         """Keep the weights if they are the best so far; return whether training should end."""
@@ -148,7 +157,7 @@ class Training:
             base_name=self._job.base_name,
             rank=recipe.rank,
             alpha=recipe.scale_alpha,
-            modules=adapter.LINEAR,
+            modules=base_layers.LINEAR,
             use_rslora=recipe.use_rslora,
         )
         tensors = get_peft_model_state_dict(self._model.network)

@@ -15,6 +15,7 @@ from inference.errors import NoEmbeddings, NotAtGateway, UnknownPath
 from inference.facts import JsonObject
 
 MODELS = "/v1/models"
+MODELS_FOLDER = f"{MODELS}/"  # one path for each model
 KEY = "/v1/key"
 USAGE = "/v1/usage"
 TOKENIZER_INFO = "/v1/tokenizer_info"
@@ -102,4 +103,4 @@ def _explain_unknown(path: str) -> UnknownPath:
 
 
 def _without_model(path: str) -> str:
-    return MODELS if path.startswith(f"{MODELS}/") else path
+    return MODELS if path.startswith(MODELS_FOLDER) else path

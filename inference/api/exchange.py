@@ -46,6 +46,8 @@ class Exchange:
         self.scope = scope
         self.receive = receive
         self.send = send
+        path = scope["path"].rstrip("/")
+        self.path: str = BESIDE_V1.get(path, path)  # of what vLLM has beside `/v1`, the one below it
         self.request_id = new_request_id()
         self.record = RequestRecord(self.request_id)
         self.started_s = time.perf_counter()
@@ -64,12 +66,6 @@ class Exchange:
     def method(self) -> str:
         """The HTTP method."""
         return str(self.scope["method"])
-
-    @property
-    def path(self) -> str:
-        """The path, without a slash at its end; of what vLLM has beside `/v1` the one that is below it."""
-        path = str(self.scope["path"].rstrip("/"))
-        return BESIDE_V1.get(path, path)
 
     @property
     def is_anthropics(self) -> bool:

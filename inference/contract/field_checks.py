@@ -103,7 +103,8 @@ def check_stream_options(name: str, value: Any) -> None:
     for option, chosen in value.items():
         if option not in STREAM_OPTIONS:
             raise BadRequest(f"`{name}.{option[:SHOWN_CHARACTERS]}` is not supported. Remove it.", param=name)
-        require(isinstance(chosen, bool | None), f"{name}.{option}", "must be true or false")
+        is_switch = chosen is None or isinstance(chosen, bool)
+        require(is_switch, f"{name}.{option}", "must be true or false")
 
 
 def check_response_stream_options(name: str, value: Any) -> None:

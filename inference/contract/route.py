@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from inference.facts import AdapterTier
+from inference.facts import AdapterTier, value
 
 NEAREST: tuple[AdapterTier, ...] = (
     "warm",
@@ -75,7 +75,7 @@ class Route:
     created: int = 0  # when the version was made, in Unix seconds
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class EngineChoice:
     """Where a request runs: its version's route, the engine's name ("" before one is chosen), and how near
     the adapter was there.

@@ -7,7 +7,6 @@ tries again. One that an engine lets wait goes to another engine as soon as that
 import asyncio
 import time
 from collections.abc import Collection
-from dataclasses import replace
 
 from inference.contract.route import BASE_NAME, EngineChoice, Placement, Route
 from inference.errors import (
@@ -103,7 +102,8 @@ class Failover:
         self._gateway.unanswered.pop(self._grant.request_id, None)
 
     def _mark_loading(self) -> None:
-        self._request.choice = replace(self._request.choice, tier="loading")
+        choice = self._request.choice
+        self._request.choice = EngineChoice(choice.route, choice.engine, "loading")
 
     def _best(self) -> tuple[Placement, Backend] | None:
         return self._gateway.backends.best(self._route, without=self._failed_engines)
@@ -170,7 +170,7 @@ class Failover:
         if not route.placements:
             self._mark_loading()
         elif route is not choice.route:
-            self._request.choice = replace(choice, route=route)
+            self._request.choice = EngineChoice(route, choice.engine, choice.tier)
             if route.version_id != choice.route.version_id:  # the hold tells which version it is on
                 await self._gateway.heartbeat(self._grant.request_id)
 

@@ -18,14 +18,15 @@ from inference import errors
 from inference.contract.route import BASE_NAME, EngineChoice, Route
 from inference.contract.route_tables import RouteTables
 from inference.contract.usage import Usage
-from inference.facts import AdapterTier, Rates
+from inference.facts import AdapterTier, Rates, value
 from inference.wire.valkey_client import Script
 
 # Fifteen heartbeats: a gateway that is slow keeps its holds, and those of a dead one are billed soon.
 LEASE_MS = 30_000
 
 
-class ValkeyKeys(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class ValkeyKeys:
     """The keys in Valkey that a request of one caller touches.
 
     `account`, `pool_account`, `hold` and `suspect` are prefixes: a period, a request id or a fingerprint
@@ -63,7 +64,7 @@ class Caller:
     key_id: UUID
     pool: str = ""
 
-    @property
+    @cached_property
     def pool_id(self) -> str:
         """Whose allowance, turn, buckets and locks a request takes: the pool's, or the tenant's own id."""
         return self.names.pool or self.names.tenant
@@ -109,7 +110,7 @@ class Prices(NamedTuple):
     output_nanousd: int
 
 
-@dataclass(frozen=True, eq=False, slots=True)
+@value
 class Grant:
     """What admission granted: the hold, the prices that count, and the route that the name led to then.
 
@@ -148,7 +149,7 @@ class InFlight:
     @classmethod
     def begin(cls, grant: Grant, usage: Usage, tier: AdapterTier | None = None) -> "InFlight":
         """Return a request that no engine has yet."""
-        return cls(grant, usage, EngineChoice(grant.route, tier=tier))
+        return cls(grant, usage, EngineChoice(grant.route, "", tier))
 
 
 # What the script returns: the verdict, then what belongs to it.

@@ -23,6 +23,7 @@ from website.guide_markdown import Section
 from website.guide_translations import original_of, translated_guides, translation_of
 
 WRITERS = {
+    "training": "docs/training.md",
     "styles": "docs/styles.md",
     "adapters": "docs/adapters.md",
     "probing": "docs/probing.md",
@@ -94,12 +95,17 @@ class Shelf:
 
 @cache
 def guide_paths() -> dict[str, str]:
-    """Return slug → path from the project's root of every guide and decision."""
+    """Return slug → path from the project's root of every guide and decision.
+
+    Where no styles are trained, the guide to that is left out, and links to it become text.
+    """
     paths: dict[str, str] = {}
     for _title, shelf in SHELVES:
         paths |= shelf
     for file in sorted((settings.BASE_DIR / DECISIONS).glob("*.md")):
         paths[f"decision-{file.stem}"] = f"{DECISIONS}/{file.name}"
+    if not settings.TRAINING:
+        del paths["training"]
     return paths
 
 
@@ -124,7 +130,7 @@ def active_language() -> str:
 
 
 def _load_all(slugs: Iterable[str]) -> tuple[Guide, ...]:
-    return tuple(_load_guide(slug, active_language()) for slug in slugs)
+    return tuple(_load_guide(slug, active_language()) for slug in slugs if slug in guide_paths())
 
 
 @cache

@@ -53,4 +53,4 @@ class TrainingHold(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"Hold of training {self.training}"
+        return f"Training hold of {self.tenant}"

@@ -17,10 +17,12 @@ gateways are unknown to both (decision 12).
 """
 
 from datetime import datetime
+from typing import Self
 from uuid import UUID
 
 import redis
 from django.db import transaction
+from django.utils.functional import Promise
 from django.utils.translation import gettext_noop as _
 
 from core import months, valkey
@@ -36,7 +38,6 @@ from tenants.quota_sync.generations import bump_generations
 from tenants.quota_sync.snapshot import mark_changed, publish_snapshot, valkey_now
 
 COUNTERS = ("used", "held", "spent", "reserved")
-DESCRIBED = ("needed", "left", "needed_nanousd", "left_nanousd")
 
 
 class Payer(MessageCode):
@@ -50,6 +51,18 @@ class TrainingNotCovered(Conflict):
     """This training can't be paid for."""
 
     code = "training_not_covered"
+
+    @classmethod
+    def of(cls, hold: TrainingHold, left_nanousd: int, **facts: str | Promise) -> Self:
+        """Return the error for a hold that needs more than is left, with both amounts as facts."""
+        left = max(0, left_nanousd)
+        return cls(
+            needed=usd(hold.nanousd),
+            left=usd(left),
+            needed_nanousd=hold.nanousd,
+            left_nanousd=left,
+            **facts,
+        )
 
 
 class OverBudget(TrainingNotCovered):
@@ -168,7 +181,7 @@ def _confirm(tenant: Tenant, hold: TrainingHold, now: datetime) -> TrainingHold:
         _require_room(tenant, hold, at, used=used, before=before)
     except TrainingNotCovered as refusal:
         _take_back(hold)
-        raise _blame_requests(refusal) from refusal
+        raise _blame_requests(hold, refusal) from refusal
     waiting = TrainingHold.objects.open().filter(pk=hold.pk, confirmed_at=None)
     waiting.update(confirmed_at=now)
     confirmed = TrainingHold.objects.filter(pk=hold.pk).first()
@@ -200,27 +213,19 @@ def _require_room(
     if budget is not None:
         left = budget - used.nanousd - others
         if hold.nanousd > left:
-            raise OverBudget(budget=usd(budget), **_describe(hold, left))
+            raise OverBudget.of(hold, left, budget=usd(budget))
     if not version.overage_allowed:
         left = credits_beside(tenant, at, used=used, before=before) - others
         if hold.nanousd > left:
-            raise OverCredits(**_describe(hold, left))
+            raise OverCredits.of(hold, left)
 
 
-def _describe(hold: TrainingHold, left_nanousd: int) -> dict[str, object]:
-    left = max(0, left_nanousd)
-    return {
-        "needed": usd(hold.nanousd),
-        "left": usd(left),
-        "needed_nanousd": hold.nanousd,
-        "left_nanousd": left,
-    }
-
-
-def _blame_requests(refusal: TrainingNotCovered) -> HeldByRequests:
+def _blame_requests(hold: TrainingHold, refusal: TrainingNotCovered) -> HeldByRequests:
     """Return the error for what the ledger has room for, and Valkey's account has not."""
     payer = Payer.BUDGET if isinstance(refusal, OverBudget) else Payer.CREDITS
-    return HeldByRequests(payer=payer(), **{name: refusal.facts[name] for name in DESCRIBED})
+    left = refusal.facts["left_nanousd"]
+    assert isinstance(left, int)
+    return HeldByRequests.of(hold, left, payer=payer())
 
 
 def _count_ledger(tenant: Tenant, period: str) -> MonthCount:

@@ -33,6 +33,7 @@ def edition_form(begins: datetime, *prices: tuple[str, str, str, str], ended: st
         "effective_from_0": f"{begins:%Y-%m-%d}",
         "effective_from_1": f"{begins:%H:%M:%S}",
         "style_month_nanousd": "2.50",
+        "trained_token_nanousd": "4.5",
         "ended": ended,
         "why": "A test",
         "prices-TOTAL_FORMS": str(len(prices)),
@@ -57,6 +58,7 @@ def test_an_edition_is_made_whole_in_dollars_and_with_a_reason(operator_client, 
     assert operator_client.post(ADD, form).status_code == 302
     book = PriceBook.objects.get(effective_from=BEGINS)
     assert book.style_month_nanousd == 2_500_000_000
+    assert book.trained_token_nanousd == 4_500
     assert prices_in(book) == {
         "every style": (100, 25, 400),
         "acme/noir": (200, 50, 2000),

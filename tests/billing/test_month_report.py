@@ -31,7 +31,7 @@ def test_the_usage_page_says_what_the_ledger_says(
         [event(charlies, admitted_at=now), event(acme, admitted_at=datetime(2026, 1, 1, tzinfo=UTC))]
     )
     ledger = usage_of(acme.pk, months.period_of(now))
-    with django_assert_max_num_queries(12):
+    with django_assert_max_num_queries(14):
         page = alice_client.get(reverse("billing:usage"))
     shown = page.context
     assert shown["month"]["used_tokens"] == ledger.tokens

@@ -112,7 +112,7 @@ def test_two_processes_at_once_tell_it_once(a_thousand_tokens, event, acme):
 def test_many_workspaces_take_a_few_queries(event, acme, charlies, django_assert_max_num_queries):
     for tenant in (acme, charlies):
         record_events([event(tenant, playground_key(tenant))])
-    with django_assert_max_num_queries(6):
+    with django_assert_max_num_queries(7):
         thresholds.check_thresholds(NOW)
 
 

@@ -65,6 +65,7 @@ def test_every_page_that_takes_a_form_is_listed(client, of_acme):
     assert not PAGES.keys() & CHANGE_NOTHING.keys()
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", PAGES)
 def test_a_form_that_comes_after_the_session_ended_does_nothing_and_leads_back(
     client, alice_client, of_acme, name

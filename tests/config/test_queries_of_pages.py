@@ -14,7 +14,11 @@ pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("valkey")]
 
 MOST = 12
 MORE = {
-    "billing:invoices": (15, "It draws up the running month's invoice: usage, hosting, credits, prices."),
+    "billing:invoices": (
+        16,
+        "It draws up the running month's invoice: usage, hosting, trainings, credits, prices.",
+    ),
+    "member_home": (13, "The budget on it counts requests and trainings, which are in two tables."),
     "billing:plan": (
         23,
         "It previews each plan on this month's usage, beside what is announced and what is raised.",

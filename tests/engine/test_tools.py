@@ -8,6 +8,8 @@ import pytest
 from engine import serve
 from tests.engine.engine_python import CPU, ENGINE_PYTHON, option, run_as_vllm
 
+pytestmark = pytest.mark.long  # vLLM's parsers take half a minute to import
+
 TRIAL = """
 import json
 from types import SimpleNamespace
@@ -101,7 +103,6 @@ def found(tmp_path_factory) -> dict:
 
 
 @pytest.mark.parametrize("choice", ["named", "required", "auto"])
-@pytest.mark.long
 def test_blanks_of_arguments_are_bounded_and_arguments_are_an_object(found, choice):
     assert found[choice]
     for schema, max_blanks in found[choice]:

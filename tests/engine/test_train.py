@@ -54,12 +54,12 @@ def write_rows(file: Path, rows: list[dict]) -> None:
     file.write_text("".join(json.dumps(row) + "\n" for row in rows))
 
 
-def write_job(folder: Path, base: Path, recipe: dict | None = None, **settings: object) -> Path:
+def write_job(folder: Path, model: Path, recipe: dict | None = None, **settings: object) -> Path:
     """Return the folder of a job with 30 conversations to learn and 6 to validate."""
     folder.mkdir()
     write_rows(folder / "learn.jsonl", [conversation(seed) for seed in range(30)])
     write_rows(folder / "validate.jsonl", [conversation(seed) for seed in range(100, 106)])
-    defaults = {"base": str(base), "base_name": "test/tiny", "recipe": {"epochs": 2} | (recipe or {})}
+    defaults = {"base": str(model), "base_name": "test/tiny", "recipe": {"epochs": 2} | (recipe or {})}
     (folder / "job.json").write_text(json.dumps(defaults | settings))
     return folder
 
@@ -147,9 +147,9 @@ def test_a_killed_training_ends_with_the_same_losses_and_the_same_adapter(traine
     killed = write_job(tmp_path / "b", trainer.bases / "llama", checkpoint_every_s=0)
     whole = trainer.run(undisturbed)
 
-    runs = run_with_signals(trainer, killed, signal.SIGKILL, [1, 3, 7, 12])
+    runs = run_with_signals(trainer, killed, signal.SIGKILL, [0, 1, 3, 7, 12])
 
-    assert [run.status for run in runs] == [-signal.SIGKILL] * 4 + [0]
+    assert [run.status for run in runs] == [-signal.SIGKILL] * 5 + [0]
     assert losses(runs) == losses([whole])
     assert runs[-1].of_type("end") == whole.of_type("end")
     assert adapter_bytes(killed) == adapter_bytes(undisturbed)
@@ -163,9 +163,9 @@ def test_a_training_that_was_asked_to_stop_goes_on_where_it_was(trainer, tmp_pat
     stopped = write_job(tmp_path / "b", trainer.bases / "llama")
     whole = trainer.run(undisturbed)
 
-    runs = run_with_signals(trainer, stopped, signal.SIGTERM, [2, 9])
+    runs = run_with_signals(trainer, stopped, signal.SIGTERM, [0, 2, 9])
 
-    assert [run.status for run in runs] == [0, 0, 0]
+    assert [run.status for run in runs] == [0, 0, 0, 0]
     for before, after in pairwise(runs):
         assert before.events[-1] == {"type": "stopped", "step": after.events[0]["first_step"]}
     steps = [event["step"] for run in runs for event in run.of_type("step")]
@@ -210,7 +210,7 @@ def test_without_held_out_text_the_last_weights_are_kept(trainer, tmp_path):
 
 WRONG_JOBS = {
     "a field that isn't known": ({"learn_rate": 1}, "bad_job", "learn_rate"),
-    "a recipe that isn't possible": ({"recipe": {"rank": 0}}, "bad_job", "recipe.rank"),
+    "a recipe that isn't possible": ({"recipe": {"rank": 0, "epochs": 2}}, "bad_job", "recipe.rank"),
     "no base": ({"base": "/nowhere"}, "no_base", "/nowhere"),
     "no GPU": ({"device": "cuda"}, "no_device", "GPU"),
     "4 bits on a CPU": ({"quantisation": "4-bit"}, "no_device", "4 bits"),
@@ -226,9 +226,10 @@ def test_what_cannot_be_trained_is_told_with_a_code(trainer, tmp_path, change, c
     assert message in run.events[-1]["message"]
 
 
-def test_a_loss_that_is_no_number_ends_the_training(trainer, tmp_path):
+@pytest.mark.parametrize("held_out", [6, 0])
+def test_a_loss_that_is_no_number_ends_the_training(trainer, tmp_path, held_out):
     job = write_job(tmp_path / "job", trainer.bases / "broken")
-    (job / "validate.jsonl").write_text("")
+    write_rows(job / "validate.jsonl", [conversation(seed) for seed in range(held_out)])
 
     run = trainer.run(job)
 
@@ -274,9 +275,12 @@ def test_the_real_base_resumes_with_the_same_losses_too(tmp_path):
         write_job(tmp_path / name, base, {"epochs": 1}, checkpoint_every_s=every_s, threads=2)
         for name, every_s in (("undisturbed", 60), ("killed", 0))
     ]
+    for job in jobs:
+        write_rows(job / "learn.jsonl", [conversation(seed) for seed in range(8)])
+        write_rows(job / "validate.jsonl", [conversation(100)])
     whole = Run(run_alone(jobs[0]), 0)
 
-    runs = [kill_alone(jobs[1], steps=3), kill_alone(jobs[1], steps=5), Run(run_alone(jobs[1]), 0)]
+    runs = [kill_alone(jobs[1], steps=2), kill_alone(jobs[1], steps=3), Run(run_alone(jobs[1]), 0)]
 
     assert losses(runs) == losses([whole])
     assert adapter_bytes(jobs[1]) == adapter_bytes(jobs[0])

@@ -19,6 +19,7 @@ SHAPE = {
     "num_key_value_heads": 2,
     "head_dim": 8,
     "max_position_embeddings": 512,
+    "initializer_range": 0.2,  # so that what an adapter adds to a layer matters, as in a trained model
 }
 
 

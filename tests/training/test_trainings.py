@@ -6,7 +6,7 @@ from adapters.models import AdapterVersion
 from adapters.models import Status as VersionStatus
 from adapters.uploads import pipeline as upload_pipeline
 from tenants.models import LedgerEntry, TrainingHold
-from training import actions, erasure, pipeline, preparation, storage
+from training import actions, erasure, pipeline, preparation, starting, storage
 from training.errors import NoDocuments, RightsNotStated, TrainingMoved
 from training.models import Document, Status, Training
 from training.notes import TrainingFailure
@@ -207,4 +207,12 @@ def test_a_result_that_is_no_adapter_fails_and_is_not_charged(queued, trainer, t
     assert queued.status == Status.FAILED
     assert str(queued.failure)
     assert not charges(queued)
+    assert not open_holds(queued)
+
+
+def test_a_cancel_before_the_hold_leaves_nothing_held(access, queued):
+    """Another process cancels between the queue and the hold."""
+    actions.cancel_training(access, queued)
+    TrainingHold.objects.all().delete()
+    starting.hold_price(queued)
     assert not open_holds(queued)

@@ -63,6 +63,7 @@ def callers(acme, charlies, valkey) -> Iterator[dict[str, dict[str, str]]]:
         signal.connect(close_old_connections)
 
 
+@pytest.mark.long
 @pytest.mark.django_db
 @management.parametrize()
 @settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=list(HealthCheck))

@@ -58,6 +58,7 @@ def test_a_strangers_key_and_session_find_nothing_in_the_api(client, charlie_cli
         assert found <= {404, 405}
 
 
+@pytest.mark.long
 @pytest.mark.django_db
 @pytest.mark.parametrize("name", ALL)
 def test_a_visitor_is_sent_to_the_login(client, of_acme, name):

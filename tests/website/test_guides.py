@@ -1,6 +1,7 @@
 """The docs on the site: every guide, every link between them, the search; and what raw HTML becomes."""
 
 import re
+from collections.abc import Iterator
 from urllib.parse import urldefrag, urlsplit
 
 import pytest
@@ -102,6 +103,24 @@ def test_a_search_that_finds_nothing_shows_the_guides(client, question):
     assert page.status_code == 200
     assert "For writers" in page.text
     assert "<zzz>" not in page.text
+
+
+@pytest.fixture
+def untrained(settings) -> Iterator[None]:
+    """Let the site be one that trains no styles. Guides are kept for the process, so they are read anew."""
+    settings.TRAINING = False
+    for cached in (guides.guide_paths, guides._load_guide):
+        cached.cache_clear()
+    yield
+    for cached in (guides.guide_paths, guides._load_guide):
+        cached.cache_clear()
+
+
+def test_a_site_that_trains_no_styles_has_no_guide_to_it(client, untrained):
+    address = "/docs/training/"
+    assert client.get(address).status_code == 404
+    assert address not in Page(client.get(reverse("guides")).text).links
+    assert address not in Page(client.get(reverse("guide", args=["billing"])).text).links
 
 
 def test_an_unknown_guide_is_404(client):

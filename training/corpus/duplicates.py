@@ -42,7 +42,7 @@ class SeenShingles:
 def count_unique_words(sheet: Worksheet, limits: CorpusLimits) -> list[int]:
     """Return for each document the words of the paragraphs that no earlier document or paragraph has.
 
-    Of a document that mostly repeats earlier ones it is 0: the rest are lines too short to compare.
+    Of a document that repeats all but a few lines it is 0: those are too short to compare.
     """
     seen = SeenShingles(sheet, limits)
     all_words = sheet.words_by_document(Use.LEARNED)
@@ -52,7 +52,8 @@ def count_unique_words(sheet: Worksheet, limits: CorpusLimits) -> list[int]:
             repeated_words[sheet.document_numbers[paragraph.first]] += sheet.words_of(paragraph)
     unique_words = []
     for words, repeated in zip(all_words, repeated_words, strict=True):
-        unique_words.append(0 if repeated * 2 > words else words - repeated)
+        is_copy = repeated * 2 > words and words - repeated < limits.least_passage_words
+        unique_words.append(0 if is_copy else words - repeated)
     return unique_words
 
 

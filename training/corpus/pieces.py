@@ -1,17 +1,22 @@
 """Pieces: the smallest parts of a document that a passage is put together from.
 
 A paragraph of up to 100 words is one piece. A longer one is cut at the ends of its sentences, a longer
-sentence at its commas and line breaks, and what is still longer between words.
+sentence at its commas and line breaks, and what is still longer between words. A paragraph of fewer than five
+words, such as "* * *" or "Chapter II", belongs to the one that follows it.
 """
 
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from enum import IntEnum
+from itertools import islice
 
 from training.corpus.words import WORD, count_words
 
 MOST_PIECE_WORDS = 100
+# Shorter ones only add places to cut at, and the time to try them.
+LEAST_PIECE_WORDS = 15
+LEAST_PARAGRAPH_WORDS = 5
 MOST_HEADING_WORDS = 12
 PARAGRAPH_GAP = re.compile(r"\n[^\S\n]*\n\s*")
 CLOSING_MARKS = "\"'\u201c\u201d\u2018\u2019«»)\\]*_"
@@ -50,12 +55,10 @@ class Piece:
 
 def cut_pieces(text: str) -> list[Piece]:
     """Return the pieces of a document in order. They hold all of it but the white space between them."""
+    gaps = [gap.start() for gap in PARAGRAPH_GAP.finditer(text)]
     pieces: list[Piece] = []
-    start = 0
-    for gap in PARAGRAPH_GAP.finditer(text):
-        pieces.extend(_cut_paragraph(text, start, gap.start()))
-        start = gap.end()
-    pieces.extend(_cut_paragraph(text, start, len(text)))
+    for start, end in _part(text, 0, len(text), gaps, least_words=LEAST_PARAGRAPH_WORDS):
+        pieces.extend(_cut_paragraph(text, start, end))
     return pieces
 
 
@@ -85,14 +88,30 @@ def _cut(text: str, start: int, end: int, border: Border, finer: tuple[Border, .
     start, end = _strip(text, start, end)
     if start == end:
         return
-    if not finer or len(WORD.findall(text, start, end)) <= MOST_PIECE_WORDS:
+    if not finer or _count_words(text, start, end, most=MOST_PIECE_WORDS + 1) <= MOST_PIECE_WORDS:
         yield Piece(start, end, border)
         return
-    for cut in FIND_CUTS[finer[0]](text, start, end):
-        if cut < end:
-            yield from _cut(text, start, cut, finer[0], finer[1:])
+    cuts = FIND_CUTS[finer[0]](text, start, end)
+    for part_start, part_end in _part(text, start, end, cuts, least_words=LEAST_PIECE_WORDS):
+        part_border = border if part_end == end else finer[0]
+        yield from _cut(text, part_start, part_end, part_border, finer[1:])
+
+
+def _part(text: str, start: int, end: int, cuts: list[int], *, least_words: int) -> Iterator[tuple[int, int]]:
+    """Yield `text[start:end]` in parts between these cuts, leaving out those that come too early.
+
+    Words are counted from cut to cut. To count a part anew at each would take hours for a text of dots.
+    """
+    words = 0
+    counted_to = start
+    for cut in cuts:
+        words += _count_words(text, counted_to, cut, most=least_words)
+        counted_to = cut
+        if words >= least_words and cut < end:
+            yield start, cut
             start = cut
-    yield from _cut(text, start, end, border, finer[1:])
+            words = 0
+    yield start, end
 
 
 def _clause_ends(text: str, start: int, end: int) -> list[int]:
@@ -103,6 +122,11 @@ def _word_starts(text: str, start: int, end: int) -> list[int]:
     """Return where every hundredth word begins."""
     starts = [match.start() for match in WORD.finditer(text, start, end)]
     return starts[MOST_PIECE_WORDS::MOST_PIECE_WORDS]
+
+
+def _count_words(text: str, start: int, end: int, *, most: int) -> int:
+    """Return the number of words in `text[start:end]`, counting no further than `most`."""
+    return sum(1 for _ in islice(WORD.finditer(text, start, end), most))
 
 
 def _strip(text: str, start: int, end: int) -> tuple[int, int]:

@@ -4,9 +4,11 @@ import re
 from collections.abc import Iterable
 
 # “English”, „German“, «French», »German«, "typed", 「Japanese」 and lines that a mail quotes. No quotation is
-# longer than its paragraph. Single marks are left out: they are apostrophes too.
+# longer than its paragraph, nor has it another opening mark: a text of opening marks alone would take hours.
+# Single marks are left out: they are apostrophes too.
 QUOTATION = re.compile(
-    r"“[^”\n]*”|„[^“”\n]*[“”]|«[^»\n]*»|»[^«\n]*«|\"[^\"\n]*\"|「[^」\n]*」|『[^』\n]*』|^>.*$", re.MULTILINE
+    r"“[^“”\n]*”|„[^„“”\n]*[“”]|«[^«»\n]*»|»[^«»\n]*«|\"[^\"\n]*\"|「[^「」\n]*」|『[^『』\n]*』|^>.*$",
+    re.MULTILINE,
 )
 
 

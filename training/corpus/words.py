@@ -21,7 +21,7 @@ WORD = re.compile(
     rf"{LETTERS}(?:(?:[{MARKS}]{{1,8}}|['\u2019-]){LETTERS}){{0,7}}[{MARKS}]{{0,8}}"
     rf"|[{CJK}]"
     rf"|[{SOUTH_EAST_ASIAN}]{{1,5}}"
-    r"|(?:[^\w\s]\s{0,8}){40}"
+    r"|(?:[^\w\s]\s*+){40}"
 )
 # Odd, and far apart in their bits: products of them spread over all 64.
 MULTIPLIER = np.uint64(0x9E3779B97F4A7C15)

@@ -29,14 +29,16 @@ def read_document(name: str, content: bytes, limits: ReadingLimits = LIMITS) -> 
     """
     if len(content) > limits.file_bytes:
         return [refuse_document(name, Refused("too_large", limit_mb=limits.file_bytes // MIB))]
-    settings = json.dumps({"name": name, "limits": vars(limits)})
-    request = settings.encode() + b"\n" + content
-    answer = run_child(request, wall_s=limits.file_s + STARTING_S, answer_bytes=limits.answer_bytes)
+    request = json.dumps({"name": name, "limits": vars(limits)}).encode() + b"\n"
+    wall_s = limits.file_wall_s + STARTING_S
+    answer = run_child(request, content, wall_s=wall_s, answer_bytes=limits.answer_bytes)
     try:
         return _parse_answer(answer.content)
     except (ValueError, TypeError, KeyError, RecursionError):
         # Cut off, or none: the child was killed, or it could not start.
-        failure = Refused("too_slow", limit_s=limits.document_s) if answer.is_late else Refused("reader_failed")
+        failure = (
+            Refused("too_slow", limit_s=limits.document_cpu_s) if answer.is_late else Refused("reader_failed")
+        )
         return [refuse_document(name, failure)]
 
 

@@ -1,6 +1,7 @@
-"""The documents in an archive: `.zip`, `.tar`, `.tar.gz`. Nothing is written to disk, so no path can lead astray."""
+"""The documents in an archive: `.zip`, `.tar`, `.tar.gz`. Nothing is written to disk."""
 
 import stat
+import struct
 import tarfile
 import zipfile
 import zlib
@@ -21,8 +22,8 @@ FORMATS = frozenset({"zip", "tar", "tar.gz"})
 # What systems add to archives by themselves.
 LEFT_OUT = frozenset({"__MACOSX", "Thumbs.db", "desktop.ini"})
 ARCHIVE_ERRORS = (
-    *(zipfile.BadZipFile, tarfile.TarError, zlib.error),
-    *(EOFError, OSError, ValueError, OverflowError, NotImplementedError, RecursionError),
+    *(zipfile.BadZipFile, tarfile.TarError, zlib.error, struct.error),
+    *(EOFError, OSError, ValueError, LookupError, OverflowError, RuntimeError),
 )
 
 
@@ -34,6 +35,10 @@ class Member:
     read: Callable[[], bytes]  # raises Refused
 
 
+class ArchiveRefused(Refused):
+    """The fault is the archive's, whichever member it showed in."""
+
+
 class Budget:
     """How much may still come out of an archive."""
 
@@ -43,22 +48,22 @@ class Budget:
         self._left_members = limits.members
 
     def count_member(self) -> None:
-        """Raise Refused if the archive has too many members."""
+        """Raise ArchiveRefused if the archive has too many members."""
         self._left_members -= 1
         if self._left_members < 0:
-            raise Refused("too_many_members", limit=self._limits.members)
+            raise ArchiveRefused("too_many_members", limit=self._limits.members)
 
     def spend(self, size_bytes: int) -> None:
-        """Raise Refused if the archive has too many bytes."""
+        """Raise ArchiveRefused if the archive has too many bytes."""
         self._left_bytes -= size_bytes
         if self._left_bytes < 0:
-            raise Refused("unpacks_too_large", limit_mb=self._limits.unpacked_bytes // MIB)
+            raise ArchiveRefused("unpacks_too_large", limit_mb=self._limits.unpacked_bytes // MIB)
 
 
 class CountedStream(RawIOBase):
     """What a compressed stream unpacks to, read within a budget."""
 
-    def __init__(self, stream: IO[bytes], budget: Budget) -> None:
+    def __init__(self, stream: GzipFile, budget: Budget) -> None:
         self._stream = stream
         self._budget = budget
 
@@ -105,13 +110,11 @@ def _read_zip_member(
 
 
 def _list_tar(format_name: str, content: bytes, budget: Budget, limits: ReadingLimits) -> Iterator[Member]:
-    file: IO[bytes] = BytesIO(content)
-    if format_name == "tar":
-        archive = tarfile.open(fileobj=file, mode="r:")
-    else:
-        # As a stream: what comes out is counted, whatever a header says about it.
-        archive = tarfile.open(fileobj=CountedStream(GzipFile(fileobj=file), budget), mode="r|")
-    with archive:
+    file: BytesIO | CountedStream = BytesIO(content)
+    if format_name == "tar.gz":
+        file = CountedStream(GzipFile(fileobj=file), budget)
+    # As a stream, forwards only: what comes out is counted, whatever a header says about it.
+    with tarfile.open(fileobj=file, mode="r|") as archive:
         for info in archive:
             if not info.isdir() and not _is_left_out(info.name):
                 yield Member(info.name, partial(_read_tar_member, archive, info, budget, limits))

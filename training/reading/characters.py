@@ -1,4 +1,4 @@
-"""Characters that are no part of a text: controls, invisible marks, and forms that only a typesetter needs."""
+"""Characters that are no part of a text: controls, invisible marks, and a typesetter's forms."""
 
 import re
 import unicodedata
@@ -14,8 +14,9 @@ UNSEEN = re.compile(
 # Scripts that join their letters need these two between them; between Latin letters they are a disguise.
 JOINERS = re.compile("[\u200c\u200d]+")
 SOFT_HYPHEN = "\xad"
-LIGATURES = {"ﬀ": "ff", "ﬁ": "fi", "ﬂ": "fl", "ﬃ": "ffi", "ﬄ": "ffl", "ﬅ": "ſt", "ﬆ": "st"}
-LIGATURE = re.compile("[ﬀ-ﬆ]")
+LIGATURES = ("ff", "fi", "fl", "ffi", "ffl", "\N{LATIN SMALL LETTER LONG S}t", "st")  # from U+FB00 on
+FIRST_LIGATURE = 0xFB00
+LIGATURE = re.compile("[\ufb00-\ufb06]")
 SPACES = re.compile(r"[^\S\n]+")
 LOST = re.compile("[\ue000-\uf8ff\ufffd\U000f0000-\U0010ffff]")
 
@@ -48,7 +49,7 @@ def lost_share(texts: Iterable[str]) -> float:
 
 
 def _spell_ligature(found: re.Match[str]) -> str:
-    return LIGATURES[found.group()]
+    return LIGATURES[ord(found.group()) - FIRST_LIGATURE]
 
 
 def _keep_joiner(found: re.Match[str]) -> str:

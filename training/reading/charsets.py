@@ -35,7 +35,10 @@ BYTE_ORDER_MARKS = (
 )
 CONTROL_BYTES = bytes(sorted({*range(32), 127} - {9, 10, 11, 12, 13, 26, 27}))
 # What Western prose has beyond ASCII in windows-1252. Text of another encoding is full of the rest.
-WESTERN = re.compile("[À-ÖØ-öø-ÿŒœŠšŽžŸ‘’‚“”„–—…«»‹›¡¿§°·€£©®™•´¨ª º¼½¾²³×\xa0\xad]")
+WESTERN = re.compile(
+    "[\xa0-\xa3\xa7-\xab\xad\xae\xb0\xb2-\xb5\xb7\xb9-\xd6\xd8-\xf6\xf8-\xff"
+    "\u0152\u0153\u0160\u0161\u0178\u017d\u017e\u2013\u2014\u2018-\u201e\u2020-\u2022\u2026\u2030\u2039\u203a\u20ac\u2122]"
+)
 BEYOND_ASCII = re.compile("[^\x00-\x7f]")
 LETTER = re.compile(r"[^\W\d_]")
 LEAST_WESTERN_SHARE = 0.95  # of the characters beyond ASCII

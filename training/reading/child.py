@@ -10,7 +10,6 @@ import select
 import signal
 import sys
 import time
-from collections.abc import Iterator
 from dataclasses import asdict
 from typing import NoReturn
 
@@ -44,7 +43,7 @@ def read_file(name: str, content: bytes, limits: ReadingLimits) -> list[ReadDocu
     try:
         format_name = recognition.recognise(name, content)
         if format_name in archives.FORMATS:
-            return _read_archive(name, format_name, content, limits)
+            return _read_archive(format_name, content, limits)
         readers.load(format_name)
         _lock()
         return [_read_apart(name, format_name, content, limits)]
@@ -60,16 +59,16 @@ def _lock() -> None:
     confinement.allow_only_pipes()
 
 
-def _read_archive(name: str, format_name: str, content: bytes, limits: ReadingLimits) -> list[ReadDocument]:
+def _read_archive(format_name: str, content: bytes, limits: ReadingLimits) -> list[ReadDocument]:
     """Return the documents of an archive. Raises Refused, MemoryError."""
     readers.load_all()
     _lock()
-    deadline_s = time.monotonic() + limits.file_s - limits.document_s
+    deadline_s = time.monotonic() + limits.file_wall_s - limits.document_wall_s
     documents = []
     text_bytes = 0
     for member in archives.list_members(format_name, content, limits):
         if time.monotonic() > deadline_s:
-            document = refuse_document(member.name, Refused("archive_slow", limit_s=int(limits.file_s)))
+            document = refuse_document(member.name, Refused("archive_slow", limit_s=int(limits.file_wall_s)))
         else:
             document = _read_member(member, limits)
         documents.append(document)
@@ -89,6 +88,8 @@ def _read_member(member: archives.Member, limits: ReadingLimits) -> ReadDocument
         if format_name in archives.FORMATS:
             raise Refused("archive_nested")
         return _read_apart(member.name, format_name, content, limits)
+    except archives.ArchiveRefused:
+        raise
     except Refused as refused:
         return refuse_document(member.name, refused, format_name)
 
@@ -106,7 +107,7 @@ def _read_apart(name: str, format_name: str, content: bytes, limits: ReadingLimi
         os.kill(process_id, signal.SIGKILL)
     _, status = os.waitpid(process_id, 0)
     if is_late or os.waitstatus_to_exitcode(status) == -signal.SIGXCPU:
-        return refuse_document(name, Refused("too_slow", limit_s=limits.document_s), format_name)
+        return refuse_document(name, Refused("too_slow", limit_s=limits.document_cpu_s), format_name)
     try:
         return parse_document(json.loads(answer))
     except (ValueError, TypeError, KeyError, RecursionError):
@@ -116,7 +117,7 @@ def _read_apart(name: str, format_name: str, content: bytes, limits: ReadingLimi
 
 def _receive(receiving: int, limits: ReadingLimits) -> tuple[bytes, bool]:
     """Return what the other end of a pipe writes until it closes, and whether that took too long."""
-    deadline_s = time.monotonic() + limits.document_s
+    deadline_s = time.monotonic() + limits.document_wall_s
     parts = []
     left_bytes = limits.answer_bytes
     while left_bytes > 0:

@@ -15,7 +15,8 @@ BLANK_LINES = re.compile(r"\n(?:[^\S\n]*\n)+")
 # As gutenberg.org writes them since 2003, with two wordings.
 GUTENBERG_START = re.compile(r"\*{3} ?START OF (?:THE|THIS) PROJECT GUTENBERG", re.IGNORECASE)
 GUTENBERG_END = re.compile(
-    r"\*{3} ?END OF (?:THE|THIS) PROJECT GUTENBERG|End of (?:the |this )?Project Gutenberg(?:'s|’s| e-?book)",
+    r"\*{3} ?END OF (?:THE|THIS) PROJECT GUTENBERG"
+    r"|End of (?:the |this )?Project Gutenberg(?:['\u2019]s| e-?book)",
     re.IGNORECASE,
 )
 # Paragraphs of licences, of scans and of the page behind a title page.

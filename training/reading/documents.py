@@ -102,7 +102,9 @@ def refuse_document(name: str, refused: Refused, format_name: str = "") -> ReadD
 
 def printable_name(name: str) -> str:
     """Return a file's name as short printable text, whatever a stranger wrote there."""
-    shown = "".join(character if character.isprintable() else "\N{REPLACEMENT CHARACTER}" for character in name)
+    shown = "".join(
+        character if character.isprintable() else "\N{REPLACEMENT CHARACTER}" for character in name
+    )
     return shown if len(shown) <= SHOWN_CHARACTERS else f"{shown[: SHOWN_CHARACTERS - 1]}…"
 
 

@@ -14,38 +14,61 @@ LEAST_LEAD = 1.25  # over the next language: Danish and Norwegian share most of 
 WORD = re.compile(r"[^\W\d_]+")
 
 FUNCTION_WORDS = {
-    "en": "the of and to in a that was he it his is with as for had you not be her on at by which have or from "
-    "this but all she they were my are me one their so an said them we who would been will no when there if "
-    "more out what up into do any your about could very has him",
-    "de": "der die und in den von zu das mit sich des auf für ist im dem nicht ein eine als auch es an werden "
-    "aus er hat dass sie nach wird bei einer um am sind noch wie einem über einen so zum war haben nur oder "
-    "aber vor zur bis mehr durch man ich du ihr ihm mir mich daß doch da wenn",
-    "fr": "de la le et les des en un du une que est pour qui dans a par plus pas au sur ne se ce il sont elle je "
-    "mais avec son lui nous comme ou si leur y dont aux cette était vous sa ses avait tout c d l qu n s j on "
-    "même bien où",
-    "es": "de la que el en y a los se del las un por con no una su para es al lo como más o pero sus le ha me si "
-    "sin sobre este ya entre cuando todo esta ser son dos también fue había era muy años hasta desde está mi "
-    "porque qué él",
-    "it": "di e il la che in a per un del è non della una i le con si da dei come al nel lo ma più gli sono alla "
-    "ha delle ed anche o se dal nella suo io mi ci era aveva sua questo quando cui così dell l un po tutto lui "
-    "disse perché poi",
-    "pt": "de a o que e do da em um para é com não uma os no se na por mais as dos como mas foi ao ele das tem à "
-    "seu sua ou ser quando muito há nos já está eu também só pelo pela até isso ela entre era depois sem mesmo "
-    "aos ter seus quem",
-    "nl": "de van het een en in is dat op te zijn met voor niet aan er die om ook als maar dan hij ze bij nog uit "
-    "naar was heeft door over je ik had hem werd wordt tot wat zij deze haar of geen kan meer we toen dit mijn "
-    "worden zou daar",
-    "sv": "och i att det som en på är av för med till den har de inte om ett han men var jag sig från vi så kan "
-    "när år under också efter eller nu sin där vid mot ska skulle kommer ut får finns vara hade alla andra "
-    "mycket än hon upp blev",
-    "da": "og i at det er en til af på for med den de som ikke der han et har var jeg vi men et fra om sig kan så "
-    "ved hun havde blev efter nu ud ham skal eller kunne op når være år mod noget også hvor hvad mig her mit "
-    "uden selv",
-    "no": "og i det er på som en til av for at med de har ikke den han var et om jeg fra men så kan seg ved hun "
-    "hadde ble etter nå ut ham skal eller kunne opp når være år mot noe også hvor hva meg her mitt uten selv "
-    "fram enn",
-    "pl": "i w na nie się z do to że jest o a jak po co tak za od jego ale przez dla był czy być już jej tym tylko "
-    "są było ich ze może go mnie ma która który jako był gdy mi pan ja jeszcze lub też bo sobie niż",
+    "en": (
+        "the of and to in a that was he it his is with as for had you not be her on at by which have or "
+        "from this but all she they were my are me one their so an said them we who would been will no "
+        "when there if more out what up into do any your about could very has him"
+    ),
+    "de": (
+        "der die und in den von zu das mit sich des auf für ist im dem nicht ein eine als auch es an "
+        "werden aus er hat dass sie nach wird bei einer um am sind noch wie einem über einen so zum war "
+        "haben nur oder aber vor zur bis mehr durch man ich du ihr ihm mir mich daß doch da wenn"
+    ),
+    "fr": (
+        "de la le et les des en un du une que est pour qui dans a par plus pas au sur ne se ce il sont "
+        "elle je mais avec son lui nous comme ou si leur y dont aux cette était vous sa ses avait tout "
+        "c d l qu n s j on même bien où"
+    ),
+    "es": (
+        "de la que el en y a los se del las un por con no una su para es al lo como más o pero sus le "
+        "ha me si sin sobre este ya entre cuando todo esta ser son dos también fue había era muy años "
+        "hasta desde está mi porque qué él"
+    ),
+    "it": (
+        "di e il la che in a per un del è non della una i le con si da dei come al nel lo ma più gli "
+        "sono alla ha delle ed anche o se dal nella suo io mi ci era aveva sua questo quando cui così "
+        "dell l po tutto lui disse perché poi"
+    ),
+    "pt": (
+        "de a o que e do da em um para é com não uma os no se na por mais as dos como mas foi ao ele "
+        "das tem à seu sua ou ser quando muito há nos já está eu também só pelo pela até isso ela entre "
+        "era depois sem mesmo aos ter seus quem"
+    ),
+    "nl": (
+        "de van het een en in is dat op te zijn met voor niet aan er die om ook als maar dan hij ze bij "
+        "nog uit naar was heeft door over je ik had hem werd wordt tot wat zij deze haar of geen kan "
+        "meer we toen dit mijn worden zou daar"
+    ),
+    "sv": (
+        "och i att det som en på är av för med till den har de inte om ett han men var jag sig från vi "
+        "så kan när år under också efter eller nu sin där vid mot ska skulle kommer ut får finns vara "
+        "hade alla andra mycket än hon upp blev"
+    ),
+    "da": (
+        "og i at det er en til af på for med den de som ikke der han et har var jeg vi men fra om sig "
+        "kan så ved hun havde blev efter nu ud ham skal eller kunne op når være år mod noget også hvor "
+        "hvad mig her mit uden selv"
+    ),
+    "no": (
+        "og i det er på som en til av for at med de har ikke den han var et om jeg fra men så kan seg "
+        "ved hun hadde ble etter nå ut ham skal eller kunne opp når være år mot noe også hvor hva meg "
+        "her mitt uten selv fram enn"
+    ),
+    "pl": (
+        "i w na nie się z do to że jest o a jak po co tak za od jego ale przez dla był czy być już jej "
+        "tym tylko są było ich ze może go mnie ma która który jako gdy mi pan ja jeszcze lub też bo "
+        "sobie niż"
+    ),
 }
 TABLES = {language: frozenset(words.split()) for language, words in FUNCTION_WORDS.items()}
 

@@ -13,7 +13,6 @@ from training.reading.documents import Refused
 from training.reading.drafts import Draft, Paragraph
 from training.reading.limits import MIB, ReadingLimits
 
-
 LARGEST_TREE_BYTES = 4 * MIB  # of a list of a package's parts
 
 
@@ -94,7 +93,8 @@ def parse_xml(chunks: Iterable[bytes], target: XmlTarget) -> Draft:
     )
     for chunk in chunks:
         parser.feed(chunk)
-    return parser.close()
+    draft: Draft = parser.close()
+    return draft
 
 
 def parse_tree(content: bytes) -> etree._Element:

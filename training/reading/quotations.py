@@ -5,7 +5,7 @@ from collections.abc import Iterable
 
 from training.reading.drafts import Paragraph
 
-WORD = re.compile(r"\w+(?:['’\-]\w+)*")
+WORD = re.compile(r"\w+(?:['\u2019\-]\w+)*")
 # Each from an opening mark to the next closing one: English, German, French, Swiss and typewriters' ways.
 QUOTATION = re.compile(r"“[^“”]*”|„[^„“”]*[“”]|»[^«»]*«|«[^«»]*»|\"[^\"]*\"")
 

@@ -1,6 +1,5 @@
 """One reader for each format. A reader's module is loaded when its format turns up: a text needs no XML."""
 
-from collections.abc import Callable
 from importlib import import_module
 from typing import Protocol, cast
 

@@ -1,11 +1,12 @@
-"""Which format a file has. Its first bytes decide; its name only tells kinds of plain text from each other."""
+"""Which format a file has. Its first bytes decide; its name only tells kinds of plain text apart."""
 
 import re
 from io import BytesIO
 from pathlib import PurePosixPath
-from zipfile import BadZipFile, ZipFile
+from zipfile import ZipFile
 
-from training.reading.documents import Refused, printable_name
+from training.reading.archives import damage_refused
+from training.reading.documents import Refused
 
 TEXT_ENDINGS = {
     "": "txt",  # pasted text has no name
@@ -28,7 +29,9 @@ GZIP_MARK = b"\x1f\x8b"
 TAR_MARK, TAR_MARK_AT = b"ustar", 257
 PDF_MARK, PDF_MARK_WITHIN = b"%PDF-", 1024  # Adobe's reader looks as far
 RTF_MARK = b"{\\rtf"
-HTML_START = re.compile(rb"(?:\xef\xbb\xbf)?\s*(?:<\?xml[^>]{0,200}\?>\s*)?<(?:!doctype\s+html|html)\b", re.IGNORECASE)
+HTML_START = re.compile(
+    rb"(?:\xef\xbb\xbf)?\s*(?:<\?xml[^>]{0,200}\?>\s*)?<(?:!doctype\s+html|html)\b", re.IGNORECASE
+)
 MIMETYPES = {
     b"application/vnd.oasis.opendocument.text": "odt",
     b"application/vnd.oasis.opendocument.text-template": "odt",
@@ -64,11 +67,8 @@ def ending_of(name: str) -> str:
 
 def _recognise_zip(name: str, content: bytes) -> str:
     """Return what a ZIP is: Word's, OpenDocument and EPUB files are some."""
-    try:
-        with ZipFile(BytesIO(content)) as package:
-            return _recognise_package(name, package)
-    except (BadZipFile, ValueError, OverflowError, EOFError, NotImplementedError) as error:
-        raise Refused("damaged") from error
+    with damage_refused(), ZipFile(BytesIO(content)) as package:
+        return _recognise_package(name, package)
 
 
 def _recognise_package(name: str, package: ZipFile) -> str:

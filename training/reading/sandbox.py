@@ -15,7 +15,6 @@ SOURCES = Path(__file__).parents[2]
 START = "import sys; sys.path.insert(0, sys.argv[1]); from training.reading import child; child.main()"
 # An interpreter that lies beside its libraries may need it to start. Nothing else is passed on: no secret.
 PASSED_VARIABLES = ("LD_LIBRARY_PATH",)
-ENDING_S = 0.5  # from the end of the answer to that of the child
 
 
 @dataclass(frozen=True)
@@ -26,28 +25,29 @@ class Answer:
     is_late: bool
 
 
-def run_child(request: bytes, *, wall_s: float, answer_bytes: int) -> Answer:
-    """Return what a child answers to a request, at most `answer_bytes` and one. No process outlives the call."""
+def run_child(request: bytes, content: bytes, *, wall_s: float, answer_bytes: int) -> Answer:
+    """Return what a child answers to a line and a file, cut off behind `answer_bytes`. No process is left."""
     child = _start()
     stdin, stdout = child.stdin, child.stdout
     assert stdin is not None
     assert stdout is not None
     is_late = threading.Event()
     timer = threading.Timer(wall_s, _end_late, (child, is_late))
-    feeder = threading.Thread(target=_feed, args=(stdin, request))
+    feeder = threading.Thread(target=_feed, args=(stdin, request, content))
     timer.start()
     feeder.start()
     try:
-        content = stdout.read(answer_bytes + 1)
-        with suppress(subprocess.TimeoutExpired):
-            child.wait(ENDING_S)
+        answer = stdout.read(answer_bytes + 1)
+        if len(answer) <= answer_bytes:
+            # Its end is awaited and not yet taken: until then its group keeps its number.
+            os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOWAIT)
     finally:
         timer.cancel()
-        _kill(child)
+        _kill_group(child)
         child.wait()
         feeder.join()
         stdout.close()
-    return Answer(content, is_late.is_set() or child.returncode == -signal.SIGXCPU)
+    return Answer(answer, is_late.is_set() or child.returncode == -signal.SIGXCPU)
 
 
 def _start() -> subprocess.Popen[bytes]:
@@ -61,20 +61,20 @@ def _start() -> subprocess.Popen[bytes]:
     )
 
 
-def _feed(stdin: IO[bytes], request: bytes) -> None:
+def _feed(stdin: IO[bytes], request: bytes, content: bytes) -> None:
     with suppress(OSError):  # the child ended early: its answer, or none, says why
         stdin.write(request)
+        stdin.write(content)
     with suppress(OSError):
         stdin.close()
 
 
 def _end_late(child: subprocess.Popen[bytes], is_late: threading.Event) -> None:
     is_late.set()
-    _kill(child)
+    _kill_group(child)
 
 
-def _kill(child: subprocess.Popen[bytes]) -> None:
-    """Kill the child's group. Its number is taken as long as the child has not been waited for."""
-    if child.returncode is None:
-        with suppress(ProcessLookupError):
-            os.killpg(child.pid, signal.SIGKILL)
+def _kill_group(child: subprocess.Popen[bytes]) -> None:
+    """Kill a child and what it forked."""
+    with suppress(ProcessLookupError):
+        os.killpg(child.pid, signal.SIGKILL)

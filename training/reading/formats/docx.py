@@ -13,16 +13,27 @@ from training.reading.markup import XmlTarget, parse_tree, parse_xml
 from training.reading.packages import Package
 
 RELATIONSHIPS = "_rels/.rels"
-MAIN_DOCUMENT = "/officeDocument"  # how the type of its relationship ends, in the transitional and the strict form
+MAIN_DOCUMENT = (
+    "/officeDocument"  # how the type of its relationship ends, in the transitional and the strict form
+)
 USUAL_DOCUMENT = "word/document.xml"
 NAMESPACES = (
     "{http://schemas.openxmlformats.org/wordprocessingml/2006/main}",
     "{http://purl.oclc.org/ooxml/wordprocessingml/main}",  # strict
 )
 # Deleted and moved text, and the second form of what older programs can't show.
-SKIPPED = frozenset({"del", "moveFrom", "instrText", "delText"})
+SKIPPED_NAMES = ("del", "moveFrom", "instrText", "delText")
 FALLBACK = "{http://schemas.openxmlformats.org/markup-compatibility/2006}Fallback"
-TEXTS = {"tab": "\t", "br": "\n", "cr": "\n", "noBreakHyphen": "\N{NON-BREAKING HYPHEN}", "softHyphen": "\xad"}
+SKIPPED = frozenset({FALLBACK, *(f"{namespace}{name}" for namespace in NAMESPACES for name in SKIPPED_NAMES)})
+TEXTS = {
+    "tab": "\t",
+    "br": "\n",
+    "cr": "\n",
+    "noBreakHyphen": "\N{NON-BREAKING HYPHEN}",
+    "softHyphen": "\xad",
+}
+# Most elements of a document only say how it looks.
+NAMES = {f"{namespace}{name}": name for namespace in NAMESPACES for name in ("p", "pStyle", "t", *TEXTS)}
 QUOTE_STYLES = ("quote", "intensequote", "zitat", "intensiveszitat", "citation", "cita")
 CONTENTS_STYLES = ("toc", "verzeichnis")  # lines of a table of contents, one style for each level
 
@@ -42,7 +53,8 @@ def _find_document(package: Package) -> str:
         return USUAL_DOCUMENT
     for relationship in parse_tree(package.read(RELATIONSHIPS)):
         if relationship.get("Type", "").endswith(MAIN_DOCUMENT):
-            return posixpath.normpath(relationship.get("Target", "")).lstrip("/")
+            target: str = relationship.get("Target", "")
+            return posixpath.normpath(target).lstrip("/")
     return USUAL_DOCUMENT
 
 
@@ -56,23 +68,25 @@ class WordTarget(XmlTarget):
 
     def is_skipped(self, tag: str, attributes: Mapping[str, str]) -> bool:
         """Return whether an element's text is not, or no longer, part of the document."""
-        return tag == FALLBACK or _local_name(tag) in SKIPPED
+        return tag in SKIPPED
 
     def open_element(self, tag: str, attributes: Mapping[str, str]) -> None:
         """Begin a paragraph, or note that text follows."""
-        name = _local_name(tag)
+        name = NAMES.get(tag)
+        if name is None:
+            return
         if name == "p":
             self.end_paragraph()
         elif name == "pStyle":
             self._note_style(attributes)
         elif name == "t":
             self._is_text = True
-        elif name in TEXTS:
+        else:
             super().add_text(TEXTS[name])
 
     def close_element(self, tag: str) -> None:
         """End a paragraph, or the text of a run."""
-        name = _local_name(tag)
+        name = NAMES.get(tag)
         if name == "p":
             self.end_paragraph()
         elif name == "t":
@@ -96,11 +110,3 @@ class WordTarget(XmlTarget):
         style = styles[0] if styles else ""
         self._is_contents = style.startswith(CONTENTS_STYLES)
         self._quoted_depth = int(style in QUOTE_STYLES)
-
-
-def _local_name(tag: str) -> str:
-    """Return an element's name if it is one of Word's, else ""."""
-    for namespace in NAMESPACES:
-        if tag.startswith(namespace):
-            return tag[len(namespace) :]
-    return ""

@@ -10,19 +10,24 @@ from training.reading.drafts import Draft
 from training.reading.limits import ReadingLimits
 from training.reading.markup import ParagraphTarget
 
-BLOCKS = frozenset(
-    "address article aside blockquote body caption center dd details div dl dt figcaption figure footer form "
-    "h1 h2 h3 h4 h5 h6 header hr li main ol p pre section summary table tbody td tfoot th thead tr ul".split()
+BLOCK_NAMES = (
+    "address article aside blockquote body caption center dd details div dl dt figcaption "
+    "figure footer form h1 h2 h3 h4 h5 h6 header hr li main ol p pre section summary table "
+    "tbody td tfoot th thead tr ul"
 )
-SKIPPED = frozenset(
-    "audio button canvas embed head iframe math nav noscript object rp rt script select style svg template "
-    "textarea title video".split()
+SKIPPED_NAMES = (
+    "audio button canvas embed head iframe math nav noscript object rp rt script select style "
+    "svg template textarea title video"
 )
+BLOCKS = frozenset(BLOCK_NAMES.split())
+SKIPPED = frozenset(SKIPPED_NAMES.split())
 # How mail programs mark what a reply repeats.
 REPLY_CLASSES = re.compile(r"\b(?:gmail_quote|gmail_attr|moz-cite-prefix|yahoo_quoted|protonmail_quote)\b")
 HIDDEN_STYLE = re.compile(r"display\s*:\s*none|visibility\s*:\s*hidden", re.IGNORECASE)
 WHITE_SPACE = re.compile(r"[ \t\r\n\f]+")
-DECLARED_CHARSET = re.compile(rb"""<(?:meta|\?xml)\b[^>]{0,200}?(?:charset|encoding)\s*=\s*["']?([\w-]{2,30})""", re.IGNORECASE)
+DECLARED_CHARSET = re.compile(
+    rb"""<(?:meta|\?xml)\b[^>]{0,200}?(?:charset|encoding)\s*=\s*["']?([\w-]{2,30})""", re.IGNORECASE
+)
 DECLARED_WITHIN = 2_048  # bytes; the standard says 1,024
 PART_CHARACTERS = 64 * 1024
 

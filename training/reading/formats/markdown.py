@@ -12,7 +12,9 @@ from training.reading.formats.plain import check_size
 from training.reading.limits import ReadingLimits
 
 # As Jekyll, Hugo and Obsidian have it: YAML or TOML before the text.
-FRONT_MATTER = re.compile(r"\A\ufeff?(---|\+\+\+)[ \t]*\r?\n.*?\r?\n(?:\1|\.\.\.)[ \t]*(?:\r?\n|\Z)", re.DOTALL)
+FRONT_MATTER = re.compile(
+    r"\A\ufeff?(---|\+\+\+)[ \t]*\r?\n.*?\r?\n(?:\1|\.\.\.)[ \t]*(?:\r?\n|\Z)", re.DOTALL
+)
 LONGEST_FRONT_MATTER = 20_000  # characters
 INLINE_TEXTS = {"softbreak": " ", "hardbreak": "\n"}
 # An endless row of one mark is an attack on parsers; somebody's rule or scribble is shorter.

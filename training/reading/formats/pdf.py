@@ -1,4 +1,4 @@
-"""PDF, by PDFium, which reads what Chrome reads and is built without JavaScript. Only pages' text is asked for.
+"""PDF, by PDFium: Chrome's reader, built without JavaScript. Only the text of pages is asked for.
 
 Its plain C functions are called: pypdfium2's classes find out a document's forms and repair its objects.
 """
@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 
 import pypdfium2.raw as pdfium
 
+from training.reading.characters import SOFT_HYPHEN
 from training.reading.documents import Refused
 from training.reading.drafts import Draft
 from training.reading.formats.pdf_layout import Line, join_pages
@@ -118,13 +119,16 @@ def _split_lines(text: str) -> Iterator[tuple[str, int, int]]:
         visible = line.strip()
         if visible:
             first = start + line.index(visible[0])
-            has_hyphen = end is not None and end.group() in HYPHEN_MARKS
-            yield f"{visible}-" if has_hyphen else visible, first, first + len(visible) - 1
+            last = first + len(visible) - 1
+            has_mark = end is not None and end.group() in HYPHEN_MARKS
+            if has_mark or visible.endswith(SOFT_HYPHEN):  # the mark is missing at the end of a page
+                visible = f"{visible.removesuffix(SOFT_HYPHEN)}-"
+            yield visible, first, last
         start = end.end() if end else len(text)
 
 
 def _find_place(text_page: ctypes.c_void_p, first: int, last: int) -> tuple[float, float, float, float]:
-    """Return left, right and baseline of a line, in points from the page's lower left corner, and its size."""
+    """Return a line's left, right and baseline, in points from the page's lower left corner, and its size."""
     start, end = _char_index(text_page, first), _char_index(text_page, last)
     left, right = pdfium.FS_RECTF(), pdfium.FS_RECTF()
     pdfium.FPDFText_GetLooseCharBox(text_page, start, left)

@@ -17,7 +17,7 @@ SHORT_SHARE = 0.6  # of a column's width: a line that ends there was ended
 COLUMN_SHARE = 0.15  # of a page's lines begin where a column does
 NARROWEST_COLUMN = 80  # points; what begins nearer to a margin is indented
 USUAL_SHARE = 0.9
-SENTENCE_ENDS = ".!?…:;\"”“»«’‘)]"
+SENTENCE_ENDS = tuple('.!?…:;)]"“”«»\u2018\u2019')
 
 
 @dataclass(frozen=True)
@@ -78,8 +78,8 @@ def join_pages(pages: Sequence[Sequence[Line]]) -> Draft:
 
 
 def _drop_edges(pages: Sequence[Sequence[Line]], draft: Draft) -> list[list[Line]]:
-    """Return pages without heads, feet and numbers. Those are found from top to bottom, in whatever order they are."""
-    orders = [sorted(range(len(page)), key=lambda index, page=page: -page[index].baseline) for page in pages]
+    """Return pages without heads, feet and numbers, which are looked for from top to bottom."""
+    orders = [_order_from_top(page) for page in pages]
     texts = [[page[index].text for index in order] for page, order in zip(pages, orders, strict=True)]
     edges = find_edge_lines(texts)
     draft.running_heads = len(edges.running_heads)
@@ -89,6 +89,10 @@ def _drop_edges(pages: Sequence[Sequence[Line]], draft: Draft) -> list[list[Line
         left_out = {index for rank, index in enumerate(order) if (number, rank) in edges}
         kept.append([line for index, line in enumerate(page) if index not in left_out])
     return kept
+
+
+def _order_from_top(page: Sequence[Line]) -> list[int]:
+    return sorted(range(len(page)), key=lambda index: -page[index].baseline)
 
 
 def _place_lines(pages: Iterable[Sequence[Line]]) -> Iterator[Placed]:
@@ -145,7 +149,7 @@ def _find_ends(page: Sequence[Line], margins: Sequence[int]) -> dict[float, floa
 
 
 def _measure_leading(page: Sequence[Line]) -> float:
-    """Return how far the baselines of a page's lines are apart where no gap is between them; 0 if it has none."""
+    """Return how far lines of a page are apart where no gap is between them; 0 if it has one line."""
     steps = []
     for line, following in pairwise(page):
         step = line.baseline - following.baseline

@@ -25,8 +25,8 @@ TOKEN = re.compile(
 SKIPPED = frozenset(
     b"annotation atnauthor atnid author bkmkend bkmkstart colortbl comment company datafield do fldinst "
     b"footer footerf footerl footerr footnote header headerf headerl headerr info keywords listoverridetable "
-    b"listtable nonshppict objdata object operator pict pntext private revtbl rsidtbl rxe stylesheet subject tc "
-    b"themedata title txe xe".split()
+    b"listtable nonshppict objdata object operator pict pntext private revtbl rsidtbl rxe stylesheet subject "
+    b"tc themedata title txe xe".split()
 )
 PARAGRAPH_ENDS = frozenset((b"par", b"sect", b"page", b"row", b"cell", b"nestcell", b"nestrow"))
 CHARACTERS = {
@@ -46,7 +46,9 @@ CHARACTERS = {
 SYMBOLS = {b"~": "\xa0", b"-": "\xad", b"_": "\N{NON-BREAKING HYPHEN}", b"{": "{", b"}": "}", b"\\": "\\"}
 DEFAULT_CODEC = "cp1252"
 # The code pages of \\ansicpg and of fonts' \\fcharset; loaded here, because later no file can be opened.
-CODE_PAGES = {page: f"cp{page}" for page in (437, 850, 1250, 1251, 1252, 1253, 1254, 1257)} | {10000: "mac-roman"}
+CODE_PAGES = {page: f"cp{page}" for page in (437, 850, 1250, 1251, 1252, 1253, 1254, 1257)} | {
+    10000: "mac-roman"
+}
 FONT_CHARSETS = {77: 10000, 161: 1253, 162: 1254, 186: 1257, 204: 1251, 238: 1250}
 for _codec in CODE_PAGES.values():
     codecs.lookup(_codec)

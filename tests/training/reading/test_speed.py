@@ -1,0 +1,94 @@
+"""How long reading takes: 5 MB of text in 40 documents."""
+
+import itertools
+import os
+import resource
+import textwrap
+from pathlib import Path
+from random import Random
+
+import pytest
+
+from tests.training.reading import builders
+from training.reading import read_document
+
+DOCUMENTS = 40
+DOCUMENT_CHARACTERS = 128_000
+MOST_S = 20.0
+
+
+def invent_paragraphs() -> list[str]:
+    """Return paragraphs of some hundred letters each, no two alike."""
+    chance = Random(28)
+    words = [
+        "the",
+        "a",
+        "of",
+        "old",
+        "man",
+        "road",
+        "had",
+        "not",
+        "been",
+        "in",
+        "and",
+        "to",
+        "sea",
+        "that",
+        "he",
+        "she",
+        "was",
+        "with",
+        "at",
+        "from",
+    ]
+    paragraphs: list[str] = []
+    while sum(map(len, paragraphs)) < DOCUMENT_CHARACTERS:
+        text = " ".join(chance.choices(words, k=chance.randint(60, 140)))
+        paragraphs.append(f"“{text.capitalize()}.”")
+    return paragraphs
+
+
+def mark(paragraphs: list[str], start: str, end: str) -> str:
+    return "".join(f"{start}{text}{end}" for text in paragraphs)
+
+
+def write(paragraphs: list[str]) -> dict[str, bytes]:
+    """Return paragraphs as a file of each format."""
+    wrapped = "\n\n".join(textwrap.fill(text, 72) for text in paragraphs).encode()
+    source = "\n\n".join(paragraphs)
+    return {
+        "a.txt": wrapped,
+        "a.md": wrapped,
+        "a.html": mark(paragraphs, "<p>", "</p>\n").encode(),
+        "a.docx": builders.make_docx("".join(map(builders.word_paragraph, paragraphs))),
+        "a.odt": builders.make_odt(mark(paragraphs, "<text:p>", "</text:p>")),
+        "a.epub": builders.make_epub({"a.xhtml": mark(paragraphs, "<p>", "</p>\n")}),
+        "a.rtf": builders.make_rtf("\\par ".join(paragraphs)),
+        "a.pdf": builders.make_pdf(f"#set par(justify: true, first-line-indent: 1em)\n{source}"),
+    }
+
+
+@pytest.mark.long
+def test_five_megabytes_in_forty_documents_are_read_in_twenty_seconds():
+    paragraphs = invent_paragraphs()
+    written = write(paragraphs)
+    before_s = processor_time_s()
+    for name in itertools.islice(itertools.cycle(written), DOCUMENTS):
+        (document,) = read_document(name, written[name])
+        assert document.text.split("\n\n") == paragraphs
+    assert processor_time_s() - before_s < MOST_S
+
+
+@pytest.mark.skipif("NOVELS" not in os.environ, reason="NOVELS names no folder of novels")
+def test_novels_lose_their_licence_and_no_word():
+    for path in sorted(Path(os.environ["NOVELS"]).glob("*.txt")):
+        (document,) = read_document(path.name, path.read_bytes())
+        assert document.refusal is None
+        assert document.language == (path.name[:2] if path.name[2] == "-" else "en")
+        assert "Project Gutenberg" not in document.text
+
+
+def processor_time_s() -> float:
+    usage = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return usage.ru_utime + usage.ru_stime
