@@ -125,6 +125,11 @@ class UnknownAddress(UnknownPath):
     {site}/docs/api/ for all endpoints."""
 
 
+class NotAtGateway(UnknownPath):
+    """This server only generates text. The site serves files and fine-tuning jobs: have your proxy send it
+    /v1/files and /v1/fine_tuning."""
+
+
 class NoEmbeddings(UnknownPath):
     """Embeddings are not available, because styles only generate text: use a service with an embedding model,
     and send the texts it finds in a message."""

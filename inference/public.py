@@ -3,8 +3,8 @@
 from inference.contract import http_errors
 from inference.contract.dialects import anthropic_messages
 from inference.contract.openapi import data_plane_paths, data_plane_schemas
-from inference.contract.tokenizer import count_conversation_tokens
-from inference.errors import TooMuchAtOnce, UnknownAddress
+from inference.contract.tokenizer import count_conversation_tokens, refuses_chat
+from inference.errors import BadRequest, FieldError, TooMuchAtOnce, UnknownAddress, UnknownKey, WrongMethod
 from inference.metrics import ALL as ALL_METRICS
 from inference.metrics import FIRST_BYTE, REFUSALS, REQUESTS, SUM, TOKENS, Histogram, read_total
 from inference.proxy.bodies import BodyMemory
@@ -19,10 +19,14 @@ __all__ = [
     "REQUESTS",
     "SUM",
     "TOKENS",
+    "BadRequest",
     "BodyMemory",
+    "FieldError",
     "Histogram",
     "TooMuchAtOnce",
     "UnknownAddress",
+    "UnknownKey",
+    "WrongMethod",
     "anthropic_messages",
     "count_conversation_tokens",
     "data_plane_paths",
@@ -32,4 +36,5 @@ __all__ = [
     "ledger_drain",
     "read_backlog",
     "read_total",
+    "refuses_chat",
 ]

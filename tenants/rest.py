@@ -1,11 +1,14 @@
 """What the management APIs of other apps use of this one. It loads REST framework; `public` does not."""
 
+from tenants.api.authentication import BadKey, KeyAuthentication
 from tenants.api.presenters import AuditObject, KeyObject, WorkspaceObject, present_key, present_workspace
 from tenants.api.schema import operation
 from tenants.api.views import WorkspaceView, idempotent, repeatable
 
 __all__ = [
     "AuditObject",
+    "BadKey",
+    "KeyAuthentication",
     "KeyObject",
     "WorkspaceObject",
     "WorkspaceView",

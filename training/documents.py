@@ -119,7 +119,7 @@ def delete_document(document: Document) -> None:
 def _lock_open(training: Training) -> None:
     """Lock a training whose texts may change. Raises TrainingMoved for any other."""
     locked = Training.objects.select_for_update(no_key=True).get(pk=training.pk)
-    if not locked.is_open:
+    if not locked.is_open or locked.is_job:
         raise TrainingMoved
 
 

@@ -60,6 +60,31 @@ class RightsNotStated(Invalid):
     code = "rights_not_stated"
 
 
+class BadFile(Invalid):
+    """{fault}"""
+
+    code = "invalid_file"
+
+
+class FileTooLarge(Invalid):
+    """The file is larger than {limit} MB. Split it."""
+
+    code = "file_too_large"
+
+
+class StorageFull(Conflict):
+    """Your plan includes {allowed} of storage: {used} is in use, and this file needs {size}. Delete files or
+    versions you no longer need, or upgrade your plan."""
+
+    code = "storage_full"
+
+
+class FileInUse(Conflict):
+    """A job that hasn't read this file yet needs it. Cancel the job first."""
+
+    code = "file_in_use"
+
+
 class BadDocument(Invalid):
     """{fault}"""
 

@@ -62,3 +62,30 @@ class TrainingFailure(MessageCode):
         "The trained style didn't pass its checks: {reason} You're only charged for completed steps."
     )
     STOPPED = _("Stopped by the operators: {reason}")
+
+
+class LineFault(MessageCode):
+    """What is wrong with one line of a file of conversations."""
+
+    TOO_LONG = _("It has more than {limit:,} bytes. Split the conversation.")
+    NOT_JSON = _("It is not valid JSON in UTF-8.")
+    NOT_CHAT = _('It must be an object with a list `messages`, such as {{"messages": […]}}.')
+    FIELD = _("The field `{field}` is not supported.")
+    ROLE = _("`role` must be system, developer, user or assistant.")
+    CONTENT = _("`content` must be a text.")
+    WEIGHT = _("`weight` must be 0 or 1, and only the assistant's messages can have it.")
+    NO_PROMPT = _("A message must come before the first answer to learn.")
+    NO_ANSWER = _("It has no answer to learn: a message of the assistant with text, and not of weight 0.")
+    TEMPLATE = _("The base model's chat template doesn't accept the messages in this order.")
+    PROMPT_TOO_LONG = _(
+        "Its first answer to learn begins after {limit:,} tokens. Shorten the messages before it."
+    )
+
+
+class FileFault(MessageCode):
+    """Why a job can't use a file. `param` says which of its two files it is."""
+
+    LINE = _("Line {line:,} of {file} can't be used. {fault}")
+    TOO_FEW = _("{file} has {lines:,} conversations; a training needs at least {least:,}.")
+    TOO_MANY = _("{file} has more than {limit:,} conversations. Split it.")
+    GONE = _("{file} was deleted or has expired. Upload it again.")

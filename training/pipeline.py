@@ -9,7 +9,7 @@ from django.utils import timezone
 from core import locks
 from core.errors import Unavailable
 from core.messages import Message
-from training import documents, preparation, results
+from training import documents, file_jobs, preparation, results
 from training.models import Document, Status, Training
 from training.notes import TrainingNote
 
@@ -39,8 +39,9 @@ def advance_training(training: Training) -> None:
 def to_advance() -> QuerySet[Training]:
     """Return the trainings with a step to take beside their run."""
     arrived = Document.objects.filter(training=OuterRef("pk"), status=Document.Status.UPLOADED)
+    is_waiting_job = Q(status=Status.READY, training_file__isnull=False)
     return Training.objects.filter(
-        Exists(arrived) | Q(status__in=[Status.PREPARING, Status.FINISHING])
+        Exists(arrived) | is_waiting_job | Q(status__in=[Status.PREPARING, Status.FINISHING])
     ).order_by("changed_at")
 
 
@@ -55,7 +56,11 @@ def note_waiting() -> None:
 def _take_step(training: Training) -> None:
     documents.read_documents(training)
     match training.status:
+        case Status.PREPARING | Status.READY if training.is_job:
+            file_jobs.advance_job(training)
         case Status.PREPARING:
             preparation.prepare(training)
         case Status.FINISHING:
+            if training.is_job:
+                file_jobs.write_results(training)
             results.finish(training)

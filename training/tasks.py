@@ -7,6 +7,7 @@ from django.utils import timezone
 from adapters.public import enqueue
 from training import erasure, pipeline
 from training.enqueue import ADVANCE, MAX_QUEUED, PRUNE, RUN
+from training.files import store
 from training.models import Training
 from training.runs import runner
 
@@ -44,6 +45,7 @@ def advance_all() -> None:
 def prune_trainings() -> None:
     """Delete old texts and drafts, those of deleted workspaces and erased styles, and files without a row."""
     erasure.prune(timezone.now())
+    store.prune_files(timezone.now())
 
 
 @worker_shutting_down.connect

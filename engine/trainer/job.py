@@ -26,6 +26,7 @@ class Recipe(Settings):
     rank: int = Field(8, ge=1, le=256)
     alpha: int | float | None = Field(None, gt=0)  # None: twice the rank
     learning_rate: float | None = Field(None, gt=0, le=1)  # None: by the base model's width
+    learning_rate_multiplier: float = Field(1, gt=0, le=10)
     epochs: int = Field(3, ge=1, le=100)
     batch_size: int = Field(4, ge=1, le=1024)
     warmup_ratio: float = Field(0.1, ge=0, lt=1)  # of all steps

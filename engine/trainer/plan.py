@@ -87,7 +87,7 @@ def make_plan(job: Job, learned: list[Example], validation: list[Example], *, wi
         repeated=sample_evenly(learned, max_tokens=min(REPEATED_TOKENS, int(tokens * REPEATED_SHARE))),
         epochs=recipe.epochs,
         batch_size=batch_size,
-        learning_rate=recipe.learning_rate or rate_by_width(width),
+        learning_rate=(recipe.learning_rate or rate_by_width(width)) * recipe.learning_rate_multiplier,
         warmup_steps=int(recipe.warmup_ratio * steps),
         seed=job.seed,
     )

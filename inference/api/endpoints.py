@@ -4,12 +4,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 
+from django.conf import settings
+
 from inference.contract import token_texts
 from inference.contract.dialects import anthropic_messages, openai_responses
 from inference.contract.requests import ParsedRequest, parse_request
 from inference.contract.streams import Stream
 from inference.contract.token_texts import TokenTask
-from inference.errors import NoEmbeddings, UnknownPath
+from inference.errors import NoEmbeddings, NotAtGateway, UnknownPath
 from inference.facts import JsonObject
 
 MODELS = "/v1/models"
@@ -21,6 +23,7 @@ VERSION = "/version"
 ALIVE = "/healthz"
 READY = ("/readyz", "/health")
 EMBEDDINGS = "/v1/embeddings"
+SITE_PATHS = ("/v1/files", "/v1/fine_tuning")  # the site answers them: config/asgi.py
 OPEN = (VERSION, ALIVE, *READY)  # without a key
 READ_ONLY = (MODELS, KEY, USAGE, TOKENIZER_INFO, *OPEN)
 POST = ("POST",)
@@ -89,8 +92,14 @@ def allowed_methods(path: str) -> tuple[str, ...]:
     """Return the methods that a path answers. Raises UnknownPath."""
     methods = METHODS.get(_without_model(path))
     if methods is None:
-        raise NoEmbeddings if path == EMBEDDINGS else UnknownPath
+        raise _explain_unknown(path)
     return methods
+
+
+def _explain_unknown(path: str) -> UnknownPath:
+    if settings.TRAINING and path.startswith(SITE_PATHS):
+        return NotAtGateway()
+    return NoEmbeddings() if path == EMBEDDINGS else UnknownPath()
 
 
 def _without_model(path: str) -> str:

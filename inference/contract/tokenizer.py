@@ -42,6 +42,12 @@ def count_conversation_tokens(messages: list[JsonObject]) -> int:
     return len(tokenizer.encode(text, add_special_tokens=False).ids) + 1
 
 
+def refuses_chat(messages: list[JsonObject]) -> bool:
+    """Return whether the base's chat template refuses a chat; False where there is no template."""
+    has_template = base_model.describe_tokenizer()["chat_template"] is not None
+    return has_template and base_model.render_prompt(messages, None) is None
+
+
 def render_chat(parsed: ParsedRequest) -> str | None:
     """Return the prompt that the engine makes of a chat; None where that is not known."""
     messages = [_as_template_message(message) for message in parsed.fields["messages"]]

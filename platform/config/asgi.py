@@ -1,4 +1,7 @@
-"""The whole site: `/v1/…` goes to the thin data plane, everything else to Django."""
+"""The whole site: `/v1/…` goes to the thin data plane, everything else to Django.
+
+Files and jobs are rows: of `/v1/…` they alone are Django's.
+"""
 
 import os
 
@@ -14,9 +17,13 @@ from config.preloading import load_pages  # noqa: E402
 from config.proxies import behind_trusted_proxies  # noqa: E402
 from inference.asgi import ROOT_PATHS, app, lifespan  # noqa: E402
 from operations.settings_checks import refuse_half_configured  # noqa: E402
+from training.openai_api.streaming import Uploads  # noqa: E402
 
 refuse_half_configured()
 django_app = PageBodies(ASGIHandler())
+uploads = Uploads(most_at_once=8)
+UPLOADS = "/v1/files"
+SITE_PATHS = (UPLOADS, "/v1/fine_tuning")
 API_PATHS = ("/v1", *ROOT_PATHS)  # beside all that is under `/v1/`
 
 
@@ -27,10 +34,18 @@ async def site(scope: Scope, receive: Receive, send: Send) -> None:
         await lifespan(scope, receive, send)
     elif scope["type"] == "http":
         path = scope["path"]
-        if path.startswith("/v1/") or path in API_PATHS:
+        if path == UPLOADS and scope["method"] == "POST":
+            await uploads(scope, receive, send)
+        elif path.startswith("/v1/") and _is_sites(path):
+            await django_app(scope, receive, send)
+        elif path.startswith("/v1/") or path in API_PATHS:
             await app(scope, receive, send)
         else:
             await django_app(scope, receive, send)
+
+
+def _is_sites(path: str) -> bool:
+    return path in SITE_PATHS or path.startswith(tuple(f"{prefix}/" for prefix in SITE_PATHS))
 
 
 application = behind_trusted_proxies(site)

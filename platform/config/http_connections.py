@@ -21,6 +21,8 @@ class ConnectionLimits:
     body_bytes: int = 8 * 1024 * 1024
     body_silent_for_s: int = 30
     body_within_s: int = 120
+    file_bytes: int = 201 * 1024 * 1024  # of a body with a file, at FILE_PATHS
+    file_within_s: int = 1800
     body_after_answer_s: int = 5  # the rest of a body that was answered is read and thrown away
     unread_for_s: int = 30
     pipelined: int = 4

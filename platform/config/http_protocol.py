@@ -39,6 +39,8 @@ REASONS = {
 }
 
 
+FILE_PATHS = ("/v1/files",)  # their bodies go to the storage as they come
+
 # Of all connections that send no request before the last one was answered: a deque of each takes 0.8 KiB.
 NOBODY_WAITS: deque[tuple[RequestResponseCycle, ASGI3Application]] = deque(maxlen=0)
 
@@ -56,6 +58,7 @@ class BoundedProtocol(HttpToolsProtocol):
         "_connections",
         "_has_answered",
         "_headers_bytes",
+        "_is_file",
         "_parser_error_status",
         "_reading",
         "_silent_s",
@@ -72,6 +75,7 @@ class BoundedProtocol(HttpToolsProtocol):
         self._unread_s = 0
         self._headers_bytes = 0
         self._body_bytes = 0
+        self._is_file = False  # the body that is being read
         self._chunk_bytes = 0  # of what is being parsed
         self._parser_error_status = 400
         self._answering: RequestResponseCycle | None = None
@@ -133,12 +137,13 @@ class BoundedProtocol(HttpToolsProtocol):
         self._silent_s = 0
         self._body_bytes = 0
         self._begin_request()
+        self._is_file = self.scope["path"] in FILE_PATHS and self.scope["method"] == "POST"
 
     def on_body(self, body: bytes) -> None:
         """Bound a body's bytes, whatever its headers said."""
         self._silent_s = 0
         self._body_bytes += len(body)
-        if self._body_bytes > self.limits.body_bytes:
+        if self._body_bytes > (self.limits.file_bytes if self._is_file else self.limits.body_bytes):
             self._abort_parsing(413)
         super().on_body(body)
 
@@ -209,10 +214,14 @@ class BoundedProtocol(HttpToolsProtocol):
         if cycle.response_complete:
             if self._waited_s > limits.body_after_answer_s:
                 self.transport.close()
-        elif self._silent_s > limits.body_silent_for_s or self._waited_s > limits.body_within_s:
+        elif self._silent_s > limits.body_silent_for_s or self._waited_s > self._body_within_s:
             cycle.disconnected = True
             cycle.message_event.set()
             self._refuse(408)
+
+    @property
+    def _body_within_s(self) -> int:
+        return self.limits.file_within_s if self._is_file else self.limits.body_within_s
 
     def _begin_request(self) -> None:
         """Have the app called with the request whose headers are complete, as uvicorn does it."""

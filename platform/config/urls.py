@@ -30,6 +30,7 @@ urlpatterns = [
     path(".well-known/security.txt", pages.security_txt, name="security_txt"),
     path("accounts/", include("allauth.urls")),
     path("api/v1/", include("config.api_urls")),
+    path("v1/", include("training.openai_api.urls")),
     path("api/schema/", api_schema.show_schema, name="api_schema"),
     path("docs/", guide_pages.list_guides, name="guides"),
     path("docs/api/", api_schema.show_reference, name="api_reference"),

@@ -34,6 +34,7 @@ WRITERS = {
 DEVELOPERS = {
     "writing-with-the-api": "docs/api.md",
     "command-line": "docs/cli.md",
+    "fine-tuning": "docs/fine-tuning.md",
     "security": "docs/security.md",
     "reporting-a-vulnerability": "SECURITY.md",
 }

@@ -17,6 +17,7 @@ from adapters.routing import publisher
 from adapters.validation import BaseShape, Linear
 from config.celery import app
 from core import valkey as valkey_names
+from core.money import NANO
 from labs.broken_adapters import Adapter, tiny_base, valid_adapter
 from labs.fake_vllm import data_side
 from labs.fake_vllm.control_side import BASE
@@ -24,11 +25,14 @@ from polyscribe import Client, RetryPolicy
 from polyscribe.commands.main import run
 from polyscribe.commands.session import Session
 from polyscribe.settings import Settings, save_settings
+from tenants.metering.credits import grant_credit
 from tenants.public import issue_key
 from tests.adapters.conftest import eager_tasks, engine, folder, known, poetry, polyscribe, vllm
 from tests.cli.service import BASE_URL, MOST_WAITS, GatewayThread, Service
+from tests.training.conftest import make_text, trainer
+from training.tasks import advance_all
 
-__all__ = ["engine", "folder", "poetry", "polyscribe", "vllm"]
+__all__ = ["engine", "folder", "poetry", "polyscribe", "trainer", "vllm"]
 
 # So wide that the weights of rank 16 are three parts of S3's smallest size, 5 MiB; those of rank 1 are one.
 WIDTH = 40_960
@@ -119,7 +123,36 @@ def new_client(service, api_key) -> Callable[[RetryPolicy], Client]:
 
 @pytest.fixture
 def client(new_client, waits) -> Client:
-    return new_client(RetryPolicy(sleep=waits.append))
+    def wait(wait_s: float) -> None:
+        waits.append(wait_s)
+
+    return new_client(RetryPolicy(sleep=wait))
+
+
+@pytest.fixture
+def trains(service, trainer, tmp_path, acme, monkeypatch):
+    """Acme can pay for trainings, which a fake runs; while a client waits, beat sends what is to be done."""
+    grant_credit(acme, 5 * NANO, source="promotion", source_id="1", reason="Try it", actor="tests")
+    adapter_of_rank(1).write(tmp_path / "adapter")
+    sleep = service.sleep
+
+    def sleep_and_sweep(wait_s: float) -> None:
+        advance_all()
+        sleep(wait_s)
+
+    monkeypatch.setattr(service, "sleep", sleep_and_sweep)
+    monkeypatch.setattr(Waits, "append", lambda _, wait_s: sleep_and_sweep(wait_s))
+
+
+@pytest.fixture
+def chapters(tmp_path) -> list[Path]:
+    """Two files of four thousand words."""
+    files = []
+    for number in (1, 2):
+        file = tmp_path / f"chapter-{number}.txt"
+        file.write_text(make_text(4000, number))
+        files.append(file)
+    return files
 
 
 @pytest.fixture

@@ -119,7 +119,7 @@ class Service:
         if request.method == "GET":
             assert "Authorization" not in request.headers
             return httpx.Response(answer.status_code, content=answer.read() + self.damage)
-        if answer.is_success:
+        if answer.is_success and "partNumber" in request.url.params:
             file = request.url.path.rpartition("/")[2]
             self.puts.append((file, int(request.url.params["partNumber"])))
         return answer

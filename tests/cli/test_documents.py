@@ -18,6 +18,10 @@ NOT_RUN = {
     "pip install ./cli": "installs from a registry; tests/journeys/test_cli.py installs the package",
     "uv tool install ./cli": "likewise",
     "polyscribe --install-completion": "writes into the start file of a person's shell",
+    "polyscribe train my-voice chapters/*.docx": "asks a person: tests/cli/test_train.py",
+    "polyscribe train my-voice --text - --yes < novel.txt": "a shell reads the file: likewise",
+    "polyscribe train my-voice chapters/*.docx --no-wait": "asks a person: likewise",
+    "polyscribe train --follow ID": "needs a training's id: likewise",
 }
 
 SEND_NOTHING = {"profiles"}  # they are this machine's own
@@ -62,7 +66,10 @@ def test_a_line_of_the_documents_runs(line, logged_in, service, api_key, request
 
 @pytest.mark.parametrize("block", blocks(*FOR_THE_COMMAND_LINE, language="python"), ids=str)
 def test_a_program_of_the_documents_runs(block, client, trained, request, monkeypatch):
-    if ".push(" not in block.text:
+    if ".train(" in block.text:
+        request.getfixturevalue("trains")
+        request.getfixturevalue("chapters")
+    elif ".push(" not in block.text:
         request.getfixturevalue("writer")
     monkeypatch.setattr("polyscribe.Client", lambda: client)
 

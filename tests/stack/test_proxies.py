@@ -201,6 +201,7 @@ def test_the_site_learns_the_clients_address_and_no_other(proxy):
 
 def test_a_body_of_the_api_passes_and_a_much_larger_one_stops_at_the_proxy(proxy):
     assert proxy.ask("POST", SITE, "/", content=b"x" * 4_000_000).text == "4000000"
+    assert proxy.ask("POST", SITE, "/v1/files", content=b"x" * 5_000_000).text == "5000000"
     refused = proxy.ask("POST", SITE, "/", content=b"x" * 5_000_000)
     assert refused.status_code in {413, 502}  # the second is Caddy 2.6's
 

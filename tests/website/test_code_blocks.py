@@ -31,6 +31,8 @@ RUN_BY = {
     ("docs/capacity.md", "sh"): "tests/adapters/test_commands.py",
     ("docs/cli.md", "python"): "tests/cli/test_documents.py",
     ("docs/cli.md", "sh"): "tests/cli/test_documents.py",
+    ("docs/fine-tuning.md", "json"): "tests/training/openai_api/test_documents.py",
+    ("docs/fine-tuning.md", "python"): "tests/training/openai_api/test_documents.py",
     ("docs/running.md", "caddy"): "tests/stack/test_proxies.py",
     ("docs/running.md", "nginx"): "tests/stack/test_proxies.py",
     ("docs/running.md", "sh"): HERE,

@@ -36,6 +36,8 @@ class Status(models.TextChoices):
     CANCELLED = "cancelled", _("Cancelled")
 
 
+MAX_EXAMPLE_TOKENS = 1024  # of one example; what is beyond them is not learned
+
 OPEN = (Status.DRAFT, Status.PREPARING, Status.READY)  # nothing is paid yet, and texts can be changed
 STARTED = (Status.QUEUED, Status.RUNNING, Status.PAUSED, Status.FINISHING)
 ENDED = (Status.SUCCEEDED, Status.FAILED, Status.CANCELLED)
@@ -116,6 +118,24 @@ class Training(Leased):
         default=False, help_text="Documents are kept after the training, until they are deleted."
     )
     documents_gone_at = models.DateTimeField(null=True, blank=True, help_text="When its texts were deleted.")
+    training_file = models.ForeignKey(
+        "training.File",
+        on_delete=models.RESTRICT,
+        null=True,
+        blank=True,
+        related_name="learned_by",
+        help_text="Conversations that it learns instead of documents. Set: a job of the API in OpenAI's form.",
+    )
+    validation_file = models.ForeignKey(
+        "training.File",
+        on_delete=models.RESTRICT,
+        null=True,
+        blank=True,
+        related_name="validated_by",
+        help_text="Conversations that judge it. Empty: a tenth of the training file.",
+    )
+    hyperparameters = models.JSONField(default=dict, blank=True, help_text="As a job asked for them.")
+    metadata = models.JSONField(default=dict, blank=True, help_text="What its maker attached to a job.")
     created_by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, blank=True)
     created_at = models.DateTimeField(default=timezone.now)
     changed_at = models.DateTimeField(default=timezone.now, help_text="Last sign of life.")
@@ -147,6 +167,11 @@ class Training(Leased):
     def is_open(self) -> bool:
         """Whether its texts can still be changed: nothing is paid yet."""
         return self.status in OPEN
+
+    @property
+    def is_job(self) -> bool:
+        """Whether it learns from a file of conversations, and starts by itself."""
+        return self.training_file_id is not None
 
     @property
     def is_started(self) -> bool:

@@ -19,6 +19,7 @@ from core.errors import DomainError, Unavailable
 from core.messages import Message
 from training import endings, starting, storage
 from training.models import Status, StopRequest, Training, TrainingEvent
+from training.models.trainings import MAX_EXAMPLE_TOKENS
 from training.notes import TrainingFailure, TrainingNote
 from training.results import ADAPTER, FILES
 from training.runs import checkpoints
@@ -29,7 +30,6 @@ logger = logging.getLogger(__name__)
 LEASE = timedelta(seconds=90)
 MAX_ATTEMPTS = 5  # without a new checkpoint
 CHECKPOINT_EVERY_S = 60
-MAX_EXAMPLE_TOKENS = 1024
 POINTS_KEPT = 200  # losses of a training that its chart shows
 SAVE_EVERY_S = 0.5
 FAILURES = {

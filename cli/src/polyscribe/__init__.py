@@ -18,11 +18,16 @@ if TYPE_CHECKING:
         FolderChanged,
         FolderRejected,
         NotAllowed,
+        NoTexts,
         NotFound,
         NotLoggedIn,
         NotServingYet,
         PolyscribeError,
         RateLimited,
+        TextsRefused,
+        TrainingCancelled,
+        TrainingFailed,
+        TrainingPaused,
         Unavailable,
         Unreachable,
         VersionFailed,
@@ -30,6 +35,7 @@ if TYPE_CHECKING:
         VersionRejected,
     )
     from polyscribe.push.observer import PushObserver
+    from polyscribe.train.observer import TrainingObserver
     from polyscribe.transport import RetryPolicy, Timeouts
 
 __all__ = [
@@ -38,6 +44,7 @@ __all__ = [
     "Conflict",
     "FolderChanged",
     "FolderRejected",
+    "NoTexts",
     "NotAllowed",
     "NotFound",
     "NotLoggedIn",
@@ -46,7 +53,12 @@ __all__ = [
     "PushObserver",
     "RateLimited",
     "RetryPolicy",
+    "TextsRefused",
     "Timeouts",
+    "TrainingCancelled",
+    "TrainingFailed",
+    "TrainingObserver",
+    "TrainingPaused",
     "Unavailable",
     "Unreachable",
     "VersionFailed",
@@ -60,6 +72,7 @@ MODULES = {
     "PushObserver": "polyscribe.push.observer",
     "RetryPolicy": "polyscribe.transport",
     "Timeouts": "polyscribe.transport",
+    "TrainingObserver": "polyscribe.train.observer",
 }
 
 

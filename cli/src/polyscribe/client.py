@@ -1,6 +1,6 @@
 """The public face of the client: one service, one key, and what it may do there."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
 from types import TracebackType
@@ -17,9 +17,13 @@ from polyscribe.push.uploader import Pusher
 from polyscribe.resources.account import Keys, Usage
 from polyscribe.resources.chat import Chat
 from polyscribe.resources.styles import Releases, Styles, Versions
+from polyscribe.resources.trainings import Trainings
 from polyscribe.resources.uploads import Uploads
 from polyscribe.resources.webhooks import Webhooks
 from polyscribe.settings import hint_of, resolve_settings
+from polyscribe.train.observer import TrainingObserver
+from polyscribe.train.texts import gather_texts
+from polyscribe.train.trainer import Trainer
 from polyscribe.transport import MANAGEMENT, WRITING, Query, RetryPolicy, Timeouts, Transport, describe
 
 STORAGE_TIMEOUT_S = 60.0
@@ -64,6 +68,8 @@ class Client:
         self.styles = Styles(self._transport, self._address_of_style)
         self.versions = Versions(self._transport, self._address_of_style)
         self.releases = Releases(self._transport, self._address_of_style)
+        self.trainings = Trainings(self._transport)
+        self.trainer = Trainer(self.trainings, self._retries, storage_transport)
         self.uploads = Uploads(self._transport)
         self.keys = Keys(self._transport)
         self.usage = Usage(self._transport)
@@ -171,6 +177,31 @@ class Client:
             storage_transport=self._storage_transport,
         )
         return pusher.push(request, observer or PushObserver())
+
+    def train(
+        self,
+        style: str,
+        files: Sequence[str | Path],
+        *,
+        rights: bool,
+        name: str = "",
+        text: str = "",
+        keep_documents: bool = False,
+        observer: TrainingObserver | None = None,
+    ) -> Object:
+        """Train a style on texts, and return the training once it has succeeded: its `model` is the version.
+
+        It costs what `trainings.estimate` says at most, and is started without asking. `rights` states that
+        the texts are yours, or that you may train on them. Raises NoTexts, TextsRefused, TrainingFailed,
+        TrainingCancelled, TrainingPaused, StorageRefused, ApiError, Unreachable.
+        """
+        watching = observer or TrainingObserver()
+        texts = gather_texts([Path(file) for file in files], pasted=text)
+        training = self.trainings.create(style, name=name or style.replace("-", " ").capitalize())
+        self.trainer.send_texts(training["id"], texts, watching)
+        self.trainer.wait_for_estimate(training["id"], watching)
+        self.trainings.start(training["id"], rights=rights, keep_documents=keep_documents)
+        return self.trainer.follow(training["id"], watching)
 
     def find_style(self, name: str) -> Object:
         """Return a style by what `model` takes, as `poetry`, or by its id. Raises NotFound."""

@@ -95,6 +95,38 @@ class NotServingYet(VersionNotServing):
     """The version wasn't ready within the push's timeout."""
 
 
+class NoTexts(PolyscribeError):
+    """There is nothing to learn. Name files, or pipe a text in with --text -."""
+
+
+class TextsRefused(PolyscribeError):
+    """None of the texts can be used."""
+
+    def __init__(self, message: str = "", *, documents: Sequence[Object] = ()) -> None:
+        super().__init__(message)
+        self.documents = [dict(document) for document in documents]
+
+
+class TrainingNotDone(PolyscribeError):
+    """The training didn't end with a version."""
+
+    def __init__(self, message: str = "", *, training: Object) -> None:
+        super().__init__(message)
+        self.training = dict(training)
+
+
+class TrainingFailed(TrainingNotDone):
+    """The training failed."""
+
+
+class TrainingCancelled(TrainingNotDone):
+    """The training was cancelled. Completed steps are charged."""
+
+
+class TrainingPaused(TrainingNotDone):
+    """The training is paused. Resume it on its page, and follow it again with the same command."""
+
+
 class ApiError(PolyscribeError):
     """The service refused a request.
 

@@ -103,6 +103,16 @@ async def test_a_fault_of_ours_has_anthropics_form_too(client, account, monkeypa
     assert (status, answer["error"]["type"]) == (529, "overloaded_error")
 
 
+async def test_a_gateway_says_who_has_files_and_jobs(client, account, settings):
+    for path in ("/v1/files", "/v1/fine_tuning/jobs"):
+        status, _, body = await client.ask({}, path=path)
+        assert status == 404
+        assert "have your proxy send it" in json.loads(body)["error"]["message"]
+    settings.TRAINING = False
+    _, _, body = await client.ask({}, path="/v1/files")
+    assert "proxy" not in json.loads(body)["error"]["message"]
+
+
 async def test_embeddings_are_refused_in_one_sentence_that_says_what_to_do(client, account):
     for method in ("GET", "POST"):
         status, _, body = await client.ask({"input": "x"}, path="/v1/embeddings", method=method)

@@ -242,6 +242,7 @@ async def test_what_the_engine_refuses_names_the_clients_field(client, engine, p
         ({"messages": []}, "/v1/chat/completions", 400, None),
         ({"n": 129}, "/v1/chat/completions", 400, None),
         ({}, "/v1/embeddings", 404, "unknown_url"),
+        ({}, "/v1/files", 404, "unknown_url"),
     ],
 )
 async def test_bad_requests_get_openais_errors(client, change, path, status, code):

@@ -21,6 +21,7 @@ from polyscribe.commands import (
     releases,
     show,
     styles,
+    train,
     usage,
     versions,
     webhooks,
@@ -38,11 +39,13 @@ from polyscribe.errors import (
     NoSuchProfile,
     NotAllowed,
     NotConfirmed,
+    NoTexts,
     NotLoggedIn,
     NotServingYet,
     PolyscribeError,
     RateLimited,
     StorageRefused,
+    TrainingPaused,
     Unavailable,
     Unreachable,
 )
@@ -57,6 +60,7 @@ EXIT_CODES: tuple[tuple[type[PolyscribeError], int], ...] = (
     (BadSettings, 2),
     (NoSuchProfile, 2),
     (NotConfirmed, 2),
+    (NoTexts, 2),
     (Unreachable, 3),
     (Unavailable, 3),
     (StorageRefused, 3),
@@ -67,6 +71,7 @@ EXIT_CODES: tuple[tuple[type[PolyscribeError], int], ...] = (
     (LoginRefused, 4),
     (LoginExpired, 4),
     (NotServingYet, 5),
+    (TrainingPaused, 5),
 )
 
 app = typer.Typer(
@@ -81,6 +86,7 @@ app.add_typer(styles.app)
 styles.add_commands(app)
 versions.add_commands(app)
 push.add_commands(app)
+train.add_commands(app)
 releases.add_commands(app)
 writing.add_commands(app)
 usage.add_commands(app)

@@ -10,7 +10,14 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from polyscribe.errors import ApiError, FolderRejected, PolyscribeError, VersionNotServing
+from polyscribe.errors import (
+    ApiError,
+    FolderRejected,
+    PolyscribeError,
+    TextsRefused,
+    TrainingNotDone,
+    VersionNotServing,
+)
 from polyscribe.objects import Object
 
 BIDIRECTIONAL = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
@@ -80,6 +87,8 @@ def print_error(error: PolyscribeError) -> None:
     for finding in findings_of(error):
         console.print(printable(f"  • {finding['sentence']}"))
         console.print(printable(f"    {finding['fix']}"))
+    for document in documents_of(error):
+        console.print(printable(f"  • {document['refusal']} {document['fix']}"))
     if isinstance(error, ApiError):
         for fault in error.errors:
             if fault.get("message") not in (None, error.detail):
@@ -100,6 +109,10 @@ def describe_error(error: PolyscribeError) -> Object:
         }
     if isinstance(error, VersionNotServing):
         described["version"] = error.version
+    if isinstance(error, TrainingNotDone):
+        described["training"] = error.training
+    if isinstance(error, TextsRefused):
+        described["documents"] = error.documents
     findings = findings_of(error)
     if findings:
         described["findings"] = findings
@@ -109,6 +122,11 @@ def describe_error(error: PolyscribeError) -> Object:
 def findings_of(error: PolyscribeError) -> list[Object]:
     """Return the findings that an error carries."""
     return list(error.findings) if isinstance(error, FolderRejected | VersionNotServing) else []
+
+
+def documents_of(error: PolyscribeError) -> list[Object]:
+    """Return the refused texts that an error carries."""
+    return list(error.documents) if isinstance(error, TextsRefused) else []
 
 
 def printable(text: str) -> str:

@@ -1,0 +1,106 @@
+"""The real site over a socket, and OpenAI's official client before it."""
+
+import asyncio
+import json
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from importlib import import_module
+
+import openai
+import pytest
+import uvicorn
+
+from adapters.models import BaseModel
+from adapters.uploads import pipeline as upload_pipeline
+from config.celery import app
+from config.http_protocol import BoundedProtocol
+from core.money import NANO
+from tenants.metering.credits import grant_credit
+from tenants.models import Tenant
+from tenants.public import issue_key
+from tests.adapters.conftest import base_model
+from tests.training.conftest import trainer
+from training import pipeline
+from training.models import Training
+from training.runs import runner
+
+__all__ = ["base_model", "trainer"]
+
+
+class SiteThread:
+    """uvicorn in a thread with an event loop of its own."""
+
+    def __enter__(self) -> str:
+        site = import_module("config.asgi").site  # loaded late: it builds the site's middleware
+        listener = socket.create_server(("127.0.0.1", 0))
+        config = uvicorn.Config(site, http=BoundedProtocol, lifespan="off", log_config=None)
+        self._server = uvicorn.Server(config)
+        self._thread = threading.Thread(
+            target=lambda: asyncio.run(self._server.serve(sockets=[listener])), daemon=True
+        )
+        self._thread.start()
+        return f"http://127.0.0.1:{listener.getsockname()[1]}"
+
+    def __exit__(self, *_: object) -> None:
+        self._server.should_exit = self._server.force_exit = True
+        self._thread.join(10)
+
+
+@pytest.fixture
+def address(transactional_db, valkey, acme: Tenant, base_model: BaseModel, settings) -> Iterator[str]:
+    """Where the site listens; its workers do at once what there is to do, but no training runs by itself."""
+    settings.BASE_MODEL = base_model.name
+    grant_credit(acme, 5 * NANO, source="promotion", source_id="1", reason="Try it", actor="tests")
+    settings.ALLOWED_HOSTS = ["127.0.0.1"]
+    app.loader.import_default_modules()
+    with SiteThread() as found:
+        yield found
+
+
+@pytest.fixture
+def new_client(address: str) -> Callable[..., openai.OpenAI]:
+    """Makes a client with a key of a workspace."""
+
+    def make(tenant: Tenant, *scopes: str) -> openai.OpenAI:
+        _, secret = issue_key(tenant, name="laptop", by=None, scopes=list(scopes) or ["admin"])
+        return openai.OpenAI(base_url=f"{address}/v1", api_key=secret, max_retries=0, timeout=30)
+
+    return make
+
+
+@pytest.fixture
+def client(new_client, acme: Tenant) -> openai.OpenAI:
+    return new_client(acme, "styles:read", "styles:write")
+
+
+@pytest.fixture
+def work() -> Callable[[], None]:
+    """Take the steps that workers would take, until nothing is left to do."""
+
+    def take_steps() -> None:
+        for training in pipeline.to_advance():
+            pipeline.advance_training(training)
+        while runner.run_next():
+            pass
+        for training in Training.objects.filter(status="finishing"):
+            pipeline.advance_training(training)
+            training.refresh_from_db()
+            if training.version:
+                upload_pipeline.advance_version(training.version)
+            pipeline.advance_training(training)
+
+    return take_steps
+
+
+def make_chats(count: int = 40) -> bytes:
+    """Return a file of so many conversations, no two of them alike."""
+    lines = []
+    for number in range(count):
+        messages = [
+            {"role": "system", "content": "Write as I do."},
+            {"role": "user", "content": f"Write about morning number {number}."},
+            {"role": "assistant", "content": f"The river had risen {number} times in the night."},
+        ]
+        lines.append(json.dumps({"messages": messages}))
+    return "\n".join(lines).encode()

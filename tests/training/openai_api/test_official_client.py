@@ -1,0 +1,233 @@
+"""OpenAI's official client, unchanged: files, jobs and what follows from them."""
+
+import csv
+import io
+
+import openai
+import pytest
+
+from tenants.models import AuditEntry, LedgerEntry
+from tests.training.openai_api.conftest import make_chats
+from training import pipeline
+from training.models import File, Training
+
+
+def upload(client: openai.OpenAI, content: bytes = b"", name: str = "chats.jsonl", **options):
+    content = content or make_chats()
+    return client.files.create(file=(name, content), purpose="fine-tune", **options)
+
+
+def test_a_file_is_uploaded_listed_read_and_deleted(client):
+    content = make_chats()
+    file = upload(client, content, expires_after={"anchor": "created_at", "seconds": 3600})
+    assert (file.object, file.purpose, file.filename) == ("file", "fine-tune", "chats.jsonl")
+    assert file.bytes == len(content)
+    assert file.status == "processed"
+    assert file.expires_at == file.created_at + 3600
+    assert client.files.retrieve(file.id) == file
+    assert client.files.content(file.id).read() == content
+    others = [upload(client, name=f"{number}.jsonl") for number in range(3)]
+    newest = [other.id for other in reversed(others)] + [file.id]
+    assert [one.id for one in client.files.list(limit=2)] == newest
+    assert [one.id for one in client.files.list(order="asc", limit=3)] == newest[::-1]
+    assert not client.files.list(purpose="batch").data
+    deleted = client.files.delete(file.id)
+    assert (deleted.id, deleted.deleted) == (file.id, True)
+    with pytest.raises(openai.NotFoundError):
+        client.files.content(file.id)
+    assert AuditEntry.objects.filter(action="file.deleted").count() == 1
+
+
+def test_a_job_becomes_a_version(client, acme, trainer, work):
+    file = upload(client)
+    validation = upload(client, make_chats(12), name="check.jsonl")
+    job = client.fine_tuning.jobs.create(
+        model="base",
+        training_file=file.id,
+        validation_file=validation.id,
+        suffix="My voice",
+        seed=5,
+        method={"type": "supervised", "supervised": {"hyperparameters": {"n_epochs": 2, "batch_size": 2}}},
+        metadata={"book": "second"},
+    )
+    assert job.status == "validating_files"
+    assert (job.training_file, job.validation_file, job.seed) == (file.id, validation.id, 5)
+    assert job.organization_id == "acme"
+    assert job.hyperparameters.n_epochs == 2
+    assert job.hyperparameters.learning_rate_multiplier == "auto"
+    assert job.method.supervised.hyperparameters.batch_size == 2
+    assert (job.result_files, job.trained_tokens, job.error) == ([], None, None)
+    work()
+    done = client.fine_tuning.jobs.retrieve(job.id)
+    assert done.status == "succeeded", done.error
+    assert done.fine_tuned_model == "acme/my-voice@1"
+    assert done.finished_at >= done.created_at
+    training = Training.objects.get()
+    assert (training.examples, training.validation_examples) == (40, 12)
+    assert training.recipe == {"batch_size": 2}
+    assert done.trained_tokens == training.trained_tokens > 0
+    assert LedgerEntry.objects.get(kind="training").tokens <= training.most_tokens
+    [result] = done.result_files
+    rows = list(csv.DictReader(io.StringIO(client.files.content(result).text)))
+    assert list(rows[0]) == ["step", "train_loss", "valid_loss"]
+    assert [int(row["step"]) for row in rows] == list(range(1, 9))
+    assert float(rows[7]["valid_loss"]) == 5 / 8
+    assert [one.id for one in client.files.list(purpose="fine-tune-results")] == [result]
+    [checkpoint] = client.fine_tuning.jobs.checkpoints.list(job.id)
+    assert checkpoint.fine_tuned_model_checkpoint == "acme/my-voice@1"
+    assert (checkpoint.step_number, checkpoint.metrics.valid_loss) == (8, 5 / 8)
+
+
+def test_events_are_paged_and_tell_everything_once(client, trainer, work):
+    job = client.fine_tuning.jobs.create(model="base", training_file=upload(client).id)
+    work()
+    events = list(client.fine_tuning.jobs.list_events(job.id, limit=3))
+    assert len({event.id for event in events}) == len(events) > 12
+    assert "successfully completed" in events[0].message
+    assert "Created fine-tuning job" in events[-1].message
+    metrics = [event for event in events if event.type == "metrics" and "train_loss" in event.data]
+    assert [event.data["step"] for event in metrics] == list(range(12, 0, -1))
+    assert "train_loss=4.0000" in metrics[-1].message
+    assert client.fine_tuning.jobs.retrieve(job.id).fine_tuned_model == "acme/chats@1"
+
+
+def test_jobs_are_listed_by_page_and_metadata(client):
+    file = upload(client)
+    jobs = []
+    for number in range(3):
+        made = client.fine_tuning.jobs.create(
+            model="base", training_file=file.id, metadata={"number": str(number)}
+        )
+        jobs.append(made.id)
+    assert [job.id for job in client.fine_tuning.jobs.list(limit=1)] == jobs[::-1]
+    assert [job.id for job in client.fine_tuning.jobs.list(metadata={"number": "1"})] == [jobs[1]]
+    assert not client.fine_tuning.jobs.list(metadata={"number": ""}).data
+
+
+def test_a_job_is_paused_resumed_and_cancelled(client, work):
+    job = client.fine_tuning.jobs.create(model="base", training_file=upload(client).id)
+    advance_to_queue(job.id)
+    assert client.fine_tuning.jobs.retrieve(job.id).status == "queued"
+    assert client.fine_tuning.jobs.pause(job.id).status == "paused"
+    assert client.fine_tuning.jobs.resume(job.id).status == "queued"
+    assert client.fine_tuning.jobs.cancel(job.id).status == "cancelled"
+    assert client.fine_tuning.jobs.cancel(job.id).status == "cancelled"
+    with pytest.raises(openai.ConflictError) as refused:
+        client.fine_tuning.jobs.pause(job.id)
+    assert refused.value.code == "training_moved"
+    assert refused.value.response.headers["x-should-retry"] == "false"
+
+
+def advance_to_queue(job_id: str) -> None:
+    pipeline.advance_training(Training.objects.get(pk=job_id.removeprefix("ftjob-")))
+
+
+def test_without_a_validation_file_a_tenth_is_held_out(client):
+    job = client.fine_tuning.jobs.create(model="base", training_file=upload(client, make_chats(50)).id)
+    advance_to_queue(job.id)
+    training = Training.objects.get()
+    assert (training.examples, training.validation_examples) == (45, 5)
+
+
+@pytest.mark.parametrize(
+    ("line", "reason"),
+    [
+        (b'{"messages": [', "not valid JSON"),
+        (b'{"messages": [], "tools": []}', "`tools` is not supported"),
+        (b'{"messages": [{"role": "user", "content": "a"}]}', "no answer to learn"),
+        (b'{"messages": [{"role": "robot", "content": "a"}]}', "`role` must be"),
+    ],
+)
+def test_a_bad_line_fails_the_job_and_is_named(client, work, line, reason):
+    content = make_chats(12) + b"\n\n" + line
+    job = client.fine_tuning.jobs.create(model="base", training_file=upload(client, content).id)
+    work()
+    failed = client.fine_tuning.jobs.retrieve(job.id)
+    assert failed.status == "failed"
+    assert (failed.error.code, failed.error.param) == ("invalid_training_file", "training_file")
+    assert "Line 14 of chats.jsonl" in failed.error.message
+    assert reason in failed.error.message
+    assert failed.finished_at
+    assert not LedgerEntry.objects.filter(kind="training").exists()
+
+
+def test_a_job_that_can_not_be_paid_fails_with_a_code(client, acme, work):
+    acme.monthly_nanousd = 1
+    acme.save()
+    job = client.fine_tuning.jobs.create(model="base", training_file=upload(client).id)
+    work()
+    failed = client.fine_tuning.jobs.retrieve(job.id)
+    assert (failed.status, failed.error.code) == ("failed", "training_over_budget")
+
+
+@pytest.mark.parametrize(
+    ("asked", "param"),
+    [
+        ({"model": "gpt-4o-mini"}, "model"),
+        ({"training_file": "file-0"}, "training_file"),
+        ({"validation_file": "file-0"}, "validation_file"),
+        ({"suffix": "…"}, "suffix"),
+        ({"seed": -1}, "seed"),
+        ({"hyperparameters": {"n_epochs": 0}}, "hyperparameters.n_epochs"),
+        ({"method": {"type": "dpo"}}, "method.type"),
+        ({"metadata": {"k": "v" * 513}}, "metadata"),
+        ({"extra_body": {"nonsense": 1}}, "nonsense"),
+    ],
+)
+def test_what_can_not_be_done_is_said_with_its_field(client, asked, param):
+    given = {"model": "base", "training_file": upload(client).id} | asked
+    with pytest.raises(openai.APIStatusError) as refused:
+        client.fine_tuning.jobs.create(**given)
+    assert refused.value.status_code in (400, 404)
+    assert refused.value.param == param
+    assert refused.value.type == "invalid_request_error"
+    assert not Training.objects.exists()
+
+
+def test_a_stranger_finds_nothing(client, new_client, charlies):
+    file = upload(client)
+    job = client.fine_tuning.jobs.create(model="base", training_file=file.id)
+    stranger = new_client(charlies)
+    jobs = stranger.fine_tuning.jobs
+    for ask in (
+        lambda: stranger.files.retrieve(file.id),
+        lambda: stranger.files.content(file.id),
+        lambda: stranger.files.delete(file.id),
+        lambda: jobs.create(model="base", training_file=file.id),
+        lambda: jobs.retrieve(job.id),
+        lambda: jobs.cancel(job.id),
+        lambda: jobs.pause(job.id),
+        lambda: jobs.resume(job.id),
+        lambda: jobs.list_events(job.id),
+        lambda: jobs.checkpoints.list(job.id),
+        lambda: jobs.list(after=job.id),
+        lambda: stranger.files.list(after=file.id),
+    ):
+        with pytest.raises(openai.NotFoundError):
+            ask()
+    assert not list(stranger.files.list())
+    assert not list(jobs.list())
+
+
+def test_scopes_and_keys_are_held(client, new_client, acme):
+    file = upload(client)
+    reader = new_client(acme, "styles:read")
+    assert reader.files.retrieve(file.id).id == file.id
+    with pytest.raises(openai.PermissionDeniedError):
+        upload(reader)
+    with pytest.raises(openai.PermissionDeniedError):
+        reader.fine_tuning.jobs.create(model="base", training_file=file.id)
+    with pytest.raises(openai.PermissionDeniedError):
+        new_client(acme, "inference").files.list()
+    with pytest.raises(openai.AuthenticationError) as refused:
+        client.with_options(api_key="sk-ps-wrong").files.list()
+    assert refused.value.code == "invalid_api_key"
+    assert File.objects.count() == 1
+
+
+def test_where_training_is_off_there_is_nothing(client, settings):
+    settings.TRAINING = False
+    for ask in (client.files.list, client.fine_tuning.jobs.list, lambda: upload(client)):
+        with pytest.raises(openai.NotFoundError) as refused:
+            ask()
+        assert refused.value.code == "unknown_url"

@@ -1,0 +1,195 @@
+"""Jobs: trainings that learn a file of conversations. They are prepared and started without a member."""
+
+import csv
+import hashlib
+import io
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from django.utils import timezone
+
+from adapters import object_store
+from adapters.errors import NotStored
+from core.errors import DomainError, Unavailable
+from core.messages import Message
+from inference.public import count_conversation_tokens, refuses_chat
+from tenants.public import training_holds
+from training import endings, preparation, starting, storage
+from training.errors import TooManyTrainings
+from training.files import conversations, store
+from training.files.conversations import BadConversations, BadLine, Conversation
+from training.models import File, Status, Training
+from training.models.trainings import MAX_EXAMPLE_TOKENS
+from training.notes import FileFault, LineFault
+
+HELD_OUT_EVERY = 10
+MAX_HELD_OUT = 200
+COLUMNS = ("step", "train_loss", "valid_loss")
+
+
+class UnusableFile(Exception):
+    """A file that a job can't learn from."""
+
+    def __init__(self, failure: Message) -> None:
+        self.failure = failure
+        super().__init__(str(failure))
+
+
+@dataclass
+class Tally:
+    """What was written for one side of a job."""
+
+    examples: int = 0
+    words: int = 0
+    tokens: int = 0
+    digest: "hashlib._Hash" = field(default_factory=hashlib.sha256)
+
+
+def advance_job(training: Training) -> None:
+    """Check a job's files and make its examples, then start it. Safe to repeat.
+
+    Raises StorageUnavailable, and Unavailable where the workspace's budget can't be checked.
+    """
+    if training.status == Status.PREPARING:
+        _prepare(training)
+    if training.status == Status.READY:
+        _start(training)
+
+
+def write_results(training: Training) -> None:
+    """Store a job's losses as a file of its workspace. Safe to repeat. Raises StorageUnavailable."""
+    content = format_losses(training)
+    file, _ = File.objects.get_or_create(
+        job=training,
+        defaults={
+            "tenant": training.tenant,
+            "purpose": File.Purpose.RESULTS,
+            "name": "step_metrics.csv",
+            "size_bytes": len(content),
+        },
+    )
+    if file.arrived_at is None and file.deleted_at is None:
+        store.finish_file(file, size_bytes=store.write_content(file, [content]))
+
+
+def format_losses(training: Training) -> bytes:
+    """Return a training's losses as CSV, a line a step."""
+    losses: dict[int, list[float | str]] = {}
+    for event in training.events.filter(status="", is_checkpoint=False).order_by("step", "pk"):
+        at_step = losses.setdefault(event.step, ["", ""])
+        if event.training_loss is not None:
+            at_step[0] = event.training_loss
+        if event.validation_loss is not None:
+            at_step[1] = event.validation_loss
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    writer.writerow(COLUMNS)
+    writer.writerows([step, *at_step] for step, at_step in losses.items())
+    return out.getvalue().encode()
+
+
+def _prepare(training: Training) -> None:
+    try:
+        learned = _write_side(training, storage.LEARN, is_held_out=False)
+        validation = _write_side(training, storage.VALIDATE, is_held_out=True)
+    except UnusableFile as error:
+        endings.end_training(training, before=Status.PREPARING, after=Status.FAILED, failure=error.failure)
+        return
+    training.move(
+        before=Status.PREPARING,
+        after=Status.READY,
+        report={"words": learned.words + validation.words, "learned_words": learned.words},
+        corpus_sha256=learned.digest.hexdigest(),
+        examples=learned.examples,
+        validation_examples=validation.examples,
+        epoch_tokens=learned.tokens,
+        estimated_s=preparation.estimate_s(learned.tokens * training.epochs),
+    )
+
+
+def _start(training: Training) -> None:
+    """Queue a job whose price can be held. One that waits for others stays ready; any other fault ends it."""
+    try:
+        starting.start_training(training, states_rights=True, keeps_documents=False)
+    except (TooManyTrainings, training_holds.HeldByRequests) as error:
+        training.wait(Message.of(error))
+    except Unavailable:
+        raise
+    except DomainError as error:
+        failure = _with_facts(Message.of(error), code=error.code)
+        endings.end_training(training, before=Status.READY, after=Status.FAILED, failure=failure)
+
+
+def _write_side(training: Training, name: str, *, is_held_out: bool) -> Tally:
+    """Write the examples of one side, as they are read. Raises UnusableFile, StorageUnavailable."""
+    tally = Tally()
+    lines = _list_lines(training, tally, is_held_out=is_held_out)
+    object_store.write_object(f"{storage.folder_of(training.pk)}{name}", lines)
+    return tally
+
+
+def _list_lines(training: Training, tally: Tally, *, is_held_out: bool) -> Iterator[bytes]:
+    """Yield the lines of one side, and count them."""
+    for conversation, tokens in _list_conversations(training, is_held_out=is_held_out):
+        line = conversation.as_line()
+        tally.examples += 1
+        tally.words += conversation.answer_words
+        tally.tokens += tokens
+        tally.digest.update(line)
+        yield line
+
+
+def _list_conversations(training: Training, *, is_held_out: bool) -> Iterator[tuple[Conversation, int]]:
+    """Yield the conversations of one side: without a file of its own, a tenth of all validates."""
+    if training.validation_file and is_held_out:
+        yield from _read_file(training.validation_file, "validation_file", least=1)
+        return
+    assert training.training_file
+    held_out = 0
+    for number, found in enumerate(
+        _read_file(training.training_file, "training_file", least=conversations.LEAST_LINES)
+    ):
+        is_of_tenth = (number + training.seed) % HELD_OUT_EVERY == 0
+        is_validated = not training.validation_file and is_of_tenth and held_out < MAX_HELD_OUT
+        held_out += is_validated
+        if is_validated == is_held_out:
+            yield found
+
+
+def _read_file(file: File, param: str, *, least: int) -> Iterator[tuple[Conversation, int]]:
+    """Yield a file's conversations with their tokens. Raises UnusableFile, StorageUnavailable."""
+    if not file.is_kept(timezone.now()):
+        raise UnusableFile(_blame(FileFault.GONE(file=file.name), param))
+    try:
+        read = conversations.read_conversations(store.read_content(file), file=file.name, least=least)
+        for number, conversation in read:
+            yield conversation, _count_tokens(conversation, number, file=file.name)
+    except BadConversations as error:
+        raise UnusableFile(_blame(error.fault, param)) from error
+    except NotStored as error:
+        raise UnusableFile(_blame(FileFault.GONE(file=file.name), param)) from error
+
+
+def _count_tokens(conversation: Conversation, number: int, *, file: str) -> int:
+    """Return how many tokens a training learns of a conversation at most. Raises BadConversations."""
+    messages = [{"role": message.role, "content": message.content} for message in conversation.messages]
+    answer = conversation.first_answer
+    try:
+        if refuses_chat(messages):
+            raise BadLine(LineFault.TEMPLATE())
+        until_answer = count_conversation_tokens([*messages[:answer], {"role": "assistant", "content": ""}])
+        if until_answer > MAX_EXAMPLE_TOKENS:
+            raise BadLine(LineFault.PROMPT_TOO_LONG(limit=MAX_EXAMPLE_TOKENS))
+    except BadLine as error:
+        raise conversations.bad_line(file, number, error) from None
+    return min(count_conversation_tokens(messages), MAX_EXAMPLE_TOKENS)
+
+
+def _blame(fault: Message, param: str) -> Message:
+    """Return a fault that also says which field of the job it is about."""
+    return _with_facts(fault, param=param, code=f"invalid_{param}")
+
+
+def _with_facts(message: Message, **facts: str) -> Message:
+    """Return a message with facts for programs, which its sentence leaves out."""
+    return Message(message.code, {**message.facts, **facts})

@@ -1,0 +1,1 @@
+"""Files of conversations: stored, read line by line, pruned."""

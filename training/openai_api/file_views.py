@@ -1,0 +1,190 @@
+"""`/v1/files`: uploaded, listed, read, deleted.
+
+https://developers.openai.com/api/reference/resources/files
+"""
+
+import re
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from threading import Lock
+from uuid import UUID
+
+from django.db import connection
+from django.http.response import HttpResponseBase
+from django.utils import timezone
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from core.streaming import StreamedResponse
+from inference.public import BadRequest
+from tenants.models import Scope
+from tenants.public import Access
+from training import file_actions
+from training.errors import FileTooLarge
+from training.files import store
+from training.models import File
+from training.openai_api.base import OpenAiView, for_keys_that, read_id, unix_time
+from training.openai_api.errors import NoSuchFile, TooManyUploads
+from training.openai_api.forms import Form
+
+PREFIX = "file-"
+MAX_FILES = 10_000
+FORM_BYTES = 64 * 1024  # what a form has beside its file
+UPLOADS_OF_WORKSPACE = 4  # at once, in one process
+EXPIRY = re.compile(r"[0-9]{1,9}")
+SHORTEST_EXPIRY_S, LONGEST_EXPIRY_S = 3_600, 2_592_000
+ANCHOR, SECONDS = "expires_after[anchor]", "expires_after[seconds]"
+FIELDS = {"purpose", ANCHOR, SECONDS}
+
+_uploads: Counter[UUID] = Counter()
+_lock = Lock()
+
+
+class FilesView(OpenAiView):
+    """All files, and new ones."""
+
+    @for_keys_that(Scope.STYLES_READ)
+    def get(self, request: Request) -> Response:
+        """Return files, the newest first, or with `order=asc` the oldest."""
+        order = request.query_params.get("order", "desc")
+        if order not in ("asc", "desc"):
+            raise BadRequest("`order` must be asc or desc.", param="order")
+        rows = File.objects.kept(timezone.now()).filter(tenant=self.access.tenant)
+        purpose = request.query_params.get("purpose")
+        if purpose:
+            rows = rows.filter(purpose=purpose)
+        return self.answer_list(
+            rows,
+            present_file,
+            find=lambda written: find_file(self.access, written, param="after"),
+            default_limit=MAX_FILES,
+            most=MAX_FILES,
+            is_ascending=order == "asc",
+        )
+
+    @for_keys_that(Scope.STYLES_WRITE)
+    def post(self, request: Request) -> Response:
+        """Store a file as it comes."""
+        with _upload_of(self.access):
+            return Response(present_file(self._store(request)))
+
+    def _store(self, request: Request) -> File:
+        size_bytes = announced_bytes(request)
+        form = Form(request.content_type or "", request._request.read)
+        part = form.read_to_file()
+        if "purpose" in form.fields:  # then a wrong one is refused before the file is sent
+            check_fields(form.fields)
+        file = file_actions.begin_file(self.access, name=part.file_name or "file", size_bytes=size_bytes)
+        connection.close()  # else it is held while the client sends, which may take minutes
+        expires_after_s: int | None = None
+
+        def read_chunks() -> Iterator[bytes]:
+            nonlocal expires_after_s
+            yield from form.read_file()
+            form.read_rest()
+            expires_after_s = check_fields(form.fields)
+
+        size_bytes = file_actions.write_file(file, read_chunks())
+        file_actions.finish_file(self.access, file, size_bytes=size_bytes, expires_after_s=expires_after_s)
+        return file
+
+
+class FileView(OpenAiView):
+    """One file."""
+
+    @for_keys_that(Scope.STYLES_READ)
+    def get(self, request: Request, file_id: str) -> Response:
+        """Return a file."""
+        return Response(present_file(find_file(self.access, file_id)))
+
+    @for_keys_that(Scope.STYLES_WRITE)
+    def delete(self, request: Request, file_id: str) -> Response:
+        """Delete a file for good."""
+        file = find_file(self.access, file_id)
+        answer = {"id": file.public_id, "object": "file", "deleted": True}
+        file_actions.delete_file(self.access, file)
+        return Response(answer)
+
+
+class ContentView(OpenAiView):
+    """A file's content."""
+
+    @for_keys_that(Scope.STYLES_READ)
+    def get(self, request: Request, file_id: str) -> HttpResponseBase:
+        """Return the content as it was sent."""
+        file = find_file(self.access, file_id)
+        headers = {"Content-Length": str(file.size_bytes), "Content-Disposition": "attachment"}
+        content = store.read_content(file)
+        return StreamedResponse(content, content_type="application/octet-stream", headers=headers)
+
+
+def find_file(access: Access, written: str, *, param: str = "id") -> File:
+    """Return one of the workspace's files by its id. Raises NoSuchFile."""
+    file_id = read_id(written, PREFIX)
+    kept = File.objects.kept(timezone.now())
+    file = kept.filter(tenant=access.tenant, pk=file_id).first() if file_id else None
+    if file is None:
+        raise NoSuchFile(id=written[:100], param=param)
+    return file
+
+
+def present_file(file: File) -> dict[str, object]:
+    """Return a file as OpenAI's FileObject."""
+    return {
+        "id": file.public_id,
+        "object": "file",
+        "bytes": file.size_bytes,
+        "created_at": unix_time(file.created_at),
+        "expires_at": unix_time(file.expires_at),
+        "filename": file.name,
+        "purpose": file.purpose,
+        "status": "processed",
+        "status_details": None,
+    }
+
+
+def announced_bytes(request: Request) -> int:
+    """Return how many bytes a file has at most, by what its form's headers say. Raises FileTooLarge."""
+    announced = request.META.get("CONTENT_LENGTH") or ""
+    if not announced.isdigit():
+        return store.MAX_FILE_BYTES
+    if int(announced) > store.MAX_FILE_BYTES + FORM_BYTES:
+        raise FileTooLarge(limit=store.MAX_FILE_BYTES // store.MIB)
+    return min(int(announced), store.MAX_FILE_BYTES)
+
+
+def check_fields(fields: dict[str, str]) -> int | None:
+    """Return after how many seconds a new file expires, or None. Raises BadRequest."""
+    for name in fields:
+        if name not in FIELDS:
+            raise BadRequest(f"Unknown field: `{name}`.", param=name)
+    purpose = fields.get("purpose")
+    if purpose != File.Purpose.FINE_TUNE:
+        raise BadRequest("`purpose` must be `fine-tune`.", param="purpose")
+    if ANCHOR not in fields and SECONDS not in fields:
+        return None
+    if fields.get(ANCHOR) != "created_at":
+        raise BadRequest("`expires_after.anchor` must be `created_at`.", param="expires_after")
+    seconds = fields.get(SECONDS, "")
+    if not EXPIRY.fullmatch(seconds) or not SHORTEST_EXPIRY_S <= int(seconds) <= LONGEST_EXPIRY_S:
+        sentence = f"`expires_after.seconds` must be between {SHORTEST_EXPIRY_S} and {LONGEST_EXPIRY_S}."
+        raise BadRequest(sentence, param="expires_after")
+    return int(seconds)
+
+
+@contextmanager
+def _upload_of(access: Access) -> Iterator[None]:
+    """Count an upload while it runs. Raises TooManyUploads."""
+    workspace = access.tenant.pk
+    with _lock:
+        if _uploads[workspace] >= UPLOADS_OF_WORKSPACE:
+            raise TooManyUploads(retry_s=2)
+        _uploads[workspace] += 1
+    try:
+        yield
+    finally:
+        with _lock:
+            _uploads[workspace] -= 1
+            if not _uploads[workspace]:
+                del _uploads[workspace]

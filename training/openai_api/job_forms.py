@@ -1,0 +1,145 @@
+"""What a job is asked for, checked and turned into what a training does."""
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from django.conf import settings
+from django.utils.text import slugify
+from rest_framework import serializers
+
+from core.rest.bodies import StrictSerializer, TextField
+from inference.public import BadRequest
+from tenants.public import Access
+from training.file_actions import JobRequest
+from training.models.trainings import MAX_EPOCHS
+from training.openai_api.errors import NotFineTunable
+from training.openai_api.file_views import find_file
+
+AUTO = "auto"
+BASE = "base"
+MAX_SUFFIX = 64
+MAX_SLUG = 40
+MAX_SEED = 2**31 - 1
+MAX_METADATA = 16
+MAX_METADATA_KEY, MAX_METADATA_VALUE = 64, 512
+NAME_CHARACTERS = 60
+HYPERPARAMETERS = ("n_epochs", "batch_size", "learning_rate_multiplier")
+RESERVED = ("base", "identity")
+SLUG_ENDS = re.compile(r"^-+|-+$")
+
+
+class AutoField(serializers.Field[Any, Any, Any, Any]):
+    """A number within bounds, or `auto`."""
+
+    def __init__(self, *, kind: type[int] | type[float], least: float, most: float) -> None:
+        super().__init__(required=False, allow_null=True)
+        self._kind = kind
+        self._least = least
+        self._most = most
+
+    def to_internal_value(self, data: Any) -> int | float | str:
+        """Return the number, or `auto`. Raises ValidationError."""
+        if data == AUTO:
+            return AUTO
+        is_number = isinstance(data, int | self._kind) and not isinstance(data, bool)
+        if not is_number or not self._least <= data <= self._most:
+            raise serializers.ValidationError(f"Must be `auto`, or between {self._least} and {self._most}.")
+        return self._kind(data)
+
+    def to_representation(self, value: Any) -> Any:
+        """Return the value as it is."""
+        return value
+
+
+class HyperparametersBody(StrictSerializer):
+    """How a job learns."""
+
+    n_epochs = AutoField(kind=int, least=1, most=50)
+    batch_size = AutoField(kind=int, least=1, most=256)
+    learning_rate_multiplier = AutoField(kind=float, least=0.01, most=10)
+
+
+class SupervisedBody(StrictSerializer):
+    """The settings of the only method that there is."""
+
+    hyperparameters = HyperparametersBody(required=False, allow_null=True)
+
+
+class MethodBody(StrictSerializer):
+    """How a job learns."""
+
+    type = serializers.ChoiceField(["supervised"])
+    supervised = SupervisedBody(required=False, allow_null=True)
+
+
+class JobBody(StrictSerializer):
+    """A new job."""
+
+    model = TextField(max_length=200)
+    training_file = TextField(max_length=100)
+    validation_file = TextField(max_length=100, required=False, allow_null=True)
+    suffix = TextField(max_length=MAX_SUFFIX, required=False, allow_null=True)
+    seed = serializers.IntegerField(min_value=0, max_value=MAX_SEED, required=False, allow_null=True)
+    hyperparameters = HyperparametersBody(required=False, allow_null=True)
+    method = MethodBody(required=False, allow_null=True)
+    metadata = serializers.DictField(required=False, allow_null=True)
+    integrations = serializers.ListField(required=False, allow_null=True, max_length=0)
+
+    def validate_metadata(self, metadata: dict[str, Any] | None) -> dict[str, str]:
+        """Return the pairs. Raises ValidationError beyond OpenAI's limits."""
+        pairs = metadata or {}
+        if len(pairs) > MAX_METADATA:
+            raise serializers.ValidationError(f"Must have at most {MAX_METADATA} pairs.")
+        for key, value in pairs.items():
+            if len(key) > MAX_METADATA_KEY or not isinstance(value, str) or len(value) > MAX_METADATA_VALUE:
+                raise serializers.ValidationError(
+                    f"Keys have at most {MAX_METADATA_KEY} characters; values are strings of at most "
+                    f"{MAX_METADATA_VALUE}."
+                )
+            if not _is_storable(key + value):
+                raise serializers.ValidationError("Contains a character that can't be stored.")
+        return pairs
+
+
+def read_job(access: Access, body: Mapping[str, Any]) -> JobRequest:
+    """Return what a checked body asks for. Raises NotFineTunable, NoSuchFile, BadRequest."""
+    if body["model"] not in (BASE, settings.BASE_MODEL):
+        raise NotFineTunable(model=body["model"], param="model")
+    validation = body.get("validation_file")
+    training_file = find_file(access, body["training_file"], param="training_file")
+    asked = _hyperparameters(body)
+    given = {name: value for name, value in asked.items() if value != AUTO}
+    suffix = body.get("suffix") or ""
+    slug = _slug_of(suffix) if suffix else _slug_of(training_file.name.rpartition(".")[0]) or "fine-tuned"
+    if not slug:
+        raise BadRequest("`suffix` must contain a letter or a digit, such as my-voice.", param="suffix")
+    if slug in RESERVED:
+        raise BadRequest(f"`{slug}` is reserved. Choose another `suffix`.", param="suffix")
+    return JobRequest(
+        slug=slug,
+        name=(suffix or slug.replace("-", " ").capitalize())[:NAME_CHARACTERS],
+        training_file=training_file,
+        validation_file=find_file(access, validation, param="validation_file") if validation else None,
+        seed=body.get("seed"),
+        epochs=int(given.pop("n_epochs", MAX_EPOCHS)),
+        recipe=given,
+        hyperparameters=asked,
+        metadata=body.get("metadata") or {},
+    )
+
+
+def _hyperparameters(body: Mapping[str, Any]) -> dict[str, Any]:
+    """Return each hyperparameter as it was asked for: `method` counts before the older field."""
+    supervised = (body.get("method") or {}).get("supervised") or {}
+    asked = {**(body.get("hyperparameters") or {}), **(supervised.get("hyperparameters") or {})}
+    return {name: AUTO if asked.get(name) is None else asked[name] for name in HYPERPARAMETERS}
+
+
+def _slug_of(text: str) -> str:
+    return SLUG_ENDS.sub("", slugify(text)[:MAX_SLUG].replace("_", "-"))
+
+
+def _is_storable(text: str) -> bool:
+    """Return whether PostgreSQL can store a text: no NUL, no half of a surrogate pair."""
+    return "\0" not in text and not any("\ud800" <= character <= "\udfff" for character in text)

@@ -1,0 +1,99 @@
+"""Uploads of files: Django's handler with a body that a view reads while the client sends it.
+
+Django itself takes a whole body before it calls a view, in memory or in a temporary file, before it knows who
+sends it.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
+
+from django.core.handlers.asgi import ASGIHandler
+from django.http import UnreadablePostError
+
+from inference.public import http_errors
+from training.openai_api.errors import TooManyUploads
+
+type Message = Mapping[str, Any]
+type Receive = Callable[[], Awaitable[Message]]
+type Send = Callable[[Message], Awaitable[None]]
+
+DISCONNECT = "http.disconnect"
+
+
+class StreamedBody:
+    """One request's body. It is called for ASGI's messages, and read as a file by the view's thread."""
+
+    def __init__(self, receive: Receive) -> None:
+        self._receive = receive
+        self._loop = asyncio.get_running_loop()
+        self._buffer = b""
+        self._is_whole = False
+        self._has_left = False
+        self._has_ended = asyncio.Event()
+
+    async def __call__(self) -> Message:
+        """Return the message behind the body: that the client has left."""
+        await self._has_ended.wait()
+        return {"type": DISCONNECT} if self._has_left else await self._receive()
+
+    def read(self, size: int = -1) -> bytes:
+        """Return at most so many bytes, and b"" at the end. Call it from a thread.
+
+        Raises UnreadablePostError once the client has left.
+        """
+        while not self._buffer and not self._is_whole:
+            self._buffer = asyncio.run_coroutine_threadsafe(self._read_message(), self._loop).result()
+        read = self._buffer if size < 0 else self._buffer[:size]
+        self._buffer = self._buffer[len(read) :]
+        return read
+
+    def close(self) -> None:
+        """Do nothing: the server throws away what was not read."""
+
+    async def _read_message(self) -> bytes:
+        message = await self._receive()
+        self._has_left = message["type"] == DISCONNECT
+        self._is_whole = self._has_left or not message.get("more_body", False)
+        if self._is_whole:
+            self._has_ended.set()
+        if self._has_left:
+            raise UnreadablePostError("the client has left")
+        return bytes(message.get("body", b""))
+
+
+class StreamingHandler(ASGIHandler):
+    """Django's handler, which gets a StreamedBody in the place of `receive`."""
+
+    async def read_body(self, receive: Any) -> Any:
+        """Return the body as it is: nothing of it is read yet."""
+        return receive
+
+
+class Uploads:
+    """An ASGI app for requests whose views read a streamed body: so many of them at once, else 503.
+
+    Each has a part of its file in memory, some 15 MiB.
+    """
+
+    def __init__(self, *, most_at_once: int) -> None:
+        self._handler = StreamingHandler()
+        self._most_at_once = most_at_once
+        self._running = 0
+
+    async def __call__(self, scope: Any, receive: Receive, send: Send) -> None:
+        if self._running >= self._most_at_once:
+            await _refuse(send)
+            return
+        self._running += 1
+        try:
+            await self._handler(scope, StreamedBody(receive), send)
+        finally:
+            self._running -= 1
+
+
+async def _refuse(send: Send) -> None:
+    status, body, headers = http_errors.error(TooManyUploads(retry_s=2))
+    head = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(body)), *headers]
+    await send({"type": "http.response.start", "status": status, "headers": head})
+    await send({"type": "http.response.body", "body": body})
