@@ -1,4 +1,4 @@
-"""Step 4, the progress of a training, and what can be done with it: pause, resume, cancel, delete its texts."""
+"""Step 4, the progress of a training: watched, paused, resumed, cancelled, its texts deleted."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
