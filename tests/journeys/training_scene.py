@@ -33,6 +33,7 @@ def lay_trainings(acme: Tenant, alice: User, engine: Engine) -> list[str]:
     cancelled = _started(acme, alice, Status.CANCELLED)
     addresses += _pages(failed, "progress") + _pages(cancelled, "progress")
     candidate = known(acme, "candidate", engine, auto_promote=False)
+    Style.objects.filter(pk=candidate.style_id).update(live_version=None)
     addresses += _pages(_succeeded(acme, alice, candidate), "progress")
     live = known(acme, "lived-in", engine)
     Style.objects.filter(pk=live.style_id).update(live_version=live)
