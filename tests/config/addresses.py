@@ -99,7 +99,7 @@ def of_acme(acme: Tenant, alice, charlies: Tenant) -> dict[str, object]:
         tenant=acme, email="eve@example.org", digest="0" * 64, expires_at=timezone.now() + timedelta(days=3)
     )
     training = Training.objects.create(tenant=acme, created_by=alice, slug="secret", name="Secret")
-    document = training.documents.create(name="secret.txt", size_bytes=6, words=1, status="read")
+    document = training.documents.create(name="secret", size_bytes=6, words=1, status="read")
     return {
         "workspace_id": acme.pk,
         "invitation_id": invitation.pk,
