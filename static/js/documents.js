@@ -15,11 +15,8 @@ let sending = 0;
 function begin() {
   const picker = form.querySelector("#files");
   const drop = form.querySelector("[data-drop]");
-  form.querySelector("[data-drop-hint]").hidden = false;
-  picker.addEventListener("change", () => {
-    add([...picker.files]);
-    picker.value = ""; // the same file may be chosen again
-  });
+  picker.addEventListener("change", () => take(picker));
+  if (picker.files.length) take(picker); // chosen before this script was there
   for (const name of ["dragenter", "dragover"]) drop.addEventListener(name, (event) => { event.preventDefault(); drop.dataset.over = ""; });
   for (const name of ["dragleave", "drop"]) drop.addEventListener(name, () => delete drop.dataset.over);
   drop.addEventListener("drop", async (event) => {
@@ -28,6 +25,11 @@ function begin() {
   });
   form.addEventListener("submit", (event) => event.preventDefault());
   addEventListener("beforeunload", (event) => { if (sending || waiting.length) event.preventDefault(); });
+}
+
+function take(picker) {
+  add([...picker.files]);
+  picker.value = ""; // the same file may be chosen again
 }
 
 async function add(chosen) {

@@ -72,6 +72,9 @@ def test_the_short_name_is_made_from_the_name_and_can_be_changed(alice_client, t
     alice_client.post(address("rename", training), {"name": "Letters", "slug": "letters"})
     training.refresh_from_db()
     assert (training.name, training.slug) == ("Letters", "letters")
+    refused = alice_client.post(address("rename", training), {"name": "Base", "slug": "base"})
+    assert "reserved" in refused.text
+    assert 'value="Base"' in refused.text
     move(training, Status.QUEUED)
     alice_client.post(address("rename", training), {"name": "Late", "slug": "late"})
     training.refresh_from_db()

@@ -66,26 +66,6 @@ def show(request: MemberRequest, training_id: UUID) -> HttpResponse:
 
 
 @training_form
-def rename(request: MemberRequest, training_id: UUID) -> HttpResponse:
-    """Give the style of a training that has not started another name."""
-    training = own_training(request, training_id)
-    form = NameForm(request.POST)
-    if form.is_valid():
-        try:
-            actions.rename_training(access_of(request), training, **form.cleaned_data)
-            messages.success(request, gettext("Saved."))
-            return redirect(page_of(training, "texts"))
-        except StyleRefused as error:
-            form.add_refusal(error)
-        except DomainError as error:
-            form.add_error(None, error.message)
-    for sentences in form.errors.values():
-        for sentence in sentences:
-            messages.error(request, sentence)
-    return redirect(page_of(training, "texts"))
-
-
-@training_form
 def delete(request: MemberRequest, training_id: UUID) -> HttpResponse:
     """Delete a training that is not in progress, with its texts."""
     training = own_training(request, training_id)

@@ -4,6 +4,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
+from http import HTTPStatus
 from pathlib import Path, PurePosixPath
 from uuid import UUID
 
@@ -16,6 +17,7 @@ from django.shortcuts import redirect, render
 from django.utils.formats import number_format
 from django.utils.translation import gettext, ngettext, ngettext_lazy
 
+from adapters.errors import StyleRefused
 from core.errors import DomainError
 from tenants.public import Access, MemberRequest, access_of
 from training import actions, documents, storage
@@ -63,14 +65,24 @@ class DocumentRow:
 def show(request: MemberRequest, training_id: UUID) -> HttpResponse:
     """Show the texts, and how to add more."""
     training = own_training(request, training_id)
-    context = _list_context(training) | {
-        "steps": page_steps(training, "texts"),
-        "rename_form": NameForm(initial={"name": training.name, "slug": training.slug}),
-        "formats": ",".join(documents.FORMATS),
-        "max_file_mb": documents.MAX_DOCUMENT_BYTES // documents.MIB,
-        "max_pasted_mb": documents.MAX_PASTED_BYTES // documents.MIB,
-    }
-    return render(request, "training/texts.html", context)
+    return _show(request, training, NameForm(initial={"name": training.name, "slug": training.slug}))
+
+
+@training_form
+def rename(request: MemberRequest, training_id: UUID) -> HttpResponse:
+    """Give the style of a training that has not started another name."""
+    training = own_training(request, training_id)
+    form = NameForm(request.POST)
+    if form.is_valid():
+        try:
+            actions.rename_training(access_of(request), training, **form.cleaned_data)
+            messages.success(request, gettext("Saved."))
+            return redirect(page_of(training, "texts"))
+        except StyleRefused as error:
+            form.add_refusal(error)
+        except DomainError as error:
+            form.add_error(None, error.message)
+    return _show(request, training, form, status=HTTPStatus.BAD_REQUEST)
 
 
 @training_page
@@ -169,6 +181,19 @@ def prepare(request: MemberRequest, training_id: UUID) -> HttpResponse:
         actions.prepare_training(access, training)
         return redirect(page_of(training, "review"))
     return redirect(page_of(training, "texts"))
+
+
+def _show(
+    request: MemberRequest, training: Training, name_form: NameForm, *, status: int = HTTPStatus.OK
+) -> HttpResponse:
+    context = _list_context(training) | {
+        "steps": page_steps(training, "texts"),
+        "name_form": name_form,
+        "formats": ",".join(documents.FORMATS),
+        "max_file_mb": documents.MAX_DOCUMENT_BYTES // documents.MIB,
+        "max_pasted_mb": documents.MAX_PASTED_BYTES // documents.MIB,
+    }
+    return render(request, "training/texts.html", context, status=status)
 
 
 def _list_context(training: Training) -> dict[str, object]:
