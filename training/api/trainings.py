@@ -116,8 +116,8 @@ class StartView(TrainingApiView):
     @repeatable
     def post(self, request: Request, training_id: UUID) -> Response:
         """Reserve `most_usd` and queue the training. Completed steps are charged, never more than that."""
-        body = self.read_body(StartBody)
         training = find_training(self.access, training_id)
+        body = self.read_body(StartBody)
         actions.start_training(
             self.access,
             training,
