@@ -28,7 +28,7 @@ from adapters.releases.votes import standings as vote_standings
 from adapters.routing.publisher import publish_library
 from adapters.uploads.sessions import begin_upload, find_or_create_style, finish_upload
 from adapters.uploads.storage_quota import Holdings, count_holdings, format_bytes
-from adapters.uploads.upload_request import StyleDescription
+from adapters.uploads.upload_request import StyleDescription, style_faults
 
 __all__ = [
     "Holdings",
@@ -77,6 +77,7 @@ __all__ = [
     "select_style",
     "set_public",
     "show_side",
+    "style_faults",
     "styles_in_use",
     "styles_to_try",
     "summarize_engines",

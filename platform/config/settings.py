@@ -92,6 +92,7 @@ TEMPLATES = [
                 "django.contrib.messages.context_processors.messages",
                 "tenants.context_processors.tenant",
                 "website.legal_pages.legal_links",
+                "training.views.context.training",
             ],
             # Nearly every template says something to people, and when something was.
             "builtins": [
