@@ -35,8 +35,8 @@ class TooManyWords(Conflict):
 
 
 class TooManyTrainings(Conflict):
-    """You've reached your plan's limit of trainings in progress ({most}). Wait for one to finish, or upgrade your
-    plan."""
+    """You've reached your plan's limit of trainings in progress ({most}). Wait for one to finish, or upgrade
+    your plan."""
 
     code = "too_many_trainings"
 

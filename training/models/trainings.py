@@ -124,7 +124,7 @@ class Training(Leased):
         null=True,
         blank=True,
         related_name="learned_by",
-        help_text="Conversations that it learns instead of documents. Set: a job of the API in OpenAI's form.",
+        help_text="Conversations that it learns instead of documents: a job of the API in OpenAI's form.",
     )
     validation_file = models.ForeignKey(
         "training.File",

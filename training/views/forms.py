@@ -58,5 +58,5 @@ class StartForm(forms.Form):
     )
     keeps_documents = forms.BooleanField(
         required=False,
-        label=_("Keep my texts after the training, so that I can train again."),
+        label=_("Keep my texts after the training, until I delete them."),
     )

@@ -80,6 +80,6 @@ def _judge_stuck() -> Finding:
         return fault(
             "training",
             f"{stuck} in progress without a sign of life for ten minutes",
-            "See the worker's log. Jobs in the console lists them. A worker resumes each from its checkpoint.",
+            "See the worker's log, and Jobs in the console. A worker resumes each from its checkpoint.",
         )
     return ok("training", "none is stuck")
