@@ -1,0 +1,67 @@
+"""Files in the storage: counted against the plan, kept while a job needs them, gone when they expire."""
+
+from datetime import timedelta
+
+import pytest
+from django.utils import timezone
+
+from adapters import object_store
+from adapters.public import count_holdings
+from tenants.models import Tenant
+from training import file_actions, file_jobs
+from training.errors import FileInUse
+from training.files import store
+from training.models import File
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def file(acme: Tenant) -> File:
+    return stored(acme, b"a" * 1000)
+
+
+def stored(tenant: Tenant, content: bytes) -> File:
+    file = store.begin_file(tenant, purpose=File.Purpose.FINE_TUNE, name="chats.jsonl", size_bytes=2000)
+    store.finish_file(file, size_bytes=store.write_content(file, [content]))
+    return file
+
+
+def is_stored(file: File) -> bool:
+    return object_store.stored_bytes(store.key_of(file.pk)) is not None
+
+
+def test_what_is_stored_counts_until_it_is_deleted(acme, file):
+    assert count_holdings(acme).stored_bytes == 1000
+    store.delete_file(file)
+    assert count_holdings(acme).stored_bytes == 0
+    assert not is_stored(file)
+    assert not File.objects.exists()
+
+
+def test_a_file_stays_until_its_job_has_read_it_and_its_row_as_long_as_the_job(
+    access, file, base_model, valkey
+):
+    request = file_actions.JobRequest(slug="my-voice", name="My voice", training_file=file)
+    job = file_actions.create_job(access, request)
+    with pytest.raises(FileInUse):
+        store.delete_file(file)
+    file_jobs.advance_job(job)
+    store.delete_file(file)
+    assert not is_stored(file)
+    job.refresh_from_db()
+    assert job.training_file == file
+    job.delete()
+    store.prune_files(timezone.now())
+    assert not File.objects.exists()
+
+
+def test_expired_and_unfinished_files_and_those_of_deleted_workspaces_are_pruned(acme, charlies, file):
+    now = timezone.now()
+    expired, unfinished, left = (stored(tenant, b"b") for tenant in (acme, acme, charlies))
+    File.objects.filter(pk=expired.pk).update(expires_at=now - timedelta(seconds=1))
+    File.objects.filter(pk=unfinished.pk).update(arrived_at=None, created_at=now - timedelta(hours=3))
+    Tenant.objects.filter(pk=charlies.pk).update(deleted_at=now)
+    store.prune_files(now)
+    assert [one.pk for one in File.objects.all()] == [file.pk]
+    assert [is_stored(one) for one in (file, expired, unfinished, left)] == [True, False, False, False]
