@@ -9,7 +9,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("tenants", "0005_initial"),
+        ("tenants", "0005_training_events"),
         ("training", "0001_initial"),
     ]
 
