@@ -515,6 +515,8 @@ SPECTACULAR_SETTINGS = {
     ],
     "ENUM_NAME_OVERRIDES": {
         "ScopeEnum": "tenants.models.Scope",
+        "TrainingDocumentStatusEnum": "training.models.Document.Status",
+        "TrainingStatusEnum": "training.models.Status",
         "VersionStatusEnum": "adapters.models.Status",
     },
 }

@@ -19,7 +19,7 @@ from training.models import Document
 MAX_SIZE = 2**62
 
 
-class FileBody(StrictSerializer):
+class DocumentFileBody(StrictSerializer):
     """A file to add."""
 
     name = TextField(max_length=200)
@@ -29,7 +29,9 @@ class FileBody(StrictSerializer):
 class DocumentsBody(StrictSerializer):
     """The files to add."""
 
-    files = FileBody(many=True, allow_empty=False, max_length=MAX_DOCUMENTS)
+    files = serializers.ListSerializer[Any](
+        child=DocumentFileBody(), allow_empty=False, max_length=MAX_DOCUMENTS
+    )
 
 
 class TextBody(StrictSerializer):

@@ -12,13 +12,13 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 from django.conf import settings
-from django.db.models import F, Max, OuterRef, QuerySet, Subquery
+from django.db.models import F, Max, OuterRef, Subquery
 from django.utils import timezone
 
 from core.errors import DomainError, Unavailable
 from core.messages import Message
 from training import endings, starting, storage
-from training.models import Status, StopRequest, Training, TrainingEvent
+from training.models import Status, StopRequest, Training, TrainingEvent, TrainingQuerySet
 from training.models.trainings import MAX_EXAMPLE_TOKENS
 from training.notes import TrainingFailure, TrainingNote
 from training.results import ADAPTER, FILES
@@ -56,7 +56,7 @@ class Progress:
     has_stopped: bool = False
 
 
-def waiting(now: datetime) -> QuerySet[Training]:
+def waiting(now: datetime) -> TrainingQuerySet:
     """Return the trainings that a worker could take now: the next one first.
 
     What was interrupted goes first. Among workspaces, the one comes first whose last training is longest ago.
@@ -152,16 +152,21 @@ def _must_stop(training: Training) -> bool:
 
 def _follow(training: Training, folder: Path, progress: Progress, event: ChildEvent | None) -> None:
     """Write down what the child reports. Raises LeaseLost."""
-    match event and event["type"]:
+    is_step = False
+    if event is not None:
+        is_step = event["type"] == "step"
+        _record_event(training, folder, progress, event)
+    if not is_step or time.monotonic() - progress.saved_at_s > SAVE_EVERY_S:
+        _save(training)
+        progress.saved_at_s = time.monotonic()
+
+
+def _record_event(training: Training, folder: Path, progress: Progress, event: ChildEvent) -> None:
+    match event["type"]:
         case "start":
-            _begin(training, event or {"type": ""})
+            _begin(training, event)
         case "step":
-            training.step = event["step"]
-            training.training_loss = event["loss"]
-            training.trained_tokens = event["tokens"]
-            training.step_seconds = _smooth(training.step_seconds, event["seconds"])
-            if training.step % max(1, training.steps // POINTS_KEPT) == 0:
-                _add_point(training, training_loss=event["loss"])
+            _record_step(training, event)
         case "validation":
             training.validation_loss = event["loss"]
             _add_point(training, validation_loss=event["loss"])
@@ -175,9 +180,15 @@ def _follow(training: Training, folder: Path, progress: Progress, event: ChildEv
             progress.ended = event
         case "error":
             progress.failed = event
-    if event is None or event["type"] != "step" or time.monotonic() - progress.saved_at_s > SAVE_EVERY_S:
-        _save(training)
-        progress.saved_at_s = time.monotonic()
+
+
+def _record_step(training: Training, event: ChildEvent) -> None:
+    training.step = event["step"]
+    training.training_loss = event["loss"]
+    training.trained_tokens = event["tokens"]
+    training.step_seconds = _smooth(training.step_seconds, event["seconds"])
+    if training.step % max(1, training.steps // POINTS_KEPT) == 0:
+        _add_point(training, training_loss=event["loss"])
 
 
 def _begin(training: Training, event: ChildEvent) -> None:

@@ -109,8 +109,10 @@ def _reached(training: Training) -> str:
 
 
 def _where_trained[**P](view: View[P]) -> View[P]:
+    """Return a view that is not there where nothing is trained."""
+
     @wraps(view)
-    def found(request: HttpRequest, *args: P.args, **kwargs: P.kwargs) -> HttpResponseBase:
+    def found(request: HttpRequest, /, *args: P.args, **kwargs: P.kwargs) -> HttpResponseBase:
         if not settings.TRAINING:
             raise Http404
         return view(request, *args, **kwargs)

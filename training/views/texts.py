@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from functools import cache
 from http import HTTPStatus
 from pathlib import Path, PurePosixPath
+from typing import Any
 from uuid import UUID
 
 from django.conf import settings
@@ -18,6 +19,7 @@ from django.utils.formats import number_format
 from django.utils.translation import gettext, ngettext, ngettext_lazy
 
 from adapters.errors import StyleRefused
+from adapters.object_store import Upload
 from core.errors import DomainError
 from tenants.public import Access, MemberRequest, access_of
 from training import actions, documents, storage
@@ -270,11 +272,11 @@ def _add_each(
     return uploads, refused
 
 
-def _present_upload(name: str, upload: documents.Upload) -> dict[str, object]:
+def _present_upload(name: str, upload: Upload) -> dict[str, object]:
     return {"name": name, "url": upload.url, "fields": upload.fields}
 
 
-def _add_posted(access: Access, training: Training, file: UploadedFile) -> None:
+def _add_posted(access: Access, training: Training, file: UploadedFile[Any]) -> None:
     """Add a file that came with a form. Raises BadDocument, TrainingMoved, StorageUnavailable."""
     content = file.read()
     [(document, _upload)] = actions.add_documents(
