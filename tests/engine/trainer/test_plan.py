@@ -72,3 +72,8 @@ def test_an_epoch_ends_with_a_validation_and_has_one_in_its_middle():
 @pytest.mark.parametrize(("width", "rate"), [(576, 1e-3), (2048, 4.5e-4), (4096, 2.9e-4)])
 def test_wider_models_learn_more_slowly(width, rate):
     assert rate_by_width(width) == pytest.approx(rate, rel=0.01)
+
+
+def test_a_multiplier_scales_the_rate_whether_it_was_chosen_or_not():
+    assert plan_of([5], learning_rate_multiplier=0.5).learning_rate == pytest.approx(rate_by_width(576) / 2)
+    assert plan_of([5], learning_rate=1e-4, learning_rate_multiplier=2).learning_rate == pytest.approx(2e-4)

@@ -39,9 +39,7 @@ def test_what_is_stored_counts_until_it_is_deleted(acme, file):
     assert not File.objects.exists()
 
 
-def test_a_file_stays_until_its_job_has_read_it_and_its_row_as_long_as_the_job(
-    access, file, base_model, valkey
-):
+def test_a_file_stays_until_its_job_has_read_it_and_its_row_as_the_job(access, file, base_model, valkey):
     request = file_actions.JobRequest(slug="my-voice", name="My voice", training_file=file)
     job = file_actions.create_job(access, request)
     with pytest.raises(FileInUse):

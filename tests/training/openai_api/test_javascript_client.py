@@ -24,9 +24,7 @@ def run(folder: Path, *command: str, **variables: str) -> str:
     return done.stdout
 
 
-@pytest.mark.skipif(
-    not (shutil.which("node") and shutil.which("npm")), reason="node and npm aren't installed"
-)
+@pytest.mark.skipif(not (shutil.which("node") and shutil.which("npm")), reason="no node or npm")
 def test_it_uploads_trains_follows_and_cancels(address, acme, tmp_path):
     folder = tmp_path / "javascript"
     shutil.copytree(SCRIPT, folder, ignore=shutil.ignore_patterns("node_modules"))
