@@ -276,7 +276,7 @@ def _present_upload(name: str, upload: Upload) -> dict[str, object]:
     return {"name": name, "url": upload.url, "fields": upload.fields}
 
 
-def _add_posted(access: Access, training: Training, file: UploadedFile[Any]) -> None:
+def _add_posted(access: Access, training: Training, file: "UploadedFile[Any]") -> None:
     """Add a file that came with a form. Raises BadDocument, TrainingMoved, StorageUnavailable."""
     content = file.read()
     [(document, _upload)] = actions.add_documents(
