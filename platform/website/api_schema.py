@@ -20,6 +20,7 @@ TAGS = {
     "styles": "Styles and access to them",
     "versions": "Versions of a style: uploads, reports and releases",
     "uploads": "Uploads and their progress",
+    "trainings": "Styles trained from your own texts",
     "erasures": "Erasure of deleted files, with proof",
     "earnings": "Earnings of public styles",
     "keys": "API keys",
