@@ -24,6 +24,7 @@ COPY tenants tenants
 COPY adapters adapters
 COPY inference inference
 COPY billing billing
+COPY training training
 COPY templates templates
 COPY static static
 COPY --from=made /app/locale locale

@@ -18,6 +18,7 @@ from adapters.catalog.sharing import set_public
 from adapters.engines.own_limits import diagnose_engines
 from adapters.engines.readiness import engine_readiness
 from adapters.enqueue import enqueue, enqueue_advance
+from adapters.erasure.workspaces import describe_styles_erasure, erase_some_styles, report_styles_erasure
 from adapters.errors import RoundNotFound, UploadRefused
 from adapters.placement.history import take_samples as take_engine_samples
 from adapters.placement.summary import count_unpublished, count_versions, oldest_missing_s, summarize_engines
@@ -27,8 +28,7 @@ from adapters.releases.votes import standings as vote_standings
 from adapters.routing.publisher import publish_library
 from adapters.uploads.sessions import begin_upload, find_or_create_style, finish_upload
 from adapters.uploads.storage_quota import Holdings, count_holdings, format_bytes
-from adapters.uploads.storage_quota import register_counter as register_storage_counter
-from adapters.uploads.upload_request import StyleDescription
+from adapters.uploads.upload_request import StyleDescription, style_faults
 
 __all__ = [
     "Holdings",
@@ -46,10 +46,12 @@ __all__ = [
     "count_unpublished",
     "count_versions",
     "describe_styles",
+    "describe_styles_erasure",
     "diagnose_engines",
     "engine_readiness",
     "enqueue",
     "enqueue_advance",
+    "erase_some_styles",
     "find_or_create_style",
     "find_round",
     "find_side_model",
@@ -70,11 +72,12 @@ __all__ = [
     "price_book_versions",
     "public_styles",
     "publish_library",
-    "register_storage_counter",
+    "report_styles_erasure",
     "select_first_party_styles",
     "select_style",
     "set_public",
     "show_side",
+    "style_faults",
     "styles_in_use",
     "styles_to_try",
     "summarize_engines",

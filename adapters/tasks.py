@@ -15,7 +15,7 @@ from adapters.enqueue import (
     enqueue_loads,
     enqueue_reconcile,
 )
-from adapters.erasure import engine_purge, workflow, workspaces
+from adapters.erasure import engine_purge, workflow
 from adapters.models import AdapterVersion, Engine, Erasure, Status
 from adapters.placement import hosting, planner, reconciler
 from adapters.quality import samples
@@ -112,8 +112,7 @@ def erase(erasure_id: str) -> None:
 
 @shared_task
 def erase_all() -> None:
-    """Begin what deleted workspaces have to erase, and enqueue every erasure that has a step to take."""
-    workspaces.erase_deleted_workspaces()
+    """Enqueue every erasure that has a step to take."""
     for erasure_id in workflow.unfinished_erasures().values_list("pk", flat=True):
         enqueue(ERASE, str(erasure_id), expires_s=ERASE_EXPIRES_S)
 

@@ -10,7 +10,6 @@ from adapters.views import (
     sharing,
     style,
     uploads,
-    workspace_erasure,
 )
 
 app_name = "adapters"
@@ -35,7 +34,6 @@ urlpatterns = [
     path("versions/<uuid:version_id>/erasure.<str:form>", erasure.download, name="erasure_download"),
     path("versions/<uuid:version_id>/erase/", erasure.erase_version, name="erase_version"),
     path("deleted/", erasure.deleted, name="deleted"),
-    path("deleted/workspaces/<uuid:workspace_id>/", workspace_erasure.show_erasure, name="workspace_erasure"),
     path("<uuid:style_id>/delete/", erasure.delete_style, name="delete_style"),
     path("<uuid:style_id>/about/", sharing.describe, name="describe"),
     path("<uuid:style_id>/catalogue/<slug:action>/", sharing.offer, name="offer"),

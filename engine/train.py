@@ -23,6 +23,7 @@ from trainer.plan import Plan
 from trainer.progress import read_progress
 from trainer.signals import StopRequest
 
+STANDARD_INPUT = 0
 NICENESS = 19  # serving comes first
 
 
@@ -48,7 +49,8 @@ def train(folder: Path, events: EventStream, *, is_counting: bool) -> None:
 
 def end_with_worker() -> None:
     """Wait until standard input is closed, then end at once: nobody reads what would come."""
-    while sys.stdin.buffer.read(1):
+    # Not by sys.stdin: Python aborts at its end if a thread still waits there.
+    while os.read(STANDARD_INPUT, 1):
         pass
     os._exit(1)
 

@@ -17,10 +17,17 @@ from training.models.trainings import MAX_EPOCHS
 
 @transaction.atomic
 def create_training(access: Access, *, slug: str, name: str, epochs: int = MAX_EPOCHS) -> Training:
-    """Return a new training without documents. Raises TrainingOff, TooManyDrafts."""
+    """Return a new training without documents. Raises TrainingOff, StyleRefused, TooManyDrafts."""
     training = starting.create_training(access.tenant, access.maker, slug=slug, name=name, epochs=epochs)
     access.audit("training.created", training)
     return training
+
+
+@transaction.atomic
+def rename_training(access: Access, training: Training, *, slug: str, name: str) -> None:
+    """Give the style of a training that has not started another name. Raises StyleRefused, TrainingMoved."""
+    starting.rename_training(training, slug=slug, name=name)
+    access.audit("training.renamed", training, after={"slug": slug, "name": name})
 
 
 @transaction.atomic

@@ -9,6 +9,7 @@ from adapters.public import enqueue
 
 ADVANCE = "training.tasks.advance"
 RUN = "training.tasks.run"
+PRUNE = "training.tasks.prune_trainings"
 MAX_QUEUED = 10
 
 

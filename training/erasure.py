@@ -1,16 +1,23 @@
-"""Erasure of texts: a month after a training, of old drafts, on request, and with the workspace."""
+"""Erasure of texts: a month after a training, of old drafts, on request, with the style that was trained from
+them, and with the workspace."""
 
 import logging
+from contextlib import suppress
+from dataclasses import dataclass
 from datetime import datetime, timedelta
+from uuid import UUID, uuid4
 
-from django.db.models import Q
+from django.db import transaction
+from django.db.models import Q, QuerySet
 from django.utils import timezone
 
+from adapters import object_store
 from adapters.errors import StorageUnavailable
+from adapters.models import AdapterVersion
 from tenants.models import Tenant
 from training import endings, storage
 from training.errors import TrainingMoved
-from training.models import Document, Training
+from training.models import Document, Status, Training
 from training.models.trainings import ENDED, OPEN
 
 logger = logging.getLogger(__name__)
@@ -18,8 +25,25 @@ logger = logging.getLogger(__name__)
 DOCUMENTS_KEPT = timedelta(days=30)
 DRAFTS_KEPT = timedelta(days=30)
 TRAININGS_KEPT = timedelta(days=400)
-EVENTS_KEPT = timedelta(days=90)
+PAUSES_KEPT = timedelta(days=30)
+UNKNOWN_KEPT = timedelta(days=7)  # within it, a backup may bring a lost row back
 BATCH_SIZE = 50  # trainings a pass
+FILES_PER_PASS = 1000
+WRONG_DATABASE = (
+    "%d of %d trainings in the bucket have no row here: is this the database that belongs to it? "
+    "Nothing of them is deleted."
+)
+
+
+@dataclass(frozen=True)
+class TextsErasure:
+    """What is erased of one training: its documents, examples and checkpoints, all below one prefix."""
+
+    training: str
+    style: str
+    prefix: str  # in the bucket
+    erased: tuple[str, ...]
+    erased_at: datetime | None
 
 
 def erase_documents(training: Training) -> int:
@@ -30,8 +54,11 @@ def erase_documents(training: Training) -> int:
     if not training.is_ended:
         raise TrainingMoved
     erased = storage.erase_files(training.pk)
-    Document.objects.filter(training=training).delete()
-    Training.objects.filter(pk=training.pk, documents_gone_at=None).update(documents_gone_at=timezone.now())
+    with transaction.atomic():
+        Document.objects.filter(training=training).delete()
+        now = timezone.now()
+        Training.objects.filter(pk=training.pk, documents_gone_at=None).update(documents_gone_at=now)
+        _note_on_version(training.version_id, now)
     return erased
 
 
@@ -43,39 +70,108 @@ def delete_training(training: Training) -> None:
     if training.is_started:
         raise TrainingMoved
     storage.erase_files(training.pk)
-    training.delete()
+    with transaction.atomic():
+        _note_on_version(training.version_id, timezone.now())
+        training.delete()
+
+
+def list_texts_erasures(tenant: Tenant) -> list[TextsErasure]:
+    """Return how far the erasure of each training of a workspace is, the oldest first."""
+    return [
+        TextsErasure(
+            training=str(training.pk),
+            style=training.slug,
+            prefix=storage.folder_of(training.pk),
+            erased=("documents", "examples", "checkpoints"),
+            erased_at=training.documents_gone_at,
+        )
+        for training in Training.objects.filter(tenant=tenant).order_by("created_at", "pk")
+    ]
+
+
+def to_erase() -> QuerySet[Training]:
+    """Return trainings whose texts must go now: of deleted workspaces, and of erased styles and versions."""
+    of_workspace = Q(tenant__deleted_at__isnull=False)
+    of_version = Q(version__erasure__isnull=False)
+    # One in progress goes on: its version makes the style anew.
+    of_style = Q(style__retired_at__isnull=False, status__in=ENDED)
+    found = Training.objects.filter(of_workspace | of_version | of_style, documents_gone_at=None)
+    return found.order_by("created_at")
 
 
 def prune(now: datetime) -> None:
     """Delete what is no longer kept, some at a time. Safe to repeat."""
     try:
-        _erase_deleted_workspaces()
+        for training in to_erase()[:BATCH_SIZE]:
+            _erase(training)
+        _release_versions()
         for training in _with_old_documents(now)[:BATCH_SIZE]:
             erase_documents(training)
+        for training in Training.objects.filter(status=Status.PAUSED, changed_at__lt=now - PAUSES_KEPT):
+            endings.cancel_training(training)  # what it holds must not be held for ever
         for training in _old_rows(now)[:BATCH_SIZE]:
             delete_training(training)
+        _erase_leftovers(now)
     except StorageUnavailable as error:
         logger.info("texts of trainings are deleted later: %s", error)
 
 
-def _with_old_documents(now: datetime) -> "list[Training]":
+def _erase(training: Training) -> None:
+    """End a training and delete its texts; one that runs ends after its step, and its texts go then."""
+    with suppress(TrainingMoved):  # it is about to become a version, which is erased then
+        if not training.is_ended:
+            endings.cancel_training(training)
+        erase_documents(training)
+
+
+def _note_on_version(version_id: UUID | None, now: datetime) -> None:
+    """Write on a version that the texts it was trained on are gone: its own erasure waits for that."""
+    if version_id is None:
+        return
+    version = AdapterVersion.objects.filter(pk=version_id).select_for_update(no_key=True).first()
+    if version and version.has_texts:
+        provenance = {**version.provenance, "texts_erased_at": now.isoformat()}
+        AdapterVersion.objects.filter(pk=version.pk).update(provenance=provenance)
+
+
+def _release_versions() -> None:
+    """Erase the texts of versions whose training has no row here any more, so that their erasure can end."""
+    waiting = AdapterVersion.objects.with_texts().filter(erasure__isnull=False, training=None)
+    for version in waiting[:BATCH_SIZE]:
+        training_id = UUID(version.provenance["training"])
+        if not Training.objects.filter(pk=training_id).exists():
+            storage.erase_files(training_id)
+            _note_on_version(version.pk, timezone.now())
+
+
+def _with_old_documents(now: datetime) -> QuerySet[Training]:
     ended = Training.objects.filter(
         status__in=ENDED, keeps_documents=False, documents_gone_at=None, ended_at__lt=now - DOCUMENTS_KEPT
     )
-    return list(ended.order_by("ended_at"))
+    return ended.order_by("ended_at")
 
 
-def _old_rows(now: datetime) -> "list[Training]":
+def _old_rows(now: datetime) -> QuerySet[Training]:
     old_drafts = Q(status__in=OPEN, changed_at__lt=now - DRAFTS_KEPT)
     old = Q(status__in=ENDED, documents_gone_at__isnull=False, ended_at__lt=now - TRAININGS_KEPT)
-    return list(Training.objects.filter(old_drafts | old).order_by("changed_at"))
+    return Training.objects.filter(old_drafts | old).order_by("changed_at")
 
 
-def _erase_deleted_workspaces() -> None:
-    deleted = Tenant.objects.exclude(deleted_at=None).filter(trainings__isnull=False).distinct()
-    for tenant in deleted[:BATCH_SIZE]:
-        for training in Training.objects.filter(tenant=tenant)[:BATCH_SIZE]:
-            if training.is_started:
-                endings.cancel_training(training)
-            else:
-                delete_training(training)
+def _erase_leftovers(now: datetime) -> None:
+    """Delete files that no row knows, of some trainings.
+
+    A form that was signed before an erasure may still be posted to after it, and a worker may be killed
+    between a row and its files.
+    """
+    start = str(uuid4())  # a random place, so that over time each training is looked at
+    written_at = object_store.versions(storage.PREFIX, start=start, limit=FILES_PER_PASS)
+    known = dict(Training.objects.filter(pk__in=list(written_at)).values_list("pk", "documents_gone_at"))
+    unknown = written_at.keys() - known.keys()
+    if len(unknown) > len(known):
+        logger.error(WRONG_DATABASE, len(unknown), len(written_at))
+        unknown = set()
+    posted_late = {training_id for training_id, gone_at in known.items() if gone_at}
+    before = now - UNKNOWN_KEPT
+    old = {training_id for training_id in unknown if written_at[training_id] < before}
+    for training_id in posted_late | old:
+        storage.erase_files(training_id)

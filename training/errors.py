@@ -35,15 +35,15 @@ class TooManyWords(Conflict):
 
 
 class TooManyTrainings(Conflict):
-    """Your plan includes {most} trainings at once, and {running} are in progress. Wait for one to finish, or
-    upgrade your plan."""
+    """You've reached your plan's limit of trainings in progress ({most}). Wait for one to finish, or upgrade
+    your plan."""
 
     code = "too_many_trainings"
 
 
 class TrainingsUsedUp(Conflict):
-    """Your plan includes {most} trainings per month, and you have started {used}. Wait for next month, or
-    upgrade your plan."""
+    """You've reached your plan's limit of trainings per month ({most}). Wait for next month, or upgrade your
+    plan."""
 
     code = "trainings_used_up"
 

@@ -6,7 +6,9 @@ from django.conf import settings
 from django.db import transaction
 from django.utils import timezone
 
-from adapters.public import find_or_create_style
+from adapters.errors import StyleRefused
+from adapters.models import Style
+from adapters.public import find_or_create_style, style_faults
 from core import months
 from core.errors import DomainError
 from core.messages import Message
@@ -31,14 +33,23 @@ HOLD_WITHIN = timedelta(minutes=1)  # while one process takes the hold, no worke
 
 
 def create_training(tenant: Tenant, user: User | None, *, slug: str, name: str, epochs: int) -> Training:
-    """Return a new training without documents. Raises TrainingOff, TooManyDrafts."""
+    """Return a new training without documents. Raises TrainingOff, StyleRefused, TooManyDrafts."""
     if not settings.TRAINING:
         raise TrainingOff
+    _require_name(tenant, slug, name)
     with transaction.atomic():
         Tenant.objects.select_for_update(no_key=True).get(pk=tenant.pk)
         if Training.objects.filter(tenant=tenant, status__in=OPEN).count() >= MAX_DRAFTS:
             raise TooManyDrafts(most=MAX_DRAFTS)
         return Training.objects.create(tenant=tenant, created_by=user, slug=slug, name=name, epochs=epochs)
+
+
+def rename_training(training: Training, *, slug: str, name: str) -> None:
+    """Give the style of a training that has not started another name. Raises StyleRefused, TrainingMoved."""
+    _require_name(training.tenant, slug, name)
+    renamed = Training.objects.filter(pk=training.pk, status__in=OPEN).update(slug=slug, name=name)
+    if not renamed:
+        raise TrainingMoved
 
 
 def start_training(training: Training, *, states_rights: bool, keeps_documents: bool) -> None:
@@ -78,6 +89,16 @@ def hold_price(training: Training) -> None:
     # It may have been cancelled before there was a hold to settle.
     if Training.objects.filter(pk=training.pk, status__in=ENDED).exists():
         training_holds.settle_training(training.pk, 0, now=timezone.now())
+
+
+def _require_name(tenant: Tenant, slug: str, name: str) -> None:
+    """Raise StyleRefused where no style could have these names: nobody should learn that at the start."""
+    own = Style.objects.filter(owner=tenant, slug=slug).first()
+    if own and own.retired_at is None:
+        return  # it gets a version more
+    faults = style_faults(tenant, own, slug, {"name": name})
+    if faults:
+        raise StyleRefused(faults)
 
 
 def _queue(training: Training, *, keeps_documents: bool) -> bool:

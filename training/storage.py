@@ -80,6 +80,11 @@ def put_file(training_id: UUID, name: str, file: Path) -> None:
     object_store.put_object(f"{folder_of(training_id)}{name}", file)
 
 
+def discard_file(training_id: UUID, name: str) -> None:
+    """Delete one file of a training. Raises StorageUnavailable."""
+    object_store.erase_key(f"{folder_of(training_id)}{name}")
+
+
 def erase_files(training_id: UUID) -> int:
     """Delete all files of a training; return how many. Raises StorageUnavailable."""
     return object_store.erase_folder(folder_of(training_id))

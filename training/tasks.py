@@ -6,7 +6,7 @@ from django.utils import timezone
 
 from adapters.public import enqueue
 from training import erasure, pipeline
-from training.enqueue import ADVANCE, MAX_QUEUED, RUN
+from training.enqueue import ADVANCE, MAX_QUEUED, PRUNE, RUN
 from training.files import store
 from training.models import Training
 from training.runs import runner
@@ -36,12 +36,14 @@ def advance_all() -> None:
         enqueue(ADVANCE, str(training_id), expires_s=SWEEP_INTERVAL_S)
     if runner.waiting(timezone.now()).exists():
         enqueue(RUN, expires_s=SWEEP_INTERVAL_S)
+    if erasure.to_erase().exists():
+        enqueue(PRUNE, expires_s=SWEEP_INTERVAL_S)
     pipeline.note_waiting()
 
 
 @shared_task
 def prune_trainings() -> None:
-    """Delete old texts, old drafts, old files, and what is left of deleted workspaces."""
+    """Delete old texts and drafts, those of deleted workspaces and erased styles, and files without a row."""
     erasure.prune(timezone.now())
     store.prune_files(timezone.now())
 

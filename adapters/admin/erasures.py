@@ -3,13 +3,8 @@
 # mypy: disallow-subclassing-any=False
 # (unfold has no types)
 
-from uuid import UUID
-
 from django.contrib import admin
-from django.core.exceptions import PermissionDenied
-from django.http import HttpRequest, HttpResponse
-from django.shortcuts import get_object_or_404
-from django.urls import URLPattern, path
+from django.http import HttpRequest
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from unfold.admin import TabularInline
@@ -18,9 +13,7 @@ from adapters.admin.rows import ReadOnly
 from adapters.erasure import engine_purge
 from adapters.erasure.report import erasure_report
 from adapters.models import EngineErasure, Erasure
-from adapters.views.workspace_erasure import workspace_report
 from core.console import OperatorAdmin, operator_action
-from tenants.models import Tenant
 
 
 class EngineErasureInline(ReadOnly, TabularInline):
@@ -41,20 +34,6 @@ class ErasureAdmin(ReadOnly, OperatorAdmin):
     readonly_fields = fields
     inlines = [EngineErasureInline]
     actions = ["attest"]
-
-    def get_urls(self) -> list[URLPattern]:
-        """Add the report of a deleted workspace's erasure."""
-        of_workspace = self.admin_site.admin_view(self.report_of_workspace)
-        urls: list[URLPattern] = super().get_urls()
-        name = "adapters_erasure_of_workspace"
-        return [path("workspace/<uuid:tenant_id>/", of_workspace, name=name), *urls]
-
-    def report_of_workspace(self, request: HttpRequest, tenant_id: UUID) -> HttpResponse:
-        """Return the report that the workspace's owners can read, with every version's proof."""
-        if not self.has_view_permission(request):
-            raise PermissionDenied
-        tenant = get_object_or_404(Tenant.objects.exclude(deleted_at=None), pk=tenant_id)
-        return workspace_report(tenant)
 
     @admin.display(description="report")
     def report(self, erasure: Erasure) -> SafeString:

@@ -24,6 +24,13 @@ BYTES_PER_NUMBER = {"float32": 4, "bfloat16": 2, "float16": 2}
 RANKS = (1, 8, 16, 32, 64, 128, 256, 320, 512)  # what vLLM takes as --max-lora-rank (0.32, config/lora.py)
 GB = 10**9
 
+TRAINING_RANK = 8  # of engine/trainer's recipe
+TRAINING_TOKENS = {"cpu": 1024, "cuda": 8192}  # that go through the network at once
+KEPT_BYTES = 4  # of a number that is kept for the backward pass: autocast keeps casts beside the originals
+LOGITS = 256 * 4 * 3  # places at once, in float32, with their gradient and probabilities
+# Python, torch and transformers; on a GPU the context of its driver, too.
+RUNTIME_BYTES = {"cpu": int(0.7 * GB), "cuda": int(1.5 * GB)}
+
 
 @dataclass(frozen=True)
 class Layers:
@@ -32,6 +39,14 @@ class Layers:
     widths: int  # Σ (columns + rows) over all linear layers
     parameters: int
     vocabulary_widths: int = 0  # the same of the embeddings and the output head, once where they are tied
+    vocabulary: int = 0
+    hidden: int = 0
+    depth: int = 1  # layers
+
+    @property
+    def layer_widths(self) -> int:
+        """Σ (columns + rows) of the linear layers of one layer."""
+        return self.widths // self.depth
 
     @classmethod
     def of(cls, base: BaseShape) -> "Layers":
@@ -45,7 +60,14 @@ class Layers:
         for linear in base.modules.values():
             widths += linear.columns + linear.rows
             parameters += linear.columns * linear.rows
-        return cls(widths, parameters, vocabulary_widths=matrices * (vocabulary + hidden))
+        return cls(
+            widths,
+            parameters,
+            vocabulary_widths=matrices * (vocabulary + hidden),
+            vocabulary=vocabulary,
+            hidden=hidden,
+            depth=max(1, int(base.config.get("num_hidden_layers") or 1)),
+        )
 
 
 @dataclass(frozen=True)
@@ -85,6 +107,21 @@ class Memory:
     def total_bytes(self) -> int:
         """Base, slots and memory cache."""
         return self.base_bytes + self.slots_bytes + self.cache_bytes
+
+
+@dataclass(frozen=True)
+class TrainingMemory:
+    """What training one style takes beside the engine, in bytes: upper bounds, see `estimate_training`."""
+
+    base_bytes: int
+    adapter_bytes: int
+    work_bytes: int
+    runtime_bytes: int
+
+    @property
+    def total_bytes(self) -> int:
+        """All of it: on a CPU of main memory, on a GPU of the card's."""
+        return self.base_bytes + self.adapter_bytes + self.work_bytes + self.runtime_bytes
 
 
 @dataclass(frozen=True)
@@ -135,6 +172,25 @@ def estimate_memory(layers: Layers, limits: EngineLimits, ranks: Mapping[int, in
         cached=len(cached),
         cache_bytes=sum(cached),
         disk_bytes=sum(sizes),
+    )
+
+
+def estimate_training(layers: Layers, *, device: str, is_quantised: bool = False) -> TrainingMemory:
+    """Return what training a style of TRAINING_RANK takes on a device, "cpu" or "cuda".
+
+    The base in bfloat16, or in 4 bits with their scales; the adapter, its gradient and Adam's two moments in
+    float32; the numbers that are kept for the backward pass of the tokens that go through at once
+    (engine/trainer/model.py): on a GPU each layer's input alone, the rest is computed again for one layer at
+    a time. docs/capacity.md compares it with what was measured.
+    """
+    bits = 4.5 if is_quantised else 16
+    is_gpu = device == "cuda"
+    kept_widths = layers.depth * layers.hidden + layers.layer_widths if is_gpu else layers.widths
+    return TrainingMemory(
+        base_bytes=int(layers.parameters * bits / 8),
+        adapter_bytes=4 * adapter_bytes(layers.widths, TRAINING_RANK, 4),
+        work_bytes=TRAINING_TOKENS[device] * kept_widths * KEPT_BYTES + LOGITS * layers.vocabulary,
+        runtime_bytes=RUNTIME_BYTES[device],
     )
 
 

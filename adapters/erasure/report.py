@@ -28,11 +28,13 @@ ATTEST = _(
 OTHERS = _(
     "Waits until every engine has freed its memory, because engines on one machine may share the folder."
 )
+TEXTS_WAIT = _("They are deleted within minutes, once a training that uses them has stopped.")
 AFTER_RESTART = _("Waits for the engine's next restart: vLLM frees the memory only then.")
 STAYS = _(
     "We keep the version's record, because usage in the ledger refers to it: its number, the names, "
     "sizes and SHA-256 checksums of its files, who uploaded it, which version it was converted from, "
-    "and its timeline. Its files, sample answers, check results and measurements are erased."
+    "how it was trained (without its texts), and its timeline. Its files, sample answers, check results and "
+    "measurements are erased."
 )
 TEXT_OF_STATE = {"current": _("in progress"), "next": _("pending")}
 TIME = "%Y-%m-%d %H:%M:%S UTC"
@@ -131,11 +133,26 @@ def _lines(erasure: Erasure, rows: list[EngineErasure], engines: Mapping[str, En
     is_memory_free = all(row.memory_free_at for row in rows)
     for row in rows:
         lines += _engine_lines(row, engines.get(row.engine), drained_at, is_memory_free=is_memory_free)
-    is_gone_everywhere = all(row.copy_gone_at for row in rows)
+    lines += _text_lines(erasure)
+    is_gone_everywhere = all(row.copy_gone_at for row in rows) and not erasure.version.has_texts
     lines.append(
         _line(gettext("Completed"), erasure.finished_at, after=gone_at if is_gone_everywhere else None)
     )
     return lines
+
+
+def _text_lines(erasure: Erasure) -> list[ReportLine]:
+    """Return the step about the texts that a version was trained on here; none for an uploaded one."""
+    provenance = erasure.version.provenance
+    if "training" not in provenance:
+        return []
+    written = provenance.get("texts_erased_at")
+    erased_at = datetime.fromisoformat(written) if written else None
+    proof = gettext("The storage lists nothing under trainings/{training}/.").format(
+        training=provenance["training"]
+    )
+    label = gettext("Documents, examples and checkpoints deleted")
+    return [_line(label, erased_at, proof, TEXTS_WAIT, after=erasure.requested_at)]
 
 
 def _engine_lines(

@@ -41,6 +41,7 @@ class ErasureNote(MessageCode):
     ROUTED = _("A workspace's routes still include it. They'll be updated within seconds.")
     VALKEY_SILENT = _("We can't reach Valkey. We'll retry automatically.")
     STILL_STORED = _("Still in storage: {left}.")
+    TEXTS_KEPT = _("The texts it was trained on are deleted within minutes.")
 
 
 def erase_version(version: AdapterVersion, by: User | None, *, at_once: bool = False) -> Erasure:
@@ -177,7 +178,7 @@ def _take_steps(erasure: Erasure) -> None:
     if erasure.storage_gone_at is None or erasure.finished_at:
         _empty_storage(erasure)
     if erasure.storage_gone_at and not erasure.engines.filter(copy_gone_at=None).exists():
-        _finish_erasure(erasure)
+        _finish_with_texts(erasure)
 
 
 def _withdraw_and_drain(erasure: Erasure) -> Message:
@@ -208,6 +209,15 @@ def _empty_storage(erasure: Erasure) -> None:
         AdapterVersion.objects.filter(pk=version.pk).update(stored_bytes=0)
         Erasure.objects.filter(pk=erasure.pk).update(storage_gone_at=Now(), note=Message())
         erasure.refresh_from_db()
+
+
+def _finish_with_texts(erasure: Erasure) -> None:
+    """Finish once the texts are gone, too, that the version was trained on: `training` erases them."""
+    erasure.version.refresh_from_db(fields=["provenance"])
+    if erasure.version.has_texts:
+        _record_wait(erasure, ErasureNote.TEXTS_KEPT())
+    else:
+        _finish_erasure(erasure)
 
 
 def _finish_erasure(erasure: Erasure) -> None:

@@ -63,6 +63,10 @@ class AdapterVersionQuerySet(models.QuerySet["AdapterVersion"]):
         """Return uploads that were begun before a moment and never handed in."""
         return self.filter(status=Status.UPLOADING, handed_in_at=None, created_at__lt=before)
 
+    def with_texts(self) -> "AdapterVersionQuerySet":
+        """Return versions that were trained here, and whose texts are not erased yet."""
+        return self.filter(provenance__has_key="training").exclude(provenance__has_key="texts_erased_at")
+
 
 class AdapterVersion(models.Model):
     """One uploaded LoRA adapter. Never overwritten: a change is a new version with a new engine name."""
@@ -142,6 +146,11 @@ class AdapterVersion(models.Model):
 
     def __str__(self) -> str:
         return self.model_name
+
+    @property
+    def has_texts(self) -> bool:
+        """Whether it was trained here and its texts aren't erased yet; `training` notes that."""
+        return "training" in self.provenance and "texts_erased_at" not in self.provenance
 
     @property
     def model_name(self) -> str:

@@ -1,6 +1,5 @@
 """What a workspace stores, held against its plan: bytes, versions, open uploads, uploads an hour."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -20,16 +19,7 @@ from tenants.models import Tenant
 UPLOADS_PER_HOUR = 10  # for each upload that may be open at once
 MIB = 1024**2
 HOUR = timedelta(hours=1)
-# Functions of apps above this one that say how many bytes they store for a workspace.
-_counters: list[Callable[[Tenant], int]] = []
-
 REMEDY = gettext_noop("Delete versions you no longer need, or upgrade your plan.")
-
-
-def register_counter(count_bytes: Callable[[Tenant], int]) -> None:
-    """Count what an app above this one stores for a workspace as this one's files are counted."""
-    if count_bytes not in _counters:
-        _counters.append(count_bytes)
 
 
 @dataclass(frozen=True)
@@ -143,7 +133,7 @@ def storage_of(tenant: Tenant) -> Storage:
     )
     return Storage(
         limits=limits_of(tenant, now),
-        used_bytes=counted["bytes"] + _postable_bytes(own, now) + _count_others(tenant),
+        used_bytes=counted["bytes"] + _postable_bytes(own, now),
         versions=counted["kept"],
         open_uploads=counted["open"],
         begun_this_hour=counted["begun"],
@@ -172,10 +162,6 @@ def format_bytes(count: int) -> str:
     if count >= GIB / 10:
         return f"{number_format(round(count / GIB, 1), 1, force_grouping=True)} GB"
     return f"{number_format(round(count / MIB, 1), 1, force_grouping=True)} MB"
-
-
-def _count_others(tenant: Tenant) -> int:
-    return sum(count_bytes(tenant) for count_bytes in _counters)
 
 
 def _postable_bytes(own: QuerySet[AdapterVersion], now: datetime) -> int:

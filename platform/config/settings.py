@@ -92,6 +92,7 @@ TEMPLATES = [
                 "django.contrib.messages.context_processors.messages",
                 "tenants.context_processors.tenant",
                 "website.legal_pages.legal_links",
+                "training.views.context.training",
             ],
             # Nearly every template says something to people, and when something was.
             "builtins": [
@@ -251,6 +252,7 @@ CELERY_TASK_ROUTES = {
     "adapters.tasks.watch_canaries": {"queue": "housekeeping"},
     "tenants.tasks.prune_sign_ups": {"queue": "housekeeping"},
     "tenants.tasks.delete_workspaces": {"queue": "housekeeping"},
+    "operations.tasks.erase_workspaces": {"queue": "housekeeping"},
     "adapters.tasks.advance": {"queue": "uploads"},
     "adapters.tasks.erase": {"queue": "uploads"},
     "adapters.tasks.prune_storage": {"queue": "uploads"},
@@ -300,6 +302,7 @@ _BEAT = {
     "advance-trainings": ("training.tasks.advance_all", 5),
     "republish": ("adapters.tasks.republish_stale", 5),
     "erase": ("adapters.tasks.erase_all", 5),
+    "erase-workspaces": ("operations.tasks.erase_workspaces", 5),
     "end-sharing": ("adapters.tasks.end_sharing", 5),
     "watch-canaries": ("adapters.tasks.watch_canaries", 5),
     "open-next-month": ("inference.tasks.open_next_month", 20),
@@ -380,11 +383,11 @@ ENGINE_MAX_MODEL_LEN = env.read_int("ENGINE_MAX_MODEL_LEN")
 ENGINE_MAX_NUM_SEQS = env.read_int("ENGINE_MAX_NUM_SEQS")
 WEB_WORKERS = env.read_int("WEB_WORKERS")
 BASE_MODEL = env.read("BASE_MODEL")
-TRAINING = env.read("TRAINING") != "off"
-TRAINING_DEVICE = env.read("TRAINING_DEVICE")
+TRAINING = env.read_choice("TRAINING", ("on", "off")) == "on"
+TRAINING_DEVICE = env.read_choice("TRAINING_DEVICE", ("cpu", "cuda"))
 TRAINING_PROGRAM = str(BASE_DIR / "engine" / "train.py")
 TRAINING_PYTHON = env.read("TRAINING_PYTHON") or str(BASE_DIR / ".venv-engine" / "bin" / "python")
-TRAINING_QUANTISATION = env.read("TRAINING_QUANTISATION")
+TRAINING_QUANTISATION = env.read_choice("TRAINING_QUANTISATION", ("", "4-bit"))
 TRAINING_THREADS = env.read_int("TRAINING_THREADS")
 BASE_MODEL_DIR = Path(env.read("BASE_MODEL_DIR")).absolute()
 

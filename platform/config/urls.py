@@ -41,6 +41,7 @@ urlpatterns = [
     path("privacy/", legal_pages.show_privacy, name="privacy"),
     path("console/", admin.site.urls),
     path("styles/", include("adapters.urls")),
+    path("trainings/", include("training.urls")),
     path("playground/", include("inference.playground.urls")),
     path("", include("billing.urls")),
     path("", include("website.urls")),

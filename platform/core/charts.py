@@ -1,6 +1,6 @@
-"""Charts of the console: bars over time, as templates draw them, and the same in words."""
+"""Charts as templates draw them: bars over time, and lines over steps."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -72,3 +72,32 @@ def draw_bars(
     sentence = f"{title}, {span.name.lower()}: maximum {form.format(most)}, latest {newest}."
     pattern = "%d %b %H:%M" if span.length > timedelta(hours=1) else "%H:%M"
     return Chart(title, form.format(most), sentence, bars, f"{begins:{pattern}}", f"{ends:{pattern} UTC}")
+
+
+@dataclass(frozen=True)
+class LineChart:
+    """Lines in one frame: name → points, as `<polyline>` has them; the bounds are in the lines' own units."""
+
+    lines: Mapping[str, str]
+    top: float
+    bottom: float
+    last_x: float
+
+
+def draw_lines(series: Mapping[str, Sequence[tuple[float, float]]]) -> LineChart | None:
+    """Return lines through points (x, y), with x from 0 on; None while no line has two points."""
+    drawn = {name: points for name, points in series.items() if len(points) > 1}
+    if not drawn:
+        return None
+    values = [y for points in drawn.values() for _, y in points]
+    last_x = max(x for points in drawn.values() for x, _ in points)
+    top = max(values)
+    bottom = min(values)
+    height = (top - bottom) or 1.0
+    lines = {}
+    for name, points in drawn.items():
+        places = []
+        for x, y in points:
+            places.append(f"{WIDTH * x / (last_x or 1):.1f},{HEIGHT * (top - y) / height:.1f}")
+        lines[name] = " ".join(places)
+    return LineChart(lines, top, bottom, last_x)

@@ -8,6 +8,7 @@ from django.utils import timezone
 
 from adapters.public import take_engine_samples
 from core import valkey
+from operations import workspace_erasure
 from operations.monitoring import failed_tasks, series
 
 
@@ -16,6 +17,12 @@ def sample_service() -> None:
     """Note how much the service did until now, and how each engine is, for the console's charts."""
     take_engine_samples(timezone.now())
     series.take_sample(valkey.client(), timezone.now())
+
+
+@shared_task
+def erase_workspaces() -> None:
+    """Begin what deleted workspaces have to erase, and note those that are done."""
+    workspace_erasure.erase_deleted_workspaces()
 
 
 CONSOLE_HISTORY_KEPT = timedelta(days=90)

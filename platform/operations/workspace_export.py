@@ -20,6 +20,7 @@ from core.spreadsheets import csv_text
 from core.streaming import StreamedFileResponse
 from tenants.models import Tenant
 from tenants.public import export_tables
+from training.public import list_exported as list_exported_trainings
 
 ROWS_AT_ONCE = 2_000
 IN_MEMORY_BYTES = 8 * 1024**2  # a larger file lies on the disk until it is sent
@@ -28,13 +29,14 @@ README = """Data of the workspace {slug}, as of {now} UTC.
 
 Each file is CSV in UTF-8; a text that a spreadsheet would take for a formula begins with an apostrophe.
 Amounts ending in _nanousd are billionths of a US dollar. Secrets are in none of the files: of API keys only
-a digest is kept at all. The files of styles are downloaded or erased by version.
+a digest is kept at all. The files of styles are downloaded or erased by version. Of the documents that styles
+were trained on, facts are listed and no text: operators hand this file out, and they can't read documents.
 """
 EXPORT = Confirmation(
     title="Export data",
     effect="Downloads a zip file with the profile, members, styles, API keys (without secrets), "
-    "webhooks, daily usage, invoices and audit log. It contains personal data: give it only to "
-    "the workspace's owner.",
+    "webhooks, daily usage, trainings, invoices and audit log, but no texts. It contains personal data: "
+    "give it only to the workspace's owner.",
     done="",
 )
 
@@ -44,7 +46,8 @@ def write_export(tenant: Tenant, file: IO[bytes]) -> None:
     with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
         now = f"{timezone.now():%Y-%m-%d %H:%M}"
         archive.writestr("README.txt", README.format(slug=tenant.slug, now=now))
-        for table in [*export_tables(tenant), *list_exported_invoices(tenant), *list_exported(tenant)]:
+        tables = [*export_tables(tenant), *list_exported_invoices(tenant), *list_exported(tenant)]
+        for table in [*tables, *list_exported_trainings(tenant)]:
             rows = table.rows.iterator(chunk_size=ROWS_AT_ONCE)
             _write_table(archive, table.name, table.columns, rows)
 

@@ -111,13 +111,16 @@ def _next_steps(done: Onboarding, *, has_upload: bool) -> list[Step]:
             "#quick-start",
             done.has_called,
         ),
-        Step(
-            gettext("Add your own style"),
-            gettext("Once you've trained one."),
-            reverse("adapters:upload"),
-            has_upload,
-        ),
+        _own_style_step(has_upload=has_upload),
     ]
+
+
+def _own_style_step(*, has_upload: bool) -> Step:
+    if settings.TRAINING:
+        label = gettext("Make a style from your writing")
+        return Step(label, gettext("Thirty pages are enough."), reverse("training:new"), has_upload)
+    label = gettext("Add your own style")
+    return Step(label, gettext("Once you've trained one."), reverse("adapters:upload"), has_upload)
 
 
 def _snippets(model: str, prompt: str) -> list[dict[str, str]]:

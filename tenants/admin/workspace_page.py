@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from typing import Any
 
+from django.conf import settings
 from django.db.models import Q, QuerySet
 from django.http import HttpRequest
 from django.urls import reverse
@@ -78,7 +79,7 @@ def describe_workspace(request: HttpRequest, tenant: Tenant) -> dict[str, object
             links.append(("View as owner", reverse("admin:tenants_tenant_look", args=[tenant.pk])))
         links.append(("Export data", reverse("admin:workspace_export", args=[tenant.pk])))
     if tenant.deleted_at and request.user.has_perm("adapters.view_erasure"):
-        report = reverse("admin:adapters_erasure_of_workspace", args=[tenant.pk])
+        report = reverse("admin:workspace_erasure", args=[tenant.pk])
         links.append(("Erasure report", report))
     return {"facts": list(_facts(tenant)), "sections": sections, "links": links}
 
@@ -90,6 +91,7 @@ LINKS = (
     ("tenants.view_ledgerentry", "tenants_ledgerentry", "Ledger"),
     ("tenants.view_subscription", "tenants_subscription", "Subscriptions"),
     ("tenants.view_noticemail", "tenants_noticemail", "Mail"),
+    ("training.view_training", "training_training", "Trainings"),
 )
 
 
@@ -118,6 +120,9 @@ def _facts(tenant: Tenant) -> Iterable[Fact]:
     per_minute = f"{limits.requests_per_minute:,} requests, {limits.tokens_per_minute:,} tokens"
     yield Fact("Per minute", per_minute)
     yield Fact("Concurrent requests", f"{limits.parallel_requests:,} requests")
+    if settings.TRAINING:
+        at_once = f"{limits.parallel_trainings:,} at once, {limits.monthly_trainings:,} per month"
+        yield Fact("Trainings", f"{at_once}, up to {limits.training_words:,} words each")
     is_stale = tenant.generation > tenant.observed_generation
     yield Fact("Gateways have", "an outdated version" if is_stale else "the current version", is_stale)
 

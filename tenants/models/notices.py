@@ -18,6 +18,7 @@ class NoticeKind(models.TextChoices):
 
     USAGE = "usage", _("Usage reaches 50, 80 or 100% of a month's tokens, budget or credits")
     UPLOADS = "uploads", _("An uploaded version is rejected or can't be loaded")
+    TRAININGS = "trainings", _("A training of a style finishes or fails")
     CANARIES = "canaries", _("A canary ends automatically")
     SHARES = "shares", _("Another workspace shares a style with this one")
     OFFERS = "offers", _("An offer to the public catalogue is approved or declined")

@@ -44,6 +44,8 @@ NOTICES: dict[str, Notice] = {
     EventType.USAGE_THRESHOLD_REACHED: Notice(NoticeKind.USAGE, Audience.PAYERS),
     EventType.VERSION_REJECTED: Notice(NoticeKind.UPLOADS, Audience.CONCERNED),
     EventType.VERSION_FAILED: Notice(NoticeKind.UPLOADS, Audience.CONCERNED),
+    EventType.TRAINING_SUCCEEDED: Notice(NoticeKind.TRAININGS, Audience.CONCERNED),
+    EventType.TRAINING_FAILED: Notice(NoticeKind.TRAININGS, Audience.CONCERNED),
     # A person who ends a canary knows that it ended.
     EventType.CANARY_ENDED: Notice(NoticeKind.CANARIES, Audience.MEMBERS, _ended_by_itself),
     EventType.STYLE_SHARED: Notice(NoticeKind.SHARES, Audience.MEMBERS),

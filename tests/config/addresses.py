@@ -21,6 +21,7 @@ from tenants.models import (
     WebhookEndpoint,
 )
 from tenants.public import create_tenant, issue_key
+from training.models import Training
 
 # Of other packages, which have rules and tests of their own: who is signed in, and the console.
 # Below v1/ only keys open anything: tests/training/openai_api.
@@ -98,6 +99,8 @@ def of_acme(acme: Tenant, alice, charlies: Tenant) -> dict[str, object]:
     invitation = Invitation.objects.create(
         tenant=acme, email="eve@example.org", digest="0" * 64, expires_at=timezone.now() + timedelta(days=3)
     )
+    training = Training.objects.create(tenant=acme, created_by=alice, slug="secret", name="Secret")
+    document = training.documents.create(name="secret", size_bytes=6, words=1, status="read")
     return {
         "workspace_id": acme.pk,
         "invitation_id": invitation.pk,
@@ -111,6 +114,8 @@ def of_acme(acme: Tenant, alice, charlies: Tenant) -> dict[str, object]:
         "member_id": Membership.objects.get(tenant=acme).pk,
         "endpoint_id": endpoint.pk,
         "delivery_id": sent.public_id,
+        "training_id": training.pk,
+        "document_id": document.pk,
         "round_id": uuid4(),
         "side": "left",
         "owner": acme.slug,

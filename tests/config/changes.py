@@ -24,6 +24,9 @@ from core.money import NANO
 from tenants.accounts import device_logins
 from tenants.models import AuditEntry, Invoice, Membership, Tenant, User, WebhookEndpoint
 from tenants.webhooks import delivery, signing
+from training import storage as training_storage
+from training.models import Document, Training
+from training.models import Status as TrainingStatus
 from website import api_schema
 
 LOGIN_CODE = "BCDF-GHJK"
@@ -53,7 +56,7 @@ VOLATILE = {
     "last_used_at",
     "last_seen_at",
 }
-LOGS = {"AuditEntry", "OutboxEvent", "NoticeMail", "VersionStep", "CachedAnswer"}
+LOGS = {"AuditEntry", "OutboxEvent", "NoticeMail", "VersionStep", "CachedAnswer", "TrainingEvent"}
 
 
 type Arguments = dict[str, Any]
@@ -241,6 +244,34 @@ def second_owner(of_acme: Arguments) -> None:
     Membership.objects.filter(pk=member_id).update(role=Membership.Role.OWNER)
 
 
+def training_in(of_acme: Arguments, status: TrainingStatus, **facts: Any) -> None:
+    """Let Acme's training have come so far."""
+    Training.objects.filter(pk=of_acme["training_id"]).update(status=status, **facts)
+
+
+def training_ready(of_acme: Arguments) -> None:
+    training_in(of_acme, TrainingStatus.READY)
+
+
+def training_running(of_acme: Arguments) -> None:
+    training_in(of_acme, TrainingStatus.RUNNING)
+
+
+def training_paused(of_acme: Arguments) -> None:
+    training_in(of_acme, TrainingStatus.PAUSED)
+
+
+def training_cancelled(of_acme: Arguments) -> None:
+    training_in(of_acme, TrainingStatus.CANCELLED, ended_at=timezone.now())
+
+
+def document_arrived(of_acme: Arguments) -> None:
+    """Let a document's file be in the storage, and nobody have said so."""
+    document = Document.objects.get(pk=of_acme["document_id"])
+    Document.objects.filter(pk=document.pk).update(status=Document.Status.UPLOADING)
+    training_storage.write_posted(document, b"secret")
+
+
 @dataclass(frozen=True)
 class Change:
     """What is sent to an address, and what it leaves behind.
@@ -263,6 +294,7 @@ TYPED = {"confirm": "secret", "at_once": "on"}  # another workspace has the styl
 OWN_SIGHT = "What a person keeps in sight is that person's own matter."
 IN_VALKEY = "What it changes is in Valkey alone; test_logins.py decides a login twice."
 OWN_MAIL = "What mail a member gets is that member's own matter."
+OWN_DRAFT = "Each is a draft of its own; one that is not started goes after 30 days."
 OWN_UPLOAD = (
     "Each is an upload of its own, as two tabs begin them; one that is not finished goes after a day."
 )
@@ -355,6 +387,35 @@ PAGES = {
     "adapters:select": Change(audits="style.selected", prepare=others_style),
     "adapters:unselect": Change(audits="style.unselected", prepare=selected),
     "adapters:ask_for_votes": Change({"votes": "5"}, "style.edited"),
+    "training:new": Change({"name": "My voice"}, "training.created", each_time=OWN_DRAFT),
+    "training:rename": Change({"name": "My voice", "slug": "my-voice"}, "training.renamed"),
+    "training:delete": Change(audits="training.deleted"),
+    "training:add_texts": Change(
+        {"text": "The river rose."}, "training.documents_added", each_time="Each is a text of its own."
+    ),
+    "training:add_sample": Change(
+        audits="training.documents_added", each_time="Duplicates are found and left out."
+    ),
+    "training:announce_documents": Change(
+        {"files": [{"name": "one.txt", "size": 9}]},
+        "training.documents_added",
+        is_json=True,
+        each_time="Each is a file of its own.",
+    ),
+    "training:finish_documents": Change(
+        prepare=document_arrived,
+        is_json=True,
+        unaudited="That they were added is logged; this says that their files have arrived.",
+    ),
+    "training:leave_out_document": Change({"is_left_out": "on"}, "training.document_left_out"),
+    "training:delete_document": Change(audits="training.document_deleted"),
+    "training:prepare": Change(unaudited="It is a look at the texts: nothing is paid, sent or kept by it."),
+    "training:leave_out_passages": Change({"passage": ["one"]}, "training.passages_left_out", training_ready),
+    "training:start": Change({"rights": "on"}, "training.started", training_ready),
+    "training:pause": Change(audits="training.paused", prepare=training_running),
+    "training:resume": Change(audits="training.resumed", prepare=training_paused),
+    "training:cancel": Change(audits="training.cancelled", prepare=training_running),
+    "training:delete_texts": Change(audits="training.documents_deleted", prepare=training_cancelled),
     "inference:begin_round": Change(
         {"first": "acme/secret@1", "second": "acme/secret@2"},
         prepare=two_versions,
@@ -413,6 +474,24 @@ OPERATIONS = {
     "versions.retry": Change(audits="version.retried", prepare=failed),
     "uploads.cancel": Change(audits="upload.aborted"),
     "uploads.finish": Change(audits="upload.finished"),
+    "trainings.create": Change({"slug": "my-voice", "name": "My voice"}, "training.created"),
+    "trainings.delete": Change(audits="training.deleted"),
+    "trainings.documents.create": Change(
+        {"files": [{"name": "one.txt", "size_bytes": 9}]}, "training.documents_added"
+    ),
+    "trainings.documents.add_text": Change(
+        {"name": "one.txt", "text": "The river rose."}, "training.documents_added"
+    ),
+    "trainings.documents.finish": Change(
+        prepare=document_arrived, unaudited="That they were added is logged."
+    ),
+    "trainings.estimate": Change(unaudited="It is a look at the texts."),
+    "trainings.documents.edit": Change({"is_left_out": True}, "training.document_left_out"),
+    "trainings.documents.delete": Change(audits="training.document_deleted"),
+    "trainings.start": Change({"rights": True}, "training.started", training_ready),
+    "trainings.pause": Change(audits="training.paused", prepare=training_running),
+    "trainings.resume": Change(audits="training.resumed", prepare=training_paused),
+    "trainings.cancel": Change(audits="training.cancelled", prepare=training_running),
     "webhooks.create": Change({"url": "https://example.org/hook"}, "webhook_endpoint.created"),
     "webhooks.edit": Change({"description": "Chat"}, "webhook_endpoint.edited"),
     "webhooks.delete": Change(audits="webhook_endpoint.deleted"),
@@ -443,7 +522,7 @@ def ready(of_acme, charlies, settings, monkeypatch) -> None:
 def state() -> dict[str, list[dict[str, Any]]]:
     """Return what the product's tables hold, without logs and what changes by itself."""
     rows = {}
-    for app in ("tenants", "adapters", "billing"):
+    for app in ("tenants", "adapters", "billing", "training"):
         for model in apps.get_app_config(app).get_models():
             if model.__name__ not in LOGS:
                 fields = [one.attname for one in model._meta.concrete_fields if one.name not in VOLATILE]

@@ -119,6 +119,9 @@ def test_what_a_program_changes_is_in_the_log_with_its_key(client, acme, of_acme
         address, change.sent or None, content_type="application/json", headers=headers
     )
     assert answer.status_code < 300, answer.content
+    if change.unaudited:
+        assert logged() == []
+        return
     assert logged() == [change.audits]
     entry = AuditEntry.objects.get()
     assert (entry.tenant, entry.actor, entry.api_key) == (acme, None, ApiKey.objects.get(name="program"))

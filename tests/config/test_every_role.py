@@ -27,7 +27,7 @@ pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("valkey", "ready")]
 # They are about the person, who may have no workspace at all.
 PERSONAL = {"website:create_workspace", "website:switch_workspace", "website:delete_account"}
 # The first is of owners of a deleted workspace, the others of whoever made the key.
-OF_SOME = {"adapters:workspace_erasure", "website:limit_key", "website:rotate_key"}
+OF_SOME = {"website:workspace_erasure", "website:limit_key", "website:rotate_key"}
 
 
 @pytest.fixture

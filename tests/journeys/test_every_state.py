@@ -19,7 +19,7 @@ from tenants.models import Membership, NoticeKind, User
 from tenants.notices.choices import unsubscribe_url
 from tenants.public import create_tenant
 from tests.adapters.conftest import base_model, engine, folder, poetry, polyscribe, vllm
-from tests.journeys import scene
+from tests.journeys import scene, training_scene
 from tests.journeys.builders import give_password
 from tests.journeys.conftest import PASSWORD
 from tests.journeys.walking import (
@@ -93,6 +93,13 @@ def test_every_state_of_styles(styles, alice_client, walk):
 def test_every_state_of_money_keys_people_and_webhooks(states, alice_client, walk):
     member = walk(alice_client, "states")
     member.see(states, status=200)
+    assert_no_faults(member)
+
+
+@drawn
+def test_every_state_of_trainings(acme, alice, engine, alice_client, walk):
+    member = walk(alice_client, "trainings")
+    member.see(training_scene.lay_trainings(acme, alice, engine), status=200)
     assert_no_faults(member)
 
 

@@ -1,7 +1,10 @@
 """`manage.py doctor`: each fault is found, says how to mend it, and makes the exit code 1."""
 
 import json
+import socket
+import sys
 import time
+from datetime import timedelta
 from io import StringIO
 from types import SimpleNamespace
 
@@ -19,10 +22,12 @@ from operations import settings_checks
 from operations.doctor import checkup, databases, machine, queues, storage
 from operations.doctor import engines as engine_checks
 from operations.doctor import setup as setup_checks
+from operations.doctor import training as training_checks
 from operations.monitoring import health, task_counts
 from tenants.models import ApiKey
 from tenants.public import issue_key
 from tests.operations.builders import new_engine
+from training.models import Training
 
 pytestmark = pytest.mark.django_db
 
@@ -101,6 +106,31 @@ def test_a_queue_that_nobody_serves_and_a_beat_that_stopped_are_found(
     assert levels(queues.check_queues()) == {"queue engine.engine-1 fault", "queue uploads note"}
     valkey.delete(names.metrics_tasks_key())
     assert "beat fault" in levels(queues.check_queues())
+
+
+def test_trainings_without_a_worker_and_a_python_that_can_not_train_are_found(
+    monkeypatch, settings, acme, tmp_path
+):
+    monkeypatch.setattr(training_checks, "find_workers", lambda queue: [])
+    settings.TRAINING_PYTHON = str(tmp_path / "of-another-machine")
+    assert levels(training_checks.check_training()) == {"training note"}
+    long_ago = timezone.now() - timedelta(hours=1)
+    facts = {"tenant": acme, "slug": "voice", "name": "Voice", "changed_at": long_ago}
+    training = Training.objects.create(status="queued", **facts)
+    assert levels(training_checks.check_training()) == {"training fault"}
+    monkeypatch.setattr(training_checks, "find_workers", lambda queue: ["worker@another"])
+    assert levels(training_checks.check_training()) == set()
+    Training.objects.filter(pk=training.pk).update(status="running")
+    [stuck] = [finding for finding in training_checks.check_training() if finding.level == "fault"]
+    assert "without a sign of life" in stuck.seen
+    Training.objects.all().delete()
+    monkeypatch.setattr(training_checks, "find_workers", lambda queue: [f"worker@{socket.gethostname()}"])
+    assert levels(training_checks.check_training()) == {"training fault"}
+    settings.TRAINING_PYTHON = sys.executable  # it has no PyTorch
+    [lacks] = [finding for finding in training_checks.check_training() if finding.level == "fault"]
+    assert "can't train" in lacks.seen
+    settings.TRAINING = False
+    assert levels(training_checks.check_training()) == set()
 
 
 def test_usage_that_waits_or_was_refused_is_found(valkey):

@@ -10,12 +10,15 @@ from django.contrib.auth.models import Group
 from django.test import Client
 from django.urls import reverse
 
-from adapters import tasks
 from adapters.models import BaseModel, Style
+from operations import tasks
 from tenants.api_keys.lifecycle import issue_key
 from tenants.metering.ledger import record_events
 from tenants.models import ApiKey, AuditEntry, Tenant, User, WebhookEndpoint
 from tests.tenants.conftest import make_event
+from tests.training.conftest import access, base_model, draft
+
+__all__ = ["access", "base_model", "draft"]
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("valkey")]
 SURE = {"confirmed": "1", "why": "Their request of today"}
@@ -58,6 +61,16 @@ def test_an_export_has_all_of_a_workspace_and_no_secret(operator_client, operato
     assert (entry.actor, entry.object_id, entry.reason) == (operator, str(acme.pk), SURE["why"])
 
 
+def test_an_export_names_trainings_and_documents_and_has_no_text(operator_client, draft):
+    text = draft.documents.first().first_words
+    assert text
+    tables, everything = download(operator_client, draft.tenant)
+    assert [row["slug"] for row in tables["trainings.csv"]] == ["my-voice"]
+    names = [row["name"] for row in tables["documents.csv"]]
+    assert names == ["chapter-1.txt", "chapter-2.txt"]
+    assert text[:40].encode() not in everything
+
+
 def test_an_export_asks_why_and_who_may_not_gets_none(operator_client, alice_client, acme):
     assert operator_client.post(export_page(acme), {"confirmed": "1", "why": ""}).status_code == 200
     assert not AuditEntry.objects.exists()
@@ -84,7 +97,7 @@ def test_an_operator_erases_a_workspace_with_the_owners_own_report(
     assert "is already deleted" in again.text
     assert AuditEntry.objects.filter(action="erase", object_id=str(acme.pk)).count() == 1
 
-    tasks.erase_all()
+    tasks.erase_workspaces()
     page = operator_client.get(reverse("admin:tenants_tenant_change", args=[acme.pk]))
     facts = {fact.name: fact.value for fact in page.context["workspace"]["facts"]}
     assert ", erased " in facts["State"]
@@ -92,7 +105,7 @@ def test_an_operator_erases_a_workspace_with_the_owners_own_report(
     assert "View as owner" not in links
     seen = json.loads(operator_client.get(links["Erasure report"]).text)
     own = json.loads(
-        alice_client.get(reverse("adapters:workspace_erasure", args=[acme.pk]) + "?form=json").text
+        alice_client.get(reverse("website:workspace_erasure", args=[acme.pk]) + "?form=json").text
     )
     assert seen == own
     assert operator_client.get(reverse("admin:tenants_tenant_look", args=[acme.pk])).status_code == 404

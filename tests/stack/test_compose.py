@@ -9,6 +9,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
+from fnmatch import fnmatch
 from fractions import Fraction
 from functools import partial
 from pathlib import Path
@@ -18,11 +19,13 @@ import httpx2
 import pytest
 import redis
 import yaml
+from django.conf import settings
 
 from config.env import VARIABLES
 from stack import env_file, valkey
 from stack.folders import ROOT
 from stack.ports import Ports
+from tests.documents import blocks
 from tests.stack.servers import Handler, serving
 from tests.waiting import eventually, retry
 
@@ -87,6 +90,51 @@ def test_the_image_has_the_shipped_styles():
     assert "!engine/styles" in let_in
 
 
+@pytest.mark.parametrize("file", ["Dockerfile", "deploy/training.Dockerfile"])
+def test_an_image_has_every_app_and_nothing_that_the_build_does_not_get(file):
+    copied: set[str] = set()
+    for sources in re.findall(r"^COPY (?!--from)(.+) \S+$", (ROOT / file).read_text(), re.MULTILINE):
+        copied |= set(sources.split())
+    let_in = {line.removeprefix("!") for line in (ROOT / ".dockerignore").read_text().split("\n")}
+    apps = {app.split(".")[0] for app in settings.INSTALLED_APPS if (ROOT / app.split(".")[0]).is_dir()}
+    assert apps >= {"tenants", "training"}
+    assert apps <= copied
+    left_out = {one for one in copied if not any(fnmatch(one, f"{entry}*") for entry in let_in if entry)}
+    assert left_out == set()
+
+
+def test_what_trains_reaches_the_databases_and_the_storage_and_nothing_outside():
+    worker = SERVICES["worker-training"]
+    assert worker["profiles"] == ["training"]
+    assert worker["networks"] == ["data", "training"]
+    assert all(COMPOSE["networks"][name]["internal"] for name in worker["networks"])
+    reached = {name for name, one in SERVICES.items() if "training" in one.get("networks", [])}
+    assert reached == {"seaweedfs", "worker-training"}
+    assert "ports" not in worker
+    image = worker["build"]["args"]["VLLM_IMAGE"]
+    assert image == SERVICES["vllm"]["image"]
+    assert f"ARG VLLM_IMAGE={image}\n" in (ROOT / worker["build"]["dockerfile"]).read_text()
+    [device] = worker["deploy"]["resources"]["reservations"]["devices"]
+    assert device["device_ids"] == ["${TRAINING_GPU:-1}"], "never the engine's card by surprise"
+
+
+class OverrideLoader(yaml.SafeLoader):
+    """Reads compose's own tag: `!reset null` takes away what the first file says."""
+
+
+OverrideLoader.add_constructor("!reset", lambda loader, node: None)
+
+
+def test_the_overrides_in_the_guide_change_what_is_there():
+    found = blocks("docs/running.md", language="yaml")
+    assert len(found) == 2
+    for block in found:
+        override = yaml.load(block.text, OverrideLoader)
+        assert override.keys() == {"services"}
+        for name, changed in override["services"].items():
+            assert changed.keys() <= SERVICES[name].keys(), name
+
+
 def test_every_service_bounds_its_logs_and_has_time_to_end():
     for name, service in SERVICES.items():
         assert "max-size" in service.get("logging", {}).get("options", {}), name
@@ -145,7 +193,7 @@ def test_every_secret_that_a_service_reads_is_a_file_that_make_secrets_writes():
         assert read <= set(service.get("secrets", [])), name
 
 
-OWN_DEFAULTS = {"TRUSTED_PROXIES", "LOG_FORMAT"}
+OWN_DEFAULTS = {"TRUSTED_PROXIES", "LOG_FORMAT", "TRAINING", "TRAINING_DEVICE"}
 OF_DEMOS = {"DJANGO_DEBUG", "MAILBOX", "OPERATOR_MFA", "STRIPE_API_BASE", "WEBHOOKS_TO_LOOPBACK"}
 OF_CLUSTERS = {"ENGINE_KIND", "ENGINE_REPLICAS"}
 OTHER_FOR_EACH_SERVICE = {"DATABASE_LOCK_TIMEOUT_S", "DATABASE_STATEMENT_TIMEOUT_S"}
@@ -181,7 +229,8 @@ def test_caddy_is_trusted_and_reaches_what_it_serves():
 def test_an_upgrade_replaces_everything_of_ours_and_drains_what_the_proxy_serves():
     upgrade = (ROOT / "deploy" / "upgrade.sh").read_text()
     replaced = re.search(r"^deploy/replace\.sh (.+)$", upgrade, re.MULTILINE)[1].split()
-    ours = {name for name in LASTING if SERVICES[name].get("build") and name != "storage-keys"}
+    # Whoever is named is started, so what stands in a profile is left to the last `up`.
+    ours = {name for name in LASTING if SERVICES[name].get("build") and "profiles" not in SERVICES[name]}
     assert set(replaced) == ours
     assert replaced[-3:] == ["web", "web-2", "gateway"]
     replace = (ROOT / "deploy" / "replace.sh").read_text()
@@ -258,7 +307,7 @@ def test_prometheus_reaches_its_targets_and_nobody_from_outside_reaches_them():
 def test_storage_is_apart_from_the_databases_and_gets_its_certificates_first():
     storage = SERVICES["seaweedfs"]
 
-    assert storage["networks"] == ["storage", "files"]
+    assert storage["networks"] == ["storage", "files", "training"]
     assert {name for name, one in SERVICES.items() if "files" in one.get("networks", [])} == {
         "seaweedfs",
         "caddy",

@@ -36,6 +36,7 @@ RUN_BY = {
     ("docs/running.md", "caddy"): "tests/stack/test_proxies.py",
     ("docs/running.md", "nginx"): "tests/stack/test_proxies.py",
     ("docs/running.md", "sh"): HERE,
+    ("docs/running.md", "yaml"): "tests/stack/test_compose.py",
 }
 # What is not run as it stands, by how it begins, and why. What can be read of it is checked nevertheless.
 NOT_RUN = {

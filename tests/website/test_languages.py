@@ -39,7 +39,7 @@ SAME = re.compile(
     r"|[0-9a-f]{8}-[0-9a-f-]{27}|CC0? [\w .-]+|Apache-2.0|Describe a morning in the city\."
     r"|Haitian Creole|Norwegian( Bokmal)?"  # Django does not translate these names of languages
     r"|\b(Polyscribe|API|UTC|LoRA|JSON|CSV|PDF|GB|MB|kB|MIT|Python|JavaScript|curl|English|Deutsch|Acme|Third|Secret"
-    r"|Free|Studio|Writer|acme|third|secret|laptop|charlie\S*|noir-detective|riverside|poetry|newsletter|webhook-id"
+    r"|Free|Studio|Writer|acme|third|secret|laptop|charlie\S*|noir-detective|my-voice|riverside|poetry|newsletter|webhook-id"
     r"|inference|admin|base|SmolLM\S*)\b"
 )
 

@@ -12,6 +12,8 @@ PAGES = [
     "welcome",
     "adapters:catalogue",
     "adapters:upload",
+    "training:list",
+    "training:new",
     "website:keys",
     "billing:usage",
     "tenants:webhooks",

@@ -36,5 +36,5 @@ class TrainingApiView(WorkspaceView):
 
 def find_training(access: Access, training_id: UUID) -> Training:
     """Return one of the workspace's trainings. Raises Http404."""
-    trainings = Training.objects.select_related("tenant", "version__style__owner")
+    trainings = Training.objects.select_related("tenant", "created_by", "version__style__owner")
     return get_object_or_404(trainings, pk=training_id, tenant=access.tenant)

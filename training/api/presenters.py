@@ -75,6 +75,7 @@ class TrainingObject(serializers.Serializer[Training]):
         "validation_loss": 3.215,
         "model": None,
         "keeps_documents": False,
+        "created_by": "alice@example.com",
         "created_at": "2026-11-29T10:00:00Z",
         "started_at": "2026-11-29T10:04:00Z",
         "ended_at": None,
@@ -105,6 +106,12 @@ class TrainingObject(serializers.Serializer[Training]):
     validation_loss = serializers.FloatField(allow_null=True)
     model = serializers.SerializerMethodField(help_text="The value for `model` once it has succeeded.")
     keeps_documents = serializers.BooleanField(help_text="Whether the texts are kept after the training.")
+    created_by = serializers.CharField(
+        source="created_by.email",
+        allow_null=True,
+        read_only=True,
+        help_text="A person's address; null: a program.",
+    )
     created_at = serializers.DateTimeField()
     started_at = serializers.DateTimeField(allow_null=True)
     ended_at = serializers.DateTimeField(allow_null=True)

@@ -58,7 +58,7 @@ class TrainingsView(TrainingApiView):
     def get(self, request: Request) -> Response:
         """Return trainings, newest first."""
         rows = Training.objects.filter(tenant=self.access.tenant, **self.read_query(TrainingsQuery))
-        found = rows.select_related("tenant", "version__style__owner")
+        found = rows.select_related("tenant", "created_by", "version__style__owner")
         return self.answer_page(found, lambda page: [dict(present_training(row)) for row in page])
 
     @write_operation(
@@ -124,8 +124,8 @@ class StartView(TrainingApiView):
     @repeatable
     def post(self, request: Request, training_id: UUID) -> Response:
         """Reserve `most_usd` and queue the training. Completed steps are charged, never more than that."""
-        body = self.read_body(StartBody)
         training = find_training(self.access, training_id)
+        body = self.read_body(StartBody)
         actions.start_training(
             self.access,
             training,

@@ -126,7 +126,7 @@ class _CountedChunks:
 def _require_room(tenant: Tenant, size_bytes: int) -> None:
     if tenant.is_first_party:
         return
-    used_bytes = count_holdings(tenant).stored_bytes
+    used_bytes = count_holdings(tenant).stored_bytes + count_stored_bytes(tenant)
     allowed_bytes = limits_of(tenant, timezone.now()).stored_bytes
     if used_bytes + size_bytes > allowed_bytes:
         raise StorageFull(

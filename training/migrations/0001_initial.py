@@ -15,7 +15,7 @@ class Migration(migrations.Migration):
 
     dependencies = [
         ("adapters", "0002_provenance_of_trained_versions"),
-        ("tenants", "0005_initial"),
+        ("tenants", "0005_training_events"),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 

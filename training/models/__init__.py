@@ -1,5 +1,13 @@
 from training.models.documents import Document
 from training.models.files import File
-from training.models.trainings import Status, StopRequest, Training, TrainingEvent
+from training.models.trainings import Status, StopRequest, Training, TrainingEvent, TrainingQuerySet
 
-__all__ = ["Document", "File", "Status", "StopRequest", "Training", "TrainingEvent"]
+__all__ = [
+    "Document",
+    "File",
+    "Status",
+    "StopRequest",
+    "Training",
+    "TrainingEvent",
+    "TrainingQuerySet",
+]

@@ -124,7 +124,7 @@ class Training(Leased):
         null=True,
         blank=True,
         related_name="learned_by",
-        help_text="Conversations that it learns instead of documents. Set: a job of the API in OpenAI's form.",
+        help_text="Conversations that it learns instead of documents: a job of the API in OpenAI's form.",
     )
     validation_file = models.ForeignKey(
         "training.File",
@@ -156,7 +156,7 @@ class Training(Leased):
         ]
 
     def __str__(self) -> str:
-        return f"{self.name} {self.pk}"
+        return self.name
 
     @property
     def most_tokens(self) -> int:

@@ -26,6 +26,11 @@ def save(training: Training, folder: Path) -> bool:
     return True
 
 
+def discard(training: Training) -> None:
+    """Delete the stored checkpoint: the training begins anew. Raises StorageUnavailable."""
+    storage.discard_file(training.pk, storage.CHECKPOINT)
+
+
 def restore(training: Training, folder: Path) -> bool:
     """Lay the stored checkpoint into a job's folder; return False if there is none.
 

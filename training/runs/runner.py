@@ -247,6 +247,8 @@ def _record_crash(training: Training, progress: Progress, error: Exception) -> N
     _save(training)
     reported = progress.failed or {"type": "error"}
     logger.warning("training %s: %s %s", training.pk, error, reported.get("message", ""))
+    if reported.get("code") == "bad_job":  # another release made the checkpoint: it begins anew
+        checkpoints.discard(training)
     failure = FAILURES.get(reported.get("code", ""))
     if failure:
         endings.fail_training(training, failure())

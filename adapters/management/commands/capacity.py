@@ -4,6 +4,7 @@ from argparse import ArgumentParser
 from collections.abc import Mapping
 from typing import Any
 
+from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 
 from adapters.engines import capacity
@@ -54,6 +55,9 @@ class Command(BaseCommand):
         model_bytes = int(sizes["model_gb"] * GB)
         adapter_bytes = int(sizes["adapter_mb"] * MB)
         lines += comparison_lines(Comparison(max(count, 1), model_bytes, adapter_bytes))
+        if settings.TRAINING:
+            lines.append("\nTraining a style, beside the engine (at most, one at a time):")
+            lines += training_lines(layers)
         for line in lines:
             self.stdout.write(line)
 
@@ -77,6 +81,24 @@ def engine_lines(memory: Memory, limits: EngineLimits) -> list[str]:
         f"  cache       {_mb(memory.cache_bytes)}  {memory.cached} of up to {limits.max_cpu_loras} adapters",
         f"  total       {_mb(memory.total_bytes)}  beside the KV cache",
         f"  on disk     {_mb(memory.disk_bytes)}",
+    ]
+
+
+def training_lines(layers: Layers) -> list[str]:
+    """Return the lines about what the training worker needs, and where that must not come from."""
+    device = settings.TRAINING_DEVICE
+    is_quantised = bool(settings.TRAINING_QUANTISATION)
+    memory = capacity.estimate_training(layers, device=device, is_quantised=is_quantised)
+    if device == "cuda":
+        place = "of a card of its own, or that the engine leaves free (--gpu-memory-utilization)"
+    else:
+        place = "of main memory"
+    return [
+        f"  base        {_mb(memory.base_bytes)}{'  in 4 bits' if is_quantised else ''}",
+        f"  adapter     {_mb(memory.adapter_bytes)}  with its gradient and the optimizer's state",
+        f"  work        {_mb(memory.work_bytes)}  numbers kept for the backward pass",
+        f"  runtime     {_mb(memory.runtime_bytes)}  Python and PyTorch",
+        f"  total       {_mb(memory.total_bytes)}  {place}",
     ]
 
 

@@ -16,8 +16,9 @@ from adapters.models import AdapterVersion, Erasure
 from core import valkey
 from operations.monitoring import task_counts
 from operations.monitoring.broker import read_oldest, read_queue_lengths
-from operations.monitoring.service_metrics import queue_names
+from operations.monitoring.service_metrics import PATIENT_QUEUES, queue_names
 from tenants.models import AuditEntry, FailedTask, NoticeMail, Tenant, WebhookDelivery
+from training.public import find_stuck
 
 FAILURES_SHOWN = 10
 OVERDUE_FACTOR = 3  # of a task's interval without a success
@@ -83,7 +84,7 @@ def _read_queues() -> list[Queue]:
         sent_s = sent_at[name]
         age_s = max(0.0, now_s - sent_s) if sent_s is not None else None
         oldest = "unknown" if age_s is None else words_of_seconds(age_s)
-        is_late = age_s is not None and age_s > LATE.total_seconds()
+        is_late = age_s is not None and age_s > LATE.total_seconds() and name not in PATIENT_QUEUES
         queues.append(Queue(name, lengths[name], oldest if lengths[name] else "", is_late))
     return sorted(queues, key=lambda queue: (-queue.waiting, queue.name))
 
@@ -116,6 +117,7 @@ def _read_timetable() -> list[Entry]:
 def _find_stuck(now: datetime) -> Iterator[StuckRows]:
     """Yield each kind of row of which some wait longer than they should."""
     versions = reverse("admin:adapters_adapterversion_changelist")
+    trainings = reverse("admin:training_training_changelist")
     in_work = AdapterVersion.objects.in_work().filter(created_at__lt=now - IN_WORK_LATE).order_by()
     kinds: list[tuple[str, QuerySet[Any], str, str]] = [
         ("In progress", in_work, "created_at", f"{versions}?status__in=uploaded,valid,pushing"),
@@ -125,6 +127,7 @@ def _find_stuck(now: datetime) -> Iterator[StuckRows]:
             "requested_at",
             f"{reverse('admin:adapters_erasure_changelist')}?finished_at__isempty=1",
         ),
+        ("Trainings", find_stuck(now), "changed_at", f"{trainings}?stuck=yes"),
         (
             "Webhook deliveries",
             WebhookDelivery.objects.pending().filter(next_attempt_at__lt=now - LATE),

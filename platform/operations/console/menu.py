@@ -44,6 +44,7 @@ MENU: Mapping[str, list[str | PageOfOurs]] = {
         "adapters.Share",
         "adapters.PriceChange",
         "adapters.Erasure",
+        "training.Training",
     ],
     "Engines": ["adapters.Engine", "adapters.Placement", "adapters.BaseModel"],
     "Usage": [

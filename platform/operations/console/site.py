@@ -13,7 +13,7 @@ from django.contrib import messages
 from django.core.exceptions import PermissionDenied
 from django.db.models import Model
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
-from django.shortcuts import redirect
+from django.shortcuts import get_object_or_404, redirect
 from django.template.response import TemplateResponse
 from django.urls import path, reverse
 from django.utils.csp import CSP
@@ -23,8 +23,9 @@ from unfold.sites import UnfoldAdminSite
 from operations.console import operators
 from operations.console.jobs import jobs_context
 from operations.console.overview import overview_context
+from operations.workspace_erasure import workspace_report
 from operations.workspace_export import show_export
-from tenants.models import User
+from tenants.models import Tenant, User
 from tenants.public import record_audit
 
 POLICY: dict[str, list[str]] = settings.SECURE_CSP | {
@@ -50,11 +51,23 @@ class Console(UnfoldAdminSite):  # type: ignore[misc]
         export = path(
             "workspace/<uuid:tenant_id>/export/", self.admin_view(self.export), name="workspace_export"
         )
-        return [jobs, export, *super().get_urls()]
+        erasure = path(
+            "workspace/<uuid:tenant_id>/erasure/",
+            self.admin_view(self.show_erasure),
+            name="workspace_erasure",
+        )
+        return [jobs, export, erasure, *super().get_urls()]
 
     def export(self, request: HttpRequest, tenant_id: UUID) -> HttpResponseBase:
         """Hand a workspace's data out as a zip."""
         return show_export(self, request, tenant_id)
+
+    def show_erasure(self, request: HttpRequest, tenant_id: UUID) -> HttpResponse:
+        """Return the report that a deleted workspace's owners can read. Raises Http404, PermissionDenied."""
+        if not request.user.has_perm("adapters.view_erasure"):
+            raise PermissionDenied
+        tenant = get_object_or_404(Tenant.objects.exclude(deleted_at=None), pk=tenant_id)
+        return workspace_report(tenant)
 
     def show_jobs(self, request: HttpRequest) -> HttpResponse:
         """Show queues, failures, what is stuck and beat's timetable. Raises PermissionDenied."""

@@ -2,12 +2,15 @@
 
 from collections.abc import Iterator
 
-from operations.doctor import databases, engines, machine, queues, setup, storage
+from kombu.exceptions import OperationalError
+
+from operations.doctor import databases, engines, machine, queues, setup, storage, training
 from operations.doctor.findings import Finding, run
 from operations.monitoring.health import FAULTS
 
 POSTGRESQL_FIX = "Start PostgreSQL or fix DATABASE_URL. Check with `docker compose ps postgres`."
 VALKEY_FIX = "Start Valkey or fix VALKEY_URL and CELERY_BROKER_URL. Check with `docker compose ps valkey`."
+TRAINING_FAULTS = (*FAULTS, OperationalError)
 STORAGE_FIX = "Start the S3 server or fix S3_ENDPOINT_URL, S3_BUCKET and the AWS_ credentials."
 
 
@@ -22,6 +25,7 @@ def check_all() -> Iterator[Finding]:
     yield from run("peppers", databases.check_peppers, FAULTS, POSTGRESQL_FIX)
     yield from run("Valkey", databases.check_valkey, FAULTS, VALKEY_FIX)
     yield from run("queues", queues.check_queues, FAULTS, VALKEY_FIX)
+    yield from run("training", training.check_training, TRAINING_FAULTS, VALKEY_FIX)
     yield from run("ledger", queues.check_ledger, FAULTS, VALKEY_FIX)
     yield from run("storage", storage.check_bucket, FAULTS, STORAGE_FIX)
     yield from run("engines", engines.check_engines, FAULTS, POSTGRESQL_FIX)

@@ -10,7 +10,7 @@ from inference.public import read_backlog
 from operations.doctor.findings import Finding, fault, note, ok
 from operations.monitoring import task_counts
 from operations.monitoring.broker import read_queue_lengths
-from operations.monitoring.service_metrics import queue_names
+from operations.monitoring.service_metrics import PATIENT_QUEUES, queue_names
 
 DRAIN = "inference.tasks.drain"
 SILENT_AFTER_S = 120
@@ -19,10 +19,14 @@ LAG_S = 60
 
 
 def check_queues() -> Iterator[Finding]:
-    """Look at how many messages wait, and when a task of each queue last went well."""
+    """Look at how many messages wait, and when a task of each queue last went well.
+
+    The queue of trainings is left out: `check_training` looks at its rows and its workers.
+    """
     last_s = _last_success_by_queue()
     now_s = time.time()
-    for queue, waiting in read_queue_lengths(queue_names()).items():
+    quick = [name for name in queue_names() if name not in PATIENT_QUEUES]
+    for queue, waiting in read_queue_lengths(quick).items():
         silent_s = now_s - last_s[queue] if queue in last_s else None
         yield _judge_queue(queue, waiting, silent_s)
     drained_s = task_counts.read_last_successes(valkey.client()).get(DRAIN)

@@ -55,7 +55,11 @@ def _sources() -> dict[str, list[Source]]:
             partial(service_metrics.collect_tasks, store),
             partial(service_metrics.collect_logins, store),
         ],
-        "postgresql": [service_metrics.collect_engines, service_metrics.collect_versions],
+        "postgresql": [
+            service_metrics.collect_engines,
+            service_metrics.collect_versions,
+            service_metrics.collect_trainings,
+        ],
         "broker": [service_metrics.collect_queues],
     }
 

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 from django.conf import settings
+from django.utils import timezone
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 
 from adapters.public import count_unpublished, count_versions, oldest_missing_s, summarize_engines
@@ -11,8 +12,11 @@ from inference.public import read_backlog
 from operations.monitoring import task_counts
 from operations.monitoring.broker import read_queue_lengths
 from operations.monitoring.gateway_metrics import Store
+from training.public import count_charged_tokens, count_trainings, longest_silent_s, oldest_queued_s
 
 PREFIX = "polyscribe_"
+# A task here lasts as long as a training, so its messages wait for hours. Rows say whether one is stuck.
+PATIENT_QUEUES = frozenset({"training"})
 
 
 def collect_backlog(store: Store) -> Iterator[Metric]:
@@ -105,6 +109,30 @@ def collect_versions() -> Iterator[Metric]:
     for status, count in sorted(count_versions().items()):
         versions.add_metric((status,), count)
     yield versions
+
+
+def collect_trainings() -> Iterator[Metric]:
+    """Yield how many trainings there are, and whether workers take and run them.
+
+    Raises django.db.DatabaseError.
+    """
+    now = timezone.now()
+    trainings = GaugeMetricFamily(f"{PREFIX}trainings", "Trainings by status.", labels=("status",))
+    for status, count in count_trainings().items():
+        trainings.add_metric((status,), count)
+    tokens = CounterMetricFamily(f"{PREFIX}trained_tokens", "Trained tokens in the ledger.")
+    tokens.add_metric((), count_charged_tokens())
+    yield from (trainings, tokens)
+    yield _gauge(
+        "training_oldest_queued_seconds",
+        "How long the oldest queued training has waited for a worker.",
+        oldest_queued_s(now),
+    )
+    yield _gauge(
+        "training_silent_seconds",
+        "How long ago the most silent running training last showed a sign of life.",
+        longest_silent_s(now),
+    )
 
 
 def _gauge(name: str, about: str, value: float) -> GaugeMetricFamily:

@@ -2,6 +2,7 @@
 
 import io
 import json
+from dataclasses import replace
 
 import pytest
 from django.core.management import CommandError, call_command
@@ -83,6 +84,36 @@ def test_a_cluster_is_registered_with_its_replicas_and_the_sums_of_their_limits(
     Engine.objects.update(is_gone=True)
     with pytest.raises(EngineGone, match="different name"):
         registering.register_engine()
+
+
+def smollm_135m() -> Layers:
+    """SmolLM2-135M: 30 layers of width 576, a third as many heads for keys and values, tied embeddings."""
+    widths = 30 * (2 * (576 + 576) + 2 * (576 + 192) + 3 * (576 + 1536))
+    return Layers(widths, parameters=134_515_008, vocabulary=49_152, hidden=576, depth=30)
+
+
+def test_training_the_demos_base_on_a_processor_stays_within_its_bound():
+    memory = capacity.estimate_training(smollm_135m(), device="cpu")
+    assert 1.2 * GB < memory.total_bytes <= 2.5 * GB
+
+
+def test_training_needs_less_of_a_card_where_the_base_is_quantised():
+    base = replace(llama_8b(), vocabulary=128_256, hidden=4096, depth=32)
+    whole = capacity.estimate_training(base, device="cuda")
+    quantised = capacity.estimate_training(base, device="cuda", is_quantised=True)
+    assert whole.base_bytes == 2 * base.parameters
+    assert quantised.base_bytes < 0.3 * whole.base_bytes
+    assert quantised.work_bytes == whole.work_bytes
+    assert 16 * GB < whole.total_bytes < 32 * GB
+
+
+def test_the_command_says_what_training_needs_and_where_that_must_not_come_from(engine, settings):
+    settings.TRAINING_DEVICE = "cuda"
+    assert "of a card of its own, or that the engine leaves free" in told("--engine", engine.name)
+    settings.TRAINING_DEVICE = "cpu"
+    assert "of main memory" in told("--engine", engine.name)
+    settings.TRAINING = False
+    assert "Training a style" not in told("--engine", engine.name)
 
 
 def told(*words: str) -> str:

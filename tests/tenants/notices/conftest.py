@@ -23,6 +23,14 @@ KEY = {
     "scopes": ["inference"],
     "created_by": "bob@example.org",
 }
+TRAINING = {
+    "object": "training",
+    "id": str(uuid4()),
+    "name": "My <b>voice</b>",
+    "model": None,
+    "failure": "",
+    "created_by": "bob@example.org",
+}
 INVOICE_ID = "0b9e6c1e-6f0e-4a34-8a41-6a3d7c1f2b55"
 WORKSPACE = {"object": "workspace", "name": "Acme"}
 RANK = {"name": "<64>", "base": "Base"}
@@ -46,6 +54,11 @@ EVENTS: dict[str, tuple[dict[str, object], dict[str, object]]] = {
     ),
     EventType.VERSION_REJECTED: ({**VERSION, "findings": [FINDING], "findings_count": 1}, {}),
     EventType.VERSION_FAILED: ({**VERSION, "failure": "The engine ran out of memory."}, {}),
+    EventType.TRAINING_SUCCEEDED: ({**TRAINING, "model": "acme/my-voice@1"}, {}),
+    EventType.TRAINING_FAILED: (
+        {**TRAINING, "failure": Message("training.training_failure.crashed", {"times": 5})},
+        {},
+    ),
     EventType.CANARY_ENDED: (
         STYLE,
         {"version": 3, "is_automatic": True, "reason": "12 of 200 requests failed."},

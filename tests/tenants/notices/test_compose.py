@@ -8,7 +8,7 @@ import pytest
 from tenants.models import EventType, NoticeMail
 from tenants.notices.catalog import ALWAYS_SENT, NOTICES
 from tenants.notices.compose import compose_mail
-from tests.tenants.notices.conftest import EVENTS, INVOICE_ID
+from tests.tenants.notices.conftest import EVENTS, INVOICE_ID, TRAINING
 
 pytestmark = pytest.mark.django_db
 
@@ -24,6 +24,16 @@ SAID = {
         "/styles/acme/brand-voice/",
     ),
     EventType.VERSION_FAILED: ("could not be loaded", "out of memory", "/styles/acme/brand-voice/"),
+    EventType.TRAINING_SUCCEEDED: (
+        "voice</b> is trained",
+        "Try it as acme/my-voice@1.",
+        f"/trainings/{TRAINING['id']}/progress/",
+    ),
+    EventType.TRAINING_FAILED: (
+        "voice</b> failed",
+        "stopped 5 times in a row",
+        f"/trainings/{TRAINING['id']}/progress/",
+    ),
     EventType.CANARY_ENDED: ("ended automatically", "12 of 200 requests failed", "/styles/acme/brand-voice/"),
     EventType.STYLE_SHARED: ("A style was shared", "charlies-prose/noir", "/styles/charlies-prose/noir/"),
     EventType.STYLE_OFFER_DECIDED: ("was declined", "a living person", "/styles/acme/brand-voice/"),

@@ -37,6 +37,7 @@ def test_a_member_chooses_for_themselves_alone(alice_client, bob_client, alice, 
     assert alice_client.post(PAGE, {"kinds": ["usage", "shares"]}).status_code == 302
     assert muted_by(alice) == [
         "uploads",
+        "trainings",
         "canaries",
         "offers",
         "webhooks",
@@ -101,6 +102,7 @@ def test_a_click_leaves_other_choices_as_they_are(client, alice_alone, alice, li
         "payments",
         "offers",
         "shares",
+        "trainings",
         "uploads",
         "webhooks",
     }

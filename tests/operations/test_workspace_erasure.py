@@ -1,4 +1,4 @@
-"""Deleted workspaces: all their styles are erased, some at a time, and the owners read how far it is."""
+"""Deleted workspaces: their styles are erased, some at a time, and the owners read how far it is."""
 
 import pytest
 from django.urls import reverse
@@ -6,6 +6,7 @@ from django.utils import timezone
 
 from adapters.erasure import workspaces
 from adapters.models import AdapterVersion, BaseModel, Erasure, Selection, Share, Status, Style
+from operations import tasks
 from tenants.models import Membership, Tenant
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("valkey")]
@@ -40,14 +41,14 @@ def finish_erasures() -> None:
 
 def test_styles_are_erased_in_batches_and_the_end_is_noted(styles, deleted, charlies, monkeypatch):
     monkeypatch.setattr(workspaces, "BATCH_SIZE", 2)
-    workspaces.erase_deleted_workspaces()
+    tasks.erase_workspaces()
     assert Erasure.objects.count() == 2
     finish_erasures()
-    workspaces.erase_deleted_workspaces()
+    tasks.erase_workspaces()
     deleted.refresh_from_db()
     assert deleted.erased_at is None
     finish_erasures()
-    workspaces.erase_deleted_workspaces()
+    tasks.erase_workspaces()
     deleted.refresh_from_db()
     assert deleted.erased_at
     assert Erasure.objects.count() == 3
@@ -57,21 +58,21 @@ def test_styles_are_erased_in_batches_and_the_end_is_noted(styles, deleted, char
 
 
 def test_a_workspace_that_is_not_deleted_keeps_its_styles(styles, acme):
-    workspaces.erase_deleted_workspaces()
+    tasks.erase_workspaces()
     assert not Erasure.objects.exists()
 
 
 def test_owners_read_the_report_and_nobody_else(styles, deleted, alice_client, bob_client, charlie_client):
-    address = reverse("adapters:workspace_erasure", args=[deleted.pk])
+    address = reverse("website:workspace_erasure", args=[deleted.pk])
     assert "3 styles left" in alice_client.get(address).text
-    workspaces.erase_deleted_workspaces()
+    tasks.erase_workspaces()
     part = alice_client.get(address, headers={"HX-Request": "true"})
     assert "0 of 3 versions erased" in part.text
     assert "<html" not in part.text
     report = alice_client.get(address, {"form": "json"}).json()
     assert sorted(one["style"] for one in report["versions"]) == ["acme/s0", "acme/s1", "acme/s2"]
     finish_erasures()
-    workspaces.erase_deleted_workspaces()
+    tasks.erase_workspaces()
     assert "All files of Acme are erased" in alice_client.get(address).text
     for client in (bob_client, charlie_client):
         assert client.get(address).status_code == 404
@@ -79,4 +80,4 @@ def test_owners_read_the_report_and_nobody_else(styles, deleted, alice_client, b
 
 def test_the_report_of_a_workspace_that_lives_is_not_found(acme, alice_client):
     assert Membership.objects.get().role == "owner"
-    assert alice_client.get(reverse("adapters:workspace_erasure", args=[acme.pk])).status_code == 404
+    assert alice_client.get(reverse("website:workspace_erasure", args=[acme.pk])).status_code == 404

@@ -1,0 +1,29 @@
+"""The page of a deleted workspace's erasure, for those who owned it."""
+
+from uuid import UUID
+
+from django.contrib.auth.decorators import login_required
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_GET
+
+from operations.workspace_erasure import describe_progress, workspace_report
+from tenants.models import User
+from tenants.public import find_deleted_workspace
+
+
+@require_GET
+@never_cache
+@login_required
+def show_erasure(request: HttpRequest, workspace_id: UUID) -> HttpResponse:
+    """Show how far the erasure is, which the page polls; with `?form=json` each proof."""
+    user = request.user
+    tenant = find_deleted_workspace(user, workspace_id) if isinstance(user, User) else None
+    if tenant is None:
+        raise Http404
+    if request.GET.get("form") == "json":
+        return workspace_report(tenant)
+    is_polled = request.headers.get("HX-Request") == "true"
+    template = "website/_workspace_erasure.html" if is_polled else "website/workspace_erasure.html"
+    return render(request, template, describe_progress(tenant))

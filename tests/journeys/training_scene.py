@@ -1,0 +1,125 @@
+"""Trainings in each state that one may have, for walks through their pages."""
+
+from datetime import timedelta
+
+from django.urls import reverse
+from django.utils import timezone
+
+from adapters.models import AdapterVersion, Engine, Style
+from adapters.models import Status as VersionStatus
+from tenants.models import Tenant, User
+from tests.adapters.conftest import known
+from training import documents, preparation
+from training.models import Document, Status, Training
+from training.notes import DocumentFault, TrainingFailure, TrainingNote
+from training.views.texts import SAMPLE
+
+LONG_NAME = "Kapitel-12-Donaudampfschifffahrtsgesellschaftskapitänswitwe-endgültige-Fassung.docx"
+
+
+def lay_trainings(acme: Tenant, alice: User, engine: Engine) -> list[str]:
+    """Lay trainings of Acme in each state; return the addresses that show them."""
+    addresses = [reverse("training:list"), reverse("training:new")]
+    empty = _begin(acme, alice, "My voice")
+    addresses += _pages(empty, "texts")
+    addresses += _pages(_with_documents(acme, alice), "texts")
+    preparing = _begin(acme, alice, "Letters", status=Status.PREPARING)
+    addresses += _pages(preparing, "review")
+    ready = lay_ready_training(acme, alice)
+    addresses += _pages(ready, "texts", "review", "cost")
+    for status in (Status.QUEUED, Status.RUNNING, Status.PAUSED, Status.FINISHING):
+        addresses += _pages(_started(acme, alice, status), "progress")
+    failed = _started(acme, alice, Status.FAILED, failure=TrainingFailure.CRASHED(times=5))
+    cancelled = _started(acme, alice, Status.CANCELLED)
+    addresses += _pages(failed, "progress") + _pages(cancelled, "progress")
+    candidate = known(acme, "candidate", engine, auto_promote=False)
+    Style.objects.filter(pk=candidate.style_id).update(live_version=None)
+    addresses += _pages(_succeeded(acme, alice, candidate), "progress")
+    live = known(acme, "lived-in", engine)
+    Style.objects.filter(pk=live.style_id).update(live_version=live)
+    addresses += _pages(_succeeded(acme, alice, live), "progress")
+    loading = known(acme, "arriving", engine, status=VersionStatus.PUSHING)
+    return addresses + _pages(_succeeded(acme, alice, loading), "progress")
+
+
+def lay_ready_training(acme: Tenant, alice: User) -> Training:
+    """Lay a training whose texts are read and whose examples are made."""
+    training = _begin(acme, alice, "Ferryman")
+    documents.add_text(training, SAMPLE.name, SAMPLE.read_text())
+    documents.read_documents(training)
+    preparation.begin_preparation(training)
+    preparation.prepare(training)
+    return training
+
+
+def _begin(acme: Tenant, alice: User, name: str, **facts: object) -> Training:
+    slug = name.lower().replace(" ", "-")
+    return Training.objects.create(tenant=acme, created_by=alice, name=name, slug=slug, **facts)
+
+
+def _pages(training: Training, *steps: str) -> list[str]:
+    return [reverse(f"training:{step}", args=[training.pk]) for step in steps]
+
+
+def _with_documents(acme: Tenant, alice: User) -> Training:
+    note = TrainingNote.TOO_SHORT(words=2_140, least=3_000)
+    training = _begin(acme, alice, "Short stories", note=note)
+    first_words = "The river had risen in the night, and the low steps were gone, all but the top one"
+    read = {"status": Document.Status.READ, "language": "en", "first_words": first_words}
+    removed = {"page_numbers": 14, "running_heads": 1, "hyphens": 212}
+    rows = [
+        {"name": "chapter-1.docx", "words": 1_912, "removed": removed, **read},
+        {"name": "letter.txt", "words": 228, **read},
+        {"name": "an-old-draft.md", "words": 4_000, "is_left_out": True, **read},
+        {"name": LONG_NAME, "status": Document.Status.UPLOADED},
+        {"name": "notes.pdf", "status": Document.Status.UPLOADING},
+        {
+            "name": "scan.pdf",
+            "status": Document.Status.REFUSED,
+            "refusal": DocumentFault.UNREADABLE(file="scan.pdf"),
+        },
+    ]
+    for row in rows:
+        training.documents.create(size_bytes=10, **row)
+    return training
+
+
+def _started(acme: Tenant, alice: User, status: Status, **facts: object) -> Training:
+    now = timezone.now()
+    began = now - timedelta(minutes=6)
+    ended = {"ended_at": now} if status in (Status.FAILED, Status.CANCELLED) else {}
+    trained = {} if status == Status.QUEUED else {"step": 31, "steps": 72, "step_seconds": 7.2}
+    training = _begin(
+        acme,
+        alice,
+        f"Voice {status}",
+        status=status,
+        examples=96,
+        validation_examples=11,
+        epoch_tokens=30_480,
+        started_at=began,
+        report={"words": 20_120},
+        **trained,
+        **ended,
+        **facts,
+    )
+    _lay_events(training)
+    return training
+
+
+def _succeeded(acme: Tenant, alice: User, version: AdapterVersion) -> Training:
+    training = _started(acme, alice, Status.SUCCEEDED, version=version, style=version.style)
+    Training.objects.filter(pk=training.pk).update(ended_at=timezone.now(), step=72, slug=version.style.slug)
+    return training
+
+
+def _lay_events(training: Training) -> None:
+    training.events.create(status=Status.QUEUED)
+    if training.status == Status.QUEUED:
+        return
+    training.events.create(status=Status.RUNNING)
+    for step in range(1, 32):
+        noise = 0.12 * ((step * 7) % 5 - 2) / 2
+        training.events.create(step=step, training_loss=3.9 - 0.022 * step + noise)
+        if step % 6 == 0:
+            training.events.create(step=step, validation_loss=3.8 - 0.014 * step)

@@ -1,0 +1,29 @@
+"""What a workspace can be handed of its trainings: their facts, and those of their documents.
+
+An operator hands it out, so it has no texts, not even their first words.
+"""
+
+from tenants.models import Tenant
+from tenants.public import ExportTable, make_export_table
+from training.models import Document, Training
+
+TRAINING_COLUMNS = (
+    *("id", "slug", "name", "status", "version__number", "report", "corpus_sha256", "seed", "recipe"),
+    *("epochs", "examples", "validation_examples", "steps", "step", "trained_tokens", "training_loss"),
+    *("validation_loss", "stopped_early", "rights_stated_at", "keeps_documents", "documents_gone_at"),
+    *("created_by__email", "created_at", "started_at", "ran_at", "ended_at"),
+)
+DOCUMENT_COLUMNS = (
+    *("training", "id", "name", "size_bytes", "status", "format", "words", "language", "quotation_share"),
+    *("removed", "is_left_out", "created_at"),
+)
+
+
+def list_exported(tenant: Tenant) -> list[ExportTable]:
+    """Return a workspace's trainings, and the facts of their documents."""
+    trainings = Training.objects.filter(tenant=tenant).order_by("created_at", "pk")
+    documents = Document.objects.filter(training__tenant=tenant).order_by("training", "created_at", "pk")
+    return [
+        make_export_table("trainings", trainings, *TRAINING_COLUMNS),
+        make_export_table("documents", documents, *DOCUMENT_COLUMNS),
+    ]

@@ -1,0 +1,26 @@
+"""What other apps may use of this one."""
+
+from training.erasure import TextsErasure, list_texts_erasures
+from training.export import list_exported
+from training.summary import (
+    count_charged_tokens,
+    count_trainings,
+    find_silent,
+    find_stuck,
+    find_unserved,
+    longest_silent_s,
+    oldest_queued_s,
+)
+
+__all__ = [
+    "TextsErasure",
+    "count_charged_tokens",
+    "count_trainings",
+    "find_silent",
+    "find_stuck",
+    "find_unserved",
+    "list_exported",
+    "list_texts_erasures",
+    "longest_silent_s",
+    "oldest_queued_s",
+]

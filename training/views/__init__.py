@@ -1,0 +1,1 @@
+"""Pages of trainings, under /trainings/: four steps, each at an address of its own."""

@@ -1,0 +1,118 @@
+"""What the pages of trainings share."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import wraps
+from typing import Concatenate
+from uuid import UUID
+
+from django.conf import settings
+from django.contrib import messages
+from django.http import Http404, HttpRequest
+from django.http.response import HttpResponseBase
+from django.shortcuts import get_object_or_404
+from django.urls import reverse
+from django.utils.functional import Promise
+from django.utils.translation import gettext_lazy as _
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_GET, require_POST
+
+from core.errors import DomainError
+from tenants.public import MemberRequest, Permission, member_required, requires
+from training.models import Document, Status, Training
+
+type MemberView[**P] = Callable[Concatenate[MemberRequest, P], HttpResponseBase]
+type View[**P] = Callable[Concatenate[HttpRequest, P], HttpResponseBase]
+
+CHANGE = Permission.CHANGE_STYLES
+STEPS: dict[str, Promise] = {
+    "texts": _("Your texts"),
+    "review": _("What we understood"),
+    "cost": _("Cost and time"),
+    "progress": _("Progress"),
+}
+# The last step that a training can be looked at in.
+REACHED = {Status.DRAFT: "texts", Status.PREPARING: "review", Status.READY: "cost"}
+
+
+@dataclass(frozen=True)
+class PageStep:
+    """One of the four steps, as each page shows them; `address` is empty before it is reached."""
+
+    number: int
+    label: str
+    address: str
+    is_current: bool
+    is_done: bool
+
+
+def training_page[**P](view: MemberView[P]) -> View[P]:
+    """Return a view that shows a page to members who may change styles; 404 where nothing is trained."""
+    return _where_trained(
+        require_GET(never_cache(member_required(requires(CHANGE, to_read=CHANGE)(view)))),
+    )
+
+
+def training_form[**P](view: MemberView[P]) -> View[P]:
+    """Return a view that takes a form from members who may change styles; 404 where nothing is trained."""
+    return _where_trained(require_POST(member_required(requires(CHANGE)(view))))
+
+
+def training_page_with_form[**P](view: MemberView[P]) -> View[P]:
+    """Return a view that shows a page and takes its form; 404 where nothing is trained."""
+    return _where_trained(never_cache(member_required(requires(CHANGE, to_read=CHANGE)(view))))
+
+
+def own_training(request: MemberRequest, training_id: UUID) -> Training:
+    """Return one of the workspace's trainings. Raises Http404."""
+    trainings = Training.objects.select_related("tenant", "style__owner", "version__style__owner")
+    return get_object_or_404(trainings, pk=training_id, tenant=request.tenant)
+
+
+def own_document(request: MemberRequest, training_id: UUID, document_id: UUID) -> Document:
+    """Return a document of one of the workspace's trainings. Raises Http404."""
+    documents = Document.objects.select_related("training__tenant")
+    return get_object_or_404(documents, pk=document_id, training=own_training(request, training_id))
+
+
+def page_of(training: Training, step: str = "") -> str:
+    """Return the address of a step of a training; without one, of the step that it is in."""
+    return reverse(f"training:{step or _reached(training)}", args=[training.pk])
+
+
+def page_steps(training: Training, current: str) -> list[PageStep]:
+    """Return the four steps as a page shows them."""
+    names = list(STEPS)
+    reached = names.index(_reached(training))
+    steps = []
+    for index, name in enumerate(names):
+        # After the start there is nothing to decide about the cost any more.
+        is_open = index <= reached and not (name == "cost" and reached > index)
+        address = page_of(training, name) if is_open else ""
+        is_done = index < reached or training.status == Status.SUCCEEDED
+        steps.append(PageStep(index + 1, str(STEPS[name]), address, name == current, is_done))
+    return steps
+
+
+@contextmanager
+def failures_shown(request: MemberRequest) -> Iterator[None]:
+    """Show people why an action failed instead of raising its DomainError."""
+    try:
+        yield
+    except DomainError as error:
+        messages.error(request, error.message)
+
+
+def _reached(training: Training) -> str:
+    return REACHED.get(Status(training.status), "progress")
+
+
+def _where_trained[**P](view: View[P]) -> View[P]:
+    @wraps(view)
+    def found(request: HttpRequest, *args: P.args, **kwargs: P.kwargs) -> HttpResponseBase:
+        if not settings.TRAINING:
+            raise Http404
+        return view(request, *args, **kwargs)
+
+    return found

@@ -1,0 +1,9 @@
+"""A variable of every template: whether this service trains styles."""
+
+from django.conf import settings
+from django.http import HttpRequest
+
+
+def training(request: HttpRequest) -> dict[str, bool]:
+    """Tell every template whether there are trainings to link to."""
+    return {"has_training": settings.TRAINING}

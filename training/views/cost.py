@@ -1,0 +1,109 @@
+"""Step 3, what a training costs at most, how long it takes, and its start."""
+
+from http import HTTPStatus
+from typing import Any
+from uuid import UUID
+
+from django.http import HttpResponse
+from django.shortcuts import redirect, render
+from django.utils import timezone
+
+from adapters.errors import FieldsRefused
+from core.errors import DomainError
+from core.money import NANO, usd
+from tenants.metering.plans import TenantLimits, limits_of
+from tenants.metering.trainings import price_at
+from tenants.public import MemberRequest, access_of
+from training import actions, erasure, starting
+from training.errors import RightsNotStated, TooManyTrainings, TooManyWords, TrainingsUsedUp
+from training.models import Status, Training
+from training.views.common import own_training, page_of, page_steps, training_form, training_page
+from training.views.forms import StartForm
+
+CENT = NANO // 100
+# Where somebody changes what stands in the way of a start, by the error's code.
+REMEDIES = {
+    "training_over_budget": "billing:usage",
+    "training_over_credits": "billing:credits",
+    "too_many_words": "billing:plan",
+    "too_many_trainings": "training:list",
+    "trainings_used_up": "billing:plan",
+}
+
+
+@training_page
+def show(request: MemberRequest, training_id: UUID) -> HttpResponse:
+    """Show cost, time, what is kept, and the form that starts the training."""
+    training = own_training(request, training_id)
+    if training.status != Status.READY:
+        return redirect(page_of(training))
+    return _show(request, training, StartForm(initial={"keeps_documents": training.keeps_documents}))
+
+
+@training_form
+def start(request: MemberRequest, training_id: UUID) -> HttpResponse:
+    """Start a training; if it can't be, the page says why, and what was ticked stays."""
+    training = own_training(request, training_id)
+    form = StartForm(request.POST)
+    form.full_clean()
+    try:
+        actions.start_training(
+            access_of(request),
+            training,
+            states_rights=form.cleaned_data["rights"],
+            keeps_documents=form.cleaned_data["keeps_documents"],
+        )
+    except RightsNotStated as error:
+        form.add_error("rights", error.message)
+        return _show(request, training, form, status=HTTPStatus.BAD_REQUEST)
+    except FieldsRefused as error:
+        for sentences in error.errors.values():
+            form.add_error(None, sentences)
+        return _show(request, training, form, status=HTTPStatus.CONFLICT)
+    except DomainError as error:
+        form.add_error(None, error.message)
+        remedy = REMEDIES.get(error.code, "")
+        return _show(request, training, form, status=HTTPStatus.CONFLICT, remedy=remedy)
+    return redirect(page_of(training, "progress"))
+
+
+def _show(request: MemberRequest, training: Training, form: StartForm, **options: Any) -> HttpResponse:
+    now = timezone.now()
+    status = options.pop("status", HTTPStatus.OK)
+    most_nanousd = training.most_tokens * price_at(training.tenant, now)
+    limits = None if training.tenant.is_first_party else limits_of(training.tenant, now)
+    running, used = starting.count_started(training.tenant, now)
+    context = {
+        "training": training,
+        "form": form,
+        "steps": page_steps(training, "cost"),
+        "most": usd(_round_up(most_nanousd)),
+        "most_exactly": usd(most_nanousd),
+        "is_free": not most_nanousd,
+        "minutes": max(1, -(-training.estimated_s // 60)),
+        "kept_days": erasure.DOCUMENTS_KEPT.days,
+        "limits": limits,
+        "running": running,
+        "used": used,
+        "obstacles": _obstacles(training, limits, running, used) if limits and not form.errors else [],
+        **options,
+    }
+    return render(request, "training/cost.html", context, status=status)
+
+
+def _round_up(nanousd: int) -> int:
+    """Return an amount in whole cents: what is said to be the most must not be less."""
+    return -(-nanousd // CENT) * CENT
+
+
+def _obstacles(training: Training, limits: TenantLimits, running: int, used: int) -> list[str]:
+    """Return what of the plan would refuse the start, before somebody tries."""
+    words = training.report.get("words", 0)
+    obstacles: list[DomainError] = []
+    if words > limits.training_words:
+        obstacles.append(TooManyWords(words=words, most=limits.training_words))
+    if running >= limits.parallel_trainings:
+        obstacles.append(TooManyTrainings(most=limits.parallel_trainings, running=running))
+    if used >= limits.monthly_trainings:
+        obstacles.append(TrainingsUsedUp(most=limits.monthly_trainings, used=used))
+    return [obstacle.message for obstacle in obstacles]

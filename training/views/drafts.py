@@ -1,0 +1,86 @@
+"""The list of trainings, and drafts: begun, renamed, deleted."""
+
+from uuid import UUID
+
+from django.contrib import messages
+from django.http import HttpResponse
+from django.http.response import HttpResponseBase
+from django.shortcuts import redirect, render
+from django.utils.translation import gettext
+
+from adapters.errors import StyleRefused
+from adapters.models import Style
+from core.errors import DomainError
+from tenants.public import MemberRequest, access_of
+from training import actions
+from training.models import Training
+from training.views.common import (
+    failures_shown,
+    own_training,
+    page_of,
+    training_form,
+    training_page,
+    training_page_with_form,
+)
+from training.views.forms import NameForm
+
+MAX_SHOWN = 100
+
+
+@training_page
+def list_trainings(request: MemberRequest) -> HttpResponse:
+    """Show the workspace's trainings: in progress, not started, ended."""
+    trainings = Training.objects.filter(tenant=request.tenant).select_related("style__owner")
+    newest = list(trainings.order_by("-created_at")[:MAX_SHOWN])
+    context = {
+        "started": [training for training in newest if training.is_started],
+        "drafts": [training for training in newest if training.is_open],
+        "ended": [training for training in newest if training.is_ended],
+    }
+    return render(request, "training/list.html", context)
+
+
+@training_page_with_form
+def new(request: MemberRequest) -> HttpResponseBase:
+    """Offer the two ways to a style, and begin a training with the name that is given."""
+    if request.method != "POST":
+        own = _style_to_train(request)
+        form = NameForm(initial={"name": own.name, "slug": own.slug} if own else None)
+        return _show_new(request, form)
+    form = NameForm(request.POST)
+    if form.is_valid():
+        try:
+            training = actions.create_training(access_of(request), **form.cleaned_data)
+            return redirect(page_of(training))
+        except StyleRefused as error:
+            form.add_refusal(error)
+        except DomainError as error:
+            form.add_error(None, error.message)
+    return _show_new(request, form, status=400)
+
+
+@training_page
+def show(request: MemberRequest, training_id: UUID) -> HttpResponse:
+    """Lead to the step that a training is in."""
+    return redirect(page_of(own_training(request, training_id)))
+
+
+@training_form
+def delete(request: MemberRequest, training_id: UUID) -> HttpResponse:
+    """Delete a training that is not in progress, with its texts."""
+    training = own_training(request, training_id)
+    with failures_shown(request):
+        actions.delete_training(access_of(request), training)
+        messages.success(request, gettext("{name} was deleted, with its texts.").format(name=training.name))
+        return redirect("training:list")
+    return redirect(page_of(training))
+
+
+def _show_new(request: MemberRequest, form: NameForm, *, status: int = 200) -> HttpResponse:
+    return render(request, "training/new.html", {"form": form}, status=status)
+
+
+def _style_to_train(request: MemberRequest) -> Style | None:
+    """Return the own style that gets another version, if the address names one."""
+    slug = request.GET.get("style", "").replace("\0", "")[:40]
+    return Style.objects.filter(owner=request.tenant, slug=slug, retired_at=None).first()

@@ -1,0 +1,62 @@
+"""Forms of trainings."""
+
+from typing import Any
+
+from django import forms
+from django.utils.text import slugify
+from django.utils.translation import gettext_lazy as _
+
+from adapters.errors import StyleRefused
+
+MAX_SLUG = 40
+
+
+class NameForm(forms.Form):
+    """A style's name, and its short name for programs: made from the name unless somebody gives one."""
+
+    name = forms.CharField(
+        label=_("Name of the style"),
+        max_length=60,
+        widget=forms.TextInput(attrs={"placeholder": _("My voice"), "autocomplete": "off"}),
+        error_messages={"required": _("Give the style a name, such as My voice.")},
+    )
+    slug = forms.CharField(
+        label=_("Short name"),
+        max_length=MAX_SLUG,
+        required=False,
+        widget=forms.TextInput(
+            attrs={
+                "class": "mono",
+                "placeholder": "my-voice",
+                "autocapitalize": "none",
+                "autocomplete": "off",
+                "spellcheck": "false",
+            }
+        ),
+    )
+
+    def clean(self) -> dict[str, Any]:
+        """Make the short name from the name where there is none."""
+        cleaned: dict[str, Any] = super().clean() or {}
+        if not cleaned.get("slug"):
+            cleaned["slug"] = slugify(cleaned.get("name", ""))[:MAX_SLUG].strip("-")
+        return cleaned
+
+    def add_refusal(self, error: StyleRefused) -> None:
+        """Show what is wrong beside the fields."""
+        for field, sentences in error.errors.items():
+            for sentence in sentences:
+                self.add_error(field if field in self.fields else None, sentence)
+
+
+class StartForm(forms.Form):
+    """The consent to a training."""
+
+    rights = forms.BooleanField(
+        required=False,
+        label=_("These texts are mine, or I have the right to train on them."),
+    )
+    keeps_documents = forms.BooleanField(
+        required=False,
+        label=_("Keep my texts after the training, until I delete them."),
+    )

@@ -1,0 +1,208 @@
+"""Step 4, the progress of a training: watched, paused, resumed, cancelled, its texts deleted."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from django.contrib import messages
+from django.http import HttpResponse
+from django.shortcuts import redirect, render
+from django.utils.translation import gettext, ngettext
+from django.utils.translation import gettext_lazy as _
+
+from adapters.models import Status as VersionStatus
+from core.charts import LineChart, draw_lines
+from core.money import usd
+from tenants.metering.trainings import charge_of, price_at
+from tenants.public import MemberRequest, access_of
+from training import actions, erasure
+from training.models import Status, StopRequest, Training, TrainingEvent
+from training.views.common import (
+    failures_shown,
+    own_training,
+    page_of,
+    page_steps,
+    training_form,
+    training_page,
+)
+
+QUEUED, TRAINING, CHECKING, READY = range(4)
+LABELS = (_("Queued"), _("Training"), _("Checking the result"), _("Ready to go live"))
+CURRENT = {
+    Status.QUEUED: QUEUED,
+    Status.RUNNING: TRAINING,
+    Status.PAUSED: TRAINING,
+    Status.FINISHING: CHECKING,
+    Status.SUCCEEDED: READY + 1,
+}
+REACHED = (Status.QUEUED, Status.RUNNING, Status.FINISHING, Status.SUCCEEDED)
+SHOWN_LOSSES = 12
+MINUTE_S = 60
+HOUR_S = 3600
+
+
+@dataclass(frozen=True)
+class Step:
+    """A line of the list; `state` is done, current, next or failed."""
+
+    label: str
+    state: str
+    at: datetime | None
+    note: str
+
+
+@training_page
+def show(request: MemberRequest, training_id: UUID) -> HttpResponse:
+    """Show how far a training is, and what comes next."""
+    training = own_training(request, training_id)
+    if training.is_open:
+        return redirect(page_of(training))
+    context = _progress_context(training) | {"steps": page_steps(training, "progress")}
+    return render(request, "training/progress.html", context)
+
+
+@training_page
+def show_live(request: MemberRequest, training_id: UUID) -> HttpResponse:
+    """Show the part that changes; the page asks again until the training's version is there."""
+    training = own_training(request, training_id)
+    answer = render(request, "training/_progress.html", _progress_context(training))
+    if training.is_open:  # its price could not be held
+        answer["HX-Redirect"] = page_of(training)
+    return answer
+
+
+@training_form
+def pause(request: MemberRequest, training_id: UUID) -> HttpResponse:
+    """Let a training stop after its current step."""
+    training = own_training(request, training_id)
+    with failures_shown(request):
+        actions.pause_training(access_of(request), training)
+    return redirect(page_of(training, "progress"))
+
+
+@training_form
+def resume(request: MemberRequest, training_id: UUID) -> HttpResponse:
+    """Let a paused training go on."""
+    training = own_training(request, training_id)
+    with failures_shown(request):
+        actions.resume_training(access_of(request), training)
+    return redirect(page_of(training, "progress"))
+
+
+@training_form
+def cancel(request: MemberRequest, training_id: UUID) -> HttpResponse:
+    """End a training; completed steps are charged."""
+    training = own_training(request, training_id)
+    with failures_shown(request):
+        actions.cancel_training(access_of(request), training)
+    return redirect(page_of(training))
+
+
+@training_form
+def delete_texts(request: MemberRequest, training_id: UUID) -> HttpResponse:
+    """Delete the texts of a training that has ended, before their time."""
+    training = own_training(request, training_id)
+    with failures_shown(request):
+        actions.erase_documents(access_of(request), training)
+        messages.success(request, gettext("The texts of this training were deleted."))
+    return redirect(page_of(training))
+
+
+def _progress_context(training: Training) -> dict[str, Any]:
+    events = list(training.events.all())
+    version = training.version
+    is_loading = bool(version and training.status == Status.SUCCEEDED and not version.is_final)
+    return {
+        "training": training,
+        "progress": _list_steps(training, events),
+        "chart": _draw_losses(events),
+        "losses": _losses(events)[-SHOWN_LOSSES:],
+        "left": describe_left(training.left_s) if training.left_s is not None else "",
+        "is_pausing": training.stop_request == StopRequest.PAUSE,
+        "is_cancelling": training.stop_request == StopRequest.CANCEL,
+        "can_pause": training.status in (Status.QUEUED, Status.RUNNING) and not training.stop_request,
+        "can_cancel": training.status in (Status.QUEUED, Status.RUNNING, Status.PAUSED)
+        and training.stop_request != StopRequest.CANCEL,
+        "polls": training.is_started or is_loading,
+        "version": version,
+        "is_serving": bool(version and version.status == VersionStatus.SERVING),
+        "is_live": bool(version and version.style.live_version_id == version.pk),
+        "is_loading": is_loading,
+        "kept_until": _kept_until(training),
+        **_costs(training),
+    }
+
+
+def describe_left(seconds: int) -> str:
+    """Return how long something still takes, in words: minutes, from an hour on hours, too."""
+    if seconds < MINUTE_S:
+        return gettext("less than a minute left")
+    minutes = round(seconds / MINUTE_S)
+    if seconds < HOUR_S:
+        return ngettext("about {count} minute left", "about {count} minutes left", minutes).format(
+            count=minutes
+        )
+    return gettext("about {hours} h {minutes} min left").format(hours=minutes // 60, minutes=minutes % 60)
+
+
+def _list_steps(training: Training, events: Sequence[TrainingEvent]) -> list[Step]:
+    """Return the four steps of a training that has started."""
+    reached_at: dict[str, datetime] = {}
+    for event in events:
+        if event.status:
+            reached_at.setdefault(event.status, event.at)
+    current = CURRENT.get(Status(training.status))
+    has_failed = current is None
+    if current is None:  # it failed or was cancelled: where, its history says
+        current = TRAINING if Status.RUNNING in reached_at else QUEUED
+        current = CHECKING if Status.FINISHING in reached_at else current
+    steps = []
+    for number, label in enumerate(LABELS):
+        state = "done" if number < current else "next"
+        if number == current:
+            state = "failed" if has_failed else "current"
+        at = reached_at.get(REACHED[number]) if state != "next" else None
+        note = _step_note(training, number) if state == "current" else ""
+        steps.append(Step(str(label), state, at, note))
+    return steps
+
+
+def _step_note(training: Training, number: int) -> str:
+    if training.note:
+        return str(training.note)
+    if training.status == Status.PAUSED:
+        return gettext("Paused. Nothing is lost: resume it to continue.")
+    if number == QUEUED:
+        return gettext("It starts as soon as a training worker is free.")
+    if number == TRAINING and not training.steps:
+        return gettext("Loading the model. This takes up to a minute.")
+    if number == TRAINING:
+        return gettext("The model reads your passages and adjusts to how you write.")
+    return gettext("We check the new style like any upload and load it into the engine.")
+
+
+def _draw_losses(events: Sequence[TrainingEvent]) -> LineChart | None:
+    learned = [(event.step, event.training_loss) for event in events if event.training_loss is not None]
+    held_out = [(event.step, event.validation_loss) for event in events if event.validation_loss is not None]
+    return draw_lines({"learned": learned, "held_out": held_out})
+
+
+def _losses(events: Sequence[TrainingEvent]) -> list[TrainingEvent]:
+    return [one for one in events if one.training_loss is not None or one.validation_loss is not None]
+
+
+def _costs(training: Training) -> dict[str, str]:
+    """Return what was charged, and what of the reserved amount was not."""
+    if not training.started_at:
+        return {}
+    most = training.most_tokens * price_at(training.tenant, training.started_at)
+    charged = charge_of(training.pk) or 0
+    return {"most": usd(most), "charged": usd(charged) if charged else "", "released": usd(most - charged)}
+
+
+def _kept_until(training: Training) -> datetime | None:
+    if training.keeps_documents or training.documents_gone_at or training.ended_at is None:
+        return None
+    return training.ended_at + erasure.DOCUMENTS_KEPT

@@ -1,0 +1,297 @@
+"""Step 1, the texts of a training: added, read, left out, deleted."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from http import HTTPStatus
+from pathlib import Path, PurePosixPath
+from uuid import UUID
+
+from django.conf import settings
+from django.contrib import messages
+from django.core.files.uploadedfile import UploadedFile
+from django.db.models import Q, Sum
+from django.http import HttpResponse, JsonResponse
+from django.shortcuts import redirect, render
+from django.utils.formats import number_format
+from django.utils.translation import gettext, ngettext, ngettext_lazy
+
+from adapters.errors import StyleRefused
+from core.errors import DomainError
+from tenants.public import Access, MemberRequest, access_of
+from training import actions, documents, storage
+from training.corpus import CorpusLimits
+from training.errors import BadDocument
+from training.models import Document, Status, Training
+from training.views.common import (
+    failures_shown,
+    own_document,
+    own_training,
+    page_of,
+    page_steps,
+    training_form,
+    training_page,
+)
+from training.views.forms import NameForm
+from training.views.language_names import name_language
+
+LIMITS = CorpusLimits()
+MAX_SHOWN = 200
+MAX_NAME = 200
+MAX_SIZE = 2**62
+TITLE_WORDS = 6
+# What reading took out of a text, in words; the numbers are how many.
+REMOVED = {
+    "running_heads": ngettext_lazy("{count} running head removed", "{count} running heads removed"),
+    "page_numbers": ngettext_lazy("{count} page number removed", "{count} page numbers removed"),
+    "hyphens": ngettext_lazy("{count} word rejoined at a line end", "{count} words rejoined at line ends"),
+    "licence": ngettext_lazy("{count} licence paragraph removed", "{count} licence paragraphs removed"),
+    "quoted_replies": ngettext_lazy("{count} quoted reply removed", "{count} quoted replies removed"),
+}
+SAMPLE = Path(__file__).parents[1] / "samples" / "the-ferry-at-low-water.txt"
+
+
+@dataclass(frozen=True)
+class DocumentRow:
+    """A document, and what was read of it in words."""
+
+    document: Document
+    language: str
+    removed: list[str]
+
+
+@training_page
+def show(request: MemberRequest, training_id: UUID) -> HttpResponse:
+    """Show the texts, and how to add more."""
+    training = own_training(request, training_id)
+    return _show(request, training, NameForm(initial={"name": training.name, "slug": training.slug}))
+
+
+@training_form
+def rename(request: MemberRequest, training_id: UUID) -> HttpResponse:
+    """Give the style of a training that has not started another name."""
+    training = own_training(request, training_id)
+    form = NameForm(request.POST)
+    if form.is_valid():
+        try:
+            actions.rename_training(access_of(request), training, **form.cleaned_data)
+            messages.success(request, gettext("Saved."))
+            return redirect(page_of(training, "texts"))
+        except StyleRefused as error:
+            form.add_refusal(error)
+        except DomainError as error:
+            form.add_error(None, error.message)
+    return _show(request, training, form, status=HTTPStatus.BAD_REQUEST)
+
+
+@training_page
+def show_documents(request: MemberRequest, training_id: UUID) -> HttpResponse:
+    """Show the list of documents; the page asks again while some are being read."""
+    training = own_training(request, training_id)
+    return render(request, "training/_documents.html", _list_context(training))
+
+
+@training_form
+def announce(request: MemberRequest, training_id: UUID) -> JsonResponse:
+    """Return a POST form for each file that a browser is about to send, and why others are refused."""
+    training = own_training(request, training_id)
+    try:
+        files = _parse_files(request.body)
+        added, refused = _add_each(access_of(request), training, files)
+    except ValueError:
+        return JsonResponse({"errors": {"__all__": ["Send JSON: {files: [{name, size}, …]}."]}}, status=400)
+    except DomainError as error:
+        return JsonResponse({"errors": {"__all__": [error.message]}}, status=409)
+    return JsonResponse({"uploads": added, "refused": refused}, status=201 if added else 200)
+
+
+@training_form
+def finish(request: MemberRequest, training_id: UUID) -> JsonResponse:
+    """Have the documents read that have arrived."""
+    training = own_training(request, training_id)
+    try:
+        arrived = actions.finish_documents(access_of(request), training)
+    except DomainError as error:
+        return JsonResponse({"errors": {"__all__": [error.message]}}, status=503)
+    return JsonResponse({"arrived": arrived})
+
+
+@training_form
+def add(request: MemberRequest, training_id: UUID) -> HttpResponse:
+    """Add a pasted text, or files of browsers without JavaScript, which come through this service."""
+    training = own_training(request, training_id)
+    access = access_of(request)
+    text = request.POST.get("text", "")
+    files = request.FILES.getlist("files")
+    added = 0
+    with failures_shown(request):
+        for file in files:
+            _add_posted(access, training, file)
+            added += 1
+        if text.strip():
+            actions.add_text(access, training, _title_of(request.POST.get("title", ""), text), text)
+            added += 1
+        if not added:
+            messages.error(request, gettext("Choose a file or paste a text first."))
+    if added:
+        done = ngettext("{count} text added.", "{count} texts added.", added)
+        messages.success(request, done.format(count=added))
+    return redirect(page_of(training, "texts"))
+
+
+@training_form
+def add_sample(request: MemberRequest, training_id: UUID) -> HttpResponse:
+    """Add the sample text, so that people can try a training without a text of their own."""
+    training = own_training(request, training_id)
+    with failures_shown(request):
+        actions.add_text(access_of(request), training, SAMPLE.name, _sample_text())
+    return redirect(page_of(training, "texts"))
+
+
+@training_form
+def leave_out(request: MemberRequest, training_id: UUID, document_id: UUID) -> HttpResponse:
+    """Leave a document out, or take it in again."""
+    document = own_document(request, training_id, document_id)
+    with failures_shown(request):
+        is_left_out = request.POST.get("is_left_out") == "on"
+        actions.leave_out_document(access_of(request), document, is_left_out=is_left_out)
+    return redirect(page_of(document.training, "texts"))
+
+
+@training_form
+def delete_document(request: MemberRequest, training_id: UUID, document_id: UUID) -> HttpResponse:
+    """Delete a document and its text."""
+    document = own_document(request, training_id, document_id)
+    with failures_shown(request):
+        actions.delete_document(access_of(request), document)
+        messages.success(request, gettext("{name} was deleted.").format(name=document.name))
+    return redirect(page_of(document.training, "texts"))
+
+
+@training_form
+def prepare(request: MemberRequest, training_id: UUID) -> HttpResponse:
+    """Have the examples made, and lead to what was understood."""
+    training = own_training(request, training_id)
+    access = access_of(request)
+    with failures_shown(request):
+        if training.documents.filter(status=Document.Status.UPLOADING).exists():
+            # A browser that was closed after the last byte did not say so.
+            actions.finish_documents(access, training)
+        actions.prepare_training(access, training)
+        return redirect(page_of(training, "review"))
+    return redirect(page_of(training, "texts"))
+
+
+def _show(
+    request: MemberRequest, training: Training, name_form: NameForm, *, status: int = HTTPStatus.OK
+) -> HttpResponse:
+    context = _list_context(training) | {
+        "steps": page_steps(training, "texts"),
+        "name_form": name_form,
+        "formats": ",".join(documents.FORMATS),
+        "max_file_mb": documents.MAX_DOCUMENT_BYTES // documents.MIB,
+        "max_pasted_mb": documents.MAX_PASTED_BYTES // documents.MIB,
+    }
+    return render(request, "training/texts.html", context, status=status)
+
+
+def _list_context(training: Training) -> dict[str, object]:
+    """Return what the list of documents shows: those that need a hand first, then the newest."""
+    used = Q(status=Document.Status.READ, is_left_out=False)
+    rows = training.documents.order_by("-created_at", "pk")
+    words = training.documents.aggregate(words=Sum("words", filter=used, default=0))["words"]
+    shown = list(rows[: MAX_SHOWN + 1])
+    in_hand = [row for row in shown if row.status in (Document.Status.UPLOADING, Document.Status.UPLOADED)]
+    return {
+        "training": training,
+        "rows": [_describe(document) for document in shown[:MAX_SHOWN]],
+        "more_documents": len(shown) > MAX_SHOWN,
+        "refused": sum(row.status == Document.Status.REFUSED for row in shown),
+        "in_hand": len(in_hand),
+        "words": words,
+        "missing_words": max(0, LIMITS.least_words - words),
+        "is_small": words < LIMITS.small_words,
+        "limits": LIMITS,
+        # A note on a draft says why its texts could not be prepared.
+        "note": training.note if training.status == Status.DRAFT else "",
+        "polls": bool(in_hand),
+        "can_change": training.is_open and settings.TRAINING,
+    }
+
+
+def _describe(document: Document) -> DocumentRow:
+    removed = []
+    for kind, count in document.removed.items():
+        if count and kind in REMOVED:
+            removed.append((REMOVED[kind] % count).format(count=number_format(count, force_grouping=True)))
+    language = name_language(document.language) if document.language else ""
+    return DocumentRow(document, language, removed)
+
+
+def _parse_files(body: bytes) -> dict[str, int]:
+    """Return the files of a request: name → bytes. Raises ValueError."""
+    try:
+        found = json.loads(body)["files"]
+        files: dict[str, int] = {}
+        for file in found:
+            files[_clean_name(str(file["name"]))] = min(int(file["size"]), MAX_SIZE)
+    except (LookupError, TypeError, OverflowError, RecursionError) as error:
+        raise ValueError from error
+    if not files:
+        raise ValueError
+    return files
+
+
+def _clean_name(name: str) -> str:
+    """Return a file's name as PostgreSQL takes it. Of one that is too long, its end is kept."""
+    return name.replace("\0", "").encode(errors="replace").decode()[-MAX_NAME:] or "?"
+
+
+def _add_each(
+    access: Access, training: Training, files: Mapping[str, int]
+) -> tuple[list[dict[str, object]], list[dict[str, str]]]:
+    """Return a POST form for each file that can be added, and the reason for each that can't.
+
+    Raises TrainingMoved.
+    """
+    try:
+        added = actions.add_documents(access, training, files)
+        return [_present_upload(document.name, upload) for document, upload in added], []
+    except BadDocument as error:
+        if len(files) == 1:
+            return [], [{"name": next(iter(files)), "why": error.message}]
+    uploads = []
+    refused = []
+    for name, size in files.items():
+        one_added, one_refused = _add_each(access, training, {name: size})
+        uploads += one_added
+        refused += one_refused
+    return uploads, refused
+
+
+def _present_upload(name: str, upload: documents.Upload) -> dict[str, object]:
+    return {"name": name, "url": upload.url, "fields": upload.fields}
+
+
+def _add_posted(access: Access, training: Training, file: UploadedFile) -> None:
+    """Add a file that came with a form. Raises BadDocument, TrainingMoved, StorageUnavailable."""
+    content = file.read()
+    [(document, _upload)] = actions.add_documents(
+        access, training, {_clean_name(file.name or "?"): len(content)}
+    )
+    storage.write_posted(document, content)
+    actions.finish_documents(access, training)
+
+
+def _title_of(title: str, text: str) -> str:
+    """Return the name of a pasted text: its title, else its first words, as a file has it."""
+    name = _clean_name(title.strip() or " ".join(text[:300].split()[:TITLE_WORDS]))
+    if PurePosixPath(name).suffix.lower() in documents.FORMATS:
+        return name
+    return f"{name[: MAX_NAME - 4].rstrip('.')}.txt"
+
+
+@cache
+def _sample_text() -> str:
+    return SAMPLE.read_text()
