@@ -6,7 +6,6 @@ import pytest
 from django.utils import timezone
 
 from adapters import object_store
-from adapters.public import count_holdings
 from tenants.models import Tenant
 from training import file_actions, file_jobs
 from training.errors import FileInUse
@@ -32,9 +31,9 @@ def is_stored(file: File) -> bool:
 
 
 def test_what_is_stored_counts_until_it_is_deleted(acme, file):
-    assert count_holdings(acme).stored_bytes == 1000
+    assert store.count_stored_bytes(acme) == 1000
     store.delete_file(file)
-    assert count_holdings(acme).stored_bytes == 0
+    assert store.count_stored_bytes(acme) == 0
     assert not is_stored(file)
     assert not File.objects.exists()
 
