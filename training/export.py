@@ -5,7 +5,7 @@ An operator hands it out, so it has no texts, not even their first words.
 
 from tenants.models import Tenant
 from tenants.public import ExportTable, make_export_table
-from training.models import Document, Training
+from training.models import Document, File, Training
 
 TRAINING_COLUMNS = (
     *("id", "slug", "name", "status", "version__number", "report", "corpus_sha256", "seed", "recipe"),
@@ -17,13 +17,16 @@ DOCUMENT_COLUMNS = (
     *("training", "id", "name", "size_bytes", "status", "format", "words", "language", "quotation_share"),
     *("removed", "is_left_out", "created_at"),
 )
+FILE_COLUMNS = ("id", "purpose", "name", "size_bytes", "job", "created_at", "expires_at", "deleted_at")
 
 
 def list_exported(tenant: Tenant) -> list[ExportTable]:
-    """Return a workspace's trainings, and the facts of their documents."""
+    """Return a workspace's trainings, and the facts of their documents and of its files."""
     trainings = Training.objects.filter(tenant=tenant).order_by("created_at", "pk")
     documents = Document.objects.filter(training__tenant=tenant).order_by("training", "created_at", "pk")
+    files = File.objects.filter(tenant=tenant).order_by("created_at", "pk")
     return [
         make_export_table("trainings", trainings, *TRAINING_COLUMNS),
         make_export_table("documents", documents, *DOCUMENT_COLUMNS),
+        make_export_table("files", files, *FILE_COLUMNS),
     ]

@@ -50,6 +50,7 @@ OPERATORS = {
     "benchmarks": "bench/README.md",
     "licences": "docs/licences.md",
 }
+OF_TRAINING = ("training", "fine-tuning")
 DECISIONS = "docs/decisions"
 SHELVES = ((_("For writers"), WRITERS), (_("For developers"), DEVELOPERS), (_("For operators"), OPERATORS))
 
@@ -97,7 +98,7 @@ class Shelf:
 def guide_paths() -> dict[str, str]:
     """Return slug → path from the project's root of every guide and decision.
 
-    Where no styles are trained, the guide to that is left out, and links to it become text.
+    Where no styles are trained, the guides to that are left out, and links to them become text.
     """
     paths: dict[str, str] = {}
     for _title, shelf in SHELVES:
@@ -105,7 +106,8 @@ def guide_paths() -> dict[str, str]:
     for file in sorted((settings.BASE_DIR / DECISIONS).glob("*.md")):
         paths[f"decision-{file.stem}"] = f"{DECISIONS}/{file.name}"
     if not settings.TRAINING:
-        del paths["training"]
+        for slug in OF_TRAINING:
+            del paths[slug]
     return paths
 
 

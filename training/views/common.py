@@ -105,6 +105,8 @@ def failures_shown(request: MemberRequest) -> Iterator[None]:
 
 
 def _reached(training: Training) -> str:
+    if training.is_job:  # a program's: there is nothing to decide on pages
+        return "progress"
     return REACHED.get(Status(training.status), "progress")
 
 

@@ -57,7 +57,7 @@ class Step:
 def show(request: MemberRequest, training_id: UUID) -> HttpResponse:
     """Show how far a training is, and what comes next."""
     training = own_training(request, training_id)
-    if training.is_open:
+    if training.is_open and not training.is_job:
         return redirect(page_of(training))
     context = _progress_context(training) | {"steps": page_steps(training, "progress")}
     return render(request, "training/progress.html", context)
@@ -68,7 +68,7 @@ def show_live(request: MemberRequest, training_id: UUID) -> HttpResponse:
     """Show the part that changes; the page asks again until the training's version is there."""
     training = own_training(request, training_id)
     answer = render(request, "training/_progress.html", _progress_context(training))
-    if training.is_open:  # its price could not be held
+    if training.is_open and not training.is_job:  # its price could not be held
         answer["HX-Redirect"] = page_of(training)
     return answer
 
