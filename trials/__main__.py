@@ -19,6 +19,7 @@ TRIALS = {
     "restart": ("restart:restart", "kill vLLM while 200 styles are asked for"),
     "scale": ("scale:scale", "2,000 styles on one engine: pages, passes, memory"),
     "soak": ("soak:soak", "mixed load and uploads for half an hour: no fault, flat memory, exact books"),
+    "own-style": ("own_style:own_style", "styles of twelve authors, each judged on each author's third book"),
     "bare": ("bare:bare", "the demo on a system with Python and make and nothing else"),
     "compose": ("compose.trial:compose", "docker-compose.yml by podman, from images without a registry"),
 }
@@ -51,6 +52,11 @@ def build_parser() -> argparse.ArgumentParser:
     requests.add_argument("--seed", type=int, default=1, help="another seed, another order (default: 1)")
 
     trials["soak"].add_argument("--minutes", type=float, default=30, help="how long (default: 30)")
+    own_style = trials["own-style"]
+    own_style.add_argument("authors", nargs="*", help="only these (default: all of NOVELS)")
+    own_style.add_argument("--words", type=int, default=20_000, help="to learn (default: 20,000)")
+    own_style.add_argument("--recipe", default="{}", help="differences from the default, as JSON")
+    own_style.add_argument("--threads", type=int, default=2, help="of the trainer (default: 2)")
     bare = trials["bare"]
     bare.add_argument("--python", dest="engine_python", type=Path, help="another interpreter for vLLM")
     return parser
