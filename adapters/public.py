@@ -27,7 +27,7 @@ from adapters.releases.votes import begin_round, find_round, find_side_model, sh
 from adapters.releases.votes import standings as vote_standings
 from adapters.routing.publisher import publish_library
 from adapters.uploads.sessions import begin_upload, find_or_create_style, finish_upload
-from adapters.uploads.storage_quota import Holdings, count_holdings, format_bytes
+from adapters.uploads.storage_quota import Holdings, count_holdings
 from adapters.uploads.upload_request import StyleDescription, style_faults
 
 __all__ = [
@@ -59,7 +59,6 @@ __all__ = [
     "find_style_choices",
     "find_to_try",
     "finish_upload",
-    "format_bytes",
     "found_workspace",
     "is_answering",
     "list_exported",

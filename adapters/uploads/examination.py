@@ -18,6 +18,7 @@ from adapters.validation import BaseShape, Finding, Report, archive_reader, auto
 from adapters.validation.limits import CONFIG_FILE, CONFIG_LIMIT, LIMITS_BYTES, WEIGHTS_FILE
 from core import locks
 from core.errors import Unavailable
+from core.sizes import format_bytes
 from tenants.models import EventType
 from tenants.public import record_event
 
@@ -119,7 +120,7 @@ def _count_stored_bytes(version: AdapterVersion) -> Sequence[Finding]:
         original_bytes = version.converted_from.stored_bytes if version.converted_from else 0
         if not storage_quota.storage_of(owner).is_over(without_bytes=original_bytes):
             return ()
-    return [Finding("plan_full", {"size": storage_quota.format_bytes(stored_bytes)})]
+    return [Finding("plan_full", {"size": format_bytes(stored_bytes)})]
 
 
 def _validate_files(version: AdapterVersion) -> bool:

@@ -6,18 +6,16 @@ from datetime import datetime, timedelta
 from django.contrib.humanize.templatetags.humanize import intcomma
 from django.db.models import Count, Exists, OuterRef, Q, QuerySet, Sum
 from django.utils import timezone
-from django.utils.formats import number_format
 from django.utils.translation import gettext, gettext_noop, ngettext
 
 from adapters import object_store
 from adapters.models import AdapterVersion, Status, Style
 from adapters.validation.limits import ARCHIVE_LIMIT
-from core.sizes import GIB
+from core.sizes import format_bytes
 from tenants.metering.plans import TenantLimits, limits_of
 from tenants.models import Tenant
 
 UPLOADS_PER_HOUR = 10  # for each upload that may be open at once
-MIB = 1024**2
 HOUR = timedelta(hours=1)
 REMEDY = gettext_noop("Delete versions you no longer need, or upgrade your plan.")
 
@@ -155,13 +153,6 @@ def count_holdings(tenant: Tenant) -> Holdings:
         stored_versions=storage.versions,
         stored_bytes=storage.used_bytes,
     )
-
-
-def format_bytes(count: int) -> str:
-    """Return a count of bytes as all pages show it."""
-    if count >= GIB / 10:
-        return f"{number_format(round(count / GIB, 1), 1, force_grouping=True)} GB"
-    return f"{number_format(round(count / MIB, 1), 1, force_grouping=True)} MB"
 
 
 def _postable_bytes(own: QuerySet[AdapterVersion], now: datetime) -> int:

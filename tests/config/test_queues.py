@@ -15,6 +15,8 @@ MINUTES = {
     "adapters.tasks.erase",
     "adapters.tasks.prune_storage",
     "adapters.tasks.withdraw_conversions",
+    "training.tasks.advance",
+    "training.tasks.prune_trainings",
 }
 
 

@@ -29,6 +29,7 @@ QUICK: dict[str, set[str]] = {
         "test_a_response_is_streamed",
         "test_a_key_of_messages_that_is_wrong_is_refused",
     },
+    "test_own_style.py": {"test_a_text_becomes_a_style_that_answers"},
     "test_parts_that_die.py": {"test_an_upload_goes_on_when_a_part_dies[valkey]"},
     "test_payments.py": {"test_credits_by_card_a_plan_up_and_down_and_an_invoice_by_transfer"},
     "test_playground.py": {
@@ -46,6 +47,8 @@ QUICK: dict[str, set[str]] = {
 }
 # Of these all tests are long.
 LONG = {
+    "test_agents.py",
+    "test_blind_votes.py",
     "test_chaos.py",
     "test_cold_styles.py",
     "test_every_console_page.py",
@@ -53,7 +56,10 @@ LONG = {
     "test_newcomers.py",
     "test_quota_storm.py",
     "test_ray.py",
+    "test_recorded_benchmarks_and_editors.py",
     "test_requests.py",
+    "test_sharing_and_erasing.py",
+    "test_training_in_the_browser.py",
 }
 
 

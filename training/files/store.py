@@ -14,7 +14,8 @@ from django.utils import timezone
 
 from adapters import object_store
 from adapters.errors import StorageUnavailable
-from adapters.public import count_holdings, format_bytes
+from adapters.public import count_holdings
+from core.sizes import format_bytes
 from tenants.metering.plans import limits_of
 from tenants.models import Tenant
 from training.errors import FileInUse, FileTooLarge, StorageFull
