@@ -100,7 +100,7 @@ def judge_styles(authors: list[Author], *, threads: int) -> dict[str, dict[str, 
     for author in authors:
         adapters += ["--adapter", f"{author.name}={WORK / author.name / 'adapter'}"]
     texts = [str(WORK / f"{author.name}.jsonl") for author in authors]
-    command = [PYTHON, ROOT / "engine" / "judge.py", "--base", BASE, "--threads", str(threads)]
+    command: list[str | Path] = [PYTHON, ROOT / "engine" / "judge.py", "--base", BASE, "--threads", str(threads)]
     done = subprocess.run([*command, *adapters, *texts], stdout=subprocess.PIPE, text=True)
     if done.returncode:
         raise StackError("The styles could not be judged. See above.")
