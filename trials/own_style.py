@@ -10,7 +10,6 @@ import math
 import os
 import subprocess
 import time
-from argparse import Namespace
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import mean, median
@@ -100,7 +99,14 @@ def judge_styles(authors: list[Author], *, threads: int) -> dict[str, dict[str, 
     for author in authors:
         adapters += ["--adapter", f"{author.name}={WORK / author.name / 'adapter'}"]
     texts = [str(WORK / f"{author.name}.jsonl") for author in authors]
-    command: list[str | Path] = [PYTHON, ROOT / "engine" / "judge.py", "--base", BASE, "--threads", str(threads)]
+    command: list[str | Path] = [
+        PYTHON,
+        ROOT / "engine" / "judge.py",
+        "--base",
+        BASE,
+        "--threads",
+        str(threads),
+    ]
     done = subprocess.run([*command, *adapters, *texts], stdout=subprocess.PIPE, text=True)
     if done.returncode:
         raise StackError("The styles could not be judged. See above.")
@@ -142,14 +148,13 @@ def describe_gains(gains: dict[str, dict[str, float]]) -> str:
     return "\n".join(lines)
 
 
-def own_style(options: Namespace) -> int:
+def own_style(*, authors: list[str], words: int, recipe: str, threads: int) -> int:
     """Run the trial; return 0 if each style predicts its author as well as it must. Raises StackError."""
-    authors = find_authors(Path(os.environ.get("NOVELS", "")), options.authors)
-    recipe = json.loads(options.recipe)
-    for author in authors:
-        lay_job(author, WORK / author.name, words=options.words, recipe=recipe, threads=options.threads)
+    chosen = find_authors(Path(os.environ.get("NOVELS", "")), authors)
+    for author in chosen:
+        lay_job(author, WORK / author.name, words=words, recipe=json.loads(recipe), threads=threads)
         write_judged(author, WORK / f"{author.name}.jsonl")
         print(f"{author.name}: trained in {train_style(WORK / author.name):.0f} s", flush=True)
-    gains = gains_percent(judge_styles(authors, threads=options.threads))
+    gains = gains_percent(judge_styles(chosen, threads=threads))
     print(describe_gains(gains))
     return int(any(gains[name][name] < LEAST_OWN_PERCENT for name in gains))
