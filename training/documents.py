@@ -13,6 +13,7 @@ from adapters.errors import NotStored
 from adapters.object_store import Upload
 from core import locks
 from core.messages import Message
+from core.sizes import MIB
 from training import storage
 from training.errors import BadDocument, TrainingMoved
 from training.models import Document, Training
@@ -23,7 +24,6 @@ from training.reading.problems import explain
 
 logger = logging.getLogger(__name__)
 
-MIB = 1024**2
 MAX_DOCUMENTS = 500
 MAX_DOCUMENT_BYTES = 50 * MIB
 MAX_PASTED_BYTES = 2 * MIB

@@ -1,6 +1,6 @@
 """What can go wrong with trainings."""
 
-from core.errors import Conflict, Invalid, NotFound, Unavailable
+from core.errors import Conflict, Invalid, NotFound
 
 
 class TrainingOff(NotFound):
@@ -89,21 +89,3 @@ class BadDocument(Invalid):
     """{fault}"""
 
     code = "invalid_document"
-
-
-class DocumentsRefused(Invalid):
-    """These files can't be added."""
-
-    code = "documents_refused"
-
-
-class StyleNotYours(Conflict):
-    """{slug} can't be used. {fault}"""
-
-    code = "style_refused"
-
-
-class WorkerSilent(Unavailable):
-    """No training worker is running. We'll continue automatically when one is."""
-
-    code = "training_worker_silent"

@@ -20,6 +20,7 @@ from django.conf import settings
 from adapters.errors import NotStored
 from adapters.object_store.client import POSTED, presigning_client, reach_storage, upload_key
 from adapters.object_store.uploads import SLOW_LINE_BYTES_S
+from core.sizes import MIB
 
 if TYPE_CHECKING:
     from types_boto3_s3.type_defs import (
@@ -28,7 +29,6 @@ if TYPE_CHECKING:
         MultipartUploadTypeDef,
     )
 
-MIB = 1024 * 1024
 PART_BYTES = 8 * MIB  # S3 takes no part below 5 MiB, the last one excepted
 MAX_PARTS = 10_000
 URL_VALID_S = 600  # and as long as a slow line needs for the part: see url_valid_s

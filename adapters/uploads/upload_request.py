@@ -24,11 +24,11 @@ from adapters.validation.limits import (
 )
 from core.grammar import join_and
 from core.names import reads_as_product
+from core.sizes import MIB
 from tenants.metering.plans import limits_of
 from tenants.models import Tenant
 
 KIB = 1024
-MIB = 1024 * 1024
 SLUG = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,38}[a-z0-9])?")
 RESERVED_SLUGS = frozenset({"base", "identity"})
 

@@ -1,11 +1,9 @@
 """What several pages of styles share."""
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import Any, Concatenate
 from uuid import UUID
 
-from django.contrib import messages
 from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 from django.shortcuts import get_object_or_404
@@ -14,7 +12,6 @@ from django.views.decorators.http import require_POST
 
 from adapters.models import AdapterVersion, Style
 from adapters.uploads import conversions, progress
-from core.errors import DomainError
 from tenants.public import MemberRequest, Permission, member_required, requires
 
 
@@ -44,15 +41,6 @@ def steps_context(version: AdapterVersion) -> dict[str, Any]:
         "steps": progress.steps_of(version, version.history.all()),
         "conversions": conversions.offered_conversions(version),
     }
-
-
-@contextmanager
-def failures_shown(request: MemberRequest) -> Iterator[None]:
-    """Show people why an action failed instead of raising its DomainError."""
-    try:
-        yield
-    except DomainError as error:
-        messages.error(request, error.message)
 
 
 def page_of(style: Style, tab: str = "") -> str:

@@ -15,7 +15,8 @@ from adapters import actions
 from adapters.errors import BadShare, BadVoteCount
 from adapters.models import AdapterVersion, Status, Style
 from adapters.releases import aliases, canary_analysis, votes
-from adapters.views.common import changes_styles, failures_shown, own_style, own_version, page_of
+from adapters.views.common import changes_styles, own_style, own_version, page_of
+from core.page_failures import failures_shown
 from tenants.public import MemberRequest, access_of, member_required
 
 MOVES_SHOWN = 20

@@ -19,8 +19,9 @@ from adapters.errors import (
     StyleRefused,
 )
 from adapters.models import Share, Style
-from adapters.views.common import changes_styles, failures_shown, own_style, page_of
+from adapters.views.common import changes_styles, own_style, page_of
 from adapters.views.style import settings_page, sharing_page
+from core.page_failures import failures_shown
 from tenants.public import MemberRequest, access_of
 
 CATALOGUE_ACTIONS = {

@@ -20,7 +20,8 @@ from adapters.uploads.sessions import Method
 from adapters.uploads.upload_request import StyleDescription
 from adapters.validation import strict_json
 from adapters.validation.limits import ARCHIVE_LIMIT, LIMITS_BYTES, WEIGHTS_LIMIT
-from adapters.views.common import changes_styles, failures_shown, own_version, page_of, steps_context
+from adapters.views.common import changes_styles, own_version, page_of, steps_context
+from core.page_failures import failures_shown
 from tenants.public import MemberRequest, Permission, access_of, member_required, requires
 
 TEXTS = ("slug", "name", "description", "sample_prompt", "stated_quantisation")

@@ -15,7 +15,7 @@ from django.utils import timezone
 from adapters import object_store
 from adapters.errors import StorageUnavailable
 from adapters.public import count_holdings
-from core.sizes import format_bytes
+from core.sizes import MIB, format_bytes
 from tenants.metering.plans import limits_of
 from tenants.models import Tenant
 from training.errors import FileInUse, FileTooLarge, StorageFull
@@ -23,7 +23,6 @@ from training.models import File, Status, Training
 
 logger = logging.getLogger(__name__)
 
-MIB = 1024**2
 MAX_FILE_BYTES = 200 * MIB
 UNFINISHED_KEPT = timedelta(hours=2)  # the longest time that a body may take, and more
 BATCH_SIZE = 100  # files a pass

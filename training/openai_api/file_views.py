@@ -16,6 +16,7 @@ from django.utils import timezone
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from core.sizes import MIB
 from core.streaming import StreamedResponse
 from inference.public import BadRequest
 from tenants.models import Scope
@@ -150,7 +151,7 @@ def announced_bytes(request: Request) -> int:
     if not announced.isdigit():
         return store.MAX_FILE_BYTES
     if int(announced) > store.MAX_FILE_BYTES + FORM_BYTES:
-        raise FileTooLarge(limit=store.MAX_FILE_BYTES // store.MIB)
+        raise FileTooLarge(limit=store.MAX_FILE_BYTES // MIB)
     return min(int(announced), store.MAX_FILE_BYTES)
 
 

@@ -1,14 +1,12 @@
 """What the pages of trainings share."""
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import wraps
 from typing import Concatenate
 from uuid import UUID
 
 from django.conf import settings
-from django.contrib import messages
 from django.http import Http404, HttpRequest
 from django.http.response import HttpResponseBase
 from django.shortcuts import get_object_or_404
@@ -18,7 +16,6 @@ from django.utils.translation import gettext_lazy as _
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_POST
 
-from core.errors import DomainError
 from tenants.public import MemberRequest, Permission, member_required, requires
 from training.models import Document, Status, Training
 
@@ -93,15 +90,6 @@ def page_steps(training: Training, current: str) -> list[PageStep]:
         is_done = index < reached or training.status == Status.SUCCEEDED
         steps.append(PageStep(index + 1, str(STEPS[name]), address, name == current, is_done))
     return steps
-
-
-@contextmanager
-def failures_shown(request: MemberRequest) -> Iterator[None]:
-    """Show people why an action failed instead of raising its DomainError."""
-    try:
-        yield
-    except DomainError as error:
-        messages.error(request, error.message)
 
 
 def _reached(training: Training) -> str:

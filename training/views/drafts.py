@@ -11,11 +11,11 @@ from django.utils.translation import gettext
 from adapters.errors import StyleRefused
 from adapters.models import Style
 from core.errors import DomainError
+from core.page_failures import failures_shown
 from tenants.public import MemberRequest, access_of
 from training import actions
 from training.models import Training
 from training.views.common import (
-    failures_shown,
     own_training,
     page_of,
     training_form,

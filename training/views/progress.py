@@ -15,12 +15,12 @@ from django.utils.translation import gettext_lazy as _
 from adapters.models import Status as VersionStatus
 from core.charts import LineChart, draw_lines
 from core.money import usd
+from core.page_failures import failures_shown
 from tenants.metering.trainings import charge_of, price_at
 from tenants.public import MemberRequest, access_of
 from training import actions, erasure
 from training.models import Status, StopRequest, Training, TrainingEvent
 from training.views.common import (
-    failures_shown,
     own_training,
     page_of,
     page_steps,

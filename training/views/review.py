@@ -11,12 +11,12 @@ from django.shortcuts import redirect, render
 from django.utils.translation import gettext
 
 from adapters.errors import NotStored, StorageUnavailable
+from core.page_failures import failures_shown
 from tenants.public import MemberRequest, access_of
 from training import actions, preparation
 from training.corpus import CorpusLimits
 from training.models import Status, Training
 from training.views.common import (
-    failures_shown,
     own_training,
     page_of,
     page_steps,

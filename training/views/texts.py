@@ -21,13 +21,14 @@ from django.utils.translation import gettext, ngettext, ngettext_lazy
 from adapters.errors import StyleRefused
 from adapters.object_store import Upload
 from core.errors import DomainError
+from core.page_failures import failures_shown
+from core.sizes import MIB
 from tenants.public import Access, MemberRequest, access_of
 from training import actions, documents, storage
 from training.corpus import CorpusLimits
 from training.errors import BadDocument
 from training.models import Document, Status, Training
 from training.views.common import (
-    failures_shown,
     own_document,
     own_training,
     page_of,
@@ -192,8 +193,8 @@ def _show(
         "steps": page_steps(training, "texts"),
         "name_form": name_form,
         "formats": ",".join(documents.FORMATS),
-        "max_file_mb": documents.MAX_DOCUMENT_BYTES // documents.MIB,
-        "max_pasted_mb": documents.MAX_PASTED_BYTES // documents.MIB,
+        "max_file_mb": documents.MAX_DOCUMENT_BYTES // MIB,
+        "max_pasted_mb": documents.MAX_PASTED_BYTES // MIB,
     }
     return render(request, "training/texts.html", context, status=status)
 
