@@ -48,12 +48,12 @@ def pinned(cores: set[int]) -> Iterator[None]:
 
 
 def cpu_s(pid: int) -> float:
-    """Return the processor seconds that a process and its children have used."""
+    """Return the processor seconds that a process and its children have used, those that ended too."""
     seconds = 0.0
     for process in family(pid):
         with suppress(psutil.NoSuchProcess):
             times = process.cpu_times()
-            seconds += times.user + times.system
+            seconds += times.user + times.system + times.children_user + times.children_system
     return seconds
 
 
@@ -73,6 +73,15 @@ def family(pid: int) -> list[psutil.Process]:
         return [process, *process.children(recursive=True)]
     except psutil.NoSuchProcess:
         return []
+
+
+def find_trainer(worker_pid: int) -> psutil.Process | None:
+    """Return the child process in which a training worker trains now."""
+    for process in family(worker_pid):
+        with suppress(psutil.Error):
+            if any(word.endswith("engine/train.py") for word in process.cmdline()):
+                return process
+    return None
 
 
 def model() -> str:

@@ -2,7 +2,7 @@
 
 import secrets
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -100,6 +100,46 @@ def post_file(form: dict[str, Any], file: Path) -> None:
         answer = httpx2.post(form["url"], data=form["fields"], files=files, timeout=TIMEOUT_S)
     if not answer.is_success:
         raise Miss(f"The storage returned {answer.status_code} for {file.name}: {answer.text[:300]}")
+
+
+def create_training(api: Api, slug: str, files: Sequence[Path], *, epochs: int) -> str:
+    """Create a training and send its documents; return its address in the API. Raises Miss."""
+    training = api.post("trainings", {"slug": slug, "name": f"Training {slug}", "epochs": epochs})
+    address = f"trainings/{training['id']}"
+    sizes = [{"name": file.name, "size_bytes": file.stat().st_size} for file in files]
+    documents = api.post(f"{address}/documents", {"files": sizes})["data"]
+    for file, document in zip(files, documents, strict=True):
+        post_file(document["upload"], file)
+    return address
+
+
+def await_read(api: Api, address: str, *, within_s: float = 120.0) -> list[dict[str, Any]]:
+    """Have a training's documents read; return them once all are. Raises Miss."""
+    api.post(f"{address}/documents/finish")
+    documents: list[dict[str, Any]] = []
+
+    def are_read() -> bool:
+        documents[:] = api.get(f"{address}/documents", limit="100")["data"]
+        return all(document["status"] in ("read", "refused") for document in documents)
+
+    wait_until(are_read, within_s=within_s, what="not all documents are read")
+    if refusals := [document["refusal"] for document in documents if document["status"] == "refused"]:
+        raise Miss(f"{address}: {'; '.join(refusals)}")
+    return documents
+
+
+def await_estimate(api: Api, address: str, *, within_s: float = 120.0) -> dict[str, Any]:
+    """Have the examples of a training made; return it once it is ready to start. Raises Miss."""
+    api.post(f"{address}/estimate")
+    wait_until(
+        lambda: api.get(address)["status"] != "preparing",
+        within_s=within_s,
+        what=f"{address} is not prepared",
+    )
+    training = api.get(address)
+    if training["status"] != "ready":
+        raise Miss(f"{address} can't start: {training['note']}")
+    return training
 
 
 def await_serving(api: Api, upload: Upload, *, within_s: float = 60.0) -> None:

@@ -20,6 +20,10 @@ TRIALS = {
     "scale": ("scale:scale", "2,000 styles on one engine: pages, passes, memory"),
     "soak": ("soak:soak", "mixed load and uploads for half an hour: no fault, flat memory, exact books"),
     "own-style": ("own_style:own_style", "styles of twelve authors, each judged on each author's third book"),
+    "training-kills": (
+        "training_kills:training_kills",
+        "kill child, worker, engine, Valkey and PostgreSQL during trainings: the same losses, one charge",
+    ),
     "bare": ("bare:bare", "the demo on a system with Python and make and nothing else"),
     "compose": ("compose.trial:compose", "docker-compose.yml by podman, from images without a registry"),
 }
@@ -57,6 +61,9 @@ def build_parser() -> argparse.ArgumentParser:
     own_style.add_argument("--words", type=int, default=20_000, help="to learn (default: 20,000)")
     own_style.add_argument("--recipe", default="{}", help="differences from the default, as JSON")
     own_style.add_argument("--threads", type=int, default=2, help="of the trainer (default: 2)")
+    killed = trials["training-kills"]
+    killed.add_argument("--kills", type=int, default=20, help="how many (default: 20)")
+    killed.add_argument("--seed", type=int, help="the order and moments of an earlier run")
     bare = trials["bare"]
     bare.add_argument("--python", dest="engine_python", type=Path, help="another interpreter for vLLM")
     return parser

@@ -126,6 +126,9 @@ VARIABLES: dict[str, Variable] = {
     "TRAINING": Variable(
         "on", "on, or off: no styles are trained from texts, and nothing on the site mentions it."
     ),
+    "TRAINING_CHECKPOINT_S": Variable(
+        "60", "Seconds between a training's checkpoints. A killed training repeats so much at most."
+    ),
     "TRAINING_DEVICE": Variable("cpu", "cpu or cuda: what the training worker trains on."),
     "TRAINING_PYTHON": Variable(
         "", "The Python with torch and PEFT that trains. Empty: .venv-engine/bin/python."

@@ -384,6 +384,7 @@ ENGINE_MAX_NUM_SEQS = env.read_int("ENGINE_MAX_NUM_SEQS")
 WEB_WORKERS = env.read_int("WEB_WORKERS")
 BASE_MODEL = env.read("BASE_MODEL")
 TRAINING = env.read_choice("TRAINING", ("on", "off")) == "on"
+TRAINING_CHECKPOINT_S = env.read_int("TRAINING_CHECKPOINT_S")
 TRAINING_DEVICE = env.read_choice("TRAINING_DEVICE", ("cpu", "cuda"))
 TRAINING_PROGRAM = str(BASE_DIR / "engine" / "train.py")
 TRAINING_PYTHON = env.read("TRAINING_PYTHON") or str(BASE_DIR / ".venv-engine" / "bin" / "python")

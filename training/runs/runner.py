@@ -29,7 +29,6 @@ logger = logging.getLogger(__name__)
 
 LEASE = timedelta(seconds=90)
 MAX_ATTEMPTS = 5  # without a new checkpoint
-CHECKPOINT_EVERY_S = 60
 POINTS_KEPT = 200  # losses of a training that its chart shows
 SAVE_EVERY_S = 0.5
 FAILURES = {
@@ -137,7 +136,7 @@ def job_of(training: Training) -> JobSettings:
         "seed": training.seed,
         "quantisation": settings.TRAINING_QUANTISATION,
         "max_tokens": MAX_EXAMPLE_TOKENS,
-        "checkpoint_every_s": CHECKPOINT_EVERY_S,
+        "checkpoint_every_s": settings.TRAINING_CHECKPOINT_S,
         "recipe": {**training.recipe, "epochs": training.epochs},
     }
 

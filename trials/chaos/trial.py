@@ -69,12 +69,16 @@ class Killer:
             if self._engine_is_away() and (part == "engine" or meanwhile == KILLS_WITHOUT_ENGINE):
                 self.await_engine()
             meanwhile = meanwhile + 1 if self._engine_is_away() else 0
-            self.kill(part)
-            self.done.append(Kill(part, time.time()))
-            if part == "engine":
-                self.engine_away.append((time.time(), 0.0))
+            self.kill_part(part)
             self.say(f"  kill {number:>2}/{len(order)}  {part}")
         self.await_engine()
+
+    def kill_part(self, part: str) -> None:
+        """Kill one part."""
+        self.kill(part)
+        self.done.append(Kill(part, time.time()))
+        if part == "engine":
+            self.engine_away.append((time.time(), 0.0))
 
     def await_engine(self) -> None:
         """Wait until the engine lists its models again."""

@@ -68,6 +68,7 @@ def create_plan_version(monthly_tokens: int, *, overage_allowed: bool) -> PlanVe
         tokens_per_minute=WIDE,
         parallel_requests=WIDE,
         max_output_tokens=256,
-        private_styles=0,
+        private_styles=100,
+        monthly_trainings=100,
         overage_allowed=overage_allowed,
     )
