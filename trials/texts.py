@@ -14,13 +14,14 @@ def take_paragraphs(words: int) -> list[str]:
     """
     novels = os.environ.get("NOVELS")
     files = Path(novels).glob("*.txt") if novels else (ROOT / "docs").glob("*.md")
-    taken: list[str] = []
+    taken: dict[str, None] = {}  # in order, and each once
     words_taken = 0
     for file in sorted(files):
         for paragraph in file.read_text().split("\n\n"):
             if words_taken >= words:
-                return taken
-            if paragraph[:1].isalpha() and paragraph not in taken:
-                taken.append(" ".join(paragraph.split()))
-                words_taken += len(paragraph.split())
-    return taken
+                break
+            text = " ".join(paragraph.split())
+            if text[:1].isalpha() and text not in taken:
+                taken[text] = None
+                words_taken += len(text.split())
+    return list(taken)
