@@ -36,6 +36,8 @@ def main() -> int:
         validation_examples=1,
         trainable_parameters=1,
     )
+    if first == 0:
+        say("validation", step=0, loss=5.0, learned_repeats=0.0, held_out_repeats=0.0)
     for step in range(first + 1, steps + 1):
         time.sleep(behaviour.get("step_s", 0))
         if behaviour.get("fails_at") == step:

@@ -118,6 +118,8 @@ def test_a_killed_child_goes_on_from_its_checkpoint_with_the_same_losses(queued,
     losses = queued.events.exclude(training_loss=None).values_list("step", "training_loss")
     assert dict(losses) == {step: 4 / step for step in range(1, 13)}
     assert len(losses) == 12
+    validation = queued.events.exclude(validation_loss=None).values_list("step", "validation_loss")
+    assert list(validation) == [(0, 5.0), (4, 5 / 4), (8, 5 / 8), (12, 5 / 12)]
     assert queued.trained_tokens == 3 * queued.examples * 100
 
 

@@ -193,8 +193,10 @@ def _record_step(training: Training, event: ChildEvent) -> None:
 def _begin(training: Training, event: ChildEvent) -> None:
     training.steps = event["steps"]
     training.step = event["first_step"]
-    # Steps after the checkpoint are trained again, with the same losses.
-    training.events.filter(status="", step__gt=training.step).delete()
+    # Steps after the checkpoint are trained again, with the same losses. Without one all is done again: also
+    # the validation before the first step.
+    repeated = training.events.filter(status="")
+    (repeated.filter(step__gt=training.step) if training.step else repeated).delete()
 
 
 def _smooth(before: float | None, seconds: float) -> float:
