@@ -10,7 +10,7 @@ from adapters.models import Style
 from adapters.public import found_workspace
 from core import months
 from tenants.metering.credits import grant_credit
-from tenants.models import Plan, PlanVersion
+from tenants.models import Plan, PlanVersion, Scope
 from tenants.public import issue_key, subscribe_tenant
 
 PLAN = "trial"
@@ -47,7 +47,7 @@ def create_tenant_with_key(
         )
     for style in Style.objects.filter(is_public=True):
         select_style(tenant, style)
-    _, secret = issue_key(tenant, name="trial", by=user)
+    _, secret = issue_key(tenant, name="trial", by=user, scopes=[Scope.ADMIN.value])
     return {
         "id": str(tenant.pk),
         "name": name,
