@@ -26,7 +26,8 @@ GERMAN = {
     Task.DRAFT: (
         "Schreiben Sie die folgende Passage in schlichten, neutralen Worten um, wie es eine "
         "Nachrichtenagentur täte. Alle Tatsachen, die Reihenfolge und ungefähr die Länge bleiben. "
-        "Wendungen, Bilder und Scherze bleiben nicht. Antworten Sie nur mit der umgeschriebenen Passage.\n\n{passage}"
+        "Wendungen, Bilder und Scherze bleiben nicht. Antworten Sie nur mit der umgeschriebenen "
+        "Passage.\n\n{passage}"
     ),
 }
 
