@@ -34,7 +34,7 @@ from trials.verdict import Verdict
 
 CHILD = "training child"
 PARTS = (CHILD, "worker-training", "engine", "valkey", "postgres")
-WORDS = 6_000  # about a minute of training on a quiet core
+WORDS = 4_000  # about a minute of training on a quiet core
 CHECKPOINT_S = 5
 SLUG = "trial"
 LATE_S = 2.0  # a kill comes up to so long after the percentage that it waits for

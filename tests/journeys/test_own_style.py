@@ -5,24 +5,11 @@ from collections.abc import Callable
 import pytest
 
 from stack.api import Api, wait_until
-from stack.folders import ROOT
+from trials.texts import take_paragraphs
 
 WITHIN_S = 600
-GUIDES = ("architecture.md", "billing.md", "running.md")
 SECTION = "trainings"
 ENDED = ("succeeded", "failed", "cancelled")
-
-
-def read_guides(words: int) -> str:
-    """Return the first words of this project's own guides, without their tables and code."""
-    paragraphs = []
-    left = words
-    for name in GUIDES:
-        for paragraph in (ROOT / "docs" / name).read_text().split("\n\n"):
-            if left > 0 and paragraph[:1].isalpha():
-                paragraphs.append(paragraph)
-                left -= len(paragraph.split())
-    return "\n\n".join(paragraphs)
 
 
 def wait_for(api: Api, address: str, is_done: Callable[[dict], bool]) -> dict:
@@ -36,7 +23,7 @@ def trained(demo) -> dict:
     api = demo.api
     training = api.post("trainings", {"slug": "our-guides", "name": "Our guides", "epochs": 1})
     address = f"trainings/{training['id']}"
-    api.post(f"{address}/text", {"name": "guides.txt", "text": read_guides(4_000)})
+    api.post(f"{address}/text", {"name": "guides.txt", "text": "\n\n".join(take_paragraphs(4_000))})
     wait_for(api, f"{address}/documents", lambda found: found["data"][0]["status"] == "read")
     api.post(f"{address}/estimate", {})
     ready = wait_for(api, address, lambda found: found["status"] in ("ready", "draft"))
