@@ -45,7 +45,7 @@ SAME = ("status", "adapter", "trained_tokens")
 
 @dataclass(frozen=True)
 class TrainingKill:
-    """What was killed, in which training (0 is the first disturbed one), and where that was."""
+    """What was killed, in which training (0 was undisturbed), and where that was."""
 
     part: str
     training: int
@@ -177,7 +177,7 @@ class Disturbance:
         training = self._await(address, lambda training: training["percent"] >= percent)
         pause(self.context.stopping, self.chance.uniform(0, LATE_S))
         self.killer.kill_part(part)
-        number = len(self.trainings) - 2
+        number = len(self.trainings) - 1
         kill = TrainingKill(part, number, training["status"], training["step"], training["steps"])
         self.kills.append(kill)
         at = f"{kill.status}, step {kill.step} of {kill.steps}"
@@ -218,7 +218,7 @@ def find_differences(found: Sequence[Mapping[str, Any]]) -> list[str]:
     faults = []
     if undisturbed["status"] != "succeeded":
         faults.append(f"undisturbed: {undisturbed['status']} {undisturbed['failure']}")
-    for number, training in enumerate(others):
+    for number, training in enumerate(others, 1):
         for name in SAME:
             if training[name] != undisturbed[name]:
                 faults.append(f"training {number}: {name} {training[name]}, not {undisturbed[name]}")
