@@ -325,7 +325,8 @@ def main() -> int:
         for name in options.parts or parts:
             print(f"{name} …", flush=True)
             found[name] = parts[name]()
-            print(f"  {found[name]}", flush=True)
+            shown = {figure: value for figure, value in found[name].items() if figure != "remaining"}
+            print(f"  {shown}", flush=True)
     found |= {"cores": os.cpu_count(), "machine": machine.model()}
     figures: Figures = {}
     for name in parts:
