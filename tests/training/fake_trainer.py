@@ -54,6 +54,7 @@ def main() -> int:
             tokens=step * tokens_per_epoch // STEPS_PER_EPOCH,
         )
         if step % STEPS_PER_EPOCH == 0:
+            time.sleep(behaviour.get("validation_s", 0))
             say("validation", step=step, loss=5 / step, learned_repeats=0.0, held_out_repeats=0.0)
         if step % CHECKPOINT_EVERY == 0 or is_stopped:
             _write_checkpoint(job, step)

@@ -123,6 +123,13 @@ def test_a_killed_child_goes_on_from_its_checkpoint_with_the_same_losses(queued,
     assert queued.trained_tokens == 3 * queued.examples * 100
 
 
+def test_the_pace_that_promises_the_end_counts_validations(queued, trainer):
+    trainer(validation_s=0.6)  # after steps 4, 8 and 12; the fake says that a step takes 0.1 s
+    assert runner.run_next()
+    queued.refresh_from_db()
+    assert queued.step_seconds > 2 * 0.6 / 11
+
+
 def test_a_child_that_always_dies_fails_the_training_and_only_completed_steps_are_charged(queued, trainer):
     trainer(dies_at=3)
     while runner.run_next():

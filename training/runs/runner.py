@@ -48,6 +48,8 @@ class LeaseLost(Exception):
 class Progress:
     """What the child reported last, and when the row had it."""
 
+    first_step: int = 0  # of this child, and when it was completed
+    first_step_at_s: float = 0.0
     saved_at_s: float = 0.0
     asked_to_stop: bool = False
     ended: ChildEvent | None = None
@@ -165,7 +167,7 @@ def _record_event(training: Training, folder: Path, progress: Progress, event: C
         case "start":
             _begin(training, event)
         case "step":
-            _record_step(training, event)
+            _record_step(training, progress, event)
         case "validation":
             training.validation_loss = event["loss"]
             _add_point(training, validation_loss=event["loss"])
@@ -181,11 +183,11 @@ def _record_event(training: Training, folder: Path, progress: Progress, event: C
             progress.failed = event
 
 
-def _record_step(training: Training, event: ChildEvent) -> None:
+def _record_step(training: Training, progress: Progress, event: ChildEvent) -> None:
     training.step = event["step"]
     training.training_loss = event["loss"]
     training.trained_tokens = event["tokens"]
-    training.step_seconds = _smooth(training.step_seconds, event["seconds"])
+    training.step_seconds = _measure_pace(progress, event)
     if training.step % max(1, training.steps // POINTS_KEPT) == 0:
         _add_point(training, training_loss=event["loss"])
 
@@ -199,9 +201,16 @@ def _begin(training: Training, event: ChildEvent) -> None:
     (repeated.filter(step__gt=training.step) if training.step else repeated).delete()
 
 
-def _smooth(before: float | None, seconds: float) -> float:
-    """Return the recent seconds per step: batches differ in length."""
-    return seconds if before is None else 0.95 * before + 0.05 * seconds
+def _measure_pace(progress: Progress, event: ChildEvent) -> float:
+    """Return this child's seconds per step until now, with the validations and checkpoints between steps.
+
+    They take a sixth of the time, so steps alone would promise too early an end.
+    """
+    if not progress.first_step:
+        progress.first_step = event["step"]
+        progress.first_step_at_s = time.monotonic()
+        return event["seconds"]
+    return (time.monotonic() - progress.first_step_at_s) / (event["step"] - progress.first_step)
 
 
 def _add_point(training: Training, **facts: float | bool) -> None:
