@@ -101,7 +101,9 @@ def start_training(
     No transaction: the hold is checked against requests in flight once it is published.
     """
     was_started = training.started_at is not None
-    starting.start_training(training, states_rights=states_rights, keeps_documents=keeps_documents)
+    starting.start_training(
+        training, access.maker, states_rights=states_rights, keeps_documents=keeps_documents
+    )
     if not was_started:
         access.audit(
             "training.started",

@@ -10,8 +10,16 @@ from training.models import Document, File, Training
 TRAINING_COLUMNS = (
     *("id", "slug", "name", "status", "version__number", "report", "corpus_sha256", "seed", "recipe"),
     *("epochs", "examples", "validation_examples", "steps", "step", "trained_tokens", "training_loss"),
-    *("validation_loss", "stopped_early", "rights_stated_at", "keeps_documents", "documents_gone_at"),
-    *("created_by__email", "created_at", "started_at", "ran_at", "ended_at"),
+    *("validation_loss", "stopped_early", "rights_stated_at", "rights_stated_by__email"),
+    *(
+        "keeps_documents",
+        "documents_gone_at",
+        "created_by__email",
+        "created_at",
+        "started_at",
+        "ran_at",
+        "ended_at",
+    ),
 )
 DOCUMENT_COLUMNS = (
     *("training", "id", "name", "size_bytes", "status", "format", "words", "language", "quotation_share"),

@@ -84,6 +84,7 @@ def create_job(access: Access, request: JobRequest) -> Training:
     training.hyperparameters = dict(request.hyperparameters)
     training.metadata = dict(request.metadata)
     training.rights_stated_at = timezone.now()
+    training.rights_stated_by = access.maker
     training.save()
     if not training.move(before=Status.DRAFT, after=Status.PREPARING):
         raise TrainingMoved

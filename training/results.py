@@ -70,7 +70,7 @@ def provenance_of(training: Training) -> dict[str, object]:
         "words": training.report.get("learned_words", 0),
         "trained_tokens": training.trained_tokens,
         "rights_stated_at": training.rights_stated_at and training.rights_stated_at.isoformat(),
-        "rights_stated_by": str(training.created_by or ""),
+        "rights_stated_by": str(training.rights_stated_by or ""),
     }
 
 

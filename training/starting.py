@@ -1,5 +1,6 @@
 """Start of a training: its limits, the hold of its price, and the style that gets the version."""
 
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 
 from django.conf import settings
@@ -52,17 +53,36 @@ def rename_training(training: Training, *, slug: str, name: str) -> None:
         raise TrainingMoved
 
 
-def start_training(training: Training, *, states_rights: bool, keeps_documents: bool) -> None:
-    """Queue a training, and hold the most that it can cost. A second call does nothing.
-
-    Call it outside of transactions. Raises TrainingOff, RightsNotStated, TrainingMoved, the limits of the
-    plan, StyleRefused, and what `hold_training` does; the training is ready to start then, as before.
-    """
+def start_training(
+    training: Training, user: User | None, *, states_rights: bool, keeps_documents: bool
+) -> None:
+    """Queue a training for which a user states the rights to its texts. Raises RightsNotStated, and what
+    `start_job` does."""
     if not settings.TRAINING:
         raise TrainingOff
     if not states_rights:
         raise RightsNotStated
-    if _queue(training, keeps_documents=keeps_documents):
+    _start(
+        training,
+        rights_stated_at=timezone.now(),
+        rights_stated_by=user,
+        keeps_documents=keeps_documents,
+    )
+
+
+def start_job(training: Training) -> None:
+    """Queue a training whose rights were stated when it was made, and hold the most that it can cost.
+
+    A second call does nothing. Call it outside of transactions. Raises TrainingOff, TrainingMoved, the limits
+    of the plan, StyleRefused, and what `hold_training` does; the training is ready to start then, as before.
+    """
+    if not settings.TRAINING:
+        raise TrainingOff
+    _start(training)
+
+
+def _start(training: Training, **facts: object) -> None:
+    if _queue(training, facts):
         hold_price(training)
         queued = Training.objects.filter(pk=training.pk, status=Status.QUEUED, ran_at=None)
         queued.update(leased_until=None, note=Message())
@@ -101,7 +121,7 @@ def _require_name(tenant: Tenant, slug: str, name: str) -> None:
         raise StyleRefused(faults)
 
 
-def _queue(training: Training, *, keeps_documents: bool) -> bool:
+def _queue(training: Training, facts: Mapping[str, object]) -> bool:
     """Move a training to the queue if the plan has room for it; return False if it is there already."""
     now = timezone.now()
     tenant = training.tenant
@@ -120,11 +140,10 @@ def _queue(training: Training, *, keeps_documents: bool) -> bool:
             before=Status.READY,
             after=Status.QUEUED,
             style=style,
-            rights_stated_at=now,
-            keeps_documents=keeps_documents,
             started_at=now,
             note=TrainingNote.PAYMENT(),
             leased_until=now + HOLD_WITHIN,
+            **facts,
         )
 
 

@@ -8,6 +8,7 @@ import pytest
 from tests.javascript import install_client, run_script
 from tests.journeys.builders import KEY, billed
 
+
 @pytest.fixture(scope="module")
 def heard(demo, tmp_path_factory) -> dict[str, Any]:
     """What the client heard, as `javascript/client.mjs` tells it."""

@@ -5,8 +5,11 @@ import pytest
 from adapters.models import AdapterVersion
 from adapters.models import Status as VersionStatus
 from adapters.uploads import pipeline as upload_pipeline
+from core.money import NANO
+from tenants.metering.credits import grant_credit
 from tenants.models import LedgerEntry, TrainingHold
-from training import actions, erasure, pipeline, preparation, starting, storage
+from tenants.public import access_of_person
+from training import actions, erasure, pipeline, preparation, results, starting, storage
 from training.errors import NoDocuments, RightsNotStated, TrainingMoved
 from training.models import Document, Status, Training
 from training.notes import TrainingFailure
@@ -52,6 +55,14 @@ def test_texts_become_a_candidate_version_and_are_charged_once(access, queued, t
     finish(queued)
     assert AdapterVersion.objects.count() == 1
     assert charges(queued) == [queued.trained_tokens]
+
+
+def test_the_statement_of_rights_is_of_who_started_not_of_who_created(acme, bob, ready):
+    grant_credit(acme, 5 * NANO, source="promotion", source_id="1", reason="Try it", actor="tests")
+    actions.start_training(access_of_person(bob, acme, address=None), ready, states_rights=True)
+    ready.refresh_from_db()
+    assert ready.created_by != bob
+    assert results.provenance_of(ready)["rights_stated_by"] == "bob@example.org"
 
 
 def test_what_was_read_and_understood_is_there_before_anything_is_paid(ready):

@@ -51,8 +51,16 @@ class TrainingAdmin(NoDelete, DescribedRow, OperatorAdmin):
     ordering = ["-created_at"]
     fields = [
         *("tenant", "name", "slug", "style", "version", "status", "stop_request", "note", "failure"),
-        *("seed", "recipe", "epochs", "corpus_sha256", "rights_stated_at", "keeps_documents"),
-        *("documents_gone_at", "created_by", "created_at", "started_at", "ran_at", "ended_at"),
+        *("seed", "recipe", "epochs", "corpus_sha256", "rights_stated_at", "rights_stated_by"),
+        *(
+            "keeps_documents",
+            "documents_gone_at",
+            "created_by",
+            "created_at",
+            "started_at",
+            "ran_at",
+            "ended_at",
+        ),
     ]
     readonly_fields = fields
     actions = ["stop"]

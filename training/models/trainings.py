@@ -114,6 +114,14 @@ class Training(Leased):
     rights_stated_at = models.DateTimeField(
         null=True, blank=True, help_text="When a member stated that the texts may be used."
     )
+    rights_stated_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL,
+        on_delete=models.SET_NULL,
+        null=True,
+        blank=True,
+        related_name="+",
+        help_text="Who stated it: who started the training, or made the key that did.",
+    )
     keeps_documents = models.BooleanField(
         default=False, help_text="Documents are kept after the training, until they are deleted."
     )

@@ -17,7 +17,7 @@ from config.celery import app
 from config.http_protocol import BoundedProtocol
 from core.money import NANO
 from tenants.metering.credits import grant_credit
-from tenants.models import Tenant
+from tenants.models import Tenant, User
 from tenants.public import issue_key
 from tests.adapters.conftest import base_model
 from tests.training.conftest import trainer
@@ -62,8 +62,8 @@ def address(transactional_db, valkey, acme: Tenant, base_model: BaseModel, setti
 def new_client(address: str) -> Callable[..., openai.OpenAI]:
     """Makes a client with a key of a workspace."""
 
-    def make(tenant: Tenant, *scopes: str) -> openai.OpenAI:
-        _, secret = issue_key(tenant, name="laptop", by=None, scopes=list(scopes) or ["admin"])
+    def make(tenant: Tenant, *scopes: str, by: User | None = None) -> openai.OpenAI:
+        _, secret = issue_key(tenant, name="laptop", by=by, scopes=list(scopes) or ["admin"])
         return openai.OpenAI(base_url=f"{address}/v1", api_key=secret, max_retries=0, timeout=30)
 
     return make

@@ -78,6 +78,15 @@ def test_a_job_becomes_a_version(client, acme, trainer, work):
     assert (checkpoint.step_number, checkpoint.metrics.valid_loss) == (8, 5 / 8)
 
 
+def test_who_made_the_key_states_the_rights_when_the_job_is_created(new_client, acme, bob, work):
+    client = new_client(acme, "styles:read", "styles:write", by=bob)
+    job = client.fine_tuning.jobs.create(model="base", training_file=upload(client).id)
+    stated_at = Training.objects.get().rights_stated_at
+    advance_to_queue(job.id)
+    training = Training.objects.get(status="queued")
+    assert (training.rights_stated_at, training.rights_stated_by) == (stated_at, bob)
+
+
 def test_events_are_paged_and_tell_everything_once(client, trainer, work):
     job = client.fine_tuning.jobs.create(model="base", training_file=upload(client).id)
     work()
