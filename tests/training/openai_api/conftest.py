@@ -2,14 +2,17 @@
 
 import asyncio
 import json
+import re
 import socket
 import threading
 from collections.abc import Callable, Iterator
 from importlib import import_module
 
+import httpx
 import openai
 import pytest
 import uvicorn
+from jsonschema import Draft202012Validator
 
 from adapters.models import BaseModel
 from adapters.uploads import pipeline as upload_pipeline
@@ -24,6 +27,7 @@ from tests.training.conftest import trainer
 from training import pipeline
 from training.models import Training
 from training.runs import runner
+from website import api_schema
 
 __all__ = ["base_model", "trainer"]
 
@@ -64,9 +68,28 @@ def new_client(address: str) -> Callable[..., openai.OpenAI]:
 
     def make(tenant: Tenant, *scopes: str, by: User | None = None) -> openai.OpenAI:
         _, secret = issue_key(tenant, name="laptop", by=by, scopes=list(scopes) or ["admin"])
-        return openai.OpenAI(base_url=f"{address}/v1", api_key=secret, max_retries=0, timeout=30)
+        http = openai.DefaultHttpxClient(event_hooks={"response": [require_described]})
+        options = {"max_retries": 0, "timeout": 30, "http_client": http}
+        return openai.OpenAI(base_url=f"{address}/v1", api_key=secret, **options)
 
     return make
+
+
+def require_described(response: httpx.Response) -> None:
+    """Fail unless the OpenAPI document describes an answer."""
+    document = api_schema.document()
+    path = response.request.url.path
+    matching = [methods for known, methods in document["paths"].items() if _is_at(path, known)]
+    [operation] = [methods[response.request.method.lower()] for methods in matching]
+    media_type = response.headers["content-type"]
+    schema = operation["responses"][str(response.status_code)]["content"][media_type]["schema"]
+    if media_type == "application/json":
+        response.read()
+        Draft202012Validator({**schema, "components": document["components"]}).validate(response.json())
+
+
+def _is_at(path: str, template: str) -> bool:
+    return bool(re.fullmatch(re.sub(r"\{\w+\}", "[^/]+", template), path))
 
 
 @pytest.fixture
