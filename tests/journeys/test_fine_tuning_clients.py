@@ -83,7 +83,7 @@ def trained(client: openai.OpenAI, suffix: str) -> FineTuningJob:
 
 
 def test_files_are_stored_listed_read_and_deleted(client):
-    content = make_chats()
+    content = make_chats(CHATS)
     file = upload(client, "kept.jsonl")
     assert (file.bytes, file.filename, file.status) == (len(content), "kept.jsonl", "processed")
     assert client.files.retrieve(file.id) == file

@@ -63,16 +63,17 @@ def address(transactional_db, valkey, acme: Tenant, base_model: BaseModel, setti
 
 
 @pytest.fixture
-def new_client(address: str) -> Callable[..., openai.OpenAI]:
-    """Makes a client with a key of a workspace."""
+def new_client(address: str) -> Iterator[Callable[..., openai.OpenAI]]:
+    """Makes a client with a key of a workspace. Every answer must be as the OpenAPI document describes it."""
+    http = openai.DefaultHttpxClient(event_hooks={"response": [require_described]})
 
     def make(tenant: Tenant, *scopes: str, by: User | None = None) -> openai.OpenAI:
         _, secret = issue_key(tenant, name="laptop", by=by, scopes=list(scopes) or ["admin"])
-        http = openai.DefaultHttpxClient(event_hooks={"response": [require_described]})
         options = {"max_retries": 0, "timeout": 30, "http_client": http}
         return openai.OpenAI(base_url=f"{address}/v1", api_key=secret, **options)
 
-    return make
+    with http:
+        yield make
 
 
 def require_described(response: httpx.Response) -> None:
