@@ -34,14 +34,15 @@ def rename_training(access: Access, training: Training, *, slug: str, name: str)
 def add_documents(
     access: Access, training: Training, files: Mapping[str, int]
 ) -> list[tuple[Document, Upload]]:
-    """Return a document and a POST form for each file: name → bytes. Raises BadDocument, TrainingMoved."""
+    """Return a document and a POST form for each file: name → bytes. Raises BadDocument, StorageFull,
+    TrainingMoved."""
     added = documents.add_documents(training, files)
     access.audit("training.documents_added", training, after={"documents": len(added)})
     return added
 
 
 def add_text(access: Access, training: Training, name: str, text: str) -> Document:
-    """Add a pasted text. Raises BadDocument, TrainingMoved, StorageUnavailable.
+    """Add a pasted text. Raises BadDocument, StorageFull, TrainingMoved, StorageUnavailable.
 
     No transaction: it waits for the storage.
     """

@@ -14,7 +14,7 @@ from adapters.object_store import Upload
 from core import locks
 from core.messages import Message
 from core.sizes import MIB
-from training import storage
+from training import storage, storage_quota
 from training.errors import BadDocument, TrainingMoved
 from training.models import Document, Training
 from training.models import Status as TrainingStatus
@@ -51,9 +51,10 @@ FIRST_WORDS_CHARACTERS = 300
 def add_documents(training: Training, files: Mapping[str, int]) -> list[tuple[Document, Upload]]:
     """Return a new document and a POST form for each file: name → size in bytes.
 
-    Raises BadDocument naming the first file that can't be taken, and TrainingMoved.
+    Raises BadDocument naming the first file that can't be taken, StorageFull, and TrainingMoved.
     """
     with transaction.atomic():
+        storage_quota.require_room(training.tenant, sum(files.values()))
         _lock_open(training)
         _require_room(training, files)
         documents = []
@@ -64,13 +65,17 @@ def add_documents(training: Training, files: Mapping[str, int]) -> list[tuple[Do
 
 
 def add_text(training: Training, name: str, text: str) -> Document:
-    """Add a pasted text, and return its document. Raises BadDocument, TrainingMoved, StorageUnavailable."""
+    """Add a pasted text, and return its document.
+
+    Raises BadDocument, StorageFull, TrainingMoved, StorageUnavailable.
+    """
     content = text.encode(errors="replace")
     if not content.strip():
         raise BadDocument(fault=DocumentFault.EMPTY(file=name))
     if len(content) > MAX_PASTED_BYTES:
         raise BadDocument(fault=DocumentFault.PASTED_TOO_LONG(limit=MAX_PASTED_BYTES // MIB))
     with transaction.atomic():
+        storage_quota.require_room(training.tenant, len(content))
         _lock_open(training)
         _require_room(training, {name: len(content)})
         document: Document = training.documents.create(name=name[:200], size_bytes=len(content))

@@ -73,8 +73,8 @@ class FileTooLarge(Invalid):
 
 
 class StorageFull(Conflict):
-    """Your plan includes {allowed} of storage: {used} is in use, and this file needs {size}. Delete files or
-    versions you no longer need, or upgrade your plan."""
+    """Your plan includes {allowed} of storage: {used} is in use, and this upload needs {size}. Delete files,
+    texts or versions you no longer need, or upgrade your plan."""
 
     code = "storage_full"
 

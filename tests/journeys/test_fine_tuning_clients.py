@@ -18,6 +18,7 @@ from tests.waiting import eventually
 pytestmark = pytest.mark.timeout(600)
 
 WITHIN_S = 300
+POLL_S = 1.0  # the plan's limit of requests per minute
 CHATS = 12
 PROMPT = [{"role": "user", "content": "Write about the morning."}]
 
@@ -49,13 +50,20 @@ def await_status(client: openai.OpenAI, job_id: str, *wanted: str) -> FineTuning
         assert job.status in wanted or job.status not in ended, job.error
         return job.status in wanted
 
-    eventually(has_come, within_s=WITHIN_S, what=f"the job is {job.status}, not {wanted}")
+    eventually(has_come, within_s=WITHIN_S, every_s=POLL_S, what=f"the job is {job.status}, not {wanted}")
     return job
+
+
+def await_step(client: openai.OpenAI, job_id: str) -> None:
+    def has_come() -> bool:
+        return bool(list_steps(client, job_id))
+
+    eventually(has_come, within_s=WITHIN_S, every_s=POLL_S, what="no step was reported")
 
 
 def list_steps(client: openai.OpenAI, job_id: str) -> list[int]:
     """Return the steps whose losses were reported, the first one first."""
-    events = client.fine_tuning.jobs.list_events(job_id, limit=5)  # some pages
+    events = client.fine_tuning.jobs.list_events(job_id, limit=20)  # some pages
     return [event.data["step"] for event in reversed(list(events)) if "train_loss" in (event.data or {})]
 
 
@@ -74,7 +82,7 @@ def trained(client: openai.OpenAI, suffix: str) -> FineTuningJob:
     )
     assert job.status == "validating_files"
     assert (job.seed, job.metadata) == (5, {"journey": suffix})
-    eventually(lambda: bool(list_steps(client, job.id)), within_s=WITHIN_S, what="no step was reported")
+    await_step(client, job.id)
     jobs.pause(job.id)
     await_status(client, job.id, "paused")
     assert 0 < len(list_steps(client, job.id)) < CHATS
@@ -124,7 +132,7 @@ def test_the_model_answers_at_once(client, suffix, trained):
 def test_a_running_job_is_cancelled_and_pays_its_steps(client, suffix):
     file = upload(client, "long.jsonl", 300)
     job = client.fine_tuning.jobs.create(model="base", training_file=file.id, suffix=suffix)
-    eventually(lambda: bool(list_steps(client, job.id)), within_s=WITHIN_S, what="no step was reported")
+    await_step(client, job.id)
     client.fine_tuning.jobs.cancel(job.id)
     cancelled = await_status(client, job.id, "cancelled")
     assert cancelled.trained_tokens > 0
