@@ -13,6 +13,7 @@ class TrainingMoved(Conflict):
     """The training has moved on in the meantime. Reload the page to see where it is."""
 
     code = "training_moved"
+    for_programs = "The training has moved on in the meantime. Get it again to see where it is."
 
 
 class NoDocuments(Conflict):

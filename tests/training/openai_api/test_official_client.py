@@ -124,6 +124,7 @@ def test_a_job_is_paused_resumed_and_cancelled(client, work):
     with pytest.raises(openai.ConflictError) as refused:
         client.fine_tuning.jobs.pause(job.id)
     assert refused.value.code == "training_moved"
+    assert "page" not in refused.value.body["message"]
     assert refused.value.response.headers["x-should-retry"] == "false"
 
 
