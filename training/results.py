@@ -18,7 +18,8 @@ from training.notes import TrainingFailure, TrainingNote
 
 FILES = ("adapter_config.json", "adapter_model.safetensors")
 ADAPTER = "adapter/"  # the trained adapter in the training's own folder of the storage
-CHECKED = (VersionStatus.VALID, VersionStatus.PUSHING, VersionStatus.SERVING, VersionStatus.FAILED)
+LOADED = (VersionStatus.SERVING, VersionStatus.FAILED)
+LOADING = (VersionStatus.VALID, VersionStatus.PUSHING)
 
 
 def finish(training: Training) -> bool:
@@ -36,9 +37,17 @@ def finish(training: Training) -> bool:
         reasons = [finding.sentence_message for finding in version.findings[:1]]
         failure = TrainingFailure.NO_RESULT(reason=reasons[0] if reasons else "")
         return endings.fail_training(training, failure, is_charged=False)
-    if version.status in CHECKED:
+    if _can_be_called(version):
         return endings.end_training(training, before=Status.FINISHING, after=Status.SUCCEEDED)
     return False
+
+
+def _can_be_called(version: AdapterVersion) -> bool:
+    """Return whether a checked version answers, or won't before somebody has done something.
+
+    Programs call it as soon as its training has succeeded. Its note says so while an engine is away.
+    """
+    return version.status in LOADED or (version.status in LOADING and bool(version.note))
 
 
 def _begin_version(training: Training) -> AdapterVersion | None:

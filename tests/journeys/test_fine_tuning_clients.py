@@ -115,11 +115,12 @@ def test_a_paused_job_goes_on_from_its_last_step(client, suffix, trained):
 def test_its_losses_are_a_file(client, trained):
     [result] = trained.result_files
     rows = list(csv.DictReader(io.StringIO(client.files.content(result).text)))
-    assert [int(row["step"]) for row in rows] == list(range(1, CHATS + 1))
-    assert all(float(row["train_loss"]) > 0 for row in rows)
+    losses = {int(row["step"]): row for row in rows}
+    assert list(losses) == list(range(CHATS + 1)), "step 0 is the base model"
+    assert float(losses[CHATS]["train_loss"]) < float(losses[1]["train_loss"])
     [checkpoint] = client.fine_tuning.jobs.checkpoints.list(trained.id)
     assert checkpoint.fine_tuned_model_checkpoint == trained.fine_tuned_model
-    assert checkpoint.metrics.valid_loss == float(rows[checkpoint.step_number - 1]["valid_loss"])
+    assert checkpoint.metrics.valid_loss == float(losses[checkpoint.step_number]["valid_loss"])
 
 
 def test_the_model_answers_at_once(client, suffix, trained):

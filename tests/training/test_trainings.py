@@ -4,7 +4,9 @@ import pytest
 
 from adapters.models import AdapterVersion
 from adapters.models import Status as VersionStatus
+from adapters.models.notes import UploadNote
 from adapters.uploads import pipeline as upload_pipeline
+from core.messages import Message
 from core.money import NANO
 from tenants.metering.credits import grant_credit
 from tenants.models import LedgerEntry, TrainingHold
@@ -63,6 +65,24 @@ def test_the_statement_of_rights_is_of_who_started_not_of_who_created(acme, bob,
     ready.refresh_from_db()
     assert ready.created_by != bob
     assert results.provenance_of(ready)["rights_stated_by"] == "bob@example.org"
+
+
+@pytest.mark.parametrize(
+    ("status", "note", "reached"),
+    [
+        (VersionStatus.VALID, Message(), Status.FINISHING),
+        (VersionStatus.PUSHING, Message(), Status.FINISHING),
+        (VersionStatus.PUSHING, UploadNote.NO_ENGINE(), Status.SUCCEEDED),
+        (VersionStatus.SERVING, Message(), Status.SUCCEEDED),
+        (VersionStatus.FAILED, Message(), Status.SUCCEEDED),
+    ],
+)
+def test_a_training_has_succeeded_once_its_version_can_be_called(queued, trainer, status, note, reached):
+    assert runner.run_next()
+    pipeline.advance_training(queued)
+    AdapterVersion.objects.update(status=status, note=note)
+    pipeline.advance_training(queued)
+    assert queued.status == reached
 
 
 def test_what_was_read_and_understood_is_there_before_anything_is_paid(ready):

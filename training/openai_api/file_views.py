@@ -77,7 +77,7 @@ class FilesView(OpenAiView):
         rows = File.objects.kept(timezone.now()).filter(tenant=self.access.tenant)
         purpose = request.query_params.get("purpose")
         if purpose:
-            rows = rows.filter(purpose=purpose)
+            rows = rows.filter(purpose=purpose) if purpose in File.Purpose else rows.none()
         return self.answer_list(
             rows,
             present_file,

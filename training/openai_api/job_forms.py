@@ -53,7 +53,7 @@ class JobBody(StrictSerializer):
                     f"Keys have at most {MAX_METADATA_KEY} characters; values are strings of at most "
                     f"{MAX_METADATA_VALUE}."
                 )
-            if not _is_storable(key + value):
+            if not is_storable(key + value):
                 raise serializers.ValidationError("Contains a character that can't be stored.")
         return pairs
 
@@ -96,6 +96,6 @@ def _slug_of(text: str) -> str:
     return SLUG_ENDS.sub("", slugify(text)[:MAX_SLUG].replace("_", "-"))
 
 
-def _is_storable(text: str) -> bool:
+def is_storable(text: str) -> bool:
     """Return whether PostgreSQL can store a text: no NUL, no half of a surrogate pair."""
     return "\0" not in text and not any("\ud800" <= character <= "\udfff" for character in text)

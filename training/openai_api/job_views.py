@@ -19,7 +19,7 @@ from training.models import Status, Training, TrainingEvent
 from training.openai_api import job_presenters as presenters
 from training.openai_api.base import OpenAiView, read_id
 from training.openai_api.errors import NoSuchJob
-from training.openai_api.job_forms import JobBody, read_job
+from training.openai_api.job_forms import JobBody, is_storable, read_job
 from training.openai_api.schema import AFTER, limit_of, operation
 from training.openai_api.shapes import FILE_ID, FineTuningCheckpoint, FineTuningEvent, FineTuningJob
 
@@ -48,7 +48,8 @@ class JobsView(OpenAiView):
         for name, value in request.query_params.items():
             pair = METADATA.fullmatch(name)
             if pair:
-                rows = rows.filter(metadata__contains={pair[1]: value})
+                is_stored = is_storable(pair[1] + value)
+                rows = rows.filter(metadata__contains={pair[1]: value}) if is_stored else rows.none()
         if request.query_params.get("metadata") == "null":
             rows = rows.filter(metadata={})
         return self.answer_list(

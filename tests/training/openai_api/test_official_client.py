@@ -31,6 +31,7 @@ def test_a_file_is_uploaded_listed_read_and_deleted(client):
     assert [one.id for one in client.files.list(limit=2)] == newest
     assert [one.id for one in client.files.list(order="asc", limit=3)] == newest[::-1]
     assert not client.files.list(purpose="batch").data
+    assert not client.files.list(purpose="\0").data
     deleted = client.files.delete(file.id)
     assert (deleted.id, deleted.deleted) == (file.id, True)
     with pytest.raises(openai.NotFoundError):
@@ -111,6 +112,7 @@ def test_jobs_are_listed_by_page_and_metadata(client):
     assert [job.id for job in client.fine_tuning.jobs.list(limit=1)] == jobs[::-1]
     assert [job.id for job in client.fine_tuning.jobs.list(metadata={"number": "1"})] == [jobs[1]]
     assert not client.fine_tuning.jobs.list(metadata={"number": ""}).data
+    assert not client.fine_tuning.jobs.list(metadata={"number": "\0"}).data
 
 
 def test_a_job_is_paused_resumed_and_cancelled(client, work):
