@@ -12,17 +12,14 @@ from training.corpus.examples import (
     Examples,
     Task,
     TaskMix,
-    Writer,
     as_jsonl,
-    ask_writer,
-    collect_examples,
-    complete,
     make_examples,
     plan_examples,
 )
 from training.corpus.limits import CorpusLimits
 from training.corpus.passages import Passage
 from training.corpus.words import count_words
+from training.corpus.writer_prompts import writer_prompt
 
 __all__ = [
     "Corpus",
@@ -39,14 +36,11 @@ __all__ = [
     "SourceDocument",
     "Task",
     "TaskMix",
-    "Writer",
     "as_jsonl",
-    "ask_writer",
     "build_corpus",
-    "collect_examples",
-    "complete",
     "count_words",
     "make_examples",
     "plan_examples",
     "without",
+    "writer_prompt",
 ]
