@@ -40,7 +40,9 @@ class JobBody(StrictSerializer):
     hyperparameters = HyperparametersBody(required=False, allow_null=True)
     method = MethodBody(required=False, allow_null=True)
     metadata = serializers.DictField(required=False, allow_null=True)
-    integrations = serializers.ListField(required=False, allow_null=True, max_length=0)
+    integrations = serializers.ListField(
+        child=serializers.DictField(), required=False, allow_null=True, max_length=0
+    )
 
     def validate_metadata(self, metadata: dict[str, Any] | None) -> dict[str, str]:
         """Return the pairs. Raises ValidationError beyond OpenAI's limits."""

@@ -153,7 +153,7 @@ class FineTuningJob(serializers.Serializer[Any]):
         allow_null=True, help_text="Unix time in seconds, while the job runs."
     )
     error = FineTuningFailure(allow_null=True)
-    integrations = serializers.ListField(help_text="Always empty.")
+    integrations = serializers.ListField(child=serializers.DictField(), help_text="Always empty.")
     metadata = serializers.DictField(child=serializers.CharField())
 
 
