@@ -130,6 +130,25 @@ def test_the_model_answers_at_once(client, suffix, trained):
     assert client.models.retrieve(trained.fine_tuned_model).id == trained.fine_tuned_model
 
 
+def test_the_next_job_makes_a_candidate_that_goes_live_on_request(demo, client, suffix, trained):
+    name = trained.fine_tuned_model.partition("@")[0]
+    file = upload(client, "more.jsonl")
+    hyperparameters = {"n_epochs": 1}
+    job = client.fine_tuning.jobs.create(
+        model="base", training_file=file.id, suffix=suffix, hyperparameters=hyperparameters
+    )
+    assert await_status(client, job.id, "succeeded").fine_tuned_model == f"{name}@2"
+    assert [who_answers(client, model) for model in (name, f"{name}@2")] == [1, 2]
+    demo.api.post(f"styles/{name}/versions/2/promote")
+    assert who_answers(client, name) == 2
+
+
+def who_answers(client: openai.OpenAI, model: str) -> int:
+    """Return the number of the version that answers for a model."""
+    answer = client.chat.completions.with_raw_response.create(model=model, messages=PROMPT, max_tokens=2)
+    return int(answer.headers["x-polyscribe-style-version"])
+
+
 def test_a_running_job_is_cancelled_and_pays_its_steps(client, suffix):
     file = upload(client, "long.jsonl", 300)
     job = client.fine_tuning.jobs.create(model="base", training_file=file.id, suffix=suffix)
