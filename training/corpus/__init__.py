@@ -22,7 +22,6 @@ from training.corpus.examples import (
 )
 from training.corpus.limits import CorpusLimits
 from training.corpus.passages import Passage
-from training.corpus.words import count_words
 
 __all__ = [
     "Corpus",
@@ -45,7 +44,6 @@ __all__ = [
     "build_corpus",
     "collect_examples",
     "complete",
-    "count_words",
     "make_examples",
     "plan_examples",
     "without",

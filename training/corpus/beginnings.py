@@ -1,7 +1,7 @@
 """Where a passage is parted into a beginning, which is given, and its rest, which is learned."""
 
 from training.corpus.pieces import sentence_ends
-from training.corpus.words import WORD
+from training.text.words import WORD
 
 # A third tells enough of the tone to go on in it; less than half, or there is little left to learn.
 BEGINNING_PERCENT = 30

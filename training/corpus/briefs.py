@@ -3,7 +3,8 @@
 import re
 
 from training.corpus.pieces import sentence_ends
-from training.corpus.words import WORD, count_words, shares_shingle
+from training.corpus.shingles import shares_shingle
+from training.text.words import WORD, count_words
 
 LEAST_BRIEF_WORDS = 5
 MOST_BRIEF_WORDS = 60

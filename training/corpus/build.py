@@ -11,7 +11,6 @@ from training.corpus.duplicates import count_unique_words, drop_duplicate_paragr
 from training.corpus.errors import CorpusTooSmall, NothingHeldOut
 from training.corpus.limits import STANDARD_LIMITS, CorpusLimits
 from training.corpus.passages import Passage, cut_passages, make_passage
-from training.corpus.quotations import quotation_share
 from training.corpus.sampling import sample_evenly
 from training.corpus.split import hold_out
 from training.corpus.worksheet import Run, Use, Worksheet
@@ -40,7 +39,7 @@ class CorpusReport:
     left_out_words: int  # in passages that a person left out
     duplicates_dropped: DroppedDuplicates
     languages: tuple[tuple[str, int], ...]  # code and words, the most words first
-    quotation_share: float  # of all characters, between 0 and 1
+    quotation_share: float  # of all words, between 0 and 1
     sampled: bool
     held_out_documents: bool  # whole documents are held out; if not, the ends of long ones
 
@@ -106,7 +105,7 @@ def build_corpus(
             words=words[Use.DUPLICATE],
         ),
         languages=_count_languages(sheet),
-        quotation_share=quotation_share(document.text for document in documents),
+        quotation_share=_quotation_share(sheet),
         sampled=sampled,
         held_out_documents=by_document,
     )
@@ -167,6 +166,16 @@ def _count_languages(sheet: Worksheet) -> tuple[tuple[str, int], ...]:
     for document in sheet.whole_documents():
         words[sheet.document_of(document).language] += sheet.words_of(document)
     return tuple(sorted(words.items(), key=lambda item: (-item[1], item[0])))
+
+
+def _quotation_share(sheet: Worksheet) -> float:
+    """Return which part of all words is quoted, by what reading found in each document."""
+    words = 0
+    quoted = 0.0
+    for document in sheet.whole_documents():
+        words += sheet.words_of(document)
+        quoted += sheet.words_of(document) * sheet.document_of(document).quotation_share
+    return round(quoted / words, 3) if words else 0.0
 
 
 def _refuse_if_small(corpus: Corpus) -> None:

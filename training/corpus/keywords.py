@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from training.corpus.passages import Passage
 from training.corpus.stop_words import stop_words
-from training.corpus.words import WORD, normalize_word
+from training.text.words import WORD, normalize_word
 
 LEAST_KEYWORDS = 5
 MOST_KEYWORDS = 8

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from enum import IntEnum
 from itertools import islice
 
-from training.corpus.words import WORD, count_words
+from training.text.words import WORD, count_words
 
 MOST_PIECE_WORDS = 100
 # Shorter ones only add places to cut at, and the time to try them.

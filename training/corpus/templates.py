@@ -5,8 +5,6 @@
 
 from dataclasses import dataclass
 
-from training.corpus.languages import base_language
-
 
 @dataclass(frozen=True)
 class Wordings:
@@ -91,8 +89,8 @@ ROUND_TO_WORDS = 50
 
 
 def wordings(language: str) -> Wordings:
-    """Return the prompts for a language code such as `de-AT`: German for German, else English."""
-    return GERMAN if base_language(language) == "de" else ENGLISH
+    """Return the prompts for a language (ISO 639-1): German for German, else English."""
+    return GERMAN if language == "de" else ENGLISH
 
 
 def fill(template: str, *, words: int, **text: str) -> str:

@@ -4,15 +4,11 @@ import re
 from collections.abc import Iterable
 
 from training.reading.drafts import Paragraph
+from training.text.words import count_words
 
-WORD = re.compile(r"\w+(?:['\u2019\-]\w+)*")
-# Each from an opening mark to the next closing one: English, German, French, Swiss and typewriters' ways.
-QUOTATION = re.compile(r"“[^“”]*”|„[^„“”]*[“”]|»[^«»]*«|«[^«»]*»|\"[^\"]*\"")
-
-
-def count_words(text: str) -> int:
-    """Return how many words a text has; "well-known" and "don't" are one each."""
-    return sum(1 for _ in WORD.finditer(text))
+# Each from an opening mark to the next closing one: “English”, „German“, «French», »German«, "typed",
+# 「Japanese」. Single marks are left out: they are apostrophes, too.
+QUOTATION = re.compile(r"“[^“”]*”|„[^„“”]*[“”]|«[^«»]*»|»[^«»]*«|\"[^\"]*\"|「[^「」]*」|『[^『』]*』")
 
 
 def quotation_share(paragraphs: Iterable[Paragraph], words: int) -> float:

@@ -7,9 +7,10 @@ from training.reading.characters import lost_share
 from training.reading.cleaning import clean
 from training.reading.documents import ReadDocument, Refused, printable_name, refuse_document
 from training.reading.drafts import Draft
-from training.reading.languages import detect_language
 from training.reading.limits import MIB, ReadingLimits
-from training.reading.quotations import count_words, quotation_share
+from training.reading.quotations import quotation_share
+from training.text.languages import detect_language
+from training.text.words import count_words
 
 MODULES = {
     "txt": "training.reading.formats.plain",

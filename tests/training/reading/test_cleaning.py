@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from training.reading.cleaning import clean
 from training.reading.drafts import Draft, Paragraph
 from training.reading.formats.plain import read_text
+from training.text.words import WORD
 
-WORD = re.compile(r"\w+(?:['\u2019\-]\w+)*")
 MEEM = "\N{ARABIC LETTER MEEM}"
 LETTERS = "abcdefghijklmnopqrstuvwxyzäöüßéèçñøåž"
 words = st.one_of(
