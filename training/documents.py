@@ -3,7 +3,6 @@
 import logging
 from collections.abc import Mapping
 from dataclasses import asdict, replace
-from pathlib import PurePosixPath
 
 from django.db import transaction
 from django.db.models import F, Sum
@@ -19,7 +18,7 @@ from training.errors import BadDocument, TrainingMoved
 from training.models import Document, Training
 from training.models import Status as TrainingStatus
 from training.notes import DocumentFault
-from training.reading import ReadDocument, read_document
+from training.reading import ENDINGS, ReadDocument, ending_of, read_document
 from training.reading.problems import explain
 
 logger = logging.getLogger(__name__)
@@ -29,22 +28,6 @@ MAX_DOCUMENT_BYTES = 50 * MIB
 MAX_PASTED_BYTES = 2 * MIB
 MAX_TRAINING_BYTES = 200 * MIB
 MAX_READINGS = 3
-FORMATS = (
-    ".txt",
-    ".md",
-    ".markdown",
-    ".html",
-    ".htm",
-    ".docx",
-    ".odt",
-    ".epub",
-    ".rtf",
-    ".pdf",
-    ".zip",
-    ".tar",
-    ".gz",
-    ".tgz",
-)
 FIRST_WORDS_CHARACTERS = 300
 
 
@@ -143,7 +126,7 @@ def _require_room(training: Training, files: Mapping[str, int]) -> None:
 
 def _require_readable(name: str, size_bytes: int) -> None:
     shown = name[:80]
-    if PurePosixPath(name).suffix.lower() not in FORMATS:
+    if ending_of(name) not in ENDINGS:
         raise BadDocument(fault=DocumentFault.FORMAT(file=shown))
     if size_bytes <= 0:
         raise BadDocument(fault=DocumentFault.EMPTY(file=shown))

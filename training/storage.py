@@ -4,9 +4,6 @@ All keys of a training begin with `trainings/<id>/`, so that one call erases the
 nothing but the posted file of one document.
 """
 
-import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from uuid import UUID
 
@@ -93,13 +90,6 @@ def erase_files(training_id: UUID) -> int:
 def list_remaining(training_id: UUID) -> list[str]:
     """Return the keys that the storage still has of a training. Raises StorageUnavailable."""
     return object_store.list_folder(folder_of(training_id))
-
-
-@contextmanager
-def scratch_folder() -> Iterator[Path]:
-    """Yield an empty folder that is deleted afterwards."""
-    with tempfile.TemporaryDirectory(prefix="polyscribe-training-") as folder:
-        yield Path(folder)
 
 
 def _posted_key(document: Document) -> str:

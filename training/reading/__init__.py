@@ -5,18 +5,12 @@ The child (`child.py`) imports this package, too: nothing here may import Django
 
 import json
 
-from training.reading.documents import (
-    ReadDocument,
-    Refusal,
-    Refused,
-    Removed,
-    parse_document,
-    refuse_document,
-)
+from training.reading.documents import ReadDocument, Refused, parse_document, refuse_document
 from training.reading.limits import LIMITS, MIB, ReadingLimits
+from training.reading.recognition import ENDINGS, ending_of
 from training.reading.sandbox import run_child
 
-__all__ = ["LIMITS", "ReadDocument", "ReadingLimits", "Refusal", "Removed", "read_document"]
+__all__ = ["ENDINGS", "LIMITS", "ReadDocument", "ending_of", "read_document"]
 
 STARTING_S = 1  # beyond what the child itself allows a file
 

@@ -14,12 +14,7 @@ from dataclasses import asdict
 from typing import NoReturn
 
 from training.reading import archives, confinement, readers, recognition
-from training.reading.documents import (
-    ReadDocument,
-    Refused,
-    parse_document,
-    refuse_document,
-)
+from training.reading.documents import ReadDocument, Refused, parse_document, refuse_document
 from training.reading.limits import MIB, ReadingLimits
 
 PIPE_BYTES = 256 * 1024

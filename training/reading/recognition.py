@@ -18,9 +18,9 @@ TEXT_ENDINGS = {
     ".htm": "html",
     ".xhtml": "html",
 }
-ARCHIVE_ENDINGS = {".tar": "tar", ".zip": "zip", ".tgz": "tar.gz", ".gz": "tar.gz"}
 # What these names promise is not plain text; such a file is renamed or cut off.
-OTHER_ENDINGS = frozenset({".docx", ".odt", ".epub", ".rtf", ".pdf", *ARCHIVE_ENDINGS})
+OTHER_ENDINGS = (".docx", ".odt", ".epub", ".rtf", ".pdf", ".zip", ".tar", ".gz", ".tgz")
+ENDINGS = (*filter(None, TEXT_ENDINGS), *OTHER_ENDINGS)
 
 OLE = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"  # Word before 2007, and any Office file with a password
 OLE_ENCRYPTED = "EncryptedPackage".encode("utf-16-le")  # the name of a stream in its directory

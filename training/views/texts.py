@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from http import HTTPStatus
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any
 from uuid import UUID
 
@@ -28,6 +28,7 @@ from training import actions, documents, storage
 from training.corpus import CorpusLimits
 from training.errors import BadDocument
 from training.models import Document, Status, Training
+from training.reading import ENDINGS, ending_of
 from training.views.common import (
     own_document,
     own_training,
@@ -192,7 +193,7 @@ def _show(
     context = _list_context(training) | {
         "steps": page_steps(training, "texts"),
         "name_form": name_form,
-        "formats": ",".join(documents.FORMATS),
+        "formats": ",".join(ENDINGS),
         "max_file_mb": documents.MAX_DOCUMENT_BYTES // MIB,
         "max_pasted_mb": documents.MAX_PASTED_BYTES // MIB,
     }
@@ -290,7 +291,7 @@ def _add_posted(access: Access, training: Training, file: "UploadedFile[Any]") -
 def _title_of(title: str, text: str) -> str:
     """Return the name of a pasted text: its title, else its first words, as a file has it."""
     name = _clean_name(title.strip() or " ".join(text[:300].split()[:TITLE_WORDS]))
-    if PurePosixPath(name).suffix.lower() in documents.FORMATS:
+    if ending_of(name) in ENDINGS:
         return name
     return f"{name[: MAX_NAME - 4].rstrip('.')}.txt"
 
