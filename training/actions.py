@@ -3,7 +3,7 @@
 Pages, the API and the command line call these.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from django.db import transaction
 
@@ -13,6 +13,8 @@ from training import documents, endings, enqueue, erasure, preparation, starting
 from training.errors import TrainingMoved
 from training.models import Document, Training
 from training.models.trainings import MAX_EPOCHS
+
+type Action = Callable[[Access, Training], object]
 
 
 @transaction.atomic

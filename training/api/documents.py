@@ -112,9 +112,7 @@ class FinishView(TrainingApiView):
     @repeatable
     def post(self, request: Request, training_id: UUID) -> Response:
         """Read the documents that have arrived. Repeating the call has no effect."""
-        training = find_training(self.access, training_id)
-        actions.finish_documents(self.access, training)
-        return self.answer_training(training)
+        return self.act(training_id, actions.finish_documents)
 
 
 class TextView(TrainingApiView):

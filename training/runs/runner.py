@@ -1,7 +1,7 @@
 """Run the next training: lease its row, start the child, and write down what it reports.
 
-A worker that is killed leaves a lease that runs out and a checkpoint in the storage. The next worker continues
-from there, with the same losses.
+A worker that is killed leaves a lease that runs out and a checkpoint in the storage. From there, the next
+worker continues with the same losses.
 """
 
 import logging

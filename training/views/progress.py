@@ -19,6 +19,7 @@ from core.page_failures import failures_shown
 from tenants.metering.trainings import charge_of, price_at
 from tenants.public import MemberRequest, access_of
 from training import actions, erasure
+from training.actions import Action
 from training.models import Status, StopRequest, Training, TrainingEvent
 from training.views.common import (
     own_training,
@@ -74,29 +75,11 @@ def show_live(request: MemberRequest, training_id: UUID) -> HttpResponse:
 
 
 @training_form
-def pause(request: MemberRequest, training_id: UUID) -> HttpResponse:
-    """Let a training stop after its current step."""
+def act(request: MemberRequest, training_id: UUID, action: Action) -> HttpResponse:
+    """Pause, resume or cancel a training: each has an address, which names its action."""
     training = own_training(request, training_id)
     with failures_shown(request):
-        actions.pause_training(access_of(request), training)
-    return redirect(page_of(training, "progress"))
-
-
-@training_form
-def resume(request: MemberRequest, training_id: UUID) -> HttpResponse:
-    """Let a paused training go on."""
-    training = own_training(request, training_id)
-    with failures_shown(request):
-        actions.resume_training(access_of(request), training)
-    return redirect(page_of(training, "progress"))
-
-
-@training_form
-def cancel(request: MemberRequest, training_id: UUID) -> HttpResponse:
-    """End a training; completed steps are charged."""
-    training = own_training(request, training_id)
-    with failures_shown(request):
-        actions.cancel_training(access_of(request), training)
+        action(access_of(request), training)
     return redirect(page_of(training))
 
 

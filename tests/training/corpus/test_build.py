@@ -308,7 +308,9 @@ def test_copies_do_not_make_a_text_long_enough():
 
 @pytest.mark.parametrize("texts", [[], [""], ["\n\n \n\n"], ["* * *\n\n" * 1_000]])
 def test_documents_without_words_are_refused(texts):
-    documents = [SourceDocument(id=str(number), text=text, language="en") for number, text in enumerate(texts)]
+    documents = [
+        SourceDocument(id=str(number), text=text, language="en") for number, text in enumerate(texts)
+    ]
     with pytest.raises(CorpusTooSmall) as refused:
         build_corpus(documents, seed=1)
     assert refused.value.words < 100  # a thousand lines of stars are no words either, but for their length

@@ -79,7 +79,20 @@ def test_text_without_spaces_has_keywords_of_two_characters():
 
 
 def test_function_words_of_other_languages_are_no_keywords():
-    about = passage("Elle était avec les marins dans cette auberge, mais elle ne savait plus comme eux.", "fr")
+    about = passage(
+        "Elle était avec les marins dans cette auberge, mais elle ne savait plus comme eux.", "fr"
+    )
     keywords = index_with(about).find_keywords(about)
     assert {"marins", "auberge", "savait"} <= set(keywords)
-    assert not set(keywords) & {"Elle", "elle", "était", "avec", "les", "dans", "cette", "mais", "plus", "comme"}
+    assert not set(keywords) & {
+        "Elle",
+        "elle",
+        "était",
+        "avec",
+        "les",
+        "dans",
+        "cette",
+        "mais",
+        "plus",
+        "comme",
+    }

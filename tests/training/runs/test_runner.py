@@ -83,7 +83,7 @@ def test_a_request_stops_the_child_once_and_what_was_trained_is_saved(run, queue
     assert (queued.status, queued.step, queued.trained_tokens) == (status, 2, 20)
 
 
-def test_a_worker_that_shuts_down_stops_the_child_and_another_one_takes_the_training(run, queued, monkeypatch):
+def test_a_worker_that_shuts_down_stops_the_child_and_leaves_the_training_to_others(run, queued, monkeypatch):
     stopping = Event()
     monkeypatch.setattr(runner, "STOPPING", stopping)
     child = run(START, step(1), stopping.set, step(2), STOPPED)

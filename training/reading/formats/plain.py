@@ -1,13 +1,14 @@
 """Plain text: `.txt`, and what somebody pastes."""
 
+from training.reading.characters import LINE_ENDS
 from training.reading.charsets import decode
+from training.reading.cleaning import REPLY_MARK
 from training.reading.documents import Refused
 from training.reading.drafts import Draft, Paragraph
 from training.reading.limits import MIB, ReadingLimits
 from training.reading.pages import find_edge_lines
 
 PAGE_BREAK = "\f"
-REPLY_MARK = ">"
 
 
 def read(content: bytes, limits: ReadingLimits) -> Draft:
@@ -27,7 +28,7 @@ def read_text(text: str) -> Draft:
     draft = Draft()
     if PAGE_BREAK in text:
         text = _join_pages(text, draft)
-    text = text.replace("\r\n", "\n")
+    text = LINE_ENDS.sub("\n", text)
     if f"\n{REPLY_MARK}" in text or text.startswith(REPLY_MARK):
         text = _set_off_replies(text)
     draft.paragraphs.append(Paragraph(text))
