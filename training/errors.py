@@ -10,7 +10,7 @@ class TrainingOff(NotFound):
 
 
 class TrainingMoved(Conflict):
-    """The training has moved on in the meantime. Reload the page to see where it is."""
+    """The training has changed since you opened this page. Reload it to see the current state."""
 
     code = "training_moved"
 

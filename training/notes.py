@@ -36,7 +36,7 @@ class TrainingNote(MessageCode):
         "least {least:,}. Add more of your writing."
     )
     NOTHING_HELD_OUT = _(
-        "You left out every passage that would check the training. We've taken all passages in again."
+        "You left out every passage that we check the training with, so all passages are in use again."
     )
     PAYMENT = _("Reserving the cost of the training.")
     WORKER = _("Waiting for a training worker.")

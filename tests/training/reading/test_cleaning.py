@@ -61,6 +61,7 @@ def test_paragraphs_without_line_breaks_stay_as_they_are(paragraphs):
 
 
 @example("0\r>")
+@example("0\n \xad>")
 @given(st.one_of(st.text(), prose.map("\n".join), st.text("ab -\n\t>*\f\u200d\xad“\r", max_size=200)))
 def test_a_text_that_was_cleaned_is_clean(text):
     once = clean_text(text)

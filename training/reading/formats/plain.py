@@ -1,6 +1,6 @@
 """Plain text: `.txt`, and what somebody pastes."""
 
-from training.reading.characters import LINE_ENDS
+from training.reading.characters import LINE_ENDS, collapse_spaces, normalise
 from training.reading.charsets import decode
 from training.reading.cleaning import REPLY_MARK
 from training.reading.documents import Refused
@@ -29,7 +29,7 @@ def read_text(text: str) -> Draft:
     if PAGE_BREAK in text:
         text = _join_pages(text, draft)
     text = LINE_ENDS.sub("\n", text)
-    if f"\n{REPLY_MARK}" in text or text.startswith(REPLY_MARK):
+    if REPLY_MARK in text:
         text = _set_off_replies(text)
     draft.paragraphs.append(Paragraph(text))
     return draft
@@ -55,7 +55,7 @@ def _set_off_replies(text: str) -> str:
     lines: list[str] = []
     was_reply = False
     for line in text.split("\n"):
-        is_reply = line.startswith(REPLY_MARK)
+        is_reply = REPLY_MARK in line and collapse_spaces(normalise(line)).startswith(REPLY_MARK)
         if is_reply != was_reply:
             lines.append("")
         lines.append(line)
