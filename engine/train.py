@@ -33,8 +33,8 @@ def train(folder: Path, events: EventStream, *, is_counting: bool) -> None:
     stop.listen()
     job = read_job(folder)
     set_environment(job)
-    # Imported only now: libraries read the environment at import. PyTorch takes seconds, during which a stop is
-    # already noticed; counting doesn't need it.
+    # Only now: libraries read the environment when they are imported. PyTorch takes seconds, during which a
+    # request to stop is already noticed; counting doesn't need it.
     preparation = importlib.import_module("trainer.preparation")
     plan = preparation.prepare_plan(folder, job)
     progress = read_progress(folder, fingerprint_job(folder, job))

@@ -60,12 +60,6 @@ class RightsNotStated(Invalid):
     code = "rights_not_stated"
 
 
-class BadFile(Invalid):
-    """{fault}"""
-
-    code = "invalid_file"
-
-
 class FileTooLarge(Invalid):
     """The file is larger than {limit} MB. Split it."""
 

@@ -1,4 +1,4 @@
-"""What workers note about trainings for people to read, and why a training or a document failed."""
+"""What people read about trainings: what they wait for, and why a training or a document failed."""
 
 from django.utils.translation import gettext_noop as _
 
@@ -26,7 +26,6 @@ class DocumentFault(MessageCode):
 class TrainingNote(MessageCode):
     """What a training waits for."""
 
-    STORAGE = _("We can't reach the storage. We'll continue automatically.")
     OUR_FAULT = _("Something went wrong on our side. We've been notified and will retry automatically.")
     TOO_SHORT = _(
         "Your texts have {words:,} words; a style needs at least {least:,}. Add more of your writing."
@@ -44,7 +43,7 @@ class TrainingNote(MessageCode):
 
 
 class TrainingFailure(MessageCode):
-    """Why a training failed. What was not trained is not charged."""
+    """Why a training failed. Only completed steps are charged."""
 
     DIVERGED = _(
         "The training didn't converge: the texts may be too uneven. Leave out documents that differ from the "

@@ -1,4 +1,4 @@
-"""Documents of a training: announced, posted to the storage, read, left out, deleted."""
+"""Documents of a training: announce, read, leave out, delete."""
 
 from typing import Any, ClassVar
 from uuid import UUID
@@ -145,7 +145,7 @@ class DocumentView(TrainingApiView):
 
     @write_operation(
         "trainings.documents.edit",
-        "Leave a document out of its training, or take it in again",
+        "Leave a document out of its training, or use it again",
         body=DocumentBody,
         answer=DocumentObject,
         is_edit=True,

@@ -1,4 +1,4 @@
-"""Trainings: created, estimated, started, watched, paused, cancelled."""
+"""Trainings: create, estimate, start, watch, pause, cancel."""
 
 from uuid import UUID
 

@@ -5,7 +5,7 @@ Pure functions of texts, seed and settings: no database, no storage, no network,
 
 from training.corpus.build import Corpus, CorpusReport, DroppedDuplicates, build_corpus, without
 from training.corpus.documents import SourceDocument
-from training.corpus.errors import CorpusError, CorpusTooSmall, NothingHeldOut
+from training.corpus.errors import CorpusTooSmall, NothingHeldOut
 from training.corpus.examples import (
     Example,
     ExamplePlan,
@@ -20,12 +20,12 @@ from training.corpus.examples import (
     make_examples,
     plan_examples,
 )
-from training.corpus.limits import CorpusLimits
+from training.corpus.limits import STANDARD_LIMITS, CorpusLimits
 from training.corpus.passages import Passage
 
 __all__ = [
+    "STANDARD_LIMITS",
     "Corpus",
-    "CorpusError",
     "CorpusLimits",
     "CorpusReport",
     "CorpusTooSmall",

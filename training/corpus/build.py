@@ -60,11 +60,6 @@ class Corpus:
     limits: CorpusLimits
 
     @property
-    def is_small(self) -> bool:
-        """Whether a person should be told that more text would help."""
-        return self.report.usable_words < self.limits.small_words
-
-    @property
     def sha256(self) -> str:
         """The hash (hexadecimal) of everything that examples are made from.
 
@@ -120,19 +115,14 @@ def build_corpus(
     return corpus
 
 
-def without(corpus: Corpus, document_ids: Collection[str] = (), passage_ids: Collection[str] = ()) -> Corpus:
-    """Return the corpus without what a person left out; nothing else moves between learned and held out.
+def without(corpus: Corpus, passage_ids: Collection[str]) -> Corpus:
+    """Return the corpus without some passages; nothing else moves between learned and held out.
 
     Raises CorpusTooSmall if too few words are left, NothingHeldOut if nothing could measure the rest.
     """
-    documents = frozenset(document_ids)
-    passages = frozenset(passage_ids)
-
-    def stays(passage: Passage) -> bool:
-        return passage.document_id not in documents and passage.id not in passages
-
-    learned = tuple(filter(stays, corpus.learned))
-    held_out = tuple(filter(stays, corpus.held_out))
+    left_out = frozenset(passage_ids)
+    learned = tuple(passage for passage in corpus.learned if passage.id not in left_out)
+    held_out = tuple(passage for passage in corpus.held_out if passage.id not in left_out)
     before = corpus.report
     learned_words = _count_words(learned)
     held_out_words = _count_words(held_out)

@@ -1,7 +1,7 @@
-"""What a process may no longer do, set by itself before it reads a stranger's bytes.
+"""Restrictions that a process sets on itself before it reads a stranger's bytes.
 
-None of it needs a privilege. A process without a free file descriptor opens neither file nor socket: that is
-what keeps a reader from the network and the disk. Namespaces come on top where the kernel allows them.
+None needs a privilege. A process without a free file descriptor can open neither files nor sockets: that
+keeps a reader from the network and the disk. Namespaces are added where the kernel allows them.
 """
 
 import os
@@ -25,8 +25,8 @@ def bound_resources(limits: ReadingLimits) -> None:
 
 
 def leave_network() -> None:
-    """Move to a network namespace that has only a loopback which is down, where the kernel lets us."""
-    # Containers commonly forbid it (Docker's seccomp profile): the limit of descriptors has to do there.
+    """Move to a network namespace with only a disabled loopback, where the kernel allows it."""
+    # Containers commonly forbid it (Docker's seccomp profile): there, the limit on descriptors is enough.
     with suppress(OSError):
         os.unshare(os.CLONE_NEWUSER | os.CLONE_NEWNET)
 

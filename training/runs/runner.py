@@ -1,4 +1,4 @@
-"""Run the next training: lease its row, start the child, and write down what it reports.
+"""Run the next training: lease its row, start the child, and save what it reports.
 
 A worker that is killed leaves a lease that runs out and a checkpoint in the storage. From there, the next
 worker continues with the same losses.
@@ -58,9 +58,9 @@ class Progress:
 
 
 def waiting(now: datetime) -> TrainingQuerySet:
-    """Return the trainings that a worker could take now: the next one first.
+    """Return the trainings that a worker can take now, the next one first.
 
-    What was interrupted goes first. Among workspaces, the one comes first whose last training is longest ago.
+    Interrupted ones come first, then those of the workspace whose last training was longest ago.
     """
     own = Training.objects.filter(tenant=OuterRef("tenant"), ran_at__isnull=False).order_by()
     last_ran = own.values("tenant").annotate(last=Max("ran_at")).values("last")
@@ -70,7 +70,7 @@ def waiting(now: datetime) -> TrainingQuerySet:
 
 
 def run_next() -> bool:
-    """Run the training whose turn it is until it ends or stops; return False if there is none."""
+    """Run the next training until it ends or stops; return False if there is none."""
     if STOPPING.is_set():
         return False
     now = timezone.now()
@@ -106,7 +106,7 @@ def _run(training: Training) -> None:
     _save(training)
     with tempfile.TemporaryDirectory(prefix="polyscribe-training-") as name:
         folder = Path(name)
-        _lay_out(training, folder)
+        _write_folder(training, folder)
         progress = Progress()
         try:
             with TrainingChild(folder) as child:
@@ -121,8 +121,8 @@ def _run(training: Training) -> None:
         _conclude(training, folder, progress)
 
 
-def _lay_out(training: Training, folder: Path) -> None:
-    """Write a job's folder: its settings, its examples, and the last checkpoint."""
+def _write_folder(training: Training, folder: Path) -> None:
+    """Write a job's folder: settings, examples, and the last checkpoint."""
     write_job(folder, _job_settings(training))
     for name in (storage.LEARN, storage.VALIDATE):
         (folder / name).write_bytes(storage.read_file(training.pk, name))
@@ -195,7 +195,7 @@ def _begin(training: Training, event: ChildEvent) -> None:
 
 
 def _smooth(before: float | None, seconds: float) -> float:
-    """Return the recent seconds per step: batches differ in length."""
+    """Return a moving average of the seconds per step: batches differ in length."""
     return seconds if before is None else 0.95 * before + 0.05 * seconds
 
 
@@ -230,7 +230,7 @@ def _save(training: Training) -> bool:
 
 
 def _conclude(training: Training, folder: Path, progress: Progress) -> None:
-    """Move a training on whose child has ended as it should."""
+    """Move a training to its next status once its child has ended without an error."""
     _save(training)
     if progress.ended:
         for file in FILES:
@@ -250,16 +250,16 @@ def _conclude(training: Training, folder: Path, progress: Progress) -> None:
         endings.end_training(training, before=Status.RUNNING, after=Status.CANCELLED)
     elif training.stop_request == StopRequest.PAUSE:
         training.move(before=Status.RUNNING, after=Status.PAUSED, stop_request=StopRequest.NONE)
-    # Else this worker ends: another one takes it.
+    # Otherwise this worker is shutting down, and another one takes the training.
 
 
 def _record_crash(training: Training, progress: Progress, error: Exception) -> None:
-    """Fail a training that can't succeed; any other is tried again from its checkpoint."""
+    """Fail a training that can't succeed; any other is retried from its checkpoint."""
     _save(training)
     reported = progress.failed or {"type": "error"}
     logger.warning("training %s: %s %s", training.pk, error, reported.get("message", ""))
-    if reported.get("code") == "bad_job":  # another release made the checkpoint: it begins anew
-        checkpoints.discard(training)
+    if reported.get("code") == "bad_job":  # another release wrote the checkpoint: start from scratch
+        storage.discard_file(training.pk, storage.CHECKPOINT)
     failure = FAILURES.get(reported.get("code", ""))
     if failure:
         endings.fail_training(training, failure())

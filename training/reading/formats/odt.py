@@ -13,7 +13,6 @@ MANIFEST = "META-INF/manifest.xml"
 ENCRYPTED = b"encryption-data"  # an element of the manifest, for each part that has a password
 TEXT = "{urn:oasis:names:tc:opendocument:xmlns:text:1.0}"
 OFFICE = "{urn:oasis:names:tc:opendocument:xmlns:office:1.0}"
-BODY = f"{OFFICE}text"
 PARAGRAPHS = frozenset({f"{TEXT}p", f"{TEXT}h"})
 SKIPPED = frozenset(
     {

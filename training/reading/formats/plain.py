@@ -1,4 +1,4 @@
-"""Plain text: `.txt`, and what somebody pastes."""
+"""Plain text: `.txt`, and pasted texts."""
 
 from training.reading.characters import LINE_ENDS, collapse_spaces, normalise
 from training.reading.charsets import decode
@@ -17,7 +17,7 @@ def read(content: bytes, limits: ReadingLimits) -> Draft:
 
 
 def check_size(content: bytes, limits: ReadingLimits) -> bytes:
-    """Return the bytes of a file that is all text. Raises Refused if that is too much."""
+    """Return the bytes of a plain text. Raises Refused if there are too many."""
     if len(content) > limits.plain_bytes:
         raise Refused("too_long", limit_mb=limits.text_bytes // MIB)
     return content
@@ -45,7 +45,7 @@ def _join_pages(text: str, draft: Draft) -> str:
     kept_pages = []
     for page, lines in enumerate(pages):
         kept = [line for number, line in enumerate(lines) if (page, number) not in edges]
-        # A paragraph goes on across the pages of a printout; elsewhere a form feed begins a chapter.
+        # In a printout, paragraphs continue across pages; elsewhere a form feed begins a chapter.
         kept_pages.append("\n".join(kept).strip("\n") if is_printed else "\n".join(kept))
     return ("\n" if is_printed else "\n\n").join(kept_pages)
 
