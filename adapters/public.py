@@ -13,13 +13,13 @@ from adapters.catalog.export import list_exported
 from adapters.catalog.home_styles import find_to_try, newest_uploads, styles_in_use, styles_to_try
 from adapters.catalog.priced import StyleFacts, describe_styles, find_style
 from adapters.catalog.queries import ModelChoice, model_choices, public_styles
-from adapters.catalog.selection import select_style
 from adapters.catalog.sharing import set_public
+from adapters.engines.base_writer import count_base_parameters, write_with_base
 from adapters.engines.own_limits import diagnose_engines
 from adapters.engines.readiness import engine_readiness
 from adapters.enqueue import enqueue, enqueue_advance
 from adapters.erasure.workspaces import describe_styles_erasure, erase_some_styles, report_styles_erasure
-from adapters.errors import RoundNotFound, UploadRefused
+from adapters.errors import RoundNotFound
 from adapters.placement.history import take_samples as take_engine_samples
 from adapters.placement.summary import count_unpublished, count_versions, oldest_missing_s, summarize_engines
 from adapters.placement.transitions import is_answering
@@ -37,11 +37,11 @@ __all__ = [
     "StyleChoice",
     "StyleDescription",
     "StyleFacts",
-    "UploadRefused",
     "begin_round",
     "begin_upload",
     "cast_vote",
     "choose_style",
+    "count_base_parameters",
     "count_holdings",
     "count_unpublished",
     "count_versions",
@@ -73,7 +73,6 @@ __all__ = [
     "publish_library",
     "report_styles_erasure",
     "select_first_party_styles",
-    "select_style",
     "set_public",
     "show_side",
     "style_faults",
@@ -83,4 +82,5 @@ __all__ = [
     "take_engine_samples",
     "try_styles",
     "vote_standings",
+    "write_with_base",
 ]

@@ -37,6 +37,7 @@ class TrainingNote(MessageCode):
     NOTHING_HELD_OUT = _(
         "You left out every passage that we check the training with, so all passages are in use again."
     )
+    WRITING = _("Writing a request for each passage: {done:,} of {total:,}.")
     PAYMENT = _("Reserving the cost of the training.")
     WORKER = _("Waiting for a training worker.")
     PLAN_FULL = _("Your style is trained. Your plan has no room for another version: {fault}")

@@ -10,17 +10,17 @@ from django.db.models import F, Sum
 
 from core.messages import Message
 from inference.public import count_conversation_tokens
-from training import storage
+from training import storage, writing
 from training.corpus import (
     Corpus,
     CorpusTooSmall,
     Examples,
     NothingHeldOut,
     SourceDocument,
-    TaskMix,
     as_jsonl,
     build_corpus,
     make_examples,
+    plan_examples,
     without,
 )
 from training.errors import NoDocuments, StillReading, TrainingMoved
@@ -53,7 +53,7 @@ def begin_preparation(training: Training) -> None:
 def prepare(training: Training) -> bool:
     """Make the examples of a training, and its estimate; return whether it moved.
 
-    Raises StorageUnavailable.
+    Where the base model writes briefs, it takes several calls. Raises StorageUnavailable, EngineUnavailable.
     """
     try:
         corpus = read_corpus(training)
@@ -63,7 +63,11 @@ def prepare(training: Training) -> bool:
     except NothingHeldOut:
         note = TrainingNote.NOTHING_HELD_OUT()
         return training.move(before=Status.PREPARING, after=Status.DRAFT, note=note, left_out_passages=[])
-    examples = make_examples(corpus, seed=training.seed, mix=TaskMix(), writer=None)
+    plans = plan_examples(corpus, seed=training.seed)
+    answers = writing.write_answers(training, plans)
+    if answers is None:
+        return False
+    examples = make_examples(plans, answers)
     storage.write_file(training.pk, storage.LEARN, as_jsonl(examples.learned))
     storage.write_file(training.pk, storage.VALIDATE, as_jsonl(examples.validation))
     storage.write_file(training.pk, PASSAGES, _list_passages(corpus, examples))

@@ -3,11 +3,11 @@
 from django.db import transaction
 
 from adapters import object_store
+from adapters.errors import UploadRefused
 from adapters.models import AdapterVersion
 from adapters.models import Status as VersionStatus
 from adapters.public import (
     StyleDescription,
-    UploadRefused,
     begin_upload,
     enqueue_advance,
     finish_upload,

@@ -16,7 +16,7 @@ from statistics import mean, median
 
 from stack.errors import StackError
 from stack.folders import ROOT
-from training.corpus import CorpusLimits, SourceDocument, TaskMix, as_jsonl, build_corpus, make_examples
+from training.corpus import SourceDocument, as_jsonl, build_corpus, make_examples, plan_examples
 
 WORK = ROOT / "var" / "own-style"
 PYTHON = ROOT / ".venv-engine" / "bin" / "python"
@@ -65,7 +65,7 @@ def lay_job(author: Author, folder: Path, *, words: int, recipe: dict[str, objec
     documents = []
     for book in author.books[:2]:
         documents.append(SourceDocument(id=book.stem, text=take_words(book, words // 2), language="en"))
-    examples = make_examples(build_corpus(documents, seed=SEED), seed=SEED, mix=TaskMix(), writer=None)
+    examples = make_examples(plan_examples(build_corpus(documents, seed=SEED), seed=SEED), {})
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "learn.jsonl").write_bytes(as_jsonl(examples.learned))
     (folder / "validate.jsonl").write_bytes(as_jsonl(examples.validation))
@@ -77,8 +77,7 @@ def write_judged(author: Author, file: Path) -> None:
     """Write the examples of an author's third book."""
     text = take_words(author.books[2], JUDGED_WORDS, skipped=SKIPPED_WORDS)
     document = SourceDocument(id=author.name, text=text, language="en")
-    corpus = build_corpus([document], seed=SEED, limits=CorpusLimits())
-    examples = make_examples(corpus, seed=SEED, mix=TaskMix(), writer=None)
+    examples = make_examples(plan_examples(build_corpus([document], seed=SEED), seed=SEED), {})
     file.write_bytes(as_jsonl([*examples.learned, *examples.validation]))
 
 

@@ -31,7 +31,9 @@ ALREADY_LOADED = "has already been loaded"
 NOT_A_NUMBER = "Out of range float values"  # what JSON's writer says of NaN
 TOP_LOGPROBS = 20  # the most that vLLM returns by default
 CACHE_SALT = "polyscribe-samples"  # so that no tenant's prompt is answered from what these have cached
-LOWEST_PRIORITY = 1000  # vLLM reads every tenant's prompt before
+# Behind every tenant's request: for vLLM's own scheduler, and for ours (engine/extensions).
+LOWEST_PRIORITY = 1000
+LOWEST_WEIGHT = 0.001
 PROCESS_START = re.compile(r"^process_start_time_seconds(?:\{.*\})? (?P<seconds>\S+)", re.MULTILINE)
 FILE_PATH = re.compile(r"(?:[\w.-]*/)[\w./~+-]+")
 ENGINE_NAME = re.compile(r"'?\bv_[0-9a-f]{32}\b'?")
@@ -140,6 +142,7 @@ def complete(engine: Engine, name: str, prompt: str, *, tokens: int) -> str:
         "temperature": 0,
         "cache_salt": CACHE_SALT,
         "priority": LOWEST_PRIORITY,
+        "vllm_xargs": {"pool": CACHE_SALT, "weight": LOWEST_WEIGHT},
     }
     status, text = _post(engine, "/v1/chat/completions", body)
     if status != 200:

@@ -6,6 +6,7 @@ slots for adapters, are taken: the rules are in polyscribe_turns.py. Prompts are
 the pool which was given the fewest tokens first, and of pools that were given about as many the shortest.
 
 The gateway names each request's pool and weight in `vllm_xargs`; requests without one are a pool together.
+Workers name a weight below 1 for what nobody waits for (samples, briefs): it runs in seats that are free.
 """
 
 import time
@@ -22,6 +23,7 @@ UNKNOWN_SCHEDULER = (
     "This vLLM's scheduler is not the one that engine/extensions/polyscribe_scheduler.py builds on: find out "
     "how it interrupts a running request, or start it without --scheduler-cls."
 )
+LEAST_WEIGHT = 0.001  # of work that nobody waits for
 MANY_POOLS = 1000  # whose tokens are remembered
 # Pools that differ by less were given as much: a long prompt is read to its end, not all of them at once.
 ABOUT_AS_MANY_TOKENS = 2048
@@ -175,7 +177,7 @@ def pool_of(request: Request) -> str:
 def weight_of(request: Request) -> float:
     """Return a pool's weight, 1 where the gateway named none."""
     weight = extras_of(request).get("weight", 1)
-    return max(1.0, float(weight)) if isinstance(weight, int | float) else 1.0
+    return max(LEAST_WEIGHT, float(weight)) if isinstance(weight, int | float) else 1.0
 
 
 def extras_of(request: Request) -> dict[str, Any]:

@@ -6,6 +6,8 @@ one (for its weight). So a sequence that waits takes the seat of a pool that has
 have. Among equals a sequence gives its seat up after a turn: to a newcomer after a short one, to a pool that
 was interrupted after a long one, and only when that pool has paused. It goes on later where it was, but reads
 again what the prefix cache did not keep. So the turns are not shorter, and who loses least is interrupted.
+
+A weight below 1 is for work that nobody waits for: it takes seats that are free, and gives them up to anyone.
 """
 
 from collections import Counter
@@ -46,6 +48,13 @@ class Sequence:
     loss: int = 0
     is_returning: bool = False
 
+    def level(self, seats: int) -> float:
+        """Return what its pool has with so many seats, for its weight.
+
+        One of a weight below 1 always has more than any other: a seat more, for a fraction of the weight.
+        """
+        return (seats + (self.weight < 1)) / self.weight
+
     def has_had(self, turns: int, turn: float, now_s: float) -> bool:
         """Return whether it had so many turns, of `turn` seconds, and may be interrupted for an equal."""
         seated_s = now_s - self.since_s
@@ -68,7 +77,7 @@ class Seats:
         ahead = Counter(self._by_pool)
         ranked = []
         for sequence in sorted(waiting, key=lambda one: one.since_s):
-            ranked.append((ahead[sequence.pool] / sequence.weight, len(ranked), sequence))
+            ranked.append((sequence.level(ahead[sequence.pool]), len(ranked), sequence))
             ahead[sequence.pool] += 1
         return [sequence for _, _, sequence in sorted(ranked, key=lambda one: one[:2])]
 
@@ -117,7 +126,7 @@ class Seats:
     def _may_interrupt(self, sequence: Sequence, other: Sequence, now_s: float) -> bool:
         if other.pool == sequence.pool or other in self._just_seated:
             return False
-        own_level = self._by_pool[sequence.pool] / sequence.weight
+        own_level = sequence.level(self._by_pool[sequence.pool])
         level = self._level(other)
         if level > own_level:
             return True
@@ -127,7 +136,7 @@ class Seats:
 
     def _level(self, sequence: Sequence) -> float:
         """Return what a pool would still have without one of its sequences, for its weight."""
-        return (self._by_pool[sequence.pool] - 1) / sequence.weight
+        return sequence.level(self._by_pool[sequence.pool] - 1)
 
 
 def _loss_and_begin(users: list[Sequence]) -> tuple[int, float]:

@@ -134,6 +134,10 @@ VARIABLES: dict[str, Variable] = {
         "", "4-bit trains on a quantized base (QLoRA, CUDA only), for an engine that serves one. Empty: none."
     ),
     "TRAINING_THREADS": Variable("1", "Processor threads of a training on a CPU."),
+    "TRAINING_WRITER_PARAMETERS": Variable(
+        "3000000000",
+        "Parameters from which the served base model writes requests for the examples; below, keywords do.",
+    ),
     "UPLOAD_CHECK_S": Variable(
         "300",
         "Maximum seconds to validate one upload. After three attempts, the upload is rejected.",

@@ -389,6 +389,7 @@ TRAINING_PROGRAM = str(BASE_DIR / "engine" / "train.py")
 TRAINING_PYTHON = env.read("TRAINING_PYTHON") or str(BASE_DIR / ".venv-engine" / "bin" / "python")
 TRAINING_QUANTISATION = env.read_choice("TRAINING_QUANTISATION", ("", "4-bit"))
 TRAINING_THREADS = env.read_int("TRAINING_THREADS")
+TRAINING_WRITER_PARAMETERS = env.read_int("TRAINING_WRITER_PARAMETERS")
 BASE_MODEL_DIR = Path(env.read("BASE_MODEL_DIR")).absolute()
 
 _upload_origins = []

@@ -117,3 +117,14 @@ def test_who_waits_for_a_slot_keeps_nobody_else_from_a_free_seat():
 def test_on_a_slow_engine_turns_are_longer():
     assert turn_s(0.2) == TURN_S
     assert turn_s(5.0) >= 5 * TURN_TOKENS
+
+
+def test_work_that_nobody_waits_for_leaves_its_seat_to_anyone_and_takes_none():
+    background = running("samples", SEATS, since_s=NOW_S, written=0, weight=0.001)
+    seated, interrupted = give(background, [newcomer("a", number) for number in range(3)])
+    assert seated == ["a-0", "a-1", "a-2"]
+    assert interrupted == ["samples"] * 3
+    full = running("a", SEATS)
+    assert give(full, [newcomer("samples", weight=0.001)]) == ([], [])
+    assert give(full[1:], [newcomer("samples", weight=0.001)]) == (["samples-0"], [])
+    assert give(full[1:], [newcomer("samples", weight=0.001), newcomer("a", 9)])[0] == ["a-9"]

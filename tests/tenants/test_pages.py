@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from adapters.catalog import queries
+from adapters.catalog.selection import select_style
 from adapters.models import BaseModel, Style
-from adapters.public import select_style
 from core.money import NANO, usd
 from core.valkey import key_key, limits_key
 from tenants.accounts import workspaces

@@ -12,16 +12,13 @@ from training.corpus.examples import (
     Examples,
     Task,
     TaskMix,
-    Writer,
     as_jsonl,
-    ask_writer,
-    collect_examples,
-    complete,
     make_examples,
     plan_examples,
 )
 from training.corpus.limits import STANDARD_LIMITS, CorpusLimits
 from training.corpus.passages import Passage
+from training.corpus.writer_prompts import writer_prompt
 
 __all__ = [
     "STANDARD_LIMITS",
@@ -38,13 +35,10 @@ __all__ = [
     "SourceDocument",
     "Task",
     "TaskMix",
-    "Writer",
     "as_jsonl",
-    "ask_writer",
     "build_corpus",
-    "collect_examples",
-    "complete",
     "make_examples",
     "plan_examples",
     "without",
+    "writer_prompt",
 ]

@@ -1,15 +1,14 @@
 """Examples: what a style is trained on. Each is a prompt and the passage, or its rest, that answers it.
 
-`plan_examples` makes every random choice. `complete` turns one plan and the writer's answer into an example,
-so a worker can store its progress between two calls to a slow model. `make_examples` does both.
+`plan_examples` makes every random choice. A writer, the served base model, may answer plans with a brief or a
+draft (`writer_prompts.py`); `make_examples` completes the plans with the answers that there are.
 """
 
 import hashlib
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Protocol
 
 from training.corpus.beginnings import split_beginning
 from training.corpus.briefs import usable_brief, usable_draft
@@ -55,16 +54,6 @@ class TaskMix:
         }
 
 
-class Writer(Protocol):
-    """A model that writes prompts for passages. None: it could not, and something simpler is used."""
-
-    def write_brief(self, passage_text: str) -> str | None:
-        """Return a brief of at most 60 words that asks for this passage without quoting it."""
-
-    def write_draft(self, passage_text: str) -> str | None:
-        """Return what the passage says, in neutral words of the same language."""
-
-
 @dataclass(frozen=True)
 class ExamplePlan:
     """What will be asked for, with which wording. `keywords` are there for when no brief comes."""
@@ -80,23 +69,16 @@ class ExamplePlan:
         """The same for the same passage and task, whatever the seed: what is kept of a writer's answers."""
         return f"{self.passage.id}-{self.task}"
 
-    @property
-    def needs_writer(self) -> bool:
-        """Whether a writer is asked for a brief or a draft."""
-        return self.task is not Task.CONTINUATION
-
 
 @dataclass(frozen=True)
 class Example:
-    """A prompt and its answer. `asked_task` is what was planned, `task` what it became."""
+    """A prompt and its answer. `task` is what it became: a draft that is missing makes a continuation."""
 
     prompt: str
     response: str
     task: Task
-    asked_task: Task
     passage_id: str
     held_out: bool
-    by_writer: bool  # a model wrote the brief or the draft in the prompt
 
     @property
     def words(self) -> int:
@@ -119,24 +101,6 @@ class Examples:
     learned: tuple[Example, ...]
     validation: tuple[Example, ...]
 
-    @property
-    def briefs_missing(self) -> int:
-        """How many briefs were asked for and could not be used."""
-        return self._missing(Task.BRIEF)
-
-    @property
-    def drafts_missing(self) -> int:
-        """How many drafts were asked for and could not be used."""
-        return self._missing(Task.DRAFT)
-
-    def count(self, task: Task) -> int:
-        """Return how many learned examples have this task."""
-        return sum(example.task is task for example in self.learned)
-
-    def _missing(self, task: Task) -> int:
-        everything = (*self.learned, *self.validation)
-        return sum(example.asked_task is task and not example.by_writer for example in everything)
-
 
 def plan_examples(corpus: Corpus, *, seed: int, mix: TaskMix = TaskMix()) -> tuple[ExamplePlan, ...]:
     """Return a plan for each example, in the order in which they are learned; held-out ones come last."""
@@ -144,6 +108,18 @@ def plan_examples(corpus: Corpus, *, seed: int, mix: TaskMix = TaskMix()) -> tup
     learned = _plan_side(corpus.learned, index, seed=seed, mix=mix, held_out=False)
     held_out = _plan_side(corpus.held_out, index, seed=seed, mix=mix, held_out=True)
     return (*learned, *held_out)
+
+
+def make_examples(plans: Sequence[ExamplePlan], answers: Mapping[str, str]) -> Examples:
+    """Return all examples of a corpus. `answers` are the writer's: id of a plan → text.
+
+    The same plans and answers always give the same examples.
+    """
+    examples = [complete(plan, answers.get(plan.id)) for plan in plans]
+    return Examples(
+        learned=tuple(example for example in examples if not example.held_out),
+        validation=tuple(example for example in examples if example.held_out),
+    )
 
 
 def complete(plan: ExamplePlan, answer: str | None) -> Example:
@@ -158,36 +134,8 @@ def complete(plan: ExamplePlan, answer: str | None) -> Example:
         draft = usable_draft(answer, plan.passage.text)
         if draft is not None:
             template = wordings(plan.passage.language).draft[plan.template]
-            return _example(plan, Task.DRAFT, template, by_writer=True, draft=draft)
+            return _example(plan, Task.DRAFT, template, draft=draft)
     return _continue_passage(plan)
-
-
-def make_examples(
-    corpus: Corpus, *, seed: int, mix: TaskMix = TaskMix(), writer: Writer | None = None
-) -> Examples:
-    """Return all examples of a corpus: the same for the same corpus, seed, mix and answers."""
-    examples = [
-        complete(plan, ask_writer(plan, writer)) for plan in plan_examples(corpus, seed=seed, mix=mix)
-    ]
-    return collect_examples(examples)
-
-
-def ask_writer(plan: ExamplePlan, writer: Writer | None) -> str | None:
-    """Return what the writer says to a plan; None without a writer or where none is needed."""
-    if writer is None or not plan.needs_writer:
-        return None
-    if plan.task is Task.BRIEF:
-        return writer.write_brief(plan.passage.text)
-    return writer.write_draft(plan.passage.text)
-
-
-def collect_examples(examples: Iterable[Example]) -> Examples:
-    """Return completed examples by their side, in the order given."""
-    everything = tuple(examples)
-    return Examples(
-        learned=tuple(example for example in everything if not example.held_out),
-        validation=tuple(example for example in everything if example.held_out),
-    )
 
 
 def as_jsonl(examples: Sequence[Example]) -> bytes:
@@ -232,7 +180,7 @@ def _draw(seed: int, name: str) -> bytes:
 def _ask_for_passage(plan: ExamplePlan, brief: str | None) -> Example:
     prompts = wordings(plan.passage.language)
     if brief is not None:
-        return _example(plan, Task.BRIEF, prompts.brief[plan.template], by_writer=True, brief=brief)
+        return _example(plan, Task.BRIEF, prompts.brief[plan.template], brief=brief)
     if not plan.keywords:
         return _continue_passage(plan)
     keywords = join_keywords(plan.keywords, plan.passage.language)
@@ -248,17 +196,13 @@ def _continue_passage(plan: ExamplePlan) -> Example:
     return _example(plan, Task.CONTINUATION, template, response=rest, beginning=beginning)
 
 
-def _example(
-    plan: ExamplePlan, task: Task, template: str, *, response: str = "", by_writer: bool = False, **text: str
-) -> Example:
+def _example(plan: ExamplePlan, task: Task, template: str, *, response: str = "", **text: str) -> Example:
     answer = response or plan.passage.text
     prompt = fill(template, words=count_words(answer), **text)
     return Example(
         prompt=prompt,
         response=answer,
         task=task,
-        asked_task=plan.task,
         passage_id=plan.passage.id,
         held_out=plan.held_out,
-        by_writer=by_writer,
     )

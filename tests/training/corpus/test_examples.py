@@ -2,7 +2,8 @@
 
 import json
 from collections import Counter
-from dataclasses import dataclass, field, replace
+from collections.abc import Sequence
+from dataclasses import replace
 
 import pytest
 from hypothesis import given, settings
@@ -11,18 +12,19 @@ from hypothesis import strategies as st
 from tests.training.corpus.corpora import make_document, make_documents, make_text
 from training.corpus import (
     Corpus,
+    ExamplePlan,
+    Examples,
     Passage,
     Task,
     TaskMix,
-    Writer,
     as_jsonl,
     build_corpus,
-    collect_examples,
-    complete,
     make_examples,
     plan_examples,
     without,
+    writer_prompt,
 )
+from training.corpus.examples import complete
 from training.corpus.shingles import shares_shingle
 from training.corpus.templates import ENGLISH, GERMAN, VARIANTS, fill, join_keywords
 from training.text.words import count_words
@@ -30,34 +32,39 @@ from training.text.words import count_words
 BRIEF = "Tell of a quarrel between two brothers about the mill, and let neither of them be right."
 
 
-@dataclass
-class FakeWriter:
-    """Writes prompts that share nothing with the passage; says None to every `silent_every`-th call."""
-
-    silent_every: int = 0
-    calls: Counter[str] = field(default_factory=Counter)
-
-    def write_brief(self, passage_text: str) -> str | None:
-        return self._answer("brief", BRIEF)
-
-    def write_draft(self, passage_text: str) -> str | None:
-        return self._answer("draft", make_text(f"draft of {passage_text}", count_words(passage_text)))
-
-    def _answer(self, task: str, text: str) -> str | None:
-        self.calls[task] += 1
-        if self.silent_every and self.calls.total() % self.silent_every == 0:
-            return None
-        return text
+def answer_all(plans: Sequence[ExamplePlan]) -> dict[str, str]:
+    """Return briefs and drafts that share nothing with their passages."""
+    texts = {
+        plan.id: BRIEF if plan.task is Task.BRIEF else make_text(f"draft of {plan.id}", plan.passage.words)
+        for plan in plans
+    }
+    return {plan.id: texts[plan.id] for plan in plans if writer_prompt(plan)}
 
 
-class QuotingWriter:
-    """Takes its prompts out of the passage."""
+def answer_some(plans: Sequence[ExamplePlan]) -> dict[str, str]:
+    return dict(list(answer_all(plans).items())[::3])
 
-    def write_brief(self, passage_text: str) -> str | None:
-        return f"Write this: {' '.join(passage_text.split()[10:18])}"
 
-    def write_draft(self, passage_text: str) -> str | None:
-        return passage_text.upper()
+def quote(plans: Sequence[ExamplePlan]) -> dict[str, str]:
+    """Return briefs and drafts that are taken out of the passages."""
+    answers = {}
+    for plan in plans:
+        words = " ".join(plan.passage.text.split()[10:18])
+        answers[plan.id] = f"Write this: {words}" if plan.task is Task.BRIEF else plan.passage.text.upper()
+    return answers
+
+
+def answer_nothing(plans: Sequence[ExamplePlan]) -> dict[str, str]:
+    return {}
+
+
+def make(corpus: Corpus, *, seed: int = 1, mix: TaskMix | None = None, answer=answer_nothing) -> Examples:
+    plans = plan_examples(corpus, seed=seed, mix=mix or TaskMix())
+    return make_examples(plans, answer(plans))
+
+
+def count(examples: Examples) -> Counter[Task]:
+    return Counter(example.task for example in (*examples.learned, *examples.validation))
 
 
 @pytest.fixture(scope="module")
@@ -75,11 +82,11 @@ def joined(text: str) -> str:
     return "".join(text.split())
 
 
-@pytest.mark.parametrize("writer", [None, FakeWriter(), FakeWriter(silent_every=3), QuotingWriter()])
+@pytest.mark.parametrize("answer", [answer_nothing, answer_all, answer_some, quote])
 @pytest.mark.parametrize("seed", [1, 2])
-def test_no_prompt_holds_what_its_response_says(corpus, writer: Writer | None, seed):
+def test_no_prompt_holds_what_its_response_says(corpus, answer, seed):
     texts = {passage.id: passage.text for passage in (*corpus.learned, *corpus.held_out)}
-    examples = make_examples(corpus, seed=seed, mix=TaskMix(100, 100, 100), writer=writer)
+    examples = make(corpus, seed=seed, mix=TaskMix(100, 100, 100), answer=answer)
     for example in (*examples.learned, *examples.validation):
         text = texts[example.passage_id]
         assert not shares_shingle(example.prompt, example.response)
@@ -109,28 +116,39 @@ def test_each_task_has_its_share_and_no_passage_has_one_twice(percents, seed):
 
 
 def test_held_out_passages_validate_and_are_never_learned(corpus):
-    examples = make_examples(corpus, seed=1)
+    examples = make(corpus)
     assert {example.passage_id for example in examples.learned} == {item.id for item in corpus.learned}
     assert {example.passage_id for example in examples.validation} == {item.id for item in corpus.held_out}
 
 
 def test_without_a_writer_keywords_stand_in_for_briefs_and_drafts_become_continuations(corpus):
-    examples = make_examples(corpus, seed=1)
-    plans = Counter(plan.task for plan in plan_examples(corpus, seed=1))
-    assert examples.briefs_missing == plans[Task.BRIEF]
-    assert examples.drafts_missing == plans[Task.DRAFT]
-    assert examples.count(Task.DRAFT) == 0
-    assert examples.count(Task.BRIEF) + examples.count(Task.CONTINUATION) == len(examples.learned)
+    planned = Counter(plan.task for plan in plan_examples(corpus, seed=1))
+    made = count(make(corpus))
+    assert made == {
+        Task.BRIEF: planned[Task.BRIEF],
+        Task.CONTINUATION: planned[Task.DRAFT] + planned[Task.CONTINUATION],
+    }
 
 
-def test_a_writer_is_asked_once_for_each_brief_and_draft(corpus):
-    writer = FakeWriter()
-    examples = make_examples(corpus, seed=1, writer=writer)
-    plans = Counter(plan.task for plan in plan_examples(corpus, seed=1))
-    assert writer.calls == {"brief": plans[Task.BRIEF], "draft": plans[Task.DRAFT]}
-    assert (examples.briefs_missing, examples.drafts_missing) == (0, 0)
+def test_a_writer_is_asked_for_each_brief_and_draft_with_the_whole_passage(corpus):
+    plans = plan_examples(corpus, seed=1)
+    for plan in plans:
+        prompt = writer_prompt(plan)
+        assert (prompt is None) == (plan.task is Task.CONTINUATION)
+        assert prompt is None or plan.passage.text in prompt
+    examples = make(corpus, answer=answer_all)
+    assert count(examples) == Counter(plan.task for plan in plans)
     briefs = [example for example in examples.learned if example.task is Task.BRIEF]
+    assert briefs
     assert all(BRIEF in example.prompt for example in briefs)
+
+
+def test_a_writer_is_asked_in_the_language_of_the_passage():
+    for language, word in [("de-AT", "Passage"), ("en", "passage"), ("fr", "passage")]:
+        document = make_document("novel", 12_000, language=language)
+        plans = plan_examples(build_corpus([document], seed=1), seed=1, mix=only(Task.DRAFT))
+        prompt = writer_prompt(plans[0]) or ""
+        assert word in prompt.partition("\n\n")[0]
 
 
 @pytest.mark.parametrize(
@@ -155,41 +173,23 @@ def test_a_brief_has_5_to_60_words_or_keywords_take_its_place(corpus, answer, pr
     else:
         assert count_words(example.prompt) == prompt_words
         assert "\n" not in example.prompt
-    assert collect_examples([example]).briefs_missing == (prompt_words is None)
 
 
 def test_a_brief_that_quotes_eight_words_is_thrown_away(corpus):
-    examples = make_examples(corpus, seed=1, mix=only(Task.BRIEF), writer=QuotingWriter())
-    assert examples.briefs_missing == len(examples.learned) + len(examples.validation)
-    assert not any(example.by_writer for example in examples.learned)
+    mix = only(Task.BRIEF)
+    assert make(corpus, mix=mix, answer=quote) == make(corpus, mix=mix)
 
 
 @pytest.mark.parametrize("draft", [None, "", "Too short.", make_text("long", 2_000)])
 def test_a_draft_of_another_length_becomes_a_continuation(corpus, draft):
     plan = plan_examples(corpus, seed=1, mix=only(Task.DRAFT))[0]
-    examples = collect_examples([complete(plan, draft)])
-    assert examples.count(Task.CONTINUATION) == 1
-    assert examples.drafts_missing == 1
-
-
-def test_plans_completed_one_by_one_are_the_same_examples(corpus):
-    answers = {}
-    writer = FakeWriter()
-    plans = plan_examples(corpus, seed=1)
-    for plan in plans:
-        if plan.task is Task.BRIEF:
-            answers[plan.id] = writer.write_brief(plan.passage.text)
-        elif plan.task is Task.DRAFT:
-            answers[plan.id] = writer.write_draft(plan.passage.text)
-    resumed = plan_examples(corpus, seed=1)
-    examples = collect_examples(complete(plan, answers.get(plan.id)) for plan in resumed)
-    assert examples == make_examples(corpus, seed=1, writer=FakeWriter())
+    assert complete(plan, draft).task is Task.CONTINUATION
 
 
 def test_the_seed_changes_order_and_wording_and_not_what_is_learned(corpus):
-    first = make_examples(corpus, seed=1)
-    again = make_examples(corpus, seed=1)
-    other = make_examples(corpus, seed=2)
+    first = make(corpus)
+    again = make(corpus)
+    other = make(corpus, seed=2)
     assert as_jsonl(first.learned) == as_jsonl(again.learned)
     assert as_jsonl(first.learned) != as_jsonl(other.learned)
     assert {item.passage_id for item in first.learned} == {item.passage_id for item in other.learned}
@@ -207,7 +207,7 @@ def test_a_passage_left_out_changes_no_wording_of_the_others(corpus):
 @pytest.mark.parametrize(("language", "prompts"), [("en", ENGLISH), ("de", GERMAN), ("fr", ENGLISH)])
 def test_prompts_are_german_for_german_and_else_english(language, prompts):
     corpus = build_corpus([make_document("novel", 12_000, language=language)], seed=1)
-    examples = make_examples(corpus, seed=1, mix=only(Task.CONTINUATION))
+    examples = make(corpus, mix=only(Task.CONTINUATION))
     openings = tuple(template.partition("{")[0] for template in prompts.continuation)
     assert all(example.prompt.startswith(openings) for example in examples.learned)
     distinct = {opening for opening in openings if opening}
@@ -235,7 +235,7 @@ def test_keywords_are_listed_as_in_a_sentence():
 
 
 def test_lines_are_chats_as_fine_tuning_takes_them(corpus):
-    examples = make_examples(corpus, seed=1)
+    examples = make(corpus)
     lines = as_jsonl(examples.learned).decode().splitlines()
     assert len(lines) == len(examples.learned)
     for line, example in zip(lines, examples.learned, strict=True):
@@ -265,6 +265,6 @@ def test_keywords_of_a_list_do_not_quote_it(corpus):
 def test_a_passage_of_a_few_words_can_still_be_continued():
     notes = [make_document(f"n{number}", 9) for number in range(400)]
     corpus = build_corpus(notes, seed=1)
-    examples = make_examples(corpus, seed=1, mix=only(Task.CONTINUATION))
+    examples = make(corpus, mix=only(Task.CONTINUATION))
     assert len(examples.learned) == len(corpus.learned)
     assert all(example.response and count_words(example.prompt) > 2 for example in examples.learned)
