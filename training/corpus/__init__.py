@@ -1,4 +1,4 @@
-"""Corpus: from a person's texts to what a style is trained on. See docs/training.md.
+"""Corpus: from a writer's texts to the examples that a style is trained on. See docs/training.md.
 
 Pure functions of texts, seed and settings: no database, no storage, no network, no clock.
 """

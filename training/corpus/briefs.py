@@ -1,4 +1,4 @@
-"""What a writer's answer is worth: a brief or a draft that can be used, or nothing."""
+"""Whether a writer's answer can be used as a brief or a draft."""
 
 import re
 

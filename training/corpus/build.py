@@ -18,7 +18,7 @@ from training.corpus.worksheet import Run, Use, Worksheet
 
 @dataclass(frozen=True)
 class DroppedDuplicates:
-    """How much was there twice."""
+    """How much was dropped as a duplicate."""
 
     paragraphs: int
     passages: int
@@ -27,15 +27,15 @@ class DroppedDuplicates:
 
 @dataclass(frozen=True)
 class CorpusReport:
-    """What was understood of the documents. Each of their words is in exactly one of the counts of words."""
+    """What was understood of the documents. Each word is counted in exactly one of the counts of words."""
 
     documents: int
     words: int  # in all documents, as they came
     learned_words: int
     held_out_words: int
     gap_words: int  # between what is learned and what is held out of one document
-    fragment_words: int  # in rests of a few words between duplicates
-    unsampled_words: int  # beyond the most text that is taken
+    fragment_words: int  # in remainders of a few words between duplicates
+    unsampled_words: int  # beyond the maximum of text
     left_out_words: int  # in passages that a person left out
     duplicates_dropped: DroppedDuplicates
     languages: tuple[tuple[str, int], ...]  # code and words, the most words first
@@ -45,13 +45,13 @@ class CorpusReport:
 
     @property
     def usable_words(self) -> int:
-        """Words that are there once and within the bounds: what decides whether a corpus is too small."""
+        """Words without duplicates, within the limits. They decide whether a corpus is too small."""
         return self.learned_words + self.held_out_words + self.gap_words
 
 
 @dataclass(frozen=True)
 class Corpus:
-    """What is learned, what is held out to measure it, and how that came about."""
+    """What is learned, what is held out to measure it, and a report of how they were chosen."""
 
     learned: tuple[Passage, ...]
     held_out: tuple[Passage, ...]
@@ -63,7 +63,7 @@ class Corpus:
     def sha256(self) -> str:
         """The hash (hexadecimal) of everything that examples are made from.
 
-        The same texts give the same one, whatever the order and the ids of their documents.
+        It depends on the texts alone, not on the order and the ids of their documents.
         """
         content = {"learned": _digests(self.learned), "held_out": _digests(self.held_out)}
         return hashlib.sha256(json.dumps(content).encode()).hexdigest()
@@ -141,7 +141,7 @@ def without(corpus: Corpus, passage_ids: Collection[str]) -> Corpus:
 
 
 def _cut_stretches(sheet: Worksheet, use: Use, limits: CorpusLimits) -> list[Run]:
-    """Return the passages of one use; a rest of a few words is a fragment."""
+    """Return the passages of one use. A remainder of a few words is a fragment."""
     runs = []
     for stretch in sheet.stretches(use):
         if sheet.words_of(stretch) < limits.least_fragment_words:
@@ -174,7 +174,7 @@ def _refuse_if_small(corpus: Corpus) -> None:
     if usable < least:
         raise CorpusTooSmall(usable, least)
     if not corpus.learned or not corpus.held_out:
-        # All of one side repeats the other: there is less text than its words suggest.
+        # All of one side repeats the other: there is less text than the number of words suggests.
         raise CorpusTooSmall(min(corpus.report.learned_words, corpus.report.held_out_words), least)
 
 

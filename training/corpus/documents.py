@@ -1,4 +1,4 @@
-"""A document as reading hands it over."""
+"""A document, as reading returns it."""
 
 from dataclasses import dataclass
 

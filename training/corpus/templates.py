@@ -1,6 +1,6 @@
-"""The wordings of the three tasks. Several of each, so that a style answers to what people really type.
+"""The wordings of the three tasks: several each, so that a style answers what people really type.
 
-`{words}` is the length of the answer in words, rounded; a style learns to keep to it.
+`{words}` is the length of the answer in words, rounded; a style learns to follow it.
 """
 
 from dataclasses import dataclass
@@ -94,7 +94,7 @@ def wordings(language: str) -> Wordings:
 
 
 def fill(template: str, *, words: int, **text: str) -> str:
-    """Return a prompt. Braces in what is filled in stay as they are."""
+    """Return a prompt. Braces in the inserted text stay as they are."""
     rounded = max(ROUND_TO_WORDS, (words + ROUND_TO_WORDS // 2) // ROUND_TO_WORDS * ROUND_TO_WORDS)
     return template.format(words=rounded, **text)
 

@@ -1,4 +1,4 @@
-"""The worksheet of one build: every piece of every document, and what it is used for."""
+"""The worksheet of one build: every piece of every document, and its use."""
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
@@ -44,7 +44,7 @@ class Worksheet:
         self.first_words = [0, *accumulate(self.words)]
 
     def _read(self) -> None:
-        """Cut every document and hash every run of eight words once: any run of pieces finds its own."""
+        """Cut every document, and hash every eight words in a row once, for all runs of pieces."""
         vocabulary = Vocabulary()
         word_numbers: list[int] = []
         for number, document in enumerate(self.documents):
@@ -58,7 +58,7 @@ class Worksheet:
         self._shingles = hash_shingles(word_numbers)
 
     def assign(self, run: Run, use: Use) -> None:
-        """Use the pieces of a run for something else."""
+        """Set the use of the pieces of a run."""
         self.uses[run.first : run.end] = [use] * (run.end - run.first)
 
     def words_of(self, run: Run) -> int:
@@ -104,7 +104,7 @@ class Worksheet:
         return [run for (_, run_use), run in _group(keys) if run_use is use]
 
     def paragraphs(self, use: Use) -> Iterator[Run]:
-        """Yield the paragraphs of this use; one that has two uses gives its part."""
+        """Yield the paragraphs of this use, or the part of a paragraph that has it."""
         for stretch in self.stretches(use):
             first = stretch.first
             for number in range(stretch.first, stretch.end):
@@ -124,7 +124,7 @@ def _group[Key](keys: Iterable[Key]) -> Iterator[tuple[Key, Run]]:
 
 
 class Vocabulary:
-    """Numbers for words: the same for words that compare equal."""
+    """Numbers for words; equal for words that compare equal."""
 
     def __init__(self) -> None:
         self._by_form: defaultdict[str, int] = defaultdict()

@@ -1,4 +1,4 @@
-"""Which format a file has. Its first bytes decide; its name only tells kinds of plain text apart."""
+"""Which format a file has. Its first bytes decide; its name only distinguishes kinds of plain text."""
 
 import re
 from io import BytesIO
@@ -18,7 +18,7 @@ TEXT_ENDINGS = {
     ".htm": "html",
     ".xhtml": "html",
 }
-# What these names promise is not plain text; such a file is renamed or cut off.
+# Not plain text: a text with such a name was renamed or is cut off.
 OTHER_ENDINGS = (".docx", ".odt", ".epub", ".rtf", ".pdf", ".zip", ".tar", ".gz", ".tgz")
 ENDINGS = (*filter(None, TEXT_ENDINGS), *OTHER_ENDINGS)
 
@@ -66,7 +66,7 @@ def ending_of(name: str) -> str:
 
 
 def _recognise_zip(name: str, content: bytes) -> str:
-    """Return what a ZIP is: Word's, OpenDocument and EPUB files are some."""
+    """Return the format of a ZIP, which may be a Word, OpenDocument or EPUB file."""
     with damage_refused(), ZipFile(BytesIO(content)) as package:
         return _recognise_package(name, package)
 

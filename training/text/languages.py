@@ -1,4 +1,4 @@
-"""Which language a text is in, by its commonest words; by its script where that decides.
+"""Which language a text is in, by its most common words, or by its script where that decides.
 
 A table of function words is enough for whole documents and takes a millisecond. Measured in November 2026:
 py3langid 0.4 takes 0.7 s to import, 1.1 s for its first answer and 130 MB.
@@ -7,7 +7,7 @@ py3langid 0.4 takes 0.7 s to import, 1.1 s for its first answer and 130 MB.
 import re
 from collections import Counter
 
-SAMPLE_CHARACTERS = 60_000  # from three places: a foreword may be in another language
+SAMPLE_CHARACTERS = 60_000  # from three parts: a foreword may be in another language
 LEAST_WORDS = 20
 LEAST_SHARE = 0.12  # of all words; prose of a known language has 0.25 to 0.45
 LEAST_LEAD = 1.25  # over the next language: Danish and Norwegian share most of these words
@@ -90,7 +90,7 @@ LEAST_OF_OTHERS = 0.4
 
 
 def detect_language(text: str) -> str:
-    """Return a text's language (ISO 639-1), or "" where its words do not tell."""
+    """Return a text's language (ISO 639-1), or "" if it is unclear."""
     sample = _take_sample(text)
     return _detect_script(sample) or _detect_words(sample)
 

@@ -144,7 +144,7 @@ def test_a_writer_is_asked_for_each_brief_and_draft_with_the_whole_passage(corpu
 
 
 def test_a_writer_is_asked_in_the_language_of_the_passage():
-    for language, word in [("de-AT", "Passage"), ("en", "passage"), ("fr", "passage")]:
+    for language, word in [("de", "Passage"), ("en", "passage"), ("fr", "passage")]:
         document = make_document("novel", 12_000, language=language)
         plans = plan_examples(build_corpus([document], seed=1), seed=1, mix=only(Task.DRAFT))
         prompt = writer_prompt(plans[0]) or ""
