@@ -108,7 +108,7 @@ def _find_candidates(passage: Passage) -> list[Candidate]:
 
 
 def _terms(text: str) -> Iterator[tuple[str, int]]:
-    """Yield possible keywords and their positions: words of three letters or more, pairs of Han characters."""
+    """Yield possible keywords and their positions: words of three letters and more, pairs of Han signs."""
     for match in WORD.finditer(text):
         word = match.group().strip("_").removesuffix("'s").removesuffix("\u2019s")
         if len(word) >= LEAST_LETTERS and word[0].isalpha():

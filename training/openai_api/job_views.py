@@ -4,6 +4,7 @@ https://developers.openai.com/api/reference/resources/fine_tuning
 """
 
 import re
+from collections.abc import Callable
 
 from django.db.models import QuerySet
 from rest_framework.request import Request
@@ -13,8 +14,7 @@ from inference.public import BadRequest
 from tenants.models import Scope
 from tenants.public import Access
 from tenants.rest import idempotent, repeatable
-from training import file_actions
-from training.actions import Action
+from training import actions, file_actions
 from training.models import Status, Training, TrainingEvent
 from training.openai_api import job_presenters as presenters
 from training.openai_api.base import OpenAiView, for_keys_that, read_id
@@ -24,6 +24,8 @@ from training.openai_api.job_forms import JobBody, read_job
 METADATA = re.compile(r"metadata\[(.{1,64})\]")
 DEFAULT_LIMIT, MAX_LIMIT = 20, 100
 CHECKPOINTS_LIMIT = 10
+
+type Act = Callable[[Access, Training], None]
 
 
 class JobsView(OpenAiView):
@@ -65,17 +67,36 @@ class JobView(OpenAiView):
 
 
 class ActView(OpenAiView):
-    """A pause, its end, or a cancellation: each has an address, which names its action."""
+    """A change of a job: each address has one."""
 
-    act: Action | None = None
+    act: Act | None = None
 
     @for_keys_that(Scope.STYLES_WRITE)
     @repeatable
     def post(self, request: Request, job_id: str) -> Response:
         """Change a job, and return it as it is then."""
+        training = find_job(self.access, job_id)
         assert self.act
-        self.act(self.access, find_job(self.access, job_id))
+        self.act(self.access, training)
         return Response(presenters.present_job(find_job(self.access, job_id)))
+
+
+class CancelView(ActView):
+    """A job's end before its time: completed steps are charged."""
+
+    act = staticmethod(actions.cancel_training)
+
+
+class PauseView(ActView):
+    """A pause."""
+
+    act = staticmethod(actions.pause_training)
+
+
+class ResumeView(ActView):
+    """The end of a pause."""
+
+    act = staticmethod(actions.resume_training)
 
 
 class EventsView(OpenAiView):

@@ -2,7 +2,6 @@
 
 from django.urls import path, re_path
 
-from training import actions
 from training.openai_api import file_views, job_views, unknown
 
 app_name = "openai"
@@ -16,9 +15,9 @@ urlpatterns = [
     path("files/<str:file_id>/content", file_views.ContentView.as_view(), name="file_content"),
     path(JOBS, job_views.JobsView.as_view(), name="jobs"),
     path(JOB, job_views.JobView.as_view(), name="job"),
-    path(f"{JOB}/cancel", job_views.ActView.as_view(act=actions.cancel_training), name="cancel_job"),
-    path(f"{JOB}/pause", job_views.ActView.as_view(act=actions.pause_training), name="pause_job"),
-    path(f"{JOB}/resume", job_views.ActView.as_view(act=actions.resume_training), name="resume_job"),
+    path(f"{JOB}/cancel", job_views.CancelView.as_view(), name="cancel_job"),
+    path(f"{JOB}/pause", job_views.PauseView.as_view(), name="pause_job"),
+    path(f"{JOB}/resume", job_views.ResumeView.as_view(), name="resume_job"),
     path(f"{JOB}/events", job_views.EventsView.as_view(), name="job_events"),
     path(f"{JOB}/checkpoints", job_views.CheckpointsView.as_view(), name="job_checkpoints"),
     re_path("", unknown.answer_unknown),

@@ -67,10 +67,6 @@ class CountedStream(RawIOBase):
         self._stream = stream
         self._budget = budget
 
-    def readable(self) -> bool:
-        """Return True."""
-        return True
-
     def read(self, size: int = -1, /) -> bytes:
         """Return bytes of the stream. Raises Refused."""
         content = self._stream.read(size)

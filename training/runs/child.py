@@ -44,7 +44,6 @@ class ChildEvent(TypedDict):
     step: NotRequired[int]
     steps: NotRequired[int]
     first_step: NotRequired[int]
-    tokens_per_epoch: NotRequired[int]
     loss: NotRequired[float]
     seconds: NotRequired[float]
     tokens: NotRequired[int]
