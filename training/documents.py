@@ -34,7 +34,7 @@ FIRST_WORDS_CHARACTERS = 300
 def add_documents(training: Training, files: Mapping[str, int]) -> list[tuple[Document, Upload]]:
     """Return a new document and a POST form for each file: name → size in bytes.
 
-    Raises BadDocument, which names the first file that can't be added, and TrainingMoved.
+    Raises BadDocument naming the first file that can't be taken, and TrainingMoved.
     """
     with transaction.atomic():
         _lock_open(training)

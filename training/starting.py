@@ -1,4 +1,4 @@
-"""The start of a training: the plan's limits, the hold on its price, and the style that gets the version."""
+"""Start of a training: its limits, the hold of its price, and the style that gets the version."""
 
 from datetime import datetime, timedelta
 
@@ -53,10 +53,10 @@ def rename_training(training: Training, *, slug: str, name: str) -> None:
 
 
 def start_training(training: Training, *, states_rights: bool, keeps_documents: bool) -> None:
-    """Queue a training, and hold the most that it can cost. Repeating it has no effect.
+    """Queue a training, and hold the most that it can cost. A second call does nothing.
 
-    Call it outside of transactions. Raises TrainingOff, RightsNotStated, TrainingMoved, StyleRefused, the
-    errors of the plan's limits and those of `hold_training`, after which the training is ready as before.
+    Call it outside of transactions. Raises TrainingOff, RightsNotStated, TrainingMoved, the limits of the
+    plan, StyleRefused, and what `hold_training` does; the training is ready to start then, as before.
     """
     if not settings.TRAINING:
         raise TrainingOff
@@ -102,7 +102,7 @@ def _require_name(tenant: Tenant, slug: str, name: str) -> None:
 
 
 def _queue(training: Training, *, keeps_documents: bool) -> bool:
-    """Queue a training if the plan allows it; return False if it is queued already."""
+    """Move a training to the queue if the plan has room for it; return False if it is there already."""
     now = timezone.now()
     tenant = training.tenant
     with transaction.atomic():
