@@ -84,7 +84,7 @@ def encode_line(line: str, tokenizer: "PreTrainedTokenizerBase", *, max_tokens: 
         raise BadExample(f"the base model's chat template rejects it: {error}") from None
     cut = [example.cut(max_tokens) for example in examples]
     if any(example.learned_tokens == 0 for example in cut):
-        raise BadExample(f"no learned token is within the first {max_tokens} tokens")
+        raise BadExample(f"no token to learn is within {max_tokens} tokens")
     return cut
 
 
