@@ -6,6 +6,7 @@ from adapters.models import AdapterVersion
 from adapters.models import Status as VersionStatus
 from adapters.uploads import pipeline as upload_pipeline
 from tenants.models import LedgerEntry, TrainingHold
+from tests.training.conftest import make_text
 from training import actions, erasure, pipeline, preparation, starting, storage
 from training.errors import NoDocuments, RightsNotStated, TrainingMoved
 from training.models import Document, Status, Training
@@ -66,6 +67,21 @@ def test_what_was_read_and_understood_is_there_before_anything_is_paid(ready):
     assert len(passages) == ready.examples
     assert all(passage["prompt"] and passage["text"] for passage in passages)
     assert not TrainingHold.objects.exists()
+
+
+def test_figures_of_documents_and_of_their_corpus_agree(access, base_model, valkey):
+    training = actions.create_training(access, slug="my-voice", name="My voice")
+    actions.add_text(access, training, "spoken.txt", f"“{make_text(60, 1)}”\n\n{make_text(3540, 2)}")
+    actions.add_text(access, training, "neko.txt", "吾輩は猫である。\n\n「名前はまだ無い。」\n\n" * 100)
+    pipeline.advance_training(training)
+    spoken, neko = training.documents.order_by("name").reverse()
+    assert (spoken.words, neko.words) == (3600, 1400)
+    assert (spoken.quotation_share, neko.quotation_share) == (0.017, 0.5)
+    actions.prepare_training(access, training)
+    pipeline.advance_training(training)
+    training.refresh_from_db()
+    assert training.report["words"] == 5000
+    assert training.report["quotation_share"] == 0.152
 
 
 def test_a_training_that_can_not_start_says_why(access, draft):
