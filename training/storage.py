@@ -87,11 +87,6 @@ def erase_files(training_id: UUID) -> int:
     return object_store.erase_folder(folder_of(training_id))
 
 
-def list_remaining(training_id: UUID) -> list[str]:
-    """Return the keys of a training that the storage still has. Raises StorageUnavailable."""
-    return object_store.list_folder(folder_of(training_id))
-
-
 def _posted_key(document: Document) -> str:
     return f"{folder_of(document.training_id)}posted/{document.pk}"
 

@@ -6,8 +6,8 @@ from adapters.models import AdapterVersion
 from adapters.models import Status as VersionStatus
 from adapters.uploads import pipeline as upload_pipeline
 from tenants.models import LedgerEntry, TrainingHold
-from tests.training.conftest import make_text
-from training import actions, erasure, pipeline, preparation, starting, storage
+from tests.training.conftest import list_stored, make_text
+from training import actions, erasure, pipeline, preparation, starting
 from training.errors import NoDocuments, RightsNotStated, TrainingMoved
 from training.models import Document, Status, Training
 from training.notes import TrainingFailure
@@ -196,7 +196,7 @@ def test_a_cancelled_draft_costs_nothing_and_can_be_deleted(access, ready):
     assert ready.status == Status.CANCELLED
     assert not charges(ready)
     actions.delete_training(access, ready)
-    assert not storage.list_remaining(ready.pk)
+    assert not list_stored(ready.pk)
     assert not Training.objects.exists()
 
 
@@ -206,11 +206,11 @@ def test_texts_are_erased_with_all_that_was_made_of_them(access, queued, trainer
     with pytest.raises(TrainingMoved):
         erasure.erase_documents(queued)
     finish(queued)
-    assert storage.list_remaining(queued.pk)
+    assert list_stored(queued.pk)
     actions.erase_documents(access, queued)
     queued.refresh_from_db()
     assert queued.documents_gone_at
-    assert not storage.list_remaining(queued.pk)
+    assert not list_stored(queued.pk)
     assert not Document.objects.exists()
     assert queued.version.files_gone_at is None
 

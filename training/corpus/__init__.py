@@ -3,7 +3,7 @@
 Pure functions of texts, seed and settings: no database, no storage, no network, no clock.
 """
 
-from training.corpus.build import Corpus, CorpusReport, DroppedDuplicates, build_corpus, without
+from training.corpus.build import Corpus, build_corpus, without
 from training.corpus.documents import SourceDocument
 from training.corpus.errors import CorpusTooSmall, NothingHeldOut
 from training.corpus.examples import (
@@ -24,9 +24,7 @@ __all__ = [
     "STANDARD_LIMITS",
     "Corpus",
     "CorpusLimits",
-    "CorpusReport",
     "CorpusTooSmall",
-    "DroppedDuplicates",
     "Example",
     "ExamplePlan",
     "Examples",

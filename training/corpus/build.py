@@ -56,7 +56,6 @@ class Corpus:
     learned: tuple[Passage, ...]
     held_out: tuple[Passage, ...]
     report: CorpusReport
-    seed: int
     limits: CorpusLimits
 
     @property
@@ -108,7 +107,6 @@ def build_corpus(
         learned=tuple(make_passage(sheet, run) for run in learned),
         held_out=tuple(make_passage(sheet, run) for run in held_out),
         report=report,
-        seed=seed,
         limits=limits,
     )
     _refuse_if_small(corpus)
