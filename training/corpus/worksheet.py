@@ -72,7 +72,7 @@ class Worksheet:
         return set(self._shingles[first:end]) if end > first else set()
 
     def text_of(self, run: Run) -> str:
-        """Return the text of a run as it stands in its document."""
+        """Return the text of a run, as in its document."""
         document = self.documents[self.document_numbers[run.first]]
         return document.text[self.pieces[run.first].start : self.pieces[run.end - 1].end]
 

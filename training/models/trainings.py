@@ -170,7 +170,7 @@ class Training(Leased):
 
     @property
     def is_job(self) -> bool:
-        """Whether it learns from a file of conversations, and starts by itself."""
+        """Whether it learns from a file of conversations, and starts automatically."""
         return self.training_file_id is not None
 
     @property

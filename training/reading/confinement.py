@@ -18,7 +18,7 @@ HIGHEST_DESCRIPTOR = 4_096  # the child is started with three, and descriptors a
 def bound_resources(limits: ReadingLimits) -> None:
     """Bound memory and processor time; forbid files that grow, and core dumps."""
     _set_limit(resource.RLIMIT_AS, limits.memory_bytes)
-    # The softer limit comes first and ends the process with SIGXCPU, which tells it from other deaths.
+    # The soft limit is reached first and ends the process with SIGXCPU, which distinguishes it from a crash.
     resource.setrlimit(resource.RLIMIT_CPU, (limits.document_cpu_s, limits.document_cpu_s + 1))
     _set_limit(resource.RLIMIT_FSIZE, 0)
     _set_limit(resource.RLIMIT_CORE, 0)

@@ -1,4 +1,4 @@
-"""How much of a text stands in quotation marks: speech, or words of others."""
+"""How much of a text is in quotation marks: speech, or other people's words."""
 
 import re
 from collections.abc import Iterable
@@ -12,7 +12,7 @@ QUOTATION = re.compile(r"“[^“”]*”|„[^„“”]*[“”]|«[^«»]*»|
 
 
 def quotation_share(paragraphs: Iterable[Paragraph], words: int) -> float:
-    """Return which part of all words stands in quotation marks or is marked as a quotation."""
+    """Return which share of all words is in quotation marks or marked as a quotation, 0 to 1."""
     quoted = 0
     for paragraph in paragraphs:
         if paragraph.is_quoted:

@@ -72,7 +72,7 @@ WORD_LISTS = {
 }
 FUNCTION_WORDS = {language: frozenset(words.split()) for language, words in WORD_LISTS.items()}
 
-# A script decides by itself, kana before ideographs: Japanese has both.
+# A script decides alone; kana come before ideographs, because Japanese has both.
 SCRIPTS = (
     ("ja", re.compile("[\u3041-\u30ff]")),
     ("ko", re.compile("[\uac00-\ud7a3]")),

@@ -27,7 +27,7 @@ QUOTE_STYLES = ("Quotations", "Quote")
 
 
 def read(content: bytes, limits: ReadingLimits) -> Draft:
-    """Return the paragraphs of the text: no heads, feet, notes and comments. Raises Refused."""
+    """Return the paragraphs of the text: no headers, footers, notes or comments. Raises Refused."""
     package = Package(content, limits)
     if MANIFEST in package and ENCRYPTED in package.read(MANIFEST):
         raise Refused("encrypted")

@@ -21,7 +21,7 @@ TOKEN = re.compile(
     rb"|([^\\{}\r\n]+)",
     re.DOTALL,
 )
-# Groups whose content is data, or stands elsewhere on the page.
+# Groups whose content is data, or is elsewhere on the page.
 SKIPPED = frozenset(
     b"annotation atnauthor atnid author bkmkend bkmkstart colortbl comment company datafield do fldinst "
     b"footer footerf footerl footerr footnote header headerf headerl headerr info keywords listoverridetable "
@@ -66,7 +66,7 @@ class Group:
 
 
 def read(content: bytes, limits: ReadingLimits) -> Draft:
-    """Return the paragraphs of the document: no heads, feet, notes and pictures. Raises Refused."""
+    """Return the paragraphs of the document: no headers, footers, notes or pictures. Raises Refused."""
     parser = RtfParser(limits)
     position = 0
     while token := TOKEN.match(content, position):
