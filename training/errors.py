@@ -10,7 +10,7 @@ class TrainingOff(NotFound):
 
 
 class TrainingMoved(Conflict):
-    """The training has moved on in the meantime. Reload the page to see where it is."""
+    """The training has changed since you opened this page. Reload it to see the current state."""
 
     code = "training_moved"
     for_programs = "The training has moved on in the meantime. Get it again to see where it is."
@@ -59,12 +59,6 @@ class RightsNotStated(Invalid):
     """Confirm that the texts are yours, or that you have the right to train on them."""
 
     code = "rights_not_stated"
-
-
-class BadFile(Invalid):
-    """{fault}"""
-
-    code = "invalid_file"
 
 
 class FileTooLarge(Invalid):

@@ -1,6 +1,6 @@
-"""What a workspace can be handed of its trainings: their facts, and those of their documents.
+"""The export of a workspace's trainings: facts about them, their documents and files.
 
-An operator hands it out, so it has no texts, not even their first words.
+Operators hand it out, so it contains no texts, not even their first words.
 """
 
 from tenants.models import Tenant

@@ -22,24 +22,20 @@ LOADED = (VersionStatus.SERVING, VersionStatus.FAILED)
 LOADING = (VersionStatus.VALID, VersionStatus.PUSHING)
 
 
-def finish(training: Training) -> bool:
-    """Take the next step from a trained adapter to a version; return whether the training ended.
-
-    Safe to repeat. Raises StorageUnavailable.
-    """
+def finish(training: Training) -> None:
+    """Take the next step from a trained adapter to a version. Safe to repeat. Raises StorageUnavailable."""
     version = training.version or _begin_version(training)
     if version is None:
-        return False
+        return
     if version.status == VersionStatus.UPLOADING:
         _hand_in(training, version)
     version.refresh_from_db()
     if version.status == VersionStatus.REJECTED:
         reasons = [finding.sentence_message for finding in version.findings[:1]]
         failure = TrainingFailure.NO_RESULT(reason=reasons[0] if reasons else "")
-        return endings.fail_training(training, failure, is_charged=False)
-    if _can_be_called(version):
-        return endings.end_training(training, before=Status.FINISHING, after=Status.SUCCEEDED)
-    return False
+        endings.fail_training(training, failure, is_charged=False)
+    elif _can_be_called(version):
+        endings.end_training(training, before=Status.FINISHING, after=Status.SUCCEEDED)
 
 
 def _can_be_called(version: AdapterVersion) -> bool:
@@ -51,7 +47,7 @@ def _can_be_called(version: AdapterVersion) -> bool:
 
 
 def _begin_version(training: Training) -> AdapterVersion | None:
-    """Return the version for what was trained; None while the plan has no room for it."""
+    """Return the version for the trained adapter; None while the plan has no room for it."""
     sizes = {}
     for file in FILES:
         sizes[file] = object_store.stored_bytes(f"{storage.folder_of(training.pk)}{ADAPTER}{file}") or 0
@@ -71,7 +67,7 @@ def _begin_version(training: Training) -> AdapterVersion | None:
 
 
 def provenance_of(training: Training) -> dict[str, object]:
-    """Return where a version comes from, as it is kept with it: job, recipe, texts and the statement."""
+    """Return what is recorded on a version: its training, recipe, texts, and who stated the rights."""
     return {
         "training": str(training.pk),
         "recipe": training.recipe | {"epochs": training.epochs, "seed": training.seed},

@@ -15,8 +15,9 @@ from training.corpus.briefs import usable_brief, usable_draft
 from training.corpus.build import Corpus
 from training.corpus.keywords import LEAST_KEYWORDS, KeywordIndex
 from training.corpus.passages import Passage
+from training.corpus.shingles import shares_shingle
 from training.corpus.templates import VARIANTS, fill, join_keywords, wordings
-from training.corpus.words import count_words, shares_shingle
+from training.text.words import count_words
 
 
 class Task(StrEnum):

@@ -6,7 +6,7 @@ from training.corpus.worksheet import Run, Use, Worksheet
 
 
 def sample_evenly(sheet: Worksheet, *, most_bytes: int, block_words: int) -> bool:
-    """Leave out blocks spread over all documents until at most `most_bytes` of UTF-8 are left.
+    """Leave out blocks from all over the documents until at most `most_bytes` of UTF-8 are left.
 
     Returns whether anything had to be left out.
     """
@@ -19,7 +19,7 @@ def sample_evenly(sheet: Worksheet, *, most_bytes: int, block_words: int) -> boo
     kept_bytes = 0
     for block, size in zip(blocks, sizes, strict=True):
         seen_bytes += size
-        # Never ahead of its share of what has been seen: so the sample is even, and ends within the bound.
+        # Never more than its share of what was seen so far: so the sample is even, and ends within the limit.
         if (kept_bytes + size) * total_bytes <= seen_bytes * most_bytes:
             kept_bytes += size
         else:
@@ -28,7 +28,7 @@ def sample_evenly(sheet: Worksheet, *, most_bytes: int, block_words: int) -> boo
 
 
 def _blocks(sheet: Worksheet, block_words: int) -> Iterator[Run]:
-    """Yield runs of at least `block_words` words, or a document's rest."""
+    """Yield runs of at least `block_words` words, or the remainder of a document."""
     for document in sheet.stretches(Use.LEARNED):
         first = document.first
         for number in range(document.first, document.end):

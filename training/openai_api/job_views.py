@@ -48,7 +48,7 @@ class JobsView(OpenAiView):
         for name, value in request.query_params.items():
             pair = METADATA.fullmatch(name)
             if pair:
-                is_stored = is_storable(pair[1] + value)
+                is_stored = is_storable(f"{pair[1]}{value}")
                 rows = rows.filter(metadata__contains={pair[1]: value}) if is_stored else rows.none()
         if request.query_params.get("metadata") == "null":
             rows = rows.filter(metadata={})
