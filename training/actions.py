@@ -43,15 +43,21 @@ def add_documents(
     return added
 
 
-def add_text(access: Access, training: Training, name: str, text: str) -> Document:
-    """Add a pasted text. Raises BadDocument, StorageFull, TrainingMoved, StorageUnavailable.
+def add_file(access: Access, training: Training, name: str, content: bytes) -> Document:
+    """Add a file that was sent through this service.
 
-    No transaction: it waits for the storage.
+    No transaction: it waits for the storage. Raises BadDocument, StorageFull, TrainingMoved,
+    StorageUnavailable.
     """
-    document = documents.add_text(training, name, text)
+    document = documents.add_file(training, name, content)
     access.audit("training.documents_added", training, after={"documents": 1})
     enqueue.enqueue_advance(training.pk)
     return document
+
+
+def add_text(access: Access, training: Training, name: str, text: str) -> Document:
+    """Add a pasted text as a file. Raises what `add_file` does."""
+    return add_file(access, training, name, documents.encode_pasted(name, text))
 
 
 def finish_documents(access: Access, training: Training) -> int:

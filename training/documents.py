@@ -34,38 +34,31 @@ FIRST_WORDS_CHARACTERS = 300
 def add_documents(training: Training, files: Mapping[str, int]) -> list[tuple[Document, Upload]]:
     """Return a new document and a POST form for each file: name → size in bytes.
 
-    Raises BadDocument naming the first file that can't be taken, StorageFull, and TrainingMoved.
+    Raises BadDocument naming the first file that can't be added, StorageFull, and TrainingMoved.
     """
-    with transaction.atomic():
-        storage_quota.require_room(training.tenant, sum(files.values()))
-        _lock_open(training)
-        _require_room(training, files)
-        documents = []
-        for name, size_bytes in files.items():
-            documents.append(training.documents.create(name=name[:200], size_bytes=size_bytes))
-        _texts_changed(training)
+    documents = _create_documents(training, files)
     return [(document, storage.presign_document(document)) for document in documents]
 
 
-def add_text(training: Training, name: str, text: str) -> Document:
-    """Add a pasted text, and return its document.
+def add_file(training: Training, name: str, content: bytes) -> Document:
+    """Store a file that was sent through this service, and return its document.
 
     Raises BadDocument, StorageFull, TrainingMoved, StorageUnavailable.
     """
+    [document] = _create_documents(training, {name: len(content)})
+    storage.write_posted(document, content)
+    _mark_uploaded(document)
+    return document
+
+
+def encode_pasted(name: str, text: str) -> bytes:
+    """Return a pasted text as the content of a file. Raises BadDocument."""
     content = text.encode(errors="replace")
     if not content.strip():
         raise BadDocument(fault=DocumentFault.EMPTY(file=name))
     if len(content) > MAX_PASTED_BYTES:
         raise BadDocument(fault=DocumentFault.PASTED_TOO_LONG(limit=MAX_PASTED_BYTES // MIB))
-    with transaction.atomic():
-        storage_quota.require_room(training.tenant, len(content))
-        _lock_open(training)
-        _require_room(training, {name: len(content)})
-        document: Document = training.documents.create(name=name[:200], size_bytes=len(content))
-        _texts_changed(training)
-    storage.write_posted(document, content)
-    _mark_uploaded(document)
-    return document
+    return content
 
 
 def finish_documents(training: Training) -> int:
@@ -102,6 +95,18 @@ def delete_document(document: Document) -> None:
         Document.objects.filter(pk=document.pk).delete()
         _texts_changed(document.training)
     storage.discard_document(document)
+
+
+def _create_documents(training: Training, files: Mapping[str, int]) -> list[Document]:
+    with transaction.atomic():
+        storage_quota.require_room(training.tenant, sum(files.values()))
+        _lock_open(training)
+        _require_room(training, files)
+        documents = []
+        for name, size_bytes in files.items():
+            documents.append(training.documents.create(name=name[:200], size_bytes=size_bytes))
+        _texts_changed(training)
+    return documents
 
 
 def _lock_open(training: Training) -> None:

@@ -1,8 +1,14 @@
-"""An even sample of a corpus that is too large."""
+"""What is drawn at random, and an even sample of a corpus that is too large."""
 
+import hashlib
 from collections.abc import Iterator
 
 from training.corpus.worksheet import Run, Use, Worksheet
+
+
+def draw(seed: int, name: str) -> bytes:
+    """Return random bytes that depend on the seed and a name alone, not on what else there is."""
+    return hashlib.sha256(f"{seed}\0{name}".encode()).digest()
 
 
 def sample_evenly(sheet: Worksheet, *, most_bytes: int, block_words: int) -> bool:

@@ -1,10 +1,10 @@
 """What is held out: whole documents if there are enough, otherwise the ends of long ones."""
 
-import hashlib
 from collections.abc import Sequence
 
 from training.corpus.limits import CorpusLimits
 from training.corpus.pieces import Border
+from training.corpus.sampling import draw
 from training.corpus.worksheet import Run, Use, Worksheet
 
 LONG_DOCUMENT_WORDS = 1_200  # a tenth of it is a passage
@@ -40,7 +40,7 @@ def choose_documents(
     most_words = _most_held_out_words(total_words, limits)
     chosen: set[int] = set()
     held_out_words = 0
-    for number in sorted(written, key=lambda number: _draw(seed, sheet.documents[number].text)):
+    for number in sorted(written, key=lambda number: draw(seed, sheet.documents[number].text)):
         if len(chosen) >= least_documents and held_out_words >= limits.least_held_out_words:
             break
         if held_out_words + unique_words[number] <= most_words:
@@ -53,10 +53,6 @@ def _most_held_out_words(total_words: int, limits: CorpusLimits) -> int:
     """Return how much whole documents may take; more of a small corpus, as a tail and its gap would, too."""
     share = total_words * limits.most_held_out_percent // 100
     return max(share, min(limits.least_held_out_words * 3, total_words) // 2)
-
-
-def _draw(seed: int, text: str) -> bytes:
-    return hashlib.sha256(f"{seed}\0{text}".encode()).digest()
 
 
 def _hold_out_tails(sheet: Worksheet, unique_words: Sequence[int], limits: CorpusLimits) -> None:

@@ -4,7 +4,6 @@ https://developers.openai.com/api/reference/resources/fine_tuning
 """
 
 import re
-from collections.abc import Callable
 
 from django.db.models import QuerySet
 from rest_framework.request import Request
@@ -15,6 +14,7 @@ from tenants.models import Scope
 from tenants.public import Access
 from tenants.rest import IDEMPOTENCY_KEY, idempotent, repeatable
 from training import actions, file_actions
+from training.actions import Action
 from training.models import Status, Training, TrainingEvent
 from training.openai_api import job_presenters as presenters
 from training.openai_api.base import OpenAiView, read_id
@@ -27,8 +27,6 @@ METADATA = re.compile(r"metadata\[(.{1,64})\]")
 DEFAULT_LIMIT, MAX_LIMIT = 20, 100
 CHECKPOINTS_LIMIT = 10
 READS, WRITES = Scope.STYLES_READ, Scope.STYLES_WRITE
-
-type Act = Callable[[Access, Training], None]
 
 
 class JobsView(OpenAiView):
@@ -89,7 +87,7 @@ class JobView(OpenAiView):
 class ActView(OpenAiView):
     """A change of a job: each address has one."""
 
-    def change(self, job_id: str, act: Act) -> Response:
+    def change(self, job_id: str, act: Action) -> Response:
         """Change a job, and return it as it is then."""
         act(self.access, find_job(self.access, job_id))
         return Response(presenters.present_job(find_job(self.access, job_id)))

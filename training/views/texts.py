@@ -6,12 +6,10 @@ from dataclasses import dataclass
 from functools import cache
 from http import HTTPStatus
 from pathlib import Path
-from typing import Any
 from uuid import UUID
 
 from django.conf import settings
 from django.contrib import messages
-from django.core.files.uploadedfile import UploadedFile
 from django.db.models import Q, Sum
 from django.http import HttpResponse, JsonResponse
 from django.shortcuts import redirect, render
@@ -24,7 +22,7 @@ from core.errors import DomainError
 from core.page_failures import failures_shown
 from core.sizes import MIB
 from tenants.public import Access, MemberRequest, access_of
-from training import actions, documents, storage
+from training import actions, documents
 from training.corpus import STANDARD_LIMITS
 from training.errors import BadDocument
 from training.models import Document, Status, Training
@@ -129,7 +127,7 @@ def add(request: MemberRequest, training_id: UUID) -> HttpResponse:
     added = 0
     with failures_shown(request):
         for file in files:
-            _add_posted(access, training, file)
+            actions.add_file(access, training, _clean_name(file.name or "?"), file.read())
             added += 1
         if text.strip():
             actions.add_text(access, training, _title_of(request.POST.get("title", ""), text), text)
@@ -273,16 +271,6 @@ def _add_each(
 
 def _present_upload(name: str, upload: Upload) -> dict[str, object]:
     return {"name": name, "url": upload.url, "fields": upload.fields}
-
-
-def _add_posted(access: Access, training: Training, file: "UploadedFile[Any]") -> None:
-    """Add a file sent with a form. Raises BadDocument, TrainingMoved, StorageUnavailable."""
-    content = file.read()
-    [(document, _upload)] = actions.add_documents(
-        access, training, {_clean_name(file.name or "?"): len(content)}
-    )
-    storage.write_posted(document, content)
-    actions.finish_documents(access, training)
 
 
 def _title_of(title: str, text: str) -> str:
