@@ -2,10 +2,10 @@
 
 Each line of the two is a conversation, {"messages": [{"role", "content", "weight"}, …]}; the assistant's
 messages are learned, except those of weight 0. The result is JOB/adapter. Standard output has one JSON object
-a line: start, step, validation, checkpoint and end, or error with a code. `--count` prints only the first.
+per line: start, step, validation, checkpoint and end, or error with a code. `--count` prints only the first.
 
-On SIGTERM it writes JOB/checkpoint at the next step, prints `stopped` and exits with 0; the same command goes
-on from there, as it does after a crash. A resumed job ends with the same losses and the same adapter, byte by
+On SIGTERM it writes JOB/checkpoint at the next step, prints `stopped` and exits with 0. The same command then
+resumes from there, as after a crash. A resumed job ends with the same losses and the same adapter, byte for
 byte, on the same kind of machine with the same number of threads.
 """
 
@@ -28,13 +28,13 @@ NICENESS = 19  # serving comes first
 
 
 def train(folder: Path, events: EventStream, *, is_counting: bool) -> None:
-    """Train the job in `folder`, or only say what that would take. Raises TrainingError."""
+    """Train the job in `folder`, or only report what that would take. Raises TrainingError."""
     stop = StopRequest()
     stop.listen()
     job = read_job(folder)
     set_environment(job)
-    # Only now: libraries read the environment when they are imported. PyTorch takes seconds for that, during
-    # which a wish to stop is heard already; counting does without it.
+    # Only now: libraries read the environment when they are imported. PyTorch takes seconds, during which a
+    # request to stop is already noticed; counting doesn't need it.
     preparation = importlib.import_module("trainer.preparation")
     plan = preparation.prepare_plan(folder, job)
     progress = read_progress(folder, fingerprint_job(folder, job))
@@ -48,21 +48,21 @@ def train(folder: Path, events: EventStream, *, is_counting: bool) -> None:
 
 
 def end_with_worker() -> None:
-    """Wait until standard input is closed, then end at once: nobody reads what would come."""
-    # Not by sys.stdin: Python aborts at its end if a thread still waits there.
+    """Exit as soon as standard input is closed: the worker is gone, and nobody reads the output."""
+    # Not with sys.stdin: Python aborts at exit if a thread is still waiting in it.
     while os.read(STANDARD_INPUT, 1):
         pass
     os._exit(1)
 
 
 def set_environment(job: Job) -> None:
-    """Set what the libraries read when they are imported."""
+    """Set the variables that libraries read when they are imported."""
     os.environ.update(
-        CUBLAS_WORKSPACE_CONFIG=":4096:8",  # with it cuBLAS gives the same sums each time
+        CUBLAS_WORKSPACE_CONFIG=":4096:8",  # makes cuBLAS deterministic
         HF_HUB_DISABLE_PROGRESS_BARS="1",
         HF_HUB_OFFLINE="1",
         OMP_NUM_THREADS=str(job.threads),
-        OMP_WAIT_POLICY="PASSIVE",  # a thread that waits for another leaves its processor to the engine
+        OMP_WAIT_POLICY="PASSIVE",  # a waiting thread leaves its processor to the engine
         TOKENIZERS_PARALLELISM="false",
         TRANSFORMERS_VERBOSITY="error",
     )
@@ -90,7 +90,7 @@ def main() -> int:
     parser.add_argument(
         "--worker",
         action="store_true",
-        help="run at the lowest priority, and end when standard input is closed: the worker is gone",
+        help="run at the lowest priority, and exit when standard input is closed: the worker is gone",
     )
     options = parser.parse_args()
     if options.worker:

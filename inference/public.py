@@ -2,6 +2,7 @@
 
 from inference.contract import http_errors
 from inference.contract.dialects import anthropic_messages
+from inference.contract.openapi import ERROR_NAME as ERROR_COMPONENT
 from inference.contract.openapi import data_plane_paths, data_plane_schemas
 from inference.contract.tokenizer import count_conversation_tokens, refuses_chat
 from inference.errors import BadRequest, FieldError, TooMuchAtOnce, UnknownAddress, UnknownKey, WrongMethod
@@ -14,6 +15,7 @@ from inference.quota.ledger_drain import drain_usage
 
 __all__ = [
     "ALL_METRICS",
+    "ERROR_COMPONENT",
     "FIRST_BYTE",
     "REFUSALS",
     "REQUESTS",

@@ -2,10 +2,11 @@
 
 from tenants.api.authentication import BadKey, KeyAuthentication
 from tenants.api.presenters import AuditObject, KeyObject, WorkspaceObject, present_key, present_workspace
-from tenants.api.schema import operation
+from tenants.api.schema import IDEMPOTENCY_KEY, operation
 from tenants.api.views import WorkspaceView, idempotent, repeatable
 
 __all__ = [
+    "IDEMPOTENCY_KEY",
     "AuditObject",
     "BadKey",
     "KeyAuthentication",

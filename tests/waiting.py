@@ -20,10 +20,12 @@ def retry[Result](action: Callable[[], Result], *errors: type[Exception], within
         time.sleep(POLL_S)
 
 
-def eventually(check: Callable[[], bool], *, within_s: float = 10, what: str = "") -> None:
+def eventually(
+    check: Callable[[], bool], *, within_s: float = 10, what: str = "", every_s: float = POLL_S
+) -> None:
     """Ask a check again and again until it holds; fail with what did not come."""
     until = time.monotonic() + within_s
     while not check():
         if time.monotonic() > until:
             pytest.fail(f"after {within_s:.0f} s: {what or check.__name__}")
-        time.sleep(POLL_S)
+        time.sleep(every_s)

@@ -1,7 +1,7 @@
 """A style from a writer's own texts: documents → reading → corpus → examples → training → version.
 
-A `Training` row is the truth. Celery only wakes workers, and every step is safe to repeat. The model is
-trained in a child process in the engine's environment (engine/train.py); no worker loads torch.
+The `Training` row is the source of truth. Celery only wakes workers, and every step is safe to repeat. The
+model is trained in a child process in the engine's environment (engine/train.py); no worker loads torch.
 
-`public` is what other apps may use. `reading` and `corpus` know no database.
+Other apps may use `public`. `reading`, `corpus` and `text` use no database.
 """

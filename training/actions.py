@@ -1,9 +1,9 @@
-"""What members and programs do with trainings: each action with its line in the workspace's audit log.
+"""What members and programs do with trainings. Each action writes to the workspace's audit log.
 
-Pages, the API and the command line call these.
+Pages and the APIs call these.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from django.db import transaction
 
@@ -13,6 +13,8 @@ from training import documents, endings, enqueue, erasure, preparation, starting
 from training.errors import TrainingMoved
 from training.models import Document, Training
 from training.models.trainings import MAX_EPOCHS
+
+type Action = Callable[[Access, Training], object]
 
 
 @transaction.atomic
@@ -25,7 +27,7 @@ def create_training(access: Access, *, slug: str, name: str, epochs: int = MAX_E
 
 @transaction.atomic
 def rename_training(access: Access, training: Training, *, slug: str, name: str) -> None:
-    """Give the style of a training that has not started another name. Raises StyleRefused, TrainingMoved."""
+    """Rename the style of a training that has not started. Raises StyleRefused, TrainingMoved."""
     starting.rename_training(training, slug=slug, name=name)
     access.audit("training.renamed", training, after={"slug": slug, "name": name})
 
@@ -34,27 +36,34 @@ def rename_training(access: Access, training: Training, *, slug: str, name: str)
 def add_documents(
     access: Access, training: Training, files: Mapping[str, int]
 ) -> list[tuple[Document, Upload]]:
-    """Return a document and a POST form for each file: name → bytes. Raises BadDocument, TrainingMoved."""
+    """Return a document and a POST form for each file: name → bytes. Raises BadDocument, StorageFull,
+    TrainingMoved."""
     added = documents.add_documents(training, files)
     access.audit("training.documents_added", training, after={"documents": len(added)})
     return added
 
 
-def add_text(access: Access, training: Training, name: str, text: str) -> Document:
-    """Add a pasted text. Raises BadDocument, TrainingMoved, StorageUnavailable.
+def add_file(access: Access, training: Training, name: str, content: bytes) -> Document:
+    """Add a file that was sent through this service.
 
-    No transaction: it waits for the storage.
+    No transaction: it waits for the storage. Raises BadDocument, StorageFull, TrainingMoved,
+    StorageUnavailable.
     """
-    document = documents.add_text(training, name, text)
+    document = documents.add_file(training, name, content)
     access.audit("training.documents_added", training, after={"documents": 1})
     enqueue.enqueue_advance(training.pk)
     return document
 
 
-def finish_documents(access: Access, training: Training) -> int:
-    """Have the documents read that have arrived; return how many new ones. Raises StorageUnavailable.
+def add_text(access: Access, training: Training, name: str, text: str) -> Document:
+    """Add a pasted text as a file. Raises what `add_file` does."""
+    return add_file(access, training, name, documents.encode_pasted(name, text))
 
-    No transaction: it waits for the storage. Doing it twice does nothing.
+
+def finish_documents(access: Access, training: Training) -> int:
+    """Queue the documents that have arrived for reading; return how many. Raises StorageUnavailable.
+
+    No transaction: it waits for the storage. Repeating it has no effect.
     """
     arrived = documents.finish_documents(training)
     enqueue.enqueue_advance(training.pk)
@@ -63,7 +72,7 @@ def finish_documents(access: Access, training: Training) -> int:
 
 @transaction.atomic
 def leave_out_document(access: Access, document: Document, *, is_left_out: bool) -> None:
-    """Leave a document out of its training, or take it in again. Raises TrainingMoved."""
+    """Leave a document out of its training, or include it again. Raises TrainingMoved."""
     documents.leave_out(document, is_left_out=is_left_out)
     access.audit("training.document_left_out", document.training, after={"left_out": is_left_out})
 
@@ -77,7 +86,7 @@ def delete_document(access: Access, document: Document) -> None:
 
 @transaction.atomic
 def leave_out_passages(access: Access, training: Training, passage_ids: Sequence[str]) -> None:
-    """Set which passages are left out, and prepare the examples again. Raises TrainingMoved."""
+    """Set which passages are left out, and make the examples again. Raises TrainingMoved."""
     preparation.leave_out_passages(training, passage_ids)
     access.audit("training.passages_left_out", training, after={"passages": len(passage_ids)})
     enqueue.enqueue_advance(training.pk)
@@ -85,7 +94,7 @@ def leave_out_passages(access: Access, training: Training, passage_ids: Sequence
 
 @transaction.atomic
 def prepare_training(access: Access, training: Training) -> None:
-    """Have the examples made, and the estimate. Doing it twice does nothing.
+    """Queue a training for its examples and its estimate. Repeating it has no effect.
 
     Raises NoDocuments, StillReading, TrainingMoved.
     """
@@ -96,12 +105,14 @@ def prepare_training(access: Access, training: Training) -> None:
 def start_training(
     access: Access, training: Training, *, states_rights: bool, keeps_documents: bool = False
 ) -> None:
-    """Hold the price and queue the training. Raises what `starting.start_training` does.
+    """Hold the price and queue the training. Raises the errors of `starting.start_training`.
 
-    No transaction: the hold is checked against requests in flight once it is published.
+    No transaction: once published, the hold is checked against requests in flight.
     """
     was_started = training.started_at is not None
-    starting.start_training(training, states_rights=states_rights, keeps_documents=keeps_documents)
+    starting.start_training(
+        training, access.maker, states_rights=states_rights, keeps_documents=keeps_documents
+    )
     if not was_started:
         access.audit(
             "training.started",
@@ -113,14 +124,14 @@ def start_training(
 
 @transaction.atomic
 def pause_training(access: Access, training: Training) -> None:
-    """Stop a training after its current step, to be resumed later. Raises TrainingMoved."""
+    """Pause a training after its current step. Raises TrainingMoved."""
     endings.request_pause(training)
     access.audit("training.paused", training)
 
 
 @transaction.atomic
 def resume_training(access: Access, training: Training) -> None:
-    """Let a paused training go on. Raises TrainingMoved."""
+    """Resume a paused training. Raises TrainingMoved."""
     endings.resume_training(training)
     access.audit("training.resumed", training)
     enqueue.enqueue_run()
@@ -128,7 +139,7 @@ def resume_training(access: Access, training: Training) -> None:
 
 @transaction.atomic
 def cancel_training(access: Access, training: Training) -> None:
-    """End a training; completed steps are charged. Raises TrainingMoved."""
+    """Cancel a training; completed steps are charged. Raises TrainingMoved."""
     endings.cancel_training(training)
     access.audit("training.cancelled", training)
 

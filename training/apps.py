@@ -8,7 +8,7 @@ class TrainingConfig(AppConfig):
     verbose_name = "Trainings"
 
     def ready(self) -> None:
-        """Tell the outbox how the API shows this app's objects."""
+        """Register how events present this app's objects."""
         from tenants.public import register_presenter  # noqa: PLC0415 (models are not loaded before)
         from training.api.presenters import present_training  # noqa: PLC0415
         from training.models import Training  # noqa: PLC0415

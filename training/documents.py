@@ -1,9 +1,8 @@
-"""Documents of a training: added, posted, read in a child process, left out, deleted."""
+"""Documents of a training: add, read in a child process, leave out, delete."""
 
 import logging
 from collections.abc import Mapping
 from dataclasses import asdict, replace
-from pathlib import PurePosixPath
 
 from django.db import transaction
 from django.db.models import F, Sum
@@ -14,12 +13,12 @@ from adapters.object_store import Upload
 from core import locks
 from core.messages import Message
 from core.sizes import MIB
-from training import storage
+from training import storage, storage_quota
 from training.errors import BadDocument, TrainingMoved
 from training.models import Document, Training
 from training.models import Status as TrainingStatus
 from training.notes import DocumentFault
-from training.reading import ReadDocument, read_document
+from training.reading import ENDINGS, ReadDocument, ending_of, read_document
 from training.reading.problems import explain
 
 logger = logging.getLogger(__name__)
@@ -29,59 +28,41 @@ MAX_DOCUMENT_BYTES = 50 * MIB
 MAX_PASTED_BYTES = 2 * MIB
 MAX_TRAINING_BYTES = 200 * MIB
 MAX_READINGS = 3
-FORMATS = (
-    ".txt",
-    ".md",
-    ".markdown",
-    ".html",
-    ".htm",
-    ".docx",
-    ".odt",
-    ".epub",
-    ".rtf",
-    ".pdf",
-    ".zip",
-    ".tar",
-    ".gz",
-    ".tgz",
-)
 FIRST_WORDS_CHARACTERS = 300
 
 
 def add_documents(training: Training, files: Mapping[str, int]) -> list[tuple[Document, Upload]]:
     """Return a new document and a POST form for each file: name → size in bytes.
 
-    Raises BadDocument naming the first file that can't be taken, and TrainingMoved.
+    Raises BadDocument naming the first file that can't be added, StorageFull, and TrainingMoved.
     """
-    with transaction.atomic():
-        _lock_open(training)
-        _require_room(training, files)
-        documents = []
-        for name, size_bytes in files.items():
-            documents.append(training.documents.create(name=name[:200], size_bytes=size_bytes))
-        _texts_changed(training)
+    documents = _create_documents(training, files)
     return [(document, storage.presign_document(document)) for document in documents]
 
 
-def add_text(training: Training, name: str, text: str) -> Document:
-    """Add a pasted text, and return its document. Raises BadDocument, TrainingMoved, StorageUnavailable."""
-    content = text.encode(errors="replace")
-    if not content.strip():
-        raise BadDocument(fault=DocumentFault.EMPTY(file=name))
-    if len(content) > MAX_PASTED_BYTES:
-        raise BadDocument(fault=DocumentFault.PASTED_TOO_LONG(limit=MAX_PASTED_BYTES // MIB))
-    with transaction.atomic():
-        _lock_open(training)
-        _require_room(training, {name: len(content)})
-        document: Document = training.documents.create(name=name[:200], size_bytes=len(content))
-        _texts_changed(training)
+def add_file(training: Training, name: str, content: bytes) -> Document:
+    """Store a file that was sent through this service, and return its document.
+
+    Raises BadDocument, StorageFull, TrainingMoved, StorageUnavailable.
+    """
+    [document] = _create_documents(training, {name: len(content)})
     storage.write_posted(document, content)
     _mark_uploaded(document)
     return document
 
 
+def encode_pasted(name: str, text: str) -> bytes:
+    """Return a pasted text as the content of a file. Raises BadDocument."""
+    content = text.encode(errors="replace")
+    if not content.strip():
+        raise BadDocument(fault=DocumentFault.EMPTY(file=name))
+    if len(content) > MAX_PASTED_BYTES:
+        raise BadDocument(fault=DocumentFault.PASTED_TOO_LONG(limit=MAX_PASTED_BYTES // MIB))
+    return content
+
+
 def finish_documents(training: Training) -> int:
-    """Mark the documents that have arrived; return how many new ones. Raises StorageUnavailable."""
+    """Mark the documents that have arrived; return how many. Raises StorageUnavailable."""
     arrived = 0
     for document in training.documents.filter(status=Document.Status.UPLOADING):
         if storage.is_posted(document):
@@ -99,7 +80,7 @@ def read_documents(training: Training) -> None:
 
 
 def leave_out(document: Document, *, is_left_out: bool) -> None:
-    """Leave a document out of its training, or take it in again. Raises TrainingMoved."""
+    """Leave a document out of its training, or include it again. Raises TrainingMoved."""
     with transaction.atomic():
         _lock_open(document.training)
         changed = Document.objects.filter(pk=document.pk).exclude(is_left_out=is_left_out)
@@ -116,15 +97,27 @@ def delete_document(document: Document) -> None:
     storage.discard_document(document)
 
 
+def _create_documents(training: Training, files: Mapping[str, int]) -> list[Document]:
+    with transaction.atomic():
+        storage_quota.require_room(training.tenant, sum(files.values()))
+        _lock_open(training)
+        _require_room(training, files)
+        documents = []
+        for name, size_bytes in files.items():
+            documents.append(training.documents.create(name=name[:200], size_bytes=size_bytes))
+        _texts_changed(training)
+    return documents
+
+
 def _lock_open(training: Training) -> None:
-    """Lock a training whose texts may change. Raises TrainingMoved for any other."""
+    """Lock a training whose texts can still change. Raises TrainingMoved for any other."""
     locked = Training.objects.select_for_update(no_key=True).get(pk=training.pk)
     if not locked.is_open or locked.is_job:
         raise TrainingMoved
 
 
 def _texts_changed(training: Training) -> None:
-    """Take back what was prepared of other texts."""
+    """Discard what was prepared from other texts."""
     Training.objects.filter(pk=training.pk).update(
         status=TrainingStatus.DRAFT, note=Message(), report={}, changed_at=timezone.now()
     )
@@ -143,7 +136,7 @@ def _require_room(training: Training, files: Mapping[str, int]) -> None:
 
 def _require_readable(name: str, size_bytes: int) -> None:
     shown = name[:80]
-    if PurePosixPath(name).suffix.lower() not in FORMATS:
+    if ending_of(name) not in ENDINGS:
         raise BadDocument(fault=DocumentFault.FORMAT(file=shown))
     if size_bytes <= 0:
         raise BadDocument(fault=DocumentFault.EMPTY(file=shown))
@@ -159,7 +152,7 @@ def _mark_uploaded(document: Document) -> int:
 def _read(document: Document) -> None:
     """Read one document, and store its text."""
     row = Document.objects.filter(pk=document.pk, status=Document.Status.UPLOADED)
-    # Counted before: a file that kills the worker would otherwise be tried for ever.
+    # Counted first: otherwise a file that kills the worker would be retried forever.
     if not row.filter(readings__lt=MAX_READINGS).update(readings=F("readings") + 1):
         row.update(status=Document.Status.REFUSED, refusal=DocumentFault.UNREADABLE(file=document.name))
         return
@@ -176,7 +169,7 @@ def _read(document: Document) -> None:
 
 
 def _store_members(archive: Document, members: list[ReadDocument]) -> None:
-    """Put the documents of an archive in its place."""
+    """Replace an archive by its documents."""
     training = archive.training
     free = MAX_DOCUMENTS - training.documents.count() + 1
     for member in members[:free]:
@@ -184,7 +177,7 @@ def _store_members(archive: Document, members: list[ReadDocument]) -> None:
             name=f"{archive.name}/{member.name}"[-200:],
             size_bytes=len(member.text.encode()),
             status=Document.Status.UPLOADED,
-            # A worker that is killed here reads the whole archive again: its members are made again, too.
+            # If the worker is killed here, the whole archive is read again, and so its members are, too.
             readings=MAX_READINGS,
         )
         _store_read(document, replace(member, name=document.name))

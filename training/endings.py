@@ -1,4 +1,4 @@
-"""How trainings end: with a version, cancelled, or failed. What was trained is settled, once."""
+"""How trainings end: with a version, cancelled, or failed. Trained tokens are settled once."""
 
 from django.db import transaction
 from django.utils import timezone
@@ -11,7 +11,7 @@ from training.models import Status, StopRequest, Training
 
 
 def request_pause(training: Training) -> None:
-    """Have a training stop after its current step, to be resumed later. Raises TrainingMoved."""
+    """Pause a training after its current step. Raises TrainingMoved."""
     if training.move(before=Status.QUEUED, after=Status.PAUSED):
         return
     _request(training, StopRequest.PAUSE)
@@ -27,9 +27,9 @@ def resume_training(training: Training) -> None:
 
 
 def cancel_training(training: Training, reason: Message = NO_MESSAGE) -> None:
-    """End a training. Completed steps are charged; a running one stops after its current step.
+    """Cancel a training. Completed steps are charged; a running one stops after its current step.
 
-    A second call does nothing. Raises TrainingMoved for one that has ended otherwise.
+    Repeating it has no effect. Raises TrainingMoved if the training has ended otherwise.
     """
     training.refresh_from_db()
     if training.status == Status.CANCELLED:
@@ -58,9 +58,9 @@ def end_training(
     return True
 
 
-def fail_training(training: Training, failure: Message, *, is_charged: bool = True) -> bool:
-    """End a training that can't go on."""
-    return end_training(
+def fail_training(training: Training, failure: Message, *, is_charged: bool = True) -> None:
+    """End a training that can't succeed, unless another worker was first."""
+    end_training(
         training, before=Status(training.status), after=Status.FAILED, is_charged=is_charged, failure=failure
     )
 

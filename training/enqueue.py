@@ -1,4 +1,4 @@
-"""Wake the workers of trainings, when the transaction commits. Beat sends again what is lost."""
+"""Wake the workers of trainings when the transaction commits. Beat repeats lost messages."""
 
 from functools import partial
 from uuid import UUID
@@ -14,7 +14,7 @@ MAX_QUEUED = 10
 
 
 def enqueue_advance(training_id: UUID) -> None:
-    """Have the next step of a training taken beside its run."""
+    """Wake a worker for the next step of a training, other than its run."""
     transaction.on_commit(partial(enqueue, ADVANCE, str(training_id), max_queued=MAX_QUEUED), robust=True)
 
 

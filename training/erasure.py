@@ -1,5 +1,5 @@
-"""Erasure of texts: a month after a training, of old drafts, on request, with the style that was trained from
-them, and with the workspace."""
+"""Erasure of texts: a month after a training, with old drafts, on request, with the style trained from them,
+and with the workspace."""
 
 import logging
 from contextlib import suppress
@@ -26,8 +26,8 @@ DOCUMENTS_KEPT = timedelta(days=30)
 DRAFTS_KEPT = timedelta(days=30)
 TRAININGS_KEPT = timedelta(days=400)
 PAUSES_KEPT = timedelta(days=30)
-UNKNOWN_KEPT = timedelta(days=7)  # within it, a backup may bring a lost row back
-BATCH_SIZE = 50  # trainings a pass
+UNKNOWN_KEPT = timedelta(days=7)  # until then, a backup may restore a lost row
+BATCH_SIZE = 50  # trainings per pass
 FILES_PER_PASS = 1000
 WRONG_DATABASE = (
     "%d of %d trainings in the bucket have no row here: is this the database that belongs to it? "
@@ -37,7 +37,7 @@ WRONG_DATABASE = (
 
 @dataclass(frozen=True)
 class TextsErasure:
-    """What is erased of one training: its documents, examples and checkpoints, all below one prefix."""
+    """What is erased for one training: its documents, examples and checkpoints, all below one prefix."""
 
     training: str
     style: str
@@ -58,7 +58,7 @@ def erase_documents(training: Training) -> int:
         Document.objects.filter(training=training).delete()
         now = timezone.now()
         Training.objects.filter(pk=training.pk, documents_gone_at=None).update(documents_gone_at=now)
-        _note_on_version(training.version_id, now)
+        _record_on_version(training.version_id, now)
     return erased
 
 
@@ -71,12 +71,12 @@ def delete_training(training: Training) -> None:
         raise TrainingMoved
     storage.erase_files(training.pk)
     with transaction.atomic():
-        _note_on_version(training.version_id, timezone.now())
+        _record_on_version(training.version_id, timezone.now())
         training.delete()
 
 
 def list_texts_erasures(tenant: Tenant) -> list[TextsErasure]:
-    """Return how far the erasure of each training of a workspace is, the oldest first."""
+    """Return the state of the erasure of each training of a workspace, oldest first."""
     return [
         TextsErasure(
             training=str(training.pk),
@@ -93,7 +93,7 @@ def to_erase() -> QuerySet[Training]:
     """Return trainings whose texts must go now: of deleted workspaces, and of erased styles and versions."""
     of_workspace = Q(tenant__deleted_at__isnull=False)
     of_version = Q(version__erasure__isnull=False)
-    # One in progress goes on: its version makes the style anew.
+    # One in progress continues: its version creates the style again.
     of_style = Q(style__retired_at__isnull=False, status__in=ENDED)
     found = Training.objects.filter(of_workspace | of_version | of_style, documents_gone_at=None)
     return found.order_by("created_at")
@@ -108,7 +108,7 @@ def prune(now: datetime) -> None:
         for training in _with_old_documents(now)[:BATCH_SIZE]:
             erase_documents(training)
         for training in Training.objects.filter(status=Status.PAUSED, changed_at__lt=now - PAUSES_KEPT):
-            endings.cancel_training(training)  # what it holds must not be held for ever
+            endings.cancel_training(training)  # its hold must not last forever
         for training in _old_rows(now)[:BATCH_SIZE]:
             delete_training(training)
         _erase_leftovers(now)
@@ -117,15 +117,15 @@ def prune(now: datetime) -> None:
 
 
 def _erase(training: Training) -> None:
-    """End a training and delete its texts; one that runs ends after its step, and its texts go then."""
+    """End a training and delete its texts; those of a running one are deleted after its current step."""
     with suppress(TrainingMoved):  # it is about to become a version, which is erased then
         if not training.is_ended:
             endings.cancel_training(training)
         erase_documents(training)
 
 
-def _note_on_version(version_id: UUID | None, now: datetime) -> None:
-    """Write on a version that the texts it was trained on are gone: its own erasure waits for that."""
+def _record_on_version(version_id: UUID | None, now: datetime) -> None:
+    """Record on a version that the texts it was trained on are gone: its own erasure waits for that."""
     if version_id is None:
         return
     version = AdapterVersion.objects.filter(pk=version_id).select_for_update(no_key=True).first()
@@ -135,13 +135,13 @@ def _note_on_version(version_id: UUID | None, now: datetime) -> None:
 
 
 def _release_versions() -> None:
-    """Erase the texts of versions whose training has no row here any more, so that their erasure can end."""
+    """Erase the texts of versions whose training no longer has a row, so that their erasure can finish."""
     waiting = AdapterVersion.objects.with_texts().filter(erasure__isnull=False, training=None)
     for version in waiting[:BATCH_SIZE]:
         training_id = UUID(version.provenance["training"])
         if not Training.objects.filter(pk=training_id).exists():
             storage.erase_files(training_id)
-            _note_on_version(version.pk, timezone.now())
+            _record_on_version(version.pk, timezone.now())
 
 
 def _with_old_documents(now: datetime) -> QuerySet[Training]:
@@ -158,12 +158,12 @@ def _old_rows(now: datetime) -> QuerySet[Training]:
 
 
 def _erase_leftovers(now: datetime) -> None:
-    """Delete files that no row knows, of some trainings.
+    """Delete files without a row, of some trainings.
 
-    A form that was signed before an erasure may still be posted to after it, and a worker may be killed
-    between a row and its files.
+    A form signed before an erasure can still be used after it, and a worker may be killed between deleting a
+    row and its files.
     """
-    start = str(uuid4())  # a random place, so that over time each training is looked at
+    start = str(uuid4())  # a random start, so that over time every training is checked
     written_at = object_store.versions(storage.PREFIX, start=start, limit=FILES_PER_PASS)
     known = dict(Training.objects.filter(pk__in=list(written_at)).values_list("pk", "documents_gone_at"))
     unknown = written_at.keys() - known.keys()

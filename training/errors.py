@@ -10,9 +10,10 @@ class TrainingOff(NotFound):
 
 
 class TrainingMoved(Conflict):
-    """The training has moved on in the meantime. Reload the page to see where it is."""
+    """The training has changed since you opened this page. Reload it to see the current state."""
 
     code = "training_moved"
+    for_programs = "The training has moved on in the meantime. Get it again to see where it is."
 
 
 class NoDocuments(Conflict):
@@ -60,12 +61,6 @@ class RightsNotStated(Invalid):
     code = "rights_not_stated"
 
 
-class BadFile(Invalid):
-    """{fault}"""
-
-    code = "invalid_file"
-
-
 class FileTooLarge(Invalid):
     """The file is larger than {limit} MB. Split it."""
 
@@ -73,8 +68,8 @@ class FileTooLarge(Invalid):
 
 
 class StorageFull(Conflict):
-    """Your plan includes {allowed} of storage: {used} is in use, and this file needs {size}. Delete files or
-    versions you no longer need, or upgrade your plan."""
+    """Your plan includes {allowed} of storage: {used} is in use, and this upload needs {size}. Delete files,
+    texts or versions you no longer need, or upgrade your plan."""
 
     code = "storage_full"
 

@@ -1,6 +1,6 @@
-"""What a workspace can be handed of its trainings: their facts, and those of their documents.
+"""The export of a workspace's trainings: facts about them, their documents and files.
 
-An operator hands it out, so it has no texts, not even their first words.
+Operators hand it out, so it contains no texts, not even their first words.
 """
 
 from tenants.models import Tenant
@@ -10,8 +10,16 @@ from training.models import Document, File, Training
 TRAINING_COLUMNS = (
     *("id", "slug", "name", "status", "version__number", "report", "corpus_sha256", "seed", "recipe"),
     *("epochs", "examples", "validation_examples", "steps", "step", "trained_tokens", "training_loss"),
-    *("validation_loss", "stopped_early", "rights_stated_at", "keeps_documents", "documents_gone_at"),
-    *("created_by__email", "created_at", "started_at", "ran_at", "ended_at"),
+    *("validation_loss", "stopped_early", "rights_stated_at", "rights_stated_by__email"),
+    *(
+        "keeps_documents",
+        "documents_gone_at",
+        "created_by__email",
+        "created_at",
+        "started_at",
+        "ran_at",
+        "ended_at",
+    ),
 )
 DOCUMENT_COLUMNS = (
     *("training", "id", "name", "size_bytes", "status", "format", "words", "language", "quotation_share"),

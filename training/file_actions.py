@@ -26,7 +26,7 @@ class JobRequest:
     seed: int | None = None
     epochs: int = MAX_EPOCHS
     recipe: Mapping[str, object] = field(default_factory=dict)
-    hyperparameters: Mapping[str, object] = field(default_factory=dict)  # as they were asked for
+    hyperparameters: Mapping[str, object] = field(default_factory=dict)  # as requested
     metadata: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -70,9 +70,9 @@ def delete_file(access: Access, file: File) -> None:
 
 @transaction.atomic
 def create_job(access: Access, request: JobRequest) -> Training:
-    """Return a new job, which checks its files and starts by itself. Raises TrainingOff, TooManyDrafts.
+    """Return a new job, which checks its files and starts automatically. Raises TrainingOff, TooManyDrafts.
 
-    Who calls states the rights to the texts by the terms of the API.
+    By the terms of the API, the caller states the rights to the texts.
     """
     training = starting.create_training(
         access.tenant, access.maker, slug=request.slug, name=request.name, epochs=request.epochs
@@ -84,6 +84,7 @@ def create_job(access: Access, request: JobRequest) -> Training:
     training.hyperparameters = dict(request.hyperparameters)
     training.metadata = dict(request.metadata)
     training.rights_stated_at = timezone.now()
+    training.rights_stated_by = access.maker
     training.save()
     if not training.move(before=Status.DRAFT, after=Status.PREPARING):
         raise TrainingMoved

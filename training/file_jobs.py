@@ -110,7 +110,7 @@ def _prepare(training: Training) -> None:
 def _start(training: Training) -> None:
     """Queue a job whose price can be held. One that waits for others stays ready; any other fault ends it."""
     try:
-        starting.start_training(training, states_rights=True, keeps_documents=False)
+        starting.start_job(training)
     except (TooManyTrainings, training_holds.HeldByRequests) as error:
         training.wait(Message.of(error))
     except Unavailable:

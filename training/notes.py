@@ -1,4 +1,4 @@
-"""What workers note about trainings for people to read, and why a training or a document failed."""
+"""What people read about trainings: what they wait for, and why a training or a document failed."""
 
 from django.utils.translation import gettext_noop as _
 
@@ -26,7 +26,6 @@ class DocumentFault(MessageCode):
 class TrainingNote(MessageCode):
     """What a training waits for."""
 
-    STORAGE = _("We can't reach the storage. We'll continue automatically.")
     OUR_FAULT = _("Something went wrong on our side. We've been notified and will retry automatically.")
     TOO_SHORT = _(
         "Your texts have {words:,} words; a style needs at least {least:,}. Add more of your writing."
@@ -36,7 +35,7 @@ class TrainingNote(MessageCode):
         "least {least:,}. Add more of your writing."
     )
     NOTHING_HELD_OUT = _(
-        "You left out every passage that would check the training. We've taken all passages in again."
+        "You left out every passage that we check the training with, so all passages are in use again."
     )
     WRITING = _("Writing a request for each passage: {done:,} of {total:,}.")
     PAYMENT = _("Reserving the cost of the training.")
@@ -45,7 +44,7 @@ class TrainingNote(MessageCode):
 
 
 class TrainingFailure(MessageCode):
-    """Why a training failed. What was not trained is not charged."""
+    """Why a training failed. Only completed steps are charged."""
 
     DIVERGED = _(
         "The training didn't converge: the texts may be too uneven. Leave out documents that differ from the "

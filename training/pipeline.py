@@ -1,4 +1,4 @@
-"""The steps of a training beside its run. Each is safe to repeat, and from two workers at once."""
+"""The steps of a training other than its run. Each is safe to repeat, even from two workers at once."""
 
 import logging
 from datetime import timedelta
@@ -9,7 +9,7 @@ from django.utils import timezone
 from core import locks
 from core.errors import Unavailable
 from core.messages import Message
-from training import documents, file_jobs, preparation, results
+from training import documents, file_jobs, preparation, results, summary
 from training.models import Document, Status, Training
 from training.notes import TrainingNote
 
@@ -21,7 +21,7 @@ WORKER_SILENT_AFTER = timedelta(minutes=2)
 def advance_training(training: Training) -> None:
     """Take every step that can be taken now.
 
-    When a service does not answer, the training's note says so, and a later call takes the step.
+    If a service is unavailable, the training's note says so, and a later call takes the step.
     """
     with locks.only_one(f"training {training.pk}") as mine:
         if not mine:
@@ -37,7 +37,7 @@ def advance_training(training: Training) -> None:
 
 
 def to_advance() -> QuerySet[Training]:
-    """Return the trainings with a step to take beside their run."""
+    """Return the trainings with a step to take other than their run."""
     arrived = Document.objects.filter(training=OuterRef("pk"), status=Document.Status.UPLOADED)
     is_waiting_job = Q(status=Status.READY, training_file__isnull=False)
     return Training.objects.filter(
@@ -46,11 +46,9 @@ def to_advance() -> QuerySet[Training]:
 
 
 def note_waiting() -> None:
-    """Say so where no worker takes what is queued."""
-    before = timezone.now() - WORKER_SILENT_AFTER
-    for training in Training.objects.filter(status=Status.QUEUED, changed_at__lt=before):
-        if not Training.objects.leased(timezone.now()).exists():
-            training.wait(TrainingNote.WORKER())
+    """Note on queued trainings that no worker takes them."""
+    for training in summary.find_unserved(timezone.now(), WORKER_SILENT_AFTER):
+        training.wait(TrainingNote.WORKER())
 
 
 def _take_step(training: Training) -> None:

@@ -100,7 +100,13 @@ def read_corpus(training: Training) -> Corpus:
     documents = []
     for document in training.documents.learned():
         text = storage.read_text(document)
-        documents.append(SourceDocument(str(document.pk), document.name, text, document.language))
+        source = SourceDocument(
+            id=str(document.pk),
+            text=text,
+            language=document.language,
+            quotation_share=document.quotation_share,
+        )
+        documents.append(source)
     corpus = build_corpus(documents, seed=training.seed)
     return without(corpus, passage_ids=frozenset(training.left_out_passages))
 

@@ -18,31 +18,36 @@ from training.notes import TrainingFailure, TrainingNote
 
 FILES = ("adapter_config.json", "adapter_model.safetensors")
 ADAPTER = "adapter/"  # the trained adapter in the training's own folder of the storage
-CHECKED = (VersionStatus.VALID, VersionStatus.PUSHING, VersionStatus.SERVING, VersionStatus.FAILED)
+LOADED = (VersionStatus.SERVING, VersionStatus.FAILED)
+LOADING = (VersionStatus.VALID, VersionStatus.PUSHING)
 
 
-def finish(training: Training) -> bool:
-    """Take the next step from a trained adapter to a version; return whether the training ended.
-
-    Safe to repeat. Raises StorageUnavailable.
-    """
+def finish(training: Training) -> None:
+    """Take the next step from a trained adapter to a version. Safe to repeat. Raises StorageUnavailable."""
     version = training.version or _begin_version(training)
     if version is None:
-        return False
+        return
     if version.status == VersionStatus.UPLOADING:
         _hand_in(training, version)
     version.refresh_from_db()
     if version.status == VersionStatus.REJECTED:
         reasons = [finding.sentence_message for finding in version.findings[:1]]
         failure = TrainingFailure.NO_RESULT(reason=reasons[0] if reasons else "")
-        return endings.fail_training(training, failure, is_charged=False)
-    if version.status in CHECKED:
-        return endings.end_training(training, before=Status.FINISHING, after=Status.SUCCEEDED)
-    return False
+        endings.fail_training(training, failure, is_charged=False)
+    elif _can_be_called(version):
+        endings.end_training(training, before=Status.FINISHING, after=Status.SUCCEEDED)
+
+
+def _can_be_called(version: AdapterVersion) -> bool:
+    """Return whether a checked version answers, or won't before somebody has done something.
+
+    Programs call it as soon as its training has succeeded. Its note says so while an engine is away.
+    """
+    return version.status in LOADED or (version.status in LOADING and bool(version.note))
 
 
 def _begin_version(training: Training) -> AdapterVersion | None:
-    """Return the version for what was trained; None while the plan has no room for it."""
+    """Return the version for the trained adapter; None while the plan has no room for it."""
     sizes = {}
     for file in FILES:
         sizes[file] = object_store.stored_bytes(f"{storage.folder_of(training.pk)}{ADAPTER}{file}") or 0
@@ -62,7 +67,7 @@ def _begin_version(training: Training) -> AdapterVersion | None:
 
 
 def provenance_of(training: Training) -> dict[str, object]:
-    """Return where a version comes from, as it is kept with it: job, recipe, texts and the statement."""
+    """Return what is recorded on a version: its training, recipe, texts, and who stated the rights."""
     return {
         "training": str(training.pk),
         "recipe": training.recipe | {"epochs": training.epochs, "seed": training.seed},
@@ -70,7 +75,7 @@ def provenance_of(training: Training) -> dict[str, object]:
         "words": training.report.get("learned_words", 0),
         "trained_tokens": training.trained_tokens,
         "rights_stated_at": training.rights_stated_at and training.rights_stated_at.isoformat(),
-        "rights_stated_by": str(training.created_by or ""),
+        "rights_stated_by": str(training.rights_stated_by or ""),
     }
 
 

@@ -1,5 +1,6 @@
 """Start of a training: its limits, the hold of its price, and the style that gets the version."""
 
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 
 from django.conf import settings
@@ -29,7 +30,7 @@ from training.models.trainings import ENDED, OPEN, STARTED
 from training.notes import TrainingNote
 
 MAX_DRAFTS = 20
-HOLD_WITHIN = timedelta(minutes=1)  # while one process takes the hold, no worker takes the training
+HOLD_WITHIN = timedelta(minutes=1)  # until then, no worker takes a training whose price is being held
 
 
 def create_training(tenant: Tenant, user: User | None, *, slug: str, name: str, epochs: int) -> Training:
@@ -45,33 +46,52 @@ def create_training(tenant: Tenant, user: User | None, *, slug: str, name: str, 
 
 
 def rename_training(training: Training, *, slug: str, name: str) -> None:
-    """Give the style of a training that has not started another name. Raises StyleRefused, TrainingMoved."""
+    """Rename the style of a training that has not started. Raises StyleRefused, TrainingMoved."""
     _require_name(training.tenant, slug, name)
     renamed = Training.objects.filter(pk=training.pk, status__in=OPEN).update(slug=slug, name=name)
     if not renamed:
         raise TrainingMoved
 
 
-def start_training(training: Training, *, states_rights: bool, keeps_documents: bool) -> None:
-    """Queue a training, and hold the most that it can cost. A second call does nothing.
-
-    Call it outside of transactions. Raises TrainingOff, RightsNotStated, TrainingMoved, the limits of the
-    plan, StyleRefused, and what `hold_training` does; the training is ready to start then, as before.
-    """
+def start_training(
+    training: Training, user: User | None, *, states_rights: bool, keeps_documents: bool
+) -> None:
+    """Queue a training for which a user states the rights to its texts. Raises RightsNotStated, and what
+    `start_job` does."""
     if not settings.TRAINING:
         raise TrainingOff
     if not states_rights:
         raise RightsNotStated
-    if _queue(training, keeps_documents=keeps_documents):
+    _start(
+        training,
+        rights_stated_at=timezone.now(),
+        rights_stated_by=user,
+        keeps_documents=keeps_documents,
+    )
+
+
+def start_job(training: Training) -> None:
+    """Queue a training whose rights were stated when it was made, and hold the most that it can cost.
+
+    A second call does nothing. Call it outside of transactions. Raises TrainingOff, TrainingMoved, the limits
+    of the plan, StyleRefused, and what `hold_training` does; the training is ready to start then, as before.
+    """
+    if not settings.TRAINING:
+        raise TrainingOff
+    _start(training)
+
+
+def _start(training: Training, **facts: object) -> None:
+    if _queue(training, facts):
         hold_price(training)
         queued = Training.objects.filter(pk=training.pk, status=Status.QUEUED, ran_at=None)
         queued.update(leased_until=None, note=Message())
 
 
 def hold_price(training: Training) -> None:
-    """Hold the most that a queued training can cost. Safe to repeat; a worker does so before it begins.
+    """Hold the most that a queued training can cost. Safe to repeat; a worker repeats it before the run.
 
-    Raises what `hold_training` does; the training can be started again then.
+    Raises the errors of `hold_training`, after which the training can be started again.
     """
     try:
         training_holds.hold_training(
@@ -92,39 +112,39 @@ def hold_price(training: Training) -> None:
 
 
 def _require_name(tenant: Tenant, slug: str, name: str) -> None:
-    """Raise StyleRefused where no style could have these names: nobody should learn that at the start."""
+    """Raise StyleRefused if no style could have these names: it would be too late to say so at the start."""
     own = Style.objects.filter(owner=tenant, slug=slug).first()
     if own and own.retired_at is None:
-        return  # it gets a version more
+        return  # it gets another version
     faults = style_faults(tenant, own, slug, {"name": name})
     if faults:
         raise StyleRefused(faults)
 
 
-def _queue(training: Training, *, keeps_documents: bool) -> bool:
+def _queue(training: Training, facts: Mapping[str, object]) -> bool:
     """Move a training to the queue if the plan has room for it; return False if it is there already."""
     now = timezone.now()
     tenant = training.tenant
     with transaction.atomic():
-        # Two starts at the same moment are counted one after the other.
+        # So that two starts at the same moment see each other.
         Tenant.objects.select_for_update(no_key=True).get(pk=tenant.pk)
         training.refresh_from_db()
         if training.is_started or training.status == Status.SUCCEEDED:
             return False
         if training.status != Status.READY:
             raise TrainingMoved
-        if not tenant.is_first_party:
-            _require_limits(training, now)
+        obstacles = list_obstacles(training, now)
+        if obstacles:
+            raise obstacles[0]
         style = find_or_create_style(tenant, training.slug, name=training.name)
         return training.move(
             before=Status.READY,
             after=Status.QUEUED,
             style=style,
-            rights_stated_at=now,
-            keeps_documents=keeps_documents,
             started_at=now,
             note=TrainingNote.PAYMENT(),
             leased_until=now + HOLD_WITHIN,
+            **facts,
         )
 
 
@@ -135,13 +155,18 @@ def count_started(tenant: Tenant, now: datetime) -> tuple[int, int]:
     return own.filter(status__in=STARTED).count(), own.filter(started_at__gte=first).count()
 
 
-def _require_limits(training: Training, now: datetime) -> None:
+def list_obstacles(training: Training, now: datetime) -> list[DomainError]:
+    """Return which limits of its workspace's plan a training exceeds; a first party has none."""
+    if training.tenant.is_first_party:
+        return []
     limits = limits_of(training.tenant, now)
     running, used = count_started(training.tenant, now)
     words = training.report.get("words", 0)
+    obstacles: list[DomainError] = []
     if words > limits.training_words:
-        raise TooManyWords(words=words, most=limits.training_words)
+        obstacles.append(TooManyWords(words=words, most=limits.training_words))
     if running >= limits.parallel_trainings:
-        raise TooManyTrainings(most=limits.parallel_trainings, running=running)
+        obstacles.append(TooManyTrainings(most=limits.parallel_trainings, running=running))
     if used >= limits.monthly_trainings:
-        raise TrainingsUsedUp(most=limits.monthly_trainings, used=used)
+        obstacles.append(TrainingsUsedUp(most=limits.monthly_trainings, used=used))
+    return obstacles

@@ -1,12 +1,9 @@
-"""A training's files in the storage: what browsers post, texts, examples, and the checkpoint.
+"""A training's files in the storage: posted files, texts, examples, and the checkpoint.
 
-All keys of a training begin with `trainings/<id>/`, so that one call erases them. A presigned form can write
-nothing but the posted file of one document.
+All keys of a training begin with `trainings/<id>/`, so that one call erases them. A presigned form can only
+write the posted file of one document.
 """
 
-import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from uuid import UUID
 
@@ -20,7 +17,7 @@ CHECKPOINT = "checkpoint.tar"
 
 
 def folder_of(training_id: UUID) -> str:
-    """Return what the keys of all files of a training begin with."""
+    """Return the prefix of the keys of a training."""
     return f"{PREFIX}{training_id}/"
 
 
@@ -30,22 +27,22 @@ def presign_document(document: Document) -> Upload:
 
 
 def is_posted(document: Document) -> bool:
-    """Return whether a document's file arrived whole. Raises StorageUnavailable."""
+    """Return whether a document's file has arrived completely. Raises StorageUnavailable."""
     return object_store.stored_bytes(_posted_key(document)) == document.size_bytes
 
 
 def write_posted(document: Document, content: bytes) -> None:
-    """Store what was pasted or sent through this service. Raises StorageUnavailable."""
+    """Store a file that was pasted or sent through this service. Raises StorageUnavailable."""
     object_store.write_object(_posted_key(document), [content])
 
 
 def read_posted(document: Document) -> bytes:
-    """Return what was posted. Raises StorageUnavailable, NotStored."""
+    """Return a document's posted file. Raises StorageUnavailable, NotStored."""
     return b"".join(object_store.read_object(_posted_key(document)))
 
 
 def write_text(document: Document, text: str) -> None:
-    """Store a document's text as it was read. Raises StorageUnavailable."""
+    """Store a document's text. Raises StorageUnavailable."""
     object_store.write_object(_text_key(document), [text.encode()])
 
 
@@ -55,7 +52,7 @@ def read_text(document: Document) -> str:
 
 
 def discard_posted(document: Document) -> None:
-    """Delete what was posted for a document. Raises StorageUnavailable."""
+    """Delete a document's posted file. Raises StorageUnavailable."""
     object_store.erase_key(_posted_key(document))
 
 
@@ -76,7 +73,7 @@ def read_file(training_id: UUID, name: str) -> bytes:
 
 
 def put_file(training_id: UUID, name: str, file: Path) -> None:
-    """Store a local file for a training; what was there is replaced. Raises StorageUnavailable."""
+    """Store a local file of a training, or replace it. Raises StorageUnavailable."""
     object_store.put_object(f"{folder_of(training_id)}{name}", file)
 
 
@@ -88,18 +85,6 @@ def discard_file(training_id: UUID, name: str) -> None:
 def erase_files(training_id: UUID) -> int:
     """Delete all files of a training; return how many. Raises StorageUnavailable."""
     return object_store.erase_folder(folder_of(training_id))
-
-
-def list_remaining(training_id: UUID) -> list[str]:
-    """Return the keys that the storage still has of a training. Raises StorageUnavailable."""
-    return object_store.list_folder(folder_of(training_id))
-
-
-@contextmanager
-def scratch_folder() -> Iterator[Path]:
-    """Yield an empty folder that is deleted afterwards."""
-    with tempfile.TemporaryDirectory(prefix="polyscribe-training-") as folder:
-        yield Path(folder)
 
 
 def _posted_key(document: Document) -> str:

@@ -1,4 +1,4 @@
-"""How trainings are as a whole: what metrics, the doctor and the console tell."""
+"""All trainings in figures, for metrics, the doctor and the console."""
 
 from datetime import datetime, timedelta
 
@@ -7,28 +7,28 @@ from django.db.models import Count, Exists, Min, Q, Sum
 from tenants.models import LedgerEntry
 from training.models import Status, Training, TrainingQuerySet
 
-# A worker writes a running training's row each second; saving a large checkpoint takes minutes.
+# A worker saves a running training every second; storing a large checkpoint takes minutes.
 SILENT_AFTER = timedelta(minutes=10)
 
 
 def count_trainings() -> dict[str, int]:
-    """Return how many trainings there are of each status, 0 included."""
+    """Return the number of trainings of each status, including 0."""
     counted = dict(Training.objects.order_by().values_list("status").annotate(Count("pk")))
     return {status: counted.get(status, 0) for status in Status.values}
 
 
 def oldest_queued_s(now: datetime) -> float:
-    """Return for how many seconds the oldest queued training has waited; 0 where none is queued."""
+    """Return how long the oldest queued training has waited, in seconds; 0 if none is queued."""
     return _longest_s(now, Status.QUEUED)
 
 
 def longest_silent_s(now: datetime) -> float:
-    """Return how many seconds ago the most silent running training was last written; 0 where none runs."""
+    """Return how long the most silent running training has not been saved, in seconds; 0 if none runs."""
     return _longest_s(now, Status.RUNNING)
 
 
 def count_charged_tokens() -> int:
-    """Return how many trained tokens are in the ledger."""
+    """Return how many trained tokens were charged."""
     entries = LedgerEntry.objects.filter(kind=LedgerEntry.Kind.TRAINING)
     return int(entries.aggregate(tokens=Sum("tokens", default=0))["tokens"])
 
@@ -41,16 +41,16 @@ def find_stuck(now: datetime) -> TrainingQuerySet:
 def find_silent(now: datetime) -> TrainingQuerySet:
     """Return trainings in progress without a sign of life.
 
-    What is trained and has no version yet waits for its workspace: the plan has no room for another version.
+    A trained one without a version waits for its workspace: the plan has no room for another version.
     """
     silent = Training.objects.stuck(now - SILENT_AFTER)
     return silent.exclude(status=Status.FINISHING, version=None)
 
 
-def find_unserved(now: datetime) -> TrainingQuerySet:
-    """Return trainings that have been queued for long while no worker has any: none runs, it seems."""
+def find_unserved(now: datetime, longer_than: timedelta = SILENT_AFTER) -> TrainingQuerySet:
+    """Return trainings that have been queued for some time although no worker runs any."""
     is_any_running = Exists(Training.objects.leased(now))
-    queued = Training.objects.filter(status=Status.QUEUED, changed_at__lt=now - SILENT_AFTER)
+    queued = Training.objects.filter(status=Status.QUEUED, changed_at__lt=now - longer_than)
     return queued.exclude(is_any_running)
 
 

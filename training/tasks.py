@@ -1,4 +1,4 @@
-"""Celery tasks of trainings. All are safe to repeat; beat sends again what a broker may have lost."""
+"""Celery tasks of trainings. All are safe to repeat; beat repeats messages that the broker may have lost."""
 
 from celery import shared_task
 from celery.signals import worker_shutting_down
@@ -16,7 +16,7 @@ SWEEP_INTERVAL_S = 5
 
 @shared_task
 def advance(training_id: str) -> None:
-    """Take the next steps of one training beside its run: read, prepare, finish."""
+    """Take the next steps of one training other than its run: read, prepare, finish."""
     training = Training.objects.filter(pk=training_id).first()
     if training:
         pipeline.advance_training(training)
@@ -24,7 +24,7 @@ def advance(training_id: str) -> None:
 
 @shared_task
 def run() -> None:
-    """Run the training whose turn it is, if there is one, and then the next one."""
+    """Run the next training, if there is one, and enqueue the one after it."""
     if runner.run_next():
         enqueue(RUN, max_queued=MAX_QUEUED)
 
@@ -50,5 +50,5 @@ def prune_trainings() -> None:
 
 @worker_shutting_down.connect
 def _stop_running(**_: object) -> None:
-    """Let the training of a worker that is shut down write a checkpoint, and end."""
+    """Have the training of a worker that shuts down write a checkpoint and stop."""
     runner.STOPPING.set()

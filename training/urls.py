@@ -2,6 +2,7 @@
 
 from django.urls import path
 
+from training import actions
 from training.views import cost, drafts, progress, review, texts
 
 app_name = "training"
@@ -31,8 +32,8 @@ urlpatterns = [
     path(f"{TRAINING}start/", cost.start, name="start"),
     path(f"{TRAINING}progress/", progress.show, name="progress"),
     path(f"{TRAINING}progress/live/", progress.show_live, name="live"),
-    path(f"{TRAINING}pause/", progress.pause, name="pause"),
-    path(f"{TRAINING}resume/", progress.resume, name="resume"),
-    path(f"{TRAINING}cancel/", progress.cancel, name="cancel"),
+    path(f"{TRAINING}pause/", progress.act, {"action": actions.pause_training}, name="pause"),
+    path(f"{TRAINING}resume/", progress.act, {"action": actions.resume_training}, name="resume"),
+    path(f"{TRAINING}cancel/", progress.act, {"action": actions.cancel_training}, name="cancel"),
     path(f"{TRAINING}delete-texts/", progress.delete_texts, name="delete_texts"),
 ]

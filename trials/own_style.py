@@ -64,7 +64,7 @@ def lay_job(author: Author, folder: Path, *, words: int, recipe: dict[str, objec
     """Write the job of an author's style."""
     documents = []
     for book in author.books[:2]:
-        documents.append(SourceDocument(book.stem, book.stem, take_words(book, words // 2), "en"))
+        documents.append(SourceDocument(id=book.stem, text=take_words(book, words // 2), language="en"))
     examples = make_examples(plan_examples(build_corpus(documents, seed=SEED), seed=SEED), {})
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "learn.jsonl").write_bytes(as_jsonl(examples.learned))
@@ -76,7 +76,7 @@ def lay_job(author: Author, folder: Path, *, words: int, recipe: dict[str, objec
 def write_judged(author: Author, file: Path) -> None:
     """Write the examples of an author's third book."""
     text = take_words(author.books[2], JUDGED_WORDS, skipped=SKIPPED_WORDS)
-    document = SourceDocument(author.name, author.name, text, "en")
+    document = SourceDocument(id=author.name, text=text, language="en")
     examples = make_examples(plan_examples(build_corpus([document], seed=SEED), seed=SEED), {})
     file.write_bytes(as_jsonl([*examples.learned, *examples.validation]))
 

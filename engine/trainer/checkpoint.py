@@ -1,8 +1,8 @@
-"""Where a training stands, in one file that is replaced as a whole.
+"""A training's checkpoint: one file that is replaced as a whole.
 
-`checkpoint/state.safetensors` holds the tensors, and the rest as JSON in its metadata. One file, because a
-reader (who copies it elsewhere) or a kill then finds the old or the new state, never some of each. Nothing of
-it is pickled: a file that came back from elsewhere must not be able to run code.
+`checkpoint/state.safetensors` holds the tensors, and everything else as JSON in its metadata. As one file, it
+is either the old or the new state, even if it is copied or the process is killed while it is written. Nothing
+in it is pickled: a file restored from the storage must not be able to run code.
 """
 
 import json
@@ -20,7 +20,7 @@ from trainer.progress import FILE, FOLDER, Progress
 def write_checkpoint(
     job: Path, fingerprint: str, progress: Progress, tensors: dict[str, torch.Tensor]
 ) -> None:
-    """Replace the checkpoint of the job in that folder."""
+    """Replace a job's checkpoint. `job` is its folder."""
     folder = job / FOLDER
     folder.mkdir(exist_ok=True)
     unfinished = folder / f".{FILE}"
@@ -33,7 +33,7 @@ def write_checkpoint(
 
 
 def read_tensors(job: Path) -> dict[str, torch.Tensor]:
-    """Return the tensors of the checkpoint; none if there is no checkpoint yet."""
+    """Return the tensors of a job's checkpoint; none if there is no checkpoint yet."""
     file = job / FOLDER / FILE
     if not file.exists():
         return {}

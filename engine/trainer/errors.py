@@ -28,7 +28,7 @@ class NoBase(TrainingError):
 
 
 class NoDevice(TrainingError):
-    """This machine cannot train as the job asks."""
+    """This machine lacks the device that the job needs."""
 
     code = "no_device"
 

@@ -24,13 +24,13 @@ class Message(BaseModel):
     weight: Literal[0, 1] = 1
 
     @property
-    def said(self) -> str:
-        """Return the content; an answer without the blanks around it, which many templates remove later."""
+    def text(self) -> str:
+        """Return the content. An answer is stripped, as many templates do once it is history."""
         return self.content.strip() if self.role == "assistant" else self.content
 
     @property
     def is_learned(self) -> bool:
-        return self.role == "assistant" and self.weight == 1 and bool(self.said)
+        return self.role == "assistant" and self.weight == 1 and bool(self.text)
 
 
 class Conversation(BaseModel):
@@ -41,14 +41,14 @@ class Conversation(BaseModel):
 
 @dataclass(frozen=True)
 class Example:
-    """The tokens of a conversation; each has itself as its label where it is learned, IGNORED elsewhere."""
+    """The tokens of a conversation. A learned token is its own label; the others are IGNORED."""
 
     tokens: list[int]
     labels: list[int]
 
     @property
     def learned_tokens(self) -> int:
-        """Return how many tokens are learned. Nothing stands before the first, so nothing predicts it."""
+        """Return how many tokens are learned. The first one isn't: nothing before it could predict it."""
         return sum(label != IGNORED for label in self.labels[1:])
 
     def cut(self, max_tokens: int) -> "Example":
@@ -81,41 +81,41 @@ def encode_line(line: str, tokenizer: "PreTrainedTokenizerBase", *, max_tokens: 
     except ValidationError as error:
         raise BadExample(describe_problems(error)) from None
     except jinja2.TemplateError as error:
-        raise BadExample(f"the base model's chat template refuses it: {error}") from None
+        raise BadExample(f"the base model's chat template rejects it: {error}") from None
     cut = [example.cut(max_tokens) for example in examples]
     if any(example.learned_tokens == 0 for example in cut):
-        raise BadExample(f"nothing is left to learn of it within {max_tokens} tokens")
+        raise BadExample(f"no token to learn is within {max_tokens} tokens")
     return cut
 
 
 def encode_conversation(messages: list[Message], tokenizer: "PreTrainedTokenizerBase") -> list[Example]:
-    """Return a conversation with a learned answer in the base's chat template, as the engine would write it.
+    """Return the examples of a conversation, in the base's chat template as the engine applies it.
 
-    What comes before an answer is rendered as a request's prompt is; the answer itself and its end mark are
-    learned. All answers share one example, unless the template writes an earlier answer differently once it
-    is history (as those do that drop its reasoning): then each stretch is an example of its own.
+    What comes before an answer is rendered like a request's prompt; the answer and its end mark are learned.
+    All answers share one example, unless the template renders an earlier answer differently once it is
+    history (some drop its reasoning): then each stretch is an example of its own.
     """
-    turns = [{"role": message.role, "content": message.said} for message in messages]
+    turns = [{"role": message.role, "content": message.text} for message in messages]
     examples: list[Example] = []
     tokens: list[int] = []
     labels: list[int] = []
-    written = ""
+    rendered = ""
     for number, message in enumerate(messages):
         if not message.is_learned:
             continue
         prompt = tokenizer.apply_chat_template(turns[:number], add_generation_prompt=True, tokenize=False)
-        if not prompt.startswith(written):
+        if not prompt.startswith(rendered):
             examples.append(Example(tokens, labels))
-            tokens, labels, written = [], [], ""
-        before = tokenize(tokenizer, prompt[len(written) :])
-        answer = f"{message.said}{tokenizer.eos_token}"
+            tokens, labels, rendered = [], [], ""
+        before = tokenize(tokenizer, prompt[len(rendered) :])
+        answer = f"{message.text}{tokenizer.eos_token}"
         after = tokenize(tokenizer, answer)
         tokens += before + after
         labels += [IGNORED] * len(before) + after
-        written = prompt + answer
+        rendered = prompt + answer
     return [*examples, Example(tokens, labels)]
 
 
 def tokenize(tokenizer: "PreTrainedTokenizerBase", text: str) -> list[int]:
-    """Return the tokens of `text`, which names its special tokens itself."""
+    """Return the tokens of `text`, which already contains its special tokens."""
     return tokenizer(text, add_special_tokens=False)["input_ids"]

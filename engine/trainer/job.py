@@ -15,7 +15,7 @@ ADAPTER = "adapter"
 
 
 class Settings(BaseModel):
-    """Refuses what it doesn't know, so that a misspelt setting is never silently the default."""
+    """Rejects unknown fields, so that a misspelt setting never silently keeps its default."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
@@ -40,7 +40,7 @@ class Recipe(Settings):
 
 
 class Job(Settings):
-    """What job.json says."""
+    """The settings in job.json."""
 
     base: Path
     base_name: str
@@ -65,7 +65,7 @@ def read_job(folder: Path) -> Job:
 
 
 def describe_problems(error: ValidationError) -> str:
-    """Return what is wrong, each problem with the field that has it."""
+    """Return the problems, each with its field."""
     problems = []
     for problem in error.errors(include_url=False):
         field = ".".join(str(part) for part in problem["loc"])
@@ -74,12 +74,12 @@ def describe_problems(error: ValidationError) -> str:
 
 
 def fingerprint_job(folder: Path, job: Job) -> str:
-    """Return the hash of everything that decides what is learned, and of nothing else.
+    """Return a hash of everything that affects what is learned, and of nothing else.
 
-    A job may go on elsewhere: with its base in another folder, on another number of threads.
+    A job may resume elsewhere: with its base in another folder, or with another number of threads.
     """
-    decisive = job.model_dump_json(exclude={"base", "device", "threads", "checkpoint_every_s"})
-    digest = hashlib.sha256(decisive.encode())
+    affecting = job.model_dump_json(exclude={"base", "device", "threads", "checkpoint_every_s"})
+    digest = hashlib.sha256(affecting.encode())
     for name in (LEARN, VALIDATE):
         digest.update(hashlib.sha256((folder / name).read_bytes()).digest())
     return digest.hexdigest()

@@ -1,4 +1,4 @@
-"""The base model with an adapter that learns, and what it makes of examples."""
+"""The base model with a trainable adapter, and how well it predicts examples."""
 
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
@@ -16,19 +16,19 @@ from trainer.errors import NoBase, NoDevice
 from trainer.examples import IGNORED, Example
 from trainer.job import Job
 
-# Padded tokens that pass through the network at once; what a step has more goes through in parts.
+# Padded tokens per forward pass; a larger batch is split.
 PASS_TOKENS = {"cpu": 1024, "cuda": 8192}
-# Places whose logits are in memory at once: with a vocabulary of 150,000 a hundred and fifty megabytes.
-LOGIT_PLACES = 256
-PADDING = 0  # any token will do: it stands on the right, so no token that counts sees it
+# Positions whose logits are in memory at once: 150 MB with a vocabulary of 150,000.
+LOGIT_POSITIONS = 256
+PADDING = 0  # any token works: it is on the right, so no token of an example attends to it
 
 
 @dataclass(frozen=True)
 class Scores:
-    """What the model makes of one example's learned tokens."""
+    """How well the model predicts one example's learned tokens."""
 
-    nats: float  # negative log-likelihood, of all together
-    predictions: list[bool]  # whether each is the likeliest after those before
+    nats: float  # negative log-likelihood, summed
+    predictions: list[bool]  # whether each is the most likely token after those before it
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,7 @@ class LoraModel:
         return torch.autocast(self.device, dtype=torch.bfloat16)
 
     def backward_batch(self, batch: list[Example]) -> float:
-        """Add the gradient of the batch's loss; return the loss, in nats per learned token."""
+        """Add the gradient of the batch's loss; return the loss in nats per learned token."""
         learned_tokens = sum(example.learned_tokens for example in batch)
         nats = 0.0
         for part in split_batch(batch, PASS_TOKENS[self.device]):
@@ -59,26 +59,28 @@ class LoraModel:
     def _backward_part(self, part: list[Example], learned_tokens: int) -> float:
         """Add the gradient of the part's loss over `learned_tokens`; return the nats.
 
-        The output layer has the widest result of all. It is computed where something is learned only, a few
-        places at a time, and each time differentiated at once down to the hidden states.
+        The output layer's result is by far the largest. So it is only computed at learned positions, a few at
+        a time, and each part is differentiated at once down to the hidden states.
         """
         hidden, targets = self._read(part)
-        places = hidden.detach().requires_grad_()
+        positions = hidden.detach().requires_grad_()
         nats = 0.0
-        for some, expected in zip(places.split(LOGIT_PLACES), targets.split(LOGIT_PLACES), strict=True):
+        for some, expected in zip(
+            positions.split(LOGIT_POSITIONS), targets.split(LOGIT_POSITIONS), strict=True
+        ):
             loss = cross_entropy(self._logits(some), expected, reduction="sum")
             (loss / learned_tokens).backward()
             nats += loss.item()
-        hidden.backward(places.grad)
+        hidden.backward(positions.grad)
         return nats
 
     @torch.no_grad()
     def score_example(self, example: Example) -> Scores:
-        """Return what the model makes of `example`."""
+        """Return how well the model predicts `example`."""
         hidden, targets = self._read([example])
         nats = 0.0
         predictions: list[bool] = []
-        for some, expected in zip(hidden.split(LOGIT_PLACES), targets.split(LOGIT_PLACES), strict=True):
+        for some, expected in zip(hidden.split(LOGIT_POSITIONS), targets.split(LOGIT_POSITIONS), strict=True):
             logits = self._logits(some)
             nats += cross_entropy(logits, expected, reduction="sum").item()
             predictions += (logits.argmax(dim=-1) == expected).tolist()
@@ -114,7 +116,7 @@ def load_model(job: Job) -> LoraModel:
     if not job.quantisation:
         base.to(job.device)
     if job.device == "cuda":
-        # A third slower, but an 8B model's hidden states would take tens of gigabytes.
+        # A third slower, but otherwise an 8B model's hidden states would take tens of gigabytes.
         base.gradient_checkpointing_enable()
     network = get_peft_model(base, lora_settings(job))
     for module in network.modules():
@@ -126,7 +128,7 @@ def load_model(job: Job) -> LoraModel:
 
 
 def check_device(job: Job) -> None:
-    """Raises NoDevice if this machine cannot train as `job` asks."""
+    """Raise NoDevice if this machine lacks what `job` needs."""
     if job.quantisation and job.device != "cuda":
         raise NoDevice("Training on a base in 4 bits needs an NVIDIA GPU. Set the device to cuda.")
     if job.device == "cuda" and not torch.cuda.is_available():
@@ -166,7 +168,7 @@ def split_batch(batch: list[Example], max_tokens: int) -> Iterator[list[Example]
 
 
 def pad_examples(examples: list[Example], device: str) -> tuple[torch.Tensor, torch.Tensor]:
-    """Return tokens and labels, padded on the right to the longest example: no token sees what follows it."""
+    """Return tokens and labels, padded on the right to the longest example."""
     width = max(len(example.tokens) for example in examples)
     tokens = []
     labels = []
@@ -178,6 +180,6 @@ def pad_examples(examples: list[Example], device: str) -> tuple[torch.Tensor, to
 
 
 def loss_per_token(scores: list[Scores]) -> float:
-    """Return the mean negative log-likelihood, in nats, of the learned tokens of all examples together."""
+    """Return the mean negative log-likelihood, in nats, over the learned tokens of all examples."""
     tokens = sum(len(score.predictions) for score in scores)
     return sum(score.nats for score in scores) / tokens

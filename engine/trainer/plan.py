@@ -1,4 +1,4 @@
-"""What a training will do, step by step; all of it follows from the job and its examples."""
+"""What a training will do, step by step. Everything follows from the job and its examples."""
 
 import math
 import random
@@ -8,25 +8,25 @@ from dataclasses import dataclass
 from trainer.examples import Example
 from trainer.job import Job, Recipe
 
-LEAST_STEPS = 100  # with fewer the adapter hardly leaves its beginning (TRL, "LoRA without regret")
+LEAST_STEPS = 100  # with fewer, the adapter hardly changes (TRL, "LoRA without regret")
 VALIDATIONS_PER_EPOCH = 2
-# Held-out text beyond this share of an epoch's tokens is sampled. It is read at 2.4 times learning's pace.
+# Beyond this share of an epoch's tokens, held-out text is sampled. Scoring is 2.4 times as fast as training.
 VALIDATED_SHARE = 1 / 8
-# Tokens of learned text that are looked at for repeats: a twelfth of the time at most.
+# Tokens of learned text that are checked for repeats: at most a twelfth of the time.
 REPEATED_TOKENS = 2048
 REPEATED_SHARE = 1 / 10  # of an epoch's tokens
-# Found for this project's small base; of Tinker's rule for Llama models, 5e-4 · (2000 / width)^0.781.
+# Found with this project's small base; and by Tinker's rule for Llama models, 5e-4 · (2000 / width)^0.781.
 NARROW_WIDTH, NARROW_RATE = 576, 1e-3
 WIDE_WIDTH, WIDE_RATE = 4096, 2.9e-4
 
 
 @dataclass(frozen=True)
 class Plan:
-    """The examples and when each of them has its turn."""
+    """The examples, and the order in which they are learned."""
 
     learned: list[Example]
-    validation: list[Example]  # as many of them as are affordable
-    repeated: list[Example]  # those of `learned` that are looked at for repeats
+    validation: list[Example]  # a sample of them if there are many
+    repeated: list[Example]  # those of `learned` that are checked for repeats
     epochs: int
     batch_size: int
     learning_rate: float  # the highest
@@ -43,17 +43,17 @@ class Plan:
 
     @property
     def tokens_per_epoch(self) -> int:
-        """Return the tokens of all learned examples, prompts too."""
+        """Return the tokens of all learned examples, including prompts."""
         return count_tokens(self.learned)
 
     def batches_after(self, step: int) -> Iterator[list[Example]]:
-        """Yield the batch of each step that follows `step` completed ones."""
+        """Yield the batch of each step after the first `step` ones."""
         for epoch in range(step // self.steps_per_epoch, self.epochs):
             completed = max(0, step - epoch * self.steps_per_epoch)
             yield from self.order_epoch(epoch)[completed:]
 
     def order_epoch(self, epoch: int) -> list[list[Example]]:
-        """Return an epoch's batches: examples of like length together (less padding), in random order."""
+        """Return an epoch's batches in random order; similar lengths share a batch, to save padding."""
         generator = random.Random(f"{self.seed} {epoch}")
         shuffled = generator.sample(self.learned, len(self.learned))
         shuffled.sort(key=lambda example: len(example.tokens))
@@ -70,13 +70,13 @@ class Plan:
         return self.learning_rate * (1 + math.cos(math.pi * progress)) / 2
 
     def validates_after(self, step: int) -> bool:
-        """Return whether `step` completed steps end an epoch or a half of one."""
+        """Return whether an epoch or half of one ends with `step`."""
         interval = math.ceil(self.steps_per_epoch / VALIDATIONS_PER_EPOCH)
         return step % self.steps_per_epoch in {0, interval}
 
 
 def make_plan(job: Job, learned: list[Example], validation: list[Example], *, width: int) -> Plan:
-    """Return the plan of `job` for a base model whose hidden states have `width` numbers."""
+    """Return the plan of `job` for a base model with hidden states of size `width`."""
     recipe = job.recipe
     batch_size = choose_batch_size(len(learned), recipe)
     steps = recipe.epochs * math.ceil(len(learned) / batch_size)
@@ -102,13 +102,13 @@ def choose_batch_size(examples: int, recipe: Recipe) -> int:
 
 
 def rate_by_width(width: int) -> float:
-    """Return the learning rate for a base of that width, on the power law through the two known ones."""
+    """Return the learning rate for a base of this width, by the power law through the two known ones."""
     exponent = math.log(NARROW_RATE / WIDE_RATE) / math.log(WIDE_WIDTH / NARROW_WIDTH)
     return NARROW_RATE * (NARROW_WIDTH / width) ** exponent
 
 
 def sample_evenly(examples: list[Example], *, max_tokens: int) -> list[Example]:
-    """Return examples from all parts of the list, at most `max_tokens` of them but at least one example."""
+    """Return examples from all parts of the list: at most `max_tokens` in total, but at least one example."""
     tokens = count_tokens(examples)
     if tokens <= max_tokens:
         return examples

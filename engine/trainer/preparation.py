@@ -1,4 +1,4 @@
-"""A job's plan, made without the base model's weights and, to be quick, without PyTorch."""
+"""A job's plan, made without the base model's weights and, for speed, without PyTorch."""
 
 import json
 from pathlib import Path
@@ -14,18 +14,18 @@ from trainer.plan import Plan, make_plan
 
 
 def prepare_plan(folder: Path, job: Job) -> Plan:
-    """Return what training the job in `folder` will do. Raises NoBase and BadExample."""
+    """Return the plan of the job in `folder`. Raises NoBase and BadExample."""
     width = read_width(job.base)
     tokenizer = read_tokenizer(job.base)
     learned = read_examples(folder / LEARN, tokenizer, max_tokens=job.max_tokens)
     validation = read_examples(folder / VALIDATE, tokenizer, max_tokens=job.max_tokens)
     if not learned:
-        raise BadExample(f"{LEARN} holds no conversation.")
+        raise BadExample(f"{LEARN} contains no conversation.")
     return make_plan(job, learned, validation, width=width)
 
 
 def read_width(base: Path) -> int:
-    """Return how many numbers a hidden state of `base` has. Raises NoBase."""
+    """Return the size of a hidden state of `base`. Raises NoBase."""
     try:
         config = json.loads((base / "config.json").read_bytes())
         return int(config["hidden_size"])
@@ -34,16 +34,16 @@ def read_width(base: Path) -> int:
 
 
 def read_tokenizer(base: Path) -> PreTrainedTokenizerFast:
-    """Return the base's tokenizer. Raises NoBase if it cannot write a chat.
+    """Return the base's tokenizer. Raises NoBase if it has no chat template.
 
-    It is what tokenizer.json says; AutoTokenizer would come to the same, but imports PyTorch for it.
+    AutoTokenizer would return the same one, but imports PyTorch.
     """
     try:
         tokenizer = PreTrainedTokenizerFast.from_pretrained(base, local_files_only=True)
     except (OSError, ValueError) as error:
         raise NoBase(f"{base} holds no tokenizer: {error}") from None
     if not tokenizer.chat_template or not tokenizer.eos_token:
-        raise NoBase(f"The tokenizer in {base} lacks a chat template or the mark of an answer's end.")
+        raise NoBase(f"The tokenizer in {base} lacks a chat template or an end-of-sequence token.")
     return tokenizer
 
 

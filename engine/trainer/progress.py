@@ -1,4 +1,4 @@
-"""How far a job's training has come, as its checkpoint says."""
+"""How far a job has got, according to its checkpoint."""
 
 import json
 from dataclasses import dataclass
@@ -14,18 +14,18 @@ FILE = "state.safetensors"
 
 @dataclass
 class Progress:
-    """How far a training has come."""
+    """How far a training has got."""
 
-    step: int = 0  # completed ones
-    tokens: int = 0  # trained ones
+    step: int = 0  # completed steps
+    tokens: int = 0  # trained tokens
     best_step: int = 0  # 0: none yet
     best_loss: float | None = None  # at best_step
     worse_validations: int = 0  # since best_step
-    repeats_before: float = 0.0  # learned text's score above held-out text's, before the first step
+    repeats_before: float = 0.0  # how much more learned text is repeated than held-out text, before step 1
 
 
 def read_progress(job: Path, fingerprint: str) -> Progress:
-    """Return where the job in that folder stands. Raises BadJob."""
+    """Return a job's progress; `job` is its folder. Raises BadJob."""
     file = job / FOLDER / FILE
     if not file.exists():
         return Progress()

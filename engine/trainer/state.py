@@ -14,7 +14,7 @@ RANDOM_CUDA = "random/cuda"
 def collect_tensors(
     model: LoraModel, optimizer: torch.optim.Optimizer, best: dict[str, torch.Tensor]
 ) -> dict[str, torch.Tensor]:
-    """Return everything that decides how training goes on."""
+    """Return everything that training needs to resume."""
     tensors = {RANDOM: torch.get_rng_state()}
     if model.device == "cuda":
         tensors[RANDOM_CUDA] = torch.cuda.get_rng_state()
@@ -31,7 +31,7 @@ def collect_tensors(
 def restore_tensors(
     tensors: dict[str, torch.Tensor], model: LoraModel, optimizer: torch.optim.Optimizer
 ) -> dict[str, torch.Tensor]:
-    """Put what `collect_tensors` returned back into its places; return the best weights so far."""
+    """Restore what `collect_tensors` returned; return the best weights so far."""
     torch.set_rng_state(tensors[RANDOM])
     if RANDOM_CUDA in tensors and model.device == "cuda":
         torch.cuda.set_rng_state(tensors[RANDOM_CUDA])
@@ -52,6 +52,6 @@ def select_tensors(tensors: dict[str, torch.Tensor], prefix: str) -> dict[str, t
 
 @torch.no_grad()
 def copy_weights(weights: dict[str, torch.Tensor], model: LoraModel) -> None:
-    """Give the adapter those weights."""
+    """Copy weights into the adapter."""
     for name, weight in model.weights.items():
         weight.copy_(weights[name])

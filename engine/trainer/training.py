@@ -23,21 +23,21 @@ from trainer.repeats import MEMORISED_EXCESS, repeat_score
 from trainer.signals import StopRequest
 from trainer.state import collect_tensors, copy_weights, restore_tensors
 
-LONGEST_GRADIENT = 1.0  # one odd example must not undo what the others taught
-# Validations without a new best, that is an epoch, after which it learns its examples by heart.
+LONGEST_GRADIENT = 1.0  # one odd example must not undo what was learned from the others
+# Validations without a new best after which it ends: together an epoch, in which it would only memorise.
 WORSE_VALIDATIONS = 2
 TOO_LITTLE_MEMORY = "There is too little memory for this base model and examples of this length."
 
 
 class Training:
-    """One job's training from where its progress stands. Ends early if asked to, or if it learns by heart."""
+    """Trains one job from its last checkpoint. Ends early on request, or once it memorises its examples."""
 
     def __init__(
         self, folder: Path, job: jobs.Job, plan: Plan, *, progress: Progress, events: EventStream
     ) -> None:
         torch.set_num_threads(job.threads)
         torch.manual_seed(job.seed)
-        # On a CPU everything is deterministic anyway, and this would only make it slower.
+        # A CPU is deterministic anyway, and this would only make it slower.
         torch.use_deterministic_algorithms(job.device == "cuda", warn_only=True)
         self._folder = folder
         self._job = job
@@ -55,7 +55,7 @@ class Training:
             self._best = restore_tensors(stored, self._model, self._optimizer)
 
     def run(self, stop: StopRequest) -> None:
-        """Train to the end and write the adapter; if asked to stop, write a checkpoint instead."""
+        """Train to the end and write the adapter; on a request to stop, write a checkpoint instead."""
         if self._progress.step == 0 and not stop.is_made:
             self._validate()
         is_over = False
@@ -73,7 +73,7 @@ class Training:
         self._finish(stopped_early=is_over)
 
     def _take_step(self, batch: list[Example]) -> None:
-        """Learn one batch. Raises Diverged."""
+        """Train on one batch. Raises Diverged."""
         started_s = time.monotonic()
         self._model.network.train()
         for group in self._optimizer.param_groups:
@@ -95,7 +95,7 @@ class Training:
         )
 
     def _validate(self) -> bool:
-        """Look at held-out text and, for repeats, at learned text; return whether training should end."""
+        """Score held-out text and, for repeats, learned text; return whether training should end."""
         if not self._plan.validation:
             return False
         self._model.network.eval()
@@ -112,14 +112,14 @@ class Training:
             learned_repeats=learned_repeats,
             held_out_repeats=held_out_repeats,
         )
-        return self._judge(loss, learned_repeats - held_out_repeats)
+        return self._keep_best(loss, learned_repeats - held_out_repeats)
 
     def _check_loss(self, loss: float) -> None:
-        """Raises Diverged if `loss` is no number any more."""
+        """Raise Diverged if `loss` is no longer a finite number."""
         if not math.isfinite(loss):
             raise Diverged(f"After {self._progress.step} steps the loss is {loss}. Lower the learning rate.")
 
-    def _judge(self, loss: float, excess_repeats: float) -> bool:
+    def _keep_best(self, loss: float, excess_repeats: float) -> bool:
         """Keep the weights if they are the best so far; return whether training should end."""
         progress = self._progress
         if progress.step == 0:
@@ -174,7 +174,7 @@ class Training:
 
 @contextmanager
 def memory_errors() -> Iterator[None]:
-    """Raises OutOfMemory for what the libraries raise when the device has no memory left."""
+    """Raise OutOfMemory for what the libraries raise when the device runs out of memory."""
     try:
         yield
     except (MemoryError, torch.OutOfMemoryError):

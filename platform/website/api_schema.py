@@ -21,6 +21,8 @@ TAGS = {
     "versions": "Versions of a style: uploads, reports and releases",
     "uploads": "Uploads and their progress",
     "trainings": "Styles trained from your own texts",
+    "files": "Files to train on, in OpenAI's format",
+    "fine_tuning": "Trainings on these files, in OpenAI's format",
     "erasures": "Erasure of deleted files, with proof",
     "earnings": "Earnings of public styles",
     "keys": "API keys",

@@ -74,6 +74,8 @@ PATH_PARAMETERS = {
     "version_id": "The version's id.",
     "training_id": "The training's id.",
     "document_id": "The document's id.",
+    "file_id": "The file's id.",
+    "job_id": "The job's id.",
     "key_id": "The key's id.",
     "member_id": "The member's id.",
     "invitation_id": "The invitation's id.",

@@ -13,7 +13,7 @@ from django.db.migrations.operations.base import Operation
 from django.db.migrations.state import ProjectState
 
 # The first ones make new tables, which nobody reads yet.
-BEFORE = {"tenants": 1, "adapters": 1, "billing": 1, "operations": 0}
+BEFORE = {"tenants": 1, "adapters": 1, "billing": 1, "operations": 0, "training": 2}
 TAKEN_AWAY = (
     migrations.RemoveField,
     migrations.DeleteModel,

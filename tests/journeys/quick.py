@@ -52,6 +52,7 @@ LONG = {
     "test_chaos.py",
     "test_cold_styles.py",
     "test_every_console_page.py",
+    "test_fine_tuning_clients.py",
     "test_fuzz.py",
     "test_newcomers.py",
     "test_quota_storm.py",

@@ -1,28 +1,19 @@
 """The official JavaScript client, unchanged, against the whole stack."""
 
-import json
-import os
-import shutil
-import subprocess
-from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
 import pytest
 
+from tests.javascript import install_client, run_script
 from tests.journeys.builders import KEY, billed
-
-SCRIPT = Path(__file__).parent / "javascript"
 
 
 @pytest.fixture(scope="module")
 def heard(demo, tmp_path_factory) -> dict[str, Any]:
     """What the client heard, as `javascript/client.mjs` tells it."""
-    if not (shutil.which("node") and shutil.which("npm")):
-        pytest.skip("node and npm are not installed")
     folder = tmp_path_factory.mktemp("javascript")
-    shutil.copytree(SCRIPT, folder, ignore=shutil.ignore_patterns("node_modules"), dirs_exist_ok=True)
-    run(folder, "npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund")
+    install_client(folder)
     issued = demo.post(
         "/keys/issue/",
         name=f"poor-{uuid4().hex[:8]}",
@@ -31,22 +22,7 @@ def heard(demo, tmp_path_factory) -> dict[str, Any]:
         monthly_tokens="100",
     )
     keys = {"OPENAI_API_KEY": demo.api_key, "POOR_API_KEY": KEY.search(issued).group()}
-    return json.loads(run(folder, "node", "client.mjs", OPENAI_BASE_URL=f"{demo.site}/v1", **keys))
-
-
-def run(folder: Path, *command: str, **variables: str) -> str:
-    """Return what a command prints."""
-    done = subprocess.run(
-        command,
-        cwd=folder,
-        env=os.environ | variables,
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=200,
-    )
-    assert done.returncode == 0, done.stderr[-2000:]
-    return done.stdout
+    return run_script(folder, "client.mjs", OPENAI_BASE_URL=f"{demo.site}/v1", **keys)
 
 
 def test_it_lists_the_models(heard):

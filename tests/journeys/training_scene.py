@@ -45,7 +45,7 @@ def lay_trainings(acme: Tenant, alice: User, engine: Engine) -> list[str]:
 def lay_ready_training(acme: Tenant, alice: User) -> Training:
     """Lay a training whose texts are read and whose examples are made."""
     training = _begin(acme, alice, "Ferryman")
-    documents.add_text(training, SAMPLE.name, SAMPLE.read_text())
+    documents.add_file(training, SAMPLE.name, SAMPLE.read_bytes())
     documents.read_documents(training)
     preparation.begin_preparation(training)
     preparation.prepare(training)

@@ -3,16 +3,18 @@ import random
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from uuid import UUID
 
 import pytest
 
+from adapters import object_store
 from adapters.models import BaseModel
 from core.money import NANO
 from tenants.metering.credits import grant_credit
 from tenants.models import Tenant
 from tenants.public import Access, access_of_person
 from tests.adapters.conftest import adapter_files, base_model
-from training import actions, pipeline
+from training import actions, pipeline, storage
 from training.models import Training
 
 __all__ = ["base_model"]
@@ -28,6 +30,11 @@ def make_text(words: int, seed: int = 0) -> str:
         count = min(60, words - start)
         paragraphs.append(" ".join(dice.choices(WORDS, k=count)) + ".")
     return "\n\n".join(paragraphs)
+
+
+def list_stored(training_id: UUID) -> list[str]:
+    """Return the keys of all files that the storage has of a training."""
+    return object_store.list_folder(storage.folder_of(training_id))
 
 
 @pytest.fixture

@@ -70,7 +70,7 @@ def test_a_training_is_stopped_with_a_reason_that_its_members_read(operator_clie
     entry = AuditEntry.objects.get(action="stop")
     assert (entry.actor, entry.object_id) == (operator, str(queued.pk))
     Training.objects.update(status=Status.SUCCEEDED)
-    assert "has moved on" in stop(operator_client, queued, "Again")
+    assert "has changed" in stop(operator_client, queued, "Again")
 
 
 def test_one_that_runs_is_asked_to_stop(operator_client, queued):

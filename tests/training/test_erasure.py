@@ -14,6 +14,7 @@ from adapters.uploads import pipeline as upload_pipeline
 from adapters.uploads import pruner
 from operations import tasks as operations_tasks
 from tenants.models import Tenant
+from tests.training.conftest import list_stored
 from training import erasure, pipeline, storage
 from training.models import Document, Status, Training
 from training.runs import runner
@@ -59,7 +60,7 @@ def test_an_erased_version_takes_its_texts_with_it_and_its_report_says_so(traine
     assert lines_of(version)[step] == "current"
     assert Erasure.objects.get().finished_at is None
     erasure.prune(timezone.now())
-    assert not storage.list_remaining(trained.pk)
+    assert not list_stored(trained.pk)
     assert not Document.objects.exists()
     workflow.advance_erasure(Erasure.objects.get())
     assert Erasure.objects.get().finished_at
@@ -74,7 +75,7 @@ def test_an_erasure_ends_whose_training_has_no_row_any_more(trained):
     erasure.prune(timezone.now())
     version = AdapterVersion.objects.get()
     assert not version.has_texts
-    assert not storage.list_remaining(UUID(version.provenance["training"]))
+    assert not list_stored(UUID(version.provenance["training"]))
 
 
 def test_a_deleted_workspace_is_erased_once_its_texts_are_and_the_report_names_them(
@@ -92,8 +93,8 @@ def test_a_deleted_workspace_is_erased_once_its_texts_are_and_the_report_names_t
     assert told["prefix"] == f"trainings/{draft.pk}/"
     assert told["erased"] == ["documents", "examples", "checkpoints"]
     assert told["erased_at"]
-    assert not storage.list_remaining(draft.pk)
-    assert storage.list_remaining(trained_of_another)
+    assert not list_stored(draft.pk)
+    assert list_stored(trained_of_another)
 
 
 @pytest.fixture
@@ -110,14 +111,14 @@ def test_files_without_a_row_go_after_a_week_and_those_posted_after_an_erasure_a
     storage.write_file(orphan, "learn.jsonl", b"{}")
     now = timezone.now()
     erasure.prune(now)
-    assert storage.list_remaining(orphan)
+    assert list_stored(orphan)
     Training.objects.filter(pk=draft.pk).update(changed_at=now + timedelta(days=8))
     erasure.prune(now + timedelta(days=8))
-    assert not storage.list_remaining(orphan)
-    assert storage.list_remaining(draft.pk)
+    assert not list_stored(orphan)
+    assert list_stored(draft.pk)
     Training.objects.filter(pk=draft.pk).update(status=Status.CANCELLED, ended_at=now, documents_gone_at=now)
     erasure.prune(now)
-    assert not storage.list_remaining(draft.pk)
+    assert not list_stored(draft.pk)
 
 
 def test_nothing_is_deleted_where_the_bucket_belongs_to_another_database(valkey):
@@ -126,11 +127,11 @@ def test_nothing_is_deleted_where_the_bucket_belongs_to_another_database(valkey)
         storage.write_file(training_id, "learn.jsonl", b"{}")
     erasure.prune(datetime(2100, 1, 1, tzinfo=UTC))
     for training_id in orphans:
-        assert storage.list_remaining(training_id)
+        assert list_stored(training_id)
         storage.erase_files(training_id)
 
 
 def test_the_pruner_of_styles_leaves_trainings_alone(draft):
-    before = storage.list_remaining(draft.pk)
+    before = list_stored(draft.pk)
     pruner.prune_storage()
-    assert storage.list_remaining(draft.pk) == before
+    assert list_stored(draft.pk) == before

@@ -11,6 +11,7 @@ from adapters.object_store import Upload
 from tenants.models import Tenant
 from tenants.public import issue_key
 from tests.adapters.conftest import post
+from tests.training.conftest import list_stored
 from training import actions, documents, pipeline, storage
 from training.api.urls import urlpatterns
 from training.models import Document, Training
@@ -35,7 +36,7 @@ def forms(access, draft: Training) -> dict[str, Upload]:
 
 def test_every_address_of_a_training_is_not_found_for_another_workspace(stranger, draft):
     document = draft.documents.first()
-    before = storage.list_remaining(draft.pk)
+    before = list_stored(draft.pk)
     asked = 0
     for pattern in urlpatterns:
         arguments = {"training_id": draft.pk, "document_id": document.pk}
@@ -52,7 +53,7 @@ def test_every_address_of_a_training_is_not_found_for_another_workspace(stranger
             assert document.first_words.encode() not in answer.content
             asked += 1
     assert asked > 10
-    assert storage.list_remaining(draft.pk) == before
+    assert list_stored(draft.pk) == before
     assert not stranger.get(reverse("api:trainings")).json()["data"]
 
 

@@ -4,9 +4,15 @@ import pytest
 
 from adapters.models import AdapterVersion
 from adapters.models import Status as VersionStatus
+from adapters.models.notes import UploadNote
 from adapters.uploads import pipeline as upload_pipeline
+from core.messages import Message
+from core.money import NANO
+from tenants.metering.credits import grant_credit
 from tenants.models import LedgerEntry, TrainingHold
-from training import actions, erasure, pipeline, preparation, starting, storage
+from tenants.public import access_of_person
+from tests.training.conftest import list_stored, make_text
+from training import actions, erasure, pipeline, preparation, results, starting
 from training.errors import NoDocuments, RightsNotStated, TrainingMoved
 from training.models import Document, Status, Training
 from training.notes import TrainingFailure
@@ -54,6 +60,32 @@ def test_texts_become_a_candidate_version_and_are_charged_once(access, queued, t
     assert charges(queued) == [queued.trained_tokens]
 
 
+def test_the_statement_of_rights_is_of_who_started_not_of_who_created(acme, bob, ready):
+    grant_credit(acme, 5 * NANO, source="promotion", source_id="1", reason="Try it", actor="tests")
+    actions.start_training(access_of_person(bob, acme, address=None), ready, states_rights=True)
+    ready.refresh_from_db()
+    assert ready.created_by != bob
+    assert results.provenance_of(ready)["rights_stated_by"] == "bob@example.org"
+
+
+@pytest.mark.parametrize(
+    ("status", "note", "reached"),
+    [
+        (VersionStatus.VALID, Message(), Status.FINISHING),
+        (VersionStatus.PUSHING, Message(), Status.FINISHING),
+        (VersionStatus.PUSHING, UploadNote.NO_ENGINE(), Status.SUCCEEDED),
+        (VersionStatus.SERVING, Message(), Status.SUCCEEDED),
+        (VersionStatus.FAILED, Message(), Status.SUCCEEDED),
+    ],
+)
+def test_a_training_has_succeeded_once_its_version_can_be_called(queued, trainer, status, note, reached):
+    assert runner.run_next()
+    pipeline.advance_training(queued)
+    AdapterVersion.objects.update(status=status, note=note)
+    pipeline.advance_training(queued)
+    assert queued.status == reached
+
+
 def test_what_was_read_and_understood_is_there_before_anything_is_paid(ready):
     assert ready.status == Status.READY
     assert [document.words for document in ready.documents.learned()] == [4000, 4000]
@@ -66,6 +98,21 @@ def test_what_was_read_and_understood_is_there_before_anything_is_paid(ready):
     assert len(passages) == ready.examples
     assert all(passage["prompt"] and passage["text"] for passage in passages)
     assert not TrainingHold.objects.exists()
+
+
+def test_figures_of_documents_and_of_their_corpus_agree(access, base_model, valkey):
+    training = actions.create_training(access, slug="my-voice", name="My voice")
+    actions.add_text(access, training, "spoken.txt", f"“{make_text(60, 1)}”\n\n{make_text(3540, 2)}")
+    actions.add_text(access, training, "neko.txt", "吾輩は猫である。\n\n「名前はまだ無い。」\n\n" * 100)
+    pipeline.advance_training(training)
+    spoken, neko = training.documents.order_by("name").reverse()
+    assert (spoken.words, neko.words) == (3600, 1400)
+    assert (spoken.quotation_share, neko.quotation_share) == (0.017, 0.5)
+    actions.prepare_training(access, training)
+    pipeline.advance_training(training)
+    training.refresh_from_db()
+    assert training.report["words"] == 5000
+    assert training.report["quotation_share"] == 0.152
 
 
 def test_a_training_that_can_not_start_says_why(access, draft):
@@ -189,7 +236,7 @@ def test_a_cancelled_draft_costs_nothing_and_can_be_deleted(access, ready):
     assert ready.status == Status.CANCELLED
     assert not charges(ready)
     actions.delete_training(access, ready)
-    assert not storage.list_remaining(ready.pk)
+    assert not list_stored(ready.pk)
     assert not Training.objects.exists()
 
 
@@ -199,11 +246,11 @@ def test_texts_are_erased_with_all_that_was_made_of_them(access, queued, trainer
     with pytest.raises(TrainingMoved):
         erasure.erase_documents(queued)
     finish(queued)
-    assert storage.list_remaining(queued.pk)
+    assert list_stored(queued.pk)
     actions.erase_documents(access, queued)
     queued.refresh_from_db()
     assert queued.documents_gone_at
-    assert not storage.list_remaining(queued.pk)
+    assert not list_stored(queued.pk)
     assert not Document.objects.exists()
     assert queued.version.files_gone_at is None
 

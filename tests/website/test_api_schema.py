@@ -7,6 +7,7 @@ import os
 import re
 from collections.abc import Iterator
 from typing import Any
+from unittest.mock import MagicMock
 
 import pytest
 import schemathesis
@@ -41,15 +42,17 @@ MEMBERS = [scope for scope in Scope.values if scope not in (Scope.ADMIN, Scope.M
 whole = schemathesis.openapi.from_wsgi("/api/schema/", app=get_wsgi_application())
 # Each value of each parameter in turn is some fifty requests an operation: for `make fuzz-api` alone.
 whole.config.phases.coverage.enabled = "API_EXAMPLES" in os.environ
-management = whole.include(path_regex="^/api/v1/")
+FILES_AND_JOBS = "/v1/(files|fine_tuning)"
+management = whole.include(path_regex=f"^(/api/v1/|{FILES_AND_JOBS})")
 
 
 @pytest.fixture
-def callers(acme, charlies, valkey) -> Iterator[dict[str, dict[str, str]]]:
+def callers(acme, charlies, valkey, monkeypatch) -> Iterator[dict[str, dict[str, str]]]:
     """Return the headers of everybody: nobody, a stranger, and keys of Acme's from few rights to all."""
     # They would close the test's own connection, in the middle of its transaction.
     for signal in (request_started, request_finished):
         signal.disconnect(close_old_connections)
+    monkeypatch.setattr("training.openai_api.file_views.connection", MagicMock())
     BaseModel.objects.create(name=django_settings.BASE_MODEL, config={}, modules={})
     PlanVersion.objects.update(api_requests_per_minute=10**6)
     keys = {"viewer": (acme, READS), "member": (acme, MEMBERS), "owner": (acme, ["admin"])}
@@ -98,7 +101,7 @@ def test_every_address_of_the_api_is_in_the_document():
     documented = {re.sub(r"\{[^}]*\}", "{}", path) for path, _ in _documented()}
     known = set()
     for route, _ in _addresses(get_resolver()):
-        if route.startswith("/api/v1/"):
+        if re.match(f"/api/v1/|{FILES_AND_JOBS}", route):
             known.add(re.sub(r"<[^>]*>", "{}", route))
     assert known
     assert known <= documented

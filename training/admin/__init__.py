@@ -1,4 +1,4 @@
-"""The console's pages of trainings. They show facts; operators never see a text here."""
+"""The console's pages of trainings. They never show a text."""
 
 from training.admin import trainings
 

@@ -1,6 +1,6 @@
 """What the console's page of one training shows above its fields: facts, events and documents.
 
-Operators read no texts: neither a document's first words nor a passage is shown, nor is there a link to one.
+Operators read no texts: it shows and links to neither a document's first words nor a passage.
 """
 
 from collections.abc import Iterator
@@ -22,7 +22,7 @@ EVENTS_SHOWN = 100
 
 @dataclass(frozen=True)
 class Fact:
-    """One thing that is so, in words."""
+    """A fact about the training, in words."""
 
     name: str
     value: str
@@ -31,7 +31,7 @@ class Fact:
 
 @dataclass(frozen=True)
 class DocumentRow:
-    """A document without its text: where it is, how long, and why it can't be used."""
+    """A document without its text: its status, its length, and why it can't be used."""
 
     name: str
     status: str
@@ -61,7 +61,7 @@ def describe_training(training: Training) -> dict[str, object]:
 
 
 def describe_progress(training: Training) -> str:
-    """Return how far a training is: `38%, step 50 of 130`."""
+    """Return a training's progress: `38%, step 50 of 130`."""
     if not training.steps:
         return "-"
     return f"{training.percent}%, step {training.step:,} of {training.steps:,}"

@@ -1,9 +1,8 @@
-"""Trainings: where each of them is, what it cost, and how operators stop one."""
+"""Trainings: status, cost, and how operators stop one."""
 
 # mypy: disallow-subclassing-any=False
 # (unfold has no types)
 
-from datetime import datetime
 from typing import Any
 
 from django.conf import settings
@@ -26,7 +25,7 @@ from training.notes import TrainingFailure
 
 
 class StuckFilter(admin.SimpleListFilter):
-    """Trainings in progress without a sign of life, and queued ones that no worker takes."""
+    """Trainings in progress without a sign of life, and queued ones without a worker."""
 
     title = "last sign of life"
     parameter_name = "stuck"
@@ -40,7 +39,7 @@ class StuckFilter(admin.SimpleListFilter):
 
 @admin.register(Training)
 class TrainingAdmin(NoDelete, DescribedRow, OperatorAdmin):
-    """Only workers and members write these rows. Texts are not among the fields."""
+    """Only workers and members change these rows. The fields contain no text."""
 
     list_display = [
         *("name", "tenant", "status", "progress", "last_sign", "trained_tokens", "cost", "created_at"),
@@ -51,8 +50,16 @@ class TrainingAdmin(NoDelete, DescribedRow, OperatorAdmin):
     ordering = ["-created_at"]
     fields = [
         *("tenant", "name", "slug", "style", "version", "status", "stop_request", "note", "failure"),
-        *("seed", "recipe", "epochs", "corpus_sha256", "rights_stated_at", "keeps_documents"),
-        *("documents_gone_at", "created_by", "created_at", "started_at", "ran_at", "ended_at"),
+        *("seed", "recipe", "epochs", "corpus_sha256", "rights_stated_at", "rights_stated_by"),
+        *(
+            "keeps_documents",
+            "documents_gone_at",
+            "created_by",
+            "created_at",
+            "started_at",
+            "ran_at",
+            "ended_at",
+        ),
     ]
     readonly_fields = fields
     actions = ["stop"]
@@ -60,7 +67,7 @@ class TrainingAdmin(NoDelete, DescribedRow, OperatorAdmin):
     described_as = "training"
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Training]:
-        """Add what each was charged, or what is held for it."""
+        """Add the charge of each training, or its hold."""
         entries = LedgerEntry.objects.filter(
             kind=LedgerEntry.Kind.TRAINING, source_id=Cast(OuterRef("pk"), CharField())
         )
@@ -75,7 +82,7 @@ class TrainingAdmin(NoDelete, DescribedRow, OperatorAdmin):
         return describe_training(row)
 
     def has_module_permission(self, request: HttpRequest) -> bool:
-        """Leave it out of the menu where nothing is trained; what was trained before can still be opened."""
+        """Hide it from the menu where nothing is trained; earlier trainings can still be opened."""
         return settings.TRAINING and bool(super().has_module_permission(request))
 
     def has_add_permission(self, request: HttpRequest) -> bool:
@@ -94,7 +101,7 @@ class TrainingAdmin(NoDelete, DescribedRow, OperatorAdmin):
 
     @admin.display(description="last sign of life", ordering="changed_at")
     def last_sign(self, training: Training) -> str:
-        return _ago(training.changed_at)
+        return f"{timesince(training.changed_at, depth=1)} ago"
 
     @admin.display(description="cost")
     def cost(self, training: Any) -> str:
@@ -113,8 +120,3 @@ class TrainingAdmin(NoDelete, DescribedRow, OperatorAdmin):
     )
     def stop(self, request: HttpRequest, training: Training, reason: str) -> None:
         endings.cancel_training(training, TrainingFailure.STOPPED(reason=reason))
-
-
-def _ago(moment: datetime) -> str:
-    """Return how long ago a moment was, in its largest unit: `3 minutes ago`."""
-    return f"{timesince(moment, depth=1)} ago"

@@ -11,6 +11,7 @@ from rest_framework.response import Response
 from tenants.models import Scope
 from tenants.public import Access
 from tenants.rest import WorkspaceView, operation
+from training.actions import Action
 from training.api.presenters import present_training
 from training.errors import TrainingOff
 from training.models import Training
@@ -28,10 +29,16 @@ class TrainingApiView(WorkspaceView):
         if not settings.TRAINING:
             raise TrainingOff
 
+    def act(self, training_id: UUID, action: Action) -> Response:
+        """Take an action on one of the workspace's trainings, and answer with it as it is then."""
+        training = find_training(self.access, training_id)
+        action(self.access, training)
+        return self.answer_training(training)
+
     def answer_training(self, training: Training, *, status: int = 200) -> Response:
         """Answer with a training as it is now."""
         training.refresh_from_db()
-        return self.answer_object(dict(present_training(training)), status=status)
+        return self.answer_object(present_training(training), status=status)
 
 
 def find_training(access: Access, training_id: UUID) -> Training:

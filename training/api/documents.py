@@ -1,4 +1,4 @@
-"""Documents of a training: announced, posted to the storage, read, left out, deleted."""
+"""Documents of a training: announce, read, leave out, delete."""
 
 from typing import Any, ClassVar
 from uuid import UUID
@@ -112,9 +112,7 @@ class FinishView(TrainingApiView):
     @repeatable
     def post(self, request: Request, training_id: UUID) -> Response:
         """Read the documents that have arrived. Repeating the call has no effect."""
-        training = find_training(self.access, training_id)
-        actions.finish_documents(self.access, training)
-        return self.answer_training(training)
+        return self.act(training_id, actions.finish_documents)
 
 
 class TextView(TrainingApiView):
@@ -147,7 +145,7 @@ class DocumentView(TrainingApiView):
 
     @write_operation(
         "trainings.documents.edit",
-        "Leave a document out of its training, or take it in again",
+        "Leave a document out of its training, or use it again",
         body=DocumentBody,
         answer=DocumentObject,
         is_edit=True,

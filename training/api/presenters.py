@@ -1,6 +1,5 @@
 """Trainings and documents as the API shows them, and as events carry them."""
 
-from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from django.utils import timezone
@@ -155,7 +154,7 @@ class TrainingEventObject(serializers.Serializer[TrainingEvent]):
     is_checkpoint = serializers.BooleanField()
 
 
-def present_training(training: Training) -> Mapping[str, object]:
+def present_training(training: Training) -> dict[str, object]:
     """Return a training as the API shows it."""
     return dict(TrainingObject(training).data)
 

@@ -1,6 +1,5 @@
-"""Trainings: created, estimated, started, watched, paused, cancelled."""
+"""Trainings: create, estimate, start, watch, pause, cancel."""
 
-from typing import ClassVar
 from uuid import UUID
 
 from rest_framework import serializers
@@ -59,7 +58,7 @@ class TrainingsView(TrainingApiView):
         """Return trainings, newest first."""
         rows = Training.objects.filter(tenant=self.access.tenant, **self.read_query(TrainingsQuery))
         found = rows.select_related("tenant", "created_by", "version__style__owner")
-        return self.answer_page(found, lambda page: [dict(present_training(row)) for row in page])
+        return self.answer_page(found, lambda page: [present_training(row) for row in page])
 
     @write_operation(
         "trainings.create",
@@ -105,9 +104,7 @@ class EstimateView(TrainingApiView):
     def post(self, request: Request, training_id: UUID) -> Response:
         """Begin the preparation. The training is `ready` once `most_usd` and `estimated_s` are known; if its
         texts are too short, it is a `draft` again and `note` says so."""
-        training = find_training(self.access, training_id)
-        actions.prepare_training(self.access, training)
-        return self.answer_training(training)
+        return self.act(training_id, actions.prepare_training)
 
 
 class StartView(TrainingApiView):
@@ -142,9 +139,7 @@ class PauseView(TrainingApiView):
     @repeatable
     def post(self, request: Request, training_id: UUID) -> Response:
         """Stop after the current step. Nothing is lost: resume it to continue."""
-        training = find_training(self.access, training_id)
-        actions.pause_training(self.access, training)
-        return self.answer_training(training)
+        return self.act(training_id, actions.pause_training)
 
 
 class ResumeView(TrainingApiView):
@@ -154,9 +149,7 @@ class ResumeView(TrainingApiView):
     @repeatable
     def post(self, request: Request, training_id: UUID) -> Response:
         """Queue a paused training again."""
-        training = find_training(self.access, training_id)
-        actions.resume_training(self.access, training)
-        return self.answer_training(training)
+        return self.act(training_id, actions.resume_training)
 
 
 class CancelView(TrainingApiView):
@@ -166,15 +159,11 @@ class CancelView(TrainingApiView):
     @repeatable
     def post(self, request: Request, training_id: UUID) -> Response:
         """Cancel a training. It stops after the current step, and completed steps are charged."""
-        training = find_training(self.access, training_id)
-        actions.cancel_training(self.access, training)
-        return self.answer_training(training)
+        return self.act(training_id, actions.cancel_training)
 
 
 class EventsView(TrainingApiView):
     """What happened in a training."""
-
-    ordering: ClassVar = ("-pk",)
 
     @read_operation(
         "trainings.events",

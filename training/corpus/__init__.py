@@ -1,11 +1,11 @@
-"""Corpus: from a person's texts to what a style is trained on. See docs/training.md.
+"""Corpus: from a writer's texts to the examples that a style is trained on. See docs/training.md.
 
 Pure functions of texts, seed and settings: no database, no storage, no network, no clock.
 """
 
-from training.corpus.build import Corpus, CorpusReport, DroppedDuplicates, build_corpus, without
+from training.corpus.build import Corpus, build_corpus, without
 from training.corpus.documents import SourceDocument
-from training.corpus.errors import CorpusError, CorpusTooSmall, NothingHeldOut
+from training.corpus.errors import CorpusTooSmall, NothingHeldOut
 from training.corpus.examples import (
     Example,
     ExamplePlan,
@@ -16,18 +16,15 @@ from training.corpus.examples import (
     make_examples,
     plan_examples,
 )
-from training.corpus.limits import CorpusLimits
+from training.corpus.limits import STANDARD_LIMITS, CorpusLimits
 from training.corpus.passages import Passage
-from training.corpus.words import count_words
 from training.corpus.writer_prompts import writer_prompt
 
 __all__ = [
+    "STANDARD_LIMITS",
     "Corpus",
-    "CorpusError",
     "CorpusLimits",
-    "CorpusReport",
     "CorpusTooSmall",
-    "DroppedDuplicates",
     "Example",
     "ExamplePlan",
     "Examples",
@@ -38,7 +35,6 @@ __all__ = [
     "TaskMix",
     "as_jsonl",
     "build_corpus",
-    "count_words",
     "make_examples",
     "plan_examples",
     "without",

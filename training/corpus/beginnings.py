@@ -1,9 +1,9 @@
-"""Where a passage is parted into a beginning, which is given, and its rest, which is learned."""
+"""Where a passage is divided into a beginning, which is given, and a rest, which is learned."""
 
 from training.corpus.pieces import sentence_ends
-from training.corpus.words import WORD
+from training.text.words import WORD
 
-# A third tells enough of the tone to go on in it; less than half, or there is little left to learn.
+# A third is enough to continue in the same tone; beyond a half, little is left to learn.
 BEGINNING_PERCENT = 30
 LEAST_BEGINNING_PERCENT = 15
 MOST_BEGINNING_PERCENT = 45
@@ -12,8 +12,8 @@ MOST_BEGINNING_PERCENT = 45
 def split_beginning(text: str) -> tuple[str, str]:
     """Return the beginning and the rest of a passage.
 
-    They are parted after a sentence or, where none ends in time, before a word. Neither is empty as long as
-    the passage has two words.
+    They are divided after a sentence or, if none ends nearby, before a word. Neither is empty if the passage
+    has at least two words.
     """
     starts = [match.start() for match in WORD.finditer(text)]
     wanted = starts[len(starts) * BEGINNING_PERCENT // 100 or 1]

@@ -1,9 +1,10 @@
-"""What a writer's answer is worth: a brief or a draft that can be used, or nothing."""
+"""Whether a writer's answer can be used as a brief or a draft."""
 
 import re
 
 from training.corpus.pieces import sentence_ends
-from training.corpus.words import WORD, count_words, shares_shingle
+from training.corpus.shingles import shares_shingle
+from training.text.words import WORD, count_words
 
 LEAST_BRIEF_WORDS = 5
 MOST_BRIEF_WORDS = 60

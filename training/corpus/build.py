@@ -11,7 +11,6 @@ from training.corpus.duplicates import count_unique_words, drop_duplicate_paragr
 from training.corpus.errors import CorpusTooSmall, NothingHeldOut
 from training.corpus.limits import STANDARD_LIMITS, CorpusLimits
 from training.corpus.passages import Passage, cut_passages, make_passage
-from training.corpus.quotations import quotation_share
 from training.corpus.sampling import sample_evenly
 from training.corpus.split import hold_out
 from training.corpus.worksheet import Run, Use, Worksheet
@@ -19,7 +18,7 @@ from training.corpus.worksheet import Run, Use, Worksheet
 
 @dataclass(frozen=True)
 class DroppedDuplicates:
-    """How much was there twice."""
+    """How much was dropped as a duplicate."""
 
     paragraphs: int
     passages: int
@@ -28,48 +27,42 @@ class DroppedDuplicates:
 
 @dataclass(frozen=True)
 class CorpusReport:
-    """What was understood of the documents. Each of their words is in exactly one of the counts of words."""
+    """What was understood of the documents. Each word is counted in exactly one of the counts of words."""
 
     documents: int
     words: int  # in all documents, as they came
     learned_words: int
     held_out_words: int
     gap_words: int  # between what is learned and what is held out of one document
-    fragment_words: int  # in rests of a few words between duplicates
-    unsampled_words: int  # beyond the most text that is taken
+    fragment_words: int  # in remainders of a few words between duplicates
+    unsampled_words: int  # beyond the maximum of text
     left_out_words: int  # in passages that a person left out
     duplicates_dropped: DroppedDuplicates
     languages: tuple[tuple[str, int], ...]  # code and words, the most words first
-    quotation_share: float  # of all characters, between 0 and 1
+    quotation_share: float  # of all words, between 0 and 1
     sampled: bool
     held_out_documents: bool  # whole documents are held out; if not, the ends of long ones
 
     @property
     def usable_words(self) -> int:
-        """Words that are there once and within the bounds: what decides whether a corpus is too small."""
+        """Words without duplicates, within the limits. They decide whether a corpus is too small."""
         return self.learned_words + self.held_out_words + self.gap_words
 
 
 @dataclass(frozen=True)
 class Corpus:
-    """What is learned, what is held out to measure it, and how that came about."""
+    """What is learned, what is held out to measure it, and a report of how they were chosen."""
 
     learned: tuple[Passage, ...]
     held_out: tuple[Passage, ...]
     report: CorpusReport
-    seed: int
     limits: CorpusLimits
-
-    @property
-    def is_small(self) -> bool:
-        """Whether a person should be told that more text would help."""
-        return self.report.usable_words < self.limits.small_words
 
     @property
     def sha256(self) -> str:
         """The hash (hexadecimal) of everything that examples are made from.
 
-        The same texts give the same one, whatever the order and the ids of their documents.
+        It depends on the texts alone, not on the order and the ids of their documents.
         """
         content = {"learned": _digests(self.learned), "held_out": _digests(self.held_out)}
         return hashlib.sha256(json.dumps(content).encode()).hexdigest()
@@ -106,7 +99,7 @@ def build_corpus(
             words=words[Use.DUPLICATE],
         ),
         languages=_count_languages(sheet),
-        quotation_share=quotation_share(document.text for document in documents),
+        quotation_share=_quotation_share(sheet),
         sampled=sampled,
         held_out_documents=by_document,
     )
@@ -114,26 +107,20 @@ def build_corpus(
         learned=tuple(make_passage(sheet, run) for run in learned),
         held_out=tuple(make_passage(sheet, run) for run in held_out),
         report=report,
-        seed=seed,
         limits=limits,
     )
     _refuse_if_small(corpus)
     return corpus
 
 
-def without(corpus: Corpus, document_ids: Collection[str] = (), passage_ids: Collection[str] = ()) -> Corpus:
-    """Return the corpus without what a person left out; nothing else moves between learned and held out.
+def without(corpus: Corpus, passage_ids: Collection[str]) -> Corpus:
+    """Return the corpus without some passages; nothing else moves between learned and held out.
 
     Raises CorpusTooSmall if too few words are left, NothingHeldOut if nothing could measure the rest.
     """
-    documents = frozenset(document_ids)
-    passages = frozenset(passage_ids)
-
-    def stays(passage: Passage) -> bool:
-        return passage.document_id not in documents and passage.id not in passages
-
-    learned = tuple(filter(stays, corpus.learned))
-    held_out = tuple(filter(stays, corpus.held_out))
+    left_out = frozenset(passage_ids)
+    learned = tuple(passage for passage in corpus.learned if passage.id not in left_out)
+    held_out = tuple(passage for passage in corpus.held_out if passage.id not in left_out)
     before = corpus.report
     learned_words = _count_words(learned)
     held_out_words = _count_words(held_out)
@@ -152,7 +139,7 @@ def without(corpus: Corpus, document_ids: Collection[str] = (), passage_ids: Col
 
 
 def _cut_stretches(sheet: Worksheet, use: Use, limits: CorpusLimits) -> list[Run]:
-    """Return the passages of one use; a rest of a few words is a fragment."""
+    """Return the passages of one use. A remainder of a few words is a fragment."""
     runs = []
     for stretch in sheet.stretches(use):
         if sheet.words_of(stretch) < limits.least_fragment_words:
@@ -169,13 +156,23 @@ def _count_languages(sheet: Worksheet) -> tuple[tuple[str, int], ...]:
     return tuple(sorted(words.items(), key=lambda item: (-item[1], item[0])))
 
 
+def _quotation_share(sheet: Worksheet) -> float:
+    """Return which part of all words is quoted, by what reading found in each document."""
+    words = 0
+    quoted = 0.0
+    for document in sheet.whole_documents():
+        words += sheet.words_of(document)
+        quoted += sheet.words_of(document) * sheet.document_of(document).quotation_share
+    return round(quoted / words, 3) if words else 0.0
+
+
 def _refuse_if_small(corpus: Corpus) -> None:
     least = corpus.limits.least_words
     usable = corpus.report.usable_words
     if usable < least:
         raise CorpusTooSmall(usable, least)
     if not corpus.learned or not corpus.held_out:
-        # All of one side repeats the other: there is less text than its words suggest.
+        # All of one side repeats the other: there is less text than the number of words suggests.
         raise CorpusTooSmall(min(corpus.report.learned_words, corpus.report.held_out_words), least)
 
 

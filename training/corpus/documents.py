@@ -1,13 +1,16 @@
-"""A document as reading hands it over."""
+"""A document, as reading returns it."""
 
 from dataclasses import dataclass
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class SourceDocument:
-    """One document's text: paragraphs with one blank line between them. `language` is a code such as `en`."""
+    """One document's text: paragraphs with one blank line between them.
+
+    `language`: ISO 639-1, or "" where it is unclear. `quotation_share`: of the words, 0 to 1.
+    """
 
     id: str
-    title: str
     text: str
     language: str
+    quotation_share: float = 0.0

@@ -1,8 +1,8 @@
-"""Texts that are there twice: copies, quotations and lightly changed versions.
+"""Duplicates: copies, quotations and lightly changed versions.
 
 A text is a duplicate if at least half of its 8-word shingles have been seen before. Two texts whose shingles
 have a Jaccard index of 0.5 or more are always caught: what they share is then at least half of either. Unlike
-a comparison of pairs, this also finds a copy that was cut at other places, and it takes one look-up per word.
+a comparison of pairs, this also finds a copy that was cut elsewhere, and it takes one look-up per word.
 """
 
 from collections.abc import Iterable
@@ -12,7 +12,7 @@ from training.corpus.worksheet import Run, Use, Worksheet
 
 
 class SeenShingles:
-    """The shingles of every text that was kept so far."""
+    """The shingles of all texts kept so far."""
 
     def __init__(self, sheet: Worksheet, limits: CorpusLimits) -> None:
         self._sheet = sheet
@@ -24,7 +24,7 @@ class SeenShingles:
         self._seen |= self._sheet.shingles_of(run)
 
     def repeats(self, run: Run) -> bool:
-        """Return whether a text repeats what was remembered; remember it if not."""
+        """Return whether a text repeats earlier ones; remember it if not."""
         shingles = self._sheet.shingles_of(run)
         repeated = len(shingles & self._seen)
         if repeated and repeated * 100 >= len(shingles) * self._limits.duplicate_percent:
@@ -33,7 +33,7 @@ class SeenShingles:
         return False
 
     def repeats_paragraph(self, paragraph: Run) -> bool:
-        """Return the same of a paragraph, unless it is so short that it may be a formula."""
+        """Do the same for a paragraph, unless it is so short that it may be a formula."""
         return self._sheet.words_of(paragraph) >= self._limits.least_duplicate_words and self.repeats(
             paragraph
         )
@@ -42,7 +42,7 @@ class SeenShingles:
 def count_unique_words(sheet: Worksheet, limits: CorpusLimits) -> list[int]:
     """Return for each document the words of the paragraphs that no earlier document or paragraph has.
 
-    Of a document that repeats all but a few lines it is 0: those are too short to compare.
+    It is 0 for a document that repeats all but a few lines, which are too short to compare.
     """
     seen = SeenShingles(sheet, limits)
     all_words = sheet.words_by_document(Use.LEARNED)
@@ -60,7 +60,7 @@ def count_unique_words(sheet: Worksheet, limits: CorpusLimits) -> list[int]:
 def drop_duplicate_paragraphs(sheet: Worksheet, limits: CorpusLimits) -> int:
     """Mark paragraphs that others repeat as duplicates; return how many.
 
-    What is held out comes first, so of two copies the learned one goes. A gap is no one's to learn either.
+    What is held out comes first, so of two copies the learned one is dropped. Gaps aren't learned either.
     """
     seen = SeenShingles(sheet, limits)
     dropped = _drop(sheet, sheet.paragraphs(Use.HELD_OUT), seen)
@@ -69,7 +69,7 @@ def drop_duplicate_paragraphs(sheet: Worksheet, limits: CorpusLimits) -> int:
 
 
 def _add_stretches(sheet: Worksheet, seen: SeenShingles) -> None:
-    """Remember what is not to be learned in one piece: a copy may have its borders elsewhere."""
+    """Remember what must not be learned as a whole: a copy may be cut elsewhere."""
     for use in (Use.HELD_OUT, Use.GAP):
         for stretch in sheet.stretches(use):
             seen.add(stretch)
@@ -87,7 +87,7 @@ def drop_duplicate_passages(
 ) -> tuple[list[Run], list[Run]]:
     """Return the held-out and the learned passages without those that repeat others.
 
-    This finds what paragraphs are too short for: a conversation or a poem that is there twice.
+    This finds duplicates whose paragraphs are too short to compare: conversations and poems.
     """
     seen = SeenShingles(sheet, limits)
     kept_held_out = _keep(sheet, held_out, seen)

@@ -1,11 +1,7 @@
 """What can be wrong with a corpus. Plain exceptions: this package knows neither Django nor a language."""
 
 
-class CorpusError(Exception):
-    """These documents can't be trained on."""
-
-
-class CorpusTooSmall(CorpusError):
+class CorpusTooSmall(Exception):
     """Without duplicates, the documents have fewer words than a training needs."""
 
     def __init__(self, words: int, least: int) -> None:
@@ -14,5 +10,5 @@ class CorpusTooSmall(CorpusError):
         self.least = least
 
 
-class NothingHeldOut(CorpusError):
+class NothingHeldOut(Exception):
     """Every held-out passage was left out, so nothing could measure the training."""

@@ -4,7 +4,6 @@
 draft (`writer_prompts.py`); `make_examples` completes the plans with the answers that there are.
 """
 
-import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -15,8 +14,10 @@ from training.corpus.briefs import usable_brief, usable_draft
 from training.corpus.build import Corpus
 from training.corpus.keywords import LEAST_KEYWORDS, KeywordIndex
 from training.corpus.passages import Passage
+from training.corpus.sampling import draw
+from training.corpus.shingles import shares_shingle
 from training.corpus.templates import VARIANTS, fill, join_keywords, wordings
-from training.corpus.words import count_words, shares_shingle
+from training.text.words import count_words
 
 
 class Task(StrEnum):
@@ -151,7 +152,7 @@ def _plan_side(
     Passages are drawn into a circle, and each task takes the next of them: so shares are exact, and nobody is
     asked the same twice.
     """
-    circle = sorted(passages, key=lambda passage: _draw(seed, passage.id))
+    circle = sorted(passages, key=lambda passage: draw(seed, passage.id))
     plans = []
     first = 0
     taken_percent = 0
@@ -161,19 +162,14 @@ def _plan_side(
         for position in range(first, end):
             plans.append(_plan(circle[position % len(circle)], task, index, seed=seed, held_out=held_out))
         first = end
-    plans.sort(key=lambda plan: _draw(seed, plan.id))
+    plans.sort(key=lambda plan: draw(seed, plan.id))
     return plans
 
 
 def _plan(passage: Passage, task: Task, index: KeywordIndex, *, seed: int, held_out: bool) -> ExamplePlan:
-    template = int.from_bytes(_draw(seed, f"{passage.id}-{task}-template")[:4]) % VARIANTS
+    template = int.from_bytes(draw(seed, f"{passage.id}-{task}-template")[:4]) % VARIANTS
     keywords = index.find_keywords(passage) if task is Task.BRIEF else ()
     return ExamplePlan(passage, task, template, keywords, held_out)
-
-
-def _draw(seed: int, name: str) -> bytes:
-    """Return random bytes that depend on the seed and a name alone, not on what else there is."""
-    return hashlib.sha256(f"{seed}\0{name}".encode()).digest()
 
 
 def _ask_for_passage(plan: ExamplePlan, brief: str | None) -> Example:

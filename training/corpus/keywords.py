@@ -1,6 +1,6 @@
-"""Keywords: what a passage is about, as a list of words. They take a brief's place where there is none.
+"""Keywords: what a passage is about, as a list of words. They replace a missing brief.
 
-No number here is a fraction: ties are broken alike on every machine.
+All numbers are integers, so that ties are broken in the same way on every machine.
 """
 
 import re
@@ -10,16 +10,16 @@ from dataclasses import dataclass
 
 from training.corpus.passages import Passage
 from training.corpus.stop_words import stop_words
-from training.corpus.words import WORD, normalize_word
+from training.text.words import WORD, normalize_word
 
 LEAST_KEYWORDS = 5
 MOST_KEYWORDS = 8
 WORDS_PER_KEYWORD = 30  # a longer passage gets more of them
 LEAST_LETTERS = 3
 NAME_WEIGHT = 2
-# A word that only this passage has may be a mere oddity: it counts like one that three have.
+# A word that only one passage has may be an oddity: it counts as if three had it.
 LEAST_PASSAGES = 3
-# Behind these a capital says nothing: sentences and quotations begin with one.
+# After these, a capital means nothing: sentences and quotations begin with one.
 OPENING_MARKS = "\"'\u201c\u201e\u2018«»("
 SENTENCE_START = re.compile(rf"[.!?…:\n{OPENING_MARKS}][\s{OPENING_MARKS}\u201d\u2019\[\u2014\u2013_*-]*\Z")
 START_CONTEXT = 12  # characters
@@ -28,7 +28,7 @@ HAN_RUN = re.compile("[\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff]{2,}")
 
 @dataclass(frozen=True)
 class Candidate:
-    """A word of a passage: its compared form, its commonest spelling, how often and where it first stands."""
+    """A word of a passage: its compared form, its most common spelling, its count and its first position."""
 
     form: str
     spelling: str
@@ -46,7 +46,7 @@ class KeywordIndex:
     def __init__(self, passages: Sequence[Passage]) -> None:
         self._passages = max(1, len(passages))
         self._with_word: Counter[str] = Counter()
-        self._capitals: Counter[str] = Counter()  # how much oftener a word has a capital than not
+        self._capitals: Counter[str] = Counter()  # how much more often a word has a capital than not
         for passage in passages:
             forms = set()
             for term, position in _terms(passage.text):
@@ -58,8 +58,8 @@ class KeywordIndex:
     def find_keywords(self, passage: Passage) -> tuple[str, ...]:
         """Return the five to eight most telling words of a passage, in the order in which it has them.
 
-        A word tells the more, the more often the passage has it and the fewer other passages do. Fewer come
-        back if it has no more words that say anything.
+        A word is the more telling, the more often it is in the passage and the fewer other passages have it.
+        There are fewer keywords if the passage has no more telling words.
         """
         wanted = min(MOST_KEYWORDS, max(LEAST_KEYWORDS, passage.words // WORDS_PER_KEYWORD))
         chosen: list[Candidate] = []
@@ -70,7 +70,7 @@ class KeywordIndex:
         return tuple(self._spell(candidate) for candidate in chosen)
 
     def _rank(self, candidate: Candidate) -> tuple[int, int, int]:
-        """Return what sorts the most telling word first; of equal ones the longer, then the earlier.
+        """Return a key that sorts the most telling word first; of equal ones the longer, then the earlier.
 
         Its weight is its count times the binary digits of how rare it is.
         """
@@ -81,7 +81,7 @@ class KeywordIndex:
         return -weight, -len(candidate.form), candidate.position
 
     def _spell(self, candidate: Candidate) -> str:
-        """Return a word without the capital that a sentence gave it, if it has mostly none elsewhere."""
+        """Return a word without a capital from the start of a sentence, if it mostly has none elsewhere."""
         return candidate.spelling.lower() if self._capitals[candidate.form] < 0 else candidate.spelling
 
 
@@ -91,7 +91,7 @@ def _are_variants(candidate: Candidate, other: Candidate) -> bool:
 
 
 def _find_candidates(passage: Passage) -> list[Candidate]:
-    """Return the words of a passage that may be keywords."""
+    """Return the words of a passage that can be keywords."""
     ignored = stop_words(passage.language)
     spellings: dict[str, Counter[str]] = {}
     positions: dict[str, int] = {}
@@ -108,7 +108,7 @@ def _find_candidates(passage: Passage) -> list[Candidate]:
 
 
 def _terms(text: str) -> Iterator[tuple[str, int]]:
-    """Yield what could be keywords, and where: words of three letters and more, pairs of Han characters."""
+    """Yield possible keywords and their positions: words of three letters and more, pairs of Han signs."""
     for match in WORD.finditer(text):
         word = match.group().strip("_").removesuffix("'s").removesuffix("\u2019s")
         if len(word) >= LEAST_LETTERS and word[0].isalpha():
@@ -119,7 +119,7 @@ def _terms(text: str) -> Iterator[tuple[str, int]]:
 
 
 def _count_capital(text: str, term: str, position: int) -> int:
-    """Return 1 for a capital within a sentence, -1 for a small letter, 0 where neither says anything."""
+    """Return 1 for a capital within a sentence, -1 for a small letter, 0 for anything else."""
     if term[0].islower():
         return -1
     return int(term[0].isupper() and not _starts_sentence(text, position))

@@ -1,4 +1,4 @@
-"""How much text a training takes, and into what it is cut."""
+"""How much text a training takes, and how it is cut."""
 
 from dataclasses import dataclass
 
@@ -21,15 +21,15 @@ class CorpusLimits:
 
     least_passage_words: int = 120
     most_passage_words: int = 350
-    least_fragment_words: int = 8  # what is left between dropped paragraphs and is shorter teaches nothing
+    least_fragment_words: int = 8  # shorter remainders between dropped paragraphs teach nothing
 
-    # Formulas like "Please find attached" are the writer's habit, no duplicates.
+    # Formulas like "Please find attached" are the writer's habit, not duplicates.
     least_duplicate_words: int = 12
     duplicate_percent: int = 50  # of a paragraph's or passage's 8-word shingles
 
     def __post_init__(self) -> None:
-        # Pieces are put together until they are long enough, and a rest joins the passage before it. What
-        # comes of that must still be short enough, or some text could not be cut at all.
+        # Pieces are joined until they are long enough, and a remainder joins the passage before it. The
+        # result must still be short enough, or some texts couldn't be cut at all.
         if self.most_passage_words < 2 * self.least_passage_words + MOST_PIECE_WORDS:
             raise ValueError("the longest passage must hold two of the shortest and a piece")
 

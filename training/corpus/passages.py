@@ -8,8 +8,8 @@ from training.corpus.pieces import Border
 from training.corpus.worksheet import Run, Worksheet
 
 ID_LETTERS = 16
-# What a cut costs beside the squared distance (words²) from the length that passages aim at: a sentence is
-# cut off its paragraph only if the passage would else miss that length by some hundred words.
+# What a cut costs in addition to the squared difference (words²) from the desired length: a sentence is only
+# cut off its paragraph if the passage would otherwise miss that length by some hundred words.
 CUT_COSTS = {
     Border.PARAGRAPH: 0,
     Border.SENTENCE: 100**2,
@@ -22,7 +22,7 @@ TOO_SHORT_COST = 10**9
 
 @dataclass(frozen=True)
 class Passage:
-    """A stretch of one document. Its id is a hash of its text, so it lasts when the corpus is built again."""
+    """A stretch of one document. Its id is a hash of its text, so it stays the same in a later build."""
 
     id: str
     document_id: str
@@ -32,7 +32,7 @@ class Passage:
 
 
 def make_passage(sheet: Worksheet, run: Run) -> Passage:
-    """Return the passage that a run of pieces is."""
+    """Return a run of pieces as a passage."""
     document = sheet.document_of(run)
     text = sheet.text_of(run)
     digest = hashlib.sha256(text.encode()).hexdigest()
@@ -40,10 +40,10 @@ def make_passage(sheet: Worksheet, run: Run) -> Passage:
 
 
 def cut_passages(sheet: Worksheet, stretch: Run, limits: CorpusLimits) -> list[Run]:
-    """Return the runs that a stretch is best cut into: together they are the stretch.
+    """Return the runs into which a stretch is best cut. Together they are the stretch.
 
-    All are within the limits, except that a stretch shorter than the least passage stays whole. The best cuts
-    to each piece are found from the best cuts to the pieces before it.
+    All are within the limits, except that a stretch shorter than the shortest passage stays whole. The best
+    cuts up to each piece follow from the best cuts up to the pieces before it.
     """
     costs = [0]
     starts = [stretch.first]

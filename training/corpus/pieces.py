@@ -1,4 +1,4 @@
-"""Pieces: the smallest parts of a document that a passage is put together from.
+"""Pieces: the smallest parts of a document, of which passages consist.
 
 A paragraph of up to 100 words is one piece. A longer one is cut at the ends of its sentences, a longer
 sentence at its commas and line breaks, and what is still longer between words. A paragraph of fewer than five
@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from enum import IntEnum
 from itertools import islice
 
-from training.corpus.words import WORD, count_words
+from training.text.words import WORD, count_words
 
 MOST_PIECE_WORDS = 100
-# Shorter ones only add places to cut at, and the time to try them.
+# Shorter ones only add possible cuts, and the time to try them.
 LEAST_PIECE_WORDS = 15
 LEAST_PARAGRAPH_WORDS = 5
 MOST_HEADING_WORDS = 12
@@ -25,7 +25,7 @@ SENTENCE_END = re.compile(
     rf"[.!?…]+[{CLOSING_MARKS}]*(?=\s)|[\u3002\uff01\uff1f]+[\u300d\u300f\u201d\uff09]*"
 )
 CLAUSE_END = re.compile(r"[,;:\u2014\u2013](?=\s)|\n|[\uff0c\u3001\uff1b\uff1a]")
-# A full stop behind these ends no sentence. Single letters are initials, or parts of "e.g." and "z. B.".
+# A full stop after these ends no sentence. Single letters are initials, or parts of "e.g." and "z. B.".
 ABBREVIATION = re.compile(
     r"\b(?:[^\W\d]|mrs?|ms|dr|prof|rev|st|jr|sr|vs|no|vol|capt|gen|col"
     r"|nr|hrn?|fr|bzw|vgl|ca|bspw|ggf|inkl|evtl)\Z",
@@ -35,7 +35,7 @@ MOST_ABBREVIATION_LETTERS = 12
 
 
 class Border(IntEnum):
-    """How well a text can be cut behind a piece: the lower, the better."""
+    """How well a text can be cut after a piece: the lower, the better."""
 
     PARAGRAPH = 0
     SENTENCE = 1
@@ -54,7 +54,7 @@ class Piece:
 
 
 def cut_pieces(text: str) -> list[Piece]:
-    """Return the pieces of a document in order. They hold all of it but the white space between them."""
+    """Return the pieces of a document in order: all of it except the white space between them."""
     gaps = [gap.start() for gap in PARAGRAPH_GAP.finditer(text)]
     pieces: list[Piece] = []
     for start, end in _part(text, 0, len(text), gaps, least_words=LEAST_PARAGRAPH_WORDS):
@@ -100,7 +100,7 @@ def _cut(text: str, start: int, end: int, border: Border, finer: tuple[Border, .
 def _part(text: str, start: int, end: int, cuts: list[int], *, least_words: int) -> Iterator[tuple[int, int]]:
     """Yield `text[start:end]` in parts between these cuts, leaving out those that come too early.
 
-    Words are counted from cut to cut. To count a part anew at each would take hours for a text of dots.
+    Words are counted from cut to cut. Recounting a part at each cut would take hours for a text of dots.
     """
     words = 0
     counted_to = start
@@ -136,7 +136,7 @@ def _strip(text: str, start: int, end: int) -> tuple[int, int]:
 
 
 def _ends_sentence(text: str, match: re.Match[str]) -> bool:
-    """Return whether a mark ends a sentence: not behind "Dr.", nor where the text goes on in lower case."""
+    """Return whether a mark ends a sentence: not after "Dr.", nor before a small letter."""
     following = text[match.end() : match.end() + 3].lstrip()
     if following[:1].islower():
         return False

@@ -1,12 +1,18 @@
-"""An even sample of a corpus that is too large."""
+"""What is drawn at random, and an even sample of a corpus that is too large."""
 
+import hashlib
 from collections.abc import Iterator
 
 from training.corpus.worksheet import Run, Use, Worksheet
 
 
+def draw(seed: int, name: str) -> bytes:
+    """Return random bytes that depend on the seed and a name alone, not on what else there is."""
+    return hashlib.sha256(f"{seed}\0{name}".encode()).digest()
+
+
 def sample_evenly(sheet: Worksheet, *, most_bytes: int, block_words: int) -> bool:
-    """Leave out blocks spread over all documents until at most `most_bytes` of UTF-8 are left.
+    """Leave out blocks from all over the documents until at most `most_bytes` of UTF-8 are left.
 
     Returns whether anything had to be left out.
     """
@@ -19,7 +25,7 @@ def sample_evenly(sheet: Worksheet, *, most_bytes: int, block_words: int) -> boo
     kept_bytes = 0
     for block, size in zip(blocks, sizes, strict=True):
         seen_bytes += size
-        # Never ahead of its share of what has been seen: so the sample is even, and ends within the bound.
+        # Never more than its share of what was seen so far: so the sample is even, and ends within the limit.
         if (kept_bytes + size) * total_bytes <= seen_bytes * most_bytes:
             kept_bytes += size
         else:
@@ -28,7 +34,7 @@ def sample_evenly(sheet: Worksheet, *, most_bytes: int, block_words: int) -> boo
 
 
 def _blocks(sheet: Worksheet, block_words: int) -> Iterator[Run]:
-    """Yield runs of at least `block_words` words, or a document's rest."""
+    """Yield runs of at least `block_words` words, or the remainder of a document."""
     for document in sheet.stretches(Use.LEARNED):
         first = document.first
         for number in range(document.first, document.end):

@@ -1,10 +1,10 @@
-"""What is held out: whole documents where there are enough, else the end of the long ones."""
+"""What is held out: whole documents if there are enough, otherwise the ends of long ones."""
 
-import hashlib
 from collections.abc import Sequence
 
 from training.corpus.limits import CorpusLimits
 from training.corpus.pieces import Border
+from training.corpus.sampling import draw
 from training.corpus.worksheet import Run, Use, Worksheet
 
 LONG_DOCUMENT_WORDS = 1_200  # a tenth of it is a passage
@@ -14,7 +14,7 @@ def hold_out(sheet: Worksheet, unique_words: Sequence[int], *, seed: int, limits
     """Mark what is held out; return whether it is whole documents.
 
     `unique_words` has the words of each document that no earlier one has. A document that the rest repeats
-    would hold out nothing of its own.
+    would hold out nothing new.
     """
     chosen = choose_documents(sheet, unique_words, seed=seed, limits=limits)
     if chosen is None:
@@ -32,7 +32,7 @@ def choose_documents(
     """Return the numbers of the documents to hold out, or None if that would take too much of the text.
 
     Documents are drawn in an order that depends on the seed and their texts alone: the same files uploaded
-    again, in another order, are split alike.
+    again, in another order, are split in the same way.
     """
     total_words = sum(unique_words)
     written = [number for number, words in enumerate(unique_words) if words]
@@ -40,7 +40,7 @@ def choose_documents(
     most_words = _most_held_out_words(total_words, limits)
     chosen: set[int] = set()
     held_out_words = 0
-    for number in sorted(written, key=lambda number: _draw(seed, sheet.documents[number].text)):
+    for number in sorted(written, key=lambda number: draw(seed, sheet.documents[number].text)):
         if len(chosen) >= least_documents and held_out_words >= limits.least_held_out_words:
             break
         if held_out_words + unique_words[number] <= most_words:
@@ -50,13 +50,9 @@ def choose_documents(
 
 
 def _most_held_out_words(total_words: int, limits: CorpusLimits) -> int:
-    """Return how much whole documents may take; of a small corpus more, as a tail and its gap would too."""
+    """Return how much whole documents may take; more of a small corpus, as a tail and its gap would, too."""
     share = total_words * limits.most_held_out_percent // 100
     return max(share, min(limits.least_held_out_words * 3, total_words) // 2)
-
-
-def _draw(seed: int, text: str) -> bytes:
-    return hashlib.sha256(f"{seed}\0{text}".encode()).digest()
 
 
 def _hold_out_tails(sheet: Worksheet, unique_words: Sequence[int], limits: CorpusLimits) -> None:
@@ -75,7 +71,7 @@ def _hold_out_tails(sheet: Worksheet, unique_words: Sequence[int], limits: Corpu
 
 
 def _long_documents(unique_words: Sequence[int]) -> dict[int, int]:
-    """Return the words of documents that can lose their end; of all documents if none is long."""
+    """Return the words of long documents, or of all documents if none is long."""
     all_words = dict(enumerate(unique_words))
     long_words = {number: words for number, words in all_words.items() if words >= LONG_DOCUMENT_WORDS}
     return long_words or all_words
@@ -85,11 +81,11 @@ def _mark_end(sheet: Worksheet, run: Run, least_words: int, use: Use, limits: Co
     """Mark at least `least_words` at the end of a run, from a paragraph's start on; return where that is."""
     words = 0
     for number in range(run.end - 1, run.first - 1, -1):
-        # What is not in the sample is neither learned nor held out.
+        # What isn't in the sample is neither learned nor held out.
         if sheet.uses[number] is Use.LEARNED:
             sheet.uses[number] = use
             words += sheet.words[number]
-        # Only an endless paragraph is cut, or it would take the whole document.
+        # Only an endless paragraph is cut: otherwise it would take the whole document.
         is_cut_here = number == run.first or sheet.pieces[number - 1].border is Border.PARAGRAPH
         if words >= least_words + (0 if is_cut_here else limits.most_passage_words):
             return number

@@ -1,11 +1,9 @@
-"""The wordings of the three tasks. Several of each, so that a style answers to what people really type.
+"""The wordings of the three tasks: several each, so that a style answers what people really type.
 
-`{words}` is the length of the answer in words, rounded; a style learns to keep to it.
+`{words}` is the length of the answer in words, rounded; a style learns to follow it.
 """
 
 from dataclasses import dataclass
-
-from training.corpus.languages import base_language
 
 
 @dataclass(frozen=True)
@@ -91,12 +89,12 @@ ROUND_TO_WORDS = 50
 
 
 def wordings(language: str) -> Wordings:
-    """Return the prompts for a language code such as `de-AT`: German for German, else English."""
-    return GERMAN if base_language(language) == "de" else ENGLISH
+    """Return the prompts for a language (ISO 639-1): German for German, else English."""
+    return GERMAN if language == "de" else ENGLISH
 
 
 def fill(template: str, *, words: int, **text: str) -> str:
-    """Return a prompt. Braces in what is filled in stay as they are."""
+    """Return a prompt. Braces in the inserted text stay as they are."""
     rounded = max(ROUND_TO_WORDS, (words + ROUND_TO_WORDS // 2) // ROUND_TO_WORDS * ROUND_TO_WORDS)
     return template.format(words=rounded, **text)
 

@@ -1,4 +1,4 @@
-"""The worksheet of one build: every piece of every document, and what it is used for."""
+"""The worksheet of one build: every piece of every document, and its use."""
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
@@ -8,7 +8,8 @@ from itertools import accumulate, groupby
 
 from training.corpus.documents import SourceDocument
 from training.corpus.pieces import Border, Piece, cut_pieces
-from training.corpus.words import SHINGLE_WORDS, WORD, hash_shingles, normalize_word
+from training.corpus.shingles import SHINGLE_WORDS, hash_shingles
+from training.text.words import WORD, normalize_word
 
 
 class Use(Enum):
@@ -43,7 +44,7 @@ class Worksheet:
         self.first_words = [0, *accumulate(self.words)]
 
     def _read(self) -> None:
-        """Cut every document and hash every run of eight words once: any run of pieces finds its own."""
+        """Cut every document, and hash every eight words in a row once, for all runs of pieces."""
         vocabulary = Vocabulary()
         word_numbers: list[int] = []
         for number, document in enumerate(self.documents):
@@ -57,7 +58,7 @@ class Worksheet:
         self._shingles = hash_shingles(word_numbers)
 
     def assign(self, run: Run, use: Use) -> None:
-        """Use the pieces of a run for something else."""
+        """Set the use of the pieces of a run."""
         self.uses[run.first : run.end] = [use] * (run.end - run.first)
 
     def words_of(self, run: Run) -> int:
@@ -71,7 +72,7 @@ class Worksheet:
         return set(self._shingles[first:end]) if end > first else set()
 
     def text_of(self, run: Run) -> str:
-        """Return the text of a run as it stands in its document."""
+        """Return the text of a run, as in its document."""
         document = self.documents[self.document_numbers[run.first]]
         return document.text[self.pieces[run.first].start : self.pieces[run.end - 1].end]
 
@@ -103,7 +104,7 @@ class Worksheet:
         return [run for (_, run_use), run in _group(keys) if run_use is use]
 
     def paragraphs(self, use: Use) -> Iterator[Run]:
-        """Yield the paragraphs of this use; one that has two uses gives its part."""
+        """Yield the paragraphs of this use, or the part of a paragraph that has it."""
         for stretch in self.stretches(use):
             first = stretch.first
             for number in range(stretch.first, stretch.end):
@@ -123,7 +124,7 @@ def _group[Key](keys: Iterable[Key]) -> Iterator[tuple[Key, Run]]:
 
 
 class Vocabulary:
-    """Numbers for words: the same for words that compare equal."""
+    """Numbers for words; equal for words that compare equal."""
 
     def __init__(self) -> None:
         self._by_form: defaultdict[str, int] = defaultdict()

@@ -1,7 +1,6 @@
 """What a writer, the served base model, is asked for: a brief or a neutral draft of a passage."""
 
 from training.corpus.examples import ExamplePlan, Task
-from training.corpus.languages import base_language
 
 ENGLISH = {
     Task.BRIEF: (
@@ -34,6 +33,6 @@ GERMAN = {
 
 def writer_prompt(plan: ExamplePlan) -> str | None:
     """Return what a writer is asked for a plan, in the passage's language; None where none is needed."""
-    prompts = GERMAN if base_language(plan.passage.language) == "de" else ENGLISH
+    prompts = GERMAN if plan.passage.language == "de" else ENGLISH
     prompt = prompts.get(plan.task)
     return prompt.format(passage=plan.passage.text) if prompt else None

@@ -10,6 +10,7 @@ import orjson
 
 from core.messages import Message as Sentence
 from training.notes import FileFault, LineFault
+from training.text.words import count_words
 
 MAX_LINE_BYTES = 1024**2
 MAX_LINES = 50_000
@@ -72,7 +73,7 @@ class Conversation:
     @property
     def answer_words(self) -> int:
         """How many words are learned."""
-        return sum(len(message.content.split()) for message in self.messages if message.is_learned)
+        return sum(count_words(message.content) for message in self.messages if message.is_learned)
 
     def as_line(self) -> bytes:
         """Return the line that the trainer reads."""

@@ -9,16 +9,15 @@ from datetime import datetime, timedelta
 from uuid import UUID
 
 from django.db import transaction
-from django.db.models import Q, Sum
+from django.db.models import Q
 from django.utils import timezone
 
 from adapters import object_store
 from adapters.errors import StorageUnavailable
-from adapters.public import count_holdings
-from core.sizes import MIB, format_bytes
-from tenants.metering.plans import limits_of
+from core.sizes import MIB
 from tenants.models import Tenant
-from training.errors import FileInUse, FileTooLarge, StorageFull
+from training import storage_quota
+from training.errors import FileInUse, FileTooLarge
 from training.models import File, Status, Training
 
 logger = logging.getLogger(__name__)
@@ -36,9 +35,7 @@ def begin_file(tenant: Tenant, *, purpose: File.Purpose, name: str, size_bytes: 
     if size_bytes > MAX_FILE_BYTES:
         raise FileTooLarge(limit=MAX_FILE_BYTES // MIB)
     with transaction.atomic():
-        # Two files at the same moment are counted one after the other.
-        Tenant.objects.select_for_update(no_key=True).get(pk=tenant.pk)
-        _require_room(tenant, size_bytes)
+        storage_quota.require_room(tenant, size_bytes)
         return File.objects.create(tenant=tenant, purpose=purpose, name=name[:200], size_bytes=size_bytes)
 
 
@@ -95,13 +92,6 @@ def prune_files(now: datetime) -> None:
     _forget_rows(list(unnamed.values_list("pk", flat=True)[:BATCH_SIZE]))
 
 
-def count_stored_bytes(tenant: Tenant) -> int:
-    """Return how many bytes of files a workspace stores."""
-    return int(
-        File.objects.counted().filter(tenant=tenant).aggregate(all=Sum("size_bytes", default=0))["all"]
-    )
-
-
 def key_of(file_id: UUID) -> str:
     """Return the key of a file's content."""
     return f"files/{file_id}"
@@ -121,17 +111,6 @@ class _CountedChunks:
             if self.size_bytes > self._limit_bytes:
                 raise FileTooLarge(limit=MAX_FILE_BYTES // MIB)
             yield chunk
-
-
-def _require_room(tenant: Tenant, size_bytes: int) -> None:
-    if tenant.is_first_party:
-        return
-    used_bytes = count_holdings(tenant).stored_bytes + count_stored_bytes(tenant)
-    allowed_bytes = limits_of(tenant, timezone.now()).stored_bytes
-    if used_bytes + size_bytes > allowed_bytes:
-        raise StorageFull(
-            allowed=format_bytes(allowed_bytes), used=format_bytes(used_bytes), size=format_bytes(size_bytes)
-        )
 
 
 def _forget_rows(file_ids: list[UUID]) -> None:

@@ -17,7 +17,7 @@ class Migration(migrations.Migration):
         migrations.AddField(
             model_name="training",
             name="hyperparameters",
-            field=models.JSONField(blank=True, default=dict, help_text="As a job asked for them."),
+            field=models.JSONField(blank=True, default=dict, help_text="As requested for a job."),
         ),
         migrations.AddField(
             model_name="training",

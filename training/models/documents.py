@@ -12,7 +12,7 @@ from training.models.trainings import Training
 
 class DocumentQuerySet(models.QuerySet["Document"]):
     def to_read(self) -> "DocumentQuerySet":
-        """Return documents that have arrived and were not read yet, in order of arrival."""
+        """Return documents that have arrived but are not read yet, in order of arrival."""
         return self.filter(status=Document.Status.UPLOADED).order_by("created_at", "pk")
 
     def learned(self) -> "DocumentQuerySet":
@@ -21,7 +21,7 @@ class DocumentQuerySet(models.QuerySet["Document"]):
 
 
 class Document(models.Model):
-    """One text of a training. What was posted is deleted once it is read; the text is kept."""
+    """One text of a training. The posted file is deleted once it is read; the text is kept."""
 
     class Status(models.TextChoices):
         UPLOADING = "uploading", _("Uploading")

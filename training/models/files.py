@@ -1,4 +1,4 @@
-"""Files: what programs hand in over `/v1/files`, and the tables of figures that jobs leave there."""
+"""Files: what programs upload to `/v1/files`, and the tables of results that jobs store there."""
 
 from datetime import datetime
 from uuid import uuid4

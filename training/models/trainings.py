@@ -36,18 +36,18 @@ class Status(models.TextChoices):
     CANCELLED = "cancelled", _("Cancelled")
 
 
-MAX_EXAMPLE_TOKENS = 1024  # of one example; what is beyond them is not learned
+MAX_EXAMPLE_TOKENS = 1024  # the rest of a longer example is not learned
 
-OPEN = (Status.DRAFT, Status.PREPARING, Status.READY)  # nothing is paid yet, and texts can be changed
+OPEN = (Status.DRAFT, Status.PREPARING, Status.READY)  # not paid yet; texts can still change
 STARTED = (Status.QUEUED, Status.RUNNING, Status.PAUSED, Status.FINISHING)
 ENDED = (Status.SUCCEEDED, Status.FAILED, Status.CANCELLED)
 
 
-MAX_EPOCHS = 3  # after the third, held-out text is predicted worse (docs/training.md)
+MAX_EPOCHS = 3  # after the third, predictions of held-out text get worse (docs/training.md)
 
 
 class StopRequest(models.TextChoices):
-    """What its members asked of a running training; it acts between two steps."""
+    """What members requested of a running training. It takes effect between two steps."""
 
     NONE = "", ""
     PAUSE = "pause", _("Pause")
@@ -56,12 +56,12 @@ class StopRequest(models.TextChoices):
 
 class TrainingQuerySet(LeasedQuerySet["Training"]):
     def stuck(self, before: datetime) -> "TrainingQuerySet":
-        """Return trainings in progress that showed no sign of life since a moment."""
+        """Return trainings in progress without a sign of life since a moment."""
         return self.filter(status__in=[Status.RUNNING, Status.FINISHING], changed_at__lt=before)
 
 
 class Training(Leased):
-    """One training, from the first document to the version that came of it."""
+    """One training, from the first document to the resulting version."""
 
     id = models.UUIDField(primary_key=True, default=uuid4, editable=False)
     tenant = models.ForeignKey(
@@ -114,6 +114,14 @@ class Training(Leased):
     rights_stated_at = models.DateTimeField(
         null=True, blank=True, help_text="When a member stated that the texts may be used."
     )
+    rights_stated_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL,
+        on_delete=models.SET_NULL,
+        null=True,
+        blank=True,
+        related_name="+",
+        help_text="Who stated it: who started the training, or made the key that did.",
+    )
     keeps_documents = models.BooleanField(
         default=False, help_text="Documents are kept after the training, until they are deleted."
     )
@@ -134,7 +142,7 @@ class Training(Leased):
         related_name="validated_by",
         help_text="Conversations that judge it. Empty: a tenth of the training file.",
     )
-    hyperparameters = models.JSONField(default=dict, blank=True, help_text="As a job asked for them.")
+    hyperparameters = models.JSONField(default=dict, blank=True, help_text="As requested for a job.")
     metadata = models.JSONField(default=dict, blank=True, help_text="What its maker attached to a job.")
     created_by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, blank=True)
     created_at = models.DateTimeField(default=timezone.now)
@@ -170,7 +178,7 @@ class Training(Leased):
 
     @property
     def is_job(self) -> bool:
-        """Whether it learns from a file of conversations, and starts by itself."""
+        """Whether it learns from a file of conversations, and starts automatically."""
         return self.training_file_id is not None
 
     @property
@@ -185,7 +193,7 @@ class Training(Leased):
 
     @property
     def percent(self) -> int:
-        """How much of the training is done, 0 to 100. The steps after it take seconds."""
+        """How much of the training is done, 0 to 100. What follows it takes seconds."""
         if self.status in (Status.FINISHING, Status.SUCCEEDED):
             return 100
         return min(99, 100 * self.step // self.steps) if self.steps else 0
@@ -214,13 +222,13 @@ class Training(Leased):
         return bool(moved)
 
     def wait(self, note: Message) -> None:
-        """Write down what the current step waits for, unless the training has moved on."""
+        """Record what the current step is waiting for, unless the training has moved on."""
         Training.objects.filter(pk=self.pk, status=self.status).exclude(note=note).update(note=note)
         self.note = note
 
 
 class TrainingEvent(models.Model):
-    """What happened in a training: a status that it reached, or losses at a step."""
+    """An event of a training: a status that it reached, or losses at a step."""
 
     training = models.ForeignKey(Training, on_delete=models.CASCADE, related_name="events")
     at = models.DateTimeField(default=timezone.now)

@@ -15,11 +15,9 @@ from rest_framework.response import Response
 
 from core.rest.bodies import StrictParser
 from inference.public import BadRequest, UnknownAddress
-from tenants.models import Scope
 from tenants.rest import KeyAuthentication, WorkspaceView
 from training.openai_api.errors import answer_failure
 
-type Handler = Callable[..., Any]
 type Present = Callable[[Any], Mapping[str, object]]
 
 
@@ -44,7 +42,6 @@ class OpenAiView(WorkspaceView):
     authentication_classes = [KeyAuthentication]
     parser_classes = [StrictParser]
     content_negotiation_class = FirstRenderer
-    schema = None  # docs/api.md describes it; the shapes are OpenAI's
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         """Answer as any unknown address where this service trains nothing."""
@@ -87,17 +84,6 @@ class OpenAiView(WorkspaceView):
                 "last_id": data[-1]["id"] if data else None,
             }
         )
-
-
-def for_keys_that(scope: Scope) -> Callable[[Handler], Handler]:
-    """Return a decorator that lets only keys with a scope call a handler."""
-
-    def mark(handler: Handler) -> Handler:
-        handler.scope = scope  # type: ignore[attr-defined]
-        handler.permission = None  # type: ignore[attr-defined]
-        return handler
-
-    return mark
 
 
 def read_limit(request: Request, *, default: int, most: int) -> int:

@@ -55,7 +55,9 @@ def answer_failure(error: Exception, context: Mapping[str, object]) -> Response:
         failure = DomainError("Something went wrong on our side. Nothing was changed.")
     with override("en"):  # programs are answered in English
         status, body, headers = http_errors.error(failure)
-    response = Response(json.loads(body), status=status)
+    answer = json.loads(body)
+    answer["error"]["message"] = failure.program_message
+    response = Response(answer, status=status)
     for name, value in headers:
         response[name.decode()] = value.decode()
     if isinstance(failure, Conflict):

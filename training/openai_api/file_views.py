@@ -13,6 +13,8 @@ from uuid import UUID
 from django.db import connection
 from django.http.response import HttpResponseBase
 from django.utils import timezone
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import OpenApiParameter
 from rest_framework.request import Request
 from rest_framework.response import Response
 
@@ -25,18 +27,32 @@ from training import file_actions
 from training.errors import FileTooLarge
 from training.files import store
 from training.models import File
-from training.openai_api.base import OpenAiView, for_keys_that, read_id, unix_time
+from training.openai_api.base import OpenAiView, read_id, unix_time
 from training.openai_api.errors import NoSuchFile, TooManyUploads
 from training.openai_api.forms import Form
+from training.openai_api.schema import AFTER, limit_of, operation
+from training.openai_api.shapes import (
+    ANCHOR,
+    LONGEST_EXPIRY_S,
+    NEW_FILE,
+    SECONDS,
+    SHORTEST_EXPIRY_S,
+    DeletedFile,
+    StoredFile,
+)
 
 PREFIX = "file-"
 MAX_FILES = 10_000
 FORM_BYTES = 64 * 1024  # what a form has beside its file
 UPLOADS_OF_WORKSPACE = 4  # at once, in one process
 EXPIRY = re.compile(r"[0-9]{1,9}")
-SHORTEST_EXPIRY_S, LONGEST_EXPIRY_S = 3_600, 2_592_000
-ANCHOR, SECONDS = "expires_after[anchor]", "expires_after[seconds]"
 FIELDS = {"purpose", ANCHOR, SECONDS}
+ORDER = OpenApiParameter(
+    "order",
+    {"type": "string", "enum": ["asc", "desc"], "default": "desc"},
+    description="`desc`: newest first; `asc`: oldest first.",
+)
+PURPOSE = OpenApiParameter("purpose", OpenApiTypes.STR, description="Only files with this purpose.")
 
 _uploads: Counter[UUID] = Counter()
 _lock = Lock()
@@ -45,16 +61,23 @@ _lock = Lock()
 class FilesView(OpenAiView):
     """All files, and new ones."""
 
-    @for_keys_that(Scope.STYLES_READ)
+    @operation(
+        "files.list",
+        "List files",
+        scope=Scope.STYLES_READ,
+        answer=StoredFile,
+        is_list=True,
+        parameters=[AFTER, limit_of(MAX_FILES, MAX_FILES), ORDER, PURPOSE],
+    )
     def get(self, request: Request) -> Response:
-        """Return files, the newest first, or with `order=asc` the oldest."""
+        """Return files, newest first, or oldest first with `order=asc`."""
         order = request.query_params.get("order", "desc")
         if order not in ("asc", "desc"):
             raise BadRequest("`order` must be asc or desc.", param="order")
         rows = File.objects.kept(timezone.now()).filter(tenant=self.access.tenant)
         purpose = request.query_params.get("purpose")
         if purpose:
-            rows = rows.filter(purpose=purpose)
+            rows = rows.filter(purpose=purpose) if purpose in File.Purpose else rows.none()
         return self.answer_list(
             rows,
             present_file,
@@ -64,9 +87,16 @@ class FilesView(OpenAiView):
             is_ascending=order == "asc",
         )
 
-    @for_keys_that(Scope.STYLES_WRITE)
+    @operation(
+        "files.create",
+        "Upload a file",
+        scope=Scope.STYLES_WRITE,
+        answer=StoredFile,
+        body={"multipart/form-data": NEW_FILE},
+    )
     def post(self, request: Request) -> Response:
-        """Store a file as it comes."""
+        """Store a file of conversations, in JSON Lines of at most 200 MB. It counts towards your plan's
+        storage."""
         with _upload_of(self.access):
             return Response(present_file(self._store(request)))
 
@@ -94,14 +124,14 @@ class FilesView(OpenAiView):
 class FileView(OpenAiView):
     """One file."""
 
-    @for_keys_that(Scope.STYLES_READ)
+    @operation("files.get", "Get a file", scope=Scope.STYLES_READ, answer=StoredFile)
     def get(self, request: Request, file_id: str) -> Response:
-        """Return a file."""
+        """Return a file's facts."""
         return Response(present_file(find_file(self.access, file_id)))
 
-    @for_keys_that(Scope.STYLES_WRITE)
+    @operation("files.delete", "Delete a file", scope=Scope.STYLES_WRITE, answer=DeletedFile)
     def delete(self, request: Request, file_id: str) -> Response:
-        """Delete a file for good."""
+        """Delete a file permanently. Refused while a job still has to read it."""
         file = find_file(self.access, file_id)
         answer = {"id": file.public_id, "object": "file", "deleted": True}
         file_actions.delete_file(self.access, file)
@@ -111,7 +141,7 @@ class FileView(OpenAiView):
 class ContentView(OpenAiView):
     """A file's content."""
 
-    @for_keys_that(Scope.STYLES_READ)
+    @operation("files.content", "Download a file", scope=Scope.STYLES_READ)
     def get(self, request: Request, file_id: str) -> HttpResponseBase:
         """Return the content as it was sent."""
         file = find_file(self.access, file_id)

@@ -134,5 +134,6 @@ def _describe_part(headers: dict[bytes, bytes]) -> Part:
     file_name = options.get(b"filename")
     return Part(
         name=options.get(b"name", b"").decode(errors="replace")[:200],
-        file_name=None if file_name is None else file_name.decode(errors="replace"),
+        # PostgreSQL stores no NUL.
+        file_name=None if file_name is None else file_name.decode(errors="replace").replace("\0", "\ufffd"),
     )

@@ -15,8 +15,8 @@ from training.file_actions import JobRequest
 from training.models.trainings import MAX_EPOCHS
 from training.openai_api.errors import NotFineTunable
 from training.openai_api.file_views import find_file
+from training.openai_api.hyperparameters import AUTO, HyperparametersBody, MethodBody
 
-AUTO = "auto"
 BASE = "base"
 MAX_SUFFIX = 64
 MAX_SLUG = 40
@@ -27,50 +27,6 @@ NAME_CHARACTERS = 60
 HYPERPARAMETERS = ("n_epochs", "batch_size", "learning_rate_multiplier")
 RESERVED = ("base", "identity")
 SLUG_ENDS = re.compile(r"^-+|-+$")
-
-
-class AutoField(serializers.Field[Any, Any, Any, Any]):
-    """A number within bounds, or `auto`."""
-
-    def __init__(self, *, kind: type[int] | type[float], least: float, most: float) -> None:
-        super().__init__(required=False, allow_null=True)
-        self._kind = kind
-        self._least = least
-        self._most = most
-
-    def to_internal_value(self, data: Any) -> int | float | str:
-        """Return the number, or `auto`. Raises ValidationError."""
-        if data == AUTO:
-            return AUTO
-        is_number = isinstance(data, int | self._kind) and not isinstance(data, bool)
-        if not is_number or not self._least <= data <= self._most:
-            raise serializers.ValidationError(f"Must be `auto`, or between {self._least} and {self._most}.")
-        return self._kind(data)
-
-    def to_representation(self, value: Any) -> Any:
-        """Return the value as it is."""
-        return value
-
-
-class HyperparametersBody(StrictSerializer):
-    """How a job learns."""
-
-    n_epochs = AutoField(kind=int, least=1, most=50)
-    batch_size = AutoField(kind=int, least=1, most=256)
-    learning_rate_multiplier = AutoField(kind=float, least=0.01, most=10)
-
-
-class SupervisedBody(StrictSerializer):
-    """The settings of the only method that there is."""
-
-    hyperparameters = HyperparametersBody(required=False, allow_null=True)
-
-
-class MethodBody(StrictSerializer):
-    """How a job learns."""
-
-    type = serializers.ChoiceField(["supervised"])
-    supervised = SupervisedBody(required=False, allow_null=True)
 
 
 class JobBody(StrictSerializer):
@@ -84,7 +40,9 @@ class JobBody(StrictSerializer):
     hyperparameters = HyperparametersBody(required=False, allow_null=True)
     method = MethodBody(required=False, allow_null=True)
     metadata = serializers.DictField(required=False, allow_null=True)
-    integrations = serializers.ListField(required=False, allow_null=True, max_length=0)
+    integrations = serializers.ListField(
+        child=serializers.DictField(), required=False, allow_null=True, max_length=0
+    )
 
     def validate_metadata(self, metadata: dict[str, Any] | None) -> dict[str, str]:
         """Return the pairs. Raises ValidationError beyond OpenAI's limits."""
@@ -97,7 +55,7 @@ class JobBody(StrictSerializer):
                     f"Keys have at most {MAX_METADATA_KEY} characters; values are strings of at most "
                     f"{MAX_METADATA_VALUE}."
                 )
-            if not _is_storable(key + value):
+            if not is_storable(key + value):
                 raise serializers.ValidationError("Contains a character that can't be stored.")
         return pairs
 
@@ -140,6 +98,6 @@ def _slug_of(text: str) -> str:
     return SLUG_ENDS.sub("", slugify(text)[:MAX_SLUG].replace("_", "-"))
 
 
-def _is_storable(text: str) -> bool:
+def is_storable(text: str) -> bool:
     """Return whether PostgreSQL can store a text: no NUL, no half of a surrogate pair."""
     return "\0" not in text and not any("\ud800" <= character <= "\udfff" for character in text)

@@ -4,7 +4,6 @@ https://developers.openai.com/api/reference/resources/fine_tuning
 """
 
 import re
-from collections.abc import Callable
 
 from django.db.models import QuerySet
 from rest_framework.request import Request
@@ -13,32 +12,42 @@ from rest_framework.response import Response
 from inference.public import BadRequest
 from tenants.models import Scope
 from tenants.public import Access
-from tenants.rest import idempotent, repeatable
+from tenants.rest import IDEMPOTENCY_KEY, idempotent, repeatable
 from training import actions, file_actions
+from training.actions import Action
 from training.models import Status, Training, TrainingEvent
 from training.openai_api import job_presenters as presenters
-from training.openai_api.base import OpenAiView, for_keys_that, read_id
+from training.openai_api.base import OpenAiView, read_id
 from training.openai_api.errors import NoSuchJob
-from training.openai_api.job_forms import JobBody, read_job
+from training.openai_api.job_forms import JobBody, is_storable, read_job
+from training.openai_api.schema import AFTER, limit_of, operation
+from training.openai_api.shapes import FILE_ID, FineTuningCheckpoint, FineTuningEvent, FineTuningJob
 
 METADATA = re.compile(r"metadata\[(.{1,64})\]")
 DEFAULT_LIMIT, MAX_LIMIT = 20, 100
 CHECKPOINTS_LIMIT = 10
-
-type Act = Callable[[Access, Training], None]
+READS, WRITES = Scope.STYLES_READ, Scope.STYLES_WRITE
 
 
 class JobsView(OpenAiView):
     """All jobs, and new ones."""
 
-    @for_keys_that(Scope.STYLES_READ)
+    @operation(
+        "fine_tuning.jobs.list",
+        "List fine-tuning jobs",
+        scope=READS,
+        answer=FineTuningJob,
+        is_list=True,
+        parameters=[AFTER, limit_of(DEFAULT_LIMIT, MAX_LIMIT)],
+    )
     def get(self, request: Request) -> Response:
-        """Return jobs, the newest first; `metadata[k]=v` keeps those with a pair."""
+        """Return jobs, newest first. With `metadata[key]=value`, return only those with this pair."""
         rows = list_jobs(self.access)
         for name, value in request.query_params.items():
             pair = METADATA.fullmatch(name)
             if pair:
-                rows = rows.filter(metadata__contains={pair[1]: value})
+                is_stored = is_storable(f"{pair[1]}{value}")
+                rows = rows.filter(metadata__contains={pair[1]: value}) if is_stored else rows.none()
         if request.query_params.get("metadata") == "null":
             rows = rows.filter(metadata={})
         return self.answer_list(
@@ -49,10 +58,19 @@ class JobsView(OpenAiView):
             most=MAX_LIMIT,
         )
 
-    @for_keys_that(Scope.STYLES_WRITE)
+    @operation(
+        "fine_tuning.jobs.create",
+        "Create a fine-tuning job",
+        scope=WRITES,
+        answer=FineTuningJob,
+        body=JobBody,
+        body_example={"model": "base", "training_file": FILE_ID, "suffix": "my-voice"},
+        parameters=[IDEMPOTENCY_KEY],
+    )
     @idempotent
     def post(self, request: Request) -> Response:
-        """Return a new job. It starts by itself once its files are checked."""
+        """Create a job. It starts automatically once its files are checked. Its result is a version of the
+        style that `suffix` names. By creating it, you state that you have the right to train on the texts."""
         training = file_actions.create_job(self.access, read_job(self.access, self.read_body(JobBody)))
         return Response(presenters.present_job(training))
 
@@ -60,51 +78,79 @@ class JobsView(OpenAiView):
 class JobView(OpenAiView):
     """One job."""
 
-    @for_keys_that(Scope.STYLES_READ)
+    @operation("fine_tuning.jobs.get", "Get a fine-tuning job", scope=READS, answer=FineTuningJob)
     def get(self, request: Request, job_id: str) -> Response:
-        """Return a job."""
+        """Return a job as it is now."""
         return Response(presenters.present_job(find_job(self.access, job_id)))
 
 
 class ActView(OpenAiView):
     """A change of a job: each address has one."""
 
-    act: Act | None = None
-
-    @for_keys_that(Scope.STYLES_WRITE)
-    @repeatable
-    def post(self, request: Request, job_id: str) -> Response:
+    def change(self, job_id: str, act: Action) -> Response:
         """Change a job, and return it as it is then."""
-        training = find_job(self.access, job_id)
-        assert self.act
-        self.act(self.access, training)
+        act(self.access, find_job(self.access, job_id))
         return Response(presenters.present_job(find_job(self.access, job_id)))
 
 
 class CancelView(ActView):
-    """A job's end before its time: completed steps are charged."""
+    """A job's end before its time."""
 
-    act = staticmethod(actions.cancel_training)
+    @operation(
+        "fine_tuning.jobs.cancel",
+        "Cancel a fine-tuning job",
+        scope=WRITES,
+        answer=FineTuningJob,
+    )
+    @repeatable
+    def post(self, request: Request, job_id: str) -> Response:
+        """End a job. A running one stops after its current step; completed steps are charged."""
+        return self.change(job_id, actions.cancel_training)
 
 
 class PauseView(ActView):
     """A pause."""
 
-    act = staticmethod(actions.pause_training)
+    @operation(
+        "fine_tuning.jobs.pause",
+        "Pause a fine-tuning job",
+        scope=WRITES,
+        answer=FineTuningJob,
+    )
+    @repeatable
+    def post(self, request: Request, job_id: str) -> Response:
+        """Pause a job. A running one stops after its current step; nothing is lost."""
+        return self.change(job_id, actions.pause_training)
 
 
 class ResumeView(ActView):
     """The end of a pause."""
 
-    act = staticmethod(actions.resume_training)
+    @operation(
+        "fine_tuning.jobs.resume",
+        "Resume a fine-tuning job",
+        scope=WRITES,
+        answer=FineTuningJob,
+    )
+    @repeatable
+    def post(self, request: Request, job_id: str) -> Response:
+        """Queue a paused job again."""
+        return self.change(job_id, actions.resume_training)
 
 
 class EventsView(OpenAiView):
     """What happened in a job."""
 
-    @for_keys_that(Scope.STYLES_READ)
+    @operation(
+        "fine_tuning.jobs.events",
+        "List a fine-tuning job's events",
+        scope=READS,
+        answer=FineTuningEvent,
+        is_list=True,
+        parameters=[AFTER, limit_of(DEFAULT_LIMIT, MAX_LIMIT)],
+    )
     def get(self, request: Request, job_id: str) -> Response:
-        """Return events, the newest first."""
+        """Return events, newest first."""
         training = find_job(self.access, job_id)
         rows = TrainingEvent.objects.filter(training=training).exclude(status=Status.DRAFT)
 
@@ -128,9 +174,16 @@ class EventsView(OpenAiView):
 class CheckpointsView(OpenAiView):
     """A job's checkpoints that can be used: the best one, which is its model."""
 
-    @for_keys_that(Scope.STYLES_READ)
+    @operation(
+        "fine_tuning.jobs.checkpoints",
+        "List a fine-tuning job's checkpoints",
+        scope=READS,
+        answer=FineTuningCheckpoint,
+        is_list=True,
+        parameters=[AFTER, limit_of(CHECKPOINTS_LIMIT, MAX_LIMIT)],
+    )
     def get(self, request: Request, job_id: str) -> Response:
-        """Return the checkpoint that became the model, once there is one."""
+        """Return the step whose weights became the model, once the job has succeeded."""
         training = find_job(self.access, job_id)
         rows = TrainingEvent.objects.filter(pk__in=_best_event(training))
 

@@ -1,31 +1,25 @@
-"""A file's bytes → its text. A stranger's file is read in a child process that can do nothing else.
+"""A file's bytes → its text. A stranger's file is read in a child process that can't do anything else.
 
 The child (`child.py`) imports this package, too: nothing here may import Django.
 """
 
 import json
 
-from training.reading.documents import (
-    ReadDocument,
-    Refusal,
-    Refused,
-    Removed,
-    parse_document,
-    refuse_document,
-)
+from training.reading.documents import ReadDocument, Refused, parse_document, refuse_document
 from training.reading.limits import LIMITS, MIB, ReadingLimits
+from training.reading.recognition import ENDINGS, ending_of
 from training.reading.sandbox import run_child
 
-__all__ = ["LIMITS", "ReadDocument", "ReadingLimits", "Refusal", "Removed", "read_document"]
+__all__ = ["ENDINGS", "LIMITS", "ReadDocument", "ending_of", "read_document"]
 
 STARTING_S = 1  # beyond what the child itself allows a file
 
 
 def read_document(name: str, content: bytes, limits: ReadingLimits = LIMITS) -> list[ReadDocument]:
-    """Return the documents of a file: several for an archive, else one. Whatever it is, nothing is raised.
+    """Return the documents of a file: several for an archive, otherwise one. Raises nothing.
 
-    A pasted text is a file without a name. A document that can't be read has a refusal; a fault of one
-    member of an archive refuses that member, a fault of the archive the whole.
+    A pasted text is a file without a name. A document that can't be read has a refusal. A fault in a member
+    of an archive refuses that member; a fault in the archive itself refuses all of it.
     """
     if len(content) > limits.file_bytes:
         return [refuse_document(name, Refused("too_large", limit_mb=limits.file_bytes // MIB))]
@@ -35,7 +29,7 @@ def read_document(name: str, content: bytes, limits: ReadingLimits = LIMITS) -> 
     try:
         return _parse_answer(answer.content)
     except (ValueError, TypeError, KeyError, RecursionError):
-        # Cut off, or none: the child was killed, or it could not start.
+        # Cut off or empty: the child was killed, or it couldn't start.
         failure = (
             Refused("too_slow", limit_s=limits.document_cpu_s) if answer.is_late else Refused("reader_failed")
         )

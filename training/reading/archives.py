@@ -19,7 +19,7 @@ from training.reading.limits import MIB, ReadingLimits
 from training.reading.packages import check_member
 
 FORMATS = frozenset({"zip", "tar", "tar.gz"})
-# What systems add to archives by themselves.
+# Files that operating systems add to archives.
 LEFT_OUT = frozenset({"__MACOSX", "Thumbs.db", "desktop.ini"})
 ARCHIVE_ERRORS = (
     *(zipfile.BadZipFile, tarfile.TarError, zlib.error, struct.error),
@@ -40,7 +40,7 @@ class ArchiveRefused(Refused):
 
 
 class Budget:
-    """How much may still come out of an archive."""
+    """How much an archive may still unpack to."""
 
     def __init__(self, limits: ReadingLimits) -> None:
         self._limits = limits
@@ -67,10 +67,6 @@ class CountedStream(RawIOBase):
         self._stream = stream
         self._budget = budget
 
-    def readable(self) -> bool:
-        """Return True."""
-        return True
-
     def read(self, size: int = -1, /) -> bytes:
         """Return bytes of the stream. Raises Refused."""
         content = self._stream.read(size)
@@ -79,7 +75,7 @@ class CountedStream(RawIOBase):
 
 
 def list_members(format_name: str, content: bytes, limits: ReadingLimits) -> Iterator[Member]:
-    """Yield an archive's documents. Each must be read before the next is asked for. Raises Refused."""
+    """Yield an archive's documents. Read each one before taking the next. Raises Refused."""
     budget = Budget(limits)
     with damage_refused():
         if format_name == "zip":
@@ -113,7 +109,7 @@ def _list_tar(format_name: str, content: bytes, budget: Budget, limits: ReadingL
     file: BytesIO | CountedStream = BytesIO(content)
     if format_name == "tar.gz":
         file = CountedStream(GzipFile(fileobj=file), budget)
-    # As a stream, forwards only: what comes out is counted, whatever a header says about it.
+    # As a stream, forwards only: what is unpacked is counted, whatever the headers say.
     with tarfile.open(fileobj=file, mode="r|") as archive:
         for info in archive:
             if not info.isdir() and not _is_left_out(info.name):
@@ -133,7 +129,7 @@ def _read_tar_member(
 
 
 def _read_bounded(stream: IO[bytes], size: int, budget: Budget, limits: ReadingLimits) -> bytes:
-    """Return all bytes of a member. Raises Refused; the size that the archive claims is only a first look."""
+    """Return all bytes of a member. Raises Refused if it is too large, whatever the archive claims."""
     if size > limits.file_bytes:
         raise Refused("too_large", limit_mb=limits.file_bytes // MIB)
     content = stream.read(limits.file_bytes + 1)
@@ -142,7 +138,7 @@ def _read_bounded(stream: IO[bytes], size: int, budget: Budget, limits: ReadingL
 
 
 def _check_path(name: str) -> None:
-    """Raise Refused for a path that leads out of the archive. It would do no harm here, but it means some."""
+    """Raise Refused for a path outside the archive. It can do no harm here, but it is meant to."""
     path = PurePosixPath(name.replace("\\", "/"))
     if path.is_absolute() or ".." in path.parts or name[1:2] == ":":
         raise Refused("archive_path")
@@ -156,7 +152,7 @@ def _is_left_out(name: str) -> bool:
 
 @contextmanager
 def damage_refused() -> Iterator[None]:
-    """Raise Refused for what a library raises over a damaged archive."""
+    """Raise Refused for what libraries raise over a damaged archive."""
     try:
         yield
     except ARCHIVE_ERRORS as error:

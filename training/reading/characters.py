@@ -1,4 +1,4 @@
-"""Characters that are no part of a text: controls, invisible marks, and a typesetter's forms."""
+"""Characters that don't belong to a text: controls, invisible marks, typesetters' ligatures."""
 
 import re
 import unicodedata
@@ -22,9 +22,9 @@ LOST = re.compile("[\ue000-\uf8ff\ufffd\U000f0000-\U0010ffff]")
 
 
 def normalise(text: str) -> str:
-    """Return a text in NFC with `\\n` as its only line end, without characters that nobody sees.
+    """Return a text in NFC with `\\n` as its only line end, without invisible characters.
 
-    Blanks stay as they are: those before a line can tell where a paragraph begins.
+    Blanks stay: those before a line can show where a paragraph begins.
     """
     text = LINE_ENDS.sub("\n", text)
     if not text.isascii():

@@ -1,12 +1,12 @@
-"""Bytes → text, for the encodings that people's files have: UTF-8, UTF-16 and windows-1252."""
+"""Bytes → text, for the encodings of people's files: UTF-8, UTF-16, windows-1252 and declared ones."""
 
 import codecs
 import re
 
 from training.reading.documents import Refused
 
-# Loaded with this module: a codec is a file, and later none can be opened. As the WHATWG's encoding standard
-# has it, what calls itself latin-1 is windows-1252.
+# Loaded with this module: a codec is a file, and later none can be opened. As in the WHATWG's encoding
+# standard, what is declared as latin-1 is windows-1252.
 DECLARED = {
     "utf-8": "utf-8",
     "utf8": "utf-8",
@@ -34,7 +34,7 @@ BYTE_ORDER_MARKS = (
     (codecs.BOM_UTF16_BE, "utf-16-be"),
 )
 CONTROL_BYTES = bytes(sorted({*range(32), 127} - {9, 10, 11, 12, 13, 26, 27}))
-# What Western prose has beyond ASCII in windows-1252. Text of another encoding is full of the rest.
+# Characters beyond ASCII in Western prose. Text in another encoding is full of other ones.
 WESTERN = re.compile(
     "[\xa0-\xa3\xa7-\xab\xad\xae\xb0\xb2-\xb5\xb7\xb9-\xd6\xd8-\xf6\xf8-\xff"
     "\u0152\u0153\u0160\u0161\u0178\u017d\u017e\u2013\u2014\u2018-\u201e\u2020-\u2022\u2026\u2030\u2039\u203a\u20ac\u2122]"

@@ -1,7 +1,7 @@
 """The child: a file on standard input, its documents as JSON on standard output.
 
-It opens archives itself, and reads each document in a process that it forks: a document that takes too long,
-or takes its process down, is the only one that is lost.
+It opens archives itself, and reads each document in a forked process: if a document takes too long or crashes
+its process, only that document is lost.
 """
 
 import json
@@ -14,12 +14,7 @@ from dataclasses import asdict
 from typing import NoReturn
 
 from training.reading import archives, confinement, readers, recognition
-from training.reading.documents import (
-    ReadDocument,
-    Refused,
-    parse_document,
-    refuse_document,
-)
+from training.reading.documents import ReadDocument, Refused, parse_document, refuse_document
 from training.reading.limits import MIB, ReadingLimits
 
 PIPE_BYTES = 256 * 1024
@@ -54,7 +49,7 @@ def read_file(name: str, content: bytes, limits: ReadingLimits) -> list[ReadDocu
 
 
 def _lock() -> None:
-    """Give up files and network. All that is imported later must have been by now."""
+    """Give up files and network. Everything must be imported by now."""
     confinement.leave_network()
     confinement.allow_only_pipes()
 
@@ -95,7 +90,7 @@ def _read_member(member: archives.Member, limits: ReadingLimits) -> ReadDocument
 
 
 def _read_apart(name: str, format_name: str, content: bytes, limits: ReadingLimits) -> ReadDocument:
-    """Return a document, read in a process of its own that has all the time of one document."""
+    """Return a document, read in a process of its own within the limits of one document."""
     receiving, sending = os.pipe()
     process_id = os.fork()
     if process_id == 0:
@@ -111,7 +106,7 @@ def _read_apart(name: str, format_name: str, content: bytes, limits: ReadingLimi
     try:
         return parse_document(json.loads(answer))
     except (ValueError, TypeError, KeyError, RecursionError):
-        # A library in C took the process down: over damage, or because it got no more memory.
+        # A C library crashed the process: the file is damaged, or memory ran out.
         return refuse_document(name, Refused("damaged"), format_name)
 
 
@@ -135,7 +130,7 @@ def _receive(receiving: int, limits: ReadingLimits) -> tuple[bytes, bool]:
 def _read_and_exit(
     sending: int, name: str, format_name: str, content: bytes, limits: ReadingLimits
 ) -> NoReturn:
-    """Read a document, write it as JSON and end, past all that the parent would do at its own end."""
+    """Read a document, write it as JSON, and exit without any of the parent's cleanup."""
     try:
         os.dup2(sending, STDOUT)
         confinement.allow_nothing_new()

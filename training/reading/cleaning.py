@@ -1,6 +1,6 @@
-"""Takes out what is no part of a writer's text: line breaks of a program, licences, replies that are quoted.
+"""Removes what isn't the writer's text: line breaks of a program, licences, quoted replies.
 
-What cleaning returns it returns again: `clean(clean(draft))` has the same paragraphs.
+Cleaning is idempotent: `clean(clean(draft))` has the same paragraphs.
 """
 
 import re
@@ -46,7 +46,7 @@ ORIGINAL_MESSAGE = re.compile(
 
 
 def clean(draft: Draft) -> Draft:
-    """Return a draft with its paragraphs cleaned, none of them empty, and what was removed counted."""
+    """Return a draft with clean paragraphs, none of them empty, and with what was removed counted."""
     cleaned = replace(draft, paragraphs=[])
     hyphenation = Hyphenation(paragraph.text for paragraph in draft.paragraphs)
     for paragraph in draft.paragraphs:
@@ -61,7 +61,7 @@ def clean(draft: Draft) -> Draft:
 
 
 def _drop_licence(draft: Draft) -> None:
-    """Drop what stands outside of Gutenberg's marks, and paragraphs that licences consist of."""
+    """Drop everything outside Gutenberg's marks, and paragraphs of licences."""
     kept: list[Paragraph] = []
     has_start = any(GUTENBERG_START.match(paragraph.text) for paragraph in draft.paragraphs)
     is_inside = not has_start
@@ -81,7 +81,7 @@ def _is_licence(text: str) -> bool:
 
 
 def _drop_quoted_replies(draft: Draft) -> None:
-    """Drop paragraphs that a mail program marked as another's, and the line above that says whose."""
+    """Drop paragraphs that a mail program marked as quoted, and the line above that says whose they are."""
     kept: list[Paragraph] = []
     was_reply = False
     for paragraph in reversed(draft.paragraphs):

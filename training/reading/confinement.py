@@ -1,7 +1,7 @@
-"""What a process may no longer do, set by itself before it reads a stranger's bytes.
+"""Restrictions that a process sets on itself before it reads a stranger's bytes.
 
-None of it needs a privilege. A process without a free file descriptor opens neither file nor socket: that is
-what keeps a reader from the network and the disk. Namespaces come on top where the kernel allows them.
+None needs a privilege. A process without a free file descriptor can open neither files nor sockets: that
+keeps a reader from the network and the disk. Namespaces are added where the kernel allows them.
 """
 
 import os
@@ -18,15 +18,15 @@ HIGHEST_DESCRIPTOR = 4_096  # the child is started with three, and descriptors a
 def bound_resources(limits: ReadingLimits) -> None:
     """Bound memory and processor time; forbid files that grow, and core dumps."""
     _set_limit(resource.RLIMIT_AS, limits.memory_bytes)
-    # The softer limit comes first and ends the process with SIGXCPU, which tells it from other deaths.
+    # The soft limit is reached first and ends the process with SIGXCPU, which distinguishes it from a crash.
     resource.setrlimit(resource.RLIMIT_CPU, (limits.document_cpu_s, limits.document_cpu_s + 1))
     _set_limit(resource.RLIMIT_FSIZE, 0)
     _set_limit(resource.RLIMIT_CORE, 0)
 
 
 def leave_network() -> None:
-    """Move to a network namespace that has only a loopback which is down, where the kernel lets us."""
-    # Containers commonly forbid it (Docker's seccomp profile): the limit of descriptors has to do there.
+    """Move to a network namespace with only a disabled loopback, where the kernel allows it."""
+    # Containers commonly forbid it (Docker's seccomp profile): there, the limit on descriptors is enough.
     with suppress(OSError):
         os.unshare(os.CLONE_NEWUSER | os.CLONE_NEWNET)
 

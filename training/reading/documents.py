@@ -1,4 +1,4 @@
-"""What reading returns: the text of one document, or why there is none."""
+"""The result of reading: the text of one document, or why there is none."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -6,7 +6,7 @@ from typing import TypedDict
 
 type RefusalFact = str | int
 
-SHOWN_CHARACTERS = 120  # of a stranger's name
+SHOWN_CHARACTERS = 120  # of a file's name
 
 
 class Refused(Exception):
@@ -28,7 +28,7 @@ class Refusal:
 
 @dataclass(frozen=True)
 class Removed:
-    """What cleaning took out: lines of pages, hyphens at line ends, and paragraphs that others wrote."""
+    """What cleaning removed: lines of pages, hyphens at line ends, and paragraphs by others."""
 
     running_heads: int = 0
     page_numbers: int = 0
@@ -42,7 +42,7 @@ class ReadDocument:
     """One document. Its text is empty exactly where there is a refusal.
 
     `text`: NFC, paragraphs separated by one blank line; a single line break is one that the writer set.
-    `language`: ISO 639-1, or "" where the text does not tell. `quotation_share`: of the words, 0 to 1.
+    `language`: ISO 639-1, or "" if unclear. `quotation_share`: of the words, 0 to 1.
     """
 
     name: str
@@ -78,7 +78,7 @@ class DocumentFields(TypedDict):
 def parse_document(fields: DocumentFields) -> ReadDocument:
     """Return a document from its JSON.
 
-    Raises ValueError, TypeError or KeyError: a process that a file took over could write anything there.
+    Raises ValueError, TypeError or KeyError: a process that a file has hijacked could write anything.
     """
     removed = {kind: int(count) for kind, count in fields["removed"].items()}
     refusal = fields["refusal"]
@@ -95,13 +95,13 @@ def parse_document(fields: DocumentFields) -> ReadDocument:
 
 
 def refuse_document(name: str, refused: Refused, format_name: str = "") -> ReadDocument:
-    """Return a document that was refused. Its facts name the file."""
+    """Return a refused document. The facts of its refusal name the file."""
     shown = printable_name(name)
     return ReadDocument(shown, format_name, refusal=Refusal(refused.code, {"file": shown, **refused.facts}))
 
 
 def printable_name(name: str) -> str:
-    """Return a file's name as short printable text, whatever a stranger wrote there."""
+    """Return a file's name as short printable text, whatever it contains."""
     shown = "".join(
         character if character.isprintable() else "\N{REPLACEMENT CHARACTER}" for character in name
     )

@@ -1,4 +1,4 @@
-"""What a reader finds in a file, before it is cleaned."""
+"""What a reader finds in a file, before cleaning."""
 
 from dataclasses import dataclass, field
 
@@ -7,7 +7,7 @@ from training.reading.documents import Removed
 
 @dataclass(frozen=True)
 class Paragraph:
-    """One paragraph, or a block of lines that cleaning divides. `is_quoted`: marked as words of others."""
+    """One paragraph, or a block of lines that cleaning divides. `is_quoted`: someone else's words."""
 
     text: str
     is_quoted: bool = False
@@ -15,7 +15,7 @@ class Paragraph:
 
 @dataclass
 class Draft:
-    """The paragraphs of a document in their order, and how much a reader has left out on its way."""
+    """The paragraphs of a document in order, and how much was removed."""
 
     paragraphs: list[Paragraph] = field(default_factory=list)
     running_heads: int = 0  # lines
@@ -25,7 +25,7 @@ class Draft:
     quoted_replies: int = 0  # paragraphs
 
     def count_removed(self) -> Removed:
-        """Return what is not in the paragraphs any more."""
+        """Return what was removed from the paragraphs."""
         return Removed(
             running_heads=self.running_heads,
             page_numbers=self.page_numbers,

@@ -1,4 +1,4 @@
-"""Lines → paragraphs: which line breaks a program set for its width, and which ones the writer set."""
+"""Lines → paragraphs: which line breaks were added to fit a width, and which ones the writer made."""
 
 import re
 from collections.abc import Iterable, Sequence
@@ -8,9 +8,9 @@ from itertools import pairwise
 from training.reading.characters import collapse_spaces
 
 NARROWEST_WRAP = 40  # characters; shorter lines are verse, addresses, lists
-WIDEST_WRAP = 120  # nobody wraps wider: longer lines are paragraphs, one a line
-FULL_SHARE = 0.8  # of a wrapped paragraph's lines; somebody edited the rest by hand
-# Tried on 32 novels as people typed them: prose of two was balanced, and no verse had such lines.
+WIDEST_WRAP = 120  # nobody wraps wider: longer lines are paragraphs, one per line
+FULL_SHARE = 0.8  # of a wrapped paragraph's lines; the others were edited by hand
+# Measured on 32 typed novels: prose in two was balanced, and no verse had such lines.
 NARROWEST_BALANCED = 60
 LONG_LINE = 0.75  # of the width
 LONG_SHARE = 0.9
@@ -43,7 +43,7 @@ class Hyphenation:
         return "".join(joined)
 
     def _end(self, line: str, following: str) -> tuple[str, str]:
-        """Return a line as it ends before another one, and what stands between the two."""
+        """Return a line without a dividing hyphen, and the separator before the next one."""
         divided = ENDS_WITH_HYPHEN.search(line)
         continued = BEGINS_WITH_LETTERS.match(following)
         if divided and continued:
@@ -63,7 +63,7 @@ class Hyphenation:
 
     @cached_property
     def _words(self) -> set[str]:
-        """All words of the document: made only if a line does end with a hyphen."""
+        """All words of the document, collected only if a line ends with a hyphen."""
         words: set[str] = set()
         for text in self._texts:
             words.update(LETTERS.findall(text.lower()))
@@ -91,9 +91,9 @@ def divide_block(block: str, hyphenation: Hyphenation) -> list[str]:
 
 
 def _is_wrapped(lines: Sequence[str], width: int) -> bool:
-    """Return whether lines are full: the first word of the next one would not have fitted behind them.
+    """Return whether lines are full: the first word of the next line would not have fitted.
 
-    Some programs balance lines instead, or somebody broke them by eye: then nearly all are long.
+    If lines were balanced by a program or broken by eye instead, nearly all are long.
     """
     full = long = 0
     for line, following in pairwise(lines):
@@ -105,14 +105,14 @@ def _is_wrapped(lines: Sequence[str], width: int) -> bool:
 
 
 def _are_all_wrapped(pieces: Sequence[Sequence[str]]) -> bool:
-    """Return whether all pieces of a block are wrapped, their indents counted."""
+    """Return whether all pieces of a block are wrapped, including their indents."""
     width = max(len(line) for piece in pieces for line in piece)
     longer = [piece for piece in pieces if len(piece) > 1]
     return bool(longer) and all(_is_wrapped(piece, width) for piece in longer)
 
 
 def _split_at_indents(raw_lines: Sequence[str]) -> list[list[str]]:
-    """Return lines in pieces that begin where a line is indented."""
+    """Return lines in pieces, each of which begins with an indented line."""
     lines = [line.expandtabs().rstrip() for line in raw_lines]
     indents = [len(line) - len(line.lstrip()) for line in lines]
     least = min(indents)

@@ -1,7 +1,7 @@
-"""XML and HTML → paragraphs, event by event. No tree is built, so a deep or endless file costs only time.
+"""XML and HTML → paragraphs, event by event. No tree is built, so a deep or endless file only costs time.
 
-lxml parses both, with everything off that reaches beyond the bytes at hand: entities are not expanded, no
-DTD is loaded, no address is opened. A document type declaration in XML is refused: neither Word nor
+lxml parses both, with everything disabled that reaches beyond the file: entities are not expanded, no DTD
+is loaded, no address is opened. A document type declaration in XML is refused: neither Word nor
 LibreOffice writes one, and attacks by entities need it.
 """
 
@@ -17,7 +17,7 @@ LARGEST_TREE_BYTES = 4 * MIB  # of a list of a package's parts
 
 
 class ParagraphTarget:
-    """Collects paragraphs while a parser walks through a document. Subclasses know its elements."""
+    """Collects paragraphs while a document is parsed. Subclasses know its elements."""
 
     def __init__(self, limits: ReadingLimits) -> None:
         self.draft = Draft()

@@ -13,7 +13,7 @@ METHODS = (ZIP_STORED, ZIP_DEFLATED)  # others may claim gigabytes of memory
 
 
 class Package:
-    """Reads parts of a ZIP, together no more than a limit, whatever the ZIP itself says about sizes."""
+    """Reads parts of a ZIP up to a total size, whatever the ZIP itself says about sizes."""
 
     def __init__(self, content: bytes, limits: ReadingLimits) -> None:
         self._zip = ZipFile(BytesIO(content))

@@ -1,4 +1,4 @@
-"""Running heads, running feet and page numbers: lines at the edges of pages that are no part of the text."""
+"""Running heads, running feet and page numbers: lines at the edges of pages that don't belong to the text."""
 
 import re
 from collections import defaultdict
@@ -37,7 +37,7 @@ def find_edge_lines(pages: Sequence[Sequence[str]]) -> EdgeLines:
 
 
 def _find_running_heads(pages: Sequence[Sequence[str]]) -> set[Place]:
-    """Return edge lines that are on at least LEAST_REPEATS pages near each other, but for their numbers."""
+    """Return edge lines that, apart from numbers, repeat on LEAST_REPEATS or more pages near each other."""
     places: dict[tuple[bool, str], list[Place]] = defaultdict(list)
     for page, lines in enumerate(pages):
         for line, is_top in _edges(lines):
@@ -53,7 +53,7 @@ def _find_running_heads(pages: Sequence[Sequence[str]]) -> set[Place]:
 
 
 def _find_page_numbers(pages: Sequence[Sequence[str]], heads: set[Place]) -> set[Place]:
-    """Return outermost lines that are a number which counts with the pages."""
+    """Return outermost lines that consist of a number which increases with the pages."""
     numbered: dict[int, list[Place]] = defaultdict(list)  # how far a number is ahead of its page
     for page, lines in enumerate(pages):
         rest = [line for line in _filled(lines) if (page, line) not in heads]

@@ -1,4 +1,4 @@
-"""Why a document was not read, and what to do: the sentence and the fix of each code of a refusal."""
+"""Why a document was not read, and what to do: a sentence and a fix for each code of a refusal."""
 
 from dataclasses import dataclass
 
@@ -24,7 +24,7 @@ class ReadingCode(MessageCode):
 
 
 class ReadingWord(MessageCode):
-    """What stands for a name."""
+    """Names of documents without one."""
 
     PASTED_TEXT = _("Your pasted text")
 

@@ -1,22 +1,18 @@
-"""How much of a text stands in quotation marks: speech, or words of others."""
+"""How much of a text is in quotation marks: speech, or other people's words."""
 
 import re
 from collections.abc import Iterable
 
 from training.reading.drafts import Paragraph
+from training.text.words import count_words
 
-WORD = re.compile(r"\w+(?:['\u2019\-]\w+)*")
-# Each from an opening mark to the next closing one: English, German, French, Swiss and typewriters' ways.
-QUOTATION = re.compile(r"“[^“”]*”|„[^„“”]*[“”]|»[^«»]*«|«[^«»]*»|\"[^\"]*\"")
-
-
-def count_words(text: str) -> int:
-    """Return how many words a text has; "well-known" and "don't" are one each."""
-    return sum(1 for _ in WORD.finditer(text))
+# Each from an opening mark to the next closing one: “English”, „German“, «French», »German«, "typed",
+# 「Japanese」. Single marks are left out: they are apostrophes, too.
+QUOTATION = re.compile(r"“[^“”]*”|„[^„“”]*[“”]|«[^«»]*»|»[^«»]*«|\"[^\"]*\"|「[^「」]*」|『[^『』]*』")
 
 
 def quotation_share(paragraphs: Iterable[Paragraph], words: int) -> float:
-    """Return which part of all words stands in quotation marks or is marked as a quotation."""
+    """Return which share of all words is in quotation marks or marked as a quotation, 0 to 1."""
     quoted = 0
     for paragraph in paragraphs:
         if paragraph.is_quoted:

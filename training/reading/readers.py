@@ -1,4 +1,4 @@
-"""One reader for each format. A reader's module is loaded when its format turns up: a text needs no XML."""
+"""One reader for each format. Its module is loaded when needed: a plain text needs no XML."""
 
 from importlib import import_module
 from typing import Protocol, cast
@@ -7,9 +7,10 @@ from training.reading.characters import lost_share
 from training.reading.cleaning import clean
 from training.reading.documents import ReadDocument, Refused, printable_name, refuse_document
 from training.reading.drafts import Draft
-from training.reading.languages import detect_language
 from training.reading.limits import MIB, ReadingLimits
-from training.reading.quotations import count_words, quotation_share
+from training.reading.quotations import quotation_share
+from training.text.languages import detect_language
+from training.text.words import count_words
 
 MODULES = {
     "txt": "training.reading.formats.plain",
@@ -21,18 +22,18 @@ MODULES = {
     "rtf": "training.reading.formats.rtf",
     "pdf": "training.reading.formats.pdf",
 }
-MOST_LOST_SHARE = 0.05  # of the characters; a PDF whose fonts don't say their letters has far more
+MOST_LOST_SHARE = 0.05  # of the characters; a PDF whose fonts don't name their letters has far more
 
 
 class Reader(Protocol):
     """A module of `formats`."""
 
     def read(self, content: bytes, limits: ReadingLimits) -> Draft:
-        """Return the paragraphs of a file's content. Raises Refused; anything else is taken as damage."""
+        """Return the paragraphs of a file's content. Raises Refused; any other error means damage."""
 
 
 def load(format_name: str) -> None:
-    """Import a format's reader with its libraries, which needs files."""
+    """Import a format's reader and its libraries, which opens files."""
     import_module(MODULES[format_name])
 
 
@@ -50,7 +51,7 @@ def read(name: str, format_name: str, content: bytes, limits: ReadingLimits) -> 
         return refuse_document(name, refused, format_name)
     except MemoryError:
         return refuse_document(name, Refused("needs_memory"), format_name)
-    except Exception:  # noqa: BLE001  what libraries raise over a damaged file is no list that one could keep
+    except Exception:  # noqa: BLE001  (no list of what libraries raise over damaged files is complete)
         return refuse_document(name, Refused("damaged"), format_name)
 
 

@@ -1,4 +1,4 @@
-"""Which format a file has. Its first bytes decide; its name only tells kinds of plain text apart."""
+"""Which format a file has. Its first bytes decide; its name only distinguishes kinds of plain text."""
 
 import re
 from io import BytesIO
@@ -18,9 +18,9 @@ TEXT_ENDINGS = {
     ".htm": "html",
     ".xhtml": "html",
 }
-ARCHIVE_ENDINGS = {".tar": "tar", ".zip": "zip", ".tgz": "tar.gz", ".gz": "tar.gz"}
-# What these names promise is not plain text; such a file is renamed or cut off.
-OTHER_ENDINGS = frozenset({".docx", ".odt", ".epub", ".rtf", ".pdf", *ARCHIVE_ENDINGS})
+# Not plain text: a text with such a name was renamed or is cut off.
+OTHER_ENDINGS = (".docx", ".odt", ".epub", ".rtf", ".pdf", ".zip", ".tar", ".gz", ".tgz")
+ENDINGS = (*filter(None, TEXT_ENDINGS), *OTHER_ENDINGS)
 
 OLE = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"  # Word before 2007, and any Office file with a password
 OLE_ENCRYPTED = "EncryptedPackage".encode("utf-16-le")  # the name of a stream in its directory
@@ -66,7 +66,7 @@ def ending_of(name: str) -> str:
 
 
 def _recognise_zip(name: str, content: bytes) -> str:
-    """Return what a ZIP is: Word's, OpenDocument and EPUB files are some."""
+    """Return the format of a ZIP, which may be a Word, OpenDocument or EPUB file."""
     with damage_refused(), ZipFile(BytesIO(content)) as package:
         return _recognise_package(name, package)
 

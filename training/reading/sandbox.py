@@ -1,4 +1,4 @@
-"""The parent's side of reading: start a child, hand it the file, and wait no longer than agreed."""
+"""The parent's side of reading: start a child, send it the file, and wait for a limited time."""
 
 import os
 import signal
@@ -10,36 +10,36 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
-# An isolated interpreter (-I) looks in no folder of ours, so the child is told where the sources are.
+# An isolated interpreter (-I) doesn't search our folders, so the child gets the path of the sources.
 SOURCES = Path(__file__).parents[2]
 START = "import sys; sys.path.insert(0, sys.argv[1]); from training.reading import child; child.main()"
-# An interpreter that lies beside its libraries may need it to start. Nothing else is passed on: no secret.
+# Some interpreters need it to find their libraries. Nothing else is passed on: no secret.
 PASSED_VARIABLES = ("LD_LIBRARY_PATH",)
 
 
 @dataclass(frozen=True)
 class Answer:
-    """What a child wrote, which may be cut off, and whether it ended because its time was over."""
+    """What a child wrote, possibly cut off, and whether it ran out of time."""
 
     content: bytes
     is_late: bool
 
 
 def run_child(request: bytes, content: bytes, *, wall_s: float, answer_bytes: int) -> Answer:
-    """Return what a child answers to a line and a file, cut off behind `answer_bytes`. No process is left."""
+    """Return a child's answer to a line and a file, cut off after `answer_bytes`. No process is left."""
     child = _start()
     stdin, stdout = child.stdin, child.stdout
     assert stdin is not None
     assert stdout is not None
     is_late = threading.Event()
-    timer = threading.Timer(wall_s, _end_late, (child, is_late))
+    timer = threading.Timer(wall_s, _kill_late, (child, is_late))
     feeder = threading.Thread(target=_feed, args=(stdin, request, content))
     timer.start()
     feeder.start()
     try:
         answer = stdout.read(answer_bytes + 1)
         if len(answer) <= answer_bytes:
-            # Its end is awaited and not yet taken: until then its group keeps its number.
+            # Wait without reaping: until it is reaped, its process group keeps its id.
             os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOWAIT)
     finally:
         timer.cancel()
@@ -69,7 +69,7 @@ def _feed(stdin: IO[bytes], request: bytes, content: bytes) -> None:
         stdin.close()
 
 
-def _end_late(child: subprocess.Popen[bytes], is_late: threading.Event) -> None:
+def _kill_late(child: subprocess.Popen[bytes], is_late: threading.Event) -> None:
     is_late.set()
     _kill_group(child)
 

@@ -1,4 +1,4 @@
-"""Checkpoints between a job's folder and the storage: one file, replaced each time."""
+"""Checkpoints: copied between a job's folder and the storage, as one file that is replaced each time."""
 
 import tarfile
 from pathlib import Path
@@ -19,20 +19,15 @@ def save(training: Training, folder: Path) -> bool:
     try:
         with tarfile.open(packed, "w") as archive:
             archive.add(folder / FOLDER, arcname=FOLDER)
-    except FileNotFoundError:  # the child replaces it at this very moment: the next event comes
+    except FileNotFoundError:  # there is none, or the child is just replacing it: the next event follows
         return False
     storage.put_file(training.pk, storage.CHECKPOINT, packed)
     packed.unlink()
     return True
 
 
-def discard(training: Training) -> None:
-    """Delete the stored checkpoint: the training begins anew. Raises StorageUnavailable."""
-    storage.discard_file(training.pk, storage.CHECKPOINT)
-
-
 def restore(training: Training, folder: Path) -> bool:
-    """Lay the stored checkpoint into a job's folder; return False if there is none.
+    """Unpack the stored checkpoint into a job's folder; return False if there is none.
 
     Raises StorageUnavailable.
     """

@@ -1,7 +1,7 @@
 """The child process that trains: engine/train.py, in the engine's environment.
 
-It knows neither database, Valkey nor storage: it reads a folder and prints one JSON object a line. It runs at
-the lowest priority, and ends when its standard input is closed: so it dies with its worker.
+It has no access to database, Valkey and storage: it reads a folder and prints one JSON object per line. It
+runs at the lowest priority, and exits when its standard input is closed: so it ends with its worker.
 """
 
 import json
@@ -19,8 +19,7 @@ from django.conf import settings
 
 READ_BYTES = 64 * 1024
 MAX_LINE_BYTES = 64 * 1024
-STOP_WITHIN_S = 120  # a step on a slow CPU, and the checkpoint after it
-# What the child gets of the worker's environment: no secret, no address.
+# The variables that the child inherits: no secret, no address.
 PASSED_ON = ("PATH", "HOME", "LANG", "LD_LIBRARY_PATH", "CUDA_VISIBLE_DEVICES", "NVIDIA_VISIBLE_DEVICES")
 
 
@@ -39,13 +38,12 @@ class JobSettings(TypedDict):
 
 
 class ChildEvent(TypedDict):
-    """One line of the child: the fields depend on its type."""
+    """One line of the child's output; its fields depend on `type`."""
 
     type: str
     step: NotRequired[int]
     steps: NotRequired[int]
     first_step: NotRequired[int]
-    tokens_per_epoch: NotRequired[int]
     loss: NotRequired[float]
     seconds: NotRequired[float]
     tokens: NotRequired[int]
@@ -56,7 +54,7 @@ class ChildEvent(TypedDict):
 
 
 class ChildDied(Exception):
-    """The training process ended without a result: status {status}."""
+    """The training process ended without a result."""
 
 
 class ChildSilent(Exception):
@@ -75,13 +73,13 @@ LIMITS = ChildLimits()
 
 
 class TrainingChild:
-    """One running child process. Use it as a context: it is killed at the end, whatever happened."""
+    """One running child process. Use it as a context manager: it is always killed at the end."""
 
     def __init__(self, folder: Path, limits: ChildLimits = LIMITS) -> None:
         self._limits = limits
         self._log = (folder / "child.log").open("wb")
         environment = {name: os.environ[name] for name in PASSED_ON if name in os.environ}
-        # Nothing is looked up on a hub: all files are local.
+        # All files are local: nothing is looked up on a hub.
         environment |= {"HF_HUB_OFFLINE": "1", "TOKENIZERS_PARALLELISM": "false"}
         self._process = subprocess.Popen(
             [settings.TRAINING_PYTHON, "-u", settings.TRAINING_PROGRAM, str(folder), "--worker"],
@@ -105,20 +103,20 @@ class TrainingChild:
         self._log.close()
 
     def stop(self) -> None:
-        """Ask the child to write a checkpoint and end. It prints `stopped` then."""
+        """Have the child write a checkpoint, print `stopped` and exit."""
         self._process.send_signal(signal.SIGTERM)
 
     def events(self) -> Iterator[ChildEvent | None]:
-        """Yield what the child prints, and None after each second without a line.
+        """Yield what the child prints, and None after each tick without a line.
 
         Raises ChildDied if it ends with an error, and ChildSilent.
         """
-        heard_at_s = time.monotonic()
+        printed_at_s = time.monotonic()
         for line in self._lines():
             if line is not None:
-                heard_at_s = time.monotonic()
+                printed_at_s = time.monotonic()
                 yield json.loads(line)
-            elif time.monotonic() - heard_at_s > self._limits.silent_after_s:
+            elif time.monotonic() - printed_at_s > self._limits.silent_after_s:
                 raise ChildSilent
             else:
                 yield None

@@ -1,10 +1,11 @@
-"""Run the next training: lease its row, start the child, and write down what it reports.
+"""Run the next training: lease its row, start the child, and save what it reports.
 
-A worker that is killed leaves a lease that runs out and a checkpoint in the storage. The next worker goes on
-from there, with the same losses.
+A worker that is killed leaves a lease that runs out and a checkpoint in the storage. From there, the next
+worker continues with the same losses.
 """
 
 import logging
+import tempfile
 import threading
 import time
 from dataclasses import dataclass
@@ -36,7 +37,7 @@ FAILURES = {
     "out_of_memory": TrainingFailure.OUT_OF_MEMORY,
 }
 
-# Set when this worker is to end: its training then writes a checkpoint and waits for another worker.
+# Set when this worker shuts down: its training then writes a checkpoint and waits for another worker.
 STOPPING = threading.Event()
 
 
@@ -46,21 +47,21 @@ class LeaseLost(Exception):
 
 @dataclass
 class Progress:
-    """What the child reported last, and when the row had it."""
+    """What the child reported last, and when it was saved."""
 
     first_step: int = 0  # of this child, and when it was completed
     first_step_at_s: float = 0.0
     saved_at_s: float = 0.0
-    asked_to_stop: bool = False
+    is_stopping: bool = False
     ended: ChildEvent | None = None
     failed: ChildEvent | None = None
     has_stopped: bool = False
 
 
 def waiting(now: datetime) -> TrainingQuerySet:
-    """Return the trainings that a worker could take now: the next one first.
+    """Return the trainings that a worker can take now, the next one first.
 
-    What was interrupted goes first. Among workspaces, the one comes first whose last training is longest ago.
+    Interrupted ones come first, then those of the workspace whose last training was longest ago.
     """
     own = Training.objects.filter(tenant=OuterRef("tenant"), ran_at__isnull=False).order_by()
     last_ran = own.values("tenant").annotate(last=Max("ran_at")).values("last")
@@ -70,7 +71,7 @@ def waiting(now: datetime) -> TrainingQuerySet:
 
 
 def run_next() -> bool:
-    """Run the training whose turn it is until it ends or stops; return False if there is none."""
+    """Run the next training until it ends or stops; return False if there is none."""
     if STOPPING.is_set():
         return False
     now = timezone.now()
@@ -84,7 +85,7 @@ def run_next() -> bool:
     except Unavailable as error:
         training.wait(Message.of(error))
         return False
-    except DomainError as error:  # it can't be paid any more: its note says so
+    except DomainError as error:  # it can no longer be paid for: its note says so
         logger.info("training %s doesn't start: %s", training.pk, error)
     except Exception:
         training.wait(TrainingNote.OUR_FAULT())
@@ -104,15 +105,16 @@ def _run(training: Training) -> None:
         return
     training.attempts += 1
     _save(training)
-    with storage.scratch_folder() as folder:
-        _lay_out(training, folder)
+    with tempfile.TemporaryDirectory(prefix="polyscribe-training-") as name:
+        folder = Path(name)
+        _write_folder(training, folder)
         progress = Progress()
         try:
             with TrainingChild(folder) as child:
                 for event in child.events():
-                    _follow(training, folder, progress, event)
-                    if not progress.asked_to_stop and _must_stop(training):
-                        progress.asked_to_stop = True
+                    must_stop = _follow(training, folder, progress, event)
+                    if must_stop and not progress.is_stopping:
+                        progress.is_stopping = True
                         child.stop()
         except (ChildDied, ChildSilent) as error:
             _record_crash(training, progress, error)
@@ -120,15 +122,15 @@ def _run(training: Training) -> None:
         _conclude(training, folder, progress)
 
 
-def _lay_out(training: Training, folder: Path) -> None:
-    """Write a job's folder: its settings, its examples, and the last checkpoint."""
-    write_job(folder, job_of(training))
+def _write_folder(training: Training, folder: Path) -> None:
+    """Write a job's folder: settings, examples, and the last checkpoint."""
+    write_job(folder, _job_settings(training))
     for name in (storage.LEARN, storage.VALIDATE):
         (folder / name).write_bytes(storage.read_file(training.pk, name))
     checkpoints.restore(training, folder)
 
 
-def job_of(training: Training) -> JobSettings:
+def _job_settings(training: Training) -> JobSettings:
     """Return the settings of a training's job."""
     return {
         "base": str(settings.BASE_MODEL_DIR.resolve()),
@@ -143,23 +145,17 @@ def job_of(training: Training) -> JobSettings:
     }
 
 
-def _must_stop(training: Training) -> bool:
-    """Return whether its members, an operator or this worker's end ask it to stop."""
-    if STOPPING.is_set():
-        return True
-    request = Training.objects.filter(pk=training.pk).values_list("stop_request", flat=True).first()
-    return request != StopRequest.NONE
-
-
-def _follow(training: Training, folder: Path, progress: Progress, event: ChildEvent | None) -> None:
-    """Write down what the child reports. Raises LeaseLost."""
+def _follow(training: Training, folder: Path, progress: Progress, event: ChildEvent | None) -> bool:
+    """Save what the child reports; return whether it must stop. Raises LeaseLost."""
     is_step = False
     if event is not None:
         is_step = event["type"] == "step"
         _record_event(training, folder, progress, event)
-    if not is_step or time.monotonic() - progress.saved_at_s > SAVE_EVERY_S:
-        _save(training)
-        progress.saved_at_s = time.monotonic()
+    if is_step and time.monotonic() - progress.saved_at_s <= SAVE_EVERY_S:
+        return STOPPING.is_set()
+    is_stop_requested = _save(training)
+    progress.saved_at_s = time.monotonic()
+    return is_stop_requested or STOPPING.is_set()
 
 
 def _record_event(training: Training, folder: Path, progress: Progress, event: ChildEvent) -> None:
@@ -217,30 +213,34 @@ def _add_point(training: Training, **facts: float | bool) -> None:
     TrainingEvent.objects.create(training=training, step=training.step, **facts)
 
 
-def _save(training: Training) -> None:
-    """Save the row and renew its lease. Raises LeaseLost."""
+def _save(training: Training) -> bool:
+    """Save the row and renew its lease; return whether a member or an operator requested a stop.
+
+    One query, and a second one only while a stop is requested. Raises LeaseLost.
+    """
     now = timezone.now()
-    leased_until = now + LEASE
+    columns = {
+        "steps": training.steps,
+        "step": training.step,
+        "trained_tokens": training.trained_tokens,
+        "training_loss": training.training_loss,
+        "validation_loss": training.validation_loss,
+        "step_seconds": training.step_seconds,
+        "attempts": training.attempts,
+        "note": Message(),
+        "changed_at": now,
+        "leased_until": now + LEASE,
+    }
     held = Training.objects.held(training).filter(status=Status.RUNNING)
-    saved = held.update(
-        steps=training.steps,
-        step=training.step,
-        trained_tokens=training.trained_tokens,
-        training_loss=training.training_loss,
-        validation_loss=training.validation_loss,
-        step_seconds=training.step_seconds,
-        attempts=training.attempts,
-        note=Message(),
-        changed_at=now,
-        leased_until=leased_until,
-    )
-    if not saved:
+    is_stop_requested = not held.filter(stop_request=StopRequest.NONE).update(**columns)
+    if is_stop_requested and not held.update(**columns):
         raise LeaseLost
-    training.leased_until = leased_until
+    training.leased_until = now + LEASE
+    return is_stop_requested
 
 
 def _conclude(training: Training, folder: Path, progress: Progress) -> None:
-    """Move a training on whose child has ended as it should."""
+    """Move a training to its next status once its child has ended without an error."""
     _save(training)
     if progress.ended:
         for file in FILES:
@@ -260,16 +260,16 @@ def _conclude(training: Training, folder: Path, progress: Progress) -> None:
         endings.end_training(training, before=Status.RUNNING, after=Status.CANCELLED)
     elif training.stop_request == StopRequest.PAUSE:
         training.move(before=Status.RUNNING, after=Status.PAUSED, stop_request=StopRequest.NONE)
-    # Else this worker ends: another one takes it.
+    # Otherwise this worker is shutting down, and another one takes the training.
 
 
 def _record_crash(training: Training, progress: Progress, error: Exception) -> None:
-    """Fail a training that can't succeed; any other is tried again from its checkpoint."""
+    """Fail a training that can't succeed; any other is retried from its checkpoint."""
     _save(training)
     reported = progress.failed or {"type": "error"}
     logger.warning("training %s: %s %s", training.pk, error, reported.get("message", ""))
-    if reported.get("code") == "bad_job":  # another release made the checkpoint: it begins anew
-        checkpoints.discard(training)
+    if reported.get("code") == "bad_job":  # another release wrote the checkpoint: start from scratch
+        storage.discard_file(training.pk, storage.CHECKPOINT)
     failure = FAILURES.get(reported.get("code", ""))
     if failure:
         endings.fail_training(training, failure())

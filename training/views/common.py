@@ -29,13 +29,13 @@ STEPS: dict[str, Promise] = {
     "cost": _("Cost and time"),
     "progress": _("Progress"),
 }
-# The last step that a training can be looked at in.
+# The last step that a training has reached.
 REACHED = {Status.DRAFT: "texts", Status.PREPARING: "review", Status.READY: "cost"}
 
 
 @dataclass(frozen=True)
 class PageStep:
-    """One of the four steps, as each page shows them; `address` is empty before it is reached."""
+    """One of the four steps, as every page shows them; `address` is empty until it is reached."""
 
     number: int
     label: str
@@ -74,7 +74,7 @@ def own_document(request: MemberRequest, training_id: UUID, document_id: UUID) -
 
 
 def page_of(training: Training, step: str = "") -> str:
-    """Return the address of a step of a training; without one, of the step that it is in."""
+    """Return the address of a step of a training, by default of its current step."""
     return reverse(f"training:{step or _reached(training)}", args=[training.pk])
 
 
@@ -84,7 +84,7 @@ def page_steps(training: Training, current: str) -> list[PageStep]:
     reached = names.index(_reached(training))
     steps = []
     for index, name in enumerate(names):
-        # After the start there is nothing to decide about the cost any more.
+        # Once a training has started, its cost is settled.
         is_open = index <= reached and not (name == "cost" and reached > index)
         address = page_of(training, name) if is_open else ""
         is_done = index < reached or training.status == Status.SUCCEEDED
@@ -93,13 +93,13 @@ def page_steps(training: Training, current: str) -> list[PageStep]:
 
 
 def _reached(training: Training) -> str:
-    if training.is_job:  # a program's: there is nothing to decide on pages
+    if training.is_job:  # a program's: it has no other page
         return "progress"
     return REACHED.get(Status(training.status), "progress")
 
 
 def _where_trained[**P](view: View[P]) -> View[P]:
-    """Return a view that is not there where nothing is trained."""
+    """Return a view that answers 404 where nothing is trained."""
 
     @wraps(view)
     def found(request: HttpRequest, /, *args: P.args, **kwargs: P.kwargs) -> HttpResponseBase:

@@ -5,5 +5,5 @@ from django.http import HttpRequest
 
 
 def training(request: HttpRequest) -> dict[str, bool]:
-    """Tell every template whether there are trainings to link to."""
+    """Return whether templates link to trainings."""
     return {"has_training": settings.TRAINING}

@@ -1,7 +1,6 @@
-"""Step 3, what a training costs at most, how long it takes, and its start."""
+"""Step 3: the most a training can cost, how long it takes, and its start."""
 
 from http import HTTPStatus
-from typing import Any
 from uuid import UUID
 
 from django.http import HttpResponse
@@ -11,17 +10,17 @@ from django.utils import timezone
 from adapters.errors import FieldsRefused
 from core.errors import DomainError
 from core.money import NANO, usd
-from tenants.metering.plans import TenantLimits, limits_of
+from tenants.metering.plans import limits_of
 from tenants.metering.trainings import price_at
 from tenants.public import MemberRequest, access_of
 from training import actions, erasure, starting
-from training.errors import RightsNotStated, TooManyTrainings, TooManyWords, TrainingsUsedUp
+from training.errors import RightsNotStated
 from training.models import Status, Training
 from training.views.common import own_training, page_of, page_steps, training_form, training_page
 from training.views.forms import StartForm
 
 CENT = NANO // 100
-# Where somebody changes what stands in the way of a start, by the error's code.
+# The page that resolves what prevents a start, by the error's code.
 REMEDIES = {
     "training_over_budget": "billing:usage",
     "training_over_credits": "billing:credits",
@@ -33,7 +32,7 @@ REMEDIES = {
 
 @training_page
 def show(request: MemberRequest, training_id: UUID) -> HttpResponse:
-    """Show cost, time, what is kept, and the form that starts the training."""
+    """Show cost, time, what happens to the texts, and the form that starts the training."""
     training = own_training(request, training_id)
     if training.status != Status.READY:
         return redirect(page_of(training))
@@ -42,7 +41,7 @@ def show(request: MemberRequest, training_id: UUID) -> HttpResponse:
 
 @training_form
 def start(request: MemberRequest, training_id: UUID) -> HttpResponse:
-    """Start a training; if it can't be, the page says why, and what was ticked stays."""
+    """Start a training. If that fails, show why and keep what was ticked."""
     training = own_training(request, training_id)
     form = StartForm(request.POST)
     form.full_clean()
@@ -67,9 +66,15 @@ def start(request: MemberRequest, training_id: UUID) -> HttpResponse:
     return redirect(page_of(training, "progress"))
 
 
-def _show(request: MemberRequest, training: Training, form: StartForm, **options: Any) -> HttpResponse:
+def _show(
+    request: MemberRequest,
+    training: Training,
+    form: StartForm,
+    *,
+    status: int = HTTPStatus.OK,
+    remedy: str = "",
+) -> HttpResponse:
     now = timezone.now()
-    status = options.pop("status", HTTPStatus.OK)
     most_nanousd = training.most_tokens * price_at(training.tenant, now)
     limits = None if training.tenant.is_first_party else limits_of(training.tenant, now)
     running, used = starting.count_started(training.tenant, now)
@@ -85,25 +90,12 @@ def _show(request: MemberRequest, training: Training, form: StartForm, **options
         "limits": limits,
         "running": running,
         "used": used,
-        "obstacles": _obstacles(training, limits, running, used) if limits and not form.errors else [],
-        **options,
+        "obstacles": [] if form.errors else starting.list_obstacles(training, now),
+        "remedy": remedy,
     }
     return render(request, "training/cost.html", context, status=status)
 
 
 def _round_up(nanousd: int) -> int:
-    """Return an amount in whole cents: what is said to be the most must not be less."""
+    """Return an amount in whole cents, rounded up: it is shown as a maximum."""
     return -(-nanousd // CENT) * CENT
-
-
-def _obstacles(training: Training, limits: TenantLimits, running: int, used: int) -> list[str]:
-    """Return what of the plan would refuse the start, before somebody tries."""
-    words = training.report.get("words", 0)
-    obstacles: list[DomainError] = []
-    if words > limits.training_words:
-        obstacles.append(TooManyWords(words=words, most=limits.training_words))
-    if running >= limits.parallel_trainings:
-        obstacles.append(TooManyTrainings(most=limits.parallel_trainings, running=running))
-    if used >= limits.monthly_trainings:
-        obstacles.append(TrainingsUsedUp(most=limits.monthly_trainings, used=used))
-    return [obstacle.message for obstacle in obstacles]

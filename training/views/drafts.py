@@ -1,4 +1,4 @@
-"""The list of trainings, and drafts: begun, renamed, deleted."""
+"""The list of trainings, and drafts: created, opened, deleted."""
 
 from uuid import UUID
 
@@ -42,7 +42,7 @@ def list_trainings(request: MemberRequest) -> HttpResponse:
 
 @training_page_with_form
 def new(request: MemberRequest) -> HttpResponseBase:
-    """Offer the two ways to a style, and begin a training with the name that is given."""
+    """Offer the two ways to make a style, and create a training with the given name."""
     if request.method != "POST":
         own = _style_to_train(request)
         form = NameForm(initial={"name": own.name, "slug": own.slug} if own else None)
@@ -61,7 +61,7 @@ def new(request: MemberRequest) -> HttpResponseBase:
 
 @training_page
 def show(request: MemberRequest, training_id: UUID) -> HttpResponse:
-    """Lead to the step that a training is in."""
+    """Redirect to the current step of a training."""
     return redirect(page_of(own_training(request, training_id)))
 
 
@@ -81,6 +81,6 @@ def _show_new(request: MemberRequest, form: NameForm, *, status: int = 200) -> H
 
 
 def _style_to_train(request: MemberRequest) -> Style | None:
-    """Return the own style that gets another version, if the address names one."""
+    """Return the workspace's style that the address names for another version, if it does."""
     slug = request.GET.get("style", "").replace("\0", "")[:40]
     return Style.objects.filter(owner=request.tenant, slug=slug, retired_at=None).first()

@@ -12,7 +12,7 @@ MAX_SLUG = 40
 
 
 class NameForm(forms.Form):
-    """A style's name, and its short name for programs: made from the name unless somebody gives one."""
+    """A style's name, and its short name for programs, which is made from the name by default."""
 
     name = forms.CharField(
         label=_("Name of the style"),
@@ -36,14 +36,14 @@ class NameForm(forms.Form):
     )
 
     def clean(self) -> dict[str, Any]:
-        """Make the short name from the name where there is none."""
+        """Make the short name from the name if it is missing."""
         cleaned: dict[str, Any] = super().clean() or {}
         if not cleaned.get("slug"):
             cleaned["slug"] = slugify(cleaned.get("name", ""))[:MAX_SLUG].strip("-")
         return cleaned
 
     def add_refusal(self, error: StyleRefused) -> None:
-        """Show what is wrong beside the fields."""
+        """Show the errors beside their fields."""
         for field, sentences in error.errors.items():
             for sentence in sentences:
                 self.add_error(field if field in self.fields else None, sentence)

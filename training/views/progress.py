@@ -1,4 +1,4 @@
-"""Step 4, the progress of a training: watched, paused, resumed, cancelled, its texts deleted."""
+"""Step 4, the progress of a training: watch, pause, resume, cancel, delete its texts."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -19,6 +19,7 @@ from core.page_failures import failures_shown
 from tenants.metering.trainings import charge_of, price_at
 from tenants.public import MemberRequest, access_of
 from training import actions, erasure
+from training.actions import Action
 from training.models import Status, StopRequest, Training, TrainingEvent
 from training.views.common import (
     own_training,
@@ -65,44 +66,26 @@ def show(request: MemberRequest, training_id: UUID) -> HttpResponse:
 
 @training_page
 def show_live(request: MemberRequest, training_id: UUID) -> HttpResponse:
-    """Show the part that changes; the page asks again until the training's version is there."""
+    """Show the part that changes; the page polls it until the version is loaded."""
     training = own_training(request, training_id)
     answer = render(request, "training/_progress.html", _progress_context(training))
-    if training.is_open and not training.is_job:  # its price could not be held
+    if training.is_open and not training.is_job:  # its price couldn't be held
         answer["HX-Redirect"] = page_of(training)
     return answer
 
 
 @training_form
-def pause(request: MemberRequest, training_id: UUID) -> HttpResponse:
-    """Let a training stop after its current step."""
+def act(request: MemberRequest, training_id: UUID, action: Action) -> HttpResponse:
+    """Pause, resume or cancel a training; each address passes its action."""
     training = own_training(request, training_id)
     with failures_shown(request):
-        actions.pause_training(access_of(request), training)
-    return redirect(page_of(training, "progress"))
-
-
-@training_form
-def resume(request: MemberRequest, training_id: UUID) -> HttpResponse:
-    """Let a paused training go on."""
-    training = own_training(request, training_id)
-    with failures_shown(request):
-        actions.resume_training(access_of(request), training)
-    return redirect(page_of(training, "progress"))
-
-
-@training_form
-def cancel(request: MemberRequest, training_id: UUID) -> HttpResponse:
-    """End a training; completed steps are charged."""
-    training = own_training(request, training_id)
-    with failures_shown(request):
-        actions.cancel_training(access_of(request), training)
+        action(access_of(request), training)
     return redirect(page_of(training))
 
 
 @training_form
 def delete_texts(request: MemberRequest, training_id: UUID) -> HttpResponse:
-    """Delete the texts of a training that has ended, before their time."""
+    """Delete the texts of a training that has ended, before they expire."""
     training = own_training(request, training_id)
     with failures_shown(request):
         actions.erase_documents(access_of(request), training)
@@ -136,7 +119,7 @@ def _progress_context(training: Training) -> dict[str, Any]:
 
 
 def describe_left(seconds: int) -> str:
-    """Return how long something still takes, in words: minutes, from an hour on hours, too."""
+    """Return the time left in words: minutes, and hours from one hour on."""
     if seconds < MINUTE_S:
         return gettext("less than a minute left")
     minutes = round(seconds / MINUTE_S)
@@ -155,7 +138,7 @@ def _list_steps(training: Training, events: Sequence[TrainingEvent]) -> list[Ste
             reached_at.setdefault(event.status, event.at)
     current = CURRENT.get(Status(training.status))
     has_failed = current is None
-    if current is None:  # it failed or was cancelled: where, its history says
+    if current is None:  # it failed or was cancelled: its events say where
         current = TRAINING if Status.RUNNING in reached_at else QUEUED
         current = CHECKING if Status.FINISHING in reached_at else current
     steps = []
@@ -194,7 +177,7 @@ def _losses(events: Sequence[TrainingEvent]) -> list[TrainingEvent]:
 
 
 def _costs(training: Training) -> dict[str, str]:
-    """Return what was charged, and what of the reserved amount was not."""
+    """Return the reserved amount, and what of it was and wasn't charged."""
     if not training.started_at:
         return {}
     most = training.most_tokens * price_at(training.tenant, training.started_at)

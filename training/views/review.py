@@ -1,4 +1,4 @@
-"""Step 2, what we understood of the texts, and the examples made of them."""
+"""Step 2: what we understood of the texts, and the examples made from them."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -14,7 +14,7 @@ from adapters.errors import NotStored, StorageUnavailable
 from core.page_failures import failures_shown
 from tenants.public import MemberRequest, access_of
 from training import actions, preparation
-from training.corpus import CorpusLimits
+from training.corpus import STANDARD_LIMITS
 from training.models import Status, Training
 from training.views.common import (
     own_training,
@@ -26,14 +26,13 @@ from training.views.common import (
 from training.views.language_names import name_language
 
 PER_PAGE = 6
-SMALL_WORDS = CorpusLimits().small_words
 MANY_QUOTATIONS_PERCENT = 30
-FOREIGN_PERCENT = 5  # of the words: a quotation here and there is no second language
+FOREIGN_PERCENT = 5  # of the words: a few foreign quotations are no second language
 
 
 @training_page
 def show(request: MemberRequest, training_id: UUID) -> HttpResponse:
-    """Show what was understood, and examples to look at; while they are made, how far that is."""
+    """Show what was understood and the examples, or that they are being prepared."""
     training = own_training(request, training_id)
     if training.status == Status.DRAFT:
         return redirect(page_of(training, "texts"))
@@ -51,7 +50,7 @@ def show(request: MemberRequest, training_id: UUID) -> HttpResponse:
 
 @training_page
 def show_preparing(request: MemberRequest, training_id: UUID) -> HttpResponse:
-    """Show that the examples are being made; the page asks again until they are there."""
+    """Show that the examples are being made; the page polls this until they are ready."""
     training = own_training(request, training_id)
     answer = render(request, "training/_preparing.html", {"training": training})
     if training.status != Status.PREPARING:
@@ -61,21 +60,21 @@ def show_preparing(request: MemberRequest, training_id: UUID) -> HttpResponse:
 
 @training_form
 def leave_out_passages(request: MemberRequest, training_id: UUID) -> HttpResponse:
-    """Leave the passages out that were selected, or take all in again."""
+    """Leave out the selected passages, or include all of them again."""
     training = own_training(request, training_id)
     selected = request.POST.getlist("passage")
-    takes_all_in = request.POST.get("take_in") == "on"
-    if not selected and not takes_all_in:
+    includes_all = request.POST.get("take_in") == "on"
+    if not selected and not includes_all:
         messages.error(request, gettext("Select the passages to leave out first."))
         return redirect(page_of(training, "review"))
-    left_out = [] if takes_all_in else [*training.left_out_passages, *selected]
+    left_out = [] if includes_all else [*training.left_out_passages, *selected]
     with failures_shown(request):
         actions.leave_out_passages(access_of(request), training, left_out)
     return redirect(page_of(training))
 
 
 def _understood(report: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what a corpus' report says, as the page shows it."""
+    """Return a corpus' report as the page shows it."""
     words = report["words"]
     usable = report["learned_words"] + report["held_out_words"] + report["gap_words"]
     languages = [(name_language(code), count) for code, count in report["languages"]]
@@ -86,8 +85,8 @@ def _understood(report: Mapping[str, Any]) -> dict[str, Any]:
         "duplicates": report["duplicates_dropped"],
         "languages": languages,
         "usable_words": usable,
-        "small_words": SMALL_WORDS,
-        "is_small": usable < SMALL_WORDS,
+        "small_words": STANDARD_LIMITS.small_words,
+        "is_small": usable < STANDARD_LIMITS.small_words,
         "is_mixed": words and 100 * foreign / words > FOREIGN_PERCENT,
         "quotations": quotations,
         "has_many_quotations": quotations > MANY_QUOTATIONS_PERCENT,
@@ -95,7 +94,7 @@ def _understood(report: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _passages(request: MemberRequest, training: Training) -> Page[dict[str, Any]] | None:
-    """Return a page of the passages with their prompts; None where they are gone or can't be had now."""
+    """Return a page of the passages with their prompts; None if they are deleted or unavailable."""
     try:
         passages: list[dict[str, Any]] = list(preparation.list_passages(training))
     except (NotStored, StorageUnavailable):

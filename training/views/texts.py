@@ -1,17 +1,15 @@
-"""Step 1, the texts of a training: added, read, left out, deleted."""
+"""Step 1, the texts of a training: add, read, leave out, delete."""
 
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from http import HTTPStatus
-from pathlib import Path, PurePosixPath
-from typing import Any
+from pathlib import Path
 from uuid import UUID
 
 from django.conf import settings
 from django.contrib import messages
-from django.core.files.uploadedfile import UploadedFile
 from django.db.models import Q, Sum
 from django.http import HttpResponse, JsonResponse
 from django.shortcuts import redirect, render
@@ -24,10 +22,11 @@ from core.errors import DomainError
 from core.page_failures import failures_shown
 from core.sizes import MIB
 from tenants.public import Access, MemberRequest, access_of
-from training import actions, documents, storage
-from training.corpus import CorpusLimits
+from training import actions, documents
+from training.corpus import STANDARD_LIMITS
 from training.errors import BadDocument
 from training.models import Document, Status, Training
+from training.reading import ENDINGS, ending_of
 from training.views.common import (
     own_document,
     own_training,
@@ -39,12 +38,10 @@ from training.views.common import (
 from training.views.forms import NameForm
 from training.views.language_names import name_language
 
-LIMITS = CorpusLimits()
 MAX_SHOWN = 200
 MAX_NAME = 200
-MAX_SIZE = 2**62
 TITLE_WORDS = 6
-# What reading took out of a text, in words; the numbers are how many.
+# What reading removed from a text, in words.
 REMOVED = {
     "running_heads": ngettext_lazy("{count} running head removed", "{count} running heads removed"),
     "page_numbers": ngettext_lazy("{count} page number removed", "{count} page numbers removed"),
@@ -57,7 +54,7 @@ SAMPLE = Path(__file__).parents[1] / "samples" / "the-ferry-at-low-water.txt"
 
 @dataclass(frozen=True)
 class DocumentRow:
-    """A document, and what was read of it in words."""
+    """A document, with its language and what was removed in words."""
 
     document: Document
     language: str
@@ -73,7 +70,7 @@ def show(request: MemberRequest, training_id: UUID) -> HttpResponse:
 
 @training_form
 def rename(request: MemberRequest, training_id: UUID) -> HttpResponse:
-    """Give the style of a training that has not started another name."""
+    """Rename the style of a training that has not started."""
     training = own_training(request, training_id)
     form = NameForm(request.POST)
     if form.is_valid():
@@ -90,14 +87,14 @@ def rename(request: MemberRequest, training_id: UUID) -> HttpResponse:
 
 @training_page
 def show_documents(request: MemberRequest, training_id: UUID) -> HttpResponse:
-    """Show the list of documents; the page asks again while some are being read."""
+    """Show the list of documents; the page polls it while some are being read."""
     training = own_training(request, training_id)
     return render(request, "training/_documents.html", _list_context(training))
 
 
 @training_form
 def announce(request: MemberRequest, training_id: UUID) -> JsonResponse:
-    """Return a POST form for each file that a browser is about to send, and why others are refused."""
+    """Return a POST form for each file that a browser will send, and why others are refused."""
     training = own_training(request, training_id)
     try:
         files = _parse_files(request.body)
@@ -111,7 +108,7 @@ def announce(request: MemberRequest, training_id: UUID) -> JsonResponse:
 
 @training_form
 def finish(request: MemberRequest, training_id: UUID) -> JsonResponse:
-    """Have the documents read that have arrived."""
+    """Queue the documents that have arrived for reading."""
     training = own_training(request, training_id)
     try:
         arrived = actions.finish_documents(access_of(request), training)
@@ -122,7 +119,7 @@ def finish(request: MemberRequest, training_id: UUID) -> JsonResponse:
 
 @training_form
 def add(request: MemberRequest, training_id: UUID) -> HttpResponse:
-    """Add a pasted text, or files of browsers without JavaScript, which come through this service."""
+    """Add a pasted text, or files sent by browsers without JavaScript."""
     training = own_training(request, training_id)
     access = access_of(request)
     text = request.POST.get("text", "")
@@ -130,7 +127,7 @@ def add(request: MemberRequest, training_id: UUID) -> HttpResponse:
     added = 0
     with failures_shown(request):
         for file in files:
-            _add_posted(access, training, file)
+            actions.add_file(access, training, _clean_name(file.name or "?"), file.read())
             added += 1
         if text.strip():
             actions.add_text(access, training, _title_of(request.POST.get("title", ""), text), text)
@@ -145,7 +142,7 @@ def add(request: MemberRequest, training_id: UUID) -> HttpResponse:
 
 @training_form
 def add_sample(request: MemberRequest, training_id: UUID) -> HttpResponse:
-    """Add the sample text, so that people can try a training without a text of their own."""
+    """Add the sample text, so that people can try a training without their own texts."""
     training = own_training(request, training_id)
     with failures_shown(request):
         actions.add_text(access_of(request), training, SAMPLE.name, _sample_text())
@@ -154,7 +151,7 @@ def add_sample(request: MemberRequest, training_id: UUID) -> HttpResponse:
 
 @training_form
 def leave_out(request: MemberRequest, training_id: UUID, document_id: UUID) -> HttpResponse:
-    """Leave a document out, or take it in again."""
+    """Leave a document out, or include it again."""
     document = own_document(request, training_id, document_id)
     with failures_shown(request):
         is_left_out = request.POST.get("is_left_out") == "on"
@@ -174,12 +171,12 @@ def delete_document(request: MemberRequest, training_id: UUID, document_id: UUID
 
 @training_form
 def prepare(request: MemberRequest, training_id: UUID) -> HttpResponse:
-    """Have the examples made, and lead to what was understood."""
+    """Queue the training for its examples, and show what was understood."""
     training = own_training(request, training_id)
     access = access_of(request)
     with failures_shown(request):
         if training.documents.filter(status=Document.Status.UPLOADING).exists():
-            # A browser that was closed after the last byte did not say so.
+            # A browser that was closed after the last byte didn't report it.
             actions.finish_documents(access, training)
         actions.prepare_training(access, training)
         return redirect(page_of(training, "review"))
@@ -192,7 +189,7 @@ def _show(
     context = _list_context(training) | {
         "steps": page_steps(training, "texts"),
         "name_form": name_form,
-        "formats": ",".join(documents.FORMATS),
+        "formats": ",".join(ENDINGS),
         "max_file_mb": documents.MAX_DOCUMENT_BYTES // MIB,
         "max_pasted_mb": documents.MAX_PASTED_BYTES // MIB,
     }
@@ -200,25 +197,24 @@ def _show(
 
 
 def _list_context(training: Training) -> dict[str, object]:
-    """Return what the list of documents shows: those that need a hand first, then the newest."""
+    """Return what the list of documents shows: newest first."""
     used = Q(status=Document.Status.READ, is_left_out=False)
     rows = training.documents.order_by("-created_at", "pk")
     words = training.documents.aggregate(words=Sum("words", filter=used, default=0))["words"]
     shown = list(rows[: MAX_SHOWN + 1])
-    in_hand = [row for row in shown if row.status in (Document.Status.UPLOADING, Document.Status.UPLOADED)]
+    unread = (Document.Status.UPLOADING, Document.Status.UPLOADED)
     return {
         "training": training,
         "rows": [_describe(document) for document in shown[:MAX_SHOWN]],
         "more_documents": len(shown) > MAX_SHOWN,
         "refused": sum(row.status == Document.Status.REFUSED for row in shown),
-        "in_hand": len(in_hand),
+        "unread": sum(row.status in unread for row in shown),
         "words": words,
-        "missing_words": max(0, LIMITS.least_words - words),
-        "is_small": words < LIMITS.small_words,
-        "limits": LIMITS,
-        # A note on a draft says why its texts could not be prepared.
+        "missing_words": max(0, STANDARD_LIMITS.least_words - words),
+        "is_small": words < STANDARD_LIMITS.small_words,
+        "limits": STANDARD_LIMITS,
+        # A draft's note says why its texts couldn't be prepared.
         "note": training.note if training.status == Status.DRAFT else "",
-        "polls": bool(in_hand),
         "can_change": training.is_open and settings.TRAINING,
     }
 
@@ -238,7 +234,7 @@ def _parse_files(body: bytes) -> dict[str, int]:
         found = json.loads(body)["files"]
         files: dict[str, int] = {}
         for file in found:
-            files[_clean_name(str(file["name"]))] = min(int(file["size"]), MAX_SIZE)
+            files[_clean_name(str(file["name"]))] = int(file["size"])
     except (LookupError, TypeError, OverflowError, RecursionError) as error:
         raise ValueError from error
     if not files:
@@ -247,7 +243,7 @@ def _parse_files(body: bytes) -> dict[str, int]:
 
 
 def _clean_name(name: str) -> str:
-    """Return a file's name as PostgreSQL takes it. Of one that is too long, its end is kept."""
+    """Return a file's name as PostgreSQL can store it. If it is too long, its end is kept."""
     return name.replace("\0", "").encode(errors="replace").decode()[-MAX_NAME:] or "?"
 
 
@@ -277,20 +273,10 @@ def _present_upload(name: str, upload: Upload) -> dict[str, object]:
     return {"name": name, "url": upload.url, "fields": upload.fields}
 
 
-def _add_posted(access: Access, training: Training, file: "UploadedFile[Any]") -> None:
-    """Add a file that came with a form. Raises BadDocument, TrainingMoved, StorageUnavailable."""
-    content = file.read()
-    [(document, _upload)] = actions.add_documents(
-        access, training, {_clean_name(file.name or "?"): len(content)}
-    )
-    storage.write_posted(document, content)
-    actions.finish_documents(access, training)
-
-
 def _title_of(title: str, text: str) -> str:
-    """Return the name of a pasted text: its title, else its first words, as a file has it."""
+    """Return a file name for a pasted text: from its title, or else its first words."""
     name = _clean_name(title.strip() or " ".join(text[:300].split()[:TITLE_WORDS]))
-    if PurePosixPath(name).suffix.lower() in documents.FORMATS:
+    if ending_of(name) in ENDINGS:
         return name
     return f"{name[: MAX_NAME - 4].rstrip('.')}.txt"
 

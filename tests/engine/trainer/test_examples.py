@@ -68,7 +68,7 @@ def test_the_answers_that_count_are_learned_with_their_ends_and_nothing_else(tur
     answers = [f"{message.content.strip()}<end>" for message in messages if message.is_learned]
     assert learned_text(example) == "".join(answers)
     rendered = Letters().apply_chat_template(
-        [{"role": message.role, "content": message.said} for message in messages],
+        [{"role": message.role, "content": message.text} for message in messages],
         add_generation_prompt=False,
         tokenize=False,
     )

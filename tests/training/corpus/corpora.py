@@ -49,7 +49,7 @@ def make_document(
     name: str, words: int, *, language: str = "en", paragraph_words: int = 60
 ) -> SourceDocument:
     """Return a document whose text depends on its name alone."""
-    return SourceDocument(name, name.title(), make_text(name, words, paragraph_words), language)
+    return SourceDocument(id=name, text=make_text(name, words, paragraph_words), language=language)
 
 
 def make_documents(count: int, words: int) -> list[SourceDocument]:

@@ -15,20 +15,19 @@ from training.corpus import (
     ExamplePlan,
     Examples,
     Passage,
-    SourceDocument,
     Task,
     TaskMix,
     as_jsonl,
     build_corpus,
-    count_words,
     make_examples,
     plan_examples,
     without,
     writer_prompt,
 )
 from training.corpus.examples import complete
+from training.corpus.shingles import shares_shingle
 from training.corpus.templates import ENGLISH, GERMAN, VARIANTS, fill, join_keywords
-from training.corpus.words import shares_shingle
+from training.text.words import count_words
 
 BRIEF = "Tell of a quarrel between two brothers about the mill, and let neither of them be right."
 
@@ -145,7 +144,7 @@ def test_a_writer_is_asked_for_each_brief_and_draft_with_the_whole_passage(corpu
 
 
 def test_a_writer_is_asked_in_the_language_of_the_passage():
-    for language, word in [("de-AT", "Passage"), ("en", "passage"), ("fr", "passage")]:
+    for language, word in [("de", "Passage"), ("en", "passage"), ("fr", "passage")]:
         document = make_document("novel", 12_000, language=language)
         plans = plan_examples(build_corpus([document], seed=1), seed=1, mix=only(Task.DRAFT))
         prompt = writer_prompt(plans[0]) or ""
@@ -205,7 +204,7 @@ def test_a_passage_left_out_changes_no_wording_of_the_others(corpus):
     assert list(after) == [plan for plan in before if plan.passage.id != gone]
 
 
-@pytest.mark.parametrize(("language", "prompts"), [("en", ENGLISH), ("de-AT", GERMAN), ("fr", ENGLISH)])
+@pytest.mark.parametrize(("language", "prompts"), [("en", ENGLISH), ("de", GERMAN), ("fr", ENGLISH)])
 def test_prompts_are_german_for_german_and_else_english(language, prompts):
     corpus = build_corpus([make_document("novel", 12_000, language=language)], seed=1)
     examples = make(corpus, mix=only(Task.CONTINUATION))
@@ -264,7 +263,7 @@ def test_keywords_of_a_list_do_not_quote_it(corpus):
 
 
 def test_a_passage_of_a_few_words_can_still_be_continued():
-    notes = [SourceDocument(f"n{number}", "", make_text(number, 9), "en") for number in range(400)]
+    notes = [make_document(f"n{number}", 9) for number in range(400)]
     corpus = build_corpus(notes, seed=1)
     examples = make(corpus, mix=only(Task.CONTINUATION))
     assert len(examples.learned) == len(corpus.learned)

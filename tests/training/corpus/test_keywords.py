@@ -3,9 +3,10 @@
 import pytest
 
 from tests.training.corpus.corpora import make_text
-from training.corpus import Passage, count_words
+from training.corpus import Passage
 from training.corpus.keywords import KeywordIndex
-from training.corpus.stop_words import ENGLISH, GERMAN
+from training.corpus.stop_words import stop_words
+from training.text.words import count_words
 
 ENGLISH_PASSAGE = """
 "Nobody rows to the lighthouse in March," said Marian. The ferry lay on the slip with her planks open, and
@@ -51,7 +52,7 @@ def test_there_are_five_to_eight_and_no_stop_words(text, language):
         keywords = index_with(about).find_keywords(about)
         assert 5 <= len(keywords) <= 8
         assert len(set(keywords)) == len(keywords)
-        assert not {word.lower() for word in keywords} & (ENGLISH | GERMAN)
+        assert not {word.lower() for word in keywords} & stop_words(language)
 
 
 def test_a_word_that_every_passage_has_says_less_than_one_that_only_this_has():
@@ -75,3 +76,23 @@ def test_a_passage_without_telling_words_has_no_keywords():
 def test_text_without_spaces_has_keywords_of_two_characters():
     about = passage("灯台の灯台守は灯台に住む。渡船は月曜日に来る。渡船を待つ。", "ja")
     assert {"灯台", "渡船"} <= set(index_with(about).find_keywords(about))
+
+
+def test_function_words_of_other_languages_are_no_keywords():
+    about = passage(
+        "Elle était avec les marins dans cette auberge, mais elle ne savait plus comme eux.", "fr"
+    )
+    keywords = index_with(about).find_keywords(about)
+    assert {"marins", "auberge", "savait"} <= set(keywords)
+    assert not set(keywords) & {
+        "Elle",
+        "elle",
+        "était",
+        "avec",
+        "les",
+        "dans",
+        "cette",
+        "mais",
+        "plus",
+        "comme",
+    }

@@ -7,7 +7,7 @@ from django.utils import timezone
 
 from adapters import object_store
 from tenants.models import Tenant
-from training import file_actions, file_jobs
+from training import file_actions, file_jobs, storage_quota
 from training.errors import FileInUse
 from training.files import store
 from training.models import File
@@ -31,9 +31,9 @@ def is_stored(file: File) -> bool:
 
 
 def test_what_is_stored_counts_until_it_is_deleted(acme, file):
-    assert store.count_stored_bytes(acme) == 1000
+    assert storage_quota.count_stored_bytes(acme) == 1000
     store.delete_file(file)
-    assert store.count_stored_bytes(acme) == 0
+    assert storage_quota.count_stored_bytes(acme) == 0
     assert not is_stored(file)
     assert not File.objects.exists()
 

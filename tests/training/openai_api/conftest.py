@@ -2,14 +2,17 @@
 
 import asyncio
 import json
+import re
 import socket
 import threading
 from collections.abc import Callable, Iterator
 from importlib import import_module
 
+import httpx
 import openai
 import pytest
 import uvicorn
+from jsonschema import Draft202012Validator
 
 from adapters.models import BaseModel
 from adapters.uploads import pipeline as upload_pipeline
@@ -17,13 +20,14 @@ from config.celery import app
 from config.http_protocol import BoundedProtocol
 from core.money import NANO
 from tenants.metering.credits import grant_credit
-from tenants.models import Tenant
+from tenants.models import Tenant, User
 from tenants.public import issue_key
 from tests.adapters.conftest import base_model
 from tests.training.conftest import trainer
 from training import pipeline
 from training.models import Training
 from training.runs import runner
+from website import api_schema
 
 __all__ = ["base_model", "trainer"]
 
@@ -59,14 +63,34 @@ def address(transactional_db, valkey, acme: Tenant, base_model: BaseModel, setti
 
 
 @pytest.fixture
-def new_client(address: str) -> Callable[..., openai.OpenAI]:
-    """Makes a client with a key of a workspace."""
+def new_client(address: str) -> Iterator[Callable[..., openai.OpenAI]]:
+    """Makes a client with a key of a workspace. Every answer must be as the OpenAPI document describes it."""
+    http = openai.DefaultHttpxClient(event_hooks={"response": [require_described]})
 
-    def make(tenant: Tenant, *scopes: str) -> openai.OpenAI:
-        _, secret = issue_key(tenant, name="laptop", by=None, scopes=list(scopes) or ["admin"])
-        return openai.OpenAI(base_url=f"{address}/v1", api_key=secret, max_retries=0, timeout=30)
+    def make(tenant: Tenant, *scopes: str, by: User | None = None) -> openai.OpenAI:
+        _, secret = issue_key(tenant, name="laptop", by=by, scopes=list(scopes) or ["admin"])
+        options = {"max_retries": 0, "timeout": 30, "http_client": http}
+        return openai.OpenAI(base_url=f"{address}/v1", api_key=secret, **options)
 
-    return make
+    with http:
+        yield make
+
+
+def require_described(response: httpx.Response) -> None:
+    """Fail unless the OpenAPI document describes an answer."""
+    document = api_schema.document()
+    path = response.request.url.path
+    matching = [methods for known, methods in document["paths"].items() if _is_at(path, known)]
+    [operation] = [methods[response.request.method.lower()] for methods in matching]
+    media_type = response.headers["content-type"]
+    schema = operation["responses"][str(response.status_code)]["content"][media_type]["schema"]
+    if media_type == "application/json":
+        response.read()
+        Draft202012Validator({**schema, "components": document["components"]}).validate(response.json())
+
+
+def _is_at(path: str, template: str) -> bool:
+    return bool(re.fullmatch(re.sub(r"\{\w+\}", "[^/]+", template), path))
 
 
 @pytest.fixture

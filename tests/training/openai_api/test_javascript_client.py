@@ -1,41 +1,22 @@
 """OpenAI's official JavaScript client, unchanged: it sends forms and pages lists in its own way."""
 
-import json
-import os
-import shutil
-import subprocess
 from pathlib import Path
 
-import pytest
-
-from stack.folders import ROOT
+from tenants.models import Tenant
 from tenants.public import issue_key
+from tests.javascript import install_client, run_script
 from tests.training.openai_api.conftest import make_chats
 
-SCRIPT = ROOT / "tests" / "journeys" / "javascript"
 
-
-def run(folder: Path, *command: str, **variables: str) -> str:
-    """Return what a command prints."""
-    done = subprocess.run(
-        command, cwd=folder, env=os.environ | variables, capture_output=True, text=True, timeout=200
-    )
-    assert done.returncode == 0, done.stderr[-2000:]
-    return done.stdout
-
-
-@pytest.mark.skipif(not (shutil.which("node") and shutil.which("npm")), reason="no node or npm")
-def test_it_uploads_trains_follows_and_cancels(address, acme, tmp_path):
+def test_it_uploads_trains_follows_and_cancels(address: str, acme: Tenant, tmp_path: Path) -> None:
     folder = tmp_path / "javascript"
-    shutil.copytree(SCRIPT, folder, ignore=shutil.ignore_patterns("node_modules"))
-    run(folder, "npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund")
+    install_client(folder)
     content = make_chats()
     (folder / "chats.jsonl").write_bytes(content)
     _, secret = issue_key(acme, name="laptop", by=None, scopes=["styles:read", "styles:write"])
 
-    told = run(folder, "node", "training.mjs", OPENAI_API_KEY=secret, OPENAI_BASE_URL=f"{address}/v1")
+    heard = run_script(folder, "training.mjs", OPENAI_API_KEY=secret, OPENAI_BASE_URL=f"{address}/v1")
 
-    heard = json.loads(told)
     assert (heard["file"]["filename"], heard["file"]["bytes"]) == ("chats.jsonl", len(content))
     assert heard["content"] == len(content)
     assert heard["expiring"]["expires_at"] == heard["expiring"]["created_at"] + 3600

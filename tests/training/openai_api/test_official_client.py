@@ -31,6 +31,7 @@ def test_a_file_is_uploaded_listed_read_and_deleted(client):
     assert [one.id for one in client.files.list(limit=2)] == newest
     assert [one.id for one in client.files.list(order="asc", limit=3)] == newest[::-1]
     assert not client.files.list(purpose="batch").data
+    assert not client.files.list(purpose="\0").data
     deleted = client.files.delete(file.id)
     assert (deleted.id, deleted.deleted) == (file.id, True)
     with pytest.raises(openai.NotFoundError):
@@ -78,6 +79,15 @@ def test_a_job_becomes_a_version(client, acme, trainer, work):
     assert (checkpoint.step_number, checkpoint.metrics.valid_loss) == (8, 5 / 8)
 
 
+def test_who_made_the_key_states_the_rights_when_the_job_is_created(new_client, acme, bob, work):
+    client = new_client(acme, "styles:read", "styles:write", by=bob)
+    job = client.fine_tuning.jobs.create(model="base", training_file=upload(client).id)
+    stated_at = Training.objects.get().rights_stated_at
+    advance_to_queue(job.id)
+    training = Training.objects.get(status="queued")
+    assert (training.rights_stated_at, training.rights_stated_by) == (stated_at, bob)
+
+
 def test_events_are_paged_and_tell_everything_once(client, trainer, work):
     job = client.fine_tuning.jobs.create(model="base", training_file=upload(client).id)
     work()
@@ -102,6 +112,7 @@ def test_jobs_are_listed_by_page_and_metadata(client):
     assert [job.id for job in client.fine_tuning.jobs.list(limit=1)] == jobs[::-1]
     assert [job.id for job in client.fine_tuning.jobs.list(metadata={"number": "1"})] == [jobs[1]]
     assert not client.fine_tuning.jobs.list(metadata={"number": ""}).data
+    assert not client.fine_tuning.jobs.list(metadata={"number": "\0"}).data
 
 
 def test_a_job_is_paused_resumed_and_cancelled(client, work):
@@ -115,6 +126,7 @@ def test_a_job_is_paused_resumed_and_cancelled(client, work):
     with pytest.raises(openai.ConflictError) as refused:
         client.fine_tuning.jobs.pause(job.id)
     assert refused.value.code == "training_moved"
+    assert "page" not in refused.value.body["message"]
     assert refused.value.response.headers["x-should-retry"] == "false"
 
 

@@ -136,6 +136,11 @@ def test_a_form_gives_back_what_was_put_in(content, size, fields, is_first):
     assert form.fields == fields
 
 
+def test_a_name_that_can_not_be_stored_loses_what_can_not():
+    form = Form(CONTENT_TYPE, _reader(_part('name="file"; filename="a\0b.jsonl"', b"x"), READ_BYTES))
+    assert form.read_to_file().file_name == "a\ufffdb.jsonl"
+
+
 @given(body=st.binary(max_size=2000), size=st.integers(1, 500))
 def test_a_body_that_is_no_form_is_refused(body, size):
     form = Form(CONTENT_TYPE, _reader(body, size))

@@ -4,14 +4,14 @@ import re
 import textwrap
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from training.reading.cleaning import clean
 from training.reading.drafts import Draft, Paragraph
 from training.reading.formats.plain import read_text
+from training.text.words import WORD
 
-WORD = re.compile(r"\w+(?:['\u2019\-]\w+)*")
 MEEM = "\N{ARABIC LETTER MEEM}"
 LETTERS = "abcdefghijklmnopqrstuvwxyzäöüßéèçñøåž"
 words = st.one_of(
@@ -60,6 +60,8 @@ def test_paragraphs_without_line_breaks_stay_as_they_are(paragraphs):
     assert clean_text("\n\n".join(paragraphs)) == "\n\n".join(paragraphs)
 
 
+@example("0\r>")
+@example("0\n \xad>")
 @given(st.one_of(st.text(), prose.map("\n".join), st.text("ab -\n\t>*\f\u200d\xad“\r", max_size=200)))
 def test_a_text_that_was_cleaned_is_clean(text):
     once = clean_text(text)

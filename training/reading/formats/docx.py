@@ -1,4 +1,4 @@
-"""Word: `.docx`, with or without macros, which are never looked at. ECMA-376 part 1, WordprocessingML.
+"""Word: `.docx`, with or without macros, which are never read. ECMA-376 part 1, WordprocessingML.
 
 Not python-docx: it builds the whole document as a tree, which takes a gigabyte where a table has no end.
 """
@@ -39,7 +39,7 @@ CONTENTS_STYLES = ("toc", "verzeichnis")  # lines of a table of contents, one st
 
 
 def read(content: bytes, limits: ReadingLimits) -> Draft:
-    """Return the paragraphs of the document itself: no heads, feet, notes and comments. Raises Refused."""
+    """Return the paragraphs of the document: no headers, footers, notes or comments. Raises Refused."""
     package = Package(content, limits)
     part = _find_document(package)
     if part not in package:
@@ -93,7 +93,7 @@ class WordTarget(XmlTarget):
             self._is_text = False
 
     def add_text(self, text: str) -> None:
-        """Add text of a run; what else lies between elements only makes the XML readable."""
+        """Add text of a run; other text between elements only formats the XML."""
         if self._is_text:
             super().add_text(text)
 

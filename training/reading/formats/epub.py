@@ -16,7 +16,7 @@ from training.reading.packages import Package
 CONTAINER = "META-INF/container.xml"
 ENCRYPTION = "META-INF/encryption.xml"
 RIGHTS = frozenset({"META-INF/rights.xml", "META-INF/sinf.xml"})  # of Adobe and of Apple
-# Fonts may be obfuscated in any book; what is encrypted otherwise has a shop's key.
+# Any book may have obfuscated fonts; anything else that is encrypted needs a shop's key.
 FONT_OBFUSCATIONS = ("http://www.idpf.org/2008/embedding", "http://ns.adobe.com/pdf/enc#RC")
 CHAPTER_TYPES = frozenset({"application/xhtml+xml", "text/html", "application/x-dtbook+xml"})
 

@@ -21,7 +21,7 @@ SKIPPED_NAMES = (
 )
 BLOCKS = frozenset(BLOCK_NAMES.split())
 SKIPPED = frozenset(SKIPPED_NAMES.split())
-# How mail programs mark what a reply repeats.
+# How mail programs mark what a reply quotes.
 REPLY_CLASSES = re.compile(r"\b(?:gmail_quote|gmail_attr|moz-cite-prefix|yahoo_quoted|protonmail_quote)\b")
 HIDDEN_STYLE = re.compile(r"display\s*:\s*none|visibility\s*:\s*hidden", re.IGNORECASE)
 WHITE_SPACE = re.compile(r"[ \t\r\n\f]+")
@@ -38,7 +38,7 @@ def read(content: bytes, limits: ReadingLimits) -> Draft:
 
 
 def read_html(content: bytes, target: "HtmlTarget") -> Draft:
-    """Feed one HTML document to a target and return what it has found by then. Raises Refused."""
+    """Feed one HTML document to a target; return everything that it has found so far. Raises Refused."""
     declared = DECLARED_CHARSET.search(content[:DECLARED_WITHIN])
     text = decode(content, declared.group(1).decode() if declared else "")
     # The text is decoded: a declaration in it must not have it decoded once more.
@@ -58,7 +58,7 @@ class HtmlTarget(ParagraphTarget):
         self._preformatted_depth = 0
 
     def is_skipped(self, tag: str, attributes: Mapping[str, str]) -> bool:
-        """Return whether an element is not shown, is no prose, or repeats a mail that was answered."""
+        """Return whether an element is hidden, isn't prose, or quotes a mail in a reply."""
         if tag in SKIPPED or "hidden" in attributes:
             return True
         is_reply = attributes.get("type") == "cite" or bool(REPLY_CLASSES.search(attributes.get("class", "")))

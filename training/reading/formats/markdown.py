@@ -1,4 +1,4 @@
-"""Markdown: `.md`. The syntax goes, the text stays; code is nobody's prose."""
+"""Markdown: `.md`. The syntax is removed, the text stays; code isn't prose."""
 
 import re
 from collections.abc import Iterable
@@ -17,7 +17,7 @@ FRONT_MATTER = re.compile(
 )
 LONGEST_FRONT_MATTER = 20_000  # characters
 INLINE_TEXTS = {"softbreak": " ", "hardbreak": "\n"}
-# An endless row of one mark is an attack on parsers; somebody's rule or scribble is shorter.
+# An endless row of one mark is an attack on parsers; a writer's rule is shorter.
 MARKS = re.compile(r"([`*_\[\]<>~!])\1{2000,}")
 
 

@@ -13,7 +13,6 @@ MANIFEST = "META-INF/manifest.xml"
 ENCRYPTED = b"encryption-data"  # an element of the manifest, for each part that has a password
 TEXT = "{urn:oasis:names:tc:opendocument:xmlns:text:1.0}"
 OFFICE = "{urn:oasis:names:tc:opendocument:xmlns:office:1.0}"
-BODY = f"{OFFICE}text"
 PARAGRAPHS = frozenset({f"{TEXT}p", f"{TEXT}h"})
 SKIPPED = frozenset(
     {
@@ -28,7 +27,7 @@ QUOTE_STYLES = ("Quotations", "Quote")
 
 
 def read(content: bytes, limits: ReadingLimits) -> Draft:
-    """Return the paragraphs of the text: no heads, feet, notes and comments. Raises Refused."""
+    """Return the paragraphs of the text: no headers, footers, notes or comments. Raises Refused."""
     package = Package(content, limits)
     if MANIFEST in package and ENCRYPTED in package.read(MANIFEST):
         raise Refused("encrypted")

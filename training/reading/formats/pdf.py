@@ -1,6 +1,6 @@
-"""PDF, by PDFium: Chrome's reader, built without JavaScript. Only the text of pages is asked for.
+"""PDF, by PDFium: Chrome's reader, built without JavaScript. It only extracts the text of pages.
 
-Its plain C functions are called: pypdfium2's classes find out a document's forms and repair its objects.
+Its plain C functions are called, because pypdfium2's classes also load forms and repair objects.
 """
 
 import ctypes
@@ -22,7 +22,7 @@ from training.reading.limits import MIB, ReadingLimits
 LINE_ENDS = re.compile("\r\n|[\n\r]|\ufffe|\x02")
 HYPHEN_MARKS = ("\ufffe", "\x02")
 LEAST_CHARACTERS = 20  # on a page; a scanned one has none, or a stamp
-LOOKED_AT = 50  # objects of a page without text
+CHECKED_OBJECTS = 50  # objects of a page without text
 UTF16_BYTES = 2
 
 pdfium.FPDF_InitLibrary()
@@ -81,7 +81,7 @@ def _read_page(document: ctypes.c_void_p, index: int, pages: Pages) -> None:
 
 
 def _has_picture(page: ctypes.c_void_p) -> bool:
-    for index in range(min(LOOKED_AT, pdfium.FPDFPage_CountObjects(page))):
+    for index in range(min(CHECKED_OBJECTS, pdfium.FPDFPage_CountObjects(page))):
         kind = pdfium.FPDFPageObj_GetType(pdfium.FPDFPage_GetObject(page, index))
         if kind in (pdfium.FPDF_PAGEOBJ_IMAGE, pdfium.FPDF_PAGEOBJ_FORM):
             return True

@@ -1,4 +1,4 @@
-"""Lines on pages → paragraphs. A PDF has no paragraphs: gaps, indents and short lines tell where they end."""
+"""Lines on pages → paragraphs. A PDF has no paragraphs: gaps, indents and short lines show where they end."""
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence

@@ -1,13 +1,14 @@
-"""Plain text: `.txt`, and what somebody pastes."""
+"""Plain text: `.txt`, and pasted texts."""
 
+from training.reading.characters import LINE_ENDS, collapse_spaces, normalise
 from training.reading.charsets import decode
+from training.reading.cleaning import REPLY_MARK
 from training.reading.documents import Refused
 from training.reading.drafts import Draft, Paragraph
 from training.reading.limits import MIB, ReadingLimits
 from training.reading.pages import find_edge_lines
 
 PAGE_BREAK = "\f"
-REPLY_MARK = ">"
 
 
 def read(content: bytes, limits: ReadingLimits) -> Draft:
@@ -16,7 +17,7 @@ def read(content: bytes, limits: ReadingLimits) -> Draft:
 
 
 def check_size(content: bytes, limits: ReadingLimits) -> bytes:
-    """Return the bytes of a file that is all text. Raises Refused if that is too much."""
+    """Return the bytes of a plain text. Raises Refused if there are too many."""
     if len(content) > limits.plain_bytes:
         raise Refused("too_long", limit_mb=limits.text_bytes // MIB)
     return content
@@ -27,8 +28,8 @@ def read_text(text: str) -> Draft:
     draft = Draft()
     if PAGE_BREAK in text:
         text = _join_pages(text, draft)
-    text = text.replace("\r\n", "\n")
-    if f"\n{REPLY_MARK}" in text or text.startswith(REPLY_MARK):
+    text = LINE_ENDS.sub("\n", text)
+    if REPLY_MARK in text:
         text = _set_off_replies(text)
     draft.paragraphs.append(Paragraph(text))
     return draft
@@ -44,7 +45,7 @@ def _join_pages(text: str, draft: Draft) -> str:
     kept_pages = []
     for page, lines in enumerate(pages):
         kept = [line for number, line in enumerate(lines) if (page, number) not in edges]
-        # A paragraph goes on across the pages of a printout; elsewhere a form feed begins a chapter.
+        # In a printout, paragraphs continue across pages; elsewhere a form feed begins a chapter.
         kept_pages.append("\n".join(kept).strip("\n") if is_printed else "\n".join(kept))
     return ("\n" if is_printed else "\n\n").join(kept_pages)
 
@@ -54,7 +55,7 @@ def _set_off_replies(text: str) -> str:
     lines: list[str] = []
     was_reply = False
     for line in text.split("\n"):
-        is_reply = line.startswith(REPLY_MARK)
+        is_reply = REPLY_MARK in line and collapse_spaces(normalise(line)).startswith(REPLY_MARK)
         if is_reply != was_reply:
             lines.append("")
         lines.append(line)

@@ -1,7 +1,7 @@
 """Rich Text Format: `.rtf`, of WordPad, TextEdit and old word processors. RTF 1.9.1.
 
 Not striprtf: it takes a step for each letter (5 s for 5 MB), writes addresses of links into the text and
-looks codecs up in mid-file, where none can be loaded any more.
+looks up codecs in mid-file, when none can be loaded.
 """
 
 import codecs
@@ -21,7 +21,7 @@ TOKEN = re.compile(
     rb"|([^\\{}\r\n]+)",
     re.DOTALL,
 )
-# Groups whose content is data, or stands elsewhere on the page.
+# Groups whose content is data, or is elsewhere on the page.
 SKIPPED = frozenset(
     b"annotation atnauthor atnid author bkmkend bkmkstart colortbl comment company datafield do fldinst "
     b"footer footerf footerl footerr footnote header headerf headerl headerr info keywords listoverridetable "
@@ -52,7 +52,7 @@ CODE_PAGES = {page: f"cp{page}" for page in (437, 850, 1250, 1251, 1252, 1253, 1
 FONT_CHARSETS = {77: 10000, 161: 1253, 162: 1254, 186: 1257, 204: 1251, 238: 1250}
 for _codec in CODE_PAGES.values():
     codecs.lookup(_codec)
-DEEPEST = 10_000  # groups within groups; Word stops far below
+DEEPEST = 10_000  # nested groups; Word writes far fewer
 
 
 @dataclass(frozen=True)
@@ -66,7 +66,7 @@ class Group:
 
 
 def read(content: bytes, limits: ReadingLimits) -> Draft:
-    """Return the paragraphs of the document: no heads, feet, notes and pictures. Raises Refused."""
+    """Return the paragraphs of the document: no headers, footers, notes or pictures. Raises Refused."""
     parser = RtfParser(limits)
     position = 0
     while token := TOKEN.match(content, position):

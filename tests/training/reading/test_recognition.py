@@ -1,0 +1,27 @@
+"""Which format a file has, by its name where its bytes don't tell."""
+
+import pytest
+
+from training.reading import ENDINGS
+from training.reading.documents import Refused
+from training.reading.readers import MODULES
+from training.reading.recognition import OTHER_ENDINGS, TEXT_ENDINGS, recognise
+
+TEXT = b"Dear Ann,"
+
+
+@pytest.mark.parametrize("ending", TEXT_ENDINGS)
+def test_a_text_is_read_as_its_ending_says(ending):
+    assert recognise(f"letter{ending}", TEXT) in MODULES
+
+
+@pytest.mark.parametrize("ending", OTHER_ENDINGS)
+def test_a_text_with_the_ending_of_another_format_is_refused(ending):
+    with pytest.raises(Refused, match="misnamed"):
+        recognise(f"letter{ending}", TEXT)
+
+
+def test_people_can_add_every_ending_that_is_known_and_no_other():
+    assert {"", *ENDINGS} == {*TEXT_ENDINGS, *OTHER_ENDINGS}
+    with pytest.raises(Refused, match="unsupported"):
+        recognise("letter.exe", TEXT)

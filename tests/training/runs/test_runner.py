@@ -1,0 +1,101 @@
+"""What a worker asks the database while a child trains, and when it stops the child."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from threading import Event
+
+import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+
+from training.models import Status, StopRequest, Training
+from training.runs import runner
+
+pytestmark = pytest.mark.django_db
+
+TICK = None
+START = {"type": "start", "steps": 1_000, "first_step": 0}
+STOPPED = {"type": "stopped"}
+
+
+class FakeChild:
+    """Reports given events, calls what it finds among them, and counts the queries that each event took."""
+
+    def __init__(self, *reported: object) -> None:
+        self._reported = reported
+        self.queries: list[int] = []
+        self.stops = 0
+
+    def __call__(self, folder: Path) -> "FakeChild":
+        return self
+
+    def __enter__(self) -> "FakeChild":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        pass
+
+    def stop(self) -> None:
+        self.stops += 1
+
+    def events(self) -> Iterator[object]:
+        for event in self._reported:
+            if callable(event):
+                event()
+                continue
+            with CaptureQueriesContext(connection) as captured:
+                yield event
+            self.queries.append(len(captured))
+
+
+@pytest.fixture
+def run(queued, monkeypatch) -> Callable[..., FakeChild]:
+    def run_child(*reported: object) -> FakeChild:
+        child = FakeChild(*reported)
+        monkeypatch.setattr(runner, "TrainingChild", child)
+        assert runner.run_next()
+        queued.refresh_from_db()
+        return child
+
+    return run_child
+
+
+def step(number: int) -> dict[str, object]:
+    return {"type": "step", "step": number, "loss": 1.0, "tokens": 10 * number, "seconds": 0.1}
+
+
+def test_an_event_takes_one_query_at_most(run):
+    child = run(START, TICK, TICK, *map(step, [1, 2, 3, 4]), STOPPED)
+    _, *ticks_and_steps, stopped = child.queries
+    assert ticks_and_steps[:2] == [1, 1]
+    assert max(ticks_and_steps) == stopped == 1
+
+
+@pytest.mark.parametrize(
+    ("requested", "status"), [(StopRequest.PAUSE, Status.PAUSED), (StopRequest.CANCEL, Status.CANCELLED)]
+)
+def test_a_request_stops_the_child_once_and_what_was_trained_is_saved(run, queued, requested, status):
+    def request_stop() -> None:
+        Training.objects.filter(pk=queued.pk).update(stop_request=requested)
+
+    child = run(START, step(1), request_stop, TICK, step(2), STOPPED)
+    assert child.stops == 1
+    assert (queued.status, queued.step, queued.trained_tokens) == (status, 2, 20)
+
+
+def test_a_worker_that_shuts_down_stops_the_child_and_leaves_the_training_to_others(run, queued, monkeypatch):
+    stopping = Event()
+    monkeypatch.setattr(runner, "STOPPING", stopping)
+    child = run(START, step(1), stopping.set, step(2), STOPPED)
+    assert child.stops == 1
+    assert (queued.status, queued.step, queued.leased_until) == (Status.RUNNING, 2, None)
+
+
+def test_a_worker_that_lost_its_lease_writes_nothing(run, queued):
+    def take() -> None:
+        Training.objects.filter(pk=queued.pk).update(leased_until="2099-01-01T00:00Z", step=7)
+
+    child = run(START, take, TICK, step(9))
+    assert len(child.queries) == 1
+    assert queued.step == 7
+    assert queued.leased_until.year == 2099
