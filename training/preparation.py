@@ -50,29 +50,31 @@ def begin_preparation(training: Training) -> None:
         raise TrainingMoved
 
 
-def prepare(training: Training) -> bool:
-    """Make the examples of a training, and its estimate; return whether it moved.
+def prepare(training: Training) -> None:
+    """Make the examples of a training, and its estimate. Where the base model writes briefs, repeat it.
 
-    Where the base model writes briefs, it takes several calls. Raises StorageUnavailable, EngineUnavailable.
+    Raises StorageUnavailable, EngineUnavailable.
     """
     try:
         corpus = read_corpus(training)
     except CorpusTooSmall as error:
         note = _describe_too_small(training, error)
-        return training.move(before=Status.PREPARING, after=Status.DRAFT, note=note)
+        training.move(before=Status.PREPARING, after=Status.DRAFT, note=note)
+        return
     except NothingHeldOut:
         note = TrainingNote.NOTHING_HELD_OUT()
-        return training.move(before=Status.PREPARING, after=Status.DRAFT, note=note, left_out_passages=[])
+        training.move(before=Status.PREPARING, after=Status.DRAFT, note=note, left_out_passages=[])
+        return
     plans = plan_examples(corpus, seed=training.seed)
     answers = writing.write_answers(training, plans)
     if answers is None:
-        return False
+        return
     examples = make_examples(plans, answers)
     storage.write_file(training.pk, storage.LEARN, as_jsonl(examples.learned))
     storage.write_file(training.pk, storage.VALIDATE, as_jsonl(examples.validation))
     storage.write_file(training.pk, PASSAGES, _list_passages(corpus, examples))
     epoch_tokens = _count_tokens(examples)
-    return training.move(
+    training.move(
         before=Status.PREPARING,
         after=Status.READY,
         report=asdict(corpus.report),
