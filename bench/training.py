@@ -146,7 +146,7 @@ def measure_way(api: Api, context: Context, folder: Path, options: argparse.Name
             "examples made": round(prepared - read, 1),
             "begun": round(first_step - prepared, 1),
             "trained": round(trained - first_step, 1),
-            "version checked": round(over - trained, 1),
+            "version ready": round(over - trained, 1),
         },
         "way_s": round(over - began, 1),
         "estimated_s": ready["estimated_s"],

@@ -71,8 +71,8 @@ def test_a_job_becomes_a_version(client, acme, trainer, work):
     [result] = done.result_files
     rows = list(csv.DictReader(io.StringIO(client.files.content(result).text)))
     assert list(rows[0]) == ["step", "train_loss", "valid_loss"]
-    assert [int(row["step"]) for row in rows] == list(range(1, 9))
-    assert float(rows[7]["valid_loss"]) == 5 / 8
+    assert [int(row["step"]) for row in rows] == list(range(9))  # 0: before the first step
+    assert float(rows[8]["valid_loss"]) == 5 / 8
     assert [one.id for one in client.files.list(purpose="fine-tune-results")] == [result]
     [checkpoint] = client.fine_tuning.jobs.checkpoints.list(job.id)
     assert checkpoint.fine_tuned_model_checkpoint == "acme/my-voice@1"
