@@ -132,6 +132,7 @@ def client(new_client, waits) -> Client:
 @pytest.fixture
 def trains(service, trainer, tmp_path, acme, monkeypatch):
     """Acme can pay for trainings, which a fake runs; while a client waits, beat sends what is to be done."""
+    monkeypatch.setattr("django.conf.settings.TRAINING_WRITER_PARAMETERS", 10**12)  # no engine answers here
     grant_credit(acme, 5 * NANO, source="promotion", source_id="1", reason="Try it", actor="tests")
     adapter_of_rank(1).write(tmp_path / "adapter")
     sleep = service.sleep
