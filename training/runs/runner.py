@@ -5,7 +5,6 @@ worker continues with the same losses.
 """
 
 import logging
-import tempfile
 import threading
 import time
 from dataclasses import dataclass
@@ -25,6 +24,7 @@ from training.notes import TrainingFailure, TrainingNote
 from training.results import ADAPTER, FILES
 from training.runs import checkpoints
 from training.runs.child import ChildDied, ChildEvent, ChildSilent, JobSettings, TrainingChild, write_job
+from training.runs.job_folder import job_folder
 
 logger = logging.getLogger(__name__)
 
@@ -105,8 +105,7 @@ def _run(training: Training) -> None:
         return
     training.attempts += 1
     _save(training)
-    with tempfile.TemporaryDirectory(prefix="polyscribe-training-") as name:
-        folder = Path(name)
+    with job_folder() as folder:
         _write_folder(training, folder)
         progress = Progress()
         try:
