@@ -30,7 +30,7 @@ from training.notes import TrainingNote
 PASSAGES = "passages.json"
 MAX_LEFT_OUT = 5_000
 # Tokens a second before anything was measured here: the demo's 135M on a core of a laptop, 7B on a GPU.
-FIRST_SPEED = {"cpu": 90.0, "cuda": 2_500.0}
+FIRST_SPEED = {"cpu": 150.0, "cuda": 2_500.0}
 BEFORE_FIRST_STEP = timedelta(seconds=20)  # imports and loading the base
 
 
