@@ -2,7 +2,7 @@
 
 from tenants.api.authentication import BadKey, KeyAuthentication
 from tenants.api.presenters import AuditObject, KeyObject, WorkspaceObject, present_key, present_workspace
-from tenants.api.schema import IDEMPOTENCY_KEY, operation
+from tenants.api.schema import IDEMPOTENCY_KEY, describe_handler, operation
 from tenants.api.views import WorkspaceView, idempotent, repeatable
 
 __all__ = [
@@ -13,6 +13,7 @@ __all__ = [
     "KeyObject",
     "WorkspaceObject",
     "WorkspaceView",
+    "describe_handler",
     "idempotent",
     "operation",
     "present_key",

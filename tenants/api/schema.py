@@ -203,21 +203,36 @@ def operation(
     examples = _examples(example, body_example, status=status, is_page=is_page, media_type=shown_as)
     rights = _describe_rights(scope, needs, needs_key=needs_key)
 
+    return describe_handler(
+        name,
+        rights,
+        scope=scope,
+        permission=needs,
+        summary=summary,
+        request=body,
+        responses=answers | errors,
+        parameters=parameters,
+        auth=None if needs_key else [],
+        examples=examples,
+        tags=[tag or name.partition(".")[0]],
+    )
+
+
+def describe_handler(
+    name: str, rights: str, *, scope: Scope | None, permission: Permission | None, **facts: Any
+) -> Callable[[Handler], Handler]:
+    """Return a decorator that describes an operation by its handler's docstring and its `rights`.
+
+    `facts`: as `extend_schema` takes them. The view finds scope and permission on the handler.
+    """
+
     def describe(handler: Handler) -> Handler:
         sentence = inspect.cleandoc(handler.__doc__ or "").replace("\n", " ")
-        described: Handler = extend_schema(
-            operation_id=name,
-            summary=summary,
-            description=f"{sentence} {rights}",
-            request=body,
-            responses=answers | errors,
-            parameters=parameters,
-            auth=None if needs_key else [],
-            examples=examples,
-            tags=[tag or name.partition(".")[0]],
-        )(handler)
+        described: Handler = extend_schema(operation_id=name, description=f"{sentence} {rights}", **facts)(
+            handler
+        )
         described.scope = scope  # type: ignore[attr-defined]
-        described.permission = needs  # type: ignore[attr-defined]
+        described.permission = permission  # type: ignore[attr-defined]
         return described
 
     return describe

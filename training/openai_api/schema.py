@@ -1,6 +1,5 @@
 """How operations of this API describe themselves in the OpenAPI document."""
 
-import inspect
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -9,13 +8,13 @@ from drf_spectacular.utils import (
     OpenApiExample,
     OpenApiParameter,
     OpenApiResponse,
-    extend_schema,
     inline_serializer,
 )
 from rest_framework import serializers
 
 from inference.public import ERROR_COMPONENT
 from tenants.models import Scope
+from tenants.rest import describe_handler
 
 type Handler = Callable[..., Any]
 
@@ -55,23 +54,18 @@ def operation(
     if answer:
         examples.append(OpenApiExample("Answer", _example_of(answer, is_list=is_list), response_only=True))
 
-    def describe(handler: Handler) -> Handler:
-        sentence = inspect.cleandoc(handler.__doc__ or "").replace("\n", " ")
-        described: Handler = extend_schema(
-            operation_id=name,
-            summary=summary,
-            description=f"{sentence} Requires the scope `{scope.value}`.",
-            request=body,
-            responses=_describe_answer(answer, is_list=is_list) | _describe_errors(is_change=is_change),
-            parameters=list(parameters),
-            examples=examples,
-            tags=[name.partition(".")[0]],
-        )(handler)
-        described.scope = scope  # type: ignore[attr-defined]
-        described.permission = None  # type: ignore[attr-defined]
-        return described
-
-    return describe
+    return describe_handler(
+        name,
+        f"Requires the scope `{scope.value}`.",
+        scope=scope,
+        permission=None,
+        summary=summary,
+        request=body,
+        responses=_describe_answer(answer, is_list=is_list) | _describe_errors(is_change=is_change),
+        parameters=list(parameters),
+        examples=examples,
+        tags=[name.partition(".")[0]],
+    )
 
 
 def limit_of(default: int, most: int) -> OpenApiParameter:
