@@ -20,6 +20,7 @@ from training.corpus import (
     as_jsonl,
     build_corpus,
     make_examples,
+    make_held_out_briefs,
     plan_examples,
     without,
 )
@@ -72,6 +73,8 @@ def prepare(training: Training) -> None:
     examples = make_examples(plans, answers)
     storage.write_file(training.pk, storage.LEARN, as_jsonl(examples.learned))
     storage.write_file(training.pk, storage.VALIDATE, as_jsonl(examples.validation))
+    briefs = make_held_out_briefs(corpus, answers, seed=training.seed)
+    storage.write_file(training.pk, storage.BRIEFS, as_jsonl(briefs))
     storage.write_file(training.pk, PASSAGES, _list_passages(corpus, examples))
     epoch_tokens = _count_tokens(examples)
     training.move(

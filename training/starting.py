@@ -8,7 +8,8 @@ from django.db import transaction
 from django.utils import timezone
 
 from adapters.errors import StyleRefused
-from adapters.models import Style
+from adapters.models import AdapterVersion, Style
+from adapters.models import Status as VersionStatus
 from adapters.public import find_or_create_style, style_faults
 from core import months
 from core.errors import DomainError
@@ -17,6 +18,7 @@ from tenants.metering.plans import limits_of
 from tenants.models import Tenant, User
 from tenants.public import training_holds
 from training.errors import (
+    NotEvaluable,
     RightsNotStated,
     TooManyDrafts,
     TooManyTrainings,
@@ -26,7 +28,7 @@ from training.errors import (
     TrainingsUsedUp,
 )
 from training.models import Status, Training
-from training.models.trainings import ENDED, OPEN, STARTED
+from training.models.trainings import ENDED, MAX_EPOCHS, OPEN, STARTED
 from training.notes import TrainingNote
 
 MAX_DRAFTS = 20
@@ -43,6 +45,18 @@ def create_training(tenant: Tenant, user: User | None, *, slug: str, name: str, 
         if Training.objects.filter(tenant=tenant, status__in=OPEN).count() >= MAX_DRAFTS:
             raise TooManyDrafts(most=MAX_DRAFTS)
         return Training.objects.create(tenant=tenant, created_by=user, slug=slug, name=name, epochs=epochs)
+
+
+def create_evaluation(version: AdapterVersion, user: User | None) -> Training:
+    """Return a draft whose texts will evaluate a version; nothing is trained. Raises TrainingOff,
+    TooManyDrafts, NotEvaluable."""
+    if version.status != VersionStatus.SERVING:
+        raise NotEvaluable
+    style = version.style
+    training = create_training(style.owner, user, slug=style.slug, name=style.name, epochs=MAX_EPOCHS)
+    training.evaluated_version = version
+    training.save(update_fields=["evaluated_version"])
+    return training
 
 
 def rename_training(training: Training, *, slug: str, name: str) -> None:

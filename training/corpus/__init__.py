@@ -14,6 +14,7 @@ from training.corpus.examples import (
     TaskMix,
     as_jsonl,
     make_examples,
+    make_held_out_briefs,
     plan_examples,
 )
 from training.corpus.limits import STANDARD_LIMITS, CorpusLimits
@@ -36,6 +37,7 @@ __all__ = [
     "as_jsonl",
     "build_corpus",
     "make_examples",
+    "make_held_out_briefs",
     "plan_examples",
     "without",
     "writer_prompt",

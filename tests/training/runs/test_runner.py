@@ -52,7 +52,7 @@ class FakeChild:
 def run(queued, monkeypatch) -> Callable[..., FakeChild]:
     def run_child(*reported: object) -> FakeChild:
         child = FakeChild(*reported)
-        monkeypatch.setattr(runner, "TrainingChild", child)
+        monkeypatch.setattr(runner, "EngineChild", child)
         assert runner.run_next()
         queued.refresh_from_db()
         return child
