@@ -17,9 +17,9 @@ def measure_briefs(briefs: Sequence[str], answers: Sequence[str]) -> float:
     answered = [_find_stems(answer) for answer in answers]
     own = [_share(brief, answer) for brief, answer in zip(stems, answered, strict=True) if brief]
     others = []
-    for number, brief in enumerate(stems):
-        for other, answer in enumerate(answered):
-            if brief and stems[other] != brief:
+    for brief in filter(None, stems):
+        for other, answer in zip(stems, answered, strict=True):
+            if other != brief:
                 others.append(_share(brief, answer))
     return fmean(own) - (fmean(others) if others else 0.0) if own else 0.0
 
