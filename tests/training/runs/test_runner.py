@@ -26,7 +26,7 @@ class FakeChild:
         self.queries: list[int] = []
         self.stops = 0
 
-    def __call__(self, folder: Path) -> "FakeChild":
+    def __call__(self, program: str, folder: Path) -> "FakeChild":
         return self
 
     def __enter__(self) -> "FakeChild":
