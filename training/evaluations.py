@@ -16,6 +16,7 @@ from training.models import Status, Training
 from training.text.languages import detect_language
 
 MAX_PER_DAY = 20
+KEPT_PER_VERSION = 3
 EVALUABLE = (VersionStatus.VALID, VersionStatus.PUSHING, VersionStatus.SERVING)
 
 
@@ -50,6 +51,8 @@ def begin_evaluation(training: Training) -> Evaluation:
         held = Training.objects.select_for_update(no_key=True).get(pk=training.pk)
         if held.evaluation and held.evaluation.is_open:
             return held.evaluation
+        for old in version.evaluations.order_by("-created_at")[KEPT_PER_VERSION - 1 :]:
+            old.delete()
         evaluation = Evaluation.objects.create(version=version)
         Training.objects.filter(pk=training.pk).update(evaluation=evaluation)
     return evaluation
