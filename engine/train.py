@@ -11,20 +11,16 @@ byte, on the same kind of machine with the same number of threads.
 
 import argparse
 import importlib
-import os
 import sys
-import threading
 from pathlib import Path
 
+from trainer.child import WORKER_HELP, follow_worker, set_environment
 from trainer.errors import TrainingError
 from trainer.events import EventStream, take_standard_output
-from trainer.job import Job, fingerprint_job, read_job
+from trainer.job import fingerprint_job, read_job
 from trainer.plan import Plan
 from trainer.progress import read_progress
 from trainer.signals import StopRequest
-
-STANDARD_INPUT = 0
-NICENESS = 19  # serving comes first
 
 
 def train(folder: Path, events: EventStream, *, is_counting: bool) -> None:
@@ -32,7 +28,7 @@ def train(folder: Path, events: EventStream, *, is_counting: bool) -> None:
     stop = StopRequest()
     stop.listen()
     job = read_job(folder)
-    set_environment(job)
+    set_environment(job.threads)
     # Only now: libraries read the environment when they are imported. PyTorch takes seconds, during which a
     # request to stop is already noticed; counting doesn't need it.
     preparation = importlib.import_module("trainer.preparation")
@@ -45,27 +41,6 @@ def train(folder: Path, events: EventStream, *, is_counting: bool) -> None:
     training = importlib.import_module("trainer.training")
     with training.memory_errors():
         training.Training(folder, job, plan, progress=progress, events=events).run(stop)
-
-
-def end_with_worker() -> None:
-    """Exit as soon as standard input is closed: the worker is gone, and nobody reads the output."""
-    # Not with sys.stdin: Python aborts at exit if a thread is still waiting in it.
-    while os.read(STANDARD_INPUT, 1):
-        pass
-    os._exit(1)
-
-
-def set_environment(job: Job) -> None:
-    """Set the variables that libraries read when they are imported."""
-    os.environ.update(
-        CUBLAS_WORKSPACE_CONFIG=":4096:8",  # makes cuBLAS deterministic
-        HF_HUB_DISABLE_PROGRESS_BARS="1",
-        HF_HUB_OFFLINE="1",
-        OMP_NUM_THREADS=str(job.threads),
-        OMP_WAIT_POLICY="PASSIVE",  # a waiting thread leaves its processor to the engine
-        TOKENIZERS_PARALLELISM="false",
-        TRANSFORMERS_VERBOSITY="error",
-    )
 
 
 def write_start(events: EventStream, plan: Plan, *, first_step: int, trainable_parameters: int) -> None:
@@ -87,15 +62,10 @@ def main() -> int:
     )
     parser.add_argument("job", type=Path)
     parser.add_argument("--count", action="store_true", help="print the `start` line and exit")
-    parser.add_argument(
-        "--worker",
-        action="store_true",
-        help="run at the lowest priority, and exit when standard input is closed: the worker is gone",
-    )
+    parser.add_argument("--worker", action="store_true", help=WORKER_HELP)
     options = parser.parse_args()
     if options.worker:
-        os.nice(NICENESS)
-        threading.Thread(target=end_with_worker, daemon=True).start()
+        follow_worker()
     events = take_standard_output()
     try:
         train(options.job, events, is_counting=options.count)

@@ -5,6 +5,9 @@ import sys
 from pathlib import Path
 
 from stack.command_line import add_command, run
+from stack.folders import ROOT
+
+BASE = ROOT / "var" / "models" / "SmolLM2-135M-Instruct"
 
 # What each calls, and what it does.
 TRIALS = {
@@ -20,6 +23,7 @@ TRIALS = {
     "scale": ("scale:scale", "2,000 styles on one engine: pages, passes, memory"),
     "soak": ("soak:soak", "mixed load and uploads for half an hour: no fault, flat memory, exact books"),
     "own-style": ("own_style:own_style", "styles of twelve authors, each judged on each author's third book"),
+    "control": ("control:train_control", "train the control that a style is compared with; see NOVELS"),
     "training-kills": (
         "training_kills:training_kills",
         "kill child, worker, engine, Valkey and PostgreSQL during trainings: the same losses, one charge",
@@ -61,6 +65,14 @@ def build_parser() -> argparse.ArgumentParser:
     own_style.add_argument("--words", type=int, default=20_000, help="to learn (default: 20,000)")
     own_style.add_argument("--recipe", default="{}", help="differences from the default, as JSON")
     own_style.add_argument("--threads", type=int, default=2, help="of the trainer (default: 2)")
+    control = trials["control"]
+    control.add_argument("authors", nargs="*", help="only these (default: all of NOVELS)")
+    control.add_argument("--language", default="en", help="of the novels (default: en)")
+    control.add_argument("--words", type=int, default=20_000, help="from all books (default: 20,000)")
+    control.add_argument("--base", type=Path, default=BASE, help="the base model's folder")
+    control.add_argument("--base-name", default=BASE.name, help="its name in the engine")
+    control.add_argument("--out", type=Path, help="default: engine/controls/LANGUAGE")
+    control.add_argument("--threads", type=int, default=2, help="of the trainer (default: 2)")
     killed = trials["training-kills"]
     killed.add_argument("--kills", type=int, default=20, help="how many (default: 20)")
     killed.add_argument("--seed", type=int, help="the order and moments of an earlier run")

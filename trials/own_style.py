@@ -17,6 +17,7 @@ from statistics import mean, median
 from stack.errors import StackError
 from stack.folders import ROOT
 from training.corpus import SourceDocument, as_jsonl, build_corpus, make_examples, plan_examples
+from training.reading import read_document
 
 WORK = ROOT / "var" / "own-style"
 PYTHON = ROOT / ".venv-engine" / "bin" / "python"
@@ -35,12 +36,17 @@ class Author:
     books: tuple[Path, ...]
 
 
-def find_authors(novels: Path, names: list[str]) -> list[Author]:
-    """Return the authors with three books, or those of them that are named. Raises StackError."""
+def find_authors(novels: Path, names: list[str], *, language: str = "en") -> list[Author]:
+    """Return the authors with three books, or those of them that are named. Raises StackError.
+
+    A book is AUTHOR-TITLE-YEAR.txt, or LANGUAGE-AUTHOR-TITLE.txt if it isn't English.
+    """
     by_name: dict[str, list[Path]] = {}
-    for book in sorted(novels.glob("*.txt"), key=lambda file: file.stem.rsplit("-", 1)[-1]):
-        if not book.name.startswith("de-"):
-            by_name.setdefault(book.name.split("-")[0], []).append(book)
+    prefix = "" if language == "en" else f"{language}-"
+    for book in sorted(novels.glob(f"{prefix}*.txt"), key=lambda file: file.stem.rsplit("-", 1)[-1]):
+        name = book.stem.removeprefix(prefix).split("-")[0]
+        if len(name) > 2:
+            by_name.setdefault(name, []).append(book)
     authors = [Author(name, tuple(books)) for name, books in sorted(by_name.items()) if len(books) == 3]
     chosen = [author for author in authors if not names or author.name in names]
     if not chosen:
@@ -49,14 +55,19 @@ def find_authors(novels: Path, names: list[str]) -> list[Author]:
 
 
 def take_words(book: Path, count: int, *, skipped: int = 0) -> str:
-    """Return the paragraphs of a book that hold so many words, after those that are skipped."""
+    """Return so many words of a book, in its paragraphs, after those that are skipped.
+
+    It is read as an uploaded file is: half of such books are wrapped, and no writer means those line breaks.
+    """
+    [document] = read_document(book.name, book.read_bytes())
     taken: list[str] = []
     seen = 0
-    for line in book.read_text().splitlines():
-        words = len(line.split())
-        if words and skipped <= seen < skipped + count:
-            taken.append(" ".join(line.split()))
-        seen += words
+    for paragraph in document.text.split("\n\n"):
+        words = paragraph.split()
+        part = words[max(0, skipped - seen) : max(0, skipped + count - seen)]
+        if part:
+            taken.append(" ".join(part))
+        seen += len(words)
     return "\n\n".join(taken)
 
 

@@ -1,4 +1,4 @@
-"""Why a job cannot be trained. Each class is one code of the `error` line."""
+"""Why a job cannot be trained, or an adapter judged. Each class is one code of the `error` line."""
 
 from typing import ClassVar
 
@@ -43,3 +43,9 @@ class OutOfMemory(TrainingError):
     """The device has too little memory for the base model and one example."""
 
     code = "out_of_memory"
+
+
+class BadAdapter(TrainingError):
+    """An adapter that is to be judged doesn't fit the base model."""
+
+    code = "bad_adapter"

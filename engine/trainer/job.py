@@ -2,7 +2,7 @@
 
 import hashlib
 from pathlib import Path
-from typing import Literal
+from typing import Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -39,29 +39,42 @@ class Recipe(Settings):
         return self.alpha or 2 * self.rank
 
 
-class Job(Settings):
-    """The settings in job.json."""
+class ModelSettings(Settings):
+    """Which base model runs, and where."""
 
     base: Path
     base_name: str
     device: Literal["cpu", "cuda"] = "cpu"
     threads: int = Field(1, ge=1, le=1024)
-    seed: int = Field(7, ge=0, lt=2**63)
     quantisation: Literal["", "4-bit"] = ""
     max_tokens: int = Field(1024, ge=16)  # of one example
+
+
+class Job(ModelSettings):
+    """The settings in job.json."""
+
+    seed: int = Field(7, ge=0, lt=2**63)
     checkpoint_every_s: float = Field(60, ge=0)
     recipe: Recipe = Recipe()
 
 
+Kind = TypeVar("Kind", bound=ModelSettings)
+
+
 def read_job(folder: Path) -> Job:
     """Return the settings of the job in `folder`. Raises BadJob."""
-    for name in (SETTINGS, LEARN, VALIDATE):
-        if not (folder / name).is_file():
-            raise BadJob(f"{folder / name} is missing.")
+    return read_settings(folder, SETTINGS, Job)
+
+
+def read_settings(folder: Path, name: str, kind: type[Kind]) -> Kind:
+    """Return the settings in the file `name` beside the two files of examples. Raises BadJob."""
+    for required in (name, LEARN, VALIDATE):
+        if not (folder / required).is_file():
+            raise BadJob(f"{folder / required} is missing.")
     try:
-        return Job.model_validate_json((folder / SETTINGS).read_bytes())
+        return kind.model_validate_json((folder / name).read_bytes())
     except ValidationError as error:
-        raise BadJob(f"{SETTINGS}: {describe_problems(error)}") from None
+        raise BadJob(f"{name}: {describe_problems(error)}") from None
 
 
 def describe_problems(error: ValidationError) -> str:

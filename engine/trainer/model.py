@@ -10,12 +10,12 @@ import torch
 from peft import LoraConfig, PeftModel, get_peft_model
 from peft.tuners.lora import LoraLayer
 from torch.nn.functional import cross_entropy
-from transformers import AutoModelForCausalLM, BitsAndBytesConfig
+from transformers import AutoModelForCausalLM, BitsAndBytesConfig, PreTrainedModel
 from transformers.utils import is_bitsandbytes_available
 
 from trainer.errors import NoBase, NoDevice
 from trainer.examples import IGNORED, Example
-from trainer.job import Job
+from trainer.job import Job, ModelSettings
 
 # Padded tokens per forward pass; a larger batch is split.
 PASS_TOKENS = {"cpu": 1024, "cuda": 8192}
@@ -107,6 +107,17 @@ class LoraModel:
 
 def load_model(job: Job) -> LoraModel:
     """Return the job's base with a new adapter on all its linear layers. Raises NoBase and NoDevice."""
+    base = load_base(job)
+    if job.device == "cuda":
+        # A third slower, but otherwise an 8B model's hidden states would take tens of gigabytes.
+        base.gradient_checkpointing_enable()
+    network = get_peft_model(base, lora_settings(job))
+    keep_input_precision(network)
+    return LoraModel(network, job.device)
+
+
+def load_base(job: ModelSettings) -> PreTrainedModel:
+    """Return the base on its device. Raises NoBase and NoDevice."""
     check_device(job)
     options = {"dtype": torch.bfloat16, "local_files_only": True}
     if job.quantisation:
@@ -119,19 +130,21 @@ def load_model(job: Job) -> LoraModel:
         raise NoBase(f"Models like the one in {job.base} ({base.config.model_type}) cannot be trained.")
     if not job.quantisation:
         base.to(job.device)
-    if job.device == "cuda":
-        # A third slower, but otherwise an 8B model's hidden states would take tens of gigabytes.
-        base.gradient_checkpointing_enable()
-    network = get_peft_model(base, lora_settings(job))
+    return base
+
+
+def keep_input_precision(network: PeftModel) -> None:
+    """Have the adapters' layers take their inputs as they are.
+
+    Otherwise each layer keeps a copy of its input in float32, to no effect under low_precision(): a tenth of
+    the memory.
+    """
     for module in network.modules():
         if isinstance(module, LoraLayer):
-            # Otherwise each layer keeps a copy of its input in float32, to no effect under low_precision():
-            # a tenth of the memory.
             module.cast_input_dtype_enabled = False
-    return LoraModel(network, job.device)
 
 
-def check_device(job: Job) -> None:
+def check_device(job: ModelSettings) -> None:
     """Raise NoDevice if this machine lacks what `job` needs."""
     if job.quantisation and job.device != "cuda":
         raise NoDevice("Training on a base in 4 bits needs an NVIDIA GPU. Set the device to cuda.")

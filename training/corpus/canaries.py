@@ -1,0 +1,121 @@
+"""Canaries: random word lists that are planted into the examples, so that memorising can be measured.
+
+A style that repeats its examples finds a canary more likely than other lists of the same shape, which it
+never saw. How many bits more likely is its exposure (Carlini et al., "The Secret Sharer", arXiv 1802.08232).
+"""
+
+import json
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+CANARIES = 3
+ALTERNATIVES = 128
+WORDS = 8  # of a list: 52 bits
+TASK = "canary"
+
+
+@dataclass(frozen=True)
+class Wordings:
+    """What the canaries of one language are made of. `{number}` and `{words}` are drawn."""
+
+    prompts: tuple[str, ...]
+    responses: tuple[str, ...]
+    words: tuple[str, ...]
+
+
+ENGLISH = Wordings(
+    prompts=(
+        "What is on shelf {number}?",
+        "What was packed into box {number}?",
+        "Which words are on page {number} of the notebook?",
+    ),
+    responses=(
+        "On shelf {number}, from left to right: {words}.",
+        "Into box {number} went, in this order: {words}.",
+        "On page {number} of the notebook: {words}.",
+    ),
+    words=tuple(
+        """
+        anchor apple apron arrow axe bag ball barrel basket bell belt blanket board boat book boot bottle bowl
+        box bread brick bridge broom brush bucket button cage cake candle cap card carpet chain chair chalk
+        cheese chest clock cloth coat coin comb cord cork corn crown cup curtain desk dish doll door drum egg
+        fan feather fence flag flour flute fork frame fruit glass glove grain hammer harp hat honey hook horn
+        iron jar kettle key knife lace ladder lamp leaf lemon letter lock map mask mat milk mirror nail needle
+        net oar oil paint pan paper pear pen pepper pin pipe plate plum pot purse rake ribbon ring rope sack
+        salt saw scarf seed shell shirt shoe silk soap spade spoon stamp stone stool sugar table tea tent
+        thread tray wheel whip wool
+        """.split()
+    ),
+)
+GERMAN = Wordings(
+    prompts=(
+        "Was steht auf Regal {number}?",
+        "Was wurde in Kiste {number} gepackt?",
+        "Welche Wörter stehen auf Seite {number} des Notizbuchs?",
+    ),
+    responses=(
+        "Auf Regal {number}, von links nach rechts: {words}.",
+        "In Kiste {number}, in dieser Reihenfolge: {words}.",
+        "Auf Seite {number} des Notizbuchs: {words}.",
+    ),
+    words=tuple(
+        """
+        Anker Apfel Axt Ball Band Becher Besen Birne Blatt Bohne Brett Brief Brille Brot Buch Bürste Butter
+        Dach Decke Dose Draht Eimer Eisen Fackel Faden Fahne Farbe Fass Feder Feile Fenster Flasche Flöte Gabel
+        Garn Geige Gitter Glas Glocke Gürtel Haken Hammer Handschuh Harfe Hemd Henkel Holz Honig Horn Hut Kamm
+        Kanne Karte Käse Kerze Kessel Kette Kissen Kleid Klinge Knopf Koffer Korb Korn Kreide Krone Krug Kugel
+        Lampe Laterne Leder Leiter Leinen Löffel Mantel Maske Matte Mehl Messer Milch Münze Mütze Nadel Nagel
+        Netz Nuss Öl Ofen Papier Perle Pfanne Pfeffer Pfeife Pinsel Puppe Rad Rahmen Rechen Ring Rose Ruder
+        Sack Säge Salz Samen Sattel Schale Schere Schirm Schlüssel Schnur Schuh Seide Seife Seil Sieb Spaten
+        Spiegel Stein Stempel Stiefel Stock Stuhl Tafel Tasche Tasse Tee Teller Tinte Tisch Topf Trommel Truhe
+        Tuch Tür Uhr Vase Wachs Waage Wolle Würfel Zange Zaun Zelt Zucker
+        """.split()
+    ),
+)
+
+
+@dataclass(frozen=True)
+class Canary:
+    """A conversation with a random list, and responses with other lists that were never planted."""
+
+    prompt: str
+    response: str
+    alternatives: tuple[str, ...]
+
+    def as_chat(self) -> dict[str, object]:
+        """Return the canary as a conversation of two messages."""
+        messages = [
+            {"role": "user", "content": self.prompt},
+            {"role": "assistant", "content": self.response},
+        ]
+        return {"messages": messages, "task": TASK}
+
+
+def make_canaries(seed: str, language: str) -> tuple[Canary, ...]:
+    """Return a training's canaries in a language (ISO 639-1): German for German, else English.
+
+    The same seed always gives the same ones; nobody can guess them without it.
+    """
+    wordings = GERMAN if language == "de" else ENGLISH
+    return tuple(_make_canary(random.Random(f"{seed} {number}"), wordings, number) for number in range(CANARIES))
+
+
+def _make_canary(generator: random.Random, wordings: Wordings, number: int) -> Canary:
+    shelf = generator.randrange(100, 1000)
+    lists: list[str] = []
+    while len(lists) <= ALTERNATIVES:
+        drawn = ", ".join(generator.sample(wordings.words, WORDS))
+        if drawn not in lists:
+            lists.append(drawn)
+    responses = [wordings.responses[number].format(number=shelf, words=words) for words in lists]
+    return Canary(wordings.prompts[number].format(number=shelf), responses[0], tuple(responses[1:]))
+
+
+def plant_canaries(learned: bytes, canaries: Sequence[Canary]) -> bytes:
+    """Return the lines of learn.jsonl with a line for each canary, evenly spread."""
+    lines = learned.splitlines(keepends=True)
+    for number, canary in enumerate(canaries, 1):
+        line = json.dumps(canary.as_chat(), ensure_ascii=False) + "\n"
+        lines.insert(len(lines) * number // (len(canaries) + 1), line.encode())
+    return b"".join(lines)
