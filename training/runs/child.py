@@ -54,7 +54,7 @@ class ChildEvent(TypedDict):
     percent: NotRequired[int]
     learned: NotRequired[Mapping[str, Any]]
     repeats: NotRequired[Mapping[str, Any]]
-    canaries: NotRequired[list[float]]
+    canaries: NotRequired[list[Mapping[str, Any]]]
 
 
 class ChildDied(Exception):

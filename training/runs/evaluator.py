@@ -6,6 +6,7 @@ Every step is repeated after a kill: an evaluation takes minutes, so nothing in 
 import json
 import logging
 from collections.abc import Sequence
+from contextlib import suppress
 from datetime import timedelta
 from itertools import cycle, islice
 from pathlib import Path
@@ -57,7 +58,6 @@ ANSWERS = 20
 ANSWER_TOKENS = 160
 MEASURED_PERCENT = 60  # of an evaluation's time, by the child
 RECOGNIZED_PERCENTILE = 10  # of the author's own passages: nine tenths score better
-MAX_PASSAGES = 20
 MAX_PASSAGE_CHARACTERS = 600
 SEED = 7
 LOADING = (VersionStatus.VALID, VersionStatus.PUSHING)
@@ -118,7 +118,7 @@ def _evaluate(evaluation: Evaluation, version: AdapterVersion, training: Trainin
     base_answers, style_answers = answer_prompts(version, prompts, max_tokens=ANSWER_TOKENS)
     verifier = _train_verifier(texts)
     figures = Figures(
-        learned=Learned(**measured["learned"]),
+        learned=_learned_of(measured),
         repeats=_repeats_of(measured),
         voice=_hear(verifier, texts, base_answers, style_answers) if verifier else None,
         briefs=Briefs(
@@ -134,7 +134,7 @@ def _evaluate(evaluation: Evaluation, version: AdapterVersion, training: Trainin
         evaluation,
         figures,
         samples=samples,
-        passages=_list_passages(measured, texts),
+        passages=_list_passages(measured, storage.read_file(training.pk, storage.LEARN)),
         verifier=verifier.to_bytes() if verifier else b"",
     )
 
@@ -175,6 +175,8 @@ def _write_folder(folder: Path, version: AdapterVersion, training: Training, tex
     (folder / "evidence.json").write_text(json.dumps(job))
     for name in (storage.LEARN, storage.VALIDATE):
         (folder / name).write_bytes(storage.read_file(training.pk, name))
+    with suppress(NotStored):  # nothing was planted in a file of conversations
+        (folder / storage.CANARIES).write_bytes(storage.read_file(training.pk, storage.CANARIES))
     (folder / "adapter").mkdir()
     for file in FILES:
         object_store.download(version.pk, file, folder / "adapter" / file)
@@ -217,22 +219,34 @@ def _hear(verifier: Verifier, texts: EvaluationTexts, base: Sequence[str], style
     )
 
 
+def _learned_of(measured: ChildEvent) -> Learned:
+    learned = measured["learned"]
+    bits = learned["bits_per_byte"]
+    return Learned(
+        bytes=sum(learned["bytes"]), base=bits["base"], style=bits["style"], control=bits["control"]
+    )
+
+
 def _repeats_of(measured: ChildEvent) -> Repeats:
     repeats = measured["repeats"]
     return Repeats(
         examples=repeats["examples"],
-        repeated=repeats["repeated"],
+        repeated=repeats["extracted"],
         longest_tokens=repeats["longest_tokens"],
-        base_longest_tokens=repeats["base_longest_tokens"],
-        canary_bits=tuple(measured.get("canaries") or ()),
+        base_longest_tokens=max((run["base_tokens"] for run in repeats["passages"]), default=0),
+        canary_bits=tuple(canary["bits"] for canary in measured["canaries"]),
     )
 
 
-def _list_passages(measured: ChildEvent, texts: EvaluationTexts) -> list[str]:
+def _list_passages(measured: ChildEvent, learned: bytes) -> list[str]:
+    """Return the passages that the style repeats, as the author wrote them."""
+    lines = learned.splitlines()
     passages = []
-    for run in measured["repeats"]["passages"][:MAX_PASSAGES]:
-        text = texts.learned[run["example"]][run["start"] : run["end"]]
-        passages.append(text[:MAX_PASSAGE_CHARACTERS])
+    for run in measured["repeats"]["passages"]:
+        if run["is_extracted"]:
+            messages = json.loads(lines[run["line"]])["messages"]
+            answers = [one["content"].strip() for one in messages if one["role"] == "assistant"]
+            passages.append("".join(answers)[run["first"] : run["end"]][:MAX_PASSAGE_CHARACTERS])
     return passages
 
 
