@@ -72,11 +72,9 @@ def start_training(
 ) -> None:
     """Queue a training for which a user states the rights to its texts. Raises RightsNotStated, and what
     `start_job` does."""
-    if not settings.TRAINING:
-        raise TrainingOff
     if not states_rights:
         raise RightsNotStated
-    _start(
+    start_job(
         training,
         rights_stated_at=timezone.now(),
         rights_stated_by=user,
@@ -84,18 +82,15 @@ def start_training(
     )
 
 
-def start_job(training: Training) -> None:
-    """Queue a training whose rights were stated when it was made, and hold the most that it can cost.
+def start_job(training: Training, **facts: object) -> None:
+    """Queue a training, note some facts on it, and hold the most that it can cost.
 
-    A second call does nothing. Call it outside of transactions. Raises TrainingOff, TrainingMoved, the limits
-    of the plan, StyleRefused, and what `hold_training` does; the training is ready to start then, as before.
+    Its rights were stated when it was made, or are among the facts. A second call does nothing. Call it outside
+    of transactions. Raises TrainingOff, TrainingMoved, the limits of the plan, StyleRefused, and what
+    `hold_training` does; the training is ready to start then, as before.
     """
     if not settings.TRAINING:
         raise TrainingOff
-    _start(training)
-
-
-def _start(training: Training, **facts: object) -> None:
     if _queue(training, facts):
         hold_price(training)
         queued = Training.objects.filter(pk=training.pk, status=Status.QUEUED, ran_at=None)

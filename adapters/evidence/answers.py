@@ -1,15 +1,11 @@
 """What a version and its base model answer to the same prompts, for an evaluation. Not metered."""
 
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
-from functools import partial
 
-from adapters.engines import client as engine_client
+from adapters.engines.completions import Completion, complete_all
 from adapters.errors import EngineUnavailable
 from adapters.models import AdapterVersion, Placement
 from adapters.placement import planner
-
-CONCURRENT_REQUESTS = 8
 
 
 def is_loaded(version: AdapterVersion) -> bool:
@@ -32,12 +28,11 @@ def answer_prompts(
     if placement is None:
         raise EngineUnavailable
     engine = placement.engine
-    seeds = range(len(prompts))
-    ask = partial(engine_client.complete, engine, tokens=max_tokens)
-    with ThreadPoolExecutor(CONCURRENT_REQUESTS) as pool:
-        base = pool.map(lambda prompt, seed: ask(engine.base_name, prompt, seed=seed), prompts, seeds)
-        style = pool.map(lambda prompt, seed: ask(placement.loaded_as, prompt, seed=seed), prompts, seeds)
-        return list(base), list(style)
+    asked = []
+    for name in (engine.base_name, placement.loaded_as):
+        asked += [Completion(name, prompt, max_tokens, seed) for seed, prompt in enumerate(prompts)]
+    answers = complete_all(engine, asked)
+    return answers[: len(prompts)], answers[len(prompts) :]
 
 
 def _find_placement(version: AdapterVersion) -> Placement | None:
