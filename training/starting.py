@@ -85,8 +85,8 @@ def start_training(
 def start_job(training: Training, **facts: object) -> None:
     """Queue a training, note some facts on it, and hold the most that it can cost.
 
-    Its rights were stated when it was made, or are among the facts. A second call does nothing. Call it outside
-    of transactions. Raises TrainingOff, TrainingMoved, the limits of the plan, StyleRefused, and what
+    Its rights were stated when it was made, or are among the facts. A second call does nothing. Call it
+    outside of transactions. Raises TrainingOff, TrainingMoved, the limits of the plan, StyleRefused, and what
     `hold_training` does; the training is ready to start then, as before.
     """
     if not settings.TRAINING:
