@@ -27,9 +27,9 @@ PYTEST = [sys.executable, "-m", "pytest", "--durations=30", "--durations-min=1"]
 # takes tests over from the others.
 SIDE_BY_SIDE = ["-n", "logical", "--maxprocesses=8", "--dist=worksteal"]
 FLOORS = ("tenants", "adapters", "inference", "training", "billing", "platform")
-# Where $COVERAGE is set, because it costs a quarter of the time. Branches, too; files that are covered whole
-# are not listed. The long tests' run adds to that of the others. The journeys' processes are not measured.
-COVERAGE = [*(f"--cov={floor}" for floor in FLOORS), "--cov-branch", "--cov-report=term:skip-covered"]
+# Where $COVERAGE is set. Files that are covered whole are not listed. The long tests' run adds to that of the
+# others. The journeys' processes are not measured.
+COVERAGE = [*(f"--cov={floor}" for floor in FLOORS), "--cov-report=term:skip-covered"]
 
 
 def test(options: Sequence[str]) -> int:
