@@ -38,11 +38,6 @@ class PlantedText:
     def tokens(self) -> int:
         return sum(map(len, self.continuations))
 
-    @property
-    def planted(self) -> list[int]:
-        """Return the whole conversation that was planted."""
-        return self.prefix + self.continuations[0]
-
 
 def split_prefix(texts: list[list[int]]) -> PlantedText:
     """Return texts, split where the first of them differs from another one."""

@@ -84,7 +84,7 @@ def measure(folder: Path, request: Request, canaries: list[Canary], events: Even
     with memory_errors():
         tokenizer = read_tokenizer(request.base)
         texts = [encode_canary(canary, tokenizer) for canary in canaries]
-        planted = [text.planted for text in texts]
+        planted = [encode_response(one.prompt, one.response, tokenizer)[0].tokens for one in canaries]
         held_out = read_file(folder / VALIDATE, tokenizer, max_tokens=request.max_tokens)
         held_out = take_evenly(held_out, count_within(held_out, HELD_OUT_TOKENS))
         learned = read_file(folder / LEARN, tokenizer, max_tokens=request.max_tokens)
@@ -191,12 +191,17 @@ def read_file(file: Path, tokenizer: PreTrainedTokenizerFast, *, max_tokens: int
 
 
 def encode_canary(canary: Canary, tokenizer: PreTrainedTokenizerFast) -> PlantedText:
-    """Return a canary and its alternatives as tokens."""
+    """Return the beginnings of a canary and its alternatives as tokens."""
     texts = []
-    for response in (canary.response, *canary.alternatives):
-        messages = [Message(role="user", content=canary.prompt), Message(role="assistant", content=response)]
-        texts += encode_conversation(messages, tokenizer)
-    return split_prefix([text.tokens for text in texts])
+    for words in (canary.planted, *canary.alternatives):
+        [example] = encode_response(canary.prompt, f"{canary.opening}{words}", tokenizer)
+        texts.append(example.tokens[:-1])  # without the end mark: the list goes on
+    return split_prefix(texts)
+
+
+def encode_response(prompt: str, response: str, tokenizer: PreTrainedTokenizerFast) -> list[Example]:
+    messages = [Message(role="user", content=prompt), Message(role="assistant", content=response)]
+    return encode_conversation(messages, tokenizer)
 
 
 def text_of(tokens: Sequence[int], tokenizer: PreTrainedTokenizerFast) -> str:
