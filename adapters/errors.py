@@ -220,6 +220,30 @@ class CopiedStyle(Invalid):
     code = "copied_style"
 
 
+class VersionNotShareable(Conflict):
+    """{reason}"""
+
+    code = "version_not_shareable"
+
+
+class NoVerifier(Conflict):
+    """There is nothing to compare with yet. First check a version against texts of its author."""
+
+    code = "no_verifier"
+
+
+class DraftTooShort(Invalid):
+    """The text has {words} words; a comparison needs at least {least}."""
+
+    code = "draft_too_short"
+
+
+class DraftTooLong(Invalid):
+    """The text has more than {most:,} characters. Check it in parts."""
+
+    code = "draft_too_long"
+
+
 class TermsOutOfBounds(Invalid):
     """The price of {name} must be between {least} (the standard price) and {most} per million tokens."""
 

@@ -7,9 +7,10 @@ from collections.abc import Callable, Mapping, Sequence
 
 from django.db import transaction
 
+from adapters.models import AdapterVersion, Evaluation
 from adapters.object_store import Upload
 from tenants.public import Access
-from training import documents, endings, enqueue, erasure, preparation, starting
+from training import documents, endings, enqueue, erasure, evaluations, preparation, starting
 from training.errors import TrainingMoved
 from training.models import Document, Training
 from training.models.trainings import MAX_EPOCHS
@@ -23,6 +24,23 @@ def create_training(access: Access, *, slug: str, name: str, epochs: int = MAX_E
     training = starting.create_training(access.tenant, access.maker, slug=slug, name=name, epochs=epochs)
     access.audit("training.created", training)
     return training
+
+
+@transaction.atomic
+def create_evaluation(access: Access, version: AdapterVersion) -> Training:
+    """Return a draft whose texts will evaluate a version. Raises TrainingOff, TooManyDrafts, NotEvaluable."""
+    training = starting.create_evaluation(version, access.maker)
+    access.audit("evaluation.created", version)
+    return training
+
+
+@transaction.atomic
+def request_evaluation(access: Access, training: Training) -> Evaluation:
+    """Evaluate a version with a training's texts. Raises TooManyEvaluations, NotEvaluable, TrainingMoved."""
+    evaluation = evaluations.request_evaluation(training)
+    enqueue.enqueue_run()
+    access.audit("evaluation.requested", evaluation.version)
+    return evaluation
 
 
 @transaction.atomic

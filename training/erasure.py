@@ -13,7 +13,7 @@ from django.utils import timezone
 
 from adapters import object_store
 from adapters.errors import StorageUnavailable
-from adapters.models import AdapterVersion
+from adapters.models import AdapterVersion, Evaluation
 from tenants.models import Tenant
 from training import endings, storage
 from training.errors import TrainingMoved
@@ -56,6 +56,7 @@ def erase_documents(training: Training) -> int:
     erased = storage.erase_files(training.pk)
     with transaction.atomic():
         Document.objects.filter(training=training).delete()
+        Evaluation.objects.filter(training=training).update(samples=[], passages=[])
         now = timezone.now()
         Training.objects.filter(pk=training.pk, documents_gone_at=None).update(documents_gone_at=now)
         _record_on_version(training.version_id, now)
@@ -72,6 +73,7 @@ def delete_training(training: Training) -> None:
     storage.erase_files(training.pk)
     with transaction.atomic():
         _record_on_version(training.version_id, timezone.now())
+        Evaluation.objects.filter(training=training).update(samples=[], passages=[])
         training.delete()
 
 

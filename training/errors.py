@@ -16,6 +16,18 @@ class TrainingMoved(Conflict):
     for_programs = "The training has moved on in the meantime. Get it again to see where it is."
 
 
+class NotEvaluable(Conflict):
+    """This can't be checked: the texts were deleted, or the version is not available."""
+
+    code = "not_evaluable"
+
+
+class TooManyEvaluations(Conflict):
+    """You've reached the limit of checks per day ({most}). Try again tomorrow."""
+
+    code = "too_many_evaluations"
+
+
 class NoDocuments(Conflict):
     """There is no text to learn from yet. Add at least one document."""
 

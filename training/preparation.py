@@ -19,8 +19,11 @@ from training.corpus import (
     SourceDocument,
     as_jsonl,
     build_corpus,
+    make_canaries,
     make_examples,
+    make_held_out_briefs,
     plan_examples,
+    plant_canaries,
     without,
 )
 from training.errors import NoDocuments, StillReading, TrainingMoved
@@ -70,10 +73,20 @@ def prepare(training: Training) -> None:
     if answers is None:
         return
     examples = make_examples(plans, answers)
-    storage.write_file(training.pk, storage.LEARN, as_jsonl(examples.learned))
+    learned = as_jsonl(examples.learned)
+    planted_tokens = 0
+    if not training.is_evaluation:
+        canaries = make_canaries(f"{training.seed} {corpus.sha256}", corpus.report.languages[0][0])
+        learned = plant_canaries(learned, canaries)
+        written = json.dumps([asdict(canary) for canary in canaries], ensure_ascii=False)
+        storage.write_file(training.pk, storage.CANARIES, written.encode())
+        planted_tokens = sum(_count(canary.prompt, canary.response) for canary in canaries)
+    storage.write_file(training.pk, storage.LEARN, learned)
     storage.write_file(training.pk, storage.VALIDATE, as_jsonl(examples.validation))
+    briefs = make_held_out_briefs(corpus, answers, seed=training.seed)
+    storage.write_file(training.pk, storage.BRIEFS, as_jsonl(briefs))
     storage.write_file(training.pk, PASSAGES, _list_passages(corpus, examples))
-    epoch_tokens = _count_tokens(examples)
+    epoch_tokens = _count_tokens(examples) + planted_tokens
     training.move(
         before=Status.PREPARING,
         after=Status.READY,
@@ -147,9 +160,13 @@ def _count_tokens(examples: Examples) -> int:
     """Return how many tokens the learned examples have, as the base model reads them."""
     tokens = 0
     for example in examples.learned:
-        prompt = {"role": "user", "content": example.prompt}
-        tokens += count_conversation_tokens([prompt, {"role": "assistant", "content": example.response}])
+        tokens += _count(example.prompt, example.response)
     return tokens
+
+
+def _count(prompt: str, response: str) -> int:
+    messages = [{"role": "user", "content": prompt}, {"role": "assistant", "content": response}]
+    return count_conversation_tokens(messages)
 
 
 def _list_passages(corpus: Corpus, examples: Examples) -> bytes:

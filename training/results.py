@@ -4,7 +4,7 @@ from django.db import transaction
 
 from adapters import object_store
 from adapters.errors import UploadRefused
-from adapters.models import AdapterVersion
+from adapters.models import AdapterVersion, ShareRefusal
 from adapters.models import Status as VersionStatus
 from adapters.public import (
     StyleDescription,
@@ -12,7 +12,7 @@ from adapters.public import (
     enqueue_advance,
     finish_upload,
 )
-from training import endings, storage
+from training import endings, evaluations, storage
 from training.models import Status, Training
 from training.notes import TrainingFailure, TrainingNote
 
@@ -35,7 +35,10 @@ def finish(training: Training) -> None:
         failure = TrainingFailure.NO_RESULT(reason=reasons[0] if reasons else "")
         endings.fail_training(training, failure, is_charged=False)
     elif _can_be_called(version):
-        endings.end_training(training, before=Status.FINISHING, after=Status.SUCCEEDED)
+        with transaction.atomic():
+            is_ended = endings.end_training(training, before=Status.FINISHING, after=Status.SUCCEEDED)
+            if is_ended and version.status in evaluations.EVALUABLE:
+                evaluations.begin_evaluation(training)
 
 
 def _can_be_called(version: AdapterVersion) -> bool:
@@ -56,7 +59,9 @@ def _begin_version(training: Training) -> AdapterVersion | None:
         # One transaction: a worker that is killed makes no second version.
         with transaction.atomic():
             version, _ = begin_upload(training.tenant, training.created_by, about, sizes)
-            AdapterVersion.objects.filter(pk=version.pk).update(provenance=provenance_of(training))
+            AdapterVersion.objects.filter(pk=version.pk).update(
+                provenance=provenance_of(training), share_refusal=ShareRefusal.UNEVALUATED()
+            )
             Training.objects.filter(pk=training.pk).update(version=version)
     except UploadRefused as error:
         faults = [fault for field in error.errors.values() for fault in field]

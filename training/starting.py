@@ -8,7 +8,8 @@ from django.db import transaction
 from django.utils import timezone
 
 from adapters.errors import StyleRefused
-from adapters.models import Style
+from adapters.models import AdapterVersion, Style
+from adapters.models import Status as VersionStatus
 from adapters.public import find_or_create_style, style_faults
 from core import months
 from core.errors import DomainError
@@ -17,6 +18,7 @@ from tenants.metering.plans import limits_of
 from tenants.models import Tenant, User
 from tenants.public import training_holds
 from training.errors import (
+    NotEvaluable,
     RightsNotStated,
     TooManyDrafts,
     TooManyTrainings,
@@ -26,7 +28,7 @@ from training.errors import (
     TrainingsUsedUp,
 )
 from training.models import Status, Training
-from training.models.trainings import ENDED, OPEN, STARTED
+from training.models.trainings import ENDED, MAX_EPOCHS, OPEN, STARTED
 from training.notes import TrainingNote
 
 MAX_DRAFTS = 20
@@ -45,6 +47,18 @@ def create_training(tenant: Tenant, user: User | None, *, slug: str, name: str, 
         return Training.objects.create(tenant=tenant, created_by=user, slug=slug, name=name, epochs=epochs)
 
 
+def create_evaluation(version: AdapterVersion, user: User | None) -> Training:
+    """Return a draft whose texts will evaluate a version; nothing is trained. Raises TrainingOff,
+    TooManyDrafts, NotEvaluable."""
+    if version.status != VersionStatus.SERVING:
+        raise NotEvaluable
+    style = version.style
+    training = create_training(style.owner, user, slug=style.slug, name=style.name, epochs=MAX_EPOCHS)
+    training.evaluated_version = version
+    training.save(update_fields=["evaluated_version"])
+    return training
+
+
 def rename_training(training: Training, *, slug: str, name: str) -> None:
     """Rename the style of a training that has not started. Raises StyleRefused, TrainingMoved."""
     _require_name(training.tenant, slug, name)
@@ -58,11 +72,9 @@ def start_training(
 ) -> None:
     """Queue a training for which a user states the rights to its texts. Raises RightsNotStated, and what
     `start_job` does."""
-    if not settings.TRAINING:
-        raise TrainingOff
     if not states_rights:
         raise RightsNotStated
-    _start(
+    start_job(
         training,
         rights_stated_at=timezone.now(),
         rights_stated_by=user,
@@ -70,18 +82,15 @@ def start_training(
     )
 
 
-def start_job(training: Training) -> None:
-    """Queue a training whose rights were stated when it was made, and hold the most that it can cost.
+def start_job(training: Training, **facts: object) -> None:
+    """Queue a training, note some facts on it, and hold the most that it can cost.
 
-    A second call does nothing. Call it outside of transactions. Raises TrainingOff, TrainingMoved, the limits
-    of the plan, StyleRefused, and what `hold_training` does; the training is ready to start then, as before.
+    Its rights were stated when it was made, or are among the facts. A second call does nothing. Call it
+    outside of transactions. Raises TrainingOff, TrainingMoved, the limits of the plan, StyleRefused, and what
+    `hold_training` does; the training is ready to start then, as before.
     """
     if not settings.TRAINING:
         raise TrainingOff
-    _start(training)
-
-
-def _start(training: Training, **facts: object) -> None:
     if _queue(training, facts):
         hold_price(training)
         queued = Training.objects.filter(pk=training.pk, status=Status.QUEUED, ran_at=None)

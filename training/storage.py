@@ -13,6 +13,8 @@ from training.models import Document
 
 PREFIX = "trainings/"
 LEARN, VALIDATE = "learn.jsonl", "validate.jsonl"
+CANARIES = "canaries.json"
+BRIEFS = "briefs.jsonl"  # of held-out passages: the style answers them when it is evaluated
 CHECKPOINT = "checkpoint.tar"
 
 

@@ -4,12 +4,13 @@ from celery import shared_task
 from celery.signals import worker_shutting_down
 from django.utils import timezone
 
+from adapters.models import Evaluation
 from adapters.public import enqueue
 from training import erasure, pipeline
 from training.enqueue import ADVANCE, MAX_QUEUED, PRUNE, RUN
 from training.files import store
 from training.models import Training
-from training.runs import runner
+from training.runs import evaluator, runner
 
 SWEEP_INTERVAL_S = 5
 
@@ -24,8 +25,11 @@ def advance(training_id: str) -> None:
 
 @shared_task
 def run() -> None:
-    """Run the next training, if there is one, and enqueue the one after it."""
-    if runner.run_next():
+    """Run the next evaluation, or else the next training, and enqueue what comes after it.
+
+    Evaluations go first: they take a minute or two, and people wait for them.
+    """
+    if evaluator.run_next() or runner.run_next():
         enqueue(RUN, max_queued=MAX_QUEUED)
 
 
@@ -34,7 +38,8 @@ def advance_all() -> None:
     """Enqueue every training that has a step to take."""
     for training_id in pipeline.to_advance().values_list("pk", flat=True):
         enqueue(ADVANCE, str(training_id), expires_s=SWEEP_INTERVAL_S)
-    if runner.waiting(timezone.now()).exists():
+    now = timezone.now()
+    if runner.waiting(now).exists() or Evaluation.objects.waiting().free(now).exists():
         enqueue(RUN, expires_s=SWEEP_INTERVAL_S)
     if erasure.to_erase().exists():
         enqueue(PRUNE, expires_s=SWEEP_INTERVAL_S)

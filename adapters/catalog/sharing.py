@@ -40,11 +40,12 @@ def offer_style(style: Style, asked: Terms | None = None) -> None:
 
     `asked` are prices and a share; None leaves what was asked for before. Other ones than an operator has
     looked at can't be approved unseen. Raises WithoutTerms unless the style names its author and its licence,
-    CopiedStyle, TermsOutOfBounds, SharePercent, and SharingMoved when it is public.
+    CopiedStyle, VersionNotShareable, TermsOutOfBounds, SharePercent, and SharingMoved when it is public.
     """
     if not style.author or not style.licence:
         raise WithoutTerms
     require_no_copy(style)
+    review.require_shareable(style.live_version)
     changes: dict[str, Any] = {}
     if asked is not None and asked != asked_terms(style):
         require_bounds(asked)
@@ -64,13 +65,14 @@ def withdraw_offer(style: Style) -> None:
 def approve_style(style: Style, seen_at: datetime | None = None) -> None:
     """Put an offered style into the catalogue, or let others have what changed of a public one.
 
-    Prices and share that its owner asked for begin with a new edition of all prices. Raises NotOffered, and
-    ChangedMeanwhile if its owner has changed it since it was looked at.
+    Prices and share that its owner asked for begin with a new edition of all prices. Raises NotOffered,
+    VersionNotShareable, and ChangedMeanwhile if its owner has changed it since it was looked at.
     """
     with transaction.atomic():
         lock_editions()  # before the style's row: making an edition writes styles' rows
         held = Style.objects.lock(style.pk)
         review.require_unchanged(held, seen_at)
+        review.require_shareable(held.live_version)
         facts: dict[str, Any] = {}
         if Style.objects.offered().filter(pk=style.pk).exists():
             set_public(held)
@@ -89,8 +91,9 @@ def approve_style(style: Style, seen_at: datetime | None = None) -> None:
 def approve_version(version: AdapterVersion) -> None:
     """Let others name a version of a public style by its number, and have it once it is live.
 
-    Raises NotOffered.
+    Raises NotOffered, VersionNotShareable.
     """
+    review.require_shareable(version)
     with transaction.atomic():
         held = Style.objects.lock(version.style_id)
         serving = held.versions.filter(pk=version.pk, status=Status.SERVING, approved_at=None)
@@ -161,8 +164,9 @@ def share_style(style: Style, slug: str, by: User | None) -> Share:
     in every public model name, and sign-up avoids those that are taken. The worse leak would be a share that
     waits in silence for the next owner of a mistyped name.
 
-    Raises NoSuchWorkspace, OwnWorkspace or AlreadyShared.
+    Raises VersionNotShareable, NoSuchWorkspace, OwnWorkspace or AlreadyShared.
     """
+    review.require_shareable(style.live_version)
     tenant = Tenant.objects.filter(slug=slug).first()
     if tenant is None:
         raise NoSuchWorkspace(slug=slug)

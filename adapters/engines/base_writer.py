@@ -5,18 +5,14 @@ The requests go to an engine at the lowest rank: tenants' requests come first. T
 """
 
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
-from functools import partial
 
 from django.conf import settings
 
-from adapters.engines import client as engine_client
 from adapters.engines.capacity import Layers
+from adapters.engines.completions import Completion, complete_all
 from adapters.errors import EngineUnavailable
 from adapters.models import BaseModel, Engine
 from adapters.validation import BaseShape
-
-CONCURRENT_REQUESTS = 8
 
 
 def count_base_parameters() -> int:
@@ -30,19 +26,9 @@ def write_with_base(prompts: Sequence[str], *, max_tokens: int) -> list[str]:
 
     Raises EngineUnavailable.
     """
-    # The name of the base model is read in other threads: a row that is loaded there keeps a connection.
     engines = Engine.objects.filter(base_model__name=settings.BASE_MODEL, is_healthy=True, is_draining=False)
     engine = engines.filter(is_gone=False).select_related("base_model").first()
     if engine is None:
         raise EngineUnavailable
-    with ThreadPoolExecutor(CONCURRENT_REQUESTS) as pool:
-        return list(pool.map(partial(_write, engine, max_tokens=max_tokens), prompts))
-
-
-def _write(engine: Engine, prompt: str, *, max_tokens: int) -> str:
-    try:
-        return engine_client.complete(engine, engine.base_name, prompt, tokens=max_tokens)
-    except EngineUnavailable:
-        if not engine_client.is_healthy(engine):
-            raise
-        return ""
+    asked = [Completion(engine.base_name, prompt, max_tokens) for prompt in prompts]
+    return complete_all(engine, asked, is_refusal_empty=True)

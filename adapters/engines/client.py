@@ -130,16 +130,17 @@ def unload_adapter(engine: Engine, name: str) -> None:
         raise EngineUnavailable(_describe_error(status, text))
 
 
-def complete(engine: Engine, name: str, prompt: str, *, tokens: int) -> str:
-    """Return what a model answers to a prompt, greedily, after all tenants' requests. Not metered.
+def complete(engine: Engine, name: str, prompt: str, *, tokens: int, seed: int | None = None) -> str:
+    """Return what a model answers to a prompt, after all tenants' requests. Not metered.
 
-    Raises EngineUnavailable.
+    Greedily, or drawn at temperature 1 with a seed. Raises EngineUnavailable.
     """
+    sampling = {"temperature": 0.0} if seed is None else {"temperature": 1.0, "seed": seed}
     body = {
         "model": name,
         "messages": [{"role": "user", "content": prompt}],
         "max_tokens": tokens,
-        "temperature": 0,
+        **sampling,
         "cache_salt": CACHE_SALT,
         "priority": LOWEST_PRIORITY,
         "vllm_xargs": {"pool": CACHE_SALT, "weight": LOWEST_WEIGHT},

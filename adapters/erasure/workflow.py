@@ -19,7 +19,17 @@ from django.utils.translation import gettext_noop as _
 from adapters import object_store
 from adapters.catalog import sharing
 from adapters.errors import NeverServed, StillUsed
-from adapters.models import AdapterVersion, Engine, EngineErasure, Erasure, Placement, Probe, Status, Style
+from adapters.models import (
+    AdapterVersion,
+    Engine,
+    EngineErasure,
+    Erasure,
+    Evaluation,
+    Placement,
+    Probe,
+    Status,
+    Style,
+)
 from adapters.placement import transitions
 from adapters.quality import samples
 from adapters.routing import in_flight
@@ -223,6 +233,7 @@ def _finish_with_texts(erasure: Erasure) -> None:
 def _finish_erasure(erasure: Erasure) -> None:
     with transaction.atomic():
         Probe.objects.filter(version=erasure.version_id).delete()
+        Evaluation.objects.filter(version=erasure.version_id).delete()
         AdapterVersion.objects.filter(pk=erasure.version_id, files_gone_at=None).update(
             files_gone_at=Now(),
             rank=None,

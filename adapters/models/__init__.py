@@ -1,7 +1,16 @@
 from adapters.models.engine_samples import EngineSample
 from adapters.models.engines import IDENTITY, BaseModel, Engine, Placement
 from adapters.models.erasures import EngineErasure, Erasure
-from adapters.models.notes import BaseNote, LoadNote, ProbeFault, UploadNote
+from adapters.models.evaluations import Evaluation, EvaluationStatus
+from adapters.models.notes import (
+    BaseNote,
+    EvaluationFailure,
+    EvaluationNote,
+    LoadNote,
+    ProbeFault,
+    ShareRefusal,
+    UploadNote,
+)
 from adapters.models.price_changes import PriceChange
 from adapters.models.probes import BaseReading, Probe
 from adapters.models.styles import Favourite, Release, Selection, Share, Style
@@ -19,6 +28,10 @@ __all__ = [
     "EngineErasure",
     "EngineSample",
     "Erasure",
+    "Evaluation",
+    "EvaluationFailure",
+    "EvaluationNote",
+    "EvaluationStatus",
     "Favourite",
     "LoadNote",
     "Placement",
@@ -28,6 +41,7 @@ __all__ = [
     "Release",
     "Selection",
     "Share",
+    "ShareRefusal",
     "Status",
     "Style",
     "UploadNote",

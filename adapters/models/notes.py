@@ -37,3 +37,40 @@ class ProbeFault(MessageCode):
         "With this adapter the model can't predict any next token. Check the training for NaN or a "
         "diverging loss, and upload it as a new version."
     )
+
+
+class EvaluationNote(MessageCode):
+    """What an evaluation waits for."""
+
+    LOADING = _("Waiting for an engine to load this version.")
+    MEASURING = _("Measuring how well the style predicts your texts, and whether it repeats them.")
+    WRITING = _("The style and the base model are answering the same requests.")
+    OUR_FAULT = _("Something went wrong on our side. We've been notified and will retry automatically.")
+
+
+class EvaluationFailure(MessageCode):
+    """Why an evaluation has no figures."""
+
+    NOT_SERVING = _("The version is no longer available.")
+    TEXTS_GONE = _("The texts were deleted before the check was done. Add them again for another check.")
+    CRASHED = _("The check stopped {times} times in a row. We've been notified. Try it again later.")
+
+
+class ShareRefusal(MessageCode):
+    """Why other workspaces can't have a version: what its evaluation found, or that there is none yet."""
+
+    UNEVALUATED = _(
+        "We haven't checked yet whether this version repeats passages from its texts. Wait for the check on "
+        "the style's page to finish."
+    )
+    REPEATS = _(
+        "This version repeats {percent}% of its passages word for word, and at most {limit}% is allowed. "
+        "Train it on more text or with fewer epochs."
+    )
+    MEMORIZES = _(
+        "This version memorized a test sentence that appeared in its texts only once. Train it on more text "
+        "or with fewer epochs."
+    )
+    LEARNED_NOTHING = _(
+        "This version predicts the author's texts no better than the base model. Train it on more text."
+    )

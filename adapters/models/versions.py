@@ -131,6 +131,9 @@ class AdapterVersion(models.Model):
         db_default={},
         help_text="Where it comes from if it was trained here: training, recipe, texts, statement of rights.",
     )
+    share_refusal = MessageField(
+        db_default={}, help_text="Why other workspaces can't have it: what its evaluation found."
+    )
     created_by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, blank=True)
     created_at = models.DateTimeField(auto_now_add=True)
     files_gone_at = models.DateTimeField(

@@ -4,15 +4,13 @@ The base model answers the same prompts, and simple measures compare the two.
 """
 
 import logging
-from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
-from functools import partial
 
 from django.db.models import F, Q
 from django.utils import timezone
 from django.utils.translation import gettext, gettext_noop
 
-from adapters.engines import client as engine_client
+from adapters.engines.completions import Completion, complete_all
 from adapters.errors import EngineUnavailable
 from adapters.models import AdapterVersion, Engine, Placement, Probe, Status, Style
 from adapters.quality.prose_metrics import measure_prose
@@ -26,7 +24,6 @@ PROMPTS = (
     "How do I choose a good book?",
 )
 DELAY = timedelta(seconds=10)  # after loading: requests that waited for the new style come first
-CONCURRENT_REQUESTS = 4
 MAX_TOKENS = 60
 EMPTY_ANSWER = gettext_noop("(empty answer)")
 
@@ -112,9 +109,7 @@ def _known_base_answers(engine: Engine) -> Answers:
 def _complete_missing(known: Answers, prompts: list[str], engine: Engine, name: str) -> Answers:
     """Return the known answers with those of a model to the other prompts. Raises EngineUnavailable."""
     missing = [prompt for prompt in prompts if prompt not in known]
-    complete = partial(engine_client.complete, engine, name, tokens=MAX_TOKENS)
-    with ThreadPoolExecutor(CONCURRENT_REQUESTS) as pool:
-        answers = list(pool.map(complete, missing))
+    answers = complete_all(engine, [Completion(name, prompt, MAX_TOKENS) for prompt in missing])
     return known | dict(zip(missing, answers, strict=True))
 
 

@@ -50,12 +50,13 @@ def promote(
     """Let a version answer for its style, and end the canary: what it is compared with is live no more.
 
     Return False, and change nothing, if it was live already.
-    Raises NotServing; NotEnoughVotes unless it is promoted `without_votes`.
+    Raises NotServing, VersionNotShareable; NotEnoughVotes unless it is promoted `without_votes`.
     """
     with _locked(version.style_id) as style:
         if style.live_version_id == version.pk:
             return False
         _require_serving(version)
+        _require_shareable(style, version)
         if not without_votes:
             votes.require_votes(style, version)
         _move_live(style, version, Cause(actor, key))
@@ -88,12 +89,13 @@ def begin_canary(
 ) -> None:
     """Let a version answer a share of its style's requests, or change that share; it replaces another canary.
 
-    Raises BadShare, NotServing or NothingToCompare.
+    Raises BadShare, NotServing, VersionNotShareable or NothingToCompare.
     """
     if not 1 <= percent <= 99:
         raise BadShare
     with _locked(version.style_id) as style:
         _require_serving(version)
+        _require_shareable(style, version)
         if style.live_version_id in (None, version.pk):
             raise NothingToCompare(number=version.number)
         _move_canary(style, version, Cause(actor, key), percent=percent)
@@ -127,6 +129,8 @@ def auto_promote(version: AdapterVersion) -> None:
     """
     with _locked(version.style_id) as style:
         live = style.live_version
+        if review.is_kept_back(style, version):
+            return
         if live is None:
             _move_live(style, version, Cause(version.created_by, reason=MoveReason.ONLY_ONE()))
         # A larger upload may be ready only after the one that was uploaded later.
@@ -198,6 +202,11 @@ def _require_serving(version: AdapterVersion) -> None:
     # While the style is locked: a version that ends at this moment waits for the lock, and then falls back.
     if not AdapterVersion.objects.filter(pk=version.pk, status=Status.SERVING).exists():
         raise NotServing(number=version.number)
+
+
+def _require_shareable(style: Style, version: AdapterVersion) -> None:
+    if review.is_kept_back(style, version):
+        review.require_shareable(version)
 
 
 def _move_live(

@@ -12,7 +12,7 @@ from uuid import UUID
 
 from django.db.models.functions import Now
 
-from adapters.errors import ChangedMeanwhile
+from adapters.errors import ChangedMeanwhile, VersionNotShareable
 from adapters.models import AdapterVersion, Status, Style
 from adapters.models.styles import REVIEWED_WORDS
 from adapters.quality import samples
@@ -94,6 +94,18 @@ def discard_review(style: Style) -> None:
     Style.objects.filter(pk=style.pk).update(
         approved_version=None, **{f"approved_{field}": "" for field in (*REVIEWED_WORDS, "sample")}
     )
+
+
+def require_shareable(version: AdapterVersion | None) -> None:
+    """Raise VersionNotShareable if other workspaces can't have a version: one that repeats its texts."""
+    if version and version.share_refusal:
+        raise VersionNotShareable(reason=version.share_refusal)
+
+
+def is_kept_back(style: Style, version: AdapterVersion) -> bool:
+    """Return whether a version can't go live because other workspaces would get it at once."""
+    reaches_others = not style.is_reviewed and (style.is_public or style.shares.in_force().exists())
+    return reaches_others and bool(version.share_refusal)
 
 
 def require_unchanged(style: Style, seen_at: datetime | None) -> None:

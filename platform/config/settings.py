@@ -386,6 +386,8 @@ BASE_MODEL = env.read("BASE_MODEL")
 TRAINING = env.read_choice("TRAINING", ("on", "off")) == "on"
 TRAINING_CHECKPOINT_S = env.read_int("TRAINING_CHECKPOINT_S")
 TRAINING_DEVICE = env.read_choice("TRAINING_DEVICE", ("cpu", "cuda"))
+TRAINING_CONTROLS = BASE_DIR / "engine" / "controls"  # see engine/controls/README.md
+TRAINING_EVIDENCE_PROGRAM = str(BASE_DIR / "engine" / "evidence.py")
 TRAINING_PROGRAM = str(BASE_DIR / "engine" / "train.py")
 TRAINING_PYTHON = env.read("TRAINING_PYTHON") or str(BASE_DIR / ".venv-engine" / "bin" / "python")
 TRAINING_QUANTISATION = env.read_choice("TRAINING_QUANTISATION", ("", "4-bit"))

@@ -29,7 +29,10 @@ QUICK: dict[str, set[str]] = {
         "test_a_response_is_streamed",
         "test_a_key_of_messages_that_is_wrong_is_refused",
     },
-    "test_own_style.py": {"test_a_text_becomes_a_style_that_answers"},
+    "test_own_style.py": {
+        "test_a_text_becomes_a_style_that_answers",
+        "test_the_trained_style_is_evaluated_and_drafts_are_compared_with_its_author",
+    },
     "test_parts_that_die.py": {"test_an_upload_goes_on_when_a_part_dies[valkey]"},
     "test_payments.py": {"test_credits_by_card_a_plan_up_and_down_and_an_invoice_by_transfer"},
     "test_playground.py": {

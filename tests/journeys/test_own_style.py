@@ -46,6 +46,22 @@ def test_a_text_becomes_a_style_that_answers(demo, trained):
     assert demo.say(trained["model"], "Write about how a request is billed.", max_tokens=20)
 
 
+@pytest.mark.timeout(2 * WITHIN_S)
+def test_the_trained_style_is_evaluated_and_drafts_are_compared_with_its_author(demo, trained):
+    address = f"{address_of(trained)}/evaluation"
+    evaluation = wait_for(demo.api, address, lambda found: found["status"] in ENDED)
+    assert evaluation["status"] == "succeeded", evaluation
+    figures = evaluation["figures"]
+    assert figures["learned"]["style"] < figures["learned"]["base"]
+    assert figures["voice"]["floor"] < figures["voice"]["ceiling"]
+    assert figures["voice"]["answers"] == 20
+    assert len(figures["repeats"]["canary_bits"]) == 3
+    paragraphs = take_paragraphs(8_000)
+    check = demo.api.post("styles/our-guides/draft_checks", {"text": "\n\n".join(paragraphs[-20:])})
+    assert 0 <= check["percent"] <= 100
+    assert check["farthest"]
+
+
 def address_of(trained: dict) -> str:
     """Return the address of the version that a training made."""
     style, _, number = trained["model"].partition("@")

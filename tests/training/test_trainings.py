@@ -13,6 +13,7 @@ from tenants.models import LedgerEntry, TrainingHold
 from tenants.public import access_of_person
 from tests.training.conftest import list_stored, make_text
 from training import actions, erasure, pipeline, preparation, results, starting
+from training.corpus.canaries import CANARIES
 from training.errors import NoDocuments, RightsNotStated, TrainingMoved
 from training.models import Document, Status, Training
 from training.notes import TrainingFailure
@@ -167,7 +168,7 @@ def test_a_killed_child_goes_on_from_its_checkpoint_with_the_same_losses(queued,
     assert len(losses) == 12
     validation = queued.events.exclude(validation_loss=None).values_list("step", "validation_loss")
     assert list(validation) == [(0, 5.0), (4, 5 / 4), (8, 5 / 8), (12, 5 / 12)]
-    assert queued.trained_tokens == 3 * queued.examples * 100
+    assert queued.trained_tokens == 3 * (queued.examples + CANARIES) * 100
 
 
 def test_the_pace_that_promises_the_end_counts_validations(queued, trainer):
@@ -184,7 +185,7 @@ def test_a_child_that_always_dies_fails_the_training_and_only_completed_steps_ar
     queued.refresh_from_db()
     assert queued.status == Status.FAILED
     assert queued.failure == TrainingFailure.CRASHED(times=runner.MAX_ATTEMPTS)
-    assert charges(queued) == [2 * queued.examples * 25]
+    assert charges(queued) == [2 * (queued.examples + CANARIES) * 25]
     assert not open_holds(queued)
 
 

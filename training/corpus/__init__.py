@@ -4,6 +4,7 @@ Pure functions of texts, seed and settings: no database, no storage, no network,
 """
 
 from training.corpus.build import Corpus, build_corpus, without
+from training.corpus.canaries import make_canaries, plant_canaries
 from training.corpus.documents import SourceDocument
 from training.corpus.errors import CorpusTooSmall, NothingHeldOut
 from training.corpus.examples import (
@@ -14,6 +15,7 @@ from training.corpus.examples import (
     TaskMix,
     as_jsonl,
     make_examples,
+    make_held_out_briefs,
     plan_examples,
 )
 from training.corpus.limits import STANDARD_LIMITS, CorpusLimits
@@ -35,8 +37,11 @@ __all__ = [
     "TaskMix",
     "as_jsonl",
     "build_corpus",
+    "make_canaries",
     "make_examples",
+    "make_held_out_briefs",
     "plan_examples",
+    "plant_canaries",
     "without",
     "writer_prompt",
 ]

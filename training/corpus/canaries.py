@@ -105,7 +105,9 @@ def make_canaries(seed: str, language: str) -> tuple[Canary, ...]:
     The same seed always gives the same ones; nobody can guess them without it.
     """
     wordings = GERMAN if language == "de" else ENGLISH
-    return tuple(_make_canary(random.Random(f"{seed} {number}"), wordings, number) for number in range(CANARIES))
+    return tuple(
+        _make_canary(random.Random(f"{seed} {number}"), wordings, number) for number in range(CANARIES)
+    )
 
 
 def _make_canary(generator: random.Random, wordings: Wordings, number: int) -> Canary:

@@ -138,6 +138,15 @@ def complete(plan: ExamplePlan, answer: str | None) -> Example:
     return _continue_passage(plan)
 
 
+def make_held_out_briefs(corpus: Corpus, answers: Mapping[str, str], *, seed: int) -> list[Example]:
+    """Return a brief for each held-out passage: the style answers them when it is evaluated."""
+    index = KeywordIndex((*corpus.learned, *corpus.held_out))
+    only_briefs = TaskMix(brief_percent=100, draft_percent=0, continuation_percent=0)
+    planned = _plan_side(corpus.held_out, index, seed=seed, mix=only_briefs, held_out=True)
+    briefs = [complete(plan, answers.get(plan.id)) for plan in planned]
+    return [brief for brief in briefs if brief.task is Task.BRIEF]
+
+
 def as_jsonl(examples: Sequence[Example]) -> bytes:
     """Return one JSON object per line, in UTF-8: messages as in OpenAI's fine-tuning files, and the task."""
     lines = [json.dumps(example.as_chat(), ensure_ascii=False) + "\n" for example in examples]

@@ -14,7 +14,7 @@ from django.db.models import Q
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
-from adapters.models import AdapterVersion, Style
+from adapters.models import AdapterVersion, Evaluation, Style
 from core.message_fields import MessageField
 from core.messages import Message
 from core.outgoing import Leased, LeasedQuerySet
@@ -84,6 +84,22 @@ class Training(Leased):
         blank=True,
         related_name="training",
         help_text="What came of it.",
+    )
+    evaluated_version = models.ForeignKey(
+        AdapterVersion,
+        on_delete=models.CASCADE,
+        null=True,
+        blank=True,
+        related_name="+",
+        help_text="The version that its texts evaluate; nothing is trained then.",
+    )
+    evaluation = models.OneToOneField(
+        Evaluation,
+        on_delete=models.SET_NULL,
+        null=True,
+        blank=True,
+        related_name="training",
+        help_text="The last evaluation with its texts.",
     )
     status = models.CharField(max_length=10, choices=Status, default=Status.DRAFT)
     stop_request = models.CharField(max_length=6, choices=StopRequest, default=StopRequest.NONE, blank=True)
@@ -180,6 +196,11 @@ class Training(Leased):
     def is_job(self) -> bool:
         """Whether it learns from a file of conversations, and starts automatically."""
         return self.training_file_id is not None
+
+    @property
+    def is_evaluation(self) -> bool:
+        """Whether its texts only evaluate a version: nothing is trained, and it costs nothing."""
+        return self.evaluated_version_id is not None
 
     @property
     def is_started(self) -> bool:

@@ -1,4 +1,4 @@
-"""The child process that trains: engine/train.py, in the engine's environment.
+"""The child process that trains or evaluates a style: a program of engine/, in the engine's environment.
 
 It has no access to database, Valkey and storage: it reads a folder and prints one JSON object per line. It
 runs at the lowest priority, and exits when its standard input is closed: so it ends with its worker.
@@ -13,7 +13,7 @@ import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NotRequired, TypedDict
+from typing import Any, NotRequired, TypedDict
 
 from django.conf import settings
 
@@ -51,14 +51,18 @@ class ChildEvent(TypedDict):
     stopped_early: NotRequired[bool]
     code: NotRequired[str]
     message: NotRequired[str]
+    percent: NotRequired[int]
+    learned: NotRequired[Mapping[str, Any]]
+    repeats: NotRequired[Mapping[str, Any]]
+    canaries: NotRequired[list[Mapping[str, Any]]]
 
 
 class ChildDied(Exception):
-    """The training process ended without a result."""
+    """The child process ended without a result."""
 
 
 class ChildSilent(Exception):
-    """The training process printed nothing for a long time."""
+    """The child process printed nothing for a long time."""
 
 
 @dataclass(frozen=True)
@@ -72,17 +76,17 @@ class ChildLimits:
 LIMITS = ChildLimits()
 
 
-class TrainingChild:
+class EngineChild:
     """One running child process. Use it as a context manager: it is always killed at the end."""
 
-    def __init__(self, folder: Path, limits: ChildLimits = LIMITS) -> None:
+    def __init__(self, program: str, folder: Path, limits: ChildLimits = LIMITS) -> None:
         self._limits = limits
         self._log = (folder / "child.log").open("wb")
         environment = {name: os.environ[name] for name in PASSED_ON if name in os.environ}
         # All files are local: nothing is looked up on a hub.
         environment |= {"HF_HUB_OFFLINE": "1", "TOKENIZERS_PARALLELISM": "false"}
         self._process = subprocess.Popen(
-            [settings.TRAINING_PYTHON, "-u", settings.TRAINING_PROGRAM, str(folder), "--worker"],
+            [settings.TRAINING_PYTHON, "-u", program, str(folder), "--worker"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._log,
@@ -90,7 +94,7 @@ class TrainingChild:
             cwd=folder,
         )
 
-    def __enter__(self) -> "TrainingChild":
+    def __enter__(self) -> "EngineChild":
         return self
 
     def __exit__(self, *_: object) -> None:

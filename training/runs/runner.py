@@ -23,7 +23,7 @@ from training.models.trainings import MAX_EXAMPLE_TOKENS
 from training.notes import TrainingFailure, TrainingNote
 from training.results import ADAPTER, FILES
 from training.runs import checkpoints
-from training.runs.child import ChildDied, ChildEvent, ChildSilent, JobSettings, TrainingChild, write_job
+from training.runs.child import ChildDied, ChildEvent, ChildSilent, EngineChild, JobSettings, write_job
 from training.runs.job_folder import job_folder
 
 logger = logging.getLogger(__name__)
@@ -109,7 +109,7 @@ def _run(training: Training) -> None:
         _write_folder(training, folder)
         progress = Progress()
         try:
-            with TrainingChild(folder) as child:
+            with EngineChild(settings.TRAINING_PROGRAM, folder) as child:
                 for event in child.events():
                     must_stop = _follow(training, folder, progress, event)
                     if must_stop and not progress.is_stopping:

@@ -26,7 +26,7 @@ class FakeChild:
         self.queries: list[int] = []
         self.stops = 0
 
-    def __call__(self, folder: Path) -> "FakeChild":
+    def __call__(self, program: str, folder: Path) -> "FakeChild":
         return self
 
     def __enter__(self) -> "FakeChild":
@@ -52,7 +52,7 @@ class FakeChild:
 def run(queued, monkeypatch) -> Callable[..., FakeChild]:
     def run_child(*reported: object) -> FakeChild:
         child = FakeChild(*reported)
-        monkeypatch.setattr(runner, "TrainingChild", child)
+        monkeypatch.setattr(runner, "EngineChild", child)
         assert runner.run_next()
         queued.refresh_from_db()
         return child

@@ -1,0 +1,42 @@
+"""What a version and its base model answer to the same prompts, for an evaluation. Not metered."""
+
+from collections.abc import Sequence
+
+from adapters.engines.completions import Completion, complete_all
+from adapters.errors import EngineUnavailable
+from adapters.models import AdapterVersion, Placement
+from adapters.placement import planner
+
+
+def is_loaded(version: AdapterVersion) -> bool:
+    """Return whether an engine has a version; where none has, one is asked to load it."""
+    if _find_placement(version):
+        return True
+    planner.request_placement(version)
+    return False
+
+
+def answer_prompts(
+    version: AdapterVersion, prompts: Sequence[str], *, max_tokens: int
+) -> tuple[list[str], list[str]]:
+    """Return the answers of the base model, and those of a version, to the same prompts.
+
+    They are drawn at temperature 1 by the prompt's number as a seed: a prompt can be there several times.
+    Raises EngineUnavailable.
+    """
+    placement = _find_placement(version)
+    if placement is None:
+        raise EngineUnavailable
+    engine = placement.engine
+    asked = []
+    for name in (engine.base_name, placement.loaded_as):
+        asked += [Completion(name, prompt, max_tokens, seed) for seed, prompt in enumerate(prompts)]
+    answers = complete_all(engine, asked)
+    return answers[: len(prompts)], answers[len(prompts) :]
+
+
+def _find_placement(version: AdapterVersion) -> Placement | None:
+    loaded = Placement.objects.filter(
+        version=version, is_desired=True, loaded_at__isnull=False, engine__is_healthy=True
+    )
+    return loaded.select_related("engine__base_model").first()

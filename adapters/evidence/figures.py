@@ -1,0 +1,131 @@
+"""The figures of an evaluation: what the evidence card shows and the gate reads. Stored as JSON."""
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from adapters.models import ShareRefusal
+from core.messages import NO_MESSAGE, Message
+
+MOST_REPEATED_PERCENT = 1.0
+MOST_CANARY_BITS = 10.0  # arXiv 1802.08232: exposure; a text that was never seen has 1.4 bits on average
+
+
+@dataclass(frozen=True)
+class Learned:
+    """Bits per byte of held-out text: how well each model predicts it. Less is better."""
+
+    bytes: int
+    base: float
+    style: float
+    control: float | None = (
+        None  # an adapter trained alike on other authors; None: there is none for this base
+    )
+
+    @property
+    def gain_percent(self) -> float:
+        """By how many percent the style's bits are below the base's."""
+        return 100 * (1 - self.style / self.base)
+
+    @property
+    def genre_percent(self) -> float | None:
+        """How much of the gain the control has, too: it comes from prose alone."""
+        return None if self.control is None else 100 * (1 - self.control / self.base)
+
+    @property
+    def own_percent(self) -> float | None:
+        """What the style gains over the control: what is the author's own."""
+        return None if self.control is None else 100 * (self.control - self.style) / self.base
+
+
+@dataclass(frozen=True)
+class Repeats:
+    """What the style continues word for word, and the base model doesn't."""
+
+    examples: int  # passages that were tried
+    repeated: int
+    longest_tokens: int
+    base_longest_tokens: int
+    canary_bits: tuple[float, ...] = ()
+
+    @property
+    def percent(self) -> float:
+        """Which share of the passages it repeats."""
+        return 100 * self.repeated / self.examples if self.examples else 0.0
+
+    @property
+    def most_canary_bits(self) -> float:
+        """The exposure of the canary that it knows best, in bits; 0 without canaries."""
+        return max(self.canary_bits, default=0.0)
+
+    @property
+    def has_memorized_canary(self) -> bool:
+        """Whether it knows a test sentence that it has seen once an epoch."""
+        return self.most_canary_bits > MOST_CANARY_BITS
+
+    @property
+    def share_refusal(self) -> Message:
+        """Why other workspaces can't have the version, if that is because it repeats its texts."""
+        if self.percent > MOST_REPEATED_PERCENT:
+            percent = round(self.percent, 1)
+            return ShareRefusal.REPEATS(percent=percent, limit=MOST_REPEATED_PERCENT)
+        return ShareRefusal.MEMORIZES() if self.has_memorized_canary else NO_MESSAGE
+
+
+@dataclass(frozen=True)
+class Voice:
+    """How near the style's answers are to the author's texts. Scores are the verifier's."""
+
+    language: str
+    answers: int
+    recognized: int  # answers that score like nine tenths of the author's own passages
+    floor: float  # mean score of the base model's answers
+    style: float
+    ceiling: float  # mean score of held-out passages of the author
+    share: float  # of the way from floor to ceiling, with an interval of 90 %
+    low: float
+    high: float
+
+
+@dataclass(frozen=True)
+class Briefs:
+    """Which share of a brief's words is in an answer, less that of other briefs' words."""
+
+    style: float
+    base: float
+
+    @property
+    def percent_of_base(self) -> float | None:
+        """How well the style keeps to briefs, in percent of the base; None if the base doesn't either."""
+        return 100 * max(0.0, self.style) / self.base if self.base > 0 else None
+
+
+@dataclass(frozen=True)
+class Figures:
+    """All figures of an evaluation."""
+
+    learned: Learned
+    repeats: Repeats
+    voice: Voice | None  # None: no verifier for the language
+    briefs: Briefs | None
+
+    def as_json(self) -> dict[str, Any]:
+        """Return what is stored."""
+        return asdict(self)
+
+    @classmethod
+    def read(cls, stored: dict[str, Any]) -> "Figures":
+        """Return the figures of a row's JSON."""
+        repeats = {**stored["repeats"], "canary_bits": tuple(stored["repeats"]["canary_bits"])}
+        return cls(
+            learned=Learned(**stored["learned"]),
+            repeats=Repeats(**repeats),
+            voice=Voice(**stored["voice"]) if stored["voice"] else None,
+            briefs=Briefs(**stored["briefs"]) if stored["briefs"] else None,
+        )
+
+    @property
+    def share_refusal(self) -> Message:
+        """Why other workspaces can't have the version; no message: they can."""
+        if self.learned.gain_percent <= 0:
+            return ShareRefusal.LEARNED_NOTHING()
+        return self.repeats.share_refusal

@@ -1,0 +1,81 @@
+"""What the gate reads of an evaluation's figures, and what its briefs measure."""
+
+import pytest
+
+from adapters.evidence import Briefs, Figures, Learned, Repeats, Voice, measure_briefs
+from adapters.evidence.cards import card_of
+from adapters.models import Evaluation, ShareRefusal
+
+GOOD = Figures(
+    learned=Learned(bytes=9000, base=1.5, style=1.2, control=1.25),
+    repeats=Repeats(
+        examples=200, repeated=2, longest_tokens=21, base_longest_tokens=18, canary_bits=(1.0, 9.9)
+    ),
+    voice=Voice(
+        language="en",
+        answers=20,
+        recognized=14,
+        floor=0.1,
+        style=0.6,
+        ceiling=1.0,
+        share=0.55,
+        low=0.4,
+        high=0.7,
+    ),
+    briefs=Briefs(style=0.3, base=0.35),
+)
+
+
+def changed(**figures: object) -> Figures:
+    return Figures(**{**vars(GOOD), **figures})
+
+
+def repeats(**facts: object) -> Figures:
+    return changed(repeats=Repeats(**{**vars(GOOD.repeats), **facts}))
+
+
+def test_figures_are_read_as_they_were_stored():
+    for figures in (GOOD, changed(voice=None, briefs=None)):
+        assert Figures.read(figures.as_json()) == figures
+
+
+@pytest.mark.parametrize(
+    ("figures", "refusal"),
+    [
+        (GOOD, None),
+        (repeats(repeated=3), ShareRefusal.REPEATS),
+        (repeats(canary_bits=(0.5, 10.1)), ShareRefusal.MEMORIZES),
+        (changed(learned=Learned(bytes=9000, base=1.5, style=1.5)), ShareRefusal.LEARNED_NOTHING),
+    ],
+)
+def test_a_version_over_a_bound_is_kept_from_others(figures, refusal):
+    assert figures.share_refusal.code == (refusal.code if refusal else "")
+
+
+def test_the_gain_is_split_into_what_prose_gives_and_what_is_the_authors():
+    learned = GOOD.learned
+    assert learned.gain_percent == pytest.approx(20)
+    assert learned.genre_percent + learned.own_percent == pytest.approx(learned.gain_percent)
+
+
+def test_answers_to_their_own_briefs_score_above_the_same_answers_shuffled():
+    briefs = [
+        f"Write 100 words with these words: {words}"
+        for words in ("river stone", "paper garden", "letter summer")
+    ]
+    answers = ["The river ran over every stone.", "A paper in the garden.", "One letter, that summer."]
+    assert measure_briefs(briefs, answers) == 1.0
+    assert measure_briefs(briefs, answers[1:] + answers[:1]) == -0.5
+
+
+def test_a_card_says_of_each_figure_whether_it_is_good():
+    bad = changed(
+        learned=Learned(bytes=9000, base=1.5, style=1.3, control=1.3),
+        repeats=Repeats(examples=100, repeated=9, longest_tokens=80, base_longest_tokens=12),
+        voice=Voice("en", 20, 1, 0.1, 0.1, 1.0, share=0.02, low=-0.1, high=0.1),
+        briefs=Briefs(style=0.1, base=0.4),
+    )
+    good_rows = card_of(Evaluation(figures=GOOD.as_json())).rows
+    bad_rows = card_of(Evaluation(figures=bad.as_json())).rows
+    assert [row.name for row in good_rows if row.is_good] == ["learned", "voice", "repeats", "briefs"]
+    assert all(row.advice and not row.is_good for row in bad_rows)

@@ -1,0 +1,57 @@
+"""A version that repeats its texts stays with its owner: it is not shared, offered, approved, or made live
+for those who have the style already."""
+
+import pytest
+
+from adapters.catalog import sharing
+from adapters.errors import VersionNotShareable
+from adapters.models import AdapterVersion, ShareRefusal, Style
+from adapters.releases import aliases
+from tests.adapters.conftest import described, known
+
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("valkey")]
+
+REFUSAL = ShareRefusal.REPEATS(percent=4.5, limit=1.0)
+
+
+@pytest.fixture
+def noir(acme, engine) -> Style:
+    return described(acme, engine)
+
+
+def refuse(version: AdapterVersion) -> AdapterVersion:
+    AdapterVersion.objects.filter(pk=version.pk).update(share_refusal=REFUSAL)
+    version.refresh_from_db()
+    return version
+
+
+def test_its_style_is_neither_shared_nor_offered_and_says_why(noir, charlies):
+    refuse(noir.live_version)
+    with pytest.raises(VersionNotShareable, match=r"repeats 4\.5% of its passages"):
+        sharing.share_style(noir, charlies.slug, None)
+    with pytest.raises(VersionNotShareable):
+        sharing.offer_style(noir)
+    assert not noir.shares.exists()
+
+
+def test_an_offer_that_turns_out_to_repeat_its_texts_is_not_approved(noir):
+    sharing.offer_style(noir)
+    refuse(noir.live_version)
+    with pytest.raises(VersionNotShareable):
+        sharing.approve_style(noir)
+    noir.refresh_from_db()
+    assert not noir.is_public
+
+
+def test_it_goes_live_for_its_owner_alone(noir, acme, engine, charlies, alice):
+    version = refuse(known(acme, "noir", engine, auto_promote=False))
+    assert aliases.promote(version, alice)  # nobody else has the style
+    aliases.roll_back(noir, alice)
+    sharing.share_style(Style.objects.get(pk=noir.pk), charlies.slug, None)
+    with pytest.raises(VersionNotShareable):
+        aliases.promote(version, alice)
+    with pytest.raises(VersionNotShareable):
+        aliases.begin_canary(version, 10, alice)
+    version.auto_promote = True
+    aliases.auto_promote(version)
+    assert Style.objects.get(pk=noir.pk).live_version != version

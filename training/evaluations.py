@@ -1,0 +1,105 @@
+"""Evaluations: begun after a training, or for any version with texts of its author."""
+
+import json
+from dataclasses import dataclass
+from datetime import timedelta
+
+from django.db import transaction
+from django.utils import timezone
+
+from adapters.errors import NotStored
+from adapters.models import Evaluation
+from adapters.models import Status as VersionStatus
+from training import storage
+from training.errors import NotEvaluable, TooManyEvaluations, TrainingMoved
+from training.models import Status, Training
+from training.text.languages import detect_language
+
+MAX_PER_DAY = 20
+KEPT_PER_VERSION = 3
+EVALUABLE = (VersionStatus.VALID, VersionStatus.PUSHING, VersionStatus.SERVING)
+
+
+@dataclass(frozen=True)
+class Brief:
+    """A request for a passage, and the passage that the author wrote."""
+
+    prompt: str
+    passage: str
+
+
+@dataclass(frozen=True)
+class EvaluationTexts:
+    """The texts of an evaluation: what was learned, or may have been, and what wasn't."""
+
+    learned: tuple[str, ...]
+    held_out: tuple[str, ...]
+    briefs: tuple[Brief, ...]
+    language: str
+
+
+def begin_evaluation(training: Training) -> Evaluation:
+    """Queue an evaluation with the texts of a training; return the open one if there is one.
+
+    Raises NotEvaluable if the texts or the version are gone.
+    """
+    version = training.evaluated_version or training.version
+    if version is None or version.status not in EVALUABLE or training.documents_gone_at:
+        raise NotEvaluable
+    with transaction.atomic():
+        # Two requests begin one evaluation.
+        held = Training.objects.select_for_update(no_key=True).get(pk=training.pk)
+        if held.evaluation and held.evaluation.is_open:
+            return held.evaluation
+        for old in version.evaluations.order_by("-created_at")[KEPT_PER_VERSION - 1 :]:
+            old.delete()
+        evaluation = Evaluation.objects.create(version=version)
+        Training.objects.filter(pk=training.pk).update(evaluation=evaluation)
+    return evaluation
+
+
+def request_evaluation(training: Training) -> Evaluation:
+    """Queue an evaluation for a member or a program: another one, or the first one of texts that are ready.
+
+    It costs nothing, so its number is limited. Raises TooManyEvaluations, NotEvaluable, TrainingMoved.
+    """
+    tenant = training.tenant
+    recent = Evaluation.objects.filter(
+        version__style__owner=tenant, created_at__gt=timezone.now() - timedelta(days=1)
+    )
+    if recent.count() >= MAX_PER_DAY:
+        raise TooManyEvaluations(most=MAX_PER_DAY)
+    if training.status == Status.SUCCEEDED:
+        return begin_evaluation(training)
+    with transaction.atomic():
+        if not training.is_evaluation or not training.move(before=Status.READY, after=Status.SUCCEEDED):
+            raise TrainingMoved
+        return begin_evaluation(training)
+
+
+def read_texts(training: Training) -> EvaluationTexts:
+    """Return a training's texts. Raises StorageUnavailable, NotStored."""
+    learned = _read_examples(training, storage.LEARN)
+    held_out = _read_examples(training, storage.VALIDATE)
+    try:
+        briefs = _read_examples(training, storage.BRIEFS)
+    except NotStored:  # a file of conversations has its own prompts
+        briefs = held_out
+    passages = tuple(brief.passage for brief in learned)
+    return EvaluationTexts(
+        learned=passages,
+        held_out=tuple(brief.passage for brief in briefs or held_out),
+        briefs=briefs or held_out,
+        language=detect_language("\n".join(passages)),
+    )
+
+
+def _read_examples(training: Training, name: str) -> tuple[Brief, ...]:
+    """Return the last prompt and answer of each conversation that is an author's, not a planted one."""
+    examples = []
+    for line in storage.read_file(training.pk, name).decode().splitlines():
+        row = json.loads(line)
+        if row.get("task") != "canary":
+            prompt = next(one for one in reversed(row["messages"]) if one["role"] == "user")
+            examples.append(Brief(prompt["content"], row["messages"][-1]["content"]))
+    return tuple(examples)

@@ -1,0 +1,295 @@
+"""Run the next evaluation: measure in a child process, have the engine answer briefs, recognise the author.
+
+Every step is repeated after a kill: an evaluation takes minutes, so nothing in between is stored.
+"""
+
+import json
+import logging
+from collections.abc import Sequence
+from contextlib import suppress
+from datetime import timedelta
+from itertools import cycle, islice
+from pathlib import Path
+
+from django.conf import settings
+from django.db import transaction
+from django.utils import timezone
+
+from adapters import object_store
+from adapters.errors import NotStored
+from adapters.evidence import (
+    Briefs,
+    Figures,
+    Learned,
+    Repeats,
+    UnsupportedLanguage,
+    Verifier,
+    Voice,
+    answer_prompts,
+    is_loaded,
+    measure_briefs,
+    place_between,
+    train_verifier,
+)
+from adapters.models import (
+    AdapterVersion,
+    Evaluation,
+    EvaluationFailure,
+    EvaluationNote,
+    EvaluationStatus,
+)
+from adapters.models import Status as VersionStatus
+from core.errors import Unavailable
+from core.messages import NO_MESSAGE, Message
+from training import evaluations, storage
+from training.evaluations import EvaluationTexts
+from training.models import Training
+from training.models.trainings import MAX_EXAMPLE_TOKENS
+from training.results import FILES
+from training.runs.child import ChildDied, ChildEvent, ChildSilent, EngineChild
+from training.runs.job_folder import job_folder
+
+logger = logging.getLogger(__name__)
+
+LEASE = timedelta(minutes=5)  # the engine's answers take a minute without a sign of life
+RETRY = timedelta(seconds=15)  # while an engine loads the version
+MAX_ATTEMPTS = 3
+ANSWERS = 20
+ANSWER_TOKENS = 160
+MEASURED_PERCENT = 60  # of an evaluation's time, by the child
+RECOGNIZED_PERCENTILE = 10  # of the author's own passages: nine tenths score better
+MAX_PASSAGE_CHARACTERS = 600
+SEED = 7
+LOADING = (VersionStatus.VALID, VersionStatus.PUSHING)
+
+
+class LeaseLost(Exception):
+    """Another worker has taken this evaluation, or its version was deleted."""
+
+
+def run_next() -> bool:
+    """Run the next evaluation until it ends; return False if there is none that can run."""
+    now = timezone.now()
+    evaluation = Evaluation.objects.waiting().lease_first(now, LEASE)
+    if evaluation is None:
+        return False
+    try:
+        _run(evaluation)
+    except LeaseLost:
+        logger.warning("%s: another worker has taken it", evaluation.pk)
+    except Unavailable as error:
+        _wait(evaluation, Message.of(error))
+    except NotStored:
+        _fail(evaluation, EvaluationFailure.TEXTS_GONE())
+    except (ChildDied, ChildSilent) as error:
+        logger.warning("evaluation %s: %r", evaluation.pk, error)
+        _wait(evaluation, NO_MESSAGE)
+    except Exception:
+        _wait(evaluation, EvaluationNote.OUR_FAULT())
+        raise
+    return True
+
+
+def _run(evaluation: Evaluation) -> None:
+    version = AdapterVersion.objects.select_related("style__base_model").get(pk=evaluation.version_id)
+    training = Training.objects.filter(evaluation=evaluation).first()
+    if version.status in LOADING:
+        _wait(evaluation, EvaluationNote.LOADING())
+    elif version.status != VersionStatus.SERVING:
+        _fail(evaluation, EvaluationFailure.NOT_SERVING())
+    elif training is None or training.documents_gone_at:
+        _fail(evaluation, EvaluationFailure.TEXTS_GONE())
+    elif evaluation.attempts >= MAX_ATTEMPTS:
+        _fail(evaluation, EvaluationFailure.CRASHED(times=MAX_ATTEMPTS))
+    elif not is_loaded(version):
+        _wait(evaluation, EvaluationNote.LOADING())
+    else:
+        evaluation.attempts += 1
+        _evaluate(evaluation, version, training)
+
+
+def _evaluate(evaluation: Evaluation, version: AdapterVersion, training: Training) -> None:
+    texts = evaluations.read_texts(training)
+    _save(evaluation, percent=0, note=EvaluationNote.MEASURING())
+    measured = _measure(evaluation, version, training, texts)
+    _save(evaluation, percent=MEASURED_PERCENT, note=EvaluationNote.WRITING())
+    briefs = list(islice(cycle(texts.briefs), ANSWERS))
+    prompts = [brief.prompt for brief in briefs]
+    base_answers, style_answers = answer_prompts(version, prompts, max_tokens=ANSWER_TOKENS)
+    verifier = _train_verifier(texts)
+    figures = Figures(
+        learned=_learned_of(measured),
+        repeats=_repeats_of(measured),
+        voice=_hear(verifier, texts, base_answers, style_answers) if verifier else None,
+        briefs=Briefs(
+            style=measure_briefs(prompts, style_answers), base=measure_briefs(prompts, base_answers)
+        ),
+    )
+    samples = []
+    for brief, base, style in list(zip(briefs, base_answers, style_answers, strict=True))[
+        : len(texts.briefs)
+    ]:
+        samples.append({"prompt": brief.prompt, "base": base, "style": style, "writer": brief.passage})
+    _succeed(
+        evaluation,
+        figures,
+        samples=samples,
+        passages=_list_passages(measured, storage.read_file(training.pk, storage.LEARN)),
+        verifier=verifier.to_bytes() if verifier else b"",
+    )
+
+
+def _measure(
+    evaluation: Evaluation, version: AdapterVersion, training: Training, texts: EvaluationTexts
+) -> ChildEvent:
+    """Return what the child measured. Raises ChildDied, ChildSilent, LeaseLost, NotStored, Unavailable."""
+    with job_folder() as folder:
+        _write_folder(folder, version, training, texts)
+        result: ChildEvent | None = None
+        saved_at = timezone.now()
+        with EngineChild(settings.TRAINING_EVIDENCE_PROGRAM, folder) as child:
+            for event in child.events():
+                if event and event["type"] == "end":
+                    result = event
+                elif event and event["type"] == "error":
+                    raise ChildDied(event.get("message", ""))
+                elif event and timezone.now() - saved_at > RETRY / 5:
+                    _save(evaluation, percent=event.get("percent", 0) * MEASURED_PERCENT // 100)
+                    saved_at = timezone.now()
+        if result is None:
+            raise ChildDied("it ended without a result")
+        return result
+
+
+def _write_folder(folder: Path, version: AdapterVersion, training: Training, texts: EvaluationTexts) -> None:
+    control = settings.TRAINING_CONTROLS / texts.language
+    job = {
+        "base": str(settings.BASE_MODEL_DIR.resolve()),
+        "base_name": settings.BASE_MODEL,
+        "device": settings.TRAINING_DEVICE,
+        "threads": settings.TRAINING_THREADS,
+        "quantisation": settings.TRAINING_QUANTISATION,
+        "max_tokens": MAX_EXAMPLE_TOKENS,
+        "control": str(control) if _is_control(control) else None,
+    }
+    (folder / "evidence.json").write_text(json.dumps(job))
+    for name in (storage.LEARN, storage.VALIDATE):
+        (folder / name).write_bytes(storage.read_file(training.pk, name))
+    with suppress(NotStored):  # nothing was planted in a file of conversations
+        (folder / storage.CANARIES).write_bytes(storage.read_file(training.pk, storage.CANARIES))
+    (folder / "adapter").mkdir()
+    for file in FILES:
+        object_store.download(version.pk, file, folder / "adapter" / file)
+
+
+def _is_control(folder: Path) -> bool:
+    """Return whether a folder has a control adapter for the site's base model."""
+    try:
+        about = json.loads((folder / "control.json").read_bytes())
+    except FileNotFoundError:
+        return False
+    return bool(about["base"] == settings.BASE_MODEL)
+
+
+def _train_verifier(texts: EvaluationTexts) -> Verifier | None:
+    try:
+        return train_verifier(texts.learned, texts.language)
+    except UnsupportedLanguage:
+        return None
+
+
+def _hear(verifier: Verifier, texts: EvaluationTexts, base: Sequence[str], style: Sequence[str]) -> Voice:
+    """Return how near the style's answers are to the author's held-out passages, cut to the same length."""
+    words = max(1, round(sum(len(answer.split()) for answer in style) / len(style)))
+    own = [verifier.score(" ".join(passage.split()[:words])) for passage in texts.held_out]
+    base_scores = [verifier.score(answer) for answer in base]
+    style_scores = [verifier.score(answer) for answer in style]
+    least_own = sorted(own)[len(own) * RECOGNIZED_PERCENTILE // 100]
+    place = place_between(style_scores, base_scores, own, seed=SEED)
+    return Voice(
+        language=texts.language,
+        answers=len(style),
+        recognized=sum(score >= least_own for score in style_scores),
+        floor=_mean(base_scores),
+        style=_mean(style_scores),
+        ceiling=_mean(own),
+        share=place.share,
+        low=place.low,
+        high=place.high,
+    )
+
+
+def _learned_of(measured: ChildEvent) -> Learned:
+    learned = measured["learned"]
+    bits = learned["bits_per_byte"]
+    return Learned(
+        bytes=sum(learned["bytes"]), base=bits["base"], style=bits["style"], control=bits["control"]
+    )
+
+
+def _repeats_of(measured: ChildEvent) -> Repeats:
+    repeats = measured["repeats"]
+    return Repeats(
+        examples=repeats["examples"],
+        repeated=repeats["extracted"],
+        longest_tokens=repeats["longest_tokens"],
+        base_longest_tokens=max((run["base_tokens"] for run in repeats["passages"]), default=0),
+        canary_bits=tuple(canary["bits"] for canary in measured["canaries"]),
+    )
+
+
+def _list_passages(measured: ChildEvent, learned: bytes) -> list[str]:
+    """Return the passages that the style repeats, as the author wrote them."""
+    lines = learned.splitlines()
+    passages = []
+    for run in measured["repeats"]["passages"]:
+        if run["is_extracted"]:
+            messages = json.loads(lines[run["line"]])["messages"]
+            answers = [one["content"].strip() for one in messages if one["role"] == "assistant"]
+            passages.append("".join(answers)[run["first"] : run["end"]][:MAX_PASSAGE_CHARACTERS])
+    return passages
+
+
+def _mean(scores: Sequence[float]) -> float:
+    return sum(scores) / len(scores)
+
+
+def _succeed(evaluation: Evaluation, figures: Figures, **facts: object) -> None:
+    """Store the figures, and what follows for sharing. Raises LeaseLost."""
+    with transaction.atomic():
+        _save(
+            evaluation,
+            status=EvaluationStatus.SUCCEEDED,
+            note=NO_MESSAGE,
+            percent=100,
+            figures=figures.as_json(),
+            ended_at=timezone.now(),
+            **facts,
+        )
+        version = AdapterVersion.objects.filter(pk=evaluation.version_id)
+        version.update(share_refusal=figures.share_refusal)
+
+
+def _fail(evaluation: Evaluation, failure: Message) -> None:
+    _save(
+        evaluation,
+        status=EvaluationStatus.FAILED,
+        failure=failure,
+        note=NO_MESSAGE,
+        ended_at=timezone.now(),
+    )
+
+
+def _wait(evaluation: Evaluation, note: Message) -> None:
+    """Let another pass take an evaluation a little later, unless another worker has it."""
+    held = Evaluation.objects.held(evaluation)
+    held.update(note=note, attempts=evaluation.attempts, leased_until=timezone.now() + RETRY)
+
+
+def _save(evaluation: Evaluation, **changes: object) -> None:
+    """Save an evaluation and renew its lease. Raises LeaseLost."""
+    until = timezone.now() + LEASE
+    held = Evaluation.objects.held(evaluation)
+    if not held.update(leased_until=until, attempts=evaluation.attempts, **changes):
+        raise LeaseLost
+    evaluation.leased_until = until
