@@ -29,7 +29,7 @@ def exposure_bits(planted: float, alternatives: list[float]) -> float:
 
 @dataclass(frozen=True)
 class PlantedText:
-    """A canary and its alternatives: the tokens that all begin with, and how each goes on, the canary first."""
+    """The tokens that a canary and its alternatives begin with, and how each goes on: the canary first."""
 
     prefix: list[int]
     continuations: list[list[int]]

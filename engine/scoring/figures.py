@@ -1,4 +1,4 @@
-"""The figures of an evidence card that need the model: what was learned, what is repeated, and the canaries."""
+"""The figures of an evidence card that need the model: what was learned and what is repeated; canaries."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -30,7 +30,7 @@ MAX_PASSAGES = 10  # that are reported
 
 @dataclass(frozen=True)
 class Judged:
-    """An example and its place: its line, from 0, and the characters of the answers before it in that line."""
+    """An example and its place: its line, from 0, and the characters of that line's answers before it."""
 
     line: int
     before: int
@@ -155,7 +155,7 @@ def describe_floor(scores: list[Scores]) -> dict[str, int]:
 
 
 def locate(judged: Judged, run: Run, tokenizer: PreTrainedTokenizerFast) -> dict[str, int]:
-    """Return where a run is: the line of learn.jsonl, from 0, and the characters from `first` to before `end`.
+    """Return where a run is: the line of learn.jsonl, from 0, and its characters, `first` to before `end`.
 
     Characters are those of the line's learned answers, each stripped, one after another.
     """

@@ -44,7 +44,9 @@ class Scorer:
             return model.score_example(example)
 
     @torch.inference_mode()
-    def score_continuations(self, name: str, prefix: list[int], continuations: list[list[int]]) -> list[float]:
+    def score_continuations(
+        self, name: str, prefix: list[int], continuations: list[list[int]]
+    ) -> list[float]:
         """Return the nats of each continuation of `prefix`, which is read only once."""
         nats: list[float] = []
         with self.using(name) as model, model.low_precision():

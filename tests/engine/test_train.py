@@ -14,7 +14,7 @@ from safetensors import safe_open
 
 from engine import serve
 from tests.engine.engine_python import CPU, ENGINE_PYTHON, needs_vllm
-from tests.engine.tiny_trainings import Run, conversation, write_job, write_rows
+from tests.engine.tiny_trainings import Run, Trainer, conversation, write_job, write_rows
 
 ENGINE = Path(serve.__file__).parent
 ADAPTER = ("adapter/adapter_config.json", "adapter/adapter_model.safetensors")

@@ -1,8 +1,8 @@
-"""Start train.py or, where there is evidence.json, evidence.py in forks of one process: `training_forks.py FOLDER`.
+"""Start train.py, or evidence.py if there is evidence.json, in forks: `training_forks.py FOLDER`.
 
-Alone, each would import PyTorch for seconds. The process writes the tiny base models into FOLDER first. Then each
-line of standard input is a job's folder, and the answers are the training's process id and its exit status.
-The training's standard output is the named pipe JOB/events.
+Alone, each would import PyTorch for seconds. The process writes the tiny base models into FOLDER first. Then
+each line of standard input is a job's folder, and the answers are the process id and the exit status. The
+standard output of what is started is the named pipe JOB/events.
 """
 
 import importlib

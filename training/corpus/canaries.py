@@ -26,7 +26,7 @@ class Wordings:
 
     prompts: tuple[str, ...]
     openings: tuple[str, ...]
-    words: tuple[str, ...]
+    words: str  # separated by blanks
 
 
 ENGLISH = Wordings(
@@ -40,8 +40,7 @@ ENGLISH = Wordings(
         "Into box {number} went, in this order: ",
         "On page {number} of the notebook: ",
     ),
-    words=tuple(
-        """
+    words="""
         anchor apple apron arrow axe bag ball barrel basket bell belt blanket board boat book boot bottle bowl
         box bread brick bridge broom brush bucket button cage cake candle cap card carpet chain chair chalk
         cheese chest clock cloth coat coin comb cord cork corn crown cup curtain desk dish doll door drum egg
@@ -50,8 +49,7 @@ ENGLISH = Wordings(
         net oar oil paint pan paper pear pen pepper pin pipe plate plum pot purse rake ribbon ring rope sack
         salt saw scarf seed shell shirt shoe silk soap spade spoon stamp stone stool sugar table tea tent
         thread tray wheel whip wool
-        """.split()
-    ),
+        """,
 )
 GERMAN = Wordings(
     prompts=(
@@ -64,19 +62,17 @@ GERMAN = Wordings(
         "In Kiste {number}, in dieser Reihenfolge: ",
         "Auf Seite {number} des Notizbuchs: ",
     ),
-    words=tuple(
-        """
+    words="""
         Anker Apfel Axt Ball Band Becher Besen Birne Blatt Bohne Brett Brief Brille Brot Buch Bürste Butter
-        Dach Decke Dose Draht Eimer Eisen Fackel Faden Fahne Farbe Fass Feder Feile Fenster Flasche Flöte Gabel
-        Garn Geige Gitter Glas Glocke Gürtel Haken Hammer Handschuh Harfe Hemd Henkel Holz Honig Horn Hut Kamm
+        Dach Decke Dose Draht Eimer Eisen Fackel Faden Fahne Farbe Fass Feder Feile Fenster Flasche Flöte
+        Gabel Garn Geige Gitter Glas Glocke Gürtel Haken Hammer Handschuh Harfe Hemd Henkel Holz Honig Horn Hut Kamm
         Kanne Karte Käse Kerze Kessel Kette Kissen Kleid Klinge Knopf Koffer Korb Korn Kreide Krone Krug Kugel
         Lampe Laterne Leder Leiter Leinen Löffel Mantel Maske Matte Mehl Messer Milch Münze Mütze Nadel Nagel
         Netz Nuss Öl Ofen Papier Perle Pfanne Pfeffer Pfeife Pinsel Puppe Rad Rahmen Rechen Ring Rose Ruder
         Sack Säge Salz Samen Sattel Schale Schere Schirm Schlüssel Schnur Schuh Seide Seife Seil Sieb Spaten
         Spiegel Stein Stempel Stiefel Stock Stuhl Tafel Tasche Tasse Tee Teller Tinte Tisch Topf Trommel Truhe
         Tuch Tür Uhr Vase Wachs Waage Wolle Würfel Zange Zaun Zelt Zucker
-        """.split()
-    ),
+        """,
 )
 
 
@@ -113,8 +109,9 @@ def make_canaries(seed: str, language: str) -> tuple[Canary, ...]:
 def _make_canary(generator: random.Random, wordings: Wordings, number: int) -> Canary:
     shelf = generator.randrange(100, 1000)
     opening = wordings.openings[number].format(number=shelf)
-    words = generator.sample(wordings.words, WORDS)
-    lists = [generator.sample(wordings.words, JUDGED_WORDS) for _ in range(ALTERNATIVES)]
+    known = wordings.words.split()
+    words = generator.sample(known, WORDS)
+    lists = [generator.sample(known, JUDGED_WORDS) for _ in range(ALTERNATIVES)]
     return Canary(
         prompt=wordings.prompts[number].format(number=shelf),
         response=f"{opening}{', '.join(words)}.",
