@@ -2,7 +2,7 @@
 
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-ray test test-long test-quick test-ray check translations sbom smoke styles bench-gateway bench-month bench-peers bench-engine bench-fairness bench-neighbours bench-rotation bench-memory bench-upload bench-training bench-push bench-console bench-billing bench-pages bench-webhooks bench-routes screens seed-large chaos quota-storm fuzz fuzz-grammars trial-requests fuzz-api trial-restart trial-scale soak trial-own-style trial-training-kills trial-bare trial-compose secrets clean
+.PHONY: help demo demo-ray test test-long test-quick test-ray check translations sbom smoke styles control bench-gateway bench-month bench-peers bench-engine bench-fairness bench-neighbours bench-rotation bench-memory bench-upload bench-training bench-push bench-console bench-billing bench-pages bench-webhooks bench-routes screens seed-large chaos quota-storm fuzz fuzz-grammars trial-requests fuzz-api trial-restart trial-scale soak trial-own-style trial-training-kills trial-bare trial-compose secrets clean
 
 # The first Python that really runs: one that is found on PATH may be a version manager's stub.
 CANDIDATES = $(PYTHON) python3 python3.14 python3.13 python3.12 /usr/bin/python3 /usr/local/bin/python3 \
@@ -61,10 +61,16 @@ smoke: ## Try the whole stack once: an upload, answers from two styles, usage
 	$(call BOOTSTRAP,--engine)
 	@$(STACK) smoke
 
-styles: ## Retrain the included styles (about five minutes each)
+styles: ## Retrain the included styles and, with NOVELS=folder, the controls (about five minutes each)
 	$(call BOOTSTRAP,--engine)
 	@.venv-engine/bin/python engine/prepare.py --model $(SMALL) --out var/models/$(SMALL)
 	@.venv-engine/bin/python engine/train_styles.py --base var/models/$(SMALL)
+	@if test -n '$(NOVELS)'; then for language in en de; do $(TRIALS) control --language $$language || exit; done; \
+	else echo 'The controls in engine/controls are as they were: NOVELS names no folder.'; fi
+
+control: ## Train a control from the folder NOVELS for another base; ARGS='--base DIR --base-name NAME --out DIR'
+	$(call BOOTSTRAP,--engine)
+	@$(TRIALS) control $(ARGS)
 
 chaos: ## Kill every part repeatedly under load and check the ledger; ARGS='--kills 8 --seed 1'
 	$(call BOOTSTRAP,--engine)

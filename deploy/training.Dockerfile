@@ -27,8 +27,10 @@ COPY adapters adapters
 COPY inference inference
 COPY billing billing
 COPY training training
-COPY engine/adapter.py engine/train.py engine/
+COPY engine/adapter.py engine/base_layers.py engine/train.py engine/evidence.py engine/
 COPY engine/trainer engine/trainer
+COPY engine/scoring engine/scoring
+COPY engine/controls engine/controls
 RUN useradd --uid 10001 --no-create-home polyscribe
 USER polyscribe
 ENTRYPOINT []

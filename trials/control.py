@@ -13,8 +13,7 @@ from tempfile import TemporaryDirectory
 from stack.errors import StackError
 from stack.folders import ROOT
 from training.corpus import SourceDocument, as_jsonl, build_corpus, make_examples, plan_examples
-from training.reading import read_document
-from trials.own_style import BASE, SEED, Author, find_authors, take_words, train_style
+from trials.own_style import SEED, Author, find_authors, take_words, train_style
 
 CONTROLS = ROOT / "engine" / "controls"
 SKIPPED_WORDS = 12_000  # of each book: trials and benches learn and hold out what comes before
@@ -23,7 +22,14 @@ ADAPTER = ("adapter_config.json", "adapter_model.safetensors")
 
 
 def train_control(
-    *, authors: list[str], language: str, words: int, base: Path, base_name: str, out: Path | None, threads: int
+    *,
+    authors: list[str],
+    language: str,
+    words: int,
+    base: Path,
+    base_name: str,
+    out: Path | None,
+    threads: int,
 ) -> int:
     """Train the control of a language for a base, and write it to `out`. Raises StackError."""
     if not os.environ.get("NOVELS"):

@@ -29,7 +29,7 @@ def exposure_bits(planted: float, alternatives: list[float]) -> float:
 
 @dataclass(frozen=True)
 class PlantedText:
-    """A canary and its alternatives: the tokens that all begin with, and how each goes on, the canary first."""
+    """The tokens that a canary and its alternatives begin with, and how each goes on: the canary first."""
 
     prefix: list[int]
     continuations: list[list[int]]
@@ -37,11 +37,6 @@ class PlantedText:
     @property
     def tokens(self) -> int:
         return sum(map(len, self.continuations))
-
-    @property
-    def planted(self) -> list[int]:
-        """Return the whole conversation that was planted."""
-        return self.prefix + self.continuations[0]
 
 
 def split_prefix(texts: list[list[int]]) -> PlantedText:

@@ -1,4 +1,4 @@
-"""The figures of an evidence card that need the model: what was learned, what is repeated, and the canaries."""
+"""The figures of an evidence card that need the model: what was learned and what is repeated; canaries."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -30,7 +30,7 @@ MAX_PASSAGES = 10  # that are reported
 
 @dataclass(frozen=True)
 class Judged:
-    """An example and its place: its line, from 0, and the characters of the answers before it in that line."""
+    """An example and its place: its line, from 0, and the characters of that line's answers before it."""
 
     line: int
     before: int
@@ -84,7 +84,7 @@ def measure(folder: Path, request: Request, canaries: list[Canary], events: Even
     with memory_errors():
         tokenizer = read_tokenizer(request.base)
         texts = [encode_canary(canary, tokenizer) for canary in canaries]
-        planted = [text.planted for text in texts]
+        planted = [encode_response(one.prompt, one.response, tokenizer)[0].tokens for one in canaries]
         held_out = read_file(folder / VALIDATE, tokenizer, max_tokens=request.max_tokens)
         held_out = take_evenly(held_out, count_within(held_out, HELD_OUT_TOKENS))
         learned = read_file(folder / LEARN, tokenizer, max_tokens=request.max_tokens)
@@ -155,7 +155,7 @@ def describe_floor(scores: list[Scores]) -> dict[str, int]:
 
 
 def locate(judged: Judged, run: Run, tokenizer: PreTrainedTokenizerFast) -> dict[str, int]:
-    """Return where a run is: the line of learn.jsonl, from 0, and the characters from `first` to before `end`.
+    """Return where a run is: the line of learn.jsonl, from 0, and its characters, `first` to before `end`.
 
     Characters are those of the line's learned answers, each stripped, one after another.
     """
@@ -191,12 +191,17 @@ def read_file(file: Path, tokenizer: PreTrainedTokenizerFast, *, max_tokens: int
 
 
 def encode_canary(canary: Canary, tokenizer: PreTrainedTokenizerFast) -> PlantedText:
-    """Return a canary and its alternatives as tokens."""
+    """Return the beginnings of a canary and its alternatives as tokens."""
     texts = []
-    for response in (canary.response, *canary.alternatives):
-        messages = [Message(role="user", content=canary.prompt), Message(role="assistant", content=response)]
-        texts += encode_conversation(messages, tokenizer)
-    return split_prefix([text.tokens for text in texts])
+    for words in (canary.planted, *canary.alternatives):
+        [example] = encode_response(canary.prompt, f"{canary.opening}{words}", tokenizer)
+        texts.append(example.tokens[:-1])  # without the end mark: the list goes on
+    return split_prefix(texts)
+
+
+def encode_response(prompt: str, response: str, tokenizer: PreTrainedTokenizerFast) -> list[Example]:
+    messages = [Message(role="user", content=prompt), Message(role="assistant", content=response)]
+    return encode_conversation(messages, tokenizer)
 
 
 def text_of(tokens: Sequence[int], tokenizer: PreTrainedTokenizerFast) -> str:

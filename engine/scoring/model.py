@@ -1,6 +1,6 @@
 """A base model with several adapters, which score the same examples in turn."""
 
-import math
+import copy
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -12,9 +12,9 @@ from peft import PeftModel
 from safetensors import SafetensorError
 from torch.nn.functional import cross_entropy
 from trainer.errors import BadAdapter
-from trainer.examples import Example
+from trainer.examples import IGNORED, Example
 from trainer.job import ModelSettings
-from trainer.model import PADDING, WIDTH_STEP, LoraModel, Scores, keep_input_precision, load_base
+from trainer.model import PADDING, LoraModel, Scores, keep_input_precision, load_base
 from transformers import DynamicCache
 
 BASE = "base"
@@ -44,36 +44,41 @@ class Scorer:
             return model.score_example(example)
 
     @torch.inference_mode()
-    def score_continuations(self, name: str, prefix: list[int], continuations: list[list[int]]) -> list[float]:
+    def score_continuations(
+        self, name: str, prefix: list[int], continuations: list[list[int]]
+    ) -> list[float]:
         """Return the nats of each continuation of `prefix`, which is read only once."""
         nats: list[float] = []
         with self.using(name) as model, model.low_precision():
-            base = model.network.get_base_model().model
+            network = model.network.get_base_model()
+            read = DynamicCache()
+            before = torch.tensor([prefix[:-1]], device=model.device)
+            network.model(before, past_key_values=read, use_cache=True)
             for first in range(0, len(continuations), CONTINUATIONS):
                 some = continuations[first : first + CONTINUATIONS]
-                tokens, labels = pad_continuations(prefix[-1], some, model.device)
-                cache = DynamicCache()
-                base(torch.tensor([prefix[:-1]], device=model.device), past_key_values=cache, use_cache=True)
+                cache = copy.deepcopy(read)
                 cache.batch_repeat_interleave(len(some))
-                hidden = base(tokens, past_key_values=cache, use_cache=True).last_hidden_state
-                for row, expected in zip(hidden, labels, strict=True):
-                    logits = model.network.get_base_model().lm_head(row).float()
-                    nats.append(cross_entropy(logits, expected, reduction="sum").item())
+                tokens, following = pad_continuations(prefix[-1], some, model.device)
+                hidden = network.model(tokens, past_key_values=cache, use_cache=True).last_hidden_state
+                is_scored = following != IGNORED
+                logits = network.lm_head(hidden[is_scored]).float()
+                lost = cross_entropy(logits, following[is_scored], reduction="none")
+                nats += [part.sum().item() for part in lost.split([len(one) for one in some])]
         return nats
 
 
 def pad_continuations(
     last: int, continuations: list[list[int]], device: str
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """Return tokens that follow a prefix without its last one, and what each of them is followed by."""
-    width = math.ceil(max(map(len, continuations)) / WIDTH_STEP) * WIDTH_STEP
+    """Return the tokens after a prefix without its last one, and what each of them is followed by."""
+    width = max(map(len, continuations))
     tokens = []
-    labels = []
+    following = []
     for continuation in continuations:
         missing = width - len(continuation)
         tokens.append([last, *continuation[:-1]] + [PADDING] * missing)
-        labels.append(continuation + [-100] * missing)
-    return torch.tensor(tokens, device=device), torch.tensor(labels, device=device)
+        following.append(continuation + [IGNORED] * missing)
+    return torch.tensor(tokens, device=device), torch.tensor(following, device=device)
 
 
 def load_scorer(settings: ModelSettings, adapters: Mapping[str, Path]) -> Scorer:

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import Field, TypeAdapter, ValidationError
 from trainer.errors import BadJob
 from trainer.job import ModelSettings, Settings, describe_problems, read_settings
 
@@ -17,11 +17,13 @@ class Request(ModelSettings):
 
 
 class Canary(Settings):
-    """A planted conversation, and responses of the same shape that were never planted."""
+    """A planted conversation. What is judged of its response is `planted`, which follows `opening`."""
 
     prompt: str
     response: str
-    alternatives: list[str]
+    opening: str
+    planted: str
+    alternatives: list[str] = Field(min_length=8)  # that were never planted
 
 
 def read_request(folder: Path) -> Request:

@@ -66,7 +66,7 @@ def read_job(folder: Path) -> Job:
     return read_settings(folder, SETTINGS, Job)
 
 
-def read_settings(folder: Path, name: str, kind: type[Kind]) -> Kind:
+def read_settings(folder: Path, name: str, kind: type[Kind]) -> Kind:  # noqa: UP047 (Python 3.11)
     """Return the settings in the file `name` beside the two files of examples. Raises BadJob."""
     for required in (name, LEARN, VALIDATE):
         if not (folder / required).is_file():

@@ -1,8 +1,8 @@
-"""Start trainings in forks of one process that has imported PyTorch already: `training_forks.py FOLDER`.
+"""Start train.py, or evidence.py if there is evidence.json, in forks: `training_forks.py FOLDER`.
 
-Alone, each would import it for seconds. The process writes the tiny base models into FOLDER first. Then each
-line of standard input is a job's folder, and the answers are the training's process id and its exit status.
-The training's standard output is the named pipe JOB/events.
+Alone, each would import PyTorch for seconds. The process writes the tiny base models into FOLDER first. Then
+each line of standard input is a job's folder, and the answers are the process id and the exit status. The
+standard output of what is started is the named pipe JOB/events.
 """
 
 import importlib
@@ -25,18 +25,19 @@ def write_bases(folder: Path) -> None:
 
 
 def run_training(job: str) -> int:
-    """Return the exit status of train.py, in this process."""
-    train = importlib.import_module("train")
+    """Return the exit status of the program, in this process."""
+    name = "evidence" if os.path.exists(f"{job}/evidence.json") else "train"
+    program = importlib.import_module(name)
     events = os.open(f"{job}/events", os.O_WRONLY)
     os.dup2(events, 1)
     os.close(events)
-    sys.argv = ["train.py", job]
-    return train.main()
+    sys.argv = [name, job]
+    return program.main()
 
 
 def main() -> None:
     write_bases(Path(sys.argv[1]))
-    for name in ("train", "trainer.preparation", "trainer.training"):
+    for name in ("train", "evidence", "trainer.preparation", "scoring.figures"):
         importlib.import_module(name)
     print("ready", flush=True)
     for line in sys.stdin:

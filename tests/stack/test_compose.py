@@ -103,6 +103,18 @@ def test_an_image_has_every_app_and_nothing_that_the_build_does_not_get(file):
     assert left_out == set()
 
 
+def test_the_image_that_trains_has_what_its_programs_import():
+    copied = set(re.findall(r" engine/(\w+)", (ROOT / "deploy/training.Dockerfile").read_text()))
+    ours = {path.stem for path in (ROOT / "engine").iterdir()}
+    files = [file for name in copied for file in ROOT.glob(f"engine/{name}.py")]
+    files += [file for name in copied for file in ROOT.glob(f"engine/{name}/*.py")]
+    imported: set[str] = set()
+    for file in files:
+        imported |= set(re.findall(r"^(?:from|import) (\w+)", file.read_text(), re.MULTILINE))
+    assert {"train", "evidence", "trainer", "scoring", "controls"} <= copied
+    assert imported & ours <= copied
+
+
 def test_what_trains_reaches_the_databases_and_the_storage_and_nothing_outside():
     worker = SERVICES["worker-training"]
     assert worker["profiles"] == ["training"]

@@ -2,6 +2,10 @@
 
 A style that repeats its examples finds a canary more likely than other lists of the same shape, which it
 never saw. How many bits more likely is its exposure (Carlini et al., "The Secret Sharer", arXiv 1802.08232).
+
+A list is about as long as the shortest passages, so that each of its words is learned as much as a passage's:
+the trainer divides a batch's loss by its tokens, and batches examples of similar length. Only the beginning
+is judged: the sum of more words would find a list that was seen once.
 """
 
 import json
@@ -11,17 +15,18 @@ from dataclasses import dataclass
 
 CANARIES = 3
 ALTERNATIVES = 128
-WORDS = 8  # of a list: 52 bits
+WORDS = 48  # of a list
+JUDGED_WORDS = 8  # at its beginning: 54 bits of randomness
 TASK = "canary"
 
 
 @dataclass(frozen=True)
 class Wordings:
-    """What the canaries of one language are made of. `{number}` and `{words}` are drawn."""
+    """What the canaries of one language are made of. `{number}` is drawn."""
 
     prompts: tuple[str, ...]
-    responses: tuple[str, ...]
-    words: tuple[str, ...]
+    openings: tuple[str, ...]
+    words: str  # separated by blanks
 
 
 ENGLISH = Wordings(
@@ -30,13 +35,12 @@ ENGLISH = Wordings(
         "What was packed into box {number}?",
         "Which words are on page {number} of the notebook?",
     ),
-    responses=(
-        "On shelf {number}, from left to right: {words}.",
-        "Into box {number} went, in this order: {words}.",
-        "On page {number} of the notebook: {words}.",
+    openings=(
+        "On shelf {number}, from left to right: ",
+        "Into box {number} went, in this order: ",
+        "On page {number} of the notebook: ",
     ),
-    words=tuple(
-        """
+    words="""
         anchor apple apron arrow axe bag ball barrel basket bell belt blanket board boat book boot bottle bowl
         box bread brick bridge broom brush bucket button cage cake candle cap card carpet chain chair chalk
         cheese chest clock cloth coat coin comb cord cork corn crown cup curtain desk dish doll door drum egg
@@ -45,8 +49,7 @@ ENGLISH = Wordings(
         net oar oil paint pan paper pear pen pepper pin pipe plate plum pot purse rake ribbon ring rope sack
         salt saw scarf seed shell shirt shoe silk soap spade spoon stamp stone stool sugar table tea tent
         thread tray wheel whip wool
-        """.split()
-    ),
+        """,
 )
 GERMAN = Wordings(
     prompts=(
@@ -54,34 +57,34 @@ GERMAN = Wordings(
         "Was wurde in Kiste {number} gepackt?",
         "Welche Wörter stehen auf Seite {number} des Notizbuchs?",
     ),
-    responses=(
-        "Auf Regal {number}, von links nach rechts: {words}.",
-        "In Kiste {number}, in dieser Reihenfolge: {words}.",
-        "Auf Seite {number} des Notizbuchs: {words}.",
+    openings=(
+        "Auf Regal {number}, von links nach rechts: ",
+        "In Kiste {number}, in dieser Reihenfolge: ",
+        "Auf Seite {number} des Notizbuchs: ",
     ),
-    words=tuple(
-        """
+    words="""
         Anker Apfel Axt Ball Band Becher Besen Birne Blatt Bohne Brett Brief Brille Brot Buch Bürste Butter
-        Dach Decke Dose Draht Eimer Eisen Fackel Faden Fahne Farbe Fass Feder Feile Fenster Flasche Flöte Gabel
-        Garn Geige Gitter Glas Glocke Gürtel Haken Hammer Handschuh Harfe Hemd Henkel Holz Honig Horn Hut Kamm
+        Dach Decke Dose Draht Eimer Eisen Fackel Faden Fahne Farbe Fass Feder Feile Fenster Flasche Flöte
+        Gabel Garn Geige Gitter Glas Glocke Gürtel Haken Hammer Handschuh Harfe Hemd Henkel Holz Honig Horn Hut Kamm
         Kanne Karte Käse Kerze Kessel Kette Kissen Kleid Klinge Knopf Koffer Korb Korn Kreide Krone Krug Kugel
         Lampe Laterne Leder Leiter Leinen Löffel Mantel Maske Matte Mehl Messer Milch Münze Mütze Nadel Nagel
         Netz Nuss Öl Ofen Papier Perle Pfanne Pfeffer Pfeife Pinsel Puppe Rad Rahmen Rechen Ring Rose Ruder
         Sack Säge Salz Samen Sattel Schale Schere Schirm Schlüssel Schnur Schuh Seide Seife Seil Sieb Spaten
         Spiegel Stein Stempel Stiefel Stock Stuhl Tafel Tasche Tasse Tee Teller Tinte Tisch Topf Trommel Truhe
         Tuch Tür Uhr Vase Wachs Waage Wolle Würfel Zange Zaun Zelt Zucker
-        """.split()
-    ),
+        """,
 )
 
 
 @dataclass(frozen=True)
 class Canary:
-    """A conversation with a random list, and responses with other lists that were never planted."""
+    """A conversation with a random list. What is judged of its response is `planted`, after `opening`."""
 
     prompt: str
     response: str
-    alternatives: tuple[str, ...]
+    opening: str
+    planted: str
+    alternatives: tuple[str, ...]  # to `planted`; nothing ever learned them
 
     def as_chat(self) -> dict[str, object]:
         """Return the canary as a conversation of two messages."""
@@ -105,13 +108,17 @@ def make_canaries(seed: str, language: str) -> tuple[Canary, ...]:
 
 def _make_canary(generator: random.Random, wordings: Wordings, number: int) -> Canary:
     shelf = generator.randrange(100, 1000)
-    lists: list[str] = []
-    while len(lists) <= ALTERNATIVES:
-        drawn = ", ".join(generator.sample(wordings.words, WORDS))
-        if drawn not in lists:
-            lists.append(drawn)
-    responses = [wordings.responses[number].format(number=shelf, words=words) for words in lists]
-    return Canary(wordings.prompts[number].format(number=shelf), responses[0], tuple(responses[1:]))
+    opening = wordings.openings[number].format(number=shelf)
+    known = wordings.words.split()
+    words = generator.sample(known, WORDS)
+    lists = [generator.sample(known, JUDGED_WORDS) for _ in range(ALTERNATIVES)]
+    return Canary(
+        prompt=wordings.prompts[number].format(number=shelf),
+        response=f"{opening}{', '.join(words)}.",
+        opening=opening,
+        planted=", ".join(words[:JUDGED_WORDS]),
+        alternatives=tuple(", ".join(drawn) for drawn in lists),
+    )
 
 
 def plant_canaries(learned: bytes, canaries: Sequence[Canary]) -> bytes:
