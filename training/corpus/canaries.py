@@ -65,7 +65,7 @@ GERMAN = Wordings(
     words="""
         Anker Apfel Axt Ball Band Becher Besen Birne Blatt Bohne Brett Brief Brille Brot Buch Bürste Butter
         Dach Decke Dose Draht Eimer Eisen Fackel Faden Fahne Farbe Fass Feder Feile Fenster Flasche Flöte
-        Gabel Garn Geige Gitter Glas Glocke Gürtel Haken Hammer Handschuh Harfe Hemd Henkel Holz Honig Horn Hut Kamm
+        Gabel Garn Geige Gitter Glas Glocke Gürtel Haken Hammer Harfe Hemd Henkel Holz Honig Horn Hut Kamm
         Kanne Karte Käse Kerze Kessel Kette Kissen Kleid Klinge Knopf Koffer Korb Korn Kreide Krone Krug Kugel
         Lampe Laterne Leder Leiter Leinen Löffel Mantel Maske Matte Mehl Messer Milch Münze Mütze Nadel Nagel
         Netz Nuss Öl Ofen Papier Perle Pfanne Pfeffer Pfeife Pinsel Puppe Rad Rahmen Rechen Ring Rose Ruder

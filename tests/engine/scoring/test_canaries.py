@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scoring.canaries import FAR_BELOW, exposure_bits, split_prefix
 
-SCORES = [random.Random(3).gauss(50, 4) for _ in range(128)]
+GENERATOR = random.Random(3)
+SCORES = [GENERATOR.gauss(50, 4) for _ in range(128)]
 
 
 def below(deviations: float) -> float:
