@@ -71,6 +71,20 @@ def sentence_ends(text: str, start: int = 0, end: int | None = None) -> list[int
     return ends
 
 
+def sentence_spans(text: str) -> list[tuple[int, int]]:
+    """Return the sentences and headings of a text in order: all of it except the white space between them."""
+    spans = []
+    start = 0
+    for end in sorted(
+        {*sentence_ends(text), *(gap.start() for gap in PARAGRAPH_GAP.finditer(text)), len(text)}
+    ):
+        stripped_start, stripped_end = _strip(text, start, end)
+        if stripped_start < stripped_end:
+            spans.append((stripped_start, stripped_end))
+        start = end
+    return spans
+
+
 def _cut_paragraph(text: str, start: int, end: int) -> Iterator[Piece]:
     border = Border.HEADING if _is_heading(text[start:end].strip()) else Border.PARAGRAPH
     yield from _cut(text, start, end, border, tuple(FIND_CUTS))
