@@ -114,6 +114,11 @@ def train_verifier(texts: Sequence[str], language: str, *, impostors: Impostors 
         raise TooFewTexts(len(texts), LEAST_PASSAGES)
     chosen = np.linspace(0, len(texts) - 1, min(len(texts), MOST_PASSAGES)).astype(int)
     passages = measure_passages([texts[number] for number in chosen], language)
+    return learn_passages(passages, language, others)
+
+
+def learn_passages(passages: NDArray[np.float32], language: str, others: Impostors) -> Verifier:
+    """Return the verifier of measured passages, as `train_verifier` does. Raises StyleNotDistinct."""
     problem = _Problem.of(passages, others)
     own_mean, others_mean = problem.cross_validate()
     if own_mean <= others_mean:
