@@ -8,16 +8,26 @@ from adapters.evidence.briefs import measure_briefs
 from adapters.evidence.cards import EvidenceCard, card_of, evidence_card_of
 from adapters.evidence.drafts import DraftCheck, check_draft
 from adapters.evidence.figures import Briefs, Figures, Learned, Repeats, Voice
-from adapters.evidence.place import place_between
-from adapters.evidence.verifier import UnsupportedLanguage, Verifier, train_verifier
+from adapters.verifier import (
+    CeilingTooLow,
+    StyleNotDistinct,
+    TooFewTexts,
+    UnsupportedLanguage,
+    Verifier,
+    place_between,
+    train_verifier,
+)
 
 __all__ = [
     "Briefs",
+    "CeilingTooLow",
     "DraftCheck",
     "EvidenceCard",
     "Figures",
     "Learned",
     "Repeats",
+    "StyleNotDistinct",
+    "TooFewTexts",
     "UnsupportedLanguage",
     "Verifier",
     "Voice",

@@ -4,8 +4,8 @@ from dataclasses import dataclass
 
 from adapters.errors import DraftTooLong, DraftTooShort, NoVerifier
 from adapters.evidence.figures import Figures
-from adapters.evidence.verifier import Verifier
 from adapters.models import Evaluation, EvaluationStatus, Style
+from adapters.verifier import Verifier
 
 LEAST_WORDS = 50
 MOST_CHARACTERS = 50_000

@@ -47,6 +47,7 @@ OPERATORS = {
     "capacity": "docs/capacity.md",
     "scaling": "docs/scaling.md",
     "performance": "docs/performance.md",
+    "evidence": "docs/evidence.md",
     "benchmarks": "bench/README.md",
     "licences": "docs/licences.md",
 }

@@ -1,6 +1,6 @@
 """Where a passage is divided into a beginning, which is given, and a rest, which is learned."""
 
-from training.corpus.pieces import sentence_ends
+from core.sentences import sentence_ends
 from training.text.words import WORD
 
 # A third is enough to continue in the same tone; beyond a half, little is left to learn.

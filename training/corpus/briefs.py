@@ -2,7 +2,7 @@
 
 import re
 
-from training.corpus.pieces import sentence_ends
+from core.sentences import sentence_ends
 from training.corpus.shingles import shares_shingle
 from training.text.words import WORD, count_words
 

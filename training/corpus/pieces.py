@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from enum import IntEnum
 from itertools import islice
 
+from core.sentences import PARAGRAPH_GAP, sentence_ends, strip_span
 from training.text.words import WORD, count_words
 
 MOST_PIECE_WORDS = 100
@@ -18,20 +19,7 @@ MOST_PIECE_WORDS = 100
 LEAST_PIECE_WORDS = 15
 LEAST_PARAGRAPH_WORDS = 5
 MOST_HEADING_WORDS = 12
-PARAGRAPH_GAP = re.compile(r"\n[^\S\n]*\n\s*")
-CLOSING_MARKS = "\"'\u201c\u201d\u2018\u2019«»)\\]*_"
-# The second halves are full-width marks, behind which Chinese and Japanese have no space.
-SENTENCE_END = re.compile(
-    rf"[.!?…]+[{CLOSING_MARKS}]*(?=\s)|[\u3002\uff01\uff1f]+[\u300d\u300f\u201d\uff09]*"
-)
 CLAUSE_END = re.compile(r"[,;:\u2014\u2013](?=\s)|\n|[\uff0c\u3001\uff1b\uff1a]")
-# A full stop after these ends no sentence. Single letters are initials, or parts of "e.g." and "z. B.".
-ABBREVIATION = re.compile(
-    r"\b(?:[^\W\d]|mrs?|ms|dr|prof|rev|st|jr|sr|vs|no|vol|capt|gen|col"
-    r"|nr|hrn?|fr|bzw|vgl|ca|bspw|ggf|inkl|evtl)\Z",
-    re.IGNORECASE,
-)
-MOST_ABBREVIATION_LETTERS = 12
 
 
 class Border(IntEnum):
@@ -62,15 +50,6 @@ def cut_pieces(text: str) -> list[Piece]:
     return pieces
 
 
-def sentence_ends(text: str, start: int = 0, end: int | None = None) -> list[int]:
-    """Return where sentences end within `text[start:end]`, as positions in `text`."""
-    ends = []
-    for match in SENTENCE_END.finditer(text, start, len(text) if end is None else end):
-        if _ends_sentence(text, match):
-            ends.append(match.end())
-    return ends
-
-
 def _cut_paragraph(text: str, start: int, end: int) -> Iterator[Piece]:
     border = Border.HEADING if _is_heading(text[start:end].strip()) else Border.PARAGRAPH
     yield from _cut(text, start, end, border, tuple(FIND_CUTS))
@@ -85,7 +64,7 @@ def _is_heading(paragraph: str) -> bool:
 
 def _cut(text: str, start: int, end: int, border: Border, finer: tuple[Border, ...]) -> Iterator[Piece]:
     """Yield the pieces of `text[start:end]`. The last has this border, the others a finer one."""
-    start, end = _strip(text, start, end)
+    start, end = strip_span(text, start, end)
     if start == end:
         return
     if not finer or _count_words(text, start, end, most=MOST_PIECE_WORDS + 1) <= MOST_PIECE_WORDS:
@@ -127,21 +106,6 @@ def _word_starts(text: str, start: int, end: int) -> list[int]:
 def _count_words(text: str, start: int, end: int, *, most: int) -> int:
     """Return the number of words in `text[start:end]`, counting no further than `most`."""
     return sum(1 for _ in islice(WORD.finditer(text, start, end), most))
-
-
-def _strip(text: str, start: int, end: int) -> tuple[int, int]:
-    part = text[start:end]
-    start += len(part) - len(part.lstrip())
-    return start, start + len(part.strip())
-
-
-def _ends_sentence(text: str, match: re.Match[str]) -> bool:
-    """Return whether a mark ends a sentence: not after "Dr.", nor before a small letter."""
-    following = text[match.end() : match.end() + 3].lstrip()
-    if following[:1].islower():
-        return False
-    before = text[max(0, match.start() - MOST_ABBREVIATION_LETTERS) : match.start()]
-    return not match.group().startswith(".") or ABBREVIATION.search(before) is None
 
 
 # The kinds of cut, from the best to the worst, and the positions at which each is possible.

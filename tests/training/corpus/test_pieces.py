@@ -2,7 +2,8 @@
 
 import pytest
 
-from training.corpus.pieces import Border, cut_pieces, sentence_ends
+from core.sentences import sentence_ends
+from training.corpus.pieces import Border, cut_pieces
 from training.text.words import count_words
 
 

@@ -1,0 +1,29 @@
+"""Evidence: whether a text sounds like a writer, and how far a style has come. See docs/evidence.md.
+
+Pure functions of texts and numbers: no database, no storage, no network, no clock.
+"""
+
+from adapters.verifier.errors import (
+    BadVerifier,
+    CeilingTooLow,
+    StyleNotDistinct,
+    TooFewTexts,
+    UnsupportedLanguage,
+)
+from adapters.verifier.impostors import SUPPORTED_LANGUAGES
+from adapters.verifier.place import Place, place_between
+from adapters.verifier.verifier import SentenceScore, Verifier, train_verifier
+
+__all__ = [
+    "SUPPORTED_LANGUAGES",
+    "BadVerifier",
+    "CeilingTooLow",
+    "Place",
+    "SentenceScore",
+    "StyleNotDistinct",
+    "TooFewTexts",
+    "UnsupportedLanguage",
+    "Verifier",
+    "place_between",
+    "train_verifier",
+]
