@@ -5,9 +5,10 @@
 
 from adapters.evidence.answers import answer_prompts, is_loaded
 from adapters.evidence.briefs import measure_briefs
-from adapters.evidence.cards import EvidenceCard, card_of, evidence_card_of
-from adapters.evidence.drafts import DraftCheck, check_draft
+from adapters.evidence.cards import EvidenceCard, card_of, evidence_card_of, percent_text
+from adapters.evidence.drafts import DraftCheck, check_draft, find_evaluation
 from adapters.evidence.figures import Briefs, Figures, Learned, Repeats, Voice
+from adapters.evidence.guessing import GuessingRound, find_guessable, list_rounds
 from adapters.evidence.place import place_between
 from adapters.evidence.verifier import UnsupportedLanguage, Verifier, train_verifier
 
@@ -16,6 +17,7 @@ __all__ = [
     "DraftCheck",
     "EvidenceCard",
     "Figures",
+    "GuessingRound",
     "Learned",
     "Repeats",
     "UnsupportedLanguage",
@@ -25,8 +27,12 @@ __all__ = [
     "card_of",
     "check_draft",
     "evidence_card_of",
+    "find_evaluation",
+    "find_guessable",
     "is_loaded",
+    "list_rounds",
     "measure_briefs",
+    "percent_text",
     "place_between",
     "train_verifier",
 ]
