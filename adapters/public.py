@@ -1,7 +1,7 @@
 """What other apps may use of this one. What the gateway needs is in `data_plane`."""
 
 from adapters.actions import cast_vote, choose_style, found_workspace, select_first_party_styles, try_styles
-from adapters.api.evaluations import EvaluationObject, present_evaluation
+from adapters.api.evaluations import EvaluationObject, present_evaluation, reads_texts
 from adapters.catalog import price_book_versions
 from adapters.catalog.choices import (
     StyleChoice,
@@ -74,6 +74,7 @@ __all__ = [
     "price_book_versions",
     "public_styles",
     "publish_library",
+    "reads_texts",
     "report_styles_erasure",
     "select_first_party_styles",
     "set_public",

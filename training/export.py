@@ -9,7 +9,8 @@ from tenants.public import ExportTable, make_export_table
 from training.models import Document, File, Training
 
 TRAINING_COLUMNS = (
-    *("id", "slug", "name", "status", "version__number", "evaluated_version__number", "report", "corpus_sha256", "seed", "recipe"),
+    *("id", "slug", "name", "status", "version__number", "evaluated_version__number", "report"),
+    *("corpus_sha256", "seed", "recipe"),
     *("epochs", "examples", "validation_examples", "steps", "step", "trained_tokens", "training_loss"),
     *("validation_loss", "stopped_early", "rights_stated_at", "rights_stated_by__email"),
     *(

@@ -46,7 +46,9 @@ class VoiceObject(serializers.Serializer[Any]):
     floor = serializers.FloatField(help_text="Mean score of the base model's answers to the same requests.")
     style = serializers.FloatField(help_text="Mean score of the version's.")  # type: ignore[assignment]
     ceiling = serializers.FloatField(help_text="Mean score of unseen passages by the author.")
-    share = serializers.FloatField(help_text="How far the answers are on the way: 0 is the floor, 1 the ceiling.")
+    share = serializers.FloatField(
+        help_text="How far the answers are on the way: 0 is the floor, 1 the ceiling."
+    )
     low = serializers.FloatField(help_text="Lower end of its 90% confidence interval.")
     high = serializers.FloatField(help_text="Upper end.")
 
@@ -234,9 +236,7 @@ class EvaluationView(StyleApiView):
             live_version = found.show_to(self.access.tenant.pk).live_version
             if live_version is None or live_version.number != number:
                 raise VersionNotFound(number=number)
-            evaluations = Evaluation.objects.filter(
-                version=live_version, status=EvaluationStatus.SUCCEEDED
-            )
+            evaluations = Evaluation.objects.filter(version=live_version, status=EvaluationStatus.SUCCEEDED)
         newest_first = evaluations.select_related("version__style__owner").order_by("-created_at")
         evaluation = newest_first.defer("verifier").first()
         if evaluation is None:

@@ -2,7 +2,17 @@
 
 from django.urls import path, register_converter
 
-from adapters.api import erasures, evaluations, price_changes, releases, sharing, styles, uploads, versions, votes
+from adapters.api import (
+    erasures,
+    evaluations,
+    price_changes,
+    releases,
+    sharing,
+    styles,
+    uploads,
+    versions,
+    votes,
+)
 from adapters.api.addresses import StyleConverter
 
 register_converter(StyleConverter, "style")

@@ -271,7 +271,10 @@ def _list_details(figures: Figures) -> list[tuple[str, str]]:
     """Return labels and values of what the figures are made of."""
     learned, repeats, voice = figures.learned, figures.repeats, figures.voice
     details = [
-        (_("Unseen text"), _("{bytes} bytes").format(bytes=number_format(learned.bytes, force_grouping=True))),
+        (
+            _("Unseen text"),
+            _("{bytes} bytes").format(bytes=number_format(learned.bytes, force_grouping=True)),
+        ),
         (_("Bits per byte, base model"), number_format(learned.base, 3)),
         (_("Bits per byte, this style"), number_format(learned.style, 3)),
     ]
