@@ -78,7 +78,7 @@ def delete_training(training: Training) -> None:
 
 
 def _clear_evaluations(training: Training) -> None:
-    """Delete the texts in the evaluations of a training. Only the last one names it: earlier ones go with it."""
+    """Delete the texts in a training's evaluations: the last one names it, earlier ones name no training."""
     version_id = training.evaluated_version_id or training.version_id
     evaluations = Evaluation.objects.filter(version=version_id)
     evaluations.filter(Q(training=training) | Q(training=None)).update(samples=[], passages=[])

@@ -61,7 +61,10 @@ def create_evaluation(version: AdapterVersion, user: User | None) -> Training:
 
 
 def rename_training(training: Training, *, slug: str, name: str) -> None:
-    """Rename the style of a training that has not started. Raises NothingToTrain, StyleRefused, TrainingMoved."""
+    """Rename the style of a training that has not started.
+
+    Raises NothingToTrain, StyleRefused, TrainingMoved.
+    """
     if training.is_evaluation:
         raise NothingToTrain
     _require_name(training.tenant, slug, name)
@@ -91,7 +94,8 @@ def start_job(training: Training) -> None:
     """Queue a training whose rights were stated when it was made, and hold the most that it can cost.
 
     A second call does nothing. Call it outside of transactions. Raises TrainingOff, NothingToTrain,
-    TrainingMoved, the limits of the plan, StyleRefused, and what `hold_training` does; the training is ready to start then, as before.
+    TrainingMoved, the limits of the plan, StyleRefused, and what `hold_training` does; the training is ready
+    to start then, as before.
     """
     if not settings.TRAINING:
         raise TrainingOff

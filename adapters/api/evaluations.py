@@ -46,9 +46,7 @@ class VoiceObject(serializers.Serializer[Any]):
     floor = serializers.FloatField(help_text="Mean score of the base model's answers to the same requests.")
     style = serializers.FloatField(help_text="Mean score of the version's.")  # type: ignore[assignment]
     ceiling = serializers.FloatField(help_text="Mean score of unseen passages by the author.")
-    share = serializers.FloatField(
-        help_text="How far the answers are on the way: 0 is the floor, 1 the ceiling."
-    )
+    share = serializers.FloatField(help_text="How far the answers have come: 0 is the floor, 1 the ceiling.")
     low = serializers.FloatField(help_text="Lower end of its 90% confidence interval.")
     high = serializers.FloatField(help_text="Upper end.")
 

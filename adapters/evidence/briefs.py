@@ -17,7 +17,7 @@ def measure_briefs(briefs: Sequence[str], answers: Sequence[str]) -> float:
     answered = [_find_stems(answer) for answer in answers]
     own = [_share(brief, answer) for brief, answer in zip(stems, answered, strict=True) if brief]
     others = []
-    for number, brief in enumerate(stems):
+    for brief in stems:
         for other, answer in enumerate(answered):
             if brief and stems[other] != brief:
                 others.append(_share(brief, answer))

@@ -64,7 +64,7 @@ class EvidenceStep:
 
 @dataclass(frozen=True)
 class EvidenceCard:
-    """What the pages show of a version's evaluations: the newest one, and the figures of the last measured."""
+    """What pages show of a version: its newest evaluation, and the figures of the last one that succeeded."""
 
     version: AdapterVersion
     newest: Evaluation
@@ -270,11 +270,9 @@ def _briefs_row(briefs: Briefs) -> EvidenceRow:
 def _list_details(figures: Figures) -> list[tuple[str, str]]:
     """Return labels and values of what the figures are made of."""
     learned, repeats, voice = figures.learned, figures.repeats, figures.voice
+    size = number_format(learned.bytes, force_grouping=True)
     details = [
-        (
-            _("Unseen text"),
-            _("{bytes} bytes").format(bytes=number_format(learned.bytes, force_grouping=True)),
-        ),
+        (_("Unseen text"), _("{bytes} bytes").format(bytes=size)),
         (_("Bits per byte, base model"), number_format(learned.base, 3)),
         (_("Bits per byte, this style"), number_format(learned.style, 3)),
     ]

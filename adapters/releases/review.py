@@ -97,7 +97,7 @@ def discard_review(style: Style) -> None:
 
 
 def require_shareable(version: AdapterVersion | None) -> None:
-    """Raise VersionNotShareable if other workspaces can't have a version, such as one that repeats its texts."""
+    """Raise VersionNotShareable if other workspaces can't have a version, which may repeat its texts."""
     if version and version.share_refusal:
         raise VersionNotShareable(reason=version.share_refusal)
 

@@ -101,7 +101,7 @@ def guess(request: MemberRequest, owner: str, slug: str) -> HttpResponse:
 
 
 def _judge(request: MemberRequest, left: list[GuessingRound]) -> list[bool]:
-    """Return whether an answer to the first of the rounds that are left is right; nothing if it is to another."""
+    """Return whether the answer to the next round is right; nothing if it answers another round."""
     choice = request.POST.get("choice")
     if not left or request.POST.get("round") != str(left[0].number) or choice not in ("first", "second"):
         return []
