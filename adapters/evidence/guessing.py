@@ -36,7 +36,7 @@ def list_rounds(evaluation: Evaluation, salt: str) -> list[GuessingRound]:
         # Both are cut: an answer ends at its last token, so its length would give it away.
         words = _shorter(sample["style"], sample["writer"])
         style, author = _cut(sample["style"], words), _cut(sample["writer"], words)
-    X
+        side = salted_hmac(__name__, f"{evaluation.pk}:{salt}:{number}", algorithm="sha256").digest()
         author_is_first = bool(side[0] & 1)
         texts = (author, style) if author_is_first else (style, author)
         rounds.append(GuessingRound(number, len(samples), sample["prompt"], texts, author_is_first))
