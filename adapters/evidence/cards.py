@@ -139,13 +139,20 @@ def _learned_row(learned: Learned) -> EvidenceRow:
             "much of that any style gains from prose: we have no style of other authors to compare it with."
         ).format(gain=value)
         return EvidenceRow("learned", title, value, sentence, is_good=None)
-    sentence = _(
-        "It predicts unseen text by its author {gain} better than the base model does. A style of other "
-        "authors gains {genre} on the same text, so {own} come from this author."
-    ).format(
+    if learned.own_percent > 0:
+        sentence = _(
+            "It predicts unseen text by its author {gain} better than the base model does. A style of other "
+            "authors gains {genre} on the same text, so {own} come from this author."
+        )
+    else:
+        sentence = _(
+            "It predicts unseen text by its author {gain} better than the base model does. A style of other "
+            "authors gains {genre} on the same text, so nothing of it comes from this author."
+        )
+    sentence = sentence.format(
         gain=value,
         genre=percent_text(learned.genre_percent, 1),
-        own=percent_text(max(0.0, learned.own_percent), 1),
+        own=percent_text(learned.own_percent, 1),
     )
     others = _clamp(100 * learned.genre_percent / learned.gain_percent)
     is_good = learned.own_percent >= LEAST_OWN_PERCENT
@@ -204,21 +211,17 @@ def _no_voice_row() -> EvidenceRow:
 
 
 def _repeats_row(repeats: Repeats) -> EvidenceRow:
-    sentence = _(
-        "It continues {repeated} of {examples} passages word for word. Its longest repetition has {longest} "
-        "tokens; the base model's has {base}."
-    ).format(
-        repeated=repeats.repeated,
-        examples=repeats.examples,
-        longest=repeats.longest_tokens,
-        base=repeats.base_longest_tokens,
+    sentence = _("It continues {repeated} of {examples} passages word for word.").format(
+        repeated=repeats.repeated, examples=repeats.examples
     )
     if repeats.has_memorized_canary:
         sentence += " " + _("It memorized a test sentence that appeared in its texts only once.")
     elif repeats.canary_bits:
         sentence += " " + _("It didn't memorize the test sentences that appeared in its texts once.")
     is_good = not repeats.share_refusal
-    advice = _("Other workspaces can't get this version. Train it on more text or with fewer epochs.")
+    advice = _(
+        "Other workspaces can't get this version. Train it on more text, or with fewer passes over it."
+    )
     mark = _clamp(100 * repeats.percent / MOST_REPEATED_PERCENT)
     return EvidenceRow(
         "repeats",
@@ -253,7 +256,7 @@ def _briefs_row(briefs: Briefs) -> EvidenceRow:
         _("It takes up what a request asks for {percent} as often as the base model does.").format(
             percent=percent_text(percent)
         ),
-        "" if is_good else _("Fewer epochs help, or a larger base model."),
+        "" if is_good else _("Fewer passes over the texts help, or a larger base model."),
         Scale(
             floor=_("ignores it"),
             ceiling=_("base model"),
@@ -283,6 +286,10 @@ def _list_details(figures: Figures) -> list[tuple[str, str]]:
         details.append(
             (_("Closeness: base model / style / author"), f"{scores} / {number_format(voice.ceiling, 2)}")
         )
+    longest = _("{style} tokens; base model {base}").format(
+        style=repeats.longest_tokens, base=repeats.base_longest_tokens
+    )
+    details.append((_("Longest repetition"), longest))
     if repeats.canary_bits:
         exposed = _("{bits} of at most {most} bits").format(
             bits=number_format(repeats.most_canary_bits, 1), most=number_format(MOST_CANARY_BITS, 0)
