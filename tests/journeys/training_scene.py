@@ -54,7 +54,7 @@ def lay_trainings(acme: Tenant, alice: User, engine: Engine) -> list[str]:
 
 
 def lay_evidence(acme: Tenant, alice: User, engine: Engine) -> list[str]:
-    """Lay evaluations in each state, after a training and of an upload; return the addresses that show them."""
+    """Lay evaluations in each state, of trained and uploaded versions; return their pages' addresses."""
     good = known(acme, "evident", engine)
     trained = _succeeded(acme, alice, good)
     _evaluate_with(trained, lay_evaluation(good, verifier=b"x"))

@@ -1,4 +1,4 @@
-"""A check of a version: from texts to figures, what follows for sharing, and what is deleted with the texts."""
+"""A check of a version: from texts to figures, what follows for sharing, and what goes with the texts."""
 
 import sys
 from pathlib import Path
@@ -12,7 +12,7 @@ from adapters.evidence import UnsupportedLanguage
 from adapters.models import AdapterVersion, Erasure, EvaluationStatus
 from adapters.releases import review
 from tenants.models import AuditEntry, OutboxEvent
-from tenants.public import Access
+from tenants.public import Access, issue_key
 from tests.adapters.conftest import base_model, engine, folder, known, vllm
 from tests.training.conftest import make_text
 from training import actions, erasure, pipeline
@@ -153,8 +153,9 @@ def test_the_texts_of_a_check_go_with_the_version(check, version):
     assert check in erasure.to_erase()
 
 
-def test_programs_check_a_version(client, api_key, check, version, measures):
-    headers = {"Authorization": f"Bearer {api_key}"}
+def test_programs_check_a_version(client, acme, check, version, measures):
+    _, secret = issue_key(acme, name="all", by=None, scopes=["styles:read", "styles:write"])
+    headers = {"Authorization": f"Bearer {secret}"}
 
     def call(method: str, name: str, body: object = None, **arguments: object):
         address = reverse(f"api:{name}", kwargs=arguments)

@@ -146,7 +146,7 @@ def test_the_blind_test_hides_who_is_who_until_the_answer_and_counts_it_once(ali
     page = alice_client.get(page_of("guess"))
     assert "the author</strong>" not in page.text
     [first, second] = page.context["sides"]
-    assert {len(side["text"].split()) for side in (first, second)} == {52}, "their length tells nothing"
+    assert len(first["text"].split()) == len(second["text"].split()), "their length tells nothing"
     right = first if first["is_author"] else second
     sent = {"round": 1, "choice": right["choice"]}
     shown = alice_client.post(page_of("guess"), sent, follow=True)
@@ -157,7 +157,7 @@ def test_the_blind_test_hides_who_is_who_until_the_answer_and_counts_it_once(ali
     wrong = second if first["is_author"] else first
     shown = alice_client.post(page_of("guess"), {"round": 2, "choice": wrong["choice"]}, follow=True)
     assert "1 of 2 right" in shown.text
-    assert "0" not in alice_client.post(page_of("guess"), {"again": "on"}, follow=True).context["sides"]
+    alice_client.post(page_of("guess"), {"again": "on"})
     assert alice_client.get(page_of("guess")).context["answered"] == 0
 
 
