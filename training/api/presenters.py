@@ -110,7 +110,7 @@ class TrainingObject(serializers.Serializer[Training]):
         allow_null=True,
         read_only=True,
         default=None,
-        help_text="The version that its texts only check. Nothing is trained then.",
+        help_text="The version that its texts only check: nothing is trained, and it succeeds at once.",
     )
     keeps_documents = serializers.BooleanField(help_text="Whether the texts are kept after the training.")
     created_by = serializers.CharField(

@@ -1,6 +1,7 @@
 """`check`: how close a draft is to a style's author, and which sentences are farthest."""
 
 import sys
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -9,6 +10,8 @@ from polyscribe.commands import show
 from polyscribe.commands.session import JsonFlag, StyleArgument, open_client
 from polyscribe.commands.wording import count
 from polyscribe.objects import Object
+
+STDIN = "-"
 
 
 def add_commands(app: typer.Typer) -> None:
@@ -21,7 +24,14 @@ def check(
     *,
     style: StyleArgument,
     file: Annotated[
-        typer.FileText, typer.Argument(metavar="FILE", help="A plain text; - reads it from stdin.")
+        Path,
+        typer.Argument(
+            metavar="FILE",
+            exists=True,
+            dir_okay=False,
+            allow_dash=True,
+            help="A plain text; - reads it from stdin.",
+        ),
     ],
     as_json: JsonFlag = False,
 ) -> None:
@@ -39,12 +49,12 @@ def check(
         show.print_line(f"{sentence['percent']:>4} %  {' '.join(sentence['text'].split())}")
 
 
-def _read(file: typer.FileText) -> str:
+def _read(file: Path) -> str:
     """Return a file's text. Raises typer.BadParameter for what is no text."""
     try:
-        return sys.stdin.read() if file.name == "<stdin>" else file.read()
+        return sys.stdin.read() if str(file) == STDIN else file.read_text(encoding="utf-8")
     except UnicodeDecodeError as error:
-        raise typer.BadParameter(f"{file.name} is not a plain text in UTF-8.") from error
+        raise typer.BadParameter(f"{file} is not a plain text in UTF-8.") from error
 
 
 def _describe(answer: Object) -> str:
