@@ -16,10 +16,11 @@ class AdaptersSiteConfig(AdaptersConfig):
 
     def ready(self) -> None:
         """Register with the outbox how the API shows this app's objects."""
-        from adapters.api import presenters  # noqa: PLC0415 (models are not loaded before)
+        from adapters.api import evaluations, presenters  # noqa: PLC0415 (models are not loaded before)
         from adapters.models import (  # noqa: PLC0415
             AdapterVersion,
             Erasure,
+            Evaluation,
             PriceChange,
             Share,
             Style,
@@ -27,6 +28,7 @@ class AdaptersSiteConfig(AdaptersConfig):
         from tenants.public import register_presenter  # noqa: PLC0415
 
         register_presenter(AdapterVersion, presenters.present_version)
+        register_presenter(Evaluation, evaluations.present_evaluation)
         register_presenter(Erasure, presenters.present_erasure)
         register_presenter(PriceChange, presenters.present_price_change)
         register_presenter(Share, presenters.present_share)

@@ -118,6 +118,12 @@ class NoCard(NotFound):
     code = "no_card"
 
 
+class NoEvaluation(NotFound):
+    """Version {number} has not been checked against texts by its author yet."""
+
+    code = "no_evaluation"
+
+
 class NoCanary(NotFound):
     """This style has no canary."""
 

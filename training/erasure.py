@@ -56,7 +56,7 @@ def erase_documents(training: Training) -> int:
     erased = storage.erase_files(training.pk)
     with transaction.atomic():
         Document.objects.filter(training=training).delete()
-        Evaluation.objects.filter(training=training).update(samples=[], passages=[])
+        _clear_evaluations(training)
         now = timezone.now()
         Training.objects.filter(pk=training.pk, documents_gone_at=None).update(documents_gone_at=now)
         _record_on_version(training.version_id, now)
@@ -73,8 +73,15 @@ def delete_training(training: Training) -> None:
     storage.erase_files(training.pk)
     with transaction.atomic():
         _record_on_version(training.version_id, timezone.now())
-        Evaluation.objects.filter(training=training).update(samples=[], passages=[])
+        _clear_evaluations(training)
         training.delete()
+
+
+def _clear_evaluations(training: Training) -> None:
+    """Delete the texts in a training's evaluations: the last one names it, earlier ones name no training."""
+    version_id = training.evaluated_version_id or training.version_id
+    evaluations = Evaluation.objects.filter(version=version_id)
+    evaluations.filter(Q(training=training) | Q(training=None)).update(samples=[], passages=[])
 
 
 def list_texts_erasures(tenant: Tenant) -> list[TextsErasure]:
@@ -94,7 +101,7 @@ def list_texts_erasures(tenant: Tenant) -> list[TextsErasure]:
 def to_erase() -> QuerySet[Training]:
     """Return trainings whose texts must go now: of deleted workspaces, and of erased styles and versions."""
     of_workspace = Q(tenant__deleted_at__isnull=False)
-    of_version = Q(version__erasure__isnull=False)
+    of_version = Q(version__erasure__isnull=False) | Q(evaluated_version__erasure__isnull=False)
     # One in progress continues: its version creates the style again.
     of_style = Q(style__retired_at__isnull=False, status__in=ENDED)
     found = Training.objects.filter(of_workspace | of_version | of_style, documents_gone_at=None)

@@ -28,6 +28,12 @@ class TooManyEvaluations(Conflict):
     code = "too_many_evaluations"
 
 
+class NothingToTrain(Conflict):
+    """These texts only check a version. Nothing is trained on them."""
+
+    code = "nothing_to_train"
+
+
 class NoDocuments(Conflict):
     """There is no text to learn from yet. Add at least one document."""
 

@@ -19,6 +19,7 @@ from tenants.models import Tenant, User
 from tenants.public import training_holds
 from training.errors import (
     NotEvaluable,
+    NothingToTrain,
     RightsNotStated,
     TooManyDrafts,
     TooManyTrainings,
@@ -60,7 +61,12 @@ def create_evaluation(version: AdapterVersion, user: User | None) -> Training:
 
 
 def rename_training(training: Training, *, slug: str, name: str) -> None:
-    """Rename the style of a training that has not started. Raises StyleRefused, TrainingMoved."""
+    """Rename the style of a training that has not started.
+
+    Raises NothingToTrain, StyleRefused, TrainingMoved.
+    """
+    if training.is_evaluation:
+        raise NothingToTrain
     _require_name(training.tenant, slug, name)
     renamed = Training.objects.filter(pk=training.pk, status__in=OPEN).update(slug=slug, name=name)
     if not renamed:
@@ -86,11 +92,13 @@ def start_job(training: Training, **facts: object) -> None:
     """Queue a training, note some facts on it, and hold the most that it can cost.
 
     Its rights were stated when it was made, or are among the facts. A second call does nothing. Call it
-    outside of transactions. Raises TrainingOff, TrainingMoved, the limits of the plan, StyleRefused, and what
-    `hold_training` does; the training is ready to start then, as before.
+    outside of transactions. Raises TrainingOff, NothingToTrain, TrainingMoved, the limits of the plan,
+    StyleRefused, and what `hold_training` does; the training is ready to start then, as before.
     """
     if not settings.TRAINING:
         raise TrainingOff
+    if training.is_evaluation:
+        raise NothingToTrain
     if _queue(training, facts):
         hold_price(training)
         queued = Training.objects.filter(pk=training.pk, status=Status.QUEUED, ran_at=None)

@@ -65,6 +65,7 @@ VERSION_EXAMPLE = {
     "auto_promote": False,
     "note": "",
     "failure": "",
+    "share_refusal": "",
     "findings": [],
     "is_convertible": False,
     "converted_from": None,

@@ -160,6 +160,9 @@ class VersionObject(serializers.Serializer[Any]):
     )
     note = MessageText(help_text="What the current step is waiting for.")
     failure = MessageText(help_text="Why no engine could load it.")
+    share_refusal = MessageText(
+        help_text="Why other workspaces can't have it, from its evaluation. Empty if they can."
+    )
     findings = FindingObject(many=True, help_text="Why the version was rejected, each with a fix.")
     is_convertible = serializers.BooleanField(
         read_only=True, help_text="Whether `autofix` can correct the version."

@@ -2,7 +2,17 @@
 
 from django.urls import path, register_converter
 
-from adapters.api import erasures, price_changes, releases, sharing, styles, uploads, versions, votes
+from adapters.api import (
+    erasures,
+    evaluations,
+    price_changes,
+    releases,
+    sharing,
+    styles,
+    uploads,
+    versions,
+    votes,
+)
 from adapters.api.addresses import StyleConverter
 
 register_converter(StyleConverter, "style")
@@ -27,6 +37,8 @@ urlpatterns = [
     path(f"{VERSION}/download", versions.DownloadView.as_view(), name="download_version"),
     path(f"{VERSION}/promote", releases.PromoteView.as_view(), name="promote"),
     path(f"{VERSION}/card", versions.CardView.as_view(), name="card"),
+    path(f"{VERSION}/evaluation", evaluations.EvaluationView.as_view(), name="evaluation"),
+    path(f"{STYLE}/draft_checks", evaluations.DraftChecksView.as_view(), name="draft_checks"),
     path(f"{STYLE}/rollback", releases.RollbackView.as_view(), name="rollback"),
     path(f"{STYLE}/canary", releases.CanaryView.as_view(), name="canary"),
     path(f"{STYLE}/compare", versions.CompareView.as_view(), name="compare"),

@@ -5,9 +5,10 @@
 
 from adapters.evidence.answers import answer_prompts, is_loaded
 from adapters.evidence.briefs import measure_briefs
-from adapters.evidence.cards import EvidenceCard, card_of, evidence_card_of
-from adapters.evidence.drafts import DraftCheck, check_draft
+from adapters.evidence.cards import EvidenceCard, card_of, evidence_card_of, percent_text
+from adapters.evidence.drafts import DraftCheck, check_draft, find_evaluation
 from adapters.evidence.figures import Briefs, Figures, Learned, Repeats, Voice
+from adapters.evidence.guessing import GuessingRound, find_guessable, list_rounds
 from adapters.verifier import (
     CeilingTooLow,
     StyleNotDistinct,
@@ -24,6 +25,7 @@ __all__ = [
     "DraftCheck",
     "EvidenceCard",
     "Figures",
+    "GuessingRound",
     "Learned",
     "Repeats",
     "StyleNotDistinct",
@@ -35,8 +37,12 @@ __all__ = [
     "card_of",
     "check_draft",
     "evidence_card_of",
+    "find_evaluation",
+    "find_guessable",
     "is_loaded",
+    "list_rounds",
     "measure_briefs",
+    "percent_text",
     "place_between",
     "train_verifier",
 ]

@@ -1,56 +1,106 @@
 """The evidence card: an evaluation's figures, each in a sentence, with what to do if it is low."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from django.utils.formats import number_format
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
-from adapters.evidence.figures import Briefs, Figures, Learned, Repeats, Voice
-from adapters.models import AdapterVersion, Evaluation, EvaluationStatus
+from adapters.evidence.figures import (
+    MOST_CANARY_BITS,
+    MOST_REPEATED_PERCENT,
+    Briefs,
+    Figures,
+    Learned,
+    Repeats,
+    Voice,
+)
+from adapters.models import AdapterVersion, Evaluation, EvaluationNote, EvaluationStatus
 
 LEAST_BRIEF_PERCENT = 80
 LEAST_OWN_PERCENT = 1.0
 LEAST_VOICE_SHARE = 0.3
+MOST_READ = 10  # of a version's evaluations
+
+
+@dataclass(frozen=True)
+class Scale:
+    """A line from floor to ceiling. Mark, shade and limit are in percent of its length."""
+
+    floor: str
+    ceiling: str
+    legend: str
+    mark: float
+    shade_from: float
+    shade_percent: float
+    limit: float | None = None
 
 
 @dataclass(frozen=True)
 class EvidenceRow:
-    """One figure: its value in short, a sentence, and a scale from floor to ceiling where it has one."""
+    """One figure: its value in short, a sentence, and a scale where it has a floor and a ceiling.
+
+    `is_good` is None where nothing can be said.
+    """
 
     name: str
     title: str
     value: str
     sentence: str
     advice: str = ""
-    percent: float | None = None  # on the scale, with its interval
-    low: float = 0.0
-    high: float = 0.0
-    floor: str = ""
-    ceiling: str = ""
-    is_good: bool = True
+    scale: Scale | None = None
+    is_good: bool | None = True
+
+
+@dataclass(frozen=True)
+class EvidenceStep:
+    """A step of an evaluation; `state` is done, current or next, as in other lists of steps."""
+
+    label: str
+    state: str
+    note: str = ""
 
 
 @dataclass(frozen=True)
 class EvidenceCard:
-    """What the pages show of a version's evaluation."""
+    """What pages show of a version: its newest evaluation, and the figures of the last one that succeeded."""
 
-    evaluation: Evaluation
+    version: AdapterVersion
+    newest: Evaluation
+    measured: Evaluation | None = None
     rows: list[EvidenceRow] = field(default_factory=list)
+    details: list[tuple[str, str]] = field(default_factory=list)
     samples: list[dict[str, Any]] = field(default_factory=list)
     passages: list[str] = field(default_factory=list)
 
+    @property
+    def steps(self) -> list[EvidenceStep]:
+        """Return the steps of the newest evaluation while it is in progress."""
+        return _list_steps(self.newest) if self.newest.is_open else []
+
+    def without_texts(self) -> "EvidenceCard":
+        """Return the card for people who may not read its author's texts."""
+        return replace(self, samples=[], passages=[])
+
+    def for_others(self) -> "EvidenceCard | None":
+        """Return the card for other workspaces: its figures alone; None before there are any."""
+        if self.measured is None:
+            return None
+        return replace(self.without_texts(), newest=self.measured)
+
 
 def evidence_card_of(version: AdapterVersion | None) -> EvidenceCard | None:
-    """Return a version's card: of its newest evaluation, or of the last one with figures; None without."""
+    """Return a version's card, or None before its first evaluation; one query."""
     if version is None:
         return None
-    evaluations = list(version.evaluations.order_by("-created_at")[:10])
+    evaluations = list(version.evaluations.defer("verifier").order_by("-created_at")[:MOST_READ])
+    if not evaluations:
+        return None
     done = [one for one in evaluations if one.status == EvaluationStatus.SUCCEEDED]
-    if (evaluations and evaluations[0].is_open) or not done:
-        return EvidenceCard(evaluations[0]) if evaluations else None
-    return card_of(done[0])
+    if not done:
+        return EvidenceCard(version, evaluations[0])
+    return replace(card_of(done[0]), version=version, newest=evaluations[0])
 
 
 def card_of(evaluation: Evaluation) -> EvidenceCard:
@@ -61,92 +111,133 @@ def card_of(evaluation: Evaluation) -> EvidenceCard:
     rows.append(_repeats_row(figures.repeats))
     if figures.briefs:
         rows.append(_briefs_row(figures.briefs))
-    return EvidenceCard(evaluation, rows, evaluation.samples, evaluation.passages)
+    return EvidenceCard(
+        evaluation.version,
+        newest=evaluation,
+        measured=evaluation,
+        rows=rows,
+        details=_list_details(figures),
+        samples=evaluation.samples,
+        passages=evaluation.passages,
+    )
 
 
-def _percent(value: float, decimals: int = 0) -> str:
-    return f"{number_format(value, decimal_pos=decimals)}%"
+def percent_text(value: float, decimals: int = 0) -> str:
+    """Return a number with a percent sign, as the active language writes it."""
+    return _("{percent}%").format(percent=number_format(value, decimal_pos=decimals))
 
 
 def _learned_row(learned: Learned) -> EvidenceRow:
     title = _("Learned")
-    value = _percent(learned.gain_percent, 1)
+    value = percent_text(learned.gain_percent, 1)
     if learned.gain_percent <= 0:
-        sentence = _("It predicts text that it hasn't seen no better than the base model.")
+        sentence = _("It predicts unseen text by its author no better than the base model does.")
         return EvidenceRow("learned", title, value, sentence, _advise_more_text(), is_good=False)
     if learned.own_percent is None or learned.genre_percent is None:
         sentence = _(
-            "It predicts text that it hasn't seen {gain} better than the base model. How much of that comes "
-            "with any prose isn't known: there is no comparison style for this language and base model."
+            "It predicts unseen text by its author {gain} better than the base model does. We can't tell how "
+            "much of that any style gains from prose: we have no style of other authors to compare it with."
         ).format(gain=value)
-        return EvidenceRow("learned", title, value, sentence)
-    sentence = _(
-        "It predicts text that it hasn't seen {gain} better than the base model. A style of other authors "
-        "gains {genre}; the other {own} are this author's own."
-    ).format(
-        gain=value, genre=_percent(learned.genre_percent, 1), own=_percent(max(0.0, learned.own_percent), 1)
+        return EvidenceRow("learned", title, value, sentence, is_good=None)
+    if learned.own_percent > 0:
+        sentence = _(
+            "It predicts unseen text by its author {gain} better than the base model does. A style of other "
+            "authors gains {genre} on the same text, so {own} come from this author."
+        )
+    else:
+        sentence = _(
+            "It predicts unseen text by its author {gain} better than the base model does. A style of other "
+            "authors gains {genre} on the same text, so nothing of it comes from this author."
+        )
+    sentence = sentence.format(
+        gain=value,
+        genre=percent_text(learned.genre_percent, 1),
+        own=percent_text(learned.own_percent, 1),
     )
+    others = _clamp(100 * learned.genre_percent / learned.gain_percent)
     is_good = learned.own_percent >= LEAST_OWN_PERCENT
     return EvidenceRow(
-        "learned", title, value, sentence, "" if is_good else _advise_more_text(), is_good=is_good
+        "learned",
+        title,
+        value,
+        sentence,
+        "" if is_good else _advise_more_text(),
+        Scale(
+            floor=_("base model"),
+            ceiling=_("this style"),
+            legend=_("mark: a style of other authors; shaded: from this author"),
+            mark=others,
+            shade_from=others,
+            shade_percent=100 - others,
+        ),
+        is_good,
     )
 
 
 def _voice_row(voice: Voice) -> EvidenceRow:
     sentence = ngettext(
-        "{recognized} of {answers} answer reads as much like the author as nine tenths of the author's own "
+        "{recognized} of {answers} answer scores as close to the author as nine in ten of the author's own "
         "passages do.",
-        "{recognized} of {answers} answers read as much like the author as nine tenths of the author's own "
+        "{recognized} of {answers} answers score as close to the author as nine in ten of the author's own "
         "passages do.",
         voice.answers,
     ).format(recognized=voice.recognized, answers=voice.answers)
-    sentence += " " + _(
-        "The mark shows the answers' average, between {low} and {high} with 90% confidence."
-    ).format(low=_percent(100 * voice.low), high=_percent(100 * voice.high))
+    low, high = 100 * voice.low, 100 * voice.high
+    sentence += " " + _("On average they are {low} to {high} of the way (90% confidence).").format(
+        low=percent_text(low), high=percent_text(high)
+    )
     is_good = voice.share >= LEAST_VOICE_SHARE and voice.low > 0
     return EvidenceRow(
         "voice",
         _("Sounds like the author"),
-        _percent(100 * voice.share),
+        percent_text(100 * voice.share),
         sentence,
         "" if is_good else _("More text helps most, then a larger base model."),
-        percent=_clamp(voice.share),
-        low=_clamp(voice.low),
-        high=_clamp(voice.high),
-        floor=_("base model"),
-        ceiling=_("the author"),
-        is_good=is_good,
+        Scale(
+            floor=_("base model"),
+            ceiling=_("the author"),
+            legend=_("mark: the average; shaded: 90% confidence"),
+            mark=_clamp(100 * voice.share),
+            shade_from=_clamp(low),
+            shade_percent=_clamp(high) - _clamp(low),
+        ),
+        is_good,
     )
 
 
 def _no_voice_row() -> EvidenceRow:
-    sentence = _("We can compare styles in English and German so far, so this isn't known.")
-    return EvidenceRow("voice", _("Sounds like the author"), "", sentence)
+    sentence = _("We can compare texts in English and German so far. These are in another language.")
+    return EvidenceRow("voice", _("Sounds like the author"), _("Unknown"), sentence, is_good=None)
 
 
 def _repeats_row(repeats: Repeats) -> EvidenceRow:
-    sentence = _(
-        "It continues {repeated} of {examples} passages word for word. The longest repetition has {longest} "
-        "tokens; the base model's has {base}."
-    ).format(
-        repeated=repeats.repeated,
-        examples=repeats.examples,
-        longest=repeats.longest_tokens,
-        base=repeats.base_longest_tokens,
+    sentence = _("It continues {repeated} of {examples} passages word for word.").format(
+        repeated=repeats.repeated, examples=repeats.examples
     )
     if repeats.has_memorized_canary:
-        sentence += " " + _("It memorized a test sentence that was in its texts once.")
+        sentence += " " + _("It memorized a test sentence that appeared in its texts only once.")
     elif repeats.canary_bits:
-        sentence += " " + _("It didn't memorize the test sentences that were in its texts once.")
-    refused = bool(repeats.share_refusal)
-    advice = _("Others can't have this version. Train on more text or with fewer epochs.") if refused else ""
+        sentence += " " + _("It didn't memorize the test sentences that appeared in its texts once.")
+    is_good = not repeats.share_refusal
+    advice = _(
+        "Other workspaces can't get this version. Train it on more text, or with fewer passes over it."
+    )
+    mark = _clamp(100 * repeats.percent / MOST_REPEATED_PERCENT)
     return EvidenceRow(
         "repeats",
         _("Repeats its texts"),
-        _percent(repeats.percent, 1),
+        percent_text(repeats.percent, 1),
         sentence,
-        advice,
-        is_good=not refused,
+        "" if is_good else advice,
+        Scale(
+            floor=_("nothing"),
+            ceiling=_("{limit} of the passages").format(limit=percent_text(MOST_REPEATED_PERCENT)),
+            legend=_("end of the line: the most that may be shared"),
+            mark=mark,
+            shade_from=0,
+            shade_percent=mark,
+        ),
+        is_good,
     )
 
 
@@ -154,18 +245,80 @@ def _briefs_row(briefs: Briefs) -> EvidenceRow:
     title = _("Keeps to the request")
     percent = briefs.percent_of_base
     if percent is None:
-        return EvidenceRow("briefs", title, "", _("The base model doesn't keep to these requests either."))
+        sentence = _("The base model doesn't keep to these requests either.")
+        return EvidenceRow("briefs", title, _("Unknown"), sentence, is_good=None)
     is_good = percent >= LEAST_BRIEF_PERCENT
-    sentence = _("It takes up what a request asks for {percent} as often as the base model.").format(
-        percent=_percent(percent)
+    mark = _clamp(percent)
+    return EvidenceRow(
+        "briefs",
+        title,
+        percent_text(percent),
+        _("It takes up what a request asks for {percent} as often as the base model does.").format(
+            percent=percent_text(percent)
+        ),
+        "" if is_good else _("Fewer passes over the texts help, or a larger base model."),
+        Scale(
+            floor=_("ignores it"),
+            ceiling=_("base model"),
+            legend=_("line: {least}, below which it is low").format(least=percent_text(LEAST_BRIEF_PERCENT)),
+            mark=mark,
+            shade_from=0,
+            shade_percent=mark,
+            limit=LEAST_BRIEF_PERCENT,
+        ),
+        is_good,
     )
-    advice = "" if is_good else _("Fewer epochs help, or a larger base model.")
-    return EvidenceRow("briefs", title, _percent(percent), sentence, advice, is_good=is_good)
+
+
+def _list_details(figures: Figures) -> list[tuple[str, str]]:
+    """Return labels and values of what the figures are made of."""
+    learned, repeats, voice = figures.learned, figures.repeats, figures.voice
+    size = number_format(learned.bytes, force_grouping=True)
+    details = [
+        (_("Unseen text"), _("{bytes} bytes").format(bytes=size)),
+        (_("Bits per byte, base model"), number_format(learned.base, 3)),
+        (_("Bits per byte, this style"), number_format(learned.style, 3)),
+    ]
+    if learned.control is not None:
+        details.append((_("Bits per byte, style of other authors"), number_format(learned.control, 3)))
+    if voice:
+        scores = f"{number_format(voice.floor, 2)} / {number_format(voice.style, 2)}"
+        details.append(
+            (_("Closeness: base model / style / author"), f"{scores} / {number_format(voice.ceiling, 2)}")
+        )
+    longest = _("{style} tokens; base model {base}").format(
+        style=repeats.longest_tokens, base=repeats.base_longest_tokens
+    )
+    details.append((_("Longest repetition"), longest))
+    if repeats.canary_bits:
+        exposed = _("{bits} of at most {most} bits").format(
+            bits=number_format(repeats.most_canary_bits, 1), most=number_format(MOST_CANARY_BITS, 0)
+        )
+        details.append((_("Exposure of the test sentences"), exposed))
+    return details
+
+
+def _list_steps(evaluation: Evaluation) -> list[EvidenceStep]:
+    """Return the steps of an evaluation in progress, by its note."""
+    labels = (_("Loading the version"), _("Reading the texts"), _("Answering the same requests"))
+    current = 0
+    if evaluation.note == EvaluationNote.MEASURING():
+        current = 1
+    elif evaluation.note == EvaluationNote.WRITING():
+        current = 2
+    note = str(evaluation.note) or _("The check starts as soon as a worker is free.")
+    steps = []
+    for number, label in enumerate(labels):
+        if number == current:
+            steps.append(EvidenceStep(label, "current", note))
+        else:
+            steps.append(EvidenceStep(label, "done" if number < current else "next"))
+    return [*steps, EvidenceStep(_("Your evidence"), "next", _("Four figures, with samples side by side."))]
 
 
 def _advise_more_text() -> str:
     return _("Add more text by the same author, in one language and of one kind.")
 
 
-def _clamp(share: float) -> float:
-    return 100 * min(1.0, max(0.0, share))
+def _clamp(percent: float) -> float:
+    return min(100.0, max(0.0, percent))

@@ -3,8 +3,9 @@
 from dataclasses import dataclass
 
 from adapters.errors import DraftTooLong, DraftTooShort, NoVerifier
+from adapters.evidence.choosing import choose_evaluation
 from adapters.evidence.figures import Figures
-from adapters.models import Evaluation, EvaluationStatus, Style
+from adapters.models import Evaluation, Style
 from adapters.verifier import Verifier
 
 LEAST_WORDS = 50
@@ -34,10 +35,7 @@ class DraftCheck:
 
 def find_evaluation(style: Style) -> Evaluation | None:
     """Return the evaluation that drafts of a style are compared with: the live version's, or the newest."""
-    done = Evaluation.objects.filter(version__style=style, status=EvaluationStatus.SUCCEEDED)
-    newest = list(done.exclude(verifier=b"").select_related("version").order_by("-created_at")[:20])
-    of_live = [one for one in newest if one.version_id == style.live_version_id]
-    return next(iter(of_live or newest), None)
+    return choose_evaluation(style, Evaluation.objects.exclude(verifier=b""))
 
 
 def check_draft(style: Style, text: str) -> DraftCheck:

@@ -65,11 +65,11 @@ class ShareRefusal(MessageCode):
     )
     REPEATS = _(
         "This version repeats {percent}% of its passages word for word, and at most {limit}% is allowed. "
-        "Train it on more text or with fewer epochs."
+        "Train it on more text, or with fewer passes over it."
     )
     MEMORIZES = _(
-        "This version memorized a test sentence that appeared in its texts only once. Train it on more text "
-        "or with fewer epochs."
+        "This version memorized a test sentence that appeared in its texts only once. Train it on more text, "
+        "or with fewer passes over it."
     )
     LEARNED_NOTHING = _(
         "This version predicts the author's texts no better than the base model. Train it on more text."

@@ -17,6 +17,7 @@ from adapters.errors import (
     NoSuchWorkspace,
     OwnWorkspace,
     StyleRefused,
+    VersionNotShareable,
 )
 from adapters.models import Share, Style
 from adapters.views.common import changes_styles, own_style, page_of
@@ -111,7 +112,7 @@ def share(request: MemberRequest, style_id: UUID) -> HttpResponse:
                 ),
             )
             return redirect(page_of(style, "sharing"))
-        except (NoSuchWorkspace, OwnWorkspace, AlreadyShared) as error:
+        except (NoSuchWorkspace, OwnWorkspace, AlreadyShared, VersionNotShareable) as error:
             form.add_error("workspace", error.message)
     return sharing_page(request, style, share_form=form, status=400)
 

@@ -3,6 +3,7 @@
 from copy import copy
 from typing import Any
 
+from django.db.models import Q
 from django.http import Http404, HttpResponse
 from django.shortcuts import render
 from django.utils import timezone
@@ -11,10 +12,11 @@ from django.views.decorators.http import require_GET
 from adapters.catalog import price_changes, priced, queries, sharing, terms
 from adapters.catalog.forms import LICENCES, AboutForm, OfferForm, PriceForm, ShareForm
 from adapters.errors import StyleNotFound
+from adapters.evidence import evidence_card_of
 from adapters.models import Status, Style
 from adapters.quality import cards
 from adapters.releases import review, votes
-from adapters.views.common import steps_context
+from adapters.views.common import reads_texts, steps_context
 from adapters.views.releases import release_context
 from tenants.metering.style_usage import style_usage
 from tenants.public import MemberRequest, member_required
@@ -31,7 +33,7 @@ def overview(request: MemberRequest, owner: str, slug: str) -> HttpResponse:
         "prices": priced.prices_of(style),
         "licence_url": LICENCES.get(style.licence),
         **_newest_context(request, style),
-        **_probe_context(request, style),
+        **_evidence_context(request, style),
     }
     return _render_tab(request, style, "overview", context)
 
@@ -167,17 +169,26 @@ def _newest_context(request: MemberRequest, style: Style) -> dict[str, Any]:
     return steps_context(newest) | {"version_answers": answers}
 
 
-def _probe_context(request: MemberRequest, style: Style) -> dict[str, Any]:
-    """Return the live version's style card. The owner may choose among all versions that were measured."""
+def _evidence_context(request: MemberRequest, style: Style) -> dict[str, Any]:
+    """Return what was measured of the live version. The owner may choose among all measured versions."""
     if style.owner_id != request.tenant.pk:
         live_version = copy(style).show_to(request.tenant.pk).live_version
-        return {"probe": cards.style_card_of(live_version), "probe_numbers": []}
-    measured = {
-        str(version.number): version for version in style.versions.exclude(probe=None).order_by("-number")
-    }
+        card = evidence_card_of(live_version)
+        return {
+            "shown_version": live_version,
+            "probe": cards.style_card_of(live_version),
+            "evidence": card.for_others() if card else None,
+        }
+    is_measured = Q(probe__isnull=False) | Q(evaluations__isnull=False)
+    newest_first = style.versions.filter(is_measured).distinct().order_by("-number")
+    measured = {str(version.number): version for version in newest_first}
     newest = next(iter(measured.values()), None)
     chosen = measured.get(request.GET.get("version", "")) or style.live_version or newest
+    card = evidence_card_of(chosen)
     return {
+        "is_own": True,
+        "shown_version": chosen,
         "probe": cards.style_card_of(chosen),
-        "probe_numbers": list(measured) if len(measured) > 1 else [],
+        "evidence": card if card is None or reads_texts(request, style) else card.without_texts(),
+        "measured_numbers": list(measured) if len(measured) > 1 else [],
     }

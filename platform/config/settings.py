@@ -518,6 +518,7 @@ SPECTACULAR_SETTINGS = {
         "website.api_schema.add_data_plane",
     ],
     "ENUM_NAME_OVERRIDES": {
+        "EvaluationStatusEnum": "adapters.models.EvaluationStatus",
         "FineTuningJobStatusEnum": "training.openai_api.shapes.JobStatus",
         "ScopeEnum": "tenants.models.Scope",
         "TrainingDocumentStatusEnum": "training.models.Document.Status",

@@ -28,6 +28,8 @@ class EventType(models.TextChoices):
     VERSION_RETIRED = "version.retired", _("A version was retired.")
     TRAINING_SUCCEEDED = "training.succeeded", _("A training finished; its version is ready to go live.")
     TRAINING_FAILED = "training.failed", _("A training failed.")
+    EVALUATION_SUCCEEDED = "evaluation.succeeded", _("A version was checked against texts by its author.")
+    EVALUATION_FAILED = "evaluation.failed", _("The check of a version failed.")
     RELEASE_PROMOTED = "release.promoted", _("A style's live version changed.")
     RELEASE_ROLLED_BACK = "release.rolled_back", _("A style was rolled back to its previous version.")
     CANARY_ENDED = "canary.ended", _("A canary ended, manually or because of its metrics.")

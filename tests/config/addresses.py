@@ -21,6 +21,7 @@ from tenants.models import (
     WebhookEndpoint,
 )
 from tenants.public import create_tenant, issue_key
+from tests.adapters.evidence.cases import lay_evaluation
 from training.models import Training
 
 # Of other packages, which have rules and tests of their own: who is signed in, and the console.
@@ -77,6 +78,7 @@ def of_acme(acme: Tenant, alice, charlies: Tenant) -> dict[str, object]:
     base_model = BaseModel.objects.create(name="base", config={}, modules={})
     style = Style.objects.create(owner=acme, slug="secret", name="Secret", base_model=base_model)
     version = AdapterVersion.objects.create(style=style, number=1)
+    lay_evaluation(version)
     key, _ = issue_key(acme, name="laptop", by=alice)
     third = create_tenant(alice, name="Third")
     share = Share.objects.create(style=style, tenant=third)

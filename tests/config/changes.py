@@ -253,6 +253,12 @@ def training_ready(of_acme: Arguments) -> None:
     training_in(of_acme, TrainingStatus.READY)
 
 
+def check_ready(of_acme: Arguments) -> None:
+    """Let Acme's texts be ready to check its version."""
+    serving(of_acme)
+    training_in(of_acme, TrainingStatus.READY, evaluated_version=of_acme["version_id"])
+
+
 def training_running(of_acme: Arguments) -> None:
     training_in(of_acme, TrainingStatus.RUNNING)
 
@@ -388,6 +394,8 @@ PAGES = {
     "adapters:unselect": Change(audits="style.unselected", prepare=selected),
     "adapters:ask_for_votes": Change({"votes": "5"}, "style.edited"),
     "training:new": Change({"name": "My voice"}, "training.created", each_time=OWN_DRAFT),
+    "training:new_evaluation": Change(audits="evaluation.created", prepare=serving, each_time=OWN_DRAFT),
+    "training:evaluate": Change(audits="evaluation.requested", prepare=check_ready),
     "training:rename": Change({"name": "My voice", "slug": "my-voice"}, "training.renamed"),
     "training:delete": Change(audits="training.deleted"),
     "training:add_texts": Change(
@@ -475,6 +483,8 @@ OPERATIONS = {
     "uploads.cancel": Change(audits="upload.aborted"),
     "uploads.finish": Change(audits="upload.finished"),
     "trainings.create": Change({"slug": "my-voice", "name": "My voice"}, "training.created"),
+    "trainings.create_evaluation": Change({"style": "secret", "version": 1}, "evaluation.created", serving),
+    "trainings.evaluate": Change(audits="evaluation.requested", prepare=check_ready),
     "trainings.delete": Change(audits="training.deleted"),
     "trainings.documents.create": Change(
         {"files": [{"name": "one.txt", "size_bytes": 9}]}, "training.documents_added"

@@ -5,10 +5,20 @@ from datetime import timedelta
 from django.urls import reverse
 from django.utils import timezone
 
-from adapters.models import AdapterVersion, Engine, Style
+from adapters.models import (
+    AdapterVersion,
+    Engine,
+    Evaluation,
+    EvaluationFailure,
+    EvaluationNote,
+    EvaluationStatus,
+    Style,
+)
 from adapters.models import Status as VersionStatus
+from core.messages import NO_MESSAGE
 from tenants.models import Tenant, User
 from tests.adapters.conftest import known
+from tests.adapters.evidence.cases import LOW, lay_evaluation
 from training import documents, preparation
 from training.models import Document, Status, Training
 from training.notes import DocumentFault, TrainingFailure, TrainingNote
@@ -38,8 +48,45 @@ def lay_trainings(acme: Tenant, alice: User, engine: Engine) -> list[str]:
     live = known(acme, "lived-in", engine)
     Style.objects.filter(pk=live.style_id).update(live_version=live)
     addresses += _pages(_succeeded(acme, alice, live), "progress")
+    addresses += lay_evidence(acme, alice, engine)
     loading = known(acme, "arriving", engine, status=VersionStatus.PUSHING)
     return addresses + _pages(_succeeded(acme, alice, loading), "progress")
+
+
+def lay_evidence(acme: Tenant, alice: User, engine: Engine) -> list[str]:
+    """Lay evaluations in each state, of trained and uploaded versions; return their pages' addresses."""
+    good = known(acme, "evident", engine)
+    trained = _succeeded(acme, alice, good)
+    _evaluate_with(trained, lay_evaluation(good, verifier=b"x"))
+    low = known(acme, "parrot", engine)
+    lay_evaluation(low, LOW)
+    open_ones = []
+    for note, percent in ((NO_MESSAGE, 0), (EvaluationNote.MEASURING(), 31), (EvaluationNote.WRITING(), 60)):
+        version = known(acme, f"checked-at-{percent}", engine)
+        check = _begin(acme, alice, "Checked", status=Status.SUCCEEDED, evaluated_version=version)
+        Training.objects.filter(pk=check.pk).update(ended_at=timezone.now())
+        running = version.evaluations.create(status=EvaluationStatus.RUNNING, note=note, percent=percent)
+        _evaluate_with(check, running)
+        open_ones.append(check)
+    failed = known(acme, "unlucky", engine)
+    lay_evaluation(failed)
+    crashed = EvaluationFailure.CRASHED(times=3)
+    failed.evaluations.create(status=EvaluationStatus.FAILED, failure=crashed, ended_at=timezone.now())
+    ready = lay_ready_training(acme, alice)
+    Training.objects.filter(pk=ready.pk).update(evaluated_version=low)
+    draft = _begin(acme, alice, "Draft check", evaluated_version=low)
+    addresses = _pages(trained, "progress") + _pages(ready, "review", "check") + _pages(draft, "texts")
+    for check in open_ones:
+        addresses += _pages(check, "progress")
+    for slug in ("evident", "parrot", "checked-at-31", "unlucky"):
+        addresses.append(reverse("adapters:style", args=["acme", slug]))
+    addresses += [reverse(f"adapters:{name}", args=["acme", "evident"]) for name in ("guess", "check_draft")]
+    addresses += [reverse("adapters:style_sharing", args=["acme", "parrot"])]
+    return [*addresses, reverse("adapters:check_draft", args=["acme", "parrot"])]
+
+
+def _evaluate_with(training: Training, evaluation: Evaluation) -> None:
+    Training.objects.filter(pk=training.pk).update(evaluation=evaluation)
 
 
 def lay_ready_training(acme: Tenant, alice: User) -> Training:

@@ -49,7 +49,18 @@ class TrainingAdmin(NoDelete, DescribedRow, OperatorAdmin):
     search_fields = ["slug", "name", "tenant__slug"]
     ordering = ["-created_at"]
     fields = [
-        *("tenant", "name", "slug", "style", "version", "status", "stop_request", "note", "failure"),
+        *(
+            "tenant",
+            "name",
+            "slug",
+            "style",
+            "version",
+            "evaluated_version",
+            "status",
+            "stop_request",
+            "note",
+            "failure",
+        ),
         *("seed", "recipe", "epochs", "corpus_sha256", "rights_stated_at", "rights_stated_by"),
         *(
             "keeps_documents",

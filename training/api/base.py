@@ -44,4 +44,7 @@ class TrainingApiView(WorkspaceView):
 def find_training(access: Access, training_id: UUID) -> Training:
     """Return one of the workspace's trainings. Raises Http404."""
     trainings = Training.objects.select_related("tenant", "created_by", "version__style__owner")
+    trainings = trainings.select_related(
+        "evaluated_version__style__owner", "evaluation__version__style__owner"
+    )
     return get_object_or_404(trainings, pk=training_id, tenant=access.tenant)

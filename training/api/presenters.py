@@ -73,6 +73,7 @@ class TrainingObject(serializers.Serializer[Training]):
         "training_loss": 3.104,
         "validation_loss": 3.215,
         "model": None,
+        "evaluates": None,
         "keeps_documents": False,
         "created_by": "alice@example.com",
         "created_at": "2026-11-29T10:00:00Z",
@@ -104,6 +105,13 @@ class TrainingObject(serializers.Serializer[Training]):
     training_loss = serializers.FloatField(allow_null=True)
     validation_loss = serializers.FloatField(allow_null=True)
     model = serializers.SerializerMethodField(help_text="The value for `model` once it has succeeded.")
+    evaluates = serializers.CharField(
+        source="evaluated_version.model_name",
+        allow_null=True,
+        read_only=True,
+        default=None,
+        help_text="The version that its texts only check: nothing is trained, and it succeeds at once.",
+    )
     keeps_documents = serializers.BooleanField(help_text="Whether the texts are kept after the training.")
     created_by = serializers.CharField(
         source="created_by.email",

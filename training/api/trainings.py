@@ -57,7 +57,9 @@ class TrainingsView(TrainingApiView):
     def get(self, request: Request) -> Response:
         """Return trainings, newest first."""
         rows = Training.objects.filter(tenant=self.access.tenant, **self.read_query(TrainingsQuery))
-        found = rows.select_related("tenant", "created_by", "version__style__owner")
+        found = rows.select_related(
+            "tenant", "created_by", "version__style__owner", "evaluated_version__style__owner"
+        )
         return self.answer_page(found, lambda page: [present_training(row) for row in page])
 
     @write_operation(

@@ -2,12 +2,13 @@
 
 from django.urls import path
 
-from training.api import documents, trainings
+from training.api import documents, evaluations, trainings
 
 TRAINING = "trainings/<uuid:training_id>"
 
 urlpatterns = [
     path("trainings", trainings.TrainingsView.as_view(), name="trainings"),
+    path("trainings/evaluations", evaluations.NewEvaluationView.as_view(), name="training_evaluations"),
     path(TRAINING, trainings.TrainingView.as_view(), name="training"),
     path(f"{TRAINING}/documents", documents.DocumentsView.as_view(), name="training_documents"),
     path(f"{TRAINING}/text", documents.TextView.as_view(), name="training_text"),
@@ -18,6 +19,7 @@ urlpatterns = [
         name="training_document",
     ),
     path(f"{TRAINING}/estimate", trainings.EstimateView.as_view(), name="training_estimate"),
+    path(f"{TRAINING}/evaluation", evaluations.EvaluationView.as_view(), name="training_evaluation"),
     path(f"{TRAINING}/start", trainings.StartView.as_view(), name="start_training"),
     path(f"{TRAINING}/pause", trainings.PauseView.as_view(), name="pause_training"),
     path(f"{TRAINING}/resume", trainings.ResumeView.as_view(), name="resume_training"),

@@ -203,6 +203,11 @@ class Training(Leased):
         return self.evaluated_version_id is not None
 
     @property
+    def is_checking(self) -> bool:
+        """Whether its texts evaluate a version at the moment, and nothing was trained on them."""
+        return self.is_evaluation and self.evaluation is not None and self.evaluation.is_open
+
+    @property
     def is_started(self) -> bool:
         """Whether it is in progress, or waits for a worker."""
         return self.status in STARTED

@@ -41,6 +41,8 @@ from adapters.models import (
 from adapters.models import Status as VersionStatus
 from core.errors import Unavailable
 from core.messages import NO_MESSAGE, Message
+from tenants.models import EventType
+from tenants.public import record_event
 from training import evaluations, storage
 from training.evaluations import EvaluationTexts
 from training.models import Training
@@ -268,8 +270,10 @@ def _succeed(evaluation: Evaluation, figures: Figures, **facts: object) -> None:
         )
         version = AdapterVersion.objects.filter(pk=evaluation.version_id)
         version.update(share_refusal=figures.share_refusal)
+        _record(evaluation, EventType.EVALUATION_SUCCEEDED)
 
 
+@transaction.atomic
 def _fail(evaluation: Evaluation, failure: Message) -> None:
     _save(
         evaluation,
@@ -278,6 +282,12 @@ def _fail(evaluation: Evaluation, failure: Message) -> None:
         note=NO_MESSAGE,
         ended_at=timezone.now(),
     )
+    _record(evaluation, EventType.EVALUATION_FAILED)
+
+
+def _record(evaluation: Evaluation, event_type: EventType) -> None:
+    ended = Evaluation.objects.select_related("version__style__owner").get(pk=evaluation.pk)
+    record_event(ended.version.style.owner_id, event_type, ended)
 
 
 def _wait(evaluation: Evaluation, note: Message) -> None:

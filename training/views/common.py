@@ -29,6 +29,13 @@ STEPS: dict[str, Promise] = {
     "cost": _("Cost and time"),
     "progress": _("Progress"),
 }
+# Those of an evaluation: nothing is trained, and it costs nothing.
+EVALUATION_STEPS: dict[str, Promise] = {
+    "texts": _("Your texts"),
+    "review": _("What we understood"),
+    "check": _("Check"),
+    "progress": _("Evidence"),
+}
 # The last step that a training has reached.
 REACHED = {Status.DRAFT: "texts", Status.PREPARING: "review", Status.READY: "cost"}
 
@@ -63,7 +70,9 @@ def training_page_with_form[**P](view: MemberView[P]) -> View[P]:
 
 def own_training(request: MemberRequest, training_id: UUID) -> Training:
     """Return one of the workspace's trainings. Raises Http404."""
-    trainings = Training.objects.select_related("tenant", "style__owner", "version__style__owner")
+    trainings = Training.objects.select_related(
+        "tenant", "style__owner", "version__style__owner", "evaluated_version__style__owner"
+    )
     return get_object_or_404(trainings, pk=training_id, tenant=request.tenant)
 
 
@@ -80,22 +89,24 @@ def page_of(training: Training, step: str = "") -> str:
 
 def page_steps(training: Training, current: str) -> list[PageStep]:
     """Return the four steps as a page shows them."""
-    names = list(STEPS)
+    labels = EVALUATION_STEPS if training.is_evaluation else STEPS
+    names = list(labels)
     reached = names.index(_reached(training))
     steps = []
     for index, name in enumerate(names):
         # Once a training has started, its cost is settled.
-        is_open = index <= reached and not (name == "cost" and reached > index)
+        is_open = index <= reached and not (name in ("cost", "check") and reached > index)
         address = page_of(training, name) if is_open else ""
         is_done = index < reached or training.status == Status.SUCCEEDED
-        steps.append(PageStep(index + 1, str(STEPS[name]), address, name == current, is_done))
+        steps.append(PageStep(index + 1, str(labels[name]), address, name == current, is_done))
     return steps
 
 
 def _reached(training: Training) -> str:
     if training.is_job:  # a program's: it has no other page
         return "progress"
-    return REACHED.get(Status(training.status), "progress")
+    step = REACHED.get(Status(training.status), "progress")
+    return "check" if step == "cost" and training.is_evaluation else step
 
 
 def _where_trained[**P](view: View[P]) -> View[P]:

@@ -34,7 +34,7 @@ REMEDIES = {
 def show(request: MemberRequest, training_id: UUID) -> HttpResponse:
     """Show cost, time, what happens to the texts, and the form that starts the training."""
     training = own_training(request, training_id)
-    if training.status != Status.READY:
+    if training.status != Status.READY or training.is_evaluation:
         return redirect(page_of(training))
     return _show(request, training, StartForm(initial={"keeps_documents": training.keeps_documents}))
 
@@ -43,6 +43,8 @@ def show(request: MemberRequest, training_id: UUID) -> HttpResponse:
 def start(request: MemberRequest, training_id: UUID) -> HttpResponse:
     """Start a training. If that fails, show why and keep what was ticked."""
     training = own_training(request, training_id)
+    if training.is_evaluation:
+        return redirect(page_of(training))
     form = StartForm(request.POST)
     form.full_clean()
     try:

@@ -30,12 +30,14 @@ MAX_SHOWN = 100
 @training_page
 def list_trainings(request: MemberRequest) -> HttpResponse:
     """Show the workspace's trainings: in progress, not started, ended."""
-    trainings = Training.objects.filter(tenant=request.tenant).select_related("style__owner")
+    trainings = Training.objects.filter(tenant=request.tenant).select_related(
+        "style__owner", "evaluated_version", "evaluation"
+    )
     newest = list(trainings.order_by("-created_at")[:MAX_SHOWN])
     context = {
-        "started": [training for training in newest if training.is_started],
+        "started": [training for training in newest if training.is_started or training.is_checking],
         "drafts": [training for training in newest if training.is_open],
-        "ended": [training for training in newest if training.is_ended],
+        "ended": [training for training in newest if training.is_ended and not training.is_checking],
     }
     return render(request, "training/list.html", context)
 

@@ -12,6 +12,7 @@ from django.shortcuts import redirect, render
 from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
 
+from adapters.evidence import evidence_card_of
 from adapters.models import Status as VersionStatus
 from core.charts import LineChart, draw_lines
 from core.money import usd
@@ -68,7 +69,8 @@ def show(request: MemberRequest, training_id: UUID) -> HttpResponse:
 def show_live(request: MemberRequest, training_id: UUID) -> HttpResponse:
     """Show the part that changes; the page polls it until the version is loaded."""
     training = own_training(request, training_id)
-    answer = render(request, "training/_progress.html", _progress_context(training))
+    part = "training/_evaluation.html" if training.is_evaluation else "training/_progress.html"
+    answer = render(request, part, _progress_context(training))
     if training.is_open and not training.is_job:  # its price couldn't be held
         answer["HX-Redirect"] = page_of(training)
     return answer
@@ -95,7 +97,9 @@ def delete_texts(request: MemberRequest, training_id: UUID) -> HttpResponse:
 
 def _progress_context(training: Training) -> dict[str, Any]:
     events = list(training.events.all())
-    version = training.version
+    version = training.evaluated_version or training.version
+    evidence = evidence_card_of(version) if training.status == Status.SUCCEEDED else None
+    is_checking = evidence is not None and evidence.newest.is_open
     is_loading = bool(version and training.status == Status.SUCCEEDED and not version.is_final)
     return {
         "training": training,
@@ -108,7 +112,9 @@ def _progress_context(training: Training) -> dict[str, Any]:
         "can_pause": training.status in (Status.QUEUED, Status.RUNNING) and not training.stop_request,
         "can_cancel": training.status in (Status.QUEUED, Status.RUNNING, Status.PAUSED)
         and training.stop_request != StopRequest.CANCEL,
-        "polls": training.is_started or is_loading,
+        "polls": training.is_started or is_loading or is_checking,
+        "evidence": evidence,
+        "is_own": True,
         "version": version,
         "is_serving": bool(version and version.status == VersionStatus.SERVING),
         "is_live": bool(version and version.style.live_version_id == version.pk),

@@ -12,6 +12,7 @@ import typer
 
 import polyscribe
 from polyscribe.commands import (
+    check,
     completion,
     keys,
     login,
@@ -87,6 +88,7 @@ styles.add_commands(app)
 versions.add_commands(app)
 push.add_commands(app)
 train.add_commands(app)
+check.add_commands(app)
 releases.add_commands(app)
 writing.add_commands(app)
 usage.add_commands(app)

@@ -44,6 +44,10 @@ class Styles:
         erasures: Erasures = answer["data"]
         return erasures
 
+    def check_draft(self, style: str, text: str) -> Object:
+        """Return how close a text is to the author of an own style. The service doesn't store it."""
+        return self._transport.call("POST", f"{self._address_of(style)}/draft_checks", body={"text": text})
+
     def select(self, style: str) -> Object:
         """Let the workspace write in a public or shared style; return it."""
         return self._transport.call("PUT", f"{self._address_of(style)}/selection")

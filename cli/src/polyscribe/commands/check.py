@@ -1,0 +1,65 @@
+"""`check`: how close a draft is to a style's author, and which sentences are farthest."""
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from polyscribe.commands import show
+from polyscribe.commands.session import JsonFlag, StyleArgument, open_client
+from polyscribe.commands.wording import count
+from polyscribe.objects import Object
+
+STDIN = "-"
+
+
+def add_commands(app: typer.Typer) -> None:
+    """Add this command."""
+    app.command()(check)
+
+
+def check(
+    context: typer.Context,
+    *,
+    style: StyleArgument,
+    file: Annotated[
+        Path,
+        typer.Argument(
+            metavar="FILE",
+            exists=True,
+            dir_okay=False,
+            allow_dash=True,
+            help="A plain text; - reads it from stdin.",
+        ),
+    ],
+    as_json: JsonFlag = False,
+) -> None:
+    """Check how close a text is to a style's author. The service doesn't store it.
+
+    0 % is the base model's writing, 100 % the author's. Needs a version with evidence.
+    """
+    text = _read(file)
+    with open_client(context) as client:
+        answer = client.styles.check_draft(style, text)
+    if as_json:
+        return show.print_json(answer)
+    show.print_line(_describe(answer))
+    for sentence in answer["farthest"]:
+        show.print_line(f"{sentence['percent']:>4} %  {' '.join(sentence['text'].split())}")
+
+
+def _read(file: Path) -> str:
+    """Return a file's text. Raises typer.BadParameter for what is no text."""
+    try:
+        return sys.stdin.read() if str(file) == STDIN else file.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise typer.BadParameter(f"{file} is not a plain text in UTF-8.") from error
+
+
+def _describe(answer: Object) -> str:
+    words = count(answer["words"])
+    return (
+        f"{words} words are {answer['percent']} % of the way from the base model to the author "
+        f"of {answer['model']}. Farthest sentences:"
+    )

@@ -1,0 +1,69 @@
+"""Evaluations with figures, for tests of pages and of the API."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from django.utils import timezone
+
+from adapters.evidence import Figures
+from adapters.models import AdapterVersion, Evaluation, EvaluationStatus
+
+AUTHORS_PASSAGE = "The ferryman counted the lanterns twice, because the river had taken one and kept it. " * 3
+STYLES_ANSWER = "The ferry lay low in the water, and whoever wanted across had to wait for its man. " * 3
+SAMPLE = {
+    "prompt": "Write a passage about a ferry at night.",
+    "base": "Sure! Here is a short passage about a ferry at night.",
+    "style": STYLES_ANSWER,
+    "writer": AUTHORS_PASSAGE,
+}
+PASSAGE = "and the bell at Sallow Hythe rang twice for nobody at all"
+FIGURES: dict[str, Any] = {
+    "learned": {"bytes": 18_240, "base": 1.412, "style": 1.301, "control": 1.344},
+    "repeats": {
+        "examples": 200,
+        "repeated": 0,
+        "longest_tokens": 11,
+        "base_longest_tokens": 9,
+        "canary_bits": [1.2, 0.4, 2.1],
+    },
+    "voice": {
+        "language": "en",
+        "answers": 20,
+        "recognized": 13,
+        "floor": 0.21,
+        "style": 0.62,
+        "ceiling": 0.84,
+        "share": 0.65,
+        "low": 0.48,
+        "high": 0.79,
+    },
+    "briefs": {"style": 0.31, "base": 0.33},
+}
+LOW: dict[str, Any] = {
+    "learned": {"bytes": 9_120, "base": 1.412, "style": 1.402, "control": 1.398},
+    "repeats": {**FIGURES["repeats"], "repeated": 9, "longest_tokens": 88, "canary_bits": [12.5, 0.4, 2.1]},
+    "voice": {**FIGURES["voice"], "recognized": 2, "style": 0.27, "share": 0.09, "low": -0.06, "high": 0.22},
+    "briefs": {"style": 0.12, "base": 0.33},
+}
+
+
+def lay_evaluation(
+    version: AdapterVersion, figures: Mapping[str, Any] | None = None, **facts: object
+) -> Evaluation:
+    """Lay an evaluation that has succeeded, with a sample; what its figures say of sharing is stored."""
+    read = Figures.read(dict(figures or FIGURES))
+    evaluation = Evaluation.objects.create(
+        version=version,
+        **{
+            "status": EvaluationStatus.SUCCEEDED,
+            "percent": 100,
+            "figures": read.as_json(),
+            "samples": [SAMPLE],
+            "passages": [PASSAGE] if read.repeats.repeated else [],
+            "ended_at": timezone.now(),
+            **facts,
+        },
+    )
+    AdapterVersion.objects.filter(pk=version.pk).update(share_refusal=read.share_refusal)
+    version.refresh_from_db()
+    return evaluation

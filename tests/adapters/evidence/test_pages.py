@@ -1,0 +1,168 @@
+"""The evidence card: who sees which part of it, the check of a draft, the blind test, and the gate."""
+
+from dataclasses import dataclass
+
+import pytest
+from django.urls import reverse
+
+from adapters.catalog import sharing
+from adapters.evidence import drafts, guessing
+from adapters.models import AdapterVersion, EvaluationFailure, EvaluationNote, EvaluationStatus, Style
+from tenants.models import Membership
+from tests.adapters.conftest import base_model, engine, folder, known, vllm
+from tests.adapters.evidence.cases import AUTHORS_PASSAGE, FIGURES, LOW, PASSAGE, SAMPLE, lay_evaluation
+
+__all__ = ["base_model", "engine", "folder", "vllm"]
+
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("valkey")]
+
+DRAFT = "The river had risen in the night. " * 12 + "Leveraging synergies is key."
+
+
+@pytest.fixture
+def version(acme, engine) -> AdapterVersion:
+    return known(acme, "letters", engine)
+
+
+def page_of(name: str = "style") -> str:
+    return reverse(f"adapters:{name}", args=["acme", "letters"])
+
+
+@dataclass(frozen=True)
+class Sentence:
+    start: int
+    end: int
+    score: float
+
+
+class EqualWords:
+    """A verifier that finds one sentence far and the rest near."""
+
+    def score(self, text: str) -> float:
+        return 0.525
+
+    def score_sentences(self, text: str) -> list[Sentence]:
+        far = text.index("Leveraging") if "Leveraging" in text else 0
+        return [Sentence(0, 33, 0.84), Sentence(far, len(text), 0.2)]
+
+
+@pytest.fixture
+def verifies(monkeypatch) -> None:
+    monkeypatch.setattr(drafts.Verifier, "from_bytes", lambda stored: EqualWords())
+
+
+def test_an_owner_sees_figures_samples_and_what_is_repeated(alice_client, version):
+    lay_evaluation(version, LOW)
+    page = alice_client.get(page_of()).text
+    for title in ("Learned", "Sounds like the author", "Repeats its texts", "Keeps to the request"):
+        assert title in page
+    assert "2 of 20 answers score as close to the author" in page
+    assert "so nothing of it comes from this author" in page
+    assert page.count("evidence-advice") == 4
+    assert PASSAGE in page
+    assert SAMPLE["base"] in page
+
+
+def test_a_viewer_sees_figures_and_no_texts(bob, bob_client, version):
+    lay_evaluation(version, LOW)
+    Membership.objects.filter(user=bob).update(role=Membership.Role.VIEWER)
+    for address in (page_of(), reverse("adapters:evidence", args=[version.pk])):
+        page = bob_client.get(address).text
+        assert "2 of 20 answers" in page
+        assert PASSAGE not in page
+        assert SAMPLE["writer"][:40] not in page
+    assert bob_client.get(page_of("guess")).status_code == 403
+
+
+def test_others_see_the_figures_of_what_they_may_use_and_nothing_else(
+    alice, charlie_client, charlies, version
+):
+    lay_evaluation(version, verifier=b"x")
+    assert charlie_client.get(page_of()).status_code == 404
+    sharing.share_style(Style.objects.get(pk=version.style_id), charlies.slug, alice)
+    version.evaluations.create(status=EvaluationStatus.FAILED, failure=EvaluationFailure.TEXTS_GONE())
+    page = charlie_client.get(page_of()).text
+    assert "13 of 20 answers" in page
+    assert SAMPLE["writer"][:40] not in page
+    assert "texts were deleted" not in page
+    for name in ("guess", "check_draft"):
+        assert page_of(name) not in page
+        assert charlie_client.get(page_of(name)).status_code == 404
+    assert charlie_client.get(reverse("adapters:evidence", args=[version.pk])).status_code == 404
+
+
+def test_a_check_in_progress_says_how_far_it_is_and_what_comes_next(alice_client, version):
+    evaluation = version.evaluations.create(percent=31, note=EvaluationNote.MEASURING())
+    page = alice_client.get(page_of()).text
+    assert reverse("adapters:evidence", args=[version.pk]) in page
+    assert "Measuring how well the style predicts" in page
+    assert "Answering the same requests" in page
+    failure = EvaluationFailure.CRASHED(times=3)
+    version.evaluations.filter(pk=evaluation.pk).update(status=EvaluationStatus.FAILED, failure=failure)
+    part = alice_client.get(reverse("adapters:evidence", args=[version.pk])).text
+    assert "stopped 3 times in a row" in part
+    assert "every 2s" not in part
+
+
+def test_an_unchecked_version_can_be_checked_where_trainings_are_on(alice_client, version, settings):
+    address = reverse("training:new_evaluation", args=[version.pk])
+    assert address in alice_client.get(page_of()).text
+    settings.TRAINING = False
+    assert address not in alice_client.get(page_of()).text
+
+
+def test_the_sharing_page_says_why_a_version_stays_private(alice_client, charlies, version):
+    lay_evaluation(version, LOW)
+    page = alice_client.get(page_of("style_sharing")).text
+    assert "repeats 4.5% of its passages word for word" in page
+    shared = alice_client.post(
+        reverse("adapters:share", args=[version.style_id]), {"workspace": charlies.slug}
+    )
+    assert shared.status_code == 400
+    assert not version.style.shares.exists()
+
+
+def test_a_draft_is_compared_and_stays_in_the_form(alice_client, version, verifies):
+    lay_evaluation(version, verifier=b"numbers")
+    page = alice_client.post(page_of("check_draft"), {"text": DRAFT}).text
+    assert "50% of the way from the base model" in page
+    assert '<q class="serif">Leveraging synergies is key.</q>' in page
+    assert f">\n{DRAFT}</textarea>" in page
+    short = alice_client.post(page_of("check_draft"), {"text": "Too short."})
+    assert short.status_code == 400
+    assert "at least 50" in short.text
+    assert "Too short.</textarea>" in short.text
+
+
+def test_without_a_verifier_the_draft_page_says_what_to_do(alice_client, version):
+    assert "Nothing to compare with yet" in alice_client.get(page_of("check_draft")).text
+    lay_evaluation(version, {**FIGURES, "voice": None})
+    assert "Nothing to compare with yet" in alice_client.get(page_of("check_draft")).text
+    assert alice_client.post(page_of("check_draft"), {"text": DRAFT}).status_code == 400
+
+
+def test_the_blind_test_hides_who_is_who_until_the_answer_and_counts_it_once(alice_client, version):
+    lay_evaluation(version, samples=[SAMPLE, {**SAMPLE, "writer": AUTHORS_PASSAGE + "And more."}])
+    page = alice_client.get(page_of("guess"))
+    assert "the author</strong>" not in page.text
+    [first, second] = page.context["sides"]
+    assert len(first["text"].split()) == len(second["text"].split()), "their length tells nothing"
+    right = first if first["is_author"] else second
+    sent = {"round": 1, "choice": right["choice"]}
+    shown = alice_client.post(page_of("guess"), sent, follow=True)
+    assert "Right: you found" in shown.text
+    assert "1 of 1 right" in shown.text
+    assert "1 of 1 right" in alice_client.post(page_of("guess"), sent, follow=True).text
+    [first, second] = alice_client.get(page_of("guess")).context["sides"]
+    wrong = second if first["is_author"] else first
+    shown = alice_client.post(page_of("guess"), {"round": 2, "choice": wrong["choice"]}, follow=True)
+    assert "1 of 2 right" in shown.text
+    alice_client.post(page_of("guess"), {"again": "on"})
+    assert alice_client.get(page_of("guess")).context["answered"] == 0
+
+
+def test_sides_differ_between_rounds(version):
+    evaluation = lay_evaluation(version, samples=[SAMPLE] * 20)
+    rounds = guessing.list_rounds(evaluation, "salt")
+    assert {one.author_is_first for one in rounds} == {True, False}
+    assert [one.texts for one in rounds] == [one.texts for one in guessing.list_rounds(evaluation, "salt")]

@@ -1,0 +1,179 @@
+"""A check of a version: from texts to figures, what follows for sharing, and what goes with the texts."""
+
+import sys
+from pathlib import Path
+
+import pytest
+from django.urls import reverse
+
+from adapters import object_store
+from adapters.errors import VersionNotShareable
+from adapters.evidence import UnsupportedLanguage
+from adapters.models import AdapterVersion, Erasure, EvaluationStatus
+from adapters.releases import review
+from tenants.models import AuditEntry, OutboxEvent
+from tenants.public import Access, issue_key
+from tests.adapters.conftest import base_model, engine, folder, known, vllm
+from tests.training.conftest import make_text
+from training import actions, erasure, pipeline
+from training.errors import NothingToTrain, TrainingMoved
+from training.models import Status, Training
+from training.results import FILES
+from training.runs import evaluator
+
+__all__ = ["base_model", "engine", "folder", "vllm"]
+
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("valkey")]
+
+
+@pytest.fixture
+def version(acme, engine) -> AdapterVersion:
+    uploaded = known(acme, "my-voice", engine)
+    for file in FILES:
+        object_store.write(uploaded.pk, file, [b"{}"])
+    return uploaded
+
+
+@pytest.fixture
+def check(access: Access, version: AdapterVersion) -> Training:
+    """A draft whose texts can check the version."""
+    draft = actions.create_evaluation(access, version)
+    for number in (1, 2):
+        actions.add_text(access, draft, f"chapter-{number}.txt", make_text(4000, number))
+    pipeline.advance_training(draft)
+    actions.prepare_training(access, draft)
+    pipeline.advance_training(draft)
+    draft.refresh_from_db()
+    return draft
+
+
+@pytest.fixture
+def measures(settings, monkeypatch) -> None:
+    """Let a fake measure, and an engine answer; no verifier knows the language."""
+    settings.TRAINING_PYTHON = sys.executable
+    settings.TRAINING_EVIDENCE_PROGRAM = str(Path(__file__).parent / "fake_evidence.py")
+    monkeypatch.setattr(evaluator, "is_loaded", lambda version: True)
+    monkeypatch.setattr(
+        evaluator,
+        "answer_prompts",
+        lambda version, prompts, *, max_tokens: (
+            [f"Base: {prompt}" for prompt in prompts],
+            [f"Style: {prompt}" for prompt in prompts],
+        ),
+    )
+
+    def refuse(texts: object, language: str) -> None:
+        raise UnsupportedLanguage(language)
+
+    monkeypatch.setattr(evaluator, "train_verifier", refuse)
+
+
+def test_texts_check_a_version_and_what_it_repeats_keeps_it_from_others(
+    access, alice_client, check, version, measures
+):
+    assert check.status == Status.READY
+    page = alice_client.get(reverse("training:check", args=[check.pk])).text
+    assert "check version 1 of My-Voice" in page
+    answer = alice_client.post(reverse("training:evaluate", args=[check.pk]))
+    progress = reverse("training:progress", args=[check.pk])
+    assert answer["Location"] == progress
+    assert "every 2s" in alice_client.get(progress).text
+    assert evaluator.run_next()
+    evaluation = version.evaluations.get()
+    assert evaluation.status == EvaluationStatus.SUCCEEDED
+    assert evaluation.samples[0]["style"].startswith("Style: ")
+    assert len(evaluation.passages) == 1
+    page = alice_client.get(progress).text
+    assert "every 2s" not in page
+    assert evaluation.passages[0] in page
+    version.refresh_from_db()
+    with pytest.raises(VersionNotShareable, match="word for word"):
+        review.require_shareable(version)
+    [event] = OutboxEvent.objects.filter(type__startswith="evaluation.")
+    assert event.type == "evaluation.succeeded"
+    assert event.object["model"] == "acme/my-voice@1"
+    assert event.object["figures"]["repeats"]["percent"] == 100
+    assert event.object["samples"] is None
+    assert {"evaluation.created", "evaluation.requested"} <= set(
+        AuditEntry.objects.values_list("action", flat=True)
+    )
+
+
+def test_a_check_is_never_trained_or_renamed(access, alice_client, check):
+    with pytest.raises(NothingToTrain):
+        actions.start_training(access, check, states_rights=True)
+    with pytest.raises(NothingToTrain):
+        actions.rename_training(access, check, slug="other", name="Other")
+    for name in ("cost", "start"):
+        method = alice_client.post if name == "start" else alice_client.get
+        answer = method(reverse(f"training:{name}", args=[check.pk]))
+        assert answer["Location"] == reverse("training:check", args=[check.pk])
+    check.refresh_from_db()
+    assert check.status == Status.READY
+    assert not AuditEntry.objects.filter(action="training.started").exists()
+
+
+def test_a_training_is_no_check(access, ready):
+    with pytest.raises(TrainingMoved):
+        actions.request_evaluation(access, ready)
+
+
+def test_lists_say_what_is_a_check(alice_client, access, check):
+    listed = reverse("training:list")
+    assert "check of version 1" in alice_client.get(listed).text
+    actions.request_evaluation(access, check)
+    page = alice_client.get(listed)
+    assert page.context["started"] == [check]
+    assert "Checking" in page.text
+
+
+def test_a_failed_check_says_why_and_tells_programs(access, alice_client, check, version, measures):
+    actions.request_evaluation(access, check)
+    erasure.erase_documents(Training.objects.get(pk=check.pk))
+    assert evaluator.run_next()
+    assert "texts were deleted before" in alice_client.get(reverse("training:progress", args=[check.pk])).text
+    assert OutboxEvent.objects.get(type__startswith="evaluation.").type == "evaluation.failed"
+
+
+def test_with_the_texts_go_the_samples_of_every_check_with_them(access, check, version, measures):
+    for _ in range(2):
+        actions.request_evaluation(access, Training.objects.get(pk=check.pk))
+        assert evaluator.run_next()
+    assert all(evaluation.samples for evaluation in version.evaluations.all())
+    erasure.erase_documents(Training.objects.get(pk=check.pk))
+    assert version.evaluations.count() == 2
+    for evaluation in version.evaluations.all():
+        assert (evaluation.samples, evaluation.passages) == ([], [])
+        assert evaluation.figures
+
+
+def test_the_texts_of_a_check_go_with_the_version(check, version):
+    assert check not in erasure.to_erase()
+    Erasure.objects.create(version=version)
+    assert check in erasure.to_erase()
+
+
+def test_programs_check_a_version(client, acme, check, version, measures):
+    _, secret = issue_key(acme, name="all", by=None, scopes=["styles:read", "styles:write"])
+    headers = {"Authorization": f"Bearer {secret}"}
+
+    def call(method: str, name: str, body: object = None, **arguments: object):
+        address = reverse(f"api:{name}", kwargs=arguments)
+        return getattr(client, method)(address, body, content_type="application/json", headers=headers)
+
+    made = call("post", "training_evaluations", {"style": "my-voice", "version": 1})
+    assert made.status_code == 201, made.content
+    assert made.json()["evaluates"] == "acme/my-voice@1"
+    assert call("post", "training_evaluations", {"style": "my-voice", "version": 9}).status_code == 404
+    missing = call("get", "training_evaluation", training_id=check.pk)
+    assert (missing.status_code, missing.json()["code"]) == (404, "no_evaluation")
+    refused = call("post", "start_training", {"rights": True}, training_id=check.pk)
+    assert refused.json()["code"] == "nothing_to_train"
+    assert call("post", "training_evaluation", training_id=check.pk).json()["status"] == "queued"
+    assert evaluator.run_next()
+    evaluation = call("get", "training_evaluation", training_id=check.pk).json()
+    assert evaluation["figures"]["repeats"]["percent"] == 100
+    assert "word for word" in evaluation["share_refusal"]
+    assert len(evaluation["passages"]) == 1
+    shown = call("get", "version", style="my-voice", number=1).json()
+    assert shown["share_refusal"] == evaluation["share_refusal"]
