@@ -78,7 +78,11 @@ class FiguresObject(serializers.Serializer[Any]):
     """The figures of an evaluation."""
 
     learned = LearnedObject()
-    voice = VoiceObject(allow_null=True, help_text="`null`: not English or German.")
+    voice = VoiceObject(allow_null=True, help_text="`null`: see `voice_unknown`.")
+    voice_unknown = serializers.CharField(
+        help_text="Why there is no `voice`: `language` (not English or German), `too_little_text`, or "
+        "`not_distinct` (the texts read like other authors'). Empty otherwise."
+    )
     repeats = RepeatsObject()
     briefs = BriefsObject(allow_null=True)
 
@@ -124,6 +128,7 @@ class EvaluationObject(serializers.Serializer[Evaluation]):
                 "low": 0.48,
                 "high": 0.79,
             },
+            "voice_unknown": "",
             "repeats": {
                 "examples": 200,
                 "repeated": 0,

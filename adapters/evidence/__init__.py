@@ -7,7 +7,7 @@ from adapters.evidence.answers import answer_prompts, is_loaded
 from adapters.evidence.briefs import measure_briefs
 from adapters.evidence.cards import EvidenceCard, card_of, evidence_card_of, percent_text
 from adapters.evidence.drafts import DraftCheck, check_draft, find_evaluation
-from adapters.evidence.figures import Briefs, Figures, Learned, Repeats, Voice
+from adapters.evidence.figures import Briefs, Figures, Learned, Repeats, Voice, VoiceUnknown
 from adapters.evidence.guessing import GuessingRound, find_guessable, list_rounds
 from adapters.verifier import (
     CeilingTooLow,
@@ -33,6 +33,7 @@ __all__ = [
     "UnsupportedLanguage",
     "Verifier",
     "Voice",
+    "VoiceUnknown",
     "answer_prompts",
     "card_of",
     "check_draft",

@@ -15,6 +15,7 @@ from adapters.evidence.figures import (
     Learned,
     Repeats,
     Voice,
+    VoiceUnknown,
 )
 from adapters.models import AdapterVersion, Evaluation, EvaluationNote, EvaluationStatus
 
@@ -107,7 +108,7 @@ def card_of(evaluation: Evaluation) -> EvidenceCard:
     """Return the card of an evaluation that has succeeded."""
     figures = Figures.read(evaluation.figures)
     rows = [_learned_row(figures.learned)]
-    rows.append(_voice_row(figures.voice) if figures.voice else _no_voice_row())
+    rows.append(_voice_row(figures.voice) if figures.voice else _no_voice_row(figures.voice_unknown))
     rows.append(_repeats_row(figures.repeats))
     if figures.briefs:
         rows.append(_briefs_row(figures.briefs))
@@ -205,8 +206,16 @@ def _voice_row(voice: Voice) -> EvidenceRow:
     )
 
 
-def _no_voice_row() -> EvidenceRow:
-    sentence = _("We can compare texts in English and German so far. These are in another language.")
+def _no_voice_row(reason: str) -> EvidenceRow:
+    match reason:
+        case VoiceUnknown.TOO_LITTLE_TEXT:
+            sentence = _("The texts are too short to tell what this author sounds like.")
+        case VoiceUnknown.NOT_DISTINCT:
+            sentence = _(
+                "These texts read too much like those of other authors to tell whose answers are whose."
+            )
+        case _:
+            sentence = _("We can compare texts in English and German so far. These are in another language.")
     return EvidenceRow("voice", _("Sounds like the author"), _("Unknown"), sentence, is_good=None)
 
 

@@ -1,6 +1,7 @@
 """The figures of an evaluation: what the evidence card shows and the gate reads. Stored as JSON."""
 
 from dataclasses import asdict, dataclass
+from enum import StrEnum
 from typing import Any
 
 from adapters.models import ShareRefusal
@@ -99,14 +100,23 @@ class Briefs:
         return 100 * max(0.0, self.style) / self.base if self.base > 0 else None
 
 
+class VoiceUnknown(StrEnum):
+    """Why nobody can say how near answers are to the author."""
+
+    LANGUAGE = "language"  # no other authors to compare with
+    TOO_LITTLE_TEXT = "too_little_text"
+    NOT_DISTINCT = "not_distinct"  # the author's own passages score no higher than others'
+
+
 @dataclass(frozen=True)
 class Figures:
     """All figures of an evaluation."""
 
     learned: Learned
     repeats: Repeats
-    voice: Voice | None  # None: no verifier for the language
+    voice: Voice | None
     briefs: Briefs | None
+    voice_unknown: str = ""  # a VoiceUnknown, where there is no voice
 
     def as_json(self) -> dict[str, Any]:
         """Return what is stored."""
@@ -121,6 +131,7 @@ class Figures:
             repeats=Repeats(**repeats),
             voice=Voice(**stored["voice"]) if stored["voice"] else None,
             briefs=Briefs(**stored["briefs"]) if stored["briefs"] else None,
+            voice_unknown=stored["voice_unknown"],
         )
 
     @property

@@ -7,9 +7,11 @@ import json
 import logging
 from collections.abc import Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from datetime import timedelta
 from itertools import cycle, islice
 from pathlib import Path
+from statistics import fmean
 
 from django.conf import settings
 from django.db import transaction
@@ -19,12 +21,16 @@ from adapters import object_store
 from adapters.errors import NotStored
 from adapters.evidence import (
     Briefs,
+    CeilingTooLow,
     Figures,
     Learned,
     Repeats,
+    StyleNotDistinct,
+    TooFewTexts,
     UnsupportedLanguage,
     Verifier,
     Voice,
+    VoiceUnknown,
     answer_prompts,
     is_loaded,
     measure_briefs,
@@ -54,6 +60,7 @@ from training.runs.job_folder import job_folder
 logger = logging.getLogger(__name__)
 
 LEASE = timedelta(minutes=5)  # the engine's answers take a minute without a sign of life
+SAVE_EVERY = timedelta(seconds=2)
 RETRY = timedelta(seconds=15)  # while an engine loads the version
 MAX_ATTEMPTS = 3
 ANSWERS = 20
@@ -63,6 +70,15 @@ RECOGNIZED_PERCENTILE = 10  # of the author's own passages: nine tenths score be
 MAX_PASSAGE_CHARACTERS = 600
 SEED = 7
 LOADING = (VersionStatus.VALID, VersionStatus.PUSHING)
+
+
+@dataclass(frozen=True)
+class Heard:
+    """What was found of a voice; or nothing, and why."""
+
+    voice: Voice | None = None
+    verifier: Verifier | None = None
+    unknown: str = ""
 
 
 class LeaseLost(Exception):
@@ -118,26 +134,25 @@ def _evaluate(evaluation: Evaluation, version: AdapterVersion, training: Trainin
     briefs = list(islice(cycle(texts.briefs), ANSWERS))
     prompts = [brief.prompt for brief in briefs]
     base_answers, style_answers = answer_prompts(version, prompts, max_tokens=ANSWER_TOKENS)
-    verifier = _train_verifier(texts)
+    heard = _hear(texts, base_answers, style_answers)
     figures = Figures(
         learned=_learned_of(measured),
         repeats=_repeats_of(measured),
-        voice=_hear(verifier, texts, base_answers, style_answers) if verifier else None,
+        voice=heard.voice,
+        voice_unknown=heard.unknown,
         briefs=Briefs(
             style=measure_briefs(prompts, style_answers), base=measure_briefs(prompts, base_answers)
         ),
     )
     samples = []
-    for brief, base, style in list(zip(briefs, base_answers, style_answers, strict=True))[
-        : len(texts.briefs)
-    ]:
+    for brief, base, style in zip(briefs, base_answers, style_answers, strict=True):
         samples.append({"prompt": brief.prompt, "base": base, "style": style, "writer": brief.passage})
     _succeed(
         evaluation,
         figures,
-        samples=samples,
+        samples=samples[: len(texts.briefs)],  # after these, the same requests come again
         passages=_list_passages(measured, storage.read_file(training.pk, storage.LEARN)),
-        verifier=verifier.to_bytes() if verifier else b"",
+        verifier=heard.verifier.to_bytes() if heard.verifier else b"",
     )
 
 
@@ -148,6 +163,7 @@ def _measure(
     with job_folder() as folder:
         _write_folder(folder, version, training, texts)
         result: ChildEvent | None = None
+        percent = 0
         saved_at = timezone.now()
         with EngineChild(settings.TRAINING_EVIDENCE_PROGRAM, folder) as child:
             for event in child.events():
@@ -155,8 +171,10 @@ def _measure(
                     result = event
                 elif event and event["type"] == "error":
                     raise ChildDied(event.get("message", ""))
-                elif event and timezone.now() - saved_at > RETRY / 5:
-                    _save(evaluation, percent=event.get("percent", 0) * MEASURED_PERCENT // 100)
+                elif event:
+                    percent = event.get("percent", 0) * MEASURED_PERCENT // 100
+                if timezone.now() - saved_at > SAVE_EVERY:
+                    _save(evaluation, percent=percent)
                     saved_at = timezone.now()
         if result is None:
             raise ChildDied("it ended without a result")
@@ -193,16 +211,27 @@ def _is_control(folder: Path) -> bool:
     return bool(about["base"] == settings.BASE_MODEL)
 
 
-def _train_verifier(texts: EvaluationTexts) -> Verifier | None:
+def _hear(texts: EvaluationTexts, base: Sequence[str], style: Sequence[str]) -> Heard:
+    """Return how near the style's answers are to the author, or why that isn't known."""
     try:
-        return train_verifier(texts.learned, texts.language)
+        verifier = train_verifier(texts.learned, texts.language)
+        return Heard(_place_answers(verifier, texts, base, style), verifier=verifier)
     except UnsupportedLanguage:
-        return None
+        return Heard(unknown=VoiceUnknown.LANGUAGE)
+    except TooFewTexts:
+        return Heard(unknown=VoiceUnknown.TOO_LITTLE_TEXT)
+    except (StyleNotDistinct, CeilingTooLow):
+        return Heard(unknown=VoiceUnknown.NOT_DISTINCT)
 
 
-def _hear(verifier: Verifier, texts: EvaluationTexts, base: Sequence[str], style: Sequence[str]) -> Voice:
-    """Return how near the style's answers are to the author's held-out passages, cut to the same length."""
-    words = max(1, round(sum(len(answer.split()) for answer in style) / len(style)))
+def _place_answers(
+    verifier: Verifier, texts: EvaluationTexts, base: Sequence[str], style: Sequence[str]
+) -> Voice:
+    """Return where the style's answers are between the base's and held-out passages, cut to the same length.
+
+    Raises CeilingTooLow.
+    """
+    words = max(1, round(fmean(len(answer.split()) for answer in style)))
     own = [verifier.score(" ".join(passage.split()[:words])) for passage in texts.held_out]
     base_scores = [verifier.score(answer) for answer in base]
     style_scores = [verifier.score(answer) for answer in style]
@@ -212,9 +241,9 @@ def _hear(verifier: Verifier, texts: EvaluationTexts, base: Sequence[str], style
         language=texts.language,
         answers=len(style),
         recognized=sum(score >= least_own for score in style_scores),
-        floor=_mean(base_scores),
-        style=_mean(style_scores),
-        ceiling=_mean(own),
+        floor=fmean(base_scores),
+        style=fmean(style_scores),
+        ceiling=fmean(own),
         share=place.share,
         low=place.low,
         high=place.high,
@@ -250,10 +279,6 @@ def _list_passages(measured: ChildEvent, learned: bytes) -> list[str]:
             answers = [one["content"].strip() for one in messages if one["role"] == "assistant"]
             passages.append("".join(answers)[run["first"] : run["end"]][:MAX_PASSAGE_CHARACTERS])
     return passages
-
-
-def _mean(scores: Sequence[float]) -> float:
-    return sum(scores) / len(scores)
 
 
 def _succeed(evaluation: Evaluation, figures: Figures, **facts: object) -> None:

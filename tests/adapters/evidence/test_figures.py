@@ -4,7 +4,7 @@ import pytest
 
 from adapters.evidence import Briefs, Figures, Learned, Repeats, Voice, measure_briefs
 from adapters.evidence.cards import card_of
-from adapters.models import Evaluation, ShareRefusal
+from adapters.models import AdapterVersion, Evaluation, ShareRefusal
 
 GOOD = Figures(
     learned=Learned(bytes=9000, base=1.5, style=1.2, control=1.25),
@@ -75,7 +75,7 @@ def test_a_card_says_of_each_figure_whether_it_is_good():
         voice=Voice("en", 20, 1, 0.1, 0.1, 1.0, share=0.02, low=-0.1, high=0.1),
         briefs=Briefs(style=0.1, base=0.4),
     )
-    good_rows = card_of(Evaluation(figures=GOOD.as_json())).rows
-    bad_rows = card_of(Evaluation(figures=bad.as_json())).rows
+    good_rows = card_of(Evaluation(version=AdapterVersion(), figures=GOOD.as_json())).rows
+    bad_rows = card_of(Evaluation(version=AdapterVersion(), figures=bad.as_json())).rows
     assert [row.name for row in good_rows if row.is_good] == ["learned", "voice", "repeats", "briefs"]
     assert all(row.advice and not row.is_good for row in bad_rows)
