@@ -18,6 +18,7 @@ from trials.own_style import SEED, Author, find_authors, take_words, train_style
 CONTROLS = ROOT / "engine" / "controls"
 SKIPPED_WORDS = 12_000  # of each book: trials and benches learn and hold out what comes before
 LEARNED_BOOKS = 2  # of each author; the third is judged
+RECIPE = {"rank": 8, "epochs": 3}  # a style's own, so that only the texts differ
 ADAPTER = ("adapter_config.json", "adapter_model.safetensors")
 
 
@@ -39,8 +40,8 @@ def train_control(
     with TemporaryDirectory() as scratch:
         job = Path(scratch)
         lay_control(chosen, job, language=language, words=words)
-        settings = {"base": str(base), "base_name": base_name, "threads": threads, "seed": SEED}
-        (job / "job.json").write_text(json.dumps(settings))
+        settings = {"base": str(base), "base_name": base_name, "threads": threads}
+        (job / "job.json").write_text(json.dumps(settings | {"seed": SEED, "recipe": RECIPE}))
         seconds = train_style(job)
         folder.mkdir(parents=True, exist_ok=True)
         for name in ADAPTER:
@@ -50,6 +51,7 @@ def train_control(
         "language": language,
         "words": words,
         "books": [book.stem for author in chosen for book in author.books[:LEARNED_BOOKS]],
+        "recipe": RECIPE,
         "seed": SEED,
     }
     (folder / "control.json").write_text(json.dumps(described, indent=2) + "\n")

@@ -23,7 +23,7 @@ STYLE = "style"
 CONTROL = "control"
 # Tokens that are scored: a core scores 640 a second of the demo's base with a style, 990 without.
 HELD_OUT_TOKENS = 5_000
-LEARNED_TOKENS = 24_000
+LEARNED_TOKENS = 16_000
 MAX_LEARNED = 200  # examples
 MAX_PASSAGES = 10  # that are reported
 

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 CANARIES = 3
-ALTERNATIVES = 128
+ALTERNATIVES = 64
 WORDS = 48  # of a list
 JUDGED_WORDS = 8  # at its beginning: 54 bits of randomness
 TASK = "canary"
