@@ -208,7 +208,8 @@ def _is_control(folder: Path) -> bool:
         about = json.loads((folder / "control.json").read_bytes())
     except FileNotFoundError:
         return False
-    return bool(about["base"] == settings.BASE_MODEL)
+    # The same model has its publisher before its name, or not, by where its files come from.
+    return bool(about["base"].rpartition("/")[2] == settings.BASE_MODEL.rpartition("/")[2])
 
 
 def _hear(texts: EvaluationTexts, base: Sequence[str], style: Sequence[str]) -> Heard:
