@@ -9,9 +9,7 @@ from adapters.evidence import Figures
 from adapters.models import AdapterVersion, Evaluation, EvaluationStatus
 
 AUTHORS_PASSAGE = "The ferryman counted the lanterns twice, because the river had taken one and kept it. " * 3
-STYLES_ANSWER = (
-    "The ferry lay low in the water, and whoever wanted across had to wait for its man. " * 3
-)
+STYLES_ANSWER = "The ferry lay low in the water, and whoever wanted across had to wait for its man. " * 3
 SAMPLE = {
     "prompt": "Write a passage about a ferry at night.",
     "base": "Sure! Here is a short passage about a ferry at night.",
