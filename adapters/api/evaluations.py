@@ -75,7 +75,7 @@ class BriefsObject(serializers.Serializer[Any]):
     percent_of_base = serializers.FloatField(allow_null=True)
 
 
-class FiguresObject(serializers.Serializer[Any]):
+class EvidenceObject(serializers.Serializer[Any]):
     """The figures of an evaluation."""
 
     learned = LearnedObject()
@@ -164,12 +164,12 @@ class EvaluationObject(serializers.Serializer[Evaluation]):
     created_at = serializers.DateTimeField()
     ended_at = serializers.DateTimeField(allow_null=True)
 
-    @extend_schema_field(FiguresObject(allow_null=True))
+    @extend_schema_field(EvidenceObject(allow_null=True))
     def get_figures(self, evaluation: Evaluation) -> dict[str, Any] | None:
         """Return the figures."""
         if not evaluation.figures:
             return None
-        return dict(FiguresObject(Figures.read(evaluation.figures)).data)
+        return dict(EvidenceObject(Figures.read(evaluation.figures)).data)
 
     @extend_schema_field(EvaluationSample(many=True, allow_null=True))
     def get_samples(self, evaluation: Evaluation) -> list[dict[str, str]] | None:
