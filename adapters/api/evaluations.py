@@ -2,6 +2,7 @@
 
 from typing import Any, ClassVar
 
+from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -74,7 +75,7 @@ class BriefsObject(serializers.Serializer[Any]):
     percent_of_base = serializers.FloatField(allow_null=True)
 
 
-class FiguresObject(serializers.Serializer[Any]):
+class EvidenceObject(serializers.Serializer[Any]):
     """The figures of an evaluation."""
 
     learned = LearnedObject()
@@ -168,14 +169,15 @@ class EvaluationObject(serializers.Serializer[Evaluation]):
     created_at = serializers.DateTimeField()
     ended_at = serializers.DateTimeField(allow_null=True)
 
-    def get_figures(self, evaluation: Evaluation) -> FiguresObject | None:
+    @extend_schema_field(EvidenceObject(allow_null=True))
+    def get_figures(self, evaluation: Evaluation) -> dict[str, Any] | None:
         """Return the figures."""
         if not evaluation.figures:
             return None
-        shown: Any = FiguresObject(Figures.read(evaluation.figures)).data
-        return dict(shown)  # type: ignore[return-value]
+        return dict(EvidenceObject(Figures.read(evaluation.figures)).data)
 
-    def get_samples(self, evaluation: Evaluation) -> list[EvaluationSample] | None:
+    @extend_schema_field(EvaluationSample(many=True, allow_null=True))
+    def get_samples(self, evaluation: Evaluation) -> list[dict[str, str]] | None:
         """Return what was asked and answered, for callers who may read it."""
         return evaluation.samples if self.context.get("has_texts") else None
 

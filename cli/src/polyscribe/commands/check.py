@@ -23,16 +23,7 @@ def check(
     context: typer.Context,
     *,
     style: StyleArgument,
-    file: Annotated[
-        Path,
-        typer.Argument(
-            metavar="FILE",
-            exists=True,
-            dir_okay=False,
-            allow_dash=True,
-            help="A plain text; - reads it from stdin.",
-        ),
-    ],
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="A plain text; - reads it from stdin.")],
     as_json: JsonFlag = False,
 ) -> None:
     """Check how close a text is to a style's author. The service doesn't store it.
@@ -53,6 +44,8 @@ def _read(file: Path) -> str:
     """Return a file's text. Raises typer.BadParameter for what is no text."""
     try:
         return sys.stdin.read() if str(file) == STDIN else file.read_text(encoding="utf-8")
+    except OSError as error:
+        raise typer.BadParameter(f"{file} can't be read. Name a file, such as draft.txt.") from error
     except UnicodeDecodeError as error:
         raise typer.BadParameter(f"{file} is not a plain text in UTF-8.") from error
 
