@@ -35,7 +35,7 @@ from labs.impostors import cut_passages, find_books
 from stack.folders import ROOT
 
 LENGTHS_WORDS = (100, 300, 1_000)
-MOST_JUDGED = 100  # texts of one length from one book
+MOST_JUDGED = 200  # texts of one length from one book
 BOUNDS = {100: 0.85, 300: 0.92, 1_000: 0.96}
 MOST_CHECK_MS = 300
 CHECKS = 30
@@ -74,7 +74,8 @@ def read_author(name: str, books: list[Path], language: str) -> Author:
         texts = cut_passages(books[2].read_text(), words=words)
         chosen = np.linspace(0, len(texts) - 1, min(len(texts), MOST_JUDGED)).astype(int)
         judged[words] = measure_passages([texts[number] for number in chosen], language)
-    return Author(name, measure_passages(passages, language), measure_author(passages, language), judged)
+    features = measure_passages(passages, language)
+    return Author(name, features, measure_author(features), judged)
 
 
 def known_splits(authors: list[Author]) -> Iterator[Split]:

@@ -7,6 +7,7 @@ folder gives the same bytes. See adapters/verifier/impostors.py for what the fil
 import sys
 from pathlib import Path
 
+from adapters.verifier.features import measure_passages
 from adapters.verifier.impostors import (
     DATA,
     SUPPORTED_LANGUAGES,
@@ -40,7 +41,7 @@ def write_impostors(novels: Path, language: str) -> Path:
     authors = []
     for books in find_books(novels, language).values():
         passages = [passage for book in books for passage in cut_passages(book.read_text())]
-        authors.append(measure_author(passages, language))
+        authors.append(measure_author(measure_passages(passages, language)))
     file = DATA / f"{language}.npz"
     save_impostors(join_authors(authors), file)
     return file

@@ -19,14 +19,13 @@ from numpy.typing import NDArray
 
 from adapters.verifier.errors import BadVerifier, StyleNotDistinct, TooFewTexts
 from adapters.verifier.features import BUCKETS, find_grams, measure_features, measure_passages
-from adapters.verifier.impostors import Impostors, load_impostors
+from adapters.verifier.impostors import BLOCKS_OF_AUTHOR, Impostors, load_impostors, scale_features
 from core.sentences import sentence_spans
 
 LEAST_PASSAGES = 10
 MOST_PASSAGES = 500  # some 115,000 words; more take longer and add nothing
 FOLDS = 5
 RIDGE = 0.1  # of the mean squared length of a row
-SHRINKAGE = 0.3  # of the mean variance, added to each: rare features would weigh most
 SENTENCE_SHRINKAGE_GRAMS = 300  # about 100 characters: so much of the whole text is added to each sentence
 
 MAGIC = b"PSVERIF1"
@@ -130,29 +129,29 @@ def learn_passages(passages: NDArray[np.float32], language: str, others: Imposto
 
 @dataclass(frozen=True)
 class _Problem:
-    """The rows of a regression, around `center` and scaled, and their inner products.
+    """The rows of a regression, scaled, and their inner products.
 
-    `is_own` tells the writer's rows from the impostors', `folds` which rows are left out together.
+    The first rows are the writer's passages, then come the impostors' blocks, then their directions. `aims`
+    are 1, -1 and 0: along a direction the score should not change. `folds` tells what is left out together.
     """
 
-    center: NDArray[np.float32]
     scales: NDArray[np.float32]
     rows: NDArray[np.float32]
     products: NDArray[np.float64]
-    is_own: NDArray[np.bool_]
+    aims: NDArray[np.float64]
     folds: NDArray[np.int64]
 
     @classmethod
     def of(cls, passages: NDArray[np.float32], others: Impostors) -> "_Problem":
-        variances = others.deviations**2
-        scales = (1 / np.sqrt(variances + SHRINKAGE * variances.mean())).astype(np.float32)
-        center = others.blocks.mean(axis=0)
-        rows = ((np.vstack([passages, others.blocks]) - center) * scales).astype(np.float32)
-        is_own = np.arange(len(rows)) < len(passages)
-        # Neighbouring passages share a chapter, blocks an author: they are left out together.
+        scales = scale_features(others.deviations)
+        # All directions of an author weigh as much as all of its blocks.
+        directions = others.directions * np.float32(np.sqrt(BLOCKS_OF_AUTHOR))
+        rows = np.vstack([passages, others.blocks, directions]) * scales
+        aims = np.repeat([1.0, -1.0, 0.0], [len(passages), len(others.blocks), len(others.directions)])
+        # Neighbouring passages share a chapter: they are left out together, as is all of an author.
         own_folds = np.arange(len(passages)) * FOLDS // len(passages)
-        folds = np.concatenate([own_folds, others.authors % FOLDS])
-        return cls(center, scales, rows, (rows @ rows.T).astype(np.float64), is_own, folds)
+        folds = [own_folds, others.authors_of_blocks % FOLDS, others.authors_of_directions % FOLDS]
+        return cls(scales, rows, (rows @ rows.T).astype(np.float64), aims, np.concatenate(folds))
 
     def cross_validate(self) -> tuple[float, float]:
         """Return the mean scores of the writer's passages and of the impostors' blocks, when left out."""
@@ -162,24 +161,27 @@ class _Problem:
             learned = np.flatnonzero(~left_out)
             coefficients, bias = self._solve(learned)
             scores[left_out] = self.products[np.ix_(left_out, learned)] @ coefficients + bias
-        return float(scores[self.is_own].mean()), float(scores[~self.is_own].mean())
+        return float(scores[self.aims > 0].mean()), float(scores[self.aims < 0].mean())
 
     def solve_weights(self) -> tuple[NDArray[np.float64], float]:
         """Return a weight a feature, as it is measured, and the bias."""
         coefficients, bias = self._solve(np.arange(len(self.rows)))
-        weights = self.scales * (coefficients @ self.rows)
-        return weights, bias - float(weights @ self.center)
+        return self.scales * (coefficients @ self.rows), bias
 
     def _solve(self, learned: NDArray[np.int64]) -> tuple[NDArray[np.float64], float]:
         """Return a coefficient for each learned row, and the bias, of ridge regression in the dual."""
-        is_own = self.is_own[learned]
-        importance = np.where(is_own, 0.5 / is_own.sum(), 0.5 / (~is_own).sum())
+        aims = self.aims[learned]
         products = self.products[np.ix_(learned, learned)]
-        means = products @ importance
-        centered = products - means - means[:, None] + means @ importance
+        is_point = (aims != 0).astype(np.float64)
+        importance = 0.5 / np.where(aims > 0, (aims > 0).sum(), (aims < 0).sum())
+        shares = importance * is_point
+        # Passages and blocks lie around their weighted mean; directions are differences already.
+        means = products @ shares
+        centered = products - np.outer(is_point, means) - np.outer(means, is_point)
+        centered += np.outer(is_point, is_point) * (means @ shares)
         roots = np.sqrt(importance)
         system = roots[:, None] * centered * roots
-        system[np.diag_indices_from(system)] += RIDGE * np.trace(system) / len(learned)
-        solved = roots * np.linalg.solve(system, roots * np.where(is_own, 1.0, -1.0))
-        coefficients = solved - importance * solved.sum()
+        system[np.diag_indices_from(system)] += RIDGE * np.trace(system) / is_point.sum()
+        solved = roots * np.linalg.solve(system, roots * aims)
+        coefficients = solved - shares * (solved @ is_point)
         return coefficients, -float(coefficients @ means)

@@ -14,12 +14,13 @@ from adapters.verifier import (
     Verifier,
     train_verifier,
 )
-from adapters.verifier.features import BUCKETS, find_grams, measure_features
+from adapters.verifier.features import BUCKETS, find_grams, measure_features, measure_passages
 from adapters.verifier.impostors import (
     SUPPORTED_LANGUAGES,
     join_authors,
     load_impostors,
     measure_author,
+    read_impostors,
     save_impostors,
 )
 from tests.adapters.verifier.writers import write_passages
@@ -29,7 +30,8 @@ ALICE, BOB = 1, 2
 
 @pytest.fixture(scope="module")
 def impostors():
-    return join_authors([measure_author(write_passages(seed, count=40), "en") for seed in range(10, 18)])
+    authors = [measure_passages(write_passages(seed, count=40), "en") for seed in range(10, 18)]
+    return join_authors([measure_author(passages) for passages in authors])
 
 
 @pytest.fixture(scope="module")
@@ -139,4 +141,8 @@ def test_the_impostors_that_ship_can_be_learned_against(language):
 def test_the_file_of_impostors_is_the_same_each_time(impostors, tmp_path):
     save_impostors(impostors, tmp_path / "one.npz")
     save_impostors(impostors, tmp_path / "two.npz")
+    restored = read_impostors(tmp_path / "one.npz")
     assert (tmp_path / "one.npz").read_bytes() == (tmp_path / "two.npz").read_bytes()
+    for name in ("blocks", "directions", "deviations"):
+        before, after = getattr(impostors, name), getattr(restored, name)
+        assert np.allclose(after, before, atol=np.abs(before).max() / 20), name
