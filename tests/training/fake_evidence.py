@@ -18,14 +18,16 @@ assert sorted(file.name for file in (job / "adapter").iterdir()) == [
 print(json.dumps({"type": "progress", "percent": 50}), flush=True)
 end = {
     "type": "end",
-    "learned": {"bytes": 1000, "base": 1.5, "style": 1.4, "control": 1.45 if settings["control"] else None},
+    "learned": {
+        "bytes": [600, 400],
+        "bits_per_byte": {"base": 1.5, "style": 1.4, "control": 1.45 if settings["control"] else None},
+    },
     "repeats": {
         "examples": len(learned),
-        "repeated": len(learned),
+        "extracted": len(learned),
         "longest_tokens": 60,
-        "base_longest_tokens": 8,
-        "passages": [{"example": 0, "start": 0, "end": 40}],
+        "passages": [{"line": 0, "first": 0, "end": 40, "base_tokens": 8, "is_extracted": True}],
     },
-    "canaries": [1.5, 2.5, 0.5],
+    "canaries": [{"bits": 1.5}, {"bits": 2.5}, {"bits": 0.5}],
 }
 print(json.dumps(end), flush=True)

@@ -6,11 +6,12 @@ import pytest
 from django.urls import reverse
 
 from adapters.catalog import sharing
-from adapters.evidence import drafts, guessing
+from adapters.evidence import drafts, guessing, train_verifier
 from adapters.models import AdapterVersion, EvaluationFailure, EvaluationNote, EvaluationStatus, Style
 from tenants.models import Membership
 from tests.adapters.conftest import base_model, engine, folder, known, vllm
 from tests.adapters.evidence.cases import AUTHORS_PASSAGE, FIGURES, LOW, PASSAGE, SAMPLE, lay_evaluation
+from tests.adapters.verifier.writers import write_passages
 
 __all__ = ["base_model", "engine", "folder", "vllm"]
 
@@ -166,3 +167,16 @@ def test_sides_differ_between_rounds(version):
     rounds = guessing.list_rounds(evaluation, "salt")
     assert {one.author_is_first for one in rounds} == {True, False}
     assert [one.texts for one in rounds] == [one.texts for one in guessing.list_rounds(evaluation, "salt")]
+
+
+def test_a_draft_by_the_author_is_nearer_than_one_by_another(alice_client, version):
+    verifier = train_verifier(write_passages(1, count=40), "en")
+    lay_evaluation(version, verifier=verifier.to_bytes())
+    checks = []
+    for writer in (1, 2):
+        [text] = write_passages(writer, count=1, words=600)
+        checks.append(alice_client.post(page_of("check_draft"), {"text": text}).context["check"])
+    own, other = checks
+    assert own.percent > other.percent
+    assert len(other.farthest) == drafts.FARTHEST
+    assert own.farthest[0].percent <= own.farthest[-1].percent
