@@ -2,7 +2,7 @@
 
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-ray test test-long test-quick test-ray check translations sbom smoke styles control bench-gateway bench-month bench-peers bench-engine bench-fairness bench-neighbours bench-rotation bench-memory bench-upload bench-training bench-evidence bench-push bench-console bench-billing bench-pages bench-webhooks bench-routes screens seed-large chaos quota-storm fuzz fuzz-grammars trial-requests fuzz-api trial-restart trial-scale soak trial-own-style trial-training-kills trial-bare trial-compose secrets clean
+.PHONY: help demo demo-ray test test-long test-quick test-ray check translations sbom smoke styles control bench-gateway bench-month bench-peers bench-engine bench-fairness bench-neighbours bench-rotation bench-memory bench-upload bench-training bench-evidence bench-evidence-answers bench-push bench-console bench-billing bench-pages bench-webhooks bench-routes screens seed-large chaos quota-storm fuzz fuzz-grammars trial-requests fuzz-api trial-restart trial-scale soak trial-own-style trial-training-kills trial-bare trial-compose secrets clean
 
 # The first Python that really runs: one that is found on PATH may be a version manager's stub.
 CANDIDATES = $(PYTHON) python3 python3.14 python3.13 python3.12 /usr/bin/python3 /usr/local/bin/python3 \
@@ -174,6 +174,10 @@ bench-training: ## Measure a training of 20,000 words, reading, and serving besi
 bench-evidence: ## Measure what the evidence card's figures tell, on the novels in the folder NOVELS; ARGS='verifier'
 	$(call BOOTSTRAP)
 	@OPENBLAS_NUM_THREADS=1 .venv/bin/python -m bench.evidence $(ARGS)
+
+bench-evidence-answers: ## Measure whether the answers of `make trial-own-style`'s styles lie near their authors
+	$(call BOOTSTRAP,--engine)
+	@ENGINE_SOCKET= ENGINE_MAX_CPU_LORAS=16 $(STACK) run --all -- .venv/bin/python -m bench.evidence_answers
 
 bench-push: ## Measure a 300 MB multipart upload with presigned URLs, compared to curl to the same S3
 	$(call BOOTSTRAP)

@@ -1,0 +1,141 @@
+"""`make bench-evidence-answers`: do a style's answers lie nearer to its author than the base model's?
+
+Needs NOVELS, and the styles that `make trial-own-style` has left in var/own-style. Each style and the base
+answer 20 requests from the author's third book on the real engine. The author's verifier is trained on the
+passages that the style has learned; the author is not among its impostors. Writes a table in
+docs/evidence.md.
+"""
+
+import json
+import os
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from itertools import cycle, islice
+from pathlib import Path
+from statistics import fmean
+
+from adapters.verifier import CeilingTooLow, Verifier, place_between, train_verifier
+from adapters.verifier.features import measure_passages
+from adapters.verifier.impostors import join_authors, measure_author
+from bench import report
+from bench.evidence import DOC
+from labs.impostors import cut_passages, find_books
+from stack import engine
+from trials.own_style import WORK
+
+ANSWERS = 20
+TOKENS = 160
+AT_ONCE = 8
+SEED = 7
+LEAST_AUTHORS = 10
+
+
+def read_examples(file: Path) -> list[tuple[str, str]]:
+    """Return the prompt and the passage of each line, of briefs alone where the file has any."""
+    rows = [json.loads(line) for line in file.read_text().splitlines()]
+    briefs = [row for row in rows if row["task"] == "brief"] or rows
+    return [(row["messages"][0]["content"], row["messages"][1]["content"]) for row in briefs]
+
+
+def train_without(author: str, novels: Path) -> Verifier:
+    """Return the verifier of an author's style against all other authors of the novels."""
+    others = []
+    for name, books in find_books(novels, "en").items():
+        if name != author:
+            passages = [passage for book in books[:2] for passage in cut_passages(book.read_text())]
+            others.append(measure_author(measure_passages(passages, "en")))
+    learned = [json.loads(line) for line in (WORK / author / "learn.jsonl").read_text().splitlines()]
+    texts = [row["messages"][1]["content"] for row in learned]
+    return train_verifier(texts, "en", impostors=join_authors(others))
+
+
+class Asker:
+    """Asks the engine, some requests at once."""
+
+    def __init__(self) -> None:
+        self._client = engine.open_client(
+            os.environ["ENGINE_URL"], os.environ["ENGINE_API_KEY"], timeout_s=600
+        )
+
+    def load(self, name: str, folder: Path) -> None:
+        """Load a style."""
+        body = {"lora_name": name, "lora_path": str(folder.resolve())}
+        self._client.post("/v1/load_lora_adapter", json=body).raise_for_status()
+
+    def answer(self, model: str, prompts: list[str]) -> list[str]:
+        """Return answers, drawn as the product draws them."""
+
+        def ask(prompt: str, seed: int) -> str:
+            messages = [{"role": "user", "content": prompt}]
+            body = {
+                "model": model,
+                "messages": messages,
+                "max_tokens": TOKENS,
+                "temperature": 1,
+                "seed": seed,
+            }
+            answer = self._client.post("/v1/chat/completions", json=body).raise_for_status()
+            return str(answer.json()["choices"][0]["message"]["content"])
+
+        with ThreadPoolExecutor(AT_ONCE) as pool:
+            return list(pool.map(ask, prompts, range(len(prompts))))
+
+
+def measure_author_answers(author: str, asker: Asker, novels: Path) -> dict[str, float]:
+    """Return where the answers of a style are between the base's and its author's passages."""
+    examples = read_examples(WORK / f"{author}.jsonl")
+    prompts = [prompt for prompt, _ in islice(cycle(examples), ANSWERS)]
+    asker.load(author, WORK / author / "adapter")
+    base_answers = asker.answer(os.environ["BASE_MODEL"], prompts)
+    style_answers = asker.answer(author, prompts)
+    verifier = train_without(author, novels)
+    words = round(fmean(len(answer.split()) for answer in style_answers))
+    own = [verifier.score(" ".join(passage.split()[:words])) for _, passage in examples]
+    base = [verifier.score(answer) for answer in base_answers]
+    style = [verifier.score(answer) for answer in style_answers]
+    found = {"floor": fmean(base), "style": fmean(style), "ceiling": fmean(own)}
+    try:
+        place = place_between(style, base, own, seed=SEED)
+        found |= {"share": place.share, "low": place.low, "high": place.high}
+    except CeilingTooLow:
+        found |= {"share": 0.0, "low": 0.0, "high": 0.0}
+    return {name: round(value, 3) for name, value in found.items()}
+
+
+def describe(found: dict[str, dict[str, float]]) -> str:
+    """Return the table, and for how many authors the interval is above 0."""
+    rows = [
+        ["author", "base's answers", "style's answers", "author's passages", "on the way", "90 % interval"]
+    ]
+    for author, figures in found.items():
+        scores = [f"{figures[name]:.2f}" for name in ("floor", "style", "ceiling")]
+        interval = f"{figures['low']:.2f} to {figures['high']:.2f}"
+        rows.append([author, *scores, f"{figures['share']:.2f}", interval])
+    nearer = sum(figures["low"] > 0 for figures in found.values())
+    is_met = nearer >= LEAST_AUTHORS
+    verdict = f"Nearer than the base's for {nearer} of {len(found)} authors; bound: {LEAST_AUTHORS} of 12, "
+    return f"{report.aligned(rows)}\n\n{verdict}{report.verdict(is_met)}."
+
+
+def main() -> int:
+    """Measure, print, write."""
+    novels = Path(os.environ.get("NOVELS", ""))
+    authors = [name for name in find_books(novels, "en") if (WORK / name / "adapter").is_dir()]
+    if not authors:
+        raise SystemExit(
+            "✗ No styles in var/own-style: run `make trial-own-style` first, with the same NOVELS."
+        )
+    asker = Asker()
+    found = {}
+    for author in authors:
+        found[author] = measure_author_answers(author, asker, novels)
+        print(author, found[author], flush=True)
+    table = describe(found)
+    print(table)
+    report.between_marks("answers", table, DOC)
+    report.write_results("evidence", report.read_results("evidence") | {"answers": found})
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
