@@ -1,7 +1,6 @@
 """What other apps may use of this one. What the gateway needs is in `data_plane`."""
 
 from adapters.actions import cast_vote, choose_style, found_workspace, select_first_party_styles, try_styles
-from adapters.api.evaluations import EvaluationObject, present_evaluation, reads_texts
 from adapters.catalog import price_book_versions
 from adapters.catalog.choices import (
     StyleChoice,
@@ -32,7 +31,6 @@ from adapters.uploads.storage_quota import Holdings, count_holdings
 from adapters.uploads.upload_request import StyleDescription, style_faults
 
 __all__ = [
-    "EvaluationObject",
     "Holdings",
     "ModelChoice",
     "RoundNotFound",
@@ -70,11 +68,9 @@ __all__ = [
     "name_example_model",
     "newest_uploads",
     "oldest_missing_s",
-    "present_evaluation",
     "price_book_versions",
     "public_styles",
     "publish_library",
-    "reads_texts",
     "report_styles_erasure",
     "select_first_party_styles",
     "set_public",

@@ -9,6 +9,7 @@ from adapters.evidence.cards import EvidenceCard, card_of, evidence_card_of, per
 from adapters.evidence.drafts import DraftCheck, check_draft, find_evaluation
 from adapters.evidence.figures import Briefs, Figures, Learned, Repeats, Voice, VoiceUnknown
 from adapters.evidence.guessing import GuessingRound, find_guessable, list_rounds
+from adapters.evidence.objects import EvaluationObject, present_evaluation, reads_texts
 from adapters.verifier import (
     CeilingTooLow,
     StyleNotDistinct,
@@ -23,6 +24,7 @@ __all__ = [
     "Briefs",
     "CeilingTooLow",
     "DraftCheck",
+    "EvaluationObject",
     "EvidenceCard",
     "Figures",
     "GuessingRound",
@@ -45,5 +47,7 @@ __all__ = [
     "measure_briefs",
     "percent_text",
     "place_between",
+    "present_evaluation",
+    "reads_texts",
     "train_verifier",
 ]

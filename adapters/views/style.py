@@ -184,6 +184,8 @@ def _evidence_context(request: MemberRequest, style: Style) -> dict[str, Any]:
     measured = {str(version.number): version for version in newest_first}
     newest = next(iter(measured.values()), None)
     chosen = measured.get(request.GET.get("version", "")) or style.live_version or newest
+    if chosen:
+        chosen.style = style
     card = evidence_card_of(chosen)
     return {
         "is_own": True,

@@ -3,8 +3,7 @@
 import pytest
 
 from tests.adapters.conftest import known
-from tests.adapters.evidence.cases import lay_evaluation
-from tests.adapters.evidence.test_pages import DRAFT, verifies
+from tests.adapters.evidence.cases import DRAFT, lay_evaluation, verifies
 
 __all__ = ["verifies"]
 

@@ -78,7 +78,8 @@ def of_acme(acme: Tenant, alice, charlies: Tenant) -> dict[str, object]:
     base_model = BaseModel.objects.create(name="base", config={}, modules={})
     style = Style.objects.create(owner=acme, slug="secret", name="Secret", base_model=base_model)
     version = AdapterVersion.objects.create(style=style, number=1)
-    lay_evaluation(version)
+    texts = {"prompt": "Secret", "base": "Secret", "style": "Secret " * 25, "writer": "Secret " * 30}
+    lay_evaluation(version, samples=[texts])
     key, _ = issue_key(acme, name="laptop", by=alice)
     third = create_tenant(alice, name="Third")
     share = Share.objects.create(style=style, tenant=third)

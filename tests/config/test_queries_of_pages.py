@@ -19,6 +19,7 @@ MORE = {
         "It draws up the running month's invoice: usage, hosting, trainings, credits, prices.",
     ),
     "member_home": (13, "The budget on it counts requests and trainings, which are in two tables."),
+    "adapters:style": (14, "It shows what was measured, and whether it can be measured again."),
     "billing:plan": (
         23,
         "It previews each plan on this month's usage, beside what is announced and what is raised.",

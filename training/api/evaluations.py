@@ -7,8 +7,8 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from adapters.errors import NoEvaluation, VersionNotFound
+from adapters.evidence import EvaluationObject, present_evaluation, reads_texts
 from adapters.models import AdapterVersion
-from adapters.public import EvaluationObject, present_evaluation, reads_texts
 from core.rest.bodies import StrictSerializer, TextField
 from tenants.rest import idempotent, repeatable
 from training import actions

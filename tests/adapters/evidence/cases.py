@@ -1,11 +1,13 @@
 """Evaluations with figures, for tests of pages and of the API."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
+import pytest
 from django.utils import timezone
 
-from adapters.evidence import Figures
+from adapters.evidence import Figures, drafts
 from adapters.models import AdapterVersion, Evaluation, EvaluationStatus
 
 AUTHORS_PASSAGE = "The ferryman counted the lanterns twice, because the river had taken one and kept it. " * 3
@@ -47,6 +49,32 @@ LOW: dict[str, Any] = {
     "briefs": {"style": 0.12, "base": 0.33},
     "voice_unknown": "",
 }
+
+
+DRAFT = "The river had risen in the night. " * 12 + "Leveraging synergies is key."
+
+
+@dataclass(frozen=True)
+class Sentence:
+    start: int
+    end: int
+    score: float
+
+
+class EqualWords:
+    """A verifier that finds one sentence far and the rest near."""
+
+    def score(self, text: str) -> float:
+        return 0.525
+
+    def score_sentences(self, text: str) -> list[Sentence]:
+        far = text.index("Leveraging") if "Leveraging" in text else 0
+        return [Sentence(0, 33, 0.84), Sentence(far, len(text), 0.2)]
+
+
+@pytest.fixture
+def verifies(monkeypatch) -> None:
+    monkeypatch.setattr(drafts.Verifier, "from_bytes", lambda stored: EqualWords())
 
 
 def lay_evaluation(

@@ -7,8 +7,7 @@ from adapters.catalog import sharing
 from adapters.models import AdapterVersion, Style
 from tenants.public import issue_key
 from tests.adapters.conftest import base_model, engine, folder, known, vllm
-from tests.adapters.evidence.cases import FIGURES, LOW, PASSAGE, lay_evaluation
-from tests.adapters.evidence.test_pages import DRAFT, verifies
+from tests.adapters.evidence.cases import DRAFT, FIGURES, LOW, PASSAGE, lay_evaluation, verifies
 
 __all__ = ["base_model", "engine", "folder", "verifies", "vllm"]
 

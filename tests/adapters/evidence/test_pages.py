@@ -1,7 +1,5 @@
 """The evidence card: who sees which part of it, the check of a draft, the blind test, and the gate."""
 
-from dataclasses import dataclass
-
 import pytest
 from django.urls import reverse
 
@@ -10,14 +8,21 @@ from adapters.evidence import drafts, guessing, train_verifier
 from adapters.models import AdapterVersion, EvaluationFailure, EvaluationNote, EvaluationStatus, Style
 from tenants.models import Membership
 from tests.adapters.conftest import base_model, engine, folder, known, vllm
-from tests.adapters.evidence.cases import AUTHORS_PASSAGE, FIGURES, LOW, PASSAGE, SAMPLE, lay_evaluation
+from tests.adapters.evidence.cases import (
+    AUTHORS_PASSAGE,
+    DRAFT,
+    FIGURES,
+    LOW,
+    PASSAGE,
+    SAMPLE,
+    lay_evaluation,
+    verifies,
+)
 from tests.adapters.verifier.writers import write_passages
 
-__all__ = ["base_model", "engine", "folder", "vllm"]
+__all__ = ["base_model", "engine", "folder", "verifies", "vllm"]
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("valkey")]
-
-DRAFT = "The river had risen in the night. " * 12 + "Leveraging synergies is key."
 
 
 @pytest.fixture
@@ -27,29 +32,6 @@ def version(acme, engine) -> AdapterVersion:
 
 def page_of(name: str = "style") -> str:
     return reverse(f"adapters:{name}", args=["acme", "letters"])
-
-
-@dataclass(frozen=True)
-class Sentence:
-    start: int
-    end: int
-    score: float
-
-
-class EqualWords:
-    """A verifier that finds one sentence far and the rest near."""
-
-    def score(self, text: str) -> float:
-        return 0.525
-
-    def score_sentences(self, text: str) -> list[Sentence]:
-        far = text.index("Leveraging") if "Leveraging" in text else 0
-        return [Sentence(0, 33, 0.84), Sentence(far, len(text), 0.2)]
-
-
-@pytest.fixture
-def verifies(monkeypatch) -> None:
-    monkeypatch.setattr(drafts.Verifier, "from_bytes", lambda stored: EqualWords())
 
 
 def test_an_owner_sees_figures_samples_and_what_is_repeated(alice_client, version):
