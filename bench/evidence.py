@@ -2,7 +2,8 @@
 
 NOVELS is a folder with three books of each author; labs/impostors.py says how they are named. Part `verifier`
 learns two books of an author and judges the third beside the third books of others, at three lengths. Its
-impostors are made of the others' first two books, never of the author's. Part `check` times a draft.
+impostors are made of the others' first two books, never of the author's. Part `svm` does
+the same with a plain SVM, part `check` times a draft.
 Writes bench/results/evidence.json and the tables of docs/evidence.md.
 """
 
@@ -67,6 +68,9 @@ class Split:
     judged: list[Author]
 
 
+type Learn = Callable[[Split, str], Score]
+
+
 def read_author(name: str, books: list[Path], language: str) -> Author:
     """Return an author by three books: two to learn, the last to judge."""
     passages = [passage for book in books[:2] for passage in cut_passages(book.read_text())]
@@ -125,7 +129,7 @@ class LinearSvm:
         return lambda features: _normalise(features) @ weights
 
 
-def judge(splits: Iterator[Split], learn: Callable[[Split, str], Score], language: str) -> Figures:
+def judge(splits: Iterator[Split], learn: Learn, language: str) -> Figures:
     """Return the mean of the authors' AUC at each length, and that of the author with the lowest."""
     found: dict[int, dict[str, list[float]]] = {words: defaultdict(list) for words in LENGTHS_WORDS}
     for split in splits:
@@ -149,17 +153,28 @@ def area_under_curve(own: NDArray[np.float64], others: NDArray[np.float64]) -> f
 
 
 def measure_verifier(novels: Path) -> dict[str, Figures]:
-    """Return the figures of the verifier and of an SVM, for each language and protocol."""
+    """Return the figures of the verifier, for each language and protocol."""
+    return judge_languages(novels, lambda _authors: learn_verifier)
+
+
+def measure_svm(novels: Path) -> dict[str, Figures]:
+    """Return the figures of a plain SVM on the same texts."""
+    return judge_languages(novels, lambda authors: LinearSvm(authors).learn)
+
+
+def judge_languages(novels: Path, prepare: Callable[[list[Author]], Learn]) -> dict[str, Figures]:
+    """Return the figures of one way to learn, for each language and protocol."""
     found = {}
     for language in SUPPORTED_LANGUAGES:
         books = find_books(novels, language)
         authors = [read_author(name, three, language) for name, three in books.items() if len(three) == 3]
-        ways = {"verifier": learn_verifier, "svm": LinearSvm(authors).learn}
-        for name, learn in ways.items():
-            found[f"{language} known {name}"] = judge(known_splits(authors), learn, language)
-            if len(authors) < LEAST_FOR_HALVES:
-                continue
-            found[f"{language} unknown {name}"] = judge(unknown_splits(authors), learn, language)
+        learn = prepare(authors)
+        splits = {"known": known_splits(authors)}
+        if len(authors) >= LEAST_FOR_HALVES:
+            splits["unknown"] = unknown_splits(authors)
+        for name, each in splits.items():
+            found[f"{language}, {name}"] = judge(each, learn, language)
+            print(f"  {language}, {name}: {found[f'{language}, {name}']}", flush=True)
     return found
 
 
@@ -190,8 +205,8 @@ def measure_check(novels: Path) -> dict[str, Figures]:
 
 
 def table_of_verifier(found: dict[str, Figures]) -> str:
-    """Return a row for each language, protocol and way: mean AUC, and that of the lowest author."""
-    rows = [["language, others, way", *(f"{words:,} words" for words in LENGTHS_WORDS)]]
+    """Return a row for each language and protocol: mean AUC, and that of the lowest author."""
+    rows = [["language, others", *(f"{words:,} words" for words in LENGTHS_WORDS)]]
     for name, figures in found.items():
         cells = [
             f"{figures[f'auc_{words}']:.3f} ({figures[f'lowest_{words}']:.2f})" for words in LENGTHS_WORDS
@@ -217,6 +232,7 @@ def table_of_check(found: dict[str, Figures]) -> str:
 # What is measured, and the table that is made of it. A further figure of the card is a further line.
 PARTS = {
     "verifier": (measure_verifier, table_of_verifier),
+    "svm": (measure_svm, table_of_verifier),
     "check": (measure_check, table_of_check),
 }
 
@@ -236,7 +252,7 @@ def main() -> int:
         table = describe(found[name])
         print(f"\n{name}\n{table}", flush=True)
         report.between_marks(name, table, DOC)
-    report.write_results("evidence", found | {"cores": os.cpu_count(), "machine": machine.model()})
+        report.write_results("evidence", found | {"cores": os.cpu_count(), "machine": machine.model()})
     return 0
 
 
