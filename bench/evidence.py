@@ -2,9 +2,8 @@
 
 NOVELS is a folder with three books of each author; labs/impostors.py says how they are named. Part `verifier`
 learns two books of an author and judges the third beside the third books of others, at three lengths. Its
-impostors are made of the others' first two books, never of the author's. Part `svm` does
-the same with a plain SVM, part `check` times a draft.
-Writes bench/results/evidence.json and the tables of docs/evidence.md.
+impostors are made of the others' first two books, never of the author's. Part `svm` does the same with a plain
+SVM, part `check` times a draft. Writes bench/results/evidence.json and the tables of docs/evidence.md.
 """
 
 import argparse
@@ -103,7 +102,7 @@ def learn_verifier(split: Split, language: str) -> Score:
     impostors = join_authors([author.as_impostor for author in split.impostors])
     verifier = learn_passages(split.author.passages, language, impostors)
     weights = verifier.weights.astype(np.float32)
-    return lambda features: features @ weights + verifier.bias
+    return lambda features: (features @ weights).astype(np.float64) + verifier.bias
 
 
 class LinearSvm:
@@ -138,7 +137,7 @@ def judge(splits: Iterator[Split], learn: Learn, language: str) -> Figures:
             own = score(split.author.judged[words])
             for other in split.judged:
                 by_author[split.author.name].append(area_under_curve(own, score(other.judged[words])))
-    figures = {}
+    figures: Figures = {}
     for words, by_author in found.items():
         areas = [mean(areas) for areas in by_author.values()]
         figures |= {f"auc_{words}": round(mean(areas), 4), f"lowest_{words}": round(min(areas), 4)}
