@@ -2,8 +2,8 @@
 
 NOVELS is a folder with three books of each author; labs/impostors.py says how they are named. Part `verifier`
 learns two books of an author and judges the third beside the third books of others, at three lengths. Its
-impostors are made of the others' first two books, never of the author's. Part `svm` does the same with a plain
-SVM, part `check` times a draft. Writes bench/results/evidence.json and the tables of docs/evidence.md.
+impostors are made of the others' first two books, never of the author's. Part `svm` does the same with a
+linear SVM, part `check` times a draft. Writes bench/results/evidence.json and the tables of docs/evidence.md.
 """
 
 import argparse
