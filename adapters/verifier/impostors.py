@@ -16,9 +16,9 @@ from numpy.typing import NDArray
 from adapters.verifier.errors import UnsupportedLanguage
 
 DATA = Path(__file__).parent / "impostor_data"
-SUPPORTED_LANGUAGES = ("de", "en")
+SUPPORTED_LANGUAGES = ("en", "de")
 BLOCKS_OF_AUTHOR = 2
-DIRECTIONS_OF_AUTHOR = 4  # as good as four blocks more; 64 add 0.003 of AUC
+DIRECTIONS_OF_AUTHOR = 4  # better by 0.007 at 1,000 words than two blocks more; 64 add 0.003
 SHRINKAGE = 0.3  # of the mean variance, added to each: the rarest features would weigh most
 # Steps of what is stored in a byte: fewer of them compress better.
 BLOCK_LEVELS = 127

@@ -4,9 +4,13 @@ Ridge regression, from the writer's passages (1) and the impostors' blocks (-1),
 each feature divided by its deviation within authors. It is solved in the dual: some hundreds of rows against
 32,768 columns take about a second.
 
-Measured in November 2026 on novels (`make bench-evidence`, docs/evidence.md): Burrows's Delta and LDA with a
-diagonal covariance stay five points of AUC below, a linear SVM that sees all passages of all impostors is
-no better. What a feature is (logarithm, square root, presence) matters little, the number of features much.
+Measured in November 2026 on novels, AUC at 100, 300 and 1,000 words (docs/evidence.md has the method):
+- This: 0.901, 0.962, 0.990; with impostors who are not judged 0.862, 0.930, 0.967.
+- LDA with a diagonal covariance, on the same means: 2 to 3 points lower.
+- A linear SVM on these features that sees every passage of the impostors: the same within 0.004 at all six.
+- A linear SVM on 50,000 n-grams, names and quotation marks as they are, all passages: 0.904, 0.968, 0.994;
+  unknown 0.865, 0.939, 0.980. It needs the texts, which cannot ship.
+- Logarithms, square roots and mere presence of n-grams differ by less than 0.002; plain shares lose 0.006.
 """
 
 import struct
@@ -80,7 +84,7 @@ class Verifier:
         ]
 
     def to_bytes(self) -> bytes:
-        """Return the verifier as 65,562 bytes: magic, language, bias, weights (float16), CRC-32."""
+        """Return the verifier as 65,558 bytes: magic, language, bias, weights (float16), CRC-32."""
         body = MAGIC + HEADER.pack(self.language.encode("ascii"), self.bias)
         body += self.weights.astype("<f2").tobytes()
         return body + struct.pack("<I", zlib.crc32(body))

@@ -277,7 +277,8 @@ def _list_passages(measured: ChildEvent, learned: bytes) -> list[str]:
     for run in measured["repeats"]["passages"]:
         if run["is_extracted"]:
             messages = json.loads(lines[run["line"]])["messages"]
-            answers = [one["content"].strip() for one in messages if one["role"] == "assistant"]
+            learned_ones = [one for one in messages if one["role"] == "assistant" and one.get("weight", 1)]
+            answers = [one["content"].strip() for one in learned_ones]
             passages.append("".join(answers)[run["first"] : run["end"]][:MAX_PASSAGE_CHARACTERS])
     return passages
 
