@@ -60,10 +60,12 @@ def check_draft(style: Style, text: str) -> DraftCheck:
     for sentence in verifier.score_sentences(text):
         found = text[sentence.start : sentence.end]
         sentences.append(DraftSentence(found, sentence.start, sentence.end, percent_of(sentence.score)))
-    sentences.sort(key=lambda sentence: sentence.percent)
+    percent = percent_of(verifier.score(text))
+    farther = [sentence for sentence in sentences if sentence.percent <= percent]
+    farther.sort(key=lambda sentence: sentence.percent)
     return DraftCheck(
         version=evaluation.version.number,
         words=words,
-        percent=percent_of(verifier.score(text)),
-        farthest=sentences[:FARTHEST],
+        percent=percent,
+        farthest=farther[:FARTHEST],
     )

@@ -110,6 +110,7 @@ def test_a_draft_is_compared_and_stays_in_the_form(alice_client, version, verifi
     page = alice_client.post(page_of("check_draft"), {"text": DRAFT}).text
     assert "50% of the way from the base model" in page
     assert '<q class="serif">Leveraging synergies is key.</q>' in page
+    assert "The river had risen in the night.</q>" not in page, "it is nearer than the whole"
     assert f">\n{DRAFT}</textarea>" in page
     short = alice_client.post(page_of("check_draft"), {"text": "Too short."})
     assert short.status_code == 400
