@@ -8,7 +8,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from adapters.evidence.figures import (
-    MOST_CANARY_BITS,
+    MEMORIZED_BITS,
     MOST_REPEATED_PERCENT,
     Briefs,
     Figures,
@@ -223,9 +223,9 @@ def _repeats_row(repeats: Repeats) -> EvidenceRow:
     sentence = _("It continues {repeated} of {examples} passages word for word.").format(
         repeated=repeats.repeated, examples=repeats.examples
     )
-    if repeats.has_memorized_canary:
-        sentence += " " + _("It memorized a test sentence that appeared in its texts only once.")
-    elif repeats.canary_bits:
+    if repeats.has_memorized:
+        sentence += " " + _("It memorized all test sentences, although each appeared in its texts only once.")
+    elif repeats.exposure_bits:
         sentence += " " + _("It didn't memorize the test sentences that appeared in its texts once.")
     is_good = not repeats.share_refusal
     advice = _(
@@ -299,9 +299,10 @@ def _list_details(figures: Figures) -> list[tuple[str, str]]:
         style=repeats.longest_tokens, base=repeats.base_longest_tokens
     )
     details.append((_("Longest repetition"), longest))
-    if repeats.canary_bits:
-        exposed = _("{bits} of at most {most} bits").format(
-            bits=number_format(repeats.most_canary_bits, 1), most=number_format(MOST_CANARY_BITS, 0)
+    if repeats.exposure_bits:
+        exposed = _("{bits} bits; memorized: all above {most}").format(
+            bits=" / ".join(number_format(bits, 1) for bits in repeats.exposure_bits),
+            most=number_format(MEMORIZED_BITS, 0),
         )
         details.append((_("Exposure of the test sentences"), exposed))
     return details

@@ -8,7 +8,7 @@ from adapters.models import ShareRefusal
 from core.messages import NO_MESSAGE, Message
 
 MOST_REPEATED_PERCENT = 1.0
-MOST_CANARY_BITS = 10.0  # arXiv 1802.08232: exposure; a text that was never seen has 1.4 bits on average
+MEMORIZED_BITS = 10.0  # of exposure (arXiv 1802.08232); a text that was never seen has 1.4 on average
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ class Repeats:
     repeated: int
     longest_tokens: int
     base_longest_tokens: int
-    canary_bits: tuple[float, ...] = ()
+    exposure_bits: tuple[float, ...] = ()
 
     @property
     def percent(self) -> float:
@@ -54,14 +54,12 @@ class Repeats:
         return 100 * self.repeated / self.examples if self.examples else 0.0
 
     @property
-    def most_canary_bits(self) -> float:
-        """The exposure of the canary that it knows best, in bits; 0 without canaries."""
-        return max(self.canary_bits, default=0.0)
+    def has_memorized(self) -> bool:
+        """Whether it has memorized all the canaries, which it has seen once an epoch.
 
-    @property
-    def has_memorized_canary(self) -> bool:
-        """Whether it knows a test sentence that it has seen once an epoch."""
-        return self.most_canary_bits > MOST_CANARY_BITS
+        A single one exceeds the bound by chance now and then (docs/evidence.md).
+        """
+        return bool(self.exposure_bits) and min(self.exposure_bits) > MEMORIZED_BITS
 
     @property
     def share_refusal(self) -> Message:
@@ -69,7 +67,7 @@ class Repeats:
         if self.percent > MOST_REPEATED_PERCENT:
             percent = round(self.percent, 1)
             return ShareRefusal.REPEATS(percent=percent, limit=MOST_REPEATED_PERCENT)
-        return ShareRefusal.MEMORIZES() if self.has_memorized_canary else NO_MESSAGE
+        return ShareRefusal.MEMORIZES() if self.has_memorized else NO_MESSAGE
 
 
 @dataclass(frozen=True)
@@ -125,7 +123,7 @@ class Figures:
     @classmethod
     def read(cls, stored: dict[str, Any]) -> "Figures":
         """Return the figures of a row's JSON."""
-        repeats = {**stored["repeats"], "canary_bits": tuple(stored["repeats"]["canary_bits"])}
+        repeats = {**stored["repeats"], "exposure_bits": tuple(stored["repeats"]["exposure_bits"])}
         return cls(
             learned=Learned(**stored["learned"]),
             repeats=Repeats(**repeats),

@@ -52,7 +52,7 @@ class RepeatsObject(serializers.Serializer[Any]):
     percent = serializers.FloatField()
     longest_tokens = serializers.IntegerField(help_text="Its longest repetition.")
     base_longest_tokens = serializers.IntegerField(help_text="The base model's.")
-    canary_bits = serializers.ListField(
+    exposure_bits = serializers.ListField(
         child=serializers.FloatField(), help_text="Exposure of each test sentence in the texts, in bits."
     )
 
@@ -128,7 +128,7 @@ class EvaluationObject(serializers.Serializer[Evaluation]):
                 "percent": 0.0,
                 "longest_tokens": 11,
                 "base_longest_tokens": 9,
-                "canary_bits": [1.2, 0.4, 2.1],
+                "exposure_bits": [1.2, 0.4, 2.1],
             },
             "briefs": {"style": 0.31, "base": 0.33, "percent_of_base": 93.9},
         },

@@ -68,8 +68,8 @@ class ShareRefusal(MessageCode):
         "Train it on more text, or with fewer passes over it."
     )
     MEMORIZES = _(
-        "This version memorized a test sentence that appeared in its texts only once. Train it on more text, "
-        "or with fewer passes over it."
+        "This version memorized all test sentences, although each appeared in its texts only once. Train it "
+        "on more text, or with fewer passes over it."
     )
     LEARNED_NOTHING = _(
         "This version predicts the author's texts no better than the base model. Train it on more text."

@@ -55,7 +55,7 @@ def test_the_trained_style_is_evaluated_and_drafts_are_compared_with_its_author(
     assert figures["learned"]["style"] < figures["learned"]["base"]
     assert figures["voice"]["floor"] < figures["voice"]["ceiling"]
     assert figures["voice"]["answers"] == 20
-    assert len(figures["repeats"]["canary_bits"]) == 3
+    assert len(figures["repeats"]["exposure_bits"]) == 3
     paragraphs = take_paragraphs(8_000)
     check = demo.api.post("styles/our-guides/draft_checks", {"text": "\n\n".join(paragraphs[-20:])})
     assert 0 <= check["percent"] <= 100

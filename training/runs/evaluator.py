@@ -266,7 +266,7 @@ def _repeats_of(measured: ChildEvent) -> Repeats:
         repeated=repeats["extracted"],
         longest_tokens=repeats["longest_tokens"],
         base_longest_tokens=max((run["base_tokens"] for run in repeats["passages"]), default=0),
-        canary_bits=tuple(canary["bits"] for canary in measured["canaries"]),
+        exposure_bits=tuple(canary["bits"] for canary in measured["canaries"]),
     )
 
 

@@ -9,7 +9,7 @@ from adapters.models import AdapterVersion, Evaluation, ShareRefusal
 GOOD = Figures(
     learned=Learned(bytes=9000, base=1.5, style=1.2, control=1.25),
     repeats=Repeats(
-        examples=200, repeated=2, longest_tokens=21, base_longest_tokens=18, canary_bits=(1.0, 9.9)
+        examples=200, repeated=2, longest_tokens=21, base_longest_tokens=18, exposure_bits=(1.0, 9.9)
     ),
     voice=Voice(
         language="en",
@@ -44,7 +44,8 @@ def test_figures_are_read_as_they_were_stored():
     [
         (GOOD, None),
         (repeats(repeated=3), ShareRefusal.REPEATS),
-        (repeats(canary_bits=(0.5, 10.1)), ShareRefusal.MEMORIZES),
+        (repeats(exposure_bits=(0.5, 25.0, 12.0)), None),
+        (repeats(exposure_bits=(10.1, 25.0, 12.0)), ShareRefusal.MEMORIZES),
         (changed(learned=Learned(bytes=9000, base=1.5, style=1.5)), ShareRefusal.LEARNED_NOTHING),
     ],
 )
