@@ -64,7 +64,7 @@ def test_pages_ask_the_same_few_questions_for_many_styles(
     for _ in range(12):
         known(acme, "style-1", engine, auto_promote=False)
     for tab in TABS:
-        with django_assert_max_num_queries(12):
+        with django_assert_max_num_queries(13):
             assert alice_client.get(reverse(tab, args=["acme", "style-1"])).status_code == 200
 
 
