@@ -60,8 +60,8 @@ class ShareRefusal(MessageCode):
     """Why other workspaces can't have a version: what its evaluation found, or that there is none yet."""
 
     UNEVALUATED = _(
-        "We haven't checked yet whether this version repeats passages from its texts. Wait for the check on "
-        "the style's page to finish."
+        "We don't know yet whether this version repeats passages from its texts. Others can get it once the "
+        "check on the style's page has succeeded."
     )
     REPEATS = _(
         "This version repeats {percent}% of its passages word for word, and at most {limit}% is allowed. "

@@ -128,7 +128,7 @@ def _run(evaluation: Evaluation) -> None:
 
 def _evaluate(evaluation: Evaluation, version: AdapterVersion, training: Training) -> None:
     texts = evaluations.read_texts(training)
-    _save(evaluation, percent=0, note=EvaluationNote.MEASURING())
+    _save(evaluation, status=EvaluationStatus.RUNNING, percent=0, note=EvaluationNote.MEASURING())
     measured = _measure(evaluation, version, training, texts)
     _save(evaluation, percent=MEASURED_PERCENT, note=EvaluationNote.WRITING())
     briefs = list(islice(cycle(texts.briefs), ANSWERS))

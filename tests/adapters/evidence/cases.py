@@ -44,7 +44,12 @@ FIGURES: dict[str, Any] = {
 }
 LOW: dict[str, Any] = {
     "learned": {"bytes": 9_120, "base": 1.412, "style": 1.402, "control": 1.398},
-    "repeats": {**FIGURES["repeats"], "repeated": 9, "longest_tokens": 88, "exposure_bits": [12.5, 10.4, 22.1]},
+    "repeats": {
+        **FIGURES["repeats"],
+        "repeated": 9,
+        "longest_tokens": 88,
+        "exposure_bits": [12.5, 10.4, 22.1],
+    },
     "voice": {**FIGURES["voice"], "recognized": 2, "style": 0.27, "share": 0.09, "low": -0.06, "high": 0.22},
     "briefs": {"style": 0.12, "base": 0.33},
     "voice_unknown": "",
