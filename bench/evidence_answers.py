@@ -24,7 +24,7 @@ from stack import engine
 from trials.own_style import WORK
 
 ANSWERS = 20
-TOKENS = 160
+TOKENS = 64
 AT_ONCE = 8
 SEED = 7
 LEAST_AUTHORS = 10

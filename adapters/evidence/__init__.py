@@ -3,7 +3,7 @@
 `training` runs evaluations and calls this; pages and the API show their figures.
 """
 
-from adapters.evidence.answers import answer_prompts, is_loaded
+from adapters.evidence.answers import is_loaded, prepare_answers
 from adapters.evidence.briefs import measure_briefs
 from adapters.evidence.cards import EvidenceCard, card_of, evidence_card_of, percent_text
 from adapters.evidence.drafts import DraftCheck, check_draft, find_evaluation
@@ -36,7 +36,6 @@ __all__ = [
     "Verifier",
     "Voice",
     "VoiceUnknown",
-    "answer_prompts",
     "card_of",
     "check_draft",
     "evidence_card_of",
@@ -47,6 +46,7 @@ __all__ = [
     "measure_briefs",
     "percent_text",
     "place_between",
+    "prepare_answers",
     "present_evaluation",
     "reads_texts",
     "train_verifier",

@@ -55,8 +55,8 @@ def measures(settings, monkeypatch) -> None:
     monkeypatch.setattr(evaluator, "is_loaded", lambda version: True)
     monkeypatch.setattr(
         evaluator,
-        "answer_prompts",
-        lambda version, prompts, *, max_tokens: (
+        "prepare_answers",
+        lambda version, prompts, *, max_tokens: lambda: (
             [f"Base: {prompt}" for prompt in prompts],
             [f"Style: {prompt}" for prompt in prompts],
         ),
