@@ -56,9 +56,11 @@ def measures(settings, monkeypatch) -> None:
     monkeypatch.setattr(
         evaluator,
         "prepare_answers",
-        lambda version, prompts, *, max_tokens: lambda: (
-            [f"Base: {prompt}" for prompt in prompts],
-            [f"Style: {prompt}" for prompt in prompts],
+        lambda version, prompts, *, max_tokens: (
+            lambda: (
+                [f"Base: {prompt}" for prompt in prompts],
+                [f"Style: {prompt}" for prompt in prompts],
+            )
         ),
     )
 
