@@ -35,7 +35,7 @@ def prepare_answers(
         asked += [Completion(name, prompt, max_tokens, seed) for seed, prompt in enumerate(prompts)]
 
     def answer() -> tuple[list[str], list[str]]:
-        answers = complete_all(engine, asked)
+        answers = complete_all(engine, asked, is_refusal_empty=True)
         return answers[: len(prompts)], answers[len(prompts) :]
 
     return answer

@@ -99,6 +99,7 @@ def run_next() -> bool:
     except LeaseLost:
         logger.warning("%s: another worker has taken it", evaluation.pk)
     except Unavailable as error:
+        evaluation.attempts = max(0, evaluation.attempts - 1)  # it isn't the evaluation's fault
         _wait(evaluation, Message.of(error))
     except NotStored:
         _fail(evaluation, EvaluationFailure.TEXTS_GONE())
