@@ -142,7 +142,9 @@ def estimate_s(tokens: int) -> int:
 
 def _tokens_per_s() -> float:
     """Return the speed of the last trainings, in tokens a second."""
-    measured = Training.objects.filter(status=Status.SUCCEEDED, step_seconds__gt=0, step__gt=0)
+    measured = Training.objects.filter(
+        status=Status.SUCCEEDED, step_seconds__gt=0, step__gt=0, trained_tokens__gt=0
+    )
     latest = measured.order_by("-ended_at").annotate(run_s=F("step") * F("step_seconds"))[:5]
     speeds = [tokens / run_s for tokens, run_s in latest.values_list("trained_tokens", "run_s")]
     return sorted(speeds)[len(speeds) // 2] if speeds else FIRST_SPEED[settings.TRAINING_DEVICE]
