@@ -9,6 +9,7 @@ from adapters.verifier.errors import CeilingTooLow
 
 DRAWS = 2_000
 COVERAGE_PERCENT = 90
+LEAST_WAYS_PERCENT = 99  # of the draws: a few short texts vary widely
 
 
 @dataclass(frozen=True)
@@ -29,8 +30,8 @@ def place_between(
     and the texts of the ceiling on their own (percentile method, 2,000 draws). The same seed gives the same
     interval.
 
-    Raises ValueError if a sequence is empty or the pairs differ in number, and CeilingTooLow if a single draw
-    has the ceiling no higher than the floor: then there is no way between them.
+    Raises ValueError if a sequence is empty or the pairs differ in number, and CeilingTooLow if more than one
+    draw in a hundred has the ceiling no higher than the floor: then there is no way between them.
     """
     if len(answers) != len(floor) or not len(answers) or not len(ceiling):
         raise ValueError("answers and floor are pairs, and neither they nor the ceiling are empty")
@@ -41,10 +42,11 @@ def place_between(
     drawn_gain = answer_scores[briefs].mean(axis=1) - drawn_floor
     drawn_ceiling = generator.choice(ceiling_scores, size=(DRAWS, len(ceiling))).mean(axis=1)
     drawn_way = drawn_ceiling - drawn_floor
-    if not drawn_way.min() > 0:
+    has_way = drawn_way > 0
+    if 100 * has_way.mean() < LEAST_WAYS_PERCENT:
         raise CeilingTooLow("the ceiling is not clearly above the floor")
     tail = (100 - COVERAGE_PERCENT) / 2
-    low, high = np.percentile(drawn_gain / drawn_way, [tail, 100 - tail])
+    low, high = np.percentile(drawn_gain[has_way] / drawn_way[has_way], [tail, 100 - tail])
     floor_mean = floor_scores.mean()
     share = float((answer_scores.mean() - floor_mean) / (ceiling_scores.mean() - floor_mean))
     # Percentiles of few and lopsided scores can miss the point itself.
