@@ -1,6 +1,8 @@
 """Evaluations: begun after a training, or for any version with texts of its author."""
 
 import json
+from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -11,6 +13,7 @@ from adapters.errors import NotStored
 from adapters.models import Evaluation
 from adapters.models import Status as VersionStatus
 from training import storage
+from training.corpus import canaries
 from training.errors import NotEvaluable, TooManyEvaluations, TrainingMoved
 from training.models import Status, Training
 from training.text.languages import detect_language
@@ -30,8 +33,12 @@ class Brief:
 
 @dataclass(frozen=True)
 class EvaluationTexts:
-    """The texts of an evaluation: what was learned, or may have been, and what wasn't."""
+    """The texts of an evaluation: what was learned, or may have been, and what wasn't.
 
+    `files` are the stored ones that the child reads, too.
+    """
+
+    files: Mapping[str, bytes]
     learned: tuple[str, ...]
     held_out: tuple[str, ...]
     briefs: tuple[Brief, ...]
@@ -79,14 +86,18 @@ def request_evaluation(training: Training) -> Evaluation:
 
 def read_texts(training: Training) -> EvaluationTexts:
     """Return a training's texts. Raises StorageUnavailable, NotStored."""
-    learned = _read_examples(training, storage.LEARN)
-    held_out = _read_examples(training, storage.VALIDATE)
+    files = {name: storage.read_file(training.pk, name) for name in (storage.LEARN, storage.VALIDATE)}
+    with suppress(NotStored):  # nothing was planted in a file of conversations
+        files[storage.CANARIES] = storage.read_file(training.pk, storage.CANARIES)
+    learned = _read_examples(files[storage.LEARN])
+    held_out = _read_examples(files[storage.VALIDATE])
     try:
-        briefs = _read_examples(training, storage.BRIEFS)
+        briefs = _read_examples(storage.read_file(training.pk, storage.BRIEFS))
     except NotStored:  # a file of conversations has its own prompts
         briefs = held_out
     passages = tuple(brief.passage for brief in learned)
     return EvaluationTexts(
+        files=files,
         learned=passages,
         held_out=tuple(brief.passage for brief in briefs or held_out),
         briefs=briefs or held_out,
@@ -94,12 +105,12 @@ def read_texts(training: Training) -> EvaluationTexts:
     )
 
 
-def _read_examples(training: Training, name: str) -> tuple[Brief, ...]:
+def _read_examples(file: bytes) -> tuple[Brief, ...]:
     """Return the last prompt and answer of each conversation that is an author's, not a planted one."""
     examples = []
-    for line in storage.read_file(training.pk, name).decode().splitlines():
+    for line in file.splitlines():  # of bytes: a text may have other line separators
         row = json.loads(line)
-        if row.get("task") != "canary":
+        if row.get("task") != canaries.TASK:
             prompt = next(one for one in reversed(row["messages"]) if one["role"] == "user")
             examples.append(Brief(prompt["content"], row["messages"][-1]["content"]))
     return tuple(examples)

@@ -17,22 +17,29 @@ from typing import Any, NotRequired, TypedDict
 
 from django.conf import settings
 
+from training.models.trainings import MAX_EXAMPLE_TOKENS
+
 READ_BYTES = 64 * 1024
 MAX_LINE_BYTES = 64 * 1024
 # The variables that the child inherits: no secret, no address.
 PASSED_ON = ("PATH", "HOME", "LANG", "LD_LIBRARY_PATH", "CUDA_VISIBLE_DEVICES", "NVIDIA_VISIBLE_DEVICES")
 
 
-class JobSettings(TypedDict):
-    """job.json, as engine/train.py reads it."""
+class ModelSettings(TypedDict):
+    """What every program of engine/ reads of the base model, and how to run it."""
 
     base: str
     base_name: str
     device: str
     threads: int
-    seed: int
     quantisation: str
     max_tokens: int
+
+
+class JobSettings(ModelSettings):
+    """job.json, as engine/train.py reads it."""
+
+    seed: int
     checkpoint_every_s: int
     recipe: Mapping[str, object]
 
@@ -146,6 +153,18 @@ class EngineChild:
                 if len(buffer) > MAX_LINE_BYTES:
                     raise ChildDied("a line of its output is too long")
                 yield from lines
+
+
+def model_settings() -> ModelSettings:
+    """Return the site's settings of the base model."""
+    return {
+        "base": str(settings.BASE_MODEL_DIR.resolve()),
+        "base_name": settings.BASE_MODEL,
+        "device": settings.TRAINING_DEVICE,
+        "threads": settings.TRAINING_THREADS,
+        "quantisation": settings.TRAINING_QUANTISATION,
+        "max_tokens": MAX_EXAMPLE_TOKENS,
+    }
 
 
 def write_job(folder: Path, job: JobSettings) -> None:

@@ -7,7 +7,6 @@ import json
 import logging
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from itertools import cycle, islice
@@ -53,9 +52,8 @@ from tenants.public import record_event
 from training import evaluations, storage
 from training.evaluations import EvaluationTexts
 from training.models import Training
-from training.models.trainings import MAX_EXAMPLE_TOKENS
 from training.results import FILES
-from training.runs.child import ChildDied, ChildEvent, ChildSilent, EngineChild
+from training.runs.child import ChildDied, ChildEvent, ChildSilent, EngineChild, model_settings
 from training.runs.job_folder import job_folder
 
 logger = logging.getLogger(__name__)
@@ -139,7 +137,7 @@ def _evaluate(evaluation: Evaluation, version: AdapterVersion, training: Trainin
     # At the same time: a child of one thread and an engine that is at leisure leave each other alone.
     with ThreadPoolExecutor(1) as pool:
         answering = pool.submit(answer)
-        measured = _measure(evaluation, version, training, texts)
+        measured = _measure(evaluation, version, texts)
         _save(evaluation, percent=MEASURED_PERCENT, note=EvaluationNote.WRITING())
         base_answers, style_answers = answering.result()
     heard = _hear(texts, base_answers, style_answers)
@@ -159,17 +157,15 @@ def _evaluate(evaluation: Evaluation, version: AdapterVersion, training: Trainin
         evaluation,
         figures,
         samples=samples[: len(texts.briefs)],  # after these, the same requests come again
-        passages=_list_passages(measured, storage.read_file(training.pk, storage.LEARN)),
+        passages=_list_passages(measured, texts.files[storage.LEARN]),
         verifier=heard.verifier.to_bytes() if heard.verifier else b"",
     )
 
 
-def _measure(
-    evaluation: Evaluation, version: AdapterVersion, training: Training, texts: EvaluationTexts
-) -> ChildEvent:
+def _measure(evaluation: Evaluation, version: AdapterVersion, texts: EvaluationTexts) -> ChildEvent:
     """Return what the child measured. Raises ChildDied, ChildSilent, LeaseLost, NotStored, Unavailable."""
     with job_folder() as folder:
-        _write_folder(folder, version, training, texts)
+        _write_folder(folder, version, texts)
         result: ChildEvent | None = None
         percent = 0
         saved_at = timezone.now()
@@ -189,22 +185,12 @@ def _measure(
         return result
 
 
-def _write_folder(folder: Path, version: AdapterVersion, training: Training, texts: EvaluationTexts) -> None:
+def _write_folder(folder: Path, version: AdapterVersion, texts: EvaluationTexts) -> None:
     control = settings.TRAINING_CONTROLS / texts.language
-    job = {
-        "base": str(settings.BASE_MODEL_DIR.resolve()),
-        "base_name": settings.BASE_MODEL,
-        "device": settings.TRAINING_DEVICE,
-        "threads": settings.TRAINING_THREADS,
-        "quantisation": settings.TRAINING_QUANTISATION,
-        "max_tokens": MAX_EXAMPLE_TOKENS,
-        "control": str(control) if _is_control(control) else None,
-    }
+    job = {**model_settings(), "control": str(control) if _is_control(control) else None}
     (folder / "evidence.json").write_text(json.dumps(job))
-    for name in (storage.LEARN, storage.VALIDATE):
-        (folder / name).write_bytes(storage.read_file(training.pk, name))
-    with suppress(NotStored):  # nothing was planted in a file of conversations
-        (folder / storage.CANARIES).write_bytes(storage.read_file(training.pk, storage.CANARIES))
+    for name, content in texts.files.items():
+        (folder / name).write_bytes(content)
     (folder / "adapter").mkdir()
     for file in FILES:
         object_store.download(version.pk, file, folder / "adapter" / file)

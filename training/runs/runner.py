@@ -19,11 +19,18 @@ from core.errors import DomainError, Unavailable
 from core.messages import Message
 from training import endings, starting, storage
 from training.models import Status, StopRequest, Training, TrainingEvent, TrainingQuerySet
-from training.models.trainings import MAX_EXAMPLE_TOKENS
 from training.notes import TrainingFailure, TrainingNote
 from training.results import ADAPTER, FILES
 from training.runs import checkpoints
-from training.runs.child import ChildDied, ChildEvent, ChildSilent, EngineChild, JobSettings, write_job
+from training.runs.child import (
+    ChildDied,
+    ChildEvent,
+    ChildSilent,
+    EngineChild,
+    JobSettings,
+    model_settings,
+    write_job,
+)
 from training.runs.job_folder import job_folder
 
 logger = logging.getLogger(__name__)
@@ -132,13 +139,8 @@ def _write_folder(training: Training, folder: Path) -> None:
 def _job_settings(training: Training) -> JobSettings:
     """Return the settings of a training's job."""
     return {
-        "base": str(settings.BASE_MODEL_DIR.resolve()),
-        "base_name": settings.BASE_MODEL,
-        "device": settings.TRAINING_DEVICE,
-        "threads": settings.TRAINING_THREADS,
+        **model_settings(),
         "seed": training.seed,
-        "quantisation": settings.TRAINING_QUANTISATION,
-        "max_tokens": MAX_EXAMPLE_TOKENS,
         "checkpoint_every_s": settings.TRAINING_CHECKPOINT_S,
         "recipe": {**training.recipe, "epochs": training.epochs},
     }
