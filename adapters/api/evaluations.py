@@ -77,7 +77,7 @@ class EvaluationView(StyleApiView):
         evaluation = newest_first.defer("verifier").first()
         if evaluation is None:
             raise NoEvaluation(number=number)
-        has_texts = reads_texts(self.access, evaluation.version)
+        has_texts = reads_texts(self.access, evaluation.version.style)
         return self.answer_object(present_evaluation(evaluation, has_texts=has_texts))
 
 

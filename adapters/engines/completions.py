@@ -13,7 +13,7 @@ CONCURRENT_REQUESTS = 8
 
 @dataclass(frozen=True)
 class Completion:
-    """What is asked: a model by its name on the engine, and a prompt. A seed draws at temperature 1."""
+    """A model, by its name on the engine, and a prompt. A seed draws at temperature 1."""
 
     name: str
     prompt: str
@@ -21,8 +21,10 @@ class Completion:
     seed: int | None = None
 
 
-def complete_all(engine: Engine, asked: Sequence[Completion], *, is_refusal_empty: bool = False) -> list[str]:
-    """Return the answers, in order. Where a well engine refuses a prompt, it is "" or an error as asked for.
+def complete_all(
+    engine: Engine, completions: Sequence[Completion], *, is_refusal_empty: bool = False
+) -> list[str]:
+    """Return the answers, in order. `is_refusal_empty`: "" for a prompt that a healthy engine refuses.
 
     The engine must be loaded with its base model: a row that a thread loads keeps a connection. Raises
     EngineUnavailable.
@@ -37,4 +39,4 @@ def complete_all(engine: Engine, asked: Sequence[Completion], *, is_refusal_empt
             raise
 
     with ThreadPoolExecutor(CONCURRENT_REQUESTS) as pool:
-        return list(pool.map(complete, asked))
+        return list(pool.map(complete, completions))

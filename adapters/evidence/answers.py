@@ -9,7 +9,7 @@ from adapters.placement import planner
 
 
 def is_loaded(version: AdapterVersion) -> bool:
-    """Return whether an engine has a version; where none has, one is asked to load it."""
+    """Return whether an engine has a version; if none has, request that one loads it."""
     if _find_placement(version):
         return True
     planner.request_placement(version)
@@ -29,13 +29,13 @@ def prepare_answers(
     if placement is None:
         raise EngineUnavailable
     engine = placement.engine
-    asked = []
+    completions = []
     # The base first: an engine on a CPU answers it three times as fast, unless styles are in the same batch.
     for name in (engine.base_name, placement.loaded_as):
-        asked += [Completion(name, prompt, max_tokens, seed) for seed, prompt in enumerate(prompts)]
+        completions += [Completion(name, prompt, max_tokens, seed) for seed, prompt in enumerate(prompts)]
 
     def answer() -> tuple[list[str], list[str]]:
-        answers = complete_all(engine, asked, is_refusal_empty=True)
+        answers = complete_all(engine, completions, is_refusal_empty=True)
         return answers[: len(prompts)], answers[len(prompts) :]
 
     return answer

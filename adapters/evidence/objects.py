@@ -6,7 +6,7 @@ from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from adapters.evidence.figures import Figures
-from adapters.models import AdapterVersion, Evaluation, EvaluationStatus
+from adapters.models import Evaluation, EvaluationStatus, Style
 from core.rest.messages import MessageText
 from tenants.models import Scope
 from tenants.public import Access, Permission
@@ -178,9 +178,9 @@ class EvaluationObject(serializers.Serializer[Evaluation]):
         return evaluation.passages if self.context.get("has_texts") else None
 
 
-def reads_texts(access: Access, version: AdapterVersion) -> bool:
-    """Return whether a caller may read texts by a version's author: who may change its style."""
-    if version.style.owner_id != access.tenant.pk:
+def reads_texts(access: Access, style: Style) -> bool:
+    """Return whether a member or a key may read texts by a style's author: who may change an own style."""
+    if style.owner_id != access.tenant.pk:
         return False
     if access.key is None:
         return access.may(Permission.CHANGE_STYLES)

@@ -12,7 +12,7 @@ from django.views.decorators.http import require_POST
 
 from adapters.models import AdapterVersion, Style
 from adapters.uploads import conversions, progress
-from tenants.public import MemberRequest, Permission, access_of, member_required, requires
+from tenants.public import MemberRequest, Permission, member_required, requires
 
 
 def changes_styles[**P](
@@ -32,11 +32,6 @@ def own_style(request: MemberRequest, style_id: UUID) -> Style:
     """Return a style of the tenant's own. Raises Http404."""
     styles = Style.objects.filter(owner=request.tenant, retired_at=None).select_related("owner")
     return get_object_or_404(styles, pk=style_id)
-
-
-def reads_texts(request: MemberRequest, style: Style) -> bool:
-    """Return whether a member may read the texts that a style learned from: who may change an own style."""
-    return style.owner_id == request.tenant.pk and access_of(request).may(Permission.CHANGE_STYLES)
 
 
 def steps_context(version: AdapterVersion) -> dict[str, Any]:

@@ -20,12 +20,13 @@ from adapters.evidence import (
     find_evaluation,
     find_guessable,
     list_rounds,
+    reads_texts,
 )
 from adapters.evidence.drafts import LEAST_WORDS, MOST_CHARACTERS
 from adapters.models import Style
-from adapters.views.common import own_version, reads_texts
+from adapters.views.common import own_version
 from core.errors import DomainError
-from tenants.public import MemberRequest, Permission, member_required, requires
+from tenants.public import MemberRequest, Permission, access_of, member_required, requires
 
 GUESSES = "guesses"  # in the session: of one evaluation at a time
 
@@ -50,7 +51,7 @@ def show_live(request: MemberRequest, version_id: UUID) -> HttpResponse:
     card = evidence_card_of(version)
     if card is None:
         raise Http404
-    shown = card if reads_texts(request, version.style) else card.without_texts()
+    shown = card if reads_texts(access_of(request), version.style) else card.without_texts()
     context = {"evidence": shown, "version": version, "is_own": True, "polls_itself": True}
     return render(request, "adapters/_evidence.html", context)
 

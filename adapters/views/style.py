@@ -12,14 +12,14 @@ from django.views.decorators.http import require_GET
 from adapters.catalog import price_changes, priced, queries, sharing, terms
 from adapters.catalog.forms import LICENCES, AboutForm, OfferForm, PriceForm, ShareForm
 from adapters.errors import StyleNotFound
-from adapters.evidence import evidence_card_of
+from adapters.evidence import evidence_card_of, reads_texts
 from adapters.models import Status, Style
 from adapters.quality import cards
 from adapters.releases import review, votes
-from adapters.views.common import reads_texts, steps_context
+from adapters.views.common import steps_context
 from adapters.views.releases import release_context
 from tenants.metering.style_usage import style_usage
-from tenants.public import MemberRequest, member_required
+from tenants.public import MemberRequest, access_of, member_required
 
 VERSIONS_SHOWN = 100
 
@@ -191,6 +191,6 @@ def _evidence_context(request: MemberRequest, style: Style) -> dict[str, Any]:
         "is_own": True,
         "shown_version": chosen,
         "probe": cards.style_card_of(chosen),
-        "evidence": card if card is None or reads_texts(request, style) else card.without_texts(),
+        "evidence": card if card is None or reads_texts(access_of(request), style) else card.without_texts(),
         "measured_numbers": list(measured) if len(measured) > 1 else [],
     }

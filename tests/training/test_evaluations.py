@@ -1,5 +1,6 @@
 """A check of a version: from texts to figures, what follows for sharing, and what goes with the texts."""
 
+import json
 import sys
 from pathlib import Path
 
@@ -15,7 +16,7 @@ from tenants.models import AuditEntry, OutboxEvent
 from tenants.public import Access, issue_key
 from tests.adapters.conftest import base_model, engine, folder, known, vllm
 from tests.training.conftest import make_text
-from training import actions, erasure, pipeline
+from training import actions, erasure, evaluations, pipeline, storage
 from training.errors import NothingToTrain, TrainingMoved
 from training.models import Status, Training
 from training.results import FILES
@@ -68,6 +69,14 @@ def measures(settings, monkeypatch) -> None:
         raise UnsupportedLanguage(language)
 
     monkeypatch.setattr(evaluator, "train_verifier", refuse)
+
+
+def test_a_line_separator_within_a_text_ends_no_conversation(check):
+    row = {"messages": [{"role": "user", "content": "Go on."}, {"role": "assistant", "content": "a\u2028b"}]}
+    line = json.dumps(row, ensure_ascii=False).encode()
+    for name in (storage.LEARN, storage.VALIDATE, storage.BRIEFS):
+        storage.write_file(check.pk, name, line)
+    assert evaluations.read_texts(check).learned == ("a\u2028b",)
 
 
 def test_texts_check_a_version_and_what_it_repeats_keeps_it_from_others(

@@ -76,5 +76,5 @@ class EvaluationView(TrainingApiView):
         if training.evaluation is None:
             version = training.evaluated_version or training.version
             raise NoEvaluation(number=version.number if version else 0)
-        has_texts = reads_texts(self.access, training.evaluation.version)
+        has_texts = reads_texts(self.access, training.evaluation.version.style)
         return self.answer_object(present_evaluation(training.evaluation, has_texts=has_texts))
