@@ -54,6 +54,7 @@ class EvaluationFailure(MessageCode):
     NOT_SERVING = _("The version is no longer available.")
     TEXTS_GONE = _("The texts were deleted before the check was done. Add them again for another check.")
     CRASHED = _("The check stopped {times} times in a row. We've been notified. Try it again later.")
+    TIMED_OUT = _("The check couldn't run within a day. Start it again once the style answers.")
 
 
 class ShareRefusal(MessageCode):

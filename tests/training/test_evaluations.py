@@ -2,15 +2,17 @@
 
 import json
 import sys
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 from django.urls import reverse
+from django.utils import timezone
 
 from adapters import object_store
 from adapters.errors import VersionNotShareable
 from adapters.evidence import UnsupportedLanguage
-from adapters.models import AdapterVersion, Erasure, EvaluationStatus
+from adapters.models import AdapterVersion, Erasure, EvaluationFailure, EvaluationStatus
 from adapters.releases import review
 from tenants.models import AuditEntry, OutboxEvent
 from tenants.public import Access, issue_key
@@ -144,6 +146,19 @@ def test_a_failed_check_says_why_and_tells_programs(access, alice_client, check,
     assert evaluator.run_next()
     assert "texts were deleted before" in alice_client.get(reverse("training:progress", args=[check.pk])).text
     assert OutboxEvent.objects.get(type__startswith="evaluation.").type == "evaluation.failed"
+
+
+def test_a_check_waits_a_day_for_an_engine(access, check, version, measures, monkeypatch):
+    monkeypatch.setattr(evaluator, "is_loaded", lambda version: False)
+    actions.request_evaluation(access, check)
+    assert evaluator.run_next()
+    evaluation = version.evaluations.get()
+    assert evaluation.is_open
+    yesterday = timezone.now() - timedelta(days=1, minutes=1)
+    version.evaluations.update(created_at=yesterday, leased_until=None)
+    assert evaluator.run_next()
+    evaluation.refresh_from_db()
+    assert evaluation.failure == EvaluationFailure.TIMED_OUT()
 
 
 def test_with_the_texts_go_the_samples_of_every_check_with_them(access, check, version, measures):

@@ -61,6 +61,7 @@ logger = logging.getLogger(__name__)
 LEASE = timedelta(minutes=5)  # the engine's answers take a minute without a sign of life
 SAVE_EVERY = timedelta(seconds=2)
 RETRY = timedelta(seconds=15)  # while an engine loads the version
+MAX_WAIT = timedelta(days=1)  # for an engine that has the version
 MAX_ATTEMPTS = 3
 ANSWERS = 20
 # Scores are linear: many short answers say as much as a few long ones. An engine on a CPU writes 30 tokens a
@@ -98,7 +99,7 @@ def run_next() -> bool:
         logger.warning("%s: another worker has taken it", evaluation.pk)
     except Unavailable as error:
         evaluation.attempts = max(0, evaluation.attempts - 1)  # it isn't the evaluation's fault
-        _wait(evaluation, Message.of(error))
+        _wait_for_engine(evaluation, Message.of(error))
     except NotStored:
         _fail(evaluation, EvaluationFailure.TEXTS_GONE())
     except (ChildDied, ChildSilent) as error:
@@ -114,7 +115,7 @@ def _run(evaluation: Evaluation) -> None:
     version = AdapterVersion.objects.select_related("style__base_model").get(pk=evaluation.version_id)
     training = Training.objects.filter(evaluation=evaluation).first()
     if version.status in LOADING:
-        _wait(evaluation, EvaluationNote.LOADING())
+        _wait_for_engine(evaluation, EvaluationNote.LOADING())
     elif version.status != VersionStatus.SERVING:
         _fail(evaluation, EvaluationFailure.NOT_SERVING())
     elif training is None or training.documents_gone_at:
@@ -122,7 +123,7 @@ def _run(evaluation: Evaluation) -> None:
     elif evaluation.attempts >= MAX_ATTEMPTS:
         _fail(evaluation, EvaluationFailure.CRASHED(times=MAX_ATTEMPTS))
     elif not is_loaded(version):
-        _wait(evaluation, EvaluationNote.LOADING())
+        _wait_for_engine(evaluation, EvaluationNote.LOADING())
     else:
         evaluation.attempts += 1
         _evaluate(evaluation, version, training)
@@ -309,6 +310,13 @@ def _fail(evaluation: Evaluation, failure: Message) -> None:
 def _record(evaluation: Evaluation, event_type: EventType) -> None:
     ended = Evaluation.objects.select_related("version__style__owner").get(pk=evaluation.pk)
     record_event(ended.version.style.owner_id, event_type, ended)
+
+
+def _wait_for_engine(evaluation: Evaluation, note: Message) -> None:
+    if timezone.now() - evaluation.created_at > MAX_WAIT:
+        _fail(evaluation, EvaluationFailure.TIMED_OUT())
+    else:
+        _wait(evaluation, note)
 
 
 def _wait(evaluation: Evaluation, note: Message) -> None:
