@@ -4,6 +4,7 @@ from typing import Any
 
 from inference.contract.field_reader import Field, Table
 from inference.contract.fields import FORMS
+from inference.contract.openapi_fields import MEANINGS, SAID_BY_TYPE
 from inference.facts import JsonObject
 
 EXAMPLE_MESSAGES = [{"role": "user", "content": "Describe the rain."}]
@@ -18,14 +19,31 @@ REQUIRED = {
     "/v1/detokenize": ["tokens"],
 }
 SUMMARIES = {
-    "/v1/chat/completions": "Create a chat completion in a style",
-    "/v1/completions": "Create a text completion in a style",
+    "/v1/chat/completions": "Create a chat completion",
+    "/v1/completions": "Create a text completion",
     "/v1/messages": "Create a message (Anthropic format)",
-    "/v1/messages/count_tokens": "Count the tokens of a prompt (Anthropic format)",
-    "/v1/responses": "Create a response (OpenAI Responses format); nothing is stored",
-    "/v1/responses/input_tokens": "Count the tokens of a prompt (OpenAI Responses format)",
-    "/v1/tokenize": "Tokenize a text; also available without `/v1`",
-    "/v1/detokenize": "Detokenize tokens to text; also available without `/v1`",
+    "/v1/messages/count_tokens": "Count the tokens of a message (Anthropic format)",
+    "/v1/responses": "Create a response (OpenAI Responses format)",
+    "/v1/responses/input_tokens": "Count the tokens of a response's input",
+    "/v1/tokenize": "Tokenize a text",
+    "/v1/detokenize": "Turn tokens into text",
+}
+COUNTED = (
+    "The count is exact, by the base model's own chat template. It counts as one request without tokens."
+)
+WITHOUT_PREFIX = "Also available without `/v1`."
+DESCRIPTIONS = {
+    "/v1/chat/completions": "Write the next message of a conversation in a style.",
+    "/v1/completions": "Continue one or several texts in a style.",
+    "/v1/messages": "Write the next message of a conversation in a style, for Anthropic's clients.",
+    "/v1/messages/count_tokens": f"Count the tokens of a conversation. {COUNTED}",
+    "/v1/responses": (
+        "Write a response in a style, for clients of OpenAI's Responses API. Nothing is stored, so a request "
+        "can't build on an earlier response."
+    ),
+    "/v1/responses/input_tokens": f"Count the tokens of an input. {COUNTED}",
+    "/v1/tokenize": f"Split a text or a chat into the base model's tokens. {WITHOUT_PREFIX}",
+    "/v1/detokenize": f"Return the text of a list of token ids. {WITHOUT_PREFIX}",
 }
 EXAMPLES: dict[str, JsonObject] = {
     "/v1/chat/completions": {"model": "poetry", "messages": EXAMPLE_MESSAGES, "max_tokens": 60},
@@ -90,20 +108,23 @@ ANSWERS: dict[str, JsonObject] = {
 }
 LIMIT_EXAMPLE = {"limit": 20_000_000, "used": 1_200_000, "in_flight": 1000, "remaining": 18_799_000}
 CREDITS_EXAMPLE = {"left_nanousd": 12_400_000_000, "left_usd": "12.40"}
-READS: dict[str, tuple[str, str, JsonObject]] = {
+READS: dict[str, tuple[str, str, str, JsonObject]] = {
     "/v1/models": (
         "models.list",
-        "List the styles the key can use",
+        "List the styles a key can use",
+        "Return every style that the key can use as `model`, with its context length and live version.",
         {"object": "list", "data": [{"id": "poetry", "object": "model", "owned_by": "polyscribe"}]},
     ),
     "/v1/models/{name}": (
         "models.get",
-        "Get a style, or one of its versions as `brand-voice@3`",
+        "Get a style by name",
+        "Return a style, or one of its versions as `brand-voice@3`.",
         {"id": "poetry", "object": "model", "owned_by": "polyscribe"},
     ),
     "/v1/key": (
         "key.get",
-        "Get the key's scopes, styles, limits and remaining quota, and the workspace's credits",
+        "Get the key in use",
+        "Return the key's scopes, styles, limits and remaining quota, and the workspace's credits.",
         {
             "object": "api_key",
             "name": "newsletter",
@@ -122,7 +143,8 @@ READS: dict[str, tuple[str, str, JsonObject]] = {
     ),
     "/v1/usage": (
         "key.usage",
-        "Get the key's own usage; parameters as in `usage.get`",
+        "Get the usage of the key in use",
+        "Return only this key's usage. Takes the same parameters as `usage.get`.",
         {
             "start": "2026-11-01",
             "end": "2026-11-27",
@@ -133,7 +155,8 @@ READS: dict[str, tuple[str, str, JsonObject]] = {
     ),
     "/v1/tokenizer_info": (
         "tokenizer.get",
-        "Get the tokenizer's special tokens and the chat template; also available without `/v1`",
+        "Get the tokenizer's settings",
+        f"Return the base model's special tokens and its chat template. {WITHOUT_PREFIX}",
         {"tokenizer_class": "GPT2Tokenizer", "eos_token": "<|im_end|>", "chat_template": "{% for …"},
     ),
 }
@@ -192,7 +215,7 @@ def data_plane_schemas() -> JsonObject:
     for path, table in FORMS.items():
         schemas[f"{COMPONENT_NAMES[path]}Request"] = _describe_body(path, table)
         schemas[f"{COMPONENT_NAMES[path]}Answer"] = _shape_of(ANSWERS[path])
-    for path, (_, _, example) in READS.items():
+    for path, (*_, example) in READS.items():
         schemas[f"{COMPONENT_NAMES[path]}Answer"] = _shape_of(example)
     return schemas
 
@@ -202,8 +225,8 @@ def data_plane_paths() -> JsonObject:
     paths: JsonObject = {}
     for path, table in FORMS.items():
         paths[path] = {"post": _describe_post(path, table)}
-    for path, (name, summary, example) in READS.items():
-        paths[path] = {"get": _describe_get(path, name, summary, example)}
+    for path in READS:
+        paths[path] = {"get": _describe_get(path)}
     return paths
 
 
@@ -213,7 +236,7 @@ def _describe_post(path: str, table: Table) -> JsonObject:
     return {
         "operationId": f"{name}.create",
         "summary": SUMMARIES[path],
-        "description": f"{SUMMARIES[path]}. {STREAMING}" if streams else f"{SUMMARIES[path]}.",
+        "description": f"{DESCRIPTIONS[path]} {STREAMING}" if streams else DESCRIPTIONS[path],
         "tags": ["writing"],
         "security": [{"apiKey": []}],
         "requestBody": {
@@ -229,11 +252,12 @@ def _describe_post(path: str, table: Table) -> JsonObject:
     }
 
 
-def _describe_get(path: str, name: str, summary: str, example: JsonObject) -> JsonObject:
+def _describe_get(path: str) -> JsonObject:
+    name, summary, description, example = READS[path]
     operation: JsonObject = {
         "operationId": name,
         "summary": summary,
-        "description": f"{summary}.",
+        "description": description,
         "tags": ["writing"],
         "security": [{"apiKey": []}],
         "responses": _responses(path, example, streams=False, errors=ERRORS),
@@ -249,16 +273,21 @@ def _served(table: Table) -> Table:
     return {name: field for name, field in table.items() if field.fate == "served"}
 
 
-def _describe_field(field: Field) -> JsonObject:
+def _describe_field(name: str, field: Field) -> JsonObject:
+    """Return a field's schema: what it means, then its bounds."""
+    schema, meaning = MEANINGS[name]
+    description = f"{meaning}."
+    if field.says not in SAID_BY_TYPE:
+        description = f"{description} {field.says[0].upper()}{field.says[1:]}."
+    described: JsonObject = {**schema, "description": description}
     examples = [value for value in field.ends if value is not None]
-    described: JsonObject = {"description": field.says}
     if examples:
         described["examples"] = examples
     return described
 
 
 def _describe_body(path: str, table: Table) -> JsonObject:
-    properties = {name: _describe_field(field) for name, field in _served(table).items()}
+    properties = {name: _describe_field(name, field) for name, field in _served(table).items()}
     return {"type": "object", "required": REQUIRED[path], "properties": properties}
 
 
@@ -288,7 +317,7 @@ def _responses(path: str, example: JsonObject, *, streams: bool, errors: dict[st
     content: JsonObject = {"application/json": {"schema": shape, "example": example}}
     if streams:
         content["text/event-stream"] = {"schema": {"type": "string"}}
-    responses: JsonObject = {"200": {"description": "The answer.", "content": content}}
+    responses: JsonObject = {"200": {"description": "The response.", "content": content}}
     for status, description in errors.items():
         schema = _refer_to(ERROR_NAME)
         responses[status] = {"description": description, "content": {"application/json": {"schema": schema}}}

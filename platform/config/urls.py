@@ -3,6 +3,7 @@ from django.contrib import admin
 from django.urls import include, path
 
 from website import (
+    api_reference,
     api_schema,
     guide_pages,
     js_catalog,
@@ -33,7 +34,8 @@ urlpatterns = [
     path("v1/", include("training.openai_api.urls")),
     path("api/schema/", api_schema.show_schema, name="api_schema"),
     path("docs/", guide_pages.list_guides, name="guides"),
-    path("docs/api/", api_schema.show_reference, name="api_reference"),
+    path("docs/api/", api_reference.show_index, name="api_reference"),
+    path("docs/api/<slug:slug>/", api_reference.show_group, name="api_reference_group"),
     path("docs/<slug:slug>/", guide_pages.show_guide, name="guide"),
     path("words/<slug:language>.js", js_catalog.show_words, name="script_words"),
     path("status/", status_page.show_status, name="status"),

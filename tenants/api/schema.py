@@ -178,7 +178,7 @@ def operation(
     body_example: object = None,
     tag: str = "",
     others: Mapping[str, object] | None = None,
-    says: str = "The answer.",
+    says: str = "The response.",
 ) -> Callable[[Handler], Handler]:
     """Return a decorator that describes one operation: its name, body, answer, examples and every error.
 

@@ -79,7 +79,7 @@ def _describe_answer(answer: Any, *, is_list: bool) -> dict[Any, OpenApiResponse
         media_type = "application/octet-stream"
         return {(200, media_type): OpenApiResponse(OpenApiTypes.BINARY, description="The content.")}
     shape = _list_of(answer) if is_list else answer
-    return {200: OpenApiResponse(shape, description="The answer.")}
+    return {200: OpenApiResponse(shape, description="The response.")}
 
 
 def _describe_errors(*, is_change: bool) -> dict[Any, OpenApiResponse]:
