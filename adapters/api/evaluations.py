@@ -86,7 +86,7 @@ class DraftChecksView(StyleApiView):
 
     @read_operation(
         "styles.check_draft",
-        "Check how close a text is to a style's author",
+        "Check a text against a style's author",
         body=DraftBody,
         answer=DraftCheckObject,
         needs=Permission.WRITE_TEXT,

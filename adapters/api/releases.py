@@ -101,7 +101,7 @@ class CanaryView(StyleApiView):
 
     @write_operation(
         "releases.set_canary",
-        "Start a canary, or change its share",
+        "Start or change a canary",
         body=CanaryBody,
         answer=CanaryObject,
         example=CANARY_EXAMPLE,
@@ -110,7 +110,7 @@ class CanaryView(StyleApiView):
     )
     @transaction.atomic
     def put(self, request: Request, style: StyleAddress) -> Response:
-        """Send a share of requests to a version. It replaces an existing canary."""
+        """Send a share of requests to a version. Replaces an existing canary."""
         own = find_own_style(self.access, style)
         body = self.read_body(CanaryBody)
         actions.begin_canary(self.access, version_of(own, body["version"]), body["percent"])

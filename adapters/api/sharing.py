@@ -75,7 +75,7 @@ class ShareView(StyleApiView):
 
     @write_operation(
         "shares.revoke",
-        "Revoke a share with notice, or leave a style shared with you",
+        "Revoke a share",
         answer=ShareObject,
         is_edit=True,
         example=SHARE_EXAMPLE,
@@ -83,8 +83,8 @@ class ShareView(StyleApiView):
     )
     @transaction.atomic
     def delete(self, request: Request, style: StyleAddress, workspace: str) -> Response:
-        """Revoke a share, which ends after the notice period. With your own slug, you leave the style
-        immediately."""
+        """Revoke a share. It ends after the notice period. With your own slug, leave a style that is shared
+        with you, immediately."""
         share = find_share(self.access, style, workspace)
         before = present_share(share)
         self.require_match(before)

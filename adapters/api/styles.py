@@ -132,14 +132,14 @@ class StylesView(StyleApiView):
 
     @read_operation(
         "styles.list",
-        "List styles: your own, shared, selected and public",
+        "List styles",
         query=StylesQuery,
         answer=StyleObject,
         is_page=True,
         example=STYLE_EXAMPLE,
     )
     def get(self, request: Request) -> Response:
-        """Return the styles visible to the workspace."""
+        """Return the styles visible to the workspace: its own, shared, selected and public ones."""
         query = self.read_query(StylesQuery)
         tenant = self.access.tenant
         styles = queries.list_styles(tenant, query.get("kind", ""), query.get("search", ""))
@@ -155,7 +155,7 @@ class StylesView(StyleApiView):
 
     @write_operation(
         "styles.create",
-        "Create a style without files",
+        "Create a style",
         body=NewStyleBody,
         answer=StyleObject,
         status=201,
@@ -229,7 +229,7 @@ class SelectionView(StyleApiView):
 
     @write_operation(
         "styles.select",
-        "Select another workspace's style for use",
+        "Select a style",
         answer=StyleObject,
         example=STYLE_EXAMPLE,
         is_change=True,
@@ -282,14 +282,15 @@ class OfferView(StyleApiView):
 
     @write_operation(
         "styles.withdraw",
-        "Withdraw an offer, or remove a style from the catalogue with notice",
+        "Withdraw a style from the catalogue",
         answer=StyleObject,
         example=STYLE_EXAMPLE,
         is_change=True,
     )
     @transaction.atomic
     def delete(self, request: Request, style: StyleAddress) -> Response:
-        """Withdraw an offer. A public style leaves the catalogue after the notice period."""
+        """Withdraw an offer that is not approved yet. A public style leaves the catalogue after the notice
+        period."""
         own = lock_own_style(self.access, style)
         if own.is_public:
             actions.take_back_style(self.access, own)

@@ -67,13 +67,14 @@ class UploadView(StyleApiView):
 
     @read_operation(
         "uploads.get",
-        "Get an upload's progress, with URLs for missing parts",
+        "Get an upload",
         query=UploadQuery,
         answer=UploadObject,
         example=UPLOAD_EXAMPLE,
     )
     def get(self, request: Request, version_id: UUID) -> Response:
-        """Return an upload. URLs require the scope `styles:write` and are included until it is completed."""
+        """Return an upload's progress, with URLs for the missing parts. URLs require the scope `styles:write`
+        and are included until it is completed."""
         numbers = self.read_query(UploadQuery).get("parts", range(0))
         version = find_upload(self.access, version_id)
         return self.answer_object(present_upload(version, _look_at_files(version, numbers)))
@@ -98,7 +99,7 @@ class FinishUploadView(WorkspaceView):
 
     @operation(
         "uploads.finish",
-        "Complete an upload: assemble its parts and start the check",
+        "Complete an upload",
         scope=Scope.STYLES_WRITE,
         answer=UploadObject,
         is_post=True,
@@ -106,8 +107,8 @@ class FinishUploadView(WorkspaceView):
     )
     @repeatable
     def post(self, request: Request, version_id: UUID) -> Response:
-        """Complete an upload once all files have arrived. Repeating the call has no effect. Returns 409
-        `upload_ended` if it was cancelled or deleted in the meantime; start a new one."""
+        """Assemble the files and start the check, once all of them have arrived. Repeating the call has no
+        effect. Returns 409 `upload_ended` if it was cancelled or deleted in the meantime; start a new one."""
         version = find_upload(self.access, version_id)
         actions.finish_upload(self.access, version)
         return self.answer_object(present_upload(version))
@@ -122,15 +123,16 @@ class UploadEventsView(WorkspaceView):
 
     @operation(
         "uploads.events",
-        "Stream an upload's steps as server-sent events",
+        "Stream an upload's progress",
         scope=Scope.STYLES_READ,
         others={EVENT_STREAM: OpenApiTypes.STR},
         says="Events `step` and `end`. Each event's `data:` is an `UploadObject` as JSON, on one line.",
         example=EVENTS_EXAMPLE,
     )
     def get(self, request: Request, version_id: UUID) -> StreamingHttpResponse:
-        """Send a `step` event immediately and at each change, and `end` once the version is serving or
-        rejected. Each event's data is the upload. A stream ends after 15 minutes; reconnect to continue."""
+        """Stream server-sent events: a `step` event immediately and at each change, and `end` once the
+        version is serving or rejected. Each event's data is the upload. A stream ends after 15 minutes;
+        reconnect to continue."""
         version = find_upload(self.access, version_id)
         place = take_place(self.access.tenant.pk, self.limits)
         answer = StreamingHttpResponse(

@@ -146,7 +146,7 @@ class VersionsView(StyleApiView):
 
     @write_operation(
         "versions.create",
-        "Start the upload of a new version",
+        "Create a version",
         body=NewVersionBody,
         answer=NewVersionObject,
         status=201,
@@ -156,7 +156,8 @@ class VersionsView(StyleApiView):
     )
     @idempotent
     def post(self, request: Request, style: StyleAddress) -> Response:
-        """Return a new version and how to upload its files. Then call `uploads/{id}/finish`."""
+        """Start the upload of a new version. Return it with the upload of each file; once they have arrived,
+        call `uploads.finish`."""
         own = find_own_style(self.access, style)
         body = self.read_body(NewVersionBody)
         about = StyleDescription(
@@ -178,7 +179,7 @@ class VersionView(StyleApiView):
 
     @write_operation(
         "versions.delete",
-        "Delete a version: erase its files everywhere",
+        "Delete a version",
         body=AtOnceBody,
         answer=ErasureObject,
         status=202,
@@ -188,7 +189,8 @@ class VersionView(StyleApiView):
     )
     @transaction.atomic
     def delete(self, request: Request, style: StyleAddress, number: int) -> Response:
-        """Start erasing a version and return the erasure. Deleting the last version deletes the style."""
+        """Start erasing a version's files everywhere and return the erasure. Deleting the last version
+        deletes the style."""
         version = find_own_version(self.access, style, number)
         self.require_match(present_version(version))
         body = self.read_body(AtOnceBody)
@@ -217,7 +219,7 @@ class AutofixView(StyleApiView):
 
     @write_operation(
         "versions.autofix",
-        "Convert a rejected version into a corrected one",
+        "Correct a rejected version",
         answer=VersionObject,
         status=201,
         is_post=True,
@@ -225,7 +227,8 @@ class AutofixView(StyleApiView):
     )
     @idempotent
     def post(self, request: Request, style: StyleAddress, number: int) -> Response:
-        """Return the corrected version, which is checked again. Repeating the call returns the same one."""
+        """Convert a rejected version and return the corrected one, which is checked again. Repeating the call
+        returns the same one."""
         version = find_own_version(self.access, style, number)
         converted = actions.convert_version(self.access, version)
         return self.answer_version(style, converted.number, status=201)
@@ -253,7 +256,7 @@ class RetireView(StyleApiView):
 
     @write_operation(
         "versions.retire",
-        "Retire a version and keep its files",
+        "Retire a version",
         body=AtOnceBody,
         answer=VersionObject,
         is_post=True,
@@ -262,7 +265,7 @@ class RetireView(StyleApiView):
     )
     @idempotent
     def post(self, request: Request, style: StyleAddress, number: int) -> Response:
-        """Retire a version permanently. Repeating the call has no effect."""
+        """Retire a version permanently. Its files are kept. Repeating the call has no effect."""
         version = find_own_version(self.access, style, number)
         body = self.read_body(AtOnceBody)
         actions.retire_version(self.access, version, at_once=body["at_once"])

@@ -55,18 +55,19 @@ class VotesView(StyleApiView):
 
     @read_operation(
         "votes.get",
-        "Get the results of blind votes on a style's versions",
+        "Get the results of blind votes",
         answer=VotesObject,
         example=VOTES_EXAMPLE,
         tag="versions",
     )
     def get(self, request: Request, style: StyleAddress) -> Response:
-        """Return the versions in blind votes, with their strengths from the workspace's votes."""
+        """Return how often each version of the style is preferred, estimated from the workspace's blind
+        votes."""
         return self.answer_object(_present(find_own_style(self.access, style)))
 
     @write_operation(
         "votes.ask",
-        "Set the number of blind votes a promotion requires",
+        "Set the blind votes required to promote",
         body=VotesBody,
         answer=VotesObject,
         example=VOTES_EXAMPLE,
@@ -75,7 +76,7 @@ class VotesView(StyleApiView):
     )
     @transaction.atomic
     def put(self, request: Request, style: StyleAddress) -> Response:
-        """Set the number of votes required before a promotion."""
+        """Set how many blind votes a version needs before it can be promoted."""
         own = find_own_style(self.access, style)
         actions.ask_for_votes(self.access, own, self.read_body(VotesBody)["before_promotion"])
         return self.answer_object(_present(own))

@@ -169,13 +169,13 @@ class BillingView(WorkspaceView):
 
     @operation(
         "billing.get",
-        "Get the plan, limits, prices and the month's cost so far",
+        "Get the plan and this month's cost",
         scope=Scope.BILLING_READ,
         answer=BillingObject,
         example=BILLING_EXAMPLE,
     )
     def get(self, request: Request) -> Response:
-        """Return the current state."""
+        """Return the plan, its limits, prices, and the usage and cost of the current month."""
         now = timezone.now()
         tenant = self.access.tenant
         limits = limits_of(tenant, now)

@@ -101,14 +101,14 @@ class EarningsView(WorkspaceView):
 
     @operation(
         "earnings.get",
-        "Get the earnings of the workspace's public styles, by month and style",
+        "Get earnings by month and style",
         scope=Scope.BILLING_READ,
         query=EarningsQuery,
         answer=EarningsObject,
         example=EARNINGS_EXAMPLE,
     )
     def get(self, request: Request) -> Response:
-        """Return the shares for up to 36 months, by default the last 12."""
+        """Return what the workspace's public styles earned in up to 36 months, by default the last 12."""
         query = self.read_query(EarningsQuery)
         last = query.get("last_period") or months.period_of(timezone.now())
         first = query.get("first_period") or author_shares.months_before(last, DEFAULT_MONTHS - 1)

@@ -79,7 +79,7 @@ class InvitationsView(WorkspaceView):
 
     @operation(
         "invitations.create",
-        "Invite a member by email",
+        "Invite a member",
         scope=Scope.MEMBERS_WRITE,
         body=InvitationBody,
         answer=InvitationObject,

@@ -84,7 +84,7 @@ class RequestsView(WorkspaceView):
 
     @operation(
         "requests.list",
-        "List requests, including refused ones and the reason",
+        "List requests",
         scope=Scope.USAGE_READ,
         query=RequestsQuery,
         answer=RequestObject,
@@ -92,7 +92,8 @@ class RequestsView(WorkspaceView):
         tag="usage",
     )
     def get(self, request: Request) -> Response:
-        """Return requests, newest first. Refused requests are kept for two weeks."""
+        """Return requests with their outcome, newest first. Refused ones include the reason and are kept for
+        two weeks."""
         chosen = self._read_filter()
         written = request.query_params.get("cursor")
         after = _read_cursor(written) if written is not None else None

@@ -146,7 +146,7 @@ class UsageView(WorkspaceView):
 
     @operation(
         "usage.get",
-        "Get usage by day, style, key or version",
+        "Get usage",
         scope=Scope.USAGE_READ,
         query=UsageQuery,
         answer=UsageReport,
@@ -159,7 +159,8 @@ class UsageView(WorkspaceView):
         },
     )
     def get(self, request: Request) -> Response:
-        """Return the usage of a date range, by default this month."""
+        """Return the usage of a date range by day, style, key or version. The default is this month by
+        day."""
         query = self.read_query(UsageQuery)
         return Response(report_usage(self.access.tenant, query, key_id=query.get("key")))
 
@@ -171,7 +172,7 @@ class UsageEventsView(WorkspaceView):
 
     @operation(
         "usage.events",
-        "List requests, or export all of them as CSV with `Accept: text/csv`",
+        "List or export usage events",
         scope=Scope.USAGE_READ,
         query=EventsQuery,
         answer=UsageEventObject,

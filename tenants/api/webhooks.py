@@ -118,7 +118,7 @@ class EndpointView(WorkspaceView):
 
     @operation(
         "webhooks.edit",
-        "Update an endpoint's URL, description or events",
+        "Update a webhook endpoint",
         scope=Scope.WEBHOOKS_WRITE,
         body=EndpointBody,
         answer=EndpointObject,
@@ -127,7 +127,7 @@ class EndpointView(WorkspaceView):
     )
     @transaction.atomic
     def patch(self, request: Request, endpoint_id: UUID) -> Response:
-        """Update the fields in the body. Pending deliveries go to the new URL."""
+        """Update the URL, description or events. Pending deliveries go to the new URL."""
         endpoint = _find_endpoint(self.access, endpoint_id, is_locked=True)
         self.require_match(present_endpoint(endpoint))
         changes: Any = self.read_body(EndpointBody)
@@ -135,7 +135,9 @@ class EndpointView(WorkspaceView):
             endpoints.edit_endpoint(endpoint, by=self.access, **changes)
         return self.answer_object(present_endpoint(endpoint))
 
-    @operation("webhooks.delete", "Delete an endpoint", scope=Scope.WEBHOOKS_WRITE, status=204, is_edit=True)
+    @operation(
+        "webhooks.delete", "Delete a webhook endpoint", scope=Scope.WEBHOOKS_WRITE, status=204, is_edit=True
+    )
     @transaction.atomic
     def delete(self, request: Request, endpoint_id: UUID) -> Response:
         """Delete an endpoint and its deliveries."""
@@ -150,7 +152,7 @@ class RotateEndpointView(WorkspaceView):
 
     @operation(
         "webhooks.rotate",
-        "Rotate an endpoint's secret",
+        "Rotate a webhook endpoint's secret",
         scope=Scope.WEBHOOKS_WRITE,
         answer=EndpointWithSecret,
         status=201,
@@ -169,7 +171,7 @@ class EndpointTestView(WorkspaceView):
 
     @operation(
         "webhooks.test",
-        "Send a test event to an endpoint",
+        "Send a test event",
         scope=Scope.WEBHOOKS_WRITE,
         answer=DeliveryObject,
         status=201,
@@ -189,7 +191,7 @@ class EnableEndpointView(WorkspaceView):
 
     @operation(
         "webhooks.enable",
-        "Enable an endpoint",
+        "Enable a webhook endpoint",
         scope=Scope.WEBHOOKS_WRITE,
         answer=EndpointObject,
         is_post=True,
@@ -207,7 +209,7 @@ class DisableEndpointView(WorkspaceView):
 
     @operation(
         "webhooks.disable",
-        "Disable an endpoint",
+        "Disable a webhook endpoint",
         scope=Scope.WEBHOOKS_WRITE,
         answer=EndpointObject,
         is_post=True,
@@ -226,7 +228,7 @@ class DeliveriesView(WorkspaceView):
 
     @operation(
         "webhooks.deliveries",
-        "List an endpoint's deliveries",
+        "List deliveries",
         scope=Scope.WEBHOOKS_WRITE,
         answer=DeliveryObject,
         is_page=True,
@@ -257,7 +259,7 @@ class RedeliverView(WorkspaceView):
 
     @operation(
         "webhooks.redeliver",
-        "Resend an event to an endpoint",
+        "Resend an event",
         scope=Scope.WEBHOOKS_WRITE,
         answer=DeliveryObject,
         status=201,

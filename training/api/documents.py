@@ -105,7 +105,7 @@ class FinishView(TrainingApiView):
 
     @write_operation(
         "trainings.documents.finish",
-        "Read the documents that have arrived",
+        "Complete the upload of documents",
         answer=TrainingObject,
         is_post=True,
     )
@@ -145,7 +145,7 @@ class DocumentView(TrainingApiView):
 
     @write_operation(
         "trainings.documents.edit",
-        "Leave a document out of its training, or use it again",
+        "Include or leave out a document",
         body=DocumentBody,
         answer=DocumentObject,
         is_edit=True,

@@ -28,7 +28,7 @@ class NewEvaluationView(TrainingApiView):
 
     @write_operation(
         "trainings.create_evaluation",
-        "Create a draft of texts that check a version",
+        "Create an evaluation draft",
         body=NewEvaluationBody,
         answer=TrainingObject,
         status=201,
@@ -37,8 +37,9 @@ class NewEvaluationView(TrainingApiView):
     )
     @idempotent
     def post(self, request: Request) -> Response:
-        """Return a draft. Add texts by the version's author and request an estimate, as for a training. Once
-        it is `ready`, start the check with `trainings.evaluate`. Nothing is trained, and it's free."""
+        """Return a draft for texts that check a version. Add texts by its author and request an estimate, as
+        for a training. Once it is `ready`, start the check with `trainings.evaluate`. Nothing is trained, and
+        it's free."""
         body = self.read_body(NewEvaluationBody)
         versions = AdapterVersion.objects.select_related("style__owner")
         own = versions.filter(style__owner=self.access.tenant, style__retired_at=None)

@@ -98,14 +98,14 @@ class EstimateView(TrainingApiView):
 
     @write_operation(
         "trainings.estimate",
-        "Prepare a training: make its examples and estimate cost and time",
+        "Estimate a training's cost and time",
         answer=TrainingObject,
         is_post=True,
     )
     @repeatable
     def post(self, request: Request, training_id: UUID) -> Response:
-        """Begin the preparation. The training is `ready` once `most_usd` and `estimated_s` are known; if its
-        texts are too short, it is a `draft` again and `note` says so."""
+        """Prepare the examples, then estimate cost and time. The training is `ready` once `most_usd` and
+        `estimated_s` are known; if its texts are too short, it is a `draft` again and `note` says so."""
         return self.act(training_id, actions.prepare_training)
 
 

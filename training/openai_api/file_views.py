@@ -126,7 +126,7 @@ class FileView(OpenAiView):
 
     @operation("files.get", "Get a file", scope=Scope.STYLES_READ, answer=StoredFile)
     def get(self, request: Request, file_id: str) -> Response:
-        """Return a file's facts."""
+        """Return a file's name, size and purpose."""
         return Response(present_file(find_file(self.access, file_id)))
 
     @operation("files.delete", "Delete a file", scope=Scope.STYLES_WRITE, answer=DeletedFile)
@@ -143,7 +143,7 @@ class ContentView(OpenAiView):
 
     @operation("files.content", "Download a file", scope=Scope.STYLES_READ)
     def get(self, request: Request, file_id: str) -> HttpResponseBase:
-        """Return the content as it was sent."""
+        """Return the content as it was uploaded."""
         file = find_file(self.access, file_id)
         headers = {"Content-Length": str(file.size_bytes), "Content-Disposition": "attachment"}
         content = store.read_content(file)

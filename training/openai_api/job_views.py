@@ -80,7 +80,7 @@ class JobView(OpenAiView):
 
     @operation("fine_tuning.jobs.get", "Get a fine-tuning job", scope=READS, answer=FineTuningJob)
     def get(self, request: Request, job_id: str) -> Response:
-        """Return a job as it is now."""
+        """Return a job with its current status."""
         return Response(presenters.present_job(find_job(self.access, job_id)))
 
 
@@ -104,7 +104,7 @@ class CancelView(ActView):
     )
     @repeatable
     def post(self, request: Request, job_id: str) -> Response:
-        """End a job. A running one stops after its current step; completed steps are charged."""
+        """Cancel a job. A running one stops after its current step; completed steps are charged."""
         return self.change(job_id, actions.cancel_training)
 
 

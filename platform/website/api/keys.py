@@ -219,7 +219,7 @@ class KeyView(WorkspaceView):
 
     @operation(
         "keys.edit",
-        "Update an API key's name, scopes, limits or expiration",
+        "Update an API key",
         scope=Scope.KEYS_WRITE,
         body=KeyBody,
         answer=KeyObject,
@@ -229,7 +229,7 @@ class KeyView(WorkspaceView):
     )
     @transaction.atomic
     def patch(self, request: Request, key_id: UUID) -> Response:
-        """Update the fields in the body, effective immediately."""
+        """Update the name, scopes, limits or expiration, effective immediately."""
         require_unlimited(self.access)
         key = find_key(self.access, key_id, is_locked=True)
         require_manageable(self.access, key)

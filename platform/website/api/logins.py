@@ -94,7 +94,7 @@ class LoginsView(OpenView):
 
     @operation(
         "logins.begin",
-        "Start a login that a member confirms in a browser",
+        "Start a login in the browser",
         scope=None,
         needs_key=False,
         body=NewLoginBody,
@@ -106,7 +106,8 @@ class LoginsView(OpenView):
     )
     @repeatable
     def post(self, request: Request) -> Response:
-        """Return two codes: display one to the person, and use the other to get the key."""
+        """Return two codes: show one to the person, who confirms it in a browser, and use the other to get
+        the key."""
         body = self.read_body(NewLoginBody)
         scopes = body.get("scopes") or [Scope.INFERENCE.value]
         address = request.META.get("REMOTE_ADDR") or ""
@@ -131,7 +132,7 @@ class RedeemLoginView(OpenView):
 
     @operation(
         "logins.redeem",
-        "Check whether a login was confirmed, and get its key",
+        "Complete a login",
         scope=None,
         needs_key=False,
         body=RedeemBody,
@@ -142,7 +143,7 @@ class RedeemLoginView(OpenView):
     )
     @repeatable
     def post(self, request: Request) -> Response:
-        """Return the state of a login. After approval, return the key with its secret, only once."""
+        """Return whether the login was confirmed. Once it is, return the key with its secret, only once."""
         state = device_logins.redeem_login(self.read_body(RedeemBody)["device_code"])
         key = {**present_key(state.key), "secret": state.secret} if state.key else None
         return Response({"object": "login", "status": state.status, "key": key})

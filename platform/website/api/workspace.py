@@ -125,7 +125,7 @@ class WorkspaceDetailView(WorkspaceView):
 
     @operation(
         "workspace.edit",
-        "Update the workspace's name, budget, default style or limits of new keys",
+        "Update the workspace",
         scope=Scope.ADMIN,
         body=WorkspaceBody,
         answer=WorkspaceObject,
@@ -145,7 +145,7 @@ class WorkspaceDetailView(WorkspaceView):
 
     @operation(
         "workspace.delete",
-        "Delete the workspace in 24 hours",
+        "Delete the workspace",
         scope=Scope.ADMIN,
         needs=Permission.DELETE_WORKSPACE,
         body=DeleteBody,
