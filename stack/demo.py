@@ -10,12 +10,19 @@ from stack.services import Stack
 from stack.steps import Steps
 from stack.whole import Seeded, bring_up
 
+OPERATOR = {  # terms and privacy need one; a person's own values win
+    "OPERATOR_NAME": "Polyscribe demo",
+    "OPERATOR_ADDRESS": "A demo on one machine|not offered to the public",
+    "OPERATOR_EMAIL": "demo@example.com",
+}
+
 
 def demo(var: Path | None) -> int:
     """Start everything, tell where it is, keep it up until Ctrl-C; return 0. Raises StackError."""
     steps = Steps()
     try:
         with services.opened(Folders((var or ROOT / "var").absolute()), steps) as stack:
+            stack.variables = {**OPERATOR, **stack.variables}
             seeded = bring_up(stack)
             steps.say(announcement(stack, seeded))
             while True:

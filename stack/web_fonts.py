@@ -26,11 +26,12 @@ def main() -> None:
     """Write every font."""
     FOLDER.mkdir(exist_ok=True)
     for name, (package, source, family) in FONTS.items():
-        made = _make(_find(package, source), name=name, family=family)
+        made = _make(find_font(package, source), name=name, family=family)
         made.save(FOLDER / f"{name}.woff2")
 
 
-def _find(package: str, source: str) -> Path:
+def find_font(package: str, source: str) -> Path:
+    """Return where a file of a package of fonts is. Raises FileNotFoundError."""
     spec = find_spec(package)
     if spec is None or spec.origin is None:
         raise FileNotFoundError(package)

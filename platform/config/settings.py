@@ -100,6 +100,7 @@ TEMPLATES = [
                 "website.templatetags.times",
                 "website.templatetags.texts",
                 "website.templatetags.support",
+                "website.templatetags.social",
             ],
         },
     }

@@ -22,38 +22,49 @@ from website import guide_markdown
 from website.guide_markdown import Section
 from website.guide_translations import original_of, translated_guides, translation_of
 
-WRITERS = {
-    "training": "docs/training.md",
+GETTING_STARTED = {
+    "getting-started": "docs/getting-started.md",
     "styles": "docs/styles.md",
+}
+OWN_STYLE = {
+    "training": "docs/training.md",
     "adapters": "docs/adapters.md",
     "probing": "docs/probing.md",
-    "sharing": "docs/sharing.md",
-    "billing": "docs/billing.md",
-    "team": "docs/team.md",
+    "evidence": "docs/evidence.md",
 }
-DEVELOPERS = {
+API = {
     "writing-with-the-api": "docs/api.md",
     "command-line": "docs/cli.md",
     "fine-tuning": "docs/fine-tuning.md",
-    "security": "docs/security.md",
-    "reporting-a-vulnerability": "SECURITY.md",
+}
+WORKSPACE = {
+    "sharing": "docs/sharing.md",
+    "billing": "docs/billing.md",
+    "team": "docs/team.md",
 }
 OPERATORS = {
     "running": "docs/running.md",
     "settings": "docs/settings.md",
     "watching": "docs/watching.md",
+    "security": "docs/security.md",
+    "reporting-a-vulnerability": "SECURITY.md",
     "retention": "docs/retention.md",
     "architecture": "docs/architecture.md",
     "capacity": "docs/capacity.md",
     "scaling": "docs/scaling.md",
     "performance": "docs/performance.md",
-    "evidence": "docs/evidence.md",
     "benchmarks": "bench/README.md",
     "licences": "docs/licences.md",
 }
 OF_TRAINING = ("training", "fine-tuning")
 DECISIONS = "docs/decisions"
-SHELVES = ((_("For writers"), WRITERS), (_("For developers"), DEVELOPERS), (_("For operators"), OPERATORS))
+SHELVES = (
+    (_("Getting started"), GETTING_STARTED),
+    (_("Make your own style"), OWN_STYLE),
+    (_("API"), API),
+    (_("Your workspace"), WORKSPACE),
+    (_("For operators"), OPERATORS),
+)
 
 
 @dataclass(frozen=True)
@@ -88,11 +99,12 @@ class Guide:
 
 @dataclass(frozen=True)
 class Shelf:
-    """The guides for one kind of reader."""
+    """The guides for one purpose."""
 
     title: str | Promise
     guides: tuple[Guide, ...]
-    has_reference: bool  # whether the API reference stands beside them
+    has_reference: bool  # whether the API reference stands before them
+    is_for_operators: bool
 
 
 @cache
@@ -118,8 +130,18 @@ def load_guide(slug: str) -> Guide | None:
 
 
 def shelves() -> list[Shelf]:
-    """Return the guides by whom they are for. Decisions are reached by links and the search."""
-    return [Shelf(title, _load_all(shelf), has_reference=shelf is DEVELOPERS) for title, shelf in SHELVES]
+    """Return the guides by what they are for. Decisions are reached by links and the search."""
+    filled = []
+    for title, shelf in SHELVES:
+        filled.append(
+            Shelf(
+                title,
+                _load_all(shelf),
+                has_reference=shelf is API,
+                is_for_operators=shelf is OPERATORS,
+            )
+        )
+    return filled
 
 
 def list_guides(language: str) -> list[Guide]:

@@ -8,6 +8,8 @@ from django.db import InterfaceError, OperationalError
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import redirect, render
 from django.template.loader import render_to_string
+from django.templatetags.static import static
+from django.urls import reverse
 from django.utils import timezone
 from psycopg_pool import PoolTimeout
 from redis import RedisError
@@ -16,6 +18,8 @@ from adapters.public import public_styles
 from core.draining import STATUS, is_draining
 from operations.monitoring import health
 
+PUBLIC_PAGES = ("guides", "billing:prices", "status", "terms", "privacy")  # and what lies below them
+ROOT_ICONS = {"favicon.ico": "img/favicon.ico", "apple-touch-icon.png": "img/apple-touch-icon.png"}
 SECURITY_TXT_VALID = timedelta(days=180)  # RFC 9116 advises less than a year
 
 
@@ -38,6 +42,22 @@ def security_txt(request: HttpRequest) -> HttpResponse:
     lines.append("Preferred-Languages: en")
     lines.append(f"Canonical: {settings.SITE_URL}{request.path}")
     return HttpResponse("\n".join(lines) + "\n", content_type="text/plain; charset=utf-8")
+
+
+def robots_txt(request: HttpRequest) -> HttpResponse:
+    """Tell crawlers to read public pages only (RFC 9309: the longest match decides).
+
+    Private pages are not listed: everything is refused but what is public.
+    """
+    lines = ["User-agent: *", "Allow: /$", f"Allow: /{settings.STATIC_URL.strip('/')}/"]
+    lines += [f"Allow: {reverse(name)}" for name in PUBLIC_PAGES]
+    lines += [f"Disallow: {reverse('guides')}?q=", "Disallow: /"]
+    return HttpResponse("\n".join(lines) + "\n", content_type="text/plain; charset=utf-8")
+
+
+def root_icon(request: HttpRequest) -> HttpResponse:
+    """Lead browsers and phones that ask for an icon without reading a page to the file."""
+    return redirect(static(ROOT_ICONS[request.path.removeprefix("/")]))
 
 
 def server_error(request: HttpRequest) -> HttpResponse:

@@ -72,6 +72,7 @@ SLOWLY = ("/keys/", "/usage/", "/usage/requests/", "/docs/settings/")
 SLOW_BYTES_PER_S = 50_000
 PARTS = 4  # of the walk through every page: each ends within its time on a busy machine, too
 GUIDES = ("writing-with-the-api", "styles", "settings")
+REFERENCE = ("writing", "keys")
 GERMAN_GUIDES = ("team", "probing", "reporting-a-vulnerability")  # the last one is shown in English
 
 
@@ -107,9 +108,12 @@ def pages(alice_client: Client, of_acme, legal_pages) -> list[str]:
     """Return the addresses of every whole page that a member may open."""
     addresses = [address_of(name, of_acme) for name in ALL if not name.startswith(API)]
     known = {key[0] for key in get_resolver().reverse_dict.items() if isinstance(key[0], str)}
-    open_to_all = sorted((SEEN_BY_ALL - {"guide", "script_words", "mail_html", "unsubscribe"}) & known)
+    open_to_all = sorted(
+        (SEEN_BY_ALL - {"guide", "api_reference_group", "script_words", "mail_html", "unsubscribe"}) & known
+    )
     addresses += [reverse(name) for name in [*open_to_all, *ACCOUNTS]]
     addresses += [reverse("guide", args=[slug]) for slug in GUIDES]
+    addresses += [reverse("api_reference_group", args=[slug]) for slug in REFERENCE]
     addresses += [reverse("billing:usage") + "?by=key", reverse("billing:requests") + "?q=nothing"]
     addresses.append("/there-is-nothing-here/")
     return [address for address in dict.fromkeys(addresses) if is_whole_page(alice_client, address)]

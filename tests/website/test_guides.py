@@ -7,9 +7,11 @@ from urllib.parse import urldefrag, urlsplit
 import pytest
 from django.test import Client
 from django.urls import reverse
+from django.utils.translation import override
 
 from tests.operations.builders import Page
 from website import guides
+from website.guide_search import search
 
 SLUGS = list(guides.guide_paths())
 
@@ -97,11 +99,46 @@ def test_a_section_is_found_by_its_title_first_and_shown_with_the_words_around(c
     assert len(first.snippet.split()) <= 32
 
 
+QUESTIONS = [
+    ("en", "train on my own writing", "training"),
+    ("en", "own texts", "training"),
+    ("en", "my novel", "training"),
+    ("en", "How do I train a style on my book?", "training"),
+    ("en", "what does it cost", "getting-started"),
+    ("en", "create an API key", "team"),
+    ("en", "upload a LoRA adapter", "adapters"),
+    ("en", "zzzzqq openai fine-tuning", "fine-tuning"),
+    ("de", "aus meinen eigenen Texten trainieren", "training"),
+    ("de", "eigene Texte", "training"),
+    ("de", "mein Roman", "training"),
+    ("de", "Konto löschen", "team"),
+]
+
+
+@pytest.mark.parametrize(("language", "question", "slug"), QUESTIONS)
+def test_a_question_in_a_persons_own_words_finds_the_guide_first(language, question, slug):
+    with override(language):
+        [first, *_] = search(question)
+    assert first.guide.slug == slug
+
+
+def test_the_list_begins_with_first_steps_and_ends_with_what_is_for_operators(client):
+    *others, last = client.get(reverse("guides")).context["shelves"]
+    assert [guide.slug for shelf in others for guide in shelf.guides][:3] == [
+        "getting-started",
+        "styles",
+        "training",
+    ]
+    assert {"running", "settings", "watching", "retention", "scaling", "security"} <= {
+        guide.slug for guide in last.guides
+    }
+
+
 @pytest.mark.parametrize("question", ["", "zzzzqq", "<zzz>", "%", "a" * 1000, "\x00"])
 def test_a_search_that_finds_nothing_shows_the_guides(client, question):
     page = client.get(reverse("guides"), {"q": question})
     assert page.status_code == 200
-    assert "For writers" in page.text
+    assert "Make your own style" in page.text
     assert "<zzz>" not in page.text
 
 

@@ -40,6 +40,15 @@ def test_a_filled_in_page_names_who_runs_the_site(client, name):
 
 @pytest.mark.django_db
 @pytest.mark.usefixtures("filled_in")
+@pytest.mark.parametrize("name", PAGES)
+def test_a_demos_page_says_that_it_is_one(client, settings, name):
+    assert "This is a demo." not in client.get(reverse(name)).text
+    settings.MAILBOX = True
+    assert "This is a demo." in client.get(reverse(name)).text
+
+
+@pytest.mark.django_db
+@pytest.mark.usefixtures("filled_in")
 def test_the_law_is_that_of_the_address_unless_a_setting_names_another(client, settings):
     terms = reverse("terms")
     assert "The law of the country of the address above applies." in client.get(terms).text
