@@ -23,7 +23,7 @@ CARD = f"""
 #set page(width: 1200pt, height: 630pt, margin: (x: 96pt, y: 88pt), fill: rgb("{PAPER}"))
 #set text(font: "Source Sans Pro", fill: rgb("{INK}"))
 #stack(dir: ltr, spacing: 24pt,
-  image("mark.svg", height: 72pt),
+  image(bytes(sys.inputs.mark), height: 72pt),
   align(horizon, text(font: "Source Serif Pro", size: 52pt)[Polyscribe]))
 #v(1fr)
 #text(weight: 600, size: 60pt)[One model. \\ As many writing styles as you like.]
@@ -47,17 +47,21 @@ def _icon(side: int, *, inset: int, fill: str) -> str:
     paper = f'rgb("{fill}")' if fill else "none"
     return (
         f"#set page(width: {side}pt, height: {side}pt, margin: {inset}pt, fill: {paper})\n"
-        '#image("mark.svg", width: 100%)'
+        "#image(bytes(sys.inputs.mark), width: 100%)"
     )
 
 
 def _draw(source: str) -> bytes:
     """Return a page as PNG, a pixel for each point."""
-    drawn = typst.compile(
-        source.encode(), root=IMAGES, font_paths=FONTS, ignore_system_fonts=True, format="png", ppi=72
-    )
+    mark = {"mark": (IMAGES / "mark.svg").read_text()}
+    drawn = typst.compile(source.encode(), font_paths=_fonts(), format="png", ppi=72, sys_inputs=mark)
     assert isinstance(drawn, bytes)  # a list where there are several pages
     return drawn
+
+
+def _fonts() -> typst.Fonts:
+    """Return the fonts of the site, and no others."""
+    return typst.Fonts(font_paths=FONTS, include_system_fonts=False, include_embedded_fonts=False)
 
 
 def _join_icons(icons: list[bytes]) -> bytes:

@@ -33,6 +33,7 @@ RUN_BY = {
     ("docs/cli.md", "sh"): "tests/cli/test_documents.py",
     ("docs/fine-tuning.md", "json"): "tests/training/openai_api/test_documents.py",
     ("docs/fine-tuning.md", "python"): "tests/training/openai_api/test_documents.py",
+    ("docs/getting-started.md", "python"): "tests/journeys/test_documents.py",
     ("docs/running.md", "caddy"): "tests/stack/test_proxies.py",
     ("docs/running.md", "nginx"): "tests/stack/test_proxies.py",
     ("docs/running.md", "sh"): HERE,
