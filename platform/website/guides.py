@@ -59,12 +59,42 @@ OPERATORS = {
 OF_TRAINING = ("training", "fine-tuning")
 DECISIONS = "docs/decisions"
 SHELVES = (
-    (_("Getting started"), GETTING_STARTED),
+    (_("Start here"), GETTING_STARTED),
     (_("Make your own style"), OWN_STYLE),
     (_("API"), API),
     (_("Your workspace"), WORKSPACE),
     (_("For operators"), OPERATORS),
 )
+SUMMARIES = {
+    "getting-started": _("Try the styles, write in the playground and call one from a program."),
+    "styles": _("What each style that comes with Polyscribe sounds like, on the same questions."),
+    "training": _("Which texts help, what a training costs, how long it takes and who can read your texts."),
+    "adapters": _("Upload a LoRA adapter you trained: its format, the checks and how to fix what they find."),
+    "probing": _("How we measure what a style changes, what its style card shows and how versions compare."),
+    "evidence": _("What the four figures on a style's evidence card mean and how they are measured."),
+    "writing-with-the-api": _(
+        "Endpoints, streaming, limits, billing, errors and webhooks, with programs to paste."
+    ),
+    "command-line": _("Push, release and try styles from a terminal or a training script."),
+    "fine-tuning": _("Use your files and code for OpenAI's fine-tuning: only address, key and model change."),
+    "sharing": _("Share a style with a workspace or everyone, set a price, stop sharing and erase it."),
+    "billing": _(
+        "How a request becomes a line of an invoice: prices, plans, credits, payments and earnings."
+    ),
+    "team": _("Roles, invitations, several workspaces, the audit log and deleting an account."),
+    "running": _("From a demo on one machine to production: installation, upgrades, backups and secrets."),
+    "settings": _("Every environment variable, with its default."),
+    "watching": _("Metrics, alerts and what to do about each, logs, health checks and the doctor."),
+    "security": _("Trust boundaries, known threats and the test behind each promise."),
+    "reporting-a-vulnerability": _("How to tell us about a vulnerability, and what happens then."),
+    "retention": _("What is stored, for how long and what deletes it."),
+    "architecture": _("The programs, the packages and the path of a request, an upload and a training."),
+    "capacity": _("How many styles fit on an engine and how much memory they need."),
+    "scaling": _("From one machine to many: what to add, when, and how much it helps."),
+    "performance": _("The gateway's overhead and the engine's speed, measured."),
+    "benchmarks": _("How to repeat the measurements, and what each compares."),
+    "licences": _("The components of an installation and their licences."),
+}
 
 
 @dataclass(frozen=True)
@@ -74,7 +104,7 @@ class Guide:
     slug: str
     path: str
     language: str
-    summary: str
+    summary: str | Promise  # written, or of a decision its first sentence
     html: SafeString
     sections: tuple[Section, ...]
 
@@ -176,7 +206,7 @@ def _read_guide(slug: str, path: str, language: str = settings.LANGUAGE_CODE) ->
         slug=slug,
         path=path,
         language=language,
-        summary=guide_markdown.read_summary(tokens),
+        summary=SUMMARIES.get(slug) or guide_markdown.read_summary(tokens),
         html=html,
         sections=tuple(guide_markdown.split_sections(tokens)),
     )

@@ -40,6 +40,11 @@ def test_every_link_of_a_guide_leads_somewhere(client, pages, slug):
             assert anchor in Page(answer.text).ids, link
 
 
+def test_every_guide_on_a_shelf_has_a_written_summary():
+    on_shelves = {slug for _, shelf in guides.SHELVES for slug in shelf}
+    assert set(guides.SUMMARIES) == on_shelves
+
+
 def test_every_file_of_docs_is_a_guide(settings):
     files = {f"docs/{file.name}" for file in (settings.BASE_DIR / "docs").glob("*.md")}
     assert files <= set(guides.guide_paths().values())
