@@ -273,9 +273,9 @@ def _served(table: Table) -> Table:
     return {name: field for name, field in table.items() if field.fate == "served"}
 
 
-def _describe_field(name: str, field: Field) -> JsonObject:
+def _describe_field(path: str, name: str, field: Field) -> JsonObject:
     """Return a field's schema: what it means, then its bounds."""
-    schema, meaning = MEANINGS[name]
+    schema, meaning = MEANINGS.get(f"{path} {name}") or MEANINGS[name]
     description = f"{meaning}."
     if field.says not in SAID_BY_TYPE:
         description = f"{description} {field.says[0].upper()}{field.says[1:]}."
@@ -287,7 +287,7 @@ def _describe_field(name: str, field: Field) -> JsonObject:
 
 
 def _describe_body(path: str, table: Table) -> JsonObject:
-    properties = {name: _describe_field(name, field) for name, field in _served(table).items()}
+    properties = {name: _describe_field(path, name, field) for name, field in _served(table).items()}
     return {"type": "object", "required": REQUIRED[path], "properties": properties}
 
 

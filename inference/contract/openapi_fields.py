@@ -1,4 +1,7 @@
-"""Types and meanings of the served fields of `/v1` for the OpenAPI document; their bounds are in `fields`."""
+"""Types and meanings of the served fields of `/v1` for the OpenAPI document; their bounds are in `fields`.
+
+A field that means something else in one form stands there with the form's path before its name.
+"""
 
 from inference.facts import JsonObject
 
@@ -16,7 +19,11 @@ SAID_BY_TYPE = ("true or false", "the style's name")  # bounds that add nothing 
 MEANINGS: dict[str, tuple[JsonObject, str]] = {
     "model": (STRING, "The style that writes"),
     "messages": (OBJECTS, "The conversation so far"),
-    "prompt": ({"type": ["string", "array"], "items": {}}, "The prompt"),
+    "/v1/completions prompt": (
+        {"type": ["string", "array"], "items": {"type": ["string", "integer", "array"], "items": INTEGER}},
+        "The text to continue, or several",
+    ),
+    "/v1/tokenize prompt": (STRING, "What to tokenize"),
     "input": (STRING_OR_OBJECTS, "The prompt, or the conversation so far"),
     "instructions": (STRING, "What the model should keep to in this response"),
     "system": (STRING_OR_OBJECTS, "The system prompt"),
@@ -40,7 +47,8 @@ MEANINGS: dict[str, tuple[JsonObject, str]] = {
     "stop_token_ids": ({"type": "array", "items": INTEGER}, "Generation ends at these tokens"),
     "ignore_eos": (BOOLEAN, "Whether to ignore the end-of-text token"),
     "logit_bias": (OBJECT, "Maps token ids to a bias added to their logits"),
-    "logprobs": ({"type": ["boolean", "integer"]}, "Log probabilities of the generated tokens"),
+    "/v1/chat/completions logprobs": (BOOLEAN, "Whether to return the tokens' log probabilities"),
+    "/v1/completions logprobs": (INTEGER, "Number of alternatives per token, with log probabilities"),
     "top_logprobs": (INTEGER, "Number of alternatives per token"),
     "echo": (BOOLEAN, "Whether to return the prompt, too"),
     "response_format": (OBJECT, "The format of the output"),
