@@ -2,6 +2,7 @@
 
 from django.urls import path
 
+from website import palette
 from website.views import api_keys, connect, settings, workspace_erasure, workspaces
 
 app_name = "website"
@@ -24,5 +25,6 @@ urlpatterns = [
     path("settings/delete-account/", settings.delete_account, name="delete_account"),
     path("workspaces/switch/", workspaces.switch_workspace, name="switch_workspace"),
     path("workspaces/<uuid:workspace_id>/erasure/", workspace_erasure.show_erasure, name="workspace_erasure"),
+    path("search/", palette.search, name="search"),
     path("found/", workspaces.create_workspace, name="create_workspace"),
 ]
