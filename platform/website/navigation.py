@@ -1,4 +1,4 @@
-"""The main navigation. The sidebar, the tab bar of phones, the search and the keyboard shortcuts show this list."""
+"""The main navigation: the sidebar, the tab bar of phones, the search and the keyboard shortcuts show it."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -78,7 +78,9 @@ GROUPS = (
     Group(
         _("Build"),
         (
-            Page("website:keys", pgettext_lazy("menu", "API keys"), "key-round", "k", below=KEYS, is_tab=True),
+            Page(
+                "website:keys", pgettext_lazy("menu", "API keys"), "key-round", "k", below=KEYS, is_tab=True
+            ),
             Page(
                 "tenants:webhooks",
                 _("Webhooks"),

@@ -55,11 +55,14 @@ ACTIONS = (
         "training:new",
         Permission.CHANGE_STYLES,
     ),
+    Action(_("Upload a style"), _("adapter LoRA new"), "upload", "adapters:upload", Permission.CHANGE_STYLES),
     Action(
-        _("Upload a style"), _("adapter LoRA new"), "upload", "adapters:upload", Permission.CHANGE_STYLES
-    ),
-    Action(
-        _("Create an API key"), _("token secret new"), "key-round", "website:keys", Permission.MAKE_KEYS, "new"
+        _("Create an API key"),
+        _("token secret new"),
+        "key-round",
+        "website:keys",
+        Permission.MAKE_KEYS,
+        "create-key",
     ),
     Action(
         _("Invite a person"),
@@ -70,22 +73,41 @@ ACTIONS = (
         "invite",
     ),
     Action(
-        _("Create a webhook"), _("endpoint event new"), "webhook", "tenants:webhooks", Permission.MANAGE_WEBHOOKS
+        _("Create a webhook"),
+        _("endpoint event new"),
+        "webhook",
+        "tenants:webhooks",
+        Permission.MANAGE_WEBHOOKS,
+        "create-webhook",
     ),
     Action(
-        _("Set a monthly budget"), _("limit cap spend cost"), "wallet", "billing:usage", Permission.MANAGE_BILLING
+        _("Set a monthly budget"),
+        _("limit cap spend cost"),
+        "wallet",
+        "billing:usage",
+        Permission.MANAGE_BILLING,
     ),
     Action(
-        _("Change the plan"), _("upgrade downgrade price"), "layers", "billing:plan", Permission.MANAGE_BILLING
+        _("Change the plan"),
+        _("upgrade downgrade price"),
+        "layers",
+        "billing:plan",
+        Permission.MANAGE_BILLING,
     ),
     Action(
-        _("Add credits"), _("pay money top up card"), "credit-card", "billing:credits", Permission.MANAGE_BILLING
+        _("Add credits"),
+        _("pay money top up card"),
+        "credit-card",
+        "billing:credits",
+        Permission.MANAGE_BILLING,
     ),
+    Action(_("Find a request"), _("log error refused id"), "list", "billing:requests", Permission.READ),
     Action(
-        _("Find a request"), _("log error refused id"), "list", "billing:requests", Permission.READ
-    ),
-    Action(
-        _("Read the audit log"), _("history changes who"), "history", "tenants:audit_log", Permission.READ_AUDIT_LOG
+        _("Read the audit log"),
+        _("history changes who"),
+        "history",
+        "tenants:audit_log",
+        Permission.READ_AUDIT_LOG,
     ),
 )
 
