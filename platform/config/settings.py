@@ -97,6 +97,7 @@ TEMPLATES = [
             # Nearly every template says something to people, and when something was.
             "builtins": [
                 "django.templatetags.i18n",
+                "website.templatetags.amounts",
                 "website.templatetags.times",
                 "website.templatetags.texts",
                 "website.templatetags.support",

@@ -49,7 +49,7 @@ KEYS = ("website:issue_key", "website:limit_key", "website:rotate_key", "website
 INVOICES = ("billing:invoice", "billing:credit", "billing:pay", "billing:plan", "billing:change_plan")
 MONEY = (*INVOICES, "billing:keep_plan", "billing:top_up", "billing:auto_top_up", "billing:billing_details")
 TEAM = ("tenants:member", "tenants:invite", "tenants:change_role", "tenants:audit_log")
-ACCOUNT = ("website:settings", "tenants:notices", "account_", "mfa_", "usersessions")
+ACCOUNT = ("website:account", "website:delete", "tenants:notices", "account_", "mfa_", "usersessions")
 
 GROUPS = (
     Group(

@@ -17,6 +17,7 @@ urlpatterns = [
     path("connect/", connect.show_login, name="connect"),
     path("connect/decide/", connect.decide_login, name="decide_login"),
     path("settings/", settings.show_settings, name="settings"),
+    path("settings/account/", settings.show_account, name="account"),
     path("settings/workspace/", settings.edit_workspace, name="edit_workspace"),
     path("settings/new-keys/", settings.limit_new_keys, name="limit_new_keys"),
     path("settings/profile/", settings.edit_profile, name="edit_profile"),
