@@ -176,7 +176,7 @@ def test_a_passkey_is_added_renamed_logs_in_and_is_removed(alice, alice_client, 
     page.get_by_role("button", name="Continue").click()
     expect(page.get_by_role("heading", level=1)).to_contain_text(re.compile("codes", re.IGNORECASE))
     page.goto(reverse("mfa_list_webauthn"))
-    expect(page.get_by_role("heading", level=1)).to_contain_text("1 passkey")
+    expect(page.locator("main .summary")).to_contain_text("1 passkey")
     rename = page.get_by_role("link", name="Rename").get_attribute("href")
     remove = page.get_by_role("link", name="Remove").get_attribute("href")
     member = Walk(context, "passkeys", [])
@@ -201,7 +201,7 @@ def test_a_passkey_is_added_renamed_logs_in_and_is_removed(alice, alice_client, 
     page.get_by_role("button", name="Use your passkey or security key").click()
     expect(page.get_by_role("heading", level=1)).to_have_text("Remove My phone?")
     page.get_by_role("button", name="Remove").click()
-    expect(page.get_by_role("heading", level=1)).to_have_text("No passkeys yet")
+    expect(page.locator("main .summary")).to_have_text("No passkeys yet")
     assert_no_faults(member)
     assert asked_again == []
 
@@ -314,14 +314,35 @@ def test_shortcuts_lead_somewhere_and_can_be_turned_off(acme, alice_client, brow
     page.keyboard.press("Enter")
     page.keyboard.type("gu")
     expect(page).to_have_url(re.compile(reverse("billing:usage")))
-    page.get_by_role("button", name=acme.name).click()
-    page.get_by_label("Keyboard shortcuts").uncheck()
+    page.keyboard.type("?")
+    page.get_by_label("Use shortcuts of a single key").uncheck()
     page.keyboard.press("Escape")
     for _ in range(2):  # also after a reload
-        page.keyboard.type("gk")
-        expect(page.locator(".foot-keys")).to_be_hidden()
+        page.keyboard.type("gk/?")
+        expect(page.locator("dialog[open]")).to_have_count(0)
         expect(page).to_have_url(re.compile(reverse("billing:usage")))
         page.reload()
+
+
+@pytest.mark.usefixtures("acme")
+def test_the_search_finds_pages_actions_and_styles_and_keys_walk_through_it(
+    styles, alice_client, browser, live_server
+):
+    page = enter(browser, live_server, alice_client).new_page()
+    page.goto(reverse("billing:usage"))
+    page.keyboard.press("Control+k")
+    dialog = page.get_by_role("dialog", name="Search")
+    expect(dialog.get_by_role("link", name="Playground")).to_be_visible()
+    page.keyboard.type("api")
+    create = dialog.get_by_role("link", name="Create an API key")
+    expect(create).to_be_visible()
+    expect(dialog.get_by_role("link", name="Playground")).to_be_hidden()
+    page.keyboard.press("ArrowDown")
+    page.keyboard.press("ArrowDown")
+    expect(create).to_be_focused()
+    page.keyboard.press("Enter")
+    expect(page).to_have_url(re.compile(reverse("website:keys")))
+    expect(page.get_by_role("dialog", name="Create API key")).to_be_visible()
 
 
 @pytest.mark.usefixtures("acme")
