@@ -87,7 +87,7 @@ def seed(styles: Path, secrets: Path, *, with_sample: bool, say: Print) -> None:
     # The demo's workspace was founded before there was a style.
     select_first_party_styles(access_of_person(user, tenant, address=None))
     if with_sample and add_sample_data(user):
-        say("  ✓ sample workspace")
+        say(f"  ✓ {'sample workspace':<22} opens first; the API key is for {tenant.name}")
 
 
 def publish(styles: Path, *, say: Print) -> list[Style]:

@@ -6,7 +6,8 @@ ledger rows as it does for everybody else.
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
-from itertools import batched
+from itertools import groupby
+from operator import attrgetter
 from random import Random
 
 from django.conf import settings
@@ -21,7 +22,7 @@ from core.errors import NotAllowed
 from core.messages import Message
 from core.money import NANO
 from operations.models import SampleData
-from operations.sample_data.traffic import CalledStyle, Habit, Served, make_events
+from operations.sample_data.traffic import CalledStyle, Habit, Served, make_events, make_request_id
 from tenants.metering import credits, partitions
 from tenants.metering.ledger import Event, record_events
 from tenants.metering.plans import newest_plan_version
@@ -46,6 +47,7 @@ from tenants.public import (
     Access,
     access_of_person,
     first_party_tenant,
+    hide_steps,
     issue_key,
     playground_key,
     record_command,
@@ -56,7 +58,6 @@ NAME = "Sample workspace"
 READER_NAME = "Sample reader"  # uses the style that the sample workspace shares, and pays for it
 PLAN = "writer"
 SEED = 62
-BATCH_SIZE = 2_000  # events of one statement
 DOMAIN = "sample.polyscribe.example"  # RFC 2606: no mail can be sent there
 TEAMMATES = (
     ("Mira", "Okafor", Membership.Role.ADMIN, timedelta(hours=5)),  # last seen so long ago
@@ -84,6 +85,8 @@ def add_sample_data(owner: User) -> Tenant | None:
     """
     if settings.SECURE:
         raise NotADemo
+    if SampleData.objects.exists():
+        return None
     now = timezone.now()
     period = months.current()
     last = months.before(period)
@@ -104,7 +107,7 @@ def add_sample_data(owner: User) -> Tenant | None:
         _record_refusals(tenant, keys[0], now)
         reader_owner = _add_person("Nora", "Lind", since)
         reader = _found(reader_owner, READER_NAME, since)
-        _earn(tenant, reader, last, now)
+        _earn(tenant, reader, last)
         _invoice(tenant, before_last, now, is_paid=True)
         _invoice(tenant, last, now, is_paid=False)
         _invoice(reader, last, now, is_paid=True)
@@ -112,6 +115,7 @@ def add_sample_data(owner: User) -> Tenant | None:
         decide_shares(now)
         author_shares.pay_due(now)
         _settle_endpoint(access)
+        hide_steps(owner, tenant)  # nobody begins here
         User.objects.filter(pk=owner.pk).update(default_workspace=tenant)
         SampleData.objects.create(tenant=tenant, user_ids=[*(user.pk for user in teammates), reader_owner.pk])
         record_command("seed", action="sample_data.added", row=tenant)
@@ -168,14 +172,14 @@ def _issue_keys(tenant: Tenant, owner: User, since: datetime) -> list[ApiKey]:
 
 def _record_traffic(tenant: Tenant, keys: Sequence[ApiKey], *, since: datetime, until: datetime) -> None:
     website, newsletter = keys
-    called = _called_styles()
-    favourite, *others = called
-    mixed = {favourite: 6, **dict.fromkeys(others, 2)}
-    by_day = (8, 21)  # o'clock
+    *styles, base = _called_styles()
+    favourite, *others = styles or [base]
+    mixed = {favourite: 8, **dict.fromkeys(others, 3), base: 1}
+    one = {others[-1] if others else favourite: 1}
     habits = [
-        Habit(tenant.pk, website.pk, mixed, by_day, 24, 12, (300, 5_600), (60, 640), 60),
-        Habit(tenant.pk, newsletter.pk, {others[-1]: 1}, (5, 7), 7, 0, (2_200, 6_400), (240, 900), 80),
-        Habit(tenant.pk, playground_key(tenant).pk, mixed, (9, 18), 5, 1, (40, 900), (60, 512), 0),
+        Habit(tenant.pk, website.pk, mixed, (0, 24), 17, 8, (600, 6_800), (80, 760), 60),
+        Habit(tenant.pk, newsletter.pk, one, (5, 7), 6, 0, (2_400, 6_600), (240, 900), 80),
+        Habit(tenant.pk, playground_key(tenant).pk, mixed, (9, 18), 4, 1, (40, 900), (60, 512), 0),
     ]
     random = Random(SEED)
     served = _served(find_price(since))
@@ -201,30 +205,33 @@ def _served(prices: Price) -> Served:
 
 
 def _record(events: Iterable[Event]) -> None:
-    for batch in batched(events, BATCH_SIZE):
-        record_events(batch)
+    """Record requests month by month, so that an invoice's ledger entries lie together."""
+    by_month = sorted(events, key=attrgetter("period"))
+    for _, of_month in groupby(by_month, key=attrgetter("period")):
+        record_events(of_month)
 
 
 def _record_refusals(tenant: Tenant, key: ApiKey, now: datetime) -> None:
     """Record what a mistyped name gets: twice today, and some days ago."""
+    random = Random(SEED + 2)
     refusals = []
-    for number, hours_ago in enumerate((2, 3, 75), 1):
+    for hours_ago in (2, 3, 75):
         refusals.append(
             Refusal(
-                request_id=f"req_{SEED + number:032x}",
+                request_id=make_request_id(random),
                 tenant_id=tenant.pk,
                 key_id=key.pk,
                 at=now - timedelta(hours=hours_ago),
                 model_name="poetry-2",
                 status=404,
                 code="model_not_found",
-                reason=Message("inference.UnknownModel", {"model": "poetry-2"}),
+                reason=Message("inference.unknown_model", {"model": "poetry-2"}),
             )
         )
     record_refusals(refusals)
 
 
-def _earn(author: Tenant, reader: Tenant, period: str, now: datetime) -> None:
+def _earn(author: Tenant, reader: Tenant, period: str) -> None:
     """Let another workspace use a style of the author's for a month, beyond what its plan includes.
 
     The style was taken down when the month ended: an engine has no place for files that nobody trained.
@@ -250,7 +257,7 @@ def _earn(author: Tenant, reader: Tenant, period: str, now: datetime) -> None:
     price_book_versions.complete_edition(edition)
     called = {CalledStyle(style.model_name, style.pk, 1): 1}
     key = playground_key(reader)
-    habit = Habit(reader.pk, key.pk, called, (6, 22), 36, 22, (5_800, 7_000), (300, 800), 40)
+    habit = Habit(reader.pk, key.pk, called, (6, 22), 34, 18, (5_800, 7_000), (300, 800), 40)
     _record(make_events(habit, _served(price), Random(SEED + 1), since=start, until=end))
     credits.grant_credit(
         reader,
@@ -289,12 +296,14 @@ def _add_endpoint(by: Access) -> None:
 def _settle_endpoint(by: Access) -> None:
     """Note that its events were delivered, and disable it: nothing is ever sent to that address."""
     endpoint = WebhookEndpoint.objects.get(tenant=by.tenant)
-    now = timezone.now()
-    WebhookDelivery.objects.filter(endpoint=endpoint).update(
-        status=WebhookDelivery.Status.DELIVERED,
-        attempts=1,
-        attempted_at=now,
-        status_code=200,
-        latency_ms=180,
-    )
+    random = Random(SEED + 3)
+    deliveries = list(endpoint.deliveries.all())
+    for delivery in deliveries:
+        delivery.status = WebhookDelivery.Status.DELIVERED
+        delivery.attempts = 1
+        delivery.attempted_at = delivery.created_at
+        delivery.status_code = 200
+        delivery.latency_ms = random.randint(90, 420)
+    changed = ["status", "attempts", "attempted_at", "status_code", "latency_ms"]
+    WebhookDelivery.objects.bulk_update(deliveries, changed)
     webhook_endpoints.disable_endpoint(endpoint, by=by)

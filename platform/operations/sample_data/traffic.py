@@ -70,9 +70,13 @@ def make_events(
         day += DAY
 
 
+def make_request_id(random: Random) -> str:
+    """Return an id as the gateway makes them."""
+    return f"req_{random.getrandbits(128):032x}"
+
+
 def _make_event(habit: Habit, served: Served, random: Random, day: datetime) -> Event:
-    first_hour, end_hour = habit.hours
-    at = day + timedelta(hours=random.triangular(first_hour, end_hour))
+    at = day + timedelta(hours=random.uniform(*habit.hours))
     [called] = random.choices(list(habit.styles), list(habit.styles.values()))
     prompt = round(random.triangular(*habit.prompt_tokens, habit.prompt_tokens[0]))
     completion = round(random.triangular(*habit.completion_tokens))
@@ -91,7 +95,7 @@ def _make_event(habit: Habit, served: Served, random: Random, day: datetime) -> 
         completion //= 3
     prices = served.prices
     return Event(
-        request_id=f"req_{random.getrandbits(128):032x}",
+        request_id=make_request_id(random),
         tenant_id=habit.tenant_id,
         key_id=habit.key_id,
         style=called.style,
