@@ -1,8 +1,10 @@
 """What other apps may use of this one, beside its rows (`models`) and `metering`. REST is in `rest`."""
 
-from tenants.accounts import account_deletion, deleted_workspaces, deletion, subscriptions, workspaces
+from tenants.accounts import subscriptions, workspaces
 from tenants.accounts.access import Access, MemberRequest, access_of, access_of_person, member_required
 from tenants.accounts.current import current_membership
+from tenants.accounts.deleted_workspaces import STAYS as KEPT_OF_WORKSPACE
+from tenants.accounts.deleted_workspaces import find_deleted_workspace, list_to_erase, mark_erased
 from tenants.accounts.export import Table as ExportTable
 from tenants.accounts.export import list_tables as export_tables
 from tenants.accounts.export import make_table as make_export_table
@@ -30,9 +32,9 @@ from tenants.quota_sync.generations import (
     stale_generations,
 )
 from tenants.quota_sync.snapshot import find_owner, is_published, publish_snapshot
-from tenants.webhooks import endpoints as webhook_endpoints
 
 __all__ = [
+    "KEPT_OF_WORKSPACE",
     "Access",
     "ExportTable",
     "MemberRequest",
@@ -41,25 +43,25 @@ __all__ = [
     "Permission",
     "access_of",
     "access_of_person",
-    "account_deletion",
     "bump_all_generations",
     "bump_generations",
     "cancel_scheduled",
     "create_tenant",
     "current_membership",
     "default_tenant",
-    "deleted_workspaces",
-    "deletion",
     "digest_by_peppers",
     "end_impersonation",
     "export_tables",
+    "find_deleted_workspace",
     "find_owner",
     "first_party_tenant",
     "hide_steps",
     "is_published",
     "is_well_formed",
     "issue_key",
+    "list_to_erase",
     "make_export_table",
+    "mark_erased",
     "member_required",
     "observe_generation",
     "onboarding_of",
@@ -83,6 +85,5 @@ __all__ = [
     "subscriptions",
     "training_holds",
     "verify_key",
-    "webhook_endpoints",
     "workspaces",
 ]

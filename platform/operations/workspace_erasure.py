@@ -7,7 +7,7 @@ from django.http import HttpResponse, JsonResponse
 
 from adapters.public import describe_styles_erasure, erase_some_styles, report_styles_erasure
 from tenants.models import Tenant
-from tenants.public import deleted_workspaces
+from tenants.public import KEPT_OF_WORKSPACE, list_to_erase, mark_erased
 from training.public import TextsErasure, list_texts_erasures
 
 
@@ -16,10 +16,10 @@ def erase_deleted_workspaces() -> None:
 
     Texts are erased by `training.tasks.prune_trainings`, because that waits for the storage.
     """
-    for tenant in deleted_workspaces.list_to_erase():
+    for tenant in list_to_erase():
         are_styles_erased = erase_some_styles(tenant)
         if are_styles_erased and not _count_waiting(list_texts_erasures(tenant)):
-            deleted_workspaces.mark_erased(tenant)
+            mark_erased(tenant)
 
 
 def describe_progress(tenant: Tenant) -> dict[str, object]:
@@ -32,7 +32,7 @@ def describe_progress(tenant: Tenant) -> dict[str, object]:
         "texts_total": len(texts),
         "texts_done": len(texts) - waiting_texts,
         "is_finished": tenant.erased_at is not None,
-        "kept": deleted_workspaces.STAYS,
+        "kept": KEPT_OF_WORKSPACE,
     }
 
 
@@ -42,7 +42,7 @@ def workspace_report(tenant: Tenant) -> HttpResponse:
         "workspace": tenant.slug,
         "deleted_at": tenant.deleted_at,
         "erased_at": tenant.erased_at,
-        "kept": deleted_workspaces.STAYS,
+        "kept": KEPT_OF_WORKSPACE,
         **report_styles_erasure(tenant),
         "trainings": [asdict(erased) for erased in list_texts_erasures(tenant)],
     }

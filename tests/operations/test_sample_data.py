@@ -1,6 +1,7 @@
 """The demo's sample data: what it has, that it is added once, and that its owner removes all of it."""
 
 import io
+import json
 
 import pytest
 from django.core.management import call_command
@@ -13,6 +14,7 @@ from adapters.models import BaseModel, Style
 from adapters.public import found_workspace
 from core import months
 from core.money import usd
+from operations import seeding
 from operations.models import SampleData
 from operations.sample_data.seeding import DOMAIN, NotADemo, add_sample_data
 from tenants.models import (
@@ -29,7 +31,7 @@ from tenants.models import (
     WebhookDelivery,
     WebhookEndpoint,
 )
-from tenants.public import issue_key
+from tenants.public import issue_key, verify_key
 from tests.adapters.conftest import engine, folder, poetry, polyscribe, vllm
 from tests.operations.builders import used
 from tests.tenants.conftest import browser_of
@@ -158,6 +160,17 @@ def test_a_second_seed_adds_nothing_and_brings_nothing_back(sample, operator, br
     assert not Tenant.objects.of(operator).filter(name=sample.name).exists()
 
 
+def test_the_seeds_key_is_of_the_demos_own_workspace_each_time(tmp_path, monkeypatch, base_model):
+    monkeypatch.setattr(seeding, "publish", lambda styles, say: [])
+    file = tmp_path / "demo.json"
+    for _ in range(2):
+        out = io.StringIO()
+        call_command("seed", "--sample", "--styles", tmp_path, "--secrets", file, stdout=out)
+    assert not out.getvalue()
+    assert SampleData.objects.count() == 1
+    assert verify_key(json.loads(file.read_text())["api_key"], Tenant.objects.get(name="Demo"))
+
+
 def test_it_is_opened_first_and_says_what_it_is_to_its_owner(sample, demo, operator, browser):
     page = browser.get(reverse("member_home")).text
     assert "This workspace has sample data" in page
@@ -194,8 +207,8 @@ def test_removing_it_leaves_nothing_in_reach_and_keeps_what_is_the_persons_own(
     assert UsageDaily.objects.filter(tenant=demo).exists()
     assert ApiKey.objects.live(timezone.now()).filter(tenant=demo, name="Demo").exists()
     reconcile()
-    entry = AuditEntry.objects.get(action="sample_data.removed")
-    assert (entry.actor, entry.tenant) == (operator, sample)
+    entry = AuditEntry.objects.get(action="workspace.deleted", tenant=sample)
+    assert entry.actor == operator
     assert browser.post(REMOVE).status_code == 404
 
 

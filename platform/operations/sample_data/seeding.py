@@ -51,8 +51,8 @@ from tenants.public import (
     issue_key,
     playground_key,
     record_command,
-    webhook_endpoints,
 )
+from tenants.webhooks import endpoints
 
 NAME = "Sample workspace"
 READER_NAME = "Sample reader"  # uses the style that the sample workspace shares, and pays for it
@@ -285,7 +285,7 @@ def _invoice(tenant: Tenant, period: str, now: datetime, *, is_paid: bool) -> No
 
 def _add_endpoint(by: Access) -> None:
     """Add an endpoint that gets the events of all that follows."""
-    webhook_endpoints.create_endpoint(
+    endpoints.create_endpoint(
         by,
         url=HOOK,
         description="Newsroom",
@@ -306,4 +306,4 @@ def _settle_endpoint(by: Access) -> None:
         delivery.latency_ms = random.randint(90, 420)
     changed = ["status", "attempts", "attempted_at", "status_code", "latency_ms"]
     WebhookDelivery.objects.bulk_update(deliveries, changed)
-    webhook_endpoints.disable_endpoint(endpoint, by=by)
+    endpoints.disable_endpoint(endpoint, by=by)

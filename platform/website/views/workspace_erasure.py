@@ -9,8 +9,8 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET
 
 from operations.workspace_erasure import describe_progress, workspace_report
-from tenants.accounts.deleted_workspaces import find_deleted_workspace
 from tenants.models import User
+from tenants.public import find_deleted_workspace
 
 
 @require_GET
