@@ -16,7 +16,7 @@ def demo(var: Path | None) -> int:
     steps = Steps()
     try:
         with services.opened(Folders((var or ROOT / "var").absolute()), steps) as stack:
-            seeded = bring_up(stack)
+            seeded = bring_up(stack, with_sample=True)
             steps.say(announcement(stack, seeded))
             while True:
                 stack.supervisor.revive()

@@ -3,7 +3,7 @@
 from django.urls import path
 
 from website import palette
-from website.views import api_keys, connect, settings, workspace_erasure, workspaces
+from website.views import api_keys, connect, sample_data, settings, workspace_erasure, workspaces
 
 app_name = "website"
 
@@ -24,6 +24,7 @@ urlpatterns = [
     path("settings/delete-workspace/", settings.delete_workspace, name="delete_workspace"),
     path("settings/keep-workspace/", settings.stop_deletion, name="stop_deletion"),
     path("settings/delete-account/", settings.delete_account, name="delete_account"),
+    path("sample-data/remove/", sample_data.remove_sample, name="remove_sample_data"),
     path("workspaces/switch/", workspaces.switch_workspace, name="switch_workspace"),
     path("workspaces/<uuid:workspace_id>/erasure/", workspace_erasure.show_erasure, name="workspace_erasure"),
     path("search/", palette.search, name="search"),

@@ -15,6 +15,7 @@ from django.urls import reverse
 from playwright.sync_api import Locator, Page, Route, expect
 
 from stack.folders import ROOT
+from tenants.metering.ledger import record_events
 from tenants.models import Membership, NoticeKind, User
 from tenants.notices.choices import unsubscribe_url
 from tenants.public import create_tenant
@@ -34,6 +35,7 @@ from tests.journeys.walking import (
     enter,
     prove_who_it_is,
 )
+from tests.tenants.conftest import make_event
 
 __all__ = ["base_model", "engine", "folder", "poetry", "polyscribe", "vllm"]
 
@@ -343,6 +345,49 @@ def test_the_search_finds_pages_actions_and_styles_and_keys_walk_through_it(
     page.keyboard.press("Enter")
     expect(page).to_have_url(re.compile(reverse("website:keys")))
     expect(page.get_by_role("dialog", name="Create API key")).to_be_visible()
+
+
+class Clicks:
+    """A person who begins on Home and clicks only what has a name."""
+
+    def __init__(self, page: Page) -> None:
+        self.page = page
+        self.count = 0
+        page.goto(reverse("member_home"))
+
+    def click(self, role: str, name: str, *, within: str = "body") -> None:
+        self.page.locator(within).get_by_role(role, name=name, exact=True).first.click()
+        self.count += 1
+
+
+def test_what_people_came_for_is_three_clicks_from_home(acme, styles, alice_client, browser, live_server):
+    record_events([make_event(acme, style_name="acme/letters")])  # Home shows the styles that are used
+    page = enter(browser, live_server, alice_client).new_page()
+
+    listener = Clicks(page)
+    listener.click("link", "Styles", within=".nav")
+    expect(page.locator(".style-card blockquote").first).to_be_visible()
+
+    caller = Clicks(page)
+    caller.click("link", "API keys", within=".nav")
+    caller.click("button", "Create API key")
+    expect(page.get_by_role("dialog", name="Create API key").get_by_label("Name", exact=True)).to_be_focused()
+
+    payer = Clicks(page)
+    payer.click("link", "Billing", within=".nav")
+    expect(page.locator("#month-heading")).to_be_visible()
+
+    host = Clicks(page)
+    host.click("link", "Team", within=".nav")
+    host.click("button", "Add member")
+    expect(page.get_by_role("dialog", name="Add member").get_by_label("Email")).to_be_focused()
+
+    author = Clicks(page)
+    author.click("link", "Letters", within="main")
+    author.click("link", "Versions", within=".tab-links")
+    author.click("button", "Roll back to version 1")
+    expect(page.get_by_role("button", name="Roll back to version 1")).to_be_hidden()
+    assert max(one.count for one in (listener, caller, payer, host, author)) <= 3
 
 
 @pytest.mark.usefixtures("acme")
