@@ -12,8 +12,9 @@ from adapters.catalog.choices import (
 from adapters.catalog.export import list_exported
 from adapters.catalog.home_styles import find_to_try, newest_uploads, styles_in_use, styles_to_try
 from adapters.catalog.priced import StyleFacts, describe_styles, find_style
-from adapters.catalog.queries import ModelChoice, model_choices, public_styles
+from adapters.catalog.queries import ModelChoice, list_styles, model_choices
 from adapters.catalog.sharing import set_public
+from adapters.catalog.showcase import list_answers, public_styles
 from adapters.engines.base_writer import count_base_parameters, write_with_base
 from adapters.engines.own_limits import diagnose_engines
 from adapters.engines.readiness import engine_readiness
@@ -61,8 +62,10 @@ __all__ = [
     "finish_upload",
     "found_workspace",
     "is_answering",
+    "list_answers",
     "list_exported",
     "list_style_choices",
+    "list_styles",
     "model_choices",
     "name_default_style",
     "name_example_model",

@@ -10,7 +10,7 @@ from django.utils.translation import gettext
 
 from billing.invoices.month_sums import MonthSums
 from core import months
-from core.money import usd
+from core.money import usd, usd_about
 from tenants.metering import plans, price_book, trainings, usage_text
 from tenants.metering.allowance import Allowance, OveragePolicy, find_allowance
 from tenants.metering.credits import credits_left
@@ -73,7 +73,10 @@ def monthly_report(tenant: Tenant, now: datetime, *, used: Used | None = None) -
     spent = used.cost_nanousd + costs.charged_nanousd.get(period, 0)
     budget = plans.budget_of(tenant, present)
     return {
-        "month": {**month_meter(tenant, allowance, prices, used=used.tokens, now=now), "cost": usd(spent)},
+        "month": {
+            **month_meter(tenant, allowance, prices, used=used.tokens, now=now),
+            "cost": usd_about(spent),
+        },
         "budget": {
             "percent": _percent(spent, budget),
             "sentence": budget_sentence(spent=spent, budget=budget, start=start, end=end),
@@ -85,7 +88,7 @@ def monthly_report(tenant: Tenant, now: datetime, *, used: Used | None = None) -
         "today": {
             "requests": used.day_requests,
             "tokens": used.day_tokens,
-            "cost": usd(used.day_cost_nanousd),
+            "cost": usd_about(used.day_cost_nanousd),
         },
         "most_used": used.most_used,
     }
@@ -191,7 +194,7 @@ def latest_requests(tenant: Tenant, now: datetime, count: int) -> list[dict[str,
             "completion_tokens": event.completion_tokens,
             "outcome": event.get_outcome_display(),
             "badge": BADGES[UsageEvent.Outcome(event.outcome)],
-            "cost": usd(event.cost_nanousd),
+            "cost_nanousd": event.cost_nanousd,
         }
         for event in events.order_by("-admitted_at")[:count]
     ]

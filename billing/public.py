@@ -1,7 +1,18 @@
 """What the apps above may use of this one."""
 
+from billing import author_shares
+from billing.earned_shares import decide_shares
 from billing.export import list_exported
+from billing.invoices import invoices
 from billing.month_report import latest_requests, monthly_report
 from billing.revenue import used_nanousd
 
-__all__ = ["latest_requests", "list_exported", "monthly_report", "used_nanousd"]
+__all__ = [
+    "author_shares",
+    "decide_shares",
+    "invoices",
+    "latest_requests",
+    "list_exported",
+    "monthly_report",
+    "used_nanousd",
+]

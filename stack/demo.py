@@ -23,7 +23,7 @@ def demo(var: Path | None) -> int:
     try:
         with services.opened(Folders((var or ROOT / "var").absolute()), steps) as stack:
             stack.variables = {**OPERATOR, **stack.variables}
-            seeded = bring_up(stack)
+            seeded = bring_up(stack, with_sample=True)
             steps.say(announcement(stack, seeded))
             while True:
                 stack.supervisor.revive()

@@ -26,9 +26,9 @@ CARD = f"""
   image(bytes(sys.inputs.mark), height: 72pt),
   align(horizon, text(font: "Source Serif Pro", size: 52pt)[Polyscribe]))
 #v(1fr)
-#text(weight: 600, size: 60pt)[One model. \\ As many writing styles as you like.]
+#text(weight: 600, size: 76pt)[Writing that sounds like you]
 #v(28pt)
-#text(size: 32pt, fill: rgb("{INK_SOFT}"))[Make a style from your own writing, or call one by name.]
+#text(size: 32pt, fill: rgb("{INK_SOFT}"))[Make a style from your own writing, or pick one.]
 #v(1fr)
 #line(length: 100%, stroke: 6pt + rgb("{ACCENT}"))
 """

@@ -23,7 +23,7 @@ class Seeded:
     api_key: str
 
 
-def bring_up(stack: Stack) -> Seeded:
+def bring_up(stack: Stack, *, with_sample: bool = False) -> Seeded:
     """Start everything and seed it. The engine loads its model while the rest starts."""
     up = stack.supervisor
     variables = stack.variables
@@ -45,7 +45,7 @@ def bring_up(stack: Stack) -> Seeded:
         for name, check in checks.items()
     ]
     stack.waiting.all([*site_ready, *engine_ready])
-    return seed(stack)
+    return seed(stack, with_sample=with_sample)
 
 
 def prepare_base_model(stack: Stack) -> None:
@@ -95,9 +95,10 @@ def workers_beside_further_engines(stack: Stack) -> list[Program]:
     return workers
 
 
-def seed(stack: Stack) -> Seeded:
+def seed(stack: Stack, *, with_sample: bool) -> Seeded:
     """Make the demo's tenant and styles; return the login and the API key. Raises ServiceFailed."""
-    program = application.manage("seed", variables=stack.variables, title="manage.py seed")
+    options = ["--sample"] if with_sample else []
+    program = application.manage("seed", *options, variables=stack.variables, title="manage.py seed")
     stack.supervisor.once(program, show=stack.steps.say)
     try:
         made = json.loads(Path(stack.variables["DEMO_SECRETS_FILE"]).read_text())

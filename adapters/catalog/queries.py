@@ -91,15 +91,6 @@ class OfferedStyle:
     sample_prompt: str
 
 
-def public_styles() -> list[Style]:
-    """Return a few public styles with a sample, for strangers."""
-    reviewed = is_reviewed_for(None)
-    with_sample = reviewed & ~Q(approved_sample="") | ~reviewed & ~Q(sample="")
-    public = Style.objects.answering(None).filter(with_sample, is_public=True)
-    shown = public.select_related("owner", "approved_version").order_by("created_at")
-    return [style.show_to(None) for style in shown[:3]]
-
-
 def list_styles(tenant: Tenant, kind: str = "", words: str = "") -> QuerySet[Style]:
     """Return the styles of a kind, or of all kinds, that contain some words as the tenant reads them.
 

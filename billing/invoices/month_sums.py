@@ -18,7 +18,6 @@ from django.utils.translation import gettext_lazy as _
 
 from core import months
 from core.errors import Conflict
-from core.money import usd
 from tenants.metering import usage
 from tenants.models import ApiKey, Tenant, TrainingHold, UsageDaily, UsageEvent
 
@@ -65,10 +64,6 @@ class Sums:
     @property
     def tokens(self) -> int:
         return self.prompt_tokens + self.completion_tokens
-
-    @property
-    def cost(self) -> str:
-        return usd(self.cost_nanousd)
 
     def add(self, other: "Sums") -> None:
         """Add what was used besides."""

@@ -1,6 +1,7 @@
 """The playground: the same admission, proxy and settlement as the API's, with the studio's own key."""
 
 import json
+from dataclasses import dataclass
 
 from django.conf import settings
 from django.contrib.auth.decorators import login_required
@@ -8,7 +9,9 @@ from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import render
 from django.utils import timezone
+from django.utils.functional import Promise
 from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
 from django.views.decorators.http import require_GET, require_POST
 
 from adapters.public import ModelChoice, model_choices, name_default_style
@@ -16,6 +19,17 @@ from inference.playground.calls import Call, answer_call, open_caller, read_call
 from tenants.metering.plans import limits_of
 from tenants.metering.price_book import base_schedule, prices_now
 from tenants.public import MemberRequest, Permission, member_required, requires
+
+
+@dataclass(frozen=True)
+class Length:
+    """How long an answer gets at most, as a writer says it."""
+
+    label: Promise
+    tokens: int
+
+
+LENGTHS = (Length(_("A paragraph"), 160), Length(_("Half a page"), 350), Length(_("A page"), 700))
 
 
 @require_GET
@@ -33,6 +47,7 @@ def playground(request: MemberRequest) -> HttpResponse:
     now = timezone.now()
     choices = model_choices(request.tenant, wanted)
     base = ModelChoice("base", gettext("Base model (no style)"), "", prices_now(base_schedule(now)))
+    limits = limits_of(request.tenant, now)
     return render(
         request,
         "inference/playground.html",
@@ -40,7 +55,8 @@ def playground(request: MemberRequest) -> HttpResponse:
             "choices": [*choices, base],
             "has_styles": bool(choices),
             "wanted": json.dumps(wanted),
-            "limits": limits_of(request.tenant, now),
+            "limits": limits,
+            "lengths": [length for length in LENGTHS if length.tokens <= limits.max_output_tokens],
             "languages": ("python", "javascript", "curl"),
             "api_base": f"{settings.SITE_URL}/v1",
             "sample_prompt": next((choice.sample_prompt for choice in choices if choice.sample_prompt), ""),

@@ -97,6 +97,7 @@ TEMPLATES = [
             # Nearly every template says something to people, and when something was.
             "builtins": [
                 "django.templatetags.i18n",
+                "website.templatetags.amounts",
                 "website.templatetags.times",
                 "website.templatetags.texts",
                 "website.templatetags.support",
@@ -483,6 +484,20 @@ PRIMARY = {
     "900": "oklch(0.28 0.055 228)",
     "950": "oklch(0.21 0.04 228)",
 }
+# As light as unfold's own greys, so that contrasts stay, in the hues of static/css/tokens.css: paper and ink.
+BASE = {
+    "50": "oklch(0.985 0.005 95)",
+    "100": "oklch(0.967 0.007 95)",
+    "200": "oklch(0.928 0.008 95)",
+    "300": "oklch(0.872 0.01 95)",
+    "400": "oklch(0.707 0.014 230)",
+    "500": "oklch(0.551 0.018 240)",
+    "600": "oklch(0.446 0.022 245)",
+    "700": "oklch(0.373 0.022 245)",
+    "800": "oklch(0.278 0.014 240)",
+    "900": "oklch(0.21 0.013 240)",
+    "950": "oklch(0.13 0.012 240)",
+}
 UNFOLD = {
     "SITE_TITLE": "Polyscribe console",
     "SITE_HEADER": "Polyscribe",
@@ -492,7 +507,7 @@ UNFOLD = {
         {"rel": "icon", "type": "image/svg+xml", "href": lambda request: static("img/favicon.svg")}
     ],
     "SHOW_VIEW_ON_SITE": False,
-    "COLORS": {"primary": PRIMARY},
+    "COLORS": {"base": BASE, "primary": PRIMARY},
     "STYLES": [lambda request: static("css/console.css")],
     "SCRIPTS": [lambda request: static("js/console.js")],
     "SIDEBAR": {"navigation": "operations.console.menu.navigation"},

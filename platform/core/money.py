@@ -11,10 +11,21 @@ def usd(nanousd: int) -> str:
 
     It is written as the active language writes money: `12,00\u00a0$` in German.
     """
-    sign = "-" if nanousd < 0 else ""
     whole, fraction = _parts(nanousd)
-    amount = number_format(whole, force_grouping=True) + get_format("DECIMAL_SEPARATOR") + fraction
-    return sign + gettext("${amount}").format(amount=amount)
+    return _write(nanousd < 0, whole, fraction)
+
+
+def usd_rounded(nanousd: int, decimals: int = 2) -> str:
+    """Return an amount with so many decimals (1 to 9), rounded half up, so that a column is aligned."""
+    step = 10 ** (9 - decimals)
+    whole, rest = divmod((abs(nanousd) + step // 2) // step, 10**decimals)
+    return _write(nanousd < 0, whole, f"{rest:0{decimals}d}")
+
+
+def usd_about(nanousd: int) -> str:
+    """Return an amount at a glance: whole cents, or "< $0.01" for less than one."""
+    cent = NANO // 100
+    return f"< {usd_rounded(cent)}" if 0 < nanousd < cent else usd_rounded(nanousd)
 
 
 def dollars(nanousd: int | None) -> str | None:
@@ -23,6 +34,11 @@ def dollars(nanousd: int | None) -> str | None:
         return None
     whole, fraction = _parts(nanousd)
     return f"{'-' if nanousd < 0 else ''}{whole}.{fraction}"
+
+
+def _write(is_negative: bool, whole: int, fraction: str) -> str:
+    amount = number_format(whole, force_grouping=True) + get_format("DECIMAL_SEPARATOR") + fraction
+    return ("-" if is_negative else "") + gettext("${amount}").format(amount=amount)
 
 
 def _parts(nanousd: int) -> tuple[int, str]:

@@ -27,12 +27,13 @@ from adapters.public import (
     select_first_party_styles,
     set_public,
 )
-from core.errors import DomainError, NotFound, Unavailable
+from core.errors import DomainError, Unavailable
+from operations.models import SampleData
+from operations.sample_data.seeding import add_sample_data
 from tenants.metering.plans import limits_of, newest_plan_version
 from tenants.models import Scope, Tenant, User
 from tenants.public import (
     access_of_person,
-    default_tenant,
     first_party_tenant,
     issue_key,
     record_command,
@@ -71,10 +72,10 @@ def secrets_file() -> Path:
     return Path(os.environ.get("DEMO_SECRETS_FILE", settings.BASE_DIR / "var" / "demo.json"))
 
 
-def seed(styles: Path, secrets: Path, *, say: Print) -> None:
+def seed(styles: Path, secrets: Path, *, with_sample: bool, say: Print) -> None:
     """Create the demo's writer, workspace and key, write them to a file, and select the shipped styles.
 
-    Safe to repeat. Raises DomainError with what is wrong.
+    `with_sample` adds a sample workspace beside it. Safe to repeat. Raises DomainError with what is wrong.
     """
     # The file comes first: a login that nobody can read is of no use.
     known = _read_secrets(secrets)
@@ -85,6 +86,8 @@ def seed(styles: Path, secrets: Path, *, say: Print) -> None:
     publish(styles, say=say)
     # The demo's workspace was founded before there was a style.
     select_first_party_styles(access_of_person(user, tenant, address=None))
+    if with_sample and add_sample_data(user):
+        say(f"  ✓ {'sample workspace':<22} opens first; the API key is for {tenant.name}")
 
 
 def publish(styles: Path, *, say: Print) -> list[Style]:
@@ -139,10 +142,9 @@ def _ensure_writer(known_password: str) -> tuple[User, str]:
 
 
 def _ensure_workspace(user: User) -> Tenant:
-    try:
-        tenant = default_tenant(user)
-    except NotFound:
-        tenant = found_workspace(user, name="Demo")
+    # The sample workspace looks older than it is.
+    own = Tenant.objects.of(user).exclude(pk__in=SampleData.objects.values("tenant"))
+    tenant = own.first() or found_workspace(user, name="Demo")
     if limits_of(tenant, timezone.now()).plan != PLAN:
         subscribe_tenant(tenant, newest_plan_version(PLAN))
     return tenant

@@ -13,7 +13,9 @@ from django.views.decorators.http import require_GET, require_POST
 
 from adapters.public import engine_readiness, newest_uploads, styles_in_use
 from billing.public import latest_requests, monthly_report
+from operations.sample_data.removal import has_sample_data
 from tenants.metering.refusals import RefusedLately
+from tenants.models import Membership
 from tenants.public import (
     MemberRequest,
     Onboarding,
@@ -70,6 +72,7 @@ def show_home(request: MemberRequest) -> HttpResponse:
         "beginnings": beginnings,
         "steps": [] if beginnings.is_hidden or all(step.is_done for step in steps) else steps,
         "engine": engine_readiness(),
+        "is_sample": request.role == Membership.Role.OWNER and has_sample_data(request.tenant),
     }
     return render(request, "member_home.html", context)
 

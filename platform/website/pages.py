@@ -14,7 +14,7 @@ from django.utils import timezone
 from psycopg_pool import PoolTimeout
 from redis import RedisError
 
-from adapters.public import public_styles
+from adapters.public import list_answers, public_styles
 from core.draining import STATUS, is_draining
 from operations.monitoring import health
 
@@ -27,7 +27,13 @@ def home(request: HttpRequest) -> HttpResponse:
     """Send members to their home; show strangers what Polyscribe is."""
     if request.user.is_authenticated:
         return redirect("member_home")
-    return render(request, "home.html", {"styles": public_styles(), "api_base": f"{settings.SITE_URL}/v1"})
+    styles = public_styles()
+    context = {
+        "styles": styles,
+        "prompts": list_answers(styles) if styles else [],
+        "api_base": f"{settings.SITE_URL}/v1",
+    }
+    return render(request, "home.html", context)
 
 
 def security_txt(request: HttpRequest) -> HttpResponse:

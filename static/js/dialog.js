@@ -1,9 +1,11 @@
 // <button data-opens="dialog id">; in it, <input data-must-equal="name"> frees the dialog's submit button.
-// A dialog begins on its harmless button, or on the field that was wrong: Enter alone must lose nothing.
+// A dialog begins on its harmless button, on the field that was wrong, or, with data-creates, on its first field:
+// Enter alone must lose nothing.
 function open(dialog) {
   if (!dialog) return;
   dialog.showModal();
-  (dialog.querySelector("[aria-invalid=true]") ?? dialog.querySelector("[data-closes]"))?.focus();
+  const first = dialog.matches("[data-creates]") ? "input:not([type=hidden])" : "[data-closes]";
+  (dialog.querySelector("[aria-invalid=true]") ?? dialog.querySelector(first))?.focus();
 }
 
 document.addEventListener("click", (event) => {
@@ -27,4 +29,6 @@ document.addEventListener("input", (event) => {
   if (event.target.matches("[data-must-equal]")) guard(event.target);
 });
 for (const input of document.querySelectorAll("[data-must-equal]")) guard(input);
-open(document.querySelector("dialog[data-open-now]"));
+// A link from elsewhere names the dialog that it leads to.
+const linked = location.hash && document.getElementById(location.hash.slice(1));
+open(document.querySelector("dialog[data-open-now]") ?? (linked instanceof HTMLDialogElement ? linked : null));

@@ -1,8 +1,9 @@
-// Keyboard: `/` searches, `g` then a letter goes to the link that carries data-go="<letter>". The account menu
-// turns both off: who speaks to a computer, or leans on a key, would go where they never meant to.
+// Keyboard: Ctrl/⌘ K or `/` searches, `g` then a letter goes to the link that carries data-go="<letter>", `?` lists
+// all. Those of a single key can be turned off in that list: people who speak to a computer would trigger them.
+import { openPalette } from "./palette.js";
+
 const PAUSE_MS = 1200;
 const KEPT = "shortcuts";
-const hint = document.querySelector(".foot-keys");
 const box = document.querySelector("[data-shortcuts]");
 let areOn = read();
 let goUntil = 0;
@@ -11,37 +12,30 @@ function read() {
   try { return localStorage.getItem(KEPT) !== "off"; } catch { return true; }
 }
 
-function show() {
-  if (hint) hint.hidden = !areOn;
-  if (box) box.checked = areOn;
-}
-
-show();
+if (box) box.checked = areOn;
 box?.addEventListener("change", () => {
   areOn = box.checked;
   try { localStorage.setItem(KEPT, areOn ? "on" : "off"); } catch { /* private mode: the choice lasts for this page */ }
-  show();
 });
 
 const typing = (element) =>
   element.isContentEditable || element.matches("input, textarea, select, [role=tab]");
 
 document.addEventListener("keydown", (event) => {
-  if (event.ctrlKey || event.metaKey || event.altKey || event.isComposing) return;
-  if (event.key === "Escape" && event.target.matches("[data-search-field]")) {
-    event.target.value = "";
-    event.target.dispatchEvent(new Event("input", { bubbles: true }));
-    event.target.blur();
+  if (event.isComposing || event.altKey) return;
+  if ((event.ctrlKey || event.metaKey) && event.key === "k" && document.getElementById("palette")) {
+    event.preventDefault();
+    openPalette();
     return;
   }
+  if (event.ctrlKey || event.metaKey) return;
   if (!areOn || typing(event.target) || document.querySelector("dialog[open]")) return;
 
   if (event.key === "/") {
-    const field = document.querySelector("[data-search-field]");
-    if (!field) return;
     event.preventDefault();
-    field.focus();
-    field.select();
+    openPalette();
+  } else if (event.key === "?") {
+    document.getElementById("shortcuts")?.showModal();
   } else if (performance.now() < goUntil) {
     goUntil = 0;
     document.querySelector(`[data-go="${CSS.escape(event.key)}"]`)?.click();

@@ -17,8 +17,18 @@
     }
   };
 
+  const SIDEBAR = "sidebar";
+  try { if (localStorage.getItem(SIDEBAR) === "narrow") root.dataset.sidebar = "narrow"; } catch { /* it is wide */ }
+
   apply(read());
   document.addEventListener("DOMContentLoaded", () => mark(read()));
+  document.addEventListener("click", (event) => {
+    if (!event.target.closest("[data-sidebar-toggle]")) return;
+    const isNarrow = root.dataset.sidebar === "narrow";
+    if (isNarrow) delete root.dataset.sidebar;
+    else root.dataset.sidebar = "narrow";
+    try { localStorage.setItem(SIDEBAR, isNarrow ? "wide" : "narrow"); } catch { /* private mode */ }
+  });
   document.addEventListener("click", (event) => {
     const theme = event.target.closest("[data-theme-choice]")?.dataset.themeChoice;
     if (!theme) return;

@@ -14,6 +14,7 @@ from django.utils.translation import gettext_lazy as _
 from core.errors import DomainError
 from core.names import is_reserved, validate_name
 from tenants.accounts import adapter, workspaces
+from tenants.accounts.audit_words import describe_action
 from tenants.accounts.roles import DESCRIPTIONS, Permission, allows
 from tenants.models import Membership, User
 
@@ -116,7 +117,7 @@ class AuditFilterForm(forms.Form):
     def __init__(self, *args: Any, actions: list[str], **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         field = cast(forms.ChoiceField, self.fields["action"])
-        field.choices = [("", gettext("All")), *[(action, action) for action in actions]]
+        field.choices = [("", gettext("All")), *[(action, describe_action(action)) for action in actions]]
 
 
 class WorkspaceForm(FailureForm):

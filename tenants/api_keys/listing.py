@@ -7,7 +7,6 @@ from django.core.paginator import Page, Paginator
 from django.db.models import BooleanField, Case, Q, QuerySet, Sum, Value, When
 
 from core import months
-from core.money import usd
 from tenants.models import ApiKey, Tenant, UsageDaily
 
 PAGE_SIZE = 50
@@ -19,7 +18,7 @@ class KeyRow:
 
     key: ApiKey
     requests: int
-    cost: str
+    cost_nanousd: int
 
 
 def list_keys(tenant: Tenant, now: datetime, *, search: str = "", page: int | str = 1) -> Page[ApiKey]:
@@ -42,5 +41,5 @@ def month_rows(tenant: Tenant, keys: list[ApiKey], now: datetime) -> list[KeyRow
     rows = []
     for key in keys:
         requests, cost_nanousd = used.get(key.pk, (0, 0))
-        rows.append(KeyRow(key, requests, usd(cost_nanousd)))
+        rows.append(KeyRow(key, requests, cost_nanousd))
     return rows

@@ -21,10 +21,6 @@ class DayOfStyle:
     completion_tokens: int
     cost_nanousd: int
 
-    @property
-    def cost(self) -> str:
-        return usd(self.cost_nanousd)
-
 
 @dataclass(frozen=True)
 class StyleUsage:

@@ -46,14 +46,14 @@ class EventType(models.TextChoices):
     INVOICE_PAID = "invoice.paid", _("An invoice was paid.")
     INVOICE_VOIDED = "invoice.voided", _("An invoice was voided.")
     CREDIT_NOTE_ISSUED = "credit_note.issued", _("An invoice was corrected by a credit note.")
-    PLAN_CHANGED = "plan.changed", _("The plan was changed, effective `takes_effect_at`.")
+    PLAN_CHANGED = "plan.changed", _("The plan was changed, now or from next month on.")
     PAYMENT_SUCCEEDED = "payment.succeeded", _("A payment succeeded, for a top-up or an invoice.")
     PAYMENT_FAILED = "payment.failed", _("A payment failed, such as an automatic top-up.")
     WORKSPACE_SUSPENDED = "workspace.suspended", _("The workspace was suspended.")
     WORKSPACE_RESUMED = "workspace.resumed", _("The workspace's suspension was lifted.")
     WORKSPACE_DELETION_REQUESTED = (
         "workspace.deletion_requested",
-        _("An owner requested deletion of the workspace. Any owner can cancel it until `deletion_at`."),
+        _("An owner requested deletion of the workspace. Any owner can still cancel it."),
     )
     WORKSPACE_DELETION_STOPPED = (
         "workspace.deletion_stopped",

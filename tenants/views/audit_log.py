@@ -11,6 +11,7 @@ from django.views.decorators.http import require_GET
 
 from tenants.accounts import audit_log
 from tenants.accounts.access import MemberRequest, member_required
+from tenants.accounts.audit_words import describe_action
 from tenants.accounts.forms import AuditFilterForm
 from tenants.accounts.roles import Permission, requires
 from tenants.models import AuditEntry
@@ -74,4 +75,9 @@ def _row(entry: AuditEntry) -> dict[str, object]:
     changed = []
     for name in {**entry.before, **entry.after}:
         changed.append((name, entry.before.get(name), entry.after.get(name)))
-    return {"entry": entry, "actor": audit_log.describe_actor(entry), "changes": changed}
+    return {
+        "entry": entry,
+        "actor": audit_log.describe_actor(entry),
+        "action": describe_action(entry.action),
+        "changes": changed,
+    }

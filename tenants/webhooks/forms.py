@@ -1,6 +1,8 @@
 """Forms about webhooks."""
 
 from django import forms
+from django.forms.boundfield import BoundWidget
+from django.utils.functional import Promise, lazy
 from django.utils.html import format_html
 from django.utils.translation import gettext_lazy as _
 
@@ -9,6 +11,22 @@ from tenants.accounts.forms import FailureForm
 from tenants.models import EventType
 from tenants.models.events import MAX_URL_LENGTH
 from tenants.webhooks.endpoints import NOT_CHOSEN
+
+
+def _describe(event_type: EventType) -> str:
+    """Return what happens, with the event's name beside it, in the reader's language."""
+    words = str(event_type.label).removesuffix(".")
+    return format_html('{} <span class="mono soft">{}</span>', words, event_type.value)
+
+
+# Which events belong together, by what stands before the dot of their names.
+GROUPS = (
+    (_("Styles"), {"version", "release", "canary", "style", "erasure"}),
+    (_("Trainings and checks"), {"training", "evaluation"}),
+    (_("API keys"), {"key"}),
+    (_("Usage and billing"), {"usage", "credit", "invoice", "credit_note", "plan", "payment"}),
+    (_("Workspace"), {"workspace", "webhook"}),
+)
 
 
 class EndpointForm(FailureForm):
@@ -33,9 +51,18 @@ class EndpointForm(FailureForm):
         required=False,
         widget=forms.CheckboxSelectMultiple,
         choices=[
-            (event_type.value, format_html('<span class="mono">{}</span>', event_type.value))
+            (event_type.value, lazy(_describe, str)(event_type))
             for event_type in EventType
             if event_type not in NOT_CHOSEN
         ],
         error_messages={"invalid_choice": _("Choose from the events below.")},
     )
+
+    def groups(self) -> list[tuple[Promise, list[BoundWidget]]]:
+        """Return title and checkboxes of each group of events."""
+        boxes = list(self["event_types"])
+        groups: list[tuple[Promise, list[BoundWidget]]] = []
+        for title, prefixes in GROUPS:
+            members = [box for box in boxes if str(box.data["value"]).partition(".")[0] in prefixes]
+            groups.append((title, members))
+        return groups

@@ -21,6 +21,7 @@ from billing.payments import payments
 from billing.payments.manual_provider import ManualProvider
 from billing.plan_changes import choose_plan
 from core.money import NANO
+from operations.models import SampleData
 from tenants.accounts import device_logins
 from tenants.models import AuditEntry, Invoice, Membership, Tenant, User, WebhookEndpoint
 from tenants.webhooks import delivery, signing
@@ -220,6 +221,12 @@ def dearer_plan(of_acme: Arguments) -> None:
     choose_plan(Tenant.objects.get(slug="acme"), "writer")
 
 
+def sample_data(of_acme: Arguments) -> None:
+    """Let Acme be the demo's sample workspace, to which nobody added a style."""
+    SampleData.objects.create(tenant=Tenant.objects.get(slug="acme"), user_ids=[])
+    Style.objects.filter(owner__slug="acme").update(retired_at=timezone.now())
+
+
 def to_be_deleted(of_acme: Arguments) -> None:
     """Let an owner have asked for the deletion."""
     Tenant.objects.filter(slug="acme").update(deletion_at=timezone.now() + timedelta(days=1))
@@ -364,6 +371,7 @@ PAGES = {
     "website:edit_profile": Change({"language": "de"}, "profile.edited"),
     "website:delete_workspace": Change({"confirm": "Acme"}, "workspace.deletion_requested"),
     "website:stop_deletion": Change(audits="workspace.deletion_stopped", prepare=to_be_deleted),
+    "website:remove_sample_data": Change(audits="workspace.deleted", prepare=sample_data),
     "adapters:create_version": Change(
         {"slug": "secret", "name": "Secret", "files": FILES},
         "version.created",

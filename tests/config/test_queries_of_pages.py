@@ -18,7 +18,11 @@ MORE = {
         16,
         "It draws up the running month's invoice: usage, hosting, trainings, credits, prices.",
     ),
-    "member_home": (13, "The budget on it counts requests and trainings, which are in two tables."),
+    "member_home": (
+        14,
+        "The budget on it counts requests and trainings, which are in two tables; without https it also "
+        "looks for the demo's sample data.",
+    ),
     "adapters:style": (14, "It shows what was measured, and whether it can be measured again."),
     "billing:plan": (
         23,

@@ -15,6 +15,7 @@ from django.urls import reverse
 from playwright.sync_api import Locator, Page, Route, expect
 
 from stack.folders import ROOT
+from tenants.metering.ledger import record_events
 from tenants.models import Membership, NoticeKind, User
 from tenants.notices.choices import unsubscribe_url
 from tenants.public import create_tenant
@@ -34,6 +35,7 @@ from tests.journeys.walking import (
     enter,
     prove_who_it_is,
 )
+from tests.tenants.conftest import make_event
 
 __all__ = ["base_model", "engine", "folder", "poetry", "polyscribe", "vllm"]
 
@@ -176,7 +178,7 @@ def test_a_passkey_is_added_renamed_logs_in_and_is_removed(alice, alice_client, 
     page.get_by_role("button", name="Continue").click()
     expect(page.get_by_role("heading", level=1)).to_contain_text(re.compile("codes", re.IGNORECASE))
     page.goto(reverse("mfa_list_webauthn"))
-    expect(page.get_by_role("heading", level=1)).to_contain_text("1 passkey")
+    expect(page.locator("main .summary")).to_contain_text("1 passkey")
     rename = page.get_by_role("link", name="Rename").get_attribute("href")
     remove = page.get_by_role("link", name="Remove").get_attribute("href")
     member = Walk(context, "passkeys", [])
@@ -201,7 +203,7 @@ def test_a_passkey_is_added_renamed_logs_in_and_is_removed(alice, alice_client, 
     page.get_by_role("button", name="Use your passkey or security key").click()
     expect(page.get_by_role("heading", level=1)).to_have_text("Remove My phone?")
     page.get_by_role("button", name="Remove").click()
-    expect(page.get_by_role("heading", level=1)).to_have_text("No passkeys yet")
+    expect(page.locator("main .summary")).to_have_text("No passkeys yet")
     assert_no_faults(member)
     assert asked_again == []
 
@@ -314,14 +316,78 @@ def test_shortcuts_lead_somewhere_and_can_be_turned_off(acme, alice_client, brow
     page.keyboard.press("Enter")
     page.keyboard.type("gu")
     expect(page).to_have_url(re.compile(reverse("billing:usage")))
-    page.get_by_role("button", name=acme.name).click()
-    page.get_by_label("Keyboard shortcuts").uncheck()
+    page.keyboard.type("?")
+    page.get_by_label("Use shortcuts of a single key").uncheck()
     page.keyboard.press("Escape")
     for _ in range(2):  # also after a reload
-        page.keyboard.type("gk")
-        expect(page.locator(".foot-keys")).to_be_hidden()
+        page.keyboard.type("gk/?")
+        expect(page.locator("dialog[open]")).to_have_count(0)
         expect(page).to_have_url(re.compile(reverse("billing:usage")))
         page.reload()
+
+
+@pytest.mark.usefixtures("acme")
+def test_the_search_finds_pages_actions_and_styles_and_keys_walk_through_it(
+    styles, alice_client, browser, live_server
+):
+    page = enter(browser, live_server, alice_client).new_page()
+    page.goto(reverse("billing:usage"))
+    page.keyboard.press("Control+k")
+    dialog = page.get_by_role("dialog", name="Search")
+    expect(dialog.get_by_role("link", name="Playground")).to_be_visible()
+    page.keyboard.type("api")
+    create = dialog.get_by_role("link", name="Create an API key")
+    expect(create).to_be_visible()
+    expect(dialog.get_by_role("link", name="Playground")).to_be_hidden()
+    page.keyboard.press("ArrowDown")
+    page.keyboard.press("ArrowDown")
+    expect(create).to_be_focused()
+    page.keyboard.press("Enter")
+    expect(page).to_have_url(re.compile(reverse("website:keys")))
+    expect(page.get_by_role("dialog", name="Create API key")).to_be_visible()
+
+
+class Clicks:
+    """A person who begins on Home and clicks only what has a name."""
+
+    def __init__(self, page: Page) -> None:
+        self.page = page
+        self.count = 0
+        page.goto(reverse("member_home"))
+
+    def click(self, role: str, name: str, *, within: str = "body") -> None:
+        self.page.locator(within).get_by_role(role, name=name, exact=True).first.click()
+        self.count += 1
+
+
+def test_what_people_came_for_is_three_clicks_from_home(acme, styles, alice_client, browser, live_server):
+    record_events([make_event(acme, style_name="acme/letters")])  # Home shows the styles that are used
+    page = enter(browser, live_server, alice_client).new_page()
+
+    listener = Clicks(page)
+    listener.click("link", "Styles", within=".nav")
+    expect(page.locator(".style-card blockquote").first).to_be_visible()
+
+    caller = Clicks(page)
+    caller.click("link", "API keys", within=".nav")
+    caller.click("button", "Create API key")
+    expect(page.get_by_role("dialog", name="Create API key").get_by_label("Name", exact=True)).to_be_focused()
+
+    payer = Clicks(page)
+    payer.click("link", "Billing", within=".nav")
+    expect(page.locator("#month-heading")).to_be_visible()
+
+    host = Clicks(page)
+    host.click("link", "Team", within=".nav")
+    host.click("button", "Add member")
+    expect(page.get_by_role("dialog", name="Add member").get_by_label("Email")).to_be_focused()
+
+    author = Clicks(page)
+    author.click("link", "Letters", within="main")
+    author.click("link", "Versions", within=".tab-links")
+    author.click("button", "Roll back to version 1")
+    expect(page.get_by_role("button", name="Roll back to version 1")).to_be_hidden()
+    assert max(one.count for one in (listener, caller, payer, host, author)) <= 3
 
 
 @pytest.mark.usefixtures("acme")

@@ -45,6 +45,7 @@ def test_sign_up_upload_write_key_usage(page, site):  # noqa: PLR0915
     page.goto("/playground/")
     page.get_by_label("Style", exact=True).select_option(f"{name}/noir")
     page.get_by_label("Prompt", exact=True).fill("Why is the sky blue?")
+    page.locator("summary", has_text="Settings").click()
     page.get_by_label("Maximum length").fill("24")
     page.get_by_role("button", name="Write").click()
     expect(page.locator("[data-whole-time]")).to_contain_text("s", timeout=60_000)
@@ -62,6 +63,7 @@ def test_sign_up_upload_write_key_usage(page, site):  # noqa: PLR0915
     look(page, "style")
 
     page.goto("/keys/")
+    page.get_by_role("button", name="Create API key").click()
     page.get_by_label("Name", exact=True).fill("novel")
     page.get_by_role("button", name="Create key").click()
     expect(page.locator("#secret")).to_have_text(re.compile("^sk-ps-[0-9A-Za-z]{36}$"))

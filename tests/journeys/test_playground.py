@@ -18,7 +18,9 @@ pytestmark = pytest.mark.timeout(300)
 def playground(page) -> Page:
     """The page of the seeded writer, who has selected the shipped styles."""
     log_in(page, "/playground/")
+    page.locator("summary", has_text="Settings").click()
     page.get_by_label("Maximum length").fill("16")
+    expect(page.get_by_label("Length", exact=True)).to_have_value("")
     return page
 
 
@@ -43,7 +45,6 @@ def test_four_models_answer_at_once_each_with_its_figures_and_the_call_as_it_was
     models = ["poetry", "genz", "legal", "base"]
     for number, model in enumerate(models, 1):
         page.get_by_label(f"Style {number}", exact=True).select_option(model)
-    page.get_by_text("System prompt and advanced settings").click()
     page.get_by_label("System prompt", exact=False).fill("Answer in one sentence.")
     page.get_by_label("Seed").fill("7")
     page.get_by_label("Top k").fill("40")
@@ -62,6 +63,7 @@ def test_four_models_answer_at_once_each_with_its_figures_and_the_call_as_it_was
         expect(one.locator("[data-tokens]")).to_have_text(re.compile(r"\d+ in, 1?\d out"))
         expect(one.locator("[data-cost]")).to_have_text(re.compile(r"^\$0\.0000\d+$"))
         expect(one.locator("[data-first-token]")).to_have_text(re.compile(r"^\d+\.\d+ s$"))
+    page.locator("summary", has_text="For developers").click()
     page.get_by_role("tab", name="curl").click()
     code = page.locator("#call-curl").inner_text()
     body = re.search(r"-d '(.*)'$", code, re.DOTALL)[1].replace("'\\''", "'")

@@ -1,4 +1,4 @@
-"""The page "Settings": the workspace, the person, and how to delete either."""
+"""The pages "Settings": the workspace, the person, and how to delete either."""
 
 from allauth.account.internal.flows.reauthentication import raise_if_reauthentication_required
 from allauth.core import ratelimit
@@ -28,8 +28,16 @@ from website.key_forms import NewKeysForm
 @require_GET
 @member_required
 def show_settings(request: MemberRequest) -> HttpResponse:
-    """Show what can be set about the workspace and about the person."""
+    """Show what can be set about the workspace."""
     return _settings_page(request)
+
+
+@require_GET
+def show_account(request: HttpRequest) -> HttpResponse:
+    """Show what can be set about the person, also to one who is in no workspace."""
+    if not request.user.is_authenticated:
+        return ask_to_log_in(request)
+    return _account_page(request, ProfileForm(instance=request.user))
 
 
 @require_POST
@@ -72,12 +80,12 @@ def edit_profile(request: MemberRequest) -> HttpResponse:
     """Change a person's name and language."""
     form = ProfileForm(request.POST, instance=User.objects.get(pk=request.user.pk))
     if not form.is_valid():
-        return _settings_page(request, profile_form=form, status=400)
+        return _account_page(request, form, status=400)
     with transaction.atomic():
         form.save()
         access_of(request).audit("profile.edited", request.user, after={"fields": form.changed_data})
     messages.success(request, gettext("Saved."))
-    return redirect("website:settings")
+    return redirect("website:account")
 
 
 @require_http_methods(["GET", "POST"])
@@ -149,7 +157,6 @@ def _settings_page(
     request: MemberRequest,
     *,
     workspace_form: WorkspaceForm | None = None,
-    profile_form: ProfileForm | None = None,
     keys_form: NewKeysForm | None = None,
     status: int = 200,
 ) -> HttpResponse:
@@ -158,9 +165,12 @@ def _settings_page(
     context: dict[str, object] = {
         "workspace_form": workspace_form or WorkspaceForm(initial=saved, styles=styles),
         "keys_form": keys_form or NewKeysForm(tenant=request.tenant),
-        "profile_form": profile_form or ProfileForm(instance=request.user),
     }
     return render(request, "website/settings/settings.html", context, status=status)
+
+
+def _account_page(request: HttpRequest, form: ProfileForm, *, status: int = 200) -> HttpResponse:
+    return render(request, "website/settings/account.html", {"profile_form": form}, status=status)
 
 
 def _style_choices(request: MemberRequest) -> list[StyleChoice]:

@@ -55,7 +55,8 @@ function arrange() {
   at("pane-tabs").replaceChildren(...tabs);
   at("pane-tabs").hidden = panes.length === 1;
   at("add").hidden = panes.length >= MOST;
-  at("reply").hidden = !panes.some((pane) => pane.turns.length);
+  const hasText = panes.some((pane) => pane.turns.length);
+  for (const name of ["reply", "continue", "export"]) at(name).hidden = !hasText;
   showCall();
 }
 
@@ -69,8 +70,7 @@ function showCall() {
   at("call-javascript").textContent = asJavaScript(call, form.dataset.base);
 }
 
-async function write(isReply) {
-  const prompt = form.elements.prompt.value.trim();
+async function write(isReply, prompt = form.elements.prompt.value.trim()) {
   if (stopper || !isAsked(prompt) || !form.reportValidity()) return;
   const settings = settingsOf(form);
   const system = form.elements.system.value.trim();
@@ -88,7 +88,7 @@ async function write(isReply) {
 
 function busy(isBusy) {
   at("write").disabled = isBusy;
-  at("reply").disabled = isBusy;
+  for (const name of ["reply", "continue", "export"]) at(name).disabled = isBusy;
   at("add").disabled = isBusy;
   at("stop").hidden = !isBusy;
   for (const pane of panes) for (const part of pane.node.querySelectorAll("select, [data-remove]")) part.disabled = isBusy;
@@ -111,6 +111,23 @@ function fill({ prompt, system = "", settings = {} }) {
     if (field) field.value = Array.isArray(value) ? value.join("\n") : value;
   }
   showTemperature();
+  showLength();
+}
+
+// The length in words of a writer is the number of tokens in the settings; another number is neither.
+function showLength() {
+  const length = at("length");
+  length.value = form.elements.max_tokens.value;
+  if (length.selectedIndex < 0) length.value = "";
+}
+
+function saveText() {
+  const texts = panes.filter((pane) => pane.turns.length).map((pane) => pane.asMarkdown());
+  const link = document.createElement("a");
+  link.href = URL.createObjectURL(new Blob([texts.join("\n\n---\n\n")], { type: "text/markdown" }));
+  link.download = "polyscribe.md";
+  link.click();
+  URL.revokeObjectURL(link.href);
 }
 
 function showHistory() {
@@ -155,8 +172,14 @@ async function share() {
   at("said").textContent = isCopied ? gettext("Link copied. It includes the prompt but not the answers.") : gettext("Copy the link from the field. It includes the prompt but not the answers.");
 }
 
+// A field that is wrong is seen, also one of the settings.
+form.addEventListener("invalid", ({ target }) => target.closest("details")?.setAttribute("open", ""), true);
 form.addEventListener("submit", (event) => { event.preventDefault(); write(false); });
 at("reply").addEventListener("click", () => write(true));
+at("continue").addEventListener("click", () => write(true, gettext("Continue the text where it stopped.")));
+at("export").addEventListener("click", saveText);
+at("length").addEventListener("change", ({ target }) => { if (target.value) form.elements.max_tokens.value = target.value; });
+form.elements.max_tokens.addEventListener("input", showLength);
 at("add").addEventListener("click", () => addPane(nextModel()).select.focus());
 at("stop").addEventListener("click", () => stopper?.abort());
 at("share").addEventListener("click", share);
@@ -190,5 +213,6 @@ if (asked) fill(asked);
 const heard = takeHeard();
 if (heard) showHeard(heard);
 showTemperature();
+showLength();
 showHistory();
 showCall();

@@ -49,11 +49,18 @@ export class Pane {
     this.#at("remove").addEventListener("click", act);
   }
 
+  // What the style wrote, below its name; continued answers are one text.
+  asMarkdown() {
+    const written = this.#turns.filter(({ role }) => role === "assistant").map(({ content }) => content);
+    return `# ${this.title}\n\n${written.join("\n\n")}\n`;
+  }
+
   // Forget the conversation: what another style wrote must not stand under this one's name.
   clear() {
     this.#turns = [];
     this.#at("text").replaceChildren();
     this.#at("state").textContent = "";
+    this.#at("words").textContent = "";
     this.#at("error").hidden = true;
     this.#show({});
   }
@@ -85,6 +92,7 @@ export class Pane {
     if (place.textContent) this.#turns.push(prompt, { role: "assistant", content: place.textContent });
     else place.parentElement.remove();
     this.#at("state").textContent = ended;
+    this.#countWords();
     this.#show({ ...progress, ended, now: performance.now() });
     return { model: call.model, text: place.textContent, ended };
   }
@@ -96,6 +104,12 @@ export class Pane {
     place.ariaBusy = "false";
     if (text) this.#turns.push({ role: "user", content: prompt }, { role: "assistant", content: text });
     this.#at("state").textContent = ended;
+    this.#countWords();
+  }
+
+  #countWords() {
+    const words = [...this.#at("text").querySelectorAll(".ruled")].flatMap((place) => place.textContent.match(/\S+/g) ?? []);
+    this.#at("words").textContent = interpolate(gettext("{count} words"), { count: count(words.length) });
   }
 
   async #read(call, signal, place, progress) {
@@ -103,7 +117,10 @@ export class Pane {
       const text = textOf(chunk);
       if (text) {
         progress.last = performance.now();
-        progress.first ??= progress.last;
+        if (!progress.first) {
+          progress.first = progress.last;
+          this.#show(progress);
+        }
         this.#at("state").textContent = gettext("Writing");
         this.#append(place, text);
       }

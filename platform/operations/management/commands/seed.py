@@ -15,14 +15,22 @@ class Command(BaseCommand):
     audit_action = "operator.created"
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        """Take the folder of the styles and the file of the login."""
+        """Take the folder of the styles, the file of the login, and whether there is a sample workspace."""
         parser.add_argument("--styles", type=Path, default=seeding.SHIPPED)
         parser.add_argument("--secrets", type=Path, default=seeding.secrets_file())
+        parser.add_argument(
+            "--sample", action="store_true", help="add a workspace with two months of sample data"
+        )
 
     def handle(self, *args: Any, **options: Any) -> None:
         """Seed and print each step."""
         try:
-            seeding.seed(options["styles"], options["secrets"], say=self._write_line)
+            seeding.seed(
+                options["styles"],
+                options["secrets"],
+                with_sample=options["sample"],
+                say=self._write_line,
+            )
         except DomainError as error:
             raise CommandError(error.message) from error
 

@@ -1,0 +1,182 @@
+"""The search over everything a member can open: pages, actions, styles, API keys and the docs."""
+
+from dataclasses import dataclass
+
+from django.http import HttpResponse
+from django.shortcuts import render
+from django.urls import reverse
+from django.utils import timezone
+from django.utils.functional import Promise
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
+from django.views.decorators.http import require_GET
+
+from adapters.public import list_styles
+from tenants.accounts.access import MemberRequest, member_required
+from tenants.accounts.roles import Permission, allows
+from tenants.api_keys.listing import list_keys
+from website import guide_search
+from website.navigation import GROUPS
+
+MAX_QUESTION = 100  # characters
+MAX_STYLES = 6
+MAX_KEYS = 4
+MAX_SECTIONS = 5
+
+
+@dataclass(frozen=True)
+class Result:
+    """Something to open. A style's `mark` is what its picture is made of; all others have an icon."""
+
+    label: str
+    url: str
+    note: str = ""
+    icon: str = ""
+    mark: str = ""
+
+
+@dataclass(frozen=True)
+class Action:
+    """Something that a member does often. `words` are what people search for besides its label."""
+
+    label: Promise
+    words: Promise
+    icon: str
+    view_name: str
+    permission: Permission
+    fragment: str = ""
+
+
+ACTIONS = (
+    Action(
+        _("Make a style from your writing"),
+        _("train own texts novel voice new"),
+        "feather",
+        "training:new",
+        Permission.CHANGE_STYLES,
+    ),
+    Action(_("Upload a style"), _("adapter LoRA new"), "upload", "adapters:upload", Permission.CHANGE_STYLES),
+    Action(
+        _("Create an API key"),
+        _("token secret new"),
+        "key-round",
+        "website:keys",
+        Permission.MAKE_KEYS,
+        "create-key",
+    ),
+    Action(
+        _("Invite a person"),
+        _("member colleague team add"),
+        "user-plus",
+        "tenants:team",
+        Permission.MANAGE_MEMBERS,
+        "invite",
+    ),
+    Action(
+        _("Create a webhook"),
+        _("endpoint event new"),
+        "webhook",
+        "tenants:webhooks",
+        Permission.MANAGE_WEBHOOKS,
+        "create-webhook",
+    ),
+    Action(
+        _("Set a monthly budget"),
+        _("limit cap spend cost"),
+        "wallet",
+        "billing:usage",
+        Permission.MANAGE_BILLING,
+    ),
+    Action(
+        _("Change the plan"),
+        _("upgrade downgrade price"),
+        "layers",
+        "billing:plan",
+        Permission.MANAGE_BILLING,
+    ),
+    Action(
+        _("Add credits"),
+        _("pay money top up card"),
+        "credit-card",
+        "billing:credits",
+        Permission.MANAGE_BILLING,
+    ),
+    Action(_("Find a request"), _("log error refused id"), "list", "billing:requests", Permission.READ),
+    Action(
+        _("Read the audit log"),
+        _("history changes who"),
+        "history",
+        "tenants:audit_log",
+        Permission.READ_AUDIT_LOG,
+    ),
+)
+
+
+@require_GET
+@member_required
+def search(request: MemberRequest) -> HttpResponse:
+    """Show what a search finds; the list alone for the dialog."""
+    question = request.GET.get("q", "").strip()[:MAX_QUESTION]
+    template = "_palette_results.html" if request.headers.get("HX-Request") else "search.html"
+    groups = [(title, results) for title, results in find(request, question) if results]
+    return render(request, template, {"question": question, "groups": groups})
+
+
+def find(request: MemberRequest, question: str) -> list[tuple[str, list[Result]]]:
+    """Return title and results of each group; without a question pages and actions alone."""
+    groups = [
+        (gettext("Pages"), _find_pages(request, question)),
+        (gettext("Actions"), _find_actions(request, question)),
+    ]
+    if question:
+        groups.insert(0, (gettext("Styles"), _find_styles(request, question)))
+        groups.append((gettext("API keys"), _find_keys(request, question)))
+        groups.append((gettext("Docs"), _find_sections(question)))
+    return groups
+
+
+def _find_pages(request: MemberRequest, question: str) -> list[Result]:
+    pages = [page for group in GROUPS for page in group.pages if allows(request.role, page.permission)]
+    found = [page for page in pages if _has(question, str(page.label))]
+    return [Result(str(page.label), reverse(page.view_name), icon=page.icon) for page in found]
+
+
+def _find_actions(request: MemberRequest, question: str) -> list[Result]:
+    allowed = [action for action in ACTIONS if allows(request.role, action.permission)]
+    found = [action for action in allowed if _has(question, f"{action.label} {action.words}")]
+    results = []
+    for action in found:
+        url = reverse(action.view_name) + (f"#{action.fragment}" if action.fragment else "")
+        results.append(Result(str(action.label), url, icon=action.icon))
+    return results
+
+
+def _has(question: str, text: str) -> bool:
+    """Return whether each word of a question begins a word of a text."""
+    words = text.casefold().split()
+    return all(any(word.startswith(term) for word in words) for term in question.casefold().split())
+
+
+def _find_styles(request: MemberRequest, question: str) -> list[Result]:
+    results = []
+    for style in list_styles(request.tenant, words=question).select_related("owner")[:MAX_STYLES]:
+        shown = style.show_to(request.tenant.pk)
+        url = reverse("adapters:style", args=[style.owner.slug, style.slug])
+        results.append(Result(shown.name, url, note=style.model_name, mark=style.model_name))
+    return results
+
+
+def _find_keys(request: MemberRequest, question: str) -> list[Result]:
+    found = list_keys(request.tenant, timezone.now(), search=question)
+    url = reverse("website:keys")
+    return [
+        Result(key.name, f"{url}?q={key.last4}", note=f"…{key.last4}", icon="key-round")
+        for key in found.object_list[:MAX_KEYS]
+    ]
+
+
+def _find_sections(question: str) -> list[Result]:
+    return [
+        Result(hit.section.title or hit.guide.title, hit.url, note=hit.guide.title, icon="book-open")
+        for hit in guide_search.search(question)[:MAX_SECTIONS]
+    ]

@@ -1,0 +1,38 @@
+"""Each action that the product audits has words for people."""
+
+import ast
+import re
+from pathlib import Path
+
+from tenants.accounts.audit_words import describe_action
+
+ROOT = Path(__file__).parents[3]
+APPS = ("tenants", "adapters", "inference", "training", "billing", "platform")
+AUDITS = {"audit", "record_audit", "record_command", "record_audits"}
+CODE = re.compile(r"[a-z_]+\.[a-z_]+")
+
+
+def find_actions() -> set[str]:
+    found = set()
+    for app in APPS:
+        for file in (ROOT / app).rglob("*.py"):
+            for node in ast.walk(ast.parse(file.read_text())):
+                if isinstance(node, ast.Call) and _name(node.func) in AUDITS:
+                    texts = [part.value for part in ast.walk(node) if isinstance(part, ast.Constant)]
+                    found |= {text for text in texts if isinstance(text, str) and CODE.fullmatch(text)}
+    return found
+
+
+def _name(function: ast.expr) -> str:
+    return function.attr if isinstance(function, ast.Attribute) else getattr(function, "id", "")
+
+
+def test_every_action_has_words():
+    actions = find_actions()
+    assert len(actions) > 60
+    assert {action for action in actions if describe_action(action) == action} == set()
+
+
+def test_an_unknown_action_stays_as_it_is():
+    assert describe_action("api_key.created") == "API key created"
+    assert describe_action("api_key.melted") == "api_key.melted"
