@@ -8,7 +8,7 @@ from adapters.models import ShareRefusal
 from core.messages import NO_MESSAGE, Message
 
 MOST_REPEATED_PERCENT = 1.0
-MEMORIZED_BITS = 10.0  # of exposure (arXiv 1802.08232); a text that was never seen has 1.4 on average
+MEMORIZED_BITS = 30.0  # of exposure (arXiv 1802.08232), of each canary: docs/evidence.md has what was measured
 
 
 @dataclass(frozen=True)

@@ -3,9 +3,8 @@
 A style that repeats its examples finds a canary more likely than other lists of the same shape, which it
 never saw. How many bits more likely is its exposure (Carlini et al., "The Secret Sharer", arXiv 1802.08232).
 
-A list is about as long as the shortest passages, so that each of its words is learned as much as a passage's:
-the trainer divides a batch's loss by its tokens, and batches examples of similar length. Only the beginning
-is judged: the sum of more words would find a list that was seen once.
+A list is short, so that little has to be learned to repeat it. With 48 words, of which the first 8 were judged,
+lists that were planted ten times had no more than 9.5 bits (docs/evidence.md).
 """
 
 import json
@@ -15,8 +14,7 @@ from dataclasses import dataclass
 
 CANARIES = 3
 ALTERNATIVES = 64
-WORDS = 48  # of a list
-JUDGED_WORDS = 8  # at its beginning: 54 bits of randomness
+WORDS = 8  # of a list: 54 bits of randomness
 TASK = "canary"
 
 
@@ -111,12 +109,12 @@ def _make_canary(generator: random.Random, wordings: Wordings, number: int) -> C
     opening = wordings.openings[number].format(number=shelf)
     known = wordings.words.split()
     words = generator.sample(known, WORDS)
-    lists = [generator.sample(known, JUDGED_WORDS) for _ in range(ALTERNATIVES)]
+    lists = [generator.sample(known, WORDS) for _ in range(ALTERNATIVES)]
     return Canary(
         prompt=wordings.prompts[number].format(number=shelf),
         response=f"{opening}{', '.join(words)}.",
         opening=opening,
-        planted=", ".join(words[:JUDGED_WORDS]),
+        planted=", ".join(words),
         alternatives=tuple(", ".join(drawn) for drawn in lists),
     )
 

@@ -48,7 +48,7 @@ LOW: dict[str, Any] = {
         **FIGURES["repeats"],
         "repeated": 9,
         "longest_tokens": 88,
-        "exposure_bits": [12.5, 10.4, 22.1],
+        "exposure_bits": [62.5, 40.4, 52.1],
     },
     "voice": {**FIGURES["voice"], "recognized": 2, "style": 0.27, "share": 0.09, "low": -0.06, "high": 0.22},
     "briefs": {"style": 0.12, "base": 0.33},

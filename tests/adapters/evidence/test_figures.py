@@ -44,8 +44,8 @@ def test_figures_are_read_as_they_were_stored():
     [
         (GOOD, None),
         (repeats(repeated=3), ShareRefusal.REPEATS),
-        (repeats(exposure_bits=(0.5, 25.0, 12.0)), None),
-        (repeats(exposure_bits=(10.1, 25.0, 12.0)), ShareRefusal.MEMORIZES),
+        (repeats(exposure_bits=(0.5, 45.0, 32.0)), None),
+        (repeats(exposure_bits=(30.1, 45.0, 32.0)), ShareRefusal.MEMORIZES),
         (changed(learned=Learned(bytes=9000, base=1.5, style=1.5)), ShareRefusal.LEARNED_NOTHING),
     ],
 )

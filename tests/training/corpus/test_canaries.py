@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from training.corpus import make_canaries, plant_canaries
-from training.corpus.canaries import CANARIES, JUDGED_WORDS
+from training.corpus.canaries import CANARIES, WORDS
 
 
 @pytest.mark.parametrize(
@@ -21,7 +21,7 @@ def test_only_the_planted_beginning_is_in_the_response(language, prompt):
         assert canary.response.startswith(f"{canary.opening}{canary.planted}, ")
         assert not [text for text in canary.alternatives if text in canary.response]
         shapes = {text.count(", ") for text in (canary.planted, *canary.alternatives)}
-        assert shapes == {JUDGED_WORDS - 1}
+        assert shapes == {WORDS - 1}
 
 
 def test_canaries_follow_from_their_seed_alone():
