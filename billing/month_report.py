@@ -10,7 +10,7 @@ from django.utils.translation import gettext
 
 from billing.invoices.month_sums import MonthSums
 from core import months
-from core.money import usd, usd_about
+from core.money import usd
 from tenants.metering import plans, price_book, trainings, usage_text
 from tenants.metering.allowance import Allowance, OveragePolicy, find_allowance
 from tenants.metering.credits import credits_left
@@ -75,7 +75,7 @@ def monthly_report(tenant: Tenant, now: datetime, *, used: Used | None = None) -
     return {
         "month": {
             **month_meter(tenant, allowance, prices, used=used.tokens, now=now),
-            "cost": usd_about(spent),
+            "cost_nanousd": spent,
         },
         "budget": {
             "percent": _percent(spent, budget),
@@ -88,7 +88,7 @@ def monthly_report(tenant: Tenant, now: datetime, *, used: Used | None = None) -
         "today": {
             "requests": used.day_requests,
             "tokens": used.day_tokens,
-            "cost": usd_about(used.day_cost_nanousd),
+            "cost_nanousd": used.day_cost_nanousd,
         },
         "most_used": used.most_used,
     }

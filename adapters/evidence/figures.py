@@ -8,7 +8,7 @@ from adapters.models import ShareRefusal
 from core.messages import NO_MESSAGE, Message
 
 MOST_REPEATED_PERCENT = 1.0
-MEMORIZED_BITS = 30.0  # of exposure (arXiv 1802.08232), of each canary: docs/evidence.md has what was measured
+MEMORIZED_BITS = 30.0  # of exposure (arXiv 1802.08232), of each canary: measured in docs/evidence.md
 
 
 @dataclass(frozen=True)

@@ -23,6 +23,7 @@ OBJECTS: dict[str, str | Promise] = {
     "payment": _("Payment"),
     "plan": _("Plan"),
     "profile": _("Profile"),
+    "sample_data": _("Sample data"),
     "secrets": _("Secrets"),
     "style": _("Style"),
     "training": _("Training"),
@@ -34,6 +35,7 @@ OBJECTS: dict[str, str | Promise] = {
     "workspace": _("Workspace"),
 }
 ACTIONS: dict[str, str | Promise] = {
+    "added": pgettext_lazy("audit log", "added"),
     "aborted": pgettext_lazy("audit log", "aborted"),
     "approved": pgettext_lazy("audit log", "approved"),
     "archived": pgettext_lazy("audit log", "archived"),

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from adapters.catalog import queries
 from adapters.catalog.selection import select_style
 from adapters.models import BaseModel, Style
-from core.money import NANO
+from core.money import NANO, usd
 from core.valkey import key_key, limits_key
 from tenants.accounts import workspaces
 from tenants.api_keys import key_format, lifecycle
@@ -338,4 +338,4 @@ def test_a_key_shows_what_it_cost_this_month(alice_client, acme, key, event):
     [row] = page.context["rows"]
     assert row.requests == 3
     assert row.cost_nanousd == sum(one.cost_nanousd for one in key.usage_events.all())
-    assert row.cost in page.text
+    assert f'title="{usd(row.cost_nanousd)}"' in page.text

@@ -17,7 +17,6 @@ MISSING = [
     "/api/tags",
     "/props",
     "/metrics/",
-    "/favicon.ico",
     "/static/none.js",
 ]
 

@@ -3,8 +3,8 @@
 A style that repeats its examples finds a canary more likely than other lists of the same shape, which it
 never saw. How many bits more likely is its exposure (Carlini et al., "The Secret Sharer", arXiv 1802.08232).
 
-A list is short, so that little has to be learned to repeat it. With 48 words, of which the first 8 were judged,
-lists that were planted ten times had no more than 9.5 bits (docs/evidence.md).
+A list is short, so that little has to be learned to repeat it. With 48 words, of which the first 8 were
+judged, lists that were planted ten times had no more than 9.5 bits (docs/evidence.md).
 """
 
 import json
