@@ -13,12 +13,12 @@ from training.corpus.canaries import CANARIES, WORDS
 @pytest.mark.parametrize(
     ("language", "prompt"), [("en", "What is on"), ("de", "Was steht"), ("fr", "What is on")]
 )
-def test_only_the_planted_beginning_is_in_the_response(language, prompt):
+def test_only_the_planted_list_is_in_the_response(language, prompt):
     canaries = make_canaries("one", language)
 
     assert canaries[0].prompt.startswith(prompt)
     for canary in canaries:
-        assert canary.response.startswith(f"{canary.opening}{canary.planted}, ")
+        assert canary.response == f"{canary.opening}{canary.planted}."
         assert not [text for text in canary.alternatives if text in canary.response]
         shapes = {text.count(", ") for text in (canary.planted, *canary.alternatives)}
         assert shapes == {WORDS - 1}
