@@ -39,6 +39,8 @@ function restore({ action, fields }) {
   }
   const folded = form.closest("details");
   if (folded) folded.open = true;
+  const dialog = form.closest("dialog");
+  if (dialog && !dialog.open) dialog.showModal();
 }
 
 const isChoice = (field) => field.type === "checkbox" || field.type === "radio";

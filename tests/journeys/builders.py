@@ -56,7 +56,7 @@ def billed(writer, request_id: str) -> tuple[int, int]:
     found: list[list[str]] = []
 
     def counted() -> bool:
-        found[:] = [row for row in logged_requests(writer, q=request_id) if row[-1] == request_id]
+        found[:] = [row for row in logged_requests(writer, q=request_id) if request_id in row[-1]]
         return bool(found)
 
     eventually(counted, within_s=30, what=f"the log of requests does not have {request_id}")

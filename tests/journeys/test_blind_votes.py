@@ -63,7 +63,7 @@ def test_votes_are_cast_blind_and_the_versions_then_stand_with_intervals(page, t
 def let_both_write(page: Page) -> dict[str, str]:
     """Begin a round, and wait until a vote is possible; return what the service told of the round."""
     with page.expect_response("**/rounds/") as begun:
-        page.get_by_role("button", name="Write").click()
+        page.get_by_role("button", name="Write", exact=True).click()
     expect(page.get_by_role("button", name="No difference")).to_be_enabled(timeout=60_000)
     return begun.value.json()
 

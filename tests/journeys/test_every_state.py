@@ -225,7 +225,7 @@ def test_answers_a_refusal_and_an_open_blind_vote(alice_client, browser, live_se
     faults: list[str] = []
 
     page.goto(reverse("inference:blind") + "?a=acme/letters@2&b=acme/letters@3")
-    page.get_by_role("button", name="Write").click()
+    page.get_by_role("button", name="Write", exact=True).click()
     expect(page.get_by_role("button", name="No difference")).to_be_enabled()
     assert "version" not in page.locator("[data-answers]").inner_text()
     faults += look_at_state(page, "an open blind vote")
@@ -235,7 +235,7 @@ def test_answers_a_refusal_and_an_open_blind_vote(alice_client, browser, live_se
 
     page.goto(reverse("inference:playground") + "?style=acme/letters&style=base")
     page.get_by_label("Prompt", exact=True).fill("Describe the sea.")
-    page.get_by_role("button", name="Write").click()
+    page.get_by_role("button", name="Write", exact=True).click()
     expect(page.get_by_role("button", name="Stop")).to_be_hidden()
     expect(page.get_by_role("alert").filter(has_text="Too fast")).to_be_visible()
     expect(page.get_by_role("region", name="Answer 1").locator("[data-tokens]")).to_contain_text("40 out")

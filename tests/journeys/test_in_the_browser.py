@@ -47,7 +47,7 @@ def test_sign_up_upload_write_key_usage(page, site):  # noqa: PLR0915
     page.get_by_label("Prompt", exact=True).fill("Why is the sky blue?")
     page.locator("summary", has_text="Settings").click()
     page.get_by_label("Maximum length").fill("24")
-    page.get_by_role("button", name="Write").click()
+    page.get_by_role("button", name="Write", exact=True).click()
     expect(page.locator("[data-whole-time]")).to_contain_text("s", timeout=60_000)
     expect(page.locator("[data-text] .ruled")).not_to_be_empty()
     look(page, "playground")

@@ -30,7 +30,7 @@ def pane(page: Page, number: int) -> Locator:
 
 def write(page: Page, prompt: str) -> None:
     page.get_by_label("Prompt", exact=True).fill(prompt)
-    page.get_by_role("button", name="Write").click()
+    page.get_by_role("button", name="Write", exact=True).click()
 
 
 def await_end(page: Page) -> None:
@@ -111,7 +111,7 @@ def test_a_link_carries_the_prompt_and_on_a_phone_the_answers_are_in_sight(playg
     page.goto("about:blank")
     page.goto(link)
     expect(page.get_by_label("Prompt", exact=True)).to_have_value(PROMPT)
-    page.get_by_role("button", name="Write").click()
+    page.get_by_role("button", name="Write", exact=True).click()
     expect(pane(page, 1)).to_be_in_viewport()
     await_end(page)
     expect(pane(page, 2)).to_be_hidden()

@@ -84,16 +84,18 @@ def test_a_typed_name_survives_a_session_that_ended(alice, alice_client, live_se
     context = enter(browser, live_server, alice_client)
     page = context.new_page()
     page.goto(reverse("website:keys"))
-    page.locator("form:has([name=name]) [name=name]").first.fill("newsletter of spring")
+    page.locator("[data-opens=create-key]").click()
+    page.locator("#create-key [name=name]").fill("newsletter of spring")
     context.clear_cookies(name="sessionid")
-    page.locator("form:has([name=name]) [type=submit]").first.click()
+    page.locator("#create-key [type=submit]").click()
     page.locator("[name=login]").fill(alice.email)
     page.locator("[name=password]").fill(PASSWORD)
     page.locator("[data-log-in] [type=submit]").click()
     page.wait_for_url(re.compile(re.escape(reverse("website:keys"))))
-    expect(page.locator("form:has([name=name]) [name=name]").first).to_have_value("newsletter of spring")
+    expect(page.locator("#create-key [name=name]")).to_be_visible()
+    expect(page.locator("#create-key [name=name]")).to_have_value("newsletter of spring")
     page.reload()
-    expect(page.locator("form:has([name=name]) [name=name]").first).to_have_value("")
+    expect(page.locator("#create-key [name=name]")).to_have_value("")
     assert page.evaluate("sessionStorage.typed ?? null") is None
 
 
