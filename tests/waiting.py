@@ -21,11 +21,16 @@ def retry[Result](action: Callable[[], Result], *errors: type[Exception], within
 
 
 def eventually(
-    check: Callable[[], bool], *, within_s: float = 10, what: str = "", every_s: float = POLL_S
+    check: Callable[[], object],
+    *,
+    within_s: float = 10,
+    what: str | Callable[[], str] = "",
+    every_s: float = POLL_S,
 ) -> None:
-    """Ask a check again and again until it holds; fail with what did not come."""
+    """Ask a check again and again until it holds; fail with what did not come, or what there is instead."""
     until = time.monotonic() + within_s
     while not check():
         if time.monotonic() > until:
-            pytest.fail(f"after {within_s:.0f} s: {what or check.__name__}")
+            missing = what() if callable(what) else what or check.__name__
+            pytest.fail(f"after {within_s:.0f} s: {missing}")
         time.sleep(every_s)

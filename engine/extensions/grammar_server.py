@@ -80,6 +80,7 @@ def fork_on_request(control: socket.socket) -> socket.socket:
             wait_for_children()
             sys.exit()
         connection = socket.socket(fileno=descriptors[0])
+        parent_id = os.getpid()
         try:
             process_id = os.fork()
         except OSError:  # the machine, or the container, has no more processes
@@ -88,7 +89,7 @@ def fork_on_request(control: socket.socket) -> socket.socket:
             continue
         if process_id == 0:
             control.close()
-            end_with_parent()
+            end_with_parent(parent_id)
             return connection
         connection.close()
         send_message(control, READY, struct.pack("=I", process_id))
@@ -103,9 +104,11 @@ def wait_for_children() -> None:
         return
 
 
-def end_with_parent() -> None:
+def end_with_parent(parent_id: int) -> None:
     """Have the kernel end this process when the one that forked it ends."""
     ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != parent_id:  # it ended before the kernel was asked
+        os._exit(0)
 
 
 def bound_resources() -> None:

@@ -46,7 +46,7 @@ def assert_a_hang_up_is_billed(writer) -> None:
     def hang_ups() -> list[list[str]]:
         return [row for row in logged_requests(writer) if "disconnected" in " ".join(row)]
 
-    eventually(hang_ups, within_s=30, what="the log of requests does not tell of the hang-up")
+    eventually(hang_ups, within_s=30, what=lambda: f"no hang-up in the log: {logged_requests(writer)}")
     [row] = hang_ups()
     assert any(cell.isdecimal() and 1 <= int(cell) < 200 for cell in row)
 
