@@ -8,7 +8,7 @@ from django.db import connection
 from django.utils.formats import date_format
 from django.utils.translation import gettext
 
-from billing.invoices.month_sums import MonthSums
+from billing.usage_sums import UsageSums
 from core import months
 from core.money import usd
 from tenants.metering import plans, price_book, trainings, usage_text
@@ -94,7 +94,7 @@ def monthly_report(tenant: Tenant, now: datetime, *, used: Used | None = None) -
     }
 
 
-def used_of(sums: MonthSums, day: date) -> Used:
+def used_of(sums: UsageSums, day: date) -> Used:
     """Return the usage of a month and of one of its days from the month's sums.
 
     Styles are named where the sums are by style.

@@ -12,7 +12,7 @@ from django.utils.formats import date_format
 from django.utils.translation import gettext
 
 from adapters.public import count_holdings
-from billing.plan_text import Difference, compare_plans, describe_refusals
+from billing.plan_text import describe_refusals
 from core import months
 from core.errors import Conflict, NotFound
 from tenants.metering import plans, trainings
@@ -100,7 +100,6 @@ class Offer:
     takes_effect_at: datetime
     is_at_once: bool
     terms: MonthTerms
-    differences: list[Difference]
     refusals: list[str]
     unpaid: Invoice | None
 
@@ -121,7 +120,6 @@ def list_offers(tenant: Tenant, now: datetime) -> list[Offer]:
             takes_effect_at=now if is_at_once else _next_month(now),
             is_at_once=is_at_once,
             terms=plans.terms_with(tenant, version, now) if is_at_once else present_terms,
-            differences=compare_plans(current, version),
             refusals=describe_refusals(version, held),
             unpaid=blocking if _is_dearer(current, version) else None,
         )

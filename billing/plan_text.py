@@ -1,11 +1,11 @@
-"""Plans in words: what one allows, what another one changes, and what will be refused under it."""
+"""Plans in words: what they allow, side by side, and what will be refused under one."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from django.contrib.humanize.templatetags.humanize import intcomma
 from django.utils.formats import number_format
 from django.utils.functional import Promise
+from django.utils.text import capfirst
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
@@ -39,11 +39,6 @@ LIMITS: tuple[tuple[str, str | Promise, Show], ...] = (
     ("training_words", _("words per training"), intcomma),
     ("api_requests_per_minute", _("API requests per minute"), intcomma),
 )
-# What is called otherwise where there is one.
-OF_ONE = {
-    "monthly_trainings": _("training per month"),
-    "parallel_trainings": _("training at once"),
-}
 # What a plan refuses where a workspace holds more than it includes.
 REFUSALS = {
     "private_styles": _(
@@ -61,45 +56,22 @@ REFUSALS = {
 }
 
 
-@dataclass(frozen=True)
-class Difference:
-    """One limit under two plans, in words."""
-
-    name: str
-    before: str
-    after: str
-    is_more: bool
-
-
-def describe_plan(version: PlanVersion) -> list[str]:
-    """Return what a plan allows, a phrase a limit: `5,000,000 tokens included a month`."""
-    phrases = []
+def compare_plans(versions: list[PlanVersion]) -> list[tuple[str, list[str]]]:
+    """Return what plans cost and allow: a line each, with a value for each plan in their order."""
+    lines = [(gettext("Fee"), [capfirst(fee_text(version)) for version in versions])]
     for field, title, show in LIMITS:
-        count = getattr(version, field)
-        name = OF_ONE.get(field, title) if count == 1 else title
-        phrases.append(f"{show(count)} {name}")
-    return phrases
+        lines.append((capfirst(str(title)), [show(getattr(version, field)) for version in versions]))
+    lines.append((gettext("Extra tokens paid by"), [overage_text(version) for version in versions]))
+    return lines
 
 
-def describe_overage(version: PlanVersion) -> str:
-    """Return what happens to tokens beyond those that a plan includes."""
+def overage_text(version: PlanVersion) -> str:
+    """Return what pays for tokens beyond those that a plan includes."""
     if version.monthly_tokens <= version.included_tokens:
-        return gettext("All tokens are included.")
+        return gettext("none")
     if version.overage_allowed:
-        return gettext(
-            "Additional tokens are billed: credits are used first, the rest is added to your invoice."
-        )
-    return gettext("Additional tokens are paid from credits. Without credits, requests are refused.")
-
-
-def compare_plans(before: PlanVersion, after: PlanVersion) -> list[Difference]:
-    """Return the limits that differ."""
-    differences = []
-    for field, title, show in LIMITS:
-        old, new = getattr(before, field), getattr(after, field)
-        if old != new:
-            differences.append(Difference(str(title), show(old), show(new), new > old))
-    return differences
+        return gettext("credits, then the invoice")
+    return gettext("credits")
 
 
 def describe_refusals(version: PlanVersion, held: Holdings) -> list[str]:

@@ -51,6 +51,7 @@ def _usage_page(request: MemberRequest, form: BudgetForm, *, status: int = 200) 
     present, _ = plans.month_versions(request.tenant, now)
     context = {**usage_context(request, plan_tokens=present.monthly_tokens), "form": form}
     if context["is_current"]:
-        used = None if context["style"] else used_of(context["sums"], now.date())
+        is_whole_month = not context["style"] and not context["days"]
+        used = used_of(context["sums"], now.date()) if is_whole_month else None
         context |= monthly_report(request.tenant, now, used=used)
     return render(request, "billing/usage.html", context, status=status)

@@ -1,6 +1,7 @@
 """The page about the plan: what it allows, what another one would bring, and the change."""
 
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 from django.contrib import messages
 from django.http import HttpResponse
@@ -28,20 +29,22 @@ from tenants.public import MemberRequest, Permission, access_of, member_required
 @member_required
 @requires(to_read=Permission.READ_BILLING)
 def show_plan(request: MemberRequest) -> HttpResponse:
-    """Show the plan in words, and the other ones."""
+    """Show the plan beside the other ones."""
     now = timezone.now()
     version, terms = plans.month_versions(request.tenant, now)
     scheduled = subscriptions.scheduled_change(request.tenant, now)
     offers = []
     for offer in plan_changes.list_offers(request.tenant, now):
         is_scheduled = scheduled is not None and scheduled.plan_version_id == offer.version.pk
-        offers.append(_offer_context(offer, is_scheduled=is_scheduled))
+        offers.append(_offer_context(offer, version, is_scheduled=is_scheduled))
+    titles = [version.plan.name, *(offer["title"] for offer in offers)]
+    lines = plan_text.compare_plans([version, *(offer["version"] for offer in offers)])
     context = {
         "version": version,
         "fee": plan_text.fee_text(version),
+        "comparison": [(name, list(zip(titles, values, strict=True))) for name, values in lines],
         "month": _month(request.tenant, version, terms, now),
         "unpaid": plan_changes.find_unpaid(request.tenant, now),
-        "allows": plan_text.describe_plan(version),
         "scheduled": scheduled,
         "offers": offers,
         "undo": plan_changes.find_undo(request.tenant, now),
@@ -123,7 +126,10 @@ def _invoiced(now: datetime) -> dict[str, object]:
     }
 
 
-def _offer_context(offer: Offer, *, is_scheduled: bool) -> dict[str, object]:
+def _offer_context(offer: Offer, current: PlanVersion, *, is_scheduled: bool) -> dict[str, Any]:
+    name = offer.version.plan.name
+    if offer.version.plan_id == current.plan_id:
+        name = gettext("{plan}, newest version").format(plan=name)
     fees = [
         {"plan": share.version.plan.name, "days": share.days, "amount": usd(share.amount_nanousd)}
         for share in offer.terms.fees
@@ -135,13 +141,11 @@ def _offer_context(offer: Offer, *, is_scheduled: bool) -> dict[str, object]:
         "month_fee": usd(offer.terms.fee_nanousd),
         "month_included_tokens": offer.terms.included_tokens,
         "version": offer.version,
+        "title": name,
         "fee": plan_text.fee_text(offer.version),
         "is_at_once": offer.is_at_once,
         "takes_effect_at": offer.takes_effect_at,
-        "more": [one for one in offer.differences if one.is_more],
-        "less": [one for one in offer.differences if not one.is_more],
         "refusals": offer.refusals,
-        "overage": plan_text.describe_overage(offer.version),
         "is_scheduled": is_scheduled,
         "unpaid": offer.unpaid,
     }

@@ -1,4 +1,4 @@
-"""Pages about what was used: a month's sums, and the log of requests."""
+"""Pages about what was used: sums of a month or the latest days, and the log of requests."""
 
 from datetime import UTC, datetime
 from typing import Any, get_args
@@ -10,7 +10,7 @@ from django.shortcuts import render
 from django.utils import timezone
 from django.views.decorators.http import require_GET
 
-from billing.invoices import month_sums
+from billing import usage_sums
 from core import months
 from core.errors import Conflict
 from core.money import usd
@@ -19,7 +19,8 @@ from tenants.metering.forms import MILLION
 from tenants.models import ApiKey, Tenant
 from tenants.public import MemberRequest, member_required
 
-BYS: tuple[str, ...] = get_args(month_sums.By.__value__)
+BYS: tuple[str, ...] = get_args(usage_sums.By.__value__)
+DAY_COUNTS = (7, 30, 90)  # until today, that a page sums
 MAX_NAME = 100  # characters of a style's name or a request id
 MAX_KEYS = 500  # that the filter offers
 MAX_TRAININGS = 100  # that the usage page lists
@@ -68,12 +69,14 @@ def export_requests(request: MemberRequest) -> StreamingHttpResponse:
 
 
 def usage_context(request: MemberRequest, *, plan_tokens: int) -> dict[str, Any]:
-    """Return what the usage page shows of the month and the grouping that its address names.
+    """Return what the usage page shows of the days and the grouping that its address names.
 
     `plan_tokens` are those that the present plan allows a month.
     """
     now = timezone.now()
-    period = _read_period(request, now)
+    days = _read_days(request)
+    period = months.period_of(now) if days else _read_period(request, now)
+    span = usage_sums.days_span(days, now) if days else usage_sums.month_span(period, now)
     by = request.GET.get("by", "style")
     if by not in BYS:
         by = "style"
@@ -81,19 +84,21 @@ def usage_context(request: MemberRequest, *, plan_tokens: int) -> dict[str, Any]
     is_current = period == months.period_of(now)
     cap = plan_tokens if is_current else None
     context = {
+        "days": days,
+        "range": f"days={days}" if days else f"month={period}",
+        "day_counts": DAY_COUNTS,
         "period": period,
         "period_name": months.in_words(period),
         "periods": _periods(request),
         "is_current": is_current,
         "by": by,
         "style": style,
-        "bys": BYS,
         "trainings": _trainings(request.tenant, period),
     }
     try:
-        context["sums"] = month_sums.sum_month(request.tenant, period, by, style=style, cap=cap, now=now)  # type: ignore[arg-type]
+        context["sums"] = usage_sums.sum_usage(request.tenant, span, by, style=style, cap=cap, now=now)  # type: ignore[arg-type]
     except Conflict as error:
-        context["sums"] = month_sums.sum_month(request.tenant, period, "style", style=style, cap=cap, now=now)
+        context["sums"] = usage_sums.sum_usage(request.tenant, span, "style", style=style, cap=cap, now=now)
         context |= {"sums_error": error.message, "by": "style"}
     return context
 
@@ -150,6 +155,14 @@ def _read_cursor(request: MemberRequest) -> request_log.Cursor | None:
     return request_log.Cursor.read(written) if written else None
 
 
+def _read_days(request: MemberRequest) -> int | None:
+    """Return how many of the latest days the address names; None where it names a month, or none of ours."""
+    if request.GET.get("month"):
+        return None
+    known = {str(count): count for count in DAY_COUNTS}
+    return known.get(request.GET.get("days", ""))
+
+
 def _read_period(request: MemberRequest, now: datetime) -> str:
     """Return the month that the address names, this one where it names none."""
     written = request.GET.get("month", "")
@@ -161,7 +174,7 @@ def _read_period(request: MemberRequest, now: datetime) -> str:
 
 
 def _periods(request: MemberRequest) -> list[tuple[str, str]]:
-    known = month_sums.known_periods(request.tenant, timezone.now())
+    known = usage_sums.known_periods(request.tenant, timezone.now())
     return [(period, months.in_words(period)) for period in known]
 
 

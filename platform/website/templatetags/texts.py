@@ -1,6 +1,7 @@
-"""Labels within a sentence, and percentages."""
+"""Labels within a sentence, percentages and changes."""
 
 from django import template
+from django.utils.formats import number_format
 from django.utils.translation import gettext
 
 from core import grammar
@@ -18,3 +19,11 @@ def within_sentence(label: object) -> str:
 def percent(number: object) -> str:
     """Return a number with a percent sign, as the active language writes it."""
     return gettext("{percent}%").format(percent=number)
+
+
+@register.filter
+def change(percents: float) -> str:
+    """Return a change in whole percent with its sign: `+12%`."""
+    rounded = round(percents)
+    sign = "+" if rounded > 0 else "\N{MINUS SIGN}" if rounded < 0 else "\N{PLUS-MINUS SIGN}"
+    return sign + percent(number_format(abs(rounded), force_grouping=True))

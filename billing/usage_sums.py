@@ -1,4 +1,4 @@
-"""A month's usage for its page: by day and by style, key or version, as bars, a running sum and a table.
+"""Usage of a month, or of the latest days, for its page: by day and by style, key or version.
 
 Days, styles and keys are summed from usage by day; versions from the requests of one style.
 """
@@ -29,7 +29,7 @@ WIDTH = 1000  # of the pictures, in units of their own; the page stretches them
 HEIGHT = 100
 BAR_SHARE = 0.72  # of a day's width
 FORECAST_FROM = timedelta(days=1)  # earlier there is no pace
-MAX_DAYS = 31
+MAX_DAYS = 90
 SUMMED = ("count", "prompt_tokens", "completion_tokens", "cost_nanousd")
 # The days first, then the names with the most tokens. `used` are rows with `name`, `on` and what is summed.
 DAYS_AND_NAMES = """
@@ -44,6 +44,49 @@ OTHER = _("all others")
 
 type By = Literal["style", "key", "version"]
 type Name = str | UUID | int | None  # of a style, a key or a version
+
+
+@dataclass(frozen=True)
+class Span:
+    """The days that are summed, and those before that they are compared with; each end is exclusive.
+
+    `month` names a whole calendar month, `2026-11`; None: the days until today.
+    """
+
+    start: date
+    end: date
+    before_start: date
+    before_end: date
+    month: str | None = None
+
+    @property
+    def last_day(self) -> date:
+        return self.end - timedelta(days=1)
+
+    @property
+    def last_day_before(self) -> date:
+        return self.before_end - timedelta(days=1)
+
+    @property
+    def day_count(self) -> int:
+        return (self.end - self.start).days
+
+
+def month_span(period: str, now: datetime) -> Span:
+    """Return a calendar month. The one that runs is compared with as many days of the month before."""
+    start, end = (moment.date() for moment in months.bounds(period))
+    before_start = months.bounds(months.before(period))[0].date()
+    before_end = start
+    if start <= now.date() < end:
+        before_end = min(start, before_start + (now.date() - start) + timedelta(days=1))
+    return Span(start, end, before_start, before_end, period)
+
+
+def days_span(count: int, now: datetime) -> Span:
+    """Return the latest days with today. They are compared with as many before them."""
+    end = now.date() + timedelta(days=1)
+    length = timedelta(days=count)
+    return Span(end - length, end, end - 2 * length, end - length)
 
 
 class TooManyToSum(Conflict):
@@ -117,22 +160,17 @@ class RunningSum:
 
 
 @dataclass
-class MonthSums:
-    """A month's usage as the page shows it."""
+class UsageSums:
+    """The usage of some days as the page shows it; `before` is that of the days they are compared with."""
 
-    period: str
-    start: date
-    end: date
+    span: Span
     by: By
     total: Sums = field(default_factory=Sums)
+    before: Sums = field(default_factory=Sums)
     rows: list[Row] = field(default_factory=list)
     bars: list[Bar] = field(default_factory=list)
     top: int = 0
     running: RunningSum | None = None
-
-    def is_running(self, now: datetime) -> bool:
-        """Return whether a moment is within the month."""
-        return self.start <= now.date() < self.end
 
     @property
     def has_usage(self) -> bool:
@@ -143,31 +181,44 @@ class MonthSums:
         return self.top // 2
 
     @property
-    def last_day(self) -> date:
-        return self.end - timedelta(days=1)
+    def changes(self) -> dict[str, float]:
+        """Return by how many percent each figure changed; none for what was 0 before."""
+        percents = {}
+        for name, count in vars(self.before).items():
+            if count:
+                percents[name] = 100 * (getattr(self.total, name) - count) / count
+        return percents
+
+    @property
+    def label_days(self) -> int:
+        """Return how many days there are from one label of the chart to the next."""
+        return {7: 1, 90: 15}.get(self.span.day_count, 7)
 
 
-def sum_month(
-    tenant: Tenant, period: str, by: By, *, style: str = "", cap: int | None, now: datetime
-) -> MonthSums:
-    """Return a month's sums. By version they are of one style. Raises TooManyToSum, UsageArchived."""
-    starts, ends = months.bounds(period)
-    month = MonthSums(period, starts.date(), ends.date(), by)
+def sum_usage(
+    tenant: Tenant, span: Span, by: By, *, style: str = "", cap: int | None, now: datetime
+) -> UsageSums:
+    """Return the sums of some days. By version they are of one style. Raises TooManyToSum, UsageArchived."""
+    usage_sums = UsageSums(span, by)
     rows = (
-        _rows_of_version(tenant, month, style) if by == "version" else _rows_of_days(tenant, month, by, style)
+        _rows_of_version(tenant, span, style)
+        if by == "version"
+        else _rows_of_days(tenant, span.start, span.end, by, style)
     )
     by_day, by_name, name_count = _sum_both(rows)
-    month.total = _sum(by_day.values())
+    usage_sums.total = _sum(by_day.values())
+    usage_sums.before = _sum_before(tenant, span, style)
     ranked = list(by_name)
     named = {name: number for number, name in enumerate(ranked[:SEGMENTS])}
     parts = _parts(rows, named)
     labels = _labels(tenant, by, ranked)
-    month.rows = _table(by_name, named, labels)
-    month.rows += _rest(name_count, by_name, month.total)
-    month.top = nice_top(max((sums.tokens for sums in by_day.values()), default=0))
-    month.bars = _bars(month, by_day, parts, [labels[name] for name in named])
-    month.running = _running_sum(month, cap, now)
-    return month
+    usage_sums.rows = _table(by_name, named, labels)
+    usage_sums.rows += _rest(name_count, by_name, usage_sums.total)
+    usage_sums.top = nice_top(max((sums.tokens for sums in by_day.values()), default=0))
+    usage_sums.bars = _bars(usage_sums, by_day, parts, [labels[name] for name in named])
+    if span.month:
+        usage_sums.running = _running_sum(usage_sums, cap, now)
+    return usage_sums
 
 
 def nice_top(highest: int) -> int:
@@ -194,27 +245,32 @@ def known_periods(tenant: Tenant, now: datetime) -> list[str]:
     return periods
 
 
-def _rows_of_days(tenant: Tenant, month: MonthSums, by: By, style: str) -> Any:
+def _rows_of_days(tenant: Tenant, start: date, end: date, by: By, style: str) -> Any:
     """Return usage by day, with `name` and `on` for what it is summed by."""
-    days = UsageDaily.objects.filter(tenant=tenant, day__gte=month.start, day__lt=month.end)
+    days = UsageDaily.objects.filter(tenant=tenant, day__gte=start, day__lt=end)
     if style:
         days = days.filter(style_name=style)
     days = days.annotate(name=F("style_name") if by == "style" else F("key_id"), on=F("day"))
     return days.annotate(count=F("requests"))
 
 
-def _rows_of_version(tenant: Tenant, month: MonthSums, style: str) -> Any:
+def _sum_before(tenant: Tenant, span: Span, style: str) -> Sums:
+    """Return the usage of the days that a span is compared with."""
+    rows = _rows_of_days(tenant, span.before_start, span.before_end, "style", style)
+    sums = rows.aggregate(*(Sum(name, default=0) for name in SUMMED))
+    return Sums(*(int(sums[f"{name}__sum"]) for name in SUMMED))
+
+
+def _rows_of_version(tenant: Tenant, span: Span, style: str) -> Any:
     """Return the requests of one style in the same form. Raises TooManyToSum, UsageArchived."""
-    usage.require_log(tenant, *months.bounds(month.period))
-    days = UsageDaily.objects.filter(tenant=tenant, style_name=style, day__gte=month.start, day__lt=month.end)
+    start, end = (datetime.combine(day, time(), UTC) for day in (span.start, span.end))
+    usage.require_log(tenant, start, end)
+    days = UsageDaily.objects.filter(tenant=tenant, style_name=style, day__gte=span.start, day__lt=span.end)
     requests = days.aggregate(all=Sum("requests", default=0))["all"]
     if requests > MAX_EVENTS:
         raise TooManyToSum(requests=requests)
     events = UsageEvent.objects.filter(
-        tenant=tenant,
-        style_name=style,
-        admitted_at__gte=datetime.combine(month.start, time(), UTC),
-        admitted_at__lt=datetime.combine(month.end, time(), UTC),
+        tenant=tenant, style_name=style, admitted_at__gte=start, admitted_at__lt=end
     ).exclude(prompt_tokens=0, completion_tokens=0)
     on = TruncDate("admitted_at", tzinfo=UTC)
     return events.annotate(name=F("version_number"), on=on, count=Value(1))
@@ -293,21 +349,21 @@ def _sum(parts: Iterable[Sums]) -> Sums:
 
 
 def _bars(
-    month: MonthSums,
+    usage_sums: UsageSums,
     by_day: Mapping[date, Sums],
     parts: Mapping[tuple[date, int], int],
     labels: Sequence[str],
 ) -> list[Bar]:
-    """Return a bar for each day of the month, its most used part at the bottom."""
-    count = (month.end - month.start).days
-    width = WIDTH / count
+    """Return a bar for each day, its most used part at the bottom."""
+    span = usage_sums.span
+    width = WIDTH / span.day_count
     bars = []
-    for number in range(count):
-        day = month.start + timedelta(days=number)
+    for number in range(span.day_count):
+        day = span.start + timedelta(days=number)
         sums = by_day.get(day, Sums())
         tokens = [parts.get((day, colour), 0) for colour in range(len(labels))]
         tokens.append(sums.tokens - sum(tokens))
-        segments = _segments(tokens, [*labels, str(OTHER)], month.top)
+        segments = _segments(tokens, [*labels, str(OTHER)], usage_sums.top)
         x = round(number * width + width * (1 - BAR_SHARE) / 2, 2)
         bars.append(Bar(day, x, round(width * BAR_SHARE, 2), sums, segments))
     return bars
@@ -327,8 +383,8 @@ def _segments(tokens: Sequence[int], labels: Sequence[str], top: int) -> list[Se
     return segments
 
 
-def _running_sum(month: MonthSums, cap: int | None, now: datetime) -> RunningSum:
-    """Return the tokens so far as a line; of the month that runs also where it leads at this pace."""
+def _running_sum(month: UsageSums, cap: int | None, now: datetime) -> RunningSum:
+    """Return a month's tokens so far as a line; of the month that runs also where it leads at this pace."""
     expected = _expected_tokens(month, now)
     top = nice_top(max(month.total.tokens, expected or 0))
     if cap and cap <= top * 4:  # a cap far above the line would flatten it
@@ -341,28 +397,32 @@ def _running_sum(month: MonthSums, cap: int | None, now: datetime) -> RunningSum
     return RunningSum(_path(points), _path(forecast), cap_y, top, expected)
 
 
-def _expected_tokens(month: MonthSums, now: datetime) -> int | None:
+def _elapsed(span: Span, now: datetime) -> timedelta | None:
+    """Return how long a month has run; None for one that is over."""
+    elapsed = now - datetime.combine(span.start, time(), UTC)
+    return elapsed if span.start <= now.date() < span.end else None
+
+
+def _expected_tokens(month: UsageSums, now: datetime) -> int | None:
     """Return what the month comes to at this pace; None for one that is over, or has only begun."""
-    elapsed = now - datetime.combine(month.start, time(), UTC)
-    if not month.is_running(now) or elapsed < FORECAST_FROM:
+    elapsed = _elapsed(month.span, now)
+    if elapsed is None or elapsed < FORECAST_FROM:
         return None
-    return round(month.total.tokens * ((month.end - month.start) / elapsed))
+    return round(month.total.tokens * (timedelta(days=month.span.day_count) / elapsed))
 
 
-def _points_of_days(month: MonthSums, top: int, now: datetime) -> list[tuple[float, float]]:
+def _points_of_days(month: UsageSums, top: int, now: datetime) -> list[tuple[float, float]]:
     """Return the running sum at the end of each day, in the picture's units; today's at this moment."""
-    length = month.end - month.start
-    shown_days = length.days
-    if month.is_running(now):
-        shown_days = (now.date() - month.start).days + 1
+    day_count = month.span.day_count
+    elapsed = _elapsed(month.span, now)
+    shown_days = day_count if elapsed is None else elapsed.days + 1
     used = 0
     points = [(0.0, float(HEIGHT))]
     for number, bar in enumerate(month.bars[:shown_days], start=1):
         used += bar.sums.tokens
-        points.append((WIDTH * number / length.days, HEIGHT - HEIGHT * used / top))
-    if month.is_running(now):  # today is not over
-        elapsed = now - datetime.combine(month.start, time(), UTC)
-        points[-1] = (WIDTH * (elapsed / length), points[-1][1])
+        points.append((WIDTH * number / day_count, HEIGHT - HEIGHT * used / top))
+    if elapsed is not None:  # today is not over
+        points[-1] = (WIDTH * (elapsed / timedelta(days=day_count)), points[-1][1])
     return points
 
 
