@@ -32,7 +32,7 @@ LIMITS: tuple[tuple[str, str | Promise, Show], ...] = (
     ("max_output_tokens", _("tokens per answer"), intcomma),
     ("private_styles", _("private styles"), intcomma),
     ("stored_versions", _("stored versions"), intcomma),
-    ("stored_bytes", _("of storage"), _gigabytes),
+    ("stored_bytes", _("storage"), _gigabytes),
     ("open_uploads", _("open uploads"), intcomma),
     ("monthly_trainings", _("trainings per month"), intcomma),
     ("parallel_trainings", _("trainings at once"), intcomma),

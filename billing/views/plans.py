@@ -37,16 +37,17 @@ def show_plan(request: MemberRequest) -> HttpResponse:
     for offer in plan_changes.list_offers(request.tenant, now):
         is_scheduled = scheduled is not None and scheduled.plan_version_id == offer.version.pk
         offers.append(_offer_context(offer, version, is_scheduled=is_scheduled))
-    titles = [version.plan.name, *(offer["title"] for offer in offers)]
-    lines = plan_text.compare_plans([version, *(offer["version"] for offer in offers)])
+    columns = [{"version": version, "title": version.plan.name, "is_current": True}, *offers]
+    columns.sort(key=lambda column: column["version"].monthly_fee_nanousd)
     context = {
         "version": version,
         "fee": plan_text.fee_text(version),
-        "comparison": [(name, list(zip(titles, values, strict=True))) for name, values in lines],
+        "columns": columns,
+        "comparison": _comparison(columns),
+        "offers": offers,
         "month": _month(request.tenant, version, terms, now),
         "unpaid": plan_changes.find_unpaid(request.tenant, now),
         "scheduled": scheduled,
-        "offers": offers,
         "undo": plan_changes.find_undo(request.tenant, now),
         "invoiced": _invoiced(now),
         "month_fee": usd(terms.fee_nanousd),
@@ -124,6 +125,19 @@ def _invoiced(now: datetime) -> dict[str, object]:
         "next_month": end,
         "on": end + timedelta(days=1),
     }
+
+
+def _comparison(columns: list[dict[str, Any]]) -> list[tuple[str, list[tuple[str, str, bool]]]]:
+    """Return the table's lines: a name, and for each plan its title, its value and whether it differs."""
+    current = next(number for number, column in enumerate(columns) if column.get("is_current"))
+    lines = []
+    for name, values in plan_text.compare_plans([column["version"] for column in columns]):
+        cells = [
+            (column["title"], value, value != values[current])
+            for column, value in zip(columns, values, strict=True)
+        ]
+        lines.append((name, cells))
+    return lines
 
 
 def _offer_context(offer: Offer, current: PlanVersion, *, is_scheduled: bool) -> dict[str, Any]:

@@ -83,7 +83,7 @@ def usage_context(request: MemberRequest, *, plan_tokens: int) -> dict[str, Any]
     style = request.GET.get("style", "")[:MAX_NAME].replace("\x00", "")
     is_current = period == months.period_of(now)
     cap = plan_tokens if is_current else None
-    context = {
+    context: dict[str, Any] = {
         "days": days,
         "range": f"days={days}" if days else f"month={period}",
         "day_counts": DAY_COUNTS,

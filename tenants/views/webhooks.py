@@ -23,6 +23,10 @@ from tenants.webhooks import endpoints
 from tenants.webhooks.forms import EndpointForm
 
 DELIVERIES_SHOWN = 30
+RECEIVER = """from standardwebhooks import Webhook
+
+event = Webhook(SECRET).verify(request.body, request.headers)  # raises if the signature is wrong
+print(event["type"])"""
 REFRESHED_FOR = timedelta(minutes=1)  # the page does not ask again and again for what is tried later
 
 
@@ -169,6 +173,7 @@ def _endpoints_page(request: MemberRequest, form: EndpointForm, *, status: int =
         "enabled_count": own.filter(is_enabled=True).count(),
         "limit": endpoints.MAX_ENDPOINTS,
         "form": form,
+        "receiver": RECEIVER,
     }
     return render(request, "tenants/webhooks.html", context, status=status)
 

@@ -8,6 +8,8 @@ from core import grammar
 
 register = template.Library()
 
+MANY_PERCENT = 900  # more than that is read more easily as a multiple
+
 
 @register.filter
 def within_sentence(label: object) -> str:
@@ -23,7 +25,9 @@ def percent(number: object) -> str:
 
 @register.filter
 def change(percents: float) -> str:
-    """Return a change in whole percent with its sign: `+12%`."""
+    """Return a change in whole percent with its sign, `+12%`, or as a multiple."""
     rounded = round(percents)
+    if rounded >= MANY_PERCENT:
+        return f"\N{MULTIPLICATION SIGN}{number_format(round(1 + percents / 100), force_grouping=True)}"
     sign = "+" if rounded > 0 else "\N{MINUS SIGN}" if rounded < 0 else "\N{PLUS-MINUS SIGN}"
     return sign + percent(number_format(abs(rounded), force_grouping=True))

@@ -29,7 +29,9 @@ from tenants.accounts.roles import (
 )
 from tenants.api_keys import lifecycle, listing
 from tenants.models import ApiKey, Scope
+from website import snippets
 from website.key_forms import KeyForm, LimitsForm, RotateForm
+from website.welcome import FIRST_PROMPT
 
 MAX_SEARCH = 60  # characters
 
@@ -178,6 +180,7 @@ def _keys_page(
     request: MemberRequest, form: KeyForm, *, status: int = 200, **extra_context: Any
 ) -> HttpResponse:
     now = timezone.now()
+    api_base = f"{settings.SITE_URL}/v1"
     live_keys = ApiKey.objects.shown().filter(tenant=request.tenant).live(now)
     search = request.GET.get("q", "").strip()[:MAX_SEARCH].replace("\x00", "")
     page = listing.list_keys(request.tenant, now, search=search, page=request.GET.get("page", 1))
@@ -192,7 +195,9 @@ def _keys_page(
         "active_count": live_keys.count(),
         "to_review": live_keys.filter(created_at__lt=review_since) if review_since else [],
         "form": form,
-        "api_base": f"{settings.SITE_URL}/v1",
+        "is_empty": not keys and not search,
+        "api_base": api_base,
+        "first_call": snippets.python_call(api_base, "base", FIRST_PROMPT),
         **extra_context,
     }
     return render(request, "website/keys.html", context, status=status)
