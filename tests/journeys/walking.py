@@ -1,7 +1,7 @@
 """A walk through pages in a real Chromium: accessible, silent, narrow, light, and nothing moves by itself.
 
-axe-core runs at both widths, and its contrast rule in both themes. With SCREENS=folder each page is also
-drawn: `make screens`.
+axe-core runs at two widths, and its contrast rule in both themes. With SCREENS=folder each page is also
+drawn, and axe-core runs at four widths: `make screens`.
 """
 
 import gzip
@@ -24,6 +24,7 @@ from tenants.models import User
 AXE = (files("axe_playwright_python") / "axe.min.js").read_text()
 WIDE = {"width": 1280, "height": 900}
 TABLET = {"width": 768, "height": 1024}
+LARGE = {"width": 1920, "height": 1080}
 PHONE = {"width": 390, "height": 844}
 SMALLEST = {"width": 320, "height": 640}
 EVERYTHING: dict[str, Any] = {"resultTypes": ["violations"]}
@@ -32,6 +33,11 @@ SLOWEST_MS = 90_000  # a long page with everything open is drawn slowly beside a
 MOST_DIALOGS = 5  # of one page: a list has the same one in each row
 MAX_RESULT = 600  # characters of one violation
 MAX_FIRST_LOAD_BYTES = 150_000  # of a page with all that it loads, compressed
+PRIMARY_BUTTONS = """
+    [...document.querySelectorAll("main .button-primary")]
+        .filter((button) => button.checkVisibility())
+        .map((button) => button.textContent.trim())
+"""
 MAX_LAYOUT_SHIFT = 0.005  # a line of text that moves is 0.02 and more
 COMPRESSED_ALREADY = (".woff2", ".png", ".jpg")
 FORMS = "[...document.querySelectorAll('form')].filter((form) => form.querySelector('[required]'))"
@@ -113,6 +119,7 @@ class Walk:
         if moving:
             told.append(f"{moving} animations run where a person wants no motion")
         told += self._check_weight(page, answers)
+        told += check_buttons(page)
         page.evaluate(AXE)
         told += check(page, "wide", EVERYTHING)
         draw(page, address, "wide-light", who=f"{self.who}-")
@@ -126,8 +133,15 @@ class Walk:
             page.set_viewport_size(WIDE)
             told += check(page, "wide, dark", CONTRAST)
             draw(page, address, "wide-dark", who=f"{self.who}-")
-        page.set_viewport_size(TABLET)
-        told += check_width(page)
+        for size, name in ((LARGE, "large"), (TABLET, "tablet")):
+            page.set_viewport_size(size)
+            told += check_width(page)
+            if os.environ.get("SCREENS"):
+                told += check(page, f"{name}, dark", EVERYTHING)
+                draw(page, address, f"{name}-dark", who=f"{self.who}-")
+                page.emulate_media(color_scheme="light")
+                told += check(page, f"{name}, light", EVERYTHING)
+                page.emulate_media(color_scheme="dark")
         page.set_viewport_size(SMALLEST)
         told += check_width(page)
         told += check_openings(page)
@@ -148,6 +162,12 @@ class Walk:
         loaded = {page.url, *page.evaluate(LOADED)}
         size = sum(self.sizes.get(url, 0) for url in loaded)
         return [f"loads {size:,} bytes"] if size > MAX_FIRST_LOAD_BYTES else []
+
+
+def check_buttons(page: Page) -> list[str]:
+    """Return whether a page has more than one primary button."""
+    primary = page.evaluate(PRIMARY_BUTTONS)
+    return [f"has several primary buttons: {primary}"] if len(primary) > 1 else []
 
 
 def draw(page: Page, address: str, name: str, *, who: str = "") -> None:
