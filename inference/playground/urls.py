@@ -6,6 +6,7 @@ app_name = "inference"
 urlpatterns = [
     path("", views.playground, name="playground"),
     path("stream/", views.stream, name="playground_stream"),
+    path("answers.docx", views.download_docx, name="playground_docx"),
     path("blind/", blind.show_votes, name="blind"),
     path("blind/rounds/", blind.begin, name="begin_round"),
     path("blind/rounds/<uuid:round_id>/<slug:side>/stream/", blind.stream_side, name="stream_side"),

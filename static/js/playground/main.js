@@ -56,7 +56,7 @@ function arrange() {
   at("pane-tabs").hidden = panes.length === 1;
   at("add").hidden = panes.length >= MOST;
   const hasText = panes.some((pane) => pane.turns.length);
-  for (const name of ["reply", "continue", "export"]) at(name).hidden = !hasText;
+  for (const name of ["reply", "continue", "export", "docx"]) at(name).hidden = !hasText;
   showCall();
 }
 
@@ -88,7 +88,7 @@ async function write(isReply, prompt = form.elements.prompt.value.trim()) {
 
 function busy(isBusy) {
   at("write").disabled = isBusy;
-  for (const name of ["reply", "continue", "export"]) at(name).disabled = isBusy;
+  for (const name of ["reply", "continue", "export", "docx"]) at(name).disabled = isBusy;
   at("add").disabled = isBusy;
   at("stop").hidden = !isBusy;
   for (const pane of panes) for (const part of pane.node.querySelectorAll("select, [data-remove]")) part.disabled = isBusy;
@@ -121,10 +121,13 @@ function showLength() {
   if (length.selectedIndex < 0) length.value = "";
 }
 
+function allText() {
+  return panes.filter((pane) => pane.turns.length).map((pane) => pane.asMarkdown()).join("\n\n---\n\n");
+}
+
 function saveText() {
-  const texts = panes.filter((pane) => pane.turns.length).map((pane) => pane.asMarkdown());
   const link = document.createElement("a");
-  link.href = URL.createObjectURL(new Blob([texts.join("\n\n---\n\n")], { type: "text/markdown" }));
+  link.href = URL.createObjectURL(new Blob([allText()], { type: "text/markdown" }));
   link.download = "polyscribe.md";
   link.click();
   URL.revokeObjectURL(link.href);
@@ -178,6 +181,7 @@ form.addEventListener("submit", (event) => { event.preventDefault(); write(false
 at("reply").addEventListener("click", () => write(true));
 at("continue").addEventListener("click", () => write(true, gettext("Continue the text where it stopped.")));
 at("export").addEventListener("click", saveText);
+document.getElementById("docx").addEventListener("submit", ({ target }) => { target.elements.text.value = allText(); });
 at("length").addEventListener("change", ({ target }) => { if (target.value) form.elements.max_tokens.value = target.value; });
 form.elements.max_tokens.addEventListener("input", showLength);
 at("add").addEventListener("click", () => addPane(nextModel()).select.focus());

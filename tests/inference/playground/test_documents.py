@@ -1,0 +1,56 @@
+"""Answers as a Word document: python-docx reads back what was written."""
+
+import io
+
+import docx
+import pytest
+from django.urls import reverse
+
+from inference.playground import views
+from inference.playground.documents import write_docx
+
+ANSWER = """# Poetry
+
+The sea is **old**,
+and *deaf*.
+
+- one
+- two
+
+> quoted
+
+    code
+"""
+
+
+def read(content: bytes):
+    return docx.Document(io.BytesIO(content)).paragraphs
+
+
+def test_headings_lists_quotes_and_lines_stay_what_they_are():
+    paragraphs = read(write_docx(ANSWER))
+    assert [(one.style.name, one.text) for one in paragraphs] == [
+        ("Heading 1", "Poetry"),
+        ("Normal", "The sea is old,\nand deaf."),
+        ("List Bullet", "one"),
+        ("List Bullet", "two"),
+        ("Quote", "quoted"),
+        ("Normal", "code"),
+    ]
+    assert [run.text for run in paragraphs[1].runs if run.bold] == ["old"]
+    assert [run.text for run in paragraphs[1].runs if run.italic] == ["deaf"]
+
+
+@pytest.mark.parametrize("text", ["", "a\x00b\x0bc", "\ud800", "\U0001f600 ٱلسَّلَامُ", "<b>&amp;</b>"])
+def test_whatever_a_model_writes_is_a_document(text):
+    read(write_docx(text))
+
+
+@pytest.mark.django_db
+def test_the_page_sends_the_file_and_refuses_what_is_too_long(alice_client, monkeypatch):
+    address = reverse("inference:playground_docx")
+    answer = alice_client.post(address, {"text": "# Poetry\n\nThe sea."})
+    assert answer["Content-Disposition"] == 'attachment; filename="polyscribe.docx"'
+    assert [one.text for one in read(answer.content)] == ["Poetry", "The sea."]
+    monkeypatch.setattr(views, "MAX_DOCUMENT_CHARACTERS", 3)
+    assert alice_client.post(address, {"text": "four"}).status_code == 400
