@@ -1,4 +1,4 @@
-"""The search over everything a member can open: pages, actions, styles, API keys and the docs."""
+"""The search over what a member can open: pages, actions, styles, API keys, docs, operations of the API."""
 
 from dataclasses import dataclass
 
@@ -15,13 +15,14 @@ from adapters.public import list_styles
 from tenants.accounts.access import MemberRequest, member_required
 from tenants.accounts.roles import Permission, allows
 from tenants.api_keys.listing import list_keys
-from website import guide_search
+from website import api_reference, guide_search
 from website.navigation import GROUPS
 
 MAX_QUESTION = 100  # characters
 MAX_STYLES = 6
 MAX_KEYS = 4
 MAX_SECTIONS = 5
+MAX_OPERATIONS = 5
 
 
 @dataclass(frozen=True)
@@ -132,6 +133,7 @@ def find(request: MemberRequest, question: str) -> list[tuple[str, list[Result]]
         groups.insert(0, (gettext("Styles"), _find_styles(request, question)))
         groups.append((gettext("API keys"), _find_keys(request, question)))
         groups.append((gettext("Docs"), _find_sections(question)))
+        groups.append((gettext("API operations"), _find_operations(question)))
     return groups
 
 
@@ -180,3 +182,15 @@ def _find_sections(question: str) -> list[Result]:
         Result(hit.section.title or hit.guide.title, hit.url, note=hit.guide.title, icon="book-open")
         for hit in guide_search.search(question)[:MAX_SECTIONS]
     ]
+
+
+def _find_operations(question: str) -> list[Result]:
+    results = []
+    for group in api_reference.list_groups():
+        for operation in group.operations:
+            call = f"{operation.method} {operation.path}"
+            words = f"{operation.summary} {operation.id} {call} {operation.path.replace('/', ' ')}"
+            if _has(question, words):
+                url = f"{group.url}#{operation.anchor}"
+                results.append(Result(operation.summary, url, note=call, icon="braces"))
+    return results[:MAX_OPERATIONS]
