@@ -69,6 +69,7 @@ SHARED_PRICES = {"input_nanousd": 2_000, "cached_input_nanousd": 500, "output_na
 READER_CREDITS_NANOUSD = 25 * NANO
 HOOK = "https://newsroom.example/hooks/polyscribe"
 INVOICED_AFTER = timedelta(days=1, hours=2)  # the month's end, as beat does it
+FOUNDED_AFTER = timedelta(days=3)  # so that the first invoice is prorated
 PAID_AFTER = timedelta(days=9, hours=7)
 
 
@@ -97,7 +98,7 @@ def add_sample_data(owner: User) -> Tenant | None:
         locks.one_at_a_time("sample data")
         if SampleData.objects.exists():
             return None
-        since = months.bounds(before_last)[0]
+        since = months.bounds(before_last)[0] + FOUNDED_AFTER
         tenant = _found(owner, NAME, since)
         teammates = _add_teammates(tenant, since)
         keys = _issue_keys(tenant, owner, since)
