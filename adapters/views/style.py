@@ -55,7 +55,7 @@ def versions(request: MemberRequest, owner: str, slug: str) -> HttpResponse:
         "notice_days": sharing.NOTICE.days,
         **releases,
     }
-    if context["versions"]:
+    if shown and shown[0].status != Status.RETIRED:
         context |= steps_context(context["versions"][0])
     return _render_tab(request, style, "versions", context)
 
@@ -163,7 +163,7 @@ def _newest_context(request: MemberRequest, style: Style) -> dict[str, Any]:
     if style.owner_id != request.tenant.pk:
         return {}
     newest = style.versions.select_related("style__owner").order_by("-number").first()
-    if newest is None:
+    if newest is None or newest.status == Status.RETIRED:
         return {}
     answers = newest.pk == style.live_version_id and newest.status == Status.SERVING
     return steps_context(newest) | {"version_answers": answers}
