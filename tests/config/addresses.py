@@ -11,11 +11,13 @@ from django.utils import timezone
 from adapters.models import AdapterVersion, BaseModel, Share, Style
 from billing.models import CreditNote, Payment
 from core.money import NANO
+from tenants.audit.log import record_audit
 from tenants.models import (
     Invitation,
     Invoice,
     Membership,
     OutboxEvent,
+    RefusedRequest,
     Tenant,
     WebhookDelivery,
     WebhookEndpoint,
@@ -107,6 +109,10 @@ def of_acme(acme: Tenant, alice, charlies: Tenant) -> dict[str, object]:
         tenant=acme, email="eve@example.org", digest="0" * 64, expires_at=timezone.now() + timedelta(days=3)
     )
     training = Training.objects.create(tenant=acme, created_by=alice, slug="secret", name="Secret")
+    RefusedRequest.objects.create(
+        request_id="req_secret", tenant=acme, key=key, at=timezone.now(), status=429, code="rate_limit_exceeded"
+    )
+    entry = record_audit(alice, action="workspace.edited", row=acme, tenant=acme)
     document = training.documents.create(name="secret", size_bytes=6, words=1, status="read")
     return {
         "workspace_id": acme.pk,
@@ -121,6 +127,8 @@ def of_acme(acme: Tenant, alice, charlies: Tenant) -> dict[str, object]:
         "member_id": Membership.objects.get(tenant=acme).pk,
         "endpoint_id": endpoint.pk,
         "delivery_id": sent.public_id,
+        "request_id": "req_secret",
+        "entry_id": entry.pk,
         "training_id": training.pk,
         "document_id": document.pk,
         "round_id": uuid4(),

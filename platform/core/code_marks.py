@@ -1,0 +1,15 @@
+"""Code words within sentences: `` `max_tokens` `` is an element on a page, and stays as it is for programs."""
+
+import re
+
+from django.utils.html import conditional_escape
+from django.utils.safestring import SafeString, mark_safe
+
+MARKED = re.compile(r"`([^`\n]+)`")
+
+
+def mark_code(text: object) -> SafeString:
+    """Return a text as HTML: escaped, with each word between backticks as code."""
+    # Escaping leaves backticks alone and adds none, so what is found in the escaped text is safe.
+    escaped = conditional_escape(text)
+    return mark_safe(MARKED.sub(r"<code>\1</code>", escaped))
