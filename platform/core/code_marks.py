@@ -1,4 +1,4 @@
-"""Code words within sentences: `` `max_tokens` `` is an element on a page, and stays as it is for programs."""
+"""Code words in sentences: what stands between backticks is an element on a page, and plain for programs."""
 
 import re
 
@@ -11,5 +11,5 @@ MARKED = re.compile(r"`([^`\n]+)`")
 def mark_code(text: object) -> SafeString:
     """Return a text as HTML: escaped, with each word between backticks as code."""
     # Escaping leaves backticks alone and adds none, so what is found in the escaped text is safe.
-    escaped = conditional_escape(text)
+    escaped = conditional_escape(str(text))
     return mark_safe(MARKED.sub(r"<code>\1</code>", escaped))

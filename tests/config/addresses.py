@@ -110,7 +110,12 @@ def of_acme(acme: Tenant, alice, charlies: Tenant) -> dict[str, object]:
     )
     training = Training.objects.create(tenant=acme, created_by=alice, slug="secret", name="Secret")
     RefusedRequest.objects.create(
-        request_id="req_secret", tenant=acme, key=key, at=timezone.now(), status=429, code="rate_limit_exceeded"
+        request_id="req_secret",
+        tenant=acme,
+        key=key,
+        at=timezone.now(),
+        status=429,
+        code="rate_limit_exceeded",
     )
     entry = record_audit(alice, action="workspace.edited", row=acme, tenant=acme)
     document = training.documents.create(name="secret", size_bytes=6, words=1, status="read")
