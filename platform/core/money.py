@@ -24,6 +24,11 @@ def usd_rounded(nanousd: int, decimals: int = 2) -> str:
     return _write(nanousd < 0, whole, f"{rest:0{decimals}d}")
 
 
+def decimals_of(nanousd: int) -> int:
+    """Return how many decimals an exact amount has as `usd` writes it: 2 to 9."""
+    return len(_parts(nanousd)[1])
+
+
 def usd_about(nanousd: int) -> str:
     """Return an amount at a glance: whole cents, or "< $0.01" for less than one."""
     cent = NANO // 100

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from django.utils.translation import gettext
 
-from core.money import usd
+from core.money import decimals_of, usd, usd_rounded
 from tenants.metering.forms import MILLION
 from tenants.metering.request_log import LoggedRequest, show_refused, show_served
 from tenants.models import ApiKey, LedgerEntry, RefusedRequest, Tenant, UsageEvent
@@ -17,16 +17,8 @@ class TokenLine:
 
     name: str
     tokens: int
-    token_nanousd: int
-
-    @property
-    def price(self) -> str:
-        """The price per million tokens."""
-        return usd(MILLION * self.token_nanousd)
-
-    @property
-    def cost(self) -> str:
-        return usd(self.tokens * self.token_nanousd)
+    price: str  # per million
+    cost: str
 
 
 @dataclass(frozen=True)
@@ -38,6 +30,7 @@ class RequestDetails:
     base_model: str = ""
     finish_reason: str = ""
     lines: Sequence[TokenLine] = ()
+    total: str = ""
     entries: Sequence[tuple[LedgerEntry, str]] = ()  # with its amount
 
 
@@ -52,12 +45,16 @@ def find_request(tenant: Tenant, request_id: str) -> RequestDetails | None:
 
 
 def _describe_served(event: UsageEvent) -> RequestDetails:
-    fresh_tokens = event.prompt_tokens - event.cached_tokens
-    lines = (
-        TokenLine(gettext("Input"), fresh_tokens, event.input_nanousd),
-        TokenLine(gettext("Cached input"), event.cached_tokens, event.cached_input_nanousd),
-        TokenLine(gettext("Output"), event.completion_tokens, event.output_nanousd),
+    kinds = (
+        (gettext("Input"), event.prompt_tokens - event.cached_tokens, event.input_nanousd),
+        (gettext("Cached input"), event.cached_tokens, event.cached_input_nanousd),
+        (gettext("Output"), event.completion_tokens, event.output_nanousd),
     )
+    costs = [tokens * token_nanousd for _, tokens, token_nanousd in kinds]
+    decimals = max(map(decimals_of, [*costs, event.cost_nanousd]))  # all of them exact, and aligned
+    lines = []
+    for (name, tokens, token_nanousd), cost in zip(kinds, costs, strict=True):
+        lines.append(TokenLine(name, tokens, usd(MILLION * token_nanousd), usd_rounded(cost, decimals)))
     entries = LedgerEntry.objects.filter(
         tenant=event.tenant_id, kind=LedgerEntry.Kind.USAGE, source_id=event.request_id
     )
@@ -67,5 +64,6 @@ def _describe_served(event: UsageEvent) -> RequestDetails:
         base_model=event.base_model,
         finish_reason=event.finish_reason,
         lines=lines,
+        total=usd_rounded(event.cost_nanousd, decimals),
         entries=[(entry, usd(entry.amount_nanousd)) for entry in entries],
     )
