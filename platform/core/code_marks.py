@@ -5,7 +5,7 @@ import re
 from django.utils.html import conditional_escape
 from django.utils.safestring import SafeString, mark_safe
 
-MARKED = re.compile(r"`([^`\n]+)`")
+MARKED = re.compile(r"`([^`\s](?:[^`\n]*[^`\s])?)`")
 
 
 def mark_code(text: object) -> SafeString:

@@ -12,7 +12,7 @@ export function interpolate(text, facts) {
 
 // Returns what to append for a sentence of the server's: text, and elements for what stands between backticks.
 export function withCode(sentence) {
-  return sentence.split(/`([^`\n]+)`/).map((part, index) => {
+  return sentence.split(/`([^`\s](?:[^`\n]*[^`\s])?)`/).map((part, index) => {
     if (index % 2 === 0) return part;
     const code = document.createElement("code");
     code.textContent = part;
