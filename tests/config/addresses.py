@@ -76,6 +76,8 @@ def addresses(
 ACTIONS = {"adapters:offer": "offer", "adapters:change_share": "revoke"}
 ALL = dict(addresses(get_resolver()))
 API = "api:"
+LOGGED_BEFORE = "usage.rebuilt"  # the action of the audit log's entry that is there from the beginning
+REQUEST_ID = f"req_{'5ec2e7' * 5}ac"
 
 
 @pytest.fixture
@@ -110,14 +112,14 @@ def of_acme(acme: Tenant, alice, charlies: Tenant) -> dict[str, object]:
     )
     training = Training.objects.create(tenant=acme, created_by=alice, slug="secret", name="Secret")
     RefusedRequest.objects.create(
-        request_id="req_secret",
+        request_id=REQUEST_ID,
         tenant=acme,
         key=key,
         at=timezone.now(),
         status=429,
         code="rate_limit_exceeded",
     )
-    entry = record_audit(alice, action="workspace.edited", row=acme, tenant=acme)
+    entry = record_audit(alice, action=LOGGED_BEFORE, row=acme, tenant=acme)
     document = training.documents.create(name="secret", size_bytes=6, words=1, status="read")
     return {
         "workspace_id": acme.pk,
@@ -132,7 +134,7 @@ def of_acme(acme: Tenant, alice, charlies: Tenant) -> dict[str, object]:
         "member_id": Membership.objects.get(tenant=acme).pk,
         "endpoint_id": endpoint.pk,
         "delivery_id": sent.public_id,
-        "request_id": "req_secret",
+        "request_id": REQUEST_ID,
         "entry_id": entry.pk,
         "training_id": training.pk,
         "document_id": document.pk,

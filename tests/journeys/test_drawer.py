@@ -1,17 +1,26 @@
 """The details of a row, in a drawer beside its list: by keyboard and mouse, on a phone, and accessible."""
 
+from datetime import timedelta
+
 import pytest
 from django.urls import reverse
+from django.utils import timezone
 from playwright.sync_api import Page, expect
 
 from tenants.audit.log import record_audit
+from tenants.metering.ledger import record_events
 from tests.journeys import scene
-from tests.journeys.test_every_page import busy_acme
 from tests.journeys.walking import AXE, EVERYTHING, PHONE, WIDE, check, check_width, draw, enter
+from tests.tenants.conftest import make_event
 
-__all__ = ["busy_acme"]
+pytestmark = [pytest.mark.timeout(300), pytest.mark.usefixtures("valkey", "requests")]
 
-pytestmark = [pytest.mark.timeout(300), pytest.mark.usefixtures("valkey", "busy_acme")]
+
+@pytest.fixture
+def requests(acme) -> None:
+    """Lay some requests of Acme's."""
+    now = timezone.now()
+    record_events([make_event(acme, admitted_at=now - timedelta(minutes=number)) for number in range(5)])
 
 
 @pytest.fixture
