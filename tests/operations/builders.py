@@ -33,7 +33,7 @@ class Page(HTMLParser):
 def used(tenant: Tenant, style: str, *, times: int = 1, key=None) -> None:
     """Record some requests of now."""
     events = []
-    for number in range(times):
+    for _ in range(times):
         events.append(
             Event(
                 request_id=new_request_id(),
