@@ -6,11 +6,13 @@ from typing import Any
 
 from django.db import connection
 from django.utils.formats import date_format
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
 from django.utils.translation import gettext
 
 from billing.usage_sums import UsageSums
 from core import months
-from core.money import usd
+from core.money import usd, usd_at_a_glance
 from tenants.metering import plans, price_book, trainings, usage_text
 from tenants.metering.allowance import Allowance, OveragePolicy, find_allowance
 from tenants.metering.credits import credits_left
@@ -143,24 +145,24 @@ def month_meter(
     }
 
 
-def budget_sentence(*, spent: int, budget: int | None, start: datetime, end: datetime) -> str:
+def budget_sentence(*, spent: int, budget: int | None, start: datetime, end: datetime) -> SafeString:
     """Return how much of a month's budget is spent (nano-USD), and when a new one begins."""
-    facts = {"spent": usd(spent), "month": date_format(start, "F")}
+    facts = {"spent": usd_at_a_glance(spent), "month": date_format(start, "F")}
     if budget is None:
-        return gettext("{spent} spent in {month} (no budget set)").format(**facts)
-    facts["budget"] = usd(budget)
+        return format_html(gettext("{spent} spent in {month} (no budget set)"), **facts)
+    facts["budget"] = usd_at_a_glance(budget)
     if spent < budget:
-        return gettext("{spent} of {month}'s {budget} budget spent").format(**facts)
+        return format_html(gettext("{spent} of {month}'s {budget} budget spent"), **facts)
     facts["day"] = date_format(end, gettext("j F"))
-    return gettext("{month}'s {budget} budget is fully spent. It resets on {day}.").format(**facts)
+    return format_html(gettext("{month}'s {budget} budget is fully spent. It resets on {day}."), **facts)
 
 
-def held_sentence(held_nanousd: int) -> str:
+def held_sentence(held_nanousd: int) -> SafeString | str:
     """Return what trainings in progress hold of the budget and the credits; "" where there is nothing."""
     if not held_nanousd:
         return ""
     sentence = gettext("Up to {held} more is reserved for trainings in progress.")
-    return sentence.format(held=usd(held_nanousd))
+    return format_html(sentence, held=usd_at_a_glance(held_nanousd))
 
 
 def _percent(used: int, cap: int | None) -> int:

@@ -9,6 +9,7 @@ app_name = "billing"
 urlpatterns = [
     path("usage/", billing.show_usage, name="usage"),
     path("usage/requests/", usage.list_requests, name="requests"),
+    path("usage/requests/<slug:request_id>/", usage.show_request, name="request"),
     path("usage/requests.csv", usage.export_requests, name="export_requests"),
     path("usage/budget/", billing.set_budget, name="set_budget"),
     path("earnings/", earnings.show_earnings, name="earnings"),

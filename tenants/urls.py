@@ -16,6 +16,7 @@ urlpatterns = [
     path("webhooks/<uuid:endpoint_id>/enable/", webhooks.enable_endpoint, name="enable_webhook"),
     path("webhooks/<uuid:endpoint_id>/disable/", webhooks.disable_endpoint, name="disable_webhook"),
     path("webhooks/<uuid:endpoint_id>/delete/", webhooks.delete_endpoint, name="delete_webhook"),
+    path("webhooks/deliveries/<uuid:delivery_id>/", webhooks.show_delivery, name="webhook_delivery"),
     path("webhooks/deliveries/<uuid:delivery_id>/again/", webhooks.redeliver, name="redeliver_webhook"),
     path("notices/", notices.choose_notices, name="notices"),
     path("notices/unsubscribe/<str:token>/", notices.unsubscribe, name="unsubscribe"),
@@ -33,6 +34,7 @@ urlpatterns = [
         name="withdraw_invitation",
     ),
     path("team/audit-log/", audit_log.show_audit_log, name="audit_log"),
+    path("team/audit-log/<int:entry_id>/", audit_log.show_audit_entry, name="audit_entry"),
     path("team/audit-log.csv", audit_log.download_audit_log, name="audit_log_csv"),
     path("invitations/<str:token>/", team.show_invitation, name="join"),
 ]

@@ -14,6 +14,7 @@ from adapters.admin.rows import ReadOnly
 from adapters.catalog import sharing
 from adapters.models import AdapterVersion, Placement
 from adapters.placement import transitions
+from core.code_marks import mark_code
 from core.console import OperatorAdmin, operator_action, state_column
 
 
@@ -43,7 +44,9 @@ class AdapterVersionAdmin(ReadOnly, OperatorAdmin):
 
     @admin.display(description="findings")
     def report(self, version: AdapterVersion) -> SafeString | str:
-        rows = [(finding.code, finding.sentence, finding.fix) for finding in version.findings]
+        rows = []
+        for finding in version.findings:
+            rows.append((finding.code, mark_code(finding.sentence), mark_code(finding.fix)))
         items = format_html_join("", "<li><code>{}</code> {} <em>{}</em></li>", rows)
         return format_html("<ol>{}</ol>", items) if items else "none"
 

@@ -6,7 +6,7 @@ from django.views.decorators.http import require_GET
 
 from billing import author_shares
 from core import months
-from core.money import usd
+from core.money import usd, usd_at_a_glance
 from tenants.models import CreditGrant
 from tenants.public import MemberRequest, Permission, member_required, requires
 
@@ -29,6 +29,6 @@ def show_earnings(request: MemberRequest) -> HttpResponse:
     context = {
         "earned": earned,
         "paid": paid,
-        "unpaid": usd(author_shares.unpaid_nanousd(tenant.pk, until=months.current())),
+        "unpaid": usd_at_a_glance(author_shares.unpaid_nanousd(tenant.pk, until=months.current())),
     }
     return render(request, "billing/earnings.html", context)

@@ -13,7 +13,7 @@ from billing.invoices import credit_notes, invoices, pdf
 from billing.invoices.invoice_lines import Line
 from billing.payments import payments
 from core import months
-from core.money import usd
+from core.money import usd, usd_at_a_glance
 from tenants.metering import usage
 from tenants.metering.forms import MILLION
 from tenants.models import InvoiceLine
@@ -36,10 +36,11 @@ def list_invoices(request: MemberRequest) -> HttpResponse:
     context = {
         "lines": _rows(preview.lines),
         "total": usd(preview.total_nanousd),
+        "total_at_a_glance": usd_at_a_glance(preview.total_nanousd),
         "month": start,
         "next_month": end,
         "invoices": [(invoice, usd(invoice.total_nanousd)) for invoice in newest],
-        "owed": usd(owed_nanousd) if owed_nanousd else "",
+        "owed": usd_at_a_glance(owed_nanousd) if owed_nanousd else "",
     }
     return render(request, "billing/invoices.html", context)
 

@@ -23,7 +23,7 @@ from billing.payments.providers import ProviderUnavailable
 from billing.payments.stripe_provider import BadSignature, verify_event
 from core import months
 from core.errors import DomainError
-from core.money import usd
+from core.money import usd, usd_at_a_glance
 from tenants.metering import plans
 from tenants.metering.allowance import allowance_of
 from tenants.public import MemberRequest, Permission, access_of, member_required, read_impersonation, requires
@@ -174,7 +174,7 @@ def _credits_page(
     own = Payment.objects.filter(tenant=request.tenant).order_by("-created_at")[:PAYMENTS_SHOWN]
     context = {
         "grants": [_grant_row(one) for one in left],
-        "left": usd(sum(one.nanousd for one in left)) if left else "",
+        "left": usd_at_a_glance(sum(one.nanousd for one in left)) if left else "",
         "top_up": top_up or TopUpForm(initial={"payment": uuid4()}),
         "automatic": automatic or AutoTopUpForm(initial=auto_top_up.values_of(account)),
         "account": account,
@@ -193,7 +193,7 @@ def _grant_row(left: CreditLeft) -> dict[str, object]:
     last_period = left.grant.last_period
     return {
         "grant": left.grant,
-        "left": usd(left.nanousd),
-        "amount": usd(left.grant.amount_nanousd),
+        "left": usd_at_a_glance(left.nanousd),
+        "amount": usd_at_a_glance(left.grant.amount_nanousd),
         "last_month": months.bounds(last_period)[0] if last_period else None,
     }

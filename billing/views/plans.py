@@ -16,7 +16,7 @@ from billing.month_report import month_meter
 from billing.plan_changes import Offer
 from core import months
 from core.errors import DomainError
-from core.money import usd
+from core.money import usd_at_a_glance
 from tenants.metering import plans
 from tenants.metering.allowance import find_allowance
 from tenants.metering.ledger import usage_of
@@ -50,7 +50,7 @@ def show_plan(request: MemberRequest) -> HttpResponse:
         "scheduled": scheduled,
         "undo": plan_changes.find_undo(request.tenant, now),
         "invoiced": _invoiced(now),
-        "month_fee": usd(terms.fee_nanousd),
+        "month_fee": usd_at_a_glance(terms.fee_nanousd),
     }
     return render(request, "billing/plan.html", context)
 
@@ -145,14 +145,14 @@ def _offer_context(offer: Offer, current: PlanVersion, *, is_scheduled: bool) ->
     if offer.version.plan_id == current.plan_id:
         name = gettext("{plan}, newest version").format(plan=name)
     fees = [
-        {"plan": share.version.plan.name, "days": share.days, "amount": usd(share.amount_nanousd)}
+        {"plan": share.version.plan.name, "days": share.days, "amount": usd_at_a_glance(share.amount_nanousd)}
         for share in offer.terms.fees
         if share.amount_nanousd
     ]
     return {
         "fees": fees,
         "month_days": len(offer.terms.days),
-        "month_fee": usd(offer.terms.fee_nanousd),
+        "month_fee": usd_at_a_glance(offer.terms.fee_nanousd),
         "month_included_tokens": offer.terms.included_tokens,
         "version": offer.version,
         "title": name,

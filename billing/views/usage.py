@@ -5,7 +5,7 @@ from typing import Any, get_args
 from uuid import UUID
 
 from django.core.exceptions import BadRequest
-from django.http import HttpResponse, StreamingHttpResponse
+from django.http import Http404, HttpResponse, StreamingHttpResponse
 from django.shortcuts import render
 from django.utils import timezone
 from django.views.decorators.http import require_GET
@@ -13,8 +13,8 @@ from django.views.decorators.http import require_GET
 from billing import usage_sums
 from core import months
 from core.errors import Conflict
-from core.money import usd
-from tenants.metering import request_log, trainings, usage
+from core.money import usd, usd_at_a_glance
+from tenants.metering import request_details, request_log, trainings, usage
 from tenants.metering.forms import MILLION
 from tenants.models import ApiKey, Tenant
 from tenants.public import MemberRequest, member_required
@@ -53,6 +53,17 @@ def list_requests(request: MemberRequest) -> HttpResponse:
         "query": _query(request),
     }
     return render(request, "billing/requests.html", context)
+
+
+@require_GET
+@member_required
+def show_request(request: MemberRequest, request_id: str) -> HttpResponse:
+    """Show one request: a page, or for htmx what the drawer beside the log shows of it."""
+    details = request_details.find_request(request.tenant, request_id)
+    if details is None:
+        raise Http404
+    name = "billing/_request.html" if request.headers.get("HX-Request") else "billing/request.html"
+    return render(request, name, {"details": details, "row": details.row})
 
 
 @require_GET
@@ -115,7 +126,7 @@ def _trainings(tenant: Tenant, period: str) -> dict[str, object] | None:
     return {
         "count": sum(one.trainings for one in charged),
         "tokens": sum(one.tokens for one in charged),
-        "cost": usd(sum(one.cost_nanousd for one in charged)),
+        "cost": usd_at_a_glance(sum(one.cost_nanousd for one in charged)),
         "rows": rows,
     }
 

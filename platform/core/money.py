@@ -1,6 +1,8 @@
 """Money is an integer number of nano-USD (10⁻⁹ dollars), so that one token's price is exact."""
 
 from django.utils.formats import get_format, number_format
+from django.utils.html import conditional_escape, format_html
+from django.utils.safestring import SafeString
 from django.utils.translation import gettext
 
 NANO = 1_000_000_000
@@ -22,10 +24,26 @@ def usd_rounded(nanousd: int, decimals: int = 2) -> str:
     return _write(nanousd < 0, whole, f"{rest:0{decimals}d}")
 
 
+def decimals_of(nanousd: int) -> int:
+    """Return how many decimals an exact amount has as `usd` writes it: 2 to 9."""
+    return len(_parts(nanousd)[1])
+
+
 def usd_about(nanousd: int) -> str:
     """Return an amount at a glance: whole cents, or "< $0.01" for less than one."""
     cent = NANO // 100
     return f"< {usd_rounded(cent)}" if 0 < nanousd < cent else usd_rounded(nanousd)
+
+
+def usd_at_a_glance(nanousd: int) -> SafeString:
+    """Return an amount as `usd_about`, for a page: with the exact one on hover, if they differ."""
+    shown = usd_about(nanousd)
+    return conditional_escape(shown) if shown == usd(nanousd) else usd_element(nanousd, shown)
+
+
+def usd_element(nanousd: int, shown: str) -> SafeString:
+    """Return an amount as a page shows it, with the exact one on hover."""
+    return format_html('<data value="{}" title="{}">{}</data>', dollars(nanousd), usd(nanousd), shown)
 
 
 def dollars(nanousd: int | None) -> str | None:

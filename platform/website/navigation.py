@@ -48,7 +48,7 @@ class Link:
 KEYS = ("website:issue_key", "website:limit_key", "website:rotate_key", "website:revoke_key")
 INVOICES = ("billing:invoice", "billing:credit", "billing:pay", "billing:plan", "billing:change_plan")
 MONEY = (*INVOICES, "billing:keep_plan", "billing:top_up", "billing:auto_top_up", "billing:billing_details")
-TEAM = ("tenants:member", "tenants:invite", "tenants:change_role", "tenants:audit_log")
+TEAM = ("tenants:member", "tenants:invite", "tenants:change_role", "tenants:audit_")
 ACCOUNT = ("website:account", "website:delete", "tenants:notices", "account_", "mfa_", "usersessions")
 
 GROUPS = (
@@ -102,7 +102,7 @@ GROUPS = (
                 _("Usage"),
                 "gauge",
                 "u",
-                below=("billing:requests", "billing:set_budget"),
+                below=("billing:request", "billing:set_budget"),
                 is_tab=True,
             ),
             Page(

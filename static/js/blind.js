@@ -1,7 +1,7 @@
 // A blind vote: both sides write on one prompt, the person votes, and only then are the names there.
 import { answer, sentenceOf, textOf } from "./answer.js";
 import { post } from "./post.js";
-import { gettext } from "./words.js";
+import { gettext, withCode } from "./words.js";
 
 const form = document.querySelector("[data-blind]");
 const at = (name) => document.querySelector(`[data-${name}]`);
@@ -13,13 +13,13 @@ let round = null;
 const addressOf = (end) => `${form.action}${round}/${end}/`;
 
 function fail(sentence) {
-  at("fault").textContent = sentence;
+  at("fault").replaceChildren(...withCode(sentence));
   at("fault").hidden = !sentence;
 }
 
 function failOnPrompt(sentence) {
   const line = document.getElementById("prompt_error");
-  line.textContent = sentence;
+  line.replaceChildren(...withCode(sentence));
   line.hidden = !sentence;
   form.elements.prompt.setAttribute("aria-invalid", String(Boolean(sentence)));
   if (sentence) form.elements.prompt.focus();

@@ -1,7 +1,7 @@
 // Asks both versions each prompt, side by side, then lets the studio mark what differs. What an error or Stop
 // left out is asked again by "Continue"; what was written stays.
 import { answer, sentenceOf, textOf } from "./answer.js";
-import { gettext, interpolate } from "./words.js";
+import { gettext, interpolate, withCode } from "./words.js";
 
 const form = document.querySelector("[data-compare]");
 const at = (name) => document.querySelector(`[data-${name}]`);
@@ -14,7 +14,7 @@ function say(sentence) {
 }
 
 function fail(place, sentence) {
-  place.textContent = sentence;
+  place.replaceChildren(...withCode(sentence));
   place.hidden = !sentence;
 }
 

@@ -3,7 +3,7 @@
 import { droppedFiles } from "./folder.js";
 import { post } from "./post.js";
 import { size, store } from "./store.js";
-import { gettext, interpolate } from "./words.js";
+import { gettext, interpolate, withCode } from "./words.js";
 
 const form = document.querySelector("[data-documents]");
 const AT_ONCE = 3;
@@ -150,7 +150,7 @@ function refuse(sentences) {
   form.querySelector("[data-refusals]").replaceChildren(...sentences.map((sentence) => {
     const line = document.createElement("li");
     line.className = "field-error";
-    line.textContent = sentence;
+    line.append(...withCode(sentence));
     return line;
   }));
 }

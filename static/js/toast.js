@@ -1,5 +1,5 @@
 // Toasts: the server's messages, and `toast` events ({message, level}) such as an HX-Trigger header sends.
-import { gettext } from "./words.js";
+import { gettext, withCode } from "./words.js";
 const STAY_MS = 6000;
 const list = document.querySelector("[data-toasts]");
 const pattern = document.querySelector("template[data-toast-pattern]");
@@ -19,7 +19,7 @@ function expire(toast) {
 export function show(message, level = "success", undo = "") {
   const toast = pattern.content.firstElementChild.cloneNode(true);
   toast.dataset.level = level;
-  toast.querySelector("p").textContent = message;
+  toast.querySelector("p").replaceChildren(...withCode(message));
   if (undo) toast.querySelector("p").after(undoButton(undo, toast));
   list.append(toast);
   expire(toast);

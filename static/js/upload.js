@@ -8,7 +8,7 @@ import { post } from "./post.js";
 import { precheck } from "./precheck.js";
 import { size, store } from "./store.js";
 import { describeUpload, drop as dropUnfinished, isSame, recall, remember } from "./unfinished.js";
-import { gettext, interpolate, joinAnd, joinOr } from "./words.js";
+import { gettext, interpolate, joinAnd, joinOr, withCode } from "./words.js";
 
 const form = document.querySelector("[data-upload]");
 const picker = form.querySelector("#files");
@@ -49,7 +49,7 @@ function mark(name, state, words) {
 function fault(name, sentence) {
   mark(name, "failed", gettext("not uploaded"));
   const line = rows.get(name).querySelector(".field-error");
-  line.textContent = sentence;
+  line.replaceChildren(...withCode(sentence));
   line.hidden = false;
 }
 
@@ -58,7 +58,7 @@ function say(field, sentences) {
   place.replaceChildren(...sentences.map((sentence) => {
     const line = document.createElement("p");
     if (place.dataset.errorFor !== "__all__") line.className = "field-error";
-    line.textContent = sentence;
+    line.append(...withCode(sentence));
     return line;
   }));
   if (place.dataset.errorFor === "__all__") place.hidden = !sentences.length;
@@ -119,6 +119,7 @@ function chooseFolder(found) {
 function show() {
   for (const [name, row] of rows) row.hidden = files.has(ARCHIVE) !== (name === ARCHIVE);
   for (const name of names.filter((one) => !files.has(one))) mark(name, "missing", gettext("not selected"));
+  form.querySelector("[data-chosen]").textContent = files.size ? joinAnd([...files.values()].map(({ name }) => name)) : gettext("No file chosen");
   form.querySelector("[data-archive-name]").textContent = files.get(ARCHIVE)?.name ?? "";
 }
 

@@ -1,7 +1,7 @@
 // The first minute: one prompt, each style writes its answer beside the others, and one of them is chosen.
 import { answer, sentenceOf, textOf } from "./answer.js";
 import { post } from "./post.js";
-import { gettext } from "./words.js";
+import { gettext, withCode } from "./words.js";
 
 const form = document.querySelector("[data-welcome]");
 const at = (name) => document.querySelector(`[data-${name}]`);
@@ -26,7 +26,7 @@ async function write(voice, prompt) {
   } catch (error) {
     const isStopped = error.name === "AbortError";
     part("about").textContent = isStopped ? gettext("Stopped") : "";
-    part("error").textContent = isStopped ? "" : sentenceOf(error);
+    part("error").replaceChildren(...withCode(isStopped ? "" : sentenceOf(error)));
     part("error").hidden = isStopped;
   } finally {
     text.ariaBusy = "false";
@@ -66,7 +66,7 @@ async function run() {
     at("said").textContent = gettext("Choose a style below, or try another prompt.");
     at("write-label").textContent = gettext("Write again");
   } catch (problem) {
-    at("said").textContent = Object.values(problem.errors ?? { all: [sentenceOf(problem)] }).flat().join(" ");
+    at("said").replaceChildren(...withCode(Object.values(problem.errors ?? { all: [sentenceOf(problem)] }).flat().join(" ")));
   } finally {
     stopper = null;
     busy(false);

@@ -10,6 +10,16 @@ export function interpolate(text, facts) {
   return text.replace(/\{(\w+)\}/g, (whole, name) => String(facts[name] ?? whole));
 }
 
+// Returns what to append for a sentence of the server's: text, and elements for what stands between backticks.
+export function withCode(sentence) {
+  return sentence.split(/`([^`\s](?:[^`\n]*[^`\s])?)`/).map((part, index) => {
+    if (index % 2 === 0) return part;
+    const code = document.createElement("code");
+    code.textContent = part;
+    return code;
+  });
+}
+
 // Joins names as people do.
 export function joinAnd(names) {
   return new Intl.ListFormat(language, { type: "conjunction" }).format(names);

@@ -12,7 +12,6 @@ from uuid import UUID
 
 from django.db import transaction
 from django.db.models import Q, QuerySet
-from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from core.errors import Invalid
@@ -28,11 +27,12 @@ REFUSED_KEPT = timedelta(days=14)
 REFUSED_KEPT_ROWS = 5000  # of one workspace
 SERVED: Literal[1] = 1
 REFUSED: Literal[0] = 0  # of one moment the served ones stand first
+REFUSED_LABEL = _("Refused")
 OUTCOMES = (
     ("", _("All")),
     ("complete", _("Complete")),
     ("broken", _("Interrupted")),
-    ("refused", _("Refused")),
+    ("refused", REFUSED_LABEL),
 )
 BADGES = {
     UsageEvent.Outcome.COMPLETE: "ok",
@@ -48,7 +48,7 @@ REASONS = {
     UsageEvent.Outcome.SWEPT: _("Our process crashed. The output recorded until then is billed."),
 }
 CSV_COLUMNS = ["request_id", "at", "style", "version", "key", "prompt_tokens", "cached_tokens"]
-CSV_COLUMNS += ["completion_tokens", "cost_usd", "outcome", "reason"]
+CSV_COLUMNS += ["completion_tokens", "cost_usd", "outcome", "reason", "status", "code"]
 
 
 class BadCursor(Invalid):
@@ -111,6 +111,7 @@ class LoggedRequest:
     completion_tokens: int
     cost_nanousd: int
     outcome: str
+    outcome_code: str
     badge: str
     reason: str
     status: int | None = None  # of a refused one
@@ -156,9 +157,9 @@ def list_requests(
     served: Sequence[LoggedRequest] = []
     refused: Sequence[LoggedRequest] = []
     if chosen.outcome != "refused":
-        served = [_show_served(event) for event in follow(_served(chosen), after, SERVED)[:size]]
+        served = [show_served(event) for event in follow(_served(chosen), after, SERVED)[:size]]
     if chosen.outcome in ("", "refused"):
-        refused = [_show_refused(row) for row in follow(_refused(chosen), after, REFUSED)[:size]]
+        refused = [show_refused(row) for row in follow(_refused(chosen), after, REFUSED)[:size]]
     merged = sorted([*served, *refused], key=lambda row: row.cursor, reverse=True)
     return merged[:size]
 
@@ -235,7 +236,8 @@ def follow[Rows: QuerySet[Any]](rows: Rows, after: Cursor | None, kind: int) -> 
     return rows.filter(older, **{f"{moment}__lte": after.at})
 
 
-def _show_served(event: UsageEvent) -> LoggedRequest:
+def show_served(event: UsageEvent) -> LoggedRequest:
+    """Return the log's row of a usage event."""
     outcome = UsageEvent.Outcome(event.outcome)
     return LoggedRequest(
         cursor=Cursor(event.admitted_at, SERVED, event.pk),
@@ -248,12 +250,14 @@ def _show_served(event: UsageEvent) -> LoggedRequest:
         completion_tokens=event.completion_tokens,
         cost_nanousd=event.cost_nanousd,
         outcome=str(outcome.label),
+        outcome_code=outcome.value,
         badge=BADGES[outcome],
         reason=str(REASONS.get(outcome, "")),
     )
 
 
-def _show_refused(row: RefusedRequest) -> LoggedRequest:
+def show_refused(row: RefusedRequest) -> LoggedRequest:
+    """Return the log's row of a refused request."""
     return LoggedRequest(
         cursor=Cursor(row.at, REFUSED, row.pk),
         request_id=row.request_id,
@@ -264,7 +268,8 @@ def _show_refused(row: RefusedRequest) -> LoggedRequest:
         cached_tokens=0,
         completion_tokens=0,
         cost_nanousd=0,
-        outcome=gettext("refused ({status})").format(status=row.status),
+        outcome=str(REFUSED_LABEL),
+        outcome_code=row.code,
         badge="failed",
         reason=str(row.reason),
         status=row.status,
@@ -285,4 +290,6 @@ def _csv_row(row: LoggedRequest, *, names: dict[UUID, str]) -> tuple[object, ...
         row.cost.removeprefix("$").replace(",", ""),
         row.outcome,
         row.reason,
+        row.status or "",
+        row.outcome_code,
     )

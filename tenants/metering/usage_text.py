@@ -4,10 +4,12 @@ from datetime import UTC, datetime, timedelta
 
 from django.contrib.humanize.templatetags.humanize import intcomma, ordinal
 from django.utils.formats import date_format
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
 from django.utils.translation import gettext
 
 from core import months
-from core.money import usd
+from core.money import usd, usd_at_a_glance
 from tenants.metering.allowance import Allowance, OveragePolicy
 from tenants.metering.forms import MILLION
 from tenants.metering.pricing import Prices
@@ -67,7 +69,7 @@ def shared_sentence(*, others: int) -> str:
 
 def describe_overage(
     *, used: int, allowance: Allowance, prices: Prices, credits_nanousd: int, now: datetime
-) -> str:
+) -> SafeString:
     """Return what becomes of tokens beyond the included ones: refused, on the invoice, or from credits."""
     _, end = months.bounds(months.period_of(now))
     facts = {
@@ -75,17 +77,16 @@ def describe_overage(
         "read": usd(MILLION * prices.input_nanousd),
         "written": usd(MILLION * prices.output_nanousd),
         "max_tokens": intcomma(allowance.max_tokens),
-        "credits": usd(credits_nanousd),
+        "credits": usd_at_a_glance(credits_nanousd),
     }
     if used >= allowance.max_tokens:
         sentence = gettext("Requests are refused until {begins}. A larger plan takes effect immediately.")
-        return sentence.format(**facts)
+        return format_html(sentence, **facts)
     if allowance.overage == OveragePolicy.REFUSED:
         sentence = gettext("When they run out, requests are refused until {begins}.")
-        return sentence.format(**facts)
-    facts["price"] = gettext(
-        "{read} per million input tokens and {written} per million output tokens"
-    ).format(**facts)
+        return format_html(sentence, **facts)
+    price = gettext("{read} per million input tokens and {written} per million output tokens")
+    facts["price"] = format_html(price, **facts)
     facts["most"] = gettext("up to {max_tokens} tokens this month").format(**facts)
     if allowance.overage == OveragePolicy.OVERAGE:
         if credits_nanousd:
@@ -107,4 +108,4 @@ def describe_overage(
             "When they run out, requests are refused unless you have credits. Additional tokens cost "
             "{price}, {most}."
         )
-    return sentence.format(**facts)
+    return format_html(sentence, **facts)

@@ -66,6 +66,11 @@ class EventType(models.TextChoices):
     )
     WEBHOOK_TEST = "webhook.test", _("A test event, sent only to the endpoint under test.")
 
+    @property
+    def heading(self) -> str:
+        """What happened, as it stands in a list: its label without the full stop."""
+        return str(self.label).removesuffix(".")
+
 
 class OutboxEvent(models.Model):
     """One thing that happened, with its object as the API showed it at that moment. Kept for 30 days.
@@ -89,6 +94,11 @@ class OutboxEvent(models.Model):
 
     def __str__(self) -> str:
         return f"{self.type} {self.id}"
+
+    @property
+    def heading(self) -> str:
+        """What happened, for people; the code of a type that no longer exists."""
+        return EventType(self.type).heading if self.type in EventType else self.type
 
 
 class WebhookEndpointQuerySet(LeasedQuerySet["WebhookEndpoint"]):

@@ -6,7 +6,7 @@ from urllib.parse import urlencode
 
 from django.http import HttpResponse, StreamingHttpResponse
 from django.http.response import HttpResponseBase
-from django.shortcuts import render
+from django.shortcuts import get_object_or_404, render
 from django.views.decorators.http import require_GET
 
 from tenants.accounts import audit_log
@@ -42,6 +42,16 @@ def show_audit_log(request: MemberRequest) -> HttpResponse:
         "older": f"{query}&before={shown[-1].pk}".lstrip("&") if has_more else "",
     }
     return render(request, "tenants/team/audit_log.html", context, status=200 if form.is_valid() else 400)
+
+
+@require_GET
+@member_required
+@requires(to_read=Permission.READ_AUDIT_LOG)
+def show_audit_entry(request: MemberRequest, entry_id: int) -> HttpResponse:
+    """Show one entry: a page, or for htmx what the drawer beside the log shows of it."""
+    entry = get_object_or_404(audit_log.find_entries(request.tenant), pk=entry_id)
+    name = "_audit_entry.html" if request.headers.get("HX-Request") else "audit_entry.html"
+    return render(request, f"tenants/team/{name}", {"row": _row(entry)})
 
 
 @require_GET

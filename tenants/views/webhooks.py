@@ -1,5 +1,6 @@
 """Pages about webhooks: endpoints, what was sent to them, and what they answered."""
 
+import json
 from collections.abc import Callable
 from datetime import timedelta
 from functools import partial
@@ -20,6 +21,7 @@ from tenants.models import WebhookDelivery, WebhookEndpoint
 from tenants.models.events import WebhookDeliveryQuerySet
 from tenants.views.outcomes import run_action
 from tenants.webhooks import endpoints
+from tenants.webhooks.delivery import render_event
 from tenants.webhooks.forms import EndpointForm
 
 DELIVERIES_SHOWN = 30
@@ -141,13 +143,24 @@ def delete_endpoint(request: MemberRequest, endpoint_id: UUID) -> HttpResponse:
     return redirect("tenants:webhooks")
 
 
+@require_GET
+@member_required
+@requires(to_read=Permission.READ_WEBHOOKS)
+def show_delivery(request: MemberRequest, delivery_id: UUID) -> HttpResponse:
+    """Show one delivery: a page, or for htmx what the drawer beside the list shows of it."""
+    sent = _own_delivery(request, delivery_id)
+    body = json.dumps(json.loads(render_event(sent.event)), indent=2, ensure_ascii=False)
+    context = {"delivery": sent, "endpoint": sent.endpoint, "body": body}
+    name = "_delivery.html" if request.headers.get("HX-Request") else "delivery.html"
+    return render(request, f"tenants/{name}", context)
+
+
 @require_POST
 @member_required
 @requires(Permission.MANAGE_WEBHOOKS)
 def redeliver(request: MemberRequest, delivery_id: UUID) -> HttpResponse:
     """Send an event again."""
-    own = WebhookDelivery.objects.filter(endpoint__tenant=request.tenant)
-    sent = get_object_or_404(own.select_related("endpoint", "event"), public_id=delivery_id)
+    sent = _own_delivery(request, delivery_id)
     action = partial(endpoints.redeliver, sent, by=access_of(request))
     return _run(
         request, sent.endpoint, action, done=gettext("The event will be sent again with the same id.")
@@ -156,6 +169,11 @@ def redeliver(request: MemberRequest, delivery_id: UUID) -> HttpResponse:
 
 def _own_endpoint(request: MemberRequest, endpoint_id: UUID) -> WebhookEndpoint:
     return get_object_or_404(WebhookEndpoint, pk=endpoint_id, tenant=request.tenant)
+
+
+def _own_delivery(request: MemberRequest, delivery_id: UUID) -> WebhookDelivery:
+    own = WebhookDelivery.objects.filter(endpoint__tenant=request.tenant)
+    return get_object_or_404(own.select_related("endpoint", "event"), public_id=delivery_id)
 
 
 def _run(
@@ -170,7 +188,7 @@ def _endpoints_page(request: MemberRequest, form: EndpointForm, *, status: int =
     own = WebhookEndpoint.objects.filter(tenant=request.tenant).order_by("-created_at")
     context = {
         "endpoints": own,
-        "enabled_count": own.filter(is_enabled=True).count(),
+        "disabled_count": own.filter(is_enabled=False).count(),
         "limit": endpoints.MAX_ENDPOINTS,
         "form": form,
         "receiver": RECEIVER,

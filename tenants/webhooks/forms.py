@@ -15,8 +15,7 @@ from tenants.webhooks.endpoints import NOT_CHOSEN
 
 def _describe(event_type: EventType) -> str:
     """Return what happens, with the event's name beside it, in the reader's language."""
-    words = str(event_type.label).removesuffix(".")
-    return format_html('{} <span class="mono soft">{}</span>', words, event_type.value)
+    return format_html('{} <span class="mono soft">{}</span>', event_type.heading, event_type.value)
 
 
 # Which events belong together, by what stands before the dot of their names.

@@ -55,12 +55,21 @@ def test_an_empty_month_has_no_numbers(acme):
     ("spent", "budget", "said"),
     [
         (0, None, "$0.00 spent in November (no budget set)"),
-        (4_200, None, "$0.0000042 spent in November (no budget set)"),
+        (
+            4_200,
+            None,
+            '<data value="0.0000042" title="$0.0000042">&lt; $0.01</data> spent in November (no budget set)',
+        ),
+        (
+            670_075_999,
+            2 * NANO,
+            '<data value="0.670075999" title="$0.670075999">$0.67</data> of November\'s $2.00 budget spent',
+        ),
         (NANO, 2 * NANO, "$1.00 of November's $2.00 budget spent"),
         (2 * NANO, 2 * NANO, "November's $2.00 budget is fully spent. It resets on 1 December."),
     ],
 )
-def test_the_budgets_sentence_is_exact(spent, budget, said):
+def test_the_budgets_sentence_is_in_cents_and_exact_on_hover(spent, budget, said):
     assert month_report.budget_sentence(spent=spent, budget=budget, start=START, end=END) == said
 
 

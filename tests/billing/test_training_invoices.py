@@ -195,7 +195,8 @@ def test_the_usage_page_lists_trainings_with_their_ledger_entries(october, alice
     train(october, 10_000, OCTOBER)
     entry = LedgerEntry.objects.get(tokens=1_234_567)
     page = alice_client.get(usage)
-    assert "1 training with 1,234,567 trained tokens, $3.703701 in total." in page.text
+    assert "1 training with 1,234,567 trained tokens" in page.text
+    assert 'title="$3.703701">$3.70</data> in total.' in page.text
     assert f"Ledger entry {entry.pk}" in page.text
     earlier = alice_client.get(usage, {"month": PERIOD})
     assert "10,000 trained tokens" in earlier.text

@@ -11,11 +11,13 @@ from django.utils import timezone
 from adapters.models import AdapterVersion, BaseModel, Share, Style
 from billing.models import CreditNote, Payment
 from core.money import NANO
+from tenants.audit.log import record_audit
 from tenants.models import (
     Invitation,
     Invoice,
     Membership,
     OutboxEvent,
+    RefusedRequest,
     Tenant,
     WebhookDelivery,
     WebhookEndpoint,
@@ -74,6 +76,8 @@ def addresses(
 ACTIONS = {"adapters:offer": "offer", "adapters:change_share": "revoke"}
 ALL = dict(addresses(get_resolver()))
 API = "api:"
+LOGGED_BEFORE = "usage.rebuilt"  # the action of the audit log's entry that is there from the beginning
+REQUEST_ID = f"req_{'5ec2e7' * 5}ac"
 
 
 @pytest.fixture
@@ -107,6 +111,15 @@ def of_acme(acme: Tenant, alice, charlies: Tenant) -> dict[str, object]:
         tenant=acme, email="eve@example.org", digest="0" * 64, expires_at=timezone.now() + timedelta(days=3)
     )
     training = Training.objects.create(tenant=acme, created_by=alice, slug="secret", name="Secret")
+    RefusedRequest.objects.create(
+        request_id=REQUEST_ID,
+        tenant=acme,
+        key=key,
+        at=timezone.now(),
+        status=429,
+        code="rate_limit_exceeded",
+    )
+    entry = record_audit(alice, action=LOGGED_BEFORE, row=acme, tenant=acme)
     document = training.documents.create(name="secret", size_bytes=6, words=1, status="read")
     return {
         "workspace_id": acme.pk,
@@ -121,6 +134,8 @@ def of_acme(acme: Tenant, alice, charlies: Tenant) -> dict[str, object]:
         "member_id": Membership.objects.get(tenant=acme).pk,
         "endpoint_id": endpoint.pk,
         "delivery_id": sent.public_id,
+        "request_id": REQUEST_ID,
+        "entry_id": entry.pk,
         "training_id": training.pk,
         "document_id": document.pk,
         "round_id": uuid4(),

@@ -6,6 +6,7 @@ from html.parser import HTMLParser
 from django.utils import timezone
 
 from adapters.models import BaseModel, Engine
+from core.request_ids import new_request_id
 from stack.folders import ROOT
 from tenants.metering.ledger import Event, record_events
 from tenants.models import Tenant
@@ -32,10 +33,10 @@ class Page(HTMLParser):
 def used(tenant: Tenant, style: str, *, times: int = 1, key=None) -> None:
     """Record some requests of now."""
     events = []
-    for number in range(times):
+    for _ in range(times):
         events.append(
             Event(
-                request_id=f"req-{style}-{number}-{key or ''}",
+                request_id=new_request_id(),
                 tenant_id=tenant.pk,
                 key_id=(key or playground_key(tenant)).pk,
                 style=None,

@@ -35,7 +35,7 @@ VOID = {"area", "base", "br", "col", "embed", "hr", "img", "input", "link", "met
 WORD = re.compile(r"[A-Za-z]{2,}")
 # Data, names and codes: the same in every language.
 SAME = re.compile(
-    r"[\w.+-]+@[\w.-]+|https?://\S+|[\w-]+/[\w@/-]+|/\w+|sk-ps-\S*|…\w+|[a-z_]+[.:][a-z_]+|(PS|CN|PAY)-\w+|req_…"
+    r"[\w.+-]+@[\w.-]+|https?://\S+|[\w-]+/[\w@/-]+|/\w+|sk-ps-\S*|…\w+|[a-z_]+[.:][a-z_]+|(PS|CN|PAY)-\w+|req_(…|[0-9a-f]{32})"
     r"|[0-9a-f]{8}-[0-9a-f-]{27}|CC0? [\w .-]+|Apache-2.0|Describe a morning in the city\."
     r"|Haitian Creole|Norwegian( Bokmal)?"  # Django does not translate these names of languages
     r"|\b(Polyscribe|API|UTC|LoRA|JSON|CSV|PDF|GB|MB|kB|MIT|Python|JavaScript|curl|English|Deutsch|Acme|Third|Secret"

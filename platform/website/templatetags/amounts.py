@@ -1,10 +1,9 @@
 """Amounts of money on pages: rounded, with the exact one on hover."""
 
 from django import template
-from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
-from core.money import dollars, usd, usd_about, usd_rounded
+from core.money import usd_at_a_glance, usd_element, usd_rounded
 
 register = template.Library()
 
@@ -14,14 +13,10 @@ COLUMN_DECIMALS = 6  # a request costs some millionths of a dollar
 @register.filter
 def amount_in_column(nanousd: int) -> SafeString:
     """Return an amount for a column of a table, with as many decimals as all others of it."""
-    return _with_exact(nanousd, usd_rounded(nanousd, COLUMN_DECIMALS))
+    return usd_element(nanousd, usd_rounded(nanousd, COLUMN_DECIMALS))
 
 
 @register.filter
 def amount_at_a_glance(nanousd: int) -> SafeString:
     """Return an amount in cents, or that it is less than one."""
-    return _with_exact(nanousd, usd_about(nanousd))
-
-
-def _with_exact(nanousd: int, shown: str) -> SafeString:
-    return format_html('<data value="{}" title="{}">{}</data>', dollars(nanousd), usd(nanousd), shown)
+    return usd_at_a_glance(nanousd)

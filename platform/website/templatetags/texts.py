@@ -1,10 +1,12 @@
-"""Labels within a sentence, percentages and changes."""
+"""Labels and code within a sentence, percentages and changes."""
 
 from django import template
 from django.utils.formats import number_format
+from django.utils.safestring import SafeString
 from django.utils.translation import gettext
 
 from core import grammar
+from core.code_marks import mark_code
 
 register = template.Library()
 
@@ -31,3 +33,9 @@ def change(percents: float) -> str:
         return f"\N{MULTIPLICATION SIGN}{number_format(round(1 + percents / 100), force_grouping=True)}"
     sign = "+" if rounded > 0 else "\N{MINUS SIGN}" if rounded < 0 else "\N{PLUS-MINUS SIGN}"
     return sign + percent(number_format(abs(rounded), force_grouping=True))
+
+
+@register.filter
+def with_code(text: object) -> SafeString:
+    """Return a sentence with what stands between backticks as code."""
+    return mark_code(text)

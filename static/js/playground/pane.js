@@ -1,6 +1,6 @@
 // One answer beside others: its model, the turns of its conversation, and the figures of the last one.
 import { answer as ask, sentenceOf, textOf } from "../answer.js";
-import { gettext, interpolate, language } from "../words.js";
+import { gettext, interpolate, language, withCode } from "../words.js";
 
 const ENDINGS = { stop: gettext("Finished"), length: gettext("Stopped at the maximum length"), content_filter: gettext("Stopped by a filter") };
 const NANO = 1e9;
@@ -152,7 +152,7 @@ export class Pane {
 
   #fail(sentence) {
     this.#at("error").hidden = false;
-    this.#at("sentence").textContent = sentence;
+    this.#at("sentence").replaceChildren(...withCode(sentence));
   }
 
   #show({ began, first, last, usage, now }) {

@@ -1,6 +1,7 @@
 """The log of requests: in order, page by page, by each filter, and nothing of others."""
 
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from uuid import uuid4
 
 import pytest
@@ -9,11 +10,12 @@ from django.urls import reverse
 from django.utils import timezone
 
 from core import months
+from core.money import dollars
 from tenants.api_keys.lifecycle import issue_key
 from tenants.metering import request_log
 from tenants.metering.ledger import record_events
 from tenants.metering.request_log import Cursor, LogFilter, Refusal
-from tenants.models import RefusedRequest
+from tenants.models import LedgerEntry, RefusedRequest
 from tests.tenants.conftest import read_stream
 
 NOON = datetime(2026, 11, 12, 12, tzinfo=UTC)
@@ -110,6 +112,40 @@ def test_the_page_shows_the_reason_and_links_to_older_requests(alice_client, acm
     older = alice_client.get(reverse("billing:requests"), {"after": str(page.context["next_cursor"])})
     assert len(older.context["rows"]) == 11
     assert older.context["next_cursor"] is None
+
+
+def test_a_requests_page_shows_what_it_cost_at_which_prices_and_its_ledger_entry(
+    alice_client, charlie_client, acme, laptop, event
+):
+    tokens = {"prompt_tokens": 1_000, "cached_tokens": 400, "completion_tokens": 50}
+    made = event(acme, admitted_at=timezone.now(), key=laptop, **tokens)
+    record_events([made])
+    entry = LedgerEntry.objects.get(source_id=made.request_id)
+    address = reverse("billing:request", args=[made.request_id])
+    page = alice_client.get(address)
+    details = page.context["details"]
+    assert [line.tokens for line in details.lines] == [600, 400, 50]
+    cents = [Decimal(line.cost.removeprefix("$")) for line in details.lines]
+    assert sum(cents) == Decimal(details.total.removeprefix("$")) == Decimal(dollars(entry.amount_nanousd))
+    assert f"Entry {entry.pk}: 1,050 tokens" in page.text
+    part = alice_client.get(address, headers={"HX-Request": "true"})
+    assert "<html" not in part.text
+    assert details.total in part.text
+    assert charlie_client.get(address).status_code == 404
+
+
+def test_a_refused_requests_page_shows_code_and_reason(alice_client, acme, laptop):
+    refuse(
+        acme,
+        laptop,
+        request_id="req_1",
+        status=403,
+        code="insufficient_scope",
+        reason="It lacks `inference`.",
+    )
+    page = alice_client.get(reverse("billing:request", args=["req_1"]))
+    for shown in ("Refused", "403 insufficient_scope", "It lacks <code>inference</code>.", "laptop"):
+        assert shown in page.text
 
 
 def test_the_page_needs_few_queries(alice_client, acme, laptop, event, django_assert_max_num_queries):
