@@ -4,6 +4,7 @@ from datetime import date
 
 from django.db.models import Sum
 
+from billing.models import Payment
 from tenants.models import LedgerEntry, UsageDaily
 
 
@@ -18,3 +19,9 @@ def used_nanousd(first: date, last: date) -> int:
         created_at__date__range=(first, last),
     )
     return int(used + trained.aggregate(total=Sum("amount_nanousd", default=0))["total"])
+
+
+def count_open_transfers() -> int:
+    """Return how many payments by bank transfer an operator still has to confirm or reject."""
+    open_payments = Payment.objects.filter(state=Payment.State.OPEN)
+    return open_payments.filter(provider=Payment.Provider.MANUAL).count()

@@ -13,17 +13,9 @@ from adapters.models.engines import SILENT_AFTER
 from adapters.placement import history
 from adapters.placement.history import SampledInterval
 from core.charts import SPANS, Chart, Span, draw_bars, find_span
+from core.console import Figure, Level
 
 SHOWN = 20
-
-
-@dataclass(frozen=True)
-class Fact:
-    """One thing that is so, in words."""
-
-    name: str
-    value: str
-    is_alarming: bool = False
 
 
 @dataclass(frozen=True)
@@ -52,34 +44,47 @@ def describe_engine(request: HttpRequest, engine: Engine) -> dict[str, Any]:
     }
 
 
-def _facts(engine: Engine, intervals: list[SampledInterval], span: Span) -> Iterator[Fact]:
+def _facts(engine: Engine, intervals: list[SampledInterval], span: Span) -> Iterator[Figure]:
     yield _state(engine)
     share = history.share_answered(intervals)
     if share is not None:
-        yield Fact(f"Answered, {span.name.lower()}", f"{share:.1%} of the time", share < 1)
+        yield Figure(f"Answered, {span.name.lower()}", f"{share:.1%} of the time")
     if engine.started_at:
-        yield Fact("Running since", f"{engine.started_at:%Y-%m-%d %H:%M} UTC")
+        yield Figure("Running since", f"{engine.started_at:%Y-%m-%d %H:%M} UTC")
     wanted = engine.placements.filter(is_desired=True).count()
-    missing = _missing(engine).count()
+    missing = _missing(engine)
+    refused = missing.exclude(note="").exists()
     loaded = engine.placements.filter(loaded_at__isnull=False).count()
-    yield Fact("Styles", f"{loaded:,} loaded, {wanted:,} requested")
-    yield Fact("Waiting to load", f"{missing:,}", missing > 0)
-    yield Fact("Waiting to unload", f"{_leaving(engine).count():,}")
-    yield Fact("In GPU slots", f"{engine.max_loras:,} styles, {engine.max_num_seqs:,} requests")
+    yield Figure("Styles", f"{loaded:,} loaded, {wanted:,} requested")
+    yield Figure("Waiting to load", f"{missing.count():,}", level=Level.SOON if refused else Level.NORMAL)
+    yield Figure("Waiting to unload", f"{_leaving(engine).count():,}")
+    yield Figure("In GPU slots", f"{engine.max_loras:,} styles, {engine.max_num_seqs:,} requests")
     is_stale = engine.generation > engine.observed_generation
-    yield Fact("Gateways have", "an outdated version" if is_stale else "the current version", is_stale)
+    yield Figure("Gateways have", "an outdated version" if is_stale else "the current version")
 
 
-def _state(engine: Engine) -> Fact:
+def state_of(engine: Engine) -> tuple[str, Level]:
+    """Return an engine's state in a word or two, and how urgent it is.
+
+    Only an engine that is to take requests can be at fault. A new one still needs its worker.
+    """
     if engine.is_gone:
-        return Fact("State", "permanently removed")
-    reported = f"reported {engine.checked_at:%Y-%m-%d %H:%M} UTC" if engine.checked_at else "never reported"
-    is_silent = engine.checked_at is None or engine.checked_at <= timezone.now() - SILENT_AFTER
-    note = f": {engine.note}" if engine.note else ""
+        return "Removed", Level.NORMAL
+    if engine.is_draining:
+        return "Draining", Level.NORMAL
+    if engine.checked_at is None:
+        return "Never reported", Level.SOON
+    is_silent = engine.checked_at <= timezone.now() - SILENT_AFTER
     if is_silent or not engine.is_healthy:
-        return Fact("State", f"not responding, {reported}{note}", is_alarming=True)
-    verb = "draining" if engine.is_draining else "answers"
-    return Fact("State", f"{verb}, {reported}{note}")
+        return "Not responding", Level.FAULT
+    return "Responding", Level.NORMAL
+
+
+def _state(engine: Engine) -> Figure:
+    state, level = state_of(engine)
+    reported = f", reported {engine.checked_at:%Y-%m-%d %H:%M} UTC" if engine.checked_at else ""
+    note = f": {engine.note}" if engine.note else ""
+    return Figure("State", f"{state}{reported}{note}", level=level)
 
 
 def _charts(intervals: list[SampledInterval], span: Span) -> Iterator[Chart]:

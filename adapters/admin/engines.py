@@ -11,6 +11,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path
+from django.utils.safestring import SafeString
 
 from adapters.admin import capacity_page, engine_page
 from adapters.admin.rows import ReadOnly, Undeletable
@@ -19,14 +20,13 @@ from adapters.errors import EngineUnavailable, NothingNew
 from adapters.models import BaseModel, Engine, Placement
 from adapters.placement import steering
 from adapters.routing import publisher
-from core.console import DescribedRow, ListAdmin, OperatorAdmin, operator_action
+from core.console import DescribedRow, ListAdmin, OperatorAdmin, mark, operator_action
 
 
 @admin.register(Engine)
 class EngineAdmin(Undeletable, DescribedRow, OperatorAdmin):
     list_display = [
-        *("name", "url", "base_model", "device", "is_healthy", "is_draining", "is_gone"),
-        *("note", "checked_at"),
+        *("name", "state", "address", "base_model", "device", "note", "checked_at"),
     ]
     list_filter = ["is_healthy", "is_gone", "device", "base_model"]
     list_select_related = ["base_model"]
@@ -41,6 +41,14 @@ class EngineAdmin(Undeletable, DescribedRow, OperatorAdmin):
         what_if = self.admin_site.admin_view(self.show_capacity)
         urls: list[URLPattern] = super().get_urls()
         return [path("<int:engine_id>/capacity/", what_if, name="adapters_engine_capacity"), *urls]
+
+    @admin.display(description="state", ordering="is_healthy")
+    def state(self, engine: Engine) -> SafeString:
+        return mark(*engine_page.state_of(engine))
+
+    @admin.display(description="URL", ordering="url")
+    def address(self, engine: Engine) -> str:
+        return engine.url
 
     def describe_row(self, request: HttpRequest, row: Engine) -> object:
         return engine_page.describe_engine(request, row)

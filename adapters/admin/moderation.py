@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from itertools import chain
+from itertools import chain, zip_longest
 from typing import Any
 from uuid import UUID
 
@@ -33,7 +33,7 @@ class TextChange:
 
 @dataclass(frozen=True)
 class Waiting:
-    """One style that waits: what is new, what it writes, what a machine noticed."""
+    """One style that waits: what is new, what it writes, what a machine noticed, and the one after it."""
 
     style: Style
     is_offer: bool
@@ -46,6 +46,7 @@ class Waiting:
     samples: list[dict[str, str]]
     remarks: list[str]
     others: int
+    following: Style | None
 
 
 @dataclass(frozen=True)
@@ -72,7 +73,7 @@ def read_queue() -> dict[str, Any]:
     known = Known(
         _read_probes(live), sharing.count_audiences(shown), _find_twins(shown), copies.find_copied(shown)
     )
-    waiting = [_describe(style, known) for style in shown]
+    waiting = [_describe(style, known, after) for style, after in zip_longest(shown, shown[1:])]
     return {"waiting": waiting, "more": total - len(waiting)}
 
 
@@ -85,7 +86,7 @@ def _read_probes(live: list[AdapterVersion]) -> dict[UUID, Probe]:
     return {probe.version_id: probe for probe in Probe.objects.filter(version__in=live)}
 
 
-def _describe(style: Style, known: Known) -> Waiting:
+def _describe(style: Style, known: Known, following: Style | None) -> Waiting:
     is_offer = not style.is_public
     review = pending_review(style)
     version = style.live_version
@@ -102,6 +103,7 @@ def _describe(style: Style, known: Known) -> Waiting:
         samples=probe.samples if probe else [],
         remarks=_collect_remarks(style, probe, known),
         others=known.audiences[style.pk],
+        following=following,
     )
 
 

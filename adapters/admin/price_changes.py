@@ -11,12 +11,12 @@ from adapters.admin.rows import ReadOnly
 from adapters.admin.styles import SeenForm
 from adapters.catalog import price_changes, priced, terms
 from adapters.models import PriceChange
-from core.console import OperatorAdmin, operator_action
+from core.console import OperatorAdmin, operator_action, state_column
 
 
 @admin.register(PriceChange)
 class PriceChangeAdmin(ReadOnly, OperatorAdmin):
-    list_display = ["style", "state", "asks_for", "first_day", "effective_from", "asked_at"]
+    list_display = ["style", "shown_state", "asks_for", "first_day", "effective_from", "asked_at"]
     list_filter = ["state"]
     list_select_related = ["style__owner"]
     search_fields = ["style__slug", "style__owner__slug"]
@@ -27,6 +27,7 @@ class PriceChangeAdmin(ReadOnly, OperatorAdmin):
     readonly_fields = fields
     action_form = SeenForm
     actions = ["agree", "decline"]
+    shown_state = state_column("state", soon=["waiting"])
 
     @admin.display(description="requested")
     def asks_for(self, change: PriceChange) -> str:

@@ -15,7 +15,7 @@ from adapters.catalog import sharing
 from adapters.models import AdapterVersion, Placement
 from adapters.placement import transitions
 from core.code_marks import mark_code
-from core.console import OperatorAdmin, operator_action
+from core.console import OperatorAdmin, operator_action, state_column
 
 
 class PlacementInline(ReadOnly, TabularInline):
@@ -27,7 +27,7 @@ class PlacementInline(ReadOnly, TabularInline):
 
 @admin.register(AdapterVersion)
 class AdapterVersionAdmin(ReadOnly, OperatorAdmin):
-    list_display = ["__str__", "status", "rank", "size_bytes", "note", "created_at"]
+    list_display = ["__str__", "state", "rank", "size_bytes", "note", "created_at"]
     list_filter = ["status"]
     list_select_related = ["style__owner"]
     search_fields = ["style__slug", "style__owner__slug", "=sha256"]
@@ -40,6 +40,7 @@ class AdapterVersionAdmin(ReadOnly, OperatorAdmin):
     readonly_fields = fields
     inlines = [PlacementInline]
     actions = ["approve", "retry", "retire"]
+    state = state_column("status", faults=["failed"])
 
     @admin.display(description="findings")
     def report(self, version: AdapterVersion) -> SafeString | str:

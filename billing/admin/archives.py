@@ -8,11 +8,12 @@ from django import forms
 from django.contrib import admin
 from django.http import HttpRequest
 from django.utils import timezone
+from django.utils.safestring import SafeString
 from unfold.widgets import UnfoldAdminSelectWidget, UnfoldAdminTextInputWidget
 
 from billing import archive
 from billing.admin.base import dollars_column
-from core.console import OperatorAdmin, OperatorForm, operator_action
+from core.console import Level, OperatorAdmin, OperatorForm, mark, operator_action
 from tenants.console import NoDelete
 from tenants.models import UsageArchive
 
@@ -60,11 +61,25 @@ class ArchiveForm(OperatorForm):
 @admin.register(UsageArchive)
 class UsageArchiveAdmin(NoDelete, OperatorAdmin):
     form = ArchiveForm
-    list_display = ["period", "state", "problem", "events", "tokens", "cost", "object_key", "archived_at"]
+    list_display = [
+        "period",
+        "shown_state",
+        "problem",
+        "events",
+        "tokens",
+        "cost",
+        "object_key",
+        "archived_at",
+    ]
     described = ["period", "state", "reason", "problem", "events", "tokens", "cost"]
     shown = [*described, "object_key", "sha256", "begun_at", "archived_at"]
     actions = ["try_again"]
     cost = dollars_column("cost_nanousd", "cost")
+
+    @admin.display(description="state", ordering="state")
+    def shown_state(self, row: UsageArchive) -> SafeString:
+        state = str(row.get_state_display()).capitalize()
+        return mark(state, Level.FAULT if row.problem else Level.NORMAL)
 
     def get_fields(self, request: HttpRequest, obj: UsageArchive | None = None) -> list[str]:
         """Ask for the month; show all of one that is there."""

@@ -12,7 +12,7 @@ from unfold.widgets import UnfoldAdminSelectWidget, UnfoldAdminTextInputWidget
 
 from billing import adjustments
 from billing.admin.base import dollars_column
-from core.console import ListAdmin, OperatorAdmin, OperatorForm
+from core.console import ListAdmin, OperatorAdmin, OperatorForm, state_column
 from tenants.console import (
     AmountsInDollars,
     EngineFilter,
@@ -68,7 +68,7 @@ class SubscriptionAdmin(Immutable, OperatorAdmin):
 
 @admin.register(UsageEvent)
 class UsageEventAdmin(LongList, ReadOnly, ListAdmin):
-    used = ["prompt_tokens", "completion_tokens", "outcome", "cost", "admitted_at"]
+    used = ["prompt_tokens", "completion_tokens", "shown_outcome", "cost", "admitted_at"]
     list_display = ["request_id", "tenant", "style_name", "version_number", *used]
     list_filter = ["outcome", PeriodFilter, EngineFilter]
     list_select_related = ["tenant"]
@@ -76,6 +76,7 @@ class UsageEventAdmin(LongList, ReadOnly, ListAdmin):
     ordering = ["-admitted_at", "-pk"]
 
     cost = dollars_column("cost_nanousd", "cost")
+    shown_outcome = state_column("outcome", faults=["upstream_error"])
 
 
 class AdjustmentForm(OperatorForm):

@@ -11,7 +11,7 @@ from unfold.admin import TabularInline
 from billing.admin.base import ActedOnAdmin, dollars_column
 from billing.invoices import credit_notes, invoices
 from billing.models import CreditNote
-from core.console import OperatorAdmin, OperatorForm, operator_action
+from core.console import OperatorAdmin, OperatorForm, operator_action, state_column
 from core.errors import DomainError
 from core.money import usd
 from tenants.console import AmountsInDollars, Immutable, ReadOnly
@@ -35,7 +35,7 @@ class InvoiceLineInline(ReadOnly, TabularInline):
 
 @admin.register(Invoice)
 class InvoiceAdmin(ActedOnAdmin):
-    list_display = ["__str__", "tenant", "period", "state", "total", "plan", "finalized_at"]
+    list_display = ["__str__", "tenant", "period", "shown_state", "total", "plan", "finalized_at"]
     list_filter = ["state"]
     list_select_related = ["tenant"]
     search_fields = ["number", "tenant__slug", "period"]
@@ -45,6 +45,7 @@ class InvoiceAdmin(ActedOnAdmin):
     inlines = [InvoiceLineInline]
     actions = ["finalize", "mark_paid", "make_void"]
     total = dollars_column("total_nanousd", "total")
+    shown_state = state_column("state")
 
     @operator_action(
         "Finalize",

@@ -4,16 +4,17 @@
 
 from django.contrib import admin
 from django.http import HttpRequest
+from django.utils.safestring import SafeString
 
 from billing.admin.base import ActedOnAdmin, dollars_column
 from billing.models import Payment
 from billing.payments import payments
-from core.console import operator_action
+from core.console import Level, mark, operator_action
 
 
 @admin.register(Payment)
 class PaymentAdmin(ActedOnAdmin):
-    list_display = ["__str__", "tenant", "purpose", "amount", "state", "provider", "created_at"]
+    list_display = ["__str__", "tenant", "purpose", "amount", "shown_state", "provider", "created_at"]
     list_filter = ["state", "provider", "purpose"]
     list_select_related = ["tenant"]
     search_fields = ["reference", "tenant__slug"]
@@ -23,6 +24,13 @@ class PaymentAdmin(ActedOnAdmin):
     readonly_fields = fields
     actions = ["confirm", "reject"]
     amount = dollars_column("amount_nanousd", "amount")
+
+    @admin.display(description="state", ordering="state")
+    def shown_state(self, payment: Payment) -> SafeString:
+        """Return the state; an open transfer needs somebody who looks at the bank account."""
+        is_transfer = payment.provider == Payment.Provider.MANUAL
+        waits = payment.state == Payment.State.OPEN and is_transfer
+        return mark(payment.get_state_display(), Level.SOON if waits else Level.NORMAL)
 
     @operator_action(
         "Confirm transfer",

@@ -508,7 +508,7 @@ UNFOLD = {
     ],
     "SHOW_VIEW_ON_SITE": False,
     "COLORS": {"base": BASE, "primary": PRIMARY},
-    "STYLES": [lambda request: static("css/console.css")],
+    "STYLES": [lambda request: static("css/tokens.css"), lambda request: static("css/console.css")],
     "SCRIPTS": [lambda request: static("js/console.js")],
     "SIDEBAR": {"navigation": "operations.console.menu.navigation"},
 }

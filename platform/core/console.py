@@ -10,6 +10,7 @@ another package's log.
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from enum import Enum
 from functools import wraps
 from typing import Any
 
@@ -19,7 +20,12 @@ from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
 from django.db import transaction
 from django.db.models import DateTimeField, Model, QuerySet
 from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect
 from django.template.response import TemplateResponse
+from django.urls import reverse
+from django.utils.html import format_html, format_html_join
+from django.utils.http import url_has_allowed_host_and_scheme
+from django.utils.safestring import SafeString
 from unfold.admin import ModelAdmin
 from unfold.widgets import UnfoldAdminSplitDateTimeWidget, UnfoldAdminTextInputWidget
 
@@ -41,6 +47,50 @@ SECRET_FIELDS = {
     "sealed_secret",
     "sealed_previous_secret",
 }
+
+
+class Level(Enum):
+    """How urgent something is. What is merely off, absent, zero or not configured is normal."""
+
+    NORMAL = ""
+    SOON = "soon"  # amber: somebody is needed soon
+    FAULT = "fault"  # red
+
+    @property
+    def label(self) -> str:
+        """Return the level for people who don't see its colour."""
+        return {"": "", "soon": "Needs attention:", "fault": "Fault:"}[self.value]
+
+
+@dataclass(frozen=True)
+class Figure:
+    """One fact of a page, in words. Its address is the list of the rows that it is derived from."""
+
+    name: str
+    value: str
+    note: str = ""
+    address: str = ""
+    level: Level = Level.NORMAL
+
+
+def mark(text: str, level: Level = Level.NORMAL) -> SafeString:
+    """Return a state as a mark, in the colour of its level."""
+    return format_html('<span class="mark" data-level="{}">{}</span>', level.value, text)
+
+
+def state_column(
+    field: str, *, title: str = "", faults: Sequence[str] = (), soon: Sequence[str] = ()
+) -> Callable[[Any, Any], SafeString]:
+    """Return a column that shows a row's state as a mark. States that aren't named are normal."""
+
+    @admin.display(description=title or field.replace("_", " "), ordering=field)
+    def show(_: Any, row: Any) -> SafeString:
+        state = getattr(row, field)
+        level = Level.FAULT if state in faults else Level.SOON if state in soon else Level.NORMAL
+        name = getattr(row, f"get_{field}_display")()
+        return mark(name[:1].upper() + name[1:], level)
+
+    return show
 
 
 class ReasonField(forms.CharField):
@@ -108,7 +158,7 @@ class OperatorAdmin(ListAdmin):
             fieldsets.append((name, {**options, "fields": fields}))
         may_send = self.has_change_permission(request, obj) if obj else self.has_add_permission(request)
         if may_send:
-            fieldsets.append(("Audit log", {"fields": ["why"]}))
+            fieldsets.append((None, {"fields": ["why"]}))
         return fieldsets
 
     def save_related(self, request: HttpRequest, form: Any, formsets: Any, change: bool) -> None:
@@ -243,7 +293,8 @@ def operator_action(
 
     A page shows the effect first, and asks for confirmation and a reason; its button is red if the action
     takes something from people. Then each row has its own transaction, with its entry in the audit log. A
-    DomainError is shown, and the other rows are still done.
+    DomainError is shown, and the other rows are still done. A form elsewhere names in `next` the page that
+    the operator returns to; otherwise that is the list.
     """
     page = Confirmation(title, effect, done, reader, types_name, is_danger)
 
@@ -267,10 +318,12 @@ def operator_action(
             for row in rows:
                 name = str(row)
                 if _run_on_row(self, request, action, row, form.cleaned_data["why"]):
-                    finished.append(name)
+                    finished.append((_link_row(row, name),))
             if finished:
-                messages.success(request, f"{done} ({len(finished)}): {', '.join(finished)}.")
-            return None
+                names = format_html_join(", ", "{}", finished)
+                messages.success(request, format_html("{} ({}): {}.", done, len(finished), names))
+            page_after = _page_after(request)
+            return redirect(page_after) if page_after else None
 
         run.is_operator_action = True  # type: ignore[attr-defined]
         return run
@@ -297,8 +350,23 @@ def ask_first(
         "rows": rows,
         "action": action,
         "checkbox": ACTION_CHECKBOX_NAME,
+        "page_after": _page_after(request),
     }
     return TemplateResponse(request, "admin/confirm_action.html", context)
+
+
+def _page_after(request: HttpRequest) -> str:
+    """Return the page of this site that a form names in `next`, or nothing."""
+    page = request.POST.get("next", "")
+    return page if url_has_allowed_host_and_scheme(page, allowed_hosts=None) else ""
+
+
+def _link_row(row: Model, name: str) -> str:
+    """Return a row's name with a link to its page; an action may have deleted it."""
+    if not type(row)._default_manager.filter(pk=row.pk).exists():
+        return name
+    address = reverse(f"admin:{row._meta.app_label}_{row._meta.model_name}_change", args=[row.pk])
+    return format_html('<a href="{}">{}</a>', address, name)
 
 
 def _run_on_row(model_admin: Any, request: HttpRequest, action: Action, row: Model, reason: str) -> bool:

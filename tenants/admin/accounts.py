@@ -15,10 +15,11 @@ from django.contrib.auth.admin import UserAdmin as DjangoUserAdmin
 from django.contrib.auth.models import Group
 from django.core.exceptions import PermissionDenied
 from django.db import transaction
-from django.db.models import Model
+from django.db.models import Model, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect
 from django.urls import URLPattern, path
+from django.utils.safestring import SafeString
 from django.views.decorators.http import require_POST
 from unfold.admin import TabularInline
 from unfold.forms import UserCreationForm
@@ -31,6 +32,7 @@ from core.console import (
     OperatorForm,
     ReasonField,
     ask_first,
+    mark,
     operator_action,
 )
 from tenants.accounts import deletion, impersonation, workspaces
@@ -50,6 +52,29 @@ IMPERSONATE = Confirmation(
 )
 
 
+class StateFilter(admin.SimpleListFilter):
+    """Workspaces by whether they are served, and those with changes that gateways don't have yet."""
+
+    title = "state"
+    parameter_name = "state"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        states = [("open", "not deleted"), ("suspended", "suspended"), ("deleted", "deleted")]
+        return [*states, ("stale", "changes to publish")]
+
+    def queryset(self, request: HttpRequest, rows: QuerySet[Tenant]) -> QuerySet[Tenant]:
+        match self.value():
+            case "open":
+                return rows.filter(deleted_at=None)
+            case "suspended":
+                return rows.filter(deleted_at=None).exclude(suspended_at=None)
+            case "deleted":
+                return rows.exclude(deleted_at=None)
+            case "stale":
+                return rows.filter(pk__in=Tenant.objects.stale().values("pk"))
+        return rows
+
+
 class MembershipInline(TabularInline):
     model = Membership
     autocomplete_fields = ["user"]
@@ -58,15 +83,20 @@ class MembershipInline(TabularInline):
 
 @admin.register(Tenant)
 class TenantAdmin(NoDelete, AmountsInDollars, DescribedRow, OperatorAdmin):
-    list_display = ["name", "slug", "budget", "is_first_party", "suspended_at", "created_at"]
-    list_filter = ["suspended_at", "is_first_party"]
+    list_display = ["name", "slug", "state", "budget", "is_first_party", "created_at"]
+    list_filter = [StateFilter, "is_first_party"]
     search_fields = ["name", "slug", "memberships__user__email"]
     fields = ["name", "slug", "monthly_nanousd", "is_first_party", "created_at"]
     readonly_fields = ["slug", "is_first_party", "created_at"]
     inlines = [MembershipInline]
     actions = ["suspend", "resume", "erase"]
-    change_form_before_template = "admin/workspace.html"
+    change_form_outer_before_template = "admin/workspace.html"  # beside the form: it has one of its own
     described_as = "workspace"
+
+    @admin.display(description="state", ordering="suspended_at")
+    def state(self, tenant: Tenant) -> SafeString:
+        """Return whether it is served. Neither a suspended nor a deleted workspace is a fault."""
+        return mark("Deleted" if tenant.deleted_at else "Suspended" if tenant.suspended_at else "Active")
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         """Return False: only `create_tenant` gives a workspace its plan and its studio key."""
@@ -137,9 +167,9 @@ class TenantAdmin(NoDelete, AmountsInDollars, DescribedRow, OperatorAdmin):
         workspaces.suspend_tenant(tenant, reason=reason)
 
     @operator_action(
-        "Resume",
+        "Lift suspension",
         effect="Their requests are accepted again immediately.",
-        done="Resumed",
+        done="Suspension lifted",
         permissions=["change"],
     )
     def resume(self, request: HttpRequest, tenant: Tenant, reason: str) -> None:

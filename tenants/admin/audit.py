@@ -18,6 +18,7 @@ from django.utils.safestring import SafeString
 from core.console import ListAdmin
 from core.spreadsheets import csv_text
 from tenants.accounts.audit_log import read_cell
+from tenants.accounts.audit_words import describe_action
 from tenants.admin.lists import MomentFilter, ValueFilter
 from tenants.admin.permissions import ReadOnly
 from tenants.audit import BY_COMMAND
@@ -30,6 +31,12 @@ EXPORTED = ["position", "at", "actor", "api_key", "tenant", *ACTION_COLUMNS]
 EXPORTED += ["before", "after", "address", "previous_hash", "hash"]
 SHOWN = ["at", "who", "address", "workspace", *ACTION_COLUMNS]
 SHOWN += ["was", "became", "position", "previous_hash", "hash"]
+
+
+def name_action(action: str) -> str:
+    """Return an action's name for people: `api_key.created` is "API key created", `revoke` is "Revoke"."""
+    described = describe_action(action)
+    return described if described != action else action.replace("_", " ").capitalize()
 
 
 class ActionFilter(ValueFilter):
@@ -50,7 +57,7 @@ class KindFilter(ValueFilter):
 
 @admin.register(AuditEntry)
 class AuditEntryAdmin(ReadOnly, ListAdmin):
-    list_display = ["at", "who", "action", "object_name", "workspace", "reason", "address"]
+    list_display = ["at", "who", "what", "object_name", "workspace", "reason", "address"]
     list_filter = [("at", MomentFilter), ActionFilter, KindFilter]
     list_filter_submit = True
     list_select_related = ["actor", "api_key", "tenant"]
@@ -70,6 +77,10 @@ class AuditEntryAdmin(ReadOnly, ListAdmin):
             return f"key {entry.api_key.name}"
         is_command = entry.reason.startswith(BY_COMMAND)
         return " ".join(entry.reason.split()[:2]) if is_command else "the system"
+
+    @admin.display(description="action")
+    def what(self, entry: AuditEntry) -> str:
+        return name_action(entry.action)
 
     @admin.display(description="workspace")
     def workspace(self, entry: AuditEntry) -> Tenant | str:

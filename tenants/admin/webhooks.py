@@ -8,8 +8,10 @@ from typing import Any
 from django.contrib import admin
 from django.db.models import OuterRef, QuerySet, Subquery
 from django.http import HttpRequest
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
 
-from core.console import ListAdmin, OperatorAdmin, operator_action
+from core.console import Level, ListAdmin, OperatorAdmin, mark, operator_action, state_column
 from tenants.admin.permissions import ReadOnly
 from tenants.models import NoticeMail, Tenant, WebhookDelivery, WebhookEndpoint
 from tenants.webhooks import endpoints
@@ -64,14 +66,17 @@ class WebhookEndpointAdmin(ReadOnly, OperatorAdmin):
         return endpoint.shown_url
 
     @admin.display(description="state", ordering="is_enabled")
-    def state(self, endpoint: WebhookEndpoint) -> str:
-        return "enabled" if endpoint.is_enabled else f"disabled: {endpoint.disabled_reason}"
+    def state(self, endpoint: WebhookEndpoint) -> SafeString:
+        if not endpoint.is_enabled:
+            return format_html("{} {}", mark("Disabled"), endpoint.disabled_reason)
+        return mark("Failing", Level.SOON) if endpoint.failing_since else mark("Enabled")
 
     @admin.display(description="last delivery")
     def last_delivery(self, endpoint: Any) -> str:
         if endpoint.last_status is None:
             return "none yet"
-        return " ".join(filter(None, [endpoint.last_status, str(endpoint.last_failure)]))
+        status = WebhookDelivery.Status(endpoint.last_status).label
+        return ": ".join(filter(None, [str(status), str(endpoint.last_failure or "")]))
 
     @admin.display(description="last attempt")
     def last_attempted_at(self, endpoint: Any) -> Any:
@@ -95,7 +100,16 @@ class WebhookEndpointAdmin(ReadOnly, OperatorAdmin):
 
 @admin.register(NoticeMail)
 class NoticeMailAdmin(ReadOnly, ListAdmin):
-    list_display = ["created_at", "kind", "member", "workspace", "status", "attempts", "ended_at", "failure"]
+    list_display = [
+        "created_at",
+        "kind",
+        "member",
+        "workspace",
+        "shown_status",
+        "attempts",
+        "ended_at",
+        "failure",
+    ]
     list_filter = ["status", "kind"]
     list_select_related = ["membership__user", "membership__tenant"]
     search_fields = ["=membership__user__email", "=membership__tenant__slug"]
@@ -113,6 +127,7 @@ class NoticeMailAdmin(ReadOnly, ListAdmin):
         "created_at",
     ]
     readonly_fields = fields
+    shown_status = state_column("status", faults=["failed"])
 
     @admin.display(description="member")
     def member(self, mail: NoticeMail) -> str:

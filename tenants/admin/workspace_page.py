@@ -1,19 +1,22 @@
-"""What the console's page of one workspace shows above its form: how it is, and the newest of all it has."""
+"""What the console's page of one workspace shows above its form: its state, its figures, the newest rows."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any
+from urllib.parse import urlencode
 
 from django.conf import settings
-from django.db.models import Q, QuerySet
+from django.db.models import Max, Q, QuerySet, Sum
 from django.http import HttpRequest
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.text import Truncator
 
 from core import months
-from core.money import usd
+from core.console import Figure, Level
+from core.money import usd, usd_about
 from tenants.accounts import impersonation
+from tenants.admin.audit import name_action
 from tenants.metering import plans, trainings
 from tenants.metering.allowance import allowance_of
 from tenants.metering.ledger import usage_of
@@ -22,6 +25,7 @@ from tenants.models import (
     AuditEntry,
     CreditGrant,
     Invoice,
+    Membership,
     RaisedLimit,
     Tenant,
     WebhookEndpoint,
@@ -30,15 +34,6 @@ from tenants.models import (
 
 SHOWN = 5
 NOTE_SHOWN = 160  # characters
-
-
-@dataclass(frozen=True)
-class Fact:
-    """One thing that is so, in words."""
-
-    name: str
-    value: str
-    is_alarming: bool = False
 
 
 @dataclass(frozen=True)
@@ -62,80 +57,160 @@ class Section:
 
 
 def describe_workspace(request: HttpRequest, tenant: Tenant) -> dict[str, object]:
-    """Return the page's facts, and the sections that this operator may read."""
+    """Return the page's state and figures, and the actions, lists and sections that this operator may use."""
     sections = []
     for permission, describe in SECTIONS.items():
         if request.user.has_perm(permission):
             section = describe(tenant)
             may_add = request.user.has_perm(permission.replace(".view_", ".add_"))
             sections.append(section if may_add else replace(section, add_address=""))
-    links = [
-        (name, f"{reverse(f'admin:{page}_changelist')}?q={tenant.slug}")
-        for permission, page, name in LINKS
-        if request.user.has_perm(permission)
-    ]
-    if request.user.has_perm(impersonation.PERMISSION):
-        if not tenant.deleted_at:
-            links.append(("View as owner", reverse("admin:tenants_tenant_look", args=[tenant.pk])))
-        links.append(("Export data", reverse("admin:workspace_export", args=[tenant.pk])))
-    if tenant.deleted_at and request.user.has_perm("adapters.view_erasure"):
-        report = reverse("admin:workspace_erasure", args=[tenant.pk])
-        links.append(("Erasure report", report))
-    return {"facts": list(_facts(tenant)), "sections": sections, "links": links}
+    links = []
+    for permission, page, name in LINKS:
+        if request.user.has_perm(permission):
+            links.append((name, _list_of(tenant, page)))
+    figures = []
+    for permission, count in FIGURES.items():
+        if request.user.has_perm(permission):
+            figures += count(tenant)
+    return {
+        "state": _describe_state(tenant),
+        "figures": figures,
+        "limits": list(_limits(tenant)),
+        "sections": sections,
+        "links": links,
+        "actions": list(_actions(request, tenant)),
+        "suspension": _suspension(request, tenant),
+    }
 
 
 LINKS = (
-    ("adapters.view_style", "adapters_style", "Styles"),
     ("adapters.view_adapterversion", "adapters_adapterversion", "Versions"),
+    ("training.view_training", "training_training", "Trainings"),
     ("tenants.view_usageevent", "tenants_usageevent", "Requests"),
     ("tenants.view_ledgerentry", "tenants_ledgerentry", "Ledger"),
-    ("tenants.view_subscription", "tenants_subscription", "Subscriptions"),
     ("tenants.view_noticemail", "tenants_noticemail", "Mail"),
-    ("training.view_training", "training_training", "Trainings"),
 )
 
 
-def _facts(tenant: Tenant) -> Iterable[Fact]:
+def _list_of(tenant: Tenant, page: str, **filters: str) -> str:
+    """Return the address of a list of what a workspace has."""
+    return f"{reverse(f'admin:{page}_changelist')}?{urlencode({'q': tenant.slug, **filters})}"
+
+
+def _actions(request: HttpRequest, tenant: Tenant) -> Iterator[tuple[str, str]]:
+    if request.user.has_perm(impersonation.PERMISSION):
+        if not tenant.deleted_at:
+            yield "View as owner", reverse("admin:tenants_tenant_look", args=[tenant.pk])
+        yield "Export data", reverse("admin:workspace_export", args=[tenant.pk])
+    if tenant.deleted_at and request.user.has_perm("adapters.view_erasure"):
+        yield "Erasure report", reverse("admin:workspace_erasure", args=[tenant.pk])
+
+
+def _suspension(request: HttpRequest, tenant: Tenant) -> dict[str, str] | None:
+    """Return the button that suspends the workspace or lifts that: the list's action, for one row."""
+    if tenant.deleted_at or not request.user.has_perm("tenants.change_tenant"):
+        return None
+    if tenant.suspended_at:
+        return {"action": "resume", "label": "Lift suspension"}
+    return {"action": "suspend", "label": "Suspend"}
+
+
+def _describe_state(tenant: Tenant) -> Figure:
+    """Return whether the workspace is served. One that is off on purpose is no fault."""
+    if tenant.deleted_at:
+        end = f"Erased {tenant.erased_at:%Y-%m-%d %H:%M} UTC" if tenant.erased_at else "Being erased"
+        return Figure("Deleted", f"{tenant.deleted_at:%Y-%m-%d %H:%M} UTC", end)
+    if tenant.suspended_at:
+        return Figure("Suspended", f"{tenant.suspended_at:%Y-%m-%d %H:%M} UTC", tenant.suspended_reason)
+    return Figure("Active", "")
+
+
+def _plan(tenant: Tenant) -> list[Figure]:
+    version = plans.plan_version_at(tenant, timezone.now())
+    return [Figure("Plan", version.plan.name, str(version), _list_of(tenant, "tenants_subscription"))]
+
+
+def _tokens(tenant: Tenant) -> list[Figure]:
     now = timezone.now()
-    yield _state(tenant)
-    limits = plans.limits_of(tenant, now)
-    yield Fact("Plan", str(plans.plan_version_at(tenant, now)))
-    usage = usage_of(tenant.pk, months.current())
-    share = f"{100 * usage.tokens / limits.monthly_tokens:.0f}%" if limits.monthly_tokens else "all"
-    is_full = usage.tokens >= limits.monthly_tokens
-    yield Fact("Tokens this month", f"{usage.tokens:,} of {limits.monthly_tokens:,} ({share})", is_full)
+    limit = plans.limits_of(tenant, now).monthly_tokens
+    used = usage_of(tenant.pk, months.current()).tokens
+    note = f"{100 * used / limit:.0f}% of {limit:,}" if limit else "none included"
+    level = Level.SOON if limit and used >= limit else Level.NORMAL
+    days = _list_of(tenant, "tenants_usagedaily", day__gte=f"{months.current()}-01")
+    figures = [Figure("Tokens this month", f"{used:,}", note, days, level)]
     shared = allowance_of(tenant, now).shared_tokens
     if shared is not None:
-        yield Fact(
-            "Total of the owner's free workspaces", f"{shared:,} tokens", shared >= limits.monthly_tokens
-        )
-    cap = limits.monthly_nanousd
-    costs = trainings.read_costs(tenant.pk, months.current(), months.current())
-    spent_nanousd = usage.nanousd + costs.charged_nanousd.get(months.current(), 0)
-    spent = usd(spent_nanousd)
-    is_spent = cap is not None and spent_nanousd >= cap
-    yield Fact("Spent this month", spent if cap is None else f"{spent} of {usd(cap)}", is_spent)
+        level = Level.SOON if limit and shared >= limit else Level.NORMAL
+        note = "tokens this month, all free workspaces of the owner"
+        figures.append(Figure("Free workspaces", f"{shared:,}", note, days, level))
+    return figures
+
+
+def _money(tenant: Tenant) -> list[Figure]:
+    month = months.current()
+    cap = plans.limits_of(tenant, timezone.now()).monthly_nanousd
+    costs = trainings.read_costs(tenant.pk, month, month)
+    spent = usage_of(tenant.pk, month).nanousd + costs.charged_nanousd.get(month, 0)
+    note = "no budget set" if cap is None else f"of {usd(cap)}"
+    level = Level.SOON if cap is not None and spent >= cap else Level.NORMAL
+    ledger = _list_of(tenant, "tenants_ledgerentry", period=month)
+    figures = [Figure("Spent this month", usd_about(spent), note, ledger, level)]
     if costs.held_nanousd:
-        yield Fact("Held for trainings", usd(costs.held_nanousd))
+        holds = _list_of(tenant, "tenants_traininghold")
+        figures.append(Figure("Held for trainings", usd_about(costs.held_nanousd), "", holds))
+    return figures
+
+
+def _members(tenant: Tenant) -> list[Figure]:
+    owners = tenant.memberships.filter(role=Membership.Role.OWNER).count()
+    note = f"{owners:,} owner{'s' if owners != 1 else ''}"
+    return [Figure("Members", f"{tenant.memberships.count():,}", note, "#memberships-group")]
+
+
+def _styles(tenant: Tenant) -> list[Figure]:
+    styles = tenant.styles.filter(retired_at=None)
+    public = styles.filter(is_public=True).count()
+    address = _list_of(tenant, "adapters_style", retired_at__isnull="1")
+    return [Figure("Styles", f"{styles.count():,}", f"{public:,} public", address)]
+
+
+def _live_keys(tenant: Tenant) -> list[Figure]:
+    keys = ApiKey.objects.filter(tenant=tenant, revoked_at=None).shown()
+    newest = keys.aggregate(at=Max("last_used_at"))["at"]
+    note = f"last used {newest:%Y-%m-%d}" if newest else "never used"
+    address = _list_of(tenant, "tenants_apikey", revoked_at__isnull="1")
+    return [Figure("API keys", f"{keys.count():,}", note, address)]
+
+
+def _due_invoices(tenant: Tenant) -> list[Figure]:
+    due = Invoice.objects.filter(tenant=tenant, state=Invoice.State.FINALIZED)
+    count = due.count()
+    total = due.aggregate(total=Sum("total_nanousd", default=0))["total"]
+    address = _list_of(tenant, "tenants_invoice", state__exact=Invoice.State.FINALIZED)
+    return [Figure("Invoices due", f"{count:,}", usd(total) if count else "nothing to pay", address)]
+
+
+FIGURES: dict[str, Callable[[Tenant], list[Figure]]] = {
+    "tenants.view_subscription": _plan,
+    "tenants.view_usagedaily": _tokens,
+    "tenants.view_ledgerentry": _money,
+    "tenants.view_membership": _members,
+    "adapters.view_style": _styles,
+    "tenants.view_apikey": _live_keys,
+    "tenants.view_invoice": _due_invoices,
+}
+
+
+def _limits(tenant: Tenant) -> Iterator[Figure]:
+    limits = plans.limits_of(tenant, timezone.now())
     per_minute = f"{limits.requests_per_minute:,} requests, {limits.tokens_per_minute:,} tokens"
-    yield Fact("Per minute", per_minute)
-    yield Fact("Concurrent requests", f"{limits.parallel_requests:,} requests")
+    yield Figure("Per minute", per_minute)
+    yield Figure("Concurrent requests", f"{limits.parallel_requests:,}")
     if settings.TRAINING:
         at_once = f"{limits.parallel_trainings:,} at once, {limits.monthly_trainings:,} per month"
-        yield Fact("Trainings", f"{at_once}, up to {limits.training_words:,} words each")
+        yield Figure("Trainings", f"{at_once}, up to {limits.training_words:,} words each")
     is_stale = tenant.generation > tenant.observed_generation
-    yield Fact("Gateways have", "an outdated version" if is_stale else "the current version", is_stale)
-
-
-def _state(tenant: Tenant) -> Fact:
-    if tenant.deleted_at:
-        end = f"erased {tenant.erased_at:%Y-%m-%d %H:%M} UTC" if tenant.erased_at else "being erased"
-        return Fact("State", f"deleted {tenant.deleted_at:%Y-%m-%d %H:%M} UTC, {end}", is_alarming=True)
-    if tenant.suspended_at is None:
-        return Fact("State", "active")
-    since = f"suspended since {tenant.suspended_at:%Y-%m-%d %H:%M} UTC"
-    reason = f": {tenant.suspended_reason}" if tenant.suspended_reason else ""
-    return Fact("State", since + reason, is_alarming=True)
+    yield Figure("Gateways have", "an outdated version" if is_stale else "the current version")
 
 
 def _keys(tenant: Tenant) -> Section:
@@ -149,7 +224,8 @@ def _keys(tenant: Tenant) -> Section:
 
 def _invoices(tenant: Tenant) -> Section:
     def describe(invoice: Invoice) -> tuple[str, str]:
-        return invoice.period, f"{usd(invoice.total_nanousd)}, {invoice.get_state_display()}"
+        state = invoice.get_state_display().lower()
+        return invoice.period, f"{usd(invoice.total_nanousd)}, {state}"
 
     newest = Invoice.objects.filter(tenant=tenant).order_by("-period")
     return _section("Invoices", tenant, newest, describe)
@@ -197,7 +273,7 @@ def _log(tenant: Tenant) -> Section:
 
     def describe(entry: AuditEntry) -> tuple[str, str]:
         who = entry.actor.email if entry.actor else "a program"
-        return f"{entry.action} {entry.object_name}", f"{entry.at:%Y-%m-%d %H:%M}, {who}"
+        return f"{name_action(entry.action)}: {entry.object_name}", f"{entry.at:%Y-%m-%d %H:%M} UTC, {who}"
 
     of_operators = Q(object_type=tenant._meta.label_lower, object_id=str(tenant.pk))
     entries = AuditEntry.objects.filter(Q(tenant=tenant) | of_operators)

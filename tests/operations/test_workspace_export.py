@@ -99,9 +99,10 @@ def test_an_operator_erases_a_workspace_with_the_owners_own_report(
 
     tasks.erase_workspaces()
     page = operator_client.get(reverse("admin:tenants_tenant_change", args=[acme.pk]))
-    facts = {fact.name: fact.value for fact in page.context["workspace"]["facts"]}
-    assert ", erased " in facts["State"]
-    links = dict(page.context["workspace"]["links"])
+    assert page.context["workspace"]["state"].name == "Deleted"
+    assert page.context["workspace"]["state"].note.startswith("Erased ")
+    assert page.context["workspace"]["suspension"] is None
+    links = dict(page.context["workspace"]["actions"])
     assert "View as owner" not in links
     seen = json.loads(operator_client.get(links["Erasure report"]).text)
     own = json.loads(

@@ -153,13 +153,40 @@ def test_an_action_asks_first_wants_a_reason_says_what_it_did_and_is_written_dow
     assert not AuditEntry.objects.exists()
 
     done = operator_client.post(page("tenant"), suspend | {"confirmed": "1", "why": "Spam"}, follow=True)
-    assert "Suspended (1): Acme." in done.text
+    assert f'Suspended (1): <a href="{page("tenant", "change", acme.pk)}">Acme</a>.' in done.text
     entry = AuditEntry.objects.get()
     assert (entry.actor, entry.action, entry.object_type) == (operator, "suspend", "tenants.tenant")
     assert (entry.object_id, entry.reason, entry.address) == (str(acme.pk), "Spam", "127.0.0.1")
     assert entry.before["suspended_at"] is None
     assert entry.after["suspended_at"]
     assert "Spam" in operator_client.get(page("auditentry")).text
+
+
+def test_a_workspaces_page_suspends_it_and_lifts_that_and_both_are_written_down(operator_client, acme):
+    change = page("tenant", "change", acme.pk)
+    for action, label in (("suspend", "Suspend"), ("resume", "Lift suspension")):
+        shown = operator_client.get(change)
+        assert shown.context["workspace"]["suspension"] == {"action": action, "label": label}
+        assert f'value="{action}" type="submit">{label}</button>' in shown.text
+        sent = {"action": action, "_selected_action": [acme.pk], "next": change}
+        done = operator_client.post(page("tenant"), {**sent, "confirmed": "1", "why": "Spam"}, follow=True)
+        assert done.redirect_chain == [(change, 302)]
+        assert bool(Tenant.objects.get(pk=acme.pk).suspended_at) == (action == "suspend")
+    assert list(AuditEntry.objects.order_by("pk").values_list("action", "reason")) == [
+        ("suspend", "Spam"),
+        ("resume", "Spam"),
+    ]
+
+
+def test_what_is_off_is_no_fault(operator_client, acme):
+    """A suspended workspace and an unverified address are as somebody wanted them."""
+    Tenant.objects.filter(pk=acme.pk).update(suspended_at=timezone.now())
+    shown = operator_client.get(page("tenant"))
+    assert '<span class="mark" data-level="">Suspended</span>' in shown.text
+    people = operator_client.get(page("user")).text
+    assert '<span class="sr-only">No</span>' in people
+    for text in (shown.text, people):
+        assert "close_small" not in text  # unfold's red cross
 
 
 def test_a_change_needs_a_reason_and_is_written_down(operator_client, acme):
@@ -248,7 +275,7 @@ def test_operators_see_how_an_endpoint_does_and_neither_its_secret_nor_its_path(
     for address in (page("webhookendpoint"), page("webhookendpoint", "change", endpoint.pk)):
         shown = operator_client.get(address).text
         assert "https://hooks.example.com/…" in shown
-        assert "pending It returned 500." in shown
+        assert "Pending: It returned 500." in shown
         assert "secret-path" not in shown
         assert "sealed-secret" not in shown
     assert "Acme" in operator_client.get(page("webhookendpoint")).text
@@ -337,14 +364,23 @@ def test_a_workspace_has_one_page_with_what_it_is_and_has(operator_client, acme,
     suspend = {"action": "suspend", "_selected_action": [acme.pk], **SURE}
     operator_client.post(page("tenant"), suspend)
     shown = operator_client.get(page("tenant", "change", acme.pk))
-    facts = {fact.name: fact.value for fact in shown.context["workspace"]["facts"]}
-    assert facts["State"].endswith("They asked for it.")
-    assert facts["Plan"].startswith("Free")
-    assert " of " in facts["Tokens this month"]
+    assert shown.context["workspace"]["state"].note == "They asked for it."
+    figures = {figure.name: figure for figure in shown.context["workspace"]["figures"]}
+    assert list(figures) == [
+        *("Plan", "Tokens this month", "Free workspaces", "Spent this month", "Members", "Styles"),
+        *("API keys", "Invoices due"),
+    ]
+    assert (figures["Plan"].value, figures["Members"].value, figures["API keys"].value) == ("Free", "1", "1")
+    assert " of " in figures["Tokens this month"].note
+    for figure in figures.values():
+        if figure.name == "Members":
+            assert f'id="{figure.address[1:]}"' in shown.text
+        else:
+            assert operator_client.get(figure.address).context["cl"].query == acme.slug
     sections = {section.title: section for section in shown.context["workspace"]["sections"]}
     assert [row.name for row in sections["API keys"].rows] == [str(key)]
     log = [row.name for row in sections["Audit log"].rows]
-    assert log == ["suspend Acme", f"api_key.created {key}"]
+    assert log == ["Suspend: Acme", f"API key created: {key}"]
     for section in sections.values():
         assert operator_client.get(section.address).status_code == 200
         for row in section.rows:

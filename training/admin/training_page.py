@@ -10,6 +10,7 @@ from django.urls import reverse
 from django.utils import timezone
 from django.utils.timesince import timesince
 
+from core.console import Figure, Level
 from core.money import usd
 from tenants.metering import trainings as metering
 from tenants.models import TrainingHold
@@ -18,15 +19,6 @@ from training.models import Document, Training, TrainingEvent
 
 DOCUMENTS_SHOWN = 100
 EVENTS_SHOWN = 100
-
-
-@dataclass(frozen=True)
-class Fact:
-    """A fact about the training, in words."""
-
-    name: str
-    value: str
-    is_alarming: bool = False
 
 
 @dataclass(frozen=True)
@@ -67,22 +59,23 @@ def describe_progress(training: Training) -> str:
     return f"{training.percent}%, step {training.step:,} of {training.steps:,}"
 
 
-def _facts(training: Training) -> Iterator[Fact]:
+def _facts(training: Training) -> Iterator[Figure]:
     is_silent = summary.find_stuck(timezone.now()).filter(pk=training.pk).exists()
-    yield Fact("State", training.get_status_display(), is_silent)
-    yield Fact("Last sign of life", f"{timesince(training.changed_at)} ago", is_silent)
-    yield Fact("Progress", describe_progress(training))
+    level = Level.FAULT if is_silent else Level.NORMAL
+    yield Figure("State", training.get_status_display(), level=level)
+    yield Figure("Last sign of life", f"{timesince(training.changed_at)} ago", level=level)
+    yield Figure("Progress", describe_progress(training))
     if training.left_s is not None:
-        yield Fact("Left", f"about {max(1, training.left_s // 60):,} min")
-    yield Fact("Trained", f"{training.trained_tokens:,} of at most {training.most_tokens:,} tokens")
-    yield Fact("Cost", _describe_cost(training))
-    yield Fact("Examples", f"{training.examples:,}, and {training.validation_examples:,} to check it")
-    yield Fact(
+        yield Figure("Left", f"about {max(1, training.left_s // 60):,} min")
+    yield Figure("Trained", f"{training.trained_tokens:,} of at most {training.most_tokens:,} tokens")
+    yield Figure("Cost", _describe_cost(training))
+    yield Figure("Examples", f"{training.examples:,}, and {training.validation_examples:,} to check it")
+    yield Figure(
         "Losses", f"{_loss(training.training_loss)}, {_loss(training.validation_loss)} on held-out text"
     )
     if training.attempts > 1:
-        yield Fact("Begun since the last checkpoint", f"{training.attempts:,} times", is_alarming=True)
-    yield Fact("Texts", _describe_texts(training))
+        yield Figure("Attempts since the last checkpoint", f"{training.attempts:,}", level=Level.SOON)
+    yield Figure("Texts", _describe_texts(training))
 
 
 def _describe_cost(training: Training) -> str:

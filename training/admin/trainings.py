@@ -14,7 +14,7 @@ from django.http import HttpRequest
 from django.utils import timezone
 from django.utils.timesince import timesince
 
-from core.console import DescribedRow, OperatorAdmin, operator_action
+from core.console import DescribedRow, OperatorAdmin, operator_action, state_column
 from core.money import usd
 from tenants.console import NoDelete
 from tenants.models import LedgerEntry, TrainingHold
@@ -42,7 +42,7 @@ class TrainingAdmin(NoDelete, DescribedRow, OperatorAdmin):
     """Only workers and members change these rows. The fields contain no text."""
 
     list_display = [
-        *("name", "tenant", "status", "progress", "last_sign", "trained_tokens", "cost", "created_at"),
+        *("name", "tenant", "state", "progress", "last_sign", "trained_tokens", "cost", "created_at"),
     ]
     list_filter = ["status", StuckFilter, ("documents_gone_at", admin.EmptyFieldListFilter)]
     list_select_related = ["tenant"]
@@ -74,6 +74,7 @@ class TrainingAdmin(NoDelete, DescribedRow, OperatorAdmin):
     ]
     readonly_fields = fields
     actions = ["stop"]
+    state = state_column("status", faults=["failed"])
     change_form_before_template = "admin/training.html"
     described_as = "training"
 

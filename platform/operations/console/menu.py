@@ -81,7 +81,15 @@ def _item(page: str | PageOfOurs) -> dict[str, object]:
     model = apps.get_model(page)
     title = capfirst(str(model._meta.verbose_name_plural))
     link = reverse(f"admin:{model._meta.label_lower.replace('.', '_')}_changelist")
-    return {"title": title, "link": link, "permission": _may_see(model)}
+    is_open = partial(_is_open, link)
+    return {"title": title, "link": link, "permission": _may_see(model), "active": is_open}
+
+
+def _is_open(link: str, request: HttpRequest) -> bool:
+    """Return whether the open page is a list or one of its rows. Our pages below it have their own items."""
+    pages = [page for group in MENU.values() for page in group if isinstance(page, PageOfOurs)]
+    ours = {reverse(page.name) for page in pages}
+    return request.path.startswith(link) and request.path not in ours
 
 
 def _may_open(page: PageOfOurs, request: HttpRequest) -> bool:

@@ -1,187 +1,303 @@
-"""The console's first page: how the service does just now, and how it did. Each tile leads to its list."""
+"""The console's first page, in four groups. Each figure links to the list that it is derived from."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
+from urllib.parse import urlencode
 
 import redis
 from django.core.cache import cache
-from django.db.models import Count, Q, Sum
+from django.db.models import Count, Min, Q, Sum
 from django.http import HttpRequest
 from django.urls import reverse
 from django.utils import timezone
 
 from adapters.models import AdapterVersion, Engine, Style
-from billing.public import used_nanousd
+from billing.public import count_open_transfers, used_nanousd
 from core import valkey
 from core.charts import SPANS, Chart, Span, draw_bars, find_span
-from core.money import usd
+from core.console import Figure, Level
+from core.money import usd, usd_about
 from inference.public import read_backlog
 from operations.monitoring import gateway_metrics, series
 from operations.monitoring.series import Interval
-from tenants.models import FailedTask, Tenant
+from tenants.models import FailedTask, Invoice, Tenant, User
 
 LAG_NOTICED_S = 60
 USED_KEPT_S = 300
 WAITING = ("uploaded", "valid", "pushing")
-FAILED_LATELY = timedelta(days=7)
+LATELY = timedelta(days=7)
 FAILED_TASKS_LATELY = timedelta(hours=1)
+REVIEW_LATE = timedelta(days=2)
 REFUSALS_SHOWN = 8
 
 
 @dataclass(frozen=True)
-class Tile:
-    """One number, what it means, and where more of it stands."""
+class Trend:
+    """A figure of the last five minutes, and how it was over a longer time."""
+
+    figure: Figure
+    chart: Chart
+
+
+@dataclass(frozen=True)
+class Group:
+    """Figures about one subject."""
 
     title: str
-    value: str
-    note: str = ""
-    address: str = ""
-    is_alarming: bool = False
+    figures: list[Figure]
+    trends: Sequence[Trend] = ()
 
 
 def overview_context(request: HttpRequest) -> dict[str, object]:
-    """Return what the page shows to an operator: tiles of what they may see, and charts."""
+    """Return what the page shows to an operator: the figures of what they may see, and charts."""
     span = find_span(request.GET.get("span"))
     now = timezone.now()
     has_role = request.user.is_superuser or bool(request.user.get_all_permissions())
     if not has_role:
         return {"has_role": False}
-    latest = series.read_latest(now)
     intervals = series.read_series(span, now)
     return {
         "has_role": True,
-        "tiles": list(_tiles(request, latest)),
+        "groups": list(_groups(request, now, list(_trends(intervals, span, now)))),
         "spans": SPANS,
         "span": span,
-        "charts": list(_charts(intervals, span)),
         "refusals": _sum_refusals(intervals),
-        "sampled_at": latest.ends_at if latest else None,
     }
 
 
-def _tiles(request: HttpRequest, latest: Interval | None) -> Iterator[Tile]:
-    """Yield the tiles whose lists the operator may read. A part that does not answer says so."""
-    sections: list[tuple[str, Callable[[], Iterator[Tile]]]] = [
-        ("tenants.view_usageevent", lambda: _traffic(latest)),
-        ("adapters.view_engine", _engines),
-        ("adapters.view_adapterversion", _styles),
-        ("tenants.view_usageevent", _backlog),
-        ("tenants.view_failedtask", _jobs),
-        ("tenants.view_tenant", _unpublished),
-        ("tenants.view_usagedaily", _money),
-    ]
-    for permission, ask in sections:
-        if not request.user.has_perm(permission):
-            continue
-        try:
-            yield from list(ask())
-        except redis.RedisError:
-            yield Tile("Valkey", "down", "Not responding, so all requests are refused.", is_alarming=True)
+type Ask = Callable[[datetime], Iterator[Figure]]
 
 
-def _traffic(latest: Interval | None) -> Iterator[Tile]:
-    address = reverse("admin:tenants_usageevent_changelist")
-    if latest is None:
-        yield Tile("Requests", "no sample yet", "Beat takes one sample per minute.", address)
-        return
-    yield Tile("Requests", f"{latest.requests_per_s:,.1f}/s", "in the last five minutes", address)
-    yield Tile("Tokens", f"{latest.tokens_per_s:,.0f}/s", "input and output", address)
-    half, most = latest.first_byte_s(0.5), latest.first_byte_s(0.95)
-    if half is None or most is None:
-        yield Tile("First token", "none", "no streams in the last five minutes", address)
-    else:
-        note = f"median; 95% within {_seconds(most)}"
-        yield Tile("First token", _seconds(half), note, address)
-    refused = sum(latest.refusals.values())
-    worst = ", ".join(list(latest.refusals)[:2])
-    note = f"in the last five minutes: {worst}" if worst else "in the last five minutes"
-    yield Tile("Errors", f"{refused:,}", note, address)
+def _groups(request: HttpRequest, now: datetime, traffic: list[Trend]) -> Iterator[Group]:
+    """Yield the groups with figures whose lists the operator may read."""
+    may_see_traffic = request.user.has_perm("tenants.view_usageevent")
+    shown: set[Figure] = set()
+    for title, parts in GROUPS.items():
+        figures: list[Figure] = []
+        for permission, ask in parts:
+            if request.user.has_perm(permission):
+                figures += [figure for figure in _ask(ask, now) if figure not in shown]
+                shown.update(figures)
+        trends = traffic if title == HEALTH and may_see_traffic else []
+        if figures or trends:
+            yield Group(title, figures, trends)
 
 
-def _engines() -> Iterator[Tile]:
-    address = reverse("admin:adapters_engine_changelist")
+def _ask(ask: Ask, now: datetime) -> list[Figure]:
+    """Return a part's figures, or that the store that they are in is down."""
+    try:
+        return list(ask(now))
+    except redis.RedisError:
+        note = "not responding, so all requests are refused"
+        return [Figure("Valkey", "down", note, reverse("admin:jobs"), Level.FAULT)]
+
+
+def _list_of(page: str, **filters: object) -> str:
+    query = urlencode(filters)
+    address = reverse(f"admin:{page}_changelist")
+    return f"{address}?{query}" if query else address
+
+
+def _iso(moment: datetime) -> str:
+    return f"{moment:%Y-%m-%dT%H:%M:%SZ}"
+
+
+def _engines(now: datetime) -> Iterator[Figure]:
     known = Engine.objects.in_service().count()
-    answering = Engine.objects.answering().count()
-    names = Engine.objects.in_service().exclude(pk__in=Engine.objects.answering().values("pk"))
-    silent = ", ".join(names.order_by("name").values_list("name", flat=True)[:3])
-    note = f"not responding: {silent}" if silent else "all responding"
-    yield Tile("Engines", f"{answering} of {known}", note, address, answering < known or not known)
-    placements = reverse("admin:adapters_placement_changelist")
-    is_wanted = Q(placements__is_desired=True)
-    is_loaded = Q(placements__loaded_at__isnull=False)
-    sums = Engine.objects.in_service().aggregate(
-        wanted=Count("placements", filter=is_wanted),
-        missing=Count("placements", filter=is_wanted & ~is_loaded),
-        loaded=Count("placements", filter=is_loaded),
-        loads=Sum("placements__loads"),
-    )
-    slots = Engine.objects.in_service().aggregate(slots=Sum("max_loras"), cached=Sum("max_cpu_loras"))
-    room = f"{slots['slots'] or 0:,} slots, memory for {slots['cached'] or 0:,}"
-    note = f"{room}; {sums['loads'] or 0:,} loads so far"
-    yield Tile("Styles on engines", f"{sums['loaded']:,}", note, placements)
-    yield Tile("Waiting to load", f"{sums['missing']:,}", f"of {sums['wanted']:,} requested", placements)
-    yield _queue(address)
+    answering = Engine.objects.answering()
+    silent = Engine.objects.in_service().exclude(pk__in=answering.values("pk"))
+    names = ", ".join(silent.order_by("name").values_list("name", flat=True)[:3])
+    note = f"not responding: {names}" if names else "all responding" if known else "none registered"
+    level = Level.FAULT if names else Level.NORMAL
+    yield Figure("Engines", f"{answering.count()} of {known}", note, _list_of("adapters_engine"), level)
 
 
-def _queue(address: str) -> Tile:
-    """Return how many requests wait and run at engines, by the gateways' own word."""
+def _gateways(now: datetime) -> Iterator[Figure]:
+    """Yield how many requests wait and run at engines, as the gateways report."""
     states = gateway_metrics.read_processes(valkey.client())
     waiting = running = 0
     for state in states:
         for facts in state["engines"].values():
             waiting += facts["waiting"]
             running += facts["running"]
-    note = f"{running:,} running; {len(states)} gateway {'process' if len(states) == 1 else 'processes'}"
-    return Tile("Waiting for an engine", f"{waiting:,}", note, address, not states)
+    note = f"{running:,} running; {len(states)} gateway process{'' if len(states) == 1 else 'es'}"
+    is_fault = not states and Engine.objects.in_service().exists()
+    level = Level.FAULT if is_fault else Level.NORMAL
+    yield Figure("Waiting requests", f"{waiting:,}", note, _list_of("adapters_engine"), level)
 
 
-def _styles() -> Iterator[Tile]:
-    address = reverse("admin:adapters_adapterversion_changelist")
-    waiting = AdapterVersion.objects.filter(status__in=WAITING).count()
-    in_work = f"{address}?status__in={','.join(WAITING)}"
-    yield Tile("In progress", f"{waiting:,}", "versions being checked or loaded", in_work)
-    lately = timezone.now() - FAILED_LATELY
-    failed = AdapterVersion.objects.filter(status="failed", created_at__gt=lately).count()
-    all_failed = f"{address}?status__exact=failed"
-    yield Tile("Failed versions", f"{failed:,}", "in the last seven days", all_failed, failed > 0)
-    offered = Style.objects.offered().count() + Style.objects.changed().count()
-    to_approve = reverse("admin:adapters_style_queue")
-    yield Tile("Pending approval", f"{offered:,}", "new styles and changes to public ones", to_approve)
+def _failing_jobs(now: datetime) -> Iterator[Figure]:
+    since = now - FAILED_TASKS_LATELY
+    failing = FailedTask.objects.filter(last_at__gt=since).count()
+    address = _list_of("tenants_failedtask", last_at__gte=_iso(since))
+    level = Level.FAULT if failing else Level.NORMAL
+    yield Figure("Failing jobs", f"{failing:,}", "in the last hour", address, level)
 
 
-def _jobs() -> Iterator[Tile]:
-    lately = timezone.now() - FAILED_TASKS_LATELY
-    failing = FailedTask.objects.filter(last_at__gt=lately).count()
-    yield Tile("Failing jobs", f"{failing:,}", "in the last hour", reverse("admin:jobs"), failing > 0)
-
-
-def _backlog() -> Iterator[Tile]:
-    address = reverse("admin:tenants_usageevent_changelist")
-    backlog = read_backlog(valkey.client())
-    overdue = backlog.overdue_holds
-    note = f"{overdue:,} of them overdue" if overdue else "unsettled requests"
-    yield Tile("Open holds", f"{backlog.open_holds:,}", note, address, overdue > 0)
-    lag_s = backlog.oldest_event_s
-    note = f"{backlog.pending_events:,} events waiting for the ledger"
-    yield Tile("Ledger lag", _seconds(lag_s), note, address, lag_s > LAG_NOTICED_S)
-    if backlog.refused_events:
-        yield Tile("Usage refused", f"{backlog.refused_events:,}", "needs manual review", address, True)
-
-
-def _unpublished() -> Iterator[Tile]:
-    address = reverse("admin:tenants_tenant_changelist")
+def _unpublished(now: datetime) -> Iterator[Figure]:
     tenants = Tenant.objects.stale().count()
     engines = Engine.objects.stale().count()
-    note = f"workspaces and {engines:,} engines not yet published to gateways"
-    yield Tile("Changes to publish", f"{tenants:,}", note, address)
+    note = f"workspaces; {engines:,} engine{'' if engines == 1 else 's'}"
+    yield Figure("Changes to publish", f"{tenants:,}", note, _list_of("tenants_tenant", state="stale"))
 
 
-def _money() -> Iterator[Tile]:
-    address = reverse("admin:tenants_usagedaily_changelist")
+def _placements(now: datetime) -> Iterator[Figure]:
+    is_wanted = Q(placements__is_desired=True)
+    is_loaded = Q(placements__loaded_at__isnull=False)
+    sums = Engine.objects.in_service().aggregate(
+        wanted=Count("placements", filter=is_wanted),
+        missing=Count("placements", filter=is_wanted & ~is_loaded),
+        loaded=Count("placements", filter=is_loaded),
+        loads=Sum("placements__loads", default=0),
+    )
+    slots = Engine.objects.in_service().aggregate(slots=Sum("max_loras"), cached=Sum("max_cpu_loras"))
+    room = (
+        f"{slots['slots'] or 0:,} slots, memory for {slots['cached'] or 0:,}; {sums['loads']:,} loads so far"
+    )
+    loaded = _list_of("adapters_placement", loaded_at__isnull=0)
+    yield Figure("Styles on engines", f"{sums['loaded']:,}", room, loaded)
+    missing = _list_of("adapters_placement", is_desired__exact=1, loaded_at__isnull=1)
+    yield Figure("Waiting to load", f"{sums['missing']:,}", f"of {sums['wanted']:,} requested", missing)
+
+
+def _versions(now: datetime) -> Iterator[Figure]:
+    waiting = AdapterVersion.objects.filter(status__in=WAITING).count()
+    in_work = _list_of("adapters_adapterversion", status__in=",".join(WAITING))
+    yield Figure("Versions in progress", f"{waiting:,}", "being checked or loaded", in_work)
+    since = now - LATELY
+    failed = AdapterVersion.objects.filter(status="failed", created_at__gt=since).count()
+    filters = {"status__exact": "failed", "created_at__gte": _iso(since)}
+    level = Level.SOON if failed else Level.NORMAL
+    address = _list_of("adapters_adapterversion", **filters)
+    yield Figure("Failed versions", f"{failed:,}", "in the last seven days", address, level)
+
+
+def _used(now: datetime) -> Iterator[Figure]:
     used = cache.get_or_set("overview:used", _used_of_two_months, USED_KEPT_S)
     this, before = used or _used_of_two_months()
-    yield Tile("Used this month", usd(this), f"last month by this day: {usd(before)}", address)
+    days = _list_of("tenants_usagedaily", day__gte=f"{now:%Y-%m}-01")
+    yield Figure("Used this month", usd_about(this), f"last month by this day: {usd_about(before)}", days)
+
+
+def _invoices(now: datetime) -> Iterator[Figure]:
+    state = Invoice.State.FINALIZED
+    due = Invoice.objects.filter(state=state).aggregate(
+        count=Count("pk"), total=Sum("total_nanousd", default=0)
+    )
+    address = _list_of("tenants_invoice", state__exact=state)
+    yield Figure("Invoices due", f"{due['count']:,}", usd(due["total"]), address)
+
+
+def _transfers(now: datetime) -> Iterator[Figure]:
+    count = count_open_transfers()
+    address = _list_of("billing_payment", state__exact="open", provider__exact="manual")
+    level = Level.SOON if count else Level.NORMAL
+    yield Figure("Transfers to confirm", f"{count:,}", "payments by bank transfer", address, level)
+
+
+def _backlog(now: datetime) -> Iterator[Figure]:
+    address = _list_of("tenants_usageevent")
+    backlog = read_backlog(valkey.client())
+    overdue = backlog.overdue_holds
+    note = f"{overdue:,} of them overdue" if overdue else "of requests in progress"
+    yield Figure(
+        "Open holds", f"{backlog.open_holds:,}", note, address, Level.SOON if overdue else Level.NORMAL
+    )
+    lag_s = backlog.oldest_event_s
+    note = f"{backlog.pending_events:,} events waiting for the ledger"
+    level = Level.FAULT if lag_s > LAG_NOTICED_S else Level.NORMAL
+    yield Figure("Ledger lag", _seconds(lag_s), note, address, level)
+    if backlog.refused_events:
+        note = "events that the ledger refused; review them"
+        yield Figure("Refused usage", f"{backlog.refused_events:,}", note, address, Level.FAULT)
+
+
+def _reviews(now: datetime) -> Iterator[Figure]:
+    offered = Style.objects.offered().order_by().aggregate(count=Count("pk"), oldest=Min("offered_at"))
+    changed = Style.objects.changed().order_by().aggregate(count=Count("pk"), oldest=Min("changed_at"))
+    oldest = min(filter(None, [offered["oldest"], changed["oldest"]]), default=now)
+    level = Level.SOON if oldest < now - REVIEW_LATE else Level.NORMAL
+    note = f"{offered['count']:,} new, {changed['count']:,} changed"
+    total = f"{offered['count'] + changed['count']:,}"
+    yield Figure("Pending approval", total, note, reverse("admin:adapters_style_queue"), level)
+
+
+def _workspaces(now: datetime) -> Iterator[Figure]:
+    counts = Tenant.objects.filter(deleted_at=None).aggregate(
+        all=Count("pk"), suspended=Count("pk", filter=~Q(suspended_at=None))
+    )
+    note = f"{counts['suspended']:,} suspended"
+    yield Figure("Workspaces", f"{counts['all']:,}", note, _list_of("tenants_tenant", state="open"))
+
+
+def _people(now: datetime) -> Iterator[Figure]:
+    since = now - LATELY
+    count = User.objects.filter(date_joined__gt=since).count()
+    address = _list_of("tenants_user", date_joined__gte=_iso(since))
+    yield Figure("New people", f"{count:,}", "in the last seven days", address)
+
+
+HEALTH = "Service health"
+GROUPS: dict[str, list[tuple[str, Ask]]] = {
+    HEALTH: [
+        ("adapters.view_engine", _engines),
+        ("adapters.view_engine", _gateways),
+        ("tenants.view_failedtask", _failing_jobs),
+        ("tenants.view_tenant", _unpublished),
+    ],
+    "Styles": [
+        ("adapters.view_placement", _placements),
+        ("adapters.view_adapterversion", _versions),
+    ],
+    "Money": [
+        ("tenants.view_usagedaily", _used),
+        ("tenants.view_invoice", _invoices),
+        ("billing.view_payment", _transfers),
+        ("tenants.view_usageevent", _backlog),
+    ],
+    "People and reviews": [
+        ("adapters.view_style", _reviews),
+        ("tenants.view_tenant", _workspaces),
+        ("tenants.view_user", _people),
+    ],
+}
+
+
+def _trends(intervals: list[Interval], span: Span, now: datetime) -> Iterator[Trend]:
+    """Yield the figures of the traffic, each with its chart."""
+    latest = series.read_latest(now)
+    requests = _list_of("tenants_usageevent")
+    measures: list[
+        tuple[str, str, Callable[[Interval], tuple[str, str]], Callable[[Interval], float], str]
+    ] = [
+        ("Requests", requests, _show_requests, lambda one: one.requests_per_s, "{:,.1f}/s"),
+        ("Tokens", requests, _show_tokens, lambda one: one.tokens_per_s, "{:,.0f}/s"),
+        ("First token", requests, _show_first_token, _first_token_s, "{:,.2f} s"),
+        ("Errors", "#errors", _show_errors, _errors_per_minute, "{:,.1f} per minute"),
+    ]
+    for title, address, show, measure, form in measures:
+        value, note = show(latest) if latest else ("-", "no sample in the last five minutes")
+        yield Trend(Figure(title, value, note, address), _chart(title, intervals, span, measure, form))
+
+
+def _show_requests(latest: Interval) -> tuple[str, str]:
+    return f"{latest.requests_per_s:,.1f}/s", "in the last five minutes"
+
+
+def _show_tokens(latest: Interval) -> tuple[str, str]:
+    return f"{latest.tokens_per_s:,.0f}/s", "input and output"
+
+
+def _show_first_token(latest: Interval) -> tuple[str, str]:
+    half, most = latest.first_byte_s(0.5), latest.first_byte_s(0.95)
+    if half is None or most is None:
+        return "-", "no streams in the last five minutes"
+    return _seconds(half), f"median; 95% within {_seconds(most)}"
+
+
+def _show_errors(latest: Interval) -> tuple[str, str]:
+    return f"{sum(latest.refusals.values()):,}", "in the last five minutes"
 
 
 def _used_of_two_months() -> tuple[int, int]:
@@ -191,13 +307,6 @@ def _used_of_two_months() -> tuple[int, int]:
     same_day = last_of_month_before.replace(day=min(today.day, last_of_month_before.day))
     this = used_nanousd(today.replace(day=1), today)
     return this, used_nanousd(date(same_day.year, same_day.month, 1), same_day)
-
-
-def _charts(intervals: list[Interval], span: Span) -> Iterator[Chart]:
-    yield _chart("Requests per second", intervals, span, lambda one: one.requests_per_s, "{:,.1f}/s")
-    yield _chart("Tokens per second", intervals, span, lambda one: one.tokens_per_s, "{:,.0f}/s")
-    yield _chart("First token, 95th percentile", intervals, span, _first_token_s, "{:,.2f} s")
-    yield _chart("Errors per minute", intervals, span, _errors_per_minute, "{:,.1f}")
 
 
 def _first_token_s(interval: Interval) -> float:

@@ -37,7 +37,7 @@ POLICY: dict[str, list[str]] = settings.SECURE_CSP | {
 class Console(UnfoldAdminSite):  # type: ignore[misc]
     """The admin site. Operators enter through the site's own login and with a second factor."""
 
-    index_title = "Service health"
+    index_title = "Overview"
 
     def index(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> TemplateResponse:
         """Show the overview; the lists stand in the menu."""

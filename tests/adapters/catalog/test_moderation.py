@@ -5,6 +5,7 @@ import pytest
 from django.contrib.auth.models import Group
 from django.test import Client
 from django.urls import reverse
+from django.utils import timezone
 
 from adapters.catalog import sharing
 from adapters.errors import CopiedStyle
@@ -84,6 +85,34 @@ def test_the_queues_forms_decide_and_what_changed_meanwhile_is_left_out(operator
     operator_client.post(STYLES, {**chosen, "action": "approve"})
     assert Style.objects.get().is_public
     assert operator_client.get(QUEUE).context["waiting"] == []
+
+
+@pytest.mark.parametrize("action", ["approve", "decline"])
+def test_a_decision_leads_back_to_the_queue_with_a_link_to_what_was_decided(
+    operator_client, noir, acme, engine, action
+):
+    following = known(acme, "tide", engine).style
+    Style.objects.filter(pk=following.pk).update(offered_at=timezone.now())
+    page = operator_client.get(QUEUE)
+    assert f'name="next" value="{QUEUE}"' in page.text
+    sent = {"_selected_action": [noir.pk], "action": action, "next": QUEUE}
+    asked = operator_client.post(STYLES, {**sent, "seen_at": page.context["seen_at"]})
+    assert f'name="next" value="{QUEUE}"' in asked.text
+    assert asked.text.count(f'href="{QUEUE}"') == 2  # the menu's link, and “Cancel”
+    done = operator_client.post(
+        STYLES, {**sent, "seen_at": page.context["seen_at"], "confirmed": "1", "why": "Read it."}, follow=True
+    )
+    assert done.redirect_chain == [(QUEUE, 302)]
+    assert [one.style for one in done.context["waiting"]] == [following]
+    style_page = reverse("admin:adapters_style_change", args=[noir.pk])
+    assert f'<a href="{style_page}">acme/noir</a>' in done.text
+
+
+def test_an_action_leads_to_no_other_site(operator_client, noir):
+    sent = {"_selected_action": [noir.pk], "action": "decline", "confirmed": "1", "why": "Read it."}
+    for elsewhere in ("https://evil.example/", "//evil.example/"):
+        answer = operator_client.post(STYLES, {**sent, "next": elsewhere})
+        assert "evil" not in answer.get("Location", "")
 
 
 def test_a_page_of_twenty_takes_few_queries(operator_client, acme, engine, django_assert_max_num_queries):

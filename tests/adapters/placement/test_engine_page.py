@@ -9,8 +9,10 @@ from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 
+from adapters.admin.engine_page import state_of
 from adapters.models import Engine, EngineSample, Placement
 from adapters.placement import history, steering
+from core.console import Level
 from tenants.models import AuditEntry, User
 from tests.adapters.conftest import known
 
@@ -66,7 +68,7 @@ def test_the_page_says_how_it_is_and_what_it_lacks(operator_client, acme, engine
     Placement.objects.filter(version=version).update(loaded_at=None, note="Its machine has no memory left.")
     shown = operator_client.get(page_of(engine))
     facts = {fact.name: fact for fact in shown.context["engine"]["facts"]}
-    assert facts["State"].is_alarming  # no worker reported yet
+    assert facts["State"].level == Level.SOON  # no worker reported yet
     assert facts["Waiting to load"].value == "1"
     assert "Its machine has no memory left." in shown.text
     assert [chart.title for chart in shown.context["engine"]["charts"]] == [
@@ -77,7 +79,22 @@ def test_the_page_says_how_it_is_and_what_it_lacks(operator_client, acme, engine
     ]
     Engine.objects.update(is_healthy=True, checked_at=timezone.now())
     facts = {fact.name: fact for fact in operator_client.get(page_of(engine)).context["engine"]["facts"]}
-    assert facts["State"].value.startswith("answers")
+    assert facts["State"].value.startswith("Responding")
+
+
+@pytest.mark.parametrize(
+    ("changes", "level"),
+    [
+        ({"is_healthy": True}, Level.NORMAL),
+        ({"is_healthy": False}, Level.FAULT),
+        ({"is_healthy": False, "is_draining": True}, Level.NORMAL),
+        ({"is_healthy": False, "is_gone": True}, Level.NORMAL),
+    ],
+)
+def test_only_an_engine_that_should_respond_is_at_fault(engine, changes, level):
+    Engine.objects.update(checked_at=timezone.now(), **changes)
+    engine.refresh_from_db()
+    assert state_of(engine)[1] == level
 
 
 def test_an_engine_is_drained_and_taken_back(operator_client, engine):

@@ -19,6 +19,7 @@ UNFOLDS = Path(unfold.__file__).parent / "templates"
 MADE_FROM: dict[str, str] = {
     "admin/base.html": "7428a8411d69",
     "admin/index.html": "dd345254af4f",
+    "unfold/helpers/boolean.html": "f6431424053f",
     "unfold/helpers/change_list_filter_button.html": "f5492043bcfa",
     "unfold/helpers/change_list_filter_vertical.html": "6b9dffc9312c",
     "unfold/helpers/edit_inline/tabular_field.html": "ab1aab4fedf9",
@@ -42,6 +43,15 @@ def test_the_menu_names_what_an_operator_may_open(operator_client):
         for item in group["items"]:
             assert operator_client.get(item["link"]).status_code == 200, item["title"]
             assert item["title"] in page.text
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("name", ["adapters_style_queue", "adapters_style_changelist", "index", "jobs"])
+def test_the_menu_marks_the_open_page_alone(operator_client, name):
+    address = reverse(f"admin:{name}")
+    groups = operator_client.get(address).context["sidebar_navigation"]
+    marked = [item["link"] for group in groups for item in group["items"] if item["active"]]
+    assert marked == [address]
 
 
 @pytest.mark.django_db

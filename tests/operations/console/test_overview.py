@@ -9,6 +9,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from adapters.models import AdapterVersion, Style
+from core.console import Figure, Level
 from core.valkey import usage_key
 from tenants.models import ServiceSample, User
 from tests.operations.builders import new_engine
@@ -38,7 +39,14 @@ def busy(acme, valkey) -> None:
 def tiles(client: Client, **query: str) -> dict[str, tuple[str, str]]:
     shown = client.get(FRONT, query)
     assert shown.status_code == 200
-    return {tile.title: (tile.value, tile.note) for tile in shown.context["tiles"]}
+    return {figure.name: (figure.value, figure.note) for figure in figures_of(shown)}
+
+
+def figures_of(shown) -> list[Figure]:
+    figures = []
+    for group in shown.context["groups"]:
+        figures += [*group.figures, *(trend.figure for trend in group.trends)]
+    return figures
 
 
 def test_the_overview_says_how_the_service_does(operator_client, busy):
@@ -46,25 +54,57 @@ def test_the_overview_says_how_the_service_does(operator_client, busy):
     assert shown["Requests"][0] == "2.0/s"
     assert shown["Tokens"][0] == "6/s"
     assert shown["First token"][0] == "38 ms"
-    assert shown["Errors"] == ("10", "in the last five minutes: rate_limited")
+    assert shown["Errors"] == ("10", "in the last five minutes")
     assert shown["Engines"] == ("0 of 1", "not responding: gpu-7")
     assert shown["Failed versions"][0] == "1"
     assert shown["Ledger lag"][0].endswith("min")
     assert shown["Used this month"][0] == "$0.00"
 
 
-def test_every_tile_leads_to_a_list_and_every_span_has_charts(operator_client, busy):
-    for tile in operator_client.get(FRONT).context["tiles"]:
-        assert operator_client.get(tile.address).status_code == 200, tile
+def test_each_figure_is_shown_once_in_one_of_four_groups(operator_client, busy):
+    shown = operator_client.get(FRONT)
+    titles = [group.title for group in shown.context["groups"]]
+    assert titles == ["Service health", "Styles", "Money", "People and reviews"]
+    names = [figure.name for figure in figures_of(shown)]
+    assert len(names) == len(set(names))
+    for name in names:
+        assert shown.text.count(f'<span class="overview-title">{name}</span>') == 1, name
+
+
+def test_each_figure_leads_to_the_rows_that_it_counts(operator_client, busy):
+    figures = figures_of(operator_client.get(FRONT))
+    for figure in figures:
+        assert figure.address
+        assert (
+            operator_client.get(FRONT if figure.address.startswith("#") else figure.address).status_code
+            == 200
+        )
+    counted = ("Failed versions", "Versions in progress", "Workspaces", "Changes to publish", "New people")
+    for figure in figures:
+        if figure.name in counted:
+            rows = operator_client.get(figure.address).context["cl"].result_count
+            assert figure.value == str(rows), figure
+
+
+def test_every_span_has_charts(operator_client, busy):
     for span in ("1h", "24h", "30d", "nonsense"):
         page = operator_client.get(FRONT, {"span": span})
-        assert len(page.context["charts"]) == 4
-        assert "rate_limited" in page.text or span == "30d"
+        assert len(page.context["groups"][0].trends) == 4
+        assert "rate_limited" in page.text or span in ("24h", "30d")  # a long interval needs two samples
 
 
 def test_an_empty_service_has_an_overview(operator_client):
-    assert tiles(operator_client)["Requests"] == ("no sample yet", "Beat takes one sample per minute.")
-    assert "No samples for this period yet" in operator_client.get(FRONT).text
+    shown = operator_client.get(FRONT)
+    assert tiles(operator_client)["Requests"] == ("-", "no sample in the last five minutes")
+    assert "No samples for this period yet" in shown.text
+    assert {figure.level for figure in figures_of(shown)} == {Level.NORMAL}  # nothing is configured: no fault
+
+
+def test_a_silent_engine_is_a_fault_and_a_failed_version_needs_somebody(operator_client, busy):
+    levels = {figure.name: figure.level for figure in figures_of(operator_client.get(FRONT))}
+    assert levels["Engines"] == levels["Ledger lag"] == Level.FAULT
+    assert levels["Failed versions"] == Level.SOON
+    assert levels["Open holds"] == levels["Waiting to load"] == Level.NORMAL
 
 
 def test_staff_see_the_tiles_of_their_rights_and_without_a_role_nothing(busy):
@@ -73,7 +113,7 @@ def test_staff_see_the_tiles_of_their_rights_and_without_a_role_nothing(busy):
     client.force_login(clerk, backend="allauth.account.auth_backends.AuthenticationBackend")
     nothing = client.get(FRONT)
     assert "You don\u2019t have a role yet" in nothing.text
-    assert "tiles" not in nothing.context
+    assert "groups" not in nothing.context
     clerk.user_permissions.add(Permission.objects.get(codename="view_engine"))
     shown = tiles(client)
     assert "Engines" in shown
