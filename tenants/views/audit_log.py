@@ -9,6 +9,7 @@ from django.http.response import HttpResponseBase
 from django.shortcuts import get_object_or_404, render
 from django.views.decorators.http import require_GET
 
+from core.money import usd
 from tenants.accounts import audit_log
 from tenants.accounts.access import MemberRequest, member_required
 from tenants.accounts.audit_words import describe_action
@@ -17,6 +18,7 @@ from tenants.accounts.roles import Permission, requires
 from tenants.models import AuditEntry
 
 ENTRIES_SHOWN = 50
+NANOUSD = "_nanousd"  # the unit of a field's name; people read dollars
 
 
 @require_GET
@@ -82,12 +84,18 @@ def _query_of(filters: dict[str, object]) -> str:
 
 
 def _row(entry: AuditEntry) -> dict[str, object]:
-    changed = []
-    for name in {**entry.before, **entry.after}:
-        changed.append((name, entry.before.get(name), entry.after.get(name)))
     return {
         "entry": entry,
         "actor": audit_log.describe_actor(entry),
         "action": describe_action(entry.action),
-        "changes": changed,
+        "changes": [_show_change(entry, name) for name in {**entry.before, **entry.after}],
     }
+
+
+def _show_change(entry: AuditEntry, name: str) -> tuple[str, object, object]:
+    """Return a field with its values before and after; amounts in dollars."""
+    before, after = entry.before.get(name), entry.after.get(name)
+    if not name.endswith(NANOUSD):
+        return name, before, after
+    before, after = (usd(value) if isinstance(value, int) else value for value in (before, after))
+    return name.removesuffix(NANOUSD) + "_usd", before, after

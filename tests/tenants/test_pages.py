@@ -18,7 +18,7 @@ from tenants.accounts import workspaces
 from tenants.api_keys import key_format, lifecycle
 from tenants.metering.forms import DollarsField
 from tenants.metering.ledger import record_events
-from tenants.models import ApiKey, Tenant, User
+from tenants.models import ApiKey, AuditEntry, Tenant, User
 from website.key_forms import LimitsForm
 
 KNOWN_STYLES = queries.style_choices
@@ -219,6 +219,9 @@ def test_the_owner_sets_the_budget_and_a_member_sees_it(alice_client, bob_client
     assert Tenant.objects.get(pk=charlies.pk).monthly_nanousd is None
     alice_client.post(address, {"budget": ""})
     assert valkey.hget(limits_key(acme.pk), "monthly_nanousd") == ""
+    entry = AuditEntry.objects.filter(tenant=acme).latest("pk")
+    details = alice_client.get(reverse("tenants:audit_entry", args=[entry.pk]))
+    assert details.context["row"]["changes"] == [("monthly_usd", "$7.25", None)]
 
 
 @pytest.mark.parametrize(
