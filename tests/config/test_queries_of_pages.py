@@ -23,6 +23,7 @@ MORE = {
         "The budget on it counts requests and trainings, which are in two tables; without https it also "
         "looks for the demo's sample data.",
     ),
+    "billing:usage": (13, "It compares the month with as many days before."),
     "adapters:style": (14, "It shows what was measured, and whether it can be measured again."),
     "billing:plan": (
         23,

@@ -54,6 +54,7 @@ LONG = {
     "test_blind_votes.py",
     "test_chaos.py",
     "test_cold_styles.py",
+    "test_drawer.py",
     "test_every_console_page.py",
     "test_fine_tuning_clients.py",
     "test_fuzz.py",
