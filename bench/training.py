@@ -93,13 +93,20 @@ class Follower:
         return next(at for at, training in self.polls if is_there(training))
 
     def remaining(self) -> list[dict[str, float | None]]:
-        """Return what was shown while it ran, and what was left then: seconds."""
+        """Return what was shown while it ran, and what was left then: seconds.
+
+        A training may stop before its last step. What the other steps would have taken counts as left, too:
+        nobody knows before that they aren't needed.
+        """
         running = self.first_at(lambda training: training["status"] == "running")
         trained = self.first_at(lambda training: training["status"] in ("finishing", *ENDED))
+        first_step = self.first_at(lambda training: training["step"] > 0)
+        ended = self.polls[-1][1]
+        skipped_s = (trained - first_step) * (ended["steps"] - ended["step"]) / ended["step"]
         rows = []
         for at, training in self.polls:
             if training["status"] == "running":
-                left_s = round(trained - at, 1)
+                left_s = round(trained - at + skipped_s, 1)
                 rows.append({"at_s": round(at - running, 1), "shown_s": training["left_s"], "left_s": left_s})
         return rows
 
@@ -140,6 +147,7 @@ def measure_way(api: Api, context: Context, folder: Path, options: argparse.Name
         "words": ready["words"],
         "epochs": options.epochs,
         "trained_tokens": ended["trained_tokens"],
+        "steps": {"done": ended["step"], "planned": ended["steps"]},
         "phases_s": {
             "sent": round(sent - began, 1),
             "read": round(read - sent, 1),
