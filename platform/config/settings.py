@@ -95,6 +95,7 @@ TEMPLATES = [
                 "training.views.context.training",
             ],
             # Nearly every template says something to people, and when something was.
+            "libraries": {"lucide": "website.templatetags.icons"},
             "builtins": [
                 "django.templatetags.i18n",
                 "website.templatetags.amounts",
