@@ -50,18 +50,16 @@ type Name = str | UUID | int | None  # of a style, a key or a version
 class Span:
     """The days that are summed, and those before that they are compared with; each end is exclusive.
 
-    `month` names a whole calendar month, `2026-11`; None: the days until today.
+    Only whole days are compared: those until `complete_end`. `month` names a calendar month, `2026-11`; None:
+    the days until today.
     """
 
     start: date
     end: date
+    complete_end: date
     before_start: date
     before_end: date
     month: str | None = None
-
-    @property
-    def last_day(self) -> date:
-        return self.end - timedelta(days=1)
 
     @property
     def last_day_before(self) -> date:
@@ -76,17 +74,17 @@ def month_span(period: str, now: datetime) -> Span:
     """Return a calendar month. The one that runs is compared with as many days of the month before."""
     start, end = (moment.date() for moment in months.bounds(period))
     before_start = months.bounds(months.before(period))[0].date()
-    before_end = start
-    if start <= now.date() < end:
-        before_end = min(start, before_start + (now.date() - start) + timedelta(days=1))
-    return Span(start, end, before_start, before_end, period)
+    if not start <= now.date() < end:
+        return Span(start, end, end, before_start, start, period)
+    before_end = min(start, before_start + (now.date() - start))
+    return Span(start, end, now.date(), before_start, before_end, period)
 
 
 def days_span(count: int, now: datetime) -> Span:
-    """Return the latest days with today. They are compared with as many before them."""
-    end = now.date() + timedelta(days=1)
-    length = timedelta(days=count)
-    return Span(end - length, end, end - 2 * length, end - length)
+    """Return the latest days with today. Without today they are compared with as many before them."""
+    today = now.date()
+    start = today - timedelta(days=count - 1)
+    return Span(start, today + timedelta(days=1), today, start - (today - start), start)
 
 
 class TooManyToSum(Conflict):
@@ -161,12 +159,15 @@ class RunningSum:
 
 @dataclass
 class UsageSums:
-    """The usage of some days as the page shows it; `before` is that of the days they are compared with."""
+    """The usage of some days as the page shows it.
+
+    `changes` are by how many percent each figure changed against the days before; none for what was 0 then.
+    """
 
     span: Span
     by: By
     total: Sums = field(default_factory=Sums)
-    before: Sums = field(default_factory=Sums)
+    changes: dict[str, float] = field(default_factory=dict)
     rows: list[Row] = field(default_factory=list)
     bars: list[Bar] = field(default_factory=list)
     top: int = 0
@@ -179,15 +180,6 @@ class UsageSums:
     @property
     def half(self) -> int:
         return self.top // 2
-
-    @property
-    def changes(self) -> dict[str, float]:
-        """Return by how many percent each figure changed; none for what was 0 before."""
-        percents = {}
-        for name, count in vars(self.before).items():
-            if count:
-                percents[name] = 100 * (getattr(self.total, name) - count) / count
-        return percents
 
     @property
     def label_days(self) -> int:
@@ -207,7 +199,9 @@ def sum_usage(
     )
     by_day, by_name, name_count = _sum_both(rows)
     usage_sums.total = _sum(by_day.values())
-    usage_sums.before = _sum_before(tenant, span, style)
+    if tenant.created_at.date() <= span.before_start:
+        complete = _sum(sums for day, sums in by_day.items() if day < span.complete_end)
+        usage_sums.changes = _compare(_sum_before(tenant, span, style), complete)
     ranked = list(by_name)
     named = {name: number for number, name in enumerate(ranked[:SEGMENTS])}
     parts = _parts(rows, named)
@@ -261,6 +255,14 @@ def _sum_before(tenant: Tenant, span: Span, style: str) -> Sums:
     return Sums(*(int(sums[f"{name}__sum"]) for name in SUMMED))
 
 
+def _compare(before: Sums, after: Sums) -> dict[str, float]:
+    percents = {}
+    for name, count in vars(before).items():
+        if count:
+            percents[name] = 100 * (getattr(after, name) - count) / count
+    return percents
+
+
 def _rows_of_version(tenant: Tenant, span: Span, style: str) -> Any:
     """Return the requests of one style in the same form. Raises TooManyToSum, UsageArchived."""
     start, end = (datetime.combine(day, time(), UTC) for day in (span.start, span.end))
@@ -279,7 +281,7 @@ def _rows_of_version(tenant: Tenant, span: Span, style: str) -> Any:
 def _sum_both(rows: Any) -> tuple[dict[date, Sums], dict[Name, Sums], int]:
     """Return the sums of each day, those of the most used names in order, and how many names there are.
 
-    One pass over the month's rows, of which a large workspace has 100,000.
+    One pass over the days' rows, of which a large workspace has 100,000 a month.
     """
     inner, parameters = rows.order_by().values("name", "on", *SUMMED).query.sql_with_params()
     with connection.cursor() as cursor:

@@ -66,14 +66,14 @@ def _facts(engine: Engine, intervals: list[SampledInterval], span: Span) -> Iter
 def state_of(engine: Engine) -> tuple[str, Level]:
     """Return an engine's state in a word or two, and how urgent it is.
 
-    Only an engine that is to take requests can be at fault. A new one still needs its worker.
+    Only an engine that is to take requests can be at fault.
     """
     if engine.is_gone:
         return "Removed", Level.NORMAL
     if engine.is_draining:
         return "Draining", Level.NORMAL
     if engine.checked_at is None:
-        return "Never reported", Level.SOON
+        return "Never reported", Level.FAULT
     is_silent = engine.checked_at <= timezone.now() - SILENT_AFTER
     if is_silent or not engine.is_healthy:
         return "Not responding", Level.FAULT

@@ -40,7 +40,7 @@ class AdapterVersionAdmin(ReadOnly, OperatorAdmin):
     readonly_fields = fields
     inlines = [PlacementInline]
     actions = ["approve", "retry", "retire"]
-    state = state_column("status", faults=["failed"])
+    state = state_column("status", soon=["failed"])
 
     @admin.display(description="findings")
     def report(self, version: AdapterVersion) -> SafeString | str:

@@ -142,8 +142,9 @@ def _comparison(columns: list[dict[str, Any]]) -> list[tuple[str, list[tuple[str
 
 def _offer_context(offer: Offer, current: PlanVersion, *, is_scheduled: bool) -> dict[str, Any]:
     name = offer.version.plan.name
-    if offer.version.plan_id == current.plan_id:
-        name = gettext("{plan}, newest version").format(plan=name)
+    is_newer_version = offer.version.plan_id == current.plan_id
+    if is_newer_version:
+        name = gettext("{plan} (newest version)").format(plan=name)
     fees = [
         {"plan": share.version.plan.name, "days": share.days, "amount": usd_at_a_glance(share.amount_nanousd)}
         for share in offer.terms.fees
@@ -156,6 +157,7 @@ def _offer_context(offer: Offer, current: PlanVersion, *, is_scheduled: bool) ->
         "month_included_tokens": offer.terms.included_tokens,
         "version": offer.version,
         "title": name,
+        "is_newer_version": is_newer_version,
         "fee": plan_text.fee_text(offer.version),
         "is_at_once": offer.is_at_once,
         "takes_effect_at": offer.takes_effect_at,

@@ -104,7 +104,7 @@ def usage_context(request: MemberRequest, *, plan_tokens: int) -> dict[str, Any]
         "is_current": is_current,
         "by": by,
         "style": style,
-        "trainings": _trainings(request.tenant, period),
+        "trainings": None if days else _trainings(request.tenant, period),
     }
     try:
         context["sums"] = usage_sums.sum_usage(request.tenant, span, by, style=style, cap=cap, now=now)  # type: ignore[arg-type]

@@ -2,26 +2,48 @@
 
 import io
 import re
+from functools import cache
 
 import docx
+from docx.enum.text import WD_ALIGN_PARAGRAPH
 from docx.text.paragraph import Paragraph
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
+from core.errors import Invalid
+
 # What XML 1.0 forbids (section 2.2); a model may write it.
 FORBIDDEN = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 # Of python-docx's own template.
-STYLES = {"bullet_list": "List Bullet", "ordered_list": "List Number", "blockquote": "Quote"}
+STYLES = {"bullet_list": "List Bullet", "ordered_list": "List", "blockquote": "Quote"}
+SCENE_BREAK = "* * *"
+MAX_PARTS = 10_000  # paragraphs, bold words and the like; python-docx takes a millisecond for each
+
+
+class TooLong(Invalid):
+    """This text is too long for a Word document. Save it as text instead."""
+
+    code = "text_too_long"
 
 
 def write_docx(markdown: str) -> bytes:
-    """Return a Word document of a text in Markdown: headings, lists, quotes, bold and italic words."""
+    """Return a Word document of a text in Markdown: headings, lists, quotes, scene breaks, bold and italics.
+
+    It ends with an empty paragraph: inserting before one takes no longer in a long document, appending does.
+
+    Raises TooLong.
+    """
+    tokens = MarkdownIt().parse(FORBIDDEN.sub("", markdown))
+    if sum(1 + len(token.children or []) for token in tokens) > MAX_PARTS:
+        raise TooLong
     document = docx.Document()
     document.core_properties.author = ""
     document.core_properties.comments = ""
-    heading = ""
+    end = document.add_paragraph()
+    find_style = cache(document.styles.__getitem__)  # else it is searched for by name, paragraph by paragraph
+    heading = number = ""
     styles: list[str] = []  # of what the text is within, the innermost last
-    for token in MarkdownIt().parse(FORBIDDEN.sub("", markdown)):
+    for token in tokens:
         kind, _, edge = token.type.rpartition("_")
         if kind in STYLES and edge == "open":
             styles.append(STYLES[kind])
@@ -29,11 +51,18 @@ def write_docx(markdown: str) -> bytes:
             styles.pop()
         elif kind == "heading":
             heading = f"Heading {token.tag[1]}" if edge == "open" else ""
+        elif token.type == "list_item_open":
+            # As text: Word would count on from one list to the next.
+            number = f"{token.info}{token.markup} " if token.info else ""
+        elif token.type == "hr":
+            end.insert_paragraph_before(SCENE_BREAK).alignment = WD_ALIGN_PARAGRAPH.CENTER
         elif token.type == "inline":
-            paragraph = document.add_paragraph(style=heading or (styles[-1] if styles else None))
+            name = heading or (styles[-1] if styles else "")
+            paragraph = end.insert_paragraph_before(number, find_style(name) if name else None)
+            number = ""
             _write_words(paragraph, token.children or [])
         elif token.content:  # code, and HTML, as it is
-            document.add_paragraph(token.content.rstrip("\n"))
+            end.insert_paragraph_before(token.content.rstrip("\n"))
     file = io.BytesIO()
     document.save(file)
     return file.getvalue()

@@ -17,7 +17,7 @@ from django.views.decorators.http import require_GET, require_POST
 
 from adapters.public import ModelChoice, model_choices, name_default_style
 from inference.playground.calls import Call, answer_call, open_caller, read_call
-from inference.playground.documents import write_docx
+from inference.playground.documents import TooLong, write_docx
 from tenants.metering.plans import limits_of
 from tenants.metering.price_book import base_schedule, prices_now
 from tenants.public import MemberRequest, Permission, member_required, requires
@@ -32,7 +32,6 @@ class Length:
 
 
 DOCX = "application/vnd.openxmlformats-officedocument.wordprocessingml.document"
-MAX_DOCUMENT_CHARACTERS = 500_000  # some 200 pages; a page's conversation has four
 LENGTHS = (Length(_("A paragraph"), 160), Length(_("Half a page"), 350), Length(_("A page"), 700))
 
 
@@ -73,10 +72,11 @@ def playground(request: MemberRequest) -> HttpResponse:
 @requires(Permission.WRITE_TEXT)
 def download_docx(request: MemberRequest) -> HttpResponse:
     """Send the text of a form as a Word document; nothing is stored."""
-    text = request.POST.get("text", "")
-    if len(text) > MAX_DOCUMENT_CHARACTERS:
-        raise BadRequest(gettext("This text is too long for a Word document. Save it as text instead."))
-    answer = HttpResponse(write_docx(text), content_type=DOCX)
+    try:
+        content = write_docx(request.POST.get("text", ""))
+    except TooLong as error:
+        raise BadRequest(error.message) from error
+    answer = HttpResponse(content, content_type=DOCX)
     answer["Content-Disposition"] = 'attachment; filename="polyscribe.docx"'
     return answer
 

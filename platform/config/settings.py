@@ -95,7 +95,6 @@ TEMPLATES = [
                 "training.views.context.training",
             ],
             # Nearly every template says something to people, and when something was.
-            "libraries": {"lucide": "website.templatetags.icons"},
             "builtins": [
                 "django.templatetags.i18n",
                 "website.templatetags.amounts",

@@ -79,11 +79,11 @@ def mark(text: str, level: Level = Level.NORMAL) -> SafeString:
 
 
 def state_column(
-    field: str, *, title: str = "", faults: Sequence[str] = (), soon: Sequence[str] = ()
+    field: str, *, faults: Sequence[str] = (), soon: Sequence[str] = ()
 ) -> Callable[[Any, Any], SafeString]:
     """Return a column that shows a row's state as a mark. States that aren't named are normal."""
 
-    @admin.display(description=title or field.replace("_", " "), ordering=field)
+    @admin.display(description=field.replace("_", " "), ordering=field)
     def show(_: Any, row: Any) -> SafeString:
         state = getattr(row, field)
         level = Level.FAULT if state in faults else Level.SOON if state in soon else Level.NORMAL

@@ -20,8 +20,11 @@ async function show(link) {
   drawer.querySelector("[data-own-page]").href = link.href;
   drawer.setAttribute("aria-busy", "true");
   drawer.showModal();
-  await globalThis.htmx.ajax("GET", link.href, { source: drawer, target: body, swap: "innerHTML" });
-  drawer.removeAttribute("aria-busy");
+  try {
+    await globalThis.htmx.ajax("GET", link.href, { source: drawer, target: body, swap: "innerHTML" });
+  } finally {
+    drawer.removeAttribute("aria-busy");
+  }
 }
 
 document.addEventListener("click", (event) => {

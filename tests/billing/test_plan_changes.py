@@ -249,7 +249,7 @@ def test_a_newer_version_of_ones_own_plan_is_offered(old_acme, alice_client):
     subscribe_tenant(old_acme, first, at=months.bounds(months.current())[0])
     page = alice_client.get(reverse("billing:plan")).text
     assert "When they run out" in page
-    assert "Change to Writer, newest version now" in page
+    assert "Change to the newest version now" in page
     choose_plan(old_acme, "writer")
     assert plans.plan_version_at(old_acme, timezone.now()).number == first.number + 1
 

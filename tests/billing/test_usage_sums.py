@@ -89,23 +89,26 @@ def test_the_latest_days_are_compared_with_as_many_before(acme, event, count):
     facts = {"prompt_tokens": 0, "cached_tokens": 0, "key": None}
     record_events(
         [
-            event(acme, admitted_at=now, completion_tokens=100, **facts),
-            event(acme, admitted_at=first, completion_tokens=50, **facts),
+            event(acme, admitted_at=now, completion_tokens=1, **facts),
+            event(acme, admitted_at=first, completion_tokens=150, **facts),
             event(acme, admitted_at=first - timedelta(days=1), completion_tokens=100, **facts),
-            event(acme, admitted_at=first - timedelta(days=count), completion_tokens=20, **facts),
-            event(acme, admitted_at=first - timedelta(days=count + 1), completion_tokens=7, **facts),
+            event(acme, admitted_at=first - timedelta(days=count - 1), completion_tokens=20, **facts),
+            event(acme, admitted_at=first - timedelta(days=count), completion_tokens=7, **facts),
         ]
     )
+    acme.created_at = first - timedelta(days=count)
     sums = sum_usage(acme, days_span(count, now), "style", cap=None, now=now)
-    assert (sums.total.tokens, sums.before.tokens, len(sums.bars)) == (150, 120, count)
+    assert (sums.total.tokens, len(sums.bars)) == (151, count)
     assert sums.changes["completion_tokens"] == pytest.approx(25)
     assert "prompt_tokens" not in sums.changes
+    acme.created_at = first
+    assert sum_usage(acme, days_span(count, now), "style", cap=None, now=now).changes == {}
 
 
-def test_a_month_that_runs_is_compared_with_as_many_days():
+def test_a_month_that_runs_is_compared_with_as_many_whole_days():
     march = month_span("2026-03", datetime(2026, 3, 31, 12, tzinfo=UTC))
     assert (march.before_end - march.before_start).days == 28
-    assert NOVEMBER.last_day_before == date(2026, 10, 11)
+    assert NOVEMBER.last_day_before == date(2026, 10, 10)
     assert month_span("2026-09", NOON).last_day_before == date(2026, 8, 31)
 
 

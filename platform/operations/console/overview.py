@@ -1,4 +1,4 @@
-"""The console's first page, in four groups. Each figure links to the list that it is derived from."""
+"""The console's first page, in four groups. Each figure links to the list where more of it is shown."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -138,7 +138,7 @@ def _failing_jobs(now: datetime) -> Iterator[Figure]:
 def _unpublished(now: datetime) -> Iterator[Figure]:
     tenants = Tenant.objects.stale().count()
     engines = Engine.objects.stale().count()
-    note = f"workspaces; {engines:,} engine{'' if engines == 1 else 's'}"
+    note = f"of workspaces; {engines:,} of engines"
     yield Figure("Changes to publish", f"{tenants:,}", note, _list_of("tenants_tenant", state="stale"))
 
 
@@ -278,7 +278,8 @@ def _trends(intervals: list[Interval], span: Span, now: datetime) -> Iterator[Tr
     ]
     for title, address, show, measure, form in measures:
         value, note = show(latest) if latest else ("-", "no sample in the last five minutes")
-        yield Trend(Figure(title, value, note, address), _chart(title, intervals, span, measure, form))
+        measured = "First token, 95th percentile" if title == "First token" else title
+        yield Trend(Figure(title, value, note, address), _chart(measured, intervals, span, measure, form))
 
 
 def _show_requests(latest: Interval) -> tuple[str, str]:

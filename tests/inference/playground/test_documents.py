@@ -6,7 +6,7 @@ import docx
 import pytest
 from django.urls import reverse
 
-from inference.playground import views
+from inference.playground import documents
 from inference.playground.documents import write_docx
 
 ANSWER = """# Poetry
@@ -17,6 +17,10 @@ and *deaf*.
 - one
 - two
 
+3. three
+
+***
+
 > quoted
 
     code
@@ -24,7 +28,9 @@ and *deaf*.
 
 
 def read(content: bytes):
-    return docx.Document(io.BytesIO(content)).paragraphs
+    *paragraphs, last = docx.Document(io.BytesIO(content)).paragraphs
+    assert not last.text
+    return paragraphs
 
 
 def test_headings_lists_quotes_and_lines_stay_what_they_are():
@@ -34,6 +40,8 @@ def test_headings_lists_quotes_and_lines_stay_what_they_are():
         ("Normal", "The sea is old,\nand deaf."),
         ("List Bullet", "one"),
         ("List Bullet", "two"),
+        ("List", "3. three"),
+        ("Normal", "* * *"),
         ("Quote", "quoted"),
         ("Normal", "code"),
     ]
@@ -52,5 +60,5 @@ def test_the_page_sends_the_file_and_refuses_what_is_too_long(alice_client, monk
     answer = alice_client.post(address, {"text": "# Poetry\n\nThe sea."})
     assert answer["Content-Disposition"] == 'attachment; filename="polyscribe.docx"'
     assert [one.text for one in read(answer.content)] == ["Poetry", "The sea."]
-    monkeypatch.setattr(views, "MAX_DOCUMENT_CHARACTERS", 3)
-    assert alice_client.post(address, {"text": "four"}).status_code == 400
+    monkeypatch.setattr(documents, "MAX_PARTS", 3)
+    assert alice_client.post(address, {"text": "one\n\ntwo"}).status_code == 400
