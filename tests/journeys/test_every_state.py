@@ -338,7 +338,7 @@ def test_the_search_finds_pages_actions_and_styles_and_keys_walk_through_it(
     dialog = page.get_by_role("dialog", name="Search")
     expect(dialog.get_by_role("link", name="Playground")).to_be_visible()
     page.keyboard.type("create an")
-    create = dialog.get_by_role("link", name="Create an API key")
+    create = dialog.get_by_role("link", name="Create an API key", exact=True)
     expect(create).to_be_visible()
     expect(dialog.get_by_role("link", name="Playground")).to_be_hidden()
     page.keyboard.press("ArrowDown")
