@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import urlencode
 
+from django.apps import apps
 from django.conf import settings
 from django.db.models import Max, Q, QuerySet, Sum
 from django.http import HttpRequest
@@ -93,8 +94,12 @@ LINKS = (
 
 
 def _list_of(tenant: Tenant, page: str, **filters: str) -> str:
-    """Return the address of a list of what a workspace has."""
-    return f"{reverse(f'admin:{page}_changelist')}?{urlencode({'q': tenant.slug, **filters})}"
+    """Return the address of a list of what a workspace has, and of nothing else."""
+    app_label, _, model_name = page.partition("_")
+    fields = {field.name for field in apps.get_model(app_label, model_name)._meta.fields}
+    whose = next((f"{name}__id__exact" for name in ("tenant", "owner") if name in fields), "")
+    query = {whose: tenant.pk} if whose else {"q": tenant.slug}  # a search finds names that only contain it
+    return f"{reverse(f'admin:{page}_changelist')}?{urlencode({**query, **filters})}"
 
 
 def _actions(request: HttpRequest, tenant: Tenant) -> Iterator[tuple[str, str]]:
@@ -295,7 +300,7 @@ def _section(
     for row in rows[:SHOWN]:
         name, note = describe(row)
         shown.append(SectionRow(name, reverse(f"{page}_change", args=[row.pk]), note))
-    all_rows = f"{reverse(f'{page}_changelist')}?q={tenant.slug}"
+    all_rows = _list_of(tenant, rows.model._meta.label_lower.replace(".", "_"))
     add = f"{reverse(f'{page}_add')}?tenant={tenant.pk}" if add_label else ""
     return Section(title, shown, all_rows, add, add_label)
 

@@ -29,6 +29,7 @@ from tenants.models import (
     WebhookDelivery,
     WebhookEndpoint,
 )
+from tenants.public import create_tenant
 from tenants.quota_sync import snapshot
 from tests.tenants.conftest import browser_of
 
@@ -376,7 +377,7 @@ def test_a_workspace_has_one_page_with_what_it_is_and_has(operator_client, acme,
         if figure.name == "Members":
             assert f'id="{figure.address[1:]}"' in shown.text
         else:
-            assert operator_client.get(figure.address).context["cl"].query == acme.slug
+            assert operator_client.get(figure.address).context["cl"].params
     sections = {section.title: section for section in shown.context["workspace"]["sections"]}
     assert [row.name for row in sections["API keys"].rows] == [str(key)]
     log = [row.name for row in sections["Audit log"].rows]
@@ -398,3 +399,15 @@ def test_members_read_why_their_workspace_is_suspended(operator_client, alice_cl
     }
     operator_client.post(page("tenant"), {**suspend, "action": "resume"})
     assert Tenant.objects.get(pk=acme.pk).suspended_reason == ""
+
+
+def test_figures_of_a_workspace_lead_to_its_rows_alone(operator_client, acme):
+    """A search would also find what belongs to a workspace whose name contains this one's."""
+    other = create_tenant(User.objects.create_user("eve@example.org"), name="Acme two")
+    for tenant in (acme, other):
+        lifecycle.issue_key(tenant, name="acme", by=None)
+    shown = operator_client.get(page("tenant", "change", acme.pk))
+    figures = shown.context["workspace"]["figures"]
+    [address] = [figure.address for figure in figures if figure.name == "API keys"]
+    found = operator_client.get(address).context["cl"].queryset
+    assert {key.tenant_id for key in found} == {acme.pk}
