@@ -127,6 +127,7 @@ def addresses() -> dict[str, str]:
     return found | {
         "usage, last month": f"{usage}?month={last_month}",
         "usage, by key": f"{usage}?by=key&month={last_month}",
+        "usage, 90 days": f"{usage}?days=90",
         "requests, refused": f"{log}?outcome=refused",
         "requests, one style": f"{log}?style={workspace.WORKSPACE}/style-0&month={last_month}",
         "styles, own": f"{reverse('adapters:catalogue')}?kind=own",
