@@ -172,7 +172,7 @@ def pay_an_invoice_by_transfer(page: Page, people: dict[str, str], ask: Any) -> 
     name = ask("invoice", people["tenant"])
     page.goto("/billing/plan/")
     expect(page.get_by_text(f"{name} is unpaid.")).to_be_visible()
-    expect(page.get_by_text(f"Pay {name} before you change to Studio.")).to_be_visible()
+    expect(page.get_by_text(f"Pay {name} first")).to_be_visible()
     expect(page.get_by_role("button", name="Change to Studio now")).to_be_hidden()
     look(page, "payments-plan-unpaid")
     page.get_by_role("link", name=name).first.click()
