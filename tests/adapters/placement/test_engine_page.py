@@ -68,7 +68,7 @@ def test_the_page_says_how_it_is_and_what_it_lacks(operator_client, acme, engine
     Placement.objects.filter(version=version).update(loaded_at=None, note="Its machine has no memory left.")
     shown = operator_client.get(page_of(engine))
     facts = {fact.name: fact for fact in shown.context["engine"]["facts"]}
-    assert facts["State"].level == Level.SOON  # no worker reported yet
+    assert facts["State"].level == Level.FAULT  # no worker reported yet
     assert facts["Waiting to load"].value == "1"
     assert "Its machine has no memory left." in shown.text
     assert [chart.title for chart in shown.context["engine"]["charts"]] == [
