@@ -13,7 +13,7 @@ from adapters.models.engines import SILENT_AFTER
 from adapters.placement import history
 from adapters.placement.history import SampledInterval
 from core.charts import SPANS, Chart, Span, draw_bars, find_span
-from core.console import Figure, Level
+from core.console import Figure, Level, list_address
 
 SHOWN = 20
 
@@ -39,7 +39,7 @@ def describe_engine(request: HttpRequest, engine: Engine) -> dict[str, Any]:
         "charts": list(_charts(intervals, span)),
         "missing": [_difference(one, _explain_missing) for one in _missing(engine)[:SHOWN]],
         "leaving": [_difference(one, _explain_leaving) for one in _leaving(engine)[:SHOWN]],
-        "placements": f"{reverse('admin:adapters_placement_changelist')}?engine__id__exact={engine.pk}",
+        "placements": list_address("adapters_placement", engine__id__exact=engine.pk),
         "capacity": reverse("admin:adapters_engine_capacity", args=[engine.pk]),
     }
 

@@ -56,7 +56,7 @@ def versions(request: MemberRequest, owner: str, slug: str) -> HttpResponse:
         **releases,
     }
     if shown and shown[0].status != Status.RETIRED:
-        context |= steps_context(context["versions"][0])
+        context |= steps_context(shown[0])
     return _render_tab(request, style, "versions", context)
 
 

@@ -9,6 +9,7 @@ from django.utils import timezone
 from django.views.decorators.http import require_GET
 
 from adapters.public import describe_styles
+from billing import plan_text
 from core.money import usd
 from tenants.metering import plans, price_book, trainings
 from tenants.metering.forms import MILLION
@@ -27,7 +28,8 @@ def show_prices(request: HttpRequest) -> HttpResponse:
     versions = []
     for version in [*plans.offered_plans(), *plans.announced_plans()]:
         begins = version.effective_from if version.effective_from > now else None
-        versions.append((version, usd(version.monthly_fee_nanousd), begins))
+        fee = usd(version.monthly_fee_nanousd)
+        versions.append((version, fee, begins, plan_text.overage_text(version)))
     context = {
         "versions": versions,
         "prices": prices,

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from enum import Enum
 from functools import wraps
 from typing import Any
+from urllib.parse import urlencode
 
 from django import forms
 from django.contrib import admin, messages
@@ -71,6 +72,13 @@ class Figure:
     note: str = ""
     address: str = ""
     level: Level = Level.NORMAL
+
+
+def list_address(page: str, **filters: object) -> str:
+    """Return the address of a console list, such as `tenants_tenant`, with some filters."""
+    query = urlencode(filters)
+    address = reverse(f"admin:{page}_changelist")
+    return f"{address}?{query}" if query else address
 
 
 def mark(text: str, level: Level = Level.NORMAL) -> SafeString:

@@ -3,7 +3,6 @@
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any
-from urllib.parse import urlencode
 
 from django.apps import apps
 from django.conf import settings
@@ -14,7 +13,7 @@ from django.utils import timezone
 from django.utils.text import Truncator
 
 from core import months
-from core.console import Figure, Level
+from core.console import Figure, Level, list_address
 from core.money import usd, usd_about
 from tenants.accounts import impersonation
 from tenants.admin.audit import name_action
@@ -99,7 +98,7 @@ def _list_of(tenant: Tenant, page: str, **filters: str) -> str:
     fields = {field.name for field in apps.get_model(app_label, model_name)._meta.fields}
     whose = next((f"{name}__id__exact" for name in ("tenant", "owner") if name in fields), "")
     query = {whose: tenant.pk} if whose else {"q": tenant.slug}  # a search finds names that only contain it
-    return f"{reverse(f'admin:{page}_changelist')}?{urlencode({**query, **filters})}"
+    return list_address(page, **query, **filters)
 
 
 def _actions(request: HttpRequest, tenant: Tenant) -> Iterator[tuple[str, str]]:

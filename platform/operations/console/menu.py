@@ -87,9 +87,10 @@ def _item(page: str | PageOfOurs) -> dict[str, object]:
 
 def _is_open(link: str, request: HttpRequest) -> bool:
     """Return whether the open page is a list or one of its rows. Our pages below it have their own items."""
+    if not request.path.startswith(link):
+        return False
     pages = [page for group in MENU.values() for page in group if isinstance(page, PageOfOurs)]
-    ours = {reverse(page.name) for page in pages}
-    return request.path.startswith(link) and request.path not in ours
+    return request.path not in {reverse(page.name) for page in pages}
 
 
 def _may_open(page: PageOfOurs, request: HttpRequest) -> bool:

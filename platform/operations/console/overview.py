@@ -3,7 +3,6 @@
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
-from urllib.parse import urlencode
 
 import redis
 from django.core.cache import cache
@@ -16,7 +15,7 @@ from adapters.models import AdapterVersion, Engine, Style
 from billing.public import count_open_transfers, used_nanousd
 from core import valkey
 from core.charts import SPANS, Chart, Span, draw_bars, find_span
-from core.console import Figure, Level
+from core.console import Figure, Level, list_address
 from core.money import usd, usd_about
 from inference.public import read_backlog
 from operations.monitoring import gateway_metrics, series
@@ -93,12 +92,6 @@ def _ask(ask: Ask, now: datetime) -> list[Figure]:
         return [Figure("Valkey", "down", note, reverse("admin:jobs"), Level.FAULT)]
 
 
-def _list_of(page: str, **filters: object) -> str:
-    query = urlencode(filters)
-    address = reverse(f"admin:{page}_changelist")
-    return f"{address}?{query}" if query else address
-
-
 def _iso(moment: datetime) -> str:
     return f"{moment:%Y-%m-%dT%H:%M:%SZ}"
 
@@ -110,7 +103,7 @@ def _engines(now: datetime) -> Iterator[Figure]:
     names = ", ".join(silent.order_by("name").values_list("name", flat=True)[:3])
     note = f"not responding: {names}" if names else "all responding" if known else "none registered"
     level = Level.FAULT if names else Level.NORMAL
-    yield Figure("Engines", f"{answering.count()} of {known}", note, _list_of("adapters_engine"), level)
+    yield Figure("Engines", f"{answering.count()} of {known}", note, list_address("adapters_engine"), level)
 
 
 def _gateways(now: datetime) -> Iterator[Figure]:
@@ -124,13 +117,13 @@ def _gateways(now: datetime) -> Iterator[Figure]:
     note = f"{running:,} running; {len(states)} gateway process{'' if len(states) == 1 else 'es'}"
     is_fault = not states and Engine.objects.in_service().exists()
     level = Level.FAULT if is_fault else Level.NORMAL
-    yield Figure("Waiting requests", f"{waiting:,}", note, _list_of("adapters_engine"), level)
+    yield Figure("Waiting requests", f"{waiting:,}", note, list_address("adapters_engine"), level)
 
 
 def _failing_jobs(now: datetime) -> Iterator[Figure]:
     since = now - FAILED_TASKS_LATELY
     failing = FailedTask.objects.filter(last_at__gt=since).count()
-    address = _list_of("tenants_failedtask", last_at__gte=_iso(since))
+    address = list_address("tenants_failedtask", last_at__gte=_iso(since))
     level = Level.FAULT if failing else Level.NORMAL
     yield Figure("Failing jobs", f"{failing:,}", "in the last hour", address, level)
 
@@ -139,7 +132,7 @@ def _unpublished(now: datetime) -> Iterator[Figure]:
     tenants = Tenant.objects.stale().count()
     engines = Engine.objects.stale().count()
     note = f"of workspaces; {engines:,} of engines"
-    yield Figure("Changes to publish", f"{tenants:,}", note, _list_of("tenants_tenant", state="stale"))
+    yield Figure("Changes to publish", f"{tenants:,}", note, list_address("tenants_tenant", state="stale"))
 
 
 def _placements(now: datetime) -> Iterator[Figure]:
@@ -155,28 +148,28 @@ def _placements(now: datetime) -> Iterator[Figure]:
     room = (
         f"{slots['slots'] or 0:,} slots, memory for {slots['cached'] or 0:,}; {sums['loads']:,} loads so far"
     )
-    loaded = _list_of("adapters_placement", loaded_at__isnull=0)
+    loaded = list_address("adapters_placement", loaded_at__isnull=0)
     yield Figure("Styles on engines", f"{sums['loaded']:,}", room, loaded)
-    missing = _list_of("adapters_placement", is_desired__exact=1, loaded_at__isnull=1)
+    missing = list_address("adapters_placement", is_desired__exact=1, loaded_at__isnull=1)
     yield Figure("Waiting to load", f"{sums['missing']:,}", f"of {sums['wanted']:,} requested", missing)
 
 
 def _versions(now: datetime) -> Iterator[Figure]:
     waiting = AdapterVersion.objects.filter(status__in=WAITING).count()
-    in_work = _list_of("adapters_adapterversion", status__in=",".join(WAITING))
+    in_work = list_address("adapters_adapterversion", status__in=",".join(WAITING))
     yield Figure("Versions in progress", f"{waiting:,}", "being checked or loaded", in_work)
     since = now - LATELY
     failed = AdapterVersion.objects.filter(status="failed", created_at__gt=since).count()
     filters = {"status__exact": "failed", "created_at__gte": _iso(since)}
     level = Level.SOON if failed else Level.NORMAL
-    address = _list_of("adapters_adapterversion", **filters)
+    address = list_address("adapters_adapterversion", **filters)
     yield Figure("Failed versions", f"{failed:,}", "in the last seven days", address, level)
 
 
 def _used(now: datetime) -> Iterator[Figure]:
     used = cache.get_or_set("overview:used", _used_of_two_months, USED_KEPT_S)
     this, before = used or _used_of_two_months()
-    days = _list_of("tenants_usagedaily", day__gte=f"{now:%Y-%m}-01")
+    days = list_address("tenants_usagedaily", day__gte=f"{now:%Y-%m}-01")
     yield Figure("Used this month", usd_about(this), f"last month by this day: {usd_about(before)}", days)
 
 
@@ -185,19 +178,19 @@ def _invoices(now: datetime) -> Iterator[Figure]:
     due = Invoice.objects.filter(state=state).aggregate(
         count=Count("pk"), total=Sum("total_nanousd", default=0)
     )
-    address = _list_of("tenants_invoice", state__exact=state)
+    address = list_address("tenants_invoice", state__exact=state)
     yield Figure("Invoices due", f"{due['count']:,}", usd(due["total"]), address)
 
 
 def _transfers(now: datetime) -> Iterator[Figure]:
     count = count_open_transfers()
-    address = _list_of("billing_payment", state__exact="open", provider__exact="manual")
+    address = list_address("billing_payment", state__exact="open", provider__exact="manual")
     level = Level.SOON if count else Level.NORMAL
     yield Figure("Transfers to confirm", f"{count:,}", "payments by bank transfer", address, level)
 
 
 def _backlog(now: datetime) -> Iterator[Figure]:
-    address = _list_of("tenants_usageevent")
+    address = list_address("tenants_usageevent")
     backlog = read_backlog(valkey.client())
     overdue = backlog.overdue_holds
     note = f"{overdue:,} of them overdue" if overdue else "of requests in progress"
@@ -228,13 +221,13 @@ def _workspaces(now: datetime) -> Iterator[Figure]:
         all=Count("pk"), suspended=Count("pk", filter=~Q(suspended_at=None))
     )
     note = f"{counts['suspended']:,} suspended"
-    yield Figure("Workspaces", f"{counts['all']:,}", note, _list_of("tenants_tenant", state="open"))
+    yield Figure("Workspaces", f"{counts['all']:,}", note, list_address("tenants_tenant", state="open"))
 
 
 def _people(now: datetime) -> Iterator[Figure]:
     since = now - LATELY
     count = User.objects.filter(date_joined__gt=since).count()
-    address = _list_of("tenants_user", date_joined__gte=_iso(since))
+    address = list_address("tenants_user", date_joined__gte=_iso(since))
     yield Figure("New people", f"{count:,}", "in the last seven days", address)
 
 
@@ -267,7 +260,7 @@ GROUPS: dict[str, list[tuple[str, Ask]]] = {
 def _trends(intervals: list[Interval], span: Span, now: datetime) -> Iterator[Trend]:
     """Yield the figures of the traffic, each with its chart."""
     latest = series.read_latest(now)
-    requests = _list_of("tenants_usageevent")
+    requests = list_address("tenants_usageevent")
     measures: list[
         tuple[str, str, Callable[[Interval], tuple[str, str]], Callable[[Interval], float], str]
     ] = [
