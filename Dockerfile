@@ -23,6 +23,7 @@ COPY platform platform
 COPY tenants tenants
 COPY adapters adapters
 COPY inference inference
+COPY provenance provenance
 COPY billing billing
 COPY training training
 COPY templates templates

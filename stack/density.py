@@ -15,7 +15,7 @@ from statistics import median
 
 from stack.folders import ROOT
 
-FLOORS = ("tenants", "adapters", "inference", "training", "billing", "platform")
+FLOORS = ("tenants", "adapters", "inference", "provenance", "training", "billing", "platform")
 BRANCHES = (ast.If, ast.For, ast.AsyncFor, ast.While, ast.ExceptHandler, ast.IfExp, ast.match_case)
 COMPREHENSIONS = (ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp)
 HEAD = (

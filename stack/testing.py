@@ -26,7 +26,7 @@ PYTEST = [sys.executable, "-m", "pytest", "--durations=30", "--durations-min=1"]
 # A worker for each processor, with services of its own (tests/worker_services.py). The one that is done first
 # takes tests over from the others.
 SIDE_BY_SIDE = ["-n", "logical", "--maxprocesses=8", "--dist=worksteal"]
-FLOORS = ("tenants", "adapters", "inference", "training", "billing", "platform")
+FLOORS = ("tenants", "adapters", "inference", "provenance", "training", "billing", "platform")
 # Where $COVERAGE is set. Files that are covered whole are not listed. The long tests' run adds to that of the
 # others. The journeys' processes are not measured.
 COVERAGE = [*(f"--cov={floor}" for floor in FLOORS), "--cov-report=term:skip-covered"]

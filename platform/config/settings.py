@@ -53,6 +53,7 @@ INSTALLED_APPS = [
     "adapters",
     "inference",
     "billing",
+    "provenance",
     "training",
 ]
 

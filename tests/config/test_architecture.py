@@ -11,7 +11,7 @@ import pytest
 from stack.folders import ROOT
 
 PAGE = (ROOT / "docs/architecture.md").read_text()
-FLOORS = ("tenants", "adapters", "inference", "training", "billing")
+FLOORS = ("tenants", "adapters", "inference", "provenance", "training", "billing")
 FACES = [floor for floor in FLOORS if (ROOT / floor / "public.py").is_file()]
 BLOCKS = re.findall(r"^```\n(.*?)^```$", PAGE, re.DOTALL | re.MULTILINE)
 ROOTS = (ROOT, *(ROOT / floor for floor in FLOORS), ROOT / "inference/quota")

@@ -1,0 +1,8 @@
+from django.apps import AppConfig
+
+
+class ProvenanceConfig(AppConfig):
+    """Watermarks, receipts and the detector."""
+
+    name = "provenance"
+    verbose_name = "Provenance"
