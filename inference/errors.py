@@ -15,10 +15,13 @@ __all__ = ["Conflict", "DomainError", "Invalid", "NotAllowed", "NotFound", "Unav
 class FieldError:
     """Beside a DomainError: the error is about one field of the request."""
 
+    param: str | None = None  # the field's name in the client's dialect
+
     def __init__(
         self, message: str | Promise | None = None, *, param: str | None = None, **facts: object
     ) -> None:
-        self.param = param  # the field's name in the client's dialect
+        if param is not None:
+            self.param = param
         super().__init__(message, **facts)  # type: ignore[call-arg]
 
 
@@ -97,6 +100,13 @@ class TooManySequences(FieldError, Invalid):
     prompts or a smaller `n`."""
 
     code = "too_many_sequences"
+
+
+class WatermarkRequired(BadRequest):
+    """`watermarking` must not be false: this workspace watermarks its answers. Use an API key for which the
+    watermark is turned off, or have an admin turn it off in the workspace's settings."""
+
+    param = "watermarking"
 
 
 class RequestFailed(EngineFailure, DomainError):
@@ -267,6 +277,13 @@ class KeyUsedOtherwise(Conflict):
     """This Idempotency-Key was already used for a different request. Use a new key for each request."""
 
     code = "idempotency_key_reused"
+
+
+class NoWatermark(Unavailable):
+    """This service only returns watermarked text, and the model server has no watermark key. Nothing was
+    billed. Try again later; operators can find the cause with `manage.py doctor`."""
+
+    code = "no_watermark"
 
 
 class Overloaded(Unavailable):

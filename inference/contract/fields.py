@@ -156,7 +156,9 @@ COMMON: Table = HARMLESS | {
     "request_id": ignored(SET_BY_GATEWAY),
     "session_id": ignored(SET_BY_GATEWAY),
     "stream_interval": ignored("chunk sizes don't change the output"),
-    "watermarking": refused("watermarking is not available", False),
+    "watermarking": served(
+        "true or false, within what the service and the workspace allow; see docs/provenance.md", check_bool
+    ),
     "moderation": refused("moderation is not available; use a moderation service"),
     "best_of": refused("request `n` choices and pick one", 1),
     "use_beam_search": refused("request `n` choices and pick one", False),
@@ -270,6 +272,7 @@ MESSAGES: Table = COUNT | {
     "top_p": COMMON["top_p"],
     "top_k": COMMON["top_k"],
     "stream": COMMON["stream"],
+    "watermarking": COMMON["watermarking"],
     "metadata": served("`user_id`: while a canary runs, a user always gets the same version", check_object),
     "service_tier": ignored(HINT),
     "inference_geo": ignored(HINT),
@@ -291,7 +294,7 @@ CONVERSATION = "nothing is stored; send the whole conversation in `input`"
 SHARED_WITH_CHAT = split_names(
     """
     model stream user temperature top_p top_k min_p presence_penalty frequency_penalty
-    repetition_penalty seed stop ignore_eos service_tier metadata store safety_identifier
+    repetition_penalty seed stop ignore_eos watermarking service_tier metadata store safety_identifier
     prompt_cache_key prompt_cache_options prompt_cache_retention moderation
     """
 )

@@ -10,12 +10,13 @@ from typing import Any, Literal
 
 import orjson
 
-from inference.contract import base_model, fields, grammars, tool_texts
+from inference.contract import base_model, fields, grammars, tool_texts, watermark
 from inference.contract.field_checks import JSON_SCHEMA_KEYS, check_token_ids
 from inference.contract.field_reader import Table, read_fields
 from inference.contract.messages import rebuild_messages
 from inference.contract.place_errors import require
 from inference.contract.tools import rebuild_tools
+from inference.contract.watermark import Unmarkable
 from inference.errors import BadRequest
 from inference.facts import JsonObject
 
@@ -25,7 +26,15 @@ TEXT_OVERHEAD_TOKENS = 64  # the chat template's own: a default system message, 
 TOOLS_GROWTH = 4  # chat templates write tools with indentation
 DEFAULT_COMPLETION_TOKENS = 16  # of /v1/completions, as at OpenAI
 # The gateway reads these; the engine gets its own.
-GATEWAY_FIELDS = ("model", "stream", "stream_options", "usage", "user", "max_completion_tokens")
+GATEWAY_FIELDS = (
+    "model",
+    "stream",
+    "stream_options",
+    "usage",
+    "user",
+    "max_completion_tokens",
+    "watermarking",
+)
 BOUNDED_FIELDS = ("max_tokens", "min_tokens")
 TOOL_FIELDS = frozenset({"tools", "tool_choice", "parallel_tool_calls"})
 TABLES: dict[Kind, Table] = {"chat": fields.CHAT, "text": fields.TEXT}
@@ -41,7 +50,8 @@ class ParsedRequest:
     tool and the engine gets none: the model's chat template shows none. With `running_usage` each chunk of a
     stream reports the usage until then. `is_translated` says that the answer is translated into another
     dialect, which needs facts of the engine that OpenAI's form lacks; `names` are its names of a chat's
-    fields, where they differ.
+    fields, where they differ. `watermarking` is what the client wants, None if it doesn't say; `unmarkable`
+    is why there can be no watermark.
     """
 
     kind: Kind
@@ -59,6 +69,8 @@ class ParsedRequest:
     drops_tools: bool = False
     running_usage: bool = False
     is_translated: bool = False
+    watermarking: bool | None = None
+    unmarkable: Unmarkable = ""
     names: Mapping[str, str] = field(default_factory=dict)
     _serialized: bytes | None = None
 
@@ -102,10 +114,13 @@ def parse_request(kind: Kind, body: bytes) -> ParsedRequest:
     stream_options = served.pop("stream_options", {})
     includes_usage = served.pop("usage", {}).get("include")
     max_completion_tokens = served.pop("max_completion_tokens", 0)
+    watermarking = served.pop("watermarking", None)
     require(stream or not has_stream_options, "stream_options", "requires `stream`")
     sends_tools = bool(served.get("tools"))
     body_bytes = len(body)
     grammar = _check_chat(served) if kind == "chat" else _check_text(served)
+    unmarkable = watermark.read_unmarkable(served, grammar)
+    watermark.check_watermarking(watermarking, unmarkable)
     if kind == "chat" and tool_texts.has_tool_messages(served["messages"]) and not base_model.has_tools():
         served["messages"] = tool_texts.write_as_texts(served["messages"])
         body_bytes = max(body_bytes, len(orjson.dumps(served["messages"])))
@@ -129,6 +144,8 @@ def parse_request(kind: Kind, body: bytes) -> ParsedRequest:
         user=user,
         grammar=grammar,
         drops_tools=sends_tools and "tools" not in served,
+        watermarking=watermarking,
+        unmarkable=unmarkable,
     )
     # The engine runs one sequence for each prompt and each of its `n` answers.
     prompt_count = 1 if kind == "chat" else len(parsed.prompts())

@@ -1,4 +1,4 @@
-"""The tokens of one request, as the engine counted them."""
+"""What one request got from the engine: the tokens as it counted them, and whether it watermarked them."""
 
 from dataclasses import dataclass
 
@@ -8,13 +8,15 @@ from tenants.metering.version_stats import EMPTY
 
 @dataclass
 class Usage:
-    """The engine's running count of one request, in tokens."""
+    """The engine's running count of one request, in tokens; `watermark` is what is said of the mark."""
 
     prompt: int = 0
     cached: int = 0
     completion: int = 0
     finish_reason: str = ""
     cache_written: int = 0  # of the prompt, too; it is shown and not billed apart
+    watermark: str = ""  # see contract/watermark.py
+    text_sha256: str = ""  # of a complete answer of one sequence, in hex
 
     def read_reported(self, reported: JsonObject) -> None:
         """Keep the counts of a `usage` object that the engine reported."""
@@ -28,7 +30,7 @@ class Usage:
     def reset(self) -> None:
         """Reset all counts: the engine failed before the first token."""
         self.prompt = self.cached = self.completion = self.cache_written = 0
-        self.finish_reason = ""
+        self.finish_reason = self.watermark = self.text_sha256 = ""
 
     def mark_empty(self, choices: int) -> None:
         """Set the reason of an empty answer, so that the ledger shows it."""

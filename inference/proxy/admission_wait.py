@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
 from core import months
+from inference.contract import watermark
 from inference.contract.prompt_length import min_tokens
 from inference.contract.requests import ParsedRequest
 from inference.errors import (
@@ -64,6 +65,7 @@ async def admit_request(
                 sequences=parsed.choices,
                 period=period,
                 fingerprint=fingerprint,
+                wants_unmarked=watermark.needs_permission(parsed.watermarking),
             )
         except CacheMiss as error:
             # What was published a moment ago and is missing still stays missing: nobody tries a third time.

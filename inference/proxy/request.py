@@ -16,6 +16,7 @@ from inference import metrics, telemetry, tracing
 from inference.contract.http_errors import Headers
 from inference.contract.requests import ParsedRequest
 from inference.contract.usage import Usage
+from inference.contract.watermark import correct_short, is_marked
 from inference.errors import (
     DomainError,
     EngineDied,
@@ -217,6 +218,10 @@ class ProxyRequest:
         if outcome == "upstream_error" and not self._usage.completion:
             # A prompt that was read for nothing is not billed.
             self._usage.reset()
+        usage = self._usage
+        usage.watermark = correct_short(
+            usage.watermark, completion_tokens=usage.completion, sequences=self._parsed.choices
+        )
         meter = self._gateway.meter
         try:
             await meter.settle(request, outcome)
@@ -375,6 +380,9 @@ class ProxyRequest:
 
     def _headers(self, *, has_begun: bool) -> Headers:
         said = response_headers.tool_choice(drops_tools=self._parsed.drops_tools)
+        # How long a stream gets, only its end shows: its last chunk says it.
+        if has_begun and (self._is_over or not is_marked(self._usage.watermark)):
+            said += response_headers.watermark(self._usage.watermark)
         return headers_of(self._in_flight, has_begun=has_begun) + said
 
     def _close_attempt(self) -> None:

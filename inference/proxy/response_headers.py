@@ -34,6 +34,11 @@ def tool_choice(*, drops_tools: bool) -> Headers:
     return [(b"x-polyscribe-tool-choice", b"none")] if drops_tools else []
 
 
+def watermark(word: str) -> Headers:
+    """Return the header that says whether the answer is watermarked."""
+    return [(b"x-polyscribe-watermark", word.encode())] if word else []
+
+
 @lru_cache(maxsize=4096)
 def provenance(serialized: str, engine: str) -> Headers:
     """Return headers that say exactly what answered: style, version, adapter, base model, engine."""

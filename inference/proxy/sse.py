@@ -1,9 +1,9 @@
 """What the gateway changes in vLLM's event streams: as few bytes as it can, whole buffers at a time.
 
 Every event carries the running usage: the gateway keeps it and takes it out, unless the client asked for it
-(`continuous_usage_stats`). The engine's name of the adapter
-becomes the style's name. The gateway parses nothing else. In JSON a quote inside generated text is escaped,
-so an unescaped `,"usage":` or `"model":` can only be the key itself.
+(`continuous_usage_stats`). The engine's name of the adapter becomes the style's name. The event that ends a
+sequence says whether it is watermarked. The gateway parses nothing else. In JSON a quote inside generated
+text is escaped, so an unescaped `,"usage":` or `"model":` can only be the key itself.
 
 Nearly all events of a stream are the same but for their text and their count. What surrounds these is learnt
 from the first such event, and is exchanged as a whole in those that follow.
@@ -17,7 +17,9 @@ import orjson
 
 from inference.contract.requests import ParsedRequest
 from inference.contract.route import Placement, Route
+from inference.contract.text_digest import StreamedText
 from inference.contract.usage import Usage, describe_usage
+from inference.contract.watermark import correct_short
 from inference.errors import DomainError, EngineBroke
 from inference.facts import JsonObject
 from inference.proxy.vllm import (
@@ -32,6 +34,8 @@ ERROR = b'data: {"error"'
 USAGE = b',"usage":'
 USAGE_OBJECT = USAGE + b"{"  # the value may also be null
 FINISH = re.compile(rb'"finish_reason":"(\w+)"')
+FINISHED = b'"finish_reason":"'  # null until then
+CHOICES = b'"choices":['
 # Fields that only vLLM's answers have. No request asks for them, so all are null but `stop_reason`.
 NULL_FIELDS = (
     b',"token_ids":null',
@@ -80,6 +84,7 @@ class EventStream:
         # as they are, nor is a running usage.
         is_alike = parsed.choices == 1 and not parsed.is_translated and not parsed.running_usage
         self._learns_from = LEARNING_EVENTS if is_alike else 0
+        self._text = StreamedText() if parsed.choices == 1 else None
 
     def feed(self, data: bytes) -> bytes:
         """Return what of these bytes goes to the client. Raises the error that an error event means."""
@@ -98,6 +103,8 @@ class EventStream:
         """Return the last event. Raises EngineBroke when the engine stopped without it."""
         if not self._is_done:
             raise EngineBroke
+        if self._text:
+            self._usage.text_sha256 = self._text.digest()
         return DONE
 
     def _exchange_events(self, events: list[bytes]) -> bytes:
@@ -129,7 +136,10 @@ class EventStream:
             return b""
         if event.find(b"{", end + len(template.after)) >= 0:  # a count with details
             return b""
-        return template.public_before + event[begin:end] + template.public_after
+        text = event[begin:end]
+        if self._text:
+            self._text.add_escaped(text)
+        return template.public_before + text + template.public_after
 
     def _learn(self, event: bytes, public: bytes) -> None:
         """Keep the template that an event gives, with what the client got for it, if it gives one."""
@@ -164,6 +174,10 @@ class EventStream:
             self._is_done = True
             events = events[: -len(DONE)]
         self._count(events)
+        if self._text:
+            self._text.add_events(events)
+        if FINISHED in events and self._usage.watermark:
+            events = self._tell_watermark(events)
         if b'"choices":[]' in events:
             events = self._without_totals(events)
         if self._parsed.is_translated:
@@ -173,6 +187,20 @@ class EventStream:
         read_rest = _with_public_usage if self._parsed.running_usage else _without_usage
         public = b"".join([before, *map(read_rest, others)])
         return self._in_openais_form(public).replace(self._internal_model, self._public_model)
+
+    def _tell_watermark(self, events: bytes) -> bytes:
+        """Return events with what is said of the watermark in each that ends a sequence."""
+        told = []
+        for event in events.split(b"\n\n"):
+            usage_at = event.rfind(USAGE_OBJECT)
+            if FINISHED not in event or usage_at < 0:
+                told.append(event)
+                continue
+            # With several choices, too, an event's count is that of its own.
+            tokens = _read_usage(event[usage_at + len(USAGE) :]).get("completion_tokens", 0)
+            word = correct_short(self._usage.watermark, completion_tokens=tokens, sequences=1)
+            told.append(event.replace(CHOICES, f'"watermark":"{word}",'.encode() + CHOICES, 1))
+        return b"\n\n".join(told)
 
     def _in_openais_form(self, events: bytes) -> bytes:
         """Return the events without the fields that only vLLM's form has."""
@@ -200,7 +228,7 @@ class EventStream:
         check_grammar_held(reason.decode(), self._usage)
 
     def _count(self, events: bytes) -> None:
-        if b'"finish_reason":"' in events:
+        if FINISHED in events:
             self._usage.finish_reason = FINISH.findall(events)[-1].decode()
         if self._parsed.choices > 1:
             self._count_choices(events)

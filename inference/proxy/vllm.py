@@ -8,8 +8,10 @@ from functools import lru_cache
 import orjson
 from django.conf import settings
 
+from inference.contract import watermark
 from inference.contract.requests import ParsedRequest
 from inference.contract.route import Placement, Route
+from inference.contract.text_digest import digest_text, text_of
 from inference.contract.usage import Usage, describe_usage
 from inference.errors import (
     AdapterAbsent,
@@ -21,6 +23,7 @@ from inference.errors import (
     GrammarFailed,
     GrammarTooExpensive,
     InvalidGrammar,
+    NoWatermark,
     RequestFailed,
     UnservableInput,
 )
@@ -71,8 +74,10 @@ async def send_request(
 ) -> Response:
     """Return vLLM's answer once it has begun. vLLM reads the waiting prompt of the lowest rank first.
 
-    Raises BadRequest or ContextTooLong for what vLLM refuses, RequestFailed when vLLM says that it failed at
-    this request, or EngineUnavailable: EngineBroke when vLLM broke off while it had this request,
+    It notes in the request's usage whether the engine watermarks it.
+
+    Raises BadRequest or ContextTooLong for what vLLM refuses, NoWatermark, RequestFailed when vLLM says that it
+    failed at this request, or EngineUnavailable: EngineBroke when vLLM broke off while it had this request,
     AdapterAbsent when vLLM does not know the adapter.
     """
     grant = request.grant
@@ -86,6 +91,15 @@ async def send_request(
         # For our scheduler (decision 48); any other ignores them.
         "vllm_xargs": {"pool": _cache_salt(grant.pool_id), "weight": grant.weight},
     }
+    unmarked_reason = watermark.unmarked_reason(
+        parsed.watermarking,
+        parsed.unmarkable,
+        output_tokens=grant.output_tokens,
+        may_be_unmarked=grant.may_be_unmarked,
+    )
+    if unmarked_reason:
+        own_fields["watermarking"] = False
+        own_fields["vllm_xargs"]["watermarking"] = 0  # for our worker on a CPU, which doesn't see the field
     if "min_tokens" in parsed.fields:  # the plan's limit may be lower
         own_fields["min_tokens"] = min(parsed.fields["min_tokens"], grant.output_tokens)
     if parsed.stream:
@@ -100,7 +114,11 @@ async def send_request(
         headers += f"traceparent: {traceparent}\r\n"
     response = await upstream.post(placement.url, PATHS[parsed.kind], headers, body)
     if response.status == 200:
-        return response
+        request.usage.watermark = watermark.describe_mark(unmarked_reason, response.watermark_epoch)
+        if not watermark.is_refused(request.usage.watermark):
+            return response
+        response.close()
+        raise NoWatermark  # at another engine it would be generated once more, and perhaps in vain
     try:
         raise refusal(response.status, await response.read(), parsed, request.choice.route)
     finally:
@@ -206,6 +224,9 @@ class UnaryAnswer:
         self._usage.read_reported(answer.get("usage") or {})
         for choice in answer["choices"]:
             check_grammar_held(choice.get("stop_reason"), self._usage)
+        if len(answer["choices"]) == 1:
+            text = text_of(answer["choices"][0], "message")
+            self._usage.text_sha256 = digest_text(text) if text else ""
         answer["model"] = self._route.name
         answer["system_fingerprint"] = system_fingerprint(self._route)
         if not self._parsed.is_translated:

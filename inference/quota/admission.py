@@ -129,6 +129,7 @@ class Grant:
     hold_nanousd: int
     prices: Prices
     weight: int = 1
+    may_be_unmarked: bool = False  # the workspace or the key has turned the watermark off
     rates: Rates | None = None
     sequences: int = 1
 
@@ -201,6 +202,7 @@ async def admit(
     user: str = "",
     period: str = "",
     fingerprint: str = "",
+    wants_unmarked: bool = False,
 ) -> Grant:
     """Return a grant. Its route is of the tables; while they do not know the version, it has no placement.
 
@@ -209,8 +211,8 @@ async def admit(
     the users, each always the same version, or of the requests where they name no user.
 
     Raises CacheMiss, AdapterNotLoaded, PromptEstimateTooHigh, PeriodRollover, OtherPool, ContextTooLong when
-    not even the lower bound fits, or the error that says which limit is reached, what is left and when it
-    resets.
+    not even the lower bound fits, WatermarkRequired, or the error that says which limit is reached, what is
+    left and when it resets.
     """
     period = period or months.current()
     if min_prompt_tokens is None:
@@ -247,11 +249,13 @@ async def admit(
         min_prompt_tokens,
         tables.base_context,
         caller.pool_id,
+        int(wants_unmarked),
     )
     answer = await script(keys, args)
     if answer[0] != "admitted":
         raise _refusal(answer, model=model, period=period, sequences=sequences)
-    _, field, version_id, granted_tokens, hold_tokens, hold_nanousd, now_ms, prices, weight, *rates = answer
+    _, field, version_id, granted_tokens, hold_tokens, hold_nanousd, now_ms, prices, *others = answer
+    weight, may_be_unmarked, *rates = others
     return Grant(
         request_id=request_id,
         caller=caller,
@@ -264,6 +268,7 @@ async def admit(
         hold_nanousd=hold_nanousd,
         prices=read_prices(prices),
         weight=weight,
+        may_be_unmarked=bool(may_be_unmarked),
         rates=Rates._make(rates),
         sequences=sequences,
     )
@@ -293,11 +298,12 @@ def period_at(now_ms: int) -> str:
     return months.period_of(datetime.fromtimestamp(now_ms / 1000, UTC))
 
 
-DENIED = {
+DENIED: dict[str, type[errors.DomainError]] = {
     "suspended": errors.Suspended,
     "revoked": errors.RevokedKey,
     "expired": errors.ExpiredKey,
     "unscoped": errors.InsufficientScope,
+    "watermarked": errors.WatermarkRequired,
 }
 
 

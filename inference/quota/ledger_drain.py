@@ -218,5 +218,7 @@ def read_event(fields: dict[str, str]) -> Event:
         outcome=fields["outcome"],
         cost_nanousd=int(fields["cost"]),
         pool=fields.get("pool", ""),
+        watermark=fields.get("watermark", ""),
+        text_sha256=fields.get("text", ""),
         **read_prices(fields["prices"])._asdict(),
     )

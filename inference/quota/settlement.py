@@ -10,6 +10,7 @@ from itertools import chain
 
 from core import months, valkey
 from inference import metrics, telemetry
+from inference.contract.watermark import correct_short
 from inference.errors import LimitsUnavailable
 from inference.facts import Outcome, Store
 from inference.quota.admission import LEASE_MS, Grant, InFlight, read_prices
@@ -63,6 +64,8 @@ class Settlement:
             request.choice.route.provenance,
             request.choice.engine,
             "",
+            usage.watermark,
+            usage.text_sha256,
         )
         settled = await self._settlement(keys, args)
         if settled != 1:
@@ -146,6 +149,8 @@ class Settlement:
             "finish": usage.finish_reason,
             "outcome": outcome,
             "pool": names.pool,
+            "watermark": usage.watermark,
+            "text": usage.text_sha256,
         }
         words = chain.from_iterable(fields.items())
         await self._client.execute("XADD", names.stream, "*", *words)
@@ -162,6 +167,7 @@ def _heartbeat(request: InFlight) -> tuple[str | int, ...]:
         choice.route.provenance,
         choice.route.version_id,
         choice.engine,
+        request.usage.watermark,
     )
 
 
@@ -206,5 +212,8 @@ def _sweep_hold(client: Store, script: Store, tenant: str, request_id: str) -> b
         valkey.usage_key(),
         valkey.pool_account_key(pool_id, period),
     ]
-    args = [request_id, tenant, prompt, cached, completion, cost, "", "swept", "", "", "sweep"]
+    word = correct_short(
+        hold.get("watermark", ""), completion_tokens=completion, sequences=int(hold.get("sequences", 1))
+    )
+    args = [request_id, tenant, prompt, cached, completion, cost, "", "swept", "", "", "sweep", word, ""]
     return bool(script(keys, args) == 1)

@@ -12,6 +12,7 @@ from inference.errors import EngineBroke, EngineSilent
 SILENT_FOR_S = 600  # the longest silence of an engine: a long prompt on a slow one
 # A client that reads slowly holds up its own engine connection, not this process's memory.
 BUFFERED_MAX_BYTES = 256 * 1024
+WATERMARK_EPOCH = b"x-watermark-epoch"  # the only header that matters (engine/extensions/polyscribe_guard.py)
 MAX_IDLE = 256  # connections to one engine that wait for a request; more are closed
 
 
@@ -22,6 +23,7 @@ class Response:
         loop = asyncio.get_running_loop()
         self.head: asyncio.Future[None] = loop.create_future()
         self.status = 0
+        self.watermark_epoch = ""
         self.has_begun = False
         self.timed_out = False
         self._connection = connection
@@ -208,6 +210,10 @@ class Connection(asyncio.Protocol):
         if self._response is None:
             self.transport.abort()
             raise EngineBroke  # which makes the parser give up
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        if name == WATERMARK_EPOCH and self._response:
+            self._response.watermark_epoch = value.decode("latin-1")
 
     def on_headers_complete(self) -> None:
         assert self._response

@@ -33,6 +33,7 @@ class FakeVllm:
         self.error_event: dict[str, Any] | None = None
         self.error_after = 0  # words
         self.health = 200
+        self.watermark_epoch = ""
         self.can_abort = True
         self.aborted: set[str] = set()
         self.received: list[dict[str, Any]] = []
@@ -82,8 +83,9 @@ class FakeVllm:
             return web.json_response(answers.error(status, "x", message), status=status)
         if not body["stream"]:
             count = await self.write_whole(f"chatcmpl-{request.headers.get('x-request-id')}")
-            return web.json_response(self.chunk(body, "".join(self.words[:count]), count, "message"))
-        response = web.StreamResponse(headers={"content-type": "text/event-stream"})
+            whole = self.chunk(body, "".join(self.words[:count]), count, "message")
+            return web.json_response(whole, headers=self.watermark_header())
+        response = web.StreamResponse(headers={"content-type": "text/event-stream"} | self.watermark_header())
         await response.prepare(request)
         if self.may_begin and "structured_outputs" in body:
             await self.may_begin.wait()
@@ -104,6 +106,9 @@ class FakeVllm:
             self.hung_up.set()
             raise
         return response
+
+    def watermark_header(self) -> dict[str, str]:
+        return {"x-watermark-epoch": self.watermark_epoch} if self.watermark_epoch else {}
 
     async def write_whole(self, name: str) -> int:
         """Return how many words were written until the end, or until the request was aborted."""

@@ -101,6 +101,17 @@ VARIABLES: dict[str, Variable] = {
         "SITE_URL is https.",
     ),
     "CACHE_SALT_SECRET": Variable(None, "Isolates the workspaces' prefix caches in the engine. Hex."),
+    "WATERMARK": Variable(
+        "on",
+        "Watermark generated text. required: always, and engines that can't are not used. on: unless a "
+        "workspace or an API key turns it off. off: never.",
+    ),
+    "WATERMARK_KEYS": Variable(
+        "",
+        "The engines' watermark keys by epoch, `1:HEX,2:HEX`, 16 hex digits each. The detector looks for "
+        "all of them. Empty: there is no watermark.",
+    ),
+    "WATERMARK_KEY": Variable("", "The epoch that engines mark with. Empty: the highest one."),
     "ENGINE_NAME": Variable("local", "The engine's name; its worker serves the queue engine.NAME."),
     "ENGINE_KIND": Variable("vllm", "vllm, or ray: a Ray Serve LLM cluster, which pulls adapters from S3."),
     "ENGINE_REPLICAS": Variable("1", "Replicas of a Ray cluster, each with the limits below."),

@@ -367,6 +367,11 @@ API_AUTO_TOOL_CHOICE = env.read_choice("API_AUTO_TOOL_CHOICE", ("none", "refuse"
 WORKSPACES_PER_HOUR = env.read_int("WORKSPACES_PER_HOUR")
 WORKSPACES_PER_DAY = env.read_int("WORKSPACES_PER_DAY")
 CACHE_SALT_SECRET = bytes.fromhex(env.read("CACHE_SALT_SECRET"))
+WATERMARK = env.read_choice("WATERMARK", ("on", "required", "off"))
+WATERMARK_KEYS: dict[int, int] = {}
+for _item in env.read_list("WATERMARK_KEYS"):
+    _epoch, _key = _item.split(":", 1)
+    WATERMARK_KEYS[int(_epoch)] = int(_key, 16)
 
 WEBHOOKS_TO_LOOPBACK = env.read_flag("WEBHOOKS_TO_LOOPBACK") and not SECURE
 

@@ -3,10 +3,11 @@
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, cast
 from uuid import UUID
 
 from django import forms
+from django.conf import settings
 from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.translation import gettext
@@ -22,6 +23,7 @@ MAX_MONTHLY_TOKENS = 10**15  # Valkey's Lua counts exactly up to 2⁵³ only
 MAX_PER_MINUTE = 10**9
 LIFETIMES_DAYS = (30, 90, 365)
 LIFETIMES = [("", _("never")), (30, _("in 30 days")), (90, _("in 90 days")), (365, _("in a year"))]
+KEY_FIELDS = ("styles", "is_watermarked")
 COUNTED = (
     "monthly_nanousd",
     "monthly_tokens",
@@ -92,10 +94,18 @@ class LimitsForm(CountsForm):
         widget=forms.CheckboxSelectMultiple,
         error_messages={"invalid_choice": _("Choose from the styles below.")},
     )
+    is_watermarked = forms.BooleanField(
+        label=_("Watermark generated text"),
+        required=False,
+        initial=True,
+        help_text=_("Turn this off for text that only programs read."),
+    )
 
     def __init__(self, data: Any = None, *, tenant: Tenant, key: ApiKey | None = None) -> None:
         super().__init__(data, initial=_limits_of(key) if key else None)
         self.tenant = tenant
+        if settings.WATERMARK != "on" or not tenant.is_watermarked:  # nothing to turn off
+            del self.fields["is_watermarked"]
         widget = self.fields["styles"].widget
         chosen = widget.value_from_datadict(data, {}, "styles") if data else None
         self.fields["styles"].choices = _style_choices(tenant, key, chosen or ())  # type: ignore[attr-defined]
@@ -103,11 +113,13 @@ class LimitsForm(CountsForm):
     @property
     def has_limits(self) -> bool:
         """True when a person filled a limit in, rightly or wrongly."""
-        return any(self[name].value() or self[name].errors for name in LimitsForm.base_fields)
+        names = [*CountsForm.base_fields, "styles"]
+        return any(self[name].value() or self[name].errors for name in names)
 
     def limits(self) -> KeyLimits:
         """Return what a person filled in."""
-        return {**super().limits(), "styles": self.cleaned_data["styles"]}
+        named = {name: self.cleaned_data[name] for name in KEY_FIELDS if name in self.cleaned_data}
+        return cast("KeyLimits", {**super().limits(), **named})
 
 
 class KeyForm(LimitsForm):
@@ -191,7 +203,7 @@ def _scope_choices(scopes: Iterable[Scope]) -> list[tuple[str, str]]:
 def _limits_of(key: ApiKey) -> dict[str, object]:
     """Return the form's initial values."""
     limits = {name: getattr(key, name) for name in COUNTED}
-    return {**_initial_counts(limits), "styles": key.styles}
+    return {**_initial_counts(limits), "styles": key.styles, "is_watermarked": key.is_watermarked}
 
 
 def _initial_counts(limits: Mapping[str, object]) -> dict[str, object]:

@@ -5,6 +5,7 @@ from uuid import UUID
 
 from allauth.account.forms import ResetPasswordKeyForm, SignupForm
 from django import forms
+from django.conf import settings
 from django.contrib.auth.hashers import make_password
 from django.http import HttpRequest, HttpResponseBase
 from django.utils.functional import Promise
@@ -135,9 +136,16 @@ class WorkspaceForm(FailureForm):
         widget=forms.Select,
         help_text=_("The playground starts with this style."),
     )
+    is_watermarked = forms.BooleanField(
+        label=_("Watermark generated text"),
+        required=False,
+        help_text=_("So that anyone can check where a text came from. Readers don't notice it."),
+    )
 
     def __init__(self, *args: Any, styles: list[tuple[UUID, str, str]], **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        if settings.WATERMARK != "on":  # the operator decides
+            del self.fields["is_watermarked"]
         named = [(str(style_id), f"{name} ({model})") for style_id, name, model in styles]
         self.style_ids = {style_id for style_id, _, _ in styles}
         select = cast(forms.Select, self.fields["default_style"].widget)

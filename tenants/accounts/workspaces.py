@@ -26,6 +26,7 @@ MAX_OWNED = 10  # of one person
 HOUR = timedelta(hours=1)
 DAY = timedelta(days=1)
 STARTS = ("default_style", "key_limits", "key_lifetime_days")  # what pages and new keys start with
+PUBLISHED = ("is_watermarked",)  # what the gateway reads
 FIRST_PARTY_NAME = "Polyscribe"
 FIRST_PARTY_SLUG = "polyscribe"
 
@@ -159,7 +160,7 @@ def rename_tenant(tenant: Tenant, name: str) -> None:
 
 @transaction.atomic
 def edit_workspace(by: Access, changes: Mapping[str, Any]) -> None:
-    """Change a workspace's name, budget, style to begin with, or what new keys start with; the rest stays.
+    """Change a workspace's name, budget, watermark, style to begin with, or what new keys start with.
 
     Raises ReservedName.
     """
@@ -175,10 +176,12 @@ def edit_workspace(by: Access, changes: Mapping[str, Any]) -> None:
         rename_tenant(tenant, after["name"])
     if "monthly_nanousd" in after:
         set_budget(tenant, after["monthly_nanousd"])
-    starts = {field: after[field] for field in STARTS if field in after}
-    if starts:
-        Tenant.objects.filter(pk=tenant.pk).update(**starts)
-        tenant.refresh_from_db(fields=list(starts))
+    others = {field: after[field] for field in (*STARTS, *PUBLISHED) if field in after}
+    if others:
+        Tenant.objects.filter(pk=tenant.pk).update(**others)
+        tenant.refresh_from_db(fields=list(others))
+    if not others.keys().isdisjoint(PUBLISHED):
+        snapshot.mark_changed(tenant.pk)
     by.audit("workspace.edited", tenant, before={field: before[field] for field in after}, after=after)
 
 

@@ -47,6 +47,9 @@ class KeyObject(serializers.Serializer[ApiKey]):
     hint = serializers.SerializerMethodField()
     scopes = serializers.ListField(child=serializers.ChoiceField(Scope.choices))
     limits = KeyLimits(source="*", read_only=True)
+    is_watermarked = serializers.BooleanField(
+        help_text="If false, requests with this key get text without a watermark, unless they ask for it."
+    )
     is_live = serializers.SerializerMethodField()
     created_by = serializers.SerializerMethodField()
     replaced_by = serializers.UUIDField(source="replaced_by_id", allow_null=True)
@@ -85,6 +88,9 @@ class WorkspaceObject(serializers.Serializer[Tenant]):
     )
     key_lifetime_days = serializers.IntegerField(
         allow_null=True, help_text="Number of days after which a new API key expires."
+    )
+    is_watermarked = serializers.BooleanField(
+        help_text="If false, text is generated without a watermark, unless a request asks for it."
     )
     is_suspended = serializers.SerializerMethodField()
     deletion_at = serializers.DateTimeField(

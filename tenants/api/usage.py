@@ -75,6 +75,7 @@ class UsageEventObject(serializers.Serializer[UsageEvent]):
         "completion_tokens": 152,
         "finish_reason": "stop",
         "outcome": "complete",
+        "watermark": "gumbel; epoch=1",
         "cost_nanousd": 108_000,
         "cost_usd": "0.000108",
     }
@@ -90,6 +91,9 @@ class UsageEventObject(serializers.Serializer[UsageEvent]):
     completion_tokens = serializers.IntegerField()
     finish_reason = serializers.CharField(allow_blank=True)
     outcome = serializers.ChoiceField(UsageEvent.Outcome.choices)
+    watermark = serializers.CharField(
+        allow_blank=True, help_text="`gumbel; epoch=N`, or why there is none: `none; reason=greedy`."
+    )
     cost_nanousd = serializers.IntegerField()
     cost_usd = serializers.SerializerMethodField()
 

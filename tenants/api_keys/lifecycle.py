@@ -48,7 +48,10 @@ class TooManyKeys(Conflict):
 
 
 class KeyLimits(TypedDict, total=False):
-    """A key's own limits. None, and no styles: only the tenant's limits apply."""
+    """A key's own limits. None, and no styles: only the tenant's limits apply.
+
+    `is_watermarked` turns the watermark off for one key, where the workspace has it on.
+    """
 
     styles: Sequence[UUID] | None
     monthly_tokens: int | None
@@ -56,6 +59,7 @@ class KeyLimits(TypedDict, total=False):
     requests_per_minute: int | None
     tokens_per_minute: int | None
     parallel_requests: int | None
+    is_watermarked: bool
 
 
 def starting_limits(tenant: Tenant) -> KeyLimits:
@@ -133,6 +137,7 @@ def rotate_key(key: ApiKey, *, by: User | None, old_lives: timedelta) -> tuple[A
             requests_per_minute=key.requests_per_minute,
             tokens_per_minute=key.tokens_per_minute,
             parallel_requests=key.parallel_requests,
+            is_watermarked=key.is_watermarked,
         )
         live.update(expires_at=ends_at, replaced_by=new_key)
         record_event(key.tenant_id, EventType.KEY_ROTATED, new_key, replaces=key.pk, old_secret_until=ends_at)

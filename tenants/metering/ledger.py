@@ -39,6 +39,8 @@ class Event:
     cached_input_nanousd: int
     output_nanousd: int
     cost_nanousd: int
+    watermark: str = ""  # such as `gumbel; epoch=3` (inference/contract/watermark.py)
+    text_sha256: str = ""  # of a complete answer, in hex
     pool: str = ""  # of free workspaces that share an allowance (pools.py)
 
     @property

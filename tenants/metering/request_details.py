@@ -29,6 +29,7 @@ class RequestDetails:
     key: ApiKey
     base_model: str = ""
     finish_reason: str = ""
+    watermark: str = ""
     lines: Sequence[TokenLine] = ()
     total: str = ""
     entries: Sequence[tuple[LedgerEntry, str]] = ()  # with its amount
@@ -63,6 +64,7 @@ def _describe_served(event: UsageEvent) -> RequestDetails:
         key=event.key,
         base_model=event.base_model,
         finish_reason=event.finish_reason,
+        watermark=event.watermark,
         lines=lines,
         total=usd_rounded(event.cost_nanousd, decimals),
         entries=[(entry, usd(entry.amount_nanousd)) for entry in entries],

@@ -91,6 +91,11 @@ class ApiKey(models.Model):
     requests_per_minute = models.PositiveIntegerField(null=True, blank=True)
     tokens_per_minute = models.PositiveIntegerField(null=True, blank=True)
     parallel_requests = models.PositiveIntegerField(null=True, blank=True)
+    is_watermarked = models.BooleanField(
+        default=True,
+        db_default=True,
+        help_text="Turn it off for text that only programs read.",
+    )
     expires_at = models.DateTimeField(null=True, blank=True)
     revoked_at = models.DateTimeField(null=True, blank=True)
     replaced_by = models.OneToOneField(

@@ -45,6 +45,11 @@ class UsageEvent(models.Model):
     completion_tokens = models.PositiveIntegerField()
     finish_reason = models.CharField(max_length=30, blank=True)  # the engine's, or `empty`
     outcome = models.CharField(max_length=20, choices=Outcome)
+    watermark = models.CharField(
+        max_length=40, blank=True, db_default="", help_text="Such as gumbel; epoch=3, or none; reason=greedy."
+    )
+    # By which a receipt names the answer. In hex: half the bytes would make the export and the drain convert.
+    text_sha256 = models.CharField(max_length=64, blank=True, db_default="", editable=False)
     input_nanousd = models.BigIntegerField(help_text="Price per token.")
     cached_input_nanousd = models.BigIntegerField()
     output_nanousd = models.BigIntegerField()

@@ -118,6 +118,12 @@ class Tenant(models.Model):
         editable=False,
         help_text="Default style of the playground and code samples.",
     )
+    is_watermarked = models.BooleanField(
+        default=True,
+        db_default=True,
+        editable=False,
+        help_text="Whether its answers are watermarked, where the service allows to turn that off.",
+    )
     key_limits = models.JSONField(
         null=True, blank=True, editable=False, help_text="Default limits of new API keys."
     )

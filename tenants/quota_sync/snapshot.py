@@ -244,6 +244,7 @@ def _limits_hash(tenant: Tenant, at: datetime, *, wallet_at: datetime) -> Hash:
     fields["pool_id"] = pools.pool_of(tenant, version)
     fields["state"] = "suspended" if tenant.suspended_at else "live"
     fields["slug"] = tenant.slug
+    fields["is_watermarked"] = str(int(tenant.is_watermarked))
     fields["name"] = tenant.name
     return fields
 
@@ -259,6 +260,7 @@ def _serialize_base_prices(limits: plans.TenantLimits) -> str:
 def _key_hash(key: ApiKey) -> Hash:
     fields = {name: _number_or_empty(getattr(key, name)) for name in KEY_LIMITS}
     fields["state"] = _key_state(key)
+    fields["is_watermarked"] = str(int(key.is_watermarked))
     fields["expires_at"] = str(int(key.expires_at.timestamp())) if key.expires_at else ""
     fields["name"] = key.name
     fields["hint"] = f"{key.prefix}…{key.last4}"

@@ -32,7 +32,7 @@ from inference.contract.tools import parse_arguments
 from inference.errors import BadRequest, DomainError
 from inference.facts import JsonObject
 
-SHARED_FIELDS = ("model", "max_tokens", "temperature", "top_p", "top_k", "stream")
+SHARED_FIELDS = ("model", "max_tokens", "temperature", "top_p", "top_k", "stream", "watermarking")
 # Anthropic's names by those of a chat.
 FIELD_NAMES = {
     "stop": "stop_sequences",

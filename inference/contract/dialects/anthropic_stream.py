@@ -28,11 +28,13 @@ class MessageStream:
     has_called: bool = False
     last_choice: JsonObject = field(default_factory=dict)
     usage: JsonObject = field(default_factory=dict)
+    watermark: str = ""
 
     def translate_chunk(self, chunk: JsonObject) -> bytes:
         """Return the events of the next part of the answer."""
         events = b"" if self.has_begun else self._begin_message(chunk)
         self.usage = chunk.get("usage") or self.usage
+        self.watermark = chunk.get("watermark") or self.watermark
         for choice, delta in read_choices(chunk):
             events += self._translate_delta(delta)
             if choice.get("finish_reason"):
@@ -48,7 +50,8 @@ class MessageStream:
         """Return the last events."""
         end = describe_end(self.last_choice, has_called=self.has_called)
         events = self._close_block()
-        events += format_event("message_delta", delta=end, usage=count_usage(self.usage))
+        mark = {"watermark": self.watermark} if self.watermark else {}
+        events += format_event("message_delta", delta=end, usage=count_usage(self.usage), **mark)
         return events + format_event("message_stop")
 
     def _begin_message(self, chunk: JsonObject) -> bytes:

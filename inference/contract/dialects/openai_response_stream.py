@@ -39,11 +39,13 @@ class ResponseStream:
     status: str = "in_progress"
     is_cut: bool = False
     usage: JsonObject | None = None
+    watermark: str = ""
 
     def translate_chunk(self, chunk: JsonObject) -> bytes:
         """Return the events of the next part of the answer."""
         events = b"" if self.first_chunk else self._begin_response(chunk)
         self.usage = chunk.get("usage") or self.usage
+        self.watermark = chunk.get("watermark") or self.watermark
         for choice, delta in read_choices(chunk):
             events += self._translate_delta(delta)
             if choice.get("finish_reason") == "length":
@@ -71,20 +73,24 @@ class ResponseStream:
             sent = self.request.get(name)
             echoed[name] = default if sent is None else sent
         is_incomplete = self.status == "incomplete"
-        return echoed | {
-            "id": f"resp_{self._id_suffix}",
-            "object": "response",
-            "created_at": self.first_chunk.get("created"),
-            "model": self.first_chunk.get("model"),
-            "status": self.status,
-            "output": self.items,
-            "error": None,
-            "incomplete_details": {"reason": "max_output_tokens"} if is_incomplete else None,
-            "usage": self.usage and _describe_usage(self.usage),
-            "background": False,
-            "store": False,
-            "previous_response_id": None,
-        }
+        return (
+            echoed
+            | {
+                "id": f"resp_{self._id_suffix}",
+                "object": "response",
+                "created_at": self.first_chunk.get("created"),
+                "model": self.first_chunk.get("model"),
+                "status": self.status,
+                "output": self.items,
+                "error": None,
+                "incomplete_details": {"reason": "max_output_tokens"} if is_incomplete else None,
+                "usage": self.usage and _describe_usage(self.usage),
+                "background": False,
+                "store": False,
+                "previous_response_id": None,
+            }
+            | ({"watermark": self.watermark} if self.watermark else {})
+        )
 
     @property
     def _id_suffix(self) -> str:

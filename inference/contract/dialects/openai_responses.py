@@ -28,7 +28,7 @@ from inference.facts import JsonObject
 SHARED_FIELDS = split_names(
     """
     model temperature top_p top_k min_p presence_penalty frequency_penalty repetition_penalty seed
-    stop parallel_tool_calls stream stream_options user ignore_eos
+    stop parallel_tool_calls stream stream_options user ignore_eos watermarking
     """
 )
 # The names of responses by those of a chat.

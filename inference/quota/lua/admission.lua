@@ -3,7 +3,8 @@
 -- ARGV: request id, tenant id, key id, model name, prompt tokens (upper bound), output tokens asked (0: default),
 --       sequences (prompts times choices), period, its first and its end's millisecond, lease in ms,
 --       1 if the prompt was counted exactly, the caller's bucket for canaries (0 … 99), prompt tokens (lower bound),
---       the base model's context in tokens (0: no engine serves it), the pool that bucket and account are of
+--       the base model's context in tokens (0: no engine serves it), the pool that bucket and account are of,
+--       1 if the client wants no watermark
 -- A pool is what shares an allowance: all free workspaces of one person, or else the workspace alone, whose id it has.
 -- Returns a flat array that begins with the verdict: admitted, cache_miss, period_rollover, other_pool, denied, suspect,
 -- sequences, unknown_model, too_long, loading, estimate_too_high (an exact count could change the answer), or limited.
@@ -26,10 +27,10 @@ repeat
   limits = call('HMGET', limits_key, 'state', 'monthly_tokens', 'monthly_nanousd', 'parallel_requests',
     'requests_per_minute', 'tokens_per_minute', 'max_output_tokens', 'weight',
     'input_nanousd', 'cached_input_nanousd', 'output_nanousd', 'sequences_per_request', 'credits', 'coming_at', 'pool_id',
-    'slug')
+    'slug', 'is_watermarked')
 until not apply_due_change(limits_key, limits[14], now)
 local api_key = call('HMGET', key_key, 'state', 'monthly_tokens', 'monthly_nanousd', 'parallel_requests',
-  'requests_per_minute', 'tokens_per_minute', 'expires_at', 'styles')
+  'requests_per_minute', 'tokens_per_minute', 'expires_at', 'styles', 'is_watermarked')
 local used_k, spent_k, held_k, reserved_k = 'used:' .. key, 'spent:' .. key, 'held:' .. key, 'reserved:' .. key
 local sums = call('HMGET', account_key, 'used', 'spent', 'held', 'reserved', used_k, spent_k, held_k, reserved_k)
 if not limits[1] or not api_key[1] or not sums[1] then return {'cache_miss'} end
@@ -52,6 +53,8 @@ local refusal = denied(limits[1], api_key[1], api_key[7], now)
 if refusal then return refusal end
 local suspect_ms = call('PTTL', suspect_key)
 if suspect_ms > 0 then return {'suspect', suspect_ms} end
+local may_be_unmarked = limits[17] == '0' or api_key[9] == '0'
+if ARGV[17] == '1' and not may_be_unmarked then return {'denied', 'watermarked'} end
 local max_sequences = tonumber(limits[12])
 if sequences > max_sequences then return {'sequences', max_sequences} end
 
@@ -279,4 +282,5 @@ local held_prices = table.concat(prices, ' ')
 call('HSET', hold_key, 'key', key, 'period', period, 'tokens', tokens, 'nanousd', nanousd,
   'admitted_ms', now, 'version', version == 'base' and '' or version, 'prices', held_prices, 'usage', '0 0 0',
   'sequences', sequences, 'pool', pool and pool_id or '')
-return {'admitted', field, version, output, tokens, nanousd, now, held_prices, tonumber(limits[8]), rates()}
+return {'admitted', field, version, output, tokens, nanousd, now, held_prices, tonumber(limits[8]),
+  may_be_unmarked and 1 or 0, rates()}

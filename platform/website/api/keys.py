@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 from typing import Any, cast
 from uuid import UUID
 
+from django.conf import settings
 from django.db import transaction
 from django.db.models import QuerySet
 from django.shortcuts import get_object_or_404
@@ -48,6 +49,7 @@ KEY_EXAMPLE = {
         "parallel_requests": None,
         "styles": [],
     },
+    "is_watermarked": True,
     "is_live": True,
     "created_by": "alice@example.com",
     "replaced_by": None,
@@ -120,6 +122,23 @@ class LimitsBody(StrictSerializer):
         return style_ids
 
 
+class WatermarkField(serializers.BooleanField):
+    """Whether text is watermarked. It can only be turned off where the operator lets workspaces decide."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(
+            validators=[validate_watermark],
+            help_text="`false` for text without a watermark, where the operator allows it.",
+            **options,
+        )
+
+
+def validate_watermark(is_watermarked: bool) -> None:
+    """Refuse to turn off a watermark that the operator requires."""
+    if not is_watermarked and settings.WATERMARK == "required":
+        raise serializers.ValidationError("This service watermarks all text it generates.")
+
+
 class KeyBody(StrictSerializer):
     """The fields of a key that can be updated."""
 
@@ -131,6 +150,7 @@ class KeyBody(StrictSerializer):
         required=False,
     )
     limits = LimitsBody(required=False)
+    is_watermarked = WatermarkField(required=False)
     expires_at = serializers.DateTimeField(
         allow_null=True,
         required=False,
@@ -203,6 +223,7 @@ class KeysView(WorkspaceView):
             by=self.access.maker,
             expires_at=end_of_new_key(self.access, body),
             scopes=scopes,
+            is_watermarked=body.get("is_watermarked", True),
             **{**lifecycle.starting_limits(self.access.tenant), **body.get("limits", {})},
         )
         self.access.audit("api_key.created", key, after={"scopes": key.scopes})

@@ -20,7 +20,7 @@ from tenants.accounts.roles import Permission
 from tenants.metering.forms import MAX_USD
 from tenants.models import AuditEntry, Scope, Tenant
 from tenants.rest import AuditObject, WorkspaceObject, WorkspaceView, idempotent, operation, present_workspace
-from website.api.keys import LimitsBody
+from website.api.keys import LimitsBody, WatermarkField
 from website.key_forms import LIFETIMES_DAYS
 
 WORKSPACE_EXAMPLE = {
@@ -33,6 +33,7 @@ WORKSPACE_EXAMPLE = {
     "default_style": None,
     "key_limits": {"monthly_tokens": 2_000_000},
     "key_lifetime_days": 365,
+    "is_watermarked": True,
     "is_suspended": False,
     "deletion_at": None,
     "created_at": "2026-11-01T08:00:00Z",
@@ -82,6 +83,8 @@ class WorkspaceBody(StrictSerializer):
         required=False,
         help_text="Number of days after which a new API key expires by default. `null` for never.",
     )
+
+    is_watermarked = WatermarkField(required=False)
 
     def validate_default_style(self, style_id: UUID | None) -> UUID | None:
         """Refuse a style that the workspace can't use."""

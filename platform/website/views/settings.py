@@ -160,7 +160,12 @@ def _settings_page(
     keys_form: NewKeysForm | None = None,
     status: int = 200,
 ) -> HttpResponse:
-    saved = {"name": request.tenant.name, "default_style": request.tenant.default_style}
+    tenant = request.tenant
+    saved = {
+        "name": tenant.name,
+        "default_style": tenant.default_style,
+        "is_watermarked": tenant.is_watermarked,
+    }
     styles = _style_choices(request)
     context: dict[str, object] = {
         "workspace_form": workspace_form or WorkspaceForm(initial=saved, styles=styles),

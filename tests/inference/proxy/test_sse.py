@@ -9,7 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from inference.contract.requests import ParsedRequest
+from inference.contract.text_digest import digest_text, text_of
 from inference.contract.usage import Usage
+from inference.contract.watermark import UNMARKED_TOKENS
 from inference.errors import BadRequest, EngineBroke, GrammarTooExpensive, InvalidGrammar, RequestFailed
 from inference.proxy.sse import DONE, EventStream
 from inference.proxy.vllm import system_fingerprint
@@ -114,7 +116,7 @@ def streams(draw):
 
 def play(parsed, pieces):
     """Return what goes out, and the count."""
-    usage = Usage()
+    usage = Usage(watermark=MARK)
     stream = EventStream(parsed, ROUTE, ROUTE.placements[0], usage)
     passed = b"".join(stream.feed(piece) for piece in pieces)
     return passed, usage, stream
@@ -132,14 +134,21 @@ def decode_events(passed):
 ONLY_VLLMS = ("token_ids", "prompt_token_ids", "prompt_text", "stop_reason")
 
 
+MARK = "gumbel; epoch=7"
+
+
 def public(event):
-    """The event as the client gets it: the style's name, our fingerprint, and nothing that only vLLM has."""
+    """The event as the client gets it: the style's name, our fingerprint, what is said of the mark where a
+    choice ends, and nothing that only vLLM has."""
     told = {k: v for k, v in event.items() if k not in ONLY_VLLMS} | {"model": PUBLIC}
     told["choices"] = [{k: v for k, v in c.items() if k not in ONLY_VLLMS} for c in event["choices"]]
     if "system_fingerprint" in told:
         told["system_fingerprint"] = system_fingerprint(ROUTE)
     if "usage" in told:
         told["usage"] = public_usage(told["usage"])
+    if any(choice["finish_reason"] for choice in event["choices"]):
+        is_short = event["usage"]["completion_tokens"] <= UNMARKED_TOKENS
+        told["watermark"] = "none; reason=short" if is_short else MARK
     return told
 
 
@@ -171,7 +180,7 @@ def test_cut_anywhere_it_becomes_the_same_events_of_the_public_style(stream, cut
     parsed, events = stream
     data = b"".join(map(frame, events)) + DONE
     hidden = () if parsed.running_usage else ("usage",)
-    expected = [public({k: v for k, v in e.items() if k not in hidden}) for e in events[:-1]]
+    expected = [{k: v for k, v in public(event).items() if k not in hidden} for event in events[:-1]]
     if parsed.include_usage:
         expected.append(public(events[-1]))
     for pieces in ([data], cut(data, cuts)):
@@ -186,10 +195,14 @@ def test_a_whole_stream_counts_what_the_engine_says_at_its_end(stream, cuts):
     parsed, events = stream
     data, totals = b"".join(map(frame, events)) + DONE, events[-1]["usage"]
     cached = totals["prompt_tokens_details"]["cached_tokens"]
+    texts = [text_of(choice, "delta") for event in events for choice in event["choices"]]
+    text = "".join(texts) if parsed.choices == 1 else ""  # of several, no receipt speaks
     for pieces in ([data], cut(data, cuts), [data[: -len(DONE)], DONE]):
-        _, usage, _ = play(parsed, pieces)
+        _, usage, state = play(parsed, pieces)
         assert astuple(usage)[:3] == (totals["prompt_tokens"], cached, totals["completion_tokens"])
         assert usage.finish_reason in {"stop", "length", "tool_calls"}
+        state.end()
+        assert usage.text_sha256 == (digest_text(text) if text else "")
 
 
 @given(streams(), cuts, st.integers(0, 10**6))
