@@ -20,6 +20,8 @@ from rest_framework.response import Response
 
 from core.sizes import MIB
 from core.streaming import StreamedResponse
+from inference.openai_views.base import read_id, unix_time
+from inference.openai_views.schema import AFTER, limit_of, operation
 from inference.public import BadRequest
 from tenants.models import Scope
 from tenants.public import Access
@@ -27,10 +29,9 @@ from training import file_actions
 from training.errors import FileTooLarge
 from training.files import store
 from training.models import File
-from training.openai_api.base import OpenAiView, read_id, unix_time
+from training.openai_api.base import TrainingView
 from training.openai_api.errors import NoSuchFile, TooManyUploads
 from training.openai_api.forms import Form
-from training.openai_api.schema import AFTER, limit_of, operation
 from training.openai_api.shapes import (
     ANCHOR,
     LONGEST_EXPIRY_S,
@@ -58,7 +59,7 @@ _uploads: Counter[UUID] = Counter()
 _lock = Lock()
 
 
-class FilesView(OpenAiView):
+class FilesView(TrainingView):
     """All files, and new ones."""
 
     @operation(
@@ -121,7 +122,7 @@ class FilesView(OpenAiView):
         return file
 
 
-class FileView(OpenAiView):
+class FileView(TrainingView):
     """One file."""
 
     @operation("files.get", "Get a file", scope=Scope.STYLES_READ, answer=StoredFile)
@@ -138,7 +139,7 @@ class FileView(OpenAiView):
         return Response(answer)
 
 
-class ContentView(OpenAiView):
+class ContentView(TrainingView):
     """A file's content."""
 
     @operation("files.content", "Download a file", scope=Scope.STYLES_READ)

@@ -5,8 +5,8 @@ from datetime import timedelta
 from django.conf import settings
 from django.utils import timezone
 
+from inference.openai_views.base import unix_time
 from training.models import Status, Training, TrainingEvent
-from training.openai_api.base import unix_time
 
 JOB, EVENT, CHECKPOINT = "ftjob-", "ftevent-", "ftckpt-"
 STATUSES = {

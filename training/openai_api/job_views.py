@@ -9,6 +9,8 @@ from django.db.models import QuerySet
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from inference.openai_views.base import read_id
+from inference.openai_views.schema import AFTER, limit_of, operation
 from inference.public import BadRequest
 from tenants.models import Scope
 from tenants.public import Access
@@ -17,10 +19,9 @@ from training import actions, file_actions
 from training.actions import Action
 from training.models import Status, Training, TrainingEvent
 from training.openai_api import job_presenters as presenters
-from training.openai_api.base import OpenAiView, read_id
+from training.openai_api.base import TrainingView
 from training.openai_api.errors import NoSuchJob
 from training.openai_api.job_forms import JobBody, is_storable, read_job
-from training.openai_api.schema import AFTER, limit_of, operation
 from training.openai_api.shapes import FILE_ID, FineTuningCheckpoint, FineTuningEvent, FineTuningJob
 
 METADATA = re.compile(r"metadata\[(.{1,64})\]")
@@ -29,7 +30,7 @@ CHECKPOINTS_LIMIT = 10
 READS, WRITES = Scope.STYLES_READ, Scope.STYLES_WRITE
 
 
-class JobsView(OpenAiView):
+class JobsView(TrainingView):
     """All jobs, and new ones."""
 
     @operation(
@@ -75,7 +76,7 @@ class JobsView(OpenAiView):
         return Response(presenters.present_job(training))
 
 
-class JobView(OpenAiView):
+class JobView(TrainingView):
     """One job."""
 
     @operation("fine_tuning.jobs.get", "Get a fine-tuning job", scope=READS, answer=FineTuningJob)
@@ -84,7 +85,7 @@ class JobView(OpenAiView):
         return Response(presenters.present_job(find_job(self.access, job_id)))
 
 
-class ActView(OpenAiView):
+class ActView(TrainingView):
     """A change of a job: each address has one."""
 
     def change(self, job_id: str, act: Action) -> Response:
@@ -138,7 +139,7 @@ class ResumeView(ActView):
         return self.change(job_id, actions.resume_training)
 
 
-class EventsView(OpenAiView):
+class EventsView(TrainingView):
     """What happened in a job."""
 
     @operation(
@@ -171,7 +172,7 @@ class EventsView(OpenAiView):
         )
 
 
-class CheckpointsView(OpenAiView):
+class CheckpointsView(TrainingView):
     """A job's checkpoints that can be used: the best one, which is its model."""
 
     @operation(

@@ -2,7 +2,8 @@
 
 from django.urls import path, re_path
 
-from training.openai_api import file_views, job_views, unknown
+from inference.openai_views.unknown import answer_unknown
+from training.openai_api import file_views, job_views
 
 app_name = "openai"
 
@@ -20,5 +21,5 @@ urlpatterns = [
     path(f"{JOB}/resume", job_views.ResumeView.as_view(), name="resume_job"),
     path(f"{JOB}/events", job_views.EventsView.as_view(), name="job_events"),
     path(f"{JOB}/checkpoints", job_views.CheckpointsView.as_view(), name="job_checkpoints"),
-    re_path("", unknown.answer_unknown),
+    re_path("", answer_unknown),
 ]

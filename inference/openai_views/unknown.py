@@ -1,11 +1,12 @@
-"""What any other address below /v1/files and /v1/fine_tuning answers."""
+"""What any other address answers that is below the site's own of /v1."""
 
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 from django.utils.translation import override
 from django.views.decorators.csrf import csrf_exempt
 
-from inference.public import UnknownAddress, http_errors
+from inference.contract import http_errors
+from inference.errors import UnknownAddress
 
 
 @csrf_exempt

@@ -12,7 +12,7 @@ from drf_spectacular.utils import (
 )
 from rest_framework import serializers
 
-from inference.public import ERROR_COMPONENT
+from inference.contract.openapi import ERROR_NAME as ERROR_COMPONENT
 from tenants.models import Scope
 from tenants.rest import describe_handler
 

@@ -1,0 +1,1 @@
+"""What the site's views below /v1 share: they answer in the form of OpenAI's API, for its clients."""
