@@ -10,7 +10,6 @@ Only candidates that can win are hashed. The noise is at most MOST_NOISE, so a c
 below the best one so far loses whatever its noise is: the result is the same as from hashing them all.
 """
 
-import os
 from typing import Any
 
 import numpy as np
@@ -19,7 +18,6 @@ from numba import njit, types, uint64
 from numpy.typing import NDArray
 from vllm.v1.sample.ops.topk_topp_sampler import TopKTopPSampler, apply_top_k_top_p
 
-VARIABLE = "POLYSCRIBE_WATERMARK"  # engine/serve.py sets it to EPOCH:KEY
 REQUEST_FIELD = "watermarking"  # in `vllm_xargs`: 0 for an answer without the mark
 UNKNOWN_SAMPLER = (
     "This vLLM doesn't draw tokens as engine/extensions/polyscribe_watermark.py expects. "
@@ -43,8 +41,10 @@ TOKEN_DOMAIN = 0x574D544B
 
 
 @njit
-def philox(c0, c1, c2, c3, k0, k1):
+def philox(counter, key):
     """Return the four words of Philox4x32-10; all values are uint64 below 2**32."""
+    c0, c1, c2, c3 = counter
+    k0, k1 = key
     for _ in range(10):
         product0 = uint64(MULTIPLIERS[0]) * c0
         product1 = uint64(MULTIPLIERS[1]) * c2
@@ -58,30 +58,19 @@ def philox(c0, c1, c2, c3, k0, k1):
 
 
 @njit
-def hash_context(context, k0, k1):
-    """Return the state that the context's four tokens leave."""
+def hash_context(context, key):
+    """Return what the context's four tokens contribute to each candidate's word."""
     mask = uint64(MASK)
-    return philox(
-        uint64(CONTEXT_DOMAIN) ^ (uint64(context[0]) & mask),
-        uint64(CONTEXT_TOKENS) ^ (uint64(context[1]) & mask),
-        uint64(context[2]) & mask,
-        uint64(context[3]) & mask,
-        k0,
-        k1,
-    )
+    first = uint64(CONTEXT_DOMAIN) ^ (uint64(context[0]) & mask)
+    second = uint64(CONTEXT_TOKENS) ^ (uint64(context[1]) & mask)
+    return philox((first, second, uint64(context[2]) & mask, uint64(context[3]) & mask), key)
 
 
 @njit
-def hash_candidate(token, state, k0, k1):
+def hash_candidate(token, state, key):
     """Return a candidate's word, of which the upper 24 bits count."""
-    words = philox(
-        uint64(token) >> uint64(2),
-        state[0],
-        state[1],
-        state[2],
-        k0 ^ state[3],
-        k1 ^ uint64(TOKEN_DOMAIN),
-    )
+    counter = (uint64(token) >> uint64(2), state[0], state[1], state[2])
+    words = philox(counter, (key[0] ^ state[3], key[1] ^ uint64(TOKEN_DOMAIN)))
     which = token & 3
     first = words[0] if which == 0 else words[1]
     second = words[2] if which == 2 else words[3]
@@ -121,19 +110,19 @@ def collect(logits, least, near):
 
 
 @njit
-def best_of(logits, near, count, state, k0, k1):
-    """Return the candidate among `near` whose noised logit is largest, and that value."""
+def best_of(logits, near, state, key):
+    """Return the candidate in `near` whose noised logit is largest, and that value."""
     best = 0
     value = -np.inf
     # How far a word is from the largest one, in 24 bits: a float's exponent is the length of such a number.
-    distances = np.empty(count, np.float32)
-    for place in range(count):
-        word = hash_candidate(near[place], state, k0, k1)
+    distances = np.empty(near.size, np.float32)
+    for place in range(near.size):
+        word = hash_candidate(near[place], state, key)
         distances[place] = np.float32(uint64(2**24) - (word >> uint64(8)))
     exponents = distances.view(np.int32) >> 23
-    for place in range(count):
+    for place in range(near.size):
         token = near[place]
-        # -log(-log(u)) is at most -log(1 - u), and this is not less: nearly none needs its logarithms.
+        # The noise is at most -log(1 - u), and this is not less: hardly any candidate needs its logarithms.
         most_noise = (FLOAT32_BIAS + 24 - exponents[place]) * LOG_2
         if logits[token] + most_noise < value:
             continue
@@ -145,41 +134,43 @@ def best_of(logits, near, count, state, k0, k1):
 
 
 @njit
-def draw_row(logits, most, state, k0, k1, near):
+def draw_row(logits, most, state, key, near):
     """Return the candidate with the largest noised logit, where the largest without noise is `most`.
 
     `near` is space for one number more than there are logits.
     """
-    _, value = best_of(logits, near, collect(logits, most - CLOSE, near), state, k0, k1)
-    best, _ = best_of(logits, near, collect(logits, value - MOST_NOISE, near), state, k0, k1)
+    _, value = best_of(logits, near[: collect(logits, most - CLOSE, near)], state, key)
+    best, _ = best_of(logits, near[: collect(logits, value - MOST_NOISE, near)], state, key)
     return best
+
+
+ROWS = types.int64[::1]
+TOKENS = types.int32[:, ::1]
+LENGTHS = types.int32[::1]
 
 
 @njit(
     types.void(
         types.float32[:, ::1],
         types.float32[::1],
-        types.int64[::1],
-        types.int32[:, ::1],
-        types.int32[::1],
-        types.int32[::1],
-        types.uint64,
-        types.uint64,
+        types.Tuple((ROWS, TOKENS, LENGTHS, LENGTHS)),
+        types.UniTuple(types.uint64, 2),
         types.int64[::1],
     )
 )
-def draw_marked(logits, most, rows, tokens, prompts, totals, k0, k1, drawn):
-    """Write to `drawn` the next token of each row in `rows` that is to be marked.
+def draw_marked(logits, most, batch, key, drawn):
+    """Write to `drawn` the next tokens of the rows that are to be marked.
 
-    `tokens` are each row's prompt and answer, which have the lengths `prompts` and `totals` together.
+    `batch` is these rows, each row's prompt and answer as tokens, and the lengths of the prompts and of both.
     """
+    rows, tokens, prompts, totals = batch
     near = np.empty(logits.shape[1] + 1, np.int32)
     for row in rows:
         total = totals[row]
         if total - prompts[row] < CONTEXT_TOKENS or is_repeated(tokens[row], total):
             continue
-        state = hash_context(tokens[row, total - CONTEXT_TOKENS : total], k0, k1)
-        drawn[row] = draw_row(logits[row], most[row], state, k0, k1, near)
+        state = hash_context(tokens[row, total - CONTEXT_TOKENS : total], key)
+        drawn[row] = draw_row(logits[row], most[row], state, key, near)
 
 
 class MarkingSampler:
@@ -225,16 +216,8 @@ class MarkingSampler:
         """Return the tokens of the rows that get a marked one, and -1 for all others."""
         batch = self._runner.input_batch
         drawn = np.full(len(logits), -1, np.int64)
-        draw_marked(
-            logits.numpy(),
-            logits.amax(dim=1).numpy(),
-            rows,
-            batch.token_ids_cpu,
-            batch.num_prompt_tokens,
-            batch.num_tokens_no_spec,
-            *self._key,
-            drawn,
-        )
+        marked = (rows, batch.token_ids_cpu, batch.num_prompt_tokens, batch.num_tokens_no_spec)
+        draw_marked(logits.numpy(), logits.amax(dim=1).numpy(), marked, self._key, drawn)
         return drawn
 
     def _draw_others(
@@ -249,12 +232,6 @@ class MarkingSampler:
 def wants_mark(extra: dict[str, Any] | None) -> bool:
     """Return whether a request's `vllm_xargs` leave the mark on."""
     return bool((extra or {}).get(REQUEST_FIELD, 1))
-
-
-def read_key() -> int | None:
-    """Return the key that engine/serve.py passed on, None without one."""
-    _, _, key = os.environ.get(VARIABLE, "").partition(":")
-    return int(key, 16) if key else None
 
 
 def is_known(runner: Any, sampler: Any) -> bool:
