@@ -14,6 +14,7 @@ import shutil
 import stat
 import sys
 import sysconfig
+import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -36,11 +37,27 @@ STRUCTURED_OUTPUTS = {"backend": "xgrammar"}  # the one that our plugin runs in 
 PLUGIN = EXTENSIONS / "polyscribe-1.dist-info" / "entry_points.txt"  # by which vLLM finds it
 # Tokens that a CPU reads and writes in one step: nobody's next token waits longer than one such step.
 CPU_STEP_TOKENS = 48
+# What provenance/watermark/ finds again. With vLLM's default, "single_turn", the first tokens of all answers
+# to a prompt are drawn with the same noise, and many of them begin alike.
+WATERMARK = {"algorithm": "gumbel", "context_width": 4, "deduplicate_contexts": "all"}
+WATERMARK_KEY_DIGITS = 16
+OPTIONS_FILE = "POLYSCRIBE_OPTIONS_FILE"
 KV_CACHE_GIB = 1  # about 45,000 tokens of the small base model in bfloat16
 
 
 class CannotServe(SystemExit):
     """The engine cannot start; the message says what to do."""
+
+
+@dataclass(frozen=True)
+class WatermarkKey:
+    """The key that marks answers, and the epoch by which a detector finds it again."""
+
+    epoch: int
+    key: int
+
+    def __repr__(self) -> str:
+        return f"WatermarkKey(epoch={self.epoch})"  # without the secret
 
 
 @dataclass(frozen=True)
@@ -61,6 +78,7 @@ class Settings:
     max_model_len: int
     max_num_seqs: int
     tool_call_parser: str
+    watermark: WatermarkKey | None
 
 
 def read_settings(environ: Mapping[str, str]) -> Settings:
@@ -73,7 +91,7 @@ def read_settings(environ: Mapping[str, str]) -> Settings:
         host=environ.get("ENGINE_HOST") or "127.0.0.1",  # vLLM guards only /v1 with its key
         port=read_number(environ, "ENGINE_PORT", 8000),
         socket=environ.get("ENGINE_SOCKET", ""),
-        api_key=read_api_key(environ),
+        api_key=read_secret(environ, "ENGINE_API_KEY"),
         dtype=environ.get("ENGINE_DTYPE") or "bfloat16",
         max_loras=read_number(environ, "ENGINE_MAX_LORAS", 8),
         max_cpu_loras=read_number(environ, "ENGINE_MAX_CPU_LORAS", 64),
@@ -81,18 +99,47 @@ def read_settings(environ: Mapping[str, str]) -> Settings:
         max_model_len=read_number(environ, "ENGINE_MAX_MODEL_LEN", 2048),
         max_num_seqs=read_number(environ, "ENGINE_MAX_NUM_SEQS", 128),
         tool_call_parser=environ.get("ENGINE_TOOL_CALL_PARSER") or "hermes",
+        watermark=read_watermark(environ),
     )
 
 
-def read_api_key(environ: Mapping[str, str]) -> str:
-    """Return ENGINE_API_KEY, or what is in the file ENGINE_API_KEY_FILE. Raises CannotServe."""
-    file = environ.get("ENGINE_API_KEY_FILE", "")
-    if environ.get("ENGINE_API_KEY") or not file:
-        return environ.get("ENGINE_API_KEY", "")
+def read_secret(environ: Mapping[str, str], name: str) -> str:
+    """Return the variable `name`, or what is in the file that NAME_FILE names. Raises CannotServe."""
+    file = environ.get(f"{name}_FILE", "")
+    if environ.get(name) or not file:
+        return environ.get(name, "")
     try:
         return Path(file).read_text().strip()
     except OSError as error:
-        raise CannotServe(f"ENGINE_API_KEY_FILE: {file} can't be read: {error.strerror}.") from error
+        raise CannotServe(f"{name}_FILE: {file} can't be read: {error.strerror}.") from error
+
+
+def read_watermark(environ: Mapping[str, str]) -> WatermarkKey | None:
+    """Return the key of WATERMARK_KEYS that marks: WATERMARK_KEY's, or the latest. Raises CannotServe."""
+    keys = {}
+    for pair in filter(None, read_secret(environ, "WATERMARK_KEYS").split(",")):
+        epoch, _, key = pair.strip().partition(":")
+        if not (epoch.isdecimal() and int(epoch) > 0 and is_watermark_key(key) and int(epoch) not in keys):
+            raise CannotServe(
+                "WATERMARK_KEYS isn't a list of EPOCH:KEY, separated by commas. Set each epoch once, to a "
+                f"number above 0, with a key of {WATERMARK_KEY_DIGITS} hexadecimal digits, "
+                "for example from `openssl rand -hex 8`."
+            )
+        keys[int(epoch)] = int(key, 16)
+    epoch = read_secret(environ, "WATERMARK_KEY").strip()
+    if not keys and not epoch:
+        return None
+    number = int(epoch) if epoch.isdecimal() else max(keys, default=0)
+    if number not in keys or (epoch and not epoch.isdecimal()):
+        raise CannotServe(
+            "WATERMARK_KEY isn't an epoch of WATERMARK_KEYS. Set it to one of them, or unset it."
+        )
+    return WatermarkKey(number, keys[number])
+
+
+def is_watermark_key(text: str) -> bool:
+    """Return whether a text is a key in hexadecimal digits."""
+    return len(text) == WATERMARK_KEY_DIGITS and not set(text.lower()) - set("0123456789abcdef")
 
 
 def read_number(environ: Mapping[str, str], name: str, default: int) -> int:
@@ -139,6 +186,9 @@ def engine_environment(settings: Settings) -> dict[str, str]:
     }
     if settings.api_key:
         variables["VLLM_API_KEY"] = settings.api_key
+    if settings.watermark:  # a GPU's key is in a file of options: see write_watermark_options
+        key = f"{settings.watermark.key:016x}" if settings.device == "cpu" else ""
+        variables["POLYSCRIBE_WATERMARK"] = f"{settings.watermark.epoch}:{key}"
     if settings.device == "cpu":
         variables["VLLM_CPU_KVCACHE_SPACE"] = str(KV_CACHE_GIB)
         if missing_for_compiling():
@@ -210,6 +260,18 @@ def server_arguments(settings: Settings) -> list[str]:
     return arguments + flags
 
 
+def write_watermark_options(watermark: WatermarkKey) -> Path:
+    """Return a file of vLLM's options for this user alone: anybody may read a command line.
+
+    polyscribe_guard.py removes it once vLLM has read it.
+    """
+    # JSON is YAML, too, and vLLM reads no file with another ending.
+    file, path = tempfile.mkstemp(prefix="polyscribe-watermark-", suffix=".yaml")
+    with os.fdopen(file, "w") as options:
+        json.dump({"watermark-config": {"key": watermark.key, **WATERMARK}}, options)
+    return Path(path)
+
+
 def prepare_socket(path: Path) -> None:
     """Make the socket's folder, for this user alone, and take a socket of before away.
 
@@ -242,6 +304,8 @@ def main() -> None:
     if settings.socket:
         prepare_socket(Path(settings.socket))
     print(f"Engine: {settings.base_model} ({settings.device}, {settings.dtype}) on {where}", flush=True)
+    if settings.watermark:
+        print(f"Engine: marks answers with the key of epoch {settings.watermark.epoch}", flush=True)
     missing = missing_for_compiling() if settings.device == "cpu" else ""
     if missing:
         print(
@@ -249,8 +313,17 @@ def main() -> None:
             flush=True,
         )
     command = [sys.executable, *server_arguments(settings), *extra]
+    variables = engine_environment(settings)
+    if settings.watermark and settings.device != "cpu":
+        if "--config" in extra:
+            raise CannotServe(
+                "vLLM reads only one --config, and the watermark's key needs it. "
+                "Pass your options on the command line."
+            )
+        variables[OPTIONS_FILE] = str(write_watermark_options(settings.watermark))
+        command += ["--config", variables[OPTIONS_FILE]]
     # Not a child: signals and the exit status need nobody in between.
-    os.execve(sys.executable, command, {**os.environ, **engine_environment(settings)})
+    os.execve(sys.executable, command, {**os.environ, **variables})
 
 
 if __name__ == "__main__":

@@ -24,6 +24,11 @@ OBJECT_STORE_BYTES = 100 * 1024**2  # Ray's smallest is 75 MiB; nothing but requ
 SPARE_REQUESTS = 4  # for what the gateway doesn't count: health checks and samples
 # A number for Ray's bookkeeping: of a machine's two, Ray's own parts would leave none for a replica.
 LOGICAL_CPUS = 8
+# Its answers would have the mark, and nothing that tells the gateway so: our guard isn't before Ray Serve.
+UNMARKED = (
+    "Ray Serve LLM can't tell that its answers are marked. Unset WATERMARK_KEYS and WATERMARK_KEY for this "
+    "engine, or use engine/serve.py."
+)
 
 
 @dataclass(frozen=True)
@@ -140,6 +145,8 @@ def start_cluster(settings: serve.Settings, cluster: Cluster) -> None:
 
 def main() -> None:
     settings = serve.read_settings(os.environ)
+    if settings.watermark:
+        raise serve.CannotServe(UNMARKED)
     cluster = read_cluster(os.environ)
     serve.check_installation(settings)
     os.environ.update(cluster_environment(settings, cluster, os.environ))

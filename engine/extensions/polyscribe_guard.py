@@ -5,6 +5,8 @@ engine. The guard lets through only what the platform uses, and everything but /
 
 Keys are replaced while the engine runs: where they are in files, the guard reads those again. vLLM itself
 knows the key that it was started with; the guard puts that one in place of each that it accepts.
+
+Where the engine marks what it writes, the guard says so in each answer: `x-watermark-epoch` names the key.
 """
 
 import hmac
@@ -33,6 +35,10 @@ KEYED_ADDRESSES = frozenset(
     }
 )
 
+WRITING_ADDRESSES = frozenset({"/v1/chat/completions", "/v1/completions"})
+WATERMARK = "POLYSCRIBE_WATERMARK"  # engine/serve.py sets it to EPOCH:KEY
+OPTIONS_FILE = "POLYSCRIBE_OPTIONS_FILE"  # has the key for a GPU
+EPOCH_HEADER = b"x-watermark-epoch"
 
 KEY_VARIABLES = ("ENGINE_API_KEY", "ENGINE_API_KEY_FALLBACKS")
 # Not for each request: files are read in the event loop, where every stream waits.
@@ -98,6 +104,9 @@ class Guard:
         self.app = app
         self._keys = Keys(clock)
         self._key_of_vllm = f"Bearer {os.environ.get('VLLM_API_KEY', '')}".encode()
+        if file := os.environ.get(OPTIONS_FILE):
+            Path(file).unlink(missing_ok=True)  # vLLM has read it before it made its app
+        self._epoch = os.environ.get(WATERMARK, "").partition(":")[0].encode()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         kind = scope["type"]
@@ -113,7 +122,17 @@ class Guard:
             return await refuse(send, 401, "The engine's key is missing or wrong.")
         if address not in KEYED_ADDRESSES:
             return await refuse(send, 404, "The engine doesn't serve this path.")
+        if self._epoch and scope["path"] in WRITING_ADDRESSES:
+            send = self._with_epoch(send)
         return await self.app({**scope, "headers": self._with_key_of_vllm(scope)}, receive, send)
+
+    def _with_epoch(self, send: Send) -> Send:
+        async def send_with_epoch(message: MutableMapping[str, Any]) -> None:
+            if message["type"] == "http.response.start":
+                message = {**message, "headers": [*message.get("headers", ()), (EPOCH_HEADER, self._epoch)]}
+            await send(message)
+
+        return send_with_epoch
 
     def _with_key_of_vllm(self, scope: Scope) -> list[tuple[bytes, bytes]]:
         others = [(name, value) for name, value in scope["headers"] if name != b"authorization"]

@@ -1,5 +1,6 @@
-"""A CPU worker for vLLM (`--worker-cls`) that survives a seeded request with a long prompt."""
+"""A CPU worker for vLLM (`--worker-cls`): it survives seeds with long prompts, and marks answers."""
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -12,6 +13,11 @@ UNKNOWN_RUNNER = (
     "This vLLM's CPU runner is not the one that engine/extensions/polyscribe_worker.py corrects: "
     "find out whether a seeded prompt longer than a step still kills it."
 )
+UNMARKED_RUNNER = (
+    "Model Runner V2 has no watermark on a CPU. "
+    "Unset VLLM_USE_V2_MODEL_RUNNER, or unset WATERMARK_KEYS to start without the watermark."
+)
+WATERMARK = "POLYSCRIBE_WATERMARK"  # engine/serve.py sets it to EPOCH:KEY
 
 
 class SeedSafeRunner(CPUModelRunner):
@@ -44,17 +50,30 @@ class SeedSafeRunner(CPUModelRunner):
 
 
 class Worker(CPUWorker):
-    """vLLM's CPU worker with the runner above."""
+    """vLLM's CPU worker with the runner above, whose sampler marks answers where there is a key."""
 
     def init_device(self) -> None:
         """Raises RuntimeError, and so ends the start, where vLLM has changed what the guard relies on."""
         super().init_device()
+        _, _, key = os.environ.get(WATERMARK, "").partition(":")
         if self.use_v2_model_runner:  # draws by seed and position: it has no generators
+            if key:
+                raise RuntimeError(UNMARKED_RUNNER)
             return
         if not is_known(self.model_runner):
             raise RuntimeError(UNKNOWN_RUNNER)
         # vLLM makes its runner itself and has no option for another class.
         self.model_runner.__class__ = SeedSafeRunner
+        if key:
+            mark_answers(self.model_runner, int(key, 16))
+
+
+def mark_answers(runner: CPUModelRunner, key: int) -> None:
+    """Let a runner's sampler draw with the watermark."""
+    # Here, for its compiler takes memory and seconds that an engine without a key doesn't need.
+    from polyscribe_watermark import MarkingSampler  # noqa: PLC0415
+
+    runner.sampler.topk_topp_sampler.forward = MarkingSampler(runner, key)
 
 
 def is_known(runner: object) -> bool:

@@ -1,0 +1,121 @@
+"""Find the watermark in a text's tokens: how much more of a key's noise they have than chance leaves there.
+
+Each token adds -log(1 - u), u being its noise after the four tokens before it. Without the mark u is uniform,
+so the sum over n tokens has the distribution Gamma(n, 1), and the p-value is its upper tail. A context counts
+once: a repeated one has the same noise again and is no further evidence. This is vLLM's detector
+(`GumbelWatermarkDetector` with deduplicate_contexts) without torch.
+
+A text may begin in the middle of an answer, or mix answers with other words: only tokens whose four
+predecessors are whole have evidence, and all others behave like any text.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
+from numpy.typing import NDArray
+
+from provenance.watermark.philox import CONTEXT_TOKENS, draw_uniform
+
+# Measured on 10,000 human passages and 1,000 template texts: docs/provenance.md.
+MOST_P_VALUE = 1e-4
+# Shorter texts without the mark are no evidence of a human: a marked text has about 0.44 above chance a token
+# at a temperature of 0.4, and this many tokens then suffice for MOST_P_VALUE in 95 of 100 texts.
+ENOUGH_TOKENS = 200
+
+type Span = tuple[int, int]
+
+
+@dataclass(frozen=True)
+class Detection:
+    """The evidence for a key: its sum, how probable that much is without the mark, and of how many tokens."""
+
+    score: float
+    p_value: float
+    scored_tokens: int
+
+
+class Verdict(StrEnum):
+    """What the evidence says."""
+
+    FOUND = "found"
+    NOT_FOUND = "not_found"
+    TOO_SHORT = "too_short"
+
+
+@dataclass(frozen=True)
+class Finding:
+    """The evidence for the key that has most of it; p-values are corrected for the number of tests."""
+
+    verdict: Verdict
+    epoch: int
+    p_value: float
+    scored_tokens: int
+    spans: tuple[Detection, ...]
+
+
+def detect(token_ids: Sequence[int], key: int) -> Detection:
+    """Return the evidence that tokens were drawn with a key."""
+    _, evidence = weigh_tokens(token_ids, key)
+    return sum_up(evidence)
+
+
+def examine(token_ids: Sequence[int], keys: Mapping[int, int], *, spans: Sequence[Span] = ()) -> Finding:
+    """Return what the tokens of a text say, with `keys` as epoch → key.
+
+    `spans` are parts of the text, such as its paragraphs, by the places of their first token and of the one
+    after their last. Each has its own evidence; its p-value is corrected for the number of spans, too.
+    """
+    weighed = {epoch: weigh_tokens(token_ids, key) for epoch, key in keys.items()}
+    whole = {epoch: sum_up(evidence) for epoch, (_, evidence) in weighed.items()}
+    epoch = min(whole, key=lambda one: (whole[one].p_value, -whole[one].score))
+    places, evidence = weighed[epoch]
+    parts = []
+    for start, stop in spans:
+        part = sum_up(evidence[(places >= start) & (places < stop)])
+        p_value = min(1.0, part.p_value * len(keys) * len(spans))
+        parts.append(Detection(part.score, p_value, part.scored_tokens))
+    found = whole[epoch]
+    p_value = min(1.0, found.p_value * len(keys))
+    return Finding(judge(p_value, found.scored_tokens), epoch, p_value, found.scored_tokens, tuple(parts))
+
+
+def judge(p_value: float, scored_tokens: int) -> Verdict:
+    """Return what a corrected p-value says of so many tokens."""
+    if p_value <= MOST_P_VALUE:
+        return Verdict.FOUND
+    return Verdict.NOT_FOUND if scored_tokens >= ENOUGH_TOKENS else Verdict.TOO_SHORT
+
+
+def weigh_tokens(token_ids: Sequence[int], key: int) -> tuple[NDArray[np.intp], NDArray[np.float64]]:
+    """Return the places of the tokens that count, and the evidence of each."""
+    before = np.full(CONTEXT_TOKENS, -1, np.int64)
+    tokens = np.asarray(token_ids, np.int64)
+    contexts = sliding_window_view(np.concatenate([before, tokens]), CONTEXT_TOKENS)[: len(tokens)]
+    first_places: dict[bytes, int] = {}
+    for place, context in enumerate(contexts):
+        first_places.setdefault(context.tobytes(), place)
+    places = np.fromiter(first_places.values(), np.intp, len(first_places))
+    uniform = draw_uniform(key, contexts[places], tokens[places]).astype(np.float64)
+    return places, -np.log1p(-uniform)
+
+
+def sum_up(evidence: NDArray[np.float64]) -> Detection:
+    """Return the sum of independent tokens' evidence, and its p-value."""
+    score = float(evidence.sum())
+    return Detection(score, gamma_survival(score, len(evidence)), len(evidence))
+
+
+def gamma_survival(score: float, shape: int) -> float:
+    """Return how probable it is that a Gamma(shape, 1) variable is above `score`; `shape` is whole."""
+    if shape <= 0 or score <= 0:
+        return 1.0
+    # exp(-score) times the sum of score^i / i! for i below shape: by logarithms, as the terms overflow.
+    steps = math.log(score) - np.log(np.arange(1, shape))
+    terms = np.concatenate([np.zeros(1), np.cumsum(steps)])
+    largest = terms.max()
+    log_sum = largest + math.log(np.exp(terms - largest).sum())
+    return min(1.0, math.exp(min(0.0, float(log_sum) - score)))
