@@ -136,8 +136,8 @@ class UnknownAddress(UnknownPath):
 
 
 class NotAtGateway(UnknownPath):
-    """This server only generates text. The site serves files and fine-tuning jobs: have your proxy send it
-    /v1/files and /v1/fine_tuning."""
+    """This server only generates text. The site serves files, fine-tuning jobs, receipts and checks: have
+    your proxy send it /v1/files, /v1/fine_tuning, /v1/receipts and /v1/content_provenance_checks."""
 
 
 class NoEmbeddings(UnknownPath):

@@ -4,7 +4,8 @@ from inference.contract import http_errors
 from inference.contract.dialects import anthropic_messages
 from inference.contract.openapi import ERROR_NAME as ERROR_COMPONENT
 from inference.contract.openapi import data_plane_paths, data_plane_schemas
-from inference.contract.tokenizer import count_conversation_tokens, refuses_chat
+from inference.contract.text_digest import digest_text
+from inference.contract.tokenizer import count_conversation_tokens, encode_text, refuses_chat
 from inference.errors import BadRequest, FieldError, TooMuchAtOnce, UnknownAddress, UnknownKey, WrongMethod
 from inference.metrics import ALL as ALL_METRICS
 from inference.metrics import FIRST_BYTE, REFUSALS, REQUESTS, SUM, TOKENS, Histogram, read_total
@@ -33,7 +34,9 @@ __all__ = [
     "count_conversation_tokens",
     "data_plane_paths",
     "data_plane_schemas",
+    "digest_text",
     "drain_usage",
+    "encode_text",
     "http_errors",
     "ledger_drain",
     "read_backlog",

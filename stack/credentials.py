@@ -28,6 +28,8 @@ class Credentials:
     django_secret_key: str = _secret()
     api_key_pepper: str = _secret()
     cache_salt: str = _secret()
+    watermark_key: str = field(default_factory=lambda: secrets.token_hex(8))
+    receipt_key: str = _secret()
     engine_api_key: str = _secret()
 
     @classmethod

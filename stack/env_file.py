@@ -19,7 +19,7 @@ FOLDER = ROOT / "secrets"
 PINNED = ROOT / "docker-compose.digests.yml"
 NAMED_IN = (ROOT / "docker-compose.yml", ROOT / "Dockerfile")
 NAMED = re.compile(r"^ *(?:image:|ARG PYTHON_IMAGE=) *(?:&\S+ +)?(\S+:\S+)$", re.MULTILINE)
-MIN_CHARACTERS = 20  # of those that are made here, the shortest
+MIN_CHARACTERS = 18  # of those that are made here, the shortest
 
 
 def _hex() -> str:
@@ -35,6 +35,8 @@ SECRETS: Mapping[str, Callable[[], str]] = {
     "SEAWEED_JWT_KEY": _hex,
     "API_KEY_PEPPERS": lambda: f"1:{_hex()}",
     "CACHE_SALT_SECRET": _hex,
+    "WATERMARK_KEYS": lambda: f"1:{secrets.token_hex(8)}",  # vLLM takes 64 bits
+    "RECEIPT_KEYS": lambda: f"1:{_hex()}",
     "ENGINE_API_KEY": _hex,
     "GRAFANA_PASSWORD": _hex,
 }
@@ -51,6 +53,8 @@ FILES: Mapping[str, str] = {
     "s3_secret_key": "{S3_SECRET_KEY}",
     "api_key_peppers": "{API_KEY_PEPPERS}",
     "cache_salt_secret": "{CACHE_SALT_SECRET}",
+    "watermark_keys": "{WATERMARK_KEYS}",
+    "receipt_keys": "{RECEIPT_KEYS}",
     "engine_api_key": "{ENGINE_API_KEY}",
     "engine_api_key_fallbacks": "{ENGINE_API_KEY_FALLBACKS}",
     "grafana_password": "{GRAFANA_PASSWORD}",

@@ -23,7 +23,8 @@ VERSION = "/version"
 ALIVE = "/healthz"
 READY = ("/readyz", "/health")
 EMBEDDINGS = "/v1/embeddings"
-SITE_PATHS = ("/v1/files", "/v1/fine_tuning")  # the site answers them: config/asgi.py
+TRAINING_PATHS = ("/v1/files", "/v1/fine_tuning")
+SITE_PATHS = ("/v1/receipts", "/v1/content_provenance_checks")  # the site answers both: config/asgi.py
 OPEN = (VERSION, ALIVE, *READY)  # without a key
 READ_ONLY = (MODELS, KEY, USAGE, TOKENIZER_INFO, *OPEN)
 POST = ("POST",)
@@ -97,7 +98,7 @@ def allowed_methods(path: str) -> tuple[str, ...]:
 
 
 def _explain_unknown(path: str) -> UnknownPath:
-    if settings.TRAINING and path.startswith(SITE_PATHS):
+    if path.startswith(SITE_PATHS) or (settings.TRAINING and path.startswith(TRAINING_PATHS)):
         return NotAtGateway()
     return NoEmbeddings() if path == EMBEDDINGS else UnknownPath()
 

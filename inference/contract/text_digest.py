@@ -9,8 +9,11 @@ from inference.facts import JsonObject
 
 
 def digest_text(text: str) -> str:
-    """Return the SHA-256 in hex of a text in Unicode's normal form C: copying may change the form."""
-    normal = unicodedata.normalize("NFC", text)
+    """Return the SHA-256 in hex of a text as copying leaves it.
+
+    That is in Unicode's normal form C, with line feeds alone, and without blanks at its ends.
+    """
+    normal = unicodedata.normalize("NFC", text.replace("\r\n", "\n")).strip()
     return hashlib.sha256(normal.encode(errors="surrogatepass")).hexdigest()
 
 

@@ -42,6 +42,15 @@ def count_conversation_tokens(messages: list[JsonObject]) -> int:
     return len(tokenizer.encode(text, add_special_tokens=False).ids) + 1
 
 
+def encode_text(text: str) -> tuple[list[int], list[tuple[int, int]]] | None:
+    """Return a text's tokens, and where each begins and ends in it; None where there is no tokenizer."""
+    tokenizer = base_model.tokenizer()
+    if tokenizer is None:
+        return None
+    encoded = tokenizer.encode(text, add_special_tokens=False)
+    return encoded.ids, encoded.offsets
+
+
 def refuses_chat(messages: list[JsonObject]) -> bool:
     """Return whether the base's chat template refuses a chat; False where there is no template."""
     has_template = base_model.describe_tokenizer()["chat_template"] is not None

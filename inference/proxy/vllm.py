@@ -77,8 +77,8 @@ async def send_request(
     It notes in the request's usage whether the engine watermarks it.
 
     Raises BadRequest or ContextTooLong for what vLLM refuses, NoWatermark, RequestFailed when vLLM says that
-    it failed at this request, or EngineUnavailable: EngineBroke when vLLM broke off while it had this request,
-    AdapterAbsent when vLLM does not know the adapter.
+    it failed at this request, or EngineUnavailable: EngineBroke when vLLM broke off while it had this
+    request, AdapterAbsent when vLLM does not know the adapter.
     """
     grant = request.grant
     own_fields: JsonObject = {

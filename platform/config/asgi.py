@@ -1,6 +1,6 @@
 """The whole site: `/v1/…` goes to the thin data plane, everything else to Django.
 
-Files and jobs are rows: of `/v1/…` they alone are Django's.
+Files, jobs and receipts are rows, and a check reads a text: of `/v1/…` these alone are Django's.
 """
 
 import os
@@ -23,7 +23,7 @@ refuse_half_configured()
 django_app = PageBodies(ASGIHandler())
 uploads = Uploads(most_at_once=8)
 UPLOADS = "/v1/files"
-SITE_PATHS = (UPLOADS, "/v1/fine_tuning")
+SITE_PATHS = (UPLOADS, "/v1/fine_tuning", "/v1/receipts", "/v1/content_provenance_checks")
 API_PATHS = ("/v1", *ROOT_PATHS)  # beside all that is under `/v1/`
 
 

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+HEX = re.compile(r"(?:[0-9a-fA-F]{2})+")
 # How a socket for both kinds of addresses names a client of IPv4.
 IPV4_MAPPED = ipaddress.IPv6Network("::ffff:0:0/96")
 # As browsers send it in `Origin`, but for letters' case; what follows it in an address is left out there.
@@ -110,6 +111,11 @@ VARIABLES: dict[str, Variable] = {
         "",
         "The engines' watermark keys by epoch, `1:HEX,2:HEX`, 16 hex digits each. The detector looks for "
         "all of them. Empty: there is no watermark.",
+    ),
+    "RECEIPT_KEYS": Variable(
+        "",
+        "Ed25519 keys that sign receipts, `1:HEX,2:HEX`, 64 hex digits each. The highest one signs, all of "
+        "them verify. Empty: there are no receipts.",
     ),
     "WATERMARK_KEY": Variable("", "The epoch that engines mark with. Empty: the highest one."),
     "ENGINE_NAME": Variable("local", "The engine's name; its worker serves the queue engine.NAME."),
@@ -306,6 +312,17 @@ def read_list(name: str) -> list[str]:
     """Return a comma-separated variable as a list without empty items."""
     items = [item.strip() for item in read(name).split(",")]
     return list(filter(None, items))
+
+
+def read_keys(name: str) -> dict[int, str]:
+    """Return a variable's keys in hex by their numbers, `1:HEX,2:HEX`. Raises SystemExit for other text."""
+    keys = {}
+    for item in read_list(name):
+        number, _, key = item.partition(":")
+        if not (number.isdecimal() and HEX.fullmatch(key)):
+            raise SystemExit(f"{name} must be a list of NUMBER:HEX, separated by commas.")
+        keys[int(number)] = key
+    return keys
 
 
 def read_networks(name: str) -> list[str]:

@@ -354,10 +354,9 @@ S3_REGION = env.read("S3_REGION")
 S3_ACCESS_KEY_ID = env.read("AWS_ACCESS_KEY_ID") or None
 S3_SECRET_ACCESS_KEY = env.read("AWS_SECRET_ACCESS_KEY") or None
 
-API_KEY_PEPPERS: dict[int, bytes] = {}
-for _item in env.read_list("API_KEY_PEPPERS"):
-    _number, _pepper = _item.split(":", 1)
-    API_KEY_PEPPERS[int(_number)] = bytes.fromhex(_pepper)
+API_KEY_PEPPERS = {
+    number: bytes.fromhex(pepper) for number, pepper in env.read_keys("API_KEY_PEPPERS").items()
+}
 # None: the highest number. A number lets every process know a new pepper before one stores keys under it.
 API_KEY_PEPPER = env.read_int("API_KEY_PEPPER") if env.read("API_KEY_PEPPER") else None
 API_ALLOWED_ORIGINS = env.read_origins("API_ALLOWED_ORIGINS")
@@ -368,10 +367,8 @@ WORKSPACES_PER_HOUR = env.read_int("WORKSPACES_PER_HOUR")
 WORKSPACES_PER_DAY = env.read_int("WORKSPACES_PER_DAY")
 CACHE_SALT_SECRET = bytes.fromhex(env.read("CACHE_SALT_SECRET"))
 WATERMARK = env.read_choice("WATERMARK", ("on", "required", "off"))
-WATERMARK_KEYS: dict[int, int] = {}
-for _item in env.read_list("WATERMARK_KEYS"):
-    _epoch, _key = _item.split(":", 1)
-    WATERMARK_KEYS[int(_epoch)] = int(_key, 16)
+WATERMARK_KEYS = {epoch: int(key, 16) for epoch, key in env.read_keys("WATERMARK_KEYS").items()}
+RECEIPT_KEYS = {number: bytes.fromhex(seed) for number, seed in env.read_keys("RECEIPT_KEYS").items()}
 
 WEBHOOKS_TO_LOOPBACK = env.read_flag("WEBHOOKS_TO_LOOPBACK") and not SECURE
 

@@ -18,6 +18,10 @@ def check_settings(app_configs: Any = None, **_: Any) -> Sequence[CheckMessage]:
     return [*find_faults(), *find_gaps()]
 
 
+RECEIPT_SEED_BYTES = 32  # Ed25519's
+WATERMARK_KEY_BITS = 64  # vLLM's
+
+
 def find_gaps() -> list[CheckMessage]:
     """Return what a public site lacks, and works without."""
     if not settings.SECURE or settings.SUPPORT_EMAIL:
@@ -54,6 +58,7 @@ def _contradictions() -> Iterator[tuple[str, str, str]]:
             f"API_KEY_PEPPER is {settings.API_KEY_PEPPER}, which is not in API_KEY_PEPPERS.",
             "Use the number of an existing pepper, or leave it empty for the highest one.",
         )
+    yield from _wrong_provenance_keys()
     storage = urlsplit(settings.S3_PUBLIC_ENDPOINT_URL or "")
     if settings.SECURE and storage.scheme == "http":
         yield (
@@ -71,6 +76,19 @@ def _contradictions() -> Iterator[tuple[str, str, str]]:
             "ENGINE_MAX_CPU_LORAS is lower than ENGINE_MAX_LORAS, so vLLM can't start.",
             "Set it to at least the same number.",
         )
+
+
+def _wrong_provenance_keys() -> Iterator[tuple[str, str, str]]:
+    if settings.WATERMARK == "required" and not settings.WATERMARK_KEYS:
+        yield (
+            "no_watermark_key",
+            "WATERMARK is required, but WATERMARK_KEYS is empty.",
+            "Run `make secrets`, or set it to 1:HEX with 16 hex digits, here and for the engines.",
+        )
+    if any(len(seed) != RECEIPT_SEED_BYTES for seed in settings.RECEIPT_KEYS.values()):
+        yield "receipt_key", "A key in RECEIPT_KEYS is not 64 hex digits long.", "Run `openssl rand -hex 32`."
+    if any(key >= 2**WATERMARK_KEY_BITS for key in settings.WATERMARK_KEYS.values()):
+        yield "watermark_key", "A key in WATERMARK_KEYS has over 16 hex digits.", "Run `openssl rand -hex 8`."
 
 
 def _wrong_addresses() -> Iterator[tuple[str, str, str]]:

@@ -1,0 +1,1 @@
+"""Receipts and checks for programs, below /v1."""

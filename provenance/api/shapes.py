@@ -1,0 +1,97 @@
+"""What the API answers and reads, as its document shows it."""
+
+from typing import Any, ClassVar
+
+from rest_framework import serializers
+
+from core.rest.bodies import StrictSerializer
+from provenance.checks import MAX_CHARACTERS
+from provenance.receipts import MAX_CHARACTERS as MAX_RECEIPT_CHARACTERS
+
+CHECKED_FILE = {
+    "type": "object",
+    "required": ["file"],
+    "properties": {"file": {"type": "string", "format": "binary", "description": "A text in UTF-8."}},
+}
+
+
+class CheckBody(StrictSerializer):
+    """What is checked: a text, a receipt, or a text with its receipt."""
+
+    text = serializers.CharField(
+        max_length=MAX_CHARACTERS, required=False, trim_whitespace=False, allow_blank=True, default=""
+    )
+    receipt = serializers.CharField(
+        max_length=MAX_RECEIPT_CHARACTERS, required=False, allow_blank=True, default=""
+    )
+
+
+class SignedReceipt(serializers.Serializer[Any]):
+    """A receipt."""
+
+    example: ClassVar = {
+        "object": "receipt",
+        "request_id": "req_4f0c",
+        "receipt": "eyJhbGciOiJFZERTQSIsImtpZCI6IjEiLCJ0eXAiOiJwb2x5c2NyaWJlLXJlY2VpcHQrandzIn0.eyJ….c2ln…",
+    }
+
+    object = serializers.CharField(help_text="Always `receipt`.")
+    request_id = serializers.CharField()
+    receipt = serializers.CharField(help_text="A JWS in compact form. Give it away with the text.")
+
+
+class CheckResult(serializers.Serializer[Any]):
+    """What one signal says."""
+
+    type = serializers.ChoiceField(["text_watermark", "receipt"])
+    outcome = serializers.ChoiceField(["detected", "not_detected"])
+    verdict = serializers.ChoiceField(
+        ["found", "not_found", "too_short"], required=False, help_text="Of a watermark."
+    )
+    p_value = serializers.FloatField(
+        required=False,
+        help_text="How probable so much evidence is in a text without the watermark, rounded up to a power "
+        "of ten.",
+    )
+    scored_tokens = serializers.IntegerField(required=False)
+    epoch = serializers.IntegerField(required=False, allow_null=True, help_text="Of the key that was found.")
+    passages = serializers.ListField(
+        child=serializers.DictField(),
+        required=False,
+        help_text="The first 100 paragraphs: `start` and `end` in characters, and `outcome`.",
+    )
+    validation_state = serializers.ChoiceField(
+        ["valid", "invalid"],
+        required=False,
+        help_text="Of a receipt: whether this service signed exactly it.",
+    )
+    matches_text = serializers.BooleanField(
+        required=False,
+        allow_null=True,
+        help_text="Whether the receipt is that of `text`. `null` without a text.",
+    )
+    claims = serializers.DictField(required=False, allow_null=True, help_text="What a valid receipt says.")
+
+
+class ProvenanceCheck(serializers.Serializer[Any]):
+    """The result of a check."""
+
+    example: ClassVar = {
+        "object": "content_provenance_check",
+        "created_at": 1764495000,
+        "results": [
+            {
+                "type": "text_watermark",
+                "outcome": "detected",
+                "verdict": "found",
+                "p_value": 1e-9,
+                "scored_tokens": 121,
+                "epoch": 1,
+                "passages": [{"start": 0, "end": 540, "outcome": "detected"}],
+            }
+        ],
+    }
+
+    object = serializers.CharField(help_text="Always `content_provenance_check`.")
+    created_at = serializers.IntegerField(help_text="Unix time in seconds.")
+    results = CheckResult(many=True)

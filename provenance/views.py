@@ -1,0 +1,46 @@
+"""The page that checks where a text came from, for everyone, and the keys that verify receipts."""
+
+from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.shortcuts import render
+from django.views.decorators.cache import cache_control, never_cache
+from django.views.decorators.http import require_GET, require_http_methods
+
+from core import rates
+from core.addresses import network_of
+from core.errors import DomainError
+from core.rest.errors import TooManyRequests
+from provenance.checks import check_provenance
+from provenance.forms import VerifyForm
+from provenance.receipts import list_public_keys
+
+# Of one address: whoever tries many texts could learn which words carry the watermark.
+CHECKS_PER_MINUTE = 20
+
+
+@require_http_methods(["GET", "POST"])
+@never_cache
+def verify(request: HttpRequest) -> HttpResponse:
+    """Show whether a text carries our watermark, and what its receipt says. Nothing of it is stored."""
+    form = VerifyForm(request.POST if request.method == "POST" else None)
+    check = None
+    status = 200
+    if form.is_bound:
+        status = 400
+        if form.is_valid():
+            try:
+                rates.take(f"verify:{network_of(request.META.get('REMOTE_ADDR') or '')}", CHECKS_PER_MINUTE)
+                check = check_provenance(form.cleaned_data["text"], form.cleaned_data["receipt"])
+                status = 200
+            except TooManyRequests as error:
+                form.add_error(None, error.message)
+                status = 429
+            except DomainError as error:
+                form.add_error(None, error.message)
+    return render(request, "provenance/verify.html", {"form": form, "check": check}, status=status)
+
+
+@require_GET
+@cache_control(public=True, max_age=3600)
+def show_keys(request: HttpRequest) -> HttpResponse:
+    """Return the public keys of receipts as a JWK Set."""
+    return JsonResponse({"keys": list_public_keys()})
