@@ -14,6 +14,7 @@ from adapters.catalog import browse, favourites, queries
 from adapters.errors import TooManyFavourites
 from adapters.models import Style
 from adapters.views.common import changes_styles
+from core.page_parts import is_part_wanted
 from tenants.public import MemberRequest, Permission, access_of, member_required, requires
 
 
@@ -81,7 +82,7 @@ def unlike(request: MemberRequest, style_id: UUID) -> HttpResponse:
 
 def _card_response(request: MemberRequest, chosen: Style, *, said: str = "") -> HttpResponse:
     """Answer with the card alone, which says what was done; without htmx with the list."""
-    if request.headers.get("HX-Request") != "true":
+    if not is_part_wanted(request):
         if said:
             messages.success(request, said)
         return redirect("adapters:catalogue")

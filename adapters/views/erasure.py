@@ -18,6 +18,7 @@ from adapters.erasure.report import STAYS, erasure_report
 from adapters.errors import StillUsed
 from adapters.models import AdapterVersion, Erasure, Style
 from adapters.views.common import changes_styles, own_style, own_version
+from core.page_parts import render_page_or_part
 from tenants.public import MemberRequest, Permission, access_of, member_required, requires
 
 
@@ -30,10 +31,8 @@ def version_erasure(request: MemberRequest, version_id: UUID) -> HttpResponse:
     erasure = Erasure.objects.select_related("version__style__owner").filter(version=version).first()
     if erasure is None:
         return _render_version_form(request, version, {})
-    is_polled = request.headers.get("HX-Request") == "true"
-    template = "adapters/_erasure.html" if is_polled else "adapters/erasure.html"
     context = {"report": erasure_report(erasure), "version": version, "stays": STAYS}
-    return render(request, template, context)
+    return render_page_or_part(request, "adapters/erasure.html", context)
 
 
 @require_GET

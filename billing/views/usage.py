@@ -14,6 +14,7 @@ from billing import usage_sums
 from core import months
 from core.errors import Conflict
 from core.money import usd, usd_at_a_glance
+from core.page_parts import render_page_or_part
 from tenants.metering import request_details, request_log, trainings, usage
 from tenants.metering.forms import MILLION
 from tenants.models import ApiKey, Tenant
@@ -62,8 +63,8 @@ def show_request(request: MemberRequest, request_id: str) -> HttpResponse:
     details = request_details.find_request(request.tenant, request_id)
     if details is None:
         raise Http404
-    name = "billing/_request.html" if request.headers.get("HX-Request") else "billing/request.html"
-    return render(request, name, {"details": details, "row": details.row})
+    context = {"details": details, "row": details.row}
+    return render_page_or_part(request, "billing/request.html", context)
 
 
 @require_GET

@@ -95,10 +95,11 @@ TEMPLATES = [
                 "website.legal_pages.legal_links",
                 "training.views.context.training",
             ],
-            # Nearly every template says something to people, and when something was.
+            # Nearly every template says something to people, shows icons, and when something was.
             "builtins": [
                 "django.templatetags.i18n",
                 "website.templatetags.amounts",
+                "website.templatetags.icons",
                 "website.templatetags.times",
                 "website.templatetags.texts",
                 "website.templatetags.support",

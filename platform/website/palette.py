@@ -3,7 +3,6 @@
 from dataclasses import dataclass
 
 from django.http import HttpResponse
-from django.shortcuts import render
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.functional import Promise
@@ -12,6 +11,7 @@ from django.utils.translation import gettext_lazy as _
 from django.views.decorators.http import require_GET
 
 from adapters.public import list_styles
+from core.page_parts import render_page_or_part
 from tenants.accounts.access import MemberRequest, member_required
 from tenants.accounts.roles import Permission, allows
 from tenants.api_keys.listing import list_keys
@@ -118,9 +118,8 @@ ACTIONS = (
 def search(request: MemberRequest) -> HttpResponse:
     """Show what a search finds; the list alone for the dialog."""
     question = request.GET.get("q", "").strip()[:MAX_QUESTION]
-    template = "_palette_results.html" if request.headers.get("HX-Request") else "search.html"
     groups = [(title, results) for title, results in find(request, question) if results]
-    return render(request, template, {"question": question, "groups": groups})
+    return render_page_or_part(request, "search.html", {"question": question, "groups": groups})
 
 
 def find(request: MemberRequest, question: str) -> list[tuple[str, list[Result]]]:

@@ -8,6 +8,8 @@ from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import render
 from django.utils.decorators import sync_and_async_middleware
 
+from core.page_parts import is_part_wanted
+
 METHOD_NOT_ALLOWED = 405
 PROGRAMS = ("/api/", "/v1/")
 
@@ -35,7 +37,7 @@ def explain_wrong_method(get_response: Callable[[HttpRequest], Any]) -> Callable
 def _is_persons(request: HttpRequest, response: HttpResponseBase) -> bool:
     """Return whether a person's browser asked for a page, and not a program or a part of a page."""
     is_refused = response.status_code == METHOD_NOT_ALLOWED and request.method == "GET"
-    is_page = "text/html" in request.headers.get("Accept", "") and "HX-Request" not in request.headers
+    is_page = "text/html" in request.headers.get("Accept", "") and not is_part_wanted(request)
     return is_refused and is_page and not request.path.startswith(PROGRAMS)
 
 

@@ -20,6 +20,7 @@ from django.utils.http import url_has_allowed_host_and_scheme
 from django.utils.translation import gettext_lazy as _
 
 from core.errors import NotAllowed
+from core.page_parts import is_part_wanted
 from tenants.accounts import current
 from tenants.accounts.roles import ALLOWED, Permission, RoleNotAllowed, allows, find_role, require_role
 from tenants.audit import record_audit
@@ -192,7 +193,7 @@ def ask_to_log_in(request: HttpRequest) -> HttpResponse:
 
     What a form is sent to takes no GET, and a part of a page is no page: so back to where they stand.
     """
-    is_part = "HX-Request" in request.headers
+    is_part = is_part_wanted(request)
     page = request.get_full_path()
     if is_part:
         page = _own_page(request, request.headers.get("HX-Current-URL", ""))

@@ -10,6 +10,7 @@ from django.shortcuts import get_object_or_404, render
 from django.views.decorators.http import require_GET
 
 from core.money import usd
+from core.page_parts import render_page_or_part
 from tenants.accounts import audit_log
 from tenants.accounts.access import MemberRequest, member_required
 from tenants.accounts.audit_words import describe_action
@@ -52,8 +53,7 @@ def show_audit_log(request: MemberRequest) -> HttpResponse:
 def show_audit_entry(request: MemberRequest, entry_id: int) -> HttpResponse:
     """Show one entry: a page, or for htmx what the drawer beside the log shows of it."""
     entry = get_object_or_404(audit_log.find_entries(request.tenant), pk=entry_id)
-    name = "_audit_entry.html" if request.headers.get("HX-Request") else "audit_entry.html"
-    return render(request, f"tenants/team/{name}", {"row": _row(entry)})
+    return render_page_or_part(request, "tenants/team/audit_entry.html", {"row": _row(entry)})
 
 
 @require_GET

@@ -15,6 +15,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_POST
 
 from core.errors import DomainError
+from core.page_parts import is_part_wanted, render_page_or_part
 from tenants.accounts.access import MemberRequest, access_of, member_required
 from tenants.accounts.roles import Permission, requires
 from tenants.models import WebhookDelivery, WebhookEndpoint
@@ -64,7 +65,7 @@ def create_endpoint(request: MemberRequest) -> HttpResponse:
 def show_endpoint(request: MemberRequest, endpoint_id: UUID) -> HttpResponse:
     """Show an endpoint and its deliveries; while some are on their way, htmx asks for these alone."""
     endpoint = _own_endpoint(request, endpoint_id)
-    if request.headers.get("HX-Request"):
+    if is_part_wanted(request):
         context = {"endpoint": endpoint, **_deliveries_context(request, endpoint)}
         return render(request, "tenants/_deliveries.html", context)
     return _endpoint_page(request, endpoint)
@@ -151,8 +152,7 @@ def show_delivery(request: MemberRequest, delivery_id: UUID) -> HttpResponse:
     sent = _own_delivery(request, delivery_id)
     body = json.dumps(json.loads(render_event(sent.event)), indent=2, ensure_ascii=False)
     context = {"delivery": sent, "endpoint": sent.endpoint, "body": body}
-    name = "_delivery.html" if request.headers.get("HX-Request") else "delivery.html"
-    return render(request, f"tenants/{name}", context)
+    return render_page_or_part(request, "tenants/delivery.html", context)
 
 
 @require_POST

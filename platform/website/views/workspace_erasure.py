@@ -4,10 +4,10 @@ from uuid import UUID
 
 from django.contrib.auth.decorators import login_required
 from django.http import Http404, HttpRequest, HttpResponse
-from django.shortcuts import render
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET
 
+from core.page_parts import render_page_or_part
 from operations.workspace_erasure import describe_progress, workspace_report
 from tenants.models import User
 from tenants.public import find_deleted_workspace
@@ -24,6 +24,4 @@ def show_erasure(request: HttpRequest, workspace_id: UUID) -> HttpResponse:
         raise Http404
     if request.GET.get("form") == "json":
         return workspace_report(tenant)
-    is_polled = request.headers.get("HX-Request") == "true"
-    template = "website/_workspace_erasure.html" if is_polled else "website/workspace_erasure.html"
-    return render(request, template, describe_progress(tenant))
+    return render_page_or_part(request, "website/workspace_erasure.html", describe_progress(tenant))
