@@ -1,8 +1,8 @@
 """Check where a text came from: by its watermark, by a receipt, or by both. Nothing is stored."""
 
 import math
-import re
 from bisect import bisect_left, bisect_right
+from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import islice
 from operator import itemgetter
@@ -19,7 +19,6 @@ MAX_CHARACTERS = 50_000
 MAX_PASSAGES = 100  # of a text, from its beginning, whose evidence is shown
 # Finer steps would help nobody but those who search for a text that just passes.
 LEAST_P_VALUE = 1e-12
-PARAGRAPH = re.compile(r"\S.*?(?=\n\s*\n|\Z)", re.DOTALL)
 
 
 @dataclass(frozen=True)
@@ -83,7 +82,7 @@ def check_watermark(text: str) -> WatermarkCheck:
     token_ids, offsets = encoded
     if not settings.WATERMARK_KEYS or not token_ids:
         return WatermarkCheck(Verdict.TOO_SHORT, 1.0, 0, None, ())
-    paragraphs = [match.span() for match in islice(PARAGRAPH.finditer(text), MAX_PASSAGES)]
+    paragraphs = list(islice(find_paragraphs(text), MAX_PASSAGES))
     spans = [_token_span(offsets, start, end) for start, end in paragraphs]
     found = examine(token_ids, settings.WATERMARK_KEYS, spans=spans)
     passages = []
@@ -97,6 +96,21 @@ def check_watermark(text: str) -> WatermarkCheck:
         epoch=found.epoch if found.verdict == Verdict.FOUND else None,
         passages=tuple(passages),
     )
+
+
+def find_paragraphs(text: str) -> Iterator[tuple[int, int]]:
+    """Yield where each paragraph begins and ends: blank lines divide them."""
+    at = 0
+    start: int | None = None
+    for line in text.splitlines(keepends=True):
+        if line.strip() and start is None:
+            start = at
+        elif not line.strip() and start is not None:
+            yield start, start + len(text[start:at].rstrip())
+            start = None
+        at += len(line)
+    if start is not None:
+        yield start, start + len(text[start:].rstrip())
 
 
 def check_receipt(written: str, text: str | None) -> ReceiptCheck:

@@ -47,6 +47,8 @@ SEEN_BY_ALL = {
     "guides",
     "guide",
     "status",
+    "verify",
+    "receipt_keys",
     "terms",
     "privacy",
     "unsubscribe",  # its token is what lets a person in

@@ -1,0 +1,101 @@
+"""Receipts and checks for programs: by OpenAI's official client, by JSON, and who may not read them."""
+
+import httpx
+import openai
+import pytest
+
+from inference.public import digest_text
+from provenance import checks
+from provenance.receipts import verify_receipt
+from tenants.metering.ledger import record_events
+from tenants.public import issue_key
+from tests.provenance.marked import KEY, encode, write
+from tests.tenants.conftest import make_event
+from tests.training.openai_api.conftest import SiteThread
+
+TEXT = write(90)
+
+
+@pytest.fixture(autouse=True)
+def known(settings, monkeypatch):
+    settings.WATERMARK_KEYS = {3: KEY}
+    settings.RECEIPT_KEYS = {1: bytes(32)}
+    monkeypatch.setattr(checks, "encode_text", encode)
+
+
+@pytest.fixture
+def client(transactional_db, valkey, acme, settings):
+    settings.ALLOWED_HOSTS = ["127.0.0.1"]
+    _, secret = issue_key(acme, name="checks", by=None)
+    with SiteThread() as address:
+        yield openai.OpenAI(base_url=f"{address}/v1", api_key=secret, max_retries=0)
+
+
+def answer(tenant, request_id, **facts):
+    usual = {"watermark": "gumbel; epoch=3", "text_sha256": digest_text(TEXT)}
+    record_events([make_event(tenant, request_id=request_id, **usual | facts)])
+
+
+def post(client, **body):
+    headers = {"authorization": f"Bearer {client.api_key}"}
+    return httpx.post(f"{client.base_url}content_provenance_checks", json=body, headers=headers)
+
+
+def test_openais_client_checks_a_text(client):
+    check = client.content_provenance_checks.create(file=("text.txt", TEXT.encode()))
+    assert check.object == "content_provenance_check"
+    [result] = check.results
+    assert (result.type, result.outcome) == ("text_watermark", "detected")
+    assert (result.epoch, result.verdict) == (3, "found")
+    unmarked = write(400, key=None).encode()
+    assert (
+        client.content_provenance_checks.create(file=("text.txt", unmarked)).results[0].outcome
+        == "not_detected"
+    )
+    with pytest.raises(openai.BadRequestError, match="UTF-8"):
+        client.content_provenance_checks.create(file=("text.docx", b"PK\x03\x04\xff"))
+
+
+def test_an_answer_has_a_receipt_that_verifies_with_its_text(client, acme):
+    answer(acme, "req_1")
+    found = httpx.get(
+        f"{client.base_url}receipts/req_1", headers={"authorization": f"Bearer {client.api_key}"}
+    )
+    receipt = found.json()["receipt"]
+    assert verify_receipt(receipt).watermark == "gumbel; epoch=3"
+    mark, signed = post(client, text=TEXT, receipt=receipt).json()["results"]
+    assert (mark["outcome"], signed["outcome"], signed["matches_text"]) == ("detected", "detected", True)
+    assert signed["claims"]["request_id"] == "req_1"
+    [other] = post(client, text="", receipt=receipt).json()["results"]
+    assert (other["validation_state"], other["matches_text"]) == ("valid", None)
+    _, wrong = post(client, text=f"{TEXT} ban", receipt=receipt).json()["results"]
+    assert (wrong["outcome"], wrong["validation_state"]) == ("not_detected", "valid")
+
+
+@pytest.mark.parametrize("facts", [{"text_sha256": ""}, None])
+def test_what_has_no_receipt_is_404(client, acme, charlies, facts):
+    if facts is None:
+        answer(charlies, "req_2")  # a stranger's
+    else:
+        answer(acme, "req_2", **facts)
+    found = httpx.get(
+        f"{client.base_url}receipts/req_2", headers={"authorization": f"Bearer {client.api_key}"}
+    )
+    assert (found.status_code, found.json()["error"]["code"]) == (404, "no_receipt")
+
+
+@pytest.mark.parametrize(
+    ("body", "param"),
+    [({}, None), ({"text": ["a"]}, "text"), ({"texts": "a"}, "texts"), ({"text": "a" * 50_001}, "text")],
+)
+def test_what_can_not_be_read_is_refused_by_name(client, body, param):
+    refusal = post(client, **body)
+    assert refusal.status_code == 400
+    assert refusal.json()["error"]["param"] == param
+
+
+def test_without_a_key_nothing_is_answered(client):
+    stranger = httpx.post(f"{client.base_url}content_provenance_checks", json={"text": TEXT})
+    assert stranger.status_code == 401
+    assert httpx.get(f"{client.base_url}receipts/req_1").status_code == 401
+    assert httpx.get(f"{client.base_url}receipts").status_code == 404

@@ -1,0 +1,55 @@
+"""The page that checks a text: for everyone, bounded, and storing nothing."""
+
+import pytest
+from django.urls import reverse
+
+from provenance import checks, views
+from provenance.receipts import sign_receipt
+from tests.provenance.marked import KEY, encode, write
+from tests.provenance.test_receipts import RECEIPT
+
+VERIFY = reverse("provenance:verify")
+
+
+@pytest.fixture(autouse=True)
+def known(settings, monkeypatch, valkey):
+    settings.WATERMARK_KEYS = {3: KEY}
+    settings.RECEIPT_KEYS = {1: bytes(32)}
+    monkeypatch.setattr(checks, "encode_text", encode)
+
+
+@pytest.mark.parametrize(
+    ("sent", "status", "says"),
+    [
+        ({"text": write(90)}, 200, "Our watermark was found."),
+        ({"text": write(400, key=None)}, 200, "No watermark was found."),
+        ({"text": "Short."}, 200, "too short to tell"),
+        ({"text": "", "receipt": "  "}, 400, "Send a text, a receipt, or both."),
+        ({"text": "a" * 50_001}, 400, "50000"),
+        ({"receipt": "eyJ.a.b"}, 200, "This receipt is not valid."),
+    ],
+)
+def test_it_says_what_was_found(client, db, sent, status, says):
+    answer = client.post(VERIFY, sent)
+    page = answer.content.decode()
+    assert (answer.status_code, says in page) == (status, True), page
+    assert sent.get("text", "")[:40] in page  # nothing typed is lost
+
+
+def test_it_says_whether_a_receipt_is_that_of_the_text(client, db):
+    receipt = sign_receipt(RECEIPT)
+    page = client.post(VERIFY, {"text": "Another text.", "receipt": receipt}).content.decode()
+    assert "valid, but not for this text" in page
+    assert "The receipt is valid." in client.post(VERIFY, {"receipt": receipt}).content.decode()
+
+
+def test_an_address_has_so_many_checks_a_minute(client, db, monkeypatch):
+    monkeypatch.setattr(views, "CHECKS_PER_MINUTE", 2)
+    statuses = [client.post(VERIFY, {"text": "Short."}).status_code for _ in range(3)]
+    assert statuses == [200, 200, 429]
+
+
+def test_the_keys_are_published(client, db):
+    [key] = client.get(reverse("provenance:receipt_keys")).json()["keys"]
+    assert (key["crv"], key["kid"]) == ("Ed25519", "1")
+    assert key.keys() == {"kty", "crv", "alg", "use", "kid", "x"}  # no private part
