@@ -16,6 +16,7 @@ from polyscribe.push.request import PushRequest
 from polyscribe.push.uploader import Pusher
 from polyscribe.resources.account import Keys, Usage
 from polyscribe.resources.chat import Chat
+from polyscribe.resources.provenance import Provenance
 from polyscribe.resources.styles import Releases, Styles, Versions
 from polyscribe.resources.trainings import Trainings
 from polyscribe.resources.uploads import Uploads
@@ -75,6 +76,7 @@ class Client:
         self.usage = Usage(self._transport)
         self.webhooks = Webhooks(self._transport)
         self.chat = Chat(self._transport)
+        self.provenance = Provenance(self._transport)
 
     def __repr__(self) -> str:
         return f"Client({self.settings.base_url!r}, key {hint_of(self.settings.api_key)})"

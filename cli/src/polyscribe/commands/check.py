@@ -1,6 +1,5 @@
 """`check`: how close a draft is to a style's author, and which sentences are farthest."""
 
-import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -8,10 +7,9 @@ import typer
 
 from polyscribe.commands import show
 from polyscribe.commands.session import JsonFlag, StyleArgument, open_client
+from polyscribe.commands.texts import read_text
 from polyscribe.commands.wording import count
 from polyscribe.objects import Object
-
-STDIN = "-"
 
 
 def add_commands(app: typer.Typer) -> None:
@@ -30,7 +28,7 @@ def check(
 
     0 % is the base model's writing, 100 % the author's. Needs a version with evidence.
     """
-    text = _read(file)
+    text = read_text(file)
     with open_client(context) as client:
         answer = client.styles.check_draft(style, text)
     if as_json:
@@ -38,16 +36,6 @@ def check(
     show.print_line(_describe(answer))
     for sentence in answer["farthest"]:
         show.print_line(f"{sentence['percent']:>4} %  {' '.join(sentence['text'].split())}")
-
-
-def _read(file: Path) -> str:
-    """Return a file's text. Raises typer.BadParameter for what is no text."""
-    try:
-        return sys.stdin.read() if str(file) == STDIN else file.read_text(encoding="utf-8")
-    except OSError as error:
-        raise typer.BadParameter(f"{file} can't be read. Name a file, such as draft.txt.") from error
-    except UnicodeDecodeError as error:
-        raise typer.BadParameter(f"{file} is not a plain text in UTF-8.") from error
 
 
 def _describe(answer: Object) -> str:

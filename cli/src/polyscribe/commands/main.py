@@ -24,6 +24,7 @@ from polyscribe.commands import (
     styles,
     train,
     usage,
+    verify,
     versions,
     webhooks,
     writing,
@@ -89,6 +90,7 @@ versions.add_commands(app)
 push.add_commands(app)
 train.add_commands(app)
 check.add_commands(app)
+verify.add_commands(app)
 releases.add_commands(app)
 writing.add_commands(app)
 usage.add_commands(app)

@@ -1,0 +1,38 @@
+"""`verify` and `receipt`: where a text came from, for people and for scripts."""
+
+import pytest
+
+from inference.public import digest_text
+from provenance import checks
+from tests.provenance.marked import KEY, encode, write
+from tests.provenance.test_api import answer
+
+TEXT = write(90)
+
+
+@pytest.fixture(autouse=True)
+def known(settings, monkeypatch):
+    settings.WATERMARK_KEYS = {3: KEY}
+    settings.RECEIPT_KEYS = {1: bytes(32)}
+    monkeypatch.setattr(checks, "encode_text", encode)
+
+
+def test_a_text_is_verified_by_its_watermark(logged_in):
+    done = logged_in("verify", "-", stdin=TEXT)
+    assert (done.code, "Watermark found" in done.out) == (0, True), done.err
+    done = logged_in("verify", "-", stdin=write(400, key=None))
+    assert (done.code, "No watermark found" in done.out) == (1, True)
+    assert logged_in("verify", "-", "--json", stdin=TEXT).json["results"][0]["epoch"] == 3
+
+
+def test_a_receipt_is_printed_and_verified(logged_in, acme, tmp_path):
+    answer(acme, "req_1", text_sha256=digest_text("Hand-made."))
+    printed = logged_in("receipt", "req_1")
+    assert printed.code == 0, printed.err
+    file = tmp_path / "text.receipt"
+    file.write_text(printed.out)
+    done = logged_in("verify", "-", "--receipt", str(file), stdin="Hand-made.\n")
+    assert (done.code, "valid and is for this text" in done.out) == (0, True)
+    done = logged_in("verify", "-", "--receipt", str(file), stdin="Another text.")
+    assert (done.code, "is for another text" in done.out) == (1, True)
+    assert logged_in("receipt", "req_none").code == 1
