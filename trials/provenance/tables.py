@@ -1,9 +1,11 @@
 """The tables of docs/provenance.md, and which bounds were missed."""
 
+import os
 from collections.abc import Callable, Mapping
 from typing import Any
 
 from bench import report
+from labs import machine
 from stack.folders import ROOT
 
 DOC = ROOT / "docs" / "provenance.md"
@@ -122,8 +124,18 @@ TABLES: dict[str, Callable[[Any], str]] = {
 }
 
 
+def describe_run(found: Found) -> str:
+    """Return how large the run was, and what else the machine had to do."""
+    loads = found["machine_load"]
+    return (
+        f"{found['answers']:,} answers of each kind, on {os.cpu_count()} cores of {machine.model()}. "
+        f"The machine's load was {min(loads):.0f} to {max(loads):.0f} meanwhile; the engine alone makes about 2."
+    )
+
+
 def write_documents(found: Found) -> None:
     """Write every table between its marks."""
+    report.between_marks("watermark-run", describe_run(found), DOC)
     for name, describe in TABLES.items():
         report.between_marks(f"watermark-{name}", describe(found[name]), DOC)
 
