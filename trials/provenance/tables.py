@@ -129,7 +129,7 @@ def describe_run(found: Found) -> str:
     loads = found["machine_load"]
     return (
         f"{found['answers']:,} answers of each kind, on {os.cpu_count()} cores of {machine.model()}. "
-        f"The machine's load was {min(loads):.0f} to {max(loads):.0f} meanwhile; the engine alone makes about 2."
+        f"Its load was {min(loads):.0f} to {max(loads):.0f} meanwhile; the engine alone makes about 2."
     )
 
 

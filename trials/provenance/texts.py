@@ -2,24 +2,27 @@
 
 import json
 import random
+from collections.abc import Sequence
 from pathlib import Path
 
 from labs.impostors import cut_passages
 
-FORMS = (
+LONG_FORMS = (
     "Write a short story about {}.",
-    "Explain {} to a curious friend.",
     "Write a blog post about {}.",
     "Describe {} in detail.",
-    "Write a letter to a newspaper about {}.",
-    "What should a beginner know about {}?",
     "Write a page of a diary about {}.",
-    "Write a speech about {}.",
     "Tell the history of {}.",
-    "Write an advertisement for {}.",
+)
+SHORT_FORMS = (
+    "Write two sentences about {}.",
+    "Describe {} in one paragraph.",
+    "What should a beginner know about {}? Answer in three sentences.",
+    "Write a headline and one sentence about {}.",
+    "Write a short message to a friend about {}.",
 )
 SUBJECTS = Path(__file__).with_name("subjects.txt").read_text().splitlines()
-PASSAGE_WORDS = 200
+PASSAGE_WORDS = 150
 
 TEMPLATES = Path(__file__).with_name("templates.txt").read_text().split("\n%%\n")
 NAMES = ("Anna Miller", "Jonas Weber", "Priya Patel", "Marco Rossi", "Chen Wei", "Fatima Khan", "Sam O'Neil")
@@ -27,9 +30,9 @@ CITIES = ("Hamburg", "Leeds", "Porto", "Gdansk", "Lyon", "Graz", "Malmo", "Ghent
 GOODS = ("desk lamp", "rain jacket", "coffee grinder", "bicycle lock", "office chair", "water filter")
 
 
-def make_prompts(count: int) -> list[str]:
-    """Return different prompts for texts of some length."""
-    every = [form.format(subject) for form in FORMS for subject in SUBJECTS]
+def make_prompts(count: int, *, forms: Sequence[str] = LONG_FORMS + SHORT_FORMS) -> list[str]:
+    """Return different prompts; those of LONG_FORMS are answered with 200 tokens and more."""
+    every = [form.format(subject) for form in forms for subject in SUBJECTS]
     random.Random(1).shuffle(every)
     return (every * (count // len(every) + 1))[:count]
 

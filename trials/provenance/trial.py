@@ -137,7 +137,7 @@ class Trial:
             "temperature 1.0, the whole vocabulary": {"temperature": 1.0, **PLAIN},
         }
         found = {}
-        prompt = self._prompts[0]
+        prompt = texts.LONG_FORMS[0].format(texts.SUBJECTS[0])
         for name, fields in settings.items():
             speeds: dict[bool, list[Speed]] = {True: [], False: []}
             for number in range(self._rounds + 1):
@@ -190,7 +190,8 @@ class Trial:
 
     def _measure_power(self) -> dict[str, Table]:
         """Return how many marked answers are found, by temperature and number of tokens."""
-        half, quarter = (self._prompts[: max(8, len(self._prompts) // part)] for part in (2, 4))
+        long = texts.make_prompts(len(self._prompts), forms=texts.LONG_FORMS)
+        half, quarter = (long[: max(8, len(long) // part)] for part in (2, 4))
         write = self._write_marked
         groups = {
             "temperature 0.7": self._marked,
