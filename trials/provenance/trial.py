@@ -27,7 +27,8 @@ from stack.environment import base_model_folder
 from stack.folders import ROOT
 from stack.whole import start_engine
 from trials.harness import Context, run_on_own_stack
-from trials.provenance import tables, texts
+from trials.provenance import texts
+from trials.provenance.bounds import find_missed
 from trials.provenance.comparison import area_under_curve, difference, distinct_pairs, has_loop, share
 from trials.provenance.engine import PLAIN, Answer, Engine, Speed
 from trials.verdict import Verdict
@@ -117,17 +118,15 @@ class Trial:
             started_s = time.monotonic()
             found[name] = measure()
             found["machine_load"] = [*found["machine_load"], round(os.getloadavg()[0], 1)]
-            self._context.say(
-                f"\n{name}, {time.monotonic() - started_s:.0f} s\n{tables.TABLES[name](found[name])}"
-            )
+            self._context.say(f"\n{name}, {time.monotonic() - started_s:.0f} s")
+            self._context.say(json.dumps(found[name], indent=1))
             self._verdict.write(self._context.notes)
-        self._verdict.missed = tables.find_missed(found)
+        self._verdict.missed = find_missed(found)
         for bound in self._verdict.missed:
             self._context.say(f"  ! missed: {bound}")
         self._verdict.publish(
             "provenance.json", how=f"make trial-provenance ARGS='--answers {self._verdict.answers}'"
         )
-        tables.write_documents(found)
         return self._verdict
 
     def _measure_speed(self) -> dict[str, Table]:
