@@ -2,7 +2,7 @@
 
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-ray test test-long test-quick test-ray check translations sbom smoke styles control bench-gateway bench-month bench-peers bench-engine bench-fairness bench-neighbours bench-rotation bench-memory bench-upload bench-training bench-evidence bench-evidence-answers bench-push bench-console bench-billing bench-pages bench-webhooks bench-routes screens seed-large chaos quota-storm fuzz fuzz-grammars trial-requests fuzz-api trial-restart trial-scale soak trial-own-style trial-training-kills trial-bare trial-compose secrets clean
+.PHONY: help demo demo-ray test test-long test-quick test-ray check translations sbom smoke styles control bench-gateway bench-month bench-peers bench-engine bench-fairness bench-neighbours bench-rotation bench-memory bench-upload bench-training bench-evidence bench-evidence-answers bench-push bench-console bench-billing bench-pages bench-webhooks bench-routes screens seed-large chaos quota-storm fuzz fuzz-grammars trial-requests fuzz-api trial-restart trial-scale soak trial-own-style trial-training-kills trial-provenance trial-bare trial-compose secrets clean
 
 # The first Python that really runs: one that is found on PATH may be a version manager's stub.
 CANDIDATES = $(PYTHON) python3 python3.14 python3.13 python3.12 /usr/bin/python3 /usr/local/bin/python3 \
@@ -99,6 +99,10 @@ trial-own-style: ## Styles of the authors in the folder NOVELS, each judged on e
 trial-training-kills: ## Kill the trainer, its worker, vLLM, Valkey and PostgreSQL during trainings; ARGS='--kills 5 --seed 1'
 	$(call BOOTSTRAP,--engine)
 	@$(TRIALS) training-kills $(ARGS)
+
+trial-provenance: ## Measure the watermark on a real vLLM, with human texts in the folder NOVELS; ARGS='--answers 60'
+	$(call BOOTSTRAP,--engine)
+	@OPENBLAS_NUM_THREADS=1 $(TRIALS) provenance $(ARGS); status=$$?; .venv/bin/python -m bench.provenance && exit $$status
 
 trial-bare: ## Run `make demo` on a bare Debian with only Python and make (root, debootstrap)
 	$(call BOOTSTRAP)

@@ -23,6 +23,10 @@ TRIALS = {
     "scale": ("scale:scale", "2,000 styles on one engine: pages, passes, memory"),
     "soak": ("soak:soak", "mixed load and uploads for half an hour: no fault, flat memory, exact books"),
     "own-style": ("own_style:own_style", "styles of twelve authors, each judged on each author's third book"),
+    "provenance": (
+        "provenance.trial:provenance",
+        "the watermark: found, false alarms, its cost, what it survives",
+    ),
     "control": ("control:train_control", "train the control that a style is compared with; see NOVELS"),
     "training-kills": (
         "training_kills:training_kills",
@@ -65,6 +69,9 @@ def build_parser() -> argparse.ArgumentParser:
     own_style.add_argument("--words", type=int, default=20_000, help="to learn (default: 20,000)")
     own_style.add_argument("--recipe", default="{}", help="differences from the default, as JSON")
     own_style.add_argument("--threads", type=int, default=2, help="of the trainer (default: 2)")
+    provenance = trials["provenance"]
+    provenance.add_argument("--answers", type=int, default=1000, help="of each kind (default: 1,000)")
+    provenance.add_argument("--rounds", type=int, default=10, help="of the speed's comparison (default: 10)")
     control = trials["control"]
     control.add_argument("authors", nargs="*", help="only these (default: all of NOVELS)")
     control.add_argument("--language", default="en", help="of the novels (default: en)")

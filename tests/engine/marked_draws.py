@@ -51,11 +51,12 @@ def count_other_repeats() -> int:
     """Return how many tokens are marked where vLLM's rule "all" says no, or not marked where it says yes."""
     different = 0
     logits = np.zeros((ROWS, 8), np.float32)
-    for length, kinds in [(12, 2), (40, 2), (300, 3), (8300, 9)]:
+    for length, kinds in [(12, 2), (40, 2), (300, 3), (8300, VOCABULARY)]:
         tokens = random.integers(0, kinds, (ROWS, length + 1), dtype=np.int32)
-        tokens[:, length // 2 :] += 20 * (length > 8192)  # an early context that is too long ago comes again
-        totals = random.integers(length // 2 + 5, length, ROWS, dtype=np.int32)
-        tokens[3, totals[3] - 4 : totals[3]] = tokens[3, 1:5]
+        totals = random.integers(length - length // 200 - 1, length, ROWS, dtype=np.int32)
+        for row in range(3):  # as long ago as is searched, and around that
+            place = max(4, totals[row] - 8191 - row)
+            tokens[row, place - 4 : place] = tokens[row, totals[row] - 4 : totals[row]]
         prompts = np.maximum(0, totals - random.integers(0, 9, ROWS, dtype=np.int32)).astype(np.int32)
         drawn = np.full(ROWS, -1)
         batch = (np.arange(ROWS), tokens, prompts, totals)

@@ -133,6 +133,35 @@ async def test_a_key_is_replaced_while_the_engine_runs(monkeypatch, tmp_path):
     assert (await asked("old"), await asked("new")) == (401, 200)
 
 
+WRITES = [("POST", "/v1/chat/completions"), ("POST", "/v1/completions")]
+
+
+@pytest.mark.parametrize(("method", "path"), USED)
+async def test_answers_of_an_engine_that_marks_name_the_keys_epoch(monkeypatch, method, path):
+    async def headers() -> list[tuple[bytes, bytes]]:
+        sent = []
+
+        async def send(message):
+            sent.append(message)
+
+        await guarded()({"type": "http", "method": method, "path": path, "headers": []}, None, send)
+        return sent[0]["headers"]
+
+    monkeypatch.delenv("VLLM_API_KEY", raising=False)
+    assert await headers() == []
+    monkeypatch.setenv("POLYSCRIBE_WATERMARK", "3:00000000000000aa")
+    assert await headers() == ([(b"x-watermark-epoch", b"3")] if (method, path) in WRITES else [])
+
+
+async def test_the_file_with_the_watermarks_key_is_removed_once_vllm_has_read_it(monkeypatch, tmp_path):
+    file = tmp_path / "options.yaml"
+    file.touch()
+    monkeypatch.setenv("POLYSCRIBE_OPTIONS_FILE", str(file))
+    guarded()
+    assert not file.exists()
+    guarded()
+
+
 async def test_vllm_gets_the_key_that_it_was_started_with(monkeypatch):
     monkeypatch.setenv("VLLM_API_KEY", "old")
     monkeypatch.setenv("ENGINE_API_KEY", "old")

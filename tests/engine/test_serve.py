@@ -138,6 +138,77 @@ def test_the_key_is_in_the_environment_and_never_on_the_command_line():
     assert "sk-secret" not in " ".join(serve.server_arguments(settings))
 
 
+KEYS = "1:00000000000000aa,3:0123456789ABCDEF,2:00000000000000bb"
+
+
+@pytest.mark.parametrize(
+    ("chosen", "epoch", "key"), [("", 3, 0x0123456789ABCDEF), ("1", 1, 0xAA), (" 2\n", 2, 0xBB)]
+)
+def test_the_chosen_watermark_key_marks_or_the_latest(chosen, epoch, key):
+    settings = serve.read_settings({**CPU, "WATERMARK_KEYS": KEYS, "WATERMARK_KEY": chosen})
+
+    assert settings.watermark == serve.WatermarkKey(epoch, key)
+    assert f"{key:x}" not in repr(settings)
+    assert serve.engine_environment(settings)["POLYSCRIBE_WATERMARK"] == f"{epoch}:{key:016x}"
+
+
+def test_an_engine_without_a_key_marks_nothing():
+    assert "POLYSCRIBE_WATERMARK" not in serve.engine_environment(serve.read_settings(CPU))
+
+
+@pytest.mark.parametrize(
+    "keys", ["1", "1:", "1:abc", "x:00000000000000aa", "0:00000000000000aa", f"{KEYS},1:00000000000000cc"]
+)
+def test_wrong_watermark_keys_are_named_without_being_shown(keys):
+    with pytest.raises(serve.CannotServe, match="WATERMARK_KEYS") as caught:
+        serve.read_settings({**CPU, "WATERMARK_KEYS": keys})
+    assert "00aa" not in str(caught.value)
+
+
+@pytest.mark.parametrize(("keys", "chosen"), [(KEYS, "4"), (KEYS, "latest"), ("", "1")])
+def test_a_watermark_key_that_is_not_there_is_named(keys, chosen):
+    with pytest.raises(serve.CannotServe, match="WATERMARK_KEY isn't an epoch"):
+        serve.read_settings({**CPU, "WATERMARK_KEYS": keys, "WATERMARK_KEY": chosen})
+
+
+def test_watermark_keys_may_be_in_a_file(tmp_path):
+    (tmp_path / "keys").write_text("7:00000000000000aa\n")
+    settings = serve.read_settings({**CPU, "WATERMARK_KEYS_FILE": str(tmp_path / "keys")})
+
+    assert settings.watermark == serve.WatermarkKey(7, 0xAA)
+    with pytest.raises(serve.CannotServe, match="WATERMARK_KEYS_FILE"):
+        serve.read_settings({**CPU, "WATERMARK_KEYS_FILE": str(tmp_path / "none")})
+
+
+READS_OPTIONS = """
+import sys
+from vllm.engine.arg_utils import EngineArgs
+from vllm.utils.argparse_utils import FlexibleArgumentParser
+parser = EngineArgs.add_cli_args(FlexibleArgumentParser())
+arguments = parser.parse_args(["--model", "x", "--config", sys.argv[1]])
+config = EngineArgs.create_watermark_config(arguments)
+print(config.key, config.algorithm, config.context_width, config.deduplicate_contexts)
+"""
+
+
+def test_only_its_user_can_read_the_file_that_has_a_gpu_engines_key(tmp_path, monkeypatch):
+    monkeypatch.setattr(serve.tempfile, "tempdir", str(tmp_path))
+    file = serve.write_watermark_options(serve.WatermarkKey(3, 0xFEDCBA9876543210))
+
+    assert file.stat().st_mode & 0o777 == 0o600
+    gpu = serve.read_settings({"ENGINE_DEVICE": "cuda", "WATERMARK_KEYS": KEYS})
+    assert serve.engine_environment(gpu)["POLYSCRIBE_WATERMARK"] == "3:"
+
+
+@needs_vllm
+@pytest.mark.long
+def test_vllm_reads_a_gpu_engines_key_from_the_file(tmp_path):
+    file = serve.write_watermark_options(serve.WatermarkKey(3, 0xFEDCBA9876543210))
+    printed = run_as_vllm(READS_OPTIONS, str(file), home=tmp_path)
+    file.unlink()
+    assert printed.split() == [str(0xFEDCBA9876543210), "gumbel", "4", "all"]
+
+
 def test_only_a_cpu_engine_reserves_its_cache_in_main_memory():
     settings = serve.read_settings(CPU)
 

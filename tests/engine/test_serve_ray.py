@@ -31,6 +31,13 @@ def as_option(value: object) -> str:
     return value[0] if isinstance(value, list) else str(value)
 
 
+def test_a_cluster_whose_answers_could_not_say_that_they_are_marked_does_not_start(monkeypatch):
+    monkeypatch.setenv("WATERMARK_KEYS", "1:0123456789abcdef")
+    monkeypatch.setenv("S3_BUCKET", "shelf")
+    with pytest.raises(serve.CannotServe, match="Unset WATERMARK_KEYS"):
+        serve_ray.main()
+
+
 def test_adapters_come_from_the_folder_of_what_is_sealed():
     found = serve_ray.llm_config(serve.read_settings(CPU), serve_ray.read_cluster(CPU))
 

@@ -1,0 +1,152 @@
+"""Write what `make trial-provenance` found into the tables of docs/provenance.md."""
+
+import os
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from bench import report
+from labs import machine
+from stack.folders import ROOT
+
+DOC = ROOT / "docs" / "provenance.md"
+
+type Found = Mapping[str, Any]
+
+
+def percent(value: float | None) -> str:
+    """Return a share as percent, a dash where there was nothing to count."""
+    return report.NOTHING if value is None else f"{100 * value:.1f} %"
+
+
+def speed(found: Found) -> str:
+    """Return marked beside unmarked tokens per second."""
+    rows = [["eight answers at once", "marked, tokens/s", "unmarked", "ratio", "ratio by processor time"]]
+    for name, each in found.items():
+        rates = [f"{each[f'{kind}_tokens_per_s']:.0f}" for kind in ("marked", "unmarked")]
+        rows.append([name, *rates, f"{each['ratio']:.3f}", f"{each['cpu_ratio']:.3f}"])
+    return report.aligned(rows)
+
+
+def quality(found: Found) -> str:
+    """Return what distinguishes marked answers."""
+    rows = [["", "marked", "unmarked", "marked / unmarked", "95 % of samples lie between"]]
+    for title, name in (("perplexity under the base", "perplexity"), ("length", "length")):
+        span = f"{found[f'{name}_low']:.3f} and {found[f'{name}_high']:.3f}"
+        rows.append([title, "", "", f"{found[f'{name}_ratio']:.3f}", span])
+    shown = {"tokens": ".0f", "cut": ".1%", "loops": ".1%", "distinct_2": ".3f"}
+    titles = ("tokens per answer", "cut at 256 tokens", "answers with a loop", "distinct pairs of words")
+    for title, (name, form) in zip(titles, shown.items(), strict=True):
+        rows.append(
+            [title, *(f"{found[f'{kind}_{name}']:{form}}" for kind in ("marked", "unmarked")), "", ""]
+        )
+    return report.aligned(rows)
+
+
+def power(found: Found) -> str:
+    """Return how many marked answers are found."""
+    lengths = [int(name.partition("_")[2]) for name in next(iter(found.values())) if name.startswith("of_")]
+    rows = [
+        ["found at p ≤ 1e-4", "answers", "evidence above chance", *(f"{each} tokens" for each in lengths)]
+    ]
+    for name, each in found.items():
+        shares = [f"{percent(each[f'found_{length}'])} of {each[f'of_{length}']}" for length in lengths]
+        rows.append([name, f"{each['answers']}", f"{each['nats_above_chance']:.2f}", *shares])
+    first = next(iter(found.values()))
+    areas = f"AUC at temperature 0.7: {first['auc_30']:.4f} from 30 tokens, {first['auc_60']:.4f} from 60."
+    return f"{report.aligned(rows)}\n\n{areas}"
+
+
+def variety(found: Found) -> str:
+    """Return how different answers to one prompt are."""
+    lengths = [name for name in next(iter(found.values())) if name.startswith("distinct_")]
+    rows = [
+        [
+            "different beginnings among 8",
+            "prompts",
+            *(f"first {name.partition('_')[2]} tokens" for name in lengths),
+        ]
+    ]
+    for name, each in found.items():
+        rows.append([name, f"{each['prompts']}", *(percent(each[length]) for length in lengths)])
+    return report.aligned(rows)
+
+
+def edits(found: Found) -> str:
+    """Return what the mark survives."""
+    rows = [["text", "texts", "tokens, median", "evidence above chance", "found"]]
+    for name, each in found.items():
+        evidence = f"{each['nats_above_chance']:.2f}"
+        rows.append(
+            [name, f"{each['texts']}", f"{each['median_tokens']:.0f}", evidence, percent(each["found"])]
+        )
+    return report.aligned(rows)
+
+
+def false_alarms(found: Found) -> str:
+    """Return false alarms by key."""
+    rows = [["", "texts", "p ≤ 1e-4", "p ≤ 0.01", "smallest p"]]
+    for name, each in found.items():
+        alarms = [f"{each['alarms']}", percent(each["below_1e-2"]), f"{each['smallest_p_value']:.1e}"]
+        rows.append([name, f"{each['texts']:,}", *alarms])
+    return report.aligned(rows)
+
+
+def agreement(found: Found) -> str:
+    """Return how far the detector is from vLLM's."""
+    rows = [
+        ["compared with vLLM's detector", "found", "bound"],
+        ["texts", f"{found['texts']:,}", "1,000"],
+        ["largest relative difference of p-values", f"{found['relative_difference']:.1e}", "≤ 1e-9"],
+        ["texts with another number of scored tokens", f"{found['other_counts']}", "0"],
+    ]
+    return report.aligned(rows)
+
+
+def detector(found: Found) -> str:
+    """Return the detector's time."""
+    rows = [
+        [f"{found['tokens']:,} tokens, {found['keys']} keys, 20 paragraphs", "found", "bound"],
+        ["median, ms", f"{found['median_ms']:.1f}", "≤ 50"],
+        ["slowest of 50, ms", f"{found['worst_ms']:.1f}", "≤ 50"],
+    ]
+    return report.aligned(rows)
+
+
+TABLES: dict[str, Callable[[Any], str]] = {
+    "speed": speed,
+    "quality": quality,
+    "power": power,
+    "variety": variety,
+    "edits": edits,
+    "false_alarms": false_alarms,
+    "agreement": agreement,
+    "detector": detector,
+}
+
+
+def describe_run(found: Found) -> str:
+    """Return how large the run was, and what else the machine had to do."""
+    loads = found["machine_load"]
+    return (
+        f"{found['answers']:,} answers of each kind, on {os.cpu_count()} cores of {machine.model()}. "
+        f"Its load was {min(loads):.0f} to {max(loads):.0f} meanwhile; the engine alone makes about 2."
+    )
+
+
+def write_documents(found: Found) -> None:
+    """Write every table between its marks."""
+    report.between_marks("watermark-run", describe_run(found), DOC)
+    for name, describe in TABLES.items():
+        report.between_marks(f"watermark-{name}", describe(found[name]), DOC)
+
+
+def main() -> None:
+    """Print the tables and write them."""
+    found = report.read_results("provenance")["found"]
+    for name, describe in TABLES.items():
+        print(f"\n{name}\n{describe(found[name])}")
+    write_documents(found)
+
+
+if __name__ == "__main__":
+    main()
