@@ -123,7 +123,7 @@ def _relabel(form: forms.Form, labels: Mapping[str, Promise]) -> None:
     """Give fields of allauth's labels in sentence case, and no placeholder that repeats them."""
     for name, label in labels.items():
         field = form.fields[name]
-        field.label = label
+        field.label = str(label)
         field.widget.attrs.pop("placeholder", None)
 
 
