@@ -83,7 +83,7 @@ class BillingDetailsForm(forms.ModelForm):  # type: ignore[type-arg]
     class Meta:
         model = BillingDetails
         fields = FIELDS
-        labels = {"address": _("Address")}
+        labels = {"address": _("Address"), "tax_id": _("Tax ID")}
         widgets = {
             "name": forms.TextInput({"autocomplete": "organization"}),
             "address": forms.Textarea({"rows": 4, "autocomplete": "street-address"}),
