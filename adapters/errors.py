@@ -432,7 +432,7 @@ class NotEnoughVotes(Conflict):
     code = "not_enough_votes"
     for_programs = (
         "Version {number} has {count} of the {needed} blind votes against version {live} that this "
-        "style requires. Collect votes in the studio, or send `without_votes: true`."
+        "style requires. Collect votes in blind tests, or send `without_votes: true`."
     )
 
 

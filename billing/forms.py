@@ -1,14 +1,20 @@
 """Forms about money."""
 
-from typing import Any
+from typing import Any, cast
 
 from django import forms
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from billing.invoices.details import FIELDS
 from billing.models import BillingDetails
 from core.errors import DomainError
 from tenants.metering.forms import DollarsField
+from tenants.metering.request_log import OUTCOMES
+
+type Choices = list[tuple[str, str]]
+
+MAX_NAME = 100  # characters of a style's name or a request id
 
 
 class BudgetForm(forms.Form):
@@ -19,6 +25,28 @@ class BudgetForm(forms.Form):
         required=False,
         help_text=_("Requests that could exceed the budget are refused. Leave it empty for no budget."),
     )
+
+
+class RequestFilterForm(forms.Form):
+    """Which requests the log shows."""
+
+    q = forms.CharField(
+        label=_("Request ID"),
+        max_length=MAX_NAME,
+        widget=forms.TextInput({"type": "search", "placeholder": "req_…"}),
+    )
+    month = forms.ChoiceField(label=_("Month"))
+    outcome = forms.ChoiceField(label=_("Outcome"), choices=OUTCOMES)
+    style = forms.CharField(
+        label=_("Style"), max_length=MAX_NAME, widget=forms.TextInput({"placeholder": "poetry"})
+    )
+    key = forms.ChoiceField(label=_("Key"))
+    use_required_attribute = False
+
+    def __init__(self, *args: Any, months: Choices, keys: Choices, **options: Any) -> None:
+        super().__init__(*args, **options)
+        cast(forms.ChoiceField, self.fields["month"]).choices = months
+        cast(forms.ChoiceField, self.fields["key"]).choices = [("", gettext("All")), *keys]
 
 
 class FailureForm(forms.Form):
@@ -55,7 +83,7 @@ class BillingDetailsForm(forms.ModelForm):  # type: ignore[type-arg]
     class Meta:
         model = BillingDetails
         fields = FIELDS
-        labels = {"address": _("Address")}
+        labels = {"address": _("Address"), "tax_id": _("Tax ID")}
         widgets = {
             "name": forms.TextInput({"autocomplete": "organization"}),
             "address": forms.Textarea({"rows": 4, "autocomplete": "street-address"}),

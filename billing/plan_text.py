@@ -61,17 +61,17 @@ def compare_plans(versions: list[PlanVersion]) -> list[tuple[str, list[str]]]:
     lines = [(gettext("Fee"), [capfirst(fee_text(version)) for version in versions])]
     for field, title, show in LIMITS:
         lines.append((capfirst(str(title)), [show(getattr(version, field)) for version in versions]))
-    lines.append((gettext("Extra tokens paid by"), [overage_text(version) for version in versions]))
+    lines.append((gettext("Extra tokens"), [overage_text(version) for version in versions]))
     return lines
 
 
 def overage_text(version: PlanVersion) -> str:
     """Return what pays for tokens beyond those that a plan includes."""
     if version.monthly_tokens <= version.included_tokens:
-        return gettext("none")
+        return gettext("not available")
     if version.overage_allowed:
-        return gettext("credits, then the invoice")
-    return gettext("credits")
+        return gettext("paid from credits, then invoiced")
+    return gettext("paid from credits")
 
 
 def describe_refusals(version: PlanVersion, held: Holdings) -> list[str]:

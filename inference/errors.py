@@ -263,8 +263,8 @@ class FreePlanExhausted(QuotaExhausted):
 
 class CreditsExhausted(QuotaExhausted):
     """You have used all tokens included in your plan. This request may cost {needed} in credits, but you have
-    {left} left. Top up on the studio's page "Credits" or choose a larger plan; both take effect immediately.
-    Your included tokens reset on {resets_on}."""
+    {left} left. Add credits on the Credits page, or choose a larger plan; both take effect immediately. Your
+    included tokens reset on {resets_on}."""
 
 
 class KeyInUse(Conflict):

@@ -7,6 +7,7 @@ from typing import Any
 
 from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied
+from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404
 from django.template.response import TemplateResponse
@@ -150,10 +151,25 @@ class EngineAdmin(Undeletable, DescribedRow, OperatorAdmin):
         engine_purge.give_up_engine(engine)
 
 
+class InServiceFilter(admin.SimpleListFilter):
+    """Placements on engines that are to take requests, as the overview counts them."""
+
+    title = "engine's state"
+    parameter_name = "engines"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        return [("in-service", "in service")]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Placement]) -> QuerySet[Placement]:
+        if self.value() != "in-service":
+            return queryset
+        return queryset.filter(engine__in=Engine.objects.in_service())
+
+
 @admin.register(Placement)
 class PlacementAdmin(ReadOnly, ListAdmin):
     list_display = ["version", "engine", "is_desired", "loaded_at", "loaded_as", "loads", "note"]
-    list_filter = ["engine", "is_desired"]
+    list_filter = [InServiceFilter, "engine", "is_desired"]
     list_select_related = ["engine", "version__style__owner"]
     search_fields = ["version__style__slug", "version__style__owner__slug"]
 

@@ -204,6 +204,10 @@ class ReleaseAdmin(ReadOnly, ListAdmin):
     fields = ["style", "alias", "before", "after", "percent", "reason", "actor", "api_key", "at"]
     readonly_fields = fields
 
+    @admin.display(description="change")
+    def sentence(self, release: Release) -> str:
+        return release.sentence
+
 
 @admin.register(Share)
 class ShareAdmin(ReadOnly, OperatorAdmin):

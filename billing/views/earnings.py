@@ -6,7 +6,7 @@ from django.views.decorators.http import require_GET
 
 from billing import author_shares
 from core import months
-from core.money import usd, usd_at_a_glance
+from core.money import usd_at_a_glance
 from tenants.models import CreditGrant
 from tenants.public import MemberRequest, Permission, member_required, requires
 
@@ -21,11 +21,11 @@ def show_earnings(request: MemberRequest) -> HttpResponse:
     tenant = request.tenant
     earned = []
     for row in author_shares.newest_earnings_of(tenant.pk, MAX_SHOWN):
-        earned.append((row, usd(row.share_nanousd)))
+        earned.append((row, usd_at_a_glance(row.share_nanousd)))
     paid = []
     grants = CreditGrant.objects.filter(tenant=tenant, source=CreditGrant.Source.AUTHOR_SHARE)
     for grant in grants.order_by("-pk")[:MAX_SHOWN]:
-        paid.append((grant, usd(grant.amount_nanousd)))
+        paid.append((grant, usd_at_a_glance(grant.amount_nanousd)))
     context = {
         "earned": earned,
         "paid": paid,

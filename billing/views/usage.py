@@ -11,6 +11,7 @@ from django.utils import timezone
 from django.views.decorators.http import require_GET
 
 from billing import usage_sums
+from billing.forms import MAX_NAME, RequestFilterForm
 from core import months
 from core.errors import Conflict
 from core.money import usd, usd_at_a_glance
@@ -22,7 +23,6 @@ from tenants.public import MemberRequest, member_required
 
 BYS: tuple[str, ...] = get_args(usage_sums.By.__value__)
 DAY_COUNTS = (7, 30, 90)  # until today, that a page sums
-MAX_NAME = 100  # characters of a style's name or a request id
 MAX_KEYS = 500  # that the filter offers
 MAX_TRAININGS = 100  # that the usage page lists
 FIRST_MONTH = datetime(2020, 1, 1, tzinfo=UTC)  # nobody wrote earlier
@@ -43,14 +43,11 @@ def list_requests(request: MemberRequest) -> HttpResponse:
         "rows": rows,
         "next_cursor": rows[-1].cursor if len(found) > len(rows) else None,
         "is_first_page": after is None,
-        "has_filter": bool(chosen.style or chosen.key_id or chosen.outcome or chosen.request_id),
-        "key_names": _key_names(request),
+        "form": _filter_form(request, chosen, period),
+        "is_filtered": bool(chosen.style or chosen.key_id or chosen.outcome or chosen.request_id),
         "period": period,
         "period_name": months.in_words(period),
         "archive": usage.archive_of(request.tenant, period),
-        "periods": _periods(request),
-        "outcomes": request_log.OUTCOMES,
-        "chosen": chosen,
         "query": _query(request),
     }
     return render(request, "billing/requests.html", context)
@@ -148,6 +145,18 @@ def _read_filter(request: MemberRequest) -> tuple[request_log.LogFilter, str]:
         request_id=_read_text(request, "q"),
     )
     return chosen, period
+
+
+def _filter_form(request: MemberRequest, chosen: request_log.LogFilter, period: str) -> RequestFilterForm:
+    """Return the form of the filters, filled in with what was understood of the address."""
+    initial = {
+        "q": chosen.request_id,
+        "month": period,
+        "outcome": chosen.outcome,
+        "style": chosen.style,
+        "key": str(chosen.key_id or ""),
+    }
+    return RequestFilterForm(initial=initial, months=_periods(request), keys=_key_names(request))
 
 
 def _read_text(request: MemberRequest, name: str) -> str:

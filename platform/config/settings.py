@@ -143,7 +143,9 @@ ACCOUNT_LOGIN_METHODS = {"email"}
 ACCOUNT_SIGNUP_FIELDS = ["email*", "password1*"]
 ACCOUNT_ADAPTER = "tenants.accounts.adapter.AccountAdapter"
 ACCOUNT_FORMS = {
+    "login": "tenants.accounts.forms.LogInForm",
     "signup": "tenants.accounts.forms.SignUpForm",
+    "change_password": "tenants.accounts.forms.PasswordForm",
     "reset_password_from_key": "tenants.accounts.forms.ResetPasswordForm",
 }
 ACCOUNT_EMAIL_VERIFICATION = "mandatory"

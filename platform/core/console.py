@@ -326,9 +326,9 @@ def operator_action(
             for row in rows:
                 name = str(row)
                 if _run_on_row(self, request, action, row, form.cleaned_data["why"]):
-                    finished.append((_link_row(row, name),))
+                    finished.append((row, name))
             if finished:
-                names = format_html_join(", ", "{}", finished)
+                names = _link_rows(finished)
                 messages.success(request, format_html("{} ({}): {}.", done, len(finished), names))
             page_after = _page_after(request)
             return redirect(page_after) if page_after else None
@@ -369,12 +369,19 @@ def _page_after(request: HttpRequest) -> str:
     return page if url_has_allowed_host_and_scheme(page, allowed_hosts=None) else ""
 
 
-def _link_row(row: Model, name: str) -> str:
-    """Return a row's name with a link to its page; an action may have deleted it."""
-    if not type(row)._default_manager.filter(pk=row.pk).exists():
-        return name
-    address = reverse(f"admin:{row._meta.app_label}_{row._meta.model_name}_change", args=[row.pk])
-    return format_html('<a href="{}">{}</a>', address, name)
+def _link_rows(rows: Sequence[tuple[Model, str]]) -> str:
+    """Return the names of a model's rows with links to their pages; an action may have deleted some."""
+    model = type(rows[0][0])
+    kept = model._default_manager.filter(pk__in=[row.pk for row, _ in rows]).values_list("pk", flat=True)
+    kept_keys = set(kept)
+    links = []
+    for row, name in rows:
+        link = name
+        if row.pk in kept_keys:
+            address = reverse(f"admin:{model._meta.app_label}_{model._meta.model_name}_change", args=[row.pk])
+            link = format_html('<a href="{}">{}</a>', address, name)
+        links.append((link,))
+    return format_html_join(", ", "{}", links)
 
 
 def _run_on_row(model_admin: Any, request: HttpRequest, action: Action, row: Model, reason: str) -> bool:

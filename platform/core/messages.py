@@ -20,10 +20,12 @@ from django.utils.formats import number_format
 from django.utils.functional import Promise
 from django.utils.translation import gettext, override
 
+from core import months
 from core.errors import DomainError
 
 MAX_FACT_CHARACTERS = 300  # a fact may be from somebody's file
 ENCODED = frozenset({"code", "facts"})  # the fields of a message within other JSON
+PERIOD = re.compile(r"\d{4}-(0[1-9]|1[0-2])")
 WORDS = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 
 type Fact = str | int | float | bool | Message | None
@@ -142,6 +144,13 @@ class GroupedNumber(int):
         return number_format(int(self), force_grouping=True) if spec == "," else format(int(self), spec)
 
 
+class LocalNumber(float):
+    """A fraction: with the decimal separator of the reader's language, unless a sentence formats it."""
+
+    def __format__(self, spec: str) -> str:
+        return format(float(self), spec) if spec else number_format(float(self))
+
+
 class MessageEncoder(DjangoJSONEncoder):
     """Writes JSON with messages in it."""
 
@@ -231,18 +240,22 @@ def group_numbers(facts: Facts) -> dict[str, str]:
     """Return facts as texts, whole numbers with the marks of the reader's language."""
     grouped = {}
     for name, fact in readable_facts(facts).items():
-        grouped[name] = f"{fact:,}" if isinstance(fact, GroupedNumber) else str(fact)
+        grouped[name] = f"{fact:,}" if isinstance(fact, GroupedNumber) else f"{fact}"
     return grouped
 
 
 def readable_facts(facts: Facts) -> dict[str, object]:
-    """Return facts as sentences take them: messages as texts, whole numbers so that they can be grouped."""
+    """Return facts as sentences take them: messages and months in words, whole numbers to be grouped."""
     readable: dict[str, object] = {}
     for name, fact in facts.items():
         if isinstance(fact, Message):
             readable[name] = str(fact)
         elif isinstance(fact, int) and not isinstance(fact, bool):
             readable[name] = GroupedNumber(fact)
+        elif isinstance(fact, float):
+            readable[name] = LocalNumber(fact)
+        elif name == "period" and isinstance(fact, str) and PERIOD.fullmatch(fact):
+            readable[name] = months.in_words(fact)
         else:
             readable[name] = fact
     return readable

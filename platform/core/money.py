@@ -6,6 +6,7 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext
 
 NANO = 1_000_000_000
+COLUMN_DECIMALS = 6  # at most, of amounts in a column: a request costs some millionths of a dollar
 
 
 def usd(nanousd: int) -> str:
@@ -32,7 +33,9 @@ def decimals_of(nanousd: int) -> int:
 def usd_about(nanousd: int) -> str:
     """Return an amount at a glance: whole cents, or "< $0.01" for less than one."""
     cent = NANO // 100
-    return f"< {usd_rounded(cent)}" if 0 < nanousd < cent else usd_rounded(nanousd)
+    if 0 < nanousd < cent:
+        return f"< {usd_rounded(cent)}"
+    return usd_rounded(0 if -cent // 2 < nanousd < 0 else nanousd)  # never -$0.00
 
 
 def usd_at_a_glance(nanousd: int) -> SafeString:

@@ -41,9 +41,7 @@ class InsufficientScope(NotAllowed):
     """This API key lacks the scope `{scope}`. Create a key with it under API keys."""
 
     code = "insufficient_scope"
-    for_programs = (
-        "This API key lacks the scope `{scope}`. Create a key with it in the studio, under API keys."
-    )
+    for_programs = "This API key lacks the scope `{scope}`. Create a key with it on the API keys page."
 
 
 @dataclass(frozen=True)

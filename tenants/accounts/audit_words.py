@@ -40,7 +40,7 @@ ACTIONS: dict[str, str | Promise] = {
     "approved": pgettext_lazy("audit log", "approved"),
     "archived": pgettext_lazy("audit log", "archived"),
     "begun": pgettext_lazy("audit log", "started"),
-    "cancelled": pgettext_lazy("audit log", "canceled"),
+    "cancelled": pgettext_lazy("audit log", "cancelled"),
     "cast": pgettext_lazy("audit log", "cast"),
     "changed": pgettext_lazy("audit log", "changed"),
     "converted": pgettext_lazy("audit log", "converted"),

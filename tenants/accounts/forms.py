@@ -1,9 +1,10 @@
 """Forms about people and workspaces."""
 
+from collections.abc import Mapping
 from typing import Any, cast
 from uuid import UUID
 
-from allauth.account.forms import ResetPasswordKeyForm, SignupForm
+from allauth.account.forms import ChangePasswordForm, LoginForm, ResetPasswordKeyForm, SignupForm
 from django import forms
 from django.conf import settings
 from django.contrib.auth.hashers import make_password
@@ -20,6 +21,7 @@ from tenants.accounts.roles import DESCRIPTIONS, Permission, allows
 from tenants.models import Membership, User
 
 Role = Membership.Role
+NEW_PASSWORD = {"password1": _("New password"), "password2": _("New password (again)")}
 
 
 class SignUpForm(SignupForm):  # type: ignore[misc]
@@ -35,8 +37,28 @@ class SignUpForm(SignupForm):  # type: ignore[misc]
         return saved
 
 
+class LogInForm(LoginForm):  # type: ignore[misc]
+    """A login, labelled like all other forms."""
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        _relabel(self, {"remember": _("Remember me")})
+
+
+class PasswordForm(ChangePasswordForm):  # type: ignore[misc]
+    """A new password in place of the current one."""
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        _relabel(self, {"oldpassword": _("Current password"), **NEW_PASSWORD})
+
+
 class ResetPasswordForm(ResetPasswordKeyForm):  # type: ignore[misc]
     """A new password by a mailed link. An intruder who had the account may know its API keys."""
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        _relabel(self, NEW_PASSWORD)
 
     def save(self) -> None:
         """Set the password and ask for a review of the keys."""
@@ -98,6 +120,14 @@ class InviteForm(RoleForm):
         return str(self.cleaned_data["email"]).lower()
 
 
+def _relabel(form: forms.Form, labels: Mapping[str, Promise]) -> None:
+    """Give fields of allauth's labels in sentence case, and no placeholder that repeats them."""
+    for name, label in labels.items():
+        field = form.fields[name]
+        field.label = str(label)
+        field.widget.attrs.pop("placeholder", None)
+
+
 def role_choices(own_role: str) -> list[tuple[str, str]]:
     """Return the roles that a person with a role may give, each with what it allows."""
     may_make_owners = allows(own_role, Permission.MANAGE_OWNERS)
@@ -111,9 +141,11 @@ class AuditFilterForm(forms.Form):
     action = forms.ChoiceField(label=_("Action"), required=False)
     person = forms.CharField(label=_("Member or key"), required=False, max_length=100)
     first_day = forms.DateField(
-        label=_("From"), required=False, widget=forms.DateInput(attrs={"type": "date"})
+        label=_("From (UTC)"), required=False, widget=forms.DateInput(attrs={"type": "date"})
     )
-    last_day = forms.DateField(label=_("To"), required=False, widget=forms.DateInput(attrs={"type": "date"}))
+    last_day = forms.DateField(
+        label=_("To (UTC)"), required=False, widget=forms.DateInput(attrs={"type": "date"})
+    )
 
     def __init__(self, *args: Any, actions: list[str], **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)

@@ -18,9 +18,7 @@ class BadKey(exceptions.AuthenticationFailed):
     """The key is unknown, or no longer valid."""
 
     default_code = "invalid_api_key"
-    default_detail = (
-        "The API key is missing, malformed, expired or revoked. Create one in the studio, under API keys."
-    )
+    default_detail = "The API key is missing, malformed, expired or revoked. Create one on the API keys page."
 
 
 class Suspended(NotAllowed):
@@ -31,7 +29,7 @@ class Suspended(NotAllowed):
 
 
 class WithoutWorkspace(NotAllowed):
-    """You don't have a workspace yet. Create one in the studio first."""
+    """You don't have a workspace yet. Create one on the site first."""
 
     code = "no_workspace"
 

@@ -23,7 +23,7 @@ from django.utils.translation import gettext, override
 
 from core import months
 from core.grammar import within_sentence
-from core.money import usd
+from core.money import usd_about
 from tenants.metering.allowance import OveragePolicy
 from tenants.models import NoticeKind, NoticeMail, OutboxEvent, ReachedThreshold, Scope
 from tenants.notices.catalog import ALWAYS_SENT
@@ -194,8 +194,8 @@ def _usage_of(facts: dict[str, Any]) -> dict[str, str]:
         has_further = facts["measure"] == Measure.TOKENS and facts.get("overage") != OveragePolicy.REFUSED
         usage["further"] = facts.get("overage", "") if has_further else ""
     else:
-        usage["used"] = usd(facts["used_nanousd"])
-        usage["limit"] = usd(facts["limit_nanousd"])
+        usage["used"] = usd_about(facts["used_nanousd"])
+        usage["limit"] = usd_about(facts["limit_nanousd"])
     usage["allowance"] = _allowance(facts["measure"], usage)
     return usage
 

@@ -96,6 +96,11 @@ def _show_change(entry: AuditEntry, name: str) -> tuple[str, object, object]:
     """Return a field with its values before and after; amounts in dollars."""
     before, after = entry.before.get(name), entry.after.get(name)
     if not name.endswith(NANOUSD):
-        return name, before, after
+        return name, _show_value(before), _show_value(after)
     before, after = (usd(value) if isinstance(value, int) else value for value in (before, after))
     return name.removesuffix(NANOUSD) + "_usd", before, after
+
+
+def _show_value(value: object) -> object:
+    """Return a value for people: a list without Python's brackets, an empty one as a dash."""
+    return (", ".join(map(str, value)) or "\N{EN DASH}") if isinstance(value, list) else value

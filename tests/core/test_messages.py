@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from adapters.errors import EngineUnavailable, Finding, NotTheCheckedFile
-from adapters.models import UploadNote
+from adapters.models import ShareRefusal, UploadNote
 from adapters.validation.problems import PROBLEMS, Reason
 from billing.invoices.invoice_lines import LineText
 from core.errors import DomainError
@@ -113,6 +113,8 @@ def test_no_two_messages_have_one_code():
         (UploadNote.NO_ENGINE(), gettext),
         (Message.of(EngineUnavailable()), "Die Engine antwortet nicht"),
         (Message.of(ModelServerUnavailable()), "Der Modellserver antwortet"),
+        (LineText.INCLUDED_LATE(plan="Free", covered=0, tokens=0, period="2026-03"), "März 2026"),
+        (ShareRefusal.REPEATS(percent=4.5, limit=1.0), "4,5 %"),
         (LineText.HOSTING(count=1_200), "Bereitstellung von 1.200 privaten Stilen"),
         (Finding("more", {"count": 1_234}).sentence_message, "1.234"),
         (

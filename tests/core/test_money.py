@@ -3,7 +3,7 @@ from fractions import Fraction
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.money import NANO, usd
+from core.money import NANO, usd, usd_about
 
 
 @given(st.integers(-(2**63), 2**63 - 1))
@@ -11,6 +11,15 @@ def test_an_amount_is_shown_exactly(nanousd):
     shown = usd(nanousd)
     assert Fraction(shown.replace("$", "").replace(",", "")) * NANO == nanousd
     assert len(shown.split(".")[1]) >= 2
+
+
+def test_less_than_a_cent_is_said_at_a_glance_and_never_minus_nothing():
+    assert [usd_about(nanousd) for nanousd in (1, NANO // 100, -533_000, -NANO)] == [
+        "< $0.01",
+        "$0.01",
+        "$0.00",
+        "-$1.00",
+    ]
 
 
 def test_amounts_read_like_money():

@@ -62,8 +62,8 @@ def used(tenant: Tenant, style: str, *, times: int = 1, key=None) -> None:
 
 
 def new_engine(name: str = "engine-1", **facts: object) -> Engine:
-    """Return an engine of a base model of its own, where nobody listens."""
-    base = BaseModel.objects.create(name="base", config={}, modules={})
+    """Return an engine of a base model of theirs, where nobody listens."""
+    base, _ = BaseModel.objects.get_or_create(name="base", config={}, modules={})
     usual = {"url": "http://127.0.0.1:1", "base_model": base, "device": "cpu", "max_model_len": 2048}
     slots = {"max_loras": 2, "max_cpu_loras": 4, "max_lora_rank": 8}
     return Engine.objects.create(name=name, **{**usual, **slots, **facts})

@@ -103,7 +103,8 @@ def _engines(now: datetime) -> Iterator[Figure]:
     names = ", ".join(silent.order_by("name").values_list("name", flat=True)[:3])
     note = f"not responding: {names}" if names else "all responding" if known else "none registered"
     level = Level.FAULT if names else Level.NORMAL
-    yield Figure("Engines", f"{answering.count()} of {known}", note, list_address("adapters_engine"), level)
+    address = list_address("adapters_engine", is_gone__exact=0, is_draining__exact=0)
+    yield Figure("Engines", f"{answering.count()} of {known}", note, address, level)
 
 
 def _gateways(now: datetime) -> Iterator[Figure]:
@@ -148,9 +149,10 @@ def _placements(now: datetime) -> Iterator[Figure]:
     room = (
         f"{slots['slots'] or 0:,} slots, memory for {slots['cached'] or 0:,}; {sums['loads']:,} loads so far"
     )
-    loaded = list_address("adapters_placement", loaded_at__isnull=0)
+    loaded = list_address("adapters_placement", engines="in-service", loaded_at__isnull=0)
     yield Figure("Styles on engines", f"{sums['loaded']:,}", room, loaded)
-    missing = list_address("adapters_placement", is_desired__exact=1, loaded_at__isnull=1)
+    filters = {"engines": "in-service", "is_desired__exact": 1, "loaded_at__isnull": 1}
+    missing = list_address("adapters_placement", **filters)
     yield Figure("Waiting to load", f"{sums['missing']:,}", f"of {sums['wanted']:,} requested", missing)
 
 

@@ -3,11 +3,9 @@
 from django import template
 from django.utils.safestring import SafeString
 
-from core.money import usd_at_a_glance, usd_element, usd_rounded
+from core.money import COLUMN_DECIMALS, usd_about, usd_at_a_glance, usd_element, usd_rounded
 
 register = template.Library()
-
-COLUMN_DECIMALS = 6  # a request costs some millionths of a dollar
 
 
 @register.filter
@@ -20,3 +18,9 @@ def amount_in_column(nanousd: int) -> SafeString:
 def amount_at_a_glance(nanousd: int) -> SafeString:
     """Return an amount in cents, or that it is less than one."""
     return usd_at_a_glance(nanousd)
+
+
+@register.filter
+def amount_in_cents(nanousd: int) -> str:
+    """Return an amount as `amount_at_a_glance` shows it, for a text without markup."""
+    return usd_about(nanousd)

@@ -8,7 +8,7 @@ from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 
-from adapters.models import AdapterVersion, Style
+from adapters.models import AdapterVersion, Placement, Style
 from core.console import Figure, Level
 from core.valkey import usage_key
 from tenants.models import ServiceSample, User
@@ -20,7 +20,7 @@ pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("valkey")]
 
 @pytest.fixture
 def busy(acme, valkey) -> None:
-    """A service with some traffic, a silent engine, a failed version and usage that waits."""
+    """A service with some traffic, a silent and a drained engine, a failed version and usage that waits."""
     now = timezone.now().replace(second=0, microsecond=0)
     for minutes, requests in ((3, 0), (0, 360)):
         totals = {
@@ -30,9 +30,15 @@ def busy(acme, valkey) -> None:
             "r:rate_limited": requests // 36,
         }
         ServiceSample.objects.create(at=now - timedelta(minutes=minutes), totals={**totals, "b:2": requests})
-    base = new_engine("gpu-7").base_model
+    silent = new_engine("gpu-7")
+    base = silent.base_model
     style = Style.objects.create(owner=acme, slug="rain", name="Rain", base_model=base)
     AdapterVersion.objects.create(style=style, number=1, status="failed")
+    drained = new_engine("gpu-8", is_draining=True)
+    for loaded_at in (None, now):
+        of_both = AdapterVersion.objects.create(style=style, number=2 + bool(loaded_at), status="serving")
+        for engine in (silent, drained):
+            Placement.objects.create(engine=engine, version=of_both, is_desired=True, loaded_at=loaded_at)
     valkey.xadd(usage_key(), {"event": "{}"}, id=f"{int(now.timestamp() * 1000) - 120_000}-0")
 
 
@@ -80,6 +86,7 @@ def test_each_figure_leads_to_the_rows_that_it_counts(operator_client, busy):
             == 200
         )
     counted = ("Failed versions", "Versions in progress", "Workspaces", "Changes to publish", "New people")
+    counted += ("Styles on engines", "Waiting to load")
     for figure in figures:
         if figure.name in counted:
             rows = operator_client.get(figure.address).context["cl"].result_count

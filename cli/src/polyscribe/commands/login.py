@@ -68,7 +68,7 @@ def login(
     scopes = [one.value for one in scope or ASKED_SCOPES]
     api_key = log_in_by_browser(context, address, scopes) if by_browser else read_key()
     if not api_key:
-        raise typer.BadParameter("no API key given. Create one in the studio, under API keys.")
+        raise typer.BadParameter("no API key given. Create one on the API keys page.")
     session = session_of(context)
     with session.open_client(api_key, address) as client:
         key = client.whoami()
