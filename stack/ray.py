@@ -31,7 +31,8 @@ def program(variables: Mapping[str, str], folders: Folders) -> Program:
         name="engine",
         title="Ray cluster",
         argv=[str(PYTHON), str(ROOT / "engine" / "serve_ray.py")],
-        env={**variables, "RAY_DIR": str(_folder(folders))},
+        # A Ray cluster can't say that it marks, and refuses a key.
+        env={**variables, "RAY_DIR": str(_folder(folders)), "WATERMARK_KEYS": ""},
         stop_signal=signal.SIGTERM,
         stop_within_s=20,  # it ends its processes one after the other
         layer=LAYER,

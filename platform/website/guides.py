@@ -36,6 +36,7 @@ API = {
     "writing-with-the-api": "docs/api.md",
     "command-line": "docs/cli.md",
     "fine-tuning": "docs/fine-tuning.md",
+    "provenance": "docs/provenance.md",
 }
 WORKSPACE = {
     "sharing": "docs/sharing.md",
@@ -77,6 +78,7 @@ SUMMARIES = {
     ),
     "command-line": _("Push, release and try styles from a terminal or a training script."),
     "fine-tuning": _("Use your files and code for OpenAI's fine-tuning: only address, key and model change."),
+    "provenance": _("The watermark in generated text, receipts, and how to verify where a text came from."),
     "sharing": _("Share a style with a workspace or everyone, set a price, stop sharing and erase it."),
     "billing": _(
         "How a request becomes a line of an invoice: prices, plans, credits, payments and earnings."
