@@ -78,6 +78,16 @@ def is_refused(word: str) -> bool:
     return word == NO_KEY and settings.WATERMARK == "required"
 
 
+def lacks_key(word: str) -> bool:
+    """Return whether an answer's word says that its engine had no key."""
+    return word == NO_KEY
+
+
+def epoch_of(word: str) -> int | None:
+    """Return the epoch that an answer's word names; None if it has no mark."""
+    return int(word.rpartition("=")[2]) if is_marked(word) else None
+
+
 def correct_short(word: str, *, completion_tokens: int, sequences: int) -> str:
     """Return the word of an answer that has ended: one that is all unmarked beginning has no mark."""
     is_short = completion_tokens <= UNMARKED_TOKENS * sequences

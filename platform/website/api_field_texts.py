@@ -79,6 +79,7 @@ FIELDS = {
     "findings": "What was found, each with a fix.",
     "fine_tuned_model_checkpoint": "The value for `model`.",
     "fine_tuning_job_id": "Id of the job.",
+    "epoch": "Epoch of the watermark key that was found.",
     "finish_reason": "Why generation ended, such as `stop` or `length`.",
     "finished_at": "When it was finished. `null` while in progress.",
     "first_entry": "First ledger entry it covers.",

@@ -30,6 +30,7 @@ TAGS = {
     "trainings": Tag("Trainings", "Train a style on your own texts."),
     "files": Tag("Files", "Files to train on, in OpenAI's format."),
     "fine_tuning": Tag("Fine-tuning", "Trainings on these files, in OpenAI's format."),
+    "provenance": Tag("Provenance", "Receipts, and checks of where a text came from."),
     "erasures": Tag("Erasures", "Erasure of deleted files, with proof of each step."),
     "keys": Tag("API keys", "Create, limit, rotate and revoke keys, and log in from a program."),
     "usage": Tag("Usage", "Usage by day, style or key, and the request log."),

@@ -54,7 +54,7 @@ class CheckResult(serializers.Serializer[Any]):
         "of ten.",
     )
     scored_tokens = serializers.IntegerField(required=False)
-    epoch = serializers.IntegerField(required=False, allow_null=True, help_text="Of the key that was found.")
+    epoch = serializers.IntegerField(required=False, allow_null=True)
     passages = serializers.ListField(
         child=serializers.DictField(),
         required=False,

@@ -37,7 +37,7 @@ class JsonOrForm(FirstRenderer):
 class ReceiptView(OpenAiView):
     """The receipt of one of the workspace's answers."""
 
-    @operation("receipts.get", "Get a receipt", scope=Scope.INFERENCE, answer=SignedReceipt)
+    @operation("provenance.receipt", "Get a receipt", scope=Scope.INFERENCE, answer=SignedReceipt)
     def get(self, request: Request, request_id: str) -> Response:
         """Return the receipt of an answer by its `x-request-id`: a signed statement of which style wrote the
         text and when. It names the text by its SHA-256, without containing it, and is the same each time."""
@@ -52,7 +52,7 @@ class ChecksView(OpenAiView):
     content_negotiation_class = JsonOrForm
 
     @operation(
-        "content_provenance_checks.create",
+        "provenance.check",
         "Check where a text came from",
         scope=Scope.INFERENCE,
         answer=ProvenanceCheck,

@@ -19,14 +19,16 @@ from adapters.models import Engine
 from core import valkey as names
 from core.sizes import GIB
 from operations import settings_checks
-from operations.doctor import checkup, databases, machine, queues, storage
+from operations.doctor import checkup, databases, machine, queues, storage, watermark
 from operations.doctor import engines as engine_checks
 from operations.doctor import setup as setup_checks
 from operations.doctor import training as training_checks
 from operations.monitoring import health, task_counts
+from tenants.metering.ledger import record_events
 from tenants.models import ApiKey
 from tenants.public import issue_key
 from tests.operations.builders import new_engine
+from tests.tenants.conftest import make_event
 from training.models import Training
 
 pytestmark = pytest.mark.django_db
@@ -86,6 +88,26 @@ def test_a_key_under_a_pepper_that_is_gone_is_found(acme, settings):
     ApiKey.objects.update(pepper=7)
     [finding] = databases.check_peppers()
     assert (finding.level, "pepper 7" in finding.seen) == ("fault", True)
+
+
+def test_answers_without_the_mark_or_with_an_unknown_key_are_found(acme, settings):
+    settings.WATERMARK_KEYS = {1: 7}
+    record_events(
+        [make_event(acme, watermark="gumbel; epoch=1"), make_event(acme, watermark="none; reason=off")]
+    )
+    assert levels(watermark.check_watermark()) == set()
+    record_events(
+        [
+            make_event(acme, watermark="none; reason=engine", engine="b"),
+            make_event(acme, watermark="gumbel; epoch=2"),
+        ]
+    )
+    seen = [finding.seen for finding in watermark.check_watermark()]
+    assert len(seen) == 2
+    assert "engine b has no key" in seen[0]
+    assert "epoch 2" in seen[1]
+    settings.WATERMARK_KEYS = {}
+    assert levels(watermark.check_watermark()) == {"watermark note"}
 
 
 def test_a_valkey_that_forgets_or_stands_by_is_found(monkeypatch, valkey):

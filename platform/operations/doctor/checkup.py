@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from kombu.exceptions import OperationalError
 
-from operations.doctor import databases, engines, machine, queues, setup, storage, training
+from operations.doctor import databases, engines, machine, queues, setup, storage, training, watermark
 from operations.doctor.findings import Finding, run
 from operations.monitoring.health import FAULTS
 
@@ -28,4 +28,5 @@ def check_all() -> Iterator[Finding]:
     yield from run("training", training.check_training, TRAINING_FAULTS, VALKEY_FIX)
     yield from run("ledger", queues.check_ledger, FAULTS, VALKEY_FIX)
     yield from run("storage", storage.check_bucket, FAULTS, STORAGE_FIX)
+    yield from run("watermark", watermark.check_watermark, FAULTS, POSTGRESQL_FIX)
     yield from run("engines", engines.check_engines, FAULTS, POSTGRESQL_FIX)
