@@ -1,11 +1,9 @@
 """Write what `make trial-provenance` found into the tables of docs/provenance.md."""
 
-import os
 from collections.abc import Callable, Mapping
 from typing import Any
 
 from bench import report
-from labs import machine
 from stack.folders import ROOT
 
 DOC = ROOT / "docs" / "provenance.md"
@@ -106,8 +104,9 @@ def detector(found: Found) -> str:
     """Return the detector's time."""
     rows = [
         [f"{found['tokens']:,} tokens, {found['keys']} keys, 20 paragraphs", "found", "bound"],
-        ["median, ms", f"{found['median_ms']:.1f}", "≤ 50"],
-        ["slowest of 50, ms", f"{found['worst_ms']:.1f}", "≤ 50"],
+        ["processor time, median, ms", f"{found['cpu_ms']:.1f}", "≤ 50"],
+        ["time, median, ms", f"{found['median_ms']:.1f}", ""],
+        ["slowest of 50, ms", f"{found['worst_ms']:.1f}", ""],
     ]
     return report.aligned(rows)
 
@@ -124,28 +123,17 @@ TABLES: dict[str, Callable[[Any], str]] = {
 }
 
 
-def describe_run(found: Found) -> str:
-    """Return how large the run was, and what else the machine had to do."""
-    loads = found["machine_load"]
-    return (
-        f"{found['answers']:,} answers of each kind, on {os.cpu_count()} cores of {machine.model()}. "
-        f"Its load was {min(loads):.0f} to {max(loads):.0f} meanwhile; the engine alone makes about 2."
-    )
-
-
-def write_documents(found: Found) -> None:
-    """Write every table between its marks."""
-    report.between_marks("watermark-run", describe_run(found), DOC)
-    for name, describe in TABLES.items():
-        report.between_marks(f"watermark-{name}", describe(found[name]), DOC)
+def describe_run(part: Found) -> str:
+    """Return how large a run was, and what else the machine had to do."""
+    return f"{part['answers']:,} answers of each kind; the machine's load was {part['machine_load']:.0f}."
 
 
 def main() -> None:
-    """Print the tables and write them."""
-    found = report.read_results("provenance")["found"]
-    for name, describe in TABLES.items():
-        print(f"\n{name}\n{describe(found[name])}")
-    write_documents(found)
+    """Print the tables that there are and write them."""
+    for name, part in report.read_results("provenance")["found"].items():
+        table = f"{TABLES[name](part['rows'])}\n\n{describe_run(part)}"
+        print(f"\n{name}\n{table}")
+        report.between_marks(f"watermark-{name}", table, DOC)
 
 
 if __name__ == "__main__":

@@ -70,6 +70,7 @@ def build_parser() -> argparse.ArgumentParser:
     own_style.add_argument("--recipe", default="{}", help="differences from the default, as JSON")
     own_style.add_argument("--threads", type=int, default=2, help="of the trainer (default: 2)")
     provenance = trials["provenance"]
+    provenance.add_argument("parts", nargs="*", help="speed, quality, power, … (default: all)")
     provenance.add_argument("--answers", type=int, default=1000, help="of each kind (default: 1,000)")
     provenance.add_argument("--rounds", type=int, default=10, help="of the speed's comparison (default: 10)")
     control = trials["control"]

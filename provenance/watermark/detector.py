@@ -59,20 +59,20 @@ class Finding:
 
 def detect(token_ids: Sequence[int], key: int) -> Detection:
     """Return the evidence that tokens were drawn with a key."""
-    _, evidence = weigh_tokens(token_ids, key)
-    return sum_up(evidence)
+    return sum_up(count_tokens(token_ids).weigh(key))
 
 
 def examine(token_ids: Sequence[int], keys: Mapping[int, int], *, spans: Sequence[Span] = ()) -> Finding:
-    """Return what the tokens of a text say, with `keys` as epoch → key.
+    """Return what the tokens of a text say, with `keys` as epoch → key, at least one.
 
     `spans` are parts of the text, such as its paragraphs, by the places of their first token and of the one
     after their last. Each has its own evidence; its p-value is corrected for the number of spans, too.
     """
-    weighed = {epoch: weigh_tokens(token_ids, key) for epoch, key in keys.items()}
-    whole = {epoch: sum_up(evidence) for epoch, (_, evidence) in weighed.items()}
+    counted = count_tokens(token_ids)
+    evidence_of = {epoch: counted.weigh(key) for epoch, key in keys.items()}
+    whole = {epoch: sum_up(evidence) for epoch, evidence in evidence_of.items()}
     epoch = min(whole, key=lambda one: (whole[one].p_value, -whole[one].score))
-    places, evidence = weighed[epoch]
+    evidence, places = evidence_of[epoch], counted.places
     parts = []
     for start, stop in spans:
         part = sum_up(evidence[(places >= start) & (places < stop)])
@@ -90,8 +90,21 @@ def judge(p_value: float, scored_tokens: int) -> Verdict:
     return Verdict.NOT_FOUND if scored_tokens >= ENOUGH_TOKENS else Verdict.TOO_SHORT
 
 
-def weigh_tokens(token_ids: Sequence[int], key: int) -> tuple[NDArray[np.intp], NDArray[np.float64]]:
-    """Return the places of the tokens that count, and the evidence of each."""
+@dataclass(frozen=True)
+class CountedTokens:
+    """The tokens of a text that count, their places in it, and the four tokens before each."""
+
+    places: NDArray[np.intp]
+    contexts: NDArray[np.int64]
+    tokens: NDArray[np.int64]
+
+    def weigh(self, key: int) -> NDArray[np.float64]:
+        """Return each token's evidence for a key."""
+        return -np.log1p(-draw_uniform(key, self.contexts, self.tokens).astype(np.float64))
+
+
+def count_tokens(token_ids: Sequence[int]) -> CountedTokens:
+    """Return a text's tokens but for those whose context was there before."""
     before = np.full(CONTEXT_TOKENS, -1, np.int64)
     tokens = np.asarray(token_ids, np.int64)
     contexts = sliding_window_view(np.concatenate([before, tokens]), CONTEXT_TOKENS)[: len(tokens)]
@@ -99,8 +112,7 @@ def weigh_tokens(token_ids: Sequence[int], key: int) -> tuple[NDArray[np.intp], 
     for place, context in enumerate(contexts):
         first_places.setdefault(context.tobytes(), place)
     places = np.fromiter(first_places.values(), np.intp, len(first_places))
-    uniform = draw_uniform(key, contexts[places], tokens[places]).astype(np.float64)
-    return places, -np.log1p(-uniform)
+    return CountedTokens(places, contexts[places], tokens[places])
 
 
 def sum_up(evidence: NDArray[np.float64]) -> Detection:

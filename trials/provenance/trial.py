@@ -14,6 +14,7 @@ import subprocess
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from itertools import batched
 from pathlib import Path
 from statistics import mean, median
@@ -30,8 +31,8 @@ from trials.harness import Context, run_on_own_stack
 from trials.provenance import texts
 from trials.provenance.bounds import find_missed
 from trials.provenance.comparison import area_under_curve, difference, distinct_pairs, has_loop, share
-from trials.provenance.engine import PLAIN, Answer, Engine, Speed
-from trials.verdict import Verdict
+from trials.provenance.engine import PARALLEL, PLAIN, Answer, Engine, Speed
+from trials.verdict import RESULTS, Verdict
 
 # The first marks here, the others are those of earlier epochs.
 KEYS = {3: 0x9D3C1F0A7B5E2468, 1: 0x0123456789ABCDEF, 2: 0xFEDCBA9876543210}
@@ -69,8 +70,8 @@ class ProvenanceVerdict(Verdict):
         return {"answers": self.answers, "missed": len(self.missed)}
 
 
-def provenance(*, answers: int, rounds: int) -> int:
-    """Run the trial on an engine of its own; return 0 if every bound is met."""
+def provenance(*, parts: Sequence[str], answers: int, rounds: int) -> int:
+    """Run all parts, or these, on an engine of its own; return 0 if every bound is met."""
     novels = Path(os.environ.get("NOVELS", ""))
     if not list(novels.glob("*.txt")):
         raise SystemExit(f"✗ {novels} has no novels: NOVELS names the folder.")
@@ -79,9 +80,15 @@ def provenance(*, answers: int, rounds: int) -> int:
     os.environ["ENGINE_OPTIONS"] = f"--lora-modules {STYLE}={ROOT / 'engine' / 'styles' / STYLE}"
 
     def trial(context: Context) -> ProvenanceVerdict:
-        return Trial(context, novels, answers=answers, rounds=rounds).run()
+        return Trial(context, novels, answers=answers, rounds=rounds).run(parts)
 
     return run_on_own_stack("provenance", trial, start=lambda stack: stack.waiting.all(start_engine(stack)))
+
+
+def read_published() -> dict[str, Any]:
+    """Return the parts that an earlier run published."""
+    file = RESULTS / "provenance.json"
+    return dict(json.loads(file.read_text())["found"]) if file.exists() else {}
 
 
 class Trial:
@@ -95,13 +102,11 @@ class Trial:
         self._engine = Engine(context)
         self._tokenizer = Tokenizer.from_file(str(base_model_folder() / "tokenizer.json"))
         self._key = next(iter(KEYS.values()))
-        self._verdict = ProvenanceVerdict(answers)
-        self._marked: list[Answer] = []
-        self._unmarked: list[Answer] = []
+        self._verdict = ProvenanceVerdict(answers, read_published())
 
-    def run(self) -> ProvenanceVerdict:
-        """Measure one thing after the other; write each down at once."""
-        parts: dict[str, Callable[[], object]] = {
+    def run(self, only: Sequence[str] = ()) -> ProvenanceVerdict:
+        """Measure one part after the other, and publish each at once beside what was found before."""
+        parts: dict[str, Callable[[], Table]] = {
             "speed": self._measure_speed,
             "quality": self._measure_quality,
             "power": self._measure_power,
@@ -111,25 +116,32 @@ class Trial:
             "agreement": self._compare_with_vllm,
             "detector": self._time_detector,
         }
-        found = self._verdict.found
-        found["answers"] = len(self._prompts)
-        found["machine_load"] = []
-        for name, measure in parts.items():
+        verdict = self._verdict
+        for name in only or parts:
             started_s = time.monotonic()
-            found[name] = measure()
-            found["machine_load"] = [*found["machine_load"], round(os.getloadavg()[0], 1)]
+            rows = parts[name]()
+            load = round(os.getloadavg()[0], 1)  # the engine alone makes about 2
+            verdict.found[name] = {"answers": len(self._prompts), "machine_load": load, "rows": rows}
             self._context.say(f"\n{name}, {time.monotonic() - started_s:.0f} s")
-            self._context.say(json.dumps(found[name], indent=1))
-            self._verdict.write(self._context.notes)
-        self._verdict.missed = find_missed(found)
-        for bound in self._verdict.missed:
+            self._context.say(json.dumps(rows, indent=1))
+            verdict.missed = find_missed({name: each["rows"] for name, each in verdict.found.items()})
+            verdict.write(self._context.notes)
+            verdict.publish("provenance.json", how="make trial-provenance")
+        for bound in verdict.missed:
             self._context.say(f"  ! missed: {bound}")
-        self._verdict.publish(
-            "provenance.json", how=f"make trial-provenance ARGS='--answers {self._verdict.answers}'"
-        )
-        return self._verdict
+        return verdict
 
-    def _measure_speed(self) -> dict[str, Table]:
+    @cached_property
+    def _answers(self) -> tuple[list[Answer], list[Answer]]:
+        """Marked and unmarked answers to the prompts, written by turns."""
+        marked, unmarked = [], []
+        for prompts in batched(self._prompts, PARALLEL):
+            fields: dict[str, Any] = {"temperature": 0.7, "max_tokens": ANSWER_TOKENS}
+            marked += self._engine.write(prompts, is_marked=True, **fields)
+            unmarked += self._engine.write(prompts, is_marked=False, **fields)
+        return marked, unmarked
+
+    def _measure_speed(self) -> Table:
         """Return tokens per second, eight at once: medians of rounds; each way goes first by turns."""
         settings = {
             "temperature 0.7, the model's top_p and penalty": {"temperature": 0.7},
@@ -162,12 +174,8 @@ class Trial:
         return found
 
     def _measure_quality(self) -> Table:
-        """Write marked and unmarked answers by turns, and return how they differ under the base."""
-        for prompts in batched(self._prompts, 40):
-            fields: dict[str, Any] = {"temperature": 0.7, "max_tokens": ANSWER_TOKENS}
-            self._marked += self._engine.write(prompts, is_marked=True, **fields)
-            self._unmarked += self._engine.write(prompts, is_marked=False, **fields)
-        groups = [self._marked, self._unmarked]
+        """Return how marked and unmarked answers differ under the base."""
+        groups = self._answers
         nats = [[answer.nats for answer in group] for group in groups]
         lengths = [[float(len(answer.tokens)) for answer in group] for group in groups]
         perplexity, low, high = difference(nats[0], nats[1], lambda one, other: math.exp(one - other))
@@ -187,13 +195,13 @@ class Trial:
             found[f"{name}_cut"] = share([answer.is_cut for answer in group])
         return found
 
-    def _measure_power(self) -> dict[str, Table]:
+    def _measure_power(self) -> Table:
         """Return how many marked answers are found, by temperature and number of tokens."""
         long = texts.make_prompts(len(self._prompts), forms=texts.LONG_FORMS)
         half, quarter = (long[: max(8, len(long) // part)] for part in (2, 4))
         write = self._write_marked
         groups = {
-            "temperature 0.7": self._marked,
+            "temperature 0.7": self._answers[0],
             "temperature 1.0": write(half, temperature=1.0),
             "temperature 0.4": write(half, temperature=0.4),
             "temperature 0.7, top_p 1, no penalty": write(quarter, temperature=0.7, **PLAIN),
@@ -208,7 +216,7 @@ class Trial:
                     for answer in group
                     if len(answer.tokens) >= length
                 ]
-                for group in (self._marked, self._unmarked)
+                for group in self._answers
             )
             found["temperature 0.7"][f"auc_{length}"] = area_under_curve(marked, unmarked)
         return found
@@ -231,7 +239,7 @@ class Trial:
     def _find_all(self, every: Sequence[Sequence[int]]) -> list[bool]:
         return [detect(tokens, self._key).p_value <= MOST_P_VALUE for tokens in every]
 
-    def _measure_variety(self) -> dict[str, Table]:
+    def _measure_variety(self) -> Table:
         """Return how different eight answers to one prompt are."""
         prompts = self._prompts[: max(4, len(self._prompts) // 15)]
         found = {}
@@ -254,9 +262,9 @@ class Trial:
                 }
         return found
 
-    def _measure_edits(self) -> dict[str, Table]:
+    def _measure_edits(self) -> Table:
         """Return how many answers of 100 tokens or more are found after what people do to texts."""
-        long = [answer for answer in self._marked if len(answer.tokens) >= 100]
+        long = [answer for answer in self._answers[0] if len(answer.tokens) >= 100]
         chance = random.Random(4)
         changed = {
             "as written": [answer.text for answer in long],
@@ -288,13 +296,13 @@ class Trial:
     def _tokenize(self, text: str) -> list[int]:
         return list(self._tokenizer.encode(text, add_special_tokens=False).ids)
 
-    def _count_false_alarms(self) -> dict[str, Table]:
+    def _count_false_alarms(self) -> Table:
         """Return how often each key is found in texts that no engine wrote."""
         groups = {
             "passages of novels": texts.read_passages(self._novels, PASSAGES),
             "template texts": texts.fill_templates(TEMPLATE_TEXTS),
         }
-        found: dict[str, Table] = {}
+        found: Table = {}
         for name, every in groups.items():
             tokens = [self._tokenize(text) for text in every]
             for epoch, key in KEYS.items():
@@ -310,7 +318,7 @@ class Trial:
     def _compare_with_vllm(self) -> Table:
         """Return how far p-values are from those of vLLM's own detector, at most."""
         human = texts.read_passages(self._novels, COMPARED_TEXTS)
-        every = [answer.tokens for answer in (*self._marked, *self._unmarked)][: COMPARED_TEXTS // 2]
+        every = [answer.tokens for answer in (*self._answers[0], *self._answers[1])][: COMPARED_TEXTS // 2]
         every += [self._tokenize(text) for text in human[: COMPARED_TEXTS - len(every)]]
         asked = json.dumps([[self._key, tokens] for tokens in every])
         script = str(ROOT / "engine" / "detect.py")
@@ -325,16 +333,18 @@ class Trial:
 
     def _time_detector(self) -> Table:
         """Return how long 2,000 tokens in 20 paragraphs take under all keys."""
-        tokens = [token for answer in self._unmarked for token in answer.tokens][:2000]
+        tokens = [token for answer in self._answers[1] for token in answer.tokens][:2000]
         spans = [(start, start + 100) for start in range(0, len(tokens), 100)]
-        taken_ms = []
+        taken_ms, cpu_ms = [], []
         for _ in range(50):
-            started_s = time.perf_counter()
+            started_s, cpu_started_s = time.perf_counter(), time.thread_time()
             examine(tokens, KEYS, spans=spans)
             taken_ms.append(1000 * (time.perf_counter() - started_s))
+            cpu_ms.append(1000 * (time.thread_time() - cpu_started_s))
         return {
             "tokens": len(tokens),
             "keys": len(KEYS),
+            "cpu_ms": median(cpu_ms),
             "median_ms": median(taken_ms),
             "worst_ms": max(taken_ms),
         }
