@@ -8,5 +8,6 @@ app_name = "provenance"
 
 urlpatterns = [
     path("verify/", views.verify, name="verify"),
+    path("receipts/<slug:answer_id>/", views.download_receipt, name="receipt"),
     path(".well-known/receipt-keys.json", views.show_keys, name="receipt_keys"),
 ]

@@ -1,17 +1,18 @@
 """The page that checks where a text came from, for everyone, and the keys that verify receipts."""
 
-from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import render
 from django.views.decorators.cache import cache_control, never_cache
 from django.views.decorators.http import require_GET, require_http_methods
 
 from core import rates
 from core.addresses import network_of
-from core.errors import DomainError
+from core.errors import DomainError, NotFound
 from core.rest.errors import TooManyRequests
 from provenance.checks import check_provenance
 from provenance.forms import VerifyForm
-from provenance.receipts import list_public_keys
+from provenance.receipts import issue_receipt, list_public_keys
+from tenants.public import MemberRequest, member_required
 
 # Of one address: whoever tries many texts could learn which words carry the watermark.
 CHECKS_PER_MINUTE = 20
@@ -37,6 +38,18 @@ def verify(request: HttpRequest) -> HttpResponse:
             except DomainError as error:
                 form.add_error(None, error.message)
     return render(request, "provenance/verify.html", {"form": form, "check": check}, status=status)
+
+
+@require_GET
+@member_required
+def download_receipt(request: MemberRequest, answer_id: str) -> HttpResponse:
+    """Return the receipt of one of the workspace's answers, by its request id, as a text file."""
+    try:
+        receipt = issue_receipt(request.tenant, answer_id)
+    except NotFound as error:
+        raise Http404 from error
+    headers = {"Content-Disposition": f'attachment; filename="{answer_id}.receipt.txt"'}
+    return HttpResponse(f"{receipt}\n", content_type="text/plain; charset=utf-8", headers=headers)
 
 
 @require_GET

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from django.conf import settings
 from django.utils.translation import gettext
 
 from core.money import decimals_of, usd, usd_rounded
@@ -30,6 +31,7 @@ class RequestDetails:
     base_model: str = ""
     finish_reason: str = ""
     watermark: str = ""
+    has_receipt: bool = False
     lines: Sequence[TokenLine] = ()
     total: str = ""
     entries: Sequence[tuple[LedgerEntry, str]] = ()  # with its amount
@@ -65,6 +67,7 @@ def _describe_served(event: UsageEvent) -> RequestDetails:
         base_model=event.base_model,
         finish_reason=event.finish_reason,
         watermark=event.watermark,
+        has_receipt=bool(event.text_sha256 and settings.RECEIPT_KEYS),
         lines=lines,
         total=usd_rounded(event.cost_nanousd, decimals),
         entries=[(entry, usd(entry.amount_nanousd)) for entry in entries],

@@ -12,6 +12,7 @@ from adapters.models import AdapterVersion, BaseModel, Share, Style
 from billing.models import CreditNote, Payment
 from core.money import NANO
 from tenants.audit.log import record_audit
+from tenants.metering.ledger import record_events
 from tenants.models import (
     Invitation,
     Invoice,
@@ -24,6 +25,7 @@ from tenants.models import (
 )
 from tenants.public import create_tenant, issue_key
 from tests.adapters.evidence.cases import lay_evaluation
+from tests.tenants.conftest import make_event
 from training.models import Training
 
 # Of other packages, which have rules and tests of their own: who is signed in, and the console.
@@ -121,6 +123,8 @@ def of_acme(acme: Tenant, alice, charlies: Tenant) -> dict[str, object]:
         status=429,
         code="rate_limit_exceeded",
     )
+    answered = make_event(acme, key, text_sha256="5e" * 32)
+    record_events([answered])
     entry = record_audit(alice, action=LOGGED_BEFORE, row=acme, tenant=acme)
     document = training.documents.create(name="secret", size_bytes=6, words=1, status="read")
     return {
@@ -137,6 +141,7 @@ def of_acme(acme: Tenant, alice, charlies: Tenant) -> dict[str, object]:
         "endpoint_id": endpoint.pk,
         "delivery_id": sent.public_id,
         "request_id": REQUEST_ID,
+        "answer_id": answered.request_id,
         "entry_id": entry.pk,
         "training_id": training.pk,
         "document_id": document.pk,

@@ -35,6 +35,11 @@ QUICK: dict[str, set[str]] = {
     },
     "test_parts_that_die.py": {"test_an_upload_goes_on_when_a_part_dies[valkey]"},
     "test_payments.py": {"test_credits_by_card_a_plan_up_and_down_and_an_invoice_by_transfer"},
+    "test_provenance.py": {
+        "test_an_answer_is_marked_found_and_proved",
+        "test_a_stream_says_in_its_last_chunk_that_it_is_marked",
+        "test_what_has_no_mark_says_why_and_is_not_found",
+    },
     "test_playground.py": {
         "test_four_models_answer_at_once_each_with_its_figures_and_the_call_as_it_was_sent"
     },

@@ -4,9 +4,11 @@ import pytest
 from django.urls import reverse
 
 from provenance import checks, views
-from provenance.receipts import sign_receipt
+from provenance.receipts import sign_receipt, verify_receipt
+from tenants.metering.ledger import record_events
 from tests.provenance.marked import KEY, encode, write
 from tests.provenance.test_receipts import RECEIPT
+from tests.tenants.conftest import make_event
 
 VERIFY = reverse("provenance:verify")
 
@@ -47,6 +49,19 @@ def test_an_address_has_so_many_checks_a_minute(client, db, monkeypatch):
     monkeypatch.setattr(views, "CHECKS_PER_MINUTE", 2)
     statuses = [client.post(VERIFY, {"text": "Short."}).status_code for _ in range(3)]
     assert statuses == [200, 200, 429]
+
+
+def test_a_member_downloads_a_receipt_from_the_requests_page(alice_client, charlie_client, acme):
+    event = make_event(acme, text_sha256=RECEIPT.text_sha256, watermark="gumbel; epoch=3")
+    record_events([event])
+    details = alice_client.get(reverse("billing:request", args=[event.request_id])).content.decode()
+    address = reverse("provenance:receipt", args=[event.request_id])
+    assert address in details
+    assert "gumbel; epoch=3" in details
+    receipt = alice_client.get(address)
+    assert verify_receipt(receipt.content.decode()).request_id == event.request_id
+    assert charlie_client.get(address).status_code == 404
+    assert alice_client.get(reverse("provenance:receipt", args=["req_none"])).status_code == 404
 
 
 def test_the_keys_are_published(client, db):

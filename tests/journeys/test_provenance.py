@@ -1,0 +1,91 @@
+"""A text on its way: marked by the real engine, said so, found again, and proved by its receipt."""
+
+from collections.abc import Iterator
+from contextlib import closing
+
+import httpx
+import openai
+import pytest
+
+from tests.journeys.conftest import Writer
+from tests.waiting import eventually
+
+pytestmark = pytest.mark.timeout(300)
+
+PROMPT = [{"role": "user", "content": "Write a long letter about a morning in the city."}]
+TOKENS = 140
+WITHIN_S = 60
+
+
+@pytest.fixture(scope="module")
+def client(demo: Writer) -> Iterator[openai.OpenAI]:
+    with closing(openai.OpenAI(base_url=f"{demo.site}/v1", api_key=demo.api_key, timeout=240)) as made:
+        yield made
+
+
+def ask(client: openai.OpenAI, **options):
+    """Return an answer's text, what it says of the mark, and its request id."""
+    raw = client.chat.completions.with_raw_response.create(
+        model="poetry", messages=PROMPT, max_tokens=TOKENS, **{"temperature": 1} | options
+    )
+    text = raw.parse().choices[0].message.content
+    return text, raw.headers["x-polyscribe-watermark"], raw.headers["x-request-id"]
+
+
+def check(client: openai.OpenAI, **body):
+    """Return the results of a check by JSON."""
+    headers = {"authorization": f"Bearer {client.api_key}"}
+    answer = httpx.post(f"{client.base_url}content_provenance_checks", json=body, headers=headers)
+    assert answer.status_code == 200, answer.text
+    return answer.json()["results"]
+
+
+def test_an_answer_is_marked_found_and_proved(client, demo):
+    text, word, request_id = ask(client)
+    assert word == "gumbel; epoch=1"
+    found = client.content_provenance_checks.create(file=("letter.txt", text.encode())).results[0]
+    assert (found.outcome, found.epoch) == ("detected", 1), found
+
+    headers = {"authorization": f"Bearer {demo.api_key}"}
+    fetched: httpx.Response | None = None
+
+    def is_there() -> bool:
+        nonlocal fetched
+        fetched = httpx.get(f"{client.base_url}receipts/{request_id}", headers=headers)
+        return fetched.status_code == 200
+
+    eventually(is_there, within_s=WITHIN_S, what="the answer has no receipt")
+    assert fetched is not None
+    receipt = fetched.json()["receipt"]
+    [mark, signed] = check(client, text=f"{text}\n", receipt=receipt)
+    assert (mark["outcome"], signed["outcome"], signed["matches_text"]) == ("detected", "detected", True)
+    assert signed["claims"]["watermark"] == word
+    [_, edited] = check(client, text=f"{text} P.S.", receipt=receipt)
+    assert (edited["validation_state"], edited["matches_text"]) == ("valid", False)
+
+
+def test_a_stream_says_in_its_last_chunk_that_it_is_marked(client):
+    stream = client.chat.completions.create(
+        model="base", messages=PROMPT, max_tokens=TOKENS, temperature=1, stream=True
+    )
+    text = ""
+    words = []
+    for chunk in stream:
+        text += chunk.choices[0].delta.content or ""
+        words.append((chunk.model_extra or {}).get("watermark"))
+    assert set(words[:-1]) == {None}
+    assert words[-1] == "gumbel; epoch=1"
+    assert check(client, text=text)[0]["outcome"] == "detected"
+
+
+def test_what_has_no_mark_says_why_and_is_not_found(client):
+    text, word, _ = ask(client, temperature=0)
+    assert word == "none; reason=greedy"
+    assert check(client, text=text)[0]["outcome"] == "not_detected"
+    with pytest.raises(openai.BadRequestError, match="watermarking"):
+        ask(client, extra_body={"watermarking": False})
+
+
+def test_answers_to_one_prompt_differ(client):
+    texts = {ask(client)[0] for _ in range(3)}
+    assert len(texts) == 3
