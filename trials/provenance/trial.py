@@ -77,6 +77,7 @@ def provenance(*, parts: Sequence[str], answers: int, rounds: int) -> int:
         raise SystemExit(f"✗ {novels} has no novels: NOVELS names the folder.")
     os.environ["WATERMARK_KEYS"] = ",".join(f"{epoch}:{key:016x}" for epoch, key in KEYS.items())
     os.environ["WATERMARK_KEY"] = str(next(iter(KEYS)))
+    os.environ["ENGINE_MAX_NUM_SEQS"] = str(PARALLEL)
     os.environ["ENGINE_OPTIONS"] = f"--lora-modules {STYLE}={ROOT / 'engine' / 'styles' / STYLE}"
 
     def trial(context: Context) -> ProvenanceVerdict:
