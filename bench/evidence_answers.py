@@ -76,6 +76,8 @@ class Asker:
                 "max_tokens": TOKENS,
                 "temperature": 1,
                 "seed": seed,
+                "watermarking": False,
+                "vllm_xargs": {"watermarking": 0},
             }
             answer = self._client.post("/v1/chat/completions", json=body).raise_for_status()
             return str(answer.json()["choices"][0]["message"]["content"])
