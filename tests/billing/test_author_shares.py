@@ -136,7 +136,7 @@ def test_the_author_reads_what_it_earned_and_nobody_else_does(
     record_events([event(charlies, style=STYLE, style_name="acme/noir", admitted_at=OCTOBER)])
     author_shares.pay_due(PAYDAY)
     page = alice_client.get(reverse("billing:earnings")).text
-    for text in ("acme/noir", "2026-10", "Paid as credits", "$0.00 in pending earnings"):
+    for text in ("acme/noir", "October 2026", "Paid as credits", "$0.00 in pending earnings"):
         assert text in page
     assert "acme/noir" not in charlie_client.get(reverse("billing:earnings")).text
 
