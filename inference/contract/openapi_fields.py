@@ -46,6 +46,7 @@ MEANINGS: dict[str, tuple[JsonObject, str]] = {
     "stop_sequences": ({"type": "array", "items": STRING}, "Generation ends before these strings"),
     "stop_token_ids": ({"type": "array", "items": INTEGER}, "Generation ends at these tokens"),
     "ignore_eos": (BOOLEAN, "Whether to ignore the end-of-text token"),
+    "watermarking": (BOOLEAN, "Whether the text is watermarked, where this can be chosen"),
     "logit_bias": (OBJECT, "Maps token ids to a bias added to their logits"),
     "/v1/chat/completions logprobs": (BOOLEAN, "Whether to return the tokens' log probabilities"),
     "/v1/completions logprobs": (INTEGER, "Number of alternatives per token, with log probabilities"),

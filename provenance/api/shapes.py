@@ -22,7 +22,11 @@ class CheckBody(StrictSerializer):
         max_length=MAX_CHARACTERS, required=False, trim_whitespace=False, allow_blank=True, default=""
     )
     receipt = serializers.CharField(
-        max_length=MAX_RECEIPT_CHARACTERS, required=False, allow_blank=True, default=""
+        max_length=MAX_RECEIPT_CHARACTERS,
+        required=False,
+        allow_blank=True,
+        default="",
+        help_text="The receipt to verify, with the text or without.",
     )
 
 
@@ -53,7 +57,7 @@ class CheckResult(serializers.Serializer[Any]):
         help_text="How probable so much evidence is in a text without the watermark, rounded up to a power "
         "of ten.",
     )
-    scored_tokens = serializers.IntegerField(required=False)
+    scored_tokens = serializers.IntegerField(required=False, help_text="Tokens that carry evidence.")
     epoch = serializers.IntegerField(required=False, allow_null=True)
     passages = serializers.ListField(
         child=serializers.DictField(),
@@ -94,4 +98,4 @@ class ProvenanceCheck(serializers.Serializer[Any]):
 
     object = serializers.CharField(help_text="Always `content_provenance_check`.")
     created_at = serializers.IntegerField(help_text="Unix time in seconds.")
-    results = CheckResult(many=True)
+    results = CheckResult(many=True, help_text="One for each signal that could be checked.")

@@ -66,6 +66,7 @@ LIMIT = OpenApiParameter(
 )
 CURSOR = OpenApiParameter("cursor", OpenApiTypes.STR, description="The previous page's `next_cursor`.")
 PATH_PARAMETERS = {
+    "request_id": "The `x-request-id` of the answer.",
     "style": (
         "The style's name as in `model`, without a version (`brand-voice`, `acme/brand-voice`), or its id."
     ),
