@@ -123,15 +123,19 @@ TABLES: dict[str, Callable[[Any], str]] = {
 }
 
 
-def describe_run(part: Found) -> str:
+OF_ANSWERS = ("quality", "power", "edits")
+
+
+def describe_run(name: str, part: Found) -> str:
     """Return how large a run was, and what else the machine had to do."""
-    return f"{part['answers']:,} answers of each kind; the machine's load was {part['machine_load']:.0f}."
+    size = f"{part['answers']:,} answers of each kind. " if name in OF_ANSWERS else ""
+    return f"{size}The machine's load was {part['machine_load']:.0f}; the engine alone makes about 2."
 
 
 def main() -> None:
     """Print the tables that there are and write them."""
     for name, part in report.read_results("provenance")["found"].items():
-        table = f"{TABLES[name](part['rows'])}\n\n{describe_run(part)}"
+        table = f"{TABLES[name](part['rows'])}\n\n{describe_run(name, part)}"
         print(f"\n{name}\n{table}")
         report.between_marks(f"watermark-{name}", table, DOC)
 

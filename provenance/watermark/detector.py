@@ -22,9 +22,9 @@ from provenance.watermark.philox import CONTEXT_TOKENS, draw_uniform
 
 # Measured on 10,000 human passages and 1,000 template texts: docs/provenance.md.
 MOST_P_VALUE = 1e-4
-# Shorter texts without the mark are no evidence of a human: a marked text has about 0.44 above chance a token
-# at a temperature of 0.4, and this many tokens then suffice for MOST_P_VALUE in 95 of 100 texts.
-ENOUGH_TOKENS = 200
+# A shorter text without the mark proves nothing: at a temperature of 0.4, a marked one has about 0.35 above
+# chance per token, and it takes 300 to 400 tokens until 95 of 100 such texts reach MOST_P_VALUE.
+ENOUGH_TOKENS = 400
 
 type Span = tuple[int, int]
 

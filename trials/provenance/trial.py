@@ -20,9 +20,11 @@ from pathlib import Path
 from statistics import mean, median
 from typing import Any
 
+import numpy as np
 from tokenizers import Tokenizer
 
 from provenance.watermark import detect, examine
+from provenance.watermark.detector import CountedTokens, count_tokens, gamma_survival
 from stack.engine import PYTHON
 from stack.environment import base_model_folder
 from stack.folders import ROOT
@@ -43,6 +45,7 @@ LENGTHS = (30, 60, 100, 200)
 DELETED = (0.1, 0.3, 0.5)
 PASSAGES = 10_000
 TEMPLATE_TEXTS = 1_000
+RANDOM_KEYS = 50
 COMPARED_TEXTS = 1_000
 REGENERATIONS = 8
 SPEED_TOKENS = 64
@@ -298,22 +301,19 @@ class Trial:
         return list(self._tokenizer.encode(text, add_special_tokens=False).ids)
 
     def _count_false_alarms(self) -> Table:
-        """Return how often each key is found in texts that no engine wrote."""
+        """Return how often each key is found in texts that no engine wrote, and how often random keys are."""
         groups = {
             "passages of novels": texts.read_passages(self._novels, PASSAGES),
             "template texts": texts.fill_templates(TEMPLATE_TEXTS),
         }
+        chance = random.Random(5)
         found: Table = {}
         for name, every in groups.items():
-            tokens = [self._tokenize(text) for text in every]
+            counted = [count_tokens(self._tokenize(text)) for text in every]
             for epoch, key in KEYS.items():
-                p_values = [detect(one, key).p_value for one in tokens]
-                found[f"{name}, epoch {epoch}"] = {
-                    "texts": len(tokens),
-                    "alarms": sum(p_value <= MOST_P_VALUE for p_value in p_values),
-                    "below_1e-2": share([p_value <= 1e-2 for p_value in p_values]),
-                    "smallest_p_value": min(p_values),
-                }
+                found[f"{name}, epoch {epoch}"] = count_alarms(counted, [key])
+            keys = [chance.getrandbits(64) for _ in range(RANDOM_KEYS)]
+            found[f"{name}, {RANDOM_KEYS} random keys"] = count_alarms(counted, keys)
         return found
 
     def _compare_with_vllm(self) -> Table:
@@ -349,3 +349,24 @@ class Trial:
             "median_ms": median(taken_ms),
             "worst_ms": max(taken_ms),
         }
+
+
+def count_alarms(counted: Sequence[CountedTokens], keys: Sequence[int]) -> Table:
+    """Return how many texts have small p-values, with each of the keys."""
+    every = CountedTokens(
+        np.concatenate([one.places for one in counted]),
+        np.concatenate([one.contexts for one in counted]),
+        np.concatenate([one.tokens for one in counted]),
+    )
+    lengths = [len(one.places) for one in counted]
+    starts = np.cumsum([0, *lengths[:-1]])
+    p_values = []
+    for key in keys:
+        scores = np.add.reduceat(every.weigh(key), starts)
+        p_values += [gamma_survival(*one) for one in zip(scores.tolist(), lengths, strict=True)]
+    return {
+        "texts": len(p_values),
+        "alarms": sum(p_value <= MOST_P_VALUE for p_value in p_values),
+        "below_1e-2": share([p_value <= 1e-2 for p_value in p_values]),
+        "smallest_p_value": min(p_values),
+    }
