@@ -20,7 +20,7 @@ def known(settings, monkeypatch):
 def test_a_text_is_verified_by_its_watermark(logged_in):
     done = logged_in("verify", "-", stdin=TEXT)
     assert (done.code, "Watermark found" in done.out) == (0, True), done.err
-    done = logged_in("verify", "-", stdin=write(400, key=None))
+    done = logged_in("verify", "-", stdin=write(600, key=None))
     assert (done.code, "No watermark found" in done.out) == (1, True)
     assert logged_in("verify", "-", "--json", stdin=TEXT).json["results"][0]["epoch"] == 3
 

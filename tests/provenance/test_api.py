@@ -47,7 +47,7 @@ def test_openais_client_checks_a_text(client):
     [result] = check.results
     assert (result.type, result.outcome) == ("text_watermark", "detected")
     assert (result.epoch, result.verdict) == (3, "found")
-    unmarked = write(400, key=None).encode()
+    unmarked = write(600, key=None).encode()
     assert (
         client.content_provenance_checks.create(file=("text.txt", unmarked)).results[0].outcome
         == "not_detected"

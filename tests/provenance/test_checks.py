@@ -21,7 +21,7 @@ def test_a_marked_text_is_found_with_the_epoch_of_its_key():
 
 
 def test_a_text_without_the_mark_is_not_found_or_too_short():
-    assert check_watermark(write(400, key=None)).verdict == "not_found"
+    assert check_watermark(write(600, key=None)).verdict == "not_found"
     short = check_watermark(write(20, key=None))
     assert (short.verdict, short.epoch) == ("too_short", None)
 

@@ -24,7 +24,7 @@ def known(settings, monkeypatch, valkey):
     ("sent", "status", "says"),
     [
         ({"text": write(90)}, 200, "Our watermark was found."),
-        ({"text": write(400, key=None)}, 200, "No watermark was found."),
+        ({"text": write(600, key=None)}, 200, "No watermark was found."),
         ({"text": "Short."}, 200, "too short to tell"),
         ({"text": "", "receipt": "  "}, 400, "Send a text, a receipt, or both."),
         ({"text": "a" * 50_001}, 400, "50000"),
