@@ -25,6 +25,7 @@ COPY platform platform
 COPY tenants tenants
 COPY adapters adapters
 COPY inference inference
+COPY provenance provenance
 COPY billing billing
 COPY training training
 COPY engine/adapter.py engine/base_layers.py engine/train.py engine/evidence.py engine/

@@ -157,7 +157,9 @@ COMMON: Table = HARMLESS | {
     "session_id": ignored(SET_BY_GATEWAY),
     "stream_interval": ignored("chunk sizes don't change the output"),
     "watermarking": served(
-        "true or false, within what the service and the workspace allow; see docs/provenance.md", check_bool
+        "true or false, within what the service and the workspace allow; see docs/provenance.md",
+        check_bool,
+        True,
     ),
     "moderation": refused("moderation is not available; use a moderation service"),
     "best_of": refused("request `n` choices and pick one", 1),

@@ -541,6 +541,7 @@ SPECTACULAR_SETTINGS = {
     ],
     "ENUM_NAME_OVERRIDES": {
         "EvaluationStatusEnum": "adapters.models.EvaluationStatus",
+        "ProvenanceOutcomeEnum": "provenance.api.shapes.OUTCOMES",
         "FineTuningJobStatusEnum": "training.openai_api.shapes.JobStatus",
         "ScopeEnum": "tenants.models.Scope",
         "TrainingDocumentStatusEnum": "training.models.Document.Status",

@@ -2,17 +2,29 @@
 
 from typing import Any, ClassVar
 
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import extend_schema_field, inline_serializer
 from rest_framework import serializers
 
 from core.rest.bodies import StrictSerializer
 from provenance.checks import MAX_CHARACTERS
 from provenance.receipts import MAX_CHARACTERS as MAX_RECEIPT_CHARACTERS
 
-CHECKED_FILE = {
-    "type": "object",
-    "required": ["file"],
-    "properties": {"file": {"type": "string", "format": "binary", "description": "A text in UTF-8."}},
-}
+OUTCOMES = ["detected", "not_detected"]
+
+
+@extend_schema_field(OpenApiTypes.BINARY)
+class TextFileField(serializers.FileField):
+    """A text in UTF-8."""
+
+
+CHECKED_FILE = inline_serializer(
+    "CheckedFile",
+    {
+        "file": TextFileField(help_text="The text, in UTF-8."),
+        "receipt": serializers.CharField(required=False, help_text="The receipt to verify."),
+    },
+)
 
 
 class CheckBody(StrictSerializer):
@@ -44,11 +56,21 @@ class SignedReceipt(serializers.Serializer[Any]):
     receipt = serializers.CharField(help_text="A JWS in compact form. Give it away with the text.")
 
 
+class CheckedPassage(serializers.Serializer[Any]):
+    """A paragraph of the text."""
+
+    start = serializers.IntegerField(help_text="Place of its first character.")
+    end = serializers.IntegerField(help_text="Place after its last character.")
+    outcome = serializers.ChoiceField(OUTCOMES, help_text="Whether it carries the watermark by itself.")
+
+
 class CheckResult(serializers.Serializer[Any]):
     """What one signal says."""
 
     type = serializers.ChoiceField(["text_watermark", "receipt"])
-    outcome = serializers.ChoiceField(["detected", "not_detected"])
+    outcome = serializers.ChoiceField(
+        OUTCOMES, help_text="Whether this says that the service wrote the text."
+    )
     verdict = serializers.ChoiceField(
         ["found", "not_found", "too_short"], required=False, help_text="Of a watermark."
     )
@@ -59,11 +81,7 @@ class CheckResult(serializers.Serializer[Any]):
     )
     scored_tokens = serializers.IntegerField(required=False, help_text="Tokens that carry evidence.")
     epoch = serializers.IntegerField(required=False, allow_null=True)
-    passages = serializers.ListField(
-        child=serializers.DictField(),
-        required=False,
-        help_text="The first 100 paragraphs: `start` and `end` in characters, and `outcome`.",
-    )
+    passages = CheckedPassage(many=True, required=False, help_text="The first 100 paragraphs.")
     validation_state = serializers.ChoiceField(
         ["valid", "invalid"],
         required=False,

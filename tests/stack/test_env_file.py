@@ -44,7 +44,7 @@ def test_secrets_are_long_random_and_different_and_for_the_owner_alone(file):
 
     assert mode(file) == 0o600
     assert len(set(made)) == len(made)
-    assert all(re.fullmatch(r"(1:)?[0-9a-f]{20,64}", value) for value in made)
+    assert all(re.fullmatch(r"(1:)?[0-9a-f]{16,64}", value) for value in made)
     file.unlink()
     env_file.write(file)
     assert not set(made) & set(env_file.values_of(file.read_text()).values())
@@ -62,8 +62,8 @@ def test_what_was_filled_in_is_kept_and_known_values_are_named(file):
 
     assert once.startswith("# mine\nSITE_HOST=write.example.org\nVALKEY_PASSWORD=of-mine\n")
     assert [line for line in said if line.endswith("change it.")] == [
-        "POSTGRES_PASSWORD is short, with less than 20 characters: change it.",
-        "VALKEY_PASSWORD is short, with less than 20 characters: change it.",
+        "POSTGRES_PASSWORD is short, with less than 18 characters: change it.",
+        "VALKEY_PASSWORD is short, with less than 18 characters: change it.",
         "SEAWEED_JWT_KEY is equal to S3_SECRET_KEY: change it.",
     ]
     assert mode(file) == 0o600

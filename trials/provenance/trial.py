@@ -303,7 +303,7 @@ class Trial:
     def _count_false_alarms(self) -> Table:
         """Return how often each key is found in texts that no engine wrote, and how often random keys are."""
         groups = {
-            "passages of novels": texts.read_passages(self._novels, PASSAGES),
+            "passages of books": texts.read_passages(self._novels, PASSAGES),
             "template texts": texts.fill_templates(TEMPLATE_TEXTS),
         }
         chance = random.Random(5)
