@@ -53,6 +53,7 @@ def test_publishing_writes_limits_prices_and_keys_and_again_the_same(alice, acme
         "coming": "",
         "pool_id": pools.pool_of_person(person_of(alice)),
         "state": "live",
+        "is_watermarked": "1",
         "slug": "acme",
         "name": "Acme",
     }
@@ -68,6 +69,7 @@ def test_publishing_writes_limits_prices_and_keys_and_again_the_same(alice, acme
         "requests_per_minute": "",
         "tokens_per_minute": "",
         "parallel_requests": "",
+        "is_watermarked": "1",
     }
     assert valkey.hgetall(key_key(acme.pk, key.pk)) == expected
     assert valkey.hget(key_key(acme.pk, lifecycle.playground_key(acme).pk), "monthly_tokens") == ""
