@@ -15,6 +15,7 @@ from django.utils.translation import gettext_lazy as _
 
 from adapters.public import list_style_choices
 from core.names import validate_name
+from tenants.accounts.forms import drop_unshown_watermark
 from tenants.api_keys.lifecycle import KeyLimits, NameTaken, require_free_name, starting_limits
 from tenants.metering.forms import DollarsField
 from tenants.models import ApiKey, Scope, Tenant
@@ -109,6 +110,12 @@ class LimitsForm(CountsForm):
         widget = self.fields["styles"].widget
         chosen = widget.value_from_datadict(data, {}, "styles") if data else None
         self.fields["styles"].choices = _style_choices(tenant, key, chosen or ())  # type: ignore[attr-defined]
+
+    def clean(self) -> dict[str, Any]:
+        """Leave the watermark alone where it was not shown."""
+        super().clean()
+        drop_unshown_watermark(self)
+        return self.cleaned_data
 
     @property
     def has_limits(self) -> bool:

@@ -153,6 +153,18 @@ class AuditFilterForm(forms.Form):
         field.choices = [("", gettext("All")), *[(action, describe_action(action)) for action in actions]]
 
 
+WATERMARK_SHOWN = "watermark_shown"
+
+
+def drop_unshown_watermark(form: forms.Form) -> None:
+    """Take the watermark out of what a form was filled in with, unless its box was there.
+
+    Of a box that isn't ticked browsers send nothing, and neither does a page without one.
+    """
+    if WATERMARK_SHOWN not in form.data:
+        form.cleaned_data.pop("is_watermarked", None)
+
+
 class WorkspaceForm(FailureForm):
     """A workspace's name, and what its members' pages begin with."""
 
@@ -182,6 +194,12 @@ class WorkspaceForm(FailureForm):
         self.style_ids = {style_id for style_id, _, _ in styles}
         select = cast(forms.Select, self.fields["default_style"].widget)
         select.choices = [("", gettext("None")), *named]
+
+    def clean(self) -> dict[str, Any]:
+        """Leave the watermark alone where it was not shown."""
+        super().clean()
+        drop_unshown_watermark(self)
+        return self.cleaned_data
 
     def clean_default_style(self) -> UUID | None:
         """Refuse a style that the workspace can't use."""
