@@ -111,6 +111,7 @@ def test_a_keys_limits_reach_the_data_plane_at_once(acme, valkey):
         "state": "live", "expires_at": "", "styles": "", "monthly_tokens": "", "monthly_nanousd": "",
         "requests_per_minute": "7", "tokens_per_minute": "8", "parallel_requests": "9",
         "name": "laptop", "hint": f"{key.prefix}…{key.last4}", "scopes": "inference",
+        "is_watermarked": "1",
     }  # fmt: skip
 
 
