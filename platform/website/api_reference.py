@@ -103,7 +103,10 @@ def _context() -> dict[str, object]:
 def _read_operation(path: str, method: str, described: JsonObject) -> Operation:
     reader = Reader(document()["components"]["schemas"])
     request = described.get("requestBody", {})
-    [body] = request.get("content", {"": {}}).values()
+    fields = {}
+    for body in request.get("content", {}).values():  # of a body as JSON or as a form, each field once
+        for field in reader.list_fields(body.get("schema", {})):
+            fields.setdefault(field.name, field)
     responses = described["responses"].items()
     good = tuple(_read_response(reader, *item) for item in responses if item[0] < "300")
     errors = [(status, mark_code(error["description"])) for status, error in responses if status >= "400"]
@@ -115,7 +118,7 @@ def _read_operation(path: str, method: str, described: JsonObject) -> Operation:
         summary=described["summary"],
         description=mark_code(described["description"]),
         parameters=tuple(_read_parameter(reader, one) for one in described.get("parameters", [])),
-        body=tuple(reader.list_fields(body.get("schema", {}))),
+        body=tuple(fields.values()),
         is_body_required=bool(request.get("required")),
         responses=good,
         errors=tuple(sorted(errors)),
