@@ -103,7 +103,7 @@ def _context() -> dict[str, object]:
 def _read_operation(path: str, method: str, described: JsonObject) -> Operation:
     reader = Reader(document()["components"]["schemas"])
     request = described.get("requestBody", {})
-    fields = {}
+    fields: dict[str, Field] = {}
     for body in request.get("content", {}).values():  # of a body as JSON or as a form, each field once
         for field in reader.list_fields(body.get("schema", {})):
             fields.setdefault(field.name, field)
