@@ -5,15 +5,14 @@ SHA-256, so it can be shown without the text, and no text is stored for it.
 """
 
 import base64
-from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
 import jwt
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from django.conf import settings
+from jwt.algorithms import OKPAlgorithm
 
 from inference.public import digest_text
 from provenance.errors import BadReceipt, NoReceipt, NoReceiptKeys
@@ -109,20 +108,11 @@ def verify_receipt(written: str) -> Receipt:
 
 def list_public_keys() -> list[dict[str, str]]:
     """Return the keys that verify receipts, as a JWK Set has them (RFC 7517)."""
-    return list(_describe_keys())
-
-
-def _describe_keys() -> Iterator[dict[str, str]]:
+    keys = []
     for number in sorted(settings.RECEIPT_KEYS, reverse=True):
-        public = _private_key(number).public_key().public_bytes(Encoding.Raw, PublicFormat.Raw)
-        yield {
-            "kty": "OKP",
-            "crv": "Ed25519",
-            "alg": ALGORITHM,
-            "use": "sig",
-            "kid": str(number),
-            "x": base64.urlsafe_b64encode(public).rstrip(b"=").decode(),
-        }
+        public = OKPAlgorithm.to_jwk(_private_key(number).public_key(), as_dict=True)
+        keys.append({**public, "alg": ALGORITHM, "use": "sig", "kid": str(number)})
+    return keys
 
 
 def _decode(token: str) -> dict[str, Any]:

@@ -28,9 +28,8 @@ class StreamedText:
 
     def __init__(self) -> None:
         self._parts: list[bytes] = []
-        self.add_escaped = (
-            self._parts.append
-        )  # the text within an event's quotes, where nothing else is parsed
+        # Takes the text within an event's quotes as it is: it is called for nearly every event.
+        self.add_escaped = self._parts.append
 
     def add_events(self, events: bytes) -> None:
         """Add the text of whole events."""

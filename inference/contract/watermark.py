@@ -73,14 +73,14 @@ def describe_mark(reason: str, epoch: str) -> str:
     return f"gumbel; epoch={epoch}" if epoch else NO_KEY
 
 
-def is_refused(word: str) -> bool:
-    """Return whether the operator has no such answer served: the engine should have marked it and can't."""
-    return word == NO_KEY and settings.WATERMARK == "required"
-
-
 def lacks_key(word: str) -> bool:
     """Return whether an answer's word says that its engine had no key."""
     return word == NO_KEY
+
+
+def is_refused(word: str) -> bool:
+    """Return whether the operator has no such answer served: the engine should have marked it and can't."""
+    return lacks_key(word) and settings.WATERMARK == "required"
 
 
 def epoch_of(word: str) -> int | None:

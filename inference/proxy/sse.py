@@ -177,7 +177,7 @@ class EventStream:
         if self._text:
             self._text.add_events(events)
         if FINISHED in events and self._usage.watermark:
-            events = self._tell_watermark(events)
+            events = self._add_watermark(events)
         if b'"choices":[]' in events:
             events = self._without_totals(events)
         if self._parsed.is_translated:
@@ -188,19 +188,19 @@ class EventStream:
         public = b"".join([before, *map(read_rest, others)])
         return self._in_openais_form(public).replace(self._internal_model, self._public_model)
 
-    def _tell_watermark(self, events: bytes) -> bytes:
+    def _add_watermark(self, events: bytes) -> bytes:
         """Return events with what is said of the watermark in each that ends a sequence."""
-        told = []
+        described = []
         for event in events.split(b"\n\n"):
             usage_at = event.rfind(USAGE_OBJECT)
             if FINISHED not in event or usage_at < 0:
-                told.append(event)
+                described.append(event)
                 continue
             # With several choices, too, an event's count is that of its own.
             tokens = _read_usage(event[usage_at + len(USAGE) :]).get("completion_tokens", 0)
             word = correct_short(self._usage.watermark, completion_tokens=tokens, sequences=1)
-            told.append(event.replace(CHOICES, f'"watermark":"{word}",'.encode() + CHOICES, 1))
-        return b"\n\n".join(told)
+            described.append(event.replace(CHOICES, f'"watermark":"{word}",'.encode() + CHOICES, 1))
+        return b"\n\n".join(described)
 
     def _in_openais_form(self, events: bytes) -> bytes:
         """Return the events without the fields that only vLLM's form has."""
