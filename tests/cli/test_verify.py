@@ -2,10 +2,9 @@
 
 import pytest
 
-from inference.public import digest_text
 from provenance import checks
+from tests.provenance.builders import record_answer
 from tests.provenance.marked import KEY, encode, write
-from tests.provenance.test_api import answer
 
 TEXT = write(90)
 
@@ -26,7 +25,7 @@ def test_a_text_is_verified_by_its_watermark(logged_in):
 
 
 def test_a_receipt_is_printed_and_verified(logged_in, acme, tmp_path):
-    answer(acme, "req_1", text_sha256=digest_text("Hand-made."))
+    record_answer(acme, "req_1", text="Hand-made.")
     printed = logged_in("receipt", "req_1")
     assert printed.code == 0, printed.err
     file = tmp_path / "text.receipt"

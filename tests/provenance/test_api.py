@@ -4,13 +4,11 @@ import httpx
 import openai
 import pytest
 
-from inference.public import digest_text
 from provenance import checks
 from provenance.receipts import verify_receipt
-from tenants.metering.ledger import record_events
 from tenants.public import issue_key
+from tests.provenance.builders import record_answer
 from tests.provenance.marked import KEY, encode, write
-from tests.tenants.conftest import make_event
 from tests.training.openai_api.conftest import SiteThread
 
 TEXT = write(90)
@@ -29,11 +27,6 @@ def client(transactional_db, valkey, acme, settings):
     _, secret = issue_key(acme, name="checks", by=None)
     with SiteThread() as address:
         yield openai.OpenAI(base_url=f"{address}/v1", api_key=secret, max_retries=0)
-
-
-def answer(tenant, request_id, **facts):
-    usual = {"watermark": "gumbel; epoch=3", "text_sha256": digest_text(TEXT)}
-    record_events([make_event(tenant, request_id=request_id, **usual | facts)])
 
 
 def post(client, **body):
@@ -57,7 +50,7 @@ def test_openais_client_checks_a_text(client):
 
 
 def test_an_answer_has_a_receipt_that_verifies_with_its_text(client, acme):
-    answer(acme, "req_1")
+    record_answer(acme, "req_1", text=TEXT)
     found = httpx.get(
         f"{client.base_url}receipts/req_1", headers={"authorization": f"Bearer {client.api_key}"}
     )
@@ -75,9 +68,9 @@ def test_an_answer_has_a_receipt_that_verifies_with_its_text(client, acme):
 @pytest.mark.parametrize("facts", [{"text_sha256": ""}, None])
 def test_what_has_no_receipt_is_404(client, acme, charlies, facts):
     if facts is None:
-        answer(charlies, "req_2")  # a stranger's
+        record_answer(charlies, "req_2")  # a stranger's
     else:
-        answer(acme, "req_2", **facts)
+        record_answer(acme, "req_2", **facts)
     found = httpx.get(
         f"{client.base_url}receipts/req_2", headers={"authorization": f"Bearer {client.api_key}"}
     )

@@ -6,8 +6,8 @@ from django.urls import reverse
 from provenance import checks, views
 from provenance.receipts import sign_receipt, verify_receipt
 from tenants.metering.ledger import record_events
+from tests.provenance.builders import RECEIPT
 from tests.provenance.marked import KEY, encode, write
-from tests.provenance.test_receipts import RECEIPT
 from tests.tenants.conftest import make_event
 
 VERIFY = reverse("provenance:verify")

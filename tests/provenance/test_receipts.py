@@ -2,7 +2,6 @@
 
 import base64
 import json
-from datetime import UTC, datetime
 
 import jwt
 import pytest
@@ -13,20 +12,10 @@ from hypothesis import strategies as st
 
 from inference.public import digest_text
 from provenance.errors import BadReceipt
-from provenance.receipts import Receipt, list_public_keys, sign_receipt, verify_receipt
+from provenance.receipts import list_public_keys, sign_receipt, verify_receipt
+from tests.provenance.builders import RECEIPT, TEXT
 
-TEXT = "The gentleman had fallen asleep\nat the head of the train."
 SEEDS = {1: bytes(range(32)), 2: bytes(range(1, 33))}
-RECEIPT = Receipt(
-    request_id="req_4f0c",
-    at=datetime(2026, 11, 30, 12, tzinfo=UTC),
-    text_sha256=digest_text(TEXT),
-    style="poetry",
-    version=3,
-    adapter_sha256="ab" * 32,
-    base_model="SmolLM2-135M-Instruct",
-    watermark="gumbel; epoch=3",
-)
 
 
 @pytest.fixture(autouse=True)
