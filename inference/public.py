@@ -6,7 +6,7 @@ from inference.contract.openapi import ERROR_NAME as ERROR_COMPONENT
 from inference.contract.openapi import data_plane_paths, data_plane_schemas
 from inference.contract.text_digest import digest_text
 from inference.contract.tokenizer import count_conversation_tokens, encode_text, refuses_chat
-from inference.contract.watermark import epoch_of, lacks_key
+from inference.contract.watermark import epoch_of, is_marked, lacks_key
 from inference.errors import BadRequest, FieldError, TooMuchAtOnce, UnknownAddress, UnknownKey, WrongMethod
 from inference.metrics import ALL as ALL_METRICS
 from inference.metrics import FIRST_BYTE, REFUSALS, REQUESTS, SUM, TOKENS, Histogram, read_total
@@ -40,6 +40,7 @@ __all__ = [
     "encode_text",
     "epoch_of",
     "http_errors",
+    "is_marked",
     "lacks_key",
     "ledger_drain",
     "read_backlog",

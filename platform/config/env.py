@@ -316,11 +316,14 @@ def read_list(name: str) -> list[str]:
 
 def read_keys(name: str) -> dict[int, str]:
     """Return a variable's keys in hex by their numbers, `1:HEX,2:HEX`. Raises SystemExit for other text."""
-    keys = {}
+    keys: dict[int, str] = {}
     for item in read_list(name):
         number, _, key = item.partition(":")
-        if not (number.isdecimal() and HEX.fullmatch(key)):
-            raise SystemExit(f"{name} must be a list of NUMBER:HEX, separated by commas.")
+        is_new = number.isdecimal() and int(number) > 0 and int(number) not in keys
+        if not (is_new and HEX.fullmatch(key)):
+            raise SystemExit(
+                f"{name} must be a list of NUMBER:HEX, separated by commas, with each number once and none below 1."
+            )
         keys[int(number)] = key
     return keys
 

@@ -84,7 +84,7 @@ class MembershipInline(TabularInline):
 @admin.register(Tenant)
 class TenantAdmin(NoDelete, AmountsInDollars, DescribedRow, OperatorAdmin):
     list_display = ["name", "slug", "state", "budget", "is_first_party", "created_at"]
-    list_filter = [StateFilter, "is_first_party"]
+    list_filter = [StateFilter, "is_first_party", "is_watermarked"]
     search_fields = ["name", "slug", "memberships__user__email"]
     fields = ["name", "slug", "monthly_nanousd", "is_first_party", "created_at"]
     readonly_fields = ["slug", "is_first_party", "created_at"]

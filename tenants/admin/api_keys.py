@@ -29,7 +29,7 @@ class ApiKeyAdmin(ReadOnly, AmountsInDollars, OperatorAdmin):
         "expires_at",
         "revoked_at",
     ]
-    list_filter = ["revoked_at"]
+    list_filter = ["revoked_at", "is_watermarked"]
     list_select_related = ["tenant"]
     search_fields = ["name", "tenant__name", "tenant__slug", "last4"]
     exclude = ["digest", "monthly_nanousd"]

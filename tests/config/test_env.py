@@ -64,3 +64,15 @@ def test_a_secret_may_be_in_a_file(tmp_path, monkeypatch):
     file.unlink()
     with pytest.raises(SystemExit, match="CACHE_SALT_SECRET_FILE"):
         env.read("CACHE_SALT_SECRET")
+
+
+def test_keys_are_read_by_their_numbers(monkeypatch):
+    monkeypatch.setenv("WATERMARK_KEYS", " 1:00000000000000aa, 2:FEDCBA9876543210,")
+    assert env.read_keys("WATERMARK_KEYS") == {1: "00000000000000aa", 2: "FEDCBA9876543210"}
+
+
+@pytest.mark.parametrize("text", ["1", "1:abc", "0:aa", "1:aa,1:bb", "one:aa"])
+def test_keys_that_are_none_are_named(monkeypatch, text):
+    monkeypatch.setenv("WATERMARK_KEYS", text)
+    with pytest.raises(SystemExit, match="WATERMARK_KEYS must be a list of NUMBER:HEX"):
+        env.read_keys("WATERMARK_KEYS")

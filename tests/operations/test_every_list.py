@@ -18,7 +18,13 @@ from tests.operations.console_rows import Rows
 MOST = 12  # queries of a page, whatever it shows
 SHOWN = MOST + 3  # rows: one query for each would be too many
 MODELS = sorted(admin.site._registry, key=lambda model: model._meta.label)
-OWN_PAGES = ["admin:index", "admin:jobs", "admin:adapters_style_queue", "admin:tenants_pricebook_what_if"]
+OWN_PAGES = [
+    "admin:index",
+    "admin:jobs",
+    "admin:watermark",
+    "admin:adapters_style_queue",
+    "admin:tenants_pricebook_what_if",
+]
 MORE = {"admin:index": (30, "It reads each tile's number.")}
 UUID_TEXT = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-")
 BOUND = f"LIMIT {MAX_COUNTED + 1}"

@@ -48,6 +48,7 @@ MENU: Mapping[str, list[str | PageOfOurs]] = {
     ],
     "Engines": ["adapters.Engine", "adapters.Placement", "adapters.BaseModel"],
     "Usage": [
+        PageOfOurs("Watermark", "admin:watermark", "tenants.view_usageevent"),
         "tenants.UsageEvent",
         "tenants.UsageDaily",
         "tenants.HostedStyle",

@@ -23,6 +23,7 @@ from unfold.sites import UnfoldAdminSite
 from operations.console import operators
 from operations.console.jobs import jobs_context
 from operations.console.overview import overview_context
+from operations.console.watermark import watermark_context
 from operations.workspace_erasure import workspace_report
 from operations.workspace_export import show_export
 from tenants.models import Tenant, User
@@ -48,6 +49,7 @@ class Console(UnfoldAdminSite):  # type: ignore[misc]
     def get_urls(self) -> list[Any]:
         """Add the pages that are no list."""
         jobs = path("jobs/", self.admin_view(self.show_jobs), name="jobs")
+        watermark = path("watermark/", self.admin_view(self.show_watermark), name="watermark")
         export = path(
             "workspace/<uuid:tenant_id>/export/", self.admin_view(self.export), name="workspace_export"
         )
@@ -56,7 +58,7 @@ class Console(UnfoldAdminSite):  # type: ignore[misc]
             self.admin_view(self.show_erasure),
             name="workspace_erasure",
         )
-        return [jobs, export, erasure, *super().get_urls()]
+        return [jobs, watermark, export, erasure, *super().get_urls()]
 
     def export(self, request: HttpRequest, tenant_id: UUID) -> HttpResponseBase:
         """Hand a workspace's data out as a zip."""
@@ -80,6 +82,13 @@ class Console(UnfoldAdminSite):  # type: ignore[misc]
             **jobs_context(),
         }
         return TemplateResponse(request, "admin/jobs.html", context)
+
+    def show_watermark(self, request: HttpRequest) -> HttpResponse:
+        """Show the watermark's policy, its keys and what answers say about it. Raises PermissionDenied."""
+        if not request.user.has_perm("tenants.view_usageevent"):
+            raise PermissionDenied
+        context = {**self.each_context(request), "title": "Watermark", **watermark_context()}
+        return TemplateResponse(request, "admin/watermark.html", context)
 
     def has_permission(self, request: HttpRequest) -> bool:
         """Return whether the user is an operator and showed a second factor in this session."""

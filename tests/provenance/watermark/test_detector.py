@@ -7,7 +7,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from provenance.watermark import BadWatermarkKeys, Verdict, detect, examine, parse_keys
+from provenance.watermark import Verdict, detect, examine
 from provenance.watermark.detector import ENOUGH_TOKENS, gamma_survival
 from provenance.watermark.philox import CONTEXT_TOKENS, draw_uniform
 
@@ -114,16 +114,3 @@ def test_two_thousand_tokens_take_no_longer_than_50_ms():
     started_s = time.thread_time()
     examine(tokens, keys, spans=[(start, start + 100) for start in range(0, 2000, 100)])
     assert time.thread_time() - started_s < 0.05
-
-
-def test_keys_are_read_from_the_setting():
-    assert parse_keys(" 1:00000000000000aa, 2:FEDCBA9876543210,") == {1: 0xAA, 2: KEY}
-    assert parse_keys("") == {}
-
-
-@pytest.mark.parametrize(
-    "text", ["1", "1:abc", "0:00000000000000aa", "1:00000000000000aa,1:00000000000000bb"]
-)
-def test_wrong_keys_are_refused(text):
-    with pytest.raises(BadWatermarkKeys, match="WATERMARK_KEYS"):
-        parse_keys(text)
