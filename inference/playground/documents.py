@@ -1,4 +1,4 @@
-"""Answers of the playground as a Word document."""
+"""Answers of the playground as a Word document and as a web page."""
 
 import io
 import re
@@ -7,6 +7,7 @@ from functools import cache
 import docx
 from docx.enum.text import WD_ALIGN_PARAGRAPH
 from docx.text.paragraph import Paragraph
+from django.template.loader import render_to_string
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
@@ -66,6 +67,12 @@ def write_docx(markdown: str) -> bytes:
     file = io.BytesIO()
     document.save(file)
     return file.getvalue()
+
+
+def write_html(markdown: str) -> bytes:
+    """Return a web page of a text in Markdown. HTML in it is shown as text."""
+    body = MarkdownIt("commonmark", {"html": False}).render(FORBIDDEN.sub("", markdown))
+    return render_to_string("inference/answers.html", {"body": body}).encode()
 
 
 def _write_words(paragraph: Paragraph, tokens: list[Token]) -> None:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from django.conf import settings
 from django.contrib.auth.decorators import login_required
 from django.core.exceptions import BadRequest
-from django.http import HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import render
 from django.utils import timezone
@@ -17,7 +17,7 @@ from django.views.decorators.http import require_GET, require_POST
 
 from adapters.public import ModelChoice, model_choices, name_default_style
 from inference.playground.calls import Call, answer_call, open_caller, read_call
-from inference.playground.documents import TooLong, write_docx
+from inference.playground.documents import TooLong, write_docx, write_html
 from tenants.metering.plans import limits_of
 from tenants.metering.price_book import base_schedule, prices_now
 from tenants.public import MemberRequest, Permission, member_required, requires
@@ -32,6 +32,7 @@ class Length:
 
 
 DOCX = "application/vnd.openxmlformats-officedocument.wordprocessingml.document"
+WRITERS = {"docx": (write_docx, DOCX), "html": (write_html, "text/html; charset=utf-8")}
 LENGTHS = (Length(_("A paragraph"), 160), Length(_("Half a page"), 350), Length(_("A page"), 700))
 
 
@@ -70,14 +71,17 @@ def playground(request: MemberRequest) -> HttpResponse:
 @require_POST
 @member_required
 @requires(Permission.WRITE_TEXT)
-def download_docx(request: MemberRequest) -> HttpResponse:
-    """Send the text of a form as a Word document; nothing is stored."""
+def download(request: MemberRequest, suffix: str) -> HttpResponse:
+    """Send the text of a form as a file, a Word document or a web page; nothing is stored."""
+    if suffix not in WRITERS:
+        raise Http404
+    write, content_type = WRITERS[suffix]
     try:
-        content = write_docx(request.POST.get("text", ""))
+        content = write(request.POST.get("text", ""))
     except TooLong as error:
         raise BadRequest(error.message) from error
-    answer = HttpResponse(content, content_type=DOCX)
-    answer["Content-Disposition"] = 'attachment; filename="polyscribe.docx"'
+    answer = HttpResponse(content, content_type=content_type)
+    answer["Content-Disposition"] = f'attachment; filename="polyscribe.{suffix}"'
     return answer
 
 

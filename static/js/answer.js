@@ -1,5 +1,5 @@
-// Sends a chat call to the playground's endpoint and yields the chunks of its answer. What it throws has a message
-// for people.
+// Sends a chat call to the playground's endpoint and yields the chunks of its answer, each with its `requestId`.
+// What it throws has a message for people.
 import { events } from "./sse.js";
 import { gettext, interpolate } from "./words.js";
 
@@ -9,7 +9,7 @@ export async function* answer(form, call, signal) {
     if (data === "[DONE]") return;
     const chunk = JSON.parse(data);
     if (chunk.error) throw new Error(chunk.error.message);
-    yield chunk;
+    yield Object.assign(chunk, { requestId: response.headers.get("x-request-id") });
   }
   throw new Error(gettext("The answer was interrupted. Try again."));
 }

@@ -2,11 +2,13 @@
 import { asCurl, asJavaScript, asPython, makeCall, settingsOf } from "./call.js";
 import { addToHistory, clearHistory, linkTo, readHistory, readLink, takeHeard } from "./history.js";
 import { Pane } from "./pane.js";
+import { exportAnswers, saveText } from "./save.js";
 import { gettext } from "../words.js";
 
 const MOST = 4;
 const form = document.querySelector("[data-playground]");
 const at = (name) => document.querySelector(`[data-${name}]`);
+const saving = document.getElementById("save");
 const grid = at("panes");
 const template = at("pane-template");
 const historyKey = `playground:${form.dataset.playground}`;
@@ -56,7 +58,7 @@ function arrange() {
   at("pane-tabs").hidden = panes.length === 1;
   at("add").hidden = panes.length >= MOST;
   const hasText = panes.some((pane) => pane.turns.length);
-  for (const name of ["reply", "continue", "export", "docx"]) at(name).hidden = !hasText;
+  for (const button of document.querySelectorAll("[data-after]")) button.hidden = !hasText;
   showCall();
 }
 
@@ -88,7 +90,7 @@ async function write(isReply, prompt = form.elements.prompt.value.trim()) {
 
 function busy(isBusy) {
   at("write").disabled = isBusy;
-  for (const name of ["reply", "continue", "export", "docx"]) at(name).disabled = isBusy;
+  for (const button of document.querySelectorAll("[data-after]")) button.disabled = isBusy;
   at("add").disabled = isBusy;
   at("stop").hidden = !isBusy;
   for (const pane of panes) for (const part of pane.node.querySelectorAll("select, [data-remove]")) part.disabled = isBusy;
@@ -121,16 +123,15 @@ function showLength() {
   if (length.selectedIndex < 0) length.value = "";
 }
 
-function allText() {
-  return panes.filter((pane) => pane.turns.length).map((pane) => pane.asMarkdown()).join("\n\n---\n\n");
-}
-
-function saveText() {
-  const link = document.createElement("a");
-  link.href = URL.createObjectURL(new Blob([allText()], { type: "text/markdown" }));
-  link.download = "polyscribe.md";
-  link.click();
-  URL.revokeObjectURL(link.href);
+// In the format of the button: a page of the server's makes the file, except of the text itself.
+async function save(event) {
+  event.preventDefault();
+  const action = event.submitter.getAttribute("formaction");
+  const text = await exportAnswers(panes.filter((pane) => pane.turns.length), saving.dataset);
+  if (!action) return saveText(text);
+  saving.action = action;
+  saving.elements.text.value = text;
+  saving.submit();
 }
 
 function showHistory() {
@@ -180,8 +181,7 @@ form.addEventListener("invalid", ({ target }) => target.closest("details")?.setA
 form.addEventListener("submit", (event) => { event.preventDefault(); write(false); });
 at("reply").addEventListener("click", () => write(true));
 at("continue").addEventListener("click", () => write(true, gettext("Continue the text where it stopped.")));
-at("export").addEventListener("click", saveText);
-document.getElementById("docx").addEventListener("submit", ({ target }) => { target.elements.text.value = allText(); });
+saving.addEventListener("submit", save);
 at("length").addEventListener("change", ({ target }) => { if (target.value) form.elements.max_tokens.value = target.value; });
 form.elements.max_tokens.addEventListener("input", showLength);
 at("add").addEventListener("click", () => addPane(nextModel()).select.focus());

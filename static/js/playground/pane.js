@@ -12,6 +12,7 @@ const count = (number) => number.toLocaleString(language);
 export class Pane {
   #form;
   #turns = []; // {role, content}, without the system prompt
+  #requestIds = []; // of the answers
 
   constructor(template, form) {
     this.#form = form;
@@ -30,6 +31,10 @@ export class Pane {
 
   get turns() {
     return this.#turns;
+  }
+
+  get requestIds() {
+    return this.#requestIds;
   }
 
   choose(model) {
@@ -58,6 +63,7 @@ export class Pane {
   // Forget the conversation: what another style wrote must not stand under this one's name.
   clear() {
     this.#turns = [];
+    this.#requestIds = [];
     this.#at("text").replaceChildren();
     this.#at("state").textContent = "";
     this.#at("words").textContent = "";
@@ -78,7 +84,7 @@ export class Pane {
     this.#at("error").hidden = true;
     const place = this.#addTurn(prompt.content);
     const began = performance.now();
-    const progress = { began, first: null, last: began, usage: null, finish: null };
+    const progress = { began, first: null, last: began, usage: null, finish: null, requestId: null, watermark: "" };
     this.#at("state").textContent = gettext("Waiting for the engine");
     let ended;
     try {
@@ -89,22 +95,27 @@ export class Pane {
       if (error.name !== "AbortError") this.#fail(sentenceOf(error));
     }
     place.ariaBusy = "false";
-    if (place.textContent) this.#turns.push(prompt, { role: "assistant", content: place.textContent });
+    if (place.textContent) this.#addAnswer(prompt, place.textContent, progress.requestId);
     else place.parentElement.remove();
     this.#at("state").textContent = ended;
     this.#countWords();
     this.#show({ ...progress, ended, now: performance.now() });
-    return { model: call.model, text: place.textContent, ended };
+    return { model: call.model, text: place.textContent, ended, requestId: progress.requestId };
   }
 
-  restore({ prompt, text, ended }) {
+  restore({ prompt, text, ended, requestId }) {
     this.clear();
     const place = this.#addTurn(prompt);
     place.textContent = text;
     place.ariaBusy = "false";
-    if (text) this.#turns.push({ role: "user", content: prompt }, { role: "assistant", content: text });
+    if (text) this.#addAnswer({ role: "user", content: prompt }, text, requestId);
     this.#at("state").textContent = ended;
     this.#countWords();
+  }
+
+  #addAnswer(prompt, text, requestId) {
+    this.#turns.push(prompt, { role: "assistant", content: text });
+    if (requestId) this.#requestIds.push(requestId);
   }
 
   #countWords() {
@@ -126,6 +137,8 @@ export class Pane {
       }
       progress.finish = chunk.choices?.[0]?.finish_reason ?? progress.finish;
       progress.usage = chunk.usage ?? progress.usage;
+      progress.requestId = chunk.requestId;
+      progress.watermark = chunk.watermark ?? progress.watermark;
     }
   }
 
@@ -155,7 +168,7 @@ export class Pane {
     this.#at("sentence").replaceChildren(...withCode(sentence));
   }
 
-  #show({ began, first, last, usage, now }) {
+  #show({ began, first, last, usage, now, watermark }) {
     const written = usage?.completion_tokens;
     const pace = first && last > first && written > 1 ? ((written - 1) * 1000) / (last - first) : null;
     this.#at("first-token").textContent = first ? seconds(first - began) : "–";
@@ -163,6 +176,7 @@ export class Pane {
     this.#at("pace").textContent = pace ? interpolate(gettext("{count} tokens/s"), { count: decimal(pace, 1) }) : "–";
     this.#at("tokens").textContent = usage ? interpolate(gettext("{read} in, {written} out"), { read: count(usage.prompt_tokens), written: count(written) }) : "–";
     this.#at("cost").textContent = usage ? this.#cost(usage) : "–";
+    this.#at("watermark").textContent = watermark ? (watermark.startsWith("none") ? gettext("No") : gettext("Yes")) : "–";
   }
 
   // By the prices of this page: what the ledger books, unless they changed since it was opened.

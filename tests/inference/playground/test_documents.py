@@ -1,4 +1,4 @@
-"""Answers as a Word document: python-docx reads back what was written."""
+"""Answers as files: python-docx reads back what was written, and a browser finds no HTML of a model's."""
 
 import io
 
@@ -7,7 +7,7 @@ import pytest
 from django.urls import reverse
 
 from inference.playground import documents
-from inference.playground.documents import write_docx
+from inference.playground.documents import write_docx, write_html
 
 ANSWER = """# Poetry
 
@@ -52,13 +52,23 @@ def test_headings_lists_quotes_and_lines_stay_what_they_are():
 @pytest.mark.parametrize("text", ["", "a\x00b\x0bc", "\ud800", "\U0001f600 ٱلسَّلَامُ", "<b>&amp;</b>"])
 def test_whatever_a_model_writes_is_a_document(text):
     read(write_docx(text))
+    assert b"<b>" not in write_html(text)
 
 
 @pytest.mark.django_db
 def test_the_page_sends_the_file_and_refuses_what_is_too_long(alice_client, monkeypatch):
-    address = reverse("inference:playground_docx")
+    address = reverse("inference:playground_file", args=["docx"])
     answer = alice_client.post(address, {"text": "# Poetry\n\nThe sea."})
     assert answer["Content-Disposition"] == 'attachment; filename="polyscribe.docx"'
     assert [one.text for one in read(answer.content)] == ["Poetry", "The sea."]
     monkeypatch.setattr(documents, "MAX_PARTS", 3)
     assert alice_client.post(address, {"text": "one\n\ntwo"}).status_code == 400
+
+
+@pytest.mark.django_db
+def test_the_page_sends_a_web_page_that_says_that_a_model_wrote_it(alice_client):
+    answer = alice_client.post(reverse("inference:playground_file", args=["html"]), {"text": "The *sea*."})
+    assert answer["Content-Disposition"] == 'attachment; filename="polyscribe.html"'
+    assert "<em>sea</em>" in answer.text
+    assert "trainedAlgorithmicMedia" in answer.text
+    assert alice_client.post(reverse("inference:playground_file", args=["exe"])).status_code == 404
