@@ -1,13 +1,24 @@
 """Each answer says truly whether it is watermarked: in all dialects, whole and streamed, and in its event."""
 
+import asyncio
 import json
+import os
+import random
+import re
+from collections import Counter
+from contextlib import AsyncExitStack
 
 import pytest
+from aiohttp import web
 
 from inference.contract.text_digest import digest_text
+from labs.fake_vllm import answers
+from labs.fake_vllm.data_side import FakeVllm
+from tests.inference.conftest import SHORT_WAITS
 from tests.inference.fakes import chat
 
 WORDS = [f"word{n} " for n in range(12)]
+ANSWERS = int(os.environ.get("PROVENANCE_EXAMPLES", "400"))
 PATHS = ["/v1/chat/completions", "/v1/responses", "/v1/messages"]
 
 
@@ -87,3 +98,63 @@ async def test_where_it_is_required_no_engine_without_a_key_answers(client, engi
     status, _, _ = await client.ask(chat())
     assert status == 503
     assert [event["outcome"] for event in account.events()] == ["complete"]
+
+
+class UnsteadyVllm(FakeVllm):
+    """It refuses one request of seven, and its words say which key marks them."""
+
+    def __init__(self, epoch, chance):
+        super().__init__()
+        self.watermark_epoch = epoch
+        self.words = [f"key{epoch} "] * 12
+        self.chance = chance
+        self.failed = 0
+
+    async def answer(self, request):
+        if self.chance.random() < 1 / 7:
+            self.failed += 1
+            return web.json_response(answers.error(503, "x", "busy"), status=503)
+        return await super().answer(request)
+
+
+# Whether the key turns the mark off, and what requests then say: their fields, and why they get no mark.
+KEYS = [
+    ("1", [({}, ""), ({"temperature": 0.7}, ""), ({"temperature": 0}, "greedy")]),
+    ("0", [({"watermarking": True}, ""), ({}, "off"), ({"watermarking": False}, "off")]),
+]
+
+
+@pytest.mark.proxy_settings(**SHORT_WAITS)
+@pytest.mark.parametrize(("is_watermarked", "requests"), KEYS)
+async def test_the_word_of_thousands_of_answers_is_true_while_engines_fail(
+    client, account, is_watermarked, requests
+):
+    chance = random.Random(11)
+    account.store.hset(account.caller.names.api_key, "is_watermarked", is_watermarked)
+    many = 10**9
+    account.limit(requests_per_minute=many, tokens_per_minute=many, monthly_tokens=many)
+    engines = [UnsteadyVllm(epoch, chance) for epoch in ("3", "4", "")]
+    said = Counter()
+
+    async def ask(number):
+        path = chance.choice(PATHS)
+        fields, reason = chance.choice(requests)
+        stream = chance.random() < 0.5
+        status, head, answered = await client.ask(body_for(path, stream=stream, **fields), path=path)
+        if status != 200:
+            said["failed"] += 1
+            return
+        words = last_words(answered) if stream else {head["x-polyscribe-watermark"]}
+        epoch = re.search(rb"key(\d?) ", answered)[1].decode()
+        true = f"gumbel; epoch={epoch}" if epoch else "none; reason=engine"
+        if reason:
+            true = f"none; reason={reason}"
+        said["true" if words == {true} else f"{words}, not {true}"] += 1
+
+    async with AsyncExitStack() as stack:
+        account.offer("poetry", *[await stack.enter_async_context(engine.serve()) for engine in engines])
+        while sum(said.values()) < 1.2 * ANSWERS:
+            await asyncio.gather(*map(ask, range(8)))
+    assert said.keys() <= {"true", "failed"}
+    assert said["true"] >= ANSWERS
+    assert sum(engine.failed for engine in engines) > ANSWERS / 10

@@ -46,7 +46,9 @@ def test_the_menu_names_what_an_operator_may_open(operator_client):
 
 
 @pytest.mark.django_db
-@pytest.mark.parametrize("name", ["adapters_style_queue", "adapters_style_changelist", "index", "jobs", "watermark"])
+@pytest.mark.parametrize(
+    "name", ["adapters_style_queue", "adapters_style_changelist", "index", "jobs", "watermark"]
+)
 def test_the_menu_marks_the_open_page_alone(operator_client, name):
     address = reverse(f"admin:{name}")
     groups = operator_client.get(address).context["sidebar_navigation"]
