@@ -41,6 +41,7 @@ def _legal_page(request: HttpRequest, template: str) -> HttpResponse:
         "operator_address": settings.OPERATOR_ADDRESS,
         "operator_email": settings.OPERATOR_EMAIL,
         "operator_law": settings.OPERATOR_LAW,
+        "is_watermarked": settings.WATERMARK != "off" and bool(settings.WATERMARK_KEYS),
         "is_demo": settings.MAILBOX,  # only a demo shows its mail
         "audit_kept_days": settings.AUDIT_KEPT_DAYS,
     }

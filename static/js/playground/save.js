@@ -11,7 +11,8 @@ export async function exportAnswers(panes, { receipt, verify }) {
   if (proofs.length) {
     const address = new URL(verify, location).href;
     const about = interpolate(gettext("Each receipt proves where one answer came from. Verify them at {address}."), { address });
-    texts.push([`## ${gettext("Receipts")}`, about, ...proofs].join("\n\n") + "\n");
+    const heading = gettext("Receipts");
+    texts.push([`## ${heading}`, about, ...proofs].join("\n\n") + "\n");
   }
   return texts.join("\n\n---\n\n");
 }
