@@ -112,7 +112,7 @@ trial-bare: ## Run `make demo` on a bare Debian with only Python and make (root,
 
 screens: ## Take screenshots of every page, light and dark, at both widths, to docs/screens/
 	$(call BOOTSTRAP)
-	@SCREENS=docs/screens $(STACK) run --services -- .venv/bin/python -m pytest -q tests/journeys/test_every_page.py tests/journeys/test_every_state.py
+	@SCREENS=docs/screens $(STACK) run --services -- .venv/bin/python -m pytest -q tests/pages/test_every_page.py tests/pages/test_every_state.py
 
 trial-compose: ## Run docker-compose.yml with podman and stand-in images: use, crash and replace it (root)
 	$(call BOOTSTRAP,--engine)

@@ -22,6 +22,7 @@ from tenants.accounts.workspaces import create_tenant
 from tenants.models import Membership, Tenant, User
 from tests.held_locks import refuse_asking_under_locks
 from tests.migrated_rows import MigratedRows
+from tests.quick import is_quick
 
 # What an example takes, or its making, is a matter of what else the machine does.
 hypothesis_settings.register_profile("any load", deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -40,6 +41,14 @@ def pytest_configure(config):
         os.environ["PYTEST_PLUGINS"] = "tests.worker_services"  # for workers, which start after this
     # django-unfold 0.110 has yet to take up a signature of Django 6.1.
     config.addinivalue_line("filterwarnings", "ignore:Overriding get_action_choices")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items):
+    for item in items:
+        is_slow = item.path.parent.name in ("journeys", "pages")
+        if is_slow and not is_quick(item.path.name, item.name):
+            item.add_marker(pytest.mark.long)
 
 
 def pytest_collection_finish() -> None:

@@ -5,9 +5,9 @@ import re
 from functools import cache
 
 import docx
+from django.template.loader import render_to_string
 from docx.enum.text import WD_ALIGN_PARAGRAPH
 from docx.text.paragraph import Paragraph
-from django.template.loader import render_to_string
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
 

@@ -322,7 +322,7 @@ def read_keys(name: str) -> dict[int, str]:
         is_new = number.isdecimal() and int(number) > 0 and int(number) not in keys
         if not (is_new and HEX.fullmatch(key)):
             raise SystemExit(
-                f"{name} must be a list of NUMBER:HEX, separated by commas, with each number once and none below 1."
+                f"{name} must be a list of NUMBER:HEX, separated by commas: each number once, none below 1."
             )
         keys[int(number)] = key
     return keys

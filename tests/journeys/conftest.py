@@ -6,7 +6,6 @@ python -m stack run --all -- pytest tests/journeys
 import json
 import os
 import re
-import shutil
 import signal
 import subprocess
 from collections.abc import Iterator
@@ -18,29 +17,17 @@ from uuid import uuid4
 
 import openai
 import pytest
-from django.db import connection
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Page, expect, sync_playwright
 
 from stack.api import Api, Upload, await_serving, upload_style
 from stack.folders import ROOT, Folders
 from stack.pages import Session, fetched, link, mailed_link, post_form, signed_in
-from tests.journeys.quick import is_quick
+from tests.chromium import launch
 from tests.waiting import eventually
 
 ENGINE_PYTHON = ROOT / ".venv-engine" / "bin" / "python"
 PASSWORD = "correct horse battery staple"
 SAMPLE_PROMPT = "Describe a morning in the city."
-SILENT = [f"--disable-{what}" for what in ("background-networking", "component-update", "sync")]
-FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", *SILENT]
-# Playwright waits five seconds, in which a busy machine may not come to draw a page.
-expect.set_options(timeout=60_000)
-
-
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items):
-    for item in items:
-        if item.path.parent == Path(__file__).parent and not is_quick(item.path.name, item.name):
-            item.add_marker(pytest.mark.long)
 
 
 @dataclass
@@ -140,7 +127,7 @@ def faults() -> list[str]:
 def page(site, faults) -> Iterator[Page]:
     """A real Chromium whose console must stay clean."""
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=find_chromium(), args=FLAGS)
+        browser = launch(playwright)
         context = browser.new_context(base_url=site, viewport={"width": 1280, "height": 900})
         context.on(
             "console", lambda message: faults.append(message.text) if message.type == "error" else None
@@ -149,19 +136,6 @@ def page(site, faults) -> Iterator[Page]:
         yield context.new_page()
         browser.close()
         assert faults == [], "the browser's console must stay clean: no CSP violation, no script error"
-
-
-@pytest.fixture
-def browser(monkeypatch) -> Iterator[Browser]:
-    """A real Chromium for tests that serve the site themselves."""
-    monkeypatch.setenv("DJANGO_ALLOW_ASYNC_UNSAFE", "1")  # Playwright's loop runs in this thread
-    with sync_playwright() as playwright:
-        yield playwright.chromium.launch(executable_path=find_chromium(), args=FLAGS)
-        connection.close()  # the test's own, beside Playwright's loop: nobody else would give it back
-
-
-def find_chromium() -> str:
-    return shutil.which("chromium") or shutil.which("google-chrome") or "/usr/bin/chromium"
 
 
 def log_in(page: Page, path: str) -> None:
@@ -173,13 +147,6 @@ def log_in(page: Page, path: str) -> None:
     page.get_by_role("button", name="Log in", exact=True).click()
     expect(page).not_to_have_url(re.compile("/accounts/login/"))
     page.goto(path)
-
-
-def look(page: Page, name: str) -> None:
-    """Keep a picture of the page when SCREENSHOTS names a folder."""
-    if folder := os.environ.get("SCREENSHOTS"):
-        Path(folder).mkdir(parents=True, exist_ok=True)
-        page.screenshot(path=f"{folder}/{name}.png", full_page=True)
 
 
 def run_engine_script(name: str, *options: str, stdin: str = "") -> str:

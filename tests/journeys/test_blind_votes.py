@@ -6,7 +6,8 @@ import pytest
 from playwright.sync_api import Locator, Page, expect
 
 from stack.folders import ROOT
-from tests.journeys.conftest import Writer, log_in, look
+from tests.chromium import look
+from tests.journeys.conftest import Writer, log_in
 
 ANSWER_TOKENS = 24  # instead of the page's own number: this test need not read long answers
 STANDING = re.compile(r"2\s+\d+%\s+\d+ \u2013 \d+%")  # two votes, how often, between what

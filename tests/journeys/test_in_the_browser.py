@@ -10,7 +10,8 @@ import pytest
 from playwright.sync_api import Page, Response, expect
 
 from stack.folders import ROOT
-from tests.journeys.conftest import PASSWORD, look
+from tests.chromium import look
+from tests.journeys.conftest import PASSWORD
 
 MIB = 1024 * 1024
 STYLE = ROOT / "engine" / "styles" / "legal"

@@ -23,7 +23,7 @@ from labs import fake_stripe
 from labs.fake_stripe import FakeStripe
 from stack import application
 from stack.folders import ROOT, Folders
-from tests.journeys.conftest import look
+from tests.chromium import look
 from tests.waiting import eventually
 
 SECRET = "whsec_journey"

@@ -6,7 +6,8 @@ import re
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
-from tests.journeys.conftest import log_in, look
+from tests.chromium import look
+from tests.journeys.conftest import log_in
 
 PROMPT = "Why is the sky blue? Don't say 'because'."
 PHONE = {"width": 390, "height": 844}

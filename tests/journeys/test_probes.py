@@ -16,8 +16,8 @@ from stack.api import upload_style
 from stack.folders import ROOT
 from stack.pages import fetched
 from stack.smoke import await_usage
-from tests.journeys.conftest import look
-from tests.journeys.walking import check_width
+from tests.chromium import look
+from tests.pages.walking import check_width
 from tests.waiting import eventually
 
 SHIPPED = ROOT / "engine" / "styles"

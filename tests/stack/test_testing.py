@@ -6,9 +6,13 @@ import pytest
 
 from stack import testing
 from stack.folders import ROOT
-from tests.journeys.quick import LONG, QUICK
+from tests.quick import LONG, QUICK
 
-JOURNEYS = ROOT / testing.JOURNEYS
+FILES = {
+    path.name: path
+    for folder in ("journeys", "pages")
+    for path in (ROOT / "tests" / folder).glob("test_*.py")
+}
 
 
 def test_one_half_is_what_the_other_is_not(monkeypatch):
@@ -19,13 +23,12 @@ def test_one_half_is_what_the_other_is_not(monkeypatch):
     assert ran == [["-m", "not long", "-x"], ["-m", "long", "-x"]]
 
 
-def test_each_file_of_journeys_has_a_quick_one_or_is_long_as_a_whole():
-    files = {path.name for path in JOURNEYS.glob("test_*.py")}
-    assert QUICK.keys() | LONG == files
+def test_each_file_of_journeys_and_pages_has_a_quick_one_or_is_long_as_a_whole():
+    assert QUICK.keys() | LONG == FILES.keys()
     assert not QUICK.keys() & LONG
 
 
 @pytest.mark.parametrize("file", QUICK)
 def test_each_quick_journey_is_there(file):
-    written = set(re.findall(r"^(?:async )?def (test_\w+)", (JOURNEYS / file).read_text(), re.MULTILINE))
+    written = set(re.findall(r"^(?:async )?def (test_\w+)", FILES[file].read_text(), re.MULTILINE))
     assert {name.partition("[")[0] for name in QUICK[file]} - written == set()

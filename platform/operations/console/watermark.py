@@ -14,7 +14,7 @@ from tenants.models import ApiKey, Tenant, UsageEvent
 NEWEST_ANSWERS = 10_000
 POLICIES = {
     "on": "Text is marked unless a workspace, a key or a request turns it off.",
-    "required": "All text is marked unless it can’t be.",
+    "required": "All text is marked unless that is impossible.",
     "off": "No text is marked.",
 }
 
@@ -53,7 +53,7 @@ def _describe_policy(rows: Sequence[AnswerCount]) -> Iterator[Figure]:
     yield Figure("Receipt keys", numbers or "none", "numbers; the highest one signs")
     total = sum(row.answers for row in rows)
     marked = sum(row.answers for row in rows if is_marked(row.watermark))
-    share = f"{100 * marked / total:.1f}%" if total else "–"
+    share = f"{100 * marked / total:.1f}%" if total else "none"
     yield Figure("Marked answers", share, f"of the newest {total:,}", list_address("tenants_usageevent"))
     unmarked = {"is_watermarked__exact": 0}
     workspaces = Tenant.objects.filter(is_watermarked=False, deleted_at=None).count()

@@ -22,10 +22,9 @@ from tenants.models import Membership, NoticeKind, User
 from tenants.notices.choices import unsubscribe_url
 from tenants.public import create_tenant
 from tests.adapters.conftest import base_model, engine, folder, poetry, polyscribe, vllm
-from tests.journeys import scene, training_scene
-from tests.journeys.builders import give_password
-from tests.journeys.conftest import PASSWORD
-from tests.journeys.walking import (
+from tests.pages import scene, training_scene
+from tests.pages.builders import PASSWORD, give_password
+from tests.pages.walking import (
     AXE,
     CONTRAST,
     EVERYTHING,

@@ -10,9 +10,9 @@ from playwright.sync_api import Page, expect
 
 from adapters.models import BaseModel
 from tenants.models import Tenant, User
-from tests.journeys.builders import give_password
-from tests.journeys.conftest import PASSWORD, look
-from tests.journeys.walking import AXE, EVERYTHING, PHONE, WIDE, check, check_width, enter
+from tests.chromium import look
+from tests.pages.builders import PASSWORD, give_password
+from tests.pages.walking import AXE, EVERYTHING, PHONE, WIDE, check, check_width, enter
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("valkey", "acme")]
 

@@ -15,8 +15,9 @@ from playwright.sync_api import Page
 
 from adapters.models import Engine
 from tenants.models import Tenant
-from tests.journeys.builders import is_whole_page
-from tests.journeys.walking import (
+from tests.operations.console_rows import Rows
+from tests.pages.builders import is_whole_page
+from tests.pages.walking import (
     AXE,
     CONTRAST,
     EVERYTHING,
@@ -29,7 +30,6 @@ from tests.journeys.walking import (
     enter,
     send_empty,
 )
-from tests.operations.console_rows import Rows
 
 ROWS = 2  # of each list
 SHOWN = ("changelist", "add", "change", "history")

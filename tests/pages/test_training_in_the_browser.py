@@ -6,7 +6,7 @@ from django.urls import reverse
 from playwright.sync_api import Route, expect
 
 from adapters.models import BaseModel
-from tests.journeys.walking import enter
+from tests.pages.walking import enter
 from training import documents, pipeline, storage
 from training.models import Document, Status, Training
 from training.views.texts import SAMPLE

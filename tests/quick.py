@@ -1,4 +1,7 @@
-"""What `make test` runs of the journeys: one of each capability. All others are `long`."""
+"""What `make test` runs of the journeys and of the pages in Chromium: one of each capability.
+
+All others are `long`.
+"""
 
 QUICK: dict[str, set[str]] = {
     "test_checkadapter.py": {"test_a_broken_adapter_is_told_why_and_what_to_do"},
