@@ -15,7 +15,7 @@ class VerifyForm(forms.Form):
         required=False,
         strip=False,
         max_length=MAX_CHARACTERS,
-        widget=forms.Textarea(attrs={"rows": 12, "dir": "auto"}),
+        widget=forms.Textarea(attrs={"class": "serif", "dir": "auto"}),
         help_text=_("The longer, the surer: from about 60 words."),
     )
     receipt = forms.CharField(

@@ -41,7 +41,7 @@ def watermark_context() -> dict[str, object]:
 def _describe_count(engine: str, word: str, answers: int) -> AnswerCount:
     address = list_address("tenants_usageevent", engine=engine)
     is_fault = lacks_key(word) and settings.WATERMARK != "off"
-    return AnswerCount(engine, word or "not recorded", answers, address, is_fault)
+    return AnswerCount(engine, word, answers, address, is_fault)
 
 
 def _describe_policy(rows: Sequence[AnswerCount]) -> Iterator[Figure]:
@@ -51,7 +51,7 @@ def _describe_policy(rows: Sequence[AnswerCount]) -> Iterator[Figure]:
     yield Figure("Watermark keys", epochs or "none", "epochs that the detector knows", level=level)
     numbers = ", ".join(map(str, sorted(settings.RECEIPT_KEYS)))
     yield Figure("Receipt keys", numbers or "none", "numbers; the highest one signs")
-    total = sum(row.answers for row in rows)
+    total = sum(row.answers for row in rows if row.watermark)
     marked = sum(row.answers for row in rows if is_marked(row.watermark))
     share = f"{100 * marked / total:.1f}%" if total else "none"
     yield Figure("Marked answers", share, f"of the newest {total:,}", list_address("tenants_usageevent"))
