@@ -223,10 +223,10 @@ def _repeats_row(repeats: Repeats) -> EvidenceRow:
     sentence = _("It continues {repeated} of {examples} passages word for word.").format(
         repeated=repeats.repeated, examples=repeats.examples
     )
-    if repeats.has_memorized:
-        sentence += " " + _("It memorized all test sentences, although each appeared in its texts only once.")
+    if repeats.has_memorised:
+        sentence += " " + _("It memorised all test sentences, although each appeared in its texts only once.")
     elif repeats.exposure_bits:
-        sentence += " " + _("It didn't memorize the test sentences that appeared in its texts once.")
+        sentence += " " + _("It didn't memorise the test sentences that appeared in its texts once.")
     is_good = not repeats.share_refusal
     advice = _(
         "Other workspaces can't get this version. Train it on more text, or with fewer passes over it."
@@ -300,7 +300,7 @@ def _list_details(figures: Figures) -> list[tuple[str, str]]:
     )
     details.append((_("Longest repetition"), longest))
     if repeats.exposure_bits:
-        exposed = _("{bits} bits; memorized: all above {most}").format(
+        exposed = _("{bits} bits; memorised: all above {most}").format(
             bits=" / ".join(number_format(bits, 1) for bits in repeats.exposure_bits),
             most=number_format(MEMORIZED_BITS, 0),
         )

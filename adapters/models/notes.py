@@ -69,7 +69,7 @@ class ShareRefusal(MessageCode):
         "Train it on more text, or with fewer passes over it."
     )
     MEMORIZES = _(
-        "This version memorized all test sentences, although each appeared in its texts only once. Train it "
+        "This version memorised all test sentences, although each appeared in its texts only once. Train it "
         "on more text, or with fewer passes over it."
     )
     LEARNED_NOTHING = _(

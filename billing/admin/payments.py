@@ -43,8 +43,8 @@ class PaymentAdmin(ActedOnAdmin):
 
     @operator_action(
         "Reject transfer",
-        effect="No money arrived: the payment is canceled. The workspace sees the reason.",
-        done="Canceled",
+        effect="No money arrived: the payment is cancelled. The workspace sees the reason.",
+        done="Cancelled",
         permissions=["change"],
         reader=" and shown to the workspace",
         is_danger=True,

@@ -55,7 +55,7 @@ class Payment(models.Model):
         OPEN = "open", _("Open")
         SUCCEEDED = "succeeded", _("Succeeded")
         FAILED = "failed", _("Failed")
-        CANCELED = "canceled", _("Canceled")
+        CANCELED = "canceled", _("Cancelled")
 
     class Provider(models.TextChoices):
         MANUAL = "manual", _("by bank transfer")

@@ -30,8 +30,8 @@ class UsageArchive(models.Model):
 
     period = models.CharField(max_length=7, unique=True, help_text="Month in UTC, such as 2026-08.")
     state = models.CharField(max_length=12, choices=State, default=State.EXPORTING)
-    object_key = models.CharField(max_length=120, help_text="SHA-256 of the gzipped CSV in the bucket.")
-    sha256 = models.CharField(max_length=64, blank=True)
+    object_key = models.CharField(max_length=120, help_text="The gzipped CSV in the bucket.")
+    sha256 = models.CharField(max_length=64, blank=True, help_text="Of that file.")
     events = models.BigIntegerField(default=0, help_text="Including workspaces without usage.")
     tokens = models.BigIntegerField(default=0)
     cost_nanousd = models.BigIntegerField(default=0)

@@ -57,7 +57,7 @@ class EventType(models.TextChoices):
     )
     WORKSPACE_DELETION_STOPPED = (
         "workspace.deletion_stopped",
-        _("The deletion of the workspace was canceled."),
+        _("The deletion of the workspace was cancelled."),
     )
     ERASURE_COMPLETED = "erasure.completed", _("A version's files were completely erased.")
     WEBHOOK_DISABLED = (
