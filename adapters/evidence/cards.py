@@ -223,7 +223,7 @@ def _repeats_row(repeats: Repeats) -> EvidenceRow:
     sentence = _("It continues {repeated} of {examples} passages word for word.").format(
         repeated=repeats.repeated, examples=repeats.examples
     )
-    if repeats.has_memorised:
+    if repeats.has_memorized:
         sentence += " " + _("It memorised all test sentences, although each appeared in its texts only once.")
     elif repeats.exposure_bits:
         sentence += " " + _("It didn't memorise the test sentences that appeared in its texts once.")
