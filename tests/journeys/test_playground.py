@@ -2,6 +2,7 @@
 
 import json
 import re
+from pathlib import Path
 
 import pytest
 from playwright.sync_api import Locator, Page, expect
@@ -64,6 +65,7 @@ def test_four_models_answer_at_once_each_with_its_figures_and_the_call_as_it_was
         expect(one.locator("[data-tokens]")).to_have_text(re.compile(r"\d+ in, 1?\d out"))
         expect(one.locator("[data-cost]")).to_have_text(re.compile(r"^\$0\.0000\d+$"))
         expect(one.locator("[data-first-token]")).to_have_text(re.compile(r"^\d+\.\d+ s$"))
+        expect(one.locator("[data-watermark]")).to_have_text("Yes")
     page.locator("summary", has_text="For developers").click()
     page.get_by_role("tab", name="curl").click()
     code = page.locator("#call-curl").inner_text()
@@ -73,6 +75,17 @@ def test_four_models_answer_at_once_each_with_its_figures_and_the_call_as_it_was
     python = page.locator("#call-python").inner_text()
     compile(python, "call", "exec")
     assert '"top_k": 40' in python
+    with page.expect_download() as saved:
+        page.get_by_role("button", name="Save as text").click()
+    text = Path(saved.value.path()).read_text()
+    answer = text.partition("# Poetry\n")[2].partition("\n---\n")[0]
+    receipts = re.findall(r"^ {4}(eyJ\S+)$", text, re.MULTILINE)
+    assert len(receipts) == len(models)
+    page.goto("/verify/")
+    page.get_by_label("Text").fill(answer)
+    page.get_by_label("Receipt").fill(receipts[0])
+    page.get_by_role("button", name="Verify").click()
+    expect(page.locator("main")).to_contain_text("The receipt is valid, and it is for this text.")
 
 
 def test_another_style_does_not_stand_above_the_old_answer_and_a_reply_knows_what_was_said(playground):
