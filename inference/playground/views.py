@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from django.conf import settings
 from django.contrib.auth.decorators import login_required
 from django.core.exceptions import BadRequest
-from django.http import Http404, HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import render
 from django.utils import timezone
@@ -73,8 +73,6 @@ def playground(request: MemberRequest) -> HttpResponse:
 @requires(Permission.WRITE_TEXT)
 def download(request: MemberRequest, suffix: str) -> HttpResponse:
     """Send the text of a form as a file, a Word document or a web page; nothing is stored."""
-    if suffix not in WRITERS:
-        raise Http404
     write, content_type = WRITERS[suffix]
     try:
         content = write(request.POST.get("text", ""))

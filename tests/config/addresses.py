@@ -150,7 +150,6 @@ def of_acme(acme: Tenant, alice, charlies: Tenant) -> dict[str, object]:
         "owner": acme.slug,
         "slug": style.slug,
         "form": "json",
-        "suffix": "docx",
         "style": f"{acme.slug}/{style.slug}",
         "number": 1,
         "workspace": third.slug,

@@ -30,7 +30,8 @@ CHANGE_NOTHING = {
     "adapters:check_draft": "Nothing is stored of a draft.",
     "adapters:guess": "Answers are counted in the session.",
     "adapters:compare_answers": "It marks differences in what the page sends.",
-    "inference:playground_file": "It sends back what the page sent, as a file.",
+    "inference:playground_docx": "It sends back what the page sent, as a file.",
+    "inference:playground_html": "It sends back what the page sent, as a file.",
     "inference:playground_stream": "It writes text, which the ledger books.",
     "inference:stream_side": "It writes text, which the ledger books.",
 }
