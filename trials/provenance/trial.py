@@ -28,6 +28,7 @@ from provenance.watermark.detector import CountedTokens, count_tokens, gamma_sur
 from stack.engine import PYTHON
 from stack.environment import base_model_folder
 from stack.folders import ROOT
+from stack.services import Stack
 from stack.whole import start_engine
 from trials.harness import Context, run_on_own_stack
 from trials.provenance import texts
@@ -78,15 +79,18 @@ def provenance(*, parts: Sequence[str], answers: int, rounds: int) -> int:
     novels = Path(os.environ.get("NOVELS", ""))
     if not list(novels.glob("*.txt")):
         raise SystemExit(f"✗ {novels} has no novels: NOVELS names the folder.")
-    os.environ["WATERMARK_KEYS"] = ",".join(f"{epoch}:{key:016x}" for epoch, key in KEYS.items())
-    os.environ["WATERMARK_KEY"] = str(next(iter(KEYS)))
     os.environ["ENGINE_MAX_NUM_SEQS"] = str(PARALLEL)
     os.environ["ENGINE_OPTIONS"] = f"--lora-modules {STYLE}={ROOT / 'engine' / 'styles' / STYLE}"
 
     def trial(context: Context) -> ProvenanceVerdict:
         return Trial(context, novels, answers=answers, rounds=rounds).run(parts)
 
-    return run_on_own_stack("provenance", trial, start=lambda stack: stack.waiting.all(start_engine(stack)))
+    def start(stack: Stack) -> None:
+        keys = ",".join(f"{epoch}:{key:016x}" for epoch, key in KEYS.items())
+        stack.variables |= {"WATERMARK_KEYS": keys, "WATERMARK_KEY": str(next(iter(KEYS)))}
+        stack.waiting.all(start_engine(stack))
+
+    return run_on_own_stack("provenance", trial, start=start)
 
 
 def read_published() -> dict[str, Any]:
