@@ -126,8 +126,11 @@ function showLength() {
 // In the format of the button: a page of the server's makes the file, except of the text itself.
 async function save(event) {
   event.preventDefault();
-  const action = event.submitter.getAttribute("formaction");
+  const button = event.submitter;
+  const action = button.getAttribute("formaction");
+  button.disabled = true; // its receipts may come a second or two after an answer
   const text = await exportAnswers(panes.filter((pane) => pane.turns.length), saving.dataset);
+  button.disabled = false;
   if (!action) return saveText(text);
   saving.action = action;
   saving.elements.text.value = text;
