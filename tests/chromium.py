@@ -12,9 +12,9 @@ FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", *S
 expect.set_options(timeout=60_000)
 
 
-def launch(playwright: Playwright) -> Browser:
+def launch(playwright: Playwright, *flags: str) -> Browser:
     path = shutil.which("chromium") or shutil.which("google-chrome") or "/usr/bin/chromium"
-    return playwright.chromium.launch(executable_path=path, args=FLAGS)
+    return playwright.chromium.launch(executable_path=path, args=[*FLAGS, *flags])
 
 
 def look(page: Page, name: str) -> None:

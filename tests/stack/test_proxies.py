@@ -18,21 +18,14 @@ from playwright.sync_api import sync_playwright
 from stack import seaweed, seaweed_tls
 from stack.folders import ROOT
 from stack.ports import Ports
+from tests.chromium import launch
 from tests.documents import blocks
 from tests.stack.servers import Handler, serving
 from tests.waiting import retry
 
 SITE, FILES = "polyscribe.example.com", "files.example.com"
 UPLOAD = bytes(range(256)) * 20_000  # 5 MB: five times what nginx takes unless it is told
-FLAGS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--ignore-certificate-errors",
-    "--host-resolver-rules=MAP * 127.0.0.1",
-]
+FLAGS = ["--ignore-certificate-errors", "--host-resolver-rules=MAP * 127.0.0.1"]
 
 
 class Site(Handler):
@@ -222,7 +215,7 @@ def test_the_page_says_that_the_proxy_takes_no_such_file(site, stack, tmp_path):
     with (
         running("nginx", tmp_path, site=site, s3=stack.addresses.s3, config=untold) as proxy,
         sync_playwright() as playwright,
-        closing(playwright.chromium.launch(executable_path=shutil.which("chromium"), args=FLAGS)) as browser,
+        closing(launch(playwright, *FLAGS)) as browser,
     ):
         page = browser.new_page(ignore_https_errors=True)
         page.goto(f"https://{SITE}:{proxy.port}/")
