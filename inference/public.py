@@ -6,7 +6,7 @@ from inference.contract.openapi import ERROR_NAME as ERROR_COMPONENT
 from inference.contract.openapi import data_plane_paths, data_plane_schemas
 from inference.contract.text_digest import digest_text
 from inference.contract.tokenizer import count_conversation_tokens, encode_text, refuses_chat
-from inference.contract.watermark import epoch_of, is_marked, lacks_key
+from inference.contract.watermark import DIGITAL_SOURCE_TYPE, epoch_of, is_marked, lacks_key
 from inference.errors import BadRequest, FieldError, TooMuchAtOnce, UnknownAddress, UnknownKey, WrongMethod
 from inference.metrics import ALL as ALL_METRICS
 from inference.metrics import FIRST_BYTE, REFUSALS, REQUESTS, SUM, TOKENS, Histogram, read_total
@@ -17,6 +17,7 @@ from inference.quota.ledger_drain import drain_usage
 
 __all__ = [
     "ALL_METRICS",
+    "DIGITAL_SOURCE_TYPE",
     "ERROR_COMPONENT",
     "FIRST_BYTE",
     "REFUSALS",

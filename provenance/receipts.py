@@ -14,15 +14,13 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from django.conf import settings
 from jwt.algorithms import OKPAlgorithm
 
-from inference.public import digest_text
+from inference.public import DIGITAL_SOURCE_TYPE, digest_text
 from provenance.errors import BadReceipt, NoReceipt, NoReceiptKeys
 from tenants.models import Tenant, UsageEvent
 
 ALGORITHM = "EdDSA"
 TYPE = "polyscribe-receipt+jws"
 MAX_CHARACTERS = 4096
-# https://cv.iptc.org/newscodes/digitalsourcetype/
-GENERATED = "http://cv.iptc.org/newscodes/digitalsourcetype/trainedAlgorithmicMedia"
 REQUIRED = ["iss", "jti", "iat", "text_sha256"]
 
 
@@ -81,7 +79,7 @@ def sign_receipt(receipt: Receipt) -> str:
         "adapter_sha256": receipt.adapter_sha256,
         "base_model": receipt.base_model,
         "watermark": receipt.watermark,
-        "digital_source_type": GENERATED,
+        "digital_source_type": DIGITAL_SOURCE_TYPE,
     }
     headers = {"kid": str(number), "typ": TYPE}
     return jwt.encode(claims, _private_key(number), algorithm=ALGORITHM, headers=headers)

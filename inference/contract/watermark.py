@@ -17,6 +17,8 @@ UNMARKED_TOKENS = 4
 GREEDY_BELOW = 1e-5  # vLLM's _SAMPLING_EPS; below it the likeliest token is taken, and no noise is drawn
 
 NO_KEY = "none; reason=engine"
+# What generated text is, for programs: https://cv.iptc.org/newscodes/digitalsourcetype/
+DIGITAL_SOURCE_TYPE = "http://cv.iptc.org/newscodes/digitalsourcetype/trainedAlgorithmicMedia"
 
 type Unmarkable = Literal["", "structured", "greedy"]
 

@@ -12,6 +12,7 @@ from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
 from core.errors import Invalid
+from inference.contract.watermark import DIGITAL_SOURCE_TYPE
 
 # What XML 1.0 forbids (section 2.2); a model may write it.
 FORBIDDEN = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
@@ -72,7 +73,8 @@ def write_docx(markdown: str) -> bytes:
 def write_html(markdown: str) -> bytes:
     """Return a web page of a text in Markdown. HTML in it is shown as text."""
     body = MarkdownIt("commonmark", {"html": False}).render(FORBIDDEN.sub("", markdown))
-    return render_to_string("inference/answers.html", {"body": body}).encode()
+    context = {"body": body, "source_type": DIGITAL_SOURCE_TYPE}
+    return render_to_string("inference/answers.html", context).encode()
 
 
 def _write_words(paragraph: Paragraph, tokens: list[Token]) -> None:
