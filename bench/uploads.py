@@ -2,7 +2,7 @@
 
 `python -m stack run --services -- python -m bench.uploads`. curl sends the file as one plain PUT. The
 parts are begun, presigned, sent by the command line's own sender and put together, all within the time that
-counts. Writes bench/results/push.json and a table in docs/performance.md.
+counts. Prints a table and writes bench/results/push.json.
 """
 
 import os
@@ -176,7 +176,6 @@ def _report(curl_rates: list[float], parts_rates: list[float]) -> int:
         f"Parts reach {ratio:.0%} of curl's rate. Goal: ≥ {GOAL:.0%}, {verdict}."
     )
     print(text)
-    report.between_marks("bench-push", text)
     report.write_results("push", facts)
     return 0 if ratio >= GOAL else 1
 
