@@ -42,4 +42,4 @@ RUN DJANGO_SECRET_KEY=build DATABASE_URL=postgres://build@localhost/build VALKEY
     && useradd --uid 10001 --no-create-home polyscribe
 USER polyscribe
 EXPOSE 8000
-CMD ["uvicorn", "config.asgi:application", "--host=0.0.0.0", "--port=8000", "--loop=uvloop", "--http=config.http_protocol:BoundedProtocol"]
+CMD ["uvicorn", "config.asgi:application", "--host=0.0.0.0", "--port=8000", "--loop=uvloop", "--http=httptools"]

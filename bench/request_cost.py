@@ -26,7 +26,6 @@ import psutil
 from bench import load, report, targets
 from labs import machine
 from labs.fake_vllm.prepared_bytes import BURST, INSTANT
-from stack import application
 from stack.errors import StackError
 from stack.folders import ROOT
 from stack.ports import Ports
@@ -181,12 +180,11 @@ def processes(
         apps |= {name: f"bench.floor:{name}" for name in FLOORS}
     for name, app in apps.items():
         port = ports.take(f"cost-{name}")
-        variables = {**stack.variables, "WEB_WORKERS": "1", "FLOOR_STUB_URL": stub_url, "PYTHONSAFEPATH": "1"}
-        web = application.programs(port, variables, stack.folders)[0]
         checkout = checkouts.get(name, ROOT)
-        python = str(checkout / ".venv" / "bin" / "python")
-        argv = [python, *(word.replace("config.asgi:application", app) for word in web.argv[1:])]
-        argv += ["--app-dir", str(checkout)]  # by default uvicorn imports from the current folder first
+        paths = os.pathsep.join([str(checkout), str(checkout / "platform")])
+        variables = {**stack.variables, "WEB_WORKERS": "1", "FLOOR_STUB_URL": stub_url}
+        variables |= {"PYTHONSAFEPATH": "1", "PYTHONPATH": paths}  # never from the current folder
+        argv = [word.replace("config.asgi:application", app) for word in web_argv(checkout, port, variables)]
         if options.instructions:
             out = stack.folders.var / f"{name}.callgrind"
             valgrind = ["valgrind", "--tool=callgrind", "--instr-atstart=no", f"--callgrind-out-file={out}"]
@@ -194,6 +192,19 @@ def processes(
         pid = start(stack, name, argv, variables, port)
         made.append(Process(name, f"http://127.0.0.1:{port}", key, pid, "" if name in FLOORS else "style-"))
     return made
+
+
+def web_argv(checkout: Path, port: int, variables: Mapping[str, str]) -> list[str]:
+    """Return the command by which that checkout starts its web server."""
+    python = str(checkout / ".venv" / "bin" / "python")
+    code = (
+        "import json, sys; from stack import application, folders; from pathlib import Path;"
+        "at = folders.Folders(Path('/tmp'));"
+        "print(json.dumps(application.programs(int(sys.argv[1]), json.loads(sys.argv[2]), at)[0].argv))"
+    )
+    command = [python, "-c", code, str(port), json.dumps(dict(variables))]
+    done = subprocess.run(command, env=dict(variables), stdout=subprocess.PIPE, text=True, check=True)
+    return [python, *json.loads(done.stdout)[1:]]
 
 
 def main() -> int:

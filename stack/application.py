@@ -23,10 +23,8 @@ WORKERS = (
 
 def programs(port: int, variables: Mapping[str, str], folders: Folders) -> list[Program]:
     """Return web, beat and the workers: each queue has processes of its own."""
-    web = [sys.executable, "-m", "uvicorn", "config.asgi:application", "--host", "127.0.0.1"]
+    web = [sys.executable, "-m", "config.serve", "config.asgi:application"]
     web += ["--port", str(port), "--workers", variables["WEB_WORKERS"]]
-    web += ["--loop", "uvloop", "--http", "config.http_protocol:BoundedProtocol"]
-    web += ["--no-server-header", "--no-access-log", "--no-proxy-headers"]
     return [
         Program(name="web", title="web server", argv=web, env=variables, layer=LAYER),
         worker("worker-housekeeping", "housekeeping", variables, threads=4),

@@ -1,4 +1,7 @@
-"""A gateway process: `/v1/…` alone. It is 30 MiB lighter than the whole site, and scales by itself."""
+"""A gateway process: `/v1/…` alone. It is 30 MiB lighter than the whole site, and scales by itself.
+
+The server knows the client's address behind trusted proxies: see config/serve.py.
+"""
 
 import os
 from collections.abc import Awaitable, Callable
@@ -9,14 +12,13 @@ import django
 os.environ["DJANGO_SETTINGS_MODULE"] = "config.gateway_settings"
 django.setup()
 
-from config.proxies import behind_trusted_proxies  # noqa: E402
 from inference.asgi import app, lifespan  # noqa: E402
 from operations.settings_checks import refuse_half_configured  # noqa: E402
 
 refuse_half_configured()
 
 
-async def api(
+async def application(
     scope: dict[str, Any],
     receive: Callable[[], Awaitable[dict[str, Any]]],
     send: Callable[[dict[str, Any]], Awaitable[None]],
@@ -26,6 +28,3 @@ async def api(
         await lifespan(scope, receive, send)
     elif scope["type"] == "http":
         await app(scope, receive, send)
-
-
-application = behind_trusted_proxies(api)

@@ -39,7 +39,10 @@ import asyncio, os
 from pathlib import Path
 
 async def application(scope, receive, send):
-    if scope["type"] != "http":
+    if scope["type"] == "lifespan":
+        for kind in ("startup", "shutdown"):
+            await receive()
+            await send({"type": f"lifespan.{kind}.complete"})
         return
     await send({"type": "http.response.start", "status": 200, "headers": []})
     await send({"type": "http.response.body", "body": b"first ", "more_body": True})
@@ -329,30 +332,43 @@ def test_storage_is_apart_from_the_databases_and_gets_its_certificates_first():
     assert [name for name in ("postgres", "valkey") if SERVICES[name]["networks"] != ["data"]] == []
 
 
-def test_a_stream_that_runs_when_the_web_server_is_stopped_is_written_to_its_end(tmp_path, port):
+@pytest.mark.parametrize(
+    ("service", "drains"), [("web", "--timeout-graceful-shutdown"), ("gateway", "--graceful-stop-s")]
+)
+def test_a_stream_that_runs_when_its_server_is_stopped_is_written_to_its_end(service, drains, tmp_path, port):
     (tmp_path / "slow.py").write_text(SLOW_STREAM)
-    others = ("--host", "--port", "--workers", "--http=")
-    options = [option for option in SERVICES["web"]["command"][2:] if not option.startswith(others)]
-    options += ["--workers=2", "--http=httptools"]
+    others = ("--host", "--port", "--workers")
+    command = [word for word in SERVICES[service]["command"] if not word.startswith(others)]
+    command = [re.sub(r"^config\.\w+:application$", "slow:application", word) for word in command]
+    python = [sys.executable] if command[0] == "python" else [sys.executable, "-m", command[0]]
+    command = [*python, *command[1:], "--workers=2", f"--port={port}"]
     end = tmp_path / "end"
-    env = {**os.environ, "END": str(end), "PYTHONPATH": str(tmp_path)}
-    command = [sys.executable, "-m", "uvicorn", "slow:application", f"--port={port}", *options]
+    env = {**os.environ, "END": str(end), "PYTHONPATH": f"{tmp_path}:{ROOT / 'platform'}"}
     with started(command, log=tmp_path / "log", env=env) as server, closing(_connected(port)) as client:
         client.sendall(b"GET / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
         received = b""
         while b"first" not in received:
             received += client.recv(4096)
         server.send_signal(signal.SIGTERM)
-        log = tmp_path / "log"
-        eventually(lambda: "Waiting for connections to close" in log.read_text(), within_s=30)
+        log = tmp_path / "log"  # uvicorn's parent keeps the port until its last worker has ended
+        uvicorns_line = "Waiting for connections to close"
+        eventually(lambda: uvicorns_line in log.read_text() or _is_refused(port), within_s=30)
         end.touch()
         while more := client.recv(4096):
             received += more
         assert server.wait(timeout=30) in {0, -signal.SIGTERM}
 
     assert b"last" in received
-    drain_s = int(re.search(r"--timeout-graceful-shutdown=(\d+)", " ".join(options))[1])
-    assert drain_s < seconds(SERVICES["web"]["stop_grace_period"])
+    drain_s = int(re.search(rf"{drains}=(\d+)", " ".join(command))[1])
+    assert drain_s < seconds(SERVICES[service]["stop_grace_period"])
+
+
+def _is_refused(port: int) -> bool:
+    try:
+        socket.create_connection(("127.0.0.1", port), timeout=5).close()
+    except ConnectionRefusedError:
+        return True
+    return False
 
 
 def _connected(port: int) -> socket.socket:

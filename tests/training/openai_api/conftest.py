@@ -17,7 +17,6 @@ from jsonschema import Draft202012Validator
 from adapters.models import BaseModel
 from adapters.uploads import pipeline as upload_pipeline
 from config.celery import app
-from config.http_protocol import BoundedProtocol
 from core.money import NANO
 from tenants.metering.credits import grant_credit
 from tenants.models import Tenant, User
@@ -38,7 +37,7 @@ class SiteThread:
     def __enter__(self) -> str:
         site = import_module("config.asgi").site  # loaded late: it builds the site's middleware
         listener = socket.create_server(("127.0.0.1", 0))
-        config = uvicorn.Config(site, http=BoundedProtocol, lifespan="off", log_config=None)
+        config = uvicorn.Config(site, lifespan="off", log_config=None)
         self._server = uvicorn.Server(config)
         self._thread = threading.Thread(
             target=lambda: asyncio.run(self._server.serve(sockets=[listener])), daemon=True

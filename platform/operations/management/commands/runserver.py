@@ -29,7 +29,6 @@ class Command(BaseCommand):
             "config.asgi:application",
             host=host.strip("[]") or "127.0.0.1",
             port=int(port),
-            http="config.http_protocol:BoundedProtocol",
             proxy_headers=False,
             server_header=False,
             reload=not options["noreload"],

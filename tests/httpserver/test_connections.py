@@ -1,7 +1,8 @@
-"""The bounds of one connection, over real sockets against a real uvicorn."""
+"""The bounds of one connection, over real sockets."""
 
 import asyncio
 import contextlib
+import dataclasses
 import gc
 import socket
 import weakref
@@ -9,14 +10,14 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import pytest
-import uvicorn
 
-from config.http_connections import ConnectionLimits
-from config.http_protocol import BoundedProtocol
 from core.disconnects import DISCONNECT
+from httpserver.connection import HttpConnection
+from httpserver.limits import Limits
+from httpserver.server import Server
 
 CHECK_EVERY_S = 0.02
-QUICK = ConnectionLimits(
+QUICK = Limits(
     check_every_s=CHECK_EVERY_S,
     connections=4,
     connections_per_address=3,
@@ -26,7 +27,7 @@ QUICK = ConnectionLimits(
     body_after_answer_s=5,
     unread_for_s=5,
     body_bytes=100_000,
-    pipelined=4,
+    idle_for_s=5,
 )
 GET = b"GET / HTTP/1.1\r\nhost: x\r\n\r\n"
 
@@ -80,18 +81,11 @@ def app():
 
 
 @asynccontextmanager
-async def serving(app, limits) -> AsyncIterator[int]:
-    protocol = type("Quick", (BoundedProtocol,), {"limits": limits})
-    config = uvicorn.Config(app, http=protocol, lifespan="off", log_config=None, proxy_headers=False)
-    server, listener = uvicorn.Server(config), socket.create_server(("127.0.0.1", 0))
-    running = asyncio.create_task(server.serve(sockets=[listener]))
-    while not server.started:  # noqa: ASYNC110 uvicorn has no event for it
-        await asyncio.sleep(0.01)
-    try:
-        yield listener.getsockname()[1]
-    finally:
-        server.force_exit = server.should_exit = True
-        await running
+async def serving(app, limits, trusted_proxies=()) -> AsyncIterator[int]:
+    listener = socket.create_server(("127.0.0.1", 0))
+    port = listener.getsockname()[1]
+    async with Server(app, limits, trusted_proxies).listening(listener):
+        yield port
 
 
 @pytest.fixture
@@ -159,8 +153,12 @@ async def test_a_body_that_stays_away_is_told_to_the_app(app, port):
 
 async def test_a_body_without_end_is_cut_off(app, port):
     head = b"POST / HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n"
-    await told(port, head, *[b"2710\r\n" + b"a" * 10_000 + b"\r\n"] * 50)
-    await asyncio.wait_for(app.gone.wait(), 5)
+    async with connected(port) as (_, writer):
+        writer.write(head)
+        while not app.asked:  # noqa: ASYNC110 the app has no event for it
+            await asyncio.sleep(0.01)
+        writer.write((b"2710\r\n" + b"a" * 10_000 + b"\r\n") * 50)
+        await asyncio.wait_for(app.gone.wait(), 5)
 
 
 async def test_the_rest_of_a_body_that_was_refused_is_not_waited_for(app, port):
@@ -184,7 +182,7 @@ async def test_a_client_that_does_not_read_is_let_go(app, port):
 
 async def test_a_long_answer_is_not_ended(app, port, monkeypatch):
     checks, enough = 0, asyncio.Event()
-    check_deadlines = BoundedProtocol.check_deadlines
+    check_deadlines = HttpConnection.check_deadlines
 
     def counting(self):
         nonlocal checks
@@ -198,7 +196,7 @@ async def test_a_long_answer_is_not_ended(app, port, monkeypatch):
         await enough.wait()
         await app.say(send, b"ok", length=True)
 
-    monkeypatch.setattr(BoundedProtocol, "check_deadlines", counting)
+    monkeypatch.setattr(HttpConnection, "check_deadlines", counting)
     app.answer = slow
     assert (await told(port, GET)).startswith(b"HTTP/1.1 200 ")
 
@@ -209,6 +207,118 @@ async def test_connections_are_bounded_for_an_address_and_in_all(app, port):
     async with asyncio.timeout(5):
         while not (await told(port, GET)).startswith(b"HTTP/1.1 200 "):  # once it noticed that they are gone
             pass
+
+
+async def test_a_request_behind_another_one_is_not_served_and_harms_no_answer(app, port):
+    answered = await told(port, GET + GET)
+    assert answered.count(b"HTTP/1.1 200 ") == 1
+    assert answered.endswith(b"ok")
+    assert app.asked == 1
+
+
+@pytest.mark.parametrize(
+    ("head", "status"),
+    [
+        (b"GET / HTTP/1.1\r\nconnection: upgrade\r\nupgrade: websocket\r\n\r\n", 200),
+        (b"POST / HTTP/1.1\r\nconnection: upgrade\r\nupgrade: h2c\r\ncontent-length: 3\r\n\r\nabc", 501),
+        (b"CONNECT a:80 HTTP/1.1\r\n\r\n", 400),
+        (b"GET http://x/y?z HTTP/1.1\r\n\r\n", 200),
+        (b"GET /\xc3\xa4 HTTP/1.1\r\n\r\n", 400),
+        (b"POST / HTTP/1.1\r\ncontent-length: 3\r\ntransfer-encoding: chunked\r\n\r\n", 400),
+        (b"\x16\x03\x01\x02\x00\x01\x00", 400),
+    ],
+)
+async def test_other_protocols_and_odd_addresses_get_a_clear_answer(app, port, head, status):
+    assert (await told(port, head)).startswith(b"HTTP/1.1 %d " % status)
+    assert app.asked == (status == 200)
+
+
+async def test_a_client_that_asks_whether_to_send_its_body_is_told_to(app, port):
+    async with connected(port) as (reader, writer):
+        writer.write(b"POST / HTTP/1.1\r\nexpect: 100-continue\r\ncontent-length: 2\r\n\r\n")
+        assert await reader.readuntil(b"\r\n\r\n") == b"HTTP/1.1 100 Continue\r\n\r\n"
+        writer.write(b"ab")
+        assert (await reader.readuntil(b"ok")).startswith(b"HTTP/1.1 200 ")
+
+
+async def test_a_body_is_read_no_faster_than_the_app_takes_it(app):
+    go, sizes = asyncio.Event(), []
+
+    async def slow(scope, receive, send):
+        await go.wait()
+        has_more = True
+        while has_more:
+            message = await receive()
+            sizes.append(len(message["body"]))
+            has_more = message["more_body"]
+        await app.say(send, b"ok", length=True)
+
+    body = b"a" * 5_000_000
+    limits = dataclasses.replace(QUICK, body_bytes=len(body), body_silent_for_s=1000, body_within_s=1000)
+    async with serving(slow, limits) as port, connected(port) as (reader, writer):
+        writer.write(b"POST / HTTP/1.1\r\ncontent-length: %d\r\n\r\n" % len(body) + body)
+        await asyncio.sleep(0.2)
+        go.set()
+        await reader.readuntil(b"ok")
+    assert sum(sizes) == len(body)
+    assert max(sizes) < 1_000_000
+
+
+@pytest.mark.parametrize(
+    ("forwarded", "client"),
+    [
+        ([], "127.0.0.1"),
+        ([b"203.0.113.5"], "203.0.113.5"),
+        ([b"198.51.100.1, 203.0.113.5"], "203.0.113.5"),
+        ([b"198.51.100.1", b"203.0.113.5, 127.0.0.1"], "203.0.113.5"),
+        ([b"127.0.0.1"], "127.0.0.1"),
+        ([b"nonsense"], "nonsense"),
+    ],
+)
+async def test_a_proxys_word_is_taken_for_its_client_if_the_proxy_is_trusted(forwarded, client):
+    seen = []
+
+    async def note(scope, receive, send):
+        seen.append((scope["client"][0], scope["scheme"]))
+        await App().say(send, b"ok", length=True)
+
+    headers = b"".join(b"x-forwarded-for: %b\r\n" % value for value in forwarded)
+    head = b"GET / HTTP/1.1\r\nx-forwarded-proto: https\r\n" + headers + b"\r\n"
+    async with serving(note, QUICK, ["127.0.0.0/8"]) as port:
+        await told(port, head)
+    async with serving(note, QUICK) as port:
+        await told(port, head)
+    assert seen == [(client, "https"), ("127.0.0.1", "http")]
+
+
+async def test_a_stop_waits_for_the_answer_that_is_being_written(app):
+    begun, go_on = asyncio.Event(), asyncio.Event()
+
+    async def slow(scope, receive, send):
+        begun.set()
+        await go_on.wait()
+        await app.say(send, b"ok", length=True)
+
+    listener = socket.create_server(("127.0.0.1", 0))
+    port = listener.getsockname()[1]
+    server = Server(slow, QUICK)
+    async with contextlib.AsyncExitStack() as stack:
+        serving_until_stopped = server.listening(listener, graceful_stop_s=20)
+        await serving_until_stopped.__aenter__()
+        reader, writer = await stack.enter_async_context(connected(port))
+        idle_reader, _ = await stack.enter_async_context(connected(port))
+        writer.write(GET)
+        await begun.wait()
+        stopping = asyncio.create_task(serving_until_stopped.__aexit__(None, None, None))
+        assert await idle_reader.read() == b""
+        with pytest.raises(ConnectionError):
+            await asyncio.open_connection("127.0.0.1", port)
+        assert not stopping.done()
+        go_on.set()
+        answer = await reader.read()
+        assert b"connection: close" in answer
+        assert answer.endswith(b"ok")
+        await stopping
 
 
 async def test_a_client_of_http_1_0_gets_no_chunks(app, port):
@@ -237,9 +347,9 @@ async def test_a_hang_up_is_told_although_another_request_was_sent_behind(app, p
     assert app.asked == 1
 
 
-async def test_requests_before_the_answer_are_bounded(app, port):
+async def test_what_comes_before_the_answer_is_bounded(app, port):
     app.answer = app.stream_until_hang_up
-    await told(port, GET * 100)
+    await told(port, *[GET * 1000] * 50)
     await asyncio.wait_for(app.gone.wait(), 20)
     assert app.asked == 1
 
@@ -317,7 +427,7 @@ async def test_an_answered_request_is_freed_without_the_garbage_collector(app, p
             for _ in range(3):
                 writer.write(GET)
                 await reader.readuntil(b"ok")
-            # uvicorn keeps the last one until the next one comes
+            # the connection keeps the last one until the next one comes
             assert [cycle() is None for cycle in cycles] == [True, True, False]
     finally:
         gc.enable()
