@@ -256,7 +256,7 @@ def answers(url: str) -> bool:
 
 def versions() -> dict[str, str]:
     """Return the versions of what was measured."""
-    found = {"python": sys.version.split()[0], "uvicorn": metadata.version("uvicorn")}
+    found = {"python": sys.version.split()[0], "uvloop": metadata.version("uvloop")}
     if nginx := which("nginx"):
         said = subprocess.run([nginx, "-v"], capture_output=True, text=True).stderr
         found["nginx"] = said.strip().rpartition("/")[2]

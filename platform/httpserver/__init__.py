@@ -1,4 +1,5 @@
 """The gateway's HTTP server: HTTP/1.1 on httptools and `asyncio.Protocol`, within bounds.
 
-It calls any ASGI app. What it has and what a stock server has beside it: docs/decisions/0066-the-gateway-has-a-server-of-its-own.md
+It calls any ASGI app. What a stock server has beside it, and why we do without:
+docs/decisions/0066-the-gateway-has-a-server-of-its-own.md
 """
