@@ -91,10 +91,11 @@ VARIABLES: dict[str, Variable] = {
     ),
     "WORKSPACES_PER_DAY": Variable("5", "The same, per 24 hours."),
     "HTTP_MAX_CONNECTIONS": Variable(
-        "4096", "Maximum open connections per web process. Above that, clients get 503."
+        "4096",
+        "Maximum open connections per process of the gateway's server. Above that, clients get 503.",
     ),
     "HTTP_MAX_CONNECTIONS_PER_ADDRESS": Variable(
-        "1024", "Maximum connections from one client address. Trusted proxies are not limited."
+        "1024", "The same from one client address. Trusted proxies are not limited."
     ),
     "WEBHOOKS_TO_LOOPBACK": Variable(
         "0",

@@ -90,7 +90,8 @@ def supervise(arguments: Sequence[str], listener: socket.socket, workers: int) -
             time.sleep(RESTART_AFTER_S)  # so that one that can't start takes no whole core
     listener.close()
     for worker in running:
-        worker.terminate()
+        assert worker.stdin
+        worker.stdin.close()  # no signal: Ctrl-C sent them one, and a second one would cut their answers
     for worker in running:
         worker.wait()
     return 0
