@@ -61,7 +61,7 @@ async def test_the_engine_ends_it_and_what_it_wrote_is_billed(gateway, account, 
 
 async def test_before_its_first_token_nothing_is_billed(account, engine, ask, leaving):
     engine.words = ["word "] * WORDS
-    engine.pace_s = 0.1
+    engine.pace_s = 1
     asking = ask()
     await eventually(lambda: engine.received)
     leaving.hang_up()
