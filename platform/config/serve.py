@@ -1,6 +1,6 @@
 """`python -m config.serve config.gateway:application`: serve an ASGI app with the gateway's own server.
 
-With several workers this process only holds the port and starts again what dies: each worker is a process.
+With several workers, each is a process, and this one only holds the port and restarts workers that die.
 """
 
 import argparse
@@ -20,7 +20,6 @@ from httpserver.limits import Limits
 from httpserver.server import Server, serve
 
 FILE_PATHS = ("/v1/files",)
-BACKLOG = 2048
 LOOK_EVERY_S = 0.2
 RESTART_AFTER_S = 1.0
 
@@ -40,7 +39,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         listener, while_open = socket.socket(fileno=options.listener), sys.stdin.fileno()
     else:
         family = socket.AF_INET6 if ":" in options.host else socket.AF_INET
-        listener = socket.create_server((options.host, options.port), family=family, backlog=BACKLOG)
+        listener = socket.create_server((options.host, options.port), family=family)
         while_open = None
         if options.workers > 1:
             return supervise(arguments, listener, options.workers)
@@ -65,19 +64,22 @@ def read_limits() -> Limits:
 def supervise(arguments: Sequence[str], listener: socket.socket, workers: int) -> int:
     """Run so many workers that accept from one port, until SIGTERM or SIGINT; return 0.
 
-    A worker's standard input ends with this process, and the worker with it.
+    A second signal kills them. A worker's standard input ends with this process, and the worker with it.
     """
     is_stopping = False
+    running: list[subprocess.Popen[bytes]] = []
 
     def stop(_number: int, _frame: object) -> None:
         nonlocal is_stopping
+        if is_stopping:
+            for worker in running:
+                worker.kill()
         is_stopping = True
 
     signal.signal(signal.SIGTERM, stop)
     signal.signal(signal.SIGINT, stop)
     descriptor = listener.fileno()
     command = [sys.executable, "-m", "config.serve", *arguments, f"--listener={descriptor}"]
-    running: list[subprocess.Popen[bytes]] = []
     while not is_stopping:
         while len(running) < workers:
             running.append(subprocess.Popen(command, stdin=subprocess.PIPE, pass_fds=[descriptor]))

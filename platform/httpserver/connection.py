@@ -32,22 +32,23 @@ class HttpConnection(asyncio.Protocol):
     __slots__ = (
         "_address",
         "_body_bytes",
-        "_has_answered",
         "_headers",
-        "_headers_bytes",
         "_ignored_bytes",
+        "_is_ending",
         "_is_file",
         "_is_ignoring",
         "_is_read_paused",
+        "_packet_bytes",
         "_parser",
         "_parser_error_status",
         "_peer",
+        "_pending_bytes",
         "_reading",
         "_request",
         "_scope",
         "_server",
         "_silent_s",
-        "_task",
+        "_unread_bytes",
         "_unread_s",
         "_url",
         "_waited_s",
@@ -64,18 +65,19 @@ class HttpConnection(asyncio.Protocol):
         self._reading: Literal["nothing", "headers", "body"] = "nothing"
         self._url = b""
         self._headers: list[tuple[bytes, bytes]] = []
-        self._headers_bytes = 0
+        self._packet_bytes = 0  # of what is being parsed
+        self._pending_bytes = 0  # since the last head was complete, or the last byte of a body came
         self._body_bytes = 0
         self._is_file = False  # the body that is being read
         self._request: Request | None = None  # the last one
         self._scope: Scope | None = None  # of a request for which the app was not called yet
-        self._task: asyncio.Task[None] | None = None
-        self._has_answered = False
-        self._is_ignoring = False  # what the client sent before it was answered
+        self._is_ignoring = False  # what the client sends
+        self._is_ending = False  # all is written; the client is given time to read it
         self._ignored_bytes = 0
         self._is_read_paused = False
         self.is_write_paused = False
         self._writable = LazyEvent()
+        self._unread_bytes = 0  # of what was written, at the last check
         # In checks, one a second.
         self._waited_s = 0
         self._silent_s = 0
@@ -102,12 +104,14 @@ class HttpConnection(asyncio.Protocol):
                 self._address = network_of(self._peer[0])
         if not self._server.add(self, self._address):
             self._refuse(503)
+        elif self._server.is_stopping:
+            self.transport.close()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Tell the app that its client has left."""
         self._server.remove(self, self._address)
         self._writable.set()
-        if self._request and not self._request.is_complete:
+        if self._request and self._is_answering:
             self._request.disconnect()
 
     def pause_writing(self) -> None:
@@ -120,7 +124,7 @@ class HttpConnection(asyncio.Protocol):
         self.is_write_paused = False
         self._writable.set()
 
-    async def drain(self) -> None:
+    async def until_writable(self) -> None:
         """Return once the client took enough of what was written, or left."""
         await self._writable.wait()
 
@@ -137,8 +141,8 @@ class HttpConnection(asyncio.Protocol):
             return
         if self.transport.is_closing():
             return
-        if self._reading != "body":
-            self._headers_bytes += len(data)
+        self._packet_bytes = len(data)
+        self._pending_bytes += len(data)
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserUpgrade:
@@ -146,9 +150,10 @@ class HttpConnection(asyncio.Protocol):
         except httptools.HttpParserError:
             if not self._is_ignoring:
                 self._refuse_bad_request()
-        if self._reading == "headers" and self._headers_bytes > self._server.limits.headers_bytes:
-            self._refuse(431)
-        elif self._scope and not self.transport.is_closing():
+        if self._pending_bytes > self._server.limits.headers_bytes and self._reading != "nothing":
+            self._parser_error_status = 431
+            self._refuse_bad_request()
+        if self._scope and not (self._is_ending or self.transport.is_closing()):
             self._call_app(self._scope)
 
     def on_message_begin(self) -> None:
@@ -158,6 +163,7 @@ class HttpConnection(asyncio.Protocol):
             raise ValueError("pipelined")  # so that the parser gives up
         self._reading = "headers"
         self._waited_s = 0
+        self._pending_bytes = self._packet_bytes
         self._url = b""
         self._headers = []
 
@@ -166,13 +172,14 @@ class HttpConnection(asyncio.Protocol):
         self._url += url
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        """Keep a header."""
-        self._headers.append((name.lower(), value))
+        """Keep a header; not what follows a body in chunks."""
+        if self._reading == "headers":
+            self._headers.append((name.lower(), value))
 
     def on_headers_complete(self) -> None:
         """Check what is known of the request before its body."""
         limits = self._server.limits
-        if self._headers_bytes > limits.headers_bytes:
+        if self._pending_bytes > limits.headers_bytes:
             # That sum may count a body that came with the headers.
             exact_bytes = len(self._url) + sum(len(name) + len(value) + 4 for name, value in self._headers)
             if exact_bytes > limits.headers_bytes:
@@ -181,7 +188,7 @@ class HttpConnection(asyncio.Protocol):
         if parser.should_upgrade() and _has_body(self._headers):
             self._abort_parsing(501)  # the parser would take the body for the other protocol
         self._reading = "body"
-        self._waited_s = self._silent_s = self._body_bytes = self._headers_bytes = 0
+        self._waited_s = self._silent_s = self._body_bytes = self._pending_bytes = 0
         version = parser.get_http_version()
         method = parser.get_method().decode("ascii")
         is_http_1_1 = version == "1.1"
@@ -199,9 +206,8 @@ class HttpConnection(asyncio.Protocol):
         client, scheme = self._peer, "http"
         if self._peer and not self._address:
             client, scheme = self._server.proxies.read_client(self._peer, self._headers)
-        for name, value in self._headers:
-            if name == b"expect" and value.lower() == b"100-continue":
-                request.expects_continue = True
+        if is_http_1_1:
+            request.expects_continue = (b"expect", b"100-continue") in self._headers
         self._scope = {
             "type": "http",
             "asgi": ASGI,
@@ -224,10 +230,11 @@ class HttpConnection(asyncio.Protocol):
         limits = self._server.limits
         request = self._request
         assert request
-        self._silent_s = 0
+        self._silent_s = self._pending_bytes = 0
         self._body_bytes += len(body)
         if self._body_bytes > (limits.file_bytes if self._is_file else limits.body_bytes):
             self._abort_parsing(413)
+        request.expects_continue = False
         if request.is_complete:
             return
         request.body = request.body + body if request.body else body
@@ -239,24 +246,20 @@ class HttpConnection(asyncio.Protocol):
     def on_message_complete(self) -> None:
         """Wait for the answer, or the next request."""
         self._reading = "nothing"
-        self._waited_s = 0
+        self._waited_s = self._pending_bytes = 0
         assert self._request
         self._request.has_whole_body = True
         self._request.wake()
+        self.resume_reading()  # else nobody would notice that the client leaves
 
     def answered(self) -> None:
         """Start the wait for the next request, or for the rest of this one's body."""
         self._waited_s = 0
-        self._has_answered = True
         assert self._request
-        if not self._request.keep_alive:
-            self.transport.close()
-        else:
+        if self._request.keep_alive:
             self.resume_reading()
-
-    def ended(self) -> None:
-        """Note that the app has returned."""
-        self._server.running -= 1
+        else:
+            self._end()
 
     def stop(self) -> None:
         """End once the request that is being answered has its answer; now, if there is none."""
@@ -265,21 +268,21 @@ class HttpConnection(asyncio.Protocol):
         else:
             self.transport.close()
 
-    def cancel(self) -> None:
-        """End now, whatever is being answered."""
-        if self._task:
-            self._task.cancel()
-        self.transport.close()
-
     def check_deadlines(self) -> None:
         """End the connection if it is late. Called once a second."""
-        if self.transport.is_closing() or self.is_write_paused:
-            self._unread_s += 1
-            if self._unread_s > self._server.limits.unread_for_s:
-                self.transport.abort()
+        unread_bytes = self.transport.get_write_buffer_size()
+        is_reading = unread_bytes < self._unread_bytes or not unread_bytes
+        self._unread_bytes = unread_bytes
+        self._unread_s = 0 if is_reading else self._unread_s + 1
+        if self._unread_s > self._server.limits.unread_for_s:
+            self.transport.abort()
+        elif self._is_ending:
+            self._waited_s += 1
+            if self._waited_s > self._server.limits.body_after_answer_s:
+                self.transport.close()
+        elif self.transport.is_closing() or self.is_write_paused:
             return
-        self._unread_s = 0
-        if self._reading == "body":
+        elif self._reading == "body":
             self._check_body_deadline()
         elif not self._is_answering:
             self._check_head_deadline()
@@ -288,7 +291,7 @@ class HttpConnection(asyncio.Protocol):
         """End an idle connection, and one whose request's head does not come."""
         limits = self._server.limits
         self._waited_s += 1
-        if self._reading == "nothing" and self._has_answered:
+        if self._reading == "nothing" and self._request:
             if self._waited_s > limits.idle_for_s:
                 self.transport.close()
         elif self._waited_s > limits.headers_within_s:
@@ -311,9 +314,8 @@ class HttpConnection(asyncio.Protocol):
         """Run the app up to where it has to wait, which for most requests saves a turn of the loop."""
         assert self._request
         self._scope = None
-        self._server.running += 1
         running = self._request.run(self._server.app, scope)
-        self._task = asyncio.Task(running, loop=self._server.loop, eager_start=True)
+        self._server.keep(asyncio.Task(running, loop=self._server.loop, eager_start=True))
 
     def _split_url(self) -> tuple[bytes, bytes]:
         """Return the path, as it was sent, and the query."""
@@ -329,6 +331,8 @@ class HttpConnection(asyncio.Protocol):
         raise ValueError(REASONS[status])
 
     def _refuse_bad_request(self) -> None:
+        if self._is_ending:
+            return
         if self._reading == "body" and not self._is_answering:
             self.transport.close()  # it was answered before its body had come
         elif self._reading == "nothing" and self._is_answering:
@@ -339,8 +343,9 @@ class HttpConnection(asyncio.Protocol):
     def _refuse(self, status: int) -> None:
         """Answer without the app, and close. Once another answer has begun, only close."""
         request = self._request
-        has_begun = request is not None and request.has_begun and not request.is_complete
-        if request and not request.is_complete:
+        is_answering = request is not None and self._is_answering
+        has_begun = is_answering and request is not None and request.has_begun
+        if is_answering and request:
             request.disconnect()
         if not has_begun and not self.transport.is_closing():
             text = REASONS[status].encode()
@@ -348,18 +353,29 @@ class HttpConnection(asyncio.Protocol):
             if status == 503:
                 head += b"retry-after: 1\r\n"
             self.transport.write(b"%bcontent-length: %d\r\n\r\n%b" % (head, len(text), text))
-        self.transport.close()
+        self._end()
+
+    def _end(self) -> None:
+        """Close. A client that is still sending can read its answer first: a reset would take it away."""
+        if self._reading == "nothing" or self.transport.is_closing():
+            self.transport.close()
+            return
+        self._is_ignoring = self._is_ending = True
+        self._waited_s = 0
+        self.resume_reading()
+        self.transport.write_eof()
 
     def _ignore_what_follows(self) -> None:
-        """Serve the current request alone: the connection ends with its answer."""
+        """Serve the last request alone: the connection ends with its answer."""
         self._is_ignoring = True
         if self._request:
             self._request.keep_alive = False
 
     def _ignore(self, size: int) -> None:
         """Read on, so that a client that leaves is noticed; end one that sends on and on."""
+        limits = self._server.limits
         self._ignored_bytes += size
-        if self._ignored_bytes > self._server.limits.headers_bytes:
+        if self._ignored_bytes > (limits.body_bytes if self._is_ending else limits.headers_bytes):
             self.transport.abort()
 
 

@@ -20,5 +20,5 @@ class Limits:
     file_bytes: int = 201 * 1024 * 1024
     file_within_s: int = 1800
     body_after_answer_s: int = 5  # the rest of a body that was answered is read and thrown away
-    unread_for_s: int = 30  # of a client that takes nothing of what is written
+    unread_for_s: int = 30  # of a client that reads nothing of what is written
     unread_body_bytes: int = 64 * 1024  # that the app has not taken: more is not read from the client

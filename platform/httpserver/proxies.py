@@ -15,7 +15,7 @@ class Proxies:
         self.trusts = lru_cache(maxsize=1024)(self._trusts)
 
     def read_client(self, peer: Peer, headers: Sequence[tuple[bytes, bytes]]) -> tuple[Peer, str]:
-        """Return the address of a trusted proxy's client, and the scheme by which it came.
+        """Return the address of a trusted proxy's client, and the scheme it used.
 
         Each proxy appends whom it got a request from, so the last address that is no proxy's is the client's.
         """

@@ -36,14 +36,11 @@ class Connection(Protocol):
     def resume_reading(self) -> None:
         """Read on: the app waits for the body."""
 
-    async def drain(self) -> None:
-        """Return once the client took enough of what was written."""
+    async def until_writable(self) -> None:
+        """Return once the client has read enough of what was written, or left."""
 
     def answered(self) -> None:
         """Go on to the next request."""
-
-    def ended(self) -> None:
-        """Note that the app has returned."""
 
 
 class Request:
@@ -91,19 +88,21 @@ class Request:
         """Call the app; answer 500 for an app that fails before it answers, else break the connection."""
         try:
             await app(scope, self.receive, self.send)
+            if not (self.is_complete or self.is_disconnected):
+                logger.error("the app returned without an answer, or with a part of it")
         except asyncio.CancelledError:
-            self._connection.transport.close()
+            if not self.is_complete:
+                self._connection.transport.close()
             raise
         except Exception:
             logger.exception("the app failed")
-        finally:
-            self._connection.ended()
         if self.is_complete or self.is_disconnected:
             return
-        if self.has_begun:
+        if self.has_begun and not self._head:
             self._connection.transport.close()
             return
-        self.keep_alive = False
+        self._head, self.has_begun, self.keep_alive = b"", False, False
+        self._has_chunks, self._left_bytes = False, None
         await self.send({"type": "http.response.start", "status": 500, "headers": FAILED_HEADERS})
         await self.send({"type": "http.response.body", "body": FAILED})
 
@@ -133,18 +132,23 @@ class Request:
         self.is_disconnected = True
         self.wake()
         callback, self._callback = self._callback, None
-        if callback:
-            callback()
+        try:
+            if callback:
+                callback()
+        except Exception:
+            logger.exception("what watches for a client's leaving failed")
 
     async def send(self, message: Message) -> None:
         """Take the head or a part of the answer. A client that does not read holds the app up."""
         if self._connection.is_write_paused and not self.is_disconnected:
-            await self._connection.drain()
+            await self._connection.until_writable()
         if self.is_disconnected:
             return
         if message["type"] == "http.response.start" and not self.has_begun:
             self._begin(message["status"], message.get("headers", ()))
-        elif message["type"] == "http.response.body" and self.has_begun and not self.is_complete:
+        elif message["type"] == "http.response.body" and self.is_complete:
+            return  # all that was declared is written already
+        elif message["type"] == "http.response.body" and self.has_begun:
             self._send_part(message.get("body", b""), has_more=message.get("more_body", False))
         else:
             raise RuntimeError(f"Unexpected ASGI message '{message['type']}'.")
@@ -169,12 +173,16 @@ class Request:
         self._callback = None
 
     def _begin(self, status: int, headers: Iterable[Header]) -> None:
-        self.has_begun = True
-        self.expects_continue = False
-        lines = [STATUS_LINES[status], self._connection.date_line]
+        if self.expects_continue:
+            self.keep_alive = False  # the client may send the body all the same, or not
+        lines = [_status_line(status), self._connection.date_line]
         for name, value in headers:
-            lines.append(b"%b: %b\r\n" % (name, value))
-            if name.lower() == b"content-length":
+            lowered = name.lower()
+            if lowered == b"connection":
+                self.keep_alive = self.keep_alive and b"close" not in value.lower()
+            elif lowered != b"transfer-encoding":
+                lines.append(b"%b: %b\r\n" % (name, value))
+            if lowered == b"content-length":
                 self._left_bytes = int(value)
         has_body = not self._is_head and status >= 200 and status not in (204, 304)
         if not has_body:
@@ -188,8 +196,9 @@ class Request:
         if not self.keep_alive:
             lines.append(b"connection: close\r\n")
         lines.append(b"\r\n")
-        self._head = b"".join(lines)
-        _check_lines(self._head, len(lines))
+        head = b"".join(lines)
+        _check_lines(head, len(lines))
+        self._head, self.has_begun = head, True
         if has_body and self._left_bytes is None:
             # A stream's first part may come much later; if it comes at once, both go out together.
             asyncio.get_running_loop().call_soon(self._flush_head)
@@ -206,7 +215,7 @@ class Request:
             self._head = b""
         if data:
             self._connection.transport.write(data)
-        if has_more:
+        if has_more and self._left_bytes != 0:
             return
         if self._left_bytes:
             raise RuntimeError("The answer is shorter than its content-length.")
@@ -227,6 +236,10 @@ class Request:
             if self._left_bytes < 0:
                 raise RuntimeError("The answer is longer than its content-length.")
         return body
+
+
+def _status_line(status: int) -> bytes:
+    return STATUS_LINES.get(status) or b"HTTP/1.1 %d \r\n" % status
 
 
 def _check_lines(head: bytes, count: int) -> None:

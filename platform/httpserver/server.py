@@ -19,6 +19,7 @@ from httpserver.request import App
 logger = logging.getLogger(__name__)
 DEFAULT_LIMITS = Limits()
 LIFESPAN = {"type": "lifespan", "asgi": {"version": "3.0", "spec_version": "2.0"}}
+BACKLOG = 2048
 CHECK_STOPPED_EVERY_S = 0.05
 CANCELLED_WITHIN_S = 5.0
 
@@ -33,7 +34,7 @@ class Server:
         self.limits = limits
         self.proxies = Proxies(trusted_proxies)
         self.state: dict[str, Any] = {}  # what the app's lifespan leaves for its requests
-        self.running = 0  # calls of the app
+        self._running: set[asyncio.Task[None]] = set()  # calls of the app
         self.is_stopping = False
         self.date_line = b""
         self.address: tuple[str, int | None] | None = None
@@ -51,8 +52,14 @@ class Server:
         has_room = len(self._open) <= self._max_connections
         return has_room and self._by_address[address] <= self.limits.connections_per_address
 
+    def keep(self, running: "asyncio.Task[None]") -> None:
+        """Keep a call of the app until it ends."""
+        if not running.done():
+            self._running.add(running)
+            running.add_done_callback(self._running.discard)
+
     def remove(self, connection: HttpConnection, address: str) -> None:
-        """Count a connection no more."""
+        """Stop counting a connection."""
         self._open.discard(connection)
         if not address:
             return
@@ -67,7 +74,9 @@ class Server:
         name = listener.getsockname()
         self.address = (name[0], name[1]) if isinstance(name, tuple) else (str(name), None)
         self._check_all()
-        accepting = await self.loop.create_server(lambda: HttpConnection(self), sock=listener)
+        accepting = await self.loop.create_server(
+            lambda: HttpConnection(self), sock=listener, backlog=BACKLOG
+        )
         try:
             yield
         finally:
@@ -110,21 +119,23 @@ class Server:
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(graceful_stop_s):
                 await self._until_ended()
+        for running in tuple(self._running):
+            running.cancel()
         for connection in tuple(self._open):
-            connection.cancel()
+            connection.transport.close()
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(CANCELLED_WITHIN_S):
                 await self._until_ended()
 
     async def _until_ended(self) -> None:
-        while self._open or self.running:  # noqa: ASYNC110 requests would have to tell of their end
+        while self._open or self._running:  # noqa: ASYNC110 requests would have to tell of their end
             await asyncio.sleep(CHECK_STOPPED_EVERY_S)
 
     def _check_all(self) -> None:
+        self._next_check = self.loop.call_later(self.limits.check_every_s, self._check_all)
         self.date_line = f"date: {formatdate(usegmt=True)}\r\n".encode()
         for connection in tuple(self._open):
             connection.check_deadlines()
-        self._next_check = self.loop.call_later(self.limits.check_every_s, self._check_all)
 
 
 async def serve(
@@ -153,7 +164,7 @@ async def serve(
 
 
 def _raise_max_open_files() -> int:
-    """Let this process open as many files as it may; return how many that is."""
+    """Let this process open as many files as it may, if that is a number; return how many it can."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if hard == resource.RLIM_INFINITY:
         return 1 << 20 if soft == resource.RLIM_INFINITY else soft

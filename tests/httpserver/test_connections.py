@@ -161,6 +161,100 @@ async def test_a_body_without_end_is_cut_off(app, port):
         await asyncio.wait_for(app.gone.wait(), 5)
 
 
+async def test_what_follows_a_body_in_chunks_is_neither_kept_nor_without_end(app, port):
+    seen = []
+
+    async def note(scope, receive, send):
+        seen.append(dict(scope["headers"]))
+        await app(scope, receive, send)
+
+    head = b"POST / HTTP/1.1\r\ntransfer-encoding: chunked\r\n\r\n"
+    async with serving(note, QUICK) as own_port:
+        answered = await told(own_port, head + b"1\r\na\r\n0\r\nx-evil: 1\r\n\r\n")
+        assert answered.startswith(b"HTTP/1.1 200 ")
+        flood = await told(own_port, head + b"0\r\n", *[b"x: " + b"a" * 10_000 + b"\r\n"] * 100)
+        assert not flood or flood.startswith(b"HTTP/1.1 431 ")
+    assert [b"x-evil" in headers for headers in seen] == [False] * len(seen)
+
+
+async def test_an_early_answer_reaches_a_client_that_is_still_sending(app, port):
+    async def refuse(receive, send):
+        await app.say(send, b"no", length=True, status=401)
+
+    app.answer = refuse
+    head = b"POST / HTTP/1.1\r\nconnection: close\r\ncontent-length: 90000\r\n\r\n"
+    async with connected(port) as (reader, writer):
+        writer.write(head)
+        await asyncio.sleep(0.05)
+        writer.write(b"a" * 90_000)
+        assert (await reader.read()).endswith(b"no")
+
+
+async def test_a_hang_up_after_a_long_body_is_told(app):
+    gone = asyncio.Event()
+
+    async def watching(scope, receive, send):
+        await app.read(receive)
+        scope["extensions"][DISCONNECT].watch_disconnect(gone.set)
+        app.gone.set()
+        await gone.wait()
+
+    limits = dataclasses.replace(QUICK, body_bytes=1_000_000)
+    async with serving(watching, limits) as port, connected(port) as (_, writer):
+        writer.write(b"POST / HTTP/1.1\r\ncontent-length: 300000\r\n\r\n" + b"a" * 300_000)
+        await asyncio.wait_for(app.gone.wait(), 5)
+        writer.transport.abort()
+        await asyncio.wait_for(gone.wait(), 5)
+
+
+async def test_an_answer_is_over_with_its_last_declared_byte(app, port):
+    async def late(receive, send):
+        await app.read(receive)
+        await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"2")]})
+        await send({"type": "http.response.body", "body": b"ok", "more_body": True})
+        await asyncio.sleep(0.05)
+        await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+    app.answer = late
+    async with connected(port) as (reader, writer):
+        for _ in range(2):
+            writer.write(GET)
+            assert (await reader.readuntil(b"ok")).startswith(b"HTTP/1.1 200 ")
+
+
+@pytest.mark.parametrize("has_begun", [False, True])
+async def test_an_app_that_fails_is_answered_for(app, port, has_begun):
+    async def fail(receive, send):
+        if has_begun:
+            await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"9")]})
+        raise ValueError("of this test")
+
+    app.answer = fail
+    assert (await told(port, GET)).startswith(b"HTTP/1.1 500 ")
+
+
+async def test_a_client_that_reads_slowly_gets_all_of_it(app, port):
+    body = b"word " * 400_000
+
+    async def long(receive, send):
+        await app.read(receive)
+        await app.say(send, body, length=True)
+
+    app.answer = long
+    with socket.socket() as client:
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65_536)
+        client.connect(("127.0.0.1", port))
+        client.setblocking(False)
+        loop = asyncio.get_running_loop()
+        await loop.sock_sendall(client, GET)
+        received = 0
+        while received < len(body):
+            part = await loop.sock_recv(client, 40_000)
+            assert part
+            received += len(part)
+            await asyncio.sleep(CHECK_EVERY_S / 4)
+
+
 async def test_the_rest_of_a_body_that_was_refused_is_not_waited_for(app, port):
     async def refuse(receive, send):
         await app.say(send, b"no", length=True, status=413)
@@ -410,7 +504,7 @@ async def test_no_header_holds_another_one(app, port, value):
         await send({"type": "http.response.start", "status": 200, "headers": headers})
 
     app.answer = answer
-    assert await told(port, GET) == b""
+    assert (await told(port, GET)).startswith(b"HTTP/1.1 500 ")
 
 
 async def test_an_answered_request_is_freed_without_the_garbage_collector(app, port):
