@@ -95,7 +95,8 @@ VARIABLES: dict[str, Variable] = {
         "Maximum open connections per process of the gateway's server. Above that, clients get 503.",
     ),
     "HTTP_MAX_CONNECTIONS_PER_ADDRESS": Variable(
-        "1024", "The same from one client address. Trusted proxies are not limited."
+        "1024",
+        "Maximum open connections per process from one client address. Trusted proxies are not limited.",
     ),
     "WEBHOOKS_TO_LOOPBACK": Variable(
         "0",

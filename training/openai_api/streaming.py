@@ -19,6 +19,9 @@ type Receive = Callable[[], Awaitable[Message]]
 type Send = Callable[[Message], Awaitable[None]]
 
 DISCONNECT = "http.disconnect"
+# Each upload holds one of a few places, and not every server in front ends a slow one.
+SILENT_FOR_S = 30.0
+WITHIN_S = 1800.0
 
 
 class StreamedBody:
@@ -27,6 +30,7 @@ class StreamedBody:
     def __init__(self, receive: Receive) -> None:
         self._receive = receive
         self._loop = asyncio.get_running_loop()
+        self._ends_at_s = self._loop.time() + WITHIN_S
         self._buffer = b""
         self._is_whole = False
         self._has_left = False
@@ -40,7 +44,7 @@ class StreamedBody:
     def read(self, size: int = -1) -> bytes:
         """Return at most so many bytes, and b"" at the end. Call it from a thread.
 
-        Raises UnreadablePostError once the client has left.
+        Raises UnreadablePostError once the client has left, or sends too slowly.
         """
         while not self._buffer and not self._is_whole:
             self._buffer = asyncio.run_coroutine_threadsafe(self._read_message(), self._loop).result()
@@ -52,7 +56,11 @@ class StreamedBody:
         """Do nothing: the server throws away what was not read."""
 
     async def _read_message(self) -> bytes:
-        message = await self._receive()
+        try:
+            async with asyncio.timeout_at(min(self._ends_at_s, self._loop.time() + SILENT_FOR_S)):
+                message = await self._receive()
+        except TimeoutError:
+            message = {"type": DISCONNECT}
         self._has_left = message["type"] == DISCONNECT
         self._is_whole = self._has_left or not message.get("more_body", False)
         if self._is_whole:
