@@ -122,6 +122,7 @@ class HttpConnection(asyncio.Protocol):
     def resume_writing(self) -> None:
         """Let the app go on."""
         self.is_write_paused = False
+        self._unread_s = 0
         self._writable.set()
 
     async def until_writable(self) -> None:
