@@ -207,8 +207,9 @@ class HttpConnection(asyncio.Protocol):
         client, scheme = self._peer, "http"
         if self._peer and not self._address:
             client, scheme = self._server.proxies.read_client(self._peer, self._headers)
-        if is_http_1_1:
-            request.expects_continue = (b"expect", b"100-continue") in self._headers
+        request.expects_continue = is_http_1_1 and any(
+            name == b"expect" and value.lower() == b"100-continue" for name, value in self._headers
+        )
         self._scope = {
             "type": "http",
             "asgi": ASGI,

@@ -327,9 +327,10 @@ async def test_other_protocols_and_odd_addresses_get_a_clear_answer(app, port, h
     assert app.asked == (status == 200)
 
 
-async def test_a_client_that_asks_whether_to_send_its_body_is_told_to(app, port):
+@pytest.mark.parametrize("expect", [b"100-continue", b"100-Continue"])
+async def test_a_client_that_asks_whether_to_send_its_body_is_told_to(app, port, expect):
     async with connected(port) as (reader, writer):
-        writer.write(b"POST / HTTP/1.1\r\nexpect: 100-continue\r\ncontent-length: 2\r\n\r\n")
+        writer.write(b"POST / HTTP/1.1\r\nexpect: %b\r\ncontent-length: 2\r\n\r\n" % expect)
         assert await reader.readuntil(b"\r\n\r\n") == b"HTTP/1.1 100 Continue\r\n\r\n"
         writer.write(b"ab")
         assert (await reader.readuntil(b"ok")).startswith(b"HTTP/1.1 200 ")
