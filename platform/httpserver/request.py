@@ -54,6 +54,7 @@ class Request:
         "_head",
         "_is_delivered",
         "_is_head",
+        "_is_http_1_1",
         "_left_bytes",
         "_waiting",
         "body",
@@ -62,13 +63,12 @@ class Request:
         "has_whole_body",
         "is_complete",
         "is_disconnected",
-        "is_http_1_1",
         "keep_alive",
     )
 
     def __init__(self, connection: Connection, *, is_http_1_1: bool, is_head: bool, keep_alive: bool) -> None:
         self._connection = connection
-        self.is_http_1_1 = is_http_1_1
+        self._is_http_1_1 = is_http_1_1
         self.keep_alive = keep_alive
         self.expects_continue = False
         self.body = b""  # that has come and was not taken yet
@@ -188,7 +188,7 @@ class Request:
         if not has_body:
             self._left_bytes = 0
         elif self._left_bytes is None:
-            if self.is_http_1_1:
+            if self._is_http_1_1:
                 self._has_chunks = True
                 lines.append(b"transfer-encoding: chunked\r\n")
             else:  # the end of the connection is the end of the answer

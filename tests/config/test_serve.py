@@ -11,21 +11,18 @@ import pytest
 
 from stack.folders import ROOT
 from stack.ports import Ports
+from tests.asgi_apps import LIFESPAN
 from tests.waiting import eventually
 
 APP = """
 import os
 
 async def application(scope, receive, send):
-    if scope["type"] == "lifespan":
-        for kind in ("startup", "shutdown"):
-            await receive()
-            await send({"type": f"lifespan.{kind}.complete"})
-        return
+    LIFESPAN
     body = str(os.getpid()).encode()
     await send({"type": "http.response.start", "status": 200, "headers": []})
     await send({"type": "http.response.body", "body": body})
-"""
+""".replace("    LIFESPAN\n", LIFESPAN)
 
 
 @pytest.fixture
@@ -59,7 +56,7 @@ def answering(port: int) -> set[int]:
 
 def test_a_worker_that_dies_is_started_again_and_all_end_with_their_parent(parent, port):
     eventually(lambda: answering(port), within_s=60, what="nothing answers")
-    first, second = workers = parent.children()
+    first, second = parent.children()
     first.kill()
     eventually(lambda: len({*parent.children()} - {first}) == 2, within_s=30)
     eventually(lambda: answering(port) & {one.pid for one in parent.children()}, within_s=60)

@@ -25,6 +25,7 @@ from config.env import VARIABLES
 from stack import env_file, valkey
 from stack.folders import ROOT
 from stack.ports import Ports
+from tests.asgi_apps import LIFESPAN
 from tests.documents import blocks
 from tests.stack.servers import Handler, serving
 from tests.waiting import eventually, retry
@@ -39,17 +40,13 @@ import asyncio, os
 from pathlib import Path
 
 async def application(scope, receive, send):
-    if scope["type"] == "lifespan":
-        for kind in ("startup", "shutdown"):
-            await receive()
-            await send({"type": f"lifespan.{kind}.complete"})
-        return
+    LIFESPAN
     await send({"type": "http.response.start", "status": 200, "headers": []})
     await send({"type": "http.response.body", "body": b"first ", "more_body": True})
     while not Path(os.environ["END"]).exists():
         await asyncio.sleep(0.01)
     await send({"type": "http.response.body", "body": b"last"})
-"""
+""".replace("    LIFESPAN\n", LIFESPAN)
 
 
 @pytest.fixture
