@@ -7,7 +7,6 @@ from collections.abc import AsyncIterator, MutableMapping
 from contextlib import asynccontextmanager
 from typing import Any
 
-from django.conf import settings
 from mcp.server.streamable_http_manager import StreamableHTTPSessionManager
 from sse_starlette.sse import AppStatus
 
@@ -16,6 +15,7 @@ from inference.api.app import answer_exchange, answer_preflight, authenticate
 from inference.api.endpoints import MCP, POST
 from inference.api.exchange import Exchange, Receive, Scope, Send
 from inference.api.models_endpoint import read_snapshot
+from inference.contract import http_errors
 from inference.errors import ForeignOrigin, WrongMethod
 from inference.mcp.api import Api, App
 from inference.mcp.server import API, make_server
@@ -51,19 +51,22 @@ class McpApp:
     async def _route(self, gateway: Gateway, exchange: Exchange) -> None:
         """Check who asks, as `/v1` does, read the body within its limits, and pass it to the SDK.
 
-        Raises ForeignOrigin, WrongMethod, and what `/v1` raises for a key or a body.
+        Raises ForeignOrigin, and what `/v1` raises for a key or a body.
         """
         origin = exchange.header(b"origin")
         # Only browsers send it. Without this check, a page that rebinds its name could use a server at home.
         if origin and not cors.origin_headers(origin):
             raise ForeignOrigin(origin=origin[:200])
-        if exchange.method == "OPTIONS" and settings.API_ALLOWED_ORIGINS and origin:
+        if exchange.method == "OPTIONS" and origin:
             return await answer_preflight(exchange, POST)
-        if exchange.method not in POST:
-            raise WrongMethod(allowed=", ".join(POST), method=exchange.method[:20])
         caller = await authenticate(gateway, exchange)
         if await gateway.access.check(caller) is None:
             await read_snapshot(gateway, caller)  # it publishes what Valkey forgot, or raises
+        if exchange.method not in POST:
+            # Not counted as a refusal: clients of older revisions ask for a stream, and then do without.
+            wrong = WrongMethod(allowed=", ".join(POST), method=exchange.method[:20])
+            status, data, headers = http_errors.error(wrong)
+            return await exchange.send_json(status, data, headers)
         try:
             body = await exchange.read_body(gateway, caller)
             await self._pass_on(gateway, exchange, body)

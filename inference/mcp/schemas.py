@@ -96,7 +96,9 @@ OUTPUTS: dict[str, Schema] = {
                         "name": _text("What to give as `style`."),
                         "description": _text("What it sounds like."),
                         "owner": _text("The workspace it belongs to."),
-                        "version": {"description": "The live version's number; null for the base model."},
+                        "version": _maybe(
+                            {"type": "integer", "description": "The live version; null: the base model."}
+                        ),
                         "context_length": _maybe(
                             {"type": "integer", "description": "Tokens of prompt and text together."}
                         ),
