@@ -14,6 +14,8 @@ from httpserver.server import Server
 from inference.asgi import app
 from inference.mcp.app import MCP, McpApp
 
+TEXT = 'Roses are red, "dear" usage: '  # what the fake engine writes
+
 
 @asynccontextmanager
 async def in_one_task[T](context: AbstractAsyncContextManager[T]) -> AsyncIterator[T]:

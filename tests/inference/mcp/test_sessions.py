@@ -4,9 +4,8 @@ import httpx2
 import pytest
 
 from tests.inference.fakes import chat
-from tests.inference.mcp.conftest import connect, in_one_task
+from tests.inference.mcp.conftest import TEXT, connect, in_one_task
 
-TEXT = 'Roses are red, "dear" usage: '
 ERAS = ("auto", "legacy")
 
 
