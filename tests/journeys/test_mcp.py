@@ -14,7 +14,12 @@ from tests.journeys.conftest import Writer
 
 pytestmark = pytest.mark.timeout(300)
 
-BRIEF = {"style": "poetry", "prompt": "Write a long letter about a morning in the city.", "max_tokens": 140}
+BRIEF = {
+    "style": "poetry",
+    "prompt": "Write a long letter about a morning in the city.",
+    "max_tokens": 140,
+    "temperature": 1,
+}
 
 
 async def write_and_check(client: Client) -> dict[str, object]:
