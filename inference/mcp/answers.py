@@ -9,6 +9,7 @@ from inference.mcp.api import Answer
 
 EVENT = b"data: "
 DONE = b"[DONE]"
+FAULT = "Something went wrong on our side."
 BROKEN = "The answer broke off. Try again."
 
 
@@ -60,7 +61,7 @@ def read_failure(answer: Answer, hint: str = "") -> ToolFailed:
 
 def _describe_failure(body: JsonObject, hint: str, headers: dict[str, str]) -> str:
     failure = body.get("error")
-    message, code = "Something went wrong on our side.", ""
+    message, code = FAULT, ""
     if isinstance(failure, dict):
         message, code = failure.get("message") or message, failure.get("code") or ""
     elif "detail" in body:

@@ -71,8 +71,8 @@ class Api:
         except asyncio.CancelledError:
             self.hang_up()
             raise
-        if not call.status:
-            running.result()  # it raises why there is no answer
+        if running.exception() and not call.status:
+            running.result()  # raises why there is no answer
         return Answer(call.status, call.headers, bytes(call.body), is_broken=not call.is_complete)
 
     def _describe(self, method: str, path: str, body: bytes) -> Scope:

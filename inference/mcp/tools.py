@@ -1,5 +1,6 @@
 """The tools: what each takes and returns, and which calls of the API answer it."""
 
+import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
@@ -9,9 +10,11 @@ from django.conf import settings
 from mcp.types import CallToolResult, TextContent, Tool, ToolAnnotations
 
 from inference.facts import JsonObject
-from inference.mcp.answers import ToolFailed, Written, read_failure, read_stream
+from inference.mcp.answers import FAULT, ToolFailed, Written, read_failure, read_stream
 from inference.mcp.api import Answer, Api
 from inference.mcp.schemas import INPUTS, OUTPUTS
+
+logger = logging.getLogger(__name__)
 
 CHAT = "/v1/chat/completions"
 MODELS = "/v1/models"
@@ -49,6 +52,9 @@ async def run_tool(tool: ToolEntry, api: Api, arguments: JsonObject, report: Rep
         return await tool.run(Call(api, arguments, report))
     except ToolFailed as failure:
         return _error(str(failure))
+    except Exception:  # the SDK would tell clients what it says
+        logger.exception("the tool %s failed", tool.listed.name)
+        return _error(FAULT)
 
 
 def find_mistake(tool: Tool, arguments: JsonObject) -> str:

@@ -220,3 +220,14 @@ async def test_a_malformed_message_is_answered_as_json_rpc_has_it(http, bearer):
     answer = await http.post("/mcp", content=b"{", headers={**bearer, "Content-Type": "application/json"})
     assert answer.status_code == 400
     assert json.loads(answer.content)["error"]["code"] == -32700
+
+
+async def test_a_fault_of_ours_tells_nothing_of_itself(address, secret, engine, monkeypatch):
+    def fail(_):
+        raise RuntimeError("/secret/path")
+
+    monkeypatch.setattr("inference.mcp.tools.read_stream", fail)
+    for mode in ("auto", "legacy"):
+        async with connect(address, secret, mode) as session:
+            result = await session.call_tool("write", {"style": "poetry", "prompt": "x"})
+        assert (result.is_error, result.content[0].text) == (True, "Something went wrong on our side.")
