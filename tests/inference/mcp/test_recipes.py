@@ -1,5 +1,6 @@
 """Each configuration of docs/mcp.md, read as its client reads it, leads to a session."""
 
+import asyncio
 import json
 import os
 import re
@@ -15,6 +16,7 @@ from mcp.client.streamable_http import streamable_http_client
 
 from polyscribe.settings import Settings, save_settings
 from stack.folders import ROOT
+from tests.inference.mcp.conftest import TEXT
 
 SITE = "https://polyscribe.example.com"
 # How clients name what stays out of the file: Claude Code, Cursor, VS Code; the last is pasted.
@@ -77,3 +79,15 @@ async def test_a_recipe_leads_to_a_session(*, name, address, engine, secret, tmp
         async with Client(transport, mode="legacy") as session:
             result = await session.call_tool("list_styles")
     assert "poetry" in [style["name"] for style in result.structured_content["styles"]]
+
+
+async def test_the_guides_program_runs_as_pasted(address, engine, secret):
+    [program] = re.findall(r"```python\n(.*?)```", (ROOT / "docs/mcp.md").read_text(), re.DOTALL)
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        *("-c", program.replace(SITE, address)),
+        env={**os.environ, "POLYSCRIBE_API_KEY": secret},
+        stdout=asyncio.subprocess.PIPE,
+    )
+    out, _ = await process.communicate()
+    assert (process.returncode, out.decode()) == (0, f"{TEXT}\n")
