@@ -70,7 +70,7 @@ VARIABLES: dict[str, Variable] = {
     ),
     "API_ALLOWED_ORIGINS": Variable(
         "",
-        "Origins whose pages can call `/v1` from a browser, such as "
+        "Origins whose pages can call `/v1` and `/mcp` from a browser, such as "
         "`https://app.example.com,https://…`; `*`: all. Empty: none.",
     ),
     "API_REFUSALS_PER_KEY": Variable(
