@@ -150,6 +150,17 @@ OPEN_WEBUI_TITLE = {"model": STYLE, "messages": [TURN], "stream": False}
 LIBRECHAT_HEADERS = {"user-agent": "langchainjs-openai/1.0.0"} | stainless("6.49.0")
 LIBRECHAT = {"model": STYLE, "user": "674f1f77bcf86cd799439011", "messages": [SYSTEM, TURN]} | WITH_USAGE
 
+VERSIONS = {
+    "Obsidian, Copilot": "4.0.2",
+    "Obsidian, Smart Composer": "1.2.9",
+    "Obsidian, Local GPT": "4.2.2",
+    "Obsidian, AI Providers": "1.10.0",
+    "LibreOffice, WriterAgent": "0.8.61",
+    "VS Code, Continue": "1.3.40",
+    "VS Code, Cline": "4.1.13",
+    "Open WebUI": "0.12.4",
+    "LibreChat, agents package": "3.9.2",
+}
 # One of each program, which the journey asks of a real engine.
 FIRST = (
     Recorded("obsidian-copilot", COPILOT, COPILOT_HEADERS, is_page=True),

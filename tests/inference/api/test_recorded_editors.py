@@ -3,8 +3,22 @@
 import json
 
 import pytest
+import yaml
 
-from tests.recorded_editors import ALL, EMBEDDING, LOCAL_GPT_HEADERS, LOOK, OBSIDIANS, PROBE, STYLE, name_of
+from tests.documents import ROOT, blocks
+from tests.recorded_editors import (
+    ALL,
+    EMBEDDING,
+    LOCAL_GPT_HEADERS,
+    LOOK,
+    OBSIDIANS,
+    PROBE,
+    STYLE,
+    VERSIONS,
+    name_of,
+)
+
+GUIDE = "docs/editors.md"
 
 PAGES = [recorded for recorded in ALL if recorded.is_page]
 SAFELISTED = {"accept"}  # what a page may always send, so that no preflight asks for it
@@ -73,3 +87,18 @@ async def test_local_gpt_finds_out_what_a_style_can(client, engine):
     assert engine.received[-1]["tool_choice"] == "required"
     status, _, body = await client.ask(LOOK, headers=LOCAL_GPT_HEADERS)
     assert (status, json.loads(body)["error"]["message"]) == (400, "Only text content is supported.")
+
+
+def test_the_guide_names_the_versions_that_were_recorded():
+    guide = (ROOT / GUIDE).read_text()
+    table = guide.partition("| program | version |\n|---|---|\n")[2]
+    assert table == "".join(f"| {program} | {version} |\n" for program, version in VERSIONS.items())
+
+
+def test_the_guides_settings_lead_to_v1_and_name_a_style():
+    continues, librechats = (yaml.safe_load(block.text) for block in blocks(GUIDE, language="yaml"))
+    [model] = continues["models"]
+    [endpoint] = librechats["endpoints"]["custom"]
+    assert (model["provider"], model["model"], endpoint["models"]["default"]) == ("openai", STYLE, [STYLE])
+    for address in (model["apiBase"], endpoint["baseURL"]):
+        assert address.endswith("/v1")
