@@ -1,6 +1,7 @@
-"""What editors and chat programs send, as recorded: the tests of the gateway and the journeys read this table.
+"""What editors and chat programs send, as recorded. The gateway's tests and the journeys share this table.
 
-Each entry was read in the program's source of the version that it names, or is what that version's own HTTP library sent.
+Each entry was read in the source of the version that it names, or is what the HTTP library of that version
+sent.
 """
 
 from dataclasses import dataclass
@@ -14,7 +15,8 @@ ASKED = "Tell me of the sea."
 TURN = {"role": "user", "content": ASKED}
 PARTS = {"role": "user", "content": [{"type": "text", "text": ASKED}]}
 WITH_USAGE = {"stream": True, "stream_options": {"include_usage": True}}
-OBSIDIANS = ("app://obsidian.md", "capacitor://localhost", "http://localhost")  # a computer, an iPhone, Android
+# On a computer, an iPhone and Android.
+OBSIDIANS = ("app://obsidian.md", "capacitor://localhost", "http://localhost")
 
 
 def stainless(package: str) -> dict[str, str]:
@@ -47,7 +49,7 @@ class Recorded:
 # Obsidian: Copilot 4.0.2 (logancyang/obsidian-copilot 611831b, src/LLMProviders/chatModelManager.ts,
 # OPENAI_FORMAT), with @langchain/openai 1.5.8 and openai 6.49.0. With its switch "Enable CORS" it sends
 # the same through Obsidian itself, without an origin, and reads the whole stream at its end.
-COPILOT_HEADERS = {"accept": "application/json", "user-agent": "langchainjs-openai/1.0.0"} | stainless("6.49.0")
+LANGCHAINS_HEADERS = {"user-agent": "langchainjs-openai/1.0.0"} | stainless("6.49.0")
 COPILOT = {"model": STYLE, "temperature": 0.1, "stream": True, "messages": [SYSTEM, TURN]}
 
 # Obsidian: Smart Composer 1.2.9 (glowingjade/obsidian-smart-composer 6b38ab3, src/core/llm/
@@ -125,7 +127,7 @@ CONTINUE_AGENT = CONTINUE | {
 
 # VS Code: Cline 4.1.13 (cline/cline 21cb8d2, sdk/packages/llms/src/providers/vendors/openai-compatible.ts),
 # with @ai-sdk/openai-compatible 3.0.92. 32,000 tokens is what it asks for where a model names no maximum.
-CLINE_HEADERS = {"user-agent": "ai-sdk-openai-compatible/3.0.92 ai-sdk-provider-utils/5.0.81 node.js/v22.21.1"}
+CLINE_HEADERS = {"user-agent": "ai-sdk-openai-compatible/3.0.92 ai-sdk-provider-utils/5.0.81"}
 CLINE = {
     "model": STYLE,
     "max_tokens": 32000,
@@ -147,7 +149,6 @@ OPEN_WEBUI = {
 OPEN_WEBUI_TITLE = {"model": STYLE, "messages": [TURN], "stream": False}
 
 # LibreChat: @librechat/agents 3.9.2, as packages/api/src/endpoints/custom/initialize.ts calls it (023696c).
-LIBRECHAT_HEADERS = {"user-agent": "langchainjs-openai/1.0.0"} | stainless("6.49.0")
 LIBRECHAT = {"model": STYLE, "user": "674f1f77bcf86cd799439011", "messages": [SYSTEM, TURN]} | WITH_USAGE
 
 VERSIONS = {
@@ -163,14 +164,14 @@ VERSIONS = {
 }
 # One of each program, which the journey asks of a real engine.
 FIRST = (
-    Recorded("obsidian-copilot", COPILOT, COPILOT_HEADERS, is_page=True),
+    Recorded("obsidian-copilot", COPILOT, LANGCHAINS_HEADERS, is_page=True),
     Recorded("obsidian-smart-composer", COMPOSER, COMPOSER_HEADERS, is_page=True),
     Recorded("obsidian-local-gpt", LOCAL_GPT, LOCAL_GPT_HEADERS, is_page=True),
     Recorded("libreoffice-writeragent", WRITER_AGENT_SIDEBAR, WRITER_AGENT_HEADERS),
     Recorded("vscode-continue", CONTINUE_AGENT, CONTINUE_HEADERS),
     Recorded("vscode-cline", CLINE, CLINE_HEADERS),
     Recorded("open-webui", OPEN_WEBUI, OPEN_WEBUI_HEADERS),
-    Recorded("librechat", LIBRECHAT, LIBRECHAT_HEADERS),
+    Recorded("librechat", LIBRECHAT, LANGCHAINS_HEADERS),
 )
 ALL = (
     *FIRST,

@@ -98,7 +98,7 @@ def allowed_methods(path: str) -> tuple[str, ...]:
 
 
 def preflight_methods(path: str) -> tuple[str, ...]:
-    """Return the methods that a page may send to a path; to an unknown one both, so that it can read the 404."""
+    """Return the methods that a page may use; at an unknown path all, so that it can read the 404."""
     return METHODS.get(_without_model(path), (*GET, *POST))
 
 

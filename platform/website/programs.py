@@ -18,8 +18,8 @@ def is_program(request: HttpRequest) -> bool:
 def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
     """Answer 404: with a page to people, with an error to programs.
 
-    An editor's address often lacks `/v1`, and it may be a page of another origin, as Obsidian is: such a page may
-    send its request here, so that it can read what is wrong.
+    An editor's address often lacks `/v1`, and the editor may be a page of another origin, as Obsidian is.
+    Such a page may send its request, so that it can read what is wrong.
     """
     if not is_program(request):
         return page_not_found(request, exception)
