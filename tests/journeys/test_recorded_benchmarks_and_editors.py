@@ -113,6 +113,32 @@ def test_each_editor_and_chat_program_writes_in_a_style(demo, http, recorded: Re
         assert not usage
 
 
+# What Obsidian's window does in its plugins' place: it asks, and reads the answer as it comes.
+WINDOW = """async ({address, headers, body}) => {
+    const answer = await fetch(address, {method: "POST", headers, body: JSON.stringify(body)});
+    const name = answer.headers.get("x-request-id");
+    return [answer.status, await answer.text(), name];
+}"""
+
+
+def test_a_page_of_obsidians_origin_reads_its_answers(demo, page, faults):
+    android = OBSIDIANS[-1]  # the only one of its origins that a browser's page can have
+    # Chromium asks a person before a page may reach the machine itself, where the demo is.
+    page.context.grant_permissions(["local-network-access"], origin=android)
+    page.route(f"{android}/", lambda route: route.fulfill(body="<h1>Vault</h1>", content_type="text/html"))
+    page.goto(f"{android}/")
+    composer = next(recorded for recorded in FIRST if "smart-composer" in recorded.program)
+    headers = {"authorization": f"Bearer {demo.api_key}", "content-type": "application/json"}
+    asked = {"headers": composer.headers | headers, "body": composer.body | {"stop": [*SOON]}}
+    address = f"{demo.site}/v1/chat/completions"
+    status, text, request_id = page.evaluate(WINDOW, asked | {"address": address})
+    assert (status, text.endswith("data: [DONE]\n\n"), bool(request_id)) == (200, True, True)
+    for path, why in (("/v1/embeddings", "Embeddings are not available"), ("/chat/completions", "/v1")):
+        status, text, _ = page.evaluate(WINDOW, asked | {"address": f"{demo.site}{path}"})
+        assert (status, why in json.loads(text)["error"]["message"]) == (404, True)
+        assert "404" in faults.pop()
+
+
 def test_what_other_services_know_changes_no_answer(http):
     plain = {"model": "poetry", "messages": QUESTION, "max_tokens": 12, "temperature": 0}
     habits = {
