@@ -29,6 +29,7 @@ from inference.api.endpoints import (
     Endpoint,
     allowed_methods,
     name_endpoint,
+    preflight_methods,
 )
 from inference.api.exchange import STREAM_HEADERS, Exchange, Receive, Scope, Send
 from inference.api.key_endpoint import describe_key, describe_usage
@@ -83,9 +84,9 @@ async def _route(gateway: Gateway, exchange: Exchange) -> None:
     """Call what answers this path. Preflights, health checks and the version need no key."""
     path = exchange.path
     method = exchange.method
-    allowed = allowed_methods(path)
     if method == "OPTIONS" and settings.API_ALLOWED_ORIGINS and exchange.header(b"origin"):
-        return await answer_preflight(exchange, allowed)
+        return await answer_preflight(exchange, preflight_methods(path))
+    allowed = allowed_methods(path)
     if method not in allowed:
         raise WrongMethod(allowed=", ".join(allowed), method=method[:20])
     if path in OPEN:

@@ -98,6 +98,11 @@ def allowed_methods(path: str) -> tuple[str, ...]:
     return methods
 
 
+def preflight_methods(path: str) -> tuple[str, ...]:
+    """Return the methods that a page may use; at an unknown path all, so that it can read the 404."""
+    return METHODS.get(_without_model(path), (*GET, *POST))
+
+
 def _explain_unknown(path: str) -> UnknownPath:
     if path.startswith(SITE_PATHS) or (settings.TRAINING and path.startswith(TRAINING_PATHS)):
         return NotAtGateway()

@@ -25,6 +25,7 @@ from website.guide_translations import original_of, translated_guides, translati
 GETTING_STARTED = {
     "getting-started": "docs/getting-started.md",
     "styles": "docs/styles.md",
+    "editors": "docs/editors.md",
 }
 OWN_STYLE = {
     "training": "docs/training.md",
@@ -70,6 +71,9 @@ SHELVES = (
 SUMMARIES = {
     "getting-started": _("Try the styles, write in the playground and call one from a program."),
     "styles": _("What each style that comes with Polyscribe sounds like, on the same questions."),
+    "editors": _(
+        "Use your styles in Obsidian, LibreOffice, VS Code, Open WebUI and LibreChat, step by step."
+    ),
     "training": _("Which texts help, what a training costs, how long it takes and who can read your texts."),
     "adapters": _("Upload a LoRA adapter you trained: its format, the checks and how to fix what they find."),
     "probing": _("How we measure what a style changes, what its style card shows and how versions compare."),
