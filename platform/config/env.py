@@ -70,8 +70,9 @@ VARIABLES: dict[str, Variable] = {
     ),
     "API_ALLOWED_ORIGINS": Variable(
         "app://obsidian.md,capacitor://localhost,http://localhost",
-        "Origins whose pages can call `/v1` from a browser, such as `https://app.example.com,https://…`; "
-        "`*`: all; `none`: none. The defaults are Obsidian's, on a computer, an iPhone and Android.",
+        "Origins whose pages can call `/v1` and `/mcp` from a browser, such as "
+        "`https://app.example.com,https://…`; `*`: all; `none`: none. The defaults are "
+        "Obsidian's, on a computer, an iPhone and Android.",
     ),
     "API_REFUSALS_PER_KEY": Variable(
         "1200",

@@ -36,6 +36,7 @@ OWN_STYLE = {
 API = {
     "writing-with-the-api": "docs/api.md",
     "command-line": "docs/cli.md",
+    "mcp": "docs/mcp.md",
     "fine-tuning": "docs/fine-tuning.md",
     "provenance": "docs/provenance.md",
 }
@@ -81,6 +82,7 @@ SUMMARIES = {
         "Endpoints, streaming, limits, billing, errors and webhooks, with programs to paste."
     ),
     "command-line": _("Push, release and try styles from a terminal or a training script."),
+    "mcp": _("Write with your styles in Claude, Cursor, VS Code and LM Studio: what to paste where."),
     "fine-tuning": _("Use your files and code for OpenAI's fine-tuning: only address, key and model change."),
     "provenance": _("The watermark in generated text, receipts, and how to verify where a text came from."),
     "sharing": _("Share a style with a workspace or everyone, set a price, stop sharing and erase it."),
