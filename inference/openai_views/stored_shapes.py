@@ -66,7 +66,7 @@ class ItemsBody(StrictSerializer):
     items = ItemsField(min_length=1)
 
 
-class StoredResponseShape(serializers.Serializer[Any]):
+class ResponseObject(serializers.Serializer[Any]):
     """A response as it was made, with all fields of its creation."""
 
     example: ClassVar = {

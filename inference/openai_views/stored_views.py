@@ -23,7 +23,7 @@ from inference.openai_views.stored_shapes import (
     ItemsBody,
     StoredConversation,
     StoredItem,
-    StoredResponseShape,
+    ResponseObject,
 )
 from inference.responses import store
 from inference.responses.items import read_items
@@ -55,7 +55,7 @@ class StoredView(OpenAiView):
 class ResponseView(StoredView):
     """A stored response."""
 
-    @operation("responses.get", "Get a response", scope=Scope.INFERENCE, answer=StoredResponseShape)
+    @operation("responses.get", "Get a response", scope=Scope.INFERENCE, answer=ResponseObject)
     def get(self, request: Request, response_id: str) -> Response:
         """Return a stored response. Streaming it again is not supported."""
         if request.query_params.get("stream") == "true":
