@@ -75,9 +75,7 @@ class ResponseObject(serializers.Serializer[Any]):
         "created_at": 1795600000,
         "status": "completed",
         "model": "poetry",
-        "output": [
-            ITEM | {"role": "assistant", "content": [{"type": "output_text", "text": "Soft threads."}]}
-        ],
+        "output": [ITEM | {"role": "assistant", "content": [{"type": "output_text", "text": "Soft rain."}]}],
         "previous_response_id": None,
         "store": True,
     }
@@ -88,7 +86,7 @@ class ResponseObject(serializers.Serializer[Any]):
     status = serializers.CharField(help_text="`completed` or `incomplete`.")
     model = serializers.CharField()
     output = serializers.ListField(child=serializers.DictField(), help_text="What the model wrote.")
-    previous_response_id = serializers.CharField(allow_null=True)
+    previous_response_id = serializers.CharField(allow_null=True, help_text="The response that it builds on.")
     store = serializers.BooleanField(help_text="Always true.")
 
 

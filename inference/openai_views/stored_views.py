@@ -21,9 +21,9 @@ from inference.openai_views.stored_shapes import (
     ConversationChange,
     DeletedObject,
     ItemsBody,
+    ResponseObject,
     StoredConversation,
     StoredItem,
-    ResponseObject,
 )
 from inference.responses import store
 from inference.responses.items import read_items
