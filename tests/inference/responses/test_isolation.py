@@ -14,7 +14,7 @@ from inference.responses import store
 from inference.responses.items import read_items
 from inference.responses.store import Turn
 from tenants.models import Conversation, StoredBytes, StoredResponse, Tenant
-from tests.inference.responses.test_official_client import ask
+from tests.inference.responses.builders import ask
 
 TRIES = 10_000
 OVER_HTTP = 200

@@ -3,12 +3,7 @@
 import pytest
 
 from tenants.models import StoredBytes, StoredResponse
-
-SAID = 'Roses are red, "dear" usage: '
-
-
-def ask(client, said="Rain?", **fields):
-    return client.responses.create(model="poetry", input=said, **fields)
+from tests.inference.responses.builders import SAID, ask
 
 
 def test_a_response_builds_on_another(site, acme_client, refused):

@@ -8,7 +8,7 @@ from django.db import DatabaseError, OperationalError
 
 from inference.responses import store
 from tenants.models import ConversationItem, StoredBytes, StoredResponse
-from tests.inference.responses.test_official_client import SAID, ask
+from tests.inference.responses.builders import SAID, ask
 from tests.waiting import eventually
 
 
