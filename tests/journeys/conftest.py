@@ -62,7 +62,7 @@ class Writer:
 
     def store_responses(self) -> None:
         """Have the workspace's responses stored for a week; all else in its settings stays."""
-        page = fetched(self.session, "/settings/").text
+        page = fetched(self.session, "/settings/")
         name = html.unescape(re.search(r'<input[^>]*name="name"[^>]*value="([^"]+)"', page)[1])
         style = re.search(r'<option value="([0-9a-f-]{36})" selected', page)
         chosen = style[1] if style else ""

@@ -268,10 +268,9 @@ def test_a_response_builds_on_one_that_is_stored(demo):
     assert billed(demo, request_of(second)) == (second.usage.input_tokens, second.usage.output_tokens)
     assert demo.client.responses.retrieve(second.id) == second
     conversation = demo.client.conversations.create()
-    with demo.client.responses.stream(**SAID, conversation=conversation.id) as stream:
-        said = stream.get_final_response()
+    *_, last = demo.client.responses.create(**SAID, conversation=conversation.id, stream=True)
     items = demo.client.conversations.items.list(conversation.id, order="asc").data
-    assert [item.content[0].text for item in items] == [SAID["input"], said.output_text]
+    assert [item.content[0].text for item in items] == [SAID["input"], last.response.output_text]
 
 
 @pytest.mark.parametrize(
