@@ -116,6 +116,45 @@ class RequestFailed(EngineFailure, DomainError):
     code = "request_failed"
 
 
+class NothingStored(FieldError, Invalid):
+    """This workspace doesn't store responses. An owner or admin can turn that on in the workspace's settings,
+    under "Stored responses". Until then, send the whole conversation in `input`."""
+
+    code = "responses_not_stored"
+
+
+class PreviousNotFound(FieldError, Invalid):
+    """Previous response with id '{id}' not found. It may be deleted, or older than the workspace keeps
+    responses. Send the whole conversation in `input`."""
+
+    code = "previous_response_not_found"
+    param = "previous_response_id"
+
+
+class NoSuchResponse(FieldError, NotFound):
+    """Response with id '{id}' not found."""
+
+    code = "response_not_found"
+
+
+class NoSuchConversation(FieldError, NotFound):
+    """Conversation with id '{id}' not found."""
+
+    code = "conversation_not_found"
+
+
+class NoSuchItem(FieldError, NotFound):
+    """Item with id '{id}' not found in this conversation."""
+
+    code = "item_not_found"
+
+
+class ConversationFull(Invalid):
+    """A conversation can have at most {limit_bytes} bytes. Delete items, or begin a new one."""
+
+    code = "conversation_full"
+
+
 class UnknownEncoding(Invalid):
     """`Content-Encoding: {encoding}` is not supported. Send the body as gzip, or uncompressed."""
 
@@ -136,9 +175,9 @@ class UnknownAddress(UnknownPath):
 
 
 class NotAtGateway(UnknownPath):
-    """This server only generates text. The site serves files, fine-tuning jobs, receipts, checks and MCP:
-    have your proxy send it /v1/files, /v1/fine_tuning, /v1/receipts, /v1/content_provenance_checks
-    and /mcp."""
+    """This server only generates text. The site serves files, fine-tuning jobs, receipts, checks, stored
+    responses and MCP: have your proxy send it /v1/files, /v1/fine_tuning, /v1/receipts,
+    /v1/content_provenance_checks, /v1/conversations, /v1/responses/resp_* and /mcp."""
 
 
 class NoEmbeddings(UnknownPath):
@@ -268,6 +307,13 @@ class CreditsExhausted(QuotaExhausted):
     included tokens reset on {resets_on}."""
 
 
+class StorageFull(Limited):
+    """This workspace's stored responses and conversations have reached {most} MiB. Delete some, choose a
+    shorter retention in the workspace's settings, or send `store: false`."""
+
+    code = "response_storage_full"
+
+
 class KeyInUse(Conflict):
     """A request with this Idempotency-Key is still in progress. Try again shortly to get its response."""
 
@@ -278,6 +324,13 @@ class KeyUsedOtherwise(Conflict):
     """This Idempotency-Key was already used for a different request. Use a new key for each request."""
 
     code = "idempotency_key_reused"
+
+
+class ConversationLocked(FieldError, Conflict):
+    """Another request is writing to this conversation. Try again in a few seconds."""
+
+    code = "conversation_locked"
+    param = "conversation"
 
 
 class NoWatermark(Unavailable):
@@ -333,6 +386,11 @@ class AdapterAbsent(EngineUnavailable):
 
 class LimitsUnavailable(Overloaded):
     """We can't check limits at the moment, so all requests are refused. Try again shortly."""
+
+
+class StoreUnavailable(Overloaded):
+    """We can't store responses at the moment. Nothing was billed. Try again shortly, or send `store: false`
+    with the whole conversation in `input`."""
 
 
 class EngineBusy(Overloaded):

@@ -15,6 +15,7 @@ from inference.proxy.bodies import BodyMemory
 from inference.quota import ledger_drain
 from inference.quota.backlog import read_backlog
 from inference.quota.ledger_drain import drain_usage
+from inference.responses.store import prune_workspace as erase_responses
 
 __all__ = [
     "ALL_METRICS",
@@ -42,6 +43,7 @@ __all__ = [
     "drain_usage",
     "encode_text",
     "epoch_of",
+    "erase_responses",
     "http_errors",
     "is_marked",
     "lacks_key",

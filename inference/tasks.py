@@ -8,6 +8,7 @@ from django.utils import timezone
 
 from core import months, valkey
 from inference.quota import ledger_drain, metric_totals, month_turn, refusal_log, settlement
+from inference.responses import store
 
 
 @shared_task
@@ -64,3 +65,9 @@ def prune_consumers() -> None:
 def prune_metrics() -> None:
     """Forget the totals of engines that are gone. Safe to repeat."""
     metric_totals.prune_totals(valkey.client())
+
+
+@shared_task
+def prune_responses() -> None:
+    """Delete stored responses and conversations that no retention keeps any more. Safe to repeat."""
+    store.prune_responses()

@@ -138,6 +138,7 @@ _closed = EventLogger(logging.getLogger("inference.circuit"), "circuit_closed")
 _settlements = EventLogger(logging.getLogger("inference.settlement"), "settlement_refused")
 _errors = EventLogger(logging.getLogger("inference.answer"), "answered_5xx")
 _grammars = EventLogger(logging.getLogger("inference.grammar"), "grammar_compiled")
+_not_stored = EventLogger(logging.getLogger("inference.answer"), "response_not_stored")
 _slow = EventLogger(logging.getLogger("inference.answer"), "slow_request")
 
 
@@ -162,6 +163,11 @@ def settlement_refused(*, request: str, tenant: str, reason: str, tokens: int) -
     """Log that a settlement found no hold, or one that the sweeper had settled."""
     metrics.SETTLEMENTS_REFUSED.add(reason)
     _settlements.write(request=request, tenant=tenant, reason=reason, tokens=tokens)
+
+
+def response_not_stored(*, request: str, tenant: str, reason: str) -> None:
+    """Log that a response was to be stored and is not; its client reads `store: false`."""
+    _not_stored.write(request=request, tenant=tenant, reason=reason)
 
 
 def answered_5xx(*, request: str, status: int, code: str) -> None:

@@ -101,6 +101,7 @@ def site_variables(folders: Folders, addresses: Addresses, credentials: Credenti
         "AWS_SECRET_ACCESS_KEY": credentials.s3_secret_key,
         "API_KEY_PEPPERS": f"1:{credentials.api_key_pepper}",
         "CACHE_SALT_SECRET": credentials.cache_salt,
+        "RESPONSES_STORE": "on",  # each workspace decides for itself
         "WATERMARK_KEYS": f"1:{credentials.watermark_key}",
         "RECEIPT_KEYS": f"1:{credentials.receipt_key}",
         "WEBHOOKS_TO_LOOPBACK": "1",  # so that a program on this machine can receive them

@@ -31,6 +31,7 @@ QUICK: dict[str, set[str]] = {
     "test_mcp.py": {"test_over_the_command_line_a_text_is_written"},
     "test_other_forms.py": {
         "test_a_response_is_streamed",
+        "test_a_response_builds_on_one_that_is_stored",
         "test_a_key_of_messages_that_is_wrong_is_refused",
     },
     "test_own_style.py": {

@@ -19,9 +19,11 @@ from inference.api.endpoints import (
     COUNTS,
     ENDPOINTS,
     GET,
+    INPUT_TOKENS,
     KEY,
     OPEN,
     READY,
+    RESPONSES,
     TOKEN_TASKS,
     TOKENIZER_INFO,
     USAGE,
@@ -36,6 +38,7 @@ from inference.api.key_endpoint import describe_key, describe_usage
 from inference.api.models_endpoint import answer_models
 from inference.api.refusal_counts import CLIENT_ERRORS, count_refusal, count_work
 from inference.api.tokenizer_endpoints import describe_tokenizer, run_task
+from inference.api.turns import begin_turn
 from inference.contract import http_errors
 from inference.contract.dialects import anthropic_messages
 from inference.contract.streams import Stream
@@ -152,7 +155,20 @@ def _read_secret(exchange: Exchange) -> str:
 
 async def _generate(gateway: Gateway, caller: Caller, exchange: Exchange, body: bytes) -> None:
     """Have an engine write the answer; under an `Idempotency-Key` only once."""
-    endpoint = ENDPOINTS[exchange.path]
+    if exchange.path == RESPONSES and settings.RESPONSES_STORE:
+        turn = await begin_turn(gateway, caller, exchange, body)
+        if turn:
+            try:
+                return await _relay(gateway, caller, exchange, turn.endpoint, turn.body, sent=body)
+            finally:
+                await turn.end()
+    await _relay(gateway, caller, exchange, ENDPOINTS[exchange.path], body, sent=body)
+
+
+async def _relay(
+    gateway: Gateway, caller: Caller, exchange: Exchange, endpoint: Endpoint, body: bytes, *, sent: bytes
+) -> None:
+    """Relay a request and send its answer. `sent` is the body as the client sent it."""
     parsed = endpoint.parse(body)
     exchange.model = parsed.model
     request_id = exchange.request_id
@@ -161,7 +177,7 @@ async def _generate(gateway: Gateway, caller: Caller, exchange: Exchange, body: 
         answer = await relay_request(gateway, caller, parsed, request_id, exchange.record, client=exchange)
         return await _send_answer(exchange, endpoint, body, answer)
     # The same body at another endpoint is another request.
-    identity = exchange.path.encode() + body
+    identity = exchange.path.encode() + sent
     lock = await idempotency.acquire_lock(gateway, caller, key, identity=identity, request_id=request_id)
     if isinstance(lock, GatewayAnswer):
         # No limit of the plan counts it, and reading its request was work.
@@ -177,7 +193,10 @@ async def _generate(gateway: Gateway, caller: Caller, exchange: Exchange, body: 
 async def _send_answer(exchange: Exchange, endpoint: Endpoint, body: bytes, answer: GatewayAnswer) -> None:
     """Send an answer in the endpoint's dialect. `body` is the request's, which some dialects repeat."""
     if answer.stream is None:
-        data = endpoint.translate_answer(answer.body, body, answer.request_id)
+        if endpoint.store_answer:
+            data = await endpoint.store_answer(answer)
+        else:
+            data = endpoint.translate_answer(answer.body, body, answer.request_id)
         return await exchange.send_json(200, data, answer.headers)
     stream = endpoint.translate_events(answer.stream, body, answer.request_id)
     await exchange.send_head(200, STREAM_HEADERS + answer.headers)
@@ -216,6 +235,9 @@ async def _ask_tokenizer(gateway: Gateway, caller: Caller, exchange: Exchange, b
             gateway, caller, task(body), request_id=exchange.request_id, body_bytes=len(body)
         )
     endpoint = COUNTS[exchange.path]
+    if exchange.path == INPUT_TOKENS and settings.RESPONSES_STORE:
+        turn = await begin_turn(gateway, caller, exchange, body, is_count=True)
+        body = turn.body if turn else body
     parsed = endpoint.parse(body)
     return endpoint.describe(await count_tokens(gateway, caller, parsed, exchange.request_id))
 

@@ -1,6 +1,6 @@
 """The endpoints of `/v1`, and how each translates requests and answers."""
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from functools import partial
 
@@ -13,6 +13,7 @@ from inference.contract.streams import Stream
 from inference.contract.token_texts import TokenTask
 from inference.errors import NoEmbeddings, NotAtGateway, UnknownPath
 from inference.facts import JsonObject
+from inference.proxy.answer import GatewayAnswer
 
 MODELS = "/v1/models"
 MODELS_FOLDER = f"{MODELS}/"  # one path for each model
@@ -23,6 +24,9 @@ VERSION = "/version"
 ALIVE = "/healthz"
 READY = ("/readyz", "/health")
 EMBEDDINGS = "/v1/embeddings"
+RESPONSES = "/v1/responses"
+INPUT_TOKENS = f"{RESPONSES}/input_tokens"
+STORED_PATHS = (f"{RESPONSES}/resp_", "/v1/conversations")  # the site's, too
 TRAINING_PATHS = ("/v1/files", "/v1/fine_tuning")
 MCP = "/mcp"
 SITE_PATHS = ("/v1/receipts", "/v1/content_provenance_checks", MCP)  # the site answers them: config/asgi.py
@@ -37,11 +41,13 @@ class Endpoint:
     """An endpoint that generates text, in its own dialect.
 
     `translate_answer` and `translate_events` take what the engine answers, the request's body and its id.
+    `store_answer` comes in the place of the former where the answer is to be stored (turns.py).
     """
 
     parse: Callable[[bytes], ParsedRequest]
     translate_answer: Callable[[bytes, bytes, str], bytes] = lambda answer, *_: answer
     translate_events: Callable[[Stream, bytes, str], Stream] = lambda events, *_: events
+    store_answer: Callable[[GatewayAnswer], Awaitable[bytes]] | None = None
 
 
 @dataclass(frozen=True)
@@ -64,7 +70,7 @@ ENDPOINTS = {
         anthropic_messages.translate_answer,
         anthropic_messages.translate_events,
     ),
-    "/v1/responses": Endpoint(
+    RESPONSES: Endpoint(
         openai_responses.parse_response_request,
         openai_responses.translate_answer,
         openai_responses.translate_events,
@@ -72,7 +78,7 @@ ENDPOINTS = {
 }
 COUNTS = {
     "/v1/messages/count_tokens": TokenCount(anthropic_messages.parse_count_tokens),
-    "/v1/responses/input_tokens": TokenCount(openai_responses.parse_input_tokens, "response.input_tokens"),
+    INPUT_TOKENS: TokenCount(openai_responses.parse_input_tokens, "response.input_tokens"),
 }
 TOKEN_TASKS: dict[str, Callable[[bytes], TokenTask]] = {
     "/v1/tokenize": token_texts.parse_tokenize,
@@ -104,7 +110,9 @@ def preflight_methods(path: str) -> tuple[str, ...]:
 
 
 def _explain_unknown(path: str) -> UnknownPath:
-    if path.startswith(SITE_PATHS) or (settings.TRAINING and path.startswith(TRAINING_PATHS)):
+    is_training = settings.TRAINING and path.startswith(TRAINING_PATHS)
+    is_stored = settings.RESPONSES_STORE and path.startswith(STORED_PATHS)
+    if path.startswith(SITE_PATHS) or is_training or is_stored:
         return NotAtGateway()
     return NoEmbeddings() if path == EMBEDDINGS else UnknownPath()
 

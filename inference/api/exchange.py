@@ -114,11 +114,15 @@ class Exchange:
         self.unpacked_bytes = BODY_MAX_BYTES  # as long as it is not known
         body = bodies.decompress(b"".join(parts), self.header(b"content-encoding").strip().lower())
         self.unpacked_bytes = len(body)
-        more_bytes = len(body) - self._taken_bytes
+        self.take_memory(gateway, caller, len(body))
+        return body
+
+    def take_memory(self, gateway: Gateway, caller: Caller, body_bytes: int) -> None:
+        """Count so much memory as the workspace's until `release_body`. Raises TooMuchAtOnce."""
+        more_bytes = body_bytes - self._taken_bytes
         if more_bytes > 0:
             gateway.bodies.take(caller.pool_id, more_bytes)
             self._taken_bytes += more_bytes
-        return body
 
     def release_body(self, gateway: Gateway, caller: Caller) -> None:
         """Give the body's memory back."""

@@ -96,6 +96,13 @@ async def acquire_lock(
         raise BadRequest(f"`Idempotency-Key` can have at most {KEY_MAX_CHARACTERS} characters.")
     # Two API keys of one workspace may use the same idempotency key for different requests.
     digest = hashlib.sha256(caller.key_id.bytes + key.encode()).hexdigest()
+    return await lock_digest(gateway, caller, digest, identity=identity, request_id=request_id)
+
+
+async def lock_digest(
+    gateway: Gateway, caller: Caller, digest: str, *, identity: bytes, request_id: str
+) -> IdempotencyLock | GatewayAnswer:
+    """Return the lock of a digest within the workspace, as `acquire_lock` does."""
     names = caller.names
     lock_name = valkey.replay_key(names.tenant, digest)
     keys = (lock_name, names.limits, names.api_key)

@@ -290,7 +290,10 @@ MESSAGES: Table = COUNT | {
 
 # OpenAI's newer form.
 
-CONVERSATION = "nothing is stored; send the whole conversation in `input`"
+CONVERSATION = (
+    "served where the workspace stores responses (in its settings, if the service offers it); otherwise send "
+    "the whole conversation in `input`"
+)
 
 # Fields that mean the same as in a chat.
 SHARED_WITH_CHAT = split_names(
@@ -316,7 +319,8 @@ RESPONSES: Table = {
     **HARMLESS,
     **_pick(COMMON, SHARED_WITH_CHAT),
     "input": served("a string, or messages, function calls and their outputs; reasoning items are dropped"),
-    "instructions": served("a string: the first system message"),
+    "instructions": served("a string: the first system message; not inherited from an earlier response"),
+    "store": ignored("true unless you send false, where the workspace stores responses; otherwise ignored"),
     "max_output_tokens": served("1 …; defaults to the plan's maximum", LENGTH, 1),
     "parallel_tool_calls": CHAT["parallel_tool_calls"],
     "stream_options": served("with `stream`", check_response_stream_options),

@@ -24,6 +24,7 @@ TABLE: tuple[tuple[type[DomainError], int, str], ...] = (
     (errors.Conflict, 409, "invalid_request_error"),
     (errors.QuotaExhausted, 429, "insufficient_quota"),
     (errors.TooLargeForLimit, 429, "tokens"),
+    (errors.StorageFull, 429, "insufficient_quota"),
     (errors.Limited, 429, "requests"),
     (TooManyRequests, 429, "requests"),
     (errors.Unavailable, 503, "service_unavailable_error"),
@@ -32,10 +33,18 @@ NOT_RETRYABLE = (
     errors.QuotaExhausted,
     errors.TooLargeForLimit,
     errors.TooManyAtOnce,
+    errors.StorageFull,
     errors.KeyUsedOtherwise,
     errors.RequestFailed,
     errors.EngineDied,
     errors.SuspectRequest,
+)
+WAITABLE = (
+    errors.Limited,
+    TooManyRequests,
+    errors.Unavailable,
+    errors.KeyInUse,
+    errors.ConversationLocked,
 )
 DEFAULT_RETRY_S = 2
 WITHOUT_CODE = (errors.BadRequest, errors.TooLarge)
@@ -77,7 +86,7 @@ def headers(error: DomainError) -> Headers:
     """Return the headers that tell a client whether and when to try again."""
     if isinstance(error, NOT_RETRYABLE):
         return [(b"x-should-retry", b"false")]
-    if isinstance(error, errors.Limited | TooManyRequests | errors.Unavailable | errors.KeyInUse):
+    if isinstance(error, WAITABLE):
         retry_s = error.facts.get("retry_s") or DEFAULT_RETRY_S
         retry_after = [(b"retry-after", str(retry_s).encode())]
         tier = error.tier if isinstance(error, errors.Overloaded) else None

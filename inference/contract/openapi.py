@@ -38,8 +38,8 @@ DESCRIPTIONS = {
     "/v1/messages": "Write the next message of a conversation in a style, for Anthropic's clients.",
     "/v1/messages/count_tokens": f"Count the tokens of a conversation. {COUNTED}",
     "/v1/responses": (
-        "Write a response in a style, for clients of OpenAI's Responses API. Nothing is stored, so a request "
-        "can't build on an earlier response."
+        "Write a response in a style, for clients of OpenAI's Responses API. If the workspace stores "
+        "responses, a request can build on an earlier one by `previous_response_id` or `conversation`."
     ),
     "/v1/responses/input_tokens": f"Count the tokens of an input. {COUNTED}",
     "/v1/tokenize": f"Split a text or a chat into the base model's tokens. {WITHOUT_PREFIX}",

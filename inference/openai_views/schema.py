@@ -1,6 +1,7 @@
 """How operations of this API describe themselves in the OpenAPI document."""
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import cache
 from typing import Any
 
 from drf_spectacular.types import OpenApiTypes
@@ -90,6 +91,7 @@ def _describe_errors(*, is_change: bool) -> dict[Any, OpenApiResponse]:
     return errors
 
 
+@cache
 def _list_of(shape: Any) -> Any:
     fields = {
         "object": serializers.CharField(help_text="Always `list`."),

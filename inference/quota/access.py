@@ -27,12 +27,24 @@ class KeyAccess:
         Raises why the caller may not ask: Suspended, RevokedKey, ExpiredKey, InsufficientScope; and
         LimitsUnavailable.
         """
+        facts = await self._ask(caller, needs_inference=needs_inference)
+        return None if facts is None else facts[0]
+
+    async def stores_responses(self, caller: Caller) -> bool | None:
+        """Return whether the caller's workspace has us store responses; None where Valkey forgot the key.
+
+        Raises what `check` raises.
+        """
+        facts = await self._ask(caller, needs_inference=True)
+        return None if facts is None else bool(facts[1])
+
+    async def _ask(self, caller: Caller, *, needs_inference: bool) -> list[str] | None:
         names = caller.names
         keys = (names.limits, names.api_key, names.incarnation)
         verdict, *facts = await self._check_access(keys, (int(not needs_inference),))
         if verdict == "denied":
             raise DENIED[facts[0]]
-        return None if verdict == "cache_miss" else str(facts[0])
+        return None if verdict == "cache_miss" else facts
 
     async def find_targets(self, caller: Caller, fields: Sequence[str]) -> list[Target] | None:
         """Return where fields of grants lead now, without those that lead nowhere or where the key may not.

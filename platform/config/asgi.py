@@ -1,6 +1,7 @@
 """The whole site: `/v1/…` goes to the thin data plane, `/mcp` to its own app, everything else to Django.
 
-Files, jobs and receipts are rows, and a check reads a text: of `/v1/…` these alone are Django's.
+Files, jobs, receipts and stored responses are rows, and a check reads a text: of `/v1/…` these alone are
+Django's.
 """
 
 import os
@@ -24,7 +25,14 @@ refuse_half_configured()
 django_app = PageBodies(ASGIHandler())
 uploads = Uploads(most_at_once=8)
 UPLOADS = "/v1/files"
-SITE_PATHS = (UPLOADS, "/v1/fine_tuning", "/v1/receipts", "/v1/content_provenance_checks")
+SITE_PATHS = (
+    UPLOADS,
+    "/v1/fine_tuning",
+    "/v1/receipts",
+    "/v1/content_provenance_checks",
+    "/v1/conversations",
+)
+STORED = "/v1/responses/resp_"  # that is below `/v1/responses`, which the data plane answers
 API_PATHS = ("/v1", *ROOT_PATHS)  # beside all that is under `/v1/`
 
 
@@ -49,7 +57,7 @@ async def site(scope: Scope, receive: Receive, send: Send) -> None:
 
 
 def _is_sites(path: str) -> bool:
-    return path in SITE_PATHS or path.startswith(tuple(f"{prefix}/" for prefix in SITE_PATHS))
+    return path in SITE_PATHS or path.startswith((STORED, *(f"{prefix}/" for prefix in SITE_PATHS)))
 
 
 mcp = McpApp(site)  # its tools call the API within the process

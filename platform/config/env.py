@@ -105,6 +105,12 @@ VARIABLES: dict[str, Variable] = {
         "SITE_URL is https.",
     ),
     "CACHE_SALT_SECRET": Variable(None, "Isolates the workspaces' prefix caches in the engine. Hex."),
+    "RESPONSES_STORE": Variable(
+        "off",
+        "on: workspaces may have their responses and conversations stored for some days, in PostgreSQL, for "
+        "OpenAI's Responses API. Each decides for itself, and stores nothing until then.",
+    ),
+    "RESPONSES_MAX_MIB": Variable("256", "How much a workspace may store of them, in MiB."),
     "WATERMARK": Variable(
         "on",
         "Watermark generated text. required: always, and engines that can't are not used. on: unless a "

@@ -233,6 +233,7 @@ CELERY_TASK_ROUTES = {
     "inference.tasks.prune_consumers": {"queue": "housekeeping"},
     "tenants.tasks.publish_planned_changes": {"queue": "housekeeping"},
     "inference.tasks.prune_metrics": {"queue": "housekeeping"},
+    "inference.tasks.prune_responses": {"queue": "housekeeping"},
     "billing.tasks.check_thresholds": {"queue": "housekeeping"},
     "billing.tasks.decide_author_shares": {"queue": "billing"},
     "tenants.tasks.link_audit": {"queue": "housekeeping"},
@@ -321,6 +322,7 @@ _BEAT = {
     "check-thresholds": ("billing.tasks.check_thresholds", 60),
     "delete-workspaces": ("tenants.tasks.delete_workspaces", 60),
     "compare-routes": ("adapters.tasks.compare_routes", 180),
+    "prune-responses": ("inference.tasks.prune_responses", 180),
     "decide-author-shares": ("billing.tasks.decide_author_shares", 300),
     "record-hosted": ("adapters.tasks.record_hosted", 600),
     "withdraw-conversions": ("adapters.tasks.withdraw_conversions", 600),
@@ -368,6 +370,8 @@ API_REFUSALS_PER_ADDRESS = env.read_int("API_REFUSALS_PER_ADDRESS")
 API_AUTO_TOOL_CHOICE = env.read_choice("API_AUTO_TOOL_CHOICE", ("none", "refuse"))
 WORKSPACES_PER_HOUR = env.read_int("WORKSPACES_PER_HOUR")
 WORKSPACES_PER_DAY = env.read_int("WORKSPACES_PER_DAY")
+RESPONSES_STORE = env.read_choice("RESPONSES_STORE", ("off", "on")) == "on"
+RESPONSES_MAX_MIB = env.read_int("RESPONSES_MAX_MIB")
 CACHE_SALT_SECRET = bytes.fromhex(env.read("CACHE_SALT_SECRET"))
 WATERMARK = env.read_choice("WATERMARK", ("on", "required", "off"))
 WATERMARK_KEYS = {epoch: int(key, 16) for epoch, key in env.read_keys("WATERMARK_KEYS").items()}

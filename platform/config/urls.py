@@ -35,6 +35,7 @@ urlpatterns = [
     path("accounts/", include("allauth.urls")),
     path("api/v1/", include("config.api_urls")),
     path("v1/", include("provenance.api.urls")),
+    path("v1/", include("inference.openai_views.urls")),
     path("v1/", include("training.openai_api.urls")),
     path("", include("provenance.urls")),
     path("api/schema/", api_schema.show_schema, name="api_schema"),

@@ -6,6 +6,7 @@ from dataclasses import asdict
 from django.http import HttpResponse, JsonResponse
 
 from adapters.public import describe_styles_erasure, erase_some_styles, report_styles_erasure
+from inference.public import erase_responses
 from tenants.models import Tenant
 from tenants.public import KEPT_OF_WORKSPACE, list_to_erase, mark_erased
 from training.public import TextsErasure, list_texts_erasures
@@ -17,6 +18,7 @@ def erase_deleted_workspaces() -> None:
     Texts are erased by `training.tasks.prune_trainings`, because that waits for the storage.
     """
     for tenant in list_to_erase():
+        erase_responses(tenant)
         are_styles_erased = erase_some_styles(tenant)
         if are_styles_erased and not _count_waiting(list_texts_erasures(tenant)):
             mark_erased(tenant)

@@ -24,6 +24,8 @@ class Tag:
 
 TAGS = {
     "writing": Tag("Writing", "Generate text in a style, in OpenAI's and Anthropic's formats."),
+    "responses": Tag("Stored responses", "Responses that the workspace has stored, in OpenAI's format."),
+    "conversations": Tag("Conversations", "Stored conversations, in OpenAI's format."),
     "styles": Tag("Styles", "Create, describe, share and offer styles, and select those of others."),
     "versions": Tag("Versions", "Versions of a style: reports, releases, canaries and blind votes."),
     "uploads": Tag("Uploads", "Upload the files of a version and follow its progress."),

@@ -9,8 +9,10 @@ from django.db.models import CharField, F, Func, QuerySet, Value
 from tenants.models import (
     ApiKey,
     AuditEntry,
+    Conversation,
     LedgerEntry,
     Membership,
+    StoredResponse,
     Tenant,
     TrainingHold,
     UsageDaily,
@@ -31,6 +33,8 @@ COLUMNS_OF_TABLES = {
     "usage_by_day": "day key key__name style_name requests prompt_tokens completion_tokens cost_nanousd",
     "training_holds": "training period created_at token_nanousd most_tokens nanousd settled_at",
     "training_charges": "created_at period source_id tokens amount_nanousd",
+    "stored_responses": "id key_id model size_bytes created_at",
+    "conversations": "id size_bytes created_at changed_at",
     "audit_log": "at action actor__email api_key object_type object_id object_name was became address",
 }
 
@@ -57,6 +61,8 @@ def list_tables(tenant: Tenant) -> list[Table]:
         "usage_by_day": UsageDaily.objects.filter(tenant=tenant).order_by("day", "pk"),
         "training_holds": TrainingHold.objects.filter(tenant=tenant).order_by("created_at", "pk"),
         "training_charges": charges.order_by("pk"),
+        "stored_responses": StoredResponse.objects.filter(tenant=tenant).order_by("created_at", "pk"),
+        "conversations": Conversation.objects.filter(tenant=tenant).order_by("created_at", "pk"),
         "audit_log": entries.order_by("pk"),
     }
     return [make_table(name, rows, *COLUMNS_OF_TABLES[name].split()) for name, rows in rows_of.items()]

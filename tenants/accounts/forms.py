@@ -154,6 +154,7 @@ class AuditFilterForm(forms.Form):
 
 
 WATERMARK_SHOWN = "watermark_shown"
+RETENTIONS = [("", _("Not stored")), (1, _("1 day")), (7, _("7 days")), (30, _("30 days"))]
 
 
 def drop_unshown_watermark(form: forms.Form) -> None:
@@ -186,8 +187,22 @@ class WorkspaceForm(FailureForm):
         help_text=_("So that anyone can check where a text came from. Readers don't notice it."),
     )
 
+    responses_kept_days = forms.TypedChoiceField(
+        label=_("Stored responses"),
+        choices=RETENTIONS,
+        coerce=int,
+        empty_value=None,
+        required=False,
+        help_text=_(
+            "How long we store what is written with the Responses API, so that requests can build on it. If "
+            "you choose a shorter time, what is older is deleted."
+        ),
+    )
+
     def __init__(self, *args: Any, styles: list[tuple[UUID, str, str]], **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        if not settings.RESPONSES_STORE:
+            del self.fields["responses_kept_days"]
         if settings.WATERMARK != "on":  # the operator decides
             del self.fields["is_watermarked"]
         named = [(str(style_id), f"{name} ({model})") for style_id, name, model in styles]
@@ -196,9 +211,11 @@ class WorkspaceForm(FailureForm):
         select.choices = [("", gettext("None")), *named]
 
     def clean(self) -> dict[str, Any]:
-        """Leave the watermark alone where it was not shown."""
+        """Leave alone what was not shown."""
         super().clean()
         drop_unshown_watermark(self)
+        if "responses_kept_days" not in self.data:
+            self.cleaned_data.pop("responses_kept_days", None)
         return self.cleaned_data
 
     def clean_default_style(self) -> UUID | None:

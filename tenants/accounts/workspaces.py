@@ -26,7 +26,7 @@ MAX_OWNED = 10  # of one person
 HOUR = timedelta(hours=1)
 DAY = timedelta(days=1)
 STARTS = ("default_style", "key_limits", "key_lifetime_days")  # what pages and new keys start with
-PUBLISHED = ("is_watermarked",)  # what the gateway reads
+PUBLISHED = ("is_watermarked", "responses_kept_days")  # what the gateway reads
 FIRST_PARTY_NAME = "Polyscribe"
 FIRST_PARTY_SLUG = "polyscribe"
 
@@ -160,7 +160,8 @@ def rename_tenant(tenant: Tenant, name: str) -> None:
 
 @transaction.atomic
 def edit_workspace(by: Access, changes: Mapping[str, Any]) -> None:
-    """Change a workspace's name, budget, watermark, style to begin with, or what new keys start with.
+    """Change a workspace's name, budget, watermark, retention of responses, style to begin with, or what new
+    keys start with.
 
     Raises ReservedName.
     """

@@ -92,6 +92,10 @@ class WorkspaceObject(serializers.Serializer[Tenant]):
     is_watermarked = serializers.BooleanField(
         help_text="If false, text is generated without a watermark, unless a request asks for it."
     )
+    responses_kept_days = serializers.IntegerField(
+        allow_null=True,
+        help_text="For how many days responses and conversations are stored. `null` if they are not.",
+    )
     is_suspended = serializers.SerializerMethodField()
     deletion_at = serializers.DateTimeField(
         allow_null=True,

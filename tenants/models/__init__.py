@@ -17,15 +17,17 @@ from tenants.models.jobs import FailedTask
 from tenants.models.keys import ApiKey, Scope
 from tenants.models.ledger import LedgerEntry, UsageDaily, UsageEvent, UsageMinute
 from tenants.models.notices import NoticeKind, NoticeMail
-from tenants.models.people import Membership, Tenant, User
+from tenants.models.people import RESPONSE_DAYS, Membership, Tenant, User
 from tenants.models.persons import FormerMember, Founding, FreeUsage
 from tenants.models.plans import Plan, PlanVersion, Price, PriceBook, Subscription
 from tenants.models.refusals import RefusedRequest
+from tenants.models.responses import Conversation, ConversationItem, StoredBytes, StoredResponse
 from tenants.models.samples import ServiceSample
 from tenants.models.support import RaisedLimit, WorkspaceNote
 from tenants.models.trainings import TrainingHold
 
 __all__ = [
+    "RESPONSE_DAYS",
     "ApiKey",
     "ArchivedShare",
     "ArchivedUsage",
@@ -33,6 +35,8 @@ __all__ = [
     "AuditEntry",
     "AuthorEarning",
     "CachedAnswer",
+    "Conversation",
+    "ConversationItem",
     "CreditBurn",
     "CreditGrant",
     "EventType",
@@ -59,6 +63,8 @@ __all__ = [
     "RefusedRequest",
     "Scope",
     "ServiceSample",
+    "StoredBytes",
+    "StoredResponse",
     "Subscription",
     "Tenant",
     "TrainingHold",

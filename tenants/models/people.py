@@ -100,6 +100,9 @@ class TenantQuerySet(models.QuerySet["Tenant"]):
         return self.filter(generation__gt=models.F("observed_generation"))
 
 
+RESPONSE_DAYS = (1, 7, 30)  # for which a workspace may have its responses stored
+
+
 class Tenant(models.Model):
     """A customer: one writer or one team. Owns styles, keys, usage and invoices."""
 
@@ -123,6 +126,12 @@ class Tenant(models.Model):
         db_default=True,
         editable=False,
         help_text="Whether its answers are watermarked, where the service allows to turn that off.",
+    )
+    responses_kept_days = models.PositiveSmallIntegerField(
+        null=True,
+        blank=True,
+        editable=False,
+        help_text="How long responses and conversations are stored, in days. Empty: they are not stored.",
     )
     key_limits = models.JSONField(
         null=True, blank=True, editable=False, help_text="Default limits of new API keys."

@@ -245,6 +245,7 @@ def _limits_hash(tenant: Tenant, at: datetime, *, wallet_at: datetime) -> Hash:
     fields["state"] = "suspended" if tenant.suspended_at else "live"
     fields["slug"] = tenant.slug
     fields["is_watermarked"] = str(int(tenant.is_watermarked))
+    fields["responses_kept_days"] = _number_or_empty(tenant.responses_kept_days)
     fields["name"] = tenant.name
     return fields
 

@@ -3,6 +3,7 @@
 python -m stack run --all -- pytest tests/journeys
 """
 
+import html
 import json
 import os
 import re
@@ -58,6 +59,14 @@ class Writer:
         upload = upload_style(self.api, folder, after=after, sample_prompt=SAMPLE_PROMPT)
         await_serving(self.api, upload)
         return upload
+
+    def store_responses(self) -> None:
+        """Have the workspace's responses stored for a week; all else in its settings stays."""
+        page = fetched(self.session, "/settings/")
+        name = html.unescape(re.search(r'<input[^>]*name="name"[^>]*value="([^"]+)"', page)[1])
+        style = re.search(r'<option value="([0-9a-f-]{36})" selected', page)
+        chosen = style[1] if style else ""
+        self.post("/settings/workspace/", name=name, default_style=chosen, responses_kept_days="7")
 
     @cached_property
     def api(self) -> Api:

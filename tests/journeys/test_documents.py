@@ -15,6 +15,7 @@ from tests.documents import FOR_CLIENTS, blocks
 @pytest.fixture(scope="module")
 def environment(demo) -> dict[str, str]:
     """What the exports of the documents leave in a shell, with the demo's address and key put in."""
+    demo.store_responses()
     exports = [command for block in blocks("docs/api.md", language="sh") for command in block.commands()]
     script = "\n".join([*exports, "env -0"]).replace("<site>", demo.site).replace("<key>", demo.api_key)
     bare = {"PATH": os.environ["PATH"]}

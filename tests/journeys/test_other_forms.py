@@ -259,6 +259,20 @@ def test_a_function_is_called_in_a_response(demo, choice):
     assert demo.client.responses.create(**SAID | {"input": turns}, instructions="Be short.").output_text
 
 
+def test_a_response_builds_on_one_that_is_stored(demo):
+    demo.store_responses()
+    first = demo.client.responses.create(**SAID)
+    second = demo.client.responses.create(**SAID, previous_response_id=first.id)
+    # The base's template renders both turns: the whole input is counted and billed.
+    assert second.usage.input_tokens > first.usage.input_tokens + first.usage.output_tokens
+    assert billed(demo, request_of(second)) == (second.usage.input_tokens, second.usage.output_tokens)
+    assert demo.client.responses.retrieve(second.id) == second
+    conversation = demo.client.conversations.create()
+    *_, last = demo.client.responses.create(**SAID, conversation=conversation.id, stream=True)
+    items = demo.client.conversations.items.list(conversation.id, order="asc").data
+    assert [item.content[0].text for item in items] == [SAID["input"], last.response.output_text]
+
+
 @pytest.mark.parametrize(
     ("changes", "param"),
     [

@@ -42,7 +42,7 @@ MEMBERS = [scope for scope in Scope.values if scope not in (Scope.ADMIN, Scope.M
 whole = schemathesis.openapi.from_wsgi("/api/schema/", app=get_wsgi_application())
 # Each value of each parameter in turn is some fifty requests an operation: for `make fuzz-api` alone.
 whole.config.phases.coverage.enabled = "API_EXAMPLES" in os.environ
-FILES_AND_JOBS = "/v1/(files|fine_tuning)"
+FILES_AND_JOBS = "/v1/(files|fine_tuning|conversations|responses/)"
 management = whole.include(path_regex=f"^(/api/v1/|{FILES_AND_JOBS})")
 
 

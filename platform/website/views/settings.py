@@ -165,6 +165,7 @@ def _settings_page(
         "name": tenant.name,
         "default_style": tenant.default_style,
         "is_watermarked": tenant.is_watermarked,
+        "responses_kept_days": tenant.responses_kept_days,
     }
     styles = _style_choices(request)
     context: dict[str, object] = {

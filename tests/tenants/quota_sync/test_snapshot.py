@@ -53,6 +53,7 @@ def test_publishing_writes_limits_prices_and_keys_and_again_the_same(alice, acme
         "coming": "",
         "pool_id": pools.pool_of_person(person_of(alice)),
         "state": "live",
+        "responses_kept_days": "",
         "is_watermarked": "1",
         "slug": "acme",
         "name": "Acme",

@@ -1,0 +1,137 @@
+"""When a response is stored, and what is said where it can't be."""
+
+import threading
+
+import openai
+import pytest
+from django.db import DatabaseError, OperationalError
+
+from inference.responses import store
+from tenants.models import ConversationItem, StoredBytes, StoredResponse
+from tests.inference.responses.builders import SAID, ask
+from tests.waiting import eventually
+
+
+def test_a_workspace_stores_nothing_until_it_says_so(site, acme, refused):
+    with site.client(site.admit(acme, days=None)) as client:
+        said = ask(client, store=True)
+        assert said.store is False
+        error = refused(400, ask, client, previous_response_id=said.id)
+        assert (error["param"], "settings" in error["message"]) == ("previous_response_id", True)
+        assert refused(400, ask, client, conversation="conv_1")["param"] == "conversation"
+        for call in (client.responses.retrieve, client.responses.delete, client.conversations.retrieve):
+            assert refused(400, call, "resp_1")["code"] == "responses_not_stored"
+        assert refused(400, client.conversations.create)["code"] == "responses_not_stored"
+    assert not StoredResponse.objects.exists()
+    assert not StoredBytes.objects.exists()
+
+
+def test_where_the_service_stores_nothing_all_is_as_ever(site, acme_client, settings, refused):
+    said = ask(acme_client)
+    settings.RESPONSES_STORE = False
+    assert ask(acme_client).store is False
+    assert refused(400, ask, acme_client, previous_response_id=said.id)["param"] == "previous_response_id"
+    assert refused(404, acme_client.responses.retrieve, said.id)["code"] == "unknown_url"
+    assert refused(404, acme_client.conversations.create)["code"] == "unknown_url"
+
+
+def test_switching_it_off_refuses_reads_at_once(site, acme, acme_client, refused):
+    said = ask(acme_client)
+    site.keep(acme, None)
+    refused(400, ask, acme_client, previous_response_id=said.id)
+    refused(400, acme_client.responses.retrieve, said.id)
+    site.keep(acme, 1)
+    assert ask(acme_client, previous_response_id=said.id).store
+
+
+def test_no_answer_is_paid_for_that_could_not_be_stored(site, acme_client, monkeypatch, refused):
+    def fail(*_):
+        raise OperationalError("the database is away")
+
+    monkeypatch.setattr(store, "require_room", fail)
+    error = refused(503, ask, acme_client)
+    assert "store: false" in error["message"]
+    assert site.engine.received == []
+    assert ask(acme_client, store=False).store is False
+
+
+@pytest.mark.parametrize("error", [OperationalError, DatabaseError])
+def test_an_answer_that_could_not_be_stored_says_so(site, acme_client, monkeypatch, error, refused):
+    def fail(*_):
+        raise error("the database is away")
+
+    monkeypatch.setattr(store, "save_turn", fail)
+    said = ask(acme_client)
+    assert (said.store, said.output_text) == (False, SAID)
+    last = [event for event in ask(acme_client, stream=True) if event.type == "response.completed"][-1]
+    assert (last.response.store, last.response.output_text) == (False, SAID)
+    refused(404, acme_client.responses.retrieve, last.response.id)
+
+
+def test_a_full_workspace_is_told(site, acme, acme_client, settings, refused):
+    settings.RESPONSES_MAX_MIB = 1
+    said = ask(acme_client)
+    StoredBytes.objects.filter(pk=acme.pk).update(used_bytes=1024 * 1024)
+    assert refused(429, ask, acme_client)["code"] == "response_storage_full"
+    assert refused(429, acme_client.conversations.create)["code"] == "response_storage_full"
+    assert ask(acme_client, previous_response_id=said.id, store=False).store is False
+
+
+def test_a_repeated_request_is_stored_once(site, acme_client):
+    options = {"extra_headers": {"idempotency-key": "once"}}
+    first = ask(acme_client, **options)
+    assert ask(acme_client, **options).id == first.id
+    streamed = [list(ask(acme_client, "Snow?", stream=True, extra_headers={"idempotency-key": "b"}))[-1]]
+    streamed += [list(ask(acme_client, "Snow?", stream=True, extra_headers={"idempotency-key": "b"}))[-1]]
+    assert len({event.response.id for event in streamed}) == 1
+    assert StoredResponse.objects.count() == 2
+    assert len(site.engine.received) == 2
+
+
+def test_one_request_at_a_time_writes_to_a_conversation(site, acme, acme_client, refused):
+    conversation = acme_client.conversations.create()
+    site.engine.pace_s = 0.1
+    first = threading.Thread(target=ask, args=(acme_client,), kwargs={"conversation": conversation.id})
+    first.start()
+    eventually(lambda: site.engine.received, what="the first one does not begin")
+    error = refused(409, ask, acme_client, conversation=conversation.id)
+    assert (error["code"], error["param"]) == ("conversation_locked", "conversation")
+    # Others' requests and other ways to write are not held up.
+    assert ask(acme_client).store
+    acme_client.conversations.items.create(conversation.id, items=[{"role": "user", "content": "Beside"}])
+    # OpenAI's client tries again by itself.
+    ask(acme_client.with_options(max_retries=5), "Again", conversation=conversation.id)
+    first.join()
+    items = ConversationItem.objects.order_by("position")
+    assert [item.position for item in items] == [1, 2, 3, 4, 5]
+    texts = [text for _, text in site.asked()]
+    assert sorted(texts) == ["Again", "Beside", "Rain?", SAID]
+    assert texts[texts.index("Rain?") + 1] == SAID
+
+
+def test_a_client_that_hangs_up_leaves_nothing_and_no_lock(site, acme_client):
+    conversation = acme_client.conversations.create()
+    site.engine.pace_s = 0.05
+    with ask(acme_client, conversation=conversation.id, stream=True) as stream:
+        next(iter(stream))
+    site.engine.pace_s = 0.0
+
+    def is_free() -> bool:
+        try:
+            return bool(ask(acme_client, "Again", conversation=conversation.id))
+        except openai.ConflictError:
+            return False
+
+    eventually(is_free, what="the conversation stays locked")
+    assert [text for _, text in site.asked()] == ["Again"]
+    assert StoredResponse.objects.count() == 1
+
+
+def test_a_conversation_has_an_end(acme_client, refused, monkeypatch):
+    monkeypatch.setattr(store, "BODY_MAX_BYTES", 2_000)
+    conversation = acme_client.conversations.create()
+    items = [{"role": "user", "content": "x" * 900}]
+    acme_client.conversations.items.create(conversation.id, items=items)
+    error = refused(400, acme_client.conversations.items.create, conversation.id, items=items)
+    assert error["code"] == "conversation_full"
+    assert len(acme_client.conversations.items.list(conversation.id).data) == 1
