@@ -56,6 +56,7 @@ def commands() -> dict[str, list[str]]:
         "dependencies": [str(binaries / "deptry"), "."],
         "cli dependencies": [str(binaries / "deptry"), "cli/src", "--config", "cli/pyproject.toml"],
         "format": [str(binaries / "ruff"), "format", "--check"],
+        "distributions": [sys.executable, "-m", "stack.distributions"],
         "compose file": [sys.executable, "-m", "stack.checking"],
     }
 
