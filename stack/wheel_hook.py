@@ -1,7 +1,7 @@
 """What a wheel of the site holds beside its packages: hatchling calls this (pyproject.toml).
 
-The catalogues and the fonts are made here, because no checkout and no sdist has them. An editable installation
-needs none of it: it reads the checkout.
+The catalogues and the fonts are made here, because no checkout and no sdist has them. An editable
+installation needs none of it: it reads the checkout.
 """
 
 import subprocess

@@ -1,5 +1,6 @@
 """The project's one settings file. Values come from the environment: `config/env.py` lists the variables."""
 
+from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 from django.templatetags.static import static

@@ -1,4 +1,4 @@
-"""Where templates, static files, catalogues and guides lie: beside the packages of a checkout, inside a wheel's `core`."""
+"""Where templates, static files, catalogues and guides lie: a checkout's root, or a folder in a wheel."""
 
 from pathlib import Path
 
