@@ -1,0 +1,150 @@
+"""`make trial-install`: install.sh by podman on stand-in images: how long until it serves, twice, and away again.
+
+A copy of the checkout is installed as an operator unpacks a release. There is no GPU and no registry here, so the
+machine's checks are only printed, the site's image is built by podman, and vLLM runs on the CPU.
+"""
+
+import os
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+import time
+from typing import Any
+
+import yaml
+
+from stack.errors import Miss, MissingPrerequisite
+from stack.folders import ROOT
+from stack.ports import Ports
+from stack.steps import Steps
+from trials.compose import images, mail
+from trials.compose.project import COMPOSE, NAME, build_override, containers, serving_podman
+from trials.compose.trial import MODEL, PROGRAMS
+from trials.verdict import write_result
+
+FOLDER = ROOT / "var" / "install"
+RELEASE = FOLDER / "polyscribe"
+HOST, ADMIN = "localhost", "operator@example.org"
+WELL_WITHIN_S = 600.0
+SERVES = re.compile(r"the site serves|Polyscribe serves at")
+# docker-compose's own build needs BuildKit.
+SHIM = """#!/bin/sh
+case $1 in
+build) exec {python} -c 'from trials.compose import images
+images.build_image("localhost/polyscribe:trial", images.Path("{release}"), "Dockerfile")' ;;
+*) exec docker-compose -p {name} -f {release}/docker-compose.yml -f {override} "$@" ;;
+esac
+"""
+DOCKER = """#!/bin/sh
+exec podman "$@"
+"""
+
+
+def install() -> int:
+    """Install, repeat, uninstall and install again; write how long each took and return 0. Raises StackError."""
+    missing = [program for program in PROGRAMS if not shutil.which(program)]
+    if missing or os.geteuid() != 0:
+        raise MissingPrerequisite(f"This needs root and {', '.join(PROGRAMS)}; missing: {missing or 'root'}.")
+    steps = Steps()
+    with steps.step("stand-in base images"):
+        images.build_all(COMPOSE)
+    shutil.rmtree(FOLDER, ignore_errors=True)
+    RELEASE.mkdir(parents=True)
+    archive = subprocess.run(["git", "archive", "HEAD"], cwd=ROOT, capture_output=True, check=True).stdout
+    subprocess.run(["tar", "-x", "-C", str(RELEASE)], input=archive, check=True)
+    _prepare()
+    found: dict[str, Any] = {}
+    with serving_podman(FOLDER / "podman.sock"):
+        try:
+            for title, options in {
+                "install": ("--host", HOST, "--files-host", f"files.{HOST}", "--mail", "smtp://mail.trial:25",
+                            "--model", MODEL, "--admin", ADMIN, "--yes", "--no-proxy", "--force"),
+                "repeat": ("--yes", "--no-proxy", "--force"),
+                "upgrade": ("upgrade",),
+                "uninstall": ("uninstall", "--yes"),
+                "install_again": ("--yes", "--no-proxy", "--force"),
+                "delete": ("uninstall", "--yes", "--delete-data"),
+            }.items():  # fmt: skip
+                with steps.step(title):
+                    found[title] = _run_installer(*options)
+                steps.say(f"    {found[title]}")
+                if title in ("install", "install_again"):
+                    with steps.step("every service is well"):
+                        found[f"{title}_well_s"] = _await_well()
+        finally:
+            subprocess.run([str(FOLDER / "bin" / "compose"), "down", "--volumes", "--timeout=5"])
+    write_result("install.json", found)
+    print(f"INSTALL OK serves_after_s={found['install']['serves_s']}", flush=True)
+    return 0
+
+
+def _prepare() -> None:
+    """Write the stand-ins for docker and its compose plugin, and what differs on this machine."""
+    programs = FOLDER / "bin"
+    programs.mkdir()
+    certificate, _key = mail.make_certificate(FOLDER)
+    override = FOLDER / "cpu.yml"
+    override.write_text(build_override(yaml.safe_load(COMPOSE.read_text())["services"], certificate))
+    shim = SHIM.format(python=shlex.quote(sys.executable), release=RELEASE, name=NAME, override=override)
+    for name, text in {"compose": shim, "docker": DOCKER}.items():
+        (programs / name).write_text(text)
+        (programs / name).chmod(0o755)
+
+
+def _variables() -> dict[str, str]:
+    ports = Ports()
+    try:
+        taken = {
+            name: str(ports.take(name)) for name in ("WEB_PORT", "WEB_2_PORT", "GATEWAY_PORT", "S3_PORT")
+        }
+    finally:
+        ports.release()
+    return taken
+
+
+def _run_installer(*options: str) -> dict[str, float]:
+    """Return after how many seconds the site served, if it said so, and the script was done. Raises Miss."""
+    programs = FOLDER / "bin"
+    environment = {
+        **os.environ,
+        **_variables(),
+        "PATH": f"{programs}:{os.environ['PATH']}",
+        "PYTHONPATH": str(ROOT),
+        "COMPOSE": str(programs / "compose"),
+        "DOCKER_HOST": f"unix://{FOLDER / 'podman.sock'}",
+        "POLYSCRIBE_VERSION": "trial",
+        "MODELS": str((ROOT / "var" / "models").resolve()),
+        "ENGINE_MAX_NUM_SEQS": "16",
+    }
+    began_s = time.monotonic()
+    seconds: dict[str, float] = {}
+    said = []
+    with subprocess.Popen(
+        [str(RELEASE / "install.sh"), *options],
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    ) as script:
+        assert script.stdout
+        for line in script.stdout:
+            said.append(line)
+            if SERVES.search(line):
+                seconds.setdefault("serves_s", round(time.monotonic() - began_s, 1))
+    seconds["done_s"] = round(time.monotonic() - began_s, 1)
+    if script.returncode:
+        raise Miss(f"install.sh {' '.join(options)} failed: {''.join(said)[-1500:]}")
+    return seconds
+
+
+def _await_well() -> float:
+    """Return after how many seconds every container was well. Raises Miss."""
+    began_s = time.monotonic()
+    while unwell := [one.service for one in containers() if not one.is_well]:
+        if time.monotonic() - began_s > WELL_WITHIN_S:
+            raise Miss(f"These are not well: {', '.join(unwell)}.")
+        time.sleep(1)
+    return round(time.monotonic() - began_s, 1)
