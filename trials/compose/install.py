@@ -1,7 +1,7 @@
-"""`make trial-install`: install.sh by podman on stand-in images: how long until it serves, twice, and away again.
+"""`make trial-install`: install.sh by podman on stand-in images: how long until it serves, and away again.
 
-A copy of the checkout is installed as an operator unpacks a release. There is no GPU and no registry here, so the
-machine's checks are only printed, the site's image is built by podman, and vLLM runs on the CPU.
+A copy of the checkout is installed as an operator unpacks a release. There is no GPU and no registry here, so
+the machine's checks are only printed, the site's image is built by podman, and vLLM runs on the CPU.
 """
 
 import os
@@ -11,6 +11,7 @@ import shutil
 import subprocess
 import sys
 import time
+from collections.abc import Mapping
 from typing import Any
 
 import yaml
@@ -26,6 +27,7 @@ from trials.verdict import write_result
 
 FOLDER = ROOT / "var" / "install"
 RELEASE = FOLDER / "polyscribe"
+PUBLISHED = ("WEB_PORT", "WEB_2_PORT", "GATEWAY_PORT", "S3_PORT")
 HOST, ADMIN = "localhost", "operator@example.org"
 WELL_WITHIN_S = 600.0
 SERVES = re.compile(r"the site serves|Polyscribe serves at")
@@ -43,7 +45,7 @@ exec podman "$@"
 
 
 def install() -> int:
-    """Install, repeat, uninstall and install again; write how long each took and return 0. Raises StackError."""
+    """Install, repeat, upgrade, uninstall and install again; write how long each took. Raises StackError."""
     missing = [program for program in PROGRAMS if not shutil.which(program)]
     if missing or os.geteuid() != 0:
         raise MissingPrerequisite(f"This needs root and {', '.join(PROGRAMS)}; missing: {missing or 'root'}.")
@@ -55,6 +57,7 @@ def install() -> int:
     archive = subprocess.run(["git", "archive", "HEAD"], cwd=ROOT, capture_output=True, check=True).stdout
     subprocess.run(["tar", "-x", "-C", str(RELEASE)], input=archive, check=True)
     _prepare()
+    ports = _take_ports()
     found: dict[str, Any] = {}
     with serving_podman(FOLDER / "podman.sock"):
         try:
@@ -68,7 +71,7 @@ def install() -> int:
                 "delete": ("uninstall", "--yes", "--delete-data"),
             }.items():  # fmt: skip
                 with steps.step(title):
-                    found[title] = _run_installer(*options)
+                    found[title] = _run_installer(ports, *options)
                 steps.say(f"    {found[title]}")
                 if title in ("install", "install_again"):
                     with steps.step("every service is well"):
@@ -93,23 +96,21 @@ def _prepare() -> None:
         (programs / name).chmod(0o755)
 
 
-def _variables() -> dict[str, str]:
+def _take_ports() -> dict[str, str]:
+    """Return free ports for what the compose file publishes."""
     ports = Ports()
     try:
-        taken = {
-            name: str(ports.take(name)) for name in ("WEB_PORT", "WEB_2_PORT", "GATEWAY_PORT", "S3_PORT")
-        }
+        return {name: str(ports.take(name)) for name in PUBLISHED}
     finally:
         ports.release()
-    return taken
 
 
-def _run_installer(*options: str) -> dict[str, float]:
+def _run_installer(ports: Mapping[str, str], *options: str) -> dict[str, float]:
     """Return after how many seconds the site served, if it said so, and the script was done. Raises Miss."""
     programs = FOLDER / "bin"
     environment = {
         **os.environ,
-        **_variables(),
+        **ports,
         "PATH": f"{programs}:{os.environ['PATH']}",
         "PYTHONPATH": str(ROOT),
         "COMPOSE": str(programs / "compose"),
