@@ -21,6 +21,7 @@ from stack.folders import ROOT
 from stack.ports import Ports
 from stack.steps import Steps
 from trials.compose import images, mail
+from trials.compose.incidents import IMAGE, VERSION
 from trials.compose.project import COMPOSE, NAME, build_override, containers, serving_podman
 from trials.compose.trial import MODEL, PROGRAMS
 from trials.verdict import write_result
@@ -31,11 +32,11 @@ PUBLISHED = ("WEB_PORT", "WEB_2_PORT", "GATEWAY_PORT", "S3_PORT")
 HOST, ADMIN = "localhost", "operator@example.org"
 WELL_WITHIN_S = 600.0
 SERVES = re.compile(r"the site serves|Polyscribe serves at")
+BUILT = FOLDER / "built"  # the first build takes nothing from an earlier one
 # docker-compose's own build needs BuildKit.
 SHIM = """#!/bin/sh
 case $1 in
-build) exec {python} -c 'from trials.compose import images
-images.build_image("localhost/polyscribe:trial", images.Path("{release}"), "Dockerfile")' ;;
+build) exec {python} -m trials.compose.install ;;
 *) exec docker-compose -p {name} -f {release}/docker-compose.yml -f {override} "$@" ;;
 esac
 """
@@ -77,7 +78,8 @@ def install() -> int:
                     with steps.step("every service is well"):
                         found[f"{title}_well_s"] = _await_well()
         finally:
-            subprocess.run([str(FOLDER / "bin" / "compose"), "down", "--volumes", "--timeout=5"])
+            command = [str(FOLDER / "bin" / "compose"), "down", "--volumes", "--timeout=5"]
+            subprocess.run(command, cwd=RELEASE, env=_environment(ports), capture_output=True)
     write_result("install.json", found)
     print(f"INSTALL OK serves_after_s={found['install']['serves_s']}", flush=True)
     return 0
@@ -105,26 +107,29 @@ def _take_ports() -> dict[str, str]:
         ports.release()
 
 
-def _run_installer(ports: Mapping[str, str], *options: str) -> dict[str, float]:
-    """Return after how many seconds the site served, if it said so, and the script was done. Raises Miss."""
+def _environment(ports: Mapping[str, str]) -> dict[str, str]:
     programs = FOLDER / "bin"
-    environment = {
+    return {
         **os.environ,
         **ports,
         "PATH": f"{programs}:{os.environ['PATH']}",
         "PYTHONPATH": str(ROOT),
         "COMPOSE": str(programs / "compose"),
         "DOCKER_HOST": f"unix://{FOLDER / 'podman.sock'}",
-        "POLYSCRIBE_VERSION": "trial",
+        "POLYSCRIBE_VERSION": VERSION,
         "MODELS": str((ROOT / "var" / "models").resolve()),
         "ENGINE_MAX_NUM_SEQS": "16",
     }
+
+
+def _run_installer(ports: Mapping[str, str], *options: str) -> dict[str, float]:
+    """Return after how many seconds the site served, if it said so, and the script was done. Raises Miss."""
     began_s = time.monotonic()
     seconds: dict[str, float] = {}
     said = []
     with subprocess.Popen(
         [str(RELEASE / "install.sh"), *options],
-        env=environment,
+        env=_environment(ports),
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
@@ -141,6 +146,12 @@ def _run_installer(ports: Mapping[str, str], *options: str) -> dict[str, float]:
     return seconds
 
 
+def _build() -> None:
+    """Build the site's image, as the shim's `compose build` calls this."""
+    images.build_image(IMAGE, RELEASE, "Dockerfile", () if BUILT.exists() else ("--no-cache",))
+    BUILT.touch()
+
+
 def _await_well() -> float:
     """Return after how many seconds every container was well. Raises Miss."""
     began_s = time.monotonic()
@@ -149,3 +160,7 @@ def _await_well() -> float:
             raise Miss(f"These are not well: {', '.join(unwell)}.")
         time.sleep(1)
     return round(time.monotonic() - began_s, 1)
+
+
+if __name__ == "__main__":
+    _build()
