@@ -36,7 +36,7 @@ BUILT = FOLDER / "built"  # the first build takes nothing from an earlier one
 # docker-compose's own build needs BuildKit.
 SHIM = """#!/bin/sh
 case $1 in
-build) exec {python} -m trials.compose.install ;;
+build) cd {root} && exec {python} -m trials.compose.install ;;
 *) exec docker-compose -p {name} -f {release}/docker-compose.yml -f {override} "$@" ;;
 esac
 """
@@ -92,7 +92,9 @@ def _prepare() -> None:
     certificate, _key = mail.make_certificate(FOLDER)
     override = FOLDER / "cpu.yml"
     override.write_text(build_override(yaml.safe_load(COMPOSE.read_text())["services"], certificate))
-    shim = SHIM.format(python=shlex.quote(sys.executable), release=RELEASE, name=NAME, override=override)
+    shim = SHIM.format(
+        python=shlex.quote(sys.executable), root=ROOT, release=RELEASE, name=NAME, override=override
+    )
     for name, text in {"compose": shim, "docker": DOCKER}.items():
         (programs / name).write_text(text)
         (programs / name).chmod(0o755)
