@@ -61,9 +61,7 @@ def words(command: str | list[str]) -> list[str]:
 
 def variables_of(file: Path) -> dict[str, str]:
     """Return what an env file sets, or would if its line were none of a comment."""
-    lines = [
-        line.removeprefix("#") for line in file.read_text().splitlines() if re.match(r"#?[A-Z_]+=", line)
-    ]
+    lines = re.findall(r"^#?([A-Z0-9_]+=.*)$", file.read_text(), re.MULTILINE)
     return env_file.values_of("\n".join(lines))
 
 
