@@ -2,7 +2,7 @@
 # Build a release from the commit that is checked out: deploy/release.sh [--no-images | --no-trainer] [--push REGISTRY]
 #
 # var/release/VERSION then has the sdists and wheels of the site and of the command line, the source archive that
-# install.sh is unpacked from, the images of site and trainer as OCI archives, SBOMs (CycloneDX), base-images.txt,
+# install.sh is unpacked from, the images of site and trainer as OCI archives, the SBOM (CycloneDX), base-images.txt,
 # provenance.json (SLSA) and SHA256SUMS. Everything is the same whenever it is built: timestamps are the commit's, base
 # images are taken by digest, builders are those of uv.lock. Sdists and wheels are built twice and compared.
 #
@@ -68,9 +68,9 @@ cp "$work"/first/dist/* "$out"
 say "sdists and wheels, twice the same"
 
 "$python" -m stack sbom
-cp var/sbom/*.cdx.json "$out"
+cp var/sbom/site.cdx.json "$out"
 [ -z "$(git status --porcelain)" ] || fail "docs/licences.md was not up to date. Commit it, and run this again."
-say "SBOMs"
+say "SBOM"
 
 builder=${BUILDER:-}
 if [ -z "$builder" ]; then
