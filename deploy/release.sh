@@ -9,7 +9,8 @@
 #   --push REGISTRY    push the images too, as REGISTRY/polyscribe:VERSION and REGISTRY/polyscribe-training:VERSION
 #   COSIGN_KEY=KEY     sign SHA256SUMS, and the images that are pushed, with cosign
 #   BASE_IMAGES=FILE   the base-images.txt of an earlier build, to build on the same base images
-#   BUILDER=podman     with PODMAN_BUILD_OPTIONS; default: docker with buildx where it runs, else podman, which attaches no SBOM to the image
+#   BUILDER=podman     with PODMAN_BUILD_OPTIONS; the default is docker with buildx where it runs, else podman, which
+#                      attaches neither SBOM nor provenance to an image
 set -eu
 cd "$(dirname "$0")/.."
 
