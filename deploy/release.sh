@@ -70,7 +70,7 @@ say "sdists and wheels, twice the same"
 
 "$python" -m stack sbom
 cp var/sbom/site.cdx.json "$out"
-[ -z "$(git status --porcelain)" ] || fail "docs/licences.md was not up to date. Commit it, and run this again."
+git diff --quiet -- docs/licences.md || fail "docs/licences.md was not up to date. Commit it, and run this again."
 say "SBOM"
 
 builder=${BUILDER:-}

@@ -41,7 +41,7 @@ RUNS: Mapping[str, tuple[str, ...]] = {
     "upgrade": ("upgrade",),
     "delete": ("uninstall", "--yes", "--delete-data"),
 }
-SERVES = re.compile(r"the site serves|Polyscribe serves at")
+SERVES = re.compile(r"✓ the site serves")
 BUILT = FOLDER / "built"  # the first build takes nothing from an earlier one
 # docker-compose's own build needs BuildKit.
 SHIM = """#!/bin/sh
