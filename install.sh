@@ -7,7 +7,8 @@
 #
 #   --host NAME         the site's host name, such as polyscribe.example.com
 #   --files-host NAME   storage's host name (default: files. before the site's)
-#   --mail URL          the mail server, smtp://user:password@mail.example.com:587 (it must speak STARTTLS)
+#   --mail URL          the mail server, smtp://user:password@mail.example.com:587 (it must speak STARTTLS); left out,
+#                       it is asked for, and no shell's history has the password
 #   --model NAME        the base model, by its name on Hugging Face's hub
 #   --hub-token TOKEN   for a model whose licence must be accepted there first
 #   --admin EMAIL       the first operator's address

@@ -40,7 +40,8 @@ done
 [ -z "$(git status --porcelain)" ] || fail "The working tree differs from its commit. Commit or stash first."
 [ -z "${COSIGN_KEY:-}" ] || command -v cosign >/dev/null || fail "COSIGN_KEY is set, and cosign is not installed."
 version=$(sed -n 's/^VERSION = "\(.*\)"/\1/p' platform/core/version.py)
-SOURCE_DATE_EPOCH=$(git log -1 --format=%ct)
+commit=$(git rev-parse HEAD)
+SOURCE_DATE_EPOCH=$(git log -1 --format=%ct "$commit")
 export SOURCE_DATE_EPOCH
 out=$PWD/var/release/$version
 rm -rf "$out"
@@ -50,7 +51,7 @@ python=$PWD/.venv/bin/python
 
 # The source, as install.sh is unpacked from it. What follows is built from this archive, not from the checkout.
 source=polyscribe-$version-source
-git archive --format=tar --prefix="$source/" HEAD | gzip -9n >"$out/$source.tar.gz"
+git archive --format=tar --prefix="$source/" "$commit" | gzip -9n >"$out/$source.tar.gz"
 work=$(mktemp -d "$PWD/var/tmp.release.XXXXXX")
 trap 'rm -rf "$work"' EXIT
 for turn in first second; do
@@ -134,7 +135,7 @@ if [ -n "$images" ]; then
     [ -z "$trainer" ] || build_image polyscribe-training deploy/training.Dockerfile VLLM_IMAGE
 fi
 
-"$python" -m stack.release_provenance "$out" --version "$version" --commit "$(git rev-parse HEAD)"
+"$python" -m stack.release_provenance "$out" --version "$version" --commit "$commit"
 (cd "$out" && sha256sum -- * >SHA256SUMS.new && mv SHA256SUMS.new SHA256SUMS)
 if [ -n "${COSIGN_KEY:-}" ]; then
     cosign sign-blob --yes --key "$COSIGN_KEY" --output-signature "$out/SHA256SUMS.sig" "$out/SHA256SUMS"
