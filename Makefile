@@ -2,7 +2,7 @@
 
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-ray test test-long test-quick test-ray check translations sbom smoke styles control bench-gateway bench-month bench-peers bench-engine bench-fairness bench-neighbours bench-rotation bench-memory bench-upload bench-training bench-evidence bench-evidence-answers bench-push bench-console bench-billing bench-pages bench-webhooks bench-routes screens seed-large chaos quota-storm fuzz fuzz-grammars trial-requests fuzz-api trial-restart trial-scale soak trial-own-style trial-training-kills trial-provenance trial-bare trial-compose trial-install secrets clean
+.PHONY: help demo demo-ray test test-long test-quick test-ray check translations sbom smoke styles control bench-gateway bench-month bench-peers bench-engine bench-fairness bench-neighbours bench-rotation bench-memory bench-upload bench-training bench-evidence bench-evidence-answers bench-push bench-console bench-billing bench-pages bench-webhooks bench-routes screens seed-large chaos quota-storm fuzz fuzz-grammars trial-requests fuzz-api trial-restart trial-scale trial-gpu soak trial-own-style trial-training-kills trial-provenance trial-bare trial-compose trial-install secrets clean
 
 # The first Python that really runs: one that is found on PATH may be a version manager's stub.
 CANDIDATES = $(PYTHON) python3 python3.14 python3.13 python3.12 /usr/bin/python3 /usr/local/bin/python3 \
@@ -87,6 +87,9 @@ trial-restart: ## Kill vLLM while 200 styles are requested; ENGINES=2 adds a sec
 trial-scale: ## Try 2,000 styles on one engine: pages, reconciling, memory
 	$(call BOOTSTRAP,--engine)
 	@$(TRIALS) scale $(ARGS)
+
+trial-gpu: ## Try what only a GPU can show, with what is installed: vLLM's flags, styles in one batch, their tax, a training
+	@"$$(ls .venv-engine/bin/python 2>/dev/null || echo python3)" -P trials/gpu.py $(ARGS)
 
 soak: ## Run half an hour of mixed load and uploads; expects no errors, flat memory, an exact ledger; ARGS='--minutes 3'
 	$(call BOOTSTRAP,--engine)

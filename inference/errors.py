@@ -136,8 +136,9 @@ class UnknownAddress(UnknownPath):
 
 
 class NotAtGateway(UnknownPath):
-    """This server only generates text. The site serves files, fine-tuning jobs, receipts and checks: have
-    your proxy send it /v1/files, /v1/fine_tuning, /v1/receipts and /v1/content_provenance_checks."""
+    """This server only generates text. The site serves files, fine-tuning jobs, receipts, checks and MCP:
+    have your proxy send it /v1/files, /v1/fine_tuning, /v1/receipts, /v1/content_provenance_checks
+    and /mcp."""
 
 
 class NoEmbeddings(UnknownPath):

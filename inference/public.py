@@ -1,5 +1,6 @@
 """What the apps above may use of this one, beside its apps and tasks."""
 
+from inference.api import cors
 from inference.contract import http_errors
 from inference.contract.dialects import anthropic_messages
 from inference.contract.openapi import ERROR_NAME as ERROR_COMPONENT
@@ -33,6 +34,7 @@ __all__ = [
     "UnknownKey",
     "WrongMethod",
     "anthropic_messages",
+    "cors",
     "count_conversation_tokens",
     "data_plane_paths",
     "data_plane_schemas",

@@ -23,6 +23,7 @@ def demo(var: Path | None) -> int:
     try:
         with services.opened(Folders((var or ROOT / "var").absolute()), steps) as stack:
             stack.variables = {**OPERATOR, **stack.variables}
+            steps.say(expectation(stack))
             seeded = bring_up(stack, with_sample=True)
             steps.say(announcement(stack, seeded))
             while True:
@@ -31,6 +32,13 @@ def demo(var: Path | None) -> int:
     except Interrupted:
         steps.say("Everything has stopped.")
         return 0
+
+
+def expectation(stack: Stack) -> str:
+    """Return the line that tells how long the start takes, as measured on two processor cores."""
+    is_first = not Path(stack.variables["DEMO_SECRETS_FILE"]).exists()
+    usual = "The first time, this takes about a minute and a half" if is_first else "This takes half a minute"
+    return f"Starting the database, storage, vLLM and the site. {usual}, longer with a large model."
 
 
 def announcement(stack: Stack, seeded: Seeded) -> str:

@@ -7,8 +7,8 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TextIO
@@ -93,29 +93,45 @@ class Supervisor:
             time.sleep(POLL_S / 2)
         child.was_ready = True
 
-    def once(self, program: Program, *, show: Callable[[str], None] | None = None) -> None:
-        """Run a program to its end and show its lines, keeping the others up. Raises ServiceFailed."""
-        self.start(program)
-        child = self._children[program.name]
-        with self._log(program.name).open(errors="replace") as lines:
-            while (code := child.process.poll()) is None:
-                self.revive(besides=program.name)
-                _show_whole_lines(lines, show)
-                self.stopping.wait(POLL_S)
-            _show_whole_lines(lines, show)
-        del self._children[program.name]
-        self._record(program.name).unlink()
-        if code:
-            raise self._failure(child, f"failed (exit {code})")
+    def once(
+        self,
+        *programs: Program,
+        show: Callable[[str], None] | None = None,
+        ended: Callable[[Program], None] | None = None,
+    ) -> None:
+        """Run programs side by side to their ends and show their lines, keeping the others up.
 
-    def revive(self, *, besides: str = "") -> None:
+        `ended` is told of each that went well. Raises ServiceFailed for the first that did not.
+        """
+        with ExitStack() as logs:
+            running = {}
+            for program in programs:
+                self.start(program)
+                running[program.name] = logs.enter_context(self._log(program.name).open(errors="replace"))
+            while running:
+                self.revive(besides=running.keys())
+                for name, lines in list(running.items()):
+                    child = self._children[name]
+                    code = child.process.poll()
+                    _show_whole_lines(lines, show)
+                    if code is None:
+                        continue
+                    del running[name], self._children[name]
+                    self._record(name).unlink()
+                    if code:
+                        raise self._failure(child, f"failed (exit {code})")
+                    if ended:
+                        ended(child.program)
+                self.stopping.wait(POLL_S)
+
+    def revive(self, *, besides: Collection[str] = ()) -> None:
         """Start again what has died. Raises ServiceFailed for a program that keeps dying.
 
         An optional program is started again for ever, after pauses that double up to LONGEST_PAUSE_S. Until
         it was ready once, its death is left to `await_ready`: a restart would not remove the cause.
         """
         for child in self._children.values():
-            if child.program.name == besides or (code := child.process.poll()) is None:
+            if child.program.name in besides or (code := child.process.poll()) is None:
                 continue
             if child.program.is_optional and not child.was_ready:
                 continue

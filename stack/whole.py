@@ -24,14 +24,15 @@ class Seeded:
 
 
 def bring_up(stack: Stack, *, with_sample: bool = False) -> Seeded:
-    """Start everything and seed it. The engine loads its model while the rest starts."""
+    """Start everything and seed it.
+
+    The database schema is made beside the base model, which the engine loads beside the site's start.
+    """
     up = stack.supervisor
     variables = stack.variables
-    started_services = services.start(stack)
-    engine_ready = start_engine(stack)
-    stack.waiting.all(started_services)
-    with stack.steps.step("database schema"):
-        up.once(application.manage("migrate", "--no-input", variables=variables, title="manage.py migrate"))
+    stack.waiting.all(services.start(stack))
+    schema = application.manage("migrate", "--no-input", variables=variables, title="database schema")
+    engine_ready = start_engine(stack, schema)
     began_s = time.monotonic()
     workers = workers_beside_further_engines(stack)
     site = application.programs(stack.addresses.web, variables, stack.folders)
@@ -50,14 +51,45 @@ def bring_up(stack: Stack, *, with_sample: bool = False) -> Seeded:
 
 def prepare_base_model(stack: Stack) -> None:
     """Download the base model, unless it is there. Raises ServiceFailed or MissingPrerequisite."""
-    for preparation in engine.preparations(stack.variables):
-        with stack.steps.step(preparation.title):
-            stack.supervisor.once(preparation)
+    run_steps(stack, *engine.preparations(stack.variables))
 
 
-def start_engine(stack: Stack) -> list[Future[None]]:
-    """Prepare the model, start vLLM or a Ray cluster, and return its readiness. Raises ServiceFailed."""
-    prepare_base_model(stack)
+def run_steps(
+    stack: Stack, *programs: Program, then: Callable[[Program], None] = lambda program: None
+) -> None:
+    """Run programs side by side to their ends, a step each; `then` is told of each. Raises ServiceFailed."""
+    began_s = time.monotonic()
+    for program in programs:
+        stack.steps.awaiting(program.title)
+
+    def ended(program: Program) -> None:
+        stack.steps.arrived(program.title)
+        stack.steps.done(program.title, time.monotonic() - began_s)
+        then(program)
+
+    stack.supervisor.once(*programs, ended=ended)
+
+
+def start_engine(stack: Stack, *beside: Program) -> list[Future[None]]:
+    """Prepare the model, beside other programs that end; start vLLM or a Ray cluster as soon as it is there.
+
+    Returns its readiness, once the other programs have ended. Raises ServiceFailed.
+    """
+    ready: list[Future[None]] = []
+    preparations = engine.preparations(stack.variables)
+
+    def start_prepared(program: Program) -> None:
+        if program in preparations:
+            ready.extend(_start_prepared(stack))
+
+    if not preparations:
+        ready.extend(_start_prepared(stack))
+    run_steps(stack, *preparations, *beside, then=start_prepared)
+    return ready
+
+
+def _start_prepared(stack: Stack) -> list[Future[None]]:
+    """Start the engine's programs. Raises ServiceFailed if one that is elsewhere does not respond."""
     url = stack.addresses.engine_url
     key = stack.variables["ENGINE_API_KEY"]
     check = partial(engine.ready, url, key)

@@ -28,6 +28,7 @@ QUICK: dict[str, set[str]] = {
         "test_a_hang_up_is_billed_what_was_made",
         "test_who_asks_for_a_style_on_its_way_waits_and_gets_its_text",
     },
+    "test_mcp.py": {"test_over_the_command_line_a_text_is_written"},
     "test_other_forms.py": {
         "test_a_response_is_streamed",
         "test_a_key_of_messages_that_is_wrong_is_refused",

@@ -7,6 +7,7 @@ the request contract, relay it to an engine (`inference.proxy`), send the answer
 import asyncio
 import gc
 import logging
+from collections.abc import Awaitable, Callable
 
 import orjson
 from django.conf import settings
@@ -28,6 +29,7 @@ from inference.api.endpoints import (
     Endpoint,
     allowed_methods,
     name_endpoint,
+    preflight_methods,
 )
 from inference.api.exchange import STREAM_HEADERS, Exchange, Receive, Scope, Send
 from inference.api.key_endpoint import describe_key, describe_usage
@@ -56,11 +58,15 @@ logger = logging.getLogger(__name__)
 
 
 async def app(scope: Scope, receive: Receive, send: Send) -> None:
-    """Answer one HTTP request; every failure becomes an error in the dialect of its endpoint."""
-    exchange = Exchange(scope, receive, send)
-    gateway: Gateway = scope["state"]["gateway"]
+    """Answer one HTTP request of `/v1`."""
+    await answer_exchange(Exchange(scope, receive, send), _route)
+
+
+async def answer_exchange(exchange: Exchange, route: Callable[[Gateway, Exchange], Awaitable[None]]) -> None:
+    """Have `route` answer; every failure becomes an error in the dialect of its endpoint, and is counted."""
+    gateway: Gateway = exchange.scope["state"]["gateway"]
     try:
-        await _route(gateway, exchange)
+        await route(gateway, exchange)
     except ConnectionAbortedError:
         return  # the client disconnected while it sent its body: nobody reads an answer
     except DomainError as error:
@@ -78,15 +84,15 @@ async def _route(gateway: Gateway, exchange: Exchange) -> None:
     """Call what answers this path. Preflights, health checks and the version need no key."""
     path = exchange.path
     method = exchange.method
-    allowed = allowed_methods(path)
     if method == "OPTIONS" and settings.API_ALLOWED_ORIGINS and exchange.header(b"origin"):
-        return await _answer_preflight(exchange, allowed)
+        return await answer_preflight(exchange, preflight_methods(path))
+    allowed = allowed_methods(path)
     if method not in allowed:
         raise WrongMethod(allowed=", ".join(allowed), method=method[:20])
     if path in OPEN:
         status, answer = await _answer_anybody(gateway, path)
         return await exchange.send_json(status, orjson.dumps(answer), [])
-    caller = await _authenticate(gateway, exchange)
+    caller = await authenticate(gateway, exchange)
     if method in GET:
         answer = await _read(gateway, caller, exchange)
         return await exchange.send_json(200, orjson.dumps(answer), [])
@@ -125,7 +131,7 @@ async def _read(gateway: Gateway, caller: Caller, exchange: Exchange) -> JsonObj
     )
 
 
-async def _authenticate(gateway: Gateway, exchange: Exchange) -> Caller:
+async def authenticate(gateway: Gateway, exchange: Exchange) -> Caller:
     """Return whose API key the request has. Raises UnknownKey, or TooManyRefusals."""
     caller = await gateway.caller(_read_secret(exchange), exchange.address_key)
     exchange.caller = caller
@@ -214,7 +220,7 @@ async def _ask_tokenizer(gateway: Gateway, caller: Caller, exchange: Exchange, b
     return endpoint.describe(await count_tokens(gateway, caller, parsed, exchange.request_id))
 
 
-async def _answer_preflight(exchange: Exchange, methods: tuple[str, ...]) -> None:
+async def answer_preflight(exchange: Exchange, methods: tuple[str, ...]) -> None:
     """Tell a browser what a page may send. A preflight carries no key. Raises ForeignOrigin."""
     origin = exchange.header(b"origin")
     if not cors.origin_headers(origin):

@@ -17,7 +17,7 @@ HEADERS = {
     "idempotency-key",
     "user-agent",  # clients set it, and Firefox and Safari ask for it
 }
-CLIENT_HEADER_PREFIXES = ("anthropic-", "openai-", "x-stainless-")
+CLIENT_HEADER_PREFIXES = ("anthropic-", "mcp-", "openai-", "x-stainless-")
 EXPOSED = (
     "x-request-id, request-id, retry-after, x-should-retry, openai-processing-ms, idempotent-replayed, "
     "x-adapter-state, x-polyscribe-style, x-polyscribe-style-version, x-polyscribe-adapter-sha256, "

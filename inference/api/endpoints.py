@@ -24,7 +24,8 @@ ALIVE = "/healthz"
 READY = ("/readyz", "/health")
 EMBEDDINGS = "/v1/embeddings"
 TRAINING_PATHS = ("/v1/files", "/v1/fine_tuning")
-SITE_PATHS = ("/v1/receipts", "/v1/content_provenance_checks")  # the site answers both: config/asgi.py
+MCP = "/mcp"
+SITE_PATHS = ("/v1/receipts", "/v1/content_provenance_checks", MCP)  # the site answers them: config/asgi.py
 OPEN = (VERSION, ALIVE, *READY)  # without a key
 READ_ONLY = (MODELS, KEY, USAGE, TOKENIZER_INFO, *OPEN)
 POST = ("POST",)
@@ -86,7 +87,7 @@ METHODS = dict.fromkeys((*ENDPOINTS, *COUNTS, *TOKEN_TASKS), POST) | dict.fromke
 def name_endpoint(path: str) -> str:
     """Return the endpoint of a path for metrics and logs: one of a few words, whatever path a client sent."""
     endpoint = _without_model(path)
-    return endpoint if endpoint in METHODS else "other"
+    return endpoint if endpoint in METHODS or endpoint == MCP else "other"
 
 
 def allowed_methods(path: str) -> tuple[str, ...]:
@@ -95,6 +96,11 @@ def allowed_methods(path: str) -> tuple[str, ...]:
     if methods is None:
         raise _explain_unknown(path)
     return methods
+
+
+def preflight_methods(path: str) -> tuple[str, ...]:
+    """Return the methods that a page may use; at an unknown path all, so that it can read the 404."""
+    return METHODS.get(_without_model(path), (*GET, *POST))
 
 
 def _explain_unknown(path: str) -> UnknownPath:

@@ -1,4 +1,4 @@
-"""The whole site: `/v1/…` goes to the thin data plane, everything else to Django.
+"""The whole site: `/v1/…` goes to the thin data plane, `/mcp` to its own app, everything else to Django.
 
 Files, jobs and receipts are rows, and a check reads a text: of `/v1/…` these alone are Django's.
 """
@@ -16,6 +16,7 @@ from config.page_bodies import PageBodies, Receive, Scope, Send  # noqa: E402
 from config.preloading import load_pages  # noqa: E402
 from config.proxies import behind_trusted_proxies  # noqa: E402
 from inference.asgi import ROOT_PATHS, app, lifespan  # noqa: E402
+from inference.mcp.app import MCP, McpApp  # noqa: E402
 from operations.settings_checks import refuse_half_configured  # noqa: E402
 from training.openai_api.streaming import Uploads  # noqa: E402
 
@@ -31,7 +32,8 @@ async def site(scope: Scope, receive: Receive, send: Send) -> None:
     """Answer HTTP and the server's own lifespan; ignore everything else."""
     if scope["type"] == "lifespan":
         load_pages()  # before the lifespan leaves what is loaded out of garbage collections
-        await lifespan(scope, receive, send)
+        async with mcp.run():
+            await lifespan(scope, receive, send)
     elif scope["type"] == "http":
         path = scope["path"]
         if path == UPLOADS and scope["method"] == "POST":
@@ -40,6 +42,8 @@ async def site(scope: Scope, receive: Receive, send: Send) -> None:
             await django_app(scope, receive, send)
         elif path.startswith("/v1/") or path in API_PATHS:
             await app(scope, receive, send)
+        elif path.rstrip("/") == MCP:
+            await mcp(scope, receive, send)
         else:
             await django_app(scope, receive, send)
 
@@ -48,4 +52,5 @@ def _is_sites(path: str) -> bool:
     return path in SITE_PATHS or path.startswith(tuple(f"{prefix}/" for prefix in SITE_PATHS))
 
 
+mcp = McpApp(site)  # its tools call the API within the process
 application = behind_trusted_proxies(site)

@@ -69,9 +69,10 @@ VARIABLES: dict[str, Variable] = {
         "", "The number of the pepper for new keys and secrets. Empty: the highest one."
     ),
     "API_ALLOWED_ORIGINS": Variable(
-        "",
-        "Origins whose pages can call `/v1` from a browser, such as "
-        "`https://app.example.com,https://…`; `*`: all. Empty: none.",
+        "app://obsidian.md,capacitor://localhost,http://localhost",
+        "Origins whose pages can call `/v1` and `/mcp` from a browser, such as "
+        "`https://app.example.com,https://…`; `*`: all; `none`: none. The defaults are "
+        "Obsidian's, on a computer, an iPhone and Android.",
     ),
     "API_REFUSALS_PER_KEY": Variable(
         "1200",
@@ -360,7 +361,7 @@ def _shortest_prefix(network: ipaddress.IPv4Network | ipaddress.IPv6Network) -> 
 
 def read_origins(name: str) -> frozenset[str]:
     """Return a variable's origins as browsers send them, or `*`. Raises SystemExit for another text."""
-    origins = frozenset(read_list(name))
+    origins = frozenset(read_list(name)) - {"none"}
     for origin in origins - {"*"}:
         found = ORIGIN.match(origin)
         if not found:

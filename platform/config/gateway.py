@@ -1,4 +1,4 @@
-"""A gateway process: `/v1/…` alone. It is 30 MiB lighter than the whole site, and scales by itself.
+"""A gateway process: `/v1/…` alone. It takes half of what the whole site takes, and scales by itself.
 
 The server knows the client's address behind trusted proxies: see config/serve.py.
 """

@@ -474,6 +474,7 @@ LOGGING = {
         "celery.app.trace": {"level": "WARNING"},
         "celery.beat": {"level": "WARNING"},
         "celery.worker.strategy": {"level": "WARNING"},
+        "mcp": {"level": "WARNING"},  # it ends a session for each message
     },
 }
 

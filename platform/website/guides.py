@@ -25,6 +25,7 @@ from website.guide_translations import original_of, translated_guides, translati
 GETTING_STARTED = {
     "getting-started": "docs/getting-started.md",
     "styles": "docs/styles.md",
+    "editors": "docs/editors.md",
 }
 OWN_STYLE = {
     "training": "docs/training.md",
@@ -35,6 +36,7 @@ OWN_STYLE = {
 API = {
     "writing-with-the-api": "docs/api.md",
     "command-line": "docs/cli.md",
+    "mcp": "docs/mcp.md",
     "fine-tuning": "docs/fine-tuning.md",
     "provenance": "docs/provenance.md",
 }
@@ -69,6 +71,9 @@ SHELVES = (
 SUMMARIES = {
     "getting-started": _("Try the styles, write in the playground and call one from a program."),
     "styles": _("What each style that comes with Polyscribe sounds like, on the same questions."),
+    "editors": _(
+        "Use your styles in Obsidian, LibreOffice, VS Code, Open WebUI and LibreChat, step by step."
+    ),
     "training": _("Which texts help, what a training costs, how long it takes and who can read your texts."),
     "adapters": _("Upload a LoRA adapter you trained: its format, the checks and how to fix what they find."),
     "probing": _("How we measure what a style changes, what its style card shows and how versions compare."),
@@ -77,6 +82,7 @@ SUMMARIES = {
         "Endpoints, streaming, limits, billing, errors and webhooks, with programs to paste."
     ),
     "command-line": _("Push, release and try styles from a terminal or a training script."),
+    "mcp": _("Write with your styles in Claude, Cursor, VS Code and LM Studio: what to paste where."),
     "fine-tuning": _("Use your files and code for OpenAI's fine-tuning: only address, key and model change."),
     "provenance": _("The watermark in generated text, receipts, and how to verify where a text came from."),
     "sharing": _("Share a style with a workspace or everyone, set a price, stop sharing and erase it."),

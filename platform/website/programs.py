@@ -5,7 +5,7 @@ from django.http import HttpRequest, HttpResponse
 from django.utils.translation import override
 from django.views.defaults import page_not_found
 
-from inference.public import UnknownAddress, anthropic_messages, http_errors
+from inference.public import UnknownAddress, anthropic_messages, cors, http_errors
 
 
 def is_program(request: HttpRequest) -> bool:
@@ -16,11 +16,22 @@ def is_program(request: HttpRequest) -> bool:
 
 
 def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
-    """Answer 404: with a page to people, with an error to programs."""
+    """Answer 404: with a page to people, with an error to programs.
+
+    An editor's address often lacks `/v1`, and the editor may be a page of another origin, as Obsidian is.
+    Such a page may send its request, so that it can read what is wrong.
+    """
     if not is_program(request):
         return page_not_found(request, exception)
-    dialect = anthropic_messages if "anthropic-version" in request.headers else http_errors
-    with override("en"):  # programs are answered in English
-        status, body, _ = dialect.error(UnknownAddress(site=settings.SITE_URL))
-    headers = {"Cache-Control": "no-store", "Vary": "Accept, Authorization, Cookie"}
+    page_headers = cors.origin_headers(request.headers.get("Origin", ""))
+    if page_headers and request.method == "OPTIONS":
+        requested = request.headers.get("Access-Control-Request-Headers", "")
+        page_headers += cors.preflight_headers(requested, "GET, POST")
+        status, body = 204, b""
+    else:
+        dialect = anthropic_messages if "anthropic-version" in request.headers else http_errors
+        with override("en"):  # programs are answered in English
+            status, body, _ = dialect.error(UnknownAddress(site=settings.SITE_URL))
+    headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in page_headers}
+    headers |= {"cache-control": "no-store", "vary": "Accept, Authorization, Cookie, Origin"}
     return HttpResponse(body, status=status, content_type="application/json", headers=headers)

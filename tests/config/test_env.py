@@ -26,6 +26,12 @@ def test_origins_are_as_browsers_send_them(monkeypatch):
     assert env.read_origins("API_ALLOWED_ORIGINS") == wanted
 
 
+def test_obsidian_is_an_origin_unless_none_is(monkeypatch):
+    assert "app://obsidian.md" in env.read_origins("API_ALLOWED_ORIGINS")
+    monkeypatch.setenv("API_ALLOWED_ORIGINS", "none")
+    assert env.read_origins("API_ALLOWED_ORIGINS") == frozenset()
+
+
 @pytest.mark.parametrize(
     "origin", ["https://a.com/", "https://A.com", "https://a.com:443", "https://a.com/x?y"]
 )

@@ -15,6 +15,8 @@ NOT_LOADED = (
     "cryptography.fernet",
     "django.contrib.admin",
     "drf_spectacular",
+    "inference.mcp",
+    "mcp",
     "numpy",
     "rest_framework",
     "stripe",

@@ -8,6 +8,7 @@ import openai
 import pytest
 
 from tests.journeys.builders import QUESTION, billed
+from tests.recorded_editors import FIRST, OBSIDIANS, STYLE, Recorded, name_of
 
 GUIDELLM = {"stream": True, "stream_options": {"include_usage": True, "continuous_usage_stats": True}}
 # The tokens of a synthetic dataset: exactly so many are to be written.
@@ -17,6 +18,7 @@ FILL_IN_MARKS = ("fim_prefix", "fim_middle", "fim_suffix", "fim_pad", "repo_name
 QWENS_MARKS = [f"<|{mark}|>" for mark in ("endoftext", *FILL_IN_MARKS, "im_start", "im_end")]
 CONTINUES_STOPS = [*QWENS_MARKS, "\n\n", "\r\n\r\n", "/src/", "#- coding: utf-8", "```"]
 SEA = [{"type": "text", "text": "Tell me of the sea."}]
+SOON = (".", ",", "\n")  # an answer ends with its first clause
 USAGE = {"prompt_tokens", "completion_tokens", "total_tokens", "prompt_tokens_details"}
 
 
@@ -27,9 +29,9 @@ def http(demo):
         yield client
 
 
-def read_stream(http, path, body):
+def read_stream(http, path, body, headers=None):
     """Return the events of a stream, and its request's id."""
-    with http.stream("POST", path, json=body) as answer:
+    with http.stream("POST", path, json=body, headers=headers) as answer:
         assert answer.status_code == 200, answer.read()
         lines = [line for line in answer.iter_lines() if line.startswith("data: ")]
     assert lines.pop() == "data: [DONE]"
@@ -83,6 +85,58 @@ def test_continue_completes_with_its_stops(http):
     assert word not in "".join(chunk["choices"][0]["text"] for chunk in chunks)
     answer = http.post("/v1/completions", json=body | {"stop": [str(n) for n in range(17)]})
     assert (answer.status_code, answer.json()["error"]["param"]) == (400, "stop")
+
+
+@pytest.mark.parametrize("recorded", FIRST, ids=name_of)
+def test_each_editor_and_chat_program_writes_in_a_style(demo, http, recorded: Recorded):
+    """As recorded, but for a stop that makes its answer short: several set no maximum, or a high one."""
+    headers = recorded.headers
+    if recorded.is_page:
+        headers = headers | {"origin": OBSIDIANS[0]}
+        asking = {"access-control-request-headers": "authorization, content-type, x-stainless-os"}
+        allowed = http.options("/v1/chat/completions", headers=headers | asking)
+        assert (allowed.status_code, allowed.headers["access-control-allow-origin"]) == (204, OBSIDIANS[0])
+    listed = http.get("/v1/models", headers=headers).json()["data"]
+    assert STYLE in [model["id"] for model in listed]
+    chunks, request_id = read_stream(
+        http, "/v1/chat/completions", recorded.body | {"stop": [*SOON]}, headers=headers
+    )
+    finishes = [choice["finish_reason"] for chunk in chunks for choice in chunk["choices"]]
+    assert finishes[-1] == "stop"
+    assert not [chunk for chunk in chunks if "error" in chunk]
+    read_tokens, written_tokens = billed(demo, request_id)
+    assert read_tokens > 0
+    usage = chunks[-1].get("usage")
+    if "stream_options" in recorded.body:
+        assert (usage["prompt_tokens"], usage["completion_tokens"]) == (read_tokens, written_tokens)
+    else:
+        assert not usage
+
+
+# What Obsidian's window does in its plugins' place: it asks, and reads the answer as it comes.
+WINDOW = """async ({address, headers, body}) => {
+    const answer = await fetch(address, {method: "POST", headers, body: JSON.stringify(body)});
+    const name = answer.headers.get("x-request-id");
+    return [answer.status, await answer.text(), name];
+}"""
+
+
+def test_a_page_of_obsidians_origin_reads_its_answers(demo, page, faults):
+    android = OBSIDIANS[-1]  # the only one of its origins that a browser's page can have
+    # Chromium asks a person before a page may reach the machine itself, where the demo is.
+    page.context.grant_permissions(["local-network-access"], origin=android)
+    page.route(f"{android}/", lambda route: route.fulfill(body="<h1>Vault</h1>", content_type="text/html"))
+    page.goto(f"{android}/")
+    composer = next(recorded for recorded in FIRST if "smart-composer" in recorded.program)
+    headers = {"authorization": f"Bearer {demo.api_key}", "content-type": "application/json"}
+    asked = {"headers": composer.headers | headers, "body": composer.body | {"stop": [*SOON]}}
+    address = f"{demo.site}/v1/chat/completions"
+    status, text, request_id = page.evaluate(WINDOW, asked | {"address": address})
+    assert (status, text.endswith("data: [DONE]\n\n"), bool(request_id)) == (200, True, True)
+    for path, why in (("/v1/embeddings", "Embeddings are not available"), ("/chat/completions", "/v1")):
+        status, text, _ = page.evaluate(WINDOW, asked | {"address": f"{demo.site}{path}"})
+        assert (status, why in json.loads(text)["error"]["message"]) == (404, True)
+        assert "404" in faults.pop()
 
 
 def test_what_other_services_know_changes_no_answer(http):

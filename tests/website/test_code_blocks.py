@@ -31,6 +31,7 @@ RUN_BY = {
     ("docs/capacity.md", "sh"): "tests/adapters/test_commands.py",
     ("docs/cli.md", "python"): "tests/cli/test_documents.py",
     ("docs/cli.md", "sh"): "tests/cli/test_documents.py",
+    ("docs/editors.md", "yaml"): "tests/inference/api/test_recorded_editors.py",
     ("docs/fine-tuning.md", "json"): "tests/training/openai_api/test_documents.py",
     ("docs/fine-tuning.md", "python"): "tests/training/openai_api/test_documents.py",
     ("docs/getting-started.md", "python"): "tests/journeys/test_documents.py",

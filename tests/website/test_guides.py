@@ -111,11 +111,15 @@ QUESTIONS = [
     ("en", "How do I train a style on my book?", "training"),
     ("en", "what does it cost", "getting-started"),
     ("en", "create an API key", "team"),
+    ("en", "Obsidian", "editors"),
+    ("en", "LibreOffice", "editors"),
+    ("en", "VS Code", "editors"),
     ("en", "upload a LoRA adapter", "adapters"),
     ("en", "zzzzqq openai fine-tuning", "fine-tuning"),
     ("de", "aus meinen eigenen Texten trainieren", "training"),
     ("de", "eigene Texte", "training"),
     ("de", "mein Roman", "training"),
+    ("de", "Obsidian", "editors"),
     ("de", "Konto löschen", "team"),
 ]
 
@@ -132,7 +136,7 @@ def test_the_list_begins_with_first_steps_and_ends_with_what_is_for_operators(cl
     assert [guide.slug for shelf in others for guide in shelf.guides][:3] == [
         "getting-started",
         "styles",
-        "training",
+        "editors",
     ]
     assert {"running", "settings", "watching", "retention", "scaling", "security"} <= {
         guide.slug for guide in last.guides

@@ -60,6 +60,20 @@ def test_anthropics_clients_get_their_form_without_the_v1_too(client):
 
 
 @pytest.mark.django_db
+def test_obsidian_can_read_that_its_address_lacks_v1(client):
+    page = {"Origin": "app://obsidian.md", "Access-Control-Request-Headers": "authorization, x-stainless-os"}
+    asked = client.options("/chat/completions", headers=page)
+    assert (asked.status_code, asked.content) == (204, b"")
+    assert asked.headers["Access-Control-Allow-Headers"] == "authorization, x-stainless-os"
+    answer = client.post("/chat/completions", headers=page | {"Authorization": "Bearer sk-ps-x"})
+    assert (answer.status_code, answer.headers["Access-Control-Allow-Origin"]) == (404, "app://obsidian.md")
+    assert "/v1" in answer.json()["error"]["message"]
+    assert "Authorization" in answer.headers["Vary"]
+    strange = client.options("/chat/completions", headers=page | {"Origin": "https://evil.org"})
+    assert (strange.status_code, "Access-Control-Allow-Origin" in strange.headers) == (404, False)
+
+
+@pytest.mark.django_db
 def test_a_person_gets_a_page(client, alice_client):
     for session in (client, alice_client):
         answer = session.get("/chat/completions", headers={"Accept": PAGES})

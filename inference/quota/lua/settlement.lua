@@ -51,14 +51,13 @@ if pool ~= '' then
   if pool_sums[1] then call('HSET', pool_account_key, 'used', tonumber(pool_sums[1]) + used_now) end
 end
 
--- What was held and not used goes back to the minute's buckets; admission cuts them to the limit.
+-- What was held and not used goes back to the minute's buckets; admission cuts them to the limit
+-- and reads '' as full: there is no limit, or nothing was held by it yet.
 local open_k, tokens_k, unused = 'open:' .. key, 'tokens:' .. key, tokens - used_now
 local bucket = call('HMGET', bucket_key, 'open', open_k, 'tokens', tokens_k)
-call('HSET', bucket_key, 'open', (tonumber(bucket[1]) or open) - open, open_k,
-  (tonumber(bucket[2]) or open) - open)
 local level, key_level = tonumber(bucket[3]), tonumber(bucket[4])
-if level then call('HSET', bucket_key, 'tokens', level + unused) end
-if key_level then call('HSET', bucket_key, tokens_k, key_level + unused) end
+call('HSET', bucket_key, 'open', (tonumber(bucket[1]) or open) - open, open_k, (tonumber(bucket[2]) or open) - open,
+  'tokens', level and level + unused or '', tokens_k, key_level and key_level + unused or '')
 if used_now == 0 and outcome ~= 'upstream_error' then return 1 end
 local route, engine = ARGV[9], ARGV[10]
 if route == '' then route, engine = hold[6] or '', hold[9] or '' end

@@ -16,6 +16,7 @@ from polyscribe.commands import (
     completion,
     keys,
     login,
+    mcp,
     profiles,
     push,
     raw,
@@ -93,6 +94,7 @@ check.add_commands(app)
 verify.add_commands(app)
 releases.add_commands(app)
 writing.add_commands(app)
+mcp.add_commands(app)
 usage.add_commands(app)
 app.add_typer(keys.app)
 app.add_typer(webhooks.app)

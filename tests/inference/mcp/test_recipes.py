@@ -1,0 +1,93 @@
+"""Each configuration of docs/mcp.md, read as its client reads it, leads to a session."""
+
+import asyncio
+import json
+import os
+import re
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx2
+import pytest
+from mcp import Client, StdioServerParameters
+from mcp.client.streamable_http import streamable_http_client
+
+from polyscribe.settings import Settings, save_settings
+from stack.folders import ROOT
+from tests.inference.mcp.conftest import TEXT
+
+SITE = "https://polyscribe.example.com"
+# How clients name what stays out of the file: Claude Code, Cursor, VS Code; the last is pasted.
+PLACEHOLDERS = ("${POLYSCRIBE_API_KEY}", "${env:POLYSCRIBE_API_KEY}", "${input:polyscribe-key}", "YOUR_KEY")
+
+
+def recipes() -> Iterator[tuple[str, str]]:
+    """Yield each JSON block of the guide with the heading above it."""
+    for section in (ROOT / "docs/mcp.md").read_text().split("\n### ")[1:]:
+        title = section.partition("\n")[0]
+        for number, block in enumerate(re.findall(r"```json\n(.*?)```", section, re.DOTALL), start=1):
+            yield f"{title} {number}", block
+
+
+RECIPES = dict(recipes())
+
+
+def read_server(written: str) -> dict[str, Any]:
+    """Return the one server of a configuration. Fails for what its client would skip."""
+    config = json.loads(written)
+    [(name, server)] = (config.get("mcpServers") or config["servers"]).items()
+    assert name == "polyscribe"
+    if "servers" in config:  # VS Code demands the type, and asks for its inputs
+        assert server["type"] in ("http", "stdio")
+        assert [(one["type"], one["password"]) for one in config["inputs"]] == [("promptString", True)]
+    assert server.keys() <= {"type", "url", "headers"} or server.keys() <= {"command", "args", "env"}
+    return server
+
+
+def test_every_client_has_a_recipe():
+    assert {name.rpartition(" ")[0] for name in RECIPES} == {
+        "Claude Code",
+        "Claude Desktop",
+        "Cursor",
+        "VS Code",
+        "LM Studio",
+    }
+    # Its file takes only programs: https://github.com/anthropics/claude-ai-mcp/issues/120
+    assert all("command" in written for name, written in RECIPES.items() if name.startswith("Claude Desktop"))
+
+
+@pytest.mark.parametrize("name", RECIPES)
+async def test_a_recipe_leads_to_a_session(*, name, address, engine, secret, tmp_path: Path, monkeypatch):
+    monkeypatch.setenv("POLYSCRIBE_CONFIG_DIR", str(tmp_path))
+    save_settings(Settings(address, secret, "tester"))
+    written = RECIPES[name].replace(SITE, address)
+    for placeholder in PLACEHOLDERS:
+        written = written.replace(placeholder, secret)
+    assert "${" not in written
+    server = read_server(written)
+    async with httpx2.AsyncClient(headers=server.get("headers"), timeout=20) as http:
+        if "url" in server:
+            transport = streamable_http_client(server["url"], http_client=http)
+        else:
+            assert server["command"] == "polyscribe"
+            environment = {**os.environ, **server.get("env", {})}
+            transport = StdioServerParameters(
+                command=sys.executable, args=["-m", "polyscribe", *server["args"]], env=environment
+            )
+        async with Client(transport, mode="legacy") as session:
+            result = await session.call_tool("list_styles")
+    assert "poetry" in [style["name"] for style in result.structured_content["styles"]]
+
+
+async def test_the_guides_program_runs_as_pasted(address, engine, secret):
+    [program] = re.findall(r"```python\n(.*?)```", (ROOT / "docs/mcp.md").read_text(), re.DOTALL)
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        *("-c", program.replace(SITE, address)),
+        env={**os.environ, "POLYSCRIBE_API_KEY": secret},
+        stdout=asyncio.subprocess.PIPE,
+    )
+    out, _ = await process.communicate()
+    assert (process.returncode, out.decode()) == (0, f"{TEXT}\n")

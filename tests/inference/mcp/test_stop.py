@@ -1,0 +1,37 @@
+"""A site that is told to stop lets tools finish, as it lets answers of `/v1`."""
+
+import asyncio
+import signal
+import socket
+
+import uvicorn
+
+from inference.asgi import app
+from inference.mcp.app import MCP, McpApp
+from tests.inference.fakes import eventually
+from tests.inference.mcp.conftest import connect, in_one_task
+
+
+async def test_a_text_that_is_being_written_is_finished(gateway, engine, secret):
+    engine.words, engine.pace_s = ["word "] * 40, 0.05
+    mcp = McpApp(app)
+
+    async def site(scope, receive, send) -> None:
+        answers = mcp if scope["path"] == MCP else app
+        await answers(scope | {"state": {"gateway": gateway}}, receive, send)
+
+    listener = socket.create_server(("127.0.0.1", 0))
+    config = uvicorn.Config(site, lifespan="off", log_config=None, timeout_graceful_shutdown=30)
+    server = uvicorn.Server(config)
+    async with in_one_task(mcp.run()):
+        serving = asyncio.create_task(server.serve(sockets=[listener]))
+        await eventually(lambda: server.started)
+        async with connect(f"http://127.0.0.1:{listener.getsockname()[1]}", secret, "legacy") as session:
+            await session.list_tools()  # else the client asks for the schema afterwards
+            writing = asyncio.create_task(session.call_tool("write", {"style": "poetry", "prompt": "x"}))
+            await eventually(lambda: engine.written > 3)
+            server.handle_exit(signal.SIGTERM, None)
+            server._captured_signals.clear()  # else it sends them to the tests at its end
+            result = await writing
+        await serving
+    assert result.structured_content["text"] == "word " * 40
