@@ -120,7 +120,9 @@ build_image() {
         # shellcheck disable=SC2086 # several options
         podman build --file "$context/$2" --tag "$tag" --build-arg "$3=$base" --timestamp "$SOURCE_DATE_EPOCH" \
             --build-arg "SOURCE_DATE_EPOCH=$SOURCE_DATE_EPOCH" ${PODMAN_BUILD_OPTIONS:-} "$context"
-        podman save --quiet --format oci-archive --output "$archive" "$tag"
+        podman save --quiet --format oci-dir --output "$work/$1" "$tag"
+        tar --sort=name --mtime="@$SOURCE_DATE_EPOCH" --owner=0 --group=0 --numeric-owner \
+            -cf "$archive" -C "$work/$1" .
         [ -z "$registry" ] || podman push --digestfile "$work/$1.digest" "$tag"
         pushed=$(cat "$work/$1.digest" 2>/dev/null || true)
     fi
