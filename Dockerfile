@@ -5,7 +5,8 @@ FROM ${PYTHON_IMAGE} AS build
 RUN pip install --no-cache-dir uv==0.13.9
 WORKDIR /app
 COPY pyproject.toml uv.lock ./
-RUN UV_PYTHON_DOWNLOADS=never UV_COMPILE_BYTECODE=1 uv sync --frozen --no-default-groups --group traces --no-install-project
+# compiled files that name no time: a release's image gives every file its commit's (deploy/release.sh)
+RUN UV_PYTHON_DOWNLOADS=never UV_COMPILE_BYTECODE=1 PYC_INVALIDATION_MODE=UNCHECKED_HASH uv sync --frozen --no-default-groups --group traces --no-install-project
 
 # what only a build needs: it compiles the translations and makes the fonts
 FROM build AS made
@@ -15,6 +16,7 @@ COPY stack/web_fonts.py stack/web_fonts.py
 RUN mkdir static && .venv/bin/python locale/compile.py && .venv/bin/python stack/web_fonts.py
 
 FROM ${PYTHON_IMAGE}
+ARG SOURCE_DATE_EPOCH
 ENV PATH=/app/.venv/bin:$PATH PYTHONPATH=/app:/app/platform PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1
 WORKDIR /app
 COPY --from=build /app/.venv .venv
@@ -31,6 +33,9 @@ COPY static static
 COPY --from=made /app/locale locale
 COPY --from=made /app/static/fonts static/fonts
 COPY engine/styles engine/styles
+# Kubernetes' engine pods take vLLM's launcher and plugin from here (deploy/kubernetes/engine.yaml)
+COPY engine/serve.py engine/libnuma.py engine/prepare.py engine/convert.py engine/
+COPY engine/extensions engine/extensions
 # the site shows them at /docs/
 COPY docs docs
 COPY SECURITY.md ./

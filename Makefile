@@ -2,7 +2,7 @@
 
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-ray test test-long test-quick test-ray check translations sbom smoke styles control bench-gateway bench-month bench-peers bench-engine bench-fairness bench-neighbours bench-rotation bench-memory bench-upload bench-training bench-evidence bench-evidence-answers bench-push bench-console bench-billing bench-pages bench-webhooks bench-routes screens seed-large chaos quota-storm fuzz fuzz-grammars trial-requests fuzz-api trial-restart trial-scale trial-gpu soak trial-own-style trial-training-kills trial-provenance trial-bare trial-compose secrets clean
+.PHONY: help demo demo-ray test test-long test-quick test-ray check translations sbom smoke styles control bench-gateway bench-month bench-peers bench-engine bench-fairness bench-neighbours bench-rotation bench-memory bench-upload bench-training bench-evidence bench-evidence-answers bench-push bench-console bench-billing bench-pages bench-webhooks bench-routes screens seed-large chaos quota-storm fuzz fuzz-grammars trial-requests fuzz-api trial-restart trial-scale trial-gpu soak trial-own-style trial-training-kills trial-provenance trial-bare trial-compose trial-install secrets clean
 
 # The first Python that really runs: one that is found on PATH may be a version manager's stub.
 CANDIDATES = $(PYTHON) python3 python3.14 python3.13 python3.12 /usr/bin/python3 /usr/local/bin/python3 \
@@ -120,6 +120,10 @@ screens: ## Take screenshots of every page, light and dark, at both widths, to d
 trial-compose: ## Run docker-compose.yml with podman and stand-in images: use, crash and replace it (root)
 	$(call BOOTSTRAP,--engine)
 	@$(TRIALS) compose $(ARGS)
+
+trial-install: ## Run install.sh with podman and stand-in images, and measure how long it takes (root)
+	$(call BOOTSTRAP,--engine)
+	@$(TRIALS) install $(ARGS)
 
 fuzz: ## Try thousands of mutated adapters on a real engine; ARGS='--cases 2000 --seed 2'
 	$(call BOOTSTRAP,--engine)

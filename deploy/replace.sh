@@ -21,7 +21,7 @@ for service in "$@"; do
     esac
 done
 # Workers first: a page of the new version may enqueue a task that the old one does not know.
-# shellcheck disable=SC2086 the names are several words
+# shellcheck disable=SC2086 # the names are several words
 [ -z "$others" ] || replace $others
 for service in $served; do
     $compose exec -T "$service" touch /tmp/draining

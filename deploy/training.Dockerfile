@@ -3,6 +3,7 @@
 
 ARG VLLM_IMAGE=vllm/vllm-openai:v0.33.0
 FROM ${VLLM_IMAGE}
+ARG SOURCE_DATE_EPOCH
 USER root
 ENV UV_PYTHON_DOWNLOADS=never
 RUN python3 -m pip install --no-cache-dir uv==0.13.9
@@ -16,7 +17,7 @@ RUN sed -n '/^accelerate==/,/[^\\]$/p; /^peft==/,/[^\\]$/p' /tmp/cuda.txt > /tmp
     && /opt/training/bin/python -c "import accelerate, peft, torch, transformers"
 WORKDIR /app
 COPY pyproject.toml uv.lock ./
-RUN UV_COMPILE_BYTECODE=1 uv sync --no-cache --frozen --no-default-groups --group traces --no-install-project \
+RUN UV_COMPILE_BYTECODE=1 PYC_INVALIDATION_MODE=UNCHECKED_HASH uv sync --no-cache --frozen --no-default-groups --group traces --no-install-project \
     --python "$(command -v python3)"
 ENV PATH=/app/.venv/bin:$PATH PYTHONPATH=/app:/app/platform PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 \
     TRAINING_PYTHON=/opt/training/bin/python

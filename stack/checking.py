@@ -56,6 +56,8 @@ def commands() -> dict[str, list[str]]:
         "dependencies": [str(binaries / "deptry"), "."],
         "cli dependencies": [str(binaries / "deptry"), "cli/src", "--config", "cli/pyproject.toml"],
         "format": [str(binaries / "ruff"), "format", "--check"],
+        "distributions": [sys.executable, "-m", "stack.distributions"],
+        "kubernetes": [sys.executable, "-m", "stack.manifests"],
         "compose file": [sys.executable, "-m", "stack.checking"],
     }
 

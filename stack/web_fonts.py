@@ -41,7 +41,7 @@ def find_font(package: str, source: str) -> Path:
 def _make(source: Path, *, name: str, family: str) -> TTFont:
     """Return a font with the site's characters only, under the site's name."""
     options = Options(flavor="woff2", layout_features=FEATURES, hinting=False, name_IDs=["*"])
-    made = TTFont(source)
+    made = TTFont(source, recalcTimestamp=False)  # the same file whenever it is made
     made.flavor = "woff2"
     subsetter = Subsetter(options)
     subsetter.populate(unicodes=parse_unicodes(RANGES))

@@ -34,6 +34,7 @@ TRIALS = {
     ),
     "bare": ("bare:bare", "the demo on a system with Python and make and nothing else"),
     "compose": ("compose.trial:compose", "docker-compose.yml by podman, from images without a registry"),
+    "install": ("compose.install:install", "install.sh by podman: how long until it serves; twice, and away"),
 }
 
 

@@ -8,10 +8,11 @@ from django.utils.csp import CSP
 
 from config import env
 from core import log_lines
+from core.project_root import PROJECT_ROOT
 from core.version import VERSION
 from operations import secret_checks
 
-BASE_DIR = Path(__file__).resolve().parents[2]
+BASE_DIR = PROJECT_ROOT
 
 secret_checks.refuse_weak(env.read_all())
 SECRET_KEY = env.read("DJANGO_SECRET_KEY")

@@ -7,9 +7,9 @@ and `make translations` say which guide changed since.
 import hashlib
 import json
 import posixpath
-from pathlib import Path
 
-PROJECT_ROOT = Path(__file__).parents[2]
+from core.project_root import PROJECT_ROOT
+
 DOCS = "docs"
 
 

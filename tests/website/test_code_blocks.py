@@ -45,6 +45,7 @@ NOT_RUN = {
     "make ": "takes minutes to hours, and this may be part of it; `make -n` must know the target",
     "docker compose ": "needs a registry, or `make trial-compose`; services and commands are checked",
     "editor ": "waits for a person",
+    "./install.sh": "changes this machine: see tests/stack/test_install.py; its options are checked",
     ".venv/bin/python -m stack run --services --var var/dev ": "serves until Ctrl-C: see test_runserver.py",
     "BENCH_TARGETS=": "measures for a minute with both cores; its program and its variables are checked",
 }
@@ -114,6 +115,14 @@ def test_compose_has_the_services_and_they_have_the_commands(block, command):
     managed = command.partition(" python manage.py ")[2]
     if managed:
         parse_managed(managed.split())
+
+
+@pytest.mark.parametrize(("block", "command"), lines("./install.sh"), ids=str)
+def test_the_installer_has_the_options(block, command):
+    script = (ROOT / "install.sh").read_text()
+    for word in command.partition("#")[0].split()[1:]:
+        if word.startswith("--") or word.isalpha():
+            assert word in script, f"{block}: {word}"
 
 
 def parse_managed(words: list[str]) -> None:

@@ -66,7 +66,7 @@ class Project:
         files = [f"--env-file={self._env}", f"-f={COMPOSE}", f"-f={self._override}"]
         self._command = ["docker-compose", "-p", NAME, *files]
         self._write_env(variables)
-        self._override.write_text(_override(self.services, mail_certificate))
+        self._override.write_text(build_override(self.services, mail_certificate))
 
     def compose(self, *arguments: str) -> str:
         """Return what docker-compose printed. Raises Miss."""
@@ -94,11 +94,7 @@ class Project:
 
     def containers(self) -> list[Container]:
         """Return the containers of all services."""
-        ids = run(["podman", "ps", "-aq", f"--filter=label=com.docker.compose.project={NAME}"]).split()
-        if not ids:
-            return []
-        described = json.loads(run(["podman", "inspect", "--type=container", *ids]))
-        return [_container(one) for one in described]
+        return containers()
 
     def container(self, service: str) -> Container:
         """Return a service's container. Raises Miss."""
@@ -136,26 +132,13 @@ class Project:
     @contextmanager
     def running(self) -> Iterator[None]:
         """Run podman's service and the health checks, bring everything up; at the end take it down."""
-        self._socket.unlink(missing_ok=True)
-        address = f"unix://{self._socket}"
-        service = subprocess.Popen(
-            ["podman", "--runtime=runc", "system", "service", "--time=0", address],
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-        )
-        stopping = threading.Event()
-        checks = threading.Thread(target=_run_health_checks, args=(stopping,), daemon=True)
-        try:
-            wait_until(self._socket.exists, within_s=SOCKET_WITHIN_S, what="podman's service did not start")
-            self.compose("down", "--volumes", "--timeout=5")
-            checks.start()
-            self.compose("up", "--detach", "--no-build", "--pull=never")
-            yield
-        finally:
-            self.compose("down", "--volumes", "--timeout=5")
-            stopping.set()
-            service.terminate()
-            service.wait()
+        with serving_podman(self._socket):
+            try:
+                self.compose("down", "--volumes", "--timeout=5")
+                self.compose("up", "--detach", "--no-build", "--pull=never")
+                yield
+            finally:
+                self.compose("down", "--volumes", "--timeout=5")
 
     def _write_env(self, variables: Mapping[str, str]) -> None:
         """Write what `make secrets` would, filled in with the trial's own values."""
@@ -172,7 +155,36 @@ class Project:
         env_file.write_files(self._secrets, self.variables())
 
 
-def _override(services: Mapping[str, Any], mail_certificate: Path) -> str:
+def containers() -> list[Container]:
+    """Return the containers of the trial's project."""
+    ids = run(["podman", "ps", "-aq", f"--filter=label=com.docker.compose.project={NAME}"]).split()
+    if not ids:
+        return []
+    described = json.loads(run(["podman", "inspect", "--type=container", *ids]))
+    return [_container(one) for one in described]
+
+
+@contextmanager
+def serving_podman(socket: Path) -> Iterator[None]:
+    """Run podman's service at a socket, and the health checks of the trial's containers."""
+    socket.unlink(missing_ok=True)
+    service = subprocess.Popen(
+        ["podman", "--runtime=runc", "system", "service", "--time=0", f"unix://{socket}"],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    stopping = threading.Event()
+    try:
+        wait_until(socket.exists, within_s=SOCKET_WITHIN_S, what="podman's service did not start")
+        threading.Thread(target=_run_health_checks, args=(stopping,), daemon=True).start()
+        yield
+    finally:
+        stopping.set()
+        service.terminate()
+        service.wait()
+
+
+def build_override(services: Mapping[str, Any], mail_certificate: Path) -> str:
     """Return what differs here: no GPU, no image of vLLM but this checkout's environment, a mail server."""
     venv = Path(ROOT / ".venv-engine").resolve()
     python = Path((venv / "bin" / "python").resolve()).parent.parent

@@ -1,0 +1,60 @@
+"""`make check`: deploy/kubernetes against Kubernetes' own schemas, each file, and the example as rendered."""
+
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import kubernetes_validate
+import yaml
+
+from stack.folders import ROOT, shown
+from stack.outcome import NOTE
+
+FOLDER = ROOT / "deploy" / "kubernetes"
+VERSIONS = ("1.33", "1.37")  # of Kubernetes: the oldest and the newest that we say it is for
+
+
+def read_files() -> Iterator[tuple[str, dict[str, Any]]]:
+    """Yield each object of the manifests, with the file that has it."""
+    for file in sorted(FOLDER.rglob("*.yaml")):
+        if file.name != "kustomization.yaml":
+            for found in yaml.safe_load_all(file.read_text()):
+                yield shown(file), found
+
+
+def find_faults(source: str, found: dict[str, Any]) -> Iterator[str]:
+    """Yield what is wrong with an object in any version, a line each."""
+    for version in VERSIONS:
+        try:
+            kubernetes_validate.validate(found, version, strict=True)
+        except kubernetes_validate.ValidationError as error:
+            path = ".".join(map(str, error.path))
+            yield f"{source}: {found['kind']} {found['metadata']['name']}, {version}: {path}: {error.message}"
+
+
+def render(folder: Path) -> list[dict[str, Any]]:
+    """Return what `kubectl kustomize` makes of a folder. Raises CalledProcessError."""
+    done = subprocess.run(["kubectl", "kustomize", str(folder)], capture_output=True, text=True)
+    if done.returncode:
+        print(done.stderr)
+        done.check_returncode()
+    return [found for found in yaml.safe_load_all(done.stdout) if found]
+
+
+def check() -> int:
+    """Print each fault; return an exit code."""
+    objects = list(read_files())
+    if shutil.which("kubectl"):
+        objects += [("rendered", found) for found in render(FOLDER / "example")]
+    else:
+        print(f"{NOTE}kubectl is not installed, so the files were validated, but not their rendering")
+    faults = [fault for source, found in objects for fault in find_faults(source, found)]
+    print(*faults, sep="\n")
+    return 1 if faults or not objects else 0
+
+
+if __name__ == "__main__":
+    sys.exit(check())
