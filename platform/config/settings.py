@@ -190,14 +190,12 @@ FORMAT_MODULE_PATH = "config.formats"
 STATIC_URL = "static/"
 STATIC_ROOT = BASE_DIR / "var" / "static"
 STATICFILES_DIRS = [BASE_DIR / "static"]
-WHITENOISE_USE_FINDERS = True  # the demo and the tests serve without a collectstatic step
+WHITENOISE_USE_FINDERS = not STATIC_ROOT.is_dir()  # the demo and the tests serve what nobody collected
 STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.InMemoryStorage"},  # nothing is uploaded through Django
-    "staticfiles": {
-        "BACKEND": "whitenoise.storage.CompressedManifestStaticFilesStorage"
-        if (STATIC_ROOT / "staticfiles.json").exists()
-        else "django.contrib.staticfiles.storage.StaticFilesStorage"
-    },
+    # Compressed when they are collected. Without hashes in their names: while containers are replaced, a page of
+    # one version may ask another, and modules import each other by name.
+    "staticfiles": {"BACKEND": "whitenoise.storage.CompressedStaticFilesStorage"},
 }
 
 DRAINING_PATH = env.read("DRAINING_PATH")
