@@ -98,6 +98,14 @@ class StoredItem(serializers.Serializer[Any]):
     id = serializers.CharField()
     type = serializers.CharField(help_text="`message`, `function_call` or `function_call_output`.")
     status = serializers.CharField()
+    role = serializers.CharField(required=False, help_text="Of a message.")
+    content = serializers.ListField(
+        child=serializers.DictField(), required=False, help_text="Of a message: its parts."
+    )
+    call_id = serializers.CharField(required=False, help_text="Of a function call and of its output.")
+    name = serializers.CharField(required=False, help_text="Of a function call.")
+    arguments = serializers.CharField(required=False, help_text="Of a function call, as JSON.")
+    output = serializers.CharField(required=False, help_text="Of a function call's output.")
 
 
 class StoredConversation(serializers.Serializer[Any]):

@@ -193,8 +193,8 @@ STATICFILES_DIRS = [BASE_DIR / "static"]
 WHITENOISE_USE_FINDERS = not STATIC_ROOT.is_dir()  # the demo and the tests serve what nobody collected
 STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.InMemoryStorage"},  # nothing is uploaded through Django
-    # Compressed when they are collected. Without hashes in their names: while containers are replaced, a page of
-    # one version may ask another, and modules import each other by name.
+    # Compressed when they are collected. No hashes in their names: modules import each other by name, and
+    # while containers are replaced, a page of one version may ask the other.
     "staticfiles": {"BACKEND": "whitenoise.storage.CompressedStaticFilesStorage"},
 }
 
