@@ -14,7 +14,7 @@ SAMPLING = {"do_sample": True, "temperature": 0.2, "top_p": 0.9, "repetition_pen
 
 def convert(file: Path, out: Path) -> None:
     """Write bfloat16 safetensors, config and tokenizer (with its chat template) of `file` into `out`."""
-    make_once()
+    cache_gguf_parsing()
     source = AutoModelForCausalLM.from_pretrained(file.parent, gguf_file=file.name, dtype=torch.float32)
     config = source.config
     if hasattr(config, "quantization_config"):
@@ -30,7 +30,7 @@ def convert(file: Path, out: Path) -> None:
     AutoTokenizer.from_pretrained(file.parent, gguf_file=file.name).save_pretrained(out)
 
 
-def make_once() -> None:
+def cache_gguf_parsing() -> None:
     """Let transformers parse a file's tokens once, not four times, and make its table of names once, too."""
     gguf.GGUFReader = cache(gguf.GGUFReader)
     gguf.get_tensor_name_map = cache(gguf.get_tensor_name_map)

@@ -308,8 +308,8 @@ class CreditsExhausted(QuotaExhausted):
 
 
 class StorageFull(Limited):
-    """This workspace's stored responses and conversations have reached {most} MiB. Delete some, choose a
-    shorter retention in the workspace's settings, or send `store: false`."""
+    """This workspace's stored responses and conversations have reached {most} MiB. Delete some, or choose a
+    shorter retention in the workspace's settings. Outside of a conversation, you can send `store: false`."""
 
     code = "response_storage_full"
 

@@ -144,8 +144,9 @@ class Trial:
         except (NotRun, Failed) as reason:
             for name in ("flags", *parts, "same text as PEFT", "capacity"):
                 if name not in self.found:
-                    self.found[name] = {"outcome": type(reason).__name__.lower(), "why": str(reason)}
-                    print(f"  not run  {name}: {reason}", flush=True)
+                    outcome = "not run" if isinstance(reason, NotRun) else "failed"
+                    self.found[name] = {"outcome": outcome, "why": str(reason)}
+                    print(f"  {outcome:<8} {name}: {reason}", flush=True)
 
     def machine(self) -> Facts:
         """Return what this machine is."""

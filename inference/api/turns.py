@@ -5,6 +5,7 @@ input. Its response is stored after the settlement, before the client has its en
 the relay: a client learns that its turn would be lost before it pays for it.
 """
 
+import asyncio
 import hashlib
 from collections.abc import AsyncGenerator
 from dataclasses import dataclass
@@ -47,7 +48,7 @@ PREVIOUS, CONVERSATION = "previous_response_id", "conversation"
 
 
 @dataclass(frozen=True)
-class Origin:
+class BuildsOn:
     """What a request builds on, as its client wrote it."""
 
     previous_id: str | None
@@ -113,8 +114,14 @@ class StoredTurn:
         """Store a response. Where that fails, the answer is paid for all the same: it says `store: false`."""
         if request_id != self.request_id:  # the stored answer of an Idempotency-Key: it was saved then
             return
+        if not (self.turn.is_stored or self.turn.conversation):
+            return
+        saving = asyncio.ensure_future(run_in_thread(store.save_turn, self.turn, response))
         try:
-            await run_in_thread(store.save_turn, self.turn, response)
+            await asyncio.shield(saving)
+        except asyncio.CancelledError:
+            await asyncio.wait({saving})  # the conversation stays locked until its rows are there
+            raise
         except (DomainError, DatabaseError) as error:
             telemetry.response_not_stored(
                 request=request_id, tenant=str(self.turn.tenant_id), reason=type(error).__name__
@@ -135,24 +142,27 @@ async def begin_turn(
     if not await _stores_responses(gateway, caller):
         return None
     request = read_json(body)
-    origin = _read_origin(request)
+    builds_on = _read_builds_on(request)
+    if not isinstance(request.get("store"), bool | None):
+        raise BadRequest("`store` must be true or false.", param="store")
     is_stored = request.get("store") is not False and not is_count
-    if not (origin or is_stored):
+    if not (builds_on or is_stored):
         return None
     items = read_items(request.get("input"))
-    lock = None if is_count else await _lock_conversation(gateway, caller, origin, exchange.request_id)
+    lock = None if is_count else await _lock_conversation(gateway, caller, builds_on, exchange.request_id)
     try:
-        turn, history = await _load(caller, origin, items, is_stored=is_stored)
+        turn, history = await _load(caller, builds_on, items, is_stored=is_stored, is_count=is_count)
         request["input"] = [*history, *items]
         expanded = _serialize(request)
+        exchange.unpacked_bytes = len(expanded)  # what is read for it counts as if the client had sent it
         exchange.take_memory(gateway, caller, len(expanded))
     except BaseException:
         if lock:
             await lock.release()
         raise
-    state: JsonObject = {"store": is_stored, PREVIOUS: origin.previous_id}
-    if origin.conversation_id:
-        state[CONVERSATION] = {"id": origin.conversation_id}
+    state: JsonObject = {"store": is_stored, PREVIOUS: builds_on.previous_id}
+    if builds_on.conversation_id:
+        state[CONVERSATION] = {"id": builds_on.conversation_id}
     return StoredTurn(gateway, exchange.request_id, request, expanded, turn, state, lock)
 
 
@@ -168,7 +178,7 @@ async def _stores_responses(gateway: Gateway, caller: Caller) -> bool:
     return answer
 
 
-def _read_origin(request: JsonObject) -> Origin:
+def _read_builds_on(request: JsonObject) -> BuildsOn:
     """Take what a request builds on out of it. Raises BadRequest."""
     previous_id = request.pop(PREVIOUS, None)
     conversation: Any = request.pop(CONVERSATION, None)
@@ -179,16 +189,16 @@ def _read_origin(request: JsonObject) -> Origin:
             raise BadRequest(f"`{name}` must be an id.", param=name)
     if previous_id and conversation:
         raise BadRequest(f"Send `{PREVIOUS}` or `{CONVERSATION}`, not both.", param=CONVERSATION)
-    return Origin(previous_id or None, conversation or None)
+    return BuildsOn(previous_id or None, conversation or None)
 
 
 async def _lock_conversation(
-    gateway: Gateway, caller: Caller, origin: Origin, request_id: str
+    gateway: Gateway, caller: Caller, builds_on: BuildsOn, request_id: str
 ) -> IdempotencyLock | None:
     """Keep other requests from writing to a conversation: they would not have read this one's answer."""
-    if not origin.conversation_id:
+    if not builds_on.conversation_id:
         return None
-    digest = hashlib.sha256(f"{CONVERSATION} {origin.conversation_id}".encode()).hexdigest()
+    digest = hashlib.sha256(f"{CONVERSATION} {builds_on.conversation_id}".encode()).hexdigest()
     try:
         lock = await idempotency.lock_digest(
             gateway, caller, digest, identity=request_id.encode(), request_id=request_id
@@ -200,31 +210,34 @@ async def _lock_conversation(
 
 
 async def _load(
-    caller: Caller, origin: Origin, items: list[JsonObject], *, is_stored: bool
+    caller: Caller, builds_on: BuildsOn, items: list[JsonObject], *, is_stored: bool, is_count: bool
 ) -> tuple[Turn, list[JsonObject]]:
     try:
-        return await run_in_thread(_load_rows, caller, origin, items, is_stored=is_stored)
+        return await run_in_thread(
+            _load_rows, caller, builds_on, items, is_stored=is_stored, is_count=is_count
+        )
     except LimitsUnavailable as error:
         raise StoreUnavailable from error
 
 
 def _load_rows(
-    caller: Caller, origin: Origin, items: list[JsonObject], *, is_stored: bool
+    caller: Caller, builds_on: BuildsOn, items: list[JsonObject], *, is_stored: bool, is_count: bool
 ) -> tuple[Turn, list[JsonObject]]:
     """Return a turn, and the items before its own."""
     tenant_id = caller.tenant_id
-    if is_stored or origin.conversation_id:
+    if not is_count and (is_stored or builds_on.conversation_id):
         store.require_room(tenant_id)
     previous = conversation = None
     history: list[JsonObject] = []
-    if origin.previous_id:
-        previous, history = store.load_previous(tenant_id, origin.previous_id)
+    if builds_on.previous_id:
+        previous, history = store.load_previous(tenant_id, builds_on.previous_id)
         if previous.conversation_id:
             raise BadRequest(
                 f"This response is part of a conversation: send `{CONVERSATION}` instead.", param=PREVIOUS
             )
-    if origin.conversation_id:
-        conversation, history = store.load_conversation(tenant_id, origin.conversation_id)
+    if builds_on.conversation_id:
+        conversation, history = store.load_conversation(tenant_id, builds_on.conversation_id)
+        store.require_room_in(conversation, items)
     turn = Turn(tenant_id, caller.key_id, items, is_stored, previous, conversation)
     return turn, history
 

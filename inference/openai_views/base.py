@@ -6,6 +6,9 @@ from typing import Any
 from uuid import UUID
 
 from django.db.models import Model, Q, QuerySet
+from django.http import HttpRequest, HttpResponse
+from django.http.response import HttpResponseBase
+from django.utils.cache import patch_vary_headers
 from rest_framework.negotiation import BaseContentNegotiation
 from rest_framework.parsers import BaseParser
 from rest_framework.renderers import BaseRenderer
@@ -13,6 +16,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from core.rest.bodies import StrictParser
+from inference.api import cors
 from inference.errors import BadRequest
 from inference.openai_views.failures import answer_failure
 from tenants.rest import KeyAuthentication, WorkspaceView
@@ -41,6 +45,21 @@ class OpenAiView(WorkspaceView):
     authentication_classes = [KeyAuthentication]
     parser_classes = [StrictParser]
     content_negotiation_class = FirstRenderer
+
+    def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+        """Answer, with the headers that let a page of an allowed origin ask and read."""
+        page_headers = cors.origin_headers(request.headers.get("Origin", ""))
+        answer: HttpResponseBase
+        if page_headers and request.method == "OPTIONS":
+            requested = request.headers.get("Access-Control-Request-Headers", "")
+            page_headers += cors.preflight_headers(requested, ", ".join(self.allowed_methods))
+            answer = HttpResponse(status=204)
+        else:
+            answer = super().dispatch(request, *args, **kwargs)
+        for name, value in page_headers:
+            answer[name.decode()] = value.decode("latin-1")
+        patch_vary_headers(answer, ["Accept", "Origin"])
+        return answer
 
     def get_exception_handler(self) -> Any:
         """Return what turns exceptions into errors of OpenAI's form."""

@@ -50,7 +50,7 @@ INDEX = re.compile(rb'"choices":\[\{"index":(\d+)')
 # An event with a text and a flat count, as they are between the first one and the last one.
 TEXT_EVENT = re.compile(
     rb'(?P<before>data: \{"id":[^{}\[\]]*"choices":\[\{"index":0,(?:"delta":\{"content"|"text"):")'
-    rb'(?P<text>[^"]*)'
+    rb'(?P<text>(?:[^"\\]|\\[^"])*)'  # without an escaped quote, which would end it too early
     rb'(?P<after>"[^{}\[\]]*\}(?:[^{}\[\]]*\})?\],"usage":\{)'
     rb"[^{}]*\}\}"
 )

@@ -115,10 +115,10 @@ def test_the_image_that_trains_has_what_its_programs_import():
     assert imported & ours <= copied
 
 
-def test_what_trains_reaches_the_databases_and_the_storage_and_nothing_outside():
+def test_what_trains_reaches_databases_storage_and_the_engine_and_nothing_outside():
     worker = SERVICES["worker-training"]
     assert worker["profiles"] == ["training"]
-    assert worker["networks"] == ["data", "training"]
+    assert worker["networks"] == ["data", "engine", "training"], "evaluations ask the engine"
     assert all(COMPOSE["networks"][name]["internal"] for name in worker["networks"])
     reached = {name for name, one in SERVICES.items() if "training" in one.get("networks", [])}
     assert reached == {"seaweedfs", "worker-training"}

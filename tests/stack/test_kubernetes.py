@@ -192,7 +192,7 @@ def test_only_the_site_reaches_the_engine_and_what_trains_reaches_nothing_outsid
     assert set(expression["values"]) - {"vllm", "exporter"} == in_network - without
     assert monitoring.keys() == {"namespaceSelector"}
     assert rule["ports"] == [{"port": 8001}]
-    for name in ("engine-to-the-stores", "training-to-the-stores"):
+    for name in ("engine-to-the-stores", "training-to-stores-and-engine"):
         for way in policies[name]["spec"]["egress"]:
             assert all("ipBlock" not in target and target != {} for target in way["to"]), name
     reached = {

@@ -205,6 +205,21 @@ def test_a_whole_stream_counts_what_the_engine_says_at_its_end(stream, cuts):
         assert usage.text_sha256 == (digest_text(text) if text else "")
 
 
+def test_an_answer_that_begins_with_a_quotation_mark_is_whole():
+    tokens = ['"', "So", ',"', " he", " said", '."', ""]
+    choices = [chat_choice(0, {"content": token}, reason=None if token else "stop") for token in tokens]
+    usages = [usage_of(31, number) for number in range(1, len(tokens) + 1)]
+    events = [
+        head("chat") | {"choices": [one], "usage": two} for one, two in zip(choices, usages, strict=True)
+    ]
+
+    passed, usage, state = play(asked_for(), [*map(frame, events), DONE])
+    state.end()
+
+    assert "".join(one["choices"][0]["delta"]["content"] for one in decode_events(passed)) == "".join(tokens)
+    assert usage.text_sha256 == digest_text("".join(tokens))
+
+
 @given(streams(), cuts, st.integers(0, 10**6))
 @MANY
 def test_a_stream_that_ends_anywhere_counts_what_was_reported_until_there(stream, cuts, at):
