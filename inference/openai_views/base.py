@@ -56,9 +56,11 @@ class OpenAiView(WorkspaceView):
             answer = HttpResponse(status=204)
         else:
             answer = super().dispatch(request, *args, **kwargs)
-        for name, value in page_headers:
-            answer[name.decode()] = value.decode("latin-1")
-        patch_vary_headers(answer, ["Accept", "Origin"])
+        headers = {name.decode(): value.decode("latin-1") for name, value in page_headers}
+        patch_vary_headers(answer, ["Origin"])
+        headers.pop("vary", None)
+        for name, value in headers.items():
+            answer[name] = value
         return answer
 
     def get_exception_handler(self) -> Any:

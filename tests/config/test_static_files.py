@@ -3,18 +3,12 @@
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 from stack.folders import ROOT
 
+COLLECT = "from django.core.management import call_command; call_command('collectstatic', '-v', '0')"
 ASK = """
-import django
-from django.conf import settings
-from pathlib import Path
-settings.STATIC_ROOT = Path({root!r})
-django.setup()
-from django.core.management import call_command
-call_command("collectstatic", "--no-input", "-v", "0")
-settings.WHITENOISE_USE_FINDERS = False  # as where the folder was there at the start
 from django.test import RequestFactory
 from config.static_files import StaticFilesMiddleware
 middleware = StaticFilesMiddleware(lambda request: None)
@@ -24,13 +18,23 @@ for encoding in ("br", "gzip", ""):
 """
 
 
-def test_collected_files_are_served_compressed(tmp_path):
-    code = ASK.format(root=str(tmp_path / "static"))
+def run_in(project: Path, code: str) -> str:
+    """Return what code prints where the project's files lie in another folder."""
+    begin = "import core.project_root, pathlib\n"
+    begin += f"core.project_root.PROJECT_ROOT = pathlib.Path({str(project)!r})\n"
+    begin += "import django\ndjango.setup()\n"
     environment = {**os.environ, "DJANGO_SETTINGS_MODULE": "config.settings"}
+    command = [sys.executable, "-c", begin + code]
+    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
 
-    done = subprocess.run(
-        [sys.executable, "-c", code], cwd=ROOT, env=environment, capture_output=True, text=True
-    )
 
-    expected = [f"{encoding} 200 Accept-Encoding" for encoding in ("br", "gzip", "none")]
-    assert done.stdout.splitlines() == expected, done.stderr
+def test_collected_files_are_served_compressed(tmp_path):
+    for name in ("static", "templates", "locale", "docs"):
+        (tmp_path / name).symlink_to(ROOT / name)
+    run_in(tmp_path, COLLECT)
+
+    assert run_in(tmp_path, ASK).splitlines() == [
+        f"{encoding} 200 Accept-Encoding" for encoding in ("br", "gzip", "none")
+    ]

@@ -113,7 +113,7 @@ QUESTIONS = [
     ("en", "create an API key", "team"),
     ("en", "Obsidian", "editors"),
     ("en", "LibreOffice", "editors"),
-    ("en", "VS Code", "editors"),
+    ("en", "Open WebUI", "editors"),
     ("en", "upload a LoRA adapter", "adapters"),
     ("en", "zzzzqq openai fine-tuning", "fine-tuning"),
     ("de", "aus meinen eigenen Texten trainieren", "training"),

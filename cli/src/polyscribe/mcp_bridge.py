@@ -84,10 +84,8 @@ class Bridge:
         """Begin to pass a message on; return what does it."""
         if not line.strip():
             return None
-        try:
-            message = json.loads(line)
-            assert isinstance(message, dict)
-        except (ValueError, AssertionError):
+        message = read_message(line)
+        if message is None:
             self._answer_error(None, PARSE_ERROR, "This line is not a JSON-RPC message.")
             return None
         if message.get("method") == "notifications/cancelled":
@@ -114,7 +112,7 @@ class Bridge:
                 async for answer in read_messages(response):
                     self._note_version(message, answer)
                     self._write(answer)
-        except httpx.TransportError as error:
+        except httpx.HTTPError as error:
             sentence = f"{self._host} is not responding ({describe(error)}). {WHAT_TO_CHECK}"
             if request_id is not None:
                 self._answer_error(request_id, SERVER_ERROR, sentence)
@@ -150,6 +148,21 @@ class Bridge:
         if code:
             error["data"] = {"code": code}
         self._write(json.dumps({"jsonrpc": "2.0", "id": request_id, "error": error}).encode())
+
+
+def read_message(line: bytes) -> Object | None:
+    """Return the JSON-RPC message of a line; None where it is none, or one of its parts has another type."""
+    try:
+        message = json.loads(line)
+    except ValueError:
+        return None
+    params = message.get("params") or {} if isinstance(message, dict) else None
+    if not isinstance(params, dict) or not isinstance(params.get("_meta") or {}, dict):
+        return None
+    ids = (message.get("id"), params.get("requestId"))
+    method = message.get("method", "")
+    is_typed = isinstance(method, str) and all(isinstance(one, str | int | float | None) for one in ids)
+    return message if is_typed and method.isascii() else None
 
 
 async def read_messages(response: httpx.Response) -> AsyncIterator[bytes]:

@@ -119,7 +119,8 @@ async def test_a_signal_ends_it_quietly(environment, number):
     ],
 )
 async def test_what_is_wrong_is_the_requests_error(environment, variable, value, says):
-    lines = [json.dumps(LIST), '{"jsonrpc": "2.0", "method": "notifications/initialized"}', "{", ""]
+    lines = [json.dumps(LIST), '{"jsonrpc": "2.0", "method": "notifications/initialized"}', "{", "[]", ""]
+    lines += ['{"id": [1], "method": "ping"}', '{"id": 1, "method": "ping", "params": {"_meta": [1]}}']
     async with started(environment | {variable: value}) as process:
         out, _ = await process.communicate("\n".join(lines).encode())
     answers = {answer["id"]: answer["error"] for answer in map(json.loads, out.splitlines())}

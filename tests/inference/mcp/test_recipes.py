@@ -3,7 +3,6 @@
 import asyncio
 import json
 import os
-import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,8 +15,10 @@ from mcp.client.streamable_http import streamable_http_client
 
 from polyscribe.settings import Settings, save_settings
 from stack.folders import ROOT
+from tests.documents import blocks
 from tests.inference.mcp.conftest import TEXT
 
+GUIDE = "docs/mcp.md"
 SITE = "https://polyscribe.example.com"
 # How clients name what stays out of the file: Claude Code, Cursor, VS Code; the last is pasted.
 PLACEHOLDERS = ("${POLYSCRIBE_API_KEY}", "${env:POLYSCRIBE_API_KEY}", "${input:polyscribe-key}", "YOUR_KEY")
@@ -25,10 +26,10 @@ PLACEHOLDERS = ("${POLYSCRIBE_API_KEY}", "${env:POLYSCRIBE_API_KEY}", "${input:p
 
 def recipes() -> Iterator[tuple[str, str]]:
     """Yield each JSON block of the guide with the heading above it."""
-    for section in (ROOT / "docs/mcp.md").read_text().split("\n### ")[1:]:
-        title = section.partition("\n")[0]
-        for number, block in enumerate(re.findall(r"```json\n(.*?)```", section, re.DOTALL), start=1):
-            yield f"{title} {number}", block
+    lines = (ROOT / GUIDE).read_text().splitlines()
+    for number, block in enumerate(blocks(GUIDE, language="json"), start=1):
+        headings = [line for line in lines[: block.line] if line.startswith("### ")]
+        yield f"{headings[-1].removeprefix('### ')} {number}", block.text
 
 
 RECIPES = dict(recipes())
@@ -81,11 +82,19 @@ async def test_a_recipe_leads_to_a_session(*, name, address, engine, secret, tmp
     assert "poetry" in [style["name"] for style in result.structured_content["styles"]]
 
 
+def test_the_command_of_claude_code_names_the_server_as_its_file_does():
+    [block] = blocks(GUIDE, language="sh")
+    [words] = block.words()
+    server = read_server(RECIPES["Claude Code 1"])
+    assert words[:6] == ["claude", "mcp", "add", "--transport", server["type"], "polyscribe"]
+    assert words[6:] == [server["url"], "--header", "Authorization: Bearer $POLYSCRIBE_API_KEY"]
+
+
 async def test_the_guides_program_runs_as_pasted(address, engine, secret):
-    [program] = re.findall(r"```python\n(.*?)```", (ROOT / "docs/mcp.md").read_text(), re.DOTALL)
+    [program] = blocks(GUIDE, language="python")
     process = await asyncio.create_subprocess_exec(
         sys.executable,
-        *("-c", program.replace(SITE, address)),
+        *("-c", program.text.replace(SITE, address)),
         env={**os.environ, "POLYSCRIBE_API_KEY": secret},
         stdout=asyncio.subprocess.PIPE,
     )

@@ -135,3 +135,43 @@ def test_a_conversation_has_an_end(acme_client, refused, monkeypatch):
     error = refused(400, acme_client.conversations.items.create, conversation.id, items=items)
     assert error["code"] == "conversation_full"
     assert len(acme_client.conversations.items.list(conversation.id).data) == 1
+
+
+def test_a_turn_without_room_in_its_conversation_is_refused_before_it_is_billed(
+    site, acme_client, refused, monkeypatch
+):
+    monkeypatch.setattr(store, "BODY_MAX_BYTES", 2_000)
+    items = [{"role": "user", "content": "x" * 900}]
+    conversation = acme_client.conversations.create(items=items)
+    assert (
+        refused(400, ask, acme_client, "y" * 300, conversation=conversation.id)["code"] == "conversation_full"
+    )
+    assert not site.engine.received
+
+
+def test_store_is_a_truth_value(site, acme_client, refused):
+    assert refused(400, ask, acme_client, store="false")["param"] == "store"
+    assert not site.engine.received
+
+
+def test_counting_needs_no_room(site, acme, acme_client, settings):
+    settings.RESPONSES_MAX_MIB = 1
+    conversation = acme_client.conversations.create(items=[{"role": "user", "content": "Rain?"}])
+    StoredBytes.objects.filter(pk=acme.pk).update(used_bytes=1024 * 1024)
+    counted = acme_client.responses.input_tokens.count(
+        model="poetry", input="Snow?", conversation=conversation.id
+    )
+    assert counted.input_tokens > 0
+
+
+def test_a_page_of_an_allowed_origin_reads_what_is_stored(site, acme_client, settings):
+    settings.API_ALLOWED_ORIGINS = frozenset({"https://page.example"})
+    asks = {"origin": "https://page.example", "access-control-request-headers": "authorization"}
+    preflight = acme_client._client.options("/conversations", headers=asks)
+    assert preflight.status_code == 204
+    assert preflight.headers["access-control-allow-headers"] == "authorization"
+    stored = acme_client.conversations.with_raw_response.create(extra_headers=asks)
+    assert stored.headers["access-control-allow-origin"] == "https://page.example"
+    assert "Origin" in stored.headers["vary"]
+    others = acme_client._client.options("/conversations", headers={**asks, "origin": "https://evil.example"})
+    assert "access-control-allow-origin" not in others.headers
