@@ -112,7 +112,7 @@ class Bridge:
                 async for answer in read_messages(response):
                     self._note_version(message, answer)
                     self._write(answer)
-        except httpx.HTTPError as error:
+        except httpx.TransportError as error:
             sentence = f"{self._host} is not responding ({describe(error)}). {WHAT_TO_CHECK}"
             if request_id is not None:
                 self._answer_error(request_id, SERVER_ERROR, sentence)
