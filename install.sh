@@ -7,16 +7,17 @@
 #
 #   --host NAME         the site's host name, such as polyscribe.example.com
 #   --files-host NAME   storage's host name (default: files. before the site's)
-#   --mail URL          the mail server, smtp://user:password@mail.example.com:587 (it must speak STARTTLS); left out,
-#                       it is asked for, and no shell's history has the password
+#   --mail URL          the mail server, smtp://user:password@mail.example.com:587 (it must speak STARTTLS)
 #   --model NAME        the base model, by its name on Hugging Face's hub
 #   --hub-token TOKEN   for a model whose licence must be accepted there first
 #   --admin EMAIL       the first operator's address
 #   --yes               ask nothing: what is neither given nor in .env must have a default
-#   --no-proxy          leave out Caddy: a proxy of your own terminates TLS
+#   --no-proxy          leave out Caddy: a proxy of your own terminates TLS; .env's COMPOSE_PROFILES keeps the choice
 #   --force             go on although this machine lacks memory, disk, a GPU or a free port
 #   --delete-data       uninstall: also delete every volume (styles, accounts, usage, the model)
 #
+# The list of processes and the shell's history show what is in an option. A mail server with a password and a token are
+# better set in the variables INSTALL_MAIL and INSTALL_HUB_TOKEN, or asked for: leave out --mail, and --model for the token.
 # It asks only for what is missing, and repeating it is harmless. COMPOSE='docker compose -p NAME' changes the command.
 set -eu
 
@@ -39,7 +40,7 @@ is_done() { printf '  ✓ %s\n' "$*"; }
 usage() { sed -n '2,/^set -eu/{/^#/s/^# \{0,1\}//p;}' "$0"; }
 
 action=install
-host='' files_host='' mail='' model='' hub_token='' admin=''
+host='' files_host='' mail=${INSTALL_MAIL:-} model='' hub_token=${INSTALL_HUB_TOKEN:-} admin=''
 yes='' proxy=proxy force='' delete_data=''
 while [ $# -gt 0 ]; do
     case $1 in
@@ -115,6 +116,12 @@ check_docker() {
         fail "Docker has no compose plugin. Install it (Docker's package docker-compose-plugin), then run this again."
     docker info >/dev/null 2>&1 ||
         fail "Docker's daemon doesn't answer. Start it (systemctl start docker), or run this as root or a member of the group docker."
+}
+
+# With Caddy or without, as .env says once it has profiles.
+read_proxy() {
+    grep -qs '^COMPOSE_PROFILES=' .env || return 0
+    case $(value_of COMPOSE_PROFILES) in *proxy*) ;; *) proxy= ;; esac
 }
 
 lacks=
@@ -213,7 +220,12 @@ write_settings() {
     set_value EMAIL_URL "$mail"
     [ -z "$model" ] || set_value BASE_MODEL "$model"
     [ -z "$hub_token" ] || set_value HF_TOKEN "$hub_token"
-    [ -z "$proxy" ] || grep -q '^COMPOSE_PROFILES=' .env || set_value COMPOSE_PROFILES "$proxy"
+    if [ -z "$proxy" ]; then
+        # other profiles stay
+        set_value COMPOSE_PROFILES "$(value_of COMPOSE_PROFILES | sed 's/,proxy//; s/proxy,\{0,1\}//')"
+    else
+        grep -q '^COMPOSE_PROFILES=' .env || set_value COMPOSE_PROFILES "$proxy"
+    fi
 }
 
 # logged WHAT COMMAND…: run a command with its output in the log.
@@ -228,7 +240,7 @@ logged() {
 
 is_ready() {
     $compose exec -T web python3 -c "import urllib.request as u; u.urlopen('http://127.0.0.1:8000/readyz', timeout=4)" \
-        >/dev/null 2>&1
+        </dev/null >/dev/null 2>&1
 }
 
 await_ready() {
@@ -250,11 +262,10 @@ await_ready() {
 has_operator() {
     $compose exec -T web python manage.py shell --verbosity 0 --command \
         "from tenants.models import User; raise SystemExit(not User.objects.filter(is_superuser=True).exists())" \
-        >>"$log" 2>&1
+        </dev/null >>"$log" 2>&1
 }
 
 create_operator() {
-    password=
     if has_operator; then
         is_done "an operator exists"
         return
@@ -267,6 +278,9 @@ create_operator() {
         'DJANGO_SUPERUSER_PASSWORD=$(cat) exec python manage.py createsuperuser --noinput --email "$0"' "$admin" \
         >>"$log" 2>&1 || fail "The operator was not created. $(tail -n 1 "$log") All of it: $log"
     is_done "the operator $admin was created"
+    # at once: what comes next takes long, and may fail
+    say "    Log in at https://$host/accounts/login/ as $admin with the password $password"
+    say "    It is shown this once. The site mails a link first, and asks for a second factor; then open /console/."
 }
 
 print_next() {
@@ -279,10 +293,6 @@ print_next() {
     else
         say "  - Your proxy must send $host to 127.0.0.1:8000 and 8003, $files_host to 127.0.0.1:8333 (docs/running.md)."
     fi
-    if [ -n "$password" ]; then
-        say "  - Log in at https://$host/accounts/login/ as $admin with the password $password"
-        say "    It is shown this once. The site mails a link first, and asks for a second factor; then open /console/."
-    fi
     say "  - Keep a copy of .env in another place: without its keys, no backup can be restored."
     say "  - docker compose logs -f base-model vllm shows the engine's start; docker compose exec web python manage.py doctor checks all."
     say "  - ./install.sh upgrade takes the next version once you have unpacked it here; ./install.sh uninstall removes it."
@@ -293,6 +303,7 @@ print_next() {
 
 install() {
     check_docker
+    read_proxy
     check_machine
     ask_all
     write_secrets

@@ -3,14 +3,15 @@
 #
 # var/release/VERSION then has the sdists and wheels of the site and of the command line, the source archive that
 # install.sh is unpacked from, the images of site and trainer as OCI archives, the SBOM (CycloneDX), base-images.txt,
-# provenance.json (SLSA) and SHA256SUMS. Everything is the same whenever it is built: timestamps are the commit's, base
-# images are taken by digest, builders are those of uv.lock. Sdists and wheels are built twice and compared.
+# provenance.json (SLSA) and SHA256SUMS. All of these are the same whenever they are built on the same base images:
+# timestamps are the commit's, base images are taken by digest, builders are those of uv.lock. Sdists and wheels are
+# built twice and compared. Only signatures differ, and what docker attaches to a pushed image, which has the time in it.
 #
 #   --push REGISTRY    push the images too, as REGISTRY/polyscribe:VERSION and REGISTRY/polyscribe-training:VERSION
 #   COSIGN_KEY=KEY     sign SHA256SUMS, and the images that are pushed, with cosign
 #   BASE_IMAGES=FILE   the base-images.txt of an earlier build, to build on the same base images
 #   BUILDER=podman     with PODMAN_BUILD_OPTIONS; the default is docker with buildx where it runs, else podman, which
-#                      attaches neither SBOM nor provenance to an image
+#                      attaches neither SBOM nor provenance to a pushed image
 set -eu
 cd "$(dirname "$0")/.."
 
@@ -109,11 +110,15 @@ build_image() {
     tag=${registry:+$registry/}$1:$version
     context=$work/first/$source
     if [ "$builder" = docker ]; then
-        # one build for the archive, another from its cache for the registry: both with SBOM and provenance
+        # one build for the archive, another from its cache for the registry; only there with attestations, which have
+        # the time in them
+        attestations='--provenance=false --sbom=false'
         for output in "type=oci,dest=$archive,rewrite-timestamp=true" ${registry:+"type=registry,rewrite-timestamp=true"}; do
+            # shellcheck disable=SC2086 # two options
             docker buildx build --file "$context/$2" --tag "$tag" --build-arg "$3=$base" \
-                --build-arg "SOURCE_DATE_EPOCH=$SOURCE_DATE_EPOCH" --provenance=mode=max --sbom=true \
+                --build-arg "SOURCE_DATE_EPOCH=$SOURCE_DATE_EPOCH" $attestations \
                 --metadata-file "$work/$1.json" --output "$output" "$context"
+            attestations='--provenance=mode=max --sbom=true'
         done
         pushed=$(sed -n 's/.*"containerimage.digest": "\(sha256:[0-9a-f]*\)".*/\1/p' "$work/$1.json" | head -n 1)
     else

@@ -1,6 +1,6 @@
 """What a release was built of: an in-toto statement with SLSA's provenance (https://slsa.dev/provenance/v1).
 
-It has no time and no machine in it, so two builds of a commit write the same file.
+It has no time and no machine in it, so two builds of a commit on the same base images write the same file.
 """
 
 import argparse

@@ -11,10 +11,10 @@ from typing import Any
 
 from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
-INSIDE = "core/project"  # platform/core/project_root.py finds it there
-MADE_BY = ("locale/compile.py", "stack/web_fonts.py")
+TARGET = "core/project"  # platform/core/project_root.py finds it there
+GENERATORS = ("locale/compile.py", "stack/web_fonts.py")
 # As the Dockerfile copies them; and what trains, for a worker that has TRAINING_PYTHON.
-HELD = (
+PACKAGED_FILES = (
     "templates/**/*",
     "static/**/*",
     "locale/**/*.mo",
@@ -41,16 +41,16 @@ class WheelHook(BuildHookInterface[Any]):
         if version != "standard":
             return
         root = Path(self.root)
-        for script in MADE_BY:
+        for script in GENERATORS:
             subprocess.run([sys.executable, str(root / script)], check=True)
-        for pattern in HELD:
-            files = [file for file in sorted(root.glob(pattern)) if is_held(file)]
+        for pattern in PACKAGED_FILES:
+            files = [file for file in sorted(root.glob(pattern)) if is_packaged(file)]
             if not files:
                 raise FileNotFoundError(f"The wheel needs {pattern}, and {root} has none.")
             for file in files:
-                build_data["force_include"][str(file)] = f"{INSIDE}/{file.relative_to(root)}"
+                build_data["force_include"][str(file)] = f"{TARGET}/{file.relative_to(root)}"
 
 
-def is_held(file: Path) -> bool:
+def is_packaged(file: Path) -> bool:
     """Return whether a file is the project's own, not a trace of a run."""
     return file.is_file() and "__pycache__" not in file.parts

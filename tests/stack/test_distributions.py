@@ -12,7 +12,7 @@ import pytest
 
 from stack import distributions
 from stack.folders import ROOT
-from stack.wheel_hook import HELD, is_held
+from stack.wheel_hook import PACKAGED_FILES, is_packaged
 
 PROGRAM = """
 import core.project_root
@@ -40,7 +40,7 @@ def test_a_second_build_is_the_same_byte_for_byte(built, tmp_path):
 def test_the_wheel_has_every_template_guide_and_static_file_of_the_checkout(built):
     wheel = next(file for file in built if file.suffix == ".whl")
     names = set(zipfile.ZipFile(wheel).namelist())
-    needed = {file for pattern in HELD for file in ROOT.glob(pattern) if is_held(file)}
+    needed = {file for pattern in PACKAGED_FILES for file in ROOT.glob(pattern) if is_packaged(file)}
     assert len(needed) > 500
     assert {f"core/project/{file.relative_to(ROOT)}" for file in needed} <= names
     assert {

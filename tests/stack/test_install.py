@@ -1,6 +1,7 @@
 """install.sh with a stand-in for docker: what it asks and refuses, and that repeating it changes nothing."""
 
 import os
+import re
 import shutil
 import stat
 import subprocess
@@ -19,7 +20,8 @@ NEEDED = (
 DOCKER = """#!/bin/sh
 echo "$*" >> "$DOCKER_LOG"
 case "$*" in
-*"shell --verbosity"*) [ -e "$DOCKER_LOG.operator" ] ;;
+*readyz*) cat > /dev/null ;;
+*"shell --verbosity"*) cat > /dev/null; [ -e "$DOCKER_LOG.operator" ] ;;
 *createsuperuser*) touch "$DOCKER_LOG.operator"; cat > "$DOCKER_LOG.password" ;;
 *DockerRootDir*) echo / ;;
 *Runtimes*) echo '{"nvidia": {}}' ;;
@@ -125,8 +127,60 @@ def test_options_answer_every_question(server):
     assert done.returncode == 0, done.stderr
     assert "[y/N]" not in done.stdout
     assert server.values()["BASE_MODEL"] == env_file.values_of(env_file.EXAMPLE.read_text())["BASE_MODEL"]
-    assert "COMPOSE_PROFILES" not in server.values()
     assert "compose up --detach --no-build web web-2 gateway" in server.commands()
+
+
+def test_later_runs_leave_out_caddy_as_the_first_did(server):
+    server.run("--no-proxy", answers=ANSWERS)
+    assert server.values()["COMPOSE_PROFILES"] == ""
+
+    done = server.run()
+
+    assert "Your proxy must send" in done.stdout
+    assert server.values()["COMPOSE_PROFILES"] == ""
+    assert not [command for command in server.commands() if "caddy" in command]
+
+
+@pytest.mark.parametrize("profiles", ["proxy,training", "training,proxy"])
+def test_caddy_is_left_out_later_and_other_profiles_stay(server, profiles):
+    server.run(answers=ANSWERS)
+    server.env.write_text(server.env.read_text().replace("PROFILES=proxy", f"PROFILES={profiles}"))
+
+    server.run("--no-proxy")
+
+    assert server.values()["COMPOSE_PROFILES"] == "training"
+
+
+def test_secrets_are_taken_from_variables(server):
+    mail = "smtp://me:word@mail.example.org"
+    variables = {"INSTALL_MAIL": mail, "INSTALL_HUB_TOKEN": "hf_1"}
+
+    done = server.run("--host", "a.example.org", "--admin", "me@example.org", "--yes", variables=variables)
+
+    assert done.returncode == 0, done.stderr
+    assert server.values()["EMAIL_URL"] == mail
+    assert server.values()["HF_TOKEN"] == "hf_1"
+
+
+def test_the_password_is_shown_although_the_rest_does_not_start(server):
+    server.add(
+        "docker", DOCKER.replace('case "$*" in', 'case "$*" in\n*"up --detach --no-build") exit 1 ;;', 1)
+    )
+
+    done = server.run(answers=ANSWERS)
+
+    assert done.returncode == 1
+    assert f"the password {Path(f'{server.log}.password').read_text()}" in done.stdout
+
+
+def test_checks_do_not_read_the_answers(server):
+    server.run(answers=ANSWERS)
+    Path(f"{server.log}.operator").unlink()
+
+    done = server.run(answers=("other@example.org",))
+
+    assert done.returncode == 0, done.stderr
+    assert "as other@example.org with the password" in done.stdout
 
 
 def test_a_second_run_asks_nothing_and_keeps_every_value_and_the_operator(server):
@@ -236,9 +290,10 @@ def test_an_uninstallation_keeps_data_and_keys_unless_asked_twice(server):
 
 def test_the_help_names_every_option():
     said = subprocess.run(["sh", str(ROOT / "install.sh"), "--help"], capture_output=True, text=True).stdout
-    script = (ROOT / "install.sh").read_text()
-    options = {word.strip("|)") for word in script.split() if word.startswith("--") and word.endswith(")")}
-    assert options - {"--help"} == {option for option in options if option in said}
+    parsing = (ROOT / "install.sh").read_text().partition("while [ $# -gt 0 ]")[2].partition("\ndone\n")[0]
+    options = set(re.findall(r"--[a-z-]+", parsing)) - {"--help"}
+    assert {"--host", "--yes", "--delete-data"} <= options
+    assert options <= set(re.findall(r"--[a-z-]+", said))
 
 
 @pytest.mark.skipif(not shutil.which("shellcheck"), reason="shellcheck is not installed")

@@ -1,5 +1,6 @@
 """deploy/kubernetes says what docker-compose.yml says: commands, variables, probes, networks, images."""
 
+import os
 import re
 import shlex
 import shutil
@@ -239,6 +240,28 @@ def test_the_engines_pod_takes_from_the_image_what_is_in_it():
     imported = re.findall(r"^import (\w+)$", (ROOT / "engine/serve.py").read_text(), re.MULTILINE)
     ours = {name for name in imported if (ROOT / f"engine/{name}.py").exists()}
     assert {f"{name}.py" for name in ours} < set(taken)
+
+
+def test_vllm_waits_for_the_model_that_its_launcher_needs(tmp_path):
+    [wait] = [one["args"] for one in pods()["vllm"]["initContainers"] if one["name"] == "model-fetched"]
+    environment = {"PATH": os.environ["PATH"], "BASE_MODEL_DIR": str(tmp_path)}
+    with pytest.raises(subprocess.TimeoutExpired):
+        subprocess.run(wait, env=environment, timeout=0.3)
+    (tmp_path / "config.json").touch()
+    assert subprocess.run(wait, env=environment, timeout=10).returncode == 0
+    assert '(settings.base_model_dir / "config.json").is_file()' in (ROOT / "engine/serve.py").read_text()
+
+
+def test_a_job_goes_after_its_end_because_it_cannot_be_changed():
+    page = (ROOT / "docs" / "scaling.md").read_text()
+    assert f"delete job {' '.join(sorted(kinds('Job'), reverse=True))} " in page
+    assert {job["spec"]["ttlSecondsAfterFinished"] for job in kinds("Job").values()} == {600}
+
+
+@pytest.mark.parametrize("folder", ["base", "example"])
+def test_storage_is_in_the_cluster_where_policies_let_pods_reach_it(folder):
+    settings = variables_of(manifests.FOLDER / folder / "settings.env")
+    assert settings["S3_ENDPOINT_URL"].endswith(".svc")
 
 
 def test_a_wrong_object_is_a_fault(monkeypatch, capsys):
