@@ -7,7 +7,8 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from concurrent.futures import Future
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -98,10 +99,12 @@ class Supervisor:
         *programs: Program,
         show: Callable[[str], None] | None = None,
         ended: Callable[[Program], None] | None = None,
+        beside: Iterable[Future[None]] = (),
     ) -> None:
         """Run programs side by side to their ends and show their lines, keeping the others up.
 
-        `ended` is told of each that went well. Raises ServiceFailed for the first that did not.
+        `ended` is told of each that went well. Raises ServiceFailed for the first that did not, and what is
+        raised by one of the futures `beside`.
         """
         with ExitStack() as logs:
             running = {}
@@ -110,6 +113,9 @@ class Supervisor:
                 running[program.name] = logs.enter_context(self._log(program.name).open(errors="replace"))
             while running:
                 self.revive(besides=running.keys())
+                for future in beside:
+                    if future.done():
+                        future.result()
                 for name, lines in list(running.items()):
                     child = self._children[name]
                     code = child.process.poll()

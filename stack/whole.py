@@ -2,7 +2,7 @@
 
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
 from functools import partial
@@ -26,7 +26,7 @@ class Seeded:
 def bring_up(stack: Stack, *, with_sample: bool = False) -> Seeded:
     """Start everything and seed it.
 
-    The database schema is made beside the base model, which the engine loads beside the site's start.
+    The database schema is made beside the base model, which the engine loads beside the start of the site.
     """
     up = stack.supervisor
     variables = stack.variables
@@ -45,8 +45,10 @@ def bring_up(stack: Stack, *, with_sample: bool = False) -> Seeded:
         stack.waiting.watch(name, partial(up.await_ready, name, check, within_s=90), since_s=began_s)
         for name, check in checks.items()
     ]
-    stack.waiting.all([*site_ready, *engine_ready])
-    return seed(stack, with_sample=with_sample)
+    stack.waiting.all(site_ready)
+    seeded = seed(stack, with_sample=with_sample, beside=engine_ready)
+    stack.waiting.all(engine_ready)
+    return seeded
 
 
 def prepare_base_model(stack: Stack) -> None:
@@ -127,11 +129,14 @@ def workers_beside_further_engines(stack: Stack) -> list[Program]:
     return workers
 
 
-def seed(stack: Stack, *, with_sample: bool) -> Seeded:
-    """Make the demo's tenant and styles; return the login and the API key. Raises ServiceFailed."""
-    options = ["--sample"] if with_sample else []
+def seed(stack: Stack, *, with_sample: bool, beside: Sequence[Future[None]]) -> Seeded:
+    """Make the demo's tenant and styles, which are checked while the engine starts; return login and API key.
+
+    Raises ServiceFailed, also for what starts `beside`.
+    """
+    options = ["--within", f"{engine.READY_WITHIN_S:.0f}", *(["--sample"] if with_sample else [])]
     program = application.manage("seed", *options, variables=stack.variables, title="manage.py seed")
-    stack.supervisor.once(program, show=stack.steps.say)
+    stack.supervisor.once(program, show=stack.steps.say, beside=beside)
     try:
         made = json.loads(Path(stack.variables["DEMO_SECRETS_FILE"]).read_text())
         return Seeded(login=made["login"], password=made["password"], api_key=made["api_key"])

@@ -47,7 +47,7 @@ PLAN = "studio"
 CONFIG_FILE = "adapter_config.json"
 WEIGHTS_FILE = "adapter_model.safetensors"
 FILES = (CONFIG_FILE, WEIGHTS_FILE)
-TIMEOUT_S = 120  # until a style serves
+WITHIN_S = 120.0  # a style serves
 POLL_S = 0.1
 PENDING = ("uploaded", "valid", "pushing")
 
@@ -72,7 +72,7 @@ def secrets_file() -> Path:
     return Path(os.environ.get("DEMO_SECRETS_FILE", settings.BASE_DIR / "var" / "demo.json"))
 
 
-def seed(styles: Path, secrets: Path, *, with_sample: bool, say: Print) -> None:
+def seed(styles: Path, secrets: Path, *, with_sample: bool, say: Print, within_s: float = WITHIN_S) -> None:
     """Create the demo's writer, workspace and key, write them to a file, and select the shipped styles.
 
     `with_sample` adds a sample workspace beside it. Safe to repeat. Raises DomainError with what is wrong.
@@ -83,14 +83,14 @@ def seed(styles: Path, secrets: Path, *, with_sample: bool, say: Print) -> None:
     tenant = _ensure_workspace(user)
     key = _ensure_key(tenant, user, known.get("api_key", ""))
     secrets.write_text(json.dumps({"login": EMAIL, "password": password, "api_key": key}))
-    publish(styles, say=say)
+    publish(styles, say=say, within_s=within_s)
     # The demo's workspace was founded before there was a style.
     select_first_party_styles(access_of_person(user, tenant, address=None))
     if with_sample and add_sample_data(user):
         say(f"  ✓ {'sample workspace':<22} opens first; the API key is for {tenant.name}")
 
 
-def publish(styles: Path, *, say: Print) -> list[Style]:
+def publish(styles: Path, *, say: Print, within_s: float = WITHIN_S) -> list[Style]:
     """Publish the shipped styles of a folder and return them once all serve. Safe to repeat.
 
     Raises DomainError with what is wrong.
@@ -103,7 +103,7 @@ def publish(styles: Path, *, say: Print) -> list[Style]:
     shipped = [_publish_folder(folder) for folder in folders]
     for style in shipped:
         began = time.monotonic()
-        _await_serving(style)
+        _await_serving(style, within_s)
         say(f"  ✓ {style.model_name:<22} serves    {time.monotonic() - began:5.1f} s")
     return shipped
 
@@ -201,9 +201,9 @@ def _upload(folder: Path, description: dict[str, Any]) -> Style:
     return version.style
 
 
-def _await_serving(style: Style) -> None:
+def _await_serving(style: Style, within_s: float) -> None:
     """Wait until the style's newest version is on an engine. Raises NotServing with its reason."""
-    deadline = time.monotonic() + TIMEOUT_S
+    deadline = time.monotonic() + within_s
     while time.monotonic() < deadline:
         newest = style.versions.order_by("-number").first()
         if newest and newest.status == "serving" and is_answering(newest):
@@ -213,7 +213,7 @@ def _await_serving(style: Style) -> None:
         time.sleep(POLL_S)
     newest = style.versions.order_by("-number").first()
     note = newest.note if newest else ""
-    raise NotServing(style=style, reason=f"still waiting after {TIMEOUT_S} s: {note}")
+    raise NotServing(style=style, reason=f"still waiting after {within_s:.0f} s: {note}")
 
 
 def _explain_failure(version: AdapterVersion) -> str:

@@ -15,9 +15,12 @@ class Command(BaseCommand):
     audit_action = "operator.created"
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        """Take the folder of the styles, the file of the login, and whether there is a sample workspace."""
+        """Take the folder of the styles, the file of the login, how long to wait, and whether there is a sample."""
         parser.add_argument("--styles", type=Path, default=seeding.SHIPPED)
         parser.add_argument("--secrets", type=Path, default=seeding.secrets_file())
+        parser.add_argument(
+            "--within", type=float, default=seeding.WITHIN_S, help="seconds to wait for a style"
+        )
         parser.add_argument(
             "--sample", action="store_true", help="add a workspace with two months of sample data"
         )
@@ -30,6 +33,7 @@ class Command(BaseCommand):
                 options["secrets"],
                 with_sample=options["sample"],
                 say=self._write_line,
+                within_s=options["within"],
             )
         except DomainError as error:
             raise CommandError(error.message) from error
