@@ -206,7 +206,7 @@ def _await_serving(style: Style, within_s: float) -> None:
     deadline = time.monotonic() + within_s
     while time.monotonic() < deadline:
         newest = style.versions.order_by("-number").first()
-        if newest and newest.status == "serving" and is_answering(newest):
+        if newest and newest.status == "serving" and _is_answering(newest):
             return
         if newest and newest.is_final and newest.status != "serving":
             raise NotServing(style=style, reason=_explain_failure(newest))
@@ -214,6 +214,14 @@ def _await_serving(style: Style, within_s: float) -> None:
     newest = style.versions.order_by("-number").first()
     note = newest.note if newest else ""
     raise NotServing(style=style, reason=f"still waiting after {within_s:.0f} s: {note}")
+
+
+def _is_answering(version: AdapterVersion) -> bool:
+    """Return whether an engine has a version; one that starts has none yet."""
+    try:
+        return is_answering(version)
+    except Unavailable:
+        return False
 
 
 def _explain_failure(version: AdapterVersion) -> str:
