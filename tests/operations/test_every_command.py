@@ -59,7 +59,7 @@ def publish(patch: pytest.MonkeyPatch, folder: Path) -> None:
     Style.objects.create(owner=first_party_tenant(), slug="noir", name="Noir", base_model=model)
     patch.setattr(seeding, "call_command", lambda *words, **options: None)
     patch.setattr(seeding, "_has_hope", lambda style: True)
-    patch.setattr(seeding, "_await_serving", lambda style: None)
+    patch.setattr(seeding, "_await_serving", lambda style, within_s: None)
     run("publishstyles", "--styles", folder)
 
 

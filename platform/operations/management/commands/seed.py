@@ -15,7 +15,7 @@ class Command(BaseCommand):
     audit_action = "operator.created"
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        """Take the folder of the styles, the file of the login, how long to wait, and if there is a sample."""
+        """Take the folder of the styles, the file of the login, how long to wait, and the sample."""
         parser.add_argument("--styles", type=Path, default=seeding.SHIPPED)
         parser.add_argument("--secrets", type=Path, default=seeding.secrets_file())
         parser.add_argument(
