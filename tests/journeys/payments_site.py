@@ -49,16 +49,17 @@ def make_people() -> dict[str, str]:
 
 
 def make_invoice(tenant_id: str) -> str:
-    """Let a workspace have been on Writer in the month before; return the name of that month's invoice."""
+    """Let a workspace have been on Writer in an earlier month; return that invoice, overdue by now."""
     tenant = Tenant.objects.get(pk=tenant_id)
-    period = months.before(months.current())
+    finalized_at = timezone.now() - timedelta(days=20)
+    period = months.before(months.period_of(finalized_at))
     start, end = months.bounds(period)
     Tenant.objects.filter(pk=tenant_id).update(created_at=start)
     writer = PlanVersion.objects.get(plan="writer", number=1)
     Subscription.objects.create(tenant=tenant, plan_version=writer, starts_at=start, ends_at=end)
     draft = invoices.draft_invoice(tenant, period)
     assert draft is not None
-    return str(invoices.finalize_invoice(draft, timezone.now() - timedelta(days=20)))
+    return str(invoices.finalize_invoice(draft, finalized_at))
 
 
 def top_up() -> int:
