@@ -70,7 +70,7 @@ def register(patch: pytest.MonkeyPatch, folder: Path) -> None:
 
 
 def seed(patch: pytest.MonkeyPatch, folder: Path) -> None:
-    patch.setattr(seeding, "publish", lambda styles, say: [])
+    patch.setattr(seeding, "publish", lambda styles, say, **options: [])
     run("seed", "--styles", folder, "--secrets", folder / "demo.json")
 
 

@@ -161,7 +161,7 @@ def test_a_second_seed_adds_nothing_and_brings_nothing_back(sample, operator, br
 
 
 def test_the_seeds_key_is_of_the_demos_own_workspace_each_time(tmp_path, monkeypatch, base_model):
-    monkeypatch.setattr(seeding, "publish", lambda styles, say: [])
+    monkeypatch.setattr(seeding, "publish", lambda styles, say, **options: [])
     file = tmp_path / "demo.json"
     for _ in range(2):
         out = io.StringIO()
