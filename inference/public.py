@@ -1,6 +1,5 @@
 """What the apps above may use of this one, beside its apps and tasks."""
 
-from inference.api import cors
 from inference.contract import http_errors
 from inference.contract.dialects import anthropic_messages
 from inference.contract.openapi import ERROR_NAME as ERROR_COMPONENT
@@ -11,6 +10,7 @@ from inference.contract.watermark import DIGITAL_SOURCE_TYPE, epoch_of, is_marke
 from inference.errors import BadRequest, FieldError, TooMuchAtOnce, UnknownAddress, UnknownKey, WrongMethod
 from inference.metrics import ALL as ALL_METRICS
 from inference.metrics import FIRST_BYTE, REFUSALS, REQUESTS, SUM, TOKENS, Histogram, read_total
+from inference.openai_views.pages import answer_page
 from inference.proxy.bodies import BodyMemory
 from inference.quota import ledger_drain
 from inference.quota.backlog import read_backlog
@@ -34,8 +34,8 @@ __all__ = [
     "UnknownAddress",
     "UnknownKey",
     "WrongMethod",
+    "answer_page",
     "anthropic_messages",
-    "cors",
     "count_conversation_tokens",
     "data_plane_paths",
     "data_plane_schemas",

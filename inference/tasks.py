@@ -69,5 +69,5 @@ def prune_metrics() -> None:
 
 @shared_task
 def prune_responses() -> None:
-    """Delete stored responses and conversations that no retention keeps any more. Safe to repeat."""
+    """Delete stored responses and conversations whose retention is over. Safe to repeat."""
     store.prune_responses()

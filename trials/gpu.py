@@ -287,7 +287,7 @@ class Trial:
         self.require("peft")
         if not (self.work / "batch.json").exists():
             raise NotRun("there are no answers to compare")
-        code = SCORING.format(device=self.device, base=str(self.base), styles=str(ENGINE / "styles"))
+        code = SCORING.format(device=self.device, base=str(self.base), engine=str(ENGINE))
         rows = json.loads(run_python(code, stdin=(self.work / "batch.json").read_text()))
         own = max(row[row["style"]] for row in rows)
         others = min(row[style] for row in rows for style in STYLES if style != row["style"])
@@ -379,24 +379,18 @@ print(many.slots_bytes - few.slots_bytes)
 
 SCORING = """
 import json, sys
+from pathlib import Path
+sys.path.append({engine!r})
 import torch
-from peft import PeftModel
-from transformers import AutoModelForCausalLM
+from greedy import load_models, use_adapter
 rows = json.load(sys.stdin)
-model = AutoModelForCausalLM.from_pretrained({base!r}, dtype=torch.float32)
-names = sorted({{row["style"] for row in rows}})
-for name in names:
-    folder = {styles!r} + "/" + name
-    if isinstance(model, PeftModel):
-        model.load_adapter(folder, name)
-    else:
-        model = PeftModel.from_pretrained(model, folder, adapter_name=name)
-model.eval().to({device!r})
+folders = {{name: str(Path({engine!r}, "styles", name)) for name in sorted({{row["style"] for row in rows}})}}
+_, model = load_models(Path({base!r}), list(folders.values()))
+model.to({device!r})
 for row in rows:
     tokens = torch.tensor([row["prompt"] + row["answer"]], device={device!r})
-    for name in names:
-        model.set_adapter(name)
-        with torch.no_grad():
+    for name, folder in folders.items():
+        with torch.no_grad(), use_adapter(model, folder):
             chances = model(tokens).logits[0, len(row["prompt"]) - 1 : -1].log_softmax(-1)
         found = chances.gather(1, tokens[0, len(row["prompt"]) :, None])[:, 0].cpu()
         row[name] = (found - torch.tensor(row["logprobs"])).abs().mean().item()

@@ -21,7 +21,7 @@ PASSED_HEADERS = (b"authorization", b"x-api-key", b"host", b"user-agent", b"x-fo
 type App = Callable[
     [Scope, Receive, Callable[[Mapping[str, Any]], Awaitable[None]]], Coroutine[Any, Any, None]
 ]
-type Report = Callable[[bytes], Awaitable[None]]
+type Report = Callable[[bytes | bytearray], Awaitable[None]]
 
 
 @dataclass(frozen=True)
@@ -57,7 +57,7 @@ class Api:
         return await self._call("GET", path, b"")
 
     async def post(self, path: str, body: JsonObject, report: Report | None = None) -> Answer:
-        """Return the answer to a POST; meanwhile `report` hears each second what has come of it."""
+        """Return the answer to a POST; meanwhile `report` gets what has come of it, once a second."""
         return await self._call("POST", path, orjson.dumps(body), report)
 
     async def _call(self, method: str, path: str, body: bytes, report: Report | None = None) -> Answer:
@@ -67,7 +67,7 @@ class Api:
         try:
             while not (await asyncio.wait({running}, timeout=REPORT_EVERY_S))[0]:
                 if report:
-                    await report(bytes(call.body))
+                    await report(call.body)
         except asyncio.CancelledError:
             self.hang_up()
             raise

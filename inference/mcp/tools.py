@@ -144,7 +144,7 @@ async def _generate(call: Call, prompt: str) -> CallToolResult:
         if name in call.arguments:
             asked[name] = call.arguments[name]
 
-    async def report(body: bytes) -> None:
+    async def report(body: bytes | bytearray) -> None:
         await call.report(body.count(b'"delta"'))
 
     answer = await call.api.post(CHAT, asked, report)

@@ -2,13 +2,12 @@
 
 from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
+from functools import partial
 from typing import Any
-from uuid import UUID
 
 from django.db.models import Model, Q, QuerySet
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest
 from django.http.response import HttpResponseBase
-from django.utils.cache import patch_vary_headers
 from rest_framework.negotiation import BaseContentNegotiation
 from rest_framework.parsers import BaseParser
 from rest_framework.renderers import BaseRenderer
@@ -16,9 +15,9 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from core.rest.bodies import StrictParser
-from inference.api import cors
 from inference.errors import BadRequest
 from inference.openai_views.failures import answer_failure
+from inference.openai_views.pages import answer_page
 from tenants.rest import KeyAuthentication, WorkspaceView
 
 type Present = Callable[[Any], Mapping[str, object]]
@@ -47,21 +46,9 @@ class OpenAiView(WorkspaceView):
     content_negotiation_class = FirstRenderer
 
     def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
-        """Answer, with the headers that let a page of an allowed origin ask and read."""
-        page_headers = cors.origin_headers(request.headers.get("Origin", ""))
-        answer: HttpResponseBase
-        if page_headers and request.method == "OPTIONS":
-            requested = request.headers.get("Access-Control-Request-Headers", "")
-            page_headers += cors.preflight_headers(requested, ", ".join(self.allowed_methods))
-            answer = HttpResponse(status=204)
-        else:
-            answer = super().dispatch(request, *args, **kwargs)
-        headers = {name.decode(): value.decode("latin-1") for name, value in page_headers}
-        patch_vary_headers(answer, ["Origin"])
-        headers.pop("vary", None)
-        for name, value in headers.items():
-            answer[name] = value
-        return answer
+        """Answer, also to a page of an allowed origin."""
+        answer = partial(super().dispatch, request, *args, **kwargs)
+        return answer_page(request, answer, methods=", ".join(self.allowed_methods))
 
     def get_exception_handler(self) -> Any:
         """Return what turns exceptions into errors of OpenAI's form."""
@@ -106,17 +93,6 @@ def read_limit(request: Request, *, default: int, most: int) -> int:
     if not (written.isascii() and written.isdigit() and len(written) <= 6 and 1 <= int(written) <= most):
         raise BadRequest(f"`limit` must be a number from 1 to {most}.", param="limit")
     return int(written)
-
-
-def read_id(written: str, prefix: str) -> UUID | None:
-    """Return the id of a row that programs know with a prefix; None if it can't be one."""
-    digits = written.removeprefix(prefix)
-    if digits == written or len(digits) != 32:
-        return None
-    try:
-        return UUID(hex=digits)
-    except ValueError:
-        return None
 
 
 def unix_time(at: datetime | None) -> int | None:

@@ -223,7 +223,7 @@ def find_item(conversation: Conversation, written: str) -> ConversationItem:
 
 
 def is_ascending(request: Request) -> bool:
-    """Return whether a list is asked for with the oldest first. Raises BadRequest."""
+    """Return whether a client wants the oldest first. Raises BadRequest."""
     order = request.query_params.get("order", "desc")
     if order not in ("asc", "desc"):
         raise BadRequest("`order` must be asc or desc.", param="order")

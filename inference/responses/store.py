@@ -15,6 +15,7 @@ from django.db import DatabaseError, transaction
 from django.db.models import F, QuerySet, Sum
 from django.utils import timezone
 
+from core.public_ids import read_id
 from inference.errors import (
     ConversationFull,
     NoSuchConversation,
@@ -64,18 +65,6 @@ def find_conversation(tenant_id: UUID, written: str) -> Conversation:
     if found is None:
         raise NoSuchConversation(id=written[:100])
     return found
-
-
-def read_id(written: str, prefix: str) -> UUID | None:
-    """Return the key of a row that programs know with a prefix; None if it can't be one."""
-    digits = written.removeprefix(prefix)
-    is_hex = len(digits) == 32 and digits.isascii() and digits.isalnum() and digits == digits.lower()
-    if digits == written or not is_hex:
-        return None
-    try:
-        return UUID(hex=digits)
-    except ValueError:
-        return None
 
 
 def load_previous(tenant_id: UUID, written: str) -> tuple[StoredResponse, list[JsonObject]]:
@@ -132,9 +121,17 @@ def require_room(tenant_id: UUID) -> None:
 
 def require_room_in(conversation: Conversation, items: Iterable[JsonObject]) -> None:
     """Raise ConversationFull where a conversation has no room for items, even without an answer."""
-    added_bytes = sum(len(orjson.dumps(item)) + ROW_BYTES for item in items)
+    _require_fits(conversation, sum(_measure(orjson.dumps(item)) for item in items))
+
+
+def _require_fits(conversation: Conversation, added_bytes: int) -> None:
     if conversation.size_bytes + added_bytes > BODY_MAX_BYTES:
         raise ConversationFull(limit_bytes=BODY_MAX_BYTES)
+
+
+def _measure(content: bytes) -> int:
+    """Return how many bytes an item's row counts."""
+    return len(content) + ROW_BYTES
 
 
 @transaction.atomic
@@ -191,7 +188,7 @@ def append_items(conversation: Conversation, items: Iterable[JsonObject]) -> Non
     added_bytes = 0
     for position, item in enumerate(items, locked.last_position + 1):
         content = orjson.dumps(item)
-        size_bytes = len(content) + ROW_BYTES
+        size_bytes = _measure(content)
         added_bytes += size_bytes
         added.append(
             ConversationItem(
@@ -202,8 +199,7 @@ def append_items(conversation: Conversation, items: Iterable[JsonObject]) -> Non
                 size_bytes=size_bytes,
             )
         )
-    if locked.size_bytes + added_bytes > BODY_MAX_BYTES:
-        raise ConversationFull(limit_bytes=BODY_MAX_BYTES)
+    _require_fits(locked, added_bytes)
     ConversationItem.objects.bulk_create(added)
     rows.update(
         last_position=locked.last_position + len(added),

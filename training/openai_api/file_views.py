@@ -18,9 +18,10 @@ from drf_spectacular.utils import OpenApiParameter
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from core.public_ids import read_id
 from core.sizes import MIB
 from core.streaming import StreamedResponse
-from inference.openai_views.base import read_id, unix_time
+from inference.openai_views.base import unix_time
 from inference.openai_views.schema import AFTER, limit_of, operation
 from inference.public import BadRequest
 from tenants.models import Scope

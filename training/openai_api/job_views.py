@@ -9,7 +9,7 @@ from django.db.models import QuerySet
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from inference.openai_views.base import read_id
+from core.public_ids import read_id
 from inference.openai_views.schema import AFTER, limit_of, operation
 from inference.public import BadRequest
 from tenants.models import Scope
