@@ -366,7 +366,7 @@ def test_a_body_that_cannot_be_read_is_the_callers_mistake(demo, body):
     assert (answer.status_code, answer.json()["error"]["type"]) == (400, "invalid_request_error")
 
 
-@pytest.mark.parametrize("path", ["/embeddings", "/responses/resp_1", "/load_lora_adapter"])
+@pytest.mark.parametrize("path", ["/embeddings", "/responses/other", "/load_lora_adapter"])
 def test_a_path_that_is_not_served_says_so(demo, path):
     with pytest.raises(openai.NotFoundError) as raised:
         demo.client.post(path, cast_to=object, body={"model": "poetry", "input": "Hello"})
