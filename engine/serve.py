@@ -23,7 +23,7 @@ import libnuma
 
 ROOT = Path(__file__).resolve().parent.parent
 BASE_MODEL = "SmolLM2-135M-Instruct"
-SERVER = "vllm.entrypoints.openai.api_server"  # the `vllm` command fails in the CPU package
+SERVER = "polyscribe_server"
 LONGEST_SOCKET_PATH_BYTES = 107  # Linux takes no longer ones
 EXTENSIONS = Path(__file__).resolve().parent / "extensions"  # our modules that vLLM's processes import
 GUARD = "polyscribe_guard.Guard"

@@ -19,6 +19,7 @@ WORKERS = (
     "worker-engine",
     "worker-training",
 )
+READING_BASE_MODEL = ("web", "worker-engine")  # as they start
 
 
 def programs(port: int, variables: Mapping[str, str], folders: Folders) -> list[Program]:

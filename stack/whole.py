@@ -26,29 +26,43 @@ class Seeded:
 def bring_up(stack: Stack, *, with_sample: bool = False) -> Seeded:
     """Start everything and seed it.
 
-    The database schema is made beside the base model, which the engine loads beside the start of the site.
+    The database schema is made beside the base model. What needs only one of them doesn't wait for the other.
     """
-    up = stack.supervisor
-    variables = stack.variables
     stack.waiting.all(services.start(stack))
+    variables = stack.variables
     schema = application.manage("migrate", "--no-input", variables=variables, title="database schema")
-    engine_ready = start_engine(stack, schema)
-    began_s = time.monotonic()
-    workers = workers_beside_further_engines(stack)
     site = application.programs(stack.addresses.web, variables, stack.folders)
-    for program in [*site, *workers]:
-        up.start(program)
-    checks: dict[str, Callable[[], bool]] = {"web": partial(application.ready, stack.addresses.site)}
-    for name in [*application.WORKERS, *(program.name for program in workers)]:
-        checks[name] = partial(application.works, stack.folders.logs / f"{name}.log")
-    site_ready = [
-        stack.waiting.watch(name, partial(up.await_ready, name, check, within_s=90), since_s=began_s)
-        for name, check in checks.items()
-    ]
+    early = [program for program in site if program.name not in application.READING_BASE_MODEL]
+    site_ready: list[Future[None]] = []
+
+    def start_early(ended: Program) -> None:
+        if ended is schema:
+            site_ready.extend(start_site(stack, early))
+
+    engine_ready = start_engine(stack, schema, then=start_early)
+    late = [program for program in site if program not in early]
+    site_ready += start_site(stack, [*late, *workers_beside_further_engines(stack)])
     stack.waiting.all(site_ready)
     seeded = seed(stack, with_sample=with_sample, beside=engine_ready)
     stack.waiting.all(engine_ready)
     return seeded
+
+
+def start_site(stack: Stack, programs: Sequence[Program]) -> list[Future[None]]:
+    """Start web, workers or beat; return the readiness of those that tell it."""
+    began_s = time.monotonic()
+    ready = []
+    for program in programs:
+        name = program.name
+        stack.supervisor.start(program)
+        if name == "beat":
+            continue
+        check = partial(application.works, stack.folders.logs / f"{name}.log")
+        if name == "web":
+            check = partial(application.ready, stack.addresses.site)
+        wait = partial(stack.supervisor.await_ready, name, check, within_s=90)
+        ready.append(stack.waiting.watch(name, wait, since_s=began_s))
+    return ready
 
 
 def prepare_base_model(stack: Stack) -> None:
@@ -72,21 +86,25 @@ def run_steps(
     stack.supervisor.once(*programs, ended=ended)
 
 
-def start_engine(stack: Stack, *beside: Program) -> list[Future[None]]:
+def start_engine(
+    stack: Stack, *beside: Program, then: Callable[[Program], None] = lambda program: None
+) -> list[Future[None]]:
     """Prepare the model, beside other programs that end; start vLLM or a Ray cluster as soon as it is there.
 
-    Returns its readiness, once the other programs have ended. Raises ServiceFailed.
+    `then` is told of each program that ended. Returns the engine's readiness, once all of them have ended.
+    Raises ServiceFailed.
     """
     ready: list[Future[None]] = []
     preparations = engine.preparations(stack.variables)
 
-    def start_prepared(program: Program) -> None:
+    def go_on(program: Program) -> None:
         if program in preparations:
             ready.extend(_start_prepared(stack))
+        then(program)
 
     if not preparations:
         ready.extend(_start_prepared(stack))
-    run_steps(stack, *preparations, *beside, then=start_prepared)
+    run_steps(stack, *preparations, *beside, then=go_on)
     return ready
 
 

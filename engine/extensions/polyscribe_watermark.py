@@ -10,6 +10,7 @@ Only candidates that can win are hashed. The noise is at most MOST_NOISE, so a c
 below the best one so far loses whatever its noise is: the result is the same as from hashing them all.
 """
 
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
@@ -144,20 +145,7 @@ def draw_row(logits, most, state, key, near):
     return best
 
 
-ROWS = types.int64[::1]
-TOKENS = types.int32[:, ::1]
-LENGTHS = types.int32[::1]
-
-
-@njit(
-    types.void(
-        types.float32[:, ::1],
-        types.float32[::1],
-        types.Tuple((ROWS, TOKENS, LENGTHS, LENGTHS)),
-        types.UniTuple(types.uint64, 2),
-        types.int64[::1],
-    )
-)
+@njit
 def draw_marked(logits, most, batch, key, drawn):
     """Write to `drawn` the next tokens of the rows that are to be marked.
 
@@ -171,6 +159,24 @@ def draw_marked(logits, most, batch, key, drawn):
             continue
         state = hash_context(tokens[row, total - CONTEXT_TOKENS : total], key)
         drawn[row] = draw_row(logits[row], most[row], state, key, near)
+
+
+ROWS = types.int64[::1]
+TOKENS = types.int32[:, ::1]
+LENGTHS = types.int32[::1]
+
+with suppress(RuntimeError):  # no folder to keep the machine code in: then each start compiles it
+    draw_marked.enable_caching()
+draw_marked.compile(
+    types.void(
+        types.float32[:, ::1],
+        types.float32[::1],
+        types.Tuple((ROWS, TOKENS, LENGTHS, LENGTHS)),
+        types.UniTuple(types.uint64, 2),
+        types.int64[::1],
+    )
+)
+draw_marked.disable_compile()
 
 
 class MarkingSampler:
