@@ -37,9 +37,7 @@ def demo(var: Path | None) -> int:
 def expectation(stack: Stack) -> str:
     """Return the line that tells how long the start takes, as measured on two processor cores."""
     is_first = not Path(stack.variables["DEMO_SECRETS_FILE"]).exists()
-    usual = (
-        "The first time, this takes about a minute and a half" if is_first else "This takes up to a minute"
-    )
+    usual = "The first time, this takes up to two minutes" if is_first else "This takes up to a minute"
     return f"Starting the database, storage, vLLM and the site. {usual}, longer with a large model."
 
 

@@ -26,10 +26,10 @@ READY = ("/readyz", "/health")
 EMBEDDINGS = "/v1/embeddings"
 RESPONSES = "/v1/responses"
 INPUT_TOKENS = f"{RESPONSES}/input_tokens"
-STORED_PATHS = (f"{RESPONSES}/resp_", "/v1/conversations")  # the site's, too
+STORED_PATHS = (f"{RESPONSES}/resp_", "/v1/conversations")
 TRAINING_PATHS = ("/v1/files", "/v1/fine_tuning")
+SITE_PATHS = (*TRAINING_PATHS, *STORED_PATHS, "/v1/receipts", "/v1/content_provenance_checks")
 MCP = "/mcp"
-SITE_PATHS = ("/v1/receipts", "/v1/content_provenance_checks", MCP)  # the site answers them: config/asgi.py
 OPEN = (VERSION, ALIVE, *READY)  # without a key
 READ_ONLY = (MODELS, KEY, USAGE, TOKENIZER_INFO, *OPEN)
 POST = ("POST",)
@@ -109,10 +109,16 @@ def preflight_methods(path: str) -> tuple[str, ...]:
     return METHODS.get(_without_model(path), (*GET, *POST))
 
 
+def is_sites(path: str) -> bool:
+    """Return whether Django answers a path of the API: it is about files, jobs, receipts or stored
+    responses, which are rows, or it is a check, which reads a text."""
+    return path.startswith(SITE_PATHS)
+
+
 def _explain_unknown(path: str) -> UnknownPath:
-    is_training = settings.TRAINING and path.startswith(TRAINING_PATHS)
-    is_stored = settings.RESPONSES_STORE and path.startswith(STORED_PATHS)
-    if path.startswith(SITE_PATHS) or is_training or is_stored:
+    is_off = path.startswith(TRAINING_PATHS) and not settings.TRAINING
+    is_off |= path.startswith(STORED_PATHS) and not settings.RESPONSES_STORE
+    if (is_sites(path) or path.startswith(MCP)) and not is_off:
         return NotAtGateway()
     return NoEmbeddings() if path == EMBEDDINGS else UnknownPath()
 

@@ -45,6 +45,7 @@ from inference.responses.items import read_items
 from inference.responses.store import Turn
 
 PREVIOUS, CONVERSATION = "previous_response_id", "conversation"
+NOT_STORED: JsonObject = {"store": False, CONVERSATION: None}
 
 
 @dataclass(frozen=True)
@@ -59,7 +60,7 @@ class BuildsOn:
 
 
 @dataclass(eq=False)
-class StoredTurn:
+class StatefulRequest:
     """One request with what it builds on, and what becomes of its response."""
 
     gateway: Gateway
@@ -112,8 +113,8 @@ class StoredTurn:
 
     async def _save(self, request_id: str, response: JsonObject) -> None:
         """Store a response. Where that fails, the answer is paid for all the same: it says `store: false`."""
-        if request_id != self.request_id:  # the stored answer of an Idempotency-Key: it was saved then
-            return
+        if request_id != self.request_id:  # the stored answer of an Idempotency-Key
+            return await self._recall(response)
         if not (self.turn.is_stored or self.turn.conversation):
             return
         saving = asyncio.ensure_future(run_in_thread(store.save_turn, self.turn, response))
@@ -126,13 +127,21 @@ class StoredTurn:
             telemetry.response_not_stored(
                 request=request_id, tenant=str(self.turn.tenant_id), reason=type(error).__name__
             )
+            self.state |= NOT_STORED
+
+    async def _recall(self, response: JsonObject) -> None:
+        """Say of an answer from before whether it is stored: that may have failed, or it is deleted by now."""
+        if not self.turn.is_stored:
+            return
+        try:
+            await run_in_thread(store.find_response, self.turn.tenant_id, response["id"])
+        except (DomainError, DatabaseError):
             self.state["store"] = False
-            self.state[CONVERSATION] = None
 
 
 async def begin_turn(
     gateway: Gateway, caller: Caller, exchange: Exchange, body: bytes, *, is_count: bool = False
-) -> StoredTurn | None:
+) -> StatefulRequest | None:
     """Return a request with what it builds on; None where its workspace stores nothing, or it needs nothing.
 
     Of a request that is only to be counted, nothing is stored. Raises BadRequest and TooLarge; StorageFull,
@@ -163,7 +172,7 @@ async def begin_turn(
     state: JsonObject = {"store": is_stored, PREVIOUS: builds_on.previous_id}
     if builds_on.conversation_id:
         state[CONVERSATION] = {"id": builds_on.conversation_id}
-    return StoredTurn(gateway, exchange.request_id, request, expanded, turn, state, lock)
+    return StatefulRequest(gateway, exchange.request_id, request, expanded, turn, state, lock)
 
 
 async def _stores_responses(gateway: Gateway, caller: Caller) -> bool:

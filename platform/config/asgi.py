@@ -1,8 +1,4 @@
-"""The whole site: `/v1/…` goes to the thin data plane, `/mcp` to its own app, everything else to Django.
-
-Files, jobs, receipts and stored responses are rows, and a check reads a text: of `/v1/…` these alone are
-Django's.
-"""
+"""The whole site: `/mcp` goes to its own app, `/v1/…` to the thin data plane, everything else to Django."""
 
 import os
 
@@ -16,6 +12,7 @@ from django.core.handlers.asgi import ASGIHandler  # noqa: E402
 from config.page_bodies import PageBodies, Receive, Scope, Send  # noqa: E402
 from config.preloading import load_pages  # noqa: E402
 from config.proxies import behind_trusted_proxies  # noqa: E402
+from inference.api.endpoints import is_sites  # noqa: E402
 from inference.asgi import ROOT_PATHS, app, lifespan  # noqa: E402
 from inference.mcp.app import MCP, McpApp  # noqa: E402
 from operations.settings_checks import refuse_half_configured  # noqa: E402
@@ -25,14 +22,6 @@ refuse_half_configured()
 django_app = PageBodies(ASGIHandler())
 uploads = Uploads(most_at_once=8)
 UPLOADS = "/v1/files"
-SITE_PATHS = (
-    UPLOADS,
-    "/v1/fine_tuning",
-    "/v1/receipts",
-    "/v1/content_provenance_checks",
-    "/v1/conversations",
-)
-STORED = "/v1/responses/resp_"  # that is below `/v1/responses`, which the data plane answers
 API_PATHS = ("/v1", *ROOT_PATHS)  # beside all that is under `/v1/`
 
 
@@ -46,7 +35,7 @@ async def site(scope: Scope, receive: Receive, send: Send) -> None:
         path = scope["path"]
         if path == UPLOADS and scope["method"] == "POST":
             await uploads(scope, receive, send)
-        elif path.startswith("/v1/") and _is_sites(path):
+        elif is_sites(path):
             await django_app(scope, receive, send)
         elif path.startswith("/v1/") or path in API_PATHS:
             await app(scope, receive, send)
@@ -54,10 +43,6 @@ async def site(scope: Scope, receive: Receive, send: Send) -> None:
             await mcp(scope, receive, send)
         else:
             await django_app(scope, receive, send)
-
-
-def _is_sites(path: str) -> bool:
-    return path in SITE_PATHS or path.startswith((STORED, *(f"{prefix}/" for prefix in SITE_PATHS)))
 
 
 mcp = McpApp(site)  # its tools call the API within the process

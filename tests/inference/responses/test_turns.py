@@ -86,6 +86,14 @@ def test_a_repeated_request_is_stored_once(site, acme_client):
     assert len({event.response.id for event in streamed}) == 1
     assert StoredResponse.objects.count() == 2
     assert len(site.engine.received) == 2
+    acme_client.responses.delete(first.id)
+    again = [ask(acme_client, **options).store]
+    again.append(
+        list(ask(acme_client, "Snow?", stream=True, extra_headers={"idempotency-key": "b"}))[
+            -1
+        ].response.store
+    )
+    assert again == [False, True]  # what can still be built on
 
 
 def test_one_request_at_a_time_writes_to_a_conversation(site, acme, acme_client, refused):
