@@ -1,6 +1,6 @@
 """The gateway as an ASGI app."""
 
 from inference.api.app import app, lifespan
-from inference.api.endpoints import ROOT_PATHS
+from inference.api.endpoints import ROOT_PATHS, is_sites
 
-__all__ = ["ROOT_PATHS", "app", "lifespan"]
+__all__ = ["ROOT_PATHS", "app", "is_sites", "lifespan"]

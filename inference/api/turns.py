@@ -130,7 +130,7 @@ class StatefulRequest:
             self.state |= NOT_STORED
 
     async def _recall(self, response: JsonObject) -> None:
-        """Say of an answer from before whether it is stored: that may have failed, or it is deleted by now."""
+        """Say whether an answer from before is stored: that may have failed, or it is deleted by now."""
         if not self.turn.is_stored:
             return
         try:

@@ -12,8 +12,7 @@ from django.core.handlers.asgi import ASGIHandler  # noqa: E402
 from config.page_bodies import PageBodies, Receive, Scope, Send  # noqa: E402
 from config.preloading import load_pages  # noqa: E402
 from config.proxies import behind_trusted_proxies  # noqa: E402
-from inference.api.endpoints import is_sites  # noqa: E402
-from inference.asgi import ROOT_PATHS, app, lifespan  # noqa: E402
+from inference.asgi import ROOT_PATHS, app, is_sites, lifespan  # noqa: E402
 from inference.mcp.app import MCP, McpApp  # noqa: E402
 from operations.settings_checks import refuse_half_configured  # noqa: E402
 from training.openai_api.streaming import Uploads  # noqa: E402
