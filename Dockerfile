@@ -33,7 +33,7 @@ COPY static static
 COPY --from=made /app/locale locale
 COPY --from=made /app/static/fonts static/fonts
 COPY engine/styles engine/styles
-# Kubernetes' engine pods take vLLM's launcher and plugin from here (deploy/kubernetes/engine.yaml)
+# Kubernetes' engine pods take vLLM's launcher and plugin from here (deploy/kubernetes/base/engine.yaml)
 COPY engine/serve.py engine/libnuma.py engine/prepare.py engine/convert.py engine/
 COPY engine/extensions engine/extensions
 # the site shows them at /docs/

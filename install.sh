@@ -16,8 +16,8 @@
 #   --force             go on although this machine lacks memory, disk, a GPU or a free port
 #   --delete-data       uninstall: also delete every volume (styles, accounts, usage, the model)
 #
-# The list of processes and the shell's history show what is in an option. A mail server with a password and a token are
-# better set in the variables INSTALL_MAIL and INSTALL_HUB_TOKEN, or asked for: leave out --mail, and --model for the token.
+# The list of processes and the shell's history show what is in an option. Set INSTALL_MAIL and INSTALL_HUB_TOKEN instead,
+# or let it ask: for the mail server if you leave out --mail, for the token if you leave out --model.
 # It asks only for what is missing, and repeating it is harmless. COMPOSE='docker compose -p NAME' changes the command.
 set -eu
 

@@ -138,11 +138,11 @@ class Trial:
                 self.part("flags", lambda: {"started_s": round(engine.started_s, 1)})
                 for name, with_engine in parts.items():
                     self.part(name, partial(with_engine, engine))
-                room = engine.kv_tokens()
+                self.part("cache", lambda: {"kv_tokens": engine.kv_tokens()})
             self.part("same text as PEFT", self.compare_with_peft)
-            self.part("capacity", lambda: self.capacity(room))
+            self.part("capacity", self.capacity)
         except (NotRun, Failed) as reason:
-            for name in ("flags", *parts, "same text as PEFT", "capacity"):
+            for name in ("flags", *parts, "cache", "same text as PEFT", "capacity"):
                 if name not in self.found:
                     outcome = "not run" if isinstance(reason, NotRun) else "failed"
                     self.found[name] = {"outcome": outcome, "why": str(reason)}
@@ -338,7 +338,7 @@ class Trial:
             raise Failed(f"p-values with the key {marked}, with another one {other}")
         return {"p_with_key_at_most": f"{max(marked):.1e}", "p_with_another_at_least": f"{min(other):.1e}"}
 
-    def capacity(self, room: int) -> Facts:
+    def capacity(self) -> Facts:
         """Compare what slots take of the KV cache with what adapters/engines/capacity.py says."""
         if self.device == "cpu":
             raise NotRun("a CPU engine's KV cache does not shrink for slots; `make bench-memory` measures it")
@@ -346,7 +346,9 @@ class Trial:
         if not site_python.exists():
             raise NotRun("the site's environment .venv is missing, whose arithmetic is to be checked")
         with self.serving(max_loras=1) as engine:
-            freed = engine.kv_tokens() - room
+            freed = engine.kv_tokens() - self.found["cache"]["kv_tokens"]
+        if freed <= 0:
+            raise Failed(f"{SLOTS - 1} slots less leave {freed} tokens more in the cache")
         shape = json.loads((self.base / "config.json").read_text())
         heads = shape.get("num_key_value_heads") or shape["num_attention_heads"]
         width = shape.get("head_dim") or shape["hidden_size"] // shape["num_attention_heads"]

@@ -22,12 +22,12 @@ def main() -> None:
 def start_fewer_processes() -> None:
     """Fork the EngineCore, as vLLM's library does by default; inspect a model without a process of its own.
 
-    Raises AssertionError where vLLM is not the one we know.
+    Raises AttributeError where vLLM has no such names.
     """
     from vllm.model_executor.models import registry  # noqa: PLC0415
     from vllm.v1.engine import utils  # noqa: PLC0415
 
-    assert utils.get_mp_context  # by this name an EngineCore is started, and a worker by another module's
+    assert utils.get_mp_context  # an EngineCore's start looks here for it, a worker's elsewhere
     utils.get_mp_context = lambda: multiprocessing.get_context("fork")
     assert registry._run_in_subprocess  # so that no GPU is initialised
     registry._run_in_subprocess = lambda inspect: inspect()

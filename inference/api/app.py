@@ -34,11 +34,12 @@ from inference.api.endpoints import (
     preflight_methods,
 )
 from inference.api.exchange import STREAM_HEADERS, Exchange, Receive, Scope, Send
+from inference.api.idempotency import IdempotencyLock
 from inference.api.key_endpoint import describe_key, describe_usage
 from inference.api.models_endpoint import answer_models
 from inference.api.refusal_counts import CLIENT_ERRORS, count_refusal, count_work
 from inference.api.tokenizer_endpoints import describe_tokenizer, run_task
-from inference.api.turns import begin_turn
+from inference.api.turns import begin_turn, recall_turn
 from inference.contract import http_errors
 from inference.contract.dialects import anthropic_messages
 from inference.contract.streams import Stream
@@ -155,39 +156,57 @@ def _read_secret(exchange: Exchange) -> str:
 
 async def _generate(gateway: Gateway, caller: Caller, exchange: Exchange, body: bytes) -> None:
     """Have an engine write the answer; under an `Idempotency-Key` only once."""
-    if exchange.path == RESPONSES and settings.RESPONSES_STORE:
-        turn = await begin_turn(gateway, caller, exchange, body)
-        if turn:
-            try:
-                return await _relay(gateway, caller, exchange, turn.endpoint, turn.body, sent=body)
-            finally:
-                await turn.end()
-    await _relay(gateway, caller, exchange, ENDPOINTS[exchange.path], body, sent=body)
+    key = exchange.header(b"idempotency-key")
+    if not key:
+        return await _relay(gateway, caller, exchange, body)
+    # The same body at another endpoint is another request.
+    identity = exchange.path.encode() + body
+    request_id = exchange.request_id
+    lock = await idempotency.acquire_lock(gateway, caller, key, identity=identity, request_id=request_id)
+    if isinstance(lock, GatewayAnswer):
+        return await _repeat(gateway, caller, exchange, body, lock)
+    try:
+        await _relay(gateway, caller, exchange, body, lock)
+    finally:
+        await lock.release()
+
+
+async def _repeat(
+    gateway: Gateway, caller: Caller, exchange: Exchange, body: bytes, answer: GatewayAnswer
+) -> None:
+    """Send the stored answer of an Idempotency-Key again."""
+    endpoint = ENDPOINTS[exchange.path]
+    if _may_be_stateful(exchange):
+        turn = await recall_turn(caller, answer.request_id, body)
+        endpoint, body = turn.endpoint, turn.body
+    exchange.model = endpoint.parse(body).model
+    # No limit of the plan counts it, and reading its request was work.
+    count_work(gateway, caller, exchange.unpacked_bytes)
+    await _send_answer(exchange, endpoint, body, answer)
 
 
 async def _relay(
-    gateway: Gateway, caller: Caller, exchange: Exchange, endpoint: Endpoint, body: bytes, *, sent: bytes
+    gateway: Gateway, caller: Caller, exchange: Exchange, body: bytes, lock: IdempotencyLock | None = None
 ) -> None:
-    """Relay a request and send its answer. `sent` is the body as the client sent it."""
-    parsed = endpoint.parse(body)
-    exchange.model = parsed.model
-    request_id = exchange.request_id
-    key = exchange.header(b"idempotency-key")
-    if not key:
-        answer = await relay_request(gateway, caller, parsed, request_id, exchange.record, client=exchange)
-        return await _send_answer(exchange, endpoint, body, answer)
-    # The same body at another endpoint is another request.
-    identity = exchange.path.encode() + sent
-    lock = await idempotency.acquire_lock(gateway, caller, key, identity=identity, request_id=request_id)
-    if isinstance(lock, GatewayAnswer):
-        # No limit of the plan counts it, and reading its request was work.
-        count_work(gateway, caller, exchange.unpacked_bytes)
-        return await _send_answer(exchange, endpoint, body, lock)
+    """Relay a request and send its answer, which is stored under the lock."""
+    endpoint = ENDPOINTS[exchange.path]
+    turn = await begin_turn(gateway, caller, exchange, body) if _may_be_stateful(exchange) else None
+    if turn:
+        endpoint, body = turn.endpoint, turn.body
     try:
-        answer = await relay_request(gateway, caller, parsed, request_id, exchange.record, client=exchange)
-        return await _send_answer(exchange, endpoint, body, await lock.record(answer))
+        parsed = endpoint.parse(body)
+        exchange.model = parsed.model
+        answer = await relay_request(
+            gateway, caller, parsed, exchange.request_id, exchange.record, client=exchange
+        )
+        await _send_answer(exchange, endpoint, body, await lock.record(answer) if lock else answer)
     finally:
-        await lock.release()
+        if turn:
+            await turn.end()
+
+
+def _may_be_stateful(exchange: Exchange) -> bool:
+    return exchange.path == RESPONSES and settings.RESPONSES_STORE
 
 
 async def _send_answer(exchange: Exchange, endpoint: Endpoint, body: bytes, answer: GatewayAnswer) -> None:

@@ -58,13 +58,18 @@ class BuildsOn:
     def __bool__(self) -> bool:
         return bool(self.previous_id or self.conversation_id)
 
+    def describe(self, *, is_stored: bool) -> JsonObject:
+        """Return what a response says of what is stored."""
+        state: JsonObject = {"store": is_stored, PREVIOUS: self.previous_id}
+        if self.conversation_id:
+            state[CONVERSATION] = {"id": self.conversation_id}
+        return state
+
 
 @dataclass(eq=False)
 class StatefulRequest:
     """One request with what it builds on, and what becomes of its response."""
 
-    gateway: Gateway
-    request_id: str
     request: JsonObject  # with the whole input
     body: bytes  # the same
     turn: Turn
@@ -113,8 +118,6 @@ class StatefulRequest:
 
     async def _save(self, request_id: str, response: JsonObject) -> None:
         """Store a response. Where that fails, the answer is paid for all the same: it says `store: false`."""
-        if request_id != self.request_id:  # the stored answer of an Idempotency-Key
-            return await self._recall(response)
         if not (self.turn.is_stored or self.turn.conversation):
             return
         saving = asyncio.ensure_future(run_in_thread(store.save_turn, self.turn, response))
@@ -128,15 +131,6 @@ class StatefulRequest:
                 request=request_id, tenant=str(self.turn.tenant_id), reason=type(error).__name__
             )
             self.state |= NOT_STORED
-
-    async def _recall(self, response: JsonObject) -> None:
-        """Say whether an answer from before is stored: that may have failed, or it is deleted by now."""
-        if not self.turn.is_stored:
-            return
-        try:
-            await run_in_thread(store.find_response, self.turn.tenant_id, response["id"])
-        except (DomainError, DatabaseError):
-            self.state["store"] = False
 
 
 async def begin_turn(
@@ -169,10 +163,24 @@ async def begin_turn(
         if lock:
             await lock.release()
         raise
-    state: JsonObject = {"store": is_stored, PREVIOUS: builds_on.previous_id}
-    if builds_on.conversation_id:
-        state[CONVERSATION] = {"id": builds_on.conversation_id}
-    return StatefulRequest(gateway, exchange.request_id, request, expanded, turn, state, lock)
+    return StatefulRequest(request, expanded, turn, builds_on.describe(is_stored=is_stored), lock)
+
+
+async def recall_turn(caller: Caller, request_id: str, body: bytes) -> StatefulRequest:
+    """Return the request whose answer an Idempotency-Key has: it says whether the response is there.
+
+    Saving it may have failed, and it is deleted some day. Nothing else is asked: the answer was paid for.
+    """
+    request = read_json(body)
+    builds_on = _read_builds_on(request)
+    response_id = ResponseStream(request_id, request).response_id
+    try:
+        await run_in_thread(store.find_response, caller.tenant_id, response_id)
+        is_stored = True
+    except (DomainError, DatabaseError):
+        is_stored = False
+    turn = Turn(caller.tenant_id, caller.key_id, [], is_stored=False)
+    return StatefulRequest(request, _serialize(request), turn, builds_on.describe(is_stored=is_stored), None)
 
 
 async def _stores_responses(gateway: Gateway, caller: Caller) -> bool:

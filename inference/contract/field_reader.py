@@ -25,7 +25,7 @@ class Field:
     a refused one. `check` raises BadRequest for a value out of bounds; of an ignored field, for one that
     would change the answer. `ends` are values at the bounds, which
     trials send to the real engine. `neutral` are the values of a refused field that are accepted: they
-    change nothing.
+    change nothing. `is_stateful` fields are for workspaces that store responses: turns.py takes them out.
     """
 
     fate: Literal["served", "ignored", "refused"]
@@ -33,6 +33,7 @@ class Field:
     check: Check | None = None
     ends: tuple[object, ...] = ()
     neutral: tuple[object, ...] = ()
+    is_stateful: bool = False
 
 
 type Table = dict[str, Field]
@@ -87,7 +88,8 @@ def describe_table(table: Table) -> str:
     for fate, column in SERVED_COLUMN.items():
         for name, field in table.items():
             if field.fate == fate:
-                lines.append(f"| `{name}` | {column} | {_describe_field(field)} |")
+                written = "if stored" if field.is_stateful else column
+                lines.append(f"| `{name}` | {written} | {_describe_field(field)} |")
     return "\n".join(lines)
 
 

@@ -290,9 +290,11 @@ MESSAGES: Table = COUNT | {
 
 # OpenAI's newer form.
 
-CONVERSATION = (
-    "served where the workspace stores responses (in its settings, if the service offers it); otherwise send "
-    "the whole conversation in `input`"
+BUILDS_ON = Field(
+    "refused",
+    "an id, if the workspace stores responses (in its settings, where the service offers it); otherwise 400: "
+    "send the whole conversation in `input`",
+    is_stateful=True,
 )
 
 # Fields that mean the same as in a chat.
@@ -320,7 +322,10 @@ RESPONSES: Table = {
     **_pick(COMMON, SHARED_WITH_CHAT),
     "input": served("a string, or messages, function calls and their outputs; reasoning items are dropped"),
     "instructions": served("a string: the first system message; not inherited from an earlier response"),
-    "store": ignored("true unless you send false, where the workspace stores responses; otherwise ignored"),
+    "metadata": ignored("comes back in the response, and is stored with it; does not change the output"),
+    "store": Field(
+        "ignored", "true unless you send false, if the workspace stores responses", is_stateful=True
+    ),
     "max_output_tokens": served("1 …; defaults to the plan's maximum", LENGTH, 1),
     "parallel_tool_calls": CHAT["parallel_tool_calls"],
     "stream_options": served("with `stream`", check_response_stream_options),
@@ -333,8 +338,8 @@ RESPONSES: Table = {
     "max_tool_calls": ignored("limits built-in tools; there are none"),
     "background": refused("wait for the response, or stream it", False),
     "background_options": refused("wait for the response, or stream it", {}),
-    "previous_response_id": refused(CONVERSATION),
-    "conversation": refused(CONVERSATION),
+    "previous_response_id": BUILDS_ON,
+    "conversation": BUILDS_ON,
     "prompt": refused("no prompts are stored; send the text in `input`"),
     "top_logprobs": refused("use /v1/chat/completions to get log probabilities", 0),
     "image": refused(ONLY_TEXT),

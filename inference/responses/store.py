@@ -149,6 +149,7 @@ def _create_response(turn: Turn, response: JsonObject) -> None:
     previous = turn.previous
     ancestors = [*previous.ancestors, previous.pk] if previous else []
     size_bytes = len(items) + len(written) + ROW_BYTES + KEY_BYTES * len(ancestors)
+    prompt_bytes = len(items) + len(orjson.dumps(response["output"]))  # what the next turn's prompt has of it
     StoredResponse.objects.create(
         pk=UUID(hex=response["id"].removeprefix(RESPONSE)),
         tenant_id=turn.tenant_id,
@@ -159,7 +160,7 @@ def _create_response(turn: Turn, response: JsonObject) -> None:
         items=items,
         response=written,
         size_bytes=size_bytes,
-        chain_bytes=size_bytes + (previous.chain_bytes if previous else 0),
+        chain_bytes=prompt_bytes + (previous.chain_bytes if previous else 0),
     )
     _count_bytes(turn.tenant_id, size_bytes)
 
@@ -168,8 +169,11 @@ def create_conversation(tenant_id: UUID, items: Sequence[JsonObject], metadata: 
     """Return a new conversation with its first items. Raises StorageFull, ConversationFull."""
     require_room(tenant_id)
     with transaction.atomic():
-        conversation = Conversation.objects.create(tenant_id=tenant_id, metadata=metadata)
-        _count_bytes(tenant_id, ROW_BYTES)
+        size_bytes = len(orjson.dumps(metadata))
+        conversation = Conversation.objects.create(
+            tenant_id=tenant_id, metadata=metadata, size_bytes=size_bytes
+        )
+        _count_bytes(tenant_id, ROW_BYTES + size_bytes)
         append_items(conversation, items)
     return conversation
 
@@ -209,11 +213,19 @@ def append_items(conversation: Conversation, items: Iterable[JsonObject]) -> Non
     _count_bytes(locked.tenant_id, added_bytes)
 
 
+@transaction.atomic
 def change_metadata(conversation: Conversation, metadata: JsonObject) -> None:
-    """Replace a conversation's metadata."""
+    """Replace a conversation's metadata. Raises StorageFull where it grows."""
+    rows = Conversation.objects.select_for_update(no_key=True).filter(pk=conversation.pk)
+    locked = rows.first()
+    if locked is None:  # deleted meanwhile
+        return
+    added_bytes = len(orjson.dumps(metadata)) - len(orjson.dumps(locked.metadata))
+    if added_bytes > 0:
+        require_room(locked.tenant_id)
     conversation.metadata = metadata
-    rows = Conversation.objects.filter(pk=conversation.pk)
-    rows.update(metadata=metadata, changed_at=timezone.now())
+    rows.update(metadata=metadata, size_bytes=F("size_bytes") + added_bytes, changed_at=timezone.now())
+    _count_bytes(locked.tenant_id, added_bytes)
 
 
 @transaction.atomic

@@ -106,7 +106,7 @@ def test_a_container_has_the_variables_of_its_service(name):
 
 
 def test_variables_have_the_defaults_of_the_compose_file_where_they_have_one():
-    own = {"WEB_WORKERS", "TRUSTED_PROXIES"}  # their comments say why
+    own = {"WEB_WORKERS", "ENGINE_MAX_LORAS", "TRUSTED_PROXIES"}  # their comments say why
     for container, service in (("web", "web"), ("vllm", "vllm")):
         given = given_to(containers()[container])
         for name, value in SERVICES[service]["environment"].items():
@@ -168,6 +168,14 @@ def test_images_are_those_of_the_compose_file_and_of_this_version():
         assert [image["newTag"] for image in made["images"]] == [VERSION]
 
 
+@pytest.mark.parametrize("name", sorted(set(SITE) - NOT_THERE - {"migrate"}))
+def test_a_new_version_waits_for_its_migrations(name):
+    [waits] = [one for one in pod_of(name)["initContainers"] if one["name"] == "migrated"]
+    assert waits["image"] == containers()[name]["image"]
+    assert "migrate --check" in waits["args"][-1]
+    assert given_to(waits).keys() <= given_to(containers()[name]).keys()
+
+
 def test_no_pod_has_a_right_that_it_does_not_need():
     for name, pod in pods().items():
         assert pod["automountServiceAccountToken"] is False, name
@@ -226,8 +234,10 @@ def test_the_engine_is_divided_by_the_most_gateways_that_can_be():
     assert scaler["spec"]["maxReplicas"] + 1 == parts
     assert "--workers=1" in containers()["gateway"]["args"]
     replicas = kinds("Deployment")["web"]["spec"]["replicas"]
-    assert int(given_to(containers()["web"])["WEB_WORKERS"]) == replicas * parts
-    assert parts <= int(variables_of(manifests.FOLDER / "base" / "engine.env")["ENGINE_MAX_LORAS"]) - 1
+    webs_parts = int(given_to(containers()["web"])["WEB_WORKERS"])
+    assert webs_parts == replicas * parts
+    slots = int(variables_of(manifests.FOLDER / "base" / "engine.env")["ENGINE_MAX_LORAS"]) - 1
+    assert webs_parts <= slots, "each process would warn that it uses at least one slot"
     assert kinds("PodDisruptionBudget").keys() == {"web", "gateway"}
 
 

@@ -85,7 +85,7 @@ class ResponseStream:
         return (
             echoed
             | {
-                "id": f"resp_{self._id_suffix}",
+                "id": self.response_id,
                 "object": "response",
                 "created_at": self.first_chunk.get("created"),
                 "model": self.first_chunk.get("model"),
@@ -99,6 +99,10 @@ class ResponseStream:
             | self.state
             | ({"watermark": self.watermark} if self.watermark else {})
         )
+
+    @property
+    def response_id(self) -> str:
+        return f"resp_{self._id_suffix}"
 
     @property
     def _id_suffix(self) -> str:

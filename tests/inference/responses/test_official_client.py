@@ -1,5 +1,6 @@
 """OpenAI's official client, unchanged: responses that build on others, and conversations."""
 
+import httpx2
 import pytest
 
 from tenants.models import StoredBytes, StoredResponse
@@ -126,3 +127,12 @@ def test_a_conversation_is_read_and_written(site, acme_client, acme, refused):
 )
 def test_a_bad_conversation_is_refused(acme_client, refused, fields):
     refused(400, acme_client.conversations.create, extra_body=fields)
+
+
+def test_half_a_character_is_refused(acme_client):
+    answer = httpx2.post(
+        f"{acme_client.base_url}conversations",
+        content=rb'{"items": [{"role": "user", "content": "\ud83d"}]}',
+        headers={"Authorization": f"Bearer {acme_client.api_key}"},
+    )
+    assert (answer.status_code, answer.json()["error"]["type"]) == (400, "invalid_request_error")

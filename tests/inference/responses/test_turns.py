@@ -77,23 +77,40 @@ def test_a_full_workspace_is_told(site, acme, acme_client, settings, refused):
     assert ask(acme_client, previous_response_id=said.id, store=False).store is False
 
 
-def test_a_repeated_request_is_stored_once(site, acme_client):
-    options = {"extra_headers": {"idempotency-key": "once"}}
-    first = ask(acme_client, **options)
-    assert ask(acme_client, **options).id == first.id
-    streamed = [list(ask(acme_client, "Snow?", stream=True, extra_headers={"idempotency-key": "b"}))[-1]]
-    streamed += [list(ask(acme_client, "Snow?", stream=True, extra_headers={"idempotency-key": "b"}))[-1]]
-    assert len({event.response.id for event in streamed}) == 1
-    assert StoredResponse.objects.count() == 2
+def test_a_repeated_request_is_stored_once(site, acme, acme_client):
+    def ask_again(*, stream: bool):
+        answer = ask(acme_client, stream=stream, extra_headers={"idempotency-key": f"once-{stream}"})
+        return list(answer)[-1].response if stream else answer
+
+    for stream in (False, True):
+        first = ask_again(stream=stream)
+        # The answer was paid for: a full workspace gets it again.
+        StoredBytes.objects.filter(pk=acme.pk).update(used_bytes=2**40)
+        again = ask_again(stream=stream)
+        assert (again.id, again.output_text, again.store) == (first.id, SAID, True)
+        StoredBytes.objects.filter(pk=acme.pk).update(used_bytes=1000)
+        acme_client.responses.delete(first.id)
+        assert ask_again(stream=stream).store is False  # nothing can be built on it any more
+    assert not StoredResponse.objects.exists()
     assert len(site.engine.received) == 2
-    acme_client.responses.delete(first.id)
-    again = [ask(acme_client, **options).store]
-    again.append(
-        list(ask(acme_client, "Snow?", stream=True, extra_headers={"idempotency-key": "b"}))[
-            -1
-        ].response.store
+
+
+def test_metadata_counts_as_stored(acme, acme_client, refused, settings):
+    def used_bytes() -> int:
+        return StoredBytes.objects.get(pk=acme.pk).used_bytes
+
+    settings.RESPONSES_MAX_MIB = 1
+    empty = acme_client.conversations.create()
+    alone = used_bytes()
+    conversation = acme_client.conversations.create(metadata={"topic": "x" * 512})
+    assert used_bytes() > 2 * alone + 500
+    acme_client.conversations.update(conversation.id, metadata={"topic": "x"})
+    assert used_bytes() < 2 * alone + 50
+    StoredBytes.objects.filter(pk=acme.pk).update(used_bytes=1024 * 1024)
+    assert refused(429, acme_client.conversations.update, empty.id, metadata={"a": "b"})["code"] == (
+        "response_storage_full"
     )
-    assert again == [False, True]  # what can still be built on
+    acme_client.conversations.update(conversation.id, metadata={})  # what makes room is allowed
 
 
 def test_one_request_at_a_time_writes_to_a_conversation(site, acme, acme_client, refused):
