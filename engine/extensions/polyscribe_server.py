@@ -7,16 +7,18 @@ worker has to be spawned, because its threads are bound to cores while its libra
 """
 
 import multiprocessing
+from runpy import run_module
+
+SERVER = "vllm.entrypoints.openai.api_server"  # the `vllm` command fails in the CPU package
 
 
 def main() -> None:
     """Serve until a signal ends it. Raises where vLLM is not the one we know."""
-    from vllm.entrypoints.launchers.api_server import entry  # noqa: PLC0415
     from vllm.platforms import current_platform  # noqa: PLC0415
 
     if current_platform.is_cpu():
         start_fewer_processes()
-    entry.main()
+    run_module(SERVER, run_name="__main__")
 
 
 def start_fewer_processes() -> None:
