@@ -2,6 +2,7 @@
 
 from typing import Any, ClassVar
 
+import orjson
 from rest_framework import serializers
 
 from core.rest.bodies import StrictSerializer, TextField
@@ -45,6 +46,17 @@ class ItemsField(serializers.ListField):
             help_text=f"Up to {MAX_ITEMS} messages, function calls and their outputs.",
             **options,
         )
+
+    def to_internal_value(self, data: Any) -> list[Any]:
+        """Return the items. Raises ValidationError also for what can't be written as JSON again."""
+        items: list[Any] = super().to_internal_value(data)
+        try:
+            orjson.dumps(items)
+        except orjson.JSONEncodeError:
+            raise serializers.ValidationError(
+                "Must not be nested too deeply, nor have half of a surrogate pair."
+            ) from None
+        return items
 
 
 class ConversationBody(StrictSerializer):
