@@ -49,7 +49,7 @@ def bring_up(stack: Stack, *, with_sample: bool = False) -> Seeded:
 
 
 def start_site(stack: Stack, programs: Sequence[Program]) -> list[Future[None]]:
-    """Start web, workers or beat; return the readiness of those that tell it."""
+    """Start web, workers or beat; return when each is ready; beat never says so."""
     began_s = time.monotonic()
     ready = []
     for program in programs:
@@ -91,8 +91,8 @@ def start_engine(
 ) -> list[Future[None]]:
     """Prepare the model, beside other programs that end; start vLLM or a Ray cluster as soon as it is there.
 
-    `then` is told of each program that ended. Returns the engine's readiness, once all of them have ended.
-    Raises ServiceFailed.
+    `then` is called with each program that ended. Returns the engine's readiness, once all have ended. Raises
+    ServiceFailed.
     """
     ready: list[Future[None]] = []
     preparations = engine.preparations(stack.variables)

@@ -177,7 +177,7 @@ async def _repeat(
     """Send the stored answer of an Idempotency-Key again."""
     endpoint = ENDPOINTS[exchange.path]
     if _may_be_stateful(exchange):
-        turn = await recall_turn(caller, answer.request_id, body)
+        turn = await recall_turn(gateway, caller, answer.request_id, body)
         endpoint, body = turn.endpoint, turn.body
     exchange.model = endpoint.parse(body).model
     # No limit of the plan counts it, and reading its request was work.

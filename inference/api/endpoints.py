@@ -109,7 +109,7 @@ def preflight_methods(path: str) -> tuple[str, ...]:
     return METHODS.get(_without_model(path), (*GET, *POST))
 
 
-def is_sites(path: str) -> bool:
+def is_site_path(path: str) -> bool:
     """Return whether Django answers a path of the API: it is about files, jobs, receipts or stored
     responses, which are rows, or it is a check, which reads a text."""
     return path.startswith(SITE_PATHS)
@@ -118,7 +118,7 @@ def is_sites(path: str) -> bool:
 def _explain_unknown(path: str) -> UnknownPath:
     is_off = path.startswith(TRAINING_PATHS) and not settings.TRAINING
     is_off |= path.startswith(STORED_PATHS) and not settings.RESPONSES_STORE
-    if (is_sites(path) or path.startswith(MCP)) and not is_off:
+    if (is_site_path(path) or path.startswith(MCP)) and not is_off:
         return NotAtGateway()
     return NoEmbeddings() if path == EMBEDDINGS else UnknownPath()
 

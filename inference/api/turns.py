@@ -45,7 +45,6 @@ from inference.responses.items import read_items
 from inference.responses.store import Turn
 
 PREVIOUS, CONVERSATION = "previous_response_id", "conversation"
-NOT_STORED: JsonObject = {"store": False, CONVERSATION: None}
 
 
 @dataclass(frozen=True)
@@ -130,7 +129,8 @@ class StatefulRequest:
             telemetry.response_not_stored(
                 request=request_id, tenant=str(self.turn.tenant_id), reason=type(error).__name__
             )
-            self.state |= NOT_STORED
+            self.state["store"] = False
+            self.state[CONVERSATION] = None
 
 
 async def begin_turn(
@@ -166,21 +166,27 @@ async def begin_turn(
     return StatefulRequest(request, expanded, turn, builds_on.describe(is_stored=is_stored), lock)
 
 
-async def recall_turn(caller: Caller, request_id: str, body: bytes) -> StatefulRequest:
+async def recall_turn(gateway: Gateway, caller: Caller, request_id: str, body: bytes) -> StatefulRequest:
     """Return the request whose answer an Idempotency-Key has: it says whether the response is there.
 
-    Saving it may have failed, and it is deleted some day. Nothing else is asked: the answer was paid for.
+    Saving it may have failed, and it may have been deleted. Nothing else is checked: the answer was paid for.
     """
     request = read_json(body)
     builds_on = _read_builds_on(request)
     response_id = ResponseStream(request_id, request).response_id
-    try:
-        await run_in_thread(store.find_response, caller.tenant_id, response_id)
-        is_stored = True
-    except (DomainError, DatabaseError):
-        is_stored = False
+    is_stored = request.get("store") is not False and await _has_response(gateway, caller, response_id)
     turn = Turn(caller.tenant_id, caller.key_id, [], is_stored=False)
     return StatefulRequest(request, _serialize(request), turn, builds_on.describe(is_stored=is_stored), None)
+
+
+async def _has_response(gateway: Gateway, caller: Caller, response_id: str) -> bool:
+    if not await _stores_responses(gateway, caller):
+        return False
+    try:
+        await run_in_thread(store.find_response, caller.tenant_id, response_id)
+    except (DomainError, DatabaseError):
+        return False
+    return True
 
 
 async def _stores_responses(gateway: Gateway, caller: Caller) -> bool:

@@ -12,7 +12,7 @@ from django.core.handlers.asgi import ASGIHandler  # noqa: E402
 from config.page_bodies import PageBodies, Receive, Scope, Send  # noqa: E402
 from config.preloading import load_pages  # noqa: E402
 from config.proxies import behind_trusted_proxies  # noqa: E402
-from inference.asgi import ROOT_PATHS, app, is_sites, lifespan  # noqa: E402
+from inference.asgi import ROOT_PATHS, app, is_site_path, lifespan  # noqa: E402
 from inference.mcp.app import MCP, McpApp  # noqa: E402
 from operations.settings_checks import refuse_half_configured  # noqa: E402
 from training.openai_api.streaming import Uploads  # noqa: E402
@@ -34,7 +34,7 @@ async def site(scope: Scope, receive: Receive, send: Send) -> None:
         path = scope["path"]
         if path == UPLOADS and scope["method"] == "POST":
             await uploads(scope, receive, send)
-        elif is_sites(path):
+        elif is_site_path(path):
             await django_app(scope, receive, send)
         elif path.startswith("/v1/") or path in API_PATHS:
             await app(scope, receive, send)

@@ -316,7 +316,7 @@ def test_shortcuts_lead_somewhere_and_can_be_turned_off(acme, alice_client, brow
     expect(page.get_by_role("link", name="Skip to content")).to_be_focused()
     page.keyboard.press("Enter")
     page.keyboard.type("gu")
-    page.wait_for_url(re.compile(reverse("billing:usage")))  # with its scripts, which hear the next key
+    page.wait_for_url(re.compile(reverse("billing:usage")))  # with its scripts, which handle the next key
     page.keyboard.type("?")
     page.get_by_label("Use shortcuts of a single key").uncheck()
     page.keyboard.press("Escape")

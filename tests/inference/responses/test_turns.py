@@ -90,7 +90,7 @@ def test_a_repeated_request_is_stored_once(site, acme, acme_client):
         assert (again.id, again.output_text, again.store) == (first.id, SAID, True)
         StoredBytes.objects.filter(pk=acme.pk).update(used_bytes=1000)
         acme_client.responses.delete(first.id)
-        assert ask_again(stream=stream).store is False  # nothing can be built on it any more
+        assert ask_again(stream=stream).store is False  # it can no longer be built on
     assert not StoredResponse.objects.exists()
     assert len(site.engine.received) == 2
 
