@@ -14,19 +14,26 @@ from pathlib import Path
 import pytest
 from django.db import connection
 from django.test import Client, TransactionTestCase
-from hypothesis import HealthCheck
-from hypothesis import settings as hypothesis_settings
 
 from core import valkey as valkey_names
 from tenants.accounts.workspaces import create_tenant
 from tenants.models import Membership, Tenant, User
 from tests.held_locks import refuse_asking_under_locks
 from tests.migrated_rows import MigratedRows
+from tests.profiles import register_profiles
 from tests.quick import is_quick
 
-# What an example takes, or its making, is a matter of what else the machine does.
-hypothesis_settings.register_profile("any load", deadline=None, suppress_health_check=[HealthCheck.too_slow])
-hypothesis_settings.load_profile("any load")
+pytest_plugins = [
+    "tests.plugins.adapters",
+    "tests.plugins.billing",
+    "tests.plugins.cli",
+    "tests.plugins.inference",
+    "tests.plugins.site",
+    "tests.plugins.stack",
+    "tests.plugins.tenants",
+    "tests.plugins.training",
+]
+register_profiles()
 
 
 def pytest_configure(config):

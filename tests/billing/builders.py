@@ -1,13 +1,10 @@
 """Months, plans, shares and invoices of tests about money."""
 
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from io import BytesIO
 from uuid import uuid4
 
 import pytest
-from django.db import close_old_connections
 from django.test import Client
 from django.utils import timezone
 from pypdf import PdfReader
@@ -33,19 +30,6 @@ def api_client(tenant, *scopes):
     """Return a program that calls the API with a new key."""
     _, secret = issue_key(tenant, name="books", by=None, scopes=list(scopes))
     return Client(headers={"Authorization": f"Bearer {secret}"})
-
-
-def run_at_once[Result](work: Callable[[], Result], count: int) -> list[Result]:
-    """Return what each of some threads made of the same work, which they do at once."""
-
-    def run(_: int) -> Result:
-        try:
-            return work()
-        finally:
-            close_old_connections()
-
-    with ThreadPoolExecutor(count) as pool:
-        return list(pool.map(run, range(count)))
 
 
 def share(author, percent, begins, style=STYLE):

@@ -13,7 +13,8 @@ from billing.models import CreditNote, CreditNoteNumber
 from core.money import NANO
 from tenants.metering import credits
 from tenants.models import AuditEntry, Invoice, LedgerEntry, OutboxEvent
-from tests.billing.builders import CENT, LAST_MONTH, api_client, read, run_at_once
+from tests.billing.builders import CENT, LAST_MONTH, api_client, read
+from tests.racing import race
 
 
 def issue(invoice, amount, settlement="owed", reason="Half a day without an engine."):
@@ -87,7 +88,7 @@ def test_two_at_once_never_credit_more_than_the_invoice_and_leave_no_gap(invoice
         with suppress(TooMuchCredited, credit_notes.NotCorrectable):
             issue(Invoice.objects.get(pk=invoice.pk), 5 * NANO, reason=next(reasons))
 
-    run_at_once(try_to_issue, 4)
+    race(*[try_to_issue] * 4)
     numbers = list(CreditNote.objects.order_by("number").values_list("number", flat=True))
     assert numbers == [1, 2]
     assert due_nanousd(Invoice.objects.get(pk=invoice.pk)) == 2 * NANO

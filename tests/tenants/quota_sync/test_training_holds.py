@@ -22,7 +22,8 @@ from tenants.quota_sync.training_holds import (
     hold_training,
     settle_training,
 )
-from tests.billing.builders import put_on, run_at_once
+from tests.billing.builders import put_on
+from tests.racing import race
 
 PRICE = 3_000  # nano-USD a trained token: what the first price book asks
 MILLION = 1_000_000
@@ -140,7 +141,7 @@ def test_a_charge_is_never_more_than_its_hold_and_nothing_for_nothing(owing, tra
 def test_two_workers_settle_a_training_once(owing):
     held = hold_training(owing, uuid4(), MILLION, timezone.now())
     counts = iter([500, 700])
-    charges = run_at_once(lambda: settle_training(held.training, next(counts), timezone.now()), 2)
+    charges = race(*[lambda: settle_training(held.training, next(counts), timezone.now())] * 2)
     entry = LedgerEntry.objects.get(kind="training")
     assert charges == [entry.amount_nanousd, entry.amount_nanousd]
     assert entry.amount_nanousd in (500 * PRICE, 700 * PRICE)
@@ -158,7 +159,7 @@ def test_many_at_once_hold_no_more_than_there_is(owing, prepaid):
             return False
         return True
 
-    assert sum(run_at_once(try_to_hold, 8)) == 3
+    assert sum(race(*[try_to_hold] * 8)) == 3
     assert TrainingHold.objects.filter(confirmed_at=None).count() == 0
 
 
@@ -267,7 +268,7 @@ def test_a_hold_whose_process_died_is_confirmed_by_the_next_call(owing, monkeypa
 
 def test_two_calls_for_one_training_end_with_one_hold_or_none(owing):
     training = uuid4()
-    found = run_at_once(lambda: hold_training(owing, training, MILLION, timezone.now()), 4)
+    found = race(*[lambda: hold_training(owing, training, MILLION, timezone.now())] * 4)
     assert {one.pk for one in found} == {training}
     assert all(one.confirmed_at for one in found)
 

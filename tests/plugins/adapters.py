@@ -1,0 +1,1 @@
+"""Fixtures of tests/adapters that other folders' tests use as well."""

@@ -1,0 +1,1 @@
+"""Fixtures of tests/billing that other folders' tests use as well."""

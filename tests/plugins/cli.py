@@ -1,0 +1,1 @@
+"""Fixtures of tests/cli that other folders' tests use as well."""

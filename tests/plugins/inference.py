@@ -1,0 +1,1 @@
+"""Fixtures of tests/inference that other folders' tests use as well."""

@@ -1,0 +1,1 @@
+"""Fixtures of the development stack that several folders of tests use."""

@@ -1,0 +1,1 @@
+"""Fixtures of tests/tenants that other folders' tests use as well."""

@@ -1,0 +1,1 @@
+"""Fixtures of tests/training that other folders' tests use as well."""
