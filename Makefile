@@ -4,7 +4,7 @@ SHELL := /bin/sh
 # With compiled imports a process starts in a third of the time, and a stack has dozens.
 unexport PYTHONDONTWRITEBYTECODE
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-ray test test-long test-quick test-ray check translations sbom smoke styles control bench-gateway bench-month bench-peers bench-engine bench-fairness bench-neighbours bench-rotation bench-memory bench-upload bench-training bench-evidence bench-evidence-answers bench-push bench-console bench-billing bench-pages bench-webhooks bench-routes screens seed-large chaos quota-storm fuzz fuzz-grammars trial-requests fuzz-api trial-restart trial-scale trial-gpu soak trial-own-style trial-training-kills trial-provenance trial-bare trial-compose trial-install secrets clean
+.PHONY: help demo demo-ray test test-all test-quick test-ray check translations sbom smoke styles control bench-gateway bench-month bench-peers bench-engine bench-fairness bench-neighbours bench-rotation bench-memory bench-upload bench-training bench-evidence bench-evidence-answers bench-push bench-console bench-billing bench-pages bench-webhooks bench-routes screens seed-large chaos quota-storm fuzz fuzz-grammars trial-requests fuzz-api trial-restart trial-scale trial-gpu soak trial-own-style trial-training-kills trial-provenance trial-bare trial-compose trial-install secrets clean
 
 # The first Python that really runs: one that is found on PATH may be a version manager's stub.
 CANDIDATES = $(PYTHON) python3 python3.14 python3.13 python3.12 /usr/bin/python3 /usr/local/bin/python3 \
@@ -29,13 +29,12 @@ demo-ray: ## Run the demo with a local Ray cluster instead of vLLM; ENGINE_REPLI
 	$(call BOOTSTRAP,--ray)
 	@ENGINE_KIND=ray $(STACK) demo --var '$(or $(VAR),var/ray)'
 
-test: ## All tests except the long ones, against real services and a real vLLM; COVERAGE=1 prints the coverage
+test: ## All tests but slow ones, against real services and a real vLLM; TIER=ci or all, PART=rooms, pages or journeys
 	$(call BOOTSTRAP,--engine)
-	@$(STACK) test -- $(ARGS)
+	@$(STACK) test --tier $(or $(TIER),quick) $(addprefix --part ,$(PART)) -- $(ARGS)
 
-test-long: ## The long tests: every page in every form, chaos, storms, thousands of cases
-	$(call BOOTSTRAP,--engine)
-	@$(STACK) test-long -- $(ARGS)
+test-all: ## Every test, with ten times the examples: what runs nightly; COVERAGE=1 measures the branches covered
+	@$(MAKE) --no-print-directory test TIER=all
 
 test-quick: ## One app's tests, FLOOR=tenants; the services stay up between runs, so it takes seconds
 	$(call BOOTSTRAP)

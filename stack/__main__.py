@@ -6,6 +6,8 @@ from pathlib import Path
 
 from stack.command_line import add_command, run
 
+PARTS = ("rooms", "pages", "journeys")
+
 # What each calls, and what it does.
 COMMANDS = {
     "demo": ("demo:demo", "start everything and keep it up until Ctrl-C"),
@@ -18,8 +20,7 @@ COMMANDS = {
         "bill_of_materials:write",
         "what an installation is made of: CycloneDX files and docs/licences.md",
     ),
-    "test": ("testing:test", "all tests but the long ones; options after -- go to pytest"),
-    "test-long": ("testing:test_long", "the tests that are marked long"),
+    "test": ("testing:test", "the tests of a tier; options after -- go to pytest"),
     "test-quick": ("quick:test_quick", "one app's tests; the services stay up between runs"),
     "run": ("run:run", "run a command with the services or the whole stack"),
 }
@@ -35,7 +36,11 @@ def build_parser() -> argparse.ArgumentParser:
     commands["test-quick"].add_argument(
         "floor", help="tenants, adapters, inference, training, billing, or a path below tests/"
     )
-    for name in ("test", "test-long", "test-quick"):
+    commands["test"].add_argument("--tier", choices=["quick", "ci", "all"], default="quick")
+    commands["test"].add_argument(
+        "--part", action="append", choices=PARTS, default=[], help="only this part (default: all)"
+    )
+    for name in ("test", "test-quick"):
         commands[name].add_argument("options", nargs=argparse.REMAINDER)
 
     beside = commands["run"]

@@ -21,8 +21,9 @@ VERSION = "18"
 USER = DATABASE = "polyscribe"
 NOBODY = 65534
 IN_NAMESPACE = ("unshare", "--user", f"--map-user={NOBODY}", f"--map-group={NOBODY}")
-# Commits still reach the operating system, so that they outlive the process: tests kill it.
-NOT_DURABLE = {"fsync": "off", "full_page_writes": "off"}
+# For temporary folders. Commits still reach the operating system, so that they outlive the process: tests
+# kill it. To compile a query takes longer than to run it on a test's few rows; no table lives to be vacuumed.
+FOR_TESTS = {"fsync": "off", "full_page_writes": "off", "jit": "off", "autovacuum": "off"}
 
 
 @dataclass(frozen=True)
@@ -85,7 +86,7 @@ def program(folders: Folders, port: int, way: Identity) -> Program:
         "shared_buffers": "64MB",
         "timezone": "UTC",
         "log_timezone": "UTC",
-        **(NOT_DURABLE if folders.temporary else {}),
+        **(FOR_TESTS if folders.temporary else {}),
     }
     options: list[str] = []
     for name, value in settings.items():

@@ -6,7 +6,6 @@ processes as there are processors, a file's in one. The services stop when no ru
 """
 
 import fcntl
-import hashlib
 import json
 import os
 import subprocess
@@ -88,10 +87,10 @@ def _variables() -> dict[str, str]:
 
 def _migrate_template(variables: Mapping[str, str]) -> None:
     """Make the database that each run copies, unless today's migrations made it. Raises ServiceFailed."""
-    digest = _digest_of_migrations()
+    digest = template_database.digest_of_migrations()
     if MIGRATIONS.exists() and MIGRATIONS.read_text() == digest:
         return
-    template_database.migrate_template(variables)
+    template_database.provide(variables)
     MIGRATIONS.write_text(digest)
 
 
@@ -103,13 +102,6 @@ def _is_held() -> bool:
         except BlockingIOError:
             return True
     return False
-
-
-def _digest_of_migrations() -> str:
-    digest = hashlib.sha256()
-    for file in sorted([*ROOT.glob("*/migrations/*.py"), *ROOT.glob("platform/*/migrations/*.py")]):
-        digest.update(file.read_bytes())
-    return digest.hexdigest()
 
 
 if __name__ == "__main__":

@@ -4,7 +4,7 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -50,13 +50,14 @@ def folder(var: Path | None) -> Iterator[Folders]:
         yield folders
 
 
-def foreground(stack: Stack, command: Sequence[str]) -> int:
+def foreground(stack: Stack, command: Sequence[str], variables: Mapping[str, str] | None = None) -> int:
     """Run a command in the terminal's foreground while the stack is kept up; return its exit code.
 
-    Ctrl-C goes to the command too, so it is the command that decides when to end. Raises StackError.
+    Its environment is the stack's variables unless others are given. Ctrl-C goes to the command too, so it
+    is the command that decides when to end. Raises StackError.
     """
     try:
-        process = subprocess.Popen(command, env=stack.variables)
+        process = subprocess.Popen(command, env=variables or stack.variables)
     except (FileNotFoundError, PermissionError):
         raise StackError(f"Command not found: {command[0]}") from None
     before = {

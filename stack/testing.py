@@ -1,94 +1,108 @@
-"""`make test` and `make test-long`: the rooms beside the services, then the journeys beside the whole stack.
+"""`make test`: the tests of the apps and pages beside the services, then the journeys beside the whole stack.
 
-What is marked `long` belongs to `make test-long`, everything else to `make test`.
+All parts share one stack. A tier says what is left out (tests/tiers.py): `make test` runs the quick one, CI
+`make test TIER=ci`, the nightly workflow `make test TIER=all`.
 """
 
 import os
 import shlex
 import sys
 import time
-from collections.abc import Callable, Sequence
-from functools import partial
+from collections.abc import Sequence
 
 from stack import services, template_database
-from stack.errors import Interrupted, StackError
+from stack.errors import StackError
 from stack.folders import ROOT
-from stack.run import after_dashes, folder, foreground, run
+from stack.run import after_dashes, folder, foreground
+from stack.services import Stack
 from stack.steps import Steps
-from stack.whole import prepare_base_model
+from stack.whole import bring_up, prepare_base_model
 
-JOURNEYS = "tests/journeys"
+PARTS = ("rooms", "pages", "journeys")
 # The journeys' engine is started as vLLM's documents show it; the platform must recognise what it finds.
 STATIC_MODULES = "--lora-modules " + " ".join(
     f"{style}-bot={shlex.quote(str(ROOT / 'engine' / 'styles' / style))}" for style in ("poetry", "legal")
 )
-PYTEST = [sys.executable, "-m", "pytest", "--durations=30", "--durations-min=1"]
+PYTEST = [sys.executable, "-m", "pytest", "--durations=15", "--durations-min=5"]
 # A worker for each processor, with services of its own (tests/worker_services.py). The one that is done first
 # takes tests over from the others.
 SIDE_BY_SIDE = ["-n", "logical", "--maxprocesses=8", "--dist=worksteal"]
-FLOORS = ("tenants", "adapters", "inference", "provenance", "training", "billing", "platform")
-# Where $COVERAGE is set. Files that are covered whole are not listed. The long tests' run adds to that of the
-# others. The journeys' processes are not measured.
-COVERAGE = [*(f"--cov={floor}" for floor in FLOORS), "--cov-report=term:skip-covered"]
+# The engine answers several requests at once in little more than the time of one.
+JOURNEYS_SIDE_BY_SIDE = ["-n", "3", "--dist=worksteal"]
+APPS = ("tenants", "adapters", "inference", "provenance", "training", "billing", "platform")
+# Where $COVERAGE is set: lines and branches of the apps, in var/coverage.json. Processes that tests start are
+# not measured, nor are the journeys.
+COVERAGE = [*(f"--cov={app}" for app in APPS), "--cov-branch", "--cov-report=json:var/coverage.json"]
+HYPOTHESIS_PROFILES = {"quick": "quick", "ci": "ci", "all": "nightly"}  # tests/profiles.py
+RECORDED = ROOT / "var" / "durations.json"
+NOTHING_SELECTED = 5  # pytest's exit code
 
 
-def test(options: Sequence[str]) -> int:
-    """Run every test that is not marked `long`; return 0 if all passed."""
-    return _run_both(select("not long", options), measured=_coverage())
-
-
-def test_long(options: Sequence[str]) -> int:
-    """Run every test that is marked `long`; return 0 if all passed."""
-    return _run_both(select("long", options), measured=_coverage("--cov-append"))
-
-
-def _coverage(*options: str) -> Sequence[str]:
-    return [*COVERAGE, *options] if os.environ.get("COVERAGE") else ()
-
-
-def select(marked: str, options: Sequence[str]) -> list[str]:
-    """Return pytest's options for one of the two parts that all tests are split into."""
-    return ["-m", marked, *after_dashes(options)]
-
-
-def _run_both(options: Sequence[str], *, measured: Sequence[str]) -> int:
-    """Run both halves, the second also when the first failed; return 0 only if both passed."""
+def test(options: Sequence[str], *, tier: str, part: Sequence[str]) -> int:
+    """Run the tests of a tier, or only some parts of it; return 0 if all passed. Raises StackError."""
     steps = Steps(sys.stderr)
-    rooms = [*PYTEST, "tests", f"--ignore={JOURNEYS}", *SIDE_BY_SIDE, *measured, *options]
-    ran_rooms = _half(steps, "rooms", rooms, run=_run_rooms)
-    os.environ.setdefault("ENGINE_DTYPE", "float32")  # exact: an answer must equal PEFT's text
+    common = [f"--tier={tier}", f"--hypothesis-profile={HYPOTHESIS_PROFILES[tier]}", *after_dashes(options)]
+    os.environ.setdefault("ENGINE_DTYPE", "float32")  # exact: a journey's answer must equal PEFT's text
     os.environ.setdefault("ENGINE_OPTIONS", STATIC_MODULES)
-    journeys = [*PYTEST, JOURNEYS, *options]
-    ran_journeys = _half(steps, "journeys", journeys, run=partial(run, whole=True, var=None))
-    for line in (ran_rooms, ran_journeys):
-        steps.say(line[1])
-    return ran_rooms[0] or ran_journeys[0]
-
-
-def _run_rooms(command: Sequence[str]) -> int:
-    steps = Steps(sys.stderr)
+    RECORDED.parent.mkdir(exist_ok=True)
+    RECORDED.unlink(missing_ok=True)
+    parts = part or PARTS
+    codes: dict[str, int] = {}
     with folder(None) as folders, services.opened(folders, steps) as stack:
-        # The rooms read the model's files, too: without them, some tests would be skipped on a fresh machine.
-        prepare_base_model(stack)
+        prepare_base_model(stack)  # rooms read its files, too
         stack.waiting.all(services.start(stack))
-        with steps.step("database schema"):
-            template_database.migrate_template(stack.variables)
-        stack.variables[template_database.VARIABLE] = template_database.NAME
-        return foreground(stack, command)
+        if folders_of_tests := _folders_without_journeys(parts):
+            codes["rooms and pages"] = _run_rooms(stack, [*folders_of_tests, *common])
+        if "journeys" in parts:
+            codes |= _run_journeys(stack, common)
+    ran = [code for code in codes.values() if code != NOTHING_SELECTED]
+    return max(ran, default=NOTHING_SELECTED)
 
 
-def _half(
-    steps: Steps, title: str, command: list[str], *, run: Callable[[Sequence[str]], int]
-) -> tuple[int, str]:
-    began = time.monotonic()
-    steps.say(f"\n{title}: {shlex.join(command[2:])}")
+def _folders_without_journeys(parts: Sequence[str]) -> list[str]:
+    """Return pytest's arguments for rooms, pages or both; none if neither is to run."""
+    if "rooms" not in parts:
+        return ["tests/pages"] if "pages" in parts else []
+    without = {"journeys"} if "pages" in parts else {"journeys", "pages"}
+    return ["tests", *sorted(f"--ignore=tests/{name}" for name in without)]
+
+
+def _run_rooms(stack: Stack, options: Sequence[str]) -> int:
+    with stack.steps.step("database schema"):
+        template_database.provide(stack.variables)
+    coverage = COVERAGE if os.environ.get("COVERAGE") else []
+    variables = {**stack.variables, template_database.VARIABLE: template_database.NAME}
+    return _pytest(stack, "rooms", [*SIDE_BY_SIDE, *coverage, *options], variables)
+
+
+def _run_journeys(stack: Stack, options: Sequence[str]) -> dict[str, int]:
+    """Run the journeys that share the stack side by side, then the others one after another."""
     try:
-        code = run(command)
-        reason = "" if code == 0 else f" (exit {code})"
-    except Interrupted:
-        raise
+        bring_up(stack)
     except StackError as error:
+        stack.steps.say(f"  ✗ {error}")
+        return {"journeys": 1}
+    # All workers use the one stack: no services of their own.
+    variables = {**stack.variables, "PYTEST_PLUGINS": ""}
+    shared = ["tests/journeys", "-m", "not alone", *JOURNEYS_SIDE_BY_SIDE, *options]
+    alone = ["tests/journeys", "-m", "alone", *options]
+    return {
+        "journeys": _pytest(stack, "journeys", shared, variables),
+        "journeys alone": _pytest(stack, "journeys-alone", alone, variables),
+    }
+
+
+def _pytest(stack: Stack, name: str, options: Sequence[str], variables: dict[str, str]) -> int:
+    """Run pytest beside the stack; its JUnit report is var/log/NAME.xml. Returns its exit code."""
+    began = time.monotonic()
+    recording = [f"--record-durations={RECORDED}", f"--junitxml={ROOT / 'var' / 'log' / name}.xml"]
+    command = [*PYTEST, *options, *recording]
+    stack.steps.say(f"\n{name}: {shlex.join(command[2:])}")
+    try:
+        code = foreground(stack, command, variables)
+    except StackError as error:
+        stack.steps.say(f"  ✗ {error}")
         code = 1
-        reason = f" ({error})"
-    mark = "✗" if code else "✓"
-    return code, f"  {mark} {title:<30}{time.monotonic() - began:6.1f} s{reason}"
+    mark = "✓" if code in (0, NOTHING_SELECTED) else f"✗ (exit {code})"
+    stack.steps.say(f"  {mark} {name:<30}{time.monotonic() - began:6.1f} s")
+    return code

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 from django.db import connection
-from django.test import Client, TransactionTestCase
+from django.test import Client, TransactionTestCase, override_settings
 
 from core import valkey as valkey_names
 from tenants.accounts.workspaces import create_tenant
@@ -21,9 +21,9 @@ from tenants.models import Membership, Tenant, User
 from tests.held_locks import refuse_asking_under_locks
 from tests.migrated_rows import MigratedRows
 from tests.profiles import register_profiles
-from tests.quick import is_quick
 
 pytest_plugins = [
+    "tests.tiers",
     "tests.plugins.adapters",
     "tests.plugins.billing",
     "tests.plugins.cli",
@@ -37,7 +37,6 @@ register_profiles()
 
 
 def pytest_configure(config):
-    config.addinivalue_line("markers", "long: part of `make test-long` and not of `make test`")
     config.addinivalue_line("markers", "proxy_settings(**changes): fields of the gateway's ProxySettings")
     # WhiteNoise: static files come from the finders here: nothing was collected.
     config.addinivalue_line("filterwarnings", "ignore:No directory at:UserWarning")
@@ -45,17 +44,10 @@ def pytest_configure(config):
         # Those of this tree: a checkout has only the sources of its catalogues.
         runpy.run_path(str(Path(__file__).parents[1] / "locale" / "compile.py"), run_name="__main__")
     if config.option.dist != "no":
-        os.environ["PYTEST_PLUGINS"] = "tests.worker_services"  # for workers, which start after this
+        # For workers, which start after this. Journeys' workers have none: they share one stack.
+        os.environ.setdefault("PYTEST_PLUGINS", "tests.worker_services")
     # django-unfold 0.110 has yet to take up a signature of Django 6.1.
     config.addinivalue_line("filterwarnings", "ignore:Overriding get_action_choices")
-
-
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items):
-    for item in items:
-        is_slow = item.path.parent.name in ("journeys", "pages")
-        if is_slow and not is_quick(item.path.name, item.name):
-            item.add_marker(pytest.mark.long)
 
 
 def pytest_collection_finish() -> None:
@@ -97,6 +89,13 @@ def only_loopback() -> Iterator[None]:
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(socket.socket, "connect", guarded)
+        yield
+
+
+@pytest.fixture(autouse=True, scope="session")
+def quick_password_hasher() -> Iterator[None]:
+    """Hash passwords in microseconds: Django's own hasher takes most of a second on purpose."""
+    with override_settings(PASSWORD_HASHERS=["django.contrib.auth.hashers.MD5PasswordHasher"]):
         yield
 
 

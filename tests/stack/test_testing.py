@@ -1,34 +1,86 @@
-"""Every test is run by `make test` or by `make test-long`, and none by both."""
+"""What each tier of `make test` leaves out, and what is recorded."""
 
-import re
+import json
+from types import SimpleNamespace
 
 import pytest
 
-from stack import testing
-from stack.folders import ROOT
-from tests.quick import LONG, QUICK
+from tests import tiers
 
-FILES = {
-    path.name: path
-    for folder in ("journeys", "pages")
-    for path in (ROOT / "tests" / folder).glob("test_*.py")
-}
+SHORT, SLOW, JOURNEY = (
+    "tests/billing/test_plans.py::test_a",
+    "tests/adapters/uploads/test_parts.py::test_b",
+    "tests/journeys/test_cli.py::test_c",
+)
+TRIALS = [f"tests/journeys/test_fuzz.py::test_{number}" for number in range(6)]
 
 
-def test_one_half_is_what_the_other_is_not(monkeypatch):
+@pytest.fixture
+def recorded(tmp_path, monkeypatch):
+    """Some recorded durations, and a work tree without changes."""
+    file = tmp_path / "durations.json"
+    file.write_text(json.dumps({SHORT: 0.6, SLOW: 5, JOURNEY: 14}))
+    monkeypatch.setattr(tiers, "DURATIONS", file)
+    monkeypatch.setattr(tiers, "_touched_folders", set)
+    monkeypatch.setattr(tiers, "_commit", lambda: "4")
+    return file
+
+
+def run_by(tier: str) -> list[str]:
+    items = [Item(name) for name in (SHORT, SLOW, JOURNEY)] + [Item(name, "rotates") for name in TRIALS]
+    hook = SimpleNamespace(pytest_deselected=lambda items: None)
+    config = SimpleNamespace(getoption=lambda name: tier, hook=hook)
+    tiers.pytest_collection_modifyitems(config, items)
+    return [item.nodeid for item in items]
+
+
+class Item:
+    """A collected test."""
+
+    def __init__(self, nodeid: str, *marks: str) -> None:
+        self.nodeid = nodeid
+        self._marks = marks
+
+    def get_closest_marker(self, name: str) -> bool:
+        return name in self._marks
+
+
+@pytest.mark.usefixtures("recorded")
+def test_all_leaves_nothing_out():
+    assert run_by("all") == [SHORT, SLOW, JOURNEY, *TRIALS]
+
+
+@pytest.mark.usefixtures("recorded")
+def test_quick_leaves_out_what_is_slow_for_its_kind_and_what_rotates():
+    assert run_by("quick") == [SHORT, JOURNEY]
+
+
+@pytest.mark.usefixtures("recorded")
+def test_quick_runs_the_slow_tests_of_folders_that_somebody_works_on(monkeypatch):
+    monkeypatch.setattr(tiers, "_touched_folders", lambda: {"tests/adapters/uploads"})
+    assert run_by("quick") == [SHORT, SLOW, JOURNEY]
+
+
+@pytest.mark.usefixtures("recorded")
+def test_three_commits_in_a_row_run_each_rotating_test_once(monkeypatch):
     ran = []
-    monkeypatch.setattr(testing, "_run_both", lambda options, **_: ran.append(options) or 0)
-    testing.test(["--", "-x"])
-    testing.test_long(["--", "-x"])
-    assert ran == [["-m", "not long", "-x"], ["-m", "long", "-x"]]
+    for commit in ("4", "5", "6"):
+        monkeypatch.setattr(tiers, "_commit", lambda commit=commit: commit)
+        ran += run_by("ci")[3:]
+    assert sorted(ran) == TRIALS
 
 
-def test_each_file_of_journeys_and_pages_has_a_quick_one_or_is_long_as_a_whole():
-    assert QUICK.keys() | LONG == FILES.keys()
-    assert not QUICK.keys() & LONG
+def test_each_product_file_is_mirrored_by_a_folder_of_tests(monkeypatch):
+    changed = (
+        " M adapters/uploads/parts.py\n?? tests/cli/test_new.py\n M platform/config/urls.py\n M README.md\n"
+    )
+    monkeypatch.setattr(tiers.subprocess, "run", lambda *_args, **_: SimpleNamespace(stdout=changed))
+    assert tiers._touched_folders() == {"tests/adapters/uploads", "tests/cli", "tests/config"}
 
 
-@pytest.mark.parametrize("file", QUICK)
-def test_each_quick_journey_is_there(file):
-    written = set(re.findall(r"^(?:async )?def (test_\w+)", FILES[file].read_text(), re.MULTILINE))
-    assert {name.partition("[")[0] for name in QUICK[file]} - written == set()
+def test_durations_are_merged_and_short_ones_dropped(recorded):
+    durations = tiers.Durations(recorded)
+    for name, seconds in ((SHORT, 0.1), (SHORT, 0.1), (SLOW, 2), (SLOW, 0.34), (TRIALS[0], 9)):
+        durations.pytest_runtest_logreport(SimpleNamespace(nodeid=name, duration=seconds))
+    durations.pytest_sessionfinish()
+    assert json.loads(recorded.read_text()) == {SLOW: 2.3, JOURNEY: 14, TRIALS[0]: 9}
