@@ -4,7 +4,7 @@ SHELL := /bin/sh
 # With compiled imports a process starts in a third of the time, and a stack has dozens.
 unexport PYTHONDONTWRITEBYTECODE
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-ray test test-all test-quick test-ray check translations sbom smoke styles control bench-gateway bench-month bench-peers bench-engine bench-fairness bench-neighbours bench-rotation bench-memory bench-upload bench-training bench-evidence bench-evidence-answers bench-push bench-console bench-billing bench-pages bench-webhooks bench-routes screens seed-large chaos quota-storm fuzz fuzz-grammars trial-requests fuzz-api trial-restart trial-scale trial-gpu soak trial-own-style trial-training-kills trial-provenance trial-bare trial-compose trial-install secrets clean
+.PHONY: help demo demo-ray test test-all test-quick test-ray check translations sbom smoke styles control bench-gateway bench-month bench-peers bench-engine bench-fairness bench-neighbours bench-rotation bench-memory bench-upload bench-training bench-evidence bench-evidence-answers bench-push bench-console bench-billing bench-pages bench-webhooks bench-routes screens seed-large chaos quota-storm fuzz fuzz-grammars trial-requests fuzz-api mutants trial-restart trial-scale trial-gpu soak trial-own-style trial-training-kills trial-provenance trial-bare trial-compose trial-install secrets clean
 
 # The first Python that really runs: one that is found on PATH may be a version manager's stub.
 CANDIDATES = $(PYTHON) python3 python3.14 python3.13 python3.12 /usr/bin/python3 /usr/local/bin/python3 \
@@ -80,6 +80,10 @@ chaos: ## Kill every part repeatedly under load and check the ledger; ARGS='--ki
 quota-storm: ## Send 500 requests at once against a limit that only fits some
 	$(call BOOTSTRAP,--engine)
 	@$(TRIALS) quota-storm $(ARGS)
+
+mutants: ## Break six cores on purpose and count how often their tests notice; ARGS='--core sse --count 60'
+	$(call BOOTSTRAP)
+	@$(TRIALS) mutants $(ARGS)
 
 trial-restart: ## Kill vLLM while 200 styles are requested; ENGINES=2 adds a second engine
 	$(call BOOTSTRAP,--engine)

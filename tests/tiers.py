@@ -1,8 +1,8 @@
 """Which tests a run leaves out, by their recorded durations: pytest's option --tier.
 
-`quick` (`make test`) leaves out what took longer than its kind's limit when it was recorded, except in folders
-whose product code or tests differ from the last commit. `ci` leaves out two thirds of the tests marked
-`rotates`; the commit decides which. `all` leaves nothing out. A test without a record is run.
+`quick` (`make test`) leaves out what took longer than its kind's limit when it was recorded, except in
+folders whose product code or tests differ from the last commit. `ci` leaves out two thirds of the tests
+marked `rotates`; the commit decides which. `all` leaves nothing out. A test without a record is run.
 """
 
 import json

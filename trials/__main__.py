@@ -32,6 +32,7 @@ TRIALS = {
         "training_kills:training_kills",
         "kill child, worker, engine, Valkey and PostgreSQL during trainings: the same losses, one charge",
     ),
+    "mutants": ("mutants:mutants", "break six cores on purpose: do their tests notice?"),
     "bare": ("bare:bare", "the demo on a system with Python and make and nothing else"),
     "compose": ("compose.trial:compose", "docker-compose.yml by podman, from images without a registry"),
     "install": ("compose.install:install", "install.sh by podman: how long until it serves; twice, and away"),
@@ -48,6 +49,12 @@ def build_parser() -> argparse.ArgumentParser:
     chaos = trials["chaos"]
     chaos.add_argument("--kills", type=int, default=36, help="how many (default: 36)")
     chaos.add_argument("--seed", type=int, help="the order and moments of an earlier run")
+
+    broken = trials["mutants"]
+    broken.add_argument("--count", type=int, default=20, help="how many of each core (default: 20)")
+    broken.add_argument("--seed", type=int, default=1, help="another seed, other mutants (default: 1)")
+    broken.add_argument("--core", action="append", default=[], help="only this core")
+    broken.add_argument("--options", default="", help="more options for pytest")
 
     fuzz = trials["fuzz"]
     fuzz.add_argument("--cases", type=int, default=10_000, help="how many (default: 10,000)")
