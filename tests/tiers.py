@@ -107,9 +107,17 @@ def _touched_folders() -> set[str]:
         done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
     except (OSError, subprocess.CalledProcessError):
         return set()
-    files = [Path(line[3:].strip('"').removeprefix("platform/")) for line in done.stdout.splitlines()]
-    folders = [file.parent if file.parts[0] == "tests" else Path("tests") / file.parent for file in files]
+    files = [
+        line[3:].strip('"').removeprefix("platform/").removeprefix("tests/")
+        for line in done.stdout.splitlines()
+    ]
+    folders = {_nearest(Path("tests") / Path(file).parent) for file in files}
     return {str(folder) for folder in folders if folder != Path("tests")}
+
+
+def _nearest(folder: Path) -> Path:
+    """Return the folder, or the first above it that exists: some apps have one folder of tests."""
+    return next(path for path in (folder, *folder.parents) if (ROOT / path).is_dir())
 
 
 def _rotated_out(items: list[pytest.Item]) -> set[str]:

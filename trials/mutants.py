@@ -72,7 +72,7 @@ IN_LANGUAGE = {
     },
     ".lua": {"==": "~=", "~=": "==", "return": "return nil and"},
 }
-# A mutant may run for ever. Processor time says so also on a busy machine; the rest is for one that only waits.
+# A mutant may run for ever. Processor time says so on a busy machine, too; MOST_S is for one that only waits.
 MOST_CPU_S = 120
 MOST_S = 900.0
 PYTEST = ["-m", "pytest", "-x", "-q", "--no-header", "-p", "no:cacheprovider", "--timeout=300"]

@@ -71,10 +71,15 @@ def test_three_commits_in_a_row_run_each_rotating_test_once(monkeypatch):
 
 
 def test_each_product_file_is_mirrored_by_a_folder_of_tests(monkeypatch):
-    changed = (
-        " M adapters/uploads/parts.py\n?? tests/cli/test_new.py\n M platform/config/urls.py\n M README.md\n"
-    )
-    monkeypatch.setattr(tiers.subprocess, "run", lambda *_args, **_: SimpleNamespace(stdout=changed))
+    changed = [
+        " M adapters/uploads/parts.py",
+        "?? tests/cli/test_new.py",
+        " M cli/src/polyscribe/push.py",
+        " M platform/config/urls.py",
+        " M README.md",
+    ]
+    said = SimpleNamespace(stdout="\n".join(changed))
+    monkeypatch.setattr(tiers.subprocess, "run", lambda *_args, **_: said)
     assert tiers._touched_folders() == {"tests/adapters/uploads", "tests/cli", "tests/config"}
 
 
