@@ -10,7 +10,7 @@ import sys
 import time
 from collections.abc import Sequence
 
-from stack import services, template_database
+from stack import coverage, services, template_database
 from stack.errors import StackError
 from stack.folders import ROOT
 from stack.run import after_dashes, folder, foreground
@@ -29,10 +29,6 @@ PYTEST = [sys.executable, "-m", "pytest", "--durations=15", "--durations-min=5"]
 SIDE_BY_SIDE = ["-n", "logical", "--maxprocesses=8", "--dist=worksteal"]
 # The engine answers several requests at once in little more than the time of one.
 JOURNEYS_SIDE_BY_SIDE = ["-n", "3", "--dist=worksteal"]
-APPS = ("tenants", "adapters", "inference", "provenance", "training", "billing", "platform")
-# Where $COVERAGE is set: lines and branches of the apps, in var/coverage.json. Processes that tests start are
-# not measured, nor are the journeys.
-COVERAGE = [*(f"--cov={app}" for app in APPS), "--cov-branch", "--cov-report=json:var/coverage.json"]
 HYPOTHESIS_PROFILES = {"quick": "quick", "ci": "ci", "all": "nightly"}  # tests/profiles.py
 RECORDED = ROOT / "var" / "durations.json"
 NOTHING_SELECTED = 5  # pytest's exit code
@@ -40,6 +36,8 @@ NOTHING_SELECTED = 5  # pytest's exit code
 
 def test(options: Sequence[str], *, tier: str, part: Sequence[str]) -> int:
     """Run the tests of a tier, or only some parts of it; return 0 if all passed. Raises StackError."""
+    if unknown := set(part) - set(PARTS):
+        raise StackError(f"There is no part {', '.join(unknown)} of the tests. Use {', '.join(PARTS)}.")
     steps = Steps(sys.stderr)
     common = [f"--tier={tier}", f"--hypothesis-profile={HYPOTHESIS_PROFILES[tier]}", *after_dashes(options)]
     os.environ.setdefault("ENGINE_DTYPE", "float32")  # exact: a journey's answer must equal PEFT's text
@@ -53,6 +51,8 @@ def test(options: Sequence[str], *, tier: str, part: Sequence[str]) -> int:
         stack.waiting.all(services.start(stack))
         if folders_of_tests := _folders_without_journeys(parts):
             codes["rooms and pages"] = _run_rooms(stack, [*folders_of_tests, *common])
+        if os.environ.get("COVERAGE") and tier != "quick":
+            codes["coverage"] = _judge_coverage(steps)
         if "journeys" in parts:
             codes |= _run_journeys(stack, common)
     ran = [code for code in codes.values() if code != NOTHING_SELECTED]
@@ -70,9 +70,16 @@ def _folders_without_journeys(parts: Sequence[str]) -> list[str]:
 def _run_rooms(stack: Stack, options: Sequence[str]) -> int:
     with stack.steps.step("database schema"):
         template_database.provide(stack.variables)
-    coverage = COVERAGE if os.environ.get("COVERAGE") else []
+    measured = coverage.OPTIONS if os.environ.get("COVERAGE") else []
     variables = {**stack.variables, template_database.VARIABLE: template_database.NAME}
-    return _pytest(stack, "rooms", [*SIDE_BY_SIDE, *coverage, *options], variables)
+    return _pytest(stack, "rooms", [*SIDE_BY_SIDE, *measured, *options], variables)
+
+
+def _judge_coverage(steps: Steps) -> int:
+    fallen = coverage.fallen()
+    for sentence in fallen:
+        steps.say(f"  ✗ {sentence}")
+    return 1 if fallen else 0
 
 
 def _run_journeys(stack: Stack, options: Sequence[str]) -> dict[str, int]:
