@@ -224,6 +224,8 @@ def _snake(name: str) -> str:
 
 def _bounded(fact: object) -> Fact:
     """Return a fact as JSON and PostgreSQL take it: numbers and messages as they are, else short text."""
+    if isinstance(fact, Mapping) and fact.keys() == ENCODED:
+        fact = Message.read(fact)  # a message within a message, as a row's JSON has it
     if isinstance(fact, Message):
         return fact or ""
     if fact is None or isinstance(fact, bool | int):

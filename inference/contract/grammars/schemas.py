@@ -20,7 +20,6 @@ MAX_PROPERTIES = 256
 MAX_ENUM_VALUES = 1024
 MAX_BRANCHES = 128  # of anyOf, oneOf and allOf
 MAX_ITEMS = 1000  # minItems, maxItems
-MAX_KEYWORD_CHARACTERS_SHOWN = 64
 INT64 = 2**63
 
 KEYWORDS = name_set(
@@ -30,11 +29,13 @@ KEYWORDS = name_set(
     pattern prefixItems properties required type
     """
 )
-# These don't change which answers are valid.
-ANNOTATIONS = name_set(
+# These change which answers are valid, and the engine doesn't follow them. To every other keyword JSON Schema
+# gives no meaning of that kind: clients write `x-order`, `strict`, `deprecated` and the like.
+NOT_FOLLOWED = name_set(
     """
-    $anchor $comment $id $schema contentEncoding contentMediaType default deprecated description
-    discriminator example examples readOnly title writeOnly
+    $dynamicRef $recursiveRef additionalItems contains dependencies dependentRequired dependentSchemas
+    disallow divisibleBy else extends if maxContains maxProperties minContains minProperties multipleOf
+    not patternProperties propertyNames then unevaluatedItems unevaluatedProperties uniqueItems
     """
 )
 TYPES = {"string", "number", "integer", "boolean", "object", "array", "null"}
@@ -96,10 +97,12 @@ def _check_schema(schema: Any, budget: Budget) -> None:
     budget.require(isinstance(schema, dict), "each part of the schema must be an object, true or false.")
     if schema.get("propertyNames") == {"type": "string"}:
         del schema["propertyNames"]  # zod writes it; names are always texts
-    unknown = schema.keys() - KEYWORDS - ANNOTATIONS
-    if unknown:
-        keyword = min(unknown)[:MAX_KEYWORD_CHARACTERS_SHOWN]
+    not_followed = schema.keys() & NOT_FOLLOWED
+    if not_followed:
+        keyword = min(not_followed)
         raise budget.error(f"the schema keyword `{keyword}` is not supported: the output wouldn't follow it.")
+    for keyword in schema.keys() - KEYWORDS:
+        del schema[keyword]  # an annotation: the engine need not know it
     budget.require(isinstance(schema.get("$ref", ""), str), "`$ref` must be a string.")
     for check in CHECKS:
         check(schema, budget)

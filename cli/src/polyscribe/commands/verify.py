@@ -34,7 +34,7 @@ def verify(
 ) -> None:
     """Check whether this service wrote a text. The service doesn't store it.
 
-    Exit code 0: the watermark was found, or the receipt is valid and is the text's; 1: neither.
+    Exit code 0: the watermark was found; with --receipt, the receipt is valid and is this text's. Otherwise 1.
     """
     text = read_text(file)
     signed = read_text(receipt) if receipt else ""
@@ -45,7 +45,8 @@ def verify(
     else:
         for result in answer["results"]:
             show.print_line(_describe(result))
-    if not any(result["outcome"] == "detected" for result in answer["results"]):
+    asked_for = "receipt" if receipt else "text_watermark"
+    if not any(result["outcome"] == "detected" for result in answer["results"] if result["type"] == asked_for):
         raise typer.Exit(NOT_DETECTED)
 
 
@@ -56,7 +57,7 @@ def receipt(
 ) -> None:
     """Print the receipt of an answer: a signed proof of which style wrote its text, and when."""
     with open_client(context) as client:
-        show.print_line(client.provenance.receipt(request_id))
+        show.print_raw(client.provenance.receipt(request_id))
 
 
 def _describe(result: Object) -> str:
