@@ -4,6 +4,7 @@ Pages and the APIs call these.
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from copy import copy
 
 from django.db import transaction
 
@@ -11,7 +12,6 @@ from adapters.models import AdapterVersion, Evaluation
 from adapters.object_store import Upload
 from tenants.public import Access
 from training import documents, endings, enqueue, erasure, evaluations, preparation, starting
-from training.errors import TrainingMoved
 from training.models import Document, Training
 from training.models.trainings import MAX_EPOCHS
 
@@ -142,9 +142,9 @@ def start_training(
 
 @transaction.atomic
 def pause_training(access: Access, training: Training) -> None:
-    """Pause a training after its current step. Raises TrainingMoved."""
-    endings.request_pause(training)
-    access.audit("training.paused", training)
+    """Pause a training after its current step. Repeating it has no effect. Raises TrainingMoved."""
+    if endings.request_pause(training):
+        access.audit("training.paused", training)
 
 
 @transaction.atomic
@@ -157,9 +157,9 @@ def resume_training(access: Access, training: Training) -> None:
 
 @transaction.atomic
 def cancel_training(access: Access, training: Training) -> None:
-    """Cancel a training; completed steps are charged. Raises TrainingMoved."""
-    endings.cancel_training(training)
-    access.audit("training.cancelled", training)
+    """Cancel a training; completed steps are charged. Repeating it has no effect. Raises TrainingMoved."""
+    if endings.cancel_training(training):
+        access.audit("training.cancelled", training)
 
 
 def erase_documents(access: Access, training: Training) -> int:
@@ -171,7 +171,6 @@ def erase_documents(access: Access, training: Training) -> int:
 
 def delete_training(access: Access, training: Training) -> None:
     """Delete a training that is not in progress, with all its texts. Raises TrainingMoved."""
-    if training.is_started:
-        raise TrainingMoved
-    access.audit("training.deleted", training)
+    deleted = copy(training)  # which keeps its id
     erasure.delete_training(training)
+    access.audit("training.deleted", deleted)

@@ -10,11 +10,19 @@ from training.errors import TrainingMoved
 from training.models import Status, StopRequest, Training
 
 
-def request_pause(training: Training) -> None:
-    """Pause a training after its current step. Raises TrainingMoved."""
+def request_pause(training: Training) -> bool:
+    """Pause a training after its current step; return False if that was already requested.
+
+    Raises TrainingMoved, also for one that is being cancelled.
+    """
     if training.move(before=Status.QUEUED, after=Status.PAUSED):
-        return
-    _request(training, StopRequest.PAUSE)
+        return True
+    running = Training.objects.filter(pk=training.pk, status=Status.RUNNING)
+    if running.filter(stop_request=StopRequest.NONE).update(stop_request=StopRequest.PAUSE):
+        return True
+    if not running.filter(stop_request=StopRequest.PAUSE).exists():
+        raise TrainingMoved
+    return False
 
 
 def resume_training(training: Training) -> None:
@@ -26,19 +34,23 @@ def resume_training(training: Training) -> None:
         raise TrainingMoved
 
 
-def cancel_training(training: Training, reason: Message = NO_MESSAGE) -> None:
+def cancel_training(training: Training, reason: Message = NO_MESSAGE) -> bool:
     """Cancel a training. Completed steps are charged; a running one stops after its current step.
 
-    Repeating it has no effect. Raises TrainingMoved if the training has ended otherwise.
+    Repeating it has no effect and returns False. Raises TrainingMoved if the training has ended otherwise.
     """
     training.refresh_from_db()
     if training.status == Status.CANCELLED:
-        return
+        return False
     for status in (Status.DRAFT, Status.PREPARING, Status.READY, Status.QUEUED, Status.PAUSED):
         if end_training(training, before=status, after=Status.CANCELLED, failure=reason):
-            return
-    Training.objects.filter(pk=training.pk, status=Status.RUNNING).update(failure=reason)
-    _request(training, StopRequest.CANCEL)
+            return True
+    running = Training.objects.filter(pk=training.pk, status=Status.RUNNING)
+    if running.exclude(stop_request=StopRequest.CANCEL).update(stop_request=StopRequest.CANCEL, failure=reason):
+        return True
+    if not running.exists():
+        raise TrainingMoved
+    return False
 
 
 def end_training(
@@ -63,9 +75,3 @@ def fail_training(training: Training, failure: Message, *, is_charged: bool = Tr
     end_training(
         training, before=Status(training.status), after=Status.FAILED, is_charged=is_charged, failure=failure
     )
-
-
-def _request(training: Training, request: StopRequest) -> None:
-    running = Training.objects.filter(pk=training.pk, status=Status.RUNNING)
-    if not running.update(stop_request=request):
-        raise TrainingMoved

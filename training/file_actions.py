@@ -64,8 +64,8 @@ def delete_file(access: Access, file: File) -> None:
 
     No transaction: it waits for the storage.
     """
-    access.audit("file.deleted", file)
     store.delete_file(file)
+    access.audit("file.deleted", file)
 
 
 @transaction.atomic
