@@ -18,7 +18,7 @@ from adapters.uploads import pipeline, sessions
 from adapters.uploads.upload_request import StyleDescription
 from adapters.validation import BaseShape, base_model_reader
 from labs import broken_adapters as broken
-from tests.adapters.conftest import post
+from tests.adapters.builders import post
 from tests.documents import blocks
 
 ROOT = Path(__file__).parents[2]

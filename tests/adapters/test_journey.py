@@ -15,7 +15,7 @@ from adapters.placement import reconciler, transitions
 from adapters.routing import publisher
 from adapters.uploads import examination, pipeline, sessions
 from tenants.models import Tenant
-from tests.adapters.conftest import (
+from tests.adapters.builders import (
     adapter_files,
     begin,
     eager_tasks,

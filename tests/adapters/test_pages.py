@@ -11,7 +11,7 @@ from adapters.models import AdapterVersion, Engine, Selection, Status, Style
 from adapters.placement import transitions
 from adapters.placement.transitions import VersionNote
 from core.messages import Message
-from tests.adapters.conftest import adapter_files, known
+from tests.adapters.builders import adapter_files, known
 
 OWNERS_TABS = ["adapters:style_versions", "adapters:style_sharing", "adapters:style_settings"]
 TABS = ["adapters:style", "adapters:style_usage", *OWNERS_TABS]

@@ -15,7 +15,7 @@ from core.valkey import limits_key
 from tenants.metering import price_book
 from tenants.models import AuditEntry, Price, PriceBook, Tenant
 from tenants.quota_sync import snapshot
-from tests.adapters.conftest import known
+from tests.adapters.builders import known
 
 BEGINS = datetime(2100, 1, 1, tzinfo=UTC)
 ADD = reverse("admin:tenants_pricebook_add")

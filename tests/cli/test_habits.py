@@ -19,7 +19,7 @@ from tenants.metering.ledger import record_events
 from tenants.models import ApiKey, WebhookEndpoint
 from tenants.models import Scope as ServiceScope
 from tenants.public import issue_key
-from tests.adapters.conftest import known
+from tests.adapters.builders import known
 from tests.cli.conftest import Terminal
 from tests.cli.service import BASE_URL, problem
 from tests.tenants.conftest import make_event

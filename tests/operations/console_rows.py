@@ -28,7 +28,7 @@ from tenants.models import (
     User,
 )
 from tenants.public import create_tenant, issue_key
-from tests.adapters.conftest import LAYERS, WIDTH, module_names
+from tests.adapters.builders import LAYERS, WIDTH, module_names
 from tests.tenants.conftest import make_event
 
 type Values = dict[str, Any]

@@ -21,7 +21,6 @@ from tenants.metering.ledger import record_events
 from tenants.models import Membership, NoticeKind, User
 from tenants.notices.choices import unsubscribe_url
 from tenants.public import create_tenant
-from tests.adapters.conftest import base_model, engine, folder, poetry, polyscribe, vllm
 from tests.pages import scene, training_scene
 from tests.pages.builders import PASSWORD, give_password
 from tests.pages.walking import (
@@ -37,8 +36,6 @@ from tests.pages.walking import (
     prove_who_it_is,
 )
 from tests.tenants.conftest import make_event
-
-__all__ = ["base_model", "engine", "folder", "poetry", "polyscribe", "vllm"]
 
 OF_BILLING = ("usage", "requests", "invoices", "plan", "credits", "billing_details", "earnings")
 ROOMS = [

@@ -13,11 +13,9 @@ from core.money import NANO
 from tenants.metering.credits import grant_credit
 from tenants.models import Tenant
 from tenants.public import Access, access_of_person
-from tests.adapters.conftest import adapter_files, base_model
+from tests.adapters.builders import adapter_files
 from training import actions, pipeline, storage
 from training.models import Training
-
-__all__ = ["base_model"]
 
 WORDS = ("river", "stone", "morning", "window", "paper", "garden", "letter", "shadow", "summer", "winter")
 

@@ -16,15 +16,13 @@ from adapters.models import AdapterVersion, Erasure, EvaluationFailure, Evaluati
 from adapters.releases import review
 from tenants.models import AuditEntry, OutboxEvent
 from tenants.public import Access, issue_key
-from tests.adapters.conftest import base_model, engine, folder, known, vllm
+from tests.adapters.builders import known
 from tests.training.conftest import make_text
 from training import actions, erasure, evaluations, pipeline, storage
 from training.errors import NothingToTrain, TrainingMoved
 from training.models import Status, Training
 from training.results import FILES
 from training.runs import evaluator
-
-__all__ = ["base_model", "engine", "folder", "vllm"]
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("valkey")]
 

@@ -10,7 +10,7 @@ from adapters.errors import NotStored
 from adapters.object_store import Upload
 from tenants.models import Tenant
 from tenants.public import issue_key
-from tests.adapters.conftest import post
+from tests.adapters.builders import post
 from tests.training.conftest import list_stored
 from training import actions, documents, pipeline, storage
 from training.api.urls import urlpatterns

@@ -15,14 +15,12 @@ from tenants.metering import trainings as charges
 from tenants.models import EventType
 from tenants.notices import sending
 from tenants.public import record_event
-from tests.adapters.conftest import base_model, engine, folder, known, vllm
+from tests.adapters.builders import known
 from training import documents, pipeline
 from training.models import Document, Status, Training
 from training.notes import TrainingFailure
 from training.views.progress import describe_left
 from training.views.texts import SAMPLE
-
-__all__ = ["base_model", "engine", "folder", "vllm"]
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("valkey")]
 

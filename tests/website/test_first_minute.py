@@ -20,12 +20,10 @@ from adapters.public import found_workspace
 from tenants.metering.request_log import Refusal, record_refusals
 from tenants.models import AuditEntry, Invoice, Membership, Tenant
 from tenants.public import issue_key, playground_key
-from tests.adapters.conftest import base_model, engine, folder, known, poetry, polyscribe, vllm
+from tests.adapters.builders import known
 from tests.adapters.routes import routes_of
 from tests.operations.builders import used
 from website import remedies, snippets
-
-__all__ = ["base_model", "engine", "folder", "poetry", "polyscribe", "vllm"]
 
 HOME = "/home/"
 QUOTES = "Don't say \"rain\" or \\ and 'é'."

@@ -6,7 +6,7 @@ from adapters.api.addresses import BELOW_A_STYLE
 from adapters.api.urls import STYLE, urlpatterns
 from adapters.catalog import sharing
 from adapters.models import Selection, Style
-from tests.adapters.conftest import known
+from tests.adapters.builders import known
 from tests.tenants.api.builders import problem
 
 pytestmark = pytest.mark.django_db

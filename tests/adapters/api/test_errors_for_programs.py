@@ -13,7 +13,7 @@ from adapters.models import BaseModel
 from core.errors import DomainError
 from tenants.models import PlanVersion
 from tenants.public import issue_key
-from tests.adapters.conftest import known
+from tests.adapters.builders import known
 from website import api_schema
 
 # What only somebody who sees a page can follow.

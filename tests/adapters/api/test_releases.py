@@ -9,7 +9,7 @@ from adapters.models import AdapterVersion, Style
 from adapters.placement import transitions
 from tenants.models import ApiKey, AuditEntry
 from tests.adapters.api.conftest import logged_actions
-from tests.adapters.conftest import known
+from tests.adapters.builders import known
 from tests.tenants.api.builders import problem
 
 pytestmark = pytest.mark.django_db

@@ -4,7 +4,7 @@ import pytest
 
 from adapters.models import Share, Style
 from tests.adapters.api.conftest import logged_actions
-from tests.adapters.conftest import known
+from tests.adapters.builders import known
 from tests.tenants.api.builders import problem
 
 pytestmark = pytest.mark.django_db

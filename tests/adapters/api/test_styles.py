@@ -13,7 +13,7 @@ from adapters.models import Erasure, Probe, Selection, Share, Style
 from adapters.releases import aliases
 from tenants.models import PlanVersion
 from tests.adapters.api.conftest import logged_actions, read_all
-from tests.adapters.conftest import known
+from tests.adapters.builders import known
 from tests.tenants.api.builders import problem
 
 pytestmark = pytest.mark.django_db

@@ -9,7 +9,7 @@ from adapters.models import AdapterVersion, Status, Style
 from adapters.object_store import Upload, multipart
 from tenants.models import ApiKey, AuditEntry, Scope, Tenant
 from tenants.public import issue_key
-from tests.adapters.conftest import post, put_part, storage_down
+from tests.adapters.builders import post, put_part, storage_down
 
 WEIGHTS = "adapter_model.safetensors"
 CONFIG = "adapter_config.json"

@@ -10,7 +10,7 @@ from adapters.catalog import browse, favourites, sharing
 from adapters.catalog.browse import BrowseQuery
 from adapters.errors import TooManyFavourites
 from adapters.models import AdapterVersion, Favourite, Probe, Style
-from tests.adapters.conftest import known
+from tests.adapters.builders import known
 
 LIST = "/styles/"
 

@@ -12,7 +12,7 @@ from adapters.errors import CopiedStyle
 from adapters.models import AdapterVersion, Probe, Selection, Share, Style
 from tenants.models import Tenant, User
 from tenants.public import create_tenant
-from tests.adapters.conftest import known
+from tests.adapters.builders import known
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("valkey")]
 QUEUE = reverse("admin:adapters_style_queue")

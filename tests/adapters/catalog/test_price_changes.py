@@ -23,7 +23,7 @@ from adapters.models import PriceChange, Selection, Style
 from tenants.api_keys.lifecycle import issue_key
 from tenants.metering import price_book
 from tenants.models import AuditEntry, OutboxEvent, Price, PriceBook
-from tests.adapters.conftest import described, known
+from tests.adapters.builders import described, known
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("valkey")]
 

@@ -15,7 +15,7 @@ from adapters.errors import StyleNotFound
 from adapters.models import Share, Style
 from core.valkey import client
 from tenants.models import AuditEntry, Tenant
-from tests.adapters.conftest import described, others_styles, published_targets
+from tests.adapters.builders import described, others_styles, published_targets
 from tests.adapters.routes import routes_of
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("valkey")]

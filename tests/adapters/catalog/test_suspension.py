@@ -13,7 +13,7 @@ from adapters.routing import publisher
 from core.valkey import client, route_versions_key
 from tenants.accounts.workspaces import create_tenant
 from tenants.models import AuditEntry, Tenant, User
-from tests.adapters.conftest import known, published_targets
+from tests.adapters.builders import known, published_targets
 from tests.adapters.routes import routes_of
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("valkey")]

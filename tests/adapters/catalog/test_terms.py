@@ -14,7 +14,7 @@ from adapters.models import Style
 from tenants.api_keys.lifecycle import issue_key
 from tenants.metering import price_book
 from tenants.models import AuditEntry, OutboxEvent, Price, PriceBook
-from tests.adapters.conftest import described
+from tests.adapters.builders import described
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("valkey")]
 

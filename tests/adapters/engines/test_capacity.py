@@ -12,7 +12,7 @@ from adapters.engines.capacity import GB, Comparison, EngineLimits, Layers
 from adapters.errors import EngineGone
 from adapters.models import Engine
 from adapters.placement import registering
-from tests.adapters.conftest import known, twin_of
+from tests.adapters.builders import known, twin_of
 
 MB = 10**6
 

@@ -17,7 +17,7 @@ from adapters.models import AdapterVersion, Erasure, Placement, Probe, Status, S
 from adapters.placement import transitions
 from adapters.uploads import sessions
 from core import valkey as keys
-from tests.adapters.conftest import adapter_files, begin, known, others_styles, own_styles, post, storage_down
+from tests.adapters.builders import adapter_files, begin, known, others_styles, own_styles, post, storage_down
 from tests.adapters.erasure.conftest import FILES, advance, erase, on_engine, waits_for
 from tests.waiting import eventually
 

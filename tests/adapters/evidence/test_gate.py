@@ -7,7 +7,7 @@ from adapters.catalog import sharing
 from adapters.errors import VersionNotShareable
 from adapters.models import AdapterVersion, ShareRefusal, Style
 from adapters.releases import aliases
-from tests.adapters.conftest import described, known
+from tests.adapters.builders import described, known
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("valkey")]
 

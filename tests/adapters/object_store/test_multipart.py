@@ -9,7 +9,7 @@ import pytest
 from adapters import object_store
 from adapters.errors import NotStored
 from adapters.object_store import multipart
-from tests.adapters.conftest import put_part
+from tests.adapters.builders import put_part
 
 MIB = 1024 * 1024
 FILE = "adapter_model.safetensors"

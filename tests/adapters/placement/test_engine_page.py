@@ -14,7 +14,7 @@ from adapters.models import Engine, EngineSample, Placement
 from adapters.placement import history, steering
 from core.console import Level
 from tenants.models import AuditEntry, User
-from tests.adapters.conftest import known
+from tests.adapters.builders import known
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("valkey")]
 ENGINES = reverse("admin:adapters_engine_changelist")

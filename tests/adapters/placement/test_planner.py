@@ -18,7 +18,7 @@ from labs.fake_vllm.control_side import FakeVllm
 from tenants.metering.demand import recent_requests
 from tenants.models import UsageEvent
 from tenants.public import issue_key
-from tests.adapters.conftest import adapter_files, known, published_routes, served, twin_of, uploaded
+from tests.adapters.builders import adapter_files, known, published_routes, served, twin_of, uploaded
 from tests.adapters.routes import routes_of
 
 BEGAN = datetime(2026, 11, 1, tzinfo=UTC)

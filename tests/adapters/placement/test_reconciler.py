@@ -15,7 +15,7 @@ from adapters.models import IDENTITY, AdapterVersion, BaseModel, Engine, Placeme
 from adapters.placement import loader, local_cache, planner, reconciler, transitions
 from adapters.quality import effect_probe
 from adapters.uploads import pipeline
-from tests.adapters.conftest import (
+from tests.adapters.builders import (
     Files,
     adapter_files,
     known,

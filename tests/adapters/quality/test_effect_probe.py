@@ -13,7 +13,7 @@ from adapters.catalog import sharing
 from adapters.errors import EngineRefused, EngineUnavailable
 from adapters.models import Engine, Placement, Probe, Style
 from adapters.quality import effect_probe, samples
-from tests.adapters.conftest import known
+from tests.adapters.builders import known
 
 NATS = some.floats(-20, 0)
 LISTS = some.dictionaries(some.sampled_from("abcdefgh"), NATS, min_size=1)

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from adapters.models import Placement, Status, Style
 from adapters.releases import diff
-from tests.adapters.conftest import known
+from tests.adapters.builders import known
 
 PAGE = "/styles/acme/noir/compare/"
 ANSWERS = f"{PAGE}answers/?a=1&b=2"

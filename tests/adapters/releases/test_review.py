@@ -16,7 +16,7 @@ from adapters.releases import aliases
 from adapters.routing import publisher
 from core.valkey import client
 from tenants.models import Tenant
-from tests.adapters.conftest import described, known, others_styles, published_routes, published_share
+from tests.adapters.builders import described, known, others_styles, published_routes, published_share
 from tests.adapters.routes import routes_of
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("valkey")]

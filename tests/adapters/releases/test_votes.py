@@ -19,7 +19,7 @@ from adapters.errors import (
 )
 from adapters.models import AdapterVersion, BlindVote, Selection, Status, Style
 from adapters.releases import aliases, votes
-from tests.adapters.conftest import known
+from tests.adapters.builders import known
 
 pytestmark = pytest.mark.django_db(transaction=True)
 FIRST, SECOND = "acme/noir@1", "acme/noir@2"

@@ -22,7 +22,7 @@ from adapters.routing.row_writer import Source, write_rows
 from core import valkey as keys
 from inference.proxy.route_cache import RouteCache
 from inference.wire.valkey_client import ValkeyClient
-from tests.adapters.conftest import known, published_routes, twin_of
+from tests.adapters.builders import known, published_routes, twin_of
 
 SOURCE = "style:one"
 

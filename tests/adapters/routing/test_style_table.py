@@ -19,7 +19,7 @@ from adapters.releases import aliases
 from adapters.routing import publisher
 from core import valkey as keys
 from tenants.models import Tenant
-from tests.adapters.conftest import (
+from tests.adapters.builders import (
     known,
     published_routes,
     published_share,

@@ -25,7 +25,7 @@ from adapters.validation.weights import TYPES
 from labs import broken_adapters as broken
 from labs.broken_adapters import PREFIX, Adapter, tiny_base, valid_adapter
 from labs.broken_adapters.mutants import mutant
-from tests.adapters.conftest import adapter_files, uploaded
+from tests.adapters.builders import adapter_files, uploaded
 from tests.adapters.validation.sources import Bytes, config_of, memory_below, wide_base, wide_weights
 
 MEMORY_BYTES = 64 * 1024 * 1024

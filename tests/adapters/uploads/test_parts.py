@@ -12,7 +12,7 @@ from adapters.models import AdapterVersion, Status
 from adapters.object_store import multipart
 from adapters.uploads import parts, pipeline, pruner, sessions, storage_quota
 from adapters.uploads.upload_request import StyleDescription
-from tests.adapters.conftest import adapter_files, put_part, storage_down
+from tests.adapters.builders import adapter_files, put_part, storage_down
 from tests.adapters.uploads.conftest import keys
 
 WEIGHTS = "adapter_model.safetensors"

@@ -20,7 +20,7 @@ from adapters.uploads import conversions, examination, pipeline, sessions
 from adapters.validation import validate_adapter
 from adapters.validation.limits import CONFIG_FILE, WEIGHTS_FILE
 from adapters.validation.sources import LocalFile, ReadAhead
-from tests.adapters.conftest import adapter_files, begin, post, storage_down, uploaded
+from tests.adapters.builders import adapter_files, begin, post, storage_down, uploaded
 from tests.adapters.validation.sources import config_of, memory_below, wide_base, wide_weights
 
 pytestmark = pytest.mark.django_db

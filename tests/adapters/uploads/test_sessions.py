@@ -14,7 +14,7 @@ from adapters.uploads import pipeline, sessions
 from adapters.uploads.upload_request import StyleDescription
 from labs.fake_vllm.control_side import BASE
 from tenants.models import AuditEntry, PlanVersion
-from tests.adapters.conftest import adapter_files, begin, post, posted
+from tests.adapters.builders import adapter_files, begin, post, posted
 
 GOOD = {"adapter_config.json": 700, "adapter_model.safetensors": 5_000_000}
 

@@ -13,7 +13,7 @@ from adapters.errors import UploadRefused, VersionMoved
 from adapters.models import AdapterVersion, Status, Style
 from adapters.uploads import pipeline, sessions, storage_quota
 from adapters.uploads.upload_request import StyleDescription
-from tests.adapters.conftest import adapter_files, begin, post, uploaded
+from tests.adapters.builders import adapter_files, begin, post, uploaded
 from tests.adapters.uploads.conftest import keys, limited
 
 MIB = 1024 * 1024

@@ -26,9 +26,8 @@ from inference.quota.admission import AdapterNotLoaded, Caller, admit, canary_bu
 from inference.wire.valkey_client import ValkeyClient
 from tenants.models import Tenant
 from tenants.public import playground_key, publish_snapshot
-from tests.adapters.conftest import base_model, engine, folder, known, polyscribe, published_targets, vllm
+from tests.adapters.builders import known, published_targets
 
-__all__ = ["base_model", "engine", "folder", "polyscribe", "vllm"]
 pytestmark = pytest.mark.django_db(transaction=True)
 
 SLUGS = ("noir", "poetry")

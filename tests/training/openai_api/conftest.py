@@ -21,14 +21,13 @@ from core.money import NANO
 from tenants.metering.credits import grant_credit
 from tenants.models import Tenant, User
 from tenants.public import issue_key
-from tests.adapters.conftest import base_model
 from tests.training.conftest import trainer
 from training import pipeline
 from training.models import Training
 from training.runs import runner
 from website import api_schema
 
-__all__ = ["base_model", "trainer"]
+__all__ = ["trainer"]
 
 
 class SiteThread:
