@@ -34,7 +34,7 @@ from tenants.models import (
 from tenants.public import issue_key, verify_key
 from tests.adapters.conftest import engine, folder, poetry, polyscribe, vllm
 from tests.operations.builders import used
-from tests.tenants.conftest import browser_of
+from tests.tenants.builders import browser_of
 
 __all__ = ["engine", "folder", "poetry", "polyscribe", "vllm"]
 

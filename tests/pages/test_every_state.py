@@ -36,7 +36,7 @@ from tests.pages.walking import (
     enter,
     prove_who_it_is,
 )
-from tests.tenants.conftest import make_event
+from tests.tenants.builders import make_event
 
 __all__ = ["base_model", "engine", "folder", "poetry", "polyscribe", "vllm"]
 

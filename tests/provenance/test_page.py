@@ -8,7 +8,7 @@ from provenance.receipts import sign_receipt, verify_receipt
 from tenants.metering.ledger import record_events
 from tests.provenance.builders import RECEIPT
 from tests.provenance.marked import KEY, encode, write
-from tests.tenants.conftest import make_event
+from tests.tenants.builders import make_event
 
 VERIFY = reverse("provenance:verify")
 

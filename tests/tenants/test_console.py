@@ -31,7 +31,7 @@ from tenants.models import (
 )
 from tenants.public import create_tenant
 from tenants.quota_sync import snapshot
-from tests.tenants.conftest import browser_of
+from tests.tenants.builders import browser_of
 
 MODELS = [model._meta.model_name for model in site._registry if model._meta.app_label == "tenants"]
 NO_MEMBERS = {"memberships-TOTAL_FORMS": 0, "memberships-INITIAL_FORMS": 0}

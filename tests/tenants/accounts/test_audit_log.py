@@ -13,7 +13,7 @@ from tenants.accounts.access import Access
 from tenants.api_keys.lifecycle import issue_key
 from tenants.models import AuditEntry
 from tenants.views import audit_log as page
-from tests.tenants.conftest import read_stream
+from tests.tenants.builders import read_stream
 
 pytestmark = pytest.mark.django_db
 

@@ -13,7 +13,7 @@ from tenants.accounts import invitations
 from tenants.accounts.access import Access
 from tenants.accounts.roles import Role, RoleNotAllowed
 from tenants.models import AuditEntry, Invitation, Membership, User
-from tests.tenants.conftest import browser_of
+from tests.tenants.builders import browser_of
 
 pytestmark = pytest.mark.django_db
 

@@ -10,7 +10,7 @@ from django.db import close_old_connections, connection
 from tenants.metering import partitions
 from tenants.metering.ledger import record_events
 from tenants.models import LedgerEntry, UsageEvent
-from tests.tenants.conftest import make_event
+from tests.tenants.builders import make_event
 
 MONTH = "2031-05"
 MAY = datetime(2031, 5, 31, 23, 59, 59, tzinfo=UTC)

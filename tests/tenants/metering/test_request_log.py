@@ -16,7 +16,7 @@ from tenants.metering import request_log
 from tenants.metering.ledger import record_events
 from tenants.metering.request_log import Cursor, LogFilter, Refusal
 from tenants.models import LedgerEntry, RefusedRequest
-from tests.tenants.conftest import read_stream
+from tests.tenants.builders import read_stream
 
 NOON = datetime(2026, 11, 12, 12, tzinfo=UTC)
 START, END = months.bounds("2026-11")

@@ -15,7 +15,7 @@ from tenants.metering.ledger import record_events
 from tenants.metering.plans import newest_plan_version
 from tenants.models import CreditBurn, LedgerEntry, PlanVersion, Subscription, TrainingHold
 from tenants.quota_sync.credit_field import credit_fields, take_off
-from tests.tenants.conftest import make_event
+from tests.tenants.builders import make_event
 
 SEPTEMBER = datetime(2026, 9, 12, tzinfo=UTC)
 OCTOBER = datetime(2026, 10, 12, tzinfo=UTC)

@@ -1,9 +1,9 @@
-from collections.abc import Callable
+"""Usage events, a clock and browsers for tests of every room."""
+
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from uuid import uuid4
 
-import pytest
 from django.test import Client
 from django.utils import timezone
 
@@ -17,13 +17,8 @@ from tenants.models import ApiKey, Tenant, User
 NOW = datetime(2026, 11, 12, 12, tzinfo=UTC)
 
 
-@pytest.fixture
-def event() -> Callable[..., Event]:
-    """Makes usage events as the data plane does; facts that matter are given by name."""
-    return make_event
-
-
 def make_event(tenant: Tenant, key: ApiKey | None = None, **facts: object) -> Event:
+    """Return a usage event as the data plane makes it; facts that matter are given by name."""
     at = facts.get("admitted_at", NOW)
     prices = limits_of(tenant, at)
     tokens = {"prompt_tokens": 100, "cached_tokens": 20, "completion_tokens": 30}
@@ -65,14 +60,6 @@ class Clock:
 
     def move(self, **span: float) -> None:
         self.at += timedelta(**span)
-
-
-@pytest.fixture
-def clock(monkeypatch) -> Clock:
-    """A clock that only the test moves."""
-    made = Clock()
-    monkeypatch.setattr(timezone, "now", made)
-    return made
 
 
 def browser_of(user: User) -> Client:
