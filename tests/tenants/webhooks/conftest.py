@@ -19,7 +19,7 @@ from cryptography.x509.oid import NameOID
 
 from tenants.accounts.access import Access
 from tenants.events import outbox
-from tenants.models import EventType, Membership, OutboxEvent, Tenant, User, WebhookEndpoint
+from tenants.models import EventType, OutboxEvent, Tenant, WebhookEndpoint
 from tenants.webhooks import delivery, endpoints
 from tenants.webhooks.transport import AttemptLimits
 
@@ -179,9 +179,8 @@ def presented(monkeypatch) -> None:
 
 
 @pytest.fixture
-def owner(presented, alice: User, acme: Tenant) -> Access:
-    """Alice, acting in Acme."""
-    return Access(tenant=acme, user=alice, role=Membership.Role.OWNER)
+def owner(presented, owner: Access) -> Access:
+    return owner
 
 
 @pytest.fixture
