@@ -6,8 +6,7 @@ from allauth.mfa.recovery_codes.internal.auth import RecoveryCodes
 from allauth.mfa.totp.internal.auth import TOTP, generate_totp_secret
 from django.core.management import CommandError, call_command
 
-from tenants.accounts.access import Access
-from tenants.models import Membership, WebhookEndpoint
+from tenants.models import WebhookEndpoint
 from tenants.webhooks.delivery import secrets_in_force
 from tenants.webhooks.endpoints import create_endpoint
 
@@ -31,11 +30,10 @@ def test_the_database_has_no_secret_in_clear_text(alice):
     assert again.get_unused_codes() == codes
 
 
-def test_a_new_pepper_takes_over_and_the_old_one_may_go(alice, acme, settings, capsys):
+def test_a_new_pepper_takes_over_and_the_old_one_may_go(alice, owner, settings, capsys):
     clear = generate_totp_secret()
     TOTP.activate(alice, clear)
     codes = RecoveryCodes.activate(alice).get_unused_codes()
-    owner = Access(tenant=acme, user=alice, role=Membership.Role.OWNER)
     endpoint, secret = create_endpoint(owner, url="https://example.com/hook")
     newest = max(settings.API_KEY_PEPPERS) + 1
 
