@@ -40,10 +40,7 @@ def long(acme, event) -> None:
     one = event(acme, style=uuid4())
     record_events(
         replace(
-            one,
-            request_id=f"event-{n}",
-            engine=f"engine-{n % 3}",
-            admitted_at=NOW - timedelta(seconds=n),
+            one, request_id=f"event-{n}", engine=f"engine-{n % 3}", admitted_at=NOW - timedelta(seconds=n)
         )
         for n in range(EVENTS)
     )

@@ -96,10 +96,7 @@ PERIODS = ["2026-09", "2026-10", "2026-11"]
 credit = st.tuples(st.integers(0, 20), st.sampled_from(PERIODS), st.sampled_from([*PERIODS, ""]))
 
 
-@given(
-    st.lists(credit, max_size=5),
-    st.dictionaries(st.sampled_from(PERIODS), st.integers(0, 30)),
-)
+@given(st.lists(credit, max_size=5), st.dictionaries(st.sampled_from(PERIODS), st.integers(0, 30)))
 def test_burning_is_paying_cent_by_cent(drawn, charges):
     """One unit after the other: each month's next unit comes from the first credit that has one for it."""
     purses = [Credit(number, *facts) for number, facts in enumerate(drawn)]

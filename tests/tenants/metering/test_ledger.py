@@ -74,12 +74,7 @@ def test_ledger_days_and_used_are_the_sum_of_the_events_however_often_they_come(
         transaction.set_rollback(True)
 
 
-@given(
-    batches=st.lists(
-        st.lists(st.tuples(st.integers(0, 9), FACTS, EDGES, st.integers(0, 2))),
-        max_size=4,
-    )
-)
+@given(batches=st.lists(st.lists(st.tuples(st.integers(0, 9), FACTS, EDGES, st.integers(0, 2))), max_size=4))
 @settings(max_examples=examples(40))
 def test_what_a_period_has_used_is_its_ledger_also_at_the_edges_of_months(acme, charlies, event, batches):
     """The period is the gateway's word: its clock may differ from the one that dated the admission."""

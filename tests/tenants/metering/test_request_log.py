@@ -115,7 +115,7 @@ def test_the_page_shows_the_reason_and_links_to_older_requests(alice_client, acm
 
 
 def test_a_requests_page_shows_what_it_cost_at_which_prices_and_its_ledger_entry(
-    alice_client, acme, laptop, event
+    alice_client, charlie_client, acme, laptop, event
 ):
     tokens = {"prompt_tokens": 1_000, "cached_tokens": 400, "completion_tokens": 50}
     made = event(acme, admitted_at=timezone.now(), key=laptop, **tokens)
@@ -131,6 +131,7 @@ def test_a_requests_page_shows_what_it_cost_at_which_prices_and_its_ledger_entry
     part = alice_client.get(address, headers={"HX-Request": "true"})
     assert "<html" not in part.text
     assert details.total in part.text
+    assert charlie_client.get(address).status_code == 404
 
 
 def test_a_refused_requests_page_shows_code_and_reason(alice_client, acme, laptop):

@@ -13,11 +13,7 @@ from tests.tenants.notices.conftest import EVENTS, INVOICE_ID, TRAINING
 pytestmark = pytest.mark.django_db
 
 SAID = {
-    EventType.USAGE_THRESHOLD_REACHED: (
-        "80% of November's tokens",
-        "812,345 tokens of 1,000,000",
-        "/usage/",
-    ),
+    EventType.USAGE_THRESHOLD_REACHED: ("80% of November's tokens", "812,345 tokens of 1,000,000", "/usage/"),
     EventType.VERSION_REJECTED: (
         "Version 3 of acme/brand-voice",
         "under a different name, set base_model_name_or_path to Base.",

@@ -29,12 +29,7 @@ def bounded(acme):
     copied = ("requests_per_minute", "tokens_per_minute", "parallel_requests", "max_output_tokens")
     limits = {name: getattr(free, name) for name in copied}
     version = PlanVersion.objects.create(
-        plan=free.plan,
-        number=9,
-        monthly_tokens=1_000_000,
-        included_tokens=100,
-        private_styles=3,
-        **limits,
+        plan=free.plan, number=9, monthly_tokens=1_000_000, included_tokens=100, private_styles=3, **limits
     )
     subscribe_tenant(acme, version)
     august = datetime(2026, 8, 1, tzinfo=UTC)
