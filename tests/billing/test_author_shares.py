@@ -20,7 +20,7 @@ from tenants.metering.ledger import record_events
 from tenants.models import AuthorEarning, CreditGrant, Invoice, LedgerEntry, User
 from tests.billing.builders import OCTOBER, PAYDAY, STYLE, api_client, include, share
 from tests.racing import race
-from tests.tenants.conftest import make_event
+from tests.tenants.builders import make_event
 
 
 @pytest.fixture

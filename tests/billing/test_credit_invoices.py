@@ -19,7 +19,7 @@ from tenants.metering.credits import grant_credit
 from tenants.metering.ledger import record_events
 from tenants.models import CreditBurn, Invoice, LedgerEntry, User
 from tests.billing.builders import CENT, backdate, put_on
-from tests.tenants.conftest import make_event
+from tests.tenants.builders import make_event
 
 MONTHS = ["2026-09", "2026-10", "2026-11"]
 PRICES = (100, 25, 400)  # of the first price book

@@ -19,7 +19,7 @@ from tenants.metering.credits import grant_credit
 from tenants.metering.ledger import record_events
 from tenants.models import AuthorEarning, Invoice, LedgerEntry, Membership, Tenant, User
 from tests.billing.builders import OCTOBER, PAYDAY, STYLE, include, share
-from tests.tenants.conftest import make_event
+from tests.tenants.builders import make_event
 
 pytestmark = pytest.mark.django_db
 

@@ -25,7 +25,7 @@ from tenants.metering import credits
 from tenants.metering.ledger import record_events
 from tenants.models import LedgerEntry, OutboxEvent, Tenant, TrainingHold, User
 from tests.billing.builders import NOVEMBER, OCTOBER, api_client, backdate, bill, put_on
-from tests.tenants.conftest import make_event
+from tests.tenants.builders import make_event
 
 PRICE = 3_000  # nano-USD a trained token
 PERIOD = "2026-10"

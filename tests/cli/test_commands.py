@@ -18,7 +18,7 @@ from tenants.metering.request_log import Refusal
 from tenants.models import ApiKey
 from tenants.public import issue_key, verify_key
 from tests.cli.service import BASE_URL, problem
-from tests.tenants.conftest import make_event
+from tests.tenants.builders import make_event
 
 PACKAGE = ROOT / "cli" / "src" / "polyscribe"
 PRODUCT = {

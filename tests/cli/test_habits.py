@@ -22,7 +22,7 @@ from tenants.public import issue_key
 from tests.adapters.builders import known
 from tests.cli.conftest import Terminal
 from tests.cli.service import BASE_URL, problem
-from tests.tenants.conftest import make_event
+from tests.tenants.builders import make_event
 
 VERSION_CPU_S = 0.2
 ENDPOINT = "https://example.com/webhooks"

@@ -25,7 +25,7 @@ from tenants.models import (
 )
 from tenants.public import create_tenant, issue_key
 from tests.adapters.evidence.cases import lay_evaluation
-from tests.tenants.conftest import make_event
+from tests.tenants.builders import make_event
 from training.models import Training
 
 # Of other packages, which have rules and tests of their own: who is signed in, and the console.

@@ -29,7 +29,7 @@ from tenants.models import (
 )
 from tenants.public import create_tenant, issue_key
 from tests.adapters.builders import LAYERS, WIDTH, module_names
-from tests.tenants.conftest import make_event
+from tests.tenants.builders import make_event
 
 type Values = dict[str, Any]
 LONG_TEXT = "A sentence that somebody wrote, long enough to reach the end of a narrow column "

@@ -33,7 +33,7 @@ from tenants.models import (
 )
 from tenants.public import issue_key, verify_key
 from tests.operations.builders import used
-from tests.tenants.conftest import browser_of
+from tests.tenants.builders import browser_of
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("valkey")]
 LAST = months.before(months.current())

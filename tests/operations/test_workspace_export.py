@@ -15,7 +15,7 @@ from operations import tasks
 from tenants.api_keys.lifecycle import issue_key
 from tenants.metering.ledger import record_events
 from tenants.models import ApiKey, AuditEntry, Tenant, User, WebhookEndpoint
-from tests.tenants.conftest import make_event
+from tests.tenants.builders import make_event
 from tests.training.conftest import access, draft
 
 __all__ = ["access", "draft"]

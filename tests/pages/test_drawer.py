@@ -11,7 +11,7 @@ from tenants.audit.log import record_audit
 from tenants.metering.ledger import record_events
 from tests.pages import scene
 from tests.pages.walking import AXE, EVERYTHING, PHONE, WIDE, check, check_width, draw, enter
-from tests.tenants.conftest import make_event
+from tests.tenants.builders import make_event
 
 pytestmark = [pytest.mark.timeout(300), pytest.mark.usefixtures("valkey", "requests")]
 

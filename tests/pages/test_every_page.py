@@ -22,7 +22,7 @@ from tenants.models import Tenant, User
 from tests.config.addresses import ALL, API, SEEN_BY_ALL, address_of, of_acme
 from tests.pages.builders import is_whole_page
 from tests.pages.walking import AFTER_TWO_FRAMES, WATCH_SHIFTS, WIDE, Walk, enter, prove_who_it_is
-from tests.tenants.conftest import make_event
+from tests.tenants.builders import make_event
 
 __all__ = ["of_acme"]
 

@@ -35,7 +35,7 @@ from tests.pages.walking import (
     enter,
     prove_who_it_is,
 )
-from tests.tenants.conftest import make_event
+from tests.tenants.builders import make_event
 
 OF_BILLING = ("usage", "requests", "invoices", "plan", "credits", "billing_details", "earnings")
 ROOMS = [

@@ -15,7 +15,7 @@ from adapters.placement import transitions
 from adapters.releases import aliases, canary_analysis
 from tenants.metering.ledger import record_events
 from tests.adapters.builders import known
-from tests.tenants.conftest import make_event
+from tests.tenants.builders import make_event
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

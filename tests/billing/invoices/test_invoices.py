@@ -32,7 +32,7 @@ from tenants.models import (
 )
 from tests.billing.builders import CENT, NOVEMBER, OCTOBER, backdate, bill, put_on
 from tests.racing import race
-from tests.tenants.conftest import make_event
+from tests.tenants.builders import make_event
 
 
 @pytest.fixture

@@ -22,7 +22,7 @@ from tenants.models import PlanVersion
 from tenants.public import publish_snapshot
 from tests.inference.conftest import open_tables
 from tests.inference.fakes import Client, chat
-from tests.tenants.conftest import make_event
+from tests.tenants.builders import make_event
 
 
 def describe(account, **facts: str) -> None:

@@ -1,6 +1,6 @@
 import json
 from datetime import UTC, datetime, timedelta
-from threading import Event, Thread
+from threading import Event
 from uuid import uuid4
 
 import pytest
@@ -17,6 +17,7 @@ from tenants.metering.persons import person_of
 from tenants.models import ApiKey, PlanVersion, Price, PriceBook, Tenant
 from tenants.models.keys import PUBLISHED_AFTER_DEATH
 from tenants.quota_sync import snapshot
+from tests.racing import race
 
 
 def everything(valkey: redis.Redis) -> dict[str, object]:
@@ -161,13 +162,14 @@ def test_a_slow_publisher_cant_bring_a_revoked_key_back(acme, valkey, monkeypatc
         return limits_of(*args)
 
     monkeypatch.setattr(plans, "limits_of", slow_at_first)
-    slow = Thread(target=_then_close(snapshot.publish_snapshot, acme.pk))
-    slow.start()
-    assert has_read.wait(10)
-    lifecycle.revoke_key(key)  # it waits for nobody
-    assert valkey.hget(key_key(acme.pk, key.pk), "state") == "revoked"
-    may_write.set()
-    slow.join()
+
+    def revoke() -> None:
+        assert has_read.wait(10)
+        lifecycle.revoke_key(key)  # it waits for nobody
+        assert valkey.hget(key_key(acme.pk, key.pk), "state") == "revoked"
+        may_write.set()
+
+    race(lambda: snapshot.publish_snapshot(acme.pk), revoke)
     assert valkey.hget(key_key(acme.pk, key.pk), "state") == "revoked"
 
 
@@ -274,13 +276,3 @@ def test_no_lock_of_the_database_is_held_while_valkey_is_asked(acme, valkey, mon
 
 def _refuse(client, *args, **kwargs):
     raise redis.ConnectionError("Connection refused")
-
-
-def _then_close(action, *args):
-    def run():
-        try:
-            action(*args)
-        finally:
-            connection.close()
-
-    return run

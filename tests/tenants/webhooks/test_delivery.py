@@ -2,7 +2,6 @@
 
 import dataclasses
 import json
-from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
 import pytest
@@ -10,10 +9,10 @@ from django.db import connection, transaction
 from django.utils import timezone
 from standardwebhooks import Webhook
 
-from tenants.accounts.access import Access
 from tenants.models import EventType, OutboxEvent, WebhookDelivery, WebhookEndpoint
 from tenants.webhooks import delivery, endpoints
 from tenants.webhooks.delivery import RETRIES, deliver_due
+from tests.racing import race
 from tests.tenants.webhooks.conftest import LIMITS, answering
 
 pytestmark = pytest.mark.django_db
@@ -47,13 +46,12 @@ def test_an_event_comes_signed_with_its_object_and_facts(receiver, new_endpoint,
 
 
 def test_an_endpoint_gets_the_types_that_it_wants_of_its_own_workspace(
-    new_receiver, new_endpoint, happen, charlies, charlie
+    new_receiver, new_endpoint, happen, stranger
 ):
     of_keys = new_endpoint(new_receiver(), event_types=[EventType.KEY_REVOKED])
     of_all = new_endpoint(new_receiver())
     disabled = new_endpoint(new_receiver())
     delivery.disable(disabled, "A test.")
-    stranger = Access(tenant=charlies, user=charlie, role="owner")
     of_a_stranger, _ = endpoints.create_endpoint(stranger, url=new_receiver().url)
     happen(EventType.KEY_CREATED)
     happen(EventType.KEY_REVOKED)
@@ -206,14 +204,13 @@ def test_a_worker_that_lost_its_lease_writes_nothing_over_the_next_ones_outcome(
 
 
 def test_one_workspace_with_slow_receivers_does_not_hold_all_threads(
-    new_receiver, new_endpoint, happen, charlies, charlie
+    new_receiver, new_endpoint, happen, stranger
 ):
     for _ in range(delivery.MAX_LEASES_OF_A_TENANT + 2):
         new_endpoint(new_receiver())
     happen()
     leases = [delivery.lease_next(LIMITS) for _ in range(delivery.MAX_LEASES_OF_A_TENANT + 1)]
     assert [lease is not None for lease in leases] == [True] * delivery.MAX_LEASES_OF_A_TENANT + [False]
-    stranger = Access(tenant=charlies, user=charlie, role="owner")
     other, _ = endpoints.create_endpoint(stranger, url=new_receiver().url)
     endpoints.send_test(other, by=stranger)
     lease = delivery.lease_next(LIMITS)
@@ -227,15 +224,8 @@ def test_two_workers_at_once_deliver_each_event_once_and_in_order(new_receiver, 
     for one in receivers:
         new_endpoint(one)
     expected = [str(_in_transaction(happen).pk) for _ in range(20)]
-
-    def work(_: int) -> int:
-        try:
-            return deliver_due(dataclasses.replace(LIMITS, total_s=10))
-        finally:
-            connection.close()
-
-    with ThreadPoolExecutor(4) as pool:
-        attempts = list(pool.map(work, range(4)))
+    limits = dataclasses.replace(LIMITS, total_s=10)
+    attempts = race(*[lambda: deliver_due(limits)] * 4)
     assert [one.event_ids for one in receivers] == [expected] * 3
     assert sum(attempts) == 60
     assert not WebhookDelivery.objects.pending().exists()
