@@ -14,7 +14,7 @@ from inference.proxy.metrics_flush import MetricsFlush
 from inference.proxy.request import relay_request
 from inference.quota.metric_totals import prune_totals
 from labs.fake_vllm.data_side import FakeVllm
-from tests.inference.conftest import SHORT_WAITS
+from tests.inference.builders import SHORT_WAITS
 from tests.inference.fakes import chat
 
 pytestmark = pytest.mark.proxy_settings(**SHORT_WAITS)

@@ -20,7 +20,7 @@ from inference.proxy.backends import MAX_FAILURES
 from inference.proxy.request import relay_request
 from inference.quota.admission import InFlight
 from inference.telemetry import BURST, LINES_PER_S, EventLogger
-from tests.inference.conftest import SHORT_WAITS
+from tests.inference.builders import SHORT_WAITS
 from tests.inference.fakes import chat, eventually
 
 pytestmark = pytest.mark.proxy_settings(**SHORT_WAITS)

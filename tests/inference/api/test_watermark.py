@@ -14,7 +14,7 @@ from aiohttp import web
 from inference.contract.text_digest import digest_text
 from labs.fake_vllm import answers
 from labs.fake_vllm.data_side import FakeVllm
-from tests.inference.conftest import SHORT_WAITS
+from tests.inference.builders import SHORT_WAITS
 from tests.inference.fakes import chat
 
 WORDS = [f"word{n} " for n in range(12)]

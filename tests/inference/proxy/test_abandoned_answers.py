@@ -9,7 +9,7 @@ from core.request_ids import new_request_id
 from inference.contract.requests import parse_request
 from inference.errors import EngineDied
 from inference.proxy.request import relay_request
-from tests.inference.conftest import SHORT_WAITS
+from tests.inference.builders import SHORT_WAITS
 from tests.inference.fakes import eventually
 
 pytestmark = pytest.mark.proxy_settings(abort_every_s=0.01, **SHORT_WAITS)

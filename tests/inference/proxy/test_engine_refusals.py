@@ -14,7 +14,7 @@ from inference.contract.dialects import anthropic_messages
 from inference.contract.requests import TABLES
 from inference.proxy.engine_refusals import TEMPLATE_REFUSALS, read_refusal
 from inference.proxy.vllm import refusal
-from tests.inference.conftest import SHORT_WAITS, place, route_of
+from tests.inference.builders import SHORT_WAITS, place, route_of
 from tests.inference.fakes import chat
 
 ROUTE = route_of("acme/noir", places=[place("engine", "http://e", lora="v_secret")])

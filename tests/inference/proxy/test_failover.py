@@ -39,7 +39,7 @@ from inference.proxy.suspects import SUSPECT_FOR_S
 from inference.proxy.tickets import Ticket
 from inference.quota.access import KeyAccess
 from labs.fake_vllm.data_side import FakeVllm
-from tests.inference.conftest import SHORT_WAITS, Account, place
+from tests.inference.builders import SHORT_WAITS, Account, place
 from tests.inference.fakes import eventually
 
 pytestmark = pytest.mark.proxy_settings(**SHORT_WAITS)

@@ -11,7 +11,7 @@ from inference.contract.requests import parse_request
 from inference.contract.route import Target
 from inference.errors import UnknownModel
 from inference.quota.admission import admit, canary_bucket
-from tests.inference.conftest import VERSIONS, place, target, version_row, write_engines, write_version
+from tests.inference.builders import VERSIONS, place, target, version_row, write_engines, write_version
 
 names = st.text(st.characters(codec="utf-8", exclude_characters="/"), min_size=1, max_size=20)
 LIVE, CANARY = 1, 2

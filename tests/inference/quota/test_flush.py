@@ -25,7 +25,7 @@ from labs.fake_vllm.data_side import FakeVllm
 from tenants.api_keys import lifecycle
 from tenants.models import ApiKey, LedgerEntry
 from tenants.public import playground_key
-from tests.inference.conftest import Account, open_tables
+from tests.inference.builders import Account, open_tables
 from tests.inference.fakes import eventually
 
 GRACE_S = 0.4

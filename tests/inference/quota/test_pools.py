@@ -39,7 +39,7 @@ from tenants.metering import plans
 from tenants.metering.pools import free_tokens_used
 from tenants.models import Membership, Tenant, UsageEvent, User
 from tenants.public import playground_key, publish_snapshot, subscribe_tenant
-from tests.inference.conftest import open_tables, place, publish_names, target, version_row, write_version
+from tests.inference.builders import open_tables, place, publish_names, target, version_row, write_version
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

@@ -44,7 +44,7 @@ from inference.wire.valkey_client import ValkeyClient
 from tenants.metering.pricing import cost_nanousd
 from tenants.models import FreeUsage, LedgerEntry, UsageEvent
 from tenants.public import issue_key, playground_key
-from tests.inference.conftest import (
+from tests.inference.builders import (
     open_tables,
     place,
     publish_names,

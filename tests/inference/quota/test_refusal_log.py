@@ -16,7 +16,7 @@ from inference.quota.refusals import LOGGED_PER_S, LogRate
 from inference.quota.scripts import REFUSALS
 from tenants.api_keys.lifecycle import issue_key
 from tenants.models import RefusedRequest, Tenant
-from tests.inference.conftest import SHORT_WAITS
+from tests.inference.builders import SHORT_WAITS
 from tests.inference.fakes import chat
 
 

@@ -32,7 +32,7 @@ from tenants.metering.price_book import Entry
 from tenants.models import LedgerEntry, Price, PriceBook, UsageEvent
 from tenants.public import publish_snapshot
 from tests.adapters.conftest import known
-from tests.inference.conftest import LIMITS, read_style_row, write_style
+from tests.inference.builders import LIMITS, read_style_row, write_style
 
 GENERAL = Prices(LIMITS["input_nanousd"], LIMITS["cached_input_nanousd"], LIMITS["output_nanousd"])
 AN_HOUR_MS = 3_600_000

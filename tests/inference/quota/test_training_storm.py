@@ -22,7 +22,7 @@ from tenants.models import Tenant, TrainingHold
 from tenants.public import playground_key, publish_snapshot
 from tenants.quota_sync.training_holds import TrainingNotCovered, hold_training, settle_training
 from tests.billing.builders import put_on
-from tests.inference.conftest import Account
+from tests.inference.builders import Account
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
