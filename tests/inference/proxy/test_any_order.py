@@ -12,7 +12,7 @@ from types import SimpleNamespace
 from uuid import uuid4
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from core import months
@@ -29,6 +29,7 @@ from inference.quota.settlement import sweep_expired_holds
 from labs.fake_vllm.data_side import FakeVllm
 from tests.inference.builders import SHORT_WAITS, Account, open_tables, read_before_each_request
 from tests.inference.fakes import eventually
+from tests.profiles import examples
 
 PATIENT = replace(
     ProxySettings(),
@@ -176,7 +177,7 @@ async def play(store, plan, patched):
 
 
 @given(plan=steps)
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=examples(40))
 def test_nothing_stays_held_and_every_answer_is_an_event_once(valkey, monkeypatch, plan):
     patched = SimpleNamespace(monotonic=time.monotonic)
     with monkeypatch.context() as patch, asyncio.Runner() as runner:

@@ -16,6 +16,7 @@ from inference.proxy.engine_refusals import TEMPLATE_REFUSALS, read_refusal
 from inference.proxy.vllm import refusal
 from tests.inference.builders import SHORT_WAITS, place, route_of
 from tests.inference.fakes import chat
+from tests.profiles import examples
 
 ROUTE = route_of("acme/noir", places=[place("engine", "http://e", lora="v_secret")])
 SCHEMA = {"type": "json_schema", "json_schema": {"name": "a", "schema": {"type": "object"}}}
@@ -128,7 +129,7 @@ STATUSES = [300, 400, 401, 403, 404, 405, 409, 413, 422, 429, 500, 501, 502, 503
 
 
 @given(status=st.sampled_from(STATUSES), message=texts, param=st.none() | st.sampled_from(WORDS))
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=examples(500))
 def test_whatever_the_engine_says_a_client_reads_one_of_our_sentences(status, message, param):
     error = refusal(status, body_of(message, param, status), EVERYTHING, ROUTE)
     assert error.message in OURS
@@ -154,7 +155,7 @@ FORBIDDEN = re.compile(rb"runtimeerror|vllm|/opt|xgrammar|v_secret|engineword|co
 MANNERS = ["whole", "refused stream", "first event", "later event"]
 
 
-@pytest.mark.proxy_settings(**SHORT_WAITS)
+@pytest.mark.proxy_settings(**SHORT_WAITS | {"engine_wait_s": 0.1, "adapter_absent_s": 0.001})
 @pytest.mark.parametrize(("path", "manner"), [*product(BODIES, MANNERS)])
 async def test_no_dialect_shows_the_engines_words(client, engine, account, path, manner):
     account.limit(requests_per_minute=10_000, tokens_per_minute=10**9)

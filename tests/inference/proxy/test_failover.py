@@ -41,6 +41,7 @@ from inference.quota.access import KeyAccess
 from labs.fake_vllm.data_side import FakeVllm
 from tests.inference.builders import SHORT_WAITS, Account, place
 from tests.inference.fakes import eventually
+from tests.profiles import examples
 
 pytestmark = pytest.mark.proxy_settings(**SHORT_WAITS)
 # Requests wait as long as the test takes.
@@ -260,7 +261,7 @@ async def test_a_key_that_keeps_sending_expensive_grammars_is_refused_everything
     await eventually(is_refused)
 
 
-@pytest.mark.proxy_settings(circuit_open_s=30)
+@pytest.mark.proxy_settings(circuit_open_s=30, engine_wait_s=0.02)
 @pytest.mark.parametrize("stream", [False, True])
 @pytest.mark.parametrize(
     "refuses",
@@ -606,12 +607,12 @@ async def test_whoever_hangs_up_just_then_leaves_nothing_behind(gateway, account
         fake.hangs = True
     places = [at | {"max_num_seqs": 2} for at in account.places("poetry")]
     account.limit(requests_per_minute=100_000, tokens_per_minute=10_000_000)
-    for number in range(40):
+    for turns in range(0, 40, max(1, 40 // examples(40))):
         account.offer("poetry", places=places)
         asking = [asyncio.create_task(ask(stream=n % 2 == 0)) for n in range(6)]
         await eventually(lambda: running_or_waiting(gateway, account) == 6)
         account.offer("poetry", places=[places[0] | {"healthy": False}, places[1]])
-        for _ in range(number):  # each round hangs up at another moment of the move
+        for _ in range(turns):  # each round hangs up at another moment of the move
             await asyncio.sleep(0)
         for task in asking:
             task.cancel()
