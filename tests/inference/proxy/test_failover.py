@@ -1,7 +1,6 @@
 """Requests while engines fail, are away, or have yet to load a style: they go elsewhere, or wait."""
 
 import asyncio
-import json
 from collections import Counter
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import replace
@@ -11,9 +10,7 @@ import pytest
 from django.conf import settings
 
 from core import valkey as names
-from core.request_ids import new_request_id
 from inference.contract import http_errors
-from inference.contract.requests import parse_request
 from inference.errors import (
     BadRequest,
     DomainError,
@@ -34,13 +31,13 @@ from inference.errors import (
 )
 from inference.proxy import runtime as gateway_module
 from inference.proxy.backends import MAX_FAILURES, TROUBLED_TENANTS
-from inference.proxy.request import EXPENSIVE_GRAMMAR_REFUSALS, relay_request
+from inference.proxy.request import EXPENSIVE_GRAMMAR_REFUSALS
 from inference.proxy.suspects import SUSPECT_FOR_S
 from inference.proxy.tickets import Ticket
 from inference.quota.access import KeyAccess
 from labs.fake_vllm.data_side import FakeVllm
 from tests.inference.builders import SHORT_WAITS, Account, place
-from tests.inference.fakes import eventually
+from tests.inference.fakes import eventually, read_answer, relay
 from tests.profiles import examples
 
 pytestmark = pytest.mark.proxy_settings(**SHORT_WAITS)
@@ -71,13 +68,10 @@ def demanded(monkeypatch):
 
 @pytest.fixture
 def ask(gateway, account):
-    async def ask(model="poetry", *, stream=False, **more):
-        body = {"model": model, "messages": [{"role": "user", "content": "Rain?"}], "stream": stream} | more
-        parsed = parse_request("chat", json.dumps(body).encode())
-        answer = await relay_request(gateway, account.caller, parsed, new_request_id())
+    async def ask(model="poetry", **more):
+        answer = await relay(gateway, account.caller, model=model, **more)
         headers = {name.decode(): value.decode() for name, value in answer.headers}
-        parts = [part async for part in answer.stream] if answer.stream else [answer.body]
-        return headers, b"".join(parts)
+        return headers, await read_answer(answer)
 
     return ask
 
@@ -193,10 +187,7 @@ def of_others(gateway, account):
         other = Account(account.store, uuid4(), uuid4(), account.period)
         other.open()
         other.publish({"poetry": account.written("poetry")})
-        body = {"model": "poetry", "messages": [{"role": "user", "content": f"{number}"}]} | more
-        return await relay_request(
-            gateway, other.caller, parse_request("chat", json.dumps(body).encode()), new_request_id()
-        )
+        return await relay(gateway, other.caller, messages=[{"role": "user", "content": f"{number}"}], **more)
 
     return ask
 
@@ -507,11 +498,11 @@ async def test_a_style_that_is_not_loaded_in_time_is_an_error_that_says_so(accou
     ("bound", "most"),
     [
         ("loading_max_per_tenant", 3), ("loading_max", 3),
-        ("loading_max_bytes_per_tenant", 350), ("loading_max_bytes", 350),
+        ("loading_max_bytes_per_tenant", 250), ("loading_max_bytes", 250),
     ],
 )  # fmt: skip
 async def test_not_everybody_may_wait_for_a_load(gateway, account, ask, demanded, *, bound, most):
-    gateway.settings = replace(gateway.settings, **{bound: most})  # a body here has about 85 bytes
+    gateway.settings = replace(gateway.settings, **{bound: most})  # a body here has about 70 bytes
     account.load("poetry", "v1")
     answers = await asyncio.gather(*(ask() for _ in range(5)), return_exceptions=True)
     assert Counter(map(type, answers)) == {StyleLoading: 3, EngineBusy: 2}
