@@ -23,7 +23,7 @@ from tests.agents_of_others import (  # noqa: F401  their fixtures and tests
     test_openais_agent_ends_with_a_streamed_answer,
     test_openais_agent_ends_with_an_answer,
 )
-from tests.inference.conftest import open_tables
+from tests.inference.builders import open_tables
 from tests.waiting import eventually
 
 

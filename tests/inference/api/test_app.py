@@ -10,7 +10,7 @@ from inference.contract import base_model, token_pool, tokenizer
 from inference.contract.prompt_length import Size
 from inference.errors import EngineBusy, EngineUnavailable, LimitsUnavailable
 from inference.proxy import runtime as gateway_module
-from tests.inference.conftest import SHORT_WAITS
+from tests.inference.builders import SHORT_WAITS
 from tests.inference.fakes import chat, eventually
 
 

@@ -20,7 +20,7 @@ from tenants.metering.credits import grant_credit
 from tenants.metering.ledger import record_events
 from tenants.models import PlanVersion
 from tenants.public import publish_snapshot
-from tests.inference.conftest import open_tables
+from tests.inference.builders import open_tables
 from tests.inference.fakes import Client, chat
 from tests.tenants.builders import make_event
 

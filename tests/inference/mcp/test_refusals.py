@@ -12,7 +12,7 @@ from core import valkey as names
 from inference.proxy.bodies import BODY_MAX_BYTES
 from tenants.api_keys.lifecycle import new_secret
 from tenants.public import digest_by_peppers
-from tests.inference.conftest import Account
+from tests.inference.builders import Account
 from tests.inference.fakes import chat, eventually
 from tests.inference.mcp.conftest import connect
 

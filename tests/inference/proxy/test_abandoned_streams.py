@@ -2,15 +2,11 @@
 
 import asyncio
 import gc
-import json
 from collections.abc import Iterator
 
 import pytest
 
-from core.request_ids import new_request_id
-from inference.contract.requests import parse_request
-from inference.proxy.request import relay_request
-from tests.inference.fakes import eventually
+from tests.inference.fakes import eventually, relay
 
 TURNS = 40  # of the loop: more than a short stream takes until its first part
 
@@ -25,12 +21,7 @@ def _little_garbage() -> Iterator[None]:
 
 @pytest.fixture
 def ask(gateway, account):
-    async def asked():
-        body = {"model": "poetry", "messages": [{"role": "user", "content": "Rain?"}], "stream": True}
-        parsed = parse_request("chat", json.dumps(body).encode())
-        return await relay_request(gateway, account.caller, parsed, new_request_id())
-
-    return asked
+    return lambda: relay(gateway, account.caller, stream=True)
 
 
 async def nothing_is_left(gateway, account):
@@ -43,19 +34,14 @@ async def no_request_is_left(gateway):
     assert all(backend.queue.load == 0 for backend in gateway.backends._backends.values())
 
 
-async def test_a_stream_that_is_dropped_before_it_is_read(gateway, account, engine, ask):
-    engine.pace_s = 0.05
+@pytest.mark.proxy_settings(comment_every_s=0.01, silence_check_every_s=0.01)
+@pytest.mark.parametrize("hangs", [False, True])
+async def test_a_stream_that_is_dropped_before_it_is_read_or_its_first_part_has_come(
+    gateway, account, engine, ask, *, hangs
+):
+    engine.hangs, engine.pace_s = hangs, 0.05
     answer = await ask()
     assert gateway.in_flight
-    del answer
-    gc.collect()
-    await nothing_is_left(gateway, account)
-
-
-@pytest.mark.proxy_settings(comment_every_s=0.01, silence_check_every_s=0.01)
-async def test_a_stream_that_is_dropped_before_its_first_part_has_come(gateway, account, engine, ask):
-    engine.hangs = True
-    answer = await ask()
     del answer
     gc.collect()
     await nothing_is_left(gateway, account)

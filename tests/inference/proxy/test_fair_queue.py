@@ -13,6 +13,7 @@ from inference.proxy.fair_queue import FairQueue
 from inference.proxy.settings import ProxySettings
 from inference.proxy.tickets import Ticket
 from inference.proxy.turn_order import RESERVE
+from tests.profiles import examples
 
 A, B, C, D = "abcd"
 
@@ -104,8 +105,8 @@ async def test_a_flood_leaves_the_reserve_to_others_who_begin_at_once(engine):
 @pytest.mark.parametrize("cost", [1, 10, 1000])
 @pytest.mark.parametrize("who", ["oldest", "newest"])
 async def test_a_newcomer_waits_for_one_end_at_most_when_two_floods_fill_the_engine(engine, cost, who):
-    await flood(engine, A, 500, cost=10)
-    await flood(engine, B, 500, cost=cost)
+    await flood(engine, A, 100, cost=10)
+    await flood(engine, B, 100, cost=cost)
     for ends in range(40):
         newcomer = str(100 + ends)
         engine.ask(newcomer)
@@ -427,7 +428,7 @@ steps = st.lists(
 
 
 @given(capacity=st.integers(1, 9), slots=st.sampled_from([1, 2, 9]), steps=steps)
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(300))
 def test_no_place_is_lost_or_given_twice_or_left_free_whatever_happens(capacity, slots, steps):
     asyncio.run(_play(capacity, slots, steps))
 
@@ -447,7 +448,7 @@ wide_steps = st.lists(
 
 
 @given(capacity=st.integers(1, 12), slots=st.sampled_from([1, 2, 9]), steps=wide_steps)
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(300))
 def test_whoever_waits_runs_something_and_no_entrant_is_lost(capacity, slots, steps):
     asyncio.run(_play_entrants(capacity, slots, steps))
 
@@ -477,7 +478,7 @@ async def _play_entrants(capacity, slots, steps):
 
 
 @given(capacity=st.integers(1, 12), slots=st.sampled_from([1, 2, 9]), steps=wide_steps)
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(300))
 def test_wide_requests_pass_no_limit_and_begin_once_what_was_before_them_has_ended(capacity, slots, steps):
     asyncio.run(_play_wide(capacity, slots, steps))
 

@@ -58,7 +58,7 @@ from tenants.models import (
 )
 from tenants.public import publish_snapshot
 from tenants.quota_sync import planned_changes
-from tests.inference.conftest import (
+from tests.inference.builders import (
     BASE_PLACE,
     STYLES,
     VERSIONS,

@@ -12,7 +12,7 @@ from tenants.api_keys.lifecycle import playground_key
 from tenants.metering import plans
 from tenants.public import publish_snapshot
 from tenants.quota_sync import planned_changes, snapshot
-from tests.inference.conftest import open_tables, publish_names
+from tests.inference.builders import open_tables, publish_names
 
 pytestmark = pytest.mark.django_db(transaction=True)
 APRIL, MAY = "2031-04", "2031-05"

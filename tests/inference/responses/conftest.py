@@ -18,7 +18,7 @@ from inference.proxy import runtime
 from labs.fake_vllm.data_side import FakeVllm
 from tenants.models import Tenant
 from tenants.public import issue_key, publish_snapshot
-from tests.inference.conftest import Account, open_tables, publish_names
+from tests.inference.builders import Account, open_tables, publish_names
 from tests.waiting import eventually
 
 

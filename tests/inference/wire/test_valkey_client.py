@@ -10,6 +10,7 @@ from inference.errors import LimitsUnavailable
 from inference.wire import valkey_client as module
 from inference.wire.valkey_client import ValkeyClient, ValkeyTimeouts
 from tests.inference.fakes import RawServer, eventually
+from tests.profiles import examples
 
 ECHO = "return {KEYS[1], ARGV[1]}"
 
@@ -274,7 +275,7 @@ async def test_closing_fails_waiting_commands_and_leaves_no_connection(fake, cli
 
 
 @given(st.lists(st.one_of(st.text(), st.integers(), st.binary(max_size=20)), min_size=1, max_size=6))
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=examples(50))
 def test_arguments_arrive_as_they_were_sent(arguments):
     packed = module._pack("ECHO", *arguments)
     reader = module.hiredis.Reader()
