@@ -3,9 +3,7 @@
 import os
 import re
 import shlex
-import shutil
 import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -282,11 +280,10 @@ def test_a_wrong_object_is_a_fault(monkeypatch, capsys):
     assert "here: Service a, 1.33" in capsys.readouterr().out
 
 
-@pytest.mark.skipif(not shutil.which("kubectl"), reason="kubectl is not installed")
-def test_the_example_is_rendered_with_its_own_values_in_one_namespace():
-    found = manifests.render(manifests.FOLDER / "example")
-    assert {one["metadata"].get("namespace") for one in found} == {"polyscribe"}
-    maps = {one["metadata"]["name"] for one in found if one["kind"] == "ConfigMap"}
-    read = set(re.findall(r"polyscribe-(?:settings|engine)-\w+", str(found)))
-    assert read == maps
-    assert subprocess.run([sys.executable, "-m", "stack.manifests"], cwd=ROOT).returncode == 0
+def test_what_is_rendered_elsewhere_or_read_by_nobody_is_a_fault():
+    own = {"kind": "ConfigMap", "metadata": {"name": "polyscribe-engine-1a", "namespace": "polyscribe"}}
+    pod = {"kind": "Pod", "metadata": {"name": "a"}, "spec": {"from": "polyscribe-engine-2b"}}
+    assert list(manifests.find_misplaced([own])) == []
+    [elsewhere, unread] = manifests.find_misplaced([own, pod])
+    assert elsewhere == "rendered: Pod a is not in polyscribe"
+    assert "polyscribe-engine-2b" in unread
