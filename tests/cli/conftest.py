@@ -29,10 +29,10 @@ from tenants.metering.credits import grant_credit
 from tenants.public import issue_key
 from tests.adapters.conftest import eager_tasks, engine, folder, known, poetry, polyscribe, vllm
 from tests.cli.service import BASE_URL, MOST_WAITS, GatewayThread, Service
-from tests.training.conftest import make_text, trainer
+from tests.training.builders import make_text
 from training.tasks import advance_all
 
-__all__ = ["engine", "folder", "poetry", "polyscribe", "trainer", "vllm"]
+__all__ = ["engine", "folder", "poetry", "polyscribe", "vllm"]
 
 # So wide that the weights of rank 16 are three parts of S3's smallest size, 5 MiB; those of rank 1 are one.
 WIDTH = 40_960

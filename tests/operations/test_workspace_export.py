@@ -15,10 +15,10 @@ from operations import tasks
 from tenants.api_keys.lifecycle import issue_key
 from tenants.metering.ledger import record_events
 from tenants.models import ApiKey, AuditEntry, Tenant, User, WebhookEndpoint
+from tests.adapters.conftest import base_model
 from tests.tenants.conftest import make_event
-from tests.training.conftest import access, base_model, draft
 
-__all__ = ["access", "base_model", "draft"]
+__all__ = ["base_model"]
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("valkey")]
 SURE = {"confirmed": "1", "why": "Their request of today"}

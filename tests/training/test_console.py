@@ -11,7 +11,7 @@ from django.utils import timezone
 from operations.console.jobs import jobs_context
 from operations.monitoring import service_metrics
 from tenants.models import AuditEntry, TrainingHold, User
-from tests.training.conftest import make_text
+from tests.training.builders import make_text
 from training import summary
 from training.models import Status, StopRequest, Training
 
