@@ -5,7 +5,7 @@ import pytest
 from adapters.models import AdapterVersion
 from polyscribe import TextsRefused, TrainingFailed, TrainingObserver
 from tests.cli.conftest import Terminal
-from tests.training.conftest import make_text
+from tests.training.builders import make_text
 from training.models import Document, Training
 from training.runs.runner import run_next
 

@@ -1,6 +1,7 @@
 """The shipped styles: enough texts, none of them leaked, and adapters as small as promised."""
 
 import json
+import re
 import struct
 from pathlib import Path
 
@@ -56,13 +57,10 @@ def test_its_description_is_whole(style):
     assert all(described.values())
 
 
-def test_the_adapter_is_small_and_bfloat16(style):
+def test_the_adapter_is_small_and_every_matrix_is_bfloat16_of_the_rank(style):
     assert (STYLES / style / "adapter_model.safetensors").stat().st_size <= MAX_BYTES
-    assert {tensor["dtype"] for tensor in header(style).values()} == {"BF16"}
-
-
-def test_every_matrix_has_the_rank(style):
     for name, tensor in header(style).items():
+        assert tensor["dtype"] == "BF16", name
         assert tensor["shape"][0 if ".lora_A." in name else 1] == RANK, name
 
 
@@ -72,6 +70,4 @@ def test_the_config_names_the_base_and_no_machine(style):
 
     assert config["base_model_name_or_path"] == "HuggingFaceTB/SmolLM2-135M-Instruct"
     assert config["r"] == RANK
-    assert "/root" not in text
-    assert "/home" not in text
-    assert "/tmp" not in text
+    assert not re.search("/root|/home|/tmp", text)

@@ -12,7 +12,7 @@ from openai.types.fine_tuning import FineTuningJob
 
 from tests.javascript import install_client, run_script
 from tests.journeys.conftest import Writer
-from tests.training.openai_api.conftest import make_chats
+from tests.training.builders import make_chats
 from tests.waiting import eventually
 
 pytestmark = pytest.mark.timeout(600)

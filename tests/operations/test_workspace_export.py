@@ -16,9 +16,6 @@ from tenants.api_keys.lifecycle import issue_key
 from tenants.metering.ledger import record_events
 from tenants.models import ApiKey, AuditEntry, Tenant, User, WebhookEndpoint
 from tests.tenants.builders import make_event
-from tests.training.conftest import access, draft
-
-__all__ = ["access", "draft"]
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("valkey")]
 SURE = {"confirmed": "1", "why": "Their request of today"}

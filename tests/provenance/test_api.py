@@ -8,7 +8,7 @@ from provenance.receipts import verify_receipt
 from tenants.public import issue_key
 from tests.provenance.builders import record_answer
 from tests.provenance.marked import write
-from tests.training.openai_api.conftest import SiteThread
+from tests.site_thread import SiteThread
 
 TEXT = write(90)
 

@@ -17,7 +17,7 @@ from adapters.releases import review
 from tenants.models import AuditEntry, OutboxEvent
 from tenants.public import Access, issue_key
 from tests.adapters.builders import known
-from tests.training.conftest import make_text
+from tests.training.builders import make_text
 from training import actions, erasure, evaluations, pipeline, storage
 from training.errors import NothingToTrain, TrainingMoved
 from training.models import Status, Training

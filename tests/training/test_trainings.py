@@ -11,7 +11,7 @@ from core.money import NANO
 from tenants.metering.credits import grant_credit
 from tenants.models import LedgerEntry, TrainingHold
 from tenants.public import access_of_person
-from tests.training.conftest import list_stored, make_text
+from tests.training.builders import list_stored, make_text
 from training import actions, erasure, pipeline, preparation, results, starting
 from training.corpus.canaries import CANARIES
 from training.errors import NoDocuments, RightsNotStated, TrainingMoved

@@ -1,7 +1,7 @@
 """The guide for those who come from OpenAI: its program runs, and its line can be learned."""
 
 from tests.documents import blocks
-from tests.training.openai_api.conftest import make_chats
+from tests.training.builders import make_chats
 from training.files.conversations import read_line
 from training.models import Training
 

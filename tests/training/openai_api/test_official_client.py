@@ -7,7 +7,7 @@ import openai
 import pytest
 
 from tenants.models import AuditEntry, LedgerEntry
-from tests.training.openai_api.conftest import make_chats
+from tests.training.builders import make_chats
 from training import pipeline
 from training.models import File, Training
 
