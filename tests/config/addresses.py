@@ -2,9 +2,9 @@
 
 from collections.abc import Iterator
 from datetime import timedelta
+from typing import Any
 from uuid import uuid4
 
-import pytest
 from django.urls import URLPattern, URLResolver, get_resolver, reverse
 from django.utils import timezone
 
@@ -20,6 +20,7 @@ from tenants.models import (
     OutboxEvent,
     RefusedRequest,
     Tenant,
+    User,
     WebhookDelivery,
     WebhookEndpoint,
 )
@@ -27,6 +28,8 @@ from tenants.public import create_tenant, issue_key
 from tests.adapters.evidence.cases import lay_evaluation
 from tests.tenants.conftest import make_event
 from training.models import Training
+
+type Arguments = dict[str, Any]  # of addresses
 
 # Of other packages, which have rules and tests of their own: who is signed in, and the console.
 # Below v1/ only keys open anything: tests/training/openai_api.
@@ -80,13 +83,13 @@ def addresses(
 ACTIONS = {"adapters:offer": "offer", "adapters:change_share": "revoke"}
 ALL = dict(addresses(get_resolver()))
 API = "api:"
+PAGES = [name for name in ALL if not name.startswith(API)]
 LOGGED_BEFORE = "usage.rebuilt"  # the action of the audit log's entry that is there from the beginning
 REQUEST_ID = f"req_{'5ec2e7' * 5}ac"
 
 
-@pytest.fixture
-def of_acme(acme: Tenant, alice, charlies: Tenant) -> dict[str, object]:
-    """Return the arguments that name Acme's things; a share of them is with a third workspace."""
+def lay_things(acme: Tenant, alice: User) -> Arguments:
+    """Lay a row of each kind; return the arguments that name them. A share is with a third workspace."""
     base_model = BaseModel.objects.create(name="base", config={}, modules={})
     style = Style.objects.create(owner=acme, slug="secret", name="Secret", base_model=base_model)
     version = AdapterVersion.objects.create(style=style, number=1)
@@ -156,7 +159,6 @@ def of_acme(acme: Tenant, alice, charlies: Tenant) -> dict[str, object]:
     }
 
 
-def address_of(name: str, of_acme: dict[str, object]) -> str:
-    """Return an address of Acme's."""
-    known = {**of_acme, "action": ACTIONS.get(name)}
+def address_of(name: str, arguments: Arguments) -> str:
+    known = {**arguments, "action": ACTIONS.get(name)}
     return reverse(name, kwargs={argument: known[argument] for argument in ALL[name]})

@@ -16,9 +16,7 @@ from billing.payments import payments
 from core.money import NANO
 from tenants.accounts import impersonation
 from tenants.models import AuditEntry, Membership, Tenant, User
-from tests.config.addresses import ALL, API, address_of, of_acme
-
-__all__ = ["of_acme"]
+from tests.config.addresses import ALL, API, address_of
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("valkey")]
 SURE = {"confirmed": "1", "why": "ticket 12"}
