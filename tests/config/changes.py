@@ -23,8 +23,8 @@ from operations.models import SampleData
 from tenants.accounts import device_logins
 from tenants.models import AuditEntry, Invoice, Membership, Tenant, User, WebhookEndpoint
 from tenants.webhooks import delivery
-from tests.config.addresses import LOGGED_BEFORE, Arguments
 from tests.config.rows import Rows, read_rows
+from tests.config.things import LOGGED_BEFORE, Arguments
 from training import storage as training_storage
 from training.models import Document, Training
 from training.models import Status as TrainingStatus

@@ -14,7 +14,7 @@ type Rows = Mapping[str, str]  # a row's model and key → its columns as JSON
 
 @contextmanager
 def undone() -> Iterator[None]:
-    """Undo what is done within, in the database and in Valkey. A browser that was used within is for one case."""
+    """Undo what is done within, in the database and in Valkey, but not what a browser keeps."""
     block = transaction.atomic()
     block._from_testcase = True  # like the one around a whole test: tests/held_locks.py
     try:

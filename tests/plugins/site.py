@@ -2,28 +2,29 @@
 
 import pytest
 
-# Modules that read the URLconf are imported within fixtures: it imports every view, which most tests don't need.
+from billing.payments import payments
+from billing.payments.manual_provider import ManualProvider
+from tenants.models import Tenant, User, WebhookEndpoint
+from tenants.webhooks import signing
+from tests.config.things import Arguments, lay_things
 
 
 @pytest.fixture
-def of_acme(acme, alice, charlies) -> dict[str, object]:
-    """The arguments that name Acme's things in addresses; see tests/config/addresses.py."""
-    from tests.config.addresses import lay_things
-
+def of_acme(acme: Tenant, alice: User, charlies: Tenant) -> Arguments:
+    """The arguments that name Acme's things in addresses."""
     return lay_things(acme, alice)
+
+
+class CardsWithoutProvider(ManualProvider):
+    """Takes cards, and asks nobody."""
+
+    takes_cards = True
 
 
 @pytest.fixture
 def ready(of_acme, settings, monkeypatch) -> None:
-    """Let uploads begin, cards be taken without asking anybody, and endpoints have a secret that can be read."""
-    from billing.payments import payments
-    from billing.payments.manual_provider import ManualProvider
-    from tenants.models import WebhookEndpoint
-    from tenants.webhooks import signing
-
-    provider = ManualProvider()
-    monkeypatch.setattr(provider, "takes_cards", True)
-    monkeypatch.setattr(payments, "current_provider", lambda: provider)
-    monkeypatch.setattr(payments, "_provider_of", lambda payment: provider)
+    """Let uploads begin, cards be taken, and endpoints have a secret that can be read."""
+    monkeypatch.setattr(payments, "current_provider", CardsWithoutProvider)
+    monkeypatch.setattr(payments, "_provider_of", lambda payment: CardsWithoutProvider())
     settings.BASE_MODEL = "base"
     WebhookEndpoint.objects.update(sealed_secret=signing.seal_secret(signing.new_secret()))
