@@ -3,10 +3,10 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
+from functools import cache
 from typing import Any
 from unittest.mock import patch
 
-import pytest
 from django.apps import apps
 from django.db.models import F
 from django.utils import timezone
@@ -17,15 +17,14 @@ from adapters.catalog.terms import Terms
 from adapters.models import AdapterVersion, Release, Status, Style
 from adapters.releases import votes
 from billing.models import PaymentAccount
-from billing.payments import payments
-from billing.payments.manual_provider import ManualProvider
 from billing.plan_changes import choose_plan
 from core.money import NANO
 from operations.models import SampleData
 from tenants.accounts import device_logins
 from tenants.models import AuditEntry, Invoice, Membership, Tenant, User, WebhookEndpoint
-from tenants.webhooks import delivery, signing
-from tests.config.addresses import LOGGED_BEFORE
+from tenants.webhooks import delivery
+from tests.config.rows import Rows, read_rows
+from tests.config.things import LOGGED_BEFORE, Arguments
 from training import storage as training_storage
 from training.models import Document, Training
 from training.models import Status as TrainingStatus
@@ -58,10 +57,8 @@ VOLATILE = {
     "last_used_at",
     "last_seen_at",
 }
+APPS = ("tenants", "adapters", "billing", "training")
 LOGS = {"AuditEntry", "OutboxEvent", "NoticeMail", "VersionStep", "CachedAnswer", "TrainingEvent"}
-
-
-type Arguments = dict[str, Any]
 
 
 type Prepare = Callable[[Arguments], Mapping[str, Any] | None]
@@ -314,7 +311,7 @@ OWN_UPLOAD = (
 )
 NEW_SECRET = "Each makes a secret, which is shown once; the page sends a form once (once.js)."
 ASKED_AGAIN = "It is asked to be sent again, each time."
-PAGES = {
+FORMS = {
     "hide_steps": Change(unaudited="Which steps a person wants to see is that person's own matter."),
     "try_styles": Change(audits="style.selected", prepare=public_style),
     "choose_style": Change({"prompt": "Describe the rain."}, "style.selected", prepare=public_style),
@@ -523,30 +520,10 @@ OPERATIONS = {
 }
 
 
-class CardsWithoutProvider(ManualProvider):
-    """Takes cards, and asks nobody."""
-
-    takes_cards = True
-
-
-@pytest.fixture
-def ready(of_acme, charlies, settings, monkeypatch) -> None:
-    """Let uploads begin, cards be taken, and endpoints have a secret that can be read."""
-    monkeypatch.setattr(payments, "current_provider", CardsWithoutProvider)
-    monkeypatch.setattr(payments, "_provider_of", lambda payment: CardsWithoutProvider())
-    settings.BASE_MODEL = "base"
-    WebhookEndpoint.objects.update(sealed_secret=signing.seal_secret(signing.new_secret()))
-
-
-def state() -> dict[str, list[dict[str, Any]]]:
+def state() -> Rows:
     """Return what the product's tables hold, without logs and what changes by itself."""
-    rows = {}
-    for app in ("tenants", "adapters", "billing", "training"):
-        for model in apps.get_app_config(app).get_models():
-            if model.__name__ not in LOGS:
-                fields = [one.attname for one in model._meta.concrete_fields if one.name not in VOLATILE]
-                rows[model._meta.label] = list(model._default_manager.order_by("pk").values(*fields))
-    return rows
+    models = [model for app in APPS for model in apps.get_app_config(app).get_models()]
+    return read_rows([model for model in models if model.__name__ not in LOGS], without=VOLATILE)
 
 
 def prepared(change: Change, of_acme: Arguments) -> Arguments:
@@ -560,6 +537,7 @@ def logged() -> list[str]:
     )
 
 
+@cache
 def operations() -> dict[str, tuple[str, str]]:
     """Return the method and the path of each operation of the management API that is no question."""
     found = {}

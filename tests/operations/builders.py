@@ -3,13 +3,14 @@
 import re
 from html.parser import HTMLParser
 
+from django.test import Client
 from django.utils import timezone
 
 from adapters.models import BaseModel, Engine
 from core.request_ids import new_request_id
 from stack.folders import ROOT
 from tenants.metering.ledger import Event, record_events
-from tenants.models import Tenant
+from tenants.models import Tenant, User
 from tenants.public import playground_key
 
 
@@ -28,6 +29,13 @@ class Page(HTMLParser):
             self.links.append(known["href"])
         if "id" in known:
             self.ids.append(known["id"])
+
+
+def signed_in(user: User) -> Client:
+    """Return a browser with a session of its own."""
+    client = Client()
+    client.force_login(user, backend="allauth.account.auth_backends.AuthenticationBackend")
+    return client
 
 
 def used(tenant: Tenant, style: str, *, times: int = 1, key=None) -> None:
