@@ -24,7 +24,7 @@ from tenants.models import (
 )
 from tenants.public import create_tenant, issue_key
 from tests.adapters.evidence.cases import lay_evaluation
-from tests.tenants.conftest import make_event
+from tests.tenants.builders import make_event
 from training.models import Training
 
 type Arguments = dict[str, Any]  # of addresses
