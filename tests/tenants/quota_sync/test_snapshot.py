@@ -5,7 +5,7 @@ from uuid import uuid4
 
 import pytest
 import redis
-from django.db import connection, transaction
+from django.db import transaction
 from django.utils import timezone
 
 from core import months
@@ -255,23 +255,6 @@ def test_a_key_that_died_long_ago_is_published_no_more_and_found_no_more(acme, v
     assert {key_key(acme.pk, recent.pk), owner_key(recent.digest)} <= names
     assert not {key_key(acme.pk, old.pk), owner_key(old.digest)} & names
     assert [snapshot.is_published(key.pk) for key in (recent, old)] == [True, False]
-
-
-@pytest.mark.django_db(transaction=True)
-def test_no_lock_of_the_database_is_held_while_valkey_is_asked(acme, valkey, monkeypatch):
-    execute, held = redis.Redis.execute_command, []
-
-    def looking(client, *args, **kwargs):
-        with connection.cursor() as cursor:
-            cursor.execute(
-                "SELECT count(*) FROM pg_locks WHERE pid = pg_backend_pid() AND locktype = 'advisory'"
-            )
-            held.append((cursor.fetchone()[0], connection.in_atomic_block))
-        return execute(client, *args, **kwargs)
-
-    monkeypatch.setattr(redis.Redis, "execute_command", looking)
-    snapshot.publish_snapshot(acme.pk)
-    assert set(held) == {(0, False)}
 
 
 def _refuse(client, *args, **kwargs):
