@@ -5,11 +5,9 @@ from datetime import timedelta
 
 import pytest
 from django.core import mail
-from django.utils import timezone
 
 from tenants import tasks
-from tenants.events import outbox
-from tenants.models import EventType, Membership, NoticeKind, NoticeMail, OutboxEvent
+from tenants.models import EventType, Membership, NoticeKind, NoticeMail
 from tenants.notices import choices, sending
 from tests.racing import race
 from tests.tenants.notices.conftest import refused, statuses
@@ -171,16 +169,6 @@ def test_a_person_who_left_gets_nothing_any_more(bob, happen):
     assert sending.send_due() == 1
     assert event.mails.count() == 1
     assert mail.outbox[0].to == ["alice@example.org"]
-
-
-def test_mails_go_with_their_events(to_alice):
-    old = to_alice()
-    new = to_alice()
-    OutboxEvent.objects.filter(pk=old.pk).update(
-        created_at=timezone.now() - outbox.EVENTS_KEPT - timedelta(hours=1)
-    )
-    tasks.prune_events()
-    assert [row.event for row in NoticeMail.objects.all()] == [new]
 
 
 def test_beat_wakes_a_worker_only_where_mail_waits(to_alice, monkeypatch, clock):

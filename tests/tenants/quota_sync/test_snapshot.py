@@ -1,6 +1,7 @@
 import json
 from datetime import UTC, datetime, timedelta
 from threading import Event
+from unittest.mock import Mock
 from uuid import uuid4
 
 import pytest
@@ -141,7 +142,7 @@ def test_while_valkey_is_down_a_revoke_holds_and_waits_to_be_published(acme, val
     key, _ = lifecycle.issue_key(acme, name="laptop", by=None)
     Tenant.objects.update(observed_generation=Tenant.objects.get().generation)
     with monkeypatch.context() as down:
-        down.setattr(redis.Redis, "execute_command", _refuse)
+        down.setattr(redis.Redis, "execute_command", Mock(side_effect=redis.ConnectionError("refused")))
         assert lifecycle.revoke_key(key)
     assert list(Tenant.objects.stale()) == [acme]
     assert "on_commit" in caplog.text
@@ -255,7 +256,3 @@ def test_a_key_that_died_long_ago_is_published_no_more_and_found_no_more(acme, v
     assert {key_key(acme.pk, recent.pk), owner_key(recent.digest)} <= names
     assert not {key_key(acme.pk, old.pk), owner_key(old.digest)} & names
     assert [snapshot.is_published(key.pk) for key in (recent, old)] == [True, False]
-
-
-def _refuse(client, *args, **kwargs):
-    raise redis.ConnectionError("Connection refused")
