@@ -3,6 +3,7 @@ from datetime import timedelta
 import pytest
 from django.contrib.admin import site
 from django.contrib.auth.models import Permission
+from django.db.models import F
 from django.urls import reverse
 from django.utils import timezone
 
@@ -10,7 +11,6 @@ from billing.invoices import invoices
 from billing.plan_changes import choose_plan
 from core import months
 from core.console import OperatorAdmin
-from core.valkey import limits_key
 from tenants.api_keys import lifecycle
 from tenants.audit import record_audit
 from tenants.metering import plans
@@ -84,24 +84,20 @@ def test_operators_say_which_plans_everybody_may_choose(operator_client):
     assert entry.after["is_offered"] is True
 
 
-@pytest.mark.django_db(transaction=True)
-def test_an_operator_sets_a_tenants_budget_in_dollars_and_the_data_plane_knows(operator_client, acme, valkey):
+def test_an_operator_sets_a_tenants_budget_in_dollars_and_it_is_to_be_published(operator_client, acme):
     address = page("tenant", "change", acme.pk)
-    inline = {**NO_MEMBERS, "why": "They asked."}
+    form = {"name": "Acme", **NO_MEMBERS, "why": "They asked."}
     for written, nanousd in [("12.000000001", 12_000_000_001), ("", None)]:
-        answer = operator_client.post(address, {"name": "Acme", "monthly_nanousd": written, **inline})
+        Tenant.objects.update(observed_generation=F("generation"))
+        answer = operator_client.post(address, {**form, "monthly_nanousd": written})
         assert answer.status_code == 302, answer.context["errors"]
-        assert Tenant.objects.get(pk=acme.pk).monthly_nanousd == nanousd
-        assert valkey.hget(limits_key(acme.pk), "monthly_nanousd") == str(nanousd or "")
+        assert Tenant.objects.stale().get().monthly_nanousd == nanousd
         assert f'value="{written}"' in operator_client.get(address).text or not written
-    assert (
-        operator_client.post(address, {"name": "Acme", "monthly_nanousd": "0", **inline}).status_code == 200
-    )
+    assert operator_client.post(address, {**form, "monthly_nanousd": "0"}).status_code == 200
 
 
 def test_renaming_a_tenant_leaves_its_generation(operator_client, acme, monkeypatch):
     """A change that the data plane must know may come while an operator's form is saved."""
-    inline = {**NO_MEMBERS, "why": "They asked."}
     before = Tenant.objects.get(pk=acme.pk).generation
     save = Tenant.save
 
@@ -110,7 +106,8 @@ def test_renaming_a_tenant_leaves_its_generation(operator_client, acme, monkeypa
         save(tenant, **options)
 
     monkeypatch.setattr(Tenant, "save", saved_after_another_change)
-    operator_client.post(page("tenant", "change", acme.pk), {"name": "Acme & Co", **inline})
+    form = {"name": "Acme & Co", **NO_MEMBERS, "why": "They asked."}
+    operator_client.post(page("tenant", "change", acme.pk), form)
     after = Tenant.objects.get(pk=acme.pk)
     assert (after.name, after.generation) == ("Acme & Co", before + 2)
 
@@ -161,10 +158,8 @@ def test_a_workspaces_page_suspends_it_and_lifts_that_and_both_are_written_down(
         done = operator_client.post(page("tenant"), {**sent, "confirmed": "1", "why": "Spam"}, follow=True)
         assert done.redirect_chain == [(change, 302)]
         assert bool(Tenant.objects.get(pk=acme.pk).suspended_at) == (action == "suspend")
-    assert list(AuditEntry.objects.order_by("pk").values_list("action", "reason")) == [
-        ("suspend", "Spam"),
-        ("resume", "Spam"),
-    ]
+    logged = AuditEntry.objects.order_by("pk").values_list("action", "reason")
+    assert list(logged) == [("suspend", "Spam"), ("resume", "Spam")]
 
 
 def test_what_is_off_is_no_fault(operator_client, acme):
@@ -179,11 +174,10 @@ def test_what_is_off_is_no_fault(operator_client, acme):
 
 
 def test_a_change_needs_a_reason_and_is_written_down(operator_client, acme):
-    inline = NO_MEMBERS
-    change = page("tenant", "change", acme.pk)
-    assert operator_client.post(change, {"name": "Acme & Co", **inline}).status_code == 200
+    change, form = page("tenant", "change", acme.pk), {"name": "Acme & Co", **NO_MEMBERS}
+    assert operator_client.post(change, form).status_code == 200
     assert Tenant.objects.get(pk=acme.pk).name == "Acme"
-    operator_client.post(change, {"name": "Acme & Co", "why": "Their letter of today", **inline})
+    operator_client.post(change, {**form, "why": "Their letter of today"})
     entry = AuditEntry.objects.get()
     assert (entry.before, entry.after) == ({"name": "Acme"}, {"name": "Acme & Co"})
 
@@ -232,9 +226,8 @@ def test_who_may_change_users_gains_no_rights(clerk, operator, alice):
 @pytest.fixture
 def endpoint(acme) -> WebhookEndpoint:
     url = "https://hooks.example.com/services/T0/secret-path"
-    return WebhookEndpoint.objects.create(
-        tenant=acme, url=url, description="Chat", sealed_secret="sealed-secret"
-    )
+    facts = {"description": "Chat", "sealed_secret": "sealed-secret"}
+    return WebhookEndpoint.objects.create(tenant=acme, url=url, **facts)
 
 
 def test_operators_see_how_an_endpoint_does_and_neither_its_secret_nor_its_path(
@@ -261,8 +254,6 @@ def test_an_operator_disables_an_endpoint_once_and_its_owner_reads_why(
     disable = {"action": "disable", "_selected_action": [endpoint.pk]}
     asked = operator_client.post(page("webhookendpoint"), disable)
     assert "Pending deliveries are dropped" in asked.text
-    operator_client.post(page("webhookendpoint"), disable | {"confirmed": "1", "why": " "})
-    assert WebhookEndpoint.objects.get().is_enabled
     for _ in range(2):
         sure = disable | {"confirmed": "1", "why": "It floods a neighbour."}
         answer = operator_client.post(page("webhookendpoint"), sure, follow=True)
@@ -292,15 +283,8 @@ def test_operators_read_what_became_of_mails_about_events(operator_client, alice
 def test_operators_grant_credits_in_dollars_until_a_month(operator_client, acme):
     address = page("creditgrant", "add")
     assert operator_client.get(address).status_code == 200
-    form = {
-        "tenant": acme.pk,
-        "amount_nanousd": "12.50",
-        "source": "goodwill",
-        "priority": "10",
-        "last_period": "2020-01",
-        "reason": "For the outage",
-        "why": "ticket 7",
-    }
+    form = {"tenant": acme.pk, "amount_nanousd": "12.50", "source": "goodwill", "priority": "10"}
+    form |= {"last_period": "2020-01", "reason": "For the outage", "why": "ticket 7"}
     assert f"Must be {months.current()} or later." in operator_client.post(address, form).text
     assert operator_client.post(address, form | {"last_period": "2099-12"}).status_code == 302
     grant = CreditGrant.objects.get()

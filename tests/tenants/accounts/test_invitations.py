@@ -2,6 +2,7 @@
 
 import re
 from datetime import timedelta
+from unittest.mock import Mock
 
 import pytest
 from allauth.account.models import EmailAddress
@@ -165,9 +166,7 @@ def test_only_an_owner_invites_owners(acme, bob):
 
 
 def test_a_mail_server_that_fails_leaves_an_invitation_to_send_again(invite, alice_client, monkeypatch):
-    def fail(letter):
-        raise OSError("no route")
-
+    fail = Mock(side_effect=OSError("no route"))
     monkeypatch.setattr("django.core.mail.EmailMultiAlternatives.send", fail)
     with pytest.raises(IndexError):
         invite("dora@example.org")

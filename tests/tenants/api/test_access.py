@@ -52,6 +52,7 @@ def test_a_suspended_workspace_is_told_so(admin, acme):
     [
         ("keys", "keys:write"),
         ("usage", "usage:read"),
+        ("requests", "usage:read"),
         ("billing", "billing:read"),
         ("workspace/audit-log", "admin"),
     ],

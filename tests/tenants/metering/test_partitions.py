@@ -4,7 +4,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
-from django.db import connection
+from django.db import connection, transaction
 
 from tenants.metering import partitions
 from tenants.metering.ledger import record_events
@@ -70,9 +70,17 @@ def test_two_may_make_partitions_at_once_and_repeat(acme):
     assert partitions.make_partitions(MAY) == []
 
 
+def test_who_waited_sees_the_partition_that_was_made_meanwhile(acme):
+    name = partitions.partition_name(MONTH)
+    with transaction.atomic(), connection.cursor() as cursor:
+        assert not partitions.exists(cursor, name)
+        race(lambda: partitions.make_partition(MONTH))
+        assert partitions.exists(cursor, name)
+
+
 def test_many_drains_write_while_a_partition_is_made(acme):
     """Each event is recorded once: in the rest and moved, or in the partition at once."""
-    events = [make_event(acme, admitted_at=MAY) for _ in range(200)]
+    events = [make_event(acme, admitted_at=MAY) for _ in range(100)]
     waiting = iter(events)
 
     def drain() -> int:
@@ -80,7 +88,7 @@ def test_many_drains_write_while_a_partition_is_made(acme):
 
     made, *recorded = race(lambda: partitions.make_partition(MONTH), *[drain] * 4)
     assert made
-    assert sum(recorded) == LedgerEntry.objects.count() == 200
+    assert sum(recorded) == LedgerEntry.objects.count() == 100
     assert set(tables_of(*[event.request_id for event in events])) == {"tenants_usageevent_2031_05"}
 
 
