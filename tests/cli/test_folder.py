@@ -73,10 +73,10 @@ def test_a_pickle_is_named_and_never_sent(adapter):
     assert codes_of(adapter) == ["file_pickle"]
 
 
-def test_files_over_the_limits_are_told(adapter):
+def test_files_over_the_limits_are_told(adapter, monkeypatch):
+    monkeypatch.setitem(folder.LIMITS_BYTES, WEIGHTS, 100_000)  # as many bytes are read
     (adapter / CONFIG).write_text(" " * (limits.CONFIG_LIMIT + 1))
-    with (adapter / WEIGHTS).open("wb") as file:
-        file.truncate(limits.UPLOAD_LIMIT + 1)
+    (adapter / WEIGHTS).write_bytes(bytes(100_001))
 
     assert codes_of(adapter) == ["file_too_large", "file_too_large"]
 

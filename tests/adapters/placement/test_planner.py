@@ -20,6 +20,7 @@ from tenants.models import UsageEvent
 from tenants.public import issue_key
 from tests.adapters.builders import adapter_files, known, published_routes, served, twin_of, uploaded
 from tests.adapters.routes import routes_of
+from tests.profiles import examples
 
 BEGAN = datetime(2026, 11, 1, tzinfo=UTC)
 ENGINES = (1, 2, 3)
@@ -104,7 +105,7 @@ def test_a_version_is_placed_while_there_is_room_and_only_higher_priority_takes_
             assert all(other.priority > one.priority for other in others)
 
 
-@settings(max_examples=300)
+@settings(max_examples=examples(300))
 @given(worlds())
 def test_once_carried_out_a_plan_converges(world):
     them, capacities = world

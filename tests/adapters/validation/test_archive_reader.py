@@ -21,6 +21,7 @@ from adapters.validation.archive_reader import unpack, validate_archive
 from adapters.validation.limits import ARCHIVE_LIMIT, INFLATED_BYTES, archive_of
 from labs.broken_adapters import CONFIG, WEIGHTS, tiny_base, valid_adapter
 from tests.adapters.validation.sources import Bytes, Endless
+from tests.profiles import examples
 
 MEMORY_BYTES = 64 * 1024 * 1024
 FILES = {CONFIG: b'{"r": 8}', WEIGHTS: bytes(range(256)) * 4000}
@@ -320,7 +321,7 @@ def _measured(data: bytes, kept_as: str) -> tuple[int, set[str], int]:
 WHOLE = {ZIP: zipped(FILES), TAR: tarred(FILES), TGZ: gzip.compress(tarred(FILES), mtime=0)}
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(300))
 @given(st.sampled_from([ZIP, TAR, TGZ]), st.data())
 def test_no_changed_archive_crashes_it(kept_as, data):
     mutated = bytearray(WHOLE[kept_as])
