@@ -52,14 +52,6 @@ def test_a_program_promotes_and_rolls_back_and_the_history_names_its_key(
     assert (rolled_back.action, rolled_back.after) == ("style.rolled_back", {"live_version": 1})
 
 
-def test_one_idempotency_key_promotes_once(program, acme, versions):
-    first = program.post(f"{NOIR}/versions/2/promote", Idempotency_Key="once")
-    program.post(f"{NOIR}/versions/3/promote")
-    again = program.post(f"{NOIR}/versions/2/promote", Idempotency_Key="once")
-    assert again.json() == first.json()
-    assert live_number() == 3
-
-
 def test_what_does_not_serve_is_not_promoted(program, versions):
     transitions.retire_version(versions[1])
     problem(program.post(f"{NOIR}/versions/2/promote"), 409, "not_serving")

@@ -163,16 +163,6 @@ def test_author_and_licence_are_fixed_while_the_style_is_offered(program, noir):
     assert "withdraw the offer" in fault["errors"][0]["message"]
 
 
-def test_one_idempotency_key_makes_one_style(program, base_model):
-    first = program.post("styles", NEW, Idempotency_Key="once")
-    again = program.post("styles", NEW, Idempotency_Key="once")
-    assert (again.status_code, again.json()) == (201, first.json())
-    assert again["idempotent-replayed"] == "true"
-    other = program.post("styles", NEW | {"slug": "other"}, Idempotency_Key="once")
-    problem(other, 409, "idempotency_key_reused")
-    assert Style.objects.count() == 1
-
-
 def test_a_key_needs_the_scope(with_key, noir):
     reader = with_key("styles:read")
     assert reader.get("styles/acme/noir").status_code == 200

@@ -202,14 +202,6 @@ def test_a_storage_that_is_away_is_told_and_nothing_is_lost(writer, noir):
     assert writer.post(f"/api/v1/uploads/{upload['id']}/finish").json()["status"] == "uploaded"
 
 
-def test_a_version_is_begun_once_for_each_idempotency_key(writer, noir):
-    headers = {"Idempotency-Key": "push 1"}
-    address = "/api/v1/styles/acme/noir/versions"
-    first, second = [writer.post(address, body_of(), content_type=JSON, headers=headers) for _ in range(2)]
-    assert first.json() == second.json()
-    assert AdapterVersion.objects.count() == 1
-
-
 def test_people_upload_by_their_session(alice_client, bob_client, noir):
     for client in (alice_client, bob_client):
         upload = begin(client).json()["upload"]

@@ -221,7 +221,6 @@ def test_nothing_over_the_limit_is_accepted_and_no_conversion_ends_there(seed, s
             assert {finding.code for finding in left} <= OF_WEIGHTS.keys() | CLOSING.keys()
 
 
-@pytest.mark.long
 def test_a_gigabyte_is_converted_in_little_memory():
     base = wide_base(layers=2000)
     config, source = config_of(base), wide_weights(base)

@@ -95,7 +95,6 @@ def test_a_fault_while_reading_ahead_is_raised_where_it_is_read():
             source.read(60, 20)
 
 
-@pytest.mark.long
 def test_what_is_written_and_checked_need_not_fit_into_memory():
     base = wide_base(layers=260)
     source = wide_weights(base)
