@@ -1,6 +1,8 @@
+import io
 import json
 import urllib.error
 import urllib.request
+import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from threading import Event, Thread
@@ -56,6 +58,14 @@ def adapter_files(*, rank: int = 4, seed: int = 0, base: str = BASE) -> Files:
         "target_modules": ["q_proj", "v_proj"],
     }
     return {"adapter_config.json": json.dumps(facts).encode(), "adapter_model.safetensors": save(tensors)}
+
+
+def zipped(files: Files) -> bytes:
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, content in files.items():
+            archive.writestr(name, content)
+    return packed.getvalue()
 
 
 def post(upload: Upload, content: bytes) -> int:
@@ -171,7 +181,7 @@ def posted(
     """Return a version whose files were posted and whose upload is not finished, and the forms."""
     files = files or adapter_files()
     version, forms = begin(tenant, slug, files)
-    assert {post(form, files[form.file]) for form in forms} == {204}
+    assert {post(form, content) for form, content in zip(forms, files.values(), strict=True)} == {204}
     return version, forms
 
 
@@ -223,7 +233,7 @@ def known(
 
 
 def described(tenant: Tenant, engine: Engine, **texts: str) -> Style:
-    """Return the style Noir, which serves and may be offered: its author and its licence are named."""
+    """Return a private style, which serves and may be offered: its author and its licence are named."""
     style = known(tenant, "noir", engine).style
     Style.objects.filter(pk=style.pk).update(author="Alice", licence="CC BY 4.0", **texts)
     return Style.objects.select_related("owner").get(pk=style.pk)

@@ -1,9 +1,11 @@
 import pytest
 from kombu import Connection
 
+from adapters.models import Engine, Style
 from config.celery import app
 from tenants.models import Tenant, User
 from tenants.public import create_tenant
+from tests.adapters.builders import described
 
 
 @pytest.fixture
@@ -18,3 +20,9 @@ def broker_down(monkeypatch):
 def doras(db) -> Tenant:
     """A workspace that has nothing to do with Acme."""
     return create_tenant(User.objects.create_user("dora@example.org"), name="Dora")
+
+
+@pytest.fixture
+def noir(acme: Tenant, engine: Engine) -> Style:
+    """A private style of Acme's, which serves and may be offered: its author and its licence are named."""
+    return described(acme, engine)

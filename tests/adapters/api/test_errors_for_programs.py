@@ -108,7 +108,6 @@ def read_problem(answer: Any) -> dict[str, Any]:
 
 
 @pytest.mark.django_db
-@pytest.mark.long
 def test_wrong_values_of_every_field_of_every_body_are_answered_for_programs(call):
     refused = 0
     for method, path, schema in bodies():
