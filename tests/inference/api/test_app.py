@@ -214,21 +214,18 @@ async def test_a_requests_own_failure_is_told_not_to_be_sent_again(
     assert int(float(account.bucket()["requests"])) == 99  # of 100 a minute
 
 
-async def test_what_the_engine_refuses_is_no_failure(client, engine, account):
-    engine.refuses = (400, "top_k must be odd")
-    assert (await client.ask(chat()))[0] == 400
-    assert (account.events(), account.held()) == ([], 0)
-
-
 @pytest.mark.parametrize(
     ("path", "field"), [("/v1/chat/completions", "messages"), ("/v1/responses", "input")]
 )
-async def test_what_the_engine_refuses_names_the_clients_field(client, engine, path, field):
+async def test_what_the_engine_refuses_is_no_failure_and_names_the_clients_field(
+    client, engine, account, path, field
+):
     engine.refuses = (400, "This model's maximum context length is 2048 tokens for v_secret.")
     body = chat() if field == "messages" else {"model": "poetry", "input": "Rain?"}
     status, _, body = await client.ask(body, path=path)
     error = json.loads(body)["error"]
     assert (status, error["code"], error["param"]) == (400, "context_length_exceeded", field)
+    assert (account.events(), account.held()) == ([], 0)
 
 
 @pytest.mark.parametrize(
