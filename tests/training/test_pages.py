@@ -24,7 +24,7 @@ from training.views.texts import SAMPLE
 
 __all__ = ["base_model", "engine", "folder", "vllm"]
 
-pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("valkey")]
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("valkey", "reads_here")]
 
 DETAILS = re.compile(r'<details class="disclosure" id="details">.*?</details>', re.DOTALL)
 JARGON = re.compile(r"\b(LoRA|epochs?|rank|adapter|loss(es)?|tokens?|hyperparameters?)\b", re.IGNORECASE)
