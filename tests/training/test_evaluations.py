@@ -65,10 +65,7 @@ def measures(settings, monkeypatch) -> None:
         evaluator,
         "prepare_answers",
         lambda version, prompts, *, max_tokens: (
-            lambda: (
-                [f"Base: {prompt}" for prompt in prompts],
-                [f"Style: {prompt}" for prompt in prompts],
-            )
+            lambda: ([f"Base: {prompt}" for prompt in prompts], [f"Style: {prompt}" for prompt in prompts])
         ),
     )
 

@@ -102,8 +102,7 @@ def test_files_are_posted_to_the_storage_and_each_refusal_names_its_file(alice_c
 
 
 @pytest.mark.parametrize(
-    "body",
-    ["", "[]", "{}", '{"files": []}', '{"files": [1]}', '{"files": [{"name": "a.txt", "size": "x"}]}'],
+    "body", ["", "[]", "{}", '{"files": []}', '{"files": [1]}', '{"files": [{"name": "a.txt", "size": "x"}]}']
 )
 def test_what_is_no_list_of_files_is_refused(alice_client, training, body):
     answer = alice_client.post(address("announce_documents", training), body, content_type="application/json")
