@@ -82,7 +82,6 @@ async def test_with_the_key_only_the_addresses_that_the_platform_uses_answer(gua
 
 async def test_an_engine_without_a_key_serves_the_same_addresses(monkeypatch):
     monkeypatch.delenv("VLLM_API_KEY", raising=False)
-
     assert await status(guarded(), "GET", "/v1/models") == 200
     assert await status(guarded(), "POST", "/invocations") == 404
 

@@ -22,7 +22,7 @@ from training.notes import TrainingFailure
 from training.views.progress import describe_left
 from training.views.texts import SAMPLE
 
-pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("valkey")]
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("valkey", "reads_here")]
 
 DETAILS = re.compile(r'<details class="disclosure" id="details">.*?</details>', re.DOTALL)
 JARGON = re.compile(r"\b(LoRA|epochs?|rank|adapter|loss(es)?|tokens?|hyperparameters?)\b", re.IGNORECASE)
@@ -100,8 +100,7 @@ def test_files_are_posted_to_the_storage_and_each_refusal_names_its_file(alice_c
 
 
 @pytest.mark.parametrize(
-    "body",
-    ["", "[]", "{}", '{"files": []}', '{"files": [1]}', '{"files": [{"name": "a.txt", "size": "x"}]}'],
+    "body", ["", "[]", "{}", '{"files": []}', '{"files": [1]}', '{"files": [{"name": "a.txt", "size": "x"}]}']
 )
 def test_what_is_no_list_of_files_is_refused(alice_client, training, body):
     answer = alice_client.post(address("announce_documents", training), body, content_type="application/json")

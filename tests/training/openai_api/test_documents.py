@@ -13,9 +13,7 @@ def test_the_program_of_the_guide_runs(client, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("openai.OpenAI", lambda **_: client)
     [block] = blocks(GUIDE, language="python")
-
     exec(block.text, {})
-
     assert Training.objects.get().slug == "my-voice"
     assert "Created fine-tuning job" in capsys.readouterr().out
 
