@@ -52,9 +52,8 @@ def test_a_strangers_key_and_session_find_nothing_in_the_api(client, charlie_cli
                 if answer["Content-Type"] != "application/problem+json":
                     faults.append(f"{method} {name} answers {answer['Content-Type']}")
             if found not in ABSENT:
-                faults.append(
-                    f"{name} answers a stranger's {'key' if headers else 'session'} {sorted(found)}"
-                )
+                caller = "key" if headers else "session"
+                faults.append(f"{name} answers a stranger's {caller} {sorted(found)}")
     assert faults == []
 
 
