@@ -36,7 +36,7 @@ def test_a_stranger_finds_nothing_of_another_workspace(charlie_client, of_acme):
         found = statuses(charlie_client, address_of(name, of_acme))
         if found not in ABSENT:
             faults.append(f"{name} answers a stranger {sorted(found)}")
-    assert faults == []
+    assert faults == [], "\n".join(faults)
 
 
 def test_a_strangers_key_and_session_find_nothing_in_the_api(client, charlie_client, charlies, of_acme):
@@ -54,7 +54,7 @@ def test_a_strangers_key_and_session_find_nothing_in_the_api(client, charlie_cli
             if found not in ABSENT:
                 caller = "key" if headers else "session"
                 faults.append(f"{name} answers a stranger's {caller} {sorted(found)}")
-    assert faults == []
+    assert faults == [], "\n".join(faults)
 
 
 def test_a_visitor_is_sent_to_the_login(client, of_acme):
@@ -70,4 +70,4 @@ def test_a_visitor_is_sent_to_the_login(client, of_acme):
                 is_refused = answer.status_code == 405
             if not is_refused:
                 faults.append(f"{name} answers a visitor {answer.status_code}")
-    assert faults == []
+    assert faults == [], "\n".join(faults)

@@ -124,7 +124,7 @@ def test_every_page_opens_and_no_form_or_operation_does_anything(looking_client,
                 faults.append(f"{method} {name} is answered {refused.status_code}")
             if name.startswith(API) and "nothing can be changed" not in refused.text:
                 faults.append(f"{method} {name} does not say that nothing can be changed")
-    assert faults == []
+    assert faults == [], "\n".join(faults)
     assert provider.asked == []
     assert changes_between(before, all_rows()) == []
 
