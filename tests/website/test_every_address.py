@@ -12,18 +12,27 @@ METHODS = ("get", "post", "put", "patch", "delete")
 ABSENT = ({404}, {404, 405})  # what all methods together may be answered
 
 
-def test_who_comes_back_to_the_address_of_a_form_reads_what_happened(alice_client, of_acme):
-    refused = []
+def test_pages_are_private_and_addresses_of_forms_say_what_they_are(alice_client, of_acme, subtests):
+    shown, refused = set(), set()
     for name in PAGES:
-        address = address_of(name, of_acme)
-        page = alice_client.get(address, headers={"Accept": "text/html,*/*"})
-        if page.status_code == 405:
-            refused.append(name)
-            assert "This address only accepts a form" in page.text, name
-            assert page.headers["Allow"], name
-            part = alice_client.get(address, headers={"Accept": "text/html", "HX-Request": "true"})
-            assert not part.content, name
-    assert {"billing:set_budget", "adapters:select", "inference:playground_stream"} <= set(refused)
+        with subtests.test(name):
+            address = address_of(name, of_acme)
+            page = alice_client.get(address, headers={"Accept": "text/html,*/*"})
+            if page.status_code == 405:
+                refused.add(name)
+                assert "This address only accepts a form" in page.text
+                assert page.headers["Allow"]
+                part = alice_client.get(address, headers={"Accept": "text/html", "HX-Request": "true"})
+                assert not part.content
+            elif page.status_code == 200 and page.headers["Content-Type"].startswith("text/html"):
+                shown.add(name)
+                policy = page.headers["Content-Security-Policy"]
+                assert "default-src 'self'" in policy
+                assert "unsafe" not in policy
+                assert "//cdn" not in page.text
+                assert "no-store" in page.headers["Cache-Control"]
+    assert {"billing:set_budget", "adapters:select", "inference:playground_stream"} <= refused
+    assert {"member_home", "training:list", "website:keys", "inference:playground"} <= shown
 
 
 def statuses(client: Client, address: str) -> set[int]:
