@@ -61,7 +61,7 @@ APPS = ("tenants", "adapters", "billing", "training")
 LOGS = {"AuditEntry", "OutboxEvent", "NoticeMail", "VersionStep", "CachedAnswer", "TrainingEvent"}
 
 
-type Prepare = Callable[[Arguments], Mapping[str, Any] | None]
+type Prepare = Callable[[Arguments], Mapping[str, Any] | int | None]
 
 
 def nothing(of_acme: Arguments) -> None:
@@ -105,26 +105,22 @@ def canary(of_acme: Arguments) -> None:
     Style.objects.filter(pk=of_acme["style_id"]).update(canary_version=second, canary_percent=10)
 
 
-def status(of_acme: Arguments, status: Status, **facts: Any) -> None:
-    AdapterVersion.objects.filter(pk=of_acme["version_id"]).update(status=status, **facts)
+def version_at(status: Status, **facts: Any) -> Prepare:
+    """Let Acme's version have come so far."""
+    return lambda of_acme: AdapterVersion.objects.filter(pk=of_acme["version_id"]).update(
+        status=status, **facts
+    )
 
 
-def serving(of_acme: Arguments) -> None:
-    status(of_acme, Status.SERVING)
+serving = version_at(Status.SERVING)
+failed = version_at(Status.FAILED)
+convertible = version_at(Status.REJECTED, conversions=["r"], stored_bytes=1)
 
 
 def stored(of_acme: Arguments) -> None:
-    status(of_acme, Status.SERVING, sha256="a" * 64, config_sha256="b" * 64)
+    version_at(Status.SERVING, sha256="a" * 64, config_sha256="b" * 64)(of_acme)
     for file in ("adapter_config.json", "adapter_model.safetensors"):
         object_store.write(of_acme["version_id"], file, [b"{}"])
-
-
-def failed(of_acme: Arguments) -> None:
-    status(of_acme, Status.FAILED)
-
-
-def convertible(of_acme: Arguments) -> None:
-    status(of_acme, Status.REJECTED, conversions=["r"], stored_bytes=1)
 
 
 def with_terms(of_acme: Arguments) -> None:
@@ -249,31 +245,21 @@ def second_owner(of_acme: Arguments) -> None:
     Membership.objects.filter(pk=member_id).update(role=Membership.Role.OWNER)
 
 
-def training_in(of_acme: Arguments, status: TrainingStatus, **facts: Any) -> None:
+def training_at(status: TrainingStatus, **facts: Any) -> Prepare:
     """Let Acme's training have come so far."""
-    Training.objects.filter(pk=of_acme["training_id"]).update(status=status, **facts)
+    return lambda of_acme: Training.objects.filter(pk=of_acme["training_id"]).update(status=status, **facts)
 
 
-def training_ready(of_acme: Arguments) -> None:
-    training_in(of_acme, TrainingStatus.READY)
+training_ready = training_at(TrainingStatus.READY)
+training_running = training_at(TrainingStatus.RUNNING)
+training_paused = training_at(TrainingStatus.PAUSED)
+training_cancelled = training_at(TrainingStatus.CANCELLED, ended_at=timezone.now())
 
 
 def check_ready(of_acme: Arguments) -> None:
     """Let Acme's texts be ready to check its version."""
     serving(of_acme)
-    training_in(of_acme, TrainingStatus.READY, evaluated_version=of_acme["version_id"])
-
-
-def training_running(of_acme: Arguments) -> None:
-    training_in(of_acme, TrainingStatus.RUNNING)
-
-
-def training_paused(of_acme: Arguments) -> None:
-    training_in(of_acme, TrainingStatus.PAUSED)
-
-
-def training_cancelled(of_acme: Arguments) -> None:
-    training_in(of_acme, TrainingStatus.CANCELLED, ended_at=timezone.now())
+    training_at(TrainingStatus.READY, evaluated_version=of_acme["version_id"])(of_acme)
 
 
 def document_arrived(of_acme: Arguments) -> None:
@@ -527,7 +513,9 @@ def state() -> Rows:
 
 
 def prepared(change: Change, of_acme: Arguments) -> Arguments:
-    return {**of_acme, **(change.prepare(of_acme) or {})}
+    """Lay what a change needs; return the arguments that name what it is about."""
+    others = change.prepare(of_acme)
+    return {**of_acme, **others} if isinstance(others, Mapping) else of_acme
 
 
 def logged() -> list[str]:

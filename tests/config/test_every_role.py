@@ -82,7 +82,7 @@ def test_a_page_is_read_by_those_whom_the_table_lets_and_offers_no_form_that_it_
             for form in forms_on(answer.text):
                 if getattr(resolve(form).func, "permission", Permission.READ) not in ALLOWED[role]:
                     faults.append(f"{name} offers {role} {form}")
-    assert faults == []
+    assert faults == [], "\n".join(faults)
     assert min(pages.values()) > 10
 
 

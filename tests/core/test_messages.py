@@ -102,7 +102,7 @@ def test_each_code_says_in_english_what_the_sentence_with_its_facts_said():
         said = str(stored(code(**facts)))
         if said != code.value.format(**facts).strip():
             faults.append(f"{code.code} says {said!r}")
-    assert faults == []
+    assert faults == [], "\n".join(faults)
 
 
 def test_each_error_says_once_stored_what_it_said():
@@ -113,7 +113,7 @@ def test_each_error_says_once_stored_what_it_said():
         said = str(stored(Message(code_of(kind), facts)))
         if said != kind.describe(facts) or "{" in said:
             faults.append(f"{kind.__module__}.{kind.__name__} says {said}")
-    assert faults == []
+    assert faults == [], "\n".join(faults)
 
 
 def test_no_two_messages_have_one_code():

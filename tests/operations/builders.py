@@ -3,6 +3,7 @@
 import re
 from html.parser import HTMLParser
 
+from django.contrib.auth.models import Group
 from django.test import Client
 from django.utils import timezone
 
@@ -36,6 +37,14 @@ def signed_in(user: User) -> Client:
     client = Client()
     client.force_login(user, backend="allauth.account.auth_backends.AuthenticationBackend")
     return client
+
+
+def clerk(*roles: str) -> Client:
+    """Return the browser of one operator, who has some roles from now on."""
+    user = User.objects.filter(email="clerk@example.org").first()
+    user = user or User.objects.create_user("clerk@example.org", is_staff=True)
+    user.groups.set(Group.objects.filter(name__in=roles))
+    return signed_in(user)
 
 
 def used(tenant: Tenant, style: str, *, times: int = 1, key=None) -> None:

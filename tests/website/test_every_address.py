@@ -12,18 +12,27 @@ METHODS = ("get", "post", "put", "patch", "delete")
 ABSENT = ({404}, {404, 405})  # what all methods together may be answered
 
 
-def test_who_comes_back_to_the_address_of_a_form_reads_what_happened(alice_client, of_acme):
-    refused = []
+def test_pages_are_private_and_addresses_of_forms_say_what_they_are(alice_client, of_acme, subtests):
+    shown, refused = set(), set()
     for name in PAGES:
-        address = address_of(name, of_acme)
-        page = alice_client.get(address, headers={"Accept": "text/html,*/*"})
-        if page.status_code == 405:
-            refused.append(name)
-            assert "This address only accepts a form" in page.text, name
-            assert page.headers["Allow"], name
-            part = alice_client.get(address, headers={"Accept": "text/html", "HX-Request": "true"})
-            assert not part.content, name
-    assert {"billing:set_budget", "adapters:select", "inference:playground_stream"} <= set(refused)
+        with subtests.test(name):
+            address = address_of(name, of_acme)
+            page = alice_client.get(address, headers={"Accept": "text/html,*/*"})
+            if page.status_code == 405:
+                refused.add(name)
+                assert "This address only accepts a form" in page.text
+                assert page.headers["Allow"]
+                part = alice_client.get(address, headers={"Accept": "text/html", "HX-Request": "true"})
+                assert not part.content
+            elif page.status_code == 200 and page.headers["Content-Type"].startswith("text/html"):
+                shown.add(name)
+                policy = page.headers["Content-Security-Policy"]
+                assert "default-src 'self'" in policy
+                assert "unsafe" not in policy
+                assert "//cdn" not in page.text
+                assert "no-store" in page.headers["Cache-Control"]
+    assert {"billing:set_budget", "adapters:select", "inference:playground_stream"} <= refused
+    assert {"member_home", "training:list", "website:keys", "inference:playground"} <= shown
 
 
 def statuses(client: Client, address: str) -> set[int]:
@@ -36,7 +45,7 @@ def test_a_stranger_finds_nothing_of_another_workspace(charlie_client, of_acme):
         found = statuses(charlie_client, address_of(name, of_acme))
         if found not in ABSENT:
             faults.append(f"{name} answers a stranger {sorted(found)}")
-    assert faults == []
+    assert faults == [], "\n".join(faults)
 
 
 def test_a_strangers_key_and_session_find_nothing_in_the_api(client, charlie_client, charlies, of_acme):
@@ -52,10 +61,9 @@ def test_a_strangers_key_and_session_find_nothing_in_the_api(client, charlie_cli
                 if answer["Content-Type"] != "application/problem+json":
                     faults.append(f"{method} {name} answers {answer['Content-Type']}")
             if found not in ABSENT:
-                faults.append(
-                    f"{name} answers a stranger's {'key' if headers else 'session'} {sorted(found)}"
-                )
-    assert faults == []
+                caller = "key" if headers else "session"
+                faults.append(f"{name} answers a stranger's {caller} {sorted(found)}")
+    assert faults == [], "\n".join(faults)
 
 
 def test_a_visitor_is_sent_to_the_login(client, of_acme):
@@ -71,4 +79,4 @@ def test_a_visitor_is_sent_to_the_login(client, of_acme):
                 is_refused = answer.status_code == 405
             if not is_refused:
                 faults.append(f"{name} answers a visitor {answer.status_code}")
-    assert faults == []
+    assert faults == [], "\n".join(faults)
