@@ -25,7 +25,6 @@ def test_every_package_states_a_licence_that_a_service_may_use():
         assert not {word.removesuffix("-only").removesuffix("-or-later") for word in words} & STRONG_COPYLEFT
 
 
-@pytest.mark.long
 def test_the_sbom_names_every_package_with_its_version_and_licence(tmp_path: Path):
     file = describe(Path(sys.executable), tmp_path / "site.cdx.json")
 

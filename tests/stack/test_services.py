@@ -50,7 +50,6 @@ def list_processes() -> str:
 
 
 @pytest.mark.parametrize("is_killed", [False, True], ids=["a stop", "the kill of everything"])
-@pytest.mark.long
 def test_data_survives(folders, is_killed):
     with running(folders) as stack:
         write_everywhere(stack)
@@ -81,7 +80,6 @@ def test_a_killed_service_comes_back_on_its_port(folders):
         assert retry(lambda: read_everywhere(stack), *away, within_s=60) == [ROW] * 3
 
 
-@pytest.mark.long
 def test_two_stacks_run_at_once(tmp_path):
     with running(Folders(tmp_path / "one")) as one, running(Folders(tmp_path / "two")) as two:
         write_everywhere(one)
@@ -135,7 +133,6 @@ def test_run_gives_the_command_its_addresses_and_returns_its_exit_code(capfd):
     assert not os.path.exists(var)
 
 
-@pytest.mark.long
 def test_the_next_run_removes_what_a_killed_run_left():
     command = [sys.executable, "-m", "stack", "run", "--services", "--", "echo", "up"]
     sleeping = [*command[:-2], "sh", "-c", "echo $DEMO_SECRETS_FILE; exec sleep 60"]
