@@ -4,8 +4,6 @@ import json
 import sys
 from pathlib import Path
 
-import pytest
-
 from stack import bill_of_materials
 from stack.bill_of_materials import NOT_STATED, PAGE, describe, fill_page, list_packages
 
