@@ -8,24 +8,26 @@ import shutil
 import sys
 from pathlib import Path
 
-from stack.clients import FOLDER, NODE, TOOLS, Fault, digest_of, install_node_tools, run
+from stack.clients import NODE, TOOLS, Fault, install_node_tools, run
 from stack.folders import ROOT
 from stack.outcome import NOT_CHECKED
+from stack.passed import once
 
 SCRIPTS = ROOT / "static" / "js"
 SETTINGS = ROOT / "stack" / "browser"
-PASSED = FOLDER / "browser-scripts.sha256"
 
 
 def check() -> int:
     """Check types and habits of every script of the site; return an exit code."""
-    files = [*SCRIPTS.rglob("*.js"), *SETTINGS.iterdir(), *TOOLS.glob("package*.json"), Path(__file__)]
-    passed = digest_of(sorted(files))
-    if PASSED.exists() and PASSED.read_text() == passed:
-        return 0
     if not shutil.which("npm"):
         print(f"{NOT_CHECKED}npm is not installed, so no script was read.")
         return 0
+    files = [*SCRIPTS.rglob("*.js"), *SETTINGS.iterdir(), *TOOLS.glob("package*.json"), Path(__file__)]
+    return once("browser-scripts", files, read_scripts)
+
+
+def read_scripts() -> int:
+    """Print what a tool finds; return an exit code."""
     try:
         install_node_tools()
         tools = NODE / "node_modules" / ".bin"
@@ -34,7 +36,6 @@ def check() -> int:
     except Fault as fault:
         print(fault)
         return 1
-    PASSED.write_text(passed)
     return 0
 
 

@@ -9,13 +9,12 @@ so.
 """
 
 import fcntl
-import hashlib
 import json
 import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -25,13 +24,13 @@ from django.core.management import CommandError, call_command
 from stack.bootstrap import find_uv
 from stack.folders import ROOT
 from stack.outcome import NOT_CHECKED
+from stack.passed import digest_of, once
 
 TOOLS = ROOT / "stack" / "api_clients"
 FOLDER = ROOT / "var" / "clients"
 DOCUMENT = FOLDER / "openapi.json"
 NODE = FOLDER / "node"
 PYTHON = FOLDER / "python"
-PASSED = FOLDER / "passed.sha256"
 BINARIES = Path(sys.executable).parent
 SITE_URL = "http://127.0.0.1:8000"  # the document names it: with a stack's own port, each run had another one
 # As users of the tools have them: no rule is switched off.
@@ -47,19 +46,20 @@ def check() -> int:
     FOLDER.mkdir(parents=True, exist_ok=True)
     try:
         check_site()
-        passed = digest_of([DOCUMENT, *sorted(TOOLS.iterdir()), Path(__file__)])
-        if PASSED.exists() and PASSED.read_text() == passed:
-            return 0
         if not shutil.which("npm"):
             print(f"{NOT_CHECKED}npm is not installed, so no client was generated.")
             return 0
-        with ThreadPoolExecutor(2) as pool:
-            for chain in [pool.submit(check_by_node), pool.submit(check_by_python)]:
-                chain.result()
+        return once("clients", [DOCUMENT, *TOOLS.iterdir(), Path(__file__)], check_clients)
     except Fault as fault:
         print(fault)
         return 1
-    PASSED.write_text(passed)
+
+
+def check_clients() -> int:
+    """Lint the document and generate both clients, side by side; return 0. Raises Fault."""
+    with ThreadPoolExecutor(2) as pool:
+        for chain in [pool.submit(check_by_node), pool.submit(check_by_python)]:
+            chain.result()
     return 0
 
 
@@ -161,14 +161,6 @@ def _is_installed(folder: Path, names: Sequence[str]) -> bool:
 
 def _mark_installed(folder: Path, names: Sequence[str]) -> None:
     (folder / "installed.sha256").write_text(digest_of([TOOLS / name for name in names]))
-
-
-def digest_of(files: Iterable[Path]) -> str:
-    """Return the SHA-256 of what stands in some files."""
-    digest = hashlib.sha256()
-    for file in files:
-        digest.update(file.read_bytes())
-    return digest.hexdigest()
 
 
 if __name__ == "__main__":

@@ -13,6 +13,7 @@ import yaml
 
 from stack.folders import ROOT, shown
 from stack.outcome import NOT_CHECKED
+from stack.passed import once
 
 FOLDER = ROOT / "deploy" / "kubernetes"
 NAMESPACE = "polyscribe"  # of the example
@@ -58,15 +59,19 @@ def find_misplaced(rendered: Sequence[Mapping[str, Any]]) -> Iterator[str]:
 
 
 def check() -> int:
-    """Print each fault; return an exit code."""
-    objects = list(read_files())
-    faults = []
+    """Validate every object, also as rendered where kubectl is installed; return an exit code."""
     if shutil.which("kubectl"):
-        rendered = render(FOLDER / "example")
-        faults += find_misplaced(rendered)
-        objects += [("rendered", found) for found in rendered]
-    else:
-        print(f"{NOT_CHECKED}kubectl is not installed, so the files were validated, but not their rendering.")
+        files = [file for file in FOLDER.rglob("*") if file.is_file()]
+        return once("kubernetes", [*files, Path(__file__)], lambda: validate(render(FOLDER / "example")))
+    print(f"{NOT_CHECKED}kubectl is not installed, so the files were validated, but not their rendering.")
+    return validate([])
+
+
+def validate(rendered: Sequence[dict[str, Any]]) -> int:
+    """Print each fault of the files and of what was rendered; return an exit code."""
+    objects = list(read_files())
+    faults = list(find_misplaced(rendered))
+    objects += [("rendered", found) for found in rendered]
     for source, found in objects:
         faults += find_faults(source, found)
     print(*faults, sep="\n")

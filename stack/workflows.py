@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 from stack.folders import ROOT
+from stack.passed import once
 
 BINARIES = Path(sys.executable).parent
 WORKFLOWS = ROOT / ".github" / "workflows"
@@ -20,6 +21,12 @@ SCHEMAS = {
 
 
 def check() -> int:
+    """Check every file of CI; return an exit code."""
+    files = [file for files in SCHEMAS.values() for file in files]
+    return once("workflows", [*files, ROOT / "uv.lock", Path(__file__)], read_files)
+
+
+def read_files() -> int:
     """Print what is wrong with a file; return an exit code."""
     commands = [[str(BINARIES / "zizmor"), "--offline", "--no-progress", "--quiet", str(WORKFLOWS)]]
     for schema, files in SCHEMAS.items():

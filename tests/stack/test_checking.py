@@ -12,6 +12,7 @@ import yaml
 from stack import alerts, auditing, browser_scripts, checking, clients, manifests
 from stack.folders import ROOT
 from stack.outcome import Outcome, closing_line
+from stack.passed import once
 from stack.steps import Steps
 
 AWAY = "not audited: no database was reached, none of 900 pins was compared (PyPI: ConnectionError)"
@@ -62,11 +63,22 @@ def test_a_check_without_its_program_says_that_it_could_not_look(module, monkeyp
     document = tmp_path / "openapi.json"
     monkeypatch.setattr(clients, "DOCUMENT", document)
     monkeypatch.setattr(clients, "check_site", document.touch)
-    monkeypatch.setattr(module, "PASSED", tmp_path / "passed", raising=False)
+    monkeypatch.setattr("stack.passed.FOLDER", tmp_path / "passed")
     monkeypatch.setattr("shutil.which", lambda _: None)
     assert module.check() == 0
     assert capsys.readouterr().out.startswith("not checked: ")
     assert not (tmp_path / "passed").exists()
+
+
+def test_what_passed_is_read_again_once_it_changed(monkeypatch, tmp_path):
+    monkeypatch.setattr("stack.passed.FOLDER", tmp_path / "passed")
+    file = tmp_path / "file"
+    codes = iter([1, 0, 0])
+    file.write_text("first")
+    assert [once("name", [file], lambda: next(codes)) for _ in range(3)] == [1, 0, 0]
+    file.write_text("second")
+    assert once("name", [file], lambda: next(codes)) == 0
+    assert next(codes, "no more") == "no more"
 
 
 def test_every_script_of_a_shell_is_checked():
