@@ -1,3 +1,0 @@
-from tests.billing.builders import invoice, on_writer
-
-__all__ = ["invoice", "on_writer"]
