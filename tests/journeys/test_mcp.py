@@ -6,13 +6,10 @@ import sys
 from pathlib import Path
 
 import httpx2
-import pytest
 from mcp import Client, StdioServerParameters
 from mcp.client.streamable_http import streamable_http_client
 
 from tests.journeys.conftest import Writer
-
-pytestmark = pytest.mark.timeout(300)
 
 BRIEF = {
     "style": "poetry",

@@ -10,10 +10,6 @@ import openai
 import pytest
 import uvicorn
 from aiohttp import web
-
-from inference.api.app import app, lifespan
-from inference.contract import base_model
-from labs.fake_vllm.data_side import FakeVllm
 from tests.agents_of_others import (  # noqa: F401  their fixtures and tests
     asynchronous,
     claude,
@@ -23,6 +19,10 @@ from tests.agents_of_others import (  # noqa: F401  their fixtures and tests
     test_openais_agent_ends_with_a_streamed_answer,
     test_openais_agent_ends_with_an_answer,
 )
+
+from inference.api.app import app, lifespan
+from inference.contract import base_model
+from labs.fake_vllm.data_side import FakeVllm
 from tests.inference.builders import open_tables
 from tests.waiting import eventually
 
