@@ -169,9 +169,16 @@ def test_lengths_and_token_ids_are_served_as_vllm_has_them(demo):
     assert text.choices[0].text
 
 
-OPENAIS_FIELDS = set(
-    ["id", "object", "created", "model", "choices", "usage", "service_tier", "system_fingerprint"]
-)
+OPENAIS_FIELDS = {
+    "id",
+    "object",
+    "created",
+    "model",
+    "choices",
+    "usage",
+    "service_tier",
+    "system_fingerprint",
+}
 OPENAIS_SAID = {"role", "content", "refusal", "annotations", "audio", "function_call", "tool_calls"}
 
 

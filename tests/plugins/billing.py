@@ -14,7 +14,7 @@ from tenants.metering.ledger import record_events
 from tenants.metering.plans import newest_plan_version
 from tenants.models import Invoice, Subscription, Tenant
 from tests.billing.builders import LAST_MONTH, STRIPE_KEY, STRIPE_SECRET, bill
-from tests.tenants.conftest import make_event
+from tests.tenants.builders import make_event
 
 
 @pytest.fixture

@@ -20,7 +20,7 @@ from tenants.metering.ledger import record_events
 from tests.adapters.builders import adapter_files, known, published_routes, served, twin_of, uploaded
 from tests.adapters.routes import routes_of
 from tests.profiles import examples
-from tests.tenants.conftest import make_event
+from tests.tenants.builders import make_event
 
 BEGAN = datetime(2026, 11, 1, tzinfo=UTC)
 ENGINES = (1, 2, 3)
