@@ -30,7 +30,6 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    config.addinivalue_line("markers", "long: to be removed")
     config.addinivalue_line("markers", "alone: a journey that needs the stack for itself")
     config.addinivalue_line(
         "markers", "rotates: one commit in three runs it in CI; `make test TIER=all` always does"

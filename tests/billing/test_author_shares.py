@@ -34,7 +34,6 @@ def paid_to(tenant):
     return grants.aggregate(total=Sum("amount_nanousd", default=0))["total"]
 
 
-@pytest.mark.long
 class SharesAreExact(TestCase):
     """Whatever is recorded in whichever batches, an author has the sum of each request's share."""
 

@@ -99,7 +99,6 @@ class Model:
         return sum(one[4] for one in self.grants)
 
 
-@pytest.mark.long
 class TestMonths(TestCase):
     @hypothesis_settings(max_examples=20, deadline=None)
     @given(
