@@ -16,6 +16,8 @@ from tenants.models import AuditEntry, Price, PriceBook, Tenant
 from tenants.quota_sync import snapshot
 from tests.adapters.builders import known
 
+pytestmark = pytest.mark.usefixtures("valkey")
+
 BEGINS = datetime(2100, 1, 1, tzinfo=UTC)
 ADD = reverse("admin:tenants_pricebook_add")
 

@@ -4,21 +4,15 @@ import httpx
 import openai
 import pytest
 
-from provenance import checks
 from provenance.receipts import verify_receipt
 from tenants.public import issue_key
 from tests.provenance.builders import record_answer
-from tests.provenance.marked import KEY, encode, write
+from tests.provenance.marked import write
 from tests.training.openai_api.conftest import SiteThread
 
+pytestmark = pytest.mark.usefixtures("provenance_keys")
+
 TEXT = write(90)
-
-
-@pytest.fixture(autouse=True)
-def known(settings, monkeypatch):
-    settings.WATERMARK_KEYS = {3: KEY}
-    settings.RECEIPT_KEYS = {1: bytes(32)}
-    monkeypatch.setattr(checks, "encode_text", encode)
 
 
 @pytest.fixture

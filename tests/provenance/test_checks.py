@@ -9,7 +9,7 @@ from tests.provenance.marked import KEY, encode, write
 
 
 @pytest.fixture(autouse=True)
-def known(settings, monkeypatch):
+def watermark_keys(settings, monkeypatch):
     settings.WATERMARK_KEYS = {1: 0xFEDC, 3: KEY}
     monkeypatch.setattr(checks, "encode_text", encode)
 

@@ -3,21 +3,16 @@
 import pytest
 from django.urls import reverse
 
-from provenance import checks, views
+from provenance import views
 from provenance.receipts import sign_receipt, verify_receipt
 from tenants.metering.ledger import record_events
 from tests.provenance.builders import RECEIPT
-from tests.provenance.marked import KEY, encode, write
+from tests.provenance.marked import write
 from tests.tenants.conftest import make_event
 
+pytestmark = pytest.mark.usefixtures("provenance_keys", "valkey")
+
 VERIFY = reverse("provenance:verify")
-
-
-@pytest.fixture(autouse=True)
-def known(settings, monkeypatch, valkey):
-    settings.WATERMARK_KEYS = {3: KEY}
-    settings.RECEIPT_KEYS = {1: bytes(32)}
-    monkeypatch.setattr(checks, "encode_text", encode)
 
 
 @pytest.mark.parametrize(
