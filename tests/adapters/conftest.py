@@ -1,11 +1,11 @@
 import pytest
 from kombu import Connection
 
-from adapters.models import Engine, Style
+from adapters.models import AdapterVersion, Engine, Style
 from config.celery import app
 from tenants.models import Tenant, User
 from tenants.public import create_tenant
-from tests.adapters.builders import described
+from tests.adapters.builders import described, known
 
 
 @pytest.fixture
@@ -26,3 +26,15 @@ def doras(db) -> Tenant:
 def noir(acme: Tenant, engine: Engine) -> Style:
     """A private style of Acme's, which serves and may be offered: its author and its licence are named."""
     return described(acme, engine)
+
+
+@pytest.fixture
+def version(acme: Tenant, engine: Engine) -> AdapterVersion:
+    """A version of Acme's that serves, as a row only."""
+    return known(acme, "noir", engine)
+
+
+@pytest.fixture
+def versions(acme: Tenant, engine: Engine) -> list[AdapterVersion]:
+    """Three serving versions of one style of Acme's, of which the first is live."""
+    return [known(acme, "noir", engine, auto_promote=False) for _ in range(3)]

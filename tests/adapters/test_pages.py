@@ -1,6 +1,5 @@
 """The studio's pages of styles: Alice owns Acme, Bob is a member, Charlie is a stranger."""
 
-import pytest
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.translation import override
@@ -15,11 +14,6 @@ from tests.adapters.builders import adapter_files, known
 
 OWNERS_TABS = ["adapters:style_versions", "adapters:style_sharing", "adapters:style_settings"]
 TABS = ["adapters:style", "adapters:style_usage", *OWNERS_TABS]
-
-
-@pytest.fixture
-def version(acme, engine) -> AdapterVersion:
-    return known(acme, "noir", engine)
 
 
 def test_a_public_style_shows_no_versions_to_others(charlie_client, poetry):

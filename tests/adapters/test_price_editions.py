@@ -2,6 +2,7 @@
 
 from datetime import UTC, datetime, timedelta
 
+import pytest
 from django.urls import reverse
 from django.utils import timezone
 
@@ -15,6 +16,8 @@ from tenants.metering import price_book
 from tenants.models import AuditEntry, Price, PriceBook, Tenant
 from tenants.quota_sync import snapshot
 from tests.adapters.builders import known
+
+pytestmark = pytest.mark.usefixtures("valkey")
 
 BEGINS = datetime(2100, 1, 1, tzinfo=UTC)
 ADD = reverse("admin:tenants_pricebook_add")

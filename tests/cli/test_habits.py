@@ -26,6 +26,7 @@ from tests.tenants.builders import make_event
 
 VERSION_CPU_S = 0.2
 ENDPOINT = "https://example.com/webhooks"
+URL = "http://localhost:9000/hook"
 
 UNDOABLE = [
     ["keys", "revoke", "newsletter"],
@@ -39,6 +40,8 @@ WRONG = [
     ["api", "FETCH", "/styles"],
     ["api", "POST", "/keys", "--field", "name"],
     ["canary", "brand-voice", 1],
+    ["canary", "brand-voice", 1, 10, "--end"],
+    ["canary", "brand-voice", 1, 100],
     ["chat", "--max-tokens", 0, "Hello"],
     ["chat", "--json"],
     ["compare", "brand-voice", "1", "newest", "--prompt", "Hello"],
@@ -46,17 +49,21 @@ WRONG = [
     ["keys", "create", "x", "--expires-at", "tomorrow"],
     ["keys", "create", "x", "--expires-at", "2001-01-01T00:00:00Z"],
     ["login", "--scope", "everything"],
+    ["polish"],
     ["promote", "brand-voice", "newest"],
     ["requests", "--outcome", "lost"],
     ["requests", "--follow", "--csv"],
     ["retire", "brand-voice", 0, "--yes"],
     ["styles", "--kind", "mine"],
     ["styles", "edit", "brand-voice"],
+    ["train", "my-voice", "--yes"],
+    ["train", "my-voice", "no-file.txt"],
     ["usage", "--group-by", "day,colour"],
     ["usage", "--start", "2026-13-01"],
     ["webhooks", "create", "example.com/hook"],
     ["webhooks", "create", "https://example.com/hook", "--event", "everything"],
     ["webhooks", "listen", "--forward", "localhost:9000"],
+    *(["webhooks", "listen", "--forward", URL, "--secret", no] for no in ("whsec_?", "whsec_abc", "sk-ps-x")),
 ]
 
 

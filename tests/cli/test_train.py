@@ -100,8 +100,3 @@ def test_a_paused_training_ends_following_with_5(logged_in, chapters, by_hand, c
     done = logged_in("train", "--follow", training.pk)
     assert done.code == 5
     assert "paused" in done.err
-
-
-def test_texts_are_checked_before_the_login(offline_command):
-    assert offline_command("train", "my-voice", "--yes").code == 2
-    assert offline_command("train", "my-voice", "no-file.txt").code == 2

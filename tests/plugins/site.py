@@ -4,9 +4,11 @@ import pytest
 
 from billing.payments import payments
 from billing.payments.manual_provider import ManualProvider
+from provenance import checks
 from tenants.models import Tenant, User, WebhookEndpoint
 from tenants.webhooks import signing
 from tests.config.things import Arguments, lay_things
+from tests.provenance.marked import KEY, encode
 
 
 @pytest.fixture
@@ -28,3 +30,11 @@ def ready(of_acme, settings, monkeypatch) -> None:
     monkeypatch.setattr(payments, "_provider_of", lambda payment: CardsWithoutProvider())
     settings.BASE_MODEL = "base"
     WebhookEndpoint.objects.update(sealed_secret=signing.seal_secret(signing.new_secret()))
+
+
+@pytest.fixture
+def provenance_keys(settings, monkeypatch) -> None:
+    """Keys of watermarks and receipts, and the tokens of the texts that tests write."""
+    settings.WATERMARK_KEYS = {1: 0xFEDC, 3: KEY}
+    settings.RECEIPT_KEYS = {1: bytes(32)}
+    monkeypatch.setattr(checks, "encode_text", encode)

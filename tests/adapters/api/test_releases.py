@@ -5,22 +5,15 @@ from datetime import timedelta
 import pytest
 from django.utils import timezone
 
-from adapters.models import AdapterVersion, Style
+from adapters.models import Style
 from adapters.placement import transitions
 from tenants.models import ApiKey, AuditEntry
 from tests.adapters.api.conftest import logged_actions
-from tests.adapters.builders import known
 from tests.tenants.api.builders import problem
 
 pytestmark = pytest.mark.django_db
 
 NOIR = "styles/acme/noir"
-
-
-@pytest.fixture
-def versions(acme, engine) -> list[AdapterVersion]:
-    """Three versions that serve; the first one is live."""
-    return [known(acme, "noir", engine, auto_promote=False) for _ in range(3)]
 
 
 def live_number() -> int:

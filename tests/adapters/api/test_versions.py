@@ -27,11 +27,6 @@ FINDING = {
 NOIR = "styles/acme/noir/versions"
 
 
-@pytest.fixture
-def version(acme, engine) -> AdapterVersion:
-    return known(acme, "noir", engine)
-
-
 def sample(prompt: str, text: str) -> dict[str, str]:
     return {"prompt": prompt, "base": "So.", "style": text}
 

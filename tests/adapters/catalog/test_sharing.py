@@ -24,20 +24,12 @@ MODEL = "acme/noir"
 SURE = {"confirmed": "1", "why": "A test asks for it."}
 
 
-def page_of(style: Style) -> str:
-    return reverse("adapters:style", args=[style.owner.slug, style.slug])
-
-
-def tab_of(style: Style, tab: str) -> str:
-    return reverse(f"adapters:style_{tab}", args=[style.owner.slug, style.slug])
+def page_of(style: Style, name: str = "style") -> str:
+    return reverse(f"adapters:{name}", args=[style.owner.slug, style.slug])
 
 
 def action_url(style: Style, name: str) -> str:
     return reverse("adapters:offer", args=[style.pk, name])
-
-
-def usable(tenant: Tenant) -> set[str]:
-    return set(routes_of(tenant.pk))
 
 
 def is_routed(tenant: Tenant) -> bool:
@@ -56,17 +48,17 @@ def test_a_shared_style_is_selected_and_used_by_its_receiver_only(
     alice_client, charlie_client, noir, charlies, doras
 ):
     shared = alice_client.post(reverse("adapters:share", args=[noir.pk]), {"workspace": "charlies-prose"})
-    assert shared["Location"] == tab_of(noir, "sharing")
+    assert shared["Location"] == page_of(noir, "style_sharing")
     card = charlie_client.get(reverse("adapters:catalogue")).context["styles"]
     assert [style.model_name for style in card] == [MODEL]
     page = charlie_client.get(page_of(noir))
     assert "CC BY 4.0" in page.text
     assert "shares" not in page.context
-    assert MODEL not in usable(charlies)
+    assert MODEL not in routes_of(charlies.pk)
 
     assert charlie_client.post(reverse("adapters:select", args=[noir.pk])).status_code == 302
     assert is_routed(charlies)
-    assert MODEL not in usable(doras)
+    assert MODEL not in routes_of(doras.pk)
     with pytest.raises(StyleNotFound):
         selection.select_style(doras, noir)
 
@@ -88,7 +80,7 @@ def test_a_share_is_taken_back_with_notice_and_ends_when_that_is_over(
     sharing.revoke_share(share)
     time_passes()
     assert charlie_client.get(page_of(noir)).status_code == 404  # also before beat has come by
-    assert MODEL not in usable(charlies)
+    assert MODEL not in routes_of(charlies.pk)
     tasks.end_sharing()
     assert not is_routed(charlies)
     assert not Share.objects.exists()
@@ -165,7 +157,7 @@ def test_an_offer_needs_terms_waits_is_declined_and_approved(alice_client, opera
     operator_client.post(offers, {**decline, "why": ""})
     assert Style.objects.get().offered_at
     operator_client.post(offers, decline)
-    assert "It swears." in alice_client.get(tab_of(noir, "sharing")).text
+    assert "It swears." in alice_client.get(page_of(noir, "style_sharing")).text
 
     operator_client.post(offers, {"action": "approve", "_selected_action": [noir.pk], **SURE})
     assert not Style.objects.get().is_public  # it is not offered any more
@@ -173,7 +165,7 @@ def test_an_offer_needs_terms_waits_is_declined_and_approved(alice_client, opera
     alice_client.post(action_url(noir, "withdraw"))
     alice_client.post(action_url(noir, "offer"))
     operator_client.post(offers, {"action": "approve", "_selected_action": [noir.pk], **SURE})
-    assert "Public since" in alice_client.get(tab_of(noir, "sharing")).text
+    assert "Public since" in alice_client.get(page_of(noir, "style_sharing")).text
     selection.select_style(charlies, noir)
     assert is_routed(charlies)
 
@@ -224,8 +216,8 @@ def test_operators_take_a_style_from_everybody_at_once(alice_client, operator_cl
     operator_client.post(reverse("admin:adapters_style_changelist"), action)
     assert not is_routed(charlies)
     assert not is_routed(doras)
-    assert MODEL in usable(noir.owner)
-    assert "Somebody else&#x27;s voice." in alice_client.get(tab_of(noir, "sharing")).text
+    assert MODEL in routes_of(noir.owner.pk)
+    assert "Somebody else&#x27;s voice." in alice_client.get(page_of(noir, "style_sharing")).text
 
     shares = reverse("admin:adapters_share_changelist")
     share = sharing.share_style(noir, "charlies-prose", None)

@@ -20,9 +20,8 @@ LISTS = some.dictionaries(some.sampled_from("abcdefgh"), NATS, min_size=1)
 
 
 @pytest.fixture
-def version(acme, engine, vllm):
+def version(version, vllm):
     """A version that serves, with the identity adapter beside it."""
-    version = known(acme, "noir", engine)
     Placement.objects.update(loaded_at=timezone.now() - samples.DELAY)
     Style.objects.update(sample_prompt="Describe a morning.")
     version.style.refresh_from_db()

@@ -20,12 +20,6 @@ from tests.tenants.builders import make_event
 pytestmark = pytest.mark.django_db(transaction=True)
 
 
-@pytest.fixture
-def versions(acme, engine) -> list[AdapterVersion]:
-    """Three serving versions of one style, of which the first is live."""
-    return [known(acme, "noir", engine, auto_promote=False) for _ in range(3)]
-
-
 def style() -> Style:
     return Style.objects.select_related("live_version", "canary_version").get(slug="noir")
 
