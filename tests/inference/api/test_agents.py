@@ -1,14 +1,11 @@
 """The agents of tests/journeys/test_agents.py against a gateway whose engine is a fake."""
 
-import asyncio
-import socket
-import threading
 from collections.abc import Iterator
+from functools import partial
 from types import SimpleNamespace
 
 import openai
 import pytest
-import uvicorn
 from aiohttp import web
 
 from inference.api.app import app, lifespan
@@ -23,8 +20,7 @@ from tests.agents_of_others import (  # noqa: F401  their fixtures and tests
     test_openais_agent_ends_with_a_streamed_answer,
     test_openais_agent_ends_with_an_answer,
 )
-from tests.inference.builders import open_tables
-from tests.waiting import eventually
+from tests.inference.serving import serving
 
 
 class CallingVllm(FakeVllm):
@@ -65,20 +61,8 @@ async def application(scope, receive, send) -> None:
 def demo(account, secret, monkeypatch) -> Iterator[SimpleNamespace]:
     """A member whose key gets `poetry`, of a base whose template shows no tools; in a thread of its own."""
     monkeypatch.setattr(base_model, "has_tools", lambda: False)
-    listener = socket.create_server(("127.0.0.1", 0))
-    server = uvicorn.Server(uvicorn.Config(application, lifespan="on", log_config=None))
-
-    async def serve() -> None:
-        async with CallingVllm().serve() as url:
-            account.offer("poetry", url)
-            open_tables()
-            await server.serve([listener])
-
-    thread = threading.Thread(target=asyncio.run, args=(serve(),))
-    thread.start()
-    eventually(lambda: server.started, within_s=60, what="the gateway does not start")
-    site = f"http://127.0.0.1:{listener.getsockname()[1]}"
-    with openai.OpenAI(base_url=f"{site}/v1", api_key=secret, max_retries=0) as client:
+    with (
+        serving(application, CallingVllm(), partial(account.offer, "poetry")) as site,
+        openai.OpenAI(base_url=f"{site}/v1", api_key=secret, max_retries=0) as client,
+    ):
         yield SimpleNamespace(site=site, api_key=secret, client=client)
-    server.should_exit = True
-    thread.join()
