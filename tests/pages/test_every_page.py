@@ -19,12 +19,10 @@ from tenants.api_keys.lifecycle import issue_key
 from tenants.metering.ledger import record_events
 from tenants.metering.request_log import Refusal, record_refusals
 from tenants.models import Tenant, User
-from tests.config.addresses import ALL, API, SEEN_BY_ALL, address_of, of_acme
+from tests.config.addresses import ALL, API, SEEN_BY_ALL, address_of
 from tests.pages.builders import is_whole_page
 from tests.pages.walking import AFTER_TWO_FRAMES, WATCH_SHIFTS, WIDE, Walk, enter, prove_who_it_is
 from tests.tenants.conftest import make_event
-
-__all__ = ["of_acme"]
 
 ACCOUNTS = [
     "account_email",

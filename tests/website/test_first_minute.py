@@ -109,12 +109,6 @@ def test_what_a_teammate_selected_before_stays_when_another_is_chosen(
     assert set(chosen) == {"poetry", "legal"}
 
 
-def test_a_private_style_of_others_cannot_be_chosen(alice_client, charlies, engine):
-    theirs = known(charlies, "tide", engine).style
-    assert alice_client.post(reverse("choose_style", args=[theirs.pk])).status_code == 404
-    assert not Selection.objects.exists()
-
-
 def test_others_hear_a_style_as_it_was_approved(alice_client, acme, charlies, engine):
     style = known(charlies, "tide", engine).style
     approved = {"approved_version": F("live_version"), "approved_name": "Tide", "approved_sample": "Calm."}
