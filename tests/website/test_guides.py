@@ -16,22 +16,25 @@ from website.guide_search import search
 
 @pytest.fixture(scope="module")
 def texts() -> dict[str, str]:
-    """Each guide and decision as a visitor gets it."""
-    visitor = Client()
-    return {slug: visitor.get(reverse("guide", args=[slug])).text for slug in guides.guide_paths()}
+    """Each guide and decision by its address, as a visitor gets it."""
+    addresses = [reverse("guide", args=[slug]) for slug in guides.guide_paths()]
+    return {address: Client().get(address).text for address in addresses}
 
 
-@pytest.fixture(scope="module")
-def pages(texts) -> dict[str, Page]:
-    return {slug: Page(text) for slug, text in texts.items()}
+def leads_somewhere(link: str, ids: dict[str, list[str]]) -> bool:
+    address, anchor = urldefrag(link)
+    return address in ids and (not anchor or anchor in ids[address])
 
 
 @pytest.mark.django_db
-def test_every_link_of_a_guide_leads_somewhere(client, pages):
+def test_every_link_of_a_guide_leads_somewhere(client, texts):
     """Each address is asked for once, whichever guides lead to it."""
-    ids = {reverse("guide", args=[slug]): page.ids for slug, page in pages.items()}
+    pages = {address: Page(text) for address, text in texts.items()}
+    ids = {address: page.ids for address, page in pages.items()}
     assert [address for address, of_page in ids.items() if len(set(of_page)) < len(of_page)] == []
-    links = {f"{here}{link}" if link.startswith("#") else link for here, link in all_links(pages)}
+    links = set()
+    for here, page in pages.items():
+        links |= {f"{here}{link}" if link.startswith("#") else link for link in page.links}
     links = {link for link in links if urlsplit(link).scheme not in ("https", "mailto")}
     assert [link for link in links if not link.startswith("/")] == [], "no addresses of the site"
     for address in {urldefrag(link).url for link in links} - ids.keys():
@@ -39,18 +42,6 @@ def test_every_link_of_a_guide_leads_somewhere(client, pages):
         if answer.status_code in (200, 302):
             ids[address] = Page(answer.text).ids
     assert [link for link in links if not leads_somewhere(link, ids)] == []
-
-
-def all_links(pages: dict[str, Page]) -> Iterator[tuple[str, str]]:
-    """Yield each link with the address of the guide that has it."""
-    for slug, page in pages.items():
-        for link in page.links:
-            yield reverse("guide", args=[slug]), link
-
-
-def leads_somewhere(link: str, ids: dict[str, list[str]]) -> bool:
-    address, anchor = urldefrag(link)
-    return address in ids and (not anchor or anchor in ids[address])
 
 
 def test_every_guide_on_a_shelf_has_a_written_summary():
