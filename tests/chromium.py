@@ -4,10 +4,11 @@ import asyncio
 import os
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from playwright.sync_api import Browser, Page, Playwright, expect, sync_playwright
+from playwright.sync_api import Error as PlaywrightError
 
 SILENT = [f"--disable-{what}" for what in ("background-networking", "component-update", "sync")]
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", *SILENT]
@@ -38,10 +39,10 @@ class Chromium:
     def browser(self) -> Iterator[Browser]:
         """Lend the browser, started again if it has crashed; close at the end what was opened in it."""
         with self._marked():
-            if self._browser is None or not self._browser.is_connected():
+            if self._browser is None or not answers(self._browser):
                 self._browser = launch(self._playwright)
             yield self._browser
-            if self._browser.is_connected():
+            with suppress(PlaywrightError):  # it may have crashed
                 for context in self._browser.contexts:
                     context.close()
 
@@ -56,6 +57,15 @@ class Chromium:
             yield
         finally:
             asyncio._set_running_loop(None)
+
+
+def answers(browser: Browser) -> bool:
+    """Return whether a browser runs. Between tests nobody hears that it has ended: it has to be asked."""
+    try:
+        browser.new_context().close()
+    except PlaywrightError:
+        return False
+    return True
 
 
 def look(page: Page, name: str) -> None:

@@ -14,8 +14,11 @@ from core.money import NANO
 from labs import fake_stripe
 from tenants.accounts.subscriptions import subscribe_tenant
 from tenants.api_keys.lifecycle import issue_key
+from tenants.metering.credits import grant_credit
+from tenants.metering.ledger import record_events
 from tenants.metering.plans import newest_plan_version
 from tenants.models import Plan, PlanVersion, Price, PriceBook, Subscription, Tenant
+from tests.tenants.conftest import make_event
 
 OCTOBER = datetime(2026, 10, 12, 12, tzinfo=UTC)
 PAYDAY = datetime(2026, 11, 3, tzinfo=UTC)
@@ -77,6 +80,20 @@ def include(tenant, tokens):
     Subscription.objects.filter(tenant=tenant).delete()
     begins = datetime(2026, 1, 1, tzinfo=UTC)
     Subscription.objects.create(tenant=tenant, plan_version=version, starts_at=begins)
+
+
+def use(tenant, tokens, at=OCTOBER, **facts):
+    """Record a request that wrote so many tokens; return its event."""
+    written = {"prompt_tokens": 0, "completion_tokens": tokens}
+    event = make_event(tenant, admitted_at=at, **written | facts)
+    record_events([event])
+    return event
+
+
+def grant(tenant, nanousd, **facts):
+    """Grant credits, as a top-up unless the facts say otherwise."""
+    usual = {"source": "top_up", "source_id": str(uuid4()), "reason": "", "actor": ""}
+    return grant_credit(tenant, nanousd, **usual | facts)
 
 
 def bill(tenant, period="2026-10", at=NOVEMBER):

@@ -33,7 +33,7 @@ DRAWN = {"wide": WIDE, "phone": PHONE, "large": LARGE, "tablet": TABLET}
 EVERYTHING: dict[str, Any] = {"resultTypes": ["violations"]}
 CONTRAST = {**EVERYTHING, "runOnly": ["color-contrast"]}
 SLOWEST_MS = 90_000  # a long page with everything open is drawn slowly beside a busy engine
-MOST_DIALOGS = 5  # of one page: a list has the same one in each row
+MAX_OPENED = 5  # of one page, and no menu that an earlier page had: a list has the same dialog in each row
 MAX_RESULT = 600  # characters of one fault
 MAX_FIRST_LOAD_BYTES = 150_000  # of a page with all that it loads, compressed
 MAX_LAYOUT_SHIFT = 0.005  # a line of text that moves is 0.02 and more
@@ -44,6 +44,15 @@ PRIMARY_BUTTONS = """
         .map((button) => button.textContent.trim())
 """
 OPENERS = "[data-opens]:visible, [popovertarget]:visible"
+# Without what differs each time.
+MARKUP = """const markup = (element) =>
+    element.outerHTML.replaceAll(/<input type="hidden"[^>]*>| aria-current="page"/g, "");"""
+OPENED = f"""(openers) => {{
+    {MARKUP}
+    const idOf = (opener) => opener.dataset.opens ?? opener.getAttribute("popovertarget");
+    const opened = (opener) => document.getElementById(idOf(opener)) ?? opener.parentElement;
+    return openers.map((opener) => `opens ${{markup(opened(opener))}}`);
+}}"""
 OPEN_ALL = "document.querySelectorAll('details').forEach((one) => { one.open = true; })"
 FORMS = "[...document.querySelectorAll('form')].filter((form) => form.querySelector('[required]'))"
 SEND_EMPTY = f"""(number) => {{
@@ -60,8 +69,10 @@ SEND_EMPTY = f"""(number) => {{
     return leaves && form.method !== "dialog";
 }}"""
 # Keeps the outermost of the visible elements that are not known; returns what describes each visible one, and
-# the markup of those that are kept, without what differs each time.
-FIND_UNSEEN = """(known) => {
+# the markup of those that are kept.
+FIND_UNSEEN = (
+    f"(known) => {{ {MARKUP}"
+    """
     const before = new Set(known);
     const shown = [];
     globalThis.unseen = [];
@@ -76,8 +87,9 @@ FIND_UNSEEN = """(known) => {
         for (const child of element.children) look(child, isWithin || isNew);
     };
     for (const child of document.body.children) look(child, false);
-    return [shown, unseen.map((one) => one.outerHTML.replaceAll(/<input type="hidden"[^>]*>/g, ""))];
+    return [shown, unseen.map(markup)];
 }"""
+)
 RUN_AXE = """([numbers, options]) => {
     const looked_at = numbers === null ? document : { include: numbers.map((number) => unseen[number]) };
     return axe.run(looked_at, options);
@@ -139,10 +151,14 @@ class Axe:
         return self._look(where, None)
 
     def unseen(self, where: str) -> list[Fault]:
-        markup = self._find_unseen()
+        numbers = self.unknown(self._find_unseen())
+        return self._look(where, numbers) if numbers else []
+
+    def unknown(self, markup: list[str]) -> list[int]:
+        """Return the numbers of what it sees for the first time."""
         numbers = [number for number, one in enumerate(markup) if one not in self._known]
         self._known.update(markup)
-        return self._look(where, numbers) if numbers else []
+        return numbers
 
     def _find_unseen(self) -> list[str]:
         shown, markup = self.page.evaluate(FIND_UNSEEN, list(self._shown))
@@ -285,7 +301,7 @@ def check_openings(axe: Axe) -> list[Fault]:
     axe.page.set_viewport_size(PHONE)
     openers = axe.page.locator(OPENERS)
     faults = []
-    for number in range(min(openers.count(), MOST_DIALOGS)):
+    for number in axe.unknown(openers.evaluate_all(OPENED))[:MAX_OPENED]:
         openers.nth(number).click()
         faults += axe.unseen("opened")
         axe.page.keyboard.press("Escape")
