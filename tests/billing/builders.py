@@ -18,7 +18,7 @@ from tenants.metering.credits import grant_credit
 from tenants.metering.ledger import record_events
 from tenants.metering.plans import newest_plan_version
 from tenants.models import Plan, PlanVersion, Price, PriceBook, Subscription, Tenant
-from tests.tenants.conftest import make_event
+from tests.tenants.builders import make_event
 
 OCTOBER = datetime(2026, 10, 12, 12, tzinfo=UTC)
 PAYDAY = datetime(2026, 11, 3, tzinfo=UTC)
