@@ -25,7 +25,7 @@ def trainer(tmp_path_factory) -> Iterator[Trainer]:
     with subprocess.Popen([ENGINE_PYTHON, HERE / "training_forks.py", folder], **PIPES) as process:
         assert process.stdout.readline() == "ready\n"
         yield Trainer(process, folder)
-        process.stdin.close()
+        process.kill()  # an orderly exit of PyTorch takes seconds
 
 
 @pytest.fixture(scope="session")
@@ -34,10 +34,11 @@ def vllm_process(tmp_path_factory) -> Iterator[Vllm]:
     if not ENGINE_PYTHON.exists():
         pytest.skip("vLLM is not installed here")
     folder = tmp_path_factory.mktemp("vllm")
-    environment = vllm_environment(HOME=str(folder), LD_LIBRARY_PATH=str(libnuma.write_library(folder)))
+    own = {"HOME": str(folder), "LD_LIBRARY_PATH": str(libnuma.write_library(folder)), "OMP_NUM_THREADS": "1"}
+    environment = vllm_environment(**own)
     command = [ENGINE_PYTHON, HERE / "vllm_forks.py"]
     with subprocess.Popen(command, env=environment, **PIPES) as process:
         while process.stdout.readline() != "ready\n":  # vLLM may say something before
             assert process.poll() is None, "vLLM can't be imported"
         yield Vllm(process, folder)
-        process.stdin.close()
+        process.kill()
