@@ -157,7 +157,7 @@ def test_a_receiver_sees_each_event_of_a_push_once(command):
                 what=f"no event came to {path}",
             )
         listener.send_signal(signal.SIGINT)
-        assert listener.wait(timeout=120) == 130
+        assert listener.wait(timeout=600) == 130
         delivered = server.events("/delivered", secret, style)
         heard = server.events("/heard", secret, style)
         assert [event_type for event_type, _ in delivered] == ["version.serving"]
