@@ -57,11 +57,11 @@ class Writer:
 
     @cached_property
     def client(self) -> openai.OpenAI:
-        return openai.OpenAI(base_url=f"{self.site}/v1", api_key=self.api_key, max_retries=0, timeout=120)
+        return openai.OpenAI(base_url=f"{self.site}/v1", api_key=self.api_key, max_retries=0, timeout=600)
 
     @cached_property
     def claude(self) -> anthropic.Anthropic:
-        return anthropic.Anthropic(base_url=self.site, api_key=self.api_key, max_retries=0, timeout=120)
+        return anthropic.Anthropic(base_url=self.site, api_key=self.api_key, max_retries=0, timeout=600)
 
     def close(self) -> None:
         for client in (self.session, self.client, self.claude, self.api):
@@ -220,7 +220,7 @@ def run_engine_script(name: str, *options: str, stdin: str = "") -> str:
     command = [ENGINE_PYTHON, ROOT / "engine" / name, *options]
     # PyTorch's threads spin while they wait for each other: on a busy machine two are slower than one.
     environment = os.environ | {"OMP_NUM_THREADS": "1"}
-    done = subprocess.run(command, input=stdin, env=environment, capture_output=True, text=True, timeout=500)
+    done = subprocess.run(command, input=stdin, env=environment, capture_output=True, text=True, timeout=600)
     assert done.returncode == 0, done.stderr[-2000:]
     return done.stdout
 

@@ -36,7 +36,7 @@ EMPTY = {
 @pytest.fixture
 async def asynchronous(demo):
     async with openai.AsyncOpenAI(
-        base_url=f"{demo.site}/v1", api_key=demo.api_key, max_retries=0, timeout=120
+        base_url=f"{demo.site}/v1", api_key=demo.api_key, max_retries=0, timeout=600
     ) as client:
         yield client
 
@@ -86,7 +86,7 @@ def test_langchains_agent_ends_with_an_answer(demo, first):
         """Tell the weather of a city."""
         return f"It rains in {city}."
 
-    service = {"base_url": f"{demo.site}/v1", "api_key": demo.api_key, "max_retries": 0, "timeout": 120}
+    service = {"base_url": f"{demo.site}/v1", "api_key": demo.api_key, "max_retries": 0, "timeout": 600}
     model = ChatOpenAI(model="poetry", temperature=0, max_tokens=LONGEST_CALL, **service)
 
     def think(state: dict[str, Any]) -> dict[str, Any]:
@@ -209,7 +209,7 @@ CODE = COUNTED | {"max_tokens": 24, "stream": True, "temperature": 1, "metadata"
 def test_a_stream_with_tools_as_claude_code_asks_for_it(demo):
     headers = {"authorization": f"Bearer {demo.api_key}", "user-agent": "claude-cli/2.0 (external, cli)"}
     headers |= {"anthropic-version": "2023-06-01", "anthropic-beta": "claude-code-20250219"}
-    sent = {"headers": headers, "timeout": 120}
+    sent = {"headers": headers, "timeout": 600}
     answer = httpx2.post(f"{demo.site}/v1/messages?beta=true", json=CODE, **sent)
     assert (answer.status_code, answer.headers["x-polyscribe-tool-choice"]) == (200, "none"), answer.text
     events = [json.loads(line[6:]) for line in answer.text.splitlines() if line.startswith("data: ")]

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import threading
+from contextlib import ExitStack
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -141,12 +142,14 @@ def kill_in_the_middle(push: subprocess.Popen[str], api: Api, model: str, number
 
 def test_a_receiver_sees_each_event_of_a_push_once(command):
     style = f"told-{secrets.token_hex(3)}"
-    with Receiver() as server:
+    with Receiver() as server, ExitStack() as cleanup:
+        cleanup.callback(server.shutdown)
         address = f"http://127.0.0.1:{server.server_port}"
         endpoint = command.json("webhooks", "create", f"{address}/delivered", "--event", "version.serving")
         assert command.run("webhooks", "trigger", endpoint["id"]).returncode == 0
         secret = endpoint["secret"]
         listener = command.start("webhooks", "listen", "--forward", f"{address}/heard", "--secret", secret)
+        cleanup.callback(listener.kill)
 
         assert command.run("push", SHIPPED, "--style", style).returncode == 0
 
@@ -157,13 +160,12 @@ def test_a_receiver_sees_each_event_of_a_push_once(command):
                 what=f"no event came to {path}",
             )
         listener.send_signal(signal.SIGINT)
-        assert listener.wait(timeout=120) == 130
+        assert listener.wait(timeout=600) == 130
         delivered = server.events("/delivered", secret, style)
         heard = server.events("/heard", secret, style)
         assert [event_type for event_type, _ in delivered] == ["version.serving"]
         assert set(delivered) <= set(heard)
         assert len(heard) == len(set(heard))
-        server.shutdown()
     assert command.run("webhooks", "delete", endpoint["id"], "--yes").returncode == 0
 
 

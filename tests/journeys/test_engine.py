@@ -115,7 +115,7 @@ class Engine:
     """vLLM's own interface, with its key."""
 
     def __enter__(self) -> "Engine":
-        self._http = open_client(os.environ["ENGINE_URL"], os.environ["ENGINE_API_KEY"], timeout_s=240)
+        self._http = open_client(os.environ["ENGINE_URL"], os.environ["ENGINE_API_KEY"], timeout_s=600)
         return self
 
     def __exit__(self, *_: object) -> None:

@@ -41,7 +41,7 @@ def tenants():
 
 
 async def ask_s(client: ChatClient, key: str) -> float:
-    reply = await client.chat("poetry", "What is rain?", key=key, max_tokens=2, timeout_s=120)
+    reply = await client.chat("poetry", "What is rain?", key=key, max_tokens=2, timeout_s=600)
     assert reply.outcome == Outcome.COMPLETE, reply.describe_failure()
     return reply.first_token_s
 

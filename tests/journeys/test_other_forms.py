@@ -56,7 +56,7 @@ def test_tokens_of_a_message_are_counted_exactly(demo, system):
 def test_a_key_comes_in_either_header(demo, header):
     body = {"model": "poetry", "messages": QUESTION, "max_tokens": 4}
     value = demo.api_key if header == "x-api-key" else f"Bearer {demo.api_key}"
-    with Session(base_url=demo.site, timeout=120) as http:
+    with Session(base_url=demo.site, timeout=600) as http:
         answer = http.post("/v1/messages", headers={header: value}, json=body)
     assert (answer.status_code, answer.json()["type"]) == (200, "message")
     assert answer.headers["request-id"] == answer.headers["x-request-id"] == f"req_{answer.json()['id'][4:]}"

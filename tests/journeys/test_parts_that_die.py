@@ -21,7 +21,7 @@ def chat_of(writer, model: str, **more: object) -> dict[str, object]:
     """Return what httpx sends to ask a style."""
     body = {"model": model, "messages": [{"role": "user", "content": QUESTION}], "max_tokens": 4, **more}
     headers = {"Authorization": f"Bearer {writer.api_key}"}
-    return {"url": f"{writer.site}/v1/chat/completions", "json": body, "headers": headers, "timeout": 180}
+    return {"url": f"{writer.site}/v1/chat/completions", "json": body, "headers": headers, "timeout": 600}
 
 
 def answers(writer, model: str) -> bool:
@@ -59,7 +59,7 @@ def test_who_asks_while_the_engine_restarts_waits_and_gets_the_same_answer(demo)
     before = [demo.say(model, QUESTION, **options) for model in models]
     # The gateway waits 120 s for an engine and then says when to ask again; a busy machine takes longer.
     patient = replace(demo)
-    patient.client = demo.client.with_options(max_retries=5, timeout=180)
+    patient.client = demo.client.with_options(max_retries=5, timeout=600)
     kill("engine")
     with ThreadPoolExecutor() as pool:
         asked = [pool.submit(patient.say, model, QUESTION, **options) for model in models]

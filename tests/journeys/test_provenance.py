@@ -17,7 +17,7 @@ WITHIN_S = 300
 
 @pytest.fixture(scope="module")
 def client(demo: Writer) -> Iterator[openai.OpenAI]:
-    with closing(openai.OpenAI(base_url=f"{demo.site}/v1", api_key=demo.api_key, timeout=240)) as made:
+    with closing(openai.OpenAI(base_url=f"{demo.site}/v1", api_key=demo.api_key, timeout=600)) as made:
         yield made
 
 

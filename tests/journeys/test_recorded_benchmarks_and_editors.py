@@ -27,7 +27,7 @@ USAGE = {"prompt_tokens", "completion_tokens", "total_tokens", "prompt_tokens_de
 @pytest.fixture(scope="module")
 def http(demo):
     headers = {"Authorization": f"Bearer {demo.api_key}"}
-    with httpx2.Client(base_url=demo.site, headers=headers, timeout=120) as client:
+    with httpx2.Client(base_url=demo.site, headers=headers, timeout=600) as client:
         yield client
 
 
