@@ -27,6 +27,9 @@ from inference.wire.valkey_client import ValkeyClient
 from tenants.models import Tenant
 from tenants.public import playground_key, publish_snapshot
 from tests.adapters.builders import known, published_targets
+from tests.plugins.adapters import engine
+
+__all__ = ["engine"]  # the row, not tests/inference's fake
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
