@@ -13,8 +13,11 @@ from tenants.public import issue_key
 from tests.adapters.builders import known
 from tests.adapters.evidence.cases import DRAFT, lay_evaluation
 from tests.inference.mcp.conftest import connect, in_one_task
+from tests.plugins.adapters import engine
 from tests.provenance.builders import record_answer
 from tests.provenance.marked import KEY, encode, write
+
+__all__ = ["engine"]  # the row, not tests/inference's fake
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("verifies")]
 MARKED = write(90)
