@@ -110,7 +110,7 @@ trial-training-kills: ## Kill the trainer, its worker, vLLM, Valkey and PostgreS
 
 trial-provenance: ## Measure the watermark on a real vLLM, with human texts in the folder NOVELS; ARGS='--answers 60'
 	$(call BOOTSTRAP,--engine)
-	@PROVENANCE_EXAMPLES=10000 $(STACK) run --services -- .venv/bin/python -m pytest --timeout 600 -q \
+	@$(STACK) run --services -- .venv/bin/python -m pytest --hypothesis-profile=nightly --timeout 600 -q \
 		tests/inference/api/test_watermark.py tests/provenance/test_receipts.py
 	@OPENBLAS_NUM_THREADS=1 $(TRIALS) provenance $(ARGS); status=$$?; .venv/bin/python -m bench.provenance && exit $$status
 

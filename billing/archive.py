@@ -403,7 +403,7 @@ def _keep_shares(archive: UsageArchive) -> None:
     keeping = f"""
         INSERT INTO tenants_archivedshare (archive_id, author_id, tenant_id, style, share_nanousd)
         SELECT %(archive)s, author_id, tenant_id, style, share_nanousd FROM ({SHARES_OF_EVENTS}) AS of_events
-    """
+    """  # noqa: S608 - our own constant
     with connection.cursor() as cursor:
         cursor.execute(NO_TIMEOUT)
         cursor.execute(keeping, {"archive": archive.pk, "period": archive.period})

@@ -38,7 +38,7 @@ SUM_MONTH_AND_STYLES = f"""
            coalesce(of_day.requests, 0), coalesce(of_day.tokens, 0), coalesce(of_day.cost, 0),
            ARRAY(SELECT style_name FROM of_style ORDER BY tokens DESC, style_name LIMIT %(styles)s)
       FROM of_day
-"""
+"""  # noqa: S608 - a model's table
 BADGES = {
     UsageEvent.Outcome.COMPLETE: "ok",
     UsageEvent.Outcome.CLIENT_DISCONNECT: "cut",

@@ -15,6 +15,7 @@ from stack.errors import Miss
 FILES = ("adapter_config.json", "adapter_model.safetensors")
 TIMEOUT_S = 60
 POLL_S = 0.25
+SERVING_POLL_S = 0.7  # several uploads at once stay within a plan's requests per minute
 
 
 @dataclass(frozen=True)
@@ -155,13 +156,14 @@ def await_serving(api: Api, upload: Upload, *, within_s: float = 60.0) -> None:
             raise Miss(f"{upload.model}@{upload.number} ended as {state['status']}: {state['findings']}")
         return True
 
-    wait_until(serves, within_s=within_s, what=f"{upload.model} is not serving")
+    what = f"{upload.model} is not serving"
+    wait_until(serves, within_s=within_s, what=what, every_s=SERVING_POLL_S)
 
 
-def wait_until(check: Callable[[], bool], *, within_s: float, what: str) -> None:
+def wait_until(check: Callable[[], bool], *, within_s: float, what: str, every_s: float = POLL_S) -> None:
     """Ask a check again and again until it holds. Raises Miss."""
     until = time.monotonic() + within_s
     while not check():
         if time.monotonic() > until:
             raise Miss(f"After {within_s:.0f} s {what}.")
-        time.sleep(POLL_S)
+        time.sleep(every_s)

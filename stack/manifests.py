@@ -1,9 +1,10 @@
 """`make check`: deploy/kubernetes against Kubernetes' own schemas, each file, and the example as rendered."""
 
+import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +12,11 @@ import kubernetes_validate
 import yaml
 
 from stack.folders import ROOT, shown
-from stack.outcome import NOTE
+from stack.outcome import NOT_CHECKED
+from stack.passed import once
 
 FOLDER = ROOT / "deploy" / "kubernetes"
+NAMESPACE = "polyscribe"  # of the example
 VERSIONS = ("1.33", "1.37")  # of Kubernetes: the oldest and the newest that we say it is for
 
 
@@ -44,14 +47,33 @@ def render(folder: Path) -> list[dict[str, Any]]:
     return [found for found in yaml.safe_load_all(done.stdout) if found]
 
 
+def find_misplaced(rendered: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    """Yield a line for an object outside the example's namespace, and for values that no pod reads."""
+    for found in rendered:
+        if found["metadata"].get("namespace") != NAMESPACE:
+            yield f"rendered: {found['kind']} {found['metadata']['name']} is not in {NAMESPACE}"
+    maps = {found["metadata"]["name"] for found in rendered if found["kind"] == "ConfigMap"}
+    read = set(re.findall(r"polyscribe-(?:settings|engine)-\w+", str(rendered)))
+    if maps != read:
+        yield f"rendered: pods read {sorted(read)}, and there are {sorted(maps)}"
+
+
 def check() -> int:
-    """Print each fault; return an exit code."""
-    objects = list(read_files())
+    """Validate every object, also as rendered where kubectl is installed; return an exit code."""
     if shutil.which("kubectl"):
-        objects += [("rendered", found) for found in render(FOLDER / "example")]
-    else:
-        print(f"{NOTE}kubectl is not installed, so the files were validated, but not their rendering")
-    faults = [fault for source, found in objects for fault in find_faults(source, found)]
+        files = [file for file in FOLDER.rglob("*") if file.is_file()]
+        return once("kubernetes", [*files, Path(__file__)], lambda: validate(render(FOLDER / "example")))
+    print(f"{NOT_CHECKED}kubectl is not installed, so the files were validated, but not their rendering.")
+    return validate([])
+
+
+def validate(rendered: Sequence[dict[str, Any]]) -> int:
+    """Print each fault of the files and of what was rendered; return an exit code."""
+    objects = list(read_files())
+    faults = list(find_misplaced(rendered))
+    objects += [("rendered", found) for found in rendered]
+    for source, found in objects:
+        faults += find_faults(source, found)
     print(*faults, sep="\n")
     return 1 if faults or not objects else 0
 

@@ -18,12 +18,16 @@ class Outcome:
     skipped: str = ""
 
     @classmethod
-    def read(cls, title: str, returncode: int, printed: str) -> Self:
-        """Return the outcome of a check that exited with a code and printed some lines."""
+    def read(cls, title: str, returncode: int, printed: str, *, may_be_skipped: bool = True) -> Self:
+        """Return the outcome of a check that exited with a code and printed some lines.
+
+        What could not look has failed unless it may be skipped.
+        """
         lines = printed.splitlines()
         skipped = [line for line in lines if line.startswith((NOT_CHECKED, NOT_AUDITED))]
         notes = tuple(line for line in lines if line.startswith(NOTE))
-        return cls(title, passed=returncode == 0, notes=notes, skipped="; ".join(skipped))
+        passed = returncode == 0 and (may_be_skipped or not skipped)
+        return cls(title, passed=passed, notes=notes, skipped="; ".join(skipped))
 
 
 def closing_line(outcomes: list[Outcome]) -> str:

@@ -52,7 +52,7 @@ def digest_of_migrations() -> str:
 
 def _restore(dump: Path, url: str) -> bool:
     """Return whether the dump was restored; the one of another version of PostgreSQL may not be."""
-    command = [BINARIES / "pg_restore", "--exit-on-error", "--no-owner", f"--dbname={url}", dump]
+    command = [str(BINARIES / "pg_restore"), "--exit-on-error", "--no-owner", f"--dbname={url}", str(dump)]
     return subprocess.run(command, capture_output=True).returncode == 0
 
 
@@ -61,6 +61,6 @@ def _keep(dump: Path, url: str) -> None:
     shutil.rmtree(KEPT, ignore_errors=True)
     KEPT.mkdir(parents=True)
     new = dump.with_suffix(".new")
-    command = [BINARIES / "pg_dump", "--format=custom", "--compress=0", f"--file={new}", url]
+    command = [str(BINARIES / "pg_dump"), "--format=custom", "--compress=0", f"--file={new}", url]
     if subprocess.run(command, capture_output=True).returncode == 0:
         new.rename(dump)  # all or nothing: another run may be reading

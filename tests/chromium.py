@@ -1,10 +1,14 @@
 """A real Chromium, and pictures of what it shows."""
 
+import asyncio
 import os
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from playwright.sync_api import Browser, Page, Playwright, expect
+from playwright.sync_api import Browser, Page, Playwright, expect, sync_playwright
+from playwright.sync_api import Error as PlaywrightError
 
 SILENT = [f"--disable-{what}" for what in ("background-networking", "component-update", "sync")]
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", *SILENT]
@@ -15,6 +19,53 @@ expect.set_options(timeout=60_000)
 def launch(playwright: Playwright, *flags: str) -> Browser:
     path = shutil.which("chromium") or shutil.which("google-chrome") or "/usr/bin/chromium"
     return playwright.chromium.launch(executable_path=path, args=[*FLAGS, *flags])
+
+
+class Chromium:
+    """One Chromium for many tests, beside tests that need none.
+
+    Playwright marks this thread as one in which its event loop runs: asyncio starts no other loop there, and
+    Django opens other connections. So the mark is there only while a test uses the browser.
+    """
+
+    def __init__(self) -> None:
+        self._manager = sync_playwright()
+        self._playwright = self._manager.start()
+        self._loop = asyncio.get_running_loop()
+        asyncio._set_running_loop(None)
+        self._browser: Browser | None = None
+
+    @contextmanager
+    def browser(self) -> Iterator[Browser]:
+        """Lend the browser, started again if it has crashed; close at the end what was opened in it."""
+        with self._marked():
+            if self._browser is None or not answers(self._browser):
+                self._browser = launch(self._playwright)
+            yield self._browser
+            with suppress(PlaywrightError):  # it may have crashed
+                for context in self._browser.contexts:
+                    context.close()
+
+    def close(self) -> None:
+        with self._marked():
+            self._manager.__exit__()
+
+    @contextmanager
+    def _marked(self) -> Iterator[None]:
+        asyncio._set_running_loop(self._loop)
+        try:
+            yield
+        finally:
+            asyncio._set_running_loop(None)
+
+
+def answers(browser: Browser) -> bool:
+    """Return whether a browser runs. Between tests nobody hears that it has ended: it has to be asked."""
+    try:
+        browser.new_context().close()
+    except PlaywrightError:
+        return False
+    return True
 
 
 def look(page: Page, name: str) -> None:

@@ -26,10 +26,7 @@ pytest_plugins = [
     "tests.tiers",
     "tests.plugins.adapters",
     "tests.plugins.billing",
-    "tests.plugins.cli",
-    "tests.plugins.inference",
     "tests.plugins.site",
-    "tests.plugins.stack",
     "tests.plugins.tenants",
     "tests.plugins.training",
 ]

@@ -154,7 +154,7 @@ def guide_paths() -> dict[str, str]:
     paths: dict[str, str] = {}
     for _title, shelf in SHELVES:
         paths |= shelf
-    for file in sorted((settings.BASE_DIR / DECISIONS).glob("*.md")):
+    for file in sorted((settings.BASE_DIR / DECISIONS).glob("0*.md")):
         paths[f"decision-{file.stem}"] = f"{DECISIONS}/{file.name}"
     if not settings.TRAINING:
         for slug in OF_TRAINING:

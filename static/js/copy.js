@@ -1,5 +1,7 @@
 // <button data-copy="id of the element whose text is copied">
 import { gettext } from "./words.js";
+const timers = new WeakMap(); // of buttons that say "Copied"
+
 document.addEventListener("click", async (event) => {
   const button = event.target.closest("[data-copy]");
   if (!button) return;
@@ -9,11 +11,12 @@ document.addEventListener("click", async (event) => {
   if (!copied) select(source);
   label.textContent = copied ? gettext("Copied") : gettext("Press Ctrl+C");
   button.toggleAttribute("data-copied", copied);
-  clearTimeout(button.copyTimer);
-  button.copyTimer = setTimeout(() => {
+  clearTimeout(timers.get(button));
+  const timer = setTimeout(() => {
     label.textContent = gettext("Copy");
     button.removeAttribute("data-copied");
   }, 2500);
+  timers.set(button, timer);
 });
 
 // The clipboard exists only on https and localhost, and a person may refuse it.

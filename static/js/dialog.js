@@ -12,7 +12,7 @@ document.addEventListener("click", (event) => {
   const opener = event.target.closest("[data-opens]");
   if (opener) open(document.getElementById(opener.dataset.opens));
   if (event.target.closest("[data-closes]")) event.target.closest("dialog")?.close();
-  if (event.target.matches("dialog") && outside(event)) event.target.close();
+  if (event.target.matches("dialog") && outside(event)) event.target.closest("dialog").close();
 });
 
 function outside(event) {

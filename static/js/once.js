@@ -4,7 +4,7 @@ const AGAIN_AFTER_MS = 5_000;
 const sent = new WeakSet();
 
 addEventListener("submit", (event) => {
-  const form = event.target;
+  const form = /** @type {HTMLFormElement} */ (event.target);
   if (event.defaultPrevented || form.method !== "post" || form.target) return;
   if (sent.has(form)) return event.preventDefault();
   sent.add(form);

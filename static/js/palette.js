@@ -11,7 +11,7 @@ export function openPalette() {
 
 function walk(step) {
   const links = [...palette.querySelectorAll(".palette-list a")];
-  const next = links.indexOf(document.activeElement) + step;
+  const next = links.findIndex((link) => link === document.activeElement) + step;
   (links[next] ?? field).focus();
 }
 

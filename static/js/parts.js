@@ -128,15 +128,15 @@ export async function ask(address, signal) {
   let response;
   try {
     response = await fetch(address, { headers: { Accept: "application/json" }, signal });
-  } catch (problem) {
+  } catch (cause) {
     if (signal?.aborted) throw new Stopped();
-    throw new Error(gettext("We couldn’t reach Polyscribe. Check your connection, then continue."));
+    throw new Error(gettext("We couldn’t reach Polyscribe. Check your connection, then continue."), { cause });
   }
   const answer = await response.json().catch(() => ({}));
   if (response.ok) return answer;
-  const problem = new Error(answer.detail ?? interpolate(gettext("Something went wrong (error {status}). Wait a moment, then continue."), { status: response.status }));
-  problem.status = response.status;
-  throw problem;
+  const { status } = response;
+  const detail = answer.detail ?? interpolate(gettext("Something went wrong (error {status}). Wait a moment, then continue."), { status });
+  throw Object.assign(new Error(detail), { status });
 }
 
 // Bytes a second over the last ten seconds, and how long the rest takes.

@@ -15,7 +15,7 @@ for (const tabs of document.querySelectorAll("[data-tabs]")) {
     if (button) pick(button);
   });
   tabs.addEventListener("keydown", (event) => {
-    const at = buttons.indexOf(event.target);
+    const at = buttons.findIndex((button) => button === event.target);
     if (at < 0) return;
     const to = { ArrowRight: at + 1, ArrowLeft: at - 1, Home: 0, End: buttons.length - 1 }[event.key];
     if (to === undefined) return;

@@ -17,7 +17,7 @@ function expire(toast) {
 
 // With `undo`, the id of a button of the page, the toast offers to press it.
 export function show(message, level = "success", undo = "") {
-  const toast = pattern.content.firstElementChild.cloneNode(true);
+  const toast = /** @type {HTMLElement} */ (pattern.content.firstElementChild.cloneNode(true));
   toast.dataset.level = level;
   toast.querySelector("p").replaceChildren(...withCode(message));
   if (undo) toast.querySelector("p").after(undoButton(undo, toast));

@@ -6,8 +6,9 @@ const here = location.pathname + location.search;
 
 const fieldsOf = (form) => [...form.elements].filter((field) => field.name && !field.matches(`button, fieldset, ${SECRET}`));
 
-addEventListener("submit", ({ target: form, defaultPrevented }) => {
-  if (defaultPrevented || form.method !== "post" || form.querySelector("[type=password]")) return;
+addEventListener("submit", (event) => {
+  const form = /** @type {HTMLFormElement} */ (event.target);
+  if (event.defaultPrevented || form.method !== "post" || form.querySelector("[type=password]")) return;
   const fields = fieldsOf(form).map((field) => [field.name, field.value, field.checked ?? null]);
   if (fields.length) write({ page: here, action: form.getAttribute("action"), fields, at: Date.now() });
 });

@@ -169,8 +169,8 @@ async function showUnfinished() {
 // Returns an upload with its version's name; null for one that was finished or cancelled, or is another account's.
 async function look(upload) {
   try {
-    const { status, model } = await ask(upload.version.status);
-    if (status === "uploading") return { ...upload, model };
+    const found = await ask(upload.version.status);
+    if (found.status === "uploading") return { ...upload, model: found.model };
   } catch (problem) {
     if (problem.status !== 404) return null; // the studio is away: it is offered by the next visit
   }

@@ -34,7 +34,8 @@ async function write(voice, prompt) {
 }
 
 // The playground goes on from the text that was chosen here (playground/main.js).
-function takeAlong({ dataset: { model, heard, prompt } }) {
+function takeAlong(voice) {
+  const { model, heard, prompt } = voice.dataset;
   try {
     if (heard) sessionStorage.setItem("heard", JSON.stringify({ model, prompt, text: heard }));
   } catch { /* a browser that keeps nothing */ }

@@ -41,7 +41,7 @@ EVENTS = f"""
          generate_series(%(first)s::bigint, %(last)s::bigint) AS i,
          LATERAL (SELECT CASE WHEN i / 16 %% 4 = 0 THEN 0 ELSE i * 7919 %% {STYLES} END AS style) AS styles,
          LATERAL (SELECT now() - interval '{DAYS} days' * (1 - i::float / %(count)s) AS at) AS moment
-"""
+"""  # noqa: S608 - our own constants
 
 LEDGER = """
     INSERT INTO tenants_ledgerentry

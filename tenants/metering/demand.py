@@ -34,7 +34,7 @@ NEWEST = f"""
          ORDER BY admitted_at DESC LIMIT 1)
     ) AS used
     WHERE used.version_number IS NOT NULL
-"""
+"""  # noqa: S608 - our own constants
 
 type Times = list[datetime]
 

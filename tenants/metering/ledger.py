@@ -73,7 +73,7 @@ INSERT_NEW = f"""
     ORDER BY request_id
     ON CONFLICT (request_id, period) DO NOTHING
     RETURNING request_id
-"""
+"""  # noqa: S608 - a dataclass's fields
 
 # A request that failed before its first token is an event, because it tells something about engines and
 # versions. It used nothing, so it adds nothing to the ledger and the days.

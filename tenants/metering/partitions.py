@@ -82,7 +82,9 @@ def partition_name(period: str) -> str:
 
 def exists(cursor: CursorWrapper, name: str) -> bool:
     """Return whether there is a table of that name, attached or not."""
-    cursor.execute("SELECT to_regclass(%s) IS NOT NULL", [name])
+    # `to_regclass` may answer from the connection's own cache, which knows no table of another connection
+    # that was made since this transaction began to wait for its lock.
+    cursor.execute("SELECT EXISTS (SELECT FROM pg_class WHERE relname = %s)", [name])
     return bool(cursor.fetchone()[0])
 
 

@@ -3,7 +3,6 @@
 import os
 import subprocess
 import sys
-import zipfile
 from io import StringIO
 from pathlib import Path
 from unittest.mock import ANY
@@ -18,7 +17,7 @@ from adapters.uploads import pipeline, sessions
 from adapters.uploads.upload_request import StyleDescription
 from adapters.validation import BaseShape, base_model_reader
 from labs import broken_adapters as broken
-from tests.adapters.conftest import post
+from tests.adapters.builders import post, zipped
 from tests.documents import blocks
 
 ROOT = Path(__file__).parents[2]
@@ -94,9 +93,7 @@ def test_an_archive_is_checked_and_what_can_be_converted_is_told(base, base_fold
     path = tmp_path / "mine.zip"
     for prefix, expected in (("base_model.model.", 0), ("", 1)):
         broken.rename_tensors(adapter, "base_model.model.", prefix)
-        with zipfile.ZipFile(path, "w") as archive:
-            archive.writestr(broken.CONFIG, adapter.config_bytes)
-            archive.writestr(broken.WEIGHTS, adapter.weights)
+        path.write_bytes(zipped({broken.CONFIG: adapter.config_bytes, broken.WEIGHTS: adapter.weights}))
         status, _, err = run(path, "--base", base_folder)
         assert status == expected
     assert "mine.zip: not valid" in err
@@ -123,9 +120,7 @@ def test_what_is_stated_of_the_base_counts_as_in_an_upload(acme, base_folder, se
     (finding,) = version.findings
     assert finding.code == "quantisation_mismatch"
     adapter.write(tmp_path / "mine")
-    with zipfile.ZipFile(tmp_path / "mine.zip", "w") as archive:
-        for name, content in files.items():
-            archive.writestr(name, content)
+    (tmp_path / "mine.zip").write_bytes(zipped(files))
     for path in (tmp_path / "mine", tmp_path / "mine.zip"):
         status, _, err = run(path, "--base", base_folder, "--quantisation", stated)
         assert status == 1
@@ -166,9 +161,8 @@ def test_the_documents_lines_check_an_adapter(base, base_folder, tmp_path, monke
     base_folder.rename(tmp_path / "my-base-model")
     adapter = broken.valid_adapter(base_model_reader.read_base_model(Path("my-base-model")))
     adapter.write(tmp_path / "my-adapter")
-    with zipfile.ZipFile("my-adapter.zip", "w") as archive:
-        archive.writestr(broken.CONFIG, adapter.config_bytes)
-        archive.writestr(broken.WEIGHTS, adapter.weights)
+    packed = zipped({broken.CONFIG: adapter.config_bytes, broken.WEIGHTS: adapter.weights})
+    Path("my-adapter.zip").write_bytes(packed)
     for python, manage, name, *options in block.words():
         assert (python, manage, name) == (".venv/bin/python", "manage.py", "checkadapter")
         assert run(*options) == (0, ANY, "")

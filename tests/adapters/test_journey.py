@@ -1,7 +1,7 @@
 """From two files to a version that serves, on real services; the engine is a fake that behaves."""
 
 import time
-from threading import Barrier, Event, Thread
+from threading import Event
 
 import pytest
 from django.conf import settings
@@ -15,7 +15,7 @@ from adapters.placement import reconciler, transitions
 from adapters.routing import publisher
 from adapters.uploads import examination, pipeline, sessions
 from tenants.models import Tenant
-from tests.adapters.conftest import (
+from tests.adapters.builders import (
     adapter_files,
     begin,
     eager_tasks,
@@ -26,6 +26,7 @@ from tests.adapters.conftest import (
     storage_down,
     uploaded,
 )
+from tests.racing import race
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -41,6 +42,7 @@ def test_an_upload_is_checked_pushed_and_serves(valkey, alice_client, engine, vl
     body = {**about, "files": [{"name": name, "size": len(content)} for name, content in files.items()]}
     answer = alice_client.post(reverse("adapters:create_version"), body, content_type="application/json")
     assert answer.status_code == 201
+    assert [form["file"] for form in answer.json()["uploads"]] == list(files)
     for form in answer.json()["uploads"]:
         assert post(object_store.Upload(**form), files[form["file"]]) == 204
     assert alice_client.post(answer.json()["finish"], {}, content_type="application/json").status_code == 200
@@ -58,6 +60,7 @@ def test_an_upload_is_checked_pushed_and_serves(valkey, alice_client, engine, vl
     route = published_routes(valkey, acme)["acme/noir"]
     place = route["places"][0]
     assert (place["lora"], place["url"], route["version"]) == (version.engine_name, vllm.url, 1)
+    assert answer.json()["page"] == "/styles/acme/noir/"
     page = alice_client.get(answer.json()["page"])
     assert "version 1 is live" in page.text
     assert object_store.uploaded_size(version.pk, "adapter_config.json") is None, "it is not needed any more"
@@ -168,9 +171,8 @@ def test_a_lost_message_fails_no_request_and_is_resent(alice_client, acme, engin
 
 def test_two_workers_take_each_step_once(acme, engine, vllm, monkeypatch):
     version = uploaded(acme)
-    start = Barrier(2)
     advanced, reconciled = Event(), Event()  # set by the worker that does not hold the lock
-    faults, examined, requested_loads = [], [], []
+    examined, requested_loads = [], []
     real = examination.validate_adapter
 
     def examine_while_the_other_advances(*args):
@@ -190,25 +192,14 @@ def test_two_workers_take_each_step_once(acme, engine, vllm, monkeypatch):
     vllm.before_load = load_while_the_other_reconciles
 
     def work():
-        try:
-            start.wait()
-            deadline = time.monotonic() + 30
-            while AdapterVersion.objects.get().status != Status.SERVING and time.monotonic() < deadline:
-                pipeline.advance_version(AdapterVersion.objects.get())
-                advanced.set()
-                reconciler.reconcile(Engine.objects.get())
-                reconciled.set()
-        except Exception as error:  # noqa: BLE001
-            faults.append(error)
-        finally:
-            connection.close()
+        deadline = time.monotonic() + 30
+        while AdapterVersion.objects.get().status != Status.SERVING and time.monotonic() < deadline:
+            pipeline.advance_version(AdapterVersion.objects.get())
+            advanced.set()
+            reconciler.reconcile(Engine.objects.get())
+            reconciled.set()
 
-    workers = [Thread(target=work) for _ in range(2)]
-    for worker in workers:
-        worker.start()
-    for worker in workers:
-        worker.join()
-    assert not faults
+    race(work, work)
     assert history(version) == ["uploading", "uploaded", "valid", "pushing", "serving"]
     assert len(examined) == 1
     assert requested_loads.count(version.engine_name) == 1
@@ -232,21 +223,13 @@ def test_a_version_retired_while_it_is_loaded_does_not_serve(acme, engine, vllm)
     assert Style.objects.get().live_version is None
 
 
-def test_without_an_engine_a_valid_version_waits_and_a_silent_worker_is_named(acme, base_model, engine, vllm):
+def test_without_an_engine_a_valid_version_waits_and_a_silent_worker_is_named(acme, engine):
     engine.delete()
     version = uploaded(acme)
     assert pipeline.advance_version(version) == []
     assert (version.status, str(version.note)[:9]) == (Status.VALID, "No engine")
-    Engine.objects.create(
-        name="late",
-        url=vllm.url,
-        base_model=base_model,
-        device="cuda",
-        max_loras=8,
-        max_cpu_loras=64,
-        max_lora_rank=16,
-        max_model_len=2048,
-    )
+    engine.pk, engine.name = None, "late"
+    engine.save(force_insert=True)
     pipeline.advance_version(version)
     assert version.status == Status.PUSHING
     assert "worker isn't responding" in str(version.note)

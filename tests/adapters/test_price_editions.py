@@ -15,16 +15,12 @@ from core.valkey import limits_key
 from tenants.metering import price_book
 from tenants.models import AuditEntry, Price, PriceBook, Tenant
 from tenants.quota_sync import snapshot
-from tests.adapters.conftest import known
+from tests.adapters.builders import known
+
+pytestmark = pytest.mark.usefixtures("valkey")
 
 BEGINS = datetime(2100, 1, 1, tzinfo=UTC)
 ADD = reverse("admin:tenants_pricebook_add")
-
-
-@pytest.fixture
-def noir(acme, engine, valkey) -> Style:
-    """A private style that serves."""
-    return known(acme, "noir", engine).style
 
 
 def edition_form(begins: datetime, *prices: tuple[str, str, str, str], ended: str = "") -> dict[str, str]:
@@ -77,18 +73,14 @@ def test_an_edition_is_made_whole_in_dollars_and_with_a_reason(operator_client, 
     assert "acme/noir" in operator_client.get(reverse("admin:tenants_price_changelist")).text
 
 
-@pytest.mark.parametrize(
-    ("begins", "prices", "message"),
-    [
+def test_what_no_edition_can_be_is_said_beside_the_field(operator_client, noir):
+    for begins, prices, message in (
         (BEGINS, ("acme/gone", "1", "1", "1"), "No such style: acme/gone"),
         (BEGINS, ("", "0.0001", "-1", "1"), "at most three decimal places"),
         (BEGINS, ("acme/noir", "", "", "1"), "This field is required"),
         (datetime(2025, 1, 1, tzinfo=UTC), ("", "1", "1", "1"), "in one minute at the earliest"),
-    ],
-)
-def test_what_no_edition_can_be_is_said_beside_the_field(operator_client, noir, begins, prices, message):
-    answer = operator_client.post(ADD, edition_form(begins, prices))
-    assert message in answer.text
+    ):
+        assert message in operator_client.post(ADD, edition_form(begins, prices)).text
     assert PriceBook.objects.count() == 1
 
 

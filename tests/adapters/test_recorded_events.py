@@ -11,7 +11,7 @@ from adapters.placement import transitions
 from adapters.releases import aliases
 from adapters.uploads import pipeline, sessions
 from tenants.models import OutboxEvent, Tenant, User
-from tests.adapters.conftest import adapter_files, begin, known, uploaded
+from tests.adapters.builders import adapter_files, begin, known, uploaded
 from tests.adapters.erasure.conftest import erase
 
 pytestmark = pytest.mark.django_db(transaction=True)

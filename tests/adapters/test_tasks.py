@@ -4,7 +4,7 @@ import pytest
 
 from adapters import tasks
 from adapters.routing import publisher
-from tests.adapters.conftest import locked_elsewhere
+from tests.adapters.builders import locked_elsewhere
 
 
 @pytest.mark.django_db(transaction=True)

@@ -4,19 +4,21 @@ from datetime import UTC, datetime, timedelta
 from io import BytesIO
 from uuid import uuid4
 
-import pytest
 from django.test import Client
-from django.utils import timezone
+from django.urls import reverse
 from pypdf import PdfReader
 
 from billing.invoices import invoices
 from core import months
 from core.money import NANO
+from labs import fake_stripe
 from tenants.accounts.subscriptions import subscribe_tenant
 from tenants.api_keys.lifecycle import issue_key
+from tenants.metering.credits import grant_credit
 from tenants.metering.ledger import record_events
 from tenants.metering.plans import newest_plan_version
 from tenants.models import Plan, PlanVersion, Price, PriceBook, Subscription, Tenant
+from tests.tenants.builders import make_event
 
 OCTOBER = datetime(2026, 10, 12, 12, tzinfo=UTC)
 PAYDAY = datetime(2026, 11, 3, tzinfo=UTC)
@@ -24,6 +26,8 @@ NOVEMBER = datetime(2026, 11, 2, 1, tzinfo=UTC)
 LAST_MONTH = months.before(months.current())
 CENT = NANO // 100
 STYLE = uuid4()
+STRIPE_KEY = "sk_test_never_in_a_log"
+STRIPE_SECRET = "whsec_test"
 
 
 def api_client(tenant, *scopes):
@@ -78,27 +82,31 @@ def include(tenant, tokens):
     Subscription.objects.create(tenant=tenant, plan_version=version, starts_at=begins)
 
 
+def use(tenant, tokens, at=OCTOBER, **facts):
+    """Record a request that wrote so many tokens; return its event."""
+    written = {"prompt_tokens": 0, "completion_tokens": tokens}
+    event = make_event(tenant, admitted_at=at, **written | facts)
+    record_events([event])
+    return event
+
+
+def grant(tenant, nanousd, **facts):
+    """Grant credits, as a top-up unless the facts say otherwise."""
+    usual = {"source": "top_up", "source_id": str(uuid4()), "reason": "", "actor": ""}
+    return grant_credit(tenant, nanousd, **usual | facts)
+
+
 def bill(tenant, period="2026-10", at=NOVEMBER):
     """Return the final invoice of a month."""
     return invoices.finalize_invoice(invoices.draft_invoice(tenant, period), at)
 
 
-@pytest.fixture
-def on_writer(acme):
-    """Acme, on the Writer plan since long ago."""
-    long_ago = timezone.now() - timedelta(days=100)
-    subscribe_tenant(acme, newest_plan_version("writer"))
-    Subscription.objects.filter(tenant=acme, ends_at=None).update(starts_at=long_ago)
-    Tenant.objects.filter(pk=acme.pk).update(created_at=long_ago)
-    return acme
-
-
-@pytest.fixture
-def invoice(on_writer, event):
-    """Acme's invoice of last month: $12.00, with a little usage that the plan includes."""
-    at = months.bounds(LAST_MONTH)[0] + timedelta(days=3)
-    record_events([event(on_writer, admitted_at=at, style_name="acme/noir")])
-    return bill(on_writer, LAST_MONTH, timezone.now())
+def deliver(client, payload, signature=None):
+    """Send an event as Stripe does; return the response."""
+    signature = fake_stripe.sign(payload, STRIPE_SECRET) if signature is None else signature
+    headers = {"Stripe-Signature": signature}
+    address = reverse("billing:stripe_events")
+    return client.post(address, payload, content_type="application/json", headers=headers)
 
 
 def read(content: bytes) -> tuple[int, str]:

@@ -32,7 +32,7 @@ from tenants.models import (
     UsageEvent,
 )
 from tests.billing.builders import STYLE, bill, put_on, share
-from tests.tenants.conftest import make_event
+from tests.tenants.builders import make_event
 
 MONTH = "2026-04"
 APRIL = datetime(2026, 4, 12, 12, tzinfo=UTC)

@@ -7,8 +7,7 @@ from uuid import uuid4
 import pytest
 from django.db.models import Sum
 from django.urls import reverse
-from hypothesis import given
-from hypothesis import settings as hypothesis_settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.django import TestCase
 
@@ -19,8 +18,9 @@ from tenants.accounts.workspaces import create_tenant
 from tenants.metering.ledger import record_events
 from tenants.models import AuthorEarning, CreditGrant, Invoice, LedgerEntry, User
 from tests.billing.builders import OCTOBER, PAYDAY, STYLE, api_client, include, share
+from tests.profiles import examples
 from tests.racing import race
-from tests.tenants.conftest import make_event
+from tests.tenants.builders import make_event
 
 
 @pytest.fixture
@@ -34,7 +34,6 @@ def paid_to(tenant):
     return grants.aggregate(total=Sum("amount_nanousd", default=0))["total"]
 
 
-@pytest.mark.long
 class SharesAreExact(TestCase):
     """Whatever is recorded in whichever batches, an author has the sum of each request's share."""
 
@@ -51,7 +50,7 @@ class SharesAreExact(TestCase):
         ),
         cut=st.integers(0, 25),
     )
-    @hypothesis_settings(max_examples=40, deadline=None)
+    @settings(max_examples=examples(40))
     def test_in_any_batches(self, percents, requests, cut):
         tenants = {}
         for name in ("acme", "charlies"):

@@ -6,8 +6,7 @@ from math import ceil
 
 import pytest
 from django.db.models import Sum
-from hypothesis import given
-from hypothesis import settings as hypothesis_settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.django import TestCase
 
@@ -15,11 +14,9 @@ from billing.invoices import closing, invoices
 from billing.reconciliation import compare_credits, compare_invoices
 from tenants.accounts.workspaces import create_tenant
 from tenants.metering import credits
-from tenants.metering.credits import grant_credit
-from tenants.metering.ledger import record_events
 from tenants.models import CreditBurn, Invoice, LedgerEntry, User
-from tests.billing.builders import CENT, backdate, put_on
-from tests.tenants.conftest import make_event
+from tests.billing.builders import CENT, NOVEMBER, OCTOBER, backdate, grant, put_on, use
+from tests.profiles import examples
 
 MONTHS = ["2026-09", "2026-10", "2026-11"]
 PRICES = (100, 25, 400)  # of the first price book
@@ -49,18 +46,6 @@ def adjust(tenant, period, amount):
 
 def middle(number):
     return datetime(2026, 9 + number, 12, 12, tzinfo=UTC)
-
-
-def use(tenant, number, prompt, completion):
-    one = make_event(
-        tenant,
-        admitted_at=middle(number),
-        prompt_tokens=prompt,
-        completion_tokens=completion,
-        cached_tokens=0,
-    )
-    record_events([one])
-    return prompt * PRICES[0] + completion * PRICES[2], prompt + completion
 
 
 def whole_cents(exact):
@@ -99,9 +84,8 @@ class Model:
         return sum(one[4] for one in self.grants)
 
 
-@pytest.mark.long
 class TestMonths(TestCase):
-    @hypothesis_settings(max_examples=20, deadline=None)
+    @settings(max_examples=examples(20))
     @given(
         usage=st.lists(st.tuples(st.lists(used, max_size=3), adjusted), min_size=3, max_size=3),
         grants=st.lists(granted, max_size=5),
@@ -173,23 +157,15 @@ class TestMonths(TestCase):
         for age, (month, amount, priority, more) in enumerate(grants):
             if month == number:
                 last = 99 if more is None else number + more
-                grant_credit(
-                    tenant,
-                    amount,
-                    source="promotion",
-                    source_id=f"{age}",
-                    reason="Try it",
-                    actor="op@example.org",
-                    priority=priority,
-                    last_period="" if more is None else f"2026-{9 + last:02d}",
-                    now=middle(number),
-                )
+                last_period = "" if more is None else f"2026-{9 + last:02d}"
+                facts = {"source": "promotion", "source_id": f"{age}", "now": middle(number)}
+                grant(tenant, amount, priority=priority, last_period=last_period, **facts)
                 model.grants.append([priority, last, (month, age), number, amount])
 
     def _use(self, tenant, model, number, prompt, completion):
-        cost, tokens = use(tenant, number, prompt, completion)
-        model.costs[number] += cost
-        model.tokens[number] += tokens
+        use(tenant, completion, middle(number), prompt_tokens=prompt, cached_tokens=0)
+        model.costs[number] += prompt * PRICES[0] + completion * PRICES[2]
+        model.tokens[number] += prompt + completion
 
     def _void(self, tenant, model, invoice):
         before = {credit.grant_id: credit.left_nanousd for credit in credits.open_credits(tenant.pk)}
@@ -217,37 +193,32 @@ def paying(acme):
     return tenant
 
 
-def grant(tenant, amount, **facts):
-    usual = {"source": "top_up", "source_id": "one", "reason": "Top-up", "actor": "", "now": middle(1)}
-    return grant_credit(tenant, amount, **usual | facts)
-
-
 def test_the_invoice_names_the_credits_that_it_took(paying):
-    grant(paying, 5 * CENT)
-    use(paying, 1, 0, 100_000)
+    grant(paying, 5 * CENT, reason="Top-up", now=OCTOBER)
+    use(paying, 100_000)
     preview = invoices.preview_invoice(paying, "2026-10")
     [line] = [line for line in preview.lines if line.kind == "credit"]
     assert (line.text, line.amount_nanousd) == ("Credits: Top-up", -4 * CENT)
     assert preview.total_nanousd == 0
-    invoice = invoices.finalize_invoice(invoices.draft_invoice(paying, "2026-10"), middle(2))
+    invoice = invoices.finalize_invoice(invoices.draft_invoice(paying, "2026-10"), NOVEMBER)
     assert (invoice.state, invoice.total_nanousd) == ("paid", 0)
-    assert invoices.finalize_invoice(invoice, middle(2)).credit_burns.count() == 1  # again
+    assert invoices.finalize_invoice(invoice, NOVEMBER).credit_burns.count() == 1  # again
     assert credits.credits_left(paying, "2026-11") == CENT
 
 
 def test_what_an_adjustment_takes_off_beyond_the_month_is_kept_as_credits(paying):
-    use(paying, 1, 0, 25_000)
+    use(paying, 25_000)
     adjust(paying, "2026-10", -5 * CENT)
     draft = invoices.draft_invoice(paying, "2026-10")
     assert draft.total_nanousd == 0
-    invoice = invoices.finalize_invoice(draft, middle(2))
+    invoice = invoices.finalize_invoice(draft, NOVEMBER)
     assert (invoice.state, invoice.total_nanousd) == ("paid", 0)
     line = invoice.lines.last()
     assert (line.kind, line.amount_nanousd) == ("kept", 4 * CENT)
     [kept] = paying.credit_grants.all()
     assert (kept.source, kept.source_id) == ("goodwill", f"invoice {invoice.pk}")
     assert (kept.amount_nanousd, kept.first_period) == (4 * CENT, "2026-11")
-    invoices.finalize_invoice(invoice, middle(2))  # again
+    invoices.finalize_invoice(invoice, NOVEMBER)  # again
     assert credits.credits_left(paying, "2026-11") == 4 * CENT
     total = paying.ledger_entries.aggregate(total=Sum("amount_nanousd"))["total"]
     assert total == -4 * CENT
@@ -259,7 +230,7 @@ def test_what_one_grant_cannot_hold_is_kept_as_several(paying):
     most = credits.MAX_CREDIT_NANOUSD
     kept = 2 * most + CENT - 2 * most % CENT  # in whole cents, as an invoice's total
     adjust(paying, "2026-10", -kept)
-    invoice = invoices.finalize_invoice(invoices.draft_invoice(paying, "2026-10"), middle(2))
+    invoice = invoices.finalize_invoice(invoices.draft_invoice(paying, "2026-10"), NOVEMBER)
     assert (invoice.state, invoice.total_nanousd) == ("paid", 0)
     amounts = list(paying.credit_grants.order_by("pk").values_list("amount_nanousd", flat=True))
     assert amounts == [most, most, kept - 2 * most]
@@ -268,17 +239,17 @@ def test_what_one_grant_cannot_hold_is_kept_as_several(paying):
 
 
 def test_reconciling_finds_a_workspace_that_used_more_than_its_credits(paying):
-    grant(paying, 3 * CENT)
-    use(paying, 1, 0, 75_000)
+    grant(paying, 3 * CENT, now=OCTOBER)
+    use(paying, 75_000)
     assert compare_credits("2026-10") == []
-    use(paying, 1, 0, 25_000)
+    use(paying, 25_000)
     assert compare_credits("2026-10") == [f"acme: {CENT:,} nano-USD more than its credits"]
-    invoices.finalize_invoice(invoices.draft_invoice(paying, "2026-10"), middle(2))
+    invoices.finalize_invoice(invoices.draft_invoice(paying, "2026-10"), NOVEMBER)
     assert compare_credits("2026-10") == [f"acme: {CENT:,} nano-USD more than its credits"]
 
 
 def test_credits_expire_with_the_month_also_without_an_invoice(paying):
-    grant(paying, CENT, last_period="2026-10")
+    grant(paying, CENT, last_period="2026-10", now=OCTOBER)
     for tenant_ids in closing.batches_to_draft("2026-10"):
         closing.draft("2026-10", tenant_ids)
     assert not Invoice.objects.exists()
@@ -287,10 +258,10 @@ def test_credits_expire_with_the_month_also_without_an_invoice(paying):
 
 
 def test_credits_that_an_invoice_is_to_burn_do_not_expire_before_it(paying):
-    grant(paying, CENT, last_period="2026-10")
-    use(paying, 1, 0, 20_000)
+    grant(paying, CENT, last_period="2026-10", now=OCTOBER)
+    use(paying, 20_000)
     for tenant_ids in closing.batches_to_draft("2026-10"):
         closing.draft("2026-10", tenant_ids)
     assert not LedgerEntry.objects.filter(source_id__startswith="expiry").exists()
-    invoices.finalize_invoice(Invoice.objects.get(), middle(2))
+    invoices.finalize_invoice(Invoice.objects.get(), NOVEMBER)
     assert LedgerEntry.objects.get(source_id__startswith="expiry").amount_nanousd == CENT - 8_000_000

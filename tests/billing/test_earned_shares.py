@@ -4,8 +4,7 @@ from datetime import UTC, datetime, timedelta
 from uuid import uuid4
 
 import pytest
-from hypothesis import given
-from hypothesis import settings as hypothesis_settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.django import TestCase
 
@@ -15,19 +14,16 @@ from billing.invoices import invoices
 from tenants.accounts import members
 from tenants.accounts.access import Access
 from tenants.accounts.workspaces import create_tenant
-from tenants.metering.credits import grant_credit
-from tenants.metering.ledger import record_events
 from tenants.models import AuthorEarning, Invoice, LedgerEntry, Membership, Tenant, User
-from tests.billing.builders import OCTOBER, PAYDAY, STYLE, include, share
-from tests.tenants.conftest import make_event
+from tests.billing.builders import OCTOBER, PAYDAY, STYLE, grant, include, share, use
+from tests.profiles import examples
 
 pytestmark = pytest.mark.django_db
 
 
-def use(tenant, tokens, *, at=OCTOBER, style=STYLE):
-    event = make_event(tenant, style=style, admitted_at=at, prompt_tokens=0, completion_tokens=tokens)
-    record_events([event])
-    return event.cost_nanousd
+def cost_of(tenant, tokens, *, at=OCTOBER, style=STYLE):
+    """Return what a request cost that a tenant made."""
+    return use(tenant, tokens, at, style=style).cost_nanousd
 
 
 def bill_october(tenant, state="paid"):
@@ -62,15 +58,15 @@ def customer(charlies):
 
 
 def test_free_tokens_earn_nothing(author, charlies):
-    use(charlies, 500)
+    cost_of(charlies, 500)
     assert decide_shares(PAYDAY) == 1
     assert earned() == [0]
     assert author_shares.pay_due(PAYDAY) == 0
 
 
 def test_only_the_paid_part_of_a_month_earns(author, customer):
-    cost = use(customer, 1000)
-    use(customer, 1000, style=uuid4())  # of 2,000 tokens 600 are included: 70 % is paid
+    cost = cost_of(customer, 1000)
+    cost_of(customer, 1000, style=uuid4())  # of 2,000 tokens 600 are included: 70 % is paid
     decide_shares(PAYDAY)
     assert earned() == [cost * 20 // 100 * 7 // 10]
     assert decide_shares(PAYDAY) == 0, "it was decided so"
@@ -78,14 +74,14 @@ def test_only_the_paid_part_of_a_month_earns(author, customer):
 
 @pytest.mark.parametrize(("state", "part"), [("finalized", 0), ("void", 0), ("paid", 7), ("draft", 7)])
 def test_an_invoice_that_is_not_paid_earns_nothing_until_it_is(author, customer, state, part):
-    cost = use(customer, 2000)
+    cost = cost_of(customer, 2000)
     assert bill_october(customer, state).state == state
     decide_shares(PAYDAY)
     assert earned() == [cost * 20 // 100 * part // 10]
 
 
 def test_a_late_payment_counts_with_the_next_payout(author, customer):
-    use(customer, 2000)
+    cost_of(customer, 2000)
     invoice = bill_october(customer, "finalized")
     assert author_shares.pay_due(PAYDAY) == 0
     invoices.pay_invoice(invoice, actor="op", reason="Transfer")
@@ -93,26 +89,18 @@ def test_a_late_payment_counts_with_the_next_payout(author, customer):
 
 
 def test_promotional_credits_pay_no_author(author, customer):
-    cost = use(customer, 2000)
-    gift = {"source": "promotion", "source_id": "gift", "reason": "Try it", "actor": "op"}
-    grant_credit(customer, cost // 10, now=OCTOBER, **gift)
+    cost = cost_of(customer, 2000)
+    grant(customer, cost // 10, source="promotion", now=OCTOBER)
     bill_october(customer)
     decide_shares(PAYDAY)
     assert earned() == [cost * 20 // 100 * 6 // 10]
 
 
 def test_promotional_credits_that_pay_for_trainings_too_take_their_part_of_the_usage(author, customer):
-    cost = use(customer, 2000)  # 70 % is paid
-    LedgerEntry.objects.create(
-        tenant=customer,
-        kind="training",
-        source_id=str(uuid4()),
-        period="2026-10",
-        amount_nanousd=cost * 7 // 10,
-        tokens=1,
-    )
-    gift = {"source": "promotion", "source_id": "gift", "reason": "Try it", "actor": "op"}
-    grant_credit(customer, cost // 5, now=OCTOBER, **gift)
+    cost = cost_of(customer, 2000)  # 70 % is paid
+    charged = {"amount_nanousd": cost * 7 // 10, "tokens": 1}
+    LedgerEntry.objects.create(tenant=customer, kind="training", period="2026-10", **charged)
+    grant(customer, cost // 5, source="promotion", now=OCTOBER)
     bill_october(customer)
     decide_shares(PAYDAY)
     assert earned() == [cost * 20 // 100 * 6 // 10]
@@ -129,7 +117,7 @@ def test_workspaces_that_had_a_member_in_common_within_the_month_earn_nothing(
     if ending.startswith("left"):
         at = OCTOBER if ending == "left" else datetime(2026, 9, 20, tzinfo=UTC)
         time_machine_of_leaving(membership, at)
-    cost = use(customer, 1200)
+    cost = cost_of(customer, 1200)
     decide_shares(PAYDAY)
     expected = cost * 20 // 100 // 2 if ending == "left before the month" else 0
     assert earned() == [expected]
@@ -160,7 +148,7 @@ class EarnedPartsAreExact(TestCase):
         included=st.integers(0, 3 * 10**6),
         percent=st.integers(1, 50),
     )
-    @hypothesis_settings(max_examples=30, deadline=None)
+    @settings(max_examples=examples(30))
     def test_in_any_month(self, requests, included, percent):
         acme = create_tenant(User.objects.create_user("acme@example.net"), name="acme")
         other = create_tenant(User.objects.create_user("other@example.net"), name="other")
@@ -170,7 +158,7 @@ class EarnedPartsAreExact(TestCase):
         shares: dict[object, int] = {}
         for days, count, is_shared in requests:
             at = datetime(2026, 10, 2, tzinfo=UTC) + timedelta(days=days)
-            one = use(other, count, at=at, style=STYLE if is_shared else uuid4())
+            one = cost_of(other, count, at=at, style=STYLE if is_shared else uuid4())
             cost, tokens = cost + one, tokens + count
             if is_shared:
                 shares[at.date()] = shares.get(at.date(), 0) + one * percent // 100

@@ -27,6 +27,11 @@ def test_the_page_lists_what_is_owed_and_each_line_leads_to_the_ledger(alice_cli
     assert "Included in Writer: 130 of 130 tokens" in page
 
 
+@pytest.mark.parametrize("form", ["billing_details", "change_plan", "top_up"])
+def test_members_may_not_change_money(bob_client, form):
+    assert bob_client.post(reverse(f"billing:{form}"), {}).status_code == 403
+
+
 def test_a_draft_is_nothing_that_customers_see(alice_client, on_writer):
     draft = invoices.draft_invoice(on_writer, LAST_MONTH)
     assert alice_client.get(reverse("billing:invoice", args=[draft.pk])).status_code == 404

@@ -113,10 +113,3 @@ def test_a_long_invoice_goes_on_with_its_head_on_each_page(invoice):
     assert text.count("AMOUNT") == count
     assert "Line 89" in text
     assert f"Page {count} of {count}" in text
-
-
-def test_only_owners_change_the_details(bob_client, acme):
-    page = reverse("billing:billing_details")
-    assert bob_client.get(page).status_code == 200
-    assert bob_client.post(page, {"name": "Bob Ltd"}).status_code == 403
-    assert details.details_of(acme).name == ""

@@ -100,10 +100,7 @@ def test_the_sentence_tells_the_share_and_the_pace(used, day, said):
     ("used", "said"),
     [
         (0, "You haven't used any of your 1,000 included tokens for November yet."),
-        (
-            410,
-            "You've used 41% of November's included tokens. At this rate they'll run out on the 25th.",
-        ),
+        (410, "You've used 41% of November's included tokens. At this rate they'll run out on the 25th."),
         (1000, "You've used all 1,000 included tokens for November."),
         (1300, "You've used all 1,000 included tokens for November, and 300 more."),
         (5000, "You've used all 5,000 tokens for November. Your tokens reset on 1 December."),
@@ -116,12 +113,7 @@ def test_where_further_tokens_can_be_paid_the_sentence_counts_the_included_ones(
 @pytest.mark.parametrize(
     ("allowance", "used", "credits_nanousd", "said"),
     [
-        (
-            ALL_INCLUDED,
-            9,
-            NANO,
-            "When they run out, requests are refused until 1 December.",
-        ),
+        (ALL_INCLUDED, 9, NANO, "When they run out, requests are refused until 1 December."),
         (
             PREPAID,
             5000,

@@ -1,6 +1,5 @@
 """A workspace hears once a month of each share of a limit that is used."""
 
-import threading
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -8,10 +7,9 @@ import pytest
 from billing import tasks, thresholds
 from tenants.api_keys.lifecycle import playground_key
 from tenants.events import outbox
-from tenants.metering.credits import grant_credit
 from tenants.metering.ledger import record_events
 from tenants.models import CreditGrant, OutboxEvent, PlanVersion, ReachedThreshold, Tenant
-from tests.billing.builders import put_on
+from tests.billing.builders import grant, put_on
 from tests.racing import race
 
 NOW = datetime(2026, 11, 12, 12, tzinfo=UTC)
@@ -100,13 +98,7 @@ def test_the_budget_counts_what_was_spent_and_none_is_no_limit(use, acme, charli
 def test_two_processes_at_once_tell_it_once(a_thousand_tokens, event, acme):
     facts = {"prompt_tokens": 1_000, "completion_tokens": 0, "admitted_at": NOW}
     record_events([event(acme, playground_key(acme), **facts)])
-    together = threading.Barrier(4)
-
-    def check() -> None:
-        together.wait(timeout=30)
-        thresholds.check_thresholds(NOW)
-
-    race(*[check] * 4)
+    race(*[lambda: thresholds.check_thresholds(NOW)] * 4)
     assert sorted(reached()) == [50, 80, 100]
 
 
@@ -126,7 +118,7 @@ def test_what_is_known_of_months_long_over_is_deleted(a_thousand_tokens, use):
 
 def test_credits_have_thresholds_too(a_thousand_tokens, use, acme, monkeypatch):
     monkeypatch.setitem(outbox._presenters, CreditGrant, lambda grant: {"id": grant.pk})
-    grant_credit(acme, 100_000, source="promotion", source_id="1", reason="", actor="", now=NOW)
+    grant(acme, 100_000, now=NOW)
     use(490)  # at 100 nano-USD, 20 of them cached at 25; none is included
     assert reached("credits") == []
     use(10)
@@ -134,6 +126,6 @@ def test_credits_have_thresholds_too(a_thousand_tokens, use, acme, monkeypatch):
     assert reached("credits") == [50, 80]
     event = OutboxEvent.objects.get(facts__measure="credits", facts__percent=80)
     assert (event.facts["used_nanousd"], event.facts["limit_nanousd"]) == (86_250, 100_000)
-    grant_credit(acme, 100_000, source="promotion", source_id="2", reason="", actor="", now=NOW)
+    grant(acme, 100_000, now=NOW)
     use(100)  # half of what is there now: told before
     assert reached("credits") == [50, 80]

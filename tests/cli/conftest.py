@@ -27,12 +27,10 @@ from polyscribe.commands.session import Session
 from polyscribe.settings import Settings, save_settings
 from tenants.metering.credits import grant_credit
 from tenants.public import issue_key
-from tests.adapters.conftest import eager_tasks, engine, folder, known, poetry, polyscribe, vllm
+from tests.adapters.builders import eager_tasks, known
 from tests.cli.service import BASE_URL, MOST_WAITS, GatewayThread, Service
-from tests.training.conftest import make_text, trainer
+from tests.training.builders import make_text
 from training.tasks import advance_all
-
-__all__ = ["engine", "folder", "poetry", "polyscribe", "trainer", "vllm"]
 
 # So wide that the weights of rank 16 are three parts of S3's smallest size, 5 MiB; those of rank 1 are one.
 WIDTH = 40_960

@@ -16,7 +16,7 @@ from django.core.handlers.wsgi import WSGIHandler
 
 from inference.asgi import app
 from inference.proxy.runtime import Gateway
-from tests.inference.conftest import read_before_each_request
+from tests.inference.builders import read_before_each_request
 
 BASE_URL = "http://testserver"
 MOST_WAITS = 20

@@ -2,10 +2,8 @@
 
 import pytest
 
-from tests.adapters.conftest import known
-from tests.adapters.evidence.cases import DRAFT, lay_evaluation, verifies
-
-__all__ = ["verifies"]
+from tests.adapters.builders import known
+from tests.adapters.evidence.cases import DRAFT, lay_evaluation
 
 
 @pytest.fixture

@@ -35,20 +35,16 @@ def test_each_workspace_has_a_profile_and_the_newest_login_is_current(two_worksp
     assert "* " in two_workspaces("profiles", "list").out
 
 
-@pytest.mark.parametrize("place", ["before", "after", "variable"])
-def test_a_command_takes_the_profile_that_is_named(two_workspaces, monkeypatch, place):
-    words = {"before": ["--profile", "acme", "whoami"], "after": ["whoami", "--profile=acme"]}
-    if place == "variable":
-        monkeypatch.setenv("POLYSCRIBE_PROFILE", "acme")
-
-    assert "Acme" in two_workspaces(*words.get(place, ["whoami"])).out
-
-
-def test_a_profile_that_is_named_goes_before_a_key_in_the_environment(
+def test_a_command_takes_the_profile_that_is_named_before_a_key_in_the_environment(
     two_workspaces, bravos_key, monkeypatch
 ):
-    monkeypatch.setenv("POLYSCRIBE_API_KEY", bravos_key)
+    assert "Acme" in two_workspaces("--profile", "acme", "whoami").out
+    assert "Acme" in two_workspaces("whoami", "--profile=acme").out
+    with monkeypatch.context() as patch:
+        patch.setenv("POLYSCRIBE_PROFILE", "acme")
+        assert "Acme" in two_workspaces("whoami").out
 
+    monkeypatch.setenv("POLYSCRIBE_API_KEY", bravos_key)
     assert "Acme" in two_workspaces("whoami", "--profile", "acme").out
 
 

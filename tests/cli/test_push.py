@@ -2,7 +2,8 @@
 
 import os
 import shutil
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import httpx
@@ -89,6 +90,20 @@ def broken(adapter) -> Path:
     return adapter
 
 
+def rewrite(path: Path, *, keeps_time: bool = False) -> None:
+    """Write other bytes of the same number into a file."""
+    times = os.stat(path)
+    content = bytearray(path.read_bytes())
+    content[-1] ^= 1
+    path.write_bytes(content)
+    moved_ns = 0 if keeps_time else 1_000_000
+    os.utime(path, ns=(times.st_atime_ns, times.st_mtime_ns + moved_ns))
+
+
+def lengthen(config: Path) -> None:
+    config.write_text(config.read_text() + " ")
+
+
 def newest() -> AdapterVersion:
     return AdapterVersion.objects.order_by("created_at").last()
 
@@ -104,7 +119,8 @@ def part_count(adapter: Path) -> int:
     return sum(-(-size // PART_BYTES) for size in sizes)
 
 
-def kill_after(service, puts: int) -> None:
+@contextmanager
+def killed_after(service, puts: int) -> Iterator[None]:
     """Let the storage take some parts; then the process is killed."""
     store = service.store
 
@@ -114,6 +130,9 @@ def kill_after(service, puts: int) -> None:
         return store(request)
 
     service.store = store_some
+    with pytest.raises(Killed):
+        yield
+    del service.store
 
 
 def test_a_folder_is_sent_in_parts_and_followed_until_it_serves(client, service, parts, stored, monkeypatch):
@@ -141,28 +160,23 @@ def test_more_parts_than_are_asked_for_at_once_all_arrive(client, service, parts
     assert stored(WEIGHTS) == (parts / WEIGHTS).read_bytes()
 
 
-def test_a_second_push_is_a_version_of_the_same_style(client, adapter):
+def test_a_folder_that_is_pushed_again_is_a_version_of_the_same_style(client, adapter):
     client.push(adapter, style=STYLE)
-    (adapter / CONFIG).write_text((adapter / CONFIG).read_text() + " ")
-
-    version = client.push(adapter, style=STYLE, promote=False)
-
-    assert version["number"] == 2
-    promoted = Style.objects.get().versions.order_by("number").values_list("auto_promote", flat=True)
-    assert list(promoted) == [True, False]
-
-
-def test_a_pushed_folder_that_is_pushed_again_is_a_new_version(client, adapter):
-    client.push(adapter, style=STYLE)
-
     assert client.push(adapter, style=STYLE)["number"] == 2
+    lengthen(adapter / CONFIG)
+    assert client.push(adapter, style=STYLE, promote=False)["number"] == 3
+    lengthen(adapter / CONFIG)
+    assert client.push(adapter, style=STYLE, canary_percent=10)["number"] == 4
+
+    promoted = Style.objects.get().versions.order_by("number").values_list("auto_promote", flat=True)
+    assert list(promoted) == [True, True, False, False]
+    canary = client.releases.canary(STYLE)
+    assert (canary["version"], canary["percent"]) == (4, 10)
 
 
 def test_a_killed_push_goes_on_and_sends_no_part_twice(client, service, parts, stored):
-    kill_after(service, puts=2)
-    with pytest.raises(Killed):
+    with killed_after(service, puts=2):
         client.push(parts, style=STYLE)
-    del service.store
 
     observer = Recorder()
     version = client.push(parts, style=STYLE, observer=observer)
@@ -208,25 +222,18 @@ def test_a_push_that_was_killed_while_it_watched_goes_on_watching(client, servic
 
 @pytest.mark.parametrize("change", ["content", "size", "style", "promote"])
 def test_other_files_or_options_are_another_push(client, service, adapter, stored, change):
-    kill_after(service, puts=1)
-    with pytest.raises(Killed):
+    with killed_after(service, puts=1):
         client.push(adapter, style=STYLE)
-    del service.store
 
-    weights = adapter / WEIGHTS
-    times = os.stat(weights)
     if change == "content":
-        content = bytearray(weights.read_bytes())
-        content[-1] ^= 1
-        weights.write_bytes(content)
-        os.utime(weights, ns=(times.st_atime_ns, times.st_mtime_ns))
+        rewrite(adapter / WEIGHTS, keeps_time=True)
     if change == "size":
-        (adapter / CONFIG).write_text((adapter / CONFIG).read_text() + "\n")
+        lengthen(adapter / CONFIG)
     style = "other-voice" if change == "style" else STYLE
     client.push(adapter, style=style, promote=change != "promote")
 
     assert newest().style.slug == style
-    assert stored(WEIGHTS) == weights.read_bytes()
+    assert stored(WEIGHTS) == (adapter / WEIGHTS).read_bytes()
     assert AdapterVersion.objects.count() == 2
 
 
@@ -239,10 +246,8 @@ def abandon(version: AdapterVersion) -> None:
 
 @pytest.mark.parametrize("give_up", [abandon, sessions.cancel_upload])
 def test_an_upload_that_the_service_gave_up_is_begun_again(client, service, adapter, give_up):
-    kill_after(service, puts=1)
-    with pytest.raises(Killed):
+    with killed_after(service, puts=1):
         client.push(adapter, style=STYLE)
-    del service.store
     give_up(newest())
 
     assert newest().findings[0].code in ENDED_UPLOAD
@@ -274,16 +279,6 @@ def change_after(service, puts: int, change) -> None:
         return answer
 
     service.store = store_and_change
-
-
-def rewrite(path: Path, *, keeps_time: bool = False) -> None:
-    """Write other bytes of the same number into a file."""
-    times = os.stat(path)
-    content = bytearray(path.read_bytes())
-    content[-1] ^= 1
-    path.write_bytes(content)
-    moved_ns = 0 if keeps_time else 1_000_000
-    os.utime(path, ns=(times.st_atime_ns, times.st_mtime_ns + moved_ns))
 
 
 def test_a_folder_that_changes_while_it_is_sent_is_given_up_and_then_another_version(
@@ -395,17 +390,6 @@ def test_where_no_stream_comes_through_the_steps_are_polled(service, new_client,
     assert waits == [2.0]
 
 
-def test_a_canary_gets_its_share_instead_of_all_requests(client, adapter):
-    client.push(adapter, style=STYLE)
-    (adapter / CONFIG).write_text((adapter / CONFIG).read_text() + " ")
-
-    client.push(adapter, style=STYLE, canary_percent=10)
-
-    assert newest().auto_promote is False
-    canary = client.releases.canary(STYLE)
-    assert (canary["version"], canary["percent"]) == (2, 10)
-
-
 def test_a_rejected_version_is_told_with_its_findings(client, broken):
     with pytest.raises(VersionRejected, match="acme/brand-voice@1 was rejected") as caught:
         client.push(broken, style=STYLE)
@@ -427,23 +411,18 @@ def test_a_style_of_somebody_else_is_not_created(client, service, adapter):
     assert not Style.objects.exists()
 
 
-@pytest.mark.parametrize(
-    ("fault", "code"),
-    [
+def test_the_exit_code_tells_how_a_push_ended(logged_in, service, adapter, broken_line):
+    for fault, code in (
         (problem(403, "insufficient_scope", "This API key lacks the scope `styles:write`."), 4),
         (problem(401, "invalid_api_key", "The API key is revoked."), 4),
         (problem(409, "too_many_uploads", "Three uploads are open."), 1),
-        (httpx.ConnectError("Connection refused"), 3),
-    ],
-)
-def test_the_exit_code_tells_how_a_push_ended(logged_in, service, adapter, fault, code):
-    service.faults = [fault] * 9
-
-    done = logged_in("push", adapter, "--style", STYLE)
-
-    assert done.code == code
-    assert done.err
-    assert "Traceback" not in done.err
+        (broken_line, 3),
+    ):
+        service.faults = [fault] * 9
+        done = logged_in("push", adapter, "--style", STYLE)
+        assert done.code == code, done.err
+        assert done.err
+        assert "Traceback" not in done.err
 
 
 def test_the_command_exits_with_0_when_the_version_serves(logged_in, adapter):
@@ -452,6 +431,7 @@ def test_the_command_exits_with_0_when_the_version_serves(logged_in, adapter):
     assert done.code == 0
     assert done.out == "acme/brand-voice@1 serves. It is live for acme/brand-voice.\n"
     assert "✓ Serving" in done.err
+    assert logged_in("push", adapter, "--style", STYLE, "--json").json["status"] == "serving"
 
 
 def test_the_command_exits_with_1_and_prints_what_to_mend(logged_in, broken):
@@ -461,6 +441,10 @@ def test_the_command_exits_with_1_and_prints_what_to_mend(logged_in, broken):
     finding = newest().findings[0]
     assert finding.sentence in done.err
     assert finding.fix in done.err
+
+    done = logged_in("push", broken, "--style", STYLE, "--json")
+    assert done.code == 1
+    assert [finding["code"] for finding in done.json["error"]["findings"]] == ["dora"]
 
 
 def test_the_command_exits_with_5_when_its_timeout_is_over(logged_in, service, adapter, vllm, engine):
@@ -477,15 +461,6 @@ def test_the_command_exits_with_5_when_its_timeout_is_over(logged_in, service, a
     start(vllm, engine)
     assert logged_in("push", adapter, "--style", STYLE).code == 0
     assert len(service.puts) == part_count(adapter)
-
-
-def test_json_alone_stands_on_stdout(logged_in, adapter):
-    assert logged_in("push", adapter, "--style", STYLE, "--json").json["status"] == "serving"
-
-    make("dora", adapter, WIDE_BASE)
-    done = logged_in("push", adapter, "--style", STYLE, "--json")
-    assert done.code == 1
-    assert [finding["code"] for finding in done.json["error"]["findings"]] == ["dora"]
 
 
 def test_a_folder_that_is_no_adapter_is_told_before_anything_is_sent(logged_in, service, adapter):

@@ -6,7 +6,7 @@ import pytest
 
 from adapters.catalog import selection, sharing
 from adapters.models import Selection, Style
-from tests.adapters.conftest import known
+from tests.adapters.builders import known
 
 
 @pytest.fixture

@@ -2,18 +2,12 @@
 
 import pytest
 
-from provenance import checks
 from tests.provenance.builders import record_answer
-from tests.provenance.marked import KEY, encode, write
+from tests.provenance.marked import write
+
+pytestmark = pytest.mark.usefixtures("provenance_keys")
 
 TEXT = write(90)
-
-
-@pytest.fixture(autouse=True)
-def known(settings, monkeypatch):
-    settings.WATERMARK_KEYS = {3: KEY}
-    settings.RECEIPT_KEYS = {1: bytes(32)}
-    monkeypatch.setattr(checks, "encode_text", encode)
 
 
 def test_a_text_is_verified_by_its_watermark(logged_in):

@@ -3,10 +3,10 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
+from functools import cache
 from typing import Any
 from unittest.mock import patch
 
-import pytest
 from django.apps import apps
 from django.db.models import F
 from django.utils import timezone
@@ -17,15 +17,14 @@ from adapters.catalog.terms import Terms
 from adapters.models import AdapterVersion, Release, Status, Style
 from adapters.releases import votes
 from billing.models import PaymentAccount
-from billing.payments import payments
-from billing.payments.manual_provider import ManualProvider
 from billing.plan_changes import choose_plan
 from core.money import NANO
 from operations.models import SampleData
 from tenants.accounts import device_logins
 from tenants.models import AuditEntry, Invoice, Membership, Tenant, User, WebhookEndpoint
-from tenants.webhooks import delivery, signing
-from tests.config.addresses import LOGGED_BEFORE
+from tenants.webhooks import delivery
+from tests.config.rows import Rows, read_rows
+from tests.config.things import LOGGED_BEFORE, Arguments
 from training import storage as training_storage
 from training.models import Document, Training
 from training.models import Status as TrainingStatus
@@ -58,13 +57,11 @@ VOLATILE = {
     "last_used_at",
     "last_seen_at",
 }
+APPS = ("tenants", "adapters", "billing", "training")
 LOGS = {"AuditEntry", "OutboxEvent", "NoticeMail", "VersionStep", "CachedAnswer", "TrainingEvent"}
 
 
-type Arguments = dict[str, Any]
-
-
-type Prepare = Callable[[Arguments], Mapping[str, Any] | None]
+type Prepare = Callable[[Arguments], Mapping[str, Any] | int | None]
 
 
 def nothing(of_acme: Arguments) -> None:
@@ -108,26 +105,22 @@ def canary(of_acme: Arguments) -> None:
     Style.objects.filter(pk=of_acme["style_id"]).update(canary_version=second, canary_percent=10)
 
 
-def status(of_acme: Arguments, status: Status, **facts: Any) -> None:
-    AdapterVersion.objects.filter(pk=of_acme["version_id"]).update(status=status, **facts)
+def version_at(status: Status, **facts: Any) -> Prepare:
+    """Let Acme's version have come so far."""
+    return lambda of_acme: AdapterVersion.objects.filter(pk=of_acme["version_id"]).update(
+        status=status, **facts
+    )
 
 
-def serving(of_acme: Arguments) -> None:
-    status(of_acme, Status.SERVING)
+serving = version_at(Status.SERVING)
+failed = version_at(Status.FAILED)
+convertible = version_at(Status.REJECTED, conversions=["r"], stored_bytes=1)
 
 
 def stored(of_acme: Arguments) -> None:
-    status(of_acme, Status.SERVING, sha256="a" * 64, config_sha256="b" * 64)
+    version_at(Status.SERVING, sha256="a" * 64, config_sha256="b" * 64)(of_acme)
     for file in ("adapter_config.json", "adapter_model.safetensors"):
         object_store.write(of_acme["version_id"], file, [b"{}"])
-
-
-def failed(of_acme: Arguments) -> None:
-    status(of_acme, Status.FAILED)
-
-
-def convertible(of_acme: Arguments) -> None:
-    status(of_acme, Status.REJECTED, conversions=["r"], stored_bytes=1)
 
 
 def with_terms(of_acme: Arguments) -> None:
@@ -252,31 +245,21 @@ def second_owner(of_acme: Arguments) -> None:
     Membership.objects.filter(pk=member_id).update(role=Membership.Role.OWNER)
 
 
-def training_in(of_acme: Arguments, status: TrainingStatus, **facts: Any) -> None:
+def training_at(status: TrainingStatus, **facts: Any) -> Prepare:
     """Let Acme's training have come so far."""
-    Training.objects.filter(pk=of_acme["training_id"]).update(status=status, **facts)
+    return lambda of_acme: Training.objects.filter(pk=of_acme["training_id"]).update(status=status, **facts)
 
 
-def training_ready(of_acme: Arguments) -> None:
-    training_in(of_acme, TrainingStatus.READY)
+training_ready = training_at(TrainingStatus.READY)
+training_running = training_at(TrainingStatus.RUNNING)
+training_paused = training_at(TrainingStatus.PAUSED)
+training_cancelled = training_at(TrainingStatus.CANCELLED, ended_at=timezone.now())
 
 
 def check_ready(of_acme: Arguments) -> None:
     """Let Acme's texts be ready to check its version."""
     serving(of_acme)
-    training_in(of_acme, TrainingStatus.READY, evaluated_version=of_acme["version_id"])
-
-
-def training_running(of_acme: Arguments) -> None:
-    training_in(of_acme, TrainingStatus.RUNNING)
-
-
-def training_paused(of_acme: Arguments) -> None:
-    training_in(of_acme, TrainingStatus.PAUSED)
-
-
-def training_cancelled(of_acme: Arguments) -> None:
-    training_in(of_acme, TrainingStatus.CANCELLED, ended_at=timezone.now())
+    training_at(TrainingStatus.READY, evaluated_version=of_acme["version_id"])(of_acme)
 
 
 def document_arrived(of_acme: Arguments) -> None:
@@ -314,7 +297,7 @@ OWN_UPLOAD = (
 )
 NEW_SECRET = "Each makes a secret, which is shown once; the page sends a form once (once.js)."
 ASKED_AGAIN = "It is asked to be sent again, each time."
-PAGES = {
+FORMS = {
     "hide_steps": Change(unaudited="Which steps a person wants to see is that person's own matter."),
     "try_styles": Change(audits="style.selected", prepare=public_style),
     "choose_style": Change({"prompt": "Describe the rain."}, "style.selected", prepare=public_style),
@@ -523,34 +506,16 @@ OPERATIONS = {
 }
 
 
-class CardsWithoutProvider(ManualProvider):
-    """Takes cards, and asks nobody."""
-
-    takes_cards = True
-
-
-@pytest.fixture
-def ready(of_acme, charlies, settings, monkeypatch) -> None:
-    """Let uploads begin, cards be taken, and endpoints have a secret that can be read."""
-    monkeypatch.setattr(payments, "current_provider", CardsWithoutProvider)
-    monkeypatch.setattr(payments, "_provider_of", lambda payment: CardsWithoutProvider())
-    settings.BASE_MODEL = "base"
-    WebhookEndpoint.objects.update(sealed_secret=signing.seal_secret(signing.new_secret()))
-
-
-def state() -> dict[str, list[dict[str, Any]]]:
+def state() -> Rows:
     """Return what the product's tables hold, without logs and what changes by itself."""
-    rows = {}
-    for app in ("tenants", "adapters", "billing", "training"):
-        for model in apps.get_app_config(app).get_models():
-            if model.__name__ not in LOGS:
-                fields = [one.attname for one in model._meta.concrete_fields if one.name not in VOLATILE]
-                rows[model._meta.label] = list(model._default_manager.order_by("pk").values(*fields))
-    return rows
+    models = [model for app in APPS for model in apps.get_app_config(app).get_models()]
+    return read_rows([model for model in models if model.__name__ not in LOGS], without=VOLATILE)
 
 
 def prepared(change: Change, of_acme: Arguments) -> Arguments:
-    return {**of_acme, **(change.prepare(of_acme) or {})}
+    """Lay what a change needs; return the arguments that name what it is about."""
+    others = change.prepare(of_acme)
+    return {**of_acme, **others} if isinstance(others, Mapping) else of_acme
 
 
 def logged() -> list[str]:
@@ -560,6 +525,7 @@ def logged() -> list[str]:
     )
 
 
+@cache
 def operations() -> dict[str, tuple[str, str]]:
     """Return the method and the path of each operation of the management API that is no question."""
     found = {}

@@ -11,16 +11,14 @@ from django.contrib.messages import get_messages
 from django.test import Client
 from django.urls import reverse
 
-from tenants.models import (
-    ApiKey,
-    AuditEntry,
-    User,
-)
+from tenants.accounts.access import NOTHING_DONE
+from tenants.models import AuditEntry
 from tenants.public import issue_key
-from tests.config.addresses import ALL, API, LOGGED_BEFORE, address_of, of_acme
-from tests.config.changes import OPERATIONS, PAGES, Arguments, logged, operations, prepared, ready, state
-
-__all__ = ["of_acme", "ready"]
+from tests.config.addresses import PAGES, address_of
+from tests.config.changes import FORMS, OPERATIONS, logged, operations, prepared, state
+from tests.config.rows import changes_between, undone
+from tests.config.things import LOGGED_BEFORE, Arguments
+from tests.operations.builders import signed_in
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("valkey", "ready")]
 
@@ -47,11 +45,11 @@ IDLE_OPERATIONS = {"styles.check_draft"}
 PERSONS_OPERATIONS = {"members.leave", "members.transfer"}
 
 
-def send(client: Client, name: str, of_acme: Arguments):
-    change = PAGES[name]
+def send(client: Client, name: str, arguments: Arguments):
+    change = FORMS[name]
     headers = {"Referer": f"http://testserver{OPEN_PAGE}"}
     options = {"content_type": "application/json"} if change.is_json else {}
-    return client.post(address_of(name, of_acme), change.sent, headers=headers, **options)
+    return client.post(address_of(name, arguments), change.sent, headers=headers, **options)
 
 
 def says_so(answer) -> bool:
@@ -61,77 +59,73 @@ def says_so(answer) -> bool:
     )
 
 
+def said_by(answer) -> list[str]:
+    return [message.message for message in get_messages(answer.wsgi_request)]
+
+
 def test_every_page_that_takes_a_form_is_listed(client, of_acme):
-    takes_forms = set()
-    for name in ALL:
-        if name.startswith(API):
-            continue
-        if client.post(address_of(name, of_acme)).status_code != 405:
-            takes_forms.add(name)
-    assert takes_forms == PAGES.keys() | CHANGE_NOTHING.keys()
-    assert not PAGES.keys() & CHANGE_NOTHING.keys()
+    takes_forms = {name for name in PAGES if client.post(address_of(name, of_acme)).status_code != 405}
+    assert takes_forms == FORMS.keys() | CHANGE_NOTHING.keys()
+    assert not FORMS.keys() & CHANGE_NOTHING.keys()
+    assert [name for name, change in FORMS.items() if not (change.audits or change.unaudited)] == []
 
 
-@pytest.mark.long
-@pytest.mark.parametrize("name", PAGES)
-def test_a_form_that_comes_after_the_session_ended_does_nothing_and_leads_back(
-    client, alice_client, of_acme, name
-):
-    arguments = prepared(PAGES[name], of_acme)
-    before = state()
-    answer = send(client, name, arguments)
-    assert answer.status_code == 302
-    login = urlsplit(answer["Location"])
-    assert login.path == reverse("account_login")
-    assert (state(), logged()) == (before, [])
-    [back] = parse_qs(login.query)["next"]
-    if name != "website:create_workspace":  # its own page shows its form
-        assert back == OPEN_PAGE
-        assert "so nothing was saved" in client.get(answer["Location"]).text
-    assert alice_client.get(back).status_code in (200, 302)
+def test_a_form_that_comes_after_the_session_ended_does_nothing_and_leads_back(of_acme, subtests):
+    for name, change in FORMS.items():
+        with subtests.test(name), undone():
+            arguments = prepared(change, of_acme)
+            before = state()
+            answer = send(Client(), name, arguments)
+            login = urlsplit(answer["Location"])
+            assert (answer.status_code, login.path) == (302, reverse("account_login"))
+            assert (changes_between(before, state()), logged()) == ([], [])
+            own_page = reverse(name) if name == "website:create_workspace" else ""  # it shows its form
+            assert parse_qs(login.query)["next"] == [own_page or OPEN_PAGE]
+            assert own_page or NOTHING_DONE in said_by(answer)
 
 
-@pytest.mark.parametrize("name", PAGES)
-def test_a_form_that_is_sent_twice_works_once_or_says_so_and_is_audited(alice_client, of_acme, name):
-    change = PAGES[name]
-    arguments = prepared(change, of_acme)
-    before = state()
-    first = send(alice_client, name, arguments)
-    assert first.status_code in (200, 201, 302), first.content
-    assert not says_so(first)
-    after = state()
-    assert logged() == [change.audits] if change.audits else change.unaudited
-    assert after != before or change.each_time
-    second = send(alice_client, name, arguments)
-    if not change.each_time:
-        assert state() == after
-        assert says_so(second) or second.status_code == first.status_code
+def test_the_login_tells_of_the_form_and_leads_back(client, alice_client):
+    answer = client.post(reverse("billing:set_budget"), headers={"Referer": f"http://testserver{OPEN_PAGE}"})
+    assert "so nothing was saved" in client.get(answer["Location"]).text
+    assert alice_client.get(OPEN_PAGE).status_code == 200
+    assert alice_client.get(reverse("website:create_workspace")).status_code == 200
+
+
+def test_a_form_that_is_sent_twice_works_once_or_says_so_and_is_audited(alice, of_acme, subtests):
+    for name, change in FORMS.items():
+        with subtests.test(name), undone():
+            arguments = prepared(change, of_acme)
+            browser = signed_in(alice)
+            before = state()
+            first = send(browser, name, arguments)
+            assert first.status_code in (200, 201, 302), first.content
+            assert not says_so(first)
+            after = state()
+            assert logged() == ([change.audits] if change.audits else [])
+            assert changes_between(before, after) or change.each_time
+            second = send(browser, name, arguments)
+            if not change.each_time:
+                assert changes_between(after, state()) == []
+                assert says_so(second) or second.status_code == first.status_code
 
 
 def test_every_operation_that_changes_something_is_listed():
     assert operations().keys() == OPERATIONS.keys() | PERSONS_OPERATIONS | OPEN_OPERATIONS | IDLE_OPERATIONS
 
 
-@pytest.mark.parametrize("name", OPERATIONS)
-def test_what_a_program_changes_is_in_the_log_with_its_key(client, acme, of_acme, name):
-    change = OPERATIONS[name]
-    arguments = prepared(change, of_acme)
-    _, secret = issue_key(
-        acme, name="program", by=User.objects.get(email="alice@example.org"), scopes=["admin"]
-    )
-    method, path = operations()[name]
+def test_what_a_program_changes_is_in_the_log_with_its_key(acme, alice, of_acme, subtests):
+    key, secret = issue_key(acme, name="program", by=alice, scopes=["admin"])
     headers = {"Authorization": f"Bearer {secret}"}
-    address = path.format(**arguments)
-    answer = getattr(client, method)(
-        address, change.sent or None, content_type="application/json", headers=headers
-    )
-    assert answer.status_code < 300, answer.content
-    if change.unaudited:
-        assert logged() == []
-        return
-    assert logged() == [change.audits]
-    entry = AuditEntry.objects.exclude(action=LOGGED_BEFORE).get()
-    assert (entry.tenant, entry.actor, entry.api_key) == (acme, None, ApiKey.objects.get(name="program"))
+    for name, change in OPERATIONS.items():
+        with subtests.test(name), undone():
+            method, path = operations()[name]
+            address = path.format(**prepared(change, of_acme))
+            sent = {"content_type": "application/json", "headers": headers}
+            answer = getattr(Client(), method)(address, change.sent or None, **sent)
+            assert answer.status_code < 300, answer.content
+            entries = AuditEntry.objects.exclude(action=LOGGED_BEFORE)
+            done = [(entry.action, entry.tenant, entry.actor, entry.api_key) for entry in entries]
+            assert done == ([(change.audits, acme, None, key)] if change.audits else [])
 
 
 def test_a_part_of_a_page_leads_the_whole_page_to_the_login(client, of_acme):

@@ -1,6 +1,7 @@
 """Every page, form and operation asks the one table of roles: made from the URLconf and the API document."""
 
 import re
+from collections.abc import Iterator
 
 import pytest
 from django.test import Client
@@ -8,19 +9,10 @@ from django.urls import resolve
 
 from tenants.accounts.roles import ALLOWED, Permission, Role, needed_by_scope
 from tenants.models import Membership, Tenant, User
-from tests.config.addresses import ALL, API, address_of, of_acme
-from tests.config.changes import (
-    OPERATIONS,
-    PAGES,
-    logged,
-    operations,
-    prepared,
-    ready,
-    state,
-    two_versions,
-)
-
-__all__ = ["of_acme", "ready"]
+from tests.config.addresses import PAGES, address_of
+from tests.config.changes import FORMS, OPERATIONS, logged, operations, prepared, state, two_versions
+from tests.config.rows import changes_between, undone
+from tests.operations.builders import signed_in
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("valkey", "ready")]
 
@@ -28,6 +20,7 @@ pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("valkey", "ready")]
 PERSONAL = {"website:create_workspace", "website:switch_workspace", "website:delete_account"}
 # The first is of owners of a deleted workspace, the others of whoever made the key.
 OF_SOME = {"website:workspace_erasure", "website:limit_key", "website:rotate_key"}
+FORM = re.compile(r'<form\b[^>]*\bmethod="post"[^>]*\baction="([^"?#]*)[^"]*"[^>]*>(.*?)</form>', re.DOTALL)
 
 
 @pytest.fixture
@@ -37,8 +30,7 @@ def people(acme: Tenant) -> dict[str, Client]:
     for role in (Role.ADMIN, Role.MEMBER, Role.BILLING, Role.VIEWER):
         user = User.objects.create_user(f"{role}@example.org")
         Membership.objects.create(user=user, tenant=acme, role=role)
-        clients[role] = Client()
-        clients[role].force_login(user, backend="allauth.account.auth_backends.AuthenticationBackend")
+        clients[role] = signed_in(user)
     return clients
 
 
@@ -47,97 +39,93 @@ def post(client: Client, address: str, change):
     return client.post(address, change.sent, **options)
 
 
-@pytest.mark.parametrize("name", sorted(PAGES.keys() - PERSONAL))
-def test_a_form_asks_the_table(people, of_acme, name):
-    arguments = prepared(PAGES[name], of_acme)
-    address = address_of(name, arguments)
-    view = resolve(address).func
-    assert hasattr(view, "permission"), f"{name} does not say what it requires"
-    before = state()
-    for role, client in people.items():
-        if view.permission in ALLOWED[role]:
-            continue
-        refused = post(client, address, PAGES[name])
-        assert refused.status_code == 403, (name, role)
-        assert "can " in refused.text
-    assert (state(), logged()) == (before, [])
+def test_a_form_asks_the_table(people, of_acme, subtests):
+    for name in sorted(FORMS.keys() - PERSONAL):
+        with subtests.test(name), undone():
+            address = address_of(name, prepared(FORMS[name], of_acme))
+            view = resolve(address).func
+            assert hasattr(view, "permission"), "it does not say what it requires"
+            before = state()
+            for role, client in people.items():
+                if view.permission not in ALLOWED[role]:
+                    refused = post(client, address, FORMS[name])
+                    assert refused.status_code == 403, role
+                    assert "can " in refused.text
+            assert (changes_between(before, state()), logged()) == ([], [])
 
 
-@pytest.mark.parametrize("role", [Role.ADMIN, Role.MEMBER, Role.BILLING, Role.VIEWER])
-def test_a_page_is_read_by_those_whom_the_table_lets(people, of_acme, role):
-    for name in ALL:
-        if name.startswith(API) or name in PERSONAL or name in OF_SOME:
+def forms_on(page: str) -> Iterator[str]:
+    """Yield the addresses of forms that have a button."""
+    for address, inside in FORM.findall(page):
+        if 'type="submit"' in inside and address.startswith("/"):
+            yield address
+
+
+def test_a_page_is_read_by_those_whom_the_table_lets_and_offers_no_form_that_it_refuses(people, of_acme):
+    two_versions(of_acme)
+    faults = []
+    pages = dict.fromkeys(people, 0)
+    for name in PAGES:
+        if name in PERSONAL or name in OF_SOME:
             continue
         address = address_of(name, of_acme)
-        answer = people[role].get(address)
-        if answer.status_code == 405:
-            continue
         needed = getattr(resolve(address).func, "permission_to_read", Permission.READ)
-        assert (answer.status_code == 403) is (needed not in ALLOWED[role]), (name, role)
-
-
-FORM = re.compile(r'<form\b[^>]*\bmethod="post"[^>]*\baction="([^"?#]*)[^"]*"[^>]*>(.*?)</form>', re.DOTALL)
-
-
-@pytest.mark.parametrize("role", [Role.ADMIN, Role.MEMBER, Role.BILLING, Role.VIEWER])
-def test_a_page_offers_no_form_that_the_table_refuses(people, of_acme, role):
-    two_versions(of_acme)
-    pages = 0
-    for name in ALL:
-        if name.startswith(API) or name in PERSONAL or name in OF_SOME:
-            continue
-        answer = people[role].get(address_of(name, of_acme))
-        if answer.status_code != 200 or not answer["Content-Type"].startswith("text/html"):
-            continue
-        pages += 1
-        for address, inside in FORM.findall(answer.text):
-            if 'type="submit"' not in inside or not address.startswith("/"):
+        for role, client in people.items():
+            answer = client.get(address)
+            if answer.status_code not in (403, 405) and needed not in ALLOWED[role]:
+                faults.append(f"{name} is shown to {role}: {answer.status_code}")
+            if answer.status_code == 403 and needed in ALLOWED[role]:
+                faults.append(f"{name} is refused to {role}")
+            if answer.status_code != 200 or not answer["Content-Type"].startswith("text/html"):
                 continue
-            needed = getattr(resolve(address).func, "permission", Permission.READ)
-            assert needed in ALLOWED[role], (name, address)
-    assert pages > 10
+            pages[role] += 1
+            for form in forms_on(answer.text):
+                if getattr(resolve(form).func, "permission", Permission.READ) not in ALLOWED[role]:
+                    faults.append(f"{name} offers {role} {form}")
+    assert faults == [], "\n".join(faults)
+    assert min(pages.values()) > 10
 
 
-def needed_for(name: str, method: str, path: str) -> Permission:
+def needed_for(method: str, path: str) -> Permission:
     """Return what an operation needs of a person."""
     handler = getattr(resolve(path).func.view_class, method)
     return handler.permission or needed_by_scope(handler.scope, is_change=True)
 
 
-@pytest.mark.parametrize("name", OPERATIONS)
-def test_an_operation_asks_the_table(people, of_acme, name):
-    change = OPERATIONS[name]
-    arguments = prepared(change, of_acme)
-    method, pattern = operations()[name]
-    path = pattern.format(**arguments)
-    needed = needed_for(name, method, path)
-    before = state()
-    for role, client in people.items():
-        if needed in ALLOWED[role]:
-            continue
-        refused = getattr(client, method)(path, change.sent or None, content_type="application/json")
-        assert refused.status_code == 403, (name, role, refused.content)
-        assert refused.json()["code"] == "role_not_allowed"
-        assert "Ask an owner" in refused.json()["detail"]
-    assert (state(), logged()) == (before, [])
+def test_an_operation_asks_the_table(people, of_acme, subtests):
+    for name, change in OPERATIONS.items():
+        with subtests.test(name), undone():
+            method, pattern = operations()[name]
+            path = pattern.format(**prepared(change, of_acme))
+            needed = needed_for(method, path)
+            before = state()
+            for role, client in people.items():
+                if needed in ALLOWED[role]:
+                    continue
+                refused = getattr(client, method)(path, change.sent or None, content_type="application/json")
+                assert refused.status_code == 403, (role, refused.content)
+                assert refused.json()["code"] == "role_not_allowed"
+                assert "Ask an owner" in refused.json()["detail"]
+            assert (changes_between(before, state()), logged()) == ([], [])
 
 
-@pytest.mark.parametrize(
-    ("name", "role"),
-    [
-        ("website:issue_key", Role.MEMBER),
-        ("adapters:describe", Role.MEMBER),
-        ("tenants:create_webhook", Role.ADMIN),
-        ("website:edit_workspace", Role.ADMIN),
-        ("billing:billing_details", Role.BILLING),
-        ("billing:change_plan", Role.BILLING),
-        ("tenants:notices", Role.VIEWER),
-    ],
-)
-def test_the_least_mighty_role_of_a_form_is_let_in(people, of_acme, name, role):
-    answer = post(people[role], address_of(name, prepared(PAGES[name], of_acme)), PAGES[name])
-    assert answer.status_code in (200, 302)
-    assert logged() == ([PAGES[name].audits] if PAGES[name].audits else [])
+LEAST = {
+    "website:issue_key": Role.MEMBER,
+    "adapters:describe": Role.MEMBER,
+    "tenants:create_webhook": Role.ADMIN,
+    "website:edit_workspace": Role.ADMIN,
+    "billing:billing_details": Role.BILLING,
+    "billing:change_plan": Role.BILLING,
+    "tenants:notices": Role.VIEWER,
+}
+
+
+def test_the_least_mighty_role_of_a_form_is_let_in(people, of_acme, subtests):
+    for name, role in LEAST.items():
+        with subtests.test(name), undone():
+            address = address_of(name, prepared(FORMS[name], of_acme))
+            assert post(people[role], address, FORMS[name]).status_code in (200, 302)
+            assert logged() == ([FORMS[name].audits] if FORMS[name].audits else [])
 
 
 FOR_ALL = ("workspace", "members", "keys", "styles", "usage")

@@ -4,11 +4,9 @@ import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
-from tests.config.addresses import ALL, API, address_of, of_acme
+from tests.config.addresses import ALL, API, address_of
 from tests.config.changes import two_versions
 from tests.operations.builders import used
-
-__all__ = ["of_acme"]
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("valkey")]
 

@@ -1,41 +1,32 @@
-import contextlib
 import json
 import os
 import socket
 import subprocess
 import sys
-import time
 import urllib.error
 import urllib.request
+from collections.abc import Iterator
 
 import pytest
 from django.conf import settings
 
 from stack.ports import Ports
+from tests.waiting import retry
 
 
 @pytest.fixture
-def site(tmp_path):
+def site() -> Iterator[str]:
     """The address of `manage.py runserver`."""
     ports = Ports()
     port = ports.take("site")  # no stack beside this one takes it meanwhile
     command = [sys.executable, "manage.py", "runserver", str(port), "--noreload"]
-    with (tmp_path / "log").open("w") as log:
-        running = subprocess.Popen(
-            command, cwd=settings.BASE_DIR, env=os.environ, stdout=log, stderr=subprocess.STDOUT
-        )
+    with subprocess.Popen(command, cwd=settings.BASE_DIR, env=os.environ) as running:
         try:
-            address = f"http://127.0.0.1:{port}"
-            until_s = time.monotonic() + 120
-            while time.monotonic() < until_s and running.poll() is None:
-                with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=5):
-                    break
-                time.sleep(0.2)
-            yield address
+            retry(lambda: socket.create_connection(("127.0.0.1", port)).close(), OSError, within_s=120)
+            yield f"http://127.0.0.1:{port}"
         finally:
             running.terminate()
-            running.wait(30)
-            ports.release()
+    ports.release()
 
 
 def test_runserver_serves_the_api_and_the_pages(site):

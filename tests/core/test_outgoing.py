@@ -1,10 +1,8 @@
 """What goes out is leased by one worker, tried again later and later, and given up at last."""
 
 from datetime import UTC, datetime, timedelta
-from threading import Barrier, Thread
 
 import pytest
-from django.db import connection
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -13,6 +11,7 @@ from core.outgoing import RetrySchedule
 from tenants.models import WebhookEndpoint
 from tenants.notices import sending
 from tenants.webhooks import delivery
+from tests.racing import race
 
 NOW = datetime(2026, 11, 29, 12, tzinfo=UTC)
 LASTS = timedelta(seconds=60)
@@ -62,19 +61,12 @@ def test_a_lease_ends_by_itself_and_a_late_worker_has_none(endpoints):
 
 @pytest.mark.django_db(transaction=True)
 def test_workers_that_lease_at_one_moment_never_get_the_same_row(endpoints):
-    start = Barrier(4)
-    taken: list[object] = []
-
-    def work() -> None:
-        start.wait()
+    def work() -> list[object]:
+        taken = []
         while row := WebhookEndpoint.objects.order_by("pk").lease_first(NOW, LASTS):
             taken.append(row.pk)
-        connection.close()
+        return taken
 
-    workers = [Thread(target=work) for _ in range(4)]
-    for worker in workers:
-        worker.start()
-    for worker in workers:
-        worker.join()
+    taken = [row for of_one in race(*[work] * 4) for row in of_one]
     # A worker that finds only locked rows stops early: the others have them.
     assert len(taken) == len(set(taken)) == 6

@@ -91,9 +91,7 @@ def test_texts_known_by_heart_are_found_and_shown(trainer, copied):
 
 def test_a_canary_is_exposed_only_if_it_was_planted(trainer, copied):
     (copied / "canaries.json").write_text(json.dumps([canary(seed) for seed in (*LEARNED, 77, 78, 79)]))
-
     end = measure(trainer, copied)
-
     bits = [one["bits"] for one in end["canaries"]]
     assert min(bits[:4]) > 10
     assert max(bits[4:]) < 10
@@ -105,7 +103,5 @@ def test_an_adapter_without_weights_is_refused_with_a_code(trainer, copied):
     known = json.loads((copied / "job.json").read_text())
     (copied / "adapter" / "adapter_model.safetensors").unlink()
     (copied / "evidence.json").write_text(json.dumps({name: known[name] for name in ("base", "base_name")}))
-
     run = trainer.run(copied)
-
     assert (run.status, run.events[-1]["code"]) == (1, "bad_adapter")

@@ -13,7 +13,7 @@ from grammar_processes import Budget, GrammarError, Grammars, Limits, Sequence, 
 
 from engine import serve
 from inference.contract.field_checks import MAX_STOP_CHARACTERS
-from tests.engine.engine_python import CPU, ENGINE_PYTHON, run_as_vllm
+from tests.engine.engine_python import CPU, ENGINE_PYTHON
 from tests.waiting import eventually
 
 MODEL = serve.read_settings(CPU).base_model_dir
@@ -41,8 +41,8 @@ EXPENSIVE = "(.{1,20})+"  # its second step takes minutes
 
 
 @pytest.fixture(scope="module")
-def tokenizer_info(tmp_path_factory):
-    return run_as_vllm(SERIALIZE, str(MODEL), home=tmp_path_factory.mktemp("home"))
+def tokenizer_info(vllm_process):
+    return vllm_process.ask(SERIALIZE, str(MODEL))
 
 
 @pytest.fixture
@@ -75,12 +75,6 @@ def write(sequence, most=200):
     return most
 
 
-def has_ended(sequence):
-    """Whether the process behind a sequence is gone."""
-    return sequence._process._descriptor == -1
-
-
-@pytest.mark.long
 def test_an_ordinary_schema_is_compiled_once_and_followed_by_many(start):
     grammars = start()
     first, second = follow(grammars, "json", PERSON), follow(grammars, "json", PERSON)
@@ -106,20 +100,18 @@ def test_a_grammar_that_takes_long_to_compile_is_refused_and_remembered(start):
     assert write(follow(grammars, "json", PERSON), most=5) == 5
 
 
-@pytest.mark.parametrize(
-    ("kind", "text"),
-    [
+def test_what_is_no_grammar_is_refused_as_such(start):
+    grammars = start()
+    for kind, text in [
         ("regex", "("),
         ("json", "{"),
         ("json", '{"$ref": "#/$defs/none"}'),
         ("structural_tag", "{}"),
         ("grammar", 'roof ::= "a"'),
-    ],
-)
-def test_what_is_no_grammar_is_refused_as_such(start, kind, text):
-    with pytest.raises(GrammarError) as raised:
-        start().open(kind, text, whitespace="any", stop_token_ids=[])
-    assert raised.value.stop_reason == module.INVALID_GRAMMAR
+    ]:
+        with pytest.raises(GrammarError) as raised:
+            grammars.open(kind, text, whitespace="any", stop_token_ids=[])
+        assert raised.value.stop_reason == module.INVALID_GRAMMAR, text
 
 
 def test_an_expensive_step_ends_its_own_sequence_and_no_other(start):
@@ -133,7 +125,7 @@ def test_an_expensive_step_ends_its_own_sequence_and_no_other(start):
         wait_for_steps([expensive, cheap])
         assert time.process_time() - began_s < 0.5
     assert expensive.failure == module.TOO_EXPENSIVE
-    assert has_ended(expensive)
+    assert expensive._process._descriptor == -1  # the process behind it is gone
     assert write(cheap, most=40) == 40
 
 
@@ -162,14 +154,13 @@ def test_the_sequences_of_a_request_share_a_budget_that_grows_with_the_tokens(st
 
 @pytest.mark.parametrize("text", ["[^\\s\\S]", "a[^\\s\\S]"])
 def test_an_expression_that_nothing_matches_is_no_grammar(start, text):
-    reasons = []
     try:
         sequence = follow(start(), "regex", text)
         write(sequence)
-        reasons.append(sequence.failure)
+        reason = sequence.failure
     except GrammarError as error:
-        reasons.append(error.stop_reason)
-    assert reasons == [module.INVALID_GRAMMAR]
+        reason = error.stop_reason
+    assert reason == module.INVALID_GRAMMAR
 
 
 def test_a_token_that_may_not_follow_ends_the_sequence(start):
@@ -244,6 +235,5 @@ for function in (
 """
 
 
-@pytest.mark.long
-def test_vllm_loads_the_plugin_in_each_of_its_processes(tmp_path):
-    assert run_as_vllm(LOADS_PLUGINS, home=tmp_path).split() == ["polyscribe_grammars"] * 7
+def test_vllm_loads_the_plugin_in_each_of_its_processes(vllm_process):
+    assert vllm_process.ask(LOADS_PLUGINS).split() == ["polyscribe_grammars"] * 7

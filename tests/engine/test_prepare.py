@@ -48,7 +48,6 @@ def unreadable(folder: Path) -> list[Path]:
 @pytest.mark.usefixtures("strict_umask")
 def test_every_user_may_read_a_model_that_was_laid(tmp_path, hub):
     prepare.prepare_model(NAME, tmp_path / "models" / NAME)
-
     assert unreadable(tmp_path / "models") == []
 
 
@@ -57,17 +56,14 @@ def test_files_that_were_brought_by_hand_are_taken_without_a_hub_and_must_be_who
     missing = r"not a model folder\. Missing: tokenizer\.json, \*\.safetensors"
     with pytest.raises(prepare.Unprepared, match=missing):
         prepare.prepare_model(NAME, tmp_path / NAME)
-
     fill(tmp_path / NAME)
     prepare.prepare_model(NAME, tmp_path / NAME)
-
     assert hub == []
 
 
 def test_another_model_is_laid_beside_the_first_and_neither_is_downloaded_twice(tmp_path, hub):
     for name in (NAME, "Qwen/Qwen3-4B", NAME):
         prepare.prepare_model(name, tmp_path / name)
-
     assert hub == [NAME, "Qwen/Qwen3-4B"]
     assert (tmp_path / NAME / "config.json").exists()
 

@@ -1,6 +1,7 @@
 import json
 import os
 import socket
+import subprocess
 from dataclasses import replace
 from pathlib import Path
 
@@ -8,7 +9,7 @@ import pytest
 
 from engine import serve
 from inference.contract.field_checks import MAX_STOPS
-from tests.engine.engine_python import CPU, needs_vllm, option, run_as_vllm
+from tests.engine.engine_python import CPU, ENGINE_PYTHON, needs_vllm, option, vllm_environment
 
 
 def arguments_of(**environment: str) -> list[str]:
@@ -18,7 +19,6 @@ def arguments_of(**environment: str) -> list[str]:
 
 def test_the_defaults_serve_many_adapters_on_loopback_only():
     arguments = arguments_of()
-
     assert option(arguments, "--host") == "127.0.0.1"
     assert option(arguments, "--max-loras") == "8"
     assert option(arguments, "--max-cpu-loras") == "64"
@@ -27,23 +27,22 @@ def test_the_defaults_serve_many_adapters_on_loopback_only():
     assert "--enable-lora" in arguments
 
 
-@pytest.mark.parametrize(
-    ("variable", "value", "name"),
-    [
-        ("BASE_MODEL", "Tiny", "--served-model-name"),
-        ("BASE_MODEL_DIR", "/models/tiny", "--model"),
-        ("ENGINE_HOST", "10.0.0.5", "--host"),
-        ("ENGINE_PORT", "8123", "--port"),
-        ("ENGINE_DTYPE", "float32", "--dtype"),
-        ("ENGINE_MAX_LORAS", "3", "--max-loras"),
-        ("ENGINE_MAX_CPU_LORAS", "5", "--max-cpu-loras"),
-        ("ENGINE_MAX_LORA_RANK", "32", "--max-lora-rank"),
-        ("ENGINE_MAX_MODEL_LEN", "512", "--max-model-len"),
-        ("ENGINE_MAX_NUM_SEQS", "7", "--max-num-seqs"),
-    ],
-)
-def test_every_variable_reaches_vllm(variable, value, name):
-    assert option(arguments_of(ENGINE_DEVICE="cuda", **{variable: value}), name) == value
+def test_every_variable_reaches_vllm():
+    named = {
+        "BASE_MODEL": ("--served-model-name", "Tiny"),
+        "BASE_MODEL_DIR": ("--model", "/models/tiny"),
+        "ENGINE_HOST": ("--host", "10.0.0.5"),
+        "ENGINE_PORT": ("--port", "8123"),
+        "ENGINE_DTYPE": ("--dtype", "float32"),
+        "ENGINE_MAX_LORAS": ("--max-loras", "3"),
+        "ENGINE_MAX_CPU_LORAS": ("--max-cpu-loras", "5"),
+        "ENGINE_MAX_LORA_RANK": ("--max-lora-rank", "32"),
+        "ENGINE_MAX_MODEL_LEN": ("--max-model-len", "512"),
+        "ENGINE_MAX_NUM_SEQS": ("--max-num-seqs", "7"),
+    }
+    variables = {variable: value for variable, (_, value) in named.items()}
+    arguments = arguments_of(ENGINE_DEVICE="cuda", **variables)
+    assert {name: option(arguments, name) for name, _ in named.values()} == dict(named.values())
 
 
 def test_a_socket_takes_the_place_of_a_port_and_of_what_was_left_behind(tmp_path, own_umask):
@@ -84,17 +83,14 @@ def own_umask():
     os.umask(before)
 
 
-@pytest.mark.parametrize(
-    ("variable", "value"),
-    [
-        ("VLLM_ALLOW_RUNTIME_LORA_UPDATING", "1"),
-        ("HF_HUB_OFFLINE", "1"),  # nothing is fetched
-        ("VLLM_NO_USAGE_STATS", "1"),  # nothing is reported
-        ("VLLM_MAX_STOP_STRINGS", str(MAX_STOPS)),  # as many as the gateway serves
-    ],
-)
-def test_what_vllm_may_do_is_in_its_variables(variable, value):
-    assert serve.engine_environment(serve.read_settings(CPU))[variable] == value
+def test_what_vllm_may_do_is_in_its_variables():
+    variables = {
+        "VLLM_ALLOW_RUNTIME_LORA_UPDATING": "1",
+        "HF_HUB_OFFLINE": "1",  # nothing is fetched
+        "VLLM_NO_USAGE_STATS": "1",  # nothing is reported
+        "VLLM_MAX_STOP_STRINGS": str(MAX_STOPS),  # as many as the gateway serves
+    }
+    assert serve.engine_environment(serve.read_settings(CPU)).items() >= variables.items()
 
 
 @pytest.mark.parametrize(("requests", "tokens"), [("8", "48"), ("64", "64")])
@@ -104,7 +100,6 @@ def test_a_step_of_a_cpu_engine_is_short_and_has_a_token_for_every_request(reque
 
 def test_no_medium_is_read_and_no_machine_is_asked_for_one():
     arguments = arguments_of()
-
     assert json.loads(option(arguments, "--limit-mm-per-prompt")) == {"image": 0, "video": 0, "audio": 0}
     assert option(arguments, "--allowed-media-domains").endswith(".invalid")  # none has such a name: RFC 2606
     assert "--allowed-local-media-path" not in arguments
@@ -113,7 +108,6 @@ def test_no_medium_is_read_and_no_machine_is_asked_for_one():
 @pytest.mark.parametrize("device", ["cpu", "cuda"])
 def test_no_request_chooses_what_compiles_everybodys_grammars(device):
     config = option(arguments_of(ENGINE_DEVICE=device), "--structured-outputs-config")
-
     assert json.loads(config) == {"backend": "xgrammar"}
 
 
@@ -124,7 +118,6 @@ def test_what_vllm_imports_of_ours_is_on_its_path(device):
     named = [option(arguments, "--middleware")]
     if device == "cpu":
         named += [option(arguments, "--worker-cls"), option(arguments, "--scheduler-cls")]
-
     assert ("--worker-cls" in arguments) == ("--scheduler-cls" in arguments) == (device == "cpu")
     for module, _, name in (dotted.partition(".") for dotted in named):
         file = Path(serve.engine_environment(settings)["PYTHONPATH"]) / f"{module}.py"
@@ -133,7 +126,6 @@ def test_what_vllm_imports_of_ours_is_on_its_path(device):
 
 def test_the_key_is_in_the_environment_and_never_on_the_command_line():
     settings = serve.read_settings({**CPU, "ENGINE_API_KEY": "sk-secret"})
-
     assert serve.engine_environment(settings)["VLLM_API_KEY"] == "sk-secret"
     assert "sk-secret" not in " ".join(serve.server_arguments(settings))
 
@@ -146,7 +138,6 @@ KEYS = "1:00000000000000aa,3:0123456789ABCDEF,2:00000000000000bb"
 )
 def test_the_chosen_watermark_key_marks_or_the_latest(chosen, epoch, key):
     settings = serve.read_settings({**CPU, "WATERMARK_KEYS": KEYS, "WATERMARK_KEY": chosen})
-
     assert settings.watermark == serve.WatermarkKey(epoch, key)
     assert f"{key:x}" not in repr(settings)
     assert serve.engine_environment(settings)["POLYSCRIBE_WATERMARK"] == f"{epoch}:{key:016x}"
@@ -174,7 +165,6 @@ def test_a_watermark_key_that_is_not_there_is_named(keys, chosen):
 def test_watermark_keys_may_be_in_a_file(tmp_path):
     (tmp_path / "keys").write_text("7:00000000000000aa\n")
     settings = serve.read_settings({**CPU, "WATERMARK_KEYS_FILE": str(tmp_path / "keys")})
-
     assert settings.watermark == serve.WatermarkKey(7, 0xAA)
     with pytest.raises(serve.CannotServe, match="WATERMARK_KEYS_FILE"):
         serve.read_settings({**CPU, "WATERMARK_KEYS_FILE": str(tmp_path / "none")})
@@ -194,24 +184,20 @@ print(config.key, config.algorithm, config.context_width, config.deduplicate_con
 def test_only_its_user_can_read_the_file_that_has_a_gpu_engines_key(tmp_path, monkeypatch):
     monkeypatch.setattr(serve.tempfile, "tempdir", str(tmp_path))
     file = serve.write_watermark_options(serve.WatermarkKey(3, 0xFEDCBA9876543210))
-
     assert file.stat().st_mode & 0o777 == 0o600
     gpu = serve.read_settings({"ENGINE_DEVICE": "cuda", "WATERMARK_KEYS": KEYS})
     assert serve.engine_environment(gpu)["POLYSCRIBE_WATERMARK"] == "3:"
 
 
-@needs_vllm
-@pytest.mark.long
-def test_vllm_reads_a_gpu_engines_key_from_the_file(tmp_path):
+def test_vllm_reads_a_gpu_engines_key_from_the_file(vllm_process):
     file = serve.write_watermark_options(serve.WatermarkKey(3, 0xFEDCBA9876543210))
-    printed = run_as_vllm(READS_OPTIONS, str(file), home=tmp_path)
+    printed = vllm_process.ask(READS_OPTIONS, str(file))
     file.unlink()
     assert printed.split() == [str(0xFEDCBA9876543210), "gumbel", "4", "all"]
 
 
 def test_only_a_cpu_engine_reserves_its_cache_in_main_memory():
     settings = serve.read_settings(CPU)
-
     assert "VLLM_CPU_KVCACHE_SPACE" in serve.engine_environment(settings)
     assert "VLLM_CPU_KVCACHE_SPACE" not in serve.engine_environment(replace(settings, device="cuda"))
 
@@ -225,14 +211,12 @@ def test_a_wrong_number_is_named(wrong):
 def test_a_missing_base_model_says_how_to_make_it(tmp_path, monkeypatch):
     monkeypatch.setattr(serve.importlib.util, "find_spec", lambda name: object())
     settings = replace(serve.read_settings(CPU), base_model_dir=tmp_path / "none")
-
     with pytest.raises(serve.CannotServe, match=r"prepare\.py --out"):
         serve.check_installation(settings)
 
 
 def test_a_missing_vllm_says_how_to_install_it(monkeypatch):
     monkeypatch.setattr(serve.importlib.util, "find_spec", lambda name: None)
-
     with pytest.raises(serve.CannotServe, match=r"install\.py"):
         serve.check_installation(serve.read_settings({**CPU, "BASE_MODEL_DIR": str(Path("nowhere"))}))
 
@@ -253,9 +237,7 @@ def test_a_cpu_engine_runs_uncompiled_where_no_compiler_or_header_is_and_a_gpu_n
     compiler, missing
 ):
     assert "--enforce-eager" not in arguments_of()
-
     (compiler / missing).unlink()
-
     assert "--enforce-eager" in arguments_of()
     assert missing in serve.missing_for_compiling()
     assert "--enforce-eager" not in arguments_of(ENGINE_DEVICE="cuda")
@@ -269,11 +251,12 @@ print(batched_count_greater_than(torch.tensor([[1.0, 2.0]]), torch.tensor([[1.0]
 
 
 @needs_vllm
-@pytest.mark.long
 def test_functions_that_vllm_compiles_by_themselves_run_without_a_compiler_too(compiler, tmp_path):
+    """vLLM reads while it is imported that it can't compile, so it is asked in a process of its own."""
     (compiler / "g++").unlink()
-    printed = run_as_vllm(USES_COMPILED_FUNCTION, home=tmp_path, PATH=str(compiler))
-    assert printed.strip() == "[2]"
+    environment = vllm_environment(HOME=str(tmp_path), PATH=str(compiler))
+    command = [ENGINE_PYTHON, "-c", USES_COMPILED_FUNCTION]
+    assert subprocess.run(command, env=environment, check=True, capture_output=True).stdout == b"[2]\n"
 
 
 CHOOSES_BACKEND = """
@@ -299,14 +282,12 @@ for schema in json.loads(sys.argv[3]):
 IN_A_NOTE = {"type": "object", "default": {"allOf": [{}, {}]}}  # vLLM looks for features in a `default`, too
 
 
-@needs_vllm
-@pytest.mark.long
-def test_a_schema_that_one_compiler_does_not_follow_is_given_to_no_other(tmp_path):
+def test_a_schema_that_one_compiler_does_not_follow_is_given_to_no_other(vllm_process):
     """vLLM's own choice is `guidance` here. The first choice would be everybody's until the next restart."""
     settings = serve.read_settings(CPU)
     if not (settings.base_model_dir / "tokenizer.json").exists():
         pytest.skip("the base model is not here")
     config = option(serve.server_arguments(settings), "--structured-outputs-config")
     schemas = json.dumps([{"type": "object"}, IN_A_NOTE])
-    chosen = run_as_vllm(CHOOSES_BACKEND, str(settings.base_model_dir), config, schemas, home=tmp_path)
+    chosen = vllm_process.ask(CHOOSES_BACKEND, str(settings.base_model_dir), config, schemas)
     assert chosen.split() == ["xgrammar", "refused"]

@@ -40,14 +40,12 @@ def test_a_cluster_whose_answers_could_not_say_that_they_are_marked_does_not_sta
 
 def test_adapters_come_from_the_folder_of_what_is_sealed():
     found = serve_ray.llm_config(serve.read_settings(CPU), serve_ray.read_cluster(CPU))
-
     assert found["lora_config"]["dynamic_lora_loading_path"] == "s3://shelf/adapters"
 
 
 def test_the_clusters_own_ports_want_a_key_and_nothing_is_reported():
     settings = serve.read_settings(CPU | {"ENGINE_API_KEY": "secret"})
     variables = serve_ray.cluster_environment(settings, serve_ray.read_cluster(CPU), CPU)
-
     assert (variables["RAY_AUTH_MODE"], variables["RAY_AUTH_TOKEN"]) == ("token", "secret")
     assert variables["RAY_USAGE_STATS_ENABLED"] == "0"
 
@@ -55,13 +53,11 @@ def test_the_clusters_own_ports_want_a_key_and_nothing_is_reported():
 def test_replicas_on_one_cpu_share_its_cores_but_one(monkeypatch):
     monkeypatch.setattr(serve_ray.os, "sched_getaffinity", lambda _: set(range(9)))
     cluster = serve_ray.read_cluster(CPU | {"ENGINE_REPLICAS": "4"})
-
     assert serve_ray.cluster_environment(serve.read_settings(CPU), cluster, CPU)["OMP_NUM_THREADS"] == "2"
 
 
 def test_copies_of_adapters_lie_in_the_clusters_own_folder():
     variables = serve_ray.cluster_environment(serve.read_settings(CPU), serve_ray.read_cluster(CPU), CPU)
-
     assert Path(variables["RAY_ADAPTERS_DIR"]).is_relative_to(CPU["RAY_DIR"])
 
 

@@ -6,9 +6,7 @@ from pathlib import Path
 import pytest
 
 from engine import serve
-from tests.engine.engine_python import CPU, ENGINE_PYTHON, option, run_as_vllm
-
-pytestmark = pytest.mark.long  # vLLM's parsers take half a minute to import
+from tests.engine.engine_python import CPU, option
 
 TRIAL = """
 import json
@@ -95,11 +93,8 @@ print(json.dumps({
 
 
 @pytest.fixture(scope="module")
-def found(tmp_path_factory) -> dict:
-    if not ENGINE_PYTHON.exists():
-        pytest.skip("vLLM is not installed here")
-    printed = run_as_vllm(TRIAL, home=tmp_path_factory.mktemp("home"))
-    return json.loads(printed.splitlines()[-1])
+def found(vllm_process) -> dict:
+    return json.loads(vllm_process.ask(TRIAL).splitlines()[-1])
 
 
 @pytest.mark.parametrize("choice", ["named", "required", "auto"])

@@ -8,21 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-WORDS = (
-    "the",
-    "old",
-    "grey",
-    "sea",
-    "wind",
-    "rose",
-    "over",
-    "a",
-    "quiet",
-    "harbour",
-    "below",
-    "white",
-    "cliffs",
-)
+WORDS = "the old grey sea wind rose over a quiet harbour below white cliffs".split()  # noqa: SIM905
 
 
 def write_sentences(seed: int, words: int = 40) -> str:

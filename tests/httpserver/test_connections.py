@@ -59,6 +59,16 @@ class App:
         await send({"type": "http.response.start", "status": status, "headers": headers})
         await send({"type": "http.response.body", "body": body, "more_body": False})
 
+    def saying(self, body, *, reads=True, **options):
+        """Return an `answer` that says one thing, after it read the request or at once."""
+
+        async def answer(receive, send):
+            if reads:
+                await self.read(receive)
+            await self.say(send, body, **options)
+
+        return answer
+
     async def stream_until_hang_up(self, receive, send):
         """Write for as long as the client is there."""
         await self.read(receive)
@@ -178,10 +188,7 @@ async def test_what_follows_a_body_in_chunks_is_neither_kept_nor_without_end(app
 
 
 async def test_an_early_answer_reaches_a_client_that_is_still_sending(app, port):
-    async def refuse(receive, send):
-        await app.say(send, b"no", length=True, status=401)
-
-    app.answer = refuse
+    app.answer = app.saying(b"no", reads=False, length=True, status=401)
     head = b"POST / HTTP/1.1\r\nconnection: close\r\ncontent-length: 90000\r\n\r\n"
     async with connected(port) as (reader, writer):
         writer.write(head)
@@ -235,12 +242,7 @@ async def test_an_app_that_fails_is_answered_for(app, port, has_begun):
 
 async def test_a_client_that_reads_slowly_gets_all_of_it(app, port):
     body = b"word " * 400_000
-
-    async def long(receive, send):
-        await app.read(receive)
-        await app.say(send, body, length=True)
-
-    app.answer = long
+    app.answer = app.saying(body, length=True)
     with socket.socket() as client:
         client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65_536)
         client.connect(("127.0.0.1", port))
@@ -256,10 +258,7 @@ async def test_a_client_that_reads_slowly_gets_all_of_it(app, port):
 
 
 async def test_the_rest_of_a_body_that_was_refused_is_not_waited_for(app, port):
-    async def refuse(receive, send):
-        await app.say(send, b"no", length=True, status=413)
-
-    app.answer = refuse
+    app.answer = app.saying(b"no", reads=False, length=True, status=413)
     answered = await told(port, b"POST / HTTP/1.1\r\nhost: x\r\ncontent-length: 90000\r\n\r\nabc")
     assert answered.count(b"HTTP/1.1") == 1
     assert answered.startswith(b"HTTP/1.1 413 ")
@@ -449,9 +448,8 @@ async def test_what_comes_before_the_answer_is_bounded(app, port):
     assert app.asked == 1
 
 
-async def pieces(port, answer, app, request=GET):
+async def pieces(port):
     """Return what arrives of an answer, write by write."""
-    app.answer = answer
     arrived = []
 
     class Client(asyncio.Protocol):
@@ -460,7 +458,7 @@ async def pieces(port, answer, app, request=GET):
 
     loop = asyncio.get_running_loop()
     transport, _ = await loop.create_connection(Client, "127.0.0.1", port)
-    transport.write(request)
+    transport.write(GET)
     async with asyncio.timeout(5):
         while not arrived or not b"".join(arrived).endswith((b"0\r\n\r\n", b"body")):  # noqa: ASYNC110
             await asyncio.sleep(0.001)
@@ -470,11 +468,8 @@ async def pieces(port, answer, app, request=GET):
 
 @pytest.mark.parametrize("has_length", [True, False])
 async def test_an_answers_head_and_body_are_one_write(app, port, has_length):
-    async def answer(receive, send):
-        await app.read(receive)
-        await app.say(send, b"body", length=has_length)
-
-    [whole] = await pieces(port, answer, app)
+    app.answer = app.saying(b"body", length=has_length)
+    [whole] = await pieces(port)
     assert whole.startswith(b"HTTP/1.1 200 OK\r\n")
     assert whole.endswith(b"\r\n\r\nbody" if has_length else b"\r\n\r\n4\r\nbody\r\n0\r\n\r\n")
 

@@ -5,7 +5,10 @@ import json
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
+from core.request_ids import new_request_id
 from inference.api.app import app
+from inference.contract.requests import ParsedRequest, parse_request
+from inference.proxy.request import GatewayAnswer, relay_request
 
 
 async def eventually(condition: Callable[[], object], *, within_s: float = 5) -> None:
@@ -94,3 +97,25 @@ class Client:
 
 def chat(**more):
     return {"model": "poetry", "messages": [{"role": "user", "content": "Rain?"}], **more}
+
+
+def parse_chat(**more) -> ParsedRequest:
+    return parse_request("chat", json.dumps(chat(**more)).encode())
+
+
+async def relay(gateway, caller, *, request_id="", client=None, **more) -> GatewayAnswer:
+    """Send a chat through the proxy, without the API before it."""
+    return await relay_request(
+        gateway, caller, parse_chat(**more), request_id or new_request_id(), client=client
+    )
+
+
+async def read_answer(answer: GatewayAnswer) -> bytes:
+    """Return all bytes of an answer, streamed or not."""
+    return b"".join([part async for part in answer.stream]) if answer.stream else answer.body
+
+
+async def refusals_written(gateway) -> None:
+    """Wait until what was refused is counted and noted."""
+    while tasks := [task for task in gateway._tasks if "RefusalLimit" in repr(task)]:
+        await asyncio.wait(tasks)

@@ -1,21 +1,16 @@
 """What a gateway counts: by words of ours and engines alone, once each, in the totals of all processes."""
 
-import json
-
 import pytest
 
 from core import valkey as names
-from core.request_ids import new_request_id
 from inference import metrics
-from inference.contract.requests import parse_request
 from inference.errors import LimitsUnavailable
 from inference.metrics import read_total
 from inference.proxy.metrics_flush import MetricsFlush
-from inference.proxy.request import relay_request
 from inference.quota.metric_totals import prune_totals
 from labs.fake_vllm.data_side import FakeVllm
-from tests.inference.conftest import SHORT_WAITS
-from tests.inference.fakes import chat
+from tests.inference.builders import SHORT_WAITS
+from tests.inference.fakes import chat, read_answer, relay
 
 pytestmark = pytest.mark.proxy_settings(**SHORT_WAITS)
 PROMPT = "A prompt that nobody else may read"
@@ -44,11 +39,7 @@ def totals(valkey):
 @pytest.fixture
 def ask(gateway, account):
     async def ask(*, stream: bool = False):
-        body = {"model": "poetry", "messages": [{"role": "user", "content": PROMPT}], "stream": stream}
-        parsed = parse_request("chat", json.dumps(body).encode())
-        answer = await relay_request(gateway, account.caller, parsed, new_request_id())
-        if answer.stream:
-            _ = [part async for part in answer.stream]
+        await read_answer(await relay(gateway, account.caller, stream=stream))
 
     return ask
 

@@ -1,6 +1,5 @@
 """What a page's stream hides: every name of a model, wherever the parts of the stream are cut."""
 
-import asyncio
 import json
 
 import pytest
@@ -8,7 +7,7 @@ from django.test import RequestFactory
 
 from core import valkey as names
 from inference.playground.calls import Call, answer_call, hide_model
-from tests.inference.fakes import chat
+from tests.inference.fakes import chat, refusals_written
 
 CHUNKS = [
     {"id": "v_0123", "model": "acme/noir@2", "choices": [{"delta": {"content": 'The "model" rains.\n'}}]},
@@ -78,8 +77,7 @@ async def test_what_a_page_is_refused_is_counted_noted_and_told_with_its_id(
         request = RequestFactory().post("/playground/stream/")
         request.scope = {"state": {"gateway": gateway}}
         answered = await answer_call(request, lambda _: Call(account.caller, json.dumps(body).encode()))
-        while writing := [task for task in gateway._tasks if "RefusalLimit" in repr(task)]:
-            await asyncio.wait(writing)
+        await refusals_written(gateway)
         return answered
 
     engine.refuses, engine.health = (500, "no"), 503

@@ -6,7 +6,7 @@ import json
 import pytest
 
 from core import log_lines
-from tests.inference.conftest import SHORT_WAITS
+from tests.inference.builders import SHORT_WAITS
 from tests.inference.fakes import chat
 
 pytestmark = pytest.mark.proxy_settings(**SHORT_WAITS)

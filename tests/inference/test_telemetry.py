@@ -1,7 +1,6 @@
 """What the data plane logs: one line for each thing that went wrong, with its request, and no prompt."""
 
 import asyncio
-import json
 import logging
 import shlex
 import time
@@ -11,17 +10,15 @@ import pytest
 
 from core.request_ids import new_request_id
 from inference import telemetry
-from inference.contract.requests import parse_request
 from inference.contract.usage import Usage
 from inference.errors import EngineDied, EngineUnavailable, FailingRequest
 from inference.proxy import request
 from inference.proxy.admission_wait import admit_request
 from inference.proxy.backends import MAX_FAILURES
-from inference.proxy.request import relay_request
 from inference.quota.admission import InFlight
 from inference.telemetry import BURST, LINES_PER_S, EventLogger
-from tests.inference.conftest import SHORT_WAITS
-from tests.inference.fakes import chat, eventually
+from tests.inference.builders import SHORT_WAITS
+from tests.inference.fakes import chat, eventually, parse_chat, read_answer, relay
 
 pytestmark = pytest.mark.proxy_settings(**SHORT_WAITS)
 SECRET = "Who did it?"
@@ -30,13 +27,11 @@ SECRET = "Who did it?"
 @pytest.fixture
 def ask(gateway, account):
     async def ask(**more):
-        body = {"model": "poetry", "messages": [{"role": "user", "content": SECRET}]} | more
         request_id = new_request_id()
-        answer = await relay_request(
-            gateway, account.caller, parse_request("chat", json.dumps(body).encode()), request_id
+        messages = [{"role": "user", "content": SECRET}]
+        await read_answer(
+            await relay(gateway, account.caller, request_id=request_id, messages=messages, **more)
         )
-        if answer.stream:
-            _ = [part async for part in answer.stream]
         return request_id
 
     return ask
@@ -116,17 +111,11 @@ async def test_a_5xx_is_a_line_with_its_request_and_a_4xx_is_none(client, engine
 async def test_a_settlement_without_a_hold_is_a_line(gateway, account, ask, lines, engine):
     await ask()
     assert lines("settlement_refused") == []
-    grant, _ = await _admitted(gateway, account)
+    grant, _ = await admit_request(gateway, account.caller, parse_chat(), new_request_id())
     for _ in range(2):
         await gateway.meter.settle(InFlight.begin(grant, Usage(prompt=3, completion=1)), "complete")
     [line] = lines("settlement_refused")
     assert (line["request"], line["tokens"]) == (grant.request_id, "4")
-
-
-async def _admitted(gateway, account):
-    body = {"model": "poetry", "messages": [{"role": "user", "content": "x"}]}
-    parsed = parse_request("chat", json.dumps(body).encode())
-    return await admit_request(gateway, account.caller, parsed, new_request_id())
 
 
 @pytest.mark.parametrize("stream", [False, True])

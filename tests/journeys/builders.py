@@ -17,27 +17,20 @@ def logged_requests(writer, **filters: str) -> list[list[str]]:
     return rows(writer.session.get("/usage/requests/", params=filters).text)
 
 
-def assert_a_hang_up_is_billed(writer) -> None:
-    """Wait until the log tells of the one request whose client hung up; it has what was written by then."""
+def billed(writer, request_id: str, *, outcome: str = "") -> tuple[int, int]:
+    """Return the prompt and written tokens that the log of requests has for a request, once it has it.
 
-    def hang_ups() -> list[list[str]]:
-        return [row for row in logged_requests(writer) if "disconnected" in " ".join(row)]
-
-    eventually(hang_ups, within_s=30, what=lambda: f"no hang-up in the log: {logged_requests(writer)}")
-    [row] = hang_ups()
-    assert any(cell.isdecimal() and 1 <= int(cell) < 200 for cell in row)
-
-
-def billed(writer, request_id: str) -> tuple[int, int]:
-    """Return the prompt and written tokens that the log of requests has for a request, once it has it."""
+    With an `outcome`, the log must say that of the request.
+    """
     found: list[list[str]] = []
 
     def counted() -> bool:
         found[:] = [row for row in logged_requests(writer, q=request_id) if request_id in row[-1]]
         return bool(found)
 
-    eventually(counted, within_s=30, what=f"the log of requests does not have {request_id}")
+    eventually(counted, within_s=300, every_s=0.3, what=f"the log of requests does not have {request_id}")
     [row] = found
+    assert outcome in " ".join(row)
     return int(row[3].replace(",", "")), int(row[4].replace(",", ""))
 
 

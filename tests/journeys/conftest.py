@@ -1,21 +1,27 @@
 """Journeys run beside the whole stack, real engine included: `make test`, or
 
 python -m stack run --all -- pytest tests/journeys
+
+Most of them only ask, and several workers run those beside one stack: what such a journey changes belongs to
+a writer or a style of its own. Those marked `alone` kill parts, measure times, fill the engine or read logs.
 """
 
+import fcntl
 import html
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
-from collections.abc import Iterator
-from contextlib import closing, suppress
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager, suppress
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from uuid import uuid4
 
+import anthropic
 import openai
 import pytest
 from playwright.sync_api import Page, expect, sync_playwright
@@ -24,11 +30,21 @@ from stack.api import Api, Upload, await_serving, upload_style
 from stack.folders import ROOT, Folders
 from stack.pages import Session, fetched, link, mailed_link, post_form, signed_in
 from tests.chromium import launch
+from tests.javascript import install_client
 from tests.waiting import eventually
 
 ENGINE_PYTHON = ROOT / ".venv-engine" / "bin" / "python"
 PASSWORD = "correct horse battery staple"
 SAMPLE_PROMPT = "Describe a morning in the city."
+# A busy machine takes several times as long; what hangs is ended all the same.
+LONGEST_S = 900
+expect.set_options(timeout=300_000)  # of Playwright, after tests.chromium: pages wait for a real engine
+
+
+def pytest_collection_modifyitems(items) -> None:
+    for item in items:
+        if item.path.parent.name == "journeys":
+            item.add_marker(pytest.mark.timeout(LONGEST_S))
 
 
 @dataclass
@@ -41,12 +57,23 @@ class Writer:
 
     @cached_property
     def client(self) -> openai.OpenAI:
-        return openai.OpenAI(base_url=f"{self.site}/v1", api_key=self.api_key, max_retries=0, timeout=120)
+        return openai.OpenAI(base_url=f"{self.site}/v1", api_key=self.api_key, max_retries=0, timeout=600)
+
+    @cached_property
+    def claude(self) -> anthropic.Anthropic:
+        return anthropic.Anthropic(base_url=self.site, api_key=self.api_key, max_retries=0, timeout=600)
 
     def close(self) -> None:
-        self.session.close()
-        self.client.close()
-        self.api.close()
+        for client in (self.session, self.client, self.claude, self.api):
+            client.close()
+
+    @contextmanager
+    def with_key(self, api_key: str) -> Iterator["Writer"]:
+        """Yield the writer with another key for programs."""
+        other = replace(self, api_key=api_key)
+        yield other
+        other.client.close()
+        other.claude.close()
 
     def say(self, model: str, prompt: str, **options: object) -> str:
         answer = self.client.chat.completions.create(
@@ -57,7 +84,7 @@ class Writer:
     def upload(self, folder: Path, *, after: Upload | None = None) -> Upload:
         """Upload an adapter, as a version after another one if given, and wait until it serves."""
         upload = upload_style(self.api, folder, after=after, sample_prompt=SAMPLE_PROMPT)
-        await_serving(self.api, upload)
+        await_serving(self.api, upload, within_s=300)
         return upload
 
     def store_responses(self) -> None:
@@ -87,10 +114,37 @@ def site() -> str:
 
 
 @pytest.fixture(scope="session")
-def demo(site) -> Iterator[Writer]:
-    """The seeded writer, on the studio plan."""
+def make_once(tmp_path_factory) -> Callable[[str, Callable[[Path], object]], Path]:
+    """Return a function that makes a folder by its name, once for all workers of this run."""
+    base = tmp_path_factory.getbasetemp()
+    common = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
+
+    def make(name: str, fill: Callable[[Path], object]) -> Path:
+        folder = common / name
+        with (common / f"{name}.lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            done = common / f"{name}.done"
+            if not done.exists():
+                shutil.rmtree(folder, ignore_errors=True)
+                folder.mkdir()
+                fill(folder)
+                done.touch()
+        return folder
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def demo(site, make_once) -> Iterator[Writer]:
+    """The seeded writer, on the studio plan. All workers share one session: tries to log in are limited."""
     known = json.loads(Path(os.environ["DEMO_SECRETS_FILE"]).read_text())
-    session = signed_in(site, login=known["login"], password=known["password"])
+
+    def log_in(folder: Path) -> None:
+        with closing(signed_in(site, login=known["login"], password=known["password"])) as session:
+            (folder / "cookies.json").write_text(json.dumps(dict(session.cookies)))
+
+    cookies = json.loads((make_once("session", log_in) / "cookies.json").read_text())
+    session = Session(base_url=site, follow_redirects=True, timeout=60, cookies=cookies)
     with closing(Writer(site, session, known["api_key"])) as writer:
         yield writer
 
@@ -99,7 +153,7 @@ def demo(site) -> Iterator[Writer]:
 def stranger(site) -> Iterator[Writer]:
     """Somebody who has just signed up, on the free plan, with a key of their own."""
     name = f"stranger-{uuid4().hex[:8]}"
-    with closing(Session(base_url=site, follow_redirects=True, timeout=30)) as session:
+    with closing(Session(base_url=site, follow_redirects=True, timeout=60)) as session:
         page = fetched(session, "/accounts/signup/")
         email = f"{name}@example.org"
         answer = post_form(session, "/accounts/signup/", page, email=email, password1=PASSWORD)
@@ -117,13 +171,19 @@ def stranger(site) -> Iterator[Writer]:
 
 
 @pytest.fixture(scope="session")
-def random_adapters(tmp_path_factory) -> list[Path]:
+def random_adapters(make_once) -> list[Path]:
     """Ten small random adapters, each with greedy texts of its own."""
-    folder = tmp_path_factory.mktemp("adapters")
-    run_engine_script(
-        "generate.py", "--base", os.environ["BASE_MODEL_DIR"], "--out", str(folder), "--count", "10"
+    options = ["--base", os.environ["BASE_MODEL_DIR"], "--count", "10"]
+    folder = make_once(
+        "adapters", lambda folder: run_engine_script("generate.py", *options, "--out", str(folder))
     )
     return sorted(folder.iterdir())
+
+
+@pytest.fixture(scope="session")
+def javascript(make_once) -> Path:
+    """A folder with the official JavaScript client and the scripts that use it."""
+    return make_once("javascript", install_client)
 
 
 @pytest.fixture
@@ -138,6 +198,7 @@ def page(site, faults) -> Iterator[Page]:
     with sync_playwright() as playwright:
         browser = launch(playwright)
         context = browser.new_context(base_url=site, viewport={"width": 1280, "height": 900})
+        context.set_default_timeout(120_000)
         context.on(
             "console", lambda message: faults.append(message.text) if message.type == "error" else None
         )
@@ -147,14 +208,10 @@ def page(site, faults) -> Iterator[Page]:
         assert faults == [], "the browser's console must stay clean: no CSP violation, no script error"
 
 
-def log_in(page: Page, path: str) -> None:
-    """Log in as the seeded writer; end at a page."""
-    known = json.loads(Path(os.environ["DEMO_SECRETS_FILE"]).read_text())
-    page.goto("/accounts/login/")
-    page.get_by_label("Email").fill(known["login"])
-    page.get_by_label("Password").fill(known["password"])
-    page.get_by_role("button", name="Log in", exact=True).click()
-    expect(page).not_to_have_url(re.compile("/accounts/login/"))
+def log_in(page: Page, writer: Writer, path: str) -> None:
+    """Give the browser a writer's session; end at a page."""
+    session = {"name": "sessionid", "value": writer.session.cookies["sessionid"], "url": writer.site}
+    page.context.add_cookies([session])
     page.goto(path)
 
 
@@ -163,7 +220,7 @@ def run_engine_script(name: str, *options: str, stdin: str = "") -> str:
     command = [ENGINE_PYTHON, ROOT / "engine" / name, *options]
     # PyTorch's threads spin while they wait for each other: on a busy machine two are slower than one.
     environment = os.environ | {"OMP_NUM_THREADS": "1"}
-    done = subprocess.run(command, input=stdin, env=environment, capture_output=True, text=True, timeout=500)
+    done = subprocess.run(command, input=stdin, env=environment, capture_output=True, text=True, timeout=600)
     assert done.returncode == 0, done.stderr[-2000:]
     return done.stdout
 
@@ -172,7 +229,7 @@ def kill(name: str) -> None:
     """Kill one of the stack's programs, and all that it started, with SIGKILL; return when they are gone."""
     group = group_of(name)
     os.killpg(group, signal.SIGKILL)
-    eventually(lambda: not runs(group), within_s=60, what=f"{name} was killed and is still there")
+    eventually(lambda: not runs(group), within_s=300, what=f"{name} was killed and is still there")
 
 
 def group_of(name: str) -> int:

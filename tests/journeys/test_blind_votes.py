@@ -7,25 +7,20 @@ from playwright.sync_api import Locator, Page, expect
 
 from stack.folders import ROOT
 from tests.chromium import look
-from tests.journeys.conftest import Writer, log_in
+from tests.journeys.conftest import log_in
+
+pytestmark = [pytest.mark.alone, pytest.mark.rotates]
 
 ANSWER_TOKENS = 24  # instead of the page's own number: this test need not read long answers
 STANDING = re.compile(r"2\s+\d+%\s+\d+ \u2013 \d+%")  # two votes, how often, between what
 NAMES = {"version 1", "version 2"}
 
 
-@pytest.fixture
-def two_versions(demo: Writer) -> str:
-    """Return the name of a style whose version 1 is live and whose version 2 waits to be promoted."""
+def test_votes_are_cast_blind_and_the_versions_then_stand_with_intervals(demo, page):
     upload = demo.upload(ROOT / "engine" / "styles" / "legal")
     demo.upload(ROOT / "engine" / "styles" / "poetry", after=upload)
-    return upload.model
-
-
-@pytest.mark.timeout(180)
-def test_votes_are_cast_blind_and_the_versions_then_stand_with_intervals(page, two_versions):
-    model = two_versions
-    log_in(page, f"/playground/blind/?a={model}@1&b={model}@2")
+    model = upload.model
+    log_in(page, demo, f"/playground/blind/?a={model}@1&b={model}@2")
     page.evaluate(f"document.querySelector('[data-blind]').dataset.maxTokens = {ANSWER_TOKENS}")
     begun: list[dict] = []
     page.on(

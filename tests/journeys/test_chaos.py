@@ -6,10 +6,11 @@ from tests.journeys.conftest import kill
 from trials.chaos import trial as chaos
 from trials.harness import beside_running_stack
 
+pytestmark = [pytest.mark.alone, pytest.mark.rotates]
+
 KILLS = len({*chaos.OTHERS, "engine"})  # each part once
 
 
-@pytest.mark.timeout(600)
 def test_nothing_is_lost_doubled_or_left_held_when_every_part_is_killed_under_load():
     context = beside_running_stack("chaos", kill)
     verdict = chaos.trial(context, kills=KILLS)

@@ -15,7 +15,7 @@ STYLES = sorted(path.parent for path in (ROOT / "engine" / "styles").glob("*/ada
 
 def check(folder: Path) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "manage.py", "checkadapter", folder, "--base", os.environ["BASE_MODEL_DIR"]]
-    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120)
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=600)
 
 
 @pytest.mark.parametrize("style", STYLES, ids=lambda style: style.name)

@@ -44,7 +44,6 @@ def seeded(writer, model: str = "base", **more) -> list[str]:
     return [choice.message.content for choice in answer.choices]
 
 
-@pytest.mark.timeout(600)
 def test_a_seed_gives_the_same_text_alone_and_among_others_however_long_the_prompt_is(demo):
     alone = seeded(demo)
     assert seeded(demo) == alone
@@ -61,16 +60,18 @@ def test_a_seed_gives_the_same_text_alone_and_among_others_however_long_the_prom
 
 
 @pytest.mark.skipif(os.environ.get("ENGINE_KIND") == KIND, reason="a Ray cluster has no key: docs/running.md")
-@pytest.mark.parametrize(("method", "path"), [entry.split() for entry in GUARDED])
-def test_a_stranger_beside_the_engine_gets_nothing(method, path):
+def test_a_stranger_beside_the_engine_gets_nothing():
     body = {"model": os.environ["BASE_MODEL"], "prompt": "Sing.", "max_tokens": 1}
-    with open_client(os.environ["ENGINE_URL"], timeout_s=30) as stranger:
-        answer = stranger.request(method, path, json=body)
-    assert answer.status_code == 401
-    assert answer.json()["error"]["message"] == "The engine's key is missing or wrong."
+    faults = []
+    with open_client(os.environ["ENGINE_URL"], timeout_s=60) as stranger:
+        for entry in GUARDED:
+            answer = stranger.request(*entry.split(), json=body)
+            if answer.status_code != 401 or "The engine's key is missing or wrong." not in answer.text:
+                faults.append(f"{entry}: {answer.status_code} {answer.text[:200]}")
+    assert faults == []
 
 
-@pytest.mark.timeout(600)
+@pytest.mark.alone  # it fills the engine's slots
 @pytest.mark.skipif(os.environ.get("ENGINE_KIND") == KIND, reason="a cluster loads adapters by itself")
 def test_loads_meanwhile_change_nobody_elses_answer(tmp_path):
     """All slots write, and loads take slots away from them: the fault of vLLM's pull request 47725."""
@@ -104,7 +105,7 @@ def begun(engine: "Engine", pool: ThreadPoolExecutor, folders: list[Path]) -> li
     answers = [pool.submit(engine.say, folder.name) for folder in folders]
     eventually(
         lambda: engine.running() == len(folders) or any(answer.done() for answer in answers),
-        within_s=60,
+        within_s=300,
         what="the engine does not work on all requests at once",
     )
     return answers
@@ -114,7 +115,7 @@ class Engine:
     """vLLM's own interface, with its key."""
 
     def __enter__(self) -> "Engine":
-        self._http = open_client(os.environ["ENGINE_URL"], os.environ["ENGINE_API_KEY"], timeout_s=240)
+        self._http = open_client(os.environ["ENGINE_URL"], os.environ["ENGINE_API_KEY"], timeout_s=600)
         return self
 
     def __exit__(self, *_: object) -> None:

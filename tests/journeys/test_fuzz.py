@@ -7,11 +7,12 @@ from trials.grammars import trial as grammars
 from trials.grammars.trial import chosen_cases
 from trials.harness import beside_running_stack
 
+pytestmark = [pytest.mark.alone, pytest.mark.rotates]
+
 CASES = 200
 SEED = 4
 
 
-@pytest.mark.timeout(400)
 def test_mutated_adapters_are_refused_or_served_and_change_nobody_elses_answers():
     context = beside_running_stack("fuzz")
     verdict = fuzz.trial(context, numbers=range(CASES), seed=SEED)
@@ -19,7 +20,6 @@ def test_mutated_adapters_are_refused_or_served_and_change_nobody_elses_answers(
     assert verdict.accepted > CASES / 5
 
 
-@pytest.mark.timeout(600)
 def test_expensive_grammars_are_ended_and_harm_no_neighbour():
     # How long the neighbour waits is judged by hand: beside a whole run everybody waits.
     expensive = {

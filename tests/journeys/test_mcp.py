@@ -6,13 +6,10 @@ import sys
 from pathlib import Path
 
 import httpx2
-import pytest
 from mcp import Client, StdioServerParameters
 from mcp.client.streamable_http import streamable_http_client
 
 from tests.journeys.conftest import Writer
-
-pytestmark = pytest.mark.timeout(300)
 
 BRIEF = {
     "style": "poetry",
@@ -36,7 +33,7 @@ async def write_and_check(client: Client) -> dict[str, object]:
 def test_over_http_a_text_is_written_and_marked(demo: Writer):
     async def journey() -> dict[str, object]:
         headers = {"Authorization": f"Bearer {demo.api_key}"}
-        async with httpx2.AsyncClient(headers=headers, timeout=240) as http:
+        async with httpx2.AsyncClient(headers=headers, timeout=600) as http:
             return await write_and_check(Client(streamable_http_client(f"{demo.site}/mcp", http_client=http)))
 
     written = asyncio.run(journey())

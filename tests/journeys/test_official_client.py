@@ -1,23 +1,21 @@
 """The official Python client, unchanged, against the whole stack; and vLLM's own benchmark through it."""
 
-import asyncio
 import json
 import os
 import re
 import subprocess
 from contextlib import suppress
+from uuid import uuid4
 
-import httpx2
 import openai
 import pytest
 from openai.lib.streaming.chat import ChatCompletionStreamState
 
 from stack.api import await_serving, upload_style
-from tests.journeys.builders import KEY, QUESTION, WEATHER, Sky, assert_a_hang_up_is_billed, billed
+from tests.journeys.builders import KEY, QUESTION, Sky, billed
 from tests.journeys.conftest import ENGINE_PYTHON
 from tests.waiting import eventually
 
-PICTURE = {"type": "image_url", "image_url": {"url": "http://127.0.0.1/secret.png"}}
 BENCHMARK = """
 from vllm.benchmarks.serve import add_cli_args, main
 from vllm.utils.argparse_utils import FlexibleArgumentParser
@@ -42,19 +40,6 @@ def test_adapters_that_the_engine_was_started_with_are_recognised(demo):
     assert "poetry-bot (poetry@1)" in engines
     assert "legal-bot (legal@1)" in engines
     assert demo.say("legal", "Why is the sky blue?", max_tokens=8)
-
-
-def test_a_streamed_answer_is_the_same_text_as_a_whole_one(demo):
-    options = {"model": "legal", "messages": QUESTION, "max_tokens": 24, "temperature": 0}
-    whole = demo.client.chat.completions.create(**options)
-    chunks = list(
-        demo.client.chat.completions.create(**options, stream=True, stream_options={"include_usage": True})
-    )
-    text = "".join(chunk.choices[0].delta.content or "" for chunk in chunks if chunk.choices)
-    assert text == whole.choices[0].message.content
-    assert chunks[-1].usage.completion_tokens == whole.usage.completion_tokens
-    assert all(chunk.usage is None for chunk in chunks[:-1])
-    assert {chunk.model for chunk in chunks} == {"legal"}
 
 
 def _stopped(answer) -> None:
@@ -86,27 +71,13 @@ def _an_object(answer) -> None:
     assert isinstance(json.loads(answer.choices[0].message.content), dict)
 
 
-def _a_sky(answer) -> None:
-    assert Sky.model_validate_json(answer.choices[0].message.content)
-
-
-def _prose(answer) -> None:
-    assert answer.choices[0].message.content
-    assert not answer.choices[0].message.tool_calls
-
-
-SCHEMA = {"type": "json_schema", "json_schema": {"name": "Sky", "schema": Sky.model_json_schema()}}
+JSON = {"type": "json_object"}
 FEATURES = {
     "stop": ({"stop": [" the", "The"], "max_tokens": 60, "temperature": 0}, _stopped),
     "max_completion_tokens": ({"max_completion_tokens": 5, "temperature": 0}, _five_tokens),
     "n": ({"n": 3, "temperature": 1, "seed": 7, "max_tokens": 8}, _three_answers),
     "logprobs": ({"logprobs": True, "top_logprobs": 2, "max_tokens": 6, "temperature": 0}, _probabilities),
-    "json_object": (
-        {"response_format": {"type": "json_object"}, "max_tokens": 60, "temperature": 0},
-        _an_object,
-    ),
-    "json_schema": ({"response_format": SCHEMA, "max_tokens": 60, "temperature": 0}, _a_sky),
-    "tools": ({"tools": [WEATHER], "tool_choice": "none", "max_tokens": 8, "temperature": 0}, _prose),
+    "json_object": ({"response_format": JSON, "max_tokens": 60, "temperature": 0}, _an_object),
 }
 
 
@@ -163,66 +134,29 @@ def test_an_echo_with_probabilities_is_refused(demo):
             model="genz", prompt=["The sea", "Once upon a time"], max_tokens=4, echo=True, logprobs=1
         )
     assert raised.value.param == "logprobs"
-    assert demo.say("genz", "Hello", max_tokens=4)
 
 
-def test_the_same_seed_writes_the_same_text(demo):
-    one, again, other = (
-        demo.say("poetry", "Describe the sea.", max_tokens=24, temperature=1, seed=seed) for seed in (7, 7, 8)
-    )
-    assert one == again != other
-
-
-def test_a_structured_answer_is_parsed_into_its_class(demo):
-    answer = demo.client.chat.completions.parse(
-        model="poetry", messages=QUESTION, response_format=Sky, max_tokens=60, temperature=0
-    )
-    assert answer.choices[0].message.parsed.colour in ("blue", "red")
-
-
-@pytest.mark.parametrize("choice", ["required", {"type": "function", "function": {"name": "weather"}}])
-def test_a_tool_that_must_be_called_is_called(demo, choice):
-    """SmolLM2 was never taught tools: that it calls one all the same is the engine's grammar."""
-    forced = {"tools": [WEATHER], "tool_choice": choice, "parallel_tool_calls": False}
-    asked = {"model": "poetry", "messages": QUESTION, "max_tokens": 120, "temperature": 0} | forced
-    whole = demo.client.chat.completions.create(**asked)
-    with demo.client.chat.completions.stream(**asked) as events:
-        streamed = events.get_final_completion()
-    for answer in (whole, streamed):
-        [call] = answer.choices[0].message.tool_calls
-        assert call.function.name == "weather"
-        assert json.loads(call.function.arguments)["city"] in ("Oslo", "Rome")
-
-
-def test_a_tool_that_must_be_called_follows_its_parameters_by_itself(demo):
-    """As LangChain, instructor and the AI SDK ask for structured output: without `strict`."""
-    function = {name: value for name, value in WEATHER["function"].items() if name != "strict"}
-    forced = {"type": "function", "function": {"name": "weather"}}
-    asked = {"model": "poetry", "messages": QUESTION, "max_tokens": 120, "temperature": 0}
-    answer = demo.client.chat.completions.create(
-        **asked, tools=[{"type": "function", "function": function}], tool_choice=forced
-    )
-    assert json.loads(answer.choices[0].message.tool_calls[0].function.arguments)["city"] in ("Oslo", "Rome")
-
-
-@pytest.mark.parametrize(
-    ("wanted", "pattern"),
-    [
-        ({"choice": ["blue", "red"]}, "blue|red"),
-        ({"regex": "(blue|red) [0-9]{2}"}, "(blue|red) [0-9]{2}"),
-        ({"json": Sky.model_json_schema()}, r"\{.*(blue|red).*\}"),
-    ],
-)
-def test_vllms_own_ways_of_structured_output_are_served(demo, wanted, pattern):
-    asked = {"model": "poetry", "messages": QUESTION, "max_tokens": 60, "temperature": 0}
-    said = demo.client.chat.completions.create(**asked, extra_body={"structured_outputs": wanted})
-    assert re.fullmatch(pattern, said.choices[0].message.content, re.DOTALL)
+def test_vllms_own_ways_of_structured_output_are_served(demo):
+    wanted = {
+        "blue|red": {"choice": ["blue", "red"]},
+        "(blue|red) [0-9]{2}": {"regex": "(blue|red) [0-9]{2}"},
+        r"\{.*(blue|red).*\}": {"json": Sky.model_json_schema()},
+    }
+    for pattern, structured in wanted.items():
+        text = demo.say(
+            "poetry",
+            "Why is the sky blue?",
+            max_tokens=60,
+            temperature=0,
+            extra_body={"structured_outputs": structured},
+        )
+        assert re.fullmatch(pattern, text, re.DOTALL), structured
 
 
 def test_lengths_and_token_ids_are_served_as_vllm_has_them(demo):
     asked = {"model": "poetry", "messages": QUESTION, "temperature": 0}
-    whole = demo.client.chat.completions.create(**asked, max_tokens=200, extra_body={"ignore_eos": True})
-    assert whole.usage.completion_tokens == 200
+    whole = demo.client.chat.completions.create(**asked, max_tokens=100, extra_body={"ignore_eos": True})
+    assert whole.usage.completion_tokens == 100
     first = demo.client.completions.create(model="poetry", prompt=[5, 6, 7], temperature=0)
     assert first.usage.prompt_tokens == 3
     assert first.usage.completion_tokens <= 16
@@ -248,58 +182,33 @@ OPENAIS_FIELDS = {
 OPENAIS_SAID = {"role", "content", "refusal", "annotations", "audio", "function_call", "tool_calls"}
 
 
-@pytest.mark.parametrize("stream", [False, True])
-def test_answers_have_openais_fields_only(demo, stream):
+def test_answers_are_what_the_documents_say_with_openais_fields_only(demo):
     """What only vLLM has (token ids, stop reasons, reasoning, its fingerprint) stays in the engine.
 
     A stream has one field of ours, in its last choice's event; a whole answer has it as a header.
     """
-    asked = {"model": "poetry", "messages": QUESTION, "max_tokens": 4, "stream": stream}
-    headers = {"Authorization": f"Bearer {demo.api_key}"}
-    answer = httpx2.post(f"{demo.site}/v1/chat/completions", json=asked, headers=headers, timeout=120)
-    events = [line for line in answer.text.split("\n\n") if line.startswith("data: {")]
-    parts = [json.loads(line[6:]) for line in events] if stream else [answer.json()]
-    assert sum(bool(part.pop("watermark", "")) for part in parts) == stream
-    for part in parts:
-        assert part.keys() <= OPENAIS_FIELDS
-        assert part.get("system_fingerprint", "fp_").startswith("fp_")
-        for choice in part["choices"]:
-            assert choice.keys() <= {"index", "message", "delta", "logprobs", "finish_reason"}
-            said = choice.get("message") or choice.get("delta")
-            assert said.keys() <= OPENAIS_SAID
-
-
-async def test_many_at_once_through_the_asynchronous_client(demo):
-    async with openai.AsyncOpenAI(base_url=f"{demo.site}/v1", api_key=demo.api_key, max_retries=0) as client:
-
-        async def streamed(model: str) -> tuple[str, set[str]]:
-            options = {"model": model, "messages": QUESTION, "max_tokens": 12, "temperature": 0}
-            chunks = [chunk async for chunk in await client.chat.completions.create(**options, stream=True)]
-            text = "".join(chunk.choices[0].delta.content or "" for chunk in chunks if chunk.choices)
-            whole = await client.chat.completions.create(**options)
-            assert whole.choices[0].message.content == text
-            return text, {chunk.model for chunk in chunks}
-
-        models = ["poetry", "legal", "genz", "base"]
-        answers = await asyncio.gather(*map(streamed, models))
-        assert [model for _, [model] in answers] == models
-        assert all(text for text, _ in answers)
-        assert {"poetry", "base"} <= {model.id async for model in client.models.list()}
-
-
-def test_the_raw_stream_is_what_the_documents_say(demo):
-    options = {"model": "poetry", "messages": QUESTION, "max_tokens": 4, "temperature": 0, "stream": True}
-    with demo.client.chat.completions.with_streaming_response.create(**options) as response:
+    asked = {"model": "poetry", "messages": QUESTION, "max_tokens": 4, "temperature": 1}
+    create = demo.client.chat.completions.with_streaming_response.create
+    with create(**asked) as response:
+        whole = json.loads(response.read())
+    with create(**asked, stream=True) as response:
         assert response.headers["content-type"].startswith("text/event-stream")
         assert response.headers["x-request-id"].startswith("req_")
-        lines = [line for line in response.iter_lines() if line]
-    assert all(line.startswith("data: {") for line in lines[:-1])
-    assert lines[-1] == "data: [DONE]"
-    chunks = [json.loads(line.removeprefix("data: ")) for line in lines[:-1]]
+        # While a request waits, comments keep its connection.
+        *lines, done = [line for line in response.iter_lines() if line and line != ": waiting"]
+    assert done == "data: [DONE]"
+    chunks = [json.loads(line.removeprefix("data: ")) for line in lines]
     assert chunks[0]["choices"][0]["delta"]["role"] == "assistant"
     assert chunks[-1]["choices"][0]["finish_reason"] == "length"
     assert not any("usage" in chunk for chunk in chunks)
     assert len({(chunk["id"], chunk["created"], chunk["model"]) for chunk in chunks}) == 1
+    assert sum(bool(chunk.pop("watermark", "")) for chunk in chunks) == 1
+    for part in (whole, *chunks):
+        assert part.keys() <= OPENAIS_FIELDS
+        assert part.get("system_fingerprint", "fp_").startswith("fp_")
+        for choice in part["choices"]:
+            assert choice.keys() <= {"index", "message", "delta", "logprobs", "finish_reason"}
+            assert (choice.get("message") or choice.get("delta")).keys() <= OPENAIS_SAID
 
 
 def test_completions_and_provenance(demo):
@@ -309,76 +218,6 @@ def test_completions_and_provenance(demo):
     assert len(raw.headers["x-polyscribe-adapter-sha256"]) == 64
     assert raw.headers["x-request-id"].startswith("req_")
     assert int(raw.headers["x-ratelimit-remaining-requests"]) >= 0
-
-
-@pytest.mark.parametrize(
-    ("changes", "error", "code"),
-    [
-        ({"model": "nobody/nothing"}, openai.NotFoundError, "model_not_found"),
-        ({"messages": []}, openai.BadRequestError, None),
-        (
-            {"messages": [{"role": "user", "content": "word " * 3000}]},
-            openai.BadRequestError,
-            "context_length_exceeded",
-        ),
-    ],
-)
-def test_errors_are_raised_as_the_client_documents(demo, changes, error, code):
-    with pytest.raises(error) as raised:
-        demo.client.chat.completions.create(**({"model": "poetry", "messages": QUESTION} | changes))
-    assert raised.value.code == code
-    assert "/" not in raised.value.message.replace("nobody/nothing", "").replace("/v1/models", "")
-
-
-@pytest.mark.parametrize("stream", [False, True], ids=["whole", "streamed"])
-@pytest.mark.parametrize(
-    ("field", "value"),
-    [
-        ("messages", [{"role": "user", "content": [PICTURE]}]),
-        ("messages", "hello"),
-        ("n", 0),
-        ("n", "two"),
-        ("max_tokens", -1),
-        ("temperature", 5),
-        ("temperature", "hot"),
-        ("stop", [str(number) for number in range(17)]),
-        ("top_logprobs", 21),
-        ("logit_bias", {"99999999": 1}),
-        ("response_format", {"type": "json_schema"}),
-    ],
-)
-def test_a_wrong_field_is_named(demo, field, value, stream):
-    asked = {"model": "poetry", "messages": QUESTION, "logprobs": True, "stream": stream, field: value}
-    with pytest.raises(openai.BadRequestError) as raised:
-        demo.client.chat.completions.create(**asked)
-    assert (raised.value.param, raised.value.type) == (field, "invalid_request_error")
-    assert not set("{}\n/") & set(raised.value.message)
-
-
-@pytest.mark.parametrize(
-    "body",
-    [rb'{"model": "poetry", "messages": [{"role": "user", "content": "\ud800"}]}', b"[" * 100_000],
-    ids=["an incomplete character", "nested without end"],
-)
-def test_a_body_that_cannot_be_read_is_the_callers_mistake(demo, body):
-    headers = {"Authorization": f"Bearer {demo.api_key}"}
-    answer = httpx2.post(f"{demo.site}/v1/chat/completions", content=body, headers=headers)
-    assert (answer.status_code, answer.json()["error"]["type"]) == (400, "invalid_request_error")
-
-
-@pytest.mark.parametrize("path", ["/embeddings", "/responses/other", "/load_lora_adapter"])
-def test_a_path_that_is_not_served_says_so(demo, path):
-    with pytest.raises(openai.NotFoundError) as raised:
-        demo.client.post(path, cast_to=object, body={"model": "poetry", "input": "Hello"})
-    assert raised.value.code == "unknown_url"
-
-
-def test_a_key_that_is_wrong_is_refused(demo):
-    for key in ("nonsense", demo.api_key[:-1] + ("0" if demo.api_key[-1] != "0" else "1")):
-        client = demo.client.with_options(api_key=key)
-        with pytest.raises(openai.AuthenticationError) as raised:
-            client.chat.completions.create(model="poetry", messages=QUESTION)
-        assert raised.value.code == "invalid_api_key"
 
 
 def test_a_stranger_has_the_first_partys_styles_from_the_start_and_nothing_of_others(
@@ -401,7 +240,7 @@ def test_a_stranger_has_the_first_partys_styles_from_the_start_and_nothing_of_ot
     def is_gone() -> bool:
         return "poetry" not in {model.id for model in stranger.client.models.list()}
 
-    eventually(is_gone, within_s=30, what="an unselected style is still there")
+    eventually(is_gone, within_s=300, what="an unselected style is still there")
     with pytest.raises(openai.NotFoundError):
         stranger.say("poetry", "Hello", max_tokens=4)
 
@@ -413,16 +252,6 @@ def test_a_revoked_key_is_refused_from_the_next_request_on(stranger):
     stranger.post(path, name="journey")
     with pytest.raises(openai.AuthenticationError):
         stranger.say("base", "Hello", max_tokens=4)
-
-
-def test_a_hang_up_is_billed_what_was_made(stranger):
-    stream = stranger.client.chat.completions.create(
-        model="base", messages=QUESTION, max_tokens=400, temperature=0, stream=True
-    )
-    for _ in range(3):
-        next(stream)
-    stream.close()
-    assert_a_hang_up_is_billed(stranger)
 
 
 @pytest.mark.parametrize(
@@ -447,7 +276,7 @@ def test_a_hang_up_is_billed_every_choice(demo, options, least):
         if len(seen) == 4 and min(seen.values()) >= 4:
             break
     stream.close()
-    prompt, written = billed(demo, raw.headers["x-request-id"])
+    prompt, written = billed(demo, raw.headers["x-request-id"], outcome="disconnected")
     assert least <= written < 400
     if "prompt" in options:
         assert prompt == 4
@@ -483,14 +312,12 @@ def test_the_free_plans_limits_hold_and_a_patient_client_waits(stranger):
         ("tokens_per_minute", "rate_limit_exceeded", "tokens"),
     ],
 )
-def test_what_waiting_cannot_help_is_not_tried_again(stranger, limit, code, kind):
+def test_what_waiting_cannot_help_is_not_tried_again(demo, limit, code, kind):
+    name = f"small-{uuid4().hex[:8]}"
+    issued = demo.post("/keys/issue/", name=name, lifetime_days="", scopes="inference", **{limit: "100"})
     sent: list[object] = []
-    issued = stranger.post(
-        "/keys/issue/", name="small", lifetime_days="", scopes="inference", **{limit: "100"}
-    )
-    key = KEY.search(issued).group()
     http = openai.DefaultHttpxClient(event_hooks={"request": [sent.append]})
-    client = openai.OpenAI(base_url=f"{stranger.site}/v1", api_key=key, http_client=http, max_retries=2)
+    client = demo.client.with_options(api_key=KEY.search(issued).group(), http_client=http, max_retries=2)
     with client, pytest.raises(openai.RateLimitError) as raised:
         client.completions.create(model="base", prompt="Hello", max_tokens=200)
     assert (raised.value.code, raised.value.type) == (code, kind)
@@ -503,7 +330,7 @@ def test_who_asks_for_a_style_on_its_way_waits_and_gets_its_text(stranger, rando
     answer = asking(model=upload.model, messages=QUESTION, max_tokens=4)
     assert answer.parse().model == upload.model
     assert answer.headers["x-adapter-state"] == "loading"
-    await_serving(stranger.api, upload)
+    await_serving(stranger.api, upload, within_s=300)
 
 
 def test_vllms_own_benchmark_runs_through_the_gateway(demo, tmp_path):
@@ -519,7 +346,7 @@ def test_vllms_own_benchmark_runs_through_the_gateway(demo, tmp_path):
         env=os.environ | {"OPENAI_API_KEY": demo.api_key, "HF_HUB_OFFLINE": "1", "PYTHONSAFEPATH": "1"},
         capture_output=True,
         text=True,
-        timeout=200,
+        timeout=600,
     )
     assert done.returncode == 0, done.stderr[-2000:]
     result = json.loads((tmp_path / "result.json").read_text())

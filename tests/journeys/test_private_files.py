@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.alone  # after all others, so that the logs are full
+
 
 @pytest.fixture(scope="module")
 def var() -> Path:

@@ -6,7 +6,6 @@ from pathlib import Path
 
 import ml_dtypes
 import numpy as np
-import pytest
 from playwright.sync_api import expect
 from safetensors.numpy import load_file, save_file
 
@@ -17,6 +16,7 @@ from stack.folders import ROOT
 from stack.pages import fetched
 from stack.smoke import await_usage
 from tests.chromium import look
+from tests.journeys.conftest import log_in
 from tests.pages.walking import check_width
 from tests.waiting import eventually
 
@@ -48,40 +48,36 @@ def test_the_shipped_styles_change_words_strongly_and_show_it(demo):
                 "Repeated phrases" in fetched(demo.session, path)
                 or "Words per sentence" in fetched(demo.session, path)
             ),
-            within_s=120,
+            within_s=300,
             what=f"no sample answers of {slug}",
         )
 
 
-@pytest.mark.timeout(300)
 def test_an_adapter_without_effect_fails_with_the_reason_on_its_page(demo, tmp_path):
     upload = upload_style(demo.api, without_effect(tmp_path))
     eventually(
         lambda: "The adapter has no effect" in fetched(demo.session, upload.page),
-        within_s=200,  # the sample answers of styles that other tests uploaded come first
+        within_s=300,  # the sample answers of styles that other tests uploaded come first
         what="an adapter without effect was not refused",
     )
     assert 'data-status="failed"' in fetched(demo.session, f"{upload.page}versions/")
 
 
-@pytest.mark.timeout(600)
 def test_two_versions_are_compared_on_own_prompts_and_one_is_promoted(demo, page):
     first = demo.upload(SHIPPED / "genz")
     second = upload_style(demo.api, SHIPPED / "poetry", after=first)
     compare = f"{first.page}compare/?a=1&b=2"
     eventually(
         lambda: "Compare version 2 with version 1" in fetched(demo.session, compare),
-        within_s=200,
+        within_s=300,
         what="version 2 does not serve",
     )
-    site = demo.site
-    page.context.add_cookies([{"name": "sessionid", "value": demo.session.cookies["sessionid"], "url": site}])
-    page.goto(compare)
+    log_in(page, demo, compare)
     page.locator("summary", has_text="Your prompts").click()
     page.get_by_label("One per line, up to 8").fill("Why is the sky blue?\nDescribe a harbour.")
     page.get_by_role("button", name="Save prompts").click()
     page.get_by_role("button", name="Compare", exact=True).press("Enter")
-    expect(page.locator("[data-state]")).to_have_text("Done", timeout=240_000)
+    expect(page.locator("[data-state]")).to_have_text("Done")
     expect(page.locator("#compare-summary")).to_contain_text("2 of 2 answers start differently.")
     assert page.locator("[data-cell] mark").count() >= 4
     look(page, "compare")

@@ -23,7 +23,6 @@ from trials.usage_records import UsageRecords
 
 pytestmark = [
     pytest.mark.skipif(os.environ.get("ENGINE_KIND") != KIND, reason="for a Ray cluster: make test-ray"),
-    pytest.mark.timeout(600),
 ]
 
 STYLE = ROOT / "engine" / "styles" / "legal"

@@ -1,14 +1,16 @@
 """What benchmarks, evaluations and editors send, as recorded, against the whole stack."""
 
 import json
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from uuid import uuid4
 
 import anthropic
 import httpx2
-import openai
 import pytest
 
-from tests.journeys.builders import QUESTION, billed
-from tests.recorded_editors import FIRST, OBSIDIANS, STYLE, Recorded, name_of
+from tests.journeys.builders import billed
+from tests.recorded_editors import FIRST, OBSIDIANS, Recorded
 
 GUIDELLM = {"stream": True, "stream_options": {"include_usage": True, "continuous_usage_stats": True}}
 # The tokens of a synthetic dataset: exactly so many are to be written.
@@ -25,7 +27,7 @@ USAGE = {"prompt_tokens", "completion_tokens", "total_tokens", "prompt_tokens_de
 @pytest.fixture(scope="module")
 def http(demo):
     headers = {"Authorization": f"Bearer {demo.api_key}"}
-    with httpx2.Client(base_url=demo.site, headers=headers, timeout=120) as client:
+    with httpx2.Client(base_url=demo.site, headers=headers, timeout=600) as client:
         yield client
 
 
@@ -83,34 +85,32 @@ def test_continue_completes_with_its_stops(http):
         http, "/v1/completions", body | {"stop": [*CONTINUES_STOPS, word], "temperature": 0}
     )
     assert word not in "".join(chunk["choices"][0]["text"] for chunk in chunks)
-    answer = http.post("/v1/completions", json=body | {"stop": [str(n) for n in range(17)]})
-    assert (answer.status_code, answer.json()["error"]["param"]) == (400, "stop")
 
 
-@pytest.mark.parametrize("recorded", FIRST, ids=name_of)
-def test_each_editor_and_chat_program_writes_in_a_style(demo, http, recorded: Recorded):
+def test_each_editor_and_chat_program_writes_in_a_style(demo, http):
     """As recorded, but for a stop that makes its answer short: several set no maximum, or a high one."""
-    headers = recorded.headers
-    if recorded.is_page:
-        headers = headers | {"origin": OBSIDIANS[0]}
-        asking = {"access-control-request-headers": "authorization, content-type, x-stainless-os"}
-        allowed = http.options("/v1/chat/completions", headers=headers | asking)
-        assert (allowed.status_code, allowed.headers["access-control-allow-origin"]) == (204, OBSIDIANS[0])
-    listed = http.get("/v1/models", headers=headers).json()["data"]
-    assert STYLE in [model["id"] for model in listed]
+    with ThreadPoolExecutor(len(FIRST)) as pool:
+        faults = [fault for found in pool.map(partial(faults_of, demo, http), FIRST) for fault in found]
+    assert faults == []
+
+
+def faults_of(demo, http, recorded: Recorded) -> list[str]:
+    """Return what is wrong with the answer that a program gets, each with the program's name."""
     chunks, request_id = read_stream(
-        http, "/v1/chat/completions", recorded.body | {"stop": [*SOON]}, headers=headers
+        http, "/v1/chat/completions", recorded.body | {"stop": [*SOON]}, headers=recorded.headers
     )
     finishes = [choice["finish_reason"] for chunk in chunks for choice in chunk["choices"]]
-    assert finishes[-1] == "stop"
-    assert not [chunk for chunk in chunks if "error" in chunk]
     read_tokens, written_tokens = billed(demo, request_id)
-    assert read_tokens > 0
-    usage = chunks[-1].get("usage")
-    if "stream_options" in recorded.body:
-        assert (usage["prompt_tokens"], usage["completion_tokens"]) == (read_tokens, written_tokens)
-    else:
-        assert not usage
+    usage = chunks[-1].get("usage") or {}
+    told = (usage.get("prompt_tokens"), usage.get("completion_tokens"))
+    expected = (read_tokens, written_tokens) if "stream_options" in recorded.body else (None, None)
+    checks = {
+        "does not stop": finishes[-1] == "stop",
+        "has an error": not any("error" in chunk for chunk in chunks),
+        "is billed no prompt": read_tokens > 0,
+        f"is told {told} and billed {expected}": told == expected,
+    }
+    return [f"{recorded.program} {fault}" for fault, holds in checks.items() if not holds]
 
 
 # What Obsidian's window does in its plugins' place: it asks, and reads the answer as it comes.
@@ -139,26 +139,9 @@ def test_a_page_of_obsidians_origin_reads_its_answers(demo, page, faults):
         assert "404" in faults.pop()
 
 
-def test_what_other_services_know_changes_no_answer(http):
-    plain = {"model": "poetry", "messages": QUESTION, "max_tokens": 12, "temperature": 0}
-    habits = {
-        "thinking": {"type": "disabled"},
-        "chat_template_kwargs": {"enable_thinking": False},
-        "context_management": {"edits": []},
-        "usage": {"include": True},
-        "cache_prompt": True,
-        "reasoning": {"effort": "low"},
-    }
-    answers = [http.post("/v1/chat/completions", json=body).json() for body in (plain, plain | habits)]
-    assert answers[0]["choices"] == answers[1]["choices"]
-    messages = [http.post("/v1/messages", json=body).json() for body in (plain, plain | habits)]
-    assert messages[0]["content"] == messages[1]["content"]
-    assert messages[0]["content"][0]["text"] == answers[0]["choices"][0]["message"]["content"]
-
-
 def test_what_the_engines_cache_does_is_told_in_every_form(http):
     asked = {"model": "poetry", "max_tokens": 2, "temperature": 0}
-    told = [{"role": "user", "content": "The sea is wide and deep and green. " * 30}]
+    told = [{"role": "user", "content": f"{uuid4()} " + "The sea is wide and deep and green. " * 30}]
     usages = [http.post("/v1/messages", json=asked | {"messages": told}).json()["usage"] for _ in range(2)]
     read = [
         sum(usage[f"{kind}input_tokens"] for kind in ("", "cache_creation_", "cache_read_"))
@@ -194,28 +177,11 @@ def test_lm_evals_remote_tokenizer_agrees_with_the_engine(http):
     assert split["count"] == len(split["tokens"]) == counted["input_tokens"] == prompt_tokens
 
 
-def test_both_vendors_clients_list_the_styles_and_read_the_errors(demo, site):
-    with (
-        anthropic.Anthropic(base_url=site, api_key=demo.api_key, max_retries=0) as claude,
-        openai.OpenAI(base_url=f"{site}/v1", api_key=demo.api_key, max_retries=0) as gpt,
-    ):
-        listed = [model.id for model in claude.models.list(limit=2)]  # from page to page
-        assert listed == [model.id for model in gpt.models.list()]
-        assert claude.models.retrieve("poetry").display_name == "poetry"
-        assert gpt.responses.input_tokens.count(model="poetry", input="Rain?").input_tokens > 5
-        with pytest.raises(anthropic.NotFoundError) as missing:
-            claude.models.retrieve("nothing")
-        assert missing.value.body["error"]["type"] == "not_found_error"
-        with pytest.raises(openai.NotFoundError, match="embedding model"):
-            gpt.embeddings.create(model="poetry", input="x")
-    with anthropic.Anthropic(base_url=site, api_key="wrong", max_retries=0) as stranger:
-        with pytest.raises(anthropic.AuthenticationError) as refused:
-            stranger.models.list()
-        assert refused.value.response.headers["www-authenticate"] == "Bearer"
-
-
-def test_a_client_whose_address_lacks_v1_is_told_in_json(demo, site):
-    with openai.OpenAI(base_url=site, api_key=demo.api_key, max_retries=0) as client:
-        with pytest.raises(openai.NotFoundError, match="/v1") as missing:
-            client.chat.completions.create(model="poetry", messages=[{"role": "user", "content": "x"}])
-        assert missing.value.code == "unknown_url"
+def test_both_vendors_clients_list_the_styles(demo):
+    listed = [model.id for model in demo.claude.models.list(limit=2)]  # from page to page
+    assert {"base", "poetry"} <= set(listed)
+    assert demo.claude.models.retrieve("poetry").display_name == "poetry"
+    assert demo.client.responses.input_tokens.count(model="poetry", input="Rain?").input_tokens > 5
+    with pytest.raises(anthropic.NotFoundError) as missing:
+        demo.claude.models.retrieve("nothing")
+    assert missing.value.body["error"]["type"] == "not_found_error"

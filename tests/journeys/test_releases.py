@@ -54,7 +54,7 @@ def standing_still(name: str) -> Iterator[None]:
         os.killpg(group, signal.SIGCONT)
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.alone  # it stops the workers beside the engine for a while
 def test_versions_are_called_by_number_tried_promoted_and_rolled_back(demo, random_adapters):
     upload = demo.upload(random_adapters[0])
     name = upload.model
@@ -82,7 +82,7 @@ def test_versions_are_called_by_number_tried_promoted_and_rolled_back(demo, rand
     def is_judged() -> bool:
         return "neither it nor version 1 has failed" in fetched(demo.session, asked)
 
-    eventually(is_judged, within_s=60, what="the canary's figures show no 20 requests")
+    eventually(is_judged, within_s=300, what="the canary's figures show no 20 requests")
 
     # Only the worker beside the engine ever has it load something.
     with standing_still("worker-engine"), standing_still("worker-housekeeping"):

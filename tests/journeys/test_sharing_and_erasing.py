@@ -50,7 +50,7 @@ def waits(report: dict, label: str) -> bool:
     return any(line["label"].endswith(label) and line["state"] == "current" for line in report["lines"])
 
 
-@pytest.mark.timeout(900)
+@pytest.mark.alone  # it kills the engine
 def test_a_style_is_lent_taken_away_and_erased(demo, stranger, random_adapters):
     upload = demo.upload(random_adapters[2])
     page = fetched(demo.session, f"{upload.page}versions/") + fetched(demo.session, f"{upload.page}sharing/")
@@ -86,7 +86,7 @@ def test_a_style_is_lent_taken_away_and_erased(demo, stranger, random_adapters):
         demo.say(upload.model, QUESTION, **GREEDY)
     eventually(
         lambda: waits(report_of(demo, version_id), "memory freed"),
-        within_s=60,
+        within_s=300,
         what=f"not forgotten: {report_of(demo, version_id)}",
     )
     assert stored(version_id) == []

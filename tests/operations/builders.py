@@ -3,13 +3,15 @@
 import re
 from html.parser import HTMLParser
 
+from django.contrib.auth.models import Group
+from django.test import Client
 from django.utils import timezone
 
 from adapters.models import BaseModel, Engine
 from core.request_ids import new_request_id
 from stack.folders import ROOT
 from tenants.metering.ledger import Event, record_events
-from tenants.models import Tenant
+from tenants.models import Tenant, User
 from tenants.public import playground_key
 
 
@@ -28,6 +30,21 @@ class Page(HTMLParser):
             self.links.append(known["href"])
         if "id" in known:
             self.ids.append(known["id"])
+
+
+def signed_in(user: User) -> Client:
+    """Return a browser with a session of its own."""
+    client = Client()
+    client.force_login(user, backend="allauth.account.auth_backends.AuthenticationBackend")
+    return client
+
+
+def clerk(*roles: str) -> Client:
+    """Return the browser of one operator, who has some roles from now on."""
+    user = User.objects.filter(email="clerk@example.org").first()
+    user = user or User.objects.create_user("clerk@example.org", is_staff=True)
+    user.groups.set(Group.objects.filter(name__in=roles))
+    return signed_in(user)
 
 
 def used(tenant: Tenant, style: str, *, times: int = 1, key=None) -> None:

@@ -28,8 +28,8 @@ from tenants.models import (
     User,
 )
 from tenants.public import create_tenant, issue_key
-from tests.adapters.conftest import LAYERS, WIDTH, module_names
-from tests.tenants.conftest import make_event
+from tests.adapters.builders import LAYERS, WIDTH, module_names
+from tests.tenants.builders import make_event
 
 type Values = dict[str, Any]
 LONG_TEXT = "A sentence that somebody wrote, long enough to reach the end of a narrow column "

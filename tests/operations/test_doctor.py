@@ -28,7 +28,7 @@ from tenants.metering.ledger import record_events
 from tenants.models import ApiKey
 from tenants.public import issue_key
 from tests.operations.builders import new_engine
-from tests.tenants.conftest import make_event
+from tests.tenants.builders import make_event
 from training.models import Training
 
 pytestmark = pytest.mark.django_db

@@ -2,11 +2,11 @@
 
 import pytest
 from django.contrib.admin import site
-from django.contrib.auth.models import Group
 from django.test import Client
 from django.urls import reverse
 
-from tenants.models import CreditGrant, Tenant, User
+from tenants.models import CreditGrant, Tenant
+from tests.operations.builders import clerk
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("valkey")]
 SURE = {"confirmed": "1", "why": "They asked for it."}
@@ -26,14 +26,6 @@ CHANGES = {
     "Engineer": {"adapters.engine": True},
     "Admin": {"tenants.tenant": True, "adapters.engine": True, "adapters.style": True},
 }
-
-
-def operator(*roles: str) -> Client:
-    user = User.objects.create_user("clerk@example.org", is_staff=True)
-    user.groups.set(Group.objects.filter(name__in=roles))
-    client = Client()
-    client.force_login(user, backend="allauth.account.auth_backends.AuthenticationBackend")
-    return client
 
 
 def address(label: str, page: str = "changelist", *args: object) -> str:
@@ -59,7 +51,7 @@ def changed(client: Client) -> set[str]:
 
 
 def test_staff_without_a_role_see_no_list(acme):
-    client = operator()
+    client = clerk()
     assert seen(client) == set()
     assert "You don\u2019t have a role yet" in client.get(reverse("admin:index")).text
 
@@ -67,8 +59,7 @@ def test_staff_without_a_role_see_no_list(acme):
 def test_each_role_sees_its_own_lists_and_none_gives_rights():
     found = {}
     for role in CHANGES:
-        User.objects.filter(email="clerk@example.org").delete()
-        found[role] = seen(operator(role))
+        found[role] = seen(clerk(role))
         assert not found[role] & SUPERUSERS_ONLY, role
     assert found["Admin"] == labels() - SUPERUSERS_ONLY
     assert "adapters.engine" not in found["Finance"]
@@ -78,18 +69,15 @@ def test_each_role_sees_its_own_lists_and_none_gives_rights():
 
 def test_each_role_changes_what_its_work_needs():
     for role, expected in CHANGES.items():
-        User.objects.filter(email="clerk@example.org").delete()
-        found = changed(operator(role))
+        found = changed(clerk(role))
         assert {kind for kind, is_changed in expected.items() if is_changed} <= found, role
-    User.objects.filter(email="clerk@example.org").delete()
     notes = {"tenants.raisedlimit", "tenants.workspacenote"}
-    assert changed(operator("Support")) == {"tenants.tenant", "adapters.style"} | notes
-    User.objects.filter(email="clerk@example.org").delete()
-    assert changed(operator("Engineer")) == {"adapters.engine"}
+    assert changed(clerk("Support")) == {"tenants.tenant", "adapters.style"} | notes
+    assert changed(clerk("Engineer")) == {"adapters.engine"}
 
 
 def test_support_suspends_a_workspace_and_grants_nothing(acme):
-    client = operator("Support")
+    client = clerk("Support")
     sent = {"action": "suspend", "_selected_action": [acme.pk], **SURE}
     client.post(address("tenants.tenant"), sent)
     assert Tenant.objects.get(pk=acme.pk).suspended_at
@@ -98,7 +86,7 @@ def test_support_suspends_a_workspace_and_grants_nothing(acme):
 
 
 def test_a_role_changes_no_members_with_a_workspace(acme, bob):
-    client = operator("Support")
+    client = clerk("Support")
     member = acme.memberships.get(user=bob)
     form = {
         "name": "Acme",

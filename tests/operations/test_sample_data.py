@@ -32,11 +32,8 @@ from tenants.models import (
     WebhookEndpoint,
 )
 from tenants.public import issue_key, verify_key
-from tests.adapters.conftest import engine, folder, poetry, polyscribe, vllm
 from tests.operations.builders import used
-from tests.tenants.conftest import browser_of
-
-__all__ = ["engine", "folder", "poetry", "polyscribe", "vllm"]
+from tests.tenants.builders import browser_of
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("valkey")]
 LAST = months.before(months.current())

@@ -89,25 +89,27 @@ def test_the_settings_themselves_refuse_so_that_every_process_does():
     assert "Traceback" not in done.stderr
 
 
-ANSWER = """
+ANSWERS = """
+import importlib, os
 import django
-from django.test import Client
+from django.test import Client, override_settings
 
 django.setup()
-answer = Client().get("/healthz", secure=True, headers={"host": "localhost"})
-print(answer.status_code, answer.headers.get("Strict-Transport-Security"))
+import config.settings
+
+for flag in ("", "HSTS_SUBDOMAINS", "HSTS_PRELOAD"):
+    os.environ[flag or "NONE"] = "1"
+    read = vars(importlib.reload(config.settings))
+    with override_settings(**{name: value for name, value in read.items() if name.startswith("SECURE_")}):
+        answer = Client().get("/healthz", secure=True, headers={"host": "localhost"})
+        print(answer.status_code, answer.headers.get("Strict-Transport-Security"))
 """
 
 
-@pytest.mark.parametrize(
-    ("flags", "header"),
-    [
-        ({}, "max-age=31536000"),
-        ({"HSTS_SUBDOMAINS": "1"}, "max-age=31536000; includeSubDomains"),
-        ({"HSTS_SUBDOMAINS": "1", "HSTS_PRELOAD": "1"}, "max-age=31536000; includeSubDomains; preload"),
-    ],
-)
-@pytest.mark.long
-def test_a_public_site_is_https_only_for_browsers_and_its_subdomains_by_setting(flags, header):
-    done = run(ANSWER, MAILBOX="0", **flags)
-    assert done.stdout.splitlines()[-1:] == [f"200 {header}"], done.stderr
+def test_a_public_site_is_https_only_for_browsers_and_its_subdomains_by_setting():
+    done = run(ANSWERS, MAILBOX="0")
+    assert done.stdout.splitlines()[-3:] == [
+        "200 max-age=31536000",
+        "200 max-age=31536000; includeSubDomains",
+        "200 max-age=31536000; includeSubDomains; preload",
+    ], done.stderr

@@ -6,7 +6,6 @@ import json
 import zipfile
 
 import pytest
-from django.contrib.auth.models import Group
 from django.test import Client
 from django.urls import reverse
 
@@ -14,11 +13,9 @@ from adapters.models import BaseModel, Style
 from operations import tasks
 from tenants.api_keys.lifecycle import issue_key
 from tenants.metering.ledger import record_events
-from tenants.models import ApiKey, AuditEntry, Tenant, User, WebhookEndpoint
-from tests.tenants.conftest import make_event
-from tests.training.conftest import access, base_model, draft
-
-__all__ = ["access", "base_model", "draft"]
+from tenants.models import ApiKey, AuditEntry, Tenant, WebhookEndpoint
+from tests.operations.builders import clerk
+from tests.tenants.builders import make_event
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("valkey")]
 SURE = {"confirmed": "1", "why": "Their request of today"}
@@ -75,11 +72,7 @@ def test_an_export_asks_why_and_who_may_not_gets_none(operator_client, alice_cli
     assert operator_client.post(export_page(acme), {"confirmed": "1", "why": ""}).status_code == 200
     assert not AuditEntry.objects.exists()
     assert alice_client.post(export_page(acme), SURE).status_code == 302
-    clerk = User.objects.create_user("clerk@example.org", is_staff=True)
-    clerk.groups.set(Group.objects.filter(name="Engineer"))
-    client = Client()
-    client.force_login(clerk, backend="allauth.account.auth_backends.AuthenticationBackend")
-    assert client.post(export_page(acme), SURE).status_code == 403
+    assert clerk("Engineer").post(export_page(acme), SURE).status_code == 403
 
 
 def test_an_operator_erases_a_workspace_with_the_owners_own_report(
@@ -113,14 +106,9 @@ def test_an_operator_erases_a_workspace_with_the_owners_own_report(
 
 
 def test_only_admins_erase(acme):
-    clerk = User.objects.create_user("clerk@example.org", is_staff=True)
-    client = Client()
-    client.force_login(clerk, backend="allauth.account.auth_backends.AuthenticationBackend")
     erase = {"action": "erase", "_selected_action": [acme.pk], **SURE, "confirm": "Acme"}
     for role in ("Support", "Finance"):
-        clerk.groups.set(Group.objects.filter(name=role))
-        client.post(WORKSPACES, erase)
+        clerk(role).post(WORKSPACES, erase)
         assert Tenant.objects.get(pk=acme.pk).deleted_at is None
-    clerk.groups.set(Group.objects.filter(name="Admin"))
-    client.post(WORKSPACES, erase)
+    clerk("Admin").post(WORKSPACES, erase)
     assert Tenant.objects.get(pk=acme.pk).deleted_at

@@ -4,14 +4,21 @@ from collections.abc import Iterator
 
 import pytest
 from django.db import connection
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Browser
 
-from tests.chromium import launch
+from tests.chromium import Chromium
+
+
+@pytest.fixture(scope="session")
+def chromium() -> Iterator[Chromium]:
+    chromium = Chromium()
+    yield chromium
+    chromium.close()
 
 
 @pytest.fixture
-def browser(monkeypatch) -> Iterator[Browser]:
+def browser(chromium, monkeypatch) -> Iterator[Browser]:
     monkeypatch.setenv("DJANGO_ALLOW_ASYNC_UNSAFE", "1")  # Playwright's loop runs in this thread
-    with sync_playwright() as playwright:
-        yield launch(playwright)
+    with chromium.browser() as browser:
+        yield browser
         connection.close()  # the test's own, beside Playwright's loop: nobody else would give it back

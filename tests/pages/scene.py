@@ -47,7 +47,7 @@ from tenants.models import (
     WebhookDelivery,
     WebhookEndpoint,
 )
-from tests.adapters.conftest import known
+from tests.adapters.builders import known
 
 LONG_NAME = "Letters of a lighthouse keeper to nobody in particular, of late"
 LONG_WORD = "Donaudampfschifffahrtsgesellschaftskapitänspatent"

@@ -1,7 +1,6 @@
 """Every page of the operators' console, in a real Chromium: accessible in both themes, and silent.
 
-The pages come from the console's own URLconf, each list with rows in it. axe-core runs whole at both widths,
-and its contrast rule again in the other theme. With SCREENS=folder each page is also drawn.
+The pages come from the console's own URLconf, each list with rows in it. walking.py says how it looks.
 """
 
 from collections.abc import Iterator
@@ -11,29 +10,30 @@ from django.contrib import admin
 from django.db.models import Model
 from django.test import Client
 from django.urls import URLPattern, URLResolver, reverse
-from playwright.sync_api import Page
+from playwright.sync_api import Page, ViewportSize
 
 from adapters.models import Engine
 from tenants.models import Tenant
 from tests.operations.console_rows import Rows
 from tests.pages.builders import is_whole_page
 from tests.pages.walking import (
-    AXE,
-    CONTRAST,
-    EVERYTHING,
     FORMS,
     PHONE,
     WIDE,
-    check,
-    check_width,
-    draw,
+    Axe,
+    Fault,
+    assert_no_faults,
+    check_state,
     enter,
+    hear_errors,
     send_empty,
 )
 
 ROWS = 2  # of each list
 SHOWN = ("changelist", "add", "change", "history")
 OF_A_MODEL = (*SHOWN, "delete")  # operators delete nothing
+APPS = ("tenants", "adapters", "billing", "auth")
+REFUSED = ("tenants_raisedlimit_add", "tenants_pricebook_add", "adapters_engine_add")
 ENDS = tuple(f"_{model._meta.model_name}_{page}" for model in admin.site._registry for page in OF_A_MODEL)
 # What is no page of its own: parts of pages, files, and addresses that only take a form.
 OF_DJANGO = {"search", "login", "logout", "autocomplete", "jsi18n", "view_on_site"}
@@ -73,9 +73,7 @@ def own_addresses(rows: Rows) -> Iterator[str]:
         if name in NO_PAGES or name.endswith(ENDS):
             continue
         if name == "app_list":
-            yield from (
-                reverse("admin:app_list", args=[app]) for app in ("tenants", "adapters", "billing", "auth")
-            )
+            yield from (reverse("admin:app_list", args=[app]) for app in APPS)
             continue
         yield reverse(f"admin:{name}", kwargs={argument: known[argument] for argument in arguments})
 
@@ -96,9 +94,7 @@ def page(operator_client: Client, live_server, browser) -> Iterator[Page]:
     """Yield a page of an operator's browser. What its console says is a fault."""
     context = enter(browser, live_server, operator_client, reduced_motion="reduce")
     page = context.new_page()
-    said: list[str] = []
-    page.on("console", lambda line: said.append(f"{page.url}: {line.text}") if line.type == "error" else None)
-    page.on("pageerror", lambda error: said.append(f"{page.url}: {error}"))
+    said = hear_errors(page)
     yield page
     context.close()
     assert said == []
@@ -123,78 +119,51 @@ def test_pages_of_all_models_are_accessible_and_silent(kind, rows, operator_clie
 def look_at_all(page: Page, addresses: list[str]) -> None:
     faults = []
     for address in addresses:
-        open_page(page, address)
-        faults += [f"{address}: {one}" for one in look(page, address)]
-    assert faults == [], "\n".join(faults)
+        faults += check_state(open_page(page, address), address)
+    assert_no_faults(*faults)
 
 
 @pytest.mark.usefixtures("rows")
 def test_what_opens_on_top_of_pages_is_accessible_and_silent(page):
-    faults = look_at_openings(page)
-    assert faults == [], "\n".join(faults)
+    faults = [*look_at_a_list(page, WIDE), *look_at_a_list(page, PHONE), *look_at_an_action(page)]
+    for name in REFUSED:
+        axe = open_page(page, reverse(f"admin:{name}"))
+        assert page.evaluate(f"{FORMS}.length")
+        send_empty(page, 0)
+        page.wait_for_function(READY)
+        faults += axe.whole(f"{name} sent empty")
+    assert_no_faults(*faults)
 
 
-def open_page(page: Page, address: str) -> None:
-    page.set_viewport_size(WIDE)
-    page.goto(address, wait_until="load")
-    page.wait_for_function(READY)
-    page.add_style_tag(content=STILL)
-    page.evaluate(AXE)
-    page.evaluate(SET_THEME, "light")
+def look_at_a_list(page: Page, size: ViewportSize) -> list[Fault]:
+    """Return what axe has against the menus and filters of a list."""
+    axe = open_page(page, reverse("admin:adapters_style_changelist"))
+    page.set_viewport_size(size)
+    page.get_by_role("button", name="Filters").click()
+    faults = axe.whole("filters")
+    page.keyboard.press("Escape")
+    page.get_by_role("button", name="Menu", exact=True).click()
+    faults += axe.unseen("menu")
+    page.locator(".console-user").click()
+    return faults + axe.unseen("account")
 
 
-def look(page: Page, address: str) -> list[str]:
-    """Return what is wrong with a page at both widths and in both themes."""
-    told = check(page, "wide", EVERYTHING)
-    draw(page, address, "wide-light")
-    page.set_viewport_size(PHONE)
-    told += check(page, "phone", EVERYTHING)
-    told += check_width(page)
-    draw(page, address, "phone-light")
-    page.evaluate(SET_THEME, "dark")
-    told += check(page, "phone, dark", CONTRAST)
-    draw(page, address, "phone-dark")
-    page.set_viewport_size(WIDE)
-    told += check(page, "wide, dark", CONTRAST)
-    draw(page, address, "wide-dark")
-    return told
-
-
-def look_at_openings(page: Page) -> list[str]:
-    """Return what is wrong with what opens on top of pages: menus, filters, chosen rows, refused forms."""
-    told = []
-    for size in (WIDE, PHONE):
-        open_page(page, reverse("admin:adapters_style_changelist"))
-        page.set_viewport_size(size)
-        page.get_by_role("button", name="Filters").click()
-        told += check_both(page, "filters")
-        page.keyboard.press("Escape")
-        page.get_by_role("button", name="Menu", exact=True).click()
-        told += check_both(page, "menu")
-        page.locator(".console-user").click()
-        told += check_both(page, "account")
-    open_page(page, reverse("admin:tenants_tenant_changelist"))
+def look_at_an_action(page: Page) -> list[Fault]:
+    """Return what axe has against a chosen row, and against what asks whether it is meant."""
+    axe = open_page(page, reverse("admin:tenants_tenant_changelist"))
     page.locator("input.action-select").first.check()
-    told += check_both(page, "a chosen row")
+    faults = axe.whole("a chosen row")
     page.locator("select[name=action]").select_option("suspend")
     with page.expect_navigation():
         page.locator("button[name=index]").click()
     page.wait_for_function(READY)
-    page.evaluate(AXE)
-    told += check_both(page, "a confirmation")
-    for name in ("tenants_raisedlimit_add", "tenants_pricebook_add", "adapters_engine_add"):
-        open_page(page, reverse(f"admin:{name}"))
-        assert page.evaluate(f"{FORMS}.length")
-        send_empty(page, 0)
-        page.wait_for_function(READY)
-        page.evaluate(AXE)
-        told += check_both(page, f"{name} sent empty")
-    return told
+    return faults + axe.whole("a confirmation")
 
 
-def check_both(page: Page, what: str) -> list[str]:
-    """Return what axe has against what is shown now, in both themes."""
+def open_page(page: Page, address: str) -> Axe:
+    page.set_viewport_size(WIDE)
+    page.goto(address, wait_until="load")
+    page.wait_for_function(READY)
+    page.add_style_tag(content=STILL)
     page.evaluate(SET_THEME, "light")
-    told = check(page, what, EVERYTHING)
-    page.evaluate(SET_THEME, "dark")
-    return told + check(page, f"{what}, dark", CONTRAST)
+    return Axe(page, set_theme=lambda theme: page.evaluate(SET_THEME, theme))

@@ -21,24 +21,10 @@ from tenants.metering.ledger import record_events
 from tenants.models import Membership, NoticeKind, User
 from tenants.notices.choices import unsubscribe_url
 from tenants.public import create_tenant
-from tests.adapters.conftest import base_model, engine, folder, poetry, polyscribe, vllm
 from tests.pages import scene, training_scene
 from tests.pages.builders import PASSWORD, give_password
-from tests.pages.walking import (
-    AXE,
-    CONTRAST,
-    EVERYTHING,
-    PHONE,
-    WIDE,
-    Walk,
-    check,
-    check_width,
-    enter,
-    prove_who_it_is,
-)
-from tests.tenants.conftest import make_event
-
-__all__ = ["base_model", "engine", "folder", "poetry", "polyscribe", "vllm"]
+from tests.pages.walking import Axe, Fault, Walk, assert_no_faults, check_state, enter, prove_who_it_is
+from tests.tenants.builders import make_event
 
 OF_BILLING = ("usage", "requests", "invoices", "plan", "credits", "billing_details", "earnings")
 ROOMS = [
@@ -61,7 +47,7 @@ def walk(browser, live_server) -> Callable[[Client, str], Walk]:
     """Begins the walk of a test's client."""
 
     def begin(client: Client, who: str) -> Walk:
-        return Walk(enter(browser, live_server, client), who, [], is_brief=True)
+        return Walk(enter(browser, live_server, client), who, is_brief=True)
 
     return begin
 
@@ -80,30 +66,25 @@ def states(acme, alice, charlies, settings) -> list[str]:
     return addresses + scene.lay_team(acme, alice) + scene.lay_webhooks(acme)
 
 
-def assert_no_faults(*walks: Walk) -> None:
-    faults = [fault for walk in walks for fault in walk.faults]
-    assert faults == [], "\n".join(faults)
-
-
 @drawn
 def test_every_state_of_styles(styles, alice_client, walk):
     member = walk(alice_client, "styles")
     member.see(styles, status=200)
-    assert_no_faults(member)
+    assert_no_faults(*member.faults)
 
 
 @drawn
 def test_every_state_of_money_keys_people_and_webhooks(states, alice_client, walk):
     member = walk(alice_client, "states")
     member.see(states, status=200)
-    assert_no_faults(member)
+    assert_no_faults(*member.faults)
 
 
 @drawn
 def test_every_state_of_trainings(acme, alice, engine, alice_client, walk):
     member = walk(alice_client, "trainings")
     member.see(training_scene.lay_trainings(acme, alice, engine), status=200)
-    assert_no_faults(member)
+    assert_no_faults(*member.faults)
 
 
 @drawn
@@ -118,7 +99,7 @@ def test_what_lesser_roles_and_newcomers_see(bob, bob_client, walk):
     newcomer.see([*rooms, reverse("welcome")])
     nobody = walk(client_of(User.objects.create_user("erin@example.org")), "without a workspace")
     nobody.see([reverse("website:create_workspace")], status=200)
-    assert_no_faults(viewer, newcomer, nobody)
+    assert_no_faults(*viewer.faults, *newcomer.faults, *nobody.faults)
 
 
 def client_of(user: User) -> Client:
@@ -135,7 +116,7 @@ def test_where_mails_lead(alice, bob_client, browser, live_server, walk):
     member = Membership.objects.get(user=alice)
     stop = unsubscribe_url(member, NoticeKind.USAGE).removeprefix(settings.SITE_URL)
     join = reverse("tenants:join", args=[scene.TOKEN])
-    visitor = Walk(browser.new_context(base_url=live_server.url, viewport=WIDE), "visitor", [], is_brief=True)
+    visitor = Walk(browser.new_context(base_url=live_server.url), "visitor", is_brief=True)
     visitor.see([join, confirm, stop, reverse("account_email_verification_sent")], status=200)
     gone = [reverse("tenants:join", args=["x"]), reverse("account_confirm_email", args=["x"])]
     visitor.see(
@@ -148,22 +129,22 @@ def test_where_mails_lead(alice, bob_client, browser, live_server, walk):
     others = walk(bob_client, "somebody else"), walk(client_of(invited), "who was invited")
     for one in others:
         one.see([join], status=200)
-    assert_no_faults(visitor, *others)
+    assert_no_faults(*visitor.faults, *(fault for other in others for fault in other.faults))
 
 
 def test_the_second_step(alice, browser, live_server):
     give_password(alice, is_verified=True)
     totp.TOTP.activate(alice, totp.generate_totp_secret())
-    context = browser.new_context(base_url=live_server.url, viewport=WIDE)
+    context = browser.new_context(base_url=live_server.url)
     page = context.new_page()
     page.goto(reverse("account_login"))
     page.get_by_label("Email").fill(alice.email)
     page.get_by_label("Password").fill(PASSWORD)
     page.get_by_role("button", name="Log in", exact=True).click()
     expect(page.get_by_role("heading")).to_have_text("Two-step login")
-    visitor = Walk(context, "half in", [])
+    visitor = Walk(context, "half in")
     visitor.see([reverse("mfa_authenticate")], status=200)
-    assert_no_faults(visitor)
+    assert_no_faults(*visitor.faults)
 
 
 @pytest.mark.usefixtures("acme")
@@ -182,7 +163,7 @@ def test_a_passkey_is_added_renamed_logs_in_and_is_removed(alice, alice_client, 
     expect(page.locator("main .summary")).to_contain_text("1 passkey")
     rename = page.get_by_role("link", name="Rename").get_attribute("href")
     remove = page.get_by_role("link", name="Remove").get_attribute("href")
-    member = Walk(context, "passkeys", [])
+    member = Walk(context, "passkeys")
     member.see([reverse("mfa_index"), reverse("mfa_list_webauthn"), rename, remove], status=200)
 
     page.goto(rename)
@@ -205,8 +186,8 @@ def test_a_passkey_is_added_renamed_logs_in_and_is_removed(alice, alice_client, 
     expect(page.get_by_role("heading", level=1)).to_have_text("Remove My phone?")
     page.get_by_role("button", name="Remove").click()
     expect(page.locator("main .summary")).to_have_text("No passkeys yet")
-    assert_no_faults(member)
-    assert asked_again == []
+    assert_no_faults(*member.faults)
+    assert_no_faults(*asked_again)
 
 
 def add_authenticator(page: Page) -> None:
@@ -223,7 +204,7 @@ def test_answers_a_refusal_and_an_open_blind_vote(alice_client, browser, live_se
     page = enter(browser, live_server, alice_client).new_page()
     page.emulate_media(reduced_motion="reduce")
     page.route("**/stream/", answer)
-    faults: list[str] = []
+    faults = []
 
     page.goto(reverse("inference:blind") + "?a=acme/letters@2&b=acme/letters@3")
     page.get_by_role("button", name="Write", exact=True).click()
@@ -246,7 +227,7 @@ def test_answers_a_refusal_and_an_open_blind_vote(alice_client, browser, live_se
     page.get_by_role("button", name="Compare", exact=True).click()
     expect(page.locator("#compare-summary")).not_to_be_empty()
     faults += look_at_state(page, "a comparison")
-    assert faults == [], "\n".join(faults)
+    assert_no_faults(*faults)
 
 
 def answer(route: Route) -> None:
@@ -261,19 +242,9 @@ def answer(route: Route) -> None:
     route.fulfill(status=200, content_type="text/event-stream", body=f"{body}data: [DONE]\n\n")
 
 
-def look_at_state(page: Page, name: str) -> list[str]:
-    """Return what is wrong with a page as it stands, at both widths and in both themes."""
+def look_at_state(page: Page, name: str) -> list[Fault]:
     page.emulate_media(reduced_motion="reduce")  # no colour half way from one theme to the other
-    page.evaluate(AXE)
-    told = []
-    for size in (WIDE, PHONE):
-        page.set_viewport_size(size)
-        told += check(page, str(size["width"]), EVERYTHING) + check_width(page)
-    page.emulate_media(color_scheme="dark")
-    told += check(page, "dark", CONTRAST)
-    page.emulate_media(color_scheme="light")
-    page.set_viewport_size(WIDE)
-    return [f"{name}: {one}" for one in told]
+    return check_state(Axe(page), name)
 
 
 def test_without_javascript_pages_read_forms_post_and_what_needs_it_says_so(

@@ -17,7 +17,7 @@ from adapters.models import (
 from adapters.models import Status as VersionStatus
 from core.messages import NO_MESSAGE
 from tenants.models import Tenant, User
-from tests.adapters.conftest import known
+from tests.adapters.builders import known
 from tests.adapters.evidence.cases import LOW, lay_evaluation
 from training import documents, preparation
 from training.models import Document, Status, Training

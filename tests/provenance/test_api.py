@@ -4,21 +4,13 @@ import httpx
 import openai
 import pytest
 
-from provenance import checks
 from provenance.receipts import verify_receipt
 from tenants.public import issue_key
 from tests.provenance.builders import record_answer
-from tests.provenance.marked import KEY, encode, write
-from tests.training.openai_api.conftest import SiteThread
+from tests.provenance.marked import write
+from tests.site_thread import SiteThread
 
 TEXT = write(90)
-
-
-@pytest.fixture(autouse=True)
-def known(settings, monkeypatch):
-    settings.WATERMARK_KEYS = {3: KEY}
-    settings.RECEIPT_KEYS = {1: bytes(32)}
-    monkeypatch.setattr(checks, "encode_text", encode)
 
 
 @pytest.fixture
@@ -29,9 +21,16 @@ def client(transactional_db, valkey, acme, settings):
         yield openai.OpenAI(base_url=f"{address}/v1", api_key=secret, max_retries=0)
 
 
+def authorized(client):
+    return {"authorization": f"Bearer {client.api_key}"}
+
+
 def post(client, **body):
-    headers = {"authorization": f"Bearer {client.api_key}"}
-    return httpx.post(f"{client.base_url}content_provenance_checks", json=body, headers=headers)
+    return httpx.post(f"{client.base_url}content_provenance_checks", json=body, headers=authorized(client))
+
+
+def get_receipt(client, request_id):
+    return httpx.get(f"{client.base_url}receipts/{request_id}", headers=authorized(client))
 
 
 def test_openais_client_checks_a_text(client):
@@ -41,20 +40,15 @@ def test_openais_client_checks_a_text(client):
     assert (result.type, result.outcome) == ("text_watermark", "detected")
     assert (result.epoch, result.verdict) == (3, "found")
     unmarked = write(600, key=None).encode()
-    assert (
-        client.content_provenance_checks.create(file=("text.txt", unmarked)).results[0].outcome
-        == "not_detected"
-    )
+    check = client.content_provenance_checks.create(file=("text.txt", unmarked))
+    assert check.results[0].outcome == "not_detected"
     with pytest.raises(openai.BadRequestError, match="UTF-8"):
         client.content_provenance_checks.create(file=("text.docx", b"PK\x03\x04\xff"))
 
 
 def test_an_answer_has_a_receipt_that_verifies_with_its_text(client, acme):
     record_answer(acme, "req_1", text=TEXT)
-    found = httpx.get(
-        f"{client.base_url}receipts/req_1", headers={"authorization": f"Bearer {client.api_key}"}
-    )
-    receipt = found.json()["receipt"]
+    receipt = get_receipt(client, "req_1").json()["receipt"]
     assert verify_receipt(receipt).watermark == "gumbel; epoch=3"
     mark, signed = post(client, text=TEXT, receipt=receipt).json()["results"]
     assert (mark["outcome"], signed["outcome"], signed["matches_text"]) == ("detected", "detected", True)
@@ -65,16 +59,12 @@ def test_an_answer_has_a_receipt_that_verifies_with_its_text(client, acme):
     assert (wrong["outcome"], wrong["validation_state"]) == ("not_detected", "valid")
 
 
-@pytest.mark.parametrize("facts", [{"text_sha256": ""}, None])
-def test_what_has_no_receipt_is_404(client, acme, charlies, facts):
-    if facts is None:
-        record_answer(charlies, "req_2")  # a stranger's
-    else:
-        record_answer(acme, "req_2", **facts)
-    found = httpx.get(
-        f"{client.base_url}receipts/req_2", headers={"authorization": f"Bearer {client.api_key}"}
-    )
-    assert (found.status_code, found.json()["error"]["code"]) == (404, "no_receipt")
+def test_what_has_no_receipt_and_what_is_a_strangers_is_404(client, acme, charlies):
+    record_answer(acme, "req_1", text_sha256="")
+    record_answer(charlies, "req_2")
+    for request_id in ("req_1", "req_2"):
+        found = get_receipt(client, request_id)
+        assert (found.status_code, found.json()["error"]["code"]) == (404, "no_receipt")
 
 
 @pytest.mark.parametrize(

@@ -5,13 +5,7 @@ import pytest
 from provenance import checks
 from provenance.checks import MAX_CHARACTERS, MAX_PASSAGES, check_provenance, check_watermark, round_up
 from provenance.errors import NoDetector, NothingToCheck, TextTooLong
-from tests.provenance.marked import KEY, encode, write
-
-
-@pytest.fixture(autouse=True)
-def known(settings, monkeypatch):
-    settings.WATERMARK_KEYS = {1: 0xFEDC, 3: KEY}
-    monkeypatch.setattr(checks, "encode_text", encode)
+from tests.provenance.marked import write
 
 
 def test_a_marked_text_is_found_with_the_epoch_of_its_key():

@@ -4,8 +4,6 @@ import json
 import sys
 from pathlib import Path
 
-import pytest
-
 from stack import bill_of_materials
 from stack.bill_of_materials import NOT_STATED, PAGE, describe, fill_page, list_packages
 
@@ -25,7 +23,6 @@ def test_every_package_states_a_licence_that_a_service_may_use():
         assert not {word.removesuffix("-only").removesuffix("-or-later") for word in words} & STRONG_COPYLEFT
 
 
-@pytest.mark.long
 def test_the_sbom_names_every_package_with_its_version_and_licence(tmp_path: Path):
     file = describe(Path(sys.executable), tmp_path / "site.cdx.json")
 

@@ -1,6 +1,7 @@
 """What `make check` says of what it could not look at."""
 
 import os
+import subprocess
 import sys
 from io import BytesIO, TextIOWrapper
 from pathlib import Path
@@ -8,9 +9,10 @@ from pathlib import Path
 import pytest
 import yaml
 
-from stack import auditing, checking, clients
+from stack import alerts, auditing, browser_scripts, checking, clients, manifests
 from stack.folders import ROOT
 from stack.outcome import Outcome, closing_line
+from stack.passed import once
 from stack.steps import Steps
 
 AWAY = "not audited: no database was reached, none of 900 pins was compared (PyPI: ConnectionError)"
@@ -36,29 +38,53 @@ def test_a_check_that_failed_is_no_skipped_one():
     assert closing_line([read("clients", 1, "not checked: npm is not installed")]) == "0 passed, 1 failed"
 
 
-def test_an_audit_that_reached_nothing_is_not_ticked_in_the_summary():
+@pytest.mark.parametrize(
+    ("title", "on_ci", "passed"),
+    [
+        ("known vulnerabilities", "true", True),
+        ("browser scripts", "", True),
+        ("browser scripts", "true", False),
+    ],
+)
+def test_what_could_not_be_looked_at_is_not_ticked_and_fails_on_ci_but_for_exceptions(title, on_ci, passed):
     out = TextIOWrapper(BytesIO(), "utf-8")
-    code = f"print({AWAY!r}); print('note: and more')"
-    one = ("known vulnerabilities", [sys.executable, "-c", code])
-    outcome = checking._run_check(one, variables=os.environ, steps=Steps(out))
+    one = (title, [sys.executable, "-c", f"print({AWAY!r}); print('note: and more')"])
+    outcome = checking._run_check(one, variables={**os.environ, "CI": on_ci}, steps=Steps(out))
     said = out.buffer.getvalue().decode()
-    assert outcome.passed
-    assert f"- known vulnerabilities: {AWAY}" in said
+    assert outcome.passed is passed
+    assert ("- " if passed else "✗ ") + title in said
+    assert AWAY in said
     assert "note: and more" in said
     assert "✓" not in said
 
 
-@pytest.mark.parametrize(("on_ci", "code"), [("", 0), ("true", 1)])
-def test_without_npm_no_client_is_checked_and_that_fails_on_ci(monkeypatch, capsys, tmp_path, on_ci, code):
-    monkeypatch.setattr(clients, "FOLDER", tmp_path)
-    monkeypatch.setattr(clients, "DOCUMENT", tmp_path / "openapi.json")
-    monkeypatch.setattr(clients, "PASSED", tmp_path / "passed.sha256")
-    monkeypatch.setattr(clients, "check_site", (tmp_path / "openapi.json").touch)
+@pytest.mark.parametrize("module", [alerts, browser_scripts, clients, manifests])
+def test_a_check_without_its_program_says_that_it_could_not_look(module, monkeypatch, capsys, tmp_path):
+    document = tmp_path / "openapi.json"
+    monkeypatch.setattr(clients, "DOCUMENT", document)
+    monkeypatch.setattr(clients, "check_site", document.touch)
+    monkeypatch.setattr("stack.passed.FOLDER", tmp_path / "passed")
     monkeypatch.setattr("shutil.which", lambda _: None)
-    monkeypatch.setenv("CI", on_ci)
-    assert clients.check() == code
-    assert capsys.readouterr().out.startswith("not checked: npm is not installed")
-    assert not (tmp_path / "passed.sha256").exists()
+    assert module.check() == 0
+    assert capsys.readouterr().out.startswith("not checked: ")
+    assert not (tmp_path / "passed").exists()
+
+
+def test_what_passed_is_read_again_once_it_changed(monkeypatch, tmp_path):
+    monkeypatch.setattr("stack.passed.FOLDER", tmp_path / "passed")
+    file = tmp_path / "file"
+    codes = iter([1, 0, 0])
+    file.write_text("first")
+    assert [once("name", [file], lambda: next(codes)) for _ in range(3)] == [1, 0, 0]
+    file.write_text("second")
+    assert once("name", [file], lambda: next(codes)) == 0
+    assert next(codes, "no more") == "no more"
+
+
+def test_every_script_of_a_shell_is_checked():
+    command = ["git", "grep", "-lE", "^#!.*(/|env )(ba)?sh$", ":!tests"]
+    found = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+    assert found.stdout.splitlines() == checking.find_shell_scripts()
 
 
 def test_a_warning_of_redocly_is_a_fault():

@@ -78,18 +78,6 @@ def test_nothing_that_serves_pages_waits_for_the_base_model():
     assert not any(SERVICES[name]["depends_on"]["base-model"]["required"] for name in waiting)
 
 
-def test_postgresql_is_ready_only_where_others_reach_it():
-    """While its image makes the first database, it listens at its socket alone."""
-    assert "pg_isready -h 127.0.0.1" in " ".join(SERVICES["postgres"]["healthcheck"]["test"])
-
-
-def test_the_image_has_the_shipped_styles():
-    copied = re.findall(r"^COPY (\S+) \S+$", (ROOT / "Dockerfile").read_text(), re.MULTILINE)
-    let_in = (ROOT / ".dockerignore").read_text().split()
-    assert "engine/styles" in copied
-    assert "!engine/styles" in let_in
-
-
 @pytest.mark.parametrize("file", ["Dockerfile", "deploy/training.Dockerfile"])
 def test_an_image_has_every_app_and_nothing_that_the_build_does_not_get(file):
     copied: set[str] = set()
@@ -99,6 +87,7 @@ def test_an_image_has_every_app_and_nothing_that_the_build_does_not_get(file):
     apps = {app.split(".")[0] for app in settings.INSTALLED_APPS if (ROOT / app.split(".")[0]).is_dir()}
     assert apps >= {"tenants", "training"}
     assert apps <= copied
+    assert file != "Dockerfile" or "engine/styles" in copied, "the shipped styles"
     left_out = {one for one in copied if not any(fnmatch(one, f"{entry}*") for entry in let_in if entry)}
     assert left_out == set()
 
@@ -292,14 +281,6 @@ def test_caddy_sends_what_is_new_to_the_second_site_when_the_first_one_goes(tmp_
     assert Site.checked_as == {"127.0.0.1"}
 
 
-@needs_caddy
-def test_caddy_takes_its_file():
-    env = {**os.environ, "SITE_HOST": "polyscribe.example.com", "FILES_HOST": "files.example.com"}
-    command = ["caddy", "validate", "--config", str(ROOT / "deploy" / "Caddyfile")]
-    done = subprocess.run(command, env=env, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-
-
 def test_prometheus_reaches_its_targets_and_nobody_from_outside_reaches_them():
     config = yaml.safe_load((ROOT / "observability" / "prometheus.yml").read_text())
     targets = []
@@ -320,7 +301,7 @@ def test_storage_is_apart_from_the_databases_and_gets_its_certificates_first():
     storage = SERVICES["seaweedfs"]
 
     assert storage["networks"] == ["storage", "files", "training"]
-    assert {name for name, one in SERVICES.items() if "files" in one.get("networks", [])} == {
+    assert {name for name in SERVICES if "files" in SERVICES[name].get("networks", [])} == {
         "seaweedfs",
         "caddy",
     }

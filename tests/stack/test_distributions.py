@@ -22,10 +22,15 @@ main()
 """
 
 
-@pytest.fixture(scope="module")
-def built(tmp_path_factory) -> list[Path]:
-    """The sdist and the wheel, of which the wheel is built from the sdist."""
-    return distributions.build(ROOT, tmp_path_factory.mktemp("built"))
+@pytest.fixture
+def built() -> list[Path]:
+    """The sdist and the wheel, which is built from the sdist: those of `make check`, if it ran."""
+    return distributions.provide(ROOT)
+
+
+@pytest.fixture
+def wheel(built) -> zipfile.ZipFile:
+    return zipfile.ZipFile(next(file for file in built if file.suffix == ".whl"))
 
 
 def digests(files: list[Path]) -> dict[str, str]:
@@ -37,9 +42,15 @@ def test_a_second_build_is_the_same_byte_for_byte(built, tmp_path):
     assert digests(distributions.build(ROOT, tmp_path / "again")) == digests(built)
 
 
-def test_the_wheel_has_every_template_guide_and_static_file_of_the_checkout(built):
-    wheel = next(file for file in built if file.suffix == ".whl")
-    names = set(zipfile.ZipFile(wheel).namelist())
+def test_a_changed_file_is_built_anew(monkeypatch):
+    before = distributions.fingerprint()
+    assert distributions.fingerprint() == before
+    monkeypatch.setattr(distributions, "DECIDING", (*distributions.DECIDING, "CHANGELOG.md"))
+    assert distributions.fingerprint() != before
+
+
+def test_the_wheel_has_every_template_guide_and_static_file_of_the_checkout(wheel):
+    names = set(wheel.namelist())
     needed = {file for pattern in PACKAGED_FILES for file in ROOT.glob(pattern) if is_packaged(file)}
     assert len(needed) > 500
     assert {f"core/project/{file.relative_to(ROOT)}" for file in needed} <= names
@@ -49,9 +60,8 @@ def test_the_wheel_has_every_template_guide_and_static_file_of_the_checkout(buil
     } <= names
 
 
-def test_the_site_runs_from_the_wheel_without_a_checkout(built, tmp_path):
-    wheel = next(file for file in built if file.suffix == ".whl")
-    zipfile.ZipFile(wheel).extractall(tmp_path)
+def test_the_site_runs_from_the_wheel_without_a_checkout(wheel, tmp_path):
+    wheel.extractall(tmp_path)
     done = subprocess.run(
         [sys.executable, "-c", PROGRAM, "collectstatic", "--no-input"],
         cwd=tmp_path,

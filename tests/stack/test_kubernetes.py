@@ -3,9 +3,7 @@
 import os
 import re
 import shlex
-import shutil
 import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -33,19 +31,11 @@ def kinds(kind: str) -> dict[str, dict[str, Any]]:
     return {found["metadata"]["name"]: found for found in OBJECTS if found["kind"] == kind}
 
 
-def pods() -> dict[str, dict[str, Any]]:
-    """Return each pod's specification by the name of its workload."""
-    return {
-        name: one["spec"]["template"]["spec"] for name, one in {**kinds("Deployment"), **kinds("Job")}.items()
-    }
-
-
-def containers() -> dict[str, dict[str, Any]]:
-    return {one["name"]: one for pod in pods().values() for one in pod["containers"]}
-
-
-def pod_of(container: str) -> dict[str, Any]:
-    return next(pod for pod in pods().values() if container in [one["name"] for one in pod["containers"]])
+PODS = {
+    name: one["spec"]["template"]["spec"] for name, one in {**kinds("Deployment"), **kinds("Job")}.items()
+}
+POD_OF = {one["name"]: pod for pod in PODS.values() for one in pod["containers"]}
+CONTAINERS = {one["name"]: one for pod in PODS.values() for one in pod["containers"]}
 
 
 def resolved(text: str) -> str:
@@ -55,9 +45,7 @@ def resolved(text: str) -> str:
 
 def words(command: str | list[str]) -> list[str]:
     """Return a command of the compose file, without the number of processes, which pods take the place of."""
-    parts = (
-        shlex.split(resolved(command)) if isinstance(command, str) else [resolved(part) for part in command]
-    )
+    parts = shlex.split(resolved(command)) if isinstance(command, str) else map(resolved, command)
     return [part for part in parts if not part.startswith("--workers=")]
 
 
@@ -65,10 +53,6 @@ def variables_of(file: Path) -> dict[str, str]:
     """Return what an env file sets, or would if its line were none of a comment."""
     lines = re.findall(r"^#?([A-Z0-9_]+=.*)$", file.read_text(), re.MULTILINE)
     return env_file.values_of("\n".join(lines))
-
-
-def names_of(variables: set[str]) -> set[str]:
-    return {name.removesuffix("_FILE") for name in variables}
 
 
 def given_to(container: dict[str, Any]) -> dict[str, str]:
@@ -80,38 +64,54 @@ def given_to(container: dict[str, Any]) -> dict[str, str]:
     return found | {one["name"]: one.get("value", "") for one in container.get("env", [])}
 
 
-def test_every_service_has_a_container():
-    assert containers().keys() == SERVICES.keys() - NOT_THERE
-
-
-@pytest.mark.parametrize("name", sorted(SERVICES.keys() - NOT_THERE))
-def test_a_container_runs_the_command_of_its_service(name):
-    container, service = containers()[name], SERVICES[name]
-    if name == "base-model":  # the folder for adapters is made by the volume
-        assert service["command"][0].replace("$$", "$").endswith(container["args"][0])
-        return
-    command = container.get("command", []) + container.get("args", [])
-    expected = [*service.get("entrypoint", []), *words(service.get("command", []))]
-    assert [part for part in command if not part.startswith("--workers=")] == expected
-
-
-@pytest.mark.parametrize("name", sorted(SERVICES.keys() - NOT_THERE))
-def test_a_container_has_the_variables_of_its_service(name):
-    environment = SERVICES[name]["environment"]
-    given = given_to(containers()[name])
-    if name == "base-model":
-        assert names_of(set(environment)) <= names_of(set(given))
-        return
-    assert names_of(set(given)) == names_of(set(environment))
+def test_each_service_has_a_container_that_runs_its_command_with_its_variables():
+    assert CONTAINERS.keys() == SERVICES.keys() - NOT_THERE
+    for name, container in CONTAINERS.items():
+        service = SERVICES[name]
+        given = {one.removesuffix("_FILE") for one in given_to(container)}
+        wanted = {one.removesuffix("_FILE") for one in service["environment"]}
+        command = container.get("command", []) + container.get("args", [])
+        if name == "base-model":  # the folder for adapters is made by the volume
+            assert service["command"][0].replace("$$", "$").endswith(command[-1])
+            assert wanted <= given
+            continue
+        assert words(command) == [*service.get("entrypoint", []), *words(service.get("command", []))]
+        assert given == wanted, name
 
 
 def test_variables_have_the_defaults_of_the_compose_file_where_they_have_one():
     own = {"WEB_WORKERS", "ENGINE_MAX_LORAS", "TRUSTED_PROXIES"}  # their comments say why
-    for container, service in (("web", "web"), ("vllm", "vllm")):
-        given = given_to(containers()[container])
-        for name, value in SERVICES[service]["environment"].items():
-            if isinstance(value, str) and ":-" in value and name in given and name not in own:
-                assert given[name] == resolved(value), name
+    for name in ("web", "vllm"):
+        given = given_to(CONTAINERS[name])
+        for variable, value in SERVICES[name]["environment"].items():
+            if ":-" in str(value) and variable in given.keys() - own:
+                assert given[variable] == resolved(value), variable
+
+
+def test_a_container_has_the_time_the_memory_and_the_check_of_its_service():
+    for name in set(SITE) - NOT_THERE:
+        service, container = SERVICES[name], CONTAINERS[name]
+        stop_s = int(service["stop_grace_period"].removesuffix("s"))
+        assert POD_OF[name]["terminationGracePeriodSeconds"] >= stop_s, name
+        memory = resolved(service["mem_limit"]).replace("g", "Gi").replace("m", "Mi")
+        assert container["resources"]["limits"]["memory"] == memory, name
+        if name in WITH_PROBES | {"migrate"}:
+            continue
+        kind, command = service["healthcheck"]["test"]
+        probe = container["livenessProbe"]
+        assert kind == "CMD-SHELL"
+        if "exec" in probe:
+            assert probe["exec"]["command"] == ["sh", "-c", command.replace("$$", "$")], name
+        else:
+            assert f":{probe['httpGet']['port']}{probe['httpGet']['path']}" in command, name
+
+
+def test_a_new_version_waits_for_its_migrations():
+    for name in set(SITE) - NOT_THERE - {"migrate"}:
+        [waits] = [one for one in POD_OF[name]["initContainers"] if one["name"] == "migrated"]
+        assert waits["image"] == CONTAINERS[name]["image"]
+        assert "migrate --check" in waits["args"][-1]
+        assert given_to(waits).keys() <= given_to(CONTAINERS[name]).keys()
 
 
 def test_each_secret_that_is_named_is_a_file_of_make_secrets_or_told_in_the_docs():
@@ -123,44 +123,23 @@ def test_each_secret_that_is_named_is_a_file_of_make_secrets_or_told_in_the_docs
     assert {name for name in named - env_file.FILES.keys() if f"`{name}`" not in page} == set()
 
 
-@pytest.mark.parametrize("name", sorted(set(SITE) - NOT_THERE - WITH_PROBES - {"migrate"}))
-def test_a_worker_is_checked_as_compose_checks_it(name):
-    kind, command = SERVICES[name]["healthcheck"]["test"]
-    probe = containers()[name]["livenessProbe"]
-    assert kind == "CMD-SHELL"
-    if "exec" in probe:
-        assert probe["exec"]["command"] == ["sh", "-c", command.replace("$$", "$")]
-    else:
-        assert f":{probe['httpGet']['port']}{probe['httpGet']['path']}" in command
-
-
 @pytest.mark.parametrize("name", ["web", "gateway"])
 def test_what_serves_drains_before_it_ends(name):
-    container = containers()[name]
-    script = (ROOT / "deploy" / "replace.sh").read_text()
-    noticed_s = int(re.search(r"^noticed_s=(\d+)", script, re.MULTILINE)[1])
+    container = CONTAINERS[name]
     hooks = container["lifecycle"]
     path = given_to(container)["DRAINING_PATH"]
-    assert hooks["preStop"]["exec"]["command"] == ["sh", "-c", f"touch {path} && sleep {noticed_s}"]
+    noticed_s = int(re.fullmatch(rf"touch {path} && sleep (\d+)", hooks["preStop"]["exec"]["command"][-1])[1])
     assert hooks["postStart"]["exec"]["command"] == ["rm", "-f", path], "/tmp outlives a container"
     stop_s = int(SERVICES[name]["stop_grace_period"].removesuffix("s"))
-    assert pod_of(name)["terminationGracePeriodSeconds"] >= stop_s + noticed_s
+    assert POD_OF[name]["terminationGracePeriodSeconds"] >= stop_s + noticed_s
     assert container["readinessProbe"]["httpGet"]["path"] == "/readyz"
     for probe in ("startupProbe", "readinessProbe", "livenessProbe"):
         [header] = container[probe]["httpGet"]["httpHeaders"]
         assert header["value"] in given_to(container)["DJANGO_ALLOWED_HOSTS"].split(",")
 
 
-@pytest.mark.parametrize("name", sorted(set(SITE) - NOT_THERE))
-def test_a_container_has_the_time_and_the_memory_of_its_service(name):
-    stop_s = int(SERVICES[name]["stop_grace_period"].removesuffix("s"))
-    assert pod_of(name)["terminationGracePeriodSeconds"] >= stop_s
-    memory = resolved(SERVICES[name]["mem_limit"]).replace("g", "Gi").replace("m", "Mi")
-    assert containers()[name]["resources"]["limits"]["memory"] == memory
-
-
 def test_images_are_those_of_the_compose_file_and_of_this_version():
-    for name, container in containers().items():
+    for name, container in CONTAINERS.items():
         image = SERVICES[name]["image"].split(":")[0] if name in SITE else SERVICES[name]["image"]
         assert container["image"] == image
     for file in ("base", "training"):
@@ -168,16 +147,8 @@ def test_images_are_those_of_the_compose_file_and_of_this_version():
         assert [image["newTag"] for image in made["images"]] == [VERSION]
 
 
-@pytest.mark.parametrize("name", sorted(set(SITE) - NOT_THERE - {"migrate"}))
-def test_a_new_version_waits_for_its_migrations(name):
-    [waits] = [one for one in pod_of(name)["initContainers"] if one["name"] == "migrated"]
-    assert waits["image"] == containers()[name]["image"]
-    assert "migrate --check" in waits["args"][-1]
-    assert given_to(waits).keys() <= given_to(containers()[name]).keys()
-
-
 def test_no_pod_has_a_right_that_it_does_not_need():
-    for name, pod in pods().items():
+    for name, pod in PODS.items():
         assert pod["automountServiceAccountToken"] is False, name
         assert pod["enableServiceLinks"] is False, "a Service named web would set WEB_PORT"
         assert pod["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
@@ -232,34 +203,22 @@ def test_the_engine_is_divided_by_the_most_gateways_that_can_be():
     settings = variables_of(manifests.FOLDER / "base" / "settings.env")
     parts = int(settings["WEB_WORKERS"])
     assert scaler["spec"]["maxReplicas"] + 1 == parts
-    assert "--workers=1" in containers()["gateway"]["args"]
+    assert "--workers=1" in CONTAINERS["gateway"]["args"]
     replicas = kinds("Deployment")["web"]["spec"]["replicas"]
-    webs_parts = int(given_to(containers()["web"])["WEB_WORKERS"])
+    webs_parts = int(given_to(CONTAINERS["web"])["WEB_WORKERS"])
     assert webs_parts == replicas * parts
     slots = int(variables_of(manifests.FOLDER / "base" / "engine.env")["ENGINE_MAX_LORAS"]) - 1
     assert webs_parts <= slots, "each process would warn that it uses at least one slot"
     assert kinds("PodDisruptionBudget").keys() == {"web", "gateway"}
 
 
-def test_the_engines_pod_takes_from_the_image_what_is_in_it():
-    [files] = [one for one in pods()["vllm"]["initContainers"] if one["name"] == "engine-files"]
-    taken = files["args"][-1].split("cp -r ")[1].split()[:-1]
-    image = (ROOT / "Dockerfile").read_text()
-    for name in taken:
-        assert re.search(rf"^COPY .*engine/{re.escape(name)}( |$)", image, re.MULTILINE), name
-    imported = re.findall(r"^import (\w+)$", (ROOT / "engine/serve.py").read_text(), re.MULTILINE)
-    ours = {name for name in imported if (ROOT / f"engine/{name}.py").exists()}
-    assert {f"{name}.py" for name in ours} < set(taken)
-
-
 def test_vllm_waits_for_the_model_that_its_launcher_needs(tmp_path):
-    [wait] = [one["args"] for one in pods()["vllm"]["initContainers"] if one["name"] == "model-fetched"]
+    [wait] = [one["args"] for one in PODS["vllm"]["initContainers"] if one["name"] == "model-fetched"]
     environment = {"PATH": os.environ["PATH"], "BASE_MODEL_DIR": str(tmp_path)}
     with pytest.raises(subprocess.TimeoutExpired):
         subprocess.run(wait, env=environment, timeout=0.3)
     (tmp_path / "config.json").touch()
     assert subprocess.run(wait, env=environment, timeout=10).returncode == 0
-    assert '(settings.base_model_dir / "config.json").is_file()' in (ROOT / "engine/serve.py").read_text()
 
 
 def test_a_job_goes_after_its_end_because_it_cannot_be_changed():
@@ -282,11 +241,10 @@ def test_a_wrong_object_is_a_fault(monkeypatch, capsys):
     assert "here: Service a, 1.33" in capsys.readouterr().out
 
 
-@pytest.mark.skipif(not shutil.which("kubectl"), reason="kubectl is not installed")
-def test_the_example_is_rendered_with_its_own_values_in_one_namespace():
-    found = manifests.render(manifests.FOLDER / "example")
-    assert {one["metadata"].get("namespace") for one in found} == {"polyscribe"}
-    maps = {one["metadata"]["name"] for one in found if one["kind"] == "ConfigMap"}
-    read = set(re.findall(r"polyscribe-(?:settings|engine)-\w+", str(found)))
-    assert read == maps
-    assert subprocess.run([sys.executable, "-m", "stack.manifests"], cwd=ROOT).returncode == 0
+def test_what_is_rendered_elsewhere_or_read_by_nobody_is_a_fault():
+    own = {"kind": "ConfigMap", "metadata": {"name": "polyscribe-engine-1a", "namespace": "polyscribe"}}
+    pod = {"kind": "Pod", "metadata": {"name": "a"}, "spec": {"from": "polyscribe-engine-2b"}}
+    assert list(manifests.find_misplaced([own])) == []
+    [elsewhere, unread] = manifests.find_misplaced([own, pod])
+    assert elsewhere == "rendered: Pod a is not in polyscribe"
+    assert "polyscribe-engine-2b" in unread

@@ -49,25 +49,16 @@ def list_processes() -> str:
     return subprocess.run(["ps", "-ww", "-eo", "args"], capture_output=True, text=True).stdout
 
 
-@pytest.mark.parametrize("is_killed", [False, True], ids=["a stop", "the kill of everything"])
-@pytest.mark.long
-def test_data_survives(folders, is_killed):
+def test_data_survives_a_stop_the_kill_of_each_service_and_the_kill_of_everything(folders):
     with running(folders) as stack:
         write_everywhere(stack)
         before = stack.addresses
         with redis.Redis.from_url(stack.variables["VALKEY_URL"]) as cache:
             cache.execute_command("WAITAOF", 1, 0, 10_000)  # else what is older than a second is kept
-        for name in SERVICES if is_killed else ():
-            os.killpg(stack.supervisor.pid(name), signal.SIGKILL)
     with running(folders) as stack:
         assert read_everywhere(stack) == [ROW] * 3
         # The site takes port 8000 whenever that is free; the services keep their ports.
         assert replace(stack.addresses, web=before.web) == before
-
-
-def test_a_killed_service_comes_back_on_its_port(folders):
-    with running(folders) as stack:
-        write_everywhere(stack)
         pids = {name: stack.supervisor.pid(name) for name in SERVICES}
         for pid in pids.values():
             os.kill(pid, signal.SIGKILL)
@@ -79,14 +70,18 @@ def test_a_killed_service_comes_back_on_its_port(folders):
         eventually(are_all_started_again, within_s=60)
         away = (psycopg.OperationalError, redis.RedisError, BotoCoreError, ClientError)
         assert retry(lambda: read_everywhere(stack), *away, within_s=60) == [ROW] * 3
+        for name in SERVICES:
+            os.killpg(stack.supervisor.pid(name), signal.SIGKILL)
+    with running(folders) as stack:
+        assert read_everywhere(stack) == [ROW] * 3
 
 
-@pytest.mark.long
-def test_two_stacks_run_at_once(tmp_path):
-    with running(Folders(tmp_path / "one")) as one, running(Folders(tmp_path / "two")) as two:
-        write_everywhere(one)
-        write_everywhere(two)
-        assert not one.seaweed_ports.all() & two.seaweed_ports.all()
+def test_two_stacks_run_at_once(stack, folders):
+    with running(folders) as other:
+        assert not stack.seaweed_ports.all() & other.seaweed_ports.all()
+        write_everywhere(other)
+        assert read_everywhere(other) == [ROW] * 3
+        assert storage_of(stack).head_bucket(Bucket=seaweed.BUCKET)
 
 
 def test_one_folder_runs_one_stack(stack):
@@ -135,7 +130,6 @@ def test_run_gives_the_command_its_addresses_and_returns_its_exit_code(capfd):
     assert not os.path.exists(var)
 
 
-@pytest.mark.long
 def test_the_next_run_removes_what_a_killed_run_left():
     command = [sys.executable, "-m", "stack", "run", "--services", "--", "echo", "up"]
     sleeping = [*command[:-2], "sh", "-c", "echo $DEMO_SECRETS_FILE; exec sleep 60"]

@@ -89,3 +89,23 @@ def test_durations_are_merged_and_short_ones_dropped(recorded):
         durations.pytest_runtest_logreport(SimpleNamespace(nodeid=name, duration=seconds))
     durations.pytest_sessionfinish()
     assert json.loads(recorded.read_text()) == {SLOW: 2.3, JOURNEY: 14, TRIALS[0]: 9}
+
+
+@pytest.mark.parametrize(
+    ("variables", "reason", "outcome"),
+    [
+        ({"CI": "true"}, "nginx is not installed", "failed"),
+        ({"CI": "true"}, "for a Ray cluster: make test-ray", "skipped"),
+        ({}, "nginx is not installed", "skipped"),
+    ],
+)
+def test_a_skipped_test_fails_in_ci_unless_its_reason_is_accepted(monkeypatch, variables, reason, outcome):
+    monkeypatch.delenv("CI", raising=False)
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    report = SimpleNamespace(skipped=True, outcome="skipped", longrepr=("file", 1, f"Skipped: {reason}"))
+    hook = tiers.pytest_runtest_makereport(Item(SHORT))
+    next(hook)
+    with pytest.raises(StopIteration):
+        hook.send(report)
+    assert report.outcome == outcome

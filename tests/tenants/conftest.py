@@ -1,87 +1,22 @@
-from collections.abc import Callable
-from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
-from uuid import uuid4
-
 import pytest
-from django.test import Client
-from django.utils import timezone
 
-from core import months
-from tenants.api_keys.lifecycle import playground_key
-from tenants.metering.ledger import Event
-from tenants.metering.plans import limits_of
-from tenants.metering.pricing import cost_nanousd
-from tenants.models import ApiKey, Tenant, User
-
-NOW = datetime(2026, 11, 12, 12, tzinfo=UTC)
+from tenants.accounts.access import Access
+from tenants.models import Membership
 
 
 @pytest.fixture
-def event() -> Callable[..., Event]:
-    """Makes usage events as the data plane does; facts that matter are given by name."""
-    return make_event
-
-
-def make_event(tenant: Tenant, key: ApiKey | None = None, **facts: object) -> Event:
-    at = facts.get("admitted_at", NOW)
-    prices = limits_of(tenant, at)
-    tokens = {"prompt_tokens": 100, "cached_tokens": 20, "completion_tokens": 30}
-    tokens |= {name: facts[name] for name in tokens.keys() & facts.keys()}
-    tokens["cached_tokens"] = min(tokens["cached_tokens"], tokens["prompt_tokens"])
-    usual = {
-        "request_id": f"req_{uuid4().hex}",
-        "tenant_id": tenant.pk,
-        "key_id": (key or playground_key(tenant)).pk,
-        "style": uuid4(),
-        "style_name": "poetry",
-        "version_number": 1,
-        "adapter_sha256": "a" * 64,
-        "base_model": "SmolLM2-135M-Instruct",
-        "engine": "local",
-        "period": months.period_of(at),
-        "admitted_at": at,
-        "finish_reason": "stop",
-        "outcome": "complete",
-        "input_nanousd": prices.input_nanousd,
-        "cached_input_nanousd": prices.cached_input_nanousd,
-        "output_nanousd": prices.output_nanousd,
-        "cost_nanousd": cost_nanousd(prices, *tokens.values()),
-    }
-    return Event(**{**usual, **facts, **tokens})
-
-
-@dataclass
-class Clock:
-    """What `timezone.now()` says: a moment that the test moves, a step later each time that it is asked."""
-
-    # A minute ahead, because rows take their own defaults from the clock of the machine.
-    at: datetime = field(default_factory=lambda: timezone.now() + timedelta(minutes=1))
-    step: timedelta = timedelta(0)
-
-    def __call__(self) -> datetime:
-        self.at += self.step
-        return self.at
-
-    def move(self, **span: float) -> None:
-        self.at += timedelta(**span)
+def owner(alice, acme) -> Access:
+    """Alice, acting in Acme."""
+    return Access(tenant=acme, user=alice, role=Membership.Role.OWNER)
 
 
 @pytest.fixture
-def clock(monkeypatch) -> Clock:
-    """A clock that only the test moves."""
-    made = Clock()
-    monkeypatch.setattr(timezone, "now", made)
-    return made
+def stranger(charlie, charlies) -> Access:
+    """Charlie, acting in a workspace of his own."""
+    return Access(tenant=charlies, user=charlie, role=Membership.Role.OWNER)
 
 
-def browser_of(user: User) -> Client:
-    """Return a browser in which a person is logged in."""
-    client = Client()
-    client.force_login(user, backend="allauth.account.auth_backends.AuthenticationBackend")
-    return client
-
-
-async def read_stream(answer) -> str:
-    """Return the text of a streamed answer; with `async_to_sync`."""
-    return b"".join([part async for part in answer]).decode()
+@pytest.fixture
+def bobs(bob, acme) -> Membership:
+    """Bob's place in Acme."""
+    return Membership.objects.get(user=bob, tenant=acme)

@@ -3,7 +3,7 @@ from datetime import timedelta
 import pytest
 from django.contrib.admin import site
 from django.contrib.auth.models import Permission
-from django.db import IntegrityError, transaction
+from django.db.models import F
 from django.urls import reverse
 from django.utils import timezone
 
@@ -11,7 +11,6 @@ from billing.invoices import invoices
 from billing.plan_changes import choose_plan
 from core import months
 from core.console import OperatorAdmin
-from core.valkey import limits_key
 from tenants.api_keys import lifecycle
 from tenants.audit import record_audit
 from tenants.metering import plans
@@ -22,31 +21,30 @@ from tenants.models import (
     CreditGrant,
     EventType,
     LedgerEntry,
-    NoticeMail,
     OutboxEvent,
     Tenant,
     User,
-    WebhookDelivery,
     WebhookEndpoint,
 )
 from tenants.public import create_tenant
 from tenants.quota_sync import snapshot
-from tests.tenants.conftest import browser_of
+from tests.tenants.builders import browser_of
 
-MODELS = [model._meta.model_name for model in site._registry if model._meta.app_label == "tenants"]
 NO_MEMBERS = {"memberships-TOTAL_FORMS": 0, "memberships-INITIAL_FORMS": 0}
 SURE = {"confirmed": "1", "why": "They asked for it."}
 
 
-def page(model: str, name: str = "changelist", *args: object) -> str:
-    return reverse(f"admin:tenants_{model}_{name}", args=args)
+def page(model: str, name: str = "changelist", *args: object, app: str = "tenants") -> str:
+    return reverse(f"admin:{app}_{model}_{name}", args=args)
 
 
-@pytest.mark.parametrize("model", MODELS)
-def test_operators_see_every_list_and_tenants_none(operator_client, alice_client, acme, event, model):
-    record_events([event(acme)])
-    assert operator_client.get(page(model)).status_code == 200
-    assert alice_client.get(page(model)).status_code == 302
+def test_members_see_no_list(alice_client):
+    opened = [
+        model.__name__
+        for model in site._registry
+        if alice_client.get(page(model._meta.model_name, app=model._meta.app_label)).status_code != 302
+    ]
+    assert opened == []
 
 
 def test_what_is_booked_can_be_read_and_not_changed(operator_client, acme, event):
@@ -69,16 +67,6 @@ def test_an_operator_revokes_a_key_and_never_sees_its_digest(operator_client, ac
     assert not lifecycle.playground_key(acme).revoked_at
 
 
-def test_an_operator_suspends_resumes_and_changes_plans(operator_client, acme):
-    operator_client.post(page("tenant"), {"action": "suspend", "_selected_action": [acme.pk], **SURE})
-    assert Tenant.objects.get(pk=acme.pk).suspended_at
-    operator_client.post(page("tenant"), {"action": "resume", "_selected_action": [acme.pk], **SURE})
-    assert Tenant.objects.get(pk=acme.pk).suspended_at is None
-    chosen = {"tenant": acme.pk, "plan_version": plans.newest_plan_version("writer").pk, "why": "They paid."}
-    assert operator_client.post(page("subscription", "add"), chosen).status_code == 302
-    assert plans.limits_of(acme, timezone.now()).plan == "writer"
-
-
 def test_an_operator_changes_a_plan_for_which_another_change_is_scheduled(operator_client, acme):
     choose_plan(acme, "studio")
     choose_plan(acme, "free")
@@ -96,24 +84,20 @@ def test_operators_say_which_plans_everybody_may_choose(operator_client):
     assert entry.after["is_offered"] is True
 
 
-@pytest.mark.django_db(transaction=True)
-def test_an_operator_sets_a_tenants_budget_in_dollars_and_the_data_plane_knows(operator_client, acme, valkey):
+def test_an_operator_sets_a_tenants_budget_in_dollars_and_it_is_to_be_published(operator_client, acme):
     address = page("tenant", "change", acme.pk)
-    inline = {**NO_MEMBERS, "why": "They asked."}
+    form = {"name": "Acme", **NO_MEMBERS, "why": "They asked."}
     for written, nanousd in [("12.000000001", 12_000_000_001), ("", None)]:
-        answer = operator_client.post(address, {"name": "Acme", "monthly_nanousd": written, **inline})
+        Tenant.objects.update(observed_generation=F("generation"))
+        answer = operator_client.post(address, {**form, "monthly_nanousd": written})
         assert answer.status_code == 302, answer.context["errors"]
-        assert Tenant.objects.get(pk=acme.pk).monthly_nanousd == nanousd
-        assert valkey.hget(limits_key(acme.pk), "monthly_nanousd") == str(nanousd or "")
+        assert Tenant.objects.stale().get().monthly_nanousd == nanousd
         assert f'value="{written}"' in operator_client.get(address).text or not written
-    assert (
-        operator_client.post(address, {"name": "Acme", "monthly_nanousd": "0", **inline}).status_code == 200
-    )
+    assert operator_client.post(address, {**form, "monthly_nanousd": "0"}).status_code == 200
 
 
 def test_renaming_a_tenant_leaves_its_generation(operator_client, acme, monkeypatch):
     """A change that the data plane must know may come while an operator's form is saved."""
-    inline = {**NO_MEMBERS, "why": "They asked."}
     before = Tenant.objects.get(pk=acme.pk).generation
     save = Tenant.save
 
@@ -122,7 +106,8 @@ def test_renaming_a_tenant_leaves_its_generation(operator_client, acme, monkeypa
         save(tenant, **options)
 
     monkeypatch.setattr(Tenant, "save", saved_after_another_change)
-    operator_client.post(page("tenant", "change", acme.pk), {"name": "Acme & Co", **inline})
+    form = {"name": "Acme & Co", **NO_MEMBERS, "why": "They asked."}
+    operator_client.post(page("tenant", "change", acme.pk), form)
     after = Tenant.objects.get(pk=acme.pk)
     assert (after.name, after.generation) == ("Acme & Co", before + 2)
 
@@ -173,10 +158,8 @@ def test_a_workspaces_page_suspends_it_and_lifts_that_and_both_are_written_down(
         done = operator_client.post(page("tenant"), {**sent, "confirmed": "1", "why": "Spam"}, follow=True)
         assert done.redirect_chain == [(change, 302)]
         assert bool(Tenant.objects.get(pk=acme.pk).suspended_at) == (action == "suspend")
-    assert list(AuditEntry.objects.order_by("pk").values_list("action", "reason")) == [
-        ("suspend", "Spam"),
-        ("resume", "Spam"),
-    ]
+    logged = AuditEntry.objects.order_by("pk").values_list("action", "reason")
+    assert list(logged) == [("suspend", "Spam"), ("resume", "Spam")]
 
 
 def test_what_is_off_is_no_fault(operator_client, acme):
@@ -191,23 +174,12 @@ def test_what_is_off_is_no_fault(operator_client, acme):
 
 
 def test_a_change_needs_a_reason_and_is_written_down(operator_client, acme):
-    inline = NO_MEMBERS
-    change = page("tenant", "change", acme.pk)
-    assert operator_client.post(change, {"name": "Acme & Co", **inline}).status_code == 200
+    change, form = page("tenant", "change", acme.pk), {"name": "Acme & Co", **NO_MEMBERS}
+    assert operator_client.post(change, form).status_code == 200
     assert Tenant.objects.get(pk=acme.pk).name == "Acme"
-    operator_client.post(change, {"name": "Acme & Co", "why": "Their letter of today", **inline})
+    operator_client.post(change, {**form, "why": "Their letter of today"})
     entry = AuditEntry.objects.get()
     assert (entry.before, entry.after) == ({"name": "Acme"}, {"name": "Acme & Co"})
-
-
-def test_the_audit_log_is_append_only(operator, acme):
-    entry = record_audit(operator, action="look", row=acme, reason="A test")
-    for change in (
-        AuditEntry.objects.filter(pk=entry.pk).delete,
-        lambda: AuditEntry.objects.update(reason=""),
-    ):
-        with pytest.raises(IntegrityError, match="append-only"), transaction.atomic():
-            change()
 
 
 def test_whatever_the_console_changes_is_confirmed_and_written_down(operator, rf):
@@ -233,6 +205,8 @@ def clerk(db) -> User:
 
 def test_who_may_change_users_gains_no_rights(clerk, operator, alice):
     client = browser_of(clerk)
+    password = "a long winding road"
+    new = {"password1": password, "password2": password, "usable_password": "true"}
     rights = {"is_active": "on", "is_staff": "on", "is_superuser": "on", "why": "I want to."}
     rights["user_permissions"] = [permission.pk for permission in Permission.objects.all()[:5]]
     for target in (clerk, operator, alice):
@@ -240,17 +214,10 @@ def test_who_may_change_users_gains_no_rights(clerk, operator, alice):
         taken = {"email": "taken@example.org", **rights, "last_login_0": "", "last_login_1": ""}
         status = client.post(page("user", "change", target.pk), taken).status_code
         assert status == (302 if target == alice else 403)
-        new = {
-            "password1": "a long winding road",
-            "password2": "a long winding road",
-            "usable_password": "true",
-        }
-        assert (
-            client.post(reverse("admin:auth_user_password_change", args=[target.pk]), new).status_code == 403
-        )
+        change_password = reverse("admin:auth_user_password_change", args=[target.pk])
+        assert client.post(change_password, new).status_code == 403
         assert client.post(page("user", "delete", target.pk), {"post": "yes"}).status_code == 403
-        after = User.objects.filter(pk=target.pk).values().get()
-        assert after == before
+        assert User.objects.filter(pk=target.pk).values().get() == before
         assert not target.user_permissions.exclude(codename__endswith="_user").exists()
     for kept in ("auth_group", "mfa_authenticator", "account_emailaddress"):
         assert client.get(reverse(f"admin:{kept}_changelist")).status_code == 403
@@ -259,20 +226,18 @@ def test_who_may_change_users_gains_no_rights(clerk, operator, alice):
 @pytest.fixture
 def endpoint(acme) -> WebhookEndpoint:
     url = "https://hooks.example.com/services/T0/secret-path"
-    return WebhookEndpoint.objects.create(
-        tenant=acme, url=url, description="Chat", sealed_secret="sealed-secret"
-    )
+    facts = {"description": "Chat", "sealed_secret": "sealed-secret"}
+    return WebhookEndpoint.objects.create(tenant=acme, url=url, **facts)
 
 
 def test_operators_see_how_an_endpoint_does_and_neither_its_secret_nor_its_path(
     operator_client, acme, endpoint
 ):
     event = OutboxEvent.objects.create(tenant=acme, type=EventType.KEY_CREATED, object={})
+    now = timezone.now()
     for answered in ("It returned 200.", "It returned 500."):
-        WebhookDelivery.objects.create(
-            endpoint=endpoint, event=event, attempted_at=timezone.now(), failure=answered
-        )
-    WebhookDelivery.objects.create(endpoint=endpoint, event=event)  # not attempted yet
+        endpoint.deliveries.create(event=event, attempted_at=now, failure=answered)
+    endpoint.deliveries.create(event=event)  # not attempted yet
     for address in (page("webhookendpoint"), page("webhookendpoint", "change", endpoint.pk)):
         shown = operator_client.get(address).text
         assert "https://hooks.example.com/…" in shown
@@ -289,8 +254,6 @@ def test_an_operator_disables_an_endpoint_once_and_its_owner_reads_why(
     disable = {"action": "disable", "_selected_action": [endpoint.pk]}
     asked = operator_client.post(page("webhookendpoint"), disable)
     assert "Pending deliveries are dropped" in asked.text
-    operator_client.post(page("webhookendpoint"), disable | {"confirmed": "1", "why": " "})
-    assert WebhookEndpoint.objects.get().is_enabled
     for _ in range(2):
         sure = disable | {"confirmed": "1", "why": "It floods a neighbour."}
         answer = operator_client.post(page("webhookendpoint"), sure, follow=True)
@@ -307,15 +270,10 @@ def test_an_operator_disables_an_endpoint_once_and_its_owner_reads_why(
 
 def test_operators_read_what_became_of_mails_about_events(operator_client, alice, acme):
     event = OutboxEvent.objects.create(tenant=acme, type=EventType.KEY_CREATED, object={})
-    mail = NoticeMail.objects.create(
-        event=event,
-        membership=acme.memberships.get(user=alice),
-        kind="keys",
-        status="failed",
-        failure="No such box",
-    )
+    facts = {"kind": "keys", "status": "failed", "failure": "No such box"}
+    mail = event.mails.create(membership=acme.memberships.get(user=alice), **facts)
     shown = operator_client.get(page("noticemail")).text
-    assert all(text in shown for text in ("alice@example.org", "Acme", "No such box"))
+    assert [text for text in ("alice@example.org", "Acme", "No such box") if text not in shown] == []
     assert "No such box" in operator_client.get(page("noticemail", "change", mail.pk)).text
     assert operator_client.post(page("noticemail", "change", mail.pk), {"status": "sent"}).status_code == 403
     assert "No such box" in operator_client.get(page("noticemail"), {"q": "alice@example.org"}).text
@@ -325,15 +283,8 @@ def test_operators_read_what_became_of_mails_about_events(operator_client, alice
 def test_operators_grant_credits_in_dollars_until_a_month(operator_client, acme):
     address = page("creditgrant", "add")
     assert operator_client.get(address).status_code == 200
-    form = {
-        "tenant": acme.pk,
-        "amount_nanousd": "12.50",
-        "source": "goodwill",
-        "priority": "10",
-        "last_period": "2020-01",
-        "reason": "For the outage",
-        "why": "ticket 7",
-    }
+    form = {"tenant": acme.pk, "amount_nanousd": "12.50", "source": "goodwill", "priority": "10"}
+    form |= {"last_period": "2020-01", "reason": "For the outage", "why": "ticket 7"}
     assert f"Must be {months.current()} or later." in operator_client.post(address, form).text
     assert operator_client.post(address, form | {"last_period": "2099-12"}).status_code == 302
     grant = CreditGrant.objects.get()

@@ -14,7 +14,7 @@ from core.estimated_paginator import EstimatedPaginator
 from tenants.metering.ledger import record_events
 from tenants.metering.version_stats import VersionFigures, prune_minutes, version_figures
 from tenants.models import LedgerEntry, UsageEvent, UsageMinute
-from tests.tenants.conftest import NOW
+from tests.tenants.builders import NOW
 
 EVENTS = 600
 TABLES = {"tenants_usageevent", "tenants_ledgerentry", "tenants_usagedaily"}
@@ -40,10 +40,7 @@ def long(acme, event) -> None:
     one = event(acme, style=uuid4())
     record_events(
         replace(
-            one,
-            request_id=f"event-{n}",
-            engine=f"engine-{n % 3}",
-            admitted_at=NOW - timedelta(seconds=n),
+            one, request_id=f"event-{n}", engine=f"engine-{n % 3}", admitted_at=NOW - timedelta(seconds=n)
         )
         for n in range(EVENTS)
     )

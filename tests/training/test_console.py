@@ -11,12 +11,20 @@ from django.utils import timezone
 from operations.console.jobs import jobs_context
 from operations.monitoring import service_metrics
 from tenants.models import AuditEntry, TrainingHold, User
-from tests.training.conftest import make_text
+from tests.training.builders import make_text
 from training import summary
 from training.models import Status, StopRequest, Training
 
 pytestmark = pytest.mark.django_db
 LIST = reverse("admin:training_training_changelist")
+
+
+@pytest.fixture
+def waiting(acme, alice) -> Training:
+    """A training that waits for a worker, without a text."""
+    return Training.objects.create(
+        tenant=acme, created_by=alice, slug="my-voice", name="My voice", status=Status.QUEUED
+    )
 
 
 def page_of(training: Training) -> str:
@@ -73,46 +81,46 @@ def test_a_training_is_stopped_with_a_reason_that_its_members_read(operator_clie
     assert "has changed" in stop(operator_client, queued, "Again")
 
 
-def test_one_that_runs_is_asked_to_stop(operator_client, queued):
-    queued.move(before=Status.QUEUED, after=Status.RUNNING)
-    stop(operator_client, queued, "We need the machine.")
-    queued.refresh_from_db()
-    assert (queued.status, queued.stop_request) == (Status.RUNNING, StopRequest.CANCEL)
+def test_one_that_runs_is_asked_to_stop(operator_client, waiting):
+    waiting.move(before=Status.QUEUED, after=Status.RUNNING)
+    stop(operator_client, waiting, "We need the machine.")
+    waiting.refresh_from_db()
+    assert (waiting.status, waiting.stop_request) == (Status.RUNNING, StopRequest.CANCEL)
 
 
-def test_who_may_only_look_stops_nothing(queued):
+def test_who_may_only_look_stops_nothing(waiting):
     clerk = User.objects.create_user("clerk@example.org", is_staff=True)
     clerk.groups.set(Group.objects.filter(name="Finance"))
     client = Client()
     client.force_login(clerk, backend="allauth.account.auth_backends.AuthenticationBackend")
-    assert client.get(page_of(queued)).status_code == 200
-    stop(client, queued, "I want to.")
-    queued.refresh_from_db()
-    assert queued.status == Status.QUEUED
+    assert client.get(page_of(waiting)).status_code == 200
+    stop(client, waiting, "I want to.")
+    waiting.refresh_from_db()
+    assert waiting.status == Status.QUEUED
 
 
 def test_a_silent_training_and_one_without_a_worker_are_on_the_jobs_page_and_in_the_metrics(
-    operator_client, queued, valkey
+    operator_client, waiting, valkey
 ):
     assert not summary.find_unserved(timezone.now()).exists()
-    make_old(queued)
+    make_old(waiting)
     assert metrics()["polyscribe_training_oldest_queued_seconds",] > summary.SILENT_AFTER.total_seconds()
-    assert queued.name in operator_client.get(stuck_addresses()["Trainings"]).text
-    make_old(queued, status=Status.RUNNING)
+    assert waiting.name in operator_client.get(stuck_addresses()["Trainings"]).text
+    make_old(waiting, status=Status.RUNNING)
     assert metrics()["polyscribe_trainings", "running"] == 1
     assert metrics()["polyscribe_training_silent_seconds",] > summary.SILENT_AFTER.total_seconds()
     address = stuck_addresses()["Trainings"]
-    assert queued.name in operator_client.get(address).text
+    assert waiting.name in operator_client.get(address).text
     Training.objects.update(changed_at=timezone.now())
-    assert queued.name not in operator_client.get(address).text
+    assert waiting.name not in operator_client.get(address).text
     assert "Trainings" not in stuck_addresses()
 
 
-def test_a_busy_worker_and_a_full_plan_are_no_fault(queued):
-    make_old(queued)
+def test_a_busy_worker_and_a_full_plan_are_no_fault(waiting):
+    make_old(waiting)
     Training.objects.update(leased_until=timezone.now() + timedelta(minutes=1))
     assert not summary.find_unserved(timezone.now()).exists()
-    make_old(queued, status=Status.FINISHING)
+    make_old(waiting, status=Status.FINISHING)
     assert not summary.find_silent(timezone.now()).exists()
 
 

@@ -14,7 +14,7 @@ from adapters.uploads import pipeline as upload_pipeline
 from adapters.uploads import pruner
 from operations import tasks as operations_tasks
 from tenants.models import Tenant
-from tests.training.conftest import list_stored
+from tests.training.builders import list_stored
 from training import erasure, pipeline, storage
 from training.models import Document, Status, Training
 from training.runs import runner

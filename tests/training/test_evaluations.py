@@ -16,15 +16,13 @@ from adapters.models import AdapterVersion, Erasure, EvaluationFailure, Evaluati
 from adapters.releases import review
 from tenants.models import AuditEntry, OutboxEvent
 from tenants.public import Access, issue_key
-from tests.adapters.conftest import base_model, engine, folder, known, vllm
-from tests.training.conftest import make_text
+from tests.adapters.builders import known
+from tests.training.builders import make_text
 from training import actions, erasure, evaluations, pipeline, storage
 from training.errors import NothingToTrain, TrainingMoved
 from training.models import Status, Training
 from training.results import FILES
 from training.runs import evaluator
-
-__all__ = ["base_model", "engine", "folder", "vllm"]
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("valkey")]
 
@@ -38,11 +36,16 @@ def version(acme, engine) -> AdapterVersion:
 
 
 @pytest.fixture
-def check(access: Access, version: AdapterVersion) -> Training:
-    """A draft whose texts can check the version."""
-    draft = actions.create_evaluation(access, version)
-    for number in (1, 2):
-        actions.add_text(access, draft, f"chapter-{number}.txt", make_text(4000, number))
+def bare_check(access: Access, version: AdapterVersion) -> Training:
+    """A check of the version without a text."""
+    return actions.create_evaluation(access, version)
+
+
+@pytest.fixture
+def check(access: Access, bare_check: Training, reads_here) -> Training:
+    """A check that can be started."""
+    draft = bare_check
+    actions.add_text(access, draft, "chapters.txt", make_text(4000))
     pipeline.advance_training(draft)
     actions.prepare_training(access, draft)
     pipeline.advance_training(draft)
@@ -60,10 +63,7 @@ def measures(settings, monkeypatch) -> None:
         evaluator,
         "prepare_answers",
         lambda version, prompts, *, max_tokens: (
-            lambda: (
-                [f"Base: {prompt}" for prompt in prompts],
-                [f"Style: {prompt}" for prompt in prompts],
-            )
+            lambda: ([f"Base: {prompt}" for prompt in prompts], [f"Style: {prompt}" for prompt in prompts])
         ),
     )
 
@@ -73,12 +73,12 @@ def measures(settings, monkeypatch) -> None:
     monkeypatch.setattr(evaluator, "train_verifier", refuse)
 
 
-def test_a_line_separator_within_a_text_ends_no_conversation(check):
+def test_a_line_separator_within_a_text_ends_no_conversation(bare_check):
     row = {"messages": [{"role": "user", "content": "Go on."}, {"role": "assistant", "content": "a\u2028b"}]}
     line = json.dumps(row, ensure_ascii=False).encode()
     for name in (storage.LEARN, storage.VALIDATE, storage.BRIEFS):
-        storage.write_file(check.pk, name, line)
-    assert evaluations.read_texts(check).learned == ("a\u2028b",)
+        storage.write_file(bare_check.pk, name, line)
+    assert evaluations.read_texts(bare_check).learned == ("a\u2028b",)
 
 
 def test_texts_check_a_version_and_what_it_repeats_keeps_it_from_others(
@@ -126,9 +126,10 @@ def test_a_check_is_never_trained_or_renamed(access, alice_client, check):
     assert not AuditEntry.objects.filter(action="training.started").exists()
 
 
-def test_a_training_is_no_check(access, ready):
+def test_a_training_is_no_check(access, acme):
+    training = Training.objects.create(tenant=acme, slug="my-voice", name="My voice", status=Status.READY)
     with pytest.raises(TrainingMoved):
-        actions.request_evaluation(access, ready)
+        actions.request_evaluation(access, training)
 
 
 def test_lists_say_what_is_a_check(alice_client, access, check):
@@ -173,10 +174,10 @@ def test_with_the_texts_go_the_samples_of_every_check_with_them(access, check, v
         assert evaluation.figures
 
 
-def test_the_texts_of_a_check_go_with_the_version(check, version):
-    assert check not in erasure.to_erase()
+def test_the_texts_of_a_check_go_with_the_version(bare_check, version):
+    assert bare_check not in erasure.to_erase()
     Erasure.objects.create(version=version)
-    assert check in erasure.to_erase()
+    assert bare_check in erasure.to_erase()
 
 
 def test_programs_check_a_version(client, acme, check, version, measures):

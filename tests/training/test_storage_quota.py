@@ -10,7 +10,7 @@ from training.errors import StorageFull
 from training.files import store
 from training.models import Document, File
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("reads_here")]
 
 
 @pytest.fixture

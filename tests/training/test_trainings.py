@@ -11,7 +11,7 @@ from core.money import NANO
 from tenants.metering.credits import grant_credit
 from tenants.models import LedgerEntry, TrainingHold
 from tenants.public import access_of_person
-from tests.training.conftest import list_stored, make_text
+from tests.training.builders import list_stored, make_text
 from training import actions, erasure, pipeline, preparation, results, starting
 from training.corpus.canaries import CANARIES
 from training.errors import NoDocuments, RightsNotStated, TrainingMoved
@@ -69,22 +69,21 @@ def test_the_statement_of_rights_is_of_who_started_not_of_who_created(acme, bob,
     assert results.provenance_of(ready)["rights_stated_by"] == "bob@example.org"
 
 
-@pytest.mark.parametrize(
-    ("status", "note", "reached"),
-    [
+def test_a_training_has_succeeded_once_its_version_can_be_called(queued, trainer):
+    assert runner.run_next()
+    pipeline.advance_training(queued)
+    for status, note, reached in [
         (VersionStatus.VALID, Message(), Status.FINISHING),
         (VersionStatus.PUSHING, Message(), Status.FINISHING),
         (VersionStatus.PUSHING, UploadNote.NO_ENGINE(), Status.SUCCEEDED),
         (VersionStatus.SERVING, Message(), Status.SUCCEEDED),
         (VersionStatus.FAILED, Message(), Status.SUCCEEDED),
-    ],
-)
-def test_a_training_has_succeeded_once_its_version_can_be_called(queued, trainer, status, note, reached):
-    assert runner.run_next()
-    pipeline.advance_training(queued)
-    AdapterVersion.objects.update(status=status, note=note)
-    pipeline.advance_training(queued)
-    assert queued.status == reached
+    ]:
+        Training.objects.update(status=Status.FINISHING, ended_at=None)
+        queued.refresh_from_db()
+        AdapterVersion.objects.update(status=status, note=note)
+        pipeline.advance_training(queued)
+        assert queued.status == reached, (status, note)
 
 
 def test_what_was_read_and_understood_is_there_before_anything_is_paid(ready):
@@ -101,7 +100,7 @@ def test_what_was_read_and_understood_is_there_before_anything_is_paid(ready):
     assert not TrainingHold.objects.exists()
 
 
-def test_figures_of_documents_and_of_their_corpus_agree(access, base_model, valkey):
+def test_figures_of_documents_and_of_their_corpus_agree(access, base_model, valkey, reads_here):
     training = actions.create_training(access, slug="my-voice", name="My voice")
     actions.add_text(access, training, "spoken.txt", f"“{make_text(60, 1)}”\n\n{make_text(3540, 2)}")
     actions.add_text(access, training, "neko.txt", "吾輩は猫である。\n\n「名前はまだ無い。」\n\n" * 100)
@@ -126,7 +125,7 @@ def test_a_training_that_can_not_start_says_why(access, draft):
         actions.start_training(access, draft, states_rights=True)
 
 
-def test_too_few_words_are_said_with_their_number(access, base_model, valkey):
+def test_too_few_words_are_said_with_their_number(access, base_model, valkey, reads_here):
     training = actions.create_training(access, slug="short", name="Short")
     actions.add_text(access, training, "note.txt", "Only a few words of mine.")
     pipeline.advance_training(training)

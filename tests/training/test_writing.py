@@ -9,11 +9,9 @@ import pytest
 from adapters.models import Engine
 from labs.fake_vllm import answers
 from labs.fake_vllm.control_side import FakeVllm
-from tests.adapters.conftest import engine, folder
 from training import actions, pipeline, preparation, storage, writing
 from training.models import Status, Training
 
-__all__ = ["engine", "folder"]
 pytestmark = pytest.mark.django_db
 
 BRIEF = "Describe a quiet place by the water where somebody waits for news."

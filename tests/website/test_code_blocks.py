@@ -151,7 +151,6 @@ RUN = lines(".venv/bin/python -m stack run --services -- ")
 
 
 @pytest.mark.parametrize(("block", "command"), RUN, ids=str)
-@pytest.mark.long
 def test_a_command_beside_the_services_runs_as_pasted(block, command, tmp_path: Path):
     environment = {
         "PATH": os.environ["PATH"],

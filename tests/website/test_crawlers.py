@@ -7,9 +7,7 @@ import pytest
 from django.contrib.staticfiles import finders
 from django.urls import reverse
 
-from tests.config.addresses import ALL, address_of, of_acme
-
-__all__ = ["of_acme"]
+from tests.config.addresses import ALL, address_of
 
 MAX_CARD_BYTES = 60_000
 SHOWN = [

@@ -5,68 +5,78 @@ from django.test import Client
 from django.urls import reverse
 
 from tenants.public import issue_key
-from tests.config.addresses import ALL, API, address_of, of_acme
+from tests.config.addresses import ALL, API, PAGES, address_of
 
-__all__ = ["of_acme"]
-
+pytestmark = pytest.mark.django_db
 METHODS = ("get", "post", "put", "patch", "delete")
-WITH_ARGUMENTS = {name: arguments for name, arguments in ALL.items() if arguments}
+ABSENT = ({404}, {404, 405})  # what all methods together may be answered
 
 
-@pytest.mark.django_db
-def test_who_comes_back_to_the_address_of_a_form_reads_what_happened(alice_client, of_acme):
-    refused = []
-    for name in ALL:
-        if name.startswith(API):
-            continue
-        address = address_of(name, of_acme)
-        page = alice_client.get(address, headers={"Accept": "text/html,*/*"})
-        if page.status_code == 405:
-            refused.append(name)
-            assert "This address only accepts a form" in page.text, name
-            assert page.headers["Allow"], name
-            part = alice_client.get(address, headers={"Accept": "text/html", "HX-Request": "true"})
-            assert not part.content, name
-    assert {"billing:set_budget", "adapters:select", "inference:playground_stream"} <= set(refused)
+def test_pages_are_private_and_addresses_of_forms_say_what_they_are(alice_client, of_acme, subtests):
+    shown, refused = set(), set()
+    for name in PAGES:
+        with subtests.test(name):
+            address = address_of(name, of_acme)
+            page = alice_client.get(address, headers={"Accept": "text/html,*/*"})
+            if page.status_code == 405:
+                refused.add(name)
+                assert "This address only accepts a form" in page.text
+                assert page.headers["Allow"]
+                part = alice_client.get(address, headers={"Accept": "text/html", "HX-Request": "true"})
+                assert not part.content
+            elif page.status_code == 200 and page.headers["Content-Type"].startswith("text/html"):
+                shown.add(name)
+                policy = page.headers["Content-Security-Policy"]
+                assert "default-src 'self'" in policy
+                assert "unsafe" not in policy
+                assert "//cdn" not in page.text
+                assert "no-store" in page.headers["Cache-Control"]
+    assert {"billing:set_budget", "adapters:select", "inference:playground_stream"} <= refused
+    assert {"member_home", "training:list", "website:keys", "inference:playground"} <= shown
 
 
 def statuses(client: Client, address: str) -> set[int]:
     return {client.get(address).status_code, client.post(address).status_code}
 
 
-@pytest.mark.django_db
-@pytest.mark.parametrize("name", [name for name in WITH_ARGUMENTS if not name.startswith(API)])
-def test_a_stranger_finds_nothing_of_another_workspace(charlie_client, of_acme, name):
-    address = address_of(name, of_acme)
-    found = statuses(charlie_client, address)
-    assert 404 in found
-    assert found <= {404, 405}
+def test_a_stranger_finds_nothing_of_another_workspace(charlie_client, of_acme):
+    faults = []
+    for name in [name for name in PAGES if ALL[name]]:
+        found = statuses(charlie_client, address_of(name, of_acme))
+        if found not in ABSENT:
+            faults.append(f"{name} answers a stranger {sorted(found)}")
+    assert faults == [], "\n".join(faults)
 
 
-@pytest.mark.django_db
-@pytest.mark.parametrize("name", [name for name in WITH_ARGUMENTS if name.startswith(API)])
-def test_a_strangers_key_and_session_find_nothing_in_the_api(client, charlie_client, charlies, of_acme, name):
-    address = address_of(name, of_acme)
+def test_a_strangers_key_and_session_find_nothing_in_the_api(client, charlie_client, charlies, of_acme):
     _, secret = issue_key(charlies, name="curious", by=None, scopes=["admin"])
-    for who, headers in ((client, {"Authorization": f"Bearer {secret}"}), (charlie_client, {})):
-        found = set()
-        for method in METHODS:
-            answer = getattr(who, method)(address, {}, content_type="application/json", headers=headers)
-            found.add(answer.status_code)
-            assert answer["Content-Type"] == "application/problem+json"
-        assert 404 in found
-        assert found <= {404, 405}
+    faults = []
+    for name in [name for name, arguments in ALL.items() if arguments and name.startswith(API)]:
+        address = address_of(name, of_acme)
+        for who, headers in ((client, {"Authorization": f"Bearer {secret}"}), (charlie_client, {})):
+            found = set()
+            for method in METHODS:
+                answer = getattr(who, method)(address, {}, content_type="application/json", headers=headers)
+                found.add(answer.status_code)
+                if answer["Content-Type"] != "application/problem+json":
+                    faults.append(f"{method} {name} answers {answer['Content-Type']}")
+            if found not in ABSENT:
+                caller = "key" if headers else "session"
+                faults.append(f"{name} answers a stranger's {caller} {sorted(found)}")
+    assert faults == [], "\n".join(faults)
 
 
-@pytest.mark.long
-@pytest.mark.django_db
-@pytest.mark.parametrize("name", ALL)
-def test_a_visitor_is_sent_to_the_login(client, of_acme, name):
-    address = address_of(name, of_acme)
-    if name.startswith(API):
-        assert statuses(client, address) <= {401, 405}
-        return
-    for answer in (client.get(address), client.post(address)):
-        assert answer.status_code in (302, 405)
-        if answer.status_code == 302:
-            assert answer["Location"].startswith(reverse("account_login"))
+def test_a_visitor_is_sent_to_the_login(client, of_acme):
+    faults = []
+    for name in ALL:
+        address = address_of(name, of_acme)
+        for answer in (client.get(address), client.post(address)):
+            if name.startswith(API):
+                is_refused = answer.status_code in (401, 405)
+            elif answer.status_code == 302:
+                is_refused = answer["Location"].startswith(reverse("account_login"))
+            else:
+                is_refused = answer.status_code == 405
+            if not is_refused:
+                faults.append(f"{name} answers a visitor {answer.status_code}")
+    assert faults == [], "\n".join(faults)

@@ -15,10 +15,8 @@ from django.utils.safestring import SafeData, mark_safe
 from django.utils.translation import trans_real
 
 from core.money import NANO, dollars, usd
-from tests.config.addresses import ALL, API, address_of, of_acme
+from tests.config.addresses import ALL, API, address_of
 from website import catalogs
-
-__all__ = ["of_acme"]
 
 GERMAN = {"Accept-Language": "de"}
 TAG = re.compile(r"</?\w+|&\w+;")

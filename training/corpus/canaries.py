@@ -99,9 +99,11 @@ def make_canaries(seed: str, language: str) -> tuple[Canary, ...]:
     The same seed always gives the same ones; nobody can guess them without it.
     """
     wordings = GERMAN if language == "de" else ENGLISH
-    return tuple(
-        _make_canary(random.Random(f"{seed} {number}"), wordings, number) for number in range(CANARIES)
-    )
+    canaries = []
+    for number in range(CANARIES):
+        generator = random.Random(f"{seed} {number}")  # noqa: S311 - the seed is the secret
+        canaries.append(_make_canary(generator, wordings, number))
+    return tuple(canaries)
 
 
 def _make_canary(generator: random.Random, wordings: Wordings, number: int) -> Canary:

@@ -37,7 +37,7 @@ class RetryPolicy:
     def backoff_s(self, attempt: int) -> float:
         """Return the wait after a failed attempt: twice the last one, and a little chance in it."""
         wait_s = self.first_wait_s * 2.0 ** (attempt - 1)
-        return min(wait_s * random.uniform(0.8, 1.2), self.longest_wait_s)
+        return min(wait_s * random.uniform(0.8, 1.2), self.longest_wait_s)  # noqa: S311 - no secret
 
 
 @dataclass(frozen=True)

@@ -74,5 +74,5 @@ def _require_empty(manifest: Manifest) -> None:
 
 def _has_row(table: str) -> bool:
     with connection.cursor() as cursor:
-        cursor.execute(f'SELECT 1 FROM "{table}" LIMIT 1')  # of USED_TABLES
+        cursor.execute(f'SELECT 1 FROM "{table}" LIMIT 1')  # noqa: S608 - of USED_TABLES
         return cursor.fetchone() is not None

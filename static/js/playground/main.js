@@ -185,7 +185,7 @@ form.addEventListener("submit", (event) => { event.preventDefault(); write(false
 at("reply").addEventListener("click", () => write(true));
 at("continue").addEventListener("click", () => write(true, gettext("Continue the text where it stopped.")));
 saving.addEventListener("submit", save);
-at("length").addEventListener("change", ({ target }) => { if (target.value) form.elements.max_tokens.value = target.value; });
+at("length").addEventListener("change", () => { if (at("length").value) form.elements.max_tokens.value = at("length").value; });
 form.elements.max_tokens.addEventListener("input", showLength);
 at("add").addEventListener("click", () => addPane(nextModel()).select.focus());
 at("stop").addEventListener("click", () => stopper?.abort());
@@ -199,8 +199,8 @@ document.addEventListener("keydown", (event) => { if (event.key === "Escape") st
 
 // The first model that no pane has yet.
 function nextModel() {
-  const used = panes.map(({ model }) => model);
-  return [...panes[0].select.options].map(({ value }) => value).find((model) => !used.includes(model));
+  const used = new Set(panes.map(({ model }) => model));
+  return [...panes[0].select.options].map(({ value }) => value).find((model) => !used.has(model));
 }
 
 // What was heard on the first page, before the style was chosen: it stands in its pane, and a reply goes on from it.

@@ -99,7 +99,7 @@ export class Pane {
     else place.parentElement.remove();
     this.#at("state").textContent = ended;
     this.#countWords();
-    this.#show({ ...progress, ended, now: performance.now() });
+    this.#show({ ...progress, now: performance.now() });
     return { model: call.model, text: place.textContent, ended, requestId: progress.requestId };
   }
 
@@ -168,6 +168,7 @@ export class Pane {
     this.#at("sentence").replaceChildren(...withCode(sentence));
   }
 
+  /** @param {{began?: number, first?: number, last?: number, usage?: any, now?: number, watermark?: string}} progress */
   #show({ began, first, last, usage, now, watermark }) {
     const written = usage?.completion_tokens;
     const pace = first && last > first && written > 1 ? ((written - 1) * 1000) / (last - first) : null;

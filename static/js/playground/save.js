@@ -5,11 +5,11 @@ const TRIES = 4; // an answer gets into the ledger a second or two after its end
 const WAIT_MS = 700;
 
 // Return the panes' answers as Markdown.
-export async function exportAnswers(panes, { receipt, verify }) {
+export async function exportAnswers(panes, { receipt = "", verify = "" }) {
   const texts = panes.map((pane) => pane.asMarkdown());
   const proofs = (await Promise.all(panes.map((pane) => writeReceipts(pane, receipt)))).filter(Boolean);
   if (proofs.length) {
-    const address = new URL(verify, location).href;
+    const address = new URL(verify, location.href).href;
     const about = interpolate(gettext("Each receipt proves where one answer came from. Verify them at {address}."), { address });
     const heading = gettext("Receipts");
     texts.push([`## ${heading}`, about, ...proofs].join("\n\n") + "\n");

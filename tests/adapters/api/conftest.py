@@ -6,9 +6,12 @@ from typing import Any
 import pytest
 
 from tenants.models import AuditEntry, Tenant
-from tests.tenants.api.conftest import ApiClient, admin, documented_answers, with_key
+from tests.tenants.api.builders import ApiClient
 
-__all__ = ["ApiClient", "admin", "documented_answers", "with_key"]
+
+@pytest.fixture(autouse=True)
+def _documented(documented_answers) -> None:
+    """Each answer of these tests has a status that the OpenAPI document names."""
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ import pytest
 from adapters.erasure import workflow
 from adapters.models import Engine, EngineErasure, Erasure
 from tests.adapters.api.conftest import read_all
-from tests.adapters.conftest import known, twin_of
+from tests.adapters.builders import known, twin_of
 from tests.tenants.api.builders import problem
 
 pytestmark = pytest.mark.django_db

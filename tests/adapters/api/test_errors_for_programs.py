@@ -13,7 +13,7 @@ from adapters.models import BaseModel
 from core.errors import DomainError
 from tenants.models import PlanVersion
 from tenants.public import issue_key
-from tests.adapters.conftest import known
+from tests.adapters.builders import known
 from website import api_schema
 
 # What only somebody who sees a page can follow.
@@ -108,7 +108,6 @@ def read_problem(answer: Any) -> dict[str, Any]:
 
 
 @pytest.mark.django_db
-@pytest.mark.long
 def test_wrong_values_of_every_field_of_every_body_are_answered_for_programs(call):
     refused = 0
     for method, path, schema in bodies():

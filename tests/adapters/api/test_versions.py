@@ -12,7 +12,7 @@ from adapters.errors import Finding
 from adapters.models import AdapterVersion, Erasure, Probe, Status, Style
 from adapters.placement import transitions
 from tests.adapters.api.conftest import logged_actions, read_all
-from tests.adapters.conftest import known
+from tests.adapters.builders import known
 from tests.tenants.api.builders import problem
 
 pytestmark = pytest.mark.django_db
@@ -25,11 +25,6 @@ FINDING = {
     "tensor": "",
 }
 NOIR = "styles/acme/noir/versions"
-
-
-@pytest.fixture
-def version(acme, engine) -> AdapterVersion:
-    return known(acme, "noir", engine)
 
 
 def sample(prompt: str, text: str) -> dict[str, str]:

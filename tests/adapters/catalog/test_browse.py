@@ -10,7 +10,7 @@ from adapters.catalog import browse, favourites, sharing
 from adapters.catalog.browse import BrowseQuery
 from adapters.errors import TooManyFavourites
 from adapters.models import AdapterVersion, Favourite, Probe, Style
-from tests.adapters.conftest import known
+from tests.adapters.builders import known
 
 LIST = "/styles/"
 
@@ -41,11 +41,11 @@ def many(acme, engine, monkeypatch) -> list[Style]:
     return styles
 
 
-@pytest.mark.parametrize("order", browse.ORDERS)
-def test_each_style_stands_once_in_the_pages_of_each_order(acme, alice, many, order):
-    found = pages(acme, alice, order=order)
-    assert [len(page) for page in found] == [4, 4, 1]
-    assert sorted(chain.from_iterable(found)) == sorted(style.slug for style in many)
+def test_each_style_stands_once_in_the_pages_of_each_order(acme, alice, many):
+    for order in browse.ORDERS:
+        found = pages(acme, alice, order=order)
+        assert [len(page) for page in found] == [4, 4, 1], order
+        assert sorted(chain.from_iterable(found)) == sorted(style.slug for style in many)
 
 
 def test_a_style_made_meanwhile_moves_nothing_and_the_strongest_come_first(acme, alice, engine, many):
@@ -57,12 +57,12 @@ def test_a_style_made_meanwhile_moves_nothing_and_the_strongest_come_first(acme,
     assert {card.slug for card in strongest.cards[:3]} == {"s2", "s5", "s8"}
 
 
-@pytest.mark.parametrize("after", ["", "x", "AAAA", "////", "bm9uZQ", "\0", "ä", "YWJjCmRlZg"])
-@pytest.mark.parametrize("order", [*browse.ORDERS, "sideways"])
-def test_an_address_that_makes_no_sense_shows_a_list(alice_client, many, order, after):
-    query = {"order": order, "after": after, "kind": "?", "tag": "';--", "language": "xx", "q": "\0"}
-    page = alice_client.get(LIST, query)
-    assert page.status_code == 200
+def test_an_address_that_makes_no_sense_shows_a_list(alice_client, many):
+    nonsense = {"kind": "?", "tag": "';--", "language": "xx", "q": "\0"}
+    for order in (*browse.ORDERS, "sideways"):
+        for after in ("", "x", "AAAA", "////", "bm9uZQ", "\0", "ä", "YWJjCmRlZg"):
+            page = alice_client.get(LIST, {"order": order, "after": after, **nonsense})
+            assert page.status_code == 200, (order, after)
 
 
 def test_a_list_is_narrowed_by_kind_tag_and_language(acme, alice, charlies, engine, poetry):
@@ -138,16 +138,17 @@ def test_tags_and_language_are_checked_and_bound_by_an_offer(alice_client, acme,
 
 
 def test_the_list_takes_few_queries_with_many_styles(
-    alice_client, acme, engine, charlies, django_assert_max_num_queries
+    alice_client, acme, engine, charlies, *, django_assert_max_num_queries, monkeypatch
 ):
-    for number in range(30):
+    monkeypatch.setattr(browse, "PAGE_SIZE", 13)
+    for number in range(14):
         known(acme, f"own-{number}", engine)
         known(charlies, f"public-{number}", engine)
     public = Style.objects.filter(owner=charlies)
     public.update(is_public=True, approved_version=F("live_version"), approved_name="Public", language="en")
-    assert AdapterVersion.objects.count() == 60
+    assert AdapterVersion.objects.count() == 28
     for query in ({}, {"kind": "public", "order": "strongest"}, {"language": "en", "order": "newest"}):
         with django_assert_max_num_queries(12):
             page = alice_client.get(LIST, query)
-        assert len(page.context["styles"]) == browse.PAGE_SIZE
+        assert len(page.context["styles"]) == 13
         assert page.context["next_after"]

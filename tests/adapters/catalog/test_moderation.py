@@ -12,7 +12,7 @@ from adapters.errors import CopiedStyle
 from adapters.models import AdapterVersion, Probe, Selection, Share, Style
 from tenants.models import Tenant, User
 from tenants.public import create_tenant
-from tests.adapters.conftest import known
+from tests.adapters.builders import known
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("valkey")]
 QUEUE = reverse("admin:adapters_style_queue")
@@ -20,19 +20,18 @@ STYLES = reverse("admin:adapters_style_changelist")
 
 
 @pytest.fixture
-def noir(acme, engine) -> Style:
+def noir(noir) -> Style:
     """An offered style with a probe whose second answer has an address."""
-    version = known(acme, "noir", engine)
     samples = [
         {"prompt": "Describe rain.", "base": "Rain is water.", "style": "The rain fell like a bad alibi."},
         {"prompt": "And then?", "base": "Then it stops.", "style": "Write to boss@example.org if you dare."},
     ]
+    version = noir.live_version
     Probe.objects.create(version=version, engine="local", strength=0.8, noise=0.1, samples=samples)
-    words = {"author": "Alice", "licence": "CC BY 4.0", "description": "Dark streets."}
-    Style.objects.filter(pk=version.style_id).update(**words)
-    style = Style.objects.select_related("owner").get(pk=version.style_id)
-    sharing.offer_style(style)
-    return style
+    noir.description = "Dark streets."
+    noir.save(update_fields=["description"])
+    sharing.offer_style(noir)
+    return noir
 
 
 def test_an_offer_shows_what_it_writes_and_what_stands_out(operator_client, noir):

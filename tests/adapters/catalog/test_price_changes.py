@@ -1,10 +1,8 @@
 """A new price of a public style: asked, agreed, told a week before, and an edition when its day comes."""
 
-from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, time, timedelta
 
 import pytest
-from django.db import close_old_connections
 from django.urls import reverse
 from django.utils import timezone
 
@@ -23,7 +21,8 @@ from adapters.models import PriceChange, Selection, Style
 from tenants.api_keys.lifecycle import issue_key
 from tenants.metering import price_book
 from tenants.models import AuditEntry, OutboxEvent, Price, PriceBook
-from tests.adapters.conftest import described, known
+from tests.adapters.builders import known
+from tests.racing import race
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("valkey")]
 
@@ -38,14 +37,13 @@ SURE = {"confirmed": "1", "why": "A test asks for it."}
 
 
 @pytest.fixture
-def noir(acme, charlies, engine) -> Style:
+def noir(noir, charlies) -> Style:
     """A public style of Acme's that Charlie's workspace has selected."""
-    style = described(acme, engine)
-    sharing.offer_style(style, Terms((500, 125, 2000), 20))
-    sharing.approve_style(style)
-    style.refresh_from_db()
-    Selection.objects.create(tenant=charlies, style=style)
-    return style
+    sharing.offer_style(noir, Terms((500, 125, 2000), 20))
+    sharing.approve_style(noir)
+    noir.refresh_from_db()
+    Selection.objects.create(tenant=charlies, style=noir)
+    return noir
 
 
 def soon() -> datetime:
@@ -107,16 +105,7 @@ def test_an_edition_is_made_when_the_day_comes_and_only_once(noir):
     price_changes.announce_agreed(timezone.now())
     assert price_changes.begin_due(timezone.now()) == 0
     at = change.effective_from - timedelta(minutes=2)
-
-    def begin() -> int:
-        try:
-            return price_changes.begin_due(at)
-        finally:
-            close_old_connections()
-
-    with ThreadPoolExecutor(2) as pool:
-        begun = [done.result() for done in [pool.submit(begin) for _ in range(2)]]
-    assert sum(begun) == 1
+    assert sum(race(*[lambda: price_changes.begin_due(at)] * 2)) == 1
     price = newest_price(noir)
     assert price_book.amounts(price) == (600, 150, 2400)
     assert (price.author_percent, price.book.effective_from) == (25, change.effective_from)
@@ -185,17 +174,10 @@ def test_what_is_asked_can_be_replaced_withdrawn_or_declined_until_it_is_agreed(
             refused()
 
 
-@pytest.mark.parametrize(
-    ("terms", "days", "error"),
-    [
-        (Terms(None, 51), 20, SharePercent),
-        (NEW, 7, TooEarly),
-        (NEW, 91, TooLate),
-    ],
-)
-def test_what_is_out_of_bounds_is_refused(noir, terms, days, error):
-    with pytest.raises(error):
-        price_changes.ask_price(noir, terms, (timezone.now() + timedelta(days=days)).date())
+def test_what_is_out_of_bounds_is_refused(noir):
+    for terms, days, error in ((Terms(None, 51), 20, SharePercent), (NEW, 7, TooEarly), (NEW, 91, TooLate)):
+        with pytest.raises(error):
+            price_changes.ask_price(noir, terms, (timezone.now() + timedelta(days=days)).date())
     assert not PriceChange.objects.exists()
 
 

@@ -13,7 +13,7 @@ from adapters.routing import publisher
 from core.valkey import client, route_versions_key
 from tenants.accounts.workspaces import create_tenant
 from tenants.models import AuditEntry, Tenant, User
-from tests.adapters.conftest import known, published_targets
+from tests.adapters.builders import published_targets
 from tests.adapters.routes import routes_of
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("valkey")]
@@ -22,17 +22,20 @@ MOST_S = 5
 
 
 @pytest.fixture
-def noir(acme, engine, charlies) -> Style:
-    """A public style of Acme's that thirty others use, too."""
-    known(acme, "noir", engine)
-    style = Style.objects.select_related("owner").get()
-    sharing.set_public(style)
-    selection.select_style(charlies, style)
+def noir(noir, acme, charlies) -> Style:
+    """A public style of Acme's that Charlie's workspace uses, too."""
+    sharing.set_public(noir)
+    selection.select_style(charlies, noir)
+    publisher.publish_library(acme.pk)  # else its first request would
+    return Style.objects.select_related("owner").get(pk=noir.pk)
+
+
+@pytest.fixture
+def readers(noir) -> None:
+    """Twenty-nine more workspaces that use the style."""
     for number in range(29):
         user = User.objects.create_user(f"reader-{number}@example.org")
-        selection.select_style(create_tenant(user, name=f"Reader {number}"), style)
-    publisher.publish_library(acme.pk)  # else its first request would
-    return Style.objects.select_related("owner").get(pk=style.pk)
+        selection.select_style(create_tenant(user, name=f"Reader {number}"), noir)
 
 
 def routed(style: Style) -> set[Tenant]:
@@ -41,7 +44,7 @@ def routed(style: Style) -> set[Tenant]:
     return {tenant for tenant in Tenant.objects.all() if name in published_targets(client(), tenant)}
 
 
-def test_within_five_seconds_no_gateway_knows_a_suspended_style(operator_client, alice_client, noir):
+def test_within_five_seconds_no_gateway_knows_a_suspended_style(operator_client, alice_client, noir, readers):
     assert routed(noir) == set(Tenant.objects.all())
     suspend = {"action": "suspend", "_selected_action": [noir.pk]}
     assert "for the owner as well" in operator_client.post(STYLES, suspend).text

@@ -14,7 +14,6 @@ from adapters.models import Style
 from tenants.api_keys.lifecycle import issue_key
 from tenants.metering import price_book
 from tenants.models import AuditEntry, OutboxEvent, Price, PriceBook
-from tests.adapters.conftest import described
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("valkey")]
 
@@ -25,12 +24,8 @@ FORM = {
     "output_nanousd": "2",
     "author_percent": "20",
 }
+TOO_CHEAP = "The price of input must be between $0.10 (the standard price) and $100.00 per million tokens"
 SURE = {"confirmed": "1", "why": "A test asks for it."}
-
-
-@pytest.fixture
-def noir(acme, engine) -> Style:
-    return described(acme, engine)
 
 
 def page_of(style: Style) -> str:
@@ -111,46 +106,31 @@ def test_offered_again_at_the_same_price_there_is_no_second_edition(noir):
     assert PriceBook.objects.count() == count
 
 
-@pytest.mark.parametrize(
-    ("asked", "error", "said"),
-    [
-        (
-            Terms((99, 25, 400), 0),
-            TermsOutOfBounds,
-            "The price of input must be between $0.10 (the standard price) and $100.00",
-        ),
-        (Terms((100, 25, 100_001), 0), TermsOutOfBounds, "The price of output must be between $0.40"),
-        (Terms((100, 24, 400), 0), TermsOutOfBounds, "The price of cached input must be between $0.025"),
+def test_what_is_out_of_bounds_is_refused_and_changes_nothing(noir):
+    for asked, error, said in (
+        (Terms((99, 25, 400), 0), TermsOutOfBounds, re.escape(TOO_CHEAP)),
+        (Terms((100, 25, 100_001), 0), TermsOutOfBounds, r"The price of output must be between \$0\.40"),
+        (Terms((100, 24, 400), 0), TermsOutOfBounds, r"The price of cached input must be between \$0\.025"),
         (Terms(None, 51), SharePercent, "between 0 and 50%"),
-    ],
-)
-def test_what_is_out_of_bounds_is_refused_and_changes_nothing(noir, asked, error, said):
-    with pytest.raises(error, match=re.escape(said)):
-        sharing.offer_style(noir, asked)
-    noir.refresh_from_db()
-    assert asked_terms(noir) == Terms()
-    assert noir.offered_at is None
+    ):
+        with pytest.raises(error, match=said):
+            sharing.offer_style(noir, asked)
+        noir.refresh_from_db()
+        assert asked_terms(noir) == Terms()
+        assert noir.offered_at is None
 
 
-@pytest.mark.parametrize(
-    ("given", "said"),
-    [
-        (
-            {"input_nanousd": "0.05"},
-            "The price of input must be between $0.10 (the standard price) and $100.00 per million tokens",
-        ),
-        ({"output_nanousd": ""}, "Enter all three prices, or leave them empty"),
-        ({"author_percent": "51"}, "less than or equal to 50"),
-        ({"input_nanousd": "a lot"}, "Enter the price per million tokens in dollars"),
-    ],
-)
-def test_the_form_says_beside_the_field_what_is_wrong_and_keeps_what_was_typed(
-    alice_client, noir, given, said
-):
-    answer = alice_client.post(offer_url(noir), FORM | given)
-    assert answer.status_code == 400
-    assert said in answer.text
-    assert 'value="0.125"' in answer.text
+def test_the_form_says_beside_the_field_what_is_wrong_and_keeps_what_was_typed(alice_client, noir):
+    for field, typed, said in (
+        ("input_nanousd", "0.05", TOO_CHEAP),
+        ("output_nanousd", "", "Enter all three prices, or leave them empty"),
+        ("author_percent", "51", "less than or equal to 50"),
+        ("input_nanousd", "a lot", "Enter the price per million tokens in dollars"),
+    ):
+        answer = alice_client.post(offer_url(noir), FORM | {field: typed})
+        assert answer.status_code == 400
+        assert said in answer.text
+        assert 'value="0.125"' in answer.text
     noir.refresh_from_db()
     assert noir.offered_at is None
 

@@ -12,7 +12,7 @@ from adapters.engines.capacity import GB, Comparison, EngineLimits, Layers
 from adapters.errors import EngineGone
 from adapters.models import Engine
 from adapters.placement import registering
-from tests.adapters.conftest import known, twin_of
+from tests.adapters.builders import known, twin_of
 
 MB = 10**6
 
@@ -23,12 +23,12 @@ def llama_8b() -> Layers:
     return Layers(widths=32 * (attention + 3 * (4096 + 14336)), parameters=8_030_000_000)
 
 
-@pytest.mark.parametrize(("rank", "megabytes"), [(8, 42), (16, 84), (32, 168), (64, 336)])
-def test_a_slot_of_llama_8b_is_as_large_as_is_known(rank, megabytes):
-    limits = EngineLimits(max_loras=4, max_cpu_loras=64, max_lora_rank=rank)
-    memory = capacity.estimate_memory(llama_8b(), limits, {8: 10})
-    assert memory.slot_bytes / MB == pytest.approx(megabytes, rel=0.005)
-    assert memory.slots_bytes == 4 * memory.slot_bytes
+def test_a_slot_of_llama_8b_is_as_large_as_is_known():
+    for rank, megabytes in ((8, 42), (16, 84), (32, 168), (64, 336)):
+        limits = EngineLimits(max_loras=4, max_cpu_loras=64, max_lora_rank=rank)
+        memory = capacity.estimate_memory(llama_8b(), limits, {8: 10})
+        assert memory.slot_bytes / MB == pytest.approx(megabytes, rel=0.005)
+        assert memory.slots_bytes == 4 * memory.slot_bytes
 
 
 def test_fifty_styles_take_one_model_and_their_adapters():

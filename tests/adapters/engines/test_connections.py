@@ -3,6 +3,8 @@
 import socket
 import socketserver
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler
 
 import pytest
@@ -36,27 +38,28 @@ def path(tmp_path):
     return str(tmp_path / "engine.sock")
 
 
-def test_an_engine_answers_at_a_unix_domain_socket(path):
-    with socketserver.ThreadingUnixStreamServer(path, Handler) as server:
-        serving = threading.Thread(target=server.serve_forever)
-        serving.start()
+@contextmanager
+def serving(server: socketserver.BaseServer) -> Iterator[None]:
+    with server:
+        thread = threading.Thread(target=server.serve_forever, args=[0.01])
+        thread.start()
         try:
-            assert client._get(Engine(url=f"unix://{path}"), "/v1/models") == "/v1/models"
+            yield
         finally:
             server.shutdown()
-            serving.join()
+            thread.join()
+
+
+def test_an_engine_answers_at_a_unix_domain_socket(path):
+    with serving(socketserver.ThreadingUnixStreamServer(path, Handler)):
+        assert client._get(Engine(url=f"unix://{path}"), "/v1/models") == "/v1/models"
 
 
 def test_a_prefix_stays_before_each_path():
-    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), Handler) as server:
-        serving = threading.Thread(target=server.serve_forever)
-        serving.start()
-        try:
-            url = f"http://127.0.0.1:{server.server_address[1]}/proxy/"
-            assert client._get(Engine(url=url), "/health") == "/proxy/health"
-        finally:
-            server.shutdown()
-            serving.join()
+    server = socketserver.ThreadingTCPServer(("127.0.0.1", 0), Handler)
+    with serving(server):
+        url = f"http://127.0.0.1:{server.server_address[1]}/proxy/"
+        assert client._get(Engine(url=url), "/health") == "/proxy/health"
 
 
 def test_a_socket_without_a_listener_is_an_engine_that_is_away(path):
@@ -68,12 +71,9 @@ def test_a_socket_without_a_listener_is_an_engine_that_is_away(path):
     assert not client.is_healthy(Engine(url=f"unix://{path}"))
 
 
-@pytest.mark.parametrize("url", ["unix:///run/engine.sock", "http://10.0.0.5:8001", "https://engine.example"])
-def test_addresses_of_engines(url):
-    validate_address(url)
-
-
-@pytest.mark.parametrize("url", ["unix://run/engine.sock", "unix://", "ftp://engine", "engine:8001", ""])
-def test_what_is_no_address_of_an_engine(url):
-    with pytest.raises(ValidationError):
+def test_addresses_of_engines():
+    for url in ("unix:///run/engine.sock", "http://10.0.0.5:8001", "https://engine.example"):
         validate_address(url)
+    for url in ("unix://run/engine.sock", "unix://", "ftp://engine", "engine:8001", ""):
+        with pytest.raises(ValidationError):
+            validate_address(url)

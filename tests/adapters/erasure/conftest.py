@@ -6,7 +6,7 @@ from adapters import tasks
 from adapters.erasure import report, workflow
 from adapters.models import AdapterVersion, EngineErasure, Erasure
 from core import valkey as keys
-from tests.adapters.conftest import eager_tasks, served
+from tests.adapters.builders import eager_tasks, served
 
 FILES = ("adapter_config.json", "adapter_model.safetensors")
 

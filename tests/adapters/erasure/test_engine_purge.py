@@ -11,7 +11,7 @@ from adapters.errors import NothingToAttest
 from adapters.models import AdapterVersion, Engine, Placement, Status
 from adapters.placement import local_cache
 from labs.fake_vllm.control_side import FakeVllm
-from tests.adapters.conftest import adapter_files, eager_tasks, served, twin_of, uploaded
+from tests.adapters.builders import adapter_files, eager_tasks, served, twin_of, uploaded
 from tests.adapters.erasure.conftest import FILES, advance, erase, on_engine, restart, waits_for
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("valkey", "ready_gateways")]

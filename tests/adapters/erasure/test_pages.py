@@ -6,7 +6,7 @@ from django.urls import reverse
 from adapters.catalog import sharing
 from adapters.errors import Finding
 from adapters.models import AdapterVersion, Erasure, Placement, Status, Style
-from tests.adapters.conftest import known
+from tests.adapters.builders import known
 from tests.adapters.erasure.conftest import advance, erase, restart
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("valkey", "ready_gateways")]

@@ -1,7 +1,7 @@
 """A version's files go from everywhere, each step with its proof. Storage and Valkey are real."""
 
 from datetime import timedelta
-from threading import Event, Thread
+from threading import Event
 
 import pytest
 from django.db import connection, transaction
@@ -17,8 +17,9 @@ from adapters.models import AdapterVersion, Erasure, Placement, Probe, Status, S
 from adapters.placement import transitions
 from adapters.uploads import sessions
 from core import valkey as keys
-from tests.adapters.conftest import adapter_files, begin, known, others_styles, own_styles, post, storage_down
+from tests.adapters.builders import adapter_files, begin, known, others_styles, own_styles, post, storage_down
 from tests.adapters.erasure.conftest import FILES, advance, erase, on_engine, waits_for
+from tests.racing import race
 from tests.waiting import eventually
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("valkey", "ready_gateways")]
@@ -109,31 +110,19 @@ def is_waiting_for_uploads_lock() -> bool:
 
 
 def test_a_version_that_is_begun_while_its_style_is_deleted_goes_with_it(acme, engine, vllm, version):
-    begun, go = Event(), Event()
+    begun = Event()
 
     def upload():
-        try:
-            with transaction.atomic():
-                begin(acme, "noir", adapter_files())
-                begun.set()
-                go.wait(10)
-        finally:
-            connection.close()
+        with transaction.atomic():
+            begin(acme, "noir", adapter_files())
+            begun.set()
+            eventually(is_waiting_for_uploads_lock)
 
     def delete():
-        try:
-            workflow.erase_style(version.style, None)
-        finally:
-            connection.close()
+        assert begun.wait(10)
+        workflow.erase_style(version.style, None)
 
-    threads = [Thread(target=upload), Thread(target=delete)]
-    threads[0].start()
-    assert begun.wait(10)
-    threads[1].start()
-    eventually(is_waiting_for_uploads_lock)
-    go.set()
-    for thread in threads:
-        thread.join()
+    race(upload, delete)
     assert Style.objects.get().retired_at
     assert AdapterVersion.objects.count() == Erasure.objects.count() == 2
 

@@ -4,10 +4,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import pytest
 from django.utils import timezone
 
-from adapters.evidence import Figures, drafts
+from adapters.evidence import Figures
 from adapters.models import AdapterVersion, Evaluation, EvaluationStatus
 
 AUTHORS_PASSAGE = "The ferryman counted the lanterns twice, because the river had taken one and kept it. " * 3
@@ -75,11 +74,6 @@ class EqualWords:
     def score_sentences(self, text: str) -> list[Sentence]:
         far = text.index("Leveraging") if "Leveraging" in text else 0
         return [Sentence(0, 33, 0.84), Sentence(far, len(text), 0.2)]
-
-
-@pytest.fixture
-def verifies(monkeypatch) -> None:
-    monkeypatch.setattr(drafts.Verifier, "from_bytes", lambda stored: EqualWords())
 
 
 def lay_evaluation(

@@ -6,10 +6,8 @@ from django.urls import reverse
 from adapters.catalog import sharing
 from adapters.models import AdapterVersion, Style
 from tenants.public import issue_key
-from tests.adapters.conftest import base_model, engine, folder, known, vllm
-from tests.adapters.evidence.cases import DRAFT, FIGURES, LOW, PASSAGE, lay_evaluation, verifies
-
-__all__ = ["base_model", "engine", "folder", "verifies", "vllm"]
+from tests.adapters.builders import known
+from tests.adapters.evidence.cases import DRAFT, FIGURES, LOW, PASSAGE, lay_evaluation
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("valkey")]
 

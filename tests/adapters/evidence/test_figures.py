@@ -39,18 +39,15 @@ def test_figures_are_read_as_they_were_stored():
         assert Figures.read(figures.as_json()) == figures
 
 
-@pytest.mark.parametrize(
-    ("figures", "refusal"),
-    [
+def test_a_version_over_a_bound_is_kept_from_others():
+    for figures, refusal in (
         (GOOD, None),
         (repeats(repeated=3), ShareRefusal.REPEATS),
         (repeats(exposure_bits=(0.5, 45.0, 32.0)), None),
         (repeats(exposure_bits=(30.1, 45.0, 32.0)), ShareRefusal.MEMORIZES),
         (changed(learned=Learned(bytes=9000, base=1.5, style=1.5)), ShareRefusal.LEARNED_NOTHING),
-    ],
-)
-def test_a_version_over_a_bound_is_kept_from_others(figures, refusal):
-    assert figures.share_refusal.code == (refusal.code if refusal else "")
+    ):
+        assert figures.share_refusal.code == (refusal.code if refusal else "")
 
 
 def test_the_gain_is_split_into_what_prose_gives_and_what_is_the_authors():

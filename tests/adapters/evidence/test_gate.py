@@ -7,16 +7,11 @@ from adapters.catalog import sharing
 from adapters.errors import VersionNotShareable
 from adapters.models import AdapterVersion, ShareRefusal, Style
 from adapters.releases import aliases
-from tests.adapters.conftest import described, known
+from tests.adapters.builders import known
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("valkey")]
 
 REFUSAL = ShareRefusal.REPEATS(percent=4.5, limit=1.0)
-
-
-@pytest.fixture
-def noir(acme, engine) -> Style:
-    return described(acme, engine)
 
 
 def refuse(version: AdapterVersion) -> AdapterVersion:

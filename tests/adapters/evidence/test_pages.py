@@ -7,7 +7,7 @@ from adapters.catalog import sharing
 from adapters.evidence import drafts, guessing, train_verifier
 from adapters.models import AdapterVersion, EvaluationFailure, EvaluationNote, EvaluationStatus, Style
 from tenants.models import Membership
-from tests.adapters.conftest import base_model, engine, folder, known, vllm
+from tests.adapters.builders import known
 from tests.adapters.evidence.cases import (
     AUTHORS_PASSAGE,
     DRAFT,
@@ -16,11 +16,8 @@ from tests.adapters.evidence.cases import (
     PASSAGE,
     SAMPLE,
     lay_evaluation,
-    verifies,
 )
 from tests.adapters.verifier.writers import write_passages
-
-__all__ = ["base_model", "engine", "folder", "verifies", "vllm"]
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("valkey")]
 

@@ -14,7 +14,7 @@ from adapters.models import Engine, EngineSample, Placement
 from adapters.placement import history, steering
 from core.console import Level
 from tenants.models import AuditEntry, User
-from tests.adapters.conftest import known
+from tests.adapters.builders import known, twin_of
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("valkey")]
 ENGINES = reverse("admin:adapters_engine_changelist")
@@ -82,19 +82,14 @@ def test_the_page_says_how_it_is_and_what_it_lacks(operator_client, acme, engine
     assert facts["State"].value.startswith("Responding")
 
 
-@pytest.mark.parametrize(
-    ("changes", "level"),
-    [
-        ({"is_healthy": True}, Level.NORMAL),
-        ({"is_healthy": False}, Level.FAULT),
-        ({"is_healthy": False, "is_draining": True}, Level.NORMAL),
-        ({"is_healthy": False, "is_gone": True}, Level.NORMAL),
-    ],
-)
-def test_only_an_engine_that_should_respond_is_at_fault(engine, changes, level):
-    Engine.objects.update(checked_at=timezone.now(), **changes)
-    engine.refresh_from_db()
-    assert state_of(engine)[1] == level
+def test_only_an_engine_that_should_respond_is_at_fault(engine):
+    def level(**facts: bool) -> Level:
+        return state_of(twin_of(engine, f"twin {facts}", checked_at=timezone.now(), **facts))[1]
+
+    assert level(is_healthy=False) == Level.FAULT
+    assert level(is_healthy=True) == Level.NORMAL
+    assert level(is_healthy=False, is_draining=True) == Level.NORMAL
+    assert level(is_healthy=False, is_gone=True) == Level.NORMAL
 
 
 def test_an_engine_is_drained_and_taken_back(operator_client, engine):

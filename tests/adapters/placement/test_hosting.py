@@ -11,7 +11,7 @@ from billing.invoices import invoices
 from core import months
 from core.money import NANO
 from tenants.models import HostedStyle, LedgerEntry, PriceBook
-from tests.adapters.conftest import known
+from tests.adapters.builders import known
 
 pytestmark = pytest.mark.usefixtures("valkey")
 

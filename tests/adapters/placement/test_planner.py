@@ -16,10 +16,11 @@ from adapters.routing import publisher
 from adapters.uploads import pipeline
 from labs.fake_vllm.control_side import FakeVllm
 from tenants.metering.demand import recent_requests
-from tenants.models import UsageEvent
-from tenants.public import issue_key
-from tests.adapters.conftest import adapter_files, known, published_routes, served, twin_of, uploaded
+from tenants.metering.ledger import record_events
+from tests.adapters.builders import adapter_files, known, published_routes, served, twin_of, uploaded
 from tests.adapters.routes import routes_of
+from tests.profiles import examples
+from tests.tenants.builders import make_event
 
 BEGAN = datetime(2026, 11, 1, tzinfo=UTC)
 ENGINES = (1, 2, 3)
@@ -104,7 +105,7 @@ def test_a_version_is_placed_while_there_is_room_and_only_higher_priority_takes_
             assert all(other.priority > one.priority for other in others)
 
 
-@settings(max_examples=300)
+@settings(max_examples=examples(300))
 @given(worlds())
 def test_once_carried_out_a_plan_converges(world):
     them, capacities = world
@@ -329,30 +330,9 @@ def test_a_request_gets_its_version_in_time_although_another_was_requested_latel
 def test_demand_is_read_from_the_newest_events_of_each_style(acme, engine):
     version = known(acme, "noir", engine)
     now = timezone.now()
-    key, _ = issue_key(acme, name="k", by=None)
     times = [now - timedelta(seconds=second) for second in range(10)] + [now - timedelta(hours=3)]
-    UsageEvent.objects.bulk_create(
-        UsageEvent(
-            request_id=f"r{number}",
-            tenant=acme,
-            key=key,
-            style=version.style_id,
-            style_name="noir",
-            version_number=1,
-            base_model="b",
-            engine="local",
-            period="2026-11",
-            admitted_at=at,
-            prompt_tokens=1,
-            completion_tokens=1,
-            outcome="complete",
-            input_nanousd=0,
-            cached_input_nanousd=0,
-            output_nanousd=0,
-            cost_nanousd=0,
-        )
-        for number, at in enumerate(times)
-    )
+    facts = {"style": version.style_id, "version_number": 1}
+    record_events(make_event(acme, admitted_at=at, **facts) for at in times)
     found = recent_requests([version.style_id, uuid4()])
     assert set(found) == {(version.style_id, 1)}
     assert found[version.style_id, 1].last_at == now

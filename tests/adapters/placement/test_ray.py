@@ -10,7 +10,7 @@ from adapters import object_store
 from adapters.models import IDENTITY, Engine, Placement, Status
 from adapters.placement import planner, reconciler, transitions
 from labs.fake_vllm.control_side import BASE, FakeVllm
-from tests.adapters.conftest import adapter_files, pushed, served
+from tests.adapters.builders import adapter_files, pushed, served
 from tests.adapters.routes import routes_of
 
 pytestmark = pytest.mark.django_db(transaction=True)

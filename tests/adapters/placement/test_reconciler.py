@@ -15,7 +15,7 @@ from adapters.models import IDENTITY, AdapterVersion, BaseModel, Engine, Placeme
 from adapters.placement import loader, local_cache, planner, reconciler, transitions
 from adapters.quality import effect_probe
 from adapters.uploads import pipeline
-from tests.adapters.conftest import (
+from tests.adapters.builders import (
     Files,
     adapter_files,
     known,
@@ -43,9 +43,10 @@ def test_an_engine_that_restarted_gets_everything_again_without_a_download(acme,
 
 
 @pytest.fixture
-def library(acme, engine, vllm, folder) -> list[AdapterVersion]:
-    """Thirty versions that serve, their files beside the engine."""
-    versions = [known(acme, f"style-{seed}", engine) for seed in range(30)]
+def library(acme, engine, vllm, folder, monkeypatch) -> list[AdapterVersion]:
+    """Eight versions that serve, their files beside the engine, which loads five at a time."""
+    monkeypatch.setattr(loader, "BATCH_SIZE", 5)
+    versions = [known(acme, f"style-{seed}", engine) for seed in range(8)]
     for seed, version in enumerate(versions):
         write_local(version, adapter_files(seed=seed))
         vllm.loaded[version.engine_name] = str(local_cache.path_of(version))
@@ -82,14 +83,14 @@ def test_after_a_restart_nothing_is_probed_again_and_styles_serve_batch_by_batch
     published = observed(monkeypatch, lambda: len(vllm.loaded) - 1)  # without the identity
     vllm.restart()
     assert not reconciler.reconcile(engine)
-    assert published == [loader.BATCH_SIZE, 30]
-    assert Placement.objects.exclude(loaded_at=None).count() == 30
+    assert published == [5, 8]
+    assert Placement.objects.exclude(loaded_at=None).count() == 8
     places = [route.get("places") for name, route in routes_of(acme.pk).items() if name != "base"]
     assert all(places)
 
 
 def test_a_requested_version_is_loaded_first_also_if_requested_meanwhile(engine, vllm, library, monkeypatch):
-    first, second = library[20], library[10]
+    first, second = library[6], library[3]
     Placement.objects.filter(version=first).update(requested_at=timezone.now())
     observed(monkeypatch, lambda: planner.request_version(str(second.pk)))
     vllm.restart()
@@ -104,8 +105,7 @@ def test_a_pass_ends_in_time_and_says_that_more_is_to_be_done(engine, vllm, libr
     vllm.restart()
     monkeypatch.setattr(loader, "PASS_S", 0)
     assert reconciler.reconcile(engine)
-    left = Placement.objects.filter(loaded_at=None).count()
-    assert left == 30 - loader.BATCH_SIZE
+    assert Placement.objects.filter(loaded_at=None).count() == 3
     assert reconciler.reconcile(engine)
     assert Placement.objects.filter(loaded_at=None).count() == 0
     assert not reconciler.reconcile(engine)

@@ -13,16 +13,15 @@ from adapters.catalog import sharing
 from adapters.errors import EngineRefused, EngineUnavailable
 from adapters.models import Engine, Placement, Probe, Style
 from adapters.quality import effect_probe, samples
-from tests.adapters.conftest import known
+from tests.adapters.builders import known
 
 NATS = some.floats(-20, 0)
 LISTS = some.dictionaries(some.sampled_from("abcdefgh"), NATS, min_size=1)
 
 
 @pytest.fixture
-def version(acme, engine, vllm):
+def version(version, vllm):
     """A version that serves, with the identity adapter beside it."""
-    version = known(acme, "noir", engine)
     Placement.objects.update(loaded_at=timezone.now() - samples.DELAY)
     Style.objects.update(sample_prompt="Describe a morning.")
     version.style.refresh_from_db()

@@ -42,11 +42,9 @@ def test_reading_ease_is_flesch_s():
     assert hard.reading_ease < 0
 
 
-@pytest.mark.parametrize(
-    ("word", "count"), [("rain", 1), ("table", 2), ("make", 1), ("morning", 2), ("b", 1)]
-)
-def test_syllables_are_groups_of_vowels(word, count):
-    assert count_syllables(word) == count
+def test_syllables_are_groups_of_vowels():
+    counts = {"rain": 1, "table": 2, "make": 1, "morning": 2, "b": 1}
+    assert {word: count_syllables(word) for word in counts} == counts
 
 
 def test_a_telling_phrase_comes_back_in_several_answers_and_not_in_the_base_s():
@@ -89,20 +87,13 @@ def test_two_versions_are_told_apart_in_words():
     ]
 
 
-@pytest.mark.parametrize(
-    ("before", "after", "told"),
-    [
-        (["Rain falls."], ["Rain falls."], "The answers are identical."),
-        (
-            ["It rains on us all."],
-            ["It rains on us, now."],
-            "The answers start the same way, then diverge.",
-        ),
-        (["Rain falls."], ["Snow falls."], "The answers start differently."),
-    ],
-)
-def test_one_answer_is_told_of_in_the_singular(before, after, told):
-    assert diff.compare_answers(["a"], before, after, numbers=(2, 3)).sentences[-1] == told
+def test_one_answer_is_told_of_in_the_singular():
+    for before, after, told in (
+        ("Rain falls.", "Rain falls.", "The answers are identical."),
+        ("It rains on us all.", "It rains on us, now.", "The answers start the same way, then diverge."),
+        ("Rain falls.", "Snow falls.", "The answers start differently."),
+    ):
+        assert diff.compare_answers(["a"], [before], [after], numbers=(2, 3)).sentences[-1] == told
 
 
 def test_prompts_are_written_one_a_line_and_are_at_most_eight():

@@ -1,29 +1,19 @@
-import pytest
-
 from adapters.models import Probe
 from adapters.quality.screening import screen_probe, screen_words
 
 
-@pytest.mark.parametrize(
-    ("text", "remark"),
-    [
-        ("Write to me at ada@example.org.", "The name contains an email address"),
-        ("More at https://evil.example", "The name contains a web address"),
-        ("Visit cheap-pills.shop today", "The name contains a web address"),
-        ("Call +49 (0)89 123 4567 now", "The name contains a phone number"),
-        ("P\u200bolyscribe", "The name contains 1 invisible characters"),
-    ],
-)
-def test_what_is_easy_to_overlook_is_named(text, remark):
-    [found] = screen_words({"name": text})
-    assert found.startswith(remark)
-
-
-@pytest.mark.parametrize(
-    "text", ["A quiet voice of 1920.", "For 3.5 pages, e.g. letters", "👩‍👧 family tales", ""]
-)
-def test_ordinary_words_are_left_alone(text):
-    assert screen_words({"description": text}) == []
+def test_what_is_easy_to_overlook_is_named_and_ordinary_words_are_left_alone():
+    for text, what in {
+        "Write to me at ada@example.org.": "an email address",
+        "More at https://evil.example": "a web address",
+        "Visit cheap-pills.shop today": "a web address",
+        "Call +49 (0)89 123 4567 now": "a phone number",
+        "P\u200bolyscribe": "1 invisible characters",
+    }.items():
+        [found] = screen_words({"name": text})
+        assert found.startswith(f"The name contains {what}")
+    for text in ("A quiet voice of 1920.", "For 3.5 pages, e.g. letters", "👩‍👧 family tales", ""):
+        assert screen_words({"description": text}) == []
 
 
 def probe(*answers: str, base: str = "Rain falls on the town.", strength: float = 0.8) -> Probe:

@@ -1,10 +1,9 @@
 """Aliases move between versions that serve: promoted, rolled back, tried on a share, fallen back, watched."""
 
+from contextlib import suppress
 from datetime import timedelta
-from threading import Barrier, Thread
 
 import pytest
-from django.db import connection
 from django.urls import reverse
 from django.utils import timezone
 
@@ -14,16 +13,11 @@ from adapters.models import AdapterVersion, Probe, Release, Status, Style
 from adapters.placement import transitions
 from adapters.releases import aliases, canary_analysis
 from tenants.metering.ledger import record_events
-from tests.adapters.conftest import known
-from tests.tenants.conftest import make_event
+from tests.adapters.builders import known
+from tests.racing import race
+from tests.tenants.builders import make_event
 
 pytestmark = pytest.mark.django_db(transaction=True)
-
-
-@pytest.fixture
-def versions(acme, engine) -> list[AdapterVersion]:
-    """Three serving versions of one style, of which the first is live."""
-    return [known(acme, "noir", engine, auto_promote=False) for _ in range(3)]
 
 
 def style() -> Style:
@@ -176,28 +170,16 @@ def test_the_sample_line_is_always_the_live_version_s(versions):
 
 def test_two_promotions_and_a_retirement_at_once_leave_one_version_live_that_serves(versions):
     _, second, third = versions
-    actions = [lambda: aliases.promote(second, None), lambda: aliases.promote(third, None)]
-    actions += [lambda: transitions.retire_version(AdapterVersion.objects.get(pk=third.pk))]
-    start = Barrier(len(actions))
-    faults = []
 
-    def run(action):
-        try:
-            start.wait(10)
-            action()
-        except NotServing:
-            pass
-        except Exception as error:  # noqa: BLE001 (raised below, in the main thread)
-            faults.append(error)
-        finally:
-            connection.close()
+    def promote(version):
+        with suppress(NotServing):
+            aliases.promote(version, None)
 
-    threads = [Thread(target=run, args=[action]) for action in actions]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert not faults
+    race(
+        lambda: promote(second),
+        lambda: promote(third),
+        lambda: transitions.retire_version(AdapterVersion.objects.get(pk=third.pk)),
+    )
     assert style().live_version.status == Status.SERVING
     log = Release.objects.filter(alias="live").order_by("pk")
     assert [one.before_id for one in log][1:] == [one.after_id for one in log][:-1]
@@ -269,16 +251,11 @@ def test_the_figures_are_said_in_a_sentence(acme, versions):
     assert said() == "it fails less often than version 1, and returns empty answers more often."
 
 
-def release_pages(version):
-    actions = [reverse(f"adapters:{name}", args=[version.pk]) for name in ("promote", "begin_canary")]
-    return actions + [
-        reverse(f"adapters:{name}", args=[version.style_id]) for name in ("roll_back", "end_canary")
-    ]
-
-
 def test_every_member_may_release(bob_client, bob, versions):
     page = reverse("adapters:style_versions", args=["acme", "noir"])
-    promote, begin, back, end = release_pages(versions[1])
+    second = versions[1]
+    promote, begin = (reverse(f"adapters:{name}", args=[second.pk]) for name in ("promote", "begin_canary"))
+    back, end = (reverse(f"adapters:{name}", args=[second.style_id]) for name in ("roll_back", "end_canary"))
     assert "2 now gets 25% of requests" in bob_client.post(begin, {"percent": "25"}, follow=True).text
     assert "25% of requests" in bob_client.get(reverse("adapters:canary", args=[style().pk])).text
     assert "acme/noir@2" in bob_client.get(page).text

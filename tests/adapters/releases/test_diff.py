@@ -10,7 +10,6 @@ from hypothesis import strategies as st
 
 from adapters.models import Placement, Status, Style
 from adapters.releases import diff
-from tests.adapters.conftest import known
 
 PAGE = "/styles/acme/noir/compare/"
 ANSWERS = f"{PAGE}answers/?a=1&b=2"
@@ -18,9 +17,8 @@ WRITTEN = {"prompt": ["Why?"], "first": ["It rains."], "second": ["It rains, no 
 
 
 @pytest.fixture
-def style(acme, engine) -> Style:
+def style(version, engine) -> Style:
     """A style whose version 1 is live, and of which version 2 serves, too."""
-    version = known(acme, "noir", engine)
     newer = version.style.versions.create(number=2, status=Status.SERVING)
     Placement.objects.create(engine=engine, version=newer)
     return version.style

@@ -16,7 +16,7 @@ from adapters.releases import aliases
 from adapters.routing import publisher
 from core.valkey import client
 from tenants.models import Tenant
-from tests.adapters.conftest import described, known, others_styles, published_routes, published_share
+from tests.adapters.builders import known, others_styles, published_routes, published_share
 from tests.adapters.routes import routes_of
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("valkey")]
@@ -26,14 +26,15 @@ CONSOLE = "admin:adapters_style_changelist"
 
 
 @pytest.fixture
-def noir(acme, engine, charlies) -> Style:
+def noir(noir, acme, charlies) -> Style:
     """A public style whose first version was approved, with a workspace that selected it."""
-    style = described(acme, engine, description="Rain.", sample_prompt="Why?")
-    sharing.offer_style(style)
-    sharing.approve_style(style)
-    selection.select_style(charlies, style)
+    noir.description, noir.sample_prompt = "Rain.", "Why?"
+    noir.save(update_fields=["description", "sample_prompt"])
+    sharing.offer_style(noir)
+    sharing.approve_style(noir)
+    selection.select_style(charlies, noir)
     publisher.publish_library(acme.pk)
-    return Style.objects.select_related("owner").get(pk=style.pk)
+    return Style.objects.select_related("owner").get(pk=noir.pk)
 
 
 def next_version(style: Style, engine) -> AdapterVersion:

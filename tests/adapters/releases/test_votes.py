@@ -19,7 +19,7 @@ from adapters.errors import (
 )
 from adapters.models import AdapterVersion, BlindVote, Selection, Status, Style
 from adapters.releases import aliases, votes
-from tests.adapters.conftest import known
+from tests.adapters.builders import known
 
 pytestmark = pytest.mark.django_db(transaction=True)
 FIRST, SECOND = "acme/noir@1", "acme/noir@2"
@@ -67,9 +67,9 @@ def test_a_round_takes_one_vote_of_the_person_who_began_it(acme, alice, bob, cha
     assert BlindVote.objects.get().choice == "tie"
 
 
-@pytest.mark.parametrize(
-    ("first", "second", "error"),
-    [
+@pytest.mark.usefixtures("versions", "poetry")
+def test_a_round_is_of_two_that_the_workspace_can_write_in(acme, alice):
+    for first, second, error in (
         (FIRST, FIRST, SameSides),
         ("acme/noir", FIRST, SameSides),
         (FIRST, "acme/none", StyleNotFound),
@@ -77,12 +77,9 @@ def test_a_round_takes_one_vote_of_the_person_who_began_it(acme, alice, bob, cha
         (FIRST, "acme/noir@9", VersionNotFound),
         (FIRST, "acme/noir@9999999999999999999", VersionNotFound),
         (FIRST, "acme/noir@\x00", VersionNotFound),
-    ],
-)
-@pytest.mark.usefixtures("versions", "poetry")
-def test_a_round_is_of_two_that_the_workspace_can_write_in(acme, alice, first, second, error):
-    with pytest.raises(error):
-        votes.begin_round(acme, alice, first, second)
+    ):
+        with pytest.raises(error):
+            votes.begin_round(acme, alice, first, second)
 
 
 def test_styles_of_others_take_part_without_a_number(acme, alice, versions, poetry):
@@ -162,13 +159,11 @@ def test_the_versions_tab_shows_votes_and_asks_before_promoting(alice_client, ac
     assert Style.objects.get().live_version == versions[1]
 
 
-@pytest.mark.parametrize("written", ["", "-1", "101", "99999", "five", "1.5"])
-def test_a_count_that_is_none_is_refused(alice_client, acme, versions, written):
-    style = Style.objects.get()
-    answer = alice_client.post(
-        reverse("adapters:ask_for_votes", args=[style.pk]), {"votes": written}, follow=True
-    )
-    assert "from 0 to 100" in answer.text
+def test_a_count_that_is_none_is_refused(alice_client, versions):
+    address = reverse("adapters:ask_for_votes", args=[Style.objects.get().pk])
+    for written in ("", "-1", "101", "99999", "five", "1.5"):
+        answer = alice_client.post(address, {"votes": written}, follow=True)
+        assert "from 0 to 100" in answer.text, written
     assert Style.objects.get().votes_before_promotion == 0
 
 

@@ -5,7 +5,7 @@ from types import SimpleNamespace
 
 import pytest
 from django.db import transaction
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
     RuleBasedStateMachine,
@@ -22,7 +22,8 @@ from adapters.routing.row_writer import Source, write_rows
 from core import valkey as keys
 from inference.proxy.route_cache import RouteCache
 from inference.wire.valkey_client import ValkeyClient
-from tests.adapters.conftest import known, published_routes, twin_of
+from tests.adapters.builders import known, published_routes, twin_of
+from tests.profiles import examples
 
 SOURCE = "style:one"
 
@@ -85,7 +86,7 @@ def test_writers_in_any_order_leave_the_newest_rows(valkey):
     class Here(Writers):
         store = valkey
 
-    run_state_machine_as_test(Here, settings=settings(max_examples=60, stateful_step_count=25))
+    run_state_machine_as_test(Here, settings=settings(max_examples=examples(60), stateful_step_count=25))
 
 
 def test_what_stays_as_it_was_is_no_change(valkey):
@@ -140,7 +141,7 @@ steps = st.lists(
 
 
 @given(steps=steps)
-@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=examples(60))
 def test_who_reads_changes_now_and_then_has_the_rows_that_valkey_has(reader, valkey, steps):
     valkey.flushdb()
     row_writer.end_full_write(row_writer.begin_full_write())

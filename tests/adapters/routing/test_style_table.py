@@ -19,7 +19,7 @@ from adapters.releases import aliases
 from adapters.routing import publisher
 from core import valkey as keys
 from tenants.models import Tenant
-from tests.adapters.conftest import (
+from tests.adapters.builders import (
     known,
     published_routes,
     published_share,
@@ -274,7 +274,6 @@ def test_routes_that_valkey_lost_are_not_written_in_parts(valkey, acme, engine):
     assert published(valkey, acme) == {}  # a cache miss: admission has it written whole
 
 
-@pytest.mark.long
 def test_two_thousand_styles_are_published_in_a_few_queries_and_a_second_of_work(
     valkey, acme, engine, django_assert_max_num_queries
 ):

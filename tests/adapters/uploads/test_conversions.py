@@ -25,8 +25,9 @@ from adapters.validation.weights import TYPES
 from labs import broken_adapters as broken
 from labs.broken_adapters import PREFIX, Adapter, tiny_base, valid_adapter
 from labs.broken_adapters.mutants import mutant
-from tests.adapters.conftest import adapter_files, uploaded
+from tests.adapters.builders import adapter_files, uploaded
 from tests.adapters.validation.sources import Bytes, config_of, memory_below, wide_base, wide_weights
+from tests.profiles import examples
 
 MEMORY_BYTES = 64 * 1024 * 1024
 MAX_RANK = 16
@@ -86,7 +87,7 @@ CORRECTED: dict[str, tuple[Breaker, set[str]]] = {
 }
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=examples(100))
 @given(
     st.lists(st.sampled_from(sorted(CORRECTED)), min_size=1, max_size=4, unique=True),
     st.sampled_from([np.float32, np.float16, ml_dtypes.bfloat16]),
@@ -204,7 +205,7 @@ def test_too_large_weights_that_are_insane_are_not_converted():
         assert report_of(adapter).conversions == ()
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(200))
 @given(st.integers(0, 10**9), st.floats(0.3, 0.99))
 def test_nothing_over_the_limit_is_accepted_and_no_conversion_ends_there(seed, share):
     made = mutant(str(seed), BASE)
@@ -220,7 +221,6 @@ def test_nothing_over_the_limit_is_accepted_and_no_conversion_ends_there(seed, s
             assert {finding.code for finding in left} <= OF_WEIGHTS.keys() | CLOSING.keys()
 
 
-@pytest.mark.long
 def test_a_gigabyte_is_converted_in_little_memory():
     base = wide_base(layers=2000)
     config, source = config_of(base), wide_weights(base)
@@ -295,25 +295,14 @@ def test_nothing_is_offered_that_would_be_a_guess_or_not_be_enough(fault, beside
     assert report.conversions == ()
 
 
-def test_insane_weights_are_not_converted():
-    adapter = valid_adapter(BASE)
-    broken.KINDS["nan"](adapter, BASE)
-    adapter.config["lora_alpha"] = "16"
-    assert report_of(adapter).conversions == ()
-
-
-def test_two_adapters_in_one_file_are_not_mixed():
-    adapter = valid_adapter(BASE)
-    other = {name.replace(".weight", ".other.weight"): tensor for name, tensor in adapter.tensors.items()}
-    adapter.tensors |= other
-    assert report_of(adapter).conversions == ()
-
-
-def test_factors_that_do_not_fit_each_other_are_not_filled_up():
-    adapter = valid_adapter(BASE)
-    name = broken.first(adapter, "A")
-    adapter.tensors[name] = adapter.tensors[name][:-2]
-    assert report_of(adapter).conversions == ()
+def test_neither_insane_weights_nor_two_adapters_nor_factors_that_do_not_fit_are_converted():
+    insane, mixed, uneven = (valid_adapter(BASE) for _ in range(3))
+    broken.KINDS["nan"](insane, BASE)
+    insane.config["lora_alpha"] = "16"
+    mixed.tensors |= {name.replace(".weight", ".other.weight"): one for name, one in mixed.tensors.items()}
+    name = broken.first(uneven, "A")
+    uneven.tensors[name] = uneven.tensors[name][:-2]
+    assert [report_of(adapter).conversions for adapter in (insane, mixed, uneven)] == [(), (), ()]
 
 
 def test_a_valid_adapter_needs_none():

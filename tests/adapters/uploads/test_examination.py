@@ -7,7 +7,7 @@ from adapters.enqueue import MAX_QUEUED_UPLOADS
 from adapters.models import AdapterVersion, Status, UploadNote
 from adapters.uploads import pipeline
 from config.celery import app
-from tests.adapters.conftest import known, locked_elsewhere, uploaded
+from tests.adapters.builders import known, locked_elsewhere, uploaded
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("engine")]
 

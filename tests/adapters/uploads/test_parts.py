@@ -12,7 +12,7 @@ from adapters.models import AdapterVersion, Status
 from adapters.object_store import multipart
 from adapters.uploads import parts, pipeline, pruner, sessions, storage_quota
 from adapters.uploads.upload_request import StyleDescription
-from tests.adapters.conftest import adapter_files, put_part, storage_down
+from tests.adapters.builders import adapter_files, put_part, storage_down
 from tests.adapters.uploads.conftest import keys
 
 WEIGHTS = "adapter_model.safetensors"
@@ -226,17 +226,11 @@ def test_an_upload_whose_parts_fill_the_storage_is_ended(acme, base_model):
     assert put_part(url.url, files["noir.zip"]) == 404
 
 
-@pytest.mark.parametrize(
-    ("numbers", "words"),
-    [
-        ([3], "part 3"),
-        ([1, 2], "parts 1-2"),
-        ([1, 3, 4, 5, 9], "parts 1, 3-5, 9"),
-        (list(range(1, 40, 2)), "parts 1, 3, 5, 7, 9, 11, 13, 15, …"),
-    ],
-)
-def test_parts_are_named_shortly(numbers, words):
-    assert parts.name_parts(numbers) == words
+def test_parts_are_named_shortly():
+    assert parts.name_parts([3]) == "part 3"
+    assert parts.name_parts([1, 2]) == "parts 1-2"
+    assert parts.name_parts([1, 3, 4, 5, 9]) == "parts 1, 3-5, 9"
+    assert parts.name_parts(list(range(1, 40, 2))) == "parts 1, 3, 5, 7, 9, 11, 13, 15, …"
 
 
 def test_the_page_begins_an_upload_in_parts_and_asks_where_they_go(acme, alice_client, base_model, valkey):

@@ -1,8 +1,6 @@
 """The check as the worker does it: by ranges, out of archives, by conversions, and not for ever."""
 
-import io
 import random
-import zipfile
 from datetime import timedelta
 from uuid import uuid4
 
@@ -16,11 +14,11 @@ from adapters import object_store
 from adapters.errors import NothingToConvert, StorageUnavailable
 from adapters.models import AdapterVersion, Status
 from adapters.placement import reconciler
-from adapters.uploads import conversions, examination, pipeline, sessions
+from adapters.uploads import conversions, examination, pipeline
 from adapters.validation import validate_adapter
 from adapters.validation.limits import CONFIG_FILE, WEIGHTS_FILE
 from adapters.validation.sources import LocalFile, ReadAhead
-from tests.adapters.conftest import adapter_files, begin, post, storage_down, uploaded
+from tests.adapters.builders import adapter_files, storage_down, uploaded, zipped
 from tests.adapters.validation.sources import config_of, memory_below, wide_base, wide_weights
 
 pytestmark = pytest.mark.django_db
@@ -41,19 +39,7 @@ def stored(version: AdapterVersion) -> dict[str, bytes]:
 
 
 def packed(files: dict[str, bytes], folder: str = "") -> dict[str, bytes]:
-    out = io.BytesIO()
-    with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as archive:
-        for name, content in files.items():
-            archive.writestr(f"{folder}{name}", content)
-    return {"my own../name.ZIP": out.getvalue()}
-
-
-def finished_upload(tenant, files: dict[str, bytes]) -> AdapterVersion:
-    version, forms = begin(tenant, "noir", files)
-    for form, content in zip(forms, files.values(), strict=True):
-        assert post(form, content) == 204
-    sessions.finish_upload(version)
-    return version
+    return {"my own../name.ZIP": zipped({f"{folder}{name}": content for name, content in files.items()})}
 
 
 # By ranges.
@@ -109,7 +95,6 @@ def test_a_fault_while_reading_ahead_is_raised_where_it_is_read():
             source.read(60, 20)
 
 
-@pytest.mark.long
 def test_what_is_written_and_checked_need_not_fit_into_memory():
     base = wide_base(layers=260)
     source = wide_weights(base)
@@ -131,7 +116,7 @@ def test_what_is_written_and_checked_need_not_fit_into_memory():
 
 def test_an_archive_is_unpacked_checked_and_serves(acme, engine, vllm, folder):
     files = adapter_files()
-    version = finished_upload(acme, packed(files, "noir/"))
+    version = uploaded(acme, files=packed(files, "noir/"))
     assert list(version.files) == ["adapter.zip"]
     pipeline.advance_version(version)
     assert (version.status, version.size_bytes) == (Status.PUSHING, len(files[WEIGHTS_FILE]))
@@ -143,7 +128,7 @@ def test_an_archive_is_unpacked_checked_and_serves(acme, engine, vllm, folder):
 
 
 def test_an_evil_archive_is_rejected_and_nothing_of_it_stays(acme, engine):
-    version = finished_upload(acme, packed({**adapter_files(), "training_args.bin": b"\x80\x04."}))
+    version = uploaded(acme, files=packed({**adapter_files(), "training_args.bin": b"\x80\x04."}))
     pipeline.advance_version(version)
     assert (version.status, [found.code for found in version.findings]) == (
         Status.REJECTED,

@@ -12,7 +12,7 @@ from adapters.errors import PlanFull
 from adapters.models import AdapterVersion, Status
 from adapters.uploads import conversions, pipeline, pruner, sessions, storage_quota
 from adapters.uploads.upload_request import StyleDescription
-from tests.adapters.conftest import adapter_files, post, posted, storage_down, uploaded
+from tests.adapters.builders import adapter_files, post, posted, storage_down, uploaded
 from tests.adapters.uploads.conftest import keys, limited
 
 pytestmark = pytest.mark.usefixtures("empty_bucket")

@@ -14,7 +14,7 @@ from adapters.uploads import pipeline, sessions
 from adapters.uploads.upload_request import StyleDescription
 from labs.fake_vllm.control_side import BASE
 from tenants.models import AuditEntry, PlanVersion
-from tests.adapters.conftest import adapter_files, begin, post, posted
+from tests.adapters.builders import adapter_files, begin, post, posted
 
 GOOD = {"adapter_config.json": 700, "adapter_model.safetensors": 5_000_000}
 
@@ -28,9 +28,8 @@ def faults(tenant, files=GOOD, **about):
     return refused.value.errors
 
 
-@pytest.mark.parametrize(
-    ("files", "sentence"),
-    [
+def test_wrong_files_are_named(acme, base_model):
+    for files, sentence in (
         ({}, "adapter_config.json and adapter_model.safetensors missing"),
         ({**GOOD, "adapter_model.safetensors": 1024**3 + 1}, "the limit is 1,024.0 MiB"),
         ({**GOOD, "adapter_config.json": 65_537}, "the limit is 64.0 KiB"),
@@ -44,30 +43,25 @@ def faults(tenant, files=GOOD, **about):
         ({"noir.zip": 1056 * 1024**2 + 1}, "the limit is 1,056.0 MiB"),
         ({"noir.tar.gz": 0}, "is empty"),
         ({"noir.tar.bz2": 10}, "noir.tar.bz2 is not supported"),
-    ],
-)
-def test_wrong_files_are_named(acme, base_model, files, sentence):
-    assert sentence in " ".join(faults(acme, files)["files"])
+    ):
+        assert sentence in " ".join(faults(acme, files)["files"]), files
 
 
-@pytest.mark.parametrize("slug", ["", "No", "a b", "-a", "a-", "a/b", "ä", "x" * 41, "base", "identity"])
-def test_a_bad_short_name_is_refused(acme, base_model, slug):
-    assert faults(acme, slug=slug)["slug"]
+def test_a_bad_short_name_is_refused(acme, base_model):
+    for slug in ("", "No", "a b", "-a", "a-", "a/b", "ä", "x" * 41, "base", "identity"):
+        assert faults(acme, slug=slug)["slug"], slug
 
 
-@pytest.mark.parametrize(
-    ("field", "text"),
-    [
+def test_words_that_look_like_others_are_refused(acme, base_model):
+    for field, text in (
         ("name", "Noir\u202etevitceted"),
         ("name", "No\u200bir"),
         ("name", "Polyscribe Official"),
         ("description", "Rain \u2066and\u2069 regret."),
         ("sample_prompt", "Why\u200f?"),
         ("slug", "poly-scribe-news"),
-    ],
-)
-def test_words_that_look_like_others_are_refused(acme, base_model, field, text):
-    assert set(faults(acme, **{field: text})) == {field}
+    ):
+        assert set(faults(acme, **{field: text})) == {field}, text
 
 
 def test_joiners_and_breaks_of_lines_are_words_too(acme, base_model):

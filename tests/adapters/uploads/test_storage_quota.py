@@ -1,7 +1,5 @@
 """What a workspace may store: bytes, versions, open uploads, uploads per hour."""
 
-import io
-import zipfile
 from datetime import timedelta
 
 import pytest
@@ -13,7 +11,7 @@ from adapters.errors import UploadRefused, VersionMoved
 from adapters.models import AdapterVersion, Status, Style
 from adapters.uploads import pipeline, sessions, storage_quota
 from adapters.uploads.upload_request import StyleDescription
-from tests.adapters.conftest import adapter_files, begin, post, uploaded
+from tests.adapters.builders import adapter_files, begin, uploaded, zipped
 from tests.adapters.uploads.conftest import keys, limited
 
 MIB = 1024 * 1024
@@ -89,35 +87,19 @@ def test_versions_are_limited_and_erased_ones_make_room(acme, engine):
 def test_what_is_stored_counts_as_it_really_is(acme, engine):
     files = adapter_files()
     sizes = sum(map(len, files.values()))
-    packed = io.BytesIO()
-    with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
-        for name, content in files.items():
-            archive.writestr(name, content)
-        archive.writestr("notes.txt", b"0" * MIB)
-    version = uploaded_archive(acme, packed.getvalue())
-    assert AdapterVersion.objects.get().stored_bytes == len(packed.getvalue())
+    packed = zipped(files | {"notes.txt": b"0" * MIB})
+    version = uploaded(acme, files={"noir.zip": packed})
+    assert AdapterVersion.objects.get().stored_bytes == len(packed)
     pipeline.advance_version(version)
     version.refresh_from_db()
     assert (version.status, version.stored_bytes) == (Status.PUSHING, sizes)
     assert storage_quota.storage_of(acme).used_bytes == sizes
 
 
-def uploaded_archive(tenant, content: bytes) -> AdapterVersion:
-    about = StyleDescription(slug="noir", name="Noir")
-    version, (form,) = sessions.begin_upload(tenant, None, about, {"noir.zip": len(content)})
-    assert post(form, content) == 204
-    sessions.finish_upload(version)
-    return version
-
-
 def test_an_archive_that_is_larger_than_the_plan_once_unpacked_is_rejected_and_goes(acme, engine):
-    files = adapter_files(rank=16)
-    packed = io.BytesIO()
-    with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
-        for name, content in files.items():
-            archive.writestr(name, content)
-    limited(stored_bytes=len(packed.getvalue()) + 100)
-    version = uploaded_archive(acme, packed.getvalue())
+    packed = zipped(adapter_files(rank=16))
+    limited(stored_bytes=len(packed) + 100)
+    version = uploaded(acme, files={"noir.zip": packed})
     pipeline.advance_version(version)
     version.refresh_from_db()
     assert (version.status, version.findings[0].code) == (Status.REJECTED, "plan_full")

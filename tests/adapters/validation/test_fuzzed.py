@@ -16,6 +16,7 @@ from labs.broken_adapters import packed, tiny_base, valid_adapter
 from labs.broken_adapters.mutants import ALL, Mutant, mutant
 from labs.broken_adapters.mutations.configs import FIELDS, ODD
 from tests.adapters.validation.sources import memory_below
+from tests.profiles import examples
 
 BASE = tiny_base()
 MAX_RANK = 16
@@ -53,26 +54,25 @@ def examined(config: bytes, weights: bytes) -> Report:
     return report
 
 
-@settings(deadline=None)
 @given(st.binary(max_size=300), st.binary(max_size=300))
 def test_any_bytes_are_answered(config, weights):
     assert not examined(config, weights).is_valid
 
 
-@settings(deadline=None, max_examples=200)
+@settings(max_examples=examples(200))
 @given(json_values, headers, st.binary(max_size=200))
 def test_any_json_is_answered(config, header, data):
     assert not examined(json.dumps(config).encode(), packed(header, data)).is_valid
 
 
-@settings(deadline=None, max_examples=200)
+@settings(max_examples=examples(200))
 @given(st.dictionaries(st.sampled_from([*FIELDS, "target_modules", "rank_pattern", "use_x"]), json_values))
 def test_any_value_in_any_field_of_the_config_is_answered(changes):
     adapter = valid_adapter(BASE)
     examined(json.dumps(adapter.config | changes).encode(), adapter.weights)
 
 
-@settings(deadline=None, max_examples=400)
+@settings(max_examples=examples(400))
 @given(st.integers(0, 10**9))
 def test_any_mutant_is_answered_and_an_accepted_one_is_whole(tmp_path_factory, seed):
     made = mutant(str(seed), BASE)

@@ -78,9 +78,8 @@ def test_a_plain_adapter_is_valid_in_each_precision(base, dtype):
     assert report.size_bytes == len(adapter.weights)
 
 
-@pytest.mark.parametrize(
-    "changes",
-    [
+def test_what_engines_serve_is_accepted(base):
+    for changes in (
         {"use_rslora": True},
         {"init_lora_weights": "gaussian"},
         {"init_lora_weights": "eva", "eva_config": {"rho": 2.0}},
@@ -93,12 +92,10 @@ def test_a_plain_adapter_is_valid_in_each_precision(base, dtype):
         {"base_model_name_or_path": "/root/.cache/hub/models--a--Tiny-Instruct/snapshots/0a1b2c"},
         {"note": json.loads("[" * 31 + "]" * 31)},
         {"task_type": None, "auto_mapping": {"unsloth_fixed": True}, "peft_version": "0.21.2"},
-    ],
-)
-def test_what_engines_serve_is_accepted(base, changes):
-    adapter = valid_adapter(base)
-    adapter.config.update(changes)
-    assert check(adapter, base).findings == ()
+    ):
+        adapter = valid_adapter(base)
+        adapter.config.update(changes)
+        assert check(adapter, base).findings == (), changes
 
 
 def test_some_layers_are_enough(base):
@@ -223,18 +220,9 @@ def test_a_finding_names_the_tensor_and_the_way_out(base):
 
 @pytest.mark.parametrize("is_turned", [False, True])
 @pytest.mark.parametrize(
-    ("kind", "side"),
-    [
-        ("nan", "B"),
-        ("infinity", "A"),
-        ("zero_b", "B"),
-        ("vanishing", "B"),
-        ("huge_weights", "B"),
-        ("strong", "B"),
-        ("cancelling", "B"),
-    ],
+    "kind", ["nan", "infinity", "zero_b", "vanishing", "huge_weights", "strong", "cancelling"]
 )
-def test_a_finding_about_weights_names_their_tensor(base, kind, side, is_turned):
+def test_a_finding_about_weights_names_their_tensor(base, kind, is_turned):
     adapter, spoilt = valid_adapter(base), valid_adapter(base)
     broken.KINDS[kind](spoilt, base)
     pair = {each: broken.first(adapter, each) for each in "AB"}  # the others stay sane
@@ -242,7 +230,7 @@ def test_a_finding_about_weights_names_their_tensor(base, kind, side, is_turned)
     if is_turned:
         adapter.tensors = dict(reversed(adapter.tensors.items()))
     (finding,) = check(adapter, base).findings
-    assert (finding.code, finding.tensor) == (broken.CODES[kind], pair[side])
+    assert (finding.code, finding.tensor) == (broken.CODES[kind], pair["A" if kind == "infinity" else "B"])
     assert finding.tensor in finding.sentence
 
 
@@ -269,9 +257,9 @@ def test_a_strangers_text_is_shown_short_and_printable(base):
     assert len(text) < 1000
 
 
-@pytest.mark.parametrize(
-    ("text", "code"),
-    [
+def test_configs_that_readers_would_not_agree_on(base):
+    weights = Bytes(valid_adapter(base).weights)
+    for text, code in (
         (b"", "config_not_json"),
         (b"[]", "config_not_json"),
         (b"\xff\xfe{}", "config_not_json"),
@@ -282,10 +270,8 @@ def test_a_strangers_text_is_shown_short_and_printable(base):
         (b'{"r": ' + b"9" * 5000 + b"}", "config_not_json"),
         (b'{"r": 8, "r": 16}', "config_duplicate"),
         (b'{"r": 1e999}', "rank_invalid"),
-    ],
-)
-def test_configs_that_readers_would_not_agree_on(base, text, code):
-    assert code in codes(validate_adapter(text, Bytes(valid_adapter(base).weights), base, MAX_RANK))
+    ):
+        assert code in codes(validate_adapter(text, weights, base, MAX_RANK)), text[:80]
 
 
 def test_a_file_over_the_limit_of_uploads_is_not_read(base):
@@ -335,22 +321,19 @@ def test_a_folder_is_told_what_is_wrong_with_its_files(base, tmp_path):
 # Quantisation.
 
 
-@pytest.mark.parametrize(
-    ("name", "expected"),
-    [
-        ("Llama-3.1-8B-Instruct", ("Llama-3.1-8B-Instruct", "")),
-        ("llama-3-8b-unsloth-bnb-4bit", ("llama-3-8b", "bitsandbytes 4-bit")),
-        ("Llama-8B-4-bit", ("Llama-8B", "bitsandbytes 4-bit")),
-        ("Qwen2.5-7B-Instruct-GPTQ-Int4", ("Qwen2.5-7B-Instruct", "GPTQ")),
-        ("Qwen2.5-7B-AWQ", ("Qwen2.5-7B", "AWQ")),
-        ("Llama-8B-FP8-dynamic", ("Llama-8B", "FP8")),
-        ("model-8bit", ("model", "bitsandbytes 8-bit")),
-        ("AWQ", ("AWQ", "")),
-        ("", ("", "")),
-    ],
-)
-def test_names_tell_how_a_base_is_quantised(name, expected):
-    assert split(name) == expected
+def test_names_tell_how_a_base_is_quantised():
+    expected = {
+        "Llama-3.1-8B-Instruct": ("Llama-3.1-8B-Instruct", ""),
+        "llama-3-8b-unsloth-bnb-4bit": ("llama-3-8b", "bitsandbytes 4-bit"),
+        "Llama-8B-4-bit": ("Llama-8B", "bitsandbytes 4-bit"),
+        "Qwen2.5-7B-Instruct-GPTQ-Int4": ("Qwen2.5-7B-Instruct", "GPTQ"),
+        "Qwen2.5-7B-AWQ": ("Qwen2.5-7B", "AWQ"),
+        "Llama-8B-FP8-dynamic": ("Llama-8B", "FP8"),
+        "model-8bit": ("model", "bitsandbytes 8-bit"),
+        "AWQ": ("AWQ", ""),
+        "": ("", ""),
+    }
+    assert {name: split(name) for name in expected} == expected
 
 
 def test_words_tell_how_a_base_is_quantised():
@@ -399,7 +382,6 @@ def test_one_huge_stranger_needs_little_memory():
 @pytest.mark.parametrize(
     "filling", ['"%d":{}', '"%d":[]', '"%d":[[],[],[],[],[],[],[],[]]', '"%d":0', '"\U0001f600%d":""']
 )
-@pytest.mark.long
 def test_hostile_headers_need_little_memory(base, filling):
     most = 1024 * 1024
     parts, length = [], 2

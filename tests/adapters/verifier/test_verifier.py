@@ -64,19 +64,12 @@ def test_a_verifier_of_bytes_gives_the_same_scores(verifier):
     assert restored.to_bytes() == stored
 
 
-@pytest.mark.parametrize(
-    "spoil",
-    [
-        lambda stored: b"",
-        lambda stored: stored[:-1],
-        lambda stored: b"{" + stored[1:],
-        lambda stored: stored[:5_000] + bytes([stored[5_000] ^ 1]) + stored[5_001:],
-        lambda stored: os.urandom(len(stored)),
-    ],
-)
-def test_garbage_is_refused(verifier, spoil):
-    with pytest.raises(BadVerifier):
-        Verifier.from_bytes(spoil(verifier.to_bytes()))
+def test_garbage_is_refused(verifier):
+    stored = verifier.to_bytes()
+    changed = stored[:5_000] + bytes([stored[5_000] ^ 1]) + stored[5_001:]
+    for garbage in (b"", stored[:-1], b"{" + stored[1:], changed, os.urandom(len(stored))):
+        with pytest.raises(BadVerifier):
+            Verifier.from_bytes(garbage)
 
 
 def test_the_sentences_cover_a_text_and_a_strangers_one_is_farthest(verifier):
@@ -97,10 +90,10 @@ def test_a_short_sentence_is_drawn_to_the_score_of_its_text(verifier):
     assert short.score == pytest.approx(verifier.score(text), abs=0.05)
 
 
-@pytest.mark.parametrize("text", ["", "a", "ab", "?!", "\n\n", "日本語", "\ud800", "\U0001f600 and"])
-def test_odd_texts_have_finite_scores(verifier, text):
-    assert np.isfinite(verifier.score(text))
-    assert all(np.isfinite(sentence.score) for sentence in verifier.score_sentences(text))
+def test_odd_texts_have_finite_scores(verifier):
+    for text in ("", "a", "ab", "?!", "\n\n", "日本語", "\ud800", "\U0001f600 and"):
+        assert np.isfinite(verifier.score(text))
+        assert all(np.isfinite(sentence.score) for sentence in verifier.score_sentences(text))
 
 
 def test_what_an_edition_decides_changes_no_feature():

@@ -9,9 +9,8 @@ from billing.invoices import closing, invoices
 from core.money import NANO
 from tenants.accounts.workspaces import create_tenant
 from tenants.metering import credits
-from tenants.metering.credits import grant_credit
 from tenants.models import Invoice, User
-from tests.billing.builders import NOVEMBER, OCTOBER, backdate, put_on
+from tests.billing.builders import NOVEMBER, OCTOBER, backdate, grant, put_on
 from tests.racing import race
 
 PERIOD = "2026-10"
@@ -87,9 +86,7 @@ def test_a_batch_that_fails_holds_up_no_other_and_comes_again(six, enqueued, mon
 
 def test_a_workspace_without_an_invoice_is_in_a_batch_if_its_credits_end(acme, enqueued):
     backdate(acme)
-    grant_credit(
-        acme, NANO, source="promotion", source_id="x", reason="", actor="op", last_period=PERIOD, now=OCTOBER
-    )
+    grant(acme, NANO, last_period=PERIOD, now=OCTOBER)
     tasks.draft_invoices(PERIOD)
     for arguments in enqueued:
         tasks.draft_batch(*arguments)
@@ -103,7 +100,6 @@ def test_two_workers_with_the_same_batch_draft_and_finalize_each_invoice_once(si
     together = Barrier(2)
 
     def close() -> int:
-        together.wait(timeout=20)
         drafted = invoices.draft_month(PERIOD, tenant_ids)
         together.wait(timeout=20)
         Invoice.objects.filter(state="draft").update(created_at=OCTOBER)

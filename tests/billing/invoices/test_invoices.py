@@ -8,8 +8,7 @@ import pytest
 from django.db import IntegrityError, transaction
 from django.db.models import Sum
 from django.utils import timezone
-from hypothesis import given
-from hypothesis import settings as hypothesis_settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.django import TestCase
 
@@ -30,9 +29,10 @@ from tenants.models import (
     UsageEvent,
     User,
 )
-from tests.billing.builders import CENT, NOVEMBER, OCTOBER, backdate, bill, put_on
+from tests.billing.builders import CENT, NOVEMBER, OCTOBER, backdate, bill, put_on, use
+from tests.profiles import examples
 from tests.racing import race
-from tests.tenants.conftest import make_event
+from tests.tenants.builders import make_event
 
 
 @pytest.fixture
@@ -69,7 +69,7 @@ tokens_of_a_request = st.tuples(
 
 
 class TestAgainstRawEvents(TestCase):
-    @hypothesis_settings(max_examples=25, deadline=None)
+    @settings(max_examples=examples(25))
     @given(
         requests=st.lists(tokens_of_a_request, max_size=12),
         fee=st.integers(0, 50) | st.integers(0, 50 * NANO),
@@ -121,7 +121,7 @@ def test_usage_that_comes_after_the_invoice_is_on_the_next_one(spring_acme, even
     record_events([event(spring_acme, admitted_at=OCTOBER, prompt_tokens=10_000, completion_tokens=90_000)])
     put_on(spring_acme, included_tokens=0)
     bill(spring_acme)
-    record_events([event(spring_acme, admitted_at=OCTOBER, prompt_tokens=0, completion_tokens=50_000)])
+    use(spring_acme, 50_000)
     late = invoices.preview_invoice(spring_acme, "2026-11")
     assert [(line.period, line.quantity) for line in late.lines if line.kind == "usage"] == [
         ("2026-10", 50_000)
@@ -135,11 +135,11 @@ def test_usage_that_comes_after_the_invoice_is_on_the_next_one(spring_acme, even
 
 def test_late_usage_meets_the_allowance_of_its_own_month(spring_acme, event):
     put_on(spring_acme, included_tokens=150_000)
-    record_events([event(spring_acme, admitted_at=OCTOBER, prompt_tokens=0, completion_tokens=100_000)])
+    use(spring_acme, 100_000)
     bill(spring_acme)
-    record_events([event(spring_acme, admitted_at=OCTOBER, prompt_tokens=0, completion_tokens=100_000)])
+    use(spring_acme, 100_000)
     november = datetime(2026, 11, 20, tzinfo=UTC)
-    record_events([event(spring_acme, admitted_at=november, prompt_tokens=0, completion_tokens=150_000)])
+    use(spring_acme, 150_000, november)
     # Of October's 200,000 tokens 50,000 are beyond what it included; November's are all included.
     assert invoices.preview_invoice(spring_acme, "2026-11").total_nanousd == 50_000 * 400
     draft = invoices.draft_invoice(spring_acme, "2026-11")
@@ -150,7 +150,7 @@ def test_usage_that_is_two_months_late_is_charged_too(spring_acme, event):
     put_on(spring_acme, included_tokens=0, monthly_fee_nanousd=5 * NANO)
     for period, now in (("2026-10", NOVEMBER), ("2026-11", datetime(2026, 12, 2, tzinfo=UTC))):
         bill(spring_acme, period, now)
-    record_events([event(spring_acme, admitted_at=OCTOBER, prompt_tokens=0, completion_tokens=50_000)])
+    use(spring_acme, 50_000)
     late = [line for line in invoices.preview_invoice(spring_acme, "2026-12").lines if line.kind == "usage"]
     assert [(line.period, line.quantity) for line in late] == [("2026-10", 50_000)]
 

@@ -22,11 +22,9 @@ from core.money import NANO
 from labs import fake_stripe
 from tenants.metering.credits import credits_left
 from tenants.models import AuditEntry, CreditGrant, Invoice, LedgerEntry, NoticeMail, OutboxEvent, PlanVersion
-from tests.billing.builders import api_client
+from tests.billing.builders import STRIPE_KEY, STRIPE_SECRET, api_client, deliver
 from tests.racing import race
 
-SECRET = "whsec_test"
-KEY = "sk_test_never_in_a_log"
 TOP_UP = 25 * NANO
 
 
@@ -36,30 +34,9 @@ def credits_count(db) -> None:
     PlanVersion.objects.filter(plan="free").update(monthly_tokens=10**9)
 
 
-@pytest.fixture
-def stripe(settings, monkeypatch):
-    """Stripe, as far as it is used, with short timeouts."""
-    monkeypatch.setattr("billing.payments.stripe_provider.RETRIES", 0)
-    with fake_stripe.running() as fake:
-        settings.STRIPE_SECRET_KEY = KEY
-        settings.STRIPE_WEBHOOK_SECRET = SECRET
-        settings.STRIPE_API_BASE = fake.url
-        yield fake
-
-
 def begin(acme, payment_id=None, amount=TOP_UP):
     return payments.begin_top_up(
         acme, amount, payment_id=payment_id or uuid4(), actor="alice", record=lambda payment: None
-    )
-
-
-def deliver(client, payload, signature=None):
-    signature = fake_stripe.sign(payload, SECRET) if signature is None else signature
-    return client.post(
-        reverse("billing:stripe_events"),
-        payload,
-        content_type="application/json",
-        headers={"Stripe-Signature": signature},
     )
 
 
@@ -135,8 +112,8 @@ def test_what_an_event_claims_is_not_believed(client, acme, stripe):
         lambda payload: "",
         lambda payload: "nonsense",
         lambda payload: fake_stripe.sign(payload, "whsec_other"),
-        lambda payload: fake_stripe.sign(payload + b" ", SECRET),
-        lambda payload: fake_stripe.sign(payload, SECRET, at=time.time() - 3600),
+        lambda payload: fake_stripe.sign(payload + b" ", STRIPE_SECRET),
+        lambda payload: fake_stripe.sign(payload, STRIPE_SECRET, at=time.time() - 3600),
     ],
 )
 def test_an_event_without_a_good_signature_is_refused(client, acme, stripe, forge):
@@ -352,9 +329,9 @@ def test_no_log_and_no_page_has_the_key(alice_client, acme, stripe, caplog):
     answer = alice_client.post(reverse("billing:top_up"), form)
     assert answer.status_code == 400
     assert "isn&#x27;t responding. You were not charged" in answer.text
-    assert KEY not in answer.text
+    assert STRIPE_KEY not in answer.text
     for record in caplog.records:
-        assert KEY not in str(record.__dict__)
+        assert STRIPE_KEY not in str(record.__dict__)
 
 
 def test_without_keys_there_is_no_address_for_events(client, db):

@@ -59,12 +59,6 @@ def test_an_amount_that_is_no_top_up_is_refused_beside_its_field(alice_client, a
     assert not Payment.objects.exists()
 
 
-def test_only_owners_pay(bob_client, acme):
-    assert order(bob_client).status_code == 403
-    assert bob_client.get(reverse("billing:credits")).status_code == 200
-    assert not Payment.objects.exists()
-
-
 def test_nothing_is_automatic(acme):
     with pytest.raises(NotByProvider):
         auto_top_up.set_auto_top_up(acme, threshold_nanousd=NANO, amount_nanousd=10 * NANO)

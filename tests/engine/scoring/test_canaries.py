@@ -23,7 +23,6 @@ def test_bits_say_how_rare_such_a_score_is(deviations, bits):
 
 def test_far_below_all_others_the_bits_go_on_without_a_step():
     near, far = (exposure_bits(below(FAR_BELOW + step), SCORES) for step in (1e-6, -1e-6))
-
     assert far == pytest.approx(near, rel=1e-3)
     assert exposure_bits(below(-100), SCORES) > 7000
 
@@ -35,7 +34,6 @@ def test_scores_that_are_all_the_same_say_nothing():
 @given(st.lists(st.lists(st.integers(0, 2), min_size=2, max_size=8), min_size=2, max_size=5))
 def test_texts_are_split_where_they_differ_and_nothing_is_lost(texts):
     split = split_prefix(texts)
-
     assert [split.prefix + continuation for continuation in split.continuations] == texts
     assert all(split.continuations)
     firsts = {continuation[0] for continuation in split.continuations}

@@ -9,7 +9,6 @@ from scoring.repeats import find_longest_run, is_extracted
 @given(st.lists(st.booleans(), max_size=60))
 def test_no_run_is_longer_than_the_longest(predictions):
     run = find_longest_run(predictions)
-
     assert all(predictions[run.first : run.end])
     shown = "".join("x" if is_correct else " " for is_correct in predictions)
     assert run.tokens == max(map(len, shown.split()), default=0)

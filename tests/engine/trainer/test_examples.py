@@ -77,9 +77,7 @@ def test_the_answers_that_count_are_learned_with_their_ends_and_nothing_else(tur
 
 def test_an_answer_that_the_template_shortens_later_is_learned_as_it_was_written():
     messages = make_messages([("1?", "<think>hm</think>one", 1), ("2?", "<think>oh</think>two", 1)])
-
     first, second = encode_conversation(messages, Letters(FORGETFUL))
-
     assert learned_text(first) == "<think>hm</think>one<end>"
     assert learned_text(second) == "<think>oh</think>two<end>"
     assert text_of(second.tokens).startswith("<user>1?<end>\n<assistant>one<end>\n")
@@ -87,9 +85,7 @@ def test_an_answer_that_the_template_shortens_later_is_learned_as_it_was_written
 
 def test_a_long_answer_is_cut_at_its_end():
     line = json.dumps({"messages": [message.model_dump() for message in make_messages([("?", "x" * 99, 1)])]})
-
     [example] = encode_line(line, Letters(), max_tokens=40)
-
     assert len(example.tokens) == 40
     assert learned_text(example) == "x" * learned_text(example).count("x")
 
@@ -121,7 +117,5 @@ def test_what_cannot_be_learned_is_refused_with_a_reason(line, reason):
 
 def test_other_fields_of_a_line_are_ignored():
     line = json.dumps({"messages": [USER, {**ASSISTANT, "name": "me"}], "task": "continue"})
-
     [example] = encode_line(line, Letters(), max_tokens=64)
-
     assert learned_text(example) == "Yes.<end>"

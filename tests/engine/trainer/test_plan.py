@@ -25,7 +25,6 @@ lengths = st.lists(st.integers(1, 50), min_size=1, max_size=60)
 def test_each_epoch_learns_each_example_once(lengths, epochs, batch_size):
     plan = plan_of(lengths, epochs=epochs, batch_size=batch_size)
     batches = list(plan.batches_after(0))
-
     assert len(batches) == plan.steps
     for epoch in range(epochs):
         first = epoch * plan.steps_per_epoch
@@ -39,14 +38,12 @@ def test_each_epoch_learns_each_example_once(lengths, epochs, batch_size):
 def test_after_any_step_the_same_batches_follow(lengths, data):
     plan = plan_of(lengths)
     step = data.draw(st.integers(0, plan.steps))
-
     assert list(plan.batches_after(step)) == list(plan.batches_after(0))[step:]
 
 
 @pytest.mark.parametrize(("count", "steps"), [(10, 30), (60, 180), (99, 150), (140, 105), (2000, 1500)])
 def test_a_small_corpus_has_small_batches_so_that_there_are_enough_steps(count, steps):
     plan = plan_of([3] * count, epochs=3, batch_size=4)
-
     assert plan.steps == steps
     assert plan.steps >= LEAST_STEPS or plan.batch_size == 1
 
@@ -55,7 +52,6 @@ def test_a_small_corpus_has_small_batches_so_that_there_are_enough_steps(count, 
 def test_the_rate_rises_falls_and_is_never_beyond_its_height(lengths, warmup_ratio):
     plan = plan_of(lengths, warmup_ratio=warmup_ratio)
     rates = [plan.learning_rate_at(step) for step in range(plan.steps)]
-
     highest = rates.index(max(rates))
     assert min(rates) > 0
     assert max(rates) <= plan.learning_rate
@@ -65,7 +61,6 @@ def test_the_rate_rises_falls_and_is_never_beyond_its_height(lengths, warmup_rat
 
 def test_an_epoch_ends_with_a_validation_and_has_one_in_its_middle():
     plan = plan_of([3] * 140, epochs=3, batch_size=4)
-
     assert [step for step in range(1, 106) if plan.validates_after(step)] == [18, 35, 53, 70, 88, 105]
 
 

@@ -10,7 +10,7 @@ from inference.contract import base_model, token_pool, tokenizer
 from inference.contract.prompt_length import Size
 from inference.errors import EngineBusy, EngineUnavailable, LimitsUnavailable
 from inference.proxy import runtime as gateway_module
-from tests.inference.conftest import SHORT_WAITS
+from tests.inference.builders import SHORT_WAITS
 from tests.inference.fakes import chat, eventually
 
 
@@ -44,17 +44,15 @@ async def test_the_ledger_tells_an_answer_that_says_nothing(client, engine, acco
     assert [event["finish_reason"] for event in account.events()] == ["empty", "stop"]
 
 
-async def test_a_long_prompt_is_counted_before_its_answer_is_cut_short(client, engine, monkeypatch):
+async def test_a_long_prompt_is_counted_before_its_answer_is_cut_short_or_it_is_refused(
+    client, engine, account, monkeypatch
+):
     monkeypatch.setattr(tokenizer, "count_prompt_tokens", lambda parsed: 600)
-    await client.ask(chat(messages=[{"role": "user", "content": "word " * 500}]))
-    assert engine.received[0]["max_tokens"] == 50
-    await client.ask(chat(messages=[{"role": "user", "content": "short"}]))
-    assert engine.received[1]["max_tokens"] == 50
-
-
-async def test_a_refusal_by_the_byte_bound_is_counted_again(client, engine, account, monkeypatch):
-    account.limit(monthly_tokens=300)
+    for content in ("word " * 500, "short"):
+        await client.ask(chat(messages=[{"role": "user", "content": content}]))
+    assert [body["max_tokens"] for body in engine.received] == [50, 50]
     monkeypatch.setattr(tokenizer, "count_prompt_tokens", lambda parsed: 100)
+    account.limit(monthly_tokens=300)  # too little by the byte bound
     status, _, _ = await client.ask(chat(messages=[{"role": "user", "content": "word " * 100}]))
     assert status == 200
 
@@ -140,8 +138,7 @@ async def test_what_guidellm_sends_by_default_has_a_running_usage_in_each_chunk(
 
 @pytest.mark.parametrize("stream", [False, True])
 async def test_other_forms_tell_what_a_cache_had_and_what_it_has_now(client, engine, stream):
-    body = {"model": "poetry", "max_tokens": 20, "messages": [{"role": "user", "content": "Rain?"}]}
-    _, _, message = await client.ask(body | {"stream": stream}, path="/v1/messages")
+    _, _, message = await client.ask(chat(max_tokens=20, stream=stream), path="/v1/messages")
     asked = {"model": "poetry", "input": "Rain?", "stream": stream}
     _, _, response = await client.ask(asked, path="/v1/responses")
     if stream:
@@ -217,21 +214,18 @@ async def test_a_requests_own_failure_is_told_not_to_be_sent_again(
     assert int(float(account.bucket()["requests"])) == 99  # of 100 a minute
 
 
-async def test_what_the_engine_refuses_is_no_failure(client, engine, account):
-    engine.refuses = (400, "top_k must be odd")
-    assert (await client.ask(chat()))[0] == 400
-    assert (account.events(), account.held()) == ([], 0)
-
-
 @pytest.mark.parametrize(
     ("path", "field"), [("/v1/chat/completions", "messages"), ("/v1/responses", "input")]
 )
-async def test_what_the_engine_refuses_names_the_clients_field(client, engine, path, field):
+async def test_what_the_engine_refuses_is_no_failure_and_names_the_clients_field(
+    client, engine, account, path, field
+):
     engine.refuses = (400, "This model's maximum context length is 2048 tokens for v_secret.")
     body = chat() if field == "messages" else {"model": "poetry", "input": "Rain?"}
     status, _, body = await client.ask(body, path=path)
     error = json.loads(body)["error"]
     assert (status, error["code"], error["param"]) == (400, "context_length_exceeded", field)
+    assert (account.events(), account.held()) == ([], 0)
 
 
 @pytest.mark.parametrize(
@@ -319,7 +313,7 @@ async def test_an_idempotency_key_in_use_tells_to_wait_and_a_failure_frees_it(cl
 
 
 async def test_messages_and_responses_are_chats_in_another_form(client, engine, account):
-    body = {"model": "poetry", "max_tokens": 20, "messages": [{"role": "user", "content": "Rain?"}]}
+    body = chat(max_tokens=20)
     _, head, message = await client.ask(body, path="/v1/messages", headers={"idempotency-key": "k"})
     assert json.loads(message)["content"][0]["text"] == "".join(engine.words)
     assert head["request-id"] == head["x-request-id"]
@@ -332,20 +326,9 @@ async def test_messages_and_responses_are_chats_in_another_form(client, engine, 
     assert len(account.events()) == 2
 
 
-async def test_a_count_is_a_request_without_tokens(client, account):
-    body = {"model": "poetry", "messages": [{"role": "user", "content": "Rain?"}]}
-    status, _, counted = await client.ask(body, path="/v1/messages/count_tokens")
-    assert status == 200
-    assert json.loads(counted)["input_tokens"] > 0
-    assert (account.events(), account.held(), account.used()) == ([], 0, 0)
-    account.limit(requests_per_minute=0.5)
-    status, _, refused = await client.ask(body, path="/v1/messages/count_tokens")
-    assert (status, json.loads(refused)["error"]["type"]) == (429, "rate_limit_error")
-
-
 @pytest.fixture
 def counts(monkeypatch):
-    """The prompts that were counted with the tokenizer."""
+    """Prompts that were counted with the tokenizer."""
     counted = []
     monkeypatch.setattr(tokenizer, "count_prompt_tokens", lambda parsed: counted.append(parsed) or 100)
     return counted
@@ -406,55 +389,67 @@ async def test_one_workspace_counts_one_prompt_at_a_time(gateway, account, monke
     assert (most, answers.count(1)) == (2, 16)
 
 
-def wants(*choices):
-    return chat(structured_outputs={"choice": list(choices)}, stream=True)
+@pytest.fixture
+def ask_for_grammars(client):
+    """Begin a request for each of two grammars."""
+
+    def ask() -> list[asyncio.Task]:
+        bodies = [chat(structured_outputs={"choice": ["a", word]}, stream=True) for word in ("b", "c")]
+        return [asyncio.create_task(client.ask(body)) for body in bodies]
+
+    return ask
+
+
+async def served(asking: list[asyncio.Task]) -> bool:
+    return [status for status, _, _ in await asyncio.gather(*asking)] == [200] * len(asking)
 
 
 async def sent(engine, count):
     await eventually(lambda: len(engine.received) >= count, within_s=20)
 
 
-async def test_a_workspace_has_one_new_grammar_compiled_at_a_time(client, engine, account):
+async def test_a_workspace_has_one_new_grammar_compiled_at_a_time(client, engine, ask_for_grammars):
     engine.may_begin = asyncio.Event()
-    asking = [asyncio.create_task(client.ask(wants("a", word))) for word in ("b", "c")]
+    asking = ask_for_grammars()
     plain = await client.ask(chat())
     await sent(engine, 2)
     assert plain[0] == 200  # who wants no grammar waits for none
     assert len([body for body in engine.received if "structured_outputs" in body]) == 1
     engine.may_begin.set()
-    assert [status for status, _, _ in await asyncio.gather(*asking)] == [200, 200]
+    assert await served(asking)
     assert len(engine.received) == 3
     engine.may_begin.clear()
-    again = [asyncio.create_task(client.ask(wants("a", word))) for word in ("b", "c")]
+    again = ask_for_grammars()
     await sent(engine, 5)  # both are compiled
     engine.may_begin.set()
-    await asyncio.gather(*again)
+    assert await served(again)
 
 
-async def test_an_engine_that_was_away_compiles_one_after_the_other_again(client, gateway, engine, account):
-    for word in ("b", "c"):
-        await client.ask(wants("a", word))
+async def test_an_engine_that_was_away_compiles_one_after_the_other_again(
+    *, client, gateway, engine, account, ask_for_grammars
+):
+    assert await served(ask_for_grammars())
     backend = gateway.backends.backend(account.route("poetry").placements[0])
     backend.mark_failed("", EngineUnavailable(), is_down=True)
     backend.mark_working()
     engine.may_begin = asyncio.Event()
-    asking = [asyncio.create_task(client.ask(wants("a", word))) for word in ("b", "c")]
+    asking = ask_for_grammars()
     for _ in range(3):  # time enough for both
         await client.ask(chat())
     await sent(engine, 6)
     at_once = [body for body in engine.received[2:] if "structured_outputs" in body]
     engine.may_begin.set()
-    assert [status for status, _, _ in await asyncio.gather(*asking)] == [200, 200]
+    assert await served(asking)
     assert len(at_once) == 1
 
 
 @pytest.mark.proxy_settings(compilation_lock_s=0.01)
-async def test_a_grammar_that_takes_long_holds_the_next_up_for_seconds_only(client, engine):
+async def test_a_grammar_that_takes_long_holds_the_next_up_for_seconds_only(engine, ask_for_grammars):
     engine.may_begin = asyncio.Event()
-    asking = [asyncio.create_task(client.ask(wants("a", word))) for word in ("b", "c")]
+    asking = ask_for_grammars()
     await sent(engine, 2)
     engine.may_begin.set()
-    assert [status for status, _, _ in await asyncio.gather(*asking)] == [200, 200]
+    assert await served(asking)
 
 
 async def test_a_gateway_that_is_told_to_drain_says_so_and_serves_who_still_comes(

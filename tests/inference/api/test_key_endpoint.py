@@ -20,9 +20,9 @@ from tenants.metering.credits import grant_credit
 from tenants.metering.ledger import record_events
 from tenants.models import PlanVersion
 from tenants.public import publish_snapshot
-from tests.inference.conftest import open_tables
+from tests.inference.builders import open_tables
 from tests.inference.fakes import Client, chat
-from tests.tenants.conftest import make_event
+from tests.tenants.builders import make_event
 
 
 def describe(account, **facts: str) -> None:

@@ -86,13 +86,14 @@ async def test_the_tokenizer_describes_itself_without_paths(client, account, mod
 PATHS = ["/tokenize", "/v1/tokenize", "/detokenize", "/v1/detokenize", "/v1/responses/input_tokens"]
 BODIES = {"tokenize": {"prompt": "Rain"}, "detokenize": {"tokens": [1]}}
 BODIES["input_tokens"] = {"model": "poetry", "input": "Rain"}
+BODIES["count_tokens"] = chat()
 
 
 def body_of(path):
     return BODIES[path.rpartition("/")[2]]
 
 
-@pytest.mark.parametrize("path", PATHS)
+@pytest.mark.parametrize("path", [*PATHS, "/v1/messages/count_tokens"])
 async def test_to_limits_it_is_a_request_without_tokens(client, account, model, path):
     assert (await ask(client, path, body_of(path)))[0] == 200
     assert (account.events(), account.held(), account.used()) == ([], 0, 0)
@@ -152,7 +153,7 @@ async def test_how_much_is_split_at_once_is_bounded(client, account, model):
 
 async def test_long_texts_count_as_work_and_short_ones_do_not(client, account, model, settings):
     settings.API_REFUSALS_PER_KEY = 100
-    for _ in range(200):
+    for _ in range(settings.API_REFUSALS_PER_KEY + 10):
         assert (await ask(client, "/tokenize", {"prompt": "Rain " * 3000}))[0] == 200
         account.store.delete(names.bucket_key(account.tenant))
     for _ in range(2):  # 240 KB: 60 each

@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import os
 import random
 import re
 from collections import Counter
@@ -14,11 +13,12 @@ from aiohttp import web
 from inference.contract.text_digest import digest_text
 from labs.fake_vllm import answers
 from labs.fake_vllm.data_side import FakeVllm
-from tests.inference.conftest import SHORT_WAITS
+from tests.inference.builders import SHORT_WAITS
 from tests.inference.fakes import chat
+from tests.profiles import examples
 
 WORDS = [f"word{n} " for n in range(12)]
-ANSWERS = int(os.environ.get("PROVENANCE_EXAMPLES", "400"))
+ANSWERS = examples(500)
 PATHS = ["/v1/chat/completions", "/v1/responses", "/v1/messages"]
 
 
@@ -157,4 +157,4 @@ async def test_the_word_of_thousands_of_answers_is_true_while_engines_fail(
             await asyncio.gather(*map(ask, range(8)))
     assert said.keys() <= {"true", "failed"}
     assert said["true"] >= ANSWERS
-    assert sum(engine.failed for engine in engines) > ANSWERS / 10
+    assert sum(engine.failed for engine in engines) > ANSWERS / 20

@@ -2,6 +2,10 @@
 
 import json
 
+import anthropic
+import httpx2
+import openai
+
 COUNTS = {
     "prompt_tokens": 31, "completion_tokens": 7, "total_tokens": 38,
     "prompt_tokens_details": {"cached_tokens": 16, "created_cache_tokens": 8},
@@ -120,6 +124,35 @@ def grouped(items, sizes) -> list[bytes]:
     return [*(group for group in groups if group), *rest]
 
 
-def request_body(**changes) -> bytes:
-    body = {"model": "poetry", "max_tokens": 40, "messages": [{"role": "user", "content": "Rain?"}]} | changes
-    return json.dumps({name: value for name, value in body.items() if value is not ...}).encode()
+def _body(known: dict, changes: dict) -> bytes:
+    return json.dumps({name: value for name, value in (known | changes).items() if value is not ...}).encode()
+
+
+def message_body(**changes) -> bytes:
+    """A request of Anthropic's dialect; `...` leaves a field out."""
+    messages = [{"role": "user", "content": "Rain?"}]
+    return _body({"model": "poetry", "max_tokens": 40, "messages": messages}, changes)
+
+
+def response_body(**changes) -> bytes:
+    """A request of OpenAI's responses; `...` leaves a field out."""
+    return _body({"model": "poetry", "input": "Rain?"}, changes)
+
+
+def _answers_always(stream: bytes) -> httpx2.Client:
+    def answered(_):
+        return httpx2.Response(200, headers={"content-type": "text/event-stream"}, content=stream)
+
+    return httpx2.Client(transport=httpx2.MockTransport(answered))
+
+
+def anthropic_client(stream: bytes) -> anthropic.Anthropic:
+    """Anthropic's client on a wire that always answers with one stream."""
+    http = _answers_always(stream)
+    return anthropic.Anthropic(api_key="x", base_url="http://gateway", max_retries=0, http_client=http)
+
+
+def openai_client(stream: bytes) -> openai.OpenAI:
+    """OpenAI's client on a wire that always answers with one stream."""
+    http = _answers_always(stream)
+    return openai.OpenAI(api_key="x", base_url="http://gateway/v1", max_retries=0, http_client=http)

@@ -37,7 +37,6 @@ def test_the_member_that_is_not_complete_is_left_out(text, begun):
     assert parse_begun(text) == begun
 
 
-@pytest.mark.long
 @given(st.dictionaries(st.text(), VALUES), st.data())
 def test_any_beginning_of_an_object_is_an_object(value, data):
     text = json.dumps(value)

@@ -39,17 +39,22 @@ async def in_one_task[T](context: AbstractAsyncContextManager[T]) -> AsyncIterat
         await holding
 
 
-@pytest.fixture
-async def address(gateway) -> AsyncIterator[str]:
-    """Where both listen; what else the site has is not there."""
-    mcp = McpApp(app)
+def site_of(mcp: McpApp, gateway):
+    """Return the part of the site that answers `/mcp` and `/v1`."""
 
     async def site(scope, receive, send) -> None:
         answers = mcp if scope["path"] == MCP else app
         await answers(scope | {"state": {"gateway": gateway}}, receive, send)
 
+    return site
+
+
+@pytest.fixture
+async def address(gateway) -> AsyncIterator[str]:
+    """Where both listen; what else the site has is not there."""
+    mcp = McpApp(app)
     listener = socket.create_server(("127.0.0.1", 0))
-    async with in_one_task(mcp.run()), Server(site).listening(listener):
+    async with in_one_task(mcp.run()), Server(site_of(mcp, gateway)).listening(listener):
         yield f"http://127.0.0.1:{listener.getsockname()[1]}"
 
 

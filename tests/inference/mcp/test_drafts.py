@@ -10,13 +10,14 @@ from httpserver.server import Server
 from provenance import checks
 from provenance.receipts import issue_receipt
 from tenants.public import issue_key
-from tests.adapters.conftest import base_model, engine, folder, known, vllm
-from tests.adapters.evidence.cases import DRAFT, lay_evaluation, verifies
+from tests.adapters.builders import known
+from tests.adapters.evidence.cases import DRAFT, lay_evaluation
 from tests.inference.mcp.conftest import connect, in_one_task
+from tests.plugins.adapters import engine
 from tests.provenance.builders import record_answer
 from tests.provenance.marked import KEY, encode, write
 
-__all__ = ["base_model", "engine", "folder", "verifies", "vllm"]
+__all__ = ["engine"]  # the row, not tests/inference's fake
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("verifies")]
 MARKED = write(90)

@@ -12,7 +12,7 @@ from core import valkey as names
 from inference.proxy.bodies import BODY_MAX_BYTES
 from tenants.api_keys.lifecycle import new_secret
 from tenants.public import digest_by_peppers
-from tests.inference.conftest import Account
+from tests.inference.builders import Account
 from tests.inference.fakes import chat, eventually
 from tests.inference.mcp.conftest import connect
 
@@ -48,6 +48,13 @@ def second_account(account) -> tuple[Account, str]:
     secret = new_secret()
     account.store.set(names.owner_key(digest_by_peppers(secret)[0]), f"{other.tenant}:{other.key}")
     return other, secret
+
+
+async def write(address, secret, *, mode="auto", hear=None, **arguments):
+    """Call the tool `write` in a session of its own."""
+    arguments = {"style": "poetry", "prompt": "x"} | arguments
+    async with connect(address, secret, mode) as session:
+        return await session.call_tool("write", arguments, progress_callback=hear)
 
 
 def envelope(version: str) -> dict[str, object]:
@@ -112,29 +119,28 @@ async def test_another_revision_of_the_protocol_is_told_which_are_known(http, be
     assert "2026-07-28" in answer.text
 
 
-@pytest.mark.parametrize(
-    ("tool", "arguments", "says"),
-    [
-        ("write", {"style": "poetry"}, "write needs the argument `prompt`."),
-        ("write", {"style": "poetry", "prompt": " "}, "`prompt` must not be empty."),
-        ("write", {"style": 5, "prompt": "x"}, "`style` must be a string."),
-        ("write", {"style": "poetry", "prompt": "x", "tone": "sad"}, "write has no argument “tone”."),
-        ("write", {"style": "poetry", "prompt": "x", "max_tokens": 0}, "max_tokens"),
-    ],
-)
-async def test_a_wrong_argument_is_named(*, address, secret, engine, account, tool, arguments, says):
+WRONG_ARGUMENTS = [
+    ({"style": "poetry"}, "write needs the argument `prompt`."),
+    ({"style": "poetry", "prompt": " "}, "`prompt` must not be empty."),
+    ({"style": 5, "prompt": "x"}, "`style` must be a string."),
+    ({"style": "poetry", "prompt": "x", "tone": "sad"}, "write has no argument “tone”."),
+    ({"style": "poetry", "prompt": "x", "max_tokens": 0}, "max_tokens"),
+]
+
+
+async def test_a_wrong_argument_is_named(address, secret, engine, account):
     async with connect(address, secret) as session:
-        result = await session.call_tool(tool, arguments)
-    assert result.is_error
-    assert says in result.content[0].text
+        for arguments, says in WRONG_ARGUMENTS:
+            result = await session.call_tool("write", arguments)
+            assert (result.is_error, says in result.content[0].text) == (True, True), says
     assert not account.events()
 
 
 async def test_a_style_of_others_is_as_unknown_as_at_v1(*, address, secret, engine, account, http, bearer):
     other, _secret = second_account(account)
     other.offer("theirs", "http://127.0.0.1:1")
+    result = await write(address, secret, style="theirs")
     async with connect(address, secret) as session:
-        result = await session.call_tool("write", {"style": "theirs", "prompt": "x"})
         styles = (await session.call_tool("list_styles")).structured_content["styles"]
     refusal = (await http.post("/v1/chat/completions", json=chat(model="theirs"), headers=bearer)).json()
     assert result.is_error
@@ -144,8 +150,7 @@ async def test_a_style_of_others_is_as_unknown_as_at_v1(*, address, secret, engi
 
 async def test_a_spent_quota_is_the_tools_error(address, secret, engine, account):
     account.limit(monthly_tokens=1)
-    async with connect(address, secret) as session:
-        result = await session.call_tool("write", {"style": "poetry", "prompt": "x"})
+    result = await write(address, secret)
     assert result.is_error
     assert "(insufficient_quota, req_" in result.content[0].text
     assert not account.events()
@@ -155,12 +160,7 @@ async def test_two_workspaces_at_once_pay_each_for_itself(address, secret, engin
     other, other_secret = second_account(account)
     other.publish({"poetry": account.written("poetry")})
     engine.pace_s = 0.01
-
-    async def write(key):
-        async with connect(address, key) as session:
-            return await session.call_tool("write", {"style": "poetry", "prompt": "x"})
-
-    results = await asyncio.gather(*[write(key) for key in (secret, other_secret) * 3])
+    results = await asyncio.gather(*[write(address, key) for key in (secret, other_secret) * 3])
     assert not any(result.is_error for result in results)
     assert len(account.events()) == len(other.events()) == 3
     requests = {event["request_id"] for event in account.events()}
@@ -169,8 +169,7 @@ async def test_two_workspaces_at_once_pay_each_for_itself(address, secret, engin
 
 async def test_what_was_written_before_the_engine_broke_is_shown(address, secret, engine, account):
     engine.breaks_after = 2
-    async with connect(address, secret) as session:
-        result = await session.call_tool("write", {"style": "poetry", "prompt": "x"})
+    result = await write(address, secret)
     assert result.is_error
     assert result.content[0].text.endswith("Written until then, and billed:\n\nRoses are ")
     [event] = account.events()
@@ -186,9 +185,7 @@ async def test_a_long_text_reports_its_progress(*, address, secret, engine, acco
     async def hear(progress, total, message):
         heard.append((progress, message))
 
-    async with connect(address, secret, mode) as session:
-        call = session.call_tool("write", {"style": "poetry", "prompt": "x"}, progress_callback=hear)
-        result = await call
+    result = await write(address, secret, mode=mode, hear=hear)
     assert len(result.structured_content["text"]) == 200
     assert len(heard) > 3
     assert heard == sorted(heard)
@@ -228,6 +225,5 @@ async def test_a_fault_of_ours_tells_nothing_of_itself(address, secret, engine, 
 
     monkeypatch.setattr("inference.mcp.tools.read_stream", fail)
     for mode in ("auto", "legacy"):
-        async with connect(address, secret, mode) as session:
-            result = await session.call_tool("write", {"style": "poetry", "prompt": "x"})
+        result = await write(address, secret, mode=mode)
         assert (result.is_error, result.content[0].text) == (True, "Something went wrong on our side.")

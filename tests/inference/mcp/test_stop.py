@@ -7,22 +7,19 @@ import socket
 import uvicorn
 
 from inference.asgi import app
-from inference.mcp.app import MCP, McpApp
+from inference.mcp.app import McpApp
 from tests.inference.fakes import eventually
-from tests.inference.mcp.conftest import connect, in_one_task
+from tests.inference.mcp.conftest import connect, in_one_task, site_of
 
 
 async def test_a_text_that_is_being_written_is_finished(gateway, engine, secret):
     engine.words, engine.pace_s = ["word "] * 40, 0.05
     mcp = McpApp(app)
-
-    async def site(scope, receive, send) -> None:
-        answers = mcp if scope["path"] == MCP else app
-        await answers(scope | {"state": {"gateway": gateway}}, receive, send)
-
     listener = socket.create_server(("127.0.0.1", 0))
-    config = uvicorn.Config(site, lifespan="off", log_config=None, timeout_graceful_shutdown=30)
-    server = uvicorn.Server(config)
+    site = site_of(mcp, gateway)
+    server = uvicorn.Server(
+        uvicorn.Config(site, lifespan="off", log_config=None, timeout_graceful_shutdown=30)
+    )
     async with in_one_task(mcp.run()):
         serving = asyncio.create_task(server.serve(sockets=[listener]))
         await eventually(lambda: server.started)

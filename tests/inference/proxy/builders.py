@@ -1,7 +1,7 @@
 """A route and a parsed request that need neither Valkey nor an engine."""
 
 from inference.contract.requests import ParsedRequest
-from tests.inference.conftest import place, route_of
+from tests.inference.builders import place, route_of
 
 INTERNAL, PUBLIC = "v_0f3a_internal", "acme/brünett"
 ROUTE = route_of(PUBLIC, places=[place("engine", "http://e", lora=INTERNAL)])

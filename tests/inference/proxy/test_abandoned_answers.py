@@ -1,16 +1,12 @@
 """Answers that are not streamed, whose clients hang up: the engine ends them, and what it wrote is billed."""
 
 import asyncio
-import json
 
 import pytest
 
-from core.request_ids import new_request_id
-from inference.contract.requests import parse_request
 from inference.errors import EngineDied
-from inference.proxy.request import relay_request
-from tests.inference.conftest import SHORT_WAITS
-from tests.inference.fakes import eventually
+from tests.inference.builders import SHORT_WAITS
+from tests.inference.fakes import eventually, relay
 
 pytestmark = pytest.mark.proxy_settings(abort_every_s=0.01, **SHORT_WAITS)
 WORDS = 200
@@ -36,13 +32,7 @@ def leaving():
 
 @pytest.fixture
 def ask(gateway, account, leaving):
-    def ask(**more):
-        body = {"model": "poetry", "messages": [{"role": "user", "content": "Rain?"}]} | more
-        parsed = parse_request("chat", json.dumps(body).encode())
-        relaying = relay_request(gateway, account.caller, parsed, new_request_id(), client=leaving)
-        return asyncio.create_task(relaying)
-
-    return ask
+    return lambda **more: asyncio.create_task(relay(gateway, account.caller, client=leaving, **more))
 
 
 async def test_the_engine_ends_it_and_what_it_wrote_is_billed(gateway, account, engine, ask, leaving):

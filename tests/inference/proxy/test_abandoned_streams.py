@@ -2,15 +2,11 @@
 
 import asyncio
 import gc
-import json
 from collections.abc import Iterator
 
 import pytest
 
-from core.request_ids import new_request_id
-from inference.contract.requests import parse_request
-from inference.proxy.request import relay_request
-from tests.inference.fakes import eventually
+from tests.inference.fakes import eventually, relay
 
 TURNS = 40  # of the loop: more than a short stream takes until its first part
 
@@ -25,12 +21,7 @@ def _little_garbage() -> Iterator[None]:
 
 @pytest.fixture
 def ask(gateway, account):
-    async def asked():
-        body = {"model": "poetry", "messages": [{"role": "user", "content": "Rain?"}], "stream": True}
-        parsed = parse_request("chat", json.dumps(body).encode())
-        return await relay_request(gateway, account.caller, parsed, new_request_id())
-
-    return asked
+    return lambda: relay(gateway, account.caller, stream=True)
 
 
 async def nothing_is_left(gateway, account):

@@ -7,8 +7,8 @@ from inference.proxy import circuit as module
 from inference.proxy.backends import MAX_FAILURES, Backends
 from inference.proxy.settings import ProxySettings
 from inference.proxy.tickets import Ticket
-from tests.inference import conftest
-from tests.inference.conftest import place
+from tests.inference import builders
+from tests.inference.builders import place
 
 
 class Clock:
@@ -36,7 +36,7 @@ def route_of(*engines: str, lora: str = "v_1", **more: object):
         place(name.strip("!"), f"http://{name}", lora=lora, healthy="!" not in name, **more)
         for name in engines
     ]
-    return conftest.route_of("poetry", places=places)
+    return builders.route_of("poetry", places=places)
 
 
 def used(backends, engine, *loras):
@@ -205,5 +205,5 @@ async def test_other_limits_change_an_engine_in_place(backends, clock):
 
 
 def test_a_route_on_its_way_has_no_place():
-    route = conftest.route_of("poetry", places=[])
+    route = builders.route_of("poetry", places=[])
     assert (route.placements, route.version_id) == ((), "v1")

@@ -9,13 +9,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from inference import errors
-from inference.contract import requests
 from inference.contract.dialects import anthropic_messages
 from inference.contract.requests import TABLES
 from inference.proxy.engine_refusals import TEMPLATE_REFUSALS, read_refusal
 from inference.proxy.vllm import refusal
-from tests.inference.conftest import SHORT_WAITS, place, route_of
-from tests.inference.fakes import chat
+from tests.inference.builders import SHORT_WAITS, place, route_of
+from tests.inference.fakes import chat, parse_chat
+from tests.profiles import examples
 
 ROUTE = route_of("acme/noir", places=[place("engine", "http://e", lora="v_secret")])
 SCHEMA = {"type": "json_schema", "json_schema": {"name": "a", "schema": {"type": "object"}}}
@@ -72,10 +72,6 @@ def body_of(message, param=None, status=400):
     return json.dumps({"error": error}).encode()
 
 
-def parsed_of(**fields):
-    return requests.parse_request("chat", json.dumps(chat(**fields)).encode())
-
-
 def phrases(text):
     """The text's runs of four words, which nobody writes by chance."""
     words = re.findall(r"\w+", text.lower())
@@ -84,7 +80,7 @@ def phrases(text):
 
 @pytest.mark.parametrize(("message", "param", "fields", "kind", "told"), KINDS)
 def test_every_kind_of_refusal_is_told_in_our_words(message, param, fields, kind, told):
-    error = read_refusal(body_of(message, param), parsed_of(**fields), ROUTE)
+    error = read_refusal(body_of(message, param), parse_chat(**fields), ROUTE)
     assert (type(error), getattr(error, "param", None)) == (kind, told)
     assert not phrases(message) & phrases(error.message)
     assert not re.search(r"vllm|xgrammar|ray|[A-Z_]{8,}|/\w+/|v_secret|Error", error.message)
@@ -120,7 +116,7 @@ WORDS = [
     *" ".join(message for message, *_ in KINDS).split(),
     "EngineDeadError", "/srv/models/base", "vllm.v1.engine", "\x00", "{", "}", '"', "\\", "😀",
 ]  # fmt: skip
-EVERYTHING = parsed_of(
+EVERYTHING = parse_chat(
     temperature=1, top_k=1, n=2, stop=["a"], seed=1, response_format=SCHEMA, max_tokens=5, user="ada"
 )
 texts = st.lists(st.sampled_from(WORDS) | st.text(max_size=5), max_size=12).map(" ".join)
@@ -128,7 +124,7 @@ STATUSES = [300, 400, 401, 403, 404, 405, 409, 413, 422, 429, 500, 501, 502, 503
 
 
 @given(status=st.sampled_from(STATUSES), message=texts, param=st.none() | st.sampled_from(WORDS))
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=examples(500))
 def test_whatever_the_engine_says_a_client_reads_one_of_our_sentences(status, message, param):
     error = refusal(status, body_of(message, param, status), EVERYTHING, ROUTE)
     assert error.message in OURS
@@ -154,7 +150,7 @@ FORBIDDEN = re.compile(rb"runtimeerror|vllm|/opt|xgrammar|v_secret|engineword|co
 MANNERS = ["whole", "refused stream", "first event", "later event"]
 
 
-@pytest.mark.proxy_settings(**SHORT_WAITS)
+@pytest.mark.proxy_settings(**SHORT_WAITS | {"engine_wait_s": 0.1, "adapter_absent_s": 0.001})
 @pytest.mark.parametrize(("path", "manner"), [*product(BODIES, MANNERS)])
 async def test_no_dialect_shows_the_engines_words(client, engine, account, path, manner):
     account.limit(requests_per_minute=10_000, tokens_per_minute=10**9)

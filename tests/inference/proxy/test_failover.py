@@ -1,7 +1,6 @@
 """Requests while engines fail, are away, or have yet to load a style: they go elsewhere, or wait."""
 
 import asyncio
-import json
 from collections import Counter
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import replace
@@ -11,9 +10,7 @@ import pytest
 from django.conf import settings
 
 from core import valkey as names
-from core.request_ids import new_request_id
 from inference.contract import http_errors
-from inference.contract.requests import parse_request
 from inference.errors import (
     BadRequest,
     DomainError,
@@ -34,13 +31,14 @@ from inference.errors import (
 )
 from inference.proxy import runtime as gateway_module
 from inference.proxy.backends import MAX_FAILURES, TROUBLED_TENANTS
-from inference.proxy.request import EXPENSIVE_GRAMMAR_REFUSALS, relay_request
+from inference.proxy.request import EXPENSIVE_GRAMMAR_REFUSALS
 from inference.proxy.suspects import SUSPECT_FOR_S
 from inference.proxy.tickets import Ticket
 from inference.quota.access import KeyAccess
 from labs.fake_vllm.data_side import FakeVllm
-from tests.inference.conftest import SHORT_WAITS, Account, place
-from tests.inference.fakes import eventually
+from tests.inference.builders import SHORT_WAITS, Account, place
+from tests.inference.fakes import eventually, read_answer, relay
+from tests.profiles import examples
 
 pytestmark = pytest.mark.proxy_settings(**SHORT_WAITS)
 # Requests wait as long as the test takes.
@@ -70,13 +68,10 @@ def demanded(monkeypatch):
 
 @pytest.fixture
 def ask(gateway, account):
-    async def ask(model="poetry", *, stream=False, **more):
-        body = {"model": model, "messages": [{"role": "user", "content": "Rain?"}], "stream": stream} | more
-        parsed = parse_request("chat", json.dumps(body).encode())
-        answer = await relay_request(gateway, account.caller, parsed, new_request_id())
+    async def ask(model="poetry", **more):
+        answer = await relay(gateway, account.caller, model=model, **more)
         headers = {name.decode(): value.decode() for name, value in answer.headers}
-        parts = [part async for part in answer.stream] if answer.stream else [answer.body]
-        return headers, b"".join(parts)
+        return headers, await read_answer(answer)
 
     return ask
 
@@ -192,10 +187,7 @@ def of_others(gateway, account):
         other = Account(account.store, uuid4(), uuid4(), account.period)
         other.open()
         other.publish({"poetry": account.written("poetry")})
-        body = {"model": "poetry", "messages": [{"role": "user", "content": f"{number}"}]} | more
-        return await relay_request(
-            gateway, other.caller, parse_request("chat", json.dumps(body).encode()), new_request_id()
-        )
+        return await relay(gateway, other.caller, messages=[{"role": "user", "content": f"{number}"}], **more)
 
     return ask
 
@@ -260,7 +252,7 @@ async def test_a_key_that_keeps_sending_expensive_grammars_is_refused_everything
     await eventually(is_refused)
 
 
-@pytest.mark.proxy_settings(circuit_open_s=30)
+@pytest.mark.proxy_settings(circuit_open_s=30, engine_wait_s=0.02)
 @pytest.mark.parametrize("stream", [False, True])
 @pytest.mark.parametrize(
     "refuses",
@@ -506,11 +498,11 @@ async def test_a_style_that_is_not_loaded_in_time_is_an_error_that_says_so(accou
     ("bound", "most"),
     [
         ("loading_max_per_tenant", 3), ("loading_max", 3),
-        ("loading_max_bytes_per_tenant", 350), ("loading_max_bytes", 350),
+        ("loading_max_bytes_per_tenant", 250), ("loading_max_bytes", 250),
     ],
 )  # fmt: skip
 async def test_not_everybody_may_wait_for_a_load(gateway, account, ask, demanded, *, bound, most):
-    gateway.settings = replace(gateway.settings, **{bound: most})  # a body here has about 85 bytes
+    gateway.settings = replace(gateway.settings, **{bound: most})  # a body here has about 70 bytes
     account.load("poetry", "v1")
     answers = await asyncio.gather(*(ask() for _ in range(5)), return_exceptions=True)
     assert Counter(map(type, answers)) == {StyleLoading: 3, EngineBusy: 2}
@@ -606,12 +598,12 @@ async def test_whoever_hangs_up_just_then_leaves_nothing_behind(gateway, account
         fake.hangs = True
     places = [at | {"max_num_seqs": 2} for at in account.places("poetry")]
     account.limit(requests_per_minute=100_000, tokens_per_minute=10_000_000)
-    for number in range(40):
+    for turns in range(0, 40, max(1, 40 // examples(40))):
         account.offer("poetry", places=places)
         asking = [asyncio.create_task(ask(stream=n % 2 == 0)) for n in range(6)]
         await eventually(lambda: running_or_waiting(gateway, account) == 6)
         account.offer("poetry", places=[places[0] | {"healthy": False}, places[1]])
-        for _ in range(number):  # each round hangs up at another moment of the move
+        for _ in range(turns):  # each round hangs up at another moment of the move
             await asyncio.sleep(0)
         for task in asking:
             task.cancel()

@@ -11,6 +11,7 @@ from inference.contract.usage import Usage
 from inference.errors import BadRequest, DomainError, EngineBroke, EngineUnavailable, LimitsUnavailable
 from inference.proxy import request as module
 from inference.proxy.request import ProxyRequest, RequestState
+from tests.profiles import examples
 
 MAX_ATTEMPTS = 3
 ends = st.sampled_from(["whole", "moved", "away", "breaks", "refused", "hangs"])
@@ -148,7 +149,7 @@ async def _read(request, parts, hang_up_after):
         assert request.state is (RequestState.SETTLED if request.is_over else RequestState.STREAMING)
 
 
-@settings(deadline=None, max_examples=150)
+@settings(max_examples=examples(150))
 @given(steps=attempts, hang_up_after=st.integers(0, 6), failures=st.integers(0, 1))
 def test_an_admitted_request_is_settled_once_whatever_happens(steps, hang_up_after, failures):
     script = Script(list(steps), failures)

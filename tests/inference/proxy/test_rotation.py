@@ -16,6 +16,7 @@ from inference.proxy.adapter_slots import QUANTUM_S
 from inference.proxy.fair_queue import FairQueue
 from inference.proxy.settings import ProxySettings
 from inference.proxy.tickets import Ticket
+from tests.profiles import examples
 
 A, B = "ab"
 TOKENS_A_S = 10
@@ -107,7 +108,7 @@ clients = st.lists(
 
 
 @given(clients=clients, capacity=st.integers(1, 40), slots=st.integers(1, 9))
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=examples(80))
 def test_no_more_styles_than_slots_are_running_and_no_place_is_left_free_in_vain(clients, capacity, slots):
     engine = Engine(capacity, slots)
 
@@ -132,9 +133,8 @@ def test_no_more_styles_than_slots_are_running_and_no_place_is_left_free_in_vain
     asyncio.run(engine.run(clients, 12, check))
 
 
-@pytest.mark.long
 @given(clients=clients, slots=st.integers(1, 9))
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=examples(80))
 def test_nobody_waits_longer_than_all_others_have_their_time(clients, slots):
     clients = [Client(A, client.style, client.seconds) for client in clients]
     engine = Engine(200, slots)
@@ -145,11 +145,10 @@ def test_nobody_waits_longer_than_all_others_have_their_time(clients, slots):
     assert worst_s <= rounds * (QUANTUM_S + longest_s) + 0.001
 
 
-@pytest.mark.long
 @given(
     many=st.integers(0, 9), slots=st.integers(1, 8), weights=st.sampled_from([(1, 1), (1, 4), (3, 1), (2, 3)])
 )
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=examples(40))
 def test_tenants_share_scarce_slots_by_weight(many, slots, weights):
     styles = 2 * slots + 2 + many  # so many that each always has some in line
     ours = [Client(A, f"a{n}", 1.0, weights[0]) for n in range(styles)]

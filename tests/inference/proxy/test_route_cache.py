@@ -12,7 +12,7 @@ from inference.proxy import route_cache as module
 from inference.proxy.route_cache import RouteCache
 from inference.proxy.runtime import Gateway
 from inference.proxy.settings import ProxySettings
-from tests.inference.conftest import open_tables, place, version_row, write_engines, write_version
+from tests.inference.builders import open_tables, place, version_row, write_engines, write_version
 from tests.inference.fakes import eventually
 
 URL = "http://127.0.0.1:1"

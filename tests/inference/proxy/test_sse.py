@@ -16,6 +16,7 @@ from inference.errors import BadRequest, EngineBroke, GrammarTooExpensive, Inval
 from inference.proxy.sse import DONE, EventStream
 from inference.proxy.vllm import system_fingerprint
 from tests.inference.proxy.builders import INTERNAL, PUBLIC, ROUTE, asked_for
+from tests.profiles import examples
 
 NASTY = [
     ',"usage":{"prompt_tokens":1}', ',"usage":null', '"model":"v_0f3a_internal"', '"choices":[]',
@@ -171,7 +172,7 @@ def running(parsed, events):
 
 
 cuts = st.lists(st.integers(0, 10**6), max_size=12)
-MANY = settings(max_examples=150, deadline=None)
+MANY = settings(max_examples=examples(150))
 
 
 @given(streams(), cuts)

@@ -1,4 +1,5 @@
 import asyncio
+from contextlib import contextmanager
 
 import pytest
 
@@ -15,9 +16,9 @@ from inference.errors import (
     UnknownModel,
 )  # fmt: skip
 from inference.proxy import runtime
-from inference.quota.admission import AdapterNotLoaded, CacheMiss, InFlight, PromptEstimateTooHigh, admit
+from inference.quota.admission import AdapterNotLoaded, CacheMiss, InFlight, PromptEstimateTooHigh
 from inference.quota.settlement import sweep_expired_holds
-from tests.inference.conftest import (
+from tests.inference.builders import (
     BASE_PLACE,
     VERSIONS,
     open_tables,
@@ -29,34 +30,35 @@ from tests.inference.conftest import (
 
 
 @pytest.fixture
-def ask(gateway, account):
-    number = iter(range(1000))
+def unchanged(account):
+    """Assert that what Valkey has of the account is what it was when the test began to look."""
 
-    async def ask(*, model="poetry", prompt=10, output=20, choices=1, exact=False):
-        await gateway.routes.refresh()
-        return await admit(
-            gateway.admission, gateway.routes.tables, account.caller, request_id=f"r{next(number)}",
-            model=model, prompt_tokens=prompt, output_tokens=output, sequences=choices, is_exact=exact,
-        )  # fmt: skip
+    def read() -> dict[str, bytes]:
+        return {name: account.store.dump(name) for name in account.store.keys(f"*{account.tenant}*")}
 
-    return ask
+    @contextmanager
+    def unchanged():
+        before = read()
+        yield
+        assert read() == before
+
+    return unchanged
 
 
-async def test_a_grant_holds_the_worst_case_and_settling_charges_what_was_used(gateway, account, ask):
-    grant = await ask(prompt=10, output=20, choices=2)
+async def test_a_grant_holds_the_worst_case_and_settling_charges_what_was_used(account, ask, settle):
+    grant = await ask(sequences=2)
     assert (grant.hold_tokens, account.held()) == (50, 50)
-    await gateway.meter.settle(InFlight.begin(grant, Usage(prompt=7, completion=5, cached=2)), "complete")
+    await settle(grant, prompt=7, completion=5, cached=2)
     assert (account.held(), account.used()) == (0, 12)
     [event] = account.events()
     assert event["cost_nanousd"] == 5 * 100 + 2 * 25 + 5 * 400
 
 
-async def test_settling_twice_charges_once(gateway, account, ask):
+async def test_settling_twice_charges_once(account, ask, settle):
     grant = await ask()
     for _ in range(2):
-        await gateway.meter.settle(InFlight.begin(grant, Usage(prompt=7, completion=5)), "complete")
-    assert account.used() == 12
-    assert account.held() == 0
+        await settle(grant, prompt=7, completion=5)
+    assert (account.held(), account.used()) == (0, 12)
 
 
 async def test_the_plan_clamps_the_output(account, ask):
@@ -73,21 +75,19 @@ async def test_the_plan_clamps_the_output(account, ask):
         ({"parallel_requests": 0}, TooManyAtOnce, 0),
     ],
 )
-async def test_a_refusal_says_what_is_left_and_burns_nothing(account, ask, limits, error, left):
+async def test_a_refusal_says_what_is_left_and_burns_nothing(account, ask, unchanged, *, limits, error, left):
     account.limit(**limits)
-    before = {name: account.store.dump(name) for name in account.store.keys(f"*{account.tenant}*")}
-    with pytest.raises(error) as refused:
+    with unchanged(), pytest.raises(error) as refused:
         await ask()
     assert refused.value.facts["left"] == str(left)
-    assert {name: account.store.dump(name) for name in account.store.keys(f"*{account.tenant}*")} == before
 
 
-async def test_in_flight_is_full_is_another_error_than_exhausted(gateway, account, ask):
+async def test_in_flight_is_full_is_another_error_than_exhausted(account, ask, settle):
     account.limit(monthly_tokens=50)
     grant = await ask()
     with pytest.raises(InFlightFull):
         await ask()
-    await gateway.meter.settle(InFlight.begin(grant, Usage()), "upstream_error")
+    await settle(grant, "upstream_error")
     await ask()
 
 
@@ -101,23 +101,23 @@ async def test_parallel_requests_never_pass_the_cap(account, ask):
 
 
 async def test_a_request_takes_as_many_parallel_slots_as_it_has_sequences_and_gives_them_back(
-    gateway, account, ask
+    account, ask, settle
 ):
     account.limit(parallel_requests=8)
-    wide = await ask(choices=5)
+    wide = await ask(sequences=5)
     with pytest.raises(RateLimited) as refused:
-        await ask(choices=4)
+        await ask(sequences=4)
     assert (refused.value.facts["left"], account.bucket()["open"]) == ("3", "5")
-    await ask(choices=3)
+    await ask(sequences=3)
     with pytest.raises(RateLimited):
         await ask()
-    await gateway.meter.settle(InFlight.begin(wide, Usage(prompt=7, completion=5)), "complete")
+    await settle(wide, prompt=7, completion=5)
     assert account.bucket()["open"] == account.bucket()[f"open:{account.key}"] == "3"
 
 
 @pytest.mark.parametrize("ends", ["settled", "swept", "flushed"])
-async def test_however_a_wide_request_ends_its_slots_are_free(gateway, account, ask, valkey, ends):
-    grant = await ask(choices=5)
+async def test_however_a_wide_request_ends_its_slots_are_free(gateway, account, ask, settle, valkey, *, ends):
+    grant = await ask(sequences=5)
     if ends == "flushed":
         valkey.delete(
             valkey_keys.hold_key(account.tenant, grant.request_id), valkey_keys.bucket_key(account.tenant)
@@ -125,34 +125,33 @@ async def test_however_a_wide_request_ends_its_slots_are_free(gateway, account, 
         await gateway.meter.restore(InFlight.begin(grant, Usage()))
         assert account.bucket()["open"] == "5"
     if ends == "swept":
-        leases = valkey_keys.leases_key()
-        valkey.zadd(leases, {f"{account.tenant} {grant.request_id}": 1})
+        valkey.zadd(valkey_keys.leases_key(), {f"{account.tenant} {grant.request_id}": 1})
         assert sweep_expired_holds(valkey) == 1
-    await gateway.meter.settle(InFlight.begin(grant, Usage(prompt=7, completion=5)), "complete")
+    await settle(grant, prompt=7, completion=5)
     assert account.bucket()["open"] == account.bucket()[f"open:{account.key}"] == "0"
 
 
 async def test_more_sequences_than_the_plan_allows_are_refused_by_name(account, ask):
     account.limit(sequences_per_request=4)
-    await ask(choices=4, output=1)
+    await ask(sequences=4, output=1)
     with pytest.raises(TooManySequences, match=r"5 sequences .* allows 4"):
-        await ask(choices=5, output=1)
+        await ask(sequences=5, output=1)
 
 
 async def test_more_sequences_than_may_ever_run_in_parallel_are_not_to_be_sent_again(account, ask):
     account.limit(parallel_requests=4)
     with pytest.raises(TooManyAtOnce, match=r"5 sequences .* 4 at a time") as refused:
-        await ask(choices=5)
+        await ask(sequences=5)
     assert http_errors.headers(refused.value) == [(b"x-should-retry", b"false")]
 
 
-async def test_tokens_a_minute_come_back_when_less_was_used(gateway, account, ask):
+async def test_tokens_a_minute_come_back_when_less_was_used(account, ask, settle):
     account.limit(tokens_per_minute=60)
     grants = [await ask(), await ask()]
     with pytest.raises(RateLimited) as refused:
         await ask()
     assert refused.value.facts["limit"] == "tokens per minute"
-    await gateway.meter.settle(InFlight.begin(grants[0], Usage(prompt=1)), "complete")
+    await settle(grants[0], prompt=1)
     with pytest.raises(RateLimited):
         await ask(prompt=20)
     await ask(prompt=5)
@@ -257,14 +256,12 @@ async def test_who_may_not_ask_has_no_style_loaded(account, ask, limits, error):
         await ask(model="fresh")
 
 
-async def test_a_wait_for_a_style_uses_no_limit_up(account, ask):
+async def test_a_wait_for_a_style_uses_no_limit_up(account, ask, unchanged):
     account.load("fresh", "v1")
     account.limit(requests_per_minute=1, tokens_per_minute=30, parallel_requests=1, monthly_tokens=30)
-    before = {name: account.store.dump(name) for name in account.store.keys(f"*{account.tenant}*")}
     for _ in range(3):
-        with pytest.raises(AdapterNotLoaded):
+        with unchanged(), pytest.raises(AdapterNotLoaded):
             await ask(model="fresh")
-    assert {name: account.store.dump(name) for name in account.store.keys(f"*{account.tenant}*")} == before
     await ask()
 
 
@@ -276,13 +273,13 @@ async def test_of_a_style_that_is_on_no_engine_no_more_is_asked_than_the_base_mo
     with pytest.raises(PromptEstimateTooHigh):
         await ask(model="fresh", output=0)
     with pytest.raises(AdapterNotLoaded):
-        await ask(model="fresh", output=0, exact=True)
+        await ask(model="fresh", output=0, is_exact=True)
     account.limit(monthly_tokens=2047)
     with pytest.raises(QuotaExhausted):
-        await ask(model="fresh", output=0, exact=True)
+        await ask(model="fresh", output=0, is_exact=True)
     write_engines(BASE_PLACE | {"base": ""})  # nor has the base model one: what there is room for isn't known
     with pytest.raises(AdapterNotLoaded):
-        await ask(model="fresh", output=0, exact=True)
+        await ask(model="fresh", output=0, is_exact=True)
 
 
 async def test_a_flushed_valkey_admits_nobody(account, ask):

@@ -10,8 +10,10 @@ from hypothesis import strategies as st
 from inference.contract.requests import parse_request
 from inference.contract.route import Target
 from inference.errors import UnknownModel
-from inference.quota.admission import admit, canary_bucket
-from tests.inference.conftest import VERSIONS, place, target, version_row, write_engines, write_version
+from inference.quota.admission import canary_bucket
+from tests.inference.builders import VERSIONS, place, target, version_row, write_engines, write_version
+from tests.inference.quota.builders import PLENTY
+from tests.profiles import examples
 
 names = st.text(st.characters(codec="utf-8", exclude_characters="/"), min_size=1, max_size=20)
 LIVE, CANARY = 1, 2
@@ -30,8 +32,7 @@ def percent(account):
     """Begin a canary with a share in percent."""
 
     def percent(share: int) -> None:
-        account.limit(requests_per_minute=10**6, tokens_per_minute=10**9, parallel_requests=10**6)
-        account.limit(monthly_tokens=10**12)
+        account.limit(**PLENTY)
         for name in ("brand", "acme/brand"):
             account.publish({name: route(LIVE), f"{name}@live": route(LIVE), f"{name}@canary": route(CANARY)})
             account.split(name, share)
@@ -40,20 +41,16 @@ def percent(account):
 
 
 @pytest.fixture
-def version_of(gateway, account):
+def version_of(ask):
     async def version_of(user: str, *, model: str = "brand", request_id: str = "r") -> int:
-        await gateway.routes.refresh()
-        grant = await admit(
-            gateway.admission, gateway.routes.tables, account.caller, request_id=request_id, model=model,
-            prompt_tokens=1, output_tokens=1, sequences=1, user=user,
-        )  # fmt: skip
+        grant = await ask(request_id, model=model, user=user, prompt=1, output=1)
         return grant.route.version
 
     return version_of
 
 
 @given(style=names, share=st.integers(0, 100), prefix=names)
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60))
 def test_the_share_of_users_is_the_canarys_within_a_few_percent(style, share, prefix):
     buckets = Counter(canary_bucket(style, f"{prefix}{number}") for number in range(2000))
     taken = sum(count for bucket, count in buckets.items() if bucket < share)
@@ -61,7 +58,7 @@ def test_the_share_of_users_is_the_canarys_within_a_few_percent(style, share, pr
 
 
 @given(style=names, owner=names, user=names)
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60))
 def test_a_user_is_in_one_place_by_the_styles_short_name_and_its_full_one(style, owner, user):
     assert 0 <= canary_bucket(style, user) == canary_bucket(f"{owner}/{style}", user) < 100
 
@@ -90,17 +87,14 @@ async def test_a_name_that_says_which_is_no_matter_of_chance(percent, version_of
     assert {await version_of(f"user-{n}", model=model) for n in range(20)} == {version}
 
 
-async def test_a_canary_that_has_just_ended_leaves_everybody_with_the_live_version(
+async def test_who_gets_a_canary_that_is_on_its_way_or_has_just_ended_gets_the_live_version(
     account, percent, version_of
 ):
     percent(100)
-    account.withdraw("brand@canary")
+    assert await version_of("ada") == CANARY
+    write_version(version_row("brand", VERSIONS["brand", CANARY], version=CANARY))  # on no engine yet
     assert await version_of("ada") == LIVE
-
-
-async def test_nobody_waits_for_a_canary_that_is_on_its_way(account, percent, version_of):
-    percent(100)
-    write_version(version_row("brand", VERSIONS["brand", CANARY], version=CANARY))
+    account.withdraw("brand@canary")
     assert await version_of("ada") == LIVE
 
 

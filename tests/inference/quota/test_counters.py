@@ -7,11 +7,9 @@ from django.core.management import CommandError, call_command
 
 from core import months
 from core import valkey as names
-from inference.contract.usage import Usage
-from inference.quota.admission import InFlight
 from inference.quota.ledger_drain import drain_usage
 from tenants.models import Invoice, UsageDaily, UsageEvent
-from tests.inference.quota.builders import begin
+from tests.inference.quota.builders import begin, end
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -20,8 +18,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 async def settled(gateway, known):
     """Two settled requests of 12 tokens each."""
     for name in ("r1", "r2"):
-        grant = await begin(gateway, known, name)
-        await gateway.meter.settle(InFlight.begin(grant, Usage(prompt=7, completion=5)), "complete")
+        await end(gateway, await begin(gateway, known, name), prompt=7, completion=5)
     return known
 
 

@@ -13,7 +13,7 @@ from inference.proxy.runtime import run_in_thread
 from tenants.api_keys import lifecycle
 from tenants.models import ApiKey
 from tenants.models.keys import PUBLISHED_AFTER_DEATH
-from tests.inference.conftest import Account
+from tests.inference.builders import Account
 from tests.inference.fakes import Client, chat
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.proxy_settings(recovery_grace_ms=50)]

@@ -4,7 +4,6 @@ import asyncio
 import json
 import time
 from contextlib import AsyncExitStack
-from itertools import count
 
 import pytest
 from django.db import OperationalError
@@ -12,11 +11,10 @@ from django.db import OperationalError
 from core import months
 from core import valkey as names
 from inference.contract import tokenizer
-from inference.contract.requests import ParsedRequest, parse_request
+from inference.contract.requests import ParsedRequest
 from inference.errors import EngineBusy, InFlightFull, LimitsUnavailable
 from inference.proxy import admission_wait
 from inference.proxy import runtime as module
-from inference.proxy.request import relay_request
 from inference.proxy.runtime import Gateway
 from inference.proxy.settings import ProxySettings
 from inference.quota.admission import PeriodRollover
@@ -25,8 +23,8 @@ from labs.fake_vllm.data_side import FakeVllm
 from tenants.api_keys import lifecycle
 from tenants.models import ApiKey, LedgerEntry
 from tenants.public import playground_key
-from tests.inference.conftest import Account, open_tables
-from tests.inference.fakes import eventually
+from tests.inference.builders import Account, open_tables
+from tests.inference.fakes import eventually, read_answer, relay
 
 GRACE_S = 0.4
 QUICK = {"heartbeat_every_s": 0.1, "recovery_grace_ms": int(GRACE_S * 1000)}
@@ -87,7 +85,7 @@ async def gateway(open_gateway, published):
     return await open_gateway()
 
 
-numbers, beside = count(), module.run_in_thread
+beside = module.run_in_thread
 
 
 def in_ledger():
@@ -100,20 +98,12 @@ async def limit(known, tokens):
 
 
 async def ask(gateway, known, **more):
-    body = {"model": "poetry", "messages": [{"role": "user", "content": "Rain?"}], "max_tokens": 40} | more
-    return await relay_request(
-        gateway, known.caller, parse_request("chat", json.dumps(body).encode()), f"f{next(numbers)}"
-    )
+    return await relay(gateway, known.caller, max_tokens=40, **more)
 
 
 async def start(gateway, known):
     """Return a task that reads a stream to its end, once that has begun."""
-    answer = await ask(gateway, known, stream=True)
-
-    async def read():
-        return b"".join([chunk async for chunk in answer.stream])
-
-    return asyncio.create_task(read())
+    return asyncio.create_task(read_answer(await ask(gateway, known, stream=True)))
 
 
 async def grow_warm(gateway, known):

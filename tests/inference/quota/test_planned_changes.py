@@ -1,24 +1,28 @@
 """A month turns, and no workspace has to be published then: what its limits will be is in Valkey before."""
 
+import asyncio
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from core import months
 from core import valkey as names
+from inference.contract.route_tables import RouteTables
 from inference.quota import scripts
+from inference.quota.admission import CacheMiss, Caller
 from tenants.accounts.subscriptions import subscribe_tenant
 from tenants.api_keys.lifecycle import playground_key
 from tenants.metering import plans
 from tenants.public import publish_snapshot
 from tenants.quota_sync import planned_changes, snapshot
-from tests.inference.conftest import open_tables, publish_names
+from tests.inference.builders import BASE_PLACE, engine_rows, open_tables, publish_names
+from tests.profiles import examples
 
 pytestmark = pytest.mark.django_db(transaction=True)
 APRIL, MAY = "2031-04", "2031-05"
 TURN = datetime(2031, 5, 1, tzinfo=UTC)
 LATE = TURN - timedelta(hours=1)
-WORKSPACES = 5_000
+WORKSPACES = examples(1_000)
 
 
 class Clock:
@@ -43,7 +47,7 @@ def clock(valkey, monkeypatch):
 
 @pytest.fixture
 def copies(valkey, acme, clock):
-    """Return what makes 5,000 workspaces of acme's snapshot, as Valkey knows them."""
+    """Return what makes many workspaces of acme's snapshot, as Valkey knows them."""
     subscribe_tenant(acme, plans.newest_plan_version("writer"))
     key = playground_key(acme)
 
@@ -68,30 +72,35 @@ def copies(valkey, acme, clock):
     return copy
 
 
-def ask_all(valkey, tenants: list[str], now: datetime) -> list[str]:
-    """Return the verdict of admission about one request of each workspace."""
-    moved = scripts.ADMISSION.replace("call('TIME')", "call('HMGET', 'test:clock', 's', 'us')")
-    admission = valkey.register_script(moved)
-    period = months.period_of(now)
-    bounds_ms = [int(bound.timestamp() * 1000) for bound in months.bounds(period)]
-    pipeline = valkey.pipeline(transaction=False)
-    for tenant in tenants:
-        keys = [
-            names.limits_key(tenant), names.key_key(tenant, "key"), names.library_key(tenant),
-            names.account_key(tenant, period), names.bucket_key(tenant), names.hold_key(tenant, "r"),
-            names.leases_key(), names.suspect_key(tenant, ""), names.route_versions_key(),
-            names.pool_account_key(tenant, period), names.route_styles_key(), names.route_incarnation_key(),
-        ]  # fmt: skip
-        args = ["r", tenant, "key", "base", 10, 20, 1, period, *bounds_ms, 60_000, 1, 0, 10, 2048, tenant]
-        admission(keys, args, client=pipeline)
-    return [answer[0] for answer in pipeline.execute()]
+@pytest.fixture
+def admission() -> str:
+    return scripts.ADMISSION.replace("call('TIME')", "call('HMGET', 'test:clock', 's', 'us')")
 
 
-def test_no_workspace_is_published_when_the_month_turns(valkey, acme, clock, copies):
+@pytest.fixture
+def ask_all(data_plane):
+    """Ask for the base model for each of some workspaces at a moment; return how many are admitted."""
+    tables = RouteTables()
+    tables.replace({}, engine_rows([BASE_PLACE]))
+
+    async def ask(tenant: str, period: str) -> bool:
+        try:
+            await data_plane.ask(Caller(tenant, "key"), tables=tables, model="base", period=period)
+        except CacheMiss:
+            return False
+        return True
+
+    async def ask_each(tenants: list[str], now: datetime) -> int:
+        return sum(await asyncio.gather(*(ask(tenant, months.period_of(now)) for tenant in tenants)))
+
+    return lambda tenants, now: data_plane.run(ask_each(tenants, now))
+
+
+def test_no_workspace_is_published_when_the_month_turns(valkey, acme, clock, copies, ask_all):
     tenants = copies()
-    assert set(ask_all(valkey, tenants, LATE)) == {"admitted"}
+    assert ask_all(tenants, LATE) == WORKSPACES
     clock.move(TURN)
-    assert ask_all(valkey, tenants, TURN).count("cache_miss") == 0
+    assert ask_all(tenants, TURN) == WORKSPACES
     publish_snapshot(acme.pk)
     fresh = valkey.hgetall(names.limits_key(acme.pk))
     assert fresh["wallet"].startswith(MAY)
@@ -99,11 +108,11 @@ def test_no_workspace_is_published_when_the_month_turns(valkey, acme, clock, cop
     assert valkey.ttl(names.limits_key(tenants[-1])) == -1  # never
 
 
-def test_without_it_all_of_them_are(valkey, clock, copies, monkeypatch):
+def test_without_it_all_of_them_are(clock, copies, ask_all, monkeypatch):
     monkeypatch.setattr(snapshot, "COMING_KNOWN_BEFORE", timedelta(0))
     tenants = copies()
     clock.move(TURN)
-    assert ask_all(valkey, tenants, TURN).count("cache_miss") == WORKSPACES
+    assert ask_all(tenants, TURN) == 0
 
 
 def test_a_task_publishes_who_wrote_this_month_in_its_last_hours_and_each_once(valkey, acme, charlies, clock):

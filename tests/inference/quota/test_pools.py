@@ -1,19 +1,14 @@
-"""Free workspaces of one person share an allowance, whatever happens to them: random histories.
-
-`PROPERTIES=large` tries many more of them.
-"""
+"""Free workspaces of one person share an allowance, whatever happens to them: random histories."""
 
 import asyncio
-import os
 from collections import Counter
-from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import count
 from types import SimpleNamespace
 from uuid import UUID
 
 import pytest
-from hypothesis import HealthCheck, Phase, settings
+from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
     RuleBasedStateMachine,
@@ -26,29 +21,21 @@ from hypothesis.stateful import (
 from billing import counters
 from core import months
 from core import valkey as names
-from inference.contract.route_tables import RouteTables
 from inference.contract.usage import Usage
 from inference.errors import FreePlanExhausted, Limited
-from inference.quota import scripts
-from inference.quota.admission import CacheMiss, Caller, Grant, InFlight, OtherPool, admit
+from inference.quota.admission import CacheMiss, Caller, Grant, OtherPool
 from inference.quota.ledger_drain import drain_usage, rebuild_counters
-from inference.quota.settlement import Settlement, sweep_expired_holds
-from inference.wire.valkey_client import ValkeyClient
+from inference.quota.settlement import sweep_expired_holds
 from tenants.accounts.workspaces import create_tenant
 from tenants.metering import plans
 from tenants.metering.pools import free_tokens_used
 from tenants.models import Membership, Tenant, UsageEvent, User
 from tenants.public import playground_key, publish_snapshot, subscribe_tenant
-from tests.inference.conftest import open_tables, place, publish_names, target, version_row, write_version
+from tests.inference.builders import open_tables, place, publish_names, target, version_row, write_version
+from tests.profiles import examples, phases
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
-LARGE = os.environ.get("PROPERTIES") == "large"
-RANDOM = settings(
-    max_examples=200 if LARGE else 8, stateful_step_count=50 if LARGE else 25, deadline=None,
-    phases=[phase for phase in Phase if LARGE or phase is not Phase.shrink],
-    suppress_health_check=list(HealthCheck),
-)  # fmt: skip
 LIMIT = 200_000  # of the free plan as shipped
 ALLOWED = 600  # a history's rest of it
 VERSION = version_row("poetry", "v1", places=[place("local", "http://127.0.0.1:1", max_model_len=2048)])
@@ -77,9 +64,7 @@ class Person(RuleBasedStateMachine):
         write_version(VERSION)
         self.number = next(self.world.numbers)
         self.user = User.objects.create_user(f"person{self.number}@example.org")
-        self.runner = asyncio.Runner()
-        self.valkey = ValkeyClient(self.world.url)
-        self.admission, self.meter = self.valkey.script(scripts.ADMISSION), Settlement(self.valkey)
+        self.data_plane = self.world.data_plane
         self.period = months.current()
         self.workspaces: list[Workspace] = []
         self.flying: list[tuple[Grant, Usage]] = []
@@ -92,13 +77,6 @@ class Person(RuleBasedStateMachine):
         grant = self._admit(self.workspaces[0], LIMIT - ALLOWED)
         assert isinstance(grant, Grant)
         self._settle(grant, Usage(LIMIT - ALLOWED, 0, 0, "stop"))
-
-    def teardown(self):
-        try:
-            self._quiesce()
-        finally:
-            self.runner.run(self.valkey.aclose())
-            self.runner.close()
 
     @precondition(lambda self: len(self.workspaces) < 5)
     @rule()
@@ -140,7 +118,7 @@ class Person(RuleBasedStateMachine):
             asking = [self._ask(one, prompt) for one, prompt in chosen]
             return await asyncio.gather(*asking, return_exceptions=True)
 
-        for (one, prompt), answer in zip(chosen, self.runner.run(all_at_once()), strict=True):
+        for (one, prompt), answer in zip(chosen, self.data_plane.run(all_at_once()), strict=True):
             if isinstance(answer, Grant):
                 assert not one.is_deleted
                 self.flying.append((answer, Usage(prompt, 0, answer.output_tokens // 2, "stop")))
@@ -157,7 +135,7 @@ class Person(RuleBasedStateMachine):
     @rule(n=picks)
     def gateway_dies(self, n):
         grant, usage = self.flying.pop(n % len(self.flying))
-        self.runner.run(self.meter.extend(InFlight.begin(grant, usage)))
+        self.data_plane.extend(grant, usage)
         self.dead.append((grant, usage))
 
     @precondition(lambda self: self.dead)
@@ -178,7 +156,7 @@ class Person(RuleBasedStateMachine):
         self.store.flushall()
         write_version(VERSION)
         for grant, usage in self.flying:
-            self.runner.run(self.meter.restore(InFlight.begin(grant, usage)))
+            self.data_plane.restore(grant, usage)
         for one in self.workspaces:
             self._publish(one)
 
@@ -201,7 +179,7 @@ class Person(RuleBasedStateMachine):
         sequences = self.store.hget(names.bucket_key(self.pool), "open")
         assert int(sequences or 0) == len(open_holds)
 
-    def _quiesce(self) -> None:
+    def teardown(self):
         for grant, usage in self.flying:
             self._settle(grant, usage)
         self.flying = []
@@ -246,20 +224,17 @@ class Person(RuleBasedStateMachine):
         pool = self.store.hget(names.limits_key(one.tenant.pk), "pool_id")
         if pool != one.caller.pool_id and not one.is_deleted:
             with pytest.raises(OtherPool) as told:
-                self.runner.run(self._ask(one, 1))
+                self.data_plane.run(self._ask(one, 1))
             assert told.value.pool_id == pool
         one.caller = one.caller.move(pool)
 
     async def _ask(self, one: Workspace, prompt: int) -> Grant:
-        return await admit(
-            self.admission, RouteTables(), one.caller, request_id=f"p{next(self.world.numbers)}",
-            model="poetry", prompt_tokens=prompt, is_exact=True, output_tokens=20, sequences=1,
-        )  # fmt: skip
+        return await self.data_plane.ask(one.caller, prompt=prompt, is_exact=True)
 
     def _admit(self, one: Workspace, prompt: int) -> Grant | Exception:
         # The context is no matter here: it would keep a test from using up a month in one request.
         hold = names.hold_key(one.tenant.pk, "first")
-        grant = self.runner.run(self._ask(one, 1))
+        grant = self.data_plane.run(self._ask(one, 1))
         more = prompt - grant.hold_tokens
         for account in (
             names.account_key(one.tenant.pk, self.period), names.pool_account_key(self.pool, self.period)
@@ -271,33 +246,33 @@ class Person(RuleBasedStateMachine):
 
     def _settle(self, grant: Grant, usage: Usage) -> None:
         outcome = "complete" if usage.tokens else "upstream_error"
-        self.runner.run(self.meter.settle(InFlight.begin(grant, usage), outcome))
+        self.data_plane.settle(grant, usage, outcome)
         self.billed[grant.caller.pool] += usage.tokens
 
 
 @pytest.fixture
-def world(valkey, settings, acme) -> SimpleNamespace:
+def world(valkey, data_plane, acme) -> SimpleNamespace:
     return SimpleNamespace(
         store=valkey,
-        url=settings.VALKEY_URL,
+        data_plane=data_plane,
         numbers=count(),
         free=plans.newest_plan_version("free"),
         paid=plans.newest_plan_version("writer"),
     )
 
 
-@pytest.mark.long
 def test_whatever_happens_a_persons_free_workspaces_never_use_more_than_one_allowance(world):
     class Here(Person):
         pass
 
     Here.world = world
-    run_state_machine_as_test(Here, settings=RANDOM)
+    random = settings(max_examples=examples(15), stateful_step_count=25, phases=phases())
+    run_state_machine_as_test(Here, settings=random)
 
 
 @pytest.fixture
-def two(alice, acme, valkey, settings) -> Iterator[SimpleNamespace]:
-    """Two free workspaces of Alice, known to Valkey, and a gateway's scripts."""
+def two(alice, acme, valkey) -> list[Caller]:
+    """The callers of two free workspaces of Alice, known to Valkey."""
     other = create_tenant(alice, name="Another")
     write_version(VERSION)
     open_tables()
@@ -308,52 +283,39 @@ def two(alice, acme, valkey, settings) -> Iterator[SimpleNamespace]:
         rebuild_counters(valkey, tenant.pk, months.current())
         pool = valkey.hget(names.limits_key(tenant.pk), "pool_id")
         callers.append(Caller(tenant.pk, playground_key(tenant).pk).move(pool))
-    with asyncio.Runner() as runner:
-        client = ValkeyClient(settings.VALKEY_URL)
-        script, meter = client.script(scripts.ADMISSION), Settlement(client)
-
-        def ask(caller: Caller, request_id: str, output: int = 20) -> Grant:
-            return runner.run(
-                admit(
-                    script, RouteTables(), caller, request_id=request_id, model="poetry", prompt_tokens=10,
-                    output_tokens=output, sequences=1,
-                )
-            )  # fmt: skip
-
-        yield SimpleNamespace(callers=callers, ask=ask, store=valkey, meter=meter, runner=runner)
-        runner.run(client.aclose())
+    return callers
 
 
 def test_two_free_workspaces_of_a_person_have_one_bucket_of_refusals_and_rates_and_a_stranger_another(
-    two, charlies
+    two, charlies, data_plane, valkey
 ):
-    first, second = two.callers
+    first, second = two
     assert first.pool_id == second.pool_id != str(first.tenant_id)
     assert first.names.bucket == second.names.bucket
     assert first.names.refusals == second.names.refusals
     assert first.names.account != second.names.account
-    grants = [two.ask(two.callers[n % 2], f"r{n}") for n in range(4)]
+    grants = [data_plane.admit(caller) for caller in (first, second) * 2]
     assert {grant.pool_id for grant in grants} == {first.pool_id}
     with pytest.raises(Limited, match="concurrent requests"):  # four on the free plan
-        two.ask(second, "r5")
+        data_plane.admit(second)
     publish_snapshot(charlies.pk)
-    assert two.store.hget(names.limits_key(charlies.pk), "pool_id") != first.pool_id
+    assert valkey.hget(names.limits_key(charlies.pk), "pool_id") != first.pool_id
 
 
-def test_what_one_free_workspace_used_the_other_has_not_and_the_refusal_says_why(two):
-    first, second = two.callers
-    two.store.hset(names.pool_account_key(first.pool, months.current()), "used", LIMIT - 29)
+def test_what_one_free_workspace_used_the_other_has_not_and_the_refusal_says_why(two, data_plane, valkey):
+    first, second = two
+    valkey.hset(names.pool_account_key(first.pool, months.current()), "used", LIMIT - 29)
     with pytest.raises(FreePlanExhausted, match="free workspaces of the same owner share 200,000 tokens"):
-        two.ask(second, "r1")
-    two.store.hset(names.pool_account_key(first.pool, months.current()), "used", LIMIT - 30)
-    two.ask(second, "r2")
+        data_plane.admit(second)
+    valkey.hset(names.pool_account_key(first.pool, months.current()), "used", LIMIT - 30)
+    data_plane.admit(second)
 
 
-def test_without_the_pools_counters_nothing_is_admitted_until_they_are_rebuilt(two):
-    first, _ = two.callers
-    two.store.delete(names.pool_account_key(first.pool, months.current()))
+def test_without_the_pools_counters_nothing_is_admitted_until_they_are_rebuilt(two, data_plane, valkey):
+    first, _ = two
+    valkey.delete(names.pool_account_key(first.pool, months.current()))
     with pytest.raises(CacheMiss):
-        two.ask(first, "r1")
+        data_plane.admit(first)
 
 
 @pytest.mark.parametrize(

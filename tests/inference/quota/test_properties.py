@@ -1,15 +1,11 @@
-"""Admission and metering against a plain model: random histories on the real Valkey and PostgreSQL.
+"""Admission and metering against a plain model: random histories on the real Valkey and PostgreSQL."""
 
-`PROPERTIES=large` tries many more of them.
-"""
-
-import asyncio
-import os
 import threading
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from fractions import Fraction
+from functools import partial
 from itertools import count
 from math import ceil, floor
 from types import SimpleNamespace
@@ -19,7 +15,7 @@ import pytest
 import redis
 from django.db import connection
 from django.db.models import Count, Sum
-from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
     RuleBasedStateMachine,
@@ -36,15 +32,14 @@ from core.money import usd
 from inference.contract.route_tables import RouteTables
 from inference.contract.usage import Usage
 from inference.errors import CreditsExhausted, FreePlanExhausted, InFlightFull, Limited, QuotaExhausted
-from inference.quota import admission, scripts, settlement
-from inference.quota.admission import Caller, Grant, InFlight, PeriodRollover, Prices, Rates, admit, period_at
+from inference.quota import admission, settlement
+from inference.quota.admission import Caller, Grant, InFlight, PeriodRollover, Prices, Rates, period_at
 from inference.quota.ledger_drain import drain_usage, rebuild_counters
-from inference.quota.settlement import Settlement, sweep_expired_holds
-from inference.wire.valkey_client import ValkeyClient
+from inference.quota.settlement import sweep_expired_holds
 from tenants.metering.pricing import cost_nanousd
 from tenants.models import FreeUsage, LedgerEntry, UsageEvent
 from tenants.public import issue_key, playground_key
-from tests.inference.conftest import (
+from tests.inference.builders import (
     open_tables,
     place,
     publish_names,
@@ -53,16 +48,13 @@ from tests.inference.conftest import (
     version_row,
     write_version,
 )
+from tests.profiles import examples, phases
+from tests.racing import race
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
-LARGE = os.environ.get("PROPERTIES") == "large"
-RANDOM = settings(
-    max_examples=500 if LARGE else 70, stateful_step_count=80 if LARGE else 40, deadline=None,
-    phases=[phase for phase in Phase if LARGE or phase is not Phase.shrink],  # which takes minutes
-    suppress_health_check=list(HealthCheck),
-)  # fmt: skip
-SINGLE = settings(RANDOM, max_examples=3000 if LARGE else 150)
+RANDOM = settings(max_examples=examples(70), stateful_step_count=40, phases=phases())
+SINGLE = settings(RANDOM, max_examples=examples(150))
 
 PRICES = Prices(input_nanousd=137, cached_input_nanousd=29, output_nanousd=411)
 MAX_OUTPUT, MAX_MODEL_LEN = 50, 200
@@ -233,9 +225,7 @@ class History(RuleBasedStateMachine):
         self.is_unbounded = False  # something was billed that no hold covered any more
         self.store.flushdb()
         self.tables = RouteTables()
-        self.runner = asyncio.Runner()
-        self.valkey = ValkeyClient(self.world.url)
-        self.admission, self.meter = self.valkey.script(scripts.ADMISSION), Settlement(self.valkey)
+        self.data_plane = self.world.data_plane
         self.flying: list[Flight] = []  # the gateway has it
         self.landed: list[Flight] = []  # the gateway has settled it
         self.held: dict[str, Flight] = {}  # Valkey has its hold
@@ -274,12 +264,8 @@ class History(RuleBasedStateMachine):
         self._publish()
 
     def teardown(self):
-        try:
-            if hasattr(self, "sides"):
-                self._quiesce()
-        finally:
-            self.runner.run(self.valkey.aclose())
-            self.runner.close()
+        if hasattr(self, "sides"):
+            self._quiesce()
 
     # what happens
 
@@ -291,7 +277,7 @@ class History(RuleBasedStateMachine):
     def _ask(self, ask: Ask) -> None:
         before, began = self._dump(), self._now()
         try:
-            grant = self.runner.run(self._admit(ask))
+            grant = self._admit(ask)
         except Exception as error:  # noqa: BLE001 compared with what the model says
             refusal = said(error)
         else:
@@ -368,7 +354,7 @@ class History(RuleBasedStateMachine):
         self._end_lease(flight)
         sweeping = threading.Thread(target=sweep_expired_holds, args=(self.store,))
         sweeping.start()
-        self.runner.run(self.meter.settle(InFlight.begin(flight.grant, usage), "complete"))
+        self.data_plane.settle(flight.grant, usage)
         sweeping.join()
         self.flying.remove(flight)
         self.landed.append(flight)
@@ -381,17 +367,8 @@ class History(RuleBasedStateMachine):
 
     @rule()
     def drain_twice_at_once(self):
-        expected, new = len((self.events.keys() | self.failed) - self.recorded), []
-
-        def one(consumer: str) -> None:
-            new.append(drain_usage(self.store, consumer))
-            connection.close()
-
-        threads = [threading.Thread(target=one, args=(f"c{n}",)) for n in range(2)]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
+        expected = len((self.events.keys() | self.failed) - self.recorded)
+        new = race(*(partial(drain_usage, self.store, consumer) for consumer in ("one", "other")))
         assert sum(new) == expected
         self.recorded = self.events.keys() | self.failed
 
@@ -481,18 +458,16 @@ class History(RuleBasedStateMachine):
 
     # the deeds
 
-    async def _admit(self, ask: Ask) -> Grant:
-        return await admit(
-            self.admission, self.tables, Caller(self.tenant, self.key_ids[ask.key], self.pool),
-            request_id=f"r{next(self.world.ids)}", model="poetry",
-            prompt_tokens=ask.prompt, is_exact=ask.exact, output_tokens=ask.output,
-            sequences=ask.choices,
-            period=ask.period,
+    def _admit(self, ask: Ask) -> Grant:
+        caller = Caller(self.tenant, self.key_ids[ask.key], self.pool)
+        return self.data_plane.admit(
+            caller, tables=self.tables, prompt=ask.prompt, is_exact=ask.exact, output=ask.output,
+            sequences=ask.choices, period=ask.period,
         )  # fmt: skip
 
     def _settle(self, flight: Flight, usage: Usage, outcome: str = "complete") -> None:
         there = flight.id in self.held
-        self.runner.run(self.meter.settle(InFlight.begin(flight.grant, usage), outcome))
+        self.data_plane.settle(flight.grant, usage, outcome)
         if there:
             self._release(flight, usage)
             self._bill(flight, usage)
@@ -501,14 +476,9 @@ class History(RuleBasedStateMachine):
 
     def _beat(self, flight: Flight, usage: Usage) -> None:
         """As the gateway does: extend, or put back."""
-
-        async def beat() -> bool:
-            if extended := await self.meter.extend(InFlight.begin(flight.grant, usage)):
-                return extended
-            await self.meter.restore(InFlight.begin(flight.grant, usage))
-            return extended
-
-        extended = self.runner.run(beat())
+        extended = self.data_plane.extend(flight.grant, usage)
+        if not extended:
+            self.data_plane.restore(flight.grant, usage)
         if flight.id not in self.swept:
             assert extended == (flight.id in self.held)
             assert self._is_held(flight.id)
@@ -821,17 +791,7 @@ class Wallet(History):
             Purse(free, granted),
         )  # fmt: skip
 
-    def limits_change(self):
-        """Not here."""
-
-    def keys_are_revoked(self):
-        """Not here."""
-
-    def flush(self):
-        """Not here."""
-
-    def drain_twice_at_once(self):
-        """Not here."""
+    limits_change = keys_are_revoked = flush = drain_twice_at_once = None  # none of these rules
 
     @rule(asks=st.lists(asks, min_size=1, max_size=6))
     def admit(self, asks):
@@ -853,7 +813,7 @@ def said(error: Exception) -> tuple:
 
 
 @pytest.fixture
-def world(valkey, acme, alice, settings, monkeypatch) -> SimpleNamespace:
+def world(*, valkey, acme, alice, settings, monkeypatch, data_plane) -> Iterator[SimpleNamespace]:
     """Acme with two keys, in months of which each history takes two of its own."""
     monkeypatch.setattr(admission, "_period_bounds_ms", lambda period: (0, 2**52))
     monkeypatch.setattr(admission, "LEASE_MS", 3_600_000)
@@ -863,37 +823,21 @@ def world(valkey, acme, alice, settings, monkeypatch) -> SimpleNamespace:
     yield SimpleNamespace(
         store=valkey,
         raw=raw,
-        url=settings.VALKEY_URL,
+        data_plane=data_plane,
         tenant=acme.pk,
         keys=(playground_key(acme).pk, other.pk),
-        ids=count(),
         years=count(),
     )
     raw.close()
 
 
 @pytest.fixture
-def history(world) -> Iterator[History]:
+def history(world) -> History:
     """A history in which nothing has happened."""
     History.world = world
-    history = History()
-    yield history
-    history.runner.run(history.valkey.aclose())
-    history.runner.close()
+    return History()
 
 
-@pytest.fixture
-def ask_for(gateway, account):
-    async def ask_for(request_id, **more):
-        return await admit(
-            gateway.admission, gateway.routes.tables, account.caller, request_id=request_id, model="poetry",
-            prompt_tokens=10, output_tokens=20, sequences=1, **more,
-        )  # fmt: skip
-
-    return ask_for
-
-
-@pytest.mark.long
 def test_whatever_happens_valkey_the_ledger_and_a_plain_model_agree(world):
     class Here(History):
         pass
@@ -902,13 +846,12 @@ def test_whatever_happens_valkey_the_ledger_and_a_plain_model_agree(world):
     run_state_machine_as_test(Here, settings=RANDOM)
 
 
-@pytest.mark.long
 def test_whatever_happens_no_credit_pays_twice_and_nothing_is_used_that_none_pays(world):
     class Here(Wallet):
         pass
 
     Here.world = world
-    run_state_machine_as_test(Here, settings=settings(RANDOM, max_examples=500 if LARGE else 50))
+    run_state_machine_as_test(Here, settings=settings(RANDOM, max_examples=examples(50)))
 
 
 @given(
@@ -930,13 +873,13 @@ def test_a_budget_refuses_exactly_what_could_pass_it(
     account = names.account_key(history.tenant, period)
     history.store.hset(account, mapping={f"spent{of}": used, f"reserved{of}": held})
     history.store.delete(names.bucket_key(history.tenant))
-    asking = history._admit(Ask(0, prompt, output, choices, True, period))
+    asked = Ask(0, prompt, output, choices, True, period)
     if more < 0:
         with pytest.raises(QuotaExhausted if held + more < 0 else InFlightFull) as refused:
-            history.runner.run(asking)
+            history._admit(asked)
         assert refused.value.facts["left"] == usd(held + worst + more)
     else:
-        assert history.runner.run(asking).hold_nanousd == worst
+        assert history._admit(asked).hold_nanousd == worst
         assert int(history.store.hget(account, f"reserved{of}")) == held + worst
 
 
@@ -977,15 +920,15 @@ def test_at_a_months_turn_credits_pay_the_month_before_first(
 
     reach = [purse.left([0, owed(before, free[0], busy=busy), 0])[0][2] for busy in (False, True)]
     need = [owed(now, free[1], busy=busy, more=(tokens, cost)) for busy in (False, True)]
-    asking = history._admit(Ask(0, prompt, 5, 1, True, history.months[2]))
+    asked = Ask(0, prompt, 5, 1, True, history.months[2])
     if need[0] > reach[0]:
         with pytest.raises(CreditsExhausted):
-            history.runner.run(asking)
+            history._admit(asked)
     elif need[1] > reach[1]:
         with pytest.raises(InFlightFull):
-            history.runner.run(asking)
+            history._admit(asked)
     else:
-        history.runner.run(asking)
+        history._admit(asked)
         worst_before = owed(before, free[0], busy=True, pay=payable)
         worst_now = owed(now, free[1], busy=True, pay=payable, more=(tokens, cost))
         assert purse.left([0, worst_before, worst_now])[1] == purse.left([0, worst_before, 0])[1]
@@ -1013,54 +956,52 @@ def test_impossible_counts_have_no_price(counts):
         cost_nanousd(PRICES, *counts)
 
 
-async def test_another_month_is_told_and_changes_nothing(gateway, account, ask_for):
+async def test_another_month_is_told_and_changes_nothing(account, ask):
     before = {name: account.store.dump(name) for name in account.store.keys(f"*{account.tenant}*")}
     with pytest.raises(PeriodRollover) as told:
-        await ask_for("r1", period="2020-02")
+        await ask(period="2020-02")
     assert period_at(told.value.now_ms) == months.current()
     assert {name: account.store.dump(name) for name in account.store.keys(f"*{account.tenant}*")} == before
 
 
-async def test_a_minute_limit_that_a_key_gets_begins_full(account, ask_for):
+async def test_a_minute_limit_that_a_key_gets_begins_full(account, ask):
     key = names.key_key(account.tenant, account.key)
     account.store.hset(key, "requests_per_minute", 100)
-    grant = await ask_for("r1")
+    grant = await ask()
     account.store.hset(key, "tokens_per_minute", 100)
-    assert (await ask_for("r2")).rates.tokens_left == 100 - grant.hold_tokens
+    assert (await ask()).rates.tokens_left == 100 - grant.hold_tokens
 
 
-async def test_a_minute_limit_that_a_key_gets_back_is_full_after_a_minute(account, ask_for):
+async def test_a_minute_limit_that_a_key_gets_back_is_full_after_a_minute(account, ask):
     key, bucket = names.key_key(account.tenant, account.key), names.bucket_key(account.tenant)
     account.store.hset(key, mapping={"requests_per_minute": 100, "tokens_per_minute": 100})
-    await ask_for("r1")
+    await ask()
     account.store.hset(key, "tokens_per_minute", "")
     account.store.hincrby(bucket, f"at:{account.key}", -3_600_000)  # an hour later
-    await ask_for("r2")
+    await ask()
     account.store.hset(key, "tokens_per_minute", 100)
-    assert (await ask_for("r3")).rates.tokens_left == 100 - 30
+    assert (await ask()).rates.tokens_left == 100 - 30
 
 
 @pytest.mark.parametrize("beaten", [0, 9])
-async def test_a_slow_gateway_that_was_swept_is_billed_once(gateway, account, ask_for, valkey, beaten):
-    grant = await ask_for("slow")
+async def test_a_slow_gateway_that_was_swept_is_billed_once(gateway, account, ask, settle, valkey, *, beaten):
+    grant = await ask("slow")
     await gateway.meter.extend(InFlight.begin(grant, Usage(prompt=beaten)))
     valkey.zadd(names.leases_key(), {f"{account.tenant} slow": 1})
     assert sweep_expired_holds(valkey) == 1
     if not await gateway.meter.extend(InFlight.begin(grant, Usage(prompt=9, completion=1))):
         await gateway.meter.restore(InFlight.begin(grant, Usage(prompt=9, completion=1)))
-    await gateway.meter.settle(InFlight.begin(grant, Usage(prompt=9, completion=7)), "complete")
+    await settle(grant, prompt=9, completion=7)
     assert account.held() == 0
     assert account.used() == account.events()[0]["prompt_tokens"] + account.events()[0]["completion_tokens"]
     assert account.used() == (beaten or 16)
 
 
-async def test_a_slow_gateway_may_settle_what_was_swept_before_it_had_a_count(
-    gateway, account, ask_for, valkey
-):
-    grant = await ask_for("slow")
+async def test_a_slow_gateway_may_settle_what_was_swept_before_it_had_a_count(account, ask, settle, valkey):
+    grant = await ask("slow")
     valkey.zadd(names.leases_key(), {f"{account.tenant} slow": 1})
     assert sweep_expired_holds(valkey) == 1
-    await gateway.meter.settle(InFlight.begin(grant, Usage(prompt=9, completion=7)), "complete")
+    await settle(grant, prompt=9, completion=7)
     assert (account.held(), account.used(), len(account.events())) == (0, 16, 1)
 
 

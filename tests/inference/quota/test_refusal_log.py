@@ -1,6 +1,5 @@
 """Refused requests get into the workspace's log: why, but never what was asked; bounded, and without loss."""
 
-import asyncio
 from uuid import uuid4
 
 import pytest
@@ -16,14 +15,8 @@ from inference.quota.refusals import LOGGED_PER_S, LogRate
 from inference.quota.scripts import REFUSALS
 from tenants.api_keys.lifecycle import issue_key
 from tenants.models import RefusedRequest, Tenant
-from tests.inference.conftest import SHORT_WAITS
-from tests.inference.fakes import chat
-
-
-async def noted(gateway) -> None:
-    """Wait until what was refused is noted."""
-    while tasks := [task for task in gateway._tasks if "RefusalLimit" in repr(task)]:
-        await asyncio.wait(tasks)
+from tests.inference.builders import SHORT_WAITS
+from tests.inference.fakes import chat, refusals_written
 
 
 def entries(account) -> list[dict[str, str]]:
@@ -34,7 +27,7 @@ def entries(account) -> list[dict[str, str]]:
 async def test_a_refusal_is_noted_with_its_reason(client, engine, account):
     account.limit(requests_per_minute=1)
     assert [(await client.ask(chat()))[0] for _ in range(2)] == [200, 429]
-    await noted(client.gateway)
+    await refusals_written(client.gateway)
     [entry] = entries(account)
     assert str(read_message(entry["reason"])).startswith(
         "Rate limit reached for requests per minute of this workspace: 1 allowed"
@@ -46,7 +39,7 @@ async def test_a_refusal_is_noted_with_its_reason(client, engine, account):
 
 async def test_a_request_that_is_served_is_not_noted(client, engine, account):
     assert (await client.ask(chat()))[0] == 200
-    await noted(client.gateway)
+    await refusals_written(client.gateway)
     assert entries(account) == []
 
 
@@ -54,7 +47,7 @@ async def test_a_request_that_is_served_is_not_noted(client, engine, account):
 async def test_a_busy_engine_is_noted_and_counts_as_no_fault_of_the_clients(client, account):
     account.offer("poetry", "http://127.0.0.1:9")  # where nothing listens
     assert (await client.ask(chat()))[0] == 503
-    await noted(client.gateway)
+    await refusals_written(client.gateway)
     assert [entry["status"] for entry in entries(account)] == ["503"]
     assert not account.store.keys("*:refusals:*")
 
@@ -62,7 +55,7 @@ async def test_a_busy_engine_is_noted_and_counts_as_no_fault_of_the_clients(clie
 async def test_what_a_client_wrote_is_in_no_reason(client, account):
     body = {"model": "poetry", "messages": [{"role": "my secret role", "content": "my secret prompt"}]}
     assert (await client.ask(body))[0] == 400
-    await noted(client.gateway)
+    await refusals_written(client.gateway)
     [entry] = entries(account)
     assert "secret" not in str(entry)
     assert entry["reason"]

@@ -1,6 +1,5 @@
 """What is refused at the door: cheaply, in bounded memory, and not without end."""
 
-import asyncio
 import gzip
 import json
 import time
@@ -21,25 +20,19 @@ from inference.proxy.runtime import Gateway
 from inference.proxy.settings import ProxySettings
 from tenants.api_keys.lifecycle import new_secret
 from tenants.public import digest_by_peppers
-from tests.inference.fakes import Client, chat
+from tests.inference.fakes import Client, chat, refusals_written
 
 KEY = {"idempotency-key": "k"}
-
-
-async def counted(gateway):
-    """Wait until what was refused is counted."""
-    while tasks := [task for task in gateway._tasks if "RefusalLimit.count" in repr(task)]:
-        await asyncio.wait(tasks)
 
 
 async def test_a_key_with_too_many_refusals_is_refused_before_its_body_is_read(client, engine, settings):
     settings.API_REFUSALS_PER_KEY = 3
     for body in ({"model": 3}, chat(n=99), chat(model="no/such")):
         assert (await client.ask(body))[0] in (400, 404)
-    await counted(client.gateway)
+    await refusals_written(client.gateway)
     assert (await client.ask(chat()))[0] == 200  # so many are let through
     await client.ask({})
-    await counted(client.gateway)
+    await refusals_written(client.gateway)
     status, head, body = await client.ask(chat())
     assert (status, json.loads(body)["error"]["code"]) == (429, "rate_limit_exceeded")
     assert 0 < int(head["retry-after"]) <= 60
@@ -48,14 +41,14 @@ async def test_a_key_with_too_many_refusals_is_refused_before_its_body_is_read(c
     async with Gateway() as other:  # another process learns it with its first refusal
         elsewhere = Client(other, client.secret)
         await elsewhere.ask({})
-        await counted(other)
+        await refusals_written(other)
         assert (await elsewhere.ask(chat()))[0] == 429
 
 
 async def test_a_minute_ends_and_a_neighbour_is_served_meanwhile(client, engine, account, settings):
     settings.API_REFUSALS_PER_KEY = 0
     await client.ask({})
-    await counted(client.gateway)
+    await refusals_written(client.gateway)
     neighbour = Client(client.gateway, new_secret())
     other = uuid4()
     account.store.copy(names.key_key(account.tenant, account.key), names.key_key(account.tenant, other))
@@ -73,7 +66,7 @@ async def test_strangers_are_counted_by_address_and_cost_no_query_then(client, e
     looked_up = []
     monkeypatch.setattr(gateway_module, "find_owner", looked_up.append)
     assert [(await client.ask(chat(), secret=new_secret()))[0] for _ in range(2)] == [401, 401]
-    await counted(client.gateway)
+    await refusals_written(client.gateway)
     assert (await client.ask(chat(), secret=new_secret()))[0] == 429
     assert (await client.ask({}, path="/v1/nothing"))[0] == 429
     assert len(looked_up) == 2
@@ -82,7 +75,7 @@ async def test_strangers_are_counted_by_address_and_cost_no_query_then(client, e
 
 async def test_a_large_refused_body_counts_as_many(client, account):
     await client.ask({"model": "x" * 1_000_000})
-    await counted(client.gateway)
+    await refusals_written(client.gateway)
     [name] = account.store.keys("*:refusals:*")
     assert int(account.store.get(name)) == 1 + 1_000_000 // (64 * 1024)
 
@@ -93,7 +86,7 @@ async def test_a_packed_refused_body_counts_as_what_it_unpacks_to(client, accoun
     assert (await client.ask(packed, headers={"content-encoding": "gzip"}))[0] == 400
     bomb = gzip.compress(b" " * (BODY_MAX_BYTES + 1))
     assert (await client.ask(bomb, headers={"content-encoding": "gzip"}))[0] == 413
-    await counted(client.gateway)
+    await refusals_written(client.gateway)
     [name] = account.store.keys("*:refusals:*")
     assert int(account.store.get(name)) == 2 + (1_000_000 + BODY_MAX_BYTES) // (64 * 1024)
 
@@ -106,7 +99,7 @@ async def test_an_answer_that_is_given_again_counts_with_the_body_that_was_read_
     for _ in range(3):
         status, _, _ = await client.ask(asked, headers=KEY | {"content-encoding": "gzip"})
         assert status == 200
-    await counted(client.gateway)
+    await refusals_written(client.gateway)
     [name] = account.store.keys("*:refusals:*")
     assert int(account.store.get(name)) == 2 * (1 + 200_000 // (64 * 1024))
     assert len(engine.received) == 1

@@ -1,8 +1,8 @@
-import threading
+from functools import partial
 from uuid import uuid4
 
 import pytest
-from django.db import OperationalError, connection
+from django.db import OperationalError
 
 from core import valkey as names
 from inference.contract.usage import Usage
@@ -12,28 +12,20 @@ from inference.quota.ledger_drain import drain_usage, rebuild_counters
 from inference.quota.settlement import sweep_expired_holds
 from tenants.models import LedgerEntry, UsageEvent
 from tests.inference.fakes import eventually
-from tests.inference.quota.builders import begin
+from tests.inference.quota.builders import begin, end
+from tests.racing import race
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
 
 @pytest.fixture
 async def three_settled(gateway, known):
-    for name in ("r1", "r2", "r3"):
-        grant = await begin(gateway, known, name)
-        await gateway.meter.settle(InFlight.begin(grant, Usage(prompt=7, completion=5)), "complete")
+    for _ in range(3):
+        await end(gateway, await begin(gateway, known), prompt=7, completion=5)
 
 
 def test_the_drain_moves_every_event_once_from_two_processes(three_settled, known, valkey):
-    def one(consumer: str) -> None:
-        drain_usage(valkey, consumer)
-        connection.close()
-
-    threads = [threading.Thread(target=one, args=(f"c{n}",)) for n in range(2)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    race(*(partial(drain_usage, valkey, consumer) for consumer in ("one", "other")))
     assert UsageEvent.objects.count() == LedgerEntry.objects.count() == 3
     assert known.events() == []
     assert known.used() == 36
@@ -76,7 +68,7 @@ async def test_a_dead_gateway_is_billed_its_last_heartbeat(gateway, known, valke
     await eventually(lambda: sweep_expired_holds(valkey) == 1)
     assert (known.used(), known.held()) == (9, 0)
     assert known.events()[0]["outcome"] == "swept"
-    await gateway.meter.settle(InFlight.begin(grant, Usage(prompt=7, completion=9)), "complete")
+    await end(gateway, grant, prompt=7, completion=9)
     assert known.used() == 9
 
 

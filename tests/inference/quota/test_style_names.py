@@ -1,14 +1,11 @@
 """Whatever happens to styles and selections: a name leads admission to what the database says."""
 
 import asyncio
-from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import dataclass, field
-from itertools import count
+from dataclasses import dataclass
 
 import pytest
-from django.conf import settings as django_settings
-from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
 from adapters.catalog import selection, sharing, suspension
@@ -19,16 +16,14 @@ from adapters.routing import publisher
 from core import months
 from core import valkey as names
 from core.errors import DomainError
-from inference.contract.route_tables import RouteTables
 from inference.errors import UnknownModel
-from inference.quota import scripts
-from inference.quota.admission import AdapterNotLoaded, Caller, admit, canary_bucket
-from inference.wire.valkey_client import ValkeyClient
+from inference.quota.admission import AdapterNotLoaded, Caller, canary_bucket
 from tenants.models import Tenant
 from tenants.public import playground_key, publish_snapshot
-from tests.adapters.conftest import base_model, engine, folder, known, polyscribe, published_targets, vllm
+from tests.adapters.builders import known, published_targets
+from tests.inference.quota.builders import PLENTY, DataPlane
+from tests.profiles import examples
 
-__all__ = ["base_model", "engine", "folder", "polyscribe", "vllm"]
 pytestmark = pytest.mark.django_db(transaction=True)
 
 SLUGS = ("noir", "poetry")
@@ -37,10 +32,6 @@ ACTIONS = (
     "serve", "serve", "push", "promote", "roll back", "begin canary", "end canary", "retire", "show", "hide",
     "approve", "select", "select", "unselect", "share", "end share", "suspend", "lift", "take from all",
 )  # fmt: skip
-PLENTY = {
-    "requests_per_minute": 10**6, "tokens_per_minute": 10**9, "monthly_tokens": 10**9,
-    "parallel_requests": 10**6,
-}  # fmt: skip
 steps = st.lists(
     st.tuples(st.sampled_from(ACTIONS), *[st.integers(0, 2)] * 3, st.sampled_from(SLUGS)),
     min_size=8,
@@ -55,9 +46,7 @@ class World:
     valkey: object
     engine: object
     tenants: list[Tenant]
-    runner: asyncio.Runner
-    client: ValkeyClient
-    requests: Iterator[int] = field(default_factory=count)
+    data_plane: DataPlane
 
     def act(self, action: str, owner: int, other: int, number: int, slug: str) -> None:
         """Do something to a style of the owner's, which may not exist, and may not allow it."""
@@ -99,18 +88,15 @@ class World:
     def found(self, tenant: Tenant, asked: list[tuple[str, str]]) -> list[str | None]:
         """Return the version that admission leads to, of each model and user."""
         caller = Caller(tenant.pk, playground_key(tenant).pk)
-        return self.runner.run(self._admit_all(caller, asked))
 
-    async def _admit_all(self, caller: Caller, asked: list[tuple[str, str]]) -> list[str | None]:
-        return await asyncio.gather(*(self._admit(caller, model, user) for model, user in asked))
+        async def admit_all() -> list[str | None]:
+            return await asyncio.gather(*(self._admit(caller, model, user) for model, user in asked))
+
+        return self.data_plane.run(admit_all())
 
     async def _admit(self, caller: Caller, model: str, user: str) -> str | None:
         try:
-            grant = await admit(
-                self.client.script(scripts.ADMISSION), RouteTables(), caller,
-                request_id=f"n{next(self.requests)}", model=model, user=user or "x",
-                prompt_tokens=1, output_tokens=1, sequences=1,
-            )  # fmt: skip
+            grant = await self.data_plane.ask(caller, model=model, user=user or "x", prompt=1, output=1)
         except UnknownModel:
             return None
         except AdapterNotLoaded as missing:
@@ -168,11 +154,8 @@ def shown_versions(style: Style) -> list[AdapterVersion]:
 
 
 @pytest.fixture
-def world(valkey, acme, charlies, polyscribe, engine):
-    with asyncio.Runner() as runner:
-        client = ValkeyClient(django_settings.VALKEY_URL)
-        yield World(valkey, engine, [acme, charlies, polyscribe], runner, client)
-        runner.run(client.aclose())
+def world(*, valkey, acme, charlies, polyscribe, engine, data_plane) -> World:
+    return World(valkey, engine, [acme, charlies, polyscribe], data_plane)
 
 
 def open_valkey(world: World) -> None:
@@ -186,23 +169,19 @@ def open_valkey(world: World) -> None:
         world.valkey.hset(names.account_key(tenant.pk, months.current()), "used", 0)
 
 
-def test_every_name_leads_every_workspace_to_what_the_database_says(world):
+# An example takes a second, so failing ones are shown as they are found.
+@given(steps=steps, is_flushed=st.booleans())
+@settings(max_examples=examples(10), phases=[Phase.generate])
+def test_every_name_leads_every_workspace_to_what_the_database_says(world, steps, is_flushed):
     """Random lives of styles; every form of every name, for everybody, with and without a flush before."""
-
-    @given(steps=steps, is_flushed=st.booleans())
-    # An example takes a second, so failing ones are shown as they are found.
-    @settings(max_examples=8, deadline=None, suppress_health_check=list(HealthCheck), phases=[Phase.generate])
-    def check(steps, is_flushed):
-        Style.objects.all().delete()
+    Style.objects.all().delete()
+    open_valkey(world)
+    for step in steps:
+        world.act(*step)
+    if is_flushed:
         open_valkey(world)
-        for step in steps:
-            world.act(*step)
-        if is_flushed:
-            open_valkey(world)
-        for tenant in world.tenants:
-            compare(world, tenant)
-
-    check()
+    for tenant in world.tenants:
+        compare(world, tenant)
 
 
 def compare(world: World, tenant: Tenant) -> None:

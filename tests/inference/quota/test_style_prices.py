@@ -1,38 +1,33 @@
 """A price of its own, from the price book through admission and settlement to the ledger and the invoice."""
 
-import asyncio
 import time
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from itertools import count
+from functools import partial
 
 import pytest
-from django.conf import settings as django_settings
 from django.db.models import Sum
 from django.utils import timezone
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from adapters.catalog import price_book_versions
-from adapters.models import BaseModel, Engine
+from adapters.models import BaseModel, Engine, Style
 from adapters.routing import publisher, style_table
 from billing.invoices import invoices
 from core import months
 from core import valkey as names
-from inference.contract.route_tables import RouteTables
 from inference.contract.usage import Usage
 from inference.errors import QuotaExhausted
-from inference.quota import scripts
-from inference.quota.admission import Caller, Grant, InFlight, Prices, admit
+from inference.quota.admission import Caller, Prices
 from inference.quota.ledger_drain import drain_usage
-from inference.quota.settlement import Settlement
-from inference.wire.valkey_client import ValkeyClient
 from tenants.api_keys.lifecycle import playground_key
 from tenants.metering.price_book import Entry
 from tenants.models import LedgerEntry, Price, PriceBook, UsageEvent
 from tenants.public import publish_snapshot
-from tests.adapters.conftest import known
-from tests.inference.conftest import LIMITS, read_style_row, write_style
+from tests.adapters.builders import known
+from tests.inference.builders import LIMITS, read_style_row, write_style
+from tests.inference.quota.builders import PLENTY
+from tests.profiles import examples
 
 GENERAL = Prices(LIMITS["input_nanousd"], LIMITS["cached_input_nanousd"], LIMITS["output_nanousd"])
 AN_HOUR_MS = 3_600_000
@@ -41,20 +36,6 @@ amounts = st.integers(0, 10**6)
 own = st.none() | st.tuples(amounts, amounts, amounts)
 # From when, in milliseconds from now: some a moment ago, some in a moment, some far away.
 schedules = st.lists(st.tuples(st.integers(-AN_HOUR_MS, AN_HOUR_MS) | st.integers(-3, 3), own), max_size=5)
-
-
-@pytest.fixture
-def ask(gateway, account):
-    numbers = count()
-
-    async def ask(*, model: str = "poetry", prompt: int = 10, output: int = 20) -> Grant:
-        await gateway.routes.refresh()
-        return await admit(
-            gateway.admission, gateway.routes.tables, account.caller, request_id=f"r{next(numbers)}",
-            model=model, prompt_tokens=prompt, output_tokens=output, sequences=1,
-        )  # fmt: skip
-
-    return ask
 
 
 def write_row(schedule: list[Entry]) -> None:
@@ -95,40 +76,29 @@ def valkeys_clock_ms(store) -> int:
     return int(seconds) * 1000 + int(microseconds) // 1000
 
 
-def test_whatever_the_schedule_the_last_price_that_has_begun_counts(account, valkey):
+@given(drawn=schedules, prompt=st.integers(1, 90), cached=st.integers(0, 90), output=st.integers(1, 50))
+@settings(max_examples=examples(150))
+def test_whatever_the_schedule_the_last_price_that_has_begun_counts(
+    account, valkey, data_plane, *, drawn, prompt, cached, output
+):
     """Random schedules around this very moment: the price, the worst case held, and what is charged."""
 
-    @given(drawn=schedules, prompt=st.integers(1, 90), cached=st.integers(0, 90), output=st.integers(1, 50))
-    @settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
-    def check(drawn, prompt, cached, output):
-        schedule = entries(valkeys_clock_ms(valkey), drawn)
-        write_row(schedule)
-        grant, settled = asyncio.run(_serve(account, valkey, prompt, min(cached, prompt), output))
-        prices = expected(grant.admitted_ms, schedule)
-        assert grant.prices == prices
-        assert grant.hold_nanousd == prompt * max(prices[:2]) + output * prices.output_nanousd
-        fresh = prompt - min(cached, prompt)
-        cost = fresh * prices[0] + (prompt - fresh) * prices[1] + output * prices[2]
-        assert settled == cost <= grant.hold_nanousd
-        assert valkey.hget(names.account_key(account.tenant, account.period), "reserved") == "0"
+    def read(field: str) -> int:
+        return int(valkey.hget(names.account_key(account.tenant, account.period), field) or 0)
 
-    account.limit(requests_per_minute=10**6, tokens_per_minute=10**9, monthly_tokens=10**9)
-    numbers = count()
-
-    async def _serve(account, valkey, prompt, cached, output) -> tuple[Grant, int]:
-        client = ValkeyClient(django_settings.VALKEY_URL)
-        tables = RouteTables()
-        spent = int(valkey.hget(names.account_key(account.tenant, account.period), "spent") or 0)
-        grant = await admit(
-            client.script(scripts.ADMISSION), tables, account.caller, request_id=f"p{next(numbers)}",
-            model="poetry", prompt_tokens=prompt, output_tokens=output, sequences=1,
-        )  # fmt: skip
-        usage = Usage(prompt, cached, output, "stop")
-        await Settlement(client).settle(InFlight.begin(grant, usage), "complete")
-        await client.aclose()
-        return grant, int(valkey.hget(names.account_key(account.tenant, account.period), "spent")) - spent
-
-    check()
+    account.limit(**PLENTY)
+    schedule = entries(valkeys_clock_ms(valkey), drawn)
+    write_row(schedule)
+    before = read("spent")
+    grant = data_plane.admit(account.caller, prompt=prompt, output=output)
+    prices = expected(grant.admitted_ms, schedule)
+    assert grant.prices == prices
+    assert grant.hold_nanousd == prompt * max(prices[:2]) + output * prices.output_nanousd
+    cached = min(cached, prompt)
+    data_plane.settle(grant, Usage(prompt, cached, output, "stop"))
+    cost = (prompt - cached) * prices[0] + cached * prices[1] + output * prices[2]
+    assert read("spent") - before == cost <= grant.hold_nanousd
+    assert read("reserved") == 0
 
 
 async def test_a_budget_counts_the_styles_own_price(account, ask):
@@ -152,32 +122,9 @@ async def test_the_base_model_may_have_a_price_of_its_own(account, ask):
     assert (await ask()).prices == GENERAL, "a style has nothing to do with it"
 
 
-@dataclass
-class World:
-    """Acme with the style `noir` on an engine, and the data plane."""
-
-    store: object
-    caller: Caller
-    style: object
-    runner: asyncio.Runner
-    valkey: ValkeyClient
-    numbers: count
-
-    def admit(self) -> Grant:
-        return self.runner.run(
-            admit(
-                self.valkey.script(scripts.ADMISSION), RouteTables(), self.caller,
-                request_id=f"e{next(self.numbers)}", model="noir", prompt_tokens=100, output_tokens=50,
-                sequences=1,
-            )
-        )  # fmt: skip
-
-    def settle(self, grant: Grant, usage: Usage) -> None:
-        self.runner.run(Settlement(self.valkey).settle(InFlight.begin(grant, usage), "complete"))
-
-
 @pytest.fixture
-def world(acme, valkey, settings):
+def noir(acme, valkey, settings) -> Style:
+    """A style of Acme's on an engine."""
     base_model = BaseModel.objects.create(name=settings.BASE_MODEL, config={}, modules={})
     engine = Engine.objects.create(
         name="local", url="http://127.0.0.1:9", base_model=base_model, device=Engine.Device.CPU, max_loras=8,
@@ -187,41 +134,39 @@ def world(acme, valkey, settings):
     publisher.republish_stale()
     publisher.publish_library(acme.pk)
     publish_snapshot(acme.pk)
-    caller = Caller(acme.pk, playground_key(acme).pk)
     valkey.hset(names.account_key(acme.pk, months.current()), "used", 0)
-    plenty = {"requests_per_minute": 10**6, "tokens_per_minute": 10**9, "monthly_tokens": 10**9}
-    plenty |= {"pool_id": str(acme.pk)}
-    valkey.hset(names.limits_key(acme.pk), mapping=plenty)
-    with asyncio.Runner() as runner:
-        client = ValkeyClient(settings.VALKEY_URL)
-        yield World(valkey, caller, style, runner, client, count())
-        runner.run(client.aclose())
+    valkey.hset(names.limits_key(acme.pk), mapping=PLENTY | {"pool_id": str(acme.pk)})
+    return style
 
 
 @pytest.mark.django_db(transaction=True)
-def test_a_new_edition_takes_effect_at_its_moment_and_an_open_request_keeps_its_price(world, acme):
-    first = world.admit()
+def test_a_new_edition_takes_effect_at_its_moment_and_an_open_request_keeps_its_price(
+    noir, acme, data_plane, valkey
+):
+    caller = Caller(acme.pk, playground_key(acme).pk)
+    ask = partial(data_plane.admit, caller, model="noir", prompt=100, output=50)
+    first = ask()
     assert first.prices == GENERAL
 
     book = PriceBook.objects.create(effective_from=timezone.now() + timedelta(seconds=2))
     Price.objects.create(
-        book=book, style=world.style.pk, style_name="acme/noir",
+        book=book, style=noir.pk, style_name="acme/noir",
         input_nanousd=7000, cached_input_nanousd=9000, output_nanousd=11_000,
     )  # fmt: skip
     price_book_versions.complete_edition(book)  # its commit publishes the style's row
     begins_ms = book.effective_from.timestamp() * 1000
     before, after = [], []
     while len(after) < 3:
-        grant = world.admit()
-        world.settle(grant, Usage(80, 30, 20, "stop"))
+        grant = ask()
+        data_plane.settle(grant, Usage(80, 30, 20, "stop"))
         (after if grant.admitted_ms >= begins_ms else before).append(grant)
         time.sleep(0.1)
     assert before
     assert {grant.prices for grant in before} == {GENERAL}
     assert {grant.prices for grant in after} == {Prices(7000, 9000, 11_000)}
     assert {grant.hold_nanousd for grant in after} == {100 * 9000 + 50 * 11_000}
-    world.settle(first, Usage(80, 30, 20, "stop"))
-    drain_usage(world.store, "one")
+    data_plane.settle(first, Usage(80, 30, 20, "stop"))
+    drain_usage(valkey, "one")
 
     old = 50 * 100 + 30 * 25 + 20 * 400
     new = 50 * 7000 + 30 * 9000 + 20 * 11_000
@@ -229,7 +174,7 @@ def test_a_new_edition_takes_effect_at_its_moment_and_an_open_request_keeps_its_
     assert costs == [old] * (len(before) + 1) + [new] * 3
     ledger = LedgerEntry.objects.aggregate(total=Sum("amount_nanousd"))["total"]
     account = names.account_key(acme.pk, months.current())
-    assert ledger == sum(costs) == int(world.store.hget(account, "spent"))
+    assert ledger == sum(costs) == int(valkey.hget(account, "spent"))
     assert UsageEvent.objects.get(request_id=first.request_id).cost_nanousd == old
 
     lines = [

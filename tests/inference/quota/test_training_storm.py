@@ -10,10 +10,8 @@ from django.utils import timezone
 from billing.reconciliation import compare_credits, compare_trainings, compare_usage
 from core import months
 from core import valkey as names
-from inference.contract.usage import Usage
 from inference.errors import Limited
 from inference.proxy.runtime import run_in_thread
-from inference.quota.admission import InFlight, admit
 from inference.quota.ledger_drain import drain_usage, rebuild_counters
 from tenants.metering.credits import grant_credit
 from tenants.metering.ledger import usage_of
@@ -22,7 +20,8 @@ from tenants.models import Tenant, TrainingHold
 from tenants.public import playground_key, publish_snapshot
 from tenants.quota_sync.training_holds import TrainingNotCovered, hold_training, settle_training
 from tests.billing.builders import put_on
-from tests.inference.conftest import Account
+from tests.inference.builders import Account
+from tests.inference.quota.builders import begin, end
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -67,28 +66,17 @@ class Storm:
     async def write(self, writer: int) -> None:
         chance = Random(f"writer {writer}")
         await self.has_trained.wait()
-        for number in range(REQUESTS_OF_EACH):
+        for _ in range(REQUESTS_OF_EACH):
             try:
-                grant = await admit(
-                    self.gateway.admission,
-                    self.gateway.routes.tables,
-                    self.account.caller,
-                    request_id=f"r{writer}-{number}",
-                    model="poetry",
-                    prompt_tokens=PROMPT,
-                    is_exact=True,
-                    output_tokens=OUTPUT,
-                    sequences=1,
-                )
+                grant = await begin(self.gateway, self.account, prompt=PROMPT, output=OUTPUT, is_exact=True)
             except Limited:
                 self.refused += 1
                 await asyncio.sleep(0)
                 continue
             self.admitted += 1
-            await asyncio.sleep(chance.random() / 4)  # others are asked while it runs
+            await asyncio.sleep(chance.random() / 10)  # others are asked while it runs
             written = OUTPUT if self.is_full else chance.randint(0, OUTPUT)
-            usage = Usage(prompt=PROMPT, completion=written)
-            await self.gateway.meter.settle(InFlight.begin(grant, usage), "complete")
+            await end(self.gateway, grant, prompt=PROMPT, completion=written)
 
     async def train(self, trainer: int) -> None:
         chance = Random(f"trainer {trainer}")
@@ -136,7 +124,6 @@ class Storm:
 async def test_requests_and_trainings_at_once_stay_within_what_there_is(
     gateway, bounded, acme, valkey, is_full
 ):
-    await gateway.routes.refresh()
     storm = Storm(gateway, bounded, acme, is_full=is_full)
     await storm.rage()
     assert min(storm.admitted, storm.trained) > 0

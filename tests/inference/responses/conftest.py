@@ -1,16 +1,13 @@
 """The real site over a socket with a fake engine behind its gateway, and OpenAI's client before it."""
 
-import asyncio
-import socket
-import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from importlib import import_module
 
 import openai
 import pytest
 import redis
-import uvicorn
 
 from core import months
 from core import valkey as names
@@ -18,8 +15,8 @@ from inference.proxy import runtime
 from labs.fake_vllm.data_side import FakeVllm
 from tenants.models import Tenant
 from tenants.public import issue_key, publish_snapshot
-from tests.inference.conftest import Account, open_tables, publish_names
-from tests.waiting import eventually
+from tests.inference.builders import Account, open_tables, publish_names
+from tests.inference.serving import serving
 
 
 @dataclass
@@ -59,25 +56,11 @@ def site(transactional_db, valkey, acme: Tenant, settings, monkeypatch) -> Itera
     settings.ALLOWED_HOSTS = ["127.0.0.1"]
     found = Site(valkey)
     application = import_module("config.asgi").site  # loaded late: it builds the site's middleware
-    listener = socket.create_server(("127.0.0.1", 0))
-    found.url = f"http://127.0.0.1:{listener.getsockname()[1]}"
-    server = uvicorn.Server(uvicorn.Config(application, lifespan="on", log_config=None))
     valkey.set(names.epoch_key(), "whole")
     open_tables()
-
-    async def serve() -> None:
-        async with found.engine.serve() as url:
-            found.account = Account(valkey, acme.pk, acme.pk, months.current())
-            found.account.offer("poetry", url)
-            open_tables()
-            await server.serve([listener])
-
-    thread = threading.Thread(target=asyncio.run, args=(serve(),), daemon=True)
-    thread.start()
-    eventually(lambda: server.started, within_s=60, what="the site does not start")
-    yield found
-    server.should_exit = True
-    thread.join(20)
+    found.account = Account(valkey, acme.pk, acme.pk, months.current())
+    with serving(application, found.engine, partial(found.account.offer, "poetry")) as found.url:
+        yield found
 
 
 @pytest.fixture

@@ -15,9 +15,10 @@ from inference.responses.items import read_items
 from inference.responses.store import Turn
 from tenants.models import Conversation, StoredBytes, StoredResponse, Tenant
 from tests.inference.responses.builders import ask
+from tests.profiles import examples
 
-TRIES = 10_000
-OVER_HTTP = 200
+TRIES = examples(10_000)
+OVER_HTTP = examples(200)
 
 
 def store_response(tenant: Tenant, said: str, previous: StoredResponse | None = None) -> StoredResponse:
@@ -92,7 +93,7 @@ def change(name: str, chance: random.Random) -> str:
 
 
 @pytest.mark.django_db
-def test_ten_thousand_tries_read_nothing_of_another_workspace(acme, charlies, bob, settings):
+def test_thousands_of_tries_read_nothing_of_another_workspace(acme, charlies, bob, settings):
     chance = random.Random(7)
     third = Tenant.objects.create(name="Third", slug="third")
     tenants = [acme, charlies, third]
@@ -117,12 +118,10 @@ def test_ten_thousand_tries_read_nothing_of_another_workspace(acme, charlies, bo
         assert all(tenant.slug in text for text in texts)
         assert not any(other.slug in text for other in tenants if other != tenant for text in texts)
         seen["read"] += 1
-    assert seen["read"] > 1_000 < seen["refused"]
+    assert min(seen["read"], seen["refused"]) > TRIES / 10
 
 
-def test_hundreds_of_tries_over_http_read_nothing_of_another_workspace(
-    site, acme, charlies, acme_client, stranger
-):
+def test_many_tries_over_http_read_nothing_of_another_workspace(site, acme, charlies, acme_client, stranger):
     chance = random.Random(11)
     rows = Rows([acme, charlies], chance)
     site.keep(acme, 7)

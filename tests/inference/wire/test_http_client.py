@@ -13,6 +13,7 @@ from inference.wire import http_connection
 from inference.wire.http_client import HttpClient
 from inference.wire.http_connection import BUFFERED_MAX_BYTES
 from tests.inference.fakes import RawServer, eventually
+from tests.profiles import examples
 
 HEADERS = "content-type: application/json\r\n"
 LENGTH = b"HTTP/1.1 200 OK\r\ncontent-length: 11\r\n\r\nhello world"
@@ -132,7 +133,7 @@ parts = st.lists(st.binary(min_size=1, max_size=50), max_size=8)
 
 
 @given(parts, st.lists(st.integers(1, 400), max_size=8))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60))
 def test_any_chunks_split_anywhere_are_the_same_body(parts, cuts):
     answer = ENDLESS + b"".join(b"%x\r\n%s\r\n" % (len(p), p) for p in parts) + b"0\r\n\r\n"
     edges = [0, *sorted({cut for cut in cuts if cut < len(answer)}), len(answer)]

@@ -10,6 +10,7 @@ from inference.errors import LimitsUnavailable
 from inference.wire import valkey_client as module
 from inference.wire.valkey_client import ValkeyClient, ValkeyTimeouts
 from tests.inference.fakes import RawServer, eventually
+from tests.profiles import examples
 
 ECHO = "return {KEYS[1], ARGV[1]}"
 
@@ -57,6 +58,12 @@ class FakeValkey(RawServer):
             line = await reader.readexactly(size + 2)
             arguments.append(line[:-2].decode())
         return arguments
+
+
+async def all_fail(*commands) -> bool:
+    """Return whether all commands end with LimitsUnavailable."""
+    answers = await asyncio.wait_for(asyncio.gather(*commands, return_exceptions=True), 20)
+    return {type(answer) for answer in answers} == {LimitsUnavailable}
 
 
 @pytest.fixture
@@ -139,16 +146,14 @@ async def test_a_killed_connection_fails_waiting_commands_and_is_replaced(real, 
     waiting = [asyncio.create_task(real.execute("BLPOP", f"nothing{n}", 0)) for n in range(5)]
     await eventually(lambda: valkey.info("clients")["blocked_clients"])
     valkey.client_kill_filter(_type="normal", skipme=True)
-    answers = await asyncio.gather(*waiting, return_exceptions=True)
-    assert {type(answer) for answer in answers} == {LimitsUnavailable}
+    assert await all_fail(*waiting)
     assert await real.execute("ECHO", "again") == "again"
 
 
 async def test_a_wrong_password_is_an_error_each_time(valkey, settings):
     wrong = ValkeyClient(settings.VALKEY_URL.replace("://:", "://:not", 1))
     for _ in range(2):
-        answers = await asyncio.gather(*(wrong.execute("PING") for _ in range(3)), return_exceptions=True)
-        assert {type(answer) for answer in answers} == {LimitsUnavailable}
+        assert await all_fail(*(wrong.execute("PING") for _ in range(3)))
     await wrong.aclose()
 
 
@@ -171,8 +176,7 @@ async def test_an_unreachable_valkey_fails_at_once_and_is_reconnected_later(fake
         pass
     client = ValkeyClient(url)
     for _ in range(2):
-        answers = await asyncio.gather(*(client.execute("PING") for _ in range(3)), return_exceptions=True)
-        assert {type(answer) for answer in answers} == {LimitsUnavailable}
+        assert await all_fail(*(client.execute("PING") for _ in range(3)))
     async with FakeValkey().serve(int(url.split(":")[2].split("/")[0])):
         assert await client.execute("ECHO", "x") == "x"
         await client.aclose()
@@ -210,8 +214,7 @@ async def test_a_broken_connection_fails_all_waiting_commands(fake, client):
     await eventually(lambda: len(fake.commands) == 21)
     for writer in list(fake.open):
         writer.transport.abort()
-    answers = await asyncio.gather(*waiting, return_exceptions=True)
-    assert {type(answer) for answer in answers} == {LimitsUnavailable}
+    assert await all_fail(*waiting)
     fake.is_silent = False
     assert await client.execute("ECHO", "x") == "x"
     assert fake.connections == 2
@@ -221,9 +224,7 @@ async def test_a_hanging_valkey_times_out_and_may_come_back(fake):
     client = ValkeyClient(fake.url, ValkeyTimeouts(answer_s=0.1, check_silence_every_s=0.05))
     await client.execute("PING")
     fake.is_silent = True
-    waiting = [asyncio.create_task(client.execute("ECHO", "x")) for _ in range(3)]
-    answers = await asyncio.wait_for(asyncio.gather(*waiting, return_exceptions=True), 20)
-    assert {type(answer) for answer in answers} == {LimitsUnavailable}
+    assert await all_fail(*(client.execute("ECHO", "x") for _ in range(3)))
     fake.is_silent = False
     assert await client.execute("ECHO", "x") == "x"
     await client.aclose()
@@ -274,7 +275,7 @@ async def test_closing_fails_waiting_commands_and_leaves_no_connection(fake, cli
 
 
 @given(st.lists(st.one_of(st.text(), st.integers(), st.binary(max_size=20)), min_size=1, max_size=6))
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=examples(50))
 def test_arguments_arrive_as_they_were_sent(arguments):
     packed = module._pack("ECHO", *arguments)
     reader = module.hiredis.Reader()

@@ -6,13 +6,11 @@ from pathlib import Path
 import pytest
 import unfold
 from django.contrib import admin
-from django.contrib.auth.models import Group
-from django.test import Client
 from django.urls import reverse
 
 from operations.console.menu import MENU
 from stack.folders import ROOT
-from tenants.models import User
+from tests.operations.builders import clerk
 
 # Of unfold's templates that ours were made from. Where one of these changes, take its changes over.
 UNFOLDS = Path(unfold.__file__).parent / "templates"
@@ -58,10 +56,7 @@ def test_the_menu_marks_the_open_page_alone(operator_client, name):
 
 @pytest.mark.django_db
 def test_a_role_sees_no_more_in_the_menu_than_it_may_open():
-    clerk = User.objects.create_user("clerk@example.org", is_staff=True)
-    clerk.groups.set(Group.objects.filter(name="Engineer"))
-    client = Client()
-    client.force_login(clerk, backend="allauth.account.auth_backends.AuthenticationBackend")
+    client = clerk("Engineer")
     navigation = client.get(reverse("admin:index")).context["sidebar_navigation"]
     items = [item for group in navigation for item in group["items"]]
     refused = [item["title"] for item in items if client.get(item["link"]).status_code != 200]

@@ -12,7 +12,7 @@ from adapters.models import AdapterVersion, Placement, Style
 from core.console import Figure, Level
 from core.valkey import usage_key
 from tenants.models import ServiceSample, User
-from tests.operations.builders import new_engine
+from tests.operations.builders import clerk, new_engine
 
 FRONT = reverse("admin:index")
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("valkey")]
@@ -115,13 +115,12 @@ def test_a_silent_engine_is_a_fault_and_a_failed_version_needs_somebody(operator
 
 
 def test_staff_see_the_tiles_of_their_rights_and_without_a_role_nothing(busy):
-    clerk = User.objects.create_user("clerk@example.org", is_staff=True)
-    client = Client()
-    client.force_login(clerk, backend="allauth.account.auth_backends.AuthenticationBackend")
+    client = clerk()
     nothing = client.get(FRONT)
     assert "You don\u2019t have a role yet" in nothing.text
     assert "groups" not in nothing.context
-    clerk.user_permissions.add(Permission.objects.get(codename="view_engine"))
+    user = User.objects.get(email="clerk@example.org")
+    user.user_permissions.add(Permission.objects.get(codename="view_engine"))
     shown = tiles(client)
     assert "Engines" in shown
     assert "Used this month" not in shown

@@ -3,7 +3,7 @@
 from django.urls import reverse
 
 from tenants.metering.ledger import record_events
-from tests.tenants.conftest import make_event
+from tests.tenants.builders import make_event
 
 WATERMARK = reverse("admin:watermark")
 

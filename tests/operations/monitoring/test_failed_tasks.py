@@ -10,15 +10,14 @@ import pytest
 import redis
 from celery import Task
 from django.conf import settings
-from django.contrib.auth.models import Group
-from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 
 from config.celery import app
 from operations.monitoring import failed_tasks
 from operations.monitoring.broker import read_oldest
-from tenants.models import AuditEntry, FailedTask, User
+from tenants.models import AuditEntry, FailedTask
+from tests.operations.builders import clerk
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("valkey")]
 OLDER = "Workspaces not yet published to gateways"
@@ -130,8 +129,4 @@ def test_the_page_names_what_is_stuck_and_the_whole_timetable(operator_client, a
 @pytest.mark.parametrize(("role", "status"), [("Engineer", 200), ("Support", 200), ("Finance", 403)])
 def test_roles_that_see_jobs(alice_client, role, status):
     assert alice_client.get(JOBS).status_code == 302
-    clerk = User.objects.create_user("clerk@example.org", is_staff=True)
-    clerk.groups.set(Group.objects.filter(name=role))
-    client = Client()
-    client.force_login(clerk, backend="allauth.account.auth_backends.AuthenticationBackend")
-    assert client.get(JOBS).status_code == status
+    assert clerk(role).get(JOBS).status_code == status

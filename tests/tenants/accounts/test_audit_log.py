@@ -13,7 +13,7 @@ from tenants.accounts.access import Access
 from tenants.api_keys.lifecycle import issue_key
 from tenants.models import AuditEntry
 from tenants.views import audit_log as page
-from tests.tenants.conftest import read_stream
+from tests.tenants.builders import read_stream
 
 pytestmark = pytest.mark.django_db
 
@@ -21,13 +21,13 @@ LOG = reverse("tenants:audit_log")
 
 
 @pytest.fixture
-def log(alice, bob, acme, charlie, charlies):
+def log(owner, stranger, bob, acme):
     """Three entries of Acme's, by two persons and a key, and one of a stranger."""
     key, _ = issue_key(acme, name="nightly", by=None)
-    Access(tenant=acme, user=alice, role="owner").audit("workspace.edited", acme, before={"name": "=1+1"})
+    owner.audit("workspace.edited", acme, before={"name": "=1+1"})
     Access(tenant=acme, user=bob, role="member").audit("api_key.created", key)
     Access(tenant=acme, key=key).audit("style.created", acme)
-    Access(tenant=charlies, user=charlie, role="owner").audit("workspace.edited", charlies)
+    stranger.audit("workspace.edited", stranger.tenant)
 
 
 def actions(answer) -> list[str]:

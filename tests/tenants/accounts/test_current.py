@@ -9,7 +9,7 @@ from tenants.accounts import current, workspaces
 from tenants.accounts.workspaces import create_tenant
 from tenants.api_keys.lifecycle import issue_key
 from tenants.models import Membership, Tenant
-from tests.tenants.conftest import browser_of
+from tests.tenants.builders import browser_of
 
 pytestmark = pytest.mark.django_db
 
@@ -46,11 +46,11 @@ def test_nobody_switches_to_a_strangers_workspace(charlie_client, acme):
     assert heading(charlie_client) == "charlies-prose"
 
 
-@pytest.mark.parametrize("next_page", ["https://evil.example/", "//evil.example", "javascript:alert(1)"])
-def test_a_switch_leads_to_no_other_site(alice_client, beta, next_page):
-    sent = {"workspace": "beta", "next": next_page}
-    answer = alice_client.post(reverse("website:switch_workspace"), sent)
-    assert answer["Location"] == reverse("member_home")
+def test_a_switch_leads_to_no_other_site(alice_client, beta):
+    for next_page in ("https://evil.example/", "//evil.example", "javascript:alert(1)"):
+        sent = {"workspace": "beta", "next": next_page}
+        answer = alice_client.post(reverse("website:switch_workspace"), sent)
+        assert answer["Location"] == reverse("member_home")
 
 
 def test_a_page_of_another_own_workspace_offers_the_switch(alice_client, charlie_client, beta):

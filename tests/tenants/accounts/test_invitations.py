@@ -2,6 +2,7 @@
 
 import re
 from datetime import timedelta
+from unittest.mock import Mock
 
 import pytest
 from allauth.account.models import EmailAddress
@@ -13,16 +14,12 @@ from tenants.accounts import invitations
 from tenants.accounts.access import Access
 from tenants.accounts.roles import Role, RoleNotAllowed
 from tenants.models import AuditEntry, Invitation, Membership, User
-from tests.tenants.conftest import browser_of
+from tests.tenants.builders import browser_of
 
 pytestmark = pytest.mark.django_db
 
 LINK = re.compile(r"(/invitations/[\w-]+/)")
-
-
-@pytest.fixture
-def owner(alice, acme) -> Access:
-    return Access(tenant=acme, user=alice, role=Role.OWNER)
+SIGN_UP = {"email": "dora@example.org", "password1": "correct horse battery staple"}
 
 
 @pytest.fixture
@@ -84,8 +81,7 @@ def test_a_new_account_signs_up_without_a_second_mail_and_comes_back(invite, val
     path = invite("dora@example.org")
     page = client.get(path)
     assert f"{reverse('account_signup')}?next={path}" in page.text
-    sent = {"email": "dora@example.org", "password1": "correct horse battery staple", "next": path}
-    answer = client.post(reverse("account_signup"), sent)
+    answer = client.post(reverse("account_signup"), {**SIGN_UP, "next": path})
     assert (answer.status_code, answer["Location"]) == (302, path)
     assert EmailAddress.objects.get(email="dora@example.org").verified
     assert client.post(path).status_code == 302
@@ -96,24 +92,21 @@ def test_the_link_confirms_no_other_address_and_ties_up_none(invite, valkey, cli
     path = invite("dora@example.org")
     client.get(path)
     assert "email address that was invited" in client.get(reverse("account_signup")).text
-    sent = {"email": "eve@example.org", "password1": "correct horse battery staple", "next": path}
-    answer = client.post(reverse("account_signup"), sent)
+    answer = client.post(reverse("account_signup"), {**SIGN_UP, "email": "eve@example.org", "next": path})
     assert answer["Location"] == reverse("account_email_verification_sent")
     assert not EmailAddress.objects.get(email="eve@example.org").verified
     assert User.objects.get(email="eve@example.org").last_login is None
     assert not EmailAddress.objects.filter(email="dora@example.org").exists()
     assert not User.objects.filter(email="dora@example.org").exists()
     # Nor does it in the same browser later: only following the link again does.
-    sent = {"email": "dora@example.org", "password1": "correct horse battery staple"}
-    client.post(reverse("account_signup"), sent)
+    client.post(reverse("account_signup"), SIGN_UP)
     assert not EmailAddress.objects.get(email="dora@example.org").verified
 
 
 def test_a_link_that_was_withdrawn_meanwhile_confirms_no_address(invite, owner, valkey, client):
     client.get(invite("dora@example.org"))
     invitations.withdraw(Invitation.objects.get(), by=owner)
-    sent = {"email": "dora@example.org", "password1": "correct horse battery staple"}
-    client.post(reverse("account_signup"), sent)
+    client.post(reverse("account_signup"), SIGN_UP)
     assert not EmailAddress.objects.get(email="dora@example.org").verified
 
 
@@ -173,9 +166,7 @@ def test_only_an_owner_invites_owners(acme, bob):
 
 
 def test_a_mail_server_that_fails_leaves_an_invitation_to_send_again(invite, alice_client, monkeypatch):
-    def fail(letter):
-        raise OSError("no route")
-
+    fail = Mock(side_effect=OSError("no route"))
     monkeypatch.setattr("django.core.mail.EmailMultiAlternatives.send", fail)
     with pytest.raises(IndexError):
         invite("dora@example.org")

@@ -14,11 +14,6 @@ pytestmark = pytest.mark.django_db
 
 
 @pytest.fixture
-def bobs(bob, acme) -> Membership:
-    return Membership.objects.get(user=bob, tenant=acme)
-
-
-@pytest.fixture
 def alices(alice, acme) -> Membership:
     return Membership.objects.get(user=alice, tenant=acme)
 
@@ -33,7 +28,7 @@ def test_an_admin_makes_and_removes_no_owner(bob_client, bobs, alices):
     assert list(Membership.objects.order_by("pk").values_list("role", flat=True)) == ["owner", "admin"]
 
 
-def test_a_key_that_manages_members_makes_no_owner(acme, bobs):
+def test_a_key_that_manages_members_makes_no_owner_and_a_viewer_removes_nobody(acme, bobs):
     key, _ = issue_key(acme, name="hr", by=None, scopes=["members:write"])
     access = Access(tenant=acme, key=key)
     with pytest.raises(InsufficientScope):
@@ -41,6 +36,9 @@ def test_a_key_that_manages_members_makes_no_owner(acme, bobs):
     members.change_role(bobs, Role.VIEWER, by=access)
     bobs.refresh_from_db()
     assert bobs.role == Role.VIEWER
+    viewer = Access(tenant=acme, user=bobs.user, role=Role.VIEWER)
+    with pytest.raises(RoleNotAllowed, match="Only owners and admins can manage its members"):
+        members.remove_member(bobs, by=viewer)
 
 
 def test_a_key_assigns_no_role_above_the_one_that_its_maker_has_now(acme, alice, alices, bob, bobs):
@@ -81,7 +79,6 @@ def test_the_last_owner_does_not_leave_and_others_do(alice_client, bob_client, b
     alice_client.post(leave)
     bob_client.post(leave)
     assert list(Membership.objects.values_list("user__email", flat=True)) == ["alice@example.org"]
-    assert bob_client.get(reverse("tenants:team")).status_code == 302
 
 
 def test_the_api_hands_over_and_leaves_for_persons_alone(valkey, alice_client, bobs, acme):
@@ -96,22 +93,12 @@ def test_the_api_hands_over_and_leaves_for_persons_alone(valkey, alice_client, b
     assert Membership.objects.get().user.email == "bob@example.org"
 
 
-def test_a_removed_member_is_out_with_the_next_page(alice_client, bob_client, bobs):
-    assert bob_client.get(reverse("tenants:team")).status_code == 200
-    alice_client.post(reverse("tenants:remove_member", args=[bobs.pk]))
-    assert bob_client.get(reverse("tenants:team"))["Location"] == reverse("website:create_workspace")
-
-
-def test_the_team_page_shows_buttons_to_those_who_may(alice_client, bob_client, bobs):
+def test_the_team_page_shows_buttons_to_those_who_may_and_nothing_to_who_was_removed(
+    alice_client, bob_client, bobs
+):
     team = reverse("tenants:team")
-    manage = reverse("tenants:member", args=[bobs.pk])
-    assert manage in alice_client.get(team).text
-    assert reverse("tenants:invite") in alice_client.get(team).text
-    assert manage not in bob_client.get(team).text
-    assert reverse("tenants:invite") not in bob_client.get(team).text
-
-
-def test_role_action_errors_name_who_can(acme, bob, bobs):
-    viewer = Access(tenant=acme, user=bob, role=Role.VIEWER)
-    with pytest.raises(RoleNotAllowed, match="Only owners and admins can manage its members"):
-        members.remove_member(bobs, by=viewer)
+    for address in (reverse("tenants:member", args=[bobs.pk]), reverse("tenants:invite")):
+        assert address in alice_client.get(team).text
+        assert address not in bob_client.get(team).text
+    alice_client.post(reverse("tenants:remove_member", args=[bobs.pk]))
+    assert bob_client.get(team)["Location"] == reverse("website:create_workspace")

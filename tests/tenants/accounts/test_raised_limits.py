@@ -70,9 +70,7 @@ def test_old_ones_are_pruned(acme):
 
 def test_an_operator_raises_a_limit_on_the_workspaces_page(operator_client, operator, acme):
     workspace = reverse("admin:tenants_tenant_change", args=[acme.pk])
-    add = next(
-        one for one in sections(operator_client, workspace) if one.title == "Raised limits"
-    ).add_address
+    add = section(operator_client, workspace, "Raised limits").add_address
     assert f'value="{acme.pk}"' in operator_client.get(add).text
     end = timezone.now() + timedelta(days=2)
     form = {
@@ -87,7 +85,7 @@ def test_an_operator_raises_a_limit_on_the_workspaces_page(operator_client, oper
     assert plans.limits_of(acme, timezone.now()).parallel_requests == 40
     entry = AuditEntry.objects.get(object_type="tenants.raisedlimit")
     assert (entry.actor, entry.reason, entry.after["amount"]) == (operator, "ticket 9", 40)
-    [row] = next(one for one in sections(operator_client, workspace) if one.title == "Raised limits").rows
+    [row] = section(operator_client, workspace, "Raised limits").rows
     assert row.name == "40 concurrent requests"
 
     listed = reverse("admin:tenants_raisedlimit_changelist")
@@ -99,7 +97,7 @@ def test_an_operator_raises_a_limit_on_the_workspaces_page(operator_client, oper
 
 def test_notes_have_an_author_and_are_never_edited(operator_client, operator, alice_client, acme):
     workspace = reverse("admin:tenants_tenant_change", args=[acme.pk])
-    add = next(one for one in sections(operator_client, workspace) if one.title == "Notes").add_address
+    add = section(operator_client, workspace, "Notes").add_address
     assert operator_client.get(add).status_code == 200
     form = {"tenant": acme.pk, "text": "Called: they move to Studio in March."}
     assert operator_client.post(add, form).status_code == 302
@@ -116,5 +114,6 @@ def test_notes_have_an_author_and_are_never_edited(operator_client, operator, al
     assert "March" not in alice_client.get(reverse("website:settings")).text
 
 
-def sections(client, workspace: str):
-    return client.get(workspace).context["workspace"]["sections"]
+def section(client, workspace: str, title: str):
+    sections = client.get(workspace).context["workspace"]["sections"]
+    return next(one for one in sections if one.title == title)

@@ -6,7 +6,6 @@ from django.utils import timezone
 
 from core.valkey import limits_key
 from tenants.accounts import members, workspaces
-from tenants.accounts.access import Access
 from tenants.metering import plans, pools
 from tenants.metering.persons import keep_person, normalize_address, person_of
 from tenants.models import Founding, Membership, Tenant, User
@@ -80,15 +79,14 @@ def test_another_address_is_no_new_person(alice, acme, valkey):
 
 
 def test_the_oldest_owner_pays_and_a_transfer_publishes_the_pool(
-    alice, acme, bob, valkey, django_capture_on_commit_callbacks
+    owner, acme, bobs, valkey, django_capture_on_commit_callbacks
 ):
     free = plans.newest_plan_version("free")
     before = pools.pool_of(acme, free)
-    member = Membership.objects.get(user=bob)
     with django_capture_on_commit_callbacks(execute=True):
-        members.transfer_ownership(member, by=Access(tenant=acme, user=alice, role="owner"))
+        members.transfer_ownership(bobs, by=owner)
     after = pools.pool_of(acme, free)
-    assert after == pools.pool_of_person(person_of(bob)) != before
+    assert after == pools.pool_of_person(person_of(bobs.user)) != before
     assert valkey.hget(limits_key(acme.pk), "pool_id") == after
 
 

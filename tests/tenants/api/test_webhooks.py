@@ -52,8 +52,6 @@ def test_what_was_sent_is_listed_and_sent_again(admin):
     [
         ({"url": "http://example.com"}, "bad_url"),
         ({"url": URL, "event_types": ["all"]}, "unknown_event_type"),
-        ({"url": URL, "colour": 1}, "invalid"),
-        ({}, "invalid"),
     ],
 )
 def test_a_wrong_endpoint_is_refused(admin, settings, body, code):
@@ -62,8 +60,6 @@ def test_a_wrong_endpoint_is_refused(admin, settings, body, code):
     assert not WebhookEndpoint.objects.exists()
 
 
-def test_only_owners_and_keys_with_the_scope_change_endpoints(with_key, bob_client, valkey):
-    answer = bob_client.post("/api/v1/webhooks", {"url": URL}, content_type="application/json")
-    problem(answer, 403, "role_not_allowed")
+def test_keys_with_the_scope_make_endpoints(with_key):
     problem(with_key("styles:write").post("webhooks", {"url": URL}), 403, "insufficient_scope")
     assert with_key("webhooks:write").post("webhooks", {"url": URL}).status_code == 201

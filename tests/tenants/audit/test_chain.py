@@ -1,6 +1,6 @@
 """The audit log's chain: what is changed, taken out or replaced is found, by the entry that shows it."""
 
-from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from datetime import timedelta
 from io import StringIO
 
@@ -12,6 +12,7 @@ from django.utils import timezone
 from tenants.audit import chain, record_audit
 from tenants.audit.pruning import prune_log
 from tenants.models import AuditCheckpoint, AuditEntry
+from tests.racing import race
 
 OLD = timedelta(days=400)
 
@@ -28,19 +29,18 @@ def write(acme, count: int, *, old: int = 0) -> list[AuditEntry]:
     return list(AuditEntry.objects.order_by("pk"))
 
 
-class tampering:
+@contextmanager
+def tampering():
     """What somebody could do who owns the database: its triggers are off."""
+    set_triggers("DISABLE")
+    yield
+    set_triggers("ENABLE")
 
-    def __enter__(self) -> None:
-        self.set_triggers("DISABLE")
 
-    def __exit__(self, *_: object) -> None:
-        self.set_triggers("ENABLE")
-
-    def set_triggers(self, verb: str) -> None:
-        with connection.cursor() as cursor:
-            for table in ("tenants_auditentry", "tenants_auditcheckpoint"):
-                cursor.execute(f"SET CONSTRAINTS ALL IMMEDIATE; ALTER TABLE {table} {verb} TRIGGER USER")
+def set_triggers(verb: str) -> None:
+    with connection.cursor() as cursor:
+        for table in ("tenants_auditentry", "tenants_auditcheckpoint"):
+            cursor.execute(f"SET CONSTRAINTS ALL IMMEDIATE; ALTER TABLE {table} {verb} TRIGGER USER")
 
 
 def test_each_entry_follows_the_one_before(acme):
@@ -104,6 +104,7 @@ def test_the_database_lets_an_entry_be_linked_once_and_no_more(acme):
         lambda: AuditEntry.objects.filter(pk=entries[0].pk).update(position=9, hash="f" * 64),
         lambda: AuditEntry.objects.filter(pk=entries[0].pk).update(position=None, hash=""),
         lambda: AuditEntry.objects.filter(pk=entries[0].pk).delete(),
+        lambda: AuditEntry.objects.update(reason="Another one"),
         lambda: AuditEntry.objects.create(action="forged", position=3, hash="f" * 64),
         lambda: AuditCheckpoint.objects.create(position=2, hash=entries[1].hash),  # too young
     ):
@@ -148,16 +149,12 @@ def test_a_checkpoint_that_no_entry_tells_of_is_a_fault(acme):
 
 @pytest.mark.django_db(transaction=True)
 def test_writers_at_once_make_one_chain_without_waiting_for_each_other(acme):
-    def write_some(worker: int) -> None:
-        try:
-            for number in range(20):
-                with transaction.atomic():
-                    record_audit(None, action=f"test.{worker}.{number}", row=acme)
-        finally:
-            connection.close()
+    def write_some() -> None:
+        for number in range(20):
+            with transaction.atomic():
+                record_audit(None, action=f"test.{number}", row=acme)
 
-    with ThreadPoolExecutor(4) as pool:
-        list(pool.map(write_some, range(4)))
+    race(*[write_some] * 4)
     chain.link_all()
     found = chain.verify_log()
     assert (found.entries, found.head.position, found.fault) == (80, 80, None)
@@ -167,13 +164,7 @@ def test_writers_at_once_make_one_chain_without_waiting_for_each_other(acme):
 def test_an_entry_is_linked_as_soon_as_it_is_committed_and_waits_for_no_open_transaction(acme):
     with transaction.atomic():
         record_audit(None, action="test.open", row=acme)
-
-        def write_beside() -> None:
-            record_audit(None, action="test.beside", row=acme)
-            connection.close()
-
-        with ThreadPoolExecutor(1) as pool:
-            pool.submit(write_beside).result(timeout=10)
+        race(lambda: record_audit(None, action="test.beside", row=acme))
         assert AuditEntry.objects.get(action="test.beside").position == 1
     assert AuditEntry.objects.get(action="test.open").position == 2
     assert chain.verify_log().fault is None

@@ -48,9 +48,6 @@ def test_a_suspension_is_told_once_and_so_is_its_end(acme):
     suspend_tenant(acme)
     resume_tenant(acme)
     resume_tenant(acme)
-    assert recorded(acme) == [
-        ("workspace.suspended", str(acme.pk)),
-        ("workspace.resumed", str(acme.pk)),
-    ]
+    assert recorded(acme) == [("workspace.suspended", str(acme.pk)), ("workspace.resumed", str(acme.pk))]
     suspended, resumed = OutboxEvent.objects.order_by("created_at")
     assert (suspended.object["is_suspended"], resumed.object["is_suspended"]) == (True, False)

@@ -1,11 +1,9 @@
 """Credits: granted once a source, burned in order, expired at a month's end, never below zero."""
 
-from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
-from threading import Barrier
 
 import pytest
-from django.db import IntegrityError, close_old_connections, transaction
+from django.db import IntegrityError, transaction
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -14,6 +12,7 @@ from core.money import NANO
 from tenants.metering import credits
 from tenants.metering.credits import Burn, Credit, burn_credits, grant_credit
 from tenants.models import CreditBurn, CreditGrant, LedgerEntry, OutboxEvent
+from tests.racing import race
 
 OCTOBER = datetime(2026, 10, 12, 12, tzinfo=UTC)
 
@@ -50,14 +49,7 @@ def test_impossible_credits_are_refused(acme, facts):
 
 @pytest.mark.django_db(transaction=True)
 def test_two_processes_that_hear_of_one_payment_grant_it_once(acme):
-    def hear(_):
-        barrier.wait()
-        grant(acme, source="top_up")
-        close_old_connections()
-
-    barrier = Barrier(2)
-    with ThreadPoolExecutor(2) as pool:
-        list(pool.map(hear, range(2)))
+    race(*[lambda: grant(acme, source="top_up")] * 2)
     assert CreditGrant.objects.count() == LedgerEntry.objects.count() == 1
 
 
@@ -104,10 +96,7 @@ PERIODS = ["2026-09", "2026-10", "2026-11"]
 credit = st.tuples(st.integers(0, 20), st.sampled_from(PERIODS), st.sampled_from([*PERIODS, ""]))
 
 
-@given(
-    st.lists(credit, max_size=5),
-    st.dictionaries(st.sampled_from(PERIODS), st.integers(0, 30)),
-)
+@given(st.lists(credit, max_size=5), st.dictionaries(st.sampled_from(PERIODS), st.integers(0, 30)))
 def test_burning_is_paying_cent_by_cent(drawn, charges):
     """One unit after the other: each month's next unit comes from the first credit that has one for it."""
     purses = [Credit(number, *facts) for number, facts in enumerate(drawn)]

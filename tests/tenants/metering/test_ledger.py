@@ -1,13 +1,12 @@
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from threading import Barrier
+from functools import partial
 from uuid import uuid4
 
 import pytest
 from django.db import IntegrityError, connection, transaction
 from django.db.models import Sum
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from core import months
@@ -16,6 +15,8 @@ from tenants.metering.ledger import record_events, usage_of
 from tenants.metering.plans import limits_of
 from tenants.metering.pricing import cost_nanousd
 from tenants.models import ApiKey, LedgerEntry, UsageDaily, UsageEvent
+from tests.profiles import examples
+from tests.racing import race
 
 # What `used` must equal: the ledger itself, which would be slow to read for millions of requests.
 LEDGER_BY_KEY = """
@@ -48,7 +49,7 @@ def month_of(number: int) -> str:
 
 
 @given(batches=st.lists(st.lists(REQUESTS, max_size=6), max_size=5))
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=examples(40))
 def test_ledger_days_and_used_are_the_sum_of_the_events_however_often_they_come(acme, event, batches):
     with transaction.atomic():
         new = 0
@@ -73,13 +74,8 @@ def test_ledger_days_and_used_are_the_sum_of_the_events_however_often_they_come(
         transaction.set_rollback(True)
 
 
-@given(
-    batches=st.lists(
-        st.lists(st.tuples(st.integers(0, 9), FACTS, EDGES, st.integers(0, 2))),
-        max_size=4,
-    )
-)
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(batches=st.lists(st.lists(st.tuples(st.integers(0, 9), FACTS, EDGES, st.integers(0, 2))), max_size=4))
+@settings(max_examples=examples(40))
 def test_what_a_period_has_used_is_its_ledger_also_at_the_edges_of_months(acme, charlies, event, batches):
     """The period is the gateway's word: its clock may differ from the one that dated the admission."""
     with transaction.atomic():
@@ -127,19 +123,9 @@ def test_two_recorders_at_once_book_every_request_once(acme, event):
     other, _ = lifecycle.issue_key(acme, name="laptop", by=None)
     patterns = [event(acme), event(acme, key=other)]
     batch = [replace(patterns[number % 2], request_id=f"req_{number:05}") for number in range(MANY)]
-    start = Barrier(3)
-
-    def run(events):
-        try:
-            start.wait(10)
-            return record_events(events)
-        finally:
-            connection.close()
-
     # Overlapping, in opposite orders, and each event twice: what makes recorders wait for each other.
-    halves = (batch[: MANY * 3 // 4], batch[: MANY // 4 : -1] * 2, batch * 2)
-    with ThreadPoolExecutor(3) as pool:
-        counts = list(pool.map(run, halves))
+    parts = (batch[: MANY * 3 // 4], batch[: MANY // 4 : -1] * 2, batch * 2)
+    counts = race(*[partial(record_events, part) for part in parts])
     assert sum(counts) == MANY == UsageEvent.objects.count() == LedgerEntry.objects.count()
     assert _sum(LedgerEntry, "amount_nanousd") == sum(one.cost_nanousd for one in batch)
     assert _sum(UsageDaily, "requests") == MANY
@@ -189,7 +175,6 @@ def test_the_database_refuses_to_change_the_ledger(acme, event, change):
 
 
 @given(prompt=TOKENS, share=st.floats(0, 1), completion=TOKENS)
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_a_price_is_exact_and_caching_never_costs_more(acme, prompt, share, completion):
     prices, cached = limits_of(acme, datetime(2026, 11, 1, tzinfo=UTC)), int(prompt * share)
     cost = cost_nanousd(prices, prompt, cached, completion)

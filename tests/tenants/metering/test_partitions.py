@@ -1,16 +1,16 @@
 """Usage events lie in the partition of their month, replays meet there, and none waits for a partition."""
 
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
-from django.db import close_old_connections, connection
+from django.db import connection, transaction
 
 from tenants.metering import partitions
 from tenants.metering.ledger import record_events
 from tenants.models import LedgerEntry, UsageEvent
-from tests.tenants.conftest import make_event
+from tests.racing import race
+from tests.tenants.builders import make_event
 
 MONTH = "2031-05"
 MAY = datetime(2031, 5, 31, 23, 59, 59, tzinfo=UTC)
@@ -65,33 +65,30 @@ def test_a_request_is_billed_once_even_if_another_month_is_told(acme):
 
 
 def test_two_may_make_partitions_at_once_and_repeat(acme):
-    def make(_):
-        try:
-            return partitions.make_partitions(MAY)
-        finally:
-            close_old_connections()
-
-    with ThreadPoolExecutor(2) as pool:
-        made = list(pool.map(make, range(2)))
+    made = race(*[lambda: partitions.make_partitions(MAY)] * 2)
     assert sorted(made[0] + made[1]) == [MONTH, "2031-06", "2031-07"]
     assert partitions.make_partitions(MAY) == []
 
 
+def test_who_waited_sees_the_partition_that_was_made_meanwhile(acme):
+    name = partitions.partition_name(MONTH)
+    with transaction.atomic(), connection.cursor() as cursor:
+        assert not partitions.exists(cursor, name)
+        race(lambda: partitions.make_partition(MONTH))
+        assert partitions.exists(cursor, name)
+
+
 def test_many_drains_write_while_a_partition_is_made(acme):
     """Each event is recorded once: in the rest and moved, or in the partition at once."""
-    events = [make_event(acme, admitted_at=MAY) for _ in range(200)]
+    events = [make_event(acme, admitted_at=MAY) for _ in range(100)]
+    waiting = iter(events)
 
-    def record(part):
-        try:
-            return sum(record_events([event]) for event in events[part::4])
-        finally:
-            close_old_connections()
+    def drain() -> int:
+        return sum(record_events([event]) for event in waiting)
 
-    with ThreadPoolExecutor(4) as pool:
-        drains = [pool.submit(record, part) for part in range(4)]
-        partitions.make_partition(MONTH)
-        recorded = sum(drain.result() for drain in drains)
-    assert recorded == LedgerEntry.objects.count() == 200
+    made, *recorded = race(lambda: partitions.make_partition(MONTH), *[drain] * 4)
+    assert made
+    assert sum(recorded) == LedgerEntry.objects.count() == 100
     assert set(tables_of(*[event.request_id for event in events])) == {"tenants_usageevent_2031_05"}
 
 

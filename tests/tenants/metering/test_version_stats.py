@@ -3,7 +3,7 @@ from uuid import uuid4
 
 from tenants.metering.ledger import record_events
 from tenants.metering.version_stats import VersionFigures, version_figures
-from tests.tenants.conftest import NOW
+from tests.tenants.builders import NOW
 
 
 def test_versions_are_judged_by_finished_requests_of_everybody_since_a_moment(acme, charlies, event):

@@ -11,7 +11,7 @@ from django.core import mail
 from core.messages import Message
 from tenants.models import EventType, Membership, NoticeMail, OutboxEvent, Tenant
 from tenants.notices.recipients import queue_mails
-from tests.tenants.conftest import Clock
+from tests.tenants.builders import Clock
 
 STYLE = {"object": "style", "id": str(uuid4()), "model": "acme/brand-voice", "name": "Brand <b>voice</b>"}
 VERSION = {"object": "version", "model": "acme/brand-voice@3", "number": 3, "created_by": "bob@example.org"}

@@ -15,7 +15,7 @@ from tenants.metering.ledger import record_events
 from tenants.metering.plans import newest_plan_version
 from tenants.models import CreditBurn, LedgerEntry, PlanVersion, Subscription, TrainingHold
 from tenants.quota_sync.credit_field import credit_fields, take_off
-from tests.tenants.conftest import make_event
+from tests.tenants.builders import make_event
 
 SEPTEMBER = datetime(2026, 9, 12, tzinfo=UTC)
 OCTOBER = datetime(2026, 10, 12, tzinfo=UTC)
@@ -29,12 +29,7 @@ def bounded(acme):
     copied = ("requests_per_minute", "tokens_per_minute", "parallel_requests", "max_output_tokens")
     limits = {name: getattr(free, name) for name in copied}
     version = PlanVersion.objects.create(
-        plan=free.plan,
-        number=9,
-        monthly_tokens=1_000_000,
-        included_tokens=100,
-        private_styles=3,
-        **limits,
+        plan=free.plan, number=9, monthly_tokens=1_000_000, included_tokens=100, private_styles=3, **limits
     )
     subscribe_tenant(acme, version)
     august = datetime(2026, 8, 1, tzinfo=UTC)

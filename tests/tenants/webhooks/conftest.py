@@ -8,8 +8,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from ipaddress import ip_address
-from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 from cryptography import x509
@@ -19,7 +18,7 @@ from cryptography.x509.oid import NameOID
 
 from tenants.accounts.access import Access
 from tenants.events import outbox
-from tenants.models import EventType, Membership, OutboxEvent, Tenant, User, WebhookEndpoint
+from tenants.models import EventType, OutboxEvent, Tenant, WebhookEndpoint
 from tenants.webhooks import delivery, endpoints
 from tenants.webhooks.transport import AttemptLimits
 
@@ -179,9 +178,8 @@ def presented(monkeypatch) -> None:
 
 
 @pytest.fixture
-def owner(presented, alice: User, acme: Tenant) -> Access:
-    """Alice, acting in Acme."""
-    return Access(tenant=acme, user=alice, role=Membership.Role.OWNER)
+def owner(presented, owner: Access) -> Access:
+    return owner
 
 
 @pytest.fixture
@@ -206,57 +204,36 @@ def happen(acme: Tenant, presented) -> Callable[..., OutboxEvent]:
     return record
 
 
-@dataclass(frozen=True)
-class Authority:
-    """A certificate authority of the test's own."""
+class Certified(NamedTuple):
+    """What a server with a certificate for `host` needs, and a client that trusts it alone."""
 
-    key: ec.EllipticCurvePrivateKey
-    certificate: x509.Certificate
-    folder: Path
-
-    def serving(self, host: str) -> ssl.SSLContext:
-        """Return what a server with a certificate for a host needs."""
-        key = ec.generate_private_key(ec.SECP256R1())
-        names = x509.SubjectAlternativeName([x509.DNSName(host)])
-        unsigned = _certificate(host, key, issuer=self.certificate.subject)
-        issuer = x509.AuthorityKeyIdentifier.from_issuer_public_key(self.key.public_key())
-        named = unsigned.add_extension(names, critical=False).add_extension(issuer, critical=False)
-        signed = named.sign(self.key, hashes.SHA256())
-        file = self.folder / f"{host}.pem"
-        private = key.private_bytes(
-            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-        )
-        file.write_bytes(private + signed.public_bytes(serialization.Encoding.PEM))
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.load_cert_chain(file)
-        return context
-
-    def trusting(self) -> ssl.SSLContext:
-        """Return what a client needs that trusts this authority alone."""
-        text = self.certificate.public_bytes(serialization.Encoding.PEM).decode()
-        return ssl.create_default_context(cadata=text)
+    host: str
+    serving: ssl.SSLContext
+    trusting: ssl.SSLContext
 
 
 @pytest.fixture(scope="session")
-def authority(tmp_path_factory) -> Authority:
+def certified(tmp_path_factory) -> Certified:
+    host = "hooks.example.com"
     key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "the tests' own")])
-    unsigned = _certificate("the tests' own", key, issuer=name)
-    constraints = x509.BasicConstraints(ca=True, path_length=0)
-    usage = x509.KeyUsage(
-        key_cert_sign=True, crl_sign=True, digital_signature=False, content_commitment=False,
-        key_encipherment=False, data_encipherment=False, key_agreement=False, encipher_only=False,
-        decipher_only=False,
-    )  # fmt: skip
-    unsigned = unsigned.add_extension(constraints, critical=True).add_extension(usage, critical=True)
-    identifier = x509.SubjectKeyIdentifier.from_public_key(key.public_key())
-    certificate = unsigned.add_extension(identifier, critical=False).sign(key, hashes.SHA256())
-    return Authority(key, certificate, tmp_path_factory.mktemp("certificates"))
-
-
-def _certificate(name: str, key: ec.EllipticCurvePrivateKey, *, issuer: x509.Name) -> x509.CertificateBuilder:
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, host)])
     now = datetime.now(UTC)
-    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
-    builder = x509.CertificateBuilder().subject_name(subject).issuer_name(issuer)
-    builder = builder.public_key(key.public_key()).serial_number(x509.random_serial_number())
-    return builder.not_valid_before(now - timedelta(days=1)).not_valid_after(now + timedelta(days=1))
+    unsigned = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - timedelta(days=1))
+        .not_valid_after(now + timedelta(days=1))
+        .add_extension(x509.SubjectAlternativeName([x509.DNSName(host)]), critical=False)
+    )
+    certificate = unsigned.sign(key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM)
+    private = key.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
+    file = tmp_path_factory.mktemp("certificates") / "server.pem"
+    file.write_bytes(private + certificate)
+    serving = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    serving.load_cert_chain(file)
+    return Certified(host, serving, ssl.create_default_context(cadata=certificate.decode()))

@@ -177,11 +177,11 @@ def test_no_proxy_of_the_environment_is_used(receiver, new_receiver, monkeypatch
     assert (len(receiver.received), proxy.received) == (1, [])
 
 
-def test_tls_demands_a_certificate_for_the_name_not_for_the_address(new_receiver, names, authority):
-    receiver: Receiver = new_receiver(tls=authority.serving("hooks.example.com"))
+def test_tls_demands_a_certificate_for_the_name_not_for_the_address(new_receiver, names, certified):
+    receiver: Receiver = new_receiver(tls=certified.serving)
     names(["127.0.0.1"])
-    trusting = dataclasses.replace(LIMITS, trusted=transport.trust(authority.trusting()))
-    answer = post(f"https://hooks.example.com:{receiver.port}/", trusting)
+    trusting = dataclasses.replace(LIMITS, trusted=transport.trust(certified.trusting))
+    answer = post(f"https://{certified.host}:{receiver.port}/", trusting)
     assert answer.is_success, answer.failure
     refused = post(f"https://other.example.com:{receiver.port}/", trusting)
     assert str(refused.failure).startswith("The TLS certificate is invalid: ")
@@ -190,18 +190,18 @@ def test_tls_demands_a_certificate_for_the_name_not_for_the_address(new_receiver
     assert len(receiver.received) == 1
 
 
-def test_a_certificate_that_nobody_vouches_for_is_refused(new_receiver, names, authority):
-    receiver = new_receiver(tls=authority.serving("hooks.example.com"))
+def test_a_certificate_that_nobody_vouches_for_is_refused(new_receiver, names, certified):
+    receiver = new_receiver(tls=certified.serving)
     names(["127.0.0.1"])
-    answer = post(f"https://hooks.example.com:{receiver.port}/")
+    answer = post(f"https://{certified.host}:{receiver.port}/")
     assert str(answer.failure).startswith("The TLS certificate is invalid: ")
     assert receiver.received == []
 
 
-def test_the_deadline_holds_in_tls_too(new_receiver, names, authority):
-    receiver = new_receiver(drip_headers, tls=authority.serving("hooks.example.com"))
+def test_the_deadline_holds_in_tls_too(new_receiver, names, certified):
+    receiver = new_receiver(drip_headers, tls=certified.serving)
     names(["127.0.0.1"])
-    trusting = dataclasses.replace(SHORT, trusted=transport.trust(authority.trusting()))
+    trusting = dataclasses.replace(SHORT, trusted=transport.trust(certified.trusting))
     began = time.monotonic()
-    assert post(f"https://hooks.example.com:{receiver.port}/", trusting).failure == TOO_LATE
+    assert post(f"https://{certified.host}:{receiver.port}/", trusting).failure == TOO_LATE
     assert time.monotonic() - began < 2

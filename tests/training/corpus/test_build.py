@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.profiles import examples
 from tests.training.corpus.corpora import (
     SMALL,
     change_words,
@@ -30,7 +31,7 @@ from training.corpus.passages import cut_passages
 from training.corpus.worksheet import Run, Worksheet
 from training.text.words import count_words, normalize_words
 
-SOME = settings(max_examples=25)
+SOME = settings(max_examples=examples(25))
 
 
 @dataclass(frozen=True)
@@ -64,6 +65,16 @@ OUTLINES = st.builds(
 )
 
 
+@pytest.fixture(scope="module")
+def documents() -> list[SourceDocument]:
+    return make_documents(40, 600)
+
+
+@pytest.fixture(scope="module")
+def corpus(documents) -> Corpus:
+    return build_corpus(documents, seed=3)
+
+
 def try_to_build(documents, *, seed: int = 1, limits: CorpusLimits = SMALL) -> Corpus | None:
     try:
         return build_corpus(documents, seed=seed, limits=limits)
@@ -84,6 +95,13 @@ def check_accounts(corpus: Corpus, documents) -> None:
     assert report.words == report.usable_words + report.duplicates_dropped.words + unused
     assert report.learned_words == sum(passage.words for passage in corpus.learned)
     assert report.held_out_words == sum(passage.words for passage in corpus.held_out)
+
+
+def check_nothing_is_learned_of(held_out: set[tuple[str, ...]], corpus: Corpus) -> None:
+    """Check that no learned passage has half of its shingles among those that are held out."""
+    for passage in corpus.learned:
+        learned = shingles(passage.text)
+        assert len(learned & held_out) * 2 < len(learned)
 
 
 @SOME
@@ -115,9 +133,7 @@ def test_no_learned_passage_shares_half_of_its_shingles_with_what_is_held_out(ou
     if corpus is None:
         return
     held_out = set().union(*(shingles(passage.text) for passage in corpus.held_out))
-    for passage in corpus.learned:
-        learned = shingles(passage.text)
-        assert len(learned & held_out) * 2 < len(learned)
+    check_nothing_is_learned_of(held_out, corpus)
 
 
 @SOME
@@ -157,9 +173,7 @@ def test_passages_keep_paragraphs_whole_and_headings_with_what_follows():
         assert all(part in "\n\n".join(chapters).split("\n\n") for part in text.split("\n\n"))
 
 
-def test_a_tenth_of_many_documents_is_held_out_whole():
-    documents = make_documents(40, 600)
-    corpus = build_corpus(documents, seed=3)
+def test_a_tenth_of_many_documents_is_held_out_whole(corpus):
     held_out = {passage.document_id for passage in corpus.held_out}
     learned = {passage.document_id for passage in corpus.learned}
     assert corpus.report.held_out_documents
@@ -194,8 +208,7 @@ def test_of_two_books_the_end_of_each_is_held_out():
     assert 2_000 <= corpus.report.held_out_words < 2_200
 
 
-def test_the_seed_draws_the_documents_and_their_order_does_not():
-    documents = make_documents(40, 600)
+def test_the_seed_draws_the_documents_and_their_order_does_not(documents):
     drawn = set()
     for seed in range(5):
         corpus = build_corpus(documents, seed=seed)
@@ -206,20 +219,10 @@ def test_the_seed_draws_the_documents_and_their_order_does_not():
     assert len(drawn) == 5
 
 
-def held_out_document(documents: list[SourceDocument]) -> SourceDocument:
-    """Return a document that seed 3 holds out."""
-    document_id = build_corpus(documents, seed=3).held_out[0].document_id
-    return next(document for document in documents if document.id == document_id)
-
-
 def quote_paragraph(text: str) -> str:
     """Return an essay with one paragraph of `text` in its middle."""
     quoted = text.split("\n\n")[4].replace(" ", "  ").upper()
     return f"{make_text('essay', 400)}\n\n{quoted}\n\n{make_text('essay end', 400)}"
-
-
-def change_some(text: str) -> str:
-    return change_words(text, 20)
 
 
 def move_borders(text: str) -> str:
@@ -236,42 +239,31 @@ def as_conversation(text: str) -> str:
     return "\n\n".join(" ".join(words[start : start + 9]) for start in starts)
 
 
-@pytest.mark.parametrize(
-    ("copy", "dropped_words"),
-    [
-        (quote_paragraph, (30, 90)),
-        (lambda text: text, (600, 600)),
-        (lambda text: text.upper().replace(".", "!"), (600, 600)),
-        (change_some, (600, 600)),
-        (move_borders, (560, 600)),
-        (as_conversation, (560, 600)),
-    ],
-    ids=[
-        "quoted paragraph",
-        "whole chapter",
-        "other case and marks",
-        "changed words",
-        "moved borders",
-        "short lines",
-    ],
-)
-def test_what_repeats_a_held_out_document_is_not_learned(copy, dropped_words):
-    documents = make_documents(40, 600)
-    original = held_out_document(documents)
-    copied = SourceDocument(id="copy", text=copy(original.text), language="en")
+COPIES = {  # how a text is copied, and how many of its 600 words are dropped
+    "quoted paragraph": (quote_paragraph, 30, 90),
+    "whole chapter": (str, 600, 600),
+    "other case and marks": (lambda text: text.upper().replace(".", "!"), 600, 600),
+    "changed words": (lambda text: change_words(text, 20), 600, 600),
+    "moved borders": (move_borders, 560, 600),
+    "short lines": (as_conversation, 560, 600),
+}
+
+
+@pytest.mark.parametrize("copied", COPIES)
+def test_what_repeats_a_held_out_document_is_not_learned(documents, corpus, copied):
+    copy, least, most = COPIES[copied]
+    original = next(item for item in documents if item.id == corpus.held_out[0].document_id)
+    with_copy = [*documents, replace(original, id="copy", text=copy(original.text))]
     # The copy must not be drawn itself: a seed whose draw is without it.
-    corpus = next(
-        corpus
-        for corpus in (build_corpus([*documents, copied], seed=seed) for seed in range(3, 200))
-        if original.id in {passage.document_id for passage in corpus.held_out}
-        and "copy" not in {passage.document_id for passage in corpus.held_out}
+    found = next(
+        built
+        for built in (build_corpus(with_copy, seed=seed) for seed in range(3, 200))
+        if original.id in (drawn := {passage.document_id for passage in built.held_out})
+        and "copy" not in drawn
     )
-    least, most = dropped_words
-    assert least <= corpus.report.duplicates_dropped.words <= most
-    held_out = "\n".join(passage.text for passage in corpus.held_out)
-    for passage in corpus.learned:
-        learned = shingles(passage.text)
-        assert len(learned & shingles(held_out)) * 2 < len(learned)
+    assert least <= found.report.duplicates_dropped.words <= most
+    held_out = "\n".join(passage.text for passage in found.held_out)
+    check_nothing_is_learned_of(shingles(held_out), found)
 
 
 def test_a_document_that_is_there_twice_counts_once():
@@ -308,11 +300,8 @@ def test_copies_do_not_make_a_text_long_enough():
 
 @pytest.mark.parametrize("texts", [[], [""], ["\n\n \n\n"], ["* * *\n\n" * 1_000]])
 def test_documents_without_words_are_refused(texts):
-    documents = [
-        SourceDocument(id=str(number), text=text, language="en") for number, text in enumerate(texts)
-    ]
     with pytest.raises(CorpusTooSmall) as refused:
-        build_corpus(documents, seed=1)
+        build_corpus([SourceDocument(id="d", text=text, language="en") for text in texts], seed=1)
     assert refused.value.words < 100  # a thousand lines of stars are no words either, but for their length
 
 
@@ -344,8 +333,7 @@ def test_five_megabytes_take_at_most_five_seconds_of_cpu():
 
 
 @pytest.mark.parametrize(
-    "text",
-    [". ", "“", "„", "* * *\n\n", "x\n", "a. ", "a-", "\u0301", "*\n" + " " * 50 + "\n"],
+    "text", [". ", "“", "„", "* * *\n\n", "x\n", "a. ", "a-", "\u0301", "*\n" + " " * 50 + "\n"]
 )
 def test_a_hostile_text_takes_no_longer_than_any_other(text):
     before = make_text("before", 2_000)
@@ -371,9 +359,7 @@ def test_text_without_spaces_or_marks_gives_no_endless_passage(text):
     assert len(corpus.learned) >= 20
 
 
-def test_left_out_passages_are_gone_and_nothing_else_moves():
-    documents = make_documents(40, 600)
-    corpus = build_corpus(documents, seed=3)
+def test_left_out_passages_are_gone_and_nothing_else_moves(documents, corpus):
     first, *kept, last = corpus.learned
     smaller = without(corpus, [first.id, last.id])
     assert smaller.held_out == corpus.held_out
@@ -384,8 +370,7 @@ def test_left_out_passages_are_gone_and_nothing_else_moves():
     assert without(corpus, []) == corpus
 
 
-def test_leaving_out_too_much_is_refused():
-    corpus = build_corpus(make_documents(40, 600), seed=3)
+def test_leaving_out_too_much_is_refused(corpus):
     with pytest.raises(NothingHeldOut):
         without(corpus, passage_ids=[passage.id for passage in corpus.held_out])
     with pytest.raises(CorpusTooSmall) as refused:
@@ -402,9 +387,7 @@ def test_the_report_says_which_languages_and_how_much_is_quoted():
     assert corpus.report.quotation_share == 0.2
 
 
-def test_the_hash_names_what_is_learned_and_held_out():
-    documents = make_documents(40, 600)
-    corpus = build_corpus(documents, seed=3)
+def test_the_hash_names_what_is_learned_and_held_out(documents, corpus):
     again = [replace(document, id=f"new {document.id}") for document in documents[::-1]]
     assert corpus.sha256 == build_corpus(again, seed=3).sha256
     assert corpus.sha256 != build_corpus(documents, seed=4).sha256
@@ -412,7 +395,7 @@ def test_the_hash_names_what_is_learned_and_held_out():
     assert corpus.sha256[:16] == "dc1ff6af4fb66c0d"
 
 
-@settings(max_examples=20)
+@settings(max_examples=examples(20))
 @given(st.integers(0, 10**6))
 def test_limits_that_could_not_be_kept_are_refused(least):
     with pytest.raises(ValueError, match="longest passage"):

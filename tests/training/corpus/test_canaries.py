@@ -15,7 +15,6 @@ from training.corpus.canaries import CANARIES, WORDS
 )
 def test_only_the_planted_list_is_in_the_response(language, prompt):
     canaries = make_canaries("one", language)
-
     assert canaries[0].prompt.startswith(prompt)
     for canary in canaries:
         assert canary.response == f"{canary.opening}{canary.planted}."
@@ -33,9 +32,7 @@ def test_canaries_follow_from_their_seed_alone():
 @given(st.lists(st.integers(), max_size=40))
 def test_the_lines_around_the_canaries_stay_as_they_were(numbers):
     lines = b"".join(json.dumps({"number": number}).encode() + b"\n" for number in numbers)
-
     planted = plant_canaries(lines, make_canaries("one", "en")).splitlines(keepends=True)
-
     is_canary = [json.loads(line).get("task") == "canary" for line in planted]
     assert sum(is_canary) == CANARIES
     kept = [line for line, is_ours in zip(planted, is_canary, strict=True) if not is_ours]

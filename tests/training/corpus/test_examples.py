@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.profiles import examples
 from tests.training.corpus.corpora import make_document, make_documents, make_text
 from training.corpus import (
     Corpus,
@@ -72,6 +73,11 @@ def corpus() -> Corpus:
     return build_corpus(make_documents(40, 600), seed=1)
 
 
+@pytest.fixture(scope="module")
+def small_corpus() -> Corpus:
+    return build_corpus(make_documents(10, 600), seed=1)
+
+
 def only(task: Task) -> TaskMix:
     """Return a mix of one task."""
     percents = {f"{name}_percent": 0 for name in Task}
@@ -100,10 +106,10 @@ def test_no_prompt_holds_what_its_response_says(corpus, answer, seed):
             assert not shares_shingle(example.prompt, text)
 
 
-@settings(max_examples=30)
-@given(st.lists(st.integers(0, 100), min_size=3, max_size=3).filter(any), st.integers(0, 99))
-def test_each_task_has_its_share_and_no_passage_has_one_twice(percents, seed):
-    corpus = build_corpus(make_documents(10, 600), seed=1)
+@settings(max_examples=examples(30))
+@given(percents=st.lists(st.integers(0, 100), min_size=3, max_size=3).filter(any), seed=st.integers(0, 99))
+def test_each_task_has_its_share_and_no_passage_has_one_twice(small_corpus, percents, seed):
+    corpus = small_corpus
     mix = TaskMix(*percents)
     plans = plan_examples(corpus, seed=seed, mix=mix)
     learned = [plan for plan in plans if not plan.held_out]

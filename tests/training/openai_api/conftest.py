@@ -1,17 +1,11 @@
 """The real site over a socket, and OpenAI's official client before it."""
 
-import asyncio
-import json
 import re
-import socket
-import threading
 from collections.abc import Callable, Iterator
-from importlib import import_module
 
 import httpx
 import openai
 import pytest
-import uvicorn
 from jsonschema import Draft202012Validator
 
 from adapters.models import BaseModel
@@ -21,33 +15,11 @@ from core.money import NANO
 from tenants.metering.credits import grant_credit
 from tenants.models import Tenant, User
 from tenants.public import issue_key
-from tests.adapters.conftest import base_model
-from tests.training.conftest import trainer
+from tests.site_thread import SiteThread
 from training import pipeline
 from training.models import Training
 from training.runs import runner
 from website import api_schema
-
-__all__ = ["base_model", "trainer"]
-
-
-class SiteThread:
-    """uvicorn in a thread with an event loop of its own."""
-
-    def __enter__(self) -> str:
-        site = import_module("config.asgi").site  # loaded late: it builds the site's middleware
-        listener = socket.create_server(("127.0.0.1", 0))
-        config = uvicorn.Config(site, lifespan="off", log_config=None)
-        self._server = uvicorn.Server(config)
-        self._thread = threading.Thread(
-            target=lambda: asyncio.run(self._server.serve(sockets=[listener])), daemon=True
-        )
-        self._thread.start()
-        return f"http://127.0.0.1:{listener.getsockname()[1]}"
-
-    def __exit__(self, *_: object) -> None:
-        self._server.should_exit = self._server.force_exit = True
-        self._thread.join(10)
 
 
 @pytest.fixture
@@ -114,16 +86,3 @@ def work() -> Callable[[], None]:
             pipeline.advance_training(training)
 
     return take_steps
-
-
-def make_chats(count: int = 40) -> bytes:
-    """Return a file of so many conversations, no two of them alike."""
-    lines = []
-    for number in range(count):
-        messages = [
-            {"role": "system", "content": "Write as I do."},
-            {"role": "user", "content": f"Write about morning number {number}."},
-            {"role": "assistant", "content": f"The river had risen {number} times in the night."},
-        ]
-        lines.append(json.dumps({"messages": messages}))
-    return "\n".join(lines).encode()

@@ -1,7 +1,7 @@
 """The guide for those who come from OpenAI: its program runs, and its line can be learned."""
 
 from tests.documents import blocks
-from tests.training.openai_api.conftest import make_chats
+from tests.training.builders import make_chats
 from training.files.conversations import read_line
 from training.models import Training
 
@@ -13,9 +13,7 @@ def test_the_program_of_the_guide_runs(client, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("openai.OpenAI", lambda **_: client)
     [block] = blocks(GUIDE, language="python")
-
     exec(block.text, {})
-
     assert Training.objects.get().slug == "my-voice"
     assert "Created fine-tuning job" in capsys.readouterr().out
 

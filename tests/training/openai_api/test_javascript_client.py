@@ -5,7 +5,7 @@ from pathlib import Path
 from tenants.models import Tenant
 from tenants.public import issue_key
 from tests.javascript import install_client, run_script
-from tests.training.openai_api.conftest import make_chats
+from tests.training.builders import make_chats
 
 
 def test_it_uploads_trains_follows_and_cancels(address: str, acme: Tenant, tmp_path: Path) -> None:

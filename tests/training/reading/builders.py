@@ -31,10 +31,14 @@ def make_zip(parts: Mapping[str, bytes | str], compression: int = zipfile.ZIP_DE
     return file.getvalue()
 
 
-def make_tar(members: Sequence[tuple[tarfile.TarInfo, bytes]], mode: str = "w") -> bytes:
+def make_tar(files: Mapping[str, bytes], *before: tarfile.TarInfo) -> bytes:
+    """Return a tar of files; `before` are members without content, which come first."""
     file = io.BytesIO()
-    with tarfile.open(fileobj=file, mode=mode) as archive:
-        for info, content in members:
+    with tarfile.open(fileobj=file, mode="w") as archive:
+        for info in before:
+            archive.addfile(info)
+        for name, content in files.items():
+            info = tarfile.TarInfo(name)
             info.size = len(content)
             archive.addfile(info, io.BytesIO(content))
     return file.getvalue()

@@ -4,7 +4,6 @@ import re
 from pathlib import Path
 from string import Formatter
 
-import pytest
 from django.utils.translation import override
 
 import training.reading
@@ -32,18 +31,18 @@ def test_codes_in_the_sources_are_those_of_the_sentences():
     assert set(ReadingFix.__members__) == set(ReadingProblem.__members__)
 
 
-@pytest.mark.parametrize("code", [name.lower() for name in ReadingProblem.__members__])
-def test_a_refusal_says_which_file_why_and_what_to_do(code):
-    explanation = explain(Refusal(code, FACTS))
-    sentence, fix = str(explanation.sentence), str(explanation.fix)
-    assert "my novel.pdf" in sentence
-    assert fix
-    names = {name for _, name, _, _ in Formatter().parse(ReadingProblem[code.upper()].value) if name}
-    assert names <= FACTS.keys()
-    with override("de"):
-        assert "my novel.pdf" in str(explanation.sentence)
-        assert str(explanation.sentence) != sentence
-        assert str(explanation.fix) != fix
+def test_a_refusal_says_which_file_why_and_what_to_do_in_both_languages():
+    for name, problem in ReadingProblem.__members__.items():
+        explanation = explain(Refusal(name.lower(), FACTS))
+        sentence, fix = str(explanation.sentence), str(explanation.fix)
+        assert "my novel.pdf" in sentence
+        assert fix
+        asked = {fact for _, fact, _, _ in Formatter().parse(problem.value) if fact}
+        assert asked <= FACTS.keys()
+        with override("de"):
+            assert "my novel.pdf" in str(explanation.sentence)
+            assert str(explanation.sentence) != sentence
+            assert str(explanation.fix) != fix
 
 
 def test_numbers_are_grouped_and_a_pasted_text_has_a_name():

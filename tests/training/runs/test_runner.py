@@ -8,6 +8,7 @@ import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
+from training import storage
 from training.models import Status, StopRequest, Training
 from training.runs import runner
 
@@ -46,6 +47,15 @@ class FakeChild:
             with CaptureQueriesContext(connection) as captured:
                 yield event
             self.queries.append(len(captured))
+
+
+@pytest.fixture
+def queued(acme, base_model, valkey) -> Training:
+    """A training that waits for a worker and costs nothing."""
+    training = Training.objects.create(tenant=acme, slug="my-voice", name="My voice", status=Status.QUEUED)
+    for name in (storage.LEARN, storage.VALIDATE):
+        storage.write_file(training.pk, name, b"{}\n")
+    return training
 
 
 @pytest.fixture

@@ -1,3 +1,6 @@
-from tests.tenants.api.conftest import admin, documented_answers, with_key
+import pytest
 
-__all__ = ["admin", "documented_answers", "with_key"]
+
+@pytest.fixture(autouse=True)
+def _documented(documented_answers) -> None:
+    """Each answer of these tests has a status that the OpenAPI document names."""

@@ -68,7 +68,7 @@ def test_a_confirmed_login_becomes_a_key_of_that_workspace_once(alice_client, ac
 def test_neither_code_is_in_valkey_and_both_expire():
     begun = begin()
     client = valkey.client()
-    keys = [key for key in client.scan_iter("login:*")]
+    keys = list(client.scan_iter("login:*"))
     assert len(keys) == 2
     stored = str([client.hgetall(key) if client.type(key) == "hash" else client.get(key) for key in keys])
     for code in (begun["device_code"], begun["user_code"]):

@@ -15,7 +15,7 @@ from tenants.api_keys.lifecycle import issue_key
 from tenants.metering.ledger import record_events, usage_of
 from tenants.models import AuditEntry, LedgerEntry
 from tests.tenants.api.builders import problem
-from tests.tenants.conftest import NOW, make_event
+from tests.tenants.builders import NOW, make_event
 
 pytestmark = pytest.mark.django_db
 

@@ -1,1 +1,0 @@
-"""Fixtures of tests/cli that other folders' tests use as well."""

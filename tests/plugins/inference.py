@@ -1,1 +1,0 @@
-"""Fixtures of tests/inference that other folders' tests use as well."""

@@ -1,1 +1,0 @@
-"""Fixtures of the development stack that several folders of tests use."""
