@@ -46,7 +46,9 @@ def cancel_training(training: Training, reason: Message = NO_MESSAGE) -> bool:
         if end_training(training, before=status, after=Status.CANCELLED, failure=reason):
             return True
     running = Training.objects.filter(pk=training.pk, status=Status.RUNNING)
-    if running.exclude(stop_request=StopRequest.CANCEL).update(stop_request=StopRequest.CANCEL, failure=reason):
+    if running.exclude(stop_request=StopRequest.CANCEL).update(
+        stop_request=StopRequest.CANCEL, failure=reason
+    ):
         return True
     if not running.exists():
         raise TrainingMoved

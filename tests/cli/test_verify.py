@@ -29,3 +29,16 @@ def test_a_receipt_is_printed_and_verified(logged_in, acme, tmp_path):
     done = logged_in("verify", "-", "--receipt", str(file), stdin="Another text.")
     assert (done.code, "is for another text" in done.out) == (1, True)
     assert logged_in("receipt", "req_none").code == 1
+
+
+def test_a_receipt_is_one_line_however_long(logged_in, acme):
+    record_answer(acme, "req_1", text="Hand-made.")
+    assert logged_in("receipt", "req_1").out.count("\n") == 1
+
+
+def test_a_forged_receipt_is_not_made_up_for_by_a_watermark(logged_in, acme, tmp_path):
+    record_answer(acme, "req_1", text=TEXT)
+    file = tmp_path / "text.receipt"
+    file.write_text(logged_in("receipt", "req_1").out[:-3] + "AA\n")
+    done = logged_in("verify", "-", "--receipt", str(file), stdin=TEXT)
+    assert (done.code, "Watermark found" in done.out, "not valid" in done.out) == (1, True, True)

@@ -202,6 +202,16 @@ def test_messages_within_other_json_come_back():
     assert isinstance(read["failure"], Message)
 
 
+def test_a_message_within_a_message_is_read_however_the_row_was_read():
+    inner = {
+        "code": LineText.INCLUDED_LATE.code,
+        "facts": {"plan": "Free", "covered": 0, "tokens": 0, "period": ""},
+    }
+    row = {"code": NotTheCheckedFile.__name__, "facts": {"limit": inner}}
+    assert "{" not in str(Message.read(row))
+    assert Message.read(row).facts["limit"] == Message.read(inner)
+
+
 def test_a_message_without_a_code_says_nothing():
     assert (str(Message()), bool(Message()), Message().as_json()) == ("", False, {})
     assert Message.of("") == Message()

@@ -29,8 +29,15 @@ KEYWORDS = name_set(
     pattern prefixItems properties required type
     """
 )
-# These change which answers are valid, and the engine doesn't follow them. To every other keyword JSON Schema
-# gives no meaning of that kind: clients write `x-order`, `strict`, `deprecated` and the like.
+# These don't change which answers are valid. The model may read them: a tool's description is in its prompt.
+ANNOTATIONS = name_set(
+    """
+    $anchor $comment $id $schema contentEncoding contentMediaType default deprecated description
+    discriminator example examples readOnly title writeOnly
+    """
+)
+# These do, and the engine doesn't follow them. Every other keyword is an annotation of somebody's own
+# (`x-order`, `strict`), as JSON Schema has it.
 NOT_FOLLOWED = name_set(
     """
     $dynamicRef $recursiveRef additionalItems contains dependencies dependentRequired dependentSchemas
@@ -101,8 +108,8 @@ def _check_schema(schema: Any, budget: Budget) -> None:
     if not_followed:
         keyword = min(not_followed)
         raise budget.error(f"the schema keyword `{keyword}` is not supported: the output wouldn't follow it.")
-    for keyword in schema.keys() - KEYWORDS:
-        del schema[keyword]  # an annotation: the engine need not know it
+    for keyword in schema.keys() - KEYWORDS - ANNOTATIONS:
+        del schema[keyword]  # no engine knows it
     budget.require(isinstance(schema.get("$ref", ""), str), "`$ref` must be a string.")
     for check in CHECKS:
         check(schema, budget)

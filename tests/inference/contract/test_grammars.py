@@ -119,6 +119,26 @@ def test_usual_schemas_are_served():
     )  # fmt: skip
 
 
+def test_annotations_of_clients_pass_and_no_engine_sees_those_of_their_own():
+    schema = {
+        "type": "object",
+        "strict": True,
+        "x-order": ["name"],
+        "properties": {
+            "name": {"type": "string", "deprecated": True, "x-widget": {"not": {}}, "title": "Name"}
+        },
+    }
+    grammars.check_schemas([schema], "tools")
+    name = {"type": "string", "deprecated": True, "title": "Name"}
+    assert schema == {"type": "object", "properties": {"name": name}}
+
+
+def test_what_would_change_the_answer_is_refused_by_its_name():
+    for keyword in ("not", "if", "patternProperties", "uniqueItems", "multipleOf", "minProperties"):
+        with pytest.raises(BadRequest, match=f"`{keyword}` is not supported"):
+            grammars.check_schemas([{"type": "object", "properties": {"a": {keyword: 1}}}], "tools")
+
+
 @pytest.mark.parametrize(
     "pattern",
     [

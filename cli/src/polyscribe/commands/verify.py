@@ -34,7 +34,7 @@ def verify(
 ) -> None:
     """Check whether this service wrote a text. The service doesn't store it.
 
-    Exit code 0: the watermark was found; with --receipt, the receipt is valid and is this text's. Otherwise 1.
+    Exit code 0: the watermark was found or, with --receipt, the receipt is valid and is this text's. Else 1.
     """
     text = read_text(file)
     signed = read_text(receipt) if receipt else ""
@@ -46,7 +46,9 @@ def verify(
         for result in answer["results"]:
             show.print_line(_describe(result))
     asked_for = "receipt" if receipt else "text_watermark"
-    if not any(result["outcome"] == "detected" for result in answer["results"] if result["type"] == asked_for):
+    if not any(
+        result["outcome"] == "detected" for result in answer["results"] if result["type"] == asked_for
+    ):
         raise typer.Exit(NOT_DETECTED)
 
 
