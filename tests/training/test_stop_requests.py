@@ -1,4 +1,4 @@
-"""Pause, resume and cancel in any order: a cancelled training stays cancelled, and the log has what was done."""
+"""Pause, resume and cancel in any order: what was cancelled stays so, and the log has what was done."""
 
 from itertools import product
 
