@@ -32,6 +32,7 @@ class HttpConnection(asyncio.Protocol):
     __slots__ = (
         "_address",
         "_body_bytes",
+        "_body_wire_bytes",
         "_headers",
         "_ignored_bytes",
         "_is_ending",
@@ -68,6 +69,7 @@ class HttpConnection(asyncio.Protocol):
         self._packet_bytes = 0  # of what is being parsed
         self._pending_bytes = 0  # since the last head was complete, or the last byte of a body came
         self._body_bytes = 0
+        self._body_wire_bytes = 0  # with what frames its chunks, but for the packet that has the headers
         self._is_file = False  # the body that is being read
         self._request: Request | None = None  # the last one
         self._scope: Scope | None = None  # of a request for which the app was not called yet
@@ -144,6 +146,8 @@ class HttpConnection(asyncio.Protocol):
             return
         self._packet_bytes = len(data)
         self._pending_bytes += len(data)
+        if self._reading == "body":
+            self._body_wire_bytes += len(data)
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserUpgrade:
@@ -151,7 +155,7 @@ class HttpConnection(asyncio.Protocol):
         except httptools.HttpParserError:
             if not self._is_ignoring:
                 self._refuse_bad_request()
-        if self._pending_bytes > self._server.limits.headers_bytes and self._reading != "nothing":
+        if self._pending_bytes > self._server.limits.headers_bytes:  # of empty lines between requests, too
             self._parser_error_status = 431
             self._refuse_bad_request()
         if self._scope and not (self._is_ending or self.transport.is_closing()):
@@ -189,7 +193,8 @@ class HttpConnection(asyncio.Protocol):
         if parser.should_upgrade() and _has_body(self._headers):
             self._abort_parsing(501)  # the parser would take the body for the other protocol
         self._reading = "body"
-        self._waited_s = self._silent_s = self._body_bytes = self._pending_bytes = 0
+        self._waited_s = self._silent_s = self._pending_bytes = 0
+        self._body_bytes = self._body_wire_bytes = 0
         version = parser.get_http_version()
         method = parser.get_method().decode("ascii")
         is_http_1_1 = version == "1.1"
@@ -228,19 +233,20 @@ class HttpConnection(asyncio.Protocol):
         }
 
     def on_body(self, body: bytes) -> None:
-        """Bound a body's bytes, whatever its headers said."""
+        """Bound a body's bytes, whatever its headers said. What frames its chunks counts: it is work, too."""
         limits = self._server.limits
         request = self._request
         assert request
         self._silent_s = self._pending_bytes = 0
         self._body_bytes += len(body)
-        if self._body_bytes > (limits.file_bytes if self._is_file else limits.body_bytes):
+        most_bytes = limits.file_bytes if self._is_file else limits.body_bytes
+        if max(self._body_bytes, self._body_wire_bytes) > most_bytes:
             self._abort_parsing(413)
         request.expects_continue = False
         if request.is_complete:
             return
-        request.body = request.body + body if request.body else body
-        if len(request.body) > limits.unread_body_bytes and not self._is_read_paused:
+        request.add_body(body)
+        if request.unread_bytes > limits.unread_body_bytes and not self._is_read_paused:
             self._is_read_paused = True
             self.transport.pause_reading()
         request.wake()

@@ -48,6 +48,7 @@ class Request:
 
     __slots__ = (
         "__weakref__",
+        "_body_parts",
         "_callback",
         "_connection",
         "_has_chunks",
@@ -57,13 +58,13 @@ class Request:
         "_is_http_1_1",
         "_left_bytes",
         "_waiting",
-        "body",
         "expects_continue",
         "has_begun",
         "has_whole_body",
         "is_complete",
         "is_disconnected",
         "keep_alive",
+        "unread_bytes",
     )
 
     def __init__(self, connection: Connection, *, is_http_1_1: bool, is_head: bool, keep_alive: bool) -> None:
@@ -71,7 +72,8 @@ class Request:
         self._is_http_1_1 = is_http_1_1
         self.keep_alive = keep_alive
         self.expects_continue = False
-        self.body = b""  # that has come and was not taken yet
+        self._body_parts: list[bytes] = []  # that have come and were not taken yet
+        self.unread_bytes = 0  # their size
         self.has_whole_body = False
         self.is_complete = False  # the answer was written
         self.is_disconnected = False
@@ -109,8 +111,10 @@ class Request:
     async def receive(self) -> dict[str, Any]:
         """Return what has come of the body; after all of it, wait until the client has left."""
         while not (self.is_disconnected or self.is_complete):
-            if self.body or (self.has_whole_body and not self._is_delivered):
-                body, self.body = self.body, b""
+            if self._body_parts or (self.has_whole_body and not self._is_delivered):
+                body = b"".join(self._body_parts)
+                self._body_parts.clear()
+                self.unread_bytes = 0
                 self._is_delivered = self.has_whole_body
                 return {"type": "http.request", "body": body, "more_body": not self.has_whole_body}
             if self.expects_continue and not self.has_begun:
@@ -120,6 +124,11 @@ class Request:
             self._waiting = asyncio.get_running_loop().create_future()
             await self._waiting
         return {"type": "http.disconnect"}
+
+    def add_body(self, part: bytes) -> None:
+        """Keep a part of the body for the app. Joining parts as they come would take the square of their number."""
+        self._body_parts.append(part)
+        self.unread_bytes += len(part)
 
     def wake(self) -> None:
         """Let the app go on that waits in `receive`."""

@@ -5,6 +5,7 @@ import contextlib
 import dataclasses
 import gc
 import socket
+import time
 import weakref
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -169,6 +170,26 @@ async def test_a_body_without_end_is_cut_off(app, port):
             await asyncio.sleep(0.01)
         writer.write((b"2710\r\n" + b"a" * 10_000 + b"\r\n") * 50)
         await asyncio.wait_for(app.gone.wait(), 5)
+
+
+async def test_a_body_of_one_byte_chunks_costs_little_and_its_framing_counts(app, port):
+    head = b"POST / HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n"
+    async with connected(port) as (_, writer):
+        writer.write(head)
+        while not app.asked:  # noqa: ASYNC110 the app has no event for it
+            await asyncio.sleep(0.01)
+        began_s = time.process_time()
+        # A third of the body's bound in bytes of content, twice of it on the wire.
+        writer.write(b"1\r\na\r\n" * (QUICK.body_bytes // 3))
+        await asyncio.wait_for(app.gone.wait(), 5)
+        assert time.process_time() - began_s < 1
+
+
+async def test_empty_lines_between_requests_have_a_bound(app, port):
+    answered = await told(port, GET, *[b"\r\n" * 5_000] * 100)
+    assert answered.startswith(b"HTTP/1.1 200 ")
+    assert answered.count(b"HTTP/1.1 ") == 1 or b"HTTP/1.1 431 " in answered
+    assert app.asked == 1
 
 
 async def test_what_follows_a_body_in_chunks_is_neither_kept_nor_without_end(app, port):
