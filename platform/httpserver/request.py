@@ -126,7 +126,7 @@ class Request:
         return {"type": "http.disconnect"}
 
     def add_body(self, part: bytes) -> None:
-        """Keep a part of the body for the app: to join parts as they come costs the square of their number."""
+        """Keep a part of the body for the app. Joining each as it comes would cost their number squared."""
         self._body_parts.append(part)
         self.unread_bytes += len(part)
 
