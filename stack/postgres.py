@@ -22,8 +22,8 @@ USER = DATABASE = "polyscribe"
 NOBODY = 65534
 IN_NAMESPACE = ("unshare", "--user", f"--map-user={NOBODY}", f"--map-group={NOBODY}")
 # For temporary folders. Commits still reach the operating system, so that they outlive the process: tests
-# kill it. To compile a query takes longer than to run it on a test's few rows; no table lives to be vacuumed.
-FOR_TESTS = {"fsync": "off", "full_page_writes": "off", "jit": "off", "autovacuum": "off"}
+# kill it. To compile a query takes longer than to run it on the few rows of a test.
+FOR_TESTS = {"fsync": "off", "full_page_writes": "off", "jit": "off"}
 
 
 @dataclass(frozen=True)

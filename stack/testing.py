@@ -16,7 +16,7 @@ from stack.folders import ROOT
 from stack.run import after_dashes, folder, foreground
 from stack.services import Stack
 from stack.steps import Steps
-from stack.whole import bring_up, prepare_base_model
+from stack.whole import bring_up_beside_services, prepare_base_model
 
 PARTS = ("rooms", "pages", "journeys")
 # The journeys' engine is started as vLLM's documents show it; the platform must recognise what it finds.
@@ -85,7 +85,7 @@ def _judge_coverage(steps: Steps) -> int:
 def _run_journeys(stack: Stack, options: Sequence[str]) -> dict[str, int]:
     """Run the journeys that share the stack side by side, then the others one after another."""
     try:
-        bring_up(stack)
+        bring_up_beside_services(stack)
     except StackError as error:
         stack.steps.say(f"  ✗ {error}")
         return {"journeys": 1}

@@ -24,11 +24,16 @@ class Seeded:
 
 
 def bring_up(stack: Stack, *, with_sample: bool = False) -> Seeded:
-    """Start everything and seed it.
+    """Start everything and seed it."""
+    stack.waiting.all(services.start(stack))
+    return bring_up_beside_services(stack, with_sample=with_sample)
+
+
+def bring_up_beside_services(stack: Stack, *, with_sample: bool = False) -> Seeded:
+    """Start the engine and the site where the services run already, and seed them.
 
     The database schema is made beside the base model. What needs only one of them doesn't wait for the other.
     """
-    stack.waiting.all(services.start(stack))
     variables = stack.variables
     schema = application.manage("migrate", "--no-input", variables=variables, title="database schema")
     site = application.programs(stack.addresses.web, variables, stack.folders)

@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 from django.db import connection
 from django.test import Client, TransactionTestCase, override_settings
+from psycopg.pq import TransactionStatus
 
 from core import valkey as valkey_names
 from tenants.accounts.workspaces import create_tenant
@@ -45,6 +46,13 @@ def pytest_configure(config):
         os.environ.setdefault("PYTEST_PLUGINS", "tests.worker_services")
     # django-unfold 0.110 has yet to take up a signature of Django 6.1.
     config.addinivalue_line("filterwarnings", "ignore:Overriding get_action_choices")
+
+
+def pytest_runtest_setup() -> None:
+    """Give up a connection on which a test timed out in a query: all tests after it would fail on it."""
+    held = connection.connection
+    if held is not None and held.info.transaction_status == TransactionStatus.ACTIVE:
+        connection.close()
 
 
 def pytest_collection_finish() -> None:

@@ -38,7 +38,7 @@ PASSWORD = "correct horse battery staple"
 SAMPLE_PROMPT = "Describe a morning in the city."
 # A busy machine takes several times as long; what hangs is ended all the same.
 LONGEST_S = 900
-expect.set_options(timeout=300_000)  # of Playwright, after tests.chromium: pages wait for a real engine
+expect.set_options(timeout=90_000)  # of Playwright, after tests.chromium: pages wait for a real engine
 
 
 def pytest_collection_modifyitems(items) -> None:

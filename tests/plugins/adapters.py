@@ -40,7 +40,8 @@ def vllm(settings) -> Iterator[FakeVllm]:
 
 
 @pytest.fixture
-def engine(base_model: BaseModel, vllm: FakeVllm, folder: Path) -> Engine:
+def registered_engine(base_model: BaseModel, vllm: FakeVllm, folder: Path) -> Engine:
+    """The row of the fake engine `vllm`."""
     engine = Engine.objects.create(
         name="local",
         url=vllm.url,
@@ -56,14 +57,19 @@ def engine(base_model: BaseModel, vllm: FakeVllm, folder: Path) -> Engine:
 
 
 @pytest.fixture
+def engine(registered_engine: Engine) -> Engine:
+    return registered_engine  # in tests/inference, `engine` is the fake itself
+
+
+@pytest.fixture
 def polyscribe(db) -> Tenant:
     return first_party_tenant()
 
 
 @pytest.fixture
-def poetry(polyscribe: Tenant, engine: Engine) -> Style:
+def poetry(polyscribe: Tenant, registered_engine: Engine) -> Style:
     """A public style of the first party that serves."""
-    style = known(polyscribe, "poetry", engine).style
+    style = known(polyscribe, "poetry", registered_engine).style
     sharing.set_public(style)
     style.refresh_from_db()
     return style

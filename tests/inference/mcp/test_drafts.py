@@ -13,11 +13,8 @@ from tenants.public import issue_key
 from tests.adapters.builders import known
 from tests.adapters.evidence.cases import DRAFT, lay_evaluation
 from tests.inference.mcp.conftest import connect, in_one_task
-from tests.plugins.adapters import engine
 from tests.provenance.builders import record_answer
 from tests.provenance.marked import KEY, encode, write
-
-__all__ = ["engine"]  # the row, not tests/inference's fake
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("verifies")]
 MARKED = write(90)
@@ -32,9 +29,9 @@ def marks(settings, monkeypatch) -> None:
 
 
 @pytest.fixture
-def keys(acme, engine) -> dict[str, str]:
+def keys(acme, registered_engine) -> dict[str, str]:
     """The secrets of two keys of Acme's, which has a style whose author is known."""
-    lay_evaluation(known(acme, "letters", engine), verifier=b"numbers")
+    lay_evaluation(known(acme, "letters", registered_engine), verifier=b"numbers")
     return {
         "narrow": issue_key(acme, name="a", by=None)[1],
         "wide": issue_key(acme, name="b", by=None, scopes=["inference", "styles:read"])[1],

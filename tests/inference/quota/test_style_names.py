@@ -154,8 +154,8 @@ def shown_versions(style: Style) -> list[AdapterVersion]:
 
 
 @pytest.fixture
-def world(*, valkey, acme, charlies, polyscribe, engine, data_plane) -> World:
-    return World(valkey, engine, [acme, charlies, polyscribe], data_plane)
+def world(*, valkey, acme, charlies, polyscribe, registered_engine, data_plane) -> World:
+    return World(valkey, registered_engine, [acme, charlies, polyscribe], data_plane)
 
 
 def open_valkey(world: World) -> None:
