@@ -51,7 +51,7 @@ def play(access, training: Training, verbs: tuple[str, ...]) -> list[str]:
     return done
 
 
-@pytest.mark.parametrize("verbs", product(VERBS, repeat=3), ids=" ".join)
+@pytest.mark.parametrize("verbs", list(product(VERBS, repeat=3)), ids=" ".join)
 def test_what_was_cancelled_stays_cancelled_and_is_logged_once(access, running, verbs):
     done = play(access, running, (*verbs, "step"))
     if "cancel" in done:
