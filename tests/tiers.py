@@ -16,7 +16,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1]
 DURATIONS = Path(__file__).with_name("durations.json")
 RECORDED_FROM_S = 0.5
-SLOW_S = {"journeys": 15.0, "pages": 15.0}  # a journey shows more than a test of one module
+SLOW_S = {"journeys": 11.0, "pages": 15.0}  # a journey shows more than a test of one module
 SLOW_ELSEWHERE_S = 1.0
 THIRDS = 3
 # Why a test may be skipped where CI is set: what it needs is no program that CI could install.

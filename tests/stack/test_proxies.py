@@ -3,9 +3,11 @@
 import os
 import re
 import shutil
+import socket
 import ssl
 import subprocess
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import dataclass
@@ -190,6 +192,24 @@ def test_the_site_learns_the_clients_address_and_no_other(proxy):
     assert re.findall(r"(?mi)^x-forwarded-for: *(.*?)\r?$", seen) == ["127.0.0.1"]
     assert re.search(r"(?mi)^x-forwarded-proto: *https", seen)
     assert re.search(rf"(?mi)^host: *{SITE}", seen)
+
+
+def test_a_malformed_chunk_takes_no_server_away_from_others(proxy):
+    context = ssl.create_default_context()
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    head = f"GET / HTTP/1.1\r\nHost: {SITE}:{proxy.port}\r\nTransfer-Encoding: chunked\r\n\r\n"
+    with ExitStack() as held:
+        for _ in range(4):
+            plain = held.enter_context(socket.create_connection(("127.0.0.1", proxy.port)))
+            sender = held.enter_context(context.wrap_socket(plain, server_hostname=SITE))
+            sender.sendall(f"{head}1\r\na\r\nno size\r\n".encode())
+        slowest_s = 0.0
+        for _ in range(5):
+            began_s = time.monotonic()
+            assert proxy.ask("GET", SITE, "/").status_code == 200
+            slowest_s = max(slowest_s, time.monotonic() - began_s)
+            time.sleep(0.2)  # each of the four may be tried again meanwhile
+    assert slowest_s < 2
 
 
 def test_a_body_of_the_api_passes_and_a_much_larger_one_stops_at_the_proxy(proxy):
