@@ -452,7 +452,7 @@ def test_errors_repeat_little_of_the_request():
         {"messages": [{"role": "user", "content": [{"type": much}]}]}, {"response_format": {"type": much}},
         {"tools": [{"type": much}]}, {"tool_choice": much}, {"stream_options": {much: 1}, "stream": True},
         {"structured_outputs": {much: 1}}, {"structured_outputs": {"regex": much}},
-        {"structured_outputs": {"json": {much: 1}}}, {"logit_bias": {much: 1}},
+        {"structured_outputs": {"json": {"type": much}}}, {"logit_bias": {much: 1}},
     ]  # fmt: skip
     for changes in wrong:
         error = refusal(parse, **changes)
