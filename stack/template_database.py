@@ -3,7 +3,6 @@
 Copying takes a second and restoring the dump two, where the migrations take half a minute.
 """
 
-import hashlib
 import os
 import shutil
 import subprocess
@@ -15,6 +14,7 @@ import psycopg
 
 from stack.errors import ServiceFailed
 from stack.folders import ROOT
+from stack.passed import digest_of
 from stack.postgres import BINARIES
 
 NAME = "test_template"
@@ -43,11 +43,8 @@ def provide(variables: Mapping[str, str]) -> None:
 
 def digest_of_migrations() -> str:
     """Return a digest of what makes the schema: our migrations, and the versions of others'."""
-    digest = hashlib.sha256()
     migrations = [*ROOT.glob("*/migrations/*.py"), *ROOT.glob("platform/*/migrations/*.py")]
-    for file in (*sorted(migrations), ROOT / "uv.lock"):
-        digest.update(file.read_bytes())
-    return digest.hexdigest()
+    return digest_of([*sorted(migrations), ROOT / "uv.lock"])
 
 
 def _restore(dump: Path, url: str) -> bool:

@@ -11,7 +11,7 @@ import time
 from collections.abc import Sequence
 
 from stack import coverage, services, template_database
-from stack.errors import StackError
+from stack.errors import Interrupted, StackError
 from stack.folders import ROOT
 from stack.run import after_dashes, folder, foreground
 from stack.services import Stack
@@ -51,7 +51,7 @@ def test(options: Sequence[str], *, tier: str, part: Sequence[str]) -> int:
         stack.waiting.all(services.start(stack))
         if folders_of_tests := _folders_without_journeys(parts):
             codes["rooms and pages"] = _run_rooms(stack, [*folders_of_tests, *common])
-        if os.environ.get("COVERAGE") and tier != "quick":
+        if os.environ.get("COVERAGE") and tier != "quick" and "rooms" in parts:
             codes["coverage"] = _judge_coverage(steps)
         if "journeys" in parts:
             codes |= _run_journeys(stack, common)
@@ -86,6 +86,8 @@ def _run_journeys(stack: Stack, options: Sequence[str]) -> dict[str, int]:
     """Run the journeys that share the stack side by side, then the others one after another."""
     try:
         bring_up_beside_services(stack)
+    except Interrupted:
+        raise
     except StackError as error:
         stack.steps.say(f"  ✗ {error}")
         return {"journeys": 1}
@@ -107,6 +109,8 @@ def _pytest(stack: Stack, name: str, options: Sequence[str], variables: dict[str
     stack.steps.say(f"\n{name}: {shlex.join(command[2:])}")
     try:
         code = foreground(stack, command, variables)
+    except Interrupted:
+        raise
     except StackError as error:
         stack.steps.say(f"  ✗ {error}")
         code = 1
