@@ -60,7 +60,7 @@ class Chromium:
 
 
 def answers(browser: Browser) -> bool:
-    """Return whether a browser runs. Between tests nobody hears that it has ended: it has to be asked."""
+    """Return whether a browser runs. Between tests nothing reports that it has ended, so we ask it."""
     try:
         browser.new_context().close()
     except PlaywrightError:

@@ -62,7 +62,7 @@ def test_a_cold_style_is_loaded_while_who_asks_for_it_waits(demo):
     told(demo, "genz")
     eventually(lambda: last_used() == "genz", within_s=300, what="genz is not in the ledger")
     with room_for(1) as database:
-        eventually(lambda: wanted(database) == {"genz"}, within_s=300, what="other styles are not let go")
+        eventually(lambda: wanted(database) == {"genz"}, within_s=300, what="other styles are still wanted")
         kill("engine")  # its next process has never heard of the others
         # Who asks at the very moment of the death may be told of it (502), however the style stands.
         eventually(engine_answers, within_s=300, what="the engine is not back")
