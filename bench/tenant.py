@@ -102,7 +102,7 @@ def count() -> dict[str, float]:
 
 def styles() -> dict[str, str]:
     """Return model name → its name in the engine, of the public styles and the base model."""
-    names = {"base": Engine.objects.select_related("base_model").earliest("pk").base_name}
+    names = {"base": Engine.objects.select_related("base_model").earliest("pk").base_model.name}
     loaded = Placement.objects.filter(version__style__live_version=F("version"), is_desired=True)
     loaded = loaded.exclude(loaded_at=None).filter(version__style__is_public=True)
     for placement in loaded.select_related("version__style__owner"):

@@ -1,4 +1,4 @@
-"""What an engine is to us: vLLM's control API, its identity adapter, its memory.
+"""What an engine is to us: vLLM's control API, its memory.
 
-Public face: `client` (list, load, unload, health), `identity`, `capacity`.
+Public face: `client` (list, load, unload, health), `capacity`.
 """

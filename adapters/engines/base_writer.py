@@ -30,5 +30,5 @@ def write_with_base(prompts: Sequence[str], *, max_tokens: int) -> list[str]:
     engine = engines.filter(is_gone=False).select_related("base_model").first()
     if engine is None:
         raise EngineUnavailable
-    completions = [Completion(engine.base_name, prompt, max_tokens) for prompt in prompts]
+    completions = [Completion(engine.base_model.name, prompt, max_tokens) for prompt in prompts]
     return complete_all(engine, completions, is_refusal_empty=True)

@@ -2,7 +2,8 @@
 
 An engine keeps, beside the base model and its KV cache:
 - **slots**: `max_loras` of them, allocated at start, each as large as an adapter of rank `max_lora_rank` on
-  all linear layers, whatever is loaded: a layer takes rank · (columns + rows) numbers. vLLM makes room for
+  all linear layers, whatever is loaded: a layer takes rank · (columns + rows) numbers, on a CPU in float32
+  (engine/extensions/polyscribe_lora.py), else in the engine's type. vLLM makes room for
   the embeddings and the output head as well (0.32, lora/layers/), though no adapter that we take has any;
 - **memory cache**: up to `max_cpu_loras` adapters at their own rank, in the engine's number type;
 - **disk**: every adapter as it was uploaded.
@@ -79,12 +80,20 @@ class EngineLimits:
     max_lora_rank: int
     dtype: str = "bfloat16"
     replicas: int = 1
+    is_cpu: bool = False
 
     @classmethod
     def of(cls, engine: "Engine", base: BaseShape) -> "EngineLimits":
         """Return an engine's flags; it computes in its base model's own type."""
         dtype = base.dtype if base.dtype in BYTES_PER_NUMBER else "bfloat16"
-        return cls(engine.max_loras, engine.max_cpu_loras, engine.max_lora_rank, dtype, engine.replicas)
+        return cls(
+            engine.max_loras,
+            engine.max_cpu_loras,
+            engine.max_lora_rank,
+            dtype,
+            engine.replicas,
+            is_cpu=engine.device == "cpu",
+        )
 
     @property
     def number_bytes(self) -> int:
@@ -159,8 +168,9 @@ def estimate_memory(layers: Layers, limits: EngineLimits, ranks: Mapping[int, in
     The memory cache holds the largest ones in the worst case, the same ones in every replica of a cluster,
     and that is what is counted.
     """
-    slot_widths = layers.widths + layers.vocabulary_widths
-    slot = adapter_bytes(slot_widths, limits.max_lora_rank, limits.number_bytes)
+    slot_number_bytes = BYTES_PER_NUMBER["float32"] if limits.is_cpu else limits.number_bytes
+    slot = adapter_bytes(layers.widths, limits.max_lora_rank, slot_number_bytes)
+    slot += adapter_bytes(layers.vocabulary_widths, limits.max_lora_rank, limits.number_bytes)
     sizes: list[int] = []
     for rank, adapters in ranks.items():
         sizes += [adapter_bytes(layers.widths, rank, limits.number_bytes)] * adapters

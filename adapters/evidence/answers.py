@@ -31,7 +31,7 @@ def prepare_answers(
     engine = placement.engine
     completions = []
     # The base first: an engine on a CPU answers it three times as fast, unless styles are in the same batch.
-    for name in (engine.base_name, placement.loaded_as):
+    for name in (engine.base_model.name, placement.loaded_as):
         completions += [Completion(name, prompt, max_tokens, seed) for seed, prompt in enumerate(prompts)]
 
     def answer() -> tuple[list[str], list[str]]:

@@ -1,9 +1,8 @@
 from adapters.models.engine_samples import EngineSample
-from adapters.models.engines import IDENTITY, BaseModel, Engine, Placement
+from adapters.models.engines import BaseModel, Engine, Placement
 from adapters.models.erasures import EngineErasure, Erasure
 from adapters.models.evaluations import Evaluation, EvaluationStatus
 from adapters.models.notes import (
-    BaseNote,
     EvaluationFailure,
     EvaluationNote,
     LoadNote,
@@ -18,10 +17,8 @@ from adapters.models.versions import AdapterVersion, Status, VersionStep, engine
 from adapters.models.votes import BlindVote
 
 __all__ = [
-    "IDENTITY",
     "AdapterVersion",
     "BaseModel",
-    "BaseNote",
     "BaseReading",
     "BlindVote",
     "Engine",

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
-from uuid import NAMESPACE_OID, UUID, uuid5
+from uuid import UUID
 
 from django.core.exceptions import ValidationError
 from django.core.validators import URLValidator
@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from adapters.models.versions import AdapterVersion  # noqa: F401
 
 
-IDENTITY = "identity"  # CPU engines serve the base model under this name: see engines/identity.py
 SILENT_AFTER = timedelta(seconds=30)  # longer than a pass without any report
 SAME_START = timedelta(seconds=2)  # a clock may be set between two readings of when the process began
 
@@ -46,11 +45,6 @@ class BaseModel(models.Model):
 
     def __str__(self) -> str:
         return self.name
-
-    @property
-    def identity_id(self) -> UUID:
-        """The id under which clusters find its identity adapter among the versions' files."""
-        return uuid5(NAMESPACE_OID, f"{IDENTITY} {self.name}")
 
 
 class EngineQuerySet(models.QuerySet["Engine"]):
@@ -151,13 +145,6 @@ class Engine(models.Model):
     def queue(self) -> str:
         """The Celery queue of the worker beside this engine."""
         return f"engine.{self.name}"
-
-    @property
-    def base_name(self) -> str:
-        """The name under which it serves its base model: on a CPU by its identity adapter."""
-        if self.device != self.Device.CPU:
-            return self.base_model.name
-        return IDENTITY if self.kind == self.Kind.VLLM else self.cluster_name(self.base_model.identity_id)
 
     def is_process_of(self, began: datetime) -> bool:
         """Return whether the process that serves is known to be the one that began then."""

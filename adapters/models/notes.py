@@ -19,12 +19,6 @@ class LoadNote(MessageCode):
     UNCONFIRMED = _("The engine accepted the adapter but doesn't list it. We're loading it again.")
 
 
-class BaseNote(MessageCode):
-    """Why an engine on a CPU does not serve its base model. Operators read it."""
-
-    WITHOUT_BASE = "The base model can't be served: {reason}"
-
-
 class ProbeFault(MessageCode):
     """Why a version is not taken after its probe."""
 

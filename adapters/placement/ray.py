@@ -5,11 +5,8 @@ copies on its nodes. So nothing is cached or pushed for it, and a restart makes 
 models reads the whole bucket and says no more than our rows do: nobody asks for it.
 """
 
-from adapters.engines import identity
 from adapters.models import Engine, Placement, Status
 from adapters.placement import loader
-from core.errors import Unavailable
-from core.messages import Message
 
 MAX_PROBES_PER_PASS = 10  # each takes about a second
 
@@ -20,11 +17,6 @@ def load_missing_on_cluster(engine: Engine) -> bool:
     A version that is new is probed first, which also makes one of the replicas pull it. One that serves
     elsewhere already is pulled when a request asks for it. Raises EngineUnavailable.
     """
-    try:
-        identity.seal_identity(engine.base_model)
-    except Unavailable as error:
-        loader.record_unavailable(engine, Message.of(error))
-        return False
     engine.placements.filter(is_desired=False).exclude(loaded_at=None).update(loaded_at=None, loaded_as="")
     missing = engine.placements.missing().select_related("engine__base_model", "version__style")
     new = missing.filter(version__status=Status.PUSHING).order_by("version__created_at")

@@ -7,19 +7,17 @@ plain facts of each placement.
 """
 
 import logging
+import re
 from datetime import timedelta
-from pathlib import Path
 from typing import NamedTuple
 from uuid import UUID
 
-from django.conf import settings
 from django.db import transaction
 from django.utils import timezone
 
 from adapters.engines import client as engine_client
-from adapters.engines import identity
-from adapters.errors import DiskUnavailable, EngineRefused, EngineUnavailable
-from adapters.models import IDENTITY, BaseNote, Engine, Placement, Status, engine_name_of
+from adapters.errors import EngineUnavailable
+from adapters.models import Engine, Placement, Status, engine_name_of
 from adapters.placement import loader, local_cache, ray, static_modules, transitions
 from adapters.placement.static_modules import OUR_NAME, Modules, Present
 from adapters.routing import publisher
@@ -30,6 +28,8 @@ logger = logging.getLogger(__name__)
 
 # A request may wait a minute in the fair queue, with the route that it was admitted with.
 DRAIN_GRACE = timedelta(seconds=90)
+# Of 0.x releases: CPU engines served the base model through it. It takes one of the engine's slots.
+OLD_IDENTITY = re.compile(r".*/identity-[0-9a-f]{12}")
 
 
 class DesiredPlacement(NamedTuple):
@@ -80,7 +80,7 @@ def _reconcile_engine(engine: Engine) -> bool:
     _record_start(engine)
     _unload_undesired(engine, present, desired)
     modules = static_modules.match_versions(present, _versions_by_digests(desired))
-    note = _ensure_identity(engine, present) or Message.of(static_modules.describe(modules))
+    note = Message.of(static_modules.describe(modules))
     # First the health: the routes of what is found loaded are then published with it.
     _record_health(engine, is_healthy=True, note=note)
     _record_changes(engine, present, desired, modules)
@@ -113,6 +113,9 @@ def _record_start(engine: Engine) -> None:
 def _unload_undesired(engine: Engine, present: Present, desired: list[DesiredPlacement]) -> None:
     """Unload our names that point to a different folder, and those that are no longer desired."""
     folders = {one.engine_name: local_cache.folder_of(one.version_id) for one in desired}
+    if OLD_IDENTITY.fullmatch(present.get("identity", "")):
+        engine_client.unload_adapter(engine, "identity")
+        del present["identity"]
     to_unload = set()
     for name, folder in present.items():
         if OUR_NAME.fullmatch(name) and folders.get(name) != folder:
@@ -146,20 +149,6 @@ def _versions_by_digests(desired: list[DesiredPlacement]) -> dict[tuple[str, str
         # Of several versions with the same files, the oldest is the one that the engine was started with.
         versions.setdefault((one.version__config_sha256, one.version__sha256), one.version_id)
     return versions
-
-
-def _ensure_identity(engine: Engine, present: Present) -> Message:
-    """Load the adapter through which a CPU engine serves its base model; return what is wrong, if it is."""
-    if engine.device != Engine.Device.CPU or IDENTITY in present:
-        return Message()
-    try:
-        path = identity.write_identity(engine.base_model, Path(settings.ENGINE_ADAPTERS_DIR))
-        engine_client.load_adapter(engine, IDENTITY, str(path))
-    except (EngineRefused, DiskUnavailable) as error:
-        note = BaseNote.WITHOUT_BASE(reason=Message.of(error))
-        logger.error("%s: %s", engine, note.in_english())
-        return note
-    return Message()
 
 
 def _record_health(engine: Engine, *, is_healthy: bool, note: Message) -> None:

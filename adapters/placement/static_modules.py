@@ -8,7 +8,7 @@ from functools import lru_cache
 from pathlib import Path
 from uuid import UUID
 
-from adapters.models import IDENTITY, AdapterVersion
+from adapters.models import AdapterVersion
 from adapters.placement import local_cache
 from adapters.validation.limits import CONFIG_FILE, WEIGHTS_FILE
 
@@ -26,7 +26,7 @@ def match_versions(present: Present, versions: dict[tuple[str, str], UUID]) -> M
     """
     modules: Modules = {}
     for name, folder in present.items():
-        if name != IDENTITY and not OUR_NAME.fullmatch(name):
+        if not OUR_NAME.fullmatch(name):
             modules[name] = versions.get(_read_digests(Path(folder)))
     return modules
 

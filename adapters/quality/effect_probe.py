@@ -85,8 +85,8 @@ def _read_base(engine: Engine) -> BaseReading:
     Raises EngineUnavailable, EnginePoisoned.
     """
     try:
-        base = _read_logprobs(engine, engine.base_name, PROMPTS)
-        repeated = _read_logprobs(engine, engine.base_name, PROMPTS[REPEATED])
+        base = _read_logprobs(engine, engine.base_model.name, PROMPTS)
+        repeated = _read_logprobs(engine, engine.base_model.name, PROMPTS[REPEATED])
     except EngineRefused as error:
         raise EnginePoisoned from error
     facts = {

@@ -56,7 +56,7 @@ def take_samples(placement: Placement) -> None:
     prompts = prompts_of(version.style)
     known = {row["prompt"]: row["style"] for row in version.probe.samples}
     style_answers = _complete_missing(known, prompts, engine, placement.loaded_as)
-    base_answers = _complete_missing(_known_base_answers(engine), prompts, engine, engine.base_name)
+    base_answers = _complete_missing(_known_base_answers(engine), prompts, engine, engine.base_model.name)
     rows = []
     for prompt in prompts:
         rows.append({"prompt": prompt, "base": base_answers[prompt], "style": style_answers[prompt]})

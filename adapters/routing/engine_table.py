@@ -41,6 +41,6 @@ def _describe(engine: Engine) -> dict[str, object]:
         "max_loras": engine.max_loras,
         "max_cpu_loras": engine.max_cpu_loras,
         "base_model": base_model.name,
-        "base": engine.base_name if base_model.name == settings.BASE_MODEL else "",
+        "base": base_model.name if base_model.name == settings.BASE_MODEL else "",
         "base_created": int(base_model.created_at.timestamp()),
     }

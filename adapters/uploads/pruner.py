@@ -21,7 +21,7 @@ from django.db.models import Q
 from django.utils import timezone
 
 from adapters import object_store
-from adapters.models import AdapterVersion, BaseModel, Status
+from adapters.models import AdapterVersion, Status
 from adapters.object_store import OpenUpload
 from adapters.uploads import parts, sessions
 from core import locks
@@ -77,7 +77,7 @@ def _prune_prefix(prefix: str, start: str) -> int:
     rows = AdapterVersion.objects.filter(pk__in=list(written_at))
     known = set(rows.values_list("pk", flat=True))
     needed = set(rows.filter(_is_needed(prefix)).values_list("pk", flat=True))
-    unknown = written_at.keys() - known - _identity_ids()
+    unknown = written_at.keys() - known
     unneeded = (known - needed) | _old_unknown({pk: written_at[pk] for pk in unknown}, known=len(known))
     return sum(object_store.discard_all(prefix, version_id) for version_id in unneeded)
 
@@ -89,11 +89,6 @@ def _is_needed(prefix: str) -> Q:
         return is_kept | Q(files_gone_at=None) & ~Q(status=Status.REJECTED)
     is_for_support = is_kept & Q(conversions=[])  # its examination never ended: see examination.py
     return is_for_support | Q(status__in=[Status.UPLOADING, Status.UPLOADED])
-
-
-def _identity_ids() -> set[UUID]:
-    """Return the ids under which Ray clusters find identity adapters among the sealed versions."""
-    return {base_model.identity_id for base_model in BaseModel.objects.only("name")}
 
 
 def _old_unknown(unknown: dict[UUID, datetime], *, known: int) -> set[UUID]:

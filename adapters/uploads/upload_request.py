@@ -30,7 +30,7 @@ from tenants.models import Tenant
 
 KIB = 1024
 SLUG = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,38}[a-z0-9])?")
-RESERVED_SLUGS = frozenset({"base", "identity"})
+RESERVED_SLUGS = frozenset({"base"})
 
 TEXTS = ("name", "description", "sample_prompt", "sample")  # of a style, that an upload may give
 

@@ -1,10 +1,12 @@
-"""A CPU worker for vLLM (`--worker-cls`): it survives seeds with long prompts, and marks answers."""
+"""A CPU worker for vLLM (`--worker-cls`): many adapters quickly, seeds with long prompts, marked answers."""
 
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import numpy as np
+import polyscribe_lora
 from vllm.v1.outputs import AsyncModelRunnerOutput, ModelRunnerOutput
 from vllm.v1.worker.cpu_model_runner import CPUModelRunner
 from vllm.v1.worker.cpu_worker import CPUWorker
@@ -17,6 +19,7 @@ UNMARKED_RUNNER = (
     "Model Runner V2 has no watermark on a CPU. "
     "Unset VLLM_USE_V2_MODEL_RUNNER, or unset WATERMARK_KEYS to start without the watermark."
 )
+LORA = "ENGINE_LORA"  # "vllm" keeps vLLM's own wrapper
 WATERMARK = "POLYSCRIBE_WATERMARK"  # engine/serve.py sets it to EPOCH:KEY
 
 
@@ -50,7 +53,10 @@ class SeedSafeRunner(CPUModelRunner):
 
 
 class Worker(CPUWorker):
-    """vLLM's CPU worker with the runner above, whose sampler marks answers where there is a key."""
+    """vLLM's CPU worker with the runner above, whose sampler marks answers where there is a key.
+
+    Its layers are those of polyscribe_lora.py.
+    """
 
     def init_device(self) -> None:
         """Raises RuntimeError, and so ends the start, where vLLM has changed what the guard relies on."""
@@ -66,6 +72,14 @@ class Worker(CPUWorker):
         self.model_runner.__class__ = SeedSafeRunner
         if key:
             mark_answers(self.model_runner, int(key, 16))
+
+    def load_model(self, *arguments: Any, **keywords: Any) -> None:
+        """Raises UnknownLayers, and so ends the start, where vLLM has changed its LoRA layers."""
+        is_ours = os.environ.get(LORA) != "vllm"
+        polyscribe_lora.choose(polyscribe_lora.Wrapper if is_ours else polyscribe_lora.VllmWrapper)
+        super().load_model(*arguments, **keywords)
+        if is_ours and self.vllm_config.lora_config:
+            polyscribe_lora.install(self.model_runner.get_model())
 
 
 def mark_answers(runner: CPUModelRunner, key: int) -> None:

@@ -15,7 +15,6 @@ from typing import Any
 from labs.fake_vllm import answers
 
 BASE = "SmolLM2-135M-Instruct"
-IDENTITY = "identity"
 FILES = ("adapter_config.json", "adapter_model.safetensors")
 
 
@@ -110,7 +109,7 @@ class FakeVllm:
         name = body["model"]
         if name not in (BASE, *self.loaded):
             return _error(404, "NotFoundError", f"The model `{name}` does not exist.")
-        effect = self.base_effect if name in (BASE, IDENTITY) else self.effect
+        effect = self.base_effect if name == BASE else self.effect
         if math.isnan(effect):
             return _error(400, "BadRequestError", "Out of range float values are not JSON compliant")
         if "messages" in body:

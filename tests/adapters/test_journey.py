@@ -147,7 +147,7 @@ def test_a_storage_that_is_down_holds_up_only_what_is_not_cached_yet(acme, engin
     with storage_down():
         reconciler.reconcile(engine)
     new.refresh_from_db()
-    assert set(vllm.loaded) == {"identity", cached.engine_name}
+    assert set(vllm.loaded) == {cached.engine_name}
     assert new.note == StorageUnavailable().message
     assert Engine.objects.get().is_healthy
 
@@ -183,8 +183,6 @@ def test_two_workers_take_each_step_once(acme, engine, vllm, monkeypatch):
 
     def load_while_the_other_reconciles(name):
         requested_loads.append(name)
-        if name == "identity":  # the other may examine meanwhile, and waits for this worker
-            return
         reconciled.clear()
         assert reconciled.wait(10)
 

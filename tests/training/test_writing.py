@@ -64,7 +64,7 @@ def test_the_base_writes_a_brief_for_each_passage_of_that_task(access, draft, wr
     assert ready.status == Status.READY
     written = [prompt for prompt in prompts_of(ready) if BRIEF in prompt]
     assert written
-    assert all(body["model"] == writer.base_name for body in vllm.asked)
+    assert all(body["model"] == writer.base_model.name for body in vllm.asked)
     assert all(body["vllm_xargs"]["weight"] < 1 for body in vllm.asked)
 
 

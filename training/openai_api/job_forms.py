@@ -25,7 +25,7 @@ MAX_METADATA = 16
 MAX_METADATA_KEY, MAX_METADATA_VALUE = 64, 512
 NAME_CHARACTERS = 60
 HYPERPARAMETERS = ("n_epochs", "batch_size", "learning_rate_multiplier")
-RESERVED = ("base", "identity")
+RESERVED = ("base",)
 SLUG_ENDS = re.compile(r"^-+|-+$")
 
 

@@ -7,7 +7,7 @@ from uuid import UUID
 import pytest
 
 from adapters import object_store
-from adapters.models import IDENTITY, Engine, Placement, Status
+from adapters.models import Engine, Placement, Status
 from adapters.placement import planner, reconciler, transitions
 from labs.fake_vllm.control_side import BASE, FakeVllm
 from tests.adapters.builders import adapter_files, pushed, served
@@ -22,19 +22,19 @@ class FakeCluster(FakeVllm):
     def __init__(self) -> None:
         super().__init__(api_key="engine-key")
         self.pulled: list[str] = []
-        self.identity = ""
 
     def answer(self, method: str, path: str, key: str, body: dict[str, Any]) -> tuple[int, object]:
         if path == "/tokenize":
             return (503, "") if self.core_is_dead else (200, {"count": 1})
         assert path in ("/v1/completions", "/v1/chat/completions"), path
+        if body["model"] == BASE:
+            return self._write(body)
         folder = body["model"].removeprefix(f"{BASE}:")
         if not object_store.remaining(UUID(folder), []):
             return 404, {"detail": f"Unable to find LoRA adapter config file in folder {folder}."}
         self.pulled.append(folder)
-        name = IDENTITY if folder == self.identity else folder
-        self.loaded = {name: ""}
-        return self._write(body | {"model": name})
+        self.loaded = {folder: ""}
+        return self._write(body | {"model": folder})
 
 
 @pytest.fixture
@@ -47,7 +47,6 @@ def ray(settings) -> Iterator[FakeCluster]:
 
 @pytest.fixture
 def cluster(base_model, ray, folder) -> Engine:
-    ray.identity = str(base_model.identity_id)
     return Engine.objects.create(
         name="cluster",
         kind=Engine.Kind.RAY,
@@ -66,13 +65,6 @@ def test_a_version_serves_under_the_clusters_name_without_a_local_copy(acme, clu
     (place,) = routes_of(acme.pk)["noir"]["places"]
     assert (place["lora"], place["kind"]) == (f"{BASE}:{version.pk}", "ray")
     assert not folder.exists()
-
-
-def test_the_base_model_is_served_through_an_adapter_that_changes_nothing(acme, cluster, ray):
-    reconciler.reconcile(cluster)
-    (place,) = routes_of(acme.pk)["base"]["places"]
-    assert place["lora"] == f"{BASE}:{ray.identity}"
-    assert object_store.remaining(UUID(ray.identity), [])
 
 
 def test_a_version_without_effect_is_refused(acme, cluster, ray):

@@ -1,17 +1,13 @@
 """Engines forget, refuse, die, bring static modules; in the end they serve what is wanted."""
 
-import json
-import shutil
 from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
 from django.utils import timezone
-from safetensors.numpy import load_file
 
-from adapters.engines import identity
-from adapters.models import IDENTITY, AdapterVersion, BaseModel, Engine, Placement, Status, Style
+from adapters.models import AdapterVersion, BaseModel, Engine, Placement, Status, Style
 from adapters.placement import loader, local_cache, planner, reconciler, transitions
 from adapters.quality import effect_probe
 from adapters.uploads import pipeline
@@ -37,7 +33,7 @@ def test_an_engine_that_restarted_gets_everything_again_without_a_download(acme,
     vllm.restart()
     with storage_down():
         reconciler.reconcile(engine)
-    assert set(vllm.loaded) == {"identity", *(version.engine_name for version in versions)}
+    assert set(vllm.loaded) == {version.engine_name for version in versions}
     assert list(Placement.objects.values_list("loads", flat=True)) == [2, 2]
     assert Style.objects.exclude(live_version=None).count() == 2
 
@@ -80,7 +76,7 @@ def test_after_a_restart_nothing_is_probed_again_and_styles_serve_batch_by_batch
     acme, engine, vllm, library, monkeypatch
 ):
     monkeypatch.setattr(effect_probe, "measure_effect", None)
-    published = observed(monkeypatch, lambda: len(vllm.loaded) - 1)  # without the identity
+    published = observed(monkeypatch, lambda: len(vllm.loaded))
     vllm.restart()
     assert not reconciler.reconcile(engine)
     assert published == [5, 8]
@@ -96,7 +92,7 @@ def test_a_requested_version_is_loaded_first_also_if_requested_meanwhile(engine,
     vllm.restart()
     engine.refresh_from_db()
     reconciler.reconcile(engine)
-    loads = [name for name in vllm.loads if name != IDENTITY]
+    loads = vllm.loads
     assert loads.index(first.engine_name) == 0
     assert loads.index(second.engine_name) == 1
 
@@ -131,7 +127,7 @@ def test_an_adapter_without_effect_is_refused_and_forgotten(acme, engine, vllm):
     vllm.effect = 0.0
     version = pushed(acme, engine)
     assert version.status == Status.FAILED
-    assert set(vllm.loaded) == {"identity"}
+    assert set(vllm.loaded) == set()
 
 
 def test_a_dead_core_counts_as_down(acme, engine, vllm):
@@ -192,10 +188,10 @@ def test_an_undesired_version_is_unloaded_after_the_drain_grace_and_its_files_st
     vllm.loaded["poetry-bot"] = "/a/static/module"
     transitions.retire_version(version)
     reconciler.reconcile(engine)
-    assert set(vllm.loaded) == {"identity", "poetry-bot", version.engine_name}  # requests may be on their way
+    assert set(vllm.loaded) == {"poetry-bot", version.engine_name}  # requests may be on their way
     monkeypatch.setattr(reconciler, "DRAIN_GRACE", timedelta(0))
     reconciler.reconcile(engine)
-    assert set(vllm.loaded) == {"identity", "poetry-bot"}
+    assert set(vllm.loaded) == {"poetry-bot"}
     assert local_cache.is_cached(version)
 
 
@@ -330,27 +326,7 @@ def test_an_engine_of_another_base_model_gets_nothing(acme, engine, vllm):
     assert vllm.loaded == {}
 
 
-def test_the_identity_adapter_changes_nothing_and_is_for_cpu_engines(engine, vllm, folder, base_model):
+def test_the_identity_adapter_of_older_releases_is_unloaded(engine, vllm):
+    vllm.loaded |= {"identity": "/var/adapters/identity-0123456789ab", "poetry-bot": "/identity"}
     reconciler.reconcile(engine)
-    root = Path(vllm.loaded[IDENTITY])
-    assert root.parent == folder
-    assert json.loads((root / "adapter_config.json").read_text())["target_modules"] == ["q_proj"]
-    tensors = load_file(root / "adapter_model.safetensors")
-    assert len(tensors) == 4
-    assert not any(tensor.any() for tensor in tensors.values())
-
-    shutil.rmtree(root.parent)
-    vllm.restart()
-    Engine.objects.update(device="cuda")
-    reconciler.reconcile(Engine.objects.get())
-    assert vllm.loaded == {}
-
-
-def test_a_base_without_the_usual_names_still_has_an_identity(tmp_path):
-    base = BaseModel(name="other", modules={"model.layers.0.attn.qkv": {"out": 12, "in": 4, "norm": 1.0}})
-    tensors = load_file(identity.write_identity(base, tmp_path) / "adapter_model.safetensors")
-    shapes = {name: tensor.shape for name, tensor in tensors.items()}
-    assert shapes == {
-        "base_model.model.model.layers.0.attn.qkv.lora_A.weight": (1, 4),
-        "base_model.model.model.layers.0.attn.qkv.lora_B.weight": (12, 1),
-    }
+    assert set(vllm.loaded) == {"poetry-bot"}

@@ -11,7 +11,7 @@ from hypothesis import strategies as some
 
 from adapters.catalog import sharing
 from adapters.errors import EngineRefused, EngineUnavailable
-from adapters.models import Engine, Placement, Probe, Style
+from adapters.models import Placement, Probe, Style
 from adapters.quality import effect_probe, samples
 from tests.adapters.builders import known
 
@@ -21,11 +21,11 @@ LISTS = some.dictionaries(some.sampled_from("abcdefgh"), NATS, min_size=1)
 
 @pytest.fixture
 def version(version, vllm):
-    """A version that serves, with the identity adapter beside it."""
+    """A version that serves."""
     Placement.objects.update(loaded_at=timezone.now() - samples.DELAY)
     Style.objects.update(sample_prompt="Describe a morning.")
     version.style.refresh_from_db()
-    vllm.loaded |= {"identity": "/identity", version.engine_name: "/noir"}
+    vllm.loaded |= {version.engine_name: "/noir"}
     return version
 
 
@@ -47,7 +47,7 @@ def test_the_base_is_asked_once_as_long_as_its_process_lives(acme, version, engi
     others = [known(acme, slug, engine) for slug in ("odes", "rhymes")]
     vllm.loaded |= {one.engine_name: "/other" for one in others}
     measured(version, engine)
-    del vllm.loaded["identity"]
+    vllm.base_effect = math.nan
     assert measured(others[0], engine).strength == pytest.approx(vllm.effect)
     engine.started_at += timedelta(hours=1)
     with pytest.raises(EngineUnavailable):
@@ -72,18 +72,6 @@ def test_what_has_no_effect_or_writes_no_numbers_is_refused(version, engine, vll
     with pytest.raises(EngineRefused, match=reason):
         measured(version, engine)
     assert not Probe.objects.exists()
-
-
-def test_an_engine_without_its_base_is_asked_again_later(version, engine, vllm):
-    del vllm.loaded["identity"]
-    with pytest.raises(EngineUnavailable):
-        measured(version, engine)
-
-
-def test_a_gpu_engine_s_base_is_asked_by_its_own_name(version, engine, vllm):
-    del vllm.loaded["identity"]
-    engine.device = Engine.Device.CUDA
-    assert measured(version, engine).strength > 0
 
 
 @given(LISTS, LISTS)

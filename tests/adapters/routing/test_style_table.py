@@ -105,7 +105,7 @@ def test_a_public_style_is_routed_for_its_owner_and_for_those_who_selected_it(va
                 "max_loras": 8,
                 "max_cpu_loras": 64,
                 "kind": "vllm",
-                "base": "identity",
+                "base": "SmolLM2-135M-Instruct",
                 "base_model": "SmolLM2-135M-Instruct",
                 "base_created": int(poetry.base_model.created_at.timestamp()),
             }
@@ -206,9 +206,7 @@ def test_a_style_on_its_way_or_forgotten_by_the_engine_is_loading(valkey, acme, 
     assert set(published(valkey, acme)) == {"base"}
 
 
-def test_the_base_goes_through_the_identity_on_cpu_only(valkey, acme, engine):
-    assert routes_of(acme.pk)["base"]["places"][0]["lora"] == "identity"
-    Engine.objects.update(device="cuda")
+def test_the_base_goes_by_its_own_name(acme, engine):
     assert routes_of(acme.pk)["base"]["places"][0]["lora"] == "SmolLM2-135M-Instruct"
     Engine.objects.all().delete()
     assert routes_of(acme.pk)["base"]["state"] == "loading"

@@ -48,7 +48,7 @@ def test_wrong_files_are_named(acme, base_model):
 
 
 def test_a_bad_short_name_is_refused(acme, base_model):
-    for slug in ("", "No", "a b", "-a", "a-", "a/b", "ä", "x" * 41, "base", "identity"):
+    for slug in ("", "No", "a b", "-a", "a-", "a/b", "ä", "x" * 41, "base"):
         assert faults(acme, slug=slug)["slug"], slug
 
 
