@@ -157,6 +157,15 @@ async def test_tokens_a_minute_come_back_when_less_was_used(account, ask, settle
     await ask(prompt=5)
 
 
+async def test_the_wait_for_the_next_request_gets_shorter(account, ask):
+    account.limit(requests_per_minute=1)
+    await ask()
+    await asyncio.sleep(0.01)
+    with pytest.raises(RateLimited) as refused:
+        await ask()
+    assert 55 < refused.value.facts["retry_s"] <= 60
+
+
 async def test_what_a_key_may_not_use_does_not_exist(account, ask):
     account.offer("legal")
     account.store.hset(valkey_keys.key_key(account.tenant, account.key), "styles", "0,1")
