@@ -2,8 +2,7 @@
 
 `ENGINE_SOCKET= python -m stack run --all -- python -m bench.engine [gateway] [styles]`. The ways are measured
 in turn, so that a machine that drifts does so for all. `gateway` sends the same prompts in mixed styles
-through the gateway and directly; `styles` asks vLLM alone for its base model and for 1, 8 and 64 styles. Both
-write their table into docs/performance.md.
+through the gateway and directly; `styles` is engine_styles.py. Both write a table into docs/performance.md.
 """
 
 import json
@@ -17,15 +16,12 @@ from pathlib import Path
 from statistics import median
 
 from bench import report
-from bench.memory import random_adapters
+from bench.engine_styles import compare_styles
 from bench.targets import module
-from labs import machine
 from stack import engine
 
 AT_ONCE = 8
 GOAL = 0.97
-RANK = 8
-COUNTS = (1, 8, 64)
 # `vllm bench serve`: the `vllm` command itself fails in the CPU package.
 BENCH_SERVE = """
 from vllm.benchmarks.serve import add_cli_args, main
@@ -117,41 +113,6 @@ def compare_gateway() -> None:
     kept = f"The gateway keeps {share:.3f} of the direct rate (rounds: {spread})"
     judged = f"goal: ≥ {GOAL}, {report.verdict(share >= GOAL)}"
     write("bench-engine", f"{report.aligned(rows)}\n\n{kept}; {judged}.")
-
-
-def compare_styles() -> None:
-    """Measure what many styles at once cost vLLM; write it."""
-    url = os.environ["ENGINE_URL"]
-    key = os.environ["ENGINE_API_KEY"]
-    ways = [Way("base", url, key, [os.environ["BASE_MODEL"]])]
-    for count in COUNTS:
-        ways.append(Way(str(count), url, key, [f"bench_{number}" for number in range(count)]))
-    with tempfile.TemporaryDirectory(prefix="bench-styles-") as folder:  # vLLM may read the files again
-        machine.await_idle_engine(url)
-        load_adapters(Path(folder))
-        passes = measure_in_turn(ways, requests=64, tokens=16)
-    rate = {name: median(one["output_throughput"] for one in ones) for name, ones in passes.items()}
-    taxed = ["tax against the base", "tax against one style"]
-    rows = [["styles at once", "tokens/s", "first token, p50 (ms)", *taxed]]
-    for name, ones in passes.items():
-        first_ms = median(one["median_ttft_ms"] for one in ones)
-        taxes = [f"{1 - rate[name] / rate[other]:.0%}" for other in ("base", "1")]
-        rows.append([name, report.shown(rate[name]), report.shown(first_ms), *taxes])
-    model, device, slots = (os.environ[name] for name in ("BASE_MODEL", "ENGINE_DEVICE", "ENGINE_MAX_LORAS"))
-    about = (
-        f"{model} on {device} ({machine.model()}), rank {RANK} on all linear layers, {slots} slots, "
-        f"{AT_ONCE} requests at once of 16 tokens."
-    )
-    write("bench-multilora", f"{about}\n\n{report.aligned(rows)}")
-
-
-def load_adapters(folder: Path) -> None:
-    """Give the engine the largest case's adapters."""
-    random_adapters(folder, count=max(COUNTS), rank=RANK)
-    with engine.open_client(os.environ["ENGINE_URL"], os.environ["ENGINE_API_KEY"], timeout_s=180) as client:
-        for number, path in enumerate(sorted(folder.iterdir())):
-            body = {"lora_name": f"bench_{number}", "lora_path": str(path)}
-            client.post("/v1/load_lora_adapter", json=body).raise_for_status()
 
 
 def write(mark: str, text: str) -> None:

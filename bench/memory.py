@@ -50,11 +50,16 @@ class Case:
         return capacity.estimate_memory(layers, self.limits, ranks).total_bytes / MIB
 
 
+def slots(count: int, *, rank: int) -> EngineLimits:
+    """Return the limits of an engine on a CPU."""
+    return EngineLimits(count, ADAPTERS, rank, is_cpu=True)
+
+
 CASES = (
-    Case("one slot of rank 16", EngineLimits(1, ADAPTERS, 16), 0),
-    Case("33 slots of rank 64", EngineLimits(33, ADAPTERS, 64), 0),
-    Case("one slot of rank 16, 64 adapters", EngineLimits(1, ADAPTERS, 16), ADAPTERS),
-    Case("8 slots of rank 64, 64 adapters", EngineLimits(8, ADAPTERS, 64), ADAPTERS),
+    Case("one slot of rank 16", slots(1, rank=16), 0),
+    Case("33 slots of rank 64", slots(33, rank=64), 0),
+    Case("one slot of rank 16, 64 adapters", slots(1, rank=16), ADAPTERS),
+    Case("8 slots of rank 64, 64 adapters", slots(8, rank=64), ADAPTERS),
 )
 
 
