@@ -388,6 +388,14 @@ def test_one_hostile_member_leaves_the_rest_of_an_archive():
     assert [code_of(document) for document in documents] == ["too_slow", "damaged", HARMLESS]
 
 
+def test_an_archive_ends_at_its_fifth_slow_member():
+    slow = REFUSED["brackets in .md"][1]()
+    members = {f"{number}.md": slow for number in range(HASTY.slow_members)}
+    documents = read_document("a.zip", make_zip({**members, "a.txt": PROSE, "b.txt": PROSE}), HASTY)
+    codes = [code_of(document) for document in documents]
+    assert codes == ["too_slow"] * HASTY.slow_members + ["archive_given_up"] * 2
+
+
 def code_of(document: ReadDocument) -> str:
     return document.refusal.code if document.refusal else HARMLESS
 
