@@ -8,7 +8,7 @@ import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
-from adapters.models import AdapterVersion, BaseModel, Evaluation, Style
+from adapters.models import AdapterVersion, Evaluation, Style
 from adapters.models import Status as VersionStatus
 from training import storage
 from training.models import Status, StopRequest, Training
@@ -96,8 +96,8 @@ def test_a_request_stops_the_child_once_and_what_was_trained_is_saved(run, queue
 
 
 @pytest.fixture
-def evaluation(acme) -> Evaluation:
-    style = Style.objects.create(owner=acme, slug="other", name="Other", base_model=BaseModel.objects.get())
+def evaluation(acme, base_model) -> Evaluation:
+    style = Style.objects.create(owner=acme, slug="other", name="Other", base_model=base_model)
     version = AdapterVersion.objects.create(style=style, number=1, status=VersionStatus.SERVING)
     return Evaluation.objects.create(version=version)
 
