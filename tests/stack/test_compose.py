@@ -297,6 +297,19 @@ def test_prometheus_reaches_its_targets_and_nobody_from_outside_reaches_them():
     assert " ".join(SERVICES["exporter"]["command"].split()[-4:]) == "--host 0.0.0.0 --port 9464"
 
 
+def test_only_what_needs_it_has_a_way_outside():
+    """A container on any network that is not internal can reach the Internet."""
+    open_networks = {name for name, one in COMPOSE["networks"].items() if not (one or {}).get("internal")}
+    assert open_networks == {"outside", "files", "grafana"}
+    reaching = {name for name, one in SERVICES.items() if open_networks & set(one.get("networks", []))}
+    assert reaching == {
+        *("web", "web-2", "webhooks"),  # mail, payments, webhooks
+        "gateway",  # its port is published; traces
+        *("base-model", "caddy", "seaweedfs", "grafana"),  # a download, certificates, published ports
+    }
+    assert COMPOSE["networks"]["storage"]["internal"] == "${STORAGE_INTERNAL:-true}"
+
+
 def test_storage_is_apart_from_the_databases_and_gets_its_certificates_first():
     storage = SERVICES["seaweedfs"]
 
