@@ -318,6 +318,8 @@ def test_storage_is_apart_from_the_databases_and_gets_its_certificates_first():
         "seaweedfs",
         "caddy",
     }
+    assert "-s3.config=/run/secrets/s3_identities" in storage["command"], "its log would show the key's id"
+    assert not [name for name in storage["environment"] if name.startswith("AWS_")]
     assert storage["depends_on"] == {"storage-keys": {"condition": "service_completed_successfully"}}
     assert f"{storage['environment']['HOME']}/.seaweedfs" in SERVICES["storage-keys"]["command"][2]
     assert [name for name in ("postgres", "valkey") if SERVICES[name]["networks"] != ["data"]] == []
