@@ -310,6 +310,14 @@ def test_only_what_needs_it_has_a_way_outside():
     assert COMPOSE["networks"]["storage"]["internal"] == "${STORAGE_INTERNAL:-true}"
 
 
+def test_only_what_shows_receipts_has_the_keys_that_sign_them():
+    holding = {name for name, one in SERVICES.items() if "receipt_keys" in one.get("secrets", [])}
+    assert holding == {"web", "web-2", "gateway"}
+    told = {name for name, one in SERVICES.items() if "RECEIPT_KEYS_FILE" in one.get("environment", {})}
+    assert told == holding
+    assert set(SERVICES["web"]["secrets"]) - {"receipt_keys"} == set(SERVICES["reading"]["secrets"])
+
+
 def test_storage_is_apart_from_the_databases_and_gets_its_certificates_first():
     storage = SERVICES["seaweedfs"]
 

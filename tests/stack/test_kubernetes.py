@@ -184,6 +184,12 @@ def test_only_the_site_reaches_the_engine_and_what_trains_reaches_nothing_outsid
     assert reached == {"pages-and-api-from-the-ingress"}
 
 
+def test_only_pages_and_gateways_have_the_keys_that_sign_receipts():
+    holding = {name for name, pod in PODS.items() if "polyscribe-receipts" in str(pod["volumes"])}
+    assert holding == {"web", "gateway"}
+    assert {name for name in CONTAINERS if "RECEIPT_KEYS_FILE" in given_to(CONTAINERS[name])} == holding
+
+
 def test_only_what_sends_mail_takes_payments_or_fetches_the_model_reaches_the_outside():
     policies = kinds("NetworkPolicy")
     outside = {
