@@ -156,6 +156,8 @@ def test_no_pod_has_a_right_that_it_does_not_need():
             rights = container["securityContext"]
             assert rights["capabilities"] == {"drop": ["ALL"]}, container["name"]
             assert rights["allowPrivilegeEscalation"] is False
+            if container["name"] == "vllm":
+                assert SERVICES["vllm"]["user"] == f"{rights['runAsUser']}:{rights['runAsGroup']}" == "2000:0"
             is_vllm = container["image"].startswith("vllm/")
             assert is_vllm or rights["readOnlyRootFilesystem"] is True
             assert {"requests", "limits"} <= container["resources"].keys()
