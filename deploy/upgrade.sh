@@ -8,6 +8,6 @@ compose=${COMPOSE:-docker compose}
 
 [ "${1:-}" = --built ] || $compose build
 $compose run --rm -T --no-deps migrate
-deploy/replace.sh housekeeping uploads webhooks billing engine-worker beat exporter web web-2 gateway
+deploy/replace.sh housekeeping uploads reading webhooks billing engine-worker beat exporter web web-2 gateway
 # What else has changed; where that is vLLM, its streams end, and with one engine it is away while it loads.
 $compose up --detach --no-build

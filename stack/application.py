@@ -14,6 +14,7 @@ LEVEL = ["--loglevel", "INFO"]
 WORKERS = (
     "worker-housekeeping",
     "worker-uploads",
+    "worker-reading",
     "worker-webhooks",
     "worker-billing",
     "worker-engine",
@@ -30,6 +31,7 @@ def programs(port: int, variables: Mapping[str, str], folders: Folders) -> list[
         Program(name="web", title="web server", argv=web, env=variables, layer=LAYER),
         worker("worker-housekeeping", "housekeeping", variables, threads=4),
         worker("worker-uploads", "uploads", variables),
+        worker("worker-reading", "reading", variables, threads=2),  # each waits for its child
         worker("worker-webhooks", "webhooks", variables, threads=8),  # they wait for other people's servers
         worker("worker-billing", "billing", variables, threads=1),
         worker("worker-training", "training", variables, threads=1),

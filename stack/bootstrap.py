@@ -162,9 +162,14 @@ def _venv_by_pip(log: Path) -> bool:
     return _logged(bare, log, {}) and _logged(install, log, {})
 
 
+def _private(path: str, flags: int) -> int:
+    """Open a file that, if it is new, only its owner may read."""
+    return os.open(path, flags, 0o600)
+
+
 def _logged(command: list[str], log: Path, variables: dict[str, str]) -> bool:
     """Run a command with its output in the log; return whether it succeeded."""
-    with log.open("w") as out:
+    with open(log, "w", opener=_private) as out:
         out.write(f"$ {' '.join(command)}\n")
         out.flush()
         environment = {name: value for name, value in {**os.environ, **variables}.items() if value}

@@ -18,6 +18,47 @@ from stack.processes import Program
 PYTHON = ROOT / ".venv-engine" / "bin" / "python"
 READY_WITHIN_S = 600.0  # a large model on a slow disk takes minutes
 LAYER = 1
+# What vLLM, PyTorch and our launcher read. The site's own variables have the passwords of everything else.
+PASSED_ON = frozenset(
+    (
+        *(
+            "PATH",
+            "HOME",
+            "USER",
+            "LOGNAME",
+            "LANG",
+            "TZ",
+            "TMPDIR",
+            "CC",
+            "CXX",
+            "BASE_MODEL",
+            "BASE_MODEL_DIR",
+        ),
+        *(
+            "HTTP_PROXY",
+            "HTTPS_PROXY",
+            "NO_PROXY",
+            "http_proxy",
+            "https_proxy",
+            "no_proxy",
+            "REQUESTS_CA_BUNDLE",
+        ),
+    )
+)
+PASSED_PREFIXES = (
+    *("ENGINE_", "WATERMARK_KEY", "VLLM_", "RAY_", "LC_", "LD_", "PYTHON", "XDG_"),
+    *("CUDA", "NVIDIA_", "NCCL_", "TORCH", "PYTORCH_", "TRITON_", "HF_", "TOKENIZERS_", "FLASHINFER_"),
+    *("OMP_", "MKL_", "KMP_", "OPENBLAS_", "MALLOC_", "SSL_CERT_"),
+)
+
+
+def for_engine(variables: Mapping[str, str]) -> dict[str, str]:
+    """Return the variables that an engine needs of those of the whole stack."""
+    return {
+        name: value
+        for name, value in variables.items()
+        if name in PASSED_ON or name.startswith(PASSED_PREFIXES)
+    }
 
 
 def is_elsewhere() -> bool:
@@ -45,7 +86,7 @@ def preparations(variables: Mapping[str, str]) -> list[Program]:
             name="base-model",
             title="base model",
             argv=[str(PYTHON), script, "--model", base_model()[0], "--out", str(base)],
-            env=variables,
+            env=for_engine(variables),
             layer=LAYER,
         )
     ]
@@ -64,7 +105,7 @@ def program(variables: Mapping[str, str], *, number: int = 1) -> Program:
             str(ROOT / "engine" / "serve.py"),
             *shlex.split(os.environ.get("ENGINE_OPTIONS", "")),
         ],
-        env=variables,
+        env=for_engine(variables),
         stop_signal=signal.SIGTERM,
         stop_within_s=6,  # nothing is lost: the engine has no state
         layer=LAYER,

@@ -51,6 +51,11 @@ FILES: Mapping[str, str] = {
     "valkey_url": "redis://:{VALKEY_PASSWORD}@valkey:6379/0",
     "celery_broker_url": "redis://:{VALKEY_PASSWORD}@valkey:6379/1",
     "s3_secret_key": "{S3_SECRET_KEY}",
+    # Whose signatures SeaweedFS accepts, in its own form. From variables, its log would show the key's id.
+    "s3_identities": (
+        '{{"identities": [{{"name": "site", "credentials": [{{"accessKey": "{S3_ACCESS_KEY}", '
+        '"secretKey": "{S3_SECRET_KEY}"}}], "actions": ["Admin", "Read", "Write", "List", "Tagging"]}}]}}'
+    ),
     "api_key_peppers": "{API_KEY_PEPPERS}",
     "cache_salt_secret": "{CACHE_SALT_SECRET}",
     "watermark_keys": "{WATERMARK_KEYS}",

@@ -104,6 +104,8 @@ def site_variables(folders: Folders, addresses: Addresses, credentials: Credenti
         "RESPONSES_STORE": "on",  # each workspace decides for itself
         "WATERMARK_KEYS": f"1:{credentials.watermark_key}",
         "RECEIPT_KEYS": f"1:{credentials.receipt_key}",
+        # On one's own machine, Obsidian's apps may call it as well.
+        "API_ALLOWED_ORIGINS": "app://obsidian.md,capacitor://localhost,http://localhost",
         "WEBHOOKS_TO_LOOPBACK": "1",  # so that a program on this machine can receive them
         "DEMO_SECRETS_FILE": str(folders.var / "demo.json"),
         "EMAIL_URL": os.environ.get("EMAIL_URL") or f"file://{folders.mail}",

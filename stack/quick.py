@@ -39,7 +39,7 @@ def test_quick(floor: str, options: Sequence[str]) -> int:
             "path below tests/."
         )
     FOLDERS.make()
-    with (FOLDERS.var / "tests.lock").open("w") as lock:
+    with open(FOLDERS.var / "tests.lock", "w", opener=private) as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)  # two runs would empty each other's database
         USED.touch()
         variables = _variables()
@@ -74,7 +74,7 @@ def _variables() -> dict[str, str]:
         VARIABLES.unlink(missing_ok=True)  # what a killed process left
         MIGRATIONS.unlink(missing_ok=True)
         command = [sys.executable, "-m", "stack.quick"]
-        with LOG.open("w") as log:
+        with open(LOG, "w", opener=private) as log:
             subprocess.Popen(command, cwd=ROOT, stdout=log, stderr=log, start_new_session=True)
     until = time.monotonic() + READY_WITHIN_S
     while not VARIABLES.exists():

@@ -9,7 +9,7 @@ import urllib.request
 from collections.abc import Mapping
 from pathlib import Path
 
-from stack.engine import LAYER, PYTHON
+from stack.engine import LAYER, PYTHON, for_engine
 from stack.errors import MissingPrerequisite
 from stack.folders import ROOT, Folders
 from stack.processes import Program
@@ -27,12 +27,14 @@ def program(variables: Mapping[str, str], folders: Folders) -> Program:
     """Return the cluster as a program. Raises MissingPrerequisite where Ray is not installed."""
     if not list(PYTHON.parent.glob("../lib/python*/site-packages/ray")):
         raise MissingPrerequisite("Ray is not installed in the engine environment. Start with make demo-ray.")
+    # Replicas fetch their adapters themselves.
+    storage = {name: value for name, value in variables.items() if name.startswith(("S3_", "AWS_"))}
     return Program(
         name="engine",
         title="Ray cluster",
         argv=[str(PYTHON), str(ROOT / "engine" / "serve_ray.py")],
         # A Ray cluster can't say that it marks, and refuses a key.
-        env={**variables, "RAY_DIR": str(_folder(folders)), "WATERMARK_KEYS": ""},
+        env={**for_engine(variables), **storage, "RAY_DIR": str(_folder(folders)), "WATERMARK_KEYS": ""},
         stop_signal=signal.SIGTERM,
         stop_within_s=20,  # it ends its processes one after the other
         layer=LAYER,

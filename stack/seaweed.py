@@ -1,5 +1,6 @@
 """SeaweedFS from a wheel: one S3 endpoint with one private bucket."""
 
+import json
 import os
 import sys
 import tempfile
@@ -17,13 +18,14 @@ from botocore.exceptions import BotoCoreError, ClientError
 from stack import seaweed_tls
 from stack.credentials import Credentials
 from stack.errors import MissingPrerequisite
-from stack.folders import Folders, make_private
+from stack.folders import Folders, make_private, private
 from stack.ports import Ports
 from stack.processes import Program
 
 BUCKET = "polyscribe"
 REGION = "us-east-1"
 PARTS = ("s3", "master", "filer", "volume")  # beside the admin server
+IDENTITIES = "identities.json"
 MARK = ".ready"  # an object that every later start reads
 GRPC_OFFSET = 10_000  # the admin's clients expect its second port there
 LONGEST_SOCKET_PATH = 100  # sockaddr_un holds 107 bytes
@@ -90,6 +92,7 @@ def program(
     make_private(data)
     sockets = _socket_folder(data)
     seaweed_tls.ensure(data / ".seaweedfs")
+    _write_identity(data / IDENTITIES, credentials)
     return Program(
         name="seaweed",
         title="SeaweedFS (S3)",
@@ -107,6 +110,7 @@ def program(
             "-s3.port.lance=0",
             "-s3.autoCreateBucket=false",
             f"-s3.allowedOrigins={','.join(origins)}",
+            f"-s3.config={data / IDENTITIES}",  # from variables, its log would show the key's id
             *ports.options(),
             "-admin.ui=false",
             "-volume.preStopSeconds=0",  # no other node has to notice
@@ -119,8 +123,6 @@ def program(
             "PATH": os.environ.get("PATH", os.defpath),
             "HOME": str(data),  # security.toml is there, and no settings of the person's own
             "GOMEMLIMIT": "384MiB",  # 233 MiB live on their own: below 300 it collects garbage all the time
-            "AWS_ACCESS_KEY_ID": credentials.s3_access_key,
-            "AWS_SECRET_ACCESS_KEY": credentials.s3_secret_key,
             # a second fence behind the certificates: the filer and the volumes ask for tokens, too
             "WEED_JWT_SIGNING_KEY": credentials.seaweed_signing,
             "WEED_JWT_SIGNING_READ_KEY": credentials.seaweed_signing_read,
@@ -128,6 +130,14 @@ def program(
             "WEED_JWT_FILER_SIGNING_READ_KEY": credentials.seaweed_filer_signing_read,
         },
     )
+
+
+def _write_identity(file: Path, credentials: Credentials) -> None:
+    """Write whose signatures SeaweedFS accepts: those of the one key that the site has."""
+    key = {"accessKey": credentials.s3_access_key, "secretKey": credentials.s3_secret_key}
+    actions = ["Admin", "Read", "Write", "List", "Tagging"]
+    with open(file, "w", opener=private) as out:
+        json.dump({"identities": [{"name": "site", "credentials": [key], "actions": actions}]}, out)
 
 
 def ready(client: BaseClient, bucket: str = BUCKET) -> bool:

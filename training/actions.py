@@ -69,7 +69,7 @@ def add_file(access: Access, training: Training, name: str, content: bytes) -> D
     """
     document = documents.add_file(training, name, content)
     access.audit("training.documents_added", training, after={"documents": 1})
-    enqueue.enqueue_advance(training.pk)
+    enqueue.enqueue_reading()
     return document
 
 
@@ -84,7 +84,7 @@ def finish_documents(access: Access, training: Training) -> int:
     No transaction: it waits for the storage. Repeating it has no effect.
     """
     arrived = documents.finish_documents(training)
-    enqueue.enqueue_advance(training.pk)
+    enqueue.enqueue_reading()
     return arrived
 
 

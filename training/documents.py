@@ -1,23 +1,31 @@
-"""Documents of a training: add, read in a child process, leave out, delete."""
+"""Documents of a training: add, read in a child process, leave out, delete.
+
+Rows are the queue of the reader: `read_next` reads one document, of the workspace whose turn it is.
+"""
 
 import logging
-from collections.abc import Mapping
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict, replace
+from operator import itemgetter
+from uuid import UUID
 
 from django.db import transaction
-from django.db.models import F, Sum
+from django.db.models import Exists, F, Min, OuterRef, Sum
 from django.utils import timezone
 
 from adapters.errors import NotStored
 from adapters.object_store import Upload
-from core import locks
-from core.messages import Message
+from core import locks, valkey
+from core.errors import Unavailable
+from core.messages import NO_MESSAGE, Message
 from core.sizes import MIB
 from training import storage, storage_quota
 from training.errors import BadDocument, TrainingMoved
 from training.models import Document, Training
 from training.models import Status as TrainingStatus
-from training.notes import DocumentFault
+from training.notes import DocumentFault, TrainingNote
 from training.reading import ENDINGS, ReadDocument, ending_of, read_document
 from training.reading.problems import explain
 
@@ -28,6 +36,8 @@ MAX_DOCUMENT_BYTES = 50 * MIB
 MAX_PASTED_BYTES = 2 * MIB
 MAX_TRAINING_BYTES = 200 * MIB
 MAX_READINGS = 3
+READER_BUDGET_S = 600  # of a workspace and hour; a novel takes a second
+HOUR_S = 3600
 FIRST_WORDS_CHARACTERS = 300
 
 
@@ -70,13 +80,68 @@ def finish_documents(training: Training) -> int:
     return arrived
 
 
-def read_documents(training: Training) -> None:
-    """Read every document that has arrived. Safe to repeat. Raises StorageUnavailable."""
-    with locks.only_one(f"reading {training.pk}") as mine:
-        if not mine:
-            return
-        for document in training.documents.to_read():
+def read_next() -> bool:
+    """Read one document; return False if none can be read now. Safe to call from several workers at once.
+
+    One document of a workspace is read at a time. The workspace whose documents took the least time in the
+    last hour goes first; one that has used READER_BUDGET_S waits until its hour is over.
+    """
+    for tenant_id, used_s in _list_readers():
+        if used_s >= READER_BUDGET_S:
+            _note_budget(tenant_id)
+            continue
+        with locks.only_one(f"reading {tenant_id}") as mine:
+            document = Document.objects.to_read().filter(training__tenant=tenant_id).first() if mine else None
+            if document:
+                return _read_noted(document, tenant_id)
+    return False
+
+
+def _list_readers() -> list[tuple[UUID, float]]:
+    """Return the workspaces whose documents wait, and the seconds that they have used, in turn."""
+    arrivals = Document.objects.to_read().values_list("training__tenant").annotate(first=Min("created_at"))
+    waiting = [tenant_id for tenant_id, _ in arrivals.order_by("first")]
+    if not waiting:
+        return []
+    used = valkey.client().mget([valkey.reader_seconds_key(tenant_id) for tenant_id in waiting])
+    seconds = [float(used_s or 0) for used_s in used]
+    return sorted(zip(waiting, seconds, strict=True), key=itemgetter(1))
+
+
+def _note_budget(tenant_id: UUID) -> None:
+    note = TrainingNote.READING_LATER(minutes=READER_BUDGET_S // 60)
+    arrived = Document.objects.to_read().filter(training=OuterRef("pk"))
+    for training in Training.objects.filter(Exists(arrived), tenant=tenant_id):
+        training.wait(note)
+
+
+def _read_noted(document: Document, tenant_id: UUID) -> bool:
+    """Read a document; if that fails, the training's note says why, and it is tried again."""
+    try:
+        with _spent(tenant_id):
             _read(document)
+    except Unavailable as error:
+        document.training.wait(Message.of(error))
+        return False
+    except Exception:
+        document.training.wait(TrainingNote.OUR_FAULT())
+        raise
+    document.training.wait(NO_MESSAGE)
+    return True
+
+
+@contextmanager
+def _spent(tenant_id: UUID) -> Iterator[None]:
+    """Add the seconds that something takes to those of a workspace."""
+    began_at_s = time.monotonic()
+    try:
+        yield
+    finally:
+        key = valkey.reader_seconds_key(tenant_id)
+        with valkey.client().pipeline() as pipeline:
+            pipeline.incrbyfloat(key, time.monotonic() - began_at_s)
+            pipeline.expire(key, HOUR_S, nx=True)
+            pipeline.execute()
 
 
 def leave_out(document: Document, *, is_left_out: bool) -> None:

@@ -8,14 +8,20 @@ from django.db import transaction
 from adapters.public import enqueue
 
 ADVANCE = "training.tasks.advance"
+READ = "training.tasks.read"
 RUN = "training.tasks.run"
 PRUNE = "training.tasks.prune_trainings"
 MAX_QUEUED = 10
 
 
 def enqueue_advance(training_id: UUID) -> None:
-    """Wake a worker for the next step of a training, other than its run."""
+    """Wake a worker for the next step of a training, other than reading and its run."""
     transaction.on_commit(partial(enqueue, ADVANCE, str(training_id), max_queued=MAX_QUEUED), robust=True)
+
+
+def enqueue_reading() -> None:
+    """Wake the workers that read documents."""
+    transaction.on_commit(partial(enqueue, READ, max_queued=MAX_QUEUED), robust=True)
 
 
 def enqueue_run() -> None:

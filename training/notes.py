@@ -38,6 +38,10 @@ class TrainingNote(MessageCode):
         "You left out every passage that we check the training with, so all passages are in use again."
     )
     WRITING = _("Writing a request for each passage: {done:,} of {total:,}.")
+    READING_LATER = _(
+        "Your workspace has used its {minutes} minutes of reading time per hour. We'll read the rest "
+        "automatically within the hour."
+    )
     PAYMENT = _("Reserving the cost of the training.")
     WORKER = _("Waiting for a training worker.")
     PLAN_FULL = _("Your style is trained. Your plan has no room for another version: {fault}")

@@ -1,16 +1,16 @@
-"""The steps of a training other than its run. Each is safe to repeat, even from two workers at once."""
+"""The steps of a training other than reading and its run. Each is safe to repeat, also from two workers."""
 
 import logging
 from datetime import timedelta
 
-from django.db.models import Exists, OuterRef, Q, QuerySet
+from django.db.models import Q, QuerySet
 from django.utils import timezone
 
 from core import locks
 from core.errors import Unavailable
 from core.messages import Message
-from training import documents, file_jobs, preparation, results, summary
-from training.models import Document, Status, Training
+from training import file_jobs, preparation, results, summary
+from training.models import Status, Training
 from training.notes import TrainingNote
 
 logger = logging.getLogger(__name__)
@@ -37,11 +37,10 @@ def advance_training(training: Training) -> None:
 
 
 def to_advance() -> QuerySet[Training]:
-    """Return the trainings with a step to take other than their run."""
-    arrived = Document.objects.filter(training=OuterRef("pk"), status=Document.Status.UPLOADED)
+    """Return the trainings with a step to take other than reading and their run."""
     is_waiting_job = Q(status=Status.READY, training_file__isnull=False)
     return Training.objects.filter(
-        Exists(arrived) | is_waiting_job | Q(status__in=[Status.PREPARING, Status.FINISHING])
+        is_waiting_job | Q(status__in=[Status.PREPARING, Status.FINISHING])
     ).order_by("changed_at")
 
 
@@ -52,7 +51,6 @@ def note_waiting() -> None:
 
 
 def _take_step(training: Training) -> None:
-    documents.read_documents(training)
     match training.status:
         case Status.PREPARING | Status.READY if training.is_job:
             file_jobs.advance_job(training)

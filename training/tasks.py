@@ -6,10 +6,10 @@ from django.utils import timezone
 
 from adapters.models import Evaluation
 from adapters.public import enqueue
-from training import erasure, pipeline
-from training.enqueue import ADVANCE, MAX_QUEUED, PRUNE, RUN
+from training import documents, erasure, pipeline
+from training.enqueue import ADVANCE, MAX_QUEUED, PRUNE, READ, RUN
 from training.files import store
-from training.models import Training
+from training.models import Document, Training
 from training.runs import evaluator, runner
 
 SWEEP_INTERVAL_S = 5
@@ -17,17 +17,24 @@ SWEEP_INTERVAL_S = 5
 
 @shared_task
 def advance(training_id: str) -> None:
-    """Take the next steps of one training other than its run: read, prepare, finish."""
+    """Take the next steps of one training other than reading and its run: prepare, finish."""
     training = Training.objects.filter(pk=training_id).first()
     if training:
         pipeline.advance_training(training)
 
 
 @shared_task
+def read() -> None:
+    """Read one document, and enqueue the next one."""
+    if documents.read_next():
+        enqueue(READ, max_queued=MAX_QUEUED)
+
+
+@shared_task
 def run() -> None:
     """Run the next evaluation, or else the next training, and enqueue what comes after it.
 
-    Evaluations go first: they take a minute or two, and people wait for them.
+    Evaluations go first: they take a minute or two, and people wait for them. A training makes room for one.
     """
     if evaluator.run_next() or runner.run_next():
         enqueue(RUN, max_queued=MAX_QUEUED)
@@ -35,9 +42,11 @@ def run() -> None:
 
 @shared_task
 def advance_all() -> None:
-    """Enqueue every training that has a step to take."""
+    """Enqueue the reader, and every training that has a step to take."""
     for training_id in pipeline.to_advance().values_list("pk", flat=True):
         enqueue(ADVANCE, str(training_id), expires_s=SWEEP_INTERVAL_S)
+    if Document.objects.to_read().exists():
+        enqueue(READ, expires_s=SWEEP_INTERVAL_S)
     now = timezone.now()
     if runner.waiting(now).exists() or Evaluation.objects.waiting().free(now).exists():
         enqueue(RUN, expires_s=SWEEP_INTERVAL_S)

@@ -26,6 +26,10 @@ class EvaluationQuerySet(LeasedQuerySet["Evaluation"]):
         open_statuses = [EvaluationStatus.QUEUED, EvaluationStatus.RUNNING]
         return self.filter(status__in=open_statuses).order_by("created_at")
 
+    def ahead_of(self, evaluation: "Evaluation") -> "EvaluationQuerySet":
+        """Return evaluations that workers take before one that waits."""
+        return self.waiting().filter(created_at__lt=evaluation.created_at)
+
 
 class Evaluation(Leased):
     """One evaluation of a version. Its texts are elsewhere, and are deleted with their training."""

@@ -41,6 +41,8 @@ from grammar_server import (
 )
 
 SERVER = Path(__file__).with_name("grammar_server.py")
+# What these processes inherit: they read strangers' grammars, so no key is among it.
+PASSED_ON = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "LD_LIBRARY_PATH", "PYTHONPATH", "OPENBLAS_CORETYPE")
 # For the text `stop_reason` of an answer, longer than any stop text of a client, so that none can pretend it.
 PADDING = "." * 1100
 TOO_EXPENSIVE = "polyscribe:grammar_too_expensive" + PADDING
@@ -197,7 +199,11 @@ class Grammars:
             self._server = subprocess.Popen(
                 [self._python, str(SERVER), str(theirs.fileno())],
                 pass_fds=[theirs.fileno()],
-                env={**os.environ, "OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"},
+                env={
+                    **{name: os.environ[name] for name in PASSED_ON if name in os.environ},
+                    "OPENBLAS_NUM_THREADS": "1",
+                    "OMP_NUM_THREADS": "1",
+                },
                 stdin=subprocess.DEVNULL,
             )
         self._control.sendall(HEADER.pack(START, len(self._tokenizer_info)) + self._tokenizer_info)

@@ -69,10 +69,11 @@ VARIABLES: dict[str, Variable] = {
         "", "The number of the pepper for new keys and secrets. Empty: the highest one."
     ),
     "API_ALLOWED_ORIGINS": Variable(
-        "app://obsidian.md,capacitor://localhost,http://localhost",
+        "app://obsidian.md",
         "Origins whose pages can call `/v1` and `/mcp` from a browser, such as "
-        "`https://app.example.com,https://…`; `*`: all; `none`: none. The defaults are "
-        "Obsidian's, on a computer, an iPhone and Android.",
+        "`https://app.example.com,https://…`; `*`: all; `none`: none. The default is "
+        "Obsidian's on a computer; add `capacitor://localhost` for an iPhone, and `http://localhost` for "
+        "Android.",
     ),
     "API_REFUSALS_PER_KEY": Variable(
         "1200",

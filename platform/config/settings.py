@@ -266,6 +266,7 @@ CELERY_TASK_ROUTES = {
     "training.tasks.advance_all": {"queue": "housekeeping"},
     "training.tasks.advance": {"queue": "uploads"},
     "training.tasks.prune_trainings": {"queue": "uploads"},
+    "training.tasks.read": {"queue": "reading"},  # up to half a minute for each document
     "training.tasks.run": {"queue": "training"},  # until a training ends
     "billing.tasks.draft_invoices": {"queue": "billing"},
     "billing.tasks.archive_usage": {"queue": "billing"},  # takes minutes

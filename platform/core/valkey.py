@@ -179,6 +179,11 @@ def owner_key(digest: str) -> str:
     return f"owner:{digest}"
 
 
+def reader_seconds_key(tenant_id: UUID | str) -> str:
+    """Number: how many seconds a workspace's documents were read in the last hour; it expires."""
+    return _of_workspace(tenant_id, "reader_seconds")
+
+
 def usage_key() -> str:
     """Stream of usage events on their way to the ledger."""
     return "usage"

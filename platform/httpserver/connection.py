@@ -19,14 +19,20 @@ REASONS = {
     408: "The request timed out.",
     413: "The request body is too large.",
     431: "The request headers are too large.",
-    501: "This server doesn't switch protocols. Send the request without an Upgrade header.",
+    501: "This server doesn't switch protocols, and knows no transfer coding but `chunked`.",
     503: "Too many connections. Try again shortly.",
+    505: "This server speaks HTTP/1.1 and HTTP/1.0.",
 }
+READ_BYTES = 64 * 1024  # one-byte chunks of so many bytes take 5 ms
+VERSIONS = ("1.1", "1.0")
 ASGI = {"version": "3.0", "spec_version": "2.3"}
 
 
-class HttpConnection(asyncio.Protocol):
-    """One connection. `_reading` says which part of a request comes next: headers, the body, or nothing."""
+class HttpConnection(asyncio.BufferedProtocol):
+    """One connection. `_reading` says which part of a request comes next: headers, the body, or nothing.
+
+    A body in chunks is dear to parse: in a turn of the loop no more of it is read than fits the buffer.
+    """
 
     # Without a dictionary a connection that is held open takes 1.5 KiB less.
     __slots__ = (
@@ -39,6 +45,7 @@ class HttpConnection(asyncio.Protocol):
         "_is_file",
         "_is_ignoring",
         "_is_read_paused",
+        "_is_turn_over",
         "_packet_bytes",
         "_parser",
         "_parser_error_status",
@@ -76,7 +83,8 @@ class HttpConnection(asyncio.Protocol):
         self._is_ignoring = False  # what the client sends
         self._is_ending = False  # all is written; the client is given time to read it
         self._ignored_bytes = 0
-        self._is_read_paused = False
+        self._is_read_paused = False  # until the app takes what was read
+        self._is_turn_over = False
         self.is_write_paused = False
         self._writable = LazyEvent()
         self._unread_bytes = 0  # of what was written, at the last check
@@ -135,21 +143,29 @@ class HttpConnection(asyncio.Protocol):
         """Read on: the app waits for the body."""
         if self._is_read_paused:
             self._is_read_paused = False
-            self.transport.resume_reading()
+            if not self._is_turn_over:
+                self.transport.resume_reading()
 
-    def data_received(self, data: bytes) -> None:
+    def get_buffer(self, sizehint: int) -> memoryview:
+        """Return where the next bytes go: the server's buffer, which is free again once they are parsed."""
+        return self._server.read_view
+
+    def buffer_updated(self, nbytes: int) -> None:
         """Parse what came, and call the app for a request whose headers are complete."""
         if self._is_ignoring:
-            self._ignore(len(data))
+            self._ignore(nbytes)
             return
         if self.transport.is_closing():
             return
-        self._packet_bytes = len(data)
-        self._pending_bytes += len(data)
+        self._packet_bytes = nbytes
+        self._pending_bytes += nbytes
         if self._reading == "body":
-            self._body_wire_bytes += len(data)
+            self._body_wire_bytes += nbytes
+        elif self._reading == "nothing" and not self._begins_with_request_line(nbytes):
+            self._refuse_bad_request()
+            return
         try:
-            self._parser.feed_data(data)
+            self._parser.feed_data(self._server.read_view[:nbytes])
         except httptools.HttpParserUpgrade:
             self._ignore_what_follows()
         except httptools.HttpParserError:
@@ -158,8 +174,31 @@ class HttpConnection(asyncio.Protocol):
         if self._pending_bytes > self._server.limits.headers_bytes:  # of empty lines between requests, too
             self._parser_error_status = 431
             self._refuse_bad_request()
-        if self._scope and not (self._is_ending or self.transport.is_closing()):
+        if self._is_ending or self.transport.is_closing():
+            return
+        if (
+            nbytes == READ_BYTES
+            and self._reading == "body"
+            and self._request
+            and self._request.body_has_chunks
+        ):
+            self._is_turn_over = True
+            self.transport.pause_reading()
+            self._server.loop.call_soon(self._begin_turn)
+        if self._scope:
             self._call_app(self._scope)
+
+    def _begin_turn(self) -> None:
+        """Read on, unless the app has to take what was read first."""
+        self._is_turn_over = False
+        if not (self._is_read_paused or self.transport.is_closing()):
+            self.transport.resume_reading()
+
+    def _begins_with_request_line(self, nbytes: int) -> bool:
+        """Return False for a line with blanks that the parser skips, unless it comes in parts."""
+        read = self._server.read_bytes
+        end = read.find(b"\r\n", 0, nbytes)
+        return end <= 0 or read.count(b" ", 0, end) == 2
 
     def on_message_begin(self) -> None:
         """Read one request's headers. A request that comes before the last one was answered is not served."""
@@ -190,12 +229,23 @@ class HttpConnection(asyncio.Protocol):
             if exact_bytes > limits.headers_bytes:
                 self._abort_parsing(431)
         parser = self._parser
+        version = parser.get_http_version()
+        if version not in VERSIONS:
+            self._abort_parsing(505)
+        hosts, expected, coding = _read_framing(self._headers)
+        if hosts != 1 and (hosts or version == "1.1"):
+            self._abort_parsing(400)
+        if (
+            coding and version == "1.0"
+        ):  # which knows no chunks: what is in front may have read another length
+            self._abort_parsing(400)
+        if coding not in (b"", b"chunked"):
+            self._abort_parsing(501)
         if parser.should_upgrade() and _has_body(self._headers):
             self._abort_parsing(501)  # the parser would take the body for the other protocol
         self._reading = "body"
         self._waited_s = self._silent_s = self._pending_bytes = 0
         self._body_bytes = self._body_wire_bytes = 0
-        version = parser.get_http_version()
         method = parser.get_method().decode("ascii")
         is_http_1_1 = version == "1.1"
         request = self._request = Request(
@@ -203,6 +253,7 @@ class HttpConnection(asyncio.Protocol):
             is_http_1_1=is_http_1_1,
             is_head=method == "HEAD",
             keep_alive=is_http_1_1 and parser.should_keep_alive() and not self._server.is_stopping,
+            has_chunks=bool(coding),
         )
         raw_path, query = self._split_url()
         path = raw_path.decode("ascii")
@@ -212,9 +263,7 @@ class HttpConnection(asyncio.Protocol):
         client, scheme = self._peer, "http"
         if self._peer and not self._address:
             client, scheme = self._server.proxies.read_client(self._peer, self._headers)
-        request.expects_continue = is_http_1_1 and any(
-            name == b"expect" and value.lower() == b"100-continue" for name, value in self._headers
-        )
+        request.expects_continue = is_http_1_1 and expected == b"100-continue"
         self._scope = {
             "type": "http",
             "asgi": ASGI,
@@ -385,6 +434,19 @@ class HttpConnection(asyncio.Protocol):
         self._ignored_bytes += size
         if self._ignored_bytes > (limits.body_bytes if self._is_ending else limits.headers_bytes):
             self.transport.abort()
+
+
+def _read_framing(headers: list[tuple[bytes, bytes]]) -> tuple[int, bytes, bytes]:
+    """Return how many hosts are named, what the client expects, and the body's transfer coding."""
+    hosts, expected, coding = 0, b"", b""
+    for name, value in headers:
+        if name == b"host":
+            hosts += 1
+        elif name == b"expect":
+            expected = value.lower()
+        elif name == b"transfer-encoding":
+            coding = b"%b,%b" % (coding, value.lower()) if coding else value.lower()
+    return hosts, expected, coding
 
 
 def _has_body(headers: list[tuple[bytes, bytes]]) -> bool:

@@ -58,6 +58,7 @@ class Request:
         "_is_http_1_1",
         "_left_bytes",
         "_waiting",
+        "body_has_chunks",
         "expects_continue",
         "has_begun",
         "has_whole_body",
@@ -67,8 +68,17 @@ class Request:
         "unread_bytes",
     )
 
-    def __init__(self, connection: Connection, *, is_http_1_1: bool, is_head: bool, keep_alive: bool) -> None:
+    def __init__(
+        self,
+        connection: Connection,
+        *,
+        is_http_1_1: bool,
+        is_head: bool,
+        keep_alive: bool,
+        has_chunks: bool = False,
+    ) -> None:
         self._connection = connection
+        self.body_has_chunks = has_chunks
         self._is_http_1_1 = is_http_1_1
         self.keep_alive = keep_alive
         self.expects_continue = False
@@ -182,8 +192,10 @@ class Request:
         self._callback = None
 
     def _begin(self, status: int, headers: Iterable[Header]) -> None:
-        if self.expects_continue:
-            self.keep_alive = False  # the client may send the body all the same, or not
+        if self.expects_continue or (self.body_has_chunks and not self.has_whole_body):
+            self.keep_alive = (
+                False  # the client may send the body all the same; chunks would have to be parsed
+            )
         lines = [_status_line(status), self._connection.date_line]
         for name, value in headers:
             lowered = name.lower()

@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator, Iterable
 from email.utils import formatdate
 from typing import Any
 
-from httpserver.connection import HttpConnection
+from httpserver.connection import READ_BYTES, HttpConnection
 from httpserver.limits import Limits
 from httpserver.proxies import Proxies
 from httpserver.request import App
@@ -33,6 +33,8 @@ class Server:
         self.app = app
         self.limits = limits
         self.proxies = Proxies(trusted_proxies)
+        self.read_bytes = bytearray(READ_BYTES)  # of one connection at a time, until they are parsed
+        self.read_view = memoryview(self.read_bytes)
         self.state: dict[str, Any] = {}  # what the app's lifespan leaves for its requests
         self._running: set[asyncio.Task[None]] = set()  # calls of the app
         self.is_stopping = False

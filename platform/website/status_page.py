@@ -25,7 +25,7 @@ from inference.public import read_backlog
 from operations.monitoring.broker import read_queue_lengths
 
 MAX_AGE_S = 5.0
-QUEUES = ("housekeeping", "uploads", "webhooks", "billing")
+QUEUES = ("housekeeping", "uploads", "reading", "webhooks", "billing")
 MAX_WAITING = 200  # tasks: beat sends about two a second, so nobody has worked for a minute and more
 MAX_USAGE_LAG_S = 60
 UNREACHABLE = (OperationalError, InterfaceError, PoolTimeout, redis.RedisError)

@@ -27,7 +27,7 @@ def test_origins_are_as_browsers_send_them(monkeypatch):
 
 
 def test_obsidian_is_an_origin_unless_none_is(monkeypatch):
-    assert "app://obsidian.md" in env.read_origins("API_ALLOWED_ORIGINS")
+    assert env.read_origins("API_ALLOWED_ORIGINS") == {"app://obsidian.md"}
     monkeypatch.setenv("API_ALLOWED_ORIGINS", "none")
     assert env.read_origins("API_ALLOWED_ORIGINS") == frozenset()
 

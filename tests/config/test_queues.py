@@ -58,6 +58,7 @@ def test_each_queue_has_workers_of_its_own(served):
 
 def test_what_runs_for_minutes_never_shares_a_queue_with_what_runs_every_second():
     assert {task for task in our_tasks() if queue_of(task) == "uploads"} == MINUTES
+    assert [task for task in our_tasks() if queue_of(task) == "reading"] == ["training.tasks.read"]
 
 
 def test_the_check_of_an_upload_ends():

@@ -209,6 +209,16 @@ def test_processes_end_with_their_sequence_and_with_the_engine(start):
     eventually(lambda: not any(map(is_running, ids)), within_s=20)
 
 
+def test_what_reads_grammars_inherits_no_secret(start, monkeypatch):
+    monkeypatch.setenv("VLLM_API_KEY", "engine-key")
+    monkeypatch.setenv("WATERMARK_KEYS", "1:00")
+    grammars = start()
+    inherited = Path(f"/proc/{grammars._server.pid}/environ").read_text().split("\0")
+    names = {one.partition("=")[0] for one in inherited if one}
+    assert "PATH" in names
+    assert names <= {*module.PASSED_ON, "OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS"}
+
+
 def is_running(process_id):
     try:
         state = Path(f"/proc/{process_id}/stat").read_text().rpartition(")")[2].split()[0]

@@ -7,13 +7,15 @@ import gc
 import socket
 import time
 import weakref
+from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import pytest
+import uvloop
 
 from core.disconnects import DISCONNECT
-from httpserver.connection import HttpConnection
+from httpserver.connection import READ_BYTES, HttpConnection
 from httpserver.limits import Limits
 from httpserver.server import Server
 
@@ -185,6 +187,67 @@ async def test_a_body_of_one_byte_chunks_costs_little_and_its_framing_counts(app
         assert time.process_time() - began_s < 1
 
 
+def test_a_turn_of_the_loop_reads_little_of_a_client_that_sends_fast(app, monkeypatch):
+    """libuv itself reads on while there is something: 32 times, so megabytes of tiny chunks in one turn."""
+    turn, read_bytes = 0, Counter()
+    buffer_updated = HttpConnection.buffer_updated
+
+    def counting(self, nbytes):
+        read_bytes[turn] += nbytes
+        buffer_updated(self, nbytes)
+
+    def next_turn():
+        nonlocal turn
+        turn += 1
+        asyncio.get_running_loop().call_soon(next_turn)
+
+    async def flood() -> None:
+        body = b"1\r\na\r\n" * 200_000 + b"0\r\n\r\n"
+        head = b"POST / HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n"
+        limits = dataclasses.replace(QUICK, body_bytes=10_000_000, body_silent_for_s=1000, body_within_s=1000)
+        async with serving(app, limits) as port, connected(port) as (reader, writer):
+            next_turn()
+            writer.write(head + body)
+            assert (await reader.readuntil(b"ok")).startswith(b"HTTP/1.1 200 ")
+
+    monkeypatch.setattr(HttpConnection, "buffer_updated", counting)
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(flood())
+    assert sum(read_bytes.values()) > 1_200_000
+    assert max(read_bytes.values()) <= READ_BYTES
+
+
+async def test_a_refused_body_in_chunks_is_not_parsed_to_its_end(app, port, monkeypatch):
+    parsed = []
+    on_body = HttpConnection.on_body
+    monkeypatch.setattr(HttpConnection, "on_body", lambda self, body: (parsed.append(1), on_body(self, body)))
+    app.answer = app.saying(b"no", reads=False, length=True, status=401)
+    async with connected(port) as (reader, writer):
+        writer.write(b"POST / HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n")
+        head = await reader.readuntil(b"\r\n\r\n")
+        assert b"connection: close" in head
+        writer.write(b"1\r\na\r\n" * 10_000)
+        assert await reader.read() == b"no"
+    assert not parsed
+
+
+async def test_a_path_is_decoded_once(app):
+    seen = []
+
+    async def note(scope, receive, send):
+        seen.append(scope["path"])
+        await app(scope, receive, send)
+
+    limits = dataclasses.replace(QUICK, file_paths=("/v1/files",), body_bytes=10)
+    async with serving(note, limits) as port:
+        answered = await told(port, b"GET /a%252fb%2fc HTTP/1.1\r\nhost: x\r\n\r\n")
+        assert answered.startswith(b"HTTP/1.1 200 ")
+        long = b" HTTP/1.1\r\nhost: x\r\ncontent-length: 11\r\n\r\n" + b"a" * 11
+        assert (await told(port, b"POST /v1/%66iles" + long)).startswith(b"HTTP/1.1 200 ")
+        assert (await told(port, b"POST /v1/%2566iles" + long)).startswith(b"HTTP/1.1 413 ")
+    assert seen[:2] == ["/a%2fb/c", "/v1/files"]
+
+
 async def test_empty_lines_between_requests_have_a_bound(app, port):
     async with connected(port) as (reader, writer):
         writer.write(GET)
@@ -206,7 +269,7 @@ async def test_what_follows_a_body_in_chunks_is_neither_kept_nor_without_end(app
         seen.append(dict(scope["headers"]))
         await app(scope, receive, send)
 
-    head = b"POST / HTTP/1.1\r\ntransfer-encoding: chunked\r\n\r\n"
+    head = b"POST / HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n"
     async with serving(note, QUICK) as own_port:
         answered = await told(own_port, head + b"1\r\na\r\n0\r\nx-evil: 1\r\n\r\n")
         assert answered.startswith(b"HTTP/1.1 200 ")
@@ -217,7 +280,7 @@ async def test_what_follows_a_body_in_chunks_is_neither_kept_nor_without_end(app
 
 async def test_an_early_answer_reaches_a_client_that_is_still_sending(app, port):
     app.answer = app.saying(b"no", reads=False, length=True, status=401)
-    head = b"POST / HTTP/1.1\r\nconnection: close\r\ncontent-length: 90000\r\n\r\n"
+    head = b"POST / HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-length: 90000\r\n\r\n"
     async with connected(port) as (reader, writer):
         writer.write(head)
         await asyncio.sleep(0.05)
@@ -236,7 +299,7 @@ async def test_a_hang_up_after_a_long_body_is_told(app):
 
     limits = dataclasses.replace(QUICK, body_bytes=1_000_000)
     async with serving(watching, limits) as port, connected(port) as (_, writer):
-        writer.write(b"POST / HTTP/1.1\r\ncontent-length: 300000\r\n\r\n" + b"a" * 300_000)
+        writer.write(b"POST / HTTP/1.1\r\nhost: x\r\ncontent-length: 300000\r\n\r\n" + b"a" * 300_000)
         await asyncio.wait_for(app.gone.wait(), 5)
         writer.transport.abort()
         await asyncio.wait_for(gone.wait(), 5)
@@ -340,13 +403,29 @@ async def test_a_request_behind_another_one_is_not_served_and_harms_no_answer(ap
 @pytest.mark.parametrize(
     ("head", "status"),
     [
-        (b"GET / HTTP/1.1\r\nconnection: upgrade\r\nupgrade: websocket\r\n\r\n", 200),
-        (b"POST / HTTP/1.1\r\nconnection: upgrade\r\nupgrade: h2c\r\ncontent-length: 3\r\n\r\nabc", 501),
+        (b"GET / HTTP/1.1\r\nhost: x\r\nconnection: upgrade\r\nupgrade: websocket\r\n\r\n", 200),
+        (
+            b"POST / HTTP/1.1\r\nhost: x\r\nconnection: upgrade\r\nupgrade: h\r\ncontent-length: 1\r\n\r\na",
+            501,
+        ),
         (b"CONNECT a:80 HTTP/1.1\r\n\r\n", 400),
-        (b"GET http://x/y?z HTTP/1.1\r\n\r\n", 200),
-        (b"GET /\xc3\xa4 HTTP/1.1\r\n\r\n", 400),
-        (b"POST / HTTP/1.1\r\ncontent-length: 3\r\ntransfer-encoding: chunked\r\n\r\n", 400),
+        (b"GET http://x/y?z HTTP/1.1\r\nhost: x\r\n\r\n", 200),
+        (b"GET /\xc3\xa4 HTTP/1.1\r\nhost: x\r\n\r\n", 400),
+        (b"POST / HTTP/1.1\r\nhost: x\r\ncontent-length: 3\r\ntransfer-encoding: chunked\r\n\r\n", 400),
         (b"\x16\x03\x01\x02\x00\x01\x00", 400),
+        (b"GET / HTTP/1.1\r\n\r\n", 400),
+        (b"GET / HTTP/1.1\r\nhost: x\r\nhost: y\r\n\r\n", 400),
+        (b"GET / HTTP/1.0\r\nhost: x\r\nhost: y\r\n\r\n", 400),
+        (b"GET / HTTP/2.0\r\nhost: x\r\n\r\n", 505),
+        (b"GET / HTTP/0.9\r\nhost: x\r\n\r\n", 505),
+        (b"GET /\r\n\r\n", 400),
+        (b"GET  / HTTP/1.1\r\nhost: x\r\n\r\n", 400),
+        (b"GET /  HTTP/1.1\r\nhost: x\r\n\r\n", 400),
+        (b"GET /a b HTTP/1.1\r\nhost: x\r\n\r\n", 400),
+        (b"POST / HTTP/1.1\r\nhost: x\r\ntransfer-encoding: gzip, chunked\r\n\r\n0\r\n\r\n", 501),
+        (b"POST / HTTP/1.1\r\nhost: x\r\ntransfer-encoding: gzip\r\n\r\n0\r\n\r\n", 501),
+        (b"POST / HTTP/1.0\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n", 400),
+        (b"POST / HTTP/1.1\r\nhost: x\r\ntransfer-encoding: Chunked\r\n\r\n0\r\n\r\n", 200),
     ],
 )
 async def test_other_protocols_and_odd_addresses_get_a_clear_answer(app, port, head, status):
@@ -357,7 +436,7 @@ async def test_other_protocols_and_odd_addresses_get_a_clear_answer(app, port, h
 @pytest.mark.parametrize("expect", [b"100-continue", b"100-Continue"])
 async def test_a_client_that_asks_whether_to_send_its_body_is_told_to(app, port, expect):
     async with connected(port) as (reader, writer):
-        writer.write(b"POST / HTTP/1.1\r\nexpect: %b\r\ncontent-length: 2\r\n\r\n" % expect)
+        writer.write(b"POST / HTTP/1.1\r\nhost: x\r\nexpect: %b\r\ncontent-length: 2\r\n\r\n" % expect)
         assert await reader.readuntil(b"\r\n\r\n") == b"HTTP/1.1 100 Continue\r\n\r\n"
         writer.write(b"ab")
         assert (await reader.readuntil(b"ok")).startswith(b"HTTP/1.1 200 ")
@@ -378,7 +457,7 @@ async def test_a_body_is_read_no_faster_than_the_app_takes_it(app):
     body = b"a" * 5_000_000
     limits = dataclasses.replace(QUICK, body_bytes=len(body), body_silent_for_s=1000, body_within_s=1000)
     async with serving(slow, limits) as port, connected(port) as (reader, writer):
-        writer.write(b"POST / HTTP/1.1\r\ncontent-length: %d\r\n\r\n" % len(body) + body)
+        writer.write(b"POST / HTTP/1.1\r\nhost: x\r\ncontent-length: %d\r\n\r\n" % len(body) + body)
         await asyncio.sleep(0.2)
         go.set()
         await reader.readuntil(b"ok")
@@ -405,7 +484,7 @@ async def test_a_proxys_word_is_taken_for_its_client_if_the_proxy_is_trusted(for
         await App().say(send, b"ok", length=True)
 
     headers = b"".join(b"x-forwarded-for: %b\r\n" % value for value in forwarded)
-    head = b"GET / HTTP/1.1\r\nx-forwarded-proto: https\r\n" + headers + b"\r\n"
+    head = b"GET / HTTP/1.1\r\nhost: x\r\nx-forwarded-proto: https\r\n" + headers + b"\r\n"
     async with serving(note, QUICK, ["127.0.0.0/8"]) as port:
         await told(port, head)
     async with serving(note, QUICK) as port:

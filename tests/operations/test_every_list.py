@@ -14,6 +14,7 @@ from django.urls import reverse
 from core.console import ListAdmin
 from core.estimated_paginator import MAX_COUNTED
 from tenants.admin.lists import LongList
+from tenants.models import ApiKey
 from tests.operations.console_rows import Rows
 
 MOST = 12  # queries of a page, whatever it shows
@@ -87,3 +88,23 @@ def test_no_list_counts_its_table_or_sorts_a_long_one_without_an_index():
         assert isinstance(page, ListAdmin), f"let {model._meta.label} be a core.console.ListAdmin"
         assert page.show_full_result_count is False, model
         assert not (isinstance(page, LongList) and page.sortable_by), model
+
+
+SECRETS = re.compile(r"digest|hash|sha256|fingerprint|password|sealed|^data$")
+
+
+def test_no_filter_asks_for_a_secret_or_a_digest(rf):
+    found = set()
+    for model, page in admin.site._registry.items():
+        for field in model._meta.concrete_fields:
+            if SECRETS.search(field.name):
+                found.add(f"{model._meta.label}.{field.name}")
+                for lookup in (field.name, f"{field.name}__startswith", f"{field.name}__regex"):
+                    assert not page.lookup_allowed(lookup, "a", rf.get("/")), found
+    assert {"tenants.ApiKey.digest", "tenants.User.password", "mfa.Authenticator.data"} < found
+
+
+def test_a_refused_filter_answers_400(operator_client):
+    address = address_of(ApiKey, "changelist")
+    assert operator_client.get(address, {"digest__startswith": "a"}).status_code == 400
+    assert operator_client.get(address, {"name__startswith": "a"}).status_code == 200

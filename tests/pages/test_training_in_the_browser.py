@@ -7,7 +7,8 @@ from playwright.sync_api import Route, expect
 
 from adapters.models import BaseModel
 from tests.pages.walking import enter
-from training import documents, pipeline, storage
+from tests.training.builders import read_all
+from training import pipeline, storage
 from training.models import Document, Status, Training
 from training.views.texts import SAMPLE
 
@@ -40,7 +41,7 @@ def test_from_a_name_to_the_cost_without_a_reload(
     expect(page.locator("#documents")).to_contain_text("re reading 1 text.")  # renewed by itself
     training = Training.objects.get()
     assert training.documents.get().status == Document.Status.UPLOADED
-    documents.read_documents(training)
+    read_all()
     expect(page.locator("#documents-heading")).to_have_text("3,464 words read")  # asked again by itself
 
     page.get_by_role("button", name="Continue").click()

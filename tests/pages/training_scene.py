@@ -19,6 +19,7 @@ from core.messages import NO_MESSAGE
 from tenants.models import Tenant, User
 from tests.adapters.builders import known
 from tests.adapters.evidence.cases import LOW, lay_evaluation
+from tests.training.builders import read_all
 from training import documents, preparation
 from training.models import Document, Status, Training
 from training.notes import DocumentFault, TrainingFailure, TrainingNote
@@ -32,11 +33,11 @@ def lay_trainings(acme: Tenant, alice: User, engine: Engine) -> list[str]:
     addresses = [reverse("training:list"), reverse("training:new")]
     empty = _begin(acme, alice, "My voice")
     addresses += _pages(empty, "texts")
+    ready = lay_ready_training(acme, alice)
+    addresses += _pages(ready, "texts", "review", "cost")
     addresses += _pages(_with_documents(acme, alice), "texts")
     preparing = _begin(acme, alice, "Letters", status=Status.PREPARING)
     addresses += _pages(preparing, "review")
-    ready = lay_ready_training(acme, alice)
-    addresses += _pages(ready, "texts", "review", "cost")
     for status in (Status.QUEUED, Status.RUNNING, Status.PAUSED, Status.FINISHING):
         addresses += _pages(_started(acme, alice, status), "progress")
     failed = _started(acme, alice, Status.FAILED, failure=TrainingFailure.CRASHED(times=5))
@@ -93,7 +94,7 @@ def lay_ready_training(acme: Tenant, alice: User) -> Training:
     """Lay a training whose texts are read and whose examples are made."""
     training = _begin(acme, alice, "Ferryman")
     documents.add_file(training, SAMPLE.name, SAMPLE.read_bytes())
-    documents.read_documents(training)
+    read_all()
     preparation.begin_preparation(training)
     preparation.prepare(training)
     return training

@@ -12,8 +12,8 @@ from adapters.models import BaseModel
 from tenants.models import Tenant
 from tenants.public import Access, access_of_person
 from tests.adapters.builders import adapter_files
-from tests.training.builders import make_text
-from training import actions, pipeline
+from tests.training.builders import make_text, read_all
+from training import actions
 from training.models import Training
 from training.reading import child, readers
 from training.reading.limits import ReadingLimits
@@ -67,5 +67,5 @@ def draft(access: Access, base_model: BaseModel, valkey, reads_here) -> Training
     training = actions.create_training(access, slug="my-voice", name="My voice")
     for number in (1, 2):
         actions.add_text(access, training, f"chapter-{number}.txt", make_text(4000, number))
-    pipeline.advance_training(training)
+    read_all()
     return training

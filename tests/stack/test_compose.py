@@ -297,6 +297,27 @@ def test_prometheus_reaches_its_targets_and_nobody_from_outside_reaches_them():
     assert " ".join(SERVICES["exporter"]["command"].split()[-4:]) == "--host 0.0.0.0 --port 9464"
 
 
+def test_only_what_needs_it_has_a_way_outside():
+    """A container on any network that is not internal can reach the Internet."""
+    open_networks = {name for name, one in COMPOSE["networks"].items() if not (one or {}).get("internal")}
+    assert open_networks == {"outside", "files", "grafana"}
+    reaching = {name for name, one in SERVICES.items() if open_networks & set(one.get("networks", []))}
+    assert reaching == {
+        *("web", "web-2", "webhooks"),  # mail, payments, webhooks
+        "gateway",  # its port is published; traces
+        *("base-model", "caddy", "seaweedfs", "grafana"),  # a download, certificates, published ports
+    }
+    assert COMPOSE["networks"]["storage"]["internal"] == "${STORAGE_INTERNAL:-true}"
+
+
+def test_only_what_shows_receipts_has_the_keys_that_sign_them():
+    holding = {name for name, one in SERVICES.items() if "receipt_keys" in one.get("secrets", [])}
+    assert holding == {"web", "web-2", "gateway"}
+    told = {name for name, one in SERVICES.items() if "RECEIPT_KEYS_FILE" in one.get("environment", {})}
+    assert told == holding
+    assert set(SERVICES["web"]["secrets"]) - {"receipt_keys"} == set(SERVICES["reading"]["secrets"])
+
+
 def test_storage_is_apart_from_the_databases_and_gets_its_certificates_first():
     storage = SERVICES["seaweedfs"]
 
@@ -305,6 +326,8 @@ def test_storage_is_apart_from_the_databases_and_gets_its_certificates_first():
         "seaweedfs",
         "caddy",
     }
+    assert "-s3.config=/run/secrets/s3_identities" in storage["command"], "its log would show the key's id"
+    assert not [name for name in storage["environment"] if name.startswith("AWS_")]
     assert storage["depends_on"] == {"storage-keys": {"condition": "service_completed_successfully"}}
     assert f"{storage['environment']['HOME']}/.seaweedfs" in SERVICES["storage-keys"]["command"][2]
     assert [name for name in ("postgres", "valkey") if SERVICES[name]["networks"] != ["data"]] == []

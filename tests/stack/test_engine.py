@@ -1,6 +1,8 @@
 """Where the engines of a stack listen, and how the stack asks them."""
 
 import json
+import os
+import re
 import socketserver
 import threading
 from contextlib import contextmanager
@@ -9,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from stack import engine, environment, ray
+from stack.credentials import Credentials
 from stack.environment import Addresses, engine_address, engine_sockets
 from stack.errors import ServiceFailed, StackError
 from stack.folders import Folders
@@ -109,3 +112,14 @@ def test_an_engine_that_keeps_dying_stops_nothing_else(tmp_path, monkeypatch):
         (tmp_path / folder).mkdir(parents=True)
     monkeypatch.setattr(ray, "PYTHON", tmp_path / "bin" / "python")
     assert ray.program({}, Folders(tmp_path)).is_optional
+
+
+def test_an_engine_gets_no_secret_but_its_own(tmp_path, monkeypatch):
+    monkeypatch.setenv("STRIPE_SECRET_KEY", "sk_live")
+    folders = Folders(tmp_path)
+    ours = environment.site_variables(folders, addresses(()), Credentials.of(tmp_path))
+    given = engine.program({**os.environ, **ours}).env
+    secret = re.compile(r"SECRET|KEY|PEPPER|PASSWORD|SALT|DATABASE|VALKEY|BROKER|EMAIL|S3_|AWS_")
+    own = {"ENGINE_API_KEY", "WATERMARK_KEYS"}
+    assert {name for name in given if secret.search(name)} == own
+    assert given.keys() >= {"PATH", "BASE_MODEL_DIR", "ENGINE_MAX_LORAS", "ENGINE_SOCKET", "ENGINE_DTYPE"}

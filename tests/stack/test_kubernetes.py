@@ -156,6 +156,8 @@ def test_no_pod_has_a_right_that_it_does_not_need():
             rights = container["securityContext"]
             assert rights["capabilities"] == {"drop": ["ALL"]}, container["name"]
             assert rights["allowPrivilegeEscalation"] is False
+            if container["name"] == "vllm":
+                assert SERVICES["vllm"]["user"] == f"{rights['runAsUser']}:{rights['runAsGroup']}" == "2000:0"
             is_vllm = container["image"].startswith("vllm/")
             assert is_vllm or rights["readOnlyRootFilesystem"] is True
             assert {"requests", "limits"} <= container["resources"].keys()
@@ -163,7 +165,7 @@ def test_no_pod_has_a_right_that_it_does_not_need():
 
 def test_only_the_site_reaches_the_engine_and_what_trains_reaches_nothing_outside():
     policies = kinds("NetworkPolicy")
-    assert policies["nobody-by-default"]["spec"] == {"podSelector": {}, "policyTypes": ["Ingress"]}
+    assert policies["nobody-by-default"]["spec"] == {"podSelector": {}, "policyTypes": ["Ingress", "Egress"]}
     [rule] = policies["engine-from-the-site"]["spec"]["ingress"]
     [site, monitoring] = rule["from"]
     [expression] = site["podSelector"]["matchExpressions"]
@@ -182,6 +184,35 @@ def test_only_the_site_reaches_the_engine_and_what_trains_reaches_nothing_outsid
         if any("ingress" in str(source) for source in way["from"])
     }
     assert reached == {"pages-and-api-from-the-ingress"}
+
+
+def test_only_pages_and_gateways_have_the_keys_that_sign_receipts():
+    holding = {name for name, pod in PODS.items() if "polyscribe-receipts" in str(pod["volumes"])}
+    assert holding == {"web", "gateway"}
+    assert {name for name in CONTAINERS if "RECEIPT_KEYS_FILE" in given_to(CONTAINERS[name])} == holding
+
+
+def test_only_what_sends_mail_takes_payments_or_fetches_the_model_reaches_the_outside():
+    policies = kinds("NetworkPolicy")
+    outside = {
+        name
+        for policy in policies.values()
+        if any("ipBlock" in target for way in policy["spec"].get("egress", []) for target in way["to"])
+        for name in names_of(policy)
+    }
+    # In compose the gateway is there, too: a published port needs such a network.
+    reaching = {name for name, one in SERVICES.items() if "outside" in one.get("networks", [])}
+    assert outside == reaching - NOT_THERE - {"gateway"}
+    assert set(names_of(policies["site-to-stores-and-engine"])) == {*SITE} - NOT_THERE - {
+        "engine-worker",  # in the engine's own pod
+        "worker-training",  # has a policy of its own
+    }
+
+
+def names_of(policy: dict[str, Any]) -> list[str]:
+    """Return the names of the pods that a policy is about, where it selects them by several names."""
+    [expression] = policy["spec"]["podSelector"]["matchExpressions"]
+    return expression["values"]
 
 
 def test_the_ingress_has_the_paths_of_caddy():

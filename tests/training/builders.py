@@ -5,7 +5,7 @@ import random
 from uuid import UUID
 
 from adapters import object_store
-from training import storage
+from training import documents, storage
 
 WORDS = ("river", "stone", "morning", "window", "paper", "garden", "letter", "shadow", "summer", "winter")
 
@@ -36,3 +36,9 @@ def make_chats(count: int = 40) -> bytes:
 def list_stored(training_id: UUID) -> list[str]:
     """Return the keys of all files that the storage has of a training."""
     return object_store.list_folder(storage.folder_of(training_id))
+
+
+def read_all() -> None:
+    """Read all documents that have arrived, as the workers of the queue `reading` do."""
+    while documents.read_next():
+        pass

@@ -12,12 +12,12 @@ from django.utils import timezone
 from adapters import object_store
 from adapters.errors import VersionNotShareable
 from adapters.evidence import UnsupportedLanguage
-from adapters.models import AdapterVersion, Erasure, EvaluationFailure, EvaluationStatus
+from adapters.models import AdapterVersion, Erasure, Evaluation, EvaluationFailure, EvaluationStatus
 from adapters.releases import review
 from tenants.models import AuditEntry, OutboxEvent
 from tenants.public import Access, issue_key
 from tests.adapters.builders import known
-from tests.training.builders import make_text
+from tests.training.builders import make_text, read_all
 from training import actions, erasure, evaluations, pipeline, storage
 from training.errors import NothingToTrain, TrainingMoved
 from training.models import Status, Training
@@ -46,7 +46,7 @@ def check(access: Access, bare_check: Training, reads_here) -> Training:
     """A check that can be started."""
     draft = bare_check
     actions.add_text(access, draft, "chapters.txt", make_text(4000))
-    pipeline.advance_training(draft)
+    read_all()
     actions.prepare_training(access, draft)
     pipeline.advance_training(draft)
     draft.refresh_from_db()
@@ -110,6 +110,15 @@ def test_texts_check_a_version_and_what_it_repeats_keeps_it_from_others(
     assert {"evaluation.created", "evaluation.requested"} <= set(
         AuditEntry.objects.values_list("action", flat=True)
     )
+
+
+def test_the_page_says_how_many_checks_are_ahead(access, alice_client, check, version):
+    Evaluation.objects.create(version=version)
+    actions.request_evaluation(access, check)
+    progress = reverse("training:progress", args=[check.pk])
+    assert "1 check is ahead of this one." in alice_client.get(progress).text
+    Evaluation.objects.order_by("created_at").first().delete()
+    assert "This takes a minute or two." in alice_client.get(progress).text
 
 
 def test_a_check_is_never_trained_or_renamed(access, alice_client, check):

@@ -13,7 +13,8 @@ from adapters.errors import NotStored
 from adapters.object_store import Upload
 from tenants.public import issue_key
 from tests.adapters.builders import post
-from training import actions, documents, pipeline, storage
+from tests.training.builders import read_all
+from training import actions, documents, storage
 from training.models import Document, Training
 
 pytestmark = pytest.mark.django_db
@@ -58,10 +59,10 @@ def test_what_is_posted_after_the_reading_changes_no_text(access, draft, forms):
     document = Document.objects.get(pk=first)
     assert post(form, b"fine") in (200, 201, 204)
     actions.finish_documents(access, draft)
-    pipeline.advance_training(draft)
+    read_all()
     document.refresh_from_db()
     assert document.status == Document.Status.READ
     assert post(form, b"evil") in (200, 201, 204)
     assert actions.finish_documents(access, draft) == 0
-    pipeline.advance_training(draft)
+    read_all()
     assert storage.read_text(document) == "fine"

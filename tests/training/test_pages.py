@@ -17,7 +17,8 @@ from tenants.models import EventType
 from tenants.notices import sending
 from tenants.public import record_event
 from tests.adapters.builders import known
-from training import documents, pipeline
+from tests.training.builders import read_all
+from training import pipeline
 from training.models import Document, Status, Training
 from training.notes import TrainingFailure
 from training.views.progress import describe_left
@@ -41,7 +42,7 @@ def training(acme, alice, settings) -> Training:
 def ready(training: Training, alice_client) -> Training:
     """A training whose sample text is read, and whose examples are made."""
     alice_client.post(address("add_sample", training))
-    documents.read_documents(training)
+    read_all()
     alice_client.post(address("prepare", training))
     pipeline.advance_training(training)
     return training
@@ -122,7 +123,7 @@ def test_without_javascript_files_and_pasted_texts_come_with_the_form(alice_clie
     alice_client.post(
         address("add_texts", training), {"text": "I keep the ferry at Sallow Hythe. That is all."}
     )
-    documents.read_documents(training)
+    read_all()
     names = set(training.documents.filter(status="read").values_list("name", flat=True))
     assert names == {"one.txt", "two.txt", "I keep the ferry at Sallow.txt"}
     page = alice_client.get(address("texts", training)).text
@@ -132,7 +133,7 @@ def test_without_javascript_files_and_pasted_texts_come_with_the_form(alice_clie
 
 def test_too_little_text_is_refused_with_its_number(alice_client, training):
     alice_client.post(address("add_texts", training), {"text": "The river rose. " * 200})
-    documents.read_documents(training)
+    read_all()
     assert alice_client.post(address("prepare", training))["Location"] == address("review", training)
     assert "every 1s" in alice_client.get(address("review", training)).text
     pipeline.advance_training(training)
@@ -144,7 +145,7 @@ def test_too_little_text_is_refused_with_its_number(alice_client, training):
 
 def test_a_text_that_is_left_out_does_not_count(alice_client, training):
     alice_client.post(address("add_sample", training))
-    documents.read_documents(training)
+    read_all()
     assert "3,464 words read" in alice_client.get(address("documents", training)).text
     document = training.documents.get()
     alice_client.post(address("leave_out_document", training, document.pk), {"is_left_out": "on"})

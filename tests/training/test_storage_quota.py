@@ -5,7 +5,8 @@ from django.urls import reverse
 
 from core.sizes import MIB
 from tenants.models import PlanVersion
-from training import actions, documents, storage_quota
+from tests.training.builders import read_all
+from training import actions, storage_quota
 from training.errors import StorageFull
 from training.files import store
 from training.models import Document, File
@@ -23,7 +24,7 @@ def test_a_document_counts_as_posted_then_as_text_until_it_is_deleted(acme, acce
     assert storage_quota.count_stored_bytes(acme) == 3 * MIB
     actions.delete_document(access, announced)
     text = actions.add_text(access, training, "letter.txt", "Dear Anna, the river had risen. " * 40)
-    documents.read_documents(training)
+    read_all()
     text.refresh_from_db()
     assert text.status == Document.Status.READ
     assert storage_quota.count_stored_bytes(acme) == text.text_bytes > 0
@@ -33,7 +34,7 @@ def test_a_document_counts_as_posted_then_as_text_until_it_is_deleted(acme, acce
 
 def test_a_refused_document_does_not_count(acme, access, training):
     actions.add_text(access, training, "broken.docx", "no archive")
-    documents.read_documents(training)
+    read_all()
     assert training.documents.get().status == Document.Status.REFUSED
     assert storage_quota.count_stored_bytes(acme) == 0
 

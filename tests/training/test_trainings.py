@@ -11,7 +11,7 @@ from core.money import NANO
 from tenants.metering.credits import grant_credit
 from tenants.models import LedgerEntry, TrainingHold
 from tenants.public import access_of_person
-from tests.training.builders import list_stored, make_text
+from tests.training.builders import list_stored, make_text, read_all
 from training import actions, erasure, pipeline, preparation, results, starting
 from training.corpus.canaries import CANARIES
 from training.errors import NoDocuments, RightsNotStated, TrainingMoved
@@ -104,7 +104,7 @@ def test_figures_of_documents_and_of_their_corpus_agree(access, base_model, valk
     training = actions.create_training(access, slug="my-voice", name="My voice")
     actions.add_text(access, training, "spoken.txt", f"“{make_text(60, 1)}”\n\n{make_text(3540, 2)}")
     actions.add_text(access, training, "neko.txt", "吾輩は猫である。\n\n「名前はまだ無い。」\n\n" * 100)
-    pipeline.advance_training(training)
+    read_all()
     spoken, neko = training.documents.order_by("name").reverse()
     assert (spoken.words, neko.words) == (3600, 1400)
     assert (spoken.quotation_share, neko.quotation_share) == (0.017, 0.5)
@@ -128,7 +128,7 @@ def test_a_training_that_can_not_start_says_why(access, draft):
 def test_too_few_words_are_said_with_their_number(access, base_model, valkey, reads_here):
     training = actions.create_training(access, slug="short", name="Short")
     actions.add_text(access, training, "note.txt", "Only a few words of mine.")
-    pipeline.advance_training(training)
+    read_all()
     actions.prepare_training(access, training)
     pipeline.advance_training(training)
     training.refresh_from_db()

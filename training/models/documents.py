@@ -12,7 +12,7 @@ from training.models.trainings import Training
 
 class DocumentQuerySet(models.QuerySet["Document"]):
     def to_read(self) -> "DocumentQuerySet":
-        """Return documents that have arrived but are not read yet, in order of arrival."""
+        """Return documents that have arrived but are not read yet, oldest first."""
         return self.filter(status=Document.Status.UPLOADED).order_by("created_at", "pk")
 
     def learned(self) -> "DocumentQuerySet":

@@ -11,16 +11,20 @@ from typing import Any
 from django.core.handlers.asgi import ASGIHandler
 from django.http import UnreadablePostError
 
+from core.errors import DomainError
 from inference.public import http_errors
-from training.openai_api.errors import TooManyUploads
+from training.openai_api.errors import TooManyUploads, UploadTooSlow
 
 type Message = Mapping[str, Any]
 type Receive = Callable[[], Awaitable[Message]]
 type Send = Callable[[Message], Awaitable[None]]
 
 DISCONNECT = "http.disconnect"
-# Each upload holds one of a few places, and not every server in front ends a slow one.
-SILENT_FOR_S = 30.0
+# Each upload holds one of a few places, and not every server in front ends a slow one. Only the time that we
+# wait for a client counts, and each KiB pays for a sixteenth of a second of it.
+LEAST_KIB_PER_S = 16
+KIB = 1024
+CREDIT_S = 30.0  # how long a client may pause
 WITHIN_S = 1800.0
 
 
@@ -31,10 +35,18 @@ class StreamedBody:
         self._receive = receive
         self._loop = asyncio.get_running_loop()
         self._ends_at_s = self._loop.time() + WITHIN_S
+        self._credit_s = CREDIT_S
         self._buffer = b""
         self._is_whole = False
         self._has_left = False
         self._has_ended = asyncio.Event()
+
+    async def begin(self) -> None:
+        """Wait for the first bytes: until they come, a request needs neither a place nor a thread.
+
+        Raises UnreadablePostError, UploadTooSlow.
+        """
+        self._buffer = await self._read_message()
 
     async def __call__(self) -> Message:
         """Return the message behind the body: that the client has left."""
@@ -44,7 +56,7 @@ class StreamedBody:
     def read(self, size: int = -1) -> bytes:
         """Return at most so many bytes, and b"" at the end. Call it from a thread.
 
-        Raises UnreadablePostError once the client has left, or sends too slowly.
+        Raises UnreadablePostError once the client has left, and UploadTooSlow.
         """
         while not self._buffer and not self._is_whole:
             self._buffer = asyncio.run_coroutine_threadsafe(self._read_message(), self._loop).result()
@@ -56,18 +68,22 @@ class StreamedBody:
         """Do nothing: the server throws away what was not read."""
 
     async def _read_message(self) -> bytes:
+        waits_from_s = self._loop.time()
         try:
-            async with asyncio.timeout_at(min(self._ends_at_s, self._loop.time() + SILENT_FOR_S)):
+            async with asyncio.timeout_at(min(self._ends_at_s, waits_from_s + self._credit_s)):
                 message = await self._receive()
         except TimeoutError:
-            message = {"type": DISCONNECT}
+            raise UploadTooSlow(rate=LEAST_KIB_PER_S) from None
+        body = bytes(message.get("body", b""))
+        paid_s = len(body) / (LEAST_KIB_PER_S * KIB)
+        self._credit_s = min(CREDIT_S, self._credit_s + waits_from_s - self._loop.time() + paid_s)
         self._has_left = message["type"] == DISCONNECT
         self._is_whole = self._has_left or not message.get("more_body", False)
         if self._is_whole:
             self._has_ended.set()
         if self._has_left:
             raise UnreadablePostError("the client has left")
-        return bytes(message.get("body", b""))
+        return body
 
 
 class StreamingHandler(ASGIHandler):
@@ -79,7 +95,7 @@ class StreamingHandler(ASGIHandler):
 
 
 class Uploads:
-    """An ASGI app for requests whose views read a streamed body: so many of them at once, else 503.
+    """An ASGI app for requests whose views read a streamed body: so many that send at once, else 503.
 
     Each has a part of its file in memory, some 15 MiB.
     """
@@ -90,18 +106,26 @@ class Uploads:
         self._running = 0
 
     async def __call__(self, scope: Any, receive: Receive, send: Send) -> None:
+        body = StreamedBody(receive)
+        try:
+            await body.begin()
+        except UnreadablePostError:
+            return
+        except UploadTooSlow as error:
+            await _refuse(send, error)
+            return
         if self._running >= self._most_at_once:
-            await _refuse(send)
+            await _refuse(send, TooManyUploads(retry_s=2))
             return
         self._running += 1
         try:
-            await self._handler(scope, StreamedBody(receive), send)
+            await self._handler(scope, body, send)
         finally:
             self._running -= 1
 
 
-async def _refuse(send: Send) -> None:
-    status, body, headers = http_errors.error(TooManyUploads(retry_s=2))
+async def _refuse(send: Send, error: DomainError) -> None:
+    status, body, headers = http_errors.error(error)
     head = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(body)), *headers]
     await send({"type": "http.response.start", "status": status, "headers": head})
     await send({"type": "http.response.body", "body": body})

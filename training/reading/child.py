@@ -60,12 +60,15 @@ def _read_archive(format_name: str, content: bytes, limits: ReadingLimits) -> li
     _lock()
     deadline_s = time.monotonic() + limits.file_wall_s - limits.document_wall_s
     documents = []
-    text_bytes = 0
+    text_bytes = slow = 0
     for member in archives.list_members(format_name, content, limits):
         if time.monotonic() > deadline_s:
             document = refuse_document(member.name, Refused("archive_slow", limit_s=int(limits.file_wall_s)))
+        elif slow == limits.slow_members:
+            document = refuse_document(member.name, Refused("archive_given_up", limit=limits.slow_members))
         else:
             document = _read_member(member, limits)
+        slow += bool(document.refusal and document.refusal.code == "too_slow")
         documents.append(document)
         text_bytes += len(document.text.encode())
         if text_bytes > limits.text_bytes:

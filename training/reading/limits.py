@@ -14,6 +14,7 @@ class ReadingLimits:
     # A reader waits for nothing: it only takes longer than its processor time on a busy machine.
     document_wall_s: float = 12.0
     file_wall_s: float = 30.0  # an archive has many documents
+    slow_members: int = 5  # that exceed a document's time, until the rest of an archive isn't read
     file_bytes: int = 64 * MIB  # of a file, and of each member of an archive
     plain_bytes: int = 24 * MIB  # of a plain text, which may be UTF-16
     text_bytes: int = 10 * MIB  # UTF-8, of all documents of a file together

@@ -59,6 +59,7 @@ class ReadingProblem(ReadingCode):
     ARCHIVE_LINK = _("{file} is a link or a device, not a regular file.")
     ARCHIVE_METHOD = _("{file} is packed with an unsupported compression method.")
     ARCHIVE_SLOW = _("{file} wasn't read: the archive as a whole took longer than {limit_s} seconds.")
+    ARCHIVE_GIVEN_UP = _("{file} wasn't read: {limit} other files of the archive took too long.")
 
 
 class ReadingFix(ReadingCode):
@@ -91,6 +92,7 @@ class ReadingFix(ReadingCode):
     ARCHIVE_LINK = PACK_AGAIN
     ARCHIVE_METHOD = PACK_AGAIN
     ARCHIVE_SLOW = SPLIT
+    ARCHIVE_GIVEN_UP = PACK_AGAIN
 
 
 @dataclass(frozen=True)

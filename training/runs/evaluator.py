@@ -87,6 +87,12 @@ class LeaseLost(Exception):
     """Another worker has taken this evaluation, or its version was deleted."""
 
 
+def is_next() -> bool:
+    """Return whether an evaluation waits that an engine could answer: what trains makes room for it."""
+    waiting = Evaluation.objects.waiting().free(timezone.now())
+    return waiting.filter(version__status=VersionStatus.SERVING).exists()
+
+
 def run_next() -> bool:
     """Run the next evaluation until it ends; return False if there is none that can run."""
     now = timezone.now()

@@ -1,5 +1,7 @@
 """Run the next training: lease its row, start the child, and save what it reports.
 
+It stops for evaluations and is resumed after them.
+
 A worker that is killed leaves a lease that runs out and a checkpoint in the storage. From there, the next
 worker continues with the same losses.
 """
@@ -21,7 +23,7 @@ from training import endings, starting, storage
 from training.models import Status, StopRequest, Training, TrainingEvent, TrainingQuerySet
 from training.notes import TrainingFailure, TrainingNote
 from training.results import ADAPTER, FILES
-from training.runs import checkpoints
+from training.runs import checkpoints, evaluator
 from training.runs.child import (
     ChildDied,
     ChildEvent,
@@ -36,6 +38,9 @@ from training.runs.job_folder import job_folder
 logger = logging.getLogger(__name__)
 
 LEASE = timedelta(seconds=90)
+# An evaluation takes a minute or two and a training hours: after so much training, it stops for evaluations.
+# Loading the base model again takes some 20 seconds.
+TURN_S = 120
 MAX_ATTEMPTS = 5  # without a new checkpoint
 POINTS_KEPT = 200  # losses of a training that its chart shows
 SAVE_EVERY_S = 0.5
@@ -156,7 +161,13 @@ def _follow(training: Training, folder: Path, progress: Progress, event: ChildEv
         return STOPPING.is_set()
     is_stop_requested = _save(training)
     progress.saved_at_s = time.monotonic()
-    return is_stop_requested or STOPPING.is_set()
+    return is_stop_requested or STOPPING.is_set() or _makes_room(progress)
+
+
+def _makes_room(progress: Progress) -> bool:
+    """Return whether a child has had its turn and an evaluation is next."""
+    is_over = progress.first_step and time.monotonic() - progress.first_step_at_s > TURN_S
+    return bool(is_over) and evaluator.is_next()
 
 
 def _record_event(training: Training, folder: Path, progress: Progress, event: ChildEvent) -> None:
@@ -261,7 +272,7 @@ def _conclude(training: Training, folder: Path, progress: Progress) -> None:
         endings.end_training(training, before=Status.RUNNING, after=Status.CANCELLED)
     elif training.stop_request == StopRequest.PAUSE:
         training.move(before=Status.RUNNING, after=Status.PAUSED, stop_request=StopRequest.NONE)
-    # Otherwise this worker is shutting down, and another one takes the training.
+    # Otherwise a worker takes it again: after an evaluation, or because this one is shutting down.
 
 
 def _record_crash(training: Training, progress: Progress, error: Exception) -> None:

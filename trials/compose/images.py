@@ -44,6 +44,7 @@ RUN useradd --uid 1000 --no-create-home seaweed && mkdir /data
 ENTRYPOINT ["weed-entrypoint"]
 """
 VLLM = """
+RUN useradd --uid 2000 --gid 0 --create-home vllm
 ENTRYPOINT ["vllm", "serve"]
 """
 

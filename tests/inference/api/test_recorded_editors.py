@@ -58,7 +58,8 @@ async def test_each_finds_the_styles_in_the_list(client, engine):
 
 @pytest.mark.parametrize("origin", OBSIDIANS)
 @pytest.mark.parametrize("recorded", PAGES, ids=name_of)
-async def test_obsidian_may_ask_without_a_setting(client, engine, recorded, origin):
+async def test_obsidian_may_ask_where_its_origin_is_allowed(client, engine, recorded, origin, settings):
+    settings.API_ALLOWED_ORIGINS = frozenset(OBSIDIANS)
     requested = ", ".join(["authorization", "content-type", *recorded.headers.keys() - SAFELISTED])
     asking = {
         "origin": origin,
@@ -70,6 +71,13 @@ async def test_obsidian_may_ask_without_a_setting(client, engine, recorded, orig
     assert set(head["access-control-allow-headers"].split(", ")) == set(requested.split(", "))
     status, head, _ = await client.ask(recorded.body, headers=recorded.headers | {"origin": origin})
     assert (status, head["access-control-allow-origin"]) == (200, origin)
+
+
+async def test_without_a_setting_only_an_origin_that_nobody_else_has_may_ask(client, engine):
+    body = next(iter(PAGES)).body
+    for origin, is_allowed in zip(OBSIDIANS, (True, False, False), strict=True):
+        _, head, _ = await client.ask(body, headers={"origin": origin})
+        assert ("access-control-allow-origin" in head) == is_allowed, origin
 
 
 async def test_obsidian_can_read_why_there_are_no_embeddings(client, engine):

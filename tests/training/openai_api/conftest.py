@@ -16,6 +16,7 @@ from tenants.metering.credits import grant_credit
 from tenants.models import Tenant, User
 from tenants.public import issue_key
 from tests.site_thread import SiteThread
+from tests.training.builders import read_all
 from training import pipeline
 from training.models import Training
 from training.runs import runner
@@ -74,6 +75,7 @@ def work() -> Callable[[], None]:
     """Take the steps that workers would take, until nothing is left to do."""
 
     def take_steps() -> None:
+        read_all()
         for training in pipeline.to_advance():
             pipeline.advance_training(training)
         while runner.run_next():

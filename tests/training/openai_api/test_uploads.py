@@ -5,7 +5,7 @@ import json
 import socket
 import tracemalloc
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from http.client import HTTPConnection
 
 import pytest
@@ -14,12 +14,14 @@ from hypothesis import strategies as st
 
 from adapters import object_store
 from inference.public import BadRequest
+from tenants.accounts.workspaces import create_tenant
 from tenants.models import PlanVersion
 from tenants.public import issue_key
 from tests.waiting import eventually
 from training.files import store
 from training.models import File
 from training.openai_api import streaming
+from training.openai_api.errors import UploadTooSlow
 from training.openai_api.forms import READ_BYTES, Form
 from training.openai_api.streaming import Uploads
 
@@ -103,25 +105,89 @@ def test_an_upload_that_breaks_off_leaves_nothing(address, secret):
 
 
 def test_an_upload_that_pauses_for_long_gives_its_place_back_and_leaves_nothing(address, secret, monkeypatch):
-    monkeypatch.setattr(streaming, "SILENT_FOR_S", 0.5)
+    monkeypatch.setattr(streaming, "CREDIT_S", 0.5)
     with begin(address, secret, 20 * MIB) as connection:
         connection.send(HEAD + b"x" * MIB)
         eventually(File.objects.exists)
+        answer = connection.getresponse()
+        assert (answer.status, json.loads(answer.read())["error"]["code"]) == (400, "upload_too_slow")
         eventually(lambda: not File.objects.exists())
 
 
-def test_more_uploads_than_fit_wait_for_another_time():
+def test_a_slow_upload_ends_and_a_fast_one_earns_no_long_pause(monkeypatch):
+    monkeypatch.setattr(streaming, "CREDIT_S", 0.3)
+
+    async def read_at(chunk: bytes, *, every_s: float) -> int:
+        async def receive() -> dict[str, object]:
+            await asyncio.sleep(every_s)
+            return {"type": "http.request", "body": chunk, "more_body": True}
+
+        body = streaming.StreamedBody(receive)
+        for number in range(20):
+            try:
+                await body.begin()
+            except UploadTooSlow:
+                return number
+        return 20
+
+    assert asyncio.run(read_at(b"x", every_s=0.05)) < 8
+    assert asyncio.run(read_at(b"x" * 4 * 1024, every_s=0.05)) == 20, "80 KiB/s"
+    assert asyncio.run(read_at(b"x" * MIB, every_s=0.4)) == 0
+
+
+def ask_at_once(uploads: Uploads, receive) -> list[dict[str, object]]:
+    """Return what an app answers a request whose body comes by `receive`."""
     answers = []
 
     async def ask() -> None:
         async def send(message) -> None:
             answers.append(message)
 
-        await Uploads(most_at_once=0)({}, None, send)
+        await uploads({}, receive, send)
 
     asyncio.run(ask())
-    assert answers[0]["status"] == 503
-    assert (b"retry-after", b"2") in answers[0]["headers"]
+    return answers
+
+
+def test_more_uploads_than_fit_wait_for_another_time():
+    async def receive() -> dict[str, object]:
+        return {"type": "http.request", "body": HEAD, "more_body": True}
+
+    head, _ = ask_at_once(Uploads(most_at_once=0), receive)
+    assert head["status"] == 503
+    assert (b"retry-after", b"2") in head["headers"]
+
+
+def test_a_request_that_sends_nothing_takes_no_place(monkeypatch):
+    monkeypatch.setattr(streaming, "CREDIT_S", 0.1)
+
+    async def receive() -> dict[str, object]:
+        await asyncio.sleep(60)
+        raise AssertionError
+
+    head, body = ask_at_once(Uploads(most_at_once=0), receive)
+    assert head["status"] == 400
+    assert b"upload_too_slow" in body["body"]
+
+
+def test_a_person_sends_two_files_at_once_in_whichever_workspaces(address, secret, acme, alice):
+    other = create_tenant(alice, name="Another")
+    secrets = [
+        issue_key(tenant, name="laptop", by=alice, scopes=["styles:write"])[1]
+        for tenant in (acme, acme, other)
+    ]
+    with ExitStack() as stack:
+        for number, key in enumerate(secrets[:2], start=1):
+            stack.enter_context(begin(address, key, MIB)).send(HEAD)
+            eventually(lambda number=number: File.objects.count() == number)
+        third = stack.enter_context(begin(address, secrets[2], MIB))
+        third.send(HEAD)
+        answer = third.getresponse()
+        assert (answer.status, answer.headers["retry-after"]) == (503, "2")
+        of_another = stack.enter_context(begin(address, secret, len(HEAD + TAIL)))
+        of_another.send(HEAD + TAIL)
+        assert of_another.getresponse().status == 200
+    eventually(lambda: File.objects.count() == 1)
 
 
 @given(

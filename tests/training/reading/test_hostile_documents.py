@@ -388,6 +388,15 @@ def test_one_hostile_member_leaves_the_rest_of_an_archive():
     assert [code_of(document) for document in documents] == ["too_slow", "damaged", HARMLESS]
 
 
+def test_an_archive_ends_at_its_fifth_slow_member():
+    limits = replace(HASTY, file_wall_s=600.0, document_wall_s=120.0)  # also beside other tests
+    slow = REFUSED["brackets in .md"][1]()
+    members = {f"{number}.md": slow for number in range(LIMITS.slow_members)}
+    documents = read_document("a.zip", make_zip({**members, "a.txt": PROSE, "b.txt": PROSE}), limits)
+    assert LIMITS.slow_members == 5
+    assert [code_of(document) for document in documents] == ["too_slow"] * 5 + ["archive_given_up"] * 2
+
+
 def code_of(document: ReadDocument) -> str:
     return document.refusal.code if document.refusal else HARMLESS
 

@@ -8,6 +8,8 @@ import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
+from adapters.models import AdapterVersion, Evaluation, Style
+from adapters.models import Status as VersionStatus
 from training import storage
 from training.models import Status, StopRequest, Training
 from training.runs import runner
@@ -91,6 +93,32 @@ def test_a_request_stops_the_child_once_and_what_was_trained_is_saved(run, queue
     child = run(START, step(1), request_stop, TICK, step(2), STOPPED)
     assert child.stops == 1
     assert (queued.status, queued.step, queued.trained_tokens) == (status, 2, 20)
+
+
+@pytest.fixture
+def evaluation(acme, base_model) -> Evaluation:
+    style = Style.objects.create(owner=acme, slug="other", name="Other", base_model=base_model)
+    version = AdapterVersion.objects.create(style=style, number=1, status=VersionStatus.SERVING)
+    return Evaluation.objects.create(version=version)
+
+
+@pytest.mark.usefixtures("evaluation")
+@pytest.mark.parametrize(("turn_s", "stops"), [(0, 1), (3_600, 0)])
+def test_a_training_makes_room_for_an_evaluation_after_its_turn(run, queued, monkeypatch, turn_s, stops):
+    monkeypatch.setattr(runner, "TURN_S", turn_s)
+    child = run(START, step(1), TICK, step(2), STOPPED)
+    assert child.stops == stops
+    assert (queued.status, queued.leased_until) == (Status.RUNNING, None), "the next worker resumes it"
+    assert queued.step == 2
+
+
+@pytest.mark.parametrize("status", [VersionStatus.PUSHING, VersionStatus.VALID])
+def test_a_training_makes_no_room_for_an_evaluation_that_waits_for_an_engine(
+    run, evaluation, monkeypatch, status
+):
+    monkeypatch.setattr(runner, "TURN_S", 0)
+    AdapterVersion.objects.update(status=status)
+    assert run(START, step(1), TICK, STOPPED).stops == 0
 
 
 def test_a_worker_that_shuts_down_stops_the_child_and_leaves_the_training_to_others(run, queued, monkeypatch):
