@@ -49,6 +49,11 @@ class ReceiptCheck:
     receipt: Receipt | None
     matches: bool | None
 
+    @property
+    def is_proof(self) -> bool:
+        """Whether it shows that a style wrote the text. One whose request prescribed the words doesn't."""
+        return self.receipt is not None and self.matches is not False and not self.receipt.constrained
+
 
 @dataclass(frozen=True)
 class Check:

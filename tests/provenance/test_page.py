@@ -1,12 +1,14 @@
 """The page that checks a text: for everyone, bounded, and storing nothing."""
 
+from dataclasses import replace
+
 import pytest
 from django.urls import reverse
 
 from provenance import views
 from provenance.receipts import sign_receipt, verify_receipt
 from tenants.metering.ledger import record_events
-from tests.provenance.builders import RECEIPT
+from tests.provenance.builders import RECEIPT, TEXT
 from tests.provenance.marked import write
 from tests.tenants.builders import make_event
 
@@ -37,6 +39,15 @@ def test_it_says_whether_a_receipt_is_that_of_the_text(client):
     page = client.post(VERIFY, {"text": "Another text.", "receipt": receipt}).text
     assert "valid, but not for this text" in page
     assert "The receipt is valid." in client.post(VERIFY, {"receipt": receipt}).text
+
+
+@pytest.mark.parametrize("sent", [{"text": TEXT}, {}])
+def test_it_says_of_a_prescribed_text_that_the_receipt_proves_nothing(client, sent):
+    receipt = sign_receipt(replace(RECEIPT, constrained=("echo", "logit_bias")))
+    page = client.post(VERIFY, sent | {"receipt": receipt}).text
+    assert "the request prescribed the text" in page
+    assert "echo, logit_bias" in page
+    assert 'data-verdict="found"' not in page
 
 
 def test_an_address_has_so_many_checks_a_minute(client, monkeypatch):

@@ -34,7 +34,8 @@ def verify(
 ) -> None:
     """Check whether this service wrote a text. The service doesn't store it.
 
-    Exit code 0: the watermark was found or, with --receipt, the receipt is valid and is this text's. Else 1.
+    Exit code 0: the watermark was found or, with --receipt, the receipt is valid, is this text's, and no
+    request prescribed the text. Else 1.
     """
     text = read_text(file)
     signed = read_text(receipt) if receipt else ""
@@ -70,4 +71,8 @@ def _describe(result: Object) -> str:
         return "The receipt is not valid: this service didn't issue it, or it was changed."
     claims = result["claims"]
     whose = "is for this text" if result["matches_text"] else "is for another text"
-    return f"The receipt is valid and {whose}: written by {claims['style']} at {claims['at']}."
+    written = f"The receipt is valid and {whose}: written by {claims['style']} at {claims['at']}."
+    if not claims.get("constrained"):
+        return written
+    fields = ", ".join(claims["constrained"])
+    return f"{written} It doesn't show that the style wrote the text: the request prescribed it ({fields})."
