@@ -161,6 +161,12 @@ class UnknownEncoding(Invalid):
     code = "unsupported_content_encoding"
 
 
+class UnknownMediaType(Invalid):
+    """`Content-Type: {media_type}` is not supported. Send JSON, with `Content-Type: application/json`."""
+
+    code = "unsupported_media_type"
+
+
 class UnknownPath(NotFound):
     """No such endpoint. Available are GET /v1/models, /v1/key, /v1/usage, /v1/tokenizer_info and /version,
     and POST /v1/chat/completions, /v1/completions, /v1/responses, /v1/responses/input_tokens, /v1/messages,

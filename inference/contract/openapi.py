@@ -172,7 +172,7 @@ ERRORS = {
 POST_ERRORS = {
     "409": "The Idempotency-Key is in use, or was used for a different request.",
     "413": "The request body is larger than 4 MiB.",
-    "415": "The body's encoding is not supported.",
+    "415": "The body is not JSON, or its encoding is not supported.",
     "502": "The engine failed on this request and would fail again.",
 }
 ERROR_SCHEMA = {

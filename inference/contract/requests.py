@@ -137,7 +137,10 @@ def parse_request(kind: Kind, body: bytes) -> ParsedRequest:
         fields=served,
         stream=stream,
         include_usage=bool(includes_usage or stream_options.get("include_usage")),
-        running_usage=bool(stream_options.get("continuous_usage_stats")),
+        # As vLLM has it: who wants no usage gets none in the chunks, either.
+        running_usage=bool(
+            stream_options.get("include_usage", True) and stream_options.get("continuous_usage_stats")
+        ),
         output_tokens=output_tokens,
         choices=1,
         choices_per_prompt=served.get("n", 1),

@@ -71,6 +71,20 @@ class ResponseView(StoredView):
         return Response({"id": str(found), "object": "response", "deleted": True})
 
 
+class CancelView(StoredView):
+    """The end of a response that is being made in the background: there is none."""
+
+    @operation("responses.cancel", "Cancel a response", scope=Scope.INFERENCE, answer=ResponseObject)
+    def post(self, request: Request, response_id: str) -> Response:
+        """Only background responses can be cancelled, and there are none: a response that exists is complete.
+        To stop one that is being written, close the connection."""
+        store.find_response(self.access.tenant.pk, response_id)
+        raise BadRequest(
+            "Cannot cancel a synchronous response. To stop one that is being written, close the connection.",
+            param="response_id",
+        )
+
+
 class InputItemsView(StoredView):
     """What a response was made from."""
 

@@ -133,6 +133,12 @@ class Tenant(models.Model):
         editable=False,
         help_text="How long responses and conversations are stored, in days. Empty: they are not stored.",
     )
+    responses_kept_since = models.DateTimeField(
+        null=True,
+        blank=True,
+        editable=False,
+        help_text="What was stored before this is never readable again, however the days are changed.",
+    )
     key_limits = models.JSONField(
         null=True, blank=True, editable=False, help_text="Default limits of new API keys."
     )

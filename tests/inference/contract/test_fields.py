@@ -240,9 +240,21 @@ def test_a_stream_reports_usage_as_it_is_asked_to(parse_form):
     guidellms = {"include_usage": True, "continuous_usage_stats": True}
     assert told(stream_options=guidellms) == (True, True)
     assert told(stream_options={"continuous_usage_stats": True}) == (False, True)
+    without = {"include_usage": False, "continuous_usage_stats": True}
+    assert told(stream_options=without) == (False, False)
     assert told(usage={"include": True}) == (True, False)  # OpenRouter's name
     assert told(usage={"include": False}, stream_options={"include_usage": True}) == (True, False)
     assert told() == (False, False)
+
+
+@pytest.mark.parametrize("value", [-(2**63) - 1, 2**63, 2**64, 10**30, -(10**30)])
+def test_a_number_beyond_64_bits_is_told_its_bounds(value):
+    error = refusal(parse, seed=value)
+    assert error.message == "`seed` must be between -9223372036854775808 and 9223372036854775807."
+    for name in ("max_tokens", "max_completion_tokens"):
+        assert refusal(parse, **{name: value}).message == (
+            f"`{name}` must be between 1 and 9223372036854775807."
+        )
 
 
 def test_a_response_has_no_running_usage():
