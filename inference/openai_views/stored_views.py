@@ -12,7 +12,7 @@ from drf_spectacular.utils import OpenApiParameter
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from inference.errors import BadRequest, NoSuchItem, NothingStored, UnknownAddress
+from inference.errors import BadRequest, NoSuchItem, NothingStored, UnknownPath
 from inference.facts import JsonObject
 from inference.openai_views.base import OpenAiView, read_limit, unix_time
 from inference.openai_views.schema import AFTER, limit_of, operation
@@ -42,7 +42,7 @@ class StoredView(OpenAiView):
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         """Answer as any unknown address where this service stores nothing."""
         if not settings.RESPONSES_STORE:
-            raise UnknownAddress(site=settings.SITE_URL)
+            raise UnknownPath
         super().initial(request, *args, **kwargs)
         if not self.access.tenant.responses_kept_days:
             raise NothingStored
