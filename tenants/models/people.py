@@ -197,6 +197,17 @@ class Tenant(models.Model):
     def __str__(self) -> str:
         return self.name
 
+    @property
+    def may_choose_watermark(self) -> bool:
+        """Whether the operator leaves it to the workspace."""
+        return bool(settings.WATERMARK == "on")
+
+    @property
+    def is_text_marked(self) -> bool:
+        """Whether its text is watermarked, unless an API key or a request says otherwise."""
+        is_chosen = self.is_watermarked if self.may_choose_watermark else settings.WATERMARK == "required"
+        return bool(is_chosen and settings.WATERMARK_KEYS)
+
 
 class MembershipQuerySet(models.QuerySet["Membership"]):
     def getting(self, kind: str) -> "MembershipQuerySet":
