@@ -66,7 +66,9 @@ def receipt(
 def _describe(result: Object) -> str:
     if result["type"] == "text_watermark":
         tokens = count(result["scored_tokens"])
-        return f"{WATERMARK_SENTENCES[result['verdict']]} {tokens} tokens checked, p ≤ {result['p_value']:g}."
+        p_value = result["p_value"]  # a power of ten, rounded up
+        chance = f"p ≤ {p_value:g}" if p_value < 1 else "p > 0.1"
+        return f"{WATERMARK_SENTENCES[result['verdict']]} {tokens} tokens checked, {chance}."
     if result["validation_state"] == "invalid":
         return "The receipt is not valid: this service didn't issue it, or it was changed."
     claims = result["claims"]
