@@ -39,7 +39,7 @@ GZIP = 31  # zlib's name of the format
 # What an export writes, in its order. Names and meaning are those of UsageEvent.
 REQUEST_COLUMNS = ("id", "request_id", "tenant_id", "key_id", "style", "style_name", "version_number")
 SERVED_COLUMNS = ("adapter_sha256", "base_model", "engine", "period", "admitted_at")
-PROVENANCE_COLUMNS = ("watermark", "text_sha256")
+PROVENANCE_COLUMNS = ("watermark", "text_sha256", "constrained")
 TOKEN_COLUMNS = ("prompt_tokens", "cached_tokens", "completion_tokens", "finish_reason", "outcome")
 PRICE_COLUMNS = ("input_nanousd", "cached_input_nanousd", "output_nanousd", "cost_nanousd", "recorded_at")
 EXPORTED_COLUMNS = (

@@ -161,10 +161,18 @@ class UnknownEncoding(Invalid):
     code = "unsupported_content_encoding"
 
 
+class UnknownMediaType(Invalid):
+    """`Content-Type: {media_type}` is not supported. Send JSON, with `Content-Type: application/json`."""
+
+    code = "unsupported_media_type"
+
+
 class UnknownPath(NotFound):
-    """No such endpoint. Available are GET /v1/models, /v1/key, /v1/usage, /v1/tokenizer_info and /version,
-    and POST /v1/chat/completions, /v1/completions, /v1/responses, /v1/responses/input_tokens, /v1/messages,
-    /v1/messages/count_tokens, /v1/tokenize and /v1/detokenize."""
+    """No such endpoint. There are POST /v1/chat/completions, /v1/completions, /v1/responses, /v1/messages,
+    /v1/responses/input_tokens, /v1/messages/count_tokens, /v1/tokenize, /v1/detokenize,
+    /v1/content_provenance_checks and /mcp; GET /v1/models, /v1/key, /v1/usage, /v1/tokenizer_info,
+    /v1/receipts, /version and /health; and, where the service offers them, /v1/files, /v1/conversations and
+    /v1/fine_tuning/jobs."""
 
     code = "unknown_url"
 

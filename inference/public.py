@@ -7,7 +7,15 @@ from inference.contract.openapi import data_plane_paths, data_plane_schemas
 from inference.contract.text_digest import digest_text
 from inference.contract.tokenizer import count_conversation_tokens, encode_text, refuses_chat
 from inference.contract.watermark import DIGITAL_SOURCE_TYPE, epoch_of, is_marked, lacks_key
-from inference.errors import BadRequest, FieldError, TooMuchAtOnce, UnknownAddress, UnknownKey, WrongMethod
+from inference.errors import (
+    BadRequest,
+    FieldError,
+    TooMuchAtOnce,
+    UnknownAddress,
+    UnknownKey,
+    UnknownPath,
+    WrongMethod,
+)
 from inference.metrics import ALL as ALL_METRICS
 from inference.metrics import FIRST_BYTE, REFUSALS, REQUESTS, SUM, TOKENS, Histogram, read_total
 from inference.openai_views.pages import answer_page
@@ -33,6 +41,7 @@ __all__ = [
     "TooMuchAtOnce",
     "UnknownAddress",
     "UnknownKey",
+    "UnknownPath",
     "WrongMethod",
     "answer_page",
     "anthropic_messages",

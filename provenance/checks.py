@@ -13,9 +13,12 @@ from inference.public import encode_text
 from provenance.errors import BadReceipt, NoDetector, NothingToCheck, TextTooLong
 from provenance.receipts import Receipt, verify_receipt
 from provenance.watermark import Verdict, examine
-from provenance.watermark.detector import MOST_P_VALUE
+from provenance.watermark.detector import ENOUGH_TOKENS, MOST_P_VALUE, USUALLY_FOUND_TOKENS
 
 MAX_CHARACTERS = 50_000
+# In words, as people count: English has about three for four tokens.
+ENOUGH_WORDS = ENOUGH_TOKENS * 3 // 4
+USUALLY_FOUND_WORDS = USUALLY_FOUND_TOKENS * 3 // 4
 MAX_PASSAGES = 100  # of a text, from its beginning, whose evidence is shown
 # Finer steps would help nobody but those who search for a text that just passes.
 LEAST_P_VALUE = 1e-12
@@ -41,6 +44,11 @@ class WatermarkCheck:
     epoch: int | None
     passages: tuple[Passage, ...]
 
+    @property
+    def one_in(self) -> int:
+        """Of how many texts without the watermark one has so much evidence at most; 1: of fewer than ten."""
+        return round(1 / self.p_value)
+
 
 @dataclass(frozen=True)
 class ReceiptCheck:
@@ -48,6 +56,11 @@ class ReceiptCheck:
 
     receipt: Receipt | None
     matches: bool | None
+
+    @property
+    def is_proof(self) -> bool:
+        """Whether it shows that a style wrote the text. One whose request prescribed the words doesn't."""
+        return self.receipt is not None and self.matches is not False and not self.receipt.constrained
 
 
 @dataclass(frozen=True)

@@ -1,9 +1,10 @@
 """The form of the page that checks a text."""
 
 from django import forms
+from django.utils.text import format_lazy
 from django.utils.translation import gettext_lazy as _
 
-from provenance.checks import MAX_CHARACTERS
+from provenance.checks import ENOUGH_WORDS, MAX_CHARACTERS, USUALLY_FOUND_WORDS
 from provenance.receipts import MAX_CHARACTERS as MAX_RECEIPT_CHARACTERS
 
 
@@ -16,7 +17,14 @@ class VerifyForm(forms.Form):
         strip=False,
         max_length=MAX_CHARACTERS,
         widget=forms.Textarea(attrs={"class": "serif", "dir": "auto"}),
-        help_text=_("The longer, the surer: from about 60 words."),
+        help_text=format_lazy(
+            _(
+                "A watermark is usually found in {usually} words or more. If there is none, it takes about "
+                "{enough} words to be sure."
+            ),
+            usually=USUALLY_FOUND_WORDS,
+            enough=ENOUGH_WORDS,
+        ),
     )
     receipt = forms.CharField(
         label=_("Receipt"),

@@ -36,6 +36,7 @@ class Receipt:
     adapter_sha256: str
     base_model: str
     watermark: str
+    constrained: tuple[str, ...] = ()  # fields of the request that prescribed the text
 
     def matches(self, text: str) -> bool:
         """Return whether it is the receipt of a text."""
@@ -63,6 +64,7 @@ def read_event(event: UsageEvent) -> Receipt:
         adapter_sha256=event.adapter_sha256,
         base_model=event.base_model,
         watermark=event.watermark,
+        constrained=tuple(event.constrained.split()),
     )
 
 
@@ -79,6 +81,7 @@ def sign_receipt(receipt: Receipt) -> str:
         "adapter_sha256": receipt.adapter_sha256,
         "base_model": receipt.base_model,
         "watermark": receipt.watermark,
+        "constrained": receipt.constrained,
         "digital_source_type": DIGITAL_SOURCE_TYPE,
     }
     headers = {"kid": str(number), "typ": TYPE}
@@ -101,6 +104,7 @@ def verify_receipt(written: str) -> Receipt:
         adapter_sha256=claims["adapter_sha256"],
         base_model=claims["base_model"],
         watermark=claims["watermark"],
+        constrained=tuple(claims.get("constrained", ())),
     )
 
 

@@ -9,7 +9,7 @@ from core import rates
 from core.addresses import network_of
 from core.errors import DomainError, NotFound
 from core.rest.errors import TooManyRequests
-from provenance.checks import check_provenance
+from provenance.checks import ENOUGH_WORDS, check_provenance
 from provenance.forms import VerifyForm
 from provenance.receipts import issue_receipt, list_public_keys
 from tenants.public import MemberRequest, member_required
@@ -37,7 +37,8 @@ def verify(request: HttpRequest) -> HttpResponse:
                 status = 429
             except DomainError as error:
                 form.add_error(None, error.message)
-    return render(request, "provenance/verify.html", {"form": form, "check": check}, status=status)
+    context = {"form": form, "check": check, "enough_words": ENOUGH_WORDS}
+    return render(request, "provenance/verify.html", context, status=status)
 
 
 @require_GET
@@ -55,5 +56,5 @@ def download_receipt(request: MemberRequest, answer_id: str) -> HttpResponse:
 @require_GET
 @cache_control(public=True, max_age=3600)
 def show_keys(request: HttpRequest) -> HttpResponse:
-    """Return the public keys of receipts as a JWK Set."""
-    return JsonResponse({"keys": list_public_keys()})
+    """Return the public keys of receipts as a JWK Set. Any page may read them, to verify a receipt itself."""
+    return JsonResponse({"keys": list_public_keys()}, headers={"Access-Control-Allow-Origin": "*"})

@@ -28,6 +28,13 @@ class NoSuchStyle(StyleNotFound):
     one of your own or one of ours; `acme/brand-voice` belongs to another workspace."""
 
 
+class OthersStyle(StyleNotFound):
+    """The style “{style}” belongs to another workspace. Only its owner can see its versions, and change it.
+    You can read it at /api/v1/styles/{style}, select it, and write with it."""
+
+    code = "not_your_style"
+
+
 @dataclass(frozen=True)
 class StyleAddress:
     """A style by its id, by its owner's slug and its own, or, as in `model`, by its own slug alone."""
@@ -89,20 +96,21 @@ def find_style(access: Access, address: StyleAddress) -> Style:
 
 
 def find_own_style(access: Access, address: StyleAddress) -> Style:
-    """Return a style of the caller's own. Raises NoSuchStyle."""
-    return _find(access, _own_styles(access), address)
+    """Return a style of the caller's own. Raises NoSuchStyle, or OthersStyle for another one that is seen."""
+    return _find_own(access, _own_styles(access), address)
 
 
 def lock_own_style(access: Access, address: StyleAddress) -> Style:
     """Return a style of the caller's own, which nobody else changes until the transaction ends.
 
-    So an edit with `If-Match` is of the object that was compared. Raises NoSuchStyle.
+    So an edit with `If-Match` is of the object that was compared. Raises NoSuchStyle or OthersStyle.
     """
-    return _find(access, _own_styles(access).select_for_update(no_key=True, of=("self",)), address)
+    return _find_own(access, _own_styles(access).select_for_update(no_key=True, of=("self",)), address)
 
 
 def find_own_version(access: Access, address: StyleAddress, number: int) -> AdapterVersion:
-    """Return a version of a style of the caller's own. Raises NoSuchStyle or VersionNotFound."""
+    """Return a version of a style of the caller's own. Raises NoSuchStyle, OthersStyle or
+    VersionNotFound."""
     return version_of(find_own_style(access, address), number)
 
 
@@ -146,3 +154,11 @@ def _own_styles(access: Access) -> QuerySet[Style]:
 
 def _find(access: Access, styles: QuerySet[Style], address: StyleAddress) -> Style:
     return address.choose(with_base_model(styles), access.tenant)
+
+
+def _find_own(access: Access, own: QuerySet[Style], address: StyleAddress) -> Style:
+    try:
+        return _find(access, own, address)
+    except NoSuchStyle:
+        find_style(access, address)  # raises for what the caller doesn't see
+        raise OthersStyle(style=str(address)[:MAX_REPEATED]) from None

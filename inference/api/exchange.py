@@ -90,8 +90,10 @@ class Exchange:
     async def read_body(self, gateway: Gateway, caller: Caller) -> bytes:
         """Return the unpacked request body. Its memory counts as the workspace's until `release_body`.
 
-        Raises TooLarge or TooMuchAtOnce before all of it is read, UnknownEncoding, or BadRequest.
+        Raises UnknownMediaType, or TooLarge or TooMuchAtOnce before all of it is read; UnknownEncoding, or
+        BadRequest.
         """
+        bodies.require_json(self.header(b"content-type"))
         # A client that declares too large a body is refused without reading any of it.
         declared = self.header(b"content-length")
         if declared.isdigit() and int(declared) > BODY_MAX_BYTES:

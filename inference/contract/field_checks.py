@@ -19,8 +19,9 @@ MAX_INT64 = 2**63 - 1
 STREAM_OPTIONS = ("include_usage", "include_obfuscation", "continuous_usage_stats")
 RESPONSE_FORMATS = ("text", "json_object", "json_schema")
 JSON_SCHEMA_KEYS = ("name", "description", "schema", "strict")
-THINKING_TYPES = ("disabled", "adaptive")
+THINKING_TYPES = ("disabled", "enabled", "adaptive")
 THINKING_SWITCHES = ("enable_thinking", "thinking")  # variables of chat templates
+CLEARS_TOOL_USES = "clear_tool_uses"
 CLEARS_THINKING = "clear_thinking"  # an edit that drops earlier thoughts; no prompt has them
 
 
@@ -28,12 +29,14 @@ def number(low: float, high: float, *, whole: bool = False) -> Check:
     """Return a check for numbers between two bounds."""
     kinds = int if whole else int | float
     noun = "must be a whole number" if whole else "must be a number"
-    limits = f"must be between {low} and {high}" if high < MAX_INT64 else f"must be at least {low}"
+    limits = f"must be between {low} and {high}"
 
     def check(name: str, value: Any) -> None:
         is_number = isinstance(value, kinds) and not isinstance(value, bool)  # a bool is an int to Python
-        require(is_number, name, noun)
-        require(low <= value <= high, name, limits)
+        # orjson reads a whole number beyond 64 bits as a float.
+        is_beyond = isinstance(value, float) and abs(value) > MAX_INT64
+        require(is_number or is_beyond, name, noun)
+        require(low <= value <= high and not is_beyond, name, limits)
 
     return check
 
@@ -71,8 +74,10 @@ def check_stop(name: str, value: Any) -> None:
 def check_token_ids(name: str, token_ids: list[Any]) -> None:
     """Check that each is the id of one of the base model's tokens."""
     size = base_model.vocabulary_size() or MAX_INT32
-    are_ids = all(type(token) is int and 0 <= token < size for token in token_ids)
-    require(are_ids, name, f"must contain token ids of the base model, 0 … {size - 1}")
+    for token in token_ids:
+        is_id = type(token) is int and 0 <= token < size
+        shown = str(token)[:SHOWN_CHARACTERS]
+        require(is_id, name, f"must contain token ids of the base model, 0 … {size - 1}; `{shown}` is none")
 
 
 def check_token_list(name: str, value: Any) -> None:
@@ -87,15 +92,17 @@ def check_stop_token_ids(name: str, value: Any) -> None:
 
 
 def check_logit_bias(name: str, value: Any) -> None:
-    are_biases = isinstance(value, dict) and all(_is_token_bias(*item) for item in value.items())
-    require(are_biases, name, "must map token ids to numbers between -100 and 100")
+    check_object(name, value)
     require(len(value) <= MAX_BIASED_TOKENS, name, f"can have at most {MAX_BIASED_TOKENS} tokens")
+    for token, bias in value.items():
+        shown = token[:SHOWN_CHARACTERS]
+        is_id = token.isdecimal() and len(token) <= MAX_TOKEN_ID_DIGITS
+        require(is_id, name, f"must map token ids to numbers; `{shown}` is no token id")
+        is_bias = isinstance(bias, int | float) and not isinstance(bias, bool) and -100 <= bias <= 100
+        require(
+            is_bias, name, f"must map token ids to numbers between -100 and 100; that of `{shown}` is not"
+        )
     check_token_ids(name, [int(token) for token in value])
-
-
-def _is_token_bias(token: str, bias: Any) -> bool:
-    is_id = token.isdecimal() and len(token) <= MAX_TOKEN_ID_DIGITS
-    return is_id and isinstance(bias, int | float) and -100 <= bias <= 100
 
 
 def check_stream_options(name: str, value: Any) -> None:
@@ -118,33 +125,40 @@ def check_response_stream_options(name: str, value: Any) -> None:
 
 def check_thinking(name: str, value: Any) -> None:
     kind = value.get("type", "disabled") if isinstance(value, dict) else None
-    allowed = " or ".join(THINKING_TYPES)
-    why = f"is not supported: the base model is not a reasoning model. Its type can be {allowed}"
-    require(kind in THINKING_TYPES, name, why)
+    require(kind in THINKING_TYPES, name, f"must have a `type` out of {', '.join(THINKING_TYPES)}")
 
 
 def check_context_management(name: str, value: Any) -> None:
     """Accept edits that change no prompt: none at all, or such as drop what the model once thought."""
+    _check_edits(name, value, CLEARS_THINKING)
+
+
+def check_context_edits(name: str, value: Any) -> None:
+    """Accept edits that drop tool uses, too. Whether the prompt is long enough for that is checked later."""
+    _check_edits(name, value, CLEARS_THINKING, CLEARS_TOOL_USES)
+
+
+def _check_edits(name: str, value: Any, *kinds: str) -> None:
     edits = value
     if isinstance(value, dict):
         edits = value.get("edits") or []
         refuse_unknown_keys(value, {"edits"}, name)
-    is_harmless = isinstance(edits, list) and all(_clears_thinking(edit) for edit in edits)
+    is_harmless = isinstance(edits, list) and all(_is_edit(edit, kinds) for edit in edits)
     why = "is not supported: input is never truncated. Send only what the model should read"
     require(is_harmless, name, why)
 
 
-def _clears_thinking(edit: Any) -> bool:
+def _is_edit(edit: Any, kinds: tuple[str, ...]) -> bool:
     kind = edit.get("type") if isinstance(edit, dict) else None
-    return isinstance(kind, str) and kind.startswith(CLEARS_THINKING)
+    return isinstance(kind, str) and kind.startswith(kinds)
 
 
 def check_template_variables(name: str, value: Any) -> None:
-    """Accept variables that turn thinking off, where the base model's chat template reads none of them."""
+    """Accept variables that turn thinking on or off, where the base model's chat template reads none."""
     variables = value if isinstance(value, dict) else {"": value}
     for variable, chosen in variables.items():
-        turns_off = variable in THINKING_SWITCHES and chosen is False
-        is_harmless = chosen is None or (turns_off and not base_model.reads_variable(variable))
+        is_switch = variable in THINKING_SWITCHES and isinstance(chosen, bool)
+        is_harmless = chosen is None or (is_switch and not base_model.reads_variable(variable))
         shown = f"{name}.{variable[:SHOWN_CHARACTERS]}".removesuffix(".")
         why = "is not supported: the base model's chat template is used with its own settings"
         require(is_harmless, shown, why)

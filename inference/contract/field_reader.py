@@ -26,6 +26,7 @@ class Field:
     would change the answer. `ends` are values at the bounds, which
     trials send to the real engine. `neutral` are the values of a refused field that are accepted: they
     change nothing. `is_stateful` fields are for workspaces that store responses: turns.py takes them out.
+    `why` is what an error says of a refused field, where `says` is no reason.
     """
 
     fate: Literal["served", "ignored", "refused"]
@@ -34,6 +35,7 @@ class Field:
     ends: tuple[object, ...] = ()
     neutral: tuple[object, ...] = ()
     is_stateful: bool = False
+    why: str = ""
 
 
 type Table = dict[str, Field]
@@ -70,7 +72,7 @@ def read_fields(table: Table, raw: JsonObject) -> JsonObject:
         if field.fate == "served":
             served_fields[name] = value
         elif field.fate == "refused" and not _is_neutral(field, value):
-            raise BadRequest(f"`{name}` is not supported: {field.says}.", param=name)
+            raise BadRequest(f"`{name}` is not supported: {field.why or field.says}.", param=name)
     return served_fields
 
 

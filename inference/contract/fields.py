@@ -10,6 +10,7 @@ from inference.contract.field_checks import (
     MAX_STOP_TOKENS,
     MAX_STOPS,
     check_bool,
+    check_context_edits,
     check_context_management,
     check_list,
     check_logit_bias,
@@ -64,7 +65,11 @@ def _number_between(low: float, high: float) -> Field:
 HARMLESS: Table = {
     "reasoning": ignored(NO_REASONING),
     "thinking": ignored(
-        f"disabled or adaptive: {NO_REASONING}", check_thinking, {"type": "disabled"}, {"type": "adaptive"}
+        f"of type disabled, enabled or adaptive: {NO_REASONING}",
+        check_thinking,
+        {"type": "disabled"},
+        {"type": "enabled", "budget_tokens": 1024},
+        {"type": "adaptive"},
     ),
     "context_management": ignored(
         "without edits, or with edits that only clear thinking: prompts have none",
@@ -75,9 +80,11 @@ HARMLESS: Table = {
         {"edits": [{"type": "clear_thinking_20251015", "keep": "all"}]},
     ),
     "chat_template_kwargs": ignored(
-        "without variables, or with thinking turned off, if the base model's template reads no such variable",
+        "without variables, or with thinking turned on or off, if the base model's template reads no such "
+        "variable",
         check_template_variables,
         {},
+        {"enable_thinking": True},
         {"enable_thinking": False},
         {"thinking": False},
     ),
@@ -89,7 +96,8 @@ COMMON: Table = HARMLESS | {
     "model": served("the style's name", check_model),
     "stream": served("true or false", check_bool, False, True),
     "stream_options": served(
-        "with `stream`: `include_usage`, at the end; `continuous_usage_stats`, in each chunk, as vLLM has it",
+        "with `stream`: `include_usage`, at the end; `continuous_usage_stats`, in each chunk, as vLLM has "
+        "it, unless `include_usage` is false",
         check_stream_options,
     ),
     "usage": served(
@@ -212,7 +220,7 @@ CHAT: Table = COMMON | {
     "tool_choice": served(
         "none, required, or a function of `tools`, which then follows its `parameters`; auto: the model "
         "chooses if its template supports tools, otherwise the output is plain text and "
-        "`x-polyscribe-tool-choice` is none"
+        "`x-polyscribe-tool-choice` is none; allowed_tools: the same with some of `tools`"
     ),
     "parallel_tool_calls": served("true or false; several forced calls need true", check_bool, False, True),
     "reasoning_effort": ignored(NO_REASONING),
@@ -258,6 +266,13 @@ COUNT: Table = HARMLESS | {
         "is plain text and `x-polyscribe-tool-choice` is none"
     ),
     "output_config": served("`format` of type json_schema, within the schema limits", check_object),
+    "context_management": ignored(
+        "without edits, with edits that only clear thinking (prompts have none), or with `clear_tool_uses` "
+        "edits that a prompt of this length doesn't trigger",
+        check_context_edits,
+        {},
+        {"edits": [{"type": "clear_thinking_20251015", "keep": "all"}, {"type": "clear_tool_uses_20250919"}]},
+    ),
     "usage": USAGE_IS_REPORTED,
     "cache_control": ignored(HINT),
     "speed": ignored(HINT),
@@ -295,6 +310,7 @@ BUILDS_ON = Field(
     "an id, if the workspace stores responses (in its settings, where the service offers it); otherwise 400: "
     "send the whole conversation in `input`",
     is_stateful=True,
+    why="this workspace stores no responses; send the whole conversation in `input`",
 )
 
 # Fields that mean the same as in a chat.

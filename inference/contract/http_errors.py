@@ -16,6 +16,7 @@ TABLE: tuple[tuple[type[DomainError], int, str], ...] = (
     (errors.EngineDied, 502, "api_error"),
     (errors.TooLarge, 413, "invalid_request_error"),
     (errors.UnknownEncoding, 415, "invalid_request_error"),
+    (errors.UnknownMediaType, 415, "invalid_request_error"),
     (errors.WrongMethod, 405, "invalid_request_error"),
     (errors.Invalid, 400, "invalid_request_error"),
     (errors.UnknownKey, 401, "invalid_request_error"),

@@ -108,6 +108,8 @@ ANSWERS: dict[str, JsonObject] = {
 }
 LIMIT_EXAMPLE = {"limit": 20_000_000, "used": 1_200_000, "in_flight": 1000, "remaining": 18_799_000}
 CREDITS_EXAMPLE = {"left_nanousd": 12_400_000_000, "left_usd": "12.40"}
+# What is null where there is no limit, or nothing to say.
+NULLABLE = {"limit", "remaining", "included_tokens", "credits", "token_strs", "expires_at"}
 READS: dict[str, tuple[str, str, str, JsonObject]] = {
     "/v1/models": (
         "models.list",
@@ -172,7 +174,7 @@ ERRORS = {
 POST_ERRORS = {
     "409": "The Idempotency-Key is in use, or was used for a different request.",
     "413": "The request body is larger than 4 MiB.",
-    "415": "The body's encoding is not supported.",
+    "415": "The body is not JSON, or its encoding is not supported.",
     "502": "The engine failed on this request and would fail again.",
 }
 ERROR_SCHEMA = {
@@ -191,6 +193,24 @@ FAULT_SCHEMA = {
     },
 }
 ERROR_NAME = "DataPlaneError"
+ANTHROPICS = ("/v1/messages", "/v1/messages/count_tokens")  # their errors are in Anthropic's form
+ANTHROPICS_ERROR_NAME = "AnthropicError"
+ANTHROPICS_ERROR_SCHEMA = {
+    "type": "object",
+    "required": ["type", "error"],
+    "properties": {
+        "type": {"type": "string", "const": "error"},
+        "error": {
+            "type": "object",
+            "required": ["type", "message"],
+            "properties": {"type": {"type": "string"}, "message": {"type": "string"}},
+        },
+    },
+}
+ANTHROPICS_ERRORS = {
+    "400": "A field is invalid. The message says which.",
+    "529": "The style or the engine is not ready. Retry after `Retry-After` seconds.",
+}
 COMPONENT_NAMES = {  # of the components: with `Request` for the body, with `Answer` for what comes back
     "/v1/chat/completions": "Chat",
     "/v1/completions": "Completion",
@@ -211,7 +231,11 @@ STREAMING = "With `stream: true`, the response is a stream of server-sent events
 
 def data_plane_schemas() -> JsonObject:
     """Return the components that the paths of `/v1` refer to."""
-    schemas: JsonObject = {ERROR_NAME: ERROR_SCHEMA, "DataPlaneFault": FAULT_SCHEMA}
+    schemas: JsonObject = {
+        ERROR_NAME: ERROR_SCHEMA,
+        "DataPlaneFault": FAULT_SCHEMA,
+        ANTHROPICS_ERROR_NAME: ANTHROPICS_ERROR_SCHEMA,
+    }
     for path, table in FORMS.items():
         schemas[f"{COMPONENT_NAMES[path]}Request"] = _describe_body(path, table)
         schemas[f"{COMPONENT_NAMES[path]}Answer"] = _shape_of(ANSWERS[path])
@@ -295,7 +319,7 @@ def _shape_of(example: Any) -> JsonObject:
     """Return the schema of an answer as its example shows it; engines add fields, so none is excluded."""
     match example:
         case dict():
-            properties = {name: _shape_of(value) for name, value in example.items()}
+            properties = {name: _shape_of_field(name, value) for name, value in example.items()}
             return {"type": "object", "properties": properties}
         case list():
             return {"type": "array", "items": _shape_of(example[0]) if example else {}}
@@ -308,6 +332,11 @@ def _shape_of(example: Any) -> JsonObject:
     return {}
 
 
+def _shape_of_field(name: str, value: Any) -> JsonObject:
+    shape = _shape_of(value)
+    return shape | {"type": [shape["type"], "null"]} if name in NULLABLE and shape else shape
+
+
 def _refer_to(name: str) -> dict[str, str]:
     return {"$ref": f"#/components/schemas/{name}"}
 
@@ -318,7 +347,11 @@ def _responses(path: str, example: JsonObject, *, streams: bool, errors: dict[st
     if streams:
         content["text/event-stream"] = {"schema": {"type": "string"}}
     responses: JsonObject = {"200": {"description": "The response.", "content": content}}
+    error_name = ERROR_NAME
+    if path in ANTHROPICS:
+        error_name = ANTHROPICS_ERROR_NAME
+        errors = {status: text for status, text in errors.items() if status != "503"} | ANTHROPICS_ERRORS
     for status, description in errors.items():
-        schema = _refer_to(ERROR_NAME)
+        schema = _refer_to(error_name)
         responses[status] = {"description": description, "content": {"application/json": {"schema": schema}}}
     return responses

@@ -11,6 +11,7 @@ from typing import Any, Literal
 import orjson
 
 from inference.contract import base_model, fields, grammars, tool_texts, watermark
+from inference.contract.constraints import find_constraints
 from inference.contract.field_checks import JSON_SCHEMA_KEYS, check_token_ids
 from inference.contract.field_reader import Table, read_fields
 from inference.contract.messages import rebuild_messages
@@ -51,7 +52,7 @@ class ParsedRequest:
     stream reports the usage until then. `is_translated` says that the answer is translated into another
     dialect, which needs facts of the engine that OpenAI's form lacks; `names` are its names of a chat's
     fields, where they differ. `watermarking` is what the client wants, None if it doesn't say; `unmarkable`
-    is why there can be no watermark.
+    is why there can be no watermark. `constrained` names the fields that prescribe the answer's text.
     """
 
     kind: Kind
@@ -71,6 +72,7 @@ class ParsedRequest:
     is_translated: bool = False
     watermarking: bool | None = None
     unmarkable: Unmarkable = ""
+    constrained: str = ""
     names: Mapping[str, str] = field(default_factory=dict)
     _serialized: bytes | None = None
 
@@ -135,7 +137,10 @@ def parse_request(kind: Kind, body: bytes) -> ParsedRequest:
         fields=served,
         stream=stream,
         include_usage=bool(includes_usage or stream_options.get("include_usage")),
-        running_usage=bool(stream_options.get("continuous_usage_stats")),
+        # As vLLM has it: who wants no usage gets none in the chunks, either.
+        running_usage=bool(
+            stream_options.get("include_usage", True) and stream_options.get("continuous_usage_stats")
+        ),
         output_tokens=output_tokens,
         choices=1,
         choices_per_prompt=served.get("n", 1),
@@ -146,6 +151,7 @@ def parse_request(kind: Kind, body: bytes) -> ParsedRequest:
         drops_tools=sends_tools and "tools" not in served,
         watermarking=watermarking,
         unmarkable=unmarkable,
+        constrained=" ".join(find_constraints(served)),
     )
     # The engine runs one sequence for each prompt and each of its `n` answers.
     prompt_count = 1 if kind == "chat" else len(parsed.prompts())

@@ -31,6 +31,7 @@ FUNCTION_KEYS = {"name", *FUNCTION_TYPES}
 NO_ARGUMENTS = {"type": "object", "properties": {}, "additionalProperties": False}
 # Of a schema that says itself what arguments there are.
 ARGUMENT_KEYWORDS = {"properties", "additionalProperties", "$ref", "anyOf", "oneOf", "allOf", "enum", "const"}
+ALLOWED_TOOLS = "allowed_tools"  # of OpenAI's `tool_choice`
 REFUSE = "refuse"  # of API_AUTO_TOOL_CHOICE
 
 
@@ -54,6 +55,9 @@ def rebuild_tools(fields: JsonObject) -> list[Any]:
     require(len(set(names)) == len(names), "tools", "must have different names")
     size = len(orjson.dumps(rebuilt))
     require(size <= MAX_TOOLS_BYTES, "tools", f"can have at most {MAX_TOOLS_BYTES // 1024} KiB")
+    if isinstance(choice, dict) and choice.get("type") == ALLOWED_TOOLS:
+        choice, allowed = _read_allowed(choice, names)
+        rebuilt = [tool for tool in rebuilt if tool["function"]["name"] in allowed]
     checked_choice = _check_choice(choice, names)
     if checked_choice == "auto" and not base_model.has_tools():
         _refuse_auto()
@@ -117,6 +121,23 @@ def _rebuild_tool(tool: Any, place: str) -> JsonObject:
             rebuilt[name] = value
     grammars.check_depth(rebuilt.get("parameters"), "tools")
     return {"type": "function", "function": rebuilt}
+
+
+def _read_allowed(choice: JsonObject, names: list[str]) -> tuple[str, set[str]]:
+    """Return the mode of a choice among some tools, and their names."""
+    described = choice.get(ALLOWED_TOOLS)
+    place = f"tool_choice.{ALLOWED_TOOLS}"
+    require(isinstance(described, dict), place, "must be an object with `mode` and `tools`")
+    assert isinstance(described, dict)
+    refuse_unknown_keys(choice, {"type", ALLOWED_TOOLS}, "tool_choice")
+    refuse_unknown_keys(described, {"mode", "tools"}, place)
+    mode = described.get("mode")
+    require(mode in ("auto", "required"), f"{place}.mode", "must be auto or required")
+    tools = described.get("tools")
+    are_tools = isinstance(tools, list) and tools and all(isinstance(tool, dict) for tool in tools)
+    require(are_tools, f"{place}.tools", "must be a list of functions of `tools`")
+    assert isinstance(tools, list)
+    return str(mode), {_check_choice(tool, names)["function"]["name"] for tool in tools}
 
 
 def _check_choice(choice: Any, names: list[str]) -> Any:

@@ -122,7 +122,9 @@ OUTPUTS: dict[str, Schema] = {
             "receipt": _maybe(
                 _object(
                     {
-                        "outcome": _text("detected: this service signed it, and it is this text's."),
+                        "outcome": _text(
+                            "detected: this service signed it for this text, which no request prescribed."
+                        ),
                         "validation_state": _text("valid or invalid."),
                     }
                 )

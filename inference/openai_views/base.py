@@ -18,6 +18,7 @@ from core.rest.bodies import StrictParser
 from inference.errors import BadRequest
 from inference.openai_views.failures import answer_failure
 from inference.openai_views.pages import answer_page
+from inference.proxy.bodies import require_json
 from tenants.rest import KeyAuthentication, WorkspaceView
 
 type Present = Callable[[Any], Mapping[str, object]]
@@ -27,7 +28,8 @@ class FirstRenderer(BaseContentNegotiation):
     """Answers in JSON whatever a client accepts: OpenAI's asks for `application/binary` to get a file."""
 
     def select_parser(self, request: Request, parsers: Iterable[BaseParser]) -> BaseParser | None:
-        """Return what reads the body: as JSON, whatever its type says."""
+        """Return what reads the body, as JSON. Raises UnknownMediaType."""
+        require_json(request.content_type or "")
         return next(iter(parsers))
 
     def select_renderer(

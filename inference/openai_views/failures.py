@@ -46,7 +46,8 @@ def _as_domain_error(error: Exception, context: Mapping[str, object]) -> DomainE
     """Return what a failure is in our own tree; None for a fault of the program."""
     match error:
         case DomainError():
-            return error
+            faults = getattr(error, "errors", None)  # those of a form, by its fields
+            return _name_fault(faults) if faults else error
         case UnreadablePostError():
             return BadRequest("The request body broke off.")
         case Http404():
@@ -62,11 +63,16 @@ def _explain(error: exceptions.APIException, context: Mapping[str, object]) -> D
         case exceptions.NotAuthenticated() | exceptions.AuthenticationFailed():
             return UnknownKey()
         case exceptions.ValidationError():
-            field, sentence = next(_list_faults(error.detail))
-            return BadRequest(sentence, param=field or None)
+            return _name_fault(error.detail)
         case exceptions.MethodNotAllowed():
             return WrongMethod(allowed=", ".join(_allowed_methods(context)), method=_method_of(context))
     return BadRequest(str(error.detail)[:300])
+
+
+def _name_fault(faults: object) -> BadRequest:
+    """Return the first fault: clients show the message alone, so it names the field, too."""
+    field, sentence = next(_list_faults(faults))
+    return BadRequest(f"`{field}`: {sentence}", param=field) if field else BadRequest(sentence)
 
 
 def _allowed_methods(context: Mapping[str, object]) -> list[str]:

@@ -29,6 +29,7 @@ ERRORS = {
     429: "Too many requests. Retry after the time in `Retry-After`.",
     503: "Part of the service is unavailable. Retry after the time in `Retry-After`.",
 }
+ERRORS_OF_BODIES = {415: "The request body is not JSON."}
 ERRORS_OF_CHANGES = {409: "The current state doesn't allow this. See `code` for the reason."}
 AFTER = OpenApiParameter(
     "after", OpenApiTypes.STR, description="The id of the last object on the previous page."
@@ -54,7 +55,7 @@ def operation(
     examples = [OpenApiExample("Request", body_example, request_only=True)] if body_example else []
     if answer:
         examples.append(OpenApiExample("Answer", _example_of(answer, is_list=is_list), response_only=True))
-
+    errors = _describe_errors(has_body=bool(body), is_change=is_change)
     return describe_handler(
         name,
         f"Requires the scope `{scope.value}`.",
@@ -62,7 +63,7 @@ def operation(
         permission=None,
         summary=summary,
         request=body,
-        responses=_describe_answer(answer, is_list=is_list) | _describe_errors(is_change=is_change),
+        responses=_describe_answer(answer, is_list=is_list) | errors,
         parameters=list(parameters),
         examples=examples,
         tags=[name.partition(".")[0]],
@@ -83,8 +84,8 @@ def _describe_answer(answer: Any, *, is_list: bool) -> dict[Any, OpenApiResponse
     return {200: OpenApiResponse(shape, description="The response.")}
 
 
-def _describe_errors(*, is_change: bool) -> dict[Any, OpenApiResponse]:
-    sentences = ERRORS | ERRORS_OF_CHANGES if is_change else ERRORS
+def _describe_errors(*, has_body: bool, is_change: bool) -> dict[Any, OpenApiResponse]:
+    sentences = ERRORS | (ERRORS_OF_BODIES if has_body else {}) | (ERRORS_OF_CHANGES if is_change else {})
     errors = {}
     for status, sentence in sentences.items():
         errors[status, "application/json"] = OpenApiResponse(FAULT, description=sentence)

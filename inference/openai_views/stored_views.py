@@ -12,7 +12,7 @@ from drf_spectacular.utils import OpenApiParameter
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from inference.errors import BadRequest, NoSuchItem, NothingStored, UnknownAddress
+from inference.errors import BadRequest, NoSuchItem, NothingStored, UnknownPath
 from inference.facts import JsonObject
 from inference.openai_views.base import OpenAiView, read_limit, unix_time
 from inference.openai_views.schema import AFTER, limit_of, operation
@@ -42,7 +42,7 @@ class StoredView(OpenAiView):
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         """Answer as any unknown address where this service stores nothing."""
         if not settings.RESPONSES_STORE:
-            raise UnknownAddress(site=settings.SITE_URL)
+            raise UnknownPath
         super().initial(request, *args, **kwargs)
         if not self.access.tenant.responses_kept_days:
             raise NothingStored
@@ -69,6 +69,20 @@ class ResponseView(StoredView):
         found = store.find_response(self.access.tenant.pk, response_id)
         store.delete_response(found)
         return Response({"id": str(found), "object": "response", "deleted": True})
+
+
+class CancelView(StoredView):
+    """The end of a response that is being made in the background: there is none."""
+
+    @operation("responses.cancel", "Cancel a response", scope=Scope.INFERENCE, answer=ResponseObject)
+    def post(self, request: Request, response_id: str) -> Response:
+        """Only background responses can be cancelled, and there are none: a response that exists is complete.
+        To stop one that is being written, close the connection."""
+        store.find_response(self.access.tenant.pk, response_id)
+        raise BadRequest(
+            "Cannot cancel a synchronous response. To stop one that is being written, close the connection.",
+            param="response_id",
+        )
 
 
 class InputItemsView(StoredView):

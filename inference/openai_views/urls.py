@@ -11,6 +11,7 @@ CONVERSATION = "conversations/<str:conversation_id>"
 
 urlpatterns = [
     path("responses/<str:response_id>", stored_views.ResponseView.as_view(), name="response"),
+    path("responses/<str:response_id>/cancel", stored_views.CancelView.as_view(), name="cancel"),
     path(
         "responses/<str:response_id>/input_items", stored_views.InputItemsView.as_view(), name="input_items"
     ),

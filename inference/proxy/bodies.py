@@ -3,7 +3,7 @@
 import zlib
 from collections import Counter
 
-from inference.errors import BadRequest, TooLarge, TooMuchAtOnce, UnknownEncoding
+from inference.errors import BadRequest, TooLarge, TooMuchAtOnce, UnknownEncoding, UnknownMediaType
 
 BODY_MAX_BYTES = 4 * 1024 * 1024
 TENANT_SHARE = 8  # a tenant may take one part in so many of the free memory
@@ -33,6 +33,14 @@ class BodyMemory:
         self._taken[pool_id] -= size
         if not self._taken[pool_id]:
             del self._taken[pool_id]
+
+
+def require_json(content_type: str) -> None:
+    """Check what a request says of its body; nothing is taken for JSON. Raises
+    UnknownMediaType."""
+    media_type = content_type.partition(";")[0].strip().lower()
+    if media_type not in ("", "application/json") and not media_type.endswith("+json"):
+        raise UnknownMediaType(media_type=media_type[:80])
 
 
 def decompress(body: bytes, encoding: str) -> bytes:

@@ -119,7 +119,7 @@ class ProxyRequest:
         self._parsed = parsed
         self._request_id = request_id
         self._in_flight: InFlight | None = None  # once it is admitted
-        self._usage = Usage()
+        self._usage = Usage(constrained=parsed.constrained)
         self._failover: Failover | None = None
         self._attempt: Attempt | None = None
         self._reader: EventStream | UnaryAnswer | None = None

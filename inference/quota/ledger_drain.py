@@ -220,5 +220,6 @@ def read_event(fields: dict[str, str]) -> Event:
         pool=fields.get("pool", ""),
         watermark=fields.get("watermark", ""),
         text_sha256=fields.get("text", ""),
+        constrained=fields.get("constrained", ""),
         **read_prices(fields["prices"])._asdict(),
     )

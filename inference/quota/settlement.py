@@ -66,6 +66,7 @@ class Settlement:
             "",
             usage.watermark,
             usage.text_sha256,
+            usage.constrained,
         )
         settled = await self._settlement(keys, args)
         if settled != 1:
@@ -151,6 +152,7 @@ class Settlement:
             "pool": names.pool,
             "watermark": usage.watermark,
             "text": usage.text_sha256,
+            "constrained": usage.constrained,
         }
         words = chain.from_iterable(fields.items())
         await self._client.execute("XADD", names.stream, "*", *words)
@@ -215,5 +217,5 @@ def _sweep_hold(client: Store, script: Store, tenant: str, request_id: str) -> b
     word = correct_short(
         hold.get("watermark", ""), completion_tokens=completion, sequences=int(hold.get("sequences", 1))
     )
-    args = [request_id, tenant, prompt, cached, completion, cost, "", "swept", "", "", "sweep", word, ""]
+    args = [request_id, tenant, prompt, cached, completion, cost, "", "swept", "", "", "sweep", word, "", ""]
     return bool(script(keys, args) == 1)

@@ -184,10 +184,9 @@ def append_items(conversation: Conversation, items: Iterable[JsonObject]) -> Non
 
     Raises ConversationFull, and NoSuchConversation if it was deleted meanwhile.
     """
-    rows = Conversation.objects.select_for_update(no_key=True).filter(pk=conversation.pk)
-    locked = rows.first()
+    locked = _lock_conversation(conversation)
     if locked is None:
-        raise NoSuchConversation(id=f"{CONVERSATION}{conversation.pk.hex}")
+        raise NoSuchConversation(id=str(conversation))
     added = []
     added_bytes = 0
     for position, item in enumerate(items, locked.last_position + 1):
@@ -205,7 +204,7 @@ def append_items(conversation: Conversation, items: Iterable[JsonObject]) -> Non
         )
     _require_fits(locked, added_bytes)
     ConversationItem.objects.bulk_create(added)
-    rows.update(
+    Conversation.objects.filter(pk=locked.pk).update(
         last_position=locked.last_position + len(added),
         size_bytes=F("size_bytes") + added_bytes,
         changed_at=timezone.now(),
@@ -213,27 +212,37 @@ def append_items(conversation: Conversation, items: Iterable[JsonObject]) -> Non
     _count_bytes(locked.tenant_id, added_bytes)
 
 
+def _lock_conversation(conversation: Conversation) -> Conversation | None:
+    """Return a conversation as it is now, locked until the transaction ends; None where it was deleted, or
+    its workspace's retention ended it meanwhile: a change would bring it back."""
+    rows = Conversation.objects.of(conversation.tenant_id).filter(pk=conversation.pk)
+    return rows.select_for_update(no_key=True, of=("self",)).first()
+
+
 @transaction.atomic
 def change_metadata(conversation: Conversation, metadata: JsonObject) -> None:
     """Replace a conversation's metadata. Raises StorageFull where it grows."""
-    rows = Conversation.objects.select_for_update(no_key=True).filter(pk=conversation.pk)
-    locked = rows.first()
-    if locked is None:  # deleted meanwhile
+    locked = _lock_conversation(conversation)
+    if locked is None:
         return
     added_bytes = len(orjson.dumps(metadata)) - len(orjson.dumps(locked.metadata))
     if added_bytes > 0:
         require_room(locked.tenant_id)
     conversation.metadata = metadata
-    rows.update(metadata=metadata, size_bytes=F("size_bytes") + added_bytes, changed_at=timezone.now())
+    Conversation.objects.filter(pk=locked.pk).update(
+        metadata=metadata, size_bytes=F("size_bytes") + added_bytes, changed_at=timezone.now()
+    )
     _count_bytes(locked.tenant_id, added_bytes)
 
 
 @transaction.atomic
 def delete_item(conversation: Conversation, item: ConversationItem) -> None:
     """Delete one item of a conversation. Safe to repeat."""
-    rows = Conversation.objects.select_for_update(no_key=True).filter(pk=conversation.pk)
-    if rows.first() and ConversationItem.objects.filter(pk=item.pk).delete()[0]:
-        rows.update(size_bytes=F("size_bytes") - item.size_bytes, changed_at=timezone.now())
+    locked = _lock_conversation(conversation)
+    if locked and ConversationItem.objects.filter(pk=item.pk).delete()[0]:
+        Conversation.objects.filter(pk=locked.pk).update(
+            size_bytes=F("size_bytes") - item.size_bytes, changed_at=timezone.now()
+        )
         _count_bytes(conversation.tenant_id, -item.size_bytes)
 
 
@@ -272,6 +281,8 @@ def prune_workspace(tenant: Tenant) -> int:
     deleted; return how many rows. Safe to repeat."""
     days = tenant.responses_kept_days if tenant.deleted_at is None else None
     until = timezone.now() - timedelta(days=days or 0)
+    if tenant.responses_kept_since:
+        until = max(until, tenant.responses_kept_since)
     old_responses = StoredResponse.objects.filter(tenant=tenant, created_at__lte=until)
     old_conversations = Conversation.objects.filter(tenant=tenant, changed_at__lte=until)
     return _delete_rows(tenant, old_responses) + _delete_rows(tenant, old_conversations)

@@ -22,6 +22,7 @@ OPENAI = {
     "responses.input_tokens.create": "responses.input_tokens.count",
     "responses.get": "responses.retrieve",
     "responses.delete": "responses.delete",
+    "responses.cancel": "responses.cancel",
     "responses.input_items": "responses.input_items.list",
     "conversations.create": "conversations.create",
     "conversations.get": "conversations.retrieve",

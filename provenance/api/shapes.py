@@ -92,7 +92,12 @@ class CheckResult(serializers.Serializer[Any]):
         allow_null=True,
         help_text="Whether the receipt is that of `text`. `null` without a text.",
     )
-    claims = serializers.DictField(required=False, allow_null=True, help_text="What a valid receipt says.")
+    claims = serializers.DictField(
+        required=False,
+        allow_null=True,
+        help_text="What a valid receipt says. `constrained` lists the fields of the request that prescribed "
+        "the text: with any, the receipt alone is `not_detected`.",
+    )
 
 
 class ProvenanceCheck(serializers.Serializer[Any]):

@@ -113,7 +113,7 @@ def present_receipt(check: ReceiptCheck) -> dict[str, object]:
     is_valid = check.receipt is not None
     return {
         "type": "receipt",
-        "outcome": OUTCOMES[is_valid and check.matches is not False],
+        "outcome": OUTCOMES[check.is_proof],
         "validation_state": "valid" if is_valid else "invalid",
         "matches_text": check.matches,
         "claims": asdict(check.receipt) if check.receipt else None,

@@ -25,6 +25,8 @@ MOST_P_VALUE = 1e-4
 # A shorter text without the mark proves nothing: at a temperature of 0.4, a marked one has about 0.35 above
 # chance per token, and it takes 300 to 400 tokens until 95 of 100 such texts reach MOST_P_VALUE.
 ENOUGH_TOKENS = 400
+# At a temperature of 0.7, nearly all marked texts of that length are found.
+USUALLY_FOUND_TOKENS = 100
 
 type Span = tuple[int, int]
 

@@ -184,7 +184,7 @@ class WorkspaceForm(FailureForm):
     is_watermarked = forms.BooleanField(
         label=_("Watermark generated text"),
         required=False,
-        help_text=_("So that anyone can check where a text came from. Readers don't notice it."),
+        help_text=_("Adds an invisible mark, so that anyone can check that a text was generated here."),
     )
 
     responses_kept_days = forms.TypedChoiceField(

@@ -7,6 +7,8 @@ from typing import Any
 
 from django.conf import settings
 from django.db import IntegrityError, transaction
+from django.db.models import Value
+from django.db.models.functions import Greatest
 from django.utils import timezone
 from django.utils.text import slugify
 
@@ -178,12 +180,25 @@ def edit_workspace(by: Access, changes: Mapping[str, Any]) -> None:
     if "monthly_nanousd" in after:
         set_budget(tenant, after["monthly_nanousd"])
     others = {field: after[field] for field in (*STARTS, *PUBLISHED) if field in after}
+    if "responses_kept_days" in others:
+        others["responses_kept_since"] = _kept_since(
+            before["responses_kept_days"], after["responses_kept_days"]
+        )
     if others:
         Tenant.objects.filter(pk=tenant.pk).update(**others)
         tenant.refresh_from_db(fields=list(others))
     if not others.keys().isdisjoint(PUBLISHED):
         snapshot.mark_changed(tenant.pk)
     by.audit("workspace.edited", tenant, before={field: before[field] for field in after}, after=after)
+
+
+def _kept_since(*days: int | None) -> Greatest:
+    """Return since when responses stay readable after a change of their days; never an earlier moment.
+
+    What either number of days ends is over for good, also before it is deleted.
+    """
+    shortest = timedelta(days=min(kept or 0 for kept in days))
+    return Greatest("responses_kept_since", Value(timezone.now() - shortest))  # to PostgreSQL, NULL is least
 
 
 def set_budget(tenant: Tenant, monthly_nanousd: int | None) -> None:

@@ -50,6 +50,13 @@ class UsageEvent(models.Model):
     )
     # By which a receipt names the answer. In hex: half the bytes would make the export and the drain convert.
     text_sha256 = models.CharField(max_length=64, blank=True, db_default="", editable=False)
+    # Its receipt says so: whoever asked could choose the words.
+    constrained = models.CharField(
+        max_length=60,
+        blank=True,
+        db_default="",
+        help_text="Fields of the request that prescribed the text, such as echo logit_bias.",
+    )
     input_nanousd = models.BigIntegerField(help_text="Price per token.")
     cached_input_nanousd = models.BigIntegerField()
     output_nanousd = models.BigIntegerField()

@@ -133,6 +133,12 @@ class Tenant(models.Model):
         editable=False,
         help_text="How long responses and conversations are stored, in days. Empty: they are not stored.",
     )
+    responses_kept_since = models.DateTimeField(
+        null=True,
+        blank=True,
+        editable=False,
+        help_text="What was stored before this is never readable again, however the days are changed.",
+    )
     key_limits = models.JSONField(
         null=True, blank=True, editable=False, help_text="Default limits of new API keys."
     )
@@ -190,6 +196,17 @@ class Tenant(models.Model):
 
     def __str__(self) -> str:
         return self.name
+
+    @property
+    def may_choose_watermark(self) -> bool:
+        """Whether the operator leaves it to the workspace."""
+        return bool(settings.WATERMARK == "on")
+
+    @property
+    def is_text_marked(self) -> bool:
+        """Whether its text is watermarked, unless an API key or a request says otherwise."""
+        is_chosen = self.is_watermarked if self.may_choose_watermark else settings.WATERMARK == "required"
+        return bool(is_chosen and settings.WATERMARK_KEYS)
 
 
 class MembershipQuerySet(models.QuerySet["Membership"]):

@@ -6,6 +6,7 @@ from uuid import UUID, uuid4
 
 from django.contrib.postgres.fields import ArrayField
 from django.db import models
+from django.db.models.expressions import Combinable
 from django.db.models.functions import Now
 
 from tenants.models.people import Tenant
@@ -26,11 +27,16 @@ class KeptQuerySet(models.QuerySet[Row]):
 
     def kept(self) -> Self:
         """Return the rows that may be read, by what their workspaces' rows say now."""
-        return self.filter(tenant__deleted_at=None, **{f"{self.moment}__gt": KEPT_SINCE})
+        since = models.F("tenant__responses_kept_since")
+        is_after_change = models.Q(tenant__responses_kept_since=None) | self._is_after(since)
+        return self.filter(is_after_change, self._is_after(KEPT_SINCE), tenant__deleted_at=None)
 
     def of(self, tenant_id: UUID) -> Self:
         """Return a workspace's rows that may be read."""
         return self.filter(tenant_id=tenant_id).kept()
+
+    def _is_after(self, moment: Combinable) -> models.Q:
+        return models.Q(**{f"{self.moment}__gt": moment})
 
 
 class ConversationQuerySet(KeptQuerySet["Conversation"]):

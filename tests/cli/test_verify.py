@@ -31,6 +31,14 @@ def test_a_receipt_is_printed_and_verified(logged_in, acme, tmp_path):
     assert logged_in("receipt", "req_none").code == 1
 
 
+def test_the_receipt_of_a_prescribed_text_proves_nothing_and_says_why(logged_in, acme, tmp_path):
+    record_answer(acme, "req_1", text="Hand-made.", constrained="structured_outputs")
+    file = tmp_path / "text.receipt"
+    file.write_text(logged_in("receipt", "req_1").out)
+    done = logged_in("verify", "-", "--receipt", str(file), stdin="Hand-made.")
+    assert (done.code, "the request prescribed it (structured_outputs)" in done.out) == (1, True)
+
+
 def test_a_receipt_is_one_line_however_long(logged_in, acme):
     record_answer(acme, "req_1", text="Hand-made.")
     assert logged_in("receipt", "req_1").out.count("\n") == 1

@@ -34,6 +34,7 @@ ROOMS = [
     *(f"billing:{name}" for name in OF_BILLING),
     *("tenants:webhooks", "tenants:team", "tenants:audit_log", "tenants:notices"),
 ]
+MARKED = {"watermark": "gumbel; epoch=1"}
 USAGE = {"prompt_tokens": 12, "completion_tokens": 40}
 
 # Two hundred pages take minutes.
@@ -221,6 +222,7 @@ def test_answers_a_refusal_and_an_open_blind_vote(alice_client, browser, live_se
     expect(page.get_by_role("button", name="Stop")).to_be_hidden()
     expect(page.get_by_role("alert").filter(has_text="Too fast")).to_be_visible()
     expect(page.get_by_role("region", name="Answer 1").locator("[data-tokens]")).to_contain_text("40 out")
+    expect(page.get_by_role("region", name="Answer 1")).to_contain_text("Watermarked")
     faults += look_at_state(page, "answers and a refusal")
 
     page.goto(reverse("adapters:compare", args=["acme", "letters"]))
@@ -237,7 +239,7 @@ def answer(route: Route) -> None:
         route.fulfill(status=429, content_type="application/json", body=json.dumps(error))
         return
     chunks = [{"choices": [{"delta": {"content": word + " "}}]} for word in scene.SAMPLE.split()]
-    chunks.append({"choices": [{"delta": {}, "finish_reason": "stop"}], "usage": USAGE})
+    chunks.append({"choices": [{"delta": {}, "finish_reason": "stop"}], "usage": USAGE} | MARKED)
     body = "".join(f"data: {json.dumps(chunk)}\n\n" for chunk in chunks)
     route.fulfill(status=200, content_type="text/event-stream", body=f"{body}data: [DONE]\n\n")
 

@@ -59,6 +59,17 @@ def test_an_answer_has_a_receipt_that_verifies_with_its_text(client, acme):
     assert (wrong["outcome"], wrong["validation_state"]) == ("not_detected", "valid")
 
 
+def test_the_receipt_of_a_prescribed_text_alone_detects_nothing(client, acme):
+    record_answer(acme, "req_1", text=TEXT, constrained="echo logit_bias")
+    receipt = get_receipt(client, "req_1").json()["receipt"]
+    mark, signed = post(client, text=TEXT, receipt=receipt).json()["results"]
+    assert (mark["outcome"], signed["outcome"]) == ("detected", "not_detected")
+    assert (signed["validation_state"], signed["matches_text"]) == ("valid", True)
+    assert signed["claims"]["constrained"] == ["echo", "logit_bias"]
+    [alone] = post(client, text="", receipt=receipt).json()["results"]
+    assert alone["outcome"] == "not_detected"
+
+
 def test_what_has_no_receipt_and_what_is_a_strangers_is_404(client, acme, charlies):
     record_answer(acme, "req_1", text_sha256="")
     record_answer(charlies, "req_2")

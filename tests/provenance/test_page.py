@@ -1,12 +1,18 @@
 """The page that checks a text: for everyone, bounded, and storing nothing."""
 
+import json
+from dataclasses import replace
+from pathlib import Path
+
 import pytest
 from django.urls import reverse
 
 from provenance import views
+from provenance.checks import ENOUGH_WORDS, USUALLY_FOUND_WORDS
 from provenance.receipts import sign_receipt, verify_receipt
+from provenance.watermark.detector import USUALLY_FOUND_TOKENS
 from tenants.metering.ledger import record_events
-from tests.provenance.builders import RECEIPT
+from tests.provenance.builders import RECEIPT, TEXT
 from tests.provenance.marked import write
 from tests.tenants.builders import make_event
 
@@ -39,6 +45,33 @@ def test_it_says_whether_a_receipt_is_that_of_the_text(client):
     assert "The receipt is valid." in client.post(VERIFY, {"receipt": receipt}).text
 
 
+def test_the_lengths_that_it_names_are_those_that_were_measured(client):
+    measured = json.loads(Path("bench/results/provenance.json").read_text())["found"]["power"]["rows"]
+    usual = measured["temperature 0.7"]
+    assert min(n for n in (30, 60, 100, 200) if usual[f"found_{n}"] >= 0.95) == USUALLY_FOUND_TOKENS
+    page = client.get(VERIFY).text
+    assert f"usually found in {USUALLY_FOUND_WORDS} words or more" in page
+    assert f"about {ENOUGH_WORDS} words to be sure" in page
+
+
+@pytest.mark.parametrize("words", [60, 74, 90])
+def test_a_text_of_some_lines_is_too_short_and_its_chance_is_said_in_words(client, words):
+    page = client.post(VERIFY, {"text": write(words, key=None)}).text
+    assert "too short to tell" in page
+    assert f"about {ENOUGH_WORDS} words to be sure" in page
+    assert "more than 1 in 10" in page
+    assert "at most 1 in " in client.post(VERIFY, {"text": write(90)}).text
+
+
+@pytest.mark.parametrize("sent", [{"text": TEXT}, {}])
+def test_it_says_of_a_prescribed_text_that_the_receipt_proves_nothing(client, sent):
+    receipt = sign_receipt(replace(RECEIPT, constrained=("echo", "logit_bias")))
+    page = client.post(VERIFY, sent | {"receipt": receipt}).text
+    assert "the request prescribed the text" in page
+    assert "echo, logit_bias" in page
+    assert 'data-verdict="found"' not in page
+
+
 def test_an_address_has_so_many_checks_a_minute(client, monkeypatch):
     monkeypatch.setattr(views, "CHECKS_PER_MINUTE", 2)
     statuses = [client.post(VERIFY, {"text": "Short."}).status_code for _ in range(3)]
@@ -58,6 +91,8 @@ def test_a_member_downloads_a_receipt_from_the_requests_page(alice_client, acme)
 
 
 def test_the_keys_are_published(client):
-    [key] = client.get(reverse("provenance:receipt_keys")).json()["keys"]
+    answer = client.get(reverse("provenance:receipt_keys"), headers={"origin": "https://elsewhere.example"})
+    assert answer["access-control-allow-origin"] == "*"  # so that any page verifies a receipt itself
+    [key] = answer.json()["keys"]
     assert (key["crv"], key["kid"]) == ("Ed25519", "1")
     assert key.keys() == {"kty", "crv", "alg", "use", "kid", "x"}  # no private part

@@ -200,6 +200,13 @@ def test_the_limits_of_the_plan_are_said_before_the_start(alice_client, acme, re
     assert re.search(r"reached your plan&#x27;s limit of trainings per month \(\d\)", page)
 
 
+def test_the_watermark_is_said_before_the_start(alice_client, ready, settings):
+    settings.WATERMARK_KEYS = {1: 7}
+    page = alice_client.get(address("cost", ready)).text
+    assert "carries an invisible watermark" in page
+    assert reverse("website:settings") + "#id_is_watermarked" in page
+
+
 def test_a_start_leads_to_its_progress_and_survives_a_reload(alice_client, ready):
     Training.objects.filter(pk=ready.pk).update(epoch_tokens=0)  # costs nothing
     assert alice_client.post(address("start", ready), {"rights": "on"})["Location"] == address(

@@ -1,5 +1,6 @@
 """A workspace and a key turn the watermark off, and no page without the box does."""
 
+import pytest
 from django.urls import reverse
 
 from tenants.models import ApiKey
@@ -36,3 +37,36 @@ def test_a_key_for_programs_alone_turns_it_off(alice_client, acme, valkey):
     for sent, is_watermarked in [({}, True), (SHOWN, False), ({**SHOWN, "is_watermarked": "on"}, True)]:
         assert alice_client.post(address, sent).status_code == 302
         assert ApiKey.objects.get(pk=key.pk).is_watermarked is is_watermarked
+
+
+PLAYGROUND = reverse("inference:playground")
+SWITCH = reverse("website:settings") + "#id_is_watermarked"
+
+
+@pytest.mark.parametrize(
+    ("policy", "workspace", "says", "has_switch"),
+    [
+        ("on", True, True, True),
+        ("on", False, False, False),
+        ("required", False, True, False),
+        ("off", True, False, False),
+    ],
+)
+def test_the_playground_says_that_text_is_marked(
+    *, alice_client, acme, settings, policy, workspace, says, has_switch
+):
+    settings.WATERMARK_KEYS = {1: 7}
+    settings.WATERMARK = policy
+    acme.is_watermarked = workspace
+    acme.save()
+    page = alice_client.get(PLAYGROUND).text
+    assert ("carries an invisible watermark" in page, SWITCH in page) == (says, has_switch)
+    settings.WATERMARK_KEYS = {}
+    assert "carries an invisible watermark" not in alice_client.get(PLAYGROUND).text
+
+
+def test_a_member_is_told_who_can_turn_it_off(bob_client, settings):
+    settings.WATERMARK_KEYS = {1: 7}
+    page = bob_client.get(PLAYGROUND).text
+    assert "Owners and admins can turn it off" in page
+    assert SWITCH not in page

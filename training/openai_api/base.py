@@ -6,7 +6,7 @@ from django.conf import settings
 from rest_framework.request import Request
 
 from inference.openai_views.base import OpenAiView
-from inference.public import UnknownAddress
+from inference.public import UnknownPath
 
 
 class TrainingView(OpenAiView):
@@ -15,5 +15,5 @@ class TrainingView(OpenAiView):
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         """Answer as any unknown address where this service trains nothing."""
         if not settings.TRAINING:
-            raise UnknownAddress(site=settings.SITE_URL)
+            raise UnknownPath
         super().initial(request, *args, **kwargs)

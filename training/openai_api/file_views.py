@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from threading import Lock
 from uuid import UUID
 
+from django.conf import settings
 from django.db import connection
 from django.http.response import HttpResponseBase
 from django.utils import timezone
@@ -42,6 +43,7 @@ from training.openai_api.shapes import (
     DeletedFile,
     StoredFile,
 )
+from training.reading.recognition import ENDINGS
 
 PREFIX = "file-"
 MAX_FILES = 10_000
@@ -108,6 +110,7 @@ class FilesView(TrainingView):
         part = form.read_to_file()
         if "purpose" in form.fields:  # then a wrong one is refused before the file is sent
             check_fields(form.fields)
+        require_lines(part.file_name or "")
         file = file_actions.begin_file(self.access, name=part.file_name or "file", size_bytes=size_bytes)
         connection.close()  # else it is held while the client sends, which may take minutes
         expires_after_s: int | None = None
@@ -204,6 +207,16 @@ def check_fields(fields: dict[str, str]) -> int | None:
         sentence = f"`expires_after.seconds` must be between {SHORTEST_EXPIRY_S} and {LONGEST_EXPIRY_S}."
         raise BadRequest(sentence, param="expires_after")
     return int(seconds)
+
+
+def require_lines(name: str) -> None:
+    """Raise BadRequest for a file that is a document by its name: another API takes it."""
+    if name.lower().endswith(ENDINGS):
+        raise BadRequest(
+            f"`file`: {name[:100]} is a document. Send JSON Lines here, with one conversation per "
+            f"line. To train on documents, use {settings.SITE_URL}/api/v1/trainings.",
+            param="file",
+        )
 
 
 @contextmanager

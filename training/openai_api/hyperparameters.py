@@ -8,6 +8,7 @@ from rest_framework import serializers
 from core.rest.bodies import StrictSerializer
 
 AUTO = "auto"
+SUPERVISED = "supervised"
 
 
 class AutoField(serializers.Field[Any, Any, Any, Any]):
@@ -52,5 +53,13 @@ class SupervisedBody(StrictSerializer):
 class MethodBody(StrictSerializer):
     """How a job learns."""
 
-    type = serializers.ChoiceField(["supervised"])
+    type = serializers.ChoiceField([SUPERVISED])
     supervised = SupervisedBody(required=False, allow_null=True)
+
+    def to_internal_value(self, data: Any) -> Any:
+        """Return the checked values. Raises ValidationError, for another method before its own fields."""
+        if isinstance(data, dict) and data.get("type", SUPERVISED) != SUPERVISED:
+            raise serializers.ValidationError(
+                {"type": [f"Only `{SUPERVISED}` is available here: send pairs of prompts and answers."]}
+            )
+        return super().to_internal_value(data)

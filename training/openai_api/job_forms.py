@@ -25,7 +25,6 @@ MAX_METADATA = 16
 MAX_METADATA_KEY, MAX_METADATA_VALUE = 64, 512
 NAME_CHARACTERS = 60
 HYPERPARAMETERS = ("n_epochs", "batch_size", "learning_rate_multiplier")
-RESERVED = ("base",)
 SLUG_ENDS = re.compile(r"^-+|-+$")
 
 
@@ -41,7 +40,11 @@ class JobBody(StrictSerializer):
     method = MethodBody(required=False, allow_null=True)
     metadata = serializers.DictField(required=False, allow_null=True)
     integrations = serializers.ListField(
-        child=serializers.DictField(), required=False, allow_null=True, max_length=0
+        child=serializers.DictField(),
+        required=False,
+        allow_null=True,
+        max_length=0,
+        error_messages={"max_length": "Integrations are not available here. Leave this out."},
     )
 
     def validate_metadata(self, metadata: dict[str, Any] | None) -> dict[str, str]:
@@ -72,8 +75,6 @@ def read_job(access: Access, body: Mapping[str, Any]) -> JobRequest:
     slug = _slug_of(suffix) if suffix else _slug_of(training_file.name.rpartition(".")[0]) or "fine-tuned"
     if not slug:
         raise BadRequest("`suffix` must contain a letter or a digit, such as my-voice.", param="suffix")
-    if slug in RESERVED:
-        raise BadRequest(f"`{slug}` is reserved. Choose another `suffix`.", param="suffix")
     return JobRequest(
         slug=slug,
         name=(suffix or slug.replace("-", " ").capitalize())[:NAME_CHARACTERS],

@@ -9,6 +9,7 @@ from django.db.models import QuerySet
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from adapters.errors import StyleRefused
 from core.public_ids import read_id
 from inference.openai_views.schema import AFTER, limit_of, operation
 from inference.public import BadRequest
@@ -72,7 +73,13 @@ class JobsView(TrainingView):
     def post(self, request: Request) -> Response:
         """Create a job. It starts automatically once its files are checked. Its result is a version of the
         style that `suffix` names. By creating it, you state that you have the right to train on the texts."""
-        training = file_actions.create_job(self.access, read_job(self.access, self.read_body(JobBody)))
+        asked = read_job(self.access, self.read_body(JobBody))
+        try:
+            training = file_actions.create_job(self.access, asked)
+        except StyleRefused as error:
+            # The style's names are made of the suffix.
+            sentences = next(iter(error.errors.values()))
+            raise BadRequest(f"`suffix`: {sentences[0]}", param="suffix") from error
         return Response(presenters.present_job(training))
 
 

@@ -23,10 +23,11 @@ from inference.contract.dialects.common import (
     read_text,
     translate_stream,
 )
-from inference.contract.field_checks import check_bool
+from inference.contract.field_checks import CLEARS_TOOL_USES, check_bool
+from inference.contract.field_reader import Table
 from inference.contract.partial_json import parse_begun
 from inference.contract.place_errors import name_set, refuse_unknown_keys, require
-from inference.contract.requests import ParsedRequest
+from inference.contract.requests import ParsedRequest, read_json
 from inference.contract.streams import Stream
 from inference.contract.tools import parse_arguments
 from inference.errors import BadRequest, DomainError
@@ -65,12 +66,13 @@ ERROR_TYPES = {
     429: "rate_limit_error",
     503: "overloaded_error",
 }
+CLEARS_FROM_TOKENS = 100_000  # Anthropic's own default
 OVERLOADED = 529  # Anthropic's own status instead of 503
 
 
 def parse_messages(body: bytes) -> ParsedRequest:
     """Return the request as a checked chat. Raises BadRequest naming the field that is wrong."""
-    parsed = parse_as_chat(body, _translate_request, table=fields.MESSAGES, names=FIELD_NAMES)
+    parsed = _parse(body, fields.MESSAGES)
     if not parsed.output_tokens:
         raise BadRequest(
             "You must provide `max_tokens`, the maximum length of the answer.", param="max_tokens"
@@ -80,7 +82,41 @@ def parse_messages(body: bytes) -> ParsedRequest:
 
 def parse_count_tokens(body: bytes) -> ParsedRequest:
     """Return a request whose prompt is only to be counted. Raises BadRequest."""
-    return parse_as_chat(body, _translate_request, table=fields.MESSAGES | fields.COUNT, names=FIELD_NAMES)
+    return _parse(body, fields.MESSAGES | fields.COUNT)
+
+
+def _parse(body: bytes, table: Table) -> ParsedRequest:
+    parsed = parse_as_chat(body, _translate_request, table=table, names=FIELD_NAMES)
+    if CLEARS_TOOL_USES.encode() in body:
+        raw = read_json(body)
+        if raw.get("context_management"):
+            _refuse_clearing(raw["context_management"], parsed)
+    return parsed
+
+
+def _refuse_clearing(management: JsonObject | list[JsonObject], parsed: ParsedRequest) -> None:
+    """Raise BadRequest where an edit could clear tool uses from a prompt of this length.
+
+    https://platform.claude.com/docs/en/build-with-claude/context-editing
+    """
+    edits = management.get("edits") if isinstance(management, dict) else management
+    for edit in edits or ():
+        if not edit["type"].startswith(CLEARS_TOOL_USES):
+            continue
+        trigger = edit.get("trigger") or {"type": "input_tokens", "value": CLEARS_FROM_TOKENS}
+        place = "context_management.edits"
+        is_trigger = isinstance(trigger, dict) and isinstance(trigger.get("value"), int)
+        require(is_trigger, place, "must have a `trigger` with `type` and `value`")
+        if trigger.get("type") == "tool_uses":
+            reached = sum(len(message.get("tool_calls", ())) for message in parsed.fields["messages"])
+        else:
+            reached = parsed.prompt_bound()
+        require(
+            reached <= trigger["value"],
+            place,
+            "could clear tool uses from a prompt of this length, and prompts are never changed here. Leave "
+            "out what the model needn't read, or raise `trigger`",
+        )
 
 
 def translate_answer(answer: bytes, request_body: bytes, request_id: str) -> bytes:

@@ -22,6 +22,7 @@ from inference.contract.field_checks import JSON_SCHEMA_KEYS
 from inference.contract.place_errors import name_set, refuse_unknown_keys, require, split_names
 from inference.contract.requests import ParsedRequest
 from inference.contract.streams import Stream
+from inference.contract.tools import ALLOWED_TOOLS
 from inference.errors import BadRequest
 from inference.facts import JsonObject
 
@@ -150,15 +151,29 @@ def _translate_tools(raw: JsonObject) -> JsonObject:
     tools = read_objects(raw.get("tools") or [], "tools")
     choice: Any = raw.get("tool_choice") or "auto"
     names_function = isinstance(choice, dict) and choice.get("type") == "function"
-    must_call = names_function or choice == "required"
+    allows_some = isinstance(choice, dict) and choice.get("type") == ALLOWED_TOOLS
+    must_call = names_function or allows_some or choice == "required"
     is_possible = bool(tools) if must_call else choice in ("auto", "none")
     require(is_possible, "tool_choice", "must be auto, none, or required or a function with `tools`")
     if not tools:
         return {"parallel_tool_calls": None}
     if names_function:
         choice = {"type": "function", "function": {"name": read_text(choice, "name", "tool_choice")}}
+    if allows_some:
+        choice = _translate_allowed(choice)
     chat_tools = [_translate_tool(tool, f"tools[{index}]") for index, tool in enumerate(tools)]
     return {"tools": chat_tools, "tool_choice": choice}
+
+
+def _translate_allowed(choice: JsonObject) -> JsonObject:
+    """Return a choice among some tools in a chat's form, where functions have a level of their own."""
+    refuse_unknown_keys(choice, {"type", "mode", "tools"}, "tool_choice")
+    functions = []
+    for index, tool in enumerate(read_objects(choice.get("tools"), "tool_choice.tools")):
+        name = read_text(tool, "name", f"tool_choice.tools[{index}]")
+        functions.append({"type": tool.get("type"), "function": {"name": name}})
+    allowed = {"mode": choice.get("mode"), "tools": functions}
+    return {"type": ALLOWED_TOOLS, ALLOWED_TOOLS: allowed}
 
 
 def _translate_tool(tool: JsonObject, place: str) -> JsonObject:

@@ -2,7 +2,7 @@
 -- KEYS: hold, leases, account, bucket, stream, pool's account
 -- ARGV: request id, tenant id, prompt, cached and completion tokens, cost in nano-USD, finish reason, outcome,
 --       route and engine ('': those of the last heartbeat), 'sweep' when a sweeper calls: it acts only if the lease
---       is over; what is said of the watermark, the SHA-256 of the answer's text
+--       is over; what is said of the watermark, the SHA-256 of the answer's text, what prescribed it
 -- Returns 1 if this call settled, 2 if a sweeper had, 0 if there is no such hold. A request without tokens
 -- is an event only after an engine's failure. The hold of a swept request stays for an hour, in case its gateway was
 -- only slow: what the sweeper billed stands, and a request that had no count yet is billed now.
@@ -64,5 +64,5 @@ if route == '' then route, engine = hold[6] or '', hold[9] or '' end
 call('XADD', stream_key, '*', 'request', request_id, 'tenant', tenant, 'key', key, 'period', hold[2],
   'admitted_ms', hold[5], 'route', route, 'engine', engine, 'prices', hold[7], 'prompt', ARGV[3],
   'cached', ARGV[4], 'completion', ARGV[5], 'cost', ARGV[6], 'finish', ARGV[7], 'outcome', outcome, 'pool', pool,
-  'watermark', ARGV[12], 'text', ARGV[13])
+  'watermark', ARGV[12], 'text', ARGV[13], 'constrained', ARGV[14])
 return 1

@@ -177,7 +177,8 @@ export class Pane {
     this.#at("pace").textContent = pace ? interpolate(gettext("{count} tokens/s"), { count: decimal(pace, 1) }) : "–";
     this.#at("tokens").textContent = usage ? interpolate(gettext("{read} in, {written} out"), { read: count(usage.prompt_tokens), written: count(written) }) : "–";
     this.#at("cost").textContent = usage ? this.#cost(usage) : "–";
-    this.#at("watermark").textContent = watermark ? (watermark.startsWith("none") ? gettext("No") : gettext("Yes")) : "–";
+    const isMarked = watermark && !watermark.startsWith("none");
+    this.#at("watermark").textContent = watermark ? (isMarked ? gettext("Watermarked") : gettext("No watermark")) : "";
   }
 
   // By the prices of this page: what the ledger books, unless they changed since it was opened.

@@ -43,6 +43,15 @@ def test_another_workspaces_slug_alone_names_nothing(stranger, noir):
     problem(stranger.get("styles/noir"), 404, "style_not_found")
 
 
+def test_of_a_public_style_only_its_owner_sees_the_versions_and_others_are_told_so(program, stranger, noir):
+    problem(stranger.get("styles/acme/noir/versions"), 404, "style_not_found")  # it is private
+    sharing.set_public(noir)
+    for method, below in (("get", "/versions"), ("get", "/versions/1"), ("patch", ""), ("get", "/shares")):
+        said = problem(stranger.request(method, f"styles/acme/noir{below}"), 404, "not_your_style")["detail"]
+        assert "Only its owner can see its versions" in said
+    assert program.get("styles/acme/noir/versions").status_code == 200
+
+
 def test_a_wrong_name_is_told_what_is_right(program, noir):
     for name in ("nior", "acme/nior", "noir@1", "Noir", "a b", "%00", "acme/%00", "no%C3%AFr", 300 * "x"):
         for method, below in (("get", ""), ("get", "/versions"), ("put", "/selection")):

@@ -7,7 +7,16 @@ import pytest
 from anthropic.pagination import SyncPage
 from anthropic.types import ErrorResponse, ModelInfo
 
-from inference.api.endpoints import COUNTS, ENDPOINTS, READ_ONLY, TOKEN_TASKS
+from inference.api.endpoints import (
+    COUNTS,
+    ENDPOINTS,
+    MCP,
+    METHODS,
+    READ_ONLY,
+    SITE_PATHS,
+    STORED_PATHS,
+    TOKEN_TASKS,
+)
 from inference.errors import LimitsUnavailable
 
 VERSION = {"anthropic-version": "2023-06-01"}
@@ -111,6 +120,14 @@ async def test_a_gateway_says_who_has_files_and_jobs(client, account, settings):
     settings.TRAINING = False
     _, _, body = await client.ask({}, path="/v1/files")
     assert "proxy" not in json.loads(body)["error"]["message"]
+
+
+async def test_an_unknown_path_is_told_all_that_there_is(client, account):
+    _, _, body = await client.ask({}, path="/v1/chats")
+    message = json.loads(body)["error"]["message"]
+    roots = {"/v1/conversations" if path in STORED_PATHS else path for path in SITE_PATHS}
+    for path in {*METHODS, *roots, MCP} - {"/healthz", "/readyz"}:
+        assert path in message
 
 
 async def test_embeddings_are_refused_in_one_sentence_that_says_what_to_do(client, account):

@@ -247,6 +247,25 @@ async def test_bad_requests_get_openais_errors(client, change, path, status, cod
     assert head["x-request-id"]
 
 
+@pytest.mark.parametrize(
+    ("media_type", "status"),
+    [
+        ("application/x-www-form-urlencoded", 415),
+        ("text/plain;charset=UTF-8", 415),
+        ("multipart/form-data; boundary=a", 415),
+        ("Application/JSON; charset=utf-8", 200),
+        ("application/vnd.acme+json", 200),
+        ("", 200),
+    ],
+)
+async def test_a_body_that_says_it_is_not_json_is_not_read(client, engine, media_type, status):
+    got, _, body = await client.ask(chat(), headers={"content-type": media_type})
+    assert got == status
+    if status == 415:
+        assert json.loads(body)["error"]["code"] == "unsupported_media_type"
+        assert engine.received == []
+
+
 async def test_a_key_with_a_wrong_checksum_needs_no_look_up(client, account, monkeypatch):
     monkeypatch.setattr(client.gateway, "_find_owner", None)
     status, _, body = await client.ask(chat(), secret="sk-ps-" + "a" * 30 + "000000")

@@ -6,6 +6,7 @@ import time
 
 import pytest
 from django.utils import timezone
+from jsonschema import Draft202012Validator
 
 from core import months
 from core import valkey as names
@@ -14,6 +15,7 @@ from core.money import NANO
 from core.rest.errors import TooManyRequests
 from inference.api import key_endpoint
 from inference.contract import http_errors
+from inference.contract.openapi import data_plane_paths, data_plane_schemas
 from inference.proxy.runtime import Gateway
 from tenants.api_keys.lifecycle import issue_key
 from tenants.metering.credits import grant_credit
@@ -51,6 +53,26 @@ async def test_a_key_reads_its_limits_and_what_is_left(client, engine, account):
     assert key["limits"]["workspace"]["requests_per_minute"]["remaining"] in (99, 100)
     assert key["limits"]["workspace"]["parallel_requests"] == {"limit": 8, "remaining": 8}
     assert key["limits"]["resets_at"].endswith("-01T00:00:00Z")
+
+
+async def test_what_a_key_reads_is_as_the_document_describes_it(client, account):
+    describe(account, name="letters", hint="sk-ps-ab…yz", scopes="inference", monthly_tokens="")
+    schemas = data_plane_schemas()
+    for path, name in (("/v1/key", "OwnKeyAnswer"), ("/v1/models", "ModelsAnswer")):
+        _, answer = await get(client, path)
+        Draft202012Validator({**schemas[name], "components": {"schemas": schemas}}).validate(answer)
+    assert (await get(client, "/v1/key"))[1]["limits"]["key"]["monthly_tokens"]["limit"] is None
+
+
+async def test_anthropics_errors_are_as_the_document_describes_them(client, account):
+    answers = data_plane_paths()["/v1/messages"]["post"]["responses"]
+    status, _, body = await client.ask(chat(max_tokens=0), path="/v1/messages")
+    described = answers[str(status)]["content"]["application/json"]["schema"]
+    schemas = data_plane_schemas()
+    Draft202012Validator({**described, "components": {"schemas": schemas}}).validate(json.loads(body))
+    assert described["$ref"].endswith("/AnthropicError")
+    assert "529" in answers
+    assert "503" not in answers
 
 
 async def test_a_key_reads_what_is_left_of_included_tokens_and_credits(client, engine, account):

@@ -69,6 +69,13 @@ async def test_the_word_is_the_same_everywhere(client, engine, account, path, ca
 
 
 @pytest.mark.parametrize("stream", [False, True])
+async def test_an_event_says_what_prescribed_the_text(client, account, stream):
+    await client.ask(chat(stream=stream, logit_bias={"5": 100}))
+    await client.ask(chat(stream=stream))
+    assert [event["constrained"] for event in account.events()] == ["logit_bias", ""]
+
+
+@pytest.mark.parametrize("stream", [False, True])
 async def test_a_short_answer_says_at_its_end_that_it_has_no_mark(client, engine, account, stream):
     engine.words = WORDS[:3]
     _, head, body = await client.ask(chat(stream=stream))

@@ -38,6 +38,10 @@ def parse(**changes):
     return anthropic_messages.parse_messages(message_body(**changes))
 
 
+def count_tokens(**changes):
+    return anthropic_messages.parse_count_tokens(message_body(**changes))
+
+
 def translated(name, **changes) -> bytes:
     """The answer to a request, of a chat that one of the streams has in pieces."""
     return anthropic_messages.translate_answer(answer(name), message_body(**changes), "req_1")
@@ -162,12 +166,10 @@ def block(**facts) -> list[dict]:
         ({"tools": [WEATHER], "tool_choice": {"type": "tool"}}, "tool_choice.name"),
         ({"container": "c"}, "container"),
         ({"mcp_servers": [{"url": "http://x"}]}, "mcp_servers"),
-        ({"thinking": {"type": "enabled", "budget_tokens": 1024}}, "thinking"),
         ({"output_config": {"format": {"type": "grammar"}}}, "output_config.format"),
         ({"output_config": "x"}, "output_config"),
         ({"metadata": "x"}, "metadata"),
         ({"thinking": "enabled"}, "thinking"),
-        ({"thinking": {"type": "deep"}}, "thinking"),
         (
             {"tools": [WEATHER], "tool_choice": {"type": "any", "disable_parallel_tool_use": "no"}},
             "tool_choice.disable_parallel_tool_use",
@@ -211,6 +213,38 @@ def test_what_is_inside_a_field_and_would_change_the_answer_is_named(changes, na
     with pytest.raises(errors.BadRequest) as raised:
         parse(**asked)
     assert f"`{named}`" in raised.value.message
+
+
+def clearing(**trigger) -> dict:
+    return {"edits": [{"type": "clear_tool_uses_20250919"} | ({"trigger": trigger} if trigger else {})]}
+
+
+CALLED = [
+    {"role": "user", "content": "Rain?"},
+    {"role": "assistant", "content": [{"type": "tool_use", "id": "a", "name": "weather", "input": {}}]},
+    {"role": "user", "content": [{"type": "tool_result", "tool_use_id": "a", "content": "Wet."}]},
+]
+
+
+@pytest.mark.parametrize("parse_form", [parse, count_tokens])
+def test_tool_uses_are_cleared_by_nobody_so_only_edits_that_clear_none_are_taken(parse_form):
+    for edits in (
+        clearing(),
+        clearing(type="input_tokens", value=3000),
+        clearing(type="tool_uses", value=1),
+    ):
+        assert parse_form(messages=CALLED, context_management=edits).fields["messages"]
+    for edits in (
+        clearing(type="input_tokens", value=20),
+        clearing(type="tool_uses", value=0),
+        clearing(type="input_tokens", value="many"),
+    ):
+        with pytest.raises(errors.BadRequest) as raised:
+            parse_form(messages=CALLED, context_management=edits)
+        assert raised.value.param == "context_management"
+    long = [{"role": "user", "content": "rain " * 30_000}]
+    with pytest.raises(errors.BadRequest):
+        parse_form(messages=long, context_management=clearing())
 
 
 def test_the_tool_runner_is_told_to_go_on_without_threads():

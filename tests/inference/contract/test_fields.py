@@ -196,12 +196,11 @@ FORMS = {
     "responses": respond,
 }
 WOULD_CHANGE_THE_ANSWER = [
-    ("thinking", {"type": "enabled", "budget_tokens": 1024}),
     ("thinking", "enabled"),
-    ("context_management", {"edits": [{"type": "clear_tool_uses_20250919"}]}),
+    ("context_management", {"edits": [{"type": "truncate_20991231"}]}),
     ("context_management", [{"type": "compaction", "compact_threshold": 1000}]),
     ("context_management", "auto"),
-    ("chat_template_kwargs", {"enable_thinking": True}),
+    ("chat_template_kwargs", {"enable_thinking": "always"}),
     ("chat_template_kwargs", {"continue_final_message": True}),
     ("chat_template_kwargs", {"tools": []}),
     ("chat_template_kwargs", "x"),
@@ -226,9 +225,75 @@ def test_a_variable_that_the_template_reads_is_not_set_by_a_request(settings, tm
     settings.BASE_MODEL_DIR = tmp_path
     (tmp_path / "chat_template.jinja").write_text("{% if enable_thinking %}<think>{% endif %}{{ messages }}")
     assert parse(chat_template_kwargs={"thinking": False})
-    for off in ({"enable_thinking": False}, {"thinking": False, "enable_thinking": False}):
-        error = refusal(parse, chat_template_kwargs=off)
+    for switch in (
+        {"enable_thinking": False},
+        {"enable_thinking": True},
+        {"thinking": False, "enable_thinking": False},
+    ):
+        error = refusal(parse, chat_template_kwargs=switch)
         assert "`chat_template_kwargs.enable_thinking`" in error.message
+
+
+@pytest.mark.parametrize("form", ["chat", "text", "responses"])
+def test_tool_uses_are_only_cleared_in_anthropics_form(form):
+    edits = {"edits": [{"type": "clear_tool_uses_20250919"}]}
+    assert refusal(FORMS[form], context_management=edits).param == "context_management"
+
+
+def test_a_bias_that_is_wrong_is_named(monkeypatch):
+    monkeypatch.setattr(base_model, "vocabulary_size", lambda: 100)
+    for bias, shown in [
+        ({"1": 1, "rain": 2}, "`rain` is no token id"),
+        ({"1": 1, "7": 101}, "that of `7` is not"),
+        ({"1": 1, "8": True}, "that of `8` is not"),
+        ({"1": 1, "9": "much"}, "that of `9` is not"),
+        ({"1": 1, "100": 2}, "0 … 99; `100` is none"),
+    ]:
+        error = refusal(parse, logit_bias=bias)
+        assert (error.param, shown in error.message) == ("logit_bias", True), error.message
+
+
+def test_what_the_table_says_of_a_stored_response_is_no_error():
+    error = refusal(respond, previous_response_id="resp_1")
+    assert error.message == (
+        "`previous_response_id` is not supported: this workspace stores no responses; send the whole "
+        "conversation in `input`."
+    )
+
+
+def other_tool(name):
+    return {"type": "function", "function": {"name": name, "parameters": {"type": "object"}}}
+
+
+@pytest.mark.parametrize("mode", ["auto", "required"])
+def test_allowed_tools_are_those_that_the_model_gets(mode):
+    tools = [other_tool("rain"), other_tool("snow"), other_tool("sun")]
+    some = [{"type": "function", "function": {"name": name}} for name in ("rain", "sun")]
+    choice = {"type": "allowed_tools", "allowed_tools": {"mode": mode, "tools": some}}
+    chat = parse(tools=tools, tool_choice=choice).fields
+    assert chat["tool_choice"] == mode
+    assert [tool["function"]["name"] for tool in chat["tools"]] == ["rain", "sun"]
+    flat_tools = [{"type": "function", "name": name, "parameters": {}} for name in ("rain", "snow", "sun")]
+    flat = {"type": "allowed_tools", "mode": mode, "tools": [flat_tools[0], flat_tools[2]]}
+    response = respond(tools=flat_tools, tool_choice=flat).fields
+    assert [tool["function"]["name"] for tool in response["tools"]] == ["rain", "sun"]
+    assert response["tool_choice"] == mode
+
+
+@pytest.mark.parametrize(
+    "allowed",
+    [
+        None,
+        {"mode": "none", "tools": [other_tool("rain")]},
+        {"mode": "auto", "tools": []},
+        {"mode": "auto", "tools": ["rain"]},
+        {"mode": "auto", "tools": [other_tool("hail")]},
+        {"mode": "auto", "tools": [other_tool("rain")], "more": 1},
+    ],
+)
+def test_allowed_tools_that_are_none_of_the_tools_are_refused(allowed):
+    choice = {"type": "allowed_tools", "allowed_tools": allowed}
+    assert refusal(parse, tools=[other_tool("rain")], tool_choice=choice).param == "tool_choice"
 
 
 @pytest.mark.parametrize("parse_form", [parse, complete])
@@ -240,9 +305,21 @@ def test_a_stream_reports_usage_as_it_is_asked_to(parse_form):
     guidellms = {"include_usage": True, "continuous_usage_stats": True}
     assert told(stream_options=guidellms) == (True, True)
     assert told(stream_options={"continuous_usage_stats": True}) == (False, True)
+    without = {"include_usage": False, "continuous_usage_stats": True}
+    assert told(stream_options=without) == (False, False)
     assert told(usage={"include": True}) == (True, False)  # OpenRouter's name
     assert told(usage={"include": False}, stream_options={"include_usage": True}) == (True, False)
     assert told() == (False, False)
+
+
+@pytest.mark.parametrize("value", [-(2**63) - 1, 2**63, 2**64, 10**30, -(10**30)])
+def test_a_number_beyond_64_bits_is_told_its_bounds(value):
+    error = refusal(parse, seed=value)
+    assert error.message == "`seed` must be between -9223372036854775808 and 9223372036854775807."
+    for name in ("max_tokens", "max_completion_tokens"):
+        assert refusal(parse, **{name: value}).message == (
+            f"`{name}` must be between 1 and 9223372036854775807."
+        )
 
 
 def test_a_response_has_no_running_usage():

@@ -156,7 +156,7 @@ def said(**part) -> list[dict]:
         ({"tools": [{"type": "web_search"}]}, "tools[0].type"),
         ({"tools": [{"type": "function"}]}, "tools[0].name"),
         ({"tools": {}, "tool_choice": "required"}, "tool_choice"),
-        ({"tools": [WEATHER], "tool_choice": {"type": "allowed_tools"}}, "tool_choice"),
+        ({"tools": [WEATHER], "tool_choice": {"type": "allowed_tools"}}, "tool_choice.tools"),
         ({"tools": [WEATHER], "tool_choice": {"type": "function"}}, "tool_choice.name"),
     ],
 )

@@ -13,7 +13,9 @@ from core.errors import DomainError
 from inference.responses import store
 from inference.responses.items import read_items
 from inference.responses.store import Turn
-from tenants.models import Conversation, StoredBytes, StoredResponse, Tenant
+from tenants.accounts import workspaces
+from tenants.accounts.access import Access
+from tenants.models import Conversation, Membership, StoredBytes, StoredResponse, Tenant
 from tests.inference.responses.builders import ask
 from tests.profiles import examples
 
@@ -179,6 +181,52 @@ def test_what_is_over_is_pruned_and_no_more(acme, charlies):
         size + store.ROW_BYTES for size in Conversation.objects.values_list("size_bytes", flat=True)
     )
     assert StoredBytes.objects.get().used_bytes == counted
+
+
+@pytest.fixture
+def keep_days(acme, alice):
+    """Changes the retention as the page and the API do."""
+    by = Access(acme, alice, role=Membership.Role.OWNER)
+
+    def change(days: int | None) -> None:
+        workspaces.edit_workspace(by, {"responses_kept_days": days})
+
+    return change
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("between", [None, 1])
+def test_what_a_change_of_the_retention_ended_never_comes_back(acme, keep_days, between):
+    keep_days(30)
+    response = store_response(acme, "acme")
+    conversation = store.create_conversation(acme.pk, read_items("acme"), {})
+    old = timezone.now() - timedelta(days=2)
+    StoredResponse.objects.filter(pk=response.pk).update(created_at=old)
+    Conversation.objects.filter(pk=conversation.pk).update(changed_at=old)
+    Tenant.objects.filter(pk=acme.pk).update(responses_kept_since=None)  # the days were set before that
+    acme.refresh_from_db()
+    assert texts_of(acme, str(response))
+    assert texts_of(acme, str(conversation))
+    keep_days(between)
+    keep_days(30)  # before anything was swept
+    for name in (str(response), str(conversation)):
+        with pytest.raises(DomainError):
+            find(acme, name)
+    with pytest.raises(DomainError):
+        store.append_items(conversation, read_items("a turn that began before"))
+    newer = store_response(acme, "acme")
+    assert find(acme, str(newer))
+    assert store.prune_workspace(acme) == 2
+    assert find(acme, str(newer))
+
+
+@pytest.mark.django_db
+def test_days_that_end_nothing_leave_all_as_it_is(acme, keep_days):
+    keep_days(1)
+    response = store_response(acme, "acme")
+    for days in (30, 7, 1, 7):
+        keep_days(days)
+        assert find(acme, str(response))
 
 
 @pytest.mark.django_db

@@ -81,6 +81,22 @@ def test_a_deleted_response_is_not_built_on(acme, acme_client, refused):
     assert StoredBytes.objects.get(pk=acme.pk).used_bytes == StoredResponse.objects.get().size_bytes
 
 
+def test_a_response_is_complete_and_can_not_be_cancelled(acme_client, stranger, refused):
+    said = ask(acme_client)
+    assert (
+        "Cannot cancel a synchronous response."
+        in refused(400, acme_client.responses.cancel, said.id)["message"]
+    )
+    assert refused(404, stranger.responses.cancel, said.id)["code"] == "response_not_found"
+    assert acme_client.responses.retrieve(said.id).status == "completed"
+
+
+def test_a_body_that_says_it_is_not_json_is_refused(acme_client, refused):
+    headers = {"content-type": "text/plain"}
+    error = refused(415, acme_client.conversations.create, extra_headers=headers)
+    assert error["code"] == "unsupported_media_type"
+
+
 def test_a_conversation_is_read_and_written(site, acme_client, acme, refused):
     conversation = acme_client.conversations.create(
         metadata={"topic": "weather"}, items=[{"role": "user", "content": "You are a poet."}]

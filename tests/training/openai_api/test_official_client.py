@@ -182,6 +182,48 @@ def test_what_can_not_be_done_is_said_with_its_field(client):
     assert not Training.objects.exists()
 
 
+SAID = [
+    ({"suffix": "base"}, "suffix", "`suffix`: “base” is reserved. Choose another name, such as my-base."),
+    ({"suffix": "Polyscribe"}, "suffix", "“polyscribe” is reserved."),
+    (
+        {"method": {"type": "dpo", "dpo": {}}},
+        "method.type",
+        "`method.type`: Only `supervised` is available here",
+    ),
+    (
+        {"integrations": [{"type": "wandb"}]},
+        "integrations",
+        "`integrations`: Integrations are not available here.",
+    ),
+    ({"extra_body": {"nonsense": 1}}, "nonsense", "`nonsense`: Unknown field."),
+    ({"seed": -1}, "seed", "`seed`: "),
+    (
+        {"hyperparameters": {"n_epochs": 0}},
+        "hyperparameters.n_epochs",
+        "Must be `auto`, or between 1 and 50.",
+    ),
+]
+
+
+def test_the_message_alone_says_what_is_wrong(client):
+    file = upload(client)
+    for asked, param, sentence in SAID:
+        with pytest.raises(openai.BadRequestError) as refused:
+            client.fine_tuning.jobs.create(**{"model": "base", "training_file": file.id} | asked)
+        assert sentence in refused.value.body["message"]
+        assert refused.value.param == param
+    assert not Training.objects.exists()
+
+
+@pytest.mark.parametrize("name", ["notes.txt", "Chapter 1.DOCX"])
+def test_documents_are_sent_to_the_api_that_takes_them(client, name):
+    with pytest.raises(openai.BadRequestError) as refused:
+        upload(client, b"It rained.", name=name)
+    assert "/api/v1/trainings" in refused.value.body["message"]
+    assert refused.value.param == "file"
+    assert not File.objects.exists()
+
+
 def test_a_stranger_finds_nothing(client, new_client, charlies):
     file = upload(client)
     job = client.fine_tuning.jobs.create(model="base", training_file=file.id)

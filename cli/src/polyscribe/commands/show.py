@@ -21,7 +21,7 @@ from polyscribe.errors import (
 from polyscribe.objects import Object
 
 BIDIRECTIONAL = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
-PIPED_WIDTH = 200  # characters of a line where no terminal says how many fit
+PIPED_WIDTH = 100_000  # characters: no terminal shows the line, so a program reads it, and nothing wraps it
 
 
 def stdout() -> Console:
@@ -41,8 +41,8 @@ def print_note(sentence: str) -> None:
 
 
 def print_line(sentence: str) -> None:
-    """Print a result of one line."""
-    stdout().print(printable(sentence))
+    """Print a result of one line. It may be a key, so nothing wraps it; terminals break long lines."""
+    print_raw(printable(sentence))
 
 
 def print_json(data: object) -> None:
@@ -71,6 +71,17 @@ def print_table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> Non
         cells = ["" if value is None else Text(printable(str(value))) for value in row]
         table.add_row(*cells)
     stdout().print(table)
+
+
+def print_beside(titles: Sequence[str], texts: Sequence[str]) -> None:
+    """Print texts beside each other, below their titles; in a pipe, one after the other."""
+    if sys.stdout.isatty():
+        table = Table(*titles, expand=True, show_lines=True)
+        table.add_row(*[Text(printable(text)) for text in texts])
+        stdout().print(table)
+        return
+    for title, text in zip(titles, texts, strict=True):
+        print_line(f"{title}:\n{text}\n")
 
 
 def print_csv(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:

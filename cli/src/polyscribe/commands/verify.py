@@ -34,7 +34,8 @@ def verify(
 ) -> None:
     """Check whether this service wrote a text. The service doesn't store it.
 
-    Exit code 0: the watermark was found or, with --receipt, the receipt is valid and is this text's. Else 1.
+    Exit code 0: the watermark was found or, with --receipt, the receipt is valid, is this text's, and no
+    request prescribed the text. Else 1.
     """
     text = read_text(file)
     signed = read_text(receipt) if receipt else ""
@@ -65,9 +66,15 @@ def receipt(
 def _describe(result: Object) -> str:
     if result["type"] == "text_watermark":
         tokens = count(result["scored_tokens"])
-        return f"{WATERMARK_SENTENCES[result['verdict']]} {tokens} tokens checked, p ≤ {result['p_value']:g}."
+        p_value = result["p_value"]  # a power of ten, rounded up
+        chance = f"p ≤ {p_value:g}" if p_value < 1 else "p > 0.1"
+        return f"{WATERMARK_SENTENCES[result['verdict']]} {tokens} tokens checked, {chance}."
     if result["validation_state"] == "invalid":
         return "The receipt is not valid: this service didn't issue it, or it was changed."
     claims = result["claims"]
     whose = "is for this text" if result["matches_text"] else "is for another text"
-    return f"The receipt is valid and {whose}: written by {claims['style']} at {claims['at']}."
+    written = f"The receipt is valid and {whose}: written by {claims['style']} at {claims['at']}."
+    if not claims.get("constrained"):
+        return written
+    fields = ", ".join(claims["constrained"])
+    return f"{written} It doesn't show that the style wrote the text: the request prescribed it ({fields})."

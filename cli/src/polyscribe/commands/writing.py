@@ -6,8 +6,6 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Annotated
 
 import typer
-from rich.table import Table
-from rich.text import Text
 
 from polyscribe.client import Client
 from polyscribe.commands import completion, show
@@ -92,9 +90,7 @@ def compare(
     if as_json:
         answers = [{"model": model, "text": text} for model, text in zip(models, texts, strict=True)]
         return show.print_json({"prompt": prompt, "answers": answers})
-    table = Table(*models, expand=True, show_lines=True)
-    table.add_row(*[Text(show.printable(text)) for text in texts])
-    show.stdout().print(table)
+    show.print_beside(models, texts)
 
 
 def given_options(**options: float | None) -> dict[str, float]:
