@@ -47,14 +47,6 @@ CHANGE_EXAMPLE = {
 }
 
 
-UNDO_EXAMPLE = {
-    "object": "plan_change",
-    "plan": "free",
-    "previous_plan": "writer",
-    "takes_effect_at": "2026-11-29T12:40:00Z",
-}
-
-
 class PlanOfferObject(serializers.Serializer[Any]):
     """A plan and what it would change for the workspace."""
 
@@ -144,8 +136,7 @@ class PlanView(WorkspaceView):
     @idempotent
     def post(self, request: Request) -> Response:
         """Change the plan. A plan with a higher fee takes effect immediately, one with a lower fee next
-        month. Fees are prorated by UTC day, including today; `GET /billing/plans` shows this month's fees. An
-        immediate change can be undone for an hour with `POST /billing/plan/undo`."""
+        month. Fees are prorated by UTC day, including today; `GET /billing/plans` shows this month's fees."""
         body = self.read_body(PlanBody)
         before, subscription = plan_actions.change_plan(self.access, body["plan"], now=timezone.now())
         change = {
@@ -167,29 +158,6 @@ class PlanView(WorkspaceView):
         """Keep the current plan after this month. Requires an owner."""
         plan_actions.keep_plan(self.access)
         return Response(status=204)
-
-
-class UndoPlanView(WorkspaceView):
-    """The change of the plan within the last hour."""
-
-    @operation(
-        "billing.undo_plan",
-        "Undo the plan change",
-        scope=Scope.ADMIN,
-        needs=Permission.MANAGE_BILLING,
-        answer=PlanChangeObject,
-        is_post=True,
-        example=UNDO_EXAMPLE,
-    )
-    @idempotent
-    def post(self, request: Request) -> Response:
-        """Undo a change that took effect within the last hour, unless the plan has been used since. No fee is
-        charged."""
-        now = timezone.now()
-        undo = plan_actions.undo_change(self.access, now=now)
-        before, undone = undo.before.plan_version, undo.subscription.plan_version
-        change = {"plan": before.plan_id, "previous_plan": undone.plan_id, "takes_effect_at": now}
-        return Response(PlanChangeObject(change).data)
 
 
 def _present_plans(tenant: Tenant) -> list[dict[str, Any]]:

@@ -48,7 +48,6 @@ def show_plan(request: MemberRequest) -> HttpResponse:
         "month": _month(request.tenant, version, terms, now),
         "unpaid": plan_changes.find_unpaid(request.tenant, now),
         "scheduled": scheduled,
-        "undo": plan_changes.find_undo(request.tenant, now),
         "invoiced": _invoiced(now),
         "month_fee": usd_at_a_glance(terms.fee_nanousd),
     }
@@ -75,21 +74,6 @@ def change_plan(request: MemberRequest) -> HttpResponse:
         )
     else:
         messages.success(request, gettext("You're now on {name}.").format(name=name))
-    return redirect("billing:plan")
-
-
-@require_POST
-@member_required
-@requires(Permission.MANAGE_BILLING, to_read=Permission.READ_BILLING)
-def undo_plan(request: MemberRequest) -> HttpResponse:
-    """Undo the change of the last hour."""
-    try:
-        undo = plan_actions.undo_change(access_of(request), now=timezone.now())
-    except DomainError as error:
-        messages.error(request, error.message)
-    else:
-        name = undo.before.plan_version.plan.name
-        messages.success(request, gettext("You're back on {plan}. No fee was charged.").format(plan=name))
     return redirect("billing:plan")
 
 

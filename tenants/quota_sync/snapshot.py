@@ -129,15 +129,6 @@ def prune_snapshots() -> None:
     _delete_buckets_of_dead_keys()
 
 
-def has_unrecorded_usage(tenant_id: UUID, period: str, recorded_tokens: int) -> bool:
-    """Return whether requests of a month are open, or not in the ledger yet that has so many tokens of it.
-
-    Raises redis.RedisError when Valkey does not answer.
-    """
-    used, held = valkey.client().hmget(valkey.account_key(tenant_id, period), "used", "held")
-    return int(held or 0) > 0 or int(used or 0) > recorded_tokens
-
-
 def find_owner(digest: str) -> tuple[UUID, UUID] | None:
     """Return (tenant id, key id) of a secret's digest from PostgreSQL; None if no published key has it.
 

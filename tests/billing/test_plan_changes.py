@@ -12,8 +12,6 @@ from billing import plan_changes
 from billing.invoices import invoices
 from billing.plan_changes import (
     AlreadyScheduled,
-    NothingToUndo,
-    PlanUsed,
     SamePlan,
     UnknownPlan,
     UnpaidInvoice,
@@ -21,12 +19,10 @@ from billing.plan_changes import (
     list_offers,
 )
 from core import months
-from core import valkey as names
 from core.money import usd
 from tenants.accounts.subscriptions import subscribe_tenant
 from tenants.metering import plans
 from tenants.metering.allowance import allowance_of
-from tenants.metering.ledger import record_events
 from tenants.metering.plans import newest_plan_version
 from tenants.models import (
     AuditEntry,
@@ -112,63 +108,14 @@ def test_a_change_within_the_month_is_two_lines_and_two_entries(old_acme):
     assert list(booked.values_list("reason", "amount_nanousd")) == list(fees)
 
 
-def test_an_upgrade_can_be_undone_for_an_hour_and_leaves_no_fee(old_acme):
-    choose_plan(old_acme, "writer", now=NOW)
-    plan_changes.undo_change(old_acme, now=NOW + timedelta(minutes=59))
-    assert plan_at(old_acme, NOW) == plan_at(old_acme, NEXT_MONTH) == "free"
-    assert invoices.preview_invoice(old_acme, "2026-10").lines == []
-    with pytest.raises(NothingToUndo):
-        plan_changes.undo_change(old_acme, now=NOW + timedelta(minutes=59))
-    choose_plan(old_acme, "writer", now=NOW + timedelta(hours=2))
-    with pytest.raises(NothingToUndo):
-        plan_changes.undo_change(old_acme, now=NOW + timedelta(hours=3))
-
-
-def test_a_downgrade_is_nothing_to_undo(old_acme):
-    choose_plan(old_acme, "writer", now=BEGAN)
-    choose_plan(old_acme, "free", now=NOW)
-    with pytest.raises(NothingToUndo):
-        plan_changes.undo_change(old_acme, now=NOW)
-
-
-def test_what_was_used_since_keeps_an_upgrade(old_acme, event):
-    record_events([event(old_acme, admitted_at=NOW - timedelta(minutes=1))])
-    choose_plan(old_acme, "writer", now=NOW)
-    assert not plan_changes.find_undo(old_acme, NOW).is_used
-    record_events([event(old_acme, admitted_at=NOW + timedelta(minutes=1))])
-    with pytest.raises(PlanUsed, match="used Writer since the change"):
-        plan_changes.undo_change(old_acme, now=NOW + timedelta(minutes=2))
-    assert plan_at(old_acme, NOW + timedelta(minutes=2)) == "writer"
-
-
-@pytest.mark.parametrize(("used", "held"), [("0", "12"), ("130", "0")])
-def test_what_is_open_or_not_booked_yet_keeps_an_upgrade(old_acme, valkey, used, held):
-    choose_plan(old_acme, "writer", now=NOW)
-    valkey.hset(names.account_key(old_acme.pk, "2026-10"), mapping={"used": used, "held": held})
-    with pytest.raises(PlanUsed):
-        plan_changes.undo_change(old_acme, now=NOW)
-
-
-def test_what_the_plan_before_would_refuse_keeps_an_upgrade(old_acme):
-    choose_plan(old_acme, "studio", now=NOW)
-    hold_styles(old_acme, newest_plan_version("free").private_styles + 1)
-    with pytest.raises(PlanUsed):
-        plan_changes.undo_change(old_acme, now=NOW)
-
-
-def test_the_page_asks_before_and_offers_to_undo(old_acme, alice_client):
+def test_the_page_asks_before(old_acme, alice_client):
     now = timezone.now()
     [writer] = [offer for offer in list_offers(old_acme, now) if offer.version.plan_id == "writer"]
     page = alice_client.get(reverse("billing:plan")).text
     assert "Change to Writer?" in page
     assert usd(writer.terms.fee_nanousd) in page
     alice_client.post(reverse("billing:change_plan"), {"plan": "writer"})
-    assert "Return to Free" in alice_client.get(reverse("billing:plan")).text
-    answer = alice_client.post(reverse("billing:undo_plan"), follow=True)
-    assert "You're back on Free. No fee was charged." in unescape(answer.text)
-    assert AuditEntry.objects.latest("pk").action == "plan.undone"
-    answer = alice_client.post(reverse("billing:undo_plan"), follow=True)
-    assert "There is no plan change to undo." in answer.text
+    assert plan_at(old_acme, timezone.now()) == "writer"
 
 
 def test_what_is_scheduled_can_be_kept_off_or_replaced(old_acme):
@@ -215,8 +162,8 @@ def test_a_dearer_plan_is_refused_while_an_older_invoice_is_unpaid(old_acme):
     invoice = bill(old_acme, "2026-09", NEXT_MONTH - timedelta(days=29))
     overdue = NEXT_MONTH - timedelta(days=15)
     assert invoice.total_nanousd > 0
-    choose_plan(old_acme, "studio", now=NEXT_MONTH - timedelta(days=16))  # it is young
-    plan_changes.undo_change(old_acme, now=NEXT_MONTH - timedelta(days=16))
+    before = overdue - timedelta(days=1)
+    assert [offer.unpaid for offer in list_offers(old_acme, before)] == [None, None]  # it is young
     with pytest.raises(UnpaidInvoice, match=f"{invoice} is unpaid. Pay it under"):
         choose_plan(old_acme, "studio", now=overdue)
     assert plan_at(old_acme, overdue) == "writer"
@@ -279,7 +226,7 @@ def test_owners_change_it_by_page(alice_client, acme):
     assert logged == ["plan.changed", "plan.changed", "plan.kept"]
 
 
-def test_programs_read_what_a_change_costs_make_it_and_undo_it(acme):
+def test_programs_read_what_a_change_costs_and_make_it(acme):
     program = api_client(acme, "admin")
 
     def change_plan(code):
@@ -293,12 +240,7 @@ def test_programs_read_what_a_change_costs_make_it_and_undo_it(acme):
     assert program.get("/api/v1/billing").json()["plan"]["code"] == "writer"
     preview = program.get("/api/v1/invoices/preview").json()
     assert listed[1]["month_fee_nanousd"] == preview["total_nanousd"] > 0
-    undone = program.post("/api/v1/billing/plan/undo")
-    assert (undone.status_code, undone.json()["plan"]) == (200, "free")
-    again = program.post("/api/v1/billing/plan/undo")
-    assert (again.status_code, again.json()["code"]) == (409, "nothing_to_undo")
-    assert program.get("/api/v1/invoices/preview").json()["total_nanousd"] == 0
-    change_plan("writer")
+    assert program.post("/api/v1/billing/plan/undo").status_code == 404
     change_plan("free")
     assert program.get("/api/v1/billing").json()["scheduled_plan"]["code"] == "free"
     assert program.delete("/api/v1/billing/plan").status_code == 204
