@@ -9,11 +9,13 @@ from django.utils.formats import date_format
 from django.utils.translation import gettext
 
 from adapters.public import count_holdings
+from billing.models import Payment
 from billing.plan_text import describe_refusals
-from core import months
+from core import locks, months
 from core.errors import Conflict, NotFound
 from tenants.metering import plans
 from tenants.metering.proration import MonthTerms
+from tenants.metering.unpaid import find_other_unpaid, has_paid_invoice
 from tenants.models import Invoice, PlanVersion, Subscription, Tenant
 from tenants.public import cancel_scheduled, record_plan_change, scheduled_change, snapshot, subscribe_tenant
 
@@ -38,6 +40,22 @@ class UnpaidInvoice(Conflict):
 
     code = "unpaid_invoice"
     for_programs = "{invoice} is unpaid. Pay it (`invoices.pay`) before you switch to {plan}."
+    names_support = True
+
+
+class PaymentNeeded(Conflict):
+    """{plan} invoices usage at the end of the month. First buy credits once, so that we know how you pay."""
+
+    code = "payment_needed"
+    for_programs = "{plan} invoices usage at the end of the month. First buy credits once (`billing.top_up`)."
+    names_support = True
+
+
+class OtherWorkspaceUnpaid(Conflict):
+    """Another workspace of your owner is on a plan that invoices usage, and its first invoice isn't paid yet.
+    Pay that one first."""
+
+    code = "other_workspace_unpaid"
     names_support = True
 
 
@@ -67,6 +85,7 @@ class Offer:
     """A plan that a workspace can change to, and what that means for it.
 
     `terms` are those of this month after the change; `unpaid` is the invoice that has to be paid before.
+    `distrust` says why this workspace can't have a plan that invoices usage yet.
     """
 
     version: PlanVersion
@@ -75,6 +94,7 @@ class Offer:
     terms: MonthTerms
     refusals: list[str]
     unpaid: Invoice | None
+    distrust: Conflict | None
 
 
 def list_offers(tenant: Tenant, now: datetime) -> list[Offer]:
@@ -95,6 +115,7 @@ def list_offers(tenant: Tenant, now: datetime) -> list[Offer]:
             terms=plans.terms_with(tenant, version, now) if is_at_once else present_terms,
             refusals=describe_refusals(version, held),
             unpaid=blocking if _is_dearer(current, version) else None,
+            distrust=_find_distrust(tenant, current, version),
         )
         offers.append(offer)
     return offers
@@ -110,11 +131,23 @@ def find_unpaid(tenant: Tenant, now: datetime) -> Unpaid | None:
     return Unpaid(oldest, blocks_from, is_blocking=blocks_from <= now)
 
 
+def _find_distrust(tenant: Tenant, current: PlanVersion, chosen: PlanVersion) -> Conflict | None:
+    """Return why a workspace can't have usage on invoice: nobody knows that it, or its owner, pays."""
+    if not chosen.overage_allowed or current.overage_allowed or tenant.unpaid_cap_nanousd is not None:
+        return None
+    if has_paid_invoice(tenant):
+        return None
+    if not Payment.objects.filter(tenant=tenant, state=Payment.State.SUCCEEDED).exists():
+        return PaymentNeeded(plan=chosen.plan.name)
+    return OtherWorkspaceUnpaid() if find_other_unpaid(tenant) else None
+
+
 def choose_plan(tenant: Tenant, code: str, *, now: datetime | None = None) -> Subscription:
     """Subscribe a workspace to a plan's newest version: at once, or from the next month on if it is cheaper.
 
     What was scheduled before is forgotten. Only plans offered to everybody can be chosen. Raises UnknownPlan,
-    SamePlan, AlreadyScheduled and, for a dearer plan while an older invoice is unpaid, UnpaidInvoice.
+    SamePlan and AlreadyScheduled; UnpaidInvoice for a dearer plan while an older invoice is unpaid;
+    PaymentNeeded and OtherWorkspaceUnpaid for one that invoices usage.
     """
     now = now or timezone.now()
     try:
@@ -123,12 +156,17 @@ def choose_plan(tenant: Tenant, code: str, *, now: datetime | None = None) -> Su
         raise UnknownPlan(code=code) from error
     with transaction.atomic():
         Tenant.objects.select_for_update(no_key=True).get(pk=tenant.pk)
+        if chosen.overage_allowed:
+            locks.one_at_a_time("first plan on invoice")  # two workspaces of a person would both pass
         current = plans.plan_version_at(tenant, now)
         scheduled = scheduled_change(tenant, now)
         _require_other_plan(current, chosen, scheduled)
         unpaid = find_unpaid(tenant, now)
         if unpaid and unpaid.is_blocking and _is_dearer(current, chosen):
             raise UnpaidInvoice(invoice=unpaid.invoice, plan=chosen.plan.name)
+        distrust = _find_distrust(tenant, current, chosen)
+        if distrust:
+            raise distrust
         if scheduled:
             cancel_scheduled(scheduled)
         starts_at = now if _is_at_once(current, chosen) else _next_month(now)

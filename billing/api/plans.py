@@ -38,6 +38,7 @@ OFFER_EXAMPLE = {
     "month_included_tokens": 20_000_000,
     "refusals": ["You have 5 private styles, and Writer includes 3. …"],
     "unpaid_invoice": None,
+    "needs": None,
 }
 CHANGE_EXAMPLE = {
     "object": "plan_change",
@@ -78,6 +79,11 @@ class PlanOfferObject(serializers.Serializer[Any]):
     )
     unpaid_invoice = serializers.UUIDField(
         allow_null=True, help_text="The invoice that must be paid first, or `null`."
+    )
+    needs = serializers.CharField(
+        allow_null=True,
+        help_text="Why the workspace can't change to this plan yet, or `null`: `payment_needed` or "
+        "`other_workspace_unpaid`.",
     )
 
 
@@ -169,6 +175,7 @@ def _present_plans(tenant: Tenant) -> list[dict[str, Any]]:
     for offer in plan_changes.list_offers(tenant, now):
         row = _present_plan(offer.version, offer.terms, offer.refusals, takes_effect_at=offer.takes_effect_at)
         row["unpaid_invoice"] = str(offer.unpaid.pk) if offer.unpaid else None
+        row["needs"] = offer.distrust.code if offer.distrust else None
         shown.append(row)
     return sorted(shown, key=lambda row: (row["monthly_fee_nanousd"], row["code"]))
 
@@ -193,5 +200,6 @@ def _present_plan(
         "month_included_tokens": terms.included_tokens,
         "refusals": refusals,
         "unpaid_invoice": None,
+        "needs": None,
     }
     return dict(PlanOfferObject(facts).data)

@@ -21,6 +21,7 @@ from tenants.metering import plans
 from tenants.metering.allowance import find_allowance
 from tenants.metering.ledger import usage_of
 from tenants.metering.proration import MonthTerms
+from tenants.metering.unpaid import unpaid_cap_nanousd
 from tenants.models import PlanVersion, Tenant
 from tenants.public import MemberRequest, Permission, access_of, member_required, requires, subscriptions
 
@@ -47,6 +48,7 @@ def show_plan(request: MemberRequest) -> HttpResponse:
         "offers": offers,
         "month": _month(request.tenant, version, terms, now),
         "unpaid": plan_changes.find_unpaid(request.tenant, now),
+        "unpaid_cap": _unpaid_cap(request.tenant, version),
         "scheduled": scheduled,
         "invoiced": _invoiced(now),
         "month_fee": usd_at_a_glance(terms.fee_nanousd),
@@ -111,6 +113,12 @@ def _invoiced(now: datetime) -> dict[str, object]:
     }
 
 
+def _unpaid_cap(tenant: Tenant, version: PlanVersion) -> str:
+    """Return what may be unpaid until the first invoice is paid; "" where nothing bounds it."""
+    unpaid_cap = unpaid_cap_nanousd(tenant, version)
+    return "" if unpaid_cap is None else usd_at_a_glance(unpaid_cap)
+
+
 def _comparison(columns: list[dict[str, Any]]) -> list[tuple[str, list[tuple[str, str, bool]]]]:
     """Return the table's lines: a name, and for each plan its title, its value and whether it differs."""
     current = next(number for number, column in enumerate(columns) if column.get("is_current"))
@@ -148,4 +156,5 @@ def _offer_context(offer: Offer, current: PlanVersion, *, is_scheduled: bool) ->
         "refusals": offer.refusals,
         "is_scheduled": is_scheduled,
         "unpaid": offer.unpaid,
+        "distrust": offer.distrust.message if offer.distrust else "",
     }

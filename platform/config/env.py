@@ -97,6 +97,11 @@ VARIABLES: dict[str, Variable] = {
         "providers are not limited.",
     ),
     "NEW_PEOPLE_PER_NETWORK": Variable("20", "The same from one IPv4 address or IPv6 /48."),
+    "MAX_UNPAID_USD": Variable(
+        "50",
+        "How much usage beyond the included tokens a workspace can leave unpaid until it pays its first "
+        "invoice, in $. Operators can set another amount for a workspace.",
+    ),
     "HTTP_MAX_CONNECTIONS": Variable(
         "4096",
         "Maximum open connections per process of the gateway's server. Above that, clients get 503.",

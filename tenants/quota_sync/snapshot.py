@@ -58,6 +58,7 @@ CHANGE_CREDITS = frozenset(
         EventType.CREDIT_GRANTED,
         EventType.CREDIT_EXPIRED,
         EventType.INVOICE_FINALIZED,
+        EventType.INVOICE_PAID,
         EventType.INVOICE_VOIDED,
     }
 )

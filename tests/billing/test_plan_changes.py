@@ -1,6 +1,7 @@
 """Owners change the plan: dearer at once, cheaper from the next month on, refusals said before."""
 
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from html import unescape
 
 import pytest
@@ -10,8 +11,11 @@ from django.utils import timezone
 from adapters.models import BaseModel, Style
 from billing import plan_changes
 from billing.invoices import invoices
+from billing.models import Payment
 from billing.plan_changes import (
     AlreadyScheduled,
+    OtherWorkspaceUnpaid,
+    PaymentNeeded,
     SamePlan,
     UnknownPlan,
     UnpaidInvoice,
@@ -19,11 +23,13 @@ from billing.plan_changes import (
     list_offers,
 )
 from core import months
-from core.money import usd
+from core.money import NANO, usd
 from tenants.accounts.subscriptions import subscribe_tenant
+from tenants.accounts.workspaces import create_tenant
 from tenants.metering import plans
 from tenants.metering.allowance import allowance_of
 from tenants.metering.plans import newest_plan_version
+from tenants.metering.unpaid import unpaid_cap_nanousd
 from tenants.models import (
     AuditEntry,
     Invoice,
@@ -33,8 +39,10 @@ from tenants.models import (
     PlanVersion,
     Subscription,
     Tenant,
+    User,
 )
 from tests.billing.builders import CENT, api_client, bill, replace_version
+from tests.racing import race
 
 pytestmark = pytest.mark.usefixtures("valkey")
 
@@ -45,8 +53,9 @@ NEXT_MONTH = datetime(2026, 11, 1, tzinfo=UTC)
 
 @pytest.fixture
 def old_acme(acme):
-    """Acme, on the free plan since September."""
-    Tenant.objects.filter(pk=acme.pk).update(created_at=BEGAN)
+    """Acme, on the free plan since September; operators know that it pays."""
+    Tenant.objects.filter(pk=acme.pk).update(created_at=BEGAN, unpaid_cap_nanousd=NANO)
+    acme.refresh_from_db()
     Subscription.objects.filter(tenant=acme).update(starts_at=BEGAN)
     return acme
 
@@ -247,3 +256,68 @@ def test_programs_read_what_a_change_costs_and_make_it(acme):
     assert program.get("/api/v1/billing").json()["scheduled_plan"] is None
     for code in ("gold", "enterprise"):
         assert change_plan(code).status_code == 404
+
+
+def pay_once(tenant):
+    Payment.objects.create(
+        tenant=tenant, purpose="top_up", amount_nanousd=5 * NANO, state="succeeded", provider="manual"
+    )
+
+
+def test_usage_on_invoice_needs_a_payment_or_an_operators_word(acme, alice_client):
+    with pytest.raises(PaymentNeeded, match="First buy credits once"):
+        choose_plan(acme, "studio")
+    page = alice_client.get(reverse("billing:plan"))
+    assert "Buy credits first" in page.text
+    assert "Change to Studio now" not in page.text
+    assert "Change to Writer now" in page.text
+    answer = alice_client.post(reverse("billing:change_plan"), {"plan": "studio"}, follow=True)
+    assert "First buy credits once" in answer.text
+    program = api_client(acme, "admin")
+    body = {"plan": "studio"}
+    refused = program.post("/api/v1/billing/plan", body, content_type="application/json")
+    assert (refused.status_code, refused.json()["code"]) == (409, "payment_needed")
+    needs = {row["code"]: row["needs"] for row in program.get("/api/v1/billing/plans").json()["data"]}
+    assert needs == {"free": None, "writer": None, "studio": "payment_needed"}
+    pay_once(acme)
+    choose_plan(acme, "studio")
+    assert "limited to $50.00 plus your credits" in alice_client.get(reverse("billing:plan")).text
+
+
+def test_an_operators_word_is_enough(acme):
+    acme.unpaid_cap_nanousd = NANO
+    acme.save()
+    choose_plan(acme, "studio")
+    assert unpaid_cap_nanousd(acme, newest_plan_version("studio")) == NANO
+
+
+def test_one_workspace_of_a_person_at_a_time_has_unpaid_usage(acme, alice):
+    second = create_tenant(alice, name="Second")
+    other_spelling = User.objects.create_user("alice+2@example.org")
+    third = create_tenant(other_spelling, name="Third")
+    strangers = create_tenant(User.objects.create_user("zoe@example.org"), name="Zoe's")
+    for tenant in (acme, second, third, strangers):
+        pay_once(tenant)
+    choose_plan(acme, "studio")
+    for tenant in (second, third):
+        with pytest.raises(OtherWorkspaceUnpaid):
+            choose_plan(tenant, "studio")
+    choose_plan(strangers, "studio")
+    first = {"period": "2026-09", "plan": "Studio", "number": 1, "total_nanousd": NANO, "state": "paid"}
+    Invoice.objects.create(tenant=acme, **first)
+    choose_plan(second, "studio")
+
+
+def test_two_workspaces_of_a_person_at_once_get_one_plan_on_invoice(transactional_db, acme, alice):
+    own = [acme, create_tenant(alice, name="Second")]
+    for tenant in own:
+        pay_once(tenant)
+
+    def choose(tenant):
+        try:
+            choose_plan(tenant, "studio")
+        except OtherWorkspaceUnpaid:
+            return 0
+        return 1
+
+    assert sum(race(*(partial(choose, tenant) for tenant in own))) == 1

@@ -68,7 +68,7 @@ def test_an_operator_revokes_a_key_and_never_sees_its_digest(operator_client, ac
 
 
 def test_an_operator_changes_a_plan_for_which_another_change_is_scheduled(operator_client, acme):
-    choose_plan(acme, "studio")
+    choose_plan(acme, "writer")
     choose_plan(acme, "free")
     chosen = {"tenant": acme.pk, "plan_version": plans.newest_plan_version("enterprise").pk, "why": "Agreed."}
     assert operator_client.post(page("subscription", "add"), chosen).status_code == 302
