@@ -102,6 +102,9 @@ VARIABLES: dict[str, Variable] = {
         "How much usage beyond the included tokens a workspace can leave unpaid until it pays its first "
         "invoice, in $. Operators can set another amount for a workspace.",
     ),
+    "ENGINE_CENTS_PER_HOUR": Variable(
+        "0", "What one engine (each replica) costs you per hour, in US cents, for the console's Margins page."
+    ),
     "HTTP_MAX_CONNECTIONS": Variable(
         "4096",
         "Maximum open connections per process of the gateway's server. Above that, clients get 503.",
