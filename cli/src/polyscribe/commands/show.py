@@ -21,7 +21,7 @@ from polyscribe.errors import (
 from polyscribe.objects import Object
 
 BIDIRECTIONAL = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
-PIPED_WIDTH = 200  # characters of a line where no terminal says how many fit
+PIPED_WIDTH = 1_000_000  # characters of a line: nothing that a program reads is ever wrapped
 
 
 def stdout() -> Console:

@@ -92,9 +92,10 @@ def compare(
     if as_json:
         answers = [{"model": model, "text": text} for model, text in zip(models, texts, strict=True)]
         return show.print_json({"prompt": prompt, "answers": answers})
-    table = Table(*models, expand=True, show_lines=True)
+    console = show.stdout()
+    table = Table(*models, expand=console.is_terminal, show_lines=True)
     table.add_row(*[Text(show.printable(text)) for text in texts])
-    show.stdout().print(table)
+    console.print(table)
 
 
 def given_options(**options: float | None) -> dict[str, float]:
