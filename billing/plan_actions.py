@@ -5,7 +5,6 @@ from datetime import datetime
 from django.db import transaction
 
 from billing import plan_changes
-from billing.plan_changes import Undo
 from tenants.metering import plans
 from tenants.models import PlanVersion, Subscription
 from tenants.public import Access
@@ -27,12 +26,3 @@ def keep_plan(access: Access) -> PlanVersion:
     kept = plan_changes.keep_plan(access.tenant)
     access.audit("plan.kept", access.tenant, after={"plan": str(kept)})
     return kept
-
-
-@transaction.atomic
-def undo_change(access: Access, *, now: datetime) -> Undo:
-    """Undo the last change. Raises NothingToUndo and PlanUsed."""
-    undo = plan_changes.undo_change(access.tenant, now=now)
-    undone, before = str(undo.subscription.plan_version), str(undo.before.plan_version)
-    access.audit("plan.undone", access.tenant, before={"plan": undone}, after={"plan": before})
-    return undo

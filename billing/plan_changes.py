@@ -1,7 +1,4 @@
-"""Owners change the plan: a higher fee begins at once, by the day; a lower one with the next month.
-
-A change that began at once can be undone for an hour, while nothing was used under it (decision 50).
-"""
+"""Owners change the plan: a higher fee begins at once, by the day; a lower one with the next month."""
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -12,17 +9,17 @@ from django.utils.formats import date_format
 from django.utils.translation import gettext
 
 from adapters.public import count_holdings
+from billing.models import Payment
 from billing.plan_text import describe_refusals
-from core import months
+from core import locks, months
 from core.errors import Conflict, NotFound
-from tenants.metering import plans, trainings
-from tenants.metering.ledger import usage_of
+from tenants.metering import plans
 from tenants.metering.proration import MonthTerms
-from tenants.models import Invoice, PlanVersion, Subscription, Tenant, UsageEvent
+from tenants.metering.unpaid import find_other_unpaid, has_paid_invoice
+from tenants.models import Invoice, PlanVersion, Subscription, Tenant
 from tenants.public import cancel_scheduled, record_plan_change, scheduled_change, snapshot, subscribe_tenant
 
 TIME_TO_PAY = timedelta(days=14)  # after which an unpaid invoice keeps a workspace from dearer plans
-UNDO_FOR = timedelta(hours=1)
 
 
 class UnknownPlan(NotFound):
@@ -46,6 +43,22 @@ class UnpaidInvoice(Conflict):
     names_support = True
 
 
+class PaymentNeeded(Conflict):
+    """{plan} invoices usage at the end of the month. First buy credits once, so that we know how you pay."""
+
+    code = "payment_needed"
+    for_programs = "{plan} invoices usage at the end of the month. First buy credits once (`billing.top_up`)."
+    names_support = True
+
+
+class OtherWorkspaceUnpaid(Conflict):
+    """Another workspace of your owner is on a plan that invoices usage, and its first invoice isn't paid yet.
+    Pay that one first."""
+
+    code = "other_workspace_unpaid"
+    names_support = True
+
+
 class AlreadyScheduled(Conflict):
     """The change to {plan} on {day} is already scheduled."""
 
@@ -56,28 +69,6 @@ class NothingScheduled(Conflict):
     """No plan change is scheduled."""
 
     code = "nothing_scheduled"
-
-
-class NothingToUndo(Conflict):
-    """There is no plan change to undo. You can undo a change within an hour after it takes effect."""
-
-    code = "nothing_to_undo"
-
-
-class PlanUsed(Conflict):
-    """You've used {plan} since the change, so it can't be undone. You can switch to {before} on {day}."""
-
-    code = "plan_used"
-
-
-@dataclass(frozen=True)
-class Undo:
-    """A change that can be undone until a moment, unless the new plan was used by then."""
-
-    subscription: Subscription
-    before: Subscription
-    until: datetime
-    is_used: bool
 
 
 @dataclass(frozen=True)
@@ -94,6 +85,7 @@ class Offer:
     """A plan that a workspace can change to, and what that means for it.
 
     `terms` are those of this month after the change; `unpaid` is the invoice that has to be paid before.
+    `distrust` says why this workspace can't have a plan that invoices usage yet.
     """
 
     version: PlanVersion
@@ -102,6 +94,7 @@ class Offer:
     terms: MonthTerms
     refusals: list[str]
     unpaid: Invoice | None
+    distrust: Conflict | None
 
 
 def list_offers(tenant: Tenant, now: datetime) -> list[Offer]:
@@ -122,6 +115,7 @@ def list_offers(tenant: Tenant, now: datetime) -> list[Offer]:
             terms=plans.terms_with(tenant, version, now) if is_at_once else present_terms,
             refusals=describe_refusals(version, held),
             unpaid=blocking if _is_dearer(current, version) else None,
+            distrust=_find_distrust(tenant, current, version),
         )
         offers.append(offer)
     return offers
@@ -137,11 +131,23 @@ def find_unpaid(tenant: Tenant, now: datetime) -> Unpaid | None:
     return Unpaid(oldest, blocks_from, is_blocking=blocks_from <= now)
 
 
+def _find_distrust(tenant: Tenant, current: PlanVersion, chosen: PlanVersion) -> Conflict | None:
+    """Return why a workspace can't have usage on invoice: nobody knows that it, or its owner, pays."""
+    if not chosen.overage_allowed or current.overage_allowed or tenant.unpaid_cap_nanousd is not None:
+        return None
+    if has_paid_invoice(tenant):
+        return None
+    if not Payment.objects.filter(tenant=tenant, state=Payment.State.SUCCEEDED).exists():
+        return PaymentNeeded(plan=chosen.plan.name)
+    return OtherWorkspaceUnpaid() if find_other_unpaid(tenant) else None
+
+
 def choose_plan(tenant: Tenant, code: str, *, now: datetime | None = None) -> Subscription:
     """Subscribe a workspace to a plan's newest version: at once, or from the next month on if it is cheaper.
 
     What was scheduled before is forgotten. Only plans offered to everybody can be chosen. Raises UnknownPlan,
-    SamePlan, AlreadyScheduled and, for a dearer plan while an older invoice is unpaid, UnpaidInvoice.
+    SamePlan and AlreadyScheduled; UnpaidInvoice for a dearer plan while an older invoice is unpaid;
+    PaymentNeeded and OtherWorkspaceUnpaid for one that invoices usage.
     """
     now = now or timezone.now()
     try:
@@ -150,12 +156,17 @@ def choose_plan(tenant: Tenant, code: str, *, now: datetime | None = None) -> Su
         raise UnknownPlan(code=code) from error
     with transaction.atomic():
         Tenant.objects.select_for_update(no_key=True).get(pk=tenant.pk)
+        if chosen.overage_allowed:
+            locks.one_at_a_time("first plan on invoice")  # two workspaces of a person would both pass
         current = plans.plan_version_at(tenant, now)
         scheduled = scheduled_change(tenant, now)
         _require_other_plan(current, chosen, scheduled)
         unpaid = find_unpaid(tenant, now)
         if unpaid and unpaid.is_blocking and _is_dearer(current, chosen):
             raise UnpaidInvoice(invoice=unpaid.invoice, plan=chosen.plan.name)
+        distrust = _find_distrust(tenant, current, chosen)
+        if distrust:
+            raise distrust
         if scheduled:
             cancel_scheduled(scheduled)
         starts_at = now if _is_at_once(current, chosen) else _next_month(now)
@@ -187,58 +198,6 @@ def keep_plan(tenant: Tenant, *, now: datetime | None = None) -> PlanVersion:
         current = plans.plan_version_at(tenant, now)
         record_plan_change(tenant, scheduled.plan_version, current, now)
     return current
-
-
-def find_undo(tenant: Tenant, now: datetime) -> Undo | None:
-    """Return the change of the last hour that can be undone, or None.
-
-    Operators' changes count too; what was moved to a lower fee does not.
-    """
-    current = Subscription.objects.filter(tenant=tenant, ends_at=None, starts_at__lte=now)
-    subscription = current.select_related("plan_version__plan").first()
-    if subscription is None or subscription.starts_at <= now - UNDO_FOR:
-        return None
-    earlier = Subscription.objects.filter(tenant=tenant, ends_at=subscription.starts_at)
-    before = earlier.select_related("plan_version__plan").order_by("starts_at").last()
-    if before is None or not _is_at_once(before.plan_version, subscription.plan_version):
-        return None
-    is_used = _is_used(tenant, before.plan_version, since=subscription.starts_at, now=now)
-    return Undo(subscription, before, subscription.starts_at + UNDO_FOR, is_used)
-
-
-def undo_change(tenant: Tenant, *, now: datetime | None = None) -> Undo:
-    """Undo the last change as if it had never been: it leaves no fee. Raises NothingToUndo and PlanUsed."""
-    now = now or timezone.now()
-    # Valkey is asked before the lock: nobody may wait for it in a transaction that others wait for.
-    undo = find_undo(tenant, now)
-    if undo is None:
-        raise NothingToUndo
-    undone, before = undo.subscription.plan_version, undo.before.plan_version
-    if undo.is_used:
-        raise PlanUsed(plan=undone.plan.name, before=before.plan.name, day=_day(_next_month(now)))
-    with transaction.atomic():
-        Tenant.objects.select_for_update(no_key=True).get(pk=tenant.pk)
-        if not Subscription.objects.filter(pk=undo.subscription.pk, ends_at=None).exists():
-            raise NothingToUndo
-        cancel_scheduled(undo.subscription)
-        snapshot.mark_changed(tenant.pk)
-        record_plan_change(tenant, undone, before, now)
-    return undo
-
-
-def _is_used(tenant: Tenant, before: PlanVersion, *, since: datetime, now: datetime) -> bool:
-    """Return whether a workspace has used anything since a moment, or holds what the plan before refuses."""
-    periods = {months.period_of(since), months.period_of(now)}
-    asked = UsageEvent.objects.filter(tenant=tenant, period__in=periods, admitted_at__gte=since)
-    if asked.exists() or describe_refusals(before, count_holdings(tenant)):
-        return True
-    if trainings.has_trained(tenant.pk, since):
-        return True
-    # What is open, or on its way into the ledger, may have begun under the new limits.
-    return any(
-        snapshot.has_unrecorded_usage(tenant.pk, period, usage_of(tenant.pk, period).tokens)
-        for period in periods
-    )
 
 
 def _is_at_once(current: PlanVersion, chosen: PlanVersion) -> bool:

@@ -5,12 +5,13 @@ from billing.earned_shares import decide_shares
 from billing.export import list_exported
 from billing.invoices import invoices
 from billing.month_report import latest_requests, monthly_report
-from billing.revenue import count_open_transfers, used_nanousd
+from billing.revenue import count_open_transfers, invoiced_nanousd, used_nanousd
 
 __all__ = [
     "author_shares",
     "count_open_transfers",
     "decide_shares",
+    "invoiced_nanousd",
     "invoices",
     "latest_requests",
     "list_exported",

@@ -4,8 +4,8 @@ from datetime import date
 
 from django.db.models import Sum
 
-from billing.models import Payment
-from tenants.models import LedgerEntry, UsageDaily
+from billing.models import CreditNote, Payment
+from tenants.models import Invoice, LedgerEntry, UsageDaily
 
 
 def used_nanousd(first: date, last: date) -> int:
@@ -19,6 +19,14 @@ def used_nanousd(first: date, last: date) -> int:
         created_at__date__range=(first, last),
     )
     return int(used + trained.aggregate(total=Sum("amount_nanousd", default=0))["total"])
+
+
+def invoiced_nanousd(period: str) -> int:
+    """Return what a month's final invoices come to, less their credit notes."""
+    final = Invoice.objects.filter(period=period, state__in=(Invoice.State.FINALIZED, Invoice.State.PAID))
+    total = final.aggregate(total=Sum("total_nanousd", default=0))["total"]
+    notes = CreditNote.objects.filter(invoice__in=final)
+    return int(total - notes.aggregate(total=Sum("amount_nanousd", default=0))["total"])
 
 
 def count_open_transfers() -> int:

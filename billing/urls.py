@@ -23,7 +23,6 @@ urlpatterns = [
     path("billing/plan/", plans.show_plan, name="plan"),
     path("billing/plan/change/", plans.change_plan, name="change_plan"),
     path("billing/plan/keep/", plans.keep_plan, name="keep_plan"),
-    path("billing/plan/undo/", plans.undo_plan, name="undo_plan"),
     path("billing/credits/", payments.show_credits, name="credits"),
     path("billing/top-up/", payments.top_up, name="top_up"),
     path("billing/auto-top-up/", payments.set_auto_top_up, name="auto_top_up"),

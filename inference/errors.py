@@ -315,6 +315,12 @@ class CreditsExhausted(QuotaExhausted):
     included tokens reset on {resets_on}."""
 
 
+class UnpaidLimitReached(QuotaExhausted):
+    """You have used all tokens included in your plan. Until you pay your first invoice, usage beyond them is
+    limited: this request may cost {needed}, and {left} is left. Add credits on the Credits page, which takes
+    effect immediately. Your included tokens reset on {resets_on}."""
+
+
 class StorageFull(Limited):
     """This workspace's stored responses and conversations have reached {most} MiB. Delete some, or choose a
     shorter retention in the workspace's settings. Outside of a conversation, you can send `store: false`."""

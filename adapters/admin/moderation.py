@@ -12,7 +12,8 @@ from django.db.models.functions import Lower
 
 from adapters.catalog import copies, sharing, terms
 from adapters.catalog.copies import Copied
-from adapters.models import AdapterVersion, Probe, Style
+from adapters.evidence import EvidenceRow, card_of
+from adapters.models import AdapterVersion, Evaluation, EvaluationStatus, Probe, Style
 from adapters.models.styles import REVIEWED_WORDS
 from adapters.quality import screening
 from adapters.quality.cards import strength_word
@@ -43,6 +44,7 @@ class Waiting:
     version: AdapterVersion | None
     is_version_new: bool
     effect: str
+    evidence: list[EvidenceRow]
     samples: list[dict[str, str]]
     remarks: list[str]
     others: int
@@ -54,6 +56,7 @@ class Known:
     """What the database says of all styles that are shown, by style; probes by version."""
 
     probes: Mapping[UUID, Probe]
+    evidence: Mapping[UUID, list[EvidenceRow]]
     audiences: Counter[UUID]
     twins: Mapping[UUID, list[str]]
     copied: Mapping[UUID, list[Copied]]
@@ -71,7 +74,11 @@ def read_queue() -> dict[str, Any]:
     shown = waiting_styles[:SHOWN]
     live = [style.live_version for style in shown if style.live_version]
     known = Known(
-        _read_probes(live), sharing.count_audiences(shown), _find_twins(shown), copies.find_copied(shown)
+        _read_probes(live),
+        _read_evidence(live),
+        sharing.count_audiences(shown),
+        _find_twins(shown),
+        copies.find_copied(shown),
     )
     waiting = [_describe(style, known, after) for style, after in zip_longest(shown, shown[1:])]
     return {"waiting": waiting, "more": total - len(waiting)}
@@ -84,6 +91,13 @@ def _waits_since(style: Style) -> datetime:
 
 def _read_probes(live: list[AdapterVersion]) -> dict[UUID, Probe]:
     return {probe.version_id: probe for probe in Probe.objects.filter(version__in=live)}
+
+
+def _read_evidence(live: list[AdapterVersion]) -> dict[UUID, list[EvidenceRow]]:
+    """Return version → the figures of its newest evaluation; no text of its author."""
+    done = Evaluation.objects.filter(version__in=live, status=EvaluationStatus.SUCCEEDED).defer("verifier")
+    newest = done.select_related("version").order_by("version", "-created_at").distinct("version")
+    return {evaluation.version_id: card_of(evaluation).rows for evaluation in newest}
 
 
 def _describe(style: Style, known: Known, following: Style | None) -> Waiting:
@@ -100,6 +114,7 @@ def _describe(style: Style, known: Known, following: Style | None) -> Waiting:
         version=version,
         is_version_new=is_offer or bool(review and review.live),
         effect=f"{strength_word(probe.strength)}, {probe.strength:.2f} nats per token" if probe else "",
+        evidence=known.evidence.get(version.pk, []) if version else [],
         samples=probe.samples if probe else [],
         remarks=_collect_remarks(style, probe, known),
         others=known.audiences[style.pk],

@@ -5,7 +5,7 @@
 
 from adapters.evidence.answers import is_loaded, prepare_answers
 from adapters.evidence.briefs import measure_briefs
-from adapters.evidence.cards import EvidenceCard, card_of, evidence_card_of, percent_text
+from adapters.evidence.cards import EvidenceCard, EvidenceRow, card_of, evidence_card_of, percent_text
 from adapters.evidence.drafts import DraftCheck, check_draft, find_evaluation
 from adapters.evidence.figures import Briefs, Figures, Learned, Repeats, Voice, VoiceUnknown
 from adapters.evidence.guessing import GuessingRound, find_guessable, list_rounds
@@ -26,6 +26,7 @@ __all__ = [
     "DraftCheck",
     "EvaluationObject",
     "EvidenceCard",
+    "EvidenceRow",
     "Figures",
     "GuessingRound",
     "Learned",

@@ -3,10 +3,14 @@
 # mypy: disallow-subclassing-any=False
 
 from typing import Any
+from urllib.parse import urlencode
 
-from django.contrib import admin
-from django.http import HttpRequest
+from django.contrib import admin, messages
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, redirect
+from django.urls import reverse
 from unfold.admin import TabularInline
+from unfold.decorators import action
 
 from billing.admin.base import ActedOnAdmin, dollars_column
 from billing.invoices import credit_notes, invoices
@@ -44,8 +48,29 @@ class InvoiceAdmin(ActedOnAdmin):
     readonly_fields = fields
     inlines = [InvoiceLineInline]
     actions = ["finalize", "mark_paid", "make_void"]
+    actions_detail = ["credit"]
     total = dollars_column("total_nanousd", "total")
     shown_state = state_column("state")
+
+    def has_credit_permission(self, request: HttpRequest, object_id: object = None) -> bool:
+        return request.user.has_perm("billing.add_creditnote")
+
+    @action(description="Credit note", url_path="credit-note", permissions=["credit"])  # type: ignore[untyped-decorator]
+    def credit(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        """Open a new credit note of what is left of this invoice, in the way that its state allows."""
+        invoice = get_object_or_404(Invoice, pk=object_id)
+        settlement = CreditNote.Settlement.OWED
+        if invoice.state == Invoice.State.PAID:
+            settlement = CreditNote.Settlement.CREDITS
+        left = invoice.total_nanousd - credit_notes.credited_nanousd(invoice)
+        try:
+            credit_notes.check_credit_note(invoice, left, settlement)
+        except DomainError as error:
+            messages.error(request, error.message)
+            return redirect("admin:tenants_invoice_change", object_id)
+        dollars = usd(left).strip("$").replace(",", "")
+        query = {"invoice": object_id, "amount_nanousd": dollars, "settlement": settlement.value}
+        return redirect(f"{reverse('admin:billing_creditnote_add')}?{urlencode(query)}")
 
     @operator_action(
         "Finalize",

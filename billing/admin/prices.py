@@ -27,6 +27,8 @@ from tenants.metering.forms import MILLION
 from tenants.models import Price, PriceBook
 
 EVERY_STYLE = "all styles"
+COPIED_STYLES = 100  # lines of five fields: Django takes 1,000 fields
+PRICE_COLUMNS = ("input_nanousd", "cached_input_nanousd", "output_nanousd", "author_percent")
 NOTICE = timedelta(minutes=1)  # in which every copy of the prices learns of the new ones
 UNKNOWN = "No such style: {name}. Use its model name, such as poetry or acme/brand-voice."
 
@@ -124,7 +126,10 @@ class PriceInline(AmountsInDollars, TabularInline):
     form = PriceForm
     formset = PriceFormSet
     fields = ["style_name", "input_nanousd", "cached_input_nanousd", "output_nanousd", "author_percent"]
-    extra = 3
+
+    def get_extra(self, request: HttpRequest, obj: Any = None, **options: Any) -> int:
+        """Return one line more than the copy of the latest edition has."""
+        return len(_copy_latest()) + 1
 
 
 class PriceColumns:
@@ -184,6 +189,11 @@ class PriceBookAdmin(Immutable, AmountsInDollars, OperatorAdmin):
             "effective_from": next_month.replace(hour=0, minute=0, second=0, microsecond=0),
         }
 
+    def get_formset_kwargs(self, request: HttpRequest, obj: Any, inline: Any, prefix: str) -> dict[str, Any]:
+        """Begin as a copy of the latest edition. A line that stays as it is counts as not written."""
+        options: dict[str, Any] = super().get_formset_kwargs(request, obj, inline, prefix)
+        return options | {"initial": _copy_latest()} if isinstance(inline, PriceInline) else options
+
     def save_related(self, request: HttpRequest, form: Any, formsets: Any, change: bool) -> None:
         """Save the prices, and take over the others from the edition before."""
         super().save_related(request, form, formsets, change)
@@ -197,6 +207,28 @@ class PriceBookAdmin(Immutable, AmountsInDollars, OperatorAdmin):
     @admin.display(description="styles with their own price")
     def styles_with_prices(self, book: Any) -> int:
         return int(book.priced_styles)
+
+
+def _copy_latest() -> list[dict[str, Any]]:
+    """Return the latest edition's prices as lines of a new one: the standard price, the base model, styles.
+
+    Styles beyond the first hundred, and those that are gone, are left out: what a new edition does not name
+    is taken over from the one before.
+    """
+    latest = price_book.whole_editions().order_by("-effective_from").first()
+    if latest is None:
+        return []
+    prices = list(latest.prices.filter(style=None).order_by("is_base"))
+    of_styles = list(latest.prices.exclude(style=None).order_by("style_name")[:COPIED_STYLES])
+    facts = describe_styles([price.style for price in of_styles if price.style])
+    lines = []
+    for price in [*prices, *of_styles]:
+        if price.style and price.style not in facts:
+            continue
+        name = facts[price.style].model_name if price.style else BASE_MODEL_NAME if price.is_base else ""
+        line = {field: getattr(price, field) for field in PRICE_COLUMNS}
+        lines.append({"style_name": name, **line})
+    return lines
 
 
 @admin.register(Price)

@@ -38,20 +38,13 @@ OFFER_EXAMPLE = {
     "month_included_tokens": 20_000_000,
     "refusals": ["You have 5 private styles, and Writer includes 3. …"],
     "unpaid_invoice": None,
+    "needs": None,
 }
 CHANGE_EXAMPLE = {
     "object": "plan_change",
     "plan": "writer",
     "previous_plan": "studio",
     "takes_effect_at": "2026-12-01T00:00:00Z",
-}
-
-
-UNDO_EXAMPLE = {
-    "object": "plan_change",
-    "plan": "free",
-    "previous_plan": "writer",
-    "takes_effect_at": "2026-11-29T12:40:00Z",
 }
 
 
@@ -86,6 +79,11 @@ class PlanOfferObject(serializers.Serializer[Any]):
     )
     unpaid_invoice = serializers.UUIDField(
         allow_null=True, help_text="The invoice that must be paid first, or `null`."
+    )
+    needs = serializers.CharField(
+        allow_null=True,
+        help_text="Why the workspace can't change to this plan yet, or `null`: `payment_needed` or "
+        "`other_workspace_unpaid`.",
     )
 
 
@@ -144,8 +142,7 @@ class PlanView(WorkspaceView):
     @idempotent
     def post(self, request: Request) -> Response:
         """Change the plan. A plan with a higher fee takes effect immediately, one with a lower fee next
-        month. Fees are prorated by UTC day, including today; `GET /billing/plans` shows this month's fees. An
-        immediate change can be undone for an hour with `POST /billing/plan/undo`."""
+        month. Fees are prorated by UTC day, including today; `GET /billing/plans` shows this month's fees."""
         body = self.read_body(PlanBody)
         before, subscription = plan_actions.change_plan(self.access, body["plan"], now=timezone.now())
         change = {
@@ -169,29 +166,6 @@ class PlanView(WorkspaceView):
         return Response(status=204)
 
 
-class UndoPlanView(WorkspaceView):
-    """The change of the plan within the last hour."""
-
-    @operation(
-        "billing.undo_plan",
-        "Undo the plan change",
-        scope=Scope.ADMIN,
-        needs=Permission.MANAGE_BILLING,
-        answer=PlanChangeObject,
-        is_post=True,
-        example=UNDO_EXAMPLE,
-    )
-    @idempotent
-    def post(self, request: Request) -> Response:
-        """Undo a change that took effect within the last hour, unless the plan has been used since. No fee is
-        charged."""
-        now = timezone.now()
-        undo = plan_actions.undo_change(self.access, now=now)
-        before, undone = undo.before.plan_version, undo.subscription.plan_version
-        change = {"plan": before.plan_id, "previous_plan": undone.plan_id, "takes_effect_at": now}
-        return Response(PlanChangeObject(change).data)
-
-
 def _present_plans(tenant: Tenant) -> list[dict[str, Any]]:
     now = timezone.now()
     current = plans.plan_version_at(tenant, now)
@@ -201,6 +175,7 @@ def _present_plans(tenant: Tenant) -> list[dict[str, Any]]:
     for offer in plan_changes.list_offers(tenant, now):
         row = _present_plan(offer.version, offer.terms, offer.refusals, takes_effect_at=offer.takes_effect_at)
         row["unpaid_invoice"] = str(offer.unpaid.pk) if offer.unpaid else None
+        row["needs"] = offer.distrust.code if offer.distrust else None
         shown.append(row)
     return sorted(shown, key=lambda row: (row["monthly_fee_nanousd"], row["code"]))
 
@@ -225,5 +200,6 @@ def _present_plan(
         "month_included_tokens": terms.included_tokens,
         "refusals": refusals,
         "unpaid_invoice": None,
+        "needs": None,
     }
     return dict(PlanOfferObject(facts).data)

@@ -9,7 +9,6 @@ urlpatterns = [
     path("invoices/<uuid:invoice_id>/pay", payments.PayInvoiceView.as_view(), name="pay_invoice"),
     path("billing/plans", plans.PlansView.as_view(), name="plans"),
     path("billing/plan", plans.PlanView.as_view(), name="plan"),
-    path("billing/plan/undo", plans.UndoPlanView.as_view(), name="undo_plan"),
     path("billing/credits", payments.CreditsView.as_view(), name="credits"),
     path("billing/top-ups", payments.TopUpsView.as_view(), name="top_ups"),
     path("billing/auto-top-up", payments.AutoTopUpView.as_view(), name="auto_top_up"),

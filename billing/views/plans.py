@@ -21,6 +21,7 @@ from tenants.metering import plans
 from tenants.metering.allowance import find_allowance
 from tenants.metering.ledger import usage_of
 from tenants.metering.proration import MonthTerms
+from tenants.metering.unpaid import unpaid_cap_nanousd
 from tenants.models import PlanVersion, Tenant
 from tenants.public import MemberRequest, Permission, access_of, member_required, requires, subscriptions
 
@@ -47,8 +48,8 @@ def show_plan(request: MemberRequest) -> HttpResponse:
         "offers": offers,
         "month": _month(request.tenant, version, terms, now),
         "unpaid": plan_changes.find_unpaid(request.tenant, now),
+        "unpaid_cap": _unpaid_cap(request.tenant, version),
         "scheduled": scheduled,
-        "undo": plan_changes.find_undo(request.tenant, now),
         "invoiced": _invoiced(now),
         "month_fee": usd_at_a_glance(terms.fee_nanousd),
     }
@@ -75,21 +76,6 @@ def change_plan(request: MemberRequest) -> HttpResponse:
         )
     else:
         messages.success(request, gettext("You're now on {name}.").format(name=name))
-    return redirect("billing:plan")
-
-
-@require_POST
-@member_required
-@requires(Permission.MANAGE_BILLING, to_read=Permission.READ_BILLING)
-def undo_plan(request: MemberRequest) -> HttpResponse:
-    """Undo the change of the last hour."""
-    try:
-        undo = plan_actions.undo_change(access_of(request), now=timezone.now())
-    except DomainError as error:
-        messages.error(request, error.message)
-    else:
-        name = undo.before.plan_version.plan.name
-        messages.success(request, gettext("You're back on {plan}. No fee was charged.").format(plan=name))
     return redirect("billing:plan")
 
 
@@ -125,6 +111,12 @@ def _invoiced(now: datetime) -> dict[str, object]:
         "next_month": end,
         "on": end + timedelta(days=1),
     }
+
+
+def _unpaid_cap(tenant: Tenant, version: PlanVersion) -> str:
+    """Return what may be unpaid until the first invoice is paid; "" where nothing bounds it."""
+    unpaid_cap = unpaid_cap_nanousd(tenant, version)
+    return "" if unpaid_cap is None else usd_at_a_glance(unpaid_cap)
 
 
 def _comparison(columns: list[dict[str, Any]]) -> list[tuple[str, list[tuple[str, str, bool]]]]:
@@ -164,4 +156,5 @@ def _offer_context(offer: Offer, current: PlanVersion, *, is_scheduled: bool) ->
         "refusals": offer.refusals,
         "is_scheduled": is_scheduled,
         "unpaid": offer.unpaid,
+        "distrust": offer.distrust.message if offer.distrust else "",
     }

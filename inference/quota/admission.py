@@ -355,6 +355,7 @@ class LimitName(MessageCode):
     BUDGET = _("monthly budget")
     TOKENS_PER_MINUTE = _("tokens per minute")
     CREDITS = _("credits")
+    UNPAID = _("limit for unpaid usage")
     PARALLEL = _("concurrent requests")
     PARALLEL_PROMPTS = _("concurrent requests (prompts times `n`)")
     REQUESTS_PER_MINUTE = _("requests per minute")
@@ -368,6 +369,8 @@ LIMIT_ERRORS: dict[str, tuple[type[errors.Limited], LimitName, str]] = {
     "nanousd_in_flight": (errors.InFlightFull, LimitName.BUDGET, "tokens"),
     "credits_spent": (errors.CreditsExhausted, LimitName.CREDITS, "insufficient_quota"),
     "credits_in_flight": (errors.InFlightFull, LimitName.CREDITS, "tokens"),
+    "unpaid_spent": (errors.UnpaidLimitReached, LimitName.UNPAID, "insufficient_quota"),
+    "unpaid_in_flight": (errors.InFlightFull, LimitName.UNPAID, "tokens"),
     "parallel_too_large": (errors.TooManyAtOnce, LimitName.PARALLEL, "requests"),
     "parallel": (errors.RateLimited, LimitName.PARALLEL_PROMPTS, "requests"),
     "requests": (errors.RateLimited, LimitName.REQUESTS_PER_MINUTE, "requests"),
@@ -380,7 +383,7 @@ def _limit_reached(answer: Verdict, period: str, sequences: int) -> errors.Limit
     error, limit, kind = LIMIT_ERRORS[name]
     if scope == "pool" and error is errors.QuotaExhausted:
         error = errors.FreePlanExhausted
-    is_money = name.startswith(("nanousd", "credits"))
+    is_money = name.startswith(("nanousd", "credits", "unpaid"))
     show: Callable[[int], str] = usd if is_money else "{:,}".format
     _, period_ends = months.bounds(period)
     return error(

@@ -92,6 +92,20 @@ VARIABLES: dict[str, Variable] = {
         "3", "Workspaces one person can create per hour, including ones deleted since."
     ),
     "WORKSPACES_PER_DAY": Variable("5", "The same, per 24 hours."),
+    "NEW_PEOPLE_PER_DOMAIN": Variable(
+        "20",
+        "New people with addresses of one domain who can create a workspace per 24 hours. Large mail "
+        "providers are not limited.",
+    ),
+    "NEW_PEOPLE_PER_NETWORK": Variable("20", "The same from one IPv4 address or IPv6 /48."),
+    "MAX_UNPAID_USD": Variable(
+        "50",
+        "How much usage beyond the included tokens a workspace can leave unpaid until it pays its first "
+        "invoice, in $. Operators can set another amount for a workspace.",
+    ),
+    "ENGINE_CENTS_PER_HOUR": Variable(
+        "0", "What one engine (each replica) costs you per hour, in US cents, for the console's Margins page."
+    ),
     "HTTP_MAX_CONNECTIONS": Variable(
         "4096",
         "Maximum open connections per process of the gateway's server. Above that, clients get 503.",

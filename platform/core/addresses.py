@@ -5,7 +5,7 @@ from ipaddress import IPv6Address, ip_address
 IPV6_HOST_BITS = 64
 
 
-def network_of(address: str) -> str:
+def network_of(address: str, *, ipv6_host_bits: int = IPV6_HOST_BITS) -> str:
     """Return the network that counts as one client: its IPv4 address, or the /64 of its IPv6 address."""
     try:
         parsed = ip_address(address)
@@ -15,5 +15,5 @@ def network_of(address: str) -> str:
         return address
     if parsed.ipv4_mapped:
         return str(parsed.ipv4_mapped)
-    prefix = int(parsed) >> IPV6_HOST_BITS << IPV6_HOST_BITS
+    prefix = int(parsed) >> ipv6_host_bits << ipv6_host_bits
     return str(IPv6Address(prefix))

@@ -20,7 +20,7 @@ from django.utils.translation import gettext_lazy as _
 
 from core import valkey
 from tenants.accounts.known_devices import read_device, remember_device
-from tenants.metering.persons import keep_person
+from tenants.metering.persons import BadAddress, keep_person, spell_address
 from tenants.models import Invitation, User
 
 logger = logging.getLogger(__name__)
@@ -39,6 +39,13 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]
             "Too many failed login attempts for this account. Try again in 5 minutes, or reset your password."
         ),
     }
+
+    def clean_email(self, email: str) -> str:
+        """Return the one spelling of an address. Raises ValidationError for one that is a second name."""
+        try:
+            return spell_address(email)
+        except BadAddress as error:
+            raise ValidationError(error.message) from error
 
     def confirm_email(self, request: HttpRequest, email_address: EmailAddress) -> bool:
         """Mark an address as confirmed. If it replaces another one, ask for a review of the keys."""

@@ -97,7 +97,6 @@ ACTIONS: dict[str, str | Promise] = {
     "taken_back": pgettext_lazy("audit log", "no longer public"),
     "tested": pgettext_lazy("audit log", "tested"),
     "transferred": pgettext_lazy("audit log", "transferred"),
-    "undone": pgettext_lazy("audit log", "change undone"),
     "unselected": pgettext_lazy("audit log", "deselected"),
     "uploaded": pgettext_lazy("audit log", "uploaded"),
     "withdrawn": pgettext_lazy("audit log", "withdrawn"),

@@ -44,6 +44,10 @@ class LogInForm(LoginForm):  # type: ignore[misc]
         super().__init__(*args, **options)
         _relabel(self, {"remember": _("Remember me")})
 
+    def clean_login(self) -> str:
+        """Return the address as accounts have it."""
+        return adapter.AccountAdapter().clean_email(super().clean_login())
+
 
 class PasswordForm(ChangePasswordForm):  # type: ignore[misc]
     """A new password in place of the current one."""
@@ -116,8 +120,8 @@ class InviteForm(RoleForm):
     field_order = ("email", "role")
 
     def clean_email(self) -> str:
-        """Return the address in small letters, as accounts have it."""
-        return str(self.cleaned_data["email"]).lower()
+        """Return the address as accounts have it."""
+        return adapter.AccountAdapter().clean_email(self.cleaned_data["email"])
 
 
 def _relabel(form: forms.Form, labels: Mapping[str, Promise]) -> None:

@@ -20,7 +20,7 @@ from tenants.accounts.subscriptions import subscribe_tenant
 from tenants.api_keys import lifecycle
 from tenants.events.outbox import record_event
 from tenants.metering import plans
-from tenants.metering.persons import keep_person
+from tenants.metering.persons import domain_of, keep_person, site_of
 from tenants.models import EventType, Founding, Membership, Tenant, User
 from tenants.quota_sync import snapshot
 
@@ -64,6 +64,13 @@ class CreatedTooOften(Conflict):
     code = "created_too_often"
 
 
+class TooManyNewPeople(Conflict):
+    """Too many new people from your email domain or network created a workspace today. Try again tomorrow."""
+
+    code = "too_many_new_people"
+    names_support = True
+
+
 class BadSlug(Invalid):
     """The name "{slug}" can't be used. Use lowercase letters, digits and hyphens, and no reserved word."""
 
@@ -93,10 +100,11 @@ def create_tenant(user: User, *, name: str, slug: str | None = None) -> Tenant:
     return tenant
 
 
-def create_own_tenant(user: User, *, name: str) -> Tenant:
-    """Return a new tenant for a person who may have others, also by other spellings of the address.
+def create_own_tenant(user: User, *, name: str, address: str | None = None) -> Tenant:
+    """Return a new tenant for a person who may have others, also by other spellings of the email address.
 
-    Raises SameName, TooManyWorkspaces, CreatedTooOften and ReservedName.
+    `address` is the IP address that the person came from. Raises SameName, TooManyWorkspaces,
+    CreatedTooOften, TooManyNewPeople and ReservedName.
     """
     with transaction.atomic():
         keep_person(user)
@@ -109,9 +117,14 @@ def create_own_tenant(user: User, *, name: str) -> Tenant:
             raise SameName(name=name, field="workspace")
         if own.count() >= MAX_OWNED:
             raise TooManyWorkspaces(most=MAX_OWNED)
-        _require_seldom(user.person, timezone.now())
+        now = timezone.now()
+        _require_seldom(user.person, now)
+        founding = Founding(person=user.person)
+        if not own.exists():
+            founding.domain, founding.network = domain_of(user.email), site_of(address)
+            _require_few_new_people(founding, now)
         tenant = create_tenant(user, name=name)
-        Founding.objects.create(person=user.person)
+        founding.save()
     return tenant
 
 
@@ -129,6 +142,20 @@ def _require_seldom(person: str, now: datetime) -> None:
         if len(counted) >= most:
             after = counted[-1] + span if counted else now + span
             raise CreatedTooOften(count=most, after=f"{after:%Y-%m-%d %H:%M}", field="workspace")
+
+
+def _require_few_new_people(founding: Founding, now: datetime) -> None:
+    """Raise TooManyNewPeople where a domain, or a network, brought many new people within a day.
+
+    Whoever has a domain can read any number of addresses in it, and each would get the free allowance.
+    """
+    locks.one_at_a_time("founding by new people")  # else many at once would pass
+    others = Founding.objects.filter(created_at__gt=now - DAY).exclude(person=founding.person)
+    most = {"domain": settings.NEW_PEOPLE_PER_DOMAIN, "network": settings.NEW_PEOPLE_PER_NETWORK}
+    for field, limit in most.items():
+        origin = getattr(founding, field)
+        if origin and others.filter(**{field: origin}).values("person").distinct().count() >= limit:
+            raise TooManyNewPeople(field="workspace")
 
 
 def default_tenant(user: User) -> Tenant:

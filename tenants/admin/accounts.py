@@ -86,7 +86,7 @@ class TenantAdmin(NoDelete, AmountsInDollars, DescribedRow, OperatorAdmin):
     list_display = ["name", "slug", "state", "budget", "is_first_party", "created_at"]
     list_filter = [StateFilter, "is_first_party", "is_watermarked"]
     search_fields = ["name", "slug", "memberships__user__email"]
-    fields = ["name", "slug", "monthly_nanousd", "is_first_party", "created_at"]
+    fields = ["name", "slug", "monthly_nanousd", "unpaid_cap_nanousd", "is_first_party", "created_at"]
     readonly_fields = ["slug", "is_first_party", "created_at"]
     inlines = [MembershipInline]
     actions = ["suspend", "resume", "erase"]

@@ -15,6 +15,7 @@ from tenants.models import ApiKey, PlanVersion, Tenant
 
 AMOUNTS: Mapping[str, tuple[type[forms.Field], str]] = {
     "monthly_nanousd": (DollarsField, "Monthly budget, in $"),
+    "unpaid_cap_nanousd": (FeeField, "Unpaid usage until the first paid invoice, in $"),
     "monthly_fee_nanousd": (FeeField, "Monthly fee, in $"),
     "amount_nanousd": (DollarsField, "Amount, in $"),
     "style_month_nanousd": (FeeField, "Monthly hosting per private style, in $"),

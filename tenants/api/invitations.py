@@ -15,6 +15,7 @@ from tenants.accounts import invitations
 from tenants.accounts.access import Access
 from tenants.api.schema import operation
 from tenants.api.views import WorkspaceView, idempotent
+from tenants.metering.persons import BadAddress, spell_address
 from tenants.models import Invitation, Membership, Scope
 
 
@@ -57,8 +58,11 @@ class InvitationBody(StrictSerializer):
     role = serializers.ChoiceField(Membership.Role.choices, default=Membership.Role.MEMBER)
 
     def validate_email(self, email: str) -> str:
-        """Return the address in small letters, as accounts have it."""
-        return email.lower()
+        """Return the address as accounts have it."""
+        try:
+            return spell_address(email)
+        except BadAddress as error:
+            raise serializers.ValidationError(error.program_message) from error
 
 
 class InvitationsView(WorkspaceView):

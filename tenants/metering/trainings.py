@@ -10,7 +10,7 @@ from datetime import datetime
 from uuid import UUID
 
 from django.db import connection
-from django.db.models import Count, F, Max, Min, Q, QuerySet, Sum
+from django.db.models import Count, F, Max, Min, QuerySet, Sum
 
 from tenants.metering import price_book
 from tenants.models import LedgerEntry, Tenant, TrainingHold
@@ -133,12 +133,6 @@ def charged_by_tenant(period: str, tenant_ids: Collection[UUID] | None = None) -
         entries = entries.filter(tenant__in=tenant_ids)
     sums = entries.order_by().values_list("tenant").annotate(Sum("amount_nanousd"))
     return {tenant_id: int(nanousd) for tenant_id, nanousd in sums}
-
-
-def has_trained(tenant_id: UUID, since: datetime) -> bool:
-    """Return whether a training was started, or is open, or has ended, since a moment."""
-    holds = TrainingHold.objects.filter(tenant=tenant_id)
-    return holds.filter(Q(settled_at=None) | Q(settled_at__gte=since) | Q(created_at__gte=since)).exists()
 
 
 def charge_of(training_id: UUID) -> int | None:

@@ -7,6 +7,7 @@ from django.conf import settings
 from django.contrib.auth.base_user import BaseUserManager
 from django.contrib.auth.models import AbstractUser
 from django.contrib.postgres.fields import ArrayField
+from django.core.validators import MinValueValidator
 from django.db import models
 from django.db.models.functions import Lower
 from django.utils.translation import gettext_lazy as _
@@ -114,6 +115,13 @@ class Tenant(models.Model):
     )
     monthly_nanousd = models.BigIntegerField(
         null=True, blank=True, help_text="Its own monthly budget. Empty: only the plan's cap applies."
+    )
+    unpaid_cap_nanousd = models.BigIntegerField(
+        null=True,
+        blank=True,
+        validators=[MinValueValidator(0)],
+        help_text="How much usage beyond the included tokens may be unpaid until it pays its first invoice. "
+        "Also lets it choose a plan that invoices usage before any payment. Empty: MAX_UNPAID_USD.",
     )
     default_style = models.UUIDField(
         null=True,

@@ -24,9 +24,14 @@ class FreeUsage(models.Model):
 
 
 class Founding(models.Model):
-    """A workspace that a person founded lately; the rate of foundings counts these."""
+    """A workspace that a person founded lately; the rate of foundings counts these.
+
+    Of a new person, who had none, it has where they came from, each as a digest.
+    """
 
     person = models.CharField(max_length=64)
+    domain = models.CharField(max_length=64, blank=True, default="", db_default="")
+    network = models.CharField(max_length=64, blank=True, default="", db_default="")
     created_at = models.DateTimeField(auto_now_add=True)
 
     class Meta:

@@ -6,13 +6,14 @@ from datetime import datetime
 
 from core import months
 from tenants.metering import plans
-from tenants.metering.credits import MAX_CREDIT_NANOUSD, open_charges, open_credits, settle_charges
+from tenants.metering.credits import MAX_CREDIT_NANOUSD, Credit, open_charges, open_credits, settle_charges
 from tenants.metering.pricing import payable_nanousd
 from tenants.metering.trainings import TrainingCosts, read_costs
+from tenants.metering.unpaid import owed_before_nanousd, unpaid_cap_nanousd
 from tenants.models import Invoice, PlanVersion, Tenant
 
 type Entry = tuple[int, str]  # nano-USD, and the months that it pays
-BOTH, PREVIOUS, CURRENT = "b", "p", "c"
+BOTH, PREVIOUS, CURRENT, UNPAID = "b", "p", "c", "u"
 
 
 @dataclass(frozen=True)
@@ -27,9 +28,12 @@ def credit_fields(tenant: Tenant, version: PlanVersion, at: datetime) -> dict[st
     """Return the fields `wallet` and `credits` of a workspace, at a moment of Valkey's clock.
 
     `credits` is the wallet where credits bound what the workspace may use, else empty: admission reads no
-    more then.
+    more then. Where a cap bounds what may be unpaid, that comes last, as an amount that is lent.
     """
     wallet = _wallet(tenant, at)
+    unpaid_cap = unpaid_cap_nanousd(tenant, version)
+    if unpaid_cap is not None:
+        return {"wallet": wallet, "credits": _wallet(tenant, at, unpaid_cap=unpaid_cap)}
     return {"wallet": wallet, "credits": wallet if _is_bounded(tenant, version, at) else ""}
 
 
@@ -46,18 +50,21 @@ def _is_bounded(tenant: Tenant, version: PlanVersion, at: datetime) -> bool:
     return min(included_tokens, version.included_tokens) < version.monthly_tokens
 
 
-def credits_beside(tenant: Tenant, at: datetime, *, used: MonthCount, before: MonthCount) -> int:
+def credits_beside(
+    tenant: Tenant, at: datetime, *, used: MonthCount, before: MonthCount, unpaid_cap: int | None = None
+) -> int:
     """Return the nano-USD that this month's requests, and the month before, leave of credits for trainings.
 
-    `used` and `before` are what the requests of the two months come to. It is negative where they owe more
-    than there is. What trainings of this month were charged, and what is held, is not taken off.
+    `used` and `before` are what the requests of the two months come to, `unpaid_cap` what may be unpaid. It
+    is negative where they owe more than there is. What trainings of this month were charged, and what is
+    held, is not taken off.
     """
     period = months.period_of(at)
     previous = months.before(period)
     costs = read_costs(tenant.pk, previous, previous)
     owed_before = payable_nanousd(before.nanousd, before.tokens, _included_tokens(tenant, previous))
     left = 0
-    for amount, covered in _entries(tenant, previous, period, costs):
+    for amount, covered in _entries(tenant, previous, period, costs, unpaid_cap):
         burned = 0 if covered == CURRENT else min(owed_before, amount)
         owed_before -= burned
         if covered != PREVIOUS:
@@ -65,36 +72,43 @@ def credits_beside(tenant: Tenant, at: datetime, *, used: MonthCount, before: Mo
     return left - payable_nanousd(used.nanousd, used.tokens, _included_tokens(tenant, period))
 
 
-def _wallet(tenant: Tenant, at: datetime) -> str:
-    """Return the field `wallet`.
+def _wallet(tenant: Tenant, at: datetime, *, unpaid_cap: int | None = None) -> str:
+    """Return the field `wallet`, and with what may be unpaid the field `credits`.
 
     This month and the one before, the tokens included in each, and what was left of the grants
     before these two months, in burn order: `2026-11 2026-10 500000 500000 1000000:b 5000000:c`. An amount
-    pays this month (c), the one before (p) or both (b). Requests of both may be open, so the script lets the
-    month before burn first, by its account. Invoices that are final are not taken off here, so that late
-    usage is counted too. Trainings are taken off here, for no account counts them: what both months were
-    charged, and what is held.
+    pays this month (c), the one before (p) or both (b), as does what may be unpaid (u). Requests of both may
+    be open, so the script lets the month before burn first, by its account. Invoices that are final are not
+    taken off here, so that late usage is counted too. Trainings are taken off here, for no account counts
+    them: what both months were charged, and what is held.
     """
     period = months.period_of(at)
     included_tokens = _included_tokens(tenant, period)
     previous = months.before(period)
     costs = read_costs(tenant.pk, previous, period)
-    entries = _entries(tenant, previous, period, costs)
+    entries = _entries(tenant, previous, period, costs, unpaid_cap)
     entries = take_off(entries, costs.in_month(period))
     written = [f"{amount}:{covered}" for amount, covered in _merge(entries)]
     previous_tokens = _included_tokens(tenant, previous)
     return " ".join([period, previous, str(included_tokens), str(previous_tokens), *written])
 
 
-def _entries(tenant: Tenant, previous: str, period: str, costs: TrainingCosts) -> list[Entry]:
-    """Return what the grants have for two months, less the trainings of the earlier one."""
+def _entries(
+    tenant: Tenant, previous: str, period: str, costs: TrainingCosts, unpaid_cap: int | None
+) -> list[Entry]:
+    """Return what the grants have for two months, less the trainings of the earlier one; then what is lent.
+
+    Of that, older months' invoices that nobody paid are taken off.
+    """
     credits = open_credits(tenant.pk, before=previous)
     credits = settle_charges(credits, open_charges(tenant, credits, until=months.before(previous)))
     # A void invoice gave its burns back: that month burns nothing.
     is_void = Invoice.objects.filter(tenant=tenant, period=previous, state=Invoice.State.VOID).exists()
-    if not is_void:
-        # Trainings of the month before burn of the same grants as its usage, whose part the script takes off.
-        credits = settle_charges(credits, {previous: costs.charged_nanousd.get(previous, 0)})
+    trained_before = 0 if is_void else costs.charged_nanousd.get(previous, 0)
+    # Trainings of the month before burn of the same grants as its usage, whose part the script takes off.
+    settled = settle_charges(credits, {previous: trained_before})
+    uncovered = trained_before - (_left_of(credits) - _left_of(settled))
+    credits = settled
     entries = []
     for credit in credits:
         pays_now = credit.covers(period)
@@ -102,7 +116,14 @@ def _entries(tenant: Tenant, previous: str, period: str, costs: TrainingCosts) -
         if pays_now or paid_before:
             covered = BOTH if pays_now and paid_before else CURRENT if pays_now else PREVIOUS
             entries.append((credit.left_nanousd, covered))
+    if unpaid_cap is not None:
+        lent = unpaid_cap - owed_before_nanousd(tenant, previous) - uncovered
+        entries.append((max(0, lent), UNPAID))
     return entries
+
+
+def _left_of(credits: Iterable[Credit]) -> int:
+    return sum(credit.left_nanousd for credit in credits)
 
 
 def take_off(entries: Sequence[Entry], nanousd: int) -> list[Entry]:
@@ -115,7 +136,7 @@ def take_off(entries: Sequence[Entry], nanousd: int) -> list[Entry]:
     """
     left = [amount for amount, _ in entries]
     own = [at for at, (_, covered) in enumerate(entries) if covered == CURRENT]
-    both = [at for at, (_, covered) in enumerate(entries) if covered == BOTH]
+    both = [at for at, (_, covered) in enumerate(entries) if covered in (BOTH, UNPAID)]
     for at in [*own, *reversed(both)]:
         taken = min(left[at], nanousd)
         left[at] -= taken

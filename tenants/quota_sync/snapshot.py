@@ -58,6 +58,7 @@ CHANGE_CREDITS = frozenset(
         EventType.CREDIT_GRANTED,
         EventType.CREDIT_EXPIRED,
         EventType.INVOICE_FINALIZED,
+        EventType.INVOICE_PAID,
         EventType.INVOICE_VOIDED,
     }
 )
@@ -127,15 +128,6 @@ def prune_snapshots() -> None:
     """
     _expire_old_accounts()
     _delete_buckets_of_dead_keys()
-
-
-def has_unrecorded_usage(tenant_id: UUID, period: str, recorded_tokens: int) -> bool:
-    """Return whether requests of a month are open, or not in the ledger yet that has so many tokens of it.
-
-    Raises redis.RedisError when Valkey does not answer.
-    """
-    used, held = valkey.client().hmget(valkey.account_key(tenant_id, period), "used", "held")
-    return int(held or 0) > 0 or int(used or 0) > recorded_tokens
 
 
 def find_owner(digest: str) -> tuple[UUID, UUID] | None:

@@ -32,6 +32,7 @@ from core.money import usd
 from tenants.metering import plans, trainings
 from tenants.metering.credits import lock_tenant
 from tenants.metering.ledger import usage_of
+from tenants.metering.unpaid import unpaid_cap_nanousd
 from tenants.models import Invoice, LedgerEntry, Tenant, TrainingHold
 from tenants.quota_sync.credit_field import MonthCount, credits_beside
 from tenants.quota_sync.generations import bump_generations
@@ -214,8 +215,9 @@ def _require_room(
         left = budget - used.nanousd - others
         if hold.nanousd > left:
             raise OverBudget.of(hold, left, budget=usd(budget))
-    if not version.overage_allowed:
-        left = credits_beside(tenant, at, used=used, before=before) - others
+    unpaid_cap = unpaid_cap_nanousd(tenant, version)
+    if unpaid_cap is not None or not version.overage_allowed:
+        left = credits_beside(tenant, at, used=used, before=before, unpaid_cap=unpaid_cap) - others
         if hold.nanousd > left:
             raise OverCredits.of(hold, left)
 

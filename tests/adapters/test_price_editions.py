@@ -46,6 +46,24 @@ def prices_in(book: PriceBook) -> dict[str, tuple[int, int, int]]:
     return {price.of: price_book.amounts(price) for price in book.prices.all()}
 
 
+def test_a_new_edition_begins_as_a_copy_and_keeps_what_is_left_as_it_is(operator_client, noir):
+    operator_client.post(
+        ADD, edition_form(BEGINS, ("acme/noir", "0.2", "0.05", "2"), ("base", "1", "1", "1"))
+    )
+    [lines] = operator_client.get(ADD).context["inline_admin_formsets"]
+    shown = [form.initial for form in lines.formset.forms]
+    assert [line.get("style_name") for line in shown] == ["", "base", "acme/noir", None]
+    assert shown[2]["output_nanousd"] == 2000
+    copied = [("", "0.1", "0.025", "0.4"), ("base", "1", "1", "1"), ("acme/noir", "0.2", "0.05", "3")]
+    later = BEGINS + timedelta(days=1)
+    shares = {f"prices-{number}-author_percent": "0" for number in range(3)}
+    assert operator_client.post(ADD, edition_form(later, *copied) | shares).status_code == 302
+    prices = prices_in(PriceBook.objects.get(effective_from=later))
+    assert prices["acme/noir"] == (200, 50, 3000)
+    assert prices["every style"] == (100, 25, 400)
+    assert len(prices) == 3
+
+
 def test_an_edition_is_made_whole_in_dollars_and_with_a_reason(operator_client, noir):
     assert operator_client.get(ADD).status_code == 200
     form = edition_form(

@@ -1,6 +1,7 @@
 """Owners change the plan: dearer at once, cheaper from the next month on, refusals said before."""
 
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from html import unescape
 
 import pytest
@@ -10,10 +11,11 @@ from django.utils import timezone
 from adapters.models import BaseModel, Style
 from billing import plan_changes
 from billing.invoices import invoices
+from billing.models import Payment
 from billing.plan_changes import (
     AlreadyScheduled,
-    NothingToUndo,
-    PlanUsed,
+    OtherWorkspaceUnpaid,
+    PaymentNeeded,
     SamePlan,
     UnknownPlan,
     UnpaidInvoice,
@@ -21,13 +23,13 @@ from billing.plan_changes import (
     list_offers,
 )
 from core import months
-from core import valkey as names
-from core.money import usd
+from core.money import NANO, usd
 from tenants.accounts.subscriptions import subscribe_tenant
+from tenants.accounts.workspaces import create_tenant
 from tenants.metering import plans
 from tenants.metering.allowance import allowance_of
-from tenants.metering.ledger import record_events
 from tenants.metering.plans import newest_plan_version
+from tenants.metering.unpaid import unpaid_cap_nanousd
 from tenants.models import (
     AuditEntry,
     Invoice,
@@ -37,8 +39,10 @@ from tenants.models import (
     PlanVersion,
     Subscription,
     Tenant,
+    User,
 )
 from tests.billing.builders import CENT, api_client, bill, replace_version
+from tests.racing import race
 
 pytestmark = pytest.mark.usefixtures("valkey")
 
@@ -49,8 +53,9 @@ NEXT_MONTH = datetime(2026, 11, 1, tzinfo=UTC)
 
 @pytest.fixture
 def old_acme(acme):
-    """Acme, on the free plan since September."""
-    Tenant.objects.filter(pk=acme.pk).update(created_at=BEGAN)
+    """Acme, on the free plan since September; operators know that it pays."""
+    Tenant.objects.filter(pk=acme.pk).update(created_at=BEGAN, unpaid_cap_nanousd=NANO)
+    acme.refresh_from_db()
     Subscription.objects.filter(tenant=acme).update(starts_at=BEGAN)
     return acme
 
@@ -112,63 +117,14 @@ def test_a_change_within_the_month_is_two_lines_and_two_entries(old_acme):
     assert list(booked.values_list("reason", "amount_nanousd")) == list(fees)
 
 
-def test_an_upgrade_can_be_undone_for_an_hour_and_leaves_no_fee(old_acme):
-    choose_plan(old_acme, "writer", now=NOW)
-    plan_changes.undo_change(old_acme, now=NOW + timedelta(minutes=59))
-    assert plan_at(old_acme, NOW) == plan_at(old_acme, NEXT_MONTH) == "free"
-    assert invoices.preview_invoice(old_acme, "2026-10").lines == []
-    with pytest.raises(NothingToUndo):
-        plan_changes.undo_change(old_acme, now=NOW + timedelta(minutes=59))
-    choose_plan(old_acme, "writer", now=NOW + timedelta(hours=2))
-    with pytest.raises(NothingToUndo):
-        plan_changes.undo_change(old_acme, now=NOW + timedelta(hours=3))
-
-
-def test_a_downgrade_is_nothing_to_undo(old_acme):
-    choose_plan(old_acme, "writer", now=BEGAN)
-    choose_plan(old_acme, "free", now=NOW)
-    with pytest.raises(NothingToUndo):
-        plan_changes.undo_change(old_acme, now=NOW)
-
-
-def test_what_was_used_since_keeps_an_upgrade(old_acme, event):
-    record_events([event(old_acme, admitted_at=NOW - timedelta(minutes=1))])
-    choose_plan(old_acme, "writer", now=NOW)
-    assert not plan_changes.find_undo(old_acme, NOW).is_used
-    record_events([event(old_acme, admitted_at=NOW + timedelta(minutes=1))])
-    with pytest.raises(PlanUsed, match="used Writer since the change"):
-        plan_changes.undo_change(old_acme, now=NOW + timedelta(minutes=2))
-    assert plan_at(old_acme, NOW + timedelta(minutes=2)) == "writer"
-
-
-@pytest.mark.parametrize(("used", "held"), [("0", "12"), ("130", "0")])
-def test_what_is_open_or_not_booked_yet_keeps_an_upgrade(old_acme, valkey, used, held):
-    choose_plan(old_acme, "writer", now=NOW)
-    valkey.hset(names.account_key(old_acme.pk, "2026-10"), mapping={"used": used, "held": held})
-    with pytest.raises(PlanUsed):
-        plan_changes.undo_change(old_acme, now=NOW)
-
-
-def test_what_the_plan_before_would_refuse_keeps_an_upgrade(old_acme):
-    choose_plan(old_acme, "studio", now=NOW)
-    hold_styles(old_acme, newest_plan_version("free").private_styles + 1)
-    with pytest.raises(PlanUsed):
-        plan_changes.undo_change(old_acme, now=NOW)
-
-
-def test_the_page_asks_before_and_offers_to_undo(old_acme, alice_client):
+def test_the_page_asks_before(old_acme, alice_client):
     now = timezone.now()
     [writer] = [offer for offer in list_offers(old_acme, now) if offer.version.plan_id == "writer"]
     page = alice_client.get(reverse("billing:plan")).text
     assert "Change to Writer?" in page
     assert usd(writer.terms.fee_nanousd) in page
     alice_client.post(reverse("billing:change_plan"), {"plan": "writer"})
-    assert "Return to Free" in alice_client.get(reverse("billing:plan")).text
-    answer = alice_client.post(reverse("billing:undo_plan"), follow=True)
-    assert "You're back on Free. No fee was charged." in unescape(answer.text)
-    assert AuditEntry.objects.latest("pk").action == "plan.undone"
-    answer = alice_client.post(reverse("billing:undo_plan"), follow=True)
-    assert "There is no plan change to undo." in answer.text
+    assert plan_at(old_acme, timezone.now()) == "writer"
 
 
 def test_what_is_scheduled_can_be_kept_off_or_replaced(old_acme):
@@ -215,8 +171,8 @@ def test_a_dearer_plan_is_refused_while_an_older_invoice_is_unpaid(old_acme):
     invoice = bill(old_acme, "2026-09", NEXT_MONTH - timedelta(days=29))
     overdue = NEXT_MONTH - timedelta(days=15)
     assert invoice.total_nanousd > 0
-    choose_plan(old_acme, "studio", now=NEXT_MONTH - timedelta(days=16))  # it is young
-    plan_changes.undo_change(old_acme, now=NEXT_MONTH - timedelta(days=16))
+    before = overdue - timedelta(days=1)
+    assert [offer.unpaid for offer in list_offers(old_acme, before)] == [None, None]  # it is young
     with pytest.raises(UnpaidInvoice, match=f"{invoice} is unpaid. Pay it under"):
         choose_plan(old_acme, "studio", now=overdue)
     assert plan_at(old_acme, overdue) == "writer"
@@ -279,7 +235,7 @@ def test_owners_change_it_by_page(alice_client, acme):
     assert logged == ["plan.changed", "plan.changed", "plan.kept"]
 
 
-def test_programs_read_what_a_change_costs_make_it_and_undo_it(acme):
+def test_programs_read_what_a_change_costs_and_make_it(acme):
     program = api_client(acme, "admin")
 
     def change_plan(code):
@@ -293,15 +249,75 @@ def test_programs_read_what_a_change_costs_make_it_and_undo_it(acme):
     assert program.get("/api/v1/billing").json()["plan"]["code"] == "writer"
     preview = program.get("/api/v1/invoices/preview").json()
     assert listed[1]["month_fee_nanousd"] == preview["total_nanousd"] > 0
-    undone = program.post("/api/v1/billing/plan/undo")
-    assert (undone.status_code, undone.json()["plan"]) == (200, "free")
-    again = program.post("/api/v1/billing/plan/undo")
-    assert (again.status_code, again.json()["code"]) == (409, "nothing_to_undo")
-    assert program.get("/api/v1/invoices/preview").json()["total_nanousd"] == 0
-    change_plan("writer")
+    assert program.post("/api/v1/billing/plan/undo").status_code == 404
     change_plan("free")
     assert program.get("/api/v1/billing").json()["scheduled_plan"]["code"] == "free"
     assert program.delete("/api/v1/billing/plan").status_code == 204
     assert program.get("/api/v1/billing").json()["scheduled_plan"] is None
     for code in ("gold", "enterprise"):
         assert change_plan(code).status_code == 404
+
+
+def pay_once(tenant):
+    Payment.objects.create(
+        tenant=tenant, purpose="top_up", amount_nanousd=5 * NANO, state="succeeded", provider="manual"
+    )
+
+
+def test_usage_on_invoice_needs_a_payment_or_an_operators_word(acme, alice_client):
+    with pytest.raises(PaymentNeeded, match="First buy credits once"):
+        choose_plan(acme, "studio")
+    page = alice_client.get(reverse("billing:plan"))
+    assert "Buy credits first" in page.text
+    assert "Change to Studio now" not in page.text
+    assert "Change to Writer now" in page.text
+    answer = alice_client.post(reverse("billing:change_plan"), {"plan": "studio"}, follow=True)
+    assert "First buy credits once" in answer.text
+    program = api_client(acme, "admin")
+    body = {"plan": "studio"}
+    refused = program.post("/api/v1/billing/plan", body, content_type="application/json")
+    assert (refused.status_code, refused.json()["code"]) == (409, "payment_needed")
+    needs = {row["code"]: row["needs"] for row in program.get("/api/v1/billing/plans").json()["data"]}
+    assert needs == {"free": None, "writer": None, "studio": "payment_needed"}
+    pay_once(acme)
+    choose_plan(acme, "studio")
+    assert "limited to $50.00 plus your credits" in alice_client.get(reverse("billing:plan")).text
+
+
+def test_an_operators_word_is_enough(acme):
+    acme.unpaid_cap_nanousd = NANO
+    acme.save()
+    choose_plan(acme, "studio")
+    assert unpaid_cap_nanousd(acme, newest_plan_version("studio")) == NANO
+
+
+def test_one_workspace_of_a_person_at_a_time_has_unpaid_usage(acme, alice):
+    second = create_tenant(alice, name="Second")
+    other_spelling = User.objects.create_user("alice+2@example.org")
+    third = create_tenant(other_spelling, name="Third")
+    strangers = create_tenant(User.objects.create_user("zoe@example.org"), name="Zoe's")
+    for tenant in (acme, second, third, strangers):
+        pay_once(tenant)
+    choose_plan(acme, "studio")
+    for tenant in (second, third):
+        with pytest.raises(OtherWorkspaceUnpaid):
+            choose_plan(tenant, "studio")
+    choose_plan(strangers, "studio")
+    first = {"period": "2026-09", "plan": "Studio", "number": 1, "total_nanousd": NANO, "state": "paid"}
+    Invoice.objects.create(tenant=acme, **first)
+    choose_plan(second, "studio")
+
+
+def test_two_workspaces_of_a_person_at_once_get_one_plan_on_invoice(transactional_db, acme, alice):
+    own = [acme, create_tenant(alice, name="Second")]
+    for tenant in own:
+        pay_once(tenant)
+
+    def choose(tenant):
+        try:
+            choose_plan(tenant, "studio")
+        except OtherWorkspaceUnpaid:
+            return 0
+        return 1
+
+    assert sum(race(*(partial(choose, tenant) for tenant in own))) == 1

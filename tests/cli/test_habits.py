@@ -11,7 +11,7 @@ import typer
 from django.utils import timezone
 
 from core.money import NANO
-from polyscribe.commands import raw
+from polyscribe.commands import raw, show
 from polyscribe.commands.choices import Scope
 from polyscribe.commands.main import app
 from polyscribe.commands.wording import dollars, moment
@@ -157,6 +157,16 @@ def test_people_read_dollars_and_how_long_ago(logged_in, things, acme):
     assert "$0.01" in logged_in("requests").out
     assert logged_in("requests", "--json").json[0]["cost_usd"] == "0.01"
     assert "$" not in logged_in("usage", "--csv").out
+
+
+def test_what_a_program_reads_is_never_wrapped(capsys):
+    cell = "word " * 100
+    show.print_line(cell)
+    show.print_table(["name", "words"], [["one", cell]])
+    show.print_note(cell)
+    out, err = capsys.readouterr()
+    assert [line.count("word ") for line in out.splitlines()] == [100, 0, 100]
+    assert err.count("\n") == 1
 
 
 def test_new_requests_are_followed_each_once(logged_in, service, acme):

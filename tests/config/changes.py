@@ -210,11 +210,6 @@ def cheaper_plan(of_acme: Arguments) -> None:
     choose_plan(acme, "free")
 
 
-def dearer_plan(of_acme: Arguments) -> None:
-    """Let an upgrade have just begun."""
-    choose_plan(Tenant.objects.get(slug="acme"), "writer")
-
-
 def sample_data(of_acme: Arguments) -> None:
     """Let Acme be the demo's sample workspace, to which nobody added a style."""
     SampleData.objects.create(tenant=Tenant.objects.get(slug="acme"), user_ids=[])
@@ -338,7 +333,6 @@ FORMS = {
     ),
     "billing:change_plan": Change({"plan": "writer"}, "plan.changed"),
     "billing:keep_plan": Change(audits="plan.kept", prepare=cheaper_plan),
-    "billing:undo_plan": Change(audits="plan.undone", prepare=dearer_plan),
     "website:create_workspace": Change({"workspace": "Fourth"}, "workspace.created", no_workspace),
     "website:switch_workspace": Change(
         {"workspace": "third"}, unaudited="It changes only which of their workspaces a person looks at."
@@ -438,7 +432,6 @@ OPERATIONS = {
     "invoices.pay": Change(audits="payment.begun", prepare=owed),
     "billing.change_plan": Change({"plan": "writer"}, "plan.changed"),
     "billing.keep_plan": Change(audits="plan.kept", prepare=cheaper_plan),
-    "billing.undo_plan": Change(audits="plan.undone", prepare=dearer_plan),
     "keys.create": Change({"name": "newsletter"}, "api_key.created"),
     "keys.edit": Change({"limits": {"monthly_tokens": 5}}, "api_key.edited"),
     "keys.revoke": Change(audits="api_key.revoked"),

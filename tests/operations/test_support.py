@@ -43,6 +43,7 @@ def test_errors_about_money_end_with_it(settings, client, acme):
     about_money = [
         errors.Suspended(),
         errors.CreditsExhausted(needed="$1", left="$0", resets_on="1 December"),
+        errors.UnpaidLimitReached(needed="$1", left="$0", resets_on="1 December"),
         UnpaidInvoice(invoice="PS-000001", plan="Writer"),
     ]
     for error in about_money:

@@ -32,7 +32,9 @@ from billing.plan_changes import choose_plan
 from core import months
 from core.money import NANO
 from tenants.accounts.invitations import digest_of
+from tenants.accounts.subscriptions import subscribe_tenant
 from tenants.api_keys.lifecycle import issue_key, revoke_key, rotate_key
+from tenants.metering.plans import newest_plan_version
 from tenants.models import (
     ApiKey,
     AuthorEarning,
@@ -259,7 +261,7 @@ def lay_money(acme: Tenant, settings) -> list[str]:
     settings.PAYMENT_INSTRUCTIONS = "Ink & Sons\nIBAN DE02 1203 0000 0000 2020 51"
     settings.INVOICE_ISSUER = "Ink & Sons\n1 Quill Street, Oxford\nTax ID GB123456789"
     now = timezone.now()
-    choose_plan(acme, "studio", now=now)
+    subscribe_tenant(acme, newest_plan_version("studio"), at=now)
     choose_plan(acme, "writer", now=now + timedelta(seconds=1))
     bill_to = {"name": f"Acme {LONG_WORD} GmbH", "address": "Am Hafen 1\n20457 Hamburg"}
     details = BillingDetails.objects.create(tenant=acme, **bill_to, tax_id="DE123456789", reference="PO 4711")

@@ -11,6 +11,8 @@ from billing.invoices import invoices
 from billing.plan_changes import choose_plan
 from core import months
 from core.console import OperatorAdmin
+from core.valkey import limits_key
+from tenants.accounts import workspaces
 from tenants.api_keys import lifecycle
 from tenants.audit import record_audit
 from tenants.metering import plans
@@ -68,12 +70,30 @@ def test_an_operator_revokes_a_key_and_never_sees_its_digest(operator_client, ac
 
 
 def test_an_operator_changes_a_plan_for_which_another_change_is_scheduled(operator_client, acme):
-    choose_plan(acme, "studio")
+    choose_plan(acme, "writer")
     choose_plan(acme, "free")
     chosen = {"tenant": acme.pk, "plan_version": plans.newest_plan_version("enterprise").pk, "why": "Agreed."}
     assert operator_client.post(page("subscription", "add"), chosen).status_code == 302
     assert plans.plan_version_at(acme, timezone.now()).plan_id == "enterprise"
     assert plans.plan_version_at(acme, timezone.now() + timedelta(days=40)).plan_id == "enterprise"
+
+
+def test_operators_say_how_much_may_be_unpaid_and_admission_learns_it(
+    operator_client, acme, valkey, django_capture_on_commit_callbacks
+):
+    workspaces.subscribe_tenant(acme, plans.newest_plan_version("studio"))
+    address = page("tenant", "change", acme.pk)
+    form = {"name": acme.name, "why": "Order 4711", **NO_MEMBERS}
+    for written, lent in (("", ":u"), ("0", " 0:u"), ("12.50", " 12500000000:u")):
+        with django_capture_on_commit_callbacks(execute=True):
+            answer = operator_client.post(address, {**form, "unpaid_cap_nanousd": written})
+        assert answer.status_code == 302, written
+        snapshot.publish_snapshot(acme.pk)
+        assert valkey.hget(limits_key(acme.pk), "credits").endswith(lent)
+    with django_capture_on_commit_callbacks(execute=True):
+        facts = {"period": "2026-09", "plan": "Studio", "number": 1, "total_nanousd": 1, "state": "finalized"}
+        invoices.pay_invoice(acme.invoices.create(**facts), actor="op", reason="Transfer 7")
+    assert valkey.hget(limits_key(acme.pk), "credits") == ""
 
 
 def test_operators_say_which_plans_everybody_may_choose(operator_client):

@@ -159,7 +159,7 @@ end
 -- with its cost and with its tokens. So if the worst case is covered, every settlement is.
 -- `credits` (quota_sync/credit_field.py): this month and the one before, the tokens included in each, then what was
 -- left of the grants before these two months, in burn order, as amount:months. The months are c for this one, p for
--- the one before, b for both. A field of another month is old. Functions are made only where they are needed: for
+-- the one before, b for both. What may be unpaid comes last, as u, and pays both. A field of another month is old. Functions are made only where they are needed: for
 -- everybody they cost 4 % of the script.
 local unpaid
 local credits = limits[13]
@@ -189,7 +189,7 @@ if credits and credits ~= '' then
   local most_credits, least_credits -- without and with what the open requests of the month before may burn
   local function read_credits()
     local owed, owed_at_most = 0, 0
-    if string.find(grants, ':b', 1, true) then
+    if string.find(grants, ':[bu]') then
       local previous_key = string.sub(account_key, 1, -1 - #period) .. previous
       local before = call('HMGET', previous_key, 'used', 'spent', 'held', 'reserved')
       local used, spent = tonumber(before[1]), tonumber(before[2]) or 0
@@ -209,7 +209,8 @@ if credits and credits ~= '' then
     if not most_credits and not read_credits() then return {'cache_miss'} end
     if owed <= (is_busy and least_credits or most_credits) then return end
     local spent_credits = payable(workspace.spent, workspace.used, included)
-    local refusal = limited(workspace, is_busy and 'credits_in_flight' or 'credits_spent', is_busy and 2000 or 0,
+    local name = string.find(grants, ':u', 1, true) and 'unpaid' or 'credits'
+    local refusal = limited(workspace, name .. (is_busy and '_in_flight' or '_spent'), is_busy and 2000 or 0,
       most_credits, most_credits - spent_credits)
     refusal[8] = owed - payable(spent, used, included)
     return refusal

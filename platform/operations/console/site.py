@@ -22,6 +22,7 @@ from unfold.sites import UnfoldAdminSite
 
 from operations.console import operators
 from operations.console.jobs import jobs_context
+from operations.console.margins import margins_context
 from operations.console.overview import overview_context
 from operations.console.watermark import watermark_context
 from operations.workspace_erasure import workspace_report
@@ -58,7 +59,8 @@ class Console(UnfoldAdminSite):  # type: ignore[misc]
             self.admin_view(self.show_erasure),
             name="workspace_erasure",
         )
-        return [jobs, watermark, export, erasure, *super().get_urls()]
+        margins = path("margins/", self.admin_view(self.show_margins), name="margins")
+        return [jobs, watermark, margins, export, erasure, *super().get_urls()]
 
     def export(self, request: HttpRequest, tenant_id: UUID) -> HttpResponseBase:
         """Hand a workspace's data out as a zip."""
@@ -89,6 +91,13 @@ class Console(UnfoldAdminSite):  # type: ignore[misc]
             raise PermissionDenied
         context = {**self.each_context(request), "title": "Watermark", **watermark_context()}
         return TemplateResponse(request, "admin/watermark.html", context)
+
+    def show_margins(self, request: HttpRequest) -> HttpResponse:
+        """Show what usage brings in beside what the engines cost. Raises PermissionDenied."""
+        if not request.user.has_perm("tenants.view_invoice"):
+            raise PermissionDenied
+        context = {**self.each_context(request), "title": "Margins", **margins_context()}
+        return TemplateResponse(request, "admin/margins.html", context)
 
     def has_permission(self, request: HttpRequest) -> bool:
         """Return whether the user is an operator and showed a second factor in this session."""

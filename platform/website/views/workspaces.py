@@ -63,7 +63,7 @@ def switch_workspace(request: HttpRequest) -> HttpResponse:
 def _create(request: HttpRequest, user: User, name: str) -> Tenant:
     address = request.META.get("REMOTE_ADDR") or None
     with transaction.atomic():
-        tenant = workspaces.create_own_tenant(user, name=name)
+        tenant = workspaces.create_own_tenant(user, name=name, address=address)
         access = access_of_person(user, tenant, address=address)
         access.audit("workspace.created", tenant)
         select_first_party_styles(access)

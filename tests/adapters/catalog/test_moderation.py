@@ -13,6 +13,7 @@ from adapters.models import AdapterVersion, Probe, Selection, Share, Style
 from tenants.models import Tenant, User
 from tenants.public import create_tenant
 from tests.adapters.builders import known
+from tests.adapters.evidence.cases import SAMPLE, lay_evaluation
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("valkey")]
 QUEUE = reverse("admin:adapters_style_queue")
@@ -42,6 +43,18 @@ def test_an_offer_shows_what_it_writes_and_what_stands_out(operator_client, noir
     assert [remark.split(" (")[0] for remark in waiting.remarks] == ["Answer 2 contains an email address"]
     for text in ("like a bad alibi", "Rain is water", "Dark streets.", "CC BY 4.0"):
         assert text in page.text
+
+
+def test_an_offer_shows_its_evidence_without_its_authors_texts(operator_client, noir):
+    assert "there is no evidence" in operator_client.get(QUEUE).text
+    lay_evaluation(noir.live_version)
+    page = operator_client.get(QUEUE)
+    [waiting] = page.context["waiting"]
+    assert waiting.evidence
+    for row in waiting.evidence:
+        assert f"{row.title}: {row.value}" in page.text
+    assert SAMPLE["style"] not in page.text
+    assert SAMPLE["writer"] not in page.text
 
 
 def test_an_offer_of_somebody_elses_weights_is_refused_or_shown(operator_client, noir, charlie, engine):
@@ -118,7 +131,7 @@ def test_a_page_of_twenty_takes_few_queries(operator_client, acme, engine, djang
     for number in range(25):
         style = known(acme, f"noir-{number}", engine).style
         Style.objects.filter(pk=style.pk).update(offered_at=style.created_at)
-    with django_assert_max_num_queries(12):
+    with django_assert_max_num_queries(13):
         page = operator_client.get(QUEUE)
     assert len(page.context["waiting"]) == 20
     assert page.context["more"] == 5

@@ -65,6 +65,19 @@ def test_of_a_paid_invoice_the_amount_comes_back_as_credits_or_as_money(invoice)
         issue(invoice, NANO, "owed", "Less.")
 
 
+def test_a_note_begins_at_its_invoice_with_what_is_left(operator_client, invoice):
+    issue(invoice, 2 * NANO)
+    begin = reverse("admin:tenants_invoice_credit", args=[invoice.pk])
+    assert begin in operator_client.get(reverse("admin:tenants_invoice_change", args=[invoice.pk])).text
+    form = operator_client.get(begin, follow=True).context["adminform"].form
+    assert form["invoice"].initial == str(invoice.pk)
+    assert form["amount_nanousd"].initial == "10.00"
+    assert form["settlement"].initial == "owed"
+    invoices.void_invoice(invoice, actor="op", reason="Never ordered")
+    refused = operator_client.get(begin, follow=True)
+    assert "Only finalized or paid invoices can have a credit note" in refused.text
+
+
 @pytest.mark.parametrize("amount", [0, -NANO, 12 * NANO + CENT, NANO + 1])
 def test_an_amount_that_is_not_left_or_no_whole_cent_is_refused_and_takes_no_number(invoice, amount):
     with pytest.raises(TooMuchCredited):

@@ -3,6 +3,7 @@ from contextlib import contextmanager
 
 import pytest
 
+from core import months
 from core import valkey as valkey_keys
 from inference.contract import http_errors
 from inference.contract.usage import Usage
@@ -14,6 +15,7 @@ from inference.errors import (
     TooManyAtOnce,
     TooManySequences,
     UnknownModel,
+    UnpaidLimitReached,
 )  # fmt: skip
 from inference.proxy import runtime
 from inference.quota.admission import AdapterNotLoaded, CacheMiss, InFlight, PromptEstimateTooHigh
@@ -295,3 +297,22 @@ async def test_a_flushed_valkey_admits_nobody(account, ask):
     account.store.flushdb()
     with pytest.raises(CacheMiss):
         await ask()
+
+
+async def test_what_may_be_unpaid_bounds_usage_and_the_refusal_says_so(account, ask, settle):
+    """10 prompt tokens and 20 more cost 1,000 + 8,000 nano-USD; what credits left of October is lent, too."""
+    previous = months.before(account.period)
+    account.store.hset(
+        valkey_keys.account_key(account.tenant, previous), mapping={"used": 10, "spent": 1_000}
+    )
+    account.limit(credits=f"{account.period} {previous} 0 0 500:b 19000:u")
+    first = await ask()
+    with pytest.raises(UnpaidLimitReached, match="Until you pay your first invoice"):
+        await ask(output=50)
+    second = await ask()
+    with pytest.raises(InFlightFull, match="limit for unpaid usage"):
+        await ask(output=1)
+    for grant in (first, second):
+        await settle(grant, prompt=10, completion=20)
+    with pytest.raises(UnpaidLimitReached):
+        await ask(output=1)

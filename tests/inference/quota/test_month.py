@@ -224,6 +224,8 @@ class World:
     def _settle_in(self, number: int, code: str) -> Book:
         user = User.objects.create_user(f"owner{number}@example.org")
         tenant = create_tenant(user, name=f"Workspace {number}")
+        tenant.unpaid_cap_nanousd = 10**15  # operators know that it pays
+        tenant.save(update_fields=["unpaid_cap_nanousd"])
         book = Book(tenant, Caller(tenant.pk, playground_key(tenant).pk))
         self.clock.move(self.clock.now + timedelta(seconds=1))
         subscribe_tenant(tenant, self.versions[code], at=self.clock.now)

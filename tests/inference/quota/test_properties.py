@@ -1,5 +1,6 @@
 """Admission and metering against a plain model: random histories on the real Valkey and PostgreSQL."""
 
+import re
 import threading
 from collections import Counter
 from collections.abc import Iterable, Iterator
@@ -31,7 +32,14 @@ from core import valkey as names
 from core.money import usd
 from inference.contract.route_tables import RouteTables
 from inference.contract.usage import Usage
-from inference.errors import CreditsExhausted, FreePlanExhausted, InFlightFull, Limited, QuotaExhausted
+from inference.errors import (
+    CreditsExhausted,
+    FreePlanExhausted,
+    InFlightFull,
+    Limited,
+    QuotaExhausted,
+    UnpaidLimitReached,
+)
 from inference.quota import admission, settlement
 from inference.quota.admission import Caller, Grant, InFlight, PeriodRollover, Prices, Rates, period_at
 from inference.quota.ledger_drain import drain_usage, rebuild_counters
@@ -75,6 +83,7 @@ minutes = st.sampled_from([10**7, 20_000, 10**7, 2000, 10**7, 100])
 free_tokens = st.sampled_from([0, 200, 700, 3000])
 amounts = st.sampled_from([1, 20_000, 60_011, 150_003, 400_000, 10**6])
 grants = st.tuples(amounts, st.integers(0, 1), st.sampled_from([0, 1, 2, 9]))
+lent = st.none() | amounts
 asks = st.tuples(st.integers(0, 1), prompts, outputs, choices, st.booleans(), st.integers(0, 1))
 
 
@@ -92,7 +101,7 @@ class Ask:
 
 @dataclass(eq=False)
 class Purse:
-    """A plan without overage: what each of three months includes, and grants in burn order.
+    """What each of three months includes, grants in burn order, and what may be unpaid, which comes last.
 
     A grant is (nano-USD, first month, last month). The middle month is the present one until it turns.
     """
@@ -100,6 +109,11 @@ class Purse:
     free_tokens: tuple[int, int, int]
     grants: list[tuple[int, int, int]]
     present: int = 1
+    lent: int | None = None
+
+    @property
+    def amounts(self) -> list[tuple[int, int, int]]:
+        return self.grants if self.lent is None else [*self.grants, (self.lent, 0, 9)]
 
     def write(self, periods: list[str]) -> str:
         """As quota_sync writes it."""
@@ -111,22 +125,24 @@ class Purse:
             )
             if letter:
                 words.append(f"{amount}:{letter}")
+        if self.lent is not None:
+            words.append(f"{self.lent}:u")
         return " ".join(words)
 
     def left(self, owed: list[int]) -> tuple[list[int], int]:
         """What each month can still take from the grants, and what they could not pay; paid coin by coin."""
-        left = [amount for amount, _, _ in self.grants]
+        left = [amount for amount, _, _ in self.amounts]
         unpaid = 0
         for month, charge in enumerate(owed):
             rest = charge
-            for at, (_, first, last) in enumerate(self.grants):
+            for at, (_, first, last) in enumerate(self.amounts):
                 if first <= month <= last:
                     coin = min(left[at], rest)
                     left[at] -= coin
                     rest -= coin
             unpaid += rest
         reach = [0, 0, 0]
-        for amount, (_, first, last) in zip(left, self.grants, strict=True):
+        for amount, (_, first, last) in zip(left, self.amounts, strict=True):
             for month in range(first, min(last, 2) + 1):
                 reach[month] += amount
         return reach, unpaid
@@ -246,14 +262,14 @@ class History(RuleBasedStateMachine):
         requests=st.tuples(rates, st.none() | rates, st.none()),
         minute=st.tuples(minutes, st.none() | minutes, st.none()),
         purse=st.none() | st.builds(
-            Purse, st.tuples(st.just(0), free_tokens, free_tokens), st.lists(grants, max_size=4)
+            Purse, st.tuples(st.just(0), free_tokens, free_tokens), st.lists(grants, max_size=4), lent=lent
         ),
         pooled=st.booleans(),
     )  # fmt: skip
     def begins(self, tokens, money, parallel, requests, minute, purse=None, pooled=False):  # noqa: PLR0917 Hypothesis names them
         self.pool = f"free-{self.months[0]}" if pooled else ""
         if purse:
-            self.purse = Purse(purse.free_tokens, list(purse.grants))
+            self.purse = Purse(purse.free_tokens, list(purse.grants), lent=purse.lent)
         self.sides = [
             Side("key" if at else "workspace", {
                 "monthly_tokens": tokens[at], "monthly_nanousd": money[at], "parallel_requests": parallel[at],
@@ -644,7 +660,8 @@ class History(RuleBasedStateMachine):
         if not owed:
             return
         before = self.months[now - 1]
-        if ":b" in self.purse.write(self.months) and not self._is_known(before):
+        written = self.purse.write(self.months)
+        if re.search(":[bu]", written) and not self._is_known(before):
             yield None
         reach = []
         for with_held in (False, True):
@@ -655,7 +672,7 @@ class History(RuleBasedStateMachine):
             reach.append(self.purse.left(owed_before)[0][now])
         if owed > reach[busy]:
             paid = payable_in_lua(*account(ask.period, False), free)
-            name = "credits_in_flight" if busy else "credits_spent"
+            name = ("unpaid" if ":u" in written else "credits") + ("_in_flight" if busy else "_spent")
             retry_ms = 2000 if busy else 0
             needed = owed - payable_in_lua(spent, used, free)
             yield name, "workspace", retry_ms, reach[0], reach[0] - paid, needed
@@ -677,7 +694,7 @@ class History(RuleBasedStateMachine):
             error, words, _ = admission.LIMIT_ERRORS[name]
             if scope == "pool" and error is QuotaExhausted:
                 error = FreePlanExhausted
-            is_money = name.startswith(("nanousd", "credits"))
+            is_money = name.startswith(("nanousd", "credits", "unpaid"))
             shown = usd if is_money else "{:,}".format
             needed = own_need[0] if own_need else nanousd if is_money else tokens
             return (
@@ -783,12 +800,13 @@ class Wallet(History):
     @initialize(
         free=st.tuples(st.just(0), *[st.sampled_from([0, 0, 200, 700])] * 2),
         granted=st.lists(grants, min_size=1, max_size=4),
+        lent=lent,
     )
-    def begins(self, free, granted):
+    def begins(self, free, granted, lent):
         many = 10**7
         super().begins(
             (many, None, None), (None, None, None), (99, None, None), (many, None, None), (many, None, None),
-            Purse(free, granted),
+            Purse(free, granted, lent=lent),
         )  # fmt: skip
 
     limits_change = keys_are_revoked = flush = drain_twice_at_once = None  # none of these rules
@@ -890,11 +908,11 @@ paying_before = st.tuples(st.integers(1, 4 * 10**5), st.just(1), st.sampled_from
 @given(
     before=spans, now=spans, free=st.sampled_from([(0, 0), (0, 200), (200, 0), (700, 700)]), prompt=prompts,
     granted=st.lists(paying_before, min_size=1, max_size=3), at=st.booleans(),
-    more=st.integers(-50_000, 50_000),
+    more=st.integers(-50_000, 50_000), is_lent=st.booleans(),
 )  # fmt: skip
 @SINGLE
 def test_at_a_months_turn_credits_pay_the_month_before_first(
-    history, *, before, now, free, prompt, granted, at, more
+    history, *, before, now, free, prompt, granted, at, more, is_lent
 ):
     # The last grant makes what is there about as much as both months need, with or without what is open.
     both = [
@@ -902,7 +920,11 @@ def test_at_a_months_turn_credits_pay_the_month_before_first(
         for (used, spent, held, reserved), free_then in zip((before, now), free, strict=True)
     ]
     rest = sum(both) + more - sum(amount for amount, _, _ in granted)
-    purse = Purse((0, *free), [*granted, (max(1, rest), 1, 9)], present=2)
+    last = max(1, rest)
+    if is_lent:
+        purse = Purse((0, *free), granted, present=2, lent=last)
+    else:
+        purse = Purse((0, *free), [*granted, (last, 1, 9)], present=2)
     history.begins(
         (10**9, None, None), (None, None, None), (9, None, None), (9, None, None), (10**6, None, None), purse
     )
@@ -922,7 +944,7 @@ def test_at_a_months_turn_credits_pay_the_month_before_first(
     need = [owed(now, free[1], busy=busy, more=(tokens, cost)) for busy in (False, True)]
     asked = Ask(0, prompt, 5, 1, True, history.months[2])
     if need[0] > reach[0]:
-        with pytest.raises(CreditsExhausted):
+        with pytest.raises(UnpaidLimitReached if is_lent else CreditsExhausted):
             history._admit(asked)
     elif need[1] > reach[1]:
         with pytest.raises(InFlightFull):

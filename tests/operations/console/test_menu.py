@@ -8,7 +8,7 @@ import unfold
 from django.contrib import admin
 from django.urls import reverse
 
-from operations.console.menu import MENU
+from operations.console.menu import ADVANCED, MENU
 from stack.folders import ROOT
 from tests.operations.builders import clerk
 
@@ -34,6 +34,10 @@ def test_every_list_stands_in_the_menu_once():
     assert sorted(listed) == sorted(model._meta.label for model in admin.site._registry)
 
 
+def test_the_menu_is_short_and_the_rest_is_folded():
+    assert sum(len(pages) for title, pages in MENU.items() if title != ADVANCED) <= 25
+
+
 @pytest.mark.django_db
 def test_the_menu_names_what_an_operator_may_open(operator_client):
     page = operator_client.get(reverse("admin:index"))
@@ -45,7 +49,7 @@ def test_the_menu_names_what_an_operator_may_open(operator_client):
 
 @pytest.mark.django_db
 @pytest.mark.parametrize(
-    "name", ["adapters_style_queue", "adapters_style_changelist", "index", "jobs", "watermark"]
+    "name", ["adapters_style_queue", "adapters_style_changelist", "index", "jobs", "watermark", "margins"]
 )
 def test_the_menu_marks_the_open_page_alone(operator_client, name):
     address = reverse(f"admin:{name}")

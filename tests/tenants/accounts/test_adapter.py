@@ -16,7 +16,7 @@ from core import valkey as names
 from tenants.accounts import adapter
 from tenants.accounts.passwords import StrengthValidator
 from tenants.api_keys import lifecycle
-from tenants.models import Tenant, User
+from tenants.models import Invitation, Tenant, User
 
 PASSWORD = "a long winding road"
 PLACES = [
@@ -66,6 +66,35 @@ def test_nothing_can_be_used_before_the_address_is_confirmed():
     tenant = Tenant.objects.of(User.objects.get(email="dora@example.org")).get()
     assert (tenant.name, tenant.slug) == ("Quill & Co", "quill-co")
     assert "Quill &amp; Co" in client.get(reverse("website:keys")).text
+
+
+@pytest.mark.parametrize(
+    "address",
+    ['"dora"@example.org', r'"\dora"@example.org', "dora@[192.0.2.1]", "\u017fora@example.org"],
+    ids=["quoted", "escaped", "literal", "not ASCII"],
+)
+def test_a_second_name_of_a_mailbox_is_refused(address, alice_client, acme):
+    assert sign_up(Client(), address).context["form"].errors["email"]
+    invited = alice_client.post(reverse("tenants:invite"), {"email": address, "role": "member"})
+    assert invited.status_code == 400
+    body = {"email": address, "role": "member"}
+    invited = alice_client.post("/api/v1/invitations", body, content_type="application/json")
+    assert invited.status_code == 400
+    assert not Invitation.objects.exists()
+
+
+def test_an_address_has_one_spelling_wherever_it_is_typed(alice_client, acme):
+    unicode, ascii_only = "Dora@Bücher.example", "dora@xn--bcher-kva.example"
+    sign_up(Client(), unicode)
+    sign_up(Client(), ascii_only)
+    dora = User.objects.get(email__startswith="dora@")
+    assert dora.email == ascii_only
+    EmailAddress.objects.update(verified=True)
+    for spelling in (unicode, ascii_only):
+        answer = Client().post(reverse("account_login"), {"login": spelling, "password": PASSWORD})
+        assert answer.status_code == 302, spelling
+    alice_client.post(reverse("tenants:invite"), {"email": unicode, "role": "member"})
+    assert Invitation.objects.get().email == ascii_only
 
 
 def test_a_link_that_is_followed_elsewhere_logs_nobody_in():

@@ -7,7 +7,7 @@ from django.utils import timezone
 from core.valkey import limits_key
 from tenants.accounts import members, workspaces
 from tenants.metering import plans, pools
-from tenants.metering.persons import keep_person, normalize_address, person_of
+from tenants.metering.persons import domain_of, keep_person, normalize_address, person_of
 from tenants.models import Founding, Membership, Tenant, User
 
 
@@ -61,6 +61,43 @@ def test_a_person_creates_three_workspaces_an_hour_and_five_a_day_by_any_spellin
     assert workspaces.prune_foundings() == 6
 
 
+def test_a_domain_and_a_network_bring_few_new_people_a_day(db, settings, monkeypatch):
+    settings.NEW_PEOPLE_PER_DOMAIN = settings.NEW_PEOPLE_PER_NETWORK = 2
+    now = timezone.now()
+    monkeypatch.setattr(workspaces.timezone, "now", lambda: now)
+
+    def found(email: str, address: str | None = None) -> User:
+        user, _ = User.objects.get_or_create(email=email)
+        workspaces.create_own_tenant(user, name=f"W{Tenant.objects.count()}", address=address)
+        return user
+
+    first = found("a@x.catchall.example", "203.0.113.1")
+    found("b@y.catchall.example", "198.51.100.1")
+    with pytest.raises(workspaces.TooManyNewPeople, match="Try again tomorrow"):
+        found("c@catchall.example")
+    found(first.email)  # is not new
+    for number in range(3):
+        found(f"q{number}@gmail.com", "127.0.0.1")  # everybody's domain, and an untrusted proxy's address
+    for number in range(2):
+        found(f"n{number}@n{number}.example", f"2a01:4f8:1:{number}::1")
+    with pytest.raises(workspaces.TooManyNewPeople):
+        found("n3@gmail.com", "2a01:4f8:1:ffff::1")
+    Founding.objects.update(created_at=now - timedelta(hours=25))
+    found("c@catchall.example", "2a01:4f8:1:ffff::1")
+
+
+@pytest.mark.parametrize(
+    ("address", "same"),
+    [
+        ("a@mail.firm.example", "b@firm.example"),
+        ("a@x.firm.co.uk", "b@firm.co.uk"),
+        ("a@bücher.example", "b@xn--bcher-kva.example"),
+    ],
+)
+def test_names_below_a_registered_domain_are_one_domain(address, same):
+    assert domain_of(address) == domain_of(same) != domain_of("b@other.co.uk")
+
+
 def test_what_was_typed_stays_when_a_workspace_comes_too_soon(alice, alice_client, settings):
     settings.WORKSPACES_PER_HOUR = 0
     page = alice_client.post(reverse("website:create_workspace"), {"workspace": "Second Press"})
@@ -99,6 +136,9 @@ def test_the_oldest_owner_pays_and_a_transfer_publishes_the_pool(
         ("do_ra-1+x@pm.me", "dora1@pm.me"),
         ("+x@example.org", "+x@example.org"),
         ("...@gmail.com", "...@gmail.com"),
+        ('"q"@example.org', "q@example.org"),
+        (r'"\q"@example.org', "q@example.org"),
+        ("q@Bücher.example", "q@xn--bcher-kva.example"),
     ],
 )
 def test_addresses_of_one_mailbox_have_one_spelling(address, normal):

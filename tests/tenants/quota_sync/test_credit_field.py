@@ -14,7 +14,7 @@ from tenants.metering.credits import grant_credit
 from tenants.metering.ledger import record_events
 from tenants.metering.plans import newest_plan_version
 from tenants.models import CreditBurn, LedgerEntry, PlanVersion, Subscription, TrainingHold
-from tenants.quota_sync.credit_field import credit_fields, take_off
+from tenants.quota_sync.credit_field import MonthCount, credit_fields, credits_beside, take_off
 from tests.tenants.builders import make_event
 
 SEPTEMBER = datetime(2026, 9, 12, tzinfo=UTC)
@@ -52,11 +52,42 @@ def test_with_overage_and_within_the_included_tokens_credits_bound_nothing(acme,
     grant(acme, 5, NOVEMBER)
     assert credit_fields(acme, bounded, NOVEMBER)["credits"] == "2026-11 2026-10 100 100 5:c"
     bounded.overage_allowed = True
+    bounded.plan.is_offered = False  # by arrangement
     assert credit_fields(acme, bounded, NOVEMBER)["credits"] == ""
     assert credit_fields(acme, bounded, NOVEMBER)["wallet"] == "2026-11 2026-10 100 100 5:c"
     bounded.overage_allowed = False
     bounded.monthly_tokens = 100
     assert credit_fields(acme, bounded, NOVEMBER)["credits"] == ""
+
+
+def test_until_the_first_invoice_is_paid_usage_on_invoice_is_lent_up_to_a_cap(acme, bounded, settings):
+    settings.MAX_UNPAID_USD = 1
+    bounded.overage_allowed = True
+    bounded.plan.is_offered = True
+    grant(acme, 5, SEPTEMBER)
+    assert credit_fields(acme, bounded, NOVEMBER)["credits"] == "2026-11 2026-10 100 100 5:b 1000000000:u"
+    assert credit_fields(acme, bounded, NOVEMBER)["wallet"] == "2026-11 2026-10 100 100 5:b"
+    acme.unpaid_cap_nanousd = 90
+    acme.invoices.create(period="2026-09", plan="Studio", total_nanousd=30, number=1, state="finalized")
+    acme.invoices.create(period="2026-10", plan="Studio", total_nanousd=7, number=2, state="finalized")
+    assert credit_fields(acme, bounded, NOVEMBER)["credits"] == "2026-11 2026-10 100 100 5:b 60:u"
+    acme.unpaid_cap_nanousd = 0
+    assert credit_fields(acme, bounded, NOVEMBER)["credits"] == "2026-11 2026-10 100 100 5:b 0:u"
+    acme.invoices.update(state="paid")
+    assert credit_fields(acme, bounded, NOVEMBER)["credits"] == ""
+
+
+def test_trainings_are_paid_by_what_is_lent_after_the_credits(acme, bounded):
+    bounded.overage_allowed = bounded.plan.is_offered = True
+    acme.unpaid_cap_nanousd = 1_000
+    grant(acme, 100, SEPTEMBER)
+    at_most = {"used": MonthCount(0, 0), "before": MonthCount(0, 0)}
+    assert credits_beside(acme, NOVEMBER, **at_most, unpaid_cap=1_000) == 1_100
+    charge = {"kind": "training", "amount_nanousd": 300, "reason": "", "actor": ""}
+    LedgerEntry.objects.create(tenant=acme, period="2026-10", source_id="1", **charge)
+    assert credits_beside(acme, NOVEMBER, **at_most, unpaid_cap=1_000) == 800
+    LedgerEntry.objects.create(tenant=acme, period="2026-11", source_id="2", **charge)
+    assert credit_fields(acme, bounded, NOVEMBER)["credits"] == "2026-11 2026-10 100 100 0:b 500:u"
 
 
 def test_a_dearer_plan_earlier_in_the_month_leaves_the_next_month_bounded(acme, bounded):
