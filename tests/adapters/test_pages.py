@@ -113,8 +113,8 @@ def test_retiring_what_others_have_needs_a_second_word(alice_client, acme, engin
     sharing.share_style(version.style, "charlies-prose", None)
     page = reverse("adapters:style_versions", args=["acme", "noir"])
     retire = reverse("adapters:retire", args=[version.pk])
-    second = known(acme, "noir", engine, auto_promote=False)
-    assert "at_once" not in alice_client.get(page).text, "the second one would answer"
+    second = known(acme, "noir", engine)
+    assert "at_once" not in alice_client.get(page).text, "the first one would answer"
     transitions.retire_version(second)
     assert "1 other workspace loses the style" in alice_client.get(page).text
     assert (
