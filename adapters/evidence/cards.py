@@ -80,6 +80,13 @@ class EvidenceCard:
         """Return the steps of the newest evaluation while it is in progress."""
         return _list_steps(self.newest) if self.newest.is_open else []
 
+    @property
+    def ahead(self) -> int:
+        """Return how many checks, of all workspaces, a worker takes before the newest one of this version."""
+        if self.newest.status != EvaluationStatus.QUEUED:
+            return 0
+        return Evaluation.objects.waiting().filter(created_at__lt=self.newest.created_at).count()
+
     def without_texts(self) -> "EvidenceCard":
         """Return the card for people who may not read its author's texts."""
         return replace(self, samples=[], passages=[])

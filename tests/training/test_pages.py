@@ -222,6 +222,15 @@ def test_a_running_training_shows_share_time_left_and_both_losses(alice_client, 
     assert "Pausing after the current step." in alice_client.get(address("live", training)).text
 
 
+def test_a_start_beside_others_says_so_before_and_after_it(alice_client, ready, charlies):
+    assert "Others are training at the moment" not in alice_client.get(address("cost", ready)).text
+    facts = {"tenant": charlies, "slug": "x", "name": "X", "started_at": timezone.now()}
+    Training.objects.create(status=Status.QUEUED, **facts)
+    assert "Others are training at the moment" in alice_client.get(address("cost", ready)).text
+    move(ready, Status.QUEUED, started_at=timezone.now())
+    assert "1 training is ahead of yours." in alice_client.get(address("live", ready)).text
+
+
 def test_the_time_left_is_said_in_words():
     assert describe_left(20) == "less than a minute left"
     assert describe_left(61) == "about 1 minute left"

@@ -1,6 +1,10 @@
 """From texts to a version, with a trainer that trains nothing: what the rows say, and what is charged."""
 
+from datetime import timedelta
+from types import SimpleNamespace
+
 import pytest
+from django.utils import timezone
 
 from adapters.models import AdapterVersion
 from adapters.models import Status as VersionStatus
@@ -175,6 +179,26 @@ def test_the_pace_that_promises_the_end_counts_validations(queued, trainer):
     assert runner.run_next()
     queued.refresh_from_db()
     assert queued.step_seconds > 2 * 0.6 / 11
+
+
+def test_the_time_left_follows_the_last_steps_and_estimates_the_whole_run(monkeypatch):
+    """A machine that others begin to use: the time left must say so at once."""
+    clock = iter([*range(0, 100), *range(100, 500, 10)])
+    monkeypatch.setattr(runner, "time", SimpleNamespace(monotonic=lambda: next(clock)))
+    progress = runner.Progress()
+    paces = [runner._measure_pace(progress, {"step": step, "seconds": 1.0}) for step in range(1, 141)]
+    assert paces[98] == 1
+    assert paces[-1] == 10
+    assert runner._mean_pace(progress) == pytest.approx(490 / 139)
+
+
+def test_those_ahead_are_counted(queued, charlies):
+    now = timezone.now()
+    assert runner.count_ahead(queued, now) == 0
+    facts = {"tenant": charlies, "slug": "x", "name": "X", "started_at": now - timedelta(hours=1)}
+    Training.objects.create(status=Status.RUNNING, leased_until=now + timedelta(minutes=1), **facts)
+    Training.objects.create(status=Status.RUNNING, **facts)  # its worker was killed
+    assert runner.count_ahead(queued, now) == 2
 
 
 def test_a_child_that_always_dies_fails_the_training_and_only_completed_steps_are_charged(queued, trainer):

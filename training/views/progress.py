@@ -9,6 +9,7 @@ from uuid import UUID
 from django.contrib import messages
 from django.http import HttpResponse
 from django.shortcuts import redirect, render
+from django.utils import timezone
 from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
 
@@ -22,6 +23,7 @@ from tenants.public import MemberRequest, access_of
 from training import actions, erasure
 from training.actions import Action
 from training.models import Status, StopRequest, Training, TrainingEvent
+from training.runs.runner import count_ahead, count_running_beside
 from training.views.common import (
     own_training,
     page_of,
@@ -164,12 +166,23 @@ def _step_note(training: Training, number: int) -> str:
     if training.status == Status.PAUSED:
         return gettext("Paused. Nothing is lost: resume it to continue.")
     if number == QUEUED:
-        return gettext("It starts as soon as a training worker is free.")
+        return _describe_queue(training)
     if number == TRAINING and not training.steps:
         return gettext("Loading the model. This takes up to a minute.")
     if number == TRAINING:
+        if count_running_beside(training, timezone.now()):
+            return gettext("Other trainings are running at the same time, so yours takes longer.")
         return gettext("The model reads your passages and adjusts to how you write.")
     return gettext("We check the new style like any upload and load it into the engine.")
+
+
+def _describe_queue(training: Training) -> str:
+    ahead = count_ahead(training, timezone.now())
+    if not ahead:
+        return gettext("It starts as soon as a training worker is free.")
+    return ngettext(
+        "{count} training is ahead of yours.", "{count} trainings are ahead of yours.", ahead
+    ).format(count=ahead)
 
 
 def _draw_losses(events: Sequence[TrainingEvent]) -> LineChart | None:

@@ -84,6 +84,14 @@ def test_a_check_in_progress_says_how_far_it_is_and_what_comes_next(alice_client
     assert "every 2s" not in part
 
 
+def test_a_queued_check_says_how_many_are_ahead_of_it(alice_client, version, acme, engine):
+    known(acme, "other", engine).evaluations.create()
+    version.evaluations.create()
+    page = alice_client.get(page_of()).text
+    assert "1 check is ahead of this one." in page
+    assert "a minute or two" not in page
+
+
 def test_an_unchecked_version_can_be_checked_where_trainings_are_on(alice_client, version, settings):
     address = reverse("training:new_evaluation", args=[version.pk])
     assert address in alice_client.get(page_of()).text
