@@ -26,7 +26,7 @@ UNDO_FOR = timedelta(hours=1)
 
 
 class UnknownPlan(NotFound):
-    """No such plan: "{code}". For a custom plan, contact us."""
+    """No such plan: "{code}". The page of plans lists them all."""
 
     code = "unknown_plan"
     names_support = True
