@@ -50,6 +50,7 @@ function arrange() {
     tab.type = "button";
     tab.className = "button";
     tab.textContent = pane.title;
+    tab.title = pane.title;
     tab.ariaPressed = String(index === shown);
     tab.addEventListener("click", () => { shown = index; arrange(); });
     return tab;
