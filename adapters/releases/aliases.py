@@ -224,8 +224,10 @@ def _move_live(
     if style.live_version == after:
         return
     changes: dict[str, Any] = {"live_version": after, "changed_at": timezone.now()}
-    if style.live_version and style.sample_prompt:  # the sample is what that version answered
-        changes["sample"] = samples.sample_line_of(after, style.sample_prompt)
+    if style.sample_prompt:  # the sample is what that version answered
+        line = samples.sample_line_of(after, style.sample_prompt)
+        if line or style.live_version:  # a first version may come with a sample, and answer later
+            changes["sample"] = line
     Style.objects.filter(pk=style.pk).update(**changes)
     before = style.live_version
     _record_move(style, Release.Alias.LIVE, cause, before=before, after=after)

@@ -65,6 +65,14 @@ def test_texts_become_a_candidate_version_and_are_charged_once(access, queued, t
     assert charges(queued) == [queued.trained_tokens]
 
 
+def test_a_new_style_has_a_prompt_for_its_sample_in_the_language_of_its_texts(access, ready):
+    grant_credit(ready.tenant, 5 * NANO, source="promotion", source_id="1", reason="Try it", actor="tests")
+    ready.report["languages"] = [["de", 8000]]
+    ready.save(update_fields=["report"])
+    actions.start_training(access, ready, states_rights=True)
+    assert ready.style.sample_prompt == "Beschreibe einen Morgen in der Stadt."
+
+
 def test_the_statement_of_rights_is_of_who_started_not_of_who_created(acme, bob, ready):
     grant_credit(acme, 5 * NANO, source="promotion", source_id="1", reason="Try it", actor="tests")
     actions.start_training(access_of_person(bob, acme, address=None), ready, states_rights=True)

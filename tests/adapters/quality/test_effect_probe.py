@@ -11,8 +11,9 @@ from hypothesis import strategies as some
 
 from adapters.catalog import sharing
 from adapters.errors import EngineRefused, EngineUnavailable
-from adapters.models import Engine, Placement, Probe, Style
+from adapters.models import AdapterVersion, Engine, Placement, Probe, Style
 from adapters.quality import effect_probe, samples
+from adapters.releases import aliases
 from tests.adapters.builders import known
 
 NATS = some.floats(-20, 0)
@@ -123,6 +124,19 @@ def test_another_sample_prompt_gets_its_answer_and_nothing_is_asked_twice(versio
 def test_samples_wait_until_whoever_waited_for_the_style_has_written(version, engine):
     measured(version, engine)
     Placement.objects.update(loaded_at=timezone.now())
+    assert samples.take_missing_samples(engine) == 0
+
+
+def test_a_version_that_waits_for_its_owner_has_its_sample_at_once(version, engine):
+    Style.objects.update(live_version=None)
+    AdapterVersion.objects.update(auto_promote=False)
+    measured(version, engine)
+    Placement.objects.update(loaded_at=timezone.now())
+    assert samples.take_missing_samples(engine) == 1
+    sample = Style.objects.get().sample
+    assert sample.startswith("Describe a morning.")
+    aliases.promote(AdapterVersion.objects.get(), None)
+    assert Style.objects.get().sample == sample
     assert samples.take_missing_samples(engine) == 0
 
 
