@@ -133,7 +133,9 @@ def _fill_sample_lines(version: AdapterVersion, answers: Answers) -> None:
     style = version.style
     if style.sample_prompt:
         is_shown = Q(live_version=version) | Q(live_version=None)
-        Style.objects.filter(is_shown, pk=style.pk, sample="", sample_prompt=style.sample_prompt).update(sample=_sample_line(answers[style.sample_prompt]))
+        Style.objects.filter(is_shown, pk=style.pk, sample="", sample_prompt=style.sample_prompt).update(
+            sample=_sample_line(answers[style.sample_prompt])
+        )
     if style.approved_sample_prompt:
         Style.objects.filter(
             pk=style.pk,

@@ -107,6 +107,7 @@ def _progress_context(training: Training) -> dict[str, Any]:
         "training": training,
         "progress": _list_steps(training, events),
         "chart": _draw_losses(events),
+        "chart_sentence": _describe_losses(training, events),
         "losses": _losses(events)[-SHOWN_LOSSES:],
         "left": describe_left(training.left_s) if training.left_s is not None else "",
         "is_pausing": training.stop_request == StopRequest.PAUSE,
@@ -189,6 +190,19 @@ def _draw_losses(events: Sequence[TrainingEvent]) -> LineChart | None:
     learned = [(event.step, event.training_loss) for event in events if event.training_loss is not None]
     held_out = [(event.step, event.validation_loss) for event in events if event.validation_loss is not None]
     return draw_lines({"learned": learned, "held_out": held_out})
+
+
+def _describe_losses(training: Training, events: Sequence[TrainingEvent]) -> str:
+    """Return what the line of held-out texts says, once the training has ended."""
+    held_out = [event for event in events if event.validation_loss is not None]
+    if not held_out or not training.is_ended:
+        return ""
+    best = min(held_out, key=lambda event: event.validation_loss or 0.0)
+    if best.step == 0:
+        return gettext("It never predicted the texts it hadn’t seen better than before the training.")
+    if best is held_out[-1] or training.status != Status.SUCCEEDED:
+        return gettext("It improved until step {step}.").format(step=best.step)
+    return gettext("It stopped improving at step {step}; we kept the best.").format(step=best.step)
 
 
 def _losses(events: Sequence[TrainingEvent]) -> list[TrainingEvent]:
