@@ -40,6 +40,7 @@ from adapters.uploads.upload_request import StyleDescription, style_faults
 __all__ = [
     "Holdings",
     "ModelChoice",
+    "NewestUpload",
     "RoundNotFound",
     "StyleChoice",
     "StyleDescription",
@@ -75,7 +76,6 @@ __all__ = [
     "model_choices",
     "name_default_style",
     "name_example_model",
-    "NewestUpload",
     "newest_uploads",
     "oldest_missing_s",
     "price_book_versions",

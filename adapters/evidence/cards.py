@@ -7,7 +7,7 @@ from typing import Any
 from django.utils.formats import number_format
 from django.utils.text import Truncator
 from django.utils.translation import gettext as _
-from django.utils.translation import ngettext
+from django.utils.translation import gettext_lazy, ngettext
 
 from adapters.evidence.figures import (
     MEMORIZED_BITS,
@@ -28,6 +28,26 @@ MOST_READ = 10  # of a version's evaluations
 MIN_SAMPLE_WORDS = 20
 SAMPLES_SHOWN = 6  # the others are folded in
 MORE_TEXTS, FEWER_PASSES = "texts", "passes"
+# What a version is fit for, by whether it sounds like the author and whether it keeps to requests.
+FITNESS = {
+    (True, True): gettext_lazy(
+        "Fit for letters, scenes and requests: it sounds like the author and follows instructions."
+    ),
+    (True, False): gettext_lazy("Fit for letters and scenes; weak at following requests."),
+    (True, None): gettext_lazy("Fit for letters and scenes: it sounds like the author."),
+    (False, True): gettext_lazy("It follows instructions, but hardly sounds like the author yet."),
+    (False, False): gettext_lazy(
+        "Not fit to write with yet: it hardly sounds like the author and is weak at requests."
+    ),
+    (False, None): gettext_lazy("It hardly sounds like the author yet."),
+    (None, True): gettext_lazy(
+        "It learned from these texts and follows instructions. How it sounds can't be measured."
+    ),
+    (None, False): gettext_lazy(
+        "It learned from these texts, but is weak at requests. How it sounds can't be measured."
+    ),
+    (None, None): gettext_lazy("It learned from these texts. How it sounds can't be measured."),
+}
 
 
 @dataclass(frozen=True)
@@ -170,33 +190,10 @@ def _judge(is_good: Mapping[str, bool | None]) -> str:
     if is_good["learned"] is False:
         verdict = _("Not fit to write with yet: it learned too little about this author.")
     else:
-        verdict = _describe_fitness(is_good["voice"], is_good.get("briefs"))
+        verdict = str(FITNESS[is_good["voice"], is_good.get("briefs")])
     if is_good["repeats"] is False:
         verdict += " " + _("It repeats its texts, so it stays private.")
     return verdict
-
-
-def _describe_fitness(has_voice: bool | None, keeps_to_briefs: bool | None) -> str:
-    match has_voice, keeps_to_briefs:
-        case True, True:
-            return _(
-                "Fit for letters, scenes and requests: it sounds like the author and follows instructions."
-            )
-        case True, False:
-            return _("Fit for letters and scenes; weak at following requests.")
-        case True, None:
-            return _("Fit for letters and scenes: it sounds like the author.")
-        case False, True:
-            return _("It follows instructions, but hardly sounds like the author yet.")
-        case False, False:
-            return _("Not fit to write with yet: it hardly sounds like the author and is weak at requests.")
-        case False, None:
-            return _("It hardly sounds like the author yet.")
-        case None, True:
-            return _("It learned from these texts and follows instructions. How it sounds can't be measured.")
-        case None, False:
-            return _("It learned from these texts, but is weak at requests. How it sounds can't be measured.")
-    return _("It learned from these texts. How it sounds can't be measured.")
 
 
 def _cut_to_one_length(sample: dict[str, Any]) -> dict[str, Any]:

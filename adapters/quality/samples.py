@@ -128,7 +128,8 @@ def _compare_prose(rows: list[dict[str, str]]) -> dict[str, object]:
 def _fill_sample_lines(version: AdapterVersion, answers: Answers) -> None:
     """Give the style its sample line, and the approved one, where they are empty and this version's.
 
-    Before a version is live, the line is that of the first one that answered. Each UPDATE names the prompt that was answered: the owner may have changed it meanwhile.
+    Before a version is live, the line is that of the first one that answered. Each UPDATE names the prompt
+    that was answered: the owner may have changed it meanwhile.
     """
     style = version.style
     if style.sample_prompt:

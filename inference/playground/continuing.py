@@ -1,4 +1,4 @@
-"""A text goes on where it stopped: the engine reads the same prompt and the text so far, and nothing is repeated."""
+"""A text goes on where it stopped: the engine reads its prompt and the text so far, so nothing repeats."""
 
 import json
 from typing import Any

@@ -113,7 +113,7 @@ def _next_steps(done: Onboarding, uploads: Sequence[NewestUpload]) -> list[Step]
     waiting = [
         Step(
             gettext("Make {style} live").format(style=upload.style_name),
-            gettext("It’s ready. See what it writes and decide."),
+            gettext("It's ready. See what it writes and decide."),
             reverse("adapters:style", args=[upload.owner_slug, upload.slug]),
             is_done=False,
         )

@@ -9,14 +9,19 @@ document.addEventListener("input", ({ target }) => {
 
 // A browser cuts what is longer than the maximum without a word: say that nothing more fits.
 document.addEventListener("input", ({ target }) => {
-  const field = target.closest?.(".field");
-  if (!field || !(target.maxLength > 0)) return;
-  let line = field.querySelector("[data-maximum]");
-  if (!line) {
-    line = Object.assign(document.createElement("p"), { className: "field-hint", role: "status" });
-    line.dataset.maximum = "";
-    field.append(line);
-  }
-  const isFull = target.value.length >= target.maxLength;
-  line.textContent = isFull ? interpolate(gettext("Maximum reached: {count} characters."), { count: target.maxLength }) : "";
+  const input = target.closest?.("input, textarea");
+  const field = input?.closest(".field");
+  if (!field || input.maxLength <= 0) return;
+  const line = field.querySelector("[data-maximum]") ?? addLine(field);
+  const isFull = input.value.length >= input.maxLength;
+  line.textContent = isFull ? interpolate(gettext("Maximum reached: {count} characters."), { count: input.maxLength }) : "";
 });
+
+function addLine(field) {
+  const line = document.createElement("p");
+  line.className = "field-hint";
+  line.role = "status";
+  line.dataset.maximum = "";
+  field.append(line);
+  return line;
+}

@@ -77,7 +77,7 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]
             raise
 
     def post_login(self, request: HttpRequest, user: User, **options: Any) -> HttpResponse:
-        """Return the answer to a login, which makes the browser a known device and opens a workspace in it."""
+        """Return the answer to a login: the browser is a known device then, with an open workspace."""
         current.begin_session(request)
         response: HttpResponse = super().post_login(request, user, **options)
         remember_device(response, user)

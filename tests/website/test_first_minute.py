@@ -224,7 +224,7 @@ def test_the_next_steps_are_read_from_rows_and_can_be_hidden(alice_client, bob_c
 def test_a_writer_reads_what_waits_for_her_first_and_no_code(alice_client, acme, engine):
     known(acme, "my-voice", engine, auto_promote=False)
     page = alice_client.get(HOME)
-    assert [step.label for step in page.context["steps"]][0] == "Make My-Voice live"
+    assert page.context["steps"][0].label == "Make My-Voice live"
     assert reverse("adapters:style", args=["acme", "my-voice"]) in page.text
     for address in (HOME, reverse("adapters:style", args=["acme", "my-voice"])):
         assert "client.chat.completions" not in alice_client.get(address).text, address

@@ -26,6 +26,7 @@ from training.views.common import (
 from training.views.forms import NewTrainingForm
 
 MAX_SHOWN = 100
+FEWER_EPOCHS = [str(epochs) for epochs in range(1, MAX_EPOCHS)]
 
 
 @training_page
@@ -49,7 +50,7 @@ def new(request: MemberRequest) -> HttpResponseBase:
     if request.method != "POST":
         own = _style_to_train(request)
         initial: dict[str, object] = {"name": own.name, "slug": own.slug} if own else {}
-        if request.GET.get("epochs") in map(str, range(1, MAX_EPOCHS)):
+        if request.GET.get("epochs", "") in FEWER_EPOCHS:
             initial["epochs"] = int(request.GET["epochs"])
         form = NewTrainingForm(initial=initial)
         return _show_new(request, form)

@@ -168,13 +168,17 @@ def _step_note(training: Training, number: int) -> str:
         return gettext("Paused. Nothing is lost: resume it to continue.")
     if number == QUEUED:
         return _describe_queue(training)
-    if number == TRAINING and not training.steps:
-        return gettext("Loading the model. This takes up to a minute.")
     if number == TRAINING:
-        if count_running_beside(training, timezone.now()):
-            return gettext("Other trainings are running at the same time, so yours takes longer.")
-        return gettext("The model reads your passages and adjusts to how you write.")
+        return _describe_run(training)
     return gettext("We check the new style like any upload and load it into the engine.")
+
+
+def _describe_run(training: Training) -> str:
+    if not training.steps:
+        return gettext("Loading the model. This takes up to a minute.")
+    if count_running_beside(training, timezone.now()):
+        return gettext("Other trainings are running at the same time, so yours takes longer.")
+    return gettext("The model reads your passages and adjusts to how you write.")
 
 
 def _describe_queue(training: Training) -> str:
@@ -199,7 +203,7 @@ def _describe_losses(training: Training, events: Sequence[TrainingEvent]) -> str
         return ""
     best = min(held_out, key=lambda event: event.validation_loss or 0.0)
     if best.step == 0:
-        return gettext("It never predicted the texts it hadn’t seen better than before the training.")
+        return gettext("It never predicted the texts it hadn't seen better than before the training.")
     if best is held_out[-1] or training.status != Status.SUCCEEDED:
         return gettext("It improved until step {step}.").format(step=best.step)
     return gettext("It stopped improving at step {step}; we kept the best.").format(step=best.step)

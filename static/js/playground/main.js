@@ -73,9 +73,15 @@ function showCall() {
   at("call-javascript").textContent = asJavaScript(call, form.dataset.base);
 }
 
+// What the chosen length says of itself: its tokens, the words to ask for, and the least of them.
+function chosenLength() {
+  const length = at("length");
+  return length.options[length.selectedIndex].dataset;
+}
+
 // The model is asked for the length that a writer chose; in tokens alone, it is only a maximum.
 function withLength(prompt) {
-  const { words } = at("length").selectedOptions[0].dataset;
+  const { words } = chosenLength();
   if (!words) return prompt;
   const length = interpolate(gettext("Write about {count} words."), { count: words });
   return `${prompt}\n\n${length}`;
@@ -84,8 +90,8 @@ function withLength(prompt) {
 async function write(isReply) {
   const prompt = form.elements.prompt.value.trim();
   if (!isAsked(prompt)) return;
-  const leastWords = Number(at("length").selectedOptions[0].dataset.least ?? 0);
-  await run(prompt, panes, (pane, system, settings, signal) => {
+  const leastWords = Number(chosenLength().least ?? 0);
+  await ask(prompt, panes, (pane, system, settings, signal) => {
     const messages = pane.messages(system, withLength(prompt), isReply);
     return pane.write(makeCall(pane.model, messages, settings), signal, { shown: prompt, leastWords });
   });
@@ -94,13 +100,13 @@ async function write(isReply) {
 // Each answer goes on by its own words.
 async function goOn() {
   const written = panes.filter((pane) => pane.turns.length);
-  await run(written[0]?.prompt ?? "", written, (pane, system, settings, signal) => {
+  await ask(written[0]?.prompt ?? "", written, (pane, system, settings, signal) => {
     const before = system ? [{ role: "system", content: system }] : [];
     return pane.goOn(makeCall(pane.model, [...before, ...pane.turns.slice(0, -1)], settings), signal);
   });
 }
 
-async function run(prompt, asked, send) {
+async function ask(prompt, asked, send) {
   if (stopper || !form.reportValidity()) return;
   const settings = settingsOf(form);
   const system = form.elements.system.value.trim();
@@ -214,7 +220,7 @@ at("reply").addEventListener("click", () => write(true));
 at("continue").addEventListener("click", goOn);
 saving.addEventListener("submit", save);
 at("length").addEventListener("change", () => {
-  const { tokens } = at("length").selectedOptions[0].dataset;
+  const { tokens } = chosenLength();
   if (tokens) form.elements.max_tokens.value = tokens;
 });
 form.elements.max_tokens.addEventListener("input", showLength);

@@ -159,7 +159,9 @@ def test_why_an_offer_is_refused_stands_below_its_button(alice_client, noir):
     refused = "Version 1 repeats its texts."
     noir.versions.update(share_refusal=Message.of(refused))
     page = alice_client.post(action_url(noir, "offer"), {}).text
-    assert page.index("Offer to catalogue</button>") < page.index(refused, page.index("Offer to catalogue</button>"))
+    assert page.index("Offer to catalogue</button>") < page.index(
+        refused, page.index("Offer to catalogue</button>")
+    )
 
 
 def test_an_offer_needs_terms_waits_is_declined_and_approved(alice_client, operator_client, noir, charlies):
