@@ -427,7 +427,7 @@ class BadVoteCount(Invalid):
 
 class NotEnoughVotes(Conflict):
     """Version {number} has {count} of the {needed} blind votes against version {live} that this style
-    requires. Vote in the playground, or promote it without them."""
+    requires. Vote under Write, or promote it without them."""
 
     code = "not_enough_votes"
     for_programs = (

@@ -10,7 +10,13 @@ from adapters.catalog.choices import (
     name_example_model,
 )
 from adapters.catalog.export import list_exported
-from adapters.catalog.home_styles import find_to_try, newest_uploads, styles_in_use, styles_to_try
+from adapters.catalog.home_styles import (
+    NewestUpload,
+    find_to_try,
+    newest_uploads,
+    styles_in_use,
+    styles_to_try,
+)
 from adapters.catalog.priced import StyleFacts, describe_styles, find_style
 from adapters.catalog.queries import ModelChoice, list_styles, model_choices
 from adapters.catalog.sharing import set_public
@@ -34,6 +40,7 @@ from adapters.uploads.upload_request import StyleDescription, style_faults
 __all__ = [
     "Holdings",
     "ModelChoice",
+    "NewestUpload",
     "RoundNotFound",
     "StyleChoice",
     "StyleDescription",

@@ -51,6 +51,7 @@ urlpatterns = [
     path("<slug:owner>/<slug:slug>/", style.overview, name="style"),
     path("<slug:owner>/<slug:slug>/versions/", style.versions, name="style_versions"),
     path("<slug:owner>/<slug:slug>/usage/", style.usage, name="style_usage"),
+    path("<slug:owner>/<slug:slug>/developers/", style.developers, name="style_developers"),
     path("<slug:owner>/<slug:slug>/sharing/", style.share_tab, name="style_sharing"),
     path("<slug:owner>/<slug:slug>/settings/", style.edit_tab, name="style_settings"),
     path("<slug:owner>/<slug:slug>/draft/", evidence.draft, name="check_draft"),

@@ -234,7 +234,7 @@ class InsufficientScope(NotAllowed):
 
 
 class Suspended(NotAllowed):
-    """This workspace is suspended. Please contact support."""
+    """This workspace is suspended. The operators of this site can say why."""
 
     code = "workspace_suspended"
     names_support = True

@@ -10,10 +10,11 @@ from stack.services import Stack
 from stack.steps import Steps
 from stack.whole import Seeded, bring_up
 
-OPERATOR = {  # terms and privacy need one; a person's own values win
+OPERATOR = {  # terms, privacy and contacts need one; a person's own values win
     "OPERATOR_NAME": "Polyscribe demo",
     "OPERATOR_ADDRESS": "A demo on one machine|not offered to the public",
     "OPERATOR_EMAIL": "demo@example.com",
+    "SUPPORT_EMAIL": "demo@example.com",
 }
 
 

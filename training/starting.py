@@ -33,6 +33,9 @@ from training.models.trainings import ENDED, MAX_EPOCHS, OPEN, STARTED
 from training.notes import TrainingNote
 
 MAX_DRAFTS = 20
+# The answer is the text on the style's card. A style answers best in the language that it has learned.
+SAMPLE_PROMPTS = {"de": "Beschreibe einen Morgen in der Stadt."}
+SAMPLE_PROMPT = "Describe a morning in the city."
 HOLD_WITHIN = timedelta(minutes=1)  # until then, no worker takes a training whose price is being held
 
 
@@ -153,7 +156,13 @@ def _queue(training: Training, facts: Mapping[str, object]) -> bool:
         obstacles = list_obstacles(training, now)
         if obstacles:
             raise obstacles[0]
-        style = find_or_create_style(tenant, training.slug, name=training.name)
+        languages = training.report.get("languages") or [("", 0)]
+        style = find_or_create_style(
+            tenant,
+            training.slug,
+            name=training.name,
+            sample_prompt=SAMPLE_PROMPTS.get(languages[0][0], SAMPLE_PROMPT),
+        )
         return training.move(
             before=Status.READY,
             after=Status.QUEUED,

@@ -188,14 +188,12 @@ class OfferForm(forms.Form):
 
     @contextmanager
     def failures_beside_fields(self) -> Iterator[None]:
-        """Show why an action refuses what was filled in beside its field, if the error names one."""
+        """Show why an action is refused: beside the field that the error names, else beside the button."""
         try:
             yield
         except DomainError as error:
             field = str(error.facts.get("field", ""))
-            if field not in self.fields:
-                raise
-            self.add_error(field, error.message)
+            self.add_error(field if field in self.fields else None, error.message)
 
 
 class PriceForm(OfferForm):
@@ -215,11 +213,12 @@ class PriceForm(OfferForm):
 class ShareForm(forms.Form):
     """With whom a style is to be shared."""
 
-    workspace = forms.SlugField(
-        max_length=40,
+    workspace = forms.CharField(
+        max_length=60,
         label=_("Workspace"),
         help_text=_(
-            "The workspace's short name: the part before the slash in its model names, such as riverside."
+            "The workspace's name, or its short name: the part before the slash in its model names, such as "
+            "riverside."
         ),
         widget=forms.TextInput(
             attrs={
@@ -229,7 +228,4 @@ class ShareForm(forms.Form):
                 "placeholder": "riverside",
             }
         ),
-        error_messages={
-            "invalid": _("Enter the short name: lowercase letters, digits and hyphens, such as riverside.")
-        },
     )

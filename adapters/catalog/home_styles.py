@@ -29,6 +29,12 @@ class NewestUpload:
     number: int
     status: str
     created_at: datetime
+    is_live: bool  # whether any version of its style is
+
+    @property
+    def waits(self) -> bool:
+        """Whether it is loaded and its style answers once its owner makes it live."""
+        return self.status == Status.SERVING and not self.is_live
 
     @property
     def needs_a_hand(self) -> bool:
@@ -96,6 +102,7 @@ def newest_uploads(tenant: Tenant) -> list[NewestUpload]:
                 number=version.number,
                 status=version.status,
                 created_at=version.created_at,
+                is_live=style.live_version_id is not None,
             ),
         )
     return list(newest.values())

@@ -157,8 +157,10 @@ def set_public(style: Style, *, public: bool = True) -> None:
     style.is_public = public
 
 
-def share_style(style: Style, slug: str, by: User | None) -> Share:
+def share_style(style: Style, name: str, by: User | None) -> Share:
     """Return the share of a style with the workspace of a name; one under notice holds again.
+
+    The name is the short one, or the one that people read if only one workspace has it.
 
     The error says when no workspace has the name. That lets members find out which names exist, but names are
     in every public model name, and sign-up avoids those that are taken. The worse leak would be a share that
@@ -167,9 +169,7 @@ def share_style(style: Style, slug: str, by: User | None) -> Share:
     Raises VersionNotShareable, NoSuchWorkspace, OwnWorkspace or AlreadyShared.
     """
     review.require_shareable(style.live_version)
-    tenant = Tenant.objects.filter(slug=slug).first()
-    if tenant is None:
-        raise NoSuchWorkspace(slug=slug)
+    tenant = _find_workspace(name)
     if tenant.pk == style.owner_id:
         raise OwnWorkspace
     with transaction.atomic():
@@ -181,6 +181,16 @@ def share_style(style: Style, slug: str, by: User | None) -> Share:
         share.ends_at = None
         record_event(tenant.pk, EventType.STYLE_SHARED, share)
     return share
+
+
+def _find_workspace(name: str) -> Tenant:
+    tenant = Tenant.objects.filter(slug=name).first()
+    if tenant:
+        return tenant
+    named = list(Tenant.objects.filter(name__iexact=name, deleted_at=None)[:2])
+    if len(named) != 1:
+        raise NoSuchWorkspace(slug=name)
+    return named[0]
 
 
 def revoke_share(share: Share) -> None:

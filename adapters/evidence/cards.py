@@ -1,11 +1,13 @@
 """The evidence card: an evaluation's figures, each in a sentence, with what to do if it is low."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from django.utils.formats import number_format
+from django.utils.text import Truncator
 from django.utils.translation import gettext as _
-from django.utils.translation import ngettext
+from django.utils.translation import gettext_lazy, ngettext
 
 from adapters.evidence.figures import (
     MEMORIZED_BITS,
@@ -23,15 +25,41 @@ LEAST_BRIEF_PERCENT = 80
 LEAST_OWN_PERCENT = 1.0
 LEAST_VOICE_SHARE = 0.3
 MOST_READ = 10  # of a version's evaluations
+MIN_SAMPLE_WORDS = 20
+SAMPLES_SHOWN = 6  # the others are folded in
+MORE_TEXTS, FEWER_PASSES = "texts", "passes"
+# What a version is fit for, by whether it sounds like the author and whether it keeps to requests.
+FITNESS = {
+    (True, True): gettext_lazy(
+        "Fit for letters, scenes and requests: it sounds like the author and follows instructions."
+    ),
+    (True, False): gettext_lazy("Fit for letters and scenes; weak at following requests."),
+    (True, None): gettext_lazy("Fit for letters and scenes: it sounds like the author."),
+    (False, True): gettext_lazy("It follows instructions, but hardly sounds like the author yet."),
+    (False, False): gettext_lazy(
+        "Not fit to write with yet: it hardly sounds like the author and is weak at requests."
+    ),
+    (False, None): gettext_lazy("It hardly sounds like the author yet."),
+    (None, True): gettext_lazy(
+        "It learned from these texts and follows instructions. How it sounds can't be measured."
+    ),
+    (None, False): gettext_lazy(
+        "It learned from these texts, but is weak at requests. How it sounds can't be measured."
+    ),
+    (None, None): gettext_lazy("It learned from these texts. How it sounds can't be measured."),
+}
 
 
 @dataclass(frozen=True)
 class Scale:
-    """A line from floor to ceiling. Mark, shade and limit are in percent of its length."""
+    """A line from floor to ceiling. Mark, shade and limit are in percent of its length.
+
+    `legend` says what each part of it shows: "mark", "shade" or "limit", and the words.
+    """
 
     floor: str
     ceiling: str
-    legend: str
+    legend: tuple[tuple[str, str], ...]
     mark: float
     shade_from: float
     shade_percent: float
@@ -42,7 +70,7 @@ class Scale:
 class EvidenceRow:
     """One figure: its value in short, a sentence, and a scale where it has a floor and a ceiling.
 
-    `is_good` is None where nothing can be said.
+    `is_good` is None where nothing can be said. `remedies` are what a page offers a button for.
     """
 
     name: str
@@ -52,6 +80,7 @@ class EvidenceRow:
     advice: str = ""
     scale: Scale | None = None
     is_good: bool | None = True
+    remedies: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -86,6 +115,32 @@ class EvidenceCard:
         if self.newest.status != EvaluationStatus.QUEUED:
             return 0
         return Evaluation.objects.ahead_of(self.newest).count()
+
+    @property
+    def verdict(self) -> str:
+        """Return what the figures say, in one sentence or two; "" before there are any."""
+        return _judge({row.name: row.is_good for row in self.rows}) if self.rows else ""
+
+    @property
+    def remedies(self) -> set[str]:
+        """Return what would help, of all figures that are low."""
+        return {remedy for row in self.rows for remedy in row.remedies}
+
+    @property
+    def fewer_passes(self) -> int:
+        """Return how many passes over its texts another training would make; 0 where it can't make fewer."""
+        made = self.version.provenance.get("recipe", {}).get("epochs", 0)
+        return max(0, made - 1) if FEWER_PASSES in self.remedies else 0
+
+    @property
+    def first_samples(self) -> list[dict[str, Any]]:
+        """Return the samples that are open, the author's cut to the length of the style's."""
+        return [_cut_to_one_length(sample) for sample in self.samples[:SAMPLES_SHOWN]]
+
+    @property
+    def further_samples(self) -> list[dict[str, Any]]:
+        """Return the samples that are folded in, cut alike."""
+        return [_cut_to_one_length(sample) for sample in self.samples[SAMPLES_SHOWN:]]
 
     def without_texts(self) -> "EvidenceCard":
         """Return the card for people who may not read its author's texts."""
@@ -130,6 +185,22 @@ def card_of(evaluation: Evaluation) -> EvidenceCard:
     )
 
 
+def _judge(is_good: Mapping[str, bool | None]) -> str:
+    """Return what a version is fit for, by which of its figures are good."""
+    if is_good["learned"] is False:
+        verdict = _("Not fit to write with yet: it learned too little about this author.")
+    else:
+        verdict = str(FITNESS[is_good["voice"], is_good.get("briefs")])
+    if is_good["repeats"] is False:
+        verdict += " " + _("It repeats its texts, so it stays private.")
+    return verdict
+
+
+def _cut_to_one_length(sample: dict[str, Any]) -> dict[str, Any]:
+    words = max(MIN_SAMPLE_WORDS, len(sample["style"].split()))
+    return {**sample, "writer": Truncator(sample["writer"]).words(words)}
+
+
 def percent_text(value: float, decimals: int = 0) -> str:
     """Return a number with a percent sign, as the active language writes it."""
     return _("{percent}%").format(percent=number_format(value, decimal_pos=decimals))
@@ -140,7 +211,15 @@ def _learned_row(learned: Learned) -> EvidenceRow:
     value = percent_text(learned.gain_percent, 1)
     if learned.gain_percent <= 0:
         sentence = _("It predicts unseen text by its author no better than the base model does.")
-        return EvidenceRow("learned", title, value, sentence, _advise_more_text(), is_good=False)
+        return EvidenceRow(
+            "learned",
+            title,
+            value,
+            sentence,
+            _advise_more_text(),
+            is_good=False,
+            remedies=(MORE_TEXTS,),
+        )
     if learned.own_percent is None or learned.genre_percent is None:
         sentence = _(
             "It predicts unseen text by its author {gain} better than the base model does. We can't tell how "
@@ -150,7 +229,7 @@ def _learned_row(learned: Learned) -> EvidenceRow:
     if learned.own_percent > 0:
         sentence = _(
             "It predicts unseen text by its author {gain} better than the base model does. A style of other "
-            "authors gains {genre} on the same text, so {own} come from this author."
+            "authors gains {genre} on the same text, so {own} comes from this author."
         )
     else:
         sentence = _(
@@ -173,27 +252,26 @@ def _learned_row(learned: Learned) -> EvidenceRow:
         Scale(
             floor=_("base model"),
             ceiling=_("this style"),
-            legend=_("mark: a style of other authors; shaded: from this author"),
+            legend=(("mark", _("a style of other authors")), ("shade", _("from this author"))),
             mark=others,
             shade_from=others,
             shade_percent=100 - others,
         ),
         is_good,
+        () if is_good else (MORE_TEXTS,),
     )
 
 
 def _voice_row(voice: Voice) -> EvidenceRow:
     sentence = ngettext(
-        "{recognized} of {answers} answer scores as close to the author as nine in ten of the author's own "
-        "passages do.",
-        "{recognized} of {answers} answers score as close to the author as nine in ten of the author's own "
-        "passages do.",
+        "{recognized} of {answers} answer could pass for the author.",
+        "{recognized} of {answers} answers could pass for the author.",
         voice.answers,
     ).format(recognized=voice.recognized, answers=voice.answers)
     low, high = 100 * voice.low, 100 * voice.high
-    sentence += " " + _("On average they are {low} to {high} of the way (90% confidence).").format(
-        low=percent_text(low), high=percent_text(high)
-    )
+    sentence += " " + _(
+        "On average they come {low} to {high} of the way from the base model to the author (90% confidence)."
+    ).format(low=percent_text(low), high=percent_text(high))
     is_good = voice.share >= LEAST_VOICE_SHARE and voice.low > 0
     return EvidenceRow(
         "voice",
@@ -204,12 +282,13 @@ def _voice_row(voice: Voice) -> EvidenceRow:
         Scale(
             floor=_("base model"),
             ceiling=_("the author"),
-            legend=_("mark: the average; shaded: 90% confidence"),
+            legend=(("mark", _("the average")), ("shade", _("90% confidence"))),
             mark=_clamp(100 * voice.share),
             shade_from=_clamp(low),
             shade_percent=_clamp(high) - _clamp(low),
         ),
         is_good,
+        () if is_good else (MORE_TEXTS,),
     )
 
 
@@ -247,13 +326,14 @@ def _repeats_row(repeats: Repeats) -> EvidenceRow:
         "" if is_good else advice,
         Scale(
             floor=_("nothing"),
-            ceiling=_("{limit} of the passages").format(limit=percent_text(MOST_REPEATED_PERCENT)),
-            legend=_("end of the line: the most that may be shared"),
+            ceiling=_("sharing limit: {limit}").format(limit=percent_text(MOST_REPEATED_PERCENT)),
+            legend=(("shade", _("repeated")),),
             mark=mark,
             shade_from=0,
             shade_percent=mark,
         ),
         is_good,
+        () if is_good else (MORE_TEXTS, FEWER_PASSES),
     )
 
 
@@ -269,20 +349,21 @@ def _briefs_row(briefs: Briefs) -> EvidenceRow:
         "briefs",
         title,
         percent_text(percent),
-        _("It takes up what a request asks for {percent} as often as the base model does.").format(
+        _("It follows instructions {percent} as often as the base model.").format(
             percent=percent_text(percent)
         ),
         "" if is_good else _("Fewer passes over the texts help, or a larger base model."),
         Scale(
             floor=_("ignores it"),
             ceiling=_("base model"),
-            legend=_("line: {least}, below which it is low").format(least=percent_text(LEAST_BRIEF_PERCENT)),
+            legend=(("limit", _("low below {least}").format(least=percent_text(LEAST_BRIEF_PERCENT))),),
             mark=mark,
             shade_from=0,
             shade_percent=mark,
             limit=LEAST_BRIEF_PERCENT,
         ),
         is_good,
+        () if is_good else (FEWER_PASSES,),
     )
 
 

@@ -40,7 +40,7 @@ class StyleCard:
 
     number: int
     strength: float
-    word: str
+    effect: str
     factor: float  # as which the chance of a likely next word changes
     peer: Probe | None
     peer_percent: float  # its height in the chart
@@ -65,7 +65,7 @@ def style_card_of(version: AdapterVersion | None) -> StyleCard | None:
     return StyleCard(
         number=version.number,
         strength=probe.strength,
-        word=strength_word(probe.strength),
+        effect=describe_effect(probe.strength),
         factor=math.exp(probe.strength),
         peer=peer,
         peer_percent=100 * peer.strength / highest if peer else 0,
@@ -75,6 +75,11 @@ def style_card_of(version: AdapterVersion | None) -> StyleCard | None:
         samples=probe.samples[:SHOWN_SAMPLES],
         sample_count=len(probe.samples),
     )
+
+
+def describe_effect(strength: float) -> str:
+    """Return what an effect of so many nats a token is called."""
+    return gettext("{strength} effect").format(strength=strength_word(strength))
 
 
 def strength_word(strength: float) -> str:
@@ -87,7 +92,7 @@ def facts_of(version: AdapterVersion | None) -> list[str]:
     probe: Probe | None = getattr(version, "probe", None)
     if probe is None:
         return []
-    facts = [gettext("{strength} effect").format(strength=strength_word(probe.strength))]
+    facts = [describe_effect(probe.strength)]
     length = _measures(probe, "style").get("words_a_sentence")
     if length:
         facts.append(gettext("{length:.0f} words per sentence").format(length=length))

@@ -86,12 +86,15 @@ def shown_line(line: str) -> str:
 
 def _next_without_samples(engine: Engine) -> Placement | None:
     """Return the version on an engine that has waited longest for its samples, or for its style's line."""
-    is_live = Q(version__style__live_version=F("version"))
-    without_line = is_live & Q(version__style__sample="") & ~Q(version__style__sample_prompt="")
+    is_shown = Q(version__style__live_version=F("version")) | Q(version__style__live_version=None)
+    without_line = is_shown & Q(version__style__sample="") & ~Q(version__style__sample_prompt="")
+    # No request waits for a version that waits for its owner, who wants to read what it writes.
+    may_be_asked = Q(loaded_at__lt=timezone.now() - DELAY) | Q(version__auto_promote=False)
     loaded = Placement.objects.filter(
         Q(version__probe__samples=[]) | without_line,
+        may_be_asked,
         engine=engine,
-        loaded_at__lt=timezone.now() - DELAY,
+        loaded_at__isnull=False,
         version__status=Status.SERVING,
         version__probe__isnull=False,
     )
@@ -125,13 +128,15 @@ def _compare_prose(rows: list[dict[str, str]]) -> dict[str, object]:
 def _fill_sample_lines(version: AdapterVersion, answers: Answers) -> None:
     """Give the style its sample line, and the approved one, where they are empty and this version's.
 
-    Each UPDATE names the prompt that was answered: the owner may have changed it meanwhile.
+    Before a version is live, the line is that of the first one that answered. Each UPDATE names the prompt
+    that was answered: the owner may have changed it meanwhile.
     """
     style = version.style
     if style.sample_prompt:
-        Style.objects.filter(
-            pk=style.pk, live_version=version, sample="", sample_prompt=style.sample_prompt
-        ).update(sample=_sample_line(answers[style.sample_prompt]))
+        is_shown = Q(live_version=version) | Q(live_version=None)
+        Style.objects.filter(is_shown, pk=style.pk, sample="", sample_prompt=style.sample_prompt).update(
+            sample=_sample_line(answers[style.sample_prompt])
+        )
     if style.approved_sample_prompt:
         Style.objects.filter(
             pk=style.pk,

@@ -122,19 +122,19 @@ def end_canary(
 
 
 def auto_promote(version: AdapterVersion) -> None:
-    """Let a version that has just begun to serve answer if no other does, or if it was uploaded for that.
+    """Let a version that has just begun to serve answer, if its owner asked for that when uploading it.
 
-    One that begins to serve after a newer one waits to be promoted, and so does any of a style that asks for
-    votes.
+    A trained version always waits for its owner. One that begins to serve after a newer one waits to be
+    promoted, and so does any later one of a style that asks for votes.
     """
     with _locked(version.style_id) as style:
         live = style.live_version
-        if review.is_kept_back(style, version):
+        if not version.auto_promote or review.is_kept_back(style, version):
             return
         if live is None:
             _move_live(style, version, Cause(version.created_by, reason=MoveReason.ONLY_ONE()))
         # A larger upload may be ready only after the one that was uploaded later.
-        elif version.auto_promote and version.number > live.number and not style.votes_before_promotion:
+        elif version.number > live.number and not style.votes_before_promotion:
             _move_live(style, version, Cause(version.created_by, reason=MoveReason.AT_ONCE()))
 
 
@@ -176,7 +176,10 @@ def previous_live(style: Style) -> AdapterVersion | None:
 
 
 def successor(style: Style) -> AdapterVersion | None:
-    """Return what would answer if the live version ended: the one before it, else the newest that serves."""
+    """Return what would answer if the live version ended: the one before it, else the newest that may.
+
+    A version that waits for its owner never answers before its owner has promoted it.
+    """
     return successor_beside(style, previous_live(style))
 
 
@@ -184,7 +187,9 @@ def successor_beside(style: Style, before: AdapterVersion | None) -> AdapterVers
     """Return a style's successor where it is known which version answered before the live one."""
     if before and before.status == Status.SERVING:
         return before
-    serving = style.versions.filter(~Q(pk=style.live_version_id), status=Status.SERVING)
+    was_live = style.releases.filter(alias=Release.Alias.LIVE).values("after")
+    is_agreed = Q(auto_promote=True) | Q(pk__in=was_live)
+    serving = style.versions.filter(~Q(pk=style.live_version_id), is_agreed, status=Status.SERVING)
     return serving.order_by("-number").first()
 
 
@@ -219,8 +224,10 @@ def _move_live(
     if style.live_version == after:
         return
     changes: dict[str, Any] = {"live_version": after, "changed_at": timezone.now()}
-    if style.live_version and style.sample_prompt:  # the sample is what that version answered
-        changes["sample"] = samples.sample_line_of(after, style.sample_prompt)
+    if style.sample_prompt:  # the sample is what that version answered
+        line = samples.sample_line_of(after, style.sample_prompt)
+        if line or style.live_version:  # a first version may come with a sample, and answer later
+            changes["sample"] = line
     Style.objects.filter(pk=style.pk).update(**changes)
     before = style.live_version
     _record_move(style, Release.Alias.LIVE, cause, before=before, after=after)

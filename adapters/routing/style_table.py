@@ -45,6 +45,7 @@ class Version(NamedTuple):
     sha256: str
     created_at: datetime
     approved_at: datetime | None
+    auto_promote: bool
 
 
 def read_versions(styles: list[Style]) -> dict[UUID, list[Version]]:
@@ -87,7 +88,7 @@ def _views(style: Style, versions: list[Version]) -> dict[str, View]:
 def _view(style: Style, versions: list[Version], *, live_id: UUID | None, about: str) -> View:
     """Return where a style's names lead.
 
-    Where no version is live, the plain name leads to the newest one that is on its way.
+    Where no version is live, the plain name leads to the newest one that is about to go live by itself.
     """
     shown = set()
     named: dict[str, str] = {}
@@ -96,7 +97,7 @@ def _view(style: Style, versions: list[Version], *, live_id: UUID | None, about:
         shown.add(version.pk)
         if version.status == Status.SERVING:
             named[f"@{version.number}"] = str(version.pk)
-        else:
+        elif version.auto_promote:
             on_its_way = version.pk
     # So that a request for a new style waits for it instead of getting 404.
     live_id = live_id or on_its_way

@@ -117,13 +117,13 @@ def create_style(tenant: Tenant, slug: str, words: Mapping[str, Any]) -> Style:
     return own
 
 
-def find_or_create_style(tenant: Tenant, slug: str, *, name: str) -> Style:
-    """Return a workspace's style by that slug; a new one where it has none.
+def find_or_create_style(tenant: Tenant, slug: str, *, name: str, sample_prompt: str = "") -> Style:
+    """Return a workspace's style by that slug; a new one with these words where it has none.
 
     Raises StyleRefused with every fault, or NoBaseModel.
     """
     own = Style.objects.filter(owner=tenant, slug=slug, retired_at=None).first()
-    return own or create_style(tenant, slug, {"name": name})
+    return own or create_style(tenant, slug, {"name": name, "sample_prompt": sample_prompt})
 
 
 def lock_uploads(tenant_id: UUID) -> None:

@@ -328,7 +328,7 @@ WEIGHTS = {
 }
 
 CLOSING = {
-    "more": Problem(_("{count} more findings."), _("Fix the findings above and check again.")),
+    "more": Problem(_("And {count} more like these."), _("Fix the findings above and check again.")),
 }
 
 # What is wrong with an upload and not with an adapter: no check of files finds it.

@@ -27,7 +27,7 @@ VERSIONS_SHOWN = 100
 @require_GET
 @member_required
 def overview(request: MemberRequest, owner: str, slug: str) -> HttpResponse:
-    """Show what a style does now, what it writes and how to call it."""
+    """Show what a style does now and what it writes."""
     style = _find(request, owner, slug)
     context = {
         "prices": priced.prices_of(style),
@@ -67,6 +67,13 @@ def usage(request: MemberRequest, owner: str, slug: str) -> HttpResponse:
     style = _find(request, owner, slug)
     context = {"usage": style_usage(request.tenant, style.model_name, timezone.now())}
     return _render_tab(request, style, "usage", context)
+
+
+@require_GET
+@member_required
+def developers(request: MemberRequest, owner: str, slug: str) -> HttpResponse:
+    """Show how programs call a style."""
+    return _render_tab(request, _find(request, owner, slug), "developers", {})
 
 
 @require_GET

@@ -42,6 +42,17 @@ def count_conversation_tokens(messages: list[JsonObject]) -> int:
     return len(tokenizer.encode(text, add_special_tokens=False).ids) + 1
 
 
+def encode_answer(messages: list[JsonObject]) -> list[int] | None:
+    """Return the tokens of a chat whose last message is an answer that isn't finished; None where unknown."""
+    tokenizer = base_model.tokenizer()
+    *before, last = messages
+    prompt = base_model.render_prompt(before, None)
+    if tokenizer is None or prompt is None:
+        return None
+    ids: list[int] = tokenizer.encode(f"{prompt}{last['content']}", add_special_tokens=False).ids
+    return ids
+
+
 def encode_text(text: str) -> tuple[list[int], list[tuple[int, int]]] | None:
     """Return a text's tokens, and where each begins and ends in it; None where there is no tokenizer."""
     tokenizer = base_model.tokenizer()

@@ -15,7 +15,7 @@ from inference import telemetry
 from inference.api.exchange import STREAM_HEADERS
 from inference.api.refusal_counts import count_refusal
 from inference.contract import http_errors
-from inference.contract.requests import parse_request
+from inference.contract.requests import Kind, parse_request
 from inference.contract.streams import Stream
 from inference.errors import BadRequest, TooLarge
 from inference.proxy.request import relay_request
@@ -37,6 +37,7 @@ class Call(NamedTuple):
     caller: Caller
     body: bytes
     secret_model: str = ""
+    kind: Kind = "chat"
 
 
 async def answer_call(request: HttpRequest, prepare: Callable[[HttpRequest], Call]) -> HttpResponseBase:
@@ -55,7 +56,7 @@ async def answer_call(request: HttpRequest, prepare: Callable[[HttpRequest], Cal
     try:
         caller = await gateway.find_pool(caller)
         gateway.refusals.check(caller.names.refusals)
-        parsed = parse_request("chat", call.body)
+        parsed = parse_request(call.kind, call.body)
         model = parsed.model
         answer = await relay_request(gateway, caller, parsed, request_id)
     except DomainError as error:

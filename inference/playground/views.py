@@ -1,7 +1,7 @@
 """The playground: the same admission, proxy and settlement as the API's, with the studio's own key."""
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from django.conf import settings
 from django.contrib.auth.decorators import login_required
@@ -17,6 +17,7 @@ from django.views.decorators.http import require_GET, require_POST
 
 from adapters.public import ModelChoice, model_choices, name_default_style
 from inference.playground.calls import Call, answer_call, open_caller, read_call
+from inference.playground.continuing import read_continuation
 from inference.playground.documents import TooLong, write_docx, write_html
 from tenants.metering.plans import limits_of
 from tenants.metering.price_book import base_schedule, prices_now
@@ -25,15 +26,24 @@ from tenants.public import MemberRequest, Permission, member_required, requires
 
 @dataclass(frozen=True)
 class Length:
-    """How long an answer gets at most, as a writer says it."""
+    """How long an answer is to be, as a writer says it.
+
+    One of `least_words` goes on, in further requests, until it has as many.
+    """
 
     label: Promise
     tokens: int
+    words: int
+    least_words: int = 0
 
 
 DOCX = "application/vnd.openxmlformats-officedocument.wordprocessingml.document"
 WRITERS = {"docx": (write_docx, DOCX), "html": (write_html, "text/html; charset=utf-8")}
-LENGTHS = (Length(_("A paragraph"), 160), Length(_("Half a page"), 350), Length(_("A page"), 700))
+LENGTHS = (
+    Length(_("A paragraph"), tokens=160, words=100),
+    Length(_("Half a page"), tokens=350, words=230, least_words=190),
+    Length(_("A page"), tokens=700, words=460, least_words=400),
+)
 
 
 @require_GET
@@ -60,7 +70,10 @@ def playground(request: MemberRequest) -> HttpResponse:
             "has_styles": bool(choices),
             "wanted": json.dumps(wanted),
             "limits": limits,
-            "lengths": [length for length in LENGTHS if length.tokens <= limits.max_output_tokens],
+            "lengths": [
+                replace(length, tokens=min(length.tokens, limits.max_output_tokens)) for length in LENGTHS
+            ],
+            "is_short": limits.max_output_tokens < LENGTHS[-1].tokens,
             "languages": ("python", "javascript", "curl"),
             "api_base": f"{settings.SITE_URL}/v1",
             "sample_prompt": next((choice.sample_prompt for choice in choices if choice.sample_prompt), ""),
@@ -91,4 +104,5 @@ async def stream(request: HttpRequest) -> HttpResponseBase:
 
 
 def _read_call(request: HttpRequest) -> Call:
-    return Call(open_caller(request), read_call(request))
+    kind, body = read_continuation(read_call(request))
+    return Call(open_caller(request), body, kind=kind)

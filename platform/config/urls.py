@@ -21,6 +21,7 @@ handler500 = "website.pages.server_error"
 urlpatterns = [
     path("", pages.home, name="home"),
     path("home/", member_home.show_home, name="member_home"),
+    path("home/developers/", member_home.show_developers, name="home_developers"),
     path("home/engine/", member_home.show_engine, name="engine_state"),
     path("home/hide-steps/", member_home.hide_next_steps, name="hide_steps"),
     path("welcome/", welcome.show_welcome, name="welcome"),

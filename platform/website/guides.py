@@ -69,7 +69,7 @@ SHELVES = (
     (_("For operators"), OPERATORS),
 )
 SUMMARIES = {
-    "getting-started": _("Try the styles, write in the playground and call one from a program."),
+    "getting-started": _("Try the styles, write with them and call one from a program."),
     "styles": _("What each style that comes with Polyscribe sounds like, on the same questions."),
     "editors": _(
         "Use your styles in Obsidian, LibreOffice, VS Code, Open WebUI and LibreChat, step by step."

@@ -1,5 +1,6 @@
 """Home: what a member's workspace does today, what needs a hand, and what comes next."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from django.conf import settings
@@ -11,7 +12,7 @@ from django.utils.translation import gettext
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_POST
 
-from adapters.public import engine_readiness, newest_uploads, styles_in_use
+from adapters.public import NewestUpload, engine_readiness, newest_uploads, styles_in_use
 from billing.public import latest_requests, monthly_report
 from operations.sample_data.removal import has_sample_data
 from tenants.metering.refusals import RefusedLately
@@ -53,13 +54,13 @@ class RefusalAdvice:
 @require_GET
 @member_required
 def show_home(request: MemberRequest) -> HttpResponse:
-    """Show today, the month, the styles in use, what failed and what to do next."""
+    """Show today, the month, the styles in use, what failed and what a writer does next."""
     now = timezone.now()
     report = monthly_report(request.tenant, now)
     styles = styles_in_use(request.tenant, report["most_used"])
     uploads = newest_uploads(request.tenant)
     beginnings = onboarding_of(request.user, request.tenant)
-    steps = _next_steps(beginnings, has_upload=bool(uploads))
+    steps = _next_steps(beginnings, uploads)
     quick = styles[0] if styles else None
     context = {
         **report,
@@ -67,7 +68,6 @@ def show_home(request: MemberRequest) -> HttpResponse:
         "refusals": [RefusalAdvice(one, find_remedy(one.code)) for one in beginnings.refusals],
         "styles": styles,
         "quick_style": quick,
-        "snippets": _snippets(quick.model_name if quick else "base", quick.sample_prompt if quick else ""),
         "failed_uploads": [upload for upload in uploads if upload.needs_a_hand],
         "beginnings": beginnings,
         "steps": [] if beginnings.is_hidden or all(step.is_done for step in steps) else steps,
@@ -75,6 +75,20 @@ def show_home(request: MemberRequest) -> HttpResponse:
         "is_sample": request.role == Membership.Role.OWNER and has_sample_data(request.tenant),
     }
     return render(request, "member_home.html", context)
+
+
+@require_GET
+@member_required
+def show_developers(request: MemberRequest) -> HttpResponse:
+    """Show how a program calls the style that the workspace uses most."""
+    styles = styles_in_use(request.tenant, monthly_report(request.tenant, timezone.now())["most_used"])
+    quick = styles[0] if styles else None
+    context = {
+        "quick_style": quick,
+        "snippets": _snippets(quick.model_name if quick else "base", quick.sample_prompt if quick else ""),
+        "steps": _developer_steps(onboarding_of(request.user, request.tenant)),
+    }
+    return render(request, "home_developers.html", context)
 
 
 @require_GET
@@ -94,14 +108,37 @@ def hide_next_steps(request: MemberRequest) -> HttpResponse:
     return redirect("member_home")
 
 
-def _next_steps(done: Onboarding, *, has_upload: bool) -> list[Step]:
-    return [
+def _next_steps(done: Onboarding, uploads: Sequence[NewestUpload]) -> list[Step]:
+    """Return what a writer does first: what waits for her, then her own style, then the others."""
+    waiting = [
         Step(
-            gettext("Try the styles"),
-            gettext("See one prompt in several styles and pick one."),
-            reverse("welcome"),
-            done.has_written,
-        ),
+            gettext("Make {style} live").format(style=upload.style_name),
+            gettext("It's ready. See what it writes and decide."),
+            reverse("adapters:style", args=[upload.owner_slug, upload.slug]),
+            is_done=False,
+        )
+        for upload in uploads
+        if upload.waits
+    ]
+    listening = Step(
+        gettext("Try the styles"),
+        gettext("See one prompt in several styles and pick one."),
+        reverse("welcome"),
+        done.has_written,
+    )
+    return [*waiting, _own_style_step(has_upload=bool(uploads)), listening]
+
+
+def _own_style_step(*, has_upload: bool) -> Step:
+    if settings.TRAINING:
+        label = gettext("Make a style from your writing")
+        return Step(label, gettext("Thirty pages are enough."), reverse("training:new"), has_upload)
+    label = gettext("Add your own style")
+    return Step(label, gettext("Once you've trained one."), reverse("adapters:upload"), has_upload)
+
+
+def _developer_steps(done: Onboarding) -> list[Step]:
+    return [
         Step(
             gettext("Create an API key"),
             gettext("Connect your own program."),
@@ -114,16 +151,7 @@ def _next_steps(done: Onboarding, *, has_upload: bool) -> list[Step]:
             "#quick-start",
             done.has_called,
         ),
-        _own_style_step(has_upload=has_upload),
     ]
-
-
-def _own_style_step(*, has_upload: bool) -> Step:
-    if settings.TRAINING:
-        label = gettext("Make a style from your writing")
-        return Step(label, gettext("Thirty pages are enough."), reverse("training:new"), has_upload)
-    label = gettext("Add your own style")
-    return Step(label, gettext("Once you've trained one."), reverse("adapters:upload"), has_upload)
 
 
 def _snippets(model: str, prompt: str) -> list[dict[str, str]]:

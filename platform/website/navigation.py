@@ -53,9 +53,9 @@ ACCOUNT = ("website:account", "website:delete", "tenants:notices", "account_", "
 
 GROUPS = (
     Group(
-        _("Write"),
+        _("Writing"),
         (
-            Page("member_home", _("Home"), "house", "h", below=("welcome",), is_tab=True),
+            Page("member_home", _("Home"), "house", "h", below=("welcome", "home_developers"), is_tab=True),
             Page(
                 "adapters:catalogue",
                 _("Styles"),
@@ -66,7 +66,7 @@ GROUPS = (
             ),
             Page(
                 "inference:playground",
-                _("Playground"),
+                _("Write"),
                 "pen-line",
                 "p",
                 below=("inference:",),

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from django.conf import settings
 from django.http import HttpResponse
 from django.urls import reverse
 from django.utils import timezone
@@ -16,7 +17,7 @@ from tenants.accounts.access import MemberRequest, member_required
 from tenants.accounts.roles import Permission, allows
 from tenants.api_keys.listing import list_keys
 from website import api_reference, guide_search
-from website.navigation import GROUPS
+from website.navigation import GROUPS, Page
 
 MAX_QUESTION = 100  # characters
 MAX_STYLES = 6
@@ -27,13 +28,17 @@ MAX_OPERATIONS = 5
 
 @dataclass(frozen=True)
 class Result:
-    """Something to open. A style's `mark` is what its picture is made of; all others have an icon."""
+    """Something to open. A style's `mark` is what its picture is made of; all others have an icon.
+
+    One with a `theme` has no address: a script sets the theme.
+    """
 
     label: str
-    url: str
+    url: str = ""
     note: str = ""
     icon: str = ""
     mark: str = ""
+    theme: str = ""
 
 
 @dataclass(frozen=True)
@@ -47,6 +52,46 @@ class Action:
     permission: Permission
     fragment: str = ""
 
+
+@dataclass(frozen=True)
+class FurtherPage:
+    """A page of our own that the navigation doesn't list. `words` are what people search for besides."""
+
+    label: Promise
+    words: Promise
+    icon: str
+    view_name: str
+    permission: Permission = Permission.READ
+    is_of_training: bool = False
+
+
+FURTHER_PAGES = (
+    FurtherPage(
+        _("Invoices"), _("invoice bill receipt PDF"), "receipt", "billing:invoices", Permission.READ_BILLING
+    ),
+    FurtherPage(
+        _("Billing details"),
+        _("address tax VAT company"),
+        "receipt",
+        "billing:billing_details",
+        Permission.MANAGE_BILLING,
+    ),
+    FurtherPage(_("Plans and prices"), _("cost tokens price"), "layers", "billing:prices"),
+    FurtherPage(_("Trainings"), _("training train texts"), "feather", "training:list", is_of_training=True),
+    FurtherPage(_("Requests"), _("log history"), "list", "billing:requests"),
+    FurtherPage(_("Verify a text"), _("watermark check receipt"), "shield-check", "provenance:verify"),
+    FurtherPage(_("Notifications"), _("mail email notices"), "mail", "tenants:notices"),
+    FurtherPage(_("Account settings"), _("account password name language delete"), "user", "website:account"),
+    FurtherPage(_("Two-step login"), _("two-factor 2FA passkey security"), "shield", "mfa_index"),
+    FurtherPage(_("Status"), _("outage health"), "activity", "status"),
+)
+
+THEMES = (
+    ("system", "monitor", _("Theme: system")),
+    ("light", "sun", _("Theme: light")),
+    ("dark", "moon", _("Theme: dark")),
+)
+THEME_WORDS = _("appearance color colour mode display")
 
 ACTIONS = (
     Action(
@@ -110,6 +155,7 @@ ACTIONS = (
         "tenants:audit_log",
         Permission.READ_AUDIT_LOG,
     ),
+    Action(_("Log out"), _("sign out leave"), "log-out", "account_logout", Permission.READ),
 )
 
 
@@ -123,13 +169,13 @@ def search(request: MemberRequest) -> HttpResponse:
 
 
 def find(request: MemberRequest, question: str) -> list[tuple[str, list[Result]]]:
-    """Return title and results of each group; without a question pages and actions alone."""
+    """Return title and results of each group, our own pages first; without a question, pages and actions."""
     groups = [
         (gettext("Pages"), _find_pages(request, question)),
         (gettext("Actions"), _find_actions(request, question)),
     ]
     if question:
-        groups.insert(0, (gettext("Styles"), _find_styles(request, question)))
+        groups.append((gettext("Styles"), _find_styles(request, question)))
         groups.append((gettext("API keys"), _find_keys(request, question)))
         groups.append((gettext("Docs"), _find_sections(question)))
         groups.append((gettext("API operations"), _find_operations(question)))
@@ -138,8 +184,19 @@ def find(request: MemberRequest, question: str) -> list[tuple[str, list[Result]]
 
 def _find_pages(request: MemberRequest, question: str) -> list[Result]:
     pages = [page for group in GROUPS for page in group.pages if allows(request.role, page.permission)]
-    found = [page for page in pages if _has(question, str(page.label))]
+    found: list[Page | FurtherPage] = [page for page in pages if _has(question, str(page.label))]
+    if question:
+        found += _find_further_pages(request, question)
     return [Result(str(page.label), reverse(page.view_name), icon=page.icon) for page in found]
+
+
+def _find_further_pages(request: MemberRequest, question: str) -> list[FurtherPage]:
+    found = []
+    for page in FURTHER_PAGES:
+        is_open = allows(request.role, page.permission) and (settings.TRAINING or not page.is_of_training)
+        if is_open and _has(question, f"{page.label} {page.words}"):
+            found.append(page)
+    return found
 
 
 def _find_actions(request: MemberRequest, question: str) -> list[Result]:
@@ -149,6 +206,10 @@ def _find_actions(request: MemberRequest, question: str) -> list[Result]:
     for action in found:
         url = reverse(action.view_name) + (f"#{action.fragment}" if action.fragment else "")
         results.append(Result(str(action.label), url, icon=action.icon))
+    if question:
+        for theme, icon, label in THEMES:
+            if _has(question, f"{label} {THEME_WORDS}"):
+                results.append(Result(str(label), icon=icon, theme=theme))
     return results
 
 

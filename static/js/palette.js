@@ -1,6 +1,7 @@
 // The search over everything: Ctrl/⌘ K or / opens it, the arrow keys walk through what it finds.
 const palette = document.getElementById("palette");
 const field = palette?.querySelector("input");
+const RESULT = ".palette-list a, .palette-list button";
 
 export function openPalette() {
   if (!palette || palette.open) return;
@@ -10,12 +11,17 @@ export function openPalette() {
 }
 
 function walk(step) {
-  const links = [...palette.querySelectorAll(".palette-list a")];
+  const links = [...palette.querySelectorAll(RESULT)];
   const next = links.findIndex((link) => link === document.activeElement) + step;
   (links[next] ?? field).focus();
 }
 
 palette?.addEventListener("keydown", (event) => {
+  if (event.key === "Escape") {
+    event.preventDefault(); // a search field would only be emptied by the first one
+    palette.close();
+    return;
+  }
   const steps = { ArrowDown: 1, ArrowUp: -1 };
   if (!(event.key in steps)) return;
   event.preventDefault();
@@ -24,10 +30,14 @@ palette?.addEventListener("keydown", (event) => {
 
 // Enter opens the first result; without one, the form leads to the page of the search.
 palette?.querySelector("form").addEventListener("submit", (event) => {
-  const first = palette.querySelector(".palette-list a");
+  const first = palette.querySelector(RESULT);
   if (!first) return;
   event.preventDefault();
   first.click();
+});
+
+palette?.addEventListener("click", (event) => {
+  if (event.target.closest("[data-theme-choice]")) palette.close();
 });
 
 document.addEventListener("click", (event) => {

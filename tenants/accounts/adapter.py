@@ -19,6 +19,7 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from core import valkey
+from tenants.accounts import current
 from tenants.accounts.known_devices import read_device, remember_device
 from tenants.metering.persons import BadAddress, keep_person, spell_address
 from tenants.models import Invitation, User
@@ -83,7 +84,8 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]
             raise
 
     def post_login(self, request: HttpRequest, user: User, **options: Any) -> HttpResponse:
-        """Return the answer to a login, which makes the browser a known device."""
+        """Return the answer to a login: the browser is a known device then, with an open workspace."""
+        current.begin_session(request)
         response: HttpResponse = super().post_login(request, user, **options)
         remember_device(response, user)
         return response

@@ -1,4 +1,7 @@
-"""Which of a person's workspaces is open: the session's, else the one that was open last, else the oldest."""
+"""Which of a person's workspaces is open: the session's, else the one that was open last, else the oldest.
+
+A login takes the one that was open last. From then on, a switch in another browser doesn't change it.
+"""
 
 from datetime import timedelta
 from uuid import UUID
@@ -22,6 +25,13 @@ def current_membership(request: HttpRequest) -> Membership | None:
     last_choice = str(user.default_workspace_id) if isinstance(user, User) else ""
     chosen = by_workspace.get(session_choice) or by_workspace.get(last_choice)
     return chosen or (memberships[0] if memberships else None)
+
+
+def begin_session(request: HttpRequest) -> None:
+    """Have a new session keep the workspace that was open last."""
+    membership = current_membership(request)
+    if membership:
+        request.session[SESSION_KEY] = str(membership.tenant_id)
 
 
 def list_memberships(request: HttpRequest) -> list[Membership]:

@@ -183,7 +183,7 @@ class WorkspaceForm(FailureForm):
         label=_("Default style"),
         required=False,
         widget=forms.Select,
-        help_text=_("The playground starts with this style."),
+        help_text=_("Write starts with this style."),
     )
     is_watermarked = forms.BooleanField(
         label=_("Watermark generated text"),

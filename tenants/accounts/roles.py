@@ -26,7 +26,7 @@ class Permission(StrEnum):
     READ_BILLING = gettext_noop("view its invoices")
     READ_WEBHOOKS = gettext_noop("view its webhooks")
     READ_AUDIT_LOG = gettext_noop("view its audit log")
-    WRITE_TEXT = gettext_noop("write in the playground")
+    WRITE_TEXT = gettext_noop("write texts")
     CHANGE_STYLES = gettext_noop("manage its styles")
     MAKE_KEYS = gettext_noop("create API keys")
     MANAGE_KEYS = gettext_noop("manage other members' API keys")

@@ -52,9 +52,10 @@ class SameName(Conflict):
 
 
 class TooManyWorkspaces(Conflict):
-    """You can own at most {most} workspaces. Delete one, or contact support."""
+    """You can own at most {most} workspaces. Delete one first."""
 
     code = "too_many_workspaces"
+    names_support = True
 
 
 class CreatedTooOften(Conflict):

@@ -34,9 +34,10 @@ class TooManySums(Invalid):
 
 class UsageArchived(Conflict):
     """Requests up to {last} are archived. Start from {first}. Totals by day, style and key remain available.
-    The latest archived requests are in the file {file}; ask us for a copy."""
+    The latest archived requests are in the file {file}."""
 
     code = "usage_archived"
+    names_support = True
 
 
 @dataclass(frozen=True)

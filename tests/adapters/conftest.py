@@ -37,4 +37,4 @@ def version(acme: Tenant, engine: Engine) -> AdapterVersion:
 @pytest.fixture
 def versions(acme: Tenant, engine: Engine) -> list[AdapterVersion]:
     """Three serving versions of one style of Acme's, of which the first is live."""
-    return [known(acme, "noir", engine, auto_promote=False) for _ in range(3)]
+    return [known(acme, "noir", engine, auto_promote=is_first) for is_first in (True, False, False)]

@@ -109,12 +109,23 @@ def test_a_version_is_retired_when_the_styles_name_was_typed(alice_client, versi
     assert Style.objects.get().live_version is None
 
 
+def test_a_style_that_waits_for_its_owner_is_tried_and_made_live_from_its_page(alice_client, acme, engine):
+    version = known(acme, "letters", engine, auto_promote=False)
+    assert "Not live" in alice_client.get(reverse("adapters:catalogue")).text
+    page = alice_client.get(reverse("adapters:style", args=["acme", "letters"])).text
+    assert reverse("adapters:promote", args=[version.pk]) in page
+    assert "?style=acme/letters%401" in page
+    alice_client.post(reverse("adapters:promote", args=[version.pk]))
+    page = alice_client.get(reverse("adapters:style", args=["acme", "letters"])).text
+    assert reverse("adapters:promote", args=[version.pk]) not in page
+
+
 def test_retiring_what_others_have_needs_a_second_word(alice_client, acme, engine, charlies, version):
     sharing.share_style(version.style, "charlies-prose", None)
     page = reverse("adapters:style_versions", args=["acme", "noir"])
     retire = reverse("adapters:retire", args=[version.pk])
-    second = known(acme, "noir", engine, auto_promote=False)
-    assert "at_once" not in alice_client.get(page).text, "the second one would answer"
+    second = known(acme, "noir", engine)
+    assert "at_once" not in alice_client.get(page).text, "the first one would answer"
     transitions.retire_version(second)
     assert "1 other workspace loses the style" in alice_client.get(page).text
     assert (

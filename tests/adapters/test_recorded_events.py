@@ -36,7 +36,7 @@ def newest() -> OutboxEvent:
 @pytest.fixture
 def versions(acme, engine) -> list[AdapterVersion]:
     """Two serving versions of Acme's, of which the first is live."""
-    return [known(acme, "noir", engine, auto_promote=False) for _ in range(2)]
+    return [known(acme, "noir", engine, auto_promote=is_first) for is_first in (True, False)]
 
 
 def test_what_serves_is_told_once_its_style_says_what_answers(acme, versions):
@@ -90,12 +90,13 @@ def test_a_canary_that_ends_tells_by_whom(acme, alice, versions):
 
 
 def test_a_version_that_ends_tells_it_and_what_answers_instead(acme, versions):
-    transitions.retire_version(versions[0])
-    transitions.retire_version(versions[0])
-    assert recorded(acme, skip=3) == [
+    aliases.promote(versions[1], None)
+    transitions.retire_version(versions[1])
+    transitions.retire_version(versions[1])
+    assert recorded(acme, skip=4) == [
         (
             "release.rolled_back",
-            {"version": 2, "previous_version": 1, "reason": "Version 1 was retired."},
+            {"version": 1, "previous_version": 2, "reason": "Version 2 was retired."},
         ),
         ("version.retired", {}),
     ]

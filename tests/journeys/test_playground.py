@@ -140,3 +140,19 @@ def test_a_link_carries_the_prompt_and_on_a_phone_the_answers_are_in_sight(playg
     expect(pane(page, 2).locator("[data-text] .ruled")).not_to_be_empty()
     assert page.evaluate("document.documentElement.scrollWidth") <= PHONE["width"]
     look(page, "phone-playground-two")
+
+
+def test_continue_goes_on_from_the_texts_own_words(playground):
+    page = playground
+    page.get_by_label("Style", exact=True).select_option("poetry")
+    write(page, "Describe a morning in the city.")
+    await_end(page)
+    text = pane(page, 1).locator("[data-text] .ruled")
+    before = text.text_content() or ""
+    page.get_by_role("button", name="Continue").click()
+    await_end(page)
+    expect(pane(page, 1).locator("[data-text] .ruled")).to_have_count(1)
+    after = text.text_content() or ""
+    assert after.startswith(before)
+    assert len(after) > len(before)
+    assert before not in after.removeprefix(before)

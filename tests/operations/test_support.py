@@ -1,10 +1,14 @@
 """SUPPORT_EMAIL: whom people ask about money and problems; nobody is named where it is empty."""
 
+import re
+
 import pytest
 from django.template.loader import render_to_string
 from django.urls import reverse
 
 from billing.plan_changes import UnpaidInvoice
+from core.errors import DomainError
+from core.project_root import PROJECT_ROOT
 from inference import errors
 from operations.settings_checks import find_gaps
 from tenants.accounts import workspaces
@@ -36,6 +40,28 @@ def test_without_it_pages_say_nothing(settings, alice_client, acme):
     for text in [*pages, *(render_to_string(name) for name in BARE)]:
         assert "Questions? Contact" not in text
         assert 'mailto:"' not in text
+
+
+ASKS_FOR_SUPPORT = re.compile(r"ontact us|ontact support|sk us ")
+
+
+def test_no_sentence_asks_for_support_where_nobody_is_named(settings):
+    """Templates ask inside `{% if contact %}`; errors leave the address to `names_support`."""
+    settings.SUPPORT_EMAIL = ""
+    lines = [
+        (file.name, line)
+        for file in (PROJECT_ROOT / "templates").rglob("*.*")
+        for line in file.read_text().splitlines()
+        if ASKS_FOR_SUPPORT.search(line)
+    ]
+    assert lines
+    assert [line for line in lines if "{% if contact %}" not in line[1]] == []
+    spoken = [error for error in subclasses_of(DomainError) if ASKS_FOR_SUPPORT.search(error.__doc__ or "")]
+    assert spoken == []
+
+
+def subclasses_of(error: type[DomainError]) -> list[type[DomainError]]:
+    return [error, *(one for below in error.__subclasses__() for one in subclasses_of(below))]
 
 
 def test_errors_about_money_end_with_it(settings, client, acme):

@@ -119,7 +119,14 @@ def lay_styles(acme: Tenant, alice: User, engine: Engine) -> list[str]:
 def tabs_of(style: Style) -> list[str]:
     """Return the addresses of an own style's tabs."""
     place = [style.owner.slug, style.slug]
-    tabs = ("style", "style_versions", "style_usage", "style_sharing", "style_settings")
+    tabs = (
+        "style",
+        "style_versions",
+        "style_usage",
+        "style_sharing",
+        "style_settings",
+        "style_developers",
+    )
     return [reverse(f"adapters:{tab}", args=place) for tab in tabs]
 
 
@@ -337,7 +344,7 @@ def lay_keys(acme: Tenant, alice: User) -> list[str]:
     keys = reverse("website:keys")
     addresses = [keys, f"{keys}?page=2", f"{keys}?q=program", f"{keys}?q=nothing"]
     addresses += [reverse(f"website:{name}", args=[limited.pk]) for name in ("limit_key", "rotate_key")]
-    return [*addresses, reverse("member_home"), reverse("website:settings")]
+    return [*addresses, reverse("member_home"), reverse("home_developers"), reverse("website:settings")]
 
 
 def lay_team(acme: Tenant, alice: User) -> list[str]:

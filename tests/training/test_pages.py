@@ -230,6 +230,33 @@ def test_a_running_training_shows_share_time_left_and_both_losses(alice_client, 
     assert "Pausing after the current step." in alice_client.get(address("live", training)).text
 
 
+def test_a_start_beside_others_says_so_before_and_after_it(alice_client, ready, charlies):
+    assert "Others are training at the moment" not in alice_client.get(address("cost", ready)).text
+    facts = {"tenant": charlies, "slug": "x", "name": "X", "started_at": timezone.now()}
+    Training.objects.create(status=Status.QUEUED, **facts)
+    assert "Others are training at the moment" in alice_client.get(address("cost", ready)).text
+    move(ready, Status.QUEUED, started_at=timezone.now())
+    assert "1 training is ahead of yours." in alice_client.get(address("live", ready)).text
+
+
+def test_a_training_with_fewer_passes_is_begun_by_a_link(alice_client, acme, base_model):
+    page = alice_client.get(reverse("training:new") + "?epochs=1").text
+    assert "This training makes one pass over your texts" in page
+    alice_client.post(reverse("training:new"), {"name": "My voice", "slug": "my-voice", "epochs": "1"})
+    assert Training.objects.get().epochs == 1
+    assert "passes over your texts" not in alice_client.get(reverse("training:new") + "?epochs=9").text
+
+
+def test_the_chart_is_said_in_words_once_it_ended(alice_client, training):
+    for step, loss in ((0, 4.0), (10, 3.6), (20, 3.4), (30, 3.5)):
+        training.events.create(step=step, validation_loss=loss)
+    move(training, Status.RUNNING, started_at=timezone.now(), steps=40, step=30)
+    assert "stopped improving" not in alice_client.get(address("progress", training)).text
+    move(training, Status.SUCCEEDED, ended_at=timezone.now())
+    page = alice_client.get(address("progress", training)).text
+    assert "It stopped improving at step 20; we kept the best." in page
+
+
 def test_the_time_left_is_said_in_words():
     assert describe_left(20) == "less than a minute left"
     assert describe_left(61) == "about 1 minute left"

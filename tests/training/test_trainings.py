@@ -1,6 +1,10 @@
 """From texts to a version, with a trainer that trains nothing: what the rows say, and what is charged."""
 
+from datetime import timedelta
+from types import SimpleNamespace
+
 import pytest
+from django.utils import timezone
 
 from adapters.models import AdapterVersion
 from adapters.models import Status as VersionStatus
@@ -59,6 +63,14 @@ def test_texts_become_a_candidate_version_and_are_charged_once(access, queued, t
     finish(queued)
     assert AdapterVersion.objects.count() == 1
     assert charges(queued) == [queued.trained_tokens]
+
+
+def test_a_new_style_has_a_prompt_for_its_sample_in_the_language_of_its_texts(access, ready):
+    grant_credit(ready.tenant, 5 * NANO, source="promotion", source_id="1", reason="Try it", actor="tests")
+    ready.report["languages"] = [["de", 8000]]
+    ready.save(update_fields=["report"])
+    actions.start_training(access, ready, states_rights=True)
+    assert ready.style.sample_prompt == "Beschreibe einen Morgen in der Stadt."
 
 
 def test_the_statement_of_rights_is_of_who_started_not_of_who_created(acme, bob, ready):
@@ -175,6 +187,26 @@ def test_the_pace_that_promises_the_end_counts_validations(queued, trainer):
     assert runner.run_next()
     queued.refresh_from_db()
     assert queued.step_seconds > 2 * 0.6 / 11
+
+
+def test_the_time_left_follows_the_last_steps_and_estimates_the_whole_run(monkeypatch):
+    """A machine that others begin to use: the time left must say so at once."""
+    clock = iter([*range(0, 100), *range(100, 500, 10)])
+    monkeypatch.setattr(runner, "time", SimpleNamespace(monotonic=lambda: next(clock)))
+    progress = runner.Progress()
+    paces = [runner._measure_pace(progress, {"step": step, "seconds": 1.0}) for step in range(1, 141)]
+    assert paces[98] == 1
+    assert paces[-1] == 10
+    assert runner._mean_pace(progress) == pytest.approx(490 / 139)
+
+
+def test_those_ahead_are_counted(queued, charlies):
+    now = timezone.now()
+    assert runner.count_ahead(queued, now) == 0
+    facts = {"tenant": charlies, "slug": "x", "name": "X", "started_at": now - timedelta(hours=1)}
+    Training.objects.create(status=Status.RUNNING, leased_until=now + timedelta(minutes=1), **facts)
+    Training.objects.create(status=Status.RUNNING, **facts)  # its worker was killed
+    assert runner.count_ahead(queued, now) == 2
 
 
 def test_a_child_that_always_dies_fails_the_training_and_only_completed_steps_are_charged(queued, trainer):

@@ -156,7 +156,7 @@ def test_home_tells_of_today_the_styles_in_use_and_what_failed(alice_client, acm
     assert "The city wakes." in page.text
     assert "Version 1 of Broken was rejected" in page.text
     assert "You have an unpaid invoice" in page.text
-    assert "model=&quot;poetry&quot;" in page.text
+    assert "model=&quot;poetry&quot;" in alice_client.get(reverse("home_developers")).text
     AdapterVersion.objects.update(created_at=timezone.now() - timedelta(days=30))
     assert "was rejected" not in alice_client.get(HOME).text
 
@@ -203,17 +203,34 @@ def test_the_next_steps_are_read_from_rows_and_can_be_hidden(alice_client, bob_c
     def done() -> list[bool]:
         return [step.is_done for step in alice_client.get(HOME).context["steps"]]
 
-    assert done() == [False] * 4
+    def done_by_developers() -> list[bool]:
+        page = alice_client.get(reverse("home_developers"))
+        return [step.is_done for step in page.context["steps"]]
+
+    assert done() == [False, False]
     Selection.objects.create(tenant=acme, style=poetry)
     used(acme, "poetry")
-    assert done() == [True, False, False, False]
+    assert done() == [False, True]
+    assert done_by_developers() == [False, False]
     key, _ = issue_key(acme, name="laptop", by=alice)
     used(acme, "base", key=key)
-    assert done() == [True, True, True, False]
+    assert done_by_developers() == [True, True]
     assert alice_client.post(reverse("hide_steps")).status_code == 302
     assert done() == []
     assert bob_client.get(HOME).context["steps"], "each person hides them alone"
     assert Membership.objects.get(user=alice).steps_hidden_at
+
+
+def test_a_writer_reads_what_waits_for_her_first_and_no_code(alice_client, acme, engine):
+    known(acme, "my-voice", engine, auto_promote=False)
+    page = alice_client.get(HOME)
+    assert page.context["steps"][0].label == "Make My-Voice live"
+    assert reverse("adapters:style", args=["acme", "my-voice"]) in page.text
+    for address in (HOME, reverse("adapters:style", args=["acme", "my-voice"])):
+        assert "client.chat.completions" not in alice_client.get(address).text, address
+    style = reverse("adapters:style_developers", args=["acme", "my-voice"])
+    for address in (reverse("home_developers"), style):
+        assert "client.chat.completions" in alice_client.get(address).text, address
 
 
 def test_pages_ask_few_questions_with_many_rows(

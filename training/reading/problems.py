@@ -74,7 +74,7 @@ class ReadingFix(ReadingCode):
     TOO_MANY_MEMBERS = SPLIT
     TOO_SLOW = SAVE_AS_DOCX
     NEEDS_MEMORY = SPLIT
-    READER_FAILED = _("Try again in a few minutes. If it happens again, contact support.")
+    READER_FAILED = _("Try again in a few minutes. If it happens again, save it in another format.")
     UNSUPPORTED = SUPPORTED
     OLD_WORD = SAVE_AS_DOCX
     MISNAMED = SUPPORTED

@@ -9,7 +9,8 @@ worker continues with the same losses.
 import logging
 import threading
 import time
-from dataclasses import dataclass
+from collections import deque
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -44,6 +45,7 @@ TURN_S = 120
 MAX_ATTEMPTS = 5  # without a new checkpoint
 POINTS_KEPT = 200  # losses of a training that its chart shows
 SAVE_EVERY_S = 0.5
+PACE_STEPS = 20  # the time left is told by the pace of the last steps
 FAILURES = {
     "diverged": TrainingFailure.DIVERGED,
     "out_of_memory": TrainingFailure.OUT_OF_MEMORY,
@@ -63,6 +65,7 @@ class Progress:
 
     first_step: int = 0  # of this child, and when it was completed
     first_step_at_s: float = 0.0
+    last_steps: deque[tuple[int, float]] = field(default_factory=lambda: deque(maxlen=PACE_STEPS + 1))
     saved_at_s: float = 0.0
     is_stopping: bool = False
     ended: ChildEvent | None = None
@@ -80,6 +83,18 @@ def waiting(now: datetime) -> TrainingQuerySet:
     waiting = Training.objects.free(now).filter(status__in=[Status.QUEUED, Status.RUNNING])
     ordered = waiting.annotate(last_ran=Subquery(last_ran))
     return ordered.order_by("-status", F("last_ran").asc(nulls_first=True), "started_at")
+
+
+def count_ahead(training: Training, now: datetime) -> int:
+    """Return how many trainings run, or are taken before a queued one; of one not yet queued, all of them."""
+    running = count_running_beside(training, now)
+    in_turn = list(waiting(now).values_list("pk", flat=True))
+    return running + (in_turn.index(training.pk) if training.pk in in_turn else len(in_turn))
+
+
+def count_running_beside(training: Training, now: datetime) -> int:
+    """Return how many other trainings have a worker, of all workspaces."""
+    return Training.objects.leased(now).exclude(pk=training.pk).count()
 
 
 def run_next() -> bool:
@@ -210,15 +225,25 @@ def _begin(training: Training, event: ChildEvent) -> None:
 
 
 def _measure_pace(progress: Progress, event: ChildEvent) -> float:
-    """Return this child's seconds per step until now, with the validations and checkpoints between steps.
+    """Return the seconds per step of the last steps, with the validations and checkpoints between them.
 
-    They take a sixth of the time, so steps alone would promise too early an end.
+    They take a sixth of the time, so steps alone would promise too early an end. A mean since the start
+    would hardly move when other work slows the machine down.
     """
+    progress.last_steps.append((event["step"], time.monotonic()))
     if not progress.first_step:
-        progress.first_step = event["step"]
-        progress.first_step_at_s = time.monotonic()
+        progress.first_step, progress.first_step_at_s = progress.last_steps[0]
         return event["seconds"]
-    return (time.monotonic() - progress.first_step_at_s) / (event["step"] - progress.first_step)
+    step, at_s = progress.last_steps[0]
+    return (progress.last_steps[-1][1] - at_s) / (event["step"] - step)
+
+
+def _mean_pace(progress: Progress) -> float | None:
+    """Return this child's seconds per step from its first to its last; None for fewer than two steps."""
+    if not progress.last_steps or progress.last_steps[-1][0] == progress.first_step:
+        return None
+    step, at_s = progress.last_steps[-1]
+    return (at_s - progress.first_step_at_s) / (step - progress.first_step)
 
 
 def _add_point(training: Training, **facts: float | bool) -> None:
@@ -253,6 +278,8 @@ def _save(training: Training) -> bool:
 
 def _conclude(training: Training, folder: Path, progress: Progress) -> None:
     """Move a training to its next status once its child has ended without an error."""
+    # Later trainings are estimated by the whole run, not by its last steps.
+    training.step_seconds = _mean_pace(progress) or training.step_seconds
     _save(training)
     if progress.ended:
         for file in FILES:

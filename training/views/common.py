@@ -25,14 +25,14 @@ type View[**P] = Callable[Concatenate[HttpRequest, P], HttpResponseBase]
 CHANGE = Permission.CHANGE_STYLES
 STEPS: dict[str, Promise] = {
     "texts": _("Your texts"),
-    "review": _("What we understood"),
+    "review": _("Review your texts"),
     "cost": _("Cost and time"),
     "progress": _("Progress"),
 }
 # Those of an evaluation: nothing is trained, and it costs nothing.
 EVALUATION_STEPS: dict[str, Promise] = {
     "texts": _("Your texts"),
-    "review": _("What we understood"),
+    "review": _("Review your texts"),
     "check": _("Check"),
     "progress": _("Evidence"),
 }

@@ -16,6 +16,7 @@ from tenants.public import MemberRequest, access_of
 from training import actions, erasure, starting
 from training.errors import RightsNotStated
 from training.models import Status, Training
+from training.runs.runner import count_ahead
 from training.views.common import own_training, page_of, page_steps, training_form, training_page
 from training.views.forms import StartForm
 
@@ -88,6 +89,7 @@ def _show(
         "most_exactly": usd(most_nanousd),
         "is_free": not most_nanousd,
         "minutes": max(1, -(-training.estimated_s // 60)),
+        "is_busy": count_ahead(training, now) > 0,
         "kept_days": erasure.DOCUMENTS_KEPT.days,
         "limits": limits,
         "running": running,

@@ -15,6 +15,7 @@ from core.page_failures import failures_shown
 from tenants.public import MemberRequest, access_of
 from training import actions
 from training.models import Training
+from training.models.trainings import MAX_EPOCHS
 from training.views.common import (
     own_training,
     page_of,
@@ -22,9 +23,10 @@ from training.views.common import (
     training_page,
     training_page_with_form,
 )
-from training.views.forms import NameForm
+from training.views.forms import NewTrainingForm
 
 MAX_SHOWN = 100
+FEWER_EPOCHS = [str(epochs) for epochs in range(1, MAX_EPOCHS)]
 
 
 @training_page
@@ -47,9 +49,12 @@ def new(request: MemberRequest) -> HttpResponseBase:
     """Offer the two ways to make a style, and create a training with the given name."""
     if request.method != "POST":
         own = _style_to_train(request)
-        form = NameForm(initial={"name": own.name, "slug": own.slug} if own else None)
+        initial: dict[str, object] = {"name": own.name, "slug": own.slug} if own else {}
+        if request.GET.get("epochs", "") in FEWER_EPOCHS:
+            initial["epochs"] = int(request.GET["epochs"])
+        form = NewTrainingForm(initial=initial)
         return _show_new(request, form)
-    form = NameForm(request.POST)
+    form = NewTrainingForm(request.POST)
     if form.is_valid():
         try:
             training = actions.create_training(access_of(request), **form.cleaned_data)
@@ -78,7 +83,7 @@ def delete(request: MemberRequest, training_id: UUID) -> HttpResponse:
     return redirect(page_of(training))
 
 
-def _show_new(request: MemberRequest, form: NameForm, *, status: int = 200) -> HttpResponse:
+def _show_new(request: MemberRequest, form: NewTrainingForm, *, status: int = 200) -> HttpResponse:
     return render(request, "training/new.html", {"form": form}, status=status)
 
 

@@ -7,6 +7,7 @@ from django.utils.text import slugify
 from django.utils.translation import gettext_lazy as _
 
 from adapters.errors import StyleRefused
+from training.models.trainings import MAX_EPOCHS
 
 MAX_SLUG = 40
 
@@ -47,6 +48,16 @@ class NameForm(forms.Form):
         for field, sentences in error.errors.items():
             for sentence in sentences:
                 self.add_error(field if field in self.fields else None, sentence)
+
+
+class NewTrainingForm(NameForm):
+    """The names of a style, and the most passes over its texts, which only a link sets."""
+
+    epochs = forms.IntegerField(required=False, min_value=1, max_value=MAX_EPOCHS, widget=forms.HiddenInput)
+
+    def clean_epochs(self) -> int:
+        """Return the most passes over the texts."""
+        return self.cleaned_data["epochs"] or MAX_EPOCHS
 
 
 class StartForm(forms.Form):

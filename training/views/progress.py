@@ -9,6 +9,7 @@ from uuid import UUID
 from django.contrib import messages
 from django.http import HttpResponse
 from django.shortcuts import redirect, render
+from django.utils import timezone
 from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
 
@@ -22,6 +23,7 @@ from tenants.public import MemberRequest, access_of
 from training import actions, erasure
 from training.actions import Action
 from training.models import Status, StopRequest, Training, TrainingEvent
+from training.runs.runner import count_ahead, count_running_beside
 from training.views.common import (
     own_training,
     page_of,
@@ -105,6 +107,7 @@ def _progress_context(training: Training) -> dict[str, Any]:
         "training": training,
         "progress": _list_steps(training, events),
         "chart": _draw_losses(events),
+        "chart_sentence": _describe_losses(training, events),
         "losses": _losses(events)[-SHOWN_LOSSES:],
         "left": describe_left(training.left_s) if training.left_s is not None else "",
         "is_pausing": training.stop_request == StopRequest.PAUSE,
@@ -164,18 +167,46 @@ def _step_note(training: Training, number: int) -> str:
     if training.status == Status.PAUSED:
         return gettext("Paused. Nothing is lost: resume it to continue.")
     if number == QUEUED:
-        return gettext("It starts as soon as a training worker is free.")
-    if number == TRAINING and not training.steps:
-        return gettext("Loading the model. This takes up to a minute.")
+        return _describe_queue(training)
     if number == TRAINING:
-        return gettext("The model reads your passages and adjusts to how you write.")
+        return _describe_run(training)
     return gettext("We check the new style like any upload and load it into the engine.")
+
+
+def _describe_run(training: Training) -> str:
+    if not training.steps:
+        return gettext("Loading the model. This takes up to a minute.")
+    if count_running_beside(training, timezone.now()):
+        return gettext("Other trainings are running at the same time, so yours takes longer.")
+    return gettext("The model reads your passages and adjusts to how you write.")
+
+
+def _describe_queue(training: Training) -> str:
+    ahead = count_ahead(training, timezone.now())
+    if not ahead:
+        return gettext("It starts as soon as a training worker is free.")
+    return ngettext(
+        "{count} training is ahead of yours.", "{count} trainings are ahead of yours.", ahead
+    ).format(count=ahead)
 
 
 def _draw_losses(events: Sequence[TrainingEvent]) -> LineChart | None:
     learned = [(event.step, event.training_loss) for event in events if event.training_loss is not None]
     held_out = [(event.step, event.validation_loss) for event in events if event.validation_loss is not None]
     return draw_lines({"learned": learned, "held_out": held_out})
+
+
+def _describe_losses(training: Training, events: Sequence[TrainingEvent]) -> str:
+    """Return what the line of held-out texts says, once the training has ended."""
+    held_out = [event for event in events if event.validation_loss is not None]
+    if not held_out or not training.is_ended:
+        return ""
+    best = min(held_out, key=lambda event: event.validation_loss or 0.0)
+    if best.step == 0:
+        return gettext("It never predicted the texts it hadn't seen better than before the training.")
+    if best is held_out[-1] or training.status != Status.SUCCEEDED:
+        return gettext("It improved until step {step}.").format(step=best.step)
+    return gettext("It stopped improving at step {step}; we kept the best.").format(step=best.step)
 
 
 def _losses(events: Sequence[TrainingEvent]) -> list[TrainingEvent]:

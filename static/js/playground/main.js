@@ -3,7 +3,7 @@ import { asCurl, asJavaScript, asPython, makeCall, settingsOf } from "./call.js"
 import { addToHistory, clearHistory, linkTo, readHistory, readLink, takeHeard } from "./history.js";
 import { Pane } from "./pane.js";
 import { exportAnswers, saveText } from "./save.js";
-import { gettext } from "../words.js";
+import { gettext, interpolate } from "../words.js";
 
 const MOST = 4;
 const form = document.querySelector("[data-playground]");
@@ -50,6 +50,7 @@ function arrange() {
     tab.type = "button";
     tab.className = "button";
     tab.textContent = pane.title;
+    tab.title = pane.title;
     tab.ariaPressed = String(index === shown);
     tab.addEventListener("click", () => { shown = index; arrange(); });
     return tab;
@@ -66,23 +67,56 @@ function arrange() {
 function showCall() {
   const prompt = form.elements.prompt.value.trim() || form.elements.prompt.placeholder;
   const pane = panes[shown];
-  const call = makeCall(pane.model, pane.messages(form.elements.system.value.trim(), prompt, false), settingsOf(form));
+  const call = makeCall(pane.model, pane.messages(form.elements.system.value.trim(), withLength(prompt), false), settingsOf(form));
   at("call-curl").textContent = asCurl(call, form.dataset.base);
   at("call-python").textContent = asPython(call, form.dataset.base);
   at("call-javascript").textContent = asJavaScript(call, form.dataset.base);
 }
 
-async function write(isReply, prompt = form.elements.prompt.value.trim()) {
-  if (stopper || !isAsked(prompt) || !form.reportValidity()) return;
+// What the chosen length says of itself: its tokens, the words to ask for, and the least of them.
+function chosenLength() {
+  const length = at("length");
+  return length.options[length.selectedIndex].dataset;
+}
+
+// The model is asked for the length that a writer chose; in tokens alone, it is only a maximum.
+function withLength(prompt) {
+  const { words } = chosenLength();
+  if (!words) return prompt;
+  const length = interpolate(gettext("Write about {count} words."), { count: words });
+  return `${prompt}\n\n${length}`;
+}
+
+async function write(isReply) {
+  const prompt = form.elements.prompt.value.trim();
+  if (!isAsked(prompt)) return;
+  const leastWords = Number(chosenLength().least ?? 0);
+  await ask(prompt, panes, (pane, system, settings, signal) => {
+    const messages = pane.messages(system, withLength(prompt), isReply);
+    return pane.write(makeCall(pane.model, messages, settings), signal, { shown: prompt, leastWords });
+  });
+}
+
+// Each answer goes on by its own words.
+async function goOn() {
+  const written = panes.filter((pane) => pane.turns.length);
+  await ask(written[0]?.prompt ?? "", written, (pane, system, settings, signal) => {
+    const before = system ? [{ role: "system", content: system }] : [];
+    return pane.goOn(makeCall(pane.model, [...before, ...pane.turns.slice(0, -1)], settings), signal);
+  });
+}
+
+async function ask(prompt, asked, send) {
+  if (stopper || !form.reportValidity()) return;
   const settings = settingsOf(form);
   const system = form.elements.system.value.trim();
   stopper = new AbortController();
   grid.closest("section").scrollIntoView({ block: "nearest" });
   busy(true);
-  const answers = await Promise.all(panes.map((pane) => pane.write(makeCall(pane.model, pane.messages(system, prompt, isReply), settings), stopper.signal)));
+  const answers = await Promise.all(asked.map((pane) => send(pane, system, settings, stopper.signal)));
   stopper = null;
   busy(false);
-  at("state-of-all").textContent = answers.map(({ ended }, index) => `${panes[index]?.title}: ${ended}.`).join(" ");
+  at("state-of-all").textContent = answers.map(({ ended }, index) => `${asked[index].title}: ${ended}.`).join(" ");
   addToHistory(historyKey, { at: new Date().toISOString(), prompt, system, settings, answers });
   showHistory();
   arrange();
@@ -119,8 +153,8 @@ function fill({ prompt, system = "", settings = {} }) {
 // The length in words of a writer is the number of tokens in the settings; another number is neither.
 function showLength() {
   const length = at("length");
-  length.value = form.elements.max_tokens.value;
-  if (length.selectedIndex < 0) length.value = "";
+  const chosen = [...length.options].find(({ dataset }) => dataset.tokens === form.elements.max_tokens.value);
+  length.value = chosen?.value ?? "";
 }
 
 // In the format of the button: a page of the server's makes the file, except of the text itself.
@@ -183,9 +217,12 @@ async function share() {
 form.addEventListener("invalid", ({ target }) => target.closest("details")?.setAttribute("open", ""), true);
 form.addEventListener("submit", (event) => { event.preventDefault(); write(false); });
 at("reply").addEventListener("click", () => write(true));
-at("continue").addEventListener("click", () => write(true, gettext("Continue the text where it stopped.")));
+at("continue").addEventListener("click", goOn);
 saving.addEventListener("submit", save);
-at("length").addEventListener("change", () => { if (at("length").value) form.elements.max_tokens.value = at("length").value; });
+at("length").addEventListener("change", () => {
+  const { tokens } = chosenLength();
+  if (tokens) form.elements.max_tokens.value = tokens;
+});
 form.elements.max_tokens.addEventListener("input", showLength);
 at("add").addEventListener("click", () => addPane(nextModel()).select.focus());
 at("stop").addEventListener("click", () => stopper?.abort());

@@ -4,6 +4,9 @@ import { gettext, interpolate, language, withCode } from "../words.js";
 
 const ENDINGS = { stop: gettext("Finished"), length: gettext("Stopped at the maximum length"), content_filter: gettext("Stopped by a filter") };
 const NANO = 1e9;
+const MOST_ROUNDS = 4; // in which an answer goes on until it is long enough
+const TOKENS_PER_WORD = 1.6;
+const STALLED_WORDS = 3; // a round that adds fewer is the last one
 
 const decimal = (number, digits) => number.toLocaleString(language, { minimumFractionDigits: digits, maximumFractionDigits: digits });
 const seconds = (ms) => `${decimal(ms / 1000, ms < 10_000 ? 2 : 1)} s`;
@@ -13,6 +16,7 @@ export class Pane {
   #form;
   #turns = []; // {role, content}, without the system prompt
   #requestIds = []; // of the answers
+  prompt = ""; // of the last answer, as it was typed
 
   constructor(template, form) {
     this.#form = form;
@@ -77,50 +81,76 @@ export class Pane {
   }
 
   // Send a call and write its answer; return how it ended. Never throws.
-  async write(call, signal) {
+  // One that must have some words goes on until it has them.
+  async write(call, signal, { shown, leastWords = 0 }) {
     const prompt = call.messages.at(-1);
+    this.prompt = shown;
     if (!call.messages.some(({ role }) => role === "assistant")) this.clear();
     this.#show({});
     this.#at("error").hidden = true;
-    const place = this.#addTurn(prompt.content);
+    const place = this.#addTurn(shown);
+    const answer = await this.#stream(place, async (progress) => {
+      await this.#read(call, signal, place, progress);
+      for (let round = 0; round < MOST_ROUNDS && wordsIn(place) < leastWords; round += 1) {
+        const before = wordsIn(place);
+        const room = Math.ceil((leastWords - before) * TOKENS_PER_WORD);
+        await this.#read(continued(call, place.textContent, room), signal, place, progress);
+        if (wordsIn(place) - before < STALLED_WORDS) return;
+      }
+    });
+    if (place.textContent) this.#turns.push(prompt, { role: "assistant", content: place.textContent });
+    else place.parentElement.remove();
+    return { model: call.model, ...answer };
+  }
+
+  // Go on with the last answer where it stopped. Never throws.
+  async goOn(call, signal) {
+    const place = [...this.#at("text").querySelectorAll(".ruled")].at(-1);
+    const last = this.#turns.at(-1);
+    const answer = await this.#stream(place, (progress) => this.#read(continued(call, last.content), signal, place, progress));
+    last.content = place.textContent;
+    return { model: call.model, ...answer };
+  }
+
+  // Show what a work streams into a place, and how it ended.
+  async #stream(place, work) {
     const began = performance.now();
-    const progress = { began, first: null, last: began, usage: null, finish: null, requestId: null, watermark: "" };
+    const progress = { began, first: null, last: began, usage: null, finish: null, requestIds: [], watermark: "" };
+    this.#at("error").hidden = true;
     this.#at("state").textContent = gettext("Waiting for the engine");
+    place.ariaBusy = "true";
     let ended;
     try {
-      await this.#read(call, signal, place, progress);
+      await work(progress);
       ended = ENDINGS[progress.finish] ?? gettext("Finished");
     } catch (error) {
       ended = error.name === "AbortError" ? gettext("Stopped by you") : gettext("Stopped by an error");
       if (error.name !== "AbortError") this.#fail(sentenceOf(error));
     }
     place.ariaBusy = "false";
-    if (place.textContent) this.#addAnswer(prompt, place.textContent, progress.requestId);
-    else place.parentElement.remove();
+    this.#requestIds.push(...progress.requestIds);
     this.#at("state").textContent = ended;
     this.#countWords();
     this.#show({ ...progress, now: performance.now() });
-    return { model: call.model, text: place.textContent, ended, requestId: progress.requestId };
+    return { text: place.textContent, ended, requestIds: [...this.#requestIds] };
   }
 
-  restore({ prompt, text, ended, requestId }) {
+  restore({ prompt, text, ended, requestIds = [] }) {
     this.clear();
+    this.prompt = prompt;
     const place = this.#addTurn(prompt);
     place.textContent = text;
     place.ariaBusy = "false";
-    if (text) this.#addAnswer({ role: "user", content: prompt }, text, requestId);
+    if (text) this.#turns.push({ role: "user", content: prompt }, { role: "assistant", content: text });
+    this.#requestIds.push(...requestIds);
     this.#at("state").textContent = ended;
     this.#countWords();
   }
 
-  #addAnswer(prompt, text, requestId) {
-    this.#turns.push(prompt, { role: "assistant", content: text });
-    if (requestId) this.#requestIds.push(requestId);
-  }
-
   #countWords() {
-    const words = [...this.#at("text").querySelectorAll(".ruled")].flatMap((place) => place.textContent.match(/\S+/g) ?? []);
-    this.#at("words").textContent = interpolate(gettext("{count} words"), { count: count(words.length) });
+    const places = [...this.#at("text").querySelectorAll(".ruled")];
+    const words = places.reduce((sum, place) => sum + wordsIn(place), 0);
+    this.#at("words").textContent = interpolate(gettext("{count} words"), { count: count(words) });
   }
 
   async #read(call, signal, place, progress) {
@@ -136,8 +166,8 @@ export class Pane {
         this.#append(place, text);
       }
       progress.finish = chunk.choices?.[0]?.finish_reason ?? progress.finish;
-      progress.usage = chunk.usage ?? progress.usage;
-      progress.requestId = chunk.requestId;
+      if (chunk.usage) progress.usage = added(progress.usage, chunk.usage);
+      if (chunk.requestId && !progress.requestIds.includes(chunk.requestId)) progress.requestIds.push(chunk.requestId);
       progress.watermark = chunk.watermark ?? progress.watermark;
     }
   }
@@ -192,4 +222,25 @@ export class Pane {
   #at(name) {
     return this.node.querySelector(`[data-${name}]`);
   }
+}
+
+function wordsIn(place) {
+  return place.textContent.match(/\S+/g)?.length ?? 0;
+}
+
+// The same call, whose last message is an answer to go on with.
+function continued(call, text, tokens = call.max_tokens) {
+  const messages = [...call.messages, { role: "assistant", content: text }];
+  return { ...call, messages, continues: true, max_tokens: Math.min(call.max_tokens, tokens) };
+}
+
+// What two requests used together.
+function added(sum, usage) {
+  if (!sum) return usage;
+  const cached = (one) => one.prompt_tokens_details?.cached_tokens ?? 0;
+  return {
+    prompt_tokens: sum.prompt_tokens + usage.prompt_tokens,
+    completion_tokens: sum.completion_tokens + usage.completion_tokens,
+    prompt_tokens_details: { cached_tokens: cached(sum) + cached(usage) },
+  };
 }

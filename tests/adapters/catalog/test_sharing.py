@@ -13,6 +13,7 @@ from adapters import tasks
 from adapters.catalog import queries, selection, sharing
 from adapters.errors import StyleNotFound
 from adapters.models import Share, Style
+from core.messages import Message
 from core.valkey import client
 from tenants.models import AuditEntry, Tenant
 from tests.adapters.builders import others_styles, published_targets
@@ -135,13 +136,32 @@ def test_a_wrong_workspace_is_named_beside_the_field(alice_client, noir, charlie
         "nobody": "No such workspace: “nobody”",
         "acme": "This is your own workspace",
         "charlies-prose": "already has this style",
-        "No Body!": "Enter the short name",
+        "No Body!": "No such workspace: “No Body!”",
         "": "required",
     }.items():
         page = alice_client.post(reverse("adapters:share", args=[noir.pk]), {"workspace": workspace})
         assert page.status_code == 400
         assert sentence in str(page.context["share_form"].errors["workspace"])
     assert Share.objects.count() == 1
+
+
+def test_a_share_takes_the_name_that_people_read_unless_two_workspaces_have_it(alice_client, noir, charlies):
+    address = reverse("adapters:share", args=[noir.pk])
+    Tenant.objects.create(slug="other", name=charlies.name)
+    page = alice_client.post(address, {"workspace": charlies.name})
+    assert "No such workspace" in str(page.context["share_form"].errors["workspace"])
+    Tenant.objects.filter(slug="other").delete()
+    assert alice_client.post(address, {"workspace": charlies.name.upper()}).status_code == 302
+    assert Share.objects.get().tenant == charlies
+
+
+def test_why_an_offer_is_refused_stands_below_its_button(alice_client, noir):
+    refused = "Version 1 repeats its texts."
+    noir.versions.update(share_refusal=Message.of(refused))
+    page = alice_client.post(action_url(noir, "offer"), {}).text
+    assert page.index("Offer to catalogue</button>") < page.index(
+        refused, page.index("Offer to catalogue</button>")
+    )
 
 
 def test_an_offer_needs_terms_waits_is_declined_and_approved(alice_client, operator_client, noir, charlies):

@@ -36,11 +36,34 @@ def test_an_owner_sees_figures_samples_and_what_is_repeated(alice_client, versio
     page = alice_client.get(page_of()).text
     for title in ("Learned", "Sounds like the author", "Repeats its texts", "Keeps to the request"):
         assert title in page
-    assert "2 of 20 answers score as close to the author" in page
+    assert "2 of 20 answers could pass for the author." in page
+    assert "It repeats its texts, so it stays private." in page
+    assert f"{reverse('training:new')}?style=letters" in page
     assert "so nothing of it comes from this author" in page
     assert page.count("evidence-advice") == 4
     assert PASSAGE in page
     assert SAMPLE["base"] in page
+
+
+def test_the_card_begins_with_a_verdict_and_offers_what_helps(alice_client, version):
+    version.provenance = {"recipe": {"epochs": 3}}
+    version.save(update_fields=["provenance"])
+    lay_evaluation(version, {**FIGURES, "briefs": LOW["briefs"]})
+    page = alice_client.get(page_of()).text
+    verdict = page.index("Fit for letters and scenes; weak at following requests.")
+    assert verdict < page.index('<ul class="evidence-rows">')
+    assert f"{reverse('training:new')}?style=letters&amp;epochs=2" in page
+    assert "Train with more texts" not in page
+
+
+def test_six_samples_are_open_and_the_author_writes_as_much_as_the_style(alice_client, version):
+    long = {**SAMPLE, "style": "word " * 30, "writer": "own " * 300}
+    lay_evaluation(version, samples=[long] * 9)
+    page = alice_client.get(page_of()).text
+    opened, _, folded = page.partition("3 more samples")
+    assert (opened.count("The author</figcaption>"), folded.count("The author</figcaption>")) == (6, 3)
+    assert "own " * 29 + "own…" in page
+    assert "own " * 31 not in page
 
 
 def test_a_viewer_sees_figures_and_no_texts(bob, bob_client, version):
@@ -82,6 +105,14 @@ def test_a_check_in_progress_says_how_far_it_is_and_what_comes_next(alice_client
     part = alice_client.get(reverse("adapters:evidence", args=[version.pk])).text
     assert "stopped 3 times in a row" in part
     assert "every 2s" not in part
+
+
+def test_a_queued_check_says_how_many_are_ahead_of_it(alice_client, version, acme, engine):
+    known(acme, "other", engine).evaluations.create()
+    version.evaluations.create()
+    page = alice_client.get(page_of()).text
+    assert "1 check is ahead of this one." in page
+    assert "a minute or two" not in page
 
 
 def test_an_unchecked_version_can_be_checked_where_trainings_are_on(alice_client, version, settings):

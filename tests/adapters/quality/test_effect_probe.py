@@ -11,8 +11,9 @@ from hypothesis import strategies as some
 
 from adapters.catalog import sharing
 from adapters.errors import EngineRefused, EngineUnavailable
-from adapters.models import Placement, Probe, Style
+from adapters.models import AdapterVersion, Placement, Probe, Style
 from adapters.quality import effect_probe, samples
+from adapters.releases import aliases
 from tests.adapters.builders import known
 
 NATS = some.floats(-20, 0)
@@ -114,6 +115,19 @@ def test_samples_wait_until_whoever_waited_for_the_style_has_written(version, en
     assert samples.take_missing_samples(engine) == 0
 
 
+def test_a_version_that_waits_for_its_owner_has_its_sample_at_once(version, engine):
+    Style.objects.update(live_version=None)
+    AdapterVersion.objects.update(auto_promote=False)
+    measured(version, engine)
+    Placement.objects.update(loaded_at=timezone.now())
+    assert samples.take_missing_samples(engine) == 1
+    sample = Style.objects.get().sample
+    assert sample.startswith("Describe a morning.")
+    aliases.promote(AdapterVersion.objects.get(), None)
+    assert Style.objects.get().sample == sample
+    assert samples.take_missing_samples(engine) == 0
+
+
 def test_samples_wait_for_an_engine_that_is_away(version, engine, vllm):
     measured(version, engine)
     vllm.stop()
@@ -128,7 +142,8 @@ def test_whoever_sees_a_style_sees_its_card_and_a_stranger_none(
     samples.take_missing_samples(engine)
     page = reverse("adapters:style", args=["acme", "noir"])
     shown = alice_client.get(page).text
-    assert "<strong>strongly</strong>, by 0.50 nats per token" in shown
+    assert "Strong effect" in shown
+    assert "by 0.50 nats per token" in shown
     assert charlie_client.get(page).status_code == 404
     sharing.set_public(version.style)
     assert "by 0.50 nats per token" in charlie_client.get(page).text

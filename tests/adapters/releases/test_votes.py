@@ -28,7 +28,7 @@ FIRST, SECOND = "acme/noir@1", "acme/noir@2"
 @pytest.fixture
 def versions(acme, engine) -> list[AdapterVersion]:
     """Two serving versions of one style, of which the first is live."""
-    return [known(acme, "noir", engine, auto_promote=False) for _ in range(2)]
+    return [known(acme, "noir", engine, auto_promote=is_first) for is_first in (True, False)]
 
 
 def voted(tenant, voter, choice_for: str, times: int = 1) -> None:

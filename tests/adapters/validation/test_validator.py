@@ -243,7 +243,7 @@ def test_all_findings_are_collected_and_a_long_list_is_closed():
     findings = check(adapter, base).findings
     assert {"dora", "bias", "base_mismatch", "name_prefix"} <= {finding.code for finding in findings}
     assert len(findings) == LISTED + 1
-    assert findings[-1].sentence == f"{3 + 240 - LISTED} more findings."
+    assert findings[-1].sentence == f"And {3 + 240 - LISTED} more like these."
 
 
 def test_a_strangers_text_is_shown_short_and_printable(base):

@@ -1,6 +1,7 @@
 """Several workspaces a person: which one is open, and how one goes to another."""
 
 import pytest
+from allauth.account.models import EmailAddress
 from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
@@ -32,6 +33,25 @@ def test_a_switch_holds_in_the_session_and_begins_the_next_one(alice, alice_clie
     assert answer["Location"] == reverse("tenants:team")
     assert heading(alice_client) == "beta"
     assert heading(browser_of(alice)) == "beta"
+
+
+def test_a_switch_in_one_browser_leaves_another_login_where_it_was(valkey, alice, acme, beta):
+    alice.set_password("a long winding road")
+    alice.save()
+    EmailAddress.objects.create(user=alice, email=alice.email, verified=True, primary=True)
+    there, here = Client(), Client()
+    for browser in (there, here):
+        sent = {"login": alice.email, "password": "a long winding road"}
+        assert browser.post(reverse("account_login"), sent).status_code == 302
+    here.post(reverse("website:switch_workspace"), {"workspace": "beta"})
+    assert (heading(here), heading(there)) == ("beta", "acme")
+
+
+def test_a_form_without_any_cookie_says_so_and_leads_to_the_login():
+    page = Client(enforce_csrf_checks=True).post(reverse("website:switch_workspace"), {"workspace": "beta"})
+    assert page.status_code == 403
+    assert "Your browser sent no cookies" in page.text
+    assert f'href="{reverse("account_login")}">Log in' in page.text
 
 
 def test_pages_and_the_api_are_of_the_open_workspace(valkey, alice_client, acme, beta):

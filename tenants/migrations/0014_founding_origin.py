@@ -4,7 +4,7 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-    dependencies = [("tenants", "0011_stored_responses")]
+    dependencies = [("tenants", "0013_responses_kept_since")]
 
     operations = [
         migrations.AddField(

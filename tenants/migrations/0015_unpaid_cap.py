@@ -5,7 +5,7 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-    dependencies = [("tenants", "0012_founding_origin")]
+    dependencies = [("tenants", "0014_founding_origin")]
 
     operations = [
         migrations.AddField(
