@@ -2,7 +2,7 @@
 
 Two engines run side by side and are asked in turn: ours, and the same vLLM with its own LoRA wrapper
 (`ENGINE_LORA=vllm`). All is asked by vLLM's own `vllm bench serve`. The third is a loop of transformers and
-PEFT (peers/peft_loop.py), which answers one request after the other. Writes bench/results/engine.json and
+PEFT (engine/peft_loop.py), which answers one request after the other. Writes bench/results/engine.json and
 its table in docs/performance.md.
 """
 
@@ -31,7 +31,7 @@ TOKENS = 32
 PROMPTS = (30, 280, 1000)
 WHO = ("base", "one style", "eight styles")
 LIMITS = EngineLimits(max_loras=STYLES, max_cpu_loras=64, max_lora_rank=16)
-PEFT_LOOP = ROOT / "bench" / "peers" / "peft_loop.py"
+PEFT_LOOP = ROOT / "engine" / "peft_loop.py"
 # One process for all passes: vLLM's imports take longer than most of them.
 BENCH_SERVE = """
 import json, sys
