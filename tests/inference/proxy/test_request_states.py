@@ -126,7 +126,7 @@ class Attempt:
 
 async def play(script, hang_up_after):
     """Read the answer, and hang up after so many parts; return the parts and the error."""
-    parsed = SimpleNamespace(model="poetry", stream=True, choices=1, kind="chat")
+    parsed = SimpleNamespace(model="poetry", stream=True, choices=1, kind="chat", constrained="")
     caller = SimpleNamespace(names=SimpleNamespace(tenant="acme"))
     request = script.request = ProxyRequest(script.gateway, caller, parsed, "req_1")
     parts = []
