@@ -36,7 +36,7 @@ NO_MEDIA_DOMAIN = "media.invalid"  # an empty list would allow every domain
 STRUCTURED_OUTPUTS = {"backend": "xgrammar"}  # the one that our plugin runs in processes of its own
 PLUGIN = EXTENSIONS / "polyscribe-1.dist-info" / "entry_points.txt"  # by which vLLM finds it
 # Tokens that a CPU reads and writes in one step: nobody's next token waits longer than one such step.
-CPU_STEP_TOKENS = 48
+CPU_STEP_TOKENS = 128
 # What provenance/watermark/ finds again. With vLLM's default, "single_turn", the first tokens of all answers
 # to a prompt are drawn with the same noise, and many of them begin alike.
 WATERMARK = {"algorithm": "gumbel", "context_width": 4, "deduplicate_contexts": "all"}

@@ -93,7 +93,7 @@ def test_what_vllm_may_do_is_in_its_variables():
     assert serve.engine_environment(serve.read_settings(CPU)).items() >= variables.items()
 
 
-@pytest.mark.parametrize(("requests", "tokens"), [("8", "48"), ("64", "64")])
+@pytest.mark.parametrize(("requests", "tokens"), [("8", "128"), ("256", "256")])
 def test_a_step_of_a_cpu_engine_is_short_and_has_a_token_for_every_request(requests, tokens):
     assert option(arguments_of(ENGINE_MAX_NUM_SEQS=requests), "--max-num-batched-tokens") == tokens
 

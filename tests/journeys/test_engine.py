@@ -12,7 +12,7 @@ from stack.ray import KIND
 from tests.journeys.conftest import run_engine_script
 from tests.waiting import eventually
 
-LONG = "Write about the sea and the wind and the rain. " * 6  # longer than a step of 48 tokens
+LONG = "Write about the sea and the wind and the rain. " * 14  # longer than a step of 128 tokens
 MESSAGES = [{"role": "user", "content": LONG}]
 SEEDED = {"messages": MESSAGES, "seed": 7, "temperature": 1, "max_tokens": 8}
 TOKENS = 24
