@@ -23,7 +23,7 @@ TIME_TO_PAY = timedelta(days=14)  # after which an unpaid invoice keeps a worksp
 
 
 class UnknownPlan(NotFound):
-    """No such plan: "{code}". The page of plans lists them all."""
+    """No such plan: "{code}". Choose one that is listed."""
 
     code = "unknown_plan"
     names_support = True

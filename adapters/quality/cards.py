@@ -50,6 +50,11 @@ class StyleCard:
     samples: list[dict[str, str]]
     sample_count: int
 
+    @property
+    def word(self) -> str:
+        """Return the strength as a word."""
+        return strength_word(self.strength)
+
 
 def style_card_of(version: AdapterVersion | None) -> StyleCard | None:
     """Return a version's card, or None before its probe was taken; two queries."""

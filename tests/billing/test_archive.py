@@ -227,7 +227,8 @@ def test_months_that_are_too_recent_or_not_invoiced_stay(acme, april, capsys):
     assert UsageEvent.objects.count() == 1
 
 
-def test_pages_and_api_say_that_a_month_is_archived(acme, used, alice_client):
+def test_pages_and_api_say_that_a_month_is_archived(acme, used, alice_client, settings):
+    settings.SUPPORT_EMAIL = "support@example.com"
     archive_april()
     invoice = Invoice.objects.get()
     page = alice_client.get(reverse("billing:invoice", args=[invoice.pk])).text

@@ -58,6 +58,8 @@ def test_a_line_of_the_documents_runs(line, logged_in, service, api_key, request
 
     if words[0] != "push":
         request.getfixturevalue("writer")
+    if "--canary" in words:  # beside a version that is live
+        assert logged_in(*words[: words.index("--canary")]).code == 0
     done = logged_in(*words, stdin=f"{BASE_URL}\n{api_key}\n" if words == ["login"] else "")
 
     assert done.code == 0, done.err

@@ -13,7 +13,7 @@ from django.urls import URLPattern, URLResolver, reverse
 from playwright.sync_api import Page, ViewportSize
 
 from adapters.models import Engine
-from tenants.models import Tenant
+from tenants.models import Invoice, Tenant
 from tests.operations.console_rows import Rows
 from tests.pages.builders import is_whole_page
 from tests.pages.walking import (
@@ -69,6 +69,7 @@ def address_of(model: type[Model], page: str, *arguments: object) -> str:
 def own_addresses(rows: Rows) -> Iterator[str]:
     """Yield the pages that are not a model's."""
     known = {"tenant_id": rows.of(Tenant)[0].pk, "engine_id": rows.of(Engine)[0].pk}
+    known["object_id"] = rows.of(Invoice)[0].pk
     for name, arguments in names_of(admin.site.get_urls()):
         if name in NO_PAGES or name.endswith(ENDS):
             continue

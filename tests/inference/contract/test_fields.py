@@ -261,12 +261,19 @@ def test_what_the_table_says_of_a_stored_response_is_no_error():
     )
 
 
+@pytest.fixture
+def taught(settings, tmp_path):
+    """The base model's chat template shows tools."""
+    (tmp_path / "chat_template.jinja").write_text("{% if tools %}{{ tools }}{% endif %}")
+    settings.BASE_MODEL_DIR = tmp_path
+
+
 def other_tool(name):
     return {"type": "function", "function": {"name": name, "parameters": {"type": "object"}}}
 
 
 @pytest.mark.parametrize("mode", ["auto", "required"])
-def test_allowed_tools_are_those_that_the_model_gets(mode):
+def test_allowed_tools_are_those_that_the_model_gets(mode, taught):
     tools = [other_tool("rain"), other_tool("snow"), other_tool("sun")]
     some = [{"type": "function", "function": {"name": name}} for name in ("rain", "sun")]
     choice = {"type": "allowed_tools", "allowed_tools": {"mode": mode, "tools": some}}
@@ -506,9 +513,7 @@ def test_an_operator_may_have_auto_refused_where_the_template_shows_no_tools(unt
     assert parse(tools=[WEATHER], tool_choice="none")
 
 
-def test_a_model_whose_template_shows_tools_may_choose(settings, tmp_path):
-    (tmp_path / "chat_template.jinja").write_text("{% if tools %}{{ tools }}{% endif %}")
-    settings.BASE_MODEL_DIR = tmp_path
+def test_a_model_whose_template_shows_tools_may_choose(taught):
     parsed = parse(tools=[WEATHER])
     assert (parsed.fields["tool_choice"], parsed.drops_tools) == ("auto", False)
 

@@ -118,7 +118,7 @@ def expected(tenant: Tenant, name: str) -> list[str | None]:
     canary = ids.get(style.canary_version_id)
     live = ids.get(live_id)
     if live_id is None:
-        in_work = [version for version in versions if version.status != Status.SERVING]
+        in_work = [one for one in versions if one.status != Status.SERVING and one.auto_promote]
         live = ids[in_work[-1].pk] if in_work else None
     by_suffix = {"": live, "@live": live, "@canary": canary}
     for version in versions:
