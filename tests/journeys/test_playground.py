@@ -67,7 +67,7 @@ def test_four_models_answer_at_once_each_with_its_figures_and_the_call_as_it_was
         expect(one.locator("[data-tokens]")).to_have_text(re.compile(r"\d+ in, 1?\d out"))
         expect(one.locator("[data-cost]")).to_have_text(re.compile(r"^\$0\.0000\d+$"))
         expect(one.locator("[data-first-token]")).to_have_text(re.compile(r"^\d+\.\d+ s$"))
-        expect(one.locator("[data-watermark]")).to_have_text("Yes")
+        expect(one.locator("[data-watermark]")).to_have_text("Watermarked")
     page.locator("summary", has_text="For developers").click()
     page.get_by_role("tab", name="curl").click()
     code = page.locator("#call-curl").inner_text()

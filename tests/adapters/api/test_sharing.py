@@ -45,8 +45,8 @@ def test_who_has_a_style_by_a_share_sees_its_own_share_and_can_leave(program, st
     program.post(SHARES, {"workspace": "charlies-prose"})
     problem(stranger.get(SHARES), 404, "not_your_style")
     problem(stranger.post(SHARES, {"workspace": "acme"}), 404, "not_your_style")
-    problem(stranger.get(f"{SHARES}/acme"), 404, "not_your_style")
-    problem(stranger.delete(f"{SHARES}/acme"), 404, "not_your_style")
+    problem(stranger.get(f"{SHARES}/acme"), 404, "style_not_found")
+    problem(stranger.delete(f"{SHARES}/acme"), 404, "style_not_found")
     assert stranger.get(f"{SHARES}/charlies-prose").json()["model"] == "acme/noir"
     stranger.request("put", f"{NOIR}/selection")
     assert stranger.delete(f"{SHARES}/charlies-prose").status_code == 200
