@@ -134,13 +134,13 @@ class EvidenceCard:
 
     @property
     def first_samples(self) -> list[dict[str, Any]]:
-        """Return the samples that are open, the author's cut to the length of the style's."""
-        return [_cut_to_one_length(sample) for sample in self.samples[:SAMPLES_SHOWN]]
+        """Return the samples that are open, the others' texts cut to the length of the style's."""
+        return [_cut_to_the_styles_length(sample) for sample in self.samples[:SAMPLES_SHOWN]]
 
     @property
     def further_samples(self) -> list[dict[str, Any]]:
         """Return the samples that are folded in, cut alike."""
-        return [_cut_to_one_length(sample) for sample in self.samples[SAMPLES_SHOWN:]]
+        return [_cut_to_the_styles_length(sample) for sample in self.samples[SAMPLES_SHOWN:]]
 
     def without_texts(self) -> "EvidenceCard":
         """Return the card for people who may not read its author's texts."""
@@ -196,9 +196,9 @@ def _judge(is_good: Mapping[str, bool | None]) -> str:
     return verdict
 
 
-def _cut_to_one_length(sample: dict[str, Any]) -> dict[str, Any]:
+def _cut_to_the_styles_length(sample: dict[str, Any]) -> dict[str, Any]:
     words = max(MIN_SAMPLE_WORDS, len(sample["style"].split()))
-    return {**sample, "writer": Truncator(sample["writer"]).words(words)}
+    return {**sample, **{name: Truncator(sample[name]).words(words) for name in ("base", "writer")}}
 
 
 def percent_text(value: float, decimals: int = 0) -> str:

@@ -82,7 +82,9 @@ class WorkspaceObject(serializers.Serializer[Tenant]):
         allow_null=True, help_text="The workspace's own monthly budget."
     )
     monthly_usd = serializers.SerializerMethodField()
-    default_style = serializers.UUIDField(allow_null=True, help_text="The style the playground starts with.")
+    default_style = serializers.UUIDField(
+        allow_null=True, help_text="Id of the style that the Write page starts with."
+    )
     key_limits = serializers.DictField(
         child=serializers.IntegerField(), allow_null=True, help_text="Default limits of new API keys."
     )

@@ -1,6 +1,8 @@
 """The length of a text: asked of the model, and reached by going on from the text's own words."""
 
 import json
+import re
+from pathlib import Path
 
 import pytest
 from django.urls import reverse
@@ -80,3 +82,50 @@ def test_continue_sends_the_text_so_far_and_adds_to_it(page):
     page.get_by_text("History", exact=True).click()
     page.locator("[data-runs] button").first.click()
     expect(pane.locator(".ruled")).to_contain_text("w1x4 w2x0")
+
+
+def test_each_receipt_stands_below_the_words_of_its_own_request(page):
+    answers(page, words=20)
+    # The second answer has none, as one that was stopped.
+    page.route(
+        re.compile("/receipts/"),
+        lambda route: (
+            route.fulfill(status=404)
+            if "r-2" in route.request.url
+            else route.fulfill(body=f"eyJ.{route.request.url.split('r-')[1].strip('/')}")
+        ),
+    )
+    write(page)
+    for _ in range(2):
+        page.get_by_role("button", name="Continue").click()
+        expect(page.get_by_role("button", name="Stop")).to_be_hidden()
+    page.reload()  # the history knows its passages
+    page.get_by_text("History", exact=True).click()
+    page.locator("[data-runs] button").first.click()
+    with page.expect_download() as saved:
+        page.get_by_role("button", name="Save as text").click()
+    text = Path(saved.value.path()).read_text()
+    assert "w1x19 w2x0" in text
+    assert re.findall(r"^(Passage .+)\n\n {4}(\S+)$", text, re.MULTILINE) == [
+        ("Passage 1, “w1x0 w1x1 w1x2 w1x3 w1x4 … w1x15 w1x16 w1x17 w1x18 w1x19”:", "eyJ.1"),
+        ("Passage 3, “w3x0 w3x1 w3x2 w3x3 w3x4 … w3x15 w3x16 w3x17 w3x18 w3x19”:", "eyJ.3"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("prompt", "asked"),
+    [
+        ("Describe the sea.", "Write about 460 words."),
+        ("Beschreibe die Nordsee im Winter.", "Schreibe etwa 460 Wörter."),
+    ],
+)
+def test_a_german_page_asks_for_a_length_in_the_prompts_language(page, alice, prompt, asked):
+    alice.language = "de"
+    alice.save()
+    page.reload()
+    calls = answers(page, words=420)
+    page.get_by_label("Länge", exact=True).select_option(label="Eine Seite")
+    page.get_by_label("Prompt", exact=True).fill(prompt)
+    page.get_by_role("button", name="Schreiben", exact=True).click()
+    expect(page.locator("span[data-words]")).to_have_text("420 Wörter")
+    assert calls[0]["messages"][-1]["content"] == f"{prompt}\n\n{asked}"

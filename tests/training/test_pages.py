@@ -247,6 +247,25 @@ def test_a_training_with_fewer_passes_is_begun_by_a_link(alice_client, acme, bas
     assert "passes over your texts" not in alice_client.get(reverse("training:new") + "?epochs=9").text
 
 
+def test_fewer_passes_stay_beside_a_name_that_is_refused(alice_client, base_model):
+    for epochs, count in (("2", "at most 2 passes"), ("1", "one pass")):
+        refused = alice_client.post(reverse("training:new"), {"name": "", "slug": "", "epochs": epochs})
+        assert refused.status_code == 400
+        assert f"This training makes {count} over your texts" in refused.text
+        assert f'name="epochs" value="{epochs}"' in refused.text
+
+
+@pytest.mark.parametrize("epochs", ["abc", "9", "-1", "²"])
+def test_passes_that_no_link_has_are_refused_beside_their_field(alice_client, base_model, epochs):
+    refused = alice_client.post(
+        reverse("training:new"), {"name": "My voice", "slug": "my-voice", "epochs": epochs}
+    )
+    assert refused.status_code == 400
+    assert 'id="id_epochs_error"' in refused.text
+    assert "over your texts, so it repeats them less" not in refused.text
+    assert not Training.objects.exists()
+
+
 def test_the_chart_is_said_in_words_once_it_ended(alice_client, training):
     for step, loss in ((0, 4.0), (10, 3.6), (20, 3.4), (30, 3.5)):
         training.events.create(step=step, validation_loss=loss)

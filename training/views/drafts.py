@@ -51,7 +51,7 @@ def new(request: MemberRequest) -> HttpResponseBase:
         own = _style_to_train(request)
         initial: dict[str, object] = {"name": own.name, "slug": own.slug} if own else {}
         if request.GET.get("epochs", "") in FEWER_EPOCHS:
-            initial["epochs"] = int(request.GET["epochs"])
+            initial["epochs"] = request.GET["epochs"]
         form = NewTrainingForm(initial=initial)
         return _show_new(request, form)
     form = NewTrainingForm(request.POST)
@@ -84,7 +84,9 @@ def delete(request: MemberRequest, training_id: UUID) -> HttpResponse:
 
 
 def _show_new(request: MemberRequest, form: NewTrainingForm, *, status: int = 200) -> HttpResponse:
-    return render(request, "training/new.html", {"form": form}, status=status)
+    epochs = form["epochs"].value()  # a form that was sent has what was typed
+    fewer_passes = int(epochs) if epochs in FEWER_EPOCHS else None
+    return render(request, "training/new.html", {"form": form, "fewer_passes": fewer_passes}, status=status)
 
 
 def _style_to_train(request: MemberRequest) -> Style | None:

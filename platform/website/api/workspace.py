@@ -76,7 +76,7 @@ class WorkspaceBody(StrictSerializer):
         min_value=1, max_value=MAX_USD * NANO, allow_null=True, required=False
     )
     default_style = serializers.UUIDField(
-        allow_null=True, required=False, help_text="Id of the style the playground starts with."
+        allow_null=True, required=False, help_text="Id of the style that the Write page starts with."
     )
     key_limits = NewKeysBody(allow_null=True, required=False, help_text="Default limits of new API keys.")
     key_lifetime_days = serializers.ChoiceField(

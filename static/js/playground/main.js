@@ -6,6 +6,7 @@ import { exportAnswers, saveText } from "./save.js";
 import { gettext, interpolate } from "../words.js";
 
 const MOST = 4;
+const ENGLISH = /\b(the|of|and|to|about|with|write|describe)\b/i; // words that a German prompt hardly has
 const form = document.querySelector("[data-playground]");
 const at = (name) => document.querySelector(`[data-${name}]`);
 const saving = document.getElementById("save");
@@ -80,9 +81,11 @@ function chosenLength() {
 }
 
 // The model is asked for the length that a writer chose; in tokens alone, it is only a maximum.
+// In the page's language, unless the prompt is plainly English: else the answer might change its language.
 function withLength(prompt) {
   const { words } = chosenLength();
   if (!words) return prompt;
+  if (ENGLISH.test(prompt)) return `${prompt}\n\nWrite about ${words} words.`;
   const length = interpolate(gettext("Write about {count} words."), { count: words });
   return `${prompt}\n\n${length}`;
 }

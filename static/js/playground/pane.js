@@ -15,7 +15,7 @@ const count = (number) => number.toLocaleString(language);
 export class Pane {
   #form;
   #turns = []; // {role, content}, without the system prompt
-  #requestIds = []; // of the answers
+  #written = []; // of each answer, its passages: {requestId, text}, one for each request that wrote it
   prompt = ""; // of the last answer, as it was typed
 
   constructor(template, form) {
@@ -37,8 +37,8 @@ export class Pane {
     return this.#turns;
   }
 
-  get requestIds() {
-    return this.#requestIds;
+  get passages() {
+    return this.#written.flat().filter(({ text }) => text.trim());
   }
 
   choose(model) {
@@ -67,7 +67,7 @@ export class Pane {
   // Forget the conversation: what another style wrote must not stand under this one's name.
   clear() {
     this.#turns = [];
-    this.#requestIds = [];
+    this.#written = [];
     this.#at("text").replaceChildren();
     this.#at("state").textContent = "";
     this.#at("words").textContent = "";
@@ -89,7 +89,8 @@ export class Pane {
     this.#show({});
     this.#at("error").hidden = true;
     const place = this.#addTurn(shown);
-    const answer = await this.#stream(place, async (progress) => {
+    const passages = [];
+    const answer = await this.#stream(place, passages, async (progress) => {
       await this.#read(call, signal, place, progress);
       for (let round = 0; round < MOST_ROUNDS && wordsIn(place) < leastWords; round += 1) {
         const before = wordsIn(place);
@@ -98,8 +99,10 @@ export class Pane {
         if (wordsIn(place) - before < STALLED_WORDS) return;
       }
     });
-    if (place.textContent) this.#turns.push(prompt, { role: "assistant", content: place.textContent });
-    else place.parentElement.remove();
+    if (place.textContent) {
+      this.#turns.push(prompt, { role: "assistant", content: place.textContent });
+      this.#written.push(passages);
+    } else place.parentElement.remove();
     return { model: call.model, ...answer };
   }
 
@@ -107,15 +110,15 @@ export class Pane {
   async goOn(call, signal) {
     const place = [...this.#at("text").querySelectorAll(".ruled")].at(-1);
     const last = this.#turns.at(-1);
-    const answer = await this.#stream(place, (progress) => this.#read(continued(call, last.content), signal, place, progress));
+    const answer = await this.#stream(place, this.#written.at(-1), (progress) => this.#read(continued(call, last.content), signal, place, progress));
     last.content = place.textContent;
     return { model: call.model, ...answer };
   }
 
   // Show what a work streams into a place, and how it ended.
-  async #stream(place, work) {
+  async #stream(place, passages, work) {
     const began = performance.now();
-    const progress = { began, first: null, last: began, usage: null, finish: null, requestIds: [], watermark: "" };
+    const progress = { began, first: null, last: began, usage: null, finish: null, passages, watermark: "" };
     this.#at("error").hidden = true;
     this.#at("state").textContent = gettext("Waiting for the engine");
     place.ariaBusy = "true";
@@ -128,21 +131,22 @@ export class Pane {
       if (error.name !== "AbortError") this.#fail(sentenceOf(error));
     }
     place.ariaBusy = "false";
-    this.#requestIds.push(...progress.requestIds);
     this.#at("state").textContent = ended;
     this.#countWords();
     this.#show({ ...progress, now: performance.now() });
-    return { text: place.textContent, ended, requestIds: [...this.#requestIds] };
+    return { text: place.textContent, ended, passages };
   }
 
-  restore({ prompt, text, ended, requestIds = [] }) {
+  restore({ prompt, text, ended, passages = [{ requestId: "", text }] }) {
     this.clear();
     this.prompt = prompt;
     const place = this.#addTurn(prompt);
     place.textContent = text;
     place.ariaBusy = "false";
-    if (text) this.#turns.push({ role: "user", content: prompt }, { role: "assistant", content: text });
-    this.#requestIds.push(...requestIds);
+    if (text) {
+      this.#turns.push({ role: "user", content: prompt }, { role: "assistant", content: text });
+      this.#written.push([...passages]);
+    }
     this.#at("state").textContent = ended;
     this.#countWords();
   }
@@ -154,8 +158,13 @@ export class Pane {
   }
 
   async #read(call, signal, place, progress) {
+    const passage = { requestId: "", text: "" };
+    let requestId = "";
+    progress.passages.push(passage);
     for await (const chunk of ask(this.#form, call, signal)) {
       const text = textOf(chunk);
+      requestId = chunk.requestId ?? "";
+      passage.text += text;
       if (text) {
         progress.last = performance.now();
         if (!progress.first) {
@@ -167,9 +176,9 @@ export class Pane {
       }
       progress.finish = chunk.choices?.[0]?.finish_reason ?? progress.finish;
       if (chunk.usage) progress.usage = added(progress.usage, chunk.usage);
-      if (chunk.requestId && !progress.requestIds.includes(chunk.requestId)) progress.requestIds.push(chunk.requestId);
       progress.watermark = chunk.watermark ?? progress.watermark;
     }
+    passage.requestId = requestId; // one that breaks off has no receipt
   }
 
   #append(place, text) {

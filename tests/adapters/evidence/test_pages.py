@@ -56,14 +56,15 @@ def test_the_card_begins_with_a_verdict_and_offers_what_helps(alice_client, vers
     assert "Train with more texts" not in page
 
 
-def test_six_samples_are_open_and_the_author_writes_as_much_as_the_style(alice_client, version):
-    long = {**SAMPLE, "style": "word " * 30, "writer": "own " * 300}
+def test_six_samples_are_open_and_nobody_writes_more_than_the_style(alice_client, version):
+    long = {**SAMPLE, "style": "word " * 30, "writer": "own " * 300, "base": "plain " * 300}
     lay_evaluation(version, samples=[long] * 9)
     page = alice_client.get(page_of()).text
     opened, _, folded = page.partition("3 more samples")
     assert (opened.count("The author</figcaption>"), folded.count("The author</figcaption>")) == (6, 3)
-    assert "own " * 29 + "own…" in page
-    assert "own " * 31 not in page
+    for word in ("own", "plain"):
+        assert f"{word} " * 29 + f"{word}…" in page
+        assert f"{word} " * 31 not in page
 
 
 def test_a_viewer_sees_figures_and_no_texts(bob, bob_client, version):

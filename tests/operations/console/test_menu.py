@@ -22,6 +22,7 @@ MADE_FROM: dict[str, str] = {
     "unfold/helpers/change_list_filter_vertical.html": "6b9dffc9312c",
     "unfold/helpers/edit_inline/tabular_field.html": "ab1aab4fedf9",
     "unfold/helpers/edit_inline/tabular_heading.html": "eef46d03bc16",
+    "unfold/helpers/empty_results.html": "830db82d60f5",
     "unfold/helpers/navigation_header.html": "ebf1a6c9aa19",
     "unfold/helpers/navigation_user.html": "df49db2d72d7",
     "unfold/helpers/theme_switch.html": "34db9918846b",
@@ -67,6 +68,14 @@ def test_a_role_sees_no_more_in_the_menu_than_it_may_open():
     assert refused == [item["title"] for item in items if not item["has_permission"]]
     assert "Invoices" in refused
     assert "Engines" not in refused
+
+
+@pytest.mark.django_db
+def test_an_empty_list_says_so_in_english_and_leads_back(operator_client):
+    page = operator_client.get(reverse("admin:adapters_style_changelist") + "?q=nothing")
+    assert "No results found" in page.text
+    assert "yielded" not in page.text
+    assert "Reset filters" in page.text
 
 
 def test_unfolds_templates_are_those_that_ours_were_made_from():
