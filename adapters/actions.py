@@ -182,7 +182,10 @@ def keep_public(access: Access, style: Style) -> None:
 
 @transaction.atomic
 def share_style(access: Access, style: Style, name: str) -> Share:
-    """Return the share of a style with a workspace. Raises NoSuchWorkspace, OwnWorkspace or AlreadyShared."""
+    """Return the share of a style with the workspace of a short name.
+
+    Raises VersionNotShareable, NoSuchWorkspace, ShortNameNeeded, OwnWorkspace or AlreadyShared.
+    """
     share = sharing.share_style(style, name, access.user)
     access.audit("style.shared", style, after={"workspace": share.tenant.slug})
     return share

@@ -341,6 +341,13 @@ class NoSuchWorkspace(NotFound):
     code = "no_such_workspace"
 
 
+class ShortNameNeeded(Conflict):
+    """{name} has the short name “{slug}”. If this is the right workspace, select “Share” again."""
+
+    code = "short_name_needed"
+    for_programs = "{name} has the slug `{slug}`. If this is the right workspace, send its slug."
+
+
 class OwnWorkspace(Invalid):
     """This is your own workspace. It already has the style."""
 

@@ -52,8 +52,8 @@ class PaymentNeeded(Conflict):
 
 
 class OtherWorkspaceUnpaid(Conflict):
-    """Another workspace of your owner is on a plan that invoices usage, and its first invoice isn't paid yet.
-    Pay that one first."""
+    """Another workspace of your owner has used a plan that invoices usage, and hasn't paid its first invoice
+    yet. Pay that one first, once it's issued."""
 
     code = "other_workspace_unpaid"
     names_support = True

@@ -214,7 +214,7 @@ class ShareForm(forms.Form):
     """With whom a style is to be shared."""
 
     workspace = forms.CharField(
-        max_length=60,
+        max_length=80,  # as long as a workspace's name may be
         label=_("Workspace"),
         help_text=_(
             "The workspace's name, or its short name: the part before the slash in its model names, such as "

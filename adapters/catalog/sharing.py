@@ -24,6 +24,7 @@ from adapters.errors import (
     NotOffered,
     OwnWorkspace,
     SharingMoved,
+    ShortNameNeeded,
     WithoutTerms,
 )
 from adapters.models import AdapterVersion, Selection, Share, Status, Style
@@ -158,20 +159,24 @@ def set_public(style: Style, *, public: bool = True) -> None:
 
 
 def share_style(style: Style, name: str, by: User | None) -> Share:
-    """Return the share of a style with the workspace of a name; one under notice holds again.
+    """Return the share of a style with the workspace of a short name; one under notice holds again.
 
-    The name is the short one, or the one that people read if only one workspace has it.
+    Anybody can give their workspace the name that people read, so that one shares nothing: the error says the
+    short name of the only workspace that has it, which is to be confirmed.
 
-    The error says when no workspace has the name. That lets members find out which names exist, but names are
-    in every public model name, and sign-up avoids those that are taken. The worse leak would be a share that
-    waits in silence for the next owner of a mistyped name.
+    The errors let members find out which names exist. Short names are in every public model name, and sign-up
+    avoids those that are taken. The others are nowhere else public; who knows one exactly learns that a
+    workspace has it, and its short name. The worse leak would be a share that waits in silence for the next
+    owner of a mistyped name.
 
-    Raises VersionNotShareable, NoSuchWorkspace, OwnWorkspace or AlreadyShared.
+    Raises VersionNotShareable, NoSuchWorkspace, ShortNameNeeded, OwnWorkspace or AlreadyShared.
     """
     review.require_shareable(style.live_version)
     tenant = _find_workspace(name)
     if tenant.pk == style.owner_id:
         raise OwnWorkspace
+    if tenant.slug != name:
+        raise ShortNameNeeded(name=tenant.name, slug=tenant.slug)
     with transaction.atomic():
         share, is_new = Share.objects.get_or_create(style=style, tenant=tenant, defaults={"created_by": by})
         under_notice = Share.objects.filter(pk=share.pk).exclude(ends_at=None)

@@ -16,6 +16,7 @@ from adapters.errors import (
     AlreadyShared,
     NoSuchWorkspace,
     OwnWorkspace,
+    ShortNameNeeded,
     StyleRefused,
     VersionNotShareable,
 )
@@ -107,11 +108,15 @@ def share(request: MemberRequest, style_id: UUID) -> HttpResponse:
             share = actions.share_style(access_of(request), style, form.cleaned_data["workspace"])
             messages.success(
                 request,
-                gettext("{tenant} can now select {style}.").format(
-                    tenant=share.tenant.name, style=style.name
+                gettext("{tenant} ({slug}) can now select {style}.").format(
+                    tenant=share.tenant.name, slug=share.tenant.slug, style=style.name
                 ),
             )
             return redirect(page_of(style, "sharing"))
+        except ShortNameNeeded as error:
+            # Filled in, so that sending the form again confirms it.
+            form.data = {"workspace": error.facts["slug"]}
+            form.add_error("workspace", error.message)
         except (NoSuchWorkspace, OwnWorkspace, AlreadyShared, VersionNotShareable) as error:
             form.add_error("workspace", error.message)
     return sharing_page(request, style, share_form=form, status=400)

@@ -1,6 +1,5 @@
 """Home: what a member's workspace does today, what needs a hand, and what comes next."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 from django.conf import settings
@@ -12,7 +11,7 @@ from django.utils.translation import gettext
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_POST
 
-from adapters.public import NewestUpload, engine_readiness, newest_uploads, styles_in_use
+from adapters.public import engine_readiness, newest_uploads, styles_in_use
 from billing.public import latest_requests, monthly_report
 from operations.sample_data.removal import has_sample_data
 from tenants.metering.refusals import RefusedLately
@@ -60,7 +59,7 @@ def show_home(request: MemberRequest) -> HttpResponse:
     styles = styles_in_use(request.tenant, report["most_used"])
     uploads = newest_uploads(request.tenant)
     beginnings = onboarding_of(request.user, request.tenant)
-    steps = _next_steps(beginnings, uploads)
+    steps = _next_steps(beginnings, has_upload=bool(uploads))
     quick = styles[0] if styles else None
     context = {
         **report,
@@ -69,6 +68,7 @@ def show_home(request: MemberRequest) -> HttpResponse:
         "styles": styles,
         "quick_style": quick,
         "failed_uploads": [upload for upload in uploads if upload.needs_a_hand],
+        "waiting_uploads": [upload for upload in uploads if upload.waits],
         "beginnings": beginnings,
         "steps": [] if beginnings.is_hidden or all(step.is_done for step in steps) else steps,
         "engine": engine_readiness(),
@@ -108,25 +108,15 @@ def hide_next_steps(request: MemberRequest) -> HttpResponse:
     return redirect("member_home")
 
 
-def _next_steps(done: Onboarding, uploads: Sequence[NewestUpload]) -> list[Step]:
-    """Return what a writer does first: what waits for her, then her own style, then the others."""
-    waiting = [
-        Step(
-            gettext("Make {style} live").format(style=upload.style_name),
-            gettext("It's ready. See what it writes and decide."),
-            reverse("adapters:style", args=[upload.owner_slug, upload.slug]),
-            is_done=False,
-        )
-        for upload in uploads
-        if upload.waits
-    ]
+def _next_steps(done: Onboarding, *, has_upload: bool) -> list[Step]:
+    """Return what a writer does first: her own style, then the others."""
     listening = Step(
         gettext("Try the styles"),
         gettext("See one prompt in several styles and pick one."),
         reverse("welcome"),
         done.has_written,
     )
-    return [*waiting, _own_style_step(has_upload=bool(uploads)), listening]
+    return [_own_style_step(has_upload=has_upload), listening]
 
 
 def _own_style_step(*, has_upload: bool) -> Step:

@@ -5,7 +5,7 @@ the data plane counts the cap as if it were a last credit (quota_sync/credit_fie
 """
 
 from django.conf import settings
-from django.db.models import Q, Sum
+from django.db.models import F, Q, Sum
 from django.utils import timezone
 
 from core import months
@@ -13,6 +13,9 @@ from core.money import NANO
 from tenants.metering.persons import person_of
 from tenants.metering.pools import find_payer
 from tenants.models import Invoice, Membership, PlanVersion, Subscription, Tenant
+
+# What the credit notes of an invoice leave of it.
+REST_NANOUSD = F("total_nanousd") - Sum("credit_notes__amount_nanousd", default=0)
 
 
 def unpaid_cap_nanousd(tenant: Tenant, version: PlanVersion) -> int | None:
@@ -29,15 +32,19 @@ def unpaid_cap_nanousd(tenant: Tenant, version: PlanVersion) -> int | None:
 
 
 def has_paid_invoice(tenant: Tenant) -> bool:
-    """Return whether a workspace has paid an invoice that was due."""
-    paid = Invoice.objects.filter(tenant=tenant, state=Invoice.State.PAID, total_nanousd__gt=0)
-    return paid.exists()
+    """Return whether a workspace has paid for an invoice, if only in part.
+
+    One whose credit notes took off everything is closed as paid, and nobody paid for it.
+    """
+    closed = Invoice.objects.filter(tenant=tenant, state=Invoice.State.PAID)
+    return closed.annotate(rest_nanousd=REST_NANOUSD).filter(rest_nanousd__gt=0).exists()
 
 
 def owed_before_nanousd(tenant: Tenant, period: str) -> int:
-    """Return what final invoices of the months before one leave to pay."""
+    """Return what final invoices of the months before one leave to pay, less their credit notes."""
     due = Invoice.objects.filter(tenant=tenant, state=Invoice.State.FINALIZED, period__lt=period)
-    return int(due.aggregate(total=Sum("total_nanousd", default=0))["total"])
+    less_notes = due.annotate(rest_nanousd=REST_NANOUSD)
+    return int(less_notes.aggregate(total=Sum("rest_nanousd", default=0))["total"])
 
 
 def find_other_unpaid(tenant: Tenant) -> Tenant | None:
@@ -58,8 +65,28 @@ def find_other_unpaid(tenant: Tenant) -> Tenant | None:
 
 
 def _uses_cap(tenant: Tenant) -> bool:
-    """Return whether a workspace uses the cap, or has left an invoice unpaid and never paid one."""
-    subscription = Subscription.objects.filter(tenant=tenant).at(timezone.now()).order_by("starts_at").last()
-    if subscription and unpaid_cap_nanousd(tenant, subscription.plan_version) is not None:
-        return True
-    return not has_paid_invoice(tenant) and owed_before_nanousd(tenant, months.current()) > 0
+    """Return whether a workspace has usage that is lent: invoiced and not paid, or not invoiced yet."""
+    if tenant.is_first_party or has_paid_invoice(tenant):
+        return False
+    return owed_before_nanousd(tenant, months.current()) > 0 or _has_uninvoiced_month(tenant)
+
+
+def _has_uninvoiced_month(tenant: Tenant) -> bool:
+    """Return whether a plan that lends was in force in a month that has no final invoice yet.
+
+    Also if the plan has ended since: the month's usage is unpaid until its invoice is. Months before the last
+    one count only while they have a draft: without one there was nothing to invoice.
+    """
+    now = timezone.now()
+    current = months.period_of(now)
+    recent = {current, months.before(current)}
+    of_tenant = Invoice.objects.filter(tenant=tenant)
+    drafts = set(of_tenant.filter(state=Invoice.State.DRAFT).values_list("period", flat=True))
+    final = set(of_tenant.filter(period__in=recent).values_list("period", flat=True)) - drafts
+    lent = Subscription.objects.filter(
+        tenant=tenant,
+        plan_version__overage_allowed=True,
+        plan_version__plan__is_offered=True,
+        starts_at__lte=now,
+    )
+    return any(lent.within(*months.bounds(period)).exists() for period in (recent | drafts) - final)

@@ -57,6 +57,7 @@ CHANGE_CREDITS = frozenset(
     {
         EventType.CREDIT_GRANTED,
         EventType.CREDIT_EXPIRED,
+        EventType.CREDIT_NOTE_ISSUED,
         EventType.INVOICE_FINALIZED,
         EventType.INVOICE_PAID,
         EventType.INVOICE_VOIDED,

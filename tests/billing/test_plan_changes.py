@@ -309,6 +309,38 @@ def test_one_workspace_of_a_person_at_a_time_has_unpaid_usage(acme, alice):
     choose_plan(second, "studio")
 
 
+@pytest.mark.parametrize("invoiced", [None, "draft", "finalized"])
+def test_a_plan_on_invoice_that_ended_counts_until_its_month_is_paid(acme, alice, invoiced):
+    second = create_tenant(alice, name="Second")
+    pay_once(second)
+    last_month = months.before(months.current())
+    begins, ends = months.bounds(last_month)
+    own = Subscription.objects.filter(tenant=acme)
+    own.update(starts_at=ends)  # the free plan again
+    studio = newest_plan_version("studio")
+    Subscription.objects.create(tenant=acme, plan_version=studio, starts_at=begins, ends_at=ends)
+    invoice = {"period": last_month, "plan": "Studio", "total_nanousd": NANO}
+    if invoiced:
+        number = None if invoiced == "draft" else 1
+        Invoice.objects.create(tenant=acme, number=number, state=invoiced, **invoice)
+    with pytest.raises(OtherWorkspaceUnpaid):
+        choose_plan(second, "studio")
+    paid = {"number": 1, "state": "paid"}
+    Invoice.objects.update_or_create(tenant=acme, period=last_month, defaults=invoice | paid)
+    choose_plan(second, "studio")
+
+
+def test_a_month_in_which_nothing_was_due_frees_the_cap(acme, alice):
+    second = create_tenant(alice, name="Second")
+    pay_once(second)
+    begins, ends = months.bounds(months.before(months.current()))
+    Subscription.objects.filter(tenant=acme).update(starts_at=ends)
+    studio = newest_plan_version("studio")
+    before = begins - timedelta(days=3)
+    Subscription.objects.create(tenant=acme, plan_version=studio, starts_at=before, ends_at=begins)
+    choose_plan(second, "studio")
+
+
 def test_two_workspaces_of_a_person_at_once_get_one_plan_on_invoice(transactional_db, acme, alice):
     own = [acme, create_tenant(alice, name="Second")]
     for tenant in own:

@@ -224,8 +224,12 @@ def test_the_next_steps_are_read_from_rows_and_can_be_hidden(alice_client, bob_c
 def test_a_writer_reads_what_waits_for_her_first_and_no_code(alice_client, acme, engine):
     known(acme, "my-voice", engine, auto_promote=False)
     page = alice_client.get(HOME)
-    assert page.context["steps"][0].label == "Make My-Voice live"
+    ready = "Version 1 of My-Voice is ready, but not live yet."
+    assert page.text.index(ready) < page.text.index("Next steps")
     assert reverse("adapters:style", args=["acme", "my-voice"]) in page.text
+    alice_client.post(reverse("hide_steps"))
+    left = alice_client.get(HOME).text
+    assert (ready in left, "Next steps" in left) == (True, False), "a decision is not hidden with the steps"
     for address in (HOME, reverse("adapters:style", args=["acme", "my-voice"])):
         assert "client.chat.completions" not in alice_client.get(address).text, address
     style = reverse("adapters:style_developers", args=["acme", "my-voice"])

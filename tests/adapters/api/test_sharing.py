@@ -33,7 +33,9 @@ def test_a_share_is_made_revoked_with_notice_and_kept(program, stranger, acme, c
     assert logged_actions(acme) == ["style.shared", "style.share_revoked", "style.shared"]
 
 
-def test_a_wrong_share_is_refused(program, noir):
+def test_a_wrong_share_is_refused(program, noir, charlies):
+    named = problem(program.post(SHARES, {"workspace": charlies.name}), 409, "short_name_needed")
+    assert "`charlies-prose`" in named["detail"]
     problem(program.post(SHARES, {"workspace": "nobody"}), 404, "no_such_workspace")
     problem(program.post(SHARES, {"workspace": "acme"}), 400, "own_workspace")
     for body in (*({"workspace": wrong} for wrong in ("", 5, "w" * 41, "a\u0000b")), {"name": "acme"}, {}):

@@ -145,13 +145,23 @@ def test_a_wrong_workspace_is_named_beside_the_field(alice_client, noir, charlie
     assert Share.objects.count() == 1
 
 
-def test_a_share_takes_the_name_that_people_read_unless_two_workspaces_have_it(alice_client, noir, charlies):
+def test_a_name_that_people_read_is_confirmed_by_the_short_name_unless_two_workspaces_have_it(
+    alice_client, noir, charlies
+):
     address = reverse("adapters:share", args=[noir.pk])
+    Tenant.objects.filter(pk=charlies.pk).update(name="Charlie's Prose ".ljust(80, "x"))
+    charlies.refresh_from_db()
     Tenant.objects.create(slug="other", name=charlies.name)
     page = alice_client.post(address, {"workspace": charlies.name})
     assert "No such workspace" in str(page.context["share_form"].errors["workspace"])
     Tenant.objects.filter(slug="other").delete()
-    assert alice_client.post(address, {"workspace": charlies.name.upper()}).status_code == 302
+    page = alice_client.post(address, {"workspace": charlies.name.upper()})
+    assert page.status_code == 400
+    assert "has the short name “charlies-prose”" in str(page.context["share_form"].errors["workspace"])
+    assert not Share.objects.exists(), "anybody can take a name"
+    filled_in = page.context["share_form"]["workspace"].value()
+    page = alice_client.post(address, {"workspace": filled_in}, follow=True)
+    assert "(charlies-prose) can now select Noir" in page.text
     assert Share.objects.get().tenant == charlies
 
 

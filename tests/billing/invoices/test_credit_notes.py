@@ -10,9 +10,12 @@ from django.urls import reverse
 from billing.invoices import credit_notes, invoices, pdf
 from billing.invoices.credit_notes import TooMuchCredited, WrongSettlement, due_nanousd, issue_credit_note
 from billing.models import CreditNote, CreditNoteNumber
+from core import months
 from core.money import NANO
 from tenants.metering import credits
-from tenants.models import AuditEntry, Invoice, LedgerEntry, OutboxEvent
+from tenants.metering.plans import newest_plan_version
+from tenants.metering.unpaid import has_paid_invoice, owed_before_nanousd, unpaid_cap_nanousd
+from tenants.models import AuditEntry, Invoice, LedgerEntry, OutboxEvent, Tenant
 from tests.billing.builders import CENT, LAST_MONTH, api_client, read
 from tests.racing import race
 
@@ -36,6 +39,28 @@ def test_an_unpaid_invoice_costs_less_and_is_paid_once_nothing_is_left(invoice):
     assert (str(second), invoice.state, balance(invoice)) == ("CN-000002", "paid", 0)
     assert OutboxEvent.objects.filter(type="credit_note.issued").count() == 2
     assert OutboxEvent.objects.filter(type="invoice.paid").count() == 1
+
+
+def test_a_write_off_is_no_payment_and_the_cap_on_unpaid_usage_stays(invoice):
+    tenant = invoice.tenant
+    studio = newest_plan_version("studio")
+    cap = unpaid_cap_nanousd(tenant, studio)
+    generation = Tenant.objects.get(pk=tenant.pk).generation
+    issue(invoice, 2 * NANO)
+    assert owed_before_nanousd(tenant, months.current()) == 10 * NANO
+    assert Tenant.objects.get(pk=tenant.pk).generation > generation, "more may be used, so it's published"
+    issue(invoice, 10 * NANO, reason="All of it.")
+    assert (invoice.state, owed_before_nanousd(tenant, months.current())) == ("paid", 0)
+    assert cap is not None
+    assert unpaid_cap_nanousd(tenant, studio) == cap
+
+
+def test_an_invoice_paid_in_part_counts_as_paid_until_all_of_it_is_given_back(invoice):
+    issue(invoice, 2 * NANO)
+    invoices.pay_invoice(invoice, actor="op", reason="Transfer 7")
+    assert has_paid_invoice(invoice.tenant)
+    issue(invoice, 10 * NANO, "refund", "Sent back.")
+    assert not has_paid_invoice(invoice.tenant)
 
 
 def test_paying_asks_only_for_what_is_left(invoice):
