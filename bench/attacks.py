@@ -111,7 +111,7 @@ def schema(of: dict[str, Any]) -> dict[str, Any]:
 
 async def seed(scene: Scene) -> None:
     """Item 0: seeded prompts that are longer than a step."""
-    text = "Write about the sea and the wind and the rain. " * 6
+    text = "Write about the sea and the wind and the rain. " * 14  # longer than a step
     await scene.send_all(chat(text, seed=number, temperature=1, max_tokens=2) for number in range(12))
 
 

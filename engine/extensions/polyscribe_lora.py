@@ -95,7 +95,7 @@ class Stack:
         first, last = slots[0], slots[-1]
         if last - first < len(slots):  # a part of what stands there
             a, parts = self.a[first : last + 1, :rank], [b[first : last + 1, :rank] for b in self.b]
-        else:  # a copy, and no more than one
+        else:  # a copy, of at most half of the slots, and no more than one
             self._operands.pop(self._copied, None)
             self._copied = slots
             chosen = torch.tensor(slots)
@@ -154,7 +154,10 @@ class Plan:
 
     def _group(self, slots: Slots) -> Group:
         width = max(len(self.rows_of[slot]) for slot in slots)
-        rows = [row for slot in slots for row in _padded(self.rows_of[slot], width)]
+        around = range(slots[0], slots[-1] + 1)
+        if len(around) < 2 * len(slots):  # empty places cost less than a copy of the matrices, see `Stack`
+            slots = tuple(around)
+        rows = [row for slot in slots for row in _padded(self.rows_of.get(slot, []), width)]
         used = [place for place, row in enumerate(rows) if row >= 0]
         place_of = {rows[place]: place for place in used}
         is_everything = len(used) == self.rows

@@ -197,8 +197,11 @@ class HttpConnection(asyncio.BufferedProtocol):
     def _begins_with_request_line(self, nbytes: int) -> bool:
         """Return False for a line with blanks that the parser skips, unless it comes in parts."""
         read = self._server.read_bytes
-        end = read.find(b"\r\n", 0, nbytes)
-        return end <= 0 or read.count(b" ", 0, end) == 2
+        start = 0
+        while start < nbytes and read[start] in b"\r\n":
+            start += 1
+        end = read.find(b"\r\n", start, nbytes)
+        return end < 0 or read.count(b" ", start, end) == 2
 
     def on_message_begin(self) -> None:
         """Read one request's headers. A request that comes before the last one was answered is not served."""

@@ -60,6 +60,7 @@ logger = logging.getLogger(__name__)
 
 LEASE = timedelta(minutes=5)  # the engine's answers take a minute without a sign of life
 SAVE_EVERY = timedelta(seconds=2)
+ASKED_AFTER = 5  # evaluations whose version may have to be loaded first
 RETRY = timedelta(seconds=15)  # while an engine loads the version
 MAX_WAIT = timedelta(days=1)  # for an engine that has the version
 MAX_ATTEMPTS = 3
@@ -89,8 +90,9 @@ class LeaseLost(Exception):
 
 def is_next() -> bool:
     """Return whether an evaluation waits that an engine could answer: what trains makes room for it."""
-    waiting = Evaluation.objects.waiting().free(timezone.now())
-    return waiting.filter(version__status=VersionStatus.SERVING).exists()
+    waiting = Evaluation.objects.waiting().free(timezone.now()).filter(version__status=VersionStatus.SERVING)
+    next_ones = waiting.select_related("version__style__base_model").order_by("created_at")[:ASKED_AFTER]
+    return any(is_loaded(evaluation.version) for evaluation in next_ones)
 
 
 def run_next() -> bool:
