@@ -310,8 +310,8 @@ BUILDS_ON = Field(
     "an id, if the workspace stores responses (in its settings, where the service offers it); otherwise 400: "
     "send the whole conversation in `input`",
     is_stateful=True,
-    why="this workspace stores no responses: send the whole conversation in `input`, or turn storing on in the "
-    "workspace's settings, where the service offers it",
+    why="this workspace stores no responses: send the whole conversation in `input`, or turn storing on "
+    "in the workspace's settings, where the service offers it",
 )
 
 # Fields that mean the same as in a chat.

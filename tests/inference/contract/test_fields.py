@@ -257,7 +257,8 @@ def test_what_the_table_says_of_a_stored_response_is_no_error():
     error = refusal(respond, previous_response_id="resp_1")
     assert error.message == (
         "`previous_response_id` is not supported: this workspace stores no responses: send the whole "
-        "conversation in `input`, or turn storing on in the workspace's settings, where the service offers it."
+        "conversation in `input`, or turn storing on in the workspace's settings, where the service offers "
+        "it."
     )
 
 

@@ -7,8 +7,9 @@ from threading import Event
 import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
 
-from adapters.models import AdapterVersion, Evaluation, Style
+from adapters.models import AdapterVersion, Engine, Evaluation, Placement, Style
 from adapters.models import Status as VersionStatus
 from training import storage
 from training.models import Status, StopRequest, Training
@@ -96,9 +97,13 @@ def test_a_request_stops_the_child_once_and_what_was_trained_is_saved(run, queue
 
 
 @pytest.fixture
-def evaluation(acme, base_model) -> Evaluation:
+def evaluation(acme, base_model, registered_engine) -> Evaluation:
+    """A check whose version is loaded on an engine that is well."""
+    Engine.objects.update(is_healthy=True)
     style = Style.objects.create(owner=acme, slug="other", name="Other", base_model=base_model)
     version = AdapterVersion.objects.create(style=style, number=1, status=VersionStatus.SERVING)
+    loaded = {"is_desired": True, "loaded_at": timezone.now(), "loaded_as": version.engine_name}
+    Placement.objects.create(engine=registered_engine, version=version, **loaded)
     return Evaluation.objects.create(version=version)
 
 
@@ -118,6 +123,12 @@ def test_a_training_makes_no_room_for_an_evaluation_that_waits_for_an_engine(
 ):
     monkeypatch.setattr(runner, "TURN_S", 0)
     AdapterVersion.objects.update(status=status)
+    assert run(START, step(1), TICK, STOPPED).stops == 0
+
+
+def test_a_training_makes_no_room_for_an_evaluation_whose_engine_is_away(run, evaluation, monkeypatch):
+    monkeypatch.setattr(runner, "TURN_S", 0)
+    Engine.objects.update(is_healthy=False)
     assert run(START, step(1), TICK, STOPPED).stops == 0
 
 
