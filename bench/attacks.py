@@ -146,6 +146,11 @@ LONG_TOKENS = 480
 OTHERS = 8  # pools of the attacks that fill the engine
 
 
+async def one_token(scene: Scene) -> None:
+    """Issue 43, part 11: several pools that ask for one token each time, again and again."""
+    await scene.send_all([chat(f"Rain? {number}", max_tokens=1) for number in range(16)])
+
+
 async def long_sequences(scene: Scene) -> None:
     """Issue 26, part 12: several pools that ask for as many long sequences as their plan allows."""
     long = chat("Write a long text about the sea.", n=4, max_tokens=LONG_TOKENS, stream=True)
@@ -317,6 +322,7 @@ ATTACKS = {
     "seed": Attack(0, seed),
     "request_500": Attack(1, request_500),
     "sequences": Attack(2, sequences),
+    "one_token": Attack(11, one_token, attackers=OTHERS),
     "long_sequences": Attack(12, long_sequences, attackers=OTHERS),
     "long_whole": Attack(12, long_whole, attackers=OTHERS),
     "hung_up": Attack(12, hung_up, attackers=OTHERS),

@@ -154,7 +154,7 @@ def test_nothing_moves_while_a_page_arrives_slowly(members):
         page.goto(address, wait_until="load")
         page.evaluate(AFTER_TWO_FRAMES)
         shifts += [(address, shift) for shift in page.evaluate("shifts")]
-    assert shifts == []
+    assert sum(shift["value"] for _, shift in shifts) < LEAST_VISIBLE_SHIFT, shifts
 
 
 @pytest.mark.usefixtures("valkey", "acme")
