@@ -153,11 +153,12 @@ class Plan:
         self.groups = [self._group(tuple(slots)) for slots in together.values()]
 
     def _group(self, slots: Slots) -> Group:
-        width = max(len(self.rows_of[slot]) for slot in slots)
+        rows_of = {slot: self.rows_of[slot] for slot in slots}  # slots between them may be another group's
+        width = max(map(len, rows_of.values()))
         around = range(slots[0], slots[-1] + 1)
         if len(around) < 2 * len(slots):  # empty places cost less than a copy of the matrices, see `Stack`
             slots = tuple(around)
-        rows = [row for slot in slots for row in _padded(self.rows_of.get(slot, []), width)]
+        rows = [row for slot in slots for row in _padded(rows_of.get(slot, []), width)]
         used = [place for place, row in enumerate(rows) if row >= 0]
         place_of = {rows[place]: place for place in used}
         is_everything = len(used) == self.rows

@@ -23,11 +23,21 @@ STEPS = {
     "in another order": [6, 1, 7, 0, 2, 5, 4, 3],
     "a part of the slots": [7, 2, 4],
     "beside the base": [-1, 5, 0, -1, -1, 2, 5, -1],
+    "a slot of another group between two": [0, 1, 1, 1, 2],
+    "a prompt between two": [0] + [1] * 40 + [2],
     "two prompts and others": [2] * 40 + [-1] * 3 + [5, 1, 5] + [6] * 17 + [5],
     "scattered rows of a prompt": [4, -1] * 30,
     "unlike numbers": [0] * 2 + [1] * 3 + [2] * 5 + [3] * 15 + [4] * 16 + [5] * 17 + [6],
 }
 torch.manual_seed(5)
+
+
+for number in range(150):
+    chosen = torch.randint(-1, SLOTS, (int(torch.randint(1, 9, ())),)).tolist()
+    counts = torch.randint(1, 24, (len(chosen),)).tolist()
+    STEPS[f"by chance, {number}"] = [
+        slot for slot, count in zip(chosen, counts, strict=True) for _ in range(count)
+    ]
 
 
 def write_adapters(layer_a: Sequence[torch.Tensor], layer_b: Sequence[torch.Tensor]) -> None:
