@@ -135,15 +135,21 @@ class Group:
     used: Tensor | None  # the places with rows, if some have none
 
 
+def find_rows(slots: Sequence[int]) -> dict[int, list[int]]:
+    """Return each slot's rows, by the slot of each row; -1 is a row without an adapter."""
+    rows_of: defaultdict[int, list[int]] = defaultdict(list)
+    for row, slot in enumerate(slots):
+        if slot >= 0:
+            rows_of[slot].append(row)
+    return rows_of
+
+
 class Plan:
-    """The groups of a step's rows, by the slot of each row; -1 is a row without an adapter."""
+    """The groups of a step's rows, by the slot of each row."""
 
     def __init__(self, slots: Sequence[int]) -> None:
         self.rows = len(slots)
-        self.rows_of: defaultdict[int, list[int]] = defaultdict(list)
-        for row, slot in enumerate(slots):
-            if slot >= 0:
-                self.rows_of[slot].append(row)
+        self.rows_of = find_rows(slots)
         together: defaultdict[int, list[int]] = defaultdict(list)
         for slot in sorted(self.rows_of):
             count = len(self.rows_of[slot])
@@ -183,7 +189,8 @@ class Wrapper(PunicaWrapperBase):
 
     def __init__(self, *arguments: Any, **keywords: Any) -> None:
         super().__init__(*arguments, **keywords)
-        self._tokens = self._samples = Plan([])
+        self._tokens = Plan([])
+        self._samples: dict[int, list[int]] = {}
         self._changed: dict[int, tuple[int, list[bool]]] = {}
 
     def update_metadata(
@@ -196,7 +203,7 @@ class Wrapper(PunicaWrapperBase):
     ) -> None:
         self._update_base_metadata(mapping, lora_index_to_id, max_loras, vocab_size)
         self._tokens = Plan(self.token_lora_indices.tolist())
-        self._samples = Plan(self.sampler_indices.tolist())
+        self._samples = find_rows(self.sampler_indices.tolist())
 
     def add_lora_linear(  # noqa: PLR0917 (vLLM's)
         self,
@@ -239,16 +246,18 @@ class Wrapper(PunicaWrapperBase):
         self, y: Tensor, x: Tensor, lora_b_stacked: Tensor, add_inputs: bool = True, **keywords: Any
     ) -> None:
         """Add to the embeddings `y` what the adapters make of `x`, the rows that they have for the tokens."""
-        for slot, rows in self._rows_of_changed(self._tokens, lora_b_stacked):
+        for slot, rows in self._rows_of_changed(self._tokens.rows_of, lora_b_stacked):
             y[rows] += (x[rows].float() @ lora_b_stacked[slot, 0].float().T).to(y.dtype)
 
-    def _rows_of_changed(self, plan: Plan, matrices: Tensor) -> Iterator[tuple[int, Tensor]]:
+    def _rows_of_changed(
+        self, rows_of: dict[int, list[int]], matrices: Tensor
+    ) -> Iterator[tuple[int, Tensor]]:
         """Yield each slot that changes this layer, and its rows."""
         version, changed = self._changed.get(id(matrices), (-1, []))
         if version != matrices._version:
             changed = [bool(slot.any()) for slot in matrices]
             self._changed[id(matrices)] = (matrices._version, changed)
-        for slot, rows in plan.rows_of.items():
+        for slot, rows in rows_of.items():
             if changed[slot]:
                 yield slot, torch.tensor(rows)
 
