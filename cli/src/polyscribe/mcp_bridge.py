@@ -8,6 +8,7 @@ import json
 import os
 import threading
 from collections.abc import AsyncIterator, Callable
+from contextlib import suppress
 
 import httpx
 
@@ -195,12 +196,13 @@ async def read_stdin() -> AsyncIterator[bytes]:
     # still held at its end would make that end a crash.
     def read() -> None:
         unread = b""
-        while chunk := os.read(STDIN, CHUNK_BYTES):
-            *whole, unread = (unread + chunk).split(b"\n")
-            for line in whole:
-                loop.call_soon_threadsafe(lines.put_nowait, line)
-        for rest in (unread, None):
-            loop.call_soon_threadsafe(lines.put_nowait, rest)
+        with suppress(RuntimeError):  # the loop was closed by a signal: nobody waits for more
+            while chunk := os.read(STDIN, CHUNK_BYTES):
+                *whole, unread = (unread + chunk).split(b"\n")
+                for line in whole:
+                    loop.call_soon_threadsafe(lines.put_nowait, line)
+            for rest in (unread, None):
+                loop.call_soon_threadsafe(lines.put_nowait, rest)
 
     threading.Thread(target=read, daemon=True).start()
     while (line := await lines.get()) is not None:

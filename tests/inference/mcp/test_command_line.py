@@ -5,12 +5,14 @@ import json
 import os
 import signal
 import sys
+import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import pytest
 from mcp import Client, StdioServerParameters
 
+from polyscribe import mcp_bridge
 from tests.inference.fakes import eventually
 from tests.inference.mcp.conftest import TEXT
 
@@ -109,6 +111,25 @@ async def test_a_signal_ends_it_quietly(environment, number):
         process.send_signal(number)
         out, err = await asyncio.wait_for(process.communicate(), 10)
     assert (process.returncode, out, err) == (0, b"", b"")
+
+
+def test_what_comes_in_after_the_end_disturbs_nobody(monkeypatch):
+    stdin, pipe = os.pipe()
+    monkeypatch.setattr(mcp_bridge, "STDIN", stdin)
+    failures = []
+    monkeypatch.setattr(threading, "excepthook", failures.append)
+    before = set(threading.enumerate())
+
+    async def read_one() -> bytes:
+        return await anext(mcp_bridge.read_stdin())
+
+    os.write(pipe, b"{}\n")
+    assert asyncio.run(read_one()) == b"{}"
+    os.write(pipe, b"{}\n")  # as its client closes stdin after a signal, while Python still ends
+    os.close(pipe)
+    for reader in set(threading.enumerate()) - before:
+        reader.join(10)
+    assert failures == []
 
 
 @pytest.mark.parametrize(
