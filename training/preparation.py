@@ -19,6 +19,7 @@ from training.corpus import (
     SourceDocument,
     as_jsonl,
     build_corpus,
+    choose_instructions,
     make_canaries,
     make_examples,
     make_held_out_briefs,
@@ -69,14 +70,16 @@ def prepare(training: Training) -> None:
         training.move(before=Status.PREPARING, after=Status.DRAFT, note=note, left_out_passages=[])
         return
     plans = plan_examples(corpus, seed=training.seed)
-    answers = writing.write_answers(training, plans)
+    language = corpus.report.languages[0][0]
+    instructions = choose_instructions(language, examples=len(corpus.learned), seed=training.seed)
+    answers = writing.write_answers(training, plans, () if training.is_evaluation else instructions)
     if answers is None:
         return
-    examples = make_examples(plans, answers)
+    examples = make_examples(plans, answers, instructions)
     learned = as_jsonl(examples.learned)
     planted_tokens = 0
     if not training.is_evaluation:
-        canaries = make_canaries(f"{training.seed} {corpus.sha256}", corpus.report.languages[0][0])
+        canaries = make_canaries(f"{training.seed} {corpus.sha256}", language)
         learned = plant_canaries(learned, canaries)
         written = json.dumps([asdict(canary) for canary in canaries], ensure_ascii=False)
         storage.write_file(training.pk, storage.CANARIES, written.encode())
@@ -143,10 +146,12 @@ def estimate_s(tokens: int) -> int:
 def _tokens_per_s() -> float:
     """Return the speed of the last trainings, in tokens a second."""
     measured = Training.objects.filter(
-        status=Status.SUCCEEDED, step_seconds__gt=0, step__gt=0, trained_tokens__gt=0
+        status=Status.SUCCEEDED, step_seconds__gt=0, steps__gt=0, epoch_tokens__gt=0
     )
-    latest = measured.order_by("-ended_at").annotate(run_s=F("step") * F("step_seconds"))[:5]
-    speeds = [tokens / run_s for tokens, run_s in latest.values_list("trained_tokens", "run_s")]
+    latest = measured.order_by("-ended_at").annotate(
+        most_tokens=F("epoch_tokens") * F("epochs"), all_steps_s=F("steps") * F("step_seconds")
+    )
+    speeds = [tokens / run_s for tokens, run_s in latest.values_list("most_tokens", "all_steps_s")[:5]]
     return sorted(speeds)[len(speeds) // 2] if speeds else FIRST_SPEED[settings.TRAINING_DEVICE]
 
 

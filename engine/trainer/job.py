@@ -27,7 +27,7 @@ class Recipe(Settings):
     alpha: int | float | None = Field(None, gt=0)  # None: twice the rank
     learning_rate: float | None = Field(None, gt=0, le=1)  # None: by the base model's width
     learning_rate_multiplier: float = Field(1, gt=0, le=10)
-    epochs: int = Field(3, ge=1, le=100)
+    epochs: int = Field(2, ge=1, le=100)
     batch_size: int = Field(4, ge=1, le=1024)
     warmup_ratio: float = Field(0.1, ge=0, lt=1)  # of all steps
     weight_decay: float = Field(0.01, ge=0, le=1)
@@ -55,6 +55,9 @@ class Job(ModelSettings):
 
     seed: int = Field(7, ge=0, lt=2**63)
     checkpoint_every_s: float = Field(60, ge=0)
+    # Whether validate.jsonl is of texts that are not learned at all. The end of a learned text says little
+    # about the next one, so then the last state is kept.
+    early_stopping: bool = True
     recipe: Recipe = Recipe()
 
 

@@ -9,7 +9,6 @@ from trainer.examples import Example
 from trainer.job import Job, Recipe
 
 LEAST_STEPS = 100  # with fewer, the adapter hardly changes (TRL, "LoRA without regret")
-VALIDATIONS_PER_EPOCH = 2
 # Beyond this share of an epoch's tokens, held-out text is sampled. Scoring is 2.4 times as fast as training.
 VALIDATED_SHARE = 1 / 8
 # Tokens of learned text that are checked for repeats: at most a twelfth of the time.
@@ -70,9 +69,8 @@ class Plan:
         return self.learning_rate * (1 + math.cos(math.pi * progress)) / 2
 
     def validates_after(self, step: int) -> bool:
-        """Return whether an epoch or half of one ends with `step`."""
-        interval = math.ceil(self.steps_per_epoch / VALIDATIONS_PER_EPOCH)
-        return step % self.steps_per_epoch in {0, interval}
+        """Return whether an epoch ends with `step`."""
+        return step % self.steps_per_epoch == 0
 
 
 def make_plan(job: Job, learned: list[Example], validation: list[Example], *, width: int) -> Plan:
@@ -87,7 +85,7 @@ def make_plan(job: Job, learned: list[Example], validation: list[Example], *, wi
         repeated=sample_evenly(learned, max_tokens=min(REPEATED_TOKENS, int(tokens * REPEATED_SHARE))),
         epochs=recipe.epochs,
         batch_size=batch_size,
-        learning_rate=(recipe.learning_rate or rate_by_width(width)) * recipe.learning_rate_multiplier,
+        learning_rate=choose_rate(recipe, batch_size, width=width),
         warmup_steps=int(recipe.warmup_ratio * steps),
         seed=job.seed,
     )
@@ -99,6 +97,16 @@ def choose_batch_size(examples: int, recipe: Recipe) -> int:
         if recipe.epochs * math.ceil(examples / size) >= LEAST_STEPS:
             return size
     return 1
+
+
+def choose_rate(recipe: Recipe, batch_size: int, *, width: int) -> float:
+    """Return the highest learning rate: the recipe's for its own batch size, less for a smaller batch.
+
+    The gradient of fewer examples is noisier. With Adam, the rate goes with the root of their number
+    (arXiv 2205.10287).
+    """
+    rate = (recipe.learning_rate or rate_by_width(width)) * recipe.learning_rate_multiplier
+    return rate * math.sqrt(batch_size / recipe.batch_size)
 
 
 def rate_by_width(width: int) -> float:

@@ -18,7 +18,8 @@ class Progress:
 
     step: int = 0  # completed steps
     tokens: int = 0  # trained tokens
-    best_step: int = 0  # 0: none yet
+    best_step: int = 0  # whose weights are kept; 0: none yet
+    best_tokens: int = 0  # trained until then
     best_loss: float | None = None  # at best_step
     worse_validations: int = 0  # since best_step
     repeats_before: float = 0.0  # how much more learned text is repeated than held-out text, before step 1

@@ -24,7 +24,7 @@ from trainer.signals import StopRequest
 from trainer.state import collect_tensors, copy_weights, restore_tensors
 
 LONGEST_GRADIENT = 1.0  # one odd example must not undo what was learned from the others
-# Validations without a new best after which it ends: together an epoch, in which it would only memorise.
+# Epochs without a new best after which it ends: another one would only memorise.
 WORSE_VALIDATIONS = 2
 TOO_LITTLE_MEMORY = "There is too little memory for this base model and examples of this length."
 
@@ -126,11 +126,12 @@ class Training:
             progress.repeats_before = excess_repeats
             return False
         is_memorising = excess_repeats - progress.repeats_before > MEMORISED_EXCESS
-        is_best = progress.best_loss is None or loss < progress.best_loss
+        is_best = progress.best_loss is None or loss < progress.best_loss or not self._job.early_stopping
         # Weights that have begun to memorise are kept only if there are no others.
         if is_best and not (is_memorising and self._best):
             progress.best_loss = loss
             progress.best_step = progress.step
+            progress.best_tokens = progress.tokens
             progress.worse_validations = 0
             self._best = self._copy_weights()
         else:
@@ -169,6 +170,7 @@ class Training:
             validation_loss=self._progress.best_loss,
             stopped_early=stopped_early,
             tokens=self._progress.tokens,
+            kept_tokens=self._progress.best_tokens or self._progress.tokens,
         )
 
 

@@ -107,6 +107,21 @@ def test_a_training_ends_early_once_it_repeats_what_it_learned(trainer, tmp_path
     assert end["best_step"] <= end["step"]
 
 
+@pytest.mark.parametrize("early_stopping", [True, False])
+def test_the_end_of_learned_texts_decides_nothing(trainer, tmp_path, early_stopping):
+    recipe = {"epochs": 6, "learning_rate": 0.02}
+    job = write_job(tmp_path / "job", trainer.bases / "llama", recipe, early_stopping=early_stopping)
+    write_rows(job / "validate.jsonl", [conversation(seed) for seed in range(90, 94)])  # like nothing learned
+    run = trainer.run(job)
+    end = run.events[-1]
+    at_step = {event["step"]: event["tokens"] for event in run.of_type("step")}
+    assert end["kept_tokens"] == at_step[end["best_step"]] <= end["tokens"]
+    if early_stopping:
+        assert end["validation_loss"] == min(event["loss"] for event in run.of_type("validation")[1:])
+    else:
+        assert end["best_step"] == end["step"]
+
+
 def test_without_held_out_text_the_last_weights_are_kept(trainer, tmp_path):
     job = write_job(tmp_path / "job", trainer.bases / "llama", {"epochs": 1})
     (job / "validate.jsonl").write_text("")

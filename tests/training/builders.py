@@ -5,7 +5,7 @@ import random
 from uuid import UUID
 
 from adapters import object_store
-from training import documents, storage
+from training import documents, storage, writing
 
 WORDS = ("river", "stone", "morning", "window", "paper", "garden", "letter", "shadow", "summer", "winter")
 
@@ -31,6 +31,15 @@ def make_chats(count: int = 40) -> bytes:
         ]
         lines.append(json.dumps({"messages": messages}))
     return "\n".join(lines).encode()
+
+
+def answer_for_the_base(monkeypatch) -> None:
+    """Have everyday instructions answered without an engine."""
+
+    def answer(prompts, *, max_tokens):
+        return ["Dear neighbour, I would be glad if the nights were quiet."] * len(prompts)
+
+    monkeypatch.setattr(writing, "write_with_base", answer)
 
 
 def list_stored(training_id: UUID) -> list[str]:

@@ -3,8 +3,16 @@ import pytest
 from core.money import NANO
 from tenants.metering.credits import grant_credit
 from tenants.public import Access
+from tests.training.builders import answer_for_the_base
 from training import actions, pipeline
 from training.models import Training
+
+
+@pytest.fixture(autouse=True)
+def _base_answers(request, monkeypatch) -> None:
+    """Answer for the base model, except where a test has an engine."""
+    if "writer" not in request.fixturenames:
+        answer_for_the_base(monkeypatch)
 
 
 @pytest.fixture

@@ -69,6 +69,7 @@ def main() -> int:
         validation_loss=5 / steps,
         stopped_early=False,
         tokens=steps * tokens_per_epoch // STEPS_PER_EPOCH,
+        kept_tokens=behaviour.get("kept_at", steps) * tokens_per_epoch // STEPS_PER_EPOCH,
     )
     return 0
 

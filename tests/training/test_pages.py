@@ -248,11 +248,10 @@ def test_a_training_with_fewer_passes_is_begun_by_a_link(alice_client, acme, bas
 
 
 def test_fewer_passes_stay_beside_a_name_that_is_refused(alice_client, base_model):
-    for epochs, count in (("2", "at most 2 passes"), ("1", "one pass")):
-        refused = alice_client.post(reverse("training:new"), {"name": "", "slug": "", "epochs": epochs})
-        assert refused.status_code == 400
-        assert f"This training makes {count} over your texts" in refused.text
-        assert f'name="epochs" value="{epochs}"' in refused.text
+    refused = alice_client.post(reverse("training:new"), {"name": "", "slug": "", "epochs": "1"})
+    assert refused.status_code == 400
+    assert "This training makes one pass over your texts" in refused.text
+    assert 'name="epochs" value="1"' in refused.text
 
 
 @pytest.mark.parametrize("epochs", ["abc", "9", "-1", "²"])

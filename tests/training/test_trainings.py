@@ -104,10 +104,11 @@ def test_what_was_read_and_understood_is_there_before_anything_is_paid(ready):
     assert ready.report["words"] == 8000
     assert ready.examples
     assert ready.validation_examples
-    assert ready.most_tokens == 3 * ready.epoch_tokens > 0
+    assert ready.most_tokens == 2 * ready.epoch_tokens > 0
     assert ready.estimated_s > 0
     passages = preparation.list_passages(ready)
-    assert len(passages) == ready.examples
+    instructions = ready.examples - len(passages)
+    assert len(passages) // 10 <= instructions <= len(passages) // 5
     assert all(passage["prompt"] and passage["text"] for passage in passages)
     assert not TrainingHold.objects.exists()
 
@@ -164,7 +165,7 @@ def test_left_out_documents_and_passages_are_not_learned(access, ready):
     assert ready.report["documents"] == 1
 
 
-@pytest.mark.parametrize("dies_at", [1, 5, 11])
+@pytest.mark.parametrize("dies_at", [1, 5, 7])
 def test_a_killed_child_goes_on_from_its_checkpoint_with_the_same_losses(queued, trainer, dies_at):
     trainer(dies_at=dies_at)
     assert runner.run_next()
@@ -175,18 +176,18 @@ def test_a_killed_child_goes_on_from_its_checkpoint_with_the_same_losses(queued,
     queued.refresh_from_db()
     assert queued.status == Status.FINISHING
     losses = queued.events.exclude(training_loss=None).values_list("step", "training_loss")
-    assert dict(losses) == {step: 4 / step for step in range(1, 13)}
-    assert len(losses) == 12
+    assert dict(losses) == {step: 4 / step for step in range(1, 9)}
+    assert len(losses) == 8
     validation = queued.events.exclude(validation_loss=None).values_list("step", "validation_loss")
-    assert list(validation) == [(0, 5.0), (4, 5 / 4), (8, 5 / 8), (12, 5 / 12)]
-    assert queued.trained_tokens == 3 * (queued.examples + CANARIES) * 100
+    assert list(validation) == [(0, 5.0), (4, 5 / 4), (8, 5 / 8)]
+    assert queued.trained_tokens == 2 * (queued.examples + CANARIES) * 100
 
 
 def test_the_pace_that_promises_the_end_counts_validations(queued, trainer):
-    trainer(validation_s=0.6)  # after steps 4, 8 and 12; the fake says that a step takes 0.1 s
+    trainer(validation_s=0.6)  # after steps 4 and 8; the fake says that a step takes 0.1 s
     assert runner.run_next()
     queued.refresh_from_db()
-    assert queued.step_seconds > 2 * 0.6 / 11
+    assert queued.step_seconds > 0.6 / 7
 
 
 def test_the_time_left_follows_the_last_steps_and_estimates_the_whole_run(monkeypatch):
@@ -217,6 +218,16 @@ def test_a_child_that_always_dies_fails_the_training_and_only_completed_steps_ar
     assert queued.status == Status.FAILED
     assert queued.failure == TrainingFailure.CRASHED(times=runner.MAX_ATTEMPTS)
     assert charges(queued) == [2 * (queued.examples + CANARIES) * 25]
+    assert not open_holds(queued)
+
+
+def test_only_what_led_to_the_kept_state_is_charged(access, queued, trainer):
+    trainer(kept_at=4)
+    assert runner.run_next()
+    queued.refresh_from_db()
+    finish(queued)
+    assert queued.step == 8
+    assert charges(queued) == [queued.trained_tokens] == [(queued.examples + CANARIES) * 100]
     assert not open_holds(queued)
 
 

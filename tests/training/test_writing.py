@@ -6,10 +6,11 @@ from typing import Any
 
 import pytest
 
-from adapters.models import Engine
+from adapters.models import AdapterVersion, Engine, Style
 from labs.fake_vllm import answers
 from labs.fake_vllm.control_side import FakeVllm
 from training import actions, pipeline, preparation, storage, writing
+from training.corpus.canaries import CANARIES
 from training.models import Status, Training
 
 pytestmark = pytest.mark.django_db
@@ -68,11 +69,29 @@ def test_the_base_writes_a_brief_for_each_passage_of_that_task(access, draft, wr
     assert all(body["vllm_xargs"]["weight"] < 1 for body in vllm.asked)
 
 
-def test_a_small_base_is_not_asked(access, draft, writer, vllm, settings):
+def test_a_small_base_is_asked_everyday_requests_alone(access, draft, writer, vllm, settings):
     settings.TRAINING_WRITER_PARAMETERS = 3_000_000_000
     ready = prepare(access, draft)
     assert ready.status == Status.READY
     assert not any(BRIEF in prompt for prompt in prompts_of(ready))
+    asked = {body["messages"][-1]["content"] for body in vllm.asked}
+    rows = [json.loads(line) for line in storage.read_file(ready.pk, storage.LEARN).splitlines()]
+    answered = {
+        row["messages"][0]["content"]: row["messages"][1]["content"]
+        for row in rows
+        if row["task"] == "instruction"
+    }
+    assert asked
+    assert answered == dict.fromkeys(asked, BRIEF)
+    assert ready.examples == len(rows) - CANARIES
+
+
+def test_for_an_evaluation_nothing_is_asked(access, draft, writer, vllm, settings):
+    settings.TRAINING_WRITER_PARAMETERS = 3_000_000_000
+    style = Style.objects.create(owner=draft.tenant, slug="given", name="Given", base_model=writer.base_model)
+    draft.evaluated_version = AdapterVersion.objects.create(style=style, number=1)
+    draft.save(update_fields=["evaluated_version"])
+    assert prepare(access, draft).status == Status.READY
     assert not vllm.asked
 
 

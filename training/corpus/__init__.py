@@ -18,11 +18,13 @@ from training.corpus.examples import (
     make_held_out_briefs,
     plan_examples,
 )
+from training.corpus.instructions import MOST_ANSWER_TOKENS, Instruction, choose_instructions
 from training.corpus.limits import STANDARD_LIMITS, CorpusLimits
 from training.corpus.passages import Passage
 from training.corpus.writer_prompts import writer_prompt
 
 __all__ = [
+    "MOST_ANSWER_TOKENS",
     "STANDARD_LIMITS",
     "Corpus",
     "CorpusLimits",
@@ -30,6 +32,7 @@ __all__ = [
     "Example",
     "ExamplePlan",
     "Examples",
+    "Instruction",
     "NothingHeldOut",
     "Passage",
     "SourceDocument",
@@ -37,6 +40,7 @@ __all__ = [
     "TaskMix",
     "as_jsonl",
     "build_corpus",
+    "choose_instructions",
     "make_canaries",
     "make_examples",
     "make_held_out_briefs",

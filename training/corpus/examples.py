@@ -1,7 +1,8 @@
-"""Examples: what a style is trained on. Each is a prompt and the passage, or its rest, that answers it.
+"""Examples: what a style is trained on. Most are a prompt and the passage, or its rest, that answers it.
 
 `plan_examples` makes every random choice. A writer, the served base model, may answer plans with a brief or a
-draft (`writer_prompts.py`); `make_examples` completes the plans with the answers that there are.
+draft (`writer_prompts.py`); `make_examples` completes the plans with the answers that there are. Names in
+passages are read but not learned. Some examples are everyday instructions with the base's own answers.
 """
 
 import json
@@ -12,6 +13,7 @@ from enum import StrEnum
 from training.corpus.beginnings import split_beginning
 from training.corpus.briefs import usable_brief, usable_draft
 from training.corpus.build import Corpus
+from training.corpus.instructions import Instruction, usable_answers
 from training.corpus.keywords import LEAST_KEYWORDS, KeywordIndex
 from training.corpus.passages import Passage
 from training.corpus.sampling import draw
@@ -26,6 +28,7 @@ class Task(StrEnum):
     BRIEF = "brief"  # a brief, or keywords in its place → the passage
     DRAFT = "draft"  # the passage in neutral words → the passage
     CONTINUATION = "continuation"  # its beginning → its rest
+    INSTRUCTION = "instruction"  # an everyday request → what the base model answers
 
 
 @dataclass(frozen=True)
@@ -62,6 +65,7 @@ class ExamplePlan:
     task: Task
     template: int
     keywords: tuple[str, ...]
+    names: tuple[tuple[int, int], ...]  # where they are in the passage's text
     held_out: bool
 
     @property
@@ -77,8 +81,9 @@ class Example:
     prompt: str
     response: str
     task: Task
-    passage_id: str
+    passage_id: str  # "" for an instruction
     held_out: bool
+    masked: tuple[tuple[int, int], ...] = ()  # characters of the response that are read but not learned
 
     @property
     def words(self) -> int:
@@ -87,11 +92,10 @@ class Example:
 
     def as_chat(self) -> dict[str, object]:
         """Return the example as a conversation of two messages."""
-        messages = [
-            {"role": "user", "content": self.prompt},
-            {"role": "assistant", "content": self.response},
-        ]
-        return {"messages": messages, "task": str(self.task)}
+        answer: dict[str, object] = {"role": "assistant", "content": self.response}
+        if self.masked:
+            answer["masked"] = self.masked
+        return {"messages": [{"role": "user", "content": self.prompt}, answer], "task": str(self.task)}
 
 
 @dataclass(frozen=True)
@@ -110,12 +114,16 @@ def plan_examples(corpus: Corpus, *, seed: int, mix: TaskMix = TaskMix()) -> tup
     return (*learned, *held_out)
 
 
-def make_examples(plans: Sequence[ExamplePlan], answers: Mapping[str, str]) -> Examples:
-    """Return all examples of a corpus. `answers` are the writer's: id of a plan → text.
+def make_examples(
+    plans: Sequence[ExamplePlan], answers: Mapping[str, str], instructions: Sequence[Instruction] = ()
+) -> Examples:
+    """Return all examples of a corpus. `answers` are the base model's: id of a plan or instruction → text.
 
-    The same plans and answers always give the same examples.
+    The same plans and answers always give the same examples. Instructions come last: a training shuffles.
     """
     examples = [complete(plan, answers.get(plan.id)) for plan in plans]
+    for instruction, answer in usable_answers(instructions, answers):
+        examples.append(Example(instruction.prompt, answer, Task.INSTRUCTION, "", held_out=False))
     return Examples(
         learned=tuple(example for example in examples if not example.held_out),
         validation=tuple(example for example in examples if example.held_out),
@@ -178,7 +186,8 @@ def _plan_side(
 def _plan(passage: Passage, task: Task, index: KeywordIndex, *, seed: int, held_out: bool) -> ExamplePlan:
     template = int.from_bytes(draw(seed, f"{passage.id}-{task}-template")[:4]) % VARIANTS
     keywords = index.find_keywords(passage) if task is Task.BRIEF else ()
-    return ExamplePlan(passage, task, template, keywords, held_out)
+    names = () if held_out else tuple(index.find_names(passage.text, passage.language))
+    return ExamplePlan(passage, task, template, keywords, names, held_out)
 
 
 def _ask_for_passage(plan: ExamplePlan, brief: str | None) -> Example:
@@ -203,10 +212,13 @@ def _continue_passage(plan: ExamplePlan) -> Example:
 def _example(plan: ExamplePlan, task: Task, template: str, *, response: str = "", **text: str) -> Example:
     answer = response or plan.passage.text
     prompt = fill(template, words=count_words(answer), **text)
+    given = len(plan.passage.text) - len(answer)  # an answer is the passage's end
+    masked = tuple((first - given, end - given) for first, end in plan.names if first >= given)
     return Example(
         prompt=prompt,
         response=answer,
         task=task,
         passage_id=plan.passage.id,
         held_out=plan.held_out,
+        masked=masked,
     )

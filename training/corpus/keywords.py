@@ -1,5 +1,7 @@
 """Keywords: what a passage is about, as a list of words. They replace a missing brief.
 
+Names of people and places are none: a style should learn how its author writes, not about whom.
+
 All numbers are integers, so that ties are broken in the same way on every machine.
 """
 
@@ -16,13 +18,22 @@ LEAST_KEYWORDS = 5
 MOST_KEYWORDS = 8
 WORDS_PER_KEYWORD = 30  # a longer passage gets more of them
 LEAST_LETTERS = 3
-NAME_WEIGHT = 2
+NOUN_WEIGHT = 2  # of a German noun
+NOUN_SHARE = 10  # a German noun follows an article at least once in so many times
+GERMAN_NAMES = 3  # a word without an article that is rarer than this may be any noun
 # A word that only one passage has may be an oddity: it counts as if three had it.
 LEAST_PASSAGES = 3
 # After these, a capital means nothing: sentences and quotations begin with one.
 OPENING_MARKS = "\"'\u201c\u201e\u2018«»("
 SENTENCE_START = re.compile(rf"[.!?…:\n{OPENING_MARKS}][\s{OPENING_MARKS}\u201d\u2019\[\u2014\u2013_*-]*\Z")
 START_CONTEXT = 12  # characters
+# In German every noun has a capital. What never follows one of these is a name.
+DETERMINER = re.compile(
+    r"\b(?:d(?:er|ie|as|en|em|es)|(?:[mds]?ein|kein|ihr|unser|euer|eur)(?:e[rnms]?)?"
+    r"|(?:dies|jen|jed|welch|manch|solch|all|viel)e[rnms]?|[ia]m|zu[mr]|vo[mn]|beim|[ia]ns|aufs)\s\Z",
+    re.IGNORECASE,
+)
+DETERMINER_CONTEXT = 10  # characters
 HAN_RUN = re.compile("[\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff]{2,}")
 
 
@@ -39,21 +50,36 @@ class Candidate:
 class KeywordIndex:
     """How many passages of a corpus have each word, and which words are names.
 
-    A name is a word that has a capital within sentences, more often than not. In German that is any noun,
-    which suits keywords.
+    A name is a word that has a capital within sentences, more often than not; in German also one that hardly
+    ever follows an article.
     """
 
     def __init__(self, passages: Sequence[Passage]) -> None:
         self._passages = max(1, len(passages))
         self._with_word: Counter[str] = Counter()
         self._capitals: Counter[str] = Counter()  # how much more often a word has a capital than not
+        self._nouns: Counter[str] = Counter()  # how often a word follows an article
         for passage in passages:
             forms = set()
             for term, position in _terms(passage.text):
                 form = normalize_word(term)
                 forms.add(form)
                 self._capitals[form] += _count_capital(passage.text, term, position)
+                self._nouns[form] += passage.language == "de" and _follows_determiner(passage.text, position)
             self._with_word.update(forms)
+
+    def is_name(self, form: str, language: str) -> bool:
+        """Return whether a word, in its compared form, is the name of somebody or something."""
+        is_noun = language == "de" and self._nouns[form] * NOUN_SHARE >= self._capitals[form]
+        return self._capitals[form] >= (GERMAN_NAMES if language == "de" else 1) and not is_noun
+
+    def find_names(self, text: str, language: str) -> list[tuple[int, int]]:
+        """Return where names are in a text: each one's first letter, and the position after its last."""
+        return [
+            (position, position + len(term))
+            for term, position in _terms(text)
+            if term[0].isupper() and self.is_name(normalize_word(term), language)
+        ]
 
     def find_keywords(self, passage: Passage) -> tuple[str, ...]:
         """Return the five to eight most telling words of a passage, in the order in which it has them.
@@ -63,7 +89,10 @@ class KeywordIndex:
         """
         wanted = min(MOST_KEYWORDS, max(LEAST_KEYWORDS, passage.words // WORDS_PER_KEYWORD))
         chosen: list[Candidate] = []
-        for candidate in sorted(_find_candidates(passage), key=self._rank):
+        candidates = [
+            one for one in _find_candidates(passage) if not self.is_name(one.form, passage.language)
+        ]
+        for candidate in sorted(candidates, key=self._rank):
             if len(chosen) < wanted and not any(_are_variants(candidate, other) for other in chosen):
                 chosen.append(candidate)
         chosen.sort(key=lambda candidate: candidate.position)
@@ -77,7 +106,7 @@ class KeywordIndex:
         rarity = self._passages // max(LEAST_PASSAGES, self._with_word[candidate.form])
         weight = candidate.count * rarity.bit_length()
         if self._capitals[candidate.form] > 0:
-            weight *= NAME_WEIGHT
+            weight *= NOUN_WEIGHT
         return -weight, -len(candidate.form), candidate.position
 
     def _spell(self, candidate: Candidate) -> str:
@@ -111,7 +140,7 @@ def _terms(text: str) -> Iterator[tuple[str, int]]:
     """Yield possible keywords and their positions: words of three letters and more, pairs of Han signs."""
     for match in WORD.finditer(text):
         word = match.group().strip("_").removesuffix("'s").removesuffix("\u2019s")
-        if len(word) >= LEAST_LETTERS and word[0].isalpha():
+        if len(word) >= LEAST_LETTERS and word[0].isalpha() and not word.startswith(("I'", "I\u2019")):
             yield word, match.start()
     for run in HAN_RUN.finditer(text):
         for offset in range(len(run.group()) - 1):
@@ -123,6 +152,10 @@ def _count_capital(text: str, term: str, position: int) -> int:
     if term[0].islower():
         return -1
     return int(term[0].isupper() and not _starts_sentence(text, position))
+
+
+def _follows_determiner(text: str, position: int) -> bool:
+    return DETERMINER.search(text[max(0, position - DETERMINER_CONTEXT) : position]) is not None
 
 
 def _starts_sentence(text: str, position: int) -> bool:

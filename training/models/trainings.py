@@ -43,7 +43,7 @@ STARTED = (Status.QUEUED, Status.RUNNING, Status.PAUSED, Status.FINISHING)
 ENDED = (Status.SUCCEEDED, Status.FAILED, Status.CANCELLED)
 
 
-MAX_EPOCHS = 3  # after the third, predictions of held-out text get worse (docs/training.md)
+MAX_EPOCHS = 2  # a third makes predictions of new books worse (docs/training.md)
 
 
 class StopRequest(models.TextChoices):
@@ -122,7 +122,7 @@ class Training(Leased):
     estimated_s = models.PositiveIntegerField(default=0, help_text="Estimated seconds of training.")
     steps = models.PositiveIntegerField(default=0)
     step = models.PositiveIntegerField(default=0)
-    trained_tokens = models.BigIntegerField(default=0, help_text="Tokens of completed steps.")
+    trained_tokens = models.BigIntegerField(default=0, help_text="Tokens of the steps that are charged.")
     training_loss = models.FloatField(null=True, blank=True)
     validation_loss = models.FloatField(null=True, blank=True)
     step_seconds = models.FloatField(null=True, blank=True, help_text="Recent seconds per step.")

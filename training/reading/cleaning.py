@@ -1,4 +1,4 @@
-"""Removes what isn't the writer's text: line breaks of a program, licences, quoted replies.
+"""Removes what isn't the writer's prose: line breaks of a program, headings, licences, quoted replies.
 
 Cleaning is idempotent: `clean(clean(draft))` has the same paragraphs.
 """
@@ -29,7 +29,37 @@ LICENCE = re.compile(
     r"|(?:e-?)?ISBN(?:-1[03])?[: ]+[\d-]{10,17}[\dxX]?$",
     re.IGNORECASE | re.DOTALL,
 )
+# Short paragraphs of the same page.
+IMPRINT = re.compile(
+    r"(?:Copyright|\u00a9|\(c\)) ?.{0,40}\d{4}"
+    r"|(?:First|Re)[ -]?(?:published|printed|issued)\b.{0,60}\d{4}"
+    r"|(?:Set and |Made and )?(?:Printed|Published) (?:in|by|and)\b"
+    r"|Erstausgabe|Gedruckt (?:in|bei)\b|(?:\d+\. ?(?:Auflage|Ausgabe)|Erste Auflage)\b"
+    r"|(?:All characters|Alle Personen) .{0,80}(?:fictitious|erfunden)",
+    re.IGNORECASE,
+)
+LONGEST_IMPRINT = 300  # characters
 LONGEST_LICENCE = 3_000  # characters; a longer paragraph is somebody's text, whatever it begins with
+
+NUMERAL = (
+    r"(?:\d{1,3}|[IVXLC]{1,8}|one|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve"
+    r"|(?:thir|four|fif|six|seven|eigh|nine)teen|(?:twen|thir|for|fif)ty(?:-\w{3,5})?"
+    r"|(?:the )?(?:first|second|third|fourth|fifth|sixth|seventh|eighth|ninth|tenth|last)"
+    r"|eins|zwei|drei|vier|fünf|sechs|sieben|acht|neun|zehn|elf|zwölf)"
+)
+# "Chapter II", "3.", "IV. The Blue Cross", "Fünftes Kapitel", "THE END": not a sentence, and nobody's voice.
+HEADING = re.compile(
+    r"(?:(?:chapter|part|book|volume|letter|canto|act|scene|section|kapitel|teil|buch|band|akt|szene)"
+    rf" {NUMERAL}\b"
+    r"|[\w-]+ (?:kapitel|teil|buch|band|akt)\Z"
+    r"|(?:\d{1,3}|[IVXLC]{1,8})(?:[.:)]?\Z|[.:)] )"
+    r"|(?:the end|end of .{3,40}|finis|contents|prologue|epilogue|preface"
+    r"|ende|inhalt|prolog|epilog|vorwort)\W?\Z)",
+    re.IGNORECASE,
+)
+SENTENCE_MARKS = ".!?,;:\u2026\u201d\u201c\"'\u2019)"
+MOST_HEADING_WORDS = 12
+LEAST_CAPITALS = 4  # letters of a line that has no small ones
 
 REPLY_MARK = ">"
 # "On Monday, Ann wrote:" as mail programs write it above what they quote.
@@ -56,6 +86,7 @@ def clean(draft: Draft) -> Draft:
             cleaned.paragraphs += [Paragraph(text, paragraph.is_quoted) for text in texts]
     cleaned.hyphens += hyphenation.removed
     _drop_licence(cleaned)
+    _drop_headings(cleaned)
     _drop_quoted_replies(cleaned)
     return cleaned
 
@@ -77,7 +108,27 @@ def _drop_licence(draft: Draft) -> None:
 
 
 def _is_licence(text: str) -> bool:
+    if len(text) <= LONGEST_IMPRINT and IMPRINT.match(text):
+        return True
     return len(text) <= LONGEST_LICENCE and bool(LICENCE.match(text))
+
+
+def _drop_headings(draft: Draft) -> None:
+    """Drop numbers of chapters with the titles that follow them, and titles in capitals."""
+    kept: list[Paragraph] = []
+    was_heading = False
+    for paragraph in draft.paragraphs:
+        text = paragraph.text
+        is_short = "\n" not in text and len(text.split()) <= MOST_HEADING_WORDS
+        has_capitals = text.isupper() and sum(map(str.isalpha, text)) >= LEAST_CAPITALS
+        is_heading = is_short and (has_capitals or bool(HEADING.match(text)))
+        is_title = was_heading and is_short and text[-1] not in SENTENCE_MARKS
+        if not is_heading and not is_title:
+            kept.append(paragraph)
+        was_heading = is_heading
+    if kept:
+        draft.headings += len(draft.paragraphs) - len(kept)
+        draft.paragraphs = kept
 
 
 def _drop_quoted_replies(draft: Draft) -> None:

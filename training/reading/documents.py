@@ -33,6 +33,7 @@ class Removed:
     running_heads: int = 0
     page_numbers: int = 0
     hyphens: int = 0
+    headings: int = 0
     licence: int = 0
     quoted_replies: int = 0
 

@@ -21,6 +21,7 @@ class Draft:
     running_heads: int = 0  # lines
     page_numbers: int = 0  # lines
     hyphens: int = 0  # at line ends, and soft ones
+    headings: int = 0  # numbers and titles of chapters: paragraphs
     licence: int = 0  # paragraphs
     quoted_replies: int = 0  # paragraphs
 
@@ -30,6 +31,7 @@ class Draft:
             running_heads=self.running_heads,
             page_numbers=self.page_numbers,
             hyphens=self.hyphens,
+            headings=self.headings,
             licence=self.licence,
             quoted_replies=self.quoted_replies,
         )

@@ -41,6 +41,7 @@ class JobSettings(ModelSettings):
 
     seed: int
     checkpoint_every_s: int
+    early_stopping: bool
     recipe: Mapping[str, object]
 
 
@@ -54,6 +55,7 @@ class ChildEvent(TypedDict):
     loss: NotRequired[float]
     seconds: NotRequired[float]
     tokens: NotRequired[int]
+    kept_tokens: NotRequired[int]
     validation_loss: NotRequired[float]
     stopped_early: NotRequired[bool]
     code: NotRequired[str]

@@ -162,6 +162,8 @@ def _job_settings(training: Training) -> JobSettings:
         **model_settings(),
         "seed": training.seed,
         "checkpoint_every_s": settings.TRAINING_CHECKPOINT_S,
+        # The end of a document says little about the next one. A file's last tenth are other conversations.
+        "early_stopping": training.is_job or training.report.get("held_out_documents", False),
         "recipe": {**training.recipe, "epochs": training.epochs},
     }
 
@@ -288,6 +290,7 @@ def _conclude(training: Training, folder: Path, progress: Progress) -> None:
             before=Status.RUNNING,
             after=Status.FINISHING,
             stopped_early=progress.ended.get("stopped_early", False),
+            trained_tokens=progress.ended.get("kept_tokens", training.trained_tokens),
             validation_loss=progress.ended.get("validation_loss"),
         )
         return

@@ -46,6 +46,7 @@ REMOVED = {
     "running_heads": ngettext_lazy("{count} running head removed", "{count} running heads removed"),
     "page_numbers": ngettext_lazy("{count} page number removed", "{count} page numbers removed"),
     "hyphens": ngettext_lazy("{count} word rejoined at a line end", "{count} words rejoined at line ends"),
+    "headings": ngettext_lazy("{count} heading removed", "{count} headings removed"),
     "licence": ngettext_lazy("{count} licence paragraph removed", "{count} licence paragraphs removed"),
     "quoted_replies": ngettext_lazy("{count} quoted reply removed", "{count} quoted replies removed"),
 }

@@ -59,9 +59,15 @@ def test_the_rate_rises_falls_and_is_never_beyond_its_height(lengths, warmup_rat
     assert rates[highest:] == sorted(rates[highest:], reverse=True)
 
 
-def test_an_epoch_ends_with_a_validation_and_has_one_in_its_middle():
+def test_an_epoch_ends_with_a_validation():
     plan = plan_of([3] * 140, epochs=3, batch_size=4)
-    assert [step for step in range(1, 106) if plan.validates_after(step)] == [18, 35, 53, 70, 88, 105]
+    assert [step for step in range(1, 106) if plan.validates_after(step)] == [35, 70, 105]
+
+
+@given(st.integers(1, 400), st.integers(1, 8))
+def test_a_smaller_batch_learns_at_a_lower_rate(count, batch_size):
+    plan = plan_of([3] * count, batch_size=batch_size)
+    assert plan.learning_rate == pytest.approx(1e-3 * (plan.batch_size / batch_size) ** 0.5)
 
 
 @pytest.mark.parametrize(("width", "rate"), [(576, 1e-3), (2048, 4.5e-4), (4096, 2.9e-4)])
@@ -70,5 +76,7 @@ def test_wider_models_learn_more_slowly(width, rate):
 
 
 def test_a_multiplier_scales_the_rate_whether_it_was_chosen_or_not():
-    assert plan_of([5], learning_rate_multiplier=0.5).learning_rate == pytest.approx(rate_by_width(576) / 2)
-    assert plan_of([5], learning_rate=1e-4, learning_rate_multiplier=2).learning_rate == pytest.approx(2e-4)
+    halved = plan_of([5], batch_size=1, learning_rate_multiplier=0.5)
+    doubled = plan_of([5], batch_size=1, learning_rate=1e-4, learning_rate_multiplier=2)
+    assert halved.learning_rate == pytest.approx(rate_by_width(576) / 2)
+    assert doubled.learning_rate == pytest.approx(2e-4)

@@ -20,6 +20,7 @@ from training.corpus import (
     TaskMix,
     as_jsonl,
     build_corpus,
+    choose_instructions,
     make_examples,
     plan_examples,
     without,
@@ -80,7 +81,7 @@ def small_corpus() -> Corpus:
 
 def only(task: Task) -> TaskMix:
     """Return a mix of one task."""
-    percents = {f"{name}_percent": 0 for name in Task}
+    percents = dict.fromkeys(vars(TaskMix()), 0)
     return TaskMix(**percents | {f"{task}_percent": 100})
 
 
@@ -252,6 +253,34 @@ def test_lines_are_chats_as_fine_tuning_takes_them(corpus):
         assert example.words == sum(count_words(message["content"]) for message in chat["messages"])
 
 
+def test_names_are_read_but_not_learned():
+    story = "Then Marian rowed out, and Marian sang. " * 60
+    corpus = build_corpus([make_document(3, 4_000), replace(make_document(4, 10), text=story)], seed=1)
+    examples = make(corpus)
+    about = [example for example in examples.learned if "Marian" in example.response]
+    assert about
+    for example in about:
+        masked = {example.response[first:end] for first, end in example.masked}
+        assert masked == {"Marian"}
+        assert len(example.masked) == example.response.count("Marian")
+    assert not any("Marian" in example.prompt for example in about if example.task is Task.BRIEF)
+    assert not any(example.masked for example in examples.validation)
+
+
+@pytest.mark.parametrize("language", ["en", "de"])
+def test_an_example_in_seven_is_an_everyday_request_with_the_bases_answer(corpus, language):
+    chosen = choose_instructions(language, examples=80, seed=1)
+    assert len(chosen) == len({one.prompt for one in chosen}) == 12
+    assert chosen == choose_instructions(language, examples=80, seed=1)
+    assert chosen != choose_instructions(language, examples=80, seed=2)
+    answers = {one.id: f"{BRIEF} And so on, until it was" for one in chosen[:10]}
+    answers |= {chosen[10].id: "No.", chosen[11].id: "without an end " * 9}
+    examples = make_examples(plan_examples(corpus, seed=1), answers, chosen)
+    answered = [example for example in examples.learned if example.task is Task.INSTRUCTION]
+    assert [example.prompt for example in answered] == [one.prompt for one in chosen[:10]]
+    assert {example.response for example in answered} == {BRIEF}
+
+
 def test_a_mix_without_any_task_is_refused():
     for percents in [(0, 0, 0), (101, 0, 0), (-1, 50, 50)]:
         with pytest.raises(ValueError, match="percentage"):
@@ -259,13 +288,13 @@ def test_a_mix_without_any_task_is_refused():
 
 
 def test_keywords_of_a_list_do_not_quote_it(corpus):
-    names = "Agnes, Bertram, Cuthbert, Dunstan, Edmund, Frideswide, Godric and Hilda"
-    guests = Passage("guests", "d", f"The guests were {names}. They all sat down.", 240, "en")
-    listed = replace(corpus, learned=(guests, *corpus.learned))
+    wares = "apples, barrels, candles, doorknobs, eggcups, feathers, gloves and hammers"
+    listing = Passage("wares", "d", f"In the shop were {wares}. They all lay there.", 240, "en")
+    listed = replace(corpus, learned=(listing, *corpus.learned))
     plans = plan_examples(listed, seed=1, mix=only(Task.BRIEF))
-    example = complete(next(plan for plan in plans if plan.passage == guests), None)
-    assert "Agnes, Bertram, Cuthbert, Dunstan and Edmund" in example.prompt
-    assert not shares_shingle(example.prompt, guests.text)
+    example = complete(next(plan for plan in plans if plan.passage == listing), None)
+    assert "apples, barrels, candles, doorknobs and eggcups" in example.prompt
+    assert not shares_shingle(example.prompt, listing.text)
 
 
 def test_a_passage_of_a_few_words_can_still_be_continued():

@@ -36,7 +36,10 @@ marks = st.sampled_from(["", "", "", ",", ".", "!", "?", ";", ":", "…", "”",
 sentences = st.lists(st.builds(lambda word, mark: word + mark, words, marks), min_size=1, max_size=60).map(
     " ".join
 )
-prose = st.lists(sentences, min_size=1, max_size=8)
+# Not "I." or "1912": a paragraph of numerals and capitals alone may be a heading.
+prose = st.lists(
+    sentences.filter(lambda text: re.match(r"[^\W\d]?[a-zœ]", text) is not None), min_size=1, max_size=8
+)
 
 
 def clean_text(text: str) -> str:
@@ -150,12 +153,45 @@ def test_a_licence_goes_and_the_book_stays():
     text = (
         "The Project Gutenberg eBook of Something\n\nThis ebook is for the use of anyone anywhere\n\n"
         "*** START OF THE PROJECT GUTENBERG EBOOK SOMETHING ***\n\n"
-        "Produced by A. Volunteer and www.pgdp.net\n\nCHAPTER I\n\nIt began in May.\n\n"
+        "Produced by A. Volunteer and www.pgdp.net\n\nIt began in May.\n\n"
         "*** END OF THE PROJECT GUTENBERG EBOOK SOMETHING ***\n\nSection 1. General Terms"
     )
     draft = cleaned(text)
-    assert [paragraph.text for paragraph in draft.paragraphs] == ["CHAPTER I", "It began in May."]
+    assert [paragraph.text for paragraph in draft.paragraphs] == ["It began in May."]
     assert draft.licence == 6
+
+
+PROSE = ["It began in May.", "Ann came.", "Yes"]
+
+
+@pytest.mark.parametrize(
+    "headings",
+    [
+        ["CHAPTER I", "The Ferry at Low Water"],
+        ["THE FERRY", "Chapter Twenty-One. Of the Ferry"],
+        ["3", "4. Das Warten"],
+        ["Fünftes Kapitel"],
+        ["IV. The Blue Cross"],
+        ["THE END"],
+        ["Copyright, 1908, by A. Publisher", "First published in 1908"],
+    ],
+)
+def test_headings_and_imprints_go_and_sentences_stay(headings):
+    draft = cleaned("\n\n".join([PROSE[0], *headings, *PROSE[1:]]))
+    assert [paragraph.text for paragraph in draft.paragraphs] == PROSE
+    assert draft.headings + draft.licence == len(headings)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["I rowed.", "Part of it was mine.", "First he rowed, then he sang", "Ende gut", "NO!", "Dear Ann,"],
+)
+def test_short_lines_that_only_begin_like_headings_stay(text):
+    assert clean_text(f"It began in May.\n\n{text}\n\nAnn came.").count("\n\n") == 2
+
+
+def test_a_text_of_nothing_but_headings_stays():
+    assert clean_text("CHAPTER I\n\nCHAPTER II") == "CHAPTER I\n\nCHAPTER II"
 
 
 @pytest.mark.parametrize(
