@@ -34,7 +34,7 @@ from trials.harness import Context, create_tenants
 from trials.texts import take_paragraphs
 
 WORDS = 20_000
-EPOCHS = 3
+EPOCHS = 2
 SECONDS = 180.0
 POLL_S = 1.0
 SLUG = "bench"

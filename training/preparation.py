@@ -149,9 +149,9 @@ def _tokens_per_s() -> float:
         status=Status.SUCCEEDED, step_seconds__gt=0, steps__gt=0, epoch_tokens__gt=0
     )
     latest = measured.order_by("-ended_at").annotate(
-        most_tokens=F("epoch_tokens") * F("epochs"), all_steps_s=F("steps") * F("step_seconds")
+        all_tokens=F("epoch_tokens") * F("epochs"), all_steps_s=F("steps") * F("step_seconds")
     )
-    speeds = [tokens / run_s for tokens, run_s in latest.values_list("most_tokens", "all_steps_s")[:5]]
+    speeds = [tokens / run_s for tokens, run_s in latest.values_list("all_tokens", "all_steps_s")[:5]]
     return sorted(speeds)[len(speeds) // 2] if speeds else FIRST_SPEED[settings.TRAINING_DEVICE]
 
 

@@ -12,13 +12,13 @@ from tempfile import TemporaryDirectory
 
 from stack.errors import StackError
 from stack.folders import ROOT
-from training.corpus import SourceDocument, as_jsonl, build_corpus, make_examples, plan_examples
-from trials.own_style import SEED, Author, find_authors, take_words, train_style
+from training.corpus import SourceDocument
+from trials.own_style import SEED, Author, find_authors, take_words, train_style, write_examples
 
 CONTROLS = ROOT / "engine" / "controls"
 SKIPPED_WORDS = 12_000  # of each book: trials and benches learn and hold out what comes before
 LEARNED_BOOKS = 2  # of each author; the third is judged
-RECIPE = {"rank": 8, "epochs": 3}  # a style's own, so that only the texts differ
+RECIPE = {"rank": 8, "epochs": 2}  # a style's own, so that only the texts differ
 ADAPTER = ("adapter_config.json", "adapter_model.safetensors")
 
 
@@ -39,9 +39,11 @@ def train_control(
     folder = out or CONTROLS / language
     with TemporaryDirectory() as scratch:
         job = Path(scratch)
-        lay_control(chosen, job, language=language, words=words)
+        lay_control(chosen, job, language=language, words=words, base=base)
         settings = {"base": str(base), "base_name": base_name, "threads": threads}
-        (job / "job.json").write_text(json.dumps(settings | {"seed": SEED, "recipe": RECIPE}))
+        (job / "job.json").write_text(
+            json.dumps(settings | {"seed": SEED, "early_stopping": False, "recipe": RECIPE})
+        )
         seconds = train_style(job)
         folder.mkdir(parents=True, exist_ok=True)
         for name in ADAPTER:
@@ -59,13 +61,11 @@ def train_control(
     return 0
 
 
-def lay_control(authors: list[Author], folder: Path, *, language: str, words: int) -> None:
+def lay_control(authors: list[Author], folder: Path, *, language: str, words: int, base: Path) -> None:
     """Write the examples of a control into `folder`: as many words of each book."""
     books = [book for author in authors for book in author.books[:LEARNED_BOOKS]]
     documents = []
     for book in books:
         text = take_words(book, words // len(books), skipped=SKIPPED_WORDS)
         documents.append(SourceDocument(id=book.stem, text=text, language=language))
-    examples = make_examples(plan_examples(build_corpus(documents, seed=SEED), seed=SEED), {})
-    (folder / "learn.jsonl").write_bytes(as_jsonl(examples.learned))
-    (folder / "validate.jsonl").write_bytes(as_jsonl(examples.validation))
+    write_examples(documents, folder, base=base, language=language)

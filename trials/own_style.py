@@ -2,7 +2,8 @@
 
 Trains a style on two books of each author of NOVELS with the product's own corpus, examples and trainer, and
 lets each style predict each author's third book. Prints a table: perplexity below the base's, in percent.
-Adapters stay in var/own-style, so that an interrupted trial goes on.
+Everyday requests are answered by the base greedily, without an engine. Adapters stay in var/own-style, so
+that an interrupted trial goes on.
 """
 
 import json
@@ -12,12 +13,23 @@ import subprocess
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from statistics import mean, median
+from statistics import median
 
 from stack.errors import StackError
 from stack.folders import ROOT
-from training.corpus import SourceDocument, as_jsonl, build_corpus, make_examples, plan_examples
+from training.corpus import (
+    MOST_ANSWER_TOKENS,
+    CorpusReport,
+    SourceDocument,
+    as_jsonl,
+    build_corpus,
+    choose_instructions,
+    make_examples,
+    plan_examples,
+)
 from training.reading import read_document
+
+type Losses = dict[str, dict[str, float]]
 
 WORK = ROOT / "var" / "own-style"
 PYTHON = ROOT / ".venv-engine" / "bin" / "python"
@@ -25,7 +37,10 @@ BASE = ROOT / "var" / "models" / "SmolLM2-135M-Instruct"
 SEED = 7
 JUDGED_WORDS = 6_000
 SKIPPED_WORDS = 3_000  # of the third book: its beginning has titles and prefaces
-LEAST_OWN_PERCENT = 15
+LEAST_OWN_PERCENT = 20
+CONTROL = "control"
+CONTROL_FOLDER = ROOT / "engine" / "controls" / "en"
+LEAST_LEAD = 1.0  # points of perplexity over the control
 
 
 @dataclass(frozen=True)
@@ -71,16 +86,46 @@ def take_words(book: Path, count: int, *, skipped: int = 0) -> str:
     return "\n\n".join(taken)
 
 
-def lay_job(author: Author, folder: Path, *, words: int, recipe: dict[str, object], threads: int) -> None:
-    """Write the job of an author's style."""
-    documents = []
-    for book in author.books[:2]:
-        documents.append(SourceDocument(id=book.stem, text=take_words(book, words // 2), language="en"))
-    examples = make_examples(plan_examples(build_corpus(documents, seed=SEED), seed=SEED), {})
+def answer_by_base(base: Path, language: str) -> dict[str, str]:
+    """Return a base's answers to all everyday requests, by their ids. Raises StackError."""
+    file = WORK / f"answers-{base.name}-{language}.json"
+    if not file.exists():
+        instructions = choose_instructions(language, examples=1_000, seed=SEED)
+        asked = [{"adapter": None, "prompt": instruction.prompt} for instruction in instructions]
+        program = [PYTHON, ROOT / "engine" / "greedy.py", "--base", base]
+        command: list[str | Path] = [*program, "--max-tokens", str(MOST_ANSWER_TOKENS)]
+        done = subprocess.run(command, input=json.dumps(asked), stdout=subprocess.PIPE, text=True)
+        if done.returncode:
+            raise StackError("The base answered nothing. See above.")
+        answers = zip((one.id for one in instructions), json.loads(done.stdout), strict=True)
+        WORK.mkdir(parents=True, exist_ok=True)
+        file.write_text(json.dumps(dict(answers)))
+    found: dict[str, str] = json.loads(file.read_text())
+    return found
+
+
+def write_examples(
+    documents: list[SourceDocument], folder: Path, *, base: Path, language: str
+) -> CorpusReport:
+    """Write learn.jsonl and validate.jsonl as the product makes them; return the report of the corpus."""
+    corpus = build_corpus(documents, seed=SEED)
+    instructions = choose_instructions(language, examples=len(corpus.learned), seed=SEED)
+    answers = answer_by_base(base, language)
+    examples = make_examples(plan_examples(corpus, seed=SEED), answers, instructions)
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "learn.jsonl").write_bytes(as_jsonl(examples.learned))
     (folder / "validate.jsonl").write_bytes(as_jsonl(examples.validation))
+    return corpus.report
+
+
+def lay_job(author: Author, folder: Path, *, words: int, recipe: dict[str, object], threads: int) -> None:
+    """Write the job of an author's style. Raises StackError."""
+    documents = []
+    for book in author.books[:2]:
+        documents.append(SourceDocument(id=book.stem, text=take_words(book, words // 2), language="en"))
+    report = write_examples(documents, folder, base=BASE, language="en")
     job = {"base": str(BASE), "base_name": BASE.name, "threads": threads, "seed": SEED, "recipe": recipe}
+    job["early_stopping"] = report.held_out_documents
     (folder / "job.json").write_text(json.dumps(job))
 
 
@@ -103,28 +148,22 @@ def train_style(folder: Path) -> float:
     return time.monotonic() - started_s
 
 
-def judge_styles(authors: list[Author], *, threads: int) -> dict[str, dict[str, float]]:
-    """Return third book → style → loss. Raises StackError."""
-    adapters = []
-    for author in authors:
-        adapters += ["--adapter", f"{author.name}={WORK / author.name / 'adapter'}"]
-    texts = [str(WORK / f"{author.name}.jsonl") for author in authors]
-    command: list[str | Path] = [
-        PYTHON,
-        ROOT / "engine" / "judge.py",
-        "--base",
-        BASE,
-        "--threads",
-        str(threads),
-    ]
-    done = subprocess.run([*command, *adapters, *texts], stdout=subprocess.PIPE, text=True)
+def judge_styles(authors: list[Author], *, threads: int, is_plain: bool = False) -> Losses:
+    """Return third book → style → loss in nats a token. Raises StackError."""
+    command: list[str | Path] = [PYTHON, ROOT / "engine" / "judge.py", "--base", BASE]
+    command += ["--threads", str(threads), *(["--plain"] if is_plain else [])]
+    for name, folder in {author.name: WORK / author.name / "adapter" for author in authors}.items():
+        command += ["--adapter", f"{name}={folder}"]
+    command += ["--adapter", f"{CONTROL}={CONTROL_FOLDER}"]
+    texts = [WORK / f"{author.name}.jsonl" for author in authors]
+    done = subprocess.run([*command, *texts], stdout=subprocess.PIPE, text=True)
     if done.returncode:
         raise StackError("The styles could not be judged. See above.")
-    judged: dict[str, dict[str, float]] = json.loads(done.stdout)
+    judged: Losses = json.loads(done.stdout)
     return judged
 
 
-def gains_percent(judged: dict[str, dict[str, float]]) -> dict[str, dict[str, float]]:
+def gains_percent(judged: Losses) -> Losses:
     """Return third book → style → by how many percent its perplexity is below the base's."""
     gains = {}
     for book, losses in judged.items():
@@ -136,26 +175,26 @@ def gains_percent(judged: dict[str, dict[str, float]]) -> dict[str, dict[str, fl
     return gains
 
 
-def describe_gains(gains: dict[str, dict[str, float]]) -> str:
-    """Return the table, and what it says."""
-    names = list(gains)
-    lines = ["| third book of | " + " | ".join(names) + " | lead |", "|---" * (len(names) + 2) + "|"]
-    leads = []
-    for book in names:
-        others = [gains[book][name] for name in names if name != book]
-        leads.append(gains[book][book] - mean(others) if others else 0.0)
-        cells = [
-            f"**{gains[book][name]:.1f}**" if name == book else f"{gains[book][name]:.1f}" for name in names
-        ]
-        lines.append(f"| {book} | " + " | ".join(cells) + f" | {leads[-1]:+.1f} |")
-    own = [gains[book][book] for book in names]
-    best = sum(gains[book][book] == max(gains[book].values()) for book in names)
-    lines.append("")
-    lines.append(
-        f"Own style: {min(own):.1f} % at least, median {median(own):.1f} %. Best in its row for {best} of "
-        f"{len(names)}; median lead over the others' mean {median(leads):.1f} points."
+def describe_gains(gains: Losses, plain: Losses) -> str:
+    """Return the table, and what it says. `plain` are the gains without requests and the chat template."""
+    rows = [["third book of", "own style", "best of the others", "control", "lead", "without the template"]]
+    own, leads, without = [], [], []
+    for book, of in gains.items():
+        others = {name: gain for name, gain in of.items() if name not in (book, CONTROL)}
+        best = max(others, key=others.__getitem__, default=None)
+        own.append(of[book])
+        leads.append(of[book] - of[CONTROL])
+        without.append(plain[book][book])
+        others_best = f"{others[best]:.1f}% ({best.capitalize()})" if best else "-"
+        cells = [f"**{own[-1]:.1f}%**", others_best, f"{of[CONTROL]:.1f}%"]
+        rows.append([book.capitalize(), *cells, f"{leads[-1]:+.1f}", f"{without[-1]:.1f}%"])
+    verdict = (
+        f"Own style: {min(own):.1f}% at least, {median(own):.1f}% in the median; without the chat template "
+        f"{median(without):.1f}%. Ahead of the control by {LEAST_LEAD:.0f} point or more for "
+        f"{sum(lead >= LEAST_LEAD for lead in leads)} of {len(leads)}, by {median(leads):.1f} in the median."
     )
-    return "\n".join(lines)
+    lines = [f"| {' | '.join(row)} |" for row in (rows[0], ["---"] * len(rows[0]), *rows[1:])]
+    return "\n".join([*lines, "", verdict])
 
 
 def own_style(*, authors: list[str], words: int, recipe: str, threads: int) -> int:
@@ -166,5 +205,6 @@ def own_style(*, authors: list[str], words: int, recipe: str, threads: int) -> i
         write_judged(author, WORK / f"{author.name}.jsonl")
         print(f"{author.name}: trained in {train_style(WORK / author.name):.0f} s", flush=True)
     gains = gains_percent(judge_styles(chosen, threads=threads))
-    print(describe_gains(gains))
+    plain = gains_percent(judge_styles(chosen, threads=threads, is_plain=True))
+    print(describe_gains(gains, plain))
     return int(any(gains[name][name] < LEAST_OWN_PERCENT for name in gains))

@@ -130,7 +130,7 @@ class EvidenceCard:
     def fewer_passes(self) -> int:
         """Return how many passes over its texts another training would make; 0 where it can't make fewer."""
         made = self.version.provenance.get("recipe", {}).get("epochs", 0)
-        return max(0, made - 1) if FEWER_PASSES in self.remedies else 0
+        return int(made > 1 and FEWER_PASSES in self.remedies)
 
     @property
     def first_samples(self) -> list[dict[str, Any]]:

@@ -3,7 +3,7 @@
 Pure functions of texts, seed and settings: no database, no storage, no network, no clock.
 """
 
-from training.corpus.build import Corpus, build_corpus, without
+from training.corpus.build import Corpus, CorpusReport, build_corpus, without
 from training.corpus.canaries import make_canaries, plant_canaries
 from training.corpus.documents import SourceDocument
 from training.corpus.errors import CorpusTooSmall, NothingHeldOut
@@ -28,6 +28,7 @@ __all__ = [
     "STANDARD_LIMITS",
     "Corpus",
     "CorpusLimits",
+    "CorpusReport",
     "CorpusTooSmall",
     "Example",
     "ExamplePlan",

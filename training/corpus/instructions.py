@@ -4,7 +4,7 @@ A style that only ever learns passages forgets that a letter begins as a letter 
 example in seven asks for something of the kind, and its answer is what the base model says anyway.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from core.sentences import sentence_ends
@@ -14,6 +14,7 @@ from training.text.words import count_words
 PERCENT = 15  # of the examples of passages
 LEAST_ANSWER_WORDS = 8
 MOST_ANSWER_TOKENS = 160
+ENDS = (".", "!", "?", "\u201d", '"', "'")
 
 ENGLISH = (
     "Write a short letter to a neighbour about the noise at night.",
@@ -134,7 +135,7 @@ def choose_instructions(language: str, *, examples: int, seed: int) -> tuple[Ins
 
 
 def usable_answers(
-    instructions: tuple[Instruction, ...], answers: Mapping[str, str]
+    instructions: Sequence[Instruction], answers: Mapping[str, str]
 ) -> list[tuple[Instruction, str]]:
     """Return the requests that have an answer, each with it, up to its last whole sentence."""
     found = []
@@ -147,7 +148,5 @@ def usable_answers(
 
 def cut_at_sentence(answer: str) -> str:
     """Return an answer up to its last whole sentence: it may have been cut off."""
-    ends = [end for end in sentence_ends(answer) if end <= len(answer)]
-    if answer[-1:] in ".!?\u201d\"'":
-        return answer
-    return answer[: ends[-1]].strip() if ends else ""
+    ends = [0, *sentence_ends(answer)]
+    return answer if answer.endswith(ENDS) else answer[: ends[-1]].strip()

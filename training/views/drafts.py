@@ -15,7 +15,6 @@ from core.page_failures import failures_shown
 from tenants.public import MemberRequest, access_of
 from training import actions
 from training.models import Training
-from training.models.trainings import MAX_EPOCHS
 from training.views.common import (
     own_training,
     page_of,
@@ -26,7 +25,7 @@ from training.views.common import (
 from training.views.forms import NewTrainingForm
 
 MAX_SHOWN = 100
-FEWER_EPOCHS = [str(epochs) for epochs in range(1, MAX_EPOCHS)]
+ONE_PASS = "1"
 
 
 @training_page
@@ -50,8 +49,8 @@ def new(request: MemberRequest) -> HttpResponseBase:
     if request.method != "POST":
         own = _style_to_train(request)
         initial: dict[str, object] = {"name": own.name, "slug": own.slug} if own else {}
-        if request.GET.get("epochs", "") in FEWER_EPOCHS:
-            initial["epochs"] = request.GET["epochs"]
+        if request.GET.get("epochs") == ONE_PASS:
+            initial["epochs"] = ONE_PASS
         form = NewTrainingForm(initial=initial)
         return _show_new(request, form)
     form = NewTrainingForm(request.POST)
@@ -84,9 +83,8 @@ def delete(request: MemberRequest, training_id: UUID) -> HttpResponse:
 
 
 def _show_new(request: MemberRequest, form: NewTrainingForm, *, status: int = 200) -> HttpResponse:
-    epochs = form["epochs"].value()  # a form that was sent has what was typed
-    fewer_passes = int(epochs) if epochs in FEWER_EPOCHS else None
-    return render(request, "training/new.html", {"form": form, "fewer_passes": fewer_passes}, status=status)
+    is_one_pass = form["epochs"].value() == ONE_PASS
+    return render(request, "training/new.html", {"form": form, "is_one_pass": is_one_pass}, status=status)
 
 
 def _style_to_train(request: MemberRequest) -> Style | None:

@@ -52,7 +52,7 @@ def test_the_card_begins_with_a_verdict_and_offers_what_helps(alice_client, vers
     page = alice_client.get(page_of()).text
     verdict = page.index("Fit for letters and scenes; weak at following requests.")
     assert verdict < page.index('<ul class="evidence-rows">')
-    assert f"{reverse('training:new')}?style=letters&amp;epochs=2" in page
+    assert f"{reverse('training:new')}?style=letters&amp;epochs=1" in page
     assert "Train with more texts" not in page
 
 
