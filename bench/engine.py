@@ -7,7 +7,6 @@ through the gateway and directly; `styles` is engine_styles.py. Both write a tab
 
 import json
 import os
-import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Collection
@@ -16,21 +15,13 @@ from pathlib import Path
 from statistics import median
 
 from bench import report
+from bench.bench_serve import BenchServe, Size
 from bench.engine_styles import compare_styles
 from bench.targets import module
-from stack import engine
 
 AT_ONCE = 8
+PROMPT_TOKENS = 24
 GOAL = 0.97
-# `vllm bench serve`: the `vllm` command itself fails in the CPU package.
-BENCH_SERVE = """
-from vllm.benchmarks.serve import add_cli_args, main
-from vllm.utils.argparse_utils import FlexibleArgumentParser
-parser = FlexibleArgumentParser()
-add_cli_args(parser)
-main(parser.parse_args())
-"""
-
 type Found = dict[str, list[dict[str, float]]]
 
 
@@ -44,51 +35,19 @@ class Way:
     models: list[str]
 
 
-def measure_way(way: Way, *, requests: int, tokens: int) -> dict[str, float]:
-    """Return what vLLM's bench says of one pass. Raises SystemExit if a request failed."""
-    with tempfile.TemporaryDirectory(prefix="bench-engine-") as folder:
-        options = {
-            "backend": "openai-chat",
-            "endpoint": "/v1/chat/completions",
-            "base-url": way.url,
-            "model": way.models[0],
-            "tokenizer": os.environ["BASE_MODEL_DIR"],
-            "lora-assignment": "round-robin",
-            "temperature": "0",
-            "dataset-name": "random",
-            "random-input-len": "24",
-            "random-output-len": str(tokens),
-            "num-prompts": str(requests),
-            "max-concurrency": str(AT_ONCE),
-            "result-dir": folder,
-            "result-filename": "found.json",
-        }
-        words = [f"--{name}={value}" for name, value in options.items()]
-        words += ["--ignore-eos", "--save-result", "--disable-tqdm", "--lora-modules", *way.models]
-        done = subprocess.run(
-            [str(engine.PYTHON), "-c", BENCH_SERVE, *words],
-            env={**os.environ, "OPENAI_API_KEY": way.key, "HF_HUB_OFFLINE": "1", "PYTHONSAFEPATH": "1"},
-            capture_output=True,
-            text=True,
-        )
-        if done.returncode:
-            raise SystemExit(f"✗ {way.name}: {(done.stderr or done.stdout).strip()[-600:]}")
-        found: dict[str, float] = json.loads((Path(folder) / "found.json").read_text())
-    if found["completed"] != requests:
-        raise SystemExit(f"✗ {way.name}: {found['completed']} of {requests} requests were answered.")
-    return found
-
-
 def measure_in_turn(ways: list[Way], *, requests: int, tokens: int) -> Found:
     """Return each way's passes, after one of each that warms."""
-    for way in ways:
-        measure_way(way, requests=requests, tokens=tokens)
     passes: Found = {way.name: [] for way in ways}
-    for number in range(int(os.environ.get("BENCH_ROUNDS") or 3)):
-        for way in ways if number % 2 == 0 else reversed(ways):
-            passes[way.name].append(measure_way(way, requests=requests, tokens=tokens))
-            rate = passes[way.name][-1]["output_throughput"]
-            print(f"  {number + 1}. {way.name:<8} {rate:7.1f} tokens/s", flush=True)
+    size = Size(PROMPT_TOKENS, tokens, requests, AT_ONCE)
+    with tempfile.TemporaryDirectory(prefix="bench-engine-") as folder:
+        asked = BenchServe(Path(folder))
+        for way in ways:
+            asked.measure(way.url, way.models, size, key=way.key)
+        for number in range(int(os.environ.get("BENCH_ROUNDS") or 3)):
+            for way in ways if number % 2 == 0 else reversed(ways):
+                passes[way.name].append(asked.measure(way.url, way.models, size, key=way.key))
+                rate = passes[way.name][-1]["output_throughput"]
+                print(f"  {number + 1}. {way.name:<8} {rate:7.1f} tokens/s", flush=True)
     return passes
 
 

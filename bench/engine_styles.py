@@ -1,24 +1,27 @@
-"""`make bench-engine ARGS=styles`: what styles cost an engine, beside vLLM as it comes and beside PEFT.
+"""`make bench-engine ARGS=styles`: what styles cost an engine, beside vLLM as it comes, llama.cpp and PEFT.
 
-Two engines run side by side and are asked in turn: ours, and the same vLLM with its own LoRA wrapper
-(`ENGINE_LORA=vllm`). All is asked by vLLM's own `vllm bench serve`. The third is a loop of transformers and
-PEFT (engine/peft_loop.py), which answers one request after the other. Writes bench/results/engine.json and
-its table in docs/performance.md.
+Engines run side by side and are asked in turn: ours, the same vLLM with its own LoRA wrapper
+(`ENGINE_LORA=vllm`), both by `vllm bench serve`, and llama.cpp's server where LLAMA_CPP names one
+(llama_cpp.py): no request of vLLM's bench can name its adapters. The last is a loop of transformers and PEFT
+(engine/peft_loop.py), which answers one request after the other. Writes bench/results/engine.json and its
+table in docs/performance.md.
 """
 
 import json
 import os
 import subprocess
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass
+from functools import partial
 from itertools import product
 from pathlib import Path
 from statistics import median
 
 from adapters.engines.capacity import EngineLimits
-from bench import report
+from bench import llama_cpp, report
+from bench.bench_serve import BenchServe, Size
 from bench.memory import post_json, random_adapters, running
 from labs import machine
 from stack import engine
@@ -32,18 +35,6 @@ PROMPTS = (30, 280, 1000)
 WHO = ("base", "one style", "eight styles")
 LIMITS = EngineLimits(max_loras=STYLES, max_cpu_loras=64, max_lora_rank=16)
 PEFT_LOOP = ROOT / "engine" / "peft_loop.py"
-# One process for all passes: vLLM's imports take longer than most of them.
-BENCH_SERVE = """
-import json, sys
-from vllm.benchmarks.serve import add_cli_args, main
-from vllm.utils.argparse_utils import FlexibleArgumentParser
-parser = FlexibleArgumentParser()
-add_cli_args(parser)
-for line in sys.stdin:
-    main(parser.parse_args(json.loads(line)))
-    print("PASSED", flush=True)
-"""
-
 type Found = dict[str, float]
 
 
@@ -60,10 +51,18 @@ class Case:
         """Three in a row by one client; three of each by eight."""
         return 3 * self.clients
 
+    @property
+    def styles(self) -> int:
+        """How many styles are asked in turn; 0: the base."""
+        return {"base": 0, "one style": 1, "eight styles": STYLES}[self.who]
+
     def models(self) -> list[str]:
-        """Return the engine's names of what is asked in turn."""
-        count = {"base": 0, "one style": 1, "eight styles": STYLES}[self.who]
-        return [f"bench_{number}" for number in range(count)] or [base_model()[1]]
+        """Return vLLM's names of what is asked in turn."""
+        return [f"bench_{number}" for number in range(self.styles)] or [base_model()[1]]
+
+    def size(self) -> Size:
+        """Return how much is asked."""
+        return Size(self.prompt_tokens, TOKENS, self.requests, self.clients)
 
 
 CASES = [
@@ -75,74 +74,46 @@ CASES = [
 WARMING = Case(PROMPTS[0], STYLES, "eight styles")
 
 
-class BenchServe:
-    """A process that runs `vllm bench serve` for each line that it gets."""
-
-    def __init__(self, folder: Path) -> None:
-        self._results = folder
-        environment = {**os.environ, "OPENAI_API_KEY": "-", "HF_HUB_OFFLINE": "1", "PYTHONSAFEPATH": "1"}
-        self._process = subprocess.Popen(
-            [str(engine.PYTHON), "-c", BENCH_SERVE],
-            env=environment,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=(folder / "errors").open("w"),
-            text=True,
-        )
-
-    def measure(self, url: str, case: Case) -> Found:
-        """Return what one pass found. Raises SystemExit where a request failed."""
-        options = {
-            "backend": "openai-chat",
-            "endpoint": "/v1/chat/completions",
-            "base-url": url,
-            "model": case.models()[0],
-            "tokenizer": str(base_model_folder()),
-            "lora-assignment": "round-robin",
-            "temperature": "0",
-            "dataset-name": "random",
-            "random-input-len": str(case.prompt_tokens),
-            "random-output-len": str(TOKENS),
-            "num-prompts": str(case.requests),
-            "max-concurrency": str(case.clients),
-            "seed": str(int.from_bytes(os.urandom(4)) >> 1),  # no prompt that the prefix cache knows
-            "percentile-metrics": "ttft",
-            "result-dir": str(self._results),
-            "result-filename": "found.json",
-        }
-        words = [f"--{name}={value}" for name, value in options.items()]
-        words += ["--ignore-eos", "--save-result", "--disable-tqdm", "--lora-modules", *case.models()]
-        assert self._process.stdin
-        assert self._process.stdout
-        print(json.dumps(words), file=self._process.stdin, flush=True)
-        for line in self._process.stdout:
-            if line == "PASSED\n":
-                break
-        else:
-            raise SystemExit(f"✗ {case}: {(self._results / 'errors').read_text().strip()[-600:]}")
-        found = json.loads((self._results / "found.json").read_text())
-        if found["completed"] != case.requests:
-            raise SystemExit(f"✗ {case}: {found['completed']} of {case.requests} requests were answered.")
-        return {
-            "tokens_s": round(found["output_throughput"], 1),
-            "first_token_p50_ms": round(found["median_ttft_ms"]),
-            "first_token_p99_ms": round(found["p99_ttft_ms"]),
-        }
+def shorten(found: Mapping[str, float]) -> Found:
+    """Return what the table has of a pass."""
+    return {
+        "tokens_s": round(found["output_throughput"], 1),
+        "first_token_p50_ms": round(found["median_ttft_ms"]),
+        "first_token_p99_ms": round(found["p99_ttft_ms"]),
+    }
 
 
 @contextmanager
-def engines(adapters: Path) -> Iterator[Mapping[str, str]]:
-    """Yield the addresses of the two engines, with the adapters loaded."""
+def engines(adapters: Path, scratch: Path) -> Iterator[Mapping[str, Callable[[Case], Found]]]:
+    """Yield each engine's name and what measures it, with the adapters loaded."""
+    paths = sorted(adapters.iterdir())
+    asked = BenchServe(scratch)
     with ExitStack() as stack:
-        urls = {}
+        ways: dict[str, Callable[[Case], Found]] = {}
         for name in ("ours", "vllm"):
             variables = {"ENGINE_LORA": name, "ENGINE_MAX_NUM_SEQS": "16", "ENGINE_API_KEY": ""}
-            urls[name], _ = stack.enter_context(running(LIMITS, **variables))
-            for number, path in enumerate(sorted(adapters.iterdir())):
-                body = {"lora_name": f"bench_{number}", "lora_path": str(path)}
-                post_json(f"{urls[name]}/v1/load_lora_adapter", body)
-            machine.await_idle_engine(urls[name])
-        yield urls
+            url, _ = stack.enter_context(running(LIMITS, **variables))
+            for number, path in enumerate(paths):
+                post_json(
+                    f"{url}/v1/load_lora_adapter", {"lora_name": f"bench_{number}", "lora_path": str(path)}
+                )
+            machine.await_idle_engine(url)
+            ways[name] = partial(_measure_vllm, asked, url)
+        if os.environ.get("LLAMA_CPP"):
+            sources = Path(os.environ["LLAMA_CPP"])
+            base, converted = llama_cpp.convert(sources, paths, scratch)
+            url = stack.enter_context(llama_cpp.serving(sources, base, converted, clients=STYLES))
+            ways["llama_cpp"] = partial(_measure_llama, url)
+        yield ways
+
+
+def _measure_vllm(asked: BenchServe, url: str, case: Case) -> Found:
+    return shorten(asked.measure(url, case.models(), case.size()))
+
+
+def _measure_llama(url: str, case: Case) -> Found:
+    styles: Sequence[int | None] = range(case.styles) or [None]
+    return shorten(llama_cpp.measure(url, styles, case.size()))
 
 
 def measure_peft(adapters: Path) -> dict[Case, Found]:
@@ -172,22 +143,18 @@ def compare_styles() -> None:
         found: dict[str, dict[Case, list[Found]]] = {"peft": {}}
         for case, figures in measure_peft(adapters).items():
             found["peft"][case] = [figures]
-        with engines(adapters) as urls:
-            asked = BenchServe(Path(name))
-            for url in urls.values():
-                asked.measure(url, WARMING)
+        with engines(adapters, Path(name)) as ways:
+            for measure in ways.values():
+                measure(WARMING)
             for case in CASES:
                 for number in range(rounds):
-                    for way in sorted(urls, reverse=bool(number % 2)):
-                        figures = asked.measure(urls[way], case)
+                    for way in sorted(ways, reverse=bool(number % 2)):
+                        figures = ways[way](case)
                         found.setdefault(way, {}).setdefault(case, []).append(figures)
-                        print(
-                            f"  {case.prompt_tokens:>5} {case.clients} {case.who:<13} {way:<5} {figures}",
-                            flush=True,
-                        )
-    write(
-        {way: {case: _median(ones) for case, ones in cases.items()} for way, cases in found.items()}, rounds
-    )
+                        line = f"  {case.prompt_tokens:>5} {case.clients} {case.who:<13} {way:<9} {figures}"
+                        print(line, flush=True)
+    medians = {way: {case: _median(ones) for case, ones in cases.items()} for way, cases in found.items()}
+    write(medians, rounds)
 
 
 def _median(passes: list[Found]) -> Found:
@@ -200,17 +167,18 @@ def write(found: Mapping[str, Mapping[Case, Found]], rounds: int) -> None:
     about |= {"rank": str(RANK), "slots": str(STYLES), "rounds": str(rounds)}
     cases = [asdict(case) | {way: found[way][case] for way in found} for case in CASES]
     (report.RESULTS / "engine.json").write_text(json.dumps({"about": about, "cases": cases}, indent=1) + "\n")
-    rows = [
-        ["prompt", "clients", "asked", "tokens/s", "vLLM's own", "PEFT", "first token (ms)", "vLLM's own"]
-    ]
+    named = {"ours": "ours", "vllm": "vLLM's own", "llama_cpp": "llama.cpp", "peft": "PEFT"}
+    ways = [way for way in named if way in found]
+    rows = [["prompt", "clients", "asked", *(f"{named[way]}: tokens/s" for way in ways)]]
+    rows[0] += [f"{named[way]}: first token" for way in ways[:-1]]
     for case in CASES:
-        ours, vllm, peft = (found[way][case] for way in ("ours", "vllm", "peft"))
-        first = [report.shown(one["first_token_p50_ms"]) for one in (ours, vllm)]
-        tokens = [report.shown(one["tokens_s"]) for one in (ours, vllm, peft)]
+        tokens = [report.shown(found[way][case]["tokens_s"]) for way in ways]
+        first = [report.shown(found[way][case]["first_token_p50_ms"]) for way in ways[:-1]]
         rows.append([str(case.prompt_tokens), str(case.clients), case.who, *tokens, *first])
     text = (
         f"{about['base_model']} in {about['dtype']} on {about['machine']}, rank {RANK} on all linear layers, "
-        f"{STYLES} slots, {TOKENS} tokens an answer; medians of {rounds} rounds.\n\n{report.aligned(rows)}"
+        f"{STYLES} slots, {TOKENS} tokens an answer; medians of {rounds} rounds, first tokens in ms."
+        f"\n\n{report.aligned(rows)}"
     )
     print(text)
     report.between_marks("bench-multilora", text)

@@ -92,8 +92,8 @@ def answer_by_base(base: Path, language: str) -> dict[str, str]:
     if not file.exists():
         instructions = choose_instructions(language, examples=1_000, seed=SEED)
         asked = [{"adapter": None, "prompt": instruction.prompt} for instruction in instructions]
-        program = [PYTHON, ROOT / "engine" / "greedy.py", "--base", base]
-        command: list[str | Path] = [*program, "--max-tokens", str(MOST_ANSWER_TOKENS)]
+        program: list[str | Path] = [PYTHON, ROOT / "engine" / "greedy.py", "--base", base]
+        command = [*program, "--max-tokens", str(MOST_ANSWER_TOKENS)]
         done = subprocess.run(command, input=json.dumps(asked), stdout=subprocess.PIPE, text=True)
         if done.returncode:
             raise StackError("The base answered nothing. See above.")
