@@ -1,0 +1,138 @@
+"""`make bench-evidence-answers`: do styles do what they are asked, without the people of their books?
+
+Needs the styles that `make trial-own-style` has left in var/own-style. Each style and the base answer ten
+letters and twenty other requests on the real engine, as a request without a temperature is drawn. Nobody has
+learned these requests. Writes a table in docs/evidence.md.
+"""
+
+import json
+import re
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+from statistics import fmean, median
+
+from bench import report
+
+type Answer = Callable[[str, list[str]], list[str]]  # the name of a model, prompts → answers
+
+LETTERS = (
+    "Write a letter to the council about the street lamps.",
+    "Write a letter to an aunt who has moved to the country.",
+    "Write a letter to a bookseller who sent the wrong book.",
+    "Write a letter that recommends a young gardener.",
+    "Write a letter to a friend who has lost his dog.",
+    "Write a letter to a school about a missing coat.",
+    "Write a letter to the owner of a bakery, praising the bread.",
+    "Write a letter to a cousin, asking him to the harvest supper.",
+    "Write a letter to a doctor, asking for an earlier appointment.",
+    "Write a letter to an editor about noisy motor-cars.",
+)
+REQUESTS = (
+    "Describe a harbour at dawn with gulls and fishing boats.",
+    "Tell of a woman who finds an old clock in the attic.",
+    "Write about two brothers who quarrel over a mill.",
+    "Describe a long walk over frozen fields to a church.",
+    "Write a scene in which a teacher returns a stolen pencil.",
+    "Tell how a child teaches a parrot to sing.",
+    "Describe a garden wall covered with ivy after the rain.",
+    "Write about a stranger who arrives at an inn without luggage.",
+    "Describe a market stall with apples, honey and candles.",
+    "Tell of a ship that waits three days for wind.",
+    "Write a scene between a judge and a thief at supper.",
+    "Describe a piano that nobody has played for years.",
+    "Write about a bridge that was washed away by the flood.",
+    "Tell of a letter that arrives ten years too late.",
+    "Describe the kitchen of a large house before a wedding.",
+    "Write about a shepherd who is afraid of the dark.",
+    "Describe a winter evening beside the stove with a book.",
+    "Tell of a gardener who refuses to sell his roses.",
+    "Write a scene in which rain interrupts a picnic.",
+    "Describe a mountain village on the day of the fair.",
+)
+BEGINS_AS_LETTER = re.compile(
+    r"\W*(?:(?:my )?dear|to (?:the|whom|my)|sir|madam|gentlemen|hello|hi)\b|.{0,200}\n\s*(?:my )?dear\b",
+    re.IGNORECASE | re.DOTALL,
+)
+LEAST_LETTERS = 4  # of a request's word that counts
+STEM = 6
+# Capitals of everybody: neither people nor places of a book.
+EVERYDAY = frozenset(
+    """
+    Sir Madam Mrs Miss Mister Lord Lady Master Doctor Captain Father Mother Aunt Uncle God Heaven Nature
+    Providence Church Monday Tuesday Wednesday Thursday Friday Saturday Sunday January February March April
+    May June July August September October November December Christmas Easter English Englishman French
+    German Spanish American Italian Christian Latin Greek England London Europe America France Germany Chapter
+    """.split()  # noqa: SIM905
+)
+LEAST_MENTIONS = 3
+
+
+def names_of(learned: Path) -> set[str]:
+    """Return the people and places that a style's texts mention three times or more."""
+    mentions: Counter[str] = Counter()
+    for line in learned.read_text().splitlines():
+        answer = json.loads(line)["messages"][1]
+        mentions.update(answer["content"][first:end] for first, end in answer.get("masked", []))
+    return {name for name, count in mentions.items() if count >= LEAST_MENTIONS} - EVERYDAY
+
+
+def stems(text: str) -> set[str]:
+    """Return the first letters of a text's longer words."""
+    return {word[:STEM] for word in re.findall(r"[^\W\d_]+", text.lower()) if len(word) >= LEAST_LETTERS}
+
+
+def share_taken_up(requests: list[str], answers: list[str]) -> float:
+    """Return which share of a request's words is in its answer, less that in answers to other requests."""
+    asked = [stems(request) for request in requests]
+    said = [stems(answer) for answer in answers]
+    own = fmean(len(words & said[number]) / len(words) for number, words in enumerate(asked))
+    others = fmean(
+        len(words & said[other]) / len(words)
+        for number, words in enumerate(asked)
+        for other in range(len(said))
+        if other != number
+    )
+    return own - others
+
+
+def measure_requests(style: str, base: str, learned: Path, answer: Answer) -> dict[str, float]:
+    """Return a style's figures beside the base's."""
+    names = names_of(learned)
+    found: dict[str, float] = {}
+    for who, model in (("base", base), ("style", style)):
+        letters, others = answer(model, list(LETTERS)), answer(model, list(REQUESTS))
+        found[f"{who}_taken_up"] = share_taken_up(list(REQUESTS), others)
+        found[f"{who}_letters"] = sum(bool(BEGINS_AS_LETTER.match(text)) for text in letters)
+        found[f"{who}_named"] = sum(any(re.search(rf"\b{name}\b", text) for name in names) for text in others)
+    return {name: round(value, 3) for name, value in found.items()}
+
+
+def describe_requests(found: dict[str, dict[str, float]]) -> str:
+    """Return the table, and which bounds hold."""
+    rows = [
+        [
+            "author",
+            "words taken up: base",
+            "style",
+            "letters of 10: base",
+            "style",
+            "named, of 20: base",
+            "style",
+        ]
+    ]
+    for author, figures in found.items():
+        cells = [f"{figures['base_taken_up']:.2f}", f"{figures['style_taken_up']:.2f}"]
+        for name in ("letters", "named"):
+            cells += [f"{figures[f'{who}_{name}']:.0f}" for who in ("base", "style")]
+        rows.append([author.capitalize(), *cells])
+    share = median(one["style_taken_up"] / max(0.01, one["base_taken_up"]) for one in found.values())
+    letters = min(one["style_letters"] for one in found.values())
+    named = max(one["style_named"] for one in found.values())
+    verdicts = [
+        f"Words taken up: {share:.2f} of the base's in the median (bound 0.85, {report.verdict(share >= 0.85)})",
+        f"letters that begin as letters: {letters:.0f} of 10 at least (bound 8, {report.verdict(letters >= 8)})",
+        f"answers that name somebody or some place of the books: {named:.0f} of 20 at most "
+        f"(bound 1, {report.verdict(named <= 1)})",
+    ]
+    return f"{report.aligned(rows)}\n\n{'; '.join(verdicts)}."
