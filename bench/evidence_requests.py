@@ -130,9 +130,9 @@ def describe_requests(found: dict[str, dict[str, float]]) -> str:
     letters = min(one["style_letters"] for one in found.values())
     named = max(one["style_named"] for one in found.values())
     verdicts = [
-        f"Words taken up: {share:.2f} of the base's in the median (bound 0.85, {report.verdict(share >= 0.85)})",
-        f"letters that begin as letters: {letters:.0f} of 10 at least (bound 8, {report.verdict(letters >= 8)})",
-        f"answers that name somebody or some place of the books: {named:.0f} of 20 at most "
-        f"(bound 1, {report.verdict(named <= 1)})",
+        f"Words taken up: {share:.2f} of the base's (median; bound 0.85, {report.verdict(share >= 0.85)})",
+        f"of 10 letters, {letters:.0f} or more begin as letters (bound 8, {report.verdict(letters >= 8)})",
+        f"of 20 answers, {named:.0f} at most name somebody or some place of the books (bound 1, "
+        f"{report.verdict(named <= 1)})",
     ]
     return f"{report.aligned(rows)}\n\n{'; '.join(verdicts)}."
