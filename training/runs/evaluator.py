@@ -94,7 +94,7 @@ class LeaseLost(Exception):
 def claim_room(training: Training) -> bool:
     """Return whether an evaluation waits that an engine can answer, and this training is to stop for it.
 
-    Of several trainings one stops for each evaluation, the first whose turn is over: its worker takes it then.
+    Of several trainings one stops for each evaluation, the first whose turn is over: its worker takes it.
     """
     waiting = Evaluation.objects.waiting().free(timezone.now()).filter(version__status=VersionStatus.SERVING)
     next_ones = waiting.select_related("version__style__base_model").order_by("created_at")[:ASKED_AFTER]
