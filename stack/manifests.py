@@ -53,7 +53,7 @@ def find_misplaced(rendered: Sequence[Mapping[str, Any]]) -> Iterator[str]:
         if found["metadata"].get("namespace") != NAMESPACE:
             yield f"rendered: {found['kind']} {found['metadata']['name']} is not in {NAMESPACE}"
     maps = {found["metadata"]["name"] for found in rendered if found["kind"] == "ConfigMap"}
-    read = set(re.findall(r"polyscribe-(?:settings|engine)-\w+", str(rendered)))
+    read = set(re.findall(r"polyscribe-(?:settings|engine|outgoing)-\w+", str(rendered)))
     if maps != read:
         yield f"rendered: pods read {sorted(read)}, and there are {sorted(maps)}"
 

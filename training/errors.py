@@ -47,7 +47,7 @@ class StillReading(Conflict):
 
 
 class TooManyWords(Conflict):
-    """Your documents have {words:,} words; your plan allows {most:,} per training. Leave some out, or upgrade
+    """Your texts have {words:,} words; your plan allows {most:,} per training. Leave some out, or upgrade
     your plan."""
 
     code = "too_many_words"
@@ -58,6 +58,12 @@ class TooManyTrainings(Conflict):
     your plan."""
 
     code = "too_many_trainings"
+
+
+class NoTrainingsInPlan(Conflict):
+    """Your plan doesn't include trainings. Upgrade your plan."""
+
+    code = "no_trainings_in_plan"
 
 
 class TrainingsUsedUp(Conflict):

@@ -70,10 +70,12 @@ def delete_file(access: Access, file: File) -> None:
 
 @transaction.atomic
 def create_job(access: Access, request: JobRequest) -> Training:
-    """Return a new job, which checks its files and starts automatically. Raises TrainingOff, TooManyDrafts.
+    """Return a new job, which checks its files and starts automatically. Raises TrainingOff, TooManyDrafts,
+    StyleRefused, and what `starting.require_startable` does.
 
     By the terms of the API, the caller states the rights to the texts.
     """
+    starting.require_startable(access.tenant, timezone.now())
     training = starting.create_training(
         access.tenant, access.maker, slug=request.slug, name=request.name, epochs=request.epochs
     )

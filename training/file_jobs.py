@@ -9,18 +9,18 @@ from dataclasses import dataclass, field
 from django.utils import timezone
 
 from adapters import object_store
-from adapters.errors import NotStored
+from adapters.errors import NotStored, StyleRefused
 from core.errors import DomainError, Unavailable
 from core.messages import Message
 from inference.public import count_conversation_tokens, refuses_chat
 from tenants.public import training_holds
 from training import endings, preparation, starting, storage
-from training.errors import TooManyTrainings
+from training.errors import TooManyTrainings, TooManyWords
 from training.files import conversations, store
 from training.files.conversations import BadConversations, BadLine, Conversation
 from training.models import File, Status, Training
 from training.models.trainings import MAX_EXAMPLE_TOKENS
-from training.notes import FileFault, LineFault
+from training.notes import FileFault, JobFault, LineFault
 
 HELD_OUT_EVERY = 10
 MAX_HELD_OUT = 200
@@ -108,7 +108,11 @@ def _prepare(training: Training) -> None:
 
 
 def _start(training: Training) -> None:
-    """Queue a job whose price can be held. One that waits for others stays ready; any other fault ends it."""
+    """Queue a job whose price can be held. One that waits for others stays ready; any other fault ends it.
+
+    Only what could not be known when it was created is left to find: its words, its price, and what others
+    have used since.
+    """
     try:
         starting.start_job(training)
     except (TooManyTrainings, training_holds.HeldByRequests) as error:
@@ -116,8 +120,21 @@ def _start(training: Training) -> None:
     except Unavailable:
         raise
     except DomainError as error:
-        failure = _with_facts(Message.of(error), code=error.code)
+        failure = _describe_refusal(error)
         endings.end_training(training, before=Status.READY, after=Status.FAILED, failure=failure)
+
+
+def _describe_refusal(error: DomainError) -> Message:
+    """Return why a job can't start, with its code and the field of the job that it is about, if any."""
+    match error:
+        case StyleRefused():
+            # Its own sentence points to fields, which a job's error has not.
+            sentences = next(iter(error.errors.values()))
+            return _with_facts(JobFault.STYLE(reason=sentences[0]), code=error.code, param="suffix")
+        case TooManyWords():
+            return _with_facts(Message.of(error), code=error.code, param="training_file")
+        case _:
+            return _with_facts(Message.of(error), code=error.code)
 
 
 def _write_side(training: Training, name: str, *, is_held_out: bool) -> Tally:

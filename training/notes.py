@@ -93,3 +93,9 @@ class FileFault(MessageCode):
     TOO_FEW = _("{file} has {lines:,} conversations; a training needs at least {least:,}.")
     TOO_MANY = _("{file} has more than {limit:,} conversations. Split it.")
     GONE = _("{file} was deleted or has expired. Upload it again.")
+
+
+class JobFault(MessageCode):
+    """Why a job whose files are fine can't start."""
+
+    STYLE = _("The style can't get a new version. {reason}")

@@ -20,6 +20,7 @@ from tenants.public import training_holds
 from training.errors import (
     NotEvaluable,
     NothingToTrain,
+    NoTrainingsInPlan,
     RightsNotStated,
     TooManyDrafts,
     TooManyTrainings,
@@ -181,11 +182,28 @@ def count_started(tenant: Tenant, now: datetime) -> tuple[int, int]:
     return own.filter(status__in=STARTED).count(), own.filter(started_at__gte=first).count()
 
 
+def require_startable(tenant: Tenant, now: datetime) -> None:
+    """Refuse a job that could not start, whatever its files have and whoever is waited for.
+
+    Raises NoTrainingsInPlan, TrainingsUsedUp, NothingLeft.
+    """
+    if not tenant.is_first_party:
+        limits = limits_of(tenant, now)
+        _, used = count_started(tenant, now)
+        if not limits.parallel_trainings or not limits.monthly_trainings:
+            raise NoTrainingsInPlan
+        if used >= limits.monthly_trainings:
+            raise TrainingsUsedUp(most=limits.monthly_trainings, used=used)
+    training_holds.require_anything_left(tenant, now)
+
+
 def list_obstacles(training: Training, now: datetime) -> list[DomainError]:
     """Return which limits of its workspace's plan a training exceeds; a first party has none."""
     if training.tenant.is_first_party:
         return []
     limits = limits_of(training.tenant, now)
+    if not limits.parallel_trainings or not limits.monthly_trainings:
+        return [NoTrainingsInPlan()]
     running, used = count_started(training.tenant, now)
     words = training.report.get("words", 0)
     obstacles: list[DomainError] = []

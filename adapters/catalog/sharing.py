@@ -189,10 +189,11 @@ def share_style(style: Style, name: str, by: User | None) -> Share:
 
 
 def _find_workspace(name: str) -> Tenant:
-    tenant = Tenant.objects.filter(slug=name).first()
+    kept = Tenant.objects.filter(deleted_at=None)
+    tenant = kept.filter(slug=name).first()
     if tenant:
         return tenant
-    named = list(Tenant.objects.filter(name__iexact=name, deleted_at=None)[:2])
+    named = list(kept.filter(name__iexact=name)[:2])
     if len(named) != 1:
         raise NoSuchWorkspace(slug=name)
     return named[0]

@@ -17,7 +17,7 @@ from inference.mcp.app import MCP, McpApp  # noqa: E402
 from operations.settings_checks import refuse_half_configured  # noqa: E402
 from training.openai_api.streaming import Uploads  # noqa: E402
 
-refuse_half_configured()
+refuse_half_configured(sends_mail=True)
 django_app = PageBodies(ASGIHandler())
 uploads = Uploads(most_at_once=8)
 UPLOADS = "/v1/files"

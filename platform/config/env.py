@@ -189,7 +189,8 @@ VARIABLES: dict[str, Variable] = {
     "EMAIL_URL": Variable(
         "",
         "SMTP server with STARTTLS, smtp://user:password@host:port; or file:///folder, where each mail "
-        "becomes a file. Empty: mail goes to the log.",
+        "becomes a file. Empty: mail goes to the log. Only pages and the worker of the queue `webhooks` "
+        "need it.",
     ),
     "MAILBOX": Variable(
         "0", "1 shows the mail of EMAIL_URL=file:///… at /mailbox/, to this machine only. For the demo."

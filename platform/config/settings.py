@@ -456,6 +456,7 @@ elif _mail.hostname:
         },
     }
 MAILERS = {"default": _mailer}
+HAS_MAIL_SERVER = _mail.scheme == "smtp" and bool(_mail.hostname)
 MAILBOX = env.read_flag("MAILBOX") and _mail.scheme == "file" and not SECURE
 DEFAULT_FROM_EMAIL = f"Polyscribe <no-reply@{urlsplit(SITE_URL).hostname}>"
 

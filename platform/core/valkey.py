@@ -219,6 +219,11 @@ def login_lockouts_key() -> str:
     return "metrics:login_lockouts"
 
 
+def login_turn_key(kind: str, digest: str) -> str:
+    """Lock: an attempt to log in is being checked, from an address (`ip`) or to an account (`account`)."""
+    return f"login:{kind}:{digest}"
+
+
 def read_open_holds(store: Any, field: str) -> list[str | None]:
     """Return one field of the hold of each open request."""
     pipeline = store.pipeline(transaction=False)

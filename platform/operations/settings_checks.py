@@ -40,9 +40,20 @@ def find_faults() -> list[CheckMessage]:
     return [Error(message, hint=hint, id=f"polyscribe.{name}") for name, message, hint in _contradictions()]
 
 
-def refuse_half_configured() -> None:
-    """Raise SystemExit with every contradiction, if there is one."""
+def refuse_half_configured(*, sends_mail: bool = False) -> None:
+    """Raise SystemExit with every contradiction, if there is one, and for a process that can't send its mail.
+
+    Only what sends mail has the mail server's password, so it is no fault of others.
+    """
     faults = find_faults()
+    if sends_mail and settings.SECURE and not settings.HAS_MAIL_SERVER:
+        faults.append(
+            Error(
+                "EMAIL_URL is empty, so nobody could confirm an address.",
+                hint="Set it to smtp://user:password@host:port.",
+                id="polyscribe.no_mail",
+            )
+        )
     if faults:
         lines = [f"{fault.msg} {fault.hint}" for fault in faults]
         raise SystemExit("This process can't start:\n- " + "\n- ".join(lines))

@@ -105,6 +105,17 @@ SUMMARIES = {
 }
 
 
+# What guides that are not translated are called on a shelf, in the reader's language.
+NAMES = {
+    "evidence": _("Evidence"),
+    "writing-with-the-api": _("The API"),
+    "command-line": _("The command line and the Python client"),
+    "mcp": _("Styles in Claude, Cursor and other assistants (MCP)"),
+    "fine-tuning": _("Coming from OpenAI's fine-tuning"),
+    "provenance": _("Provenance: where a text came from"),
+}
+
+
 @dataclass(frozen=True)
 class Guide:
     """One page of the docs, in one language."""
@@ -119,6 +130,11 @@ class Guide:
     @property
     def title(self) -> str:
         return self.sections[0].title
+
+    @property
+    def name(self) -> str:
+        """The title on a shelf, whose other words are in the reader's language."""
+        return str(NAMES.get(self.slug, self.title)) if self.is_foreign else self.title
 
     @property
     def url(self) -> str:

@@ -4,12 +4,16 @@ The review comes after an account changed hands.
 """
 
 import logging
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from datetime import timedelta
+from hashlib import sha256
 from typing import Any, ClassVar
 
 from allauth.account.adapter import DefaultAccountAdapter
 from allauth.account.models import EmailAddress
 from django.conf import settings
+from django.contrib.auth.models import AbstractBaseUser
 from django.core.exceptions import ValidationError
 from django.core.mail import EmailMessage, EmailMultiAlternatives
 from django.http import HttpRequest, HttpResponse
@@ -17,6 +21,7 @@ from django.template.loader import render_to_string
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
+from redis.exceptions import LockError
 
 from core import valkey
 from tenants.accounts import current
@@ -26,6 +31,9 @@ from tenants.models import Invitation, User
 
 logger = logging.getLogger(__name__)
 
+TURN_WAIT_S = 5.0  # a password takes some 0.2 s to check, and five wrong ones lock an account
+TURN_LASTS_S = 10.0
+TURN_POLL_S = 0.02
 UNCONFIRMED_KEPT = timedelta(days=30)
 PRUNE_BATCH_SIZE = 1_000  # accounts; the next run takes the rest
 
@@ -68,6 +76,19 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]
         """Return None: the invited address is no address of an account that signs up with another one."""
         return None
 
+    def authenticate(self, request: HttpRequest, **credentials: Any) -> AbstractBaseUser | None:
+        """Return whose password it is. Attempts from an address, and those to an account, take turns.
+
+        allauth counts an attempt before the password is checked, and takes it back if that is right. Of many
+        right ones at once, those being checked would count as failures, and the account would be locked.
+        """
+        email = credentials.get("email", "")
+        address = self.get_client_ip(request)
+        account = _counted_as(email, read_device(request, email))
+        with _turn("ip", address), _turn("account", account):
+            user: AbstractBaseUser | None = super().authenticate(request, **credentials)
+        return user
+
     def pre_authenticate(self, request: HttpRequest, **credentials: Any) -> None:
         """Count the attempt: a known device by itself, all others together. Raises ValidationError.
 
@@ -75,8 +96,7 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]
         """
         email = credentials.get("email", "")
         device_id = read_device(request, email)
-        if device_id:
-            credentials["email"] = f"{device_id}:{email}"
+        credentials["email"] = _counted_as(email, device_id)
         try:
             super().pre_authenticate(request, **credentials)
         except ValidationError:
@@ -111,6 +131,28 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]
         if isinstance(user, User) and user.review_keys_since is not None:
             return reverse("website:keys")
         return str(super().get_login_redirect_url(request))
+
+
+def _counted_as(email: str, device_id: str | None) -> str:
+    """Return under which name attempts are counted: a known device has its own."""
+    return f"{device_id}:{email}" if device_id else email
+
+
+@contextmanager
+def _turn(kind: str, name: str) -> Iterator[None]:
+    """Wait while another attempt of the same kind and name is checked.
+
+    After `TURN_WAIT_S` it goes on beside the other: then it may be refused in vain, and never let through.
+    """
+    key = valkey.login_turn_key(kind, sha256(name.lower().encode(errors="replace")).hexdigest())
+    turn = valkey.client().lock(key, timeout=TURN_LASTS_S, blocking_timeout=TURN_WAIT_S, sleep=TURN_POLL_S)
+    is_held = turn.acquire()
+    try:
+        yield
+    finally:
+        if is_held:
+            with suppress(LockError):  # it took longer than the lock lasts
+                turn.release()
 
 
 def prune_unconfirmed() -> int:

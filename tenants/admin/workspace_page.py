@@ -6,7 +6,7 @@ from typing import Any
 
 from django.apps import apps
 from django.conf import settings
-from django.db.models import Max, Q, QuerySet, Sum
+from django.db.models import Max, Q, QuerySet
 from django.http import HttpRequest
 from django.urls import reverse
 from django.utils import timezone
@@ -20,6 +20,7 @@ from tenants.admin.audit import name_action
 from tenants.metering import plans, trainings
 from tenants.metering.allowance import allowance_of
 from tenants.metering.ledger import usage_of
+from tenants.metering.unpaid import sum_rests
 from tenants.models import (
     ApiKey,
     AuditEntry,
@@ -189,9 +190,8 @@ def _live_keys(tenant: Tenant) -> list[Figure]:
 def _due_invoices(tenant: Tenant) -> list[Figure]:
     due = Invoice.objects.filter(tenant=tenant, state=Invoice.State.FINALIZED)
     count = due.count()
-    total = due.aggregate(total=Sum("total_nanousd", default=0))["total"]
     address = _list_of(tenant, "tenants_invoice", state__exact=Invoice.State.FINALIZED)
-    return [Figure("Invoices due", f"{count:,}", usd(total) if count else "nothing to pay", address)]
+    return [Figure("Invoices due", f"{count:,}", usd(sum_rests(due)) if count else "nothing to pay", address)]
 
 
 FIGURES: dict[str, Callable[[Tenant], list[Figure]]] = {

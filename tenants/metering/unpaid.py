@@ -5,7 +5,7 @@ the data plane counts the cap as if it were a last credit (quota_sync/credit_fie
 """
 
 from django.conf import settings
-from django.db.models import F, Q, Sum
+from django.db.models import F, Q, QuerySet, Sum
 from django.utils import timezone
 
 from core import months
@@ -43,8 +43,13 @@ def has_paid_invoice(tenant: Tenant) -> bool:
 def owed_before_nanousd(tenant: Tenant, period: str) -> int:
     """Return what final invoices of the months before one leave to pay, less their credit notes."""
     due = Invoice.objects.filter(tenant=tenant, state=Invoice.State.FINALIZED, period__lt=period)
-    less_notes = due.annotate(rest_nanousd=REST_NANOUSD)
-    return int(less_notes.aggregate(total=Sum("rest_nanousd", default=0))["total"])
+    return sum_rests(due)
+
+
+def sum_rests(invoices: QuerySet[Invoice]) -> int:
+    """Return the nano-USD that invoices come to, less their credit notes."""
+    rests = invoices.annotate(rest_nanousd=REST_NANOUSD)
+    return int(rests.aggregate(total=Sum("rest_nanousd", default=0))["total"])
 
 
 def find_other_unpaid(tenant: Tenant) -> Tenant | None:

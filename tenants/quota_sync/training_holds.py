@@ -16,6 +16,7 @@ ledger counts instead, as it does for admission; requests that ran then and are 
 gateways are unknown to both (decision 12).
 """
 
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Self
 from uuid import UUID
@@ -27,12 +28,12 @@ from django.utils.translation import gettext_noop as _
 
 from core import months, valkey
 from core.errors import Conflict, Unavailable
-from core.messages import MessageCode
+from core.messages import Message, MessageCode
 from core.money import usd
 from tenants.metering import plans, trainings
 from tenants.metering.credits import lock_tenant
 from tenants.metering.ledger import usage_of
-from tenants.metering.unpaid import unpaid_cap_nanousd
+from tenants.metering.unpaid import has_paid_invoice, unpaid_cap_nanousd
 from tenants.models import Invoice, LedgerEntry, Tenant, TrainingHold
 from tenants.quota_sync.credit_field import MonthCount, credits_beside
 from tenants.quota_sync.generations import bump_generations
@@ -46,6 +47,15 @@ class Payer(MessageCode):
 
     BUDGET = _("monthly budget")
     CREDITS = _("credits")
+
+
+class Advice(MessageCode):
+    """What helps a workspace that can't pay for a training."""
+
+    BUDGET = _("Raise the budget, or upgrade your plan.")
+    CREDITS = _("Add credits.")
+    PLAN = _("Add credits, or upgrade to a plan that invoices usage.")
+    FIRST_INVOICE = _("Add credits, or pay your first invoice once it's issued.")
 
 
 class TrainingNotCovered(Conflict):
@@ -74,10 +84,16 @@ class OverBudget(TrainingNotCovered):
 
 
 class OverCredits(TrainingNotCovered):
-    """This training can cost up to {needed}, and you have {left} in credits. Add credits, upgrade to a plan
-    that invoices usage, or train on less text."""
+    """This training can cost up to {needed}, and {left} is left to pay for it. {advice} You can also train on
+    less text."""
 
     code = "training_over_credits"
+
+
+class NothingLeft(TrainingNotCovered):
+    """Nothing is left to pay for a training. {advice}"""
+
+    code = "training_nothing_left"
 
 
 class HeldByRequests(TrainingNotCovered):
@@ -99,6 +115,17 @@ class BudgetUnknown(Unavailable):
     code = "budget_unavailable"
 
 
+@dataclass(frozen=True)
+class Left:
+    """Nano-USD that are left for trainings: of a month's budget, and of credits where these bound it."""
+
+    tenant: Tenant
+    budget: int | None
+    of_budget: int | None
+    of_credits: int | None
+    is_capped: bool  # by what may be unpaid until the first invoice is paid
+
+
 def hold_training(tenant: Tenant, training_id: UUID, most_tokens: int, now: datetime) -> TrainingHold:
     """Return the hold of a training: confirmed, so that it may start, or settled, if it is over.
 
@@ -117,6 +144,23 @@ def hold_training(tenant: Tenant, training_id: UUID, most_tokens: int, now: date
     if hold.confirmed_at or hold.settled_at:
         return hold
     return _confirm(tenant, hold, now)
+
+
+def require_anything_left(tenant: Tenant, now: datetime) -> None:
+    """Raise NothingLeft if the ledger leaves nothing for a training, however little it costs.
+
+    It only reads: whether a training is covered is decided by `hold_training`.
+    """
+    if not trainings.price_at(tenant, now):
+        return
+    period = months.period_of(now)
+    used = _count_ledger(tenant, period)
+    before = _count_ledger(tenant, months.before(period))
+    left = _find_left(tenant, now, used=used, before=before)
+    if left.of_budget is not None and left.of_budget <= 0:
+        raise NothingLeft(advice=Advice.BUDGET())
+    if left.of_credits is not None and left.of_credits <= 0:
+        raise NothingLeft(advice=_advise(left, needed_nanousd=1))
 
 
 def settle_training(training_id: UUID, trained_tokens: int, now: datetime) -> int:
@@ -205,21 +249,47 @@ def _require_room(
     tenant: Tenant, hold: TrainingHold, at: datetime, *, used: MonthCount, before: MonthCount
 ) -> None:
     """Raise OverBudget or OverCredits unless a hold, which is written, fits beside all else of its month."""
+    left = _find_left(tenant, at, used=used, before=before)
+    # The hold itself is among what is taken off.
+    if left.of_budget is not None and left.of_budget < 0:
+        budget = usd(left.budget or 0)
+        raise OverBudget.of(hold, left.of_budget + hold.nanousd, budget=budget)
+    if left.of_credits is not None and left.of_credits < 0:
+        advice = _advise(left, needed_nanousd=hold.nanousd)
+        raise OverCredits.of(hold, left.of_credits + hold.nanousd, advice=advice)
+
+
+def _find_left(tenant: Tenant, at: datetime, *, used: MonthCount, before: MonthCount) -> Left:
+    """Return what a month's requests, trainings and holds leave of its budget and credits."""
     period = months.period_of(at)
-    others = trainings.read_costs(tenant.pk, period, period).in_month(period) - hold.nanousd
+    trained = trainings.read_costs(tenant.pk, period, period).in_month(period)
     # Read anew: its owner may have lowered the budget since the caller read the row.
     tenant = Tenant.objects.get(pk=tenant.pk)
     version = plans.plan_version_at(tenant, at)
     budget = plans.budget_of(tenant, version)
-    if budget is not None:
-        left = budget - used.nanousd - others
-        if hold.nanousd > left:
-            raise OverBudget.of(hold, left, budget=usd(budget))
     unpaid_cap = unpaid_cap_nanousd(tenant, version)
+    of_credits = None
     if unpaid_cap is not None or not version.overage_allowed:
-        left = credits_beside(tenant, at, used=used, before=before, unpaid_cap=unpaid_cap) - others
-        if hold.nanousd > left:
-            raise OverCredits.of(hold, left)
+        of_credits = credits_beside(tenant, at, used=used, before=before, unpaid_cap=unpaid_cap) - trained
+    return Left(
+        tenant=tenant,
+        budget=budget,
+        of_budget=None if budget is None else budget - used.nanousd - trained,
+        of_credits=of_credits,
+        is_capped=unpaid_cap is not None,
+    )
+
+
+def _advise(left: Left, *, needed_nanousd: int) -> Message:
+    """Return what helps where credits don't cover a training: no plan that the workspace can't have yet."""
+    if left.is_capped:
+        return Advice.FIRST_INVOICE()
+    # Without a paid invoice, such a plan lends no more than an operator's word says.
+    lent_nanousd = left.tenant.unpaid_cap_nanousd or 0
+    may_be_invoiced = has_paid_invoice(left.tenant) or lent_nanousd >= needed_nanousd
+    if may_be_invoiced and any(version.overage_allowed for version in plans.offered_plans()):
+        return Advice.PLAN()
+    return Advice.CREDITS()
 
 
 def _blame_requests(hold: TrainingHold, refusal: TrainingNotCovered) -> HeldByRequests:

@@ -69,7 +69,7 @@ def test_numbers_in_the_lines_of_a_german_document_are_german(invoice):
     line = InvoiceLine(kind="included", text=text, message=message, amount_nanousd=-NANO)
     with override("de"):
         [row] = pdf.line_rows([line])
-    assert row.text == "In Writer inklusive: 1.200 von 5.000.000 Tokens"
+    assert row.text == "In Writer enthalten: 1.200 von 5.000.000 Tokens"
     assert pdf.line_rows([line])[0].text == text
 
 

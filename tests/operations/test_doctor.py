@@ -4,9 +4,11 @@ import json
 import socket
 import sys
 import time
+from contextlib import nullcontext
 from datetime import timedelta
 from io import StringIO
 from types import SimpleNamespace
+from unittest.mock import Mock
 
 import pytest
 import redis
@@ -16,6 +18,7 @@ from django.utils import timezone
 from adapters.engines import own_limits
 from adapters.errors import EngineUnavailable
 from adapters.models import Engine
+from config import celery
 from core import valkey as names
 from core.sizes import GIB
 from operations import settings_checks
@@ -229,6 +232,24 @@ def test_a_process_refuses_to_start_with_settings_that_contradict_each_other(set
     assert [fault.id for fault in settings_checks.find_faults()] == [f"polyscribe.{name}"]
     with pytest.raises(SystemExit, match="can't start"):
         settings_checks.refuse_half_configured()
+
+
+def test_only_what_sends_mail_refuses_to_start_without_a_mail_server(settings):
+    """Pages do, and the worker of the queue that mail is sent by."""
+    settings.SECURE = True
+    settings.S3_PUBLIC_ENDPOINT_URL = "https://files.example.com"
+    settings.HAS_MAIL_SERVER = False
+    settings_checks.refuse_half_configured()
+    with pytest.raises(SystemExit, match="EMAIL_URL is empty"):
+        settings_checks.refuse_half_configured(sends_mail=True)
+    assert settings.CELERY_TASK_ROUTES["tenants.tasks.send_notices"]["queue"] == celery.MAIL_QUEUE
+    for queue in ("billing", celery.MAIL_QUEUE):
+        worker = Mock()
+        worker.app.amqp.queues.consume_from = {queue: Mock()}
+        with pytest.raises(SystemExit) if queue == celery.MAIL_QUEUE else nullcontext():
+            celery.refuse_without_mail("worker@host", worker)
+    settings.HAS_MAIL_SERVER = True
+    settings_checks.refuse_half_configured(sends_mail=True)
 
 
 def test_the_readiness_is_what_the_doctor_asks_too(valkey):

@@ -110,6 +110,12 @@ def test_each_receipt_stands_below_the_words_of_its_own_request(page):
         ("Passage 1, “w1x0 w1x1 w1x2 w1x3 w1x4 … w1x15 w1x16 w1x17 w1x18 w1x19”:", "eyJ.1"),
         ("Passage 3, “w3x0 w3x1 w3x2 w3x3 w3x4 … w3x15 w3x16 w3x17 w3x18 w3x19”:", "eyJ.3"),
     ]
+    # What is copied from a file that shows Markdown as formatting may be no text of a receipt: it says so.
+    note = "The receipts are for the text with its Markdown"
+    assert note not in text
+    with page.expect_download() as saved:
+        page.get_by_role("button", name="Save as web page").click()
+    assert note in Path(saved.value.path()).read_text()
 
 
 @pytest.mark.parametrize(

@@ -318,6 +318,13 @@ def test_only_what_shows_receipts_has_the_keys_that_sign_them():
     assert set(SERVICES["web"]["secrets"]) - {"receipt_keys"} == set(SERVICES["reading"]["secrets"])
 
 
+def test_only_what_sends_mail_and_takes_payments_has_their_secrets():
+    secrets = ("EMAIL_URL", "STRIPE_SECRET_KEY", "STRIPE_WEBHOOK_SECRET")
+    for variable in secrets:
+        told = {name for name, one in SERVICES.items() if variable in one.get("environment", {})}
+        assert told == {"web", "web-2", "webhooks"}, variable
+
+
 def test_storage_is_apart_from_the_databases_and_gets_its_certificates_first():
     storage = SERVICES["seaweedfs"]
 

@@ -116,7 +116,7 @@ def test_a_new_version_waits_for_its_migrations():
 
 def test_each_secret_that_is_named_is_a_file_of_make_secrets_or_told_in_the_docs():
     named: set[str] = set()
-    for file in ("settings.env", "engine.env"):
+    for file in ("settings.env", "engine.env", "outgoing.env"):
         text = (manifests.FOLDER / "base" / file).read_text()
         named |= set(re.findall(r"^\w+_FILE=/run/secrets/(\w+)$", text, re.MULTILINE))
     page = (ROOT / "docs" / "scaling.md").read_text()
@@ -190,6 +190,14 @@ def test_only_pages_and_gateways_have_the_keys_that_sign_receipts():
     holding = {name for name, pod in PODS.items() if "polyscribe-receipts" in str(pod["volumes"])}
     assert holding == {"web", "gateway"}
     assert {name for name in CONTAINERS if "RECEIPT_KEYS_FILE" in given_to(CONTAINERS[name])} == holding
+
+
+def test_only_what_sends_mail_and_takes_payments_has_their_secrets():
+    holding = {name for name, pod in PODS.items() if "polyscribe-outgoing" in str(pod["volumes"])}
+    assert holding == {"web", "webhooks"}
+    for variable in ("EMAIL_URL_FILE", "STRIPE_SECRET_KEY_FILE", "STRIPE_WEBHOOK_SECRET_FILE"):
+        assert {name for name in CONTAINERS if variable in given_to(CONTAINERS[name])} == holding
+        assert variable not in variables_of(manifests.FOLDER / "base" / "settings.env")
 
 
 def test_only_what_sends_mail_takes_payments_or_fetches_the_model_reaches_the_outside():

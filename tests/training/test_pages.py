@@ -187,7 +187,7 @@ def test_nothing_starts_without_the_statement_of_rights(alice_client, ready):
 def test_a_training_that_cannot_be_paid_for_says_so_and_where_to_add_credits(alice_client, ready):
     refused = alice_client.post(address("start", ready), {"rights": "on"})
     assert refused.status_code == 409
-    assert "in credits. Add credits" in refused.text
+    assert "is left to pay for it. Add credits." in refused.text
     assert reverse("billing:credits") in refused.text
 
 

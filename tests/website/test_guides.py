@@ -44,6 +44,19 @@ def test_every_link_of_a_guide_leads_somewhere(client, texts):
     assert [link for link in links if not leads_somewhere(link, ids)] == []
 
 
+def test_a_shelf_for_writers_has_no_english_title_for_a_german_reader():
+    """The English title is what the guide is called there, so that no name is outdated."""
+    with override("de"):
+        shelves = [shelf for shelf in guides.shelves() if not shelf.is_for_operators]
+        foreign = {guide.slug: guide for shelf in shelves for guide in shelf.guides if guide.is_foreign}
+        assert foreign.keys() == guides.NAMES.keys()
+        assert not [slug for slug, guide in foreign.items() if guide.name == guide.title]
+    with override("en"):
+        assert {slug: str(name) for slug, name in guides.NAMES.items()} == {
+            slug: guide.title for slug, guide in foreign.items()
+        }
+
+
 def test_every_guide_on_a_shelf_has_a_written_summary():
     on_shelves = {slug for _, shelf in guides.SHELVES for slug in shelf}
     assert set(guides.SUMMARIES) == on_shelves

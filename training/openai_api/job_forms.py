@@ -12,6 +12,7 @@ from core.rest.bodies import StrictSerializer, TextField
 from inference.public import BadRequest
 from tenants.public import Access
 from training.file_actions import JobRequest
+from training.models import File
 from training.models.trainings import MAX_EPOCHS
 from training.openai_api.errors import NotFineTunable
 from training.openai_api.file_views import find_file
@@ -68,7 +69,8 @@ def read_job(access: Access, body: Mapping[str, Any]) -> JobRequest:
     if body["model"] not in (BASE, settings.BASE_MODEL):
         raise NotFineTunable(model=body["model"], param="model")
     validation = body.get("validation_file")
-    training_file = find_file(access, body["training_file"], param="training_file")
+    training_file = _find_conversations(access, body["training_file"], param="training_file")
+    validation_file = _find_conversations(access, validation, param="validation_file") if validation else None
     asked = _hyperparameters(body)
     given = {name: value for name, value in asked.items() if value != AUTO}
     suffix = body.get("suffix") or ""
@@ -79,13 +81,22 @@ def read_job(access: Access, body: Mapping[str, Any]) -> JobRequest:
         slug=slug,
         name=(suffix or slug.replace("-", " ").capitalize())[:NAME_CHARACTERS],
         training_file=training_file,
-        validation_file=find_file(access, validation, param="validation_file") if validation else None,
+        validation_file=validation_file,
         seed=body.get("seed"),
         epochs=int(given.pop("n_epochs", MAX_EPOCHS)),
         recipe=given,
         hyperparameters=asked,
         metadata=body.get("metadata") or {},
     )
+
+
+def _find_conversations(access: Access, written: str, *, param: str) -> File:
+    """Return a file that a job can learn from. Raises NoSuchFile, BadRequest for a table of results."""
+    file = find_file(access, written, param=param)
+    if file.purpose != File.Purpose.FINE_TUNE:
+        sentence = f"`{param}` must be a file with the purpose `{File.Purpose.FINE_TUNE}`."
+        raise BadRequest(sentence, param=param)
+    return file
 
 
 def _hyperparameters(body: Mapping[str, Any]) -> dict[str, Any]:

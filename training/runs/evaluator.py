@@ -13,7 +13,9 @@ from itertools import cycle, islice
 from pathlib import Path
 from statistics import fmean
 
+import redis
 from django.conf import settings
+from django.core.cache import cache
 from django.db import transaction
 from django.utils import timezone
 
@@ -63,6 +65,7 @@ SAVE_EVERY = timedelta(seconds=2)
 ASKED_AFTER = 5  # evaluations whose version may have to be loaded first
 RETRY = timedelta(seconds=15)  # while an engine loads the version
 MAX_WAIT = timedelta(days=1)  # for an engine that has the version
+ROOM_CLAIMED_S = 120  # a training writes its checkpoint and stops; then its worker takes the evaluation
 MAX_ATTEMPTS = 3
 ANSWERS = 20
 # Scores are linear: many short answers say as much as a few long ones. An engine on a CPU writes 30 tokens a
@@ -88,11 +91,21 @@ class LeaseLost(Exception):
     """Another worker has taken this evaluation, or its version was deleted."""
 
 
-def is_next() -> bool:
-    """Return whether an evaluation waits that an engine could answer: what trains makes room for it."""
+def claim_room(training: Training) -> bool:
+    """Return whether an evaluation waits that an engine can answer, and this training is to stop for it.
+
+    Of several trainings one stops for each evaluation, the first whose turn is over: its worker takes it.
+    """
     waiting = Evaluation.objects.waiting().free(timezone.now()).filter(version__status=VersionStatus.SERVING)
     next_ones = waiting.select_related("version__style__base_model").order_by("created_at")[:ASKED_AFTER]
-    return any(is_loaded(evaluation.version) for evaluation in next_ones)
+    try:
+        return any(is_loaded(one.version) and _claim(one, training) for one in next_ones)
+    except redis.RedisError:  # until it is back, nobody stops
+        return False
+
+
+def _claim(evaluation: Evaluation, training: Training) -> bool:
+    return bool(cache.add(f"room-for-evaluation:{evaluation.pk}", str(training.pk), ROOM_CLAIMED_S))
 
 
 def run_next() -> bool:

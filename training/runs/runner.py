@@ -178,13 +178,15 @@ def _follow(training: Training, folder: Path, progress: Progress, event: ChildEv
         return STOPPING.is_set()
     is_stop_requested = _save(training)
     progress.saved_at_s = time.monotonic()
-    return is_stop_requested or STOPPING.is_set() or _makes_room(progress)
+    return is_stop_requested or STOPPING.is_set() or _makes_room(training, progress)
 
 
-def _makes_room(progress: Progress) -> bool:
-    """Return whether a child has had its turn and an evaluation is next."""
-    is_over = progress.first_step and time.monotonic() - progress.first_step_at_s > TURN_S
-    return bool(is_over) and evaluator.is_next()
+def _makes_room(training: Training, progress: Progress) -> bool:
+    """Return whether a child has had its turn, and its worker is to take an evaluation that waits."""
+    if progress.is_stopping or not progress.first_step:
+        return False
+    is_over = time.monotonic() - progress.first_step_at_s > TURN_S
+    return is_over and evaluator.claim_room(training)
 
 
 def _record_event(training: Training, folder: Path, progress: Progress, event: ChildEvent) -> None:

@@ -25,6 +25,7 @@ CENT = NANO // 100
 REMEDIES = {
     "training_over_budget": "billing:usage",
     "training_over_credits": "billing:credits",
+    "no_trainings_in_plan": "billing:plan",
     "too_many_words": "billing:plan",
     "too_many_trainings": "training:list",
     "trainings_used_up": "billing:plan",

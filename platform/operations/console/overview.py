@@ -20,6 +20,7 @@ from core.money import usd, usd_about
 from inference.public import read_backlog
 from operations.monitoring import gateway_metrics, series
 from operations.monitoring.series import Interval
+from tenants.metering.unpaid import sum_rests
 from tenants.models import FailedTask, Invoice, Tenant, User
 
 LAG_NOTICED_S = 60
@@ -176,12 +177,9 @@ def _used(now: datetime) -> Iterator[Figure]:
 
 
 def _invoices(now: datetime) -> Iterator[Figure]:
-    state = Invoice.State.FINALIZED
-    due = Invoice.objects.filter(state=state).aggregate(
-        count=Count("pk"), total=Sum("total_nanousd", default=0)
-    )
-    address = list_address("tenants_invoice", state__exact=state)
-    yield Figure("Invoices due", f"{due['count']:,}", usd(due["total"]), address)
+    due = Invoice.objects.filter(state=Invoice.State.FINALIZED)
+    address = list_address("tenants_invoice", state__exact=Invoice.State.FINALIZED)
+    yield Figure("Invoices due", f"{due.count():,}", usd(sum_rests(due)), address)
 
 
 def _transfers(now: datetime) -> Iterator[Figure]:

@@ -166,7 +166,7 @@ async function save(event) {
   const button = event.submitter;
   const action = button.getAttribute("formaction");
   button.disabled = true; // its receipts may come a second or two after an answer
-  const text = await exportAnswers(panes.filter((pane) => pane.turns.length), saving.dataset);
+  const text = await exportAnswers(panes.filter((pane) => pane.turns.length), saving.dataset, { isFormatted: Boolean(action) });
   button.disabled = false;
   if (!action) return saveText(text);
   saving.action = action;

@@ -5,15 +5,16 @@ const TRIES = 4; // an answer gets into the ledger a second or two after its end
 const WAIT_MS = 700;
 const QUOTED_WORDS = 5; // from each end of a passage
 
-// Return the panes' answers as Markdown.
-export async function exportAnswers(panes, { receipt = "", verify = "" }) {
+// Return the panes' answers as Markdown. A file that shows Markdown as formatting says what that means for receipts.
+export async function exportAnswers(panes, { receipt = "", verify = "" }, { isFormatted = false } = {}) {
   const texts = panes.map((pane) => pane.asMarkdown());
   const proofs = (await Promise.all(panes.map((pane) => writeReceipts(pane, receipt)))).filter(Boolean);
   if (proofs.length) {
     const address = new URL(verify, location.href).href;
     const about = interpolate(gettext("Each receipt is for one passage, exactly as it was written. Paste the passage and its receipt at {address} to verify it."), { address });
     const heading = gettext("Receipts");
-    texts.push([`## ${heading}`, about, ...proofs].join("\n\n") + "\n");
+    const formatted = isFormatted ? [gettext("This file shows Markdown as formatting, and copying changes paragraphs. The receipts are for the text with its Markdown: to verify a passage, copy it from the same answers saved as Markdown.")] : [];
+    texts.push([`## ${heading}`, about, ...formatted, ...proofs].join("\n\n") + "\n");
   }
   return texts.join("\n\n---\n\n");
 }

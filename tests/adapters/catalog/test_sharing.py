@@ -11,7 +11,7 @@ from django.utils import timezone
 
 from adapters import tasks
 from adapters.catalog import queries, selection, sharing
-from adapters.errors import StyleNotFound
+from adapters.errors import NoSuchWorkspace, ShortNameNeeded, StyleNotFound
 from adapters.models import Share, Style
 from core.messages import Message
 from core.valkey import client
@@ -163,6 +163,15 @@ def test_a_name_that_people_read_is_confirmed_by_the_short_name_unless_two_works
     page = alice_client.post(address, {"workspace": filled_in}, follow=True)
     assert "(charlies-prose) can now select Noir" in page.text
     assert Share.objects.get().tenant == charlies
+
+
+def test_a_deleted_workspace_receives_nothing_and_its_short_name_may_be_anothers_name(noir, charlies, doras):
+    Tenant.objects.filter(pk=charlies.pk).update(deleted_at=timezone.now())
+    with pytest.raises(NoSuchWorkspace):
+        sharing.share_style(noir, charlies.slug, None)
+    Tenant.objects.filter(pk=doras.pk).update(name=charlies.slug)
+    with pytest.raises(ShortNameNeeded):
+        sharing.share_style(noir, charlies.slug, None)
 
 
 def test_why_an_offer_is_refused_stands_below_its_button(alice_client, noir):

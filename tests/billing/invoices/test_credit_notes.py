@@ -41,6 +41,16 @@ def test_an_unpaid_invoice_costs_less_and_is_paid_once_nothing_is_left(invoice):
     assert OutboxEvent.objects.filter(type="invoice.paid").count() == 1
 
 
+def test_what_is_due_in_the_console_is_less_its_credit_notes(operator_client, invoice):
+    issue(invoice, 2 * NANO)
+    shown = operator_client.get(reverse("admin:index"))
+    overview = [figure for group in shown.context["groups"] for figure in group.figures]
+    page = operator_client.get(reverse("admin:tenants_tenant_change", args=[invoice.tenant_id]))
+    for figures in (overview, page.context["workspace"]["figures"]):
+        [due] = [figure for figure in figures if figure.name == "Invoices due"]
+        assert (due.value, due.note) == ("1", "$10.00")
+
+
 def test_a_write_off_is_no_payment_and_the_cap_on_unpaid_usage_stays(invoice):
     tenant = invoice.tenant
     studio = newest_plan_version("studio")

@@ -158,7 +158,11 @@ def test_a_served_field_is_served_to_its_bounds_and_an_ignored_one_never_reaches
     [
         ({"stream": "true"}, "stream"),
         ({"stream": 1}, "stream"),
+        # Without a stream, whatever they say: as vLLM's test_completion_stream_options has it.
         ({"stream_options": {"include_usage": True}}, "stream_options"),
+        ({"stream_options": {"include_usage": None}}, "stream_options"),
+        ({"stream_options": {"continuous_usage_stats": True}}, "stream_options"),
+        ({"stream_options": {"continuous_usage_stats": None}}, "stream_options"),
         ({"stream": True, "stream_options": {"more": True}}, "stream_options"),
         ({"model": "x" * 300}, "model"),
         ({"min_tokens": 9, "max_tokens": 8}, "min_tokens"),
@@ -317,6 +321,7 @@ def test_a_stream_reports_usage_as_it_is_asked_to(parse_form):
     assert told(stream_options=without) == (False, False)
     assert told(usage={"include": True}) == (True, False)  # OpenRouter's name
     assert told(usage={"include": False}, stream_options={"include_usage": True}) == (True, False)
+    assert told(stream_options={}) == (False, False)
     assert told() == (False, False)
 
 

@@ -2,6 +2,8 @@
 
 import re
 from datetime import timedelta
+from functools import partial
+from time import sleep
 
 import pytest
 from allauth.account.models import EmailAddress
@@ -17,6 +19,7 @@ from tenants.accounts import adapter
 from tenants.accounts.passwords import StrengthValidator
 from tenants.api_keys import lifecycle
 from tenants.models import Invitation, Tenant, User
+from tests.racing import race
 
 PASSWORD = "a long winding road"
 PLACES = [
@@ -189,6 +192,44 @@ def test_who_guesses_elsewhere_does_not_lock_out_a_known_device_and_operators_se
     alice.set_password("another winding road")
     alice.save()
     assert log_in(fresh, "another winding road", "192.0.2.96") == 200
+
+
+@pytest.fixture
+def slow_hasher(monkeypatch) -> None:
+    """Checking a password takes as long as with a real hasher, so that attempts at once overlap."""
+    hasher = get_hasher()
+    verify = type(hasher).verify
+    monkeypatch.setattr(type(hasher), "verify", lambda *args: sleep(0.05) or verify(*args))
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("same", ["account", "address"])
+def test_right_passwords_at_once_lock_nobody_out(slow_hasher, same):
+    emails = [f"alice{number if same == 'address' else ''}@example.org" for number in range(16)]
+    for email in set(emails):
+        verified(email)
+
+    def log_in(number: int) -> int:
+        address = "192.0.2.1" if same == "address" else f"192.0.2.{number}"
+        form = {"login": emails[number], "password": PASSWORD}
+        return Client(REMOTE_ADDR=address).post(reverse("account_login"), form).status_code
+
+    assert race(*[partial(log_in, number) for number in range(16)]) == [302] * 16
+
+
+@pytest.mark.django_db(transaction=True)
+def test_of_wrong_passwords_at_once_five_are_checked(slow_hasher, monkeypatch):
+    verified("alice@example.org")
+    checked = []
+    verify = type(get_hasher()).verify
+    monkeypatch.setattr(type(get_hasher()), "verify", lambda *args: checked.append(args[1]) or verify(*args))
+
+    def guess(number: int) -> None:
+        form = {"login": "alice@example.org", "password": f"wrong guess {number}"}
+        Client(REMOTE_ADDR=f"192.0.2.{number}").post(reverse("account_login"), form)
+
+    race(*[partial(guess, number) for number in range(16)])
+    assert len(checked) == 5
 
 
 def test_sign_ups_are_counted_by_address(settings):

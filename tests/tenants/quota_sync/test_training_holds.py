@@ -13,14 +13,16 @@ from core.money import NANO
 from core.valkey import account_key, limits_key
 from tenants.metering import credits, plans, trainings
 from tenants.metering.ledger import record_events, usage_of
-from tenants.models import Invoice, LedgerEntry, PriceBook, Tenant, TrainingHold
+from tenants.models import Invoice, LedgerEntry, Plan, PriceBook, Tenant, TrainingHold
 from tenants.quota_sync import snapshot, training_holds
 from tenants.quota_sync.training_holds import (
     BudgetUnknown,
     HeldByRequests,
+    NothingLeft,
     OverBudget,
     OverCredits,
     hold_training,
+    require_anything_left,
     settle_training,
 )
 from tests.billing.builders import put_on
@@ -101,6 +103,44 @@ def test_without_overage_credits_bound_a_training(prepaid):
         settle_training(one.training, one.most_tokens, timezone.now())
     left = credits.credits_left(prepaid, months.current())
     assert left == 12 * NANO - first.nanousd - second.nanousd
+
+
+def test_advice_names_no_plan_that_the_workspace_can_not_have_yet(prepaid):
+    """A plan on invoice helps once an invoice was paid, or by an operator's word that covers the training."""
+
+    def refuse(dollars: float = 20) -> str:
+        with pytest.raises(OverCredits) as refused:
+            hold(prepaid, dollars)
+        return refused.value.message
+
+    assert "Add credits. You can also train on less text." in refuse()
+    Tenant.objects.filter(pk=prepaid.pk).update(unpaid_cap_nanousd=30 * NANO)
+    assert "Add credits, or upgrade to a plan that invoices usage." in refuse()
+    assert "plan" not in refuse(40)
+    Invoice.objects.create(
+        tenant=prepaid, period="2026-08", number=7, state="paid", plan="Trial v1", total_nanousd=NANO
+    )
+    assert "plan that invoices" in refuse(40)
+
+
+def test_on_a_plan_on_invoice_the_first_invoice_ends_the_cap(owing):
+    """It has such a plan already, so no other one helps."""
+    Tenant.objects.filter(pk=owing.pk).update(monthly_nanousd=None)
+    Plan.objects.filter(code="trial").update(is_offered=True)
+    with pytest.raises(OverCredits, match=r"or pay your first invoice once it's issued\."):
+        hold(owing, 1_000)
+
+
+def test_with_nothing_left_no_training_can_start(owing, prepaid):
+    now = timezone.now()
+    require_anything_left(owing, now)
+    Tenant.objects.filter(pk=prepaid.pk).update(monthly_nanousd=None)
+    grant(prepaid, 2_000)  # then they are a multiple of the price
+    hold_training(prepaid, uuid4(), (10 * NANO + 2_000) // PRICE, now)
+    with pytest.raises(NothingLeft, match=r"Add credits\."):
+        require_anything_left(prepaid, now)
+    PriceBook.objects.update(trained_token_nanousd=0)
+    require_anything_left(prepaid, now)
 
 
 def test_trained_tokens_are_never_included_and_no_usage(acme):

@@ -6,6 +6,8 @@ import pytest
 from django.utils import timezone
 
 from adapters import object_store
+from core.money import NANO
+from tenants.metering.credits import grant_credit
 from tenants.models import Tenant
 from training import file_actions, file_jobs, storage_quota
 from training.errors import FileInUse
@@ -39,6 +41,7 @@ def test_what_is_stored_counts_until_it_is_deleted(acme, file):
 
 
 def test_a_file_stays_until_its_job_has_read_it_and_its_row_as_the_job(access, file, base_model, valkey):
+    grant_credit(access.tenant, NANO, source="promotion", source_id="1", reason="Try it", actor="tests")
     request = file_actions.JobRequest(slug="my-voice", name="My voice", training_file=file)
     job = file_actions.create_job(access, request)
     with pytest.raises(FileInUse):

@@ -5,8 +5,12 @@ import io
 
 import openai
 import pytest
+from django.utils import timezone
 
-from tenants.models import AuditEntry, LedgerEntry
+from core import months
+from core.money import NANO
+from tenants.models import AuditEntry, LedgerEntry, Tenant
+from tests.billing.builders import put_on
 from tests.training.builders import make_chats
 from training import pipeline
 from training.models import File, Training
@@ -156,6 +160,65 @@ def test_a_job_that_can_not_be_paid_fails_with_a_code(client, acme, work):
     work()
     failed = client.fine_tuning.jobs.retrieve(job.id)
     assert (failed.status, failed.error.code) == ("failed", "training_over_budget")
+
+
+def test_what_is_known_when_a_job_is_created_is_refused_there(client, acme):
+    file = upload(client)
+
+    def refuse() -> openai.APIStatusError:
+        with pytest.raises(openai.ConflictError) as refused:
+            client.fine_tuning.jobs.create(model="base", training_file=file.id)
+        assert refused.value.type == "invalid_request_error"
+        return refused.value
+
+    Tenant.objects.filter(pk=acme.pk).update(monthly_nanousd=0)
+    refused = refuse()
+    assert refused.code == "training_nothing_left"
+    assert "Nothing is left to pay for a training. Raise the budget" in refused.body["message"]
+    Tenant.objects.filter(pk=acme.pk).update(monthly_nanousd=None)
+    LedgerEntry.objects.create(
+        tenant=acme,
+        kind="training",
+        source_id="1",
+        period=months.current(),
+        amount_nanousd=5 * NANO,
+        tokens=1,
+    )
+    assert "Nothing is left to pay for a training. Add credits." in refuse().body["message"]
+    for most in (1, 0):
+        put_on(acme, monthly_trainings=most, included_tokens=0)
+        started = {"slug": "x", "name": "X", "status": "failed", "started_at": timezone.now()}
+        Training.objects.create(tenant=acme, **started)
+        assert refuse().code == ("trainings_used_up" if most else "no_trainings_in_plan")
+    assert not Training.objects.filter(training_file__isnull=False).exists()
+
+
+def test_a_table_of_results_is_no_training_file(client, acme):
+    results = File.objects.create(
+        tenant=acme, purpose="fine-tune-results", name="step_metrics.csv", arrived_at=timezone.now()
+    )
+    for param in ("training_file", "validation_file"):
+        asked = {"model": "base", "training_file": upload(client).id, param: results.public_id}
+        with pytest.raises(openai.BadRequestError, match=f"`{param}` must be a file with the purpose") as no:
+            client.fine_tuning.jobs.create(**asked)
+        assert no.value.param == param
+    assert not Training.objects.exists()
+
+
+def test_what_is_known_only_at_its_start_is_the_jobs_error(client, acme, work):
+    """The plan changed after the job was created: it has no room for a style, then none for its words."""
+    limits = {"private_styles": 0, "training_words": 10}
+    for limit, (code, param, sentence) in {
+        "private_styles": ("style_refused", "suffix", "Your plan includes 0 private styles"),
+        "training_words": ("too_many_words", "training_file", "your plan allows 10 per training"),
+    }.items():
+        put_on(acme)
+        job = client.fine_tuning.jobs.create(model="base", training_file=upload(client).id)
+        put_on(acme, **{limit: limits[limit]})
+        work()
+        error = client.fine_tuning.jobs.retrieve(job.id).error
+        assert (error.code, error.param) == (code, param)
+        assert sentence in error.message
 
 
 WRONG_FIELDS = [

@@ -3,8 +3,10 @@
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from threading import Event
+from unittest.mock import Mock
 
 import pytest
+import redis
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
@@ -13,7 +15,7 @@ from adapters.models import AdapterVersion, Engine, Evaluation, Placement, Style
 from adapters.models import Status as VersionStatus
 from training import storage
 from training.models import Status, StopRequest, Training
-from training.runs import runner
+from training.runs import evaluator, runner
 
 pytestmark = pytest.mark.django_db
 
@@ -115,6 +117,21 @@ def test_a_training_makes_room_for_an_evaluation_after_its_turn(run, queued, mon
     assert child.stops == stops
     assert (queued.status, queued.leased_until) == (Status.RUNNING, None), "the next worker resumes it"
     assert queued.step == 2
+
+
+def test_of_two_trainings_one_makes_room_for_an_evaluation(run, queued, evaluation, monkeypatch):
+    """The other one goes on; if a second check waits, it makes room for that."""
+    monkeypatch.setattr(runner, "TURN_S", 0)
+    assert run(START, step(1), TICK, step(2), STOPPED).stops == 1
+    assert run(START, step(1), TICK, step(2), STOPPED).stops == 0
+    Evaluation.objects.create(version=evaluation.version)
+    assert run(START, step(1), TICK, step(2), STOPPED).stops == 1
+
+
+def test_a_training_goes_on_while_valkey_is_away(run, evaluation, monkeypatch):
+    monkeypatch.setattr(runner, "TURN_S", 0)
+    monkeypatch.setattr(evaluator.cache, "add", Mock(side_effect=redis.ConnectionError))
+    assert run(START, step(1), TICK, STOPPED).stops == 0
 
 
 @pytest.mark.parametrize("status", [VersionStatus.PUSHING, VersionStatus.VALID])
