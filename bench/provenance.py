@@ -54,6 +54,17 @@ def power(found: Found) -> str:
     return f"{report.aligned(rows)}\n\n{areas}"
 
 
+def defaults(found: Found) -> str:
+    """Return how many answers at the defaults are found."""
+    drawn_by = ("temperature", "top_p", "answers", "evidence above chance")
+    rows = [["answers of 100 tokens and more", *drawn_by, "found by 100 tokens", "found"]]
+    for name, each in found.items():
+        drawn = [f"{each['temperature']:g}", f"{each['top_p']:g}", f"{each['answers']}"]
+        shares = [percent(each["found_100"]), percent(each["found"])]
+        rows.append([name, *drawn, f"{each['nats_above_chance']:.2f}", *shares])
+    return report.aligned(rows)
+
+
 def variety(found: Found) -> str:
     """Return how different answers to one prompt are."""
     lengths = [name for name in next(iter(found.values())) if name.startswith("distinct_")]
@@ -115,6 +126,7 @@ TABLES: dict[str, Callable[[Any], str]] = {
     "speed": speed,
     "quality": quality,
     "power": power,
+    "defaults": defaults,
     "variety": variety,
     "edits": edits,
     "false_alarms": false_alarms,

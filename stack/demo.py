@@ -58,7 +58,8 @@ Ask for a poem:
 
   curl {site}/v1/chat/completions \\
     -H 'Authorization: Bearer {seeded.api_key}' -H 'Content-Type: application/json' \\
-    -d '{{"model": "poetry", "messages": [{{"role": "user", "content": "Describe the rain."}}]}}'
+    -d '{{"model": "poetry", "temperature": 0.8,
+      "messages": [{{"role": "user", "content": "Describe the rain."}}]}}'
 
 Or in Python, with the official client (pip install openai):
 
@@ -68,7 +69,7 @@ Or in Python, with the official client (pip install openai):
 
   client = OpenAI()
   answer = client.chat.completions.create(
-      model="poetry", messages=[{{"role": "user", "content": "Describe the rain."}}]
+      model="poetry", messages=[{{"role": "user", "content": "Describe the rain."}}], temperature=0.8
   )
   print(answer.choices[0].message.content)
 

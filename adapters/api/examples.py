@@ -17,6 +17,8 @@ STYLE_EXAMPLE = {
     "sample": "Good news travels fast, and so do our prices.",
     "effects": ["strong effect", "9 words per sentence"],
     "base_model": "SmolLM2-135M-Instruct",
+    "temperature": 0.8,
+    "top_p": 0.95,
     "live_version": 3,
     "is_own": True,
     "is_public": False,

@@ -105,6 +105,8 @@ class StyleObject(serializers.Serializer[Any]):
         child=serializers.CharField(), help_text="A description of the live version's effect."
     )
     base_model = serializers.CharField()
+    temperature = serializers.FloatField(help_text="What requests get that send none.")
+    top_p = serializers.FloatField(help_text="What requests get that send none.")
     live_version = serializers.IntegerField(allow_null=True, help_text="Number of the live version.")
     is_own = serializers.BooleanField()
     is_public = serializers.BooleanField(help_text="Listed in the public catalogue.")
@@ -469,6 +471,8 @@ def _present_card_of_style(style: Style, card: Card, schedule: Schedule) -> dict
         "sample": card.sample,
         "effects": card.effects,
         "base_model": style.base_model.name,
+        "temperature": card.temperature,
+        "top_p": card.top_p,
         "live_version": card.live_version.number if card.live_version else None,
         "is_own": card.is_own,
         "is_public": card.is_public,

@@ -101,6 +101,16 @@ class WordsBody(StrictSerializer):
         allow_blank=True,
         help_text="Language code, such as `en` or `pt-br`. Can't change while offered or public.",
     )
+    temperature = serializers.FloatField(
+        required=False,
+        allow_null=True,
+        help_text="For requests that send none, from 0.1 to 2. `null` for the service's default.",
+    )
+    top_p = serializers.FloatField(
+        required=False,
+        allow_null=True,
+        help_text="For requests that send none, from 0.1 to 1. `null` for the service's default.",
+    )
 
 
 class NewStyleBody(WordsBody):

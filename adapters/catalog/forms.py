@@ -5,13 +5,16 @@ from contextlib import contextmanager
 from typing import Any
 
 from django import forms
+from django.conf import settings
 from django.utils import timezone
+from django.utils.formats import number_format
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from adapters.catalog.price_changes import first_day_possible
 from adapters.catalog.style_fields import (
     LANGUAGES,
+    SAMPLING,
     WORDS_CHARACTERS,
     Faults,
     bound_fields,
@@ -94,6 +97,17 @@ class AboutForm(forms.Form):
         help_text=_("Only if you chose “custom terms” above."),
     )
 
+    temperature = forms.FloatField(
+        label=_("Default temperature"),
+        required=False,
+        help_text=_("For requests that send none. Higher values vary more."),
+    )
+    top_p = forms.FloatField(
+        label=_("Default top p"),
+        required=False,
+        help_text=_("For requests that send none. Lower values leave unlikely words out."),
+    )
+
     def __init__(self, data: Any = None, *, style: Style) -> None:
         initial = {
             "name": style.name,
@@ -103,12 +117,22 @@ class AboutForm(forms.Form):
             "language": style.language,
             "tags": ", ".join(style.tags),
             "licence": style.licence,
+            "temperature": style.temperature,
+            "top_p": style.top_p,
         }
         if style.licence and style.licence not in LICENCES:
             initial |= {"licence": OWN_TERMS, "terms": style.licence}
         super().__init__(data, initial=initial)
         self.owner = style.owner
         self.is_bound_by_offer = is_bound_by_offer(style)
+        for field, default in (("temperature", settings.STYLE_TEMPERATURE), ("top_p", settings.STYLE_TOP_P)):
+            least, most = SAMPLING[field]
+            self.fields[field].widget.attrs |= {
+                "min": least,
+                "max": most,
+                "step": "any",
+                "placeholder": number_format(default),
+            }
         bound = bound_fields(style)
         for field in bound:
             self.fields[field].disabled = True

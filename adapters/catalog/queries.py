@@ -58,6 +58,8 @@ class Card:
     live_version: AdapterVersion | None
     newest_version: AdapterVersion | None
     effects: list[str]
+    temperature: float
+    top_p: float
     suspended_at: datetime | None = None
     suspended_reason: str = ""
 
@@ -296,6 +298,8 @@ def _card(
         live_version=style.live_version,
         newest_version=newest,
         effects=cards.facts_of(style.live_version),
+        temperature=style.default_temperature,
+        top_p=style.default_top_p,
         suspended_at=style.suspended_at,
         suspended_reason=style.suspended_reason if is_own else "",
     )

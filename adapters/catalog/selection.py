@@ -6,7 +6,7 @@ from typing import Any
 from django.db import transaction
 from django.utils import timezone
 
-from adapters.catalog.style_fields import edit_faults
+from adapters.catalog.style_fields import SAMPLING, edit_faults
 from adapters.errors import StyleNotFound, StyleRefused
 from adapters.models import Selection, Style
 from adapters.routing import publisher
@@ -62,10 +62,13 @@ def set_test_prompts(style: Style, prompts: Sequence[str]) -> None:
 def describe_style(style: Style, **texts: Any) -> None:
     """Change what people read about a style; another prompt gets another sample.
 
-    Of a public style others read the words that were approved until operators approve these, too.
+    Of a public style others read the words that were approved until operators approve these, too. What
+    requests are drawn with isn't reviewed, and holds at once.
     """
     if texts.get("sample_prompt", style.sample_prompt) != style.sample_prompt:
         texts["sample"] = ""
+    if texts.keys() - SAMPLING.keys():
+        texts["changed_at"] = timezone.now()
     with transaction.atomic():
-        Style.objects.filter(pk=style.pk).update(changed_at=timezone.now(), **texts)
-        publisher.mark_changed(style)  # its routes carry the description, for the list of models
+        Style.objects.filter(pk=style.pk).update(**texts)
+        publisher.mark_changed(style)  # its routes carry the description, and what requests are drawn with

@@ -7,8 +7,10 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from django.conf import settings
 from django.conf.locale import LANG_INFO
 from django.core.exceptions import ValidationError
+from django.utils.formats import number_format
 from django.utils.text import format_lazy
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
@@ -47,6 +49,12 @@ BOUND_FAULT = _(
     "or remove the style from the catalogue."
 )
 
+# What requests are drawn with that send none; empty: the installation's default.
+SAMPLING = {
+    "temperature": settings.LEAST_AND_MOST_TEMPERATURE,
+    "top_p": settings.LEAST_AND_MOST_TOP_P,
+}
+
 type Faults = dict[str, list[str]]
 
 
@@ -58,9 +66,9 @@ def parse_tags(text: str) -> list[str]:
 
 def word_faults(owner: Tenant, words: Mapping[str, Any]) -> Faults:
     """Return what is wrong with some words of a style, by field. Fields that are not given have no fault."""
-    faults = _facet_faults(words)
+    faults = _facet_faults(words) | _sampling_faults(words)
     for field, text in words.items():
-        if field in FACETS:
+        if field in FACETS or field in SAMPLING:
             continue
         fault = _length_fault(field, text) or _hidden_character_fault(field, text)
         if field in NAME_FIELDS and reads_as_product(text) and not owner.is_first_party:
@@ -121,4 +129,14 @@ def _facet_faults(words: Mapping[str, Any]) -> Faults:
     language = words.get("language", "")
     if language and language not in LANGUAGES:
         faults["language"] = [str(LANGUAGE_FAULT)]
+    return faults
+
+
+def _sampling_faults(words: Mapping[str, Any]) -> Faults:
+    faults: Faults = {}
+    for field, (least, most) in SAMPLING.items():
+        number = words.get(field)
+        if number is not None and not least <= number <= most:
+            fault = gettext("Enter a number from {least} to {most}, or leave it empty for the default.")
+            faults[field] = [fault.format(least=number_format(least), most=number_format(most))]
     return faults

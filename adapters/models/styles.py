@@ -112,6 +112,12 @@ class Style(models.Model):
     test_prompts = models.TextField(
         max_length=4000, blank=True, help_text="The owner's prompts for comparing versions, one per line."
     )
+    temperature = models.FloatField(
+        null=True, blank=True, help_text="Of requests that send none. Empty: the installation's default."
+    )
+    top_p = models.FloatField(
+        null=True, blank=True, help_text="Of requests that send none. Empty: the installation's default."
+    )
     votes_before_promotion = models.PositiveSmallIntegerField(
         default=0,
         db_default=0,
@@ -206,6 +212,16 @@ class Style(models.Model):
     def model_name(self) -> str:
         """What goes into `model=`: `poetry` for first-party styles, `acme/brand-voice` for a tenant's."""
         return model_name_of(self.slug, self.owner.slug, is_first_party=self.owner.is_first_party)
+
+    @property
+    def default_temperature(self) -> float:
+        """What a request is drawn with that sends no `temperature`."""
+        return settings.STYLE_TEMPERATURE if self.temperature is None else self.temperature
+
+    @property
+    def default_top_p(self) -> float:
+        """What a request is drawn with that sends no `top_p`."""
+        return settings.STYLE_TOP_P if self.top_p is None else self.top_p
 
     @property
     def is_reviewed(self) -> bool:

@@ -2,7 +2,8 @@
 
 A row is a number and JSON. The number is the context that its engines have in tokens, 0 while none has it.
 The JSON says what the version is (style, name, version, version_id, created, sha256, base_model) and which
-engines have it: `engines` is engine name → its name there.
+engines have it: `engines` is engine name → its name there. `temperature` and `top_p` are there where the
+style's owner set them.
 """
 
 import json
@@ -61,6 +62,10 @@ def _make_row(style: Style, version: Version, base_model: str, places: list[Serv
         "base_model": base_model,
         "engines": {place.engine: place.loaded_as for place in places},
     }
+    if style.temperature is not None:
+        facts["temperature"] = style.temperature
+    if style.top_p is not None:
+        facts["top_p"] = style.top_p
     # A draining engine takes requests only for what is on no other.
     open_places = [place for place in places if not place.is_draining] or places
     context = min((place.max_model_len for place in open_places), default=0)

@@ -15,7 +15,7 @@ from django.db.models import Max
 from django.utils import timezone
 
 from adapters import object_store
-from adapters.catalog.style_fields import WORDS_CHARACTERS
+from adapters.catalog.style_fields import SAMPLING, WORDS_CHARACTERS
 from adapters.errors import (
     NoBaseModel,
     NotUploaded,
@@ -110,7 +110,8 @@ def create_style(tenant: Tenant, slug: str, words: Mapping[str, Any]) -> Style:
             raise StyleRefused(faults)
         if own is None:
             return _insert_style(tenant, base_model, slug=slug, **words)
-        texts = dict.fromkeys(WORDS_CHARACTERS, "") | {"tags": [], "language": ""} | dict(words)
+        texts: dict[str, Any] = dict.fromkeys(WORDS_CHARACTERS, "") | {"tags": [], "language": ""}
+        texts |= dict.fromkeys(SAMPLING) | dict(words)
         Style.objects.filter(pk=own.pk).update(retired_at=None, changed_at=timezone.now(), **texts)
         publisher.mark_changed(own)
     own.refresh_from_db()

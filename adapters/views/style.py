@@ -22,6 +22,11 @@ from tenants.metering.style_usage import style_usage
 from tenants.public import MemberRequest, access_of, member_required
 
 VERSIONS_SHOWN = 100
+CALL = """client.chat.completions.create(
+    model="{model}",
+    messages=[{{"role": "user", "content": "…"}}],
+    temperature={temperature:g},
+)"""
 
 
 @require_GET
@@ -73,7 +78,9 @@ def usage(request: MemberRequest, owner: str, slug: str) -> HttpResponse:
 @member_required
 def developers(request: MemberRequest, owner: str, slug: str) -> HttpResponse:
     """Show how programs call a style."""
-    return _render_tab(request, _find(request, owner, slug), "developers", {})
+    style = _find(request, owner, slug)
+    call = CALL.format(model=style.model_name, temperature=style.default_temperature)
+    return _render_tab(request, style, "developers", {"call": call})
 
 
 @require_GET

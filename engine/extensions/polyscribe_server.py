@@ -14,10 +14,12 @@ SERVER = "vllm.entrypoints.openai.api_server"  # the `vllm` command fails in the
 
 def main() -> None:
     """Serve until a signal ends it. Raises where vLLM is not the one we know."""
+    import polyscribe_evidence  # noqa: PLC0415
     from vllm.platforms import current_platform  # noqa: PLC0415
 
     if current_platform.is_cpu():
         start_fewer_processes()
+    polyscribe_evidence.install()
     run_module(SERVER, run_name="__main__")
 
 

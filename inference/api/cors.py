@@ -22,7 +22,7 @@ EXPOSED = (
     "x-request-id, request-id, retry-after, x-should-retry, openai-processing-ms, idempotent-replayed, "
     "x-adapter-state, x-polyscribe-style, x-polyscribe-style-version, x-polyscribe-adapter-sha256, "
     "x-polyscribe-base-model, x-polyscribe-engine, x-polyscribe-first-request, "
-    "x-polyscribe-tool-choice, "
+    "x-polyscribe-tool-choice, x-polyscribe-sampling, x-polyscribe-watermark, "
     "x-ratelimit-limit-requests, x-ratelimit-remaining-requests, x-ratelimit-reset-requests, "
     "x-ratelimit-limit-tokens, x-ratelimit-remaining-tokens, x-ratelimit-reset-tokens"
 )

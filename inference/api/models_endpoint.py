@@ -147,7 +147,10 @@ def usable_models(gateway: Gateway, snapshot: Snapshot) -> dict[str, Model]:
 
 
 def _model_object(model: Model, base_context: int, suffix: str = "") -> JsonObject:
-    """Return OpenAI's model object. `context_length` is in tokens; an unloaded style has its base model's."""
+    """Return OpenAI's model object. `context_length` is in tokens; an unloaded style has its base model's.
+
+    `default_parameters` are used where a request sends none.
+    """
     route = model.route
     context = route.max_model_len or base_context
     return {
@@ -159,5 +162,6 @@ def _model_object(model: Model, base_context: int, suffix: str = "") -> JsonObje
         "context_length": context or None,
         "max_model_len": context or None,  # vLLM's name for it
         "description": model.about,
+        "default_parameters": route.sampling._asdict(),
         "version": route.version,
     }

@@ -106,8 +106,8 @@ COMMON: Table = HARMLESS | {
     "user": served(
         "the end user's id; while a canary runs, a user always gets the same version", check_text, "ada"
     ),
-    "temperature": _number_between(0, 2),
-    "top_p": _number_between(0, 1),
+    "temperature": served("0 … 2; defaults to the style's", number(0, 2), 0, 2),
+    "top_p": served("0 … 1; defaults to the style's", number(0, 1), 0, 1),
     "min_p": _number_between(0, 1),
     "top_k": served("-1 or 0: no limit; up to 2^31 - 1", number(-1, MAX_INT32, whole=True), -1, 1, MAX_INT32),
     "frequency_penalty": _number_between(-2, 2),

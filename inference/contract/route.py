@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from inference.contract.sampling import Sampling
 from inference.facts import AdapterTier, value
 
 NEAREST: tuple[AdapterTier, ...] = (
@@ -60,7 +61,8 @@ class Provenance(NamedTuple):
 class Route:
     """A version, and where it is. A route without placements is of a version that is being loaded.
 
-    `version_id` is "" for the base model. `provenance` is JSON that `read_provenance` reads.
+    `version_id` is "" for the base model. `provenance` is JSON that `read_provenance` reads. `sampling` is
+    what requests get that send none.
     """
 
     style: str | None
@@ -72,6 +74,7 @@ class Route:
     max_model_len: int
     placements: tuple[Placement, ...]
     provenance: str
+    sampling: Sampling
     created: int = 0  # when the version was made, in Unix seconds
 
 

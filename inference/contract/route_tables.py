@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping
 from typing import TypedDict
 
 from inference.contract.route import BASE_NAME, EngineLimits, Placement, Provenance, Route
+from inference.contract.sampling import Sampling, sampling_of_base, sampling_of_style
 
 
 class EngineFacts(TypedDict):
@@ -77,12 +78,19 @@ class RouteTables:
             return self._make_base_route()
         row = self._versions.get(version_id)
         if row is None:
-            return _assemble(Provenance(), version_id, {}, [])
+            return _assemble(Provenance(), version_id, {}, [], sampling=sampling_of_style({}))
         _, serialized = row.split(" ", 1)
         facts = json.loads(serialized)
         provenance = Provenance(*[facts[name] for name in Provenance._fields])
         placements = self._placements(facts["engines"])
-        return _assemble(provenance, version_id, self._engines, placements, created=facts["created"])
+        return _assemble(
+            provenance,
+            version_id,
+            self._engines,
+            placements,
+            sampling=sampling_of_style(facts),
+            created=facts["created"],
+        )
 
     def _make_base_route(self) -> Route:
         serving = {name: facts["base"] for name, facts in self._engines.items() if facts["base"]}
@@ -92,7 +100,14 @@ class RouteTables:
             base_model = self._engines[name]["base_model"]
             created = self._engines[name]["base_created"]
         provenance = Provenance(name=BASE_NAME, base_model=base_model)
-        return _assemble(provenance, "", self._engines, self._placements(serving), created=created)
+        return _assemble(
+            provenance,
+            "",
+            self._engines,
+            self._placements(serving),
+            sampling=sampling_of_base(),
+            created=created,
+        )
 
     def _placements(self, loaded_as: Mapping[str, str]) -> list[Placement]:
         """Return the placements that take requests, the healthy ones first."""
@@ -120,6 +135,7 @@ def _assemble(
     engines: Mapping[str, EngineFacts],
     placements: Iterable[Placement],
     *,
+    sampling: Sampling,
     created: int = 0,
 ) -> Route:
     placements = tuple(placements)
@@ -130,5 +146,6 @@ def _assemble(
         max_model_len=min(contexts, default=0),
         placements=placements,
         provenance=json.dumps(provenance._asdict()),
+        sampling=sampling,
         created=created,
     )

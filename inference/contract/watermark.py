@@ -1,7 +1,7 @@
 """Whether an answer is watermarked, and what the gateway says about it.
 
 An answer's word is the value of the header `x-polyscribe-watermark`, of the field `watermark` in a stream's
-last chunk, and of its usage event: `gumbel; epoch=3`, or `none; reason=greedy`.
+last chunk, and of its usage event: `gumbel; epoch=3`, `gumbel; epoch=3; faint`, or `none; reason=greedy`.
 """
 
 from typing import Literal
@@ -9,14 +9,15 @@ from typing import Literal
 from django.conf import settings
 
 from inference.contract.place_errors import require
+from inference.contract.sampling import is_greedy
 from inference.facts import JsonObject
 
 # The engine draws so many tokens of each sequence without the mark, so that two answers to one prompt differ
 # (docs/provenance.md).
 UNMARKED_TOKENS = 4
-GREEDY_BELOW = 1e-5  # vLLM's _SAMPLING_EPS; below it the likeliest token is taken, and no noise is drawn
 
 NO_KEY = "none; reason=engine"
+FAINT = "; faint"  # the engine found too little of the mark in the answer's tokens
 # What generated text is, for programs: https://cv.iptc.org/newscodes/digitalsourcetype/
 DIGITAL_SOURCE_TYPE = "http://cv.iptc.org/newscodes/digitalsourcetype/trainedAlgorithmicMedia"
 
@@ -31,8 +32,7 @@ def read_unmarkable(fields: JsonObject, grammar: str) -> Unmarkable:
     response_format = fields.get("response_format") or {}
     if grammar or response_format.get("type") == "json_object":
         return "structured"
-    is_greedy = fields.get("temperature", 1) < GREEDY_BELOW
-    return "greedy" if is_greedy else ""
+    return "greedy" if is_greedy(fields) else ""
 
 
 def check_watermarking(wants: bool | None, unmarkable: Unmarkable) -> None:
@@ -87,7 +87,7 @@ def is_refused(word: str) -> bool:
 
 def epoch_of(word: str) -> int | None:
     """Return the epoch that an answer's word names; None if it has no mark."""
-    return int(word.rpartition("=")[2]) if is_marked(word) else None
+    return int(word.removesuffix(FAINT).rpartition("=")[2]) if is_marked(word) else None
 
 
 def correct_short(word: str, *, completion_tokens: int, sequences: int) -> str:
@@ -99,3 +99,8 @@ def correct_short(word: str, *, completion_tokens: int, sequences: int) -> str:
 def is_marked(word: str) -> bool:
     """Return whether an answer's word says that it is watermarked."""
     return word.startswith("gumbel")
+
+
+def mark_faint(word: str) -> str:
+    """Return the word of an answer of which the engine says that a detector would hardly find its mark."""
+    return word.removesuffix(FAINT) + FAINT if is_marked(word) else word

@@ -35,7 +35,7 @@ _LIMITS: Schema = {
         "type": "number",
         "minimum": 0,
         "maximum": 2,
-        "description": "0 always picks the likeliest token. Default: the base model's own.",
+        "description": "0 always picks the likeliest token. Default: the style's own.",
     },
 }
 _COUNT: Schema = {"type": "integer"}

@@ -383,6 +383,9 @@ class ProxyRequest:
         # How long a stream gets, only its end shows: its last chunk says it.
         if has_begun and (self._is_over or not is_marked(self._usage.watermark)):
             said += response_headers.watermark(self._usage.watermark)
+        if has_begun and self._in_flight:
+            defaults = self._in_flight.choice.route.sampling
+            said += response_headers.sampling(defaults.describe(self._parsed.fields))
         return headers_of(self._in_flight, has_begun=has_begun) + said
 
     def _close_attempt(self) -> None:

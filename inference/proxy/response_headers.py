@@ -39,6 +39,11 @@ def watermark(word: str) -> Headers:
     return [(b"x-polyscribe-watermark", word.encode())] if word else []
 
 
+def sampling(described: str) -> Headers:
+    """Return the header that says what the answer is drawn with."""
+    return [(b"x-polyscribe-sampling", described.encode())]
+
+
 @lru_cache(maxsize=4096)
 def provenance(serialized: str, engine: str) -> Headers:
     """Return headers that say exactly what answered: style, version, adapter, base model, engine."""

@@ -19,10 +19,11 @@ from inference.contract.requests import ParsedRequest
 from inference.contract.route import Placement, Route
 from inference.contract.text_digest import StreamedText
 from inference.contract.usage import Usage, describe_usage
-from inference.contract.watermark import correct_short
+from inference.contract.watermark import correct_short, mark_faint
 from inference.errors import DomainError, EngineBroke
 from inference.facts import JsonObject
 from inference.proxy.vllm import (
+    FAINT,
     STOPPED_BY_GRAMMAR,
     check_grammar_held,
     refusal,
@@ -45,6 +46,8 @@ NULL_FIELDS = (
 )
 STOP_REASON = re.compile(rb',"stop_reason":(?:null|\d+(?=[,}])|"(?:[^"\\]|\\.)*")')
 GRAMMAR_FAILED = b'"stop_reason":"' + STOPPED_BY_GRAMMAR.encode()
+FAINT_ALONE = b'"stop_reason":"' + FAINT.encode() + b'"'
+FAINT_BEFORE = FAINT_ALONE[:-1]  # a stop text
 FINGERPRINT = re.compile(rb'"system_fingerprint":"[^"]*"')
 INDEX = re.compile(rb'"choices":\[\{"index":(\d+)')
 # An event with a text and a flat count, as they are between the first one and the last one.
@@ -76,6 +79,7 @@ class EventStream:
         self._internal_model = _model_field(placement.model)
         self._public_model = _model_field(route.name)
         self._fingerprint = f'"system_fingerprint":"{system_fingerprint(route)}"'.encode()
+        self._word = usage.watermark  # of a sequence whose end has not come
         self._rest = b""  # of an event that is not complete yet
         self._counts_by_choice: dict[int, JsonObject] = {}
         self._is_done = False
@@ -176,7 +180,7 @@ class EventStream:
         self._count(events)
         if self._text:
             self._text.add_events(events)
-        if FINISHED in events and self._usage.watermark:
+        if FINISHED in events and self._word:
             events = self._add_watermark(events)
         if b'"choices":[]' in events:
             events = self._without_totals(events)
@@ -198,8 +202,13 @@ class EventStream:
                 continue
             # With several choices, too, an event's count is that of its own.
             tokens = _read_usage(event[usage_at + len(USAGE) :]).get("completion_tokens", 0)
-            word = correct_short(self._usage.watermark, completion_tokens=tokens, sequences=1)
-            described.append(event.replace(CHOICES, f'"watermark":"{word}",'.encode() + CHOICES, 1))
+            word = self._word
+            is_faint = FAINT_BEFORE in event
+            if is_faint:
+                word = self._usage.watermark = mark_faint(word)
+            word = correct_short(word, completion_tokens=tokens, sequences=1)
+            public = event.replace(CHOICES, f'"watermark":"{word}",'.encode() + CHOICES, 1)
+            described.append(_without_faint(public) if is_faint else public)
         return b"\n\n".join(described)
 
     def _in_openais_form(self, events: bytes) -> bytes:
@@ -281,6 +290,11 @@ class EventStream:
 
 def _model_field(name: str) -> bytes:
     return b'"model":' + json.dumps(name, ensure_ascii=False).encode()
+
+
+def _without_faint(event: bytes) -> bytes:
+    """Return an event with vLLM's own `stop_reason`: null, or the stop text that it found."""
+    return event.replace(FAINT_ALONE, b'"stop_reason":null').replace(FAINT_BEFORE, b'"stop_reason":"')
 
 
 def _without_usage(after: bytes) -> bytes:

@@ -54,6 +54,9 @@ ENGINE_STATUSES: dict[int, type[EngineUnavailable]] = {
 # How our extension of vLLM says why it ended an answer: in the place of the stop text that was found. It is
 # longer than those of clients may be (engine/extensions/grammar_processes.py).
 STOPPED_BY_GRAMMAR = "polyscribe:"
+# There, too, it says that a marked answer has too little of the mark: before the stop text, if there is one
+# (engine/extensions/polyscribe_evidence.py).
+FAINT = "polyscribe-faint:"
 GRAMMAR_FAILURES: dict[str, type[GrammarFailed]] = {
     failure.code: failure for failure in (GrammarTooExpensive, InvalidGrammar)
 }
@@ -90,6 +93,7 @@ async def send_request(
         "priority": rank,
         # For our scheduler (decision 48); any other ignores them.
         "vllm_xargs": {"pool": _cache_salt(grant.pool_id), "weight": grant.weight},
+        **request.choice.route.sampling.missing_in(parsed.fields),
     }
     unmarked_reason = watermark.unmarked_reason(
         parsed.watermarking,
@@ -217,6 +221,7 @@ class UnaryAnswer:
         try:
             answer = orjson.loads(b"".join(self._parts))
             for choice in answer["choices"]:
+                _take_faint(choice, self._usage)
                 _mark_cut_call(choice)
             self._usage.finish_reason = answer["choices"][0].get("finish_reason") or ""
         except (ValueError, KeyError, IndexError, TypeError) as error:
@@ -233,6 +238,14 @@ class UnaryAnswer:
             answer["choices"] = [_public_choice(choice) for choice in answer["choices"]]
             answer["usage"] = describe_usage(answer.get("usage") or {})
         return orjson.dumps({name: answer[name] for name in PUBLIC_FIELDS if name in answer})
+
+
+def _take_faint(choice: JsonObject, usage: Usage) -> None:
+    """Note where the engine says that a choice has too little of the mark, and take its word out."""
+    reason = choice.get("stop_reason")
+    if isinstance(reason, str) and reason.startswith(FAINT):
+        choice["stop_reason"] = reason.removeprefix(FAINT) or None
+        usage.watermark = watermark.mark_faint(usage.watermark)
 
 
 def _mark_cut_call(choice: JsonObject) -> None:

@@ -47,6 +47,7 @@ class FakeVllm:
         """Yield its address; at the same port it is the same engine after a restart."""
         app = web.Application()
         app.router.add_post("/v1/chat/completions", self.answer)
+        app.router.add_post("/v1/completions", self.answer)
         app.router.add_post("/inference/v1/abort_requests", self.abort_requests)
         app.router.add_get("/health", self.say_health)
         server = self._server = TestServer(app, port=port)
@@ -142,7 +143,8 @@ class FakeVllm:
 
     def chunk(self, body: dict[str, Any], text: str, count: int, part: str) -> dict[str, Any]:
         last = "stop" if count == len(self.words) else None
-        choice = {"index": 0, part: {"role": "assistant", "content": text}, "finish_reason": last}
+        said = {"text": text} if "prompt" in body else {part: {"role": "assistant", "content": text}}
+        choice = {"index": 0, **said, "finish_reason": last}
         if last:
             choice["stop_reason"] = self.stop_reason
         counted = count if self.words_counted is None else min(count, self.words_counted)

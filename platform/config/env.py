@@ -5,6 +5,7 @@ docs/decisions/0020-the-environment-is-read-without-a-library.md.
 """
 
 import ipaddress
+import math
 import os
 import re
 from collections.abc import Sequence
@@ -131,6 +132,15 @@ VARIABLES: dict[str, Variable] = {
         "Watermark generated text. required: always, and engines that can't are not used. on: unless a "
         "workspace or an API key turns it off. off: never.",
     ),
+    "STYLE_TEMPERATURE": Variable(
+        "0.8",
+        "The temperature of requests to a style that send none, from 0.1 to 2, unless its owner set another.",
+    ),
+    "STYLE_TOP_P": Variable("0.95", "The same for `top_p`, from 0.1 to 1."),
+    "BASE_TEMPERATURE": Variable(
+        "0.7", "The temperature of requests to the base model that send none, from 0.1 to 2."
+    ),
+    "BASE_TOP_P": Variable("0.95", "The same for `top_p`, from 0.1 to 1."),
     "WATERMARK_KEYS": Variable(
         "",
         "The engines' watermark keys by epoch, `1:HEX,2:HEX`, 16 hex digits each. The detector looks for "
@@ -321,16 +331,17 @@ def read_choice(name: str, choices: Sequence[str]) -> str:
     return value
 
 
-def read_ratio(name: str) -> float:
-    """Return a variable from 0 to 1. Raises SystemExit for another text."""
+def read_number(name: str, least: float, most: float) -> float:
+    """Return a variable between two numbers. Raises SystemExit for another text."""
     value = read(name)
     try:
-        ratio = float(value)
+        number = float(value)
     except ValueError:
-        ratio = -1.0
-    if not 0 <= ratio <= 1:
-        raise SystemExit(f"{name}: {value} is not a number from 0 to 1. {VARIABLES[name].meaning}")
-    return ratio
+        number = math.nan
+    if not least <= number <= most:
+        meaning = VARIABLES[name].meaning
+        raise SystemExit(f"{name}: {value} is not a number from {least:g} to {most:g}. {meaning}")
+    return number
 
 
 def read_list(name: str) -> list[str]:

@@ -377,6 +377,13 @@ NEW_PEOPLE_PER_NETWORK = env.read_int("NEW_PEOPLE_PER_NETWORK")
 RESPONSES_STORE = env.read_choice("RESPONSES_STORE", ("off", "on")) == "on"
 RESPONSES_MAX_MIB = env.read_int("RESPONSES_MAX_MIB")
 CACHE_SALT_SECRET = bytes.fromhex(env.read("CACHE_SALT_SECRET"))
+# Defaults for requests. Not 0: what has no draw has no watermark, and only a request may ask for that.
+LEAST_AND_MOST_TEMPERATURE = (0.1, 2.0)
+LEAST_AND_MOST_TOP_P = (0.1, 1.0)
+STYLE_TEMPERATURE = env.read_number("STYLE_TEMPERATURE", *LEAST_AND_MOST_TEMPERATURE)
+STYLE_TOP_P = env.read_number("STYLE_TOP_P", *LEAST_AND_MOST_TOP_P)
+BASE_TEMPERATURE = env.read_number("BASE_TEMPERATURE", *LEAST_AND_MOST_TEMPERATURE)
+BASE_TOP_P = env.read_number("BASE_TOP_P", *LEAST_AND_MOST_TOP_P)
 WATERMARK = env.read_choice("WATERMARK", ("on", "required", "off"))
 WATERMARK_KEYS = {epoch: int(key, 16) for epoch, key in env.read_keys("WATERMARK_KEYS").items()}
 RECEIPT_KEYS = {number: bytes.fromhex(seed) for number, seed in env.read_keys("RECEIPT_KEYS").items()}
@@ -463,7 +470,7 @@ DEFAULT_FROM_EMAIL = f"Polyscribe <no-reply@{urlsplit(SITE_URL).hostname}>"
 LOG_FORMAT = env.read_choice("LOG_FORMAT", log_lines.FORMATS)
 log_lines.configure(LOG_FORMAT)
 TRACES_ENDPOINT = env.read("TRACES_ENDPOINT")
-TRACES_RATIO = env.read_ratio("TRACES_RATIO")
+TRACES_RATIO = env.read_number("TRACES_RATIO", 0, 1)
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,

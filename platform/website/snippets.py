@@ -2,6 +2,8 @@
 
 import json
 
+from django.conf import settings
+
 KEY_VARIABLE = "POLYSCRIBE_API_KEY"
 ANSWER_TOKENS = 160
 
@@ -15,6 +17,7 @@ client = OpenAI(base_url={_quote(base)}, api_key=os.environ["{KEY_VARIABLE}"])
 answer = client.chat.completions.create(
     model={_quote(model)},
     messages=[{{"role": "user", "content": {_quote(prompt)}}}],
+    temperature={temperature_of(model)},
     max_tokens={ANSWER_TOKENS},
 )
 print(answer.choices[0].message.content)"""
@@ -25,6 +28,7 @@ def curl_call(base: str, model: str, prompt: str) -> str:
     call = {
         "model": model,
         "messages": [{"role": "user", "content": prompt}],
+        "temperature": temperature_of(model),
         "max_tokens": ANSWER_TOKENS,
     }
     body = json.dumps(call, ensure_ascii=False).replace("'", "'\\''")
@@ -32,6 +36,11 @@ def curl_call(base: str, model: str, prompt: str) -> str:
   -H "Authorization: Bearer ${KEY_VARIABLE}" \\
   -H "Content-Type: application/json" \\
   -d '{body}'"""
+
+
+def temperature_of(model: str) -> float:
+    """Return the service's default, shown so that people know where to change it."""
+    return settings.BASE_TEMPERATURE if model == "base" else settings.STYLE_TEMPERATURE
 
 
 def _quote(text: str) -> str:

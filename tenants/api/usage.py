@@ -92,7 +92,9 @@ class UsageEventObject(serializers.Serializer[UsageEvent]):
     finish_reason = serializers.CharField(allow_blank=True)
     outcome = serializers.ChoiceField(UsageEvent.Outcome.choices)
     watermark = serializers.CharField(
-        allow_blank=True, help_text="`gumbel; epoch=N`, or why there is none: `none; reason=greedy`."
+        allow_blank=True,
+        help_text="`gumbel; epoch=N`, with `; faint` if it can't be found reliably, or why there is "
+        "none: `none; reason=greedy`.",
     )
     cost_nanousd = serializers.IntegerField()
     cost_usd = serializers.SerializerMethodField()

@@ -1,6 +1,7 @@
 """A text on its way: marked by the real engine, said so, found again, and proved by its receipt."""
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 
 import httpx
@@ -12,6 +13,8 @@ from tests.waiting import eventually
 
 PROMPT = [{"role": "user", "content": "Write a long letter about a morning in the city."}]
 TOKENS = 140
+ANSWERS = 16
+SUBJECTS = ("a harbour", "my brother", "the last train", "an old garden")
 WITHIN_S = 300
 
 
@@ -87,3 +90,44 @@ def test_what_has_no_mark_says_why_and_is_not_found(client):
 def test_answers_to_one_prompt_differ(client):
     texts = {ask(client)[0] for _ in range(3)}
     assert len(texts) == 3
+
+
+def test_answers_at_defaults_are_found(client):
+    """Of many more, at least 99 % are: docs/provenance.md. One of these may be missed, and says so."""
+
+    def write(number: int) -> tuple[str, str]:
+        subject = SUBJECTS[number % len(SUBJECTS)]
+        raw = client.chat.completions.with_raw_response.create(
+            model="poetry",
+            messages=[{"role": "user", "content": f"Write {number + 2} verses about {subject}."}],
+            max_tokens=110,
+            extra_body={"min_tokens": 100},
+        )
+        assert raw.headers["x-polyscribe-sampling"] == "temperature=0.8; top_p=0.95"
+        return raw.parse().choices[0].message.content, raw.headers["x-polyscribe-watermark"]
+
+    with ThreadPoolExecutor(ANSWERS // 2) as writers:
+        answers = list(writers.map(write, range(ANSWERS)))
+    found = 0
+    for text, word in answers:
+        if check(client, text=text)[0]["outcome"] == "detected":
+            found += 1
+        else:
+            assert word == "gumbel; epoch=1; faint"
+    assert found >= ANSWERS - 1, answers
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_an_answer_that_can_hardly_be_found_says_so(client, stream):
+    if not stream:
+        text, word, _ = ask(client, temperature=0.2, max_tokens=40)
+    else:
+        chunks = list(
+            client.chat.completions.create(
+                model="base", messages=PROMPT, max_tokens=40, temperature=0.2, stream=True
+            )
+        )
+        text = "".join(chunk.choices[0].delta.content or "" for chunk in chunks)
+        word = chunks[-1].model_extra["watermark"]
+    assert word == "gumbel; epoch=1; faint"
+    assert check(client, text=text)[0]["outcome"] == "not_detected"

@@ -273,7 +273,7 @@ def test_the_lines_of_the_quick_start_ask_what_they_show(monkeypatch, capsys, pr
     assert capsys.readouterr().out == "It rains.\n"
     assert (asked["base_url"], asked["api_key"]) == ("https://site.example/v1", "sk-ps-test")
     messages = [{"role": "user", "content": prompt}]
-    assert (asked["model"], asked["messages"]) == ("acme/noir", messages)
+    assert (asked["model"], asked["messages"], asked["temperature"]) == ("acme/noir", messages, 0.8)
     words = shlex.split(snippets.curl_call("https://site.example/v1", "acme/noir", prompt))
     body = json.loads(words[words.index("-d") + 1])
-    assert (body["model"], body["messages"]) == ("acme/noir", messages)
+    assert (body["model"], body["messages"], body["temperature"]) == ("acme/noir", messages, 0.8)

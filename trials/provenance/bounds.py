@@ -34,6 +34,7 @@ BOUNDS = (
     Bound("power", "found at 0.4 from 200 tokens", lambda it: it["temperature 0.4"]["found_200"], least=0.95),
     Bound("power", "AUC from 30 tokens", lambda it: it["temperature 0.7"]["auc_30"], least=0.98),
     Bound("power", "AUC from 60 tokens", lambda it: it["temperature 0.7"]["auc_60"], least=0.999),
+    Bound("defaults", "found at defaults", lambda it: min(each["found"] for each in it.values()), least=0.99),
     Bound("speed", "tokens/s", lambda it: min(each["ratio"] for each in it.values()), least=0.97),
     Bound("quality", "perplexity", lambda it: it["perplexity_ratio"], least=0.99, most=1.01),
     Bound("quality", "length", lambda it: it["length_ratio"], least=0.98, most=1.02),

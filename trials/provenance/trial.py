@@ -50,6 +50,13 @@ RANDOM_KEYS = 50
 COMPARED_TEXTS = 1_000
 REGENERATIONS = 8
 SPEED_TOKENS = 64
+# What the gateway sends for a request that sends neither (docs/api.md), and how long answers to it are here.
+DEFAULTS: dict[str, dict[str, Any]] = {
+    f"style {STYLE}": {"model": STYLE, "temperature": 0.8, "top_p": 0.95},
+    "base model": {"temperature": 0.7, "top_p": 0.95},
+}
+DEFAULTS_TOKENS = 160
+COUNTED_FROM_TOKENS = 100
 PARAPHRASE = "Rewrite the following text in other words. Keep its meaning.\n\n{}"
 
 type Table = dict[str, Any]
@@ -118,6 +125,7 @@ class Trial:
             "speed": self._measure_speed,
             "quality": self._measure_quality,
             "power": self._measure_power,
+            "defaults": self._measure_defaults,
             "variety": self._measure_variety,
             "edits": self._measure_edits,
             "false_alarms": self._count_false_alarms,
@@ -227,6 +235,25 @@ class Trial:
                 for group in self._answers
             )
             found["temperature 0.7"][f"auc_{length}"] = area_under_curve(marked, unmarked)
+        return found
+
+    def _measure_defaults(self) -> Table:
+        """Return how many answers of 100 tokens and more are found that are drawn at the defaults."""
+        prompts = texts.make_prompts(len(self._prompts), forms=texts.LONG_FORMS)
+        found = {}
+        for name, fields in DEFAULTS.items():
+            answers = self._engine.write(prompts, is_marked=True, max_tokens=DEFAULTS_TOKENS, **fields)
+            long = [each.tokens for each in answers if len(each.tokens) >= COUNTED_FROM_TOKENS]
+            whole = [detect(tokens, self._key) for tokens in long]
+            cut = [detect(tokens[:COUNTED_FROM_TOKENS], self._key) for tokens in long]
+            found[name] = {
+                "temperature": fields["temperature"],
+                "top_p": fields["top_p"],
+                "answers": len(long),
+                "nats_above_chance": mean(one.score / one.scored_tokens - 1 for one in whole),
+                "found_100": share([one.p_value <= MOST_P_VALUE for one in cut]),
+                "found": share([one.p_value <= MOST_P_VALUE for one in whole]),
+            }
         return found
 
     def _write_marked(self, prompts: Sequence[str], **fields: Any) -> list[Answer]:

@@ -151,13 +151,15 @@ def _secret_page(
 ) -> HttpResponse:
     """Show a new secret, this once, and a call that is answered as it stands if the key may write."""
     may_write = {Scope.INFERENCE, Scope.ADMIN} & set(key.scopes)
+    model = name_example_model(request.tenant, key.styles) if may_write else ""
     return _keys_page(
         request,
         _empty_form(request),
         issued_key=key,
         secret=secret,
         old_ends_at=old_ends_at,
-        example_model=name_example_model(request.tenant, key.styles) if may_write else "",
+        example_model=model,
+        example_temperature=snippets.temperature_of(model),
     )
 
 

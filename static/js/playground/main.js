@@ -149,7 +149,6 @@ function fill({ prompt, system = "", settings = {} }) {
     const field = form.elements[name];
     if (field) field.value = Array.isArray(value) ? value.join("\n") : value;
   }
-  showTemperature();
   showLength();
 }
 
@@ -201,10 +200,6 @@ function openRun(run) {
   scrollTo({ top: 0 });
 }
 
-function showTemperature() {
-  at("temperature").textContent = Number(form.elements.temperature.value).toLocaleString(document.documentElement.lang, { minimumFractionDigits: 1 });
-}
-
 async function share() {
   const request = { models: panes.map(({ model }) => model), prompt: form.elements.prompt.value.trim(), system: form.elements.system.value.trim(), settings: settingsOf(form) };
   const link = linkTo(request);
@@ -231,7 +226,7 @@ at("add").addEventListener("click", () => addPane(nextModel()).select.focus());
 at("stop").addEventListener("click", () => stopper?.abort());
 at("share").addEventListener("click", share);
 at("forget").addEventListener("click", () => { clearHistory(historyKey); showHistory(); });
-form.addEventListener("input", () => { showTemperature(); showCall(); });
+form.addEventListener("input", showCall);
 form.elements.prompt.addEventListener("keydown", (event) => {
   if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) form.requestSubmit();
 });
@@ -259,7 +254,6 @@ setModels(asked?.models ?? JSON.parse(form.dataset.models));
 if (asked) fill(asked);
 const heard = takeHeard();
 if (heard) showHeard(heard);
-showTemperature();
 showLength();
 showHistory();
 showCall();

@@ -14,11 +14,13 @@ from adapters.releases import aliases
 from tenants.models import PlanVersion
 from tests.adapters.api.conftest import logged_actions, read_all
 from tests.adapters.builders import known
+from tests.adapters.routes import routes_of
 from tests.tenants.api.builders import problem
 
 pytestmark = pytest.mark.django_db
 
 NEW = {"slug": "brand-voice", "name": "Brand voice", "description": "How we write."}
+SAMPLING = {"temperature": 0.6, "top_p": 0.9}
 WRONG = {
     "slug": [None, 5, "Brand Voice", "a" * 41, "base", "polyscribe-news"],
     "name": ["", ["x"], "n" * 61, "a\u200bb", "Polyscribe", "a\u0000b", "a\ud800"],
@@ -26,6 +28,8 @@ WRONG = {
     "description": ["d" * 301, "a\u202eb", None],
     "sample_prompt": [{}],
     "licence": ["l" * 4001],
+    "temperature": [0, 0.05, 2.1, "warm"],
+    "top_p": [0, 1.01],
     "sample": ["mine"],
     "is_public": [True],
 }
@@ -106,13 +110,28 @@ def test_a_style_has_the_fields_of_the_document_as_a_serializer_writes_them(
     assert own["created_at"] == written
 
 
+def test_an_owner_sets_what_requests_get_that_send_none(program, acme, engine):
+    style = known(acme, "noir", engine).style
+    shown = program.get("styles/acme/noir").json()
+    assert (shown["temperature"], shown["top_p"]) == (0.8, 0.95)
+    edited = program.patch("styles/acme/noir", SAMPLING).json()
+    assert edited == shown | SAMPLING
+    assert SAMPLING.items() <= routes_of(acme.pk)["acme/noir"].items()
+    edited = program.patch("styles/acme/noir", {"temperature": None}).json()
+    assert edited == shown | {"top_p": 0.9}
+    assert "temperature" not in routes_of(acme.pk)["acme/noir"]  # the gateway knows the service's own
+    assert logged_actions(acme) == ["style.edited", "style.edited"]
+    assert Style.objects.get(pk=style.pk).top_p == 0.9
+
+
 def test_a_deleted_style_comes_back_with_the_new_words_alone(program, base_model):
-    first = program.post("styles", NEW | {"author": "Alice"}).json()
+    first = program.post("styles", NEW | {"author": "Alice", "temperature": 0.5}).json()
     problem(program.post("styles", NEW), 409, "slug_taken")
     program.delete("styles/acme/brand-voice")
     again = program.post("styles", {"slug": "brand-voice", "name": "Voice"}).json()
     assert again["id"] == first["id"]
     assert (again["name"], again["description"], again["author"]) == ("Voice", "", "")
+    assert again["temperature"] == 0.8
 
 
 def test_a_plan_limits_styles_without_files_too(program, base_model):

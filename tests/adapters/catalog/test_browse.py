@@ -137,6 +137,26 @@ def test_tags_and_language_are_checked_and_bound_by_an_offer(alice_client, acme,
     assert style.tags == ["sales", "letters"], "operators look at these"
 
 
+def test_an_owner_sets_the_sampling_of_requests_that_send_none_and_everybody_sees_it(
+    alice_client, charlie_client, acme, engine
+):
+    style = known(acme, "noir", engine).style
+    sharing.set_public(Style.objects.get(pk=style.pk))
+    approved = Style.objects.get(pk=style.pk).changed_at
+    describe = reverse("adapters:describe", args=[style.pk])
+    words = {"name": style.name, "author": style.author}
+    for wrong in ({"temperature": "0"}, {"temperature": "2.5"}, {"top_p": "0.01"}, {"top_p": "nan"}):
+        assert alice_client.post(describe, words | wrong).status_code == 400
+    assert alice_client.post(describe, words | {"temperature": "0.6"}).status_code == 302
+    style.refresh_from_db()
+    assert (style.temperature, style.top_p, style.changed_at) == (0.6, None, approved)
+    for client in (alice_client, charlie_client):
+        page = client.get(reverse("adapters:style", args=["acme", "noir"])).text
+        assert "temperature 0.6, top p 0.95" in page
+        code = client.get(reverse("adapters:style_developers", args=["acme", "noir"])).text
+        assert "temperature=0.6," in code
+
+
 def test_the_list_takes_few_queries_with_many_styles(
     alice_client, acme, engine, charlies, *, django_assert_max_num_queries, monkeypatch
 ):

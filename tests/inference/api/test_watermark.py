@@ -68,6 +68,28 @@ async def test_the_word_is_the_same_everywhere(client, engine, account, path, ca
     assert digests == {digest_text("".join(WORDS))}
 
 
+@pytest.mark.parametrize("path", PATHS)
+async def test_an_answer_that_can_hardly_be_found_says_so(client, engine, account, path):
+    engine.stop_reason = "polyscribe-faint:"  # of engine/extensions/polyscribe_evidence.py
+    word = "gumbel; epoch=3; faint"
+    _, head, whole = await client.ask(body_for(path), path=path)
+    assert head["x-polyscribe-watermark"] == word
+    _, _, streamed = await client.ask(body_for(path, stream=True), path=path)
+    assert last_words(streamed) == {word}
+    assert [event["watermark"] for event in account.events()] == [word, word]
+    assert b"polyscribe-faint" not in whole + streamed
+
+
+@pytest.mark.parametrize("stream", [False, True])
+async def test_only_a_marked_answer_is_faint_and_a_stop_text_stays(client, engine, stream):
+    engine.stop_reason = "polyscribe-faint:END"
+    body = body_for("/v1/messages", stream=stream, temperature=0)
+    _, head, answer = await client.ask(body, path="/v1/messages")
+    assert head["x-polyscribe-watermark"] == "none; reason=greedy"
+    assert b'"stop_sequence":"END"' in answer
+    assert b"faint" not in answer
+
+
 @pytest.mark.parametrize("stream", [False, True])
 async def test_an_event_says_what_prescribed_the_text(client, account, stream):
     await client.ask(chat(stream=stream, logit_bias={"5": 100}))

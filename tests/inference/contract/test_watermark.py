@@ -75,3 +75,12 @@ def test_an_answer_that_is_all_unmarked_beginning_has_no_mark():
         == "none; reason=greedy"
     )
     assert watermark.unmarked_reason(None, "", output_tokens=4, may_be_unmarked=False) == "short"
+
+
+def test_a_faint_mark_is_a_mark_with_an_epoch_and_what_has_none_is_not_faint():
+    faint = watermark.mark_faint("gumbel; epoch=3")
+    assert (faint, watermark.mark_faint(faint)) == ("gumbel; epoch=3; faint", faint)
+    assert watermark.is_marked(faint)
+    assert watermark.epoch_of(faint) == 3
+    assert watermark.correct_short(faint, completion_tokens=4, sequences=1) == "none; reason=short"
+    assert watermark.mark_faint("none; reason=off") == "none; reason=off"
