@@ -210,6 +210,8 @@ def _record_step(training: Training, progress: Progress, event: ChildEvent) -> N
     training.step = event["step"]
     training.training_loss = event["loss"]
     training.trained_tokens = event["tokens"]
+    if training.is_job:  # its canaries are free
+        training.trained_tokens = min(training.trained_tokens, training.most_tokens)
     training.step_seconds = _measure_pace(progress, event)
     if training.step % max(1, training.steps // POINTS_KEPT) == 0:
         _add_point(training, training_loss=event["loss"])
