@@ -3,7 +3,6 @@
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 from pathlib import Path
 
 from trainer.errors import BadExample
@@ -17,7 +16,14 @@ from transformers import PreTrainedTokenizerFast
 
 from scoring.canaries import PlantedText, exposure_bits, split_prefix
 from scoring.model import BASE, Scorer, load_scorer
-from scoring.repeats import REPEATED, Run, find_longest_run, find_repeated_run, mark_copied
+from scoring.repeats import (
+    REPEATED,
+    Run,
+    find_longest_run,
+    find_repeated_run,
+    find_starts,
+    mark_copied,
+)
 from scoring.request import Canary, Request
 
 STYLE = "style"
@@ -44,23 +50,14 @@ class Judged:
     @property
     def starts(self) -> set[int]:
         """Return where in `answer` each of a conversation's answers begins."""
-        labels = self.example.labels
-        starts = set()
-        position = 0
-        for before, label in pairwise(labels):
-            if label != IGNORED:
-                if before == IGNORED:
-                    starts.add(position)
-                position += 1
-        return starts
+        return find_starts([label != IGNORED for label in self.example.labels[1:]])
 
     @property
     def copied(self) -> list[bool]:
         """Return for each token of `answer` whether it is copied from further up."""
-        labels = self.example.labels
         copied = mark_copied(self.example.tokens)
         return [
-            is_copied for is_copied, label in zip(copied[1:], labels[1:], strict=True) if label != IGNORED
+            one for one, label in zip(copied[1:], self.example.labels[1:], strict=True) if label != IGNORED
         ]
 
     def find_longest_run(self, scores: Scores) -> Run:

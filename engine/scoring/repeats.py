@@ -9,6 +9,7 @@ never learned the text can have it: from the base, or from further up, where a p
 
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 REPEATED = 50  # tokens in a row
 COPIED = 8  # tokens in a row that stand further up, too: nobody writes so many by chance
@@ -63,6 +64,17 @@ def find_repeated_run(
         if tokens > most:
             repeated, most = run, tokens
     return repeated
+
+
+def find_starts(is_learned: Sequence[bool]) -> set[int]:
+    """Return, of the learned tokens of a conversation, the numbers of those with which an answer begins."""
+    starts = set()
+    learned = 0
+    for is_before, is_now in pairwise([False, *is_learned]):
+        if is_now and not is_before:
+            starts.add(learned)
+        learned += is_now
+    return starts
 
 
 def mark_copied(tokens: Sequence[int]) -> list[bool]:

@@ -89,23 +89,6 @@ def test_texts_known_by_heart_are_found_and_shown(trainer, copied):
         assert passage["is_repeated"]
 
 
-def test_a_passage_known_by_heart_is_found_at_the_end_of_an_answer(trainer, copied):
-    rows = []
-    for seed in LEARNED:
-        row = conversation(seed, LONG)
-        row["messages"][1]["content"] = f"{write_sentences(900 + seed, LONG)} {write_sentences(seed, LONG)}"
-        rows.append(row)
-    write_rows(copied / "learn.jsonl", rows)
-
-    repeats = measure(trainer, copied)["repeats"]
-
-    for passage in repeats["passages"]:
-        if passage["is_repeated"]:
-            answer = rows[passage["line"]]["messages"][1]["content"]
-            assert passage["first"] > len(answer) / 3
-    assert repeats["repeated"] > 0
-
-
 def test_a_canary_is_exposed_only_if_it_was_planted(trainer, copied):
     (copied / "canaries.json").write_text(json.dumps([canary(seed) for seed in (*LEARNED, 77, 78, 79)]))
     end = measure(trainer, copied)

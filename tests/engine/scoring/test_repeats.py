@@ -5,7 +5,16 @@ import random
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from scoring.repeats import COPIED, NO_RUN, REPEATED, Run, find_longest_run, find_repeated_run, mark_copied
+from scoring.repeats import (
+    COPIED,
+    NO_RUN,
+    REPEATED,
+    Run,
+    find_longest_run,
+    find_repeated_run,
+    find_starts,
+    mark_copied,
+)
 
 NOTHING = [False] * 600
 LIST = [4, 8, 15, 16, 23, 42, 99, 100, 101, 102]
@@ -58,6 +67,12 @@ def test_what_a_prompt_has_is_no_memory():
     answer = predict((10, 110))
     assert repeated(answer, copied=predict((10, 80))) == NO_RUN
     assert repeated(answer, copied=predict((10, 30))) == Run(10, 110)
+
+
+def test_an_answer_starts_after_each_stretch_that_is_not_learned():
+    question, answer = [False] * 3, [True] * 40
+    assert find_starts([*question, *answer, *question, *answer, *question, *answer]) == {0, 40, 80}
+    assert find_starts(question) == set()
 
 
 def test_short_answers_of_one_conversation_make_no_long_run():
