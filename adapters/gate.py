@@ -10,7 +10,7 @@ from statistics import fmean
 
 MOST_REPEATED = 0  # passages, in part and word for word: engine/scoring/repeats.py finds them
 FAINT_BITS = 8  # of exposure (arXiv 1802.08232), the mean of a training's canaries
-MEMORIZED_BITS = 30
+MEMORIZED_BITS = 25
 
 
 class Memory(StrEnum):
