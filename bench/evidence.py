@@ -3,7 +3,8 @@
 NOVELS is a folder with three books of each author; labs/impostors.py says how they are named. Part `verifier`
 learns two books of an author and judges the third beside the third books of others, at three lengths. Its
 impostors are made of the others' first two books, never of the author's. Part `svm` does the same with a
-linear SVM, part `check` times a draft. Writes bench/results/evidence.json and the tables of docs/evidence.md.
+linear SVM, part `check` times a draft. Part `gate` (bench/evidence_gate.py) trains thirty styles, which takes
+hours: it is only run by its name. Writes bench/results/evidence.json and the tables of docs/evidence.md.
 """
 
 import argparse
@@ -15,6 +16,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import mean, median
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,7 +30,7 @@ from adapters.verifier.impostors import (
     measure_author,
 )
 from adapters.verifier.verifier import Verifier, learn_passages, train_verifier
-from bench import report
+from bench import evidence_gate, report
 from bench.linear_svm import train_svm
 from labs import machine
 from labs.impostors import cut_passages, find_books
@@ -229,23 +231,25 @@ def table_of_check(found: dict[str, Figures]) -> str:
 
 
 # What is measured, and the table that is made of it. A further figure of the card is a further line.
-PARTS = {
+PARTS: dict[str, tuple[Callable[[Path], Any], Callable[[Any], str]]] = {
     "verifier": (measure_verifier, table_of_verifier),
     "svm": (measure_svm, table_of_verifier),
     "check": (measure_check, table_of_check),
+    "gate": (evidence_gate.measure_gate, evidence_gate.table_of_gate),
 }
+BY_NAME = {"gate"}
 
 
 def main() -> int:
     """Measure, print, write."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("parts", nargs="*", help=f"{', '.join(PARTS)} (default: all)")
+    parser.add_argument("parts", nargs="*", help=f"{', '.join(PARTS)} (default: all but gate)")
     options = parser.parse_args()
     novels = Path(os.environ.get("NOVELS", ""))
     if not find_books(novels, "en"):
         raise SystemExit(f"✗ {novels} has no novels: NOVELS names the folder.")
     found = report.read_results("evidence")
-    for name in options.parts or PARTS:
+    for name in options.parts or [part for part in PARTS if part not in BY_NAME]:
         measure, describe = PARTS[name]
         found[name] = measure(novels)
         table = describe(found[name])

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import Any
 
 from django.db import transaction
 from django.utils import timezone
@@ -87,7 +88,7 @@ def request_evaluation(training: Training) -> Evaluation:
 def read_texts(training: Training) -> EvaluationTexts:
     """Return a training's texts. Raises StorageUnavailable, NotStored."""
     files = {name: storage.read_file(training.pk, name) for name in (storage.LEARN, storage.VALIDATE)}
-    with suppress(NotStored):  # nothing was planted in a file of conversations
+    with suppress(NotStored):  # nothing is planted in texts that only check a version
         files[storage.CANARIES] = storage.read_file(training.pk, storage.CANARIES)
     learned = _read_examples(files[storage.LEARN])
     held_out = _read_examples(files[storage.VALIDATE])
@@ -106,11 +107,23 @@ def read_texts(training: Training) -> EvaluationTexts:
 
 
 def _read_examples(file: bytes) -> tuple[Brief, ...]:
-    """Return the last prompt and answer of each conversation that is an author's, not a planted one."""
+    """Return the last learned answer of each conversation that is an author's, and what it answers."""
     examples = []
     for line in file.splitlines():  # of bytes: a text may have other line separators
         row = json.loads(line)
         if row.get("task") != canaries.TASK:
-            prompt = next(one for one in reversed(row["messages"]) if one["role"] == "user")
-            examples.append(Brief(prompt["content"], row["messages"][-1]["content"]))
+            examples.append(_read_brief(row["messages"]))
     return tuple(examples)
+
+
+def _read_brief(messages: list[dict[str, Any]]) -> Brief:
+    """Return the last learned answer, and the user's message before it; of a job, any message will do."""
+    answer = max(place for place, message in enumerate(messages) if _is_learned(message))
+    before = messages[:answer]
+    prompt = next((one for one in reversed(before) if one["role"] == "user"), before[-1])
+    return Brief(prompt["content"], messages[answer]["content"])
+
+
+def _is_learned(message: dict[str, Any]) -> bool:
+    is_answer = message["role"] == "assistant" and message.get("weight", 1) == 1
+    return is_answer and bool(message["content"].strip())

@@ -5,6 +5,7 @@ import hashlib
 import io
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from itertools import chain
 
 from django.utils import timezone
 
@@ -15,12 +16,15 @@ from core.messages import Message
 from inference.public import count_conversation_tokens, refuses_chat
 from tenants.public import training_holds
 from training import endings, preparation, starting, storage
+from training.corpus import make_canaries, write_canaries
+from training.corpus.canaries import Canary
 from training.errors import TooManyTrainings, TooManyWords
 from training.files import conversations, store
 from training.files.conversations import BadConversations, BadLine, Conversation
 from training.models import File, Status, Training
 from training.models.trainings import MAX_EXAMPLE_TOKENS
 from training.notes import FileFault, JobFault, LineFault
+from training.text.languages import SAMPLE_CHARACTERS, detect_language
 
 HELD_OUT_EVERY = 10
 MAX_HELD_OUT = 200
@@ -42,6 +46,7 @@ class Tally:
     examples: int = 0
     words: int = 0
     tokens: int = 0
+    sample: str = ""  # the first answers, by which the language is known
     digest: "hashlib._Hash" = field(default_factory=hashlib.sha256)
 
 
@@ -90,8 +95,9 @@ def format_losses(training: Training) -> bytes:
 
 def _prepare(training: Training) -> None:
     try:
-        learned = _write_side(training, storage.LEARN, is_held_out=False)
-        validation = _write_side(training, storage.VALIDATE, is_held_out=True)
+        learned = _write_learned(training)
+        validation = Tally()
+        _write_lines(training, storage.VALIDATE, _list_lines(training, validation, is_held_out=True))
     except UnusableFile as error:
         endings.end_training(training, before=Status.PREPARING, after=Status.FAILED, failure=error.failure)
         return
@@ -137,12 +143,29 @@ def _describe_refusal(error: DomainError) -> Message:
             return _with_facts(Message.of(error), code=error.code)
 
 
-def _write_side(training: Training, name: str, *, is_held_out: bool) -> Tally:
-    """Write the examples of one side, as they are read. Raises UnusableFile, StorageUnavailable."""
+def _write_learned(training: Training) -> Tally:
+    """Write the learned examples, as they are read, and canaries after them.
+
+    The tally is of the file alone: canaries are neither shown nor charged. Raises UnusableFile,
+    StorageUnavailable.
+    """
     tally = Tally()
-    lines = _list_lines(training, tally, is_held_out=is_held_out)
-    object_store.write_object(f"{storage.folder_of(training.pk)}{name}", lines)
+    examples = _list_lines(training, tally, is_held_out=False)
+    planted = (canary.as_line() for canary in _iterate_canaries(training, tally))
+    _write_lines(training, storage.LEARN, chain(examples, planted))
+    canaries = list(_iterate_canaries(training, tally))
+    storage.write_file(training.pk, storage.CANARIES, write_canaries(canaries))
     return tally
+
+
+def _iterate_canaries(training: Training, tally: Tally) -> Iterator[Canary]:
+    """Yield a job's canaries: they follow from its examples, which must have been read by then."""
+    language = detect_language(tally.sample)
+    yield from make_canaries(f"{training.seed} {tally.digest.hexdigest()}", language)
+
+
+def _write_lines(training: Training, name: str, lines: Iterator[bytes]) -> None:
+    object_store.write_object(f"{storage.folder_of(training.pk)}{name}", lines)
 
 
 def _list_lines(training: Training, tally: Tally, *, is_held_out: bool) -> Iterator[bytes]:
@@ -152,6 +175,8 @@ def _list_lines(training: Training, tally: Tally, *, is_held_out: bool) -> Itera
         tally.examples += 1
         tally.words += conversation.answer_words
         tally.tokens += tokens
+        if len(tally.sample) < SAMPLE_CHARACTERS:
+            tally.sample += conversation.answers
         tally.digest.update(line)
         yield line
 

@@ -26,6 +26,7 @@ from training.corpus import (
     plan_examples,
     plant_canaries,
     without,
+    write_canaries,
 )
 from training.errors import NoDocuments, StillReading, TrainingMoved
 from training.models import Document, Status, Training
@@ -81,8 +82,7 @@ def prepare(training: Training) -> None:
     if not training.is_evaluation:
         canaries = make_canaries(f"{training.seed} {corpus.sha256}", language)
         learned = plant_canaries(learned, canaries)
-        written = json.dumps([asdict(canary) for canary in canaries], ensure_ascii=False)
-        storage.write_file(training.pk, storage.CANARIES, written.encode())
+        storage.write_file(training.pk, storage.CANARIES, write_canaries(canaries))
         planted_tokens = sum(_count(canary.prompt, canary.response) for canary in canaries)
     storage.write_file(training.pk, storage.LEARN, learned)
     storage.write_file(training.pk, storage.VALIDATE, as_jsonl(examples.validation))

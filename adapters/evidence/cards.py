@@ -9,9 +9,8 @@ from django.utils.text import Truncator
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
+from adapters import gate
 from adapters.evidence.figures import (
-    MEMORIZED_BITS,
-    MOST_REPEATED_PERCENT,
     Briefs,
     Figures,
     Learned,
@@ -306,34 +305,71 @@ def _no_voice_row(reason: str) -> EvidenceRow:
 
 
 def _repeats_row(repeats: Repeats) -> EvidenceRow:
-    sentence = _("It continues {repeated} of {examples} passages word for word.").format(
-        repeated=repeats.repeated, examples=repeats.examples
-    )
-    if repeats.has_memorized:
-        sentence += " " + _("It memorised all test sentences, although each appeared in its texts only once.")
-    elif repeats.exposure_bits:
-        sentence += " " + _("It didn't memorise the test sentences that appeared in its texts once.")
     is_good = not repeats.share_refusal
     advice = _(
         "Other workspaces can't get this version. Train it on more text, or with fewer passes over it."
     )
-    mark = _clamp(100 * repeats.percent / MOST_REPEATED_PERCENT)
     return EvidenceRow(
         "repeats",
         _("Repeats its texts"),
-        percent_text(repeats.percent, 1),
-        sentence,
+        _("{repeated} of {examples}").format(repeated=repeats.repeated, examples=repeats.examples),
+        " ".join(filter(None, [_describe_passages(repeats), _describe_memory(repeats)])),
         "" if is_good else advice,
-        Scale(
-            floor=_("nothing"),
-            ceiling=_("sharing limit: {limit}").format(limit=percent_text(MOST_REPEATED_PERCENT)),
-            legend=(("shade", _("repeated")),),
-            mark=mark,
-            shade_from=0,
-            shade_percent=mark,
-        ),
+        _scale_memory(repeats),
         is_good,
         () if is_good else (MORE_TEXTS, FEWER_PASSES),
+    )
+
+
+def _describe_passages(repeats: Repeats) -> str:
+    if repeats.repeated:
+        sentence = _(
+            "It repeats {repeated} of {examples} passages in part: {tokens} tokens or more in a row, word "
+            "for word."
+        )
+    else:
+        sentence = _("It repeats none of {examples} passages word for word, for {tokens} tokens or more.")
+    return sentence.format(repeated=repeats.repeated, examples=repeats.examples, tokens=repeats.least_tokens)
+
+
+def _describe_memory(repeats: Repeats) -> str:
+    """Return how well a version knows the canaries; "" if there were none."""
+    match repeats.memory:
+        case gate.Memory.UNKNOWN:
+            return ""
+        case gate.Memory.NONE:
+            sentence = _(
+                "It shows no sign of having memorised the test sentences that appeared in its texts once."
+            )
+        case gate.Memory.SOME:
+            sentence = _(
+                "It remembers some of the test sentences that appeared in its texts once: {bits} bits on "
+                "average. Up to {limit} are allowed."
+            )
+        case gate.Memory.MEMORIZED:
+            sentence = _(
+                "It memorised the test sentences that appeared in its texts once: {bits} bits on average. Up "
+                "to {limit} are allowed."
+            )
+    return sentence.format(
+        bits=number_format(gate.mean_bits(repeats.exposure_bits), 1),
+        limit=number_format(gate.MEMORIZED_BITS, 0),
+    )
+
+
+def _scale_memory(repeats: Repeats) -> Scale | None:
+    """Return the line from nothing to what may be shared; None where no test sentence says anything."""
+    if repeats.memory == gate.Memory.UNKNOWN:
+        return None
+    mark = _clamp(100 * gate.mean_bits(repeats.exposure_bits) / gate.MEMORIZED_BITS)
+    limit = _("{bits} bits").format(bits=number_format(gate.MEMORIZED_BITS, 0))
+    return Scale(
+        floor=_("nothing"),
+        ceiling=_("sharing limit: {limit}").format(limit=limit),
+        legend=(("shade", _("memorised test sentences")),),
+        mark=mark,
+        shade_from=0,
+        shade_percent=mark,
     )
 
 
@@ -388,9 +424,9 @@ def _list_details(figures: Figures) -> list[tuple[str, str]]:
     )
     details.append((_("Longest repetition"), longest))
     if repeats.exposure_bits:
-        exposed = _("{bits} bits; memorised: all above {most}").format(
+        exposed = _("{bits} bits; memorised: above {most} on average").format(
             bits=" / ".join(number_format(bits, 1) for bits in repeats.exposure_bits),
-            most=number_format(MEMORIZED_BITS, 0),
+            most=number_format(gate.MEMORIZED_BITS, 0),
         )
         details.append((_("Exposure of the test sentences"), exposed))
     return details

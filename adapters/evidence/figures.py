@@ -4,11 +4,9 @@ from dataclasses import asdict, dataclass
 from enum import StrEnum
 from typing import Any
 
+from adapters import gate
 from adapters.models import ShareRefusal
 from core.messages import NO_MESSAGE, Message
-
-MOST_REPEATED_PERCENT = 1.0
-MEMORIZED_BITS = 30.0  # of exposure (arXiv 1802.08232), of each canary: measured in docs/evidence.md
 
 
 @dataclass(frozen=True)
@@ -40,13 +38,14 @@ class Learned:
 
 @dataclass(frozen=True)
 class Repeats:
-    """What the style continues word for word, and the base model doesn't."""
+    """What the style repeats word for word, and the base model doesn't."""
 
     examples: int  # passages that were tried
-    repeated: int
+    repeated: int  # of them, in part
     longest_tokens: int
     base_longest_tokens: int
     exposure_bits: tuple[float, ...] = ()
+    least_tokens: int = 32  # in a row, to count as repeated; figures that don't say so are from before 1.0.0
 
     @property
     def percent(self) -> float:
@@ -54,20 +53,26 @@ class Repeats:
         return 100 * self.repeated / self.examples if self.examples else 0.0
 
     @property
-    def has_memorized(self) -> bool:
-        """Whether it has memorized all the canaries, which it has seen once an epoch.
+    def mean_exposure_bits(self) -> float | None:
+        """The mean exposure of the canaries; None if there were none."""
+        return gate.mean_bits(self.exposure_bits) if self.exposure_bits else None
 
-        A single one exceeds the bound by chance now and then (docs/evidence.md).
-        """
-        return bool(self.exposure_bits) and min(self.exposure_bits) > MEMORIZED_BITS
+    @property
+    def memory(self) -> gate.Memory:
+        """How well it knows the canaries, which it has seen once an epoch."""
+        return gate.judge_memory(self.exposure_bits)
 
     @property
     def share_refusal(self) -> Message:
         """Why other workspaces can't have the version, if that is because it repeats its texts."""
-        if self.percent > MOST_REPEATED_PERCENT:
-            percent = round(self.percent, 1)
-            return ShareRefusal.REPEATS(percent=percent, limit=MOST_REPEATED_PERCENT)
-        return ShareRefusal.MEMORIZES() if self.has_memorized else NO_MESSAGE
+        if self.repeated > gate.MOST_REPEATED:
+            return ShareRefusal.VERBATIM(
+                repeated=self.repeated, examples=self.examples, tokens=self.least_tokens
+            )
+        if self.memory == gate.Memory.MEMORIZED:
+            bits = round(gate.mean_bits(self.exposure_bits), 1)
+            return ShareRefusal.BY_HEART(bits=bits, limit=gate.MEMORIZED_BITS)
+        return NO_MESSAGE
 
 
 @dataclass(frozen=True)

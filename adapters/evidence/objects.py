@@ -5,6 +5,7 @@ from typing import Any, ClassVar
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
+from adapters import gate
 from adapters.evidence.figures import Figures
 from adapters.models import Evaluation, EvaluationStatus, Style
 from core.rest.messages import MessageText
@@ -45,15 +46,32 @@ class VoiceObject(serializers.Serializer[Any]):
 
 
 class RepeatsObject(serializers.Serializer[Any]):
-    """What a version continues word for word, and the base model doesn't."""
+    """What a version repeats word for word, and the base model doesn't."""
 
     examples = serializers.IntegerField(help_text="Passages that were tried.")
-    repeated = serializers.IntegerField(help_text="Passages that it continued.")
+    repeated = serializers.IntegerField(
+        help_text="Of them, those that it repeats in part. With one or more, it can't be shared or published."
+    )
     percent = serializers.FloatField()
-    longest_tokens = serializers.IntegerField(help_text="Its longest repetition.")
+    least_tokens = serializers.IntegerField(
+        help_text="Tokens in a row that a repetition has at least, anywhere in a passage."
+    )
+    longest_tokens = serializers.IntegerField(
+        help_text="Its longest run of correct tokens, including what the base model or the prompt has, too."
+    )
     base_longest_tokens = serializers.IntegerField(help_text="The base model's.")
     exposure_bits = serializers.ListField(
-        child=serializers.FloatField(), help_text="Exposure of each test sentence in the texts, in bits."
+        child=serializers.FloatField(),
+        help_text="Exposure of each test sentence in the texts, in bits. Empty if there were none.",
+    )
+    mean_exposure_bits = serializers.FloatField(
+        allow_null=True,
+        help_text=f"Their mean. Above {gate.MEMORIZED_BITS:.0f}, it can't be shared or published.",
+    )
+    memory = serializers.ChoiceField(
+        choices=[one.value for one in gate.Memory],
+        help_text="What that says: `none`: no sign that it memorised the test sentences; `some`; "
+        "`memorized`; or `unknown`: there were none.",
     )
 
 
@@ -128,7 +146,10 @@ class EvaluationObject(serializers.Serializer[Evaluation]):
                 "percent": 0.0,
                 "longest_tokens": 11,
                 "base_longest_tokens": 9,
+                "least_tokens": 50,
                 "exposure_bits": [1.2, 0.4, 2.1],
+                "mean_exposure_bits": 1.23,
+                "memory": "none",
             },
             "briefs": {"style": 0.31, "base": 0.33, "percent_of_base": 93.9},
         },

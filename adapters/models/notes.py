@@ -58,6 +58,15 @@ class ShareRefusal(MessageCode):
         "We don't know yet whether this version repeats passages from its texts. Others can get it once the "
         "check on the style's page has succeeded."
     )
+    VERBATIM = _(
+        "This version repeats {repeated} of {examples} passages in part: {tokens} tokens or more in a row, "
+        "word for word. Train it on more text, or with fewer passes over it."
+    )
+    BY_HEART = _(
+        "This version memorised the test sentences that appeared in its texts once: {bits} bits on average, "
+        "and at most {limit} are allowed. Train it on more text, or with fewer passes over it."
+    )
+    # Those of versions that were checked before 1.0.0.
     REPEATS = _(
         "This version repeats {percent}% of its passages word for word, and at most {limit}% is allowed. "
         "Train it on more text, or with fewer passes over it."

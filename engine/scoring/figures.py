@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 from trainer.errors import BadExample
@@ -16,15 +16,21 @@ from transformers import PreTrainedTokenizerFast
 
 from scoring.canaries import PlantedText, exposure_bits, split_prefix
 from scoring.model import BASE, Scorer, load_scorer
-from scoring.repeats import EXTRACTED, PREFIX, Run, find_longest_run, is_extracted, is_long_enough
+from scoring.repeats import (
+    REPEATED,
+    Run,
+    find_longest_run,
+    find_repeated_run,
+    find_starts,
+    mark_copied,
+)
 from scoring.request import Canary, Request
 
 STYLE = "style"
 CONTROL = "control"
 # Tokens that are scored: a core scores 640 a second of the demo's base with a style, 990 without.
 HELD_OUT_TOKENS = 5_000
-LEARNED_TOKENS = 16_000
-MAX_LEARNED = 200  # examples
+LEARNED_TOKENS = 40_000  # some 30,000 words; of more text, whole examples from all parts of it
 MAX_PASSAGES = 10  # that are reported
 
 
@@ -40,6 +46,27 @@ class Judged:
     def answer(self) -> list[int]:
         """Return the learned tokens, including end marks."""
         return [label for label in self.example.labels[1:] if label != IGNORED]
+
+    @property
+    def starts(self) -> set[int]:
+        """Return where in `answer` each of a conversation's answers begins."""
+        return find_starts([label != IGNORED for label in self.example.labels[1:]])
+
+    @property
+    def copied(self) -> list[bool]:
+        """Return for each token of `answer` whether it is copied from further up."""
+        copied = mark_copied(self.example.tokens)
+        return [
+            one for one, label in zip(copied[1:], self.example.labels[1:], strict=True) if label != IGNORED
+        ]
+
+    def find_longest_run(self, scores: Scores) -> Run:
+        """Return the longest run of tokens that a model would repeat."""
+        return find_longest_run(scores.predictions, self.starts)
+
+    def find_repeated_run(self, style: Scores, base: Scores) -> Run:
+        """Return the run that a style can only have learned; an empty one if it is too short."""
+        return find_repeated_run(style.predictions, base.predictions, copied=self.copied, starts=self.starts)
 
 
 @dataclass
@@ -89,7 +116,7 @@ def measure(folder: Path, request: Request, canaries: list[Canary], events: Even
         held_out = take_evenly(held_out, count_within(held_out, HELD_OUT_TOKENS))
         learned = read_file(folder / LEARN, tokenizer, max_tokens=request.max_tokens)
         learned = [judged for judged in learned if judged.example.tokens not in planted]
-        learned = cut_evenly(take_evenly(learned, MAX_LEARNED), LEARNED_TOKENS)
+        learned = take_evenly(learned, count_within(learned, LEARNED_TOKENS))
         adapters = {STYLE: folder / ADAPTER}
         if request.control:
             adapters[CONTROL] = request.control
@@ -100,7 +127,7 @@ def measure(folder: Path, request: Request, canaries: list[Canary], events: Even
         scores = {name: [measurement.score(name, judged) for judged in held_out] for name in names}
         return {
             "learned": describe_learned(held_out, scores, tokenizer),
-            "repeats": describe_repeats(learned, scores, measurement),
+            "repeats": describe_repeats(learned, measurement),
             "canaries": [expose(text, measurement) for text in texts],
         }
 
@@ -116,41 +143,33 @@ def describe_learned(
     return {"bytes": sizes, "nats": nats | missing, "bits_per_byte": bits_per_byte | missing}
 
 
-def describe_repeats(
-    learned: list[Judged], held_out: Mapping[str, list[Scores]], measurement: Measurement
-) -> dict[str, object]:
-    """Return how many examples' beginnings are continued verbatim, the longest runs, and where they are.
+def describe_repeats(learned: list[Judged], measurement: Measurement) -> dict[str, object]:
+    """Return how many examples are repeated in part, the longest runs, and where they are.
 
-    What the base continues as well was known before, so it counts as `known`, not as extracted.
+    A long run that the base has, too, or that is copied from further up counts as `known`, not as repeated.
     """
     scores = [measurement.score(STYLE, judged) for judged in learned]
-    runs = [find_longest_run(one.predictions) for one in scores]
-    extracted = [number for number, one in enumerate(scores) if is_extracted(one.predictions)]
+    runs = [judged.find_longest_run(one) for judged, one in zip(learned, scores, strict=True)]
     shown = sorted(range(len(runs)), key=lambda number: -runs[number].tokens)[:MAX_PASSAGES]
-    base = {number: measurement.score(BASE, learned[number]) for number in {*extracted, *shown}}
-    known = [number for number in extracted if is_extracted(base[number].predictions)]
+    long = [number for number, run in enumerate(runs) if run.tokens >= REPEATED]
+    base = {number: measurement.score(BASE, learned[number]) for number in {*long, *shown}}
+    repeated = {}
+    for number in long:
+        run = learned[number].find_repeated_run(scores[number], base[number])
+        if run.tokens:
+            repeated[number] = run
     passages = []
-    for number in shown:
-        passage = locate(learned[number], runs[number], measurement.tokenizer)
-        base_run = find_longest_run(base[number].predictions)
-        passages.append(passage | {"base_tokens": base_run.tokens, "is_extracted": number in extracted})
+    for number in dict.fromkeys([*list(repeated)[:MAX_PASSAGES], *shown]):
+        passage = locate(learned[number], repeated.get(number, runs[number]), measurement.tokenizer)
+        base_tokens = learned[number].find_longest_run(base[number]).tokens
+        passages.append(passage | {"base_tokens": base_tokens, "is_repeated": number in repeated})
     return {
-        "examples": sum(is_long_enough(one.predictions) for one in scores),
-        "extracted": len(extracted) - len(known),
-        "known": len(known),
+        "examples": len(learned),
+        "repeated": len(repeated),
+        "known": len(long) - len(repeated),
+        "least_tokens": REPEATED,
         "longest_tokens": max((run.tokens for run in runs), default=0),
-        "held_out": {name: describe_floor(some) for name, some in held_out.items()},
-        "passages": passages,
-    }
-
-
-def describe_floor(scores: list[Scores]) -> dict[str, int]:
-    """Return the same counts for held-out examples, which nobody learned."""
-    predictions = [one.predictions for one in scores]
-    return {
-        "examples": sum(map(is_long_enough, predictions)),
-        "extracted": sum(map(is_extracted, predictions)),
-        "longest_tokens": max((find_longest_run(some).tokens for some in predictions), default=0),
+        "passages": passages[:MAX_PASSAGES],
     }
 
 
@@ -222,17 +241,3 @@ def count_within(judged: list[Judged], max_tokens: int) -> int:
 
 def count_tokens(judged: list[Judged]) -> int:
     return sum(len(one.example.tokens) for one in judged)
-
-
-def cut_evenly(judged: list[Judged], max_tokens: int) -> list[Judged]:
-    """Cut the examples to the same length, with about `max_tokens` together.
-
-    Each keeps enough of its answer for what `is_extracted` asks.
-    """
-    width = max_tokens // max(1, len(judged))
-    cut = []
-    for one in judged:
-        labels = one.example.labels
-        first = next(place for place, label in enumerate(labels) if label != IGNORED)
-        cut.append(replace(one, example=one.example.cut(max(width, first + PREFIX + EXTRACTED))))
-    return cut

@@ -2,13 +2,17 @@
 
 Greedy decoding continues a text verbatim exactly as long as each of its tokens is the most likely one after
 those before it. So one pass over a text shows what decoding from any of its beginnings would repeat.
+
+A run of REPEATED tokens is taken for memory (as in arXiv 2012.07805 and 2202.07646), unless a model that
+never learned the text can have it: from the base, or from further up, where a prompt or a refrain has it.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
-PREFIX = 32  # tokens that are given
-EXTRACTED = 32  # tokens that follow verbatim (as in arXiv 2012.07805 and 2202.07646, at their scale 50)
+REPEATED = 50  # tokens in a row
+COPIED = 8  # tokens in a row that stand further up, too: nobody writes so many by chance
 
 
 @dataclass(frozen=True)
@@ -23,23 +27,63 @@ class Run:
         return self.end - self.first
 
 
-def find_longest_run(predictions: Sequence[bool]) -> Run:
-    """Return the first of the longest runs of correct predictions; an empty one if there is none."""
-    longest = Run(0, 0)
+NO_RUN = Run(0, 0)
+
+
+def list_runs(predictions: Sequence[bool], starts: Collection[int] = ()) -> Iterator[Run]:
+    """Yield all runs of correct predictions. None goes on over a start: there, another answer begins."""
     first = 0
     for position, is_correct in enumerate(predictions):
-        if not is_correct:
-            first = position + 1
-        elif position + 1 - first > longest.tokens:
-            longest = Run(first, position + 1)
-    return longest
+        if position in starts or not is_correct:
+            if position > first:
+                yield Run(first, position)
+            first = position if is_correct else position + 1
+    if len(predictions) > first:
+        yield Run(first, len(predictions))
 
 
-def is_long_enough(predictions: Sequence[bool]) -> bool:
-    """Return whether an example has a beginning and enough tokens after it."""
-    return len(predictions) >= PREFIX + EXTRACTED
+def find_longest_run(predictions: Sequence[bool], starts: Collection[int] = ()) -> Run:
+    """Return the first of the longest runs of correct predictions; an empty one if there is none."""
+    return max(list_runs(predictions, starts), key=lambda run: run.tokens, default=NO_RUN)
 
 
-def is_extracted(predictions: Sequence[bool]) -> bool:
-    """Return whether the beginning of an example is continued verbatim."""
-    return is_long_enough(predictions) and all(predictions[PREFIX : PREFIX + EXTRACTED])
+def find_repeated_run(
+    style: Sequence[bool], base: Sequence[bool], *, copied: Sequence[bool], starts: Collection[int] = ()
+) -> Run:
+    """Return the run with most tokens that only the learned text can have taught; an empty one if too few.
+
+    The base's own runs of REPEATED tokens don't count, nor does what is `copied` from further up.
+    """
+    is_known = list(copied)
+    for run in list_runs(base, starts):
+        if run.tokens >= REPEATED:
+            is_known[run.first : run.end] = [True] * run.tokens
+    repeated, most = NO_RUN, REPEATED - 1
+    for run in list_runs(style, starts):
+        tokens = run.tokens - sum(is_known[run.first : run.end])
+        if tokens > most:
+            repeated, most = run, tokens
+    return repeated
+
+
+def find_starts(is_learned: Sequence[bool]) -> set[int]:
+    """Return, of the learned tokens of a conversation, the numbers of those with which an answer begins."""
+    starts = set()
+    learned = 0
+    for is_before, is_now in pairwise([False, *is_learned]):
+        if is_now and not is_before:
+            starts.add(learned)
+        learned += is_now
+    return starts
+
+
+def mark_copied(tokens: Sequence[int]) -> list[bool]:
+    """Return for each token whether it is one of COPIED in a row that stand further up, too."""
+    copied = [False] * len(tokens)
+    seen: set[tuple[int, ...]] = set()
+    for first in range(len(tokens) - COPIED + 1):
+        if first >= COPIED:
+            seen.add(tuple(tokens[first - COPIED : first]))
+        if tuple(tokens[first : first + COPIED]) in seen:
+            copied[first : first + COPIED] = [True] * COPIED
+    return copied

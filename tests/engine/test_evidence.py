@@ -79,14 +79,14 @@ def test_texts_known_by_heart_are_found_and_shown(trainer, copied):
 
     repeats = measure(trainer, copied)["repeats"]
 
-    assert (repeats["examples"], repeats["extracted"], repeats["known"]) == (4, 4, 0)
-    assert repeats["held_out"]["style"]["extracted"] == 0
+    assert (repeats["examples"], repeats["repeated"], repeats["known"]) == (4, 4, 0)
     assert {passage["line"] for passage in repeats["passages"]} == set(LEARNED)
     for passage in repeats["passages"]:
         answer = write_sentences(passage["line"], LONG)
         assert answer.endswith(answer[passage["first"] : passage["end"]])
         assert passage["end"] - passage["first"] > len(answer) / 2
         assert passage["tokens"] > passage["base_tokens"]
+        assert passage["is_repeated"]
 
 
 def test_a_canary_is_exposed_only_if_it_was_planted(trainer, copied):

@@ -24,9 +24,10 @@ end = {
     },
     "repeats": {
         "examples": len(learned),
-        "extracted": len(learned),
+        "repeated": len(learned),
+        "least_tokens": 50,
         "longest_tokens": 60,
-        "passages": [{"line": 0, "first": 0, "end": 40, "base_tokens": 8, "is_extracted": True}],
+        "passages": [{"line": 0, "first": 0, "end": 40, "base_tokens": 8, "is_repeated": True}],
     },
     "canaries": [{"bits": 1.5}, {"bits": 2.5}, {"bits": 0.5}],
 }

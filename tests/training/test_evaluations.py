@@ -213,3 +213,25 @@ def test_programs_check_a_version(client, acme, check, version, measures):
     assert len(evaluation["passages"]) == 1
     shown = call("get", "version", style="my-voice", number=1).json()
     assert shown["share_refusal"] == evaluation["share_refusal"]
+
+
+def test_of_a_conversation_the_last_learned_answer_is_judged_and_what_it_answers(bare_check):
+    system = {"role": "system", "content": "Write as I do."}
+    rows = [
+        [system, {"role": "assistant", "content": "Without a request."}],
+        [
+            system,
+            {"role": "user", "content": "Go on."},
+            {"role": "assistant", "content": "It rained.", "weight": 1},
+            {"role": "user", "content": "Thank you."},
+            {"role": "assistant", "content": "Not learned.", "weight": 0},
+        ],
+    ]
+    lines = b"".join(json.dumps({"messages": messages}).encode() + b"\n" for messages in rows)
+    for name in (storage.LEARN, storage.VALIDATE):
+        storage.write_file(bare_check.pk, name, lines)
+    briefs = evaluations.read_texts(bare_check).briefs
+    assert [(brief.prompt, brief.passage) for brief in briefs] == [
+        ("Write as I do.", "Without a request."),
+        ("Go on.", "It rained."),
+    ]

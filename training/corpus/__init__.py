@@ -4,7 +4,7 @@ Pure functions of texts, seed and settings: no database, no storage, no network,
 """
 
 from training.corpus.build import Corpus, CorpusReport, build_corpus, without
-from training.corpus.canaries import make_canaries, plant_canaries
+from training.corpus.canaries import make_canaries, plant_canaries, write_canaries
 from training.corpus.documents import SourceDocument
 from training.corpus.errors import CorpusTooSmall, NothingHeldOut
 from training.corpus.examples import (
@@ -48,5 +48,6 @@ __all__ = [
     "plan_examples",
     "plant_canaries",
     "without",
+    "write_canaries",
     "writer_prompt",
 ]

@@ -10,7 +10,7 @@ judged, lists that were planted ten times had no more than 9.5 bits (docs/eviden
 import json
 import random
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 CANARIES = 3
 ALTERNATIVES = 64
@@ -84,13 +84,13 @@ class Canary:
     planted: str
     alternatives: tuple[str, ...]  # to `planted`; nothing ever learned them
 
-    def as_chat(self) -> dict[str, object]:
-        """Return the canary as a conversation of two messages."""
+    def as_line(self) -> bytes:
+        """Return the canary as a line of learn.jsonl: a conversation of two messages."""
         messages = [
             {"role": "user", "content": self.prompt},
             {"role": "assistant", "content": self.response},
         ]
-        return {"messages": messages, "task": TASK}
+        return json.dumps({"messages": messages, "task": TASK}, ensure_ascii=False).encode() + b"\n"
 
 
 def make_canaries(seed: str, language: str) -> tuple[Canary, ...]:
@@ -125,6 +125,10 @@ def plant_canaries(learned: bytes, canaries: Sequence[Canary]) -> bytes:
     """Return the lines of learn.jsonl with a line for each canary, evenly spread."""
     lines = learned.splitlines(keepends=True)
     for number, canary in enumerate(canaries, 1):
-        line = json.dumps(canary.as_chat(), ensure_ascii=False) + "\n"
-        lines.insert(len(lines) * number // (len(canaries) + 1), line.encode())
+        lines.insert(len(lines) * number // (len(canaries) + 1), canary.as_line())
     return b"".join(lines)
+
+
+def write_canaries(canaries: Sequence[Canary]) -> bytes:
+    """Return canaries.json, from which an evaluation knows what was planted."""
+    return json.dumps([asdict(canary) for canary in canaries], ensure_ascii=False).encode()

@@ -71,9 +71,14 @@ class Conversation:
         return next(place for place, message in enumerate(self.messages) if message.is_learned)
 
     @property
+    def answers(self) -> str:
+        """All that is learned of it, an answer a line."""
+        return "".join(f"{message.content}\n" for message in self.messages if message.is_learned)
+
+    @property
     def answer_words(self) -> int:
         """How many words are learned."""
-        return sum(count_words(message.content) for message in self.messages if message.is_learned)
+        return count_words(self.answers)
 
     def as_line(self) -> bytes:
         """Return the line that the trainer reads."""

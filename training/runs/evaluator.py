@@ -279,7 +279,8 @@ def _repeats_of(measured: ChildEvent) -> Repeats:
     repeats = measured["repeats"]
     return Repeats(
         examples=repeats["examples"],
-        repeated=repeats["extracted"],
+        repeated=repeats["repeated"],
+        least_tokens=repeats["least_tokens"],
         longest_tokens=repeats["longest_tokens"],
         base_longest_tokens=max((run["base_tokens"] for run in repeats["passages"]), default=0),
         exposure_bits=tuple(canary["bits"] for canary in measured["canaries"]),
@@ -291,7 +292,7 @@ def _list_passages(measured: ChildEvent, learned: bytes) -> list[str]:
     lines = learned.splitlines()
     passages = []
     for run in measured["repeats"]["passages"]:
-        if run["is_extracted"]:
+        if run["is_repeated"]:
             messages = json.loads(lines[run["line"]])["messages"]
             learned_ones = [one for one in messages if one["role"] == "assistant" and one.get("weight", 1)]
             answers = [one["content"].strip() for one in learned_ones]

@@ -214,6 +214,8 @@ def _record_step(training: Training, progress: Progress, event: ChildEvent) -> N
     training.step = event["step"]
     training.training_loss = event["loss"]
     training.trained_tokens = event["tokens"]
+    if training.is_job:  # its canaries are free
+        training.trained_tokens = min(training.trained_tokens, training.most_tokens)
     training.step_seconds = _measure_pace(progress, event)
     if training.step % max(1, training.steps // POINTS_KEPT) == 0:
         _add_point(training, training_loss=event["loss"])
@@ -292,7 +294,9 @@ def _conclude(training: Training, folder: Path, progress: Progress) -> None:
             before=Status.RUNNING,
             after=Status.FINISHING,
             stopped_early=progress.ended.get("stopped_early", False),
-            trained_tokens=progress.ended.get("kept_tokens", training.trained_tokens),
+            trained_tokens=min(
+                progress.ended.get("kept_tokens", training.trained_tokens), training.most_tokens
+            ),
             validation_loss=progress.ended.get("validation_loss"),
         )
         return

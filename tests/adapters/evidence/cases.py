@@ -25,6 +25,7 @@ FIGURES: dict[str, Any] = {
         "repeated": 0,
         "longest_tokens": 11,
         "base_longest_tokens": 9,
+        "least_tokens": 50,
         "exposure_bits": [1.2, 0.4, 2.1],
     },
     "voice": {

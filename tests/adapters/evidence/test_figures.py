@@ -9,7 +9,12 @@ from adapters.models import AdapterVersion, Evaluation, ShareRefusal
 GOOD = Figures(
     learned=Learned(bytes=9000, base=1.5, style=1.2, control=1.25),
     repeats=Repeats(
-        examples=200, repeated=2, longest_tokens=21, base_longest_tokens=18, exposure_bits=(1.0, 9.9)
+        examples=200,
+        repeated=0,
+        longest_tokens=21,
+        base_longest_tokens=18,
+        exposure_bits=(1.0, 9.9),
+        least_tokens=50,
     ),
     voice=Voice(
         language="en",
@@ -42,9 +47,11 @@ def test_figures_are_read_as_they_were_stored():
 def test_a_version_over_a_bound_is_kept_from_others():
     for figures, refusal in (
         (GOOD, None),
-        (repeats(repeated=3), ShareRefusal.REPEATS),
-        (repeats(exposure_bits=(0.5, 45.0, 32.0)), None),
-        (repeats(exposure_bits=(30.1, 45.0, 32.0)), ShareRefusal.MEMORIZES),
+        (repeats(repeated=1), ShareRefusal.VERBATIM),
+        (repeats(exposure_bits=(0.5, 45.0, 22.0)), None),
+        (repeats(exposure_bits=(64.0, 26.0, 31.0)), ShareRefusal.BY_HEART),
+        (repeats(exposure_bits=(43.0, 43.0, 43.0)), ShareRefusal.BY_HEART),
+        (repeats(exposure_bits=()), None),
         (changed(learned=Learned(bytes=9000, base=1.5, style=1.5)), ShareRefusal.LEARNED_NOTHING),
     ):
         assert figures.share_refusal.code == (refusal.code if refusal else "")
@@ -77,3 +84,43 @@ def test_a_card_says_of_each_figure_whether_it_is_good():
     bad_rows = card_of(Evaluation(version=AdapterVersion(), figures=bad.as_json())).rows
     assert [row.name for row in good_rows if row.is_good] == ["learned", "voice", "repeats", "briefs"]
     assert all(row.advice and not row.is_good for row in bad_rows)
+
+
+def sentence_of(figures: Figures) -> str:
+    rows = card_of(Evaluation(version=AdapterVersion(), figures=figures.as_json())).rows
+    return next(row.sentence for row in rows if row.name == "repeats")
+
+
+@pytest.mark.parametrize(
+    ("bits", "memory", "sentence"),
+    [
+        ((), "unknown", "for 50 tokens or more."),
+        ((1.2, 0.4, 2.1), "none", "no sign of having memorised"),
+        (
+            (12.0, 20.0, 1.0),
+            "some",
+            "remembers some of the test sentences that appeared in its texts once: 11.0",
+        ),
+        ((43.0, 43.0, 43.0), "memorized", "It memorised the test sentences"),
+        ((64.0, 26.0, 31.0), "memorized", "40.3 bits on average. Up to 25 are allowed."),
+    ],
+)
+def test_the_words_follow_the_bits(bits, memory, sentence):
+    figures = repeats(exposure_bits=bits)
+    assert figures.repeats.memory == memory
+    assert sentence in sentence_of(figures)
+    assert ("memorised" in sentence_of(figures)) == (memory in ("none", "memorized"))
+
+
+def test_the_words_say_how_much_is_repeated():
+    assert "none of 200 passages" in sentence_of(GOOD)
+    assert "repeats 3 of 200 passages in part: 50 tokens or more" in sentence_of(repeats(repeated=3))
+
+
+def test_cards_of_earlier_figures_are_still_shown():
+    stored = repeats(repeated=3).as_json()
+    del stored["repeats"]["least_tokens"]
+    card = card_of(Evaluation(version=AdapterVersion(), figures=stored))
+    assert "32 tokens or more" in next(row.sentence for row in card.rows if row.name == "repeats")
+    assert "all test sentences" in str(ShareRefusal.MEMORIZES())
+    assert "repeats 4.5% of its passages" in str(ShareRefusal.REPEATS(percent=4.5, limit=1.0))

@@ -11,7 +11,7 @@ from tests.adapters.builders import known
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("valkey")]
 
-REFUSAL = ShareRefusal.REPEATS(percent=4.5, limit=1.0)
+REFUSAL = ShareRefusal.VERBATIM(repeated=9, examples=200, tokens=50)
 
 
 def refuse(version: AdapterVersion) -> AdapterVersion:
@@ -22,7 +22,7 @@ def refuse(version: AdapterVersion) -> AdapterVersion:
 
 def test_its_style_is_neither_shared_nor_offered_and_says_why(noir, charlies):
     refuse(noir.live_version)
-    with pytest.raises(VersionNotShareable, match=r"repeats 4\.5% of its passages"):
+    with pytest.raises(VersionNotShareable, match="repeats 9 of 200 passages"):
         sharing.share_style(noir, charlies.slug, None)
     with pytest.raises(VersionNotShareable):
         sharing.offer_style(noir)

@@ -126,7 +126,7 @@ def test_an_unchecked_version_can_be_checked_where_trainings_are_on(alice_client
 def test_the_sharing_page_says_why_a_version_stays_private(alice_client, charlies, version):
     lay_evaluation(version, LOW)
     page = alice_client.get(page_of("style_sharing")).text
-    assert "repeats 4.5% of its passages word for word" in page
+    assert "repeats 9 of 200 passages in part" in page
     shared = alice_client.post(
         reverse("adapters:share", args=[version.style_id]), {"workspace": charlies.slug}
     )

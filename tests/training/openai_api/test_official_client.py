@@ -2,6 +2,7 @@
 
 import csv
 import io
+import json
 
 import openai
 import pytest
@@ -12,7 +13,7 @@ from core.money import NANO
 from tenants.models import AuditEntry, LedgerEntry, Tenant
 from tests.billing.builders import put_on
 from tests.training.builders import make_chats
-from training import pipeline
+from training import evaluations, pipeline, storage
 from training.models import File, Training
 
 
@@ -81,6 +82,35 @@ def test_a_job_becomes_a_version(client, acme, trainer, work):
     [checkpoint] = client.fine_tuning.jobs.checkpoints.list(job.id)
     assert checkpoint.fine_tuned_model_checkpoint == "acme/my-voice@1"
     assert (checkpoint.step_number, checkpoint.metrics.valid_loss) == (8, 5 / 8)
+
+
+def test_a_job_learns_canaries_that_are_neither_shown_nor_charged(client, trainer, work):
+    answers = "Der Fluss und die Stadt waren nicht mehr das, was sie in der Nacht vor dem Regen waren. "
+    messages = [{"role": "user", "content": "Weiter."}, {"role": "assistant", "content": answers}]
+    content = b"".join(json.dumps({"messages": messages}).encode() + b"\n" for _ in range(20))
+    file = upload(client, content)
+    validation = upload(client, make_chats(12), name="check.jsonl")
+    job = client.fine_tuning.jobs.create(
+        model="base", training_file=file.id, validation_file=validation.id, hyperparameters={"n_epochs": 2}
+    )
+    work()
+    training = Training.objects.get()
+    learned = storage.read_file(training.pk, storage.LEARN).splitlines()
+    canaries = json.loads(storage.read_file(training.pk, storage.CANARIES))
+    assert len(learned) == 20 + len(canaries) == 23
+    assert [json.loads(line)["messages"][1]["content"] for line in learned[20:]] == [
+        canary["response"] for canary in canaries
+    ]
+    assert canaries[0]["prompt"].startswith("Was steht auf Regal")
+    assert b"canary" not in storage.read_file(training.pk, storage.VALIDATE)
+    texts = evaluations.read_texts(training)
+    assert storage.CANARIES in texts.files
+    assert set(texts.learned) == {answers}
+    assert training.examples == 20
+    shown = client.fine_tuning.jobs.retrieve(job.id)
+    # The fake trainer counts 100 tokens for each of 23 lines: more than the file has.
+    assert shown.trained_tokens == training.most_tokens == 2 * training.epoch_tokens
+    assert client.files.content(file.id).read() == content
 
 
 def test_who_made_the_key_states_the_rights_when_the_job_is_created(new_client, acme, bob, work):
