@@ -1,5 +1,6 @@
 """The figures of an evidence card that need the model: what was learned and what is repeated; canaries."""
 
+import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -28,6 +29,7 @@ from scoring.request import Canary, Request
 
 STYLE = "style"
 CONTROL = "control"
+INSTRUCTION = "instruction"  # training/corpus/examples.py
 # Tokens that are scored: a core scores 640 a second of the demo's base with a style, 990 without.
 HELD_OUT_TOKENS = 5_000
 LEARNED_TOKENS = 40_000  # some 30,000 words; of more text, whole examples from all parts of it
@@ -193,10 +195,13 @@ def expose(text: PlantedText, measurement: Measurement) -> dict[str, float]:
 
 
 def read_file(file: Path, tokenizer: PreTrainedTokenizerFast, *, max_tokens: int) -> list[Judged]:
-    """Return the examples of a file with their places. Raises BadExample naming the line."""
+    """Return the examples of a file with their places. Raises BadExample naming the line.
+
+    Everyday requests are left out: their answers are the base's, not the author's.
+    """
     found: list[Judged] = []
     for number, line in enumerate(file.read_text(encoding="utf-8").split("\n")):
-        if not line.strip():
+        if not line.strip() or is_answered_by_base(line):
             continue
         before = 0
         try:
@@ -207,6 +212,15 @@ def read_file(file: Path, tokenizer: PreTrainedTokenizerFast, *, max_tokens: int
             found.append(Judged(number, before, example))
             before += len(text_of(found[-1].answer, tokenizer))
     return found
+
+
+def is_answered_by_base(line: str) -> bool:
+    """Return whether a line is an everyday request that the base has answered."""
+    try:
+        row = json.loads(line)
+    except ValueError:
+        return False
+    return isinstance(row, dict) and row.get("task") == INSTRUCTION
 
 
 def encode_canary(canary: Canary, tokenizer: PreTrainedTokenizerFast) -> PlantedText:
