@@ -37,8 +37,8 @@ class DraftSentenceObject(serializers.Serializer[Any]):
 class PercentRangeObject(serializers.Serializer[Any]):
     """Where the middle half of some texts lies."""
 
-    low = serializers.IntegerField()
-    high = serializers.IntegerField()
+    low = serializers.IntegerField(help_text="A quarter of them get less.")
+    high = serializers.IntegerField(help_text="A quarter of them get more.")
 
 
 class DraftCheckObject(serializers.Serializer[Any]):

@@ -65,7 +65,7 @@ class RepeatsObject(serializers.Serializer[Any]):
 class IntervalObject(serializers.Serializer[Any]):
     """A mean over requests, and its 90% confidence interval."""
 
-    mean = serializers.FloatField()
+    mean = serializers.FloatField(help_text="Mean over different requests.")
     low = serializers.FloatField()
     high = serializers.FloatField()
 
