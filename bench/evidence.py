@@ -1,10 +1,16 @@
 """`make bench-evidence`: how well the evidence card's figures tell what they claim. Needs NOVELS.
 
-NOVELS is a folder with three books of each author; labs/impostors.py says how they are named. Part `verifier`
-learns two books of an author and judges the third beside the third books of others, at three lengths. Its
-impostors are made of the others' first two books, never of the author's. Part `svm` does the same with a
-linear SVM, part `check` times a draft. Part `gate` (bench/evidence_gate.py) trains thirty styles, which takes
-hours: it is only run by its name. Writes bench/results/evidence.json and the tables of docs/evidence.md.
+NOVELS is a folder with three books of each author; labs/impostors.py says how they are named.
+
+- `verifier` learns so many words of two books of an author and judges the third beside the third books of
+  others, at three lengths. Its impostors are made of the others' first two books, never of the author's.
+- `svm` does the same with a linear SVM.
+- `calibration` fits the percentages on half of the authors and judges them on the other half.
+- `new-book` lists what a third book scores, as the product says it.
+- `check` times a draft.
+- `gate` (bench/evidence_gate.py) trains thirty styles, which takes hours: it is only run by its name.
+
+Writes bench/results/evidence.json and the tables of docs/evidence.md.
 """
 
 import argparse
@@ -13,7 +19,7 @@ import sys
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import mean, median
 from typing import Any
@@ -21,6 +27,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from adapters.verifier.calibration import load_calibration, read_calibration
 from adapters.verifier.features import measure_passages
 from adapters.verifier.impostors import (
     SUPPORTED_LANGUAGES,
@@ -32,8 +39,8 @@ from adapters.verifier.impostors import (
 from adapters.verifier.verifier import Verifier, learn_passages, train_verifier
 from bench import evidence_gate, report
 from bench.linear_svm import train_svm
-from labs import machine
-from labs.impostors import cut_passages, find_books
+from labs import calibration, machine
+from labs.impostors import PASSAGE_WORDS, cut_passages, find_books
 from stack.folders import ROOT
 
 LENGTHS_WORDS = (100, 300, 1_000)
@@ -43,6 +50,10 @@ BOUNDS = {100: 0.85, 300: 0.92, 1_000: 0.96}
 MOST_CHECK_MS = 300
 CHECKS = 30
 SEED = 29
+SKIPPED_WORDS = 3_000  # of a book: titles, prefaces
+LEARNED_WORDS = (15_000, 40_000, 75_000)  # the books have 40,000 words at most
+LEAST_AUC_OF_DRAFT = 0.88  # at 300 words, by 15,000
+BINS = 5  # of percentages
 DOC = ROOT / "docs" / "evidence.md"
 
 type Features = NDArray[np.float32]
@@ -56,14 +67,21 @@ class Author:
 
     name: str
     passages: Features
+    documents: NDArray[np.int64]  # the book of each passage
     as_impostor: Impostors
     judged: dict[int, Features]
+
+    def first_passages(self, words: int) -> NDArray[np.int64]:
+        """Return the numbers of the passages that make so many words, half of each book."""
+        count = round(words / PASSAGE_WORDS / 2)
+        return np.concatenate([np.flatnonzero(self.documents == book)[:count] for book in (0, 1)])
 
 
 @dataclass(frozen=True)
 class Split:
-    """Who is learned, who are the impostors, and who is judged beside the one who is learned."""
+    """Who is learned, by how much, who are the impostors, and who is judged beside the one who is learned."""
 
+    words: int
     author: Author
     impostors: list[Author]
     judged: list[Author]
@@ -74,35 +92,44 @@ type Learn = Callable[[Split, str], Score]
 
 def read_author(name: str, books: list[Path], language: str) -> Author:
     """Return an author by three books: two to learn, the last to judge."""
-    passages = [passage for book in books[:2] for passage in cut_passages(book.read_text())]
+    texts = [" ".join(book.read_text().split()[SKIPPED_WORDS:]) for book in books]
+    cut = [cut_passages(text) for text in texts[:2]]
     judged = {}
     for words in LENGTHS_WORDS:
-        texts = cut_passages(books[2].read_text(), words=words)
-        chosen = np.linspace(0, len(texts) - 1, min(len(texts), MOST_JUDGED)).astype(int)
-        judged[words] = measure_passages([texts[number] for number in chosen], language)
-    features = measure_passages(passages, language)
-    return Author(name, features, measure_author(features), judged)
+        windows = cut_passages(texts[2], words=words)
+        chosen = np.linspace(0, len(windows) - 1, min(len(windows), MOST_JUDGED)).astype(int)
+        judged[words] = measure_passages([windows[number] for number in chosen], language)
+    features = measure_passages([*cut[0], *cut[1]], language)
+    documents = np.repeat([0, 1], [len(passages) for passages in cut])
+    return Author(name, features, documents, measure_author(features), judged)
 
 
-def known_splits(authors: list[Author]) -> Iterator[Split]:
+def known_splits(authors: list[Author], words: int) -> Iterator[Split]:
     """Yield each author against all others: their first two books are impostors, their third is judged."""
     for author in authors:
         others = [other for other in authors if other is not author]
-        yield Split(author, others, others)
+        yield Split(words, author, others, others)
 
 
-def unknown_splits(authors: list[Author]) -> Iterator[Split]:
+def unknown_splits(authors: list[Author], words: int) -> Iterator[Split]:
     """Yield each author twice: one half of the others are impostors, the other half is judged."""
     for author in authors:
         others = [other for other in authors if other is not author]
-        yield Split(author, others[0::2], others[1::2])
-        yield Split(author, others[1::2], others[0::2])
+        yield Split(words, author, others[0::2], others[1::2])
+        yield Split(words, author, others[1::2], others[0::2])
 
 
 def learn_verifier(split: Split, language: str) -> Score:
     """Return how the product's verifier scores features."""
     impostors = join_authors([author.as_impostor for author in split.impostors])
-    verifier = learn_passages(split.author.passages, language, impostors)
+    learned = split.author.first_passages(split.words)
+    verifier = learn_passages(
+        split.author.passages[learned],
+        language,
+        impostors,
+        documents=split.author.documents[learned],
+        words=split.words,
+    )
     weights = verifier.weights.astype(np.float32)
     return lambda features: (features @ weights).astype(np.float64) + verifier.bias
 
@@ -111,7 +138,7 @@ class LinearSvm:
     """The peer: it learns from every passage of the impostors, which the product does not have."""
 
     def __init__(self, authors: list[Author]) -> None:
-        self.rows = {author.name: _normalise(author.passages) for author in authors}
+        self.rows = {author.name: normalise(author.passages) for author in authors}
         every = np.concatenate(list(self.rows.values()))
         self.products = (every @ every.T).astype(np.float64) + 1
         sizes = [len(rows) for rows in self.rows.values()]
@@ -121,13 +148,17 @@ class LinearSvm:
 
     def learn(self, split: Split, _language: str) -> Score:
         """Return how an SVM of this split scores features."""
-        names = [author.name for author in (split.author, *split.impostors)]
-        numbers = np.concatenate([self.numbers[name] for name in names])
-        is_own = np.arange(len(numbers)) < len(self.numbers[split.author.name])
+        learned = split.author.first_passages(split.words)
+        impostors = [author.name for author in split.impostors]
+        own = self.numbers[split.author.name][learned]
+        numbers = np.concatenate([own, *(self.numbers[name] for name in impostors)])
+        is_own = np.arange(len(numbers)) < len(own)
         coefficients = train_svm(self.products[np.ix_(numbers, numbers)], is_own, seed=SEED)
-        rows = np.concatenate([self.rows[name] for name in names])
+        rows = np.concatenate(
+            [self.rows[split.author.name][learned], *(self.rows[name] for name in impostors)]
+        )
         weights = coefficients.astype(np.float32) @ rows
-        return lambda features: _normalise(features) @ weights
+        return lambda features: normalise(features) @ weights
 
 
 def judge(splits: Iterator[Split], learn: Learn, language: str) -> Figures:
@@ -170,13 +201,68 @@ def judge_languages(novels: Path, prepare: Callable[[list[Author]], Learn]) -> d
         books = find_books(novels, language)
         authors = [read_author(name, three, language) for name, three in books.items() if len(three) == 3]
         learn = prepare(authors)
-        splits = {"known": known_splits(authors)}
-        if len(authors) >= LEAST_FOR_HALVES:
-            splits["unknown"] = unknown_splits(authors)
-        for name, each in splits.items():
-            found[f"{language}, {name}"] = judge(each, learn, language)
-            print(f"  {language}, {name}: {found[f'{language}, {name}']}", flush=True)
+        for words in LEARNED_WORDS:
+            splits = {"known": known_splits(authors, words)}
+            if len(authors) >= LEAST_FOR_HALVES:
+                splits["unknown"] = unknown_splits(authors, words)
+            for name, each in splits.items():
+                row = f"{language}, {name}, {words:,} words learned"
+                sizes = {"authors": len(authors), "learned_words": words}
+                found[row] = {**judge(each, learn, language), **sizes}
+                print(f"  {row}: {found[row]}", flush=True)
     return found
+
+
+def measure_calibration(novels: Path) -> dict[str, Figures]:
+    """Return how many texts were the author's, by the percentage that they got.
+
+    The curve is fitted on half of the authors and judged on the other half, beside each other: four times, by
+    two ways to halve them. Own texts and others' weigh the same.
+    """
+    trials = list(calibration.run_trials(calibration.read_authors(novels, "en"), "en"))
+    names = sorted({trial.author for trial in trials})
+    middle = len(names) // 2
+    halves = [(names[::2], names[1::2]), (names[:middle], names[middle:])]
+    own: dict[str, list[NDArray[np.float64]]] = defaultdict(list)
+    others: dict[str, list[NDArray[np.float64]]] = defaultdict(list)
+    areas: dict[str, list[float]] = defaultdict(list)
+    for fitted_on, judged_on in [*halves, *((second, first) for first, second in halves)]:
+        curves = read_calibration(calibration.describe_calibration(_among(trials, fitted_on)))
+        for trial in _among(trials, judged_on):
+            for length in calibration.LENGTHS_WORDS:
+                row = f"{trial.basis.kind}, {trial.learned_words} words learned, {length} words"
+                found = calibration.list_probabilities(curves, [trial], length)
+                own[row].append(found[0])
+                others[row].append(found[1])
+                areas[row].append(area_under_curve(*found))
+    shares = {}
+    for row, found_own in own.items():
+        figures = _share_by_bin(np.concatenate(found_own), np.concatenate(others[row]))
+        shares[row] = {**figures, "auc": round(mean(areas[row]), 4), "authors": len(names)}
+    return shares
+
+
+def _among(trials: list[calibration.Trial], names: list[str]) -> list[calibration.Trial]:
+    """Return the trials of some authors beside each other."""
+    found = []
+    for trial in trials:
+        others = {name: scores for name, scores in trial.others.items() if name in names}
+        if trial.author in names and others:
+            found.append(replace(trial, others=others))
+    return found
+
+
+def _share_by_bin(own: NDArray[np.float64], others: NDArray[np.float64]) -> Figures:
+    """Return, for each fifth of the percentages, which share of its texts was own, and how many it has."""
+    figures = {}
+    for number in range(BINS):
+        own_part, others_part = (
+            float(np.mean(np.minimum(found * BINS // 1, BINS - 1) == number)) for found in (own, others)
+        )
+        both = own_part + others_part
+        figures[f"own_{number}"] = round(own_part / both, 3) if both else 0.0
+        figures[f"part_{number}"] = round(both / 2, 3)
+    return figures
 
 
 def measure_check(novels: Path) -> dict[str, Figures]:
@@ -207,14 +293,52 @@ def measure_check(novels: Path) -> dict[str, Figures]:
 
 def table_of_verifier(found: dict[str, Figures]) -> str:
     """Return a row for each language and protocol: mean AUC, and that of the lowest author."""
-    rows = [["language, others", *(f"{words:,} words" for words in LENGTHS_WORDS)]]
+    rows = [["language, others, learned", *(f"{words:,} words" for words in LENGTHS_WORDS)]]
     for name, figures in found.items():
         cells = [
             f"{figures[f'auc_{words}']:.3f} ({figures[f'lowest_{words}']:.2f})" for words in LENGTHS_WORDS
         ]
-        rows.append([name, *cells])
+        rows.append([name.removesuffix(" learned"), *cells])
     bounds = [f"≥ {bound}" for bound in BOUNDS.values()]
-    return report.aligned([*rows, ["bound", *bounds]])
+    return report.aligned([*rows, ["bound, en, 75,000 words", *bounds]])
+
+
+def table_of_calibration(found: dict[str, Figures]) -> str:
+    """Return a row for each way to learn and length: whose texts they were, by what they got."""
+    bins = [f"{100 * number // BINS} to {100 * (number + 1) // BINS} %" for number in range(BINS)]
+    rows = [["learned", "text, words", "AUC", *bins]]
+    for name, figures in found.items():
+        kind, learned, length = name.split(", ")
+        words = int(learned.split()[0])
+        label = {"documents": "two books", "one document": "one book"}[kind]
+        cells = []
+        for number in range(BINS):
+            is_rare = figures[f"part_{number}"] < 0.01  # a handful of texts
+            cells.append("-" if is_rare else f"{100 * figures[f'own_{number}']:.0f} %")
+        rows.append([f"{words:,} words of {label}", length.split()[0], f"{figures['auc']:.3f}", *cells])
+    half = found["documents, 15000 words learned, 300 words"]
+    is_met = half["auc"] >= LEAST_AUC_OF_DRAFT
+    bound = f"At 300 words, by 15,000 of two books: AUC {half['auc']:.3f}; bound: {LEAST_AUC_OF_DRAFT}, "
+    middle = f"Of those that got 40 to 60 %, {100 * half['own_2']:.0f} % were the author's."
+    return f"{report.aligned(rows)}\n\n{bound}{report.verdict(is_met)}. {middle}"
+
+
+def measure_new_book(novels: Path) -> dict[str, Figures]:
+    """Return what the third book scores, by how much of two books or of one was learned."""
+    del novels  # labs.calibration has measured it, and the product shows these very numbers
+    return {name: {"score": score} for name, score in load_calibration().new_text.items()}
+
+
+def table_of_new_book(found: dict[str, Figures]) -> str:
+    """Return a row for each number of words that was learned."""
+    rows = [["learned, words", "two books", "one book"]]
+    for words in calibration.LEARNED_WORDS:
+        cells = [f"{words:,}"]
+        for kind in calibration.KINDS:
+            figures = found.get(f"{kind}, {words} words learned")
+            cells.append(f"{figures['score']:.2f}" if figures else "-")
+        rows.append(cells)
+    return report.aligned(rows)
 
 
 def table_of_check(found: dict[str, Figures]) -> str:
@@ -234,6 +358,8 @@ def table_of_check(found: dict[str, Figures]) -> str:
 PARTS: dict[str, tuple[Callable[[Path], Any], Callable[[Any], str]]] = {
     "verifier": (measure_verifier, table_of_verifier),
     "svm": (measure_svm, table_of_verifier),
+    "calibration": (measure_calibration, table_of_calibration),
+    "new-book": (measure_new_book, table_of_new_book),
     "check": (measure_check, table_of_check),
     "gate": (evidence_gate.measure_gate, evidence_gate.table_of_gate),
 }
@@ -259,7 +385,7 @@ def main() -> int:
     return 0
 
 
-def _normalise(rows: Features) -> Features:
+def normalise(rows: Features) -> Features:
     """Return rows of length 1."""
     return rows / np.linalg.norm(rows, axis=1, keepdims=True)
 

@@ -17,6 +17,7 @@ from training import storage
 from training.corpus import canaries
 from training.errors import NotEvaluable, TooManyEvaluations, TrainingMoved
 from training.models import Status, Training
+from training.preparation import list_passages
 from training.text.languages import detect_language
 
 MAX_PER_DAY = 20
@@ -36,11 +37,13 @@ class Brief:
 class EvaluationTexts:
     """The texts of an evaluation: what was learned, or may have been, and what wasn't.
 
-    `files` are the stored ones that the child reads, too.
+    `files` are the stored ones that the child reads, too. `documents` number the document of each learned
+    text; a file of conversations has none, so all are of one.
     """
 
     files: Mapping[str, bytes]
     learned: tuple[str, ...]
+    documents: tuple[int, ...]
     held_out: tuple[str, ...]
     briefs: tuple[Brief, ...]
     language: str
@@ -96,10 +99,18 @@ def read_texts(training: Training) -> EvaluationTexts:
         briefs = _read_examples(storage.read_file(training.pk, storage.BRIEFS))
     except NotStored:  # a file of conversations has its own prompts
         briefs = held_out
-    passages = tuple(brief.passage for brief in learned)
+    try:
+        # In the order of the documents: examples are shuffled, and some are a passage's rest.
+        rows = list_passages(training)
+    except NotStored:
+        rows = [{"document": "", "text": brief.passage} for brief in learned]
+    numbers: dict[str, int] = {}
+    documents = tuple(numbers.setdefault(row["document"], len(numbers)) for row in rows)
+    passages = tuple(row["text"] for row in rows)
     return EvaluationTexts(
         files=files,
         learned=passages,
+        documents=documents,
         held_out=tuple(brief.passage for brief in briefs or held_out),
         briefs=briefs or held_out,
         language=detect_language("\n".join(passages)),

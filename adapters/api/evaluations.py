@@ -29,7 +29,16 @@ class DraftSentenceObject(serializers.Serializer[Any]):
     text = serializers.CharField()
     start = serializers.IntegerField(help_text="Where it begins in the text, in characters.")
     end = serializers.IntegerField()
-    percent = serializers.IntegerField()
+    percent = serializers.IntegerField(
+        allow_null=True, help_text="As for the text. A single sentence says little, so it is near 50."
+    )
+
+
+class PercentRangeObject(serializers.Serializer[Any]):
+    """Where the middle half of some texts lies."""
+
+    low = serializers.IntegerField(help_text="A quarter of them get less.")
+    high = serializers.IntegerField(help_text="A quarter of them get more.")
 
 
 class DraftCheckObject(serializers.Serializer[Any]):
@@ -40,15 +49,35 @@ class DraftCheckObject(serializers.Serializer[Any]):
         "model": "acme/my-voice@4",
         "words": 312,
         "percent": 71,
+        "percent_unknown": "",
+        "own": {"low": 55, "high": 96},
+        "others": {"low": 4, "high": 35},
+        "base": 12,
         "farthest": [
-            {"text": "Leveraging synergies is key.", "start": 904, "end": 932, "percent": 3},
+            {"text": "Leveraging synergies is key.", "start": 904, "end": 932, "percent": 31},
         ],
     }
 
     object = serializers.CharField(default="draft_check", read_only=True)
     model = serializers.CharField(help_text="The version whose texts it was compared with.")
     words = serializers.IntegerField()
-    percent = serializers.IntegerField(help_text="0 is the base model's writing, 100 the author's.")
+    percent = serializers.IntegerField(
+        allow_null=True,
+        help_text="Of texts that score like this one, so many in 100 are by the author, if half of all texts "
+        "are. `null`: see `percent_unknown`.",
+    )
+    percent_unknown = serializers.CharField(
+        help_text="Why there is no percentage: `language` (scores are calibrated for English so far) or "
+        "`old_check` (the version was evaluated before they were: evaluate it again). Empty otherwise."
+    )
+    own = PercentRangeObject(
+        allow_null=True,
+        help_text="What new texts of about this length by an author get: the middle half of them.",
+    )
+    others = PercentRangeObject(allow_null=True, help_text="The same of texts by other authors.")
+    base = serializers.IntegerField(
+        allow_null=True, help_text="What the base model's answers get, at this length, on average."
+    )
     farthest = DraftSentenceObject(many=True, help_text="The sentences that are farthest from the author.")
 
 
@@ -102,6 +131,10 @@ class DraftChecksView(StyleApiView):
             "model": f"{own.model_name}@{check.version}",
             "words": check.words,
             "percent": check.percent,
+            "percent_unknown": check.percent_unknown,
+            "own": check.own,
+            "others": check.others,
+            "base": check.base,
             "farthest": check.farthest,
         }
         return Response(DraftCheckObject(shown).data)

@@ -4,10 +4,10 @@
 """
 
 from adapters.evidence.answers import is_loaded, prepare_answers
-from adapters.evidence.briefs import measure_briefs
+from adapters.evidence.briefs import compare_briefs
 from adapters.evidence.cards import EvidenceCard, EvidenceRow, card_of, evidence_card_of, percent_text
 from adapters.evidence.drafts import DraftCheck, check_draft, find_evaluation
-from adapters.evidence.figures import Briefs, Figures, Learned, Repeats, Voice, VoiceUnknown
+from adapters.evidence.figures import Briefs, Figures, Interval, Learned, Repeats, Voice, VoiceUnknown
 from adapters.evidence.guessing import GuessingRound, find_guessable, list_rounds
 from adapters.evidence.objects import EvaluationObject, present_evaluation, reads_texts
 from adapters.verifier import (
@@ -29,6 +29,7 @@ __all__ = [
     "EvidenceRow",
     "Figures",
     "GuessingRound",
+    "Interval",
     "Learned",
     "Repeats",
     "StyleNotDistinct",
@@ -39,12 +40,12 @@ __all__ = [
     "VoiceUnknown",
     "card_of",
     "check_draft",
+    "compare_briefs",
     "evidence_card_of",
     "find_evaluation",
     "find_guessable",
     "is_loaded",
     "list_rounds",
-    "measure_briefs",
     "percent_text",
     "place_between",
     "prepare_answers",

@@ -11,8 +11,10 @@ from django.utils.translation import gettext_lazy, ngettext
 
 from adapters import gate
 from adapters.evidence.figures import (
+    KEPT_SHARE,
     Briefs,
     Figures,
+    Interval,
     Learned,
     Repeats,
     Voice,
@@ -20,7 +22,6 @@ from adapters.evidence.figures import (
 )
 from adapters.models import AdapterVersion, Evaluation, EvaluationNote, EvaluationStatus
 
-LEAST_BRIEF_PERCENT = 80
 LEAST_OWN_PERCENT = 1.0
 LEAST_VOICE_SHARE = 0.3
 MOST_READ = 10  # of a version's evaluations
@@ -271,6 +272,11 @@ def _voice_row(voice: Voice) -> EvidenceRow:
     sentence += " " + _(
         "On average they come {low} to {high} of the way from the base model to the author (90% confidence)."
     ).format(low=percent_text(low), high=percent_text(high))
+    if voice.new_text_share is not None:
+        sentence += " " + _(
+            "The author's end of the scale is unseen passages of the learned texts: a new book by the author "
+            "typically comes {share} of the way."
+        ).format(share=percent_text(100 * voice.new_text_share))
     is_good = voice.share >= LEAST_VOICE_SHARE and voice.low > 0
     return EvidenceRow(
         "voice",
@@ -375,31 +381,68 @@ def _scale_memory(repeats: Repeats) -> Scale | None:
 
 def _briefs_row(briefs: Briefs) -> EvidenceRow:
     title = _("Keeps to the request")
-    percent = briefs.percent_of_base
-    if percent is None:
-        sentence = _("The base model doesn't keep to these requests either.")
-        return EvidenceRow("briefs", title, _("Unknown"), sentence, is_good=None)
-    is_good = percent >= LEAST_BRIEF_PERCENT
-    mark = _clamp(percent)
+    if briefs.style_interval is None or briefs.base_interval is None:
+        sentence = _(
+            "We can't tell: there are too few requests, or this check is an old one. Check it again."
+        )
+        return EvidenceRow("briefs", title, _("Can't tell"), sentence, is_good=None)
+    sentence = _(
+        "Of 100 words in a request, its answers use {style} ({low} to {high}, 90% confidence); the base "
+        "model's use {base}. Words that answers to other requests use as often don't count."
+    ).format(
+        style=_words_of_100(briefs.style_interval.mean),
+        low=_words_of_100(briefs.style_interval.low),
+        high=_words_of_100(briefs.style_interval.high),
+        base=_words_of_100(briefs.base_interval.mean),
+    )
+    if briefs.keeps is None:
+        return EvidenceRow(
+            "briefs",
+            title,
+            _("Can't tell"),
+            f"{_doubt_of(briefs.base_interval)} {sentence}",
+            scale=_briefs_scale(briefs.style_interval, briefs.base_interval),
+            is_good=None,
+        )
     return EvidenceRow(
         "briefs",
         title,
-        percent_text(percent),
-        _("It follows instructions {percent} as often as the base model.").format(
-            percent=percent_text(percent)
+        _("{words} of 100 words").format(words=_words_of_100(briefs.style)),
+        sentence,
+        "" if briefs.keeps else _("Fewer passes over the texts help, or a larger base model."),
+        _briefs_scale(briefs.style_interval, briefs.base_interval),
+        briefs.keeps,
+        () if briefs.keeps else (FEWER_PASSES,),
+    )
+
+
+def _words_of_100(share: float) -> str:
+    return number_format(100 * share, 0)
+
+
+def _doubt_of(base: Interval) -> str:
+    if base.low <= 0:
+        return _("The base model doesn't clearly keep to these requests either, so there is no yardstick.")
+    return _("These answers are too few to tell.")
+
+
+def _briefs_scale(style: Interval, base: Interval) -> Scale | None:
+    """Return the way from none of a request's words to as many as the base uses; None if it uses none."""
+    if base.mean <= 0:
+        return None
+    low, high = _clamp(100 * style.low / base.mean), _clamp(100 * style.high / base.mean)
+    return Scale(
+        floor=_("ignores it"),
+        ceiling=_("base model"),
+        legend=(
+            ("mark", _("this style")),
+            ("shade", _("90% confidence")),
+            ("limit", _("low below {least}").format(least=percent_text(100 * KEPT_SHARE))),
         ),
-        "" if is_good else _("Fewer passes over the texts help, or a larger base model."),
-        Scale(
-            floor=_("ignores it"),
-            ceiling=_("base model"),
-            legend=(("limit", _("low below {least}").format(least=percent_text(LEAST_BRIEF_PERCENT))),),
-            mark=mark,
-            shade_from=0,
-            shade_percent=mark,
-            limit=LEAST_BRIEF_PERCENT,
-        ),
-        is_good,
-        () if is_good else (FEWER_PASSES,),
+        mark=_clamp(100 * style.mean / base.mean),
+        shade_from=low,
+        shade_percent=high - low,
+        limit=100 * KEPT_SHARE,
     )
 
 

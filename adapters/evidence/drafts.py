@@ -1,35 +1,66 @@
 """Drafts: how near a text is to a style, and which sentences are farthest. Nothing is stored."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 
 from adapters.errors import DraftTooLong, DraftTooShort, NoVerifier
 from adapters.evidence.choosing import choose_evaluation
 from adapters.evidence.figures import Figures
 from adapters.models import Evaluation, Style
-from adapters.verifier import Verifier
+from adapters.verifier import CALIBRATED_LANGUAGES, Verifier
 
 LEAST_WORDS = 50
 MOST_CHARACTERS = 50_000
 FARTHEST = 5
 
 
+class PercentUnknown(StrEnum):
+    """Why a draft has no percentage."""
+
+    LANGUAGE = "language"  # nobody has measured what scores in it mean
+    OLD_CHECK = "old_check"  # the version was checked before percentages were calibrated
+
+
 @dataclass(frozen=True)
 class DraftSentence:
-    """A sentence of a draft: where it is, and how near it is to the author, in percent as the whole."""
+    """A sentence of a draft: where it is, and a percentage of its own, as the whole draft has one."""
 
     text: str
     start: int
     end: int
-    percent: int
+    percent: int | None
+
+
+@dataclass(frozen=True)
+class PercentRange:
+    """Where the middle half of some texts lies."""
+
+    low: int
+    high: int
+
+    @property
+    def width(self) -> int:
+        """How long it is on a scale."""
+        return self.high - self.low
 
 
 @dataclass(frozen=True)
 class DraftCheck:
-    """How near a draft is to an author: 0 is the base model's writing, 100 the author's own."""
+    """How near a draft is to an author.
+
+    `percent`: of texts that score like it, so many in 100 are the author's, if half of all are. `own` and
+    `others` are what new texts of about its length get, by the author and by others, and `base` is what the
+    base model's answers get. All four are None where `percent_unknown` says why.
+    """
 
     version: int  # the evaluated one whose author it is compared with
     words: int
-    percent: int
+    percent: int | None
+    percent_unknown: str
+    own: PercentRange | None
+    others: PercentRange | None
+    base: int | None
     farthest: list[DraftSentence]
 
 
@@ -51,21 +82,40 @@ def check_draft(style: Style, text: str) -> DraftCheck:
     voice = Figures.read(evaluation.figures).voice
     assert voice is not None  # it has a verifier
     verifier = Verifier.from_bytes(bytes(evaluation.verifier))
-
-    def percent_of(score: float) -> int:
-        width = max(voice.ceiling - voice.floor, 1e-6)
-        return round(min(100.0, max(0.0, 100 * (score - voice.floor) / width)))
-
-    sentences = []
-    for sentence in verifier.score_sentences(text):
-        found = text[sentence.start : sentence.end]
-        sentences.append(DraftSentence(found, sentence.start, sentence.end, percent_of(sentence.score)))
-    percent = percent_of(verifier.score(text))
-    farther = [sentence for sentence in sentences if sentence.percent <= percent]
-    farther.sort(key=lambda sentence: sentence.percent)
+    typical = verifier.typical_of(words)
     return DraftCheck(
         version=evaluation.version.number,
         words=words,
-        percent=percent,
-        farthest=farther[:FARTHEST],
+        percent=_percent_of(verifier.probability(text)),
+        percent_unknown=_why_unknown(verifier),
+        own=_range_of(typical.own) if typical else None,
+        others=_range_of(typical.others) if typical else None,
+        base=_percent_of(verifier.probability_of(voice.floor, words)),
+        farthest=_list_farthest(verifier, text),
     )
+
+
+def _list_farthest(verifier: Verifier, text: str) -> list[DraftSentence]:
+    """Return the sentences that score below the whole text, the lowest first."""
+    whole = verifier.score(text)
+    scores = [sentence for sentence in verifier.score_sentences(text) if sentence.score <= whole]
+    scores.sort(key=lambda sentence: sentence.score)
+    farthest = []
+    for one in scores[:FARTHEST]:
+        percent = _percent_of(one.probability)
+        farthest.append(DraftSentence(text[one.start : one.end], one.start, one.end, percent))
+    return farthest
+
+
+def _why_unknown(verifier: Verifier) -> str:
+    if verifier.language not in CALIBRATED_LANGUAGES:
+        return PercentUnknown.LANGUAGE
+    return "" if verifier.basis else PercentUnknown.OLD_CHECK
+
+
+def _percent_of(probability: float | None) -> int | None:
+    return None if probability is None else round(100 * probability)
+
+
+def _range_of(quartiles: Sequence[float]) -> PercentRange:
+    return PercentRange(round(100 * quartiles[0]), round(100 * quartiles[-1]))

@@ -8,6 +8,8 @@ from adapters import gate
 from adapters.models import ShareRefusal
 from core.messages import NO_MESSAGE, Message
 
+KEPT_SHARE = 0.8  # of the base's: what keeps to requests less than this is weak at them
+
 
 @dataclass(frozen=True)
 class Learned:
@@ -88,19 +90,55 @@ class Voice:
     share: float  # of the way from floor to ceiling, with an interval of 90 %
     low: float
     high: float
+    new_text: float | None = None  # what a new book by the author would score; None: nobody has measured it
+
+    @property
+    def new_text_share(self) -> float | None:
+        """How far a new book would come; None if it isn't known to be farther than the held-out passages."""
+        if self.new_text is None or not self.floor < self.new_text < self.ceiling:
+            return None
+        return (self.new_text - self.floor) / (self.ceiling - self.floor)
+
+
+@dataclass(frozen=True)
+class Interval:
+    """A mean over requests, and its 90 % interval."""
+
+    mean: float
+    low: float
+    high: float
 
 
 @dataclass(frozen=True)
 class Briefs:
-    """Which share of a brief's words is in an answer, less that of other briefs' words."""
+    """Which share of a brief's words is in its answer, less their share in answers to other briefs.
+
+    `margin` is what the style has above KEPT_SHARE of the base's. Both intervals and the margin's are None in
+    figures from before December 2026.
+    """
 
     style: float
     base: float
+    style_interval: Interval | None = None
+    base_interval: Interval | None = None
+    margin: Interval | None = None
+
+    @property
+    def keeps(self) -> bool | None:
+        """Whether the style keeps to briefs as the base does; None if these answers can't tell.
+
+        They can't where the base's own share isn't clearly above 0, or the margin's interval has both signs.
+        """
+        if self.base_interval is None or self.margin is None or self.base_interval.low <= 0:
+            return None
+        if self.margin.low >= 0:
+            return True
+        return False if self.margin.high < 0 else None
 
     @property
     def percent_of_base(self) -> float | None:
-        """How well the style keeps to briefs, in percent of the base; None if the base doesn't either."""
-        return 100 * max(0.0, self.style) / self.base if self.base > 0 else None
+        """How well the style keeps to briefs, in percent of the base; None if these answers can't tell."""
+        return None if self.keeps is None else 100 * max(0.0, self.style) / self.base
 
 
 class VoiceUnknown(StrEnum):
@@ -133,7 +171,7 @@ class Figures:
             learned=Learned(**stored["learned"]),
             repeats=Repeats(**repeats),
             voice=Voice(**stored["voice"]) if stored["voice"] else None,
-            briefs=Briefs(**stored["briefs"]) if stored["briefs"] else None,
+            briefs=_read_briefs(stored["briefs"]) if stored["briefs"] else None,
             voice_unknown=stored["voice_unknown"],
         )
 
@@ -143,3 +181,10 @@ class Figures:
         if self.learned.gain_percent <= 0:
             return ShareRefusal.LEARNED_NOTHING()
         return self.repeats.share_refusal
+
+
+def _read_briefs(stored: dict[str, Any]) -> Briefs:
+    intervals = {}
+    for name in ("style_interval", "base_interval", "margin"):
+        intervals[name] = Interval(**stored[name]) if stored.get(name) else None
+    return Briefs(stored["style"], stored["base"], **intervals)

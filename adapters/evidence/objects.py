@@ -43,6 +43,11 @@ class VoiceObject(serializers.Serializer[Any]):
     share = serializers.FloatField(help_text="How far the answers have come: 0 is the floor, 1 the ceiling.")
     low = serializers.FloatField(help_text="Lower end of its 90% confidence interval.")
     high = serializers.FloatField(help_text="Upper end.")
+    new_text = serializers.FloatField(
+        allow_null=True,
+        help_text="The score that a new book by an author typically has: lower than that of unseen passages "
+        "of the learned texts. `null`: not known for this language, or an older evaluation.",
+    )
 
 
 class RepeatsObject(serializers.Serializer[Any]):
@@ -75,6 +80,14 @@ class RepeatsObject(serializers.Serializer[Any]):
     )
 
 
+class IntervalObject(serializers.Serializer[Any]):
+    """A mean over requests, and its 90% confidence interval."""
+
+    mean = serializers.FloatField(help_text="Mean over different requests.")
+    low = serializers.FloatField()
+    high = serializers.FloatField()
+
+
 class BriefsObject(serializers.Serializer[Any]):
     """How well a version keeps to requests."""
 
@@ -82,6 +95,15 @@ class BriefsObject(serializers.Serializer[Any]):
         help_text="Share of a request's words in the version's answers, less that of other requests' words."
     )
     base = serializers.FloatField(help_text="The same of the base model.")
+    style_interval = IntervalObject(
+        allow_null=True, help_text="The version's, with its interval. `null`: too few requests to tell."
+    )
+    base_interval = IntervalObject(allow_null=True, help_text="The base model's.")
+    keeps = serializers.BooleanField(
+        allow_null=True,
+        help_text="Whether the version keeps to requests at least 80% as well as the base model. `null`: "
+        "these answers can't tell.",
+    )
     percent_of_base = serializers.FloatField(allow_null=True)
 
 
@@ -138,6 +160,7 @@ class EvaluationObject(serializers.Serializer[Evaluation]):
                 "share": 0.65,
                 "low": 0.48,
                 "high": 0.79,
+                "new_text": 0.57,
             },
             "voice_unknown": "",
             "repeats": {
@@ -151,7 +174,14 @@ class EvaluationObject(serializers.Serializer[Evaluation]):
                 "mean_exposure_bits": 1.23,
                 "memory": "none",
             },
-            "briefs": {"style": 0.31, "base": 0.33, "percent_of_base": 93.9},
+            "briefs": {
+                "style": 0.31,
+                "base": 0.33,
+                "style_interval": {"mean": 0.31, "low": 0.28, "high": 0.34},
+                "base_interval": {"mean": 0.33, "low": 0.29, "high": 0.37},
+                "keeps": True,
+                "percent_of_base": 93.9,
+            },
         },
         "share_refusal": "",
         "samples": None,

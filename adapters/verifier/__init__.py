@@ -3,6 +3,7 @@
 Pure functions of texts and numbers: no database, no storage, no network, no clock.
 """
 
+from adapters.verifier.calibration import CALIBRATED_LANGUAGES
 from adapters.verifier.errors import (
     BadVerifier,
     CeilingTooLow,
@@ -15,6 +16,7 @@ from adapters.verifier.place import Place, place_between
 from adapters.verifier.verifier import SentenceScore, Verifier, train_verifier
 
 __all__ = [
+    "CALIBRATED_LANGUAGES",
     "SUPPORTED_LANGUAGES",
     "BadVerifier",
     "CeilingTooLow",

@@ -4,12 +4,15 @@ Ridge regression, from the writer's passages (1) and the impostors' blocks (-1),
 each feature divided by its deviation within authors. It is solved in the dual: some hundreds of rows against
 32,768 columns take about a second.
 
-Measured in November 2026 on novels, AUC at 100, 300 and 1,000 words (docs/evidence.md has the method):
+Measured in November 2026 on two whole novels of an author (docs/evidence.md has the method, and figures for
+less text), AUC at 100, 300 and 1,000 words:
 - This: 0.901, 0.962, 0.990; with impostors who are not judged 0.862, 0.930, 0.967.
 - LDA with a diagonal covariance, on the same means: 2 to 3 points lower.
 - A linear SVM on these features that sees every passage of the impostors: the same within 0.004 at all six.
 - A linear SVM on 50,000 n-grams, names and quotation marks as they are, all passages: 0.904, 0.968, 0.994;
   unknown 0.865, 0.939, 0.980. It needs the texts, which cannot ship.
+- With 15,000 words learned (December 2026), no other ridge or scale of features, nor differences between
+  an author's books as further directions, nor n-grams of function words gain more than 0.003 at 300.
 - Logarithms, square roots and mere presence of n-grams differ by less than 0.002; plain shares lose 0.006.
 """
 
@@ -21,6 +24,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from adapters.verifier.calibration import CALIBRATED_LANGUAGES, Basis, Typical, load_calibration
 from adapters.verifier.errors import BadVerifier, StyleNotDistinct, TooFewTexts
 from adapters.verifier.features import BUCKETS, find_grams, measure_features, measure_passages
 from adapters.verifier.impostors import BLOCKS_OF_AUTHOR, Impostors, load_impostors, scale_features
@@ -31,28 +35,35 @@ MOST_PASSAGES = 500  # some 115,000 words; more take longer and add nothing
 FOLDS = 5
 RIDGE = 0.1  # of the mean squared length of a row
 SENTENCE_SHRINKAGE_GRAMS = 300  # about 100 characters: so much of the whole text is added to each sentence
+SENTENCE_SHRINKAGE_WORDS = 17  # about so many, at three n-grams a character
 
-MAGIC = b"PSVERIF1"
-HEADER = struct.Struct("<2sd")  # language, bias
-LENGTH = len(MAGIC) + HEADER.size + 2 * BUCKETS + 4
+MAGIC = b"PSVERIF2"
+HEADER = struct.Struct("<2sdIHdd")  # language, bias, and the basis: words, documents, spread, distance
+OLD_MAGIC = b"PSVERIF1"  # until December 2026: without a basis, so it has no percentages
+OLD_HEADER = struct.Struct("<2sd")  # language, bias
 
 
 @dataclass(frozen=True)
 class SentenceScore:
-    """The score of `text[start:end]`, drawn towards the whole text's score the shorter it is."""
+    """The score of `text[start:end]`, drawn towards the whole text's score the shorter it is.
+
+    `probability` is None where the verifier has none.
+    """
 
     start: int
     end: int
     score: float
+    probability: float | None
 
 
 @dataclass(frozen=True, eq=False)
 class Verifier:
-    """A writer's style in one language: a weight a bucket, and a bias."""
+    """A writer's style in one language: a weight a bucket, a bias, and what its percentages rest on."""
 
     language: str
     weights: NDArray[np.float16]
     bias: float
+    basis: Basis | None = None
 
     def score(self, text: str) -> float:
         """Return how near a text is to the style: 0 like other authors, 1 like the writer's own texts.
@@ -62,11 +73,41 @@ class Verifier:
         """
         return self.bias + float(measure_features(text, self.language) @ self.weights.astype(np.float64))
 
+    def probability(self, text: str) -> float | None:
+        """Return how many of the texts that score like this one are the writer's, if half of all are.
+
+        None: this verifier was stored before percentages were calibrated, or they aren't for its language.
+        """
+        return self.probability_of(self.score(text), len(text.split()))
+
+    def typical_of(self, words: int) -> Typical | None:
+        """Return what new texts of about so many words get, by the writer and by others; None as above."""
+        basis = self._calibrated_basis
+        return load_calibration().typical_of(words, basis) if basis else None
+
+    @property
+    def new_text_score(self) -> float | None:
+        """What a new book by the writer would score, in the median of the measured authors; None as above."""
+        basis = self._calibrated_basis
+        return load_calibration().new_text_of(basis) if basis else None
+
+    @property
+    def _calibrated_basis(self) -> Basis | None:
+        return self.basis if self.language in CALIBRATED_LANGUAGES else None
+
+    def probability_of(self, score: float, words: float) -> float | None:
+        """Return the same for a score that a text of so many words had."""
+        basis = self._calibrated_basis
+        if basis is None:
+            return None
+        [probability] = load_calibration().probabilities(np.array([score]), words, basis)
+        return float(probability)
+
     def score_sentences(self, text: str) -> list[SentenceScore]:
         """Return the sentences of a text in order, each with its score.
 
         A sentence's score is the mean over its own n-grams and SENTENCE_SHRINKAGE_GRAMS mean ones of the
-        text: a few letters alone say nothing.
+        text: a few letters alone say nothing. Its probability is that of a text that much longer.
         """
         spans = sentence_spans(text)
         if not spans:
@@ -79,35 +120,55 @@ class Verifier:
         shares = np.bincount(sentence_of, grams.shares, len(spans))
         added_share = SENTENCE_SHRINKAGE_GRAMS / max(1, len(grams.shares))
         scores = self.bias + (sums + added_share * parts.sum()) / (shares + added_share)
-        return [
-            SentenceScore(start, end, float(score)) for (start, end), score in zip(spans, scores, strict=True)
-        ]
+        found = []
+        for (start, end), score in zip(spans, scores, strict=True):
+            words = len(text[start:end].split()) + SENTENCE_SHRINKAGE_WORDS
+            probability = self.probability_of(float(score), words)
+            found.append(SentenceScore(start, end, float(score), probability))
+        return found
 
     def to_bytes(self) -> bytes:
-        """Return the verifier as 65,558 bytes: magic, language, bias, weights (float16), CRC-32."""
-        body = MAGIC + HEADER.pack(self.language.encode("ascii"), self.bias)
+        """Return the verifier as 65,580 bytes: magic, header, weights (float16), CRC-32."""
+        language = self.language.encode("ascii")
+        if self.basis is None:
+            body = OLD_MAGIC + OLD_HEADER.pack(language, self.bias)
+        else:
+            basis = self.basis
+            numbers = (basis.words, min(basis.documents, 0xFFFF), basis.spread, basis.distance)
+            body = MAGIC + HEADER.pack(language, self.bias, *numbers)
         body += self.weights.astype("<f2").tobytes()
         return body + struct.pack("<I", zlib.crc32(body))
 
     @classmethod
     def from_bytes(cls, stored: bytes) -> "Verifier":
-        """Return the verifier that `to_bytes` wrote. Raises BadVerifier."""
-        if len(stored) != LENGTH or not stored.startswith(MAGIC):
+        """Return the verifier that `to_bytes` wrote, today or before December 2026. Raises BadVerifier."""
+        is_old = stored.startswith(OLD_MAGIC)
+        header = OLD_HEADER if is_old else HEADER
+        first_weight = len(MAGIC) + header.size
+        if len(stored) != first_weight + 2 * BUCKETS + 4 or not stored.startswith((MAGIC, OLD_MAGIC)):
             raise BadVerifier("not a verifier of this format")
         body, checksum = stored[:-4], stored[-4:]
         if struct.pack("<I", zlib.crc32(body)) != checksum:
             raise BadVerifier("the checksum of this verifier is wrong")
-        language, bias = HEADER.unpack_from(body, len(MAGIC))
-        weights = np.frombuffer(body, "<f2", BUCKETS, len(MAGIC) + HEADER.size)
-        if not (np.isfinite(weights).all() and np.isfinite(bias)):
+        language, bias, *numbers = header.unpack_from(body, len(MAGIC))
+        weights = np.frombuffer(body, "<f2", BUCKETS, first_weight)
+        basis = Basis(*numbers) if numbers else None
+        if not (np.isfinite(weights).all() and np.isfinite([bias, *numbers]).all()):
             raise BadVerifier("this verifier has weights that are no numbers")
-        return cls(language.decode("ascii", "replace"), weights, bias)
+        return cls(language.decode("ascii", "replace"), weights, bias, basis)
 
 
-def train_verifier(texts: Sequence[str], language: str, *, impostors: Impostors | None = None) -> Verifier:
+def train_verifier(
+    texts: Sequence[str],
+    language: str,
+    *,
+    documents: Sequence[int] | None = None,
+    impostors: Impostors | None = None,
+) -> Verifier:
     """Return the verifier of a writer's passages (120 to 350 words each, in the order of her documents).
 
-    The impostors are those that ship, unless others are given. The same texts give the same verifier.
+    `documents` number the document of each passage, in the same order; without them, all are of one. The
+    impostors are those that ship, unless others are given. The same texts give the same verifier.
 
     Raises UnsupportedLanguage, TooFewTexts, and StyleNotDistinct if cross-validation cannot tell the writer
     from the impostors.
@@ -117,18 +178,51 @@ def train_verifier(texts: Sequence[str], language: str, *, impostors: Impostors 
         raise TooFewTexts(len(texts), LEAST_PASSAGES)
     chosen = np.linspace(0, len(texts) - 1, min(len(texts), MOST_PASSAGES)).astype(int)
     passages = measure_passages([texts[number] for number in chosen], language)
-    return learn_passages(passages, language, others)
+    numbers = np.zeros(len(texts), np.int64) if documents is None else np.asarray(documents)
+    words = sum(len(texts[number].split()) for number in chosen)
+    return learn_passages(passages, language, others, documents=numbers[chosen], words=words)
 
 
-def learn_passages(passages: NDArray[np.float32], language: str, others: Impostors) -> Verifier:
+def learn_passages(
+    passages: NDArray[np.float32],
+    language: str,
+    others: Impostors,
+    *,
+    documents: NDArray[np.int64],
+    words: int,
+) -> Verifier:
     """Return the verifier of measured passages, as `train_verifier` does. Raises StyleNotDistinct."""
     problem = _Problem.of(passages, others)
-    own_mean, others_mean = problem.cross_validate()
+    # Neighbouring passages share a chapter: they are left out together.
+    own_mean, others_mean = problem.cross_validate(np.arange(len(passages)) * FOLDS // len(passages))
     if own_mean <= others_mean:
         raise StyleNotDistinct("the passages score no higher than the impostors")
+    by_document, others_beside = problem.cross_validate(halve_documents(documents))
     weights, bias = problem.solve_weights()
     scale = own_mean - others_mean
-    return Verifier(language, (weights / scale).astype(np.float16), float((bias - others_mean) / scale))
+    spread = float(np.linalg.norm(weights * others.deviations)) / scale
+    basis = Basis(words, len(np.unique(documents)), spread, (by_document - others_beside) / scale)
+    return Verifier(
+        language, (weights / scale).astype(np.float16), float((bias - others_mean) / scale), basis
+    )
+
+
+def halve_documents(documents: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return 0 or 1 for each passage: whole documents in halves of about one size; one is cut in the middle.
+
+    Each document is left out once, beside as many others as it takes: so the half that is learned is always
+    half of the text, whether she has two documents or forty, and the measured authors had the same.
+    """
+    names, sizes = np.unique(documents, return_counts=True)
+    if len(names) == 1:
+        return np.arange(len(documents)) * 2 // len(documents)
+    half_of = {}
+    totals = [0, 0]
+    for number in np.argsort(-sizes, kind="stable"):
+        smaller = int(totals[1] < totals[0])
+        half_of[names[number]] = smaller
+        totals[smaller] += int(sizes[number])
+    return np.array([half_of[name] for name in documents])
 
 
 @dataclass(frozen=True)
@@ -136,7 +230,8 @@ class _Problem:
     """The rows of a regression, scaled, and their inner products.
 
     The first rows are the writer's passages, then come the impostors' blocks, then their directions. `aims`
-    are 1, -1 and 0: along a direction the score should not change. `folds` tells what is left out together.
+    are 1, -1 and 0: along a direction the score should not change. `folds` tells which of the others are left
+    out together: all of an author.
     """
 
     scales: NDArray[np.float32]
@@ -152,19 +247,25 @@ class _Problem:
         directions = others.directions * np.float32(np.sqrt(BLOCKS_OF_AUTHOR))
         rows = np.vstack([passages, others.blocks, directions]) * scales
         aims = np.repeat([1.0, -1.0, 0.0], [len(passages), len(others.blocks), len(others.directions)])
-        # Neighbouring passages share a chapter: they are left out together, as is all of an author.
-        own_folds = np.arange(len(passages)) * FOLDS // len(passages)
-        folds = [own_folds, others.authors_of_blocks % FOLDS, others.authors_of_directions % FOLDS]
-        return cls(scales, rows, (rows @ rows.T).astype(np.float64), aims, np.concatenate(folds))
+        folds = np.concatenate([others.authors_of_blocks, others.authors_of_directions]) % FOLDS
+        return cls(scales, rows, (rows @ rows.T).astype(np.float64), aims, folds)
 
-    def cross_validate(self) -> tuple[float, float]:
-        """Return the mean scores of the writer's passages and of the impostors' blocks, when left out."""
-        scores = np.zeros(len(self.rows))
-        for fold in np.unique(self.folds):
-            left_out = self.folds == fold
+    def cross_validate(self, own_folds: NDArray[np.int64]) -> tuple[float, float]:
+        """Return the mean scores of the writer's passages and of the impostors' blocks, when left out.
+
+        `own_folds` number which of her passages are left out together. With fewer folds than the others have,
+        hers come again.
+        """
+        sums = np.zeros(len(self.rows))
+        times = np.zeros(len(self.rows))
+        own_count = int(own_folds.max()) + 1
+        for fold in range(max(FOLDS, own_count)):
+            left_out = np.concatenate([own_folds == fold % own_count, self.folds == fold])
             learned = np.flatnonzero(~left_out)
             coefficients, bias = self._solve(learned)
-            scores[left_out] = self.products[np.ix_(left_out, learned)] @ coefficients + bias
+            sums[left_out] += self.products[np.ix_(left_out, learned)] @ coefficients + bias
+            times[left_out] += 1
+        scores = sums / np.maximum(times, 1)
         return float(scores[self.aims > 0].mean()), float(scores[self.aims < 0].mean())
 
     def solve_weights(self) -> tuple[NDArray[np.float64], float]:

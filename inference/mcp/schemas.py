@@ -72,6 +72,8 @@ INPUTS: dict[str, Schema] = {
     ),
 }
 
+# What the middle half of new texts of this length get: by the author, and by others.
+_RANGE = _object({"low": _COUNT, "high": _COUNT})
 _WRITTEN = _object(
     {
         "text": _text("What the style wrote."),
@@ -134,14 +136,23 @@ OUTPUTS: dict[str, Schema] = {
                     {
                         "model": _text("The version whose author's texts it was compared with."),
                         "words": _COUNT,
-                        "percent": {
-                            "type": "integer",
-                            "description": "0 is the base model's writing, 100 the author's.",
-                        },
+                        "percent": _maybe(
+                            {
+                                "type": "integer",
+                                "description": "Of texts that score like this, so many in 100 are by the "
+                                "author, if half of all are. null: see percent_unknown.",
+                            }
+                        ),
+                        "percent_unknown": _text(
+                            "language or old_check (evaluate the version again); empty if there is a percent."
+                        ),
+                        "own": _maybe(_RANGE),
+                        "others": _maybe(_RANGE),
+                        "base": _maybe(_COUNT),
                         "farthest": {
                             "type": "array",
                             "description": "The sentences that are farthest from the author.",
-                            "items": _object({"text": _text("The sentence."), "percent": _COUNT}),
+                            "items": _object({"text": _text("The sentence."), "percent": _maybe(_COUNT)}),
                         },
                     }
                 )

@@ -159,7 +159,7 @@ FIELDS = {
     "part_count": "Number of parts. `null` if the file is uploaded in one request.",
     "parts_there": "Numbers of the parts that have arrived.",
     "peer_strength": "Its effect size. `null` without a style to compare with.",
-    "percent_of_base": "The version's share, in percent of the base model's.",
+    "percent_of_base": "The version's share, in percent of the base model's. `null` if `keeps` is.",
     "period": "The UTC month, such as `2026-11`.",
     "plan": "The plan.",
     "previous_plan": "Code of the plan until then.",

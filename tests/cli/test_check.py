@@ -17,7 +17,7 @@ def draft(acme, engine, verifies, tmp_path) -> str:
 def test_a_draft_is_compared_with_the_author(logged_in, draft):
     done = logged_in("check", "letters", draft)
     assert done.code == 0, done.err
-    assert "50 % of the way from the base model to the author of acme/letters@1" in done.out
+    assert "Of texts that score like this, 50 % are by the author of acme/letters@1" in done.out
     assert "Leveraging synergies is key." in done.out
     assert logged_in("check", "letters", draft, "--json").json["percent"] == 50
     assert logged_in("check", "letters", "-", "--json", stdin=DRAFT).json["words"] == len(DRAFT.split())

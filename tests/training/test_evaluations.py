@@ -18,7 +18,7 @@ from tenants.models import AuditEntry, OutboxEvent
 from tenants.public import Access, issue_key
 from tests.adapters.builders import known
 from tests.training.builders import make_text, read_all
-from training import actions, erasure, evaluations, pipeline, storage
+from training import actions, erasure, evaluations, pipeline, preparation, storage
 from training.errors import NothingToTrain, TrainingMoved
 from training.models import Status, Training
 from training.results import FILES
@@ -67,7 +67,7 @@ def measures(settings, monkeypatch) -> None:
         ),
     )
 
-    def refuse(texts: object, language: str) -> None:
+    def refuse(texts: object, language: str, *, documents: object) -> None:
         raise UnsupportedLanguage(language)
 
     monkeypatch.setattr(evaluator, "train_verifier", refuse)
@@ -78,7 +78,22 @@ def test_a_line_separator_within_a_text_ends_no_conversation(bare_check):
     line = json.dumps(row, ensure_ascii=False).encode()
     for name in (storage.LEARN, storage.VALIDATE, storage.BRIEFS):
         storage.write_file(bare_check.pk, name, line)
-    assert evaluations.read_texts(bare_check).learned == ("a\u2028b",)
+    texts = evaluations.read_texts(bare_check)
+    assert (texts.learned, texts.documents) == (("a\u2028b",), (0,))
+
+
+def test_passages_are_judged_in_the_order_of_their_documents(access, bare_check, reads_here):
+    """Examples are shuffled: neighbours that are left out apart make the author's own texts look too near."""
+    for number in range(2):
+        actions.add_text(access, bare_check, f"book{number}.txt", make_text(4000, seed=number))
+    read_all()
+    actions.prepare_training(access, bare_check)
+    pipeline.advance_training(bare_check)
+    texts = evaluations.read_texts(bare_check)
+    assert list(texts.documents) == sorted(texts.documents)
+    assert set(texts.documents) == {0, 1}
+    corpus = preparation.read_corpus(bare_check)
+    assert texts.learned == tuple(passage.text for passage in corpus.learned)
 
 
 def test_texts_check_a_version_and_what_it_repeats_keeps_it_from_others(

@@ -22,7 +22,6 @@ from django.utils import timezone
 from adapters import object_store
 from adapters.errors import NotStored
 from adapters.evidence import (
-    Briefs,
     CeilingTooLow,
     Figures,
     Learned,
@@ -33,8 +32,8 @@ from adapters.evidence import (
     Verifier,
     Voice,
     VoiceUnknown,
+    compare_briefs,
     is_loaded,
-    measure_briefs,
     place_between,
     prepare_answers,
     train_verifier,
@@ -168,9 +167,7 @@ def _evaluate(evaluation: Evaluation, version: AdapterVersion, training: Trainin
         repeats=_repeats_of(measured),
         voice=heard.voice,
         voice_unknown=heard.unknown,
-        briefs=Briefs(
-            style=measure_briefs(prompts, style_answers), base=measure_briefs(prompts, base_answers)
-        ),
+        briefs=compare_briefs(prompts, style_answers, base_answers, seed=SEED),
     )
     samples = []
     for brief, base, style in zip(briefs, base_answers, style_answers, strict=True):
@@ -231,7 +228,7 @@ def _is_control(folder: Path) -> bool:
 def _hear(texts: EvaluationTexts, base: Sequence[str], style: Sequence[str]) -> Heard:
     """Return how near the style's answers are to the author, or why that isn't known."""
     try:
-        verifier = train_verifier(texts.learned, texts.language)
+        verifier = train_verifier(texts.learned, texts.language, documents=texts.documents)
         return Heard(_place_answers(verifier, texts, base, style), verifier=verifier)
     except UnsupportedLanguage:
         return Heard(unknown=VoiceUnknown.LANGUAGE)
@@ -264,6 +261,7 @@ def _place_answers(
         share=place.share,
         low=place.low,
         high=place.high,
+        new_text=verifier.new_text_score,
     )
 
 

@@ -8,6 +8,7 @@ from django.utils import timezone
 
 from adapters.evidence import Figures
 from adapters.models import AdapterVersion, Evaluation, EvaluationStatus
+from adapters.verifier.calibration import Basis, Typical
 
 AUTHORS_PASSAGE = "The ferryman counted the lanterns twice, because the river had taken one and kept it. " * 3
 STYLES_ANSWER = "The ferry lay low in the water, and whoever wanted across had to wait for its man. " * 3
@@ -38,8 +39,15 @@ FIGURES: dict[str, Any] = {
         "share": 0.65,
         "low": 0.48,
         "high": 0.79,
+        "new_text": 0.57,
     },
-    "briefs": {"style": 0.31, "base": 0.33},
+    "briefs": {
+        "style": 0.31,
+        "base": 0.33,
+        "style_interval": {"mean": 0.31, "low": 0.28, "high": 0.34},
+        "base_interval": {"mean": 0.33, "low": 0.29, "high": 0.37},
+        "margin": {"mean": 0.046, "low": 0.01, "high": 0.08},
+    },
     "voice_unknown": "",
 }
 LOW: dict[str, Any] = {
@@ -51,7 +59,13 @@ LOW: dict[str, Any] = {
         "exposure_bits": [62.5, 40.4, 52.1],
     },
     "voice": {**FIGURES["voice"], "recognized": 2, "style": 0.27, "share": 0.09, "low": -0.06, "high": 0.22},
-    "briefs": {"style": 0.12, "base": 0.33},
+    "briefs": {
+        "style": 0.12,
+        "base": 0.33,
+        "style_interval": {"mean": 0.12, "low": 0.08, "high": 0.16},
+        "base_interval": {"mean": 0.33, "low": 0.29, "high": 0.37},
+        "margin": {"mean": -0.144, "low": -0.2, "high": -0.09},
+    },
     "voice_unknown": "",
 }
 
@@ -64,17 +78,30 @@ class Sentence:
     start: int
     end: int
     score: float
+    probability: float
 
 
 class EqualWords:
     """A verifier that finds one sentence far and the rest near."""
 
+    language = "en"
+    basis = Basis(words=15_000, documents=2, spread=0.1, distance=0.3)
+
     def score(self, text: str) -> float:
         return 0.525
 
+    def probability(self, text: str) -> float:
+        return 0.5
+
+    def probability_of(self, score: float, words: float) -> float:
+        return 0.12
+
+    def typical_of(self, words: int) -> Typical:
+        return Typical(own=(0.55, 0.8, 0.96), others=(0.04, 0.12, 0.35))
+
     def score_sentences(self, text: str) -> list[Sentence]:
         far = text.index("Leveraging") if "Leveraging" in text else 0
-        return [Sentence(0, 33, 0.84), Sentence(far, len(text), 0.2)]
+        return [Sentence(0, 33, 0.84, 0.6), Sentence(far, len(text), 0.2, 0.31)]
 
 
 def lay_evaluation(

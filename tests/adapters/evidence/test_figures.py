@@ -2,7 +2,8 @@
 
 import pytest
 
-from adapters.evidence import Briefs, Figures, Learned, Repeats, Voice, measure_briefs
+from adapters.evidence import Briefs, Figures, Interval, Learned, Repeats, Voice, compare_briefs
+from adapters.evidence.briefs import measure_briefs
 from adapters.evidence.cards import card_of
 from adapters.models import AdapterVersion, Evaluation, ShareRefusal
 
@@ -27,7 +28,13 @@ GOOD = Figures(
         low=0.4,
         high=0.7,
     ),
-    briefs=Briefs(style=0.3, base=0.35),
+    briefs=Briefs(
+        style=0.3,
+        base=0.35,
+        style_interval=Interval(0.3, 0.27, 0.33),
+        base_interval=Interval(0.35, 0.3, 0.4),
+        margin=Interval(0.02, 0.01, 0.03),
+    ),
 )
 
 
@@ -69,8 +76,69 @@ def test_answers_to_their_own_briefs_score_above_the_same_answers_shuffled():
         for words in ("river stone", "paper garden", "letter summer")
     ]
     answers = ["The river ran over every stone.", "A paper in the garden.", "One letter, that summer."]
-    assert measure_briefs(briefs, answers) == 1.0
-    assert measure_briefs(briefs, answers[1:] + answers[:1]) == -0.5
+    assert measure_briefs(briefs, answers) == [1.0] * 3
+    assert measure_briefs(briefs, answers[1:] + answers[:1]) == [-0.5] * 3
+
+
+def answers_with(shares: list[float]) -> tuple[list[str], list[str]]:
+    """Return briefs of ten words each, and answers that have so many of them."""
+    briefs, answers = [], []
+    for number, share in enumerate(shares):
+        words = ["".join("abcdefghij"[int(digit)] for digit in f"{number}{word}00") for word in range(10)]
+        briefs.append(" ".join(words))
+        answers.append(" ".join(words[: round(10 * share)]) or "nothing")
+    return briefs, answers
+
+
+@pytest.mark.parametrize(
+    ("style", "base", "keeps"),
+    [
+        ([0.5, 0.4] * 10, [0.4, 0.5] * 10, True),
+        ([0.1, 0.0] * 10, [0.4, 0.5] * 10, False),
+        ([0.2, 0.5] * 10, [0.4, 0.5] * 10, None),
+        ([0.1] + [0.0] * 19, [0.0] * 19 + [0.1], None),
+        ([0.5] * 4, [0.5] * 4, None),
+    ],
+    ids=["as the base", "weak", "on the border", "the base is near zero", "too few"],
+)
+def test_requests_are_kept_or_not_or_nobody_can_tell(style, base, keeps):
+    """Two near-zeros had a ratio of 18 % or of 217 %; nothing is said of those now."""
+    briefs, style_answers = answers_with(style)
+    _, base_answers = answers_with(base)
+    compared = compare_briefs(briefs, style_answers, base_answers, seed=7)
+    assert compared == compare_briefs(briefs, style_answers, base_answers, seed=7)
+    assert compared.keeps is keeps
+    assert (compared.percent_of_base is None) == (keeps is None)
+    [*_, row] = card_of(Evaluation(version=AdapterVersion(), figures=changed(briefs=compared).as_json())).rows
+    assert row.is_good is keeps
+    assert (row.value == "Can't tell") == (keeps is None)
+
+
+def test_a_brief_that_comes_twice_is_no_second_witness():
+    briefs, answers = answers_with([0.0, 0.2, 0.4, 0.6, 0.8, 1.0])
+    once = compare_briefs(briefs, answers, answers, seed=7)
+    thrice = compare_briefs(briefs * 3, answers * 3, answers * 3, seed=7)
+    for interval, same in ((thrice.style_interval, once.style_interval), (thrice.margin, once.margin)):
+        assert (interval.low, interval.high) == pytest.approx((same.low, same.high))
+
+
+def test_figures_from_before_intervals_are_still_shown_without_a_judgement():
+    stored = GOOD.as_json()
+    stored["briefs"] = {"style": 0.18, "base": 0.02}
+    del stored["voice"]["new_text"]
+    card = card_of(Evaluation(version=AdapterVersion(), figures=stored))
+    assert {row.name: row.is_good for row in card.rows}["briefs"] is None
+    assert "Check it again" in card.rows[-1].sentence
+    assert Figures.read(stored).voice.new_text_share is None
+
+
+def test_a_card_says_that_a_new_book_scores_lower_and_by_how_much():
+    voice = Voice("en", 20, 14, 0.1, 0.6, 1.0, share=0.55, low=0.4, high=0.7, new_text=0.55)
+    figures = changed(voice=voice)
+    row = card_of(Evaluation(version=AdapterVersion(), figures=figures.as_json())).rows[1]
+    assert "a new book by the author typically comes 50% of the way" in row.sentence
+    row = card_of(Evaluation(version=AdapterVersion(), figures=GOOD.as_json())).rows[1]
+    assert "new book" not in row.sentence
 
 
 def test_a_card_says_of_each_figure_whether_it_is_good():
@@ -78,7 +146,7 @@ def test_a_card_says_of_each_figure_whether_it_is_good():
         learned=Learned(bytes=9000, base=1.5, style=1.3, control=1.3),
         repeats=Repeats(examples=100, repeated=9, longest_tokens=80, base_longest_tokens=12),
         voice=Voice("en", 20, 1, 0.1, 0.1, 1.0, share=0.02, low=-0.1, high=0.1),
-        briefs=Briefs(style=0.1, base=0.4),
+        briefs=Briefs(0.1, 0.4, Interval(0.1, 0.0, 0.2), Interval(0.4, 0.3, 0.5), Interval(-0.2, -0.3, -0.1)),
     )
     good_rows = card_of(Evaluation(version=AdapterVersion(), figures=GOOD.as_json())).rows
     bad_rows = card_of(Evaluation(version=AdapterVersion(), figures=bad.as_json())).rows

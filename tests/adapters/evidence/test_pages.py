@@ -1,11 +1,15 @@
 """The evidence card: who sees which part of it, the check of a draft, the blind test, and the gate."""
 
+from dataclasses import replace
+
 import pytest
 from django.urls import reverse
 
 from adapters.catalog import sharing
 from adapters.evidence import drafts, guessing, train_verifier
 from adapters.models import AdapterVersion, EvaluationFailure, EvaluationNote, EvaluationStatus, Style
+from adapters.verifier.features import measure_passages
+from adapters.verifier.impostors import join_authors, measure_author
 from tenants.models import Membership
 from tests.adapters.builders import known
 from tests.adapters.evidence.cases import (
@@ -137,7 +141,9 @@ def test_the_sharing_page_says_why_a_version_stays_private(alice_client, charlie
 def test_a_draft_is_compared_and_stays_in_the_form(alice_client, version, verifies):
     lay_evaluation(version, verifier=b"numbers")
     page = alice_client.post(page_of("check_draft"), {"text": DRAFT}).text
-    assert "50% of the way from the base model" in page
+    assert "Of texts that score like this one, 50% are by the author, when half of all texts are." in page
+    assert "typically get 55% to 96% if they are by the author, and 4% to 35% if they are by someone" in page
+    assert "What the base model writes gets 12% on average." in page
     assert '<q class="serif">Leveraging synergies is key.</q>' in page
     assert "The river had risen in the night.</q>" not in page, "it is nearer than the whole"
     assert f">\n{DRAFT}</textarea>" in page
@@ -145,6 +151,19 @@ def test_a_draft_is_compared_and_stays_in_the_form(alice_client, version, verifi
     assert short.status_code == 400
     assert "at least 50" in short.text
     assert "Too short.</textarea>" in short.text
+
+
+@pytest.mark.parametrize("reason", ["language", "old_check"])
+def test_without_a_calibration_the_page_says_why_there_is_no_percentage(alice_client, version, reason):
+    language = "de" if reason == "language" else "en"
+    verifier = train_verifier(write_passages(1, count=12), language)
+    if reason == "old_check":
+        verifier = replace(verifier, basis=None)
+    lay_evaluation(version, verifier=verifier.to_bytes())
+    answer = alice_client.post(page_of("check_draft"), {"text": " ".join(write_passages(2, count=2))})
+    assert (answer.context["check"].percent, answer.context["check"].percent_unknown) == (None, reason)
+    assert ("in English alone" if reason == "language" else "Check it again") in answer.text
+    assert '<q class="serif">' in answer.text
 
 
 def test_without_a_verifier_the_draft_page_says_what_to_do(alice_client, version):
@@ -182,7 +201,10 @@ def test_sides_differ_between_rounds(version):
 
 
 def test_a_draft_by_the_author_is_nearer_than_one_by_another(alice_client, version):
-    verifier = train_verifier(write_passages(1, count=40), "en")
+    others = [
+        measure_author(measure_passages(write_passages(seed, count=40), "en")) for seed in range(10, 18)
+    ]
+    verifier = train_verifier(write_passages(1, count=40), "en", impostors=join_authors(others))
     lay_evaluation(version, verifier=verifier.to_bytes())
     checks = []
     for writer in (1, 2):

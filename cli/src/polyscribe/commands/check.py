@@ -11,6 +11,12 @@ from polyscribe.commands.texts import read_text
 from polyscribe.commands.wording import count
 from polyscribe.objects import Object
 
+UNKNOWN = {
+    "language": "We can't give a percentage for this language yet.",
+    "old_check": "There is no percentage, because the version's evidence is from before December 2026: check "
+    "it again.",
+}
+
 
 def add_commands(app: typer.Typer) -> None:
     """Add this command."""
@@ -26,7 +32,8 @@ def check(
 ) -> None:
     """Check how close a text is to a style's author. The service doesn't store it.
 
-    0 % is the base model's writing, 100 % the author's. Needs a version with evidence.
+    50 % means that as many texts like this one are by other authors as by this one. Needs a version with
+    evidence.
     """
     text = read_text(file)
     with open_client(context) as client:
@@ -35,12 +42,18 @@ def check(
         return show.print_json(answer)
     show.print_line(_describe(answer))
     for sentence in answer["farthest"]:
-        show.print_line(f"{sentence['percent']:>4} %  {' '.join(sentence['text'].split())}")
+        percent = "" if sentence["percent"] is None else f"{sentence['percent']:>4} %"
+        show.print_line(f"{percent:6}  {' '.join(sentence['text'].split())}")
 
 
 def _describe(answer: Object) -> str:
     words = count(answer["words"])
+    if answer["percent"] is None:
+        return f"{words} words. {UNKNOWN[answer['percent_unknown']]} Farthest sentences:"
+    own, others = answer["own"], answer["others"]
     return (
-        f"{words} words are {answer['percent']} % of the way from the base model to the author "
-        f"of {answer['model']}. Farthest sentences:"
+        f"{words} words. Of texts that score like this, {answer['percent']} % are by the author of "
+        f"{answer['model']}, when half of all texts are. New texts of this length get {own['low']} to "
+        f"{own['high']} % if they are by the author, {others['low']} to {others['high']} % if not; the "
+        f"base model's answers get {answer['base']} %. Farthest sentences:"
     )
