@@ -20,7 +20,7 @@ WORDS_PER_KEYWORD = 30  # a longer passage gets more of them
 LEAST_LETTERS = 3
 NOUN_WEIGHT = 2  # of a German noun
 NOUN_SHARE = 10  # a German noun follows an article at least once in so many times
-GERMAN_NAMES = 3  # a word without an article that is rarer than this may be any noun
+CAST = 3  # names that are there more rarely are hardly learned; in German, any noun may lack an article twice
 # A word that only one passage has may be an oddity: it counts as if three had it.
 LEAST_PASSAGES = 3
 # After these, a capital means nothing: sentences and quotations begin with one.
@@ -70,16 +70,19 @@ class KeywordIndex:
 
     def is_name(self, form: str, language: str) -> bool:
         """Return whether a word, in its compared form, is the name of somebody or something."""
-        is_noun = language == "de" and self._nouns[form] * NOUN_SHARE >= self._capitals[form]
-        return self._capitals[form] >= (GERMAN_NAMES if language == "de" else 1) and not is_noun
+        if language == "de":
+            is_noun = self._nouns[form] * NOUN_SHARE >= self._capitals[form]
+            return self._capitals[form] >= CAST and not is_noun
+        return self._capitals[form] > 0
 
     def find_names(self, text: str, language: str) -> list[tuple[int, int]]:
-        """Return where names are in a text: each one's first letter, and the position after its last."""
-        return [
-            (position, position + len(term))
-            for term, position in _terms(text)
-            if term[0].isupper() and self.is_name(normalize_word(term), language)
-        ]
+        """Return where the corpus's frequent names are in a text: from a position up to before another."""
+        spans = []
+        for term, position in _terms(text):
+            form = normalize_word(term)
+            if term[0].isupper() and self._capitals[form] >= CAST and self.is_name(form, language):
+                spans.append((position, position + len(term)))
+        return spans
 
     def find_keywords(self, passage: Passage) -> tuple[str, ...]:
         """Return the five to eight most telling words of a passage, in the order in which it has them.

@@ -37,8 +37,13 @@ def test_keywords_are_what_the_passage_is_about_in_its_order_without_names():
     about = passage(ENGLISH_PASSAGE)
     index = index_with(about)
     assert index.find_keywords(about) == ("lighthouse", "ferry", "keeper", "lamps", "Inscrutable")
-    names = {ENGLISH_PASSAGE[first:end] for first, end in index.find_names(ENGLISH_PASSAGE, "en")}
-    assert names == {"March", "Marian", "Pettigrew", "Monday"}
+    assert index.find_names(ENGLISH_PASSAGE, "en") == []  # nothing of it is there often enough to be learned
+
+
+def test_names_are_found_wherever_they_are_if_there_are_several():
+    about = passage("Then Marian came. Marian sang, and so said Marian to Pettigrew. Nobody heard Marian.")
+    names = [about.text[first:end] for first, end in index_with(about).find_names(about.text, "en")]
+    assert names == ["Marian"] * 4
 
 
 def test_german_nouns_keep_their_capital_and_names_follow_no_article():
