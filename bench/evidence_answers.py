@@ -2,15 +2,17 @@
 
 Needs NOVELS, and the styles that `make trial-own-style` has left in var/own-style. Each style and the base
 answer 20 requests from the author's third book on the real engine. The author's verifier is trained on the
-passages that the style has learned; the author is not among its impostors. Writes a table in
-docs/evidence.md, with the same comparison by a linear SVM.
+passages that the style has learned; the author is not among its impostors. The same is compared by a linear
+SVM. Thirty further requests, at a style's default sampling, show whether it does what it is asked
+(evidence_requests.py). Writes two tables in docs/evidence.md.
 """
 
 import json
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from itertools import cycle, islice
 from pathlib import Path
 from statistics import fmean
@@ -22,6 +24,7 @@ from adapters.verifier.features import measure_passages
 from adapters.verifier.impostors import join_authors, measure_author
 from bench import report
 from bench.evidence import DOC, Features, normalise
+from bench.evidence_requests import describe_requests, measure_requests
 from bench.linear_svm import train_svm
 from labs.impostors import cut_passages, find_books
 from stack import engine
@@ -36,6 +39,10 @@ DRAWS = 2_000
 LEAST_AUTHORS = 12
 LEAST_AUTHORS_BY_SVM = 9
 SVM_PASSAGES = 150  # of each other author
+
+FREE = {"temperature": 1.0}
+# What the product draws by where a request says nothing.
+DEFAULT = {"temperature": 0.8, "top_p": 0.95}
 
 type Scorer = Callable[[Sequence[str]], list[float]]
 
@@ -94,8 +101,8 @@ class Asker:
         body = {"lora_name": name, "lora_path": str(folder.resolve())}
         self._client.post("/v1/load_lora_adapter", json=body).raise_for_status()
 
-    def answer(self, model: str, prompts: list[str]) -> list[str]:
-        """Return answers, drawn as the product draws them."""
+    def answer(self, model: str, prompts: list[str], *, sampling: Mapping[str, float] = FREE) -> list[str]:
+        """Return answers; the product draws those for an evaluation without limits to the sampling."""
 
         def ask(prompt: str, seed: int) -> str:
             messages = [{"role": "user", "content": prompt}]
@@ -103,7 +110,7 @@ class Asker:
                 "model": model,
                 "messages": messages,
                 "max_tokens": TOKENS,
-                "temperature": 1,
+                **sampling,
                 "seed": seed,
                 "watermarking": False,
                 "vllm_xargs": {"watermarking": 0},
@@ -180,14 +187,18 @@ def main() -> int:
             "✗ No styles in var/own-style: run `make trial-own-style` first, with the same NOVELS."
         )
     asker = Asker()
-    found = {}
+    answers, requests = {}, {}
+    ask = partial(asker.answer, sampling=DEFAULT)
     for author in authors:
-        found[author] = measure_author_answers(author, asker, novels)
-        print(author, found[author], flush=True)
-    table = describe(found)
-    print(table)
-    report.between_marks("answers", table, DOC)
-    report.write_results("evidence", report.read_results("evidence") | {"answers": found})
+        answers[author] = measure_author_answers(author, asker, novels)
+        learned = WORK / author / "learn.jsonl"
+        requests[author] = measure_requests(author, os.environ["BASE_MODEL"], learned, ask)
+        print(author, answers[author], requests[author], flush=True)
+    for name, table in (("answers", describe(answers)), ("requests", describe_requests(requests))):
+        print(table)
+        report.between_marks(name, table, DOC)
+    found = {"answers": answers, "requests": requests}
+    report.write_results("evidence", report.read_results("evidence") | found)
     return 0
 
 
