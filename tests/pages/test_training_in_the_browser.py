@@ -7,7 +7,7 @@ from playwright.sync_api import Route, expect
 
 from adapters.models import BaseModel
 from tests.pages.walking import enter
-from tests.training.builders import read_all
+from tests.training.builders import answer_for_the_base, read_all
 from training import pipeline, storage
 from training.models import Document, Status, Training
 from training.views.texts import SAMPLE
@@ -24,6 +24,7 @@ def store(route: Route) -> None:
 def test_from_a_name_to_the_cost_without_a_reload(
     acme, alice_client, browser, live_server, monkeypatch
 ) -> None:
+    answer_for_the_base(monkeypatch)
     monkeypatch.setattr(settings, "BASE_MODEL", "base")
     BaseModel.objects.create(name="base", config={}, modules={})
     page = enter(browser, live_server, alice_client).new_page()
