@@ -29,7 +29,7 @@ from tenants.metering.credits import grant_credit
 from tenants.public import issue_key
 from tests.adapters.builders import eager_tasks, known
 from tests.cli.service import BASE_URL, MOST_WAITS, GatewayThread, Service
-from tests.training.builders import make_text
+from tests.training.builders import answer_for_the_base, make_text
 from training.tasks import advance_all
 
 # So wide that the weights of rank 16 are three parts of S3's smallest size, 5 MiB; those of rank 1 are one.
@@ -131,6 +131,7 @@ def client(new_client, waits) -> Client:
 def trains(service, trainer, tmp_path, acme, monkeypatch):
     """Acme can pay for trainings, which a fake runs; while a client waits, beat sends what is to be done."""
     monkeypatch.setattr("django.conf.settings.TRAINING_WRITER_PARAMETERS", 10**12)  # no engine answers here
+    answer_for_the_base(monkeypatch)
     grant_credit(acme, 5 * NANO, source="promotion", source_id="1", reason="Try it", actor="tests")
     adapter_of_rank(1).write(tmp_path / "adapter")
     sleep = service.sleep

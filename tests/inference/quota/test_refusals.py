@@ -223,7 +223,7 @@ async def test_a_model_says_what_it_is(client, account):
     model = {
         "id": "acme/poetry@3", "object": "model", "created": 1_795_000_000, "owned_by": "acme",
         "root": "SmolLM2", "context_length": 2048, "max_model_len": 2048, "description": "Rhymes.",
-        "version": 3,
+        "default_parameters": {"temperature": 0.8, "top_p": 0.95}, "version": 3,
     }  # fmt: skip
     _, _, body = await client.ask({}, path="/v1/models/acme/poetry@3", method="GET")
     assert json.loads(body) == model
