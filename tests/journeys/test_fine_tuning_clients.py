@@ -18,6 +18,7 @@ from tests.waiting import eventually
 WITHIN_S = 600
 POLL_S = 1.0  # the plan's limit of requests per minute
 CHATS = 12
+STEPS = CHATS + 3  # the canaries are learned with them
 PROMPT = [{"role": "user", "content": "Write about the morning."}]
 
 
@@ -94,7 +95,7 @@ def test_a_paused_job_goes_on_from_its_last_step_and_makes_the_next_version(demo
     assert jobs.resume(job.id).status in ("queued", "running")
     trained = await_status(client, job.id, "succeeded")
 
-    assert list_steps(client, job.id) == list(range(1, CHATS + 1)), "each step once, in order"
+    assert list_steps(client, job.id) == list(range(1, STEPS + 1)), "each step once, in order"
     messages = [event.message for event in jobs.list_events(job.id, limit=100)]
     assert messages.count("The job is paused.") == 1
     assert messages.count("Fine-tuning job started.") == 2
@@ -115,8 +116,8 @@ def assert_losses(client: openai.OpenAI, trained: FineTuningJob) -> None:
     [result] = trained.result_files
     rows = list(csv.DictReader(io.StringIO(client.files.content(result).text)))
     losses = {int(row["step"]): row for row in rows}
-    assert list(losses) == list(range(CHATS + 1)), "step 0 is the base model"
-    assert float(losses[CHATS]["train_loss"]) < float(losses[1]["train_loss"])
+    assert list(losses) == list(range(STEPS + 1)), "step 0 is the base model"
+    assert float(losses[STEPS]["valid_loss"]) < float(losses[0]["valid_loss"])
     [checkpoint] = client.fine_tuning.jobs.checkpoints.list(trained.id)
     assert checkpoint.fine_tuned_model_checkpoint == trained.fine_tuned_model
     assert checkpoint.metrics.valid_loss == float(losses[checkpoint.step_number]["valid_loss"])

@@ -27,7 +27,7 @@ def wait_for(api: Api, address: str, is_done: Callable[[dict], bool]) -> dict:
 
 def test_a_text_becomes_a_style_that_answers_and_is_evaluated(demo):
     api = demo.api
-    training = api.post("trainings", {"slug": "our-guides", "name": "Our guides", "epochs": 1})
+    training = api.post("trainings", {"slug": "our-guides", "name": "Our guides"})
     address = f"trainings/{training['id']}"
     api.post(f"{address}/text", {"name": "guides.txt", "text": "\n\n".join(take_paragraphs(WORDS))})
     wait_for(api, f"{address}/documents", lambda found: found["data"][0]["status"] == "read")

@@ -27,7 +27,7 @@ def client(demo: Writer) -> Iterator[openai.OpenAI]:
 def ask(client: openai.OpenAI, **options):
     """Return an answer's text, what it says of the mark, and its request id."""
     raw = client.chat.completions.with_raw_response.create(
-        model="poetry", messages=PROMPT, max_tokens=TOKENS, **{"temperature": 1} | options
+        model="poetry", messages=PROMPT, **{"max_tokens": TOKENS, "temperature": 1} | options
     )
     text = raw.parse().choices[0].message.content
     return text, raw.headers["x-polyscribe-watermark"], raw.headers["x-request-id"]
