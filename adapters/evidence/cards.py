@@ -422,7 +422,10 @@ def _words_of_100(share: float) -> str:
 
 def _doubt_of(base: Interval) -> str:
     if base.low <= 0:
-        return _("The base model doesn't clearly keep to these requests either, so there is no yardstick.")
+        return _(
+            "The base model doesn't clearly keep to these requests either, so there is nothing to compare "
+            "with."
+        )
     return _("These answers are too few to tell.")
 
 
