@@ -7,6 +7,8 @@ export function openPalette() {
   if (!palette || palette.open) return;
   palette.showModal();
   field.select();
+  // htmx processes the page a tick after it is loaded; whoever is quicker than that would see an empty list for good.
+  globalThis.htmx.process(palette);
   field.dispatchEvent(new Event("palette-opened"));
 }
 

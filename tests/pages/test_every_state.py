@@ -320,6 +320,19 @@ def test_the_search_finds_pages_actions_and_styles_and_keys_walk_through_it(
     expect(page.get_by_role("dialog", name="Create API key")).to_be_visible()
 
 
+@pytest.mark.usefixtures("acme")
+def test_the_search_lists_pages_for_who_presses_its_keys_before_htmx_is_ready(
+    alice_client, browser, live_server
+):
+    page = enter(browser, live_server, alice_client).new_page()
+    # htmx processes the page by a timer, which a busy machine runs late.
+    page.add_init_script("const now = setTimeout; setTimeout = (act, ms = 0) => now(act, ms + 1000)")
+    page.goto(reverse("billing:usage"))
+    page.keyboard.press("Control+k")
+    dialog = page.get_by_role("dialog", name="Search")
+    expect(dialog.get_by_role("link", name="Write", exact=True)).to_be_visible()
+
+
 class Clicks:
     """A person who begins on Home and clicks only what has a name."""
 
