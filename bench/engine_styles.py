@@ -161,6 +161,10 @@ def _median(passes: list[Found]) -> Found:
     return {name: median(one[name] for one in passes) for name in passes[0]}
 
 
+def _describe(rounds: int) -> str:
+    return "one round" if rounds == 1 else f"medians of {rounds} rounds"
+
+
 def write(found: Mapping[str, Mapping[Case, Found]], rounds: int) -> None:
     """Write the figures, and the table of tokens and first tokens."""
     about = {"machine": machine.model(), "base_model": base_model()[1], "dtype": os.environ["ENGINE_DTYPE"]}
@@ -177,7 +181,7 @@ def write(found: Mapping[str, Mapping[Case, Found]], rounds: int) -> None:
         rows.append([str(case.prompt_tokens), str(case.clients), case.who, *tokens, *first])
     text = (
         f"{about['base_model']} in {about['dtype']} on {about['machine']}, rank {RANK} on all linear layers, "
-        f"{STYLES} slots, {TOKENS} tokens an answer; medians of {rounds} rounds, first tokens in ms."
+        f"{STYLES} slots, {TOKENS} tokens an answer; {_describe(rounds)}, first tokens in ms."
         f"\n\n{report.aligned(rows)}"
     )
     print(text)

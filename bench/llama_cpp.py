@@ -22,6 +22,8 @@ from stack import engine
 from stack.environment import base_model_folder
 from stack.ports import Ports
 
+# Without a list, a request gets all adapters of the server.
+BASE = [{"id": 0, "scale": 0.0}]
 TYPES = {"bfloat16": "bf16", "float32": "f32"}
 CONTEXT = 1280  # of each client: the longest prompt and its answer
 STARTING_S = 120
@@ -80,7 +82,12 @@ def _is_ready(url: str) -> bool:
 def measure(url: str, styles: Sequence[int | None], size: Size) -> dict[str, float]:
     """Return the same figures as `vllm bench serve`; requests ask for the styles (None: the base) in turn."""
     began_s = time.perf_counter()
-    with httpx.Client(base_url=url, timeout=600) as client, ThreadPoolExecutor(size.at_once) as pool:
+    # The server closes a connection after each stream, without saying so.
+    anew = httpx.Limits(max_keepalive_connections=0)
+    with (
+        httpx.Client(base_url=url, timeout=600, limits=anew) as client,
+        ThreadPoolExecutor(size.at_once) as pool,
+    ):
 
         def ask(number: int) -> float:
             style = styles[number % len(styles)]
@@ -104,7 +111,7 @@ def _first_token_s(client: httpx.Client, style: int | None, size: Size) -> float
         "temperature": 0,
         "stream": True,
         "cache_prompt": False,
-        "lora": [] if style is None else [{"id": style, "scale": 1.0}],
+        "lora": BASE if style is None else [{"id": style, "scale": 1.0}],
     }
     began_s = time.perf_counter()
     first_s = 0.0
