@@ -19,7 +19,8 @@ PACKAGED_FILES = (
     "static/**/*",
     "locale/**/*.mo",
     "locale/**/*.json",
-    "docs/**/*.md",
+    "docs/*.md",
+    "docs/??/*.md",  # translations; docs/decisions are for developers
     "SECURITY.md",
     "bench/README.md",
     "engine/styles/**/*",

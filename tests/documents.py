@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from stack.folders import ROOT
 from website.catalogs import languages
 
-FOR_CLIENTS = ("README.md", "docs/api.md", "docs/getting-started.md")  # run by the journeys
+FOR_CLIENTS = ("docs/getting-started.md", "docs/api.md")  # run by the journeys
 FOR_THE_COMMAND_LINE = ("docs/cli.md", "cli/README.md")
 ALL = (
     "README.md",

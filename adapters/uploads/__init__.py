@@ -4,4 +4,8 @@
 are those of large files, `pipeline` takes a version's next step, `examination` is the step that checks the
 files, `progress` shows all steps. `storage_quota` holds a workspace against its plan, `conversions` offers
 corrections of rejected files, `pruner` deletes what nobody needs.
+
+An upload is sealed before it is validated: a presigned POST stays valid for an hour, so the object that was
+validated could be replaced before it is served. Finishing an upload copies it, conditional on its ETag, to a
+key that no presigned POST covers. That copy is validated, and each worker that loads it checks its SHA-256.
 """

@@ -1,6 +1,5 @@
 """What becomes of a guide's Markdown: HTML with anchors, its headings, its sections as plain text."""
 
-import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
@@ -72,15 +71,6 @@ def split_sections(tokens: Sequence[Token]) -> Iterator[Section]:
         elif token.type == "inline" and tokens[index - 1].type != "heading_open":
             texts.append(_inline_text(token))
     yield Section(level, title, anchor, _join(texts))
-
-
-def read_summary(tokens: Sequence[Token]) -> str:
-    """Return the first sentence of the first paragraph."""
-    for index, token in enumerate(tokens):
-        if token.type == "paragraph_open" and not token.hidden:
-            text = _join([_inline_text(tokens[index + 1])])
-            return re.split(r"(?<=[.:!?]) ", text, maxsplit=1)[0].rstrip(":")
-    return ""
 
 
 def _parser() -> MarkdownIt:

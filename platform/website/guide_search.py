@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from functools import cache
 
 from website.guide_markdown import Section
-from website.guides import DECISIONS, OPERATORS, Guide, active_language, list_guides
+from website.guides import OPERATORS, Guide, active_language, list_guides
 
 MAX_HITS = 30
 FEW_HITS = 3
@@ -22,7 +22,7 @@ OTHER_TOKENIZER = "unicode61 remove_diacritics 2"
 GERMAN_ENDING = re.compile(r"(ierung|ieren|ungen|ung|ern|em|en|er|es|e|n|s)$")
 MIN_STEM = 4  # characters of a German word that stay
 # A word of a title weighs eight of the text. A snippet has 28 words of the text. What is for operators, or
-# explains why, comes after what says how; bm25 is negative, so less of it is worse.
+# is background, comes after what says how; bm25 is negative, so less of it is worse.
 CREATE = "CREATE VIRTUAL TABLE section USING fts5(title, text, weight UNINDEXED, tokenize = '{tokenizer}')"
 INSERT = "INSERT INTO section (rowid, title, text, weight) VALUES (?, ?, ?, ?)"
 SEARCH = """
@@ -31,7 +31,6 @@ SEARCH = """
 """
 BACKGROUND = (*OPERATORS, "evidence")
 BACKGROUND_WEIGHT = 0.6
-DECISIONS_WEIGHT = 0.4
 STOP_WORDS = {
     "en": """
         a an and any are as at be by can could do does for from get has have how i if in into is it its me my
@@ -127,6 +126,4 @@ def _index(language: str) -> Index:
 
 
 def _weigh(guide: Guide) -> float:
-    if guide.path.startswith(DECISIONS):
-        return DECISIONS_WEIGHT
     return BACKGROUND_WEIGHT if guide.slug in BACKGROUND else 1.0

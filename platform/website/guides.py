@@ -60,7 +60,6 @@ OPERATORS = {
     "licences": "docs/licences.md",
 }
 OF_TRAINING = ("training", "fine-tuning")
-DECISIONS = "docs/decisions"
 SHELVES = (
     (_("Start here"), GETTING_STARTED),
     (_("Make your own style"), OWN_STYLE),
@@ -123,7 +122,7 @@ class Guide:
     slug: str
     path: str
     language: str
-    summary: str | Promise  # written, or of a decision its first sentence
+    summary: str | Promise
     html: SafeString
     sections: tuple[Section, ...]
 
@@ -163,15 +162,13 @@ class Shelf:
 
 @cache
 def guide_paths() -> dict[str, str]:
-    """Return slug → path from the project's root of every guide and decision.
+    """Return slug → path from the project's root of every guide.
 
     Where no styles are trained, the guides to that are left out, and links to them become text.
     """
     paths: dict[str, str] = {}
     for _title, shelf in SHELVES:
         paths |= shelf
-    for file in sorted((settings.BASE_DIR / DECISIONS).glob("0*.md")):
-        paths[f"decision-{file.stem}"] = f"{DECISIONS}/{file.name}"
     if not settings.TRAINING:
         for slug in OF_TRAINING:
             del paths[slug]
@@ -184,7 +181,7 @@ def load_guide(slug: str) -> Guide | None:
 
 
 def shelves() -> list[Shelf]:
-    """Return the guides by what they are for. Decisions are reached by links and the search."""
+    """Return the guides by what they are for."""
     filled = []
     for title, shelf in SHELVES:
         filled.append(
@@ -199,7 +196,7 @@ def shelves() -> list[Shelf]:
 
 
 def list_guides(language: str) -> list[Guide]:
-    """Return every guide and decision, in a language where it is translated."""
+    """Return every guide, in a language where it is translated."""
     return [_load_guide(slug, language) for slug in guide_paths()]
 
 
@@ -230,7 +227,7 @@ def _read_guide(slug: str, path: str, language: str = settings.LANGUAGE_CODE) ->
         slug=slug,
         path=path,
         language=language,
-        summary=SUMMARIES.get(slug) or guide_markdown.read_summary(tokens),
+        summary=SUMMARIES.get(slug, ""),
         html=html,
         sections=tuple(guide_markdown.split_sections(tokens)),
     )

@@ -103,6 +103,10 @@ class ApiSchema(AutoSchema):
             schema["additionalProperties"] = False
         return schema
 
+    def _is_list_view(self, serializer: Any = None) -> bool:
+        # A page is described as the object that it is, not as a list of what is on it.
+        return not hasattr(self.view, "action") and super()._is_list_view(serializer)
+
     def _resolve_path_parameters(self, variables: Any) -> Any:
         parameters = super()._resolve_path_parameters(variables)  # type: ignore[no-untyped-call]
         for parameter in parameters:

@@ -17,24 +17,7 @@ urlpatterns = [
     path("usage", usage.UsageView.as_view(), name="usage"),
     path("usage/events", usage.UsageEventsView.as_view(), name="usage_events"),
     path("requests", requests.RequestsView.as_view(), name="requests"),
-    path("events", webhooks.EventsView.as_view(), name="events"),
-    path("webhooks", webhooks.EndpointsView.as_view(), name="webhooks"),
-    path("webhooks/<uuid:endpoint_id>", webhooks.EndpointView.as_view(), name="webhook"),
-    path("webhooks/<uuid:endpoint_id>/rotate", webhooks.RotateEndpointView.as_view(), name="rotate_webhook"),
-    path("webhooks/<uuid:endpoint_id>/test", webhooks.EndpointTestView.as_view(), name="test_webhook"),
-    path("webhooks/<uuid:endpoint_id>/enable", webhooks.EnableEndpointView.as_view(), name="enable_webhook"),
-    path(
-        "webhooks/<uuid:endpoint_id>/disable", webhooks.DisableEndpointView.as_view(), name="disable_webhook"
-    ),
-    path("webhooks/<uuid:endpoint_id>/deliveries", webhooks.DeliveriesView.as_view(), name="deliveries"),
-    path(
-        "webhooks/<uuid:endpoint_id>/deliveries/<uuid:delivery_id>",
-        webhooks.DeliveryView.as_view(),
-        name="delivery",
-    ),
-    path(
-        "webhooks/<uuid:endpoint_id>/deliveries/<uuid:delivery_id>/redeliver",
-        webhooks.RedeliverView.as_view(),
-        name="redeliver",
-    ),
+    *webhooks.EventViewSet.routes("events"),
+    *webhooks.EndpointViewSet.routes("webhooks"),
+    *webhooks.DeliveryViewSet.routes("webhooks/<uuid:endpoint_id>/deliveries"),
 ]

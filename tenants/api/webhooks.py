@@ -1,24 +1,21 @@
 """Webhooks: endpoints, what was sent to them, and the events themselves."""
 
 from typing import Any, ClassVar
-from uuid import UUID
 
-from django.db import transaction
 from django.db.models import QuerySet
 from django.shortcuts import get_object_or_404
 from rest_framework import serializers
 from rest_framework.request import Request
-from rest_framework.response import Response
 
 from core.rest.bodies import StrictSerializer, TextField
-from tenants.accounts.access import Access
-from tenants.api.presenters import DeliveryObject, EndpointObject, present_delivery, present_endpoint
-from tenants.api.schema import operation
-from tenants.api.views import WorkspaceView, idempotent
+from tenants.api.presenters import DeliveryObject, EndpointObject
+from tenants.api.viewsets import WorkspaceViewSet, post
 from tenants.events.outbox import payload_of
 from tenants.models import EventType, OutboxEvent, Scope, WebhookDelivery, WebhookEndpoint
 from tenants.models.events import MAX_URL_LENGTH
 from tenants.webhooks import endpoints
+
+type Secretive = tuple[WebhookEndpoint, dict[str, str]]  # with the secret, which is shown once
 
 
 class EndpointWithSecret(EndpointObject):
@@ -50,6 +47,8 @@ class EventObject(serializers.Serializer[Any]):
 class EndpointBody(StrictSerializer):
     """The fields of an endpoint that can be updated."""
 
+    example: ClassVar[dict[str, Any]] = {"event_types": ["version.serving", "canary.ended"]}
+
     url = TextField(max_length=MAX_URL_LENGTH, required=False)
     description = TextField(max_length=200, allow_blank=True, required=False)
     event_types = serializers.ListField(child=TextField(max_length=40), max_length=100, required=False)
@@ -57,6 +56,8 @@ class EndpointBody(StrictSerializer):
 
 class NewEndpointBody(EndpointBody):
     """A new endpoint."""
+
+    example: ClassVar = {"url": "https://example.com/webhooks", "event_types": ["version.serving"]}
 
     url = TextField(max_length=MAX_URL_LENGTH)
 
@@ -73,245 +74,111 @@ class EventsQuery(StrictSerializer):
     """Which events."""
 
     type = serializers.ChoiceField(EventType.choices, required=False, help_text="Filter by event type.")
-    since = serializers.DateTimeField(required=False, help_text="Events from this time on.")
-
-
-class EndpointsView(WorkspaceView):
-    """All endpoints, and new ones."""
-
-    @operation(
-        "webhooks.list",
-        "List webhook endpoints",
-        scope=Scope.WEBHOOKS_WRITE,
-        answer=EndpointObject,
-        is_page=True,
+    since = serializers.DateTimeField(
+        source="created_at__gte", required=False, help_text="Events from this time on."
     )
-    def get(self, request: Request) -> Response:
-        """Return the endpoints, newest first."""
-        rows = WebhookEndpoint.objects.filter(tenant=self.access.tenant)
-        return self.answer_page(rows, lambda page: [present_endpoint(row) for row in page])
-
-    @operation(
-        "webhooks.create",
-        "Create a webhook endpoint",
-        scope=Scope.WEBHOOKS_WRITE,
-        body=NewEndpointBody,
-        answer=EndpointWithSecret,
-        status=201,
-        is_post=True,
-        body_example={"url": "https://example.com/webhooks", "event_types": ["version.serving"]},
-    )
-    @idempotent
-    def post(self, request: Request) -> Response:
-        """Return a new endpoint with its secret, which is shown only once."""
-        endpoint, secret = endpoints.create_endpoint(self.access, **self.read_body(NewEndpointBody))
-        return self.answer_object({**present_endpoint(endpoint), "secret": secret}, status=201)
 
 
-class EndpointView(WorkspaceView):
-    """One endpoint."""
+class EndpointViewSet(WorkspaceViewSet):
+    """Endpoints."""
 
-    @operation("webhooks.get", "Get a webhook endpoint", scope=Scope.WEBHOOKS_WRITE, answer=EndpointObject)
-    def get(self, request: Request, endpoint_id: UUID) -> Response:
-        """Return an endpoint."""
-        return self.answer_object(present_endpoint(_find_endpoint(self.access, endpoint_id)))
+    tag, noun, nouns = "webhooks", "webhook endpoint", "webhook endpoints"
+    scope = Scope.WEBHOOKS_WRITE
+    operations = {
+        "list": "Return the endpoints, newest first.",
+        "create": "Return a new endpoint with its secret, which is shown only once.",
+        "retrieve": "Return an endpoint.",
+        "partial_update": "Update the URL, description or events. Pending deliveries go to the new URL.",
+        "destroy": "Delete an endpoint and its deliveries.",
+    }
+    queryset = WebhookEndpoint.objects.all()
+    serializer_class = EndpointObject
+    created_class = EndpointWithSecret
+    new_body = NewEndpointBody
+    body = EndpointBody
+    lookup_url_kwarg = "endpoint_id"
 
-    @operation(
-        "webhooks.edit",
-        "Update a webhook endpoint",
-        scope=Scope.WEBHOOKS_WRITE,
-        body=EndpointBody,
-        answer=EndpointObject,
-        is_edit=True,
-        body_example={"event_types": ["version.serving", "canary.ended"]},
-    )
-    @transaction.atomic
-    def patch(self, request: Request, endpoint_id: UUID) -> Response:
-        """Update the URL, description or events. Pending deliveries go to the new URL."""
-        endpoint = _find_endpoint(self.access, endpoint_id, is_locked=True)
-        self.require_match(present_endpoint(endpoint))
-        changes: Any = self.read_body(EndpointBody)
-        if changes:
-            endpoints.edit_endpoint(endpoint, by=self.access, **changes)
-        return self.answer_object(present_endpoint(endpoint))
+    def perform_create(self, body: dict[str, Any]) -> Secretive:
+        endpoint, secret = endpoints.create_endpoint(self.access, **body)
+        return endpoint, {"secret": secret}
 
-    @operation(
-        "webhooks.delete", "Delete a webhook endpoint", scope=Scope.WEBHOOKS_WRITE, status=204, is_edit=True
-    )
-    @transaction.atomic
-    def delete(self, request: Request, endpoint_id: UUID) -> Response:
-        """Delete an endpoint and its deliveries."""
-        endpoint = _find_endpoint(self.access, endpoint_id, is_locked=True)
-        self.require_match(present_endpoint(endpoint))
-        endpoints.delete_endpoint(endpoint, by=self.access)
-        return Response(status=204)
+    def perform_update(self, row: WebhookEndpoint, changes: dict[str, Any]) -> None:
+        endpoints.edit_endpoint(row, by=self.access, **changes)
 
+    def perform_destroy(self, row: WebhookEndpoint) -> None:
+        endpoints.delete_endpoint(row, by=self.access)
 
-class RotateEndpointView(WorkspaceView):
-    """A new secret for an endpoint."""
-
-    @operation(
-        "webhooks.rotate",
-        "Rotate a webhook endpoint's secret",
-        scope=Scope.WEBHOOKS_WRITE,
-        answer=EndpointWithSecret,
-        status=201,
-        is_post=True,
-    )
-    @idempotent
-    def post(self, request: Request, endpoint_id: UUID) -> Response:
+    @post("Rotate a webhook endpoint's secret", answer=EndpointWithSecret, status=201)
+    def rotate(self, endpoint: WebhookEndpoint) -> Secretive:
         """Return the endpoint with its new secret. For 24 hours, deliveries are signed with both secrets."""
-        endpoint = _find_endpoint(self.access, endpoint_id)
-        secret = endpoints.rotate_secret(endpoint, by=self.access)
-        return self.answer_object({**present_endpoint(endpoint), "secret": secret}, status=201)
+        return endpoint, {"secret": endpoints.rotate_secret(endpoint, by=self.access)}
 
-
-class EndpointTestView(WorkspaceView):
-    """A test of an endpoint."""
-
-    @operation(
-        "webhooks.test",
+    @post(
         "Send a test event",
-        scope=Scope.WEBHOOKS_WRITE,
         answer=DeliveryObject,
         status=201,
-        is_post=True,
         example={**DeliveryObject.example, "type": "webhook.test", "status": "pending"},
     )
-    @idempotent
-    def post(self, request: Request, endpoint_id: UUID) -> Response:
+    def test(self, endpoint: WebhookEndpoint) -> WebhookDelivery:
         """Return the delivery of a `webhook.test` event, sent only to this endpoint."""
-        endpoint = _find_endpoint(self.access, endpoint_id)
-        sent = endpoints.send_test(endpoint, by=self.access)
-        return self.answer_object(present_delivery(sent), status=201)
+        return endpoints.send_test(endpoint, by=self.access)
 
-
-class EnableEndpointView(WorkspaceView):
-    """An endpoint that gets events again."""
-
-    @operation(
-        "webhooks.enable",
-        "Enable a webhook endpoint",
-        scope=Scope.WEBHOOKS_WRITE,
-        answer=EndpointObject,
-        is_post=True,
-    )
-    @idempotent
-    def post(self, request: Request, endpoint_id: UUID) -> Response:
+    @post("Enable a webhook endpoint")
+    def enable(self, endpoint: WebhookEndpoint) -> WebhookEndpoint:
         """Enable an endpoint, which then receives new events. Repeating the call has no effect."""
-        endpoint = _find_endpoint(self.access, endpoint_id)
         endpoints.enable_endpoint(endpoint, by=self.access)
-        return self.answer_object(present_endpoint(endpoint))
+        return endpoint
 
-
-class DisableEndpointView(WorkspaceView):
-    """An endpoint that gets nothing."""
-
-    @operation(
-        "webhooks.disable",
+    @post(
         "Disable a webhook endpoint",
-        scope=Scope.WEBHOOKS_WRITE,
-        answer=EndpointObject,
-        is_post=True,
         example={**EndpointObject.example, "is_enabled": False, "disabled_reason": "Disabled by an API key."},
     )
-    @idempotent
-    def post(self, request: Request, endpoint_id: UUID) -> Response:
+    def disable(self, endpoint: WebhookEndpoint) -> WebhookEndpoint:
         """Disable an endpoint until it is enabled again. Repeating the call has no effect."""
-        endpoint = _find_endpoint(self.access, endpoint_id)
         endpoints.disable_endpoint(endpoint, by=self.access)
-        return self.answer_object(present_endpoint(endpoint))
+        return endpoint
 
 
-class DeliveriesView(WorkspaceView):
+class DeliveryViewSet(WorkspaceViewSet):
     """What was sent to an endpoint."""
 
-    @operation(
-        "webhooks.deliveries",
-        "List deliveries",
-        scope=Scope.WEBHOOKS_WRITE,
-        answer=DeliveryObject,
-        is_page=True,
-        query=DeliveriesQuery,
-    )
-    def get(self, request: Request, endpoint_id: UUID) -> Response:
-        """Return the deliveries of the last 30 days, newest first."""
-        endpoint = _find_endpoint(self.access, endpoint_id)
-        rows = endpoint.deliveries.filter(**self.read_query(DeliveriesQuery)).select_related("event")
-        return self.answer_page(rows, lambda page: [present_delivery(row) for row in page])
+    tag, noun, nouns = "webhooks", "delivery", "deliveries"
+    scope = Scope.WEBHOOKS_WRITE
+    operations = {
+        "list": "Return the deliveries of the last 30 days, newest first.",
+        "retrieve": "Return a delivery with the first 2 KB of the response.",
+    }
+    names = {"list": "deliveries", "retrieve": "delivery"}
+    serializer_class = DeliveryObject
+    query = DeliveriesQuery
+    lookup_field = "public_id"
+    lookup_url_kwarg = "delivery_id"
+
+    def get_queryset(self) -> QuerySet[WebhookDelivery]:
+        own = WebhookEndpoint.objects.filter(tenant=self.access.tenant)
+        endpoint = get_object_or_404(own, pk=self.kwargs["endpoint_id"])
+        return endpoint.deliveries.select_related("event", "endpoint")
 
     def order_by(self, request: Request) -> tuple[str, ...]:
-        """Return the order: newest first."""
         return ("-id",)
 
-
-class DeliveryView(WorkspaceView):
-    """One delivery."""
-
-    @operation("webhooks.delivery", "Get a delivery", scope=Scope.WEBHOOKS_WRITE, answer=DeliveryObject)
-    def get(self, request: Request, endpoint_id: UUID, delivery_id: UUID) -> Response:
-        """Return a delivery with the first 2 KB of the response."""
-        return self.answer_object(present_delivery(_find_delivery(self.access, endpoint_id, delivery_id)))
-
-
-class RedeliverView(WorkspaceView):
-    """An event that is sent again."""
-
-    @operation(
-        "webhooks.redeliver",
-        "Resend an event",
-        scope=Scope.WEBHOOKS_WRITE,
-        answer=DeliveryObject,
-        status=201,
-        is_post=True,
-        example={**DeliveryObject.example, "status": "pending"},
-    )
-    @idempotent
-    def post(self, request: Request, endpoint_id: UUID, delivery_id: UUID) -> Response:
+    @post("Resend an event", status=201, example={**DeliveryObject.example, "status": "pending"})
+    def redeliver(self, sent: WebhookDelivery) -> WebhookDelivery:
         """Resend an event with the same id and return the new delivery. A pending delivery is retried
         immediately instead."""
-        sent = _find_delivery(self.access, endpoint_id, delivery_id)
-        again = endpoints.redeliver(sent, by=self.access)
-        return self.answer_object(present_delivery(again), status=201)
+        return endpoints.redeliver(sent, by=self.access)
 
 
-class EventsView(WorkspaceView):
+class EventViewSet(WorkspaceViewSet):
     """What happened in the workspace."""
 
-    @operation(
-        "events.list",
-        "List events of the last 30 days",
-        scope=Scope.WEBHOOKS_WRITE,
-        answer=EventObject,
-        is_page=True,
-        query=EventsQuery,
-        tag="webhooks",
-    )
-    def get(self, request: Request) -> Response:
-        """Return events as sent to webhooks, newest first."""
-        query = self.read_query(EventsQuery)
-        events = OutboxEvent.objects.filter(tenant=self.access.tenant)
-        if "type" in query:
-            events = events.filter(type=query["type"])
-        if "since" in query:
-            events = events.filter(created_at__gte=query["since"])
-        return self.answer_page(events, lambda page: [_present_event(row) for row in page])
+    tag, noun, nouns = "webhooks", "event", "events of the last 30 days"
+    scope = Scope.WEBHOOKS_WRITE
+    operations = {"list": "Return events as sent to webhooks, newest first."}
+    names = {"list": "events.list"}
+    queryset = OutboxEvent.objects.all()
+    serializer_class = EventObject
+    query = EventsQuery
 
-
-def _present_event(event: OutboxEvent) -> dict[str, object]:
-    presented: Any = EventObject(payload_of(event)).data
-    return dict(presented)
-
-
-def _find_endpoint(access: Access, endpoint_id: UUID, *, is_locked: bool = False) -> WebhookEndpoint:
-    rows = WebhookEndpoint.objects.filter(tenant=access.tenant)
-    if is_locked:
-        rows = rows.select_for_update(no_key=True)
-    return get_object_or_404(rows, pk=endpoint_id)
-
-
-def _find_delivery(access: Access, endpoint_id: UUID, delivery_id: UUID) -> WebhookDelivery:
-    deliveries: QuerySet[WebhookDelivery] = WebhookDelivery.objects.select_related("event", "endpoint")
-    return get_object_or_404(
-        deliveries, public_id=delivery_id, endpoint=endpoint_id, endpoint__tenant=access.tenant
-    )
+    def present(self, row: OutboxEvent) -> dict[str, object]:
+        return super().present(payload_of(row))

@@ -18,7 +18,7 @@ from core.messages import Message, MessageCode
 from tenants.accounts.access import Access
 from tenants.events.outbox import record_event
 from tenants.models import EventType, Tenant, WebhookDelivery, WebhookEndpoint
-from tenants.webhooks import addresses, delivery, signing
+from tenants.webhooks import delivery, signing, transport
 
 # Each event becomes a row for each endpoint that wants it.
 MAX_ENDPOINTS = 10
@@ -239,7 +239,7 @@ def delete_endpoint(endpoint: WebhookEndpoint, *, by: Access) -> None:
 
 
 def _check(*, url: str, event_types: Sequence[str]) -> None:
-    addresses.parse_url(url, allows_loopback=settings.WEBHOOKS_TO_LOOPBACK)
+    transport.check_url(url, allows_loopback=settings.WEBHOOKS_TO_LOOPBACK)
     choosable = set(EventType.values).difference(NOT_CHOSEN)
     for event_type in event_types:
         if event_type not in choosable:

@@ -88,7 +88,8 @@ def test_a_page_is_read_by_those_whom_the_table_lets_and_offers_no_form_that_it_
 
 def needed_for(method: str, path: str) -> Permission:
     """Return what an operation needs of a person."""
-    handler = getattr(resolve(path).func.view_class, method)
+    view = resolve(path).func
+    handler = getattr(view.cls, getattr(view, "actions", {}).get(method, method))
     return handler.permission or needed_by_scope(handler.scope, is_change=True)
 
 

@@ -25,7 +25,7 @@ def environment(demo) -> dict[str, str]:
 
 
 def numbered(found: list[Block]) -> dict[str, Block]:
-    """Return blocks by names that outlast an edit above them, README.md-1 and so on; no text twice."""
+    """Return blocks by names that outlast an edit above them, docs/api.md-1 and so on; no text twice."""
     numbers: Counter[str] = Counter()
     names: dict[str, Block] = {}
     for block in found:

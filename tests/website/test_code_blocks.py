@@ -18,7 +18,6 @@ from tests.documents import ALL, Block, blocks
 HERE = "tests/website/test_code_blocks.py"
 # Which test runs the blocks of a language in a document.
 RUN_BY = {
-    ("README.md", "python"): "tests/journeys/test_documents.py",
     ("README.md", "sh"): HERE,
     ("CONTRIBUTING.md", "sh"): HERE,
     ("bench/README.md", "sh"): HERE,

@@ -16,7 +16,7 @@ from website.guide_search import search
 
 @pytest.fixture(scope="module")
 def texts() -> dict[str, str]:
-    """Each guide and decision by its address, as a visitor gets it."""
+    """Each guide by its address, as a visitor gets it."""
     addresses = [reverse("guide", args=[slug]) for slug in guides.guide_paths()]
     return {address: Client().get(address).text for address in addresses}
 
@@ -65,6 +65,11 @@ def test_every_guide_on_a_shelf_has_a_written_summary():
 def test_every_file_of_docs_is_a_guide(settings):
     files = {f"docs/{file.name}" for file in (settings.BASE_DIR / "docs").glob("*.md")}
     assert files <= set(guides.guide_paths().values())
+
+
+def test_decisions_are_for_developers_and_not_on_the_site(client):
+    assert client.get("/docs/decision-0001-platform-is-a-source-root/").status_code == 404
+    assert not [path for path in guides.guide_paths().values() if "decisions" in path]
 
 
 def test_a_guide_has_its_tables_code_and_headings(client):

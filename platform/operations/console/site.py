@@ -1,7 +1,8 @@
 """The operators' console: unfold's admin under `/console/`, with a policy of its own.
 
-Unfold is built on Alpine, which evaluates expressions in its templates and sets style attributes. So the
-console alone allows both. Scripts of other origins and inline scripts stay forbidden.
+Unfold is built on Alpine, which evaluates expressions in its templates and sets style attributes. Under the
+studio's policy its dialogs stay open and its menus do nothing (seen in Chromium). So the console alone allows
+both. Scripts of other origins and inline scripts stay forbidden.
 """
 
 from typing import Any, cast

@@ -63,3 +63,21 @@ def test_a_wrong_endpoint_is_refused(admin, settings, body, code):
 def test_keys_with_the_scope_make_endpoints(with_key):
     problem(with_key("styles:write").post("webhooks", {"url": URL}), 403, "insufficient_scope")
     assert with_key("webhooks:write").post("webhooks", {"url": URL}).status_code == 201
+
+
+def test_a_viewset_keeps_strict_bodies_etags_and_idempotency(admin, with_key):
+    made = admin.post("webhooks", {"url": URL}, Idempotency_Key="one")
+    again = admin.post("webhooks", {"url": URL}, Idempotency_Key="one")
+    assert (again.status_code, again.json(), again["idempotent-replayed"]) == (201, made.json(), "true")
+    assert again["ETag"] == made["ETag"]
+    path = f"webhooks/{made.json()['id']}"
+    assert admin.get(path)["ETag"] == made["ETag"]
+    problem(admin.post("webhooks", {"url": f"{URL}/2", "kind": "x"}), 400, "invalid")
+    problem(admin.patch(path, {"is_enabled": False}), 400, "invalid")
+    problem(admin.delete(path, If_Match='"another"'), 412, "precondition_failed")
+    refused = admin.request("put", path, {})
+    problem(refused, 405, "method_not_allowed")
+    assert set(refused["Allow"].split(", ")) == {"GET", "PATCH", "DELETE", "HEAD", "OPTIONS"}
+    problem(admin.get("webhooks?limit=0"), 400, "invalid_limit")
+    problem(admin.get(f"{path}/deliveries?status=lost"), 400, "invalid")
+    assert WebhookEndpoint.objects.count() == 1

@@ -1,13 +1,12 @@
 """Receivers of webhooks are real HTTP servers on loopback, which behave as a test says."""
 
-import socket
 import ssl
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from ipaddress import ip_address
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
@@ -141,28 +140,6 @@ def receiver(new_receiver: Callable[..., Receiver]) -> Receiver:
     return new_receiver()
 
 
-@pytest.fixture
-def names(monkeypatch) -> Callable[..., list[str]]:
-    """Decides which addresses a name has, answer after answer; returns the names that were asked for."""
-
-    def resolve_to(*answers: list[str]) -> list[str]:
-        asked: list[str] = []
-
-        def getaddrinfo(host: str, port: int, *args: Any, **options: Any) -> list[Any]:
-            asked.append(host)
-            addresses = answers[min(len(asked), len(answers)) - 1]
-            return [(_family(text), socket.SOCK_STREAM, 6, "", (text, port)) for text in addresses]
-
-        monkeypatch.setattr(socket, "getaddrinfo", getaddrinfo)
-        return asked
-
-    return resolve_to
-
-
-def _family(text: str) -> socket.AddressFamily:
-    return socket.AF_INET6 if ip_address(text).version == 6 else socket.AF_INET
-
-
 @pytest.fixture(autouse=True)
 def settings_of_a_test(settings) -> None:
     settings.WEBHOOKS_TO_LOOPBACK = True
@@ -205,11 +182,11 @@ def happen(acme: Tenant, presented) -> Callable[..., OutboxEvent]:
 
 
 class Certified(NamedTuple):
-    """What a server with a certificate for `host` needs, and a client that trusts it alone."""
+    """What a server with a certificate for `host` needs, and the file that a client trusts."""
 
     host: str
     serving: ssl.SSLContext
-    trusting: ssl.SSLContext
+    trusted: Path
 
 
 @pytest.fixture(scope="session")
@@ -236,4 +213,6 @@ def certified(tmp_path_factory) -> Certified:
     file.write_bytes(private + certificate)
     serving = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     serving.load_cert_chain(file)
-    return Certified(host, serving, ssl.create_default_context(cadata=certificate.decode()))
+    trusted = file.with_name("trusted.pem")
+    trusted.write_bytes(certificate)
+    return Certified(host, serving, trusted)

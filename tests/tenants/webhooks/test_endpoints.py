@@ -8,7 +8,7 @@ from django.utils import timezone
 from tenants import tasks
 from tenants.models import AuditEntry, EventType, OutboxEvent, WebhookDelivery, WebhookEndpoint
 from tenants.webhooks import delivery, endpoints, signing
-from tenants.webhooks.addresses import BadUrl, RefusedAddress
+from tenants.webhooks.transport import BadUrl, RefusedAddress
 from tests.racing import race
 from tests.tenants.webhooks.conftest import LIMITS, answering
 

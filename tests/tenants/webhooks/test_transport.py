@@ -1,23 +1,76 @@
-"""One POST to servers that are slow, redirect, hang, answer without end or change their DNS answer."""
+"""One POST: to public addresses only, by any spelling; to servers that are slow, redirect or never end."""
 
 import dataclasses
+import socket
 import time
+from contextlib import ExitStack
 from http.server import BaseHTTPRequestHandler
+from ipaddress import ip_address
+from urllib.parse import urlsplit
 
+import pycurl
 import pytest
 
 from tenants.webhooks import transport
-from tenants.webhooks.transport import EndpointAnswer
+from tenants.webhooks.transport import BadUrl, EndpointAnswer, RefusedAddress, check_url, is_public
 from tests.tenants.webhooks.conftest import LIMITS, Receiver, answering
 
 BODY = b'{"type":"webhook.test"}'
 CHUNK = b"x" * 65_536
 TOO_LATE = "No complete response within 0.3 seconds."
 SHORT = dataclasses.replace(LIMITS, total_s=0.3)
+IN_PRODUCTION = dataclasses.replace(LIMITS, allows_loopback=False)
+
+
+PUBLIC = ["93.184.216.34", "1.1.1.1", "2606:4700:4700::1111"]
+NOT_PUBLIC = [
+    "0.0.0.0",
+    "0.1.2.3",
+    "10.0.0.1",
+    "100.64.0.1",  # carrier-grade NAT
+    "100.100.100.200",  # Alibaba's metadata
+    "127.0.0.1",
+    "127.255.255.254",
+    "168.63.129.16",  # Azure's
+    "169.254.169.254",  # AWS's, Google's, Azure's
+    "172.16.0.1",
+    "192.0.0.192",  # Oracle's
+    "192.0.2.1",
+    "192.88.99.1",
+    "192.168.1.1",
+    "198.18.0.1",
+    "224.0.0.1",
+    "240.0.0.1",
+    "255.255.255.255",
+    "::",
+    "::1",
+    "::7f00:1",  # IPv4-compatible
+    "::ffff:127.0.0.1",  # IPv4-mapped
+    "::ffff:8.8.8.8",
+    "::ffff:0:127.0.0.1",  # IPv4-translated
+    "64:ff9b::7f00:1",  # NAT64
+    "64:ff9b::808:808",
+    "64:ff9b:1::1",
+    "100::1",
+    "2001:0:1::1",  # Teredo
+    "2001:db8::1",
+    "2002:7f00:1::",  # 6to4
+    "5f00::1",
+    "fc00::1",
+    "fd00:ec2::254",  # AWS's metadata
+    "fe80::1",
+    "fec0::1",
+    "ff02::1",
+]
 
 
 def post(url: str, limits: transport.AttemptLimits = LIMITS) -> EndpointAnswer:
     return transport.post(url, BODY, {"Content-Type": "application/json"}, limits)
+
+
+def resolving(receiver: Receiver, host: str, *addresses: str, **limits: object) -> transport.AttemptLimits:
+    """Return limits under which a name has these addresses."""
+    return dataclasses.replace(LIMITS, resolve=(f"{host}:{receiver.port}:{','.join(addresses)}",), **limits)
 
 
 def test_a_body_is_posted_and_the_answer_comes_back(new_receiver):
@@ -109,7 +162,7 @@ def hang_up(handler: BaseHTTPRequestHandler) -> None:
 @pytest.mark.parametrize(
     ("behaviour", "said"),
     [
-        (pour_headers, "The response headers are too large."),
+        (pour_headers, "The connection was closed before a response arrived."),
         (babble, "The response is not valid HTTP."),
         (hang_up, "The connection was closed before a response arrived."),
     ],
@@ -130,42 +183,114 @@ def test_an_answer_that_breaks_off_in_its_body_is_an_answer(new_receiver):
 def test_a_port_that_nobody_listens_on_is_said(new_receiver):
     receiver = new_receiver()
     receiver.stop()
-    assert post(receiver.url).failure == "The connection was refused."
+    assert post(receiver.url).failure == "We couldn't connect to 127.0.0.1."
 
 
-def test_the_address_that_was_checked_is_the_one_that_is_reached(new_receiver, names):
-    """The name's second answer leads elsewhere: it is never asked for (DNS rebinding)."""
-    checked = new_receiver()
-    other = new_receiver(host="127.0.0.2", port=checked.port)
-    asked = names(["127.0.0.1"], ["127.0.0.2"])
-    url = f"http://rebind.example.com:{checked.port}/"
-    assert post(url).is_success
-    assert asked == ["rebind.example.com"]
-    assert (len(checked.received), other.received) == (1, [])
-    assert checked.received[0].headers["host"] == f"rebind.example.com:{checked.port}"
-
-
-def test_a_name_that_turns_private_after_the_check_is_not_reached(receiver, names):
-    """In production: the first answer is public, and that is where the connection goes."""
-    asked = names(["93.184.216.34"], ["127.0.0.1"])
-    in_production = dataclasses.replace(LIMITS, allows_loopback=False)
-    # The tests' own guard stops what would leave this machine, and tells where it was going.
-    with pytest.raises(RuntimeError, match=r"93\.184\.216\.34"):
-        post(f"https://rebind.example.com:{receiver.port}/", in_production)
-    assert asked == ["rebind.example.com"]
+def test_a_name_is_reached_at_its_public_addresses_alone_whenever_it_leads_elsewhere(receiver):
+    """curl asks for each connection with the address that it will use: DNS rebinding changes nothing."""
+    for addresses in (["127.0.0.1"], ["10.0.0.1", "::1"], ["::ffff:127.0.0.1"]):
+        limits = resolving(receiver, "rebind.example.com", *addresses, allows_loopback=False)
+        answer = post(f"https://rebind.example.com:{receiver.port}/", limits)
+        assert answer.status_code is None
+        assert str(answer.failure).startswith("rebind.example.com resolves to ")
+        assert "not a public address" in str(answer.failure)
     assert receiver.received == []
 
 
-def test_the_next_checked_address_is_tried_when_the_first_takes_no_connection(receiver, names):
-    names(["127.0.0.3", "127.0.0.1"])
-    assert post(f"http://two.example.com:{receiver.port}/").is_success
+def open_socket(address: str, *, url: str = "https://example.com/", allows_loopback: bool = False) -> bool:
+    """Return whether curl gets a socket for an address."""
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    with ExitStack() as sockets:
+        transfer = transport._Transfer(urlsplit(url), LIMITS, sockets, allows_loopback=allows_loopback)
+        opened = transfer.open_socket(0, (family, socket.SOCK_STREAM, 6, (address, 443)))
+        return opened != pycurl.SOCKET_BAD
+
+
+@pytest.mark.parametrize("text", PUBLIC)
+def test_addresses_of_the_internet_are_public(text):
+    assert is_public(ip_address(text))
+    assert open_socket(text)
+
+
+@pytest.mark.parametrize("text", NOT_PUBLIC)
+def test_an_address_of_a_network_nearby_gets_no_socket(text):
+    assert not is_public(ip_address(text))
+    assert not open_socket(text)
+
+
+def test_in_development_this_machine_may_receive_but_plain_http_goes_nowhere_else():
+    for address, url in (
+        ("127.0.0.1", "http://localhost/"),
+        ("::1", "https://localhost/"),
+        (PUBLIC[0], "https://a/"),
+    ):
+        assert open_socket(address, url=url, allows_loopback=True)
+    for address, url in ((PUBLIC[0], "http://example.com/"), ("10.0.0.1", "https://example.com/")):
+        assert not open_socket(address, url=url, allows_loopback=True)
+
+
+@pytest.mark.parametrize("host", ["2130706433", "0x7f.1", "127.1", "0177.0.0.1"])
+def test_odd_spellings_of_an_address_are_judged_by_what_they_lead_to(receiver, host):
+    answer = post(f"https://{host}:{receiver.port}/", IN_PRODUCTION)
+    assert f"{host} resolves to 127.0.0.1" in str(answer.failure)
+    assert receiver.received == []
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "https://127.0.0.1/", "https://[::1]:8443/", "https://localhost/", "https://a.localhost/",
+        "https://169.254.169.254/latest/meta-data/", "https://[::ffff:10.0.0.1]/", "https://10.0.0.1:443/",
+    ],
+)  # fmt: skip
+def test_an_address_written_out_is_refused_when_it_is_entered(url):
+    with pytest.raises(RefusedAddress):
+        check_url(url, allows_loopback=False)
+
+
+@pytest.mark.parametrize(
+    ("url", "said"),
+    [
+        ("http://example.com/", "require https"),
+        ("ftp://example.com/", "not a valid URL"),
+        ("file:///etc/passwd", "not a valid URL"),
+        ("example.com/hooks", "not a valid URL"),
+        ("https://", "not a valid URL"),
+        ("https://[::1/", "not a valid URL"),
+        ("https://example.com:99999/", "not a valid URL"),
+        ("https://example.com:0/", "Port 0"),
+        ("https://me:secret@example.com/", "can't contain credentials"),
+        ("https://example.com/a b", "without spaces"),
+        ("https://example.com\\@10.0.0.1/", "without spaces"),
+        ("https://exämple.com/", "ASCII"),
+        ("https://example.com/\r\nX-Injected: 1", "without spaces"),
+        ("https://example.com/" + "a" * 500, "at most 500"),
+    ],
+)
+def test_what_is_no_address_of_a_receiver_is_refused_in_words(url, said):
+    with pytest.raises(BadUrl, match=said) as raised:
+        check_url(url, allows_loopback=False)
+    assert transport.EXAMPLE in raised.value.message
+
+
+@pytest.mark.parametrize("host", [f"{'a' * 70}.example.com", "a..example.com", "[v1.x]"])
+def test_a_name_that_no_resolver_takes_is_said(host):
+    answer = post(f"https://{host}/", IN_PRODUCTION)
+    assert "can't be resolved. Check the spelling" in str(answer.failure)
+
+
+def test_the_next_address_is_tried_when_the_first_takes_no_connection_or_is_refused(receiver):
+    for first in ("127.0.0.3", "10.0.0.1"):
+        limits = resolving(receiver, "two.example.com", first, "127.0.0.1")
+        assert post(f"http://two.example.com:{receiver.port}/a/../b", limits).is_success
+    assert {request.path for request in receiver.received} == {"/a/../b"}
+    assert receiver.received[0].headers["host"] == f"two.example.com:{receiver.port}"
 
 
 def test_in_production_this_machine_is_never_reached(receiver):
-    in_production = dataclasses.replace(LIMITS, allows_loopback=False)
     secure = receiver.url.replace("http:", "https:")
-    assert "Webhooks require https" in str(post(receiver.url, in_production).failure)
-    assert "not a public address" in str(post(secure, in_production).failure)
+    assert "Webhooks require https" in str(post(receiver.url, IN_PRODUCTION).failure)
+    assert "not a public address" in str(post(secure, IN_PRODUCTION).failure)
     assert receiver.received == []
 
 
@@ -177,31 +302,39 @@ def test_no_proxy_of_the_environment_is_used(receiver, new_receiver, monkeypatch
     assert (len(receiver.received), proxy.received) == (1, [])
 
 
-def test_tls_demands_a_certificate_for_the_name_not_for_the_address(new_receiver, names, certified):
+def test_tls_demands_a_certificate_for_the_name_not_for_the_address(new_receiver, certified):
     receiver: Receiver = new_receiver(tls=certified.serving)
-    names(["127.0.0.1"])
-    trusting = dataclasses.replace(LIMITS, trusted=transport.trust(certified.trusting))
-    answer = post(f"https://{certified.host}:{receiver.port}/", trusting)
+
+    def post_to(host: str) -> EndpointAnswer:
+        limits = resolving(receiver, host, "127.0.0.1", trusted=str(certified.trusted))
+        return post(f"https://{host}:{receiver.port}/", limits)
+
+    answer = post_to(certified.host)
     assert answer.is_success, answer.failure
-    refused = post(f"https://other.example.com:{receiver.port}/", trusting)
+    refused = post_to("other.example.com")
     assert str(refused.failure).startswith("The TLS certificate is invalid: ")
     assert "other.example.com" in str(refused.failure)
-    assert not str(refused.failure).endswith("..")  # OpenSSL's reason may be a sentence already
+    assert not str(refused.failure).endswith("..")
     assert len(receiver.received) == 1
 
 
-def test_a_certificate_that_nobody_vouches_for_is_refused(new_receiver, names, certified):
+def test_a_certificate_that_nobody_vouches_for_is_refused(new_receiver, certified):
     receiver = new_receiver(tls=certified.serving)
-    names(["127.0.0.1"])
-    answer = post(f"https://{certified.host}:{receiver.port}/")
-    assert str(answer.failure).startswith("The TLS certificate is invalid: ")
+    limits = resolving(receiver, certified.host, "127.0.0.1")
+    answer = post(f"https://{certified.host}:{receiver.port}/", limits)
+    assert str(answer.failure).startswith("The TLS certificate is invalid: self-signed certificate")
     assert receiver.received == []
 
 
-def test_the_deadline_holds_in_tls_too(new_receiver, names, certified):
+def test_a_receiver_without_tls_is_said(receiver):
+    limits = resolving(receiver, "plain.example.com", "127.0.0.1")
+    answer = post(f"https://plain.example.com:{receiver.port}/", limits)
+    assert str(answer.failure) == "The TLS handshake failed. Does the URL support https?"
+
+
+def test_the_deadline_holds_in_tls_too(new_receiver, certified):
     receiver = new_receiver(drip_headers, tls=certified.serving)
-    names(["127.0.0.1"])
-    trusting = dataclasses.replace(SHORT, trusted=transport.trust(certified.trusting))
+    limits = resolving(receiver, certified.host, "127.0.0.1", trusted=str(certified.trusted), total_s=0.3)
     began = time.monotonic()
-    assert post(f"https://{certified.host}:{receiver.port}/", trusting).failure == TOO_LATE
+    assert post(f"https://{certified.host}:{receiver.port}/", limits).failure == TOO_LATE
     assert time.monotonic() - began < 2
