@@ -42,6 +42,7 @@ interface Window {
   htmx: {
     ajax(method: string, address: string, options: object): Promise<void>;
     trigger(element: Element | string, event: string): void;
+    process(element: Element): void;
   };
 }
 declare var htmx: Window["htmx"];
