@@ -1,7 +1,6 @@
 """Pages about usage and budget."""
 
 from django.contrib import messages
-from django.db import transaction
 from django.http import HttpResponse
 from django.shortcuts import redirect, render
 from django.utils import timezone
@@ -30,16 +29,8 @@ def set_budget(request: MemberRequest) -> HttpResponse:
     form = BudgetForm(request.POST)
     if not form.is_valid():
         return _usage_page(request, form, status=400)
-    before = request.tenant.monthly_nanousd
     budget = form.cleaned_data["budget"]
-    with transaction.atomic():
-        workspaces.set_budget(request.tenant, budget)
-        access_of(request).audit(
-            "workspace.edited",
-            request.tenant,
-            before={"monthly_nanousd": before},
-            after={"monthly_nanousd": budget},
-        )
+    workspaces.edit_workspace(access_of(request), {"monthly_nanousd": budget})
     is_set = budget is not None
     said = gettext("Budget saved, effective immediately.") if is_set else gettext("Budget removed.")
     messages.success(request, said)

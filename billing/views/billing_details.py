@@ -1,7 +1,6 @@
 """The page about whom invoices are made out to."""
 
 from django.contrib import messages
-from django.db import transaction
 from django.http import HttpResponse
 from django.shortcuts import redirect, render
 from django.utils.translation import gettext
@@ -17,17 +16,13 @@ from tenants.public import MemberRequest, Permission, access_of, member_required
 @requires(Permission.MANAGE_BILLING, to_read=Permission.READ_BILLING)
 def edit_details(request: MemberRequest) -> HttpResponse:
     """Show what stands on invoices, and change it."""
-    access = access_of(request)
     current = details.details_of(request.tenant)
     if request.method != "POST":
         return _page(request, BillingDetailsForm(instance=current))
-    before = details.values_of(current)
     form = BillingDetailsForm(request.POST, instance=current)
     if not form.is_valid():
         return _page(request, form, status=400)
-    with transaction.atomic():
-        saved = details.set_details(request.tenant, **form.cleaned_data)
-        access.audit("billing_details.edited", saved, before=before, after=details.values_of(saved))
+    details.set_details(form.cleaned_data, by=access_of(request))
     messages.success(request, gettext("Saved. Your next invoice will use these details."))
     return redirect("billing:billing_details")
 

@@ -1,11 +1,9 @@
 """Pages about credits and payments, and the address that Stripe sends events to."""
 
-from functools import partial
 from uuid import UUID, uuid4
 
 from django.conf import settings
 from django.contrib import messages
-from django.db import transaction
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils import timezone
@@ -13,7 +11,6 @@ from django.utils.translation import gettext
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_GET, require_POST
 
-from billing.api.payments import audit_payment
 from billing.credit_balance import CreditLeft, list_credits_left
 from billing.forms import AutoTopUpForm, TopUpForm
 from billing.invoices.invoices import final_invoices
@@ -50,11 +47,7 @@ def top_up(request: MemberRequest) -> HttpResponse:
     if form.is_valid():
         try:
             payment = payments.begin_top_up(
-                request.tenant,
-                form.cleaned_data["amount_nanousd"],
-                payment_id=form.cleaned_data["payment"],
-                actor=str(request.user),
-                record=partial(audit_payment, access),
+                form.cleaned_data["amount_nanousd"], by=access, payment_id=form.cleaned_data["payment"]
             )
         except DomainError as error:
             form.add_failure(error)
@@ -72,11 +65,8 @@ def set_auto_top_up(request: MemberRequest) -> HttpResponse:
     form = AutoTopUpForm(request.POST)
     if not form.is_valid():
         return _credits_page(request, automatic=form, status=400)
-    before = auto_top_up.values_of(payments.account_of(request.tenant))
     try:
-        with transaction.atomic():
-            account = auto_top_up.set_auto_top_up(request.tenant, **form.cleaned_data)
-            access.audit("auto_top_up.edited", account, before=before, after=auto_top_up.values_of(account))
+        account = auto_top_up.set_auto_top_up(**form.cleaned_data, by=access)
     except DomainError as error:
         form.add_failure(error)
         return _credits_page(request, automatic=form, status=400)
@@ -94,9 +84,7 @@ def pay_invoice(request: MemberRequest, invoice_id: UUID) -> HttpResponse:
     invoice = get_object_or_404(final_invoices(request.tenant), pk=invoice_id)
     access = access_of(request)
     try:
-        payment = payments.begin_invoice_payment(
-            invoice, actor=str(request.user), record=partial(audit_payment, access)
-        )
+        payment = payments.begin_invoice_payment(invoice, by=access)
     except DomainError as error:
         messages.error(request, error.message)
         return redirect("billing:invoice", invoice.pk)

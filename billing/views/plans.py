@@ -11,7 +11,7 @@ from django.utils.formats import date_format
 from django.utils.translation import gettext
 from django.views.decorators.http import require_GET, require_POST
 
-from billing import plan_actions, plan_changes, plan_text
+from billing import plan_changes, plan_text
 from billing.month_report import month_meter
 from billing.plan_changes import Offer
 from core import months
@@ -63,7 +63,9 @@ def change_plan(request: MemberRequest) -> HttpResponse:
     """Change the plan: at once, or from the next month on."""
     now = timezone.now()
     try:
-        _, subscription = plan_actions.change_plan(access_of(request), request.POST.get("plan", ""), now=now)
+        _, subscription = plan_changes.change_plan(
+            request.POST.get("plan", ""), by=access_of(request), now=now
+        )
     except DomainError as error:
         messages.error(request, error.message)
         return redirect("billing:plan")
@@ -85,7 +87,7 @@ def change_plan(request: MemberRequest) -> HttpResponse:
 def keep_plan(request: MemberRequest) -> HttpResponse:
     """Forget the change that is scheduled."""
     try:
-        kept = plan_actions.keep_plan(access_of(request))
+        kept = plan_changes.keep_plan(by=access_of(request))
     except DomainError as error:
         messages.error(request, error.message)
     else:
