@@ -117,7 +117,7 @@ def create_own_tenant(user: User, *, name: str, address: str | None = None) -> T
         if own.filter(memberships__user=user, name__iexact=name).exists():
             raise SameName(name=name, field="workspace")
         if own.count() >= MAX_OWNED:
-            raise TooManyWorkspaces(most=MAX_OWNED)
+            raise TooManyWorkspaces(most=MAX_OWNED, field="workspace")
         now = timezone.now()
         _require_seldom(user.person, now)
         founding = Founding(person=user.person)
@@ -126,6 +126,8 @@ def create_own_tenant(user: User, *, name: str, address: str | None = None) -> T
             _require_few_new_people(founding, now)
         tenant = create_tenant(user, name=name)
         founding.save()
+        by = Access(tenant=tenant, user=user, role=Membership.Role.OWNER, address=address)
+        by.audit("workspace.created", tenant)
     return tenant
 
 
