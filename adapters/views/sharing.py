@@ -79,7 +79,7 @@ def ask_price(request: MemberRequest, style_id: UUID) -> HttpResponse:
     """Ask for other prices and another share of an own style that is public."""
     style = own_style(request, style_id)
     form = PriceForm(request.POST, style=style)
-    with form.failures_beside_fields():
+    with failures_shown(request, form):
         if form.is_valid():
             actions.ask_price(access_of(request), style, form.terms(), form.cleaned_data["first_day"])
             messages.success(request, gettext("Sent for approval."))
@@ -149,7 +149,7 @@ def leave(request: MemberRequest, style_id: UUID) -> HttpResponse:
 
 def _offer(request: MemberRequest, style: Style) -> HttpResponse:
     form = OfferForm(request.POST, style=style)
-    with form.failures_beside_fields():
+    with failures_shown(request, form):
         if form.is_valid():
             actions.offer_style(access_of(request), style, form.terms())
             messages.success(request, gettext("Sent for approval."))
