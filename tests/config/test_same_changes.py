@@ -36,6 +36,7 @@ ON_A_PAGE = {
     "invitations.resend": "tenants:resend_invitation",
     "invitations.withdraw": "tenants:withdraw_invitation",
     "webhooks.create": "tenants:create_webhook",
+    "webhooks.edit": "tenants:edit_webhook",
     "webhooks.rotate": "tenants:rotate_webhook_secret",
     "webhooks.test": "tenants:test_webhook",
     "webhooks.enable": "tenants:enable_webhook",
