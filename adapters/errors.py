@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from core.errors import Conflict, DomainError, Invalid, NotFound, Unavailable
+from core.errors import Conflict, DomainError, FieldsRefused, Invalid, NotFound, Unavailable
 from core.messages import Fact, Message
 
 
@@ -155,16 +155,6 @@ class NotUploaded(Invalid):
     for_programs = (
         "The upload of {files} is incomplete. Send the file to the storage, then complete the upload again."
     )
-
-
-class FieldsRefused(Invalid):
-    """Some fields are invalid. See the messages next to them."""
-
-    for_programs = "Some fields are invalid. See `errors`."
-
-    def __init__(self, errors: dict[str, list[str]]) -> None:
-        super().__init__()
-        self.errors = errors
 
 
 class UploadRefused(FieldsRefused):

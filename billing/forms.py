@@ -8,7 +8,6 @@ from django.utils.translation import gettext_lazy as _
 
 from billing.invoices.details import FIELDS
 from billing.models import BillingDetails
-from core.errors import DomainError
 from tenants.metering.forms import DollarsField
 from tenants.metering.request_log import OUTCOMES
 
@@ -49,23 +48,14 @@ class RequestFilterForm(forms.Form):
         cast(forms.ChoiceField, self.fields["key"]).choices = [("", gettext("All")), *keys]
 
 
-class FailureForm(forms.Form):
-    """A form that shows why an action refused what was filled in, beside its field."""
-
-    def add_failure(self, error: DomainError) -> None:
-        """Show an action's refusal."""
-        field = error.facts.get("field")
-        self.add_error(str(field) if field in self.fields else None, error.message)
-
-
-class TopUpForm(FailureForm):
+class TopUpForm(forms.Form):
     """How much credit to buy. The hidden id makes one payment of a form, however often it is sent."""
 
     amount_nanousd = DollarsField(label=_("Amount"), help_text=_("From $5 to $10,000. Credits don't expire."))
     payment = forms.UUIDField(widget=forms.HiddenInput)
 
 
-class AutoTopUpForm(FailureForm):
+class AutoTopUpForm(forms.Form):
     """When to buy credits without asking; both empty: never."""
 
     def __init__(self, *args: Any, **options: Any) -> None:

@@ -17,7 +17,15 @@ from tenants.metering import plans
 from tenants.metering.proration import MonthTerms
 from tenants.metering.unpaid import find_other_unpaid, has_paid_invoice
 from tenants.models import Invoice, PlanVersion, Subscription, Tenant
-from tenants.public import cancel_scheduled, record_plan_change, scheduled_change, snapshot, subscribe_tenant
+from tenants.public import (
+    Access,
+    Permission,
+    cancel_scheduled,
+    record_plan_change,
+    scheduled_change,
+    snapshot,
+    subscribe_tenant,
+)
 
 TIME_TO_PAY = timedelta(days=14)  # after which an unpaid invoice keeps a workspace from dearer plans
 
@@ -142,37 +150,43 @@ def _find_distrust(tenant: Tenant, current: PlanVersion, chosen: PlanVersion) ->
     return OtherWorkspaceUnpaid() if find_other_unpaid(tenant) else None
 
 
-def choose_plan(tenant: Tenant, code: str, *, now: datetime | None = None) -> Subscription:
+@transaction.atomic
+def change_plan(code: str, *, by: Access, now: datetime | None = None) -> tuple[PlanVersion, Subscription]:
     """Subscribe a workspace to a plan's newest version: at once, or from the next month on if it is cheaper.
 
-    What was scheduled before is forgotten. Only plans offered to everybody can be chosen. Raises UnknownPlan,
-    SamePlan and AlreadyScheduled; UnpaidInvoice for a dearer plan while an older invoice is unpaid;
-    PaymentNeeded and OtherWorkspaceUnpaid for one that invoices usage.
+    Return the plan version before and the new subscription. What was scheduled before is forgotten. Only
+    plans offered to everybody can be chosen.
+
+    Raises RoleNotAllowed, UnknownPlan, SamePlan and AlreadyScheduled; UnpaidInvoice for a dearer plan while
+    an older invoice is unpaid; PaymentNeeded and OtherWorkspaceUnpaid for one that invoices usage.
     """
+    by.require_permission(Permission.MANAGE_BILLING)
     now = now or timezone.now()
+    tenant = by.tenant
     try:
         chosen = plans.newest_plan_version(code)
     except PlanVersion.DoesNotExist as error:
         raise UnknownPlan(code=code) from error
-    with transaction.atomic():
-        Tenant.objects.select_for_update(no_key=True).get(pk=tenant.pk)
-        if chosen.overage_allowed:
-            locks.one_at_a_time("first plan on invoice")  # two workspaces of a person would both pass
-        current = plans.plan_version_at(tenant, now)
-        scheduled = scheduled_change(tenant, now)
-        _require_other_plan(current, chosen, scheduled)
-        unpaid = find_unpaid(tenant, now)
-        if unpaid and unpaid.is_blocking and _is_dearer(current, chosen):
-            raise UnpaidInvoice(invoice=unpaid.invoice, plan=chosen.plan.name)
-        distrust = _find_distrust(tenant, current, chosen)
-        if distrust:
-            raise distrust
-        if scheduled:
-            cancel_scheduled(scheduled)
-        starts_at = now if _is_at_once(current, chosen) else _next_month(now)
-        subscription = subscribe_tenant(tenant, chosen, at=starts_at)
-        record_plan_change(tenant, current, chosen, starts_at)
-    return subscription
+    Tenant.objects.select_for_update(no_key=True).get(pk=tenant.pk)
+    if chosen.overage_allowed:
+        locks.one_at_a_time("first plan on invoice")  # two workspaces of a person would both pass
+    current = plans.plan_version_at(tenant, now)
+    scheduled = scheduled_change(tenant, now)
+    _require_other_plan(current, chosen, scheduled)
+    unpaid = find_unpaid(tenant, now)
+    if unpaid and unpaid.is_blocking and _is_dearer(current, chosen):
+        raise UnpaidInvoice(invoice=unpaid.invoice, plan=chosen.plan.name)
+    distrust = _find_distrust(tenant, current, chosen)
+    if distrust:
+        raise distrust
+    if scheduled:
+        cancel_scheduled(scheduled)
+    starts_at = now if _is_at_once(current, chosen) else _next_month(now)
+    subscription = subscribe_tenant(tenant, chosen, at=starts_at)
+    after = {"plan": str(chosen), "takes_effect_at": starts_at.isoformat()}
+    by.audit("plan.changed", subscription, before={"plan": str(current)}, after=after)
+    record_plan_change(tenant, current, chosen, starts_at)
+    return current, subscription
 
 
 def _require_other_plan(current: PlanVersion, chosen: PlanVersion, scheduled: Subscription | None) -> None:
@@ -185,18 +199,24 @@ def _require_other_plan(current: PlanVersion, chosen: PlanVersion, scheduled: Su
         raise AlreadyScheduled(plan=chosen.plan.name, day=_day(scheduled.starts_at))
 
 
-def keep_plan(tenant: Tenant, *, now: datetime | None = None) -> PlanVersion:
-    """Forget the change that is scheduled; return the plan that stays. Raises NothingScheduled."""
+@transaction.atomic
+def keep_plan(*, by: Access, now: datetime | None = None) -> PlanVersion:
+    """Forget the change that is scheduled; return the plan that stays.
+
+    Raises RoleNotAllowed and NothingScheduled.
+    """
+    by.require_permission(Permission.MANAGE_BILLING)
     now = now or timezone.now()
-    with transaction.atomic():
-        Tenant.objects.select_for_update(no_key=True).get(pk=tenant.pk)
-        scheduled = scheduled_change(tenant, now)
-        if scheduled is None:
-            raise NothingScheduled
-        cancel_scheduled(scheduled)
-        snapshot.mark_changed(tenant.pk)
-        current = plans.plan_version_at(tenant, now)
-        record_plan_change(tenant, scheduled.plan_version, current, now)
+    tenant = by.tenant
+    Tenant.objects.select_for_update(no_key=True).get(pk=tenant.pk)
+    scheduled = scheduled_change(tenant, now)
+    if scheduled is None:
+        raise NothingScheduled
+    cancel_scheduled(scheduled)
+    snapshot.mark_changed(tenant.pk)
+    current = plans.plan_version_at(tenant, now)
+    by.audit("plan.kept", tenant, after={"plan": str(current)})
+    record_plan_change(tenant, scheduled.plan_version, current, now)
     return current
 
 

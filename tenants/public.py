@@ -2,6 +2,7 @@
 
 from tenants.accounts import subscriptions, workspaces
 from tenants.accounts.access import Access, MemberRequest, access_of, access_of_person, member_required
+from tenants.accounts.action_view import action_view
 from tenants.accounts.current import current_membership
 from tenants.accounts.deleted_workspaces import STAYS as KEPT_OF_WORKSPACE
 from tenants.accounts.deleted_workspaces import find_deleted_workspace, list_to_erase, mark_erased
@@ -43,6 +44,7 @@ __all__ = [
     "Permission",
     "access_of",
     "access_of_person",
+    "action_view",
     "bump_all_generations",
     "bump_generations",
     "cancel_scheduled",

@@ -1,7 +1,5 @@
 """Forms: what an owner says about a style, and with whom it is shared."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 from django import forms
@@ -24,7 +22,6 @@ from adapters.catalog.style_fields import (
 )
 from adapters.catalog.terms import AMOUNTS, MAX_PERCENT, Terms, asked_terms
 from adapters.models import Style
-from core.errors import DomainError
 from tenants.metering.forms import PriceField
 
 # Common terms and where they are written out. Other terms are written by hand.
@@ -209,15 +206,6 @@ class OfferForm(forms.Form):
         """Return what was filled in."""
         given = self.cleaned_data
         return Terms.of((given[name] for name in AMOUNTS), given["author_percent"] or 0)
-
-    @contextmanager
-    def failures_beside_fields(self) -> Iterator[None]:
-        """Show why an action is refused: beside the field that the error names, else beside the button."""
-        try:
-            yield
-        except DomainError as error:
-            field = str(error.facts.get("field", ""))
-            self.add_error(field if field in self.fields else None, error.message)
 
 
 class PriceForm(OfferForm):

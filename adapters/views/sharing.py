@@ -17,7 +17,6 @@ from adapters.errors import (
     NoSuchWorkspace,
     OwnWorkspace,
     ShortNameNeeded,
-    StyleRefused,
     VersionNotShareable,
 )
 from adapters.models import Share, Style
@@ -48,14 +47,11 @@ def describe(request: MemberRequest, style_id: UUID) -> HttpResponse:
     style = own_style(request, style_id)
     form = AboutForm(request.POST, style=style)
     if form.is_valid():
-        try:
+        with failures_shown(request, form):
             actions.edit_style(access_of(request), style, form.texts())
-        except StyleRefused as error:
-            form.add_faults(error.errors)
-    if form.errors:
-        return settings_page(request, style, form, status=400)
-    messages.success(request, DESCRIBED_REVIEWED if style.is_reviewed else DESCRIBED)
-    return redirect(page_of(style, "settings"))
+            messages.success(request, DESCRIBED_REVIEWED if style.is_reviewed else DESCRIBED)
+            return redirect(page_of(style, "settings"))
+    return settings_page(request, style, form, status=400)
 
 
 @changes_styles
@@ -79,7 +75,7 @@ def ask_price(request: MemberRequest, style_id: UUID) -> HttpResponse:
     """Ask for other prices and another share of an own style that is public."""
     style = own_style(request, style_id)
     form = PriceForm(request.POST, style=style)
-    with form.failures_beside_fields():
+    with failures_shown(request, form):
         if form.is_valid():
             actions.ask_price(access_of(request), style, form.terms(), form.cleaned_data["first_day"])
             messages.success(request, gettext("Sent for approval."))
@@ -149,7 +145,7 @@ def leave(request: MemberRequest, style_id: UUID) -> HttpResponse:
 
 def _offer(request: MemberRequest, style: Style) -> HttpResponse:
     form = OfferForm(request.POST, style=style)
-    with form.failures_beside_fields():
+    with failures_shown(request, form):
         if form.is_valid():
             actions.offer_style(access_of(request), style, form.terms())
             messages.success(request, gettext("Sent for approval."))

@@ -73,10 +73,6 @@ class BillingDetailsView(WorkspaceView):
         """Update the fields in the body, starting with the next invoice. Requires an owner or a key with
         `admin`."""
         tenant = Tenant.objects.select_for_update(no_key=True).get(pk=self.access.tenant.pk)
-        before = details.details_of(tenant)
-        self.require_match(present(DetailsObject, before))
-        body = self.read_body(DetailsBody)
-        earlier = {name: getattr(before, name) for name in body}
-        saved = details.set_details(tenant, **body)
-        self.access.audit("billing_details.edited", saved, before=earlier, after=body)
+        self.require_match(present(DetailsObject, details.details_of(tenant)))
+        saved = details.set_details(self.read_body(DetailsBody), by=self.access)
         return self.answer_object(present(DetailsObject, saved))

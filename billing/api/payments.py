@@ -1,6 +1,5 @@
 """Credits and payments: what is left, top-ups, automatic ones, invoices."""
 
-from functools import partial
 from typing import Any
 from uuid import UUID, uuid4, uuid5
 
@@ -137,13 +136,8 @@ class TopUpsView(WorkspaceView):
         """Start a payment, to be paid at its `url` or by bank transfer. Requires an owner or a key with
         `admin`."""
         body = self.read_body(TopUpBody)
-        payment = payments.begin_top_up(
-            self.access.tenant,
-            body["amount_nanousd"],
-            payment_id=_payment_id(self.access, request.headers.get("Idempotency-Key")),
-            actor=self.access.caller,
-            record=partial(audit_payment, self.access),
-        )
+        payment_id = _payment_id(self.access, request.headers.get("Idempotency-Key"))
+        payment = payments.begin_top_up(body["amount_nanousd"], by=self.access, payment_id=payment_id)
         return self.answer_object(present(PaymentObject, payment), status=201)
 
 
@@ -177,11 +171,8 @@ class AutoTopUpView(WorkspaceView):
         """Update the settings. The card of the last payment is charged. Requires an owner or a key with
         `admin`."""
         tenant = Tenant.objects.select_for_update(no_key=True).get(pk=self.access.tenant.pk)
-        before = payments.account_of(tenant)
-        self.require_match(present(AutoTopUpObject, before))
-        body = self.read_body(AutoTopUpBody)
-        account = auto_top_up.set_auto_top_up(tenant, **body)
-        self.access.audit("auto_top_up.edited", account, before=auto_top_up.values_of(before), after=body)
+        self.require_match(present(AutoTopUpObject, payments.account_of(tenant)))
+        account = auto_top_up.set_auto_top_up(**self.read_body(AutoTopUpBody), by=self.access)
         return self.answer_object(present(AutoTopUpObject, account))
 
 
@@ -237,16 +228,8 @@ class PayInvoiceView(WorkspaceView):
     def post(self, request: Request, invoice_id: UUID) -> Response:
         """Return the open payment for the amount due, and create it if needed. It is paid at its `url`."""
         invoice = get_object_or_404(final_invoices(self.access.tenant), pk=invoice_id)
-        payment = payments.begin_invoice_payment(
-            invoice, actor=self.access.caller, record=partial(audit_payment, self.access)
-        )
+        payment = payments.begin_invoice_payment(invoice, by=self.access)
         return self.answer_object(present(PaymentObject, payment), status=201)
-
-
-def audit_payment(access: Access, payment: Payment) -> None:
-    """Write a new payment into the audit log."""
-    after = {"purpose": payment.purpose, "amount_nanousd": payment.amount_nanousd}
-    access.audit("payment.begun", payment, after=after)
 
 
 def _payment_id(access: Access, key: str | None) -> UUID:

@@ -9,7 +9,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from adapters.public import count_holdings
-from billing import plan_actions, plan_changes, plan_text
+from billing import plan_changes, plan_text
 from billing.api.base import DollarsField
 from core import months
 from core.rest.bodies import StrictSerializer, TextField
@@ -144,7 +144,7 @@ class PlanView(WorkspaceView):
         """Change the plan. A plan with a higher fee takes effect immediately, one with a lower fee next
         month. Fees are prorated by UTC day, including today; `GET /billing/plans` shows this month's fees."""
         body = self.read_body(PlanBody)
-        before, subscription = plan_actions.change_plan(self.access, body["plan"], now=timezone.now())
+        before, subscription = plan_changes.change_plan(body["plan"], by=self.access)
         change = {
             "plan": subscription.plan_version.plan_id,
             "previous_plan": before.plan_id,
@@ -162,7 +162,7 @@ class PlanView(WorkspaceView):
     )
     def delete(self, request: Request) -> Response:
         """Keep the current plan after this month. Requires an owner."""
-        plan_actions.keep_plan(self.access)
+        plan_changes.keep_plan(by=self.access)
         return Response(status=204)
 
 

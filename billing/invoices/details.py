@@ -1,7 +1,12 @@
 """Whom invoices are made out to."""
 
+from collections.abc import Mapping
+
+from django.db import transaction
+
 from billing.models import BillingDetails
 from tenants.models import Tenant
+from tenants.public import Access, Permission
 
 FIELDS = ("name", "address", "tax_id", "reference")
 
@@ -12,12 +17,19 @@ def details_of(tenant: Tenant) -> BillingDetails:
     return details or BillingDetails(tenant=tenant)
 
 
-def set_details(tenant: Tenant, **changed: str) -> BillingDetails:
-    """Change some of the billing details; return all. The next invoices have them, earlier ones stay."""
-    details, _ = BillingDetails.objects.update_or_create(tenant=tenant, defaults=changed)
+@transaction.atomic
+def set_details(changes: Mapping[str, str], *, by: Access) -> BillingDetails:
+    """Change some of the billing details; return all. The next invoices have them, earlier ones stay.
+
+    Raises RoleNotAllowed.
+    """
+    by.require_permission(Permission.MANAGE_BILLING)
+    tenant = Tenant.objects.select_for_update(no_key=True).get(pk=by.tenant.pk)
+    details = details_of(tenant)
+    before = {name: getattr(details, name) for name in changes}
+    after = {name: value for name, value in changes.items() if value != before[name]}
+    if not after:
+        return details
+    details, _ = BillingDetails.objects.update_or_create(tenant=tenant, defaults=after)
+    by.audit("billing_details.edited", details, before={name: before[name] for name in after}, after=after)
     return details
-
-
-def values_of(details: BillingDetails) -> dict[str, str]:
-    """Return the details by the names of their fields."""
-    return {name: getattr(details, name) for name in FIELDS}

@@ -16,7 +16,7 @@ from core.errors import Conflict, DomainError, Invalid
 from tenants.metering.allowance import OveragePolicy, allowance_of
 from tenants.metering.credits import credits_left
 from tenants.models import EventType, Tenant
-from tenants.public import record_event
+from tenants.public import Access, Permission, record_event
 
 logger = logging.getLogger(__name__)
 
@@ -47,14 +47,20 @@ class NothingToPay(Conflict):
     code = "nothing_burns_credits"
 
 
+@transaction.atomic
 def set_auto_top_up(
-    tenant: Tenant, *, threshold_nanousd: int | None, amount_nanousd: int | None
+    *, threshold_nanousd: int | None, amount_nanousd: int | None, by: Access
 ) -> PaymentAccount:
     """Switch automatic top-ups on, or off with two times None; what failed before is forgotten.
 
-    Raises NotByProvider, NoSavedCard, UsageIsInvoiced, NothingToPay, BadThreshold and BadTopUp.
+    Raises RoleNotAllowed, NotByProvider, NoSavedCard, UsageIsInvoiced, NothingToPay, BadThreshold and
+    BadTopUp.
     """
+    by.require_permission(Permission.MANAGE_BILLING)
+    # One after the other: else the audit log would say of two changes that both had the same before.
+    tenant = Tenant.objects.select_for_update(no_key=True).get(pk=by.tenant.pk)
     account = payments.account_of(tenant)
+    before = values_of(account)
     if threshold_nanousd is not None or amount_nanousd is not None:
         if not payments.current_provider().takes_cards:
             raise NotByProvider
@@ -66,15 +72,11 @@ def set_auto_top_up(
         payments.require_top_up_amount(amount_nanousd)
         if threshold_nanousd > amount_nanousd:
             raise ThresholdAboveAmount(field="threshold_nanousd")
+    values = {"threshold_nanousd": threshold_nanousd, "amount_nanousd": amount_nanousd}
     account, _ = PaymentAccount.objects.update_or_create(
-        tenant=tenant,
-        defaults={
-            "threshold_nanousd": threshold_nanousd,
-            "amount_nanousd": amount_nanousd,
-            "failures": 0,
-            "retry_at": None,
-        },
+        tenant=tenant, defaults={**values, "failures": 0, "retry_at": None}
     )
+    by.audit("auto_top_up.edited", account, before=before, after=values_of(account))
     return account
 
 

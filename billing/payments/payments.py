@@ -5,7 +5,6 @@ provider; an event or a person's return only says when to look.
 """
 
 import logging
-from collections.abc import Callable
 from datetime import datetime, timedelta
 from uuid import UUID
 
@@ -37,11 +36,9 @@ from core.messages import Message
 from core.money import NANO, usd
 from tenants.metering.credits import GrantReason, grant_credit
 from tenants.models import CreditGrant, EventType, Invoice, Tenant
-from tenants.public import record_event
+from tenants.public import Access, Permission, record_event
 
 logger = logging.getLogger(__name__)
-
-type Record = Callable[[Payment], None]
 
 State = Payment.State
 Purpose = Payment.Purpose
@@ -107,42 +104,32 @@ def account_of(tenant: Tenant) -> PaymentAccount:
     return account or PaymentAccount(tenant=tenant)
 
 
-def begin_top_up(
-    tenant: Tenant, amount_nanousd: int, *, payment_id: UUID, actor: str, record: Record
-) -> Payment:
+def begin_top_up(amount_nanousd: int, *, by: Access, payment_id: UUID) -> Payment:
     """Return a payment for credits, with where to pay it. The same id is the same payment.
 
-    `record` is called with a new payment, in the transaction that saves it. Raises BadTopUp, TooManyOpen,
-    OtherPayment and ProviderUnavailable; after the last one the same call goes on where it stopped.
+    Raises RoleNotAllowed, BadTopUp, TooManyOpen, OtherPayment and ProviderUnavailable; after the last one the
+    same call goes on where it stopped.
     """
+    by.require_permission(Permission.MANAGE_BILLING)
     require_top_up_amount(amount_nanousd)
-    payment = Payment(
-        pk=payment_id,
-        tenant=tenant,
-        purpose=Purpose.TOP_UP,
-        amount_nanousd=amount_nanousd,
-        provider=current_provider().name,
-        actor=actor[:80],
-    )
     known = Payment.objects.filter(pk=payment_id).first()
     if known is None:
-        _require_room(tenant)
-        known = _save_new(payment, Q(pk=payment_id), record)
-    if (known.tenant_id, known.purpose, known.amount_nanousd) != (
-        tenant.pk,
-        Purpose.TOP_UP,
-        amount_nanousd,
-    ):
+        if Payment.objects.filter(tenant=by.tenant, state=State.OPEN).count() >= MAX_OPEN:
+            raise TooManyOpen
+        payment = Payment(pk=payment_id, purpose=Purpose.TOP_UP, amount_nanousd=amount_nanousd)
+        known = _save_new(payment, Q(pk=payment_id), by=by)
+    is_same = (known.purpose, known.amount_nanousd) == (Purpose.TOP_UP, amount_nanousd)
+    if known.tenant_id != by.tenant.pk or not is_same:
         raise OtherPayment
     return _start(known)
 
 
-def begin_invoice_payment(invoice: Invoice, *, actor: str, record: Record) -> Payment:
-    """Return the open payment of what is due for an invoice, begun if there is none.
+def begin_invoice_payment(invoice: Invoice, *, by: Access) -> Payment:
+    """Return the open payment of what is due for an invoice of the caller's workspace; begin it if needed.
 
-    `record` is called with a new payment, in the transaction that saves it. Raises NothingDue, NotByProvider
-    and ProviderUnavailable.
+    Raises RoleNotAllowed, NothingDue, NotByProvider and ProviderUnavailable.
     """
+    by.require_permission(Permission.MANAGE_BILLING)
     if not current_provider().takes_cards:
         raise NotByProvider
     due = due_nanousd(invoice)
@@ -153,15 +140,8 @@ def begin_invoice_payment(invoice: Invoice, *, actor: str, record: Record) -> Pa
         return known
     if known and known.state == State.OPEN:
         return _start(known)
-    payment = Payment(
-        tenant=invoice.tenant,
-        purpose=Purpose.INVOICE,
-        invoice=invoice,
-        amount_nanousd=due,
-        provider=current_provider().name,
-        actor=actor[:80],
-    )
-    return _start(_save_new(payment, Q(invoice=invoice, state=State.OPEN), record))
+    payment = Payment(purpose=Purpose.INVOICE, invoice=invoice, amount_nanousd=due)
+    return _start(_save_new(payment, Q(invoice=invoice, state=State.OPEN), by=by))
 
 
 def _begun_payment(invoice: Invoice, due: int) -> Payment | None:
@@ -326,17 +306,16 @@ def _provider_of(payment: Payment) -> PaymentProvider:
     return _stripe()
 
 
-def _require_room(tenant: Tenant) -> None:
-    if Payment.objects.filter(tenant=tenant, state=State.OPEN).count() >= MAX_OPEN:
-        raise TooManyOpen
-
-
-def _save_new(payment: Payment, same: Q, record: Record) -> Payment:
-    """Save a payment; return the one that another request saved first, if one did."""
+def _save_new(payment: Payment, same: Q, *, by: Access) -> Payment:
+    """Save a payment that somebody begins; return the one that another request saved first, if one did."""
+    payment.tenant = by.tenant
+    payment.provider = current_provider().name
+    payment.actor = str(by.key or by.user or "")[:80]
+    after = {"purpose": payment.purpose, "amount_nanousd": payment.amount_nanousd}
     try:
         with transaction.atomic():
             payment.save(force_insert=True)
-            record(payment)
+            by.audit("payment.begun", payment, after=after)
     except IntegrityError:
         return Payment.objects.select_related("tenant").get(same)
     return payment

@@ -1,37 +1,27 @@
 """The page about whom invoices are made out to."""
 
-from django.contrib import messages
-from django.db import transaction
 from django.http import HttpResponse
-from django.shortcuts import redirect, render
+from django.shortcuts import render
 from django.utils.translation import gettext
-from django.views.decorators.http import require_http_methods
 
 from billing.forms import BillingDetailsForm
 from billing.invoices import details
-from tenants.public import MemberRequest, Permission, access_of, member_required, requires
+from tenants.public import MemberRequest, Permission, access_of, action_view
 
 
-@require_http_methods(["GET", "HEAD", "POST"])
-@member_required
-@requires(Permission.MANAGE_BILLING, to_read=Permission.READ_BILLING)
-def edit_details(request: MemberRequest) -> HttpResponse:
+def _page(request: MemberRequest, form: BillingDetailsForm | None) -> HttpResponse:
+    form = form or BillingDetailsForm(instance=details.details_of(request.tenant))
+    return render(request, "billing/billing_details.html", {"form": form})
+
+
+@action_view(
+    Permission.MANAGE_BILLING,
+    to_read=Permission.READ_BILLING,
+    form=lambda request: BillingDetailsForm(request.POST, instance=details.details_of(request.tenant)),
+    page=_page,
+    to="billing:billing_details",
+)
+def edit_details(request: MemberRequest, form: BillingDetailsForm) -> str:
     """Show what stands on invoices, and change it."""
-    access = access_of(request)
-    current = details.details_of(request.tenant)
-    if request.method != "POST":
-        return _page(request, BillingDetailsForm(instance=current))
-    before = details.values_of(current)
-    form = BillingDetailsForm(request.POST, instance=current)
-    if not form.is_valid():
-        return _page(request, form, status=400)
-    with transaction.atomic():
-        saved = details.set_details(request.tenant, **form.cleaned_data)
-        access.audit("billing_details.edited", saved, before=before, after=details.values_of(saved))
-    messages.success(request, gettext("Saved. Your next invoice will use these details."))
-    return redirect("billing:billing_details")
-
-
-def _page(request: MemberRequest, form: BillingDetailsForm, *, status: int = 200) -> HttpResponse:
-    context = {"form": form}
-    return render(request, "billing/billing_details.html", context, status=status)
+    details.set_details(form.cleaned_data, by=access_of(request))
+    return gettext("Saved. Your next invoice will use these details.")

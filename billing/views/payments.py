@@ -1,11 +1,8 @@
 """Pages about credits and payments, and the address that Stripe sends events to."""
 
-from functools import partial
 from uuid import UUID, uuid4
 
 from django.conf import settings
-from django.contrib import messages
-from django.db import transaction
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils import timezone
@@ -13,7 +10,6 @@ from django.utils.translation import gettext
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_GET, require_POST
 
-from billing.api.payments import audit_payment
 from billing.credit_balance import CreditLeft, list_credits_left
 from billing.forms import AutoTopUpForm, TopUpForm
 from billing.invoices.invoices import final_invoices
@@ -22,11 +18,19 @@ from billing.payments import auto_top_up, backoff, payments
 from billing.payments.providers import ProviderUnavailable
 from billing.payments.stripe_provider import BadSignature, verify_event
 from core import months
-from core.errors import DomainError
 from core.money import usd, usd_at_a_glance
+from core.page_failures import failures_shown
 from tenants.metering import plans
 from tenants.metering.allowance import allowance_of
-from tenants.public import MemberRequest, Permission, access_of, member_required, read_impersonation, requires
+from tenants.public import (
+    MemberRequest,
+    Permission,
+    access_of,
+    action_view,
+    member_required,
+    read_impersonation,
+    requires,
+)
 
 PAYMENTS_SHOWN = 20
 MAX_EVENT_BYTES = 512 * 1024
@@ -40,66 +44,53 @@ def show_credits(request: MemberRequest) -> HttpResponse:
     return _credits_page(request)
 
 
-@require_POST
-@member_required
-@requires(Permission.MANAGE_BILLING, to_read=Permission.READ_BILLING)
-def top_up(request: MemberRequest) -> HttpResponse:
+def _credits_page(request: MemberRequest, form: TopUpForm | AutoTopUpForm | None = None) -> HttpResponse:
+    now = timezone.now()
+    left = list_credits_left(request.tenant)
+    account = payments.account_of(request.tenant)
+    provider = payments.current_provider()
+    own = Payment.objects.filter(tenant=request.tenant).order_by("-created_at")[:PAYMENTS_SHOWN]
+    context = {
+        "grants": [_grant_row(one) for one in left],
+        "left": usd_at_a_glance(sum(one.nanousd for one in left)) if left else "",
+        "top_up": TopUpForm(initial={"payment": uuid4()}),
+        "automatic": AutoTopUpForm(initial=auto_top_up.values_of(account)),
+        "account": account,
+        "is_paused": backoff.is_paused(account),
+        "takes_cards": provider.takes_cards,
+        "payments": [(payment, usd(payment.amount_nanousd)) for payment in own],
+        "plan": plans.plan_version_at(request.tenant, now).plan.name,
+        "overage": allowance_of(request.tenant, now).overage.value,
+        "max_top_ups": auto_top_up.MAX_TOP_UPS,
+        "is_waiting": account.retry_at is not None and account.retry_at > now,
+    }
+    if form:
+        context["top_up" if isinstance(form, TopUpForm) else "automatic"] = form
+    return render(request, "billing/credits.html", context)
+
+
+@action_view(Permission.MANAGE_BILLING, form=TopUpForm, page=_credits_page)
+def top_up(request: MemberRequest, form: TopUpForm) -> HttpResponse:
     """Begin a payment for credits, and lead to its page."""
-    access = access_of(request)
-    form = TopUpForm(request.POST)
-    if form.is_valid():
-        try:
-            payment = payments.begin_top_up(
-                request.tenant,
-                form.cleaned_data["amount_nanousd"],
-                payment_id=form.cleaned_data["payment"],
-                actor=str(request.user),
-                record=partial(audit_payment, access),
-            )
-        except DomainError as error:
-            form.add_failure(error)
-        else:
-            return redirect("billing:payment", payment.pk)
-    return _credits_page(request, top_up=form, status=400)
+    amount_nanousd, payment_id = form.cleaned_data["amount_nanousd"], form.cleaned_data["payment"]
+    payment = payments.begin_top_up(amount_nanousd, by=access_of(request), payment_id=payment_id)
+    return redirect("billing:payment", payment.pk)
 
 
-@require_POST
-@member_required
-@requires(Permission.MANAGE_BILLING, to_read=Permission.READ_BILLING)
-def set_auto_top_up(request: MemberRequest) -> HttpResponse:
+@action_view(Permission.MANAGE_BILLING, form=AutoTopUpForm, page=_credits_page, to="billing:credits")
+def set_auto_top_up(request: MemberRequest, form: AutoTopUpForm) -> str:
     """Say when credits are bought without asking."""
-    access = access_of(request)
-    form = AutoTopUpForm(request.POST)
-    if not form.is_valid():
-        return _credits_page(request, automatic=form, status=400)
-    before = auto_top_up.values_of(payments.account_of(request.tenant))
-    try:
-        with transaction.atomic():
-            account = auto_top_up.set_auto_top_up(request.tenant, **form.cleaned_data)
-            access.audit("auto_top_up.edited", account, before=before, after=auto_top_up.values_of(account))
-    except DomainError as error:
-        form.add_failure(error)
-        return _credits_page(request, automatic=form, status=400)
-    is_on = account.threshold_nanousd is not None
-    said = gettext("Automatic top-ups are on.") if is_on else gettext("Automatic top-ups are off.")
-    messages.success(request, said)
-    return redirect("billing:credits")
+    account = auto_top_up.set_auto_top_up(**form.cleaned_data, by=access_of(request))
+    if account.threshold_nanousd is None:
+        return gettext("Automatic top-ups are off.")
+    return gettext("Automatic top-ups are on.")
 
 
-@require_POST
-@member_required
-@requires(Permission.MANAGE_BILLING, to_read=Permission.READ_BILLING)
+@action_view(Permission.MANAGE_BILLING, to="billing:invoice")
 def pay_invoice(request: MemberRequest, invoice_id: UUID) -> HttpResponse:
     """Begin the payment of an invoice, and lead to its page."""
     invoice = get_object_or_404(final_invoices(request.tenant), pk=invoice_id)
-    access = access_of(request)
-    try:
-        payment = payments.begin_invoice_payment(
-            invoice, actor=str(request.user), record=partial(audit_payment, access)
-        )
-    except DomainError as error:
-        messages.error(request, error.message)
-        return redirect("billing:invoice", invoice.pk)
+    payment = payments.begin_invoice_payment(invoice, by=access_of(request))
     return redirect("billing:payment", payment.pk)
 
 
@@ -133,11 +124,9 @@ def open_portal(request: MemberRequest) -> HttpResponse:
     """Lead to the provider's page about cards and receipts."""
     account = payments.account_of(request.tenant)
     back_url = request.build_absolute_uri("/billing/credits/")
-    try:
+    with failures_shown(request):
         return redirect(payments.current_provider().portal_url(account, back_url=back_url))
-    except DomainError as error:
-        messages.error(request, error.message)
-        return redirect("billing:credits")
+    return redirect("billing:credits")
 
 
 @csrf_exempt
@@ -158,35 +147,6 @@ def receive_stripe_event(request: HttpRequest) -> HttpResponse:
     except ProviderUnavailable:
         return HttpResponse(status=503)
     return HttpResponse(status=200)
-
-
-def _credits_page(
-    request: MemberRequest,
-    *,
-    top_up: TopUpForm | None = None,
-    automatic: AutoTopUpForm | None = None,
-    status: int = 200,
-) -> HttpResponse:
-    now = timezone.now()
-    left = list_credits_left(request.tenant)
-    account = payments.account_of(request.tenant)
-    provider = payments.current_provider()
-    own = Payment.objects.filter(tenant=request.tenant).order_by("-created_at")[:PAYMENTS_SHOWN]
-    context = {
-        "grants": [_grant_row(one) for one in left],
-        "left": usd_at_a_glance(sum(one.nanousd for one in left)) if left else "",
-        "top_up": top_up or TopUpForm(initial={"payment": uuid4()}),
-        "automatic": automatic or AutoTopUpForm(initial=auto_top_up.values_of(account)),
-        "account": account,
-        "is_paused": backoff.is_paused(account),
-        "takes_cards": provider.takes_cards,
-        "payments": [(payment, usd(payment.amount_nanousd)) for payment in own],
-        "plan": plans.plan_version_at(request.tenant, now).plan.name,
-        "overage": allowance_of(request.tenant, now).overage.value,
-        "max_top_ups": auto_top_up.MAX_TOP_UPS,
-        "is_waiting": account.retry_at is not None and account.retry_at > now,
-    }
-    return render(request, "billing/credits.html", context, status=status)
 
 
 def _grant_row(left: CreditLeft) -> dict[str, object]:

@@ -3,19 +3,17 @@
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from django.contrib import messages
 from django.http import HttpResponse
-from django.shortcuts import redirect, render
+from django.shortcuts import render
 from django.utils import timezone
 from django.utils.formats import date_format
 from django.utils.translation import gettext
-from django.views.decorators.http import require_GET, require_POST
+from django.views.decorators.http import require_GET
 
-from billing import plan_actions, plan_changes, plan_text
+from billing import plan_changes, plan_text
 from billing.month_report import month_meter
 from billing.plan_changes import Offer
 from core import months
-from core.errors import DomainError
 from core.money import usd_at_a_glance
 from tenants.metering import plans
 from tenants.metering.allowance import find_allowance
@@ -23,7 +21,15 @@ from tenants.metering.ledger import usage_of
 from tenants.metering.proration import MonthTerms
 from tenants.metering.unpaid import unpaid_cap_nanousd
 from tenants.models import PlanVersion, Tenant
-from tenants.public import MemberRequest, Permission, access_of, member_required, requires, subscriptions
+from tenants.public import (
+    MemberRequest,
+    Permission,
+    access_of,
+    action_view,
+    member_required,
+    requires,
+    subscriptions,
+)
 
 
 @require_GET
@@ -56,41 +62,24 @@ def show_plan(request: MemberRequest) -> HttpResponse:
     return render(request, "billing/plan.html", context)
 
 
-@require_POST
-@member_required
-@requires(Permission.MANAGE_BILLING, to_read=Permission.READ_BILLING)
-def change_plan(request: MemberRequest) -> HttpResponse:
+@action_view(Permission.MANAGE_BILLING, to="billing:plan")
+def change_plan(request: MemberRequest) -> str:
     """Change the plan: at once, or from the next month on."""
     now = timezone.now()
-    try:
-        _, subscription = plan_actions.change_plan(access_of(request), request.POST.get("plan", ""), now=now)
-    except DomainError as error:
-        messages.error(request, error.message)
-        return redirect("billing:plan")
+    chosen = request.POST.get("plan", "")
+    _, subscription = plan_changes.change_plan(chosen, by=access_of(request), now=now)
     name = subscription.plan_version.plan.name
-    if subscription.starts_at > now:
-        day = date_format(subscription.starts_at, gettext("j F"))
-        messages.success(
-            request,
-            gettext("{name} starts on {day}. Nothing changes until then.").format(name=name, day=day),
-        )
-    else:
-        messages.success(request, gettext("You're now on {name}.").format(name=name))
-    return redirect("billing:plan")
+    if subscription.starts_at <= now:
+        return gettext("You're now on {name}.").format(name=name)
+    day = date_format(subscription.starts_at, gettext("j F"))
+    return gettext("{name} starts on {day}. Nothing changes until then.").format(name=name, day=day)
 
 
-@require_POST
-@member_required
-@requires(Permission.MANAGE_BILLING, to_read=Permission.READ_BILLING)
-def keep_plan(request: MemberRequest) -> HttpResponse:
+@action_view(Permission.MANAGE_BILLING, to="billing:plan")
+def keep_plan(request: MemberRequest) -> str:
     """Forget the change that is scheduled."""
-    try:
-        kept = plan_actions.keep_plan(access_of(request))
-    except DomainError as error:
-        messages.error(request, error.message)
-    else:
-        messages.success(request, gettext("You're staying on {plan}.").format(plan=kept.plan.name))
-    return redirect("billing:plan")
+    kept = plan_changes.keep_plan(by=access_of(request))
+    return gettext("You're staying on {plan}.").format(plan=kept.plan.name)
 
 
 def _month(tenant: Tenant, version: PlanVersion, terms: MonthTerms, now: datetime) -> dict[str, object]:

@@ -60,6 +60,16 @@ class Invalid(DomainError):
     code = "invalid"
 
 
+class FieldsRefused(Invalid):
+    """Some fields are invalid. See the messages next to them."""
+
+    for_programs = "Some fields are invalid. See `errors`."
+
+    def __init__(self, errors: Mapping[str, list[str]]) -> None:
+        super().__init__()
+        self.errors = errors
+
+
 class NotFound(DomainError):
     """Not found."""
 

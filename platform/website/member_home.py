@@ -9,7 +9,7 @@ from django.urls import reverse
 from django.utils import timezone
 from django.utils.translation import gettext
 from django.views.decorators.cache import never_cache
-from django.views.decorators.http import require_GET, require_POST
+from django.views.decorators.http import require_GET
 
 from adapters.public import engine_readiness, newest_uploads, styles_in_use
 from billing.public import latest_requests, monthly_report
@@ -20,10 +20,10 @@ from tenants.public import (
     MemberRequest,
     Onboarding,
     Permission,
+    action_view,
     hide_steps,
     member_required,
     onboarding_of,
-    requires,
 )
 from website import snippets
 from website.remedies import Remedy, find_remedy
@@ -99,9 +99,7 @@ def show_engine(request: MemberRequest) -> HttpResponse:
     return render(request, "_engine.html", {"engine": engine_readiness()})
 
 
-@require_POST
-@member_required
-@requires(Permission.READ)
+@action_view(Permission.READ)
 def hide_next_steps(request: MemberRequest) -> HttpResponse:
     """Take the list of next steps off this member's Home."""
     hide_steps(request.user, request.tenant)

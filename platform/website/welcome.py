@@ -10,7 +10,7 @@ from django.urls import reverse
 from django.views.decorators.http import require_GET, require_POST
 
 from adapters.public import choose_style, engine_readiness, find_to_try, styles_to_try, try_styles
-from tenants.public import MemberRequest, Permission, access_of, member_required, requires
+from tenants.public import MemberRequest, Permission, access_of, action_view, member_required, requires
 
 TRIED_STYLES = "tried_styles"  # a key of the session: what was selected to be tried, and nothing else
 MAX_PROMPT_CHARACTERS = 2_000  # of the address that carries it on
@@ -46,9 +46,7 @@ def try_all(request: MemberRequest) -> JsonResponse:
     return JsonResponse({"selected": len(new)})
 
 
-@require_POST
-@member_required
-@requires(Permission.CHANGE_STYLES)
+@action_view(Permission.CHANGE_STYLES, to="welcome")
 def choose(request: MemberRequest, style_id: UUID) -> HttpResponse:
     """Select one style and lead to the playground with it and the prompt."""
     style = find_to_try(request.tenant, style_id)

@@ -13,7 +13,6 @@ from django.utils.functional import Promise
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
-from core.errors import DomainError
 from core.names import is_reserved, validate_name
 from tenants.accounts import adapter, workspaces
 from tenants.accounts.audit_words import describe_action
@@ -89,16 +88,7 @@ class CreateWorkspaceForm(forms.Form):
         return name
 
 
-class FailureForm(forms.Form):
-    """A form that shows why an action refused it."""
-
-    def add_failure(self, error: DomainError) -> None:
-        """Show an action's refusal, beside the field that it names."""
-        field = error.facts.get("field")
-        self.add_error(str(field) if field in self.fields else None, error.message)
-
-
-class RoleForm(FailureForm):
+class RoleForm(forms.Form):
     """A role, of those that the person who chooses may give."""
 
     role = forms.ChoiceField(label=_("Role"), widget=forms.RadioSelect)
@@ -170,7 +160,7 @@ def drop_unshown_watermark(form: forms.Form) -> None:
         form.cleaned_data.pop("is_watermarked", None)
 
 
-class WorkspaceForm(FailureForm):
+class WorkspaceForm(forms.Form):
     """A workspace's name, and what its members' pages begin with."""
 
     name = forms.CharField(
@@ -240,7 +230,7 @@ class ProfileForm(forms.ModelForm):  # type: ignore[type-arg]
         help_texts = {"language": _("If you don't choose one, pages use your browser's language.")}
 
 
-class ConfirmForm(FailureForm):
+class ConfirmForm(forms.Form):
     """The proof that a person means it: they type what the label says."""
 
     mismatch: Promise  # what is said of another text

@@ -27,8 +27,8 @@ from tenants.quota_sync import snapshot
 MAX_OWNED = 10  # of one person
 HOUR = timedelta(hours=1)
 DAY = timedelta(days=1)
-STARTS = ("default_style", "key_limits", "key_lifetime_days")  # what pages and new keys start with
-PUBLISHED = ("is_watermarked", "responses_kept_days")  # what the gateway reads
+# What pages and new keys start with. The gateway reads what else can be edited.
+STARTS = frozenset({"default_style", "key_limits", "key_lifetime_days"})
 FIRST_PARTY_NAME = "Polyscribe"
 FIRST_PARTY_SLUG = "polyscribe"
 
@@ -117,7 +117,7 @@ def create_own_tenant(user: User, *, name: str, address: str | None = None) -> T
         if own.filter(memberships__user=user, name__iexact=name).exists():
             raise SameName(name=name, field="workspace")
         if own.count() >= MAX_OWNED:
-            raise TooManyWorkspaces(most=MAX_OWNED)
+            raise TooManyWorkspaces(most=MAX_OWNED, field="workspace")
         now = timezone.now()
         _require_seldom(user.person, now)
         founding = Founding(person=user.person)
@@ -126,6 +126,8 @@ def create_own_tenant(user: User, *, name: str, address: str | None = None) -> T
             _require_few_new_people(founding, now)
         tenant = create_tenant(user, name=name)
         founding.save()
+        by = Access(tenant=tenant, user=user, role=Membership.Role.OWNER, address=address)
+        by.audit("workspace.created", tenant)
     return tenant
 
 
@@ -178,44 +180,30 @@ def first_party_tenant() -> Tenant:
     return tenant
 
 
-def rename_tenant(tenant: Tenant, name: str) -> None:
-    """Change a workspace's name; its slug, which programs write, stays. Raises ReservedName."""
-    if names.is_reserved(name) and not tenant.is_first_party:
-        raise ReservedName(name=name, field="name")
-    with transaction.atomic():
-        Tenant.objects.filter(pk=tenant.pk).update(name=name)
-        snapshot.mark_changed(tenant.pk)
-    tenant.refresh_from_db(fields=["name"])
-
-
 @transaction.atomic
 def edit_workspace(by: Access, changes: Mapping[str, Any]) -> None:
     """Change a workspace's name, budget, watermark, retention of responses, style to begin with, or what new
-    keys start with.
+    keys start with. Its slug, which programs write, stays.
 
-    Raises ReservedName.
+    Raises RoleNotAllowed and ReservedName.
     """
     by.require_permission(Permission.EDIT_WORKSPACE)
     tenant = by.tenant
-    before = {}
-    for field in changes:
-        before[field] = getattr(tenant, field)
+    tenant.refresh_from_db(from_queryset=Tenant.objects.select_for_update(no_key=True))
+    before = {field: getattr(tenant, field) for field in changes}
     after = {field: value for field, value in changes.items() if value != before[field]}
     if not after:
         return
-    if "name" in after:
-        rename_tenant(tenant, after["name"])
-    if "monthly_nanousd" in after:
-        set_budget(tenant, after["monthly_nanousd"])
-    others = {field: after[field] for field in (*STARTS, *PUBLISHED) if field in after}
-    if "responses_kept_days" in others:
-        others["responses_kept_since"] = _kept_since(
+    if "name" in after and names.is_reserved(after["name"]) and not tenant.is_first_party:
+        raise ReservedName(name=after["name"], field="name")
+    updated = dict(after)
+    if "responses_kept_days" in after:
+        updated["responses_kept_since"] = _kept_since(
             before["responses_kept_days"], after["responses_kept_days"]
         )
-    if others:
-        Tenant.objects.filter(pk=tenant.pk).update(**others)
-        tenant.refresh_from_db(fields=list(others))
-    if not others.keys().isdisjoint(PUBLISHED):
+    Tenant.objects.filter(pk=tenant.pk).update(**updated)
+    tenant.refresh_from_db(fields=list(updated))
+    if not after.keys() <= STARTS:
         snapshot.mark_changed(tenant.pk)
     by.audit("workspace.edited", tenant, before={field: before[field] for field in after}, after=after)
 
@@ -227,14 +215,6 @@ def _kept_since(*days: int | None) -> Greatest:
     """
     shortest = timedelta(days=min(kept or 0 for kept in days))
     return Greatest("responses_kept_since", Value(timezone.now() - shortest))  # to PostgreSQL, NULL is least
-
-
-def set_budget(tenant: Tenant, monthly_nanousd: int | None) -> None:
-    """Cap what a tenant may spend a month, from the next request on; None removes its own cap."""
-    with transaction.atomic():
-        Tenant.objects.filter(pk=tenant.pk).update(monthly_nanousd=monthly_nanousd)
-        snapshot.mark_changed(tenant.pk)
-    tenant.refresh_from_db(fields=["monthly_nanousd"])
 
 
 def suspend_tenant(tenant: Tenant, *, reason: str = "") -> None:

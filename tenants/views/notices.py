@@ -2,39 +2,41 @@
 
 from typing import cast
 
-from django.contrib import messages
 from django.http import Http404, HttpRequest, HttpResponse
-from django.shortcuts import redirect, render
+from django.shortcuts import render
 from django.utils.translation import gettext
 from django.views.decorators.cache import never_cache
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_http_methods
 
 from tenants.accounts import current
-from tenants.accounts.access import MemberRequest, member_required
-from tenants.accounts.roles import Permission, requires
+from tenants.accounts.access import MemberRequest
+from tenants.accounts.action_view import action_view
+from tenants.accounts.roles import Permission
 from tenants.models import Membership
 from tenants.notices import choices
 from tenants.notices.catalog import ALWAYS_SENT, CHOOSABLE
 from tenants.notices.forms import NoticesForm
 
 
-@require_http_methods(["GET", "POST"])
-@member_required
-@requires(Permission.READ)
-def choose_notices(request: MemberRequest) -> HttpResponse:
+def _notices_page(request: MemberRequest, form: NoticesForm | None) -> HttpResponse:
+    muted = _own_membership(request).muted_notices
+    wanted = [kind.value for kind in CHOOSABLE if kind not in muted]
+    context = {
+        "form": form or NoticesForm(initial={"kinds": wanted}),
+        "wanted_count": len(wanted),
+        "always": sorted(ALWAYS_SENT),
+    }
+    return render(request, "tenants/notices.html", context)
+
+
+@action_view(
+    Permission.READ, to_read=Permission.READ, form=NoticesForm, page=_notices_page, to="tenants:notices"
+)
+def choose_notices(request: MemberRequest, form: NoticesForm) -> str:
     """Show and change which notices of the workspace a member gets."""
-    membership = cast(Membership, current.current_membership(request))  # `member_required` found it
-    wanted = [kind.value for kind in CHOOSABLE if kind not in membership.muted_notices]
-    form = NoticesForm(initial={"kinds": wanted})
-    if request.method == "POST":
-        form = NoticesForm(request.POST)
-        if form.is_valid():
-            choices.choose_kinds(membership, form.cleaned_data["kinds"])
-            messages.success(request, gettext("Saved."))
-            return redirect("tenants:notices")
-    context = {"form": form, "wanted_count": len(wanted), "always": sorted(ALWAYS_SENT)}
-    return render(request, "tenants/notices.html", context, status=400 if form.is_bound else 200)
+    choices.choose_kinds(_own_membership(request), form.cleaned_data["kinds"])
+    return gettext("Saved.")
 
 
 # The token is what lets a person in: mail programs post here without a session (RFC 8058).
@@ -56,3 +58,7 @@ def unsubscribe(request: HttpRequest, token: str) -> HttpResponse:
         "is_done": request.method == "POST",
     }
     return render(request, "tenants/unsubscribe.html", context)
+
+
+def _own_membership(request: MemberRequest) -> Membership:
+    return cast(Membership, current.current_membership(request))  # `member_required` found it

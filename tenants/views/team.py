@@ -1,6 +1,5 @@
 """Pages about the people of a workspace, and the page that an invitation's link leads to."""
 
-from functools import partial
 from uuid import UUID
 
 from allauth.account.adapter import get_adapter
@@ -14,15 +13,14 @@ from django.utils.functional import Promise
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 from django.views.decorators.cache import never_cache
-from django.views.decorators.http import require_GET, require_http_methods, require_POST
+from django.views.decorators.http import require_GET, require_http_methods
 
-from core.errors import DomainError
 from tenants.accounts import current, invitations, members
 from tenants.accounts.access import MemberRequest, access_of, member_required
+from tenants.accounts.action_view import action_view
 from tenants.accounts.forms import InviteForm, RoleForm
-from tenants.accounts.roles import DESCRIPTIONS, Permission, RoleNotAllowed, allows, requires
+from tenants.accounts.roles import DESCRIPTIONS, Permission, allows, requires
 from tenants.models import Invitation, Membership, User
-from tenants.views.outcomes import run_action
 
 Role = Membership.Role
 # What somebody is by a role, within a sentence.
@@ -35,34 +33,52 @@ WITH_ARTICLE: dict[str, Promise] = {
 }
 
 
+def _team_page(request: MemberRequest, form: InviteForm | None = None) -> HttpResponse:
+    people = Membership.objects.filter(tenant=request.tenant).select_related("user")
+    open_invitations = Invitation.objects.filter(tenant=request.tenant).select_related("invited_by")
+    context = {
+        "members": list(people.order_by("created_at", "pk")),
+        "invitations": list(open_invitations.order_by("-created_at")),
+        "now": timezone.now(),
+        "own_role": request.role,
+        "form": form or InviteForm(own_role=request.role, initial={"role": Role.MEMBER}),
+    }
+    return render(request, "tenants/team/team.html", context)
+
+
 @require_GET
 @member_required
 @requires()
 def list_members(request: MemberRequest) -> HttpResponse:
     """Show the members, and the invitations that are open."""
-    return _team_page(request, InviteForm(own_role=request.role, initial={"role": Role.MEMBER}))
+    return _team_page(request)
 
 
-@require_POST
-@member_required
-@requires(Permission.MANAGE_MEMBERS)
-def invite(request: MemberRequest) -> HttpResponse:
+@action_view(
+    Permission.MANAGE_MEMBERS,
+    form=lambda request: InviteForm(request.POST, own_role=request.role),
+    page=_team_page,
+    to="tenants:team",
+)
+def invite(request: MemberRequest, form: InviteForm) -> str:
     """Invite somebody by mail."""
-    form = InviteForm(request.POST, own_role=request.role)
-    if form.is_valid():
-        try:
-            invitation = invitations.invite(**form.cleaned_data, by=access_of(request))
-        except DomainError as error:
-            form.add_failure(error)
-        else:
-            messages.success(
-                request,
-                gettext("{invitation} was invited. The link is valid for seven days.").format(
-                    invitation=invitation.email
-                ),
-            )
-            return redirect("tenants:team")
-    return _team_page(request, form, status=400)
+    invitation = invitations.invite(**form.cleaned_data, by=access_of(request))
+    done = gettext("{invitation} was invited. The link is valid for seven days.")
+    return done.format(invitation=invitation.email)
+
+
+def _member_page(request: MemberRequest, form: RoleForm | None = None, *, member_id: int) -> HttpResponse:
+    member = _find_member(request, member_id)
+    may_make_owners = allows(request.role, Permission.MANAGE_OWNERS)
+    is_self = member.user_id == request.user.pk
+    context = {
+        "member": member,
+        "is_self": is_self,
+        "may_change": may_make_owners or member.role != Role.OWNER,
+        "may_transfer": may_make_owners and not is_self and member.role != Role.OWNER,
+        "form": form or RoleForm(own_role=request.role, initial={"role": member.role}),
+    }
+    return render(request, "tenants/team/member.html", context)
 
 
 @require_GET
@@ -70,96 +86,65 @@ def invite(request: MemberRequest) -> HttpResponse:
 @requires(to_read=Permission.MANAGE_MEMBERS)
 def show_member(request: MemberRequest, member_id: int) -> HttpResponse:
     """Show what can be done about a member."""
-    member = _find_member(request, member_id)
-    return _member_page(request, member, RoleForm(own_role=request.role, initial={"role": member.role}))
+    return _member_page(request, member_id=member_id)
 
 
-@require_POST
-@member_required
-@requires(Permission.MANAGE_MEMBERS)
-def change_role(request: MemberRequest, member_id: int) -> HttpResponse:
+@action_view(
+    Permission.MANAGE_MEMBERS,
+    form=lambda request, member_id: RoleForm(request.POST, own_role=request.role),
+    page=_member_page,
+    to="tenants:team",
+)
+def change_role(request: MemberRequest, form: RoleForm, member_id: int) -> str:
     """Give a member another role."""
     member = _find_member(request, member_id)
-    form = RoleForm(request.POST, own_role=request.role)
-    if form.is_valid():
-        try:
-            members.change_role(member, form.cleaned_data["role"], by=access_of(request))
-        except RoleNotAllowed as error:  # an admin can't make or remove an owner
-            raise PermissionDenied(error.message) from error
-        except DomainError as error:
-            form.add_failure(error)
-        else:
-            messages.success(
-                request,
-                gettext("{user} is now {label}.").format(
-                    user=member.user.email, label=WITH_ARTICLE[member.role]
-                ),
-            )
-            return redirect("tenants:team")
-    return _member_page(request, member, form, status=400)
+    members.change_role(member, form.cleaned_data["role"], by=access_of(request))
+    done = gettext("{user} is now {label}.")
+    return done.format(user=member.user.email, label=WITH_ARTICLE[member.role])
 
 
-@require_POST
-@member_required
-@requires(Permission.MANAGE_MEMBERS)
+@action_view(Permission.MANAGE_MEMBERS, to="tenants:member")
 def remove_member(request: MemberRequest, member_id: int) -> HttpResponse:
     """Take a person out of the workspace."""
     member = _find_member(request, member_id)
-    removed = gettext("{user} is no longer a member of {tenant}.").format(
-        user=member.user.email, tenant=request.tenant.name
-    )
-    remove = partial(members.remove_member, member, by=access_of(request))
-    if not run_action(request, remove, done=removed):
-        return redirect("tenants:member", member_id)
+    members.remove_member(member, by=access_of(request))
+    done = gettext("{user} is no longer a member of {tenant}.")
+    messages.success(request, done.format(user=member.user.email, tenant=request.tenant.name))
     return redirect("tenants:team")
 
 
-@require_POST
-@member_required
-@requires(Permission.MANAGE_OWNERS)
-def transfer_ownership(request: MemberRequest, member_id: int) -> HttpResponse:
+@action_view(Permission.MANAGE_OWNERS, to="tenants:team")
+def transfer_ownership(request: MemberRequest, member_id: int) -> str:
     """Hand the workspace over: the member becomes an owner, the owner an admin."""
     member = _find_member(request, member_id)
-    transferred = gettext("{user} now owns {tenant}. You're an admin.").format(
-        user=member.user.email, tenant=request.tenant.name
-    )
-    transfer = partial(members.transfer_ownership, member, by=access_of(request))
-    run_action(request, transfer, done=transferred)
-    return redirect("tenants:team")
+    members.transfer_ownership(member, by=access_of(request))
+    done = gettext("{user} now owns {tenant}. You're an admin.")
+    return done.format(user=member.user.email, tenant=request.tenant.name)
 
 
-@require_POST
-@member_required
-@requires(Permission.READ)
+@action_view(Permission.READ, to="tenants:team")
 def leave(request: MemberRequest) -> HttpResponse:
     """Leave the workspace."""
-    left = gettext("You left {tenant}.").format(tenant=request.tenant.name)
-    has_left = run_action(request, partial(members.leave, access_of(request)), done=left)
-    return redirect(settings.LOGIN_REDIRECT_URL if has_left else "tenants:team")
+    members.leave(access_of(request))
+    messages.success(request, gettext("You left {tenant}.").format(tenant=request.tenant.name))
+    return redirect(settings.LOGIN_REDIRECT_URL)
 
 
-@require_POST
-@member_required
-@requires(Permission.MANAGE_MEMBERS)
-def resend_invitation(request: MemberRequest, invitation_id: UUID) -> HttpResponse:
+@action_view(Permission.MANAGE_MEMBERS, to="tenants:team")
+def resend_invitation(request: MemberRequest, invitation_id: UUID) -> str:
     """Mail an invitation again, with a new link."""
-    invitation = get_object_or_404(Invitation, pk=invitation_id, tenant=request.tenant)
-    sent = gettext("{invitation} was sent a new link. The old one no longer works.").format(
-        invitation=invitation.email
-    )
-    run_action(request, partial(invitations.resend, invitation, by=access_of(request)), done=sent)
-    return redirect("tenants:team")
+    invitation = _find_invitation(request, invitation_id)
+    invitations.resend(invitation, by=access_of(request))
+    done = gettext("{invitation} was sent a new link. The old one no longer works.")
+    return done.format(invitation=invitation.email)
 
 
-@require_POST
-@member_required
-@requires(Permission.MANAGE_MEMBERS)
-def withdraw_invitation(request: MemberRequest, invitation_id: UUID) -> HttpResponse:
+@action_view(Permission.MANAGE_MEMBERS, to="tenants:team")
+def withdraw_invitation(request: MemberRequest, invitation_id: UUID) -> str:
     """End an invitation."""
-    invitation = get_object_or_404(Invitation, pk=invitation_id, tenant=request.tenant)
-    withdrawn = gettext("The invitation for {invitation} was withdrawn.").format(invitation=invitation.email)
-    run_action(request, partial(invitations.withdraw, invitation, by=access_of(request)), done=withdrawn)
-    return redirect("tenants:team")
+    invitation = _find_invitation(request, invitation_id)
+    invitations.withdraw(invitation, by=access_of(request))
+    return gettext("The invitation for {invitation} was withdrawn.").format(invitation=invitation.email)
 
 
 # The token is what lets a person see it. The page tells no other site where it came from.
@@ -203,29 +188,5 @@ def _find_member(request: MemberRequest, member_id: int) -> Membership:
     return get_object_or_404(own, pk=member_id)
 
 
-def _team_page(request: MemberRequest, form: InviteForm, *, status: int = 200) -> HttpResponse:
-    people = Membership.objects.filter(tenant=request.tenant).select_related("user")
-    open_invitations = Invitation.objects.filter(tenant=request.tenant).select_related("invited_by")
-    context = {
-        "members": list(people.order_by("created_at", "pk")),
-        "invitations": list(open_invitations.order_by("-created_at")),
-        "now": timezone.now(),
-        "own_role": request.role,
-        "form": form,
-    }
-    return render(request, "tenants/team/team.html", context, status=status)
-
-
-def _member_page(
-    request: MemberRequest, member: Membership, form: RoleForm, *, status: int = 200
-) -> HttpResponse:
-    may_make_owners = allows(request.role, Permission.MANAGE_OWNERS)
-    is_self = member.user_id == request.user.pk
-    context = {
-        "member": member,
-        "is_self": is_self,
-        "may_change": may_make_owners or member.role != Role.OWNER,
-        "may_transfer": may_make_owners and not is_self and member.role != Role.OWNER,
-        "form": form,
-    }
-    return render(request, "tenants/team/member.html", context, status=status)
+def _find_invitation(request: MemberRequest, invitation_id: UUID) -> Invitation:
+    return get_object_or_404(Invitation, pk=invitation_id, tenant=request.tenant)

@@ -109,20 +109,22 @@ def edit_endpoint(endpoint: WebhookEndpoint, *, by: Access, **changes: Unpack[En
     event_types = changes.get("event_types", endpoint.event_types)
     _check(url=url, event_types=event_types)
     url_before = endpoint.url
-    before = _auditable(endpoint, changes)
+    after = {**changes, "event_types": _in_order(event_types)}
+    changed = [name for name, value in after.items() if value != getattr(endpoint, name)]
+    if not changed:
+        return
+    before = _auditable(endpoint, changed)
     with transaction.atomic():
         _lock_endpoints(by.tenant)
         if url != url_before:
             _require_free_url(by.tenant, url)
-        for name, value in changes.items():
-            setattr(endpoint, name, value)
-        endpoint.event_types = _in_order(event_types)
-        endpoint.save(update_fields=[*changes, "changed_at"])
+        for name in changed:
+            setattr(endpoint, name, after[name])
+        endpoint.save(update_fields=[*changed, "changed_at"])
         if url != url_before:
             # What waits had failed at the old address.
             _try_now(endpoint)
-        after = _auditable(endpoint, changes)
-        by.audit("webhook_endpoint.edited", endpoint, before=before, after=after)
+        by.audit("webhook_endpoint.edited", endpoint, before=before, after=_auditable(endpoint, changed))
 
 
 def _auditable(endpoint: WebhookEndpoint, names: Iterable[str]) -> dict[str, object]:

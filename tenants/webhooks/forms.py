@@ -7,7 +7,6 @@ from django.utils.html import format_html
 from django.utils.translation import gettext_lazy as _
 
 from core.names import validate_text
-from tenants.accounts.forms import FailureForm
 from tenants.models import EventType
 from tenants.models.events import MAX_URL_LENGTH
 from tenants.webhooks.endpoints import NOT_CHOSEN
@@ -28,7 +27,7 @@ GROUPS = (
 )
 
 
-class EndpointForm(FailureForm):
+class EndpointForm(forms.Form):
     """Where a workspace wants its events, and which. What an address may be is the action's to say."""
 
     url = forms.CharField(

@@ -17,6 +17,7 @@ from core.money import NANO
 from tenants.metering.ledger import record_events
 from tenants.models import Invoice, InvoiceLine
 from tests.billing.builders import LAST_MONTH, api_client, bill, read
+from tests.tenants.builders import owner_of
 
 
 def test_a_small_invoice_is_one_page_with_all_its_lines(alice_client, invoice):
@@ -78,7 +79,7 @@ def test_it_is_made_out_to_the_details_of_the_day_it_was_finalized(alice_client,
     sent = {"name": "#Acme [*Ltd*]", "address": "1 High Street\n\nLondon", "tax_id": "GB1", "reference": ""}
     alice_client.post(reverse("billing:billing_details"), sent)
     invoice = bill(on_writer, LAST_MONTH, timezone.now())
-    details.set_details(on_writer, name="Another Ltd")
+    details.set_details({"name": "Another Ltd"}, by=owner_of(on_writer))
     settings.INVOICE_ISSUER = "Others Ltd"
     _, text = read(pdf.invoice_pdf(Invoice.objects.get(pk=invoice.pk)))
     for line in ("#Acme [*Ltd*]", "1 High Street", "London", "Tax ID GB1", "Scribes Ltd"):
@@ -92,7 +93,8 @@ def test_it_is_made_out_to_the_details_of_the_day_it_was_finalized(alice_client,
 def test_three_styles_with_all_their_meters_fit_on_one_page(on_writer, event, settings):
     settings.INVOICE_ISSUER = "Scribes Ltd\n2 Low Street\nDublin\nVAT IE1"
     settings.PAYMENT_INSTRUCTIONS = "IBAN GB00\nwithin 14 days"
-    details.set_details(on_writer, name="Acme Ltd", address="1 High Street\nLondon\nUK", tax_id="GB1")
+    own = {"name": "Acme Ltd", "address": "1 High Street\nLondon\nUK", "tax_id": "GB1"}
+    details.set_details(own, by=owner_of(on_writer))
     at = months.bounds(LAST_MONTH)[0] + timedelta(days=3)
     used = {"prompt_tokens": 1_234_567, "cached_tokens": 230_000, "completion_tokens": 3_456_789}
     for style in ("acme/noir", "acme/brand-voice", "poetry"):

@@ -19,7 +19,7 @@ from billing.plan_changes import (
     SamePlan,
     UnknownPlan,
     UnpaidInvoice,
-    choose_plan,
+    change_plan,
     list_offers,
 )
 from core import months
@@ -43,6 +43,7 @@ from tenants.models import (
 )
 from tests.billing.builders import CENT, api_client, bill, replace_version
 from tests.racing import race
+from tests.tenants.builders import owner_of
 
 pytestmark = pytest.mark.usefixtures("valkey")
 
@@ -72,15 +73,15 @@ def plan_at(tenant, moment):
 
 
 def test_a_dearer_plan_holds_at_once(old_acme):
-    choose_plan(old_acme, "studio", now=NOW)
+    change_plan("studio", by=owner_of(old_acme), now=NOW)
     assert plan_at(old_acme, NOW) == "studio"
     event = OutboxEvent.objects.get(type="plan.changed")
     assert (event.facts["previous_plan"], event.facts["plan"]) == ("free", "studio")
 
 
 def test_a_cheaper_plan_begins_with_the_month_and_costs_nothing_before(old_acme):
-    choose_plan(old_acme, "studio", now=NOW)
-    choose_plan(old_acme, "writer", now=NOW)
+    change_plan("studio", by=owner_of(old_acme), now=NOW)
+    change_plan("writer", by=owner_of(old_acme), now=NOW)
     assert plan_at(old_acme, NOW) == "studio"
     assert plan_at(old_acme, NEXT_MONTH) == "writer"
     studio, writer = newest_plan_version("studio"), newest_plan_version("writer")
@@ -93,7 +94,7 @@ def test_a_cheaper_plan_begins_with_the_month_and_costs_nothing_before(old_acme)
 def test_an_upgrade_late_in_the_month_costs_its_days_and_includes_their_tokens(old_acme):
     late = datetime(2026, 10, 30, 9, tzinfo=UTC)
     [writer] = [offer for offer in list_offers(old_acme, late) if offer.version.plan_id == "writer"]
-    choose_plan(old_acme, "writer", now=late)
+    change_plan("writer", by=owner_of(old_acme), now=late)
     fee = newest_plan_version("writer").monthly_fee_nanousd
     [line] = invoices.preview_invoice(old_acme, "2026-10").lines
     assert line.amount_nanousd == writer.terms.fee_nanousd == fee * 2 // 31 // CENT * CENT
@@ -105,8 +106,8 @@ def test_an_upgrade_late_in_the_month_costs_its_days_and_includes_their_tokens(o
 
 
 def test_a_change_within_the_month_is_two_lines_and_two_entries(old_acme):
-    choose_plan(old_acme, "writer", now=BEGAN)
-    choose_plan(old_acme, "studio", now=NOW)
+    change_plan("writer", by=owner_of(old_acme), now=BEGAN)
+    change_plan("studio", by=owner_of(old_acme), now=NOW)
     invoice = bill(old_acme, "2026-10", NEXT_MONTH + timedelta(days=1))
     fees = invoice.lines.filter(kind="fee").values_list("text", "amount_nanousd")
     assert list(fees) == [
@@ -128,26 +129,27 @@ def test_the_page_asks_before(old_acme, alice_client):
 
 
 def test_what_is_scheduled_can_be_kept_off_or_replaced(old_acme):
-    choose_plan(old_acme, "studio", now=NOW)
-    choose_plan(old_acme, "writer", now=NOW)
+    change_plan("studio", by=owner_of(old_acme), now=NOW)
+    change_plan("writer", by=owner_of(old_acme), now=NOW)
     with pytest.raises(AlreadyScheduled):
-        choose_plan(old_acme, "writer", now=NOW)
-    choose_plan(old_acme, "free", now=NOW)
+        change_plan("writer", by=owner_of(old_acme), now=NOW)
+    change_plan("free", by=owner_of(old_acme), now=NOW)
     assert plan_at(old_acme, NEXT_MONTH) == "free"
-    plan_changes.keep_plan(old_acme, now=NOW)
+    plan_changes.keep_plan(by=owner_of(old_acme), now=NOW)
     assert plan_at(old_acme, NEXT_MONTH) == "studio"
     assert Subscription.objects.filter(tenant=old_acme, ends_at=None).count() == 1
-    choose_plan(old_acme, "free", now=NOW)
+    change_plan("free", by=owner_of(old_acme), now=NOW)
     Plan.objects.filter(code="enterprise").update(is_offered=True)
-    choose_plan(old_acme, "enterprise", now=NOW)  # dearer: at once, and nothing is scheduled any more
+    # Dearer: at once, and nothing is scheduled any more.
+    change_plan("enterprise", by=owner_of(old_acme), now=NOW)
     assert {plan_at(old_acme, NOW), plan_at(old_acme, NEXT_MONTH)} == {"enterprise"}
 
 
 def test_the_same_plan_and_an_unknown_one_are_refused(old_acme):
     with pytest.raises(SamePlan):
-        choose_plan(old_acme, "free", now=NOW)
+        change_plan("free", by=owner_of(old_acme), now=NOW)
     with pytest.raises(UnknownPlan):
-        choose_plan(old_acme, "gold", now=NOW)
+        change_plan("gold", by=owner_of(old_acme), now=NOW)
 
 
 def test_plans_by_arrangement_are_nobodys_to_choose_and_on_no_page(old_acme, alice_client, client, settings):
@@ -157,7 +159,7 @@ def test_plans_by_arrangement_are_nobodys_to_choose_and_on_no_page(old_acme, ali
     replace_version(made, own, effective_from=datetime(2100, 1, 1, tzinfo=UTC))
     for code in ("enterprise", "charlies-own"):
         with pytest.raises(UnknownPlan, match="Choose one that is listed"):
-            choose_plan(old_acme, code, now=NOW)
+            change_plan(code, by=owner_of(old_acme), now=NOW)
     assert plan_at(old_acme, NOW) == "free"
     assert [offer.version.plan_id for offer in list_offers(old_acme, NOW)] == ["writer", "studio"]
     for page in (alice_client.get(reverse("billing:plan")), client.get(reverse("billing:prices"))):
@@ -168,24 +170,24 @@ def test_plans_by_arrangement_are_nobodys_to_choose_and_on_no_page(old_acme, ali
 
 
 def test_a_dearer_plan_is_refused_while_an_older_invoice_is_unpaid(old_acme):
-    choose_plan(old_acme, "writer", now=BEGAN)
+    change_plan("writer", by=owner_of(old_acme), now=BEGAN)
     invoice = bill(old_acme, "2026-09", NEXT_MONTH - timedelta(days=29))
     overdue = NEXT_MONTH - timedelta(days=15)
     assert invoice.total_nanousd > 0
     before = overdue - timedelta(days=1)
     assert [offer.unpaid for offer in list_offers(old_acme, before)] == [None, None]  # it is young
     with pytest.raises(UnpaidInvoice, match=f"{invoice} is unpaid. Pay it under"):
-        choose_plan(old_acme, "studio", now=overdue)
+        change_plan("studio", by=owner_of(old_acme), now=overdue)
     assert plan_at(old_acme, overdue) == "writer"
-    choose_plan(old_acme, "free", now=overdue)  # a cheaper one is free to choose
+    change_plan("free", by=owner_of(old_acme), now=overdue)  # a cheaper one is free to choose
     Invoice.objects.filter(pk=invoice.pk).update(state="paid", closed_at=overdue)
-    choose_plan(old_acme, "studio", now=overdue)
+    change_plan("studio", by=owner_of(old_acme), now=overdue)
     assert plan_at(old_acme, overdue) == "studio"
 
 
 @pytest.mark.parametrize(("age", "is_blocking"), [(timedelta(days=15), True), (timedelta(days=3), False)])
 def test_an_unpaid_invoice_is_told_of_before_an_attempt(old_acme, alice_client, age, is_blocking):
-    choose_plan(old_acme, "writer", now=BEGAN)
+    change_plan("writer", by=owner_of(old_acme), now=BEGAN)
     invoice = bill(old_acme, "2026-09", timezone.now() - age)
     page = alice_client.get(reverse("billing:plan")).text
     assert f"{invoice}</a> is unpaid." in page
@@ -207,7 +209,7 @@ def test_a_newer_version_of_ones_own_plan_is_offered(old_acme, alice_client):
     page = alice_client.get(reverse("billing:plan")).text
     assert "When they run out" in page
     assert "Change to the newest version now" in page
-    choose_plan(old_acme, "writer")
+    change_plan("writer", by=owner_of(old_acme))
     assert plans.plan_version_at(old_acme, timezone.now()).number == first.number + 1
 
 
@@ -267,7 +269,7 @@ def pay_once(tenant):
 
 def test_usage_on_invoice_needs_a_payment_or_an_operators_word(acme, alice_client):
     with pytest.raises(PaymentNeeded, match="First buy credits once"):
-        choose_plan(acme, "studio")
+        change_plan("studio", by=owner_of(acme))
     page = alice_client.get(reverse("billing:plan"))
     assert "Buy credits first" in page.text
     assert "Change to Studio now" not in page.text
@@ -281,14 +283,14 @@ def test_usage_on_invoice_needs_a_payment_or_an_operators_word(acme, alice_clien
     needs = {row["code"]: row["needs"] for row in program.get("/api/v1/billing/plans").json()["data"]}
     assert needs == {"free": None, "writer": None, "studio": "payment_needed"}
     pay_once(acme)
-    choose_plan(acme, "studio")
+    change_plan("studio", by=owner_of(acme))
     assert "limited to $50.00 plus your credits" in alice_client.get(reverse("billing:plan")).text
 
 
 def test_an_operators_word_is_enough(acme):
     acme.unpaid_cap_nanousd = NANO
     acme.save()
-    choose_plan(acme, "studio")
+    change_plan("studio", by=owner_of(acme))
     assert unpaid_cap_nanousd(acme, newest_plan_version("studio")) == NANO
 
 
@@ -299,14 +301,14 @@ def test_one_workspace_of_a_person_at_a_time_has_unpaid_usage(acme, alice):
     strangers = create_tenant(User.objects.create_user("zoe@example.org"), name="Zoe's")
     for tenant in (acme, second, third, strangers):
         pay_once(tenant)
-    choose_plan(acme, "studio")
+    change_plan("studio", by=owner_of(acme))
     for tenant in (second, third):
         with pytest.raises(OtherWorkspaceUnpaid):
-            choose_plan(tenant, "studio")
-    choose_plan(strangers, "studio")
+            change_plan("studio", by=owner_of(tenant))
+    change_plan("studio", by=owner_of(strangers))
     first = {"period": "2026-09", "plan": "Studio", "number": 1, "total_nanousd": NANO, "state": "paid"}
     Invoice.objects.create(tenant=acme, **first)
-    choose_plan(second, "studio")
+    change_plan("studio", by=owner_of(second))
 
 
 @pytest.mark.parametrize("invoiced", [None, "draft", "finalized"])
@@ -324,10 +326,10 @@ def test_a_plan_on_invoice_that_ended_counts_until_its_month_is_paid(acme, alice
         number = None if invoiced == "draft" else 1
         Invoice.objects.create(tenant=acme, number=number, state=invoiced, **invoice)
     with pytest.raises(OtherWorkspaceUnpaid):
-        choose_plan(second, "studio")
+        change_plan("studio", by=owner_of(second))
     paid = {"number": 1, "state": "paid"}
     Invoice.objects.update_or_create(tenant=acme, period=last_month, defaults=invoice | paid)
-    choose_plan(second, "studio")
+    change_plan("studio", by=owner_of(second))
 
 
 def test_a_month_in_which_nothing_was_due_frees_the_cap(acme, alice):
@@ -338,7 +340,7 @@ def test_a_month_in_which_nothing_was_due_frees_the_cap(acme, alice):
     studio = newest_plan_version("studio")
     before = begins - timedelta(days=3)
     Subscription.objects.create(tenant=acme, plan_version=studio, starts_at=before, ends_at=begins)
-    choose_plan(second, "studio")
+    change_plan("studio", by=owner_of(second))
 
 
 def test_two_workspaces_of_a_person_at_once_get_one_plan_on_invoice(transactional_db, acme, alice):
@@ -348,7 +350,7 @@ def test_two_workspaces_of_a_person_at_once_get_one_plan_on_invoice(transactiona
 
     def choose(tenant):
         try:
-            choose_plan(tenant, "studio")
+            change_plan("studio", by=owner_of(tenant))
         except OtherWorkspaceUnpaid:
             return 0
         return 1

@@ -17,11 +17,13 @@ from adapters.catalog.terms import Terms
 from adapters.models import AdapterVersion, Release, Status, Style
 from adapters.releases import votes
 from billing.models import PaymentAccount
-from billing.plan_changes import choose_plan
+from core import months
 from core.money import NANO
 from operations.models import SampleData
 from tenants.accounts import device_logins
+from tenants.metering.plans import newest_plan_version
 from tenants.models import AuditEntry, Invoice, Membership, Tenant, User, WebhookEndpoint
+from tenants.public import subscribe_tenant
 from tenants.webhooks import delivery
 from tests.config.rows import Rows, read_rows
 from tests.config.things import LOGGED_BEFORE, Arguments
@@ -206,8 +208,8 @@ def owed(of_acme: Arguments) -> Mapping[str, Any]:
 def cheaper_plan(of_acme: Arguments) -> None:
     """Let a downgrade be scheduled."""
     acme = Tenant.objects.get(slug="acme")
-    choose_plan(acme, "writer")
-    choose_plan(acme, "free")
+    subscribe_tenant(acme, newest_plan_version("writer"))
+    subscribe_tenant(acme, newest_plan_version("free"), at=months.bounds(months.current())[1])
 
 
 def sample_data(of_acme: Arguments) -> None:
@@ -224,7 +226,7 @@ def to_be_deleted(of_acme: Arguments) -> None:
 def saved_card(of_acme: Arguments) -> None:
     """Acme has paid by card, and is on a plan where credits pay for something."""
     acme = Tenant.objects.get(slug="acme")
-    choose_plan(acme, "writer")
+    subscribe_tenant(acme, newest_plan_version("writer"))
     PaymentAccount.objects.create(tenant=acme, customer_id="cus_1", payment_method_id="pm_1")
 
 
@@ -340,7 +342,7 @@ FORMS = {
     "tenants:invite": Change({"email": "dora@example.org", "role": "member"}, "invitation.created"),
     "tenants:resend_invitation": Change(audits="invitation.resent"),
     "tenants:withdraw_invitation": Change(audits="invitation.withdrawn"),
-    "tenants:change_role": Change({"role": "viewer"}, "member.edited", teammate),
+    "tenants:change_role": Change({"role": "owner"}, "member.edited", teammate),
     "tenants:remove_member": Change(audits="member.removed", prepare=teammate),
     "tenants:transfer_ownership": Change(audits="workspace.transferred", prepare=teammate),
     "tenants:leave_workspace": Change(audits="member.left", prepare=second_owner),
@@ -424,7 +426,7 @@ FORMS = {
 
 # By operation: what programs send. The log is the same as for a page; Idempotency-Key does the rest.
 OPERATIONS = {
-    "billing.edit_details": Change({"name": "Acme Ltd"}, "billing_details.edited"),
+    "billing.edit_details": Change({"name": "Acme Ltd", "tax_id": "GB1"}, "billing_details.edited"),
     "billing.top_up": Change({"amount_nanousd": 25 * NANO}, "payment.begun"),
     "billing.set_auto_top_up": Change(
         {"threshold_nanousd": 5 * NANO, "amount_nanousd": 25 * NANO}, "auto_top_up.edited", saved_card

@@ -28,7 +28,6 @@ from adapters.models import (
     Style,
 )
 from billing.models import BillingDetails, Payment, PaymentAccount
-from billing.plan_changes import choose_plan
 from core import months
 from core.money import NANO
 from tenants.accounts.invitations import digest_of
@@ -269,7 +268,7 @@ def lay_money(acme: Tenant, settings) -> list[str]:
     settings.INVOICE_ISSUER = "Ink & Sons\n1 Quill Street, Oxford\nTax ID GB123456789"
     now = timezone.now()
     subscribe_tenant(acme, newest_plan_version("studio"), at=now)
-    choose_plan(acme, "writer", now=now + timedelta(seconds=1))
+    subscribe_tenant(acme, newest_plan_version("writer"), at=months.bounds(months.period_of(now))[1])
     bill_to = {"name": f"Acme {LONG_WORD} GmbH", "address": "Am Hafen 1\n20457 Hamburg"}
     details = BillingDetails.objects.create(tenant=acme, **bill_to, tax_id="DE123456789", reference="PO 4711")
     parties = {"bill_to": details.as_text(), "issuer": settings.INVOICE_ISSUER}

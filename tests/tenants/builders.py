@@ -1,4 +1,4 @@
-"""Usage events, a clock and browsers for tests of every room."""
+"""Usage events, a clock, who acts, and browsers for tests of every room."""
 
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -12,9 +12,15 @@ from tenants.api_keys.lifecycle import playground_key
 from tenants.metering.ledger import Event
 from tenants.metering.plans import limits_of
 from tenants.metering.pricing import cost_nanousd
-from tenants.models import ApiKey, Tenant, User
+from tenants.models import ApiKey, Membership, Tenant, User
+from tenants.public import Access
 
 NOW = datetime(2026, 11, 12, 12, tzinfo=UTC)
+
+
+def owner_of(tenant: Tenant, user: User | None = None) -> Access:
+    """Return the access of somebody who may do everything in a workspace."""
+    return Access(tenant=tenant, user=user, role=Membership.Role.OWNER)
 
 
 def make_event(tenant: Tenant, key: ApiKey | None = None, **facts: object) -> Event:

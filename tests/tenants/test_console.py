@@ -8,7 +8,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from billing.invoices import invoices
-from billing.plan_changes import choose_plan
+from billing.plan_changes import change_plan
 from core import months
 from core.console import OperatorAdmin
 from core.valkey import limits_key
@@ -30,7 +30,7 @@ from tenants.models import (
 )
 from tenants.public import create_tenant
 from tenants.quota_sync import snapshot
-from tests.tenants.builders import browser_of
+from tests.tenants.builders import browser_of, owner_of
 
 NO_MEMBERS = {"memberships-TOTAL_FORMS": 0, "memberships-INITIAL_FORMS": 0}
 SURE = {"confirmed": "1", "why": "They asked for it."}
@@ -70,8 +70,8 @@ def test_an_operator_revokes_a_key_and_never_sees_its_digest(operator_client, ac
 
 
 def test_an_operator_changes_a_plan_for_which_another_change_is_scheduled(operator_client, acme):
-    choose_plan(acme, "writer")
-    choose_plan(acme, "free")
+    change_plan("writer", by=owner_of(acme))
+    change_plan("free", by=owner_of(acme))
     chosen = {"tenant": acme.pk, "plan_version": plans.newest_plan_version("enterprise").pk, "why": "Agreed."}
     assert operator_client.post(page("subscription", "add"), chosen).status_code == 302
     assert plans.plan_version_at(acme, timezone.now()).plan_id == "enterprise"

@@ -7,8 +7,7 @@ from django.http import HttpResponse
 from django.shortcuts import redirect, render
 from django.utils import timezone
 
-from adapters.errors import FieldsRefused
-from core.errors import DomainError
+from core.errors import DomainError, FieldsRefused
 from core.money import NANO, usd
 from tenants.metering.plans import limits_of
 from tenants.metering.trainings import price_at

@@ -8,9 +8,7 @@ from django.http.response import HttpResponseBase
 from django.shortcuts import redirect, render
 from django.utils.translation import gettext
 
-from adapters.errors import StyleRefused
 from adapters.models import Style
-from core.errors import DomainError
 from core.page_failures import failures_shown
 from tenants.public import MemberRequest, access_of
 from training import actions
@@ -55,13 +53,9 @@ def new(request: MemberRequest) -> HttpResponseBase:
         return _show_new(request, form)
     form = NewTrainingForm(request.POST)
     if form.is_valid():
-        try:
+        with failures_shown(request, form):
             training = actions.create_training(access_of(request), **form.cleaned_data)
             return redirect(page_of(training))
-        except StyleRefused as error:
-            form.add_refusal(error)
-        except DomainError as error:
-            form.add_error(None, error.message)
     return _show_new(request, form, status=400)
 
 

@@ -6,7 +6,6 @@ from django import forms
 from django.utils.text import slugify
 from django.utils.translation import gettext_lazy as _
 
-from adapters.errors import StyleRefused
 from training.models.trainings import MAX_EPOCHS
 
 MAX_SLUG = 40
@@ -42,12 +41,6 @@ class NameForm(forms.Form):
         if not cleaned.get("slug"):
             cleaned["slug"] = slugify(cleaned.get("name", ""))[:MAX_SLUG].strip("-")
         return cleaned
-
-    def add_refusal(self, error: StyleRefused) -> None:
-        """Show the errors beside their fields."""
-        for field, sentences in error.errors.items():
-            for sentence in sentences:
-                self.add_error(field if field in self.fields else None, sentence)
 
 
 class NewTrainingForm(NameForm):

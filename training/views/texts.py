@@ -16,7 +16,6 @@ from django.shortcuts import redirect, render
 from django.utils.formats import number_format
 from django.utils.translation import gettext, ngettext, ngettext_lazy
 
-from adapters.errors import StyleRefused
 from adapters.object_store import Upload
 from core.errors import DomainError
 from core.page_failures import failures_shown
@@ -75,14 +74,10 @@ def rename(request: MemberRequest, training_id: UUID) -> HttpResponse:
     training = own_training(request, training_id)
     form = NameForm(request.POST)
     if form.is_valid():
-        try:
+        with failures_shown(request, form):
             actions.rename_training(access_of(request), training, **form.cleaned_data)
             messages.success(request, gettext("Saved."))
             return redirect(page_of(training, "texts"))
-        except StyleRefused as error:
-            form.add_refusal(error)
-        except DomainError as error:
-            form.add_error(None, error.message)
     return _show(request, training, form, status=HTTPStatus.BAD_REQUEST)
 
 

@@ -105,9 +105,8 @@ def _answer_domain_error(error: errors.DomainError) -> Response:
     fields: list[FieldError] = []
     if field:
         fields.append({"field": str(field), "code": error.code, "message": error.program_message})
-    by_field = getattr(error, "errors", None)
-    if isinstance(by_field, Mapping):
-        fields += list(_field_errors(by_field))
+    if isinstance(error, errors.FieldsRefused):
+        fields += list(_field_errors(error.errors))
     retry_s = error.facts.get("retry_s")
     if retry_s is None and status == 503:
         retry_s = RETRY_AFTER_S

@@ -1,6 +1,5 @@
 """The workspace: its name, its budget, its audit log; and who is calling."""
 
-from dataclasses import replace
 from typing import Any
 from uuid import UUID
 
@@ -154,11 +153,10 @@ class WorkspaceDetailView(WorkspaceView):
     @transaction.atomic
     def patch(self, request: Request) -> Response:
         """Update the fields in the body. Requires an owner or a key with `admin`."""
-        tenant = Tenant.objects.select_for_update(no_key=True).get(pk=self.access.tenant.pk)
-        before = present_workspace(tenant)
-        self.require_match(before)
-        body = self.read_body(WorkspaceBody)
-        workspaces.edit_workspace(replace(self.access, tenant=tenant), body)
+        tenant = self.access.tenant
+        tenant.refresh_from_db(from_queryset=Tenant.objects.select_for_update(no_key=True))
+        self.require_match(present_workspace(tenant))
+        workspaces.edit_workspace(self.access, self.read_body(WorkspaceBody))
         return self.answer_object(present_workspace(tenant))
 
     @operation(

@@ -2,27 +2,44 @@
 
 from allauth.account.internal.flows.reauthentication import raise_if_reauthentication_required
 from allauth.core import ratelimit
-from django.contrib import messages
 from django.contrib.auth import logout
 from django.db import transaction
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.utils.translation import gettext
-from django.views.decorators.http import require_GET, require_http_methods, require_POST
+from django.views.decorators.http import require_GET, require_http_methods
 
 from adapters.public import StyleChoice, list_style_choices
-from core.errors import DomainError
+from core.page_failures import failures_shown
 from tenants.accounts import account_deletion, deleted_workspaces, deletion, workspaces
 from tenants.accounts.access import MemberRequest, access_of, ask_to_log_in, member_required
+from tenants.accounts.action_view import action_view
 from tenants.accounts.forms import (
     DeleteAccountForm,
     DeleteWorkspaceForm,
     ProfileForm,
     WorkspaceForm,
 )
-from tenants.accounts.roles import Permission, requires
+from tenants.accounts.roles import Permission
 from tenants.models import User
 from website.key_forms import NewKeysForm
+
+
+def _settings_page(request: MemberRequest, form: WorkspaceForm | NewKeysForm | None = None) -> HttpResponse:
+    tenant = request.tenant
+    saved = {
+        "name": tenant.name,
+        "default_style": tenant.default_style,
+        "is_watermarked": tenant.is_watermarked,
+        "responses_kept_days": tenant.responses_kept_days,
+    }
+    context: dict[str, object] = {
+        "workspace_form": WorkspaceForm(initial=saved, styles=_style_choices(request)),
+        "keys_form": NewKeysForm(tenant=tenant),
+    }
+    if form:
+        context["keys_form" if isinstance(form, NewKeysForm) else "workspace_form"] = form
+    return render(request, "website/settings/settings.html", context)
 
 
 @require_GET
@@ -30,6 +47,36 @@ from website.key_forms import NewKeysForm
 def show_settings(request: MemberRequest) -> HttpResponse:
     """Show what can be set about the workspace."""
     return _settings_page(request)
+
+
+@action_view(
+    Permission.EDIT_WORKSPACE,
+    form=lambda request: WorkspaceForm(request.POST, styles=_style_choices(request)),
+    page=_settings_page,
+    to="website:settings",
+)
+def edit_workspace(request: MemberRequest, form: WorkspaceForm) -> str:
+    """Rename the workspace, and choose what its pages begin with."""
+    workspaces.edit_workspace(access_of(request), form.cleaned_data)
+    return gettext("Saved.")
+
+
+@action_view(
+    Permission.EDIT_WORKSPACE,
+    form=lambda request: NewKeysForm(request.POST, tenant=request.tenant),
+    page=_settings_page,
+    to="website:settings",
+)
+def limit_new_keys(request: MemberRequest, form: NewKeysForm) -> str:
+    """Set what new API keys start with: their limits, and when they end."""
+    limits = {name: value for name, value in form.limits().items() if value is not None}
+    changes = {"key_limits": limits or None, "key_lifetime_days": form.cleaned_data["lifetime_days"]}
+    workspaces.edit_workspace(access_of(request), changes)
+    return gettext("Saved. This applies to new keys; existing keys don't change.")
+
+
+def _account_page(request: HttpRequest, form: ProfileForm) -> HttpResponse:
+    return render(request, "website/settings/account.html", {"profile_form": form})
 
 
 @require_GET
@@ -40,88 +87,48 @@ def show_account(request: HttpRequest) -> HttpResponse:
     return _account_page(request, ProfileForm(instance=request.user))
 
 
-@require_POST
-@member_required
-@requires(Permission.EDIT_WORKSPACE)
-def edit_workspace(request: MemberRequest) -> HttpResponse:
-    """Rename the workspace, and choose what its pages begin with."""
-    form = WorkspaceForm(request.POST, styles=_style_choices(request))
-    if form.is_valid():
-        try:
-            workspaces.edit_workspace(access_of(request), form.cleaned_data)
-        except DomainError as error:
-            form.add_failure(error)
-        else:
-            messages.success(request, gettext("Saved."))
-            return redirect("website:settings")
-    return _settings_page(request, workspace_form=form, status=400)
-
-
-@require_POST
-@member_required
-@requires(Permission.EDIT_WORKSPACE)
-def limit_new_keys(request: MemberRequest) -> HttpResponse:
-    """Set what new API keys start with: their limits, and when they end."""
-    form = NewKeysForm(request.POST, tenant=request.tenant)
-    if not form.is_valid():
-        return _settings_page(request, keys_form=form, status=400)
-    limits = {name: value for name, value in form.limits().items() if value is not None}
-    with transaction.atomic():
-        changes = {"key_limits": limits or None, "key_lifetime_days": form.cleaned_data["lifetime_days"]}
-        workspaces.edit_workspace(access_of(request), changes)
-    messages.success(request, gettext("Saved. This applies to new keys; existing keys don't change."))
-    return redirect("website:settings")
-
-
-@require_POST
-@member_required
-@requires(Permission.READ)
-def edit_profile(request: MemberRequest) -> HttpResponse:
+@action_view(
+    Permission.READ,
+    # Of a row of its own: a form that is wrong must not change the person whom the page shows.
+    form=lambda request: ProfileForm(request.POST, instance=User.objects.get(pk=request.user.pk)),
+    page=_account_page,
+    to="website:account",
+)
+def edit_profile(request: MemberRequest, form: ProfileForm) -> str:
     """Change a person's name and language."""
-    form = ProfileForm(request.POST, instance=User.objects.get(pk=request.user.pk))
-    if not form.is_valid():
-        return _account_page(request, form, status=400)
     with transaction.atomic():
         form.save()
         access_of(request).audit("profile.edited", request.user, after={"fields": form.changed_data})
-    messages.success(request, gettext("Saved."))
-    return redirect("website:account")
+    return gettext("Saved.")
 
 
-@require_http_methods(["GET", "POST"])
-@member_required
-@requires(Permission.DELETE_WORKSPACE, to_read=Permission.DELETE_WORKSPACE)
-def delete_workspace(request: MemberRequest) -> HttpResponse:
+def _delete_workspace_page(request: MemberRequest, form: DeleteWorkspaceForm | None) -> HttpResponse:
+    form = form or DeleteWorkspaceForm(expected=request.tenant.name)
+    context = {"form": form, "stays": deleted_workspaces.STAYS}
+    return render(request, "website/settings/delete_workspace.html", context)
+
+
+@action_view(
+    Permission.DELETE_WORKSPACE,
+    to_read=Permission.DELETE_WORKSPACE,
+    form=lambda request: DeleteWorkspaceForm(request.POST, expected=request.tenant.name),
+    page=_delete_workspace_page,
+)
+def delete_workspace(request: MemberRequest, form: DeleteWorkspaceForm) -> HttpResponse:
     """Show what is lost with the workspace; have it deleted in a day when its name was typed.
 
     Who has just shown a password or a second factor need not do it again.
     """
-    form = DeleteWorkspaceForm(request.POST or None, expected=request.tenant.name)
-    if form.is_valid():
-        raise_if_reauthentication_required(request, app="tenants")
-        try:
-            deletion.request_deletion(access_of(request))
-        except DomainError as error:
-            form.add_failure(error)
-        else:
-            return redirect("website:delete_workspace")
-    context = {"form": form, "stays": deleted_workspaces.STAYS}
-    status = 400 if form.is_bound else 200
-    return render(request, "website/settings/delete_workspace.html", context, status=status)
+    raise_if_reauthentication_required(request, app="tenants")
+    deletion.request_deletion(access_of(request))
+    return redirect("website:delete_workspace")
 
 
-@require_POST
-@member_required
-@requires(Permission.DELETE_WORKSPACE)
-def stop_deletion(request: MemberRequest) -> HttpResponse:
+@action_view(Permission.DELETE_WORKSPACE, to="website:settings")
+def stop_deletion(request: MemberRequest) -> str:
     """Keep the workspace."""
-    try:
-        deletion.stop_deletion(access_of(request))
-    except DomainError as error:
-        messages.error(request, error.message)
-    else:
-        messages.success(request, gettext("{name} won't be deleted.").format(name=request.tenant.name))
-    return redirect("website:settings")
+    deletion.stop_deletion(access_of(request))
+    return gettext("{name} won't be deleted.").format(name=request.tenant.name)
 
 
 @require_http_methods(["GET", "POST"])
@@ -137,11 +144,8 @@ def delete_account(request: HttpRequest) -> HttpResponse:
         if limited:
             return limited
     if form.is_valid():
-        try:
+        with failures_shown(request, form):
             account_deletion.delete_account(user, address=request.META.get("REMOTE_ADDR") or None)
-        except DomainError as error:
-            form.add_failure(error)
-        else:
             logout(request)
             return render(request, "website/settings/account_deleted.html")
     context = {
@@ -151,32 +155,6 @@ def delete_account(request: HttpRequest) -> HttpResponse:
     }
     status = 400 if form.is_bound else 200
     return render(request, "website/settings/delete_account.html", context, status=status)
-
-
-def _settings_page(
-    request: MemberRequest,
-    *,
-    workspace_form: WorkspaceForm | None = None,
-    keys_form: NewKeysForm | None = None,
-    status: int = 200,
-) -> HttpResponse:
-    tenant = request.tenant
-    saved = {
-        "name": tenant.name,
-        "default_style": tenant.default_style,
-        "is_watermarked": tenant.is_watermarked,
-        "responses_kept_days": tenant.responses_kept_days,
-    }
-    styles = _style_choices(request)
-    context: dict[str, object] = {
-        "workspace_form": workspace_form or WorkspaceForm(initial=saved, styles=styles),
-        "keys_form": keys_form or NewKeysForm(tenant=request.tenant),
-    }
-    return render(request, "website/settings/settings.html", context, status=status)
-
-
-def _account_page(request: HttpRequest, form: ProfileForm, *, status: int = 200) -> HttpResponse:
-    return render(request, "website/settings/account.html", {"profile_form": form}, status=status)
 
 
 def _style_choices(request: MemberRequest) -> list[StyleChoice]:

@@ -11,7 +11,7 @@ from django.utils.translation import gettext
 from django.views.decorators.http import require_http_methods, require_POST
 
 from adapters.public import select_first_party_styles
-from core.errors import DomainError
+from core.page_failures import failures_shown
 from tenants.accounts import current, deleted_workspaces, workspaces
 from tenants.accounts.access import access_of_person, ask_to_log_in
 from tenants.accounts.forms import CreateWorkspaceForm
@@ -27,11 +27,8 @@ def create_workspace(request: HttpRequest) -> HttpResponse:
         return redirect(settings.LOGIN_REDIRECT_URL)
     form = CreateWorkspaceForm(request.POST or None)
     if form.is_valid():
-        try:
+        with failures_shown(request, form):
             tenant = _create(request, user, form.cleaned_data["workspace"])
-        except DomainError as error:
-            form.add_error("workspace", error.message)
-        else:
             current.open_workspace(request, user, tenant.pk)
             return redirect("welcome")
     context = {
@@ -64,7 +61,5 @@ def _create(request: HttpRequest, user: User, name: str) -> Tenant:
     address = request.META.get("REMOTE_ADDR") or None
     with transaction.atomic():
         tenant = workspaces.create_own_tenant(user, name=name, address=address)
-        access = access_of_person(user, tenant, address=address)
-        access.audit("workspace.created", tenant)
-        select_first_party_styles(access)
+        select_first_party_styles(access_of_person(user, tenant, address=address))
     return tenant

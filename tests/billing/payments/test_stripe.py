@@ -24,6 +24,7 @@ from tenants.metering.credits import credits_left
 from tenants.models import AuditEntry, CreditGrant, Invoice, LedgerEntry, NoticeMail, OutboxEvent, PlanVersion
 from tests.billing.builders import STRIPE_KEY, STRIPE_SECRET, api_client, deliver
 from tests.racing import race
+from tests.tenants.builders import owner_of
 
 TOP_UP = 25 * NANO
 
@@ -35,9 +36,7 @@ def credits_count(db) -> None:
 
 
 def begin(acme, payment_id=None, amount=TOP_UP):
-    return payments.begin_top_up(
-        acme, amount, payment_id=payment_id or uuid4(), actor="alice", record=lambda payment: None
-    )
+    return payments.begin_top_up(amount, by=owner_of(acme), payment_id=payment_id or uuid4())
 
 
 def left(acme):
@@ -55,12 +54,16 @@ def paid_account(acme, stripe):
 def automatic(acme, stripe):
     """Let Acme have $25, and top up $30 whenever less than $30 is left."""
     account = paid_account(acme, stripe)
-    auto_top_up.set_auto_top_up(acme, threshold_nanousd=30 * NANO, amount_nanousd=30 * NANO)
+    set_auto(acme, 30 * NANO, 30 * NANO)
     return account
 
 
+def set_auto(acme, threshold, amount):
+    return auto_top_up.set_auto_top_up(threshold_nanousd=threshold, amount_nanousd=amount, by=owner_of(acme))
+
+
 def begin_payment(invoice):
-    return payments.begin_invoice_payment(invoice, actor="a", record=lambda payment: None)
+    return payments.begin_invoice_payment(invoice, by=owner_of(invoice.tenant))
 
 
 def charges(stripe):
@@ -279,7 +282,7 @@ def test_after_a_decline_it_waits_longer_each_time_tells_the_owner_and_stops(acm
     assert NoticeMail.objects.filter(membership__user=alice, event__type="payment.failed").exists()
     assert all(intent["status"] == "canceled" for intent in stripe.made("payment_intent")[1:])
     stripe.declines = False
-    auto_top_up.set_auto_top_up(acme, threshold_nanousd=30 * NANO, amount_nanousd=30 * NANO)
+    set_auto(acme, 30 * NANO, 30 * NANO)
     assert auto_top_up.top_up_due(now) == 1
     assert left(acme) == 55 * NANO
 
@@ -309,7 +312,7 @@ def test_a_charge_whose_answer_got_lost_is_found_and_not_made_twice(acme, stripe
 
 def test_without_a_saved_card_nothing_is_automatic(acme, stripe):
     with pytest.raises(NoSavedCard):
-        auto_top_up.set_auto_top_up(acme, threshold_nanousd=NANO, amount_nanousd=10 * NANO)
+        set_auto(acme, NANO, 10 * NANO)
 
 
 def test_the_page_of_credits_has_each_id_once_and_leads_to_stripes_portal(alice_client, acme, stripe):
@@ -430,7 +433,7 @@ def test_a_repeated_charge_has_the_same_card_though_another_was_chosen_meanwhile
 def test_a_threshold_above_the_amount_is_refused(acme, stripe):
     paid_account(acme, stripe)
     with pytest.raises(auto_top_up.ThresholdAboveAmount):
-        auto_top_up.set_auto_top_up(acme, threshold_nanousd=30 * NANO, amount_nanousd=10 * NANO)
+        set_auto(acme, 30 * NANO, 10 * NANO)
 
 
 def test_a_day_has_three_top_ups_and_then_the_owner_is_told(acme, alice, stripe, monkeypatch):
@@ -459,8 +462,8 @@ def test_where_credits_buy_nothing_no_card_is_charged(acme, stripe, change, refu
     assert auto_top_up.top_up_due(timezone.now()) == 0
     assert charges(stripe) == []
     with pytest.raises(refusal):
-        auto_top_up.set_auto_top_up(acme, threshold_nanousd=30 * NANO, amount_nanousd=30 * NANO)
-    auto_top_up.set_auto_top_up(acme, threshold_nanousd=None, amount_nanousd=None)
+        set_auto(acme, 30 * NANO, 30 * NANO)
+    set_auto(acme, None, None)
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,7 @@ from core import months
 from core.money import NANO
 from tenants.metering.credits import credits_left
 from tenants.models import AuditEntry
+from tests.tenants.builders import owner_of
 
 SURE = {"confirmed": "1", "why": "Transfer 4711"}
 
@@ -61,4 +62,4 @@ def test_an_amount_that_is_no_top_up_is_refused_beside_its_field(alice_client, a
 
 def test_nothing_is_automatic(acme):
     with pytest.raises(NotByProvider):
-        auto_top_up.set_auto_top_up(acme, threshold_nanousd=NANO, amount_nanousd=10 * NANO)
+        auto_top_up.set_auto_top_up(threshold_nanousd=NANO, amount_nanousd=10 * NANO, by=owner_of(acme))

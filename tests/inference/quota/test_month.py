@@ -70,6 +70,7 @@ from tests.inference.builders import (
     write_version,
 )
 from tests.profiles import examples
+from tests.tenants.builders import owner_of
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.timeout(600)]
 
@@ -265,7 +266,7 @@ class World:
 
     def change_plan(self, number: int, code: str) -> None:
         book = self.books[number]
-        subscription = plan_changes.choose_plan(book.tenant, code, now=self.clock.now)
+        _, subscription = plan_changes.change_plan(code, by=owner_of(book.tenant), now=self.clock.now)
         book.plans.append((subscription.starts_at, self.versions[code]))
 
     def adjust(self, number: int, amount: int) -> None:
@@ -281,13 +282,11 @@ class World:
         book.hosted[months.period_of(self.clock.now)] += styles
 
     def save_card(self, number: int) -> None:
-        tenant = self.books[number].tenant
-        payment = payments.begin_top_up(
-            tenant, 5 * USD, payment_id=uuid4(), actor="owner", record=lambda _: None
-        )
+        owner = owner_of(self.books[number].tenant)
+        payment = payments.begin_top_up(5 * USD, by=owner, payment_id=uuid4())
         self.stripe.pay(payment.reference)
         payments.refresh_payment(payment)
-        auto_top_up.set_auto_top_up(tenant, threshold_nanousd=49 * USD // 10, amount_nanousd=5 * USD)
+        auto_top_up.set_auto_top_up(threshold_nanousd=49 * USD // 10, amount_nanousd=5 * USD, by=owner)
         self._note_grant(self.books[number], 5 * USD)
 
     def top_up(self) -> None:
