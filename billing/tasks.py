@@ -6,8 +6,8 @@ from uuid import UUID
 from celery import shared_task
 from django.utils import timezone
 
-from billing import archive, earned_shares, thresholds
-from billing.invoices import closing
+from billing import archive, author_shares, earned_shares, thresholds
+from billing.invoices import closing, invoices
 from billing.payments import auto_top_up, payments
 
 CLOSE_INTERVAL_S = 3600  # what no worker did until then is enqueued anew
@@ -38,7 +38,7 @@ def finalize_invoices() -> None:
     now = timezone.now()
     for invoice_ids in closing.batches_to_finalize(now):
         finalize_batch.apply_async((invoice_ids,), expires=CLOSE_INTERVAL_S)
-    closing.pay_authors(now)
+    author_shares.pay_due(now)
 
 
 @shared_task
@@ -50,7 +50,7 @@ def decide_author_shares() -> None:
 @shared_task
 def finalize_batch(invoice_ids: Sequence[UUID]) -> None:
     """Finalize some drafts that are due. Safe to repeat."""
-    closing.finalize(timezone.now(), invoice_ids)
+    invoices.finalize_due(timezone.now(), invoice_ids)
 
 
 @shared_task

@@ -237,73 +237,47 @@ def finalize_invoice(invoice: Invoice, now: datetime | None = None) -> Invoice:
         # Another worker was first, or the ledger no longer has anything for it.
         if fresh is None or fresh.state != State.DRAFT:
             return fresh or invoice
-        final = Finalizing(fresh, burns, now)
-        for step in FINALIZING:
-            step(final)
+        _book_lines(fresh, now)
+        credits.book_burns(fresh, burns)
+        # Late: the number's row is locked until the end.
+        _take_number(fresh)
+        _freeze(fresh, now)
+        _record_events(fresh)
+        credits.expire_credits(fresh.tenant, fresh.period)
     return fresh
 
 
-@dataclass(frozen=True)
-class Finalizing:
-    """A draft that becomes final, what it burns of credits, and when."""
-
-    invoice: Invoice
-    burns: list[credits.Burn]
-    now: datetime
-
-
-def _book_lines(final: Finalizing) -> None:
-    for line in final.invoice.lines.all():
-        _book_line(final.invoice, line)
+def _book_lines(invoice: Invoice, now: datetime) -> None:
+    for line in invoice.lines.all():
+        _book_line(invoice, line)
         if line.kind == InvoiceLine.Kind.KEPT:
-            _keep_as_credits(final.invoice, line, final.now)
+            _keep_as_credits(invoice, line, now)
 
 
-def _book_burns(final: Finalizing) -> None:
-    credits.book_burns(final.invoice, final.burns)
-
-
-def _take_number(final: Finalizing) -> None:
+def _take_number(invoice: Invoice) -> None:
     # Not a sequence: those leave gaps where a transaction rolls back, and invoice numbers may have none.
     number = InvoiceNumber.objects.select_for_update().get()
     number.last += 1
     number.save()
-    final.invoice.number = number.last
+    invoice.number = number.last
 
 
-def _freeze(final: Finalizing) -> None:
-    invoice = final.invoice
+def _freeze(invoice: Invoice, now: datetime) -> None:
     # A copy: an invoice must show the addresses of its day, however they change later.
     invoice.bill_to = details.details_of(invoice.tenant).as_text()
     invoice.issuer = settings.INVOICE_ISSUER
-    invoice.finalized_at = final.now
+    invoice.finalized_at = now
     invoice.state = State.FINALIZED
     if invoice.total_nanousd == 0:
         invoice.state = State.PAID
-        invoice.closed_at = final.now
+        invoice.closed_at = now
     invoice.save()
 
 
-def _record_events(final: Finalizing) -> None:
-    invoice = final.invoice
+def _record_events(invoice: Invoice) -> None:
     record_event(invoice.tenant_id, EventType.INVOICE_FINALIZED, invoice)
     if invoice.state == State.PAID:
         record_event(invoice.tenant_id, EventType.INVOICE_PAID, invoice)
-
-
-def _expire_rest(final: Finalizing) -> None:
-    credits.expire_credits(final.invoice.tenant, final.invoice.period)
-
-
-# In one transaction. The number comes late: its row is locked until the end.
-FINALIZING: tuple[Callable[[Finalizing], None], ...] = (
-    _book_lines,
-    _book_burns,
-    _take_number,
-    _freeze,
-    _record_events,
-    _expire_rest,
-)
 
 
 def require_draft(invoice: Invoice) -> None:
@@ -590,7 +564,7 @@ def _book_line(invoice: Invoice, line: InvoiceLine) -> None:
 
 def _keep_as_credits(invoice: Invoice, line: InvoiceLine, now: datetime) -> None:
     """Grant what an invoice has less than nothing to ask for. The line's own entry brings it to $0."""
-    credits.grant_any_amount(
+    credits.grant_credit(
         invoice.tenant,
         line.amount_nanousd,
         source=CreditGrant.Source.GOODWILL,

@@ -226,16 +226,14 @@ def test_what_an_adjustment_takes_off_beyond_the_month_is_kept_as_credits(paying
     assert not [text for text in compare_credits("2026-10") if "burned" in text]
 
 
-def test_what_one_grant_cannot_hold_is_kept_as_several(paying):
-    most = credits.MAX_CREDIT_NANOUSD
-    kept = 2 * most + CENT - 2 * most % CENT  # in whole cents, as an invoice's total
-    adjust(paying, "2026-10", -kept)
-    invoice = invoices.finalize_invoice(invoices.draft_invoice(paying, "2026-10"), NOVEMBER)
-    assert (invoice.state, invoice.total_nanousd) == ("paid", 0)
-    amounts = list(paying.credit_grants.order_by("pk").values_list("amount_nanousd", flat=True))
-    assert amounts == [most, most, kept - 2 * most]
-    assert credits.credits_left(paying, "2026-11") == kept
-    assert paying.ledger_entries.aggregate(total=Sum("amount_nanousd"))["total"] == -kept
+def test_what_one_grant_cannot_hold_is_refused_and_the_invoice_stays_a_draft(paying):
+    adjust(paying, "2026-10", -credits.MAX_CREDIT_NANOUSD - CENT)
+    draft = invoices.draft_invoice(paying, "2026-10")
+    with pytest.raises(credits.BadCredit):
+        invoices.finalize_invoice(draft, NOVEMBER)
+    draft.refresh_from_db()
+    assert (draft.state, draft.number) == ("draft", None)
+    assert not paying.credit_grants.exists()
 
 
 def test_reconciling_finds_a_workspace_that_used_more_than_its_credits(paying):
