@@ -323,7 +323,7 @@ def _require_invoiced(period: str) -> None:
     # The first party gets no invoices.
     billed = used.filter(tenant__is_first_party=False).order_by().values_list("tenant")
     owed = dict(billed.annotate(Sum("amount_nanousd")))
-    lines = InvoiceLine.objects.filter(kind=InvoiceLine.Kind.USAGE, period=period).order_by()
+    lines = InvoiceLine.objects.filter(kind=InvoiceLine.Kind.USAGE, invoice__period=period).order_by()
     final = lines.exclude(invoice__state=Invoice.State.DRAFT).values_list("invoice__tenant")
     invoiced = dict(final.annotate(Sum("amount_nanousd")))
     missing = [tenant_id for tenant_id, nanousd in owed.items() if nanousd != invoiced.get(tenant_id, 0)]

@@ -1,7 +1,7 @@
 """Invoices of workspaces: previewed, drafted, finalized, paid, made void. Each step is safe to repeat.
 
-An invoice sums the ledger entries of its month. Usage that the ledger gets after that (an engine's machine
-was away) comes onto the next one.
+An invoice sums the ledger entries of its month. Usage that the ledger gets once there is one (an engine's
+machine was away) counts in the month in which it arrives (tenants/metering/ledger.py).
 """
 
 import logging
@@ -33,8 +33,6 @@ from billing.models import CreditNote
 from core import months
 from core.errors import Conflict
 from tenants.metering import credits, hosting, plans, trainings
-from tenants.metering.ledger import usage_of
-from tenants.metering.proration import MonthTerms
 from tenants.models import (
     ArchivedUsage,
     CreditGrant,
@@ -85,14 +83,6 @@ USAGE = """
 """
 
 
-type Columns = tuple[str, ...]  # of Metered and InvoiceLine alike
-type Invoiced = dict[tuple[object, ...], tuple[int, int]]  # the columns' values → tokens, nano-USD
-type ReadUsage = Callable[[UUID, str], list[Metered]]
-
-BY_STYLE: Columns = ("style_name",)
-BY_METER: Columns = ("style_name", "meter", "unit_nanousd")
-
-
 class UsageMismatch(Conflict):
     """Usage and ledger don't match for {period}. Run `manage.py reconcile` for that month."""
 
@@ -135,15 +125,13 @@ def preview_invoice(tenant: Tenant, period: str) -> Preview:
 
     It reads usage by day, so it is quick however many requests a workspace has.
     """
-    return _preview(tenant, period, _usage_by_style, BY_STYLE)
+    return _preview(tenant, period, _usage_by_style(tenant.pk, period))
 
 
 def unbilled_workspaces(period: str) -> QuerySet[Tenant]:
     """Return the workspaces that may owe something for a month and have no invoice of it."""
     start, end = months.bounds(period)
-    # Usage of the month before may have come late.
-    first_day = months.bounds(months.before(period))[0].date()
-    used = UsageDaily.objects.filter(tenant=OuterRef("pk"), day__gte=first_day, day__lt=end.date())
+    used = UsageDaily.objects.filter(tenant=OuterRef("pk"), day__gte=start.date(), day__lt=end.date())
     paying = Subscription.objects.within(start, end).filter(
         tenant=OuterRef("pk"), plan_version__monthly_fee_nanousd__gt=0
     )
@@ -201,8 +189,8 @@ def _draft(tenant: Tenant, period: str) -> tuple[Invoice | None, list[credits.Bu
         invoice = Invoice.objects.filter(tenant=tenant, period=period).first()
         if invoice and invoice.state != State.DRAFT:
             return invoice, []
-        # Drafts may be days old. Each time the lines are read anew, so usage that came late is on them.
-        preview = _preview(tenant, period, _read_ledger, BY_METER)
+        # Drafts may be days old. Each time the lines are read anew, so later adjustments are on them.
+        preview = _preview(tenant, period, _read_ledger(tenant.pk, period))
         if invoice is None:
             if not preview.lines:
                 return None, []
@@ -357,49 +345,27 @@ def balance_nanousd(tenant_id: UUID) -> int:
     return int(total - credited.aggregate(total=Sum("amount_nanousd", default=0))["total"])
 
 
-def _preview(tenant: Tenant, period: str, read: ReadUsage, columns: Columns) -> Preview:
+def _preview(tenant: Tenant, period: str, usage: list[Metered]) -> Preview:
     terms = plans.terms_of(tenant, period)
-    usage = read(tenant.pk, period)
-    allowances = [_allowance(terms, period, usage)]
-    late_periods = _late_periods(tenant.pk, period)
-    for late_period in late_periods:
-        all_of_it = read(tenant.pk, late_period)
-        invoiced = _sum_invoiced_usage(tenant.pk, late_period, columns)
-        usage = usage + _subtract(all_of_it, invoiced, columns)
-        allowance = _allowance(plans.terms_of(tenant, late_period), late_period, all_of_it)
-        taken_off = -_sum_invoiced(tenant.pk, late_period, InvoiceLine.Kind.INCLUDED)
-        allowances.append(replace(allowance, taken_off_nanousd=taken_off))
-    month = Month(
-        period=period,
-        fees=terms.fees,
-        usage=usage,
-        allowances=allowances,
-        adjustments=_adjustments(tenant.pk, period),
-        hosting=Hosting(hosting.count_hosted(tenant.pk, period), hosting.style_month_nanousd(period)),
-        trainings=_trainings(tenant.pk, period),
-        credits=_credits_for(tenant, period, late_periods),
-    )
-    lines = invoice_lines(month)
-    return Preview(period, str(terms.dearest), lines, burns_of(month, lines))
-
-
-def _credits_for(tenant: Tenant, period: str, late_periods: list[str]) -> list[credits.Credit]:
-    """Return what a month's invoice finds of credits: earlier months without a final invoice burn first."""
-    left = credits.open_credits(tenant.pk)
-    # Late periods are on this invoice, so what they owe is not taken off twice.
-    charges = credits.open_charges(tenant, left, until=months.before(period))
-    elsewhere = {earlier: owed for earlier, owed in charges.items() if earlier not in late_periods}
-    return credits.settle_charges(left, elsewhere)
-
-
-def _allowance(terms: MonthTerms, period: str, usage: list[Metered]) -> Allowance:
-    return Allowance(
-        period=period,
+    allowance = Allowance(
         plan=terms.dearest.plan.name,
         included_tokens=terms.included_tokens,
         tokens=sum(metered.tokens for metered in usage),
         cost_nanousd=sum(metered.cost_nanousd for metered in usage),
     )
+    month = Month(
+        period=period,
+        fees=terms.fees,
+        usage=usage,
+        allowance=allowance,
+        adjustments=_adjustments(tenant.pk, period),
+        hosting=Hosting(hosting.count_hosted(tenant.pk, period), hosting.style_month_nanousd(period)),
+        trainings=_trainings(tenant.pk, period),
+        # Earlier months without a final invoice burn first.
+        credits=credits.left_of_grants(tenant, months.before(period)),
+    )
+    lines = invoice_lines(month)
+    return Preview(period, str(terms.dearest), lines, burns_of(month, lines))
 
 
 def _trainings(tenant_id: UUID, period: str) -> list[Trained]:
@@ -422,24 +388,6 @@ def _trainings(tenant_id: UUID, period: str) -> list[Trained]:
     return trained
 
 
-def _late_periods(tenant_id: UUID, period: str) -> list[str]:
-    """Return the earlier months with a final invoice of which the ledger has more than is invoiced."""
-    months_invoiced = Invoice.objects.filter(tenant=tenant_id, period__lt=period).exclude(state=State.DRAFT)
-    late = []
-    for earlier in months_invoiced.order_by("period").values_list("period", flat=True):
-        used = usage_of(tenant_id, earlier)
-        # Sums, not ids of entries: an entry with a lower id may be committed later (decision 25).
-        if used.nanousd != _sum_invoiced(tenant_id, earlier, InvoiceLine.Kind.USAGE):
-            late.append(earlier)
-    return late
-
-
-def _sum_invoiced(tenant_id: UUID, period: str, kind: InvoiceLine.Kind) -> int:
-    """Return the nano-USD that final invoices have of a period, in lines of one kind."""
-    lines = _invoiced_lines(tenant_id, period, kind)
-    return int(lines.aggregate(total=Sum("amount_nanousd", default=0))["total"])
-
-
 def _usage_by_style(tenant_id: UUID, period: str) -> list[Metered]:
     """Return what each style used in a period, over all meters."""
     start, end = months.bounds(period)
@@ -448,7 +396,7 @@ def _usage_by_style(tenant_id: UUID, period: str) -> list[Metered]:
     rows = by_style.annotate(
         tokens=Sum(F("prompt_tokens") + F("completion_tokens")), cost=Sum("cost_nanousd")
     )
-    return [Metered(period, style_name, int(tokens), int(cost)) for style_name, tokens, cost in rows]
+    return [Metered(style_name, int(tokens), int(cost)) for style_name, tokens, cost in rows]
 
 
 def _read_ledger(tenant_id: UUID, period: str) -> list[Metered]:
@@ -463,9 +411,7 @@ def _read_ledger(tenant_id: UUID, period: str) -> list[Metered]:
                 continue
             tokens = int(amount)
             cost = tokens * unit_nanousd
-            usage.append(
-                Metered(period, style_name, tokens, cost, meter, unit_nanousd, first_entry, last_entry)
-            )
+            usage.append(Metered(style_name, tokens, cost, meter, unit_nanousd, first_entry, last_entry))
     if sum(metered.cost_nanousd for metered in usage) != ledger_nanousd:
         raise UsageMismatch(period=period)
     return _merge(usage)
@@ -479,7 +425,7 @@ def _archived_usage(tenant_id: UUID, period: str) -> list[Metered]:
     usage = []
     for row in rows.order_by("style_name", "meter", "unit_nanousd"):
         cost = row.tokens * row.unit_nanousd
-        usage.append(Metered(period, row.style_name, row.tokens, cost, row.meter, row.unit_nanousd))
+        usage.append(Metered(row.style_name, row.tokens, cost, row.meter, row.unit_nanousd))
     return usage
 
 
@@ -487,7 +433,7 @@ def _merge(usage: list[Metered]) -> list[Metered]:
     """Return usage with one entry for each style, meter and price."""
     merged: dict[tuple[object, ...], Metered] = {}
     for one in usage:
-        key = tuple(getattr(one, column) for column in BY_METER)
+        key = (one.style_name, one.meter, one.unit_nanousd)
         other = merged.get(key)
         if other is None:
             merged[key] = one
@@ -496,40 +442,6 @@ def _merge(usage: list[Metered]) -> list[Metered]:
             one, tokens=one.tokens + other.tokens, cost_nanousd=one.cost_nanousd + other.cost_nanousd
         )
     return list(merged.values())
-
-
-def _invoiced_lines(tenant_id: UUID, period: str, kind: InvoiceLine.Kind) -> QuerySet[InvoiceLine]:
-    """Return the lines of final invoices, of whichever month, that are about a period."""
-    lines = InvoiceLine.objects.filter(invoice__tenant=tenant_id, period=period, kind=kind)
-    return lines.exclude(invoice__state=State.DRAFT).order_by()
-
-
-def _sum_invoiced_usage(tenant_id: UUID, period: str, columns: Columns) -> Invoiced:
-    """Return what final invoices have of a period's usage, summed by some columns."""
-    lines = _invoiced_lines(tenant_id, period, InvoiceLine.Kind.USAGE)
-    invoiced: Invoiced = {}
-    for *key, tokens, cost in lines.values_list(*columns).annotate(Sum("quantity"), Sum("amount_nanousd")):
-        invoiced[tuple(key)] = (tokens, cost)
-    return invoiced
-
-
-def _subtract(usage: list[Metered], invoiced: Invoiced, columns: Columns) -> list[Metered]:
-    """Return what of some usage no final invoice has. Both are summed by the same columns."""
-    left = []
-    for metered in usage:
-        key = tuple(getattr(metered, column) for column in columns)
-        tokens, cost = invoiced.get(key, (0, 0))
-        # Fewer can't be left: the ledger only grows.
-        if metered.tokens > tokens:
-            rest = replace(
-                metered,
-                tokens=metered.tokens - tokens,
-                cost_nanousd=metered.cost_nanousd - cost,
-                first_entry=None,  # the range has entries that are invoiced
-                last_entry=None,
-            )
-            left.append(rest)
-    return left
 
 
 def _adjustments(tenant_id: UUID, period: str) -> list[Adjustment]:
@@ -553,8 +465,7 @@ def _book_line(invoice: Invoice, line: InvoiceLine) -> None:
     """Write a line into the ledger if it is not there: usage, trainings and adjustments are."""
     kind = BOOKED.get(line.kind)
     if kind:
-        # Included tokens of an earlier month have a line and an entry of their own.
-        part = "" if line.period == invoice.period else line.period
+        part = ""
         if line.kind == InvoiceLine.Kind.KEPT:  # its kind in the ledger is that of the included tokens too
             part = "kept"
         if line.kind == InvoiceLine.Kind.FEE and line.position > 1:  # a month of several plans

@@ -383,7 +383,7 @@ def _invoiced_charges(tenant_id: UUID) -> dict[str, Invoiced]:
     lines = InvoiceLine.objects.filter(invoice__tenant=tenant_id).exclude(invoice__state=Invoice.State.DRAFT)
     sums = (
         lines.order_by()
-        .values_list("period")
+        .values_list("invoice__period")
         .annotate(
             usage=Sum("amount_nanousd", filter=Q(kind=InvoiceLine.Kind.USAGE), default=0),
             included=Sum("amount_nanousd", filter=Q(kind=InvoiceLine.Kind.INCLUDED), default=0),

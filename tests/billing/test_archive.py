@@ -8,13 +8,11 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from django.core.management import CommandError, call_command
 from django.db import connection
-from django.db.models import F
 from django.urls import reverse
 
 from adapters.object_store import read_object
 from billing import archive, tasks
-from billing.invoices import invoices
-from billing.reconciliation import compare_earnings, compare_invoices, compare_usage
+from billing.reconciliation import compare_invoices, compare_usage
 from core import months
 from core.errors import Unavailable
 from tenants.metering import partitions
@@ -23,7 +21,6 @@ from tenants.metering.usage import UsageArchived, UsageFilter, sum_usage, usage_
 from tenants.models import (
     ArchivedUsage,
     AuditEntry,
-    AuthorEarning,
     Invoice,
     LedgerEntry,
     Subscription,
@@ -31,7 +28,7 @@ from tenants.models import (
     UsageArchive,
     UsageEvent,
 )
-from tests.billing.builders import STYLE, bill, put_on, share
+from tests.billing.builders import bill, put_on
 from tests.tenants.builders import make_event
 
 MONTH = "2026-04"
@@ -142,56 +139,10 @@ def test_a_crash_while_the_file_is_written_leaves_no_file_that_counts(acme, used
     assert UsageArchive.objects.get().state == "archived"
 
 
-def test_late_usage_of_an_archived_month_is_billed_and_a_replay_is_not(acme, used):
+def test_a_replay_of_an_archived_request_is_not_recorded(acme, used):
     archive_april()
-    late = make_event(acme, admitted_at=APRIL, completion_tokens=70_000)
-    assert record_events([*used[:3], late]) == 1
+    assert record_events(used[:3]) == 0
     assert compare_usage(MONTH) == []
-    preview = invoices.preview_invoice(acme, "2026-05")
-    draft = invoices.draft_invoice(acme, "2026-05")
-    assert draft.total_nanousd == preview.total_nanousd
-    late_nanousd = sum(line.amount_nanousd for line in draft.lines.filter(kind="usage", period=MONTH))
-    assert late_nanousd == late.cost_nanousd
-    invoices.finalize_invoice(draft, NOW)
-    again = make_event(acme, admitted_at=APRIL, completion_tokens=9)
-    record_events([again])
-    later = invoices.draft_invoice(acme, "2026-06")
-    assert sum(line.amount_nanousd for line in later.lines.filter(kind="usage")) == again.cost_nanousd
-    lines = Invoice.objects.exclude(state="draft").values_list("lines__amount_nanousd", "lines__kind")
-    billed = sum(nanousd for nanousd, kind in lines if kind == "usage") + again.cost_nanousd
-    assert billed == usage_of(acme.pk, MONTH).nanousd
-
-
-def test_what_is_written_after_the_export_is_exported_anew(acme, used, monkeypatch):
-    detach = archive.STEPS[UsageArchive.State.EXPORTED]
-    late = [make_event(acme, admitted_at=APRIL)]
-
-    def detach_after_a_drain(one, reason):
-        if late:
-            record_events([late.pop()])
-        detach(one, reason)
-
-    steps = {**archive.STEPS, UsageArchive.State.EXPORTED: detach_after_a_drain}
-    monkeypatch.setattr(archive, "STEPS", steps)
-    with pytest.raises(archive.NotInvoiced, match="for acme"):
-        archive_april()
-    assert UsageArchive.objects.get().state == "exporting"
-    assert UsageEvent.objects.count() == len(used) + 1
-    bill(acme, "2026-05", NOW)
-    archive_april()
-    assert len(read_file()) == len(used) + 1
-
-
-def test_authors_shares_of_an_archived_month_are_still_compared(acme, charlies, used):
-    share(charlies, 20, APRIL - timedelta(days=3))
-    record_events([make_event(acme, style=STYLE, admitted_at=APRIL, completion_tokens=77)])
-    bill(acme, "2026-05", NOW)
-    archive_april()
-    record_events([make_event(acme, style=STYLE, admitted_at=APRIL, completion_tokens=9)])  # late
-    assert compare_earnings(MONTH) == []
-    AuthorEarning.objects.update(share_nanousd=F("share_nanousd") + 1)
-    [wrong] = compare_earnings(MONTH)
-    assert wrong.startswith(f"charlies-prose: share of acme's usage of style {STYLE}: events ")
 
 
 def test_a_file_that_is_not_the_ledger_deletes_nothing(acme, used):

@@ -3,6 +3,7 @@
 from datetime import UTC, datetime, timedelta
 from fractions import Fraction
 from math import ceil
+from unittest.mock import patch
 
 import pytest
 from django.db.models import Sum
@@ -12,6 +13,7 @@ from hypothesis.extra.django import TestCase
 
 from billing.invoices import closing, invoices
 from billing.reconciliation import compare_credits, compare_invoices
+from core import months
 from tenants.accounts.workspaces import create_tenant
 from tenants.metering import credits
 from tenants.models import CreditBurn, Invoice, LedgerEntry, User
@@ -108,8 +110,10 @@ class TestMonths(TestCase):
             for prompt, completion in requests:
                 self._use(tenant, model, number, prompt, completion)
             if number == 1:  # what an engine's machine kept to itself
-                for prompt, completion in late:
-                    self._use(tenant, model, 0, prompt, completion)
+                counts_in = 1 if tenant.invoices.filter(period=MONTHS[0]).exists() else 0
+                with patch.object(months, "current", return_value=MONTHS[1]):
+                    for prompt, completion in late:
+                        self._use(tenant, model, 0, prompt, completion, counts_in=counts_in)
             adjust(tenant, period, adjustment)
             for before in range(number):
                 if not tenant.invoices.filter(period=MONTHS[before]).exists():
@@ -162,10 +166,11 @@ class TestMonths(TestCase):
                 grant(tenant, amount, priority=priority, last_period=last_period, **facts)
                 model.grants.append([priority, last, (month, age), number, amount])
 
-    def _use(self, tenant, model, number, prompt, completion):
+    def _use(self, tenant, model, number, prompt, completion, *, counts_in=None):
         use(tenant, completion, middle(number), prompt_tokens=prompt, cached_tokens=0)
-        model.costs[number] += prompt * PRICES[0] + completion * PRICES[2]
-        model.tokens[number] += prompt + completion
+        month = number if counts_in is None else counts_in
+        model.costs[month] += prompt * PRICES[0] + completion * PRICES[2]
+        model.tokens[month] += prompt + completion
 
     def _void(self, tenant, model, invoice):
         before = {credit.grant_id: credit.left_nanousd for credit in credits.open_credits(tenant.pk)}
