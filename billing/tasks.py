@@ -1,4 +1,4 @@
-"""Periodic tasks: invoices, payments, authors' shares, archives, thresholds. Safe to repeat."""
+"""Periodic tasks: invoices, payments, authors' shares, thresholds, retention. Safe to repeat."""
 
 from collections.abc import Sequence
 from uuid import UUID
@@ -6,17 +6,11 @@ from uuid import UUID
 from celery import shared_task
 from django.utils import timezone
 
-from billing import archive, author_shares, earned_shares, thresholds
+from billing import author_shares, earned_shares, thresholds, usage_retention
 from billing.invoices import closing, invoices
 from billing.payments import auto_top_up, payments
 
 CLOSE_INTERVAL_S = 3600  # what no worker did until then is enqueued anew
-
-
-@shared_task
-def archive_usage() -> None:
-    """Archive the months of usage events that operators requested in the console. Safe to repeat."""
-    archive.archive_requested(timezone.now())
 
 
 @shared_task
@@ -71,6 +65,12 @@ def prune_payments() -> None:
     now = timezone.now()
     payments.prune_payments(now)
     thresholds.prune_thresholds(now)
+
+
+@shared_task
+def prune_usage_events() -> None:
+    """Delete the usage events of months that are older than is kept, once they are closed."""
+    usage_retention.drop_old_months()
 
 
 @shared_task

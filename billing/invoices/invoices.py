@@ -6,7 +6,7 @@ machine was away) counts in the month in which it arrives (tenants/metering/ledg
 
 import logging
 from collections.abc import Callable, Collection, Iterable, Mapping
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field
 from datetime import datetime, timedelta
 from uuid import UUID
 
@@ -34,7 +34,6 @@ from core import months
 from core.errors import Conflict
 from tenants.metering import credits, hosting, plans, trainings
 from tenants.models import (
-    ArchivedUsage,
     CreditGrant,
     EventType,
     HostedStyle,
@@ -44,7 +43,6 @@ from tenants.models import (
     LedgerEntry,
     Subscription,
     Tenant,
-    UsageArchive,
     UsageDaily,
 )
 from tenants.public import record_event
@@ -401,7 +399,7 @@ def _usage_by_style(tenant_id: UUID, period: str) -> list[Metered]:
 
 def _read_ledger(tenant_id: UUID, period: str) -> list[Metered]:
     """Return what the ledger has of a period. Raises UsageMismatch."""
-    usage = _archived_usage(tenant_id, period)
+    usage: list[Metered] = []
     ledger_nanousd = 0
     with connection.cursor() as cursor:
         cursor.execute(USAGE, {"tenant": tenant_id, "period": period})
@@ -414,34 +412,7 @@ def _read_ledger(tenant_id: UUID, period: str) -> list[Metered]:
             usage.append(Metered(style_name, tokens, cost, meter, unit_nanousd, first_entry, last_entry))
     if sum(metered.cost_nanousd for metered in usage) != ledger_nanousd:
         raise UsageMismatch(period=period)
-    return _merge(usage)
-
-
-def _archived_usage(tenant_id: UUID, period: str) -> list[Metered]:
-    """Return what the events of a month used that are archived; there may be others, which came later."""
-    rows = ArchivedUsage.objects.filter(
-        tenant=tenant_id, archive__period=period, archive__in=UsageArchive.objects.gone()
-    )
-    usage = []
-    for row in rows.order_by("style_name", "meter", "unit_nanousd"):
-        cost = row.tokens * row.unit_nanousd
-        usage.append(Metered(row.style_name, row.tokens, cost, row.meter, row.unit_nanousd))
     return usage
-
-
-def _merge(usage: list[Metered]) -> list[Metered]:
-    """Return usage with one entry for each style, meter and price."""
-    merged: dict[tuple[object, ...], Metered] = {}
-    for one in usage:
-        key = (one.style_name, one.meter, one.unit_nanousd)
-        other = merged.get(key)
-        if other is None:
-            merged[key] = one
-            continue
-        merged[key] = replace(
-            one, tokens=one.tokens + other.tokens, cost_nanousd=one.cost_nanousd + other.cost_nanousd
-        )
-    return list(merged.values())
 
 
 def _adjustments(tenant_id: UUID, period: str) -> list[Adjustment]:

@@ -11,6 +11,7 @@ from django.db.backends.utils import CursorWrapper
 from django.db.models import F, Sum
 
 from core import months
+from tenants.metering import partitions
 from tenants.metering.earnings import add_to_earnings
 from tenants.metering.pools import add_to_free_usage
 from tenants.models import ApiKey, Invoice, LedgerEntry, Tenant, UsageDaily, UsageEvent
@@ -70,7 +71,7 @@ EVENT_COLUMNS = ", ".join(field.name for field in fields(Event) if field.name !=
 
 # Two recorders of one request meet here: the second waits for the first's commit and gets no row back.
 # Rows go in by request id, so that two recorders of the same batch can't wait for each other. What the ledger
-# has is left out: its event may be archived, so that no partition would refuse it.
+# has is left out: its event may be deleted, so that no partition would refuse it.
 INSERT_NEW = f"""
     INSERT INTO tenants_usageevent ({EVENT_COLUMNS}, recorded_at)
     SELECT {EVENT_COLUMNS}, now() FROM jsonb_populate_recordset(NULL::tenants_usageevent, %s::jsonb) AS new
@@ -150,7 +151,8 @@ MARK_KEYS_USED = """
 def record_events(events: Iterable[Event]) -> int:
     """Record events in one transaction, each request id only once ever; return how many were new.
 
-    Usage of a month that has an invoice already counts in the present month.
+    Usage of a month that has an invoice already, or whose events are no longer kept, counts in the present
+    month.
 
     Safe to repeat, and safe from several processes at once. Raises IntegrityError, and records nothing of
     the batch, when an event names a missing tenant or key or has impossible counts.
@@ -199,9 +201,10 @@ def find_moved(events: Iterable[Event]) -> list[tuple[Event, str]]:
 
 
 def _find_late(cursor: CursorWrapper, events: Iterable[Event]) -> dict[str, Event]:
-    """Return the usage of months that have an invoice, dated in the present month, by request id.
+    """Return the usage of months that are closed, dated in the present month, by request id.
 
-    The price, the day of the request and the key stay. Call it in the transaction that records.
+    Those have an invoice, or are older than events are kept. The price, the day of the request and the key
+    stay. Call it in the transaction that records.
     """
     earlier = _of_earlier_months(events)
     if not earlier:
@@ -219,18 +222,26 @@ def _find_late(cursor: CursorWrapper, events: Iterable[Event]) -> dict[str, Even
     known = UsageEvent.objects.filter(request_id__in=earlier)
     recorded = set(known.values_list("request_id", "period"))
     present = months.current()
+    first_kept = partitions.first_kept_month()
     late = {}
     for request_id, event in earlier.items():
-        is_closed = (event.tenant_id, event.period) in invoiced
+        is_closed = (event.tenant_id, event.period) in invoiced or event.period < first_kept
         if is_closed and (request_id, event.period) not in recorded:
             late[request_id] = replace(event, period=present)
     return late
 
 
 def _of_earlier_months(events: Iterable[Event]) -> dict[str, Event]:
-    """Return the events with usage of months that are over, by request id."""
+    """Return the events of months that are over, by request id.
+
+    Those without usage are in no sum and keep their month, unless its events are no longer kept.
+    """
     present = months.current()
-    return {event.request_id: event for event in events if event.period < present and event.tokens}
+    over = [event for event in events if event.period < present]
+    if not over:
+        return {}
+    first_kept = partitions.first_kept_month()
+    return {event.request_id: event for event in over if event.tokens or event.period < first_kept}
 
 
 def usage_of(tenant_id: UUID, period: str) -> PeriodUsage:
