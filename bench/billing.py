@@ -1,6 +1,6 @@
 """`make bench-billing`: how long previews and a month's invoices take on a large service's tables.
 
-python -m stack run --services --var var/large -- python -m bench.billing [preview] [one] [two] [export]
+python -m stack run --services --var var/large -- python -m bench.billing [preview] [one] [two]
 
 A month of all workspaces is drafted and finalized by real workers. All of it is taken back at the end, so it
 can be repeated.
@@ -13,7 +13,6 @@ import sys
 import time
 from collections.abc import Callable, Collection, Iterator
 from contextlib import ExitStack, contextmanager
-from contextlib import closing as closed
 
 import django
 
@@ -25,15 +24,12 @@ from django.db.models import Count  # noqa: E402
 from django.test.utils import CaptureQueriesContext  # noqa: E402
 from django.utils import timezone  # noqa: E402
 
-from adapters.object_store import read_object, write_object  # noqa: E402
 from bench import report  # noqa: E402
-from billing import archive  # noqa: E402
 from billing.invoices import closing, invoices  # noqa: E402
 from billing.tasks import draft_invoices, finalize_invoices  # noqa: E402
 from config.celery import app  # noqa: E402
 from core import months  # noqa: E402
 from stack import application  # noqa: E402
-from tenants.metering import partitions  # noqa: E402
 from tenants.models import Invoice, LedgerEntry, Tenant  # noqa: E402
 
 TIMES = 7
@@ -127,33 +123,14 @@ def _take_back(period: str) -> None:
         cursor.execute("UPDATE tenants_invoicenumber SET last = 0")
 
 
-def measure_export(period: str) -> dict[str, float]:
-    """Return the seconds that a month's events take into the bucket, back, and beside the ledger."""
-    key = f"archives/bench-{period}.csv.gz"
-    began = time.perf_counter()
-    with closed(archive._copy_rows(partitions.partition_name(period))) as rows:
-        write_object(key, archive._compress(rows, lambda _: None))
-    written = time.perf_counter()
-    content = archive._read_content(read_object(key))
-    archive._require_ledgers(period, content)
-    ended = time.perf_counter()
-    return {
-        "events": content.events,
-        "write_s": round(written - began, 1),
-        "read_and_compare_s": round(ended - written, 1),
-        "bytes_an_event": round(sum(map(len, read_object(key))) / content.events),
-    }
-
-
 def main(parts: Collection[str]) -> None:
-    """Measure the parts that are named (`preview`, `one`, `two`, `export`) or all; print, write down."""
+    """Measure the parts that are named (`preview`, `one`, `two`) or all; print, write down."""
     period = months.before(months.current())
     tenant = Tenant.objects.get(slug="large-77")
     measures: dict[str, tuple[str, Callable[[], dict[str, float]]]] = {
         "preview": ("one workspace", lambda: measure_preview(tenant, period)),
         "one": ("a month of all, one worker", lambda: measure_month(period, 1)),
         "two": ("a month of all, two workers", lambda: measure_month(period, 2)),
-        "export": ("a month's export", lambda: measure_export(period)),
     }
     events = LedgerEntry.objects.filter(kind="usage").count()
     for part, (title, measure) in measures.items():

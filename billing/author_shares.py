@@ -186,7 +186,7 @@ def _pay(author: Tenant, period: str, now: datetime) -> bool:
         due = unpaid_nanousd(author.pk, until=period)
         if due <= 0 or paid.exists():
             return False
-        credits.grant_any_amount(
+        credits.grant_credit(
             author,
             due,
             source=CreditGrant.Source.AUTHOR_SHARE,

@@ -66,14 +66,8 @@ def rebuild_counters(client: Store, tenant_id: UUID, period: str) -> None:
 
     Raises TimeoutError when its requests keep ending meanwhile.
     """
-    account = valkey.account_key(tenant_id, period)
-    # Keys have counters of their own: `used:<key>`, `spent:<key>`.
-    stale = [field for field in client.hkeys(account) if field.startswith(COUNTERS)]
-    if stale:
-        client.hdel(account, *stale)
     pool_id = client.hget(valkey.limits_key(tenant_id), "pool_id")
-    if pool_id:
-        client.hdel(valkey.pool_account_key(pool_id, period), "used")
+    ledger_drain.forget_counters(client, tenant_id, period, pool_id or "")
     ledger_drain.rebuild_counters(client, tenant_id, period)
 
 

@@ -11,7 +11,7 @@ from django.db.models import F, Q, Sum
 
 from billing.author_shares import SHARES_OF_EVENTS
 from core import months
-from tenants.metering import credits, plans, trainings
+from tenants.metering import credits, partitions, plans, trainings
 from tenants.metering.ledger import usage_of
 from tenants.metering.pricing import payable_nanousd
 from tenants.models import (
@@ -22,8 +22,8 @@ from tenants.models import (
     Subscription,
     Tenant,
     TrainingHold,
-    UsageArchive,
     UsageDaily,
+    UsageEvent,
 )
 
 MAX_NAMED = 20  # requests of one workspace
@@ -37,10 +37,6 @@ SUMS = """
         UNION ALL
         SELECT 'events', tenant_id, prompt_tokens::bigint + completion_tokens, cost_nanousd
         FROM tenants_usageevent WHERE period = %(period)s
-        UNION ALL
-        SELECT 'events', tenant_id, usage.tokens, usage.tokens * unit_nanousd
-        FROM tenants_archivedusage AS usage JOIN tenants_usagearchive AS archive ON archive.id = archive_id
-        WHERE period = %(period)s AND state IN ('detached', 'archived')
         UNION ALL
         SELECT 'days', tenant_id, prompt_tokens + completion_tokens, cost_nanousd
         FROM tenants_usagedaily WHERE day >= %(start)s AND day < %(end)s
@@ -61,16 +57,12 @@ REQUESTS = """
     ORDER BY 1 LIMIT %(most)s
 """
 
-# What the month's events make, and the archived ones made, beside what was booked with them.
+# What the month's events make, beside what was booked with them.
 EARNINGS = f"""
     SELECT author_id, tenant_id, style, sum(made), sum(booked)
     FROM (
         SELECT author_id, tenant_id, style, share_nanousd AS made, 0 AS booked
         FROM ({SHARES_OF_EVENTS}) AS of_events
-        UNION ALL
-        SELECT author_id, tenant_id, style, share_nanousd, 0
-        FROM tenants_archivedshare AS share JOIN tenants_usagearchive AS archive ON archive.id = archive_id
-        WHERE period = %(period)s AND state IN ('detached', 'archived')
         UNION ALL
         SELECT author_id, tenant_id, style, 0, share_nanousd
         FROM tenants_authorearning WHERE day >= %(start)s AND day < %(end)s
@@ -107,23 +99,22 @@ class Disagreement:
 def compare_usage(period: str) -> list[Disagreement]:
     """Return where ledger, usage events and usage by day differ about a month, workspace by workspace.
 
-    Raises ValueError for a malformed period.
+    Of a month whose events were deleted, ledger and days are compared. Raises ValueError for a malformed
+    period.
     """
     amounts: defaultdict[UUID, dict[str, Amount]] = defaultdict(dict)
     with connection.cursor() as cursor:
         cursor.execute(SUMS, _parameters(period))
         for place, tenant_id, tokens, nanousd in cursor.fetchall():
             amounts[tenant_id][place] = Amount(int(tokens), int(nanousd))
-    is_archived = UsageArchive.objects.gone().filter(period=period).exists()
+    compared = ("ledger", "days") if _are_events_deleted(period) else ("ledger", "events", "days")
     slugs = dict(Tenant.objects.filter(pk__in=amounts).values_list("pk", "slug"))
     found = []
     for tenant_id, by_place in amounts.items():
-        for first, second in combinations(("ledger", "events", "days"), 2):
+        for first, second in combinations(compared, 2):
             one, other = by_place.get(first, Amount()), by_place.get(second, Amount())
             if one != other:
-                # Of an archived month the requests are in a file.
-                is_by_request = second == "events" and not is_archived
-                requests = _differing_requests(tenant_id, period) if is_by_request else ()
+                requests = _differing_requests(tenant_id, period) if second == "events" else ()
                 found.append(Disagreement(slugs[tenant_id], (first, second), (one, other), requests))
     return found
 
@@ -165,8 +156,10 @@ def compare_trainings(period: str) -> list[str]:
 def compare_earnings(period: str) -> list[str]:
     """Return where authors' shares of a month are not what its usage events make.
 
-    Of an archived month its archive says what they made. Raises ValueError for a malformed period.
+    Nothing is left to compare once these were deleted. Raises ValueError for a malformed period.
     """
+    if _are_events_deleted(period):
+        return []
     with connection.cursor() as cursor:
         cursor.execute(EARNINGS, _parameters(period))
         differing = cursor.fetchall()
@@ -177,6 +170,26 @@ def compare_earnings(period: str) -> list[str]:
         share = f"share of {slugs[user_id]}'s usage of style {style}"
         wrong.append(f"{slugs[author_id]}: {share}: events {made:,} nano-USD, booked {booked:,}")
     return sorted(wrong)
+
+
+def find_uninvoiced(period: str) -> list[str]:
+    """Return the workspaces with usage of a month that is on no final invoice, of those who get any."""
+    used = LedgerEntry.objects.filter(period=period, kind=LedgerEntry.Kind.USAGE)
+    # The first party gets no invoices.
+    billed = used.filter(tenant__is_first_party=False).order_by().values_list("tenant__slug")
+    lines = InvoiceLine.objects.filter(kind=InvoiceLine.Kind.USAGE, invoice__period=period).order_by()
+    final = lines.exclude(invoice__state=Invoice.State.DRAFT).values_list("invoice__tenant__slug")
+    invoiced = dict(final.annotate(Sum("amount_nanousd")))
+    wrong = []
+    for slug, nanousd in billed.annotate(Sum("amount_nanousd")).order_by("tenant__slug"):
+        if nanousd != invoiced.get(slug, 0):
+            wrong.append(f"{slug}: {nanousd:,} nano-USD used, {invoiced.get(slug, 0):,} on a final invoice")
+    return wrong
+
+
+def _are_events_deleted(period: str) -> bool:
+    """Return whether a month is older than all that have a partition, and has no events."""
+    return period < partitions.oldest_month() and not UsageEvent.objects.filter(period=period).exists()
 
 
 def _compare_burns(period: str) -> list[str]:

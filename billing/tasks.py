@@ -1,4 +1,4 @@
-"""Periodic tasks: invoices, payments, authors' shares, archives, thresholds. Safe to repeat."""
+"""Periodic tasks: invoices, payments, authors' shares, thresholds, retention. Safe to repeat."""
 
 from collections.abc import Sequence
 from uuid import UUID
@@ -6,17 +6,11 @@ from uuid import UUID
 from celery import shared_task
 from django.utils import timezone
 
-from billing import archive, earned_shares, thresholds
-from billing.invoices import closing
+from billing import author_shares, earned_shares, thresholds, usage_retention
+from billing.invoices import closing, invoices
 from billing.payments import auto_top_up, payments
 
 CLOSE_INTERVAL_S = 3600  # what no worker did until then is enqueued anew
-
-
-@shared_task
-def archive_usage() -> None:
-    """Archive the months of usage events that operators requested in the console. Safe to repeat."""
-    archive.archive_requested(timezone.now())
 
 
 @shared_task
@@ -38,7 +32,7 @@ def finalize_invoices() -> None:
     now = timezone.now()
     for invoice_ids in closing.batches_to_finalize(now):
         finalize_batch.apply_async((invoice_ids,), expires=CLOSE_INTERVAL_S)
-    closing.pay_authors(now)
+    author_shares.pay_due(now)
 
 
 @shared_task
@@ -50,7 +44,7 @@ def decide_author_shares() -> None:
 @shared_task
 def finalize_batch(invoice_ids: Sequence[UUID]) -> None:
     """Finalize some drafts that are due. Safe to repeat."""
-    closing.finalize(timezone.now(), invoice_ids)
+    invoices.finalize_due(timezone.now(), invoice_ids)
 
 
 @shared_task
@@ -71,6 +65,12 @@ def prune_payments() -> None:
     now = timezone.now()
     payments.prune_payments(now)
     thresholds.prune_thresholds(now)
+
+
+@shared_task
+def prune_usage_events() -> None:
+    """Delete the usage events of months that are older than is kept, once they are closed."""
+    usage_retention.drop_old_months()
 
 
 @shared_task

@@ -190,7 +190,7 @@ class UsageSums:
 def sum_usage(
     tenant: Tenant, span: Span, by: By, *, style: str = "", cap: int | None, now: datetime
 ) -> UsageSums:
-    """Return the sums of some days. By version they are of one style. Raises TooManyToSum, UsageArchived."""
+    """Return the sums of some days. By version they are of one style. Raises TooManyToSum, UsageDeleted."""
     usage_sums = UsageSums(span, by)
     rows = (
         _rows_of_version(tenant, span, style)
@@ -264,7 +264,7 @@ def _compare(before: Sums, after: Sums) -> dict[str, float]:
 
 
 def _rows_of_version(tenant: Tenant, span: Span, style: str) -> Any:
-    """Return the requests of one style in the same form. Raises TooManyToSum, UsageArchived."""
+    """Return the requests of one style in the same form. Raises TooManyToSum, UsageDeleted."""
     start, end = (datetime.combine(day, time(), UTC) for day in (span.start, span.end))
     usage.require_log(tenant, start, end)
     days = UsageDaily.objects.filter(tenant=tenant, style_name=style, day__gte=span.start, day__lt=span.end)

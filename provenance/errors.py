@@ -23,7 +23,7 @@ class BadReceipt(Invalid):
 
 class NoReceipt(NotFound):
     """There is no receipt for `{request_id}`. Receipts are for complete answers with text and one choice,
-    from a few seconds after the answer until its month is archived."""
+    from a few seconds after the answer until the request is deleted."""
 
     code = "no_receipt"
 

@@ -10,22 +10,19 @@ from django import forms
 from django.contrib import admin
 from django.db.models import Count, Max, QuerySet
 from django.http import HttpRequest
-from django.template.response import TemplateResponse
 from django.utils import timezone
 from unfold.admin import TabularInline
-from unfold.decorators import action
 from unfold.widgets import UnfoldAdminTextInputWidget
 
 from adapters.public import StyleFacts, describe_styles, find_style, price_book_versions
 from billing.admin.base import dollars_column
-from billing.admin.what_if import what_if_context
-from billing.what_if import BASE_MODEL_NAME
 from core.console import OperatorAdmin, OperatorForm
 from tenants.console import AmountsInDollars, Immutable, ReadOnly
 from tenants.metering import price_book
 from tenants.metering.forms import MILLION
 from tenants.models import Price, PriceBook
 
+BASE_MODEL_NAME = "base"  # in usage
 EVERY_STYLE = "all styles"
 COPIED_STYLES = 100  # lines of five fields: Django takes 1,000 fields
 PRICE_COLUMNS = ("input_nanousd", "cached_input_nanousd", "output_nanousd", "author_percent")
@@ -154,20 +151,8 @@ class PriceBookAdmin(Immutable, AmountsInDollars, OperatorAdmin):
     form = EditionForm
     list_display = ["effective_from", "hosting", "training", "styles_with_prices"]
     search_fields = ["effective_from"]
-    actions_list = ["what_if"]
     hosting = dollars_column("style_month_nanousd", "monthly hosting per style")
     training = dollars_column("trained_token_nanousd", "per million trained tokens", times=MILLION)
-
-    @action(description="What if", url_path="what-if", permissions=["view"])  # type: ignore[untyped-decorator]
-    def what_if(self, request: HttpRequest) -> TemplateResponse:
-        """Show what a month would have cost under other prices."""
-        context = {
-            **self.admin_site.each_context(request),
-            "opts": self.opts,
-            "title": "What if",
-            **what_if_context(request),
-        }
-        return TemplateResponse(request, "admin/what_if.html", context)
 
     def get_inlines(self, request: HttpRequest, obj: PriceBook | None) -> list[Any]:
         """Return a table to write prices in, or to read those of an edition."""

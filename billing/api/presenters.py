@@ -34,9 +34,6 @@ class InvoiceLineObject(serializers.Serializer[Any]):
     """An invoice line. A usage line refers to the first and last ledger entry it covers."""
 
     kind = serializers.ChoiceField(InvoiceLine.Kind.choices)
-    period = serializers.CharField(
-        help_text="Set if the usage was recorded late: the earlier month it belongs to."
-    )
     text = serializers.CharField()
     style_name = serializers.CharField(allow_blank=True)
     meter = serializers.CharField(
@@ -164,7 +161,6 @@ INVOICE_EXAMPLE = {
     "lines": [
         {
             "kind": "fee",
-            "period": "2026-10",
             "text": "Writer, monthly fee",
             "style_name": "",
             "meter": "",

@@ -1,33 +1,20 @@
 """Closing a month, some workspaces at a time, so that several workers share it.
 
 Each step is safe to repeat, and from two workers at once. A crash in or between any of them is mended by the
-next run. `tests/inference/quota/test_month.py` crashes each step that is listed here and in
-`invoices.FINALIZING`.
+next run: `tests/inference/quota/test_month.py` crashes each.
 """
 
-from collections.abc import Callable, Collection
+from collections.abc import Collection
 from datetime import datetime
 from itertools import batched
 from uuid import UUID
 
-from billing import author_shares
 from billing.invoices import invoices
 from tenants.metering import credits
 
 BATCH_SIZE = 20  # some seconds of one worker; what is lost with it waits an hour
 
 type Batches = list[tuple[UUID, ...]]
-
-# Of some workspaces, once all requests of the month have ended.
-# Invoices first: they burn credits before the rest of these expires.
-DRAFTING: tuple[Callable[[str, Collection[UUID]], int], ...] = (
-    invoices.draft_month,
-    credits.expire_ended_credits,  # where no invoice is to burn of them
-)
-# Of some drafts that are due.
-FINALIZING: tuple[Callable[[datetime, Collection[UUID]], int], ...] = (invoices.finalize_due,)
-# Hourly; each looks for what is due.
-PAYING: tuple[Callable[[datetime], int], ...] = (author_shares.pay_due,)
 
 
 def batches_to_draft(period: str) -> Batches:
@@ -45,17 +32,6 @@ def batches_to_finalize(now: datetime) -> Batches:
 
 def draft(period: str, tenant_ids: Collection[UUID]) -> None:
     """Draft a past month's invoices of some workspaces, and let credits expire that end with it."""
-    for step in DRAFTING:
-        step(period, tenant_ids)
-
-
-def finalize(now: datetime, invoice_ids: Collection[UUID]) -> None:
-    """Finalize some drafts that are due."""
-    for step in FINALIZING:
-        step(now, invoice_ids)
-
-
-def pay_authors(now: datetime) -> None:
-    """Pay authors their shares once no invoice is a draft."""
-    for step in PAYING:
-        step(now)
+    # Invoices first: they burn credits before the rest of these expires.
+    invoices.draft_month(period, tenant_ids)
+    credits.expire_ended_credits(period, tenant_ids)  # where no invoice is to burn of them

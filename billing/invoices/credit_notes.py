@@ -9,7 +9,7 @@ from billing.models import CreditNote, CreditNoteNumber
 from core import months
 from core.errors import Conflict, Invalid
 from core.money import usd
-from tenants.metering.credits import grant_any_amount
+from tenants.metering.credits import grant_credit
 from tenants.models import CreditGrant, EventType, Invoice, LedgerEntry, Tenant
 from tenants.public import record_event
 
@@ -106,7 +106,7 @@ def check_credit_note(invoice: Invoice, amount_nanousd: int, settlement: str) ->
 def _book(note: CreditNote) -> None:
     """Write a note into the ledger: what is owed no more, and what was paid back. Credits book themselves."""
     if note.settlement == Settlement.CREDITS:
-        grant_any_amount(
+        grant_credit(
             note.invoice.tenant,
             note.amount_nanousd,
             source=CreditGrant.Source.GOODWILL,

@@ -29,11 +29,7 @@ class LineText(MessageCode):
     USAGE = _("{style}, {meter} tokens")
     USAGE_OF_ALL = _("{style}, tokens")
     TRAININGS = _("Training of styles")
-    LATE_USAGE = _("{usage}, recorded after the {period} invoice")
     INCLUDED = _("Included in {plan}: {covered} of {tokens} tokens")
-    INCLUDED_LATE = _(
-        "Included in {plan}: {covered} of {tokens} tokens for {period}, minus the amount already deducted"
-    )
     CREDITS = _("Credits: {name}")
 
     def show_facts(self, facts: Facts) -> dict[str, str]:
@@ -51,12 +47,11 @@ class Meter(MessageCode):
 
 @dataclass(frozen=True)
 class Metered:
-    """Tokens of one style in one period: in an invoice of one meter at one price, with their ledger entries.
+    """Tokens of one style: in an invoice of one meter at one price, with their ledger entries.
 
     In a preview of all meters together.
     """
 
-    period: str
     style_name: str
     tokens: int
     cost_nanousd: int
@@ -77,17 +72,12 @@ class Adjustment:
 
 @dataclass(frozen=True)
 class Allowance:
-    """A period's plan and its included tokens, beside all that the period used.
+    """A month's plan and its included tokens, beside all that the month used."""
 
-    `taken_off` is what earlier invoices took off for this period.
-    """
-
-    period: str
     plan: str
     included_tokens: int
     tokens: int
     cost_nanousd: int
-    taken_off_nanousd: int = 0
 
 
 @dataclass(frozen=True)
@@ -111,15 +101,12 @@ class Trained:
 
 @dataclass(frozen=True)
 class Month:
-    """All that decides an invoice. Earlier periods have usage in it that came after their own invoices.
-
-    `credits` are in burn order, less what other months take that have no invoice yet.
-    """
+    """All that decides an invoice. `credits` are in burn order, less what earlier months take."""
 
     period: str
     fees: Sequence[FeeShare]
     usage: Sequence[Metered]
-    allowances: Sequence[Allowance]
+    allowance: Allowance
     adjustments: Sequence[Adjustment] = ()
     hosting: Hosting = Hosting(0, 0)
     trainings: Sequence[Trained] = ()
@@ -131,7 +118,6 @@ class Line:
     """One line, as InvoiceLine keeps it."""
 
     kind: str
-    period: str
     message: Message
     amount_nanousd: int
     style_name: str = ""
@@ -158,36 +144,33 @@ def invoice_lines(month: Month) -> list[Line]:
     Their sum is a whole number of cents, rounded to the nearest one, and never negative: what adjustments
     take off beyond the rest is kept as credits, which the last line says.
     """
-    lines = [_fee_line(share, month.period) for share in month.fees if share.amount_nanousd]
+    lines = [_fee_line(share) for share in month.fees if share.amount_nanousd]
     if month.hosting.styles and month.hosting.style_month_nanousd:
-        lines.append(_hosting_line(month.hosting, month.period))
-    lines += [_usage_line(usage, month.period) for usage in month.usage]
-    for allowance in month.allowances:
-        included = _included_line(allowance)
-        if included:
-            lines.append(included)
+        lines.append(_hosting_line(month.hosting))
+    lines += [_usage_line(usage) for usage in month.usage]
+    included = _included_line(month.allowance)
+    if included:
+        lines.append(included)
     # After the included tokens: no plan includes trained ones.
-    lines += [_training_line(trained, month.period) for trained in month.trainings if trained.cost_nanousd]
+    lines += [_training_line(trained) for trained in month.trainings if trained.cost_nanousd]
     # Before the adjustments: credits pay for usage and trainings alone.
     lines += _credit_lines(burns_of(month, lines), month)
-    lines += [_adjustment_line(adjustment, month.period) for adjustment in month.adjustments]
+    lines += [_adjustment_line(adjustment) for adjustment in month.adjustments]
     # Once, of the total: rounded lines would not add up to the ledger (decision 25).
     rounding = _rounding_nanousd(sum_lines(lines))
     if rounding:
-        lines.append(Line(Kind.ROUNDING, month.period, LineText.ROUNDING(), rounding))
+        lines.append(Line(Kind.ROUNDING, LineText.ROUNDING(), rounding))
     total = sum_lines(lines)
     if total < 0:
-        lines.append(Line(Kind.KEPT, month.period, LineText.KEPT(), -total))
+        lines.append(Line(Kind.KEPT, LineText.KEPT(), -total))
     return lines
 
 
 def burns_of(month: Month, lines: Iterable[Line]) -> list[Burn]:
     """Return what an invoice takes from credits: usage beyond the included tokens, and trainings."""
-    charges: dict[str, int] = {}
-    for line in lines:
-        if line.kind in (Kind.USAGE, Kind.INCLUDED, Kind.TRAINING):
-            charges[line.period] = charges.get(line.period, 0) + line.amount_nanousd
-    return burn_credits(month.credits, charges)
+    paid_by_credits = (Kind.USAGE, Kind.INCLUDED, Kind.TRAINING)
+    charge = sum(line.amount_nanousd for line in lines if line.kind in paid_by_credits)
+    return burn_credits(month.credits, {month.period: charge})
 
 
 def sum_lines(lines: Sequence[Line]) -> int:
@@ -195,21 +178,20 @@ def sum_lines(lines: Sequence[Line]) -> int:
     return sum(line.amount_nanousd for line in lines)
 
 
-def _fee_line(share: FeeShare, period: str) -> Line:
+def _fee_line(share: FeeShare) -> Line:
     """Return the line of a plan's fee: whole, or for the days on which the workspace was on it."""
     plan, fee, amount = share.version.plan.name, share.version.monthly_fee_nanousd, share.amount_nanousd
     if share.days == share.month_days:
-        return Line(Kind.FEE, period, LineText.FEE(plan=plan), amount, unit_nanousd=fee)
+        return Line(Kind.FEE, LineText.FEE(plan=plan), amount, unit_nanousd=fee)
     days = LineText.FEE_OF_DAYS(plan=plan, days=share.days, month_days=share.month_days, fee=usd(fee))
-    return Line(Kind.FEE, period, days, amount)
+    return Line(Kind.FEE, days, amount)
 
 
-def _hosting_line(hosting: Hosting, period: str) -> Line:
+def _hosting_line(hosting: Hosting) -> Line:
     count = hosting.styles
     text = LineText.HOSTING_OF_ONE if count == 1 else LineText.HOSTING
     return Line(
         Kind.HOSTING,
-        period,
         text(count=count),
         count * hosting.style_month_nanousd,
         quantity=count,
@@ -217,15 +199,12 @@ def _hosting_line(hosting: Hosting, period: str) -> Line:
     )
 
 
-def _usage_line(usage: Metered, period: str) -> Line:
+def _usage_line(usage: Metered) -> Line:
     text = LineText.USAGE_OF_ALL(style=usage.style_name)
     if usage.meter:
         text = LineText.USAGE(style=usage.style_name, meter=Meter.named(usage.meter))
-    if usage.period != period:
-        text = LineText.LATE_USAGE(usage=text, period=usage.period)
     return Line(
         Kind.USAGE,
-        usage.period,
         text,
         usage.cost_nanousd,
         style_name=usage.style_name,
@@ -237,10 +216,9 @@ def _usage_line(usage: Metered, period: str) -> Line:
     )
 
 
-def _training_line(trained: Trained, period: str) -> Line:
+def _training_line(trained: Trained) -> Line:
     return Line(
         Kind.TRAINING,
-        period,
         LineText.TRAININGS(),
         trained.cost_nanousd,
         quantity=trained.tokens,
@@ -257,15 +235,12 @@ def _included_line(allowance: Allowance) -> Line | None:
     """
     tokens = allowance.tokens
     covered = min(tokens, allowance.included_tokens)
-    share = allowance.cost_nanousd - payable_nanousd(
-        allowance.cost_nanousd, tokens, allowance.included_tokens
-    )
-    amount = share - allowance.taken_off_nanousd
+    payable = payable_nanousd(allowance.cost_nanousd, tokens, allowance.included_tokens)
+    amount = allowance.cost_nanousd - payable
     if not amount:
         return None
-    text = LineText.INCLUDED_LATE if allowance.taken_off_nanousd else LineText.INCLUDED
-    message = text(plan=allowance.plan, covered=covered, tokens=tokens, period=allowance.period)
-    return Line(Kind.INCLUDED, allowance.period, message, -amount, quantity=covered)
+    text = LineText.INCLUDED(plan=allowance.plan, covered=covered, tokens=tokens)
+    return Line(Kind.INCLUDED, text, -amount, quantity=covered)
 
 
 def _credit_lines(burns: Sequence[Burn], month: Month) -> list[Line]:
@@ -274,14 +249,13 @@ def _credit_lines(burns: Sequence[Burn], month: Month) -> list[Line]:
     for credit in month.credits:
         amount = sum(burn.amount_nanousd for burn in burns if burn.grant_id == credit.grant_id)
         if amount:
-            lines.append(Line(Kind.CREDIT, month.period, LineText.CREDITS(name=credit.name), -amount))
+            lines.append(Line(Kind.CREDIT, LineText.CREDITS(name=credit.name), -amount))
     return lines
 
 
-def _adjustment_line(adjustment: Adjustment, period: str) -> Line:
+def _adjustment_line(adjustment: Adjustment) -> Line:
     return Line(
         Kind.ADJUSTMENT,
-        period,
         Message.of(adjustment.reason),
         adjustment.amount_nanousd,
         first_entry=adjustment.entry,

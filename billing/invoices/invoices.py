@@ -1,12 +1,12 @@
 """Invoices of workspaces: previewed, drafted, finalized, paid, made void. Each step is safe to repeat.
 
-An invoice sums the ledger entries of its month. Usage that the ledger gets after that (an engine's machine
-was away) comes onto the next one.
+An invoice sums the ledger entries of its month. Usage that the ledger gets once there is one (an engine's
+machine was away) counts in the month in which it arrives (tenants/metering/ledger.py).
 """
 
 import logging
 from collections.abc import Callable, Collection, Iterable, Mapping
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field
 from datetime import datetime, timedelta
 from uuid import UUID
 
@@ -33,10 +33,7 @@ from billing.models import CreditNote
 from core import months
 from core.errors import Conflict
 from tenants.metering import credits, hosting, plans, trainings
-from tenants.metering.ledger import usage_of
-from tenants.metering.proration import MonthTerms
 from tenants.models import (
-    ArchivedUsage,
     CreditGrant,
     EventType,
     HostedStyle,
@@ -46,7 +43,6 @@ from tenants.models import (
     LedgerEntry,
     Subscription,
     Tenant,
-    UsageArchive,
     UsageDaily,
 )
 from tenants.public import record_event
@@ -83,14 +79,6 @@ USAGE = """
     SELECT '', '', coalesce(sum(amount_nanousd), 0), 1, 0, 0 FROM used
     ORDER BY 1, 2, 4
 """
-
-
-type Columns = tuple[str, ...]  # of Metered and InvoiceLine alike
-type Invoiced = dict[tuple[object, ...], tuple[int, int]]  # the columns' values → tokens, nano-USD
-type ReadUsage = Callable[[UUID, str], list[Metered]]
-
-BY_STYLE: Columns = ("style_name",)
-BY_METER: Columns = ("style_name", "meter", "unit_nanousd")
 
 
 class UsageMismatch(Conflict):
@@ -135,15 +123,13 @@ def preview_invoice(tenant: Tenant, period: str) -> Preview:
 
     It reads usage by day, so it is quick however many requests a workspace has.
     """
-    return _preview(tenant, period, _usage_by_style, BY_STYLE)
+    return _preview(tenant, period, _usage_by_style(tenant.pk, period))
 
 
 def unbilled_workspaces(period: str) -> QuerySet[Tenant]:
     """Return the workspaces that may owe something for a month and have no invoice of it."""
     start, end = months.bounds(period)
-    # Usage of the month before may have come late.
-    first_day = months.bounds(months.before(period))[0].date()
-    used = UsageDaily.objects.filter(tenant=OuterRef("pk"), day__gte=first_day, day__lt=end.date())
+    used = UsageDaily.objects.filter(tenant=OuterRef("pk"), day__gte=start.date(), day__lt=end.date())
     paying = Subscription.objects.within(start, end).filter(
         tenant=OuterRef("pk"), plan_version__monthly_fee_nanousd__gt=0
     )
@@ -201,8 +187,8 @@ def _draft(tenant: Tenant, period: str) -> tuple[Invoice | None, list[credits.Bu
         invoice = Invoice.objects.filter(tenant=tenant, period=period).first()
         if invoice and invoice.state != State.DRAFT:
             return invoice, []
-        # Drafts may be days old. Each time the lines are read anew, so usage that came late is on them.
-        preview = _preview(tenant, period, _read_ledger, BY_METER)
+        # Drafts may be days old. Each time the lines are read anew, so later adjustments are on them.
+        preview = _preview(tenant, period, _read_ledger(tenant.pk, period))
         if invoice is None:
             if not preview.lines:
                 return None, []
@@ -237,73 +223,47 @@ def finalize_invoice(invoice: Invoice, now: datetime | None = None) -> Invoice:
         # Another worker was first, or the ledger no longer has anything for it.
         if fresh is None or fresh.state != State.DRAFT:
             return fresh or invoice
-        final = Finalizing(fresh, burns, now)
-        for step in FINALIZING:
-            step(final)
+        _book_lines(fresh, now)
+        credits.book_burns(fresh, burns)
+        # Late: the number's row is locked until the end.
+        _take_number(fresh)
+        _freeze(fresh, now)
+        _record_events(fresh)
+        credits.expire_credits(fresh.tenant, fresh.period)
     return fresh
 
 
-@dataclass(frozen=True)
-class Finalizing:
-    """A draft that becomes final, what it burns of credits, and when."""
-
-    invoice: Invoice
-    burns: list[credits.Burn]
-    now: datetime
-
-
-def _book_lines(final: Finalizing) -> None:
-    for line in final.invoice.lines.all():
-        _book_line(final.invoice, line)
+def _book_lines(invoice: Invoice, now: datetime) -> None:
+    for line in invoice.lines.all():
+        _book_line(invoice, line)
         if line.kind == InvoiceLine.Kind.KEPT:
-            _keep_as_credits(final.invoice, line, final.now)
+            _keep_as_credits(invoice, line, now)
 
 
-def _book_burns(final: Finalizing) -> None:
-    credits.book_burns(final.invoice, final.burns)
-
-
-def _take_number(final: Finalizing) -> None:
+def _take_number(invoice: Invoice) -> None:
     # Not a sequence: those leave gaps where a transaction rolls back, and invoice numbers may have none.
     number = InvoiceNumber.objects.select_for_update().get()
     number.last += 1
     number.save()
-    final.invoice.number = number.last
+    invoice.number = number.last
 
 
-def _freeze(final: Finalizing) -> None:
-    invoice = final.invoice
+def _freeze(invoice: Invoice, now: datetime) -> None:
     # A copy: an invoice must show the addresses of its day, however they change later.
     invoice.bill_to = details.details_of(invoice.tenant).as_text()
     invoice.issuer = settings.INVOICE_ISSUER
-    invoice.finalized_at = final.now
+    invoice.finalized_at = now
     invoice.state = State.FINALIZED
     if invoice.total_nanousd == 0:
         invoice.state = State.PAID
-        invoice.closed_at = final.now
+        invoice.closed_at = now
     invoice.save()
 
 
-def _record_events(final: Finalizing) -> None:
-    invoice = final.invoice
+def _record_events(invoice: Invoice) -> None:
     record_event(invoice.tenant_id, EventType.INVOICE_FINALIZED, invoice)
     if invoice.state == State.PAID:
         record_event(invoice.tenant_id, EventType.INVOICE_PAID, invoice)
-
-
-def _expire_rest(final: Finalizing) -> None:
-    credits.expire_credits(final.invoice.tenant, final.invoice.period)
-
-
-# In one transaction. The number comes late: its row is locked until the end.
-FINALIZING: tuple[Callable[[Finalizing], None], ...] = (
-    _book_lines,
-    _book_burns,
-    _take_number,
-    _freeze,
-    _record_events,
-    _expire_rest,
-)
 
 
 def require_draft(invoice: Invoice) -> None:
@@ -383,49 +343,27 @@ def balance_nanousd(tenant_id: UUID) -> int:
     return int(total - credited.aggregate(total=Sum("amount_nanousd", default=0))["total"])
 
 
-def _preview(tenant: Tenant, period: str, read: ReadUsage, columns: Columns) -> Preview:
+def _preview(tenant: Tenant, period: str, usage: list[Metered]) -> Preview:
     terms = plans.terms_of(tenant, period)
-    usage = read(tenant.pk, period)
-    allowances = [_allowance(terms, period, usage)]
-    late_periods = _late_periods(tenant.pk, period)
-    for late_period in late_periods:
-        all_of_it = read(tenant.pk, late_period)
-        invoiced = _sum_invoiced_usage(tenant.pk, late_period, columns)
-        usage = usage + _subtract(all_of_it, invoiced, columns)
-        allowance = _allowance(plans.terms_of(tenant, late_period), late_period, all_of_it)
-        taken_off = -_sum_invoiced(tenant.pk, late_period, InvoiceLine.Kind.INCLUDED)
-        allowances.append(replace(allowance, taken_off_nanousd=taken_off))
-    month = Month(
-        period=period,
-        fees=terms.fees,
-        usage=usage,
-        allowances=allowances,
-        adjustments=_adjustments(tenant.pk, period),
-        hosting=Hosting(hosting.count_hosted(tenant.pk, period), hosting.style_month_nanousd(period)),
-        trainings=_trainings(tenant.pk, period),
-        credits=_credits_for(tenant, period, late_periods),
-    )
-    lines = invoice_lines(month)
-    return Preview(period, str(terms.dearest), lines, burns_of(month, lines))
-
-
-def _credits_for(tenant: Tenant, period: str, late_periods: list[str]) -> list[credits.Credit]:
-    """Return what a month's invoice finds of credits: earlier months without a final invoice burn first."""
-    left = credits.open_credits(tenant.pk)
-    # Late periods are on this invoice, so what they owe is not taken off twice.
-    charges = credits.open_charges(tenant, left, until=months.before(period))
-    elsewhere = {earlier: owed for earlier, owed in charges.items() if earlier not in late_periods}
-    return credits.settle_charges(left, elsewhere)
-
-
-def _allowance(terms: MonthTerms, period: str, usage: list[Metered]) -> Allowance:
-    return Allowance(
-        period=period,
+    allowance = Allowance(
         plan=terms.dearest.plan.name,
         included_tokens=terms.included_tokens,
         tokens=sum(metered.tokens for metered in usage),
         cost_nanousd=sum(metered.cost_nanousd for metered in usage),
     )
+    month = Month(
+        period=period,
+        fees=terms.fees,
+        usage=usage,
+        allowance=allowance,
+        adjustments=_adjustments(tenant.pk, period),
+        hosting=Hosting(hosting.count_hosted(tenant.pk, period), hosting.style_month_nanousd(period)),
+        trainings=_trainings(tenant.pk, period),
+        # Earlier months without a final invoice burn first.
+        credits=credits.left_of_grants(tenant, months.before(period)),
+    )
+    lines = invoice_lines(month)
+    return Preview(period, str(terms.dearest), lines, burns_of(month, lines))
 
 
 def _trainings(tenant_id: UUID, period: str) -> list[Trained]:
@@ -448,24 +386,6 @@ def _trainings(tenant_id: UUID, period: str) -> list[Trained]:
     return trained
 
 
-def _late_periods(tenant_id: UUID, period: str) -> list[str]:
-    """Return the earlier months with a final invoice of which the ledger has more than is invoiced."""
-    months_invoiced = Invoice.objects.filter(tenant=tenant_id, period__lt=period).exclude(state=State.DRAFT)
-    late = []
-    for earlier in months_invoiced.order_by("period").values_list("period", flat=True):
-        used = usage_of(tenant_id, earlier)
-        # Sums, not ids of entries: an entry with a lower id may be committed later (decision 25).
-        if used.nanousd != _sum_invoiced(tenant_id, earlier, InvoiceLine.Kind.USAGE):
-            late.append(earlier)
-    return late
-
-
-def _sum_invoiced(tenant_id: UUID, period: str, kind: InvoiceLine.Kind) -> int:
-    """Return the nano-USD that final invoices have of a period, in lines of one kind."""
-    lines = _invoiced_lines(tenant_id, period, kind)
-    return int(lines.aggregate(total=Sum("amount_nanousd", default=0))["total"])
-
-
 def _usage_by_style(tenant_id: UUID, period: str) -> list[Metered]:
     """Return what each style used in a period, over all meters."""
     start, end = months.bounds(period)
@@ -474,12 +394,12 @@ def _usage_by_style(tenant_id: UUID, period: str) -> list[Metered]:
     rows = by_style.annotate(
         tokens=Sum(F("prompt_tokens") + F("completion_tokens")), cost=Sum("cost_nanousd")
     )
-    return [Metered(period, style_name, int(tokens), int(cost)) for style_name, tokens, cost in rows]
+    return [Metered(style_name, int(tokens), int(cost)) for style_name, tokens, cost in rows]
 
 
 def _read_ledger(tenant_id: UUID, period: str) -> list[Metered]:
     """Return what the ledger has of a period. Raises UsageMismatch."""
-    usage = _archived_usage(tenant_id, period)
+    usage: list[Metered] = []
     ledger_nanousd = 0
     with connection.cursor() as cursor:
         cursor.execute(USAGE, {"tenant": tenant_id, "period": period})
@@ -489,73 +409,10 @@ def _read_ledger(tenant_id: UUID, period: str) -> list[Metered]:
                 continue
             tokens = int(amount)
             cost = tokens * unit_nanousd
-            usage.append(
-                Metered(period, style_name, tokens, cost, meter, unit_nanousd, first_entry, last_entry)
-            )
+            usage.append(Metered(style_name, tokens, cost, meter, unit_nanousd, first_entry, last_entry))
     if sum(metered.cost_nanousd for metered in usage) != ledger_nanousd:
         raise UsageMismatch(period=period)
-    return _merge(usage)
-
-
-def _archived_usage(tenant_id: UUID, period: str) -> list[Metered]:
-    """Return what the events of a month used that are archived; there may be others, which came later."""
-    rows = ArchivedUsage.objects.filter(
-        tenant=tenant_id, archive__period=period, archive__in=UsageArchive.objects.gone()
-    )
-    usage = []
-    for row in rows.order_by("style_name", "meter", "unit_nanousd"):
-        cost = row.tokens * row.unit_nanousd
-        usage.append(Metered(period, row.style_name, row.tokens, cost, row.meter, row.unit_nanousd))
     return usage
-
-
-def _merge(usage: list[Metered]) -> list[Metered]:
-    """Return usage with one entry for each style, meter and price."""
-    merged: dict[tuple[object, ...], Metered] = {}
-    for one in usage:
-        key = tuple(getattr(one, column) for column in BY_METER)
-        other = merged.get(key)
-        if other is None:
-            merged[key] = one
-            continue
-        merged[key] = replace(
-            one, tokens=one.tokens + other.tokens, cost_nanousd=one.cost_nanousd + other.cost_nanousd
-        )
-    return list(merged.values())
-
-
-def _invoiced_lines(tenant_id: UUID, period: str, kind: InvoiceLine.Kind) -> QuerySet[InvoiceLine]:
-    """Return the lines of final invoices, of whichever month, that are about a period."""
-    lines = InvoiceLine.objects.filter(invoice__tenant=tenant_id, period=period, kind=kind)
-    return lines.exclude(invoice__state=State.DRAFT).order_by()
-
-
-def _sum_invoiced_usage(tenant_id: UUID, period: str, columns: Columns) -> Invoiced:
-    """Return what final invoices have of a period's usage, summed by some columns."""
-    lines = _invoiced_lines(tenant_id, period, InvoiceLine.Kind.USAGE)
-    invoiced: Invoiced = {}
-    for *key, tokens, cost in lines.values_list(*columns).annotate(Sum("quantity"), Sum("amount_nanousd")):
-        invoiced[tuple(key)] = (tokens, cost)
-    return invoiced
-
-
-def _subtract(usage: list[Metered], invoiced: Invoiced, columns: Columns) -> list[Metered]:
-    """Return what of some usage no final invoice has. Both are summed by the same columns."""
-    left = []
-    for metered in usage:
-        key = tuple(getattr(metered, column) for column in columns)
-        tokens, cost = invoiced.get(key, (0, 0))
-        # Fewer can't be left: the ledger only grows.
-        if metered.tokens > tokens:
-            rest = replace(
-                metered,
-                tokens=metered.tokens - tokens,
-                cost_nanousd=metered.cost_nanousd - cost,
-                first_entry=None,  # the range has entries that are invoiced
-                last_entry=None,
-            )
-            left.append(rest)
-    return left
 
 
 def _adjustments(tenant_id: UUID, period: str) -> list[Adjustment]:
@@ -579,8 +436,7 @@ def _book_line(invoice: Invoice, line: InvoiceLine) -> None:
     """Write a line into the ledger if it is not there: usage, trainings and adjustments are."""
     kind = BOOKED.get(line.kind)
     if kind:
-        # Included tokens of an earlier month have a line and an entry of their own.
-        part = "" if line.period == invoice.period else line.period
+        part = ""
         if line.kind == InvoiceLine.Kind.KEPT:  # its kind in the ledger is that of the included tokens too
             part = "kept"
         if line.kind == InvoiceLine.Kind.FEE and line.position > 1:  # a month of several plans
@@ -590,7 +446,7 @@ def _book_line(invoice: Invoice, line: InvoiceLine) -> None:
 
 def _keep_as_credits(invoice: Invoice, line: InvoiceLine, now: datetime) -> None:
     """Grant what an invoice has less than nothing to ask for. The line's own entry brings it to $0."""
-    credits.grant_any_amount(
+    credits.grant_credit(
         invoice.tenant,
         line.amount_nanousd,
         source=CreditGrant.Source.GOODWILL,

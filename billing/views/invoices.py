@@ -67,7 +67,7 @@ def show_invoice(request: MemberRequest, invoice_id: UUID) -> HttpResponse:
         "notes": [(note, usd(note.amount_nanousd)) for note in invoice.credit_notes.all()],
         "month": start,
         "next_month": end,
-        "archive": usage.archive_of(request.tenant, invoice.period),
+        "is_log_deleted": usage.is_log_deleted(request.tenant, invoice.period),
     }
     return render(request, "billing/invoice.html", context)
 

@@ -47,7 +47,7 @@ def list_requests(request: MemberRequest) -> HttpResponse:
         "is_filtered": bool(chosen.style or chosen.key_id or chosen.outcome or chosen.request_id),
         "period": period,
         "period_name": months.in_words(period),
-        "archive": usage.archive_of(request.tenant, period),
+        "is_deleted": usage.is_log_deleted(request.tenant, period),
         "query": _query(request),
     }
     return render(request, "billing/requests.html", context)
@@ -71,9 +71,7 @@ def export_requests(request: MemberRequest) -> StreamingHttpResponse:
     chosen, period = _read_filter(request)
     lines = request_log.csv_lines(chosen)
     answer = StreamingHttpResponse(lines, content_type="text/csv; charset=utf-8")
-    # Of an archived month there is only what came after it.
-    part = "-late" if usage.archive_of(request.tenant, period) else ""
-    answer["Content-Disposition"] = f'attachment; filename="requests-{period}{part}.csv"'
+    answer["Content-Disposition"] = f'attachment; filename="requests-{period}.csv"'
     return answer
 
 

@@ -17,7 +17,7 @@ from inference.contract.route import read_provenance
 from inference.facts import Store
 from inference.quota.admission import read_prices
 from inference.quota.scripts import PRUNE_CONSUMERS, REBUILD_COUNTERS
-from tenants.metering.ledger import Event, record_events, usage_of
+from tenants.metering.ledger import Event, find_moved, record_events, usage_of
 from tenants.metering.pools import free_tokens_used
 
 logger = logging.getLogger(__name__)
@@ -41,7 +41,7 @@ def drain_usage(client: Store, consumer: str, *, take_over_after_ms: int = TAKE_
     while batch := _read_batch(client, stream, consumer, take_over_after_ms):
         events = _parse_batch(client, batch)
         # In this order a drain that is killed repeats a batch, and never loses one.
-        recorded += _record(events, partial(_set_event_apart, client))
+        recorded += _record(client, events, partial(_set_event_apart, client))
         ids = [entry_id for entry_id, _ in batch]
         client.pipeline().xack(stream, GROUP, *ids).xdel(stream, *ids).execute()
     return recorded
@@ -54,6 +54,20 @@ def prune_consumers(client: Store, *, dead_after_ms: int = DEAD_AFTER_MS) -> int
     """
     script = client.register_script(PRUNE_CONSUMERS)
     return int(script([valkey.usage_key()], [GROUP, dead_after_ms]))
+
+
+def forget_counters(client: Store, tenant_id: UUID, period: str, pool_id: str = "") -> None:
+    """Forget what a workspace and its pool used and spent in a period, until the ledger is asked again.
+
+    What open requests hold stays.
+    """
+    account = valkey.account_key(tenant_id, period)
+    # Keys have counters of their own: `used:<key>`, `spent:<key>`.
+    stale = [field for field in client.hkeys(account) if field.startswith(("used", "spent"))]
+    if stale:
+        client.hdel(account, *stale)
+    if pool_id:
+        client.hdel(valkey.pool_account_key(pool_id, period), "used")
 
 
 def rebuild_counters(client: Store, tenant_id: UUID, period: str) -> None:
@@ -107,7 +121,7 @@ def record_pending(client: Store, of: str, owner_id: str) -> str:
             if event:
                 events.append(event)
     # The drain sets apart what can never be recorded.
-    _record(events, lambda event: None)
+    _record(client, events, lambda event: None)
     return str(last_id)
 
 
@@ -144,21 +158,27 @@ def _parse_event(fields: dict[str, str]) -> Event | None:
         return None
 
 
-def _record(events: list[Event], refuse: Callable[[Event], None]) -> int:
+def _record(client: Store, events: list[Event], refuse: Callable[[Event], None]) -> int:
     """Record a batch; return how many were new. Call `refuse` with an event that PostgreSQL can never take.
 
+    Counters of months between which late usage moved are forgotten: they still say where it was admitted.
     Raises what is no event's fault: PostgreSQL is away or asks to try again, or its schema is another one.
     """
     try:
-        return record_events(events)
+        recorded = record_events(events)
     except (OperationalError, InterfaceError, ProgrammingError):
         raise
     except Exception:  # noqa: BLE001 what one event can do to a batch is not known beforehand
         # One event that PostgreSQL refuses rolls its whole batch back. One by one, the others get in.
         if len(events) > 1:
-            return sum(_record([event], refuse) for event in events)
+            return sum(_record(client, [event], refuse) for event in events)
         refuse(events[0])
         return 0
+    # Also of events that were recorded before: whoever did may have been killed right after.
+    for event, period in find_moved(events):
+        forget_counters(client, event.tenant_id, event.period, event.pool)
+        forget_counters(client, event.tenant_id, period, event.pool)
+    return recorded
 
 
 def _set_event_apart(client: Store, event: Event) -> None:

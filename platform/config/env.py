@@ -208,6 +208,11 @@ VARIABLES: dict[str, Variable] = {
     "AUDIT_KEPT_DAYS": Variable(
         "1095", "Days to keep the audit log, at least 30. A checkpoint preserves its chain. 0: forever."
     ),
+    "USAGE_EVENTS_KEPT_MONTHS": Variable(
+        "24",
+        "Whole months to keep the log of single requests, at least 3. An older month is deleted once its "
+        "usage is on final invoices. The ledger, invoices and totals by day stay. 0: forever.",
+    ),
     "INVOICE_ISSUER": Variable(
         "Polyscribe",
         "The issuer of invoices: name, address and tax id, with `|` between lines. Each invoice "

@@ -269,7 +269,7 @@ CELERY_TASK_ROUTES = {
     "training.tasks.read": {"queue": "reading"},  # up to half a minute for each document
     "training.tasks.run": {"queue": "training"},  # until a training ends
     "billing.tasks.draft_invoices": {"queue": "billing"},
-    "billing.tasks.archive_usage": {"queue": "billing"},  # takes minutes
+    "billing.tasks.prune_usage_events": {"queue": "billing"},  # reads a whole month
     "billing.tasks.draft_batch": {"queue": "billing"},
     "billing.tasks.finalize_batch": {"queue": "billing"},
     "tenants.tasks.make_usage_partitions": {"queue": "billing"},  # may wait for a lock
@@ -315,7 +315,6 @@ _BEAT = {
     "open-next-month": ("inference.tasks.open_next_month", 20),
     "publish-planned-changes": ("tenants.tasks.publish_planned_changes", 20),
     "change-prices": ("adapters.tasks.change_prices", 60),
-    "archive-usage": ("billing.tasks.archive_usage", 60),
     "sample-service": ("operations.tasks.sample_service", 60),
     "sweep-payments": ("billing.tasks.sweep_payments", 60),
     "top-up": ("billing.tasks.top_up", 60),
@@ -341,6 +340,7 @@ _BEAT = {
     "make-usage-partitions": ("tenants.tasks.make_usage_partitions", 3_600),
     "prune-events": ("tenants.tasks.prune_events", 3_600),
     "prune-sign-ups": ("tenants.tasks.prune_sign_ups", 3_600),
+    "prune-usage-events": ("billing.tasks.prune_usage_events", 86_400),
     "prune-console-history": ("operations.tasks.prune_console_history", 86_400),
     "prune-quota-snapshots": ("tenants.tasks.prune_quota_snapshots", 86_400),
     "prune-audit": ("tenants.tasks.prune_audit", 86_400),
@@ -391,6 +391,7 @@ RECEIPT_KEYS = {number: bytes.fromhex(seed) for number, seed in env.read_keys("R
 WEBHOOKS_TO_LOOPBACK = env.read_flag("WEBHOOKS_TO_LOOPBACK") and not SECURE
 
 AUDIT_KEPT_DAYS = env.read_int("AUDIT_KEPT_DAYS")
+USAGE_EVENTS_KEPT_MONTHS = env.read_int("USAGE_EVENTS_KEPT_MONTHS")
 
 ENGINE_NAME = env.read("ENGINE_NAME")
 ENGINE_KIND = env.read("ENGINE_KIND")

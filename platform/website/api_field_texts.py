@@ -288,7 +288,6 @@ FIELDS_OF = {
     "InvitationBody.role": "The role that the invited person gets.",
     "InvitationObject.invited_by": "Email address of the person who invited. `null` for a program.",
     "InvitationObject.role": "The role that the invited person gets.",
-    "InvoiceLineObject.period": "Earlier month of usage recorded late. Empty otherwise.",
     "InvoiceObject.due_usd": "The amount due, in dollars.",
     "InvoiceObject.number": "The invoice's number.",
     "JobBody.method": "How to train. Only `supervised` is available.",

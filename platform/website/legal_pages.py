@@ -44,5 +44,6 @@ def _legal_page(request: HttpRequest, template: str) -> HttpResponse:
         "is_watermarked": settings.WATERMARK != "off" and bool(settings.WATERMARK_KEYS),
         "is_demo": settings.MAILBOX,  # only a demo shows its mail
         "audit_kept_days": settings.AUDIT_KEPT_DAYS,
+        "usage_kept_months": settings.USAGE_EVENTS_KEPT_MONTHS,
     }
     return render(request, template, context)

@@ -38,7 +38,6 @@ ACTIONS: dict[str, str | Promise] = {
     "added": pgettext_lazy("audit log", "added"),
     "aborted": pgettext_lazy("audit log", "aborted"),
     "approved": pgettext_lazy("audit log", "approved"),
-    "archived": pgettext_lazy("audit log", "archived"),
     "begun": pgettext_lazy("audit log", "started"),
     "cancelled": pgettext_lazy("audit log", "cancelled"),
     "cast": pgettext_lazy("audit log", "cast"),

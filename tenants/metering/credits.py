@@ -163,37 +163,6 @@ def grant_credit(
         return grant
 
 
-def grant_any_amount(
-    tenant: Tenant,
-    amount_nanousd: int,
-    *,
-    source: str,
-    source_id: str,
-    reason: str | Message,
-    actor: str,
-    now: datetime | None = None,
-) -> None:
-    """Grant what the books say is a workspace's, however much: as several grants where one can't hold it.
-
-    Safe to repeat. Call it in the transaction of what it is for.
-    """
-    left_nanousd = amount_nanousd
-    part = 1
-    while left_nanousd > 0:
-        part_nanousd = min(left_nanousd, MAX_CREDIT_NANOUSD)
-        grant_credit(
-            tenant,
-            part_nanousd,
-            source=source,
-            source_id=source_id if part == 1 else f"{source_id} part {part}",
-            reason=reason,
-            actor=actor,
-            now=now,
-        )
-        left_nanousd -= part_nanousd
-        part += 1
-
-
 def burn_credits(credits: Sequence[Credit], charges: Mapping[str, int]) -> list[Burn]:
     """Return what the charges of some months (nano-USD) take from credits that stand in burn order.
 
@@ -414,7 +383,7 @@ def _invoiced_charges(tenant_id: UUID) -> dict[str, Invoiced]:
     lines = InvoiceLine.objects.filter(invoice__tenant=tenant_id).exclude(invoice__state=Invoice.State.DRAFT)
     sums = (
         lines.order_by()
-        .values_list("period")
+        .values_list("invoice__period")
         .annotate(
             usage=Sum("amount_nanousd", filter=Q(kind=InvoiceLine.Kind.USAGE), default=0),
             included=Sum("amount_nanousd", filter=Q(kind=InvoiceLine.Kind.INCLUDED), default=0),

@@ -1,18 +1,20 @@
 """Record each served request exactly once, and sum up what a period has used."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from datetime import datetime
 from uuid import UUID
 
 import orjson
 from django.db import connection, transaction
+from django.db.backends.utils import CursorWrapper
 from django.db.models import F, Sum
 
 from core import months
+from tenants.metering import partitions
 from tenants.metering.earnings import add_to_earnings
 from tenants.metering.pools import add_to_free_usage
-from tenants.models import ApiKey, UsageDaily
+from tenants.models import ApiKey, Invoice, LedgerEntry, Tenant, UsageDaily, UsageEvent
 
 
 @dataclass(frozen=True)
@@ -45,9 +47,14 @@ class Event:
     pool: str = ""  # of free workspaces that share an allowance (pools.py)
 
     @property
+    def tokens(self) -> int:
+        """All tokens. A request that failed before its first one used nothing."""
+        return self.prompt_tokens + self.completion_tokens
+
+    @property
     def pooled(self) -> tuple[str, str, int]:
         """What it adds to its pool's month: the pool, the month and the tokens."""
-        return self.pool, self.period, self.prompt_tokens + self.completion_tokens
+        return self.pool, self.period, self.tokens
 
 
 @dataclass(frozen=True)
@@ -64,7 +71,7 @@ EVENT_COLUMNS = ", ".join(field.name for field in fields(Event) if field.name !=
 
 # Two recorders of one request meet here: the second waits for the first's commit and gets no row back.
 # Rows go in by request id, so that two recorders of the same batch can't wait for each other. What the ledger
-# has is left out: its event may be archived, so that no partition would refuse it.
+# has is left out: its event may be deleted, so that no partition would refuse it.
 INSERT_NEW = f"""
     INSERT INTO tenants_usageevent ({EVENT_COLUMNS}, recorded_at)
     SELECT {EVENT_COLUMNS}, now() FROM jsonb_populate_recordset(NULL::tenants_usageevent, %s::jsonb) AS new
@@ -144,6 +151,9 @@ MARK_KEYS_USED = """
 def record_events(events: Iterable[Event]) -> int:
     """Record events in one transaction, each request id only once ever; return how many were new.
 
+    Usage of a month that has an invoice already, or whose events are no longer kept, counts in the present
+    month.
+
     Safe to repeat, and safe from several processes at once. Raises IntegrityError, and records nothing of
     the batch, when an event names a missing tenant or key or has impossible counts.
     """
@@ -152,11 +162,12 @@ def record_events(events: Iterable[Event]) -> int:
         batch.setdefault(event.request_id, event)
     if not batch:
         return 0
-    # As JSON, so that one statement takes a batch of any size.
-    rows = orjson.dumps(list(batch.values())).decode()
     with transaction.atomic(), connection.cursor() as cursor:
         # Without this, PostgreSQL would refuse a missing tenant only at the commit.
         cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")
+        batch |= _find_late(cursor, batch.values())
+        # As JSON, so that one statement takes a batch of any size.
+        rows = orjson.dumps(list(batch.values())).decode()
         cursor.execute(INSERT_NEW, [rows])
         new_ids = [request_id for (request_id,) in cursor.fetchall()]
         # All sums are of the rows that this transaction wrote, so a repeated batch adds nothing.
@@ -172,6 +183,65 @@ def record_events(events: Iterable[Event]) -> int:
             _lock_keys({batch[request_id].key_id for request_id in new_ids})
             cursor.execute(MARK_KEYS_USED, [new_ids, periods])
     return len(new_ids)
+
+
+def find_moved(events: Iterable[Event]) -> list[tuple[Event, str]]:
+    """Return those of some recorded events that count in another month than their own, and in which."""
+    earlier = _of_earlier_months(events)
+    if not earlier:
+        return []
+    entries = LedgerEntry.objects.filter(kind=LedgerEntry.Kind.USAGE, source_id__in=earlier)
+    booked = dict(entries.values_list("source_id", "period"))
+    moved = []
+    for event in earlier.values():
+        period = booked.get(event.request_id, event.period)
+        if period != event.period:
+            moved.append((event, period))
+    return moved
+
+
+def _find_late(cursor: CursorWrapper, events: Iterable[Event]) -> dict[str, Event]:
+    """Return the usage of months that are closed, dated in the present month, by request id.
+
+    Those have an invoice, or are older than events are kept. The price, the day of the request and the key
+    stay. Call it in the transaction that records.
+    """
+    earlier = _of_earlier_months(events)
+    if not earlier:
+        return {}
+    tenant_ids = {event.tenant_id for event in earlier.values()}
+    # Whoever drafts an invoice has this lock, too: it has read all usage of its month, or is seen here.
+    # In one order, so that two recorders can't wait for each other.
+    tenants = Tenant.objects.filter(pk__in=tenant_ids).order_by("pk")
+    list(tenants.select_for_update(no_key=True).values_list("pk"))  # `list` runs the query
+    invoices = Invoice.objects.filter(tenant__in=tenant_ids)
+    invoiced = set(invoices.values_list("tenant_id", "period"))
+    # As the insert takes it: who read before could wait for whoever drops a partition, and the other way.
+    cursor.execute("LOCK TABLE ONLY tenants_usageevent IN ROW EXCLUSIVE MODE")
+    # What its own month has already is a replay there, also where it used nothing and is in no ledger.
+    known = UsageEvent.objects.filter(request_id__in=earlier)
+    recorded = set(known.values_list("request_id", "period"))
+    present = months.current()
+    first_kept = partitions.first_kept_month()
+    late = {}
+    for request_id, event in earlier.items():
+        is_closed = (event.tenant_id, event.period) in invoiced or event.period < first_kept
+        if is_closed and (request_id, event.period) not in recorded:
+            late[request_id] = replace(event, period=present)
+    return late
+
+
+def _of_earlier_months(events: Iterable[Event]) -> dict[str, Event]:
+    """Return the events of months that are over, by request id.
+
+    Those without usage are in no sum and keep their month, unless its events are no longer kept.
+    """
+    present = months.current()
+    over = [event for event in events if event.period < present]
+    if not over:
+        return {}
+    first_kept = partitions.first_kept_month()
+    return {event.request_id: event for event in over if event.tokens or event.period < first_kept}
 
 
 def usage_of(tenant_id: UUID, period: str) -> PeriodUsage:

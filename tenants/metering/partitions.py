@@ -7,6 +7,7 @@ partition, and a partition holds what the ledger has of that period: no more, no
 from collections.abc import Mapping
 from datetime import datetime
 
+from django.conf import settings
 from django.db import connection, transaction
 from django.db.backends.utils import CursorWrapper
 from psycopg import sql
@@ -17,6 +18,7 @@ EVENTS = "tenants_usageevent"
 REST = f"{EVENTS}_rest"
 # Should beat stand still for weeks, no month begins without a partition.
 MONTHS_AHEAD = 2
+LEAST_KEPT = 3  # whole months beside the present one: invoices of so many are drafted
 LOCK_TIMEOUT = "5s"  # others queue behind a lock that waits: give up, and let the next run try again
 
 
@@ -72,6 +74,21 @@ def list_partitioned_months() -> list[str]:
         )
         tables = {name for (name,) in cursor.fetchall()} - {REST}
     return sorted(name.removeprefix(f"{EVENTS}_").replace("_", "-") for name in tables)
+
+
+def first_kept_month() -> str:
+    """Return the oldest month whose events are kept by USAGE_EVENTS_KEPT_MONTHS; "" if all are, for ever."""
+    if not settings.USAGE_EVENTS_KEPT_MONTHS:
+        return ""
+    period = months.current()
+    for _ in range(max(LEAST_KEPT, settings.USAGE_EVENTS_KEPT_MONTHS)):
+        period = months.before(period)
+    return period
+
+
+def oldest_month() -> str:
+    """Return the oldest month with a partition, before which events were deleted; "" if there is none."""
+    return next(iter(list_partitioned_months()), "")
 
 
 def partition_name(period: str) -> str:

@@ -11,7 +11,8 @@ from django.db.models.functions import TruncDate
 
 from core import months
 from core.errors import Conflict, Invalid
-from tenants.models import Tenant, UsageArchive, UsageDaily, UsageEvent
+from tenants.metering import partitions
+from tenants.models import Tenant, UsageDaily, UsageEvent
 
 GROUPS = ("day", "style", "key", "version")
 MAX_SUMS = 10_000  # rows of one answer
@@ -32,12 +33,11 @@ class TooManySums(Invalid):
     code = "too_many_rows"
 
 
-class UsageArchived(Conflict):
-    """Requests up to {last} are archived. Start from {first}. Totals by day, style and key remain available.
-    The latest archived requests are in the file {file}."""
+class UsageDeleted(Conflict):
+    """Requests up to {last} were deleted. Start from {first}. Totals by day, style and key remain
+    available."""
 
-    code = "usage_archived"
-    names_support = True
+    code = "usage_deleted"
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,7 @@ class UsageFilter:
 def sum_usage(chosen: UsageFilter, groups: Sequence[str]) -> list[dict[str, Any]]:
     """Return the sums of requests, tokens and nano-USD, a row for each day, style, key, version.
 
-    Raises BadRange, TooManySums and, by version, UsageArchived. The sums of a month equal the ledger's.
+    Raises BadRange, TooManySums and, by version, UsageDeleted. The sums of a month equal the ledger's.
     """
     by_version = "version" in groups
     most_days = MAX_DAYS_BY_VERSION if by_version else MAX_DAYS
@@ -71,7 +71,7 @@ def sum_usage(chosen: UsageFilter, groups: Sequence[str]) -> list[dict[str, Any]
 def usage_events(tenant: Tenant, *, start: datetime | None, end: datetime | None) -> QuerySet[UsageEvent]:
     """Return a workspace's requests that were admitted in [start, end), where those are given.
 
-    Raises UsageArchived for a start in a month whose requests were archived and, without a start, where that
+    Raises UsageDeleted for a start in a month whose requests were deleted and, without a start, where that
     is why there are none.
     """
     events = UsageEvent.objects.filter(tenant=tenant)
@@ -84,28 +84,36 @@ def usage_events(tenant: Tenant, *, start: datetime | None, end: datetime | None
     return events
 
 
-def archive_of(tenant: Tenant, period: str) -> UsageArchive | None:
-    """Return the archive that has a workspace's requests of a month, if any. Later ones are in the log."""
-    return UsageArchive.objects.gone().filter(period=period, usage__tenant=tenant).first()
+def is_log_deleted(tenant: Tenant, period: str) -> bool:
+    """Return whether a workspace had requests in a month, and they are no longer kept."""
+    return _newest_deleted(tenant, *months.bounds(period)) == period
 
 
 def require_log(tenant: Tenant, start: datetime | None, end: datetime | None) -> None:
-    """Raise UsageArchived where a part of the log would be missing in silence."""
-    archives = UsageArchive.objects.gone().filter(usage__tenant=tenant)
+    """Raise UsageDeleted where a part of the log would be missing in silence."""
+    period = _newest_deleted(tenant, start, end)
+    if period:
+        first = months.bounds(period)[1].date()
+        raise UsageDeleted(last=first - timedelta(days=1), first=first, field="start")
+
+
+def _newest_deleted(tenant: Tenant, start: datetime | None, end: datetime | None) -> str:
+    """Return the newest month of [start, end) of which a workspace's requests were deleted, or ""."""
+    oldest = partitions.oldest_month()
+    if not oldest or (start and months.period_of(start) >= oldest):
+        return ""
+    before = months.bounds(oldest)[0]
+    last = (min(end, before) if end else before) - timedelta(microseconds=1)
+    # The days say what there was. Months are deleted one after the other, so the newest one tells of all.
+    days = UsageDaily.objects.filter(tenant=tenant, day__lte=last.date())
     if start:
-        archives = archives.filter(period__gte=months.period_of(start))
-    if end:
-        # `end` is the first moment after the range: at a month's very beginning that month is not in it.
-        archives = archives.filter(period__lte=months.period_of(end - timedelta(microseconds=1)))
-    newest = archives.order_by("-period").first()
-    if newest:
-        _, first = months.bounds(newest.period)
-        raise UsageArchived(
-            last=first.date() - timedelta(days=1),
-            first=first.date(),
-            file=newest.object_key,
-            field="start",
-        )
+        days = days.filter(day__gte=months.bounds(months.period_of(start))[0].date())
+    newest = days.order_by("-day").values_list("day", flat=True).first()
+    if newest is None:
+        return ""
+    period = f"{newest:%Y-%m}"
+    # Of a month that never had a partition, the events lie in the rest.
+    return "" if UsageEvent.objects.filter(tenant=tenant, period=period).exists() else period
 
 
 def _sum_days(chosen: UsageFilter, groups: Sequence[str]) -> Any:

@@ -1,4 +1,3 @@
-from tenants.models.archives import ArchivedShare, ArchivedUsage, UsageArchive
 from tenants.models.audit import AuditCheckpoint, AuditEntry
 from tenants.models.credits import CreditBurn, CreditGrant
 from tenants.models.earnings import AuthorEarning
@@ -29,8 +28,6 @@ from tenants.models.trainings import TrainingHold
 __all__ = [
     "RESPONSE_DAYS",
     "ApiKey",
-    "ArchivedShare",
-    "ArchivedUsage",
     "AuditCheckpoint",
     "AuditEntry",
     "AuthorEarning",
@@ -68,7 +65,6 @@ __all__ = [
     "Subscription",
     "Tenant",
     "TrainingHold",
-    "UsageArchive",
     "UsageDaily",
     "UsageEvent",
     "UsageMinute",

@@ -81,7 +81,6 @@ class InvoiceLine(models.Model):
     invoice = models.ForeignKey(Invoice, on_delete=models.CASCADE, related_name="lines")
     position = models.PositiveSmallIntegerField()
     kind = models.CharField(max_length=12, choices=Kind)
-    period = models.CharField(max_length=7, help_text="Set if recorded late: the earlier month.")
     text = models.CharField(max_length=200, help_text="In English, frozen with the invoice.")
     message = MessageField(help_text="The same, for readers of other languages.")
     style_name = models.CharField(max_length=100, blank=True)

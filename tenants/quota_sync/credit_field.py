@@ -79,7 +79,7 @@ def _wallet(tenant: Tenant, at: datetime, *, unpaid_cap: int | None = None) -> s
     before these two months, in burn order: `2026-11 2026-10 500000 500000 1000000:b 5000000:c`. An amount
     pays this month (c), the one before (p) or both (b), as does what may be unpaid (u). Requests of both may
     be open, so the script lets the month before burn first, by its account. Invoices that are final are not
-    taken off here, so that late usage is counted too. Trainings are taken off here, for no account counts
+    taken off here, for the account has what they burned. Trainings are taken off here, for no account counts
     them: what both months were charged, and what is held.
     """
     period = months.period_of(at)

@@ -3,6 +3,7 @@
 from datetime import UTC, datetime, timedelta
 from fractions import Fraction
 from math import ceil
+from unittest.mock import patch
 
 import pytest
 from django.db.models import Sum
@@ -12,6 +13,7 @@ from hypothesis.extra.django import TestCase
 
 from billing.invoices import closing, invoices
 from billing.reconciliation import compare_credits, compare_invoices
+from core import months
 from tenants.accounts.workspaces import create_tenant
 from tenants.metering import credits
 from tenants.models import CreditBurn, Invoice, LedgerEntry, User
@@ -108,8 +110,10 @@ class TestMonths(TestCase):
             for prompt, completion in requests:
                 self._use(tenant, model, number, prompt, completion)
             if number == 1:  # what an engine's machine kept to itself
-                for prompt, completion in late:
-                    self._use(tenant, model, 0, prompt, completion)
+                counts_in = 1 if tenant.invoices.filter(period=MONTHS[0]).exists() else 0
+                with patch.object(months, "current", return_value=MONTHS[1]):
+                    for prompt, completion in late:
+                        self._use(tenant, model, 0, prompt, completion, counts_in=counts_in)
             adjust(tenant, period, adjustment)
             for before in range(number):
                 if not tenant.invoices.filter(period=MONTHS[before]).exists():
@@ -162,10 +166,11 @@ class TestMonths(TestCase):
                 grant(tenant, amount, priority=priority, last_period=last_period, **facts)
                 model.grants.append([priority, last, (month, age), number, amount])
 
-    def _use(self, tenant, model, number, prompt, completion):
+    def _use(self, tenant, model, number, prompt, completion, *, counts_in=None):
         use(tenant, completion, middle(number), prompt_tokens=prompt, cached_tokens=0)
-        model.costs[number] += prompt * PRICES[0] + completion * PRICES[2]
-        model.tokens[number] += prompt + completion
+        month = number if counts_in is None else counts_in
+        model.costs[month] += prompt * PRICES[0] + completion * PRICES[2]
+        model.tokens[month] += prompt + completion
 
     def _void(self, tenant, model, invoice):
         before = {credit.grant_id: credit.left_nanousd for credit in credits.open_credits(tenant.pk)}
@@ -226,16 +231,14 @@ def test_what_an_adjustment_takes_off_beyond_the_month_is_kept_as_credits(paying
     assert not [text for text in compare_credits("2026-10") if "burned" in text]
 
 
-def test_what_one_grant_cannot_hold_is_kept_as_several(paying):
-    most = credits.MAX_CREDIT_NANOUSD
-    kept = 2 * most + CENT - 2 * most % CENT  # in whole cents, as an invoice's total
-    adjust(paying, "2026-10", -kept)
-    invoice = invoices.finalize_invoice(invoices.draft_invoice(paying, "2026-10"), NOVEMBER)
-    assert (invoice.state, invoice.total_nanousd) == ("paid", 0)
-    amounts = list(paying.credit_grants.order_by("pk").values_list("amount_nanousd", flat=True))
-    assert amounts == [most, most, kept - 2 * most]
-    assert credits.credits_left(paying, "2026-11") == kept
-    assert paying.ledger_entries.aggregate(total=Sum("amount_nanousd"))["total"] == -kept
+def test_what_one_grant_cannot_hold_is_refused_and_the_invoice_stays_a_draft(paying):
+    adjust(paying, "2026-10", -credits.MAX_CREDIT_NANOUSD - CENT)
+    draft = invoices.draft_invoice(paying, "2026-10")
+    with pytest.raises(credits.BadCredit):
+        invoices.finalize_invoice(draft, NOVEMBER)
+    draft.refresh_from_db()
+    assert (draft.state, draft.number) == ("draft", None)
+    assert not paying.credit_grants.exists()
 
 
 def test_reconciling_finds_a_workspace_that_used_more_than_its_credits(paying):

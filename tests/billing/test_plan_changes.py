@@ -252,7 +252,6 @@ def test_programs_read_what_a_change_costs_and_make_it(acme):
     assert program.get("/api/v1/billing").json()["plan"]["code"] == "writer"
     preview = program.get("/api/v1/invoices/preview").json()
     assert listed[1]["month_fee_nanousd"] == preview["total_nanousd"] > 0
-    assert program.post("/api/v1/billing/plan/undo").status_code == 404
     change_plan("free")
     assert program.get("/api/v1/billing").json()["scheduled_plan"]["code"] == "free"
     assert program.delete("/api/v1/billing/plan").status_code == 204

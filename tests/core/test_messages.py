@@ -30,6 +30,7 @@ from core.messages import (
 )
 from inference.errors import EngineUnavailable as ModelServerUnavailable
 from stack.folders import ROOT
+from tenants.metering.credits import GrantReason
 from tenants.models import WebhookEndpoint
 from tenants.webhooks.delivery import DeliveryFault
 from tenants.webhooks.endpoints import DisabledReason
@@ -128,7 +129,7 @@ def test_no_two_messages_have_one_code():
         (UploadNote.NO_ENGINE(), gettext),
         (Message.of(EngineUnavailable()), "Die Engine antwortet nicht"),
         (Message.of(ModelServerUnavailable()), "Der Modellserver antwortet"),
-        (LineText.INCLUDED_LATE(plan="Free", covered=0, tokens=0, period="2026-03"), "März 2026"),
+        (GrantReason.KEPT(period="2026-03"), "März 2026"),
         (ShareRefusal.REPEATS(percent=4.5, limit=1.0), "4,5 %"),
         (LineText.HOSTING(count=1_200), "Bereitstellung von 1.200 privaten Stilen"),
         (Finding("more", {"count": 1_234}).sentence_message, "1.234"),
@@ -204,8 +205,8 @@ def test_messages_within_other_json_come_back():
 
 def test_a_message_within_a_message_is_read_however_the_row_was_read():
     inner = {
-        "code": LineText.INCLUDED_LATE.code,
-        "facts": {"plan": "Free", "covered": 0, "tokens": 0, "period": ""},
+        "code": LineText.INCLUDED.code,
+        "facts": {"plan": "Free", "covered": 0, "tokens": 0},
     }
     row = {"code": NotTheCheckedFile.__name__, "facts": {"limit": inner}}
     assert "{" not in str(Message.read(row))

@@ -59,7 +59,6 @@ WANTED: dict[str, Callable[[int], Values]] = {
     "billing.Payment": lambda n: {"invoice": None, "amount_nanousd": 5 * NANO},
     "tenants.RaisedLimit": lambda n: {"ends_at": timezone.now() + timedelta(days=1)},
     "tenants.TrainingHold": lambda n: {"token_nanousd": 3_000, "most_tokens": n, "nanousd": 3_000 * n},
-    "tenants.UsageArchive": lambda n: {"period": f"20{10 + n}-01"},
     "tenants.User": lambda n: {"default_workspace": None},
     "tenants.WebhookEndpoint": lambda n: {"url": f"https://hooks.example.com/{n}", "sealed_secret": "none"},
 }

@@ -16,7 +16,7 @@ from operations import seeding
 from operations.backup.manifest import Manifest
 from operations.management.commands import backup, restore
 from tenants.audit import record_command
-from tenants.models import AuditEntry, UsageArchive
+from tenants.models import AuditEntry
 from tenants.public import first_party_tenant
 
 OURS = {"operations", "tenants", "adapters", "inference", "billing"}
@@ -29,14 +29,6 @@ MANIFEST = Manifest("2026-11-26T12:00:00Z", [], "", objects=3, objects_sha256=""
 
 def run(*words: object) -> None:
     call_command(*words, stdout=StringIO())
-
-
-def archive_a_month(patch: pytest.MonkeyPatch, folder: Path) -> None:
-    """Finish a month whose table is in its file and detached already."""
-    UsageArchive.objects.create(
-        period="2026-01", state="detached", object_key="archives/usage-2026-01.csv.gz"
-    )
-    run("archive_usage", "--before", "2026-02")
 
 
 def back_up(patch: pytest.MonkeyPatch, folder: Path) -> None:
@@ -76,7 +68,6 @@ def seed(patch: pytest.MonkeyPatch, folder: Path) -> None:
 
 type Run = Callable[[pytest.MonkeyPatch, Path], None]
 RUNS: dict[str, Run] = {
-    "archive_usage": archive_a_month,
     "backup": back_up,
     "publishstyles": publish,
     "rebuild_counters": lambda patch, folder: run("rebuild_counters", "acme"),
@@ -91,7 +82,7 @@ def test_every_command_declares_what_it_writes_into_the_log():
     assert [name for name, action in ACTIONS.items() if action == "undeclared"] == []
 
 
-@pytest.mark.django_db(transaction=True)  # a month is archived under locks of its own
+@pytest.mark.django_db
 @pytest.mark.parametrize("name", AUDITED)
 def test_a_command_that_changes_something_leaves_an_entry(name, acme, valkey, monkeypatch, tmp_path):
     RUNS[name](monkeypatch, tmp_path)

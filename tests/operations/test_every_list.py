@@ -25,7 +25,6 @@ OWN_PAGES = [
     "admin:jobs",
     "admin:watermark",
     "admin:adapters_style_queue",
-    "admin:tenants_pricebook_what_if",
 ]
 MORE = {"admin:index": (30, "It reads each tile's number.")}
 UUID_TEXT = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-")

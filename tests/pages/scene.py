@@ -284,7 +284,7 @@ def lay_money(acme: Tenant, settings) -> list[str]:
     names = ("kind", "text", "quantity", "amount_nanousd")
     for position, line in enumerate(lines):
         facts = dict(zip(names, line, strict=True))
-        invoice.lines.create(position=position, period="2026-08", **facts)
+        invoice.lines.create(position=position, **facts)
     Invoice.objects.filter(pk=invoice.pk).update(state="finalized", number=77, finalized_at=now)
     manual = {"tenant": acme, "provider": Payment.Provider.MANUAL}
     top_up = {**manual, "purpose": "top_up", "amount_nanousd": 20 * NANO}

@@ -65,3 +65,13 @@ def test_the_law_is_that_of_the_address_unless_a_setting_names_another(client, s
 def test_privacy_says_how_long_the_audit_log_is_kept(client, settings, days, said):
     settings.AUDIT_KEPT_DAYS = days
     assert said in client.get(reverse("privacy")).text
+
+
+@pytest.mark.django_db
+@pytest.mark.usefixtures("filled_in")
+@pytest.mark.parametrize(
+    ("kept", "said"), [(30, "30 months, and until"), (0, "as long as the law requires invoice")]
+)
+def test_privacy_says_how_long_the_log_of_requests_is_kept(client, settings, kept, said):
+    settings.USAGE_EVENTS_KEPT_MONTHS = kept
+    assert said in client.get(reverse("privacy")).text

@@ -65,7 +65,6 @@ MENU: Mapping[str, list[str | PageOfOurs]] = {
         "adapters.BaseModel",
         "tenants.UsageDaily",
         "tenants.HostedStyle",
-        "tenants.UsageArchive",
         "tenants.TrainingHold",
         "tenants.Plan",
         "tenants.Price",

@@ -15,7 +15,7 @@ ROLES = {
         (
             "tenants",
             "view",
-            "auditentry authorearning creditburn creditgrant failedtask hostedstyle invoice invoiceline ledgerentry membership noticemail plan planversion price pricebook subscription usagearchive usagedaily usageevent user webhookdelivery",
+            "auditentry authorearning creditburn creditgrant failedtask hostedstyle invoice invoiceline ledgerentry membership noticemail plan planversion price pricebook subscription usagedaily usageevent user webhookdelivery",
         ),
         ("tenants", "view add change", "raisedlimit workspacenote"),
         ("tenants", "view change", "apikey tenant webhookendpoint"),
@@ -27,7 +27,7 @@ ROLES = {
         (
             "tenants",
             "view",
-            "apikey auditentry authorearning creditburn hostedstyle invoiceline membership noticemail raisedlimit usagearchive usagedaily usageevent user webhookdelivery webhookendpoint workspacenote",
+            "apikey auditentry authorearning creditburn hostedstyle invoiceline membership noticemail raisedlimit usagedaily usageevent user webhookdelivery webhookendpoint workspacenote",
         ),
         (
             "tenants",
@@ -56,7 +56,6 @@ ROLES = {
         ),
         ("adapters", "view change", "pricechange"),
         ("billing", "view add change", "billingdetails creditnote payment"),
-        ("tenants", "view add", "usagearchive"),
         (
             "tenants",
             "view add change",

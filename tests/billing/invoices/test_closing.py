@@ -104,7 +104,7 @@ def test_two_workers_with_the_same_batch_draft_and_finalize_each_invoice_once(si
         together.wait(timeout=20)
         Invoice.objects.filter(state="draft").update(created_at=OCTOBER)
         together.wait(timeout=20)
-        closing.finalize(NOVEMBER, list(Invoice.objects.values_list("pk", flat=True)))
+        invoices.finalize_due(NOVEMBER, list(Invoice.objects.values_list("pk", flat=True)))
         return drafted
 
     drafted = race(*[close] * 2)

@@ -3,6 +3,7 @@
 from collections import defaultdict
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from threading import Barrier
 
 import pytest
 from django.db import IntegrityError, transaction
@@ -14,6 +15,8 @@ from hypothesis.extra.django import TestCase
 
 from billing.invoices import invoices
 from billing.invoices.invoice_lines import Allowance, Metered, Month, invoice_lines, sum_lines
+from billing.reconciliation import compare_usage
+from core import months
 from core.money import NANO
 from tenants.accounts.workspaces import create_tenant
 from tenants.metering.ledger import record_events
@@ -117,42 +120,60 @@ class TestAgainstRawEvents(TestCase):
                 assert sum(line.quantity for line in shown if line.style_name == style) == tokens
 
 
-def test_usage_that_comes_after_the_invoice_is_on_the_next_one(spring_acme, event):
-    record_events([event(spring_acme, admitted_at=OCTOBER, prompt_tokens=10_000, completion_tokens=90_000)])
-    put_on(spring_acme, included_tokens=0)
-    bill(spring_acme)
-    use(spring_acme, 50_000)
-    late = invoices.preview_invoice(spring_acme, "2026-11")
-    assert [(line.period, line.quantity) for line in late.lines if line.kind == "usage"] == [
-        ("2026-10", 50_000)
-    ]
-    december = datetime(2026, 12, 2, tzinfo=UTC)
-    bill(spring_acme, "2026-11", december)
-    assert invoices.preview_invoice(spring_acme, "2026-12").lines == []
-    total = Invoice.objects.aggregate(total=Sum("total_nanousd"))["total"]
-    assert total == LedgerEntry.objects.aggregate(total=Sum("amount_nanousd"))["total"]
+def usage_of(lines):
+    return [line.quantity for line in lines if line.kind == "usage"]
 
 
-def test_late_usage_meets_the_allowance_of_its_own_month(spring_acme, event):
+def test_usage_that_comes_after_the_draft_counts_in_the_month_in_which_it_arrives(spring_acme, monkeypatch):
     put_on(spring_acme, included_tokens=150_000)
     use(spring_acme, 100_000)
-    bill(spring_acme)
-    use(spring_acme, 100_000)
-    november = datetime(2026, 11, 20, tzinfo=UTC)
-    use(spring_acme, 150_000, november)
-    # Of October's 200,000 tokens 50,000 are beyond what it included; November's are all included.
-    assert invoices.preview_invoice(spring_acme, "2026-11").total_nanousd == 50_000 * 400
-    draft = invoices.draft_invoice(spring_acme, "2026-11")
-    assert draft.total_nanousd == 50_000 * 400
+    invoices.draft_invoice(spring_acme, "2026-10")
+    monkeypatch.setattr(months, "current", lambda: "2026-12")
+    late = use(spring_acme, 100_000)
+    assert record_events([late]) == 0, "it is one request, whatever its month"
+    assert usage_of(bill(spring_acme).lines.all()) == [100_000]
+    use(spring_acme, 150_000, datetime(2026, 12, 9, tzinfo=UTC))
+    preview = invoices.preview_invoice(spring_acme, "2026-12")
+    assert sum(usage_of(preview.lines)) == 250_000
+    assert preview.total_nanousd == 100_000 * 400, "December's tokens include it, October's did not"
+    assert invoices.preview_invoice(spring_acme, "2026-11").lines == []
+    december = bill(spring_acme, "2026-12", datetime(2027, 1, 2, tzinfo=UTC))
+    assert december.total_nanousd == preview.total_nanousd
+    total = Invoice.objects.aggregate(total=Sum("total_nanousd"))["total"]
+    assert total == LedgerEntry.objects.aggregate(total=Sum("amount_nanousd"))["total"]
+    for period in ("2026-10", "2026-12"):
+        assert compare_usage(period) == []
 
 
-def test_usage_that_is_two_months_late_is_charged_too(spring_acme, event):
-    put_on(spring_acme, included_tokens=0, monthly_fee_nanousd=5 * NANO)
-    for period, now in (("2026-10", NOVEMBER), ("2026-11", datetime(2026, 12, 2, tzinfo=UTC))):
-        bill(spring_acme, period, now)
+def test_usage_of_a_month_without_an_invoice_counts_there_however_late(spring_acme, monkeypatch):
+    monkeypatch.setattr(months, "current", lambda: "2026-12")
     use(spring_acme, 50_000)
-    late = [line for line in invoices.preview_invoice(spring_acme, "2026-12").lines if line.kind == "usage"]
-    assert [(line.period, line.quantity) for line in late] == [("2026-10", 50_000)]
+    assert usage_of(invoices.preview_invoice(spring_acme, "2026-10").lines) == [50_000]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_usage_that_comes_while_the_draft_is_made_is_billed_once(spring_acme, monkeypatch):
+    put_on(spring_acme, included_tokens=0)
+    monkeypatch.setattr(months, "current", lambda: "2026-12")
+    use(spring_acme, 1_000)
+    events = [make_event(spring_acme, admitted_at=OCTOBER, completion_tokens=1_000) for _ in range(20)]
+    together = Barrier(3)
+
+    def record(some):
+        together.wait(timeout=20)
+        for event in some:
+            record_events([event])
+
+    def draft():
+        together.wait(timeout=20)
+        invoices.draft_invoice(spring_acme, "2026-10")
+
+    race(lambda: record(events), lambda: record(events[::-1]), draft)
+    invoiced = sum(usage_of(bill(spring_acme).lines.all()))
+    later = sum(usage_of(invoices.preview_invoice(spring_acme, "2026-12").lines))
+    assert invoiced + later == 1_000 + sum(event.tokens for event in events)
+    for period in ("2026-10", "2026-12"):
+        assert compare_usage(period) == []
 
 
 def test_a_fee_ends_with_its_plan_and_no_change_makes_usage_dearer(spring_acme, event):
@@ -218,14 +239,14 @@ def test_a_month_is_finalized_only_when_it_is_over(owing):
 def test_the_database_refuses_to_change_a_finalized_invoice(owing):
     invoice = bill(owing)
     stray = Invoice.objects.create(tenant=owing, period="2026-11", plan="Free v1", total_nanousd=0)
-    stray.lines.create(position=9, kind="fee", period="2026-11", text="x", amount_nanousd=1)
+    stray.lines.create(position=9, kind="fee", text="x", amount_nanousd=1)
     changes = (
         lambda: Invoice.objects.update(total_nanousd=1),
         lambda: Invoice.objects.update(state="draft", number=None),
         lambda: invoice.lines.update(amount_nanousd=1),
         lambda: invoice.lines.all().delete(),
         lambda: stray.lines.update(invoice=invoice),
-        lambda: invoice.lines.create(position=9, kind="fee", period="2026-10", text="x", amount_nanousd=1),
+        lambda: invoice.lines.create(position=9, kind="fee", text="x", amount_nanousd=1),
     )
     for change in changes:
         with pytest.raises(IntegrityError), transaction.atomic():
@@ -291,12 +312,12 @@ def fees_of(fee: int) -> list[FeeShare]:
 )
 def test_lines_are_whole_cents_and_never_below_the_fee(tokens, unit, included, fee):
     usage = [
-        Metered("2026-10", f"style-{number}", amount, amount * unit, "output", unit, 1, 2)
+        Metered(f"style-{number}", amount, amount * unit, "output", unit, 1, 2)
         for number, amount in enumerate(tokens)
     ]
     cost = sum(metered.cost_nanousd for metered in usage)
-    allowance = Allowance("2026-10", "Writer", included, sum(tokens), cost)
-    lines = invoice_lines(Month("2026-10", fees_of(fee), usage, [allowance]))
+    allowance = Allowance("Writer", included, sum(tokens), cost)
+    lines = invoice_lines(Month("2026-10", fees_of(fee), usage, allowance))
     total = sum_lines(lines)
     assert total % CENT == 0
     assert total + CENT > fee

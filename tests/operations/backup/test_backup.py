@@ -281,7 +281,6 @@ SAFE_COLUMNS = {
     "tenants_webhookendpoint.sealed_secret": "encrypted under API_KEY_PEPPERS",
     "tenants_webhookendpoint.sealed_previous_secret": "encrypted under API_KEY_PEPPERS",
     "mfa_authenticator.data": "encrypted under API_KEY_PEPPERS",
-    "tenants_usagearchive.object_key": "the name of a file in the bucket",
 }
 SOUNDS_SECRET = re.compile(r"key$|secret$|token$|password|digest|cookie|^data$|^body|^answer$|args$")
 

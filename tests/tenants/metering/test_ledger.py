@@ -14,7 +14,7 @@ from tenants.api_keys import lifecycle
 from tenants.metering.ledger import record_events, usage_of
 from tenants.metering.plans import limits_of
 from tenants.metering.pricing import cost_nanousd
-from tenants.models import ApiKey, LedgerEntry, UsageDaily, UsageEvent
+from tenants.models import ApiKey, Invoice, LedgerEntry, UsageDaily, UsageEvent
 from tests.profiles import examples
 from tests.racing import race
 
@@ -48,12 +48,21 @@ def month_of(number: int) -> str:
     return months.period_of(MONTHS[number % len(MONTHS)])
 
 
-@given(batches=st.lists(st.lists(REQUESTS, max_size=6), max_size=5))
+@given(
+    batches=st.lists(st.lists(REQUESTS, max_size=6), max_size=5),
+    invoiced=st.lists(st.sampled_from([None, 0, 1, 2]), min_size=5, max_size=5),
+)
 @settings(max_examples=examples(40))
-def test_ledger_days_and_used_are_the_sum_of_the_events_however_often_they_come(acme, event, batches):
+def test_ledger_days_and_used_are_the_sum_of_the_events_however_often_they_come(
+    acme, event, batches, invoiced
+):
+    """Also where a month got its invoice between two batches, so that the rest counts in the present one."""
     with transaction.atomic():
         new = 0
-        for batch in batches:
+        for batch, month in zip(batches, invoiced, strict=False):
+            if month is not None:
+                facts = {"plan": "Free v1", "total_nanousd": 0}
+                Invoice.objects.get_or_create(tenant=acme, period=month_of(month), defaults=facts)
             events = [
                 event(acme, request_id=f"req_{number}", period=month_of(number), **facts)
                 for number, facts in batch
@@ -61,7 +70,8 @@ def test_ledger_days_and_used_are_the_sum_of_the_events_however_often_they_come(
             new += record_events(events)
         assert new == UsageEvent.objects.count() == len({number for batch in batches for number, _ in batch})
         billed = UsageEvent.objects.exclude(prompt_tokens=0, completion_tokens=0)
-        assert set(billed.values_list("request_id")) == set(LedgerEntry.objects.values_list("source_id"))
+        entries = LedgerEntry.objects.values_list("source_id", "period")
+        assert set(billed.values_list("request_id", "period")) == set(entries)
         assert _sum(LedgerEntry, "amount_nanousd") == _sum(UsageEvent, "cost_nanousd")
         assert _sum(UsageDaily, "cost_nanousd") == _sum(UsageEvent, "cost_nanousd")
         assert _sum(UsageDaily, "requests") == billed.count() == LedgerEntry.objects.count()

@@ -118,7 +118,7 @@ def test_months_before_the_last_two_have_burned_final_or_not(acme, bounded):
     assert credit_fields(acme, bounded, OCTOBER)["credits"] == "2026-10 2026-09 100 100 1000000:b"
     assert credit_fields(acme, bounded, NOVEMBER)["credits"] == "2026-11 2026-10 100 100 800000:b"
     CreditBurn.objects.create(grant=one, period="2026-10", amount_nanousd=200_000, invoice=invoice_of(acme))
-    # Final or not is the same: admission lets October burn by its account, so that late usage counts.
+    # Final or not is the same: admission lets October burn by its account.
     assert credit_fields(acme, bounded, NOVEMBER)["credits"] == "2026-11 2026-10 100 100 800000:b"
 
 
