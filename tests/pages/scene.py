@@ -33,7 +33,7 @@ from core import months
 from core.money import NANO
 from tenants.accounts.invitations import digest_of
 from tenants.accounts.subscriptions import subscribe_tenant
-from tenants.api_keys.lifecycle import issue_key, revoke_key, rotate_key
+from tenants.api_keys.lifecycle import revoke_key, rotate_key
 from tenants.metering.plans import newest_plan_version
 from tenants.models import (
     ApiKey,
@@ -50,6 +50,7 @@ from tenants.models import (
     WebhookEndpoint,
 )
 from tests.adapters.builders import known
+from tests.tenants.builders import issue_key
 
 LONG_NAME = "Letters of a lighthouse keeper to nobody in particular, of late"
 LONG_WORD = "Donaudampfschifffahrtsgesellschaftskapitänspatent"

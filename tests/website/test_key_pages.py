@@ -20,6 +20,8 @@ from tenants.api_keys import key_format, lifecycle
 from tenants.metering.forms import DollarsField
 from tenants.metering.ledger import record_events
 from tenants.models import ApiKey, Tenant, User
+from tenants.public import playground_key
+from tests.tenants.builders import issue_key
 from website.key_forms import LimitsForm
 
 KNOWN_STYLES = queries.style_choices
@@ -41,7 +43,7 @@ def _styles(monkeypatch):
 
 @pytest.fixture
 def key(acme, alice) -> ApiKey:
-    return lifecycle.issue_key(acme, name="laptop", by=alice)[0]
+    return issue_key(acme, name="laptop", by=alice)[0]
 
 
 def test_members_see_their_tenants_keys_and_others_dont(bob_client, charlie_client, key):
@@ -162,10 +164,8 @@ def test_a_style_that_went_away_keeps_its_key_bound(alice_client, acme, key):
 
 
 def test_only_a_key_in_use_has_limits_to_change_and_the_studios_has_none(alice_client, acme, key):
-    over, _ = lifecycle.issue_key(
-        acme, name="over", by=None, expires_at=timezone.now() - timedelta(seconds=1)
-    )
-    studio = lifecycle.playground_key(acme)
+    over, _ = issue_key(acme, name="over", by=None, expires_at=timezone.now() - timedelta(seconds=1))
+    studio = playground_key(acme)
     lifecycle.revoke_key(key)
     for one in (key, over, studio):
         assert alice_client.get(reverse("website:limit_key", args=[one.pk])).status_code == 404
@@ -230,8 +230,8 @@ def test_every_page_of_a_suspended_workspace_says_so(alice_client, acme):
 
 
 def test_live_keys_stand_above_dead_ones(alice_client, acme):
-    lifecycle.issue_key(acme, name="old-and-live", by=None)
-    new, _ = lifecycle.issue_key(acme, name="new-and-dead", by=None)
+    issue_key(acme, name="old-and-live", by=None)
+    new, _ = issue_key(acme, name="new-and-dead", by=None)
     lifecycle.revoke_key(new)
     page = alice_client.get(reverse("website:keys")).text
     assert page.index("old-and-live") < page.index("new-and-dead")
@@ -253,8 +253,8 @@ def test_a_key_is_rotated_and_both_secrets_work_for_a_while(alice_client, acme, 
 
 
 def test_a_member_rotates_own_keys_within_own_rights(bob_client, bob, acme, key):
-    mine, _ = lifecycle.issue_key(acme, name="mine", by=bob)
-    strong, _ = lifecycle.issue_key(acme, name="strong", by=bob, scopes=["admin"])
+    mine, _ = issue_key(acme, name="mine", by=bob)
+    strong, _ = issue_key(acme, name="strong", by=bob, scopes=["admin"])
     for one, status in ((mine, 200), (strong, 403), (key, 403)):
         answer = bob_client.post(reverse("website:rotate_key", args=[one.pk]), {"old_secret_hours": "0"})
         assert answer.status_code == status

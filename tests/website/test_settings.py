@@ -10,8 +10,8 @@ from django.urls import reverse
 from django.utils import timezone
 
 from core.money import NANO
-from tenants.api_keys.lifecycle import issue_key
 from tenants.models import ApiKey, AuditEntry, Tenant
+from tests.tenants.builders import issue_key
 
 pytestmark = pytest.mark.django_db
 

@@ -7,11 +7,13 @@ from django.utils import timezone
 from core.valkey import key_key, owner_key
 from tenants.api_keys import key_format, lifecycle
 from tenants.models import ApiKey
+from tenants.public import playground_key
 from tenants.quota_sync.snapshot import find_owner
+from tests.tenants.builders import issue_key
 
 
 def test_the_secret_is_stored_nowhere(alice, acme):
-    key, secret = lifecycle.issue_key(acme, name="laptop", by=alice)
+    key, secret = issue_key(acme, name="laptop", by=alice)
     with connection.cursor() as cursor:
         cursor.execute("SELECT to_jsonb(k)::text FROM tenants_apikey AS k")
         stored = " ".join(row for (row,) in cursor.fetchall())
@@ -23,17 +25,17 @@ def test_the_secret_is_stored_nowhere(alice, acme):
 
 def test_a_key_from_before_a_new_pepper_is_still_found(acme, settings):
     settings.API_KEY_PEPPERS = {1: b"old"}
-    key, secret = lifecycle.issue_key(acme, name="laptop", by=None)
+    key, secret = issue_key(acme, name="laptop", by=None)
     settings.API_KEY_PEPPERS = {1: b"old", 2: b"new"}
     newest, older = key_format.digest_by_peppers(secret)
     assert newest == key_format.digest_key(secret) != older
     assert [find_owner(newest), find_owner(older)] == [None, (acme.pk, key.pk)]
-    assert lifecycle.issue_key(acme, name="desk", by=None)[0].pepper == 2
+    assert issue_key(acme, name="desk", by=None)[0].pepper == 2
 
 
 @pytest.mark.django_db(transaction=True)
 def test_a_revoke_is_in_valkey_when_it_returns(acme, valkey):
-    key, secret = lifecycle.issue_key(acme, name="laptop", by=None)
+    key, secret = issue_key(acme, name="laptop", by=None)
     assert valkey.get(owner_key(key_format.digest_key(secret))) == f"{acme.pk}:{key.pk}"
     assert valkey.hget(key_key(acme.pk, key.pk), "state") == "live"
     assert lifecycle.revoke_key(key)
@@ -42,16 +44,16 @@ def test_a_revoke_is_in_valkey_when_it_returns(acme, valkey):
 
 
 def test_the_studio_key_is_one_and_has_no_secret(acme):
-    assert lifecycle.playground_key(acme) == lifecycle.playground_key(acme)
-    assert lifecycle.playground_key(acme).digest is None
+    assert playground_key(acme) == playground_key(acme)
+    assert playground_key(acme).digest is None
     assert not ApiKey.objects.shown().filter(tenant=acme).exists()
 
 
 def test_expired_and_revoked_keys_are_not_live(acme):
     now = timezone.now()
-    over, _ = lifecycle.issue_key(acme, name="over", by=None, expires_at=now - timedelta(seconds=1))
-    gone, _ = lifecycle.issue_key(acme, name="gone", by=None)
-    lasting, _ = lifecycle.issue_key(acme, name="lasting", by=None, expires_at=now + timedelta(days=1))
+    over, _ = issue_key(acme, name="over", by=None, expires_at=now - timedelta(seconds=1))
+    gone, _ = issue_key(acme, name="gone", by=None)
+    lasting, _ = issue_key(acme, name="lasting", by=None, expires_at=now + timedelta(days=1))
     lifecycle.revoke_key(gone)
     assert set(ApiKey.objects.shown().live(now)) == {lasting}
     assert [over.is_expired, lasting.is_expired] == [True, False]

@@ -7,10 +7,11 @@ from pathlib import Path
 import pytest
 from django.conf import settings
 
-from tenants.api_keys.lifecycle import issue_key, revoke_key
+from tenants.api_keys.lifecycle import revoke_key
 from tenants.models import EventType, OutboxEvent
 from tenants.webhooks.delivery import render_event
 from tests.documents import blocks
+from tests.tenants.builders import issue_key
 
 SECTION = re.compile(r"^## Receiving events\n(.*?)^## ", re.DOTALL | re.MULTILINE)
 ROW = re.compile(r"^\| `([a-z_.]+)` \|", re.MULTILINE)

@@ -6,11 +6,13 @@ import pytest
 from django.core.management import call_command
 from standardwebhooks import Webhook
 
-from tenants.api_keys.lifecycle import issue_key, playground_key, revoke_key, verify_key
+from tenants.api_keys.lifecycle import revoke_key, verify_key
 from tenants.events import outbox
 from tenants.models import ApiKey, WebhookEndpoint
+from tenants.public import playground_key
 from tenants.webhooks import endpoints
 from tenants.webhooks.delivery import deliver_due
+from tests.tenants.builders import issue_key
 from tests.tenants.webhooks.conftest import LIMITS
 
 pytestmark = pytest.mark.django_db

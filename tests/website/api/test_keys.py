@@ -14,6 +14,7 @@ from tenants.api import idempotency
 from tenants.api_keys import key_format, lifecycle
 from tenants.models import ApiKey, AuditEntry, CachedAnswer
 from tests.tenants.api.builders import problem
+from tests.tenants.builders import issue_key
 
 pytestmark = pytest.mark.django_db
 
@@ -82,12 +83,12 @@ def test_no_key_makes_a_mightier_one(with_key):
     problem(program.post("keys", {"name": "more", "scopes": ["styles:write"]}), 403, "scope_not_yours")
     own = ApiKey.objects.shown().get(name="equal")
     problem(program.patch(f"keys/{own.pk}", {"scopes": ["admin"]}), 403, "scope_not_yours")
-    mighty, _ = lifecycle.issue_key(own.tenant, name="mighty", by=None, scopes=["admin"])
+    mighty, _ = issue_key(own.tenant, name="mighty", by=None, scopes=["admin"])
     problem(program.post(f"keys/{mighty.pk}/rotate"), 403, "scope_not_yours")
 
 
 def test_a_member_gives_no_owners_scope_and_touches_no_key_of_others(bob_client, acme, alice, valkey):
-    key, _ = lifecycle.issue_key(acme, name="laptop", by=alice)
+    key, _ = issue_key(acme, name="laptop", by=alice)
     for scope in ("admin", "keys:write"):
         body = {"name": "bob's", "scopes": [scope]}
         answer = bob_client.post("/api/v1/keys", body, content_type="application/json")
@@ -104,7 +105,7 @@ def test_a_key_with_limits_sheds_them_by_no_other_key(with_key):
 
 
 def test_a_key_with_an_end_makes_none_that_outlives_it(with_key, acme):
-    lasting, _ = lifecycle.issue_key(acme, name="lasting", by=None)
+    lasting, _ = issue_key(acme, name="lasting", by=None)
     tomorrow = timezone.now() + timedelta(days=1)
     program = with_key("keys:write", "inference", expires_at=tomorrow)
     own = ApiKey.objects.shown().get(expires_at=tomorrow)
@@ -118,7 +119,7 @@ def test_a_key_with_an_end_makes_none_that_outlives_it(with_key, acme):
 
 
 def test_a_lesser_key_touches_no_mightier_one(with_key, acme):
-    mighty, _ = lifecycle.issue_key(acme, name="mighty", by=None, scopes=["admin"])
+    mighty, _ = issue_key(acme, name="mighty", by=None, scopes=["admin"])
     lesser = with_key("keys:write", "inference")
     problem(lesser.patch(f"keys/{mighty.pk}", {"limits": {"monthly_tokens": 1}}), 403, "scope_not_yours")
     problem(lesser.delete(f"keys/{mighty.pk}"), 403, "scope_not_yours")
@@ -159,8 +160,8 @@ def test_rotating_gives_a_new_secret_and_ends_the_old_one_later(admin, acme):
 
 @pytest.mark.django_db(transaction=True)
 def test_the_data_plane_knows_whether_a_key_may_write(acme, valkey):
-    reader, _ = lifecycle.issue_key(acme, name="reader", by=None, scopes=["styles:read"])
-    writer, _ = lifecycle.issue_key(acme, name="writer", by=None, scopes=["admin"])
+    reader, _ = issue_key(acme, name="reader", by=None, scopes=["styles:read"])
+    writer, _ = issue_key(acme, name="writer", by=None, scopes=["admin"])
     states = [valkey.hget(valkey_names.key_key(acme.pk, key.pk), "state") for key in (reader, writer)]
     assert states == ["unscoped", "live"]
 
