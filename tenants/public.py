@@ -17,10 +17,16 @@ from tenants.accounts.subscriptions import (
     scheduled_change,
     subscribe_tenant,
 )
-from tenants.accounts.workspaces import NoTenant, create_tenant, default_tenant, first_party_tenant
+from tenants.accounts.workspaces import (
+    NoTenant,
+    create_tenant,
+    default_tenant,
+    first_party_tenant,
+    playground_key,
+)
 from tenants.api.usage_report import report_usage_of_key
 from tenants.api_keys.key_format import digest_by_peppers, is_well_formed
-from tenants.api_keys.lifecycle import issue_key, peppers_in_use, playground_key, verify_key
+from tenants.api_keys.lifecycle import issue_key, peppers_in_use, verify_key
 from tenants.audit import record_audit, record_command
 from tenants.events.outbox import record_event, register_presenter
 from tenants.quota_sync import snapshot, training_holds

@@ -23,7 +23,6 @@ from tenants.events.outbox import record_event
 from tenants.models import ApiKey, EventType, Scope, Tenant, User
 from tenants.quota_sync import snapshot
 
-STUDIO = "Studio"
 # Each change of a key publishes all of them to Valkey, so their number is bounded.
 MAX_NEW_KEYS_PER_DAY = 200
 SHOWN_DIGITS = 4  # at each end of a secret; people recognise a key by them
@@ -184,19 +183,6 @@ def revoke_key(key: ApiKey) -> bool:
         if revoked:
             record_event(key.tenant_id, EventType.KEY_REVOKED, key)
     return bool(revoked)
-
-
-def playground_key(tenant: Tenant) -> ApiKey:
-    """Return the key that the playground's usage is booked on. It has no secret, so nobody can show it."""
-    key = ApiKey.objects.filter(tenant=tenant, digest=None).first()
-    if key is not None:
-        return key
-    with transaction.atomic():
-        # Two requests may be first at once; the constraint `one_studio_key` lets one of them create it.
-        key, created = ApiKey.objects.get_or_create(tenant=tenant, digest=None, defaults={"name": STUDIO})
-        if created:
-            snapshot.mark_changed(tenant.pk)
-    return key
 
 
 def _create_key(tenant: Tenant, **facts: Any) -> tuple[ApiKey, str]:

@@ -20,7 +20,7 @@ from billing.models import PaymentAccount
 from billing.plan_changes import choose_plan
 from core.money import NANO
 from operations.models import SampleData
-from tenants.accounts import device_logins
+from tenants.api_keys import device_logins
 from tenants.models import AuditEntry, Invoice, Membership, Tenant, User, WebhookEndpoint
 from tenants.webhooks import delivery
 from tests.config.rows import Rows, read_rows

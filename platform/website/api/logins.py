@@ -14,7 +14,7 @@ from core import rates
 from core.addresses import network_of
 from core.names import validate_name
 from core.rest.bodies import StrictSerializer, TextField
-from tenants.accounts import device_logins
+from tenants.api_keys import device_logins
 from tenants.models import Scope
 from tenants.rest import WorkspaceView, operation, present_key, repeatable
 from website.api.keys import SECRET_EXAMPLE, WRONG_SCOPE, KeyWithSecret

@@ -10,10 +10,11 @@ from django.views.decorators.http import require_GET, require_POST
 from core import rates
 from core.errors import DomainError
 from core.rest.errors import TooManyRequests
-from tenants.accounts import current, device_logins
+from tenants.accounts import current
 from tenants.accounts.access import MemberRequest, access_of, member_required
-from tenants.accounts.device_logins import LoginOver, TooManyCodes, WaitingLogin
 from tenants.accounts.roles import Permission, grantable_scopes, requires
+from tenants.api_keys import device_logins
+from tenants.api_keys.device_logins import LoginOver, TooManyCodes, WaitingLogin
 from tenants.models import Scope
 
 CODES_PER_MINUTE = 10  # that a person may try
