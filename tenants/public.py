@@ -25,8 +25,7 @@ from tenants.accounts.workspaces import (
     playground_key,
 )
 from tenants.api.usage_report import report_usage_of_key
-from tenants.api_keys.key_format import digest_by_peppers, is_well_formed
-from tenants.api_keys.lifecycle import issue_key, peppers_in_use, verify_key
+from tenants.api_keys.actions import digest_by_peppers, is_well_formed, issue_key, peppers_in_use, verify_key
 from tenants.audit import record_audit, record_command
 from tenants.events.outbox import record_event, register_presenter
 from tenants.quota_sync import snapshot, training_holds

@@ -16,7 +16,7 @@ from django.utils.translation import gettext_lazy as _
 from adapters.public import list_style_choices
 from core.names import validate_name
 from tenants.accounts.forms import drop_unshown_watermark
-from tenants.api_keys.lifecycle import KeyLimits, NameTaken, require_free_name, starting_limits
+from tenants.api_keys.actions import KeyLimits, NameTaken, require_free_name, starting_limits
 from tenants.metering.forms import DollarsField
 from tenants.models import ApiKey, Scope, Tenant
 

@@ -9,7 +9,7 @@ from core.console import OperatorAdmin, operator_action
 from core.errors import Invalid
 from tenants.admin.amounts import AmountsInDollars
 from tenants.admin.permissions import ReadOnly
-from tenants.api_keys import lifecycle
+from tenants.api_keys import actions
 from tenants.models import ApiKey
 
 
@@ -57,4 +57,4 @@ class ApiKeyAdmin(ReadOnly, AmountsInDollars, OperatorAdmin):
     def revoke(self, request: HttpRequest, key: ApiKey, reason: str) -> None:
         if key.digest is None:
             raise PlaygroundKey
-        lifecycle.revoke_key(key)
+        actions.revoke_key(key)

@@ -20,7 +20,7 @@ from core import valkey
 from core.errors import Conflict, Invalid, NotFound
 from tenants.accounts.access import Access, access_of_person
 from tenants.accounts.roles import Permission, grantable_scopes
-from tenants.api_keys import lifecycle
+from tenants.api_keys import actions
 from tenants.models import ApiKey, Scope, Tenant, User
 
 LOGIN_LASTS_S = 600
@@ -169,13 +169,13 @@ def _make_key(facts: dict[str, str], decision: dict[str, Any]) -> LoginState:
     if tenant is None or user is None or not set(scopes) <= set(grantable_scopes(user, tenant)):
         raise LoginOver
     with transaction.atomic():
-        key, secret = lifecycle.issue_key(
+        key, secret = actions.issue_key(
             tenant,
             name=_free_name(tenant, facts["name"]),
             by=user,
-            expires_at=lifecycle.starting_end(tenant),
+            expires_at=actions.starting_end(tenant),
             scopes=scopes,
-            **lifecycle.starting_limits(tenant),
+            **actions.starting_limits(tenant),
         )
         access = access_of_person(user, tenant, address=facts["address"] or None)
         access.audit("api_key.created", key, after={"scopes": key.scopes})
@@ -188,8 +188,8 @@ def _free_name(tenant: Tenant, name: str) -> str:
         ending = f" {number}" if number > 1 else ""
         tried = f"{name[: 60 - len(ending)]}{ending}"
         try:
-            lifecycle.require_free_name(tenant, tried)
-        except lifecycle.NameTaken:
+            actions.require_free_name(tenant, tried)
+        except actions.NameTaken:
             continue
         return tried
     return name

@@ -33,7 +33,7 @@ from core import months
 from core.money import NANO
 from tenants.accounts.invitations import digest_of
 from tenants.accounts.subscriptions import subscribe_tenant
-from tenants.api_keys.lifecycle import revoke_key, rotate_key
+from tenants.api_keys.actions import revoke_key, rotate_key
 from tenants.metering.plans import newest_plan_version
 from tenants.models import (
     ApiKey,

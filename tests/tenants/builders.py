@@ -11,7 +11,7 @@ from django.utils import timezone
 
 from core import months
 from core.peppers import current_pepper
-from tenants.api_keys.key_format import digest_key, new_secret
+from tenants.api_keys.actions import digest_key, new_secret
 from tenants.events.outbox import record_event
 from tenants.metering.ledger import Event
 from tenants.metering.plans import limits_of

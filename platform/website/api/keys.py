@@ -21,7 +21,7 @@ from core.names import validate_name
 from core.rest.bodies import StrictSerializer, TextField
 from tenants.accounts.access import Access
 from tenants.accounts.roles import grantable_scopes, may_manage_key
-from tenants.api_keys import lifecycle
+from tenants.api_keys import actions
 from tenants.metering.forms import MAX_USD
 from tenants.models import ApiKey, Scope
 from tenants.rest import KeyObject, WorkspaceView, idempotent, operation, present_key
@@ -216,15 +216,15 @@ class KeysView(WorkspaceView):
         body = self.read_body(NewKeyBody)
         scopes = body.get("scopes", [Scope.INFERENCE.value])
         require_grantable(self.access, scopes)
-        lifecycle.require_free_name(self.access.tenant, body["name"])
-        key, secret = lifecycle.issue_key(
+        actions.require_free_name(self.access.tenant, body["name"])
+        key, secret = actions.issue_key(
             self.access.tenant,
             name=body["name"],
             by=self.access.maker,
             expires_at=end_of_new_key(self.access, body),
             scopes=scopes,
             is_watermarked=body.get("is_watermarked", True),
-            **{**lifecycle.starting_limits(self.access.tenant), **body.get("limits", {})},
+            **{**actions.starting_limits(self.access.tenant), **body.get("limits", {})},
         )
         self.access.audit("api_key.created", key, after={"scopes": key.scopes})
         return self.answer_object({**present_key(key), "secret": secret}, status=201)
@@ -264,9 +264,9 @@ class KeyView(WorkspaceView):
         if "expires_at" in changes:
             require_end(self.access, changes["expires_at"])
         if "name" in changes:
-            lifecycle.require_free_name(self.access.tenant, changes["name"], key=key)
+            actions.require_free_name(self.access.tenant, changes["name"], key=key)
         if changes:
-            lifecycle.edit_key(key, **changes)
+            actions.edit_key(key, **changes)
         after = present_key(key)
         changed = [name for name in after if after[name] != before[name]]
         self.access.audit(
@@ -291,7 +291,7 @@ class KeyView(WorkspaceView):
         key = find_key(self.access, key_id, is_locked=True)
         require_manageable(self.access, key)
         self.require_match(present_key(key))
-        if lifecycle.revoke_key(key):
+        if actions.revoke_key(key):
             self.access.audit("api_key.revoked", key)
         return self.answer_object(present_key(key))
 
@@ -320,7 +320,7 @@ class RotateKeyView(WorkspaceView):
         require_end(self.access, key.expires_at)
         body = self.read_body(RotateBody)
         old_lives = timedelta(hours=body["old_secret_hours"])
-        new_key, secret = lifecycle.rotate_key(key, by=self.access.maker, old_lives=old_lives)
+        new_key, secret = actions.rotate_key(key, by=self.access.maker, old_lives=old_lives)
         self.access.audit("api_key.rotated", key, after={"replaced_by": str(new_key.pk)})
         return self.answer_object({**present_key(new_key), "secret": secret}, status=201)
 
@@ -380,7 +380,7 @@ def end_of_new_key(access: Access, body: Mapping[str, Any]) -> datetime | None:
     if "expires_at" in body:
         require_end(access, body["expires_at"])
         return cast("datetime | None", body["expires_at"])
-    ends = [end for end in (lifecycle.starting_end(access.tenant), latest_end(access)) if end]
+    ends = [end for end in (actions.starting_end(access.tenant), latest_end(access)) if end]
     return min(ends, default=None)
 
 

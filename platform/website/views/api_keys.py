@@ -27,7 +27,7 @@ from tenants.accounts.roles import (
     may_manage_key,
     requires,
 )
-from tenants.api_keys import lifecycle, listing
+from tenants.api_keys import actions, listing
 from tenants.models import ApiKey, Scope
 from website import snippets
 from website.key_forms import KeyForm, LimitsForm, RotateForm
@@ -54,7 +54,7 @@ def issue_key(request: MemberRequest) -> HttpResponse:
     if not form.is_valid():
         return _keys_page(request, form, status=400)
     with transaction.atomic():
-        key, secret = lifecycle.issue_key(
+        key, secret = actions.issue_key(
             request.tenant,
             name=form.cleaned_data["name"],
             by=request.user,
@@ -80,7 +80,7 @@ def limit_key(request: MemberRequest, key_id: UUID) -> HttpResponse:
         status = 400 if form.is_bound else 200
         return render(request, "website/key_limits.html", {"key": key, "form": form}, status=status)
     with transaction.atomic():
-        lifecycle.limit_key(key, **form.limits())
+        actions.limit_key(key, **form.limits())
         with override("en"):  # the log is read in several languages
             limits = key.own_limits
         access_of(request).audit("api_key.edited", key, after={"limits": limits})
@@ -104,7 +104,7 @@ def revoke_key(request: MemberRequest, key_id: UUID) -> HttpResponse:
         }
         return _keys_page(request, _empty_form(request), status=400, revoke_error=error)
     with transaction.atomic():
-        if lifecycle.revoke_key(key):
+        if actions.revoke_key(key):
             access_of(request).audit("api_key.revoked", key)
     messages.success(request, gettext("“{key}” was revoked.").format(key=key.name))
     return redirect("website:keys")
@@ -129,7 +129,7 @@ def rotate_key(request: MemberRequest, key_id: UUID) -> HttpResponse:
         return render(request, "website/key_rotate.html", {"key": key, "form": form}, status=status)
     try:
         with transaction.atomic():
-            new_key, secret = lifecycle.rotate_key(key, by=request.user, old_lives=form.old_lives())
+            new_key, secret = actions.rotate_key(key, by=request.user, old_lives=form.old_lives())
             access_of(request).audit("api_key.rotated", key, after={"replaced_by": str(new_key.pk)})
     except Conflict as error:
         form.add_error(None, error.message)

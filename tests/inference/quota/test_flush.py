@@ -20,7 +20,7 @@ from inference.proxy.settings import ProxySettings
 from inference.quota.admission import PeriodRollover
 from inference.quota.ledger_drain import drain_usage
 from labs.fake_vllm.data_side import FakeVllm
-from tenants.api_keys import lifecycle
+from tenants.api_keys import actions
 from tenants.models import ApiKey, LedgerEntry
 from tenants.public import playground_key
 from tests.inference.builders import Account, open_tables
@@ -57,7 +57,7 @@ def published(monkeypatch, known):
 def known(valkey, acme) -> Account:
     """A tenant that PostgreSQL knows; its one key may have two requests in flight and not three."""
     key = playground_key(acme)
-    lifecycle.limit_key(key, monthly_tokens=2 * HOLD)
+    actions.limit_key(key, monthly_tokens=2 * HOLD)
     known = Account(valkey, acme.pk, key.pk, months.current())
     known.url = "http://127.0.0.1:1"
     valkey.flushall()
@@ -94,7 +94,7 @@ def in_ledger():
 
 async def limit(known, tokens):
     key = await beside(ApiKey.objects.get, pk=known.key)
-    await beside(lifecycle.limit_key, key, monthly_tokens=tokens)
+    await beside(actions.limit_key, key, monthly_tokens=tokens)
 
 
 async def ask(gateway, known, **more):

@@ -6,7 +6,7 @@ import pytest
 
 from tenants.accounts.workspaces import resume_tenant, suspend_tenant
 from tenants.api import presenters
-from tenants.api_keys.lifecycle import limit_key, revoke_key, rotate_key
+from tenants.api_keys.actions import limit_key, revoke_key, rotate_key
 from tenants.models import OutboxEvent
 from tenants.public import playground_key
 from tests.tenants.builders import issue_key

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from django.conf import settings
 
-from tenants.api_keys.lifecycle import revoke_key
+from tenants.api_keys.actions import revoke_key
 from tenants.models import EventType, OutboxEvent
 from tenants.webhooks.delivery import render_event
 from tests.documents import blocks

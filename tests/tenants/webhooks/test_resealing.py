@@ -6,7 +6,7 @@ import pytest
 from django.core.management import call_command
 from standardwebhooks import Webhook
 
-from tenants.api_keys.lifecycle import revoke_key, verify_key
+from tenants.api_keys.actions import revoke_key, verify_key
 from tenants.events import outbox
 from tenants.models import ApiKey, WebhookEndpoint
 from tenants.public import playground_key

@@ -11,7 +11,7 @@ from django.utils import timezone
 
 from core import valkey as valkey_names
 from tenants.api import idempotency
-from tenants.api_keys import key_format, lifecycle
+from tenants.api_keys import actions
 from tenants.models import ApiKey, AuditEntry, CachedAnswer
 from tests.tenants.api.builders import problem
 from tests.tenants.builders import issue_key
@@ -25,7 +25,7 @@ def test_a_key_lives_from_its_making_to_its_revoke(admin, acme):
     )
     assert made.status_code == 201
     new = made.json()
-    assert key_format.is_well_formed(new["secret"])
+    assert actions.is_well_formed(new["secret"])
     assert new["limits"]["monthly_tokens"] == 50
     path = f"keys/{new['id']}"
     got = admin.get(path)
@@ -39,8 +39,8 @@ def test_a_key_lives_from_its_making_to_its_revoke(admin, acme):
     assert not revoked.json()["is_live"]
     problem(admin.patch(path, {"name": "late"}), 409, "key_not_live")
     assert admin.delete(path).status_code == 200
-    actions = AuditEntry.objects.filter(tenant=acme).order_by("id").values_list("action", flat=True)
-    assert list(actions) == ["api_key.created", "api_key.edited", "api_key.revoked"]
+    logged = AuditEntry.objects.filter(tenant=acme).order_by("id").values_list("action", flat=True)
+    assert list(logged) == ["api_key.created", "api_key.edited", "api_key.revoked"]
     assert AuditEntry.objects.filter(api_key__isnull=False, actor=None).count() == 3
 
 
@@ -126,7 +126,7 @@ def test_a_lesser_key_touches_no_mightier_one(with_key, acme):
 
 
 def test_a_workspace_makes_a_bounded_number_of_keys(admin, monkeypatch):
-    monkeypatch.setattr(lifecycle, "MAX_NEW_KEYS_PER_DAY", 3)
+    monkeypatch.setattr(actions, "MAX_NEW_KEYS_PER_DAY", 3)
     statuses = [admin.post("keys", {"name": f"bot {number}"}).status_code for number in range(4)]
     assert statuses == [201, 409, 409, 409]  # the studio's key and the program's own count, too
 
@@ -226,14 +226,14 @@ def test_a_name_of_wrong_length_is_refused(admin, name):
 def test_two_requests_at_once_under_one_name_make_one_key(admin, acme, monkeypatch):
     entered = threading.Event()
     go_on = threading.Event()
-    issue = lifecycle.issue_key
+    issue = actions.issue_key
 
     def slow(*args, **kwargs):
         entered.set()
         assert go_on.wait(20)
         return issue(*args, **kwargs)
 
-    monkeypatch.setattr(lifecycle, "issue_key", slow)
+    monkeypatch.setattr(actions, "issue_key", slow)
     answers = []
 
     def first():

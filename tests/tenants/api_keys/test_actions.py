@@ -5,7 +5,7 @@ from django.db import connection
 from django.utils import timezone
 
 from core.valkey import key_key, owner_key
-from tenants.api_keys import key_format, lifecycle
+from tenants.api_keys import actions
 from tenants.models import ApiKey
 from tenants.public import playground_key
 from tenants.quota_sync.snapshot import find_owner
@@ -18,8 +18,8 @@ def test_the_secret_is_stored_nowhere(alice, acme):
         cursor.execute("SELECT to_jsonb(k)::text FROM tenants_apikey AS k")
         stored = " ".join(row for (row,) in cursor.fetchall())
     assert secret not in stored
-    assert secret[len(key_format.PREFIX) + 4 : -4] not in stored
-    assert key_format.digest_key(secret) in stored
+    assert secret[len(actions.PREFIX) + 4 : -4] not in stored
+    assert actions.digest_key(secret) in stored
     assert (key.prefix, key.last4) == (secret[:10], secret[-4:])
 
 
@@ -27,8 +27,8 @@ def test_a_key_from_before_a_new_pepper_is_still_found(acme, settings):
     settings.API_KEY_PEPPERS = {1: b"old"}
     key, secret = issue_key(acme, name="laptop", by=None)
     settings.API_KEY_PEPPERS = {1: b"old", 2: b"new"}
-    newest, older = key_format.digest_by_peppers(secret)
-    assert newest == key_format.digest_key(secret) != older
+    newest, older = actions.digest_by_peppers(secret)
+    assert newest == actions.digest_key(secret) != older
     assert [find_owner(newest), find_owner(older)] == [None, (acme.pk, key.pk)]
     assert issue_key(acme, name="desk", by=None)[0].pepper == 2
 
@@ -36,11 +36,11 @@ def test_a_key_from_before_a_new_pepper_is_still_found(acme, settings):
 @pytest.mark.django_db(transaction=True)
 def test_a_revoke_is_in_valkey_when_it_returns(acme, valkey):
     key, secret = issue_key(acme, name="laptop", by=None)
-    assert valkey.get(owner_key(key_format.digest_key(secret))) == f"{acme.pk}:{key.pk}"
+    assert valkey.get(owner_key(actions.digest_key(secret))) == f"{acme.pk}:{key.pk}"
     assert valkey.hget(key_key(acme.pk, key.pk), "state") == "live"
-    assert lifecycle.revoke_key(key)
+    assert actions.revoke_key(key)
     assert valkey.hget(key_key(acme.pk, key.pk), "state") == "revoked"
-    assert not lifecycle.revoke_key(key)
+    assert not actions.revoke_key(key)
 
 
 def test_the_studio_key_is_one_and_has_no_secret(acme):
@@ -54,6 +54,6 @@ def test_expired_and_revoked_keys_are_not_live(acme):
     over, _ = issue_key(acme, name="over", by=None, expires_at=now - timedelta(seconds=1))
     gone, _ = issue_key(acme, name="gone", by=None)
     lasting, _ = issue_key(acme, name="lasting", by=None, expires_at=now + timedelta(days=1))
-    lifecycle.revoke_key(gone)
+    actions.revoke_key(gone)
     assert set(ApiKey.objects.shown().live(now)) == {lasting}
     assert [over.is_expired, lasting.is_expired] == [True, False]
