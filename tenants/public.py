@@ -25,7 +25,7 @@ from tenants.accounts.workspaces import (
     playground_key,
 )
 from tenants.api.usage_report import report_usage_of_key
-from tenants.api_keys.actions import digest_by_peppers, is_well_formed, issue_key, peppers_in_use, verify_key
+from tenants.api_keys.actions import create_key, digest_by_peppers, is_well_formed, peppers_in_use, verify_key
 from tenants.audit import record_audit, record_command
 from tenants.events.outbox import record_event, register_presenter
 from tenants.quota_sync import snapshot, training_holds
@@ -51,6 +51,7 @@ __all__ = [
     "bump_all_generations",
     "bump_generations",
     "cancel_scheduled",
+    "create_key",
     "create_tenant",
     "current_membership",
     "default_tenant",
@@ -63,7 +64,6 @@ __all__ = [
     "hide_steps",
     "is_published",
     "is_well_formed",
-    "issue_key",
     "list_to_erase",
     "make_export_table",
     "mark_erased",

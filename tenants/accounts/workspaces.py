@@ -45,6 +45,10 @@ class SlugTaken(Conflict):
     code = "slug_taken"
 
 
+class WatermarkRequired(Invalid):
+    """This service watermarks all text it generates."""
+
+
 class SameName(Conflict):
     """You already have a workspace "{name}". Choose another name."""
 
@@ -203,12 +207,18 @@ def rename_tenant(tenant: Tenant, name: str) -> None:
     tenant.refresh_from_db(fields=["name"])
 
 
+def require_watermark_choice(is_watermarked: bool) -> None:
+    """Raise WatermarkRequired for turning off a watermark that the operator requires."""
+    if not is_watermarked and settings.WATERMARK == "required":
+        raise WatermarkRequired(field="is_watermarked")
+
+
 @transaction.atomic
 def edit_workspace(by: Access, changes: Mapping[str, Any]) -> None:
     """Change a workspace's name, budget, watermark, retention of responses, style to begin with, or what new
     keys start with.
 
-    Raises ReservedName.
+    Raises ReservedName, WatermarkRequired.
     """
     by.require_permission(Permission.EDIT_WORKSPACE)
     tenant = by.tenant
@@ -218,6 +228,8 @@ def edit_workspace(by: Access, changes: Mapping[str, Any]) -> None:
     after = {field: value for field, value in changes.items() if value != before[field]}
     if not after:
         return
+    if "is_watermarked" in after:
+        require_watermark_choice(after["is_watermarked"])
     if "name" in after:
         rename_tenant(tenant, after["name"])
     if "monthly_nanousd" in after:

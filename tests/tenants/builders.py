@@ -16,8 +16,8 @@ from tenants.events.outbox import record_event
 from tenants.metering.ledger import Event
 from tenants.metering.plans import limits_of
 from tenants.metering.pricing import cost_nanousd
-from tenants.models import ApiKey, EventType, Scope, Tenant, User
-from tenants.public import playground_key
+from tenants.models import ApiKey, EventType, Membership, Scope, Tenant, User
+from tenants.public import Access, playground_key
 from tenants.quota_sync import snapshot
 
 NOW = datetime(2026, 11, 12, 12, tzinfo=UTC)
@@ -50,6 +50,11 @@ def issue_key(
         snapshot.mark_changed(tenant.pk)
         record_event(tenant.pk, EventType.KEY_CREATED, key)
     return key, secret
+
+
+def owner_of(tenant: Tenant, user: User | None = None) -> Access:
+    """Return the access of somebody who may do everything in a workspace."""
+    return Access(tenant=tenant, user=user, role=Membership.Role.OWNER)
 
 
 def make_event(tenant: Tenant, key: ApiKey | None = None, **facts: object) -> Event:

@@ -65,7 +65,7 @@ def limit_new_keys(request: MemberRequest) -> HttpResponse:
     form = NewKeysForm(request.POST, tenant=request.tenant)
     if not form.is_valid():
         return _settings_page(request, keys_form=form, status=400)
-    limits = {name: value for name, value in form.limits().items() if value is not None}
+    limits = {name: value for name, value in form.chosen().items() if value is not None}
     with transaction.atomic():
         changes = {"key_limits": limits or None, "key_lifetime_days": form.cleaned_data["lifetime_days"]}
         workspaces.edit_workspace(access_of(request), changes)

@@ -20,7 +20,7 @@ from tenants.models.keys import PUBLISHED_AFTER_DEATH
 from tenants.public import playground_key
 from tenants.quota_sync import snapshot
 from tests.racing import race
-from tests.tenants.builders import issue_key
+from tests.tenants.builders import issue_key, owner_of
 
 
 def everything(valkey: redis.Redis) -> dict[str, object]:
@@ -110,8 +110,10 @@ def test_a_keys_limits_reach_the_data_plane_at_once(acme, valkey):
     published = lambda: valkey.hgetall(key_key(acme.pk, key.pk))  # noqa: E731
     assert published()["styles"] == ",".join(map(str, styles))
     assert (published()["monthly_nanousd"], published()["requests_per_minute"]) == ("1", "")
-    actions.limit_key(key, styles=[], monthly_nanousd=None, requests_per_minute=7, tokens_per_minute=8)
-    actions.limit_key(key, parallel_requests=9)
+    by = owner_of(acme)
+    limits = {"monthly_nanousd": None, "requests_per_minute": 7, "tokens_per_minute": 8}
+    actions.edit_key(key, by=by, styles=[], **limits)
+    actions.edit_key(key, by=by, parallel_requests=9)
     assert published() == {
         "state": "live", "expires_at": "", "styles": "", "monthly_tokens": "", "monthly_nanousd": "",
         "requests_per_minute": "7", "tokens_per_minute": "8", "parallel_requests": "9",
@@ -145,7 +147,7 @@ def test_while_valkey_is_down_a_revoke_holds_and_waits_to_be_published(acme, val
     Tenant.objects.update(observed_generation=Tenant.objects.get().generation)
     with monkeypatch.context() as down:
         down.setattr(redis.Redis, "execute_command", Mock(side_effect=redis.ConnectionError("refused")))
-        assert actions.revoke_key(key)
+        actions.revoke_by_operator(key)
     assert list(Tenant.objects.stale()) == [acme]
     assert "on_commit" in caplog.text
     snapshot.publish_snapshot(acme.pk)
@@ -168,7 +170,7 @@ def test_a_slow_publisher_cant_bring_a_revoked_key_back(acme, valkey, monkeypatc
 
     def revoke() -> None:
         assert has_read.wait(10)
-        actions.revoke_key(key)  # it waits for nobody
+        actions.revoke_by_operator(key)  # it waits for nobody
         assert valkey.hget(key_key(acme.pk, key.pk), "state") == "revoked"
         may_write.set()
 
@@ -223,7 +225,7 @@ def test_a_new_edition_of_a_plan_leaves_those_on_the_old_one_alone(acme):
 def test_what_valkey_keeps_of_a_revoked_key_ends_and_comes_back_when_it_is_asked_for(acme, valkey):
     key, _ = issue_key(acme, name="laptop", by=None)
     assert valkey.ttl(key_key(acme.pk, key.pk)) == -1
-    actions.revoke_key(key)
+    actions.revoke_by_operator(key)
     kept = snapshot.DEAD_KEYS_KEPT.total_seconds()
     assert 0 < valkey.ttl(key_key(acme.pk, key.pk)) <= kept
     assert 0 < valkey.ttl(owner_key(key.digest)) <= kept
@@ -239,7 +241,7 @@ def test_what_valkey_keeps_of_an_expiring_key_ends_a_day_after_it(acme, valkey):
     gone_at_s = (until + snapshot.DEAD_KEYS_KEPT).timestamp()
     assert valkey.expiretime(key_key(acme.pk, key.pk)) == pytest.approx(gone_at_s, abs=1)
     assert valkey.expiretime(owner_key(key.digest)) == pytest.approx(gone_at_s, abs=1)
-    actions.edit_key(key, expires_at=None)
+    actions.edit_key(key, by=owner_of(acme), expires_at=None)
     snapshot.publish_snapshot(acme.pk)
     assert valkey.ttl(key_key(acme.pk, key.pk)) == valkey.ttl(owner_key(key.digest)) == -1
 

@@ -226,14 +226,14 @@ def test_a_name_of_wrong_length_is_refused(admin, name):
 def test_two_requests_at_once_under_one_name_make_one_key(admin, acme, monkeypatch):
     entered = threading.Event()
     go_on = threading.Event()
-    issue = actions.issue_key
+    create = actions.create_key
 
     def slow(*args, **kwargs):
         entered.set()
         assert go_on.wait(20)
-        return issue(*args, **kwargs)
+        return create(*args, **kwargs)
 
-    monkeypatch.setattr(actions, "issue_key", slow)
+    monkeypatch.setattr(actions, "create_key", slow)
     answers = []
 
     def first():
